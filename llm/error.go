@@ -1,0 +1,79 @@
+package llm
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// An APIError is what went wrong between us and a provider. Find it with
+// [errors.AsType] through every wrap.
+//
+// No field holds a key, a header that was sent, or a URL with credentials.
+type APIError struct {
+	Kind       ErrorKind
+	Provider   string        // the client that reports it, for example "openai"
+	StatusCode int           // of the HTTP response; 0 if there was none
+	Code       string        // the provider's code, for example "invalid_api_key"
+	Type       string        // the provider's type, for example "invalid_request_error"
+	Param      string        // the member of the request that the provider complains of
+	Message    string        // the provider's words, clipped; or ours where it said nothing
+	RequestID  string        // the provider's id of the request
+	RetryAfter time.Duration // how long the provider asks to wait; 0 if it does not say
+	Err        error         // the cause, if there is one
+}
+
+// ErrorKind says what kind of trouble it is.
+type ErrorKind string
+
+// The kinds of trouble. Those that may pass by themselves are retryable.
+const (
+	KindAuth            ErrorKind = "auth"             // 401: no key, or a wrong one
+	KindPermission      ErrorKind = "permission"       // 403: this key may not do this
+	KindNotFound        ErrorKind = "not_found"        // 404: no such model or URL
+	KindInvalidRequest  ErrorKind = "invalid_request"  // 400, 422: as it stands it will never do
+	KindTooLarge        ErrorKind = "too_large"        // 413: too many bytes
+	KindContextOverflow ErrorKind = "context_overflow" // too many tokens for the model
+	KindContentFilter   ErrorKind = "content_filter"   // a filter refused the request
+	KindQuota           ErrorKind = "quota"            // out of credit or of today's share
+	KindRateLimit       ErrorKind = "rate_limit"       // 429: too fast; retryable
+	KindConflict        ErrorKind = "conflict"         // 409; retryable
+	KindOverloaded      ErrorKind = "overloaded"       // 503, 529: too many of us; retryable
+	KindServer          ErrorKind = "server"           // other 5xx; retryable
+	KindTimeout         ErrorKind = "timeout"          // 408, 504, or a bound of ours; retryable
+	KindNetwork         ErrorKind = "network"          // no connection, or it broke; retryable
+	KindTruncated       ErrorKind = "truncated"        // the answer broke off; retryable
+	KindMalformed       ErrorKind = "malformed"        // the answer is none: no JSON, no choice, HTML
+)
+
+// Error returns the place, the status, the kind and the provider's words:
+// "openai: 429 rate_limit: slow down".
+func (e *APIError) Error() string {
+	var b strings.Builder
+	if e.Provider != "" {
+		b.WriteString(e.Provider + ": ")
+	}
+	if e.StatusCode != 0 {
+		fmt.Fprintf(&b, "%d ", e.StatusCode)
+	}
+	b.WriteString(string(e.Kind))
+	switch {
+	case e.Message != "":
+		b.WriteString(": " + e.Message)
+	case e.Err != nil:
+		b.WriteString(": " + e.Err.Error())
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *APIError) Unwrap() error { return e.Err }
+
+// Retryable reports whether the same request may succeed later.
+func (e *APIError) Retryable() bool {
+	switch e.Kind {
+	case KindRateLimit, KindConflict, KindOverloaded, KindServer, KindTimeout, KindNetwork, KindTruncated:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,250 @@
+package llm
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// Parts is the content of a message. It owns the JSON of the sum: an array of
+// objects, each with a "type" ("text", "reasoning", "refusal", "image",
+// "audio", "file", "tool_call", "tool_result") beside the members that the Go
+// types show. This is the library's own, wire-neutral form, not that of a
+// provider.
+//
+// Reading what was written gives an equal value. A member that this package
+// does not know goes to Extra, and a part of an unknown type becomes a
+// [RawPart]; both are written again, so a message of a newer version survives.
+type Parts []Part
+
+// MarshalJSON implements [json.Marshaler]. A nil part is an error.
+func (ps Parts) MarshalJSON() ([]byte, error) {
+	if ps == nil {
+		return []byte("null"), nil
+	}
+	var b bytes.Buffer
+	b.WriteByte('[')
+	for i, p := range ps {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if err := writePart(&b, p); err != nil {
+			return nil, fmt.Errorf("part %d: %w", i, err)
+		}
+	}
+	b.WriteByte(']')
+	return b.Bytes(), nil
+}
+
+func writePart(b *bytes.Buffer, p Part) error {
+	if raw, ok := p.(RawPart); ok {
+		if !json.Valid([]byte(raw.JSON)) {
+			return errors.New("raw part is not valid JSON")
+		}
+		b.WriteString(raw.JSON)
+		return nil
+	}
+	kind := partKind(p)
+	if kind == "" {
+		return fmt.Errorf("%T is not a part", p)
+	}
+	body, err := marshal(p)
+	if err != nil {
+		return err
+	}
+	b.WriteString(`{"type":"` + kind + `"`)
+	if len(body) > len(`{}`) {
+		b.WriteByte(',')
+	}
+	b.Write(body[1:])
+	return nil
+}
+
+func partKind(p Part) string {
+	switch p.(type) {
+	case Text:
+		return "text"
+	case Reasoning:
+		return "reasoning"
+	case Refusal:
+		return "refusal"
+	case Image:
+		return "image"
+	case Audio:
+		return "audio"
+	case File:
+		return "file"
+	case ToolCall:
+		return "tool_call"
+	case ToolResult:
+		return "tool_result"
+	}
+	return ""
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (ps *Parts) UnmarshalJSON(data []byte) error {
+	var raws []json.RawMessage
+	if err := json.Unmarshal(data, &raws); err != nil {
+		return err
+	}
+	if raws == nil {
+		*ps = nil
+		return nil
+	}
+	out := make(Parts, len(raws))
+	for i, raw := range raws {
+		p, err := readPart(raw)
+		if err != nil {
+			return fmt.Errorf("part %d: %w", i, err)
+		}
+		out[i] = p
+	}
+	*ps = out
+	return nil
+}
+
+func readPart(data []byte) (Part, error) {
+	members, err := ParseMembers(data)
+	if err != nil {
+		return nil, err
+	}
+	var kind string
+	for _, m := range members {
+		if m.Name == "type" {
+			if err := json.Unmarshal([]byte(m.Value), &kind); err != nil {
+				return nil, fmt.Errorf("type: %w", err)
+			}
+		}
+	}
+	switch kind {
+	case "text":
+		return decodePart(members, func(p *Text) *[]Member { return &p.Extra }, "text")
+	case "reasoning":
+		return decodePart(members, func(p *Reasoning) *[]Member { return &p.Extra }, "text", "field")
+	case "refusal":
+		return decodePart(members, func(p *Refusal) *[]Member { return &p.Extra }, "text")
+	case "image":
+		return decodePart(members, func(p *Image) *[]Member { return &p.Extra }, "url", "data", "media_type", "detail")
+	case "audio":
+		return decodePart(members, func(p *Audio) *[]Member { return &p.Extra }, "data", "format", "id", "transcript")
+	case "file":
+		return decodePart(members, func(p *File) *[]Member { return &p.Extra }, "id", "name", "data", "media_type")
+	case "tool_call":
+		return decodePart(members, func(p *ToolCall) *[]Member { return &p.Extra }, "id", "name", "arguments")
+	case "tool_result":
+		return decodePart(members, func(p *ToolResult) *[]Member { return &p.Extra }, "call_id", "name", "parts", "is_error")
+	}
+	return RawPart{JSON: string(data)}, nil
+}
+
+// decodePart decodes the known members into a P and hands the others to the
+// slice that extra points to.
+func decodePart[P Part](members []Member, extra func(*P) *[]Member, known ...string) (Part, error) {
+	var p P
+	own, rest := split(members, append(known, "extra"))
+	if err := json.Unmarshal(own, &p); err != nil {
+		return nil, err
+	}
+	if len(rest) > 0 {
+		*extra(&p) = append(*extra(&p), rest...)
+	}
+	return p, nil
+}
+
+// split joins the members named in known to a JSON object and returns the
+// others but for "type". The detour keeps encoding/json from matching names
+// that differ in case only.
+func split(members []Member, known []string) (object []byte, rest []Member) {
+	var own []Member
+	for _, m := range members {
+		switch {
+		case slices.Contains(known, m.Name):
+			own = append(own, m)
+		case m.Name != "type":
+			rest = append(rest, m)
+		}
+	}
+	return []byte(joinMembers(own)), rest
+}
+
+func joinMembers(members []Member) string {
+	b := []byte{'{'}
+	for i, m := range members {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		name, _ := marshal(m.Name) // a string always marshals
+		b = append(append(append(b, name...), ':'), m.Value...)
+	}
+	return string(append(b, '}'))
+}
+
+// UnmarshalJSON implements [json.Unmarshaler]. Members that are none of ours
+// are appended to Extra.
+func (m *Message) UnmarshalJSON(data []byte) error {
+	members, err := ParseMembers(data)
+	if err != nil {
+		return err
+	}
+	type plain Message // without this method
+	var msg plain
+	own, rest := split(members, []string{"role", "parts", "extra", "type"})
+	if err := json.Unmarshal(own, &msg); err != nil {
+		return err
+	}
+	msg.Extra = append(msg.Extra, rest...)
+	*m = Message(msg)
+	return nil
+}
+
+// ParseMembers splits a JSON object into its members, in their order, with
+// duplicates, each value byte for byte. It is how a client keeps what it does
+// not model. Anything but one JSON object is an error; null gives no members.
+func ParseMembers(data []byte) ([]Member, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	tok, err := dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	if tok == nil {
+		return nil, nil
+	}
+	if tok != json.Delim('{') {
+		return nil, fmt.Errorf("got %v, want a JSON object", tok)
+	}
+	var members []Member
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, err
+		}
+		members = append(members, Member{Name: name.(string), Value: string(value)})
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, errors.New("text after the JSON object")
+	}
+	return members, nil
+}
+
+// marshal is json.Marshal without the escapes for HTML, which cost tokens and
+// which models copy.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

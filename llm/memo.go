@@ -1,0 +1,36 @@
+package llm
+
+import "sync"
+
+// A Memo carries what clients encoded for earlier requests of one conversation,
+// so that a run of T turns costs O(T) of encoding instead of O(T²). Whoever runs
+// the conversation makes one with new(Memo) and puts it into each request.
+//
+// The contract: with the same Memo, Messages only grows; those that stood in an
+// earlier request stand in the later one, unchanged and in place. Who edits the
+// history starts a new Memo. A Memo is safe for concurrent use, and must not be
+// copied.
+type Memo struct {
+	mu    sync.Mutex
+	slots map[any]any
+}
+
+// Slot returns the value kept under key, which is made by make at first. The
+// key is the client's own comparable value and names the client and its dialect;
+// the value guards itself. On a nil Memo, make is called each time.
+func (m *Memo) Slot(key any, make func() any) any {
+	if m == nil {
+		return make()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v, ok := m.slots[key]
+	if !ok {
+		v = make()
+		if m.slots == nil {
+			m.slots = map[any]any{}
+		}
+		m.slots[key] = v
+	}
+	return v
+}

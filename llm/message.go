@@ -1,0 +1,113 @@
+package llm
+
+import "strings"
+
+// Role says who a message is from.
+type Role string
+
+// The roles of Chat Completions. Instructions of an agent do not travel as a
+// message but in [Request.Instructions]; RoleSystem is for system messages that
+// are part of a history.
+const (
+	RoleSystem    Role = "system"
+	RoleDeveloper Role = "developer" // what newer models of OpenAI call RoleSystem
+	RoleUser      Role = "user"
+	RoleAssistant Role = "assistant"
+	RoleTool      Role = "tool"
+)
+
+// A Message is one entry of a conversation: who said it, and in which parts.
+//
+// A message of RoleTool holds one [ToolResult]. [ToolCall], [Reasoning] and
+// [Refusal] stand in messages of RoleAssistant only.
+//
+// A Message is plain data without hidden state: it can be compared with
+// reflect.DeepEqual, and its JSON (see [Parts]) reads back to an equal value.
+// It must not be changed once it was used.
+type Message struct {
+	Role  Role  `json:"role"`
+	Parts Parts `json:"parts"`
+	// Extra holds the members of the provider's message that this package does
+	// not model, such as "reasoning_details", in the order in which they came.
+	// Whether they are sent back is the business of the client that received them.
+	Extra []Member `json:"extra,omitempty"`
+}
+
+// A Member is one member of a JSON object, kept as it came.
+type Member struct {
+	Name  string `json:"name"`
+	Value string `json:"value"` // JSON text, byte for byte
+}
+
+// System returns a system message. Use [Request.Instructions] for instructions
+// that are built anew for each request.
+func System(text string) Message { return textMessage(RoleSystem, text, nil) }
+
+// User returns a message of the user: the text, if it is not empty, and then
+// the parts, such as an [Image].
+func User(text string, parts ...Part) Message { return textMessage(RoleUser, text, parts) }
+
+// Assistant returns a message of the model: the text, if it is not empty, and
+// then the parts, such as a [ToolCall]. It is for histories that come from
+// elsewhere and for scripted models.
+func Assistant(text string, parts ...Part) Message {
+	return textMessage(RoleAssistant, text, parts)
+}
+
+func textMessage(role Role, text string, parts []Part) Message {
+	m := Message{Role: role}
+	if text != "" {
+		m.Parts = append(m.Parts, Text{Text: text})
+	}
+	m.Parts = append(m.Parts, parts...)
+	return m
+}
+
+// Text returns the text parts of m joined with nothing between. Reasoning,
+// refusals and the text inside tool results are not part of it.
+func (m Message) Text() string {
+	if len(m.Parts) == 1 {
+		t, _ := m.Parts[0].(Text)
+		return t.Text
+	}
+	var b strings.Builder
+	for _, p := range m.Parts {
+		if t, ok := p.(Text); ok {
+			b.WriteString(t.Text)
+		}
+	}
+	return b.String()
+}
+
+// Reasoning returns the reasoning parts of m joined with nothing between.
+func (m Message) Reasoning() string {
+	var b strings.Builder
+	for _, p := range m.Parts {
+		if r, ok := p.(Reasoning); ok {
+			b.WriteString(r.Text)
+		}
+	}
+	return b.String()
+}
+
+// Refusal returns the refusal of m, or "" if the model did not refuse.
+func (m Message) Refusal() string {
+	var b strings.Builder
+	for _, p := range m.Parts {
+		if r, ok := p.(Refusal); ok {
+			b.WriteString(r.Text)
+		}
+	}
+	return b.String()
+}
+
+// Calls returns the tool calls of m in their order. The slice is the caller's.
+func (m Message) Calls() []ToolCall {
+	var calls []ToolCall
+	for _, p := range m.Parts {
+		if c, ok := p.(ToolCall); ok {
+			calls = append(calls, c)
+		}
+	}
+	return calls
+}

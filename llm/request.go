@@ -1,0 +1,151 @@
+package llm
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// A Request asks a [Model] for the next message of a conversation.
+//
+// A Model does not change a Request and does not keep it after Generate has
+// returned. The slices stay the caller's, and are not changed while a call runs.
+type Request struct {
+	// Model names the model. Empty: the one that the [Model] was made for.
+	Model string
+	// Instructions become the leading system message. They are not history:
+	// who calls builds them anew for each request. Empty: none are sent.
+	Instructions string
+	// Messages is the conversation so far; it may not be empty.
+	Messages []Message
+	// Tools are the tools that the model may call. Their names differ.
+	Tools []ToolDef
+	// Output asks for a final answer of a certain form. Nil: text.
+	Output *OutputFormat
+	// Stream asks for the answer piece by piece on the wire. The Response is
+	// whole in either case; without Stream there are no text deltas.
+	Stream bool
+
+	Settings
+
+	// Memo lets a client reuse what it encoded for earlier requests of the same
+	// conversation. Nil is right for a single request. See [Memo].
+	Memo *Memo
+}
+
+// Settings are the knobs of a request. The zero value leaves each to the
+// provider: a nil pointer, an empty string or slice, and the number 0 are not
+// sent. A provider that does not know a member refuses or ignores it.
+type Settings struct {
+	ToolChoice        ToolChoice
+	ParallelToolCalls *bool // whether one answer may hold several tool calls
+
+	Temperature *float64 // 0 to 2
+	TopP        *float64 // 0 to 1
+	// MaxOutputTokens bounds the answer, reasoning included. Zero sends no bound.
+	MaxOutputTokens  int64
+	Stop             []string // texts that end the answer
+	Seed             *int64
+	FrequencyPenalty *float64 // -2 to 2
+	PresencePenalty  *float64 // -2 to 2
+	LogProbs         bool     // asks for the log probabilities of the answer's tokens
+	TopLogProbs      int      // with LogProbs: how many alternatives per token
+	// N is the number of answers. More than one is refused with an error: a
+	// conversation goes on from one answer.
+	N int
+
+	ReasoningEffort string   // "minimal", "low", "medium", "high", or what the provider takes
+	Verbosity       string   // "low", "medium", "high"
+	Modalities      []string // "text", "audio"
+
+	ServiceTier      string
+	Store            *bool
+	PromptCacheKey   string
+	SafetyIdentifier string
+	User             string
+	Metadata         map[string]string
+
+	// Extra members are written into the request as they stand, after all
+	// others. One that names a member which the request has replaces it.
+	Extra []Member
+}
+
+// ToolChoice says whether the model may, must or must not call tools. The zero
+// value sends nothing, which providers take for ToolAuto where there are tools.
+type ToolChoice string
+
+// The general choices; [ToolNamed] makes the particular ones.
+const (
+	ToolAuto     ToolChoice = "auto"
+	ToolNone     ToolChoice = "none"
+	ToolRequired ToolChoice = "required"
+)
+
+const namedPrefix = "tool:"
+
+// ToolNamed makes the model call the tool of that name.
+func ToolNamed(name string) ToolChoice { return ToolChoice(namedPrefix + name) }
+
+// Named returns the name given to [ToolNamed], and false for any other choice.
+func (c ToolChoice) Named() (string, bool) { return strings.CutPrefix(string(c), namedPrefix) }
+
+// ToolDef is what a model is told about a tool. How to run it is not llm's
+// business; see package tool.
+type ToolDef struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Schema      json.RawMessage `json:"schema"` // JSON Schema of the arguments: an object type
+	// Strict is the schema rewritten for providers that can be held to it
+	// ("strict": true). Nil: there is no such form, and none is offered.
+	Strict json.RawMessage `json:"strict,omitempty"`
+}
+
+// OutputFormat is the form of a final answer.
+type OutputFormat struct {
+	// Type is "text", "json_object" or "json_schema". Empty: "json_schema" if
+	// there is a Schema, else "text".
+	Type        string          `json:"type,omitempty"`
+	Name        string          `json:"name,omitempty"` // of the schema; empty: "output"
+	Description string          `json:"description,omitempty"`
+	Schema      json.RawMessage `json:"schema,omitempty"`
+	Strict      *bool           `json:"strict,omitempty"`
+}
+
+// Validate reports what no provider could make sense of. Models call it before
+// they send; a caller need not.
+func (r *Request) Validate() error {
+	switch {
+	case r.N > 1:
+		return fmt.Errorf("llm: n is %d: one answer is asked for at a time", r.N)
+	case r.N < 0:
+		return fmt.Errorf("llm: n is %d", r.N)
+	case len(r.Messages) == 0:
+		return errors.New("llm: the request has no messages")
+	case r.MaxOutputTokens < 0:
+		return fmt.Errorf("llm: MaxOutputTokens is %d", r.MaxOutputTokens)
+	}
+	names := make(map[string]bool, len(r.Tools))
+	for _, t := range r.Tools {
+		if names[t.Name] {
+			return fmt.Errorf("llm: two tools are named %q", t.Name)
+		}
+		names[t.Name] = true
+	}
+	return r.validateChoice(names)
+}
+
+func (r *Request) validateChoice(tools map[string]bool) error {
+	name, named := r.ToolChoice.Named()
+	switch {
+	case named && !tools[name]:
+		return fmt.Errorf("llm: the tool choice names %q, which is no tool of the request", name)
+	case named:
+		return nil
+	}
+	switch r.ToolChoice {
+	case "", ToolAuto, ToolNone, ToolRequired:
+		return nil
+	}
+	return fmt.Errorf("llm: unknown tool choice %q", string(r.ToolChoice))
+}

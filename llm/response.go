@@ -1,0 +1,109 @@
+package llm
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// A Response is the whole answer of a model, streamed or not. It is the
+// caller's.
+type Response struct {
+	ID        string // the provider's id of the answer
+	RequestID string // the provider's id of the request, from a header, for its support
+	Model     string // the model that answered, as the provider names it
+	Message   Message
+	Finish    Finish
+	Usage     Usage
+	RawUsage  json.RawMessage // the usage as the provider sent it, with its prices and times; nil if none
+	LogProbs  json.RawMessage // as the provider sent them; nil if there are none
+	Extra     []Member        // members beside the choice that nobody modelled, such as "citations"
+}
+
+// Finish says why the model stopped: in our words, and in the provider's.
+type Finish struct {
+	Reason FinishReason `json:"reason,omitempty"`
+	Raw    string       `json:"raw,omitempty"`    // "finish_reason", verbatim
+	Native string       `json:"native,omitempty"` // "native_finish_reason" of routers, verbatim
+}
+
+// FinishReason is the unified reason. Empty: the provider gave none.
+type FinishReason string
+
+// The finish reasons. FinishOther is a reason that nobody here has heard of.
+const (
+	FinishStop          FinishReason = "stop"           // the answer is complete
+	FinishLength        FinishReason = "length"         // cut off by a limit on tokens
+	FinishToolCalls     FinishReason = "tool_calls"     // the model waits for tool results
+	FinishContentFilter FinishReason = "content_filter" // withheld or cut off by a filter
+	FinishError         FinishReason = "error"          // the provider failed on the way
+	FinishOther         FinishReason = "other"
+)
+
+var finishReasons = map[string]FinishReason{
+	"stop": FinishStop, "eos": FinishStop, "eos_token": FinishStop, "end": FinishStop, "end_turn": FinishStop,
+	"stop_sequence": FinishStop, "completed": FinishStop, "complete": FinishStop,
+	"length": FinishLength, "max_tokens": FinishLength, "max_output_tokens": FinishLength,
+	"model_context_window_exceeded": FinishLength,
+	"tool_calls":                    FinishToolCalls, "tool_call": FinishToolCalls, "tool_use": FinishToolCalls, "function_call": FinishToolCalls,
+	"content_filter": FinishContentFilter, "sensitive": FinishContentFilter, "safety": FinishContentFilter,
+	"recitation": FinishContentFilter, "blocklist": FinishContentFilter, "prohibited_content": FinishContentFilter,
+	"refusal": FinishContentFilter, "spii": FinishContentFilter,
+	"error": FinishError, "network_error": FinishError, "abort": FinishError, "malformed_function_call": FinishError,
+	"insufficient_system_resource": FinishError,
+}
+
+// FinishOf unifies a provider's reasons. The native reason of a router wins
+// where it says that the answer is not whole, since routers are known to report
+// "tool_calls" for calls that were cut off, and where the other is missing.
+func FinishOf(raw, native string) Finish {
+	f := Finish{Raw: raw, Native: native, Reason: finishReason(raw)}
+	switch n := finishReason(native); n {
+	case FinishLength, FinishContentFilter, FinishError:
+		f.Reason = n
+	default:
+		if f.Reason == "" {
+			f.Reason = n
+		}
+	}
+	return f
+}
+
+func finishReason(s string) FinishReason {
+	if s == "" {
+		return ""
+	}
+	if r, ok := finishReasons[strings.ToLower(s)]; ok {
+		return r
+	}
+	return FinishOther
+}
+
+// Usage counts tokens. A count is zero if the provider did not report it.
+// The counts below InputTokens and OutputTokens are parts of these two.
+type Usage struct {
+	InputTokens      int64 `json:"input_tokens"`                 // the prompt, cached tokens included
+	CachedTokens     int64 `json:"cached_tokens,omitempty"`      // read from the provider's cache
+	CacheWriteTokens int64 `json:"cache_write_tokens,omitempty"` // written to it
+	InputAudioTokens int64 `json:"input_audio_tokens,omitempty"`
+
+	OutputTokens      int64 `json:"output_tokens"`              // the answer, reasoning as the provider counts it
+	ReasoningTokens   int64 `json:"reasoning_tokens,omitempty"` // spent on thinking
+	OutputAudioTokens int64 `json:"output_audio_tokens,omitempty"`
+
+	// TotalTokens is what the provider says it is. Providers differ in whether
+	// it holds the reasoning tokens, so it can differ from the sum of the two.
+	TotalTokens int64 `json:"total_tokens,omitempty"`
+}
+
+// Add returns the sum of u and v, count by count.
+func (u Usage) Add(v Usage) Usage {
+	u.InputTokens += v.InputTokens
+	u.CachedTokens += v.CachedTokens
+	u.CacheWriteTokens += v.CacheWriteTokens
+	u.InputAudioTokens += v.InputAudioTokens
+	u.OutputTokens += v.OutputTokens
+	u.ReasoningTokens += v.ReasoningTokens
+	u.OutputAudioTokens += v.OutputAudioTokens
+	u.TotalTokens += v.TotalTokens
+	return u
+}
