@@ -1,0 +1,175 @@
+package llmtest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// parseContent reads content: a string, null, or a list of parts.
+func parseContent(value string) (llm.Parts, error) {
+	var text *string
+	if json.Unmarshal([]byte(value), &text) == nil {
+		if text == nil || *text == "" {
+			return nil, nil
+		}
+		return llm.Parts{llm.Text{Text: *text}}, nil
+	}
+	var raws []json.RawMessage
+	if err := json.Unmarshal([]byte(value), &raws); err != nil {
+		return nil, err
+	}
+	var parts llm.Parts
+	for i, raw := range raws {
+		p, err := parsePart(raw)
+		if err != nil {
+			return nil, atIndex(i, err)
+		}
+		parts = append(parts, p)
+	}
+	return parts, nil
+}
+
+// parsePart reads a content part. What llm cannot hold whole is a RawPart.
+func parsePart(raw []byte) (llm.Part, error) {
+	members, err := llm.ParseMembers(raw)
+	if err != nil {
+		return nil, err
+	}
+	kind, err := stringMember(members, "type")
+	if err != nil {
+		return nil, err
+	}
+	var part llm.Part
+	switch kind {
+	case "text":
+		part, err = parseText(members)
+	case "refusal":
+		part, err = parseRefusal(members)
+	case "image_url":
+		part = parseImage(members)
+	case "input_audio":
+		part = parseAudio(members)
+	case "file":
+		part = parseFile(members)
+	}
+	if part == nil && err == nil {
+		return llm.RawPart{JSON: string(raw)}, nil
+	}
+	return part, err
+}
+
+func parseText(members []llm.Member) (llm.Part, error) {
+	text, err := stringMember(members, "text")
+	return llm.Text{Text: text, Extra: others(members, "text")}, err
+}
+
+func parseRefusal(members []llm.Member) (llm.Part, error) {
+	text, err := stringMember(members, "refusal")
+	return llm.Refusal{Text: text, Extra: others(members, "refusal")}, err
+}
+
+func parseImage(members []llm.Member) llm.Part {
+	inner, ok := innerStrings(members, "image_url", "url", "detail")
+	if !ok {
+		return nil
+	}
+	image := llm.Image{URL: inner["url"], Detail: inner["detail"], Extra: others(members, "image_url")}
+	if data, mediaType, ok := cutDataURL(image.URL); ok {
+		image.URL, image.Data, image.MediaType = "", data, mediaType
+	}
+	return image
+}
+
+func parseAudio(members []llm.Member) llm.Part {
+	inner, ok := innerStrings(members, "input_audio", "data", "format")
+	if !ok {
+		return nil
+	}
+	data, ok := decode64(inner["data"])
+	if !ok {
+		return nil
+	}
+	return llm.Audio{Data: data, Format: inner["format"], Extra: others(members, "input_audio")}
+}
+
+func parseFile(members []llm.Member) llm.Part {
+	inner, ok := innerStrings(members, "file", "file_id", "filename", "file_data")
+	if !ok {
+		return nil
+	}
+	file := llm.File{ID: inner["file_id"], Name: inner["filename"], Extra: others(members, "file")}
+	if text := inner["file_data"]; text != "" {
+		if file.Data, file.MediaType, ok = cutDataURL(text); !ok {
+			return nil
+		}
+	}
+	return file
+}
+
+// innerStrings reads the object under name, whose members are strings of these
+// names. It is not ok if that is anything else, which no part has a place for.
+func innerStrings(members []llm.Member, name string, names ...string) (values map[string]string, ok bool) {
+	for _, m := range members {
+		if m.Name != name {
+			continue
+		}
+		var raw map[string]json.RawMessage
+		if json.Unmarshal([]byte(m.Value), &raw) != nil {
+			return nil, false
+		}
+		values = map[string]string{}
+		for k, v := range raw {
+			var s string
+			if !slices.Contains(names, k) || json.Unmarshal(v, &s) != nil {
+				return nil, false
+			}
+			values[k] = s
+		}
+	}
+	return values, values != nil
+}
+
+func stringMember(members []llm.Member, name string) (string, error) {
+	var s string
+	for _, m := range members {
+		if m.Name == name {
+			if err := json.Unmarshal([]byte(m.Value), &s); err != nil {
+				return "", at(name, err)
+			}
+		}
+	}
+	return s, nil
+}
+
+// others returns the members that are neither the type nor the content of a part.
+func others(members []llm.Member, content string) []llm.Member {
+	var out []llm.Member
+	for _, m := range members {
+		if m.Name != "type" && m.Name != content {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// cutDataURL takes a data URL apart, if it is one that can be written again from
+// its data and media type as it was.
+func cutDataURL(url string) (data []byte, mediaType string, ok bool) {
+	rest, isData := strings.CutPrefix(url, "data:")
+	mediaType, text, found := strings.Cut(rest, ";base64,")
+	if !isData || !found {
+		return nil, "", false
+	}
+	data, ok = decode64(text)
+	return data, mediaType, ok
+}
+
+// decode64 decodes base64 in its one canonical form.
+func decode64(text string) ([]byte, bool) {
+	data, err := base64.StdEncoding.DecodeString(text)
+	return data, err == nil && len(data) > 0 && base64.StdEncoding.EncodeToString(data) == text
+}

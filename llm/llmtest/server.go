@@ -1,0 +1,214 @@
+package llmtest
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// chatPath is the one path that a Server knows.
+const chatPath = "/v1/chat/completions"
+
+// maxBody bounds the body of a request.
+const maxBody = 64 << 20
+
+// A Server speaks Chat Completions over HTTP for a script: POST
+// /v1/chat/completions, answered with JSON, or with server-sent events if the
+// request says "stream": true. What a provider would refuse it refuses in
+// OpenAI's form, before the script is asked: another path or method, a body that
+// is no JSON or has no model or messages, a wrong key, an unknown model.
+//
+// The fields are set before the first request. A Server is also an
+// [http.Handler], for listeners of your own.
+type Server struct {
+	// Model is the script that answers. Required.
+	Model *Model
+	// Key is the API key that clients must send, as "Authorization: Bearer" or as
+	// "api-key". Empty: any key and none will do.
+	Key string
+	// Models are the names of the models that exist. Empty: all.
+	Models []string
+	// BaseURL is set by [Server.Start]: "http://127.0.0.1:<port>/v1".
+	BaseURL string
+
+	http  *http.Server
+	conns sync.WaitGroup // the connections and the loop that accepts them
+
+	mu     sync.Mutex
+	closed bool
+}
+
+// Serve starts a server for the script on a loopback port of its own. With
+// [Script] the end of the test closes it; else [Server.Close] does. It fails the
+// test, or panics without one, if there is no port or a step is wrong in itself;
+// programs use [Server.Start].
+func (m *Model) Serve() *Server {
+	s := &Server{Model: m}
+	err := s.Start()
+	switch {
+	case err == nil:
+	case m.t != nil:
+		m.t.Helper()
+		m.t.Fatal(err)
+	default:
+		panic(err)
+	}
+	return s
+}
+
+// Start listens on a loopback port and sets BaseURL. Call it once. If the script
+// belongs to a test, the end of the test closes the server.
+func (s *Server) Start() error {
+	if s.Model == nil {
+		return errors.New("llmtest: the Server has no Model")
+	}
+	if s.Model.misuse != nil {
+		return s.Model.misuse
+	}
+	if s.http != nil {
+		return errors.New("llmtest: the Server was started before")
+	}
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("llmtest: %w", err)
+	}
+	s.BaseURL = "http://" + l.Addr().String() + strings.TrimSuffix(chatPath, "/chat/completions")
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ConnState: s.track}
+	s.conns.Go(func() { _ = s.http.Serve(l) }) // ends with ErrServerClosed
+	if s.Model.t != nil {
+		s.Model.t.Cleanup(s.Close)
+	}
+	return nil
+}
+
+// Close stops the server, breaks its connections, and waits until all its
+// goroutines have ended; so a function given to [Reply] must heed its ctx.
+// Closing again, or a Server that was not started, does nothing.
+func (s *Server) Close() {
+	if s.http == nil {
+		return
+	}
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	_ = s.http.Close() // of a listener that nobody reads from any more
+	s.conns.Wait()
+}
+
+// track counts the connections. One that was accepted while the server closed is
+// unknown to http.Server.Close, which has been through its list by then.
+func (s *Server) track(c net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.conns.Add(1)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.closed {
+			_ = c.Close()
+		}
+	case http.StateClosed, http.StateHijacked:
+		s.conns.Done()
+	}
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q, refused := s.read(w, r)
+	if refused != nil {
+		writeError(w, refused)
+		return
+	}
+	a, err := s.Model.ask(r.Context(), q.request)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	if q.request.Stream {
+		a.stream(w, r, q.usage)
+		return
+	}
+	if err := a.play(r.Context(), false, nil); err != nil {
+		return // the client has gone
+	}
+	a.write(w)
+}
+
+// A query is a request on the wire, and what llm.Request does not say of it.
+type query struct {
+	request *llm.Request
+	usage   bool // stream_options.include_usage
+}
+
+// read checks and parses a request. The error says why a provider refuses it.
+func (s *Server) read(w http.ResponseWriter, r *http.Request) (*query, *llm.APIError) {
+	if err := s.admit(w, r); err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+			return nil, refuse(http.StatusRequestEntityTooLarge, "request_too_large", "", "The request body is too large.")
+		}
+		return nil, refuse(http.StatusBadRequest, "", "", "The request body could not be read: "+err.Error())
+	}
+	q, err := parse(body)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "", "", "We could not parse the body of your request: "+err.Error())
+	}
+	if err := s.accept(q.request); err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+// admit judges a request by its first lines.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request) *llm.APIError {
+	switch {
+	case r.URL.Path != chatPath:
+		return refuse(http.StatusNotFound, "", "", fmt.Sprintf("Invalid URL (%s %s)", r.Method, r.URL.Path))
+	case r.Method != http.MethodPost:
+		w.Header().Set("Allow", http.MethodPost)
+		return refuse(http.StatusMethodNotAllowed, "method_not_supported", "", fmt.Sprintf("Not allowed to %s on %s", r.Method, r.URL.Path))
+	case !s.knows(r.Header):
+		return refuse(http.StatusUnauthorized, "invalid_api_key", "", "Incorrect API key provided.")
+	}
+	if mt, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mt != "application/json" {
+		return refuse(http.StatusUnsupportedMediaType, "unsupported_content_type", "", fmt.Sprintf("The Content-Type is %q, not application/json.", mt))
+	}
+	return nil
+}
+
+func (s *Server) knows(h http.Header) bool {
+	key, ok := strings.CutPrefix(h.Get("Authorization"), "Bearer ")
+	if !ok {
+		key = h.Get("api-key")
+	}
+	return s.Key == "" || subtle.ConstantTimeCompare([]byte(key), []byte(s.Key)) == 1
+}
+
+// accept judges a request by what it asks.
+func (s *Server) accept(req *llm.Request) *llm.APIError {
+	switch {
+	case req.Model == "":
+		return refuse(http.StatusBadRequest, "missing_required_parameter", "model", "you must provide a model parameter")
+	case len(s.Models) > 0 && !slices.Contains(s.Models, req.Model):
+		return refuse(http.StatusNotFound, "model_not_found", "", fmt.Sprintf("The model `%s` does not exist or you do not have access to it.", req.Model))
+	case len(req.Messages) == 0:
+		return refuse(http.StatusBadRequest, "missing_required_parameter", "messages", "Missing required parameter: 'messages'.")
+	}
+	if err := req.Validate(); err != nil {
+		return refuse(http.StatusBadRequest, "invalid_value", "", strings.TrimPrefix(err.Error(), "llm: "))
+	}
+	return nil
+}

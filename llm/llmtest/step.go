@@ -1,0 +1,212 @@
+package llmtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// A Step is one answer of a script. Steps are values: the methods return a
+// changed copy. The zero Step is an empty answer.
+type Step struct {
+	parts   llm.Parts
+	err     error
+	reply   func(context.Context, *llm.Request) (*llm.Response, error)
+	finish  *string
+	native  string
+	usage   *llm.Usage
+	delay   *time.Duration
+	forever bool
+	misuse  error // what is wrong with the step itself
+}
+
+// Text answers with s. The empty text is an empty answer, without any part.
+func Text(s string) Step {
+	if s == "" {
+		return Step{}
+	}
+	return Parts(llm.Text{Text: s})
+}
+
+// Calls answers with a call of the tool name. The arguments are the JSON of
+// args, without escapes for HTML; a string, a [json.RawMessage] or a []byte is
+// taken as it stands, so that what is no JSON can be scripted; nil is "{}".
+//
+// Several calls in one answer: Calls("a", x).And(Calls("b", y)).
+func Calls(name string, args any) Step {
+	text, err := argumentsText(args)
+	if err != nil {
+		return Step{misuse: fmt.Errorf("arguments of %s: %w", name, err)}
+	}
+	return Parts(llm.ToolCall{Name: name, Arguments: text})
+}
+
+// Reasoning answers with thinking that the model shows, which is sent in the
+// member "reasoning_content". It usually stands before others:
+// Reasoning("Hm.").And(Text("Yes.")).
+func Reasoning(s string) Step { return Parts(llm.Reasoning{Text: s}) }
+
+// Refusal answers by declining.
+func Refusal(s string) Step { return Parts(llm.Refusal{Text: s}) }
+
+// Parts answers with a message of these parts: for what the other steps cannot
+// say, such as calls with an ID or extra members of their own.
+func Parts(parts ...llm.Part) Step { return Step{parts: parts} }
+
+// Fail answers with an error. In process Generate returns err as it is. On the
+// wire an [*llm.APIError] becomes its StatusCode (or the usual one of its Kind),
+// an error body in OpenAI's form, and a Retry-After header; any other error is a
+// status 500.
+func Fail(err error) Step {
+	if err == nil {
+		return Step{misuse: errors.New("Fail needs an error")}
+	}
+	return Step{err: err}
+}
+
+// Reply answers with what f makes of the request, which f does not change. What
+// f leaves empty in the Response is filled in as for other steps, so a Message
+// is enough; [Step.Response] helps to build one. An error is treated as that of
+// [Fail]. On the wire ctx ends when the client goes away.
+//
+// f may run for several requests at once. To answer all requests of a program
+// with one function: NewScript(Reply(f).Forever()).
+func Reply(f func(ctx context.Context, req *llm.Request) (*llm.Response, error)) Step {
+	if f == nil {
+		return Step{misuse: errors.New("Reply needs a function")}
+	}
+	return Step{reply: f}
+}
+
+// And joins the contents of s and more to one answer. Whatever the order here,
+// an answer holds its reasoning first, then its text, its refusal and its calls,
+// as on the wire. Finish, Usage and Delay are taken from the last that sets them.
+// Fail and Reply cannot be joined.
+func (s Step) And(more ...Step) Step {
+	for _, o := range more {
+		s = s.join(o)
+	}
+	return s
+}
+
+func (s Step) join(o Step) Step {
+	if s.err != nil || o.err != nil || s.reply != nil || o.reply != nil {
+		s.misuse = errors.New("Fail and Reply cannot be joined with And")
+	}
+	if s.misuse == nil {
+		s.misuse = o.misuse
+	}
+	s.parts = append(s.parts[:len(s.parts):len(s.parts)], o.parts...)
+	if o.finish != nil {
+		s.finish = o.finish
+	}
+	if o.native != "" {
+		s.native = o.native
+	}
+	if o.usage != nil {
+		s.usage = o.usage
+	}
+	if o.delay != nil {
+		s.delay = o.delay
+	}
+	s.forever = s.forever || o.forever
+	return s
+}
+
+// Finish sets the provider's finish reason, such as "length" or
+// "content_filter". Empty: the provider gives none.
+func (s Step) Finish(raw string) Step {
+	s.finish = &raw
+	return s
+}
+
+// NativeFinish sets the "native_finish_reason" that routers send beside the
+// finish reason.
+func (s Step) NativeFinish(raw string) Step {
+	s.native = raw
+	return s
+}
+
+// Usage sets what the answer costs. The zero Usage: the provider reports none.
+func (s Step) Usage(u llm.Usage) Step {
+	s.usage = &u
+	return s
+}
+
+// Delay sets the time between the pieces of this answer, in place of
+// [Model.Delay].
+func (s Step) Delay(d time.Duration) Step {
+	s.delay = &d
+	return s
+}
+
+// Forever makes the step answer all requests that are still to come, be there
+// none or many. No step can follow it.
+func (s Step) Forever() Step {
+	s.forever = true
+	return s
+}
+
+// Response returns the answer that the step describes, as far as the step says
+// it, or its error. It is for functions given to [Reply]:
+//
+//	return llmtest.Calls("get_weather", args).Response()
+func (s Step) Response() (*llm.Response, error) {
+	switch {
+	case s.misuse != nil:
+		return nil, fmt.Errorf("llmtest: %w", s.misuse)
+	case s.err != nil:
+		return nil, s.err
+	case s.reply != nil:
+		return nil, errors.New("llmtest: a Reply has no response before it is asked")
+	}
+	resp := &llm.Response{Message: llm.Message{Role: llm.RoleAssistant, Parts: s.parts}}
+	s.adjust(resp)
+	return canonical(resp), nil
+}
+
+// adjust writes what the step overrides into resp.
+func (s Step) adjust(resp *llm.Response) {
+	if s.usage != nil {
+		resp.Usage = *s.usage
+	}
+	if s.finish == nil && s.native == "" {
+		return
+	}
+	raw := string(defaultFinish(resp.Message))
+	if s.finish != nil {
+		raw = *s.finish
+	}
+	resp.Finish = llm.FinishOf(raw, s.native)
+}
+
+func argumentsText(args any) (string, error) {
+	switch a := args.(type) {
+	case nil:
+		return "{}", nil
+	case string:
+		return a, nil
+	case json.RawMessage:
+		return string(a), nil
+	case []byte:
+		return string(a), nil
+	}
+	b, err := marshal(args)
+	return string(b), err
+}
+
+// marshal is json.Marshal without the escapes for HTML, which no model writes.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

@@ -1,0 +1,113 @@
+package llmtest
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+const (
+	maxLine     = 200 // characters of a message in a transcript
+	maxMessages = 12  // messages of a transcript, the last ones
+)
+
+// String describes the step in a line.
+func (s Step) String() string {
+	switch {
+	case s.misuse != nil:
+		return "misuse: " + s.misuse.Error()
+	case s.err != nil:
+		return clip(fmt.Sprintf("fails: %v", s.err))
+	case s.reply != nil:
+		return "reply of a function"
+	case len(s.parts) == 0:
+		return "empty answer"
+	}
+	return describe(s.parts)
+}
+
+// transcript shows a request to a person: a line for what is asked, and a line
+// for each message.
+func transcript(req *llm.Request) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { b.WriteString("\n  " + clip(fmt.Sprintf(format, args...))) }
+	line("%s", headline(req))
+	if req.Instructions != "" {
+		line("instructions: %q", req.Instructions)
+	}
+	messages := req.Messages
+	if n := len(messages) - maxMessages; n > 0 {
+		line("… %s before", count(n, "message"))
+		messages = messages[n:]
+	}
+	for _, m := range messages {
+		line("%s: %s", m.Role, describe(m.Parts))
+	}
+	return strings.TrimPrefix(b.String(), "\n")
+}
+
+func headline(req *llm.Request) string {
+	words := []string{"model " + req.Model}
+	if req.Model == "" {
+		words = []string{"no model named"}
+	}
+	if req.Stream {
+		words = append(words, "stream")
+	}
+	var names []string
+	for _, t := range req.Tools {
+		names = append(names, t.Name)
+	}
+	if names != nil {
+		words = append(words, "tools "+strings.Join(names, " "))
+	}
+	return strings.Join(words, ", ")
+}
+
+func describe(parts llm.Parts) string {
+	if len(parts) == 0 {
+		return "(empty)"
+	}
+	var out []string
+	for _, p := range parts {
+		out = append(out, describePart(p))
+	}
+	return clip(strings.Join(out, ", "))
+}
+
+func describePart(p llm.Part) string {
+	switch p := p.(type) {
+	case llm.Text:
+		return fmt.Sprintf("%q", p.Text)
+	case llm.Reasoning:
+		return fmt.Sprintf("reasoning %q", p.Text)
+	case llm.Refusal:
+		return fmt.Sprintf("refusal %q", p.Text)
+	case llm.ToolCall:
+		return strings.TrimSpace(fmt.Sprintf("calls %s(%s) %s", p.Name, p.Arguments, p.ID))
+	case llm.ToolResult:
+		return strings.TrimSpace(fmt.Sprintf("%s %s", p.Name, p.CallID)) + ": " + describe(p.Parts)
+	case llm.Image:
+		return "an image"
+	case llm.Audio:
+		return "audio"
+	case llm.File:
+		return strings.TrimSpace("a file " + p.Name)
+	case llm.RawPart:
+		return p.JSON
+	}
+	return fmt.Sprintf("%T", p)
+}
+
+// clip bounds a line.
+func clip(s string) string {
+	n := 0
+	for i := range s {
+		if n == maxLine {
+			return s[:i] + "…"
+		}
+		n++
+	}
+	return s
+}
