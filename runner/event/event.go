@@ -1,0 +1,158 @@
+package event
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// An Event is one thing that happened. Its JSON is one flat object: "seq",
+// "time" and "type" (the Body's name in snake_case), then the Body's members.
+type Event struct {
+	Seq  int64     // position in the session, from 1; 0 for ephemeral events
+	Time time.Time // UTC
+	Body Body
+}
+
+// A Body says what happened. The set is closed, and the values in this package,
+// not pointers to them, are its members.
+type Body interface{ event() }
+
+// A CallRef is our own name of a tool call, since providers repeat ids: run,
+// turn and position in the model's answer, as in "r1.t3.c0". With the name of
+// the session it is also the call's idempotency key.
+type CallRef string
+
+// NewCallRef names a call. Runs and turns count from 1, calls from 0.
+func NewCallRef(run, turn, call int) CallRef {
+	return CallRef(fmt.Sprintf("r%d.t%d.c%d", run, turn, call))
+}
+
+// RunStarted begins a run: turns until a final answer or an error.
+type RunStarted struct {
+	Run   int    `json:"run"` // counts the runs of a session from 1
+	Agent string `json:"agent"`
+}
+
+// UserMessaged adds a message that the caller gave. It need not have RoleUser:
+// who brings a history along brings answers and results, too.
+type UserMessaged struct {
+	Message llm.Message `json:"message"`
+}
+
+// TurnPrepared fixes what the next request is made of beside the history.
+type TurnPrepared struct {
+	Turn  int    `json:"turn"` // counts the turns of a run from 1
+	Agent string `json:"agent"`
+	// Instructions of the request. Nil: as in the turn before.
+	Instructions *string `json:"instructions,omitempty"`
+}
+
+// ModelAnswered brings a model's whole answer, as it came.
+type ModelAnswered struct {
+	Turn      int         `json:"turn"`
+	Message   llm.Message `json:"message"`
+	Finish    llm.Finish  `json:"finish"`
+	Usage     llm.Usage   `json:"usage"`
+	Model     string      `json:"model,omitempty"`
+	RequestID string      `json:"request_id,omitempty"`
+}
+
+// ToolCallStarted is recorded before a tool's function runs: from here on the
+// call may have had an effect. Calls that are refused before do not start.
+type ToolCallStarted struct {
+	Call CallRef `json:"call"`
+	ID   string  `json:"id,omitempty"` // the provider's id of the call
+	Name string  `json:"name"`
+	// Arguments are the ones that the function gets: checked, JSON text.
+	Arguments string `json:"arguments"`
+}
+
+// ToolCallFinished brings what the model will be told of a call.
+type ToolCallFinished struct {
+	Call   CallRef        `json:"call"`
+	Result llm.ToolResult `json:"result"`
+	// Failure is the kind of failure, by the names of package tool, or "".
+	Failure string `json:"failure,omitempty"`
+	// Error is the cause for people, where it says more than the result. It is
+	// redacted as the result is.
+	Error string `json:"error,omitempty"`
+	// Rejected: the model's call was wrong. There is no such tool, the arguments
+	// do not fit, or the tool's function asked for others.
+	Rejected bool `json:"rejected,omitempty"`
+}
+
+// OutputRejected sets an unusable answer aside, such as an empty one. The model
+// is asked again.
+type OutputRejected struct {
+	Turn   int    `json:"turn"`
+	Reason string `json:"reason"`
+	// Message is what the model is told. It is part of the history; the answer is not.
+	Message llm.Message `json:"message"`
+}
+
+// LimitReached says that a limit ends the run.
+type LimitReached struct {
+	Limit string `json:"limit"` // "turns" or "invalid_rounds"
+	Max   int    `json:"max"`
+}
+
+// RunFinished ends a run with a final answer, that of the last ModelAnswered.
+type RunFinished struct {
+	Run   int       `json:"run"`
+	Turns int       `json:"turns"`
+	Usage llm.Usage `json:"usage"` // the sum over the turns
+}
+
+// RunFailed ends a run without one.
+type RunFailed struct {
+	Run   int       `json:"run"`
+	Turns int       `json:"turns"`
+	Usage llm.Usage `json:"usage"`
+	Error string    `json:"error"`
+}
+
+// TextDelta is more text of the answer that is on its way.
+type TextDelta struct {
+	Text string `json:"text"`
+}
+
+// ReasoningDelta is more of the model's visible thinking.
+type ReasoningDelta struct {
+	Text string `json:"text"`
+}
+
+// CallDelta is more of a tool call that the model is writing.
+type CallDelta struct {
+	Call      CallRef `json:"call"`
+	Name      string  `json:"name,omitempty"`
+	Arguments string  `json:"arguments,omitempty"` // a fragment
+}
+
+// Restarted says that the model is asked again: the deltas of this turn are void.
+type Restarted struct {
+	Turn  int    `json:"turn"`
+	Error string `json:"error,omitempty"` // why
+}
+
+// Notice tells of something that was done without being asked for.
+type Notice struct {
+	Text string `json:"text"`
+}
+
+func (RunStarted) event()       {}
+func (UserMessaged) event()     {}
+func (TurnPrepared) event()     {}
+func (ModelAnswered) event()    {}
+func (ToolCallStarted) event()  {}
+func (ToolCallFinished) event() {}
+func (OutputRejected) event()   {}
+func (LimitReached) event()     {}
+func (RunFinished) event()      {}
+func (RunFailed) event()        {}
+func (TextDelta) event()        {}
+func (ReasoningDelta) event()   {}
+func (CallDelta) event()        {}
+func (Restarted) event()        {}
+func (Notice) event()           {}

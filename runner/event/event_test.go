@@ -1,0 +1,94 @@
+package event_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+var at = time.Date(2026, 11, 21, 9, 30, 0, 5000, time.UTC)
+
+// every has one event of each type, with its JSON.
+var every = []struct {
+	body event.Body
+	json string
+}{
+	{event.RunStarted{Run: 1, Agent: "desk"}, `"type":"run_started","run":1,"agent":"desk"`},
+	{event.UserMessaged{Message: llm.User("a < b")}, `"type":"user_messaged","message":{"role":"user","parts":[{"type":"text","text":"a < b"}]}`},
+	{event.TurnPrepared{Turn: 1, Agent: "desk"}, `"type":"turn_prepared","turn":1,"agent":"desk"`},
+	{event.TurnPrepared{Turn: 2, Agent: "desk", Instructions: new("")}, `"type":"turn_prepared","turn":2,"agent":"desk","instructions":""`},
+	{
+		event.ModelAnswered{
+			Turn: 1, Message: llm.Assistant("", llm.ToolCall{ID: "c", Name: "f", Arguments: `{"a":1`}),
+			Finish: llm.FinishOf("tool_calls", "length"), Usage: llm.Usage{InputTokens: 9, OutputTokens: 3}, Model: "m", RequestID: "req_1",
+		},
+		`"type":"model_answered","turn":1,"message":{"role":"assistant","parts":[{"type":"tool_call","id":"c","name":"f","arguments":"{\"a\":1"}]},` +
+			`"finish":{"reason":"length","raw":"tool_calls","native":"length"},"usage":{"input_tokens":9,"output_tokens":3},"model":"m","request_id":"req_1"`,
+	},
+	{event.ToolCallStarted{Call: "r1.t1.c0", ID: "c", Name: "f", Arguments: `{"a":1}`}, `"type":"tool_call_started","call":"r1.t1.c0","id":"c","name":"f","arguments":"{\"a\":1}"`},
+	{
+		event.ToolCallFinished{
+			Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: "no"}}, IsError: true},
+			Failure: "failed", Error: "why", Rejected: true,
+		},
+		`"type":"tool_call_finished","call":"r1.t1.c0","result":{"call_id":"c","name":"f","parts":[{"type":"text","text":"no"}],"is_error":true},` +
+			`"failure":"failed","error":"why","rejected":true`,
+	},
+	{event.OutputRejected{Turn: 1, Reason: "empty", Message: llm.User("Again.")}, `"type":"output_rejected","turn":1,"reason":"empty","message":{"role":"user","parts":[{"type":"text","text":"Again."}]}`},
+	{event.LimitReached{Limit: "turns", Max: 30}, `"type":"limit_reached","limit":"turns","max":30`},
+	{event.RunFinished{Run: 1, Turns: 2, Usage: llm.Usage{InputTokens: 1}}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":1,"output_tokens":0}`},
+	{event.RunFailed{Run: 1, Turns: 2, Error: "why"}, `"type":"run_failed","run":1,"turns":2,"usage":{"input_tokens":0,"output_tokens":0},"error":"why"`},
+	{event.TextDelta{Text: "It"}, `"type":"text_delta","text":"It"`},
+	{event.ReasoningDelta{Text: "Hm"}, `"type":"reasoning_delta","text":"Hm"`},
+	{event.CallDelta{Call: "r1.t1.c0", Name: "f", Arguments: `{"a`}, `"type":"call_delta","call":"r1.t1.c0","name":"f","arguments":"{\"a"`},
+	{event.Restarted{Turn: 1, Error: "why"}, `"type":"restarted","turn":1,"error":"why"`},
+	{event.Notice{Text: "so"}, `"type":"notice","text":"so"`},
+}
+
+// TestJSON holds the form of each event, and that reading gives it back.
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	for _, tt := range every {
+		e := event.Event{Seq: 7, Time: at, Body: tt.body}
+		t.Run(e.Type(), func(t *testing.T) {
+			t.Parallel()
+			data, err := e.MarshalJSON()
+			require.NoError(t, err)
+			require.Equal(t, `{"seq":7,"time":"2026-11-21T09:30:00.000005Z",`+tt.json+`}`, string(data))
+			escaped, err := json.Marshal(e) // with the escapes for HTML
+			require.NoError(t, err)
+			for _, form := range [][]byte{data, escaped} {
+				var back event.Event
+				require.NoError(t, json.Unmarshal(form, &back))
+				require.Equal(t, e, back)
+			}
+		})
+	}
+}
+
+func TestJSONRefuses(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, json, want string }{
+		{"unknown type", `{"seq":1,"time":"2026-11-21T09:30:00Z","type":"dreamed"}`, `event: dreamed: unknown type "dreamed", perhaps of a newer version`},
+		{"no type", `{"seq":1,"time":"2026-11-21T09:30:00Z"}`, `event: : unknown type "", perhaps of a newer version`},
+		{"bad member", `{"type":"run_started","time":"2026-11-21T09:30:00Z","run":"x"}`, "event: run_started: json: cannot unmarshal string into Go struct field RunStarted.run of type int"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var e event.Event
+			require.EqualError(t, json.Unmarshal([]byte(tt.json), &e), tt.want)
+		})
+	}
+	_, err := event.Event{Seq: 1}.MarshalJSON()
+	require.EqualError(t, err, "event: <nil> is not an event")
+}
+
+func TestNewCallRef(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, event.CallRef("r1.t3.c0"), event.NewCallRef(1, 3, 0))
+}

@@ -1,0 +1,139 @@
+package loop
+
+import (
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// Limits bound a run.
+type Limits struct {
+	Turns         int // answers of the model; 0 or less: no limit
+	InvalidRounds int // consecutive turns in which every call was rejected; 0 or less: no limit
+	Unusable      int // consecutive unusable answers after which the model is asked again
+}
+
+// An Action is what is to be done next. What came of it is applied as events.
+type Action interface{ action() }
+
+type (
+	// Idle: there is no run.
+	Idle struct{}
+	// Prepare the turn; then TurnPrepared.
+	Prepare struct{ Turn int }
+	// Ask the model; then ModelAnswered.
+	Ask struct{ Turn int }
+	// Start the calls, in order; then for each ToolCallStarted and
+	// ToolCallFinished, or ToolCallFinished alone if it is rejected.
+	Start struct{ Calls []Call }
+	// Wait for the calls that are running.
+	Wait struct{}
+	// Close the calls without running them; then ToolCallFinished for each. A
+	// call that has started may have had its effect.
+	Close struct {
+		Calls  []Call
+		CutOff bool // the answer that made them was cut off
+	}
+	// Reject the answer; then OutputRejected with the message.
+	Reject struct {
+		Turn    int
+		Reason  Verdict
+		Message llm.Message
+	}
+	// Limit is reached; then LimitReached.
+	Limit struct {
+		Name string
+		Max  int
+	}
+	// Finish the run; then RunFinished.
+	Finish struct{}
+	// Fail the run; then RunFailed. Limit names the one that was reached, else
+	// the verdict on the last answer is the reason.
+	Fail struct {
+		Limit  string
+		Reason Verdict
+	}
+)
+
+func (Idle) action()    {}
+func (Prepare) action() {}
+func (Ask) action()     {}
+func (Start) action()   {}
+func (Wait) action()    {}
+func (Close) action()   {}
+func (Reject) action()  {}
+func (Limit) action()   {}
+func (Finish) action()  {}
+func (Fail) action()    {}
+
+// The limits' names in events and errors.
+const (
+	TurnLimit    = "turns"
+	InvalidLimit = "invalid_rounds"
+)
+
+// Next says what is to be done in a state. live tells which of the started
+// calls this process is running; nil stands for none. Next changes nothing, and
+// what it returns shares no memory with the state that Apply would change.
+func Next(s *State, lim Limits, live func(event.CallRef) bool) Action {
+	switch s.phase {
+	case opening, ready:
+		return nextTurn(s, lim)
+	case prepared:
+		return Ask{Turn: s.Turn}
+	case acting:
+		return nextCalls(s, live)
+	case rejected:
+		if s.unusable > lim.Unusable {
+			return Fail{Reason: s.Verdict}
+		}
+		return Reject{Turn: s.Turn, Reason: s.Verdict, Message: again(s.Verdict)}
+	case final:
+		return Finish{}
+	case failing:
+		return Fail{Limit: s.limit, Reason: s.Verdict}
+	}
+	return Idle{}
+}
+
+func nextTurn(s *State, lim Limits) Action {
+	switch {
+	case s.open > 0: // of a run that ended before this one began
+		return Close{Calls: s.Open()}
+	case s.Verdict == CutOff && s.phase == ready && s.unusable > lim.Unusable:
+		return Fail{Reason: CutOff}
+	case lim.InvalidRounds > 0 && s.invalid >= lim.InvalidRounds:
+		return Limit{Name: InvalidLimit, Max: lim.InvalidRounds}
+	case lim.Turns > 0 && s.Turn >= lim.Turns:
+		return Limit{Name: TurnLimit, Max: lim.Turns}
+	}
+	return Prepare{Turn: s.Turn + 1}
+}
+
+func nextCalls(s *State, live func(event.CallRef) bool) Action {
+	var proposed, lost []Call
+	for _, c := range s.Open() {
+		switch {
+		case c.Status == Proposed:
+			proposed = append(proposed, c)
+		case live == nil || !live(c.Ref):
+			lost = append(lost, c)
+		}
+	}
+	switch {
+	case len(proposed) > 0 && s.Verdict == CutOff:
+		return Close{Calls: proposed, CutOff: true}
+	case len(proposed) > 0:
+		return Start{Calls: proposed}
+	case len(lost) > 0:
+		return Close{Calls: lost}
+	}
+	return Wait{}
+}
+
+// again is what the model is told when its answer was of no use.
+func again(v Verdict) llm.Message {
+	if v == Lost {
+		return llm.User("Your last reply announced tool calls but held none. Make the calls now, or answer.")
+	}
+	return llm.User("Your last reply was empty. Answer now, or call a tool.")
+}

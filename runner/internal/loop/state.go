@@ -1,0 +1,335 @@
+package loop
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// phase says what a run waits for.
+type phase int
+
+const (
+	idle     phase = iota // no run: RunStarted
+	opening               // the caller's messages, then the first turn
+	ready                 // TurnPrepared
+	prepared              // ModelAnswered
+	acting                // the results of the open calls
+	rejected              // OutputRejected
+	final                 // RunFinished
+	failing               // RunFailed
+)
+
+// State is what the events of a session so far come to. The zero State is that
+// of a new session. Its fields are for reading; Apply alone changes them.
+type State struct {
+	Seq  int64 // of the last event
+	Run  int   // the current or last run, from 1
+	Turn int   // its turn that was prepared last, from 1
+
+	Agent        string
+	Instructions string
+	// Messages is the history as every provider takes it: it only grows, open
+	// calls have no result in it yet, and arguments that are no JSON object
+	// stand as {}.
+	Messages []llm.Message
+	// Calls are those of the last answer while one of them has no result.
+	Calls []Call
+	Usage llm.Usage // of the run
+
+	// Of the last answer, whatever became of it:
+	Text    string
+	Refusal string
+	Finish  llm.Finish
+	Verdict Verdict
+
+	phase    phase
+	open     int    // calls without a result
+	called   bool   // whether one of the turn's calls was right
+	unusable int    // consecutive answers that the model was asked to give again
+	invalid  int    // consecutive turns in which every call was rejected
+	limit    string // that was reached
+}
+
+// Call is one tool call of the last answer.
+type Call struct {
+	Ref    event.CallRef
+	Call   llm.ToolCall // as the model wrote it
+	Status Status
+	result llm.ToolResult
+}
+
+// Status is how far a call has come.
+type Status int
+
+// The stations of a call.
+const (
+	Proposed Status = iota
+	Started
+	Finished
+)
+
+// Apply enters what happened. An event that cannot follow is an error and
+// changes nothing. Ephemeral events are not applied. The state keeps the
+// messages of the event, which nobody changes.
+func (s *State) Apply(e event.Event) error {
+	if e.Seq != s.Seq+1 {
+		return fmt.Errorf("loop: event %d follows event %d", e.Seq, s.Seq)
+	}
+	if err := s.apply(e.Body); err != nil {
+		return fmt.Errorf("loop: event %d (%s): %w", e.Seq, e.Type(), err)
+	}
+	s.Seq = e.Seq
+	return nil
+}
+
+func (s *State) apply(body event.Body) error {
+	switch b := body.(type) {
+	case event.RunStarted:
+		return s.runStarted(b)
+	case event.UserMessaged:
+		return s.userMessaged(b)
+	case event.TurnPrepared:
+		return s.turnPrepared(b)
+	case event.ModelAnswered:
+		return s.modelAnswered(b)
+	case event.ToolCallStarted:
+		return s.callStarted(b)
+	case event.ToolCallFinished:
+		return s.callFinished(b)
+	case event.OutputRejected:
+		return s.outputRejected(b)
+	case event.LimitReached:
+		return s.limitReached(b)
+	case event.RunFinished:
+		return s.runEnded(b.Run, s.phase == final)
+	case event.RunFailed:
+		return s.runEnded(b.Run, s.phase != idle)
+	}
+	return errors.New("is not a durable event")
+}
+
+var errOrder = errors.New("cannot happen here")
+
+// runStarted may come at any time: the run before it may have been killed. Its
+// open calls stay open until they are closed.
+func (s *State) runStarted(b event.RunStarted) error {
+	if b.Run != s.Run+1 {
+		return fmt.Errorf("run %d follows run %d", b.Run, s.Run)
+	}
+	s.Run, s.Agent, s.Turn, s.phase = b.Run, b.Agent, 0, opening
+	s.Usage, s.Text, s.Refusal, s.Finish = llm.Usage{}, "", "", llm.Finish{}
+	s.Verdict, s.unusable, s.invalid, s.limit = RunCalls, 0, 0, ""
+	return nil
+}
+
+func (s *State) userMessaged(b event.UserMessaged) error {
+	if s.phase != opening || s.open > 0 {
+		return errOrder
+	}
+	s.Messages = append(s.Messages, b.Message)
+	return nil
+}
+
+func (s *State) turnPrepared(b event.TurnPrepared) error {
+	if (s.phase != opening && s.phase != ready) || s.open > 0 || s.limit != "" || b.Turn != s.Turn+1 {
+		return errOrder
+	}
+	s.Turn, s.Agent, s.phase = b.Turn, b.Agent, prepared
+	if b.Instructions != nil {
+		s.Instructions = *b.Instructions
+	}
+	return nil
+}
+
+func (s *State) modelAnswered(b event.ModelAnswered) error {
+	if s.phase != prepared || b.Turn != s.Turn {
+		return errOrder
+	}
+	s.Verdict = Decide(b.Message, b.Finish)
+	s.Text, s.Refusal, s.Finish = b.Message.Text(), b.Message.Refusal(), b.Finish
+	s.Usage = s.Usage.Add(b.Usage)
+	if s.Verdict == RunCalls {
+		s.unusable = 0
+	}
+	switch s.Verdict {
+	case RunCalls, CutOff:
+		s.Messages = append(s.Messages, historic(b.Message))
+		s.openCalls(b.Message)
+		s.phase = acting
+	case Lost, Empty:
+		s.keepText(b.Message)
+		s.unusable++
+		s.phase = rejected
+	case Final:
+		s.Messages = append(s.Messages, b.Message)
+		s.phase = final
+	case Short:
+		s.keepText(b.Message)
+		s.phase = failing
+	default: // Filtered, Refused, Broken: the next run does not see it
+		s.phase = failing
+	}
+	return nil
+}
+
+// keepText adds a message to the history if there is something in it that can
+// be sent again.
+func (s *State) keepText(m llm.Message) {
+	if _, content := contents(m); content {
+		s.Messages = append(s.Messages, m)
+	}
+}
+
+func (s *State) openCalls(m llm.Message) {
+	calls := m.Calls()
+	s.Calls = make([]Call, len(calls))
+	for i, c := range calls {
+		s.Calls[i] = Call{Ref: event.NewCallRef(s.Run, s.Turn, i), Call: c}
+	}
+	s.open, s.called = len(calls), false
+}
+
+func (s *State) callStarted(b event.ToolCallStarted) error {
+	c := s.call(b.Call)
+	if c == nil || s.phase != acting || c.Status != Proposed {
+		return errOrder
+	}
+	c.Status = Started
+	return nil
+}
+
+func (s *State) callFinished(b event.ToolCallFinished) error {
+	c := s.call(b.Call)
+	if c == nil || c.Status == Finished || (s.phase != acting && s.phase != opening) {
+		return errOrder
+	}
+	c.Status, c.result = Finished, b.Result
+	s.called = s.called || !b.Rejected
+	if s.open--; s.open == 0 {
+		s.turnDone()
+	}
+	return nil
+}
+
+// turnDone enters the results, in the order of the calls.
+func (s *State) turnDone() {
+	for i := range s.Calls {
+		s.Messages = append(s.Messages, resultMessage(&s.Calls[i]))
+	}
+	s.Calls = nil
+	if s.phase != acting {
+		return
+	}
+	s.phase = ready
+	switch {
+	case s.Verdict == CutOff:
+		s.unusable++
+	case s.called:
+		s.invalid = 0
+	default:
+		s.invalid++
+	}
+}
+
+func resultMessage(c *Call) llm.Message {
+	r := c.result
+	r.CallID = c.Call.ID // what pairs call and result is not left to who wrote the result
+	if r.Name == "" {
+		r.Name = c.Call.Name
+	}
+	return llm.Message{Role: llm.RoleTool, Parts: llm.Parts{r}}
+}
+
+func (s *State) outputRejected(b event.OutputRejected) error {
+	if s.phase != rejected || b.Turn != s.Turn {
+		return errOrder
+	}
+	s.Messages = append(s.Messages, b.Message)
+	s.phase = ready
+	return nil
+}
+
+func (s *State) limitReached(b event.LimitReached) error {
+	if s.phase != opening && s.phase != ready {
+		return errOrder
+	}
+	s.limit, s.phase = b.Limit, failing
+	return nil
+}
+
+func (s *State) runEnded(run int, allowed bool) error {
+	if !allowed || run != s.Run {
+		return errOrder
+	}
+	s.phase = idle
+	return nil
+}
+
+// call finds a call by its position, which is the end of its reference.
+func (s *State) call(ref event.CallRef) *Call {
+	_, pos, _ := strings.Cut(string(ref), ".c")
+	i, err := strconv.Atoi(pos)
+	if err != nil || i < 0 || i >= len(s.Calls) || s.Calls[i].Ref != ref {
+		return nil
+	}
+	return &s.Calls[i]
+}
+
+// Running reports whether a run has begun and not ended.
+func (s *State) Running() bool { return s.phase != idle }
+
+// Open returns the calls without a result, in order.
+func (s *State) Open() []Call {
+	var open []Call
+	for _, c := range s.Calls {
+		if c.Status != Finished {
+			open = append(open, c)
+		}
+	}
+	return open
+}
+
+// History returns the history as a provider takes it, at any moment: each open
+// call is answered by what placeholder says. The slice is the caller's.
+func (s *State) History(placeholder func(Call) llm.ToolResult) []llm.Message {
+	h := slices.Clone(s.Messages)
+	for i := range s.Calls {
+		c := s.Calls[i]
+		if c.Status != Finished {
+			c.result = placeholder(c)
+		}
+		h = append(h, resultMessage(&c))
+	}
+	return h
+}
+
+// historic returns m with {} in place of arguments that are no JSON object,
+// which would make providers refuse every later request.
+func historic(m llm.Message) llm.Message {
+	valid := func(p llm.Part) bool {
+		c, ok := p.(llm.ToolCall)
+		return !ok || isObject(c.Arguments)
+	}
+	if !slices.ContainsFunc(m.Parts, func(p llm.Part) bool { return !valid(p) }) {
+		return m
+	}
+	m.Parts = slices.Clone(m.Parts)
+	for i, p := range m.Parts {
+		if c, ok := p.(llm.ToolCall); ok && !valid(p) {
+			c.Arguments = "{}"
+			m.Parts[i] = c
+		}
+	}
+	return m
+}
+
+func isObject(text string) bool {
+	return strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), "{") && json.Valid([]byte(text))
+}

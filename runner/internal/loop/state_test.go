@@ -1,0 +1,248 @@
+package loop_test
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+)
+
+// scripts are all sequences of up to three answers, each with its calls started
+// or rejected.
+func scripts() [][]string {
+	names := slices.Sorted(maps.Keys(answers))
+	all := [][]string{nil}
+	for last := all; len(last[0]) < 3; {
+		var longer [][]string
+		for _, s := range last {
+			for _, n := range names {
+				longer = append(longer, append(slices.Clone(s), n))
+			}
+		}
+		all, last = append(all, longer...), longer
+	}
+	return all
+}
+
+// TestEveryScript walks every sequence of answers to its end: the run ends, the
+// history is valid after every event, and a replay through JSON equals the live
+// state.
+func TestEveryScript(t *testing.T) {
+	t.Parallel()
+	for _, reject := range []bool{false, true} {
+		for _, names := range scripts() {
+			s := newSession(t)
+			s.reject = reject
+			next := script(names...)
+			s.begin()
+			for steps := 0; s.step(next); steps++ {
+				require.Less(t, steps, 50, "%v does not end", names)
+				requireValid(t, s.state.History(placeholder))
+			}
+			require.LessOrEqual(t, s.state.Turn, limits.Turns)
+			require.Equal(t, s.state, replay(t, s.events), "%v", names)
+			s.run(script()) // the session goes on
+			require.Equal(t, "Done.", s.state.Text)
+			requireValid(t, s.state.Messages)
+		}
+	}
+}
+
+// TestEveryCrash cuts the events of each sequence off after every one. A new
+// process that knows only those continues the session.
+func TestEveryCrash(t *testing.T) {
+	t.Parallel()
+	for _, names := range scripts() {
+		if len(names) > 2 {
+			continue
+		}
+		s := newSession(t)
+		s.run(script(names...))
+		for cut := range s.events {
+			after := newSession(t)
+			after.events = slices.Clone(s.events[:cut])
+			after.state = replay(t, after.events)
+			requireValid(t, after.state.History(placeholder))
+			after.run(script())
+			require.Equal(t, "Done.", after.state.Text, "%v cut after %d", names, cut)
+			requireValid(t, after.state.Messages)
+			require.Empty(t, after.state.Calls)
+			require.Equal(t, after.state, replay(t, after.events))
+		}
+	}
+}
+
+// TestEveryFailure ends the run by an error after every event.
+func TestEveryFailure(t *testing.T) {
+	t.Parallel()
+	for _, names := range scripts() {
+		if len(names) > 2 {
+			continue
+		}
+		whole := newSession(t)
+		whole.run(script(names...))
+		for cut := range whole.events[1:] {
+			s := newSession(t)
+			s.apply(bodies(whole.events[:cut+1])...)
+			if !s.state.Running() {
+				continue
+			}
+			s.apply(event.RunFailed{Run: s.state.Run, Error: "planted"})
+			require.Equal(t, loop.Idle{}, loop.Next(s.state, limits, s.isLive))
+			requireValid(t, s.state.History(placeholder))
+			s.run(script())
+			requireValid(t, s.state.Messages)
+			require.Equal(t, s.state, replay(t, s.events))
+		}
+	}
+}
+
+func bodies(events []event.Event) []event.Body {
+	out := make([]event.Body, len(events))
+	for i, e := range events {
+		out[i] = e.Body
+	}
+	return out
+}
+
+// TestEveryOrder finishes five concurrent calls in each of the 120 orders: the
+// history is the same, and so are the states at its end.
+func TestEveryOrder(t *testing.T) {
+	t.Parallel()
+	five := answer("tool_calls", toolCall("a", "{}"), toolCall("b", "{}"), toolCall("a", "{}"), toolCall("", "{}"), toolCall("", "{}"))
+	var want *loop.State
+	orders := 0
+	permute([]int{0, 1, 2, 3, 4}, 0, func(order []int) {
+		orders++
+		s := newSession(t)
+		s.order = order
+		first := true
+		s.run(func() event.ModelAnswered {
+			if first {
+				first = false
+				return five
+			}
+			return answers["final"]
+		})
+		requireValid(t, s.state.Messages)
+		for i := range 5 {
+			text := s.state.Messages[2+i].Parts[0].(llm.ToolResult).Text()
+			require.Equal(t, "result "+string(rune('0'+i)), text)
+		}
+		if want == nil {
+			want = s.state
+		}
+		require.Equal(t, want, s.state)
+		require.Equal(t, s.state, replay(t, s.events))
+	})
+	require.Equal(t, 120, orders)
+}
+
+func permute(a []int, k int, do func([]int)) {
+	if k == len(a) {
+		do(slices.Clone(a))
+		return
+	}
+	for i := k; i < len(a); i++ {
+		a[k], a[i] = a[i], a[k]
+		permute(a, k+1, do)
+		a[k], a[i] = a[i], a[k]
+	}
+}
+
+// TestEveryWrongEvent applies, in each state of a walk, events of every kind.
+// Those that are refused change nothing.
+func TestEveryWrongEvent(t *testing.T) {
+	t.Parallel()
+	whole := newSession(t)
+	whole.run(script("call", "empty", "calls", "cutoff"))
+	kinds := map[string]event.Body{}
+	for _, e := range whole.events {
+		kinds[e.Type()] = e.Body
+	}
+	kinds["limit_reached"] = event.LimitReached{Limit: "turns", Max: 5}
+	kinds["run_failed"] = event.RunFailed{Run: 1}
+	kinds["text_delta"] = event.TextDelta{Text: "x"}
+	refused, taken := 0, 0
+	for cut := range whole.events {
+		for kind, body := range kinds {
+			s := newSession(t)
+			s.apply(bodies(whole.events[:cut])...)
+			before := replay(t, s.events)
+			err := s.state.Apply(event.Event{Seq: s.state.Seq + 1, Time: time.Unix(0, 0), Body: body})
+			if err == nil {
+				taken++
+				continue
+			}
+			refused++
+			require.Equal(t, before, s.state, "%s after %d events", kind, cut)
+		}
+	}
+	require.Greater(t, refused, taken)
+	require.Error(t, whole.state.Apply(event.Event{Seq: whole.state.Seq, Body: event.RunStarted{Run: 2}}), "a seq twice")
+	require.Error(t, whole.state.Apply(event.Event{Seq: whole.state.Seq + 2, Body: event.RunStarted{Run: 2}}), "a gap")
+}
+
+// TestLimits tells how runs end that do not end by themselves.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		answer string
+		reject bool
+		turns  int
+		want   event.Body
+	}{
+		{"turns", "call", false, 5, event.LimitReached{Limit: "turns", Max: 5}},
+		{"invalid rounds", "calls", true, 2, event.LimitReached{Limit: "invalid_rounds", Max: 2}},
+		{"cut off", "cutoff", false, 2, event.RunFailed{Run: 1, Error: "cut_off"}},
+		{"empty", "empty", false, 2, event.RunFailed{Run: 1, Error: "empty"}},
+		{"lost", "lost", false, 2, event.RunFailed{Run: 1, Error: "lost_calls"}},
+		{"refused", "refused", false, 1, event.RunFailed{Run: 1, Error: "refusal"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSession(t)
+			s.reject = tt.reject
+			s.run(func() event.ModelAnswered { return answers[tt.answer] })
+			require.Equal(t, tt.turns, s.state.Turn)
+			require.Contains(t, bodies(s.events), tt.want)
+			require.IsType(t, event.RunFailed{}, s.events[len(s.events)-1].Body)
+		})
+	}
+}
+
+// TestInDoubt: a call that started and that nobody is running is closed, not
+// run again and not waited for.
+func TestInDoubt(t *testing.T) {
+	t.Parallel()
+	s := newSession(t)
+	s.begin()
+	for range 3 {
+		s.step(script("call"))
+	}
+	require.Equal(t, loop.Wait{}, loop.Next(s.state, limits, s.isLive))
+	closing, ok := loop.Next(replay(t, s.events), limits, nil).(loop.Close)
+	require.True(t, ok)
+	require.Equal(t, loop.Started, closing.Calls[0].Status)
+}
+
+// TestNextSharesNothing: what Next returned stays as it was.
+func TestNextSharesNothing(t *testing.T) {
+	t.Parallel()
+	s := newSession(t)
+	s.begin()
+	s.step(nil)
+	s.step(script("calls"))
+	start := loop.Next(s.state, limits, s.isLive).(loop.Start)
+	before := slices.Clone(start.Calls)
+	s.step(nil)
+	s.finishLive()
+	require.Equal(t, before, start.Calls)
+}

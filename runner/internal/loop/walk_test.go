@@ -1,0 +1,197 @@
+package loop_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+)
+
+var limits = loop.Limits{Turns: 5, InvalidRounds: 2, Unusable: 1}
+
+// answers is the alphabet of the tests: one answer for each row of the table.
+var answers = map[string]event.ModelAnswered{
+	"final":    answer("stop", llm.Text{Text: "Done."}),
+	"call":     answer("tool_calls", toolCall("a", `{"x":1}`)),
+	"calls":    answer("stop", llm.Text{Text: "Both."}, toolCall("a", `{"x":1}`), toolCall("a", `not JSON`)),
+	"cutoff":   answer("length", toolCall("a", `{"x":`)),
+	"empty":    answer("stop"),
+	"lost":     answer("tool_calls", llm.Text{Text: "I will look."}),
+	"short":    answer("length", llm.Text{Text: "It is"}),
+	"filtered": answer("content_filter", toolCall("a", `{}`)),
+	"refused":  answer("stop", llm.Refusal{Text: "No."}),
+	"broken":   answer("error", llm.Text{Text: "It"}),
+}
+
+func answer(finish string, parts ...llm.Part) event.ModelAnswered {
+	return event.ModelAnswered{
+		Message: llm.Assistant("", parts...),
+		Finish:  llm.FinishOf(finish, ""),
+		Usage:   llm.Usage{InputTokens: 3, OutputTokens: 2},
+	}
+}
+
+func toolCall(id, args string) llm.ToolCall {
+	return llm.ToolCall{ID: id, Name: "f", Arguments: args}
+}
+
+// session is a driver of the machine without an engine: it does what Next says,
+// with the answers that it is given.
+type session struct {
+	t      *testing.T
+	state  *loop.State
+	events []event.Event
+	live   map[event.CallRef]bool
+	// order is that in which the calls of a turn finish; nil: their own.
+	order []int
+	// reject says whether calls are rejected instead of started.
+	reject bool
+}
+
+func newSession(t *testing.T) *session {
+	return &session{t: t, state: new(loop.State), live: map[event.CallRef]bool{}}
+}
+
+func (s *session) apply(bodies ...event.Body) {
+	s.t.Helper()
+	for _, b := range bodies {
+		e := event.Event{Seq: s.state.Seq + 1, Time: time.Unix(s.state.Seq, 0).UTC(), Body: b}
+		require.NoError(s.t, s.state.Apply(e))
+		s.events = append(s.events, e)
+	}
+}
+
+func (s *session) begin() {
+	s.t.Helper()
+	s.apply(event.RunStarted{Run: s.state.Run + 1, Agent: "a"})
+	for _, c := range s.state.Open() {
+		s.apply(finished(c, "closed"))
+	}
+	s.apply(event.UserMessaged{Message: llm.User("Go.")})
+}
+
+func finished(c loop.Call, text string) event.ToolCallFinished {
+	return event.ToolCallFinished{Call: c.Ref, Result: llm.ToolResult{
+		CallID: c.Call.ID, Name: c.Call.Name, Parts: llm.Parts{llm.Text{Text: text}},
+	}}
+}
+
+func (s *session) isLive(ref event.CallRef) bool { return s.live[ref] }
+
+// step does one action; false says that the run is over.
+func (s *session) step(next func() event.ModelAnswered) bool {
+	s.t.Helper()
+	switch a := loop.Next(s.state, limits, s.isLive).(type) {
+	case loop.Idle:
+		return false
+	case loop.Prepare:
+		s.apply(event.TurnPrepared{Turn: a.Turn, Agent: "a"})
+	case loop.Ask:
+		b := next()
+		b.Turn = a.Turn
+		s.apply(b)
+	case loop.Start:
+		s.start(a.Calls)
+	case loop.Wait:
+		s.finishLive()
+	case loop.Close:
+		for _, c := range a.Calls {
+			s.apply(finished(c, "closed"))
+		}
+	case loop.Reject:
+		s.apply(event.OutputRejected{Turn: a.Turn, Reason: a.Reason.String(), Message: a.Message})
+	case loop.Limit:
+		s.apply(event.LimitReached{Limit: a.Name, Max: a.Max})
+	case loop.Finish:
+		s.apply(event.RunFinished{Run: s.state.Run})
+	case loop.Fail:
+		s.apply(event.RunFailed{Run: s.state.Run, Error: a.Reason.String() + a.Limit})
+	}
+	return true
+}
+
+func (s *session) start(calls []loop.Call) {
+	for _, c := range calls {
+		if s.reject {
+			b := finished(c, "rejected")
+			b.Rejected = true
+			s.apply(b)
+			continue
+		}
+		s.apply(event.ToolCallStarted{Call: c.Ref, Name: c.Call.Name, Arguments: "{}"})
+		s.live[c.Ref] = true
+	}
+}
+
+func (s *session) finishLive() {
+	open := s.state.Open()
+	for i := range open {
+		if s.order != nil {
+			i = s.order[i]
+		}
+		s.apply(finished(open[i], fmt.Sprintf("result %d", i)))
+	}
+}
+
+func (s *session) run(next func() event.ModelAnswered) {
+	s.begin()
+	for s.step(next) {
+	}
+}
+
+// script gives the named answers, and then final ones.
+func script(names ...string) func() event.ModelAnswered {
+	return func() event.ModelAnswered {
+		if len(names) == 0 {
+			return answers["final"]
+		}
+		a := answers[names[0]]
+		names = names[1:]
+		return a
+	}
+}
+
+// replay rebuilds a state from events that went through JSON.
+func replay(t *testing.T, events []event.Event) *loop.State {
+	t.Helper()
+	data, err := json.Marshal(events)
+	require.NoError(t, err)
+	var back []event.Event
+	require.NoError(t, json.Unmarshal(data, &back))
+	require.Equal(t, events, back)
+	s := new(loop.State)
+	for _, e := range back {
+		require.NoError(t, s.Apply(e))
+	}
+	return s
+}
+
+// requireValid holds the contract of a history (design D5).
+func requireValid(t *testing.T, messages []llm.Message) {
+	t.Helper()
+	for i := 0; i < len(messages); i++ {
+		m := messages[i]
+		require.NotEqual(t, llm.RoleTool, m.Role, "message %d: a result without a call", i)
+		require.NotEmpty(t, m.Parts, "message %d is empty", i)
+		calls := m.Calls()
+		require.GreaterOrEqual(t, len(messages), i+1+len(calls), "message %d: calls without results", i)
+		for k, c := range calls {
+			require.True(t, json.Valid([]byte(c.Arguments)) && c.Arguments[0] == '{', "message %d: arguments %q", i, c.Arguments)
+			r := messages[i+1+k]
+			require.Equal(t, llm.RoleTool, r.Role, "message %d: call %d has no result", i, k)
+			require.Len(t, r.Parts, 1)
+			require.Equal(t, c.ID, r.Parts[0].(llm.ToolResult).CallID)
+		}
+		i += len(calls)
+	}
+}
+
+func placeholder(c loop.Call) llm.ToolResult {
+	return llm.ToolResult{CallID: c.Call.ID, Parts: llm.Parts{llm.Text{Text: "none"}}}
+}

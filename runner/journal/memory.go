@@ -1,0 +1,135 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// Memory is a [Journal] in memory. The zero value is empty and ready. Its JSON
+// holds every session, so it can be kept anywhere without a store; reading it
+// back replaces what is there.
+//
+// It is safe for concurrent use and must not be copied.
+type Memory struct {
+	mu       sync.Mutex
+	sessions map[string][]event.Event
+	open     map[string]bool
+}
+
+var errClosed = errors.New("journal: the log is closed")
+
+// Open implements [Journal].
+func (m *Memory) Open(ctx context.Context, session string) (Log, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.open[session] {
+		return nil, &BusyError{Session: session}
+	}
+	if m.open == nil {
+		m.open = map[string]bool{}
+	}
+	m.open[session] = true
+	l := &memoryLog{journal: m, session: session}
+	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	return l, nil
+}
+
+// MarshalJSON implements [json.Marshaler]: an object with an array of events
+// for each session.
+func (m *Memory) MarshalJSON() ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sessions == nil {
+		return []byte("{}"), nil
+	}
+	return json.Marshal(m.sessions)
+}
+
+// UnmarshalJSON implements [json.Unmarshaler]. It is an error while a session
+// is open, or where the events of one are not numbered from 1 without a gap.
+func (m *Memory) UnmarshalJSON(data []byte) error {
+	var sessions map[string][]event.Event
+	if err := json.Unmarshal(data, &sessions); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	for name, events := range sessions {
+		for i, e := range events {
+			if e.Seq != int64(i)+1 {
+				return fmt.Errorf("journal: session %q: event %d has seq %d", name, i+1, e.Seq)
+			}
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.open) > 0 {
+		return errors.New("journal: a session is open")
+	}
+	m.sessions = sessions
+	return nil
+}
+
+// memoryLog is one opening of a session.
+type memoryLog struct {
+	journal *Memory
+	session string
+	ctx     context.Context // ends with the log; Log.Context hands it out
+	cancel  context.CancelCauseFunc
+}
+
+func (l *memoryLog) Context() context.Context { return l.ctx }
+
+func (l *memoryLog) Events(ctx context.Context) iter.Seq2[event.Event, error] {
+	return func(yield func(event.Event, error) bool) {
+		l.journal.mu.Lock()
+		// Events are only ever added, so this view stays as it is.
+		events := l.journal.sessions[l.session]
+		l.journal.mu.Unlock()
+		for _, e := range events {
+			if err := context.Cause(ctx); err != nil {
+				yield(event.Event{}, err)
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (l *memoryLog) Append(ctx context.Context, _ bool, events ...event.Event) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	l.journal.mu.Lock()
+	defer l.journal.mu.Unlock()
+	if l.ctx.Err() != nil {
+		return errClosed
+	}
+	kept := l.journal.sessions[l.session]
+	for i, e := range events {
+		if want := int64(len(kept) + i + 1); e.Seq != want {
+			return &ConflictError{Session: l.session, Want: want, Got: e.Seq}
+		}
+	}
+	if l.journal.sessions == nil {
+		l.journal.sessions = map[string][]event.Event{}
+	}
+	l.journal.sessions[l.session] = append(kept, events...)
+	return nil
+}
+
+func (l *memoryLog) Close() error {
+	l.journal.mu.Lock()
+	defer l.journal.mu.Unlock()
+	if l.ctx.Err() == nil {
+		delete(l.journal.open, l.session)
+		l.cancel(errClosed)
+	}
+	return nil
+}
