@@ -111,3 +111,15 @@ func (m Message) Calls() []ToolCall {
 	}
 	return calls
 }
+
+// Results returns the tool results of m in their order: one in a message of
+// RoleTool, none in others. The slice is the caller's.
+func (m Message) Results() []ToolResult {
+	var results []ToolResult
+	for _, p := range m.Parts {
+		if r, ok := p.(ToolResult); ok {
+			results = append(results, r)
+		}
+	}
+	return results
+}

@@ -246,3 +246,23 @@ func TestNextSharesNothing(t *testing.T) {
 	s.finishLive()
 	require.Equal(t, before, start.Calls)
 }
+
+// TestSecondChances: an unusable answer is forgiven again after a useful one.
+func TestSecondChances(t *testing.T) {
+	t.Parallel()
+	s := newSession(t)
+	s.run(script("cutoff", "call", "cutoff"))
+	require.Equal(t, loop.Final, s.state.Verdict)
+	require.Equal(t, 4, s.state.Turn)
+}
+
+// TestPairing: a result answers the call that it is for, whatever it says.
+func TestPairing(t *testing.T) {
+	t.Parallel()
+	s := newSession(t)
+	s.begin()
+	s.step(nil)
+	s.step(script("call"))
+	s.apply(event.ToolCallFinished{Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "other", Parts: llm.Parts{llm.Text{Text: "x"}}}})
+	require.Equal(t, llm.ToolResult{CallID: "a", Name: "f", Parts: llm.Parts{llm.Text{Text: "x"}}}, s.state.Messages[2].Results()[0])
+}

@@ -1,0 +1,93 @@
+package tool
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+)
+
+// A schema is what a tool knows of its arguments.
+type schema struct {
+	wire   json.RawMessage // what the model is shown
+	valid  *validator      // what is held; it may know more than the model is shown
+	decode func(json.RawMessage) error
+}
+
+// parse makes arguments of what a model wrote. See Tool.Parse.
+func (s *schema) parse(name, arguments string) (json.RawMessage, error) {
+	args, err := parseObject(arguments)
+	if err != nil {
+		return nil, Fail(InvalidJSON, err.Error(), nil)
+	}
+	s.valid.dropNulls(args)
+	problems, err := s.valid.check(args)
+	if err != nil {
+		return nil, Fail(InvalidArguments, "The arguments could not be checked against the schema of "+name+".", err)
+	}
+	if len(problems) > 0 {
+		return nil, Fail(InvalidArguments, report(name, problems), nil)
+	}
+	raw := args.json()
+	if err := s.decode(raw); err != nil {
+		return nil, decodeFailure(name, err)
+	}
+	return raw, nil
+}
+
+func parseObject(arguments string) (*value, error) {
+	if strings.TrimSpace(arguments) == "" {
+		return object(), nil
+	}
+	args, err := parse(arguments, argumentLimits)
+	switch {
+	case err != nil:
+		return nil, err
+	case args.form == nullForm:
+		return object(), nil
+	case args.form == stringForm && strings.HasPrefix(strings.TrimSpace(args.text), "{"):
+		return nil, errors.New("its arguments are a string that holds JSON, not a JSON object")
+	case args.form != objectForm:
+		return nil, errors.New("its arguments are " + describe(args) + ", not a JSON object")
+	}
+	return args, nil
+}
+
+// decode reads arguments into a Go value. Numbers in fields of type any stay
+// json.Number: a float64 would lose digits that the model wrote.
+func decode(args json.RawMessage, in any) error {
+	d := json.NewDecoder(bytes.NewReader(args))
+	d.UseNumber()
+	if err := d.Decode(in); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("more than one JSON value")
+	}
+	return nil
+}
+
+// decodeFailure is for arguments that fit the schema and still do not decode: a
+// schema cannot say all that a type's own UnmarshalJSON wants.
+func decodeFailure(name string, err error) *Error {
+	p := problem{text: "does not have the form that the tool reads"}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if e.Field != "" {
+			p.path = strings.Split(e.Field, ".")
+		}
+		p.text = "does not fit, got a " + clip(e.Value, maxEcho)
+	} else if !goSpeak(err) {
+		p.text += ": " + safeText(err.Error(), 2*maxEcho)
+	}
+	return Fail(InvalidArguments, report(name, []problem{p}), err)
+}
+
+// goSpeak reports whether an error's text is about Go, and so means nothing to a model.
+func goSpeak(err error) bool {
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return true
+	}
+	s := err.Error()
+	return strings.Contains(s, "json: ") || strings.Contains(s, "Go ") || strings.Contains(s, "reflect")
+}

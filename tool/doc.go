@@ -1,0 +1,57 @@
+// Package tool makes a Go function into something that a language model can
+// call: it reflects the schema that the model is shown, holds the arguments to
+// it before the function sees them, runs the function, and renders what comes
+// back, a result or a failure, for the model to read.
+//
+//	type Args struct {
+//		City string `json:"city" jsonschema_description:"City, e.g. Beijing"`
+//		Unit string `json:"unit,omitempty" jsonschema:"enum=celsius,enum=fahrenheit"`
+//	}
+//
+//	weather := tool.Must(tool.New("get_weather", "Current weather of a city.",
+//		func(ctx context.Context, in Args) (Weather, error) { … }))
+//
+//	args, err := weather.Parse(`{"city":"Beijing"}`) // checked and canonical
+//	parts, err := weather.Call(ctx, args)            // for the model
+//
+// It knows no agent and no loop; an engine calls [Tool.Parse] and [Tool.Call],
+// and [WithCall] before.
+//
+// # What of Go a schema expresses
+//
+// Names, omitempty and omitzero are those of the json tags; fields without
+// either are required. Descriptions and limits come from the tags
+// jsonschema_description and jsonschema ("minimum=1,maximum=9",
+// "enum=a,enum=b", "pattern=^[a-z]+$"; a comma inside a text is written \\,). A
+// struct takes no properties beside its fields. A type may bring its own schema
+// by a method JSONSchema() *jsonschema.Schema of github.com/invopop/jsonschema.
+//
+// Structs, embedded ones, slices, arrays, maps with keys that are strings or
+// integers, pointers, numbers, ",string", time.Time, time.Duration (whole
+// nanoseconds, which its description says), []byte (base64), json.RawMessage,
+// json.Number, any, types with UnmarshalText, and types that hold themselves
+// ($ref) are expressed. Types with an UnmarshalJSON and no JSONSchema, url.URL,
+// interfaces with methods, channels, functions, complex numbers, two fields of
+// one JSON name, and tags that would have no effect are errors of [New], which
+// name the Go field.
+//
+// The schema that arguments are held to knows more than the one that the model
+// is shown: null for a nil pointer, slice or map, the bounds of large integers,
+// and what a type's UnmarshalText takes.
+//
+// # Bounds
+//
+// Arguments: 1 MiB, nested 64 deep, 100,000 values, numbers of 64 characters
+// with exponents to ±400, no duplicate properties. Schemas given to [NewRaw]:
+// 256 KiB, nested 64 deep, 20,000 values; they reach no file and no network.
+// Failure texts: about 1 KB. The text of a result:
+// 256 KiB; what goes beyond is left out, and a line at its end says how much.
+//
+// # Time
+//
+// A tool that ignores its context cannot be stopped in Go. An engine reports it
+// as timed out when its deadline passes and leaves it behind; what it returns
+// later is dropped. A function should watch its context.
+//
+// Words owned here: tool, call (one run of a tool), failure.
+package tool

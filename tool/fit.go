@@ -1,0 +1,301 @@
+package tool
+
+import (
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// fit makes a reflected schema agree with what encoding/json does with the
+// type, and notes what the held schema says beyond it. f is the field that the
+// type is of; nil where it is none.
+func (r *reflection) fit(n *value, t reflect.Type, f *field, at string) error {
+	if n.form == booleanForm && n.text == "true" {
+		*n = *object()
+	}
+	nullable := f != nil && unwrapNullable(n)
+	base := indirect(t)
+	own, _ := hasSchema(base)
+	var err error
+	switch {
+	case own:
+		keepDescription(n, base)
+	case n.has("$ref"), f != nil && typed(*f):
+	default:
+		err = r.fitType(n, base, f, at)
+	}
+	if err == nil && f != nil {
+		err = checkEffect(n, *f)
+	}
+	if err != nil {
+		return wrapField(at, err)
+	}
+	n.front("description")
+	n.front("type")
+	r.note(n).null = holdsNil(t)
+	if nullable || n.has("$ref") && t.Kind() == reflect.Pointer {
+		admitNull(n) // a model must be able to end what holds itself
+	}
+	return nil
+}
+
+func (r *reflection) fitType(n *value, t reflect.Type, f *field, at string) error {
+	switch {
+	case f != nil && f.quoted:
+		r.fitQuoted(n, t)
+	case t == timeType:
+		r.reads(n, t, dateTimeText)
+	case t == rawType, t == numberType, isBytes(t), readsItself(t):
+	case readsText(t):
+		must := ""
+		if t == addrType || t.String() == "net.IP" {
+			must = "an IP address such as 192.0.2.1 or 2001:db8::1"
+		}
+		r.reads(n, t, must)
+	case isInt(t.Kind()), isUint(t.Kind()):
+		r.fitInteger(n, t)
+	case t.Kind() == reflect.Float32, t.Kind() == reflect.Float64:
+		largest := map[reflect.Kind]float64{reflect.Float32: math.MaxFloat32, reflect.Float64: math.MaxFloat64}[t.Kind()]
+		bound := strconv.FormatFloat(largest, 'g', -1, t.Bits())
+		r.also(n, member{"minimum", number("-" + bound)}, member{"maximum", number(bound)})
+	case t.Kind() == reflect.Struct:
+		return r.fitStruct(n, t, at)
+	case t.Kind() == reflect.Map:
+		return r.fitMap(n, t, at)
+	case t.Kind() == reflect.Slice, t.Kind() == reflect.Array:
+		if items := n.get("items"); items != nil {
+			return r.fit(items, t.Elem(), nil, at+"[]")
+		}
+	}
+	return nil
+}
+
+func (r *reflection) fitStruct(n *value, t reflect.Type, at string) error {
+	properties := n.get("properties")
+	fields := r.fields[t]
+	_, extends := reflect.Zero(t).Interface().(extendHook)
+	for _, f := range fields {
+		p := properties.get(f.name)
+		if p == nil && !extends {
+			return fmt.Errorf("the schema has no property %q for field %s", f.name, f.goName)
+		}
+		if p == nil {
+			continue
+		}
+		if err := r.fit(p, f.typ, &f, strings.TrimPrefix(at+"."+f.goName, ".")); err != nil {
+			return err
+		}
+		if f.absent {
+			note := r.note(n)
+			note.absent = append(note.absent, f.name)
+		}
+	}
+	if !extends && len(properties.names()) != len(fields) {
+		return fmt.Errorf("the schema has %d properties, the type %d fields", len(properties.names()), len(fields))
+	}
+	return nil
+}
+
+func (r *reflection) fitMap(n *value, t reflect.Type, at string) error {
+	if patterns := n.get("patternProperties"); patterns != nil && len(patterns.members) == 1 {
+		n.remove("patternProperties", "additionalProperties")
+		n.set("additionalProperties", patterns.members[0].value)
+	}
+	if key := t.Key(); key.Kind() != reflect.String {
+		format := r.format(func(s string) error { return readInteger(s, key) }, "a whole number in range")
+		r.also(n, member{"propertyNames", object(member{"format", text(format)})})
+	}
+	if elem := n.get("additionalProperties"); elem != nil {
+		return r.fit(elem, t.Elem(), nil, at+"[]")
+	}
+	return nil
+}
+
+// fitInteger bounds an integer. The bounds of the large ones are only held: to
+// a model they say nothing, and some providers refuse numbers of that size.
+func (r *reflection) fitInteger(n *value, t reflect.Type) {
+	if t == durationType {
+		about := "In nanoseconds: 1000000000 is one second."
+		if d := n.get("description").str(); d != "" {
+			about = d + " (" + about + ")"
+		}
+		n.set("description", text(about))
+	}
+	low, high := bounds(t)
+	r.also(n, member{"minimum", number(low)}, member{"maximum", number(high)})
+	if isUint(t.Kind()) && !n.has("exclusiveMinimum") {
+		n.setDefault("minimum", number("0"))
+	}
+	if t.Bits() <= 16 && !n.has("enum") {
+		if !n.has("exclusiveMinimum") {
+			n.setDefault("minimum", number(low))
+		}
+		if !n.has("exclusiveMaximum") {
+			n.setDefault("maximum", number(high))
+		}
+	}
+}
+
+func bounds(t reflect.Type) (low, high string) {
+	if isUint(t.Kind()) {
+		return "0", strconv.FormatUint(math.MaxUint64>>(64-t.Bits()), 10)
+	}
+	top := int64(math.MaxInt64) >> (64 - t.Bits())
+	return strconv.FormatInt(-top-1, 10), strconv.FormatInt(top, 10)
+}
+
+func readInteger(s string, t reflect.Type) error {
+	v := reflect.New(t)
+	if err := json.Unmarshal([]byte(s), v.Interface()); err != nil {
+		return err
+	}
+	if fmt.Sprint(v.Elem()) != s { // another spelling could name the same key twice
+		return errors.New("not in its shortest form")
+	}
+	return nil
+}
+
+// fitQuoted describes a number or boolean that travels in a string.
+func (r *reflection) fitQuoted(n *value, t reflect.Type) {
+	must := "a number in a string"
+	switch {
+	case t.Kind() == reflect.Bool:
+		n.setDefault("enum", texts("true", "false"))
+		must = `"true" or "false"`
+	case isInt(t.Kind()) || isUint(t.Kind()):
+		n.setDefault("pattern", text(`^-?(0|[1-9][0-9]*)$`))
+		must = "a whole number in range, in a string"
+	default:
+		n.setDefault("pattern", text(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`))
+	}
+	format := r.format(func(s string) error {
+		v, err := parse(s, argumentLimits)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(v.json(), reflect.New(t).Interface())
+	}, must)
+	r.also(n, member{"format", text(format)})
+}
+
+// reads holds a string to what the type's UnmarshalText takes.
+func (r *reflection) reads(n *value, t reflect.Type, must string) {
+	format := r.format(func(s string) error {
+		return reflect.New(t).Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s))
+	}, must)
+	r.also(n, member{"format", text(format)})
+}
+
+func (r *reflection) format(read func(string) error, must string) string {
+	name := "go-" + strconv.Itoa(len(r.formats))
+	r.formats[name] = textFormat{read: read, must: must}
+	return name
+}
+
+func (r *reflection) note(n *value) *extra {
+	if r.held[n] == nil {
+		r.held[n] = &extra{}
+	}
+	return r.held[n]
+}
+
+func (r *reflection) also(n *value, also ...member) {
+	note := r.note(n)
+	note.also = append(note.also, also...)
+}
+
+// hold returns the schema that arguments are held to.
+func (r *reflection) hold(n *value) *value {
+	c := &value{form: n.form, text: n.text}
+	for _, item := range n.items {
+		c.items = append(c.items, r.hold(item))
+	}
+	for _, m := range n.members {
+		c.members = append(c.members, member{m.name, r.hold(m.value)})
+	}
+	note := r.held[n]
+	if note == nil {
+		return c
+	}
+	if len(note.also) > 0 {
+		all := c.get("allOf")
+		if all == nil {
+			all = &value{form: arrayForm}
+			c.set("allOf", all)
+		}
+		all.items = append(all.items, object(note.also...))
+	}
+	if required := c.get("required"); required != nil {
+		required.items = slices.DeleteFunc(required.items, func(v *value) bool { return slices.Contains(note.absent, v.text) })
+	}
+	if note.null {
+		admitNull(c)
+	}
+	return c
+}
+
+// holdsNil reports whether a value of the type can be nil, which is null in JSON.
+func holdsNil(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		return true
+	case reflect.Slice, reflect.Map:
+		return !readsText(t)
+	}
+	return false
+}
+
+// admitNull makes a schema take null too. An allOf of ours bears on numbers and
+// strings only.
+func admitNull(n *value) {
+	typ := n.get("type")
+	switch {
+	case len(n.members) == 0, takesNull(n.get("anyOf")):
+	case n.has("$ref", "oneOf", "anyOf", "not", "const") || typ == nil:
+		either := &value{form: arrayForm, items: []*value{{form: objectForm, members: n.members}, object(member{"type", text("null")})}}
+		n.members = []member{{"anyOf", either}}
+	default:
+		if typ.form == stringForm {
+			typ = texts(typ.text)
+			n.set("type", typ)
+		}
+		if !slices.Contains(typ.strs(), "null") {
+			typ.items = append(typ.items, text("null"))
+		}
+		if enum := n.get("enum"); enum != nil {
+			enum.items = append(enum.items, &value{form: nullForm})
+		}
+	}
+}
+
+func takesNull(branches *value) bool {
+	return branches != nil && slices.ContainsFunc(branches.items, func(b *value) bool { return b.get("type").str() == "null" })
+}
+
+// unwrapNullable undoes what the reflector makes of the tag "nullable", and
+// reports whether it had: some providers understand ["string","null"] only.
+func unwrapNullable(n *value) bool {
+	either := n.get("oneOf")
+	if either == nil || len(n.members) != 1 || len(either.items) != 2 || either.items[1].get("type").str() != "null" {
+		return false
+	}
+	*n = *either.items[0]
+	if n.form == booleanForm {
+		*n = *object()
+	}
+	return true
+}
+
+// keepDescription restores the description that a type's own schema has, which
+// the reflector wipes at each field.
+func keepDescription(n *value, t reflect.Type) {
+	if d := ownSchema(t).Description; d != "" {
+		n.setDefault("description", text(d))
+	}
+}

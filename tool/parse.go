@@ -1,0 +1,355 @@
+package tool
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// limits bound what is read of JSON that others wrote. Beyond them the
+// libraries behind us take seconds, gigabytes, or the process down.
+type limits struct {
+	bytes int // of the text
+	depth int // of objects and arrays in one another
+	nodes int // values, of any kind
+}
+
+var (
+	argumentLimits = limits{bytes: 1 << 20, depth: 64, nodes: 100_000}
+	schemaLimits   = limits{bytes: 256 << 10, depth: 64, nodes: 20_000}
+	// A schema of ours may be larger: it comes from the program.
+	reflectedLimits = limits{bytes: 4 << 20, depth: 256, nodes: 200_000}
+)
+
+const (
+	maxNumber   = 64  // characters
+	maxExponent = 400 // either way; a float64 ends at 308
+)
+
+var errCutOff = errors.New("its JSON ends too early (cut off?)")
+
+// parse reads one JSON value and nothing else. Its errors are clauses for the
+// model. Numbers come out in one spelling where they are whole; see canonical.
+func parse(src string, lim limits) (*value, error) {
+	if len(src) > lim.bytes {
+		return nil, fmt.Errorf("its JSON has %d bytes; at most %d are read", len(src), lim.bytes)
+	}
+	if !utf8.ValidString(src) {
+		return nil, errors.New("its JSON is not valid UTF-8")
+	}
+	p := &parser{src: src, lim: lim}
+	v, err := p.value()
+	if err != nil {
+		return nil, err
+	}
+	if p.skipSpace(); p.pos < len(p.src) {
+		return nil, errors.New("there is more after the end of its JSON, at " + p.here() + "; send exactly one JSON object")
+	}
+	return v, nil
+}
+
+type parser struct {
+	src   string
+	pos   int
+	lim   limits
+	nodes int
+	path  []string // where the value that is being read stands
+}
+
+func (p *parser) value() (*value, error) {
+	p.skipSpace()
+	if p.pos == len(p.src) {
+		return nil, errCutOff
+	}
+	if p.nodes++; p.nodes > p.lim.nodes {
+		return nil, fmt.Errorf("its JSON has more than %d values", p.lim.nodes)
+	}
+	switch c := p.src[p.pos]; {
+	case c == '{':
+		return p.object()
+	case c == '[':
+		return p.array()
+	case c == '"':
+		s, err := p.string()
+		return text(s), err
+	case c == '-' || '0' <= c && c <= '9':
+		return p.number()
+	}
+	return p.literal()
+}
+
+func (p *parser) object() (*value, error) {
+	v := object()
+	var seen map[string]bool
+	more, err := p.open('}')
+	for ; more && err == nil; more, err = p.next('}') {
+		name, err := p.name()
+		if err != nil {
+			return nil, err
+		}
+		if seen, err = p.once(seen, v.members, name); err != nil {
+			return nil, err
+		}
+		m, err := p.below(name)
+		if err != nil {
+			return nil, err
+		}
+		v.members = append(v.members, member{name, m})
+	}
+	return v, err
+}
+
+// once refuses a name that the object has already: the decoder would take the
+// last and a person who reads the call the first. Few members need no map.
+func (p *parser) once(seen map[string]bool, members []member, name string) (map[string]bool, error) {
+	if seen == nil && len(members) == 16 {
+		seen = make(map[string]bool, 64)
+		for _, m := range members {
+			seen[m.name] = true
+		}
+	}
+	duplicate := seen[name]
+	for i := 0; seen == nil && i < len(members); i++ {
+		duplicate = duplicate || members[i].name == name
+	}
+	if duplicate {
+		return nil, errors.New("duplicate property " + quote(name) + " " + p.where())
+	}
+	if seen != nil {
+		seen[name] = true
+	}
+	return seen, nil
+}
+
+func (p *parser) array() (*value, error) {
+	v := &value{form: arrayForm}
+	more, err := p.open(']')
+	for ; more && err == nil; more, err = p.next(']') {
+		item, err := p.below(strconv.Itoa(len(v.items)))
+		if err != nil {
+			return nil, err
+		}
+		v.items = append(v.items, item)
+	}
+	return v, err
+}
+
+// open enters an object or array and reports whether it has a first element.
+func (p *parser) open(end byte) (bool, error) {
+	p.pos++
+	if len(p.path) >= p.lim.depth {
+		return false, fmt.Errorf("its JSON is nested more than %d deep", p.lim.depth)
+	}
+	if p.skipSpace(); p.pos < len(p.src) && p.src[p.pos] == end {
+		p.pos++
+		return false, nil
+	}
+	return true, nil
+}
+
+// next goes past a comma (true) or the end (false).
+func (p *parser) next(end byte) (bool, error) {
+	p.skipSpace()
+	if p.pos == len(p.src) {
+		return false, errCutOff
+	}
+	switch p.src[p.pos] {
+	case ',':
+		p.pos++
+		return true, nil
+	case end:
+		p.pos++
+		return false, nil
+	}
+	return false, p.unexpected("a comma or " + string(rune(end)))
+}
+
+func (p *parser) below(step string) (*value, error) {
+	p.path = append(p.path, step)
+	v, err := p.value()
+	p.path = p.path[:len(p.path)-1]
+	return v, err
+}
+
+func (p *parser) name() (string, error) {
+	p.skipSpace()
+	if p.pos == len(p.src) {
+		return "", errCutOff
+	}
+	if p.src[p.pos] != '"' {
+		return "", p.unexpected("a property name in double quotes")
+	}
+	name, err := p.string()
+	if err != nil {
+		return "", err
+	}
+	if p.skipSpace(); p.pos == len(p.src) {
+		return "", errCutOff
+	}
+	if p.src[p.pos] != ':' {
+		return "", p.unexpected("a colon")
+	}
+	p.pos++
+	return name, nil
+}
+
+func (p *parser) string() (string, error) {
+	start := p.pos + 1
+	for p.pos = start; p.pos < len(p.src); p.pos++ {
+		switch c := p.src[p.pos]; {
+		case c == '"':
+			p.pos++
+			return p.src[start : p.pos-1], nil
+		case c == '\\':
+			return p.escaped(start)
+		case c < ' ':
+			return "", p.controlCharacter()
+		}
+	}
+	return "", errCutOff
+}
+
+// escaped reads a string from its first escape on.
+func (p *parser) escaped(start int) (string, error) {
+	b := []byte(p.src[start:p.pos])
+	for p.pos < len(p.src) {
+		c := p.src[p.pos]
+		switch {
+		case c == '"':
+			p.pos++
+			return string(b), nil
+		case c < ' ':
+			return "", p.controlCharacter()
+		case c != '\\':
+			b = append(b, c)
+			p.pos++
+			continue
+		}
+		r, err := p.escape()
+		if err != nil {
+			return "", err
+		}
+		b = utf8.AppendRune(b, r)
+	}
+	return "", errCutOff
+}
+
+func (p *parser) controlCharacter() error {
+	return errors.New("a string " + p.where() + " holds a line break or control character, which must be escaped (such as \\n)")
+}
+
+const escapes = `""\\//b` + "\b" + "f\fn\nr\rt\t" // pairs of what is written and what it means
+
+func (p *parser) escape() (rune, error) {
+	if p.pos+1 >= len(p.src) {
+		return 0, errCutOff
+	}
+	c := p.src[p.pos+1]
+	if c == 'u' {
+		return p.unicodeEscape()
+	}
+	for i := 0; i < len(escapes); i += 2 {
+		if escapes[i] == c {
+			p.pos += 2
+			return rune(escapes[i+1]), nil
+		}
+	}
+	return 0, errors.New("a string " + p.where() + " holds an unknown escape; write \\\\ for a backslash")
+}
+
+func (p *parser) unicodeEscape() (rune, error) {
+	r, err := p.hex()
+	if err != nil || !utf16.IsSurrogate(r) {
+		return r, err
+	}
+	if strings.HasPrefix(p.src[p.pos:], `\u`) {
+		before := p.pos
+		low, err := p.hex()
+		if err != nil {
+			return 0, err
+		}
+		if both := utf16.DecodeRune(r, low); both != utf8.RuneError {
+			return both, nil
+		}
+		p.pos = before
+	}
+	return utf8.RuneError, nil // half of a pair; encoding/json reads it so
+}
+
+func (p *parser) hex() (rune, error) {
+	if p.pos+6 > len(p.src) {
+		return 0, errCutOff
+	}
+	n, err := strconv.ParseUint(p.src[p.pos+2:p.pos+6], 16, 16)
+	if err != nil {
+		return 0, errors.New("a string " + p.where() + " holds a malformed \\u escape")
+	}
+	p.pos += 6
+	return rune(n), nil
+}
+
+func (p *parser) literal() (*value, error) {
+	for _, l := range []struct {
+		text string
+		form form
+	}{{"null", nullForm}, {"true", booleanForm}, {"false", booleanForm}} {
+		rest := p.src[p.pos:]
+		if strings.HasPrefix(rest, l.text) {
+			p.pos += len(l.text)
+			return &value{form: l.form, text: l.text}, nil
+		}
+		if strings.HasPrefix(l.text, rest) {
+			return nil, errCutOff
+		}
+	}
+	return nil, p.unexpected("a JSON value")
+}
+
+func (p *parser) number() (*value, error) {
+	start := p.pos
+	for p.pos < len(p.src) && strings.IndexByte("+-.0123456789eE", p.src[p.pos]) >= 0 {
+		p.pos++
+	}
+	raw := p.src[start:p.pos]
+	if len(raw) > maxNumber {
+		return nil, fmt.Errorf("%s has %d characters; at most %d are read", p.numberHere(raw), len(raw), maxNumber)
+	}
+	n, ok := readNumber(raw)
+	switch {
+	case !ok && p.pos == len(p.src):
+		return nil, errCutOff
+	case !ok:
+		return nil, errors.New(p.numberHere(raw) + " is malformed")
+	case n.exponent < -maxExponent || n.exponent > maxExponent:
+		return nil, errors.New(p.numberHere(raw) + " has an exponent out of range")
+	}
+	return number(n.canonical(raw)), nil
+}
+
+func (p *parser) numberHere(raw string) string {
+	return "the number " + clip(raw, maxEcho) + " " + p.where()
+}
+
+func (p *parser) skipSpace() {
+	for p.pos < len(p.src) && strings.IndexByte(" \t\r\n", p.src[p.pos]) >= 0 {
+		p.pos++
+	}
+}
+
+// where names the place of the value that is being read.
+func (p *parser) where() string {
+	if len(p.path) == 0 {
+		return "at the top level"
+	}
+	return "at " + clip(pointer(p.path), maxEcho)
+}
+
+func (p *parser) here() string { return "byte " + strconv.Itoa(p.pos+1) }
+
+func (p *parser) unexpected(wanted string) error {
+	r, _ := utf8.DecodeRuneInString(p.src[p.pos:])
+	return fmt.Errorf("its JSON is malformed at %s, %s: got %s where %s was expected", p.here(), p.where(), quote(string(r)), wanted)
+}

@@ -1,0 +1,292 @@
+package tool_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+func anything(t testing.TB) tool.Tool {
+	t.Helper()
+	made, err := tool.NewRaw("anything", "", nil, echo)
+	require.NoError(t, err)
+	return made
+}
+
+func TestParseIsCanonical(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, in, want string }{
+		{"white space and order", " {\n\t\"b\" : [ 1 , true , null , { } , [ ] ] ,\r\"a\":\"x\" } ", `{"b":[1,true,null,{},[]],"a":"x"}`},
+		{"strings in one spelling", `{"a\u0041":"\u00e9\ud83d\ude00\/\b\f\n\r\t\"\\<>&\u2028\u0001"}`,
+			"{\"aA\":\"é😀/\\u0008\\u000c\\n\\r\\t\\\"\\\\<>&\u2028\\u0001\"}"},
+		{"half of a pair", `{"a":"\ud83d","b":"\ud83dx","c":"\ude00\ud83d\u0041"}`, `{"a":"` + "\uFFFD" + `","b":"` + "\uFFFD" + `x","c":"` + "\uFFFD\uFFFD" + `A"}`},
+		{"whole numbers", `{"n":[1.0,1e2,-1.50e1,0.1e1,100e-2,0e5,-0,-0.0,1E+2,20e-1]}`, `{"n":[1,100,-15,1,1,0,0,0,100,2]}`},
+		{"large whole numbers", `{"n":[9007199254740993,18446744073709551615,1.8446744073709551615e19,1e19,1e20,12345678901234567890123]}`,
+			`{"n":[9007199254740993,18446744073709551615,18446744073709551615,10000000000000000000,1e20,12345678901234567890123]}`},
+		{"fractions stay", `{"n":[0.1,1.50,1.5e0,1e-1,-2.5E-3,1e300]}`, `{"n":[0.1,1.50,1.5e0,1e-1,-2.5E-3,1e300]}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := anything(t).Parse(tt.in)
+			require.NoError(t, err)
+			require.Equal(t, tt.want, string(got))
+			again, err := anything(t).Parse(string(got))
+			require.NoError(t, err)
+			require.Equal(t, tt.want, string(again))
+		})
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, in, want string }{
+		{"cut off in an object", `{"a":1`, "its JSON ends too early (cut off?)"},
+		{"cut off after a colon", `{"a":`, "its JSON ends too early (cut off?)"},
+		{"cut off in a name", `{"a`, "its JSON ends too early (cut off?)"},
+		{"cut off before a colon", `{"a"`, "its JSON ends too early (cut off?)"},
+		{"cut off after a comma", `{"a":1,`, "its JSON ends too early (cut off?)"},
+		{"cut off in an array", `{"a":[1,`, "its JSON ends too early (cut off?)"},
+		{"cut off in a string", `{"a":"x`, "its JSON ends too early (cut off?)"},
+		{"cut off in an escape", `{"a":"x\`, "its JSON ends too early (cut off?)"},
+		{"cut off in \\u", `{"a":"x\u00`, "its JSON ends too early (cut off?)"},
+		{"cut off in a literal", `{"a":tr`, "its JSON ends too early (cut off?)"},
+		{"cut off in a number", `{"a":-`, "its JSON ends too early (cut off?)"},
+		{"two objects", `{"a":1}{"a":2}`, "there is more after the end of its JSON, at byte 8; send exactly one JSON object"},
+		{"array", `[1,2]`, "its arguments are an array of 2 items, not a JSON object"},
+		{"number", `3`, "its arguments are the number 3, not a JSON object"},
+		{"string", `"Beijing"`, `its arguments are the string "Beijing", not a JSON object`},
+		{"object in a string", `"{\"a\":1}"`, "its arguments are a string that holds JSON, not a JSON object"},
+		{"prose", `Sure! {"a":1}`, `its JSON is malformed at byte 1, at the top level: got "S" where a JSON value was expected`},
+		{"single quotes", `{'a':1}`, `its JSON is malformed at byte 2, at the top level: got "'" where a property name in double quotes was expected`},
+		{"trailing comma", `{"a":1,}`, `its JSON is malformed at byte 8, at the top level: got "}" where a property name in double quotes was expected`},
+		{"no colon", `{"a" 1}`, `its JSON is malformed at byte 6, at the top level: got "1" where a colon was expected`},
+		{"no comma", `{"a":{"b":[1 2]}}`, `its JSON is malformed at byte 14, at /a/b: got "2" where a comma or ] was expected`},
+		{"Python", `{"a":True}`, `its JSON is malformed at byte 6, at /a: got "T" where a JSON value was expected`},
+		{"line break in a string", "{\"a\":\"x\ny\"}", `a string at /a holds a line break or control character, which must be escaped (such as \n)`},
+		{"unknown escape", `{"a":"C:\dir"}`, `a string at /a holds an unknown escape; write \\ for a backslash`},
+		{"malformed \\u", `{"a":"\u00zz"}`, `a string at /a holds a malformed \u escape`},
+		{"leading zero", `{"a":007}`, "the number 007 at /a is malformed"},
+		{"fraction without digits", `{"a":1.}`, "the number 1. at /a is malformed"},
+		{"plus", `{"a":1e+}`, "the number 1e+ at /a is malformed"},
+		{"duplicate", `{"amount":1,"amount":2}`, `duplicate property "amount" at the top level`},
+		{"duplicate by an escape", `{"x":[{"a":1,"\u0061":2}]}`, `duplicate property "a" at /x/0`},
+		{"huge exponent", `{"amount":1e1000001}`, "the number 1e1000001 at /amount has an exponent out of range"},
+		{"tiny exponent", `{"amount":1e-99999999999999999999}`, "the number 1e-99999999999999999999 at /amount has an exponent out of range"},
+		{"UTF-8", "{\"a\":\"\xff\"}", "its JSON is not valid UTF-8"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := anything(t).Parse(tt.in)
+			e, ok := errors.AsType[*tool.Error](err)
+			require.True(t, ok)
+			require.Equal(t, tool.InvalidJSON, e.Failure)
+			require.Equal(t, "The call was rejected: "+tt.want+".\nSend the call again with its arguments as one complete JSON object.", e.Message)
+		})
+	}
+}
+
+func TestDuplicateAmongManyProperties(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&b, `"p%d":%d,`, i, i)
+	}
+	_, err := anything(t).Parse("{" + b.String() + `"q":1}`)
+	require.NoError(t, err)
+	for _, name := range []string{"p0", "p20", "p39"} {
+		_, err = anything(t).Parse("{" + b.String() + `"` + name + `":1}`)
+		require.ErrorContains(t, err, `duplicate property "`+name+`"`)
+	}
+}
+
+// Each attack ends in an error, within a second and 64 MB.
+func TestAttackArguments(t *testing.T) {
+	bounded := tool.Must(tool.NewRaw("bounded", "", json.RawMessage(
+		`{"properties":{"a":{"maximum":5,"multipleOf":0.5},"l":{"type":"array","uniqueItems":true,"items":{"type":"integer"}}}}`), echo))
+	repeat := strings.Repeat
+	tests := []struct{ name, in, want string }{
+		{"exponent that panics in the library", `{"a":1e1000001}`, "exponent out of range"},
+		{"exponents that cost 20 ms each", `{"l":[` + repeat(`1e999999,`, 100) + `1]}`, "exponent out of range"},
+		{"exponents in a unique array", `{"l":[` + repeat(`1e1000001,`, 21) + `1]}`, "exponent out of range"},
+		{"a megabyte of digits", `{"a":` + repeat("9", 1<<20-16) + `}`, "characters; at most 64 are read"},
+		{"too large", `{"a":"` + repeat("x", 1<<20) + `"}`, "bytes; at most 1048576 are read"},
+		{"deep arrays", `{"a":` + repeat("[", 100_000), "nested more than 64 deep"},
+		{"deep objects", repeat(`{"a":`, 100_000), "nested more than 64 deep"},
+		{"many values", `{"l":[` + repeat("0,", 200_000) + `0]}`, "more than 100000 values"},
+		{"many wrong items", `{"l":[` + repeat(`"x",`, 90_000) + `0]}`, "/l/1: must be integer"},
+		{"many unknown names", `{"` + repeat(`a`, 1<<19) + `":1,"l":3}`, "/l: must be array, got the number 3"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			allocated, took := cost(func() {
+				_, err := bounded.Parse(tt.in)
+				require.ErrorContains(t, err, tt.want)
+				require.LessOrEqual(t, len(err.Error()), 1200)
+			})
+			require.Less(t, took, time.Second)
+			require.Less(t, allocated, uint64(64<<20))
+		})
+	}
+}
+
+func cost(f func()) (allocated uint64, took time.Duration) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	f()
+	took = time.Since(start)
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc, took
+}
+
+func TestAttackSchemas(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret.json")
+	require.NoError(t, os.WriteFile(secret, []byte(`{"const":"hunter2-secret"}`), 0o600))
+	repeat := strings.Repeat
+	tests := []struct{ name, schema string }{
+		{"file reference", `{"properties":{"a":{"$ref":"file://` + secret + `"}}}`},
+		{"path reference", `{"properties":{"a":{"$ref":"` + secret + `"}}}`},
+		{"nested id", `{"properties":{"a":{"$id":"file://` + filepath.Dir(secret) + `/","$ref":"secret.json"}}}`},
+		{"nested meta-schema", `{"properties":{"a":{"$id":"x","$schema":"file://` + secret + `"}}}`},
+		{"network reference", `{"properties":{"a":{"$ref":"http://127.0.0.1:1/x"}}}`},
+		{"exponent that panics in the library", `{"properties":{"a":{"multipleOf":1e-1000001}}}`},
+		{"deep", repeat(`{"properties":{"a":`, 200) + "{}" + repeat("}}", 200)},
+		{"large", `{"description":"` + repeat("x", 256<<10) + `"}`},
+		{"many values", `{"enum":[` + repeat("1,", 30_000) + "1]}"},
+		{"duplicate keyword", `{"properties":{"a":{"type":"string","type":"number"}}}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			allocated, took := cost(func() {
+				_, err := tool.NewRaw("raw", "", json.RawMessage(tt.schema), echo)
+				require.Error(t, err)
+				require.NotContains(t, err.Error(), "hunter2")
+			})
+			require.Less(t, took, time.Second)
+			require.Less(t, allocated, uint64(64<<20))
+		})
+	}
+
+	t.Run("root id does not move references", func(t *testing.T) {
+		_, err := tool.NewRaw("raw", "", json.RawMessage(`{"$id":"file://`+filepath.Dir(secret)+`/","properties":{"a":{"$ref":"secret.json"}}}`), echo)
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "hunter2")
+	})
+	t.Run("reference to itself", func(t *testing.T) {
+		raw := tool.Must(tool.NewRaw("raw", "", json.RawMessage(`{"properties":{"a":{"$ref":"#/properties/a"}}}`), echo))
+		_, err := raw.Parse(`{"a":1,"b":null}`)
+		require.Error(t, err)
+	})
+}
+
+func TestNullsForOptionalProperties(t *testing.T) {
+	t.Parallel()
+	raw := tool.Must(tool.NewRaw("raw", "", json.RawMessage(`{"properties":{
+		"must":{"type":"string"}, "may":{"type":"string"}, "null":{"type":["string","null"]}, "any":{},
+		"list":{"type":"array","items":{"properties":{"x":{"type":"integer"}}}},
+		"pair":{"prefixItems":[{"properties":{"x":{"type":"integer"}}}]},
+		"map":{"additionalProperties":{"properties":{"x":{"type":"integer"}}}},
+		"ref":{"$ref":"#/$defs/r"}, "opt":{"anyOf":[{"$ref":"#/$defs/r"},{"type":"null"}]},
+		"all":{"allOf":[{"properties":{"x":{"type":"integer"}}}]}
+		},"required":["must"],"$defs":{"r":{"properties":{"x":{"type":"integer"}}}}}`), echo))
+	got, err := raw.Parse(`{"must":"m","may":null,"null":null,"any":null,"unknown":null,
+		"list":[{"x":null},null],"pair":[{"x":null}],"map":{"k":{"x":null}},"ref":{"x":null},"opt":{"x":null},"all":{"x":null}}`)
+	require.NoError(t, err)
+	require.Equal(t, `{"must":"m","null":null,"any":null,"unknown":null,`+
+		`"list":[{},null],"pair":[{}],"map":{"k":{}},"ref":{},"opt":{},"all":{}}`, string(got))
+
+	_, err = raw.Parse(`{"must":null}`)
+	require.ErrorContains(t, err, "/must: must be string, got null")
+}
+
+// FuzzParse holds that what is taken is JSON of the same meaning, that it is a
+// fixed point, and that a refusal is short text.
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{
+		``, `{}`, `null`, `{"a":1.0,"b":[true,null,{"c":"\ud83d\ude00"}]}`, `{"a":1e400}`, `{"a":1e1000001}`, `{"a"`,
+		`{"a":1}{"a":2}`, `{"a":1,"a":2}`, `{"n":-0.0e-5}`, `"{}"`, `{"a":"\u12"}`, "{\"a\":\"\x01\"}", `{"a":0.10e1}`,
+	} {
+		f.Add(seed)
+	}
+	any := anything(f)
+	f.Fuzz(func(t *testing.T, written string) {
+		args, err := any.Parse(written)
+		if err != nil {
+			e, ok := errors.AsType[*tool.Error](err)
+			require.True(t, ok)
+			require.True(t, utf8.ValidString(e.Message))
+			require.LessOrEqual(t, len(e.Message), 1200)
+			return
+		}
+		if strings.TrimSpace(written) == "" {
+			written = "{}"
+		}
+		again, err := any.Parse(string(args))
+		require.NoError(t, err)
+		require.Equal(t, string(args), string(again))
+		require.True(t, json.Valid([]byte(written)))
+		require.True(t, same(decoded(t, written), decoded(t, string(args))), "%s became %s", written, args)
+	})
+}
+
+func decoded(t *testing.T, s string) any {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader([]byte(s)))
+	d.UseNumber()
+	var v any
+	require.NoError(t, d.Decode(&v))
+	if v == nil {
+		return map[string]any{}
+	}
+	return v
+}
+
+// same compares what encoding/json decoded, numbers by their value.
+func same(a, b any) bool {
+	switch a := a.(type) {
+	case json.Number:
+		n, ok := b.(json.Number)
+		x, _ := strconv.ParseFloat(string(a), 64)
+		y, _ := strconv.ParseFloat(string(n), 64)
+		return ok && x == y
+	case []any:
+		l, ok := b.([]any)
+		if !ok || len(a) != len(l) {
+			return false
+		}
+		for i := range a {
+			if !same(a[i], l[i]) {
+				return false
+			}
+		}
+		return true
+	case map[string]any:
+		m, ok := b.(map[string]any)
+		if !ok || len(a) != len(m) {
+			return false
+		}
+		for k := range a {
+			if !same(a[k], m[k]) {
+				return false
+			}
+		}
+		return true
+	}
+	return reflect.DeepEqual(a, b)
+}

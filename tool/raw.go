@@ -1,0 +1,92 @@
+package tool
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// rawSchema readies a schema that its author wrote as JSON.
+func rawSchema(raw json.RawMessage) (*schema, error) {
+	doc := object()
+	if none := strings.TrimSpace(string(raw)); none != "" && none != "null" {
+		var err error
+		if doc, err = parse(string(raw), schemaLimits); err != nil {
+			return nil, fmt.Errorf("schema: %w", err)
+		}
+	}
+	if err := tidy(doc); err != nil {
+		return nil, err
+	}
+	valid, err := compile(doc, nil)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := showable(doc)
+	if err != nil {
+		return nil, err
+	}
+	return &schema{
+		wire:   shown.json(),
+		valid:  valid,
+		decode: func(json.RawMessage) error { return nil },
+	}, nil
+}
+
+// drafts are the values of "$schema" that the validator knows, without scheme.
+var drafts = []string{
+	"json-schema.org/schema",
+	"json-schema.org/draft/2020-12/schema",
+	"json-schema.org/draft/2019-09/schema",
+	"json-schema.org/draft-07/schema",
+	"json-schema.org/draft-06/schema",
+	"json-schema.org/draft-04/schema",
+}
+
+// tidy makes a schema that of an object, and removes what only matters where
+// schemas refer to each other. Its errors say what no tool can have.
+func tidy(doc *value) error {
+	if doc.form != objectForm {
+		return fmt.Errorf("schema: must be a JSON object, not %s", describe(doc))
+	}
+	doc.remove("$id", "id")
+	if u := doc.get("$schema"); u != nil && !slices.Contains(drafts, draftName(u.str())) {
+		doc.remove("$schema")
+	}
+	for _, name := range []string{"type", "properties", "required"} {
+		if v := doc.get(name); v != nil && v.form == nullForm {
+			doc.remove(name) // some generators write null for none
+		}
+	}
+	if types := typesOf(doc); doc.has("type") && !slices.Contains(types, "object") {
+		return fmt.Errorf("schema: the arguments must be of type object, not %s", strings.Join(types, " or "))
+	}
+	doc.set("type", text("object"))
+	if p := doc.get("properties"); p != nil && p.form != objectForm {
+		return errors.New(`schema: "properties" must be an object`)
+	}
+	return nil
+}
+
+func draftName(u string) string {
+	u = strings.TrimSuffix(u, "#")
+	u = strings.TrimPrefix(u, "http://")
+	return strings.TrimPrefix(u, "https://")
+}
+
+// showable returns what the model is shown of a schema. Combinations at its top
+// are held but not shown: providers refuse the whole request for one of them.
+func showable(doc *value) (*value, error) {
+	shown := doc.clone()
+	shown.remove("$schema")
+	shown.setDefault("properties", object())
+	if shown.has(combinators...) && len(shown.get("properties").members) == 0 {
+		return nil, errors.New(`schema: providers refuse oneOf, anyOf, allOf, not and enum at the top; describe the arguments in "properties"`)
+	}
+	shown.remove(combinators...)
+	shown.front("properties")
+	shown.front("type")
+	return shown, nil
+}

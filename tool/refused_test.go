@@ -1,0 +1,157 @@
+//lint:file-ignore SA5008 the tags are wrong on purpose
+
+package tool_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/netip"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/invopop/jsonschema"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+type selfish struct{ *selfish }
+
+type Doubled struct {
+	ID string `json:"id"`
+}
+
+type wide0 struct{ A, B, C, D, E, F, G, H string }
+type wide1 struct{ A, B, C, D, E, F, G, H wide0 }
+type wide2 struct{ A, B, C, D, E, F, G, H wide1 }
+type wide3 struct{ A, B, C, D, E, F, G, H wide2 }
+type wide4 struct{ A, B, C, D, E, F, G, H wide3 }
+
+type aliased struct{ X int }
+
+func (aliased) JSONSchemaAlias() any { return "" }
+
+type WithSchema struct{ X int }
+
+func (WithSchema) JSONSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: "object"} }
+
+type lowly int
+
+type rudeSchema struct{}
+
+func (rudeSchema) JSONSchema() *jsonschema.Schema { panic("rude") }
+
+type noSchema struct{}
+
+func (noSchema) JSONSchema() *jsonschema.Schema { return nil }
+
+func TestTypesThatCannotBeExpressed(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		make func() (tool.Tool, error)
+		want string
+	}{
+		{"text", takes[string], "arguments are a JSON object: a struct or a map with string keys, not string"},
+		{"slice", takes[[]int], "arguments are a JSON object: a struct or a map with string keys, not []int"},
+		{"map of integers", takes[map[int]int], "arguments are a JSON object: a struct or a map with string keys, not map[int]int"},
+		{"any", takes[any], "interface {} has no schema; use NewRaw"},
+		{"raw message", takes[json.RawMessage], "json.RawMessage has no schema; use NewRaw"},
+		{"time", takes[time.Time], "the arguments must be a JSON object; the schema of time.Time says string"},
+		{"channel", takes[struct{ In struct{ C []chan int } }], "field In.C[]: JSON cannot be decoded into chan int"},
+		{"function", takes[struct{ F func() }], "field F: JSON cannot be decoded into func()"},
+		{"complex", takes[struct{ M map[string]*complex128 }], "field M[]: JSON cannot be decoded into complex128"},
+		{"uintptr", takes[struct{ U uintptr }], "field U: JSON cannot be decoded into uintptr"},
+		{"interface", takes[struct{ R io.Reader }], "field R: JSON cannot be decoded into io.Reader"},
+		{"map keys", takes[struct{ M map[bool]int }], "field M: a map needs keys that are strings or integers, not bool"},
+		{"map keys that read text", takes[struct{ M map[netip.Addr]int }], "field M: a map needs keys that are strings or integers, not netip.Addr"},
+		{"url.URL", takes[struct{ U *url.URL }], "field U: encoding/json cannot decode url.URL from a string; use a string"},
+		{"decodes itself", takes[struct{ O []opaque }], "field O[]: tool_test.opaque decodes itself (UnmarshalJSON); give it a method JSONSchema() *jsonschema.Schema"},
+		{"unexported fields only", takes[struct{ In struct{ x int } }], "field In: no field of struct { x int } is visible to JSON"},
+		{"one name twice", takes[struct {
+			ID int `json:"id"`
+			Doubled
+		}], `field Doubled.ID: property "id" is that of field ID too`},
+		{"embeds itself", takes[struct{ S selfish }], "field S.selfish: encoding/json cannot set an embedded pointer to an unexported struct"},
+		{"embedded and decodes itself", takes[struct {
+			Named struct{ A, B string }
+			T     struct {
+				*time.Time
+				X int
+			}
+		}], "field T: struct { *time.Time; X int } decodes itself (UnmarshalJSON); give it a method JSONSchema() *jsonschema.Schema"},
+		{"embedded unexported integer", takes[struct {
+			lowly
+			X int
+		}], "field lowly: encoding/json ignores an embedded unexported type that is no struct; name the field"},
+		{"inline", takes[struct {
+			O Options `json:",inline"`
+		}], `field O: encoding/json ignores "inline" on a named field; embed the struct`},
+		{"a property named dash", takes[struct {
+			X int `json:"-,"`
+		}], `field X: a property cannot be named "-"`},
+		{"a name that is ignored", takes[struct {
+			X int `json:"a\"b"`
+		}], `field X: encoding/json ignores the name "a\"b" of the tag`},
+		{"string in a string", takes[struct {
+			X string `json:",string"`
+		}], `field X: ",string" on a string wants a string in a string; leave it out`},
+		{"string on a number", takes[struct {
+			X json.Number `json:",string"`
+		}], `field X: ",string" on a string wants a string in a string; leave it out`},
+		{"string on a pointer to a pointer", takes[struct {
+			X **int `json:",string"`
+		}], `field X: encoding/json ignores ",string" on a pointer to a pointer`},
+		{"string on a time", takes[struct {
+			X time.Time `json:",string"`
+		}], `field X: ",string" has no meaning for time.Time`},
+		{"top-level oneOf", takes[struct {
+			X int `jsonschema:"oneof_required=a"`
+		}], "field X: tag jsonschema: oneof_required: providers refuse the schema that it makes"},
+		{"comma in a description", takes[struct {
+			In struct {
+				X string `jsonschema:"description=City, country"`
+			}
+		}], `field In.X: tag jsonschema: " country" stands alone; if it belongs to a text with a comma, write \\, or use the tag jsonschema_description`},
+		{"unknown keyword", takes[struct {
+			X string `jsonschema:"desc=City"`
+		}], `field X: tag jsonschema: unknown keyword "desc"`},
+		{"no number", takes[struct {
+			X int `jsonschema:"minimum=abc"`
+		}], "field X: tag jsonschema: minimum=abc is no number"},
+		{"NaN", takes[struct {
+			X float64 `jsonschema:"minimum=NaN"`
+		}], "field X: tag jsonschema: minimum=NaN is no number"},
+		{"keyword of another type", takes[struct {
+			In []struct {
+				X string `jsonschema:"minimum=3"`
+			}
+		}], "field In[].X: tag jsonschema: minimum=3 has no effect on string"},
+		{"enum of another type", takes[struct {
+			X int `jsonschema:"enum=1,enum=two"`
+		}], "field X: tag jsonschema: 1 of its enum values do not fit int"},
+		{"default of a slice of numbers", takes[struct {
+			X []int `jsonschema:"default=1"`
+		}], "field X: tag jsonschema: a default of []int cannot be written in a tag; put it into the description"},
+		{"schema that panics", takes[struct{ X rudeSchema }], "the schema of struct { X tool_test.rudeSchema }: rude"},
+		{"no schema", takes[struct{ X noSchema }], "the schema of struct { X tool_test.noSchema }: its JSONSchema returns nil"},
+		{"alias", takes[struct{ A aliased }], "field A: tool_test.aliased: JSONSchemaAlias and JSONSchemaProperty are not supported; use JSONSchema"},
+		{"promoted schema", takes[struct {
+			WithSchema
+			Y int
+		}], "the arguments: struct { tool_test.WithSchema; Y int } has its JSONSchema from the embedded tool_test.WithSchema; give it its own"},
+		{"schema of another type", takes[celsius], "the arguments must be a JSON object; the schema of tool_test.celsius says number"},
+		{"pattern that Go cannot hold a string to", takes[struct {
+			X string `json:"x" jsonschema:"pattern=^(?!a)"`
+		}], `schema: /properties/x/pattern: must be a regular expression; got the string "^(?!a)"`},
+		{"too large", takes[wide4], "the arguments: its schema is too large"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := tt.make()
+			require.EqualError(t, err, `tool "takes": `+tt.want)
+		})
+	}
+}

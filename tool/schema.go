@@ -1,0 +1,202 @@
+package tool
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	js "github.com/invopop/jsonschema"
+)
+
+// A reflection makes two schemas of a Go type: the one that the model is shown,
+// and the one that is held, which knows what would only confuse a model: that
+// nil is null, the bounds of an int64, what a type's UnmarshalText reads.
+type reflection struct {
+	*survey
+	root    reflect.Type // the type that is being reflected, until it was met
+	held    map[*value]*extra
+	formats map[string]textFormat
+}
+
+// An extra is what the held schema says beside what the model is shown.
+type extra struct {
+	also   []member // of a schema that must hold too
+	null   bool     // null is taken
+	absent []string // required properties that may be missing
+}
+
+// schemaFor reflects the schema of arguments of type t.
+func schemaFor(t reflect.Type) (sch *schema, err error) {
+	defer func() { // the reflector panics, and so may a type's own JSONSchema
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the schema of %s: %v", t, p)
+		}
+	}()
+	r := &reflection{held: map[*value]*extra{}, formats: map[string]textFormat{}}
+	r.survey = newSurvey(hasSchema)
+	base := indirect(t)
+	if err := r.checkRoot(base); err != nil {
+		return nil, err
+	}
+	shown, err := r.reflect(base)
+	if err != nil {
+		return nil, err
+	}
+	if shown.get("type").str() != "object" {
+		return nil, fmt.Errorf("the arguments must be a JSON object; the schema of %s says %s", t, shown.get("type").str())
+	}
+	if shown.has(combinators...) {
+		return nil, fmt.Errorf("the schema of %s has %s at its top, which providers refuse", t, strings.Join(combinators, ", "))
+	}
+	shown.setDefault("properties", object())
+	if err := r.define(shown); err != nil {
+		return nil, err
+	}
+	valid, err := compile(r.hold(shown), r.formats)
+	if err != nil {
+		return nil, err
+	}
+	return &schema{wire: shown.json(), valid: valid}, nil
+}
+
+// combinators are the keywords that providers refuse at the top of a schema.
+var combinators = []string{"oneOf", "anyOf", "allOf", "not", "enum"}
+
+func (r *reflection) checkRoot(t reflect.Type) error {
+	if _, err := r.visit(t, ""); err != nil {
+		return err
+	}
+	own, _ := hasSchema(t)
+	switch {
+	case own, t.Kind() == reflect.Struct, t.Kind() == reflect.Map && t.Key().Kind() == reflect.String:
+		return nil
+	case t.Kind() == reflect.Interface, t == rawType:
+		return fmt.Errorf("%s has no schema; use NewRaw", t)
+	}
+	return fmt.Errorf("arguments are a JSON object: a struct or a map with string keys, not %s", t)
+}
+
+// reflect returns the schema of one type, in which types that hold themselves
+// are references.
+func (r *reflection) reflect(t reflect.Type) (*value, error) {
+	r.root = t
+	s := (&js.Reflector{Anonymous: true, DoNotReference: true, Mapper: r.schemaOf}).ReflectFromType(t)
+	s.Version, s.ID = "", ""
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("the schema of %s: %w", t, err)
+	}
+	shown, err := parse(string(raw), reflectedLimits)
+	if err != nil {
+		return nil, fmt.Errorf("the schema of %s: %w", t, err)
+	}
+	return shown, r.fit(shown, t, nil, "")
+}
+
+// define adds the types that hold themselves.
+func (r *reflection) define(shown *value) error {
+	if len(r.defs) == 0 {
+		return nil
+	}
+	defs := object()
+	for _, t := range slices.SortedFunc(maps.Keys(r.defs), func(a, b reflect.Type) int { return strings.Compare(r.defs[a], r.defs[b]) }) {
+		def, err := r.reflect(t)
+		if err != nil {
+			return err
+		}
+		defs.set(r.defs[t], def)
+	}
+	shown.set("$defs", defs)
+	return nil
+}
+
+// The hooks by which a type can bring its own schema.
+type (
+	schemaHook   interface{ JSONSchema() *js.Schema }
+	aliasHook    interface{ JSONSchemaAlias() any }
+	propertyHook interface{ JSONSchemaProperty(string) any }
+	extendHook   interface{ JSONSchemaExtend(*js.Schema) }
+)
+
+// hasSchema reports whether a type brings its own schema.
+func hasSchema(t reflect.Type) (bool, error) {
+	if t.Kind() == reflect.Interface {
+		return false, nil
+	}
+	switch reflect.New(t).Interface().(type) {
+	case schemaHook:
+		return true, checkPromoted(t)
+	case aliasHook, propertyHook:
+		return false, fmt.Errorf("%s: JSONSchemaAlias and JSONSchemaProperty are not supported; use JSONSchema", t)
+	case extendHook:
+		if _, ok := reflect.Zero(t).Interface().(extendHook); !ok {
+			return false, fmt.Errorf("%s: JSONSchemaExtend needs a value receiver", t)
+		}
+	}
+	return false, nil
+}
+
+// checkPromoted refuses a struct that has its schema from an embedded one: it
+// would not describe the fields beside it.
+func checkPromoted(t reflect.Type) error {
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	for i := range t.NumField() {
+		inner := indirect(t.Field(i).Type)
+		if !t.Field(i).Anonymous || inner.Kind() == reflect.Interface {
+			continue
+		}
+		if _, hooked := reflect.New(inner).Interface().(schemaHook); hooked && reflect.DeepEqual(ownSchema(inner), ownSchema(t)) {
+			return fmt.Errorf("%s has its JSONSchema from the embedded %s; give it its own", t, inner)
+		}
+	}
+	return nil
+}
+
+// ownSchema returns a copy of the schema that a type brings, so that the tags of
+// one field do not change it for all.
+func ownSchema(t reflect.Type) *js.Schema {
+	own := reflect.New(t).Interface().(schemaHook).JSONSchema()
+	if own == nil {
+		panic("its JSONSchema returns nil")
+	}
+	c := *own
+	c.Extras = maps.Clone(own.Extras)
+	if own.Items != nil {
+		items := *own.Items
+		c.Items = &items
+	}
+	return &c
+}
+
+// schemaOf is the reflector's Mapper: the types that it gets wrong. Nil leaves
+// a type to the reflector.
+func (r *reflection) schemaOf(t reflect.Type) *js.Schema {
+	if r.root == t {
+		r.root = nil // next time it is met inside itself
+	} else if name, ok := r.defs[t]; ok {
+		return &js.Schema{Ref: "#/$defs/" + name}
+	}
+	own, _ := hasSchema(t)
+	switch {
+	case own:
+		return ownSchema(t)
+	case t == timeType:
+		return &js.Schema{Type: "string", Format: "date-time"}
+	case t == rawType, readsItself(t):
+		return &js.Schema{}
+	case t == numberType:
+		return &js.Schema{Type: "number"}
+	case readsText(t):
+		return &js.Schema{Type: "string"}
+	case isBytes(t):
+		return &js.Schema{Type: "string", ContentEncoding: "base64"}
+	case isInt(t.Kind()), isUint(t.Kind()):
+		return &js.Schema{Type: "integer"}
+	}
+	return nil
+}

@@ -1,0 +1,320 @@
+package tool_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/invopop/jsonschema"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+type jsonTime struct {
+	At time.Time `json:"at"`
+}
+
+// takes makes a tool of In that hands back what it decoded.
+func takes[In any]() (tool.Tool, error) {
+	return tool.New("takes", "", func(_ context.Context, in In) (In, error) { return in, nil })
+}
+
+type base struct {
+	ID int `json:"id"`
+}
+
+type Options struct {
+	Limit int `json:"limit"`
+}
+
+type tree struct {
+	Name  string  `json:"name"`
+	Kids  []tree  `json:"kids"`
+	Next  *tree   `json:"next"`
+	Other *forest `json:"other,omitempty"`
+}
+
+type forest struct {
+	Trees map[string]tree `json:"trees"`
+}
+
+type page[T any] struct {
+	Items []T `json:"items"`
+}
+
+// celsius brings its own schema, by a pointer receiver, from one shared value.
+type celsius float64
+
+var celsiusSchema = &jsonschema.Schema{Type: "number", Minimum: "-273.15", Description: "Degrees Celsius"}
+
+func (*celsius) JSONSchema() *jsonschema.Schema { return celsiusSchema }
+
+// money decodes itself and says how.
+type money struct{ cents int64 }
+
+func (money) JSONSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: "string"} }
+
+func (m money) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, `"%d"`, m.cents), nil }
+
+func (m *money) UnmarshalJSON(b []byte) error {
+	if _, err := fmt.Sscanf(string(b), `"%d"`, &m.cents); err != nil {
+		return errors.New("money is a number of cents in a string")
+	}
+	return nil
+}
+
+// opaque decodes itself and does not say how.
+type opaque struct{ X int }
+
+func (*opaque) UnmarshalJSON([]byte) error { return nil }
+
+func TestSchemas(t *testing.T) {
+	t.Parallel()
+	object := func(properties, required string) string {
+		return `{"type":"object","properties":{` + properties + `},"additionalProperties":false,"required":[` + required + `]}`
+	}
+	tests := []struct {
+		name string
+		make func() (tool.Tool, error)
+		want string
+	}{
+		{"nothing", takes[struct{}], `{"type":"object","properties":{},"additionalProperties":false}`},
+		{"pointer", takes[*base], object(`"id":{"type":"integer"}`, `"id"`)},
+		{"map", takes[map[string]int], `{"type":"object","additionalProperties":{"type":"integer"},"properties":{}}`},
+		{"untagged and optional", takes[struct {
+			City string
+			Unit string `json:",omitempty"`
+			Day  *int   `json:"day,omitzero"`
+			none int
+			Gone int `json:"-"`
+			Hid  int `jsonschema:"-"`
+		}], object(`"City":{"type":"string"},"Unit":{"type":"string"},"day":{"type":"integer"}`, `"City"`)},
+		{"embedded", takes[struct {
+			base
+			*Options
+			Named base `json:"named"`
+		}], object(`"id":{"type":"integer"},"limit":{"type":"integer"},"named":`+object(`"id":{"type":"integer"}`, `"id"`), `"id","limit","named"`)},
+		{"embedded with a name", takes[struct {
+			Options `json:"options"`
+		}], object(`"options":`+object(`"limit":{"type":"integer"}`, `"limit"`), `"options"`)},
+		{"generic", takes[page[page[string]]], object(`"items":{"type":"array","items":`+
+			object(`"items":{"type":"array","items":{"type":"string"}}`, `"items"`)+`}`, `"items"`)},
+		{"integers", takes[struct {
+			A int8   `json:"a"`
+			B uint16 `json:"b" jsonschema:"minimum=3"`
+			C uint64 `json:"c"`
+			D int64  `json:"d" jsonschema:"maximum=9"`
+		}], object(`"a":{"type":"integer","minimum":-128,"maximum":127},"b":{"type":"integer","minimum":3,"maximum":65535},`+
+			`"c":{"type":"integer","minimum":0},"d":{"type":"integer","maximum":9}`, `"a","b","c","d"`)},
+		{"other leaves", takes[struct {
+			T time.Time       `json:"t"`
+			D time.Duration   `json:"d"`
+			B []byte          `json:"b"`
+			F [2]byte         `json:"f"`
+			R json.RawMessage `json:"r"`
+			N json.Number     `json:"n"`
+			A any             `json:"a" jsonschema_description:"Anything."`
+			I net.IP          `json:"i"`
+			P *netip.Addr     `json:"p"`
+			S int             `json:"s,string"`
+			O bool            `json:"o,string"`
+		}], object(`"t":{"type":"string","format":"date-time"},`+
+			`"d":{"type":"integer","description":"In nanoseconds: 1000000000 is one second."},`+
+			`"b":{"type":"string","contentEncoding":"base64"},`+
+			`"f":{"type":"array","items":{"type":"integer","minimum":0,"maximum":255},"maxItems":2,"minItems":2},`+
+			`"r":{},"n":{"type":"number"},"a":{"description":"Anything."},"i":{"type":"string"},"p":{"type":"string"},`+
+			`"s":{"type":"string","pattern":"^-?(0|[1-9][0-9]*)$"},"o":{"type":"string","enum":["true","false"]}`,
+			`"t","d","b","f","r","n","a","i","p","s","o"`)},
+		{"tags", takes[struct {
+			A string   `json:"a" jsonschema:"description=City\\, country,pattern=^x$,minLength=1,default=x"`
+			B []string `json:"b" jsonschema:"enum=x,enum=y,uniqueItems=true"`
+			C *string  `json:"c" jsonschema:"nullable,enum=x"`
+			D any      `json:"d" jsonschema:"type=string"`
+			E opaque   `json:"e" jsonschema:"type=integer,minimum=2"`
+		}], object(`"a":{"type":"string","description":"City, country","minLength":1,"pattern":"^x$","default":"x"},`+
+			`"b":{"type":"array","items":{"type":"string","enum":["x","y"]},"uniqueItems":true},`+
+			`"c":{"type":["string","null"],"enum":["x",null]},"d":{"type":"string"},"e":{"type":"integer","minimum":2}`,
+			`"a","b","c","d","e"`)},
+		{"own schema", takes[struct {
+			A celsius   `json:"a" jsonschema:"title=A,maximum=50"`
+			B *celsius  `json:"b" jsonschema_description:"Outside."`
+			C []celsius `json:"c"`
+			M money     `json:"m"`
+		}], object(`"a":{"type":"number","description":"Degrees Celsius","maximum":50,"minimum":-273.15,"title":"A"},`+
+			`"b":{"type":"number","description":"Outside.","minimum":-273.15},`+
+			`"c":{"type":"array","items":{"type":"number","description":"Degrees Celsius","minimum":-273.15}},`+
+			`"m":{"type":"string"}`, `"a","b","c","m"`)},
+		{"maps", takes[struct {
+			A map[string]any   `json:"a"`
+			B map[int]base     `json:"b"`
+			C map[uint8][]bool `json:"c"`
+		}], object(`"a":{"type":"object"},"b":{"type":"object","additionalProperties":`+object(`"id":{"type":"integer"}`, `"id"`)+`},`+
+			`"c":{"type":"object","additionalProperties":{"type":"array","items":{"type":"boolean"}}}`, `"a","b","c"`)},
+		{"recursive", takes[tree], `{"type":"object","properties":{"name":{"type":"string"},"kids":{"type":"array","items":{"$ref":"#/$defs/tree"}},` +
+			`"next":{"anyOf":[{"$ref":"#/$defs/tree"},{"type":"null"}]},` +
+			`"other":` + object(`"trees":{"type":"object","additionalProperties":{"$ref":"#/$defs/tree"}}`, `"trees"`) + `},` +
+			`"additionalProperties":false,"required":["name","kids","next"],"$defs":{"tree":{"type":"object",` +
+			`"properties":{"name":{"type":"string"},"kids":{"type":"array","items":{"$ref":"#/$defs/tree"}},` +
+			`"next":{"anyOf":[{"$ref":"#/$defs/tree"},{"type":"null"}]},` +
+			`"other":` + object(`"trees":{"type":"object","additionalProperties":{"$ref":"#/$defs/tree"}}`, `"trees"`) + `},` +
+			`"additionalProperties":false,"required":["name","kids","next"]}}}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			made, err := tt.make()
+			require.NoError(t, err)
+			require.Equal(t, tt.want, string(made.Def().Schema))
+		})
+	}
+	require.Equal(t, &jsonschema.Schema{Type: "number", Minimum: "-273.15", Description: "Degrees Celsius"}, celsiusSchema)
+}
+
+// What json.Marshal writes of a value is taken, and decodes to the same value.
+func TestMarshalledValuesAreTaken(t *testing.T) {
+	t.Parallel()
+	five, addr := 5, netip.MustParseAddr("2001:db8::1")
+	when := time.Date(2024, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600))
+	type leaves struct {
+		P   *int               `json:"p"`
+		L   []string           `json:"l"`
+		M   map[string]*int    `json:"m"`
+		I   map[int16]string   `json:"i"`
+		B   []byte             `json:"b"`
+		A   any                `json:"a"`
+		R   json.RawMessage    `json:"r"`
+		N   json.Number        `json:"n"`
+		T   time.Time          `json:"t"`
+		D   time.Duration      `json:"d"`
+		IP  net.IP             `json:"ip"`
+		Ad  *netip.Addr        `json:"ad"`
+		S   int64              `json:"s,string"`
+		SB  *bool              `json:"sb,string"`
+		F   float64            `json:"f"`
+		F32 float32            `json:"f32"`
+		Min int64              `json:"min"`
+		Max uint64             `json:"max"`
+		E   *string            `json:"e" jsonschema:"enum=a,enum=b"`
+		C   *celsius           `json:"c"`
+		Mo  money              `json:"mo"`
+		Sub *struct{ X []int } `json:"sub"`
+		*Options
+	}
+	yes := true
+	for name, v := range map[string]leaves{
+		"zero": {N: "0", R: json.RawMessage("null")},
+		"full": {P: &five, L: []string{"<é>"}, M: map[string]*int{"a": nil, "b": &five}, I: map[int16]string{-7: "x"},
+			B: []byte{0, 255}, A: map[string]any{"x": json.Number("9007199254740993")}, R: json.RawMessage(`{"z":1,"a":[]}`),
+			N: "12345678901234567890123", T: when, D: time.Second, IP: net.ParseIP("192.0.2.1"), Ad: &addr,
+			S: math.MinInt64, SB: &yes, F: math.MaxFloat64, F32: -math.MaxFloat32, Min: math.MinInt64, Max: math.MaxUint64,
+			E: new("a"), C: new(celsius(-1)), Mo: money{7}, Sub: &struct{ X []int }{}, Options: &Options{3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			requireTaken(t, v)
+		})
+	}
+	requireTaken(t, tree{Kids: []tree{{Name: "a", Other: &forest{map[string]tree{"b": {}}}}}, Next: &tree{}})
+	requireTaken(t, &tree{})
+	requireTaken(t, map[string]base{"a": {1}})
+	requireTaken(t, page[*page[int]]{Items: []*page[int]{nil, {Items: []int{1}}}})
+}
+
+func requireTaken[In any](t *testing.T, v In) {
+	t.Helper()
+	written, err := json.Marshal(v)
+	require.NoError(t, err)
+	var got In
+	reads := tool.Must(tool.New("reads", "", func(_ context.Context, in In) (string, error) {
+		got = in
+		return "", nil
+	}))
+	args, err := reads.Parse(string(written))
+	require.NoError(t, err)
+	_, err = reads.Call(t.Context(), args)
+	require.NoError(t, err)
+	again, err := json.Marshal(got)
+	require.NoError(t, err)
+	require.JSONEq(t, string(written), string(again))
+}
+
+func TestHiddenFieldsStayUnset(t *testing.T) {
+	t.Parallel()
+	made := tool.Must(takes[struct {
+		X      int  `json:"x"`
+		Admin  bool `json:"admin" jsonschema:"-"`
+		Amount int  `json:"amount,omitempty" jsonschema:"maximum=100"`
+	}]())
+	for _, in := range []string{`{"x":1,"admin":true}`, `{"x":1,"Admin":true}`, `{"x":1,"AMOUNT":99999}`, `{"x":1,"X":2}`} {
+		_, err := made.Parse(in)
+		require.ErrorContains(t, err, "unknown property")
+	}
+}
+
+func TestAnyKeepsItsDigits(t *testing.T) {
+	t.Parallel()
+	made := tool.Must(takes[struct {
+		A any `json:"a"`
+	}]())
+	got, err := made.Call(t.Context(), json.RawMessage(`{"a":[9007199254740993]}`))
+	require.NoError(t, err)
+	require.Equal(t, `{"a":[9007199254740993]}`, llm.Message{Parts: got}.Text())
+}
+
+type rudeText string
+
+func (*rudeText) UnmarshalText([]byte) error { panic("rude") }
+
+type rudeJSON string
+
+func (*rudeJSON) UnmarshalJSON([]byte) error { panic("rude") }
+
+func TestPanicsWhileDecoding(t *testing.T) {
+	t.Parallel()
+	text := tool.Must(takes[struct{ X rudeText }]())
+	_, err := text.Parse(`{"X":"a"}`)
+	requireFailure(t, err, tool.InvalidArguments, "The arguments could not be checked against the schema of takes.\nSend the call again with corrected arguments.")
+
+	own := tool.Must(takes[struct {
+		X rudeJSON `jsonschema:"type=string"`
+	}]())
+	_, err = own.Parse(`{"X":"a"}`)
+	requireFailure(t, err, tool.Panicked, "The tool broke down because of an internal fault, which is not yours. The same call is likely to break down again.")
+}
+
+func requireFailure(t *testing.T, err error, failure tool.Failure, message string) {
+	t.Helper()
+	e, ok := errors.AsType[*tool.Error](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, failure, e.Failure)
+	require.Equal(t, message, e.Message)
+	require.Error(t, e.Err)
+}
+
+func TestDecodeErrors(t *testing.T) {
+	t.Parallel()
+	made := tool.Must(takes[struct {
+		M money `json:"m"`
+	}]())
+	_, err := made.Parse(`{"m":"much"}`)
+	requireProblems(t, err, "takes", `(top level): does not have the form that the tool reads: money is a number of cents in a string`)
+
+	_, err = made.Call(t.Context(), json.RawMessage(`{"m":"much"}`))
+	requireProblems(t, err, "takes", `(top level): does not have the form that the tool reads: money is a number of cents in a string`)
+
+	loose := tool.Must(takes[struct {
+		In struct {
+			X int `json:"x" jsonschema:"type=string"`
+		} `json:"in"`
+	}]())
+	_, err = loose.Parse(`{"in":{"x":"a"}}`)
+	requireProblems(t, err, "takes", `/in/x: does not fit, got a string`)
+}

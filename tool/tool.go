@@ -1,0 +1,209 @@
+package tool
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// A Tool is something that a model can call: a name, a description, a schema of
+// its arguments, and a Go function. Make one with [New] or [NewRaw].
+//
+// A Tool is a small value that may be copied and used by any number of
+// goroutines at once, provided that its function may. The zero Tool is none;
+// see [Tool.IsZero].
+type Tool struct{ spec *spec }
+
+type spec struct {
+	def     llm.ToolDef
+	schema  *schema
+	timeout time.Duration
+	run     func(context.Context, json.RawMessage) (any, error)
+}
+
+// An Option changes how a tool is run.
+type Option func(*spec) error
+
+// Timeout is the time that one call of the tool may take. Without it the
+// runner's default holds; -1 means no limit. Zero and other negative values are
+// an error of the constructor.
+func Timeout(d time.Duration) Option {
+	return func(s *spec) error {
+		if d <= 0 && d != -1 {
+			return fmt.Errorf("timeout %v: must be positive, or -1 for no limit", d)
+		}
+		s.timeout = d
+		return nil
+	}
+}
+
+// New makes a tool of a Go function.
+//
+// name matches ^[a-zA-Z0-9_-]{1,64}$. The schema of the arguments is reflected
+// from In, a struct (or a pointer to one, or a map with string keys); see the
+// package documentation for what of Go it understands. What it cannot express
+// is an error here that names the Go field, never one at a call. So is a
+// description of the schema in the struct tags that does not compile.
+//
+// fn sees only arguments that fit the schema. Numbers in fields of type any are
+// decoded as [json.Number], so that none loses digits. What it returns is
+// rendered for the model: text (a string, a []byte or [json.RawMessage] of JSON)
+// and [llm.Part] and [llm.Parts] as they are, anything else as JSON. An error
+// is a failed call whose text the model reads; [Retry], [Abort] and [Hide] say
+// otherwise.
+func New[In, Out any](name, description string, fn func(context.Context, In) (Out, error), opts ...Option) (Tool, error) {
+	if fn == nil {
+		return Tool{}, constructError(name, errors.New("the function is nil"))
+	}
+	sch, err := schemaFor(reflect.TypeFor[In]())
+	if err != nil {
+		return Tool{}, constructError(name, err)
+	}
+	sch.decode = func(args json.RawMessage) error { return decode(args, new(In)) }
+	return newTool(name, description, sch, func(ctx context.Context, args json.RawMessage) (any, error) {
+		var in In
+		if err := decode(args, &in); err != nil {
+			return nil, decodeFailure(name, err)
+		}
+		return fn(ctx, in)
+	}, opts)
+}
+
+// NewRaw makes a tool of a JSON Schema and a function that takes the arguments
+// as JSON: for tools that are described elsewhere. The schema must be one of an
+// object; "type" and "properties" are added where it lacks them, and "$schema"
+// and "$id" are not sent to the model, nor are combinations at its top (oneOf,
+// anyOf, allOf, not, enum), which providers refuse: arguments are still held to
+// them. No schema or null is one without properties. Keywords are validated as draft 2020-12
+// says, or the draft that "$schema" names; no reference leaves the schema.
+//
+// fn sees only arguments that fit the schema. Out is rendered as by [New].
+func NewRaw[Out any](name, description string, schema json.RawMessage, fn func(context.Context, json.RawMessage) (Out, error), opts ...Option) (Tool, error) {
+	if fn == nil {
+		return Tool{}, constructError(name, errors.New("the function is nil"))
+	}
+	sch, err := rawSchema(schema)
+	if err != nil {
+		return Tool{}, constructError(name, err)
+	}
+	return newTool(name, description, sch, func(ctx context.Context, args json.RawMessage) (any, error) {
+		return fn(ctx, slices.Clone(args))
+	}, opts)
+}
+
+var namePattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
+
+func newTool(name, description string, sch *schema, run func(context.Context, json.RawMessage) (any, error), opts []Option) (Tool, error) {
+	if !namePattern.MatchString(name) {
+		return Tool{}, constructError(name, errors.New("a name has 1 to 64 of the characters a-z A-Z 0-9 _ -"))
+	}
+	s := &spec{
+		def:    llm.ToolDef{Name: name, Description: strings.ToValidUTF8(description, "\uFFFD"), Schema: sch.wire},
+		schema: sch,
+		run:    run,
+	}
+	for _, opt := range opts {
+		if opt == nil {
+			return Tool{}, constructError(name, errors.New("an option is nil"))
+		}
+		if err := opt(s); err != nil {
+			return Tool{}, constructError(name, err)
+		}
+	}
+	return Tool{s}, nil
+}
+
+func constructError(name string, err error) error {
+	return fmt.Errorf("tool %s: %w", quote(name), err)
+}
+
+// Must returns t, and panics if err is not nil. It is for tools that are made
+// when a program starts.
+func Must(t Tool, err error) Tool {
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// IsZero reports whether t was not made by [New] or [NewRaw].
+func (t Tool) IsZero() bool { return t.spec == nil }
+
+// Name returns the name of the tool; empty for the zero Tool.
+func (t Tool) Name() string { return t.Def().Name }
+
+// Def returns what a model is told about the tool. The schema is always that of
+// an object, with "type" and "properties"; its bytes are the caller's.
+func (t Tool) Def() llm.ToolDef {
+	if t.spec == nil {
+		return llm.ToolDef{}
+	}
+	def := t.spec.def
+	def.Schema = slices.Clone(def.Schema)
+	def.Strict = slices.Clone(def.Strict)
+	return def
+}
+
+// Timeout returns the time that one call may take: 0 leaves it to the runner,
+// -1 is no limit.
+func (t Tool) Timeout() time.Duration {
+	if t.spec == nil {
+		return 0
+	}
+	return t.spec.timeout
+}
+
+// Parse checks the arguments that a model wrote and returns the ones to call
+// with: the same members in the same order, without white space, each string
+// and whole number in one spelling (1.0 is 1), null for an optional property
+// that does not admit it left out, and {} for nothing or null.
+//
+// An error is an *[Error] of InvalidJSON or InvalidArguments, whose Message
+// tells the model all that is to be corrected.
+//
+// A panic of a type's own UnmarshalJSON or UnmarshalText is an *[Error] of
+// Panicked.
+func (t Tool) Parse(arguments string) (args json.RawMessage, err error) {
+	if t.spec == nil {
+		return nil, Unknown("")
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			args, err = nil, panicked(v, debug.Stack())
+		}
+	}()
+	return t.spec.schema.parse(t.spec.def.Name, arguments)
+}
+
+// Call runs the function with arguments that [Tool.Parse] returned, on the
+// caller's goroutine, and renders its result, which is never empty.
+//
+// An error is an *[Error]: a panic is recovered into one, and a cause of the
+// function's own is found by errors.Is. [IsAbort] tells whether it ends the
+// run. Call has no deadline but that of ctx, and cannot stop a function that
+// ignores it. A function that calls runtime.Goexit (t.FailNow does) ends the
+// caller's goroutine: an engine runs Call in one of its own.
+func (t Tool) Call(ctx context.Context, args json.RawMessage) (parts llm.Parts, err error) {
+	if t.spec == nil {
+		return nil, Unknown("")
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			parts, err = nil, panicked(v, debug.Stack())
+		}
+	}()
+	out, err := t.spec.run(ctx, args)
+	if err != nil {
+		return nil, failed(err)
+	}
+	return render(out)
+}

@@ -1,0 +1,274 @@
+package tool_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+func echo(_ context.Context, args json.RawMessage) (json.RawMessage, error) { return args, nil }
+
+func nothing(context.Context, struct{}) (string, error) { return "done", nil }
+
+func TestConstructorErrors(t *testing.T) {
+	t.Parallel()
+	var noFunction func(context.Context, struct{}) (string, error)
+	var noRawFunction func(context.Context, json.RawMessage) (string, error)
+	tests := []struct {
+		name string
+		make func() (tool.Tool, error)
+		want string
+	}{
+		{"empty name", func() (tool.Tool, error) { return tool.New("", "", nothing) },
+			`tool "": a name has 1 to 64 of the characters a-z A-Z 0-9 _ -`},
+		{"bad name", func() (tool.Tool, error) { return tool.New("get weather", "", nothing) },
+			`tool "get weather": a name has 1 to 64 of the characters a-z A-Z 0-9 _ -`},
+		{"name with a line break", func() (tool.Tool, error) { return tool.NewRaw("x\n", "", nil, echo) },
+			`tool "x\n": a name has 1 to 64 of the characters a-z A-Z 0-9 _ -`},
+		{"long name", func() (tool.Tool, error) { return tool.New(strings.Repeat("a", 65), "", nothing) },
+			`tool "` + strings.Repeat("a", 65) + `": a name has 1 to 64 of the characters a-z A-Z 0-9 _ -`},
+		{"no function", func() (tool.Tool, error) { return tool.New("x", "", noFunction) }, `tool "x": the function is nil`},
+		{"no raw function", func() (tool.Tool, error) { return tool.NewRaw("x", "", nil, noRawFunction) }, `tool "x": the function is nil`},
+		{"nil option", func() (tool.Tool, error) { return tool.New("x", "", nothing, nil) }, `tool "x": an option is nil`},
+		{"zero timeout", func() (tool.Tool, error) { return tool.New("x", "", nothing, tool.Timeout(0)) },
+			`tool "x": timeout 0s: must be positive, or -1 for no limit`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			made, err := tt.make()
+			require.EqualError(t, err, tt.want)
+			require.True(t, made.IsZero())
+			require.PanicsWithError(t, tt.want, func() { tool.Must(tt.make()) })
+		})
+	}
+}
+
+func TestTool(t *testing.T) {
+	t.Parallel()
+	made := tool.Must(tool.New("get_it-2", "Gets it.", nothing, tool.Timeout(time.Minute)))
+	require.False(t, made.IsZero())
+	require.Equal(t, "get_it-2", made.Name())
+	require.Equal(t, time.Minute, made.Timeout())
+	require.Equal(t, llm.ToolDef{
+		Name:        "get_it-2",
+		Description: "Gets it.",
+		Schema:      json.RawMessage(`{"type":"object","properties":{},"additionalProperties":false}`),
+	}, made.Def())
+
+	def := made.Def()
+	def.Schema[0] = 'x'
+	require.NotEqual(t, def, made.Def(), "the bytes are the caller's")
+
+	for _, none := range []string{"", " \n", "{}", " { } ", "null"} {
+		args, err := made.Parse(none)
+		require.NoError(t, err)
+		require.Equal(t, `{}`, string(args))
+	}
+	require.Equal(t, time.Duration(-1), tool.Must(tool.New("x", "", nothing, tool.Timeout(-1))).Timeout())
+}
+
+func TestZeroTool(t *testing.T) {
+	t.Parallel()
+	var zero tool.Tool
+	require.True(t, zero.IsZero())
+	require.Equal(t, "", zero.Name())
+	require.Equal(t, llm.ToolDef{}, zero.Def())
+	require.Equal(t, time.Duration(0), zero.Timeout())
+	_, err := zero.Parse(`{}`)
+	require.Error(t, err)
+	_, err = zero.Call(t.Context(), nil)
+	require.Error(t, err)
+}
+
+func TestRawSchemas(t *testing.T) {
+	t.Parallel()
+	const none = `{"type":"object","properties":{}}`
+	tests := []struct{ name, schema, want, err string }{
+		{"none", ``, none, ``},
+		{"null", `null`, none, ``},
+		{"empty", `{}`, none, ``},
+		{"no type", `{"properties":{"b":{},"a":true},"x-y":1}`, `{"type":"object","properties":{"b":{},"a":true},"x-y":1}`, ``},
+		{"no properties", `{"additionalProperties":true,"type":"object"}`, `{"type":"object","properties":{},"additionalProperties":true}`, ``},
+		{"null properties", `{"type":"object","properties":null,"required":null}`, none, ``},
+		{"type list", `{"type":["object","null"]}`, none, ``},
+		{"order and numbers", `{"type":"object","properties":{"z":{"maximum":9007199254740993,"minimum":1.50},"a":{}}}`,
+			`{"type":"object","properties":{"z":{"maximum":9007199254740993,"minimum":1.50},"a":{}}}`, ``},
+		{"draft and id", `{"$schema":"http://json-schema.org/draft-07/schema#","$id":"https://x/y","type":"object"}`, none, ``},
+		{"unknown draft", `{"$schema":"draft7","type":"object"}`, none, ``},
+		{"references", `{"type":"object","properties":{"a":{"$ref":"#/$defs/A"}},"$defs":{"A":{"type":"string"}}}`,
+			`{"type":"object","properties":{"a":{"$ref":"#/$defs/A"}},"$defs":{"A":{"type":"string"}}}`, ``},
+		{"combination at the top", `{"properties":{"a":{},"b":{}},"anyOf":[{"required":["a"]},{"required":["b"]}]}`,
+			`{"type":"object","properties":{"a":{},"b":{}}}`, ``},
+		{"only a combination", `{"oneOf":[{"properties":{"a":{}}}]}`, ``,
+			`tool "raw": schema: providers refuse oneOf, anyOf, allOf, not and enum at the top; describe the arguments in "properties"`},
+		{"array", `{"type":"array"}`, ``, `tool "raw": schema: the arguments must be of type object, not array`},
+		{"boolean", `true`, ``, `tool "raw": schema: must be a JSON object, not true`},
+		{"no JSON", `{"type":`, ``, `tool "raw": schema: its JSON ends too early (cut off?)`},
+		{"unknown type", `{"properties":{"a":{"type":"dict"}}}`, ``, `tool "raw": schema: /properties/a/type: must be one of "array", "boolean", "integer", "null", "number", "object", "string"; got the string "dict"`},
+		{"required is true", `{"properties":{"a":{"required":true}}}`, ``, `tool "raw": schema: /properties/a/required: must be array, got true`},
+		{"dangling", `{"properties":{"a":{"$ref":"#/$defs/A"}}}`, ``, `tool "raw": schema: json-pointer in "tool:///schema#/$defs/A" not found`},
+		{"file", `{"properties":{"a":{"$ref":"file:///etc/passwd"}}}`, ``, `tool "raw": schema: failing loading "file:///etc/passwd": no URLLoader registered for "file:///etc/passwd"`},
+		{"properties", `{"properties":[]}`, ``, `tool "raw": schema: "properties" must be an object`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			raw, err := tool.NewRaw("raw", "", json.RawMessage(tt.schema), echo)
+			if tt.err != "" {
+				require.EqualError(t, err, tt.err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, tt.want, string(raw.Def().Schema))
+		})
+	}
+}
+
+func TestRawToolsAreHeldToTheirSchema(t *testing.T) {
+	t.Parallel()
+	either := tool.Must(tool.NewRaw("either", "",
+		json.RawMessage(`{"properties":{"a":{},"b":{}},"oneOf":[{"required":["a"]},{"required":["b"]}]}`), echo))
+	_, err := either.Parse(`{"a":1}`)
+	require.NoError(t, err)
+	_, err = either.Parse(`{"a":1,"b":2}`)
+	require.EqualError(t, err, "invalid_arguments: Arguments for either do not match its schema (1 problem):\n"+
+		"- (top level): matches more than one of its allowed forms; it must match exactly one\n"+
+		"Send the call again with corrected arguments.")
+
+	draft7 := tool.Must(tool.NewRaw("draft7", "", json.RawMessage(
+		`{"$schema":"http://json-schema.org/draft-07/schema#","properties":{"when":{"type":"string","format":"date"}}}`), echo))
+	_, err = draft7.Parse(`{"when":"tomorrow"}`)
+	require.Error(t, err, "draft-07 asserts formats")
+
+	later := tool.Must(tool.NewRaw("later", "", json.RawMessage(`{"properties":{"when":{"type":"string","format":"date"}}}`), echo))
+	_, err = later.Parse(`{"when":"tomorrow"}`)
+	require.NoError(t, err, "2020-12 does not")
+}
+
+func TestPatternsOfOtherLanguages(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, pattern string
+		fit, unfit    string
+	}{
+		{"code point", `^[\u4e00-\u9fa5]+$`, "北京", "Beijing"},
+		{"surrogate pair", `^\ud83d\ude00$`, "😀", "x"},
+		{"lookahead allows everything", `^(?!\.)x$`, "anything", ""},
+		{"large repetition allows everything", `^a{0,2000}$`, "anything", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			pattern, err := json.Marshal(tt.pattern)
+			require.NoError(t, err)
+			raw := tool.Must(tool.NewRaw("x", "", fmt.Appendf(nil, `{"properties":{"a":{"pattern":%s}}}`, pattern), echo))
+			_, err = raw.Parse(`{"a":"` + tt.fit + `"}`)
+			require.NoError(t, err)
+			if tt.unfit != "" {
+				_, err = raw.Parse(`{"a":"` + tt.unfit + `"}`)
+				require.ErrorContains(t, err, "must match the regular expression "+tt.pattern)
+			}
+		})
+	}
+}
+
+func TestCallFrom(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, tool.Call{}, tool.CallFrom(t.Context()))
+	c := tool.Call{ID: "call_1", Key: "s/r1.t2.c0", Tool: "which", Session: "s", Turn: 2}
+	which := tool.Must(tool.New("which", "", func(ctx context.Context, _ struct{}) (tool.Call, error) {
+		return tool.CallFrom(ctx), nil
+	}))
+	got, err := which.Call(tool.WithCall(t.Context(), c), json.RawMessage(`{}`))
+	require.NoError(t, err)
+	require.Equal(t, `{"ID":"call_1","Key":"s/r1.t2.c0","Tool":"which","Session":"s","Turn":2}`, llm.Message{Parts: got}.Text())
+}
+
+// A function that ends its goroutine ends the caller's; an engine gives it one.
+func TestGoexit(t *testing.T) {
+	t.Parallel()
+	quits := tool.Must(tool.New("quits", "", func(context.Context, struct{}) (string, error) {
+		runtime.Goexit()
+		return "", nil
+	}))
+	returned := true
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		returned = false
+		_, _ = quits.Call(context.Background(), json.RawMessage(`{}`))
+		returned = true
+	}()
+	<-done
+	require.False(t, returned)
+}
+
+func TestRawArgumentsAreTheFunctions(t *testing.T) {
+	t.Parallel()
+	spoils := tool.Must(tool.NewRaw("spoils", "", nil, func(_ context.Context, args json.RawMessage) (string, error) {
+		args[0] = 'x'
+		return "", nil
+	}))
+	args := json.RawMessage(`{}`)
+	_, err := spoils.Call(t.Context(), args)
+	require.NoError(t, err)
+	require.Equal(t, `{}`, string(args))
+}
+
+func TestConcurrentCalls(t *testing.T) {
+	t.Parallel()
+	type in struct {
+		N    int      `json:"n" jsonschema:"minimum=0"`
+		Tags []string `json:"tags,omitempty" jsonschema:"pattern=^[a-z]+$"`
+		When *time.Time
+	}
+	double := tool.Must(tool.New("double", "", func(_ context.Context, in in) (int, error) {
+		if in.N%7 == 0 {
+			panic(in.N)
+		}
+		return 2 * in.N, nil
+	}))
+	var wg sync.WaitGroup
+	failures := make(chan error, 10_000)
+	for n := range 10_000 {
+		wg.Go(func() { failures <- callDouble(t.Context(), double, n) })
+	}
+	wg.Wait()
+	close(failures)
+	for err := range failures {
+		require.NoError(t, err)
+	}
+}
+
+func callDouble(ctx context.Context, double tool.Tool, n int) error {
+	if _, err := double.Parse(fmt.Sprintf(`{"n":-%d,"When":null,"tags":["A"]}`, n+1)); err == nil {
+		return errors.New("invalid arguments were taken")
+	}
+	args, err := double.Parse(fmt.Sprintf(`{"n":%d.0,"tags":null,"When":null}`, n))
+	if err != nil {
+		return err
+	}
+	got, err := double.Call(ctx, args)
+	if n%7 == 0 {
+		if e, ok := errors.AsType[*tool.Error](err); !ok || e.Failure != tool.Panicked {
+			return fmt.Errorf("%d: no panic but %w", n, err)
+		}
+		return nil
+	}
+	if text := (llm.Message{Parts: got}).Text(); text != fmt.Sprint(2*n) {
+		return fmt.Errorf("%d doubled is %s", n, text)
+	}
+	return err
+}

@@ -1,0 +1,517 @@
+package tool
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	sj "github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+)
+
+// schemaURL is where a schema pretends to be. It must not be a file: paths of
+// this machine would show in error texts, and relative references would reach it.
+const schemaURL = "tool:///schema"
+
+// A validator holds arguments to a schema. It is safe for concurrent use.
+type validator struct {
+	doc      *value // what was compiled, to explain problems from
+	compiled *sj.Schema
+	formats  map[string]textFormat // of Go types; nil for a schema that is not ours
+}
+
+// A textFormat is text that a Go type reads.
+type textFormat struct {
+	read func(string) error
+	must string // what the model is told; empty: the error's text
+}
+
+// compile readies a schema. formats is nil for a schema that is not ours: there
+// "format" is asserted only where its draft says so, and a regular expression
+// that Go does not understand allows everything, since otherwise a whole tool
+// would be lost to it. Nothing outside of doc is loaded.
+func compile(doc *value, formats map[string]textFormat) (v *validator, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("schema: cannot be compiled: %v", p)
+		}
+	}()
+	c := sj.NewCompiler()
+	c.DefaultDraft(sj.Draft2020)
+	c.UseLoader(sj.SchemeURLLoader{})
+	c.UseRegexpEngine(lenientRegexp)
+	if formats != nil {
+		c.AssertFormat()
+		c.AssertContent()
+		c.UseRegexpEngine(strictRegexp)
+	}
+	for name, f := range formats {
+		c.RegisterFormat(&sj.Format{Name: name, Validate: func(v any) error {
+			if s, ok := v.(string); ok {
+				return f.read(s)
+			}
+			return nil
+		}})
+	}
+	if err := c.AddResource(schemaURL, doc.any()); err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	compiled, err := c.Compile(schemaURL)
+	if err != nil {
+		return nil, compileError(doc, err)
+	}
+	return &validator{doc: doc, compiled: compiled, formats: formats}, nil
+}
+
+// compileError says in one line what is wrong with a schema.
+func compileError(doc *value, err error) error {
+	invalid, ok := errors.AsType[*sj.SchemaValidationError](err)
+	if !ok {
+		return fmt.Errorf("schema: %w", err)
+	}
+	tree, ok := errors.AsType[*sj.ValidationError](invalid.Err)
+	if !ok {
+		return fmt.Errorf("schema: %w", err)
+	}
+	ex := &explainer{validator: &validator{}, args: doc}
+	ex.explain(tree)
+	if len(ex.problems) == 0 {
+		return fmt.Errorf("schema: %w", err)
+	}
+	slices.SortFunc(ex.problems, compareProblems)
+	return errors.New("schema: " + strings.TrimPrefix(ex.problems[0].line(), "- "))
+}
+
+var (
+	surrogates = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}`)
+	codePoint  = regexp.MustCompile(`\\u([0-9a-fA-F]{4})`)
+)
+
+// strictRegexp compiles a pattern as Go writes it, with ECMA's \uXXXX.
+func strictRegexp(pattern string) (sj.Regexp, error) {
+	s := surrogates.ReplaceAllStringFunc(pattern, func(pair string) string {
+		p := &parser{src: pair}
+		r, err := p.unicodeEscape()
+		if err != nil {
+			return pair
+		}
+		return fmt.Sprintf(`\x{%X}`, r)
+	})
+	re, err := regexp.Compile(codePoint.ReplaceAllString(s, `\x{$1}`))
+	if err != nil {
+		return nil, fmt.Errorf("pattern %s: %w", quote(pattern), err)
+	}
+	return spelled{re, pattern}, nil
+}
+
+func lenientRegexp(pattern string) (sj.Regexp, error) {
+	re, err := strictRegexp(pattern)
+	if err != nil {
+		return anything(pattern), nil
+	}
+	return re, nil
+}
+
+// spelled is an expression that shows as its author wrote it.
+type spelled struct {
+	*regexp.Regexp
+	pattern string
+}
+
+func (s spelled) String() string { return s.pattern }
+
+// anything stands for a pattern that Go cannot compile.
+type anything string
+
+func (a anything) MatchString(string) bool { return true }
+func (a anything) String() string          { return string(a) }
+
+// check returns what is wrong with args. An error means that it cannot be told.
+func (v *validator) check(args *value) (problems []problem, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			problems, err = nil, fmt.Errorf("schema: the validator panicked: %v", p)
+		}
+	}()
+	err = v.compiled.Validate(args.any())
+	if err == nil {
+		return nil, nil
+	}
+	invalid, ok := errors.AsType[*sj.ValidationError](err)
+	if !ok {
+		return nil, err
+	}
+	ex := &explainer{validator: v, args: args}
+	ex.explain(invalid)
+	if len(ex.problems) == 0 {
+		ex.add(nil, "does not match the schema")
+	}
+	return ex.problems, nil
+}
+
+// dropNulls removes null for optional properties that do not admit it: the way
+// in which many models say that they have nothing to say.
+func (v *validator) dropNulls(args *value) {
+	d := &nullDropper{steps: 10_000}
+	d.drop(args, v.compiled)
+}
+
+// A nullDropper gives up after so many steps: a hostile schema could make it
+// take exponentially many.
+type nullDropper struct{ steps int }
+
+func (d *nullDropper) drop(v *value, s *sj.Schema) {
+	if d.steps--; s == nil || d.steps < 0 || v.form != arrayForm && v.form != objectForm {
+		return
+	}
+	for _, same := range slices.Concat([]*sj.Schema{s.Ref, only(s.AnyOf), only(s.OneOf)}, s.AllOf) {
+		d.drop(v, same)
+	}
+	for i, item := range v.items {
+		d.drop(item, itemSchema(s, i))
+	}
+	v.members = slices.DeleteFunc(v.members, func(m member) bool {
+		return m.value.form == nullForm && optional(s, m.name)
+	})
+	for _, m := range v.members {
+		if p, ok := s.Properties[m.name]; ok {
+			d.drop(m.value, p)
+		} else if p, ok := s.AdditionalProperties.(*sj.Schema); ok {
+			d.drop(m.value, p)
+		}
+	}
+}
+
+// only returns the one branch that is not just null, if there is exactly one.
+func only(branches []*sj.Schema) *sj.Schema {
+	var found *sj.Schema
+	for _, b := range branches {
+		if b.Types != nil && slices.Equal(b.Types.ToStrings(), []string{"null"}) {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = b
+	}
+	return found
+}
+
+func itemSchema(s *sj.Schema, i int) *sj.Schema {
+	if i < len(s.PrefixItems) {
+		return s.PrefixItems[i]
+	}
+	if items, ok := s.Items.(*sj.Schema); ok {
+		return items
+	}
+	return s.Items2020
+}
+
+// optional reports whether s has a property of that name which may be left out
+// and may not be null.
+func optional(s *sj.Schema, name string) (yes bool) {
+	defer func() { _ = recover() }()
+	p, ok := s.Properties[name]
+	return ok && !slices.Contains(s.Required, name) && p.Validate(nil) != nil
+}
+
+// An explainer makes problems of a validation error. It reads the typed kinds,
+// never their texts: those repeat whole values, in random order.
+type explainer struct {
+	*validator
+	args     *value
+	problems []problem
+	seen     int
+}
+
+// maxCauses bounds how much of an error tree is looked at; unions in one
+// another can make it huge.
+const maxCauses = 1_000
+
+func (ex *explainer) add(path []string, text string) {
+	ex.problems = append(ex.problems, problem{slices.Clone(path), text})
+}
+
+func (ex *explainer) explain(e *sj.ValidationError) {
+	if ex.seen++; ex.seen > maxCauses {
+		return
+	}
+	at, schema := e.InstanceLocation, ex.node(e.SchemaURL)
+	switch k := e.ErrorKind.(type) {
+	case *kind.Schema, *kind.Group, *kind.AllOf, *kind.Reference:
+		for _, cause := range e.Causes {
+			ex.explain(cause)
+		}
+	case *kind.AnyOf:
+		ex.union(at, e.Causes)
+	case *kind.OneOf:
+		if len(k.Subschemas) > 0 {
+			ex.add(at, "matches more than one of its allowed forms; it must match exactly one")
+			return
+		}
+		ex.union(at, e.Causes)
+	case *kind.Required:
+		for _, name := range k.Missing {
+			ex.add(at, missing(name, ex.resolve(schema.get("properties").get(name))))
+		}
+	case *kind.AdditionalProperties:
+		for _, name := range k.Properties {
+			ex.add(at, unknown(name, schema.get("properties").names()))
+		}
+	case *kind.PropertyNames:
+		// The library gives a wrong place for this one; the name has to do.
+		ex.add(nil, "property name "+quote(k.Property)+" is not allowed")
+	case *kind.Dependency:
+		ex.add(at, needs(k.Prop, k.Missing))
+	case *kind.DependentRequired:
+		ex.add(at, needs(k.Prop, k.Missing))
+	default:
+		ex.add(at, ex.expected(e.ErrorKind, schema, ex.find(at)))
+	}
+}
+
+func needs(name string, missing []string) string {
+	slices.Sort(missing)
+	return "property " + quote(name) + " also needs " + list(missing, maxEcho)
+}
+
+// expected says what a single value should have been.
+func (ex *explainer) expected(k sj.ErrorKind, schema, got *value) string {
+	keyword := func(name string) string { return clip(schema.bound(name), maxEcho) }
+	butGot := "; got " + describe(got)
+	switch k := k.(type) {
+	case *kind.Type:
+		return ex.mustBe(k.Want, got)
+	case *kind.Enum:
+		return oneOf(ex.withoutNull(wanted(schema, "enum", k.Want)), got)
+	case *kind.Const:
+		return oneOf([]*value{wanted(schema, "const", k.Want)}, got)
+	case *kind.Format:
+		return ex.mustRead(k) + butGot
+	case *kind.Pattern:
+		return "must match the regular expression " + clip(k.Want, maxEcho) + butGot
+	case *kind.Minimum:
+		return "must be >= " + keyword("minimum") + butGot
+	case *kind.Maximum:
+		return "must be <= " + keyword("maximum") + butGot
+	case *kind.ExclusiveMinimum:
+		return "must be > " + keyword("exclusiveMinimum") + butGot
+	case *kind.ExclusiveMaximum:
+		return "must be < " + keyword("exclusiveMaximum") + butGot
+	case *kind.MultipleOf:
+		return "must be a multiple of " + keyword("multipleOf") + butGot
+	case *kind.ContentEncoding:
+		return "must be a string in " + k.Want + butGot
+	case *kind.Not:
+		return "has a form that is not allowed" + butGot
+	case *kind.FalseSchema:
+		return "is not allowed"
+	case *kind.Contains:
+		return "must contain an item of the required form" + butGot
+	}
+	return counted(k)
+}
+
+func counted(k sj.ErrorKind) string {
+	switch k := k.(type) {
+	case *kind.MinLength:
+		return fmt.Sprintf("must have at least %s; got %d", count(k.Want, "character"), k.Got)
+	case *kind.MaxLength:
+		return fmt.Sprintf("must have at most %s; got %d", count(k.Want, "character"), k.Got)
+	case *kind.MinItems:
+		return fmt.Sprintf("must have at least %s; got %d", count(k.Want, "item"), k.Got)
+	case *kind.MaxItems:
+		return fmt.Sprintf("must have at most %s; got %d", count(k.Want, "item"), k.Got)
+	case *kind.AdditionalItems:
+		return fmt.Sprintf("has %s too many", count(k.Count, "item"))
+	case *kind.MinProperties:
+		return fmt.Sprintf("must have at least %s; got %d", count(k.Want, "property"), k.Got)
+	case *kind.MaxProperties:
+		return fmt.Sprintf("must have at most %s; got %d", count(k.Want, "property"), k.Got)
+	case *kind.UniqueItems:
+		return fmt.Sprintf("items %d and %d are equal; items must be unique", k.Duplicates[0], k.Duplicates[1])
+	case *kind.MinContains:
+		return fmt.Sprintf("must contain at least %s of the required form; got %d", count(k.Want, "item"), len(k.Got))
+	case *kind.MaxContains:
+		return fmt.Sprintf("must contain at most %s of the required form; got %d", count(k.Want, "item"), len(k.Got))
+	}
+	return "does not match the schema"
+}
+
+func (ex *explainer) mustBe(want []string, got *value) string {
+	if ex.formats != nil && len(want) > 1 {
+		want = slices.DeleteFunc(slices.Clone(want), func(s string) bool { return s == "null" })
+	}
+	return "must be " + strings.Join(want, " or ") + ", got " + describe(got) + unquoted(got, want)
+}
+
+func (ex *explainer) withoutNull(enum *value) []*value {
+	if ex.formats == nil {
+		return enum.items
+	}
+	return slices.DeleteFunc(slices.Clone(enum.items), func(v *value) bool { return v.form == nullForm })
+}
+
+// wanted returns what a keyword says, and what the library says it does where
+// the schema is not ours to read, as that of schemas is.
+func wanted(schema *value, keyword string, known any) *value {
+	if v := schema.get(keyword); v != nil {
+		return v
+	}
+	raw, err := json.Marshal(known)
+	if err != nil {
+		return object()
+	}
+	v, err := parse(string(raw), reflectedLimits)
+	if err != nil {
+		return object()
+	}
+	return v
+}
+
+func (ex *explainer) mustRead(k *kind.Format) string {
+	f, ours := ex.formats[k.Want]
+	switch {
+	case ours && f.must != "":
+		return "must be " + f.must
+	case ours:
+		return "is not accepted: " + safeText(k.Err.Error(), 2*maxEcho)
+	}
+	if must, ok := formatTexts[k.Want]; ok {
+		return "must be " + must
+	}
+	return "must be a valid " + k.Want
+}
+
+const dateTimeText = "an RFC 3339 date-time with zone, e.g. 2024-01-31T15:04:05Z"
+
+var formatTexts = map[string]string{
+	"date-time": dateTimeText,
+	"date":      "a date such as 2024-01-31",
+	"time":      "a time with zone such as 15:04:05Z",
+	"duration":  "an ISO 8601 duration such as PT1H30M",
+	"email":     "an e-mail address",
+	"hostname":  "a host name",
+	"ipv4":      "an IPv4 address such as 192.0.2.1",
+	"ipv6":      "an IPv6 address such as 2001:db8::1",
+	"uri":       "an absolute URI such as https://example.com/",
+	"uuid":      "a UUID such as 123e4567-e89b-12d3-a456-426614174000",
+	"regex":     "a regular expression",
+}
+
+// union explains a value that fits none of several schemas by the one that was
+// probably meant.
+func (ex *explainer) union(at []string, branches []*sj.ValidationError) {
+	if got := ex.find(at); got != nil && got.form != nullForm && len(branches) > 1 {
+		branches = slices.DeleteFunc(slices.Clone(branches), func(b *sj.ValidationError) bool {
+			return slices.Equal(mismatch(b, at), []string{"null"})
+		})
+	}
+	if want := mergeTypes(branches, at); want != nil {
+		ex.add(at, ex.mustBe(want, ex.find(at)))
+		return
+	}
+	meant := slices.DeleteFunc(slices.Clone(branches), func(b *sj.ValidationError) bool { return mismatch(b, at) != nil })
+	if len(meant) > 1 {
+		if tagged := slices.DeleteFunc(slices.Clone(meant), func(b *sj.ValidationError) bool { return wrongTag(b, at) }); len(tagged) == 1 {
+			meant = tagged
+		}
+	}
+	if len(meant) == 1 {
+		ex.explain(meant[0])
+		return
+	}
+	ex.add(at, fmt.Sprintf("matches none of its %d allowed forms; got %s", len(branches), describe(ex.find(at))))
+}
+
+// mergeTypes returns the types that all branches together would take, if all of
+// them fail by type.
+func mergeTypes(branches []*sj.ValidationError, at []string) (want []string) {
+	for _, b := range branches {
+		types := mismatch(b, at)
+		if types == nil {
+			return nil
+		}
+		want = append(want, types...)
+	}
+	slices.Sort(want)
+	return slices.Compact(want)
+}
+
+// mismatch returns the types that a branch wants if it fails by the type of the
+// value itself, else nil.
+func mismatch(e *sj.ValidationError, at []string) []string {
+	switch k := e.ErrorKind.(type) {
+	case *kind.Type:
+		if len(e.InstanceLocation) == len(at) {
+			return k.Want
+		}
+	case *kind.Reference, *kind.Group, *kind.AllOf:
+		if len(e.Causes) == 1 {
+			return mismatch(e.Causes[0], at)
+		}
+	}
+	return nil
+}
+
+// wrongTag reports whether a branch fails by a constant directly in the object:
+// then it is another variant than the one that was meant.
+func wrongTag(e *sj.ValidationError, at []string) bool {
+	switch e.ErrorKind.(type) {
+	case *kind.Const, *kind.Enum:
+		return len(e.InstanceLocation) == len(at)+1
+	case *kind.Reference, *kind.Group, *kind.AllOf:
+		return slices.ContainsFunc(e.Causes, func(c *sj.ValidationError) bool { return wrongTag(c, at) })
+	}
+	return false
+}
+
+// find returns the argument at a place.
+func (ex *explainer) find(path []string) *value { return descend(ex.args, path) }
+
+// node returns the schema at a location that the library names.
+func (ex *explainer) node(location string) *value {
+	_, fragment, _ := strings.Cut(location, "#")
+	fragment, err := url.PathUnescape(fragment)
+	if err != nil || fragment == "" {
+		return ex.doc
+	}
+	var path []string
+	for step := range strings.SplitSeq(strings.TrimPrefix(fragment, "/"), "/") {
+		path = append(path, strings.NewReplacer("~1", "/", "~0", "~").Replace(step))
+	}
+	return descend(ex.doc, path)
+}
+
+// resolve follows references within the schema, so that a property can be
+// described by what it refers to.
+func (ex *explainer) resolve(schema *value) *value {
+	for range 8 {
+		ref := schema.get("$ref").str()
+		if !strings.HasPrefix(ref, "#/") {
+			break
+		}
+		schema = ex.node(ref)
+	}
+	return schema
+}
+
+func descend(v *value, path []string) *value {
+	for _, step := range path {
+		if v != nil && v.form == arrayForm {
+			i, err := strconv.Atoi(step)
+			if err != nil || i < 0 || i >= len(v.items) {
+				return nil
+			}
+			v = v.items[i]
+			continue
+		}
+		v = v.get(step)
+	}
+	return v
+}
