@@ -1,0 +1,203 @@
+package openai
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// A slot is a tool call on its way. Its fragments are kept apart until the end,
+// where arguments decides what they amount to.
+type slot struct {
+	position  int
+	id, name  string
+	fragments []string
+	nested    nesting // of the fragments
+	object    string  // arguments that came as a JSON value and not as a string: they are whole
+	extra     gathered
+	round     int // of calls, when the slot was last touched
+}
+
+// calls correlates the pieces of tool calls. Slots are found by keys, never by
+// using a provider's index as one of ours: indices are missing, repeated, start
+// at 1, or are hostile.
+type calls struct {
+	declared map[string]bool // the tools of the request
+	slots    []*slot
+	byIndex  map[string]*slot // the latest slot of an index
+	byID     map[string]*slot
+	round    int // counts the lists of pieces
+}
+
+// A piece is one element of "tool_calls", of a message or of a delta.
+type piece struct {
+	index, id, name string
+	arguments       string
+	object          bool // arguments is the text of a JSON value that is not a string
+	extra           []llm.Member
+}
+
+func readPiece(raw []byte) piece {
+	var p piece
+	for name, v := range members(raw) {
+		switch name {
+		case "index":
+			p.index = scalar(v)
+		case "id":
+			p.id = scalar(v)
+		case "type": // always "function", or missing
+		case "function":
+			p.function(v)
+		default:
+			if !isEmpty(v) {
+				p.extra = append(p.extra, llm.Member{Name: name, Value: string(v)})
+			}
+		}
+	}
+	return p
+}
+
+func (p *piece) function(raw []byte) {
+	for name, v := range members(raw) {
+		switch {
+		case name == "name":
+			p.name = str(v)
+		case name != "arguments" || isNull(v):
+		case kind(v) == '"':
+			p.arguments = str(v)
+		default:
+			p.arguments, p.object = string(v), true
+		}
+	}
+}
+
+// add takes the next piece and returns its slot with what is new in it. In a
+// whole message every piece is a call of its own.
+func (c *calls) add(p piece, whole bool) llm.CallDelta {
+	s := c.find(p)
+	if s == nil || whole {
+		s = c.open()
+	}
+	s.round = c.round
+	if p.index != "" {
+		c.byIndex[p.index] = s
+	}
+	d := llm.CallDelta{Index: s.position}
+	if s.id == "" && p.id != "" {
+		s.id, d.ID = p.id, p.id
+		c.byID[p.id] = s
+	}
+	if name := c.join(s.name, p.name); name != s.name {
+		s.name, d.Name = name, name
+	}
+	if p.object {
+		s.object = p.arguments
+	} else if p.arguments != "" {
+		s.fragments = append(s.fragments, p.arguments)
+		s.nested.feed([]byte(p.arguments))
+	}
+	d.Arguments = p.arguments
+	for _, m := range p.extra {
+		s.extra.last(m.Name, []byte(m.Value))
+	}
+	return d
+}
+
+func (c *calls) open() *slot {
+	if c.byIndex == nil {
+		c.byIndex, c.byID = map[string]*slot{}, map[string]*slot{}
+	}
+	s := &slot{position: len(c.slots)}
+	c.slots = append(c.slots, s)
+	return s
+}
+
+// find returns the slot that p continues, or nil if p begins a call.
+func (c *calls) find(p piece) *slot {
+	if len(c.slots) == 0 {
+		return nil
+	}
+	if p.index != "" {
+		return c.findIndexed(p)
+	}
+	if p.id != "" {
+		return c.byID[p.id]
+	}
+	last := c.slots[len(c.slots)-1]
+	if p.name != "" && (last.round == c.round || last.whole() && p.arguments != "") {
+		return nil
+	}
+	return last
+}
+
+// findIndexed knows the index of p. Some providers give all calls the same one;
+// others give every chunk of one call a new id.
+func (c *calls) findIndexed(p piece) *slot {
+	s := c.byIndex[p.index]
+	switch {
+	case s == nil:
+		return nil
+	case p.id == "":
+		if p.name != "" && p.name != s.name && p.arguments != "" && s.whole() {
+			return nil
+		}
+		return s
+	case s.id == "" || s.id == p.id:
+		return s
+	}
+	if other := c.byID[p.id]; other != nil && !other.whole() {
+		return other
+	}
+	if p.name != "" || s.whole() {
+		return nil
+	}
+	return s
+}
+
+// whole reports whether the slot's arguments are complete so far. They are
+// followed as they come, since looking at all of them again for every piece
+// would cost the square of their length.
+func (s *slot) whole() bool { return s.object != "" || s.nested.complete() }
+
+// join adds a piece to a name. Names come whole, whole in every chunk, or in
+// pieces; the declared tools tell these apart where they can.
+func (c *calls) join(name, piece string) string {
+	switch {
+	case piece == "" || name == piece && !c.declared[name+piece]:
+		return name
+	case c.declared[name] && name == piece:
+		return name
+	case c.declared[piece] && !c.declared[name+piece] && strings.HasPrefix(piece, name):
+		return piece
+	}
+	return name + piece
+}
+
+// arguments decides what the fragments of s amount to. The model's text stays
+// as it is; only nothing at all, blanks and null stand for no arguments: {}.
+func (s *slot) arguments() string {
+	text := s.object
+	if text == "" {
+		text = strings.Join(s.fragments, "")
+	}
+	switch strings.TrimSpace(text) {
+	case "", "null":
+		return "{}"
+	}
+	return text
+}
+
+// cut reports whether the arguments of any call are no whole JSON.
+func (c *calls) cut() bool {
+	return slices.ContainsFunc(c.slots, func(s *slot) bool { return !json.Valid([]byte(s.arguments())) })
+}
+
+func (c *calls) parts() []llm.Part {
+	parts := make([]llm.Part, len(c.slots))
+	for i, s := range c.slots {
+		parts[i] = llm.ToolCall{ID: s.id, Name: s.name, Arguments: s.arguments(), Extra: s.extra.members()}
+	}
+	return parts
+}

@@ -1,0 +1,176 @@
+package openai
+
+import (
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// strongCodes are codes and types that say what is the matter whatever the status.
+var strongCodes = map[string]llm.ErrorKind{
+	"context_length_exceeded":       llm.KindContextOverflow,
+	"context_window_exceeded":       llm.KindContextOverflow,
+	"model_context_window_exceeded": llm.KindContextOverflow,
+	"exceed_context_size_error":     llm.KindContextOverflow,
+	"content_filter":                llm.KindContentFilter,
+	"content_policy_violation":      llm.KindContentFilter,
+	"responsibleaipolicyviolation":  llm.KindContentFilter,
+	"data_inspection_failed":        llm.KindContentFilter,
+	"insufficient_quota":            llm.KindQuota,
+	"insufficient_balance":          llm.KindQuota,
+	"insufficient_credits":          llm.KindQuota,
+	"billing_hard_limit_reached":    llm.KindQuota,
+	"billing_not_active":            llm.KindQuota,
+	"billing_error":                 llm.KindQuota,
+	"payment_required":              llm.KindQuota,
+	"overloaded_error":              llm.KindOverloaded,
+	"engine_overloaded":             llm.KindOverloaded,
+	"engine_overloaded_error":       llm.KindOverloaded,
+	"server_overloaded":             llm.KindOverloaded,
+	"invalid_api_key":               llm.KindAuth,
+	"api_key_invalid":               llm.KindAuth,
+	"invalid_authentication_error":  llm.KindAuth,
+	"authentication_error":          llm.KindAuth,
+	"permission_error":              llm.KindPermission,
+	"permission_denied":             llm.KindPermission,
+}
+
+// weakCodes count only where the status says nothing.
+var weakCodes = map[string]llm.ErrorKind{
+	"model_not_found":           llm.KindNotFound,
+	"not_found":                 llm.KindNotFound,
+	"not_found_error":           llm.KindNotFound,
+	"rate_limit_exceeded":       llm.KindRateLimit,
+	"rate_limit_exceeded_error": llm.KindRateLimit,
+	"rate_limit_error":          llm.KindRateLimit,
+	"rate_limit_reached_error":  llm.KindRateLimit,
+	"too_many_requests":         llm.KindRateLimit,
+	"resource_exhausted":        llm.KindRateLimit,
+	"invalid_request_error":     llm.KindInvalidRequest,
+	"invalid_argument":          llm.KindInvalidRequest,
+	"bad_request":               llm.KindInvalidRequest,
+	"tool_use_failed":           llm.KindInvalidRequest,
+	"request_too_large":         llm.KindTooLarge,
+	"timeout":                   llm.KindTimeout,
+	"timeout_error":             llm.KindTimeout,
+	"overloaded":                llm.KindOverloaded,
+	"unavailable":               llm.KindOverloaded,
+}
+
+var (
+	// overflowText are the wordings of too many tokens, of all providers known.
+	overflowText = regexp.MustCompile(`(?i)maximum (context|prompt) (length|window)|context[ _](window|length|limit|size)\b` +
+		`|prompt (is )?too long|input is too long|too many input tokens|input token count .*exceeds` +
+		`|reduce the length of the (messages|prompt|input)|exceeded model token limit|prompt token count of \d+ exceeds` +
+		`|total length of all messages is too long|tokens to keep from the initial prompt|exceeds max_seq_len` +
+		`|input length .*(exceeds|should be)|maximum number of tokens allowed`)
+	// throttleText keeps a limit on speed from being taken for one on size.
+	throttleText = regexp.MustCompile(`(?i)throttl|rate.?limit|too many requests|please wait|per (second|minute|min|hour|day)\b|\b[TR]P[SMHD]\b`)
+	quotaText    = regexp.MustCompile(`(?i)exceeded your current quota|per[ -]day|\b[TR]PD\b|daily (limit|quota)|quota exceeded`)
+	billingText  = regexp.MustCompile(`(?i)insufficient[ _](balance|credits?|funds|quota)|credit balance is too low|out of credits|account balance`)
+	filterText   = regexp.MustCompile(`(?i)content management policy|content filter(ing)? policy|flagged by .*content filter`)
+	authText     = regexp.MustCompile(`(?i)api[ _]key not valid|(incorrect|invalid) api[ _]key`)
+	limitText    = regexp.MustCompile(`(?i)limit:? (\d+), requested:? (\d+)`)
+)
+
+// longestHint is up to which wait a share of the day is a matter of patience.
+const longestHint = time.Hour
+
+// kind classifies a failure: by a code that leaves no doubt, by the words that
+// a status alone does not tell apart, and by the status.
+func (f failure) kind(status int, wait time.Duration) llm.ErrorKind {
+	if k := f.coded(strongCodes); k != "" {
+		return k
+	}
+	throttled := status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable || status == 529 ||
+		throttleText.MatchString(f.message)
+	switch {
+	case f.neverFits():
+		return llm.KindContextOverflow
+	case !throttled && overflowText.MatchString(f.message):
+		return llm.KindContextOverflow
+	case filterText.MatchString(f.message):
+		return llm.KindContentFilter
+	case status < 500 && billingText.MatchString(f.message):
+		return llm.KindQuota
+	case (status < 400 || status == http.StatusTooManyRequests) && quotaText.MatchString(f.message) && (wait == 0 || wait > longestHint):
+		return llm.KindQuota
+	case status < 500 && authText.MatchString(f.message):
+		return llm.KindAuth
+	case status == http.StatusRequestEntityTooLarge:
+		return f.tooLarge(throttled)
+	case status >= 400:
+		return kindOfStatus(status, f.coded(weakCodes))
+	}
+	if k := f.coded(weakCodes); k != "" {
+		return k
+	}
+	if throttled {
+		return llm.KindRateLimit
+	}
+	return llm.KindServer
+}
+
+func (f failure) coded(kinds map[string]llm.ErrorKind) llm.ErrorKind {
+	for _, code := range []string{f.code, f.inner, f.typ} {
+		if k := kinds[strings.ToLower(code)]; k != "" {
+			return k
+		}
+	}
+	return ""
+}
+
+// neverFits reports whether one request asks for more than a minute's share:
+// no wait helps, a shorter request does.
+func (f failure) neverFits() bool {
+	m := limitText.FindStringSubmatch(f.message)
+	if m == nil {
+		return false
+	}
+	most, _ := strconv.ParseInt(m[1], 10, 64)
+	asked, _ := strconv.ParseInt(m[2], 10, 64)
+	return asked > most
+}
+
+// tooLarge tells the meanings of 413 apart.
+func (f failure) tooLarge(throttled bool) llm.ErrorKind {
+	switch {
+	case f.empty: // Cerebras says no more than this of too many tokens
+		return llm.KindContextOverflow
+	case throttled:
+		return llm.KindRateLimit
+	}
+	return llm.KindTooLarge
+}
+
+func kindOfStatus(status int, coded llm.ErrorKind) llm.ErrorKind {
+	switch status {
+	case http.StatusUnauthorized, http.StatusProxyAuthRequired:
+		return llm.KindAuth
+	case http.StatusPaymentRequired:
+		return llm.KindQuota
+	case http.StatusForbidden:
+		return llm.KindPermission
+	case http.StatusNotFound:
+		return llm.KindNotFound
+	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
+		return llm.KindTimeout
+	case http.StatusConflict:
+		return llm.KindConflict
+	case http.StatusTooManyRequests:
+		return llm.KindRateLimit
+	case http.StatusServiceUnavailable, 529:
+		return llm.KindOverloaded
+	}
+	if status >= 500 {
+		return llm.KindServer
+	}
+	if coded == llm.KindNotFound {
+		return coded
+	}
+	return llm.KindInvalidRequest
+}

@@ -1,0 +1,214 @@
+package openai
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// client is the model inside the retries: one Generate, one HTTP request.
+type client struct {
+	Config
+	name string
+	env  func() environment // read once
+}
+
+// environment is what of a Config may come from the process's environment.
+type environment struct{ baseURL, key, organization, project string }
+
+func newClient(c Config, name string) *client {
+	return &client{Config: c, name: name, env: sync.OnceValue(func() environment {
+		return environment{
+			baseURL:      orEnv(c.BaseURL, "OPENAI_BASE_URL", DefaultBaseURL),
+			key:          orEnv(c.Key, "OPENAI_API_KEY", ""),
+			organization: orEnv(c.Organization, "OPENAI_ORG_ID", ""),
+			project:      orEnv(c.Project, "OPENAI_PROJECT_ID", ""),
+		}
+	})}
+}
+
+func orEnv(value, name, def string) string {
+	return cmpOr(strings.TrimSpace(value), cmpOr(strings.TrimSpace(os.Getenv(name)), def))
+}
+
+// Generate implements [llm.Model].
+func (c *client) Generate(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := req.Validate(); err != nil {
+		return nil, err
+	}
+	w := newWatch(ctx, c.Config)
+	defer w.stop()
+	hreq, err := c.request(w.ctx, req)
+	if err != nil {
+		return nil, c.failed(ctx, w, nil, err)
+	}
+	resp, err := c.http().Do(hreq)
+	if err != nil {
+		return nil, c.failed(ctx, w, hreq, err)
+	}
+	defer resp.Body.Close()
+	x := &exchange{client: c, watch: w, caller: ctx, req: hreq, resp: resp, body: c.capped(w.reader(resp.Body))}
+	out, err := x.read(newAnswer(req.Tools, emitter(ctx, req, sink)))
+	if err != nil {
+		return nil, c.failed(ctx, w, hreq, err)
+	}
+	return out, nil
+}
+
+// emitter passes deltas of a streamed answer on and looks at ctx after each.
+func emitter(ctx context.Context, req *llm.Request, sink func(llm.Delta)) func(llm.Delta) error {
+	if sink == nil || !req.Stream {
+		return func(llm.Delta) error { return nil }
+	}
+	return func(d llm.Delta) error {
+		sink(d)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return nil
+	}
+}
+
+func (c *client) capped(r io.Reader) io.Reader {
+	return &capped{r, size(c.MaxResponseBytes, DefaultMaxResponseBytes, math.MaxInt64)}
+}
+
+// size is a Config number of bytes with its default.
+func size(n, def, unlimited int64) int64 {
+	switch {
+	case n < 0:
+		return unlimited
+	case n == 0:
+		return def
+	}
+	return n
+}
+
+// request makes the HTTP request, whose body can be read again.
+func (c *client) request(ctx context.Context, req *llm.Request) (*http.Request, error) {
+	env := c.env()
+	model := cmpOr(req.Model, c.name)
+	if model == "" {
+		return nil, errors.New("openai: the request names no model, and neither does Model")
+	}
+	u, err := endpoint(env.baseURL, c.AzureAPIVersion, model)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.encode(req, model)
+	if err != nil {
+		return nil, err
+	}
+	header, err := c.header(ctx, env, u)
+	if err != nil {
+		return nil, err
+	}
+	hreq := (&http.Request{
+		Method: http.MethodPost, URL: u, Header: header, Host: header.Get("Host"),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		ContentLength: body.size(), GetBody: body.open,
+	}).WithContext(ctx)
+	hreq.Body, err = body.open()
+	return hreq, err
+}
+
+func (c *client) header(ctx context.Context, env environment, u *url.URL) (http.Header, error) {
+	h := http.Header{
+		"Content-Type": {"application/json"},
+		"Accept":       {"application/json, text/event-stream"},
+		"User-Agent":   {"toolloop"},
+	}
+	setIf(h, "Openai-Organization", env.organization)
+	setIf(h, "Openai-Project", env.project)
+	if err := c.authorize(ctx, h, env); err != nil {
+		return nil, err
+	}
+	for name, values := range c.Header {
+		name = http.CanonicalHeaderKey(name)
+		h[name] = values
+		if len(values) == 0 && name != "User-Agent" { // Go's own would take its place
+			delete(h, name)
+		}
+	}
+	if u.Hostname() == "api.openai.com" && h.Get("Authorization") == "" && u.User == nil {
+		return nil, &llm.APIError{Kind: llm.KindAuth, Provider: provider, Message: "no API key: set OPENAI_API_KEY, Config.Key or Config.Token"}
+	}
+	return h, nil
+}
+
+func setIf(h http.Header, name, value string) {
+	if value != "" {
+		h.Set(name, value)
+	}
+}
+
+func (c *client) authorize(ctx context.Context, h http.Header, env environment) error {
+	key, azure := env.key, c.AzureAPIVersion != ""
+	if c.Token != nil {
+		token, err := c.Token(ctx)
+		if err != nil {
+			return &llm.APIError{Kind: llm.KindAuth, Provider: provider, Message: "Config.Token: " + cutCredentials(err.Error()), Err: err}
+		}
+		key, azure = strings.TrimSpace(token), false
+	}
+	if strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return &llm.APIError{Kind: llm.KindAuth, Provider: provider, Message: "the API key holds a line break or another control character"}
+	}
+	switch {
+	case key == "":
+	case azure:
+		h.Set("Api-Key", key)
+	default:
+		h.Set("Authorization", "Bearer "+key)
+	}
+	return nil
+}
+
+// http returns the client to send with: one that reports redirects and does not
+// follow them, as they would send the conversation, or half of it, elsewhere.
+func (c *client) http() *http.Client {
+	var h http.Client
+	if c.HTTPClient != nil {
+		h = *c.HTTPClient // a copy: the caller's stays as it is
+	} else {
+		h.Transport = sharedTransport()
+	}
+	if h.CheckRedirect == nil {
+		h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	}
+	return &h
+}
+
+// sharedTransport is http.DefaultTransport with room for many calls to one host
+// and pings that notice a dead peer. Who put another kind of RoundTripper there
+// gets that one.
+var sharedTransport = sync.OnceValue(func() http.RoundTripper {
+	def, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	t := def.Clone()
+	t.MaxIdleConnsPerHost = t.MaxIdleConns
+	t.MaxResponseHeaderBytes = 1 << 20
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}
+	return t
+})
+
+// String names the model and hides how it is reached.
+func (c *client) String() string { return fmt.Sprintf("openai.Model(%q)", c.name) }
+
+// Format implements [fmt.Formatter].
+func (c *client) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.String()) }

@@ -1,0 +1,180 @@
+package openai
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/wrap"
+)
+
+// What the zero values of [Config] stand for.
+const (
+	DefaultBaseURL          = "https://api.openai.com/v1"
+	DefaultFirstByteTimeout = 10 * time.Minute
+	DefaultStallTimeout     = 5 * time.Minute
+	DefaultTimeout          = 30 * time.Minute
+	DefaultMaxEventBytes    = 32 << 20
+	DefaultMaxResponseBytes = 256 << 20
+)
+
+// Model returns the model of that name, configured by the environment. It is
+// Config{}.Model(name).
+func Model(name string) llm.Model { return Config{}.Model(name) }
+
+// Config says where a model is and how it is reached. The zero value takes all
+// from the environment and is ready for use.
+//
+// A Config is a plain value: a copy is independent, and [Config.Model] copies
+// what it needs, so that later changes do not reach a model. Printed with fmt
+// or slog in any way it shows no key, no header value and no credentials of a
+// URL.
+//
+// The environment is read when a model is used for the first time, once.
+type Config struct {
+	// BaseURL is where the API is, "/chat/completions" left out or not. Empty:
+	// OPENAI_BASE_URL, and if that is empty, https://api.openai.com/v1.
+	//
+	// A URL without a path gets /v1. Any other path is taken to hold its version,
+	// such as https://api.example.com/v1beta/openai. A query is kept. White space
+	// around it and slashes at its end do not matter.
+	BaseURL string
+
+	// Key is sent as "Authorization: Bearer". Empty: OPENAI_API_KEY. If there is
+	// none, api.openai.com gets no request and Generate returns an error of kind
+	// auth; any other host gets a request without the header.
+	Key string
+	// Token gives the key anew for each request, for keys that rotate; it takes
+	// the place of Key. If it returns "", no key is sent. Its error is returned
+	// as an error of kind auth that wraps it. It is called on the goroutine of
+	// Generate, and by many at once.
+	Token func(ctx context.Context) (string, error)
+
+	Organization string // "OpenAI-Organization". Empty: OPENAI_ORG_ID, if set
+	Project      string // "OpenAI-Project". Empty: OPENAI_PROJECT_ID, if set
+
+	// Header is sent with each request. It replaces headers of ours of the same
+	// name; a name without a value removes ours.
+	Header http.Header
+
+	// AzureAPIVersion, such as "2024-10-21", makes this a client of Azure OpenAI:
+	// BaseURL is the resource's endpoint, the name of the model is the name of
+	// the deployment and goes into the path, the version goes into the query as
+	// "api-version", and Key is sent as "api-key". A Token is still sent as
+	// "Authorization: Bearer". Azure's v1 API (a base URL that ends in
+	// /openai/v1) needs none of this: leave it empty.
+	AzureAPIVersion string
+
+	// HTTPClient sends the requests. It is used as it is and never changed. Nil:
+	// one of ours with the proxy of the environment, whose connections all
+	// models share. Redirects are not followed unless it has a CheckRedirect of
+	// its own.
+	HTTPClient *http.Client
+
+	// FirstByteTimeout bounds the wait for the first byte of the answer's body,
+	// from sending on. Without Stream this is the time of the whole thinking.
+	// Zero: ten minutes. -1: no limit.
+	FirstByteTimeout time.Duration
+	// StallTimeout bounds the wait between bytes after that; comments that keep
+	// the connection alive count as bytes. The time that a sink takes does not
+	// count. Zero: five minutes. -1: no limit.
+	StallTimeout time.Duration
+	// Timeout bounds one request from sending to the end of its answer, sink
+	// included. Each retry has its own. Zero: half an hour. -1: no limit.
+	Timeout time.Duration
+
+	// Retry says which failed requests are sent again. The zero value retries;
+	// wrap.Retry{Attempts: 1} does not.
+	Retry wrap.Retry
+
+	// MaxEventBytes bounds one event of a stream, and with that the memory for
+	// reading it. Zero: 32 MiB. -1: MaxResponseBytes.
+	MaxEventBytes int64
+	// MaxResponseBytes bounds the body of an answer after decompression, and what
+	// one answer can take of memory. Zero: 256 MiB. -1: no limit.
+	MaxResponseBytes int64
+
+	// MaxTokensField is the member that bounds the answer. Empty:
+	// "max_completion_tokens". Older servers know "max_tokens".
+	MaxTokensField string
+	// StrictTools sends the strict form of those tools that have one.
+	StrictTools bool
+	// Echo names the members of the model's messages that are sent back with
+	// them, such as "reasoning_content" or "reasoning_details". Some providers
+	// demand it and others refuse it. Members of tool calls are always sent back.
+	// Nil: none.
+	Echo []string
+}
+
+// Model returns the model of that name. A request that names a model goes to
+// that one instead.
+//
+// A Model is safe for concurrent use. What goes wrong on the way is an
+// [*llm.APIError] with provider "openai"; what is wrong with the request or with
+// c is another error, and both are told at first use.
+func (c Config) Model(name string) llm.Model {
+	c.Header = maps.Clone(c.Header)
+	c.Echo = slices.Clone(c.Echo)
+	return c.Retry.Model(newClient(c, name))
+}
+
+// String describes c without its secrets.
+func (c Config) String() string {
+	var b strings.Builder
+	b.WriteString("openai.Config{")
+	for i, a := range c.attrs() {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		fmt.Fprintf(&b, "%s:%s", a.Key, a.Value)
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
+// Format implements [fmt.Formatter]: every verb prints what String returns.
+func (c Config) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.String()) }
+
+// LogValue implements [slog.LogValuer].
+func (c Config) LogValue() slog.Value { return slog.GroupValue(c.attrs()...) }
+
+// attrs are the fields that are set, secrets as [hidden].
+func (c Config) attrs() []slog.Attr {
+	var attrs []slog.Attr
+	add := func(name, value string) {
+		if value != "" && value != "0" && value != "0s" && value != "false" {
+			attrs = append(attrs, slog.String(name, value))
+		}
+	}
+	add("BaseURL", safeURL(c.BaseURL))
+	add("Key", hiddenIf(c.Key != ""))
+	add("Token", hiddenIf(c.Token != nil))
+	add("Organization", c.Organization)
+	add("Project", c.Project)
+	add("Header", strings.Join(slices.Sorted(maps.Keys(c.Header)), ","))
+	add("AzureAPIVersion", c.AzureAPIVersion)
+	add("FirstByteTimeout", c.FirstByteTimeout.String())
+	add("StallTimeout", c.StallTimeout.String())
+	add("Timeout", c.Timeout.String())
+	add("Attempts", fmt.Sprint(c.Retry.Attempts))
+	add("MaxEventBytes", fmt.Sprint(c.MaxEventBytes))
+	add("MaxResponseBytes", fmt.Sprint(c.MaxResponseBytes))
+	add("MaxTokensField", c.MaxTokensField)
+	add("StrictTools", fmt.Sprint(c.StrictTools))
+	add("Echo", strings.Join(c.Echo, ","))
+	return attrs
+}
+
+func hiddenIf(set bool) string {
+	if set {
+		return "[hidden]"
+	}
+	return ""
+}

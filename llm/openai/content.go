@@ -1,0 +1,149 @@
+package openai
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// noOutput is what a tool result without content says: an empty one ends the
+// loop of some models, and is refused by some providers.
+const noOutput = "(no output)"
+
+// contentOf returns the content of a message: a string if it is plain text,
+// else a list of parts; nil if there is nothing.
+func contentOf(parts llm.Parts) ([]byte, error) {
+	if text, plain := plainText(parts); plain {
+		if text == "" {
+			return nil, nil
+		}
+		return appendString(nil, text), nil
+	}
+	list := make([][]byte, 0, len(parts))
+	for i, p := range parts {
+		part, err := encodePart(p)
+		if err != nil {
+			return nil, fmt.Errorf("part %d: %w", i, err)
+		}
+		list = append(list, part)
+	}
+	return array(list), nil
+}
+
+// plainText returns the text of at most one text part without extra members.
+func plainText(parts llm.Parts) (string, bool) {
+	switch len(parts) {
+	case 0:
+		return "", true
+	case 1:
+		t, ok := parts[0].(llm.Text)
+		return t.Text, ok && len(t.Extra) == 0
+	}
+	return "", false
+}
+
+func encodePart(p llm.Part) ([]byte, error) {
+	switch p := p.(type) {
+	case llm.Text:
+		return object("text", appendString(nil, p.Text), p.Extra)
+	case llm.Image:
+		return object("image_url", imageURL(p), p.Extra)
+	case llm.Audio:
+		f := fields{{"data", appendString(nil, base64.StdEncoding.EncodeToString(p.Data))}}
+		f.text("format", p.Format)
+		return object("input_audio", f.object(), p.Extra)
+	case llm.File:
+		return object("file", file(p), p.Extra)
+	case llm.RawPart:
+		if !json.Valid([]byte(p.JSON)) {
+			return nil, errors.New("a raw part is no JSON")
+		}
+		return []byte(p.JSON), nil
+	}
+	return nil, fmt.Errorf("a %T does not stand in such a message", p)
+}
+
+// object is a part: its type, a member of that name, and the extra members.
+func object(typ string, value []byte, extra []llm.Member) ([]byte, error) {
+	f := fields{{"type", appendString(nil, typ)}, {typ, value}}
+	if err := extend(&f, extra); err != nil {
+		return nil, err
+	}
+	return f.object(), nil
+}
+
+func imageURL(p llm.Image) []byte {
+	url := p.URL
+	if len(p.Data) > 0 {
+		url = dataURL(p.MediaType, p.Data)
+	}
+	f := fields{{"url", appendString(nil, url)}}
+	f.textIf("detail", p.Detail)
+	return f.object()
+}
+
+func file(p llm.File) []byte {
+	var f fields
+	f.textIf("file_id", p.ID)
+	f.textIf("filename", p.Name)
+	if len(p.Data) > 0 {
+		f.text("file_data", dataURL(p.MediaType, p.Data))
+	}
+	return f.object()
+}
+
+func dataURL(mediaType string, data []byte) string {
+	if mediaType == "" {
+		mediaType, _, _ = strings.Cut(http.DetectContentType(data), ";")
+	}
+	return "data:" + mediaType + ";base64," + base64.StdEncoding.EncodeToString(data)
+}
+
+// resultText returns what a tool message says: its text, and a line for each
+// part that cannot be said in text.
+func resultText(r llm.ToolResult) string {
+	var b strings.Builder
+	b.WriteString(r.Text())
+	for _, p := range r.Parts {
+		note := partNote(p)
+		if note == "" {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(note)
+	}
+	if strings.TrimSpace(b.String()) == "" {
+		return noOutput
+	}
+	return b.String()
+}
+
+// partNote stands for a part that a tool message cannot hold.
+func partNote(p llm.Part) string {
+	switch p := p.(type) {
+	case llm.Text:
+		return ""
+	case llm.Image:
+		if len(p.Data) == 0 && !strings.HasPrefix(p.URL, "data:") {
+			return "[image " + p.URL + "]"
+		}
+		return fmt.Sprintf("[image of %d bytes: not shown]", max(len(p.Data), len(p.URL)))
+	case llm.Audio:
+		if p.Transcript != "" {
+			return p.Transcript
+		}
+		return fmt.Sprintf("[audio of %d bytes: not shown]", len(p.Data))
+	case llm.File:
+		return fmt.Sprintf("[file %q of %d bytes: not shown]", p.Name, len(p.Data))
+	case llm.RawPart:
+		return p.JSON
+	}
+	return fmt.Sprintf("[%T: not shown]", p)
+}

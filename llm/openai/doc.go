@@ -1,0 +1,45 @@
+// Package openai is a client of OpenAI's Chat Completions API and of everything
+// that calls itself compatible with it.
+//
+//	m := openai.Model("gpt-4o-mini") // OPENAI_API_KEY, OPENAI_BASE_URL
+//	resp, err := m.Generate(ctx, &llm.Request{Messages: []llm.Message{llm.User("Hello!")}}, nil)
+//
+//	local := openai.Config{BaseURL: "http://localhost:11434"}.Model("qwen3")
+//	azure := openai.Config{
+//		BaseURL:         "https://example.openai.azure.com",
+//		Key:             key,
+//		AzureAPIVersion: "2024-10-21",
+//	}.Model("my-deployment")
+//
+// # What is sent
+//
+// A history that every provider takes: roles system, user, assistant and tool;
+// arguments as the model wrote them if they are a JSON object, else {}; tool
+// results as one text that is never empty; no assistant message without text
+// and calls; ids for calls that came without; no tool_choice without tools.
+// Reasoning is not sent back unless [Config.Echo] says so.
+//
+// # What is received
+//
+// A body is read for what it is, a document or a stream of events, whatever was
+// asked for and whatever its type says. Tool calls are put together by index,
+// id and name, so that missing, repeated and odd indices do no harm. A stream
+// counts as whole only with a finish reason or [DONE]; a cut-off one is an
+// error of kind truncated, and so is [DONE] in the middle of a call. Once the
+// finish reason has come, nothing that follows is waited for at the price of
+// the answer: if the connection breaks then, only the usage may be missing.
+//
+// Arguments are the model's text, verbatim, except that nothing, blanks and
+// null become {}. Members that nobody modelled are kept unless they are empty
+// (null, "", [], {}): those of the message in Message.Extra, those of a call in
+// ToolCall.Extra, all others in Response.Extra. Over the chunks of a stream the
+// arrays of a message are appended, so are the strings of members known to come
+// in pieces (such as "thinking"), and of anything else the last one counts.
+//
+// # Errors
+//
+// What went wrong between us and the provider is an [*llm.APIError] with
+// provider "openai". No error holds a key, a header or the credentials of a
+// URL, also where the provider repeats them. When the caller's ctx ends, the
+// error is context.Cause(ctx).
+package openai

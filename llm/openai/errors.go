@@ -1,0 +1,187 @@
+package openai
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// provider is what errors call this client.
+const provider = "openai"
+
+// failed makes the error that Generate returns. Whatever came first to light,
+// the end of the caller's ctx is what is reported, and then a bound of ours.
+func (c *client) failed(ctx context.Context, w *watch, req *http.Request, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if b := w.over(); b != nil {
+		return &llm.APIError{Kind: llm.KindTimeout, Provider: provider, Message: "Config." + b.Error(), Err: b}
+	}
+	if _, ok := errors.AsType[*llm.APIError](err); ok || req == nil {
+		return err
+	}
+	return connectionError(req, err)
+}
+
+// connectionError is for what went wrong below HTTP. The URL in a *url.Error
+// may hold credentials, so only its cause is kept.
+func connectionError(req *http.Request, err error) *llm.APIError {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	s := secretsOf(req)
+	e := &llm.APIError{Kind: llm.KindNetwork, Provider: provider, Err: &quiet{s.cut(err.Error()), err}}
+	e.Message = fmt.Sprintf("POST %s: %s", s.cutURL(req.URL), e.Err)
+	var n net.Error
+	switch {
+	case errors.Is(err, errTooLong), errors.Is(err, errTooLarge):
+		e.Kind = llm.KindMalformed
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		e.Kind = llm.KindTruncated
+	case errors.As(err, &n) && n.Timeout():
+		e.Kind = llm.KindTimeout
+	}
+	return e
+}
+
+// quiet is an error whose text was rid of secrets.
+type quiet struct {
+	text string
+	err  error
+}
+
+func (q *quiet) Error() string { return q.text }
+func (q *quiet) Unwrap() error { return q.err }
+
+func (x *exchange) malformed(message string) error {
+	return x.report(&llm.APIError{Kind: llm.KindMalformed, StatusCode: x.resp.StatusCode, Message: message})
+}
+
+func (x *exchange) truncated(message string) error {
+	return x.report(&llm.APIError{Kind: llm.KindTruncated, Message: message, Err: io.ErrUnexpectedEOF})
+}
+
+// report completes e and cuts what it may not show.
+func (x *exchange) report(e *llm.APIError) *llm.APIError {
+	s := secretsOf(x.req)
+	e.Provider = provider
+	e.RequestID = s.cut(requestID(x.resp.Header))
+	for _, text := range []*string{&e.Message, &e.Code, &e.Type, &e.Param} {
+		*text = s.cut(*text)
+	}
+	return e
+}
+
+var requestIDs = []string{"X-Request-Id", "Request-Id", "Apim-Request-Id", "X-Amzn-Requestid", "Cf-Ray"}
+
+func requestID(h http.Header) string {
+	for _, name := range requestIDs {
+		if id := h.Get(name); id != "" {
+			return clip(id, 200)
+		}
+	}
+	return ""
+}
+
+// refused makes the error of a response with a status that is none of success.
+func (x *exchange) refused() error {
+	status := x.resp.StatusCode
+	body, _ := io.ReadAll(io.LimitReader(x.body, drainBytes)) // what there is of it
+	if status < 400 {
+		return x.redirected()
+	}
+	f := readFailure(body)
+	f.code = cmpOr(f.code, x.resp.Header.Get("X-Amzn-Errortype"))
+	e := x.apiError(f, status)
+	if status == http.StatusNotFound {
+		e.Message += fmt.Sprintf(" (POST %s%s)", secretsOf(x.req).cutURL(x.req.URL), baseURLHint(e))
+	}
+	return e
+}
+
+func baseURLHint(e *llm.APIError) string {
+	if e.Code != "" {
+		return "" // the API answered: the URL is right
+	}
+	return "; is the base URL right? It ends in the version of the API, most often /v1"
+}
+
+func (x *exchange) redirected() error {
+	target := "elsewhere"
+	if u, err := x.resp.Location(); err == nil {
+		target = "to " + u.Scheme + "://" + u.Host
+	}
+	return x.report(&llm.APIError{
+		Kind: llm.KindInvalidRequest, StatusCode: x.resp.StatusCode,
+		Message: fmt.Sprintf("POST %s is redirected %s: redirects are not followed; set the base URL to where the API is", safeURL(x.req.URL.String()), target),
+	})
+}
+
+// apiError makes the error that f and the status tell of. Status 200 stands
+// for none: then the body may name one.
+func (x *exchange) apiError(f failure, status int) *llm.APIError {
+	var h http.Header
+	if status >= 400 {
+		h = x.resp.Header
+	} else {
+		status = cmp.Or(f.status, status)
+	}
+	wait := retryAfter(h, f, time.Now())
+	message := f.message
+	if message == "" {
+		message = http.StatusText(status)
+	}
+	return x.report(&llm.APIError{
+		Kind: f.kind(status, wait), StatusCode: status, Code: clip(f.code, 200), Type: clip(f.typ, 200),
+		Param: clip(f.param, 200), Message: message, RetryAfter: wait,
+	})
+}
+
+// failure returns the error that a document or an event of a 200 holds, or nil.
+func (x *exchange) failure(data []byte) error {
+	switch kind(data) {
+	case '{':
+		if !bytes.Contains(data, []byte(`"error"`)) {
+			return nil
+		}
+		if inner := member(data, "error"); says(inner) {
+			return x.apiError(readFailure(data), x.resp.StatusCode)
+		}
+		for c := range elements(member(data, "choices")) {
+			if inner := member(c, "error"); says(inner) {
+				return x.apiError(readFailure(c), x.resp.StatusCode)
+			}
+		}
+		return nil
+	case 'n':
+		return nil
+	case '[':
+		for e := range elements(data) {
+			return x.failure(e)
+		}
+	}
+	return x.malformed("the answer is no JSON object: " + excerpt(data))
+}
+
+// says reports whether the value of an "error" member means that there is one.
+func says(v []byte) bool { return !isEmpty(v) && string(v) != "false" && string(v) != "0" }
+
+// noChoice makes the error of a 200 without a single choice. Some providers
+// put the reason beside it.
+func (x *exchange) noChoice(data []byte) error {
+	e := x.apiError(readFailure(data), x.resp.StatusCode)
+	if e.Kind != llm.KindServer {
+		return e
+	}
+	return x.malformed("the answer holds no choice: " + excerpt(data))
+}

@@ -1,0 +1,41 @@
+package openai
+
+import (
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// Event is one event of [ReadEvents].
+type Event struct{ Name, Data string }
+
+// ReadEvents reads all events of r.
+func ReadEvents(r io.Reader, max int) (events []Event, err error) {
+	reader := newEventReader(r, max)
+	for {
+		e, err := reader.next()
+		if err != nil {
+			return events, err
+		}
+		events = append(events, Event{e.name, string(e.data)})
+	}
+}
+
+// EncodedBytes returns how many bytes of messages were ever encoded into the memo.
+func EncodedBytes(memo *llm.Memo) int {
+	h, ok := memo.Slot(memoKey{}, func() any { return nil }).(*history)
+	if !ok {
+		return 0
+	}
+	return h.written
+}
+
+// RetryAfter is retryAfter for a header and a body.
+func RetryAfter(h http.Header, body string, now time.Time) time.Duration {
+	return retryAfter(h, readFailure([]byte(body)), now)
+}
+
+// SharedTransport is the transport of all models without a client of their own.
+func SharedTransport() http.RoundTripper { return sharedTransport() }

@@ -1,0 +1,225 @@
+package openai
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// An exchange is a request that was sent and the response to it.
+type exchange struct {
+	*client
+	watch  *watch
+	caller context.Context
+	req    *http.Request
+	resp   *http.Response
+	body   io.Reader
+}
+
+// drainTime and drainBytes bound what is read after the end of an answer so
+// that the connection can be used again.
+const (
+	drainTime  = 100 * time.Millisecond
+	drainBytes = 64 << 10
+)
+
+// read reads the response, whatever it is, into a.
+func (x *exchange) read(a *answer) (*llm.Response, error) {
+	if enc := x.resp.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return nil, x.malformed(fmt.Sprintf("the answer is encoded as %.40q, which was not asked for", enc))
+	}
+	if x.resp.StatusCode >= 300 {
+		return nil, x.refused()
+	}
+	if err := x.decode(a); err != nil {
+		return nil, err
+	}
+	resp := a.response()
+	resp.RequestID = requestID(x.resp.Header)
+	return resp, nil
+}
+
+// decode looks at the first byte to tell a stream from a document. Servers
+// answer one with the other, and call them by wrong types.
+func (x *exchange) decode(a *answer) error {
+	r := bufio.NewReaderSize(x.body, 4<<10)
+	first, err := firstByte(r)
+	switch {
+	case errors.Is(err, io.EOF) && x.isEventStream():
+		return x.truncated("the stream ended before its first event")
+	case errors.Is(err, io.EOF):
+		return x.malformed("the answer is empty")
+	case err != nil:
+		return err
+	case first == '{' || first == '[':
+		return x.document(r, a)
+	case first == '<' || !x.isEventStream() && !looksLikeEvents(r):
+		return x.malformed("the answer is neither JSON nor a stream of events: " + excerpt(readSome(r)))
+	}
+	return x.stream(r, a)
+}
+
+func (x *exchange) isEventStream() bool {
+	return strings.Contains(strings.ToLower(x.resp.Header.Get("Content-Type")), "event-stream")
+}
+
+// firstByte skips a byte order mark and white space, with which some providers
+// keep the connection alive.
+func firstByte(r *bufio.Reader) (byte, error) {
+	if mark, _ := r.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
+		_, _ = r.Discard(len(mark))
+	}
+	for {
+		c, err := r.ReadByte()
+		if err != nil {
+			return 0, err
+		}
+		if !isSpace(c) {
+			return c, r.UnreadByte()
+		}
+	}
+}
+
+func looksLikeEvents(r *bufio.Reader) bool {
+	start, _ := r.Peek(len("event:"))
+	for _, field := range []string{":", "data:", "event:", "id:", "retry:"} {
+		if bytes.HasPrefix(start, []byte(field)) {
+			return true
+		}
+	}
+	return false
+}
+
+// readSome reads as much of a useless body as an error shows of it.
+func readSome(r io.Reader) []byte {
+	some, _ := io.ReadAll(io.LimitReader(r, drainBytes))
+	return some
+}
+
+// document reads a whole answer.
+func (x *exchange) document(r io.Reader, a *answer) error {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	data = valid(data)
+	if !json.Valid(data) {
+		if errors.Is(json.NewDecoder(bytes.NewReader(data)).Decode(new(json.RawMessage)), io.ErrUnexpectedEOF) {
+			return x.truncated("the answer ends in the middle of its JSON")
+		}
+		return x.malformed("the answer is no JSON: " + excerpt(data))
+	}
+	data = bytes.TrimSpace(data)
+	if err := x.failure(data); err != nil {
+		return err
+	}
+	if err := a.document(data, true); err != nil {
+		return err
+	}
+	if !a.seen {
+		return x.noChoice(data)
+	}
+	return a.settle()
+}
+
+func valid(data []byte) []byte {
+	if utf8.Valid(data) {
+		return data
+	}
+	return bytes.ToValidUTF8(data, []byte("\uFFFD"))
+}
+
+// stream reads events until [DONE], or until the end if a finish reason came.
+func (x *exchange) stream(r io.Reader, a *answer) error {
+	limit := size(x.MaxEventBytes, DefaultMaxEventBytes, size(x.MaxResponseBytes, DefaultMaxResponseBytes, 1<<40))
+	events := newEventReader(r, int(limit))
+	for good := false; ; good = true {
+		e, err := x.nextEvent(events)
+		switch {
+		case err == nil && isDone(e.data):
+			x.drain(r)
+			return x.done(a)
+		case errors.Is(err, io.EOF):
+			return x.ended(a)
+		case err != nil && x.caller.Err() == nil && a.finished():
+			return a.settle() // all that counts had come before the connection broke
+		case err != nil:
+			return err
+		}
+		if err := x.event(e, a, good); err != nil {
+			return err
+		}
+	}
+}
+
+// nextEvent skips events without content, and comments that a proxy took for data.
+func (x *exchange) nextEvent(events *eventReader) (event, error) {
+	for {
+		e, err := events.next()
+		if err != nil {
+			return e, err
+		}
+		e.data = bytes.TrimSpace(valid(e.data))
+		if len(e.data) > 0 && e.data[0] != ':' {
+			return e, nil
+		}
+	}
+}
+
+func (x *exchange) event(e event, a *answer, good bool) error {
+	switch {
+	case json.Valid(e.data):
+	case e.cut:
+		return x.truncated("the stream ended in the middle of an event")
+	case good:
+		return x.truncated("the stream was damaged: an event is no JSON: " + excerpt(e.data))
+	default:
+		return x.malformed("an event is no JSON: " + excerpt(e.data))
+	}
+	if err := x.failure(e.data); err != nil {
+		return err
+	}
+	if e.name == "error" {
+		return x.apiError(readFailure(e.data), x.resp.StatusCode)
+	}
+	return a.document(e.data, false)
+}
+
+// drain reads what little is left, for the sake of the connection.
+func (x *exchange) drain(r io.Reader) {
+	x.watch.leave(drainTime)
+	_, _ = io.CopyN(io.Discard, r, drainBytes)
+}
+
+func (a *answer) finished() bool { return a.finish != "" || a.native != "" }
+
+// ended decides about a stream that ended without [DONE]: only a finish reason
+// proves that it is whole.
+func (x *exchange) ended(a *answer) error {
+	if !a.finished() {
+		return x.truncated("the stream ended without a finish reason and without [DONE]")
+	}
+	return a.settle()
+}
+
+// done decides about a stream that ended with [DONE]. Without a finish reason
+// the calls must at least be whole.
+func (x *exchange) done(a *answer) error {
+	switch {
+	case !a.seen:
+		return x.malformed("the stream holds no choice")
+	case !a.finished() && a.calls.cut():
+		return x.truncated("the stream ended without a finish reason in the middle of a tool call")
+	}
+	return a.settle()
+}

@@ -1,0 +1,335 @@
+package openai_test
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/openai"
+	"github.com/seed-916e8f6a/toolloop/llm/wrap"
+)
+
+// An interaction is one recorded request with its response, and what a right
+// decoder makes of it. The rules stand in the README beside the recordings.
+type interaction struct {
+	Repo, File string
+	I          int
+	Status     int
+	CType      string
+	Response   string
+	Want       outcome
+}
+
+type outcome struct {
+	Error   bool
+	Stream  bool
+	Text    string
+	Refusal string
+	Calls   []call
+	Finish  string
+	Native  string
+	Usage   []int64
+}
+
+type call struct{ ID, Name, Arguments string }
+
+func (i interaction) String() string { return fmt.Sprintf("%s %s #%d", i.Repo, i.File, i.I) }
+
+// trafficDir returns the folder of the recordings, or skips the test.
+func trafficDir(t *testing.T) string {
+	dir := cmp.Or(os.Getenv("TOOLLOOP_TRAFFIC"), filepath.Join("..", "..", "..", "shared", "traffic"))
+	if _, err := os.Stat(dir); err == nil {
+		return dir
+	}
+	if os.Getenv("TOOLLOOP_REQUIRE_SHARED") != "" {
+		t.Fatalf("no recorded traffic in %s, and TOOLLOOP_REQUIRE_SHARED is set", dir)
+	}
+	t.Skipf("no recorded traffic in %s; TOOLLOOP_TRAFFIC names another folder", dir)
+	return ""
+}
+
+func readTraffic(t *testing.T) []interaction {
+	files, err := filepath.Glob(filepath.Join(trafficDir(t), "*.jsonl"))
+	require.NoError(t, err)
+	var all []interaction
+	for _, name := range files {
+		if base := filepath.Base(name); base == "sessions.jsonl" || base == "excluded.jsonl" {
+			continue
+		}
+		data, err := os.ReadFile(name)
+		require.NoError(t, err)
+		for n, line := range bytes.Split(bytes.TrimSpace(data), []byte("\n")) {
+			var x interaction
+			require.NoError(t, json.Unmarshal(line, &x), "%s:%d", name, n+1)
+			all = append(all, x)
+		}
+	}
+	require.NotEmpty(t, all, "the folder of recordings is empty")
+	return all
+}
+
+func TestTraffic(t *testing.T) {
+	all := readTraffic(t)
+	differences := inParallel(len(all), func(i int) string {
+		diff := overHTTP(all[i])
+		if diff == "" {
+			return ""
+		}
+		return fmt.Sprintf("%v: %s", all[i], diff)
+	})
+	for _, d := range differences {
+		t.Error(d)
+	}
+	fmt.Printf("traffic: %d of %d decoded\n", len(all)-len(differences), len(all))
+}
+
+// inParallel runs check for 0..n-1 and returns what it says that is not empty.
+func inParallel(n int, check func(i int) string) []string {
+	out := make([]string, n)
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := range next {
+				out[i] = check(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return slices.DeleteFunc(out, func(s string) bool { return s == "" })
+}
+
+func overHTTP(x interaction) string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header()["Content-Type"] = nil
+		if x.CType != "" {
+			w.Header().Set("Content-Type", x.CType)
+		}
+		w.WriteHeader(x.Status)
+		_, _ = io.WriteString(w, x.Response)
+	}))
+	defer server.Close()
+	resp, shown, err := generate(openai.Config{BaseURL: server.URL}, x.Want.Stream)
+	return x.Want.compare(resp, shown, err)
+}
+
+// generate asks once and collects the text that was shown.
+func generate(c openai.Config, stream bool) (resp *llm.Response, shown string, err error) {
+	c.Key = "sk-of-the-traffic-test"
+	c.Retry = wrap.Retry{Attempts: 1}
+	req := &llm.Request{Messages: []llm.Message{llm.User("hi")}, Stream: stream}
+	var text strings.Builder
+	resp, err = c.Model("m").Generate(context.Background(), req, func(d llm.Delta) {
+		if t, ok := d.(llm.TextDelta); ok {
+			text.WriteString(t.Text)
+		}
+	})
+	return resp, text.String(), err
+}
+
+// compare says how a result differs from what is wanted; "" if it does not.
+func (want outcome) compare(resp *llm.Response, shown string, err error) string {
+	if want.Error {
+		if api, ok := errors.AsType[*llm.APIError](err); !ok || api.Kind == "" || strings.Contains(err.Error(), "sk-of") {
+			return fmt.Sprintf("want a typed error, got %v", err)
+		}
+		return ""
+	}
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	got := outcomeOf(resp)
+	got.Stream = want.Stream
+	if want.Stream && shown != got.Text {
+		return fmt.Sprintf("shown text %q, text of the response %q", shown, got.Text)
+	}
+	for i := range min(len(want.Calls), len(got.Calls)) {
+		if a := want.Calls[i].Arguments; a == "" || a == "null" {
+			want.Calls[i].Arguments = "{}"
+		}
+	}
+	if sameJSON(want.Text, got.Text) {
+		got.Text = want.Text
+	}
+	if len(want.Calls) == 0 {
+		want.Calls = nil
+	}
+	if !reflect.DeepEqual(want, got) {
+		return fmt.Sprintf("want %+v\n got %+v", want, got)
+	}
+	return ""
+}
+
+func outcomeOf(resp *llm.Response) outcome {
+	got := outcome{
+		Text: resp.Message.Text(), Refusal: resp.Message.Refusal(),
+		Finish: resp.Finish.Raw, Native: resp.Finish.Native,
+	}
+	for _, c := range resp.Message.Calls() {
+		got.Calls = append(got.Calls, call{c.ID, c.Name, c.Arguments})
+	}
+	if resp.RawUsage != nil {
+		got.Usage = []int64{resp.Usage.InputTokens, resp.Usage.OutputTokens}
+	}
+	return got
+}
+
+// sameJSON is for the few answers that are an object in place of its text.
+func sameJSON(want, got string) bool {
+	var a, b any
+	return strings.HasPrefix(want, "{") && json.Unmarshal([]byte(want), &a) == nil &&
+		json.Unmarshal([]byte(got), &b) == nil && reflect.DeepEqual(a, b)
+}
+
+// served is a transport that answers with one body, in the pieces it is given.
+type served struct {
+	x      interaction
+	pieces []string
+}
+
+func (s served) RoundTrip(r *http.Request) (*http.Response, error) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	h := http.Header{}
+	if s.x.CType != "" {
+		h.Set("Content-Type", s.x.CType)
+	}
+	readers := make([]io.Reader, len(s.pieces))
+	for i, p := range s.pieces {
+		readers[i] = strings.NewReader(p)
+	}
+	// MultiReader gives at most one piece per Read.
+	return &http.Response{StatusCode: s.x.Status, Header: h, Body: io.NopCloser(io.MultiReader(readers...)), Request: r}, nil
+}
+
+func inPieces(x interaction, pieces ...string) (*llm.Response, error) {
+	resp, _, err := generate(openai.Config{BaseURL: "http://in.memory", HTTPClient: &http.Client{Transport: served{x, pieces}}}, true)
+	return resp, err
+}
+
+// TestTrafficResplit feeds every stream again, split at random bytes: the
+// Response must be the same to the last field.
+func TestTrafficResplit(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	if s, err := strconv.ParseUint(os.Getenv("TOOLLOOP_SEED"), 10, 64); err == nil {
+		seed = s
+	}
+	streams := slices.DeleteFunc(readTraffic(t), func(x interaction) bool { return !x.Want.Stream })
+	differences := inParallel(len(streams), func(i int) string {
+		x := streams[i]
+		rnd := rand.New(rand.NewPCG(seed, uint64(i)))
+		whole, wholeErr := inPieces(x, x.Response)
+		for _, pieces := range [][]string{split(x.Response, rnd, 40), split(x.Response, rnd, len(x.Response)/3)} {
+			resp, err := inPieces(x, pieces...)
+			if !reflect.DeepEqual(whole, resp) || (err == nil) != (wholeErr == nil) {
+				return fmt.Sprintf("%v, TOOLLOOP_SEED=%d: split into %d pieces: want %+v %v\n got %+v %v", x, seed, len(pieces), whole, wholeErr, resp, err)
+			}
+		}
+		return ""
+	})
+	for _, d := range differences {
+		t.Error(d)
+	}
+}
+
+func split(s string, rnd *rand.Rand, cuts int) []string {
+	at := []int{0, len(s)}
+	for range cuts {
+		at = append(at, rnd.IntN(len(s)+1))
+	}
+	slices.Sort(at)
+	var pieces []string
+	for i := range len(at) - 1 {
+		pieces = append(pieces, s[at[i]:at[i+1]])
+	}
+	return pieces
+}
+
+// TestTrafficCut feeds every stream cut off at each of its events, and in the
+// middle of some.
+//
+// A cut stream is an error of kind truncated, unless its finish reason had come.
+// Then it may be the whole answer: message, finish, id and model are those of the
+// whole stream, and only what providers send after the finish (usage, and members
+// beside the choice) may be missing.
+func TestTrafficCut(t *testing.T) {
+	t.Parallel()
+	streams := slices.DeleteFunc(readTraffic(t), func(x interaction) bool { return !x.Want.Stream || x.Want.Error })
+	differences := inParallel(len(streams), func(i int) string {
+		x := streams[i]
+		whole, err := inPieces(x, x.Response)
+		if err != nil {
+			return fmt.Sprintf("%v: %v", x, err)
+		}
+		for _, cut := range cuts(x.Response) {
+			if diff := cutOff(x, x.Response[:cut], whole); diff != "" {
+				return fmt.Sprintf("%v, cut at byte %d of %d: %s", x, cut, len(x.Response), diff)
+			}
+		}
+		return ""
+	})
+	for _, d := range differences {
+		t.Error(d)
+	}
+}
+
+// cuts returns the end of every event, and the middle of the first and last few
+// lines.
+func cuts(s string) []int {
+	const few = 10
+	var at []int
+	lines := strings.SplitAfter(s, "\n")
+	for i, pos := 0, 0; i < len(lines); i++ {
+		if strings.TrimSpace(lines[i]) == "" || i == 0 {
+			at = append(at, pos)
+		} else if i < few || i > len(lines)-few {
+			at = append(at, pos+len(lines[i])/2, pos+len(lines[i]))
+		}
+		pos += len(lines[i])
+	}
+	return at
+}
+
+func cutOff(x interaction, prefix string, whole *llm.Response) string {
+	resp, err := inPieces(x, prefix)
+	if err != nil {
+		if api, ok := errors.AsType[*llm.APIError](err); !ok || api.Kind != llm.KindTruncated && strings.TrimSpace(prefix) != "" {
+			return fmt.Sprintf("want an error of kind truncated, got %v", err)
+		}
+		return ""
+	}
+	switch {
+	case resp.Finish.Raw == "" && resp.Finish.Native == "" && !strings.Contains(prefix, "[DONE]"):
+		return "success without a finish reason"
+	case !reflect.DeepEqual(resp.Message, whole.Message), resp.Finish != whole.Finish, resp.ID != whole.ID, resp.Model != whole.Model:
+		return fmt.Sprintf("success that lost something: %+v\nof %+v", resp, whole)
+	case resp.RawUsage != nil && resp.Usage != whole.Usage && whole.RawUsage == nil:
+		return "usage from nowhere"
+	}
+	return ""
+}

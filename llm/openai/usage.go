@@ -1,0 +1,54 @@
+package openai
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// A tally keeps the last usage that counts anything. Providers send running
+// totals, empty ones and nulls; they are never summed within one answer.
+type tally struct {
+	usage llm.Usage
+	raw   json.RawMessage
+}
+
+func (t *tally) see(raw []byte) {
+	u := readUsage(raw)
+	if u == (llm.Usage{}) {
+		return
+	}
+	t.usage, t.raw = u, bytes.Clone(raw)
+}
+
+// readUsage reads the counts under all names that they are known by. The first
+// name with a count wins.
+func readUsage(raw []byte) llm.Usage {
+	counts := map[string]int64{}
+	for name, v := range members(raw) {
+		counts[name] = count(v)
+		for sub, v := range members(v) {
+			counts[name+"."+sub] = count(v)
+		}
+	}
+	first := func(names ...string) int64 {
+		for _, name := range names {
+			if n := counts[name]; n > 0 {
+				return n
+			}
+		}
+		return 0
+	}
+	return llm.Usage{
+		InputTokens: first("prompt_tokens", "input_tokens"),
+		CachedTokens: first("prompt_tokens_details.cached_tokens", "input_tokens_details.cached_tokens",
+			"prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens"),
+		CacheWriteTokens:  first("prompt_tokens_details.cache_write_tokens", "cache_creation_input_tokens"),
+		InputAudioTokens:  first("prompt_tokens_details.audio_tokens", "input_tokens_details.audio_tokens"),
+		OutputTokens:      first("completion_tokens", "output_tokens"),
+		ReasoningTokens:   first("completion_tokens_details.reasoning_tokens", "output_tokens_details.reasoning_tokens", "reasoning_tokens"),
+		OutputAudioTokens: first("completion_tokens_details.audio_tokens", "output_tokens_details.audio_tokens"),
+		TotalTokens:       first("total_tokens"),
+	}
+}

@@ -1,0 +1,133 @@
+package openai
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"slices"
+	"unicode/utf8"
+)
+
+// A body is what is sent, in segments that are never changed and so can be read
+// by many requests, and by the transport after Generate has returned.
+type body [][]byte
+
+func (b body) size() (n int64) {
+	for _, segment := range b {
+		n += int64(len(segment))
+	}
+	return n
+}
+
+func (b body) open() (io.ReadCloser, error) {
+	readers := make([]io.Reader, len(b))
+	for i, segment := range b {
+		readers[i] = bytes.NewReader(segment)
+	}
+	return io.NopCloser(io.MultiReader(readers...)), nil
+}
+
+// fields are the members of an object that is being written.
+type fields []field
+
+type field struct {
+	name  string
+	value []byte
+}
+
+func (f *fields) raw(name string, value []byte) { *f = append(*f, field{name, value}) }
+
+func (f *fields) text(name, value string) { f.raw(name, appendString(nil, value)) }
+
+// textIf leaves an empty string out.
+func (f *fields) textIf(name, value string) {
+	if value != "" {
+		f.text(name, value)
+	}
+}
+
+// replace sets the member of that name, in its place if there is one.
+func (f *fields) replace(name string, value []byte) {
+	i := slices.IndexFunc(*f, func(m field) bool { return m.name == name })
+	if i < 0 {
+		f.raw(name, value)
+		return
+	}
+	(*f)[i].value = value
+}
+
+func (f fields) has(name string) bool {
+	return slices.ContainsFunc(f, func(m field) bool { return m.name == name })
+}
+
+func (f fields) object() []byte { return append(f.list([]byte{'{'}), '}') }
+
+// list appends the members, separated by commas.
+func (f fields) list(b []byte) []byte {
+	for i, m := range f {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(appendString(b, m.name), ':'), m.value...)
+	}
+	return b
+}
+
+// array joins values to a JSON array.
+func array(values [][]byte) []byte {
+	b := append([]byte{'['}, bytes.Join(values, []byte{','})...)
+	return append(b, ']')
+}
+
+// encoded is json.Marshal without the escapes for HTML, which cost tokens and
+// which models copy. The value is one that always marshals.
+func encoded(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendString appends s as a JSON string: no escapes but those that JSON
+// demands, and U+FFFD for what is no UTF-8.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && n == 1 {
+				b = append(append(b, s[from:i]...), "\uFFFD"...)
+				from = i + 1
+			}
+			i += n
+			continue
+		}
+		if c >= ' ' && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		b = appendEscape(append(b, s[from:i]...), c)
+		i++
+		from = i
+	}
+	return append(append(b, s[from:]...), '"')
+}
+
+func appendEscape(b []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(b, '\\', c)
+	case '\n':
+		return append(b, '\\', 'n')
+	case '\r':
+		return append(b, '\\', 'r')
+	case '\t':
+		return append(b, '\\', 't')
+	}
+	return append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
+}

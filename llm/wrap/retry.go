@@ -1,0 +1,178 @@
+package wrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// What the zero values of [Retry] stand for.
+const (
+	DefaultAttempts = 4
+	DefaultMaxWait  = time.Minute
+	DefaultMinDelay = 500 * time.Millisecond
+	DefaultMaxDelay = 30 * time.Second
+)
+
+// Retry says how often and how patiently a request is sent again. The zero
+// value is a good start: four tries in all, between 0.5 and 30 seconds apart.
+//
+// Only an error that is an [*llm.APIError] and Retryable is retried. The wait
+// before the n-th retry is MinDelay doubled n-1 times, at most MaxDelay, of
+// which up to a quarter is taken off at random. What the provider asks for
+// (RetryAfter) is a lower bound: then up to a quarter of MinDelay is added at
+// random, so that many clients do not come back in the same instant.
+//
+// A Retry is a plain value, safe for concurrent use.
+type Retry struct {
+	// Attempts is how many tries there are in all. Zero: four. 1: no retry. -1: no limit.
+	Attempts int
+	// MaxWait is the patience: if the provider asks for a longer wait, its error
+	// is returned at once, with RetryAfter set. Zero: one minute. -1: no limit.
+	MaxWait time.Duration
+	// MinDelay is the first wait. Zero: half a second. -1: none.
+	MinDelay time.Duration
+	// MaxDelay bounds the doubling; it does not bound RetryAfter. Zero: 30
+	// seconds. -1: no limit.
+	MaxDelay time.Duration
+	// Restart allows a retry although text, reasoning or a piece of a call was
+	// already shown. An [llm.Restarted] then goes to the sink before the request
+	// is sent again. False: after the first such delta an error is final.
+	Restart bool
+
+	random func() float64 // in [0,1); nil: math/rand. For tests.
+}
+
+// Model returns m with retries. When ctx ends, be it during a wait, Generate
+// returns context.Cause(ctx) at once. When the tries are used up it returns the
+// last error as it was. Panics are not recovered.
+func (r Retry) Model(m llm.Model) llm.Model {
+	r.Attempts = or(r.Attempts, DefaultAttempts)
+	r.MaxWait = or(r.MaxWait, DefaultMaxWait)
+	r.MinDelay = max(0, or(r.MinDelay, DefaultMinDelay))
+	r.MaxDelay = or(r.MaxDelay, DefaultMaxDelay)
+	if r.random == nil {
+		r.random = rand.Float64
+	}
+	return &retrier{Retry: r, inner: m}
+}
+
+func or[T int | time.Duration](v, def T) T {
+	if v == 0 {
+		return def
+	}
+	return v
+}
+
+type retrier struct {
+	Retry
+	inner llm.Model
+}
+
+// Format implements [fmt.Formatter]: it prints the model inside, which knows what
+// of itself to hide.
+func (r *retrier) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "retried %v", r.inner) }
+
+// Generate implements [llm.Model].
+func (r *retrier) Generate(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+	seen := watcher{sink: sink}
+	for try := 1; ; try++ {
+		resp, err := r.inner.Generate(ctx, req, seen.sinkOrNil())
+		if err == nil {
+			return resp, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		wait, ok := r.wait(err, try)
+		if !ok || seen.shown && !r.Restart {
+			return nil, err
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return nil, err
+		}
+		if seen.restart(err); ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// wait says how long to wait after the try-th try failed, and false if there is
+// to be no other.
+func (r *retrier) wait(err error, try int) (time.Duration, bool) {
+	api, ok := errors.AsType[*llm.APIError](err)
+	switch {
+	case !ok || !api.Retryable():
+		return 0, false
+	case r.Attempts > 0 && try >= r.Attempts:
+		return 0, false
+	case r.MaxWait > 0 && api.RetryAfter > r.MaxWait:
+		return 0, false
+	}
+	delay := r.backoff(try)
+	if api.RetryAfter > delay {
+		return api.RetryAfter + r.jitter(r.MinDelay), true
+	}
+	return max(delay-r.jitter(delay), api.RetryAfter), true
+}
+
+func (r *retrier) backoff(try int) time.Duration {
+	const longest = 24 * time.Hour // of the doubling without a MaxDelay: keeps it from overflowing
+	delay, bound := r.MinDelay, r.MaxDelay
+	if bound < 0 {
+		bound = longest
+	}
+	for ; try > 1 && delay > 0 && delay < bound; try-- {
+		delay *= 2
+	}
+	return min(delay, bound)
+}
+
+// jitter is up to a quarter of d.
+func (r *retrier) jitter(d time.Duration) time.Duration {
+	return time.Duration(r.random() * float64(d) / 4)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
+
+// A watcher passes deltas on and knows whether anything of an answer was shown.
+type watcher struct {
+	sink  func(llm.Delta)
+	shown bool
+}
+
+func (w *watcher) sinkOrNil() func(llm.Delta) {
+	if w.sink == nil {
+		return nil
+	}
+	return w.see
+}
+
+func (w *watcher) see(d llm.Delta) {
+	switch d.(type) {
+	case llm.TextDelta, llm.ReasoningDelta, llm.CallDelta:
+		w.shown = true
+	}
+	w.sink(d)
+}
+
+// restart tells the sink that what was shown is void.
+func (w *watcher) restart(err error) {
+	if w.shown {
+		w.shown = false
+		w.sink(llm.Restarted{Err: err})
+	}
+}

@@ -1,0 +1,216 @@
+package wrap_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/wrap"
+)
+
+func limited(after time.Duration) error {
+	return &llm.APIError{Kind: llm.KindRateLimit, StatusCode: 429, RetryAfter: after}
+}
+
+var (
+	overloaded = &llm.APIError{Kind: llm.KindOverloaded, StatusCode: 503}
+	auth       = &llm.APIError{Kind: llm.KindAuth, StatusCode: 401}
+	answer     = &llm.Response{ID: "answer"}
+)
+
+// failing is a model that fails with errs, one after the other, and then answers.
+type failing struct {
+	errs  []error
+	shows []llm.Delta // what each try shows first
+	tries int
+}
+
+func (f *failing) Generate(_ context.Context, _ *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+	f.tries++
+	for _, d := range f.shows {
+		if sink != nil {
+			sink(d)
+		}
+	}
+	if f.tries <= len(f.errs) {
+		return nil, f.errs[f.tries-1]
+	}
+	return answer, nil
+}
+
+func TestRetryWaits(t *testing.T) {
+	t.Parallel()
+	var many []error
+	for range 9 {
+		many = append(many, overloaded)
+	}
+	wrapped := fmt.Errorf("inside: %w", overloaded)
+	plain := errors.New("no API error")
+	for _, tt := range []struct {
+		name   string
+		retry  wrap.Retry
+		random float64
+		errs   []error
+		tries  int
+		took   time.Duration
+		err    error
+	}{
+		{name: "no failure", tries: 1},
+		{name: "zero value: doubling from half a second", errs: many[:3], tries: 4, took: 500*time.Millisecond + time.Second + 2*time.Second},
+		{name: "zero value: four tries in all", errs: many, tries: 4, took: 3500 * time.Millisecond, err: overloaded},
+		{name: "an error inside another", errs: []error{wrapped}, tries: 2, took: 500 * time.Millisecond},
+		{name: "jitter takes up to a quarter off", random: 1, errs: many[:2], tries: 3, took: 375*time.Millisecond + 750*time.Millisecond},
+		{name: "one attempt", retry: wrap.Retry{Attempts: 1}, errs: many, tries: 1, err: overloaded},
+		{name: "no limit on attempts", retry: wrap.Retry{Attempts: -1, MaxDelay: time.Second}, errs: many, tries: 10, took: 8500 * time.Millisecond},
+		{name: "the longest delay", retry: wrap.Retry{MinDelay: time.Second, MaxDelay: 3 * time.Second, Attempts: 6}, errs: many[:5], tries: 6, took: (1 + 2 + 3 + 3 + 3) * time.Second},
+		{name: "no longest delay", retry: wrap.Retry{MaxDelay: -1, MinDelay: time.Minute, Attempts: 8}, errs: many[:7], tries: 8, took: 127 * time.Minute},
+		{name: "no delay", retry: wrap.Retry{MinDelay: -1}, errs: many[:3], tries: 4},
+		{name: "retry-after is a lower bound", errs: []error{limited(12 * time.Second)}, tries: 2, took: 12 * time.Second},
+		{name: "and gets a little on top", random: 1, errs: []error{limited(12 * time.Second)}, tries: 2, took: 12*time.Second + 125*time.Millisecond},
+		{name: "retry-after below the delay", random: 1, errs: []error{limited(450 * time.Millisecond)}, tries: 2, took: 450 * time.Millisecond},
+		{name: "retry-after up to the patience", errs: []error{limited(time.Minute)}, tries: 2, took: time.Minute},
+		{name: "retry-after beyond the patience", errs: []error{limited(61 * time.Second)}, tries: 1, err: limited(61 * time.Second)},
+		{name: "a patience of one's own", retry: wrap.Retry{MaxWait: time.Hour}, errs: []error{limited(59 * time.Minute)}, tries: 2, took: 59 * time.Minute},
+		{name: "no limit on patience", retry: wrap.Retry{MaxWait: -1}, errs: []error{limited(48 * time.Hour)}, tries: 2, took: 48 * time.Hour},
+		{name: "what cannot succeed", errs: []error{auth}, tries: 1, err: auth},
+		{name: "what becomes hopeless", errs: []error{overloaded, auth}, tries: 2, took: 500 * time.Millisecond, err: auth},
+		{name: "another error", errs: []error{plain}, tries: 1, err: plain},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				m := &failing{errs: tt.errs}
+				begin := time.Now()
+				resp, err := tt.retry.WithRandom(func() float64 { return tt.random }).Model(m).Generate(t.Context(), &llm.Request{}, nil)
+				require.Equal(t, tt.took, time.Since(begin))
+				require.Equal(t, tt.tries, m.tries)
+				require.Equal(t, tt.err, err)
+				if tt.err == nil {
+					require.Equal(t, answer, resp)
+				}
+			})
+		})
+	}
+}
+
+func TestRetryOwnRandomStaysInBounds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for range 100 {
+			begin := time.Now()
+			_, err := wrap.Retry{}.Model(&failing{errs: []error{overloaded}}).Generate(t.Context(), &llm.Request{}, nil)
+			require.NoError(t, err)
+			took := time.Since(begin)
+			require.Greater(t, took, 374*time.Millisecond)
+			require.LessOrEqual(t, took, 500*time.Millisecond)
+		}
+	})
+}
+
+func TestRetryAfterDeltas(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		shows   llm.Delta
+		restart bool
+		want    []llm.Delta
+		err     error
+	}{
+		{name: "text", shows: llm.TextDelta{Text: "a"}, want: []llm.Delta{llm.TextDelta{Text: "a"}}, err: overloaded},
+		{name: "reasoning", shows: llm.ReasoningDelta{Text: "a"}, want: []llm.Delta{llm.ReasoningDelta{Text: "a"}}, err: overloaded},
+		{name: "call", shows: llm.CallDelta{Name: "f"}, want: []llm.Delta{llm.CallDelta{Name: "f"}}, err: overloaded},
+		{name: "a notice is no answer", shows: llm.Notice{Text: "n"}, want: []llm.Delta{llm.Notice{Text: "n"}, llm.Notice{Text: "n"}}},
+		{name: "restart allowed", shows: llm.TextDelta{Text: "a"}, restart: true,
+			want: []llm.Delta{llm.TextDelta{Text: "a"}, llm.Restarted{Err: overloaded}, llm.TextDelta{Text: "a"}}},
+		{name: "restart allowed, nothing shown", shows: llm.Notice{Text: "n"}, restart: true, want: []llm.Delta{llm.Notice{Text: "n"}, llm.Notice{Text: "n"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				m := &failing{errs: []error{overloaded}, shows: []llm.Delta{tt.shows}}
+				var got []llm.Delta
+				_, err := wrap.Retry{Restart: tt.restart}.Model(m).Generate(t.Context(), &llm.Request{}, func(d llm.Delta) { got = append(got, d) })
+				require.Equal(t, tt.want, got)
+				if tt.err != nil {
+					require.Equal(t, tt.err, err)
+					return
+				}
+				require.NoError(t, err)
+			})
+		})
+	}
+}
+
+func TestRetryWithoutSinkMayStartOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &failing{errs: []error{overloaded}, shows: []llm.Delta{llm.TextDelta{Text: "a"}}}
+		_, err := wrap.Retry{}.Model(m).Generate(t.Context(), &llm.Request{}, nil)
+		require.NoError(t, err)
+	})
+}
+
+func TestRetryEndsWithContext(t *testing.T) {
+	t.Parallel()
+	reason := errors.New("the user left")
+	t.Run("during a wait", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 7*time.Second, reason)
+			defer cancel()
+			begin := time.Now()
+			_, err := wrap.Retry{}.Model(&failing{errs: []error{limited(10 * time.Second)}}).Generate(ctx, &llm.Request{}, nil)
+			require.Equal(t, reason, err)
+			require.Equal(t, 7*time.Second, time.Since(begin))
+		})
+	})
+	t.Run("during a try", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		_, err := wrap.Retry{}.Model(llm.ModelFunc(func(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error) {
+			cancel(reason)
+			return nil, overloaded
+		})).Generate(ctx, &llm.Request{}, nil)
+		require.Equal(t, reason, err)
+	})
+	t.Run("in the sink that hears of the restart", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			m := &failing{errs: []error{overloaded}, shows: []llm.Delta{llm.TextDelta{Text: "a"}}}
+			_, err := wrap.Retry{Restart: true}.Model(m).Generate(ctx, &llm.Request{}, func(d llm.Delta) {
+				if _, ok := d.(llm.Restarted); ok {
+					cancel(reason)
+				}
+			})
+			require.Equal(t, reason, err)
+			require.Equal(t, 1, m.tries)
+		})
+	})
+}
+
+func TestRetryRecoversNoPanic(t *testing.T) {
+	t.Parallel()
+	m := wrap.Retry{}.Model(llm.ModelFunc(func(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error) { panic("ours") }))
+	require.PanicsWithValue(t, "ours", func() { _, _ = m.Generate(t.Context(), &llm.Request{}, nil) })
+}
+
+func TestRetryPrintsTheModelInside(t *testing.T) {
+	t.Parallel()
+	m := wrap.Retry{}.Model(named("inner"))
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
+		require.Equal(t, "retried inner", fmt.Sprintf(verb, m))
+	}
+}
+
+type named string
+
+func (n named) Generate(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error) {
+	return nil, nil
+}
