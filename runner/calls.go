@@ -1,0 +1,285 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// job is a call that is to run.
+type job struct {
+	loop.Call
+	tool tool.Tool
+	args json.RawMessage
+}
+
+// start records the calls of a turn, runs them, and returns when each has ended
+// or was left behind. Results are recorded as they come, whatever the consumer
+// is doing.
+func (e *engine) start(ctx context.Context, calls []loop.Call) error {
+	jobs, bodies := e.admit(calls)
+	if err := e.commit(true, bodies...); err != nil {
+		return err
+	}
+	if err := e.deliver(); err != nil {
+		return err // nothing was launched yet
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := e.launch(ctx, jobs)
+	defer func() { // also when the consumer's loop body panics
+		cancel(errLeft)
+		<-done
+	}()
+	for {
+		select {
+		case <-e.wake:
+			if err := e.deliver(); err != nil {
+				return err
+			}
+		case <-done:
+			return nil // the run's loop looks at ctx and fatal
+		}
+	}
+}
+
+// admit checks the calls. Those that cannot run are finished at once; the
+// others start, all in one append.
+func (e *engine) admit(calls []loop.Call) ([]job, []event.Body) {
+	var jobs []job
+	var bodies []event.Body
+	for _, c := range calls {
+		t, args, err := e.check(c)
+		if err != nil {
+			bodies = append(bodies, failure(c, asToolError(err)))
+			continue
+		}
+		jobs = append(jobs, job{c, t, args})
+		bodies = append(bodies, event.ToolCallStarted{
+			Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Arguments: string(args),
+		})
+	}
+	return jobs, bodies
+}
+
+func (e *engine) check(c loop.Call) (tool.Tool, json.RawMessage, error) {
+	t, ok := e.tools[c.Call.Name]
+	if !ok {
+		names := make([]string, len(e.defs))
+		for i, d := range e.defs {
+			names[i] = d.Name
+		}
+		return t, nil, tool.Unknown(c.Call.Name, names...)
+	}
+	args, err := t.Parse(c.Call.Arguments)
+	return t, args, err
+}
+
+// launch runs the jobs, in their order as far as the limit on concurrent calls
+// allows. The channel is closed when all have ended.
+func (e *engine) launch(ctx context.Context, jobs []job) <-chan struct{} {
+	done := make(chan struct{})
+	go func() { // start waits for it
+		defer close(done)
+		var group errgroup.Group
+		for _, j := range jobs {
+			if e.calls.acquire(ctx) != nil {
+				break
+			}
+			if !e.mayLaunch(ctx, j.Ref) {
+				e.calls.release()
+				break
+			}
+			group.Go(func() error {
+				defer e.calls.release()
+				e.run1(ctx, j)
+				return nil
+			})
+		}
+		_ = group.Wait() // no job returns an error: what went wrong is in e.fatal
+	}()
+	return done
+}
+
+// mayLaunch marks a call as launched, unless the run is about to end.
+func (e *engine) mayLaunch(ctx context.Context, ref event.CallRef) bool {
+	e.acquire()
+	defer e.release()
+	if ctx.Err() != nil || e.fatal != nil {
+		return false
+	}
+	if e.launched == nil {
+		e.launched = map[event.CallRef]bool{}
+	}
+	e.launched[ref] = true
+	return true
+}
+
+// run1 runs one call and records its result.
+func (e *engine) run1(ctx context.Context, j job) {
+	began := time.Now()
+	e.logger.Debug("tool call started", "call", j.Ref, "tool", j.Call.Call.Name)
+	o := e.invoke(ctx, j)
+	if ctx.Err() != nil && o.err != nil {
+		// Cancelled with its run: it may have had its effect or not, as after a crash.
+		e.logger.Debug("tool call cancelled", "call", j.Ref, "tool", j.Call.Call.Name)
+		return
+	}
+	body := success(j.Call, o.parts)
+	if o.err != nil {
+		body = failure(j.Call, o.err)
+	}
+	e.logger.Debug("tool call finished", "call", j.Ref, "tool", j.Call.Call.Name,
+		"failure", body.Failure, "elapsed", time.Since(began))
+	err := e.commit(true, body)
+	if err == nil && o.err != nil && tool.IsAbort(o.err) {
+		err = fmt.Errorf("turn %d: tool %s: %w", e.turn(), j.Call.Call.Name, o.err.Err)
+	}
+	if err != nil {
+		e.fail(err)
+	}
+}
+
+// turn may be asked from any goroutine.
+func (e *engine) turn() int {
+	e.acquire()
+	defer e.release()
+	return e.state.Turn
+}
+
+// fail ends the run once the running calls have ended. The first reason counts.
+func (e *engine) fail(err error) {
+	e.acquire()
+	defer e.release()
+	e.fatal = cmp.Or(e.fatal, err)
+}
+
+// outcome is what came of a call: parts, or an error.
+type outcome struct {
+	parts llm.Parts
+	err   *tool.Error
+}
+
+// invoke calls the tool's function under its deadline.
+func (e *engine) invoke(ctx context.Context, j job) outcome {
+	d := orDefault(cmp.Or(j.tool.Timeout(), e.runner.ToolTimeout), defaultToolTimeout)
+	run := ctx
+	if d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
+	}
+	o, returned := await(ctx, e.goCall(ctx, j))
+	if !returned {
+		e.logger.Warn("tool left behind: it ignores its context", "call", j.Ref, "tool", j.Call.Call.Name)
+	}
+	if o.err != nil && ctx.Err() != nil && run.Err() == nil {
+		return outcome{err: tool.Fail(tool.TimedOut, d.String(), cmp.Or(o.err.Err, context.DeadlineExceeded))}
+	}
+	if o.err != nil && o.err.Stack != nil {
+		e.logger.Error("tool panicked", "call", j.Ref, "tool", j.Call.Call.Name,
+			"error", o.err.Error(), "stack", string(o.err.Stack))
+	}
+	return o
+}
+
+// goCall calls the function on a goroutine of its own, so that one that ignores
+// its context can be left behind.
+func (e *engine) goCall(ctx context.Context, j job) <-chan outcome {
+	ctx = tool.WithCall(ctx, tool.Call{
+		ID:      j.Call.Call.ID,
+		Key:     e.key(j.Ref),
+		Tool:    j.Call.Call.Name,
+		Session: e.session,
+		Turn:    e.turn(),
+	})
+	done := make(chan outcome, 1)
+	go func() { // invoke waits for it as long as it keeps to its context
+		o := outcome{err: tool.Fail(tool.Failed, "The tool ended without a result.", errGoexit)}
+		defer func() { done <- o }()
+		parts, err := j.tool.Call(ctx, j.args)
+		o = outcome{parts: parts}
+		if err != nil {
+			o.err = asToolError(err)
+		}
+	}()
+	return done
+}
+
+var (
+	errGoexit = errors.New("the tool's function called runtime.Goexit")
+	errLate   = errors.New("the tool's function did not return after its context ended")
+)
+
+// await waits for the outcome, until some time after ctx ended.
+func await(ctx context.Context, done <-chan outcome) (_ outcome, returned bool) {
+	select {
+	case o := <-done:
+		return o, true
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case o := <-done:
+		return o, true
+	case <-timer.C:
+		return outcome{err: tool.Fail(tool.OutcomeUnknown, "", errLate)}, false
+	}
+}
+
+// key is the idempotency key of a call: the same after a restart. Outside a
+// session there is no restart, and the key must differ between runs.
+func (e *engine) key(ref event.CallRef) string {
+	return cmp.Or(e.session, e.runID) + "/" + string(ref)
+}
+
+func asToolError(err error) *tool.Error {
+	if e, ok := errors.AsType[*tool.Error](err); ok {
+		return e
+	}
+	return tool.Fail(tool.Failed, err.Error(), err)
+}
+
+func success(c loop.Call, parts llm.Parts) event.ToolCallFinished {
+	return event.ToolCallFinished{
+		Call:   c.Ref,
+		Result: llm.ToolResult{CallID: c.Call.ID, Name: c.Call.Name, Parts: parts},
+	}
+}
+
+// failure is the end of a call that has no result of its own.
+func failure(c loop.Call, err *tool.Error) event.ToolCallFinished {
+	b := success(c, llm.Parts{llm.Text{Text: err.Message}})
+	b.Result.IsError = true
+	b.Failure = string(err.Failure)
+	if err.Err != nil {
+		b.Error = redact(err.Err)
+	}
+	b.Rejected = slices.Contains([]tool.Failure{tool.UnknownTool, tool.InvalidJSON, tool.InvalidArguments}, err.Failure)
+	return b
+}
+
+// closings end calls that are not run any more.
+func closings(a loop.Close) []event.Body {
+	bodies := make([]event.Body, len(a.Calls))
+	for i, c := range a.Calls {
+		err := unanswered(c)
+		if a.CutOff {
+			err = tool.Fail(tool.NotRun, "your reply was cut off by the limit on its length; "+
+				"make the call again, with shorter arguments or fewer calls at once", nil)
+		}
+		bodies[i] = failure(c, err)
+	}
+	return bodies
+}

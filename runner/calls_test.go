@@ -1,0 +1,434 @@
+package runner_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+var errPlanted = errors.New("planted")
+
+// act is a tool that does what its argument names.
+func act(stuck <-chan struct{}) tool.Tool {
+	type args struct {
+		What string `json:"what"`
+	}
+	return tool.Must(tool.New("act", "Acts.", func(ctx context.Context, in args) (string, error) {
+		switch in.What {
+		case "fail":
+			return "", errors.New("order #W1 is not paid; see https://bob:hunter2@shop.example/orders")
+		case "hide":
+			return "", tool.Hide(errors.New("secret"))
+		case "panic":
+			panic("secret")
+		case "goexit":
+			runtime.Goexit()
+		case "slow":
+			<-ctx.Done()
+			return "", context.Cause(ctx)
+		case "late":
+			<-ctx.Done()
+			return "done after all", nil
+		case "stuck":
+			<-stuck
+		}
+		return "done", nil
+	}))
+}
+
+// TestFailures: what the model reads of each failure, and what the event says.
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		step     llmtest.Step
+		want     string
+		failure  string
+		error    string
+		rejected bool
+		started  bool
+	}{
+		{
+			"unknown tool", llmtest.Calls("acts", nil),
+			`There is no tool named "acts". Did you mean "act"? The tools are: act.`, "unknown_tool", "", true, false,
+		},
+		{
+			"invalid JSON", llmtest.Calls("act", `{"what":`),
+			"The call was rejected: its JSON ends too early (cut off?).\nSend the call again with its arguments as one complete JSON object.", "invalid_json", "", true, false,
+		},
+		{
+			"invalid arguments", llmtest.Calls("act", `{"that":1}`),
+			"Arguments for act do not match its schema (2 problems):\n- (top level): required property \"what\" is missing (string)\n" +
+				"- (top level): unknown property \"that\"; did you mean \"what\"?\nSend the call again with corrected arguments.", "invalid_arguments", "", true, false,
+		},
+		{
+			"failed", llmtest.Calls("act", `{"what":"fail"}`),
+			"order #W1 is not paid; see https://[redacted]@shop.example/orders", "failed", "order #W1 is not paid; see https://[redacted]@shop.example/orders", false, true,
+		},
+		{
+			"hidden", llmtest.Calls("act", `{"what":"hide"}`),
+			"The tool failed. The reason is not for you to see; the same call may fail again.", "failed", "secret", false, true,
+		},
+		{
+			"panicked", llmtest.Calls("act", `{"what":"panic"}`),
+			"The tool broke down because of an internal fault, which is not yours. The same call is likely to break down again.", "panicked", "panic: secret", false, true,
+		},
+		{
+			"goexit", llmtest.Calls("act", `{"what":"goexit"}`),
+			"The tool ended without a result.", "failed", "the tool's function called runtime.Goexit", false, true,
+		},
+		{
+			"timed out", llmtest.Calls("act", `{"what":"slow"}`),
+			"The tool did not finish within 2m0s and was given up. It may have had an effect all the same: check before you call it again.",
+			"timed_out", "context deadline exceeded", false, true,
+		},
+		{
+			"a result after the deadline counts", llmtest.Calls("act", `{"what":"late"}`), "done after all", "", "", false, true,
+		},
+		{
+			"stuck", llmtest.Calls("act", `{"what":"stuck"}`),
+			"The tool did not finish within 2m0s and was given up. It may have had an effect all the same: check before you call it again.",
+			"timed_out", "the tool's function did not return after its context ended", false, true,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				stuck := make(chan struct{})
+				defer close(stuck)
+				script := llmtest.Script(t, tt.step, llmtest.Text("Fine."))
+				events, err := collect(with(script).Stream(t.Context(), assistant(act(stuck)), llm.User("Hi.")))
+				require.NoError(t, err)
+				require.Equal(t, []string{tt.want}, results(script.Requests()[1].Messages))
+				started := 0
+				for _, e := range events {
+					switch b := e.Body.(type) {
+					case event.ToolCallStarted:
+						started++
+					case event.ToolCallFinished:
+						require.Equal(t, event.CallRef("r1.t1.c0"), b.Call)
+						require.Equal(t, tt.failure, b.Failure)
+						require.Equal(t, tt.failure != "", b.Result.IsError)
+						require.Equal(t, tt.error, b.Error)
+						require.Equal(t, tt.rejected, b.Rejected)
+					}
+				}
+				require.Equal(t, tt.started, started == 1)
+			})
+		})
+	}
+}
+
+// TestParallelCalls: the calls of a turn run at once, and results stand in the
+// order of the calls, whichever finished first.
+func TestParallelCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		script := llmtest.Script(t,
+			llmtest.Calls("wait", waitArgs{"a", 3}).And(llmtest.Calls("wait", waitArgs{"b", 1}), llmtest.Calls("wait", waitArgs{"c", 2})),
+			llmtest.Text("Fine."))
+		start := time.Now()
+		events, err := collect(with(script).Stream(t.Context(), assistant(waiter()), llm.User("Hi.")))
+		require.NoError(t, err)
+		require.Equal(t, 3*time.Second, time.Since(start))
+		require.Equal(t, []string{"a", "b", "c"}, results(script.Requests()[1].Messages))
+		var order []event.CallRef
+		for _, e := range events {
+			if b, ok := e.Body.(event.ToolCallFinished); ok {
+				order = append(order, b.Call)
+			}
+		}
+		require.Equal(t, []event.CallRef{"r1.t1.c1", "r1.t1.c2", "r1.t1.c0"}, order)
+	})
+}
+
+// TestLimitOfCalls: sixteen at once in a run, or what a shared Limit allows.
+func TestLimitOfCalls(t *testing.T) {
+	t.Parallel()
+	calls := func(n int) llmtest.Step {
+		step := llmtest.Calls("wait", waitArgs{"0", 1})
+		for i := 1; i < n; i++ {
+			step = step.And(llmtest.Calls("wait", waitArgs{strconv.Itoa(i), 1}))
+		}
+		return step
+	}
+	for _, tt := range []struct {
+		name  string
+		limit *runner.Limit
+		runs  int
+		want  time.Duration
+	}{
+		{"default", nil, 1, 3 * time.Second},
+		{"own", runner.NewLimit(10), 1, 4 * time.Second},
+		{"shared by two runs", runner.NewLimit(10), 2, 8 * time.Second},
+		{"one", runner.NewLimit(0), 1, 40 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				done := make(chan error, tt.runs)
+				for range tt.runs {
+					script := llmtest.Script(t, calls(40), llmtest.Text("Fine."))
+					go func() {
+						_, err := runner.Runner{Model: script, Calls: tt.limit}.Run(t.Context(), assistant(waiter()), llm.User("Hi."))
+						done <- err
+					}()
+				}
+				for range tt.runs {
+					require.NoError(t, <-done)
+				}
+				require.Equal(t, tt.want, time.Since(start))
+			})
+		})
+	}
+}
+
+func TestToolTimeouts(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		runner runner.Runner
+		opts   []tool.Option
+		want   time.Duration
+	}{
+		{"default", runner.Runner{}, nil, 2 * time.Minute},
+		{"of the runner", runner.Runner{ToolTimeout: 7 * time.Second}, nil, 7 * time.Second},
+		{"of the tool", runner.Runner{ToolTimeout: 7 * time.Second}, []tool.Option{tool.Timeout(3 * time.Second)}, 3 * time.Second},
+		{"none", runner.Runner{ToolTimeout: -1}, nil, 10 * time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				tt.runner.Model = llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 600}), llmtest.Text("Fine."))
+				start := time.Now()
+				_, err := tt.runner.Run(t.Context(), assistant(waiter(tt.opts...)), llm.User("Hi."))
+				require.NoError(t, err)
+				require.Equal(t, tt.want, time.Since(start))
+			})
+		})
+	}
+}
+
+// TestAbort: a tool ends the run. Running calls are waited for and recorded,
+// others do not start, and the error is the tool's own.
+func TestAbort(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		abort := tool.Must(tool.New("abort", "Aborts.", func(context.Context, struct{}) (string, error) {
+			time.Sleep(time.Second) // synctest: exact in a bubble
+			return "", tool.Abort(errPlanted)
+		}))
+		script := llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 5}).And(llmtest.Calls("abort", nil), llmtest.Calls("wait", waitArgs{"b", 1})))
+		start := time.Now()
+		result, err := runner.Runner{Model: script, Calls: runner.NewLimit(2)}.Run(t.Context(), assistant(waiter(), abort), llm.User("Hi."))
+		require.ErrorIs(t, err, errPlanted)
+		require.EqualError(t, err, "turn 1: tool abort: planted")
+		require.Equal(t, 5*time.Second, time.Since(start))
+		require.Equal(t, []string{
+			"a", "The tool ended the run.",
+			"The call did not run: the run ended before it began. It had no effect: call again if it is still needed.",
+		}, results(result.Messages))
+		requireValid(t, result.Messages)
+	})
+}
+
+// TestCallFrom: a tool learns which call it runs for.
+func TestCallFrom(t *testing.T) {
+	t.Parallel()
+	var got []tool.Call
+	look := tool.Must(tool.New("look", "Looks.", func(ctx context.Context, _ struct{}) (string, error) {
+		got = append(got, tool.CallFrom(ctx))
+		deadline, ok := ctx.Deadline()
+		require.True(t, ok)
+		require.InDelta(t, 2*time.Minute, time.Until(deadline), float64(time.Minute))
+		return "", nil
+	}))
+	steps := []llmtest.Step{llmtest.Calls("look", nil), llmtest.Calls("look", nil), llmtest.Text("Fine.")}
+	_, err := with(llmtest.Script(t, steps...)).Session("order-42").Run(t.Context(), assistant(look), runner.Say(llm.User("Hi.")))
+	require.NoError(t, err)
+	require.Equal(t, []tool.Call{
+		{ID: "call_1", Key: "order-42/r1.t1.c0", Tool: "look", Session: "order-42", Turn: 1},
+		{ID: "call_2", Key: "order-42/r1.t2.c0", Tool: "look", Session: "order-42", Turn: 2},
+	}, got)
+
+	// Outside a session, keys differ between runs all the same.
+	got = nil
+	for range 2 {
+		_, err := with(llmtest.Script(t, steps[1:]...)).Run(t.Context(), assistant(look), llm.User("Hi."))
+		require.NoError(t, err)
+	}
+	require.NotEqual(t, got[0].Key, got[1].Key)
+	require.Equal(t, tool.Call{}, tool.CallFrom(t.Context()))
+}
+
+// TestRepeatedIDs: providers repeat the ids of calls, within a turn even.
+func TestRepeatedIDs(t *testing.T) {
+	t.Parallel()
+	call := func(id, city string) llm.Part {
+		return llm.ToolCall{ID: id, Name: "get_weather", Arguments: `{"city":"` + city + `"}`}
+	}
+	script := llmtest.Script(t,
+		llmtest.Parts(call("x", "A"), call("x", "B"), call("x", "C")),
+		llmtest.Parts(call("x", "D")),
+		llmtest.Text("Fine."))
+	result, err := with(script).Run(t.Context(), assistant(weather()), llm.User("Hi."))
+	require.NoError(t, err)
+	require.Equal(t, []string{"A: 22 °C", "B: 22 °C", "C: 22 °C", "D: 22 °C"}, results(result.Messages))
+}
+
+// TestWrongArgumentsInHistory: arguments that are no object would make a
+// provider refuse every later request, so the history shows {}.
+func TestWrongArgumentsInHistory(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{`{"city":`, `"Oslo"`, `[1]`, `nope`} {
+		script := llmtest.Script(t, llmtest.Calls("get_weather", args), llmtest.Text("Fine."))
+		var answered event.ModelAnswered
+		for e, err := range with(script).Stream(t.Context(), assistant(weather()), llm.User("Hi.")) {
+			require.NoError(t, err)
+			if b, ok := e.Body.(event.ModelAnswered); ok && b.Turn == 1 {
+				answered = b
+			}
+		}
+		require.Equal(t, args, answered.Message.Calls()[0].Arguments, "the event says what really was")
+		require.Equal(t, "{}", script.Requests()[1].Messages[1].Calls()[0].Arguments)
+	}
+}
+
+// TestLeaveBeforeLaunch: leaving, or cancelling, at a ToolCallStarted keeps
+// every function of the turn from running.
+func TestLeaveBeforeLaunch(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"break", "cancel"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var ran atomic.Int32
+				pay := tool.Must(tool.New("pay", "Pays.", func(context.Context, struct{}) (string, error) {
+					ran.Add(1)
+					return "paid", nil
+				}))
+				s := with(llmtest.Script(t, llmtest.Calls("pay", nil).And(llmtest.Calls("pay", nil)), llmtest.Text("Fine."))).Session("s")
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				for e, err := range s.Stream(ctx, assistant(pay), runner.Say(llm.User("Hi."))) {
+					if err != nil {
+						require.ErrorIs(t, err, context.Canceled)
+						break
+					}
+					if e.Type() == "tool_call_started" {
+						synctest.Wait() // whatever could run has run
+						cancel()
+						if how == "break" {
+							break
+						}
+					}
+				}
+				require.Zero(t, ran.Load())
+				result, err := s.Run(t.Context(), assistant(pay), runner.Say(llm.User("Go on.")))
+				require.NoError(t, err)
+				notRun := "The call did not run: the run ended before it began. It had no effect: call again if it is still needed."
+				require.Equal(t, []string{notRun, notRun}, results(result.Messages))
+			})
+		})
+	}
+}
+
+// TestLeaveWaits: when the loop has ended, so have the functions.
+func TestLeaveWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ended := 0
+		slow := tool.Must(tool.New("slow", "Is slow to stop.", func(ctx context.Context, _ struct{}) (string, error) {
+			<-ctx.Done()
+			time.Sleep(2 * time.Second) // synctest: exact in a bubble
+			ended++
+			return "", context.Cause(ctx)
+		}))
+		script := llmtest.Script(t, llmtest.Calls("slow", nil).And(llmtest.Calls("get_weather", cityArgs{"Oslo"})))
+		start := time.Now()
+		for e, err := range with(script).Stream(t.Context(), assistant(slow, weather()), llm.User("Hi.")) {
+			require.NoError(t, err)
+			if e.Type() == "tool_call_finished" {
+				break
+			}
+		}
+		require.Equal(t, 1, ended)
+		require.Equal(t, 2*time.Second, time.Since(start))
+	})
+}
+
+// TestLeaveTellsTheModel: the context of a model ends when the consumer leaves
+// at a delta.
+func TestLeaveTellsTheModel(t *testing.T) {
+	t.Parallel()
+	told := false
+	m := llm.ModelFunc(func(ctx context.Context, _ *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+		sink(llm.TextDelta{Text: "It"})
+		told = ctx.Err() != nil
+		sink(llm.TextDelta{Text: "is"}) // a model that does not look at its context
+		return &llm.Response{Message: llm.Assistant("It is")}, nil
+	})
+	for e, err := range with(m).Stream(t.Context(), assistant(), llm.User("Hi.")) {
+		require.NoError(t, err)
+		if e.Type() == "text_delta" {
+			break
+		}
+	}
+	require.True(t, told)
+}
+
+// TestGreedyModel: a model that appends to the request's messages does no harm,
+// and suffers none.
+func TestGreedyModel(t *testing.T) {
+	t.Parallel()
+	turn := 0
+	var mine [][]llm.Message
+	m := llm.ModelFunc(func(_ context.Context, req *llm.Request, _ func(llm.Delta)) (*llm.Response, error) {
+		req.Messages = append(req.Messages, llm.User("planted"), llm.User("planted"))
+		mine = append(mine, req.Messages)
+		if turn++; turn < 9 {
+			return llmtest.Parts(llm.ToolCall{ID: "c", Name: "get_weather", Arguments: `{"city":"Oslo"}`}).Response()
+		}
+		return llmtest.Text("Fine.").Response()
+	})
+	result, err := with(m).Run(t.Context(), assistant(weather()), llm.User("Hi."))
+	require.NoError(t, err)
+	require.Len(t, result.Messages, 18)
+	for _, m := range result.Messages {
+		require.NotEqual(t, llm.User("planted"), m)
+	}
+	for _, messages := range mine {
+		require.Equal(t, llm.User("planted"), messages[len(messages)-2])
+	}
+}
+
+// TestSlowConsumer: results are recorded while the loop body holds an event.
+func TestSlowConsumer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		script := llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 1}).And(llmtest.Calls("wait", waitArgs{"b", 2})), llmtest.Text("Fine."))
+		var finished []time.Time
+		for e, err := range with(script).Stream(t.Context(), assistant(waiter()), llm.User("Hi.")) {
+			require.NoError(t, err)
+			if e.Type() == "tool_call_finished" {
+				finished = append(finished, e.Time)
+				time.Sleep(time.Minute) // synctest: exact in a bubble
+			}
+		}
+		require.Equal(t, time.Second, finished[1].Sub(finished[0]))
+	})
+}

@@ -1,0 +1,28 @@
+// Package runner runs agents: it asks the model, runs the tool calls of each
+// turn concurrently, hands the results back, and repeats until the model has
+// answered.
+//
+//	result, err := runner.Run(ctx, assistant, llm.User("What is it like in Beijing?"))
+//	fmt.Println(result.Text)
+//
+// [Stream] is the same with every event as it happens. A [Session] keeps a
+// conversation over several runs in a journal.
+//
+// # Tools
+//
+// A tool's function runs on a goroutine of its own, with a context that ends at
+// its deadline, when the run's context ends, or when the consumer of Stream
+// leaves. Go cannot kill a function: one that has not returned some seconds
+// after its context ended is left behind. It is reported as timed out (or, if
+// the run was cancelled, its outcome is unknown), logged, and what it returns
+// later is dropped. A hung tool never hangs a run.
+//
+// # The history
+//
+// [Result.Messages] is valid to send at any time, however the run ended: each
+// tool call has one result, in the order of the calls, directly after the
+// message that made them, and arguments are JSON objects. A call whose function
+// did not run says so, and so does one whose outcome nobody knows.
+//
+// Words owned here: run, turn, session.
+package runner

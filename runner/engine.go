@@ -1,0 +1,352 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// engine executes the actions of the state machine for one run. All of it
+// happens on the caller's goroutine but for tool calls, which share what stands
+// below lock.
+type engine struct {
+	runner  Runner
+	stream  bool
+	session string
+	runID   string      // stands in for the session's name in the keys of calls
+	log     journal.Log // nil outside a session
+
+	agent  agent.Agent
+	model  llm.Model
+	tools  map[string]tool.Tool
+	defs   []llm.ToolDef
+	limits loop.Limits
+	calls  *Limit
+	memo   *llm.Memo
+	logger *slog.Logger
+	yield  func(event.Event) bool
+	left   bool // the consumer has left; yield must not be called again
+
+	ctx  context.Context // of the run; appends outlive it
+	wake chan struct{}   // holds a token while the queue may have events
+	lock chan struct{}   // holds a token while somebody has what follows; no mutex, as an append may take long
+
+	state    *loop.State
+	queue    []event.Event          // committed, not yet yielded
+	launched map[event.CallRef]bool // of the turn: the function runs, or ran
+	fatal    error                  // ends the run once the running calls have ended
+}
+
+func (e *engine) acquire() { e.lock <- struct{}{} }
+func (e *engine) release() { <-e.lock }
+
+// execute runs the agent on the input. When it returns, nothing of the run is
+// going on any more.
+func (e *engine) execute(ctx context.Context, a *agent.Agent, input []llm.Message, yield func(event.Event) bool) error {
+	input, err := e.prepareRun(a, input)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := e.bound(ctx)
+	defer cancel()
+	e.ctx, e.yield = ctx, yield
+
+	returned := false
+	defer func() {
+		if !returned { // the loop body, or a model, panicked or called runtime.Goexit
+			e.left = true
+			_ = e.settle(errLeft)
+		}
+	}()
+	err = e.run(ctx, input)
+	returned = true
+	if err != nil {
+		err = e.settle(err)
+	}
+	return err
+}
+
+// prepareRun checks what it was given, and fixes it for the run.
+func (e *engine) prepareRun(a *agent.Agent, input []llm.Message) ([]llm.Message, error) {
+	if e.lock == nil {
+		e.lock, e.wake = make(chan struct{}, 1), make(chan struct{}, 1)
+	}
+	if err := a.Validate(); err != nil {
+		return nil, fmt.Errorf("runner: %w", err)
+	}
+	e.agent = *a
+	e.model = e.runner.Model
+	if e.model == nil {
+		e.model = a.Model
+	}
+	if e.model == nil {
+		return nil, fmt.Errorf("runner: agent %q has no Model, and neither has the Runner", a.DisplayName())
+	}
+	input, err := checkInput(input)
+	if err != nil {
+		return nil, err
+	}
+	e.tools = make(map[string]tool.Tool, len(a.Tools))
+	for _, t := range a.Tools {
+		e.tools[t.Name()] = t
+		e.defs = append(e.defs, t.Def())
+	}
+	e.limits = loop.Limits{
+		Turns:         orDefault(e.runner.MaxTurns, defaultMaxTurns),
+		InvalidRounds: orDefault(e.runner.MaxInvalidRounds, defaultMaxInvalidRounds),
+		Unusable:      1,
+	}
+	e.calls = e.runner.Calls
+	if e.calls == nil {
+		e.calls = NewLimit(defaultCalls)
+	}
+	if e.state == nil {
+		e.state = new(loop.State)
+	}
+	e.memo = new(llm.Memo)
+	e.runID = rand.Text()
+	e.logger = e.newLogger()
+	return input, nil
+}
+
+// bound puts the limit on a run's time on ctx.
+func (e *engine) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	d := orDefault(e.runner.RunTimeout, defaultRunTimeout)
+	if d == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, d, &LimitError{Limit: runTime, Max: int64(d)})
+}
+
+// run does what the machine says until the run has ended.
+func (e *engine) run(ctx context.Context, input []llm.Message) error {
+	if err := causeOf(ctx); err != nil {
+		return err
+	}
+	if err := e.begin(input); err != nil {
+		return err
+	}
+	for {
+		if err := e.deliver(); err != nil {
+			return err
+		}
+		action := e.next()
+		if _, over := action.(loop.Idle); over {
+			return nil
+		}
+		if err := cmp.Or(causeOf(ctx), e.fatal); err != nil {
+			return err
+		}
+		if err := e.do(ctx, action); err != nil {
+			return err
+		}
+	}
+}
+
+// causeOf says why ctx ended, in words of the one who ended it and so that
+// errors.Is finds context.Canceled or context.DeadlineExceeded. Nil: it has not.
+func causeOf(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if cause == nil || errors.Is(cause, ctx.Err()) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", ctx.Err(), cause)
+}
+
+func (e *engine) do(ctx context.Context, action loop.Action) error {
+	switch a := action.(type) {
+	case loop.Prepare:
+		return e.prepare(ctx, a.Turn)
+	case loop.Ask:
+		return e.ask(ctx, a.Turn)
+	case loop.Start:
+		return e.start(ctx, a.Calls)
+	case loop.Close:
+		return e.commit(true, closings(a)...)
+	case loop.Reject:
+		return e.commit(false, event.OutputRejected{Turn: a.Turn, Reason: a.Reason.String(), Message: a.Message})
+	case loop.Limit:
+		return e.commit(true, event.LimitReached{Limit: a.Name, Max: a.Max})
+	case loop.Finish:
+		return e.commit(true, e.finished())
+	case loop.Fail:
+		return e.failed(a)
+	}
+	return fmt.Errorf("runner: no way to do %T", action) // a bug of ours
+}
+
+// begin starts the run and closes what an earlier one left open.
+func (e *engine) begin(input []llm.Message) error {
+	bodies := []event.Body{event.RunStarted{Run: e.state.Run + 1, Agent: e.agent.DisplayName()}}
+	for _, c := range e.state.Open() {
+		bodies = append(bodies, failure(c, unanswered(c)))
+	}
+	for _, m := range input {
+		bodies = append(bodies, event.UserMessaged{Message: m})
+	}
+	e.logger.Info("run started", "messages", len(input))
+	return e.commit(true, bodies...)
+}
+
+// next asks the machine. Calls that run are live; none does when it is asked.
+func (e *engine) next() loop.Action {
+	e.acquire()
+	defer e.release()
+	return loop.Next(e.state, e.limits, nil)
+}
+
+// prepare fixes the instructions of a turn.
+func (e *engine) prepare(ctx context.Context, turn int) error {
+	text := e.agent.Instructions
+	if e.agent.Instruct != nil {
+		var err error
+		text, err = e.agent.Instruct(ctx, agent.Info{
+			Session: e.session, Run: e.state.Run, Turn: turn, Messages: e.history(),
+		})
+		if err != nil {
+			return fmt.Errorf("turn %d: instructions: %w", turn, err)
+		}
+	}
+	b := event.TurnPrepared{Turn: turn, Agent: e.agent.DisplayName()}
+	if text != e.state.Instructions {
+		b.Instructions = &text
+	}
+	return e.commit(false, b)
+}
+
+// history returns a view that appending to does not reach the state's own.
+func (e *engine) history() []llm.Message {
+	m := e.state.Messages
+	return m[:len(m):len(m)]
+}
+
+// failed makes the error of a run that the machine ends.
+func (e *engine) failed(a loop.Fail) error {
+	switch a.Limit {
+	case loop.TurnLimit:
+		return &LimitError{Limit: a.Limit, Max: int64(e.limits.Turns)}
+	case loop.InvalidLimit:
+		return &LimitError{Limit: a.Limit, Max: int64(e.limits.InvalidRounds)}
+	}
+	return fmt.Errorf("turn %d: %w", e.state.Turn,
+		&FinishError{Reason: a.Reason.String(), Finish: e.state.Finish, Refusal: e.state.Refusal})
+}
+
+func (e *engine) finished() event.RunFinished {
+	return event.RunFinished{Run: e.state.Run, Turns: e.state.Turn, Usage: e.state.Usage}
+}
+
+// settle ends a run that failed: calls that were never launched are closed, and
+// the failure is recorded. A call that was launched and has no result stays
+// started, as after a crash: nobody knows what it did.
+func (e *engine) settle(cause error) error {
+	if !e.state.Running() {
+		return cause
+	}
+	var bodies []event.Body
+	for _, c := range e.state.Open() {
+		if !e.launched[c.Ref] {
+			c.Status = loop.Proposed
+			bodies = append(bodies, failure(c, unanswered(c)))
+		}
+	}
+	bodies = append(bodies, event.RunFailed{
+		Run: e.state.Run, Turns: e.state.Turn, Usage: e.state.Usage, Error: redact(cause),
+	})
+	err := e.commit(true, bodies...)
+	e.logger.Warn("run failed", "turns", e.state.Turn, "error", redact(cause))
+	if err != nil && !errors.Is(cause, err) {
+		cause = errors.Join(cause, err)
+	}
+	if !e.left {
+		if lerr := e.deliver(); lerr != nil {
+			return lerr
+		}
+	}
+	return cause
+}
+
+// redact is an error's text as events and logs may have it.
+func redact(err error) string { return tool.Fail(tool.Failed, err.Error(), nil).Message }
+
+// commit records events: it appends them to the log, applies them and queues
+// them for the consumer, for whom it never waits. Sync is for what must be
+// durable before the next thing happens.
+func (e *engine) commit(sync bool, bodies ...event.Body) error {
+	e.acquire()
+	defer e.release()
+	events := make([]event.Event, len(bodies))
+	now := time.Now().UTC().Round(0)
+	for i, b := range bodies {
+		events[i] = event.Event{Seq: e.state.Seq + int64(i) + 1, Time: now, Body: b}
+	}
+	if err := e.append(sync, events); err != nil {
+		return err
+	}
+	for _, ev := range events {
+		if err := e.state.Apply(ev); err != nil {
+			return fmt.Errorf("runner: %w", err) // a bug of ours
+		}
+	}
+	e.queue = append(e.queue, events...)
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// appendBound is how long an append may take. It is not cut short by the end of
+// the run, since what happened is worth recording then, too.
+const appendBound = 30 * time.Second
+
+func (e *engine) append(sync bool, events []event.Event) error {
+	if e.log == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), appendBound)
+	defer cancel()
+	if err := e.log.Append(ctx, sync, events...); err != nil {
+		err = fmt.Errorf("runner: session %q: event %d: %w", e.session, events[0].Seq, err)
+		e.logger.Error("journal refused an event", "seq", events[0].Seq, "error", err)
+		return err
+	}
+	return nil
+}
+
+// deliver yields what was committed. The error is errLeft.
+func (e *engine) deliver() error {
+	for {
+		e.acquire()
+		events := e.queue
+		e.queue = nil
+		e.release()
+		if len(events) == 0 {
+			return nil
+		}
+		for _, ev := range events {
+			if !e.show(ev) {
+				return errLeft
+			}
+		}
+	}
+}
+
+// show yields one event, and reports whether the consumer stays.
+func (e *engine) show(ev event.Event) bool {
+	if !e.left && !e.yield(ev) {
+		e.left = true
+	}
+	return !e.left
+}

@@ -1,0 +1,71 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+)
+
+// A LimitError says that a bound ended the run.
+type LimitError struct {
+	// Limit is "turns", "invalid_rounds" or "run_time".
+	Limit string
+	// Max is the bound: a count, or for "run_time" a [time.Duration].
+	Max int64
+}
+
+const runTime = "run_time"
+
+// Error names the limit.
+func (e *LimitError) Error() string {
+	switch e.Limit {
+	case loop.TurnLimit:
+		return fmt.Sprintf("limit of %d turns reached", e.Max)
+	case loop.InvalidLimit:
+		return fmt.Sprintf("limit reached: in %d turns in a row every tool call was wrong", e.Max)
+	case runTime:
+		return fmt.Sprintf("limit of %v for a run reached", time.Duration(e.Max))
+	}
+	return fmt.Sprintf("limit %s of %d reached", e.Limit, e.Max)
+}
+
+// Is makes the limit on time a [context.DeadlineExceeded].
+func (e *LimitError) Is(target error) bool {
+	return e.Limit == runTime && target == context.DeadlineExceeded
+}
+
+// A FinishError says that the model ended its answer in a way that is no
+// answer. The Result has the text that there is.
+type FinishError struct {
+	// Reason is "length" (the answer was cut off), "cut_off" (its tool calls
+	// were, twice in a row), "content_filter", "refusal", "empty", "lost_calls"
+	// (calls announced and none made) or "error" (the provider failed on the way).
+	Reason string
+	Finish llm.Finish
+	// Refusal is the text with which the model declined; "" for other reasons.
+	Refusal string
+}
+
+// Error says what happened, with the provider's own word for it.
+func (e *FinishError) Error() string {
+	text := map[string]string{
+		loop.Short.String():    "the answer was cut off by the limit on tokens",
+		loop.CutOff.String():   "the tool calls were cut off by the limit on tokens",
+		loop.Filtered.String(): "a content filter withheld the answer",
+		loop.Refused.String():  "the model declined to answer",
+		loop.Empty.String():    "the answer was empty",
+		loop.Lost.String():     "the answer announced tool calls and held none",
+		loop.Broken.String():   "the provider failed while the model answered",
+	}[e.Reason]
+	if e.Finish.Native != "" {
+		return fmt.Sprintf("%s (finish reason %q, %q)", text, e.Finish.Raw, e.Finish.Native)
+	}
+	return fmt.Sprintf("%s (finish reason %q)", text, e.Finish.Raw)
+}
+
+// errLeft is the cause of contexts when the consumer left its loop.
+var errLeft = errors.New("runner: the consumer left the loop")

@@ -1,0 +1,171 @@
+package runner_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+type WeatherArgs struct {
+	City string `json:"city" jsonschema_description:"City, e.g. Beijing"`
+	Unit string `json:"unit,omitempty" jsonschema:"enum=celsius,enum=fahrenheit"`
+}
+
+type Weather struct {
+	City    string  `json:"city"`
+	Degrees float64 `json:"degrees"`
+}
+
+func getWeather(_ context.Context, in WeatherArgs) (Weather, error) {
+	return Weather{City: in.City, Degrees: 22}, nil
+}
+
+// weatherAgent has no Model of its own: the examples' runners bring a scripted one.
+var weatherAgent = &agent.Agent{
+	Name:         "assistant",
+	Instructions: "You answer questions about the weather.",
+	Tools:        []tool.Tool{tool.Must(tool.New("get_weather", "Current weather of a city.", getWeather))},
+}
+
+func scripted() llm.Model {
+	return llmtest.NewScript(
+		llmtest.Calls("get_weather", WeatherArgs{City: "Beijing"}),
+		llmtest.Text("It is 22 °C."))
+}
+
+func ExampleRunner_Run() {
+	ctx := context.Background()
+	r := runner.Runner{Model: scripted()} // in place of the agent's own
+	result, err := r.Run(ctx, weatherAgent, llm.User("What is it like in Beijing?"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(result.Text)
+	for _, m := range result.Messages {
+		fmt.Println(m.Role, m.Text(), m.Calls())
+	}
+	// Output:
+	// It is 22 °C.
+	// user What is it like in Beijing? []
+	// assistant  [{call_1 get_weather {"city":"Beijing"} []}]
+	// tool  []
+	// assistant It is 22 °C. []
+}
+
+func ExampleRunner_Stream() {
+	ctx := context.Background()
+	r := runner.Runner{Model: scripted()}
+	for e, err := range r.Stream(ctx, weatherAgent, llm.User("What is it like in Beijing?")) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		switch b := e.Body.(type) {
+		case event.TextDelta:
+			fmt.Print(b.Text)
+		case event.ToolCallStarted:
+			fmt.Println(b.Call, b.Name, b.Arguments)
+		case event.ToolCallFinished:
+			fmt.Println(b.Call, b.Result.Text())
+		}
+	}
+	// Output:
+	// r1.t1.c0 get_weather {"city":"Beijing"}
+	// r1.t1.c0 {"city":"Beijing","degrees":22}
+	// It is 22 °C.
+}
+
+func ExampleRunner_Session() {
+	ctx := context.Background()
+	script := llmtest.NewScript(llmtest.Text("Hello, Ada."), llmtest.Text("You are Ada."))
+	r := runner.Runner{Model: script} // Journal: where sessions are kept; without, in memory
+	s := r.Session("chat-7")
+	for _, text := range []string{"I am Ada.", "Who am I?"} {
+		result, err := s.Run(ctx, weatherAgent, runner.Say(llm.User(text)))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(result.Text, len(result.Messages))
+	}
+	// Output:
+	// Hello, Ada. 2
+	// You are Ada. 4
+}
+
+// What went wrong is asked of the error; the work so far comes with it.
+func ExampleRunner_Run_errors() {
+	ctx := context.Background()
+	r := runner.Runner{Model: scripted(), MaxTurns: 1}
+	result, err := r.Run(ctx, weatherAgent, llm.User("What is it like in Beijing?"))
+	if limit, ok := errors.AsType[*runner.LimitError](err); ok {
+		fmt.Println("limit:", limit.Limit, "after", len(result.Messages), "messages")
+	}
+	if api, ok := errors.AsType[*llm.APIError](err); ok {
+		fmt.Println("provider:", api.Kind, api.Retryable(), api.RetryAfter)
+	}
+	// Output:
+	// limit: turns after 3 messages
+}
+
+// A tool says what its error means: text for the model, a hint to call again,
+// nothing that the model may read, or the end of the run.
+func Example_toolErrors() {
+	ctx := context.Background()
+	refund := tool.Must(tool.New("refund", "Refunds an order.", func(_ context.Context, in struct {
+		Order string `json:"order"`
+	}) (string, error) {
+		switch in.Order {
+		case "W1":
+			return "", errors.New("order W1 was not paid")
+		case "":
+			return "", tool.Retry("Ask the user for the order first.")
+		case "W2":
+			return "", tool.Hide(errors.New("ledger-3: connection refused"))
+		}
+		return "", tool.Abort(errors.New("the till is closed"))
+	}))
+	call := func(order string) llmtest.Step { return llmtest.Calls("refund", map[string]string{"order": order}) }
+	r := runner.Runner{Model: llmtest.NewScript(call("W1").And(call(""), call("W2")), call("W3"))}
+	result, err := r.Run(ctx, &agent.Agent{Tools: []tool.Tool{refund}}, llm.User("Refund all."))
+	for _, m := range result.Messages {
+		for _, res := range m.Results() {
+			fmt.Println(res.Text())
+		}
+	}
+	fmt.Println(err)
+	// Output:
+	// order W1 was not paid
+	// Ask the user for the order first.
+	// Send the call again with corrected arguments.
+	// The tool failed. The reason is not for you to see; the same call may fail again.
+	// The tool ended the run.
+	// turn 2: tool refund: the till is closed
+}
+
+// TestAssistant is the test of an agent: what the model would say is a script,
+// and the tools are the real ones. A request beyond the script and a step that
+// is not used both fail the test.
+func TestAssistant(t *testing.T) {
+	script := llmtest.Script(t,
+		llmtest.Calls("get_weather", WeatherArgs{City: "Beijing"}),
+		llmtest.Text("It is 22 °C."))
+	r := runner.Runner{Model: script}
+	result, err := r.Run(t.Context(), weatherAgent, llm.User("What is it like in Beijing?"))
+	require.NoError(t, err)
+	require.Equal(t, "It is 22 °C.", result.Text)
+
+	told := script.Requests()[1].Messages[2].Results() // what the second request tells the model
+	require.Equal(t, `{"city":"Beijing","degrees":22}`, told[0].Text())
+}

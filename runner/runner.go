@@ -1,0 +1,132 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+// The defaults of a Runner's fields.
+const (
+	defaultMaxTurns         = 30
+	defaultMaxInvalidRounds = 3
+	defaultToolTimeout      = 2 * time.Minute
+	defaultRunTimeout       = time.Hour
+)
+
+// grace is how long a tool's function may go on after its context ended.
+const grace = 5 * time.Second
+
+// A Runner is a configuration, like http.Client: the zero value works, it is
+// copied freely, and one may serve any number of runs at once. In each bound,
+// zero is the stated default and -1 is no limit.
+type Runner struct {
+	// MaxTurns bounds the model's answers in one run. Default 30.
+	MaxTurns int
+	// MaxInvalidRounds bounds the consecutive turns in which every tool call
+	// was wrong: an unknown tool, invalid arguments, [tool.Retry]. An error that
+	// a tool reports about its domain does not count. Default 3.
+	MaxInvalidRounds int
+	// ToolTimeout bounds each tool call whose tool has no timeout of its own.
+	// Default 2 minutes. A function that ignores its context is left behind 5
+	// seconds after that.
+	ToolTimeout time.Duration
+	// RunTimeout bounds a run. Default 1 hour.
+	RunTimeout time.Duration
+	// Calls bounds the tool calls that run at the same time, over all Runners
+	// that point to it. Nil: 16 in each run.
+	Calls *Limit
+	// Model stands in for the Model of every agent.
+	Model llm.Model
+	// Journal keeps sessions. Nil: each [Session] keeps itself in memory.
+	Journal journal.Journal
+	// NoStream makes Stream ask the models for whole answers: its events are
+	// the same but for the deltas, of which there are none. Run never streams.
+	NoStream bool
+	// Logger gets, with the agent, the session and the run as attributes:
+	// Info: a run began or ended. Debug: a request was sent, a model answered, a
+	// tool call began or ended. Warn: a run failed, a request is repeated, a
+	// client did something on its own, a tool was left behind. Error: a tool
+	// panicked (with its stack), a journal refused an event. Messages,
+	// arguments and results are never logged. Nil discards.
+	Logger *slog.Logger
+}
+
+// Run is the Run method of the zero [Runner].
+func Run(ctx context.Context, a *agent.Agent, messages ...llm.Message) (*Result, error) {
+	return Runner{}.Run(ctx, a, messages...)
+}
+
+// Stream is the Stream method of the zero [Runner].
+func Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.Seq2[event.Event, error] {
+	return Runner{}.Stream(ctx, a, messages...)
+}
+
+// Run runs an agent on messages until its final answer. The messages are the
+// conversation so far, of which the last is usually the user's; to go on later,
+// pass the messages of the Result and one more, or use a [Session].
+//
+// The Result is never nil: with an error comes the work done so far. The error
+// is a [*LimitError], a [*FinishError], an [*llm.APIError], what a tool passed
+// to [tool.Abort], the cause of ctx, or that of a misuse, which is found before
+// the first request; errors.As and errors.Is see them through every wrap.
+func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message) (*Result, error) {
+	e := &engine{runner: r}
+	err := e.execute(ctx, a, messages, ignore)
+	return e.result(), err
+}
+
+// Stream is Run with every event as it happens. The sequence is lazy and serves
+// once: nothing is sent before range. An error is the last pair, with the zero
+// Event; there is no other way in which a run reports one. When the loop is
+// left early, the run is cancelled and its goroutines are waited for before the
+// loop ends. The events are yielded on the goroutine of the loop.
+//
+// What was recorded is yielded, in order, before the next thing is begun:
+// leaving at a ToolCallStarted keeps the function from running. While the loop
+// body holds an event, running tools go on, and their results are recorded.
+func (r Runner) Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.Seq2[event.Event, error] {
+	return once(func(yield func(event.Event, error) bool) {
+		e := &engine{runner: r, stream: !r.NoStream}
+		err := e.execute(ctx, a, messages, func(ev event.Event) bool { return yield(ev, nil) })
+		if err != nil && !e.left {
+			yield(event.Event{}, err)
+		}
+	})
+}
+
+// ignore is the consumer of Run.
+func ignore(event.Event) bool { return true }
+
+var errUsed = errors.New("runner: this stream was consumed already")
+
+// once makes of a sequence one that can be ranged over a single time.
+func once(seq iter.Seq2[event.Event, error]) iter.Seq2[event.Event, error] {
+	used := make(chan struct{}, 1)
+	return func(yield func(event.Event, error) bool) {
+		select {
+		case used <- struct{}{}:
+			seq(yield)
+		default:
+			yield(event.Event{}, errUsed)
+		}
+	}
+}
+
+// orDefault resolves a bound: zero is the default, below zero is no limit, 0.
+func orDefault[T int | time.Duration](v, def T) T {
+	switch {
+	case v == 0:
+		return def
+	case v < 0:
+		return 0
+	}
+	return v
+}

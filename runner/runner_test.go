@@ -1,0 +1,508 @@
+package runner_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+type cityArgs struct {
+	City string `json:"city"`
+}
+
+// weather is a tool that answers at once.
+func weather() tool.Tool {
+	return tool.Must(tool.New("get_weather", "Current weather of a city.",
+		func(_ context.Context, in cityArgs) (string, error) { return in.City + ": 22 °C", nil }))
+}
+
+type waitArgs struct {
+	Name    string `json:"name"`
+	Seconds int    `json:"seconds"`
+}
+
+// waiter is a tool that takes its time, and keeps to its context.
+func waiter(opts ...tool.Option) tool.Tool {
+	return tool.Must(tool.New("wait", "Waits.", func(ctx context.Context, in waitArgs) (string, error) {
+		select {
+		case <-time.After(time.Duration(in.Seconds) * time.Second):
+			return in.Name, nil
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}, opts...))
+}
+
+func assistant(tools ...tool.Tool) *agent.Agent {
+	return &agent.Agent{Name: "assistant", Instructions: "Be brief.", Tools: tools}
+}
+
+func with(m llm.Model) runner.Runner { return runner.Runner{Model: m} }
+
+// results returns the texts of the tool results in a history.
+func results(messages []llm.Message) []string {
+	var texts []string
+	for _, m := range messages {
+		for _, r := range m.Results() {
+			texts = append(texts, r.Text())
+		}
+	}
+	return texts
+}
+
+// collect ranges over a stream to its end.
+func collect(seq func(func(event.Event, error) bool)) (events []event.Event, err error) {
+	for e, eerr := range seq {
+		if eerr != nil {
+			err = eerr
+			break
+		}
+		events = append(events, e)
+	}
+	return events, err
+}
+
+func types(events []event.Event) []string {
+	var names []string
+	for _, e := range events {
+		names = append(names, e.Type())
+	}
+	return names
+}
+
+// bodyOf returns the body of the nth event of a type.
+func bodyOf(events []event.Event, kind string, n int) event.Body {
+	for _, e := range events {
+		if e.Type() == kind {
+			if n == 0 {
+				return e.Body
+			}
+			n--
+		}
+	}
+	return nil
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	script := llmtest.Script(t,
+		llmtest.Text("Let me look.").And(
+			llmtest.Calls("get_weather", cityArgs{"Beijing"}), llmtest.Calls("get_weather", cityArgs{"Oslo"})),
+		llmtest.Text("Both are warm."))
+	result, err := with(script).Run(t.Context(), assistant(weather()), llm.User("Where is it warm?"))
+	require.NoError(t, err)
+	call := func(id, city string) llm.ToolCall {
+		return llm.ToolCall{ID: id, Name: "get_weather", Arguments: `{"city":"` + city + `"}`}
+	}
+	answer := func(id, text string) llm.Message {
+		return llm.Message{Role: llm.RoleTool, Parts: llm.Parts{
+			llm.ToolResult{CallID: id, Name: "get_weather", Parts: llm.Parts{llm.Text{Text: text}}},
+		}}
+	}
+	require.Equal(t, []llm.Message{
+		llm.User("Where is it warm?"),
+		llm.Assistant("Let me look.", call("call_1", "Beijing"), call("call_2", "Oslo")),
+		answer("call_1", "Beijing: 22 °C"),
+		answer("call_2", "Oslo: 22 °C"),
+		llm.Assistant("Both are warm."),
+	}, result.Messages)
+	require.Equal(t, "Both are warm.", result.Text)
+	require.Equal(t, 2, result.Turns)
+	require.Equal(t, llm.FinishStop, result.Finish.Reason)
+
+}
+
+func TestRunRequests(t *testing.T) {
+	t.Parallel()
+	script := llmtest.Script(t, llmtest.Calls("get_weather", cityArgs{"Oslo"}), llmtest.Text("Warm."))
+	a := assistant(weather())
+	a.Settings.Temperature = new(0.2)
+	a.Output = &llm.OutputFormat{Type: "json_object"}
+	result, err := with(script).Run(t.Context(), a, llm.User("Hi."))
+	require.NoError(t, err)
+	requests := script.Requests()
+	require.Len(t, requests, 2)
+	require.Equal(t, result.Messages[:1], requests[0].Messages)
+	require.Equal(t, result.Messages[:3], requests[1].Messages)
+	for _, r := range requests {
+		require.Equal(t, "Be brief.", r.Instructions)
+		require.Equal(t, []llm.ToolDef{weather().Def()}, r.Tools)
+		require.Equal(t, 0.2, *r.Temperature)
+		require.Equal(t, "json_object", r.Output.Type)
+		require.False(t, r.Stream)
+	}
+}
+
+func TestUsageIsSummed(t *testing.T) {
+	t.Parallel()
+	script := llmtest.Script(t,
+		llmtest.Calls("get_weather", cityArgs{"Oslo"}).Usage(llm.Usage{InputTokens: 10, OutputTokens: 3, ReasoningTokens: 1}),
+		llmtest.Text("Warm.").Usage(llm.Usage{InputTokens: 20, OutputTokens: 4, CachedTokens: 8}))
+	result, err := with(script).Run(t.Context(), assistant(weather()), llm.User("Hi."))
+	require.NoError(t, err)
+	require.Equal(t, llm.Usage{InputTokens: 30, OutputTokens: 7, ReasoningTokens: 1, CachedTokens: 8}, result.Usage)
+}
+
+func TestStream(t *testing.T) {
+	t.Parallel()
+	script := llmtest.Script(t, llmtest.Calls("get_weather", cityArgs{"Oslo"}), llmtest.Text("It is warm."))
+	events, err := collect(with(script).Stream(t.Context(), assistant(weather()), llm.User("Hi.")))
+	require.NoError(t, err)
+	var durable []string
+	var text string
+	seq := int64(0)
+	for _, e := range events {
+		require.NotZero(t, e.Time)
+		if e.Seq == 0 {
+			if d, ok := e.Body.(event.TextDelta); ok {
+				text += d.Text
+			}
+			continue
+		}
+		seq++
+		require.Equal(t, seq, e.Seq)
+		durable = append(durable, e.Type())
+	}
+	require.Equal(t, "It is warm.", text)
+	require.Equal(t, []string{
+		"run_started", "user_messaged", "turn_prepared", "model_answered", "tool_call_started", "tool_call_finished",
+		"turn_prepared", "model_answered", "run_finished",
+	}, durable)
+	require.Contains(t, types(events), "call_delta")
+	require.Equal(t, event.TurnPrepared{Turn: 1, Agent: "assistant", Instructions: new("Be brief.")}, bodyOf(events, "turn_prepared", 0))
+	require.Equal(t, event.TurnPrepared{Turn: 2, Agent: "assistant"}, bodyOf(events, "turn_prepared", 1))
+
+	script = llmtest.Script(t, llmtest.Text("It is warm."))
+	events, err = collect(runner.Runner{Model: script, NoStream: true}.Stream(t.Context(), assistant(), llm.User("Hi.")))
+	require.NoError(t, err)
+	require.Equal(t, []string{"run_started", "user_messaged", "turn_prepared", "model_answered", "run_finished"}, types(events))
+	require.False(t, script.Requests()[0].Stream)
+}
+
+func TestStreamIsLazyAndSingleUse(t *testing.T) {
+	t.Parallel()
+	script := llmtest.Script(t, llmtest.Text("Hello."))
+	seq := with(script).Stream(t.Context(), assistant(), llm.User("Hi."))
+	require.Empty(t, script.Requests())
+	_, err := collect(seq)
+	require.NoError(t, err)
+	_, err = collect(seq)
+	require.EqualError(t, err, "runner: this stream was consumed already")
+}
+
+// TestMisuse: what cannot run is told before the first request.
+func TestMisuse(t *testing.T) {
+	t.Parallel()
+	result := llm.Message{Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: "c"}}}
+	call := llm.Assistant("", llm.ToolCall{ID: "c", Name: "f", Arguments: "{}"})
+	for _, tt := range []struct {
+		name     string
+		agent    *agent.Agent
+		noModel  bool
+		messages []llm.Message
+		want     string
+	}{
+		{"no agent", nil, false, []llm.Message{llm.User("Hi.")}, "runner: agent: is nil"},
+		{"no model", assistant(), true, []llm.Message{llm.User("Hi.")}, `runner: agent "assistant" has no Model, and neither has the Runner`},
+		{"zero tool", assistant(tool.Tool{}), false, []llm.Message{llm.User("Hi.")}, `runner: agent "assistant": tool 0 is the zero Tool; make tools with tool.New`},
+		{"two of a name", assistant(weather(), weather()), false, []llm.Message{llm.User("Hi.")}, `runner: agent "assistant": two tools are named "get_weather"`},
+		{"no messages", assistant(), false, nil, "runner: no messages: there is nothing to answer"},
+		{"empty message", assistant(), false, []llm.Message{llm.User("")}, "runner: message 0: the user message is empty"},
+		{"unknown role", assistant(), false, []llm.Message{{Role: "boss", Parts: llm.Parts{llm.Text{Text: "x"}}}}, `runner: message 0: unknown role "boss"`},
+		{"nil part", assistant(), false, []llm.Message{llm.User("x", nil)}, "runner: message 0: a part is nil"},
+		{"call of a user", assistant(), false, []llm.Message{llm.User("", llm.ToolCall{})}, "runner: message 0: a tool call in a message with role user"},
+		{"open call", assistant(), false, []llm.Message{llm.User("x"), call}, `runner: message 1: tool call "c" (f) has no result directly after it`},
+		{"open call, then text", assistant(), false, []llm.Message{call, llm.User("x")}, `runner: message 0: tool call "c" (f) has no result directly after it`},
+		{"result alone", assistant(), false, []llm.Message{result}, "runner: message 0: a tool result without a call before it"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := runner.Runner{Model: llmtest.Script(t)}
+			if tt.noModel {
+				r.Model = nil
+			}
+			got, err := r.Run(t.Context(), tt.agent, tt.messages...)
+			require.EqualError(t, err, tt.want)
+			require.NotNil(t, got)
+			_, err = collect(r.Stream(t.Context(), tt.agent, tt.messages...))
+			require.EqualError(t, err, tt.want)
+		})
+	}
+}
+
+// TestGivenHistory: what a caller brings along is put in order.
+func TestGivenHistory(t *testing.T) {
+	t.Parallel()
+	res := func(id string) llm.Message {
+		return llm.Message{Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: id, Parts: llm.Parts{llm.Text{Text: id}}}}}
+	}
+	calls := llm.Assistant("", llm.ToolCall{ID: "a", Name: "f", Arguments: "{}"}, llm.ToolCall{ID: "b", Name: "f", Arguments: "{}"})
+	given := []llm.Message{llm.User("Hi."), {Role: llm.RoleAssistant}, calls, res("b"), res("a"), llm.Assistant("Done."), llm.User("And?")}
+	script := llmtest.Script(t, llmtest.Text("Fine."))
+	_, err := with(script).Run(t.Context(), assistant(), given...)
+	require.NoError(t, err)
+	require.Equal(t, []llm.Message{llm.User("Hi."), calls, res("a"), res("b"), llm.Assistant("Done."), llm.User("And?")}, script.Requests()[0].Messages)
+	require.Equal(t, res("b"), given[3], "the caller's slice is as it was")
+}
+
+func TestInstruct(t *testing.T) {
+	t.Parallel()
+	a := assistant(weather())
+	a.Instruct = func(_ context.Context, info agent.Info) (string, error) {
+		return fmt.Sprintf("Run %d, turn %d, %d messages.", info.Run, info.Turn, len(info.Messages)), nil
+	}
+	script := llmtest.Script(t, llmtest.Calls("get_weather", cityArgs{"Oslo"}), llmtest.Text("Warm."))
+	_, err := with(script).Run(t.Context(), a, llm.User("Hi."))
+	require.NoError(t, err)
+	require.Equal(t, "Run 1, turn 1, 1 messages.", script.Requests()[0].Instructions)
+	require.Equal(t, "Run 1, turn 2, 3 messages.", script.Requests()[1].Instructions)
+
+	planted := errors.New("planted")
+	a.Instruct = func(context.Context, agent.Info) (string, error) { return "", planted }
+	_, err = with(llmtest.Script(t)).Run(t.Context(), a, llm.User("Hi."))
+	require.ErrorIs(t, err, planted)
+	require.EqualError(t, err, "turn 1: instructions: planted")
+}
+
+// TestModelError: it is passed on, and the work so far comes with it.
+func TestModelError(t *testing.T) {
+	t.Parallel()
+	planted := &llm.APIError{Kind: llm.KindServer, Provider: "openai", StatusCode: 500, Message: "boom"}
+	script := llmtest.Script(t, llmtest.Calls("get_weather", cityArgs{"Oslo"}), llmtest.Fail(planted))
+	result, err := with(script).Run(t.Context(), assistant(weather()), llm.User("Hi."))
+	require.EqualError(t, err, "turn 2: openai: 500 server: boom")
+	got, ok := errors.AsType[*llm.APIError](err)
+	require.True(t, ok)
+	require.Same(t, planted, got)
+	require.Len(t, result.Messages, 3)
+	require.Equal(t, 2, result.Turns)
+}
+
+func TestNilResponse(t *testing.T) {
+	t.Parallel()
+	m := llm.ModelFunc(func(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error) { return nil, nil })
+	_, err := with(m).Run(t.Context(), assistant(), llm.User("Hi."))
+	require.EqualError(t, err, "turn 1: the model returned neither an answer nor an error")
+}
+
+// TestFinishErrors: answers that are none, by the decision table.
+func TestFinishErrors(t *testing.T) {
+	t.Parallel()
+	cut := llmtest.Calls("get_weather", `{"city":"Os`).Finish("length")
+	for _, tt := range []struct {
+		name  string
+		steps []llmtest.Step
+		want  *runner.FinishError
+		text  string
+		error string
+		left  int // messages in the history
+	}{
+		{
+			"length", []llmtest.Step{llmtest.Text("It is").Finish("length")},
+			&runner.FinishError{Reason: "length", Finish: llm.FinishOf("length", "")},
+			"It is", `turn 1: the answer was cut off by the limit on tokens (finish reason "length")`, 2,
+		},
+		{
+			"cut off twice", []llmtest.Step{cut, cut},
+			&runner.FinishError{Reason: "cut_off", Finish: llm.FinishOf("length", "")},
+			"", `turn 2: the tool calls were cut off by the limit on tokens (finish reason "length")`, 5,
+		},
+		{
+			"content filter", []llmtest.Step{llmtest.Text("How").Finish("content_filter")},
+			&runner.FinishError{Reason: "content_filter", Finish: llm.FinishOf("content_filter", "")},
+			"How", `turn 1: a content filter withheld the answer (finish reason "content_filter")`, 1,
+		},
+		{
+			"refusal", []llmtest.Step{llmtest.Refusal("I must not.")},
+			&runner.FinishError{Reason: "refusal", Finish: llm.FinishOf("stop", ""), Refusal: "I must not."},
+			"", `turn 1: the model declined to answer (finish reason "stop")`, 1,
+		},
+		{
+			"empty twice", []llmtest.Step{llmtest.Text(""), llmtest.Text(" ")},
+			&runner.FinishError{Reason: "empty", Finish: llm.FinishOf("stop", "")},
+			" ", `turn 2: the answer was empty (finish reason "stop")`, 2,
+		},
+		{
+			"lost calls twice", []llmtest.Step{llmtest.Text("I call.").Finish("tool_calls"), llmtest.Text("I call.").Finish("tool_calls")},
+			&runner.FinishError{Reason: "lost_calls", Finish: llm.FinishOf("tool_calls", "")},
+			"I call.", `turn 2: the answer announced tool calls and held none (finish reason "tool_calls")`, 4,
+		},
+		{
+			"error", []llmtest.Step{llmtest.Text("It").Finish("error").NativeFinish("MALFORMED_FUNCTION_CALL")},
+			&runner.FinishError{Reason: "error", Finish: llm.FinishOf("error", "MALFORMED_FUNCTION_CALL")},
+			"It", `turn 1: the provider failed while the model answered (finish reason "error", "MALFORMED_FUNCTION_CALL")`, 1,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			result, err := with(llmtest.Script(t, tt.steps...)).Run(t.Context(), assistant(weather()), llm.User("Hi."))
+			require.EqualError(t, err, tt.error)
+			got, ok := errors.AsType[*runner.FinishError](err)
+			require.True(t, ok)
+			require.Equal(t, tt.want, got)
+			require.Equal(t, tt.text, result.Text)
+			require.Len(t, result.Messages, tt.left)
+			requireValid(t, result.Messages)
+		})
+	}
+}
+
+// TestAsksAgain: the bounded second chance after an unusable answer.
+func TestAsksAgain(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		first llmtest.Step
+		told  string
+	}{
+		{"empty", llmtest.Text(""), "Your last reply was empty. Answer now, or call a tool."},
+		{"lost calls", llmtest.Text("I call.").Finish("tool_calls"), "Your last reply announced tool calls but held none. Make the calls now, or answer."},
+		{"cut off", llmtest.Calls("get_weather", `{"city":"Os`).Finish("length"), "The call did not run: your reply was cut off by the limit on its length; " +
+			"make the call again, with shorter arguments or fewer calls at once. It had no effect: call again if it is still needed."},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			script := llmtest.Script(t, tt.first, llmtest.Text("Fine."))
+			result, err := with(script).Run(t.Context(), assistant(weather()), llm.User("Hi."))
+			require.NoError(t, err)
+			require.Equal(t, "Fine.", result.Text)
+			asked := script.Requests()[1].Messages
+			last := asked[len(asked)-1]
+			require.Equal(t, tt.told, last.Text()+llm.Message{Parts: flat(last.Parts)}.Text())
+			requireValid(t, result.Messages)
+		})
+	}
+}
+
+// flat returns the parts inside the tool results.
+func flat(parts llm.Parts) (inner llm.Parts) {
+	for _, p := range parts {
+		if r, ok := p.(llm.ToolResult); ok {
+			inner = append(inner, r.Parts...)
+		}
+	}
+	return inner
+}
+
+// TestLimits: turns, rounds of wrong calls, and time.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	forever := func(step llmtest.Step) *llmtest.Model {
+		return llmtest.Script(t, llmtest.Reply(func(context.Context, *llm.Request) (*llm.Response, error) { return step.Response() }).Forever())
+	}
+	requireLimit := func(t *testing.T, want runner.LimitError, err error) {
+		t.Helper()
+		got, ok := errors.AsType[*runner.LimitError](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, want, *got)
+	}
+	good := llmtest.Calls("get_weather", cityArgs{"Oslo"})
+
+	result, err := with(forever(good)).Run(t.Context(), assistant(weather()), llm.User("Hi."))
+	require.EqualError(t, err, "limit of 30 turns reached")
+	requireLimit(t, runner.LimitError{Limit: "turns", Max: 30}, err)
+	require.Equal(t, 30, result.Turns)
+
+	_, err = runner.Runner{Model: forever(good), MaxTurns: 2}.Run(t.Context(), assistant(weather()), llm.User("Hi."))
+	requireLimit(t, runner.LimitError{Limit: "turns", Max: 2}, err)
+
+	wrong := llmtest.Calls("get_weather", `{"town":"Oslo"}`)
+	result, err = with(forever(wrong)).Run(t.Context(), assistant(weather()), llm.User("Hi."))
+	require.EqualError(t, err, "limit reached: in 3 turns in a row every tool call was wrong")
+	requireLimit(t, runner.LimitError{Limit: "invalid_rounds", Max: 3}, err)
+	require.Equal(t, 3, result.Turns)
+
+	// One right call among the wrong ones, or an error of the tool's own, is no such round.
+	refusing := tool.Must(tool.New("refund", "Refunds.", func(context.Context, struct{}) (string, error) { return "", errors.New("not paid yet") }))
+	for _, step := range []llmtest.Step{wrong.And(good), llmtest.Calls("refund", nil)} {
+		_, err = runner.Runner{Model: forever(step), MaxTurns: 5}.Run(t.Context(), assistant(weather(), refusing), llm.User("Hi."))
+		requireLimit(t, runner.LimitError{Limit: "turns", Max: 5}, err)
+	}
+
+	// A tool that asks for other arguments counts like wrong ones.
+	picky := tool.Must(tool.New("refund", "Refunds.", func(context.Context, struct{}) (string, error) { return "", tool.Retry("Ask for the order first.") }))
+	_, err = with(forever(llmtest.Calls("refund", nil))).Run(t.Context(), assistant(picky), llm.User("Hi."))
+	requireLimit(t, runner.LimitError{Limit: "invalid_rounds", Max: 3}, err)
+
+	_, err = runner.Runner{Model: forever(wrong), MaxInvalidRounds: -1, MaxTurns: 40}.Run(t.Context(), assistant(weather()), llm.User("Hi."))
+	requireLimit(t, runner.LimitError{Limit: "turns", Max: 40}, err)
+}
+
+func TestRunTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		script := llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 7200}))
+		start := time.Now()
+		result, err := runner.Runner{Model: script, ToolTimeout: -1}.Run(t.Context(), assistant(waiter()), llm.User("Hi."))
+		require.Equal(t, time.Hour, time.Since(start))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.EqualError(t, err, "limit of 1h0m0s for a run reached")
+		require.Equal(t, []string{"It is not known whether the call took effect: it was started, and its end was never recorded. Check before you call it again."},
+			results(result.Messages))
+	})
+}
+
+// TestConcurrentRuns: one Agent, Model and Tool serve a thousand goroutines.
+func TestConcurrentRuns(t *testing.T) {
+	t.Parallel()
+	m := llmtest.Script(t, llmtest.Reply(func(_ context.Context, req *llm.Request) (*llm.Response, error) {
+		if len(req.Messages) == 1 {
+			city := req.Messages[0].Text()
+			return llmtest.Calls("get_weather", cityArgs{city}).And(llmtest.Calls("get_weather", cityArgs{city + "!"})).Response()
+		}
+		return llmtest.Text(req.Messages[2].Parts[0].(llm.ToolResult).Text()).Response()
+	}).Forever())
+	a := assistant(weather())
+	a.Model = m
+	limit := runner.NewLimit(10)
+	var group sync.WaitGroup
+	for i := range 1000 {
+		group.Go(func() {
+			city := fmt.Sprint("City ", i)
+			result, err := runner.Runner{Calls: limit}.Run(t.Context(), a, llm.User(city))
+			if err != nil || result.Text != city+": 22 °C" {
+				t.Errorf("%s: %q, %v", city, result.Text, err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+// requireValid holds the contract of a history (design D5).
+func requireValid(t *testing.T, messages []llm.Message) {
+	t.Helper()
+	require.NoError(t, checkHistory(messages))
+}
+
+func checkHistory(messages []llm.Message) error {
+	for i := 0; i < len(messages); i++ {
+		m := messages[i]
+		if m.Role == llm.RoleTool || len(m.Parts) == 0 {
+			return fmt.Errorf("message %d (%s) stands alone or is empty", i, m.Role)
+		}
+		for _, c := range m.Calls() {
+			i++
+			if i == len(messages) || messages[i].Role != llm.RoleTool {
+				return fmt.Errorf("message %d: call %s has no result", i, c.ID)
+			}
+			r, ok := messages[i].Parts[0].(llm.ToolResult)
+			if !ok || r.CallID != c.ID || r.Text() == "" || len(messages[i].Parts) != 1 {
+				return fmt.Errorf("message %d is not the result of %s", i, c.ID)
+			}
+		}
+	}
+	return nil
+}

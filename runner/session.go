@@ -1,0 +1,110 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+// A Session is a conversation that goes on over several runs. Its events are
+// in the Runner's Journal under the session's name; each run begins where they
+// end, in whatever process. One run of a session goes at a time: another one is
+// refused with a [*journal.BusyError]. A Session is safe for concurrent use.
+type Session struct {
+	runner Runner
+	name   string
+}
+
+// Session returns the session of that name. Nothing is read or written before
+// its first run. Without a Journal the session lives as long as the value.
+func (r Runner) Session(name string) *Session {
+	if r.Journal == nil {
+		r.Journal = new(journal.Memory)
+	}
+	return &Session{runner: r, name: name}
+}
+
+// An Input is what a run of a session begins with: [Say].
+type Input interface{ input() }
+
+type said []llm.Message
+
+func (said) input() {}
+
+// Say adds messages to the conversation.
+func Say(messages ...llm.Message) Input { return said(messages) }
+
+// Run runs an agent on the conversation so far and the input. It is as
+// [Runner.Run] is; Messages of the Result holds the whole session.
+//
+// Tool calls that an earlier run left without a result, because it was
+// cancelled or its process died, are closed first: the model reads that the
+// call did not run, or that its outcome is unknown.
+func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result, error) {
+	e := &engine{runner: s.runner, session: s.name}
+	err := s.open(ctx, e, func(ctx context.Context) error {
+		return e.execute(ctx, a, messagesOf(in), ignore)
+	})
+	return e.result(), err
+}
+
+// Stream is Run with every event as it happens, under the rules of [Runner.Stream].
+func (s *Session) Stream(ctx context.Context, a *agent.Agent, in ...Input) iter.Seq2[event.Event, error] {
+	return once(func(yield func(event.Event, error) bool) {
+		e := &engine{runner: s.runner, session: s.name, stream: !s.runner.NoStream}
+		err := s.open(ctx, e, func(ctx context.Context) error {
+			return e.execute(ctx, a, messagesOf(in), func(ev event.Event) bool { return yield(ev, nil) })
+		})
+		if err != nil && !e.left {
+			yield(event.Event{}, err)
+		}
+	})
+}
+
+func messagesOf(in []Input) []llm.Message {
+	var messages []llm.Message
+	for _, i := range in {
+		if m, ok := i.(said); ok {
+			messages = append(messages, m...)
+		}
+	}
+	return messages
+}
+
+// open runs do with the session's log open and its state in e. The context of
+// do ends when the log is lost.
+func (s *Session) open(ctx context.Context, e *engine, do func(context.Context) error) (err error) {
+	if s.name == "" {
+		return errors.New("runner: the session has no name")
+	}
+	log, err := s.runner.Journal.Open(ctx, s.name)
+	if err != nil {
+		return fmt.Errorf("runner: %w", err)
+	}
+	defer func() {
+		if cerr := log.Close(); err == nil && cerr != nil {
+			err = fmt.Errorf("runner: session %q: %w", s.name, cerr)
+		}
+	}()
+	e.log = log
+	e.state = new(loop.State)
+	for ev, err := range log.Events(ctx) {
+		if err == nil {
+			err = e.state.Apply(ev)
+		}
+		if err != nil {
+			return fmt.Errorf("runner: session %q: %w", s.name, err)
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(log.Context(), func() { cancel(context.Cause(log.Context())) })()
+	return do(ctx)
+}
