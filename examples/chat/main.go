@@ -1,0 +1,163 @@
+// Chat is a conversation in the terminal with an agent that rolls dice and sets
+// timers. ^C cancels the answer that is on its way, and ends the program at the
+// prompt; so do /quit and the end of the input.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+func main() { cli.Main("chat [flags]", run) }
+
+type diceArgs struct {
+	Count int `json:"count" jsonschema:"minimum=1,maximum=20"`
+	Sides int `json:"sides" jsonschema:"minimum=2,maximum=100,default=6"`
+}
+
+func rollDice(_ context.Context, in diceArgs) ([]int, error) {
+	shown := make([]int, in.Count)
+	for i := range shown {
+		shown[i] = 1 + rand.IntN(in.Sides)
+	}
+	return shown, nil
+}
+
+type timerArgs struct {
+	Seconds float64 `json:"seconds" jsonschema:"minimum=0,maximum=60"`
+}
+
+// setTimer is slow, and watches its context: ^C ends it at once.
+func setTimer(ctx context.Context, in timerArgs) (string, error) {
+	select {
+	case <-time.After(time.Duration(in.Seconds * float64(time.Second))):
+		return "The time is up.", nil
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}
+
+func run(app *cli.App) error {
+	c := &chat{
+		App: app,
+		assistant: &agent.Agent{
+			Name:         "assistant",
+			Instructions: "You are at a game table. Be brief.",
+			Model:        app.Provider.Model(app.Model), // in a program of yours: openai.Model("gpt-4o-mini")
+			Tools: []tool.Tool{
+				tool.Must(tool.New("roll_dice", "Rolls some dice and says what each shows.", rollDice)),
+				tool.Must(tool.New("set_timer", "Waits for some seconds.", setTimer)),
+			},
+		},
+		session: runner.Runner{NoStream: app.NoStream}.Session("chat"),
+		prompts: cli.IsTerminal(os.Stdin) && !app.JSON,
+	}
+	return c.talk(bufio.NewReader(os.Stdin))
+}
+
+type chat struct {
+	*cli.App
+	assistant *agent.Agent
+	session   *runner.Session
+	prompts   bool // somebody sits there and types
+	answered  bool
+}
+
+// talk answers line by line.
+func (c *chat) talk(in *bufio.Reader) error {
+	for {
+		line, end := c.read(in)
+		if line == "/quit" {
+			return nil
+		}
+		if line != "" {
+			if err := c.turn(line); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(end, io.EOF):
+			return nil
+		case end != nil:
+			return fmt.Errorf("stdin: %w", end)
+		}
+	}
+}
+
+// read returns the next line; with an error if it is the last.
+func (c *chat) read(in *bufio.Reader) (string, error) {
+	if c.prompts {
+		c.Prompt()
+	}
+	line, err := in.ReadString('\n')
+	return strings.TrimSpace(line), err
+}
+
+// turn answers one line. An error that it returns ends the chat; in front of
+// somebody who had an answer before, others are shown only: he has something to
+// lose, and can try again.
+func (c *chat) turn(line string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)() // a second ^C ends the program
+	err := c.show(c.session.Stream(ctx, c.assistant, runner.Say(llm.User(line))))
+	switch {
+	case err == nil:
+		c.answered = true
+	case errors.Is(err, context.Canceled):
+		if c.prompts {
+			c.Text("\n") // behind the ^C that the terminal shows
+		}
+		c.Void("cancelled")
+	case c.prompts && c.answered:
+		c.Report(err)
+	default:
+		return err
+	}
+	return nil
+}
+
+func (c *chat) show(events iter.Seq2[event.Event, error]) error {
+	for e, err := range events {
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			c.PrintJSON(e)
+			continue
+		}
+		switch b := e.Body.(type) {
+		case event.TextDelta:
+			c.Text(b.Text)
+		case event.ModelAnswered:
+			c.Answer(b.Message.Text())
+		case event.ToolCallStarted:
+			c.Note("[%s] %s %s", b.Call, b.Name, b.Arguments)
+		case event.ToolCallFinished:
+			c.Note("[%s] %s", b.Call, cli.Outcome(b))
+		case event.Restarted:
+			c.Void("asked again: %s", b.Error)
+		case event.Notice:
+			c.Note("%s", b.Text)
+		case event.RunFinished:
+			c.Note("turns: %d, tokens: %d in, %d out", b.Turns, b.Usage.InputTokens, b.Usage.OutputTokens)
+		}
+	}
+	return nil
+}

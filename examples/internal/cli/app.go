@@ -1,0 +1,121 @@
+// Package cli is what the example programs have in common: flags, the choice of
+// a provider, and how a run looks in a terminal.
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/examples/internal/demo"
+	"github.com/seed-916e8f6a/toolloop/llm/openai"
+	"github.com/seed-916e8f6a/toolloop/llm/wrap"
+)
+
+// App is what a program was started with.
+type App struct {
+	Model    string        // the name of the model
+	Provider openai.Config // where it is
+	NoStream bool
+	JSON     bool
+	Args     []string
+	*Out
+}
+
+// Main runs a program and exits: with status 1 and one line on stderr if run
+// fails, with 130 if it was interrupted, with 2 if the flags are wrong.
+func Main(usage string, run func(*App) error) {
+	app, stream := &App{Out: newOut(os.Stdout, hasColor(os.Stdout))}, true
+	flag.StringVar(&app.Model, "model", "", "name of the model (default $OPENAI_MODEL or "+demo.Model+")")
+	flag.StringVar(&app.Provider.BaseURL, "base-url", "", "where the API is (default $OPENAI_BASE_URL)")
+	flag.BoolVar(&stream, "stream", true, "stream the answers")
+	flag.BoolVar(&app.JSON, "json", false, "print the events as JSON, one a line")
+	flag.Usage = func() {
+		_, _ = fmt.Fprintln(flag.CommandLine.Output(), "usage:", usage)
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	app.Args, app.NoStream = flag.Args(), !stream
+	os.Exit(app.exit(app.run(run)))
+}
+
+func (app *App) run(do func(*App) error) error {
+	close, err := app.connect()
+	if err != nil {
+		return err
+	}
+	defer close()
+	return do(app)
+}
+
+// connect chooses the provider: that of the flags and the environment, or else
+// an embedded one, which is reached over HTTP like any other.
+func (app *App) connect() (close func(), err error) {
+	app.Provider.HTTPClient = impatient()
+	app.Provider.Retry = wrap.Retry{Attempts: 3}
+	if cmp.Or(app.Provider.BaseURL, os.Getenv("OPENAI_BASE_URL"), os.Getenv("OPENAI_API_KEY")) != "" {
+		app.Model = cmp.Or(app.Model, os.Getenv("OPENAI_MODEL"), demo.Model)
+		return func() {}, nil
+	}
+	server, err := demo.Serve()
+	if err != nil {
+		return nil, err
+	}
+	app.Provider.BaseURL = server.BaseURL
+	app.Model = cmp.Or(app.Model, demo.Model) // OPENAI_MODEL belongs to another provider
+	_, _ = fmt.Fprintln(os.Stderr, "OPENAI_API_KEY is not set: an embedded demo answers, which understands nothing.")
+	return server.Close, nil
+}
+
+// impatient returns a client that does not wait for an unreachable host as long
+// as a server program should: somebody sits in front of it.
+func impatient() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DialContext = (&net.Dialer{Timeout: 2500 * time.Millisecond}).DialContext
+	return &http.Client{Transport: t}
+}
+
+// exit returns the status of a program that ended with err, and tells of it.
+func (app *App) exit(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled):
+		app.Report(errors.New("interrupted"))
+		return 130
+	}
+	app.Report(err)
+	return 1
+}
+
+// Report tells of err in one line on stderr, and with -json also on stdout.
+func (app *App) Report(err error) {
+	text := OneLine(err.Error())
+	app.EndLine()
+	if app.JSON {
+		app.PrintJSON(failure{"error", text})
+	}
+	_, _ = fmt.Fprintf(os.Stderr, "%s: %s\n", strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"), text)
+}
+
+// failure is the last line of -json if a program fails.
+type failure struct {
+	Type  string `json:"type"`
+	Error string `json:"error"`
+}
+
+// PrintJSON prints v on a line of its own.
+func (app *App) PrintJSON(v any) {
+	enc := json.NewEncoder(app.Out.w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v)
+}

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// Out prints a run for people: the text of answers, and lines about all else,
+// which are dim where there are colours.
+type Out struct {
+	w     io.Writer
+	color bool
+	open  bool // the cursor is behind text
+	shown bool // pieces of the answer that is on its way were printed
+}
+
+func newOut(w io.Writer, color bool) *Out { return &Out{w: w, color: color} }
+
+// hasColor reports whether f is a terminal whose user did not refuse colours.
+func hasColor(f *os.File) bool {
+	return IsTerminal(f) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// IsTerminal reports whether f seems to be one.
+func IsTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// Text prints a piece of an answer.
+func (o *Out) Text(s string) {
+	s = printable(s)
+	if s == "" {
+		return
+	}
+	_, _ = io.WriteString(o.w, s)
+	o.open, o.shown = !strings.HasSuffix(s, "\n"), true
+}
+
+// Answer ends an answer. It prints the text unless its pieces were printed.
+func (o *Out) Answer(text string) {
+	if !o.shown {
+		o.Text(text)
+	}
+	o.EndLine()
+	o.shown = false
+}
+
+// Note prints a dim line.
+func (o *Out) Note(format string, args ...any) {
+	o.EndLine()
+	line := OneLine(fmt.Sprintf(format, args...))
+	if o.color {
+		line = "\x1b[2m" + line + "\x1b[0m"
+	}
+	_, _ = io.WriteString(o.w, line+"\n")
+}
+
+// Void prints a dim line that says why the answer so far does not count.
+func (o *Out) Void(format string, args ...any) {
+	o.shown = false
+	o.Note(format, args...)
+}
+
+// Outcome says what came of a call: its result, or its failure.
+func Outcome(b event.ToolCallFinished) string {
+	if b.Failure != "" {
+		return b.Result.Name + " " + b.Failure + ": " + b.Result.Text()
+	}
+	return "= " + b.Result.Text()
+}
+
+// Prompt asks for a line.
+func (o *Out) Prompt() {
+	o.EndLine()
+	_, _ = io.WriteString(o.w, "> ")
+}
+
+// EndLine begins a new line unless the cursor is at the start of one.
+func (o *Out) EndLine() {
+	if o.open {
+		_, _ = io.WriteString(o.w, "\n")
+		o.open = false
+	}
+}
+
+// maxLine bounds a line, in characters.
+const maxLine = 500
+
+// OneLine makes one line of a text.
+func OneLine(s string) string {
+	line := []rune(strings.Join(strings.Fields(printable(s)), " "))
+	if len(line) > maxLine {
+		return string(line[:maxLine]) + "…"
+	}
+	return string(line)
+}
+
+// printable drops control characters: a model or a tool could move the cursor,
+// or worse, with them.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestOut(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		do   func(*Out)
+		want string
+	}{
+		{"pieces", func(o *Out) { o.Text("a "); o.Text("b"); o.Answer("a b"); o.Note("n") }, "a b\nn\n"},
+		{"no pieces", func(o *Out) { o.Answer("a b"); o.Answer("c\n"); o.Note("n") }, "a b\nc\nn\n"},
+		{"no text", func(o *Out) { o.Answer(""); o.Note("n") }, "n\n"},
+		{"a note between", func(o *Out) { o.Text("a"); o.Note("n\n\tm"); o.Text("b"); o.Answer("ab") }, "a\nn m\nb\n"},
+		{"void", func(o *Out) { o.Text("a"); o.Void("again"); o.Answer("b") }, "a\nagain\nb\n"},
+		{"control characters", func(o *Out) { o.Text("\x1b[2Ja\rb\u009bc\x00\n"); o.Note("\x1b]0;t\a") }, "[2Jabc\n]0;t\n"},
+		{"a long line", func(o *Out) { o.Note("%s", strings.Repeat("é", 501)) }, strings.Repeat("é", 500) + "…\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var b strings.Builder
+			tt.do(&Out{w: &b})
+			require.Equal(t, tt.want, b.String())
+		})
+	}
+	var b strings.Builder
+	o := &Out{w: &b, color: true}
+	o.Text("a")
+	o.Note("n")
+	require.Equal(t, "a\n\x1b[2mn\x1b[0m\n", b.String())
+}
