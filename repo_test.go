@@ -1,0 +1,250 @@
+// Package toolloop_test holds the tests of the repository as a whole: which
+// package may import which, how much each one exports, what the core module
+// requires, and that the README shows code that runs.
+package toolloop_test
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+)
+
+const module = "github.com/seed-916e8f6a/toolloop"
+
+// arrows says what each package of the core may import of this module, beside
+// what those packages may. It is the table of DESIGN.md.
+var arrows = map[string][]string{
+	"llm":                  {},
+	"llm/wrap":             {"llm"},
+	"llm/openai":           {"llm", "llm/wrap"},
+	"llm/llmtest":          {"llm", "llm/wrap"},
+	"tool":                 {"llm"},
+	"agent":                {"llm", "tool"},
+	"runner/event":         {"llm"},
+	"runner/internal/loop": {"llm", "runner/event"},
+	"runner/journal":       {"llm", "runner/event"},
+	"runner":               {"llm", "tool", "agent", "runner/event", "runner/internal/loop", "runner/journal"},
+}
+
+// outside says which packages may import what from outside the standard library.
+var outside = map[string][]string{
+	"tool":   {"github.com/invopop/jsonschema", "github.com/santhosh-tekuri/jsonschema/"},
+	"runner": {"golang.org/x/sync/"},
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+	Standard   bool
+}
+
+func list(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	var all []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var p listed
+		require.NoError(t, dec.Decode(&p))
+		all = append(all, p)
+	}
+	return all
+}
+
+// TestArrows: imports point as the table says.
+func TestArrows(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t) {
+		name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		if name == "" {
+			continue // this package
+		}
+		allowed, known := arrows[name]
+		require.True(t, known, "%s is not in the table", name)
+		for _, imp := range p.Imports {
+			if own, ok := strings.CutPrefix(imp, module+"/"); ok {
+				require.Contains(t, allowed, own, "%s imports %s", name, own)
+				continue
+			}
+			if !strings.Contains(strings.Split(imp, "/")[0], ".") {
+				continue // the standard library
+			}
+			require.True(t, slices.ContainsFunc(outside[name], func(prefix string) bool { return strings.HasPrefix(imp+"/", prefix) }),
+				"%s imports %s", name, imp)
+		}
+	}
+}
+
+// TestExportedNames bounds what each package exports at its top level: types,
+// functions, constants and variables.
+func TestExportedNames(t *testing.T) {
+	t.Parallel()
+	for dir, limit := range map[string]int{
+		"llm": 72, "llm/openai": 30, "llm/wrap": 10, "llm/llmtest": 40, "tool": 30, "agent": 15,
+		"runner/event": 35, "runner/journal": 15, "runner": 45,
+	} {
+		names := exported(t, dir)
+		require.NotEmpty(t, names)
+		require.LessOrEqual(t, len(names), limit, "%s exports %v", dir, names)
+	}
+}
+
+func exported(t *testing.T, dir string) []string {
+	t.Helper()
+	var names []string
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	require.NoError(t, err)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		for _, decl := range f.Decls {
+			names = append(names, declared(decl)...)
+		}
+	}
+	return slices.DeleteFunc(names, func(n string) bool { return !ast.IsExported(n) })
+}
+
+func declared(decl ast.Decl) (names []string) {
+	switch d := decl.(type) {
+	case *ast.FuncDecl:
+		if d.Recv == nil {
+			names = append(names, d.Name.Name)
+		}
+	case *ast.GenDecl:
+		for _, spec := range d.Specs {
+			switch s := spec.(type) {
+			case *ast.TypeSpec:
+				names = append(names, s.Name.Name)
+			case *ast.ValueSpec:
+				for _, n := range s.Names {
+					names = append(names, n.Name)
+				}
+			}
+		}
+	}
+	return names
+}
+
+// TestRequirements: the core module requires four libraries, and no package of
+// ours has an init function.
+func TestRequirements(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("go.mod")
+	require.NoError(t, err)
+	var direct []string
+	for line := range strings.Lines(string(data)) {
+		fields := strings.Fields(line)
+		if len(fields) == 2 && strings.HasPrefix(fields[1], "v") {
+			direct = append(direct, fields[0])
+		}
+	}
+	require.Equal(t, []string{
+		"github.com/invopop/jsonschema", "github.com/santhosh-tekuri/jsonschema/v6",
+		"github.com/stretchr/testify", "golang.org/x/sync",
+	}, direct)
+}
+
+func TestNoInit(t *testing.T) {
+	t.Parallel()
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil || path.Ext(file) != ".go" {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, decl := range f.Decls {
+			if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
+				t.Errorf("%s has an init function", file)
+			}
+		}
+		return nil
+	})
+	require.NoError(t, err)
+}
+
+// goBlocks returns the README's blocks of Go code.
+func goBlocks(t *testing.T) []string {
+	t.Helper()
+	data, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	var blocks []string
+	for _, part := range strings.Split(string(data), "```go\n")[1:] {
+		block, _, closed := strings.Cut(part, "```")
+		require.True(t, closed)
+		blocks = append(blocks, block)
+	}
+	return blocks
+}
+
+// TestReadmeBlocks: but for the program, each block stands in a test that runs.
+func TestReadmeBlocks(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	require.LessOrEqual(t, strings.Count(string(data), "\n"), 200)
+	code, err := os.ReadFile("runner/example_test.go")
+	require.NoError(t, err)
+	blocks := goBlocks(t)
+	require.Greater(t, len(blocks), 4)
+	for _, block := range blocks[1:] {
+		require.Contains(t, flush(string(code)), flush(block))
+	}
+}
+
+// flush cuts the indents, which differ between a page and a function.
+func flush(code string) string {
+	var b strings.Builder
+	for line := range strings.Lines(code) {
+		b.WriteString(strings.TrimLeft(line, "\t"))
+	}
+	return b.String()
+}
+
+// TestOutside builds and runs the README's program in a module of its own, with
+// the core replaced by this checkout and nothing else of it in the module graph.
+func TestOutside(t *testing.T) {
+	t.Parallel()
+	core, err := os.Getwd()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(goBlocks(t)[0]), 0o600))
+	sums, err := os.ReadFile("go.sum")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.sum"), sums, 0o600))
+	script := llmtest.NewScript(llmtest.Calls("get_weather", map[string]string{"city": "Beijing"}), llmtest.Text("It is 22 °C."))
+	server := script.Serve()
+	defer server.Close()
+	outside := func(args ...string) string {
+		cmd := exec.CommandContext(t.Context(), "go", args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod", "OPENAI_API_KEY=", "OPENAI_BASE_URL="+server.BaseURL)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return string(out)
+	}
+	outside("mod", "init", "example.com/outside")
+	outside("mod", "edit", "-require="+module+"@v0.1.0", "-replace="+module+"="+core)
+	require.Equal(t, "It is 22 °C.\n", outside("run", "."))
+	require.NoError(t, script.Done())
+	require.NotContains(t, outside("list", "-m", "all"), module+"/")
+}
