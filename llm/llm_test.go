@@ -18,6 +18,8 @@ func TestMessageAccessors(t *testing.T) {
 	require.Equal(t, "r", m.Reasoning())
 	require.Equal(t, "n", m.Refusal())
 	require.Equal(t, []llm.ToolCall{call, call}, m.Calls())
+	result := llm.ToolResult{CallID: "c"}
+	require.Equal(t, []llm.ToolResult{result}, llm.Message{Role: llm.RoleTool, Parts: llm.Parts{result}}.Results())
 	require.Equal(t, llm.Message{Role: llm.RoleUser}, llm.User(""))
 	require.Empty(t, llm.User("").Text())
 	require.Equal(t, "22", llm.ToolResult{Parts: llm.Parts{llm.Text{Text: "22"}}}.Text())

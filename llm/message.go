@@ -66,60 +66,42 @@ func textMessage(role Role, text string, parts []Part) Message {
 // Text returns the text parts of m joined with nothing between. Reasoning,
 // refusals and the text inside tool results are not part of it.
 func (m Message) Text() string {
-	if len(m.Parts) == 1 {
-		t, _ := m.Parts[0].(Text)
-		return t.Text
-	}
-	var b strings.Builder
-	for _, p := range m.Parts {
-		if t, ok := p.(Text); ok {
-			b.WriteString(t.Text)
-		}
-	}
-	return b.String()
+	return join(m.Parts, func(t Text) string { return t.Text })
 }
 
 // Reasoning returns the reasoning parts of m joined with nothing between.
 func (m Message) Reasoning() string {
-	var b strings.Builder
-	for _, p := range m.Parts {
-		if r, ok := p.(Reasoning); ok {
-			b.WriteString(r.Text)
-		}
-	}
-	return b.String()
+	return join(m.Parts, func(r Reasoning) string { return r.Text })
 }
 
 // Refusal returns the refusal of m, or "" if the model did not refuse.
 func (m Message) Refusal() string {
-	var b strings.Builder
-	for _, p := range m.Parts {
-		if r, ok := p.(Refusal); ok {
-			b.WriteString(r.Text)
+	return join(m.Parts, func(r Refusal) string { return r.Text })
+}
+
+// join joins the texts of the parts of one kind.
+func join[P Part](parts Parts, text func(P) string) string {
+	var texts []string
+	for _, p := range pick[P](parts) {
+		texts = append(texts, text(p))
+	}
+	return strings.Join(texts, "") // which does not copy a single one
+}
+
+// pick returns the parts of one kind.
+func pick[P Part](parts Parts) []P {
+	var picked []P
+	for _, p := range parts {
+		if p, ok := p.(P); ok {
+			picked = append(picked, p)
 		}
 	}
-	return b.String()
+	return picked
 }
 
 // Calls returns the tool calls of m in their order. The slice is the caller's.
-func (m Message) Calls() []ToolCall {
-	var calls []ToolCall
-	for _, p := range m.Parts {
-		if c, ok := p.(ToolCall); ok {
-			calls = append(calls, c)
-		}
-	}
-	return calls
-}
+func (m Message) Calls() []ToolCall { return pick[ToolCall](m.Parts) }
 
 // Results returns the tool results of m in their order: one in a message of
 // RoleTool, none in others. The slice is the caller's.
-func (m Message) Results() []ToolResult {
-	var results []ToolResult
-	for _, p := range m.Parts {
-		if r, ok := p.(ToolResult); ok {
-			results = append(results, r)
-		}
-	}
-	return results
-}
+func (m Message) Results() []ToolResult { return pick[ToolResult](m.Parts) }

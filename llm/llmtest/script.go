@@ -28,7 +28,8 @@ type Model struct {
 
 	mu       sync.Mutex
 	next     int           // the step that comes next
-	requests []llm.Request // all that came
+	count    int           // of the requests that came
+	requests []llm.Request // those that came last
 	extra    int           // how many of them were beyond the script
 	calls    int           // calls that were given an id
 	over     bool          // the test has ended, t must not be used
@@ -136,8 +137,8 @@ func (m *Model) take(req *llm.Request) (Step, int, error) {
 		return Step{}, 0, m.misuse
 	}
 	m.mu.Lock()
-	m.requests = append(m.requests, snapshot(req))
-	number := len(m.requests)
+	m.record(req)
+	number := m.count
 	if m.next == len(m.steps) {
 		m.extra++
 		report := m.t != nil && !m.over
@@ -150,6 +151,18 @@ func (m *Model) take(req *llm.Request) (Step, int, error) {
 		m.next++
 	}
 	return step, number, nil
+}
+
+// maxKept bounds the requests that a model without a test keeps, which may serve
+// for a long time.
+const maxKept = 100
+
+func (m *Model) record(req *llm.Request) {
+	m.count++
+	m.requests = append(m.requests, snapshot(req))
+	if m.t == nil && len(m.requests) > maxKept {
+		m.requests = slices.Delete(m.requests, 0, 1)
+	}
 }
 
 // beyond returns the error for a request that no step is left for. It is one
@@ -167,7 +180,8 @@ func (m *Model) beyond(req *llm.Request, number int, report bool) error {
 
 // Requests returns what was asked so far, in the order of arrival, requests
 // beyond the script included. Each is a copy made on arrival, without its Memo;
-// on the wire, what [ParseRequest] made of the body.
+// on the wire, what [ParseRequest] made of the body. A model made by NewScript
+// keeps the last hundred.
 func (m *Model) Requests() []llm.Request {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -443,4 +444,17 @@ func TestReplyThatSaysNothing(t *testing.T) {
 	require.EqualError(t, err, "llmtest: a Reply has no response before it is asked")
 	_, err = llmtest.Fail(nil).Response()
 	require.EqualError(t, err, "llmtest: Fail needs an error")
+}
+
+// TestKeepsRequests: a model that serves a program for long does not grow.
+func TestKeepsRequests(t *testing.T) {
+	t.Parallel()
+	m := llmtest.NewScript(llmtest.Text("Hello.").Forever())
+	for i := range 250 {
+		_, err := m.Generate(t.Context(), &llm.Request{Messages: []llm.Message{llm.User(strconv.Itoa(i))}}, nil)
+		require.NoError(t, err)
+	}
+	requests := m.Requests()
+	require.Len(t, requests, 100)
+	require.Equal(t, "249", requests[99].Messages[0].Text())
 }

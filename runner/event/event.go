@@ -9,6 +9,8 @@ import (
 
 // An Event is one thing that happened. Its JSON is one flat object: "seq",
 // "time" and "type" (the Body's name in snake_case), then the Body's members.
+// json.Marshal escapes <, > and & in it; a json.Encoder with SetEscapeHTML(false)
+// does not.
 type Event struct {
 	Seq  int64     // position in the session, from 1; 0 for ephemeral events
 	Time time.Time // UTC
