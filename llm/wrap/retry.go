@@ -27,6 +27,8 @@ const (
 // (RetryAfter) is a lower bound: then up to a quarter of MinDelay is added at
 // random, so that many clients do not come back in the same instant.
 //
+// The sink gets an [llm.Notice] before each wait.
+//
 // A Retry is a plain value, safe for concurrent use.
 type Retry struct {
 	// Attempts is how many tries there are in all. Zero: four. 1: no retry. -1: no limit.
@@ -92,6 +94,7 @@ func (r *retrier) Generate(ctx context.Context, req *llm.Request, sink func(llm.
 		if !ok || seen.shown && !r.Restart {
 			return nil, err
 		}
+		seen.notice(r.announce(err, wait, try))
 		if err := sleep(ctx, wait); err != nil {
 			return nil, err
 		}
@@ -99,6 +102,15 @@ func (r *retrier) Generate(ctx context.Context, req *llm.Request, sink func(llm.
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// announce says what is going on during a wait.
+func (r *retrier) announce(err error, wait time.Duration, try int) string {
+	text := fmt.Sprintf("%v; trying again in %v (try %d", err, wait.Round(10*time.Millisecond), try+1)
+	if r.Attempts > 0 {
+		text += fmt.Sprintf(" of %d", r.Attempts)
+	}
+	return text + ")"
 }
 
 // wait says how long to wait after the try-th try failed, and false if there is
@@ -138,6 +150,9 @@ func (r *retrier) jitter(d time.Duration) time.Duration {
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
+	if ctx.Err() != nil { // a select could take the other case
+		return context.Cause(ctx)
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -167,6 +182,13 @@ func (w *watcher) see(d llm.Delta) {
 		w.shown = true
 	}
 	w.sink(d)
+}
+
+// notice tells the sink that there will be a wait.
+func (w *watcher) notice(text string) {
+	if w.sink != nil {
+		w.sink(llm.Notice{Text: text})
+	}
 }
 
 // restart tells the sink that what was shown is void.

@@ -115,6 +115,7 @@ func TestRetryOwnRandomStaysInBounds(t *testing.T) {
 
 func TestRetryAfterDeltas(t *testing.T) {
 	t.Parallel()
+	again := llm.Notice{Text: "503 overloaded; trying again in 500ms (try 2 of 4)"}
 	for _, tt := range []struct {
 		name    string
 		shows   llm.Delta
@@ -125,17 +126,18 @@ func TestRetryAfterDeltas(t *testing.T) {
 		{name: "text", shows: llm.TextDelta{Text: "a"}, want: []llm.Delta{llm.TextDelta{Text: "a"}}, err: overloaded},
 		{name: "reasoning", shows: llm.ReasoningDelta{Text: "a"}, want: []llm.Delta{llm.ReasoningDelta{Text: "a"}}, err: overloaded},
 		{name: "call", shows: llm.CallDelta{Name: "f"}, want: []llm.Delta{llm.CallDelta{Name: "f"}}, err: overloaded},
-		{name: "a notice is no answer", shows: llm.Notice{Text: "n"}, want: []llm.Delta{llm.Notice{Text: "n"}, llm.Notice{Text: "n"}}},
+		{name: "a notice is no answer", shows: llm.Notice{Text: "n"}, want: []llm.Delta{llm.Notice{Text: "n"}, again, llm.Notice{Text: "n"}}},
 		{name: "restart allowed", shows: llm.TextDelta{Text: "a"}, restart: true,
-			want: []llm.Delta{llm.TextDelta{Text: "a"}, llm.Restarted{Err: overloaded}, llm.TextDelta{Text: "a"}}},
-		{name: "restart allowed, nothing shown", shows: llm.Notice{Text: "n"}, restart: true, want: []llm.Delta{llm.Notice{Text: "n"}, llm.Notice{Text: "n"}}},
+			want: []llm.Delta{llm.TextDelta{Text: "a"}, again, llm.Restarted{Err: overloaded}, llm.TextDelta{Text: "a"}}},
+		{name: "restart allowed, nothing shown", shows: llm.Notice{Text: "n"}, restart: true, want: []llm.Delta{llm.Notice{Text: "n"}, again, llm.Notice{Text: "n"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				m := &failing{errs: []error{overloaded}, shows: []llm.Delta{tt.shows}}
 				var got []llm.Delta
-				_, err := wrap.Retry{Restart: tt.restart}.Model(m).Generate(t.Context(), &llm.Request{}, func(d llm.Delta) { got = append(got, d) })
+				retry := wrap.Retry{Restart: tt.restart}.WithRandom(func() float64 { return 0 })
+				_, err := retry.Model(m).Generate(t.Context(), &llm.Request{}, func(d llm.Delta) { got = append(got, d) })
 				require.Equal(t, tt.want, got)
 				if tt.err != nil {
 					require.Equal(t, tt.err, err)
@@ -178,6 +180,20 @@ func TestRetryEndsWithContext(t *testing.T) {
 			return nil, overloaded
 		})).Generate(ctx, &llm.Request{}, nil)
 		require.Equal(t, reason, err)
+	})
+	t.Run("in the sink that hears of the wait", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			m := &failing{errs: []error{limited(10 * time.Second)}}
+			begin := time.Now()
+			_, err := wrap.Retry{Attempts: -1}.Model(m).Generate(ctx, &llm.Request{}, func(d llm.Delta) {
+				require.Contains(t, d.(llm.Notice).Text, "(try 2)")
+				cancel(reason)
+			})
+			require.Equal(t, reason, err)
+			require.Zero(t, time.Since(begin))
+		})
 	})
 	t.Run("in the sink that hears of the restart", func(t *testing.T) {
 		t.Parallel()
