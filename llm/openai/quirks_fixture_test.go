@@ -26,7 +26,12 @@ import (
 //	{{now+60:http}}               for the time in 60 seconds, as in Retry-After;
 //	                              :s and :ms for seconds and milliseconds since 1970
 //
-// and the value of a header flag may hold %20.
+// and the value of a header flag may hold %20. More flags: split=N sends N bytes
+// at a time. A host may have a path behind it, else that is /v1. There are also
+// "sent answer N" and "sent stream N", the assertions "/a differs /b" and
+// "path = …", the prefixes request: and sent: of mutations, which see titles too
+// (" 429 " is a status), and in extra and callextra null for what must not be
+// there. In a call, a member that is left out is not compared.
 type fixture struct {
 	name     string
 	head     map[string]string

@@ -99,9 +99,9 @@ func (s received) assert(line string) error {
 		}
 		text, ok := got.(string)
 		return expect(ok && re.MatchString(text), "it is %#v", got)
-	case "same":
+	case "same", "differs":
 		other, also := pointer(body, object)
-		return expect(there && also && reflect.DeepEqual(got, other), "they are %#v and %#v", got, other)
+		return expect(there && also && reflect.DeepEqual(got, other) == (verb == "same"), "they are %#v and %#v", got, other)
 	}
 	return fmt.Errorf("unknown verb %q", verb)
 }

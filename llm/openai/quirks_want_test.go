@@ -118,19 +118,24 @@ func (w *want) check(d *differ, resp *llm.Response) {
 	}
 }
 
-// extra looks for each wanted member among those that were kept.
+// extra looks for each wanted member among those that were kept; one that is
+// wanted as null must not be there.
 func (d *differ) extra(name string, want map[string]any, kept []llm.Member) {
 	for member, value := range want {
 		i := slices.IndexFunc(kept, func(m llm.Member) bool { return m.Name == member })
-		if i < 0 {
+		switch {
+		case value == nil && i >= 0:
+			d.add("%s: %q was kept", name, member)
+		case value == nil:
+		case i < 0:
 			d.add("%s: %q was not kept", name, member)
-			continue
+		default:
+			var got any
+			if err := json.Unmarshal([]byte(kept[i].Value), &got); err != nil {
+				d.add("%s: %q: %v", name, member, err)
+			}
+			d.equal(name+": "+member, value, got)
 		}
-		var got any
-		if err := json.Unmarshal([]byte(kept[i].Value), &got); err != nil {
-			d.add("%s: %q: %v", name, member, err)
-		}
-		d.equal(name+": "+member, value, got)
 	}
 }
 
