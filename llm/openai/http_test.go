@@ -2,7 +2,9 @@ package openai_test
 
 import (
 	"compress/gzip"
+	"context"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -113,4 +115,36 @@ func TestRedirectIsFollowedByAClientThatDoes(t *testing.T) {
 	resp, err := c.Model("m").Generate(t.Context(), hello(), nil)
 	require.NoError(t, err)
 	require.Equal(t, "ok", resp.Message.Text())
+}
+
+// TestNowhere: what is not there, or is not what the URL says, is not tried again.
+func TestNowhere(t *testing.T) {
+	t.Parallel()
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	distrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
+	distrusted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	distrusted.StartTLS()
+	defer distrusted.Close()
+	unknown := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "nowhere.example", IsNotFound: true}}
+	}}}
+	for _, tt := range []struct {
+		name   string
+		config openai.Config
+		want   string
+	}{
+		{"no such host", openai.Config{BaseURL: "http://nowhere.example", HTTPClient: unknown}, "no such host"},
+		{"no TLS", openai.Config{BaseURL: strings.Replace(plain.URL, "http:", "https:", 1)}, "server gave HTTP response to HTTPS client"},
+		{"unknown certificate", openai.Config{BaseURL: distrusted.URL}, "certificate"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var notices []llm.Delta
+			_, err := tt.config.Model("m").Generate(t.Context(), &llm.Request{Messages: []llm.Message{llm.User("Hi.")}},
+				func(d llm.Delta) { notices = append(notices, d) })
+			requireKind(t, llm.KindNotFound, err)
+			require.ErrorContains(t, err, tt.want)
+			require.Empty(t, notices, "nothing is tried again")
+		})
+	}
 }
