@@ -25,9 +25,12 @@ type Agent struct {
 	// Tools are what the model may call. Their names must differ. The slice is
 	// copied when a run starts.
 	Tools []tool.Tool
-	// Output is the form of the final answer. Nil: text.
+	// Output asks the model for a form of its final answer. The answer is not
+	// checked against it. Nil: text.
 	Output *llm.OutputFormat
-	// Settings go into each request as they are, such as Temperature.
+	// Settings go into each request as they are, such as Temperature; but a
+	// ToolChoice that makes the model call a tool holds for the first turn of a
+	// run, since with it no model could ever answer.
 	Settings llm.Settings
 }
 

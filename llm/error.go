@@ -30,7 +30,7 @@ type ErrorKind string
 const (
 	KindAuth            ErrorKind = "auth"             // 401: no key, or a wrong one
 	KindPermission      ErrorKind = "permission"       // 403: this key may not do this
-	KindNotFound        ErrorKind = "not_found"        // 404: no such model or URL
+	KindNotFound        ErrorKind = "not_found"        // 404: no such model, URL or host
 	KindInvalidRequest  ErrorKind = "invalid_request"  // 400, 422: as it stands it will never do
 	KindTooLarge        ErrorKind = "too_large"        // 413: too many bytes
 	KindContextOverflow ErrorKind = "context_overflow" // too many tokens for the model
@@ -62,6 +62,9 @@ func (e *APIError) Error() string {
 		b.WriteString(": " + e.Message)
 	case e.Err != nil:
 		b.WriteString(": " + e.Err.Error())
+	}
+	if e.RetryAfter > 0 {
+		fmt.Fprintf(&b, " (retry after %v)", e.RetryAfter)
 	}
 	return b.String()
 }

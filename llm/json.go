@@ -11,13 +11,14 @@ import (
 
 // Parts is the content of a message. It owns the JSON of the sum: an array of
 // objects, each with a "type" ("text", "reasoning", "refusal", "image",
-// "audio", "file", "tool_call", "tool_result") beside the members that the Go
-// types show. This is the library's own, wire-neutral form, not that of a
+// "audio", "file", "tool_call", "tool_result", "raw") beside the members that the
+// Go types show. This is the library's own, wire-neutral form, not that of a
 // provider.
 //
-// Reading what was written gives an equal value. A member that this package
-// does not know goes to Extra, and a part of an unknown type becomes a
-// [RawPart]; both are written again, so a message of a newer version survives.
+// Reading what was written gives an equal value; but an empty slice that is not
+// nil comes back nil, and bytes that are no UTF-8 come back as U+FFFD. A member
+// that this package does not know goes to Extra, and a part of an unknown type
+// becomes a [RawPart]; both are written again.
 type Parts []Part
 
 // MarshalJSON implements [json.Marshaler]. A nil part is an error.
@@ -41,11 +42,9 @@ func (ps Parts) MarshalJSON() ([]byte, error) {
 
 func writePart(b *bytes.Buffer, p Part) error {
 	if raw, ok := p.(RawPart); ok {
-		if !json.Valid([]byte(raw.JSON)) {
-			return errors.New("raw part is not valid JSON")
+		if _, err := ParseMembers([]byte(raw.JSON)); err != nil {
+			return fmt.Errorf("raw part: %w", err)
 		}
-		b.WriteString(raw.JSON)
-		return nil
 	}
 	kind := partKind(p)
 	if kind == "" {
@@ -81,6 +80,8 @@ func partKind(p Part) string {
 		return "tool_call"
 	case ToolResult:
 		return "tool_result"
+	case RawPart:
+		return "raw"
 	}
 	return ""
 }
@@ -137,6 +138,8 @@ func readPart(data []byte) (Part, error) {
 		return decodePart(members, func(p *ToolCall) *[]Member { return &p.Extra }, "id", "name", "arguments")
 	case "tool_result":
 		return decodePart(members, func(p *ToolResult) *[]Member { return &p.Extra }, "call_id", "name", "parts", "is_error")
+	case "raw":
+		return decodePart(members, func(*RawPart) *[]Member { return new([]Member) }, "json")
 	}
 	return RawPart{JSON: string(data)}, nil
 }
@@ -145,7 +148,7 @@ func readPart(data []byte) (Part, error) {
 // slice that extra points to.
 func decodePart[P Part](members []Member, extra func(*P) *[]Member, known ...string) (Part, error) {
 	var p P
-	own, rest := split(members, append(known, "extra"))
+	own, rest := split(members, append(known, "type", "extra"))
 	if err := json.Unmarshal(own, &p); err != nil {
 		return nil, err
 	}
@@ -156,15 +159,15 @@ func decodePart[P Part](members []Member, extra func(*P) *[]Member, known ...str
 }
 
 // split joins the members named in known to a JSON object and returns the
-// others but for "type". The detour keeps encoding/json from matching names
-// that differ in case only.
+// others. The detour keeps encoding/json from matching names that differ in case
+// only.
 func split(members []Member, known []string) (object []byte, rest []Member) {
 	var own []Member
 	for _, m := range members {
 		switch {
 		case slices.Contains(known, m.Name):
 			own = append(own, m)
-		case m.Name != "type":
+		default:
 			rest = append(rest, m)
 		}
 	}
@@ -192,13 +195,26 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 	}
 	type plain Message // without this method
 	var msg plain
-	own, rest := split(members, []string{"role", "parts", "extra", "type"})
+	own, rest := split(members, []string{"role", "parts", "extra"})
+	if err := checkForm(own, rest); err != nil {
+		return err
+	}
 	if err := json.Unmarshal(own, &msg); err != nil {
 		return err
 	}
 	msg.Extra = append(msg.Extra, rest...)
 	*m = Message(msg)
 	return nil
+}
+
+// checkForm refuses a message in the form of Chat Completions. All of it would
+// go to Extra, and what was said would be lost.
+func checkForm(own []byte, rest []Member) error {
+	wire := func(m Member) bool { return m.Name == "content" || m.Name == "tool_calls" }
+	if bytes.Contains(own, []byte(`"parts":`)) || !slices.ContainsFunc(rest, wire) {
+		return nil
+	}
+	return errors.New(`llm: this is a message of Chat Completions ("content"), not one of llm ("parts")`)
 }
 
 // ParseMembers splits a JSON object into its members, in their order, with

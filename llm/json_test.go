@@ -32,7 +32,7 @@ var everyPart = []llm.Part{
 	llm.ToolCall{},
 	llm.ToolResult{CallID: "call_1", Name: "f", Parts: llm.Parts{llm.Text{Text: "22"}, llm.Image{URL: "u"}}, IsError: true, Extra: extra},
 	llm.ToolResult{},
-	llm.RawPart{JSON: `{"type":"hologram","n":9007199254740993}`},
+	llm.RawPart{JSON: `{"type":"hologram", "n":9007199254740993, "of":"<b>"}`},
 }
 
 // TestMessageJSON: what is written reads back to an equal value, whichever
@@ -81,14 +81,14 @@ func TestMessageJSONForm(t *testing.T) {
 // being read and written.
 func TestUnknownMembers(t *testing.T) {
 	t.Parallel()
-	const written = `{"role":"user","mood":{"a":1},"parts":[{"type":"text","text":"hi","TEXT":"other","color":"red"},{"type":"smell","of":"tea"}]}`
+	const written = `{"role":"user","mood":{"a":1},"type":"m","parts":[{"type":"text","text":"hi","TEXT":"other","color":"red"},{"type":"smell","of":"tea"}]}`
 	want := llm.Message{
 		Role: llm.RoleUser,
 		Parts: llm.Parts{
 			llm.Text{Text: "hi", Extra: []llm.Member{{Name: "TEXT", Value: `"other"`}, {Name: "color", Value: `"red"`}}},
 			llm.RawPart{JSON: `{"type":"smell","of":"tea"}`},
 		},
-		Extra: []llm.Member{{Name: "mood", Value: `{"a":1}`}},
+		Extra: []llm.Member{{Name: "mood", Value: `{"a":1}`}, {Name: "type", Value: `"m"`}},
 	}
 	var m llm.Message
 	require.NoError(t, json.Unmarshal([]byte(written), &m))
@@ -108,6 +108,7 @@ func TestMessageJSONRefuses(t *testing.T) {
 		{"part no object", `{"role":"user","parts":["hi"]}`},
 		{"text no string", `{"role":"user","parts":[{"type":"text","text":1}]}`},
 		{"type no string", `{"role":"user","parts":[{"type":1}]}`},
+		{"of Chat Completions", `{"role":"user","content":"hi"}`},
 		{"bad base64", `{"role":"user","parts":[{"type":"image","data":"?"}]}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -118,7 +119,9 @@ func TestMessageJSONRefuses(t *testing.T) {
 	_, err := json.Marshal(llm.User("", nil))
 	require.ErrorContains(t, err, "part 0: <nil> is not a part")
 	_, err = json.Marshal(llm.User("", llm.RawPart{JSON: "{"}))
-	require.ErrorContains(t, err, "part 0: raw part is not valid JSON")
+	require.ErrorContains(t, err, "part 0: raw part: EOF")
+	_, err = json.Marshal(llm.User("", llm.RawPart{JSON: "5"}))
+	require.ErrorContains(t, err, "part 0: raw part: got 5, want a JSON object")
 }
 
 func TestParseMembers(t *testing.T) {

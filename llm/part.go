@@ -67,7 +67,8 @@ type ToolCall struct {
 	ID   string `json:"id,omitempty"`
 	Name string `json:"name"`
 	// Arguments is what the model wrote, verbatim. It is meant to be a JSON
-	// object and may be anything.
+	// object and may be anything. Nothing, white space and null, which models
+	// write for tools without parameters, are {}.
 	Arguments string   `json:"arguments"`
 	Extra     []Member `json:"extra,omitempty"`
 }
@@ -85,7 +86,7 @@ type ToolResult struct {
 // the JSON object, byte for byte. A client that received one sends it back as
 // it stands, or not at all; it is never written for a new message.
 type RawPart struct {
-	JSON string
+	JSON string `json:"json"`
 }
 
 func (Text) part()       {}

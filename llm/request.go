@@ -41,7 +41,7 @@ type Settings struct {
 	ToolChoice        ToolChoice
 	ParallelToolCalls *bool // whether one answer may hold several tool calls
 
-	Temperature *float64 // 0 to 2
+	Temperature *float64 // 0 to 2; new(0.2) makes a pointer to 0.2
 	TopP        *float64 // 0 to 1
 	// MaxOutputTokens bounds the answer, reasoning included. Zero sends no bound.
 	MaxOutputTokens  int64

@@ -19,10 +19,11 @@ func (e *engine) ask(ctx context.Context, turn int) error {
 	}
 	resp.Message.Role = llm.RoleAssistant
 	answered := event.ModelAnswered{
-		Turn: turn, Message: resp.Message, Finish: resp.Finish, Usage: resp.Usage,
-		Model: resp.Model, RequestID: resp.RequestID,
+		Turn: turn, Message: resp.Message, Finish: resp.Finish, Usage: resp.Usage, RawUsage: resp.RawUsage,
+		LogProbs: resp.LogProbs, Model: resp.Model, ID: resp.ID, RequestID: resp.RequestID, Extra: resp.Extra,
 	}
-	e.logger.Debug("model answered", "turn", turn, "finish", resp.Finish.Raw, "calls", len(resp.Message.Calls()),
+	e.logger.Debug("model answered", "turn", turn, "model", resp.Model, "request_id", resp.RequestID,
+		"finish", resp.Finish.Raw, "calls", len(resp.Message.Calls()),
 		"input_tokens", resp.Usage.InputTokens, "output_tokens", resp.Usage.OutputTokens)
 	if loop.Decide(answered.Message, answered.Finish) != loop.Final {
 		return e.commit(false, answered)
@@ -58,7 +59,7 @@ func (e *engine) generate(ctx context.Context, turn int) (*llm.Response, error) 
 }
 
 func (e *engine) request() *llm.Request {
-	return &llm.Request{
+	req := &llm.Request{
 		Instructions: e.state.Instructions,
 		Messages:     e.history(),
 		Tools:        e.defs,
@@ -67,6 +68,10 @@ func (e *engine) request() *llm.Request {
 		Settings:     e.agent.Settings,
 		Memo:         e.memo,
 	}
+	if _, named := req.ToolChoice.Named(); e.state.Turn > 1 && (named || req.ToolChoice == llm.ToolRequired) {
+		req.ToolChoice = "" // else the model could never answer
+	}
+	return req
 }
 
 // ephemeral makes an event of what is seen while the model answers.
@@ -86,8 +91,9 @@ func (e *engine) ephemeral(turn int, d llm.Delta) event.Body {
 		e.logger.Warn("request repeated", "turn", turn, "error", b.Error)
 		return b
 	case llm.Notice:
-		e.logger.Warn("notice", "turn", turn, "text", d.Text)
-		return event.Notice(d)
+		b := event.Notice{Text: redactText(d.Text)}
+		e.logger.Warn("notice", "turn", turn, "text", b.Text)
+		return b
 	}
 	return event.Notice{Text: fmt.Sprintf("unknown delta %T", d)}
 }

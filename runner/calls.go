@@ -61,6 +61,7 @@ func (e *engine) admit(calls []loop.Call) ([]job, []event.Body) {
 	for _, c := range calls {
 		t, args, err := e.check(c)
 		if err != nil {
+			e.logPanic(c, asToolError(err))
 			bodies = append(bodies, failure(c, asToolError(err)))
 			continue
 		}
@@ -89,11 +90,14 @@ func (e *engine) check(c loop.Call) (tool.Tool, json.RawMessage, error) {
 // allows. The channel is closed when all have ended.
 func (e *engine) launch(ctx context.Context, jobs []job) <-chan struct{} {
 	done := make(chan struct{})
+	waiting, stop := context.WithCancel(ctx)
+	e.noMore = stop
 	go func() { // start waits for it
 		defer close(done)
+		defer stop()
 		var group errgroup.Group
 		for _, j := range jobs {
-			if e.calls.acquire(ctx) != nil {
+			if e.calls.acquire(waiting) != nil {
 				break
 			}
 			if !e.mayLaunch(ctx, j.Ref) {
@@ -102,7 +106,7 @@ func (e *engine) launch(ctx context.Context, jobs []job) <-chan struct{} {
 			}
 			group.Go(func() error {
 				defer e.calls.release()
-				e.run1(ctx, j)
+				e.run1(e.calls.holds(ctx), j)
 				return nil
 			})
 		}
@@ -117,9 +121,6 @@ func (e *engine) mayLaunch(ctx context.Context, ref event.CallRef) bool {
 	defer e.release()
 	if ctx.Err() != nil || e.fatal != nil {
 		return false
-	}
-	if e.launched == nil {
-		e.launched = map[event.CallRef]bool{}
 	}
 	e.launched[ref] = true
 	return true
@@ -142,12 +143,22 @@ func (e *engine) run1(ctx context.Context, j job) {
 	e.logger.Debug("tool call finished", "call", j.Ref, "tool", j.Call.Call.Name,
 		"failure", body.Failure, "elapsed", time.Since(began))
 	err := e.commit(true, body)
+	if err != nil {
+		e.keep(body)
+	}
 	if err == nil && o.err != nil && tool.IsAbort(o.err) {
 		err = fmt.Errorf("turn %d: tool %s: %w", e.turn(), j.Call.Call.Name, o.err.Err)
 	}
 	if err != nil {
 		e.fail(err)
 	}
+}
+
+// keep saves a result that the log refused for the last append of the run.
+func (e *engine) keep(body event.Body) {
+	e.acquire()
+	defer e.release()
+	e.unsaved = append(e.unsaved, body)
 }
 
 // turn may be asked from any goroutine.
@@ -162,6 +173,7 @@ func (e *engine) fail(err error) {
 	e.acquire()
 	defer e.release()
 	e.fatal = cmp.Or(e.fatal, err)
+	e.noMore()
 }
 
 // outcome is what came of a call: parts, or an error.
@@ -183,12 +195,9 @@ func (e *engine) invoke(ctx context.Context, j job) outcome {
 	if !returned {
 		e.logger.Warn("tool left behind: it ignores its context", "call", j.Ref, "tool", j.Call.Call.Name)
 	}
+	e.logPanic(j.Call, o.err)
 	if o.err != nil && ctx.Err() != nil && run.Err() == nil {
 		return outcome{err: tool.Fail(tool.TimedOut, d.String(), cmp.Or(o.err.Err, context.DeadlineExceeded))}
-	}
-	if o.err != nil && o.err.Stack != nil {
-		e.logger.Error("tool panicked", "call", j.Ref, "tool", j.Call.Call.Name,
-			"error", o.err.Error(), "stack", string(o.err.Stack))
 	}
 	return o
 }
@@ -238,10 +247,17 @@ func await(ctx context.Context, done <-chan outcome) (_ outcome, returned bool) 
 	}
 }
 
-// key is the idempotency key of a call: the same after a restart. Outside a
-// session there is no restart, and the key must differ between runs.
+// key is the idempotency key of a call. It is the same after a restart, since
+// the run's id is read from the journal, and it is no other call's, even if the
+// journal was lost and the session's name is used again.
 func (e *engine) key(ref event.CallRef) string {
-	return cmp.Or(e.session, e.runID) + "/" + string(ref)
+	e.acquire()
+	defer e.release()
+	key := e.state.ID + "/" + string(ref)
+	if e.session != "" {
+		key = e.session + "/" + key
+	}
+	return key
 }
 
 func asToolError(err error) *tool.Error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -110,7 +111,7 @@ func TestFailures(t *testing.T) {
 				stuck := make(chan struct{})
 				defer close(stuck)
 				script := llmtest.Script(t, tt.step, llmtest.Text("Fine."))
-				events, err := collect(with(script).Stream(t.Context(), assistant(act(stuck)), llm.User("Hi.")))
+				events, err := collect(with(script).Stream(t.Context(), newAgent(act(stuck)), llm.User("Hi.")))
 				require.NoError(t, err)
 				require.Equal(t, []string{tt.want}, results(script.Requests()[1].Messages))
 				started := 0
@@ -141,7 +142,7 @@ func TestParallelCalls(t *testing.T) {
 			llmtest.Calls("wait", waitArgs{"a", 3}).And(llmtest.Calls("wait", waitArgs{"b", 1}), llmtest.Calls("wait", waitArgs{"c", 2})),
 			llmtest.Text("Fine."))
 		start := time.Now()
-		events, err := collect(with(script).Stream(t.Context(), assistant(waiter()), llm.User("Hi.")))
+		events, err := collect(with(script).Stream(t.Context(), newAgent(waiter()), llm.User("Hi.")))
 		require.NoError(t, err)
 		require.Equal(t, 3*time.Second, time.Since(start))
 		require.Equal(t, []string{"a", "b", "c"}, results(script.Requests()[1].Messages))
@@ -174,7 +175,10 @@ func TestLimitOfCalls(t *testing.T) {
 		{"default", nil, 1, 3 * time.Second},
 		{"own", runner.NewLimit(10), 1, 4 * time.Second},
 		{"shared by two runs", runner.NewLimit(10), 2, 8 * time.Second},
-		{"one", runner.NewLimit(0), 1, 40 * time.Second},
+		{"one", runner.NewLimit(1), 1, 40 * time.Second},
+		{"zero is the default", runner.NewLimit(0), 1, 3 * time.Second},
+		{"the zero Limit", new(runner.Limit), 1, 3 * time.Second},
+		{"no limit", runner.NewLimit(-1), 1, time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -184,7 +188,7 @@ func TestLimitOfCalls(t *testing.T) {
 				for range tt.runs {
 					script := llmtest.Script(t, calls(40), llmtest.Text("Fine."))
 					go func() {
-						_, err := runner.Runner{Model: script, Calls: tt.limit}.Run(t.Context(), assistant(waiter()), llm.User("Hi."))
+						_, err := runner.Runner{Model: script, Calls: tt.limit}.Run(t.Context(), newAgent(waiter()), llm.User("Hi."))
 						done <- err
 					}()
 				}
@@ -215,7 +219,7 @@ func TestToolTimeouts(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tt.runner.Model = llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 600}), llmtest.Text("Fine."))
 				start := time.Now()
-				_, err := tt.runner.Run(t.Context(), assistant(waiter(tt.opts...)), llm.User("Hi."))
+				_, err := tt.runner.Run(t.Context(), newAgent(waiter(tt.opts...)), llm.User("Hi."))
 				require.NoError(t, err)
 				require.Equal(t, tt.want, time.Since(start))
 			})
@@ -234,7 +238,7 @@ func TestAbort(t *testing.T) {
 		}))
 		script := llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 5}).And(llmtest.Calls("abort", nil), llmtest.Calls("wait", waitArgs{"b", 1})))
 		start := time.Now()
-		result, err := runner.Runner{Model: script, Calls: runner.NewLimit(2)}.Run(t.Context(), assistant(waiter(), abort), llm.User("Hi."))
+		result, err := runner.Runner{Model: script, Calls: runner.NewLimit(2)}.Run(t.Context(), newAgent(waiter(), abort), llm.User("Hi."))
 		require.ErrorIs(t, err, errPlanted)
 		require.EqualError(t, err, "turn 1: tool abort: planted")
 		require.Equal(t, 5*time.Second, time.Since(start))
@@ -243,6 +247,54 @@ func TestAbort(t *testing.T) {
 			"The call did not run: the run ended before it began. It had no effect: call again if it is still needed.",
 		}, results(result.Messages))
 		requireValid(t, result.Messages)
+	})
+}
+
+// TestAbortDoesNotWaitForASlot: calls that will not start any more are not
+// waited for, whoever holds the slots.
+func TestAbortDoesNotWaitForASlot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		abort := tool.Must(tool.New("abort", "Aborts.", func(context.Context, struct{}) (string, error) {
+			time.Sleep(time.Second) // synctest: exact in a bubble
+			return "", tool.Abort(errPlanted)
+		}))
+		limit := runner.NewLimit(2)
+		other := llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 100}).And(llmtest.Calls("wait", waitArgs{"b", 100})), llmtest.Text("Fine."))
+		script := llmtest.Script(t, llmtest.Calls("abort", nil).And(llmtest.Calls("wait", waitArgs{"c", 1})))
+		start := time.Now()
+		done := make(chan error)
+		go func() {
+			_, err := runner.Runner{Model: script, Calls: limit}.Run(t.Context(), newAgent(abort, waiter()), llm.User("Hi."))
+			done <- err
+		}()
+		synctest.Wait() // abort has one slot, and c the other
+		go func() {
+			_, err := runner.Runner{Model: other, Calls: limit}.Run(t.Context(), newAgent(waiter()), llm.User("Hi."))
+			done <- err
+		}()
+		require.ErrorIs(t, <-done, errPlanted)
+		require.Equal(t, time.Second, time.Since(start))
+		require.NoError(t, <-done)
+	})
+}
+
+// TestNestedRun: a run inside a tool call does not wait for the slot of that call.
+func TestNestedRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		limit := runner.NewLimit(1)
+		inner := runner.Runner{Calls: limit, Model: llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 1}), llmtest.Text("Inner."))}
+		ask := tool.Must(tool.New("ask", "Asks another agent.", func(ctx context.Context, _ struct{}) (string, error) {
+			result, err := inner.Run(ctx, newAgent(waiter()), llm.User("Hi."))
+			return result.Text, err
+		}))
+		outer := runner.Runner{Calls: limit, Model: llmtest.Script(t, llmtest.Calls("ask", nil), llmtest.Text("Outer."))}
+		start := time.Now()
+		result, err := outer.Run(t.Context(), newAgent(ask), llm.User("Hi."))
+		require.NoError(t, err)
+		require.Equal(t, []string{"Inner."}, results(result.Messages))
+		require.Equal(t, time.Second, time.Since(start))
 	})
 }
 
@@ -258,20 +310,29 @@ func TestCallFrom(t *testing.T) {
 		return "", nil
 	}))
 	steps := []llmtest.Step{llmtest.Calls("look", nil), llmtest.Calls("look", nil), llmtest.Text("Fine.")}
-	_, err := with(llmtest.Script(t, steps...)).Session("order-42").Run(t.Context(), assistant(look), runner.Say(llm.User("Hi.")))
+	_, err := with(llmtest.Script(t, steps...)).Session("order-42").Run(t.Context(), newAgent(look), runner.Say(llm.User("Hi.")))
 	require.NoError(t, err)
+	id := strings.Split(got[0].Key, "/")[1]
+	require.Len(t, id, 26)
 	require.Equal(t, []tool.Call{
-		{ID: "call_1", Key: "order-42/r1.t1.c0", Tool: "look", Session: "order-42", Turn: 1},
-		{ID: "call_2", Key: "order-42/r1.t2.c0", Tool: "look", Session: "order-42", Turn: 2},
+		{ID: "call_1", Key: "order-42/" + id + "/r1.t1.c0", Tool: "look", Session: "order-42", Turn: 1},
+		{ID: "call_2", Key: "order-42/" + id + "/r1.t2.c0", Tool: "look", Session: "order-42", Turn: 2},
 	}, got)
 
-	// Outside a session, keys differ between runs all the same.
+	// Keys differ between runs, be it that there is no session, or that one of
+	// the same name has another journal.
 	got = nil
 	for range 2 {
-		_, err := with(llmtest.Script(t, steps[1:]...)).Run(t.Context(), assistant(look), llm.User("Hi."))
+		_, err := with(llmtest.Script(t, steps[1:]...)).Run(t.Context(), newAgent(look), llm.User("Hi."))
+		require.NoError(t, err)
+		_, err = with(llmtest.Script(t, steps[1:]...)).Session("s").Run(t.Context(), newAgent(look), runner.Say(llm.User("Hi.")))
 		require.NoError(t, err)
 	}
-	require.NotEqual(t, got[0].Key, got[1].Key)
+	keys := map[string]bool{}
+	for _, c := range got {
+		keys[c.Key] = true
+	}
+	require.Len(t, keys, 4)
 	require.Equal(t, tool.Call{}, tool.CallFrom(t.Context()))
 }
 
@@ -285,7 +346,7 @@ func TestRepeatedIDs(t *testing.T) {
 		llmtest.Parts(call("x", "A"), call("x", "B"), call("x", "C")),
 		llmtest.Parts(call("x", "D")),
 		llmtest.Text("Fine."))
-	result, err := with(script).Run(t.Context(), assistant(weather()), llm.User("Hi."))
+	result, err := with(script).Run(t.Context(), newAgent(weather()), llm.User("Hi."))
 	require.NoError(t, err)
 	require.Equal(t, []string{"A: 22 °C", "B: 22 °C", "C: 22 °C", "D: 22 °C"}, results(result.Messages))
 }
@@ -297,7 +358,7 @@ func TestWrongArgumentsInHistory(t *testing.T) {
 	for _, args := range []string{`{"city":`, `"Oslo"`, `[1]`, `nope`} {
 		script := llmtest.Script(t, llmtest.Calls("get_weather", args), llmtest.Text("Fine."))
 		var answered event.ModelAnswered
-		for e, err := range with(script).Stream(t.Context(), assistant(weather()), llm.User("Hi.")) {
+		for e, err := range with(script).Stream(t.Context(), newAgent(weather()), llm.User("Hi.")) {
 			require.NoError(t, err)
 			if b, ok := e.Body.(event.ModelAnswered); ok && b.Turn == 1 {
 				answered = b
@@ -324,7 +385,7 @@ func TestLeaveBeforeLaunch(t *testing.T) {
 				s := with(llmtest.Script(t, llmtest.Calls("pay", nil).And(llmtest.Calls("pay", nil)), llmtest.Text("Fine."))).Session("s")
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				for e, err := range s.Stream(ctx, assistant(pay), runner.Say(llm.User("Hi."))) {
+				for e, err := range s.Stream(ctx, newAgent(pay), runner.Say(llm.User("Hi."))) {
 					if err != nil {
 						require.ErrorIs(t, err, context.Canceled)
 						break
@@ -338,7 +399,7 @@ func TestLeaveBeforeLaunch(t *testing.T) {
 					}
 				}
 				require.Zero(t, ran.Load())
-				result, err := s.Run(t.Context(), assistant(pay), runner.Say(llm.User("Go on.")))
+				result, err := s.Run(t.Context(), newAgent(pay), runner.Say(llm.User("Go on.")))
 				require.NoError(t, err)
 				notRun := "The call did not run: the run ended before it began. It had no effect: call again if it is still needed."
 				require.Equal(t, []string{notRun, notRun}, results(result.Messages))
@@ -360,7 +421,7 @@ func TestLeaveWaits(t *testing.T) {
 		}))
 		script := llmtest.Script(t, llmtest.Calls("slow", nil).And(llmtest.Calls("get_weather", cityArgs{"Oslo"})))
 		start := time.Now()
-		for e, err := range with(script).Stream(t.Context(), assistant(slow, weather()), llm.User("Hi.")) {
+		for e, err := range with(script).Stream(t.Context(), newAgent(slow, weather()), llm.User("Hi.")) {
 			require.NoError(t, err)
 			if e.Type() == "tool_call_finished" {
 				break
@@ -382,7 +443,7 @@ func TestLeaveTellsTheModel(t *testing.T) {
 		sink(llm.TextDelta{Text: "is"}) // a model that does not look at its context
 		return &llm.Response{Message: llm.Assistant("It is")}, nil
 	})
-	for e, err := range with(m).Stream(t.Context(), assistant(), llm.User("Hi.")) {
+	for e, err := range with(m).Stream(t.Context(), newAgent(), llm.User("Hi.")) {
 		require.NoError(t, err)
 		if e.Type() == "text_delta" {
 			break
@@ -405,7 +466,7 @@ func TestGreedyModel(t *testing.T) {
 		}
 		return llmtest.Text("Fine.").Response()
 	})
-	result, err := with(m).Run(t.Context(), assistant(weather()), llm.User("Hi."))
+	result, err := with(m).Run(t.Context(), newAgent(weather()), llm.User("Hi."))
 	require.NoError(t, err)
 	require.Len(t, result.Messages, 18)
 	for _, m := range result.Messages {
@@ -422,7 +483,7 @@ func TestSlowConsumer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		script := llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 1}).And(llmtest.Calls("wait", waitArgs{"b", 2})), llmtest.Text("Fine."))
 		var finished []time.Time
-		for e, err := range with(script).Stream(t.Context(), assistant(waiter()), llm.User("Hi.")) {
+		for e, err := range with(script).Stream(t.Context(), newAgent(waiter()), llm.User("Hi.")) {
 			require.NoError(t, err)
 			if e.Type() == "tool_call_finished" {
 				finished = append(finished, e.Time)

@@ -65,7 +65,7 @@ func TestLeave(t *testing.T) {
 
 func countEvents(t *testing.T) (n int) {
 	synctest.Test(t, func(t *testing.T) {
-		events, err := collect(play(t).Session("s").Stream(t.Context(), assistant(waiter()), runner.Say(llm.User("Hi."))))
+		events, err := collect(play(t).Session("s").Stream(t.Context(), newAgent(waiter()), runner.Say(llm.User("Hi."))))
 		require.NoError(t, err)
 		n = len(events)
 	})
@@ -79,7 +79,7 @@ func leaveAt(t *testing.T, way leave, at int) {
 	go func() { // runtime.Goexit ends this goroutine, not the test
 		defer func() { ended <- recover() }()
 		n := 0
-		for _, err := range s.Stream(t.Context(), assistant(waiter()), runner.Say(llm.User("Hi."))) {
+		for _, err := range s.Stream(t.Context(), newAgent(waiter()), runner.Say(llm.User("Hi."))) {
 			if err != nil {
 				t.Errorf("at %d: %v", at, err)
 			}
@@ -109,7 +109,7 @@ func requireContinues(t *testing.T, r runner.Runner, where string) {
 	t.Helper()
 	script := llmtest.Script(t, llmtest.Text("Fine."))
 	r.Model = script
-	result, err := r.Session("s").Run(t.Context(), assistant(waiter()), runner.Say(llm.User("Go on.")))
+	result, err := r.Session("s").Run(t.Context(), newAgent(waiter()), runner.Say(llm.User("Go on.")))
 	require.NoError(t, err, where)
 	require.NoError(t, checkHistory(script.Requests()[0].Messages), where)
 	require.NoError(t, checkHistory(result.Messages), where)
@@ -125,7 +125,7 @@ func TestCancel(t *testing.T) {
 			r := play(t)
 			ctx, cancel := context.WithCancelCause(t.Context())
 			time.AfterFunc(time.Duration(tenths)*100*time.Millisecond+50*time.Millisecond, func() { cancel(cause) })
-			result, err := r.Session("s").Run(ctx, assistant(waiter()), runner.Say(llm.User("Hi.")))
+			result, err := r.Session("s").Run(ctx, newAgent(waiter()), runner.Say(llm.User("Hi.")))
 			if err == nil {
 				require.Equal(t, "All of them waited.", result.Text)
 				cancel(nil)
@@ -161,7 +161,7 @@ func TestCancelledCall(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				start := time.Now()
-				result, err := with(script).Run(ctx, assistant(act(stuck)), llm.User("Hi."))
+				result, err := with(script).Run(ctx, newAgent(act(stuck)), llm.User("Hi."))
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.Equal(t, []string{tt.want}, results(result.Messages))
 				require.Equal(t, tt.took, time.Since(start))
@@ -174,7 +174,7 @@ func TestCancelledBefore(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	result, err := with(llmtest.Script(t)).Run(ctx, assistant(), llm.User("Hi."))
+	result, err := with(llmtest.Script(t)).Run(ctx, newAgent(), llm.User("Hi."))
 	require.ErrorIs(t, err, context.Canceled)
 	require.Empty(t, result.Messages)
 }
@@ -185,7 +185,7 @@ func TestEveryCrash(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := play(t)
-		_, err := r.Session("s").Run(t.Context(), assistant(waiter()), runner.Say(llm.User("Hi.")))
+		_, err := r.Session("s").Run(t.Context(), newAgent(waiter()), runner.Say(llm.User("Hi.")))
 		require.NoError(t, err)
 		whole := eventsOf(t, r.Journal)
 		require.Greater(t, len(whole), 15)
@@ -212,58 +212,6 @@ func eventsOf(t *testing.T, j journal.Journal) (events []event.Event) {
 	return events
 }
 
-// failing is a journal whose appends fail from the nth on.
-type failing struct {
-	journal.Journal
-	left int
-}
-
-func (f *failing) Open(ctx context.Context, session string) (journal.Log, error) {
-	log, err := f.Journal.Open(ctx, session)
-	return &failingLog{log, f}, err
-}
-
-type failingLog struct {
-	journal.Log
-	journal *failing
-}
-
-func (l *failingLog) Append(ctx context.Context, sync bool, events ...event.Event) error {
-	if l.journal.left--; l.journal.left < 0 {
-		return errPlanted
-	}
-	return l.Log.Append(ctx, sync, events...)
-}
-
-// TestJournalFails lets every append fail: the run ends with that error, what
-// was acknowledged is there, and no function runs whose start is not recorded.
-func TestJournalFails(t *testing.T) {
-	t.Parallel()
-	for n := 0; ; n++ {
-		done := false
-		synctest.Test(t, func(t *testing.T) {
-			r := play(t)
-			store := r.Journal
-			r.Journal = &failing{Journal: store, left: n}
-			result, err := r.Session("s").Run(t.Context(), assistant(waiter()), runner.Say(llm.User("Hi.")))
-			if done = err == nil; done {
-				return
-			}
-			require.ErrorIs(t, err, errPlanted)
-			require.ErrorContains(t, err, `session "s": event `)
-			if len(result.Messages) > 0 {
-				requireValid(t, result.Messages)
-			}
-			r.Journal = store
-			requireContinues(t, r, fmt.Sprintf("append %d fails", n))
-		})
-		if done {
-			require.Greater(t, n, 8)
-			return
-		}
-	}
-}
-
 // TestPanickingModel: a model's panic is the caller's to see, after the run was
 // cleaned up.
 func TestPanickingModel(t *testing.T) {
@@ -273,7 +221,7 @@ func TestPanickingModel(t *testing.T) {
 		panic(errBody)
 	})}
 	require.PanicsWithError(t, errBody.Error(), func() {
-		_, _ = r.Session("s").Run(t.Context(), assistant(), runner.Say(llm.User("Hi.")))
+		_, _ = r.Session("s").Run(t.Context(), newAgent(), runner.Say(llm.User("Hi.")))
 	})
 	requireContinues(t, r, "after a panic")
 }
@@ -282,7 +230,7 @@ func TestPanickingModel(t *testing.T) {
 func TestPull(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next, stop := iter.Pull2(play(t).Stream(t.Context(), assistant(waiter()), llm.User("Hi.")))
+		next, stop := iter.Pull2(play(t).Stream(t.Context(), newAgent(waiter()), llm.User("Hi.")))
 		for range 30 {
 			_, err, ok := next()
 			require.True(t, ok)

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
@@ -24,7 +26,6 @@ type engine struct {
 	runner  Runner
 	stream  bool
 	session string
-	runID   string      // stands in for the session's name in the keys of calls
 	log     journal.Log // nil outside a session
 
 	agent  agent.Agent
@@ -43,9 +44,34 @@ type engine struct {
 	lock chan struct{}   // holds a token while somebody has what follows; no mutex, as an append may take long
 
 	state    *loop.State
+	began    bool                   // the run's RunStarted is recorded
+	refused  error                  // of the log: the first append that failed
+	unsaved  []event.Body           // results that it refused
+	noMore   context.CancelFunc     // ends the wait for a slot when the run is about to end
 	queue    []event.Event          // committed, not yet yielded
 	launched map[event.CallRef]bool // of the turn: the function runs, or ran
 	fatal    error                  // ends the run once the running calls have ended
+}
+
+func newEngine(r Runner, session string, stream bool) *engine {
+	return &engine{
+		runner: r, session: session, stream: stream,
+		wake: make(chan struct{}, 1), lock: make(chan struct{}, 1), state: new(loop.State),
+		launched: map[event.CallRef]bool{},
+	}
+}
+
+// load rebuilds the state of a session.
+func (e *engine) load(ctx context.Context) error {
+	for ev, err := range e.log.Events(ctx) {
+		if err == nil {
+			err = e.state.Apply(ev)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e *engine) acquire() { e.lock <- struct{}{} }
@@ -54,7 +80,7 @@ func (e *engine) release() { <-e.lock }
 // execute runs the agent on the input. When it returns, nothing of the run is
 // going on any more.
 func (e *engine) execute(ctx context.Context, a *agent.Agent, input []llm.Message, yield func(event.Event) bool) error {
-	input, err := e.prepareRun(a, input)
+	input, err := e.prepareRun(ctx, a, input)
 	if err != nil {
 		return err
 	}
@@ -78,29 +104,16 @@ func (e *engine) execute(ctx context.Context, a *agent.Agent, input []llm.Messag
 }
 
 // prepareRun checks what it was given, and fixes it for the run.
-func (e *engine) prepareRun(a *agent.Agent, input []llm.Message) ([]llm.Message, error) {
-	if e.lock == nil {
-		e.lock, e.wake = make(chan struct{}, 1), make(chan struct{}, 1)
-	}
-	if err := a.Validate(); err != nil {
-		return nil, fmt.Errorf("runner: %w", err)
-	}
-	e.agent = *a
-	e.model = e.runner.Model
-	if e.model == nil {
-		e.model = a.Model
-	}
-	if e.model == nil {
-		return nil, fmt.Errorf("runner: agent %q has no Model, and neither has the Runner", a.DisplayName())
+func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, input []llm.Message) ([]llm.Message, error) {
+	if err := e.setAgent(a); err != nil {
+		return nil, err
 	}
 	input, err := checkInput(input)
 	if err != nil {
 		return nil, err
 	}
-	e.tools = make(map[string]tool.Tool, len(a.Tools))
-	for _, t := range a.Tools {
-		e.tools[t.Name()] = t
-		e.defs = append(e.defs, t.Def())
+	if len(input) == 0 && !e.state.Waiting() {
+		return nil, errors.New("runner: no messages were given, and no conversation waits for an answer")
 	}
 	e.limits = loop.Limits{
 		Turns:         orDefault(e.runner.MaxTurns, defaultMaxTurns),
@@ -108,16 +121,38 @@ func (e *engine) prepareRun(a *agent.Agent, input []llm.Message) ([]llm.Message,
 		Unusable:      1,
 	}
 	e.calls = e.runner.Calls
-	if e.calls == nil {
-		e.calls = NewLimit(defaultCalls)
-	}
-	if e.state == nil {
-		e.state = new(loop.State)
+	if e.calls == nil || e.calls.within(ctx) {
+		e.calls = new(Limit)
 	}
 	e.memo = new(llm.Memo)
-	e.runID = rand.Text()
-	e.logger = e.newLogger()
 	return input, nil
+}
+
+func (e *engine) setAgent(a *agent.Agent) error {
+	if err := a.Validate(); err != nil {
+		return fmt.Errorf("runner: %w", err)
+	}
+	e.agent = *a
+	e.agent.Settings = cloneSettings(a.Settings)
+	e.model = e.runner.Model
+	if e.model == nil {
+		e.model = a.Model
+	}
+	if e.model == nil {
+		return fmt.Errorf("runner: agent %q has no Model, and neither has the Runner", a.DisplayName())
+	}
+	e.tools = make(map[string]tool.Tool, len(a.Tools))
+	for _, t := range a.Tools {
+		e.tools[t.Name()] = t
+		e.defs = append(e.defs, t.Def())
+	}
+	return nil
+}
+
+func cloneSettings(s llm.Settings) llm.Settings {
+	s.Stop, s.Modalities, s.Extra = slices.Clone(s.Stop), slices.Clone(s.Modalities), slices.Clone(s.Extra)
+	s.Metadata = maps.Clone(s.Metadata)
+	return s
 }
 
 // bound puts the limit on a run's time on ctx.
@@ -145,13 +180,22 @@ func (e *engine) run(ctx context.Context, input []llm.Message) error {
 		if _, over := action.(loop.Idle); over {
 			return nil
 		}
-		if err := cmp.Or(causeOf(ctx), e.fatal); err != nil {
+		if err := e.ending(ctx); err != nil {
 			return err
 		}
 		if err := e.do(ctx, action); err != nil {
 			return err
 		}
 	}
+}
+
+// ending says why the run must end now; nil: it need not.
+func (e *engine) ending(ctx context.Context) error {
+	cause := causeOf(ctx)
+	if e.fatal != nil && cause != nil {
+		return fmt.Errorf("%w; %w", e.fatal, cause)
+	}
+	return cmp.Or(e.fatal, cause)
 }
 
 // causeOf says why ctx ended, in words of the one who ended it and so that
@@ -188,7 +232,9 @@ func (e *engine) do(ctx context.Context, action loop.Action) error {
 
 // begin starts the run and closes what an earlier one left open.
 func (e *engine) begin(input []llm.Message) error {
-	bodies := []event.Body{event.RunStarted{Run: e.state.Run + 1, Agent: e.agent.DisplayName()}}
+	id := rand.Text()
+	e.logger = e.newLogger(id)
+	bodies := []event.Body{event.RunStarted{Run: e.state.Run + 1, Agent: e.agent.DisplayName(), ID: id}}
 	for _, c := range e.state.Open() {
 		bodies = append(bodies, failure(c, unanswered(c)))
 	}
@@ -196,7 +242,9 @@ func (e *engine) begin(input []llm.Message) error {
 		bodies = append(bodies, event.UserMessaged{Message: m})
 	}
 	e.logger.Info("run started", "messages", len(input))
-	return e.commit(true, bodies...)
+	err := e.commit(true, bodies...)
+	e.began = err == nil
+	return err
 }
 
 // next asks the machine. Calls that run are live; none does when it is asked.
@@ -251,12 +299,12 @@ func (e *engine) finished() event.RunFinished {
 // the failure is recorded. A call that was launched and has no result stays
 // started, as after a crash: nobody knows what it did.
 func (e *engine) settle(cause error) error {
-	if !e.state.Running() {
+	if !e.began || !e.state.Running() {
 		return cause
 	}
-	var bodies []event.Body
+	bodies := e.unsaved // what the log refused may be taken now
 	for _, c := range e.state.Open() {
-		if !e.launched[c.Ref] {
+		if !e.launched[c.Ref] { // it is among the unsaved else
 			c.Status = loop.Proposed
 			bodies = append(bodies, failure(c, unanswered(c)))
 		}
@@ -264,11 +312,11 @@ func (e *engine) settle(cause error) error {
 	bodies = append(bodies, event.RunFailed{
 		Run: e.state.Run, Turns: e.state.Turn, Usage: e.state.Usage, Error: redact(cause),
 	})
-	err := e.commit(true, bodies...)
-	e.logger.Warn("run failed", "turns", e.state.Turn, "error", redact(cause))
-	if err != nil && !errors.Is(cause, err) {
-		cause = errors.Join(cause, err)
+	first := e.refused
+	if err := e.commit(true, bodies...); err != nil && first == nil {
+		cause = fmt.Errorf("%w; %w", cause, err)
 	}
+	e.logEnd(cause)
 	if !e.left {
 		if lerr := e.deliver(); lerr != nil {
 			return lerr
@@ -278,7 +326,9 @@ func (e *engine) settle(cause error) error {
 }
 
 // redact is an error's text as events and logs may have it.
-func redact(err error) string { return tool.Fail(tool.Failed, err.Error(), nil).Message }
+func redact(err error) string { return redactText(err.Error()) }
+
+func redactText(s string) string { return tool.Fail(tool.Failed, s, nil).Message }
 
 // commit records events: it appends them to the log, applies them and queues
 // them for the consumer, for whom it never waits. Sync is for what must be
@@ -307,19 +357,20 @@ func (e *engine) commit(sync bool, bodies ...event.Body) error {
 	return nil
 }
 
-// appendBound is how long an append may take. It is not cut short by the end of
-// the run, since what happened is worth recording then, too.
-const appendBound = 30 * time.Second
+// storeBound is how long a journal may take for one thing. An append is not cut
+// short by the end of the run, since what happened is worth recording then, too.
+const storeBound = 30 * time.Second
 
 func (e *engine) append(sync bool, events []event.Event) error {
 	if e.log == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), appendBound)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), storeBound)
 	defer cancel()
 	if err := e.log.Append(ctx, sync, events...); err != nil {
 		err = fmt.Errorf("runner: session %q: event %d: %w", e.session, events[0].Seq, err)
-		e.logger.Error("journal refused an event", "seq", events[0].Seq, "error", err)
+		e.logger.Error("journal refused an event", "seq", events[0].Seq, "error", redact(err))
+		e.refused = cmp.Or(e.refused, err)
 		return err
 	}
 	return nil
@@ -345,8 +396,10 @@ func (e *engine) deliver() error {
 
 // show yields one event, and reports whether the consumer stays.
 func (e *engine) show(ev event.Event) bool {
-	if !e.left && !e.yield(ev) {
-		e.left = true
+	if e.left {
+		return false
 	}
+	e.left = true // should the loop body panic, and a model recover
+	e.left = !e.yield(ev)
 	return !e.left
 }

@@ -24,11 +24,11 @@ const runTime = "run_time"
 func (e *LimitError) Error() string {
 	switch e.Limit {
 	case loop.TurnLimit:
-		return fmt.Sprintf("limit of %d turns reached", e.Max)
+		return fmt.Sprintf("limit of %d turns reached (MaxTurns)", e.Max)
 	case loop.InvalidLimit:
-		return fmt.Sprintf("limit reached: in %d turns in a row every tool call was wrong", e.Max)
+		return fmt.Sprintf("limit reached: in %d turns in a row every tool call was wrong (MaxInvalidRounds)", e.Max)
 	case runTime:
-		return fmt.Sprintf("limit of %v for a run reached", time.Duration(e.Max))
+		return fmt.Sprintf("limit of %v for a run reached (RunTimeout)", time.Duration(e.Max))
 	}
 	return fmt.Sprintf("limit %s of %d reached", e.Limit, e.Max)
 }
@@ -41,9 +41,10 @@ func (e *LimitError) Is(target error) bool {
 // A FinishError says that the model ended its answer in a way that is no
 // answer. The Result has the text that there is.
 type FinishError struct {
-	// Reason is "length" (the answer was cut off), "cut_off" (its tool calls
-	// were, twice in a row), "content_filter", "refusal", "empty", "lost_calls"
-	// (calls announced and none made) or "error" (the provider failed on the way).
+	// Reason is "length" (the answer was cut off), "content_filter", "refusal",
+	// "error" (the provider failed on the way), or what the model was asked to do
+	// better and did not: "cut_off" (its tool calls were cut off), "empty",
+	// "lost_calls" (calls announced and none made).
 	Reason string
 	Finish llm.Finish
 	// Refusal is the text with which the model declined; "" for other reasons.
@@ -61,6 +62,9 @@ func (e *FinishError) Error() string {
 		loop.Lost.String():     "the answer announced tool calls and held none",
 		loop.Broken.String():   "the provider failed while the model answered",
 	}[e.Reason]
+	if e.Refusal != "" {
+		text += ": " + redactText(e.Refusal)
+	}
 	if e.Finish.Native != "" {
 		return fmt.Sprintf("%s (finish reason %q, %q)", text, e.Finish.Raw, e.Finish.Native)
 	}

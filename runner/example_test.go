@@ -13,6 +13,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
@@ -30,11 +31,15 @@ func getWeather(_ context.Context, in WeatherArgs) (Weather, error) {
 	return Weather{City: in.City, Degrees: 22}, nil
 }
 
-// weatherAgent has no Model of its own: the examples' runners bring a scripted one.
-var weatherAgent = &agent.Agent{
-	Name:         "assistant",
-	Instructions: "You answer questions about the weather.",
-	Tools:        []tool.Tool{tool.Must(tool.New("get_weather", "Current weather of a city.", getWeather))},
+// newAssistant makes the agent of the examples. Its model is a script, so that
+// they run anywhere; yours would be openai.Model("gpt-4o-mini").
+func newAssistant(model llm.Model) *agent.Agent {
+	return &agent.Agent{
+		Name:         "assistant",
+		Instructions: "You answer questions about the weather.",
+		Model:        model,
+		Tools:        []tool.Tool{tool.Must(tool.New("get_weather", "Current weather of a city.", getWeather))},
+	}
 }
 
 func scripted() llm.Model {
@@ -43,10 +48,10 @@ func scripted() llm.Model {
 		llmtest.Text("It is 22 °C."))
 }
 
-func ExampleRunner_Run() {
+func ExampleRun() {
 	ctx := context.Background()
-	r := runner.Runner{Model: scripted()} // in place of the agent's own
-	result, err := r.Run(ctx, weatherAgent, llm.User("What is it like in Beijing?"))
+	assistant := newAssistant(scripted())
+	result, err := runner.Run(ctx, assistant, llm.User("What is it like in Beijing?"))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -63,10 +68,10 @@ func ExampleRunner_Run() {
 	// assistant It is 22 °C. []
 }
 
-func ExampleRunner_Stream() {
+func ExampleStream() {
 	ctx := context.Background()
-	r := runner.Runner{Model: scripted()}
-	for e, err := range r.Stream(ctx, weatherAgent, llm.User("What is it like in Beijing?")) {
+	assistant := newAssistant(scripted())
+	for e, err := range runner.Stream(ctx, assistant, llm.User("What is it like in Beijing?")) {
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -86,13 +91,13 @@ func ExampleRunner_Stream() {
 	// It is 22 °C.
 }
 
-func ExampleRunner_Session() {
+func ExampleSession() {
 	ctx := context.Background()
-	script := llmtest.NewScript(llmtest.Text("Hello, Ada."), llmtest.Text("You are Ada."))
-	r := runner.Runner{Model: script} // Journal: where sessions are kept; without, in memory
-	s := r.Session("chat-7")
+	assistant := newAssistant(llmtest.NewScript(llmtest.Text("Hello, Ada."), llmtest.Text("You are Ada.")))
+	store := new(journal.Memory) // json.Marshal(store) has every session, for a file of yours
+	s := runner.Runner{Journal: store}.Session("chat-7")
 	for _, text := range []string{"I am Ada.", "Who am I?"} {
-		result, err := s.Run(ctx, weatherAgent, runner.Say(llm.User(text)))
+		result, err := s.Run(ctx, assistant, runner.Say(llm.User(text)))
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -107,8 +112,9 @@ func ExampleRunner_Session() {
 // What went wrong is asked of the error; the work so far comes with it.
 func ExampleRunner_Run_errors() {
 	ctx := context.Background()
-	r := runner.Runner{Model: scripted(), MaxTurns: 1}
-	result, err := r.Run(ctx, weatherAgent, llm.User("What is it like in Beijing?"))
+	assistant := newAssistant(scripted())
+	r := runner.Runner{MaxTurns: 1}
+	result, err := r.Run(ctx, assistant, llm.User("What is it like in Beijing?"))
 	if limit, ok := errors.AsType[*runner.LimitError](err); ok {
 		fmt.Println("limit:", limit.Limit, "after", len(result.Messages), "messages")
 	}
@@ -154,6 +160,9 @@ func Example_toolErrors() {
 	// turn 2: tool refund: the till is closed
 }
 
+// assistant is the agent under test.
+var assistant = newAssistant(nil)
+
 // TestAssistant is the test of an agent: what the model would say is a script,
 // and the tools are the real ones. A request beyond the script and a step that
 // is not used both fail the test.
@@ -161,8 +170,8 @@ func TestAssistant(t *testing.T) {
 	script := llmtest.Script(t,
 		llmtest.Calls("get_weather", WeatherArgs{City: "Beijing"}),
 		llmtest.Text("It is 22 °C."))
-	r := runner.Runner{Model: script}
-	result, err := r.Run(t.Context(), weatherAgent, llm.User("What is it like in Beijing?"))
+	r := runner.Runner{Model: script} // in place of the agent's own model
+	result, err := r.Run(t.Context(), assistant, llm.User("What is it like in Beijing?"))
 	require.NoError(t, err)
 	require.Equal(t, "It is 22 °C.", result.Text)
 

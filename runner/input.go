@@ -3,7 +3,6 @@ package runner
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
@@ -12,29 +11,28 @@ import (
 // says what is wrong with them. Results are put in the order of their calls,
 // and answers with nothing in them are left out.
 func checkInput(messages []llm.Message) ([]llm.Message, error) {
-	if len(messages) == 0 {
-		return nil, errors.New("runner: no messages: there is nothing to answer")
-	}
-	out := slices.DeleteFunc(slices.Clone(messages), func(m llm.Message) bool {
-		return m.Role == llm.RoleAssistant && len(m.Parts) == 0
-	})
-	for i := 0; i < len(out); i++ {
-		m := out[i]
-		if err := checkMessage(m); err != nil {
-			return nil, fmt.Errorf("runner: message %d: %w", i, err)
-		}
-		calls := m.Calls()
-		if len(calls) == 0 {
-			if m.Role == llm.RoleTool {
-				return nil, fmt.Errorf("runner: message %d: a tool result without a call before it", i)
-			}
+	out := make([]llm.Message, 0, len(messages))
+	for i := 0; i < len(messages); i++ {
+		m := messages[i]
+		if m.Role == llm.RoleAssistant && isEmpty(m) {
 			continue
 		}
-		end := min(i+1+len(calls), len(out))
-		if err := pairResults(calls, out[i+1:end]); err != nil {
+		err := checkMessage(m)
+		if err == nil && m.Role == llm.RoleTool {
+			err = errors.New("a tool result without a call before it")
+		}
+		var results []llm.Message
+		if err == nil {
+			results, err = pairResults(m.Calls(), messages[i+1:])
+		}
+		if err != nil {
 			return nil, fmt.Errorf("runner: message %d: %w", i, err)
 		}
-		i = end - 1
+		out = append(append(out, m), results...)
+		i += len(results)
+	}
+	if len(out) == 0 && len(messages) > 0 {
+		return nil, errors.New("runner: every message is empty")
 	}
 	return out, nil
 }
@@ -45,19 +43,12 @@ func checkMessage(m llm.Message) error {
 	default:
 		return fmt.Errorf("unknown role %q", m.Role)
 	}
-	if len(m.Parts) == 0 {
+	if isEmpty(m) {
 		return fmt.Errorf("the %s message is empty", m.Role)
 	}
 	for _, p := range m.Parts {
-		_, call := p.(llm.ToolCall)
-		_, result := p.(llm.ToolResult)
-		switch {
-		case p == nil:
-			return errors.New("a part is nil")
-		case call && m.Role != llm.RoleAssistant:
-			return fmt.Errorf("a tool call in a message with role %s", m.Role)
-		case result != (m.Role == llm.RoleTool):
-			return fmt.Errorf("a %T in a message with role %s", p, m.Role)
+		if err := checkPart(p, m.Role); err != nil {
+			return err
 		}
 	}
 	if m.Role == llm.RoleTool && len(m.Parts) != 1 {
@@ -66,22 +57,57 @@ func checkMessage(m llm.Message) error {
 	return nil
 }
 
-// pairResults orders results as the calls are, in place.
-func pairResults(calls []llm.ToolCall, results []llm.Message) error {
-	for i, c := range calls {
-		at := slices.IndexFunc(results[min(i, len(results)):], func(m llm.Message) bool { return answers(m, c) })
-		if at < 0 {
-			return fmt.Errorf("tool call %q (%s) has no result directly after it", c.ID, c.Name)
-		}
-		results[i], results[i+at] = results[i+at], results[i]
+func checkPart(p llm.Part, role llm.Role) error {
+	want := role != llm.RoleTool
+	switch p.(type) {
+	case nil:
+		return errors.New("a part is nil")
+	case llm.Text, llm.Image, llm.Audio, llm.File, llm.RawPart:
+	case llm.ToolCall, llm.Reasoning, llm.Refusal:
+		want = role == llm.RoleAssistant
+	case llm.ToolResult:
+		want = role == llm.RoleTool
+	default:
+		return fmt.Errorf("a part is a %T; parts are values, not pointers", p)
+	}
+	if !want {
+		return fmt.Errorf("a %T in a message with role %s", p, role)
 	}
 	return nil
 }
 
-func answers(m llm.Message, c llm.ToolCall) bool {
-	if len(m.Parts) != 1 {
-		return false
+// isEmpty reports whether nothing is said in m.
+func isEmpty(m llm.Message) bool {
+	for _, p := range m.Parts {
+		if t, ok := p.(llm.Text); !ok || t.Text != "" {
+			return false
+		}
 	}
-	r, ok := m.Parts[0].(llm.ToolResult)
-	return ok && r.CallID == c.ID
+	return true
+}
+
+// pairResults returns the results of the calls, in their order, which must be
+// the first of what follows.
+func pairResults(calls []llm.ToolCall, following []llm.Message) ([]llm.Message, error) {
+	results := make([]llm.Message, len(calls))
+	used := make([]bool, len(calls))
+	for i, c := range calls {
+		at := -1
+		for k := range min(len(calls), len(following)) {
+			if !used[k] && answers(following[k], c) {
+				at = k
+				break
+			}
+		}
+		if at < 0 {
+			return nil, fmt.Errorf("tool call %q (%s) has no result directly after it", c.ID, c.Name)
+		}
+		used[at], results[i] = true, following[at]
+	}
+	return results, nil
+}
+
+func answers(m llm.Message, c llm.ToolCall) bool {
+	r := m.Results()
+	return m.Role == llm.RoleTool && len(m.Parts) == 1 && len(r) == 1 && r[0].CallID == c.ID
 }

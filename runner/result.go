@@ -10,23 +10,24 @@ import (
 type Result struct {
 	// Text is that of the last answer. It is the final answer if there was no
 	// error; with an error it is what there is of one.
-	Text string
+	Text string `json:"text"`
 	// Messages is the whole conversation, with the messages that the run was
-	// given. It is valid to send; see the package comment.
-	Messages []llm.Message
-	Finish   llm.Finish // of the last answer
-	Usage    llm.Usage  // the sum over the turns of the run
-	Turns    int        // of the run
-	Run      int        // its number in the session, from 1
-	Session  string     // empty outside a session
+	// given. It is valid to send; see the package comment. The slice is the
+	// caller's; what the messages hold is only for reading.
+	Messages []llm.Message `json:"messages"`
+	Finish   llm.Finish    `json:"finish"`            // of the last answer
+	Usage    llm.Usage     `json:"usage"`             // the sum over the turns of the run
+	Turns    int           `json:"turns"`             // of the run
+	Run      int           `json:"run"`               // its number in the session, from 1; 0 if it did not begin
+	Session  string        `json:"session,omitempty"` // empty outside a session
 }
 
 func (e *engine) result() *Result {
-	if e.state == nil {
-		return &Result{Session: e.session}
-	}
 	e.acquire()
 	defer e.release()
+	if !e.began { // what stands in the state is of an earlier run
+		return &Result{Messages: e.state.History(placeholder), Session: e.session}
+	}
 	return &Result{
 		Text:     e.state.Text,
 		Messages: e.state.History(placeholder),

@@ -34,14 +34,15 @@ type Runner struct {
 	// was wrong: an unknown tool, invalid arguments, [tool.Retry]. An error that
 	// a tool reports about its domain does not count. Default 3.
 	MaxInvalidRounds int
-	// ToolTimeout bounds each tool call whose tool has no timeout of its own.
-	// Default 2 minutes. A function that ignores its context is left behind 5
-	// seconds after that.
+	// ToolTimeout is when the context of a tool call ends, unless the tool has a
+	// timeout of its own. Default 2 minutes. The function has 5 seconds more: what
+	// it returns by then counts, since an outcome that is known is better than
+	// one that is not; after that it is left behind.
 	ToolTimeout time.Duration
 	// RunTimeout bounds a run. Default 1 hour.
 	RunTimeout time.Duration
-	// Calls bounds the tool calls that run at the same time, over all Runners
-	// that point to it. Nil: 16 in each run.
+	// Calls bounds the tool calls that run at the same time, over all runs that
+	// share it. Nil: 16 in each run.
 	Calls *Limit
 	// Model stands in for the Model of every agent.
 	Model llm.Model
@@ -51,11 +52,11 @@ type Runner struct {
 	// the same but for the deltas, of which there are none. Run never streams.
 	NoStream bool
 	// Logger gets, with the agent, the session and the run as attributes:
-	// Info: a run began or ended. Debug: a request was sent, a model answered, a
-	// tool call began or ended. Warn: a run failed, a request is repeated, a
-	// client did something on its own, a tool was left behind. Error: a tool
-	// panicked (with its stack), a journal refused an event. Messages,
-	// arguments and results are never logged. Nil discards.
+	// Info: a run began, finished or was left by its consumer. Debug: a request
+	// was sent, a model answered, a tool call began or ended. Warn: a run failed,
+	// a request is repeated, a client did something on its own, a tool was left
+	// behind. Error: a tool panicked (with its stack), a journal refused an
+	// event. Messages, arguments and results are never logged. Nil discards.
 	Logger *slog.Logger
 }
 
@@ -78,7 +79,7 @@ func Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.S
 // to [tool.Abort], the cause of ctx, or that of a misuse, which is found before
 // the first request; errors.As and errors.Is see them through every wrap.
 func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message) (*Result, error) {
-	e := &engine{runner: r}
+	e := newEngine(r, "", false)
 	err := e.execute(ctx, a, messages, ignore)
 	return e.result(), err
 }
@@ -94,7 +95,7 @@ func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message
 // body holds an event, running tools go on, and their results are recorded.
 func (r Runner) Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.Seq2[event.Event, error] {
 	return once(func(yield func(event.Event, error) bool) {
-		e := &engine{runner: r, stream: !r.NoStream}
+		e := newEngine(r, "", !r.NoStream)
 		err := e.execute(ctx, a, messages, func(ev event.Event) bool { return yield(ev, nil) })
 		if err != nil && !e.left {
 			yield(event.Event{}, err)

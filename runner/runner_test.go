@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -46,7 +47,7 @@ func waiter(opts ...tool.Option) tool.Tool {
 	}, opts...))
 }
 
-func assistant(tools ...tool.Tool) *agent.Agent {
+func newAgent(tools ...tool.Tool) *agent.Agent {
 	return &agent.Agent{Name: "assistant", Instructions: "Be brief.", Tools: tools}
 }
 
@@ -102,7 +103,7 @@ func TestRun(t *testing.T) {
 		llmtest.Text("Let me look.").And(
 			llmtest.Calls("get_weather", cityArgs{"Beijing"}), llmtest.Calls("get_weather", cityArgs{"Oslo"})),
 		llmtest.Text("Both are warm."))
-	result, err := with(script).Run(t.Context(), assistant(weather()), llm.User("Where is it warm?"))
+	result, err := with(script).Run(t.Context(), newAgent(weather()), llm.User("Where is it warm?"))
 	require.NoError(t, err)
 	call := func(id, city string) llm.ToolCall {
 		return llm.ToolCall{ID: id, Name: "get_weather", Arguments: `{"city":"` + city + `"}`}
@@ -128,7 +129,7 @@ func TestRun(t *testing.T) {
 func TestRunRequests(t *testing.T) {
 	t.Parallel()
 	script := llmtest.Script(t, llmtest.Calls("get_weather", cityArgs{"Oslo"}), llmtest.Text("Warm."))
-	a := assistant(weather())
+	a := newAgent(weather())
 	a.Settings.Temperature = new(0.2)
 	a.Output = &llm.OutputFormat{Type: "json_object"}
 	result, err := with(script).Run(t.Context(), a, llm.User("Hi."))
@@ -151,7 +152,7 @@ func TestUsageIsSummed(t *testing.T) {
 	script := llmtest.Script(t,
 		llmtest.Calls("get_weather", cityArgs{"Oslo"}).Usage(llm.Usage{InputTokens: 10, OutputTokens: 3, ReasoningTokens: 1}),
 		llmtest.Text("Warm.").Usage(llm.Usage{InputTokens: 20, OutputTokens: 4, CachedTokens: 8}))
-	result, err := with(script).Run(t.Context(), assistant(weather()), llm.User("Hi."))
+	result, err := with(script).Run(t.Context(), newAgent(weather()), llm.User("Hi."))
 	require.NoError(t, err)
 	require.Equal(t, llm.Usage{InputTokens: 30, OutputTokens: 7, ReasoningTokens: 1, CachedTokens: 8}, result.Usage)
 }
@@ -159,7 +160,7 @@ func TestUsageIsSummed(t *testing.T) {
 func TestStream(t *testing.T) {
 	t.Parallel()
 	script := llmtest.Script(t, llmtest.Calls("get_weather", cityArgs{"Oslo"}), llmtest.Text("It is warm."))
-	events, err := collect(with(script).Stream(t.Context(), assistant(weather()), llm.User("Hi.")))
+	events, err := collect(with(script).Stream(t.Context(), newAgent(weather()), llm.User("Hi.")))
 	require.NoError(t, err)
 	var durable []string
 	var text string
@@ -186,7 +187,7 @@ func TestStream(t *testing.T) {
 	require.Equal(t, event.TurnPrepared{Turn: 2, Agent: "assistant"}, bodyOf(events, "turn_prepared", 1))
 
 	script = llmtest.Script(t, llmtest.Text("It is warm."))
-	events, err = collect(runner.Runner{Model: script, NoStream: true}.Stream(t.Context(), assistant(), llm.User("Hi.")))
+	events, err = collect(runner.Runner{Model: script, NoStream: true}.Stream(t.Context(), newAgent(), llm.User("Hi.")))
 	require.NoError(t, err)
 	require.Equal(t, []string{"run_started", "user_messaged", "turn_prepared", "model_answered", "run_finished"}, types(events))
 	require.False(t, script.Requests()[0].Stream)
@@ -195,7 +196,7 @@ func TestStream(t *testing.T) {
 func TestStreamIsLazyAndSingleUse(t *testing.T) {
 	t.Parallel()
 	script := llmtest.Script(t, llmtest.Text("Hello."))
-	seq := with(script).Stream(t.Context(), assistant(), llm.User("Hi."))
+	seq := with(script).Stream(t.Context(), newAgent(), llm.User("Hi."))
 	require.Empty(t, script.Requests())
 	_, err := collect(seq)
 	require.NoError(t, err)
@@ -216,17 +217,20 @@ func TestMisuse(t *testing.T) {
 		want     string
 	}{
 		{"no agent", nil, false, []llm.Message{llm.User("Hi.")}, "runner: agent: is nil"},
-		{"no model", assistant(), true, []llm.Message{llm.User("Hi.")}, `runner: agent "assistant" has no Model, and neither has the Runner`},
-		{"zero tool", assistant(tool.Tool{}), false, []llm.Message{llm.User("Hi.")}, `runner: agent "assistant": tool 0 is the zero Tool; make tools with tool.New`},
-		{"two of a name", assistant(weather(), weather()), false, []llm.Message{llm.User("Hi.")}, `runner: agent "assistant": two tools are named "get_weather"`},
-		{"no messages", assistant(), false, nil, "runner: no messages: there is nothing to answer"},
-		{"empty message", assistant(), false, []llm.Message{llm.User("")}, "runner: message 0: the user message is empty"},
-		{"unknown role", assistant(), false, []llm.Message{{Role: "boss", Parts: llm.Parts{llm.Text{Text: "x"}}}}, `runner: message 0: unknown role "boss"`},
-		{"nil part", assistant(), false, []llm.Message{llm.User("x", nil)}, "runner: message 0: a part is nil"},
-		{"call of a user", assistant(), false, []llm.Message{llm.User("", llm.ToolCall{})}, "runner: message 0: a tool call in a message with role user"},
-		{"open call", assistant(), false, []llm.Message{llm.User("x"), call}, `runner: message 1: tool call "c" (f) has no result directly after it`},
-		{"open call, then text", assistant(), false, []llm.Message{call, llm.User("x")}, `runner: message 0: tool call "c" (f) has no result directly after it`},
-		{"result alone", assistant(), false, []llm.Message{result}, "runner: message 0: a tool result without a call before it"},
+		{"no model", newAgent(), true, []llm.Message{llm.User("Hi.")}, `runner: agent "assistant" has no Model, and neither has the Runner`},
+		{"zero tool", newAgent(tool.Tool{}), false, []llm.Message{llm.User("Hi.")}, `runner: agent "assistant": tool 0 is the zero Tool; make tools with tool.New`},
+		{"two of a name", newAgent(weather(), weather()), false, []llm.Message{llm.User("Hi.")}, `runner: agent "assistant": two tools are named "get_weather"`},
+		{"no messages", newAgent(), false, nil, "runner: no messages were given, and no conversation waits for an answer"},
+		{"empty answer alone", newAgent(), false, []llm.Message{llm.Assistant("")}, "runner: every message is empty"},
+		{"blank text", newAgent(), false, []llm.Message{llm.Assistant(""), llm.User("", llm.Text{})}, "runner: message 1: the user message is empty"},
+		{"pointer part", newAgent(), false, []llm.Message{llm.User("", &llm.Image{URL: "u"})}, "runner: message 0: a part is a *llm.Image; parts are values, not pointers"},
+		{"empty message", newAgent(), false, []llm.Message{llm.User("")}, "runner: message 0: the user message is empty"},
+		{"unknown role", newAgent(), false, []llm.Message{{Role: "boss", Parts: llm.Parts{llm.Text{Text: "x"}}}}, `runner: message 0: unknown role "boss"`},
+		{"nil part", newAgent(), false, []llm.Message{llm.User("x", nil)}, "runner: message 0: a part is nil"},
+		{"call of a user", newAgent(), false, []llm.Message{llm.User("", llm.ToolCall{})}, "runner: message 0: a llm.ToolCall in a message with role user"},
+		{"open call", newAgent(), false, []llm.Message{llm.User("x"), call}, `runner: message 1: tool call "c" (f) has no result directly after it`},
+		{"open call, then text", newAgent(), false, []llm.Message{call, llm.User("x")}, `runner: message 0: tool call "c" (f) has no result directly after it`},
+		{"result alone", newAgent(), false, []llm.Message{result}, "runner: message 0: a tool result without a call before it"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -252,23 +256,108 @@ func TestGivenHistory(t *testing.T) {
 	calls := llm.Assistant("", llm.ToolCall{ID: "a", Name: "f", Arguments: "{}"}, llm.ToolCall{ID: "b", Name: "f", Arguments: "{}"})
 	given := []llm.Message{llm.User("Hi."), {Role: llm.RoleAssistant}, calls, res("b"), res("a"), llm.Assistant("Done."), llm.User("And?")}
 	script := llmtest.Script(t, llmtest.Text("Fine."))
-	_, err := with(script).Run(t.Context(), assistant(), given...)
+	_, err := with(script).Run(t.Context(), newAgent(), given...)
 	require.NoError(t, err)
 	require.Equal(t, []llm.Message{llm.User("Hi."), calls, res("a"), res("b"), llm.Assistant("Done."), llm.User("And?")}, script.Requests()[0].Messages)
 	require.Equal(t, res("b"), given[3], "the caller's slice is as it was")
 }
 
+// TestGivenArguments: a history with arguments that no provider takes is mended.
+func TestGivenArguments(t *testing.T) {
+	t.Parallel()
+	script := llmtest.Script(t, llmtest.Text("Fine."))
+	result, err := with(script).Run(t.Context(), newAgent(),
+		llm.User("Hi."), llm.Assistant("", llm.ToolCall{ID: "c", Name: "f", Arguments: `{"a":`}),
+		llm.Message{Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: "c", Parts: llm.Parts{llm.Text{Text: "x"}}}}})
+	require.NoError(t, err)
+	require.Equal(t, "{}", script.Requests()[0].Messages[1].Calls()[0].Arguments)
+	require.Equal(t, "{}", result.Messages[1].Calls()[0].Arguments)
+}
+
+// TestToolChoice: a choice that makes the model call a tool holds for one turn.
+func TestToolChoice(t *testing.T) {
+	t.Parallel()
+	for choice, second := range map[llm.ToolChoice]llm.ToolChoice{
+		llm.ToolRequired: "", llm.ToolNamed("get_weather"): "", llm.ToolAuto: llm.ToolAuto, llm.ToolNone: llm.ToolNone,
+	} {
+		script := llmtest.Script(t, llmtest.Calls("get_weather", cityArgs{"Oslo"}), llmtest.Text("Warm."))
+		a := newAgent(weather())
+		a.Settings.ToolChoice = choice
+		_, err := with(script).Run(t.Context(), a, llm.User("Hi."))
+		require.NoError(t, err)
+		require.Equal(t, choice, script.Requests()[0].ToolChoice)
+		require.Equal(t, second, script.Requests()[1].ToolChoice)
+	}
+}
+
+// TestSettingsAreCopied: what the caller does with his slices during a run does
+// not reach it.
+func TestSettingsAreCopied(t *testing.T) {
+	t.Parallel()
+	a := newAgent(weather())
+	a.Settings = llm.Settings{Stop: []string{"x"}, Modalities: []string{"text"}, Metadata: map[string]string{"a": "b"}, Extra: []llm.Member{{Name: "a", Value: "1"}}}
+	script := llmtest.Script(t, llmtest.Reply(func(context.Context, *llm.Request) (*llm.Response, error) {
+		a.Settings.Stop[0], a.Settings.Modalities[0], a.Settings.Metadata["a"], a.Settings.Extra[0].Value = "y", "y", "y", "2"
+		return llmtest.Calls("get_weather", cityArgs{"Oslo"}).Response()
+	}), llmtest.Text("Warm."))
+	_, err := with(script).Run(t.Context(), a, llm.User("Hi."))
+	require.NoError(t, err)
+	require.Equal(t, script.Requests()[0].Settings, script.Requests()[1].Settings)
+}
+
+// TestMemo: the requests of a run share one, so that each message is encoded once.
+func TestMemo(t *testing.T) {
+	t.Parallel()
+	var memos []*llm.Memo
+	m := llm.ModelFunc(func(_ context.Context, req *llm.Request, _ func(llm.Delta)) (*llm.Response, error) {
+		memos = append(memos, req.Memo)
+		if len(memos)%2 == 1 {
+			return llmtest.Parts(llm.ToolCall{ID: "c", Name: "get_weather", Arguments: `{"city":"Oslo"}`}).Response()
+		}
+		return llmtest.Text("Fine.").Response()
+	})
+	for range 2 {
+		_, err := with(m).Run(t.Context(), newAgent(weather()), llm.User("Hi."))
+		require.NoError(t, err)
+	}
+	require.NotNil(t, memos[0])
+	require.Same(t, memos[0], memos[1])
+	require.NotSame(t, memos[0], memos[2])
+}
+
+// TestAnswerIsRecordedWhole: the event has all that the model's Response has.
+func TestAnswerIsRecordedWhole(t *testing.T) {
+	t.Parallel()
+	resp := &llm.Response{
+		ID: "a", RequestID: "r", Model: "m", Message: llm.Assistant("Fine."), Finish: llm.FinishOf("stop", ""), Usage: llm.Usage{InputTokens: 1},
+		RawUsage: json.RawMessage(`{"cost":1}`), LogProbs: json.RawMessage(`{}`), Extra: []llm.Member{{Name: "citations", Value: "[]"}},
+	}
+	m := llm.ModelFunc(func(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error) { return resp, nil })
+	events, err := collect(with(m).Stream(t.Context(), newAgent(), llm.User("Hi.")))
+	require.NoError(t, err)
+	require.Equal(t, event.ModelAnswered{
+		Turn: 1, Message: resp.Message, Finish: resp.Finish, Usage: resp.Usage, RawUsage: resp.RawUsage, LogProbs: resp.LogProbs,
+		Model: "m", ID: "a", RequestID: "r", Extra: resp.Extra,
+	}, bodyOf(events, "model_answered", 0))
+	require.Equal(t, event.RunFinished{Run: 1, Turns: 1, Usage: resp.Usage}, bodyOf(events, "run_finished", 0))
+}
+
 func TestInstruct(t *testing.T) {
 	t.Parallel()
-	a := assistant(weather())
+	a := newAgent(weather())
 	a.Instruct = func(_ context.Context, info agent.Info) (string, error) {
-		return fmt.Sprintf("Run %d, turn %d, %d messages.", info.Run, info.Turn, len(info.Messages)), nil
+		return fmt.Sprintf("%sRun %d, turn %d, %d messages.", info.Session, info.Run, info.Turn, len(info.Messages)), nil
 	}
 	script := llmtest.Script(t, llmtest.Calls("get_weather", cityArgs{"Oslo"}), llmtest.Text("Warm."))
 	_, err := with(script).Run(t.Context(), a, llm.User("Hi."))
 	require.NoError(t, err)
 	require.Equal(t, "Run 1, turn 1, 1 messages.", script.Requests()[0].Instructions)
 	require.Equal(t, "Run 1, turn 2, 3 messages.", script.Requests()[1].Instructions)
+
+	script = llmtest.Script(t, llmtest.Text("Warm."))
+	_, err = with(script).Session("s: ").Run(t.Context(), a, runner.Say(llm.User("Hi.")))
+	require.NoError(t, err)
+	require.Equal(t, "s: Run 1, turn 1, 1 messages.", script.Requests()[0].Instructions)
 
 	planted := errors.New("planted")
 	a.Instruct = func(context.Context, agent.Info) (string, error) { return "", planted }
@@ -282,7 +371,7 @@ func TestModelError(t *testing.T) {
 	t.Parallel()
 	planted := &llm.APIError{Kind: llm.KindServer, Provider: "openai", StatusCode: 500, Message: "boom"}
 	script := llmtest.Script(t, llmtest.Calls("get_weather", cityArgs{"Oslo"}), llmtest.Fail(planted))
-	result, err := with(script).Run(t.Context(), assistant(weather()), llm.User("Hi."))
+	result, err := with(script).Run(t.Context(), newAgent(weather()), llm.User("Hi."))
 	require.EqualError(t, err, "turn 2: openai: 500 server: boom")
 	got, ok := errors.AsType[*llm.APIError](err)
 	require.True(t, ok)
@@ -294,7 +383,7 @@ func TestModelError(t *testing.T) {
 func TestNilResponse(t *testing.T) {
 	t.Parallel()
 	m := llm.ModelFunc(func(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error) { return nil, nil })
-	_, err := with(m).Run(t.Context(), assistant(), llm.User("Hi."))
+	_, err := with(m).Run(t.Context(), newAgent(), llm.User("Hi."))
 	require.EqualError(t, err, "turn 1: the model returned neither an answer nor an error")
 }
 
@@ -328,7 +417,7 @@ func TestFinishErrors(t *testing.T) {
 		{
 			"refusal", []llmtest.Step{llmtest.Refusal("I must not.")},
 			&runner.FinishError{Reason: "refusal", Finish: llm.FinishOf("stop", ""), Refusal: "I must not."},
-			"", `turn 1: the model declined to answer (finish reason "stop")`, 1,
+			"", `turn 1: the model declined to answer: I must not. (finish reason "stop")`, 1,
 		},
 		{
 			"empty twice", []llmtest.Step{llmtest.Text(""), llmtest.Text(" ")},
@@ -348,7 +437,7 @@ func TestFinishErrors(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			result, err := with(llmtest.Script(t, tt.steps...)).Run(t.Context(), assistant(weather()), llm.User("Hi."))
+			result, err := with(llmtest.Script(t, tt.steps...)).Run(t.Context(), newAgent(weather()), llm.User("Hi."))
 			require.EqualError(t, err, tt.error)
 			got, ok := errors.AsType[*runner.FinishError](err)
 			require.True(t, ok)
@@ -376,7 +465,7 @@ func TestAsksAgain(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			script := llmtest.Script(t, tt.first, llmtest.Text("Fine."))
-			result, err := with(script).Run(t.Context(), assistant(weather()), llm.User("Hi."))
+			result, err := with(script).Run(t.Context(), newAgent(weather()), llm.User("Hi."))
 			require.NoError(t, err)
 			require.Equal(t, "Fine.", result.Text)
 			asked := script.Requests()[1].Messages
@@ -411,33 +500,43 @@ func TestLimits(t *testing.T) {
 	}
 	good := llmtest.Calls("get_weather", cityArgs{"Oslo"})
 
-	result, err := with(forever(good)).Run(t.Context(), assistant(weather()), llm.User("Hi."))
-	require.EqualError(t, err, "limit of 30 turns reached")
+	result, err := with(forever(good)).Run(t.Context(), newAgent(weather()), llm.User("Hi."))
+	require.EqualError(t, err, "limit of 30 turns reached (MaxTurns)")
 	requireLimit(t, runner.LimitError{Limit: "turns", Max: 30}, err)
 	require.Equal(t, 30, result.Turns)
 
-	_, err = runner.Runner{Model: forever(good), MaxTurns: 2}.Run(t.Context(), assistant(weather()), llm.User("Hi."))
+	_, err = runner.Runner{Model: forever(good), MaxTurns: 2}.Run(t.Context(), newAgent(weather()), llm.User("Hi."))
 	requireLimit(t, runner.LimitError{Limit: "turns", Max: 2}, err)
 
+	turns := 0
+	long := llmtest.Script(t, llmtest.Reply(func(context.Context, *llm.Request) (*llm.Response, error) {
+		if turns++; turns == 40 {
+			return llmtest.Text("Fine.").Response()
+		}
+		return good.Response()
+	}).Forever())
+	_, err = runner.Runner{Model: long, MaxTurns: -1}.Run(t.Context(), newAgent(weather()), llm.User("Hi."))
+	require.NoError(t, err)
+
 	wrong := llmtest.Calls("get_weather", `{"town":"Oslo"}`)
-	result, err = with(forever(wrong)).Run(t.Context(), assistant(weather()), llm.User("Hi."))
-	require.EqualError(t, err, "limit reached: in 3 turns in a row every tool call was wrong")
+	result, err = with(forever(wrong)).Run(t.Context(), newAgent(weather()), llm.User("Hi."))
+	require.EqualError(t, err, "limit reached: in 3 turns in a row every tool call was wrong (MaxInvalidRounds)")
 	requireLimit(t, runner.LimitError{Limit: "invalid_rounds", Max: 3}, err)
 	require.Equal(t, 3, result.Turns)
 
 	// One right call among the wrong ones, or an error of the tool's own, is no such round.
 	refusing := tool.Must(tool.New("refund", "Refunds.", func(context.Context, struct{}) (string, error) { return "", errors.New("not paid yet") }))
 	for _, step := range []llmtest.Step{wrong.And(good), llmtest.Calls("refund", nil)} {
-		_, err = runner.Runner{Model: forever(step), MaxTurns: 5}.Run(t.Context(), assistant(weather(), refusing), llm.User("Hi."))
+		_, err = runner.Runner{Model: forever(step), MaxTurns: 5}.Run(t.Context(), newAgent(weather(), refusing), llm.User("Hi."))
 		requireLimit(t, runner.LimitError{Limit: "turns", Max: 5}, err)
 	}
 
 	// A tool that asks for other arguments counts like wrong ones.
 	picky := tool.Must(tool.New("refund", "Refunds.", func(context.Context, struct{}) (string, error) { return "", tool.Retry("Ask for the order first.") }))
-	_, err = with(forever(llmtest.Calls("refund", nil))).Run(t.Context(), assistant(picky), llm.User("Hi."))
+	_, err = with(forever(llmtest.Calls("refund", nil))).Run(t.Context(), newAgent(picky), llm.User("Hi."))
 	requireLimit(t, runner.LimitError{Limit: "invalid_rounds", Max: 3}, err)
 
-	_, err = runner.Runner{Model: forever(wrong), MaxInvalidRounds: -1, MaxTurns: 40}.Run(t.Context(), assistant(weather()), llm.User("Hi."))
+	_, err = runner.Runner{Model: forever(wrong), MaxInvalidRounds: -1, MaxTurns: 40}.Run(t.Context(), newAgent(weather()), llm.User("Hi."))
 	requireLimit(t, runner.LimitError{Limit: "turns", Max: 40}, err)
 }
 
@@ -446,12 +545,21 @@ func TestRunTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		script := llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 7200}))
 		start := time.Now()
-		result, err := runner.Runner{Model: script, ToolTimeout: -1}.Run(t.Context(), assistant(waiter()), llm.User("Hi."))
+		result, err := runner.Runner{Model: script, ToolTimeout: -1}.Run(t.Context(), newAgent(waiter()), llm.User("Hi."))
 		require.Equal(t, time.Hour, time.Since(start))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.EqualError(t, err, "limit of 1h0m0s for a run reached")
+		require.EqualError(t, err, "limit of 1h0m0s for a run reached (RunTimeout)")
 		require.Equal(t, []string{"It is not known whether the call took effect: it was started, and its end was never recorded. Check before you call it again."},
 			results(result.Messages))
+	})
+}
+
+func TestNoRunTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		script := llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 7200}), llmtest.Text("Fine."))
+		_, err := runner.Runner{Model: script, ToolTimeout: -1, RunTimeout: -1}.Run(t.Context(), newAgent(waiter()), llm.User("Hi."))
+		require.NoError(t, err)
 	})
 }
 
@@ -465,7 +573,7 @@ func TestConcurrentRuns(t *testing.T) {
 		}
 		return llmtest.Text(req.Messages[2].Parts[0].(llm.ToolResult).Text()).Response()
 	}).Forever())
-	a := assistant(weather())
+	a := newAgent(weather())
 	a.Model = m
 	limit := runner.NewLimit(10)
 	var group sync.WaitGroup

@@ -9,7 +9,6 @@ import (
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
-	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
@@ -42,13 +41,14 @@ func (said) input() {}
 func Say(messages ...llm.Message) Input { return said(messages) }
 
 // Run runs an agent on the conversation so far and the input. It is as
-// [Runner.Run] is; Messages of the Result holds the whole session.
+// [Runner.Run] is; Messages of the Result holds the whole session. Without input
+// it goes on where a failed run ended: the conversation must wait for an answer.
 //
 // Tool calls that an earlier run left without a result, because it was
 // cancelled or its process died, are closed first: the model reads that the
 // call did not run, or that its outcome is unknown.
 func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result, error) {
-	e := &engine{runner: s.runner, session: s.name}
+	e := newEngine(s.runner, s.name, false)
 	err := s.open(ctx, e, func(ctx context.Context) error {
 		return e.execute(ctx, a, messagesOf(in), ignore)
 	})
@@ -58,7 +58,7 @@ func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result
 // Stream is Run with every event as it happens, under the rules of [Runner.Stream].
 func (s *Session) Stream(ctx context.Context, a *agent.Agent, in ...Input) iter.Seq2[event.Event, error] {
 	return once(func(yield func(event.Event, error) bool) {
-		e := &engine{runner: s.runner, session: s.name, stream: !s.runner.NoStream}
+		e := newEngine(s.runner, s.name, !s.runner.NoStream)
 		err := s.open(ctx, e, func(ctx context.Context) error {
 			return e.execute(ctx, a, messagesOf(in), func(ev event.Event) bool { return yield(ev, nil) })
 		})
@@ -84,7 +84,9 @@ func (s *Session) open(ctx context.Context, e *engine, do func(context.Context) 
 	if s.name == "" {
 		return errors.New("runner: the session has no name")
 	}
-	log, err := s.runner.Journal.Open(ctx, s.name)
+	read, stop := context.WithTimeout(ctx, storeBound)
+	defer stop()
+	log, err := s.runner.Journal.Open(read, s.name)
 	if err != nil {
 		return fmt.Errorf("runner: %w", err)
 	}
@@ -94,17 +96,21 @@ func (s *Session) open(ctx context.Context, e *engine, do func(context.Context) 
 		}
 	}()
 	e.log = log
-	e.state = new(loop.State)
-	for ev, err := range log.Events(ctx) {
-		if err == nil {
-			err = e.state.Apply(ev)
-		}
-		if err != nil {
-			return fmt.Errorf("runner: session %q: %w", s.name, err)
-		}
+	if err := e.load(read); err != nil {
+		return fmt.Errorf("runner: session %q: %w", s.name, err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(log.Context(), func() { cancel(context.Cause(log.Context())) })()
 	return do(ctx)
+}
+
+// Messages returns the conversation so far, valid to send as Result.Messages is.
+// It opens the journal, and so it is an error while a run is going on.
+func (s *Session) Messages(ctx context.Context) ([]llm.Message, error) {
+	e := newEngine(s.runner, s.name, false)
+	if err := s.open(ctx, e, func(context.Context) error { return nil }); err != nil {
+		return nil, err
+	}
+	return e.result().Messages, nil
 }

@@ -49,9 +49,9 @@
 //
 // # Time
 //
-// A tool that ignores its context cannot be stopped in Go. An engine reports it
-// as timed out when its deadline passes and leaves it behind; what it returns
-// later is dropped. A function should watch its context.
+// A tool that ignores its context cannot be stopped in Go. An engine leaves it
+// behind some time after its deadline and reports it as timed out; what it
+// returns later is dropped. A function should watch its context.
 //
 // Words owned here: tool, call (one run of a tool), failure.
 package tool

@@ -165,7 +165,8 @@ func Abort(err error) error {
 }
 
 // Hide is the error of a tool whose text the model must not read: it is told
-// only that the tool failed. The program still finds err. Hide(nil) is an error
+// only that the tool failed. The program still finds err, and so does whoever
+// reads the event (its Error, redacted as all texts are). Hide(nil) is an error
 // that hides nothing.
 func Hide(err error) error { return &hiddenError{cmp.Or(err, errHidden)} }
 
@@ -231,7 +232,7 @@ func closest(written string, names []string) string {
 		return ""
 	}
 	w := fold(written)
-	best, near := "", max(1, len(w)/3)+1
+	best, near := "", len(w)/3+1
 	for _, name := range slices.Sorted(slices.Values(names)) {
 		if len(name) > 100 {
 			continue

@@ -25,12 +25,13 @@ type answer struct {
 	extra          gathered // of the document and of its choice
 	fallback       []byte   // a whole message beside the deltas
 
-	reasoning []run
-	content   []run
-	refusal   strings.Builder
-	audio     llm.Audio
-	calls     calls
-	members   gathered // of the message
+	reasoning  []run
+	content    []run
+	refusal    strings.Builder
+	audio      llm.Audio
+	transcript []byte // of the audio
+	calls      calls
+	members    gathered // of the message
 }
 
 // A run is text of one kind that goes on.
@@ -303,7 +304,7 @@ func (a *answer) addAudio(data []byte) {
 		case "format":
 			a.audio.Format = cmpOr(a.audio.Format, str(v))
 		case "transcript":
-			a.audio.Transcript += str(v)
+			a.transcript = append(a.transcript, str(v)...)
 		case "data":
 			sound, _ := base64.StdEncoding.DecodeString(str(v)) // what is readable of it
 			a.audio.Data = append(a.audio.Data, sound...)
@@ -373,8 +374,10 @@ func (a *answer) parts() llm.Parts {
 	if a.refusal.Len() > 0 {
 		parts = append(parts, llm.Refusal{Text: a.refusal.String()})
 	}
-	if a.audio.ID != "" || len(a.audio.Data) > 0 {
-		parts = append(parts, a.audio)
+	if a.audio.ID != "" || len(a.audio.Data)+len(a.transcript) > 0 {
+		audio := a.audio
+		audio.Transcript = string(a.transcript)
+		parts = append(parts, audio)
 	}
 	return append(parts, a.calls.parts()...)
 }

@@ -161,10 +161,15 @@ func (c *calls) findIndexed(p piece) *slot {
 // would cost the square of their length.
 func (s *slot) whole() bool { return s.object != "" || s.nested.complete() }
 
+// longestName is where a name stops growing: no tool's is that long by far.
+const longestName = 1 << 10
+
 // join adds a piece to a name. Names come whole, whole in every chunk, or in
 // pieces; the declared tools tell these apart where they can.
 func (c *calls) join(name, piece string) string {
 	switch {
+	case len(name) > longestName:
+		return name
 	case piece == "" || name == piece && !c.declared[name+piece]:
 		return name
 	case c.declared[name] && name == piece:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -192,15 +193,20 @@ func (c *client) http() *http.Client {
 	return &h
 }
 
-// sharedTransport is http.DefaultTransport with room for many calls to one host
-// and pings that notice a dead peer. Who put another kind of RoundTripper there
-// gets that one.
+// connectTimeout bounds the wait for a connection, which either comes soon or not
+// at all.
+const connectTimeout = 10 * time.Second
+
+// sharedTransport is http.DefaultTransport with a shorter wait for connections,
+// room for many calls to one host, and pings that notice a dead peer. Who put
+// another kind of RoundTripper there gets that one.
 var sharedTransport = sync.OnceValue(func() http.RoundTripper {
 	def, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
 		return http.DefaultTransport
 	}
 	t := def.Clone()
+	t.DialContext = (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext
 	t.MaxIdleConnsPerHost = t.MaxIdleConns
 	t.MaxResponseHeaderBytes = 1 << 20
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}

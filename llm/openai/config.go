@@ -73,8 +73,8 @@ type Config struct {
 	AzureAPIVersion string
 
 	// HTTPClient sends the requests. It is used as it is and never changed. Nil:
-	// one of ours with the proxy of the environment, whose connections all
-	// models share. Redirects are not followed unless it has a CheckRedirect of
+	// one of ours with the proxy of the environment and ten seconds for making a
+	// connection, whose connections all models share. Redirects are not followed unless it has a CheckRedirect of
 	// its own.
 	HTTPClient *http.Client
 
@@ -104,7 +104,8 @@ type Config struct {
 	// MaxTokensField is the member that bounds the answer. Empty:
 	// "max_completion_tokens". Older servers know "max_tokens".
 	MaxTokensField string
-	// StrictTools sends the strict form of those tools that have one.
+	// StrictTools sends the strict form of those tools whose definition has one.
+	// Tools made by tool.New have none.
 	StrictTools bool
 	// Echo names the members of the model's messages that are sent back with
 	// them, such as "reasoning_content" or "reasoning_details". Some providers

@@ -52,7 +52,11 @@ func encodePart(p llm.Part) ([]byte, error) {
 	case llm.Text:
 		return object("text", appendString(nil, p.Text), p.Extra)
 	case llm.Image:
-		return object("image_url", imageURL(p), p.Extra)
+		image, err := imageURL(p)
+		if err != nil {
+			return nil, err
+		}
+		return object("image_url", image, p.Extra)
 	case llm.Audio:
 		f := fields{{"data", appendString(nil, base64.StdEncoding.EncodeToString(p.Data))}}
 		f.text("format", p.Format)
@@ -77,14 +81,20 @@ func object(typ string, value []byte, extra []llm.Member) ([]byte, error) {
 	return f.object(), nil
 }
 
-func imageURL(p llm.Image) []byte {
+func imageURL(p llm.Image) ([]byte, error) {
 	url := p.URL
 	if len(p.Data) > 0 {
 		url = dataURL(p.MediaType, p.Data)
+		if p.MediaType == "" && !strings.HasPrefix(url, "data:image/") {
+			return nil, errors.New("the bytes of the image are in no format that is known; set its MediaType")
+		}
+	}
+	if url == "" {
+		return nil, errors.New("the image has neither URL nor Data")
 	}
 	f := fields{{"url", appendString(nil, url)}}
 	f.textIf("detail", p.Detail)
-	return f.object()
+	return f.object(), nil
 }
 
 func file(p llm.File) []byte {

@@ -13,7 +13,8 @@
 //
 // # What is sent
 //
-// A history that every provider takes: roles system, user, assistant and tool;
+// A history that every provider takes: roles as they are (system for the
+// instructions, since few know developer);
 // arguments as the model wrote them if they are a JSON object, else {}; tool
 // results as one text that is never empty; no assistant message without text
 // and calls; ids for calls that came without; no tool_choice without tools.

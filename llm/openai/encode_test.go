@@ -202,6 +202,8 @@ func TestEncodeMisuse(t *testing.T) {
 		want string
 	}{
 		{"no messages", llm.Request{}, "llm: the request has no messages"},
+		{"empty image", llm.Request{Messages: []llm.Message{llm.User("", llm.Image{})}}, `openai: message 0: part 0: the image has neither URL nor Data`},
+		{"no image", llm.Request{Messages: []llm.Message{llm.User("", llm.Image{Data: []byte("no image")})}}, `openai: message 0: part 0: the bytes of the image are in no format that is known; set its MediaType`},
 		{"several answers", llm.Request{Messages: user, Settings: llm.Settings{N: 2}}, "llm: n is 2: one answer is asked for at a time"},
 		{"unknown role", llm.Request{Messages: []llm.Message{llm.User("a"), {Role: "critic"}}}, `openai: message 1: unknown role "critic"`},
 		{"call of the user", llm.Request{Messages: []llm.Message{llm.User("a", llm.ToolCall{})}}, `openai: message 0: part 1: a llm.ToolCall does not stand in such a message`},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -48,10 +49,23 @@ func connectionError(req *http.Request, err error) *llm.APIError {
 		e.Kind = llm.KindMalformed
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		e.Kind = llm.KindTruncated
+	case nowhere(err):
+		e.Kind = llm.KindNotFound
 	case errors.As(err, &n) && n.Timeout():
 		e.Kind = llm.KindTimeout
 	}
 	return e
+}
+
+// nowhere reports what no retry will mend: there is no such host, or it does not
+// speak TLS, or not with a certificate that we trust.
+func nowhere(err error) bool {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return dns.IsNotFound
+	}
+	_, plain := errors.AsType[tls.RecordHeaderError](err)
+	_, distrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	return plain || distrusted || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // quiet is an error whose text was rid of secrets.

@@ -100,7 +100,8 @@ func (e *eventReader) add(value []byte) error {
 }
 
 func isDone(data []byte) bool {
-	return bytes.Equal(bytes.Trim(data, " \t\""), []byte("[DONE]"))
+	const longest = 64 // with blanks around it; spares looking at long data line by line
+	return len(data) <= longest && string(bytes.Trim(data, " \t\"")) == "[DONE]"
 }
 
 // splitLine splits a line into field and value. A comment has no name.

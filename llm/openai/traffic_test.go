@@ -88,19 +88,30 @@ func readTraffic(t *testing.T) []interaction {
 	return all
 }
 
+// TestTraffic decodes every recorded answer over real HTTP, and every stream
+// again in other pieces and cut off. Its last line has the figures.
 func TestTraffic(t *testing.T) {
+	t.Parallel()
 	all := readTraffic(t)
+	streams := slices.DeleteFunc(slices.Clone(all), func(x interaction) bool { return !x.Want.Stream || x.Want.Error })
+	t.Run("split", func(t *testing.T) { report(t, streams, resplit(t)) })
+	t.Run("cut", func(t *testing.T) { report(t, streams, cutAnywhere) })
+	failed := report(t, all, overHTTP)
+	fmt.Printf("traffic: %d of %d decoded\n", len(all)-failed, len(all))
+}
+
+// report checks all and fails for each that differs.
+func report(t *testing.T, all []interaction, check func(interaction) string) (failed int) {
 	differences := inParallel(len(all), func(i int) string {
-		diff := overHTTP(all[i])
-		if diff == "" {
-			return ""
+		if diff := check(all[i]); diff != "" {
+			return fmt.Sprintf("%v: %s", all[i], diff)
 		}
-		return fmt.Sprintf("%v: %s", all[i], diff)
+		return ""
 	})
 	for _, d := range differences {
 		t.Error(d)
 	}
-	fmt.Printf("traffic: %d of %d decoded\n", len(all)-len(differences), len(all))
+	return len(differences)
 }
 
 // inParallel runs check for 0..n-1 and returns what it says that is not empty.
@@ -231,29 +242,31 @@ func inPieces(x interaction, pieces ...string) (*llm.Response, error) {
 	return resp, err
 }
 
-// TestTrafficResplit feeds every stream again, split at random bytes: the
-// Response must be the same to the last field.
-func TestTrafficResplit(t *testing.T) {
-	t.Parallel()
+// resplit feeds a stream again, split at random bytes: the Response must be the
+// same to the last field.
+func resplit(t *testing.T) func(interaction) string {
 	seed := uint64(time.Now().UnixNano())
 	if s, err := strconv.ParseUint(os.Getenv("TOOLLOOP_SEED"), 10, 64); err == nil {
 		seed = s
 	}
-	streams := slices.DeleteFunc(readTraffic(t), func(x interaction) bool { return !x.Want.Stream })
-	differences := inParallel(len(streams), func(i int) string {
-		x := streams[i]
-		rnd := rand.New(rand.NewPCG(seed, uint64(i)))
-		whole, wholeErr := inPieces(x, x.Response)
-		for _, pieces := range [][]string{split(x.Response, rnd, 40), split(x.Response, rnd, len(x.Response)/3)} {
-			resp, err := inPieces(x, pieces...)
-			if !reflect.DeepEqual(whole, resp) || (err == nil) != (wholeErr == nil) {
-				return fmt.Sprintf("%v, TOOLLOOP_SEED=%d: split into %d pieces: want %+v %v\n got %+v %v", x, seed, len(pieces), whole, wholeErr, resp, err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("to repeat: TOOLLOOP_SEED=%d", seed)
+		}
+	})
+	return func(x interaction) string {
+		rnd := rand.New(rand.NewPCG(seed, uint64(len(x.Response))))
+		whole, err := inPieces(x, x.Response)
+		if err != nil {
+			return err.Error()
+		}
+		for _, cuts := range []int{40, len(x.Response) / 3} {
+			resp, err := inPieces(x, split(x.Response, rnd, cuts)...)
+			if err != nil || !reflect.DeepEqual(whole, resp) {
+				return fmt.Sprintf("split at %d bytes: want %+v\n got %+v %v", cuts, whole, resp, err)
 			}
 		}
 		return ""
-	})
-	for _, d := range differences {
-		t.Error(d)
 	}
 }
 
@@ -270,32 +283,29 @@ func split(s string, rnd *rand.Rand, cuts int) []string {
 	return pieces
 }
 
-// TestTrafficCut feeds every stream cut off at each of its events, and in the
-// middle of some.
+// cutAnywhere feeds a stream cut off at each of its events, and in the middle of
+// some.
 //
 // A cut stream is an error of kind truncated, unless its finish reason had come.
 // Then it may be the whole answer: message, finish, id and model are those of the
 // whole stream, and only what providers send after the finish (usage, and members
 // beside the choice) may be missing.
-func TestTrafficCut(t *testing.T) {
-	t.Parallel()
-	streams := slices.DeleteFunc(readTraffic(t), func(x interaction) bool { return !x.Want.Stream || x.Want.Error })
-	differences := inParallel(len(streams), func(i int) string {
-		x := streams[i]
-		whole, err := inPieces(x, x.Response)
-		if err != nil {
-			return fmt.Sprintf("%v: %v", x, err)
-		}
-		for _, cut := range cuts(x.Response) {
-			if diff := cutOff(x, x.Response[:cut], whole); diff != "" {
-				return fmt.Sprintf("%v, cut at byte %d of %d: %s", x, cut, len(x.Response), diff)
-			}
-		}
-		return ""
-	})
-	for _, d := range differences {
-		t.Error(d)
+func cutAnywhere(x interaction) string {
+	whole, err := inPieces(x, x.Response)
+	if err != nil {
+		return err.Error()
 	}
+	at := cuts(x.Response)
+	step := 1
+	if raced && len(at) > 300 {
+		step = 4 // what takes a second takes ten with the race detector
+	}
+	for i := 0; i < len(at); i += step {
+		if diff := cutOff(x, x.Response[:at[i]], whole); diff != "" {
+			return fmt.Sprintf("cut at byte %d of %d: %s", at[i], len(x.Response), diff)
+		}
+	}
+	return ""
 }
 
 // cuts returns the end of every event, and the middle of the first and last few

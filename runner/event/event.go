@@ -1,6 +1,7 @@
 package event
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -18,7 +19,8 @@ type Event struct {
 }
 
 // A Body says what happened. The set is closed, and the values in this package,
-// not pointers to them, are its members.
+// not pointers to them, are its members. What a body points to is shared with the
+// run and the journal, and only for reading.
 type Body interface{ event() }
 
 // A CallRef is our own name of a tool call, since providers repeat ids: run,
@@ -35,6 +37,9 @@ func NewCallRef(run, turn, call int) CallRef {
 type RunStarted struct {
 	Run   int    `json:"run"` // counts the runs of a session from 1
 	Agent string `json:"agent"`
+	// ID is random and differs between all runs of all sessions. It begins the
+	// idempotency keys of the run's calls.
+	ID string `json:"id"`
 }
 
 // UserMessaged adds a message that the caller gave. It need not have RoleUser:
@@ -51,14 +56,19 @@ type TurnPrepared struct {
 	Instructions *string `json:"instructions,omitempty"`
 }
 
-// ModelAnswered brings a model's whole answer, as it came.
+// ModelAnswered brings a model's whole answer, as it came. The members are those
+// of [llm.Response].
 type ModelAnswered struct {
-	Turn      int         `json:"turn"`
-	Message   llm.Message `json:"message"`
-	Finish    llm.Finish  `json:"finish"`
-	Usage     llm.Usage   `json:"usage"`
-	Model     string      `json:"model,omitempty"`
-	RequestID string      `json:"request_id,omitempty"`
+	Turn      int             `json:"turn"`
+	Message   llm.Message     `json:"message"`
+	Finish    llm.Finish      `json:"finish"`
+	Usage     llm.Usage       `json:"usage"`
+	RawUsage  json.RawMessage `json:"raw_usage,omitempty"`
+	LogProbs  json.RawMessage `json:"log_probs,omitempty"`
+	Model     string          `json:"model,omitempty"`
+	ID        string          `json:"id,omitempty"`
+	RequestID string          `json:"request_id,omitempty"`
+	Extra     []llm.Member    `json:"extra,omitempty"`
 }
 
 // ToolCallStarted is recorded before a tool's function runs: from here on the

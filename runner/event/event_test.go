@@ -18,17 +18,19 @@ var every = []struct {
 	body event.Body
 	json string
 }{
-	{event.RunStarted{Run: 1, Agent: "desk"}, `"type":"run_started","run":1,"agent":"desk"`},
+	{event.RunStarted{Run: 1, Agent: "desk", ID: "x"}, `"type":"run_started","run":1,"agent":"desk","id":"x"`},
 	{event.UserMessaged{Message: llm.User("a < b")}, `"type":"user_messaged","message":{"role":"user","parts":[{"type":"text","text":"a < b"}]}`},
 	{event.TurnPrepared{Turn: 1, Agent: "desk"}, `"type":"turn_prepared","turn":1,"agent":"desk"`},
 	{event.TurnPrepared{Turn: 2, Agent: "desk", Instructions: new("")}, `"type":"turn_prepared","turn":2,"agent":"desk","instructions":""`},
 	{
 		event.ModelAnswered{
 			Turn: 1, Message: llm.Assistant("", llm.ToolCall{ID: "c", Name: "f", Arguments: `{"a":1`}),
-			Finish: llm.FinishOf("tool_calls", "length"), Usage: llm.Usage{InputTokens: 9, OutputTokens: 3}, Model: "m", RequestID: "req_1",
+			Finish: llm.FinishOf("tool_calls", "length"), Usage: llm.Usage{InputTokens: 9, OutputTokens: 3}, Model: "m", ID: "a", RequestID: "req_1",
+			RawUsage: json.RawMessage(`{"cost":0.1}`), LogProbs: json.RawMessage(`{"content":[]}`), Extra: []llm.Member{{Name: "n", Value: "[ 1 ]"}},
 		},
 		`"type":"model_answered","turn":1,"message":{"role":"assistant","parts":[{"type":"tool_call","id":"c","name":"f","arguments":"{\"a\":1"}]},` +
-			`"finish":{"reason":"length","raw":"tool_calls","native":"length"},"usage":{"input_tokens":9,"output_tokens":3},"model":"m","request_id":"req_1"`,
+			`"finish":{"reason":"length","raw":"tool_calls","native":"length"},"usage":{"input_tokens":9,"output_tokens":3},"raw_usage":{"cost":0.1},"log_probs":{"content":[]},` +
+			`"model":"m","id":"a","request_id":"req_1","extra":[{"name":"n","value":"[ 1 ]"}]`,
 	},
 	{event.ToolCallStarted{Call: "r1.t1.c0", ID: "c", Name: "f", Arguments: `{"a":1}`}, `"type":"tool_call_started","call":"r1.t1.c0","id":"c","name":"f","arguments":"{\"a\":1}"`},
 	{

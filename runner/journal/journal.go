@@ -35,14 +35,14 @@ type Log interface {
 	Close() error
 }
 
-// BusyError says that a session is open elsewhere.
+// BusyError says that a session is open, here or elsewhere.
 type BusyError struct {
 	Session string
 }
 
 // Error names the session.
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("journal: session %q is open elsewhere", e.Session)
+	return fmt.Sprintf("journal: session %q is open: another run of it is going on", e.Session)
 }
 
 // ConflictError says that a log is not where the one who appends believes it

@@ -85,6 +85,10 @@ func TestMemoryJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal(data, back))
 	require.Equal(t, []event.Event{started(1), started(2)}, read(t, open(t, back, "s")))
 	require.Error(t, json.Unmarshal(data, back), "a session is open")
+	replaced := new(journal.Memory)
+	require.NoError(t, json.Unmarshal(data, replaced))
+	require.NoError(t, json.Unmarshal([]byte(`{}`), replaced))
+	require.Empty(t, read(t, open(t, replaced, "s")))
 	require.EqualError(t, json.Unmarshal([]byte(`{"s":[{"seq":2,"time":"2026-11-21T09:30:00Z","type":"notice","text":""}]}`), new(journal.Memory)),
 		`journal: session "s": event 1 has seq 2`)
 

@@ -29,9 +29,10 @@ const (
 // State is what the events of a session so far come to. The zero State is that
 // of a new session. Its fields are for reading; Apply alone changes them.
 type State struct {
-	Seq  int64 // of the last event
-	Run  int   // the current or last run, from 1
-	Turn int   // its turn that was prepared last, from 1
+	Seq  int64  // of the last event
+	Run  int    // the current or last run, from 1
+	ID   string // of the run, random
+	Turn int    // its turn that was prepared last, from 1
 
 	Agent        string
 	Instructions string
@@ -123,7 +124,7 @@ func (s *State) runStarted(b event.RunStarted) error {
 	if b.Run != s.Run+1 {
 		return fmt.Errorf("run %d follows run %d", b.Run, s.Run)
 	}
-	s.Run, s.Agent, s.Turn, s.phase = b.Run, b.Agent, 0, opening
+	s.Run, s.ID, s.Agent, s.Turn, s.phase = b.Run, b.ID, b.Agent, 0, opening
 	s.Usage, s.Text, s.Refusal, s.Finish = llm.Usage{}, "", "", llm.Finish{}
 	s.Verdict, s.unusable, s.invalid, s.limit = RunCalls, 0, 0, ""
 	return nil
@@ -133,7 +134,7 @@ func (s *State) userMessaged(b event.UserMessaged) error {
 	if s.phase != opening || s.open > 0 {
 		return errOrder
 	}
-	s.Messages = append(s.Messages, b.Message)
+	s.Messages = append(s.Messages, historic(b.Message))
 	return nil
 }
 
@@ -280,6 +281,16 @@ func (s *State) call(ref event.CallRef) *Call {
 		return nil
 	}
 	return &s.Calls[i]
+}
+
+// Waiting reports whether the conversation ends in something to be answered,
+// once its open calls are closed.
+func (s *State) Waiting() bool {
+	if len(s.Calls) > 0 {
+		return true
+	}
+	n := len(s.Messages)
+	return n > 0 && s.Messages[n-1].Role != llm.RoleAssistant
 }
 
 // Running reports whether a run has begun and not ended.

@@ -254,6 +254,11 @@ func TestSecondChances(t *testing.T) {
 	s.run(script("cutoff", "call", "cutoff"))
 	require.Equal(t, loop.Final, s.state.Verdict)
 	require.Equal(t, 4, s.state.Turn)
+
+	s.run(script("cutoff", "cutoff"))
+	require.Equal(t, loop.CutOff, s.state.Verdict)
+	s.run(script("cutoff")) // and again in another run
+	require.Equal(t, loop.Final, s.state.Verdict)
 }
 
 // TestPairing: a result answers the call that it is for, whatever it says.
