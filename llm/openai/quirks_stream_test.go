@@ -57,7 +57,7 @@ func (b *bodyTransport) config() openai.Config {
 	return openai.Config{BaseURL: "http://provider.test/v1", HTTPClient: &http.Client{Transport: b}, Retry: wrap.Retry{Attempts: 1}}
 }
 
-func streamed() *llm.Request {
+func askStream() *llm.Request {
 	req := hello()
 	req.Stream = true
 	return req
@@ -151,7 +151,7 @@ func TestQuirkQ074IdleGap(t *testing.T) {
 				c := b.config()
 				c.FirstByteTimeout, c.StallTimeout, c.Timeout = tt.config.FirstByteTimeout, tt.config.StallTimeout, tt.config.Timeout
 				start := time.Now()
-				resp, err := c.Model("m").Generate(t.Context(), streamed(), nil)
+				resp, err := c.Model("m").Generate(t.Context(), askStream(), nil)
 				require.Equal(t, tt.after, time.Since(start))
 				if tt.field == "" {
 					require.NoError(t, err)
@@ -190,7 +190,7 @@ func TestQuirkQ071Cap(t *testing.T) {
 			b := &bodyTransport{body: func(context.Context) io.Reader { return io.MultiReader(strings.NewReader(tt.start), rest) }}
 			c := b.config()
 			c.MaxEventBytes, c.MaxResponseBytes = most, 4*most
-			_, err := c.Model("m").Generate(t.Context(), streamed(), nil)
+			_, err := c.Model("m").Generate(t.Context(), askStream(), nil)
 			requireKind(t, llm.KindMalformed, err)
 			require.ErrorContains(t, err, tt.kind)
 			require.Less(t, rest.at, 4*most+slack)
@@ -204,7 +204,7 @@ func TestQuirkQ071Cap(t *testing.T) {
 		t.Parallel()
 		rest := &endless{s: "x"}
 		b := &bodyTransport{body: func(context.Context) io.Reader { return io.MultiReader(strings.NewReader("data: "), rest) }}
-		_, err := b.config().Model("m").Generate(t.Context(), streamed(), nil)
+		_, err := b.config().Model("m").Generate(t.Context(), askStream(), nil)
 		requireKind(t, llm.KindMalformed, err)
 		require.Less(t, rest.at, openai.DefaultMaxEventBytes+slack)
 	})
@@ -246,7 +246,7 @@ func TestQuirkQ075Drain(t *testing.T) {
 		t.Parallel()
 		rest := &endless{s: events(delta(`{"content":"Hello"}`))}
 		b := &bodyTransport{body: func(context.Context) io.Reader { return io.MultiReader(strings.NewReader(whole), rest) }}
-		resp, err := b.config().Model("m").Generate(t.Context(), streamed(), nil)
+		resp, err := b.config().Model("m").Generate(t.Context(), askStream(), nil)
 		require.NoError(t, err)
 		require.Equal(t, "Hello", resp.Message.Text())
 		require.Less(t, rest.at, 128<<10)
@@ -257,7 +257,7 @@ func TestQuirkQ075Drain(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := &bodyTransport{body: pacedBody(pace{0, whole}, pace{forever, "x"})}
 			start := time.Now()
-			resp, err := b.config().Model("m").Generate(t.Context(), streamed(), nil)
+			resp, err := b.config().Model("m").Generate(t.Context(), askStream(), nil)
 			require.NoError(t, err)
 			require.Equal(t, "Hello", resp.Message.Text())
 			require.LessOrEqual(t, time.Since(start), time.Second)
