@@ -349,6 +349,17 @@ func TestQuirkQ093Reset(t *testing.T) {
 		require.NoError(t, r.err)
 		require.Equal(t, "ok", r.resp.Message.Text())
 	})
+	t.Run("behind the finish reason, where it does no harm", func(t *testing.T) {
+		t.Parallel()
+		s := newH2Server(t, func(c *h2, stream uint32, _ int) {
+			c.head(stream, "text/event-stream")
+			c.write(frameData, 0, stream, []byte(strings.TrimSuffix(wholeStream, "data: [DONE]\n\n")))
+			c.reset(stream, codeInternal)
+		})
+		r := generateOnce(t.Context(), s.config(1), helloStream())
+		require.NoError(t, r.err)
+		require.Equal(t, "ok", r.resp.Message.Text())
+	})
 	t.Run("of a document", func(t *testing.T) {
 		t.Parallel()
 		s := newH2Server(t, func(c *h2, stream uint32, _ int) {
@@ -422,6 +433,11 @@ func http1(contentType, body string) string {
 	return b.String() + "0\r\n\r\n"
 }
 
+// endsWithConnection is a response of which HTTP itself does not tell the end.
+func endsWithConnection(contentType, body string) string {
+	return "HTTP/1.1 200 OK\r\nContent-Type: " + contentType + "\r\nConnection: close\r\n\r\n" + body
+}
+
 func TestQuirkQ093ConnectionReset(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -431,7 +447,7 @@ func TestQuirkQ093ConnectionReset(t *testing.T) {
 		{"before the header", ""},
 		{"in the header", "HTTP/1.1 200 OK\r\nContent-T"},
 		{"in a document that is shorter than it says", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n" + ok},
-		{"in a document that ends with the connection", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" + ok[:40]},
+		{"in a document that ends with the connection", endsWithConnection("application/json", ok[:40])},
 	} {
 		for _, reset := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, RST %v", tt.name, reset), func(t *testing.T) {
@@ -473,12 +489,14 @@ func TestQuirkQ093EveryByte(t *testing.T) {
 	}{
 		{"a stream", http1("text/event-stream", wholeStream), true},
 		{"a document", http1("application/json", ok), false},
+		{"a stream that ends with the connection", endsWithConnection("text/event-stream", wholeStream), true},
+		{"a document that ends with the connection", endsWithConnection("application/json", ok), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			c, _ := hijacked(t, false, func(n int) string { return tt.text[:n-1] })
 			whole := 0
-			for cut := range len(tt.text) {
+			for cut := range len(tt.text) + 1 {
 				req := hello()
 				req.Stream = tt.stream
 				r := generateOnce(t.Context(), c, req)
@@ -491,8 +509,9 @@ func TestQuirkQ093EveryByte(t *testing.T) {
 				require.Equal(t, "ok", r.resp.Message.Text(), "cut at %d", cut)
 				require.Equal(t, llm.FinishStop, r.resp.Finish.Reason, "cut at %d", cut)
 			}
+			require.NotZero(t, whole)
 			if !tt.stream {
-				require.LessOrEqual(t, whole, len("0\r\n\r\n"))
+				require.LessOrEqual(t, whole, len("0\r\n\r\n")+1)
 			}
 		})
 	}
