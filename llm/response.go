@@ -26,7 +26,9 @@ type Finish struct {
 	Native string       `json:"native,omitempty"` // "native_finish_reason" of routers, verbatim
 }
 
-// FinishReason is the unified reason. Empty: the provider gave none.
+// FinishReason is the unified reason. Where a provider gives none but the answer
+// is known to be whole, a client infers FinishToolCalls or FinishStop; Finish.Raw
+// is empty then. Empty: nobody knows.
 type FinishReason string
 
 // The finish reasons. FinishOther is a reason that nobody here has heard of.

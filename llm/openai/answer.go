@@ -31,7 +31,8 @@ type answer struct {
 	audio      llm.Audio
 	transcript []byte // of the audio
 	calls      calls
-	members    gathered // of the message
+	called     []llm.Part // what they amount to, in the end
+	members    gathered   // of the message
 }
 
 // A run is text of one kind that goes on.
@@ -147,12 +148,21 @@ func (a *answer) choose(message, delta []byte, whole bool) error {
 	return a.message(delta, whole)
 }
 
-// settle ends the answer.
+// settle ends the answer, which is known to be whole.
 func (a *answer) settle() error {
-	if len(a.fallback) == 0 || !a.silent() {
-		return nil
+	if len(a.fallback) > 0 && a.silent() {
+		if err := a.message(a.fallback, true); err != nil {
+			return err
+		}
 	}
-	return a.message(a.fallback, true)
+	var repairs []string
+	a.called, repairs = a.calls.settle()
+	for _, text := range repairs {
+		if err := a.emit(llm.Notice{Text: text}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // silent reports whether nothing was said.
@@ -347,12 +357,26 @@ func (a *answer) response() *llm.Response {
 		ID:       a.id,
 		Model:    a.model,
 		Message:  llm.Message{Role: llm.RoleAssistant, Parts: a.parts(), Extra: a.members.members()},
-		Finish:   llm.FinishOf(a.finish, a.native),
+		Finish:   a.ending(),
 		Usage:    a.usage.usage,
 		RawUsage: a.usage.raw,
 		LogProbs: a.logProbs.object(),
 		Extra:    a.extra.members(),
 	}
+}
+
+// ending unifies the reason. Where there is none, the calls tell it: the answer
+// is known to be whole.
+func (a *answer) ending() llm.Finish {
+	f := llm.FinishOf(a.finish, a.native)
+	switch {
+	case f.Reason != "":
+	case len(a.called) > 0:
+		f.Reason = llm.FinishToolCalls
+	default:
+		f.Reason = llm.FinishStop
+	}
+	return f
 }
 
 // parts puts the parts in one order, whatever order they came in.
@@ -379,5 +403,5 @@ func (a *answer) parts() llm.Parts {
 		audio.Transcript = string(a.transcript)
 		parts = append(parts, audio)
 	}
-	return append(parts, a.calls.parts()...)
+	return append(parts, a.called...)
 }

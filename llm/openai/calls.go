@@ -17,7 +17,8 @@ type slot struct {
 	nested    nesting // of the fragments
 	object    string  // arguments that came as a JSON value and not as a string: they are whole
 	extra     gathered
-	round     int // of calls, when the slot was last touched
+	round     int  // of calls, when the slot was last touched
+	echo      bool // perhaps a name that was said again, and no call: see echoes
 }
 
 // calls correlates the pieces of tool calls. Slots are found by keys, never by
@@ -78,7 +79,9 @@ func (p *piece) function(raw []byte) {
 func (c *calls) add(p piece, whole bool) llm.CallDelta {
 	s := c.find(p)
 	if s == nil || whole {
+		echo := !whole && c.echoes(p)
 		s = c.open()
+		s.echo = echo
 	}
 	s.round = c.round
 	if p.index != "" {
@@ -126,10 +129,21 @@ func (c *calls) find(p piece) *slot {
 		return c.byID[p.id]
 	}
 	last := c.slots[len(c.slots)-1]
-	if p.name != "" && (last.round == c.round || last.whole() && p.arguments != "") {
+	if p.name != "" && (last.round == c.round || last.whole()) {
 		return nil
 	}
 	return last
+}
+
+// echoes reports whether p, which begins a call, may be no more than the name of
+// the last one again, as some servers say it in every chunk. Unless arguments
+// follow it is none: a call that nobody made must not run.
+func (c *calls) echoes(p piece) bool {
+	if len(c.slots) == 0 || p.index+p.id+p.arguments != "" {
+		return false
+	}
+	last := c.slots[len(c.slots)-1]
+	return last.round != c.round && p.name == last.name
 }
 
 // findIndexed knows the index of p. Some providers give all calls the same one;
@@ -180,29 +194,13 @@ func (c *calls) join(name, piece string) string {
 	return name + piece
 }
 
-// arguments decides what the fragments of s amount to. The model's text stays
-// as it is; only nothing at all, blanks and null stand for no arguments: {}.
-func (s *slot) arguments() string {
-	text := s.object
-	if text == "" {
-		text = strings.Join(s.fragments, "")
-	}
-	switch strings.TrimSpace(text) {
-	case "", "null":
-		return "{}"
-	}
-	return text
-}
+// empty reports whether no arguments came.
+func (s *slot) empty() bool { return s.object == "" && len(s.fragments) == 0 }
 
 // cut reports whether the arguments of any call are no whole JSON.
 func (c *calls) cut() bool {
-	return slices.ContainsFunc(c.slots, func(s *slot) bool { return !json.Valid([]byte(s.arguments())) })
-}
-
-func (c *calls) parts() []llm.Part {
-	parts := make([]llm.Part, len(c.slots))
-	for i, s := range c.slots {
-		parts[i] = llm.ToolCall{ID: s.id, Name: s.name, Arguments: s.arguments(), Extra: s.extra.members()}
-	}
-	return parts
+	return slices.ContainsFunc(c.slots, func(s *slot) bool {
+		text, _ := s.arguments()
+		return !json.Valid([]byte(text))
+	})
 }

@@ -69,12 +69,16 @@ func (c *client) Generate(ctx context.Context, req *llm.Request, sink func(llm.D
 	return out, nil
 }
 
-// emitter passes deltas of a streamed answer on and looks at ctx after each.
+// emitter passes deltas of a streamed answer on, and notices of any, and looks
+// at ctx after each.
 func emitter(ctx context.Context, req *llm.Request, sink func(llm.Delta)) func(llm.Delta) error {
-	if sink == nil || !req.Stream {
+	if sink == nil {
 		return func(llm.Delta) error { return nil }
 	}
 	return func(d llm.Delta) error {
+		if _, notice := d.(llm.Notice); !notice && !req.Stream {
+			return nil
+		}
 		sink(d)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
