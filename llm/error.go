@@ -20,7 +20,12 @@ type APIError struct {
 	Message    string        // the provider's words, clipped; or ours where it said nothing
 	RequestID  string        // the provider's id of the request
 	RetryAfter time.Duration // how long the provider asks to wait; 0 if it does not say
-	Err        error         // the cause, if there is one
+	// Retries is how often the same request may be sent again, where more is
+	// known than Kind says. Zero: Kind decides. -1: never, as the provider says.
+	// Else: at most so often, whatever Kind says, as the provider asks for it, or
+	// as the model wrote a call that the provider could not read and may do better.
+	Retries int
+	Err     error // the cause, if there is one
 }
 
 // ErrorKind says what kind of trouble it is.
@@ -72,8 +77,12 @@ func (e *APIError) Error() string {
 // Unwrap returns the cause.
 func (e *APIError) Unwrap() error { return e.Err }
 
-// Retryable reports whether the same request may succeed later.
+// Retryable reports whether the same request may succeed later. Retries says
+// more than Kind where it is not zero.
 func (e *APIError) Retryable() bool {
+	if e.Retries != 0 {
+		return e.Retries > 0
+	}
 	switch e.Kind {
 	case KindRateLimit, KindConflict, KindOverloaded, KindServer, KindTimeout, KindNetwork, KindTruncated:
 		return true

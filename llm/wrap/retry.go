@@ -21,8 +21,8 @@ const (
 // Retry says how often and how patiently a request is sent again. The zero
 // value is a good start: four tries in all, between 0.5 and 30 seconds apart.
 //
-// Only an error that is an [*llm.APIError] and Retryable is retried. The wait
-// before the n-th retry is MinDelay doubled n-1 times, at most MaxDelay, of
+// Only an error that is an [*llm.APIError] and Retryable is retried, and one that
+// says how often (Retries) no more often than that. The wait before the n-th retry is MinDelay doubled n-1 times, at most MaxDelay, of
 // which up to a quarter is taken off at random. What the provider asks for
 // (RetryAfter) is a lower bound: then up to a quarter of MinDelay is added at
 // random, so that many clients do not come back in the same instant.
@@ -41,6 +41,10 @@ type Retry struct {
 	// MaxDelay bounds the doubling; it does not bound RetryAfter. Zero: 30
 	// seconds. -1: no limit.
 	MaxDelay time.Duration
+	// Budget bounds all waits of one Generate together: one that would exceed it
+	// is not begun, and the error is returned at once. Zero and -1: no bound but
+	// Attempts and MaxWait.
+	Budget time.Duration
 	// Restart allows a retry although text, reasoning or a piece of a call was
 	// already shown. An [llm.Restarted] then goes to the sink before the request
 	// is sent again. False: after the first such delta an error is final.
@@ -82,6 +86,7 @@ func (r *retrier) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "retried %v", r.i
 // Generate implements [llm.Model].
 func (r *retrier) Generate(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
 	seen := watcher{sink: sink}
+	var past history
 	for try := 1; ; try++ {
 		resp, err := r.inner.Generate(ctx, req, seen.sinkOrNil())
 		if err == nil {
@@ -91,7 +96,7 @@ func (r *retrier) Generate(ctx context.Context, req *llm.Request, sink func(llm.
 			return nil, context.Cause(ctx)
 		}
 		wait, ok := r.wait(err, try)
-		if !ok || seen.shown && !r.Restart {
+		if !ok || seen.shown && !r.Restart || !r.allows(&past, err, wait) {
 			return nil, err
 		}
 		seen.notice(r.announce(err, wait, try))
@@ -130,6 +135,23 @@ func (r *retrier) wait(err error, try int) (time.Duration, bool) {
 		return api.RetryAfter + r.jitter(r.MinDelay), true
 	}
 	return max(delay-r.jitter(delay), api.RetryAfter), true
+}
+
+// A history is what the tries of one Generate have used up.
+type history struct {
+	bounded int           // retries after errors that say how often
+	waited  time.Duration // all waits
+}
+
+// allows enters a retry into h, and reports false if it is one too many.
+func (r *retrier) allows(h *history, err error, wait time.Duration) bool {
+	if api, ok := errors.AsType[*llm.APIError](err); ok && api.Retries > 0 {
+		if h.bounded++; h.bounded > api.Retries {
+			return false
+		}
+	}
+	h.waited += wait
+	return r.Budget <= 0 || h.waited <= r.Budget
 }
 
 func (r *retrier) backoff(try int) time.Duration {
