@@ -20,6 +20,8 @@ type APIError struct {
 	Message    string        // the provider's words, clipped; or ours where it said nothing
 	RequestID  string        // the provider's id of the request
 	RetryAfter time.Duration // how long the provider asks to wait; 0 if it does not say
+	Tokens     int64         // of a context overflow: how many tokens were too many; 0 if unknown
+	TokenLimit int64         // of a context overflow: how many there may be; 0 if unknown
 	// Retries is how often the same request may be sent again, where more is
 	// known than Kind says. Zero: Kind decides. -1: never, as the provider says.
 	// Else: at most so often, whatever Kind says, as the provider asks for it, or

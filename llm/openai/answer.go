@@ -24,6 +24,7 @@ type answer struct {
 	logProbs       gathered
 	extra          gathered // of the document and of its choice
 	fallback       []byte   // a whole message beside the deltas
+	beside         []byte   // the last event before a choice came
 
 	reasoning  []run
 	content    []run

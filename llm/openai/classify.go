@@ -26,6 +26,8 @@ var strongCodes = map[string]llm.ErrorKind{
 	"billing_hard_limit_reached":    llm.KindQuota,
 	"billing_not_active":            llm.KindQuota,
 	"billing_error":                 llm.KindQuota,
+	"1113":                          llm.KindQuota, // Zhipu: no balance
+	"base_resp 1008":                llm.KindQuota, // MiniMax: no balance
 	"payment_required":              llm.KindQuota,
 	"overloaded_error":              llm.KindOverloaded,
 	"engine_overloaded":             llm.KindOverloaded,
@@ -74,7 +76,14 @@ var (
 	billingText  = regexp.MustCompile(`(?i)insufficient[ _](balance|credits?|funds|quota)|credit balance is too low|out of credits|account balance`)
 	filterText   = regexp.MustCompile(`(?i)content management policy|content filter(ing)? policy|flagged by .*content filter`)
 	authText     = regexp.MustCompile(`(?i)api[ _]key not valid|(incorrect|invalid) api[ _]key`)
-	limitText    = regexp.MustCompile(`(?i)limit:? (\d+), requested:? (\d+)`)
+	// speedText is what some gateways make a 400 of.
+	speedText = regexp.MustCompile(`(?i)throttlingexception|too many requests`)
+	// poisonText tells of a history that a server cannot read: the same request
+	// fails for ever, whatever the status.
+	poisonText = regexp.MustCompile(`(?i)failed to parse tool call arguments`)
+	// mistakeText tells of a model that wrote a call which its server could not read.
+	mistakeText = regexp.MustCompile(`(?i)failed to parse input at pos|failed to call a function|tool call validation failed`)
+	limitText   = regexp.MustCompile(`(?i)limit:? (\d+), requested:? (\d+)`)
 )
 
 // longestHint is up to which wait a share of the day is a matter of patience.
@@ -89,7 +98,9 @@ func (f failure) kind(status int, wait time.Duration) llm.ErrorKind {
 	throttled := status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable || status == 529 ||
 		throttleText.MatchString(f.message)
 	switch {
-	case f.neverFits():
+	case poisonText.MatchString(f.message):
+		return llm.KindInvalidRequest
+	case f.neverFits(), status == http.StatusBadRequest && f.empty && strings.HasSuffix(f.host, ".cerebras.ai"):
 		return llm.KindContextOverflow
 	case !throttled && overflowText.MatchString(f.message):
 		return llm.KindContextOverflow
@@ -101,6 +112,8 @@ func (f failure) kind(status int, wait time.Duration) llm.ErrorKind {
 		return llm.KindQuota
 	case status < 500 && authText.MatchString(f.message):
 		return llm.KindAuth
+	case status == http.StatusBadRequest && speedText.MatchString(f.message):
+		return llm.KindRateLimit
 	case status == http.StatusRequestEntityTooLarge:
 		return f.tooLarge(throttled)
 	case status >= 400:
@@ -116,12 +129,51 @@ func (f failure) kind(status int, wait time.Duration) llm.ErrorKind {
 }
 
 func (f failure) coded(kinds map[string]llm.ErrorKind) llm.ErrorKind {
-	for _, code := range []string{f.code, f.inner, f.typ} {
+	for _, code := range []string{f.code, f.reason, f.inner, f.typ} {
 		if k := kinds[strings.ToLower(code)]; k != "" {
 			return k
 		}
 	}
 	return ""
+}
+
+// How often a request is sent again for other reasons than its kind.
+const (
+	retriesAsked   = 2 // as the official clients do
+	retriesMistake = 1 // the model may do better, and may not
+)
+
+// retries is [llm.APIError.Retries]: what the provider asks for, unless no retry
+// can succeed, and what we know of models that make mistakes.
+func (f failure) retries(h http.Header, kind llm.ErrorKind) int {
+	asked := strings.ToLower(strings.TrimSpace(h.Get("X-Should-Retry")))
+	switch {
+	case asked == "false":
+		return -1
+	case f.code == "tool_use_failed" || mistakeText.MatchString(f.message):
+		return retriesMistake
+	case asked == "true" && kind == llm.KindInvalidRequest:
+		return retriesAsked
+	}
+	return 0
+}
+
+// tokenCount is a number by itself, and none in the name of a model.
+var tokenCount = regexp.MustCompile(`(?:^|[\s:(])(\d{3,9})\b`)
+
+// overflow returns how many tokens there were and how many there may be. In all
+// wordings known these are the first two numbers, and too many is the larger.
+func (f failure) overflow() (tokens, limit int64) {
+	if f.tokens > 0 || f.limit > 0 {
+		return f.tokens, f.limit
+	}
+	m := tokenCount.FindAllStringSubmatch(f.message, 2)
+	if len(m) < 2 {
+		return 0, 0
+	}
+	a, _ := strconv.ParseInt(m[0][1], 10, 64)
+	b, _ := strconv.ParseInt(m[1][1], 10, 64)
+	return max(a, b), min(a, b)
 }
 
 // neverFits reports whether one request asks for more than a minute's share:

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -124,8 +125,8 @@ func (x *exchange) refused() error {
 }
 
 func baseURLHint(e *llm.APIError) string {
-	if e.Code != "" {
-		return "" // the API answered: the URL is right
+	if e.Code != "" && !strings.Contains(e.Message, "/chat/completions") {
+		return "" // the API answered, and not about the path: the URL is right
 	}
 	return "; is the base URL right? It ends in the version of the API, most often /v1"
 }
@@ -155,10 +156,16 @@ func (x *exchange) apiError(f failure, status int) *llm.APIError {
 	if message == "" {
 		message = http.StatusText(status)
 	}
-	return x.report(&llm.APIError{
-		Kind: f.kind(status, wait), StatusCode: status, Code: clip(f.code, 200), Type: clip(f.typ, 200),
-		Param: clip(f.param, 200), Message: message, RetryAfter: wait,
-	})
+	f.host = x.req.URL.Hostname()
+	kind := f.kind(status, wait)
+	e := &llm.APIError{
+		Kind: kind, StatusCode: status, Code: clip(f.code, 200), Type: clip(f.typ, 200),
+		Param: clip(f.param, 200), Message: message, RetryAfter: wait, Retries: f.retries(h, kind),
+	}
+	if kind == llm.KindContextOverflow {
+		e.Tokens, e.TokenLimit = f.overflow()
+	}
+	return x.report(e)
 }
 
 // failure returns the error that a document or an event of a 200 holds, or nil.
@@ -193,9 +200,34 @@ func says(v []byte) bool { return !isEmpty(v) && string(v) != "false" && string(
 // noChoice makes the error of a 200 without a single choice. Some providers
 // put the reason beside it.
 func (x *exchange) noChoice(data []byte) error {
-	e := x.apiError(readFailure(data), x.resp.StatusCode)
-	if e.Kind != llm.KindServer {
-		return e
+	if err := x.reason(data); err != nil {
+		return err
 	}
 	return x.malformed("the answer holds no choice: " + excerpt(data))
+}
+
+// reason returns what data says of why there is no choice, if we understand it.
+func (x *exchange) reason(data []byte) error {
+	f := readFailure(data)
+	if f.empty || f.wordless {
+		return nil
+	}
+	if e := x.apiError(f, x.resp.StatusCode); e.Kind != llm.KindServer {
+		return e
+	}
+	return nil
+}
+
+// overflown makes the error of an answer in which nothing is said, since the
+// prompt alone fills the context.
+func (x *exchange) overflown(a *answer) error {
+	for _, reason := range []string{a.finish, a.native} {
+		if reason == "model_context_window_exceeded" && a.silent() {
+			return x.report(&llm.APIError{
+				Kind: llm.KindContextOverflow, StatusCode: x.resp.StatusCode, Code: reason,
+				Message: "the answer is empty, and its finish reason " + reason,
+			})
+		}
+	}
+	return nil
 }

@@ -46,7 +46,7 @@ func TestErrors(t *testing.T) {
 		{name: "unsupported feature", status: 400, body: `{"error":{"message":"Model 'gpt-3.5-turbo' does not support response_format parameter.","type":"invalid_request_error","param":"response_format","code":null}}`,
 			want: llm.APIError{Kind: llm.KindInvalidRequest, Type: "invalid_request_error", Param: "response_format", Message: "Model 'gpt-3.5-turbo' does not support response_format parameter."}},
 		{name: "context window", status: 400, body: `{"error":{"message":"This model's maximum context window is 128000 tokens. Your messages resulted in 150000 tokens.","type":"invalid_request_error","param":"messages","code":"context_window_exceeded"}}`,
-			want: llm.APIError{Kind: llm.KindContextOverflow, Type: "invalid_request_error", Param: "messages", Code: "context_window_exceeded", Message: "This model's maximum context window is 128000 tokens. Your messages resulted in 150000 tokens."}},
+			want: llm.APIError{Kind: llm.KindContextOverflow, Type: "invalid_request_error", Param: "messages", Code: "context_window_exceeded", Message: "This model's maximum context window is 128000 tokens. Your messages resulted in 150000 tokens.", Tokens: 150000, TokenLimit: 128000}},
 		{name: "server error", status: 500, body: `{"error":{"message":"The server had an error while processing your request. Please try again in 30 seconds.","type":"server_error","param":null,"code":null}}`,
 			want: llm.APIError{Kind: llm.KindServer, Type: "server_error", RetryAfter: 30 * time.Second, Message: "The server had an error while processing your request. Please try again in 30 seconds."}, retry: true},
 		{name: "no permission", status: 403, body: `{"error":{"message":"Your organization does not have access to this model.","type":"invalid_request_error","param":"model","code":"model_not_found"}}`,
@@ -67,7 +67,7 @@ func TestErrors(t *testing.T) {
 		{name: "413 of a limit on speed", status: 413, body: `{"error":{"message":"Request too large for model on tokens per minute (TPM): Limit 12000, Requested 11137","type":"tokens","code":"rate_limit_exceeded"}}`,
 			want: llm.APIError{Kind: llm.KindRateLimit, Type: "tokens", Code: "rate_limit_exceeded", Message: "Request too large for model on tokens per minute (TPM): Limit 12000, Requested 11137"}, retry: true},
 		{name: "413 beyond the limit on speed", status: 413, body: `{"error":{"message":"Request too large for model on tokens per minute (TPM): Limit 12000, Requested 14137","type":"tokens","code":"rate_limit_exceeded"}}`,
-			want: llm.APIError{Kind: llm.KindContextOverflow, Type: "tokens", Code: "rate_limit_exceeded", Message: "Request too large for model on tokens per minute (TPM): Limit 12000, Requested 14137"}},
+			want: llm.APIError{Kind: llm.KindContextOverflow, Type: "tokens", Code: "rate_limit_exceeded", Message: "Request too large for model on tokens per minute (TPM): Limit 12000, Requested 14137", Tokens: 14137, TokenLimit: 12000}},
 		{name: "quota", status: 429, body: `{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}`,
 			want: llm.APIError{Kind: llm.KindQuota, Type: "insufficient_quota", Code: "insufficient_quota", Message: "You exceeded your current quota, please check your plan and billing details."}},
 		{name: "the same words for a limit per minute", status: 429, body: `[{"error":{"code":429,"message":"You exceeded your current quota","status":"RESOURCE_EXHAUSTED","details":[{"@type":"x"},{"retryDelay":"26s"}]}}]`,
@@ -88,7 +88,7 @@ func TestErrors(t *testing.T) {
 			want: llm.APIError{Kind: llm.KindInvalidRequest, Type: "invalid_function_call", Code: "3280", Message: "Tool call id was bad"}},
 		{name: "message that is an object", status: 422, body: `{"object":"error","message":{"detail":[{"msg":"extra"}]},"type":"x"}`, want: llm.APIError{Kind: llm.KindInvalidRequest, Type: "x", Message: `{"detail":[{"msg":"extra"}]}`}},
 		{name: "a provider behind a router", status: 400, body: `{"error":{"message":"Provider returned error","code":400,"metadata":{"raw":"{\"error\":{\"message\":\"prompt is too long: 213462 tokens > 200000 maximum\",\"code\":\"x\"}}","provider_name":"P"}}}`,
-			want: llm.APIError{Kind: llm.KindContextOverflow, Code: "400", Message: "Provider returned error: prompt is too long: 213462 tokens > 200000 maximum"}},
+			want: llm.APIError{Kind: llm.KindContextOverflow, Code: "400", Message: "Provider returned error: prompt is too long: 213462 tokens > 200000 maximum", Tokens: 213462, TokenLimit: 200000}},
 		{name: "key that Google calls invalid", status: 400, body: `[{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT"}}]`, want: llm.APIError{Kind: llm.KindAuth, Code: "400", Message: "API key not valid. Please pass a valid API key."}},
 		{name: "unknown shape", status: 418, body: `{"tea":"pot"}`, want: llm.APIError{Kind: llm.KindInvalidRequest, Message: `{"tea":"pot"}`}},
 		{name: "no body", status: 500, want: llm.APIError{Kind: llm.KindServer, Message: "Internal Server Error"}, retry: true},
@@ -110,28 +110,33 @@ func TestErrors(t *testing.T) {
 
 func TestOverflowWordings(t *testing.T) {
 	t.Parallel()
-	for _, words := range []string{
-		"This model's maximum context length is 4097 tokens. However, your messages resulted in 4294 tokens. Please reduce the length of the messages.",
-		"Your input exceeds the context window of this model",
-		"prompt is too long: 213462 tokens > 200000 maximum",
-		"input is too long for requested model",
-		"too many input tokens",
-		"The input token count (1196265) exceeds the maximum number of tokens allowed (1048575)",
-		"This model's maximum prompt length is 131072 but the request contains 537812 tokens",
-		"Please reduce the length of the messages or completion",
-		"This endpoint's maximum context length is 8192 tokens. However, you requested about 9000 tokens",
-		"Prompt contains 40000 tokens, too large for model with 32768 maximum context length",
-		"invalid params, context window exceeds limit",
-		"Your request exceeded model token limit: 8192 (requested: 9000)",
-		"prompt token count of 70000 exceeds the limit of 64000",
-		"The total length of all messages is too long",
-		"the request exceeds the available context size. try increasing the context size or enable context shift",
-		"tokens to keep from the initial prompt is greater than the context length",
-		"Prompt too long: 5152 tokens exceeds max_seq_len 2048",
+	for _, tt := range []struct {
+		words         string
+		tokens, limit int64
+	}{
+		{"This model's maximum context length is 4097 tokens. However, your messages resulted in 4294 tokens. Please reduce the length of the messages.", 4294, 4097},
+		{"Your input exceeds the context window of this model", 0, 0},
+		{"prompt is too long: 213462 tokens > 200000 maximum", 213462, 200000},
+		{"input is too long for requested model", 0, 0},
+		{"too many input tokens", 0, 0},
+		{"The input token count (1196265) exceeds the maximum number of tokens allowed (1048575)", 1196265, 1048575},
+		{"This model's maximum prompt length is 131072 but the request contains 537812 tokens", 537812, 131072},
+		{"Please reduce the length of the messages or completion", 0, 0},
+		{"This endpoint's maximum context length is 8192 tokens. However, you requested about 9000 tokens", 9000, 8192},
+		{"Prompt contains 40000 tokens, too large for model with 32768 maximum context length", 40000, 32768},
+		{"invalid params, context window exceeds limit", 0, 0},
+		{"Your request exceeded model token limit: 8192 (requested: 9000)", 9000, 8192},
+		{"prompt token count of 70000 exceeds the limit of 64000", 70000, 64000},
+		{"The total length of all messages is too long", 0, 0},
+		{"the request exceeds the available context size. try increasing the context size or enable context shift", 0, 0},
+		{"tokens to keep from the initial prompt is greater than the context length", 0, 0},
+		{"Request too large for model llama-3.1-8192: the context window is 4096, requested 5000", 5000, 4096},
+		{"Prompt too long: 5152 tokens exceeds max_seq_len 2048", 5152, 2048},
 	} {
 		for _, status := range []int{400, 500} {
-			_, _, err := ask(t, &wire{status: status, body: `{"error":{"message":` + string(must(json.Marshal(words))) + `}}`}, false)
-			requireKind(t, llm.KindContextOverflow, err)
+			_, _, err := ask(t, &wire{status: status, body: `{"error":{"message":` + string(must(json.Marshal(tt.words))) + `}}`}, false)
+			api := requireKind(t, llm.KindContextOverflow, err)
+			require.Equal(t, []int64{tt.tokens, tt.limit}, []int64{api.Tokens, api.TokenLimit}, tt.words)
 		}
 	}
 	for _, words := range []string{"ThrottlingException: Too many tokens, please wait before trying again.", "Rate limit: context window requests per min"} {
@@ -196,7 +201,7 @@ func TestNoAnswer(t *testing.T) {
 		{name: "empty list", body: `[]`, want: `openai: 200 malformed: the answer is no JSON object: []`, kind: llm.KindMalformed},
 		{name: "cut off", body: ok[:60], want: "openai: truncated: the answer ends in the middle of its JSON", kind: llm.KindTruncated},
 		{name: "damaged", body: `{"choices":[}`, want: "openai: 200 malformed: the answer is no JSON: {\"choices\":[}", kind: llm.KindMalformed},
-		{name: "no balance", body: `{"choices":null,"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}`, want: "openai: 200 quota: insufficient balance", kind: llm.KindQuota},
+		{name: "no balance", body: `{"choices":null,"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}`, want: "openai: 200 quota: insufficient balance (1008)", kind: llm.KindQuota},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -294,7 +299,7 @@ func TestRetryAfter(t *testing.T) {
 		{name: "nonsense", header: map[string]string{"Retry-After": "soon"}},
 		{name: "negative", header: map[string]string{"Retry-After": "-5", "Retry-After-Ms": "-1"}},
 		{name: "NaN", header: map[string]string{"Retry-After": "NaN", "Retry-After-Ms": "NaN"}},
-		{name: "infinite", header: map[string]string{"Retry-After-Ms": "Inf"}, want: 100 * 365 * 24 * time.Hour},
+		{name: "infinite", header: map[string]string{"Retry-After-Ms": "Inf", "Retry-After": "+Inf"}},
 		{name: "a limit that is used up", header: map[string]string{"X-Ratelimit-Remaining-Tokens": "0", "X-Ratelimit-Reset-Tokens": "7.66s", "X-Ratelimit-Remaining-Requests": "9", "X-Ratelimit-Reset-Requests": "2m59.56s"}, want: 7660 * time.Millisecond},
 		{name: "two that are", header: map[string]string{"X-Ratelimit-Remaining-Tokens": "0", "X-Ratelimit-Reset-Tokens": "976ms", "X-Ratelimit-Remaining-Requests": "0", "X-Ratelimit-Reset-Requests": "6m0s"}, want: 6 * time.Minute},
 		{name: "none that is", header: map[string]string{"X-Ratelimit-Remaining-Tokens": "5", "X-Ratelimit-Reset-Tokens": "7s"}},
@@ -317,6 +322,42 @@ func TestRetryAfter(t *testing.T) {
 				h.Set(name, value)
 			}
 			require.Equal(t, tt.want, openai.RetryAfter(h, tt.body, now))
+		})
+	}
+}
+
+// TestRetries is what an error says of how often to try again.
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	asked := func(v string) http.Header { return http.Header{"X-Should-Retry": {v}} }
+	for _, tt := range []struct {
+		name    string
+		status  int
+		header  http.Header
+		body    string
+		retries int
+		retry   bool
+	}{
+		{name: "the kind decides", status: 503, body: `{}`, retry: true},
+		{name: "the kind decides against it", status: 400, body: `{"message":"no"}`},
+		{name: "asked for", status: 400, header: asked("true"), body: `{"message":"no"}`, retries: 2, retry: true},
+		{name: "asked for what is retried anyway", status: 503, header: asked("true"), body: `{}`, retry: true},
+		{name: "asked for what cannot succeed", status: 400, header: asked("true"), body: `{"message":"prompt is too long"}`},
+		{name: "asked for with a wrong key", status: 401, header: asked("true"), body: `{}`},
+		{name: "asked not to", status: 503, header: asked("False"), body: `{}`, retries: -1},
+		{name: "asked something else", status: 503, header: asked("maybe"), body: `{}`, retry: true},
+		{name: "a call that Groq could not read", status: 400, body: `{"error":{"message":"m","code":"tool_use_failed"}}`, retries: 1, retry: true},
+		{name: "a call that llama.cpp could not read", status: 500, body: `{"error":{"message":"Failed to parse input at pos 3: <|x|>"}}`, retries: 1, retry: true},
+		{name: "and asked not to", status: 500, header: asked("false"), body: `{"error":{"message":"Failed to parse input at pos 3: <|x|>"}}`, retries: -1},
+		{name: "in the middle of a stream", status: 200, body: events(`{"error":{"message":"m","code":"tool_use_failed","status_code":400}}`), retries: 1, retry: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := ask(t, &wire{status: tt.status, header: tt.header, body: tt.body}, false)
+			var api *llm.APIError
+			require.ErrorAs(t, err, &api)
+			require.Equal(t, tt.retries, api.Retries)
+			require.Equal(t, tt.retry, api.Retryable())
 		})
 	}
 }

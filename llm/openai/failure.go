@@ -15,9 +15,13 @@ type failure struct {
 	message, code, typ, param string
 	status                    int    // a status of HTTP that the body names, 0 if none
 	inner                     string // the code of an inner error, or the status as a word
+	reason                    string // the reason of details
 	reset                     string // X-RateLimit-Reset of metadata.headers
 	delay                     string // retryDelay of details
+	tokens, limit             int64  // of an overflow
 	empty                     bool   // there was no body
+	wordless                  bool   // nothing in it is known to be words: message is the body
+	host                      string // that answered
 }
 
 // maxMessage bounds the provider's words in an error.
@@ -41,7 +45,7 @@ func readFailure(body []byte) failure {
 	var f failure
 	f.read(body, 0)
 	if f.message == "" {
-		f.message = clip(string(body), maxMessage)
+		f.message, f.wordless = clip(string(body), maxMessage), true
 	}
 	f.message = clip(f.message, maxMessage)
 	return f
@@ -77,16 +81,30 @@ func (f *failure) read(object []byte, depth int) {
 			f.inner = cmpOr(str(member(v, "code")), f.inner)
 		case "metadata":
 			f.metadata(v, depth)
-		case "error", "base_resp":
+		case "n_prompt_tokens":
+			f.tokens = count(v)
+		case "n_ctx":
+			f.limit = count(v)
+		case "base_resp":
+			f.baseResp(v)
+		case "error":
 			inner = v
 		}
 	}
 	if depth < 3 && !isNull(inner) {
 		f.read(inner, depth+1)
-		if name := "status_code"; f.code == "" {
-			f.code = scalar(member(inner, name)) // of base_resp, which is no status of HTTP
-		}
 	}
+}
+
+// baseResp is MiniMax's: a number that is no status of HTTP, 0 if all is well.
+func (f *failure) baseResp(raw []byte) {
+	code := scalar(member(raw, "status_code"))
+	if code == "" || code == "0" {
+		return
+	}
+	f.code = cmpOr(f.code, code)
+	f.inner = cmpOr(f.inner, "base_resp "+code)
+	f.message = cmpOr(f.message, strings.TrimSpace(words(member(raw, "status_msg"))+" ("+code+")"))
 }
 
 // number takes a status of HTTP.
@@ -100,6 +118,7 @@ func (f *failure) number(raw []byte) {
 func (f *failure) details(raw []byte) {
 	for e := range elements(raw) {
 		f.delay = cmpOr(f.delay, str(member(e, "retryDelay")))
+		f.reason = cmpOr(f.reason, str(member(e, "reason")))
 	}
 	if f.message == "" && f.delay == "" {
 		f.message = words(raw)

@@ -3,6 +3,7 @@ package openai
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,13 +36,21 @@ const (
 
 // read reads the response, whatever it is, into a.
 func (x *exchange) read(a *answer) (*llm.Response, error) {
-	if enc := x.resp.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+	enc := x.resp.Header.Get("Content-Encoding")
+	encoded := enc != "" && !strings.EqualFold(enc, "identity")
+	switch {
+	case encoded && x.resp.StatusCode >= 300:
+		x.body = strings.NewReader(fmt.Sprintf("the error is encoded as %.40q, which was not asked for", enc))
+		return nil, x.refused()
+	case encoded:
 		return nil, x.malformed(fmt.Sprintf("the answer is encoded as %.40q, which was not asked for", enc))
-	}
-	if x.resp.StatusCode >= 300 {
+	case x.resp.StatusCode >= 300:
 		return nil, x.refused()
 	}
 	if err := x.decode(a); err != nil {
+		return nil, err
+	}
+	if err := x.overflown(a); err != nil {
 		return nil, err
 	}
 	resp := a.response()
@@ -181,7 +190,7 @@ func (x *exchange) event(e event, a *answer, good bool) error {
 	case json.Valid(e.data):
 	case e.cut:
 		return x.truncated("the stream ended in the middle of an event")
-	case good:
+	case good || e.data[0] == '{': // it was one before something came between
 		return x.truncated("the stream was damaged: an event is no JSON: " + excerpt(e.data))
 	default:
 		return x.malformed("an event is no JSON: " + excerpt(e.data))
@@ -192,8 +201,17 @@ func (x *exchange) event(e event, a *answer, good bool) error {
 	if e.name == "error" {
 		return x.apiError(readFailure(e.data), x.resp.StatusCode)
 	}
-	return a.document(e.data, false)
+	if err := a.document(e.data, false); err != nil {
+		return err
+	}
+	if !a.seen {
+		a.beside = append(a.beside[:0], e.data[:min(len(e.data), maxBeside)]...)
+	}
+	return nil
 }
+
+// maxBeside bounds what is kept of an event without a choice.
+const maxBeside = 16 << 10
 
 // drain reads what little is left, for the sake of the connection.
 func (x *exchange) drain(r io.Reader) {
@@ -206,10 +224,13 @@ func (a *answer) finished() bool { return a.finish != "" || a.native != "" }
 // ended decides about a stream that ended without [DONE]: only a finish reason
 // proves that it is whole.
 func (x *exchange) ended(a *answer) error {
-	if !a.finished() {
-		return x.truncated("the stream ended without a finish reason and without [DONE]")
+	if a.finished() {
+		return a.settle()
 	}
-	return a.settle()
+	if err := x.unsaid(a); err != nil {
+		return err
+	}
+	return x.truncated("the stream ended without a finish reason and without [DONE]")
 }
 
 // done decides about a stream that ended with [DONE]. Without a finish reason
@@ -217,9 +238,17 @@ func (x *exchange) ended(a *answer) error {
 func (x *exchange) done(a *answer) error {
 	switch {
 	case !a.seen:
-		return x.malformed("the stream holds no choice")
+		return cmp.Or(x.unsaid(a), x.malformed("the stream holds no choice"))
 	case !a.finished() && a.calls.cut():
 		return x.truncated("the stream ended without a finish reason in the middle of a tool call")
 	}
 	return a.settle()
+}
+
+// unsaid returns why a stream holds no choice, if its last event says so.
+func (x *exchange) unsaid(a *answer) error {
+	if a.seen || !json.Valid(a.beside) {
+		return nil
+	}
+	return x.reason(a.beside)
 }

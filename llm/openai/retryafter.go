@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"math"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -13,7 +14,7 @@ import (
 // Retry-After, the reset of a limit of which nothing remains, and what the body
 // says.
 func retryAfter(h http.Header, f failure, now time.Time) time.Duration {
-	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 {
+	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 && !math.IsInf(ms, 1) {
 		return scale(ms, time.Millisecond)
 	}
 	for _, wait := range []func() time.Duration{
@@ -50,7 +51,7 @@ func moment(s string, now time.Time) time.Duration {
 	}
 	if n, err := strconv.ParseFloat(s, 64); err == nil {
 		switch {
-		case !(n > 0): // NaN, too
+		case !(n > 0) || math.IsInf(n, 1): // NaN, too
 			return 0
 		case n > 1e12:
 			return time.UnixMilli(int64(min(n, 1e15))).Sub(now)

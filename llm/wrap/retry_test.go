@@ -21,6 +21,9 @@ func limited(after time.Duration) error {
 var (
 	overloaded = &llm.APIError{Kind: llm.KindOverloaded, StatusCode: 503}
 	auth       = &llm.APIError{Kind: llm.KindAuth, StatusCode: 401}
+	once       = &llm.APIError{Kind: llm.KindInvalidRequest, StatusCode: 400, Retries: 1}
+	twice      = &llm.APIError{Kind: llm.KindInvalidRequest, StatusCode: 400, Retries: 2}
+	never      = &llm.APIError{Kind: llm.KindOverloaded, StatusCode: 503, Retries: -1}
 	answer     = &llm.Response{ID: "answer"}
 )
 
@@ -78,6 +81,14 @@ func TestRetryWaits(t *testing.T) {
 		{name: "retry-after beyond the patience", errs: []error{limited(61 * time.Second)}, tries: 1, err: limited(61 * time.Second)},
 		{name: "a patience of one's own", retry: wrap.Retry{MaxWait: time.Hour}, errs: []error{limited(59 * time.Minute)}, tries: 2, took: 59 * time.Minute},
 		{name: "no limit on patience", retry: wrap.Retry{MaxWait: -1}, errs: []error{limited(48 * time.Hour)}, tries: 2, took: 48 * time.Hour},
+		{name: "an error that allows one more try", errs: []error{once, once}, tries: 2, took: 500 * time.Millisecond, err: once},
+		{name: "and other errors beside it", errs: []error{overloaded, once, overloaded}, tries: 4, took: 3500 * time.Millisecond},
+		{name: "an error that allows two, among others", retry: wrap.Retry{Attempts: -1}, errs: []error{twice, overloaded, twice, twice}, tries: 4, took: 3500 * time.Millisecond, err: twice},
+		{name: "an error that allows more than there are attempts", retry: wrap.Retry{Attempts: 2}, errs: []error{twice, twice}, tries: 2, took: 500 * time.Millisecond, err: twice},
+		{name: "an error that allows none", errs: []error{never}, tries: 1, err: never},
+		{name: "a budget", retry: wrap.Retry{Attempts: -1, Budget: 4 * time.Second}, errs: many, tries: 4, took: 3500 * time.Millisecond, err: overloaded},
+		{name: "a budget that is just enough", retry: wrap.Retry{Budget: 3500 * time.Millisecond}, errs: many[:3], tries: 4, took: 3500 * time.Millisecond},
+		{name: "a budget below the wait that is asked for", retry: wrap.Retry{Budget: 10 * time.Second}, errs: []error{limited(11 * time.Second)}, tries: 1, err: limited(11 * time.Second)},
 		{name: "what cannot succeed", errs: []error{auth}, tries: 1, err: auth},
 		{name: "what becomes hopeless", errs: []error{overloaded, auth}, tries: 2, took: 500 * time.Millisecond, err: auth},
 		{name: "another error", errs: []error{plain}, tries: 1, err: plain},
