@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,7 +24,10 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 )
 
-var bin string // the directory of the programs
+var (
+	bin string // the directory of the programs
+	exe = map[bool]string{true: ".exe"}[runtime.GOOS == "windows"]
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -48,10 +52,7 @@ func run(m *testing.M) int {
 // command is a program without the provider of whoever runs the tests.
 func command(t *testing.T, env []string, name string, args ...string) *exec.Cmd {
 	t.Helper()
-	if runtime.GOOS == "windows" {
-		name += ".exe"
-	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, name), args...)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, name+exe), args...)
 	own := slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "OPENAI_") })
 	cmd.Env = append(own, env...)
 	return cmd
@@ -226,13 +227,15 @@ func TestErrors(t *testing.T) {
 		env  []string // beside what is right
 		args []string
 		want string
+
+		retries int
 	}{
-		{"wrong key", []string{"OPENAI_API_KEY=wrong"}, nil, "turn 1: openai: 401 auth: Incorrect API key provided."},
-		{"no key", []string{"OPENAI_API_KEY="}, nil, "turn 1: openai: 401 auth: Incorrect API key provided."},
-		{"wrong model", []string{"OPENAI_MODEL=gone"}, nil, "turn 1: openai: 404 not_found: The model `gone` does not exist or you do not have access to it. (POST " + server.BaseURL + "/chat/completions)"},
-		{"wrong model as a flag", []string{"OPENAI_BASE_URL=nowhere"}, []string{"-model", "gone", "-base-url", server.BaseURL}, "turn 1: openai: 404 not_found: The model `gone` does not exist or you do not have access to it. (POST " + server.BaseURL + "/chat/completions)"},
-		{"unreachable URL", []string{"OPENAI_BASE_URL=http://" + closed}, nil, "turn 1: openai: network: POST http://" + closed + "/v1/chat/completions: dial tcp " + closed + ": connect: connection refused"},
-		{"no URL", []string{"OPENAI_BASE_URL=localhost"}, nil, `turn 1: openai: the base URL "localhost" does not begin with http:// or https:// and a host`},
+		{"wrong key", []string{"OPENAI_API_KEY=wrong"}, nil, "turn 1: openai: 401 auth: Incorrect API key provided.", 0},
+		{"no key", []string{"OPENAI_API_KEY="}, nil, "turn 1: openai: 401 auth: Incorrect API key provided.", 0},
+		{"wrong model", []string{"OPENAI_MODEL=gone"}, nil, "turn 1: openai: 404 not_found: The model `gone` does not exist or you do not have access to it. (POST " + server.BaseURL + "/chat/completions)", 0},
+		{"wrong model as a flag", []string{"OPENAI_BASE_URL=nowhere"}, []string{"-model", "gone", "-base-url", server.BaseURL}, "turn 1: openai: 404 not_found: The model `gone` does not exist or you do not have access to it. (POST " + server.BaseURL + "/chat/completions)", 0},
+		{"unreachable URL", []string{"OPENAI_BASE_URL=http://" + closed}, nil, "turn 1: openai: network: POST http://" + closed + "/v1/chat/completions: dial tcp " + closed + ": connect: connection refused", 2},
+		{"no URL", []string{"OPENAI_BASE_URL=localhost"}, nil, `turn 1: openai: the base URL "localhost" does not begin with http:// or https:// and a host`, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -241,27 +244,72 @@ func TestErrors(t *testing.T) {
 			}
 			for _, name := range []string{"quickstart", "chat"} {
 				o := start(t, append(good, tt.env...), "Hello\nHello again\n", name, tt.args...)
-				require.Equal(t, name+": "+tt.want+"\n", o.stderr)
+				require.Equal(t, name+": "+tt.want+"\n", noticed(t, o.stderr, tt.retries))
 				require.Equal(t, 1, o.status)
 			}
 			o := start(t, append(good, tt.env...), "", "quickstart", append(tt.args, "-json")...)
-			require.Equal(t, "quickstart: "+tt.want+"\n", o.stderr)
+			require.Equal(t, "quickstart: "+tt.want+"\n", o.stderr) // the notices are events
 			require.Equal(t, 1, o.status)
-			all, _ := events(t, o.stdout)
+			all, types := events(t, o.stdout)
+			require.Equal(t, tt.retries > 0, slices.Contains(types, "notice"))
 			require.Equal(t, event{Type: "error", Error: tt.want}, all[len(all)-1])
 		})
 	}
 }
 
+var trying = regexp.MustCompile(`^.*network: .*; trying again in [\d.]+m?s \(try \d of 3\)\n$`)
+
+// noticed returns what stderr has behind so many notices of a wait.
+func noticed(t *testing.T, stderr string, waits int) string {
+	t.Helper()
+	lines := strings.SplitAfter(stderr, "\n")
+	require.Greater(t, len(lines), waits)
+	for _, line := range lines[:waits] {
+		require.Regexp(t, trying, line)
+	}
+	return strings.Join(lines[waits:], "")
+}
+
+// TestTextBeforeCalls: each call has a line of its own, whatever was printed before.
+func TestTextBeforeCalls(t *testing.T) {
+	t.Parallel()
+	call := llmtest.Calls("get_weather", map[string]string{"city": "Lisbon"})
+	script := llmtest.Script(t, llmtest.Text("Let me see.").And(call), llmtest.Text("It is sunny."))
+	o := start(t, []string{"OPENAI_BASE_URL=" + script.Serve().BaseURL}, "", "quickstart", "Lisbon?")
+	require.Equal(t, outcome{`> Lisbon?
+Let me see.
+[r1.t1.c0] get_weather {"city":"Lisbon"}
+[r1.t1.c0] = {"city":"Lisbon","celsius":27,"sky":"sunny"}
+It is sunny.
+turns: 2, tokens: N in, N out
+`, "", 0}, o)
+}
+
 func TestFlags(t *testing.T) {
 	t.Parallel()
-	o := start(t, nil, "", "quickstart", "-help")
-	require.Zero(t, o.status)
-	require.Contains(t, o.stderr, "usage: quickstart [flags] [question]\n")
-	require.NotContains(t, o.stderr, "-test.")
-	o = start(t, nil, "", "chat", "-nope")
-	require.Equal(t, 2, o.status)
-	require.Empty(t, o.stdout)
+	for _, tt := range []struct {
+		name   string
+		args   []string
+		status int
+		stderr []string
+	}{
+		{"quickstart", []string{"-help"}, 0, []string{"usage: quickstart [flags] [question]\n", "-json"}},
+		{"chat", []string{"-h"}, 0, []string{"usage: chat [flags]\n", "-stream"}},
+		{"provider", []string{"-h"}, 0, []string{"usage: provider [flags]\n", "-addr host:port\n", `(default "127.0.0.1:0")`}},
+		{"chat", []string{"-nope"}, 2, []string{"-nope", "usage: chat [flags]\n"}},
+		{"chat", []string{"Hello"}, 2, []string{"unexpected argument: Hello\nusage: chat [flags]\n"}},
+		{"provider", []string{"-nope"}, 2, []string{"-nope", "usage: provider [flags]\n"}},
+		{"provider", []string{"8080"}, 2, []string{"unexpected argument: 8080\nusage: provider [flags]\n"}},
+		{"provider", []string{"-addr", "nowhere"}, 1, []string{"provider: listen tcp: address nowhere: missing port in address\n"}},
+	} {
+		o := start(t, nil, "", tt.name, tt.args...)
+		require.Equal(t, tt.status, o.status, tt)
+		require.Empty(t, o.stdout)
+		for _, want := range tt.stderr {
+			require.Contains(t, o.stderr, want)
+		}
+		require.NotContains(t, o.stderr, "-test.")
+	}
 }
 
 func TestChat(t *testing.T) {
@@ -283,6 +331,15 @@ turns: 2, tokens: N in, N out
 	one := []string{"run_started", "user_messaged", "turn_prepared", "model_answered", "run_finished"}
 	require.Equal(t, append(one, one...), types)
 	require.Contains(t, o.stdout, "(I count 2 of your messages.)") // the session goes on
+}
+
+// TestChatNull: nobody types into /dev/null, so that there is nothing to ask for.
+func TestChatNull(t *testing.T) {
+	t.Parallel()
+	cmd := command(t, nil, "chat") // without a stdin it is os.DevNull
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	require.Empty(t, string(out))
 }
 
 // TestChatInterrupted: ^C ends the turn, and the conversation goes on.
@@ -345,21 +402,115 @@ func TestQuickstartInterrupted(t *testing.T) {
 	require.Equal(t, notice+"quickstart: interrupted\n", stderr.String())
 }
 
-// TestProvider: the provider by itself answers the other programs.
+// TestProvider: the provider by itself answers the other programs, tells of each
+// request, and comes back on its port.
 func TestProvider(t *testing.T) {
 	t.Parallel()
-	cmd := command(t, nil, "provider")
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	lines := bufio.NewScanner(stdout)
-	require.True(t, lines.Scan())
-	env, ok := strings.CutPrefix(lines.Text(), "export ")
-	require.True(t, ok, lines.Text())
-
-	o := start(t, []string{env}, "", "quickstart")
+	env, models, stop := serve(t)
+	require.Regexp(t, `^# models: .*\bgpt-4o, .*\bdemo$`, models)
+	o := start(t, []string{env}, "", "quickstart", "-model", "gpt-5")
 	o.stdout = inCallOrder(o.stdout)
 	require.Equal(t, outcome{transcript, "", 0}, o)
-	require.NoError(t, cmd.Process.Kill())
-	require.Error(t, cmd.Wait())
+	o = start(t, []string{env}, "", "quickstart", "-model", "gone")
+	require.Equal(t, 1, o.status)
+	require.Contains(t, o.stderr, "404 not_found: The model `gone` does not exist")
+	require.Equal(t, []string{
+		"method=POST path=/v1/chat/completions model=gpt-5 status=200 messages=2",
+		"method=POST path=/v1/chat/completions model=gpt-5 status=200 messages=5",
+		"method=POST path=/v1/chat/completions model=gpt-5 status=200 messages=8",
+		"method=POST path=/v1/chat/completions model=gone status=404 messages=2",
+	}, stop())
+
+	base, err := url.Parse(strings.TrimPrefix(env, "OPENAI_BASE_URL="))
+	require.NoError(t, err)
+	again, _, stop := serve(t, "-addr", base.Host)
+	require.Equal(t, env, again)
+	require.Empty(t, stop())
+}
+
+// TestProviderEval: a shell can take what the provider prints, in one line or two.
+func TestProviderEval(t *testing.T) {
+	t.Parallel()
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("no shell")
+	}
+	env, models, stop := serve(t)
+	stop()
+	for _, sep := range []string{"\n", " "} {
+		script := `eval "$1" && printf %s "OPENAI_BASE_URL=$OPENAI_BASE_URL"`
+		out, err := exec.CommandContext(t.Context(), sh, "-c", script, "sh", "export "+env+sep+models).Output()
+		require.NoError(t, err)
+		require.Equal(t, env, string(out))
+	}
+}
+
+// serve starts the provider. stop ends it and returns what it told of requests.
+func serve(t *testing.T, args ...string) (env, models string, stop func() []string) {
+	t.Helper()
+	cmd := command(t, nil, "provider", args...)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(stdout)
+	require.True(t, lines.Scan(), "it ended")
+	env, ok := strings.CutPrefix(lines.Text(), "export ")
+	require.True(t, ok, lines.Text())
+	require.True(t, lines.Scan())
+	return env, lines.Text(), func() []string {
+		if cmd.Process.Signal(os.Interrupt) != nil { // as on Windows
+			_ = cmd.Process.Kill()
+		}
+		_ = cmd.Wait() // "killed", there
+		var told []string
+		for line := range strings.Lines(stderr.String()) {
+			stamp, rest, _ := strings.Cut(strings.TrimSpace(line), " msg=request ")
+			require.Regexp(t, `^time=\d\d:\d\d:\d\d$`, stamp)
+			told = append(told, rest)
+		}
+		return told
+	}
+}
+
+// TestCopy: the program of the examples' README, with a file of the quickstart as
+// it is, builds and runs in a module of its own.
+func TestCopy(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	_, rest, ok := strings.Cut(string(readme), "```go\n")
+	require.True(t, ok)
+	program, _, ok := strings.Cut(rest, "```")
+	require.True(t, ok)
+	core, err := filepath.Abs("..")
+	require.NoError(t, err)
+	for _, name := range []string{"quickstart", "chat"} {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o600))
+		for _, file := range []string{filepath.Join(name, "assistant.go"), "go.sum"} {
+			data, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.NotContains(t, string(data), "toolloop/examples")
+			require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.Base(file)), data, 0o600))
+		}
+		outside := func(args ...string) {
+			cmd := exec.CommandContext(t.Context(), "go", args...)
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+		}
+		outside("mod", "init", "example.com/mine")
+		outside("mod", "edit", "-require=github.com/seed-916e8f6a/toolloop@v0.1.0", "-replace=github.com/seed-916e8f6a/toolloop="+core)
+		mine := "mine-" + name
+		outside("build", "-o", filepath.Join(bin, mine+exe), ".")
+
+		env, _, stop := serve(t)
+		o := start(t, []string{env}, "", mine)
+		require.Equal(t, 0, o.status, o.stderr)
+		require.NotEmpty(t, o.stdout)
+		require.Len(t, stop(), map[string]int{"quickstart": 2, "chat": 1}[name])
+	}
 }

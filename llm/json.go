@@ -88,6 +88,7 @@ func partKind(p Part) string {
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (ps *Parts) UnmarshalJSON(data []byte) error {
+	data = bytes.ToValidUTF8(data, []byte("\uFFFD")) // what is kept raw could not be written else
 	var raws []json.RawMessage
 	if err := json.Unmarshal(data, &raws); err != nil {
 		return err
@@ -189,6 +190,7 @@ func joinMembers(members []Member) string {
 // UnmarshalJSON implements [json.Unmarshaler]. Members that are none of ours
 // are appended to Extra.
 func (m *Message) UnmarshalJSON(data []byte) error {
+	data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
 	members, err := ParseMembers(data)
 	if err != nil {
 		return err

@@ -79,6 +79,8 @@ func ExampleStream() {
 		switch b := e.Body.(type) {
 		case event.TextDelta:
 			fmt.Print(b.Text)
+		case event.ModelAnswered:
+			fmt.Println() // after the text, which is whole now
 		case event.ToolCallStarted:
 			fmt.Println(b.Call, b.Name, b.Arguments)
 		case event.ToolCallFinished:

@@ -318,3 +318,30 @@ func TestDecodeErrors(t *testing.T) {
 	_, err = loose.Parse(`{"in":{"x":"a"}}`)
 	requireProblems(t, err, "takes", `/in/x: does not fit, got a string`)
 }
+
+type branch struct {
+	Branches []branch `json:"branches,omitempty"`
+}
+
+// TestCycleThroughSlice: whichever field comes first, the cycle is found at the
+// type that has a name.
+func TestCycleThroughSlice(t *testing.T) {
+	t.Parallel()
+	type first struct {
+		All  []branch `json:"all"`
+		Best branch   `json:"best"`
+	}
+	type last struct {
+		Best branch   `json:"best"`
+		All  []branch `json:"all"`
+	}
+	const args = `{"all":[{"branches":[{}]}],"best":{"branches":[{"branches":[]}]}}`
+	one, err := tool.New("one", "", func(context.Context, first) (string, error) { return "", nil })
+	require.NoError(t, err)
+	other, err := tool.New("other", "", func(context.Context, last) (string, error) { return "", nil })
+	require.NoError(t, err)
+	for _, made := range []tool.Tool{one, other} {
+		_, err := made.Parse(args)
+		require.NoError(t, err)
+	}
+}

@@ -41,7 +41,9 @@ func (s *survey) visit(t reflect.Type, at string) (int, error) {
 	if n, done := s.sizes[t]; done {
 		return n, nil
 	}
-	s.open[t] = true
+	if t.Name() != "" { // every cycle goes through a type that has a name, and can be defined there
+		s.open[t] = true
+	}
 	n, err := s.unfold(t, at)
 	delete(s.open, t)
 	if err == nil && n > maxSchemas {

@@ -1,6 +1,9 @@
 // Chat is a conversation in the terminal with an agent that rolls dice and sets
 // timers. ^C cancels the answer that is on its way, and ends the program at the
 // prompt; so do /quit and the end of the input.
+//
+// The tools and the agent are in assistant.go, which can be copied; this file
+// has the flags, the lines that are read, and the printing of the examples.
 package main
 
 import (
@@ -10,63 +13,25 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"math/rand/v2"
 	"os"
 	"os/signal"
 	"strings"
-	"time"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
-	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
 func main() { cli.Main("chat [flags]", run) }
 
-type diceArgs struct {
-	Count int `json:"count" jsonschema:"minimum=1,maximum=20"`
-	Sides int `json:"sides" jsonschema:"minimum=2,maximum=100,default=6"`
-}
-
-func rollDice(_ context.Context, in diceArgs) ([]int, error) {
-	shown := make([]int, in.Count)
-	for i := range shown {
-		shown[i] = 1 + rand.IntN(in.Sides)
-	}
-	return shown, nil
-}
-
-type timerArgs struct {
-	Seconds float64 `json:"seconds" jsonschema:"minimum=0,maximum=60"`
-}
-
-// setTimer is slow, and watches its context: ^C ends it at once.
-func setTimer(ctx context.Context, in timerArgs) (string, error) {
-	select {
-	case <-time.After(time.Duration(in.Seconds * float64(time.Second))):
-		return "The time is up.", nil
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
-	}
-}
-
 func run(app *cli.App) error {
 	c := &chat{
-		App: app,
-		assistant: &agent.Agent{
-			Name:         "assistant",
-			Instructions: "You are at a game table. Be brief.",
-			Model:        app.Provider.Model(app.Model), // in a program of yours: openai.Model("gpt-4o-mini")
-			Tools: []tool.Tool{
-				tool.Must(tool.New("roll_dice", "Rolls some dice and says what each shows.", rollDice)),
-				tool.Must(tool.New("set_timer", "Waits for some seconds.", setTimer)),
-			},
-		},
-		session: runner.Runner{NoStream: app.NoStream}.Session("chat"),
-		prompts: cli.IsTerminal(os.Stdin) && !app.JSON,
+		App:       app,
+		assistant: assistant(app.Provider.Model(app.Model)),
+		session:   runner.Runner{NoStream: app.NoStream}.Session("chat"),
+		prompts:   cli.IsTerminal(os.Stdin) && !app.JSON,
 	}
 	return c.talk(bufio.NewReader(os.Stdin))
 }
@@ -154,7 +119,7 @@ func (c *chat) show(events iter.Seq2[event.Event, error]) error {
 		case event.Restarted:
 			c.Void("asked again: %s", b.Error)
 		case event.Notice:
-			c.Note("%s", b.Text)
+			c.Notice("%s", b.Text)
 		case event.RunFinished:
 			c.Note("turns: %d, tokens: %d in, %d out", b.Turns, b.Usage.InputTokens, b.Usage.OutputTokens)
 		}

@@ -32,20 +32,34 @@ type App struct {
 }
 
 // Main runs a program and exits: with status 1 and one line on stderr if run
-// fails, with 130 if it was interrupted, with 2 if the flags are wrong.
+// fails, with 130 if it was interrupted, with 2 if the flags are wrong. The usage
+// is that of [Parse].
 func Main(usage string, run func(*App) error) {
-	app, stream := &App{Out: newOut(os.Stdout, hasColor(os.Stdout))}, true
+	app, stream := &App{Out: newOut(os.Stdout, os.Stderr)}, true
 	flag.StringVar(&app.Model, "model", "", "name of the model (default $OPENAI_MODEL or "+demo.Model+")")
 	flag.StringVar(&app.Provider.BaseURL, "base-url", "", "where the API is (default $OPENAI_BASE_URL)")
 	flag.BoolVar(&stream, "stream", true, "stream the answers")
 	flag.BoolVar(&app.JSON, "json", false, "print the events as JSON, one a line")
+	app.Args = Parse(usage)
+	app.NoStream = !stream
+	os.Exit(app.exit(app.run(run)))
+}
+
+// Parse reads the command line and returns what stands behind the flags. If it
+// is wrong, or asks for help, Parse prints the usage and exits. The usage, such
+// as "chat [flags]", has more than flags if the program takes more than that.
+func Parse(usage string) []string {
 	flag.Usage = func() {
 		_, _ = fmt.Fprintln(flag.CommandLine.Output(), "usage:", usage)
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	app.Args, app.NoStream = flag.Args(), !stream
-	os.Exit(app.exit(app.run(run)))
+	if flag.NArg() > 0 && strings.HasSuffix(usage, " [flags]") {
+		_, _ = fmt.Fprintf(flag.CommandLine.Output(), "unexpected argument: %s\n", OneLine(flag.Arg(0)))
+		flag.Usage()
+		os.Exit(2)
+	}
+	return flag.Args()
 }
 
 func (app *App) run(do func(*App) error) error {
@@ -66,9 +80,9 @@ func (app *App) connect() (close func(), err error) {
 		app.Model = cmp.Or(app.Model, os.Getenv("OPENAI_MODEL"), demo.Model)
 		return func() {}, nil
 	}
-	server, err := demo.Serve()
+	server, err := demo.Serve("127.0.0.1:0", nil)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("embedded provider: %w", err)
 	}
 	app.Provider.BaseURL = server.BaseURL
 	app.Model = cmp.Or(app.Model, demo.Model) // OPENAI_MODEL belongs to another provider
@@ -104,8 +118,11 @@ func (app *App) Report(err error) {
 	if app.JSON {
 		app.PrintJSON(failure{"error", text})
 	}
-	_, _ = fmt.Fprintf(os.Stderr, "%s: %s\n", strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"), text)
+	_, _ = fmt.Fprintf(os.Stderr, "%s: %s\n", Name(), text)
 }
+
+// Name returns that of the program.
+func Name() string { return strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe") }
 
 // failure is the last line of -json if a program fails.
 type failure struct {
@@ -115,7 +132,7 @@ type failure struct {
 
 // PrintJSON prints v on a line of its own.
 func (app *App) PrintJSON(v any) {
-	enc := json.NewEncoder(app.Out.w)
+	enc := json.NewEncoder(app.Out.out.w)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(v)
 }

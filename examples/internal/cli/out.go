@@ -7,30 +7,37 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/term"
+
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
 // Out prints a run for people: the text of answers, and lines about all else,
 // which are dim where there are colours.
 type Out struct {
-	w     io.Writer
-	color bool
+	out   stream
+	err   stream
 	open  bool // the cursor is behind text
 	shown bool // pieces of the answer that is on its way were printed
 }
 
-func newOut(w io.Writer, color bool) *Out { return &Out{w: w, color: color} }
+// A stream is stdout or stderr.
+type stream struct {
+	w     io.Writer
+	color bool
+}
+
+func newOut(out, err *os.File) *Out {
+	return &Out{out: stream{out, hasColor(out)}, err: stream{err, hasColor(err)}}
+}
 
 // hasColor reports whether f is a terminal whose user did not refuse colours.
 func hasColor(f *os.File) bool {
 	return IsTerminal(f) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// IsTerminal reports whether f seems to be one.
-func IsTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
+// IsTerminal reports whether f is one.
+func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // Text prints a piece of an answer.
 func (o *Out) Text(s string) {
@@ -38,7 +45,7 @@ func (o *Out) Text(s string) {
 	if s == "" {
 		return
 	}
-	_, _ = io.WriteString(o.w, s)
+	_, _ = io.WriteString(o.out.w, s)
 	o.open, o.shown = !strings.HasSuffix(s, "\n"), true
 }
 
@@ -52,13 +59,18 @@ func (o *Out) Answer(text string) {
 }
 
 // Note prints a dim line.
-func (o *Out) Note(format string, args ...any) {
+func (o *Out) Note(format string, args ...any) { o.line(o.out, format, args...) }
+
+// Notice prints a dim line on stderr: it is about the run, and no part of it.
+func (o *Out) Notice(format string, args ...any) { o.line(o.err, format, args...) }
+
+func (o *Out) line(to stream, format string, args ...any) {
 	o.EndLine()
 	line := OneLine(fmt.Sprintf(format, args...))
-	if o.color {
+	if to.color {
 		line = "\x1b[2m" + line + "\x1b[0m"
 	}
-	_, _ = io.WriteString(o.w, line+"\n")
+	_, _ = io.WriteString(to.w, line+"\n")
 }
 
 // Void prints a dim line that says why the answer so far does not count.
@@ -78,13 +90,13 @@ func Outcome(b event.ToolCallFinished) string {
 // Prompt asks for a line.
 func (o *Out) Prompt() {
 	o.EndLine()
-	_, _ = io.WriteString(o.w, "> ")
+	_, _ = io.WriteString(o.out.w, "> ")
 }
 
 // EndLine begins a new line unless the cursor is at the start of one.
 func (o *Out) EndLine() {
 	if o.open {
-		_, _ = io.WriteString(o.w, "\n")
+		_, _ = io.WriteString(o.out.w, "\n")
 		o.open = false
 	}
 }

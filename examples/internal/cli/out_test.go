@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -25,13 +26,29 @@ func TestOut(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var b strings.Builder
-			tt.do(&Out{w: &b})
+			tt.do(&Out{out: stream{w: &b}})
 			require.Equal(t, tt.want, b.String())
 		})
 	}
-	var b strings.Builder
-	o := &Out{w: &b, color: true}
+}
+
+func TestOutColors(t *testing.T) {
+	t.Parallel()
+	var out, err strings.Builder
+	o := &Out{out: stream{&out, true}, err: stream{&err, true}}
 	o.Text("a")
 	o.Note("n")
-	require.Equal(t, "a\n\x1b[2mn\x1b[0m\n", b.String())
+	o.Text("b")
+	o.Notice("%s", "m\x1b[0m")
+	o.Void("v")
+	require.Equal(t, "a\n\x1b[2mn\x1b[0m\nb\n\x1b[2mv\x1b[0m\n", out.String())
+	require.Equal(t, "\x1b[2mm[0m\x1b[0m\n", err.String())
+}
+
+func TestIsTerminal(t *testing.T) {
+	t.Parallel()
+	null, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	defer func() { _ = null.Close() }()
+	require.False(t, IsTerminal(null))
 }

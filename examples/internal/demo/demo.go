@@ -5,8 +5,9 @@
 //     description, and the only tool also if the question has what it needs.
 //   - It takes the arguments from what a tool said before under the same name,
 //     and else from the question: names (words with a capital or a digit, or in
-//     quotes) for strings, numbers for numbers, the values of an enum. What it
-//     does not find it makes up.
+//     quotes) for strings, numbers for numbers, the values of an enum, times,
+//     addresses and the like for strings of that format. What it does not find
+//     it makes up so that it fits the schema.
 //   - When no tool is left to be called, it repeats what the tools said.
 //
 // That is enough to see a program at work, with any tools, offline and the same
@@ -16,28 +17,73 @@ package demo
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/http"
+	"sync"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 )
 
-// Model is the one model that the provider has.
+// Model is the first of [Models].
 const Model = "gpt-4o-mini"
+
+// Models returns the names of the models that exist, all of them the same one:
+// those that programs ask for. The slice is the caller's.
+func Models() []string {
+	return []string{
+		Model, "gpt-4o", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano",
+		"gpt-5", "gpt-5-mini", "gpt-5-nano", "o3", "o3-mini", "o4-mini", "demo",
+	}
+}
 
 // delay lies between the chunks of an answer, so that people see it stream.
 const delay = 12 * time.Millisecond
 
-// Serve starts the provider on a port of its own; its BaseURL says where. The
-// caller closes it.
-func Serve() (*llmtest.Server, error) {
+// A Server is the provider.
+type Server struct {
+	BaseURL string // "http://127.0.0.1:<port>/v1"
+
+	http  *http.Server
+	loops sync.WaitGroup
+}
+
+// Serve starts the provider on an address, such as "127.0.0.1:0". log, if it is
+// not nil, is told of each request when it is done, from several goroutines. The
+// caller closes the server.
+func Serve(address string, log func(Request)) (*Server, error) {
 	script := llmtest.NewScript(llmtest.Reply(reply).Forever())
 	script.Delay = delay
-	server := &llmtest.Server{Model: script, Models: []string{Model}}
-	if err := server.Start(); err != nil {
-		return nil, fmt.Errorf("embedded provider: %w", err)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return nil, err
 	}
-	return server, nil
+	s := &Server{BaseURL: "http://" + reachable(l.Addr()) + "/v1"}
+	s.http = &http.Server{
+		Handler:           logged(&llmtest.Server{Model: script, Models: Models()}, log),
+		ReadHeaderTimeout: 10 * time.Second,
+	}
+	s.loops.Go(func() { _ = s.http.Serve(l) }) // ends with ErrServerClosed
+	return s, nil
+}
+
+// reachable returns an address that a client on this machine can use.
+func reachable(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
+	}
+	return addr.String()
+}
+
+// Close stops the server. Requests that are being answered have a moment to end.
+func (s *Server) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.http.Shutdown(ctx) != nil {
+		_ = s.http.Close() // of a listener that nobody reads from any more
+	}
+	s.loops.Wait()
 }
 
 func reply(_ context.Context, req *llm.Request) (*llm.Response, error) {

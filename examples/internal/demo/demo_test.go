@@ -2,7 +2,9 @@ package demo_test
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -17,7 +19,7 @@ import (
 
 func model(t *testing.T) llm.Model {
 	t.Helper()
-	server, err := demo.Serve()
+	server, err := demo.Serve("127.0.0.1:0", nil)
 	require.NoError(t, err)
 	t.Cleanup(server.Close)
 	return openai.Config{BaseURL: server.BaseURL}.Model(demo.Model)
@@ -68,6 +70,15 @@ func TestCalls(t *testing.T) {
 	mail := returns[struct {
 		ID int `json:"customer_id"`
 	}]("mail_customer", "Writes to a customer.", "sent")
+	type item struct {
+		Item string `json:"item"`
+	}
+	place := returns[struct {
+		item
+		Quantity int `json:"quantity" jsonschema:"minimum=1"`
+	}]("place_order", "Places an order.", "placed")
+	stock := returns[item]("check_stock", "Says how many of an item there are.", 12)
+	fails := tool.Must(tool.New("find_order", "Finds an order.", func(context.Context, order) (string, error) { return "", errors.New("no such order") }))
 	for _, tt := range []struct {
 		name, question string
 		tools          []tool.Tool
@@ -88,6 +99,38 @@ func TestCalls(t *testing.T) {
 		{"made up", "Search the web for cats & dogs.", []tool.Tool{returns[search]("search", "", "")}, []string{`search {"query":"cats & dogs","limit":3}`}},
 		{"all kinds", "Paint it gloss blue!", []tool.Tool{returns[paint]("paint", "", true)},
 			[]string{`paint {"color":"blue","finish":"gloss","coats":2,"sealed":true,"room":{"name":"Paint it gloss blue"}}`}},
+		{"each tool once", "Place an order of 3 Bolts and check stock of Bolts.", []tool.Tool{place, stock},
+			[]string{`place_order {"item":"Bolts","quantity":3}`, `check_stock {"item":"Bolts"}`}},
+		{"one that lacks something later", "Place an order of 3 Bolts and check stock of Bolts.", []tool.Tool{
+			returns[struct {
+				Item string `json:"item"`
+				Note string `json:"note"`
+			}]("place_order", "", "placed"), stock},
+			[]string{`check_stock {"item":"Bolts"}`, `place_order {"item":"Bolts","note":"Bolts"}`}},
+		{"not what a failed call should have brought", "Find order A-1 and write to the customer of A-1.", []tool.Tool{fails, mail}, []string{`find_order {"order_id":"A-1"}`}},
+		{"several objects", "Buy 3 Bolts and 20 Nuts.", []tool.Tool{returns[struct {
+			Lines []line `json:"lines"`
+		}]("buy", "", "ok")}, []string{`buy {"lines":[{"sku":"Bolts","quantity":3},{"sku":"Nuts","quantity":20}]}`}},
+		{"a map", "Count 3 Bolts and 20 Nuts.", []tool.Tool{returns[struct {
+			Counts map[string]int `json:"counts"`
+		}]("count", "", "ok")}, []string{`count {"counts":{"Bolts":3,"Nuts":20}}`}},
+		{"times", "Move Ada's meeting from 2026-03-01 09:30 to 2026-03-02T10:00:00+02:00 and tell ada@example.org.", []tool.Tool{returns[struct {
+			From time.Time `json:"from"`
+			To   time.Time `json:"to"`
+			Day  string    `json:"day,omitempty" jsonschema:"format=date"`
+			Who  string    `json:"who"`
+			Mail string    `json:"email"`
+		}]("move_meeting", "", "ok")},
+			[]string{`move_meeting {"from":"2026-03-01T09:30:00Z","to":"2026-03-02T10:00:00+02:00","day":"2026-03-01","who":"Ada","email":"ada@example.org"}`}},
+		{"a number that is text elsewhere", "Find the order and bill the customer.", []tool.Tool{
+			returns[none]("find_order", "", map[string]int{"customer_id": 77}),
+			returns[struct {
+				ID string `json:"customer_id"`
+			}]("bill_customer", "", "ok"),
+		}, []string{`find_order {}`, `bill_customer {"customer_id":"77"}`}},
+		{"a union", "Weigh 12.5", []tool.Tool{returns[struct {
+			Weight *float64 `json:"weight" jsonschema:"nullable"`
+		}]("weigh", "", "ok")}, []string{`weigh {"weight":12.5}`}},
 		{"no arguments", "List all.", []tool.Tool{returns[none]("list_orders", "", "")}, []string{`list_orders {}`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -99,12 +142,30 @@ func TestCalls(t *testing.T) {
 				case event.ToolCallStarted:
 					calls = append(calls, b.Name+" "+b.Arguments)
 				case event.ToolCallFinished:
-					require.Empty(t, b.Failure, b.Result.Text())
+					require.Contains(t, []string{"", "failed"}, b.Failure, b.Result.Text())
 				}
 			}
 			require.Equal(t, tt.want, calls)
 		})
 	}
+}
+
+// TestModels: it knows the names that programs use, and no others.
+func TestModels(t *testing.T) {
+	t.Parallel()
+	server, err := demo.Serve("127.0.0.1:0", nil)
+	require.NoError(t, err)
+	t.Cleanup(server.Close)
+	ask := func(model string) error {
+		_, err := openai.Config{BaseURL: server.BaseURL}.Model(model).Generate(t.Context(), &llm.Request{Messages: []llm.Message{llm.User("Hello.")}}, nil)
+		return err
+	}
+	for _, name := range append(demo.Models(), "gpt-4o-mini", "gpt-4o", "gpt-4.1", "gpt-4.1-mini", "gpt-5", "gpt-5-mini", "demo") {
+		require.NoError(t, ask(name))
+	}
+	api, ok := errors.AsType[*llm.APIError](ask("gpt-4o-nano"))
+	require.True(t, ok)
+	require.Equal(t, 404, api.StatusCode)
 }
 
 func TestAnswers(t *testing.T) {

@@ -1,8 +1,8 @@
 package demo
 
 import (
-	"bytes"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -12,7 +12,7 @@ import (
 // A draft is the calls of one tool that a question suggests.
 type draft struct {
 	calls   []llm.Part
-	found   int // required arguments that were found somewhere
+	found   int // arguments that were found somewhere
 	missing int // required arguments that are made up
 }
 
@@ -21,204 +21,185 @@ const maxCalls = 8
 
 // draft makes as many calls as there are things to call the tool for: of
 // "Beijing and Lisbon" two with one city each, or one from a city to another.
-func (t talk) draft(def llm.ToolDef, enums []string) draft {
-	s := parseSchema(def.Schema)
-	values := t.known(s)
-	share(values, s.open("string", values), t.names(enums))
-	share(values, s.open("number", values), t.numbers())
+// No two of them are the same.
+func (t talk) draft(def llm.ToolDef, except []string) draft {
+	n := t.plan(def.Schema)
+	t.find(n, except)
 	var d draft
-	for _, p := range s.required() {
-		if values[p.name] != nil {
-			d.found++
-			continue
+	for _, p := range n.places(true, false) {
+		if p.must && p.mustBeFound() {
+			d.missing++
 		}
-		d.missing++
-		values[p.name] = []any{t.invent(p.schema)}
 	}
-	n := 1
-	for _, found := range values {
-		n = min(max(n, len(found)), maxCalls)
+	d.found = n.found()
+	accepts := accepting(def.Schema)
+	var all []json.RawMessage
+	for i := range min(max(1, n.width()), maxCalls) {
+		all = append(all, n.write(i, false))
 	}
-	for i := range n {
-		d.calls = append(d.calls, llm.ToolCall{Name: def.Name, Arguments: s.arguments(values, i)})
+	if !slices.ContainsFunc(all, accepts) { // what was found does not go together
+		n.forget()
+		all = []json.RawMessage{n.write(0, false)}
+	}
+	for _, arguments := range all {
+		call := llm.ToolCall{Name: def.Name, Arguments: string(arguments)}
+		same := func(p llm.Part) bool { return p.(llm.ToolCall).Arguments == call.Arguments }
+		if !slices.ContainsFunc(d.calls, same) && (len(all) == 1 || accepts(arguments)) {
+			d.calls = append(d.calls, call)
+		}
 	}
 	return d
 }
 
-// known returns the values that the question chooses from enums and those that
-// a tool named before.
-func (t talk) known(s schema) map[string][]any {
-	values := map[string][]any{}
-	for _, p := range s.props {
-		found := t.said(p.name)
-		if p.enum != nil {
-			found = t.chosen(p.enum)
-		}
-		if found != nil {
-			values[p.name] = found
-		}
-	}
-	return values
+// mustBeFound reports whether a made-up value would not do as well.
+func (s schema) mustBeFound() bool {
+	return s.enum == nil && s.given == nil && s.encoding == "" && (s.is("string") || s.numeric())
 }
 
-// share deals what the question has to the properties, the first to the first.
-func share(values map[string][]any, among []property, pool []any) {
-	for i, p := range among {
-		switch {
-		case len(pool) <= i:
-		case p.kind == "array":
-			values[p.name] = []any{pool}
-		default:
-			for j := i; j < len(pool); j += len(among) {
-				values[p.name] = append(values[p.name], pool[j])
+func (s schema) numeric() bool { return s.is("number") || s.is("integer") }
+
+// found counts the values that were found, but for choices: those alone are no
+// reason to call a tool.
+func (n *node) found() int {
+	if n.values != nil && n.enum == nil {
+		return 1
+	}
+	count := 0
+	for _, inner := range n.inner() {
+		count += inner.found()
+	}
+	return count
+}
+
+// find gives what the tools said before and what the question has to where it fits.
+func (t talk) find(n *node, except []string) {
+	t.recall(n)
+	for _, p := range n.places(true, false) {
+		if p.enum != nil {
+			p.values = t.chosen(p)
+		}
+	}
+	t.findFormatted(n)
+	open := slices.DeleteFunc(n.places(true, false), func(p place) bool { return !p.must })
+	share(open, t.amounts(), func(p place, _ any) bool { return p.numeric() })
+	share(open, t.names(except, n.has), place.named)
+
+	// An id of digits, beside names.
+	open = slices.DeleteFunc(open, func(p place) bool { return p.pattern == "" || p.values != nil })
+	share(open, t.ids(), place.named)
+}
+
+// findFormatted gives times, addresses and the like to strings of that format.
+func (t talk) findFormatted(n *node) {
+	open := n.places(true, false)
+	var done []string
+	for _, p := range open {
+		format := p.wants()
+		if format == "" || slices.Contains(done, format) {
+			continue
+		}
+		done = append(done, format)
+		same := func(p place, _ any) bool { return p.is("string") && p.wants() == format }
+		direct, derived := t.formatted(format)
+		if direct == nil { // no call more for the sake of a part of something
+			count := len(slices.DeleteFunc(slices.Clone(open), func(p place) bool { return !same(p, nil) }))
+			direct = derived[:min(count, len(derived))]
+		}
+		share(open, direct, same)
+	}
+}
+
+// has reports whether there is a place for a format in n.
+func (n *node) has(format string) bool {
+	return n.is("string") && n.wants() == format ||
+		slices.ContainsFunc(n.inner(), func(inner *node) bool { return inner.has(format) })
+}
+
+// named reports whether the place takes names, and this one.
+func (p place) named(name any) bool {
+	if p.pattern != "" {
+		text, _ := name.(string)
+		long := len(text) > 18 && strings.Trim(text, "-0123456789") == "" // the pattern may be that of an int64
+		if _, err := regexp.Compile(p.pattern); err != nil || long {
+			return false // nobody can tell what fits
+		}
+	}
+	return p.is("string") && p.encoding == "" && p.wants() == "" && p.enum == nil
+}
+
+// recall takes what a tool said before under the same name.
+func (t talk) recall(n *node) {
+	for _, m := range n.members {
+		for _, v := range t.said(m.name) {
+			var text json.Number
+			switch {
+			case m.fits(v):
+				m.values = append(m.values, v)
+			case m.is("string") && json.Unmarshal(v.(json.RawMessage), &text) == nil && m.fits(text.String()):
+				m.values = append(m.values, text.String())
 			}
 		}
+		if m.values == nil && m.must {
+			t.recall(m)
+		}
 	}
 }
 
-// chosen returns the value of an enum that the question names.
-func (t talk) chosen(enum []any) []any {
-	for _, v := range enum {
-		if s, ok := v.(string); ok && strings.Contains(strings.ToLower(t.question), strings.ToLower(s)) {
-			return []any{v}
+// share deals the values of a pool to the places that take and fit them: to each
+// place one, in their order, and what is left to a list or around again.
+func share(places []place, pool []any, takes func(place, any) bool) {
+	for _, v := range pool {
+		best := -1
+		for i, p := range places {
+			if takes(p, v) && p.fits(v) && (best < 0 || p.load() < places[best].load()) {
+				best = i
+			}
+		}
+		if best >= 0 {
+			places[best].values = append(places[best].values, v)
 		}
 	}
-	return nil
 }
 
-// invent makes up a value.
-func (t talk) invent(s schema) any {
-	switch {
-	case s.standard != nil:
-		return s.standard
-	case s.enum != nil:
-		return s.enum[0]
+// load says how unfit a place is for one more value: one that is empty comes
+// first, then a list.
+func (p place) load() int {
+	n := len(p.values)
+	if n > 0 && !p.many {
+		n += 1000
 	}
-	switch s.kind {
-	case "string":
-		return t.phrase()
-	case "number", "integer":
-		if s.minimum != nil {
-			return s.minimum
+	return n
+}
+
+// chosen returns the values of an enum that the question names; one, unless
+// there is a list to fill.
+func (t talk) chosen(p place) []any {
+	var all []any
+	for _, v := range p.enum {
+		if s, ok := v.(string); ok && t.mentions(s) && (all == nil || p.many) {
+			all = append(all, v)
 		}
-		return 1
-	case "boolean":
-		return true
-	case "array":
-		return []any{}
-	case "object":
-		return json.RawMessage(t.object(s))
 	}
-	return nil
+	return all
 }
 
 // form fills in the form that a final answer must have.
-func (t talk) form(raw json.RawMessage) string { return t.object(parseSchema(raw)) }
-
-func (t talk) object(s schema) string {
-	values := map[string][]any{}
-	for _, p := range s.required() {
-		values[p.name] = []any{t.invent(p.schema)}
-		if said := t.said(p.name); said != nil {
-			values[p.name] = said
-		}
+func (t talk) form(raw json.RawMessage) string {
+	n := t.plan(raw)
+	t.find(n, nil)
+	text := n.write(0, false)
+	if !accepting(raw)(text) {
+		n.forget()
+		text = n.write(0, false)
 	}
-	return s.arguments(values, 0)
-}
-
-// A schema is what the provider understands of a JSON Schema.
-type schema struct {
-	kind     string
-	enum     []any
-	standard any // "default"
-	minimum  any
-	props    []property
-	items    *schema
-}
-
-type property struct {
-	name string
-	must bool // it is required
-	schema
-}
-
-// parseSchema reads as much as it understands; the rest is as if it were not there.
-func parseSchema(raw json.RawMessage) schema {
-	var doc struct {
-		Type       any
-		Enum       []any
-		Default    any
-		Minimum    any
-		Properties json.RawMessage
-		Required   []string
-		Items      json.RawMessage
-	}
-	if json.Unmarshal(raw, &doc) != nil {
-		return schema{}
-	}
-	s := schema{enum: doc.Enum, standard: doc.Default, minimum: doc.Minimum}
-	s.kind, _ = doc.Type.(string)
-	if doc.Items != nil {
-		items := parseSchema(doc.Items)
-		s.items = &items
-	}
-	members, _ := llm.ParseMembers(doc.Properties) // not a map: their order counts
-	for _, m := range members {
-		must := slices.Contains(doc.Required, m.Name)
-		s.props = append(s.props, property{m.Name, must, parseSchema(json.RawMessage(m.Value))})
-	}
-	return s
-}
-
-func (s schema) required() []property {
-	return slices.DeleteFunc(slices.Clone(s.props), func(p property) bool { return !p.must })
-}
-
-// open returns the required properties of a kind that have no value yet. An
-// optional one that is left out is never wrong.
-func (s schema) open(kind string, values map[string][]any) []property {
-	return slices.DeleteFunc(s.required(), func(p property) bool {
-		return p.enum != nil || values[p.name] != nil || p.pool() != kind
-	})
-}
-
-// pool names what in the question can be the property's value.
-func (p property) pool() string {
-	kind := p.kind
-	if p.items != nil {
-		kind = p.items.kind
-	}
-	if kind == "integer" {
-		return "number"
-	}
-	return kind
-}
-
-// arguments writes those of the i-th call, in the order of the schema.
-func (s schema) arguments(values map[string][]any, i int) string {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	for _, p := range s.props {
-		vs := values[p.name]
-		if len(vs) == 0 {
-			continue
-		}
-		b.WriteByte(',')
-		_ = enc.Encode(p.name) // these always marshal
-		b.Truncate(b.Len() - 1)
-		b.WriteByte(':')
-		_ = enc.Encode(vs[min(i, len(vs)-1)])
-		b.Truncate(b.Len() - 1)
-	}
-	return "{" + strings.TrimPrefix(b.String(), ",") + "}"
+	return string(text)
 }
 
 // enumWords returns the values of all enums: "Fahrenheit" is no name of a city.
-func enumWords(tools []llm.ToolDef) []string {
+func (t talk) enumWords(tools []llm.ToolDef) []string {
 	var all []string
 	for _, def := range tools {
-		for _, p := range parseSchema(def.Schema).props {
+		for _, p := range t.plan(def.Schema).places(true, false) {
 			for _, v := range p.enum {
 				if s, ok := v.(string); ok {
 					all = append(all, strings.ToLower(s))

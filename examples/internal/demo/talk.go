@@ -3,10 +3,8 @@ package demo
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
@@ -40,25 +38,29 @@ func listen(messages []llm.Message) talk {
 
 // next returns the calls to make now; none, if it is time to answer. A tool is
 // called in one turn per question, when all that it needs is there, so that one
-// tool can wait for what another says.
+// tool can wait for what another says. When none is ready, the one that lacks
+// the least is called with something made up; behind other calls only if a part
+// of what it needs was found.
 func (t talk) next(req *llm.Request) []llm.Part {
 	tools, forced := offered(req)
-	var ready, guess []llm.Part
+	except := t.enumWords(req.Tools)
+	var ready []llm.Part
+	var guess draft
 	for _, def := range tools {
 		if t.called(def.Name) {
 			continue
 		}
-		d := t.draft(def, enumWords(req.Tools))
+		d := t.draft(def, except)
 		apt := forced || t.shares(def)
 		switch {
 		case d.missing == 0 && (apt || len(tools) == 1 && d.found > 0):
 			ready = append(ready, d.calls...)
-		case apt && guess == nil:
-			guess = d.calls
+		case apt && (t.calls == nil || d.found > 0) && (guess.calls == nil || d.missing < guess.missing):
+			guess = d
 		}
 	}
-	if ready == nil && t.calls == nil {
-		return guess
+	if ready == nil {
+		return guess.calls
 	}
 	return ready
 }
@@ -81,107 +83,10 @@ func (t talk) called(name string) bool {
 
 // shares reports whether the question has a word of what is known of the tool.
 func (t talk) shares(def llm.ToolDef) bool {
-	about := words(def.Name + " " + def.Description)
-	return slices.ContainsFunc(words(t.question), func(q string) bool {
+	about := words(def.Name+" "+def.Description, 3)
+	return slices.ContainsFunc(words(t.question, 3), func(q string) bool {
 		return slices.ContainsFunc(about, func(w string) bool { return alike(q, w) })
 	})
-}
-
-// alike takes "temperature" and "temperatures" for the same.
-func alike(a, b string) bool {
-	if min(len(a), len(b)) < 4 {
-		return a == b
-	}
-	return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
-}
-
-var common = strings.Fields("the and for are was you your get give say tell what how who which when where with from into this that all has have one its")
-
-// words returns the words of a text that may say what it is about.
-func words(s string) []string {
-	all := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !unicode.IsLetter(r) })
-	return slices.DeleteFunc(all, func(w string) bool { return len(w) < 3 || slices.Contains(common, w) })
-}
-
-var (
-	quoted = regexp.MustCompile(`"([^"]+)"|“([^”]+)”`)
-	digits = regexp.MustCompile(`(?:^|[^\w.-])(-?\d+(?:\.\d+)?)\b`)
-	behind = regexp.MustCompile(`.*\b(?:in|of|for|to|about|with|at|on) (.+)`)
-)
-
-// names returns what the question calls by name: what is quoted, or words with a
-// capital letter inside a sentence or with a digit, or else numbers.
-func (t talk) names(except []string) []any {
-	var names []any
-	for _, m := range quoted.FindAllStringSubmatch(t.question, -1) {
-		names = append(names, m[1]+m[2])
-	}
-	if names != nil {
-		return names
-	}
-	for _, name := range capitalised(t.question) {
-		if !slices.Contains(except, strings.ToLower(name)) {
-			names = append(names, name)
-		}
-	}
-	if names == nil {
-		for _, n := range numerals(t.question) {
-			names = append(names, n)
-		}
-	}
-	return names
-}
-
-func capitalised(s string) []string {
-	var names []string
-	begins, follows := true, false // the sentence; a name, directly
-	for _, field := range strings.Fields(s) {
-		word := strings.TrimFunc(field, unicode.IsPunct)
-		is := isName(word, begins)
-		switch {
-		case is && follows: // New York
-			names[len(names)-1] += " " + word
-		case is:
-			names = append(names, word)
-		}
-		ends := strings.HasSuffix(field, word)
-		begins, follows = strings.ContainsAny(field[len(field)-1:], ".!?:"), is && ends
-	}
-	return names
-}
-
-func isName(word string, begins bool) bool {
-	hasLetter := strings.ContainsFunc(word, unicode.IsLetter)
-	if hasLetter && strings.ContainsFunc(word, unicode.IsDigit) {
-		return true
-	}
-	return hasLetter && !begins && len(word) > 1 && unicode.IsUpper([]rune(word)[0])
-}
-
-func (t talk) numbers() []any {
-	var numbers []any
-	for _, n := range numerals(t.question) {
-		numbers = append(numbers, json.Number(n))
-	}
-	return numbers
-}
-
-func numerals(s string) []string {
-	var all []string
-	for _, m := range digits.FindAllStringSubmatch(s, -1) {
-		all = append(all, m[1])
-	}
-	return all
-}
-
-// phrase is what the question seems to be about: what stands behind its last
-// preposition, or all of it.
-func (t talk) phrase() string {
-	text := strings.TrimRightFunc(t.question, unicode.IsPunct)
-	if m := behind.FindStringSubmatch(text); m != nil {
-		return m[1]
-	}
-	return text
 }
 
 // said returns the values that results so far have under a name.

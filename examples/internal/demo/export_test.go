@@ -1,0 +1,4 @@
+package demo
+
+// Reply answers without a server.
+var Reply = reply
