@@ -17,11 +17,13 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// client is the model inside the retries: one Generate, one HTTP request.
+// client is the model inside the retries: one Generate, one HTTP request, or two
+// if the first one taught how requests are to be.
 type client struct {
 	Config
-	name string
-	env  func() environment // read once
+	name     string
+	env      func() environment // read once
+	dialects dialects
 }
 
 // environment is what of a Config may come from the process's environment.
@@ -50,9 +52,20 @@ func (c *client) Generate(ctx context.Context, req *llm.Request, sink func(llm.D
 	if err := req.Validate(); err != nil {
 		return nil, err
 	}
+	model := cmpOr(req.Model, c.name)
+	if model == "" {
+		return nil, errors.New("openai: the request names no model, and neither does Model")
+	}
+	a := &asking{client: c, req: req, model: model}
+	a.emit = emitter(ctx, req, a.watched(sink))
+	return a.ask(ctx)
+}
+
+// send makes one HTTP exchange.
+func (c *client) send(ctx context.Context, req *llm.Request, model string, b body, emit func(llm.Delta) error) (*llm.Response, error) {
 	w := newWatch(ctx, c.Config)
 	defer w.stop()
-	hreq, err := c.request(w.ctx, req)
+	hreq, err := c.request(w.ctx, model, b)
 	if err != nil {
 		return nil, c.failed(ctx, w, nil, err)
 	}
@@ -62,7 +75,7 @@ func (c *client) Generate(ctx context.Context, req *llm.Request, sink func(llm.D
 	}
 	defer resp.Body.Close()
 	x := &exchange{client: c, watch: w, caller: ctx, req: hreq, resp: resp, body: c.capped(w.reader(resp.Body))}
-	out, err := x.read(newAnswer(req.Tools, emitter(ctx, req, sink)))
+	out, err := x.read(newAnswer(req.Tools, emit))
 	if err != nil {
 		return nil, c.failed(ctx, w, hreq, err)
 	}
@@ -103,17 +116,9 @@ func size(n, def, unlimited int64) int64 {
 }
 
 // request makes the HTTP request, whose body can be read again.
-func (c *client) request(ctx context.Context, req *llm.Request) (*http.Request, error) {
+func (c *client) request(ctx context.Context, model string, b body) (*http.Request, error) {
 	env := c.env()
-	model := cmpOr(req.Model, c.name)
-	if model == "" {
-		return nil, errors.New("openai: the request names no model, and neither does Model")
-	}
 	u, err := endpoint(env.baseURL, c.AzureAPIVersion, model)
-	if err != nil {
-		return nil, err
-	}
-	body, err := c.encode(req, model)
 	if err != nil {
 		return nil, err
 	}
@@ -124,9 +129,9 @@ func (c *client) request(ctx context.Context, req *llm.Request) (*http.Request, 
 	hreq := (&http.Request{
 		Method: http.MethodPost, URL: u, Header: header, Host: header.Get("Host"),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		ContentLength: body.size(), GetBody: body.open,
+		ContentLength: b.size(), GetBody: b.open,
 	}).WithContext(ctx)
-	hreq.Body, err = body.open()
+	hreq.Body, err = b.open()
 	return hreq, err
 }
 

@@ -23,6 +23,7 @@ const (
 	DefaultTimeout          = 30 * time.Minute
 	DefaultMaxEventBytes    = 32 << 20
 	DefaultMaxResponseBytes = 256 << 20
+	DefaultMaxResultBytes   = 512 << 10
 )
 
 // Model returns the model of that name, configured by the environment. It is
@@ -101,17 +102,18 @@ type Config struct {
 	// one answer can take of memory. Zero: 256 MiB. -1: no limit.
 	MaxResponseBytes int64
 
-	// MaxTokensField is the member that bounds the answer. Empty:
-	// "max_completion_tokens". Older servers know "max_tokens".
-	MaxTokensField string
-	// StrictTools sends the strict form of those tools whose definition has one.
-	// Tools made by tool.New have none.
-	StrictTools bool
-	// Echo names the members of the model's messages that are sent back with
-	// them, such as "reasoning_content" or "reasoning_details". Some providers
-	// demand it and others refuse it. Members of tool calls are always sent back.
-	// Nil: none.
-	Echo []string
+	// MaxResultBytes bounds the text of one tool result that is sent; it is cut,
+	// which its text and an llm.Notice tell. Zero: 512 KiB. -1: no limit.
+	MaxResultBytes int64
+
+	// Profile says in which form the provider takes requests. Nil: what
+	// [ProfileFor] knows. It is used as it stands: who wants to change one thing
+	// begins with ProfileFor.
+	//
+	// A refusal whose words are known changes it for the model of the request, as
+	// long as the Model lives: the request is sent once more in the other form, and
+	// an llm.Notice names what was learned.
+	Profile *Profile
 }
 
 // Model returns the model of that name. A request that names a model goes to
@@ -122,7 +124,9 @@ type Config struct {
 // c is another error, and both are told at first use.
 func (c Config) Model(name string) llm.Model {
 	c.Header = maps.Clone(c.Header)
-	c.Echo = slices.Clone(c.Echo)
+	if c.Profile != nil {
+		c.Profile = new(c.Profile.clone())
+	}
 	return c.Retry.Model(newClient(c, name))
 }
 
@@ -150,7 +154,7 @@ func (c Config) LogValue() slog.Value { return slog.GroupValue(c.attrs()...) }
 func (c Config) attrs() []slog.Attr {
 	var attrs []slog.Attr
 	add := func(name, value string) {
-		if value != "" && value != "0" && value != "0s" && value != "false" {
+		if value != "" && value != "0" && value != "0s" {
 			attrs = append(attrs, slog.String(name, value))
 		}
 	}
@@ -167,9 +171,10 @@ func (c Config) attrs() []slog.Attr {
 	add("Attempts", fmt.Sprint(c.Retry.Attempts))
 	add("MaxEventBytes", fmt.Sprint(c.MaxEventBytes))
 	add("MaxResponseBytes", fmt.Sprint(c.MaxResponseBytes))
-	add("MaxTokensField", c.MaxTokensField)
-	add("StrictTools", fmt.Sprint(c.StrictTools))
-	add("Echo", strings.Join(c.Echo, ","))
+	add("MaxResultBytes", fmt.Sprint(c.MaxResultBytes))
+	if c.Profile != nil {
+		add("Profile", fmt.Sprintf("%+v", *c.Profile))
+	}
 	return attrs
 }
 

@@ -180,9 +180,10 @@ func TestPrintedConfigHidesSecrets(t *testing.T) {
 		BaseURL: "https://user:sekret@h.test/v1?key=sekret", Key: "sekret",
 		Token:  func(context.Context) (string, error) { return "sekret", nil },
 		Header: http.Header{"Authorization": {"sekret"}, "X-Title": {"sekret"}}, Organization: "acme",
-		Timeout: time.Minute, Retry: wrap.Retry{Attempts: 7}, Echo: []string{"reasoning_content"},
+		Timeout: time.Minute, Retry: wrap.Retry{Attempts: 7}, Profile: &openai.Profile{Echo: []string{"reasoning_content"}},
 	}
-	const want = `openai.Config{BaseURL:https://h.test/v1 Key:[hidden] Token:[hidden] Organization:acme Header:Authorization,X-Title Timeout:1m0s Attempts:7 Echo:reasoning_content}`
+	const profile = `{Echo:[reasoning_content] EchoEmpty:false MaxTokensField: EmptyContent: CallIDs: ToolName:false ToolImages: Bridge:false NoDeveloper:false KeepSystem:false Schema: Strict: ToolChoice: NeedTools:false Omit:[]}`
+	const want = `openai.Config{BaseURL:https://h.test/v1 Key:[hidden] Token:[hidden] Organization:acme Header:Authorization,X-Title Timeout:1m0s Attempts:7 Profile:` + profile + `}`
 	require.Equal(t, want, c.String())
 	var logged bytes.Buffer
 	slog.New(slog.NewTextHandler(&logged, nil)).Info("made", "config", c, "pointer", &c)

@@ -115,19 +115,19 @@ func dataURL(mediaType string, data []byte) string {
 }
 
 // resultText returns what a tool message says: its text, and a line for each
-// part that cannot be said in text.
-func resultText(r llm.ToolResult) string {
+// part that cannot be said in text, as note has it.
+func resultText(r llm.ToolResult, note func(llm.Part) string) string {
 	var b strings.Builder
 	b.WriteString(r.Text())
 	for _, p := range r.Parts {
-		note := partNote(p)
-		if note == "" {
+		line := note(p)
+		if line == "" {
 			continue
 		}
 		if b.Len() > 0 {
 			b.WriteByte('\n')
 		}
-		b.WriteString(note)
+		b.WriteString(line)
 	}
 	if strings.TrimSpace(b.String()) == "" {
 		return noOutput

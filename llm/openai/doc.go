@@ -13,12 +13,18 @@
 //
 // # What is sent
 //
-// A history that every provider takes: roles as they are (system for the
-// instructions, since few know developer);
-// arguments as the model wrote them if they are a JSON object, else {}; tool
-// results as one text that is never empty; no assistant message without text
-// and calls; ids for calls that came without; no tool_choice without tools.
-// Reasoning is not sent back unless [Config.Echo] says so.
+// A history that every provider takes, whatever was stored: one system message
+// at the front; arguments as the model wrote them if they are a JSON object, else
+// {}; names of tools in letters that are allowed; a result for every call and a
+// call for every result, the missing ones added and the orphans left out; tool
+// results as one text that is never empty and not longer than MaxResultBytes; no
+// assistant message without text and calls; ids for calls that came without; no
+// tool_choice without tools; schemas of tools with properties. What was left out,
+// added or cut is told in an llm.Notice.
+//
+// How providers differ beyond that is a [Profile]: [ProfileFor] knows many of
+// them, Config.Profile overrides it, and a refusal whose words are known teaches
+// more. Nothing of it is stored.
 //
 // # What is received
 //

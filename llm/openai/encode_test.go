@@ -35,7 +35,7 @@ func TestEncodeSettings(t *testing.T) {
 	weather := llm.ToolDef{Name: "get_weather", Description: "Weather <now> & then.", Schema: json.RawMessage(`{"type":"object"}`), Strict: json.RawMessage(`{"type":"object","additionalProperties":false}`)}
 	user := []llm.Message{llm.User("hi")}
 	const head = `{"model":"m","messages":[{"role":"user","content":"hi"}]`
-	const tools = `,"tools":[{"type":"function","function":{"name":"get_weather","description":"Weather <now> & then.","parameters":{"type":"object"}}}]`
+	const tools = `,"tools":[{"type":"function","function":{"name":"get_weather","description":"Weather <now> & then.","parameters":{"type":"object","properties":{}}}}]`
 	for _, tt := range []struct {
 		name   string
 		req    llm.Request
@@ -47,8 +47,8 @@ func TestEncodeSettings(t *testing.T) {
 		{name: "instructions", req: llm.Request{Instructions: "Be <brief>."}, want: `{"model":"m","messages":[{"role":"system","content":"Be <brief>."},{"role":"user","content":"hi"}]}`},
 		{name: "stream", req: llm.Request{Stream: true}, want: `,"stream":true,"stream_options":{"include_usage":true}}`},
 		{name: "tools", req: llm.Request{Tools: []llm.ToolDef{weather}}, want: tools + `}`},
-		{name: "strict tools", req: llm.Request{Tools: []llm.ToolDef{weather, {Name: "b", Schema: json.RawMessage(`{}`)}}}, config: func(c *openai.Config) { c.StrictTools = true },
-			want: `,"tools":[{"type":"function","function":{"name":"get_weather","description":"Weather <now> & then.","parameters":{"type":"object","additionalProperties":false},"strict":true}},{"type":"function","function":{"name":"b","parameters":{}}}]}`},
+		{name: "strict tools", req: llm.Request{Tools: []llm.ToolDef{weather, {Name: "b", Schema: json.RawMessage(`{}`)}}}, config: func(c *openai.Config) { c.Profile = &openai.Profile{Strict: openai.StrictTools} },
+			want: `,"tools":[{"type":"function","function":{"name":"get_weather","description":"Weather <now> & then.","parameters":{"type":"object","additionalProperties":false,"properties":{}},"strict":true}},{"type":"function","function":{"name":"b","parameters":{"type":"object","properties":{}}}}]}`},
 		{name: "a tool without schema", req: llm.Request{Tools: []llm.ToolDef{{Name: "b"}}}, want: `,"tools":[{"type":"function","function":{"name":"b","parameters":{"type":"object","properties":{}}}}]}`},
 		{name: "tool_choice auto", req: llm.Request{Tools: []llm.ToolDef{weather}, Settings: llm.Settings{ToolChoice: llm.ToolAuto}}, want: tools + `,"tool_choice":"auto"}`},
 		{name: "tool_choice none", req: llm.Request{Tools: []llm.ToolDef{weather}, Settings: llm.Settings{ToolChoice: llm.ToolNone}}, want: tools + `,"tool_choice":"none"}`},
@@ -60,7 +60,7 @@ func TestEncodeSettings(t *testing.T) {
 		{name: "top_p", req: llm.Request{Settings: llm.Settings{TopP: new(0.25)}}, want: `,"top_p":0.25}`},
 		{name: "penalties", req: llm.Request{Settings: llm.Settings{FrequencyPenalty: new(-0.5), PresencePenalty: new(1.5)}}, want: `,"frequency_penalty":-0.5,"presence_penalty":1.5}`},
 		{name: "max output tokens", req: llm.Request{Settings: llm.Settings{MaxOutputTokens: 99}}, want: `,"max_completion_tokens":99}`},
-		{name: "max output tokens, the old name", req: llm.Request{Settings: llm.Settings{MaxOutputTokens: 99}}, config: func(c *openai.Config) { c.MaxTokensField = "max_tokens" }, want: `,"max_tokens":99}`},
+		{name: "max output tokens, the old name", req: llm.Request{Settings: llm.Settings{MaxOutputTokens: 99}}, config: func(c *openai.Config) { c.Profile = &openai.Profile{MaxTokensField: "max_tokens"} }, want: `,"max_tokens":99}`},
 		{name: "stop", req: llm.Request{Settings: llm.Settings{Stop: []string{"</a>", "b"}}}, want: `,"stop":["</a>","b"]}`},
 		{name: "seed", req: llm.Request{Settings: llm.Settings{Seed: new(int64(0))}}, want: `,"seed":0}`},
 		{name: "n", req: llm.Request{Settings: llm.Settings{N: 1}}, want: `,"n":1}`},
@@ -155,8 +155,8 @@ func TestEncodeMessages(t *testing.T) {
 			want: `{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{\"x\": \"<1>\", \"n\": 10000000000000001}"},"extra_content":{"g":1}},` +
 				`{"id":"b","type":"function","function":{"name":"g","arguments":"{}"}}]},` +
 				`{"role":"tool","tool_call_id":"a","content":"1"},{"role":"tool","tool_call_id":"b","content":"2"}`},
-		{name: "calls beside text", messages: []llm.Message{llm.Assistant("wait", llm.ToolCall{ID: "a", Name: "f", Arguments: `{}`})},
-			want: `{"role":"assistant","content":"wait","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]}`},
+		{name: "calls beside text", messages: []llm.Message{llm.Assistant("wait", llm.ToolCall{ID: "a", Name: "f", Arguments: `{}`}), result("a", "1")},
+			want: `{"role":"assistant","content":"wait","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"a","content":"1"}`},
 		{name: "calls without ids",
 			messages: []llm.Message{llm.User("u"), llm.Assistant("", llm.ToolCall{Name: "f", Arguments: `{}`}, llm.ToolCall{ID: "b", Name: "f", Arguments: `{}`}, llm.ToolCall{Name: "f", Arguments: `{}`}), result("", "1"), result("b", "2"), result("r1.t1.c2", "3")},
 			want: `{"role":"user","content":"u"},{"role":"assistant","content":null,"tool_calls":[{"id":"call_1_0","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"b","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"call_1_2","type":"function","function":{"name":"f","arguments":"{}"}}]},` +
@@ -165,17 +165,18 @@ func TestEncodeMessages(t *testing.T) {
 			messages: []llm.Message{llm.Assistant("", llm.ToolCall{ID: "a", Name: "f", Arguments: `{}`}, llm.ToolCall{ID: "a", Name: "g", Arguments: `{}`}), result("a", "1"), result("a", "2")},
 			want: `{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"call_0_1","type":"function","function":{"name":"g","arguments":"{}"}}]},` +
 				`{"role":"tool","tool_call_id":"a","content":"1"},{"role":"tool","tool_call_id":"call_0_1","content":"2"}`},
-		{name: "arguments that are no object", messages: []llm.Message{llm.Assistant("", call2("a", ``), call2("b", `{"x":`), call2("c", `[1]`), call2("d", `"{}"`), call2("e", ` {"x":1}`), call2("f", `{}{}`))},
-			want: `{"role":"assistant","content":null,"tool_calls":[` + calls2("a", `{}`) + `,` + calls2("b", `{}`) + `,` + calls2("c", `{}`) + `,` + calls2("d", `{}`) + `,` + calls2("e", ` {\"x\":1}`) + `,` + calls2("f", `{}`) + `]}`},
-		{name: "results without words", messages: []llm.Message{result("a", " \n"), {Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: "b"}}}},
-			want: `{"role":"tool","tool_call_id":"a","content":"(no output)"},{"role":"tool","tool_call_id":"b","content":"(no output)"}`},
-		{name: "result that is no UTF-8", messages: []llm.Message{result("a", "\xff")}, want: `{"role":"tool","tool_call_id":"a","content":"�"}`},
-		{name: "result of several parts", messages: []llm.Message{{Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: "a", Parts: llm.Parts{llm.Text{Text: "see"}, llm.Image{Data: png}, llm.Image{URL: "https://h.test/i"}, llm.Audio{Data: png}, llm.File{Name: "f.pdf", Data: png}}, Extra: cache}}}},
-			want: `{"role":"tool","tool_call_id":"a","content":"see\n[image of 8 bytes: not shown]\n[image https://h.test/i]\n[audio of 8 bytes: not shown]\n[file \"f.pdf\" of 8 bytes: not shown]","cache_control":{"type":"ephemeral"}}`},
+		{name: "arguments that are no object", messages: []llm.Message{llm.Assistant("", call2("a", ``), call2("b", `{"x":`), call2("c", `[1]`), call2("d", `"{}"`), call2("e", ` {"x":1}`), call2("f", `{}{}`)), result("a", "1"), result("b", "1"), result("c", "1"), result("d", "1"), result("e", "1"), result("f", "1")},
+			want: `{"role":"assistant","content":null,"tool_calls":[` + calls2("a", `{}`) + `,` + calls2("b", `{}`) + `,` + calls2("c", `{}`) + `,` + calls2("d", `{}`) + `,` + calls2("e", ` {\"x\":1}`) + `,` + calls2("f", `{}`) + `]},{"role":"tool","tool_call_id":"a","content":"1"},{"role":"tool","tool_call_id":"b","content":"1"},{"role":"tool","tool_call_id":"c","content":"1"},{"role":"tool","tool_call_id":"d","content":"1"},{"role":"tool","tool_call_id":"e","content":"1"},{"role":"tool","tool_call_id":"f","content":"1"}`},
+		{name: "results without words", messages: []llm.Message{llm.Assistant("", call2("a", `{}`), call2("b", `{}`)), result("a", " \n"), {Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: "b"}}}},
+			want: `{"role":"assistant","content":null,"tool_calls":[` + calls2("a", `{}`) + `,` + calls2("b", `{}`) + `]},{"role":"tool","tool_call_id":"a","content":"(no output)"},{"role":"tool","tool_call_id":"b","content":"(no output)"}`},
+		{name: "result that is no UTF-8", messages: []llm.Message{llm.Assistant("", call2("a", `{}`)), result("a", "\xff")},
+			want: `{"role":"assistant","content":null,"tool_calls":[` + calls2("a", `{}`) + `]},{"role":"tool","tool_call_id":"a","content":"�"}`},
+		{name: "result of several parts", messages: []llm.Message{llm.Assistant("", call2("a", `{}`)), {Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: "a", Parts: llm.Parts{llm.Text{Text: "see"}, llm.Image{Data: png}, llm.Image{URL: "https://h.test/i"}, llm.Audio{Data: png}, llm.File{Name: "f.pdf", Data: png}}, Extra: cache}}}},
+			want: `{"role":"assistant","content":null,"tool_calls":[` + calls2("a", `{}`) + `]},{"role":"tool","tool_call_id":"a","content":"see\n[image of 8 bytes: not shown]\n[image https://h.test/i]\n[audio of 8 bytes: not shown]\n[file \"f.pdf\" of 8 bytes: not shown]","cache_control":{"type":"ephemeral"}}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			body := sent(t, &llm.Request{Messages: tt.messages}, func(c *openai.Config) { c.Echo = tt.echo })
+			body := sent(t, &llm.Request{Messages: tt.messages}, func(c *openai.Config) { c.Profile = &openai.Profile{Echo: tt.echo} })
 			require.Equal(t, `{"model":"m","messages":[`+tt.want+`]}`, body)
 		})
 	}

@@ -25,11 +25,11 @@ func ReadEvents(r io.Reader, max int) (events []Event, err error) {
 
 // EncodedBytes returns how many bytes of messages were ever encoded into the memo.
 func EncodedBytes(memo *llm.Memo) int {
-	h, ok := memo.Slot(memoKey{}, func() any { return nil }).(*history)
+	h, ok := memo.Slot(memoKey{new(Profile).messageRules(DefaultMaxResultBytes)}, func() any { return nil }).(*history)
 	if !ok {
 		return 0
 	}
-	return h.written
+	return h.encoded
 }
 
 // RetryAfter is retryAfter for a header and a body.

@@ -3,49 +3,66 @@ package openai
 import (
 	"fmt"
 	"reflect"
-	"strings"
+	"slices"
 	"sync"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// memoKey names what the bytes of a message depend on. Models with the same key
-// share them.
-type memoKey struct{ echo string }
+// memoKey names what the bytes of a message depend on, what was learned
+// included. Models with the same key share them.
+type memoKey struct{ messageRules }
 
-// history returns the messages of the request as JSON, joined with commas.
-// What the memo holds already is not encoded again.
-func (c *client) history(req *llm.Request) ([]byte, error) {
-	slot := req.Memo.Slot(memoKey{strings.Join(c.Echo, "\x00")}, func() any { return &history{echo: c.Echo} })
-	return slot.(*history).bytes(req.Messages)
+// written is a conversation as it is sent.
+type written struct {
+	lead     []llm.Message // the system messages at its front
+	messages []byte        // JSON, joined with commas
+	end      []byte        // what is behind them for now, with its comma
+	called   bool          // there is a call in it
+	notes    []string      // what was mended, unless an earlier request has told
+}
+
+// write returns the messages of the request. What the memo holds already is
+// not encoded again.
+func (r messageRules) write(req *llm.Request) (written, error) {
+	slot := req.Memo.Slot(memoKey{r}, func() any { return &history{rules: r} })
+	return slot.(*history).write(req.Messages)
 }
 
 // A history is the encoded form of a conversation that only grows. The bytes
 // that it gave out are never changed: it appends behind them, or starts over in
 // new memory.
 type history struct {
-	echo []string
+	rules messageRules
 
 	mu      sync.Mutex
 	encoder encoder
 	count   int         // messages in buf
 	last    llm.Message // the last of them, to notice another conversation
 	buf     []byte
-	written int // bytes ever encoded
+	encoded int // bytes ever encoded
 }
 
-func (h *history) bytes(messages []llm.Message) ([]byte, error) {
+func (h *history) write(messages []llm.Message) (written, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.count == 0 || h.count > len(messages) || !reflect.DeepEqual(h.last, messages[h.count-1]) {
-		h.encoder, h.count, h.buf = encoder{echo: h.echo}, 0, nil
+		h.encoder, h.count, h.buf = encoder{messageRules: h.rules}, 0, nil
 	}
+	h.encoder.notes = nil
 	for _, m := range messages[h.count:] {
 		if err := h.add(m); err != nil {
-			return nil, fmt.Errorf("openai: message %d: %w", h.count, err)
+			return written{}, fmt.Errorf("openai: message %d: %w", h.count, err)
 		}
 	}
-	return h.buf[:len(h.buf):len(h.buf)], nil
+	end, notes, err := h.encoder.end()
+	if err != nil {
+		return written{}, fmt.Errorf("openai: message %d: %w", h.count-1, err)
+	}
+	return written{
+		lead: h.encoder.lead, messages: h.buf[:len(h.buf):len(h.buf)], end: end,
+		called: h.encoder.called, notes: slices.Concat(h.encoder.notes, notes),
+	}, nil
 }
 
 func (h *history) add(m llm.Message) error {
@@ -54,7 +71,7 @@ func (h *history) add(m llm.Message) error {
 	if err != nil {
 		return err
 	}
-	h.written += len(buf) - len(h.buf)
+	h.encoded += len(buf) - len(h.buf)
 	h.encoder, h.buf, h.last, h.count = next, buf, m, h.count+1
 	return nil
 }

@@ -2,7 +2,6 @@ package openai
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,58 +9,92 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// An encoder writes messages in the form of Chat Completions, one after the
-// other. It remembers the calls that wait for their results, since a call
-// without an id is given one for the wire.
-type encoder struct {
-	echo []string
-	open []openCall // the calls of the last message that had any, without those answered
+// messageRules are what of a profile and a Config the bytes of a message depend
+// on. They can be compared.
+type messageRules struct {
+	echo      string // names, each behind a NUL
+	echoEmpty bool
+	empty     EmptyContent
+	ids       CallIDs
+	images    ToolImages
+	maxResult int64
+
+	toolName, bridge, noDeveloper, keepSystem bool
 }
 
-type openCall struct{ id, wire string }
+func (p *Profile) messageRules(maxResult int64) messageRules {
+	r := messageRules{
+		echoEmpty: p.EchoEmpty, empty: p.EmptyContent, ids: p.CallIDs, images: p.ToolImages, maxResult: maxResult,
+		toolName: p.ToolName, bridge: p.Bridge, noDeveloper: p.NoDeveloper, keepSystem: p.KeepSystem,
+	}
+	for _, name := range p.Echo {
+		r.echo += "\x00" + name
+	}
+	return r
+}
+
+// names are those of Profile.Echo.
+func (r messageRules) names() []string {
+	if r.echo == "" {
+		return nil
+	}
+	return strings.Split(r.echo[1:], "\x00")
+}
+
+// An encoder writes messages in the form of Chat Completions, one after the
+// other, and mends what no provider takes. A copy of it goes its own way: what
+// its slices hold is never changed.
+type encoder struct {
+	messageRules
+	last   llm.Role      // of the last message written; "" at the front
+	lead   []llm.Message // the system messages at the front, which are not written
+	held   []llm.Message // those further back, which wait for the user
+	open   []openCall    // the calls of the last message that had any, without those answered
+	shown  llm.Parts     // pictures of the results of this turn
+	called bool          // there was a call
+	notes  []string      // what was mended
+}
 
 // append appends the n-th message to b, after a comma if b is not empty. An
 // assistant message with neither text nor calls is left out: no provider takes it.
 func (e *encoder) append(b []byte, m llm.Message, n int) ([]byte, error) {
-	var err error
-	var f fields
 	switch m.Role {
-	case llm.RoleSystem, llm.RoleDeveloper, llm.RoleUser:
-		f, err = speech(m)
+	case llm.RoleSystem, llm.RoleDeveloper:
+		return e.instruct(b, m)
+	case llm.RoleUser:
+		return e.user(b, m)
 	case llm.RoleAssistant:
-		f, err = e.assistant(m, n)
+		return e.assistant(b, m, n)
 	case llm.RoleTool:
 		return e.results(b, m)
-	default:
-		err = fmt.Errorf("unknown role %q", string(m.Role))
 	}
-	if err != nil || f == nil {
-		return b, err
-	}
-	return appendItem(b, f), nil
+	return b, fmt.Errorf("unknown role %q", string(m.Role))
 }
 
-func appendItem(b []byte, f fields) []byte {
-	if len(b) > 0 {
+// end returns what stands behind the messages while no other follows them. It
+// is not part of the history: with the next message it may be something else.
+func (e encoder) end() ([]byte, []string, error) {
+	e.notes = nil
+	b, err := e.settle(nil)
+	if err == nil {
+		b, err = e.release(b)
+	}
+	return b, e.notes, err
+}
+
+// bridgeText stands between the result of a tool and the user.
+const bridgeText = "I have read the results."
+
+// put writes a message.
+func (e *encoder) put(b []byte, role llm.Role, f fields) []byte {
+	if e.bridge && role == llm.RoleUser && e.last == llm.RoleTool {
+		b = e.put(b, llm.RoleAssistant, fields{{"role", []byte(`"assistant"`)}, {"content", appendString(nil, bridgeText)}})
+	}
+	if e.last != "" {
 		b = append(b, ',')
 	}
+	e.last = role
 	return append(f.list(append(b, '{')), '}')
-}
-
-// speech is a message of the system, the developer or the user. What its Extra holds was
-// put there by the caller, and is sent.
-func speech(m llm.Message) (fields, error) {
-	content, err := contentOf(m.Parts)
-	if err != nil {
-		return nil, err
-	}
-	if content == nil {
-		content = []byte(`""`)
-	}
-	var f fields
-	f.text("role", string(m.Role))
-	f.raw("content", content)
-	return f, extend(&f, m.Extra)
 }
 
 // extend adds members that nobody modelled; those that are there already stay.
@@ -79,34 +112,47 @@ func extend(f *fields, extra []llm.Member) error {
 
 // assistant is a message of the model. A refusal stands in for the text, as the
 // member of that name is refused by many providers.
-func (e *encoder) assistant(m llm.Message, n int) (fields, error) {
+func (e *encoder) assistant(b []byte, m llm.Message, n int) ([]byte, error) {
 	content, err := contentOf(answerParts(m))
 	if err != nil {
-		return nil, err
+		return b, err
 	}
-	calls, err := e.calls(m.Calls(), n)
+	audio, called := audioRef(m), m.Calls()
+	if content == nil && audio == nil && len(called) == 0 {
+		return b, nil
+	}
+	if b, err = e.settle(b); err == nil {
+		b, err = e.release(b)
+	}
 	if err != nil {
-		return nil, err
+		return b, err
 	}
 	var f fields
 	f.text("role", "assistant")
-	audio := audioRef(m)
-	switch {
-	case content != nil:
-		f.raw("content", content)
-	case calls != nil || audio != nil:
-		f.raw("content", []byte(`null`))
-	default:
-		return nil, nil
+	if content == nil {
+		content = e.emptyContent()
 	}
-	if calls != nil {
+	f.rawIf("content", content)
+	if len(called) > 0 {
+		calls, err := e.calls(called, n)
+		if err != nil {
+			return b, err
+		}
 		f.raw("tool_calls", calls)
 	}
-	if audio != nil {
-		f.raw("audio", audio)
-	}
+	f.rawIf("audio", audio)
 	e.echoed(&f, m)
-	return f, nil
+	return e.put(b, llm.RoleAssistant, f), nil
+}
+
+func (e *encoder) emptyContent() []byte {
+	switch e.empty {
+	case ContentEmpty:
+		return []byte(`""`)
+	case ContentOmitted:
+		return nil
+	}
+	return []byte(`null`)
 }
 
 // answerParts are the parts that become the content: one text where that is
@@ -146,103 +192,33 @@ func audioRef(m llm.Message) []byte {
 
 // echoed adds the members of the provider's message that it wants back.
 func (e *encoder) echoed(f *fields, m llm.Message) {
-	for _, name := range e.echo {
-		var thought strings.Builder
-		for _, p := range m.Parts {
-			if r, ok := p.(llm.Reasoning); ok && r.Field == name {
-				thought.WriteString(r.Text)
-			}
-		}
-		switch {
+	names := e.names()
+	for _, name := range names {
+		switch thought := thoughtIn(m, name); {
 		case f.has(name):
-		case thought.Len() > 0:
-			f.text(name, thought.String())
+		case thought != "":
+			f.text(name, thought)
 		case name == "refusal":
 			f.textIf(name, m.Refusal())
 		}
 	}
 	for _, x := range m.Extra {
-		if slices.Contains(e.echo, x.Name) && !f.has(x.Name) && json.Valid([]byte(x.Value)) {
+		if slices.Contains(names, x.Name) && !f.has(x.Name) && json.Valid([]byte(x.Value)) {
 			f.raw(x.Name, []byte(x.Value))
 		}
 	}
+	if e.echoEmpty && len(names) > 0 && f.has("tool_calls") && !f.has(names[0]) {
+		f.text(names[0], "")
+	}
 }
 
-// calls are the tool calls of the n-th message. An id that is missing, or that
-// an earlier call of the message has, is replaced on the wire by one that is
-// always the same for this place in the conversation.
-func (e *encoder) calls(calls []llm.ToolCall, n int) ([]byte, error) {
-	if len(calls) == 0 {
-		return nil, nil
-	}
-	e.open = nil
-	list := make([][]byte, len(calls))
-	for i, call := range calls {
-		id := call.ID
-		if id == "" || slices.ContainsFunc(e.open, func(o openCall) bool { return o.wire == id }) {
-			id = fmt.Sprintf("call_%d_%d", n, i)
-		}
-		e.open = append(e.open, openCall{call.ID, id})
-		f := fields{
-			{"id", appendString(nil, id)},
-			{"type", []byte(`"function"`)},
-			{"function", fields{
-				{"name", appendString(nil, call.Name)},
-				{"arguments", appendString(nil, objectOr(call.Arguments))},
-			}.object()},
-		}
-		if err := extend(&f, call.Extra); err != nil {
-			return nil, fmt.Errorf("call %d: %w", i, err)
-		}
-		list[i] = f.object()
-	}
-	return array(list), nil
-}
-
-// objectOr returns the arguments as the model wrote them, or {} where they are
-// no JSON object: providers refuse a history that holds anything else.
-func objectOr(arguments string) string {
-	if isObject(arguments) {
-		return arguments
-	}
-	return "{}"
-}
-
-// results are the tool messages of m.
-func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
-	some := false
+// thoughtIn returns the reasoning that came in the member of that name.
+func thoughtIn(m llm.Message, name string) string {
+	var b strings.Builder
 	for _, p := range m.Parts {
-		r, ok := p.(llm.ToolResult)
-		if !ok {
-			return b, fmt.Errorf("a message of role tool holds a %T", p)
+		if r, ok := p.(llm.Reasoning); ok && r.Field == name {
+			b.WriteString(r.Text)
 		}
-		f := fields{
-			{"role", []byte(`"tool"`)},
-			{"tool_call_id", appendString(nil, e.answered(r.CallID))},
-			{"content", appendString(nil, resultText(r))},
-		}
-		if err := extend(&f, r.Extra); err != nil {
-			return b, err
-		}
-		b, some = appendItem(b, f), true
 	}
-	if !some {
-		return b, errors.New("a message of role tool holds no result")
-	}
-	return b, nil
-}
-
-// answered returns the id that the call has on the wire: of the first open call
-// of that id, or else of the first open call that came without one.
-func (e *encoder) answered(id string) string {
-	at := slices.IndexFunc(e.open, func(o openCall) bool { return o.id == id })
-	if at < 0 {
-		at = slices.IndexFunc(e.open, func(o openCall) bool { return o.id == "" })
-	}
-	if at < 0 {
-		return id
-	}
-	wire := e.open[at].wire
-	e.open = slices.Delete(slices.Clone(e.open), at, at+1)
-	return wire
+	return b.String()
 }

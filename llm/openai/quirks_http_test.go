@@ -781,7 +781,7 @@ func strictIsRefused(t *testing.T, body string) {
 	t.Helper()
 	s := &sequence{replies: []reply{{status: 400, body: []byte(body)}, {status: 200, body: []byte(ok)}}}
 	c := s.config()
-	c.StrictTools = true
+	c.Profile = &openai.Profile{Strict: openai.StrictTools}
 	req := hello()
 	req.Tools = []llm.ToolDef{{
 		Name:   "f",

@@ -4,47 +4,53 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
+// An encoding is a request as a provider of that profile takes it.
+type encoding struct {
+	body  body
+	notes []string // what was mended, for the caller
+}
+
 // encode returns the body of a request: a head that ends where the messages
 // begin, the messages as far as possible from the memo, and a tail.
-func (c *client) encode(req *llm.Request, model string) (body, error) {
-	history, err := c.history(req)
+func (p *Profile) encode(req *llm.Request, model string, maxResult int64) (encoding, error) {
+	rules := p.messageRules(maxResult)
+	w, err := rules.write(req)
 	if err != nil {
-		return nil, err
+		return encoding{}, err
 	}
-	members, err := c.members(req, model)
+	members, err := p.members(req, model, w.called)
 	if err != nil {
-		return nil, err
+		return encoding{}, err
 	}
-	at := 0
-	for i, m := range members {
-		if m.name == "messages" {
-			at = i
-			break
-		}
-	}
+	at := slices.IndexFunc(members, func(m field) bool { return m.name == "messages" })
 	if members[at].value != nil { // the caller's own, of Settings.Extra
-		return body{members.object()}, nil
+		return encoding{body: body{members.object()}}, nil
 	}
-	members[at].value = systemMessage(req.Instructions, len(history) > 0)
+	opening, err := rules.opening(req.Instructions, w.lead)
+	if err != nil {
+		return encoding{}, err
+	}
+	members[at].value = openList(opening, len(w.messages)+len(w.end) > 0)
 	head := members[:at+1].list([]byte{'{'})
-	tail := []byte{']'}
+	tail := append(w.end, ']')
 	if rest := members[at+1:]; len(rest) > 0 {
 		tail = rest.list(append(tail, ','))
 	}
-	return body{head, history, append(tail, '}')}, nil
+	return encoding{body{head, w.messages, append(tail, '}')}, w.notes}, nil
 }
 
-// systemMessage opens the list of messages.
-func systemMessage(instructions string, more bool) []byte {
+// openList opens the list of messages.
+func openList(opening fields, more bool) []byte {
 	b := []byte{'['}
-	if instructions == "" {
+	if opening == nil {
 		return b
 	}
-	b = append(b, fields{{"role", []byte(`"system"`)}, {"content", appendString(nil, instructions)}}.object()...)
+	b = append(b, opening.object()...)
 	if more {
 		b = append(b, ',')
 	}
@@ -52,17 +58,17 @@ func systemMessage(instructions string, more bool) []byte {
 }
 
 // members lists all members of the request; "messages" has no value yet.
-func (c *client) members(req *llm.Request, model string) (fields, error) {
+func (p *Profile) members(req *llm.Request, model string, called bool) (fields, error) {
 	var f fields
 	f.text("model", model)
 	f.raw("messages", nil)
-	if err := c.tools(&f, req); err != nil {
+	if err := p.tools(&f, req, called); err != nil {
 		return nil, err
 	}
-	if err := c.sampling(&f, &req.Settings); err != nil {
+	if err := p.sampling(&f, &req.Settings); err != nil {
 		return nil, err
 	}
-	if err := output(&f, req.Output); err != nil {
+	if err := p.output(&f, req.Output); err != nil {
 		return nil, err
 	}
 	service(&f, &req.Settings)
@@ -70,6 +76,7 @@ func (c *client) members(req *llm.Request, model string) (fields, error) {
 		f.raw("stream", []byte(`true`))
 		f.raw("stream_options", []byte(`{"include_usage":true}`))
 	}
+	f = slices.DeleteFunc(f, func(m field) bool { return m.name != "messages" && slices.Contains(p.Omit, m.name) })
 	for _, m := range req.Extra {
 		if !json.Valid([]byte(m.Value)) {
 			return nil, fmt.Errorf("openai: the extra member %q is no JSON", m.Name)
@@ -79,44 +86,65 @@ func (c *client) members(req *llm.Request, model string) (fields, error) {
 	return f, nil
 }
 
+// noTool stands in a request that needs a tool and has none.
+var noTool = llm.ToolDef{Name: "no_tool", Description: "Does nothing. Never call it."}
+
 // tools writes the tools and what is said about calling them; without tools
 // nothing, as providers refuse the one without the other.
-func (c *client) tools(f *fields, req *llm.Request) error {
-	if len(req.Tools) == 0 {
-		return nil
+func (p *Profile) tools(f *fields, req *llm.Request, called bool) error {
+	tools, choice := p.choose(req)
+	if len(tools) == 0 {
+		if !p.NeedTools || !called {
+			return nil
+		}
+		tools = []llm.ToolDef{noTool}
 	}
-	list := make([][]byte, len(req.Tools))
-	for i, t := range req.Tools {
+	list := make([][]byte, len(tools))
+	for i, t := range tools {
 		var err error
-		if list[i], err = c.tool(t); err != nil {
+		if list[i], err = p.tool(t); err != nil {
 			return err
 		}
 	}
 	f.raw("tools", array(list))
-	if name, ok := req.ToolChoice.Named(); ok {
+	if len(req.Tools) == 0 {
+		return nil
+	}
+	if name, ok := choice.Named(); ok {
 		f.raw("tool_choice", fields{{"type", []byte(`"function"`)}, {"function", fields{{"name", appendString(nil, name)}}.object()}}.object())
 	} else {
-		f.textIf("tool_choice", string(req.ToolChoice))
+		f.textIf("tool_choice", string(choice))
 	}
 	boolean(f, "parallel_tool_calls", req.ParallelToolCalls)
 	return nil
 }
 
-func (c *client) tool(t llm.ToolDef) ([]byte, error) {
-	schema, strict := t.Schema, c.StrictTools && t.Strict != nil
+// choose returns the tools to send and the choice, as far as it is taken: a
+// named tool that cannot be named is the only one.
+func (p *Profile) choose(req *llm.Request) ([]llm.ToolDef, llm.ToolChoice) {
+	tools, choice := req.Tools, req.ToolChoice
+	if name, named := choice.Named(); named && p.ToolChoice != ToolChoiceAny {
+		i := slices.IndexFunc(tools, func(t llm.ToolDef) bool { return t.Name == name })
+		tools, choice = tools[i:i+1], llm.ToolRequired // Validate has found it
+	}
+	if p.ToolChoice == ToolChoiceAuto && choice != llm.ToolNone {
+		choice = ""
+	}
+	return tools, choice
+}
+
+func (p *Profile) tool(t llm.ToolDef) ([]byte, error) {
+	schema, strict := t.Schema, p.Strict == StrictTools && t.Strict != nil
 	if strict {
 		schema = t.Strict
 	}
-	if len(schema) == 0 {
-		schema = json.RawMessage(`{"type":"object","properties":{}}`)
-	}
-	if !json.Valid(schema) {
+	if len(schema) > 0 && !json.Valid(schema) {
 		return nil, fmt.Errorf("openai: the schema of the tool %q is no JSON", t.Name)
 	}
 	var f fields
 	f.text("name", t.Name)
 	f.textIf("description", t.Description)
-	f.raw("parameters", schema)
+	f.raw("parameters", p.Schema.fit(parameters(schema)))
 	if strict {
 		f.raw("strict", []byte(`true`))
 	}
@@ -124,7 +152,7 @@ func (c *client) tool(t llm.ToolDef) ([]byte, error) {
 }
 
 // sampling writes what shapes the answer.
-func (c *client) sampling(f *fields, s *llm.Settings) error {
+func (p *Profile) sampling(f *fields, s *llm.Settings) error {
 	for _, number := range []struct {
 		name  string
 		value *float64
@@ -140,7 +168,7 @@ func (c *client) sampling(f *fields, s *llm.Settings) error {
 		}
 		f.raw(number.name, encoded(*number.value))
 	}
-	integer(f, cmpOr(c.MaxTokensField, "max_completion_tokens"), s.MaxOutputTokens)
+	integer(f, p.maxTokensField(), s.MaxOutputTokens)
 	if len(s.Stop) > 0 {
 		f.raw("stop", encoded(s.Stop))
 	}
@@ -161,7 +189,7 @@ func (c *client) sampling(f *fields, s *llm.Settings) error {
 }
 
 // output writes the form of the answer.
-func output(f *fields, o *llm.OutputFormat) error {
+func (p *Profile) output(f *fields, o *llm.OutputFormat) error {
 	if o == nil {
 		return nil
 	}
@@ -183,8 +211,10 @@ func output(f *fields, o *llm.OutputFormat) error {
 	var s fields
 	s.text("name", cmpOr(o.Name, "output"))
 	s.textIf("description", o.Description)
-	s.raw("schema", o.Schema)
-	boolean(&s, "strict", o.Strict)
+	s.raw("schema", p.Schema.fit(o.Schema))
+	if p.Strict != StrictNever {
+		boolean(&s, "strict", o.Strict)
+	}
 	f.raw("response_format", fields{{"type", []byte(`"json_schema"`)}, {"json_schema", s.object()}}.object())
 	return nil
 }

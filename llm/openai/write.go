@@ -19,6 +19,10 @@ func (b body) size() (n int64) {
 	return n
 }
 
+func (b body) equal(other body) bool {
+	return b.size() == other.size() && bytes.Equal(bytes.Join(b, nil), bytes.Join(other, nil))
+}
+
 func (b body) open() (io.ReadCloser, error) {
 	readers := make([]io.Reader, len(b))
 	for i, segment := range b {
@@ -43,6 +47,13 @@ func (f *fields) text(name, value string) { f.raw(name, appendString(nil, value)
 func (f *fields) textIf(name, value string) {
 	if value != "" {
 		f.text(name, value)
+	}
+}
+
+// rawIf leaves out what is nil.
+func (f *fields) rawIf(name string, value []byte) {
+	if value != nil {
+		f.raw(name, value)
 	}
 }
 

@@ -1,0 +1,98 @@
+package openai
+
+import (
+	"context"
+	"errors"
+	"math"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// An asking is one Generate.
+type asking struct {
+	*client
+	req   *llm.Request
+	model string
+	emit  func(llm.Delta) error
+	shown bool // a piece of an answer went out
+}
+
+// watched returns a sink that notes whether something was shown.
+func (a *asking) watched(sink func(llm.Delta)) func(llm.Delta) {
+	if sink == nil {
+		return nil
+	}
+	return func(d llm.Delta) {
+		if _, notice := d.(llm.Notice); !notice {
+			a.shown = true
+		}
+		sink(d)
+	}
+}
+
+// ask sends the request, and once more if the provider's refusal taught how it
+// is to be.
+func (a *asking) ask(ctx context.Context) (*llm.Response, error) {
+	d, err := a.dialects.of(a.model, a.profile)
+	if err != nil {
+		return nil, err
+	}
+	first, err := a.encode(&d.Profile)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.tell(first.notes...); err != nil {
+		return nil, err
+	}
+	resp, err := a.send(ctx, a.req, a.model, first.body, a.emit)
+	refusal, refused := errors.AsType[*llm.APIError](err)
+	if !refused || a.shown || ctx.Err() != nil {
+		return resp, err
+	}
+	healed, what := a.dialects.heal(a.model, d, refusal, func(p *Profile) bool {
+		other, err := a.encode(p)
+		return err == nil && !other.body.equal(first.body)
+	})
+	if healed == nil {
+		return nil, err
+	}
+	return a.again(ctx, healed, what)
+}
+
+// again sends the request in another dialect.
+func (a *asking) again(ctx context.Context, d *dialect, what string) (*llm.Response, error) {
+	if what != "" {
+		if err := a.tell("the provider refused the request; from now on " + what); err != nil {
+			return nil, err
+		}
+	}
+	second, err := a.encode(&d.Profile)
+	if err != nil {
+		return nil, err
+	}
+	return a.send(ctx, a.req, a.model, second.body, a.emit)
+}
+
+func (a *asking) encode(p *Profile) (encoding, error) {
+	return p.encode(a.req, a.model, size(a.MaxResultBytes, DefaultMaxResultBytes, math.MaxInt64))
+}
+
+func (a *asking) tell(notes ...string) error {
+	for _, note := range notes {
+		if err := a.emit(llm.Notice{Text: note}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// profile is the one of the Config, or what is known of the provider.
+func (c *client) profile(model string) (Profile, error) {
+	switch {
+	case c.Profile != nil:
+		return c.Profile.clone(), c.Profile.check()
+	case c.AzureAPIVersion != "": // also behind a host of its own
+		return ProfileFor("https://openai.azure.com", model), nil
+	}
+	return ProfileFor(c.env().baseURL, model), nil
+}

@@ -1,0 +1,241 @@
+package openai
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// A remedy changes the profile by what a provider says when it refuses a
+// request.
+type remedy struct {
+	words *regexp.Regexp // of the message, param, code and type of the error
+	any   bool           // whatever the status; else 400 and 422
+	// learn changes the profile and returns what was learned, in words that stand
+	// for it: the same is not learned twice. "": there is nothing to learn.
+	learn func(*Profile, *llm.APIError) string
+}
+
+// refusal are the words for a member that a provider does not take.
+const refusal = `(unsupported|not supported|does(n't| not) support|unknown|unrecognized|unexpected|extra_forbidden|extra inputs|not permitted|not allowed)`
+
+// both matches texts that hold a and b, in either order.
+func both(a, b string) *regexp.Regexp {
+	return regexp.MustCompile(`(?is)` + a + `.*` + b + `|` + b + `.*` + a)
+}
+
+// remedies are tried in their order; the first that makes the request another
+// one is the one. The more particular come first.
+var remedies = []remedy{
+	{words: regexp.MustCompile(`(?is)reasoning_content\W.*(passed back|missing|required|must be)|missing\W+reasoning_content`), learn: func(p *Profile, _ *llm.APIError) string {
+		p.Echo, p.EchoEmpty = append([]string{"reasoning_content"}, without(p.Echo, "reasoning_content")...), true
+		return "reasoning_content is sent back"
+	}},
+	{words: regexp.MustCompile(`(?is)reasoning[ _]details\b.*preserved`), learn: func(p *Profile, _ *llm.APIError) string {
+		p.Echo = append(without(p.Echo, "reasoning_details"), "reasoning_details")
+		return "reasoning_details are sent back"
+	}},
+	{words: both(`\breasoning(_content|_details|_text)?\b`, refusal), learn: forgetEcho},
+	{words: both(`\bmax_(completion_)?tokens\b`, refusal), learn: swapCap},
+	{words: regexp.MustCompile(`(?is)tool_choice.*(type: .?object|string values)`), learn: func(p *Profile, _ *llm.APIError) string {
+		p.ToolChoice = ToolChoiceWords
+		return "no tool is named in tool_choice"
+	}},
+	{words: both(`\btool_choice\b`, `(not support|unsupported|incompatible|should be|extra_forbidden|extra inputs|not permitted|unknown|unrecognized)`), learn: func(p *Profile, _ *llm.APIError) string {
+		p.ToolChoice = ToolChoiceAuto
+		return "the choice of tools is left to the model"
+	}},
+	{words: regexp.MustCompile(`(?is)tool.?call.?id.*length of 9`), learn: func(p *Profile, _ *llm.APIError) string {
+		p.CallIDs = CallIDsNine
+		return "ids of calls have nine characters"
+	}},
+	{words: regexp.MustCompile(`(?is)(tool_calls\W.*\bid\b|tool_call_id).*(too long|maximum length|pattern|string_above_max_length)`), learn: func(p *Profile, _ *llm.APIError) string {
+		p.CallIDs = CallIDs40
+		return "ids of calls have up to 40 characters"
+	}},
+	{words: regexp.MustCompile(`(?is)\bdeveloper\b.*(role|not one of|expected|unsupported|invalid)|(role|unknown variant)\W.*\bdeveloper\b|incorrect role information|unexpected message role`), any: true, learn: func(p *Profile, _ *llm.APIError) string {
+		p.NoDeveloper = true
+		return "messages of the developer are sent as those of the system"
+	}},
+	{words: regexp.MustCompile(`(?is)unexpected role .?user.? after role .?tool|roles must alternate`), any: true, learn: func(p *Profile, _ *llm.APIError) string {
+		p.Bridge = true
+		return "a message of the assistant stands between those of a tool and the user"
+	}},
+	{words: regexp.MustCompile(`(?is)must be non-?empty|non-empty content`), learn: func(p *Profile, _ *llm.APIError) string {
+		p.EmptyContent = ContentNull
+		return "the content beside calls is null"
+	}},
+	{words: regexp.MustCompile(`(?is)\bcontent\b.*(must be a string|should be a valid string|(cannot|must not|may not) be null|got null|<nil>)`), learn: func(p *Profile, _ *llm.APIError) string {
+		p.EmptyContent = ContentEmpty
+		return `the content beside calls is ""`
+	}},
+	{words: regexp.MustCompile("(?is)tool calling without .?tools="), learn: func(p *Profile, _ *llm.APIError) string {
+		p.NeedTools = true
+		return "a request whose messages hold calls has a tool"
+	}},
+	{words: regexp.MustCompile(`(?is)\bstrict\b.*` + refusal + `|` + refusal + `.*\bstrict\b|invalid schema for (function|response_format).*(is required to be supplied|not permitted)|properties .* (is|are) not supported`), learn: func(p *Profile, _ *llm.APIError) string {
+		p.Strict = StrictNever
+		return "no schema is strict"
+	}},
+	{words: regexp.MustCompile(`(?is)unknown name.*(parameters|schema)|proto field is not repeating`), learn: schemas(SchemaGemini, "schemas are in the subset that Gemini knows")},
+	{words: regexp.MustCompile(`(?is)failed to compile json schema`), learn: schemas(SchemaNoIDs, "schemas have no $schema and $id")},
+	{words: regexp.MustCompile(`(?is)failed to (parse|generate|compile|initialize) .*(grammar|samplers)|failed to parse grammar`), any: true, learn: schemas(SchemaUnbounded, "schemas have no bounds on values")},
+	{words: regexp.MustCompile(`(?is)` + refusal + `|invalid \w+: only`), learn: leaveOut},
+}
+
+func schemas(s Schema, words string) func(*Profile, *llm.APIError) string {
+	return func(p *Profile, _ *llm.APIError) string {
+		p.Schema = s
+		return words
+	}
+}
+
+func without(names []string, name string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
+}
+
+// forgetEcho stops sending back the members that the text names.
+func forgetEcho(p *Profile, e *llm.APIError) string {
+	var named []string
+	for _, name := range p.Echo {
+		if regexp.MustCompile(`\b` + regexp.QuoteMeta(name) + `\b`).MatchString(e.Message + " " + e.Param) {
+			named = append(named, name)
+		}
+	}
+	if named == nil {
+		return ""
+	}
+	for _, name := range named {
+		p.Echo = without(p.Echo, name)
+	}
+	p.EchoEmpty = p.EchoEmpty && len(p.Echo) > 0
+	return strings.Join(named, " and ") + " is not sent back"
+}
+
+// swapCap takes the other name for the bound on the answer, if the text says
+// that the present one will not do.
+func swapCap(p *Profile, e *llm.APIError) string {
+	present := p.maxTokensField()
+	other := map[string]string{newCap: oldCap, oldCap: newCap}[present]
+	if other == "" || !regexp.MustCompile(`\b`+present+`\b`).MatchString(e.Message+" "+e.Param) {
+		return ""
+	}
+	p.MaxTokensField = other
+	return "the bound on the answer is called " + other
+}
+
+// optional are the members of a request that may be left out without the caller
+// missing something in the answer.
+var optional = []string{
+	"temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "reasoning_effort", "verbosity", "parallel_tool_calls",
+	"stream_options", "service_tier", "store", "prompt_cache_key", "safety_identifier", "user", "metadata",
+}
+
+// refused find the names of members in the words that refuse them.
+var refused = []*regexp.Regexp{
+	regexp.MustCompile("(?i)(?:unsupported|unknown|unrecognized|unexpected)(?: request)?(?: (?:keyword )?(?:parameter|argument|field|name|value|property|key|option)s?)?(?: supplied)?:? ?[\"'`\\\\]*([a-z_]+)"),
+	regexp.MustCompile("(?i)([a-z_]+)[\"'`\\\\]*(?:=\\S+)? (?:is|are) (?:not supported|unsupported|not allowed|not permitted)"),
+	regexp.MustCompile("(?i)([a-z_]+)[\"'`\\\\]* does not support"),
+	regexp.MustCompile(`(?i)([a-z_]+): extra inputs are not permitted`),
+	regexp.MustCompile(`(?i)extra_forbidden.{0,20}loc\W+body\W+([a-z_]+)`),
+	regexp.MustCompile(`(?i)does not support (?:the )?param(?:eter)?s?:? \[([^\]]*)\]`),
+	regexp.MustCompile(`(?i)invalid ([a-z_]+): only`),
+}
+
+var memberName = regexp.MustCompile(`[a-z_]+`)
+
+// leaveOut leaves out the optional members that are refused.
+func leaveOut(p *Profile, e *llm.APIError) string {
+	named := memberName.FindAllString(strings.SplitN(e.Param, ".", 2)[0], 1)
+	for _, re := range refused {
+		for _, m := range re.FindAllStringSubmatch(e.Message, -1) {
+			named = append(named, memberName.FindAllString(m[1], -1)...)
+		}
+	}
+	var out []string
+	for _, name := range optional {
+		if slices.Contains(named, name) && !slices.Contains(p.Omit, name) {
+			out = append(out, name)
+		}
+	}
+	if out == nil {
+		return ""
+	}
+	p.Omit = append(p.Omit, out...)
+	return strings.Join(out, " and ") + " is left out"
+}
+
+// A dialect is the profile in which requests for one model are sent, with what
+// was learned. It is never changed.
+type dialect struct {
+	Profile
+	learned []string
+}
+
+// dialects are those of a client, by model. They are safe for concurrent use.
+type dialects struct {
+	mu      sync.Mutex
+	byModel map[string]*dialect
+}
+
+// of returns the dialect of the model, at first as profile has it.
+func (d *dialects) of(model string, profile func(string) (Profile, error)) (*dialect, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if known, ok := d.byModel[model]; ok {
+		return known, nil
+	}
+	p, err := profile(model)
+	if err != nil {
+		return nil, err
+	}
+	if d.byModel == nil {
+		d.byModel = map[string]*dialect{}
+	}
+	d.byModel[model] = &dialect{Profile: p}
+	return d.byModel[model], nil
+}
+
+// heal returns the dialect in which a request is to be sent again that was sent
+// in the dialect old and refused with e, and what was learned from it, which is
+// "" if another request was the first to learn. Nil: there is no remedy. helps
+// reports whether with that profile another request would be sent.
+func (d *dialects) heal(model string, old *dialect, e *llm.APIError, helps func(*Profile) bool) (*dialect, string) {
+	text := strings.Join([]string{e.Message, e.Param, e.Code, e.Type}, "\n")
+	for _, r := range remedies {
+		if !r.any && !invalid(e) || !r.words.MatchString(text) {
+			continue
+		}
+		p := old.clone()
+		what := r.learn(&p, e)
+		if what == "" || slices.Contains(old.learned, what) || !helps(&p) {
+			continue
+		}
+		return d.learn(model, func(p *Profile) { r.learn(p, e) }, what)
+	}
+	return nil, ""
+}
+
+// invalid reports whether the provider says that the request is at fault.
+func invalid(e *llm.APIError) bool {
+	return e.Kind == llm.KindInvalidRequest && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity)
+}
+
+// learn changes the present dialect of the model, unless it has learned the same
+// meanwhile.
+func (d *dialects) learn(model string, change func(*Profile), what string) (*dialect, string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	present := d.byModel[model]
+	if slices.Contains(present.learned, what) {
+		return present, ""
+	}
+	p := present.clone()
+	change(&p)
+	d.byModel[model] = &dialect{Profile: p, learned: append(slices.Clone(present.learned), what)}
+	return d.byModel[model], what
+}

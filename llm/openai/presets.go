@@ -1,0 +1,145 @@
+package openai
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// ProfileFor returns the profile that is known of the provider at baseURL, and
+// of the model there. Of an unknown host it is the zero Profile.
+func ProfileFor(baseURL, model string) Profile {
+	u, err := url.Parse(strings.TrimSpace(baseURL))
+	if err != nil {
+		return Profile{}
+	}
+	var p Profile
+	host, model := hostOf(u), strings.ToLower(model)
+	for _, known := range presets {
+		if known.hosts.has(host) && (known.model == nil || known.model.MatchString(model)) {
+			known.set(&p)
+		}
+	}
+	return p
+}
+
+// A preset is a fact about a provider, or about some of its models. All that
+// match are applied, in their order.
+type preset struct {
+	hosts hosts
+	model *regexp.Regexp // of the name in small letters; nil: all
+	set   func(*Profile)
+}
+
+// hosts are domains, which stand for what is below them too, or "localhost"
+// with a port, which is what tells local servers apart.
+type hosts []string
+
+func (h hosts) has(host string) bool {
+	return slices.ContainsFunc(h, func(d string) bool { return host == d || strings.HasSuffix(host, "."+d) })
+}
+
+// hostOf is the host in small letters, with a port only if it is this machine.
+func hostOf(u *url.URL) string {
+	switch host := strings.ToLower(u.Hostname()); host {
+	case "localhost", "127.0.0.1", "::1", "host.docker.internal":
+		return "localhost:" + u.Port()
+	default:
+		if _, vertex, ok := strings.Cut(host, "-aiplatform.googleapis.com"); ok && vertex == "" {
+			return "aiplatform.googleapis.com" // without the region
+		}
+		return host
+	}
+}
+
+// models matches names that begin so, behind a vendor and a slash or not.
+func models(pattern string) *regexp.Regexp { return regexp.MustCompile(`(^|/)(` + pattern + `)`) }
+
+var (
+	openAI     = hosts{"api.openai.com", "openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com"}
+	mistral    = hosts{"api.mistral.ai"}
+	deepSeek   = hosts{"api.deepseek.com"}
+	moonshot   = hosts{"api.moonshot.ai", "api.moonshot.cn", "api.kimi.com"}
+	gemini     = hosts{"generativelanguage.googleapis.com", "aiplatform.googleapis.com"}
+	openRouter = hosts{"openrouter.ai"}
+	dashScope  = hosts{"dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com", "dashscope-us.aliyuncs.com"}
+	zhipu      = hosts{"bigmodel.cn", "z.ai"}
+	lmStudio   = hosts{"localhost:1234"}
+	ollama     = hosts{"localhost:11434", "ollama.com"}
+
+	// Those of which no more is known than their names for things.
+	otherNames = hosts{
+		"api.groq.com", "api.cerebras.ai", "api.x.ai", "api.fireworks.ai", "api.minimax.io", "api.minimaxi.com",
+		"volces.com", "api.anthropic.com", "router.huggingface.co",
+	}
+	otherOldCap = hosts{
+		"api.together.xyz", "api.together.ai", "api.deepinfra.com", "api.siliconflow.cn", "api.siliconflow.com",
+		"api.perplexity.ai", "integrate.api.nvidia.com",
+	}
+
+	onlyOldCap = slices.Concat(mistral, deepSeek, moonshot, dashScope, zhipu, lmStudio, ollama, otherOldCap)
+	notOpenAI  = slices.Concat(onlyOldCap, gemini, openRouter, otherNames)
+)
+
+// presets is all that is known of providers. A source is the thread of a public
+// repository in which the provider's words are quoted.
+var presets = []preset{
+	// OpenAI, Azure: ids longer than 40 characters are refused with
+	// string_above_max_length (vercel/ai#5171); system messages may stand anywhere.
+	{hosts: openAI, set: func(p *Profile) { p.CallIDs, p.KeepSystem = CallIDs40, true }},
+	// The o models do not know parallel_tool_calls (run-llama/llama_index#20865,
+	// tensorzero/tensorzero#2805).
+	{hosts: openAI, model: models(`o\d`), set: omit("parallel_tool_calls")},
+	// These see, so that a picture of a tool may be shown to them.
+	{hosts: openAI, model: models(`gpt-4o|gpt-4\.1|gpt-5|chatgpt-4o|o1$|o1-20|o3$|o3-20|o4-mini`), set: func(p *Profile) { p.ToolImages = ToolImagesUser }},
+
+	// The role developer is OpenAI's alone; "system" is right everywhere
+	// (OmniRoute#2281 for DeepSeek, opencodex#5664 for DashScope, PI-Desktop#30 for Zhipu).
+	{hosts: notOpenAI, set: func(p *Profile) { p.NoDeveloper = true }},
+	// max_completion_tokens is refused (editor-code-assistant/eca#231 for Mistral,
+	// can1357/oh-my-pi#2289 for Moonshot), or not in the reference and so without
+	// effect, which is worse.
+	{hosts: onlyOldCap, set: func(p *Profile) { p.MaxTokensField = oldCap }},
+
+	// Mistral: ids of nine characters (langchain-ai/langchain#24668), no user
+	// behind a tool (zed-industries/zed#31736), no $schema and $id in schemas
+	// (BerriAI/litellm#13389), 422 for members that it does not know
+	// (openai/openai-agents-python#442); usage comes in streams unasked.
+	{hosts: mistral, set: func(p *Profile) {
+		p.CallIDs, p.Bridge, p.Schema = CallIDsNine, true, SchemaNoIDs
+		p.Omit = append(p.Omit, "stream_options", "store")
+	}},
+
+	// DeepSeek: what was thought before a call is to come back with it
+	// (earendil-works/pi#3636, vectorize-io/hindsight#1253); no forced calls for
+	// the model that always thinks (deepseek-ai/DeepSeek-R1#836).
+	{hosts: deepSeek, set: func(p *Profile) { p.Echo = append(p.Echo, "reasoning_content") }},
+	{hosts: deepSeek, model: models(`deepseek-reasoner`), set: func(p *Profile) { p.EchoEmpty, p.ToolChoice = true, ToolChoiceAuto }},
+
+	// Moonshot: the same rule for those that think (continuedev/continue#11600;
+	// can1357/oh-my-pi#1077 for tool_choice). Ids are the model's own and go back
+	// as they are (MoonshotAI/kimi-code#2503).
+	{hosts: moonshot, set: func(p *Profile) { p.Echo = append(p.Echo, "reasoning_content") }},
+	{hosts: moonshot, model: models(`.*thinking`), set: func(p *Profile) { p.EchoEmpty, p.ToolChoice = true, ToolChoiceAuto }},
+
+	// Qwen, when it thinks, takes no forced call (vectorize-io/hindsight#520), and
+	// neither does qwen-long (pydantic/pydantic-ai#1265).
+	{hosts: dashScope, model: models(`qwq|qvq|qwen-long|.*thinking`), set: func(p *Profile) { p.ToolChoice = ToolChoiceAuto }},
+
+	// Gemini pairs results by name; its schemas are a subset of OpenAPI's
+	// (zed-industries/zed#44875, tailcallhq/forgecode#3426); all of them see.
+	{hosts: gemini, set: func(p *Profile) { p.ToolName, p.Schema, p.ToolImages = true, SchemaGemini, ToolImagesUser }},
+
+	// OpenRouter: without reasoning_details the second request to Gemini is
+	// refused (LibreChat-AI/agents#37, earendil-works/pi#260).
+	{hosts: openRouter, set: func(p *Profile) { p.Echo = append(p.Echo, "reasoning_details") }},
+
+	// LM Studio 0.3.5 refuses null (lmstudio-ai/lmstudio-bug-tracker#261) and a
+	// tool_choice that is an object (#670).
+	{hosts: lmStudio, set: func(p *Profile) { p.EmptyContent, p.ToolChoice = ContentEmpty, ToolChoiceWords }},
+}
+
+func omit(names ...string) func(*Profile) {
+	return func(p *Profile) { p.Omit = append(p.Omit, names...) }
+}

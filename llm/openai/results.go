@@ -1,0 +1,160 @@
+package openai
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// openCall is a call that waits for its result.
+type openCall struct{ id, wire, name string }
+
+// noResult stands in for the result of a call that has none.
+const noResult = "(no result: the call was not run, or it was interrupted)"
+
+// shownText introduces the pictures of results.
+const shownText = "The images of the results above:"
+
+// calls are the tool calls of the n-th message.
+func (e *encoder) calls(calls []llm.ToolCall, n int) ([]byte, error) {
+	e.open, e.called = nil, true
+	list := make([][]byte, len(calls))
+	for i, call := range calls {
+		o := openCall{call.ID, e.wireID(call.ID, n, i), wireName(call.Name)}
+		e.open = append(e.open, o)
+		f := fields{
+			{"id", appendString(nil, o.wire)},
+			{"type", []byte(`"function"`)},
+			{"function", fields{
+				{"name", appendString(nil, o.name)},
+				{"arguments", appendString(nil, objectOr(call.Arguments))},
+			}.object()},
+		}
+		if err := extend(&f, call.Extra); err != nil {
+			return nil, fmt.Errorf("call %d: %w", i, err)
+		}
+		list[i] = f.object()
+	}
+	return array(list), nil
+}
+
+// wireID returns the id of the i-th call of the n-th message as it is sent. One
+// that is missing, or that an earlier call of the message has, is replaced by
+// one that is always the same for this place in the conversation.
+func (e *encoder) wireID(id string, n, i int) string {
+	made := fmt.Sprintf("call_%d_%d", n, i)
+	wire := e.ids.wire(cmpOr(id, made))
+	for slices.ContainsFunc(e.open, func(o openCall) bool { return o.wire == wire }) {
+		wire, made = e.ids.wire(made), made+"_"
+	}
+	return wire
+}
+
+// objectOr returns the arguments as the model wrote them, or {} where they are
+// no JSON object: providers refuse a history that holds anything else.
+func objectOr(arguments string) string {
+	if isObject(arguments) {
+		return arguments
+	}
+	return "{}"
+}
+
+// results are the tool messages of m. A result without a call is left out, since
+// every provider refuses the whole conversation for it.
+func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
+	if len(m.Parts) == 0 {
+		return b, errors.New("a message of role tool holds no result")
+	}
+	for _, p := range m.Parts {
+		r, ok := p.(llm.ToolResult)
+		if !ok {
+			return b, fmt.Errorf("a message of role tool holds a %T", p)
+		}
+		o, ok := e.answered(r.CallID)
+		if !ok {
+			e.note("the result of the call %q was left out: no call before it waits for one", r.CallID)
+			continue
+		}
+		f := e.result(o, e.resultText(r))
+		if err := extend(&f, r.Extra); err != nil {
+			return b, err
+		}
+		b = e.put(b, llm.RoleTool, f)
+	}
+	return b, nil
+}
+
+// result is a tool message.
+func (e *encoder) result(o openCall, text string) fields {
+	f := fields{{"role", []byte(`"tool"`)}, {"tool_call_id", appendString(nil, o.wire)}}
+	if e.toolName {
+		f.text("name", o.name)
+	}
+	f.text("content", text)
+	return f
+}
+
+// answered takes the call that a result of that id answers from those that are
+// open: the first of that id, or else the first that came without one.
+func (e *encoder) answered(id string) (openCall, bool) {
+	at := slices.IndexFunc(e.open, func(o openCall) bool { return o.id == id })
+	if at < 0 {
+		at = slices.IndexFunc(e.open, func(o openCall) bool { return o.id == "" })
+	}
+	if at < 0 {
+		return openCall{}, false
+	}
+	o := e.open[at]
+	e.open = slices.Delete(slices.Clone(e.open), at, at+1)
+	return o, true
+}
+
+// settle closes the turn of the tools before another message: every call gets a
+// result, and the pictures of the results are shown.
+func (e *encoder) settle(b []byte) ([]byte, error) {
+	for _, o := range e.open {
+		b = e.put(b, llm.RoleTool, e.result(o, noResult))
+		e.note("the call %q has no result: one that says so was added", o.id)
+	}
+	e.open = nil
+	if len(e.shown) == 0 {
+		return b, nil
+	}
+	f, err := e.speech(llm.Message{Role: llm.RoleUser, Parts: append(llm.Parts{llm.Text{Text: shownText}}, e.shown...)})
+	if err != nil {
+		return b, err
+	}
+	e.shown = nil
+	return e.put(b, llm.RoleUser, f), nil
+}
+
+// resultText returns what the result says, and puts its pictures aside if they
+// are to be shown.
+func (e *encoder) resultText(r llm.ToolResult) string {
+	note := partNote
+	if e.images == ToolImagesUser {
+		note = func(p llm.Part) string {
+			image, ok := p.(llm.Image)
+			if !ok {
+				return partNote(p)
+			}
+			if _, err := imageURL(image); err != nil {
+				return partNote(p) // what is no image is only told of
+			}
+			e.shown = append(e.shown[:len(e.shown):len(e.shown)], image)
+			return fmt.Sprintf("[image %d of the message that follows the results]", len(e.shown))
+		}
+	}
+	text := resultText(r, note)
+	if int64(len(text)) <= e.maxResult {
+		return text
+	}
+	e.note("the result of the call %q was cut: it has %d bytes", r.CallID, len(text))
+	return clip(text, int(e.maxResult)) + fmt.Sprintf("\n[The result is cut off here: it has %d bytes.]", len(text))
+}
+
+func (e *encoder) note(format string, args ...any) {
+	e.notes = append(e.notes[:len(e.notes):len(e.notes)], fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,177 @@
+package openai
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// maxSchemaDepth is how deep schemas are rewritten; what is further inside is
+// sent as it is.
+const maxSchemaDepth = 64
+
+// emptyParameters are those of a tool that takes nothing.
+const emptyParameters = `{"type":"object","properties":{}}`
+
+// parameters returns the schema of a tool's arguments as all providers take it:
+// an object with properties, and no list without items. What is fine comes
+// back as it stands.
+func parameters(schema json.RawMessage) json.RawMessage {
+	if kind(schema) != '{' { // nothing, null, true
+		return json.RawMessage(emptyParameters)
+	}
+	root := parseSchema(schema, 0)
+	root.edit(addItems)
+	if root.member("type") == nil {
+		root.fields = append(fields{{"type", []byte(`"object"`)}}, root.fields...)
+	}
+	if root.isObject() && isNull(root.member("properties")) {
+		root.fields.replace("properties", []byte(`{}`))
+	}
+	return unlessSame(schema, root.bytes())
+}
+
+// unlessSame returns what was made of a schema, or the schema itself if that
+// differs only in white space.
+func unlessSame(schema, made json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	if json.Compact(&b, schema) == nil && bytes.Equal(b.Bytes(), made) {
+		return schema
+	}
+	return made
+}
+
+// addItems gives a list its items.
+func addItems(s *schema) {
+	if string(s.member("type")) == `"array"` && s.member("items") == nil && s.member("prefixItems") == nil {
+		s.fields.raw("items", []byte(`{}`))
+	}
+}
+
+// fit returns the schema in the form that a provider knows.
+func (k Schema) fit(full json.RawMessage) json.RawMessage {
+	if k == SchemaFull || kind(full) != '{' {
+		return full
+	}
+	root := parseSchema(full, 0)
+	switch k {
+	case SchemaNoIDs:
+		root.edit(drop("$schema", "$id"))
+	case SchemaUnbounded:
+		root.edit(drop(bounds...))
+	case SchemaGemini:
+		g := geminiSchema{root: full, room: maxInlined}
+		g.rewrite(root, nil)
+	}
+	return unlessSame(full, root.bytes())
+}
+
+// bounds are the keywords that limit a value without saying of which type it
+// is. Grammars made of them get too large, or do not know them.
+var bounds = []string{
+	"minLength", "maxLength", "pattern", "format", "minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains",
+	"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+	"minProperties", "maxProperties", "propertyNames", "patternProperties",
+}
+
+func drop(keywords ...string) func(*schema) {
+	return func(s *schema) {
+		s.fields = slices.DeleteFunc(s.fields, func(f field) bool { return slices.Contains(keywords, f.name) })
+	}
+}
+
+// A schema is an object of JSON Schema whose members keep their order and, as
+// far as nothing is done about them, their bytes.
+type schema struct {
+	fields fields
+	depth  int
+}
+
+// parseSchema reads valid JSON. What is no object has no members.
+func parseSchema(data []byte, depth int) *schema {
+	s := &schema{depth: depth}
+	for name, v := range members(data) {
+		s.fields.raw(name, v)
+	}
+	return s
+}
+
+func (s *schema) bytes() json.RawMessage { return s.fields.object() }
+
+func (s *schema) member(name string) []byte {
+	for _, f := range s.fields {
+		if f.name == name {
+			return f.value
+		}
+	}
+	return nil
+}
+
+func (s *schema) isObject() bool {
+	typ := s.member("type")
+	return string(typ) == `"object"` || kind(typ) == '[' && strings.Contains(string(typ), `"object"`)
+}
+
+// edit does something to s and to all schemas inside.
+func (s *schema) edit(do func(*schema)) {
+	s.inner(func(v []byte) []byte {
+		if kind(v) != '{' {
+			return v
+		}
+		inside := parseSchema(v, s.depth+1)
+		inside.edit(do)
+		return inside.bytes()
+	})
+	do(s)
+}
+
+// inner replaces the schemas that are directly inside, by the keywords that hold
+// them; a property may be named like a keyword and a value may look like a
+// schema.
+func (s *schema) inner(replace func([]byte) []byte) {
+	if s.depth >= maxSchemaDepth {
+		return
+	}
+	for i, f := range s.fields {
+		switch f.name {
+		case "properties", "patternProperties", "$defs", "definitions", "dependentSchemas":
+			s.fields[i].value = eachMember(f.value, replace)
+		case "additionalProperties", "unevaluatedProperties", "unevaluatedItems", "additionalItems",
+			"contains", "propertyNames", "not", "if", "then", "else":
+			s.fields[i].value = replace(f.value)
+		case "prefixItems", "allOf", "anyOf", "oneOf":
+			s.fields[i].value = each(f.value, replace)
+		case "items":
+			if kind(f.value) == '[' {
+				s.fields[i].value = each(f.value, replace)
+			} else {
+				s.fields[i].value = replace(f.value)
+			}
+		}
+	}
+}
+
+// each replaces the elements of an array, and returns any other value as it is.
+func each(list []byte, replace func([]byte) []byte) []byte {
+	if kind(list) != '[' {
+		return list
+	}
+	var all [][]byte
+	for v := range elements(list) {
+		all = append(all, replace(v))
+	}
+	return array(all)
+}
+
+// eachMember does the same with the values of an object.
+func eachMember(object []byte, replace func([]byte) []byte) []byte {
+	if kind(object) != '{' {
+		return object
+	}
+	var all fields
+	for name, v := range members(object) {
+		all.raw(name, replace(v))
+	}
+	return all.object()
+}
