@@ -82,6 +82,9 @@ func (a *answer) document(data []byte, whole bool) error {
 			a.extra.last(name, v)
 		}
 	}
+	if a.extra.over || a.members.over || a.logProbs.over {
+		return errTooMany
+	}
 	return nil
 }
 
@@ -254,8 +257,10 @@ func (a *answer) say(r run, text string) error {
 	}
 	last := len(a.content) - 1
 	if last < 0 || a.content[last].raw != "" || a.content[last].think != r.think || len(a.content[last].extra)+len(r.extra) > 0 {
+		if last++; last == mostParts {
+			return errTooMany
+		}
 		a.content = append(a.content, r)
-		last++
 	}
 	a.content[last].text = append(a.content[last].text, text...)
 	if r.think {
@@ -269,12 +274,15 @@ func (a *answer) part(data []byte) error {
 		return a.say(run{}, str(data))
 	}
 	typ := str(member(data, "type"))
-	switch typ {
-	case "text", "output_text":
-		return a.say(run{extra: others(data, "type", "text")}, str(member(data, "text")))
-	case "thinking", "reasoning":
-		return a.say(run{think: true, extra: others(data, "type", "text", typ)}, thinking(data, typ))
-	case "refusal":
+	extra := others(data, "type", "text", typ)
+	switch {
+	case len(extra) > mostPartMembers || len(a.content) == mostParts:
+		return errTooMany
+	case typ == "text" || typ == "output_text":
+		return a.say(run{extra: extra}, str(member(data, "text")))
+	case typ == "thinking" || typ == "reasoning":
+		return a.say(run{think: true, extra: extra}, thinking(data, typ))
+	case typ == "refusal":
 		a.refusal.WriteString(str(member(data, "refusal")))
 		return nil
 	}
@@ -297,9 +305,13 @@ func thinking(data []byte, typ string) string {
 	return b.String()
 }
 
-// others returns the members that say something and are none of the known.
+// others returns the members that say something and are none of the known; of
+// too many it returns one more than there may be.
 func others(data []byte, known ...string) (ms []llm.Member) {
 	for name, v := range members(data) {
+		if len(ms) > mostPartMembers {
+			break
+		}
 		if !slices.Contains(known, name) && !isEmpty(v) {
 			ms = append(ms, llm.Member{Name: name, Value: string(v)})
 		}
@@ -339,7 +351,11 @@ func (a *answer) addCalls(list, function []byte, whole bool) error {
 }
 
 func (a *answer) addCall(p piece, whole bool) error {
-	if d := a.calls.add(p, whole); d.ID+d.Name+d.Arguments != "" {
+	d := a.calls.add(p, whole)
+	if len(a.calls.slots) > mostCalls || p.over || a.calls.over {
+		return errTooMany
+	}
+	if d.ID+d.Name+d.Arguments != "" {
 		return a.emit(d)
 	}
 	return nil

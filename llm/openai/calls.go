@@ -29,7 +29,8 @@ type calls struct {
 	slots    []*slot
 	byIndex  map[string]*slot // the latest slot of an index
 	byID     map[string]*slot
-	round    int // counts the lists of pieces
+	round    int  // counts the lists of pieces
+	over     bool // the extra of a slot has more than mostPartMembers
 }
 
 // A piece is one element of "tool_calls", of a message or of a delta.
@@ -38,6 +39,7 @@ type piece struct {
 	arguments       string
 	object          bool // arguments is the text of a JSON value that is not a string
 	extra           []llm.Member
+	over            bool // there were more than mostPartMembers
 }
 
 func readPiece(raw []byte) piece {
@@ -52,6 +54,10 @@ func readPiece(raw []byte) piece {
 		case "function":
 			p.function(v)
 		default:
+			if len(p.extra) == mostPartMembers {
+				p.over = true
+				return p
+			}
 			if !isEmpty(v) {
 				p.extra = append(p.extra, llm.Member{Name: name, Value: string(v)})
 			}
@@ -105,6 +111,7 @@ func (c *calls) add(p piece, whole bool) llm.CallDelta {
 	for _, m := range p.extra {
 		s.extra.last(m.Name, []byte(m.Value))
 	}
+	c.over = c.over || len(s.extra.names) > mostPartMembers
 	return d
 }
 

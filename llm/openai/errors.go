@@ -46,7 +46,7 @@ func connectionError(req *http.Request, err error) *llm.APIError {
 	e.Message = fmt.Sprintf("POST %s: %s", s.cutURL(req.URL), e.Err)
 	var n net.Error
 	switch {
-	case errors.Is(err, errTooLong), errors.Is(err, errTooLarge):
+	case errors.Is(err, errTooLong), errors.Is(err, errTooLarge), errors.Is(err, errTooMany), headerTooLong(err):
 		e.Kind = llm.KindMalformed
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		e.Kind = llm.KindTruncated
@@ -56,6 +56,13 @@ func connectionError(req *http.Request, err error) *llm.APIError {
 		e.Kind = llm.KindTimeout
 	}
 	return e
+}
+
+// headerTooLong reports a header beyond the limit of the transport, for which
+// net/http has no type but a text, whose two forms are those of HTTP/1 and HTTP/2.
+func headerTooLong(err error) bool {
+	return strings.Contains(err.Error(), "server response headers exceeded") ||
+		strings.Contains(err.Error(), "response header list larger than advertised limit")
 }
 
 // nowhere reports what no retry will mend: there is no such host, or it does not

@@ -3,15 +3,30 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
+
+// What an answer can hold. More than that no model says: it costs a hostile
+// server a few bytes each, and us hundreds.
+const (
+	mostCalls       = 1 << 16
+	mostParts       = 1 << 17
+	mostMembers     = 1 << 10 // that nobody modelled, of a document or a message
+	mostPartMembers = 1 << 4  // the same, of one of many calls or parts
+	mostCounts      = 1 << 8  // of a usage; more are ignored
+)
+
+// errTooMany is what an answer of more than that is.
+var errTooMany = errors.New("the answer has more calls, parts or members than any answer")
 
 // gathered holds members that nobody modelled, in the order of their first
 // appearance, over all chunks of a stream.
 type gathered struct {
 	names  []string
 	values map[string][]byte
+	over   bool // there were more than mostMembers; the rest is gone
 }
 
 // last keeps the value unless it is empty. A later one replaces it.
@@ -23,6 +38,10 @@ func (g *gathered) last(name string, value []byte) {
 		g.values = map[string][]byte{}
 	}
 	if _, known := g.values[name]; !known {
+		if len(g.names) == mostMembers {
+			g.over = true
+			return
+		}
 		g.names = append(g.names, name)
 	}
 	g.values[name] = append(g.values[name][:0], value...)

@@ -27,8 +27,14 @@ func (t *tally) see(raw []byte) {
 func readUsage(raw []byte) llm.Usage {
 	counts := map[string]int64{}
 	for name, v := range members(raw) {
+		if len(counts) > mostCounts {
+			break
+		}
 		counts[name] = count(v)
 		for sub, v := range members(v) {
+			if len(counts) > mostCounts {
+				break
+			}
 			counts[name+"."+sub] = count(v)
 		}
 	}
