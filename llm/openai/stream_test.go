@@ -1,7 +1,6 @@
 package openai_test
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -268,37 +267,4 @@ func TestLimitsOnSize(t *testing.T) {
 			require.ErrorContains(t, err, tt.want)
 		})
 	}
-}
-
-// FuzzAnswer holds that no body panics, that what is no answer is a typed error,
-// and that what is one can be sent back.
-func FuzzAnswer(f *testing.F) {
-	f.Add([]byte(ok))
-	f.Add([]byte(events(delta(`{"content":"a"}`), finishStop, "[DONE]")))
-	f.Add([]byte(events(calls(`{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":"}}`), calls(`{"index":"0","function":{"arguments":{"a":1}}}`), finishStop)))
-	f.Add([]byte(`[{"error":{"code":429,"message":"try again in 5s","details":[{"retryDelay":"1s"}],"metadata":{"raw":"{}","headers":{"x-ratelimit-reset":"1"}}}}]`))
-	f.Add([]byte(`{"choices":[{"message":{"content":[{"type":"thinking","thinking":[{"text":"t"}]},"x",{"type":"y"}],"reasoning_details":[1],"audio":{"data":"YQ=="}}}],"usage":{"prompt_tokens":1.5}}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		for _, status := range []int{200, 429} {
-			w := &wire{status: status, body: string(body)}
-			resp, _, err := ask(t, w, true)
-			if err != nil {
-				requireNotEmptyKind(t, err)
-				continue
-			}
-			w.body = ok
-			_, err = w.config().Model("m").Generate(t.Context(), &llm.Request{Messages: []llm.Message{llm.User("hi"), resp.Message}}, nil)
-			require.NoError(t, err)
-			require.True(t, json.Valid([]byte(w.bodies[len(w.bodies)-1])))
-			_, err = json.Marshal(resp.Message)
-			require.NoError(t, err)
-		}
-	})
-}
-
-func requireNotEmptyKind(t *testing.T, err error) {
-	var api *llm.APIError
-	require.ErrorAs(t, err, &api)
-	require.NotEmpty(t, api.Kind)
-	require.NotEmpty(t, err.Error())
 }
