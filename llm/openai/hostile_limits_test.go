@@ -189,3 +189,24 @@ func TestHostileHeader(t *testing.T) {
 		})
 	}
 }
+
+// TestHostileHeaderHTTP2 is the same over HTTP/2: net/http ends the connection
+// and may not say why, so that it is trouble of the network.
+func TestHostileHeaderHTTP2(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for n := range 100 {
+			w.Header().Set(fmt.Sprintf("X-%d", n), strings.Repeat("x", 1<<10))
+		}
+		_, _ = io.WriteString(w, ok)
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	client := server.Client()
+	client.Transport.(*http.Transport).MaxResponseHeaderBytes = 1 << 16
+	_, err := openai.Config{BaseURL: server.URL, HTTPClient: client, Retry: wrap.Retry{Attempts: 1}}.Model("m").Generate(t.Context(), hello(), nil)
+	var api *llm.APIError
+	require.ErrorAs(t, err, &api)
+	require.Contains(t, []llm.ErrorKind{llm.KindMalformed, llm.KindNetwork}, api.Kind, "%v", err)
+}
