@@ -23,9 +23,11 @@ func ReadEvents(r io.Reader, max int) (events []Event, err error) {
 	}
 }
 
-// EncodedBytes returns how many bytes of messages were ever encoded into the memo.
-func EncodedBytes(memo *llm.Memo) int {
-	h, ok := memo.Slot(memoKey{new(Profile).messageRules(DefaultMaxResultBytes)}, func() any { return nil }).(*history)
+// EncodedBytes returns how many bytes of messages were ever encoded into the
+// memo, in the zero profile or in p.
+func EncodedBytes(memo *llm.Memo, p ...Profile) int {
+	profile := append(p, Profile{})[0]
+	h, ok := memo.Slot(memoKey{profile.messageRules(DefaultMaxResultBytes)}, func() any { return nil }).(*history)
 	if !ok {
 		return 0
 	}

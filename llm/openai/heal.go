@@ -31,7 +31,7 @@ func both(a, b string) *regexp.Regexp {
 // remedies are tried in their order; the first that makes the request another
 // one is the one. The more particular come first.
 var remedies = []remedy{
-	{words: regexp.MustCompile(`(?is)reasoning_content\W.*(passed back|missing|required|must be)|missing\W+reasoning_content`), learn: func(p *Profile, _ *llm.APIError) string {
+	{words: regexp.MustCompile(`(?is)reasoning_content\W.*(passed back|missing|required|must be (provided|included|present|sent))|missing\W+reasoning_content`), learn: func(p *Profile, _ *llm.APIError) string {
 		p.Echo, p.EchoEmpty = append([]string{"reasoning_content"}, without(p.Echo, "reasoning_content")...), true
 		return "reasoning_content is sent back"
 	}},
@@ -66,6 +66,10 @@ var remedies = []remedy{
 		return "a message of the assistant stands between those of a tool and the user"
 	}},
 	{words: regexp.MustCompile(`(?is)must be non-?empty|non-empty content`), learn: func(p *Profile, _ *llm.APIError) string {
+		if p.EmptyContent != ContentEmpty { // null was taken for ""
+			p.EmptyContent = ContentOmitted
+			return "there is no content beside calls"
+		}
 		p.EmptyContent = ContentNull
 		return "the content beside calls is null"
 	}},
@@ -113,7 +117,7 @@ func forgetEcho(p *Profile, e *llm.APIError) string {
 		p.Echo = without(p.Echo, name)
 	}
 	p.EchoEmpty = p.EchoEmpty && len(p.Echo) > 0
-	return strings.Join(named, " and ") + " is not sent back"
+	return "nothing is sent back as " + strings.Join(named, " and ")
 }
 
 // swapCap takes the other name for the bound on the answer, if the text says
@@ -166,7 +170,7 @@ func leaveOut(p *Profile, e *llm.APIError) string {
 		return ""
 	}
 	p.Omit = append(p.Omit, out...)
-	return strings.Join(out, " and ") + " is left out"
+	return "it goes without " + strings.Join(out, " and ")
 }
 
 // A dialect is the profile in which requests for one model are sent, with what

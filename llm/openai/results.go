@@ -14,6 +14,9 @@ type openCall struct{ id, wire, name string }
 // noResult stands in for the result of a call that has none.
 const noResult = "(no result: the call was not run, or it was interrupted)"
 
+// maxShownID bounds an id in a notice.
+const maxShownID = 80
+
 // shownText introduces the pictures of results.
 const shownText = "The images of the results above:"
 
@@ -74,7 +77,7 @@ func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
 		}
 		o, ok := e.answered(r.CallID)
 		if !ok {
-			e.note("the result of the call %q was left out: no call before it waits for one", r.CallID)
+			e.note("the result of the call %q was left out: no call before it waits for one", clip(r.CallID, maxShownID))
 			continue
 		}
 		f := e.result(o, e.resultText(r))
@@ -116,7 +119,7 @@ func (e *encoder) answered(id string) (openCall, bool) {
 func (e *encoder) settle(b []byte) ([]byte, error) {
 	for _, o := range e.open {
 		b = e.put(b, llm.RoleTool, e.result(o, noResult))
-		e.note("the call %q has no result: one that says so was added", o.id)
+		e.note("the call %q has no result: one that says so was added", clip(o.id, maxShownID))
 	}
 	e.open = nil
 	if len(e.shown) == 0 {
@@ -151,7 +154,7 @@ func (e *encoder) resultText(r llm.ToolResult) string {
 	if int64(len(text)) <= e.maxResult {
 		return text
 	}
-	e.note("the result of the call %q was cut: it has %d bytes", r.CallID, len(text))
+	e.note("the result of the call %q was cut: it has %d bytes", clip(r.CallID, maxShownID), len(text))
 	return clip(text, int(e.maxResult)) + fmt.Sprintf("\n[The result is cut off here: it has %d bytes.]", len(text))
 }
 

@@ -113,14 +113,28 @@ func (g *geminiSchema) spread(s *schema, open []string) []string {
 			case have == nil:
 				s.fields.raw(f.name, f.value)
 			case f.name == "properties" && kind(have) == '{':
-				both := parseSchema(f.value, 0).fields
-				s.fields.replace(f.name, append(both, parseSchema(have, 0).fields...).object()) // of two of a name the last counts
+				s.fields.replace(f.name, united(have, f.value))
 			case f.name == "required":
 				s.fields.replace(f.name, array(slices.AppendSeq(slices.Collect(elements(have)), elements(f.value))))
 			}
 		}
 	}
 	return open
+}
+
+// united returns an object with the members of both, of two of a name the first.
+func united(a, b []byte) []byte {
+	var all fields
+	seen := map[string]bool{}
+	for _, object := range [][]byte{a, b} {
+		for name, v := range members(object) {
+			if !seen[name] {
+				all.raw(name, v)
+			}
+			seen[name] = true
+		}
+	}
+	return all.object()
 }
 
 func rename(s *schema, from, to string) {
