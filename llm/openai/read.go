@@ -66,6 +66,8 @@ func (x *exchange) decode(a *answer) error {
 	switch {
 	case errors.Is(err, io.EOF) && x.isEventStream():
 		return x.truncated("the stream ended before its first event")
+	case errors.Is(err, io.EOF) && x.endsAnywhere():
+		return x.truncated("the connection ended before the answer began")
 	case errors.Is(err, io.EOF):
 		return x.malformed("the answer is empty")
 	case err != nil:
@@ -80,6 +82,12 @@ func (x *exchange) decode(a *answer) error {
 
 func (x *exchange) isEventStream() bool {
 	return strings.Contains(strings.ToLower(x.resp.Header.Get("Content-Type")), "event-stream")
+}
+
+// endsAnywhere reports whether the end of the body is just that of the
+// connection, and proves nothing.
+func (x *exchange) endsAnywhere() bool {
+	return x.resp.ProtoMajor == 1 && x.resp.ContentLength < 0 && len(x.resp.TransferEncoding) == 0 && !x.resp.Uncompressed
 }
 
 // firstByte skips a byte order mark and white space, with which some providers
@@ -164,6 +172,8 @@ func (x *exchange) stream(r io.Reader, a *answer) error {
 			return a.settle() // all that counts had come before the connection broke
 		case err != nil:
 			return err
+		case e.cut && a.finished() && !json.Valid(e.data):
+			return a.settle() // the same, where the end of the stream is that of the connection
 		}
 		if err := x.event(e, a, good); err != nil {
 			return err
