@@ -325,39 +325,3 @@ func TestRetryAfter(t *testing.T) {
 		})
 	}
 }
-
-// TestRetries is what an error says of how often to try again.
-func TestRetries(t *testing.T) {
-	t.Parallel()
-	asked := func(v string) http.Header { return http.Header{"X-Should-Retry": {v}} }
-	for _, tt := range []struct {
-		name    string
-		status  int
-		header  http.Header
-		body    string
-		retries int
-		retry   bool
-	}{
-		{name: "the kind decides", status: 503, body: `{}`, retry: true},
-		{name: "the kind decides against it", status: 400, body: `{"message":"no"}`},
-		{name: "asked for", status: 400, header: asked("true"), body: `{"message":"no"}`, retries: 2, retry: true},
-		{name: "asked for what is retried anyway", status: 503, header: asked("true"), body: `{}`, retry: true},
-		{name: "asked for what cannot succeed", status: 400, header: asked("true"), body: `{"message":"prompt is too long"}`},
-		{name: "asked for with a wrong key", status: 401, header: asked("true"), body: `{}`},
-		{name: "asked not to", status: 503, header: asked("False"), body: `{}`, retries: -1},
-		{name: "asked something else", status: 503, header: asked("maybe"), body: `{}`, retry: true},
-		{name: "a call that Groq could not read", status: 400, body: `{"error":{"message":"m","code":"tool_use_failed"}}`, retries: 1, retry: true},
-		{name: "a call that llama.cpp could not read", status: 500, body: `{"error":{"message":"Failed to parse input at pos 3: <|x|>"}}`, retries: 1, retry: true},
-		{name: "and asked not to", status: 500, header: asked("false"), body: `{"error":{"message":"Failed to parse input at pos 3: <|x|>"}}`, retries: -1},
-		{name: "in the middle of a stream", status: 200, body: events(`{"error":{"message":"m","code":"tool_use_failed","status_code":400}}`), retries: 1, retry: true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			_, _, err := ask(t, &wire{status: tt.status, header: tt.header, body: tt.body}, false)
-			var api *llm.APIError
-			require.ErrorAs(t, err, &api)
-			require.Equal(t, tt.retries, api.Retries)
-			require.Equal(t, tt.retry, api.Retryable())
-		})
-	}
-}
