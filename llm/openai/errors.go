@@ -165,13 +165,19 @@ func (x *exchange) apiError(f failure, status int) *llm.APIError {
 func (x *exchange) failure(data []byte) error {
 	switch kind(data) {
 	case '{':
-		if !bytes.Contains(data, []byte(`"error"`)) {
+		choices := member(data, "choices")
+		if !isEmpty(choices) && !bytes.Contains(data, []byte(`"error"`)) {
 			return nil
 		}
-		if inner := member(data, "error"); says(inner) {
+		if says(member(data, "error")) || isEmpty(choices) && complains(data) {
 			return x.apiError(readFailure(data), x.resp.StatusCode)
 		}
-		for c := range elements(member(data, "choices")) {
+		if groq := member(data, "x_groq"); says(member(groq, "error")) { // why it ended the stream early
+			f := readFailure(groq)
+			f.inner = cmpOr(f.inner, f.message)
+			return x.apiError(f, x.resp.StatusCode)
+		}
+		for c := range elements(choices) {
 			if inner := member(c, "error"); says(inner) {
 				return x.apiError(readFailure(c), x.resp.StatusCode)
 			}
@@ -189,6 +195,32 @@ func (x *exchange) failure(data []byte) error {
 
 // says reports whether the value of an "error" member means that there is one.
 func says(v []byte) bool { return !isEmpty(v) && string(v) != "false" && string(v) != "0" }
+
+// complains reports whether an object without choices tells of an error by other
+// means than an "error" member.
+func complains(data []byte) bool {
+	for name, v := range members(data) {
+		switch name {
+		case "object", "type":
+			if str(v) == "error" {
+				return true
+			}
+		case "message":
+			if str(v) != "" { // an object is a message of another API
+				return true
+			}
+		case "detail", "errors":
+			if says(v) {
+				return true
+			}
+		case "base_resp":
+			if says(member(v, "status_code")) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // noChoice makes the error of a 200 without a single choice. Some providers
 // put the reason beside it.

@@ -165,6 +165,17 @@ func TestErrorInside200(t *testing.T) {
 		{name: "invalid request", body: `{"error":{"message":"bad tool","type":"invalid_request_error"}}`, kind: llm.KindInvalidRequest, status: 200, message: "bad tool"},
 		{name: "rate limit by code", body: `{"error":{"message":"slow","code":"rate_limit_exceeded"}}`, kind: llm.KindRateLimit, status: 200, message: "slow"},
 		{name: "list", body: `[{"error":{"message":"bad","code":400,"status":"INVALID_ARGUMENT"}}]`, kind: llm.KindInvalidRequest, status: 400, message: "bad"},
+		{name: "object error", body: `{"object":"error","message":"boom","type":"InternalServerError","param":null,"code":500}`, kind: llm.KindServer, status: 500, message: "boom"},
+		{name: "type error", body: `{"type":"error","message":"boom"}`, kind: llm.KindServer, status: 200, message: "boom"},
+		{name: "only a type", body: `{"type":"error","text":"boom"}`, kind: llm.KindServer, status: 200, message: `{"type":"error","text":"boom"}`},
+		{name: "members at the top", body: `{"message":"Requests per minute limit exceeded","type":"too_many_requests_error","param":"quota","code":"request_quota_exceeded"}`, kind: llm.KindRateLimit, status: 200, message: "Requests per minute limit exceeded"},
+		{name: "beside empty choices", body: `{"choices":[],"message":"boom","code":503}`, kind: llm.KindOverloaded, status: 503, message: "boom"},
+		{name: "detail", body: `{"detail":"engine died"}`, kind: llm.KindServer, status: 200, message: "engine died"},
+		{name: "errors", body: `{"errors":[{"message":"boom","code":"invalid_api_key"}]}`, kind: llm.KindAuth, status: 200, message: "boom"},
+		{name: "errors that are strings", body: `{"errors":["boom"]}`, kind: llm.KindServer, status: 200, message: "boom"},
+		{name: "x_groq", body: `{"choices":[],"x_groq":{"id":"1","error":"over_capacity"}}`, kind: llm.KindOverloaded, status: 200, message: "over_capacity"},
+		{name: "x_groq beside a choice", body: `{"choices":[{"index":0,"delta":{"content":"b"},"message":{"content":"b"}}],"x_groq":{"error":"boom"}}`, kind: llm.KindServer, status: 200, message: "boom"},
+		{name: "base_resp", body: `{"choices":null,"base_resp":{"status_code":1002,"status_msg":"rate limit"}}`, kind: llm.KindRateLimit, status: 200, message: "rate limit"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -176,6 +187,27 @@ func TestErrorInside200(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNoErrorInside200 has what looks like an error and is none.
+func TestNoErrorInside200(t *testing.T) {
+	t.Parallel()
+	for _, chunk := range []string{
+		`{"choices":[],"error":null,"message":"","detail":null,"errors":[],"x_groq":{"error":null},"base_resp":{"status_code":0,"status_msg":""}}`,
+		`{"choices":[{"index":0,"delta":{"content":""}}],"message":"m","detail":"d","type":"error"}`,
+		`{"type":"ping"}`,
+		`{"message":{"role":"assistant"}}`,
+	} {
+		resp, _, err := ask(t, eventsOf(delta(`{"content":"a"}`), chunk, finishStop, "[DONE]"), true)
+		require.NoError(t, err, chunk)
+		require.Equal(t, "a", resp.Message.Text())
+	}
+}
+
+func TestListAsEvent(t *testing.T) {
+	t.Parallel()
+	_, _, err := ask(t, eventsOf(delta(`{"content":"a"}`), `[`+delta(`{"content":"b"}`)+`]`, finishStop, "[DONE]"), true)
+	require.EqualError(t, err, `openai: 200 malformed: an event is a list: [{"choices":[{"index":0,"delta":{"content":"b"}}]}]`)
 }
 
 func TestNoAnswer(t *testing.T) {

@@ -79,6 +79,11 @@ func (f *failure) read(object []byte, depth int) {
 			f.metadata(v, depth)
 		case "error", "base_resp":
 			inner = v
+		case "errors":
+			for e := range elements(v) {
+				inner = e
+				break
+			}
 		}
 	}
 	if depth < 3 && !isNull(inner) {

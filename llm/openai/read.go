@@ -192,6 +192,9 @@ func (x *exchange) event(e event, a *answer, good bool) error {
 	if e.name == "error" {
 		return x.apiError(readFailure(e.data), x.resp.StatusCode)
 	}
+	if kind(e.data) == '[' { // passed over, what it says would be missing
+		return x.malformed("an event is a list: " + excerpt(e.data))
+	}
 	return a.document(e.data, false)
 }
 
