@@ -1,8 +1,10 @@
 package openai_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -282,6 +284,72 @@ func TestErrorsShowNoSecrets(t *testing.T) {
 				text += api.Err.Error()
 			}
 			require.NotContains(t, text, "sekret")
+		})
+	}
+}
+
+// TestClippedSecrets puts a key at every place around those where texts are cut.
+func TestClippedSecrets(t *testing.T) {
+	t.Parallel()
+	const key = "sk-proj-ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	quoted := func(s string) string { return `{"error":{"message":"m","` + s + `"}}` }
+	for _, tt := range []struct {
+		name  string
+		limit int
+		wire  func(text string) *wire
+	}{
+		{"message", 2 << 10, func(text string) *wire { return &wire{status: 401, body: `{"error":{"message":"` + text + `"}}`} }},
+		{"plain text", 200, func(text string) *wire { return &wire{status: 401, body: text} }},
+		{"page that ends where reading stops", 64<<10 - 3, func(text string) *wire {
+			return &wire{status: 401, body: "<p>" + strings.ReplaceAll(text, "x", " ")}
+		}},
+		{"code", 200, func(text string) *wire { return &wire{status: 401, body: quoted(`code":"` + text)} }},
+		{"type", 200, func(text string) *wire { return &wire{status: 401, body: quoted(`type":"` + text)} }},
+		{"param", 200, func(text string) *wire { return &wire{status: 401, body: quoted(`param":"` + text)} }},
+		{"request id", 200, func(text string) *wire { return &wire{status: 401, header: http.Header{"X-Request-Id": {text}}} }},
+		{"encoding", 40, func(text string) *wire { return &wire{header: http.Header{"Content-Encoding": {text}}} }},
+		{"event", 200, func(text string) *wire { return eventsOf(text) }},
+		{"no choice", 200 - len(`{"a":"`), func(text string) *wire { return &wire{body: `{"a":"` + text + `"}`} }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for at := max(0, tt.limit-len(key)-5); at < tt.limit+5; at++ {
+				c := tt.wire(strings.Repeat("x", at) + key + " y").config()
+				c.Key = key
+				_, err := c.Model("m").Generate(t.Context(), hello(), nil)
+				require.Error(t, err)
+				require.NotContains(t, fmt.Sprintf("%+v %#v", err, err), "sk-p", at)
+			}
+		})
+	}
+}
+
+// TestEverythingSentIsSecret has a provider that repeats what proves us.
+func TestEverythingSentIsSecret(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, base string
+		header     http.Header
+		says, want string
+	}{
+		{name: "any header", header: http.Header{"X-Auth": {"s3cr3tvalue99"}}, says: "bad s3cr3tvalue99", want: "bad [key]"},
+		{name: "a short value of an innocent name", header: http.Header{"X-Team": {"red"}}, says: "no red here", want: "no red here"},
+		{name: "harmless headers", header: http.Header{"Accept": {"application/json"}, "Content-Type": {"application/x"}, "User-Agent": {"some-agent"}},
+			says: "application/json application/x some-agent", want: "application/json application/x some-agent"},
+		{name: "a header in lower case", header: http.Header{"user-agent": {"some-agent"}, "x-auth": {"s3cr3tvalue99"}}, says: "some-agent s3cr3tvalue99", want: "some-agent [key]"},
+		{name: "authorization of any scheme", header: http.Header{"Authorization": {"Basic dXNlcjpwYXNz"}}, says: "Basic of dXNlcjpwYXNz", want: "Basic of [key]"},
+		{name: "authorization without a scheme", header: http.Header{"Authorization": {"dXNlcjpwYXNz"}}, says: "it is dXNlcjpwYXNz", want: "it is [key]"},
+		{name: "password", base: "http://someone:s3cr3tvalue99@provider.test/v1", says: "someone has s3cr3tvalue99", want: "someone has [key]"},
+		{name: "password as it is sent", base: "http://someone:s3cr3tvalue99@provider.test/v1", says: "c29tZW9uZTpzM2NyM3R2YWx1ZTk5", want: "[key]"},
+		{name: "user without a password", base: "http://s3cr3tvalue99@provider.test/v1", says: "s3cr3tvalue99!", want: "[key]!"},
+		{name: "one secret in another", header: http.Header{"X-Auth": {"s3cr3tvalue", "s3cr3tvalue99"}}, says: "s3cr3tvalue99 s3cr3tvalue", want: "[key] [key]"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := (&wire{status: 400, body: `{"message":"` + tt.says + `"}`}).config()
+			c.BaseURL, c.Header = cmp.Or(tt.base, c.BaseURL), tt.header
+			_, err := c.Model("m").Generate(t.Context(), hello(), nil)
+			require.Equal(t, tt.want, requireKind(t, llm.KindInvalidRequest, err).Message)
 		})
 	}
 }

@@ -152,6 +152,9 @@ var (
 // title of a page, or its text without tags.
 func excerpt(body []byte) string {
 	text := string(valid(body[:min(len(body), drainBytes)]))
+	if len(body) >= drainBytes { // which is where reading stopped
+		text += ellipsis
+	}
 	if m := htmlTitle.FindStringSubmatch(text); m != nil && strings.TrimSpace(m[1]) != "" {
 		text = "an HTML page: " + m[1]
 	} else if strings.HasPrefix(strings.TrimSpace(text), "<") {
@@ -159,6 +162,9 @@ func excerpt(body []byte) string {
 	}
 	return clip(strings.TrimSpace(blanks.ReplaceAllString(html.UnescapeString(text), " ")), 200)
 }
+
+// ellipsis ends a text that was clipped.
+const ellipsis = "…"
 
 // clip cuts text to at most max bytes at the border of a character.
 func clip(text string, max int) string {
@@ -168,5 +174,5 @@ func clip(text string, max int) string {
 	for max > 0 && !utf8.RuneStart(text[max]) {
 		max--
 	}
-	return text[:max] + "…"
+	return text[:max] + ellipsis
 }

@@ -36,7 +36,7 @@ const (
 // read reads the response, whatever it is, into a.
 func (x *exchange) read(a *answer) (*llm.Response, error) {
 	if enc := x.resp.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		return nil, x.malformed(fmt.Sprintf("the answer is encoded as %.40q, which was not asked for", enc))
+		return nil, x.malformed(fmt.Sprintf("the answer is encoded as %q, which was not asked for", clip(enc, 40)))
 	}
 	if x.resp.StatusCode >= 300 {
 		return nil, x.refused()
