@@ -201,6 +201,36 @@ func TestPrintedConfigHidesSecrets(t *testing.T) {
 	require.Contains(t, logged.String(), "config.Organization=acme")
 }
 
+// TestBadBaseURLHidesSecrets has base URLs that are none, in which a password
+// or a key stands where no parser finds it.
+func TestBadBaseURLHidesSecrets(t *testing.T) {
+	t.Parallel()
+	for base, shown := range map[string]string{
+		"https://sekret:sek/ret@h.test/v1":       "https://h.test/v1",
+		"https://sekret:sek?ret@h.test/v1":       "https://h.test/v1",
+		"https://sekret:sek#ret@h.test/v1":       "https://h.test/v1",
+		"https://sekret:sek ret@h.test":          "https://h.test",
+		`https://sekret:sek"ret@h.test?k=sekret`: "https://h.test",
+		"https://sekret:sek@ret@h.te st/v1":      "https://h.te st/v1",
+		"https://sekret:sek%zzret@h.test#sekret": "https://h.test",
+		"sekret:sekret@h.test/v1":                "h.test/v1",
+		"sekret@h.test/v1":                       "h.test/v1",
+		"sekret:se://kret@h.test/v1":             "h.test/v1",
+		"h.test/v1?key=sekret":                   "h.test/v1",
+		"https://h .test/v1?key=sekret":          "https://h .test/v1",
+		"//sekret:sekret@h.test/v1":              "//h.test/v1",
+		"ftp://sekret:sekret@h.test":             "ftp://h.test",
+	} {
+		c := openai.Config{BaseURL: base}
+		require.Equal(t, "openai.Config{BaseURL:"+shown+"}", fmt.Sprintf("%v", c))
+		_, err := c.Model("m").Generate(t.Context(), hello(), nil)
+		require.ErrorContains(t, err, fmt.Sprintf("%q", shown))
+		for _, secret := range []string{"sek", "ret@"} {
+			require.NotContains(t, err.Error(), secret, base)
+		}
+	}
+}
+
 func TestClientIsNotChanged(t *testing.T) {
 	t.Parallel()
 	w := &wire{body: ok}
