@@ -20,15 +20,20 @@ import (
 const provider = "openai"
 
 // failed makes the error that Generate returns. Whatever came first to light,
-// the end of the caller's ctx is what is reported, and then a bound of ours.
+// the end of the caller's ctx is what is reported, then what the provider said,
+// and then a bound of ours.
 func (c *client) failed(ctx context.Context, w *watch, req *http.Request, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	api, told := errors.AsType[*llm.APIError](err)
+	if told && api.StatusCode != 0 { // the provider's status says more than our clock
+		return err
+	}
 	if b := w.over(); b != nil {
 		return &llm.APIError{Kind: llm.KindTimeout, Provider: provider, Message: "Config." + b.Error(), Err: b}
 	}
-	if _, ok := errors.AsType[*llm.APIError](err); ok || req == nil {
+	if told || req == nil {
 		return err
 	}
 	return connectionError(req, err)
@@ -107,9 +112,14 @@ func requestID(h http.Header) string {
 	return ""
 }
 
+// refusalTime bounds the wait for the words of a refusal, whose status says
+// most of it.
+const refusalTime = 5 * time.Second
+
 // refused makes the error of a response with a status that is none of success.
 func (x *exchange) refused() error {
 	status := x.resp.StatusCode
+	x.watch.leave(refusalTime)
 	body, _ := io.ReadAll(io.LimitReader(x.body, drainBytes)) // what there is of it
 	if status < 400 {
 		return x.redirected()
