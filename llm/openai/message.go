@@ -224,6 +224,9 @@ func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
 		if err := extend(&f, r.Extra); err != nil {
 			return b, err
 		}
+		if err := extend(&f, m.Extra); err != nil {
+			return b, err
+		}
 		b, some = appendItem(b, f), true
 	}
 	if !some {
