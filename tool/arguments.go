@@ -21,13 +21,15 @@ func (s *schema) parse(name, arguments string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, Fail(InvalidJSON, err.Error(), nil)
 	}
-	s.valid.dropNulls(args)
-	problems, err := s.valid.check(args)
+	found, err := s.valid.check(args)
+	if errors.Is(err, errTooComplex) {
+		return nil, Fail(InvalidArguments, "The arguments are too complex to check against the schema of "+name+": send simpler ones.", err)
+	}
 	if err != nil {
 		return nil, Fail(InvalidArguments, "The arguments could not be checked against the schema of "+name+".", err)
 	}
-	if len(problems) > 0 {
-		return nil, Fail(InvalidArguments, report(name, problems), nil)
+	if len(found.problems) > 0 {
+		return nil, Fail(InvalidArguments, report(name, found), nil)
 	}
 	raw := args.json()
 	if err := s.decode(raw); err != nil {
@@ -80,7 +82,7 @@ func decodeFailure(name string, err error) *Error {
 	} else if !goSpeak(err) {
 		p.text += ": " + safeText(err.Error(), 2*maxEcho)
 	}
-	return Fail(InvalidArguments, report(name, []problem{p}), err)
+	return Fail(InvalidArguments, report(name, findings{problems: []problem{p}}), err)
 }
 
 // goSpeak reports whether an error's text is about Go, and so means nothing to a model.
