@@ -12,6 +12,7 @@ import (
 type schema struct {
 	wire   json.RawMessage // what the model is shown
 	valid  *validator      // what is held; it may know more than the model is shown
+	shape  *shape          // of the Go type; nil for a schema that is not ours
 	decode func(json.RawMessage) error
 }
 
@@ -25,11 +26,18 @@ func (s *schema) parse(name, arguments string) (json.RawMessage, error) {
 	if errors.Is(err, errTooComplex) {
 		return nil, Fail(InvalidArguments, "The arguments are too complex to check against the schema of "+name+": send simpler ones.", err)
 	}
+	if p, ok := errors.AsType[*typePanic](err); ok {
+		return nil, panicked(p.value, p.stack)
+	}
 	if err != nil {
 		return nil, Fail(InvalidArguments, "The arguments could not be checked against the schema of "+name+".", err)
 	}
 	if len(found.problems) > 0 {
 		return nil, Fail(InvalidArguments, report(name, found), nil)
+	}
+	names := &explainer{args: args}
+	if s.shape.check(args, names, nil); len(names.problems) > 0 {
+		return nil, Fail(InvalidArguments, report(name, names.findings), nil)
 	}
 	raw := args.json()
 	if err := s.decode(raw); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,11 +34,25 @@ type textFormat struct {
 }
 
 func (f textFormat) validate(v any) error {
-	if s, ok := v.(string); ok {
-		return f.read(s)
+	s, ok := v.(string)
+	if !ok {
+		return nil
 	}
-	return nil
+	defer func() {
+		if p := recover(); p != nil {
+			panic(&typePanic{p, debug.Stack()})
+		}
+	}()
+	return f.read(s)
 }
+
+// A typePanic is that of a type's UnmarshalText, on its way through the library.
+type typePanic struct {
+	value any
+	stack []byte
+}
+
+func (p *typePanic) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
 // compile readies a schema. formats is nil for a schema that is not ours: there
 // "format" is asserted only where its draft says so, and a regular expression
@@ -184,8 +199,10 @@ func (v *validator) check(args *value) (found findings, err error) {
 }
 
 func notChecked(p any) error {
-	if err, ok := p.(error); ok && errors.Is(err, errTooComplex) {
-		return err
+	if err, ok := p.(error); ok {
+		if _, ours := errors.AsType[*typePanic](err); ours || errors.Is(err, errTooComplex) {
+			return err
+		}
 	}
 	return fmt.Errorf("schema: the validator panicked: %v", p)
 }
