@@ -27,6 +27,7 @@ type answer struct {
 
 	reasoning  []run
 	content    []run
+	half       half // of the content
 	refusal    strings.Builder
 	audio      llm.Audio
 	transcript []byte // of the audio
@@ -149,6 +150,17 @@ func (a *answer) choose(message, delta []byte, whole bool) error {
 
 // settle ends the answer.
 func (a *answer) settle() error {
+	if err := a.say(run{}, a.half.rest()); err != nil {
+		return err
+	}
+	for _, s := range a.calls.slots {
+		if rest := s.half.rest(); rest != "" {
+			s.fragments = append(s.fragments, rest)
+			if err := a.emit(llm.CallDelta{Index: s.position, Arguments: rest}); err != nil {
+				return err
+			}
+		}
+	}
 	if len(a.fallback) == 0 || !a.silent() {
 		return nil
 	}
@@ -218,7 +230,7 @@ func (a *answer) think(thoughts [len(thoughtFields)]string) error {
 func (a *answer) addContent(data []byte) error {
 	switch kind(data) {
 	case '"':
-		return a.say(run{}, str(data))
+		return a.say(run{}, a.half.text(data))
 	case 'n', 0:
 		return nil
 	case '[':

@@ -14,6 +14,7 @@ type slot struct {
 	position  int
 	id, name  string
 	fragments []string
+	half      half    // of the fragments
 	nested    nesting // of the fragments
 	object    string  // arguments that came as a JSON value and not as a string: they are whole
 	extra     gathered
@@ -35,7 +36,8 @@ type calls struct {
 type piece struct {
 	index, id, name string
 	arguments       string
-	object          bool // arguments is the text of a JSON value that is not a string
+	raw             []byte // arguments as a JSON string
+	object          bool   // arguments is the text of a JSON value that is not a string
 	extra           []llm.Member
 }
 
@@ -66,7 +68,7 @@ func (p *piece) function(raw []byte) {
 			p.name = str(v)
 		case name != "arguments" || isNull(v):
 		case kind(v) == '"':
-			p.arguments = str(v)
+			p.arguments, p.raw = str(v), v
 		default:
 			p.arguments, p.object = string(v), true
 		}
@@ -91,6 +93,9 @@ func (c *calls) add(p piece, whole bool) llm.CallDelta {
 	}
 	if name := c.join(s.name, p.name); name != s.name {
 		s.name, d.Name = name, name
+	}
+	if p.raw != nil {
+		p.arguments = s.half.text(p.raw)
 	}
 	if p.object {
 		s.object = p.arguments
