@@ -27,7 +27,7 @@ func (c *client) failed(ctx context.Context, w *watch, req *http.Request, err er
 		return context.Cause(ctx)
 	}
 	api, told := errors.AsType[*llm.APIError](err)
-	if told && api.StatusCode != 0 { // the provider's status says more than our clock
+	if told && (api.StatusCode != 0 || req == nil) { // the provider's status, or Token, says more than our clock
 		return err
 	}
 	if b := w.over(); b != nil {

@@ -33,6 +33,10 @@ const (
 	drainBytes = 64 << 10
 )
 
+// finishTime bounds the wait for what follows the finish reason: the usage and
+// [DONE].
+const finishTime = 10 * time.Second
+
 // read reads the response, whatever it is, into a.
 func (x *exchange) read(a *answer) (*llm.Response, error) {
 	if enc := x.resp.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
@@ -156,8 +160,12 @@ func (x *exchange) stream(r io.Reader, a *answer) error {
 		case err != nil:
 			return err
 		}
+		open := !a.finished()
 		if err := x.event(e, a, good); err != nil {
 			return err
+		}
+		if open && a.finished() {
+			x.watch.leave(finishTime)
 		}
 	}
 }
