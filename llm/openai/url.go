@@ -41,7 +41,7 @@ func azure(u *url.URL, version, model string) {
 		path = "/openai"
 	}
 	if !strings.Contains(path, "/deployments/") {
-		path += "/deployments/" + url.PathEscape(model)
+		path = strings.TrimSuffix(path, "/deployments") + "/deployments/" + url.PathEscape(model)
 	}
 	setPath(u, path)
 	if q := u.Query(); !q.Has("api-version") {
