@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -87,17 +89,33 @@ func decodeFailure(name string, err error) *Error {
 			p.path = strings.Split(e.Field, ".")
 		}
 		p.text = "does not fit, got a " + clip(e.Value, maxEcho)
-	} else if !goSpeak(err) {
-		p.text += ": " + safeText(err.Error(), 2*maxEcho)
+	} else {
+		p.text += reason(err)
 	}
 	return Fail(InvalidArguments, report(name, findings{problems: []problem{p}}), err)
 }
 
-// goSpeak reports whether an error's text is about Go, and so means nothing to a model.
-func goSpeak(err error) bool {
-	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return true
-	}
+var (
+	goCall = regexp.MustCompile(`(^|: )(?:[a-z]\w*\.(?:\(\*?\w+\)\.)?[A-Z]\w*(?:\((?:"(?:[^"\\]|\\.)*"|[^)"]*)\))?|[A-Z]\w*\("(?:[^"\\]|\\.)*"\)): `)
+	goType = regexp.MustCompile(`\*[a-z]\w*\.[A-Z]|json: |Go |reflect`)
+)
+
+// reason is what a type's own error says of a value, as far as it means
+// something to a model: without the Go functions that it comes from, and empty
+// if it is about Go.
+func reason(err error) string {
 	s := err.Error()
-	return strings.Contains(s, "json: ") || strings.Contains(s, "Go ") || strings.Contains(s, "reflect")
+	if e, ok := errors.AsType[*strconv.NumError](err); ok {
+		s = e.Err.Error()
+	}
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return ""
+	}
+	for goCall.MatchString(s) {
+		s = goCall.ReplaceAllString(s, "$1")
+	}
+	if s = strings.TrimSpace(s); s == "" || goType.MatchString(s) {
+		return ""
+	}
+	return ": " + safeText(s, 2*maxEcho)
 }

@@ -453,7 +453,7 @@ func (ex *explainer) mustRead(k *kind.Format) string {
 	case ours && f.must != "":
 		return "must be " + f.must
 	case ours:
-		return "is not accepted: " + safeText(k.Err.Error(), 2*maxEcho)
+		return "is not accepted" + reason(k.Err)
 	}
 	if must, ok := formatTexts[k.Want]; ok {
 		return "must be " + must
