@@ -312,12 +312,12 @@ func TestDecodeErrors(t *testing.T) {
 	_, err = made.Call(t.Context(), json.RawMessage(`{"m":"much"}`))
 	requireProblems(t, err, "takes", `(top level): does not have the form that the tool reads: money is a number of cents in a string`)
 
-	loose := tool.Must(takes[struct {
+	wrong := tool.Must(takes[struct {
 		In struct {
-			X int `json:"x" jsonschema:"type=string"`
+			X loose `json:"x"`
 		} `json:"in"`
 	}]())
-	_, err = loose.Parse(`{"in":{"x":"a"}}`)
+	_, err = wrong.Parse(`{"in":{"x":"a"}}`)
 	requireProblems(t, err, "takes", `/in/x: does not fit, got a string`)
 }
 
@@ -406,3 +406,58 @@ func TestErrorsOfUnmarshalTextAreFreeOfGo(t *testing.T) {
 		refused(takes[struct{ X gauge }]())(text, want)
 	}
 }
+
+// loose says of itself what it is not.
+type loose int
+
+func (loose) JSONSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: "string"} }
+
+// unit brings one shared schema with keywords of its own.
+type unit float64
+
+var unitSchema = &jsonschema.Schema{Type: "number", Extras: map[string]any{"x-unit": "C"}}
+
+func (unit) JSONSchema() *jsonschema.Schema { return unitSchema }
+
+func TestASharedSchemaIsNotChanged(t *testing.T) {
+	x := tool.Must(takes[struct {
+		A unit `json:"a" jsonschema_extras:"x-a=1"`
+		B unit `json:"b"`
+	}]())
+	require.JSONEq(t, `{"type":"object","additionalProperties":false,"required":["a","b"],"properties":{
+		"a":{"type":"number","x-unit":"C","x-a":"1"},"b":{"type":"number","x-unit":"C"}}}`, string(x.Def().Schema))
+	require.Equal(t, map[string]any{"x-unit": "C"}, unitSchema.Extras)
+}
+
+func TestATypeInATagIsForTypesWithoutOne(t *testing.T) {
+	t.Parallel()
+	refused := func(_ tool.Tool, err error) {
+		t.Helper()
+		require.ErrorContains(t, err, "tag jsonschema: the JSON type of ")
+		require.ErrorContains(t, err, "cannot be set; only that of any, and of types that read themselves")
+	}
+	refused(takes[struct {
+		N int `jsonschema:"type=string"`
+	}]())
+	refused(takes[struct {
+		N struct{ Z int8 } `jsonschema:"type=object"`
+	}]())
+	refused(takes[struct {
+		N *string `jsonschema:"oneof_type=string;number"`
+	}]())
+	for _, err := range []error{
+		second(takes[struct {
+			N any `jsonschema:"oneof_type=string;number"`
+		}]()),
+		second(takes[struct {
+			N json.RawMessage `jsonschema:"type=object"`
+		}]()),
+		second(takes[struct {
+			N netip.Addr `jsonschema:"type=string"`
+		}]()),
+	} {
+		require.NoError(t, err)
+	}
+}
+
+func second(_ tool.Tool, err error) error { return err }
