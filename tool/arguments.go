@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -12,6 +14,7 @@ import (
 type schema struct {
 	wire   json.RawMessage // what the model is shown
 	valid  *validator      // what is held; it may know more than the model is shown
+	shape  *shape          // of the Go type; nil for a schema that is not ours
 	decode func(json.RawMessage) error
 }
 
@@ -21,13 +24,22 @@ func (s *schema) parse(name, arguments string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, Fail(InvalidJSON, err.Error(), nil)
 	}
-	s.valid.dropNulls(args)
-	problems, err := s.valid.check(args)
+	found, err := s.valid.check(args)
+	if errors.Is(err, errTooComplex) {
+		return nil, Fail(InvalidArguments, "The arguments are too complex to check against the schema of "+name+": send simpler ones.", err)
+	}
+	if p, ok := errors.AsType[*typePanic](err); ok {
+		return nil, panicked(p.value, p.stack)
+	}
 	if err != nil {
 		return nil, Fail(InvalidArguments, "The arguments could not be checked against the schema of "+name+".", err)
 	}
-	if len(problems) > 0 {
-		return nil, Fail(InvalidArguments, report(name, problems), nil)
+	if len(found.problems) > 0 {
+		return nil, Fail(InvalidArguments, report(name, found), nil)
+	}
+	names := &explainer{args: args}
+	if s.shape.check(args, names, nil); len(names.problems) > 0 {
+		return nil, Fail(InvalidArguments, report(name, names.findings), nil)
 	}
 	raw := args.json()
 	if err := s.decode(raw); err != nil {
@@ -77,17 +89,33 @@ func decodeFailure(name string, err error) *Error {
 			p.path = strings.Split(e.Field, ".")
 		}
 		p.text = "does not fit, got a " + clip(e.Value, maxEcho)
-	} else if !goSpeak(err) {
-		p.text += ": " + safeText(err.Error(), 2*maxEcho)
+	} else {
+		p.text += reason(err)
 	}
-	return Fail(InvalidArguments, report(name, []problem{p}), err)
+	return Fail(InvalidArguments, report(name, findings{problems: []problem{p}}), err)
 }
 
-// goSpeak reports whether an error's text is about Go, and so means nothing to a model.
-func goSpeak(err error) bool {
-	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return true
-	}
+var (
+	goCall = regexp.MustCompile(`(^|: )(?:[a-z]\w*\.(?:\(\*?\w+\)\.)?[A-Z]\w*(?:\((?:"(?:[^"\\]|\\.)*"|[^)"]*)\))?|[A-Z]\w*\("(?:[^"\\]|\\.)*"\)): `)
+	goType = regexp.MustCompile(`\*[a-z]\w*\.[A-Z]|json: |Go |reflect`)
+)
+
+// reason is what a type's own error says of a value, as far as it means
+// something to a model: without the Go functions that it comes from, and empty
+// if it is about Go.
+func reason(err error) string {
 	s := err.Error()
-	return strings.Contains(s, "json: ") || strings.Contains(s, "Go ") || strings.Contains(s, "reflect")
+	if e, ok := errors.AsType[*strconv.NumError](err); ok {
+		s = e.Err.Error()
+	}
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return ""
+	}
+	for goCall.MatchString(s) {
+		s = goCall.ReplaceAllString(s, "$1")
+	}
+	if s = strings.TrimSpace(s); s == "" || goType.MatchString(s) {
+		return ""
+	}
+	return ": " + safeText(s, 2*maxEcho)
 }

@@ -43,7 +43,8 @@
 //
 // Arguments: 1 MiB, nested 64 deep, 100,000 values, numbers of 64 characters
 // with exponents to ±400, no duplicate properties. Schemas given to [NewRaw]:
-// 256 KiB, nested 64 deep, 20,000 values; they reach no file and no network.
+// 256 KiB, nested 64 deep, 20,000 values; they reach no file and no network, and
+// arguments that take very long to check against one are refused.
 // Failure texts: about 1 KB. The text of a result:
 // 256 KiB; what goes beyond is left out, and a line at its end says how much.
 //

@@ -244,9 +244,9 @@ func closest(written string, names []string) string {
 	return best
 }
 
-func fold(s string) string {
-	return strings.NewReplacer("_", "", "-", "", " ", "", ".", "").Replace(strings.ToLower(s))
-}
+var separators = strings.NewReplacer("_", "", "-", "", " ", "", ".", "")
+
+func fold(s string) string { return separators.Replace(strings.ToLower(s)) }
 
 // distance is the number of runes to insert, delete or replace to make b of a.
 func distance(a, b string) int {

@@ -157,6 +157,11 @@ func TestCredentialsAreCut(t *testing.T) {
 		{"signed", "https://s3/x?X-Amz-Signature=abc&X-Amz-Credential=def&X-Amz-Date=1&access_token=x&apikey=y&client_secret=z",
 			"https://s3/x?X-Amz-Signature=[redacted]&X-Amz-Credential=[redacted]&X-Amz-Date=1&access_token=[redacted]&apikey=[redacted]&client_secret=[redacted]"},
 		{"other words", "https://h/?monkey=1&tokens=2&keys=3", "https://h/?monkey=1&tokens=2&keys=3"},
+		{"password like a port", "dial postgres://app:12345/x9@db:5432/prod: refused", "dial postgres://[redacted]@db:5432/prod: refused"},
+		{"space in the password", `parse "https://user:pa ss@host": bad`, `parse "https://[redacted]@host": bad`},
+		{"port, then a mail address", "postgres://db:5432 is down, ask ann@example.com", "postgres://db:5432 is down, ask ann@example.com"},
+		{"host, then a mail address", "https://h: refused, ask ann@example.com", "https://h: refused, ask ann@example.com"},
+		{"fragment", "https://h/cb#access_token=abc123&x=1", "https://h/cb#access_token=[redacted]&x=1"},
 		{"far along", strings.Repeat("x", 1000) + " a://user:" + strings.Repeat("p", 3000) + "@h",
 			strings.Repeat("x", 1000) + " a://[redacted]@h"},
 	}

@@ -84,6 +84,9 @@ func fieldsOf(t reflect.Type) ([]field, error) {
 			return nil, errAt(f.goName, "property %q is that of field %s too", f.name, other)
 		}
 		first[f.name] = f.goName
+		if err := checkTyped(f); err != nil {
+			return nil, err
+		}
 	}
 	if len(fields) == 0 && t.NumField() > 0 {
 		return nil, errAt("", "no field of %s is visible to JSON", t)

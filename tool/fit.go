@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
+	"net"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strconv"
@@ -53,11 +56,7 @@ func (r *reflection) fitType(n *value, t reflect.Type, f *field, at string) erro
 		r.reads(n, t, dateTimeText)
 	case t == rawType, t == numberType, isBytes(t), readsItself(t):
 	case readsText(t):
-		must := ""
-		if t == addrType || t.String() == "net.IP" {
-			must = "an IP address such as 192.0.2.1 or 2001:db8::1"
-		}
-		r.reads(n, t, must)
+		r.reads(n, t, textForms[t])
 	case isInt(t.Kind()), isUint(t.Kind()):
 		r.fitInteger(n, t)
 	case t.Kind() == reflect.Float32, t.Kind() == reflect.Float64:
@@ -74,6 +73,17 @@ func (r *reflection) fitType(n *value, t reflect.Type, f *field, at string) erro
 		}
 	}
 	return nil
+}
+
+// textForms says what the types of the standard library read, whose own errors
+// speak of Go.
+var textForms = map[reflect.Type]string{
+	addrType:                          "an IP address such as 192.0.2.1 or 2001:db8::1",
+	reflect.TypeFor[net.IP]():         "an IP address such as 192.0.2.1 or 2001:db8::1",
+	reflect.TypeFor[netip.Prefix]():   "an IP address range such as 192.0.2.0/24 or 2001:db8::/32",
+	reflect.TypeFor[netip.AddrPort](): "an IP address and port such as 192.0.2.1:80 or [2001:db8::1]:80",
+	reflect.TypeFor[big.Float]():      "a number in a string",
+	reflect.TypeFor[big.Rat]():        "a number or fraction in a string, such as 2.5 or 1/3",
 }
 
 func (r *reflection) fitStruct(n *value, t reflect.Type, at string) error {
@@ -151,11 +161,21 @@ func bounds(t reflect.Type) (low, high string) {
 }
 
 func readInteger(s string, t reflect.Type) error {
-	v := reflect.New(t)
-	if err := json.Unmarshal([]byte(s), v.Interface()); err != nil {
-		return err
+	var shortest string
+	if isUint(t.Kind()) {
+		n, err := strconv.ParseUint(s, 10, t.Bits())
+		if err != nil {
+			return err
+		}
+		shortest = strconv.FormatUint(n, 10)
+	} else {
+		n, err := strconv.ParseInt(s, 10, t.Bits())
+		if err != nil {
+			return err
+		}
+		shortest = strconv.FormatInt(n, 10)
 	}
-	if fmt.Sprint(v.Elem()) != s { // another spelling could name the same key twice
+	if shortest != s { // another spelling could name the same key twice
 		return errors.New("not in its shortest form")
 	}
 	return nil

@@ -290,3 +290,18 @@ func same(a, b any) bool {
 	}
 	return reflect.DeepEqual(a, b)
 }
+
+func TestNullForOptionalPropertiesOfManyRows(t *testing.T) {
+	type row struct {
+		A string `json:"a"`
+		B string `json:"b,omitempty"`
+		C int    `json:"c"`
+	}
+	x := tool.Must(takes[struct {
+		Rows []row `json:"rows"`
+	}]())
+	one := `{"a":"x","b":null,"c":1}`
+	args, err := x.Parse(`{"rows":[` + strings.Repeat(one+",", 19_999) + one + `]}`)
+	require.NoError(t, err)
+	require.NotContains(t, string(args), "null")
+}

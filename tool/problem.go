@@ -19,6 +19,7 @@ const (
 type problem struct {
 	path []string // nil: the top level
 	text string
+	hint func() string // what follows the text; nil: nothing. Only what is shown is asked for
 }
 
 func (p problem) line() string {
@@ -26,24 +27,33 @@ func (p problem) line() string {
 	if len(p.path) > 0 {
 		where = clip(strings.ToValidUTF8(pointer(p.path), "\uFFFD"), maxEcho)
 	}
-	return "- " + where + ": " + p.text
+	line := "- " + where + ": " + p.text
+	if p.hint != nil {
+		line += p.hint()
+	}
+	return line
 }
 
 // report lists the problems, sorted, as many as fit.
-func report(tool string, problems []problem) string {
+func report(tool string, found findings) string {
+	problems := found.problems
 	slices.SortFunc(problems, compareProblems)
 	problems = slices.CompactFunc(problems, func(a, b problem) bool {
 		return a.text == b.text && slices.Equal(a.path, b.path)
 	})
 	var b strings.Builder
-	fmt.Fprintf(&b, "Arguments for %s do not match its schema (%s):", tool, howMany(len(problems)))
-	for i, p := range problems {
+	fmt.Fprintf(&b, "Arguments for %s do not match its schema (%s):", tool, howMany(len(problems)+found.more))
+	shown := 0
+	for _, p := range problems[:min(len(problems), maxProblems)] {
 		line := p.line()
-		if i == maxProblems || i > 0 && b.Len()+len(line) > maxReport-20 {
-			b.WriteString("\n- and " + strings.Replace(howMany(len(problems)-i), "problem", "more problem", 1))
+		if shown > 0 && b.Len()+len(line) > maxReport-20 {
 			break
 		}
 		b.WriteString("\n" + clipBytes(line, maxReport-b.Len()))
+		shown++
+	}
+	if rest := len(problems) + found.more - shown; rest > 0 {
+		b.WriteString("\n- and " + strings.Replace(howMany(rest), "problem", "more problem", 1))
 	}
 	return b.String()
 }
@@ -139,16 +149,18 @@ func missing(name string, schema *value) string {
 }
 
 // unknown says that a property is not allowed, and which was meant or may be.
-func unknown(name string, allowed []string) string {
-	s := "unknown property " + quote(name)
-	if meant := closest(name, allowed); meant != "" {
-		return s + "; did you mean " + quote(meant) + "?"
-	}
-	if len(allowed) == 0 {
-		return s + "; none are allowed"
-	}
-	slices.Sort(allowed)
-	return s + "; allowed: " + list(allowed, 3*maxEcho)
+func unknown(name string, properties *value) problem {
+	return problem{text: "unknown property " + quote(name), hint: func() string {
+		allowed := properties.names()
+		if meant := closest(name, allowed); meant != "" {
+			return "; did you mean " + quote(meant) + "?"
+		}
+		if len(allowed) == 0 {
+			return "; none are allowed"
+		}
+		slices.Sort(allowed)
+		return "; allowed: " + list(allowed, 3*maxEcho)
+	}}
 }
 
 // oneOf says which values are allowed. null is among those of a schema of ours

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -228,4 +230,22 @@ func TestProblemsBelowTypesThatHoldThemselves(t *testing.T) {
 	requireProblems(t, err, "takes",
 		`/kids/0/next/name: must be string, got the number 1`,
 		`/next: must be object, got the string "none"`)
+}
+
+func TestAMebibyteOfUnknownProperties(t *testing.T) {
+	x := tool.Must(takes[struct {
+		Aaaaaaaaaaaaaaaaaaaaaaaaa1, Aaaaaaaaaaaaaaaaaaaaaaaaa2, Aaaaaaaaaaaaaaaaaaaaaaaaa3, Aaaaaaaaaaaaaaaaaaaaaaaaa4 string `json:",omitempty"`
+		Bbbbbbbbbbbbbbbbbbbbbbbbb1, Bbbbbbbbbbbbbbbbbbbbbbbbb2, Bbbbbbbbbbbbbbbbbbbbbbbbb3, Bbbbbbbbbbbbbbbbbbbbbbbbb4 string `json:",omitempty"`
+	}]())
+	var b strings.Builder
+	for i := range 31_000 {
+		fmt.Fprintf(&b, `,"qqqqqqqqqqqqqqqqqqqqqqq%05d":0`, i)
+	}
+	var err error
+	allocated, took := cost(func() { _, err = x.Parse("{" + b.String()[1:] + "}") })
+	require.ErrorContains(t, err, "invalid_arguments: Arguments for takes do not match its schema (at least 31000 problems):\n"+
+		`- (top level): unknown property "qqqqqqqqqqqqqqqqqqqqqqq00000"; allowed: Aaaa`)
+	require.Regexp(t, `(?m)^- and at least 309\d\d more problems$`, err.Error())
+	require.Less(t, took, time.Second)
+	require.Less(t, allocated, uint64(64<<20))
 }

@@ -59,7 +59,7 @@ func schemaFor(t reflect.Type) (sch *schema, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &schema{wire: shown.json(), valid: valid}, nil
+	return &schema{wire: shown.json(), valid: valid, shape: shapeOf(base, map[reflect.Type]*shape{})}, nil
 }
 
 // combinators are the keywords that providers refuse at the top of a schema.

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"net"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -281,7 +283,7 @@ func TestPanicsWhileDecoding(t *testing.T) {
 	t.Parallel()
 	text := tool.Must(takes[struct{ X rudeText }]())
 	_, err := text.Parse(`{"X":"a"}`)
-	requireFailure(t, err, tool.InvalidArguments, "The arguments could not be checked against the schema of takes.\nSend the call again with corrected arguments.")
+	requireFailure(t, err, tool.Panicked, "The tool broke down because of an internal fault, which is not yours. The same call is likely to break down again.")
 
 	own := tool.Must(takes[struct {
 		X rudeJSON `jsonschema:"type=string"`
@@ -310,12 +312,12 @@ func TestDecodeErrors(t *testing.T) {
 	_, err = made.Call(t.Context(), json.RawMessage(`{"m":"much"}`))
 	requireProblems(t, err, "takes", `(top level): does not have the form that the tool reads: money is a number of cents in a string`)
 
-	loose := tool.Must(takes[struct {
+	wrong := tool.Must(takes[struct {
 		In struct {
-			X int `json:"x" jsonschema:"type=string"`
+			X loose `json:"x"`
 		} `json:"in"`
 	}]())
-	_, err = loose.Parse(`{"in":{"x":"a"}}`)
+	_, err = wrong.Parse(`{"in":{"x":"a"}}`)
 	requireProblems(t, err, "takes", `/in/x: does not fit, got a string`)
 }
 
@@ -345,3 +347,117 @@ func TestCycleThroughSlice(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+func TestMapsWithKeysThatHaveNames(t *testing.T) {
+	t.Parallel()
+	type months struct {
+		M map[time.Month]int `json:"m"`
+		U map[uint8]int      `json:"u,omitempty"`
+	}
+	x := tool.Must(takes[months]())
+	requireTaken(t, months{M: map[time.Month]int{time.May: 1, -7: 2}, U: map[uint8]int{255: 1}})
+	for _, key := range []string{"05", "+5", "-0", "5.0", "1e1", "May", " 5", "", "9223372036854775808"} {
+		_, err := x.Parse(`{"m":{"` + key + `":1}}`)
+		require.Error(t, err, key)
+	}
+	for _, key := range []string{"256", "-1", "007"} {
+		_, err := x.Parse(`{"m":{},"u":{"` + key + `":1}}`)
+		require.Error(t, err, key)
+	}
+}
+
+// counter and gauge fail with texts about Go.
+type counter int
+
+func (c *counter) UnmarshalText(b []byte) error {
+	n, err := strconv.Atoi(string(b))
+	*c = counter(n)
+	if err != nil {
+		return fmt.Errorf("counter: %w", err)
+	}
+	return nil
+}
+
+type gauge struct{ fault string }
+
+func (g *gauge) UnmarshalText(b []byte) error { return errors.New(string(b)) }
+
+func TestErrorsOfUnmarshalTextAreFreeOfGo(t *testing.T) {
+	t.Parallel()
+	refused := func(parse tool.Tool, err error) func(string, string) {
+		require.NoError(t, err)
+		return func(arg, want string) {
+			_, err := parse.Parse(`{"X":` + strconv.Quote(arg) + `}`)
+			requireProblems(t, err, "takes", "/X: "+want+"; got the string "+strconv.Quote(arg))
+		}
+	}
+	refused(takes[struct{ X netip.Prefix }]())("x", "must be an IP address range such as 192.0.2.0/24 or 2001:db8::/32")
+	refused(takes[struct{ X netip.AddrPort }]())("x", "must be an IP address and port such as 192.0.2.1:80 or [2001:db8::1]:80")
+	refused(takes[struct{ X big.Float }]())("x", "must be a number in a string")
+	refused(takes[struct{ X big.Rat }]())("x", "must be a number or fraction in a string, such as 2.5 or 1/3")
+	refused(takes[struct{ X counter }]())("x", "is not accepted: invalid syntax")
+	for text, want := range map[string]string{
+		"pkg.ParseThing: no slash":              "is not accepted: no slash",
+		"pkg.(*T).Do: no slash":                 "is not accepted: no slash",
+		"thing: strconv.Atoi: a.B: no":          "is not accepted: thing: no",
+		"big: cannot read into a *big.Float":    "is not accepted",
+		"example.com: use another host, please": "is not accepted: example.com: use another host, please",
+	} {
+		refused(takes[struct{ X gauge }]())(text, want)
+	}
+}
+
+// loose says of itself what it is not.
+type loose int
+
+func (loose) JSONSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: "string"} }
+
+// unit brings one shared schema with keywords of its own.
+type unit float64
+
+var unitSchema = &jsonschema.Schema{Type: "number", Extras: map[string]any{"x-unit": "C"}}
+
+func (unit) JSONSchema() *jsonschema.Schema { return unitSchema }
+
+func TestASharedSchemaIsNotChanged(t *testing.T) {
+	x := tool.Must(takes[struct {
+		A unit `json:"a" jsonschema_extras:"x-a=1"`
+		B unit `json:"b"`
+	}]())
+	require.JSONEq(t, `{"type":"object","additionalProperties":false,"required":["a","b"],"properties":{
+		"a":{"type":"number","x-unit":"C","x-a":"1"},"b":{"type":"number","x-unit":"C"}}}`, string(x.Def().Schema))
+	require.Equal(t, map[string]any{"x-unit": "C"}, unitSchema.Extras)
+}
+
+func TestATypeInATagIsForTypesWithoutOne(t *testing.T) {
+	t.Parallel()
+	refused := func(_ tool.Tool, err error) {
+		t.Helper()
+		require.ErrorContains(t, err, "tag jsonschema: the JSON type of ")
+		require.ErrorContains(t, err, "cannot be set; only that of any, and of types that read themselves")
+	}
+	refused(takes[struct {
+		N int `jsonschema:"type=string"`
+	}]())
+	refused(takes[struct {
+		N struct{ Z int8 } `jsonschema:"type=object"`
+	}]())
+	refused(takes[struct {
+		N *string `jsonschema:"oneof_type=string;number"`
+	}]())
+	for _, err := range []error{
+		second(takes[struct {
+			N any `jsonschema:"oneof_type=string;number"`
+		}]()),
+		second(takes[struct {
+			N json.RawMessage `jsonschema:"type=object"`
+		}]()),
+		second(takes[struct {
+			N netip.Addr `jsonschema:"type=string"`
+		}]()),
+	} {
+		require.NoError(t, err)
+	}
+}
+
+func second(_ tool.Tool, err error) error { return err }

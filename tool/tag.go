@@ -3,6 +3,7 @@ package tool
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -63,6 +64,16 @@ func typed(f field) bool {
 	return slices.ContainsFunc(tagElements(f.tag.Get("jsonschema")), func(e string) bool {
 		return strings.HasPrefix(e, "type=") || strings.HasPrefix(e, "oneof_type=") || strings.HasPrefix(e, "anyof_type=")
 	})
+}
+
+// checkTyped refuses a JSON type in the tag of a field whose Go type has one: no
+// call could ever fit both, or what the Go type takes would not be held.
+func checkTyped(f field) error {
+	t := indirect(f.typ)
+	if !typed(f) || t.Kind() == reflect.Interface || t == rawType || readsItself(t) || readsText(t) {
+		return nil
+	}
+	return errAt(f.goName, "tag jsonschema: the JSON type of %s cannot be set; only that of any, and of types that read themselves", f.typ)
 }
 
 // checkEffect refuses a tag that left no trace in the schema: the reflector

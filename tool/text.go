@@ -22,22 +22,25 @@ func safeText(s string, limit int) string {
 }
 
 var (
-	userinfo = regexp.MustCompile(`://[^\s/?#"'<>]+@|://[^\s/?#@:"'<>]+:[^\s"'<>]*@`)
-	port     = regexp.MustCompile(`^://[^:]*:[0-9]+[/?#]`)
-	queryKey = regexp.MustCompile(`(?i)([?&](?:[\w.-]*[-_.])?(?:api|access|auth|secret|subscription)?(?:key|token|secret|password|passwd|pwd|sig|signature|credential|auth)=)[^&#\s"'<>]+`)
+	userinfo = regexp.MustCompile(`(?:\b[A-Za-z][\w+.-]*)?://[^\s/?#"'<>]+@|(?:\b[A-Za-z][\w+.-]*)?://[^\s/?#@:"'<>]+:[^\s"'<>]*@|(?:\b[A-Za-z][\w+.-]*)?://[^\s/?#@:"'<>]+:[^\s"'<>][^\n"'<>@]{0,100}@`)
+	// A port and an @ further on are no credentials. In an address of the web the
+	// @ may be in the path; in any other a slash belongs to the password.
+	port     = regexp.MustCompile(`^[\w+.-]*://[^:]*:[0-9]+[?#\s]|^(?i:https?|wss?)?://[^:]*:[0-9]+/`)
+	queryKey = regexp.MustCompile(`(?i)([?&#](?:[\w.-]*[-_.])?(?:api|access|auth|secret|subscription)?(?:key|token|secret|password|passwd|pwd|sig|signature|credential|auth)=)[^&#\s"'<>]+`)
 )
 
 // redact cuts the credentials of URLs: what stands before the @ of a host, and
 // the values of query parameters that are named like keys.
 func redact(s string) string {
-	if !strings.Contains(s, "://") && !strings.ContainsAny(s, "?&") {
+	if !strings.Contains(s, "://") && !strings.ContainsAny(s, "?&#") {
 		return s
 	}
 	s = userinfo.ReplaceAllStringFunc(s, func(found string) string {
 		if port.MatchString(found) {
-			return found // a port and an @ in the path: no credentials
+			return found
 		}
-		return "://[redacted]@"
+		scheme, _, _ := strings.Cut(found, "://")
+		return scheme + "://[redacted]@"
 	})
 	return queryKey.ReplaceAllString(s, "${1}[redacted]")
 }

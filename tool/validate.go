@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,9 +21,10 @@ const schemaURL = "tool:///schema"
 
 // A validator holds arguments to a schema. It is safe for concurrent use.
 type validator struct {
-	doc      *value // what was compiled, to explain problems from
-	compiled *sj.Schema
+	doc      *value                // what was compiled, to explain problems from
 	formats  map[string]textFormat // of Go types; nil for a schema that is not ours
+	compiled *sj.Schema            // nil for a schema that is not ours
+	metered  chan *metered         // nil for a schema of ours
 }
 
 // A textFormat is text that a Go type reads.
@@ -31,11 +33,42 @@ type textFormat struct {
 	must string // what the model is told; empty: the error's text
 }
 
+func (f textFormat) validate(v any) error {
+	s, ok := v.(string)
+	if !ok {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			panic(&typePanic{p, debug.Stack()})
+		}
+	}()
+	return f.read(s)
+}
+
+// A typePanic is that of a type's UnmarshalText, on its way through the library.
+type typePanic struct {
+	value any
+	stack []byte
+}
+
+func (p *typePanic) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+
 // compile readies a schema. formats is nil for a schema that is not ours: there
 // "format" is asserted only where its draft says so, and a regular expression
 // that Go does not understand allows everything, since otherwise a whole tool
 // would be lost to it. Nothing outside of doc is loaded.
-func compile(doc *value, formats map[string]textFormat) (v *validator, err error) {
+func compile(doc *value, formats map[string]textFormat) (*validator, error) {
+	v := &validator{doc: doc, formats: formats}
+	if formats == nil {
+		return v, v.meter()
+	}
+	var err error
+	v.compiled, err = compileSchema(doc, formats, nil)
+	return v, err
+}
+
+func compileSchema(doc *value, formats map[string]textFormat, f *fuel) (s *sj.Schema, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("schema: cannot be compiled: %v", p)
@@ -51,21 +84,21 @@ func compile(doc *value, formats map[string]textFormat) (v *validator, err error
 		c.UseRegexpEngine(strictRegexp)
 	}
 	for name, f := range formats {
-		c.RegisterFormat(&sj.Format{Name: name, Validate: func(v any) error {
-			if s, ok := v.(string); ok {
-				return f.read(s)
-			}
-			return nil
-		}})
+		c.RegisterFormat(&sj.Format{Name: name, Validate: f.validate})
+	}
+	if f != nil {
+		c.AssertVocabs()
+		c.RegisterVocabulary(f.vocabulary())
 	}
 	if err := c.AddResource(schemaURL, doc.any()); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
-	compiled, err := c.Compile(schemaURL)
+	s, err = c.Compile(schemaURL)
 	if err != nil {
 		return nil, compileError(doc, err)
 	}
-	return &validator{doc: doc, compiled: compiled, formats: formats}, nil
+	f.install()
+	return s, nil
 }
 
 // compileError says in one line what is wrong with a schema.
@@ -131,34 +164,54 @@ type anything string
 func (a anything) MatchString(string) bool { return true }
 func (a anything) String() string          { return string(a) }
 
-// check returns what is wrong with args. An error means that it cannot be told.
-func (v *validator) check(args *value) (problems []problem, err error) {
+// check removes the nulls that say nothing from args and returns what is wrong
+// with the rest. An error means that it cannot be told.
+func (v *validator) check(args *value) (found findings, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			problems, err = nil, fmt.Errorf("schema: the validator panicked: %v", p)
+			found, err = findings{}, notChecked(p)
 		}
 	}()
-	err = v.compiled.Validate(args.any())
+	compiled := v.compiled
+	if v.metered != nil {
+		m, err := v.borrow(args)
+		defer v.giveBack(m)
+		if err != nil {
+			return findings{}, err
+		}
+		compiled = m.schema
+	}
+	dropNulls(args, compiled)
+	err = compiled.Validate(args.any())
 	if err == nil {
-		return nil, nil
+		return findings{}, nil
 	}
 	invalid, ok := errors.AsType[*sj.ValidationError](err)
 	if !ok {
-		return nil, err
+		return findings{}, err
 	}
 	ex := &explainer{validator: v, args: args}
 	ex.explain(invalid)
 	if len(ex.problems) == 0 {
 		ex.add(nil, "does not match the schema")
 	}
-	return ex.problems, nil
+	return ex.findings, nil
+}
+
+func notChecked(p any) error {
+	if err, ok := p.(error); ok {
+		if _, ours := errors.AsType[*typePanic](err); ours || errors.Is(err, errTooComplex) {
+			return err
+		}
+	}
+	return fmt.Errorf("schema: the validator panicked: %v", p)
 }
 
 // dropNulls removes null for optional properties that do not admit it: the way
 // in which many models say that they have nothing to say.
-func (v *validator) dropNulls(args *value) {
-	d := &nullDropper{steps: 10_000}
-	d.drop(args, v.compiled)
+func dropNulls(args *value, s *sj.Schema) {
+	d := &nullDropper{steps: 16 * argumentLimits.nodes}
+	d.drop(args, s)
 }
 
 // A nullDropper gives up after so many steps: a hostile schema could make it
@@ -166,7 +219,10 @@ func (v *validator) dropNulls(args *value) {
 type nullDropper struct{ steps int }
 
 func (d *nullDropper) drop(v *value, s *sj.Schema) {
-	if d.steps--; s == nil || d.steps < 0 || v.form != arrayForm && v.form != objectForm {
+	if s == nil || v.form != arrayForm && v.form != objectForm {
+		return
+	}
+	if d.steps -= 1 + len(v.items) + len(v.members); d.steps < 0 {
 		return
 	}
 	for _, same := range slices.Concat([]*sj.Schema{s.Ref, only(s.AnyOf), only(s.OneOf)}, s.AllOf) {
@@ -214,8 +270,7 @@ func itemSchema(s *sj.Schema, i int) *sj.Schema {
 
 // optional reports whether s has a property of that name which may be left out
 // and may not be null.
-func optional(s *sj.Schema, name string) (yes bool) {
-	defer func() { _ = recover() }()
+func optional(s *sj.Schema, name string) bool {
 	p, ok := s.Properties[name]
 	return ok && !slices.Contains(s.Required, name) && p.Validate(nil) != nil
 }
@@ -224,9 +279,16 @@ func optional(s *sj.Schema, name string) (yes bool) {
 // never their texts: those repeat whole values, in random order.
 type explainer struct {
 	*validator
-	args     *value
+	args *value
+	findings
+	seen int
+}
+
+// findings are what is wrong with arguments: problems, and how many more there
+// are that nobody looked into.
+type findings struct {
 	problems []problem
-	seen     int
+	more     int
 }
 
 // maxCauses bounds how much of an error tree is looked at; unions in one
@@ -234,7 +296,20 @@ type explainer struct {
 const maxCauses = 1_000
 
 func (ex *explainer) add(path []string, text string) {
-	ex.problems = append(ex.problems, problem{slices.Clone(path), text})
+	ex.problems = append(ex.problems, problem{path: slices.Clone(path), text: text})
+}
+
+// each adds a problem for every name, up to as many as are shown at all: there
+// may be as many names as arguments have values.
+func (ex *explainer) each(path, names []string, about func(string) problem) {
+	names = slices.Sorted(slices.Values(names))
+	shown := min(len(names), maxProblems)
+	for _, name := range names[:shown] {
+		p := about(name)
+		p.path = slices.Clone(path)
+		ex.problems = append(ex.problems, p)
+	}
+	ex.more += len(names) - shown
 }
 
 func (ex *explainer) explain(e *sj.ValidationError) {
@@ -256,13 +331,11 @@ func (ex *explainer) explain(e *sj.ValidationError) {
 		}
 		ex.union(at, e.Causes)
 	case *kind.Required:
-		for _, name := range k.Missing {
-			ex.add(at, missing(name, ex.resolve(schema.get("properties").get(name))))
-		}
+		ex.each(at, k.Missing, func(name string) problem {
+			return problem{text: missing(name, ex.resolve(schema.get("properties").get(name)))}
+		})
 	case *kind.AdditionalProperties:
-		for _, name := range k.Properties {
-			ex.add(at, unknown(name, schema.get("properties").names()))
-		}
+		ex.each(at, k.Properties, func(name string) problem { return unknown(name, schema.get("properties")) })
 	case *kind.PropertyNames:
 		// The library gives a wrong place for this one; the name has to do.
 		ex.add(nil, "property name "+quote(k.Property)+" is not allowed")
@@ -380,7 +453,7 @@ func (ex *explainer) mustRead(k *kind.Format) string {
 	case ours && f.must != "":
 		return "must be " + f.must
 	case ours:
-		return "is not accepted: " + safeText(k.Err.Error(), 2*maxEcho)
+		return "is not accepted" + reason(k.Err)
 	}
 	if must, ok := formatTexts[k.Want]; ok {
 		return "must be " + must

@@ -139,6 +139,18 @@ func (v *value) names() []string {
 	return names
 }
 
+// size is the number of values in v, itself included.
+func (v *value) size() int {
+	n := 1
+	for _, item := range v.items {
+		n += item.size()
+	}
+	for _, m := range v.members {
+		n += m.value.size()
+	}
+	return n
+}
+
 func (v *value) clone() *value {
 	if v == nil {
 		return nil

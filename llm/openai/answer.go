@@ -25,6 +25,7 @@ type answer struct {
 
 	reasoning  []run
 	content    []run
+	half       half // of the content
 	refusal    strings.Builder
 	audio      llm.Audio
 	transcript []byte // of the audio
@@ -151,6 +152,12 @@ func (a *answer) choose(message, delta []byte, whole bool) error {
 
 // settle ends the answer, which is known to be whole.
 func (a *answer) settle() error {
+	if err := a.say(run{}, a.half.rest()); err != nil {
+		return err
+	}
+	if err := a.calls.halves(a.emit); err != nil {
+		return err
+	}
 	if len(a.fallback) > 0 && a.silent() {
 		if err := a.message(a.fallback, true); err != nil {
 			return err

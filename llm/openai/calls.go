@@ -14,6 +14,7 @@ type slot struct {
 	position  int
 	id, name  string
 	fragments []string
+	half      half    // of the fragments
 	nested    nesting // of the fragments
 	object    string  // arguments that came as a JSON value and not as a string: they are whole
 	extra     gathered
@@ -37,7 +38,8 @@ type calls struct {
 type piece struct {
 	index, id, name string
 	arguments       string
-	object          bool // arguments is the text of a JSON value that is not a string
+	raw             []byte // arguments as a JSON string
+	object          bool   // arguments is the text of a JSON value that is not a string
 	extra           []llm.Member
 	over            bool // there were more than mostPartMembers
 }
@@ -73,7 +75,7 @@ func (p *piece) function(raw []byte) {
 			p.name = str(v)
 		case name != "arguments" || isNull(v):
 		case kind(v) == '"':
-			p.arguments = str(v)
+			p.arguments, p.raw = str(v), v
 		default:
 			p.arguments, p.object = string(v), true
 		}
@@ -100,6 +102,9 @@ func (c *calls) add(p piece, whole bool) llm.CallDelta {
 	}
 	if name := c.join(s.name, p.name); name != s.name {
 		s.name, d.Name = name, name
+	}
+	if p.raw != nil {
+		p.arguments = s.half.text(p.raw)
 	}
 	if p.object {
 		s.object = p.arguments
@@ -210,4 +215,19 @@ func (c *calls) cut() bool {
 		text, _ := s.arguments()
 		return !json.Valid([]byte(text))
 	})
+}
+
+// halves ends what was waiting for the other half of a character.
+func (g *calls) halves(emit func(llm.Delta) error) error {
+	for _, s := range g.slots {
+		rest := s.half.rest()
+		if rest == "" {
+			continue
+		}
+		s.fragments = append(s.fragments, rest)
+		if err := emit(llm.CallDelta{Index: s.position, Arguments: rest}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

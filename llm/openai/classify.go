@@ -51,6 +51,7 @@ var weakCodes = map[string]llm.ErrorKind{
 	"rate_limit_error":          llm.KindRateLimit,
 	"rate_limit_reached_error":  llm.KindRateLimit,
 	"too_many_requests":         llm.KindRateLimit,
+	"too_many_requests_error":   llm.KindRateLimit,
 	"resource_exhausted":        llm.KindRateLimit,
 	"invalid_request_error":     llm.KindInvalidRequest,
 	"invalid_argument":          llm.KindInvalidRequest,
@@ -60,6 +61,7 @@ var weakCodes = map[string]llm.ErrorKind{
 	"timeout":                   llm.KindTimeout,
 	"timeout_error":             llm.KindTimeout,
 	"overloaded":                llm.KindOverloaded,
+	"over_capacity":             llm.KindOverloaded,
 	"unavailable":               llm.KindOverloaded,
 }
 

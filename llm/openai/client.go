@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -69,6 +70,7 @@ func (c *client) send(ctx context.Context, req *llm.Request, model string, b bod
 	if err != nil {
 		return nil, c.failed(ctx, w, nil, err)
 	}
+	w.send()
 	resp, err := c.http().Do(hreq)
 	if err != nil {
 		return nil, c.failed(ctx, w, hreq, err)
@@ -118,6 +120,9 @@ func size(n, def, unlimited int64) int64 {
 // request makes the HTTP request, whose body can be read again.
 func (c *client) request(ctx context.Context, model string, b body) (*http.Request, error) {
 	env := c.env()
+	if c.AzureAPIVersion != "" && env.baseURL == DefaultBaseURL {
+		return nil, errors.New("openai: AzureAPIVersion needs a BaseURL")
+	}
 	u, err := endpoint(env.baseURL, c.AzureAPIVersion, model)
 	if err != nil {
 		return nil, err
@@ -148,15 +153,34 @@ func (c *client) header(ctx context.Context, env environment, u *url.URL) (http.
 	}
 	for name, values := range c.Header {
 		name = http.CanonicalHeaderKey(name)
-		h[name] = values
+		h[name] = slices.Clone(values)
 		if len(values) == 0 && name != "User-Agent" { // Go's own would take its place
 			delete(h, name)
 		}
+	}
+	if err := checkHeader(h); err != nil {
+		return nil, err
 	}
 	if u.Hostname() == "api.openai.com" && h.Get("Authorization") == "" && u.User == nil {
 		return nil, &llm.APIError{Kind: llm.KindAuth, Provider: provider, Message: "no API key: set OPENAI_API_KEY, Config.Key or Config.Token"}
 	}
 	return h, nil
+}
+
+// checkHeader finds what HTTP cannot send, since the transport's error for it
+// looks like one of the network.
+func checkHeader(h http.Header) error {
+	for name, values := range h {
+		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) }) {
+			return fmt.Errorf("openai: %q is no name of a header", name)
+		}
+		for _, v := range values {
+			if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+				return fmt.Errorf("openai: the value of the header %q holds a line break or another control character", name)
+			}
+		}
+	}
+	return nil
 }
 
 func setIf(h http.Header, name, value string) {
@@ -170,7 +194,11 @@ func (c *client) authorize(ctx context.Context, h http.Header, env environment) 
 	if c.Token != nil {
 		token, err := c.Token(ctx)
 		if err != nil {
-			return &llm.APIError{Kind: llm.KindAuth, Provider: provider, Message: "Config.Token: " + cutCredentials(err.Error()), Err: err}
+			text := cutCredentials(err.Error())
+			if b, ok := errors.AsType[*bound](context.Cause(ctx)); ok {
+				text += ": " + b.Error()
+			}
+			return &llm.APIError{Kind: llm.KindAuth, Provider: provider, Message: "Config.Token: " + text, Err: err}
 		}
 		key, azure = strings.TrimSpace(token), false
 	}

@@ -36,7 +36,9 @@ func Model(name string) llm.Model { return Config{}.Model(name) }
 // A Config is a plain value: a copy is independent, and [Config.Model] copies
 // what it needs, so that later changes do not reach a model. Printed with fmt
 // or slog in any way it shows no key, no header value and no credentials of a
-// URL.
+// URL. The exception is a Config in an unexported field of another struct: fmt
+// calls no methods there and prints all of it, so keep it behind a pointer or in
+// an exported field of what is printed.
 //
 // The environment is read when a model is used for the first time, once.
 type Config struct {
@@ -55,7 +57,8 @@ type Config struct {
 	// Token gives the key anew for each request, for keys that rotate; it takes
 	// the place of Key. If it returns "", no key is sent. Its error is returned
 	// as an error of kind auth that wraps it. It is called on the goroutine of
-	// Generate, and by many at once.
+	// Generate, and by many at once. Of the limits below only Timeout counts its
+	// time.
 	Token func(ctx context.Context) (string, error)
 
 	Organization string // "OpenAI-Organization". Empty: OPENAI_ORG_ID, if set
@@ -85,7 +88,8 @@ type Config struct {
 	FirstByteTimeout time.Duration
 	// StallTimeout bounds the wait between bytes after that; comments that keep
 	// the connection alive count as bytes. The time that a sink takes does not
-	// count. Zero: five minutes. -1: no limit.
+	// count. Zero: five minutes. -1: no limit. Once the finish reason of a stream
+	// has come, the rest is waited for no longer than ten seconds.
 	StallTimeout time.Duration
 	// Timeout bounds one request from sending to the end of its answer, sink
 	// included. Each retry has its own. Zero: half an hour. -1: no limit.
@@ -123,7 +127,7 @@ type Config struct {
 // [*llm.APIError] with provider "openai"; what is wrong with the request or with
 // c is another error, and both are told at first use.
 func (c Config) Model(name string) llm.Model {
-	c.Header = maps.Clone(c.Header)
+	c.Header = c.Header.Clone()
 	if c.Profile != nil {
 		c.Profile = new(c.Profile.clone())
 	}

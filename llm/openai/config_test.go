@@ -39,6 +39,7 @@ func TestBaseURL(t *testing.T) {
 		{name: "Azure", base: "https://r.openai.azure.com/", azure: "2024-10-21", want: "https://r.openai.azure.com/openai/deployments/my%20model/chat/completions?api-version=2024-10-21"},
 		{name: "Azure with openai", base: "https://r.openai.azure.com/openai", azure: "2024-10-21", want: "https://r.openai.azure.com/openai/deployments/my%20model/chat/completions?api-version=2024-10-21"},
 		{name: "Azure with a deployment", base: "https://r.openai.azure.com/openai/deployments/d", azure: "v", want: "https://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=v"},
+		{name: "Azure with deployments", base: "https://r.openai.azure.com/openai/deployments/", azure: "v", want: "https://r.openai.azure.com/openai/deployments/my%20model/chat/completions?api-version=v"},
 		{name: "Azure, the whole URL", base: "https://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=old", azure: "new", want: "https://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=old"},
 		{name: "Azure v1", base: "https://r.openai.azure.com/openai/v1/", want: "https://r.openai.azure.com/openai/v1/chat/completions"},
 	} {
@@ -164,12 +165,20 @@ func TestConfigIsCopied(t *testing.T) {
 	t.Parallel()
 	w := &wire{body: ok}
 	c := w.config()
-	c.Header = http.Header{"X-A": {"1"}}
+	c.Header, c.Profile = http.Header{"X-A": {"1"}}, &openai.Profile{Echo: []string{"reasoning"}}
 	m := c.Model("m")
-	c.Header.Set("X-A", "2")
+	c.Header["X-A"][0] = "2"
 	c.Header.Set("X-B", "2")
-	_, err := m.Generate(t.Context(), hello(), nil)
+	c.Profile.Echo[0] = "other"
+	req := hello()
+	req.Messages = append(req.Messages, llm.Message{Role: llm.RoleAssistant, Parts: llm.Parts{llm.Reasoning{Text: "t", Field: "reasoning"}, llm.Text{Text: "a"}}})
+	_, err := m.Generate(t.Context(), req, nil)
 	require.NoError(t, err)
+	require.Contains(t, w.bodies[0], `"reasoning":"t"`)
+	w.requests[0].Header["X-A"][0] = "3" // as a transport may do
+	_, err = m.Generate(t.Context(), req, nil)
+	require.NoError(t, err)
+	w.requests = w.requests[1:]
 	require.Equal(t, "1", w.requests[0].Header.Get("X-A"))
 	require.Empty(t, w.requests[0].Header.Get("X-B"))
 }
@@ -202,6 +211,36 @@ func TestPrintedConfigHidesSecrets(t *testing.T) {
 	require.Contains(t, logged.String(), "config.Organization=acme")
 }
 
+// TestBadBaseURLHidesSecrets has base URLs that are none, in which a password
+// or a key stands where no parser finds it.
+func TestBadBaseURLHidesSecrets(t *testing.T) {
+	t.Parallel()
+	for base, shown := range map[string]string{
+		"https://sekret:sek/ret@h.test/v1":       "https://h.test/v1",
+		"https://sekret:sek?ret@h.test/v1":       "https://h.test/v1",
+		"https://sekret:sek#ret@h.test/v1":       "https://h.test/v1",
+		"https://sekret:sek ret@h.test":          "https://h.test",
+		`https://sekret:sek"ret@h.test?k=sekret`: "https://h.test",
+		"https://sekret:sek@ret@h.te st/v1":      "https://h.te st/v1",
+		"https://sekret:sek%zzret@h.test#sekret": "https://h.test",
+		"sekret:sekret@h.test/v1":                "h.test/v1",
+		"sekret@h.test/v1":                       "h.test/v1",
+		"sekret:se://kret@h.test/v1":             "h.test/v1",
+		"h.test/v1?key=sekret":                   "h.test/v1",
+		"https://h .test/v1?key=sekret":          "https://h .test/v1",
+		"//sekret:sekret@h.test/v1":              "//h.test/v1",
+		"ftp://sekret:sekret@h.test":             "ftp://h.test",
+	} {
+		c := openai.Config{BaseURL: base}
+		require.Equal(t, "openai.Config{BaseURL:"+shown+"}", fmt.Sprintf("%v", c))
+		_, err := c.Model("m").Generate(t.Context(), hello(), nil)
+		require.ErrorContains(t, err, fmt.Sprintf("%q", shown))
+		for _, secret := range []string{"sek", "ret@"} {
+			require.NotContains(t, err.Error(), secret, base)
+		}
+	}
+}
+
 func TestClientIsNotChanged(t *testing.T) {
 	t.Parallel()
 	w := &wire{body: ok}
@@ -218,6 +257,37 @@ func TestSharedTransportKeepsProxy(t *testing.T) {
 	require.NotNil(t, shared.Proxy)
 	require.NotSame(t, http.DefaultTransport, shared)
 	require.Greater(t, shared.MaxIdleConnsPerHost, 2)
+	require.Equal(t, int64(1<<20), shared.MaxResponseHeaderBytes)
+	require.Equal(t, &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}, shared.HTTP2)
+}
+
+func TestAzureNeedsBaseURL(t *testing.T) {
+	t.Parallel()
+	w := &wire{body: ok}
+	c := w.config()
+	c.BaseURL, c.AzureAPIVersion = "", "v"
+	_, err := c.Model("m").Generate(t.Context(), hello(), nil)
+	require.EqualError(t, err, "openai: AzureAPIVersion needs a BaseURL")
+	require.Empty(t, w.requests)
+}
+
+// TestHeaderThatCannotBeSent holds that it is told before sending, and is no
+// error of the network, which would be retried.
+func TestHeaderThatCannotBeSent(t *testing.T) {
+	t.Parallel()
+	for want, header := range map[string]http.Header{
+		`openai: the value of the header "X-Auth" holds a line break or another control character`: {"x-auth": {"fine\tso far", "sek\nret"}},
+		`openai: "X Auth" is no name of a header`:                                                  {"X Auth": {"v"}},
+		`openai: "" is no name of a header`:                                                        {"": {"v"}},
+		`openai: "X:A" is no name of a header`:                                                     {"X:A": {"v"}},
+	} {
+		w := &wire{body: ok}
+		c := w.config()
+		c.Retry, c.Header = wrap.Retry{MinDelay: -1}, header
+		_, err := c.Model("m").Generate(t.Context(), hello(), nil)
+		require.EqualError(t, err, want)
+		require.Empty(t, w.requests)
+	}
 }
 
 func TestNoModel(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -226,6 +227,83 @@ func TestEncodeMisuse(t *testing.T) {
 			require.Empty(t, w.requests, "nothing is sent")
 		})
 	}
+}
+
+// TestMemoNoticesEdits edits a history in each place; the last message stays.
+func TestMemoNoticesEdits(t *testing.T) {
+	t.Parallel()
+	history := func() []llm.Message {
+		return []llm.Message{
+			llm.User("secret"),
+			{Role: llm.RoleUser, Parts: llm.Parts{llm.Image{URL: "https://secret.test"}}, Extra: []llm.Member{{Name: "name", Value: `"secret"`}}},
+			llm.Assistant("", llm.ToolCall{ID: "c", Name: "f", Arguments: `{"a":"secret"}`, Extra: []llm.Member{{Name: "x", Value: `"secret"`}}}),
+			result("c", "secret"),
+			llm.User("go on"),
+		}
+	}
+	for name, edit := range map[string]func(ms []llm.Message){
+		"a message":           func(ms []llm.Message) { ms[0] = llm.User("redacted") },
+		"a role":              func(ms []llm.Message) { ms[0].Role = llm.RoleSystem },
+		"a part in its place": func(ms []llm.Message) { ms[0].Parts[0] = llm.Text{Text: "redacted"} },
+		"another kind":        func(ms []llm.Message) { ms[0].Parts[0] = llm.RawPart{JSON: "{}"} },
+		"an image":            func(ms []llm.Message) { ms[1].Parts[0] = llm.Image{URL: "https://h.test"} },
+		"a member":            func(ms []llm.Message) { ms[1].Extra[0].Value = `"redacted"` },
+		"arguments":           func(ms []llm.Message) { ms[2].Parts[0] = llm.ToolCall{ID: "c", Name: "f", Arguments: "{}"} },
+		"a member of a call": func(ms []llm.Message) {
+			ms[2].Parts[0] = llm.ToolCall{ID: "c", Name: "f", Arguments: `{"a":"secret"}`}
+		},
+		"a result":           func(ms []llm.Message) { ms[3] = result("c", "redacted") },
+		"a text in a result": func(ms []llm.Message) { ms[3].Parts[0].(llm.ToolResult).Parts[0] = llm.Text{Text: "redacted"} },
+	} {
+		w := &wire{body: ok}
+		m := w.config().Model("m")
+		req := &llm.Request{Messages: history(), Memo: new(llm.Memo)}
+		for range 2 {
+			_, err := m.Generate(t.Context(), req, nil)
+			require.NoError(t, err)
+		}
+		edit(req.Messages)
+		_, err := m.Generate(t.Context(), req, nil)
+		require.NoError(t, err)
+		req.Memo = nil
+		_, err = m.Generate(t.Context(), req, nil)
+		require.NoError(t, err)
+		require.Equal(t, w.bodies[0], w.bodies[1])
+		require.NotEqual(t, w.bodies[0], w.bodies[2], name)
+		require.Equal(t, w.bodies[3], w.bodies[2], name)
+	}
+}
+
+// TestFailedEncodingLeavesMemo has a message that fails after its first result
+// had been matched with a call.
+func TestFailedEncodingLeavesMemo(t *testing.T) {
+	t.Parallel()
+	w := &wire{body: ok}
+	m := w.config().Model("m")
+	memo := new(llm.Memo)
+	asked := []llm.Message{llm.User("u"), llm.Assistant("", llm.ToolCall{Name: "f", Arguments: "{}"}, llm.ToolCall{Name: "g", Arguments: "{}"})}
+	bad := llm.Message{Role: llm.RoleTool, Parts: llm.Parts{result("", "1").Parts[0], llm.Text{Text: "no"}}}
+	_, err := m.Generate(t.Context(), &llm.Request{Messages: append(slices.Clone(asked), bad), Memo: memo}, nil)
+	require.EqualError(t, err, "openai: message 2: a message of role tool holds a llm.Text")
+	good := append(slices.Clone(asked), result("", "1"), result("", "2"))
+	for _, memo := range []*llm.Memo{memo, nil} {
+		_, err = m.Generate(t.Context(), &llm.Request{Messages: good, Memo: memo}, nil)
+		require.NoError(t, err)
+	}
+	require.Equal(t, w.bodies[1], w.bodies[0])
+}
+
+func TestToolMessageKeepsItsMembers(t *testing.T) {
+	t.Parallel()
+	w := &wire{body: ok}
+	r := result("c", "r")
+	r.Extra = []llm.Member{{Name: "cache_control", Value: `{"type":"ephemeral"}`}, {Name: "content", Value: `"no"`}}
+	_, err := w.config().Model("m").Generate(t.Context(), &llm.Request{Messages: []llm.Message{r}}, nil)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"model":"m","messages":[{"role":"tool","tool_call_id":"c","content":"r","cache_control":{"type":"ephemeral"}}]}`, w.bodies[0])
+	r.Extra[0].Value = "{"
+	_, err = w.config().Model("m").Generate(t.Context(), &llm.Request{Messages: []llm.Message{r}}, nil)
+	require.EqualError(t, err, `openai: message 0: the member "cache_control" is no JSON`)
 }
 
 // turn is what the n-th turn of a run adds to its history.

@@ -21,15 +21,20 @@ import (
 const provider = "openai"
 
 // failed makes the error that Generate returns. Whatever came first to light,
-// the end of the caller's ctx is what is reported, and then a bound of ours.
+// the end of the caller's ctx is what is reported, then what the provider said,
+// and then a bound of ours.
 func (c *client) failed(ctx context.Context, w *watch, req *http.Request, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	api, told := errors.AsType[*llm.APIError](err)
+	if told && (api.StatusCode != 0 || req == nil) { // the provider's status, or Token, says more than our clock
+		return err
+	}
 	if b := w.over(); b != nil {
 		return &llm.APIError{Kind: llm.KindTimeout, Provider: provider, Message: "Config." + b.Error(), Err: b}
 	}
-	if _, ok := errors.AsType[*llm.APIError](err); ok || req == nil {
+	if told || req == nil {
 		return err
 	}
 	return connectionError(req, err)
@@ -115,9 +120,14 @@ func requestID(h http.Header) string {
 	return ""
 }
 
+// refusalTime bounds the wait for the words of a refusal, whose status says
+// most of it.
+const refusalTime = 5 * time.Second
+
 // refused makes the error of a response with a status that is none of success.
 func (x *exchange) refused() error {
 	status := x.resp.StatusCode
+	x.watch.leave(refusalTime)
 	body, _ := io.ReadAll(io.LimitReader(x.body, drainBytes)) // what there is of it
 	if status < 400 {
 		return x.redirected()
@@ -179,13 +189,19 @@ func (x *exchange) apiError(f failure, status int) *llm.APIError {
 func (x *exchange) failure(data []byte) error {
 	switch kind(data) {
 	case '{':
-		if !bytes.Contains(data, []byte(`"error"`)) {
+		choices := member(data, "choices")
+		if !isEmpty(choices) && !bytes.Contains(data, []byte(`"error"`)) {
 			return nil
 		}
-		if inner := member(data, "error"); says(inner) {
+		if says(member(data, "error")) || isEmpty(choices) && complains(data) {
 			return x.apiError(readFailure(data), x.resp.StatusCode)
 		}
-		for c := range elements(member(data, "choices")) {
+		if groq := member(data, "x_groq"); says(member(groq, "error")) { // why it ended the stream early
+			f := readFailure(groq)
+			f.inner = cmpOr(f.inner, f.message)
+			return x.apiError(f, x.resp.StatusCode)
+		}
+		for c := range elements(choices) {
 			if inner := member(c, "error"); says(inner) {
 				return x.apiError(readFailure(c), x.resp.StatusCode)
 			}
@@ -203,6 +219,32 @@ func (x *exchange) failure(data []byte) error {
 
 // says reports whether the value of an "error" member means that there is one.
 func says(v []byte) bool { return !isEmpty(v) && string(v) != "false" && string(v) != "0" }
+
+// complains reports whether an object without choices tells of an error by other
+// means than an "error" member.
+func complains(data []byte) bool {
+	for name, v := range members(data) {
+		switch name {
+		case "object", "type":
+			if str(v) == "error" {
+				return true
+			}
+		case "message":
+			if str(v) != "" { // an object is a message of another API
+				return true
+			}
+		case "detail", "errors":
+			if says(v) {
+				return true
+			}
+		case "base_resp":
+			if says(member(v, "status_code")) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // noChoice makes the error of a 200 without a single choice. Some providers
 // put the reason beside it.

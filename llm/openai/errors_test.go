@@ -1,8 +1,10 @@
 package openai_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -170,6 +172,17 @@ func TestErrorInside200(t *testing.T) {
 		{name: "invalid request", body: `{"error":{"message":"bad tool","type":"invalid_request_error"}}`, kind: llm.KindInvalidRequest, status: 200, message: "bad tool"},
 		{name: "rate limit by code", body: `{"error":{"message":"slow","code":"rate_limit_exceeded"}}`, kind: llm.KindRateLimit, status: 200, message: "slow"},
 		{name: "list", body: `[{"error":{"message":"bad","code":400,"status":"INVALID_ARGUMENT"}}]`, kind: llm.KindInvalidRequest, status: 400, message: "bad"},
+		{name: "object error", body: `{"object":"error","message":"boom","type":"InternalServerError","param":null,"code":500}`, kind: llm.KindServer, status: 500, message: "boom"},
+		{name: "type error", body: `{"type":"error","message":"boom"}`, kind: llm.KindServer, status: 200, message: "boom"},
+		{name: "only a type", body: `{"type":"error","text":"boom"}`, kind: llm.KindServer, status: 200, message: `{"type":"error","text":"boom"}`},
+		{name: "members at the top", body: `{"message":"Requests per minute limit exceeded","type":"too_many_requests_error","param":"quota","code":"request_quota_exceeded"}`, kind: llm.KindRateLimit, status: 200, message: "Requests per minute limit exceeded"},
+		{name: "beside empty choices", body: `{"choices":[],"message":"boom","code":503}`, kind: llm.KindOverloaded, status: 503, message: "boom"},
+		{name: "detail", body: `{"detail":"engine died"}`, kind: llm.KindServer, status: 200, message: "engine died"},
+		{name: "errors", body: `{"errors":[{"message":"boom","code":"invalid_api_key"}]}`, kind: llm.KindAuth, status: 200, message: "boom"},
+		{name: "errors that are strings", body: `{"errors":["boom"]}`, kind: llm.KindServer, status: 200, message: "boom"},
+		{name: "x_groq", body: `{"choices":[],"x_groq":{"id":"1","error":"over_capacity"}}`, kind: llm.KindOverloaded, status: 200, message: "over_capacity"},
+		{name: "x_groq beside a choice", body: `{"choices":[{"index":0,"delta":{"content":"b"},"message":{"content":"b"}}],"x_groq":{"error":"boom"}}`, kind: llm.KindServer, status: 200, message: "boom"},
+		{name: "base_resp", body: `{"choices":null,"base_resp":{"status_code":1002,"status_msg":"rate limit"}}`, kind: llm.KindRateLimit, status: 200, message: "rate limit"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -181,6 +194,27 @@ func TestErrorInside200(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNoErrorInside200 has what looks like an error and is none.
+func TestNoErrorInside200(t *testing.T) {
+	t.Parallel()
+	for _, chunk := range []string{
+		`{"choices":[],"error":null,"message":"","detail":null,"errors":[],"x_groq":{"error":null},"base_resp":{"status_code":0,"status_msg":""}}`,
+		`{"choices":[{"index":0,"delta":{"content":""}}],"message":"m","detail":"d","type":"error"}`,
+		`{"type":"ping"}`,
+		`{"message":{"role":"assistant"}}`,
+	} {
+		resp, _, err := ask(t, eventsOf(delta(`{"content":"a"}`), chunk, finishStop, "[DONE]"), true)
+		require.NoError(t, err, chunk)
+		require.Equal(t, "a", resp.Message.Text())
+	}
+}
+
+func TestListAsEvent(t *testing.T) {
+	t.Parallel()
+	_, _, err := ask(t, eventsOf(delta(`{"content":"a"}`), `[`+delta(`{"content":"b"}`)+`]`, finishStop, "[DONE]"), true)
+	require.EqualError(t, err, `openai: 200 malformed: an event is a list: [{"choices":[{"index":0,"delta":{"content":"b"}}]}]`)
 }
 
 func TestNoAnswer(t *testing.T) {
@@ -255,6 +289,72 @@ func TestErrorsShowNoSecrets(t *testing.T) {
 				text += api.Err.Error()
 			}
 			require.NotContains(t, text, "sekret")
+		})
+	}
+}
+
+// TestClippedSecrets puts a key at every place around those where texts are cut.
+func TestClippedSecrets(t *testing.T) {
+	t.Parallel()
+	const key = "sk-proj-ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	quoted := func(s string) string { return `{"error":{"message":"m","` + s + `"}}` }
+	for _, tt := range []struct {
+		name  string
+		limit int
+		wire  func(text string) *wire
+	}{
+		{"message", 2 << 10, func(text string) *wire { return &wire{status: 401, body: `{"error":{"message":"` + text + `"}}`} }},
+		{"plain text", 200, func(text string) *wire { return &wire{status: 401, body: text} }},
+		{"page that ends where reading stops", 64<<10 - 3, func(text string) *wire {
+			return &wire{status: 401, body: "<p>" + strings.ReplaceAll(text, "x", " ")}
+		}},
+		{"code", 200, func(text string) *wire { return &wire{status: 401, body: quoted(`code":"` + text)} }},
+		{"type", 200, func(text string) *wire { return &wire{status: 401, body: quoted(`type":"` + text)} }},
+		{"param", 200, func(text string) *wire { return &wire{status: 401, body: quoted(`param":"` + text)} }},
+		{"request id", 200, func(text string) *wire { return &wire{status: 401, header: http.Header{"X-Request-Id": {text}}} }},
+		{"encoding", 40, func(text string) *wire { return &wire{header: http.Header{"Content-Encoding": {text}}} }},
+		{"event", 200, func(text string) *wire { return eventsOf(text) }},
+		{"no choice", 200 - len(`{"a":"`), func(text string) *wire { return &wire{body: `{"a":"` + text + `"}`} }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for at := max(0, tt.limit-len(key)-5); at < tt.limit+5; at++ {
+				c := tt.wire(strings.Repeat("x", at) + key + " y").config()
+				c.Key = key
+				_, err := c.Model("m").Generate(t.Context(), hello(), nil)
+				require.Error(t, err)
+				require.NotContains(t, fmt.Sprintf("%+v %#v", err, err), "sk-p", at)
+			}
+		})
+	}
+}
+
+// TestEverythingSentIsSecret has a provider that repeats what proves us.
+func TestEverythingSentIsSecret(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, base string
+		header     http.Header
+		says, want string
+	}{
+		{name: "any header", header: http.Header{"X-Auth": {"s3cr3tvalue99"}}, says: "bad s3cr3tvalue99", want: "bad [key]"},
+		{name: "a short value of an innocent name", header: http.Header{"X-Team": {"red"}}, says: "no red here", want: "no red here"},
+		{name: "harmless headers", header: http.Header{"Accept": {"application/json"}, "Content-Type": {"application/x"}, "User-Agent": {"some-agent"}},
+			says: "application/json application/x some-agent", want: "application/json application/x some-agent"},
+		{name: "a header in lower case", header: http.Header{"user-agent": {"some-agent"}, "x-auth": {"s3cr3tvalue99"}}, says: "some-agent s3cr3tvalue99", want: "some-agent [key]"},
+		{name: "authorization of any scheme", header: http.Header{"Authorization": {"Basic dXNlcjpwYXNz"}}, says: "Basic of dXNlcjpwYXNz", want: "Basic of [key]"},
+		{name: "authorization without a scheme", header: http.Header{"Authorization": {"dXNlcjpwYXNz"}}, says: "it is dXNlcjpwYXNz", want: "it is [key]"},
+		{name: "password", base: "http://someone:s3cr3tvalue99@provider.test/v1", says: "someone has s3cr3tvalue99", want: "someone has [key]"},
+		{name: "password as it is sent", base: "http://someone:s3cr3tvalue99@provider.test/v1", says: "c29tZW9uZTpzM2NyM3R2YWx1ZTk5", want: "[key]"},
+		{name: "user without a password", base: "http://s3cr3tvalue99@provider.test/v1", says: "s3cr3tvalue99!", want: "[key]!"},
+		{name: "one secret in another", header: http.Header{"X-Auth": {"s3cr3tvalue", "s3cr3tvalue99"}}, says: "s3cr3tvalue99 s3cr3tvalue", want: "[key] [key]"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := (&wire{status: 400, body: `{"message":"` + tt.says + `"}`}).config()
+			c.BaseURL, c.Header = cmp.Or(tt.base, c.BaseURL), tt.header
+			_, err := c.Model("m").Generate(t.Context(), hello(), nil)
+			require.Equal(t, tt.want, requireKind(t, llm.KindInvalidRequest, err).Message)
 		})
 	}
 }

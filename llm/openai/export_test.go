@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"time"
@@ -41,3 +42,20 @@ func RetryAfter(h http.Header, body string, now time.Time) time.Duration {
 
 // SharedTransport is the transport of all models without a client of their own.
 func SharedTransport() http.RoundTripper { return sharedTransport() }
+
+// TimersLeft returns how many timers of a watch still run after it was stopped.
+func TimersLeft(ctx context.Context) (n int) {
+	w := newWatch(ctx, Config{})
+	w.send()
+	w.leave(time.Hour)
+	timers := []*time.Timer{w.hurry}
+	w.leave(time.Hour)
+	timers = append(timers, w.total, w.silent, w.hurry)
+	w.stop()
+	for _, t := range timers {
+		if t.Stop() {
+			n++
+		}
+	}
+	return n
+}

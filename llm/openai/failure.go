@@ -89,6 +89,11 @@ func (f *failure) read(object []byte, depth int) {
 			f.baseResp(v)
 		case "error":
 			inner = v
+		case "errors":
+			for e := range elements(v) {
+				inner = e
+				break
+			}
 		}
 	}
 	if depth < 3 && !isNull(inner) {
@@ -166,6 +171,9 @@ var (
 // title of a page, or its text without tags.
 func excerpt(body []byte) string {
 	text := string(valid(body[:min(len(body), drainBytes)]))
+	if len(body) >= drainBytes { // which is where reading stopped
+		text += ellipsis
+	}
 	if m := htmlTitle.FindStringSubmatch(text); m != nil && strings.TrimSpace(m[1]) != "" {
 		text = "an HTML page: " + m[1]
 	} else if strings.HasPrefix(strings.TrimSpace(text), "<") {
@@ -173,6 +181,9 @@ func excerpt(body []byte) string {
 	}
 	return clip(strings.TrimSpace(blanks.ReplaceAllString(html.UnescapeString(text), " ")), 200)
 }
+
+// ellipsis ends a text that was clipped.
+const ellipsis = "…"
 
 // clip cuts text to at most max bytes at the border of a character.
 func clip(text string, max int) string {
@@ -182,5 +193,5 @@ func clip(text string, max int) string {
 	for max > 0 && !utf8.RuneStart(text[max]) {
 		max--
 	}
-	return text[:max] + "…"
+	return text[:max] + ellipsis
 }

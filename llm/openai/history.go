@@ -37,8 +37,7 @@ type history struct {
 
 	mu      sync.Mutex
 	encoder encoder
-	count   int         // messages in buf
-	last    llm.Message // the last of them, to notice another conversation
+	known   []llm.Message // those in buf, to notice another conversation
 	buf     []byte
 	encoded int // bytes ever encoded
 }
@@ -46,18 +45,18 @@ type history struct {
 func (h *history) write(messages []llm.Message) (written, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.count == 0 || h.count > len(messages) || !reflect.DeepEqual(h.last, messages[h.count-1]) {
-		h.encoder, h.count, h.buf = encoder{messageRules: h.rules}, 0, nil
+	if len(h.known) == 0 || len(h.known) > len(messages) || !slices.EqualFunc(h.known, messages[:len(h.known)], same) {
+		h.encoder, h.known, h.buf = encoder{messageRules: h.rules}, nil, nil
 	}
 	h.encoder.notes = nil
-	for _, m := range messages[h.count:] {
+	for _, m := range messages[len(h.known):] {
 		if err := h.add(m); err != nil {
-			return written{}, fmt.Errorf("openai: message %d: %w", h.count, err)
+			return written{}, fmt.Errorf("openai: message %d: %w", len(h.known), err)
 		}
 	}
 	end, notes, err := h.encoder.end()
 	if err != nil {
-		return written{}, fmt.Errorf("openai: message %d: %w", h.count-1, err)
+		return written{}, fmt.Errorf("openai: message %d: %w", len(h.known)-1, err)
 	}
 	return written{
 		lead: h.encoder.lead, messages: h.buf[:len(h.buf):len(h.buf)], end: end,
@@ -67,11 +66,47 @@ func (h *history) write(messages []llm.Message) (written, error) {
 
 func (h *history) add(m llm.Message) error {
 	next := h.encoder // a copy, so that an error leaves the history as it was
-	buf, err := next.append(h.buf, m, h.count)
+	buf, err := next.append(h.buf, m, len(h.known))
 	if err != nil {
 		return err
 	}
 	h.encoded += len(buf) - len(h.buf)
-	h.encoder, h.buf, h.last, h.count = next, buf, m, h.count+1
+	h.encoder, h.buf, h.known = next, buf, append(h.known, detached(m))
 	return nil
+}
+
+// detached returns m with lists of its own, so that a part that is put in
+// place of another is noticed.
+func detached(m llm.Message) llm.Message {
+	m.Parts, m.Extra = slices.Clone(m.Parts), slices.Clone(m.Extra)
+	for i, p := range m.Parts {
+		if r, ok := p.(llm.ToolResult); ok {
+			r.Parts = slices.Clone(r.Parts)
+			m.Parts[i] = r
+		}
+	}
+	return m
+}
+
+// same reports whether two messages are equal. It is asked of the whole history
+// for each request, and is cheap, as equal strings are the same bytes.
+func same(a, b llm.Message) bool {
+	return a.Role == b.Role && slices.Equal(a.Extra, b.Extra) && slices.EqualFunc(a.Parts, b.Parts, samePart)
+}
+
+// samePart looks at the parts that make up most of a history without reflection.
+func samePart(a, b llm.Part) bool {
+	switch a := a.(type) {
+	case llm.Text:
+		b, ok := b.(llm.Text)
+		return ok && a.Text == b.Text && slices.Equal(a.Extra, b.Extra)
+	case llm.ToolCall:
+		b, ok := b.(llm.ToolCall)
+		return ok && a.ID == b.ID && a.Name == b.Name && a.Arguments == b.Arguments && slices.Equal(a.Extra, b.Extra)
+	case llm.ToolResult:
+		b, ok := b.(llm.ToolResult)
+		return ok && a.CallID == b.CallID && a.Name == b.Name && a.IsError == b.IsError &&
+			slices.Equal(a.Extra, b.Extra) && slices.EqualFunc(a.Parts, b.Parts, samePart)
+	}
+	return reflect.DeepEqual(a, b)
 }

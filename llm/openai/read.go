@@ -34,6 +34,10 @@ const (
 	drainBytes = 64 << 10
 )
 
+// finishTime bounds the wait for what follows the finish reason: the usage and
+// [DONE].
+const finishTime = 10 * time.Second
+
 // read reads the response, whatever it is, into a.
 func (x *exchange) read(a *answer) (*llm.Response, error) {
 	enc := x.resp.Header.Get("Content-Encoding")
@@ -175,8 +179,12 @@ func (x *exchange) stream(r io.Reader, a *answer) error {
 		case e.cut && a.finished() && !json.Valid(e.data):
 			return a.settle() // the same, where the end of the stream is that of the connection
 		}
+		open := !a.finished()
 		if err := x.event(e, a, good); err != nil {
 			return err
+		}
+		if open && a.finished() {
+			x.watch.leave(finishTime)
 		}
 	}
 }
@@ -210,6 +218,9 @@ func (x *exchange) event(e event, a *answer, good bool) error {
 	}
 	if e.name == "error" {
 		return x.apiError(readFailure(e.data), x.resp.StatusCode)
+	}
+	if kind(e.data) == '[' { // passed over, what it says would be missing
+		return x.malformed("an event is a list: " + excerpt(e.data))
 	}
 	if err := a.document(e.data, false); err != nil {
 		return err

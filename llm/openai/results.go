@@ -81,7 +81,7 @@ func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
 			continue
 		}
 		f := e.result(o, e.resultText(r))
-		if err := extend(&f, r.Extra); err != nil {
+		if err := errors.Join(extend(&f, r.Extra), extend(&f, m.Extra)); err != nil {
 			return b, err
 		}
 		b = e.put(b, llm.RoleTool, f)

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -22,15 +23,20 @@ type secrets []string
 func secretsOf(r *http.Request) secrets {
 	var s secrets
 	for name, values := range r.Header {
-		if !sensitive(name) {
-			continue
-		}
 		for _, v := range values {
-			s = append(s, v, strings.TrimPrefix(v, "Bearer "))
+			if _, rest, ok := strings.Cut(v, " "); ok && strings.HasSuffix(name, "Authorization") {
+				v = strings.TrimSpace(rest) // behind the scheme
+			}
+			if sensitive(name) || len(v) >= shortest && !slices.Contains(harmless, name) {
+				s = append(s, v)
+			}
 		}
 	}
 	if password, ok := r.URL.User.Password(); ok {
-		s = append(s, password)
+		basic := base64.StdEncoding.EncodeToString([]byte(r.URL.User.Username() + ":" + password))
+		s = append(s, password, basic)
+	} else {
+		s = append(s, r.URL.User.Username())
 	}
 	for name, values := range r.URL.Query() {
 		if name != "api-version" {
@@ -40,6 +46,10 @@ func secretsOf(r *http.Request) secrets {
 	slices.SortFunc(s, func(a, b string) int { return len(b) - len(a) })
 	return s
 }
+
+// harmless are the headers that hold nothing of the caller's, or his name as
+// providers repeat it for good reason.
+var harmless = []string{"Accept", "Content-Type", "User-Agent", "Openai-Organization", "Openai-Project"}
 
 var sensitiveWords = []string{"authorization", "key", "token", "secret", "cookie", "password", "credential"}
 
@@ -59,7 +69,30 @@ func (s secrets) cut(text string) string {
 			text = word.ReplaceAllString(text, "${1}"+cutMark+"${2}")
 		}
 	}
-	return cutCredentials(text)
+	return cutCredentials(s.cutHalves(text))
+}
+
+// shortestHalf is the length from which on the beginning of a secret is cut.
+const shortestHalf = 4
+
+// cutHalves replaces the beginnings of secrets that clipping left before a "…".
+func (s secrets) cutHalves(text string) string {
+	before, after, clipped := strings.Cut(text, ellipsis)
+	if !clipped {
+		return text
+	}
+	longest := 0
+	for _, secret := range s {
+		for n := min(len(secret)-1, len(before)); n > longest && n >= shortestHalf; n-- {
+			if strings.HasSuffix(before, secret[:n]) {
+				longest = n
+			}
+		}
+	}
+	if longest > 0 {
+		before = before[:len(before)-longest] + cutMark
+	}
+	return before + ellipsis + s.cutHalves(after)
 }
 
 var credentials = regexp.MustCompile(`://[^/\s"'@]*@`)

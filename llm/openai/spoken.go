@@ -17,7 +17,7 @@ import (
 func (a *answer) addContent(data []byte) error {
 	switch kind(data) {
 	case '"':
-		return a.say(run{}, str(data))
+		return a.say(run{}, a.half.text(data))
 	case 'n', 0:
 		return nil
 	case '[':

@@ -268,3 +268,78 @@ func TestLimitsOnSize(t *testing.T) {
 		})
 	}
 }
+
+// TestExactlyMaxResponseBytes holds that the limit is the largest size that is
+// taken, whether a read reports the end with the last byte or after it.
+func TestExactlyMaxResponseBytes(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{ok, events(delta(`{"content":"a"}`), finishStop)} {
+		for more, want := range []string{"", "the answer is larger than MaxResponseBytes"} {
+			w := &wire{body: body + strings.Repeat(" ", more)}
+			if body != ok {
+				w.header = http.Header{"Content-Type": {"text/event-stream"}}
+				w.body = strings.Repeat("\n", more) + body
+			}
+			c := w.config()
+			c.MaxResponseBytes = int64(len(body))
+			_, err := c.Model("m").Generate(t.Context(), hello(), nil)
+			if want == "" || body != ok { // a stream had its finish reason before
+				require.NoError(t, err)
+				continue
+			}
+			require.ErrorContains(t, err, want)
+		}
+	}
+}
+
+// TestSurrogatesAcrossDeltas splits an emoji in the middle of its two escapes.
+func TestSurrogatesAcrossDeltas(t *testing.T) {
+	t.Parallel()
+	args := func(s string) string {
+		return `{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"` + s + `"}}]}`
+	}
+	for _, tt := range []struct {
+		name   string
+		pieces []string
+		want   string
+	}{
+		{"in the middle", []string{`a\ud83d`, `\ude00b`}, "a😀b"},
+		{"upper case", []string{`a\uD83D`, `\uDE00b`}, "a😀b"},
+		{"alone", []string{`\ud83d`, `\ude00`}, "😀"},
+		{"two", []string{`\ud83d`, `\ude00\ud83d`, `\ude01`}, "😀😁"},
+		{"an empty piece between", []string{`\ud83d`, ``, `\ude00`}, "😀"},
+		{"no second half", []string{`a\ud83d`, `b`}, "a\uFFFDb"},
+		{"no second half at the end", []string{`a`, `\ud83d`}, "a\uFFFD"},
+		{"a backslash of its own", []string{`a\\ud83d`, `b`}, `a\ud83db`},
+		{"a backslash before", []string{`a\\\ud83d`, `\ude00b`}, `a\😀b`},
+		{"a second half alone", []string{`a\ude00`, `b`}, "a\uFFFDb"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var text, calls []string
+			for _, p := range tt.pieces {
+				text, calls = append(text, delta(`{"content":"`+p+`"}`)), append(calls, delta(args(p)))
+			}
+			resp, deltas, err := ask(t, eventsOf(append(text, finishStop)...), true)
+			require.NoError(t, err)
+			require.Equal(t, tt.want, resp.Message.Text())
+			var shown strings.Builder
+			for _, d := range deltas {
+				shown.WriteString(d.(llm.TextDelta).Text)
+			}
+			require.Equal(t, tt.want, shown.String())
+
+			resp, deltas, err = ask(t, eventsOf(append(calls, finishStop)...), true)
+			require.NoError(t, err)
+			require.Equal(t, tt.want, resp.Message.Calls()[0].Arguments)
+			shown.Reset()
+			for _, d := range deltas {
+				shown.WriteString(d.(llm.CallDelta).Arguments)
+			}
+			require.Equal(t, tt.want, shown.String())
+		})
+	}
+	resp, _, err := ask(t, &wire{body: `{"choices":[{"message":{"content":"a\ud83d"}}]}`}, false)
+	require.NoError(t, err)
+	require.Equal(t, "a\uFFFD", resp.Message.Text())
+}

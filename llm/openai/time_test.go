@@ -101,8 +101,6 @@ func TestTimeouts(t *testing.T) {
 			say(w, events(delta(`{"content":"a"}`)))
 			gone(r)
 		}, took: 6 * time.Minute, want: "openai: timeout: Config.StallTimeout of 5m0s is over"},
-		{name: "a stall inside an error", handler: func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); say(w, "{"); gone(r) },
-			took: 5 * time.Minute, want: "openai: timeout: Config.StallTimeout of 5m0s is over"},
 		{name: "comments keep it alive, but not for ever", handler: func(w http.ResponseWriter, r *http.Request) {
 			sse(w)
 			for r.Context().Err() == nil {
@@ -125,7 +123,15 @@ func TestTimeouts(t *testing.T) {
 		}, took: 20 * time.Minute},
 		{name: "no limits", handler: func(w http.ResponseWriter, r *http.Request) { pause(r, 72*time.Hour); say(w, ok) },
 			change: func(c *openai.Config) { c.FirstByteTimeout, c.StallTimeout, c.Timeout = -1, -1, -1 }, took: 72 * time.Hour},
-		{name: "the finish came before the stall", handler: func(w http.ResponseWriter, r *http.Request) { sse(w); say(w, events(finishStop)); gone(r) }, took: 5 * time.Minute},
+		{name: "the finish came before the stall", handler: func(w http.ResponseWriter, r *http.Request) { sse(w); say(w, events(finishStop)); gone(r) }, took: 10 * time.Second},
+		{name: "comments after the finish", handler: func(w http.ResponseWriter, r *http.Request) {
+			sse(w)
+			say(w, events(finishStop))
+			for r.Context().Err() == nil {
+				pause(r, time.Second)
+				say(w, ": alive\n\n"+events(`{"choices":[]}`))
+			}
+		}, change: func(c *openai.Config) { c.StallTimeout = -1 }, took: 10 * time.Second},
 		{name: "nobody waits after done", handler: func(w http.ResponseWriter, r *http.Request) { sse(w); say(w, events(finishStop, "[DONE]")); gone(r) }, took: 100 * time.Millisecond},
 		{name: "and the end after done is not waited for if it is there", handler: func(w http.ResponseWriter, _ *http.Request) { sse(w); say(w, events(finishStop, "[DONE]")) }},
 		{name: "the limit of the client", handler: func(_ http.ResponseWriter, r *http.Request) { gone(r) }, change: func(c *openai.Config) { c.HTTPClient.Timeout = time.Second },
@@ -150,6 +156,100 @@ func TestTimeouts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestStatusOutlivesItsBody has refusals whose bodies hang: the status counts.
+func TestStatusOutlivesItsBody(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		status int
+		body   string
+		change func(*openai.Config)
+		took   time.Duration
+		want   string
+	}{
+		{name: "no byte", status: 401, took: 5 * time.Second, want: "openai: 401 auth: Unauthorized (retry after 7s)"},
+		{name: "half of it", status: 500, body: "{", took: 5 * time.Second, want: "openai: 500 server: { (retry after 7s)"},
+		{name: "a redirect", status: 302, took: 5 * time.Second,
+			want: "openai: 302 invalid_request: POST http://pipe.test/v1/chat/completions is redirected elsewhere: redirects are not followed; set the base URL to where the API is"},
+		{name: "a limit that is over sooner", status: 429, change: func(c *openai.Config) { c.FirstByteTimeout = time.Second },
+			took: time.Second, want: "openai: 429 rate_limit: Too Many Requests (retry after 7s)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				tries := 0
+				c := piped(t, func(w http.ResponseWriter, r *http.Request) {
+					tries++
+					w.Header().Set("Retry-After", "7")
+					w.WriteHeader(tt.status)
+					say(w, tt.body)
+					gone(r)
+				})
+				if tt.change != nil {
+					tt.change(&c)
+				}
+				begin := time.Now()
+				_, err := c.Model("m").Generate(t.Context(), hello(), nil)
+				require.EqualError(t, err, tt.want)
+				require.Equal(t, tt.took, time.Since(begin))
+				require.Equal(t, 1, tries)
+			})
+		})
+	}
+	t.Run("but not the caller", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			c := piped(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(401); say(w, "{"); gone(r) })
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			_, err := c.Model("m").Generate(ctx, hello(), nil)
+			require.Equal(t, context.DeadlineExceeded, err)
+		})
+	})
+}
+
+func TestTokenMayTakeItsTime(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name        string
+		token, took time.Duration
+		want        string
+	}{
+		{name: "longer than the first byte may", token: 3 * time.Second, took: 3 * time.Second},
+		{name: "longer than all may", token: time.Hour, took: 20 * time.Second, want: "openai: auth: Config.Token: vault: context canceled: Timeout of 20s is over"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := piped(t, func(w http.ResponseWriter, _ *http.Request) { say(w, ok) })
+				c.FirstByteTimeout, c.Timeout = time.Second, 20*time.Second
+				c.Token = func(ctx context.Context) (string, error) {
+					select {
+					case <-time.After(tt.token):
+						return "token", nil
+					case <-ctx.Done():
+						return "", fmt.Errorf("vault: %w", ctx.Err())
+					}
+				}
+				begin := time.Now()
+				_, err := c.Model("m").Generate(t.Context(), hello(), nil)
+				require.Equal(t, tt.took, time.Since(begin))
+				if tt.want == "" {
+					require.NoError(t, err)
+					return
+				}
+				require.EqualError(t, err, tt.want)
+				require.ErrorIs(t, err, context.Canceled)
+			})
+		})
+	}
+}
+
+func TestTimersAreStopped(t *testing.T) {
+	t.Parallel()
+	require.Zero(t, openai.TimersLeft(t.Context()))
 }
 
 func TestSinkMayTakeItsTime(t *testing.T) {

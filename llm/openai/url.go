@@ -3,6 +3,7 @@ package openai
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -40,7 +41,7 @@ func azure(u *url.URL, version, model string) {
 		path = "/openai"
 	}
 	if !strings.Contains(path, "/deployments/") {
-		path += "/deployments/" + url.PathEscape(model)
+		path = strings.TrimSuffix(path, "/deployments") + "/deployments/" + url.PathEscape(model)
 	}
 	setPath(u, path)
 	if q := u.Query(); !q.Has("api-version") {
@@ -65,9 +66,23 @@ func setPath(u *url.URL, escaped string) {
 func safeURL(raw string) string {
 	raw = strings.TrimSpace(raw)
 	u, err := url.Parse(raw)
-	if err != nil || u.Opaque != "" {
-		return cutCredentials(strings.SplitN(raw, "?", 2)[0])
+	if err != nil || u.Opaque != "" || u.Host == "" {
+		return safeText(raw)
 	}
 	u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
 	return u.String()
+}
+
+var schemeOf = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
+
+// safeText returns what is safe to show of a text that is no URL: its scheme,
+// and what follows the last @, as all before that may be a user and a password.
+func safeText(raw string) string {
+	scheme := schemeOf.FindString(raw)
+	rest := raw[len(scheme):]
+	rest = rest[strings.LastIndexByte(rest, '@')+1:]
+	if end := strings.IndexAny(rest, "?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return scheme + rest
 }

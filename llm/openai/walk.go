@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -181,6 +182,47 @@ func str(raw []byte) string {
 		}
 	}
 	return string(inner)
+}
+
+// A half is the escape of the first half of a surrogate pair that ended a piece
+// of a text; the second half is in the next piece.
+type half []byte
+
+// text returns the text of the next piece, from its half on.
+func (h *half) text(raw []byte) string {
+	if len(raw) < 2 || raw[0] != '"' {
+		return ""
+	}
+	if *h != nil && len(raw) > 2 {
+		raw = slices.Concat([]byte{'"'}, *h, raw[1:])
+		*h = nil
+	}
+	if at := len(raw) - len(`\ud83d"`); at > 0 && isHalf(raw, at) {
+		*h = bytes.Clone(raw[at : len(raw)-1])
+		raw = append(bytes.Clone(raw[:at]), '"')
+	}
+	return str(raw)
+}
+
+// isHalf reports whether the escape of a first half stands at raw[at].
+func isHalf(raw []byte, at int) bool {
+	if raw[at] != '\\' || raw[at+1] != 'u' || raw[at+2]|0x20 != 'd' || !strings.ContainsRune("89abAB", rune(raw[at+3])) {
+		return false
+	}
+	backslashes := 0
+	for raw[at-1-backslashes] == '\\' {
+		backslashes++
+	}
+	return backslashes%2 == 0
+}
+
+// rest returns what stands for a half whose other one never came.
+func (h *half) rest() string {
+	if *h == nil {
+		return ""
+	}
+	*h = nil
+	return "\uFFFD"
 }
 
 // scalar returns the text of a string, a number or a boolean, and "" for null,

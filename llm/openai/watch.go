@@ -32,6 +32,7 @@ func limit(d, def time.Duration) time.Duration {
 type watch struct {
 	ctx    context.Context // for the HTTP request, whose lifetime this is
 	cancel context.CancelCauseFunc
+	first  time.Duration
 	stall  time.Duration
 	silent *time.Timer // the wait for the next byte
 	total  *time.Timer
@@ -42,9 +43,12 @@ func newWatch(ctx context.Context, c Config) *watch {
 	w := &watch{stall: limit(c.StallTimeout, DefaultStallTimeout)}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	w.total = w.after("Timeout", limit(c.Timeout, DefaultTimeout))
-	w.silent = w.after("FirstByteTimeout", limit(c.FirstByteTimeout, DefaultFirstByteTimeout))
+	w.first = limit(c.FirstByteTimeout, DefaultFirstByteTimeout)
 	return w
 }
+
+// send starts the wait for the first byte.
+func (w *watch) send() { w.silent = w.after("FirstByteTimeout", w.first) }
 
 func (w *watch) after(name string, d time.Duration) *time.Timer {
 	if d == 0 {
@@ -67,14 +71,20 @@ func stopTimer(t *time.Timer) {
 	}
 }
 
-// over returns the bound that ended the request, or nil.
+// over returns the bound of Config that ended the request, or nil.
 func (w *watch) over() *bound {
 	b, _ := errors.AsType[*bound](context.Cause(w.ctx))
+	if b != nil && b.name == "" {
+		return nil
+	}
 	return b
 }
 
 // leave leaves only d for what is left to read.
-func (w *watch) leave(d time.Duration) { w.hurry = w.after("drain", d) }
+func (w *watch) leave(d time.Duration) {
+	stopTimer(w.hurry)
+	w.hurry = w.after("", d)
+}
 
 // reader reads a body under the watch: until its first byte comes the time runs
 // from the start of the request, and then anew with each read.
@@ -110,7 +120,14 @@ type capped struct {
 }
 
 func (c *capped) Read(p []byte) (int, error) {
-	if c.n <= 0 {
+	if c.n == 0 { // which may be the end
+		n, err := c.r.Read(make([]byte, 1))
+		c.n -= int64(n)
+		if n == 0 {
+			return 0, err
+		}
+	}
+	if c.n < 0 {
 		return 0, errTooLarge
 	}
 	n, err := c.r.Read(p[:min(int64(len(p)), c.n)])

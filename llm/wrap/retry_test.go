@@ -160,6 +160,49 @@ func TestRetryAfterDeltas(t *testing.T) {
 	}
 }
 
+// TestRestartedOnlyOfWhatWasShown has tries that show something and tries that
+// do not: each thing shown is voided once.
+func TestRestartedOnlyOfWhatWasShown(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		shown []bool // by each try; all but the last fail
+		want  string
+	}{
+		{name: "only the first try", shown: []bool{true, false, false}, want: "text again restarted again "},
+		{name: "both", shown: []bool{true, true, false}, want: "text again restarted text again restarted "},
+		{name: "the first and the third", shown: []bool{true, false, true, true}, want: "text again restarted again text again restarted text "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				try, got := 0, ""
+				m := wrap.Retry{Restart: true}.Model(llm.ModelFunc(func(_ context.Context, _ *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+					if try++; tt.shown[try-1] {
+						sink(llm.TextDelta{Text: "a"})
+					}
+					if try < len(tt.shown) {
+						return nil, overloaded
+					}
+					return answer, nil
+				}))
+				_, err := m.Generate(t.Context(), &llm.Request{}, func(d llm.Delta) {
+					switch d.(type) {
+					case llm.TextDelta:
+						got += "text "
+					case llm.Notice:
+						got += "again "
+					case llm.Restarted:
+						got += "restarted "
+					}
+				})
+				require.NoError(t, err)
+				require.Equal(t, tt.want, got)
+			})
+		})
+	}
+}
+
 func TestRetryWithoutSinkMayStartOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
