@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
@@ -49,20 +50,26 @@ func (a *asking) ask(ctx context.Context) (*llm.Response, error) {
 	if !refused || a.shown || ctx.Err() != nil {
 		return resp, err
 	}
-	healed, what := a.dialects.heal(a.model, d, refusal, func(p *Profile) bool {
+	last := first.body
+	lessons := d.lessons(refusal, func(p *Profile) bool {
 		other, err := a.encode(p)
-		return err == nil && !other.body.equal(first.body)
+		if err != nil || other.body.equal(last) {
+			return false
+		}
+		last = other.body
+		return true
 	})
-	if healed == nil {
+	if len(lessons) == 0 {
 		return nil, err
 	}
-	return a.again(ctx, healed, what)
+	return a.again(ctx, refusal, lessons)
 }
 
 // again sends the request in another dialect.
-func (a *asking) again(ctx context.Context, d *dialect, what string) (*llm.Response, error) {
-	if what != "" {
-		if err := a.tell("the provider refused the request; from now on " + what); err != nil {
+func (a *asking) again(ctx context.Context, refusal *llm.APIError, lessons []lesson) (*llm.Response, error) {
+	d, news := a.dialects.heal(a.model, refusal, lessons)
+	if len(news) > 0 {
+		if err := a.tell("the provider refused the request; from now on " + strings.Join(news, ", and ")); err != nil {
 			return nil, err
 		}
 	}

@@ -29,7 +29,7 @@ func both(a, b string) *regexp.Regexp {
 }
 
 // remedies are tried in their order; the first that makes the request another
-// one is the one. The more particular come first.
+// one is the one. Then comes leavingOut, as some providers tell all at once.
 var remedies = []remedy{
 	{words: regexp.MustCompile(`(?is)reasoning_content\W.*(passed back|missing|required|must be (provided|included|present|sent))|missing\W+reasoning_content`), learn: func(p *Profile, _ *llm.APIError) string {
 		p.Echo, p.EchoEmpty = append([]string{"reasoning_content"}, without(p.Echo, "reasoning_content")...), true
@@ -88,7 +88,18 @@ var remedies = []remedy{
 	{words: regexp.MustCompile(`(?is)unknown name.*(parameters|schema)|proto field is not repeating`), learn: schemas(SchemaGemini, "schemas are in the subset that Gemini knows")},
 	{words: regexp.MustCompile(`(?is)failed to compile json schema`), learn: schemas(SchemaNoIDs, "schemas have no $schema and $id")},
 	{words: regexp.MustCompile(`(?is)failed to (parse|generate|compile|initialize) .*(grammar|samplers)|failed to parse grammar`), any: true, learn: schemas(SchemaUnbounded, "schemas have no bounds on values")},
-	{words: regexp.MustCompile(`(?is)` + refusal + `|invalid \w+: only`), learn: leaveOut},
+}
+
+var leavingOut = remedy{words: regexp.MustCompile(`(?is)` + refusal + `|invalid \w+: only`), learn: leaveOut}
+
+// fits reports whether the error has the words.
+func (r remedy) fits(e *llm.APIError) bool {
+	return (r.any || invalid(e)) && r.words.MatchString(strings.Join([]string{e.Message, e.Param, e.Code, e.Type}, "\n"))
+}
+
+// invalid reports whether the provider says that the request is at fault.
+func invalid(e *llm.APIError) bool {
+	return e.Kind == llm.KindInvalidRequest && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity)
 }
 
 func schemas(s Schema, words string) func(*Profile, *llm.APIError) string {
@@ -204,42 +215,53 @@ func (d *dialects) of(model string, profile func(string) (Profile, error)) (*dia
 	return d.byModel[model], nil
 }
 
-// heal returns the dialect in which a request is to be sent again that was sent
-// in the dialect old and refused with e, and what was learned from it, which is
-// "" if another request was the first to learn. Nil: there is no remedy. helps
-// reports whether with that profile another request would be sent.
-func (d *dialects) heal(model string, old *dialect, e *llm.APIError, helps func(*Profile) bool) (*dialect, string) {
-	text := strings.Join([]string{e.Message, e.Param, e.Code, e.Type}, "\n")
-	for _, r := range remedies {
-		if !r.any && !invalid(e) || !r.words.MatchString(text) {
-			continue
+// A lesson is a remedy that helps.
+type lesson struct {
+	remedy
+	what string
+}
+
+// lessons returns what a request teaches that was sent in d and refused with e.
+// helps reports whether a profile makes it another request than the profile that
+// it was last asked about, or at first d.
+func (d *dialect) lessons(e *llm.APIError, helps func(*Profile) bool) (found []lesson) {
+	sofar := d.Profile
+	try := func(r remedy) bool {
+		if !r.fits(e) {
+			return false
 		}
-		p := old.clone()
+		p := sofar.clone()
 		what := r.learn(&p, e)
-		if what == "" || slices.Contains(old.learned, what) || !helps(&p) {
-			continue
+		if what == "" || slices.Contains(d.learned, what) || !helps(&p) {
+			return false
 		}
-		return d.learn(model, func(p *Profile) { r.learn(p, e) }, what)
+		sofar, found = p, append(found, lesson{r, what})
+		return true
 	}
-	return nil, ""
+	for _, r := range remedies {
+		if try(r) {
+			break
+		}
+	}
+	try(leavingOut)
+	return found
 }
 
-// invalid reports whether the provider says that the request is at fault.
-func invalid(e *llm.APIError) bool {
-	return e.Kind == llm.KindInvalidRequest && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity)
-}
-
-// learn changes the present dialect of the model, unless it has learned the same
-// meanwhile.
-func (d *dialects) learn(model string, change func(*Profile), what string) (*dialect, string) {
+// heal returns the dialect of the model in which a request is to be sent again
+// that was refused with e, and what is new in it: nothing, if another request was
+// the first to learn.
+func (d *dialects) heal(model string, e *llm.APIError, lessons []lesson) (*dialect, []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	present := d.byModel[model]
-	if slices.Contains(present.learned, what) {
-		return present, ""
+	next := &dialect{Profile: present.clone(), learned: slices.Clone(present.learned)}
+	var news []string
+	for _, l := range lessons {
+		if !slices.Contains(present.learned, l.what) {
+			l.learn(&next.Profile, e)
+			next.learned, news = append(next.learned, l.what), append(news, l.what)
+		}
 	}
-	p := present.clone()
-	change(&p)
-	d.byModel[model] = &dialect{Profile: p, learned: append(slices.Clone(present.learned), what)}
-	return d.byModel[model], what
+	d.byModel[model] = next
+	return next, news
 }

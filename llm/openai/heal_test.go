@@ -171,6 +171,18 @@ func TestHealsOneThingAtATime(t *testing.T) {
 	}
 }
 
+// TestHealsWhatIsToldAtOnce: a provider that lists all members that it does not
+// know is asked once more.
+func TestHealsWhatIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	p := &picky{rules: []rule{{has(`"max_completion_tokens"`),
+		`[{"type":"extra_forbidden","loc":["body","max_completion_tokens"],"msg":"Extra inputs are not permitted"},{"type":"extra_forbidden","loc":["body","user"],"msg":"Extra inputs are not permitted"},{"type":"extra_forbidden","loc":["body","store"],"msg":"Extra inputs are not permitted"}]`}}}
+	told, err := notices(t, p.config().Model("m"), everything())
+	require.NoError(t, err)
+	require.Equal(t, []string{"the provider refused the request; from now on the bound on the answer is called max_tokens, and it goes without store and user"}, told)
+	require.NotContains(t, p.bodies[1], `"user":"u"`)
+}
+
 // TestNothingToHeal: these are sent once.
 func TestNothingToHeal(t *testing.T) {
 	t.Parallel()

@@ -7,7 +7,7 @@ import (
 
 // maxInlined bounds what the references of one schema become: a small schema
 // can refer to itself so often that it fills the memory.
-const maxInlined = 256 << 10
+const maxInlined = 64 << 10
 
 // geminiKeywords are all that Gemini takes; one that it does not know makes it
 // refuse the request. Source: the message Schema of its API.

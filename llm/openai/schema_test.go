@@ -92,7 +92,7 @@ func TestHostileSchemas(t *testing.T) {
 			start := time.Now()
 			got := parametersAs(t, form, schema)
 			t.Logf("%s, %s: %v, %d bytes of %d", name, form, time.Since(start), len(got), len(schema))
-			require.Less(t, time.Since(start), 5*time.Second, "%s, %s", name, form)
+			require.Less(t, time.Since(start), 20*time.Second, "%s, %s", name, form)
 			require.Less(t, len(got), 4*len(schema)+1<<20, "%s, %s", name, form)
 		}
 	}
