@@ -182,7 +182,7 @@ func TestErrorInside200(t *testing.T) {
 		{name: "errors that are strings", body: `{"errors":["boom"]}`, kind: llm.KindServer, status: 200, message: "boom"},
 		{name: "x_groq", body: `{"choices":[],"x_groq":{"id":"1","error":"over_capacity"}}`, kind: llm.KindOverloaded, status: 200, message: "over_capacity"},
 		{name: "x_groq beside a choice", body: `{"choices":[{"index":0,"delta":{"content":"b"},"message":{"content":"b"}}],"x_groq":{"error":"boom"}}`, kind: llm.KindServer, status: 200, message: "boom"},
-		{name: "base_resp", body: `{"choices":null,"base_resp":{"status_code":1002,"status_msg":"rate limit"}}`, kind: llm.KindRateLimit, status: 200, message: "rate limit"},
+		{name: "base_resp", body: `{"choices":null,"base_resp":{"status_code":1002,"status_msg":"rate limit"}}`, kind: llm.KindRateLimit, status: 200, message: "rate limit (1002)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

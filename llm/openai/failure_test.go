@@ -68,7 +68,7 @@ func TestStreamWithoutChoice(t *testing.T) {
 		{"no balance", events(`{"choices":null,"base_resp":{"status_code":1008,"status_msg":"x"}}`), llm.KindQuota},
 		{"no balance, and [DONE]", events(`{"choices":null,"base_resp":{"status_code":1008,"status_msg":"x"}}`, "[DONE]"), llm.KindQuota},
 		{"words", events(`{"detail":"rate limit exceeded"}`), llm.KindRateLimit},
-		{"words that mean nothing to us", events(`{"message":"x"}`), llm.KindTruncated},
+		{"words that mean nothing to us", events(`{"message":"x"}`), llm.KindServer},
 		{"no words, though they look like some", events(`{"choices":[],"x":"rate limit exceeded"}`), llm.KindTruncated},
 		{"no words, and [DONE]", events(`{"choices":[],"x":"rate limit exceeded"}`, "[DONE]"), llm.KindMalformed},
 		{"all is well", events(`{"choices":[],"base_resp":{"status_code":0,"status_msg":"success"}}`, delta(`{"content":"a"}`), finishStop), ""},

@@ -118,6 +118,7 @@ func TestQuirkQ074IdleGap(t *testing.T) {
 	for range 144 { // two hours
 		drip = append(drip, pace{50 * time.Second, ": keep-alive\n\n"})
 	}
+	finished := strings.Index(whole, "data: [DONE]") // the bytes up to the end of the event with the finish reason
 	// The empty line after [DONE] is left out: it is not waited for.
 	bytewise := make([]pace, 0, len(whole))
 	for _, c := range []byte(whole[:len(whole)-1]) {
@@ -139,7 +140,7 @@ func TestQuirkQ074IdleGap(t *testing.T) {
 		{"silence after a comment", minute, 0, []pace{{30 * time.Second, ": ping\n\n"}, {59 * time.Second, ": ping\n\n"}, {61 * time.Second, whole}}, 149 * time.Second, "StallTimeout"},
 		{"silence inside a line", minute, 0, []pace{{0, whole[:20]}, {61 * time.Second, whole[20:]}}, time.Minute, "StallTimeout"},
 		{"comments for two hours", minute, 0, append(drip, pace{50 * time.Second, whole}), 145 * 50 * time.Second, ""},
-		{"a byte every 50 seconds", minute, 0, bytewise, time.Duration(len(whole)-1) * 50 * time.Second, ""},
+		{"a byte every 50 seconds, and ten after the finish reason", minute, 0, bytewise, time.Duration(finished)*50*time.Second + 10*time.Second, ""},
 		{"the default before the first byte", openai.Config{}, forever, nil, openai.DefaultFirstByteTimeout, "FirstByteTimeout"},
 		{"the default inside", openai.Config{}, 0, []pace{{0, ": ping\n\n"}, {forever, whole}}, openai.DefaultStallTimeout, "StallTimeout"},
 		{"the default for all", openai.Config{}, 0, append(drip, pace{50 * time.Second, whole}), openai.DefaultTimeout, "Timeout"},

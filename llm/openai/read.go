@@ -44,10 +44,10 @@ func (x *exchange) read(a *answer) (*llm.Response, error) {
 	encoded := enc != "" && !strings.EqualFold(enc, "identity")
 	switch {
 	case encoded && x.resp.StatusCode >= 300:
-		x.body = strings.NewReader(fmt.Sprintf("the error is encoded as %.40q, which was not asked for", enc))
+		x.body = strings.NewReader(fmt.Sprintf("the error is encoded as %q, which was not asked for", clip(enc, 40)))
 		return nil, x.refused()
 	case encoded:
-		return nil, x.malformed(fmt.Sprintf("the answer is encoded as %.40q, which was not asked for", enc))
+		return nil, x.malformed(fmt.Sprintf("the answer is encoded as %q, which was not asked for", clip(enc, 40)))
 	case x.resp.StatusCode >= 300:
 		return nil, x.refused()
 	}
