@@ -378,7 +378,7 @@ func (c *counter) UnmarshalText(b []byte) error {
 	return nil
 }
 
-type gauge struct{ fault string }
+type gauge struct{ _ string }
 
 func (g *gauge) UnmarshalText(b []byte) error { return errors.New(string(b)) }
 

@@ -24,6 +24,15 @@
 // is "tool_calls" where there are calls and "stop" elsewhere; and each answer
 // costs 10 input and 5 output tokens.
 //
+// # The two seats
+//
+// Both seats give a program the same Response, the one that the wire can carry:
+// the parts in the order of the wire and joined where it does not tell them
+// apart, empty ones left out, JSON in Extra without white space, U+FFFD for what
+// is no UTF-8. What it cannot carry, such as an [llm.Image] in an answer, is an
+// error in both. They differ in RawUsage only, which is nil in process where the
+// script did not set it.
+//
 // # Time
 //
 // The in-process seat works in a bubble of testing/synctest, delays included. A

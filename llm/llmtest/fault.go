@@ -38,8 +38,15 @@ func writeError(w http.ResponseWriter, err error) {
 	body.set("code", orNull(cmp.Or(e.Code, usual.code)))
 	doc := object{}
 	doc.set("error", body)
-	writeJSON(w, cmp.Or(e.StatusCode, usual.status), doc)
+	status := usual.status
+	if isFailure(e.StatusCode) {
+		status = e.StatusCode
+	}
+	writeJSON(w, status, doc)
 }
+
+// isFailure tells the statuses that errors come with.
+func isFailure(status int) bool { return 400 <= status && status <= 599 }
 
 func setRetryAfter(h http.Header, d time.Duration) {
 	if d <= 0 {

@@ -13,17 +13,27 @@ import (
 // ParseRequest reads the body of a Chat Completions request: what a provider is
 // asked, in the words of llm.
 //
-// Nothing is lost: members of the request that llm does not model, and tools,
-// tool choices and response formats of other kinds than its own, stand in
-// Settings.Extra; members of messages, parts and calls in their Extra; parts
-// that are no part of llm are a [llm.RawPart]. The exceptions are what the wire
-// says twice or for itself: "stream_options" with nothing but "include_usage",
-// the two names of MaxOutputTokens, the "type" and "index" of calls, members
-// that are null, and unknown members in the definition of a tool.
+// Nothing is lost. Members of the request that llm does not model stand in
+// Settings.Extra; so do, whole and as they came, "tools", "tool_choice" and
+// "response_format" that say more than llm can: other kinds, unknown members, a
+// tool's "strict" that is false. (What of the tools llm can say stands in Tools
+// as well.) Unknown members of messages, parts and calls stand in their Extra,
+// those of a tool message in the Extra of its [llm.ToolResult]. Unknown members
+// of a call's "function" are one member of that name in the call's Extra, an
+// object of them all. Parts that are no part of llm are a [llm.RawPart].
+//
+// The exceptions are what the wire says twice or for itself: "stream_options"
+// with nothing but "include_usage", the two names of MaxOutputTokens, the "type"
+// and "index" of calls, and known members that are null or the zero of their
+// field in llm.
 //
 // A leading system message stays a message, since the wire does not tell it from
-// Instructions. Content that is null or "" has no parts. The message of a tool has the name of the tool from the call before
-// it. An error names the place, as in "messages[2].content: …".
+// Instructions. Content that is null or "" has no parts. The message of a tool
+// has the name of the tool from the call before it.
+//
+// A member that stands twice in its object, and one that a message of its role
+// does not have, are errors. An error names the place, as in
+// "messages[2].content: …".
 func ParseRequest(body []byte) (*llm.Request, error) {
 	q, err := parse(body)
 	if err != nil {
@@ -33,7 +43,7 @@ func ParseRequest(body []byte) (*llm.Request, error) {
 }
 
 func parse(body []byte) (*query, error) {
-	members, err := llm.ParseMembers(body)
+	members, err := membersOf(body)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +67,7 @@ func (q *query) member(m llm.Member) error {
 		return nil
 	}
 	if target != nil {
-		return json.Unmarshal([]byte(m.Value), target)
+		return q.setting(m, target)
 	}
 	fits, err := true, error(nil)
 	switch m.Name {
@@ -78,6 +88,21 @@ func (q *query) member(m llm.Member) error {
 	}
 	if !fits {
 		r.Extra = append(r.Extra, m)
+	}
+	return err
+}
+
+// setting decodes a member that has a target.
+func (q *query) setting(m llm.Member, target any) error {
+	if m.Name == "metadata" { // a map, which does not tell what stands twice
+		if _, err := membersOf([]byte(m.Value)); err != nil {
+			return err
+		}
+	}
+	bound := q.request.MaxOutputTokens
+	err := json.Unmarshal([]byte(m.Value), target)
+	if target == &q.request.MaxOutputTokens && bound != 0 && bound != q.request.MaxOutputTokens {
+		return errors.New("max_tokens and max_completion_tokens differ")
 	}
 	return err
 }
@@ -123,36 +148,53 @@ func parseStop(value string) ([]string, error) {
 	return many, err
 }
 
-// parseTools reads the functions among the tools; fits is false if there are
-// other tools.
+// parseTools reads the functions among the tools; fits is false if that is not
+// all there is to say of them.
 func parseTools(value string) (tools []llm.ToolDef, fits bool, err error) {
-	var raw []struct {
-		Type     string
-		Function *struct {
-			Name, Description string
-			Parameters        json.RawMessage
-			Strict            bool
-		}
-	}
-	if err := json.Unmarshal([]byte(value), &raw); err != nil {
+	var raws []json.RawMessage
+	if err := json.Unmarshal([]byte(value), &raws); err != nil {
 		return nil, true, err
 	}
 	fits = true
-	for i, t := range raw {
-		switch {
-		case t.Type != "function":
-			fits = false
-		case t.Function == nil || t.Function.Name == "":
-			return nil, true, atIndex(i, errors.New("a function without a name"))
-		default:
-			def := llm.ToolDef{Name: t.Function.Name, Description: t.Function.Description, Schema: t.Function.Parameters}
-			if t.Function.Strict {
-				def.Strict = def.Schema
-			}
-			tools = append(tools, def)
+	for i, raw := range raws {
+		def, whole, err := parseTool(raw)
+		if err != nil {
+			return nil, true, atIndex(i, err)
+		}
+		fits = fits && whole
+		if def != nil {
+			tools = append(tools, *def)
 		}
 	}
 	return tools, fits, nil
+}
+
+// parseTool reads a function, and returns nil for a tool of another kind.
+func parseTool(raw []byte) (def *llm.ToolDef, fits bool, err error) {
+	var kind string
+	var function json.RawMessage
+	fits, err = decode(raw, map[string]any{"type": &kind, "function": &function})
+	if err != nil || kind != "function" {
+		return nil, false, err
+	}
+	def = new(llm.ToolDef)
+	var strict *bool
+	whole := true
+	if function != nil {
+		whole, err = decode(function, map[string]any{
+			"name": &def.Name, "description": &def.Description, "parameters": &def.Schema, "strict": &strict,
+		})
+	}
+	switch {
+	case err != nil:
+		return nil, false, at("function", err)
+	case def.Name == "":
+		return nil, false, errors.New("a function without a name")
+	case strict != nil && *strict:
+		def.Strict = def.Schema
+	}
+	sayable := strict == nil || *strict && def.Schema != nil
+	return def, fits && whole && sayable, nil
 }
 
 func parseToolChoice(value string) (choice llm.ToolChoice, fits bool) {
@@ -161,13 +203,15 @@ func parseToolChoice(value string) (choice llm.ToolChoice, fits bool) {
 		fits = slices.Contains([]llm.ToolChoice{llm.ToolAuto, llm.ToolNone, llm.ToolRequired}, word)
 		return choiceIf(word, fits), fits
 	}
-	var named struct {
-		Type     string
-		Function struct{ Name string }
+	var kind, name string
+	var function json.RawMessage
+	outer, err := decode([]byte(value), map[string]any{"type": &kind, "function": &function})
+	if err != nil || function == nil {
+		return "", false
 	}
-	err := json.Unmarshal([]byte(value), &named)
-	fits = err == nil && named.Type == "function" && named.Function.Name != ""
-	return choiceIf(llm.ToolNamed(named.Function.Name), fits), fits
+	inner, err := decode(function, map[string]any{"name": &name})
+	fits = err == nil && outer && inner && kind == "function" && name != ""
+	return choiceIf(llm.ToolNamed(name), fits), fits
 }
 
 func choiceIf(c llm.ToolChoice, fits bool) llm.ToolChoice {
@@ -177,26 +221,33 @@ func choiceIf(c llm.ToolChoice, fits bool) llm.ToolChoice {
 	return c
 }
 
+// parseOutput reads the form of the answer; fits is false if llm cannot say all
+// of it.
 func parseOutput(value string) (format *llm.OutputFormat, fits bool) {
-	var raw struct {
-		Type   string            `json:"type"`
-		Schema *llm.OutputFormat `json:"json_schema"`
+	var schema json.RawMessage
+	out := new(llm.OutputFormat)
+	fits, err := decode([]byte(value), map[string]any{"type": &out.Type, "json_schema": &schema})
+	switch {
+	case err != nil || !fits:
+		return nil, false
+	case schema == nil:
+		return outputIf(out, out.Type == "text" || out.Type == "json_object")
 	}
-	if err := json.Unmarshal([]byte(value), &raw); err != nil {
+	fits, err = decode(schema, map[string]any{
+		"name": &out.Name, "description": &out.Description, "schema": &out.Schema, "strict": &out.Strict,
+	})
+	return outputIf(out, err == nil && fits && out.Type == "json_schema")
+}
+
+func outputIf(format *llm.OutputFormat, fits bool) (*llm.OutputFormat, bool) {
+	if !fits {
 		return nil, false
 	}
-	switch {
-	case raw.Type == "text", raw.Type == "json_object":
-		return &llm.OutputFormat{Type: raw.Type}, true
-	case raw.Type == "json_schema" && raw.Schema != nil:
-		raw.Schema.Type = raw.Type
-		return raw.Schema, true
-	}
-	return nil, false
+	return format, true
 }
 
 func parseStreamOptions(value string) (usage, fits bool, err error) {
-	members, err := llm.ParseMembers([]byte(value))
+	members, err := membersOf([]byte(value))
 	fits = true
 	for _, m := range members {
 		if m.Name != "include_usage" {
@@ -208,6 +259,42 @@ func parseStreamOptions(value string) (usage, fits bool, err error) {
 		}
 	}
 	return usage, fits, err
+}
+
+// decode decodes the members of an object into the targets of their names. It
+// passes over null, and reports whether there were no members but these.
+func decode(object []byte, targets map[string]any) (whole bool, err error) {
+	members, err := membersOf(object)
+	if err != nil {
+		return false, err
+	}
+	whole = true
+	for _, m := range members {
+		target, known := targets[m.Name]
+		switch {
+		case !known:
+			whole = false
+		case m.Value == "null":
+		default:
+			if err := json.Unmarshal([]byte(m.Value), target); err != nil {
+				return false, at(m.Name, err)
+			}
+		}
+	}
+	return whole, nil
+}
+
+// membersOf splits an object into its members, none of which stands twice.
+func membersOf(object []byte) ([]llm.Member, error) {
+	members, err := llm.ParseMembers(object)
+	seen := make(map[string]bool, len(members))
+	for _, m := range members {
+		if seen[m.Name] {
+			return nil, at(m.Name, errors.New("stands twice"))
+		}
+		seen[m.Name] = true
+	}
+	return members, err
 }
 
 // A placed error says where in the request the trouble is.

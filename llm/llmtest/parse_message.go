@@ -33,7 +33,7 @@ func parseMessages(value string) ([]llm.Message, error) {
 type draft struct {
 	role      string
 	name      string
-	callID    string
+	callID    *string
 	reasoning llm.Parts
 	content   llm.Parts
 	rest      llm.Parts // refusal and audio
@@ -42,7 +42,7 @@ type draft struct {
 }
 
 func parseMessage(raw []byte, names map[string]string) (llm.Message, error) {
-	members, err := llm.ParseMembers(raw)
+	members, err := membersOf(raw)
 	if err != nil {
 		return llm.Message{}, err
 	}
@@ -80,9 +80,9 @@ func (d *draft) member(m llm.Member) (err error) {
 		}
 		err = appendString(&d.reasoning, m, func(s string) llm.Part { return llm.Reasoning{Text: s, Field: m.Name} })
 	case "audio":
-		var audio struct{ ID string }
-		err = json.Unmarshal([]byte(m.Value), &audio)
-		d.rest = append(d.rest, llm.Audio{ID: audio.ID})
+		var audio llm.Audio
+		audio, err = parseSaid(m.Value)
+		d.rest = append(d.rest, audio)
 	case "name":
 		err = json.Unmarshal([]byte(m.Value), &d.name)
 		d.extra = append(d.extra, m)
@@ -122,31 +122,54 @@ func (d *draft) message(names map[string]string) (llm.Message, error) {
 	default:
 		return m, at("role", fmt.Errorf("unknown role %q", d.role))
 	}
+	if d.callID != nil {
+		return m, at("tool_call_id", fmt.Errorf("a message of the %s has none", m.Role))
+	}
 	for _, parts := range []llm.Parts{d.reasoning, d.content, d.rest, d.calls} {
 		m.Parts = append(m.Parts, parts...)
 	}
-	if m.Role != llm.RoleAssistant && len(m.Parts) > len(d.content) {
-		return m, fmt.Errorf("a message of the %s has members that only the assistant's have", m.Role)
+	return m, d.onlySpeech(m.Role)
+}
+
+// onlySpeech refuses what only the assistant says.
+func (d *draft) onlySpeech(role llm.Role) error {
+	if role != llm.RoleAssistant && len(d.reasoning)+len(d.rest)+len(d.calls) > 0 {
+		return fmt.Errorf("a message of the %s has members that only the assistant's have", role)
 	}
-	return m, nil
+	return nil
 }
 
 // result returns the message of a tool.
 func (d *draft) result(names map[string]string) (llm.Message, error) {
-	if d.callID == "" {
+	if d.callID == nil || *d.callID == "" {
 		return llm.Message{}, at("tool_call_id", errors.New("is missing"))
 	}
-	r := llm.ToolResult{CallID: d.callID, Name: names[d.callID], Parts: d.content}
-	m := llm.Message{Role: llm.RoleTool}
+	r := llm.ToolResult{CallID: *d.callID, Name: names[*d.callID], Parts: d.content}
 	for _, e := range d.extra {
-		if e.Name == "name" {
+		if e.Name != "name" {
+			r.Extra = append(r.Extra, e)
+		} else if d.name != "" {
 			r.Name = d.name
-			continue
 		}
-		m.Extra = append(m.Extra, e)
 	}
-	m.Parts = llm.Parts{r}
-	return m, nil
+	return llm.Message{Role: llm.RoleTool, Parts: llm.Parts{r}}, d.onlySpeech(llm.RoleTool)
+}
+
+// parseSaid reads how a message refers to what the model said aloud.
+func parseSaid(value string) (llm.Audio, error) {
+	members, err := membersOf([]byte(value))
+	if err != nil {
+		return llm.Audio{}, err
+	}
+	var audio llm.Audio
+	for _, m := range members {
+		if m.Name != "id" {
+			audio.Extra = append(audio.Extra, m)
+		} else if err := json.Unmarshal([]byte(m.Value), &audio.ID); err != nil {
+			return audio, at("id", err)
+		}
+	}
+	return audio, nil
 }
 
 func parseCalls(value string) (llm.Parts, error) {
@@ -166,7 +189,7 @@ func parseCalls(value string) (llm.Parts, error) {
 }
 
 func parseCall(raw []byte) (llm.ToolCall, error) {
-	members, err := llm.ParseMembers(raw)
+	members, err := membersOf(raw)
 	if err != nil {
 		return llm.ToolCall{}, err
 	}
@@ -203,16 +226,27 @@ func wantFunction(value string) error {
 // parseFunction reads name and arguments. Arguments that are no string, which
 // providers refuse, are kept as the JSON that they are.
 func parseFunction(value string, c *llm.ToolCall) error {
-	var f struct {
-		Name      string
-		Arguments json.RawMessage
-	}
-	if err := json.Unmarshal([]byte(value), &f); err != nil {
+	members, err := membersOf([]byte(value))
+	if err != nil {
 		return err
 	}
-	c.Name = f.Name
-	if json.Unmarshal(f.Arguments, &c.Arguments) != nil {
-		c.Arguments = string(f.Arguments)
+	var others object
+	for _, m := range members {
+		switch m.Name {
+		case "name":
+			if err := json.Unmarshal([]byte(m.Value), &c.Name); err != nil {
+				return at(m.Name, err)
+			}
+		case "arguments":
+			if json.Unmarshal([]byte(m.Value), &c.Arguments) != nil {
+				c.Arguments = m.Value
+			}
+		default:
+			others = append(others, m)
+		}
+	}
+	if others != nil {
+		c.Extra = append(c.Extra, llm.Member{Name: "function", Value: others.String()})
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func parseContent(value string) (llm.Parts, error) {
 
 // parsePart reads a content part. What llm cannot hold whole is a RawPart.
 func parsePart(raw []byte) (llm.Part, error) {
-	members, err := llm.ParseMembers(raw)
+	members, err := membersOf(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -117,17 +117,17 @@ func innerStrings(members []llm.Member, name string, names ...string) (values ma
 		if m.Name != name {
 			continue
 		}
-		var raw map[string]json.RawMessage
-		if json.Unmarshal([]byte(m.Value), &raw) != nil {
+		inner, err := membersOf([]byte(m.Value))
+		if err != nil || inner == nil {
 			return nil, false
 		}
 		values = map[string]string{}
-		for k, v := range raw {
+		for _, member := range inner {
 			var s string
-			if !slices.Contains(names, k) || json.Unmarshal(v, &s) != nil {
+			if !slices.Contains(names, member.Name) || json.Unmarshal([]byte(member.Value), &s) != nil {
 				return nil, false
 			}
-			values[k] = s
+			values[member.Name] = s
 		}
 	}
 	return values, values != nil

@@ -67,6 +67,38 @@ func TestParseRequest(t *testing.T) {
 			`"response_format":{"type":"json_schema","json_schema":{"name":"n","description":"d","schema":{"a": 1},"strict":true}}`,
 			llm.Request{Messages: user, Output: &llm.OutputFormat{Type: "json_schema", Name: "n", Description: "d", Schema: json.RawMessage(`{"a": 1}`), Strict: new(true)}},
 		},
+		"tools that say more": {
+			`"tools":[{"type":"function","function":{"name":"f","strict":false}},{"type":"function","function":{"name":"g","x":1}},{"type":"function","x":1,"function":{"name":"h","strict":true}}]`,
+			llm.Request{Messages: user, Tools: []llm.ToolDef{{Name: "f"}, {Name: "g"}, {Name: "h"}}, Settings: llm.Settings{Extra: []llm.Member{{
+				Name:  "tools",
+				Value: `[{"type":"function","function":{"name":"f","strict":false}},{"type":"function","function":{"name":"g","x":1}},{"type":"function","x":1,"function":{"name":"h","strict":true}}]`,
+			}}}},
+		},
+		"tool with nulls": {
+			`"tools":[{"type":"function","function":{"name":"f","description":null,"parameters":null,"strict":null}}]`,
+			llm.Request{Messages: user, Tools: []llm.ToolDef{{Name: "f"}}},
+		},
+		"choice that says more": {
+			`"tool_choice":{"type":"function","function":{"name":"f","x":1}}`,
+			llm.Request{Messages: user, Settings: llm.Settings{Extra: []llm.Member{{Name: "tool_choice", Value: `{"type":"function","function":{"name":"f","x":1}}`}}}},
+		},
+		"output that is not strict": {
+			`"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{},"strict":false,"description":null}}`,
+			llm.Request{Messages: user, Output: &llm.OutputFormat{Type: "json_schema", Name: "n", Schema: json.RawMessage(`{}`), Strict: new(false)}},
+		},
+		"output that says more": {
+			`"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{}},"x": 1}`,
+			llm.Request{Messages: user, Settings: llm.Settings{Extra: []llm.Member{{Name: "response_format", Value: `{"type":"json_schema","json_schema":{"name":"n","schema":{}},"x": 1}`}}}},
+		},
+		"schema that says more": {
+			`"response_format":{"type":"json_schema","json_schema":{"name":"n","type":"x","schema":{}}}`,
+			llm.Request{Messages: user, Settings: llm.Settings{Extra: []llm.Member{{Name: "response_format", Value: `{"type":"json_schema","json_schema":{"name":"n","type":"x","schema":{}}}`}}}},
+		},
+		"json_object with a schema": {
+			`"response_format":{"type":"json_object","json_schema":{"name":"n"}}`,
+			llm.Request{Messages: user, Settings: llm.Settings{Extra: []llm.Member{{Name: "response_format", Value: `{"type":"json_object","json_schema":{"name":"n"}}`}}}},
+		},
+		"both names of one bound": {`"max_tokens":7,"max_completion_tokens":7`, llm.Request{Messages: user, Settings: llm.Settings{MaxOutputTokens: 7}}},
 		"output of another kind": {
 			`"response_format":{"type":"grammar"}`,
 			llm.Request{Messages: user, Settings: llm.Settings{Extra: []llm.Member{{Name: "response_format", Value: `{"type":"grammar"}`}}}},
@@ -143,13 +175,31 @@ func TestParseMessages(t *testing.T) {
 			call + `{"role":"tool","tool_call_id":"c1","content":"22","cache_control":1}`,
 			llm.Message{
 				Role:  llm.RoleTool,
-				Parts: llm.Parts{llm.ToolResult{CallID: "c1", Name: "f", Parts: llm.Parts{llm.Text{Text: "22"}}}},
-				Extra: []llm.Member{{Name: "cache_control", Value: "1"}},
+				Parts: llm.Parts{llm.ToolResult{CallID: "c1", Name: "f", Parts: llm.Parts{llm.Text{Text: "22"}}, Extra: []llm.Member{{Name: "cache_control", Value: "1"}}}},
 			},
 		},
 		"tool result with a name, in parts": {
 			call + `{"role":"tool","tool_call_id":"c1","name":"own","content":[{"type":"text","text":"2"},{"type":"text","text":"2"}]}`,
 			llm.Message{Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: "c1", Name: "own", Parts: llm.Parts{llm.Text{Text: "2"}, llm.Text{Text: "2"}}}}},
+		},
+		"tool result with nulls": {
+			call + `{"role":"tool","tool_call_id":"c1","name":null,"tool_calls":null,"refusal":null,"content":null}`,
+			llm.Message{Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: "c1", Name: "f"}}},
+		},
+		"null for the id of a call": {`{"role":"user","content":"u","tool_call_id":null}`, llm.User("u")},
+		"unknown members of a function": {
+			`{"role":"assistant","tool_calls":[{"id":"c","function":{"name":"f","signature":"s","arguments":"{}","Name":[ 1 ]},"x":1}]}`,
+			llm.Assistant("", llm.ToolCall{ID: "c", Name: "f", Arguments: "{}", Extra: []llm.Member{
+				{Name: "function", Value: `{"signature":"s","Name":[ 1 ]}`}, {Name: "x", Value: "1"},
+			}}),
+		},
+		"unknown members of audio": {
+			`{"role":"assistant","audio":{"id":"a","ID":"b"}}`,
+			llm.Assistant("", llm.Audio{ID: "a", Extra: []llm.Member{{Name: "ID", Value: `"b"`}}}),
+		},
+		"members that stand twice in a part": {
+			`{"role":"user","content":[{"type":"image_url","image_url":{"url":"a","url":"b"}}]}`,
+			llm.User("", llm.RawPart{JSON: `{"type":"image_url","image_url":{"url":"a","url":"b"}}`}),
 		},
 		"tool result of an unknown call": {
 			`{"role":"tool","tool_call_id":"c9","content":""}`,
@@ -191,12 +241,28 @@ func TestParseRequestErrors(t *testing.T) {
 		`{"messages":[{"role":"tool"}]}`:         "messages[0].tool_call_id: is missing",
 		`{"tools":[{"type":"function"}]}`:        "tools[0]: a function without a name",
 		`{"stream_options":{"include_usage":1}}`: "stream_options.include_usage: json: cannot unmarshal number into Go value of type bool",
-		`{"messages":[{"role":"user","content":"a"},{"role":"user","content":1}]}`:                 "messages[1].content: json: cannot unmarshal number into Go value of type []json.RawMessage",
-		`{"messages":[{"role":"user","content":[{"type":"text","text":1}]}]}`:                      "messages[0].content[0].text: json: cannot unmarshal number into Go value of type string",
-		`{"messages":[{"role":"user","refusal":"no"}]}`:                                            "messages[0]: a message of the user has members that only the assistant's have",
-		`{"messages":[{"role":"assistant","tool_calls":[{"id":"a","type":"custom"}]}]}`:            `messages[0].tool_calls[0].type: got "custom", want "function"`,
-		`{"messages":[{"role":"assistant","tool_calls":[{"id":"a","type":"function"}]}]}`:          "messages[0].tool_calls[0].function: has no name",
-		`{"messages":[{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f"}}, 5]}]}`: "messages[0].tool_calls[1]: got 5, want a JSON object",
+		`{"messages":[{"role":"user","content":"a"},{"role":"user","content":1}]}`:                   "messages[1].content: json: cannot unmarshal number into Go value of type []json.RawMessage",
+		`{"messages":[{"role":"user","content":[{"type":"text","text":1}]}]}`:                        "messages[0].content[0].text: json: cannot unmarshal number into Go value of type string",
+		`{"messages":[],"messages":[]}`:                                                              "messages: stands twice",
+		`{"x":1,"x":1}`:                                                                              "x: stands twice",
+		`{"metadata":{"a":"b","a":"c"}}`:                                                             "metadata.a: stands twice",
+		`{"max_tokens":7,"max_completion_tokens":8}`:                                                 "max_completion_tokens: max_tokens and max_completion_tokens differ",
+		`{"stream_options":{"x":1,"x":1}}`:                                                           "stream_options.x: stands twice",
+		`{"tools":[{"type":"function","function":{"name":"f","parameters":{},"parameters":{}}}]}`:    "tools[0].function.parameters: stands twice",
+		`{"messages":[{"role":"user","content":"a","content":"b"}]}`:                                 "messages[0].content: stands twice",
+		`{"messages":[{"role":"user","content":[{"type":"text","text":"a","text":"b"}]}]}`:           "messages[0].content[0].text: stands twice",
+		`{"messages":[{"role":"assistant","tool_calls":[{"id":"a","id":"b"}]}]}`:                     "messages[0].tool_calls[0].id: stands twice",
+		`{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"a","name":"b"}}]}]}`:    "messages[0].tool_calls[0].function.name: stands twice",
+		`{"messages":[{"role":"assistant","audio":{"id":"a","id":"b"}}]}`:                            "messages[0].audio.id: stands twice",
+		`{"messages":[{"role":"tool","tool_call_id":"a","refusal":"no"}]}`:                           "messages[0]: a message of the tool has members that only the assistant's have",
+		`{"messages":[{"role":"tool","tool_call_id":"a","reasoning":"no"}]}`:                         "messages[0]: a message of the tool has members that only the assistant's have",
+		`{"messages":[{"role":"tool","tool_call_id":"a","tool_calls":[{"function":{"name":"f"}}]}]}`: "messages[0]: a message of the tool has members that only the assistant's have",
+		`{"messages":[{"role":"assistant","content":"","tool_call_id":"a"}]}`:                        "messages[0].tool_call_id: a message of the assistant has none",
+		`{"messages":[{"role":"user","content":"","tool_call_id":""}]}`:                              "messages[0].tool_call_id: a message of the user has none",
+		`{"messages":[{"role":"user","refusal":"no"}]}`:                                              "messages[0]: a message of the user has members that only the assistant's have",
+		`{"messages":[{"role":"assistant","tool_calls":[{"id":"a","type":"custom"}]}]}`:              `messages[0].tool_calls[0].type: got "custom", want "function"`,
+		`{"messages":[{"role":"assistant","tool_calls":[{"id":"a","type":"function"}]}]}`:            "messages[0].tool_calls[0].function: has no name",
+		`{"messages":[{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f"}}, 5]}]}`:   "messages[0].tool_calls[1]: got 5, want a JSON object",
 	} {
 		_, err := llmtest.ParseRequest([]byte(body))
 		require.EqualError(t, err, "llmtest: "+want, body)

@@ -50,7 +50,9 @@ func cutPart(part llm.Part) []llm.Part {
 			return cutText(p.Text, func(s string) llm.Part { return llm.Text{Text: s} })
 		}
 	case llm.Reasoning:
-		return cutText(p.Text, func(s string) llm.Part { return llm.Reasoning{Text: s, Field: p.Field} })
+		if !asPart(p) {
+			return cutText(p.Text, func(s string) llm.Part { return llm.Reasoning{Text: s, Field: p.Field} })
+		}
 	case llm.Refusal:
 		return cutText(p.Text, func(s string) llm.Part { return llm.Refusal{Text: s} })
 	case llm.ToolCall:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -63,8 +62,8 @@ func NewScript(steps ...Step) *Model {
 
 func check(steps []Step) error {
 	for i, s := range steps {
-		if s.misuse != nil {
-			return fmt.Errorf("llmtest: step %d: %w", i+1, s.misuse)
+		if err := s.wrong(); err != nil {
+			return fmt.Errorf("llmtest: step %d: %w", i+1, err)
 		}
 		if s.forever && i+1 < len(steps) {
 			return fmt.Errorf("llmtest: step %d answers for ever: no step can follow it", i+1)
@@ -179,7 +178,8 @@ func (m *Model) beyond(req *llm.Request, number int, report bool) error {
 }
 
 // Requests returns what was asked so far, in the order of arrival, requests
-// beyond the script included. Each is a copy made on arrival, without its Memo;
+// beyond the script included. Each is a copy made on arrival that shares nothing
+// with the caller's, without its Memo;
 // on the wire, what [ParseRequest] made of the body. A model made by NewScript
 // keeps the last hundred.
 func (m *Model) Requests() []llm.Request {
@@ -223,20 +223,4 @@ func count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// snapshot copies a request down to the parts of its messages.
-func snapshot(req *llm.Request) llm.Request {
-	out := *req
-	out.Memo = nil
-	out.Messages = slices.Clone(req.Messages)
-	for i := range out.Messages {
-		out.Messages[i].Parts = slices.Clone(out.Messages[i].Parts)
-	}
-	out.Tools = slices.Clone(req.Tools)
-	out.Stop = slices.Clone(req.Stop)
-	out.Modalities = slices.Clone(req.Modalities)
-	out.Metadata = maps.Clone(req.Metadata)
-	out.Extra = slices.Clone(req.Extra)
-	return out
 }

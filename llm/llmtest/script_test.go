@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -73,7 +74,7 @@ func TestSteps(t *testing.T) {
 		},
 		"call with an id of its own": {
 			step:   llmtest.Parts(llm.ToolCall{ID: "x:0", Name: "f"}).And(llmtest.Calls("g", []byte("1"))),
-			parts:  llm.Parts{llm.ToolCall{ID: "x:0", Name: "f"}, llm.ToolCall{ID: "call_1", Name: "g", Arguments: "1"}},
+			parts:  llm.Parts{llm.ToolCall{ID: "x:0", Name: "f", Arguments: "{}"}, llm.ToolCall{ID: "call_1", Name: "g", Arguments: "1"}},
 			finish: llm.Finish{Reason: llm.FinishToolCalls, Raw: "tool_calls"}, usage: usual,
 		},
 		"finish": {
@@ -173,6 +174,7 @@ func TestDeltas(t *testing.T) {
 		llm.CallDelta{Index: 0, Arguments: `"Beijing`},
 		llm.CallDelta{Index: 0, Arguments: `"}`},
 		llm.CallDelta{Index: 1, ID: "call_2", Name: "g"},
+		llm.CallDelta{Index: 1, Arguments: "{"}, llm.CallDelta{Index: 1, Arguments: "}"},
 	}, deltas)
 
 	_, deltas, err = collect(t.Context(), m, ask("hi"))
@@ -201,10 +203,14 @@ func FuzzDeltas(f *testing.F) {
 				}
 			}
 		}
-		for _, pieces := range [][]string{text, args} {
-			require.Equal(t, s, strings.Join(pieces, ""))
+		said, asked := string([]rune(s)), string([]rune(s)) // what is no UTF-8 is U+FFFD
+		if blank := strings.TrimSpace(s); blank == "" || blank == "null" {
+			asked = "{}"
+		}
+		for want, pieces := range map[*string][]string{&said: text, &asked: args} {
+			require.Equal(t, *want, strings.Join(pieces, ""))
 			require.NotContains(t, pieces, "")
-			if len([]rune(s)) > 1 && strings.ToValidUTF8(s, "") == s {
+			if len([]rune(*want)) > 1 {
 				require.Greater(t, len(pieces), 1)
 			}
 		}
@@ -411,6 +417,8 @@ func TestMisuse(t *testing.T) {
 		want  string
 	}{
 		"arguments":          {[]llmtest.Step{llmtest.Text("a"), llmtest.Calls("f", make(chan int))}, "step 2: arguments of f: json: unsupported type: chan int"},
+		"status of success":  {[]llmtest.Step{llmtest.Fail(fmt.Errorf("x: %w", &llm.APIError{StatusCode: 200}))}, "step 1: Fail needs a StatusCode from 400 to 599, or 0, not 200"},
+		"status of no class": {[]llmtest.Step{llmtest.Fail(&llm.APIError{StatusCode: 42})}, "step 1: Fail needs a StatusCode from 400 to 599, or 0, not 42"},
 		"nil error":          {[]llmtest.Step{llmtest.Fail(nil)}, "step 1: Fail needs an error"},
 		"nil function":       {[]llmtest.Step{llmtest.Reply(nil)}, "step 1: Reply needs a function"},
 		"joined error":       {[]llmtest.Step{llmtest.Text("a").And(llmtest.Fail(errors.New("x")))}, "step 1: Fail and Reply cannot be joined with And"},

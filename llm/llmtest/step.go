@@ -35,7 +35,8 @@ func Text(s string) Step {
 
 // Calls answers with a call of the tool name. The arguments are the JSON of
 // args, without escapes for HTML; a string, a [json.RawMessage] or a []byte is
-// taken as it stands, so that what is no JSON can be scripted; nil is "{}".
+// taken as it stands, so that what is no JSON can be scripted; nil, and what is
+// blank or null, is "{}", see [llm.ToolCall].
 //
 // Several calls in one answer: Calls("a", x).And(Calls("b", y)).
 func Calls(name string, args any) Step {
@@ -55,24 +56,35 @@ func Reasoning(s string) Step { return Parts(llm.Reasoning{Text: s}) }
 func Refusal(s string) Step { return Parts(llm.Refusal{Text: s}) }
 
 // Parts answers with a message of these parts: for what the other steps cannot
-// say, such as calls with an ID or extra members of their own.
+// say, such as calls with an ID or extra members of their own. A part that the
+// wire has no form for in an answer, such as an [llm.Image] or a refusal with
+// Extra, is misuse.
+//
+// A [llm.Reasoning] with Extra is sent as a part of the content of type
+// "thinking"; one without in the member that its Field names, "reasoning_content"
+// if it is empty, and there can only be one such member in an answer.
 func Parts(parts ...llm.Part) Step { return Step{parts: parts} }
 
 // Fail answers with an error. In process Generate returns err as it is. On the
 // wire an [*llm.APIError] becomes its StatusCode (or the usual one of its Kind),
 // an error body in OpenAI's form, and a Retry-After header; any other error is a
-// status 500.
+// status 500. A StatusCode that is not from 400 to 599 is misuse.
 func Fail(err error) Step {
 	if err == nil {
 		return Step{misuse: errors.New("Fail needs an error")}
+	}
+	if e, ok := errors.AsType[*llm.APIError](err); ok && e.StatusCode != 0 && !isFailure(e.StatusCode) {
+		return Step{misuse: fmt.Errorf("Fail needs a StatusCode from 400 to 599, or 0, not %d", e.StatusCode)}
 	}
 	return Step{err: err}
 }
 
 // Reply answers with what f makes of the request, which f does not change. What
 // f leaves empty in the Response is filled in as for other steps, so a Message
-// is enough; [Step.Response] helps to build one. An error is treated as that of
-// [Fail]. On the wire ctx ends when the client goes away.
+// is enough; [Step.Response] helps to build one. Usage that is zero is read from
+// RawUsage if that is there, in OpenAI's names. An error is treated as that of
+// [Fail], and a Response that the wire cannot carry is an error. On the wire ctx
+// ends when the client goes away.
 //
 // f may run for several requests at once. To answer all requests of a program
 // with one function: NewScript(Reply(f).Forever()).
@@ -158,8 +170,8 @@ func (s Step) Forever() Step {
 //	return llmtest.Calls("get_weather", args).Response()
 func (s Step) Response() (*llm.Response, error) {
 	switch {
-	case s.misuse != nil:
-		return nil, fmt.Errorf("llmtest: %w", s.misuse)
+	case s.wrong() != nil:
+		return nil, fmt.Errorf("llmtest: %w", s.wrong())
 	case s.err != nil:
 		return nil, s.err
 	case s.reply != nil:
@@ -170,10 +182,18 @@ func (s Step) Response() (*llm.Response, error) {
 	return canonical(resp), nil
 }
 
+// wrong reports what is wrong with the step itself.
+func (s Step) wrong() error {
+	if s.misuse != nil {
+		return s.misuse
+	}
+	return checkParts(s.parts)
+}
+
 // adjust writes what the step overrides into resp.
 func (s Step) adjust(resp *llm.Response) {
 	if s.usage != nil {
-		resp.Usage = *s.usage
+		resp.Usage, resp.RawUsage = *s.usage, nil
 	}
 	if s.finish == nil && s.native == "" {
 		return
@@ -182,7 +202,7 @@ func (s Step) adjust(resp *llm.Response) {
 	if s.finish != nil {
 		raw = *s.finish
 	}
-	resp.Finish = llm.FinishOf(raw, s.native)
+	resp.Finish = llm.FinishOf(utf8Text(raw), utf8Text(s.native))
 }
 
 func argumentsText(args any) (string, error) {

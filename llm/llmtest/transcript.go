@@ -15,8 +15,8 @@ const (
 // String describes the step in a line.
 func (s Step) String() string {
 	switch {
-	case s.misuse != nil:
-		return "misuse: " + s.misuse.Error()
+	case s.wrong() != nil:
+		return "misuse: " + s.wrong().Error()
 	case s.err != nil:
 		return clip(fmt.Sprintf("fails: %v", s.err))
 	case s.reply != nil:
