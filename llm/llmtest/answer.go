@@ -45,6 +45,9 @@ func (m *Model) complete(resp *llm.Response, s Step, req *llm.Request, number in
 	if resp.Finish == (llm.Finish{}) && s.finish == nil {
 		resp.Finish = llm.FinishOf(string(defaultFinish(resp.Message)), "")
 	}
+	if resp.Finish.Reason == "" { // a client infers it, while the wire has none
+		resp.Finish.Reason = defaultFinish(resp.Message)
+	}
 	switch {
 	case resp.Usage != (llm.Usage{}) || s.usage != nil:
 	case resp.RawUsage != nil:

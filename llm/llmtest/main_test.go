@@ -223,6 +223,8 @@ func response(c completion, m message) *llm.Response {
 	}
 	if f := c.Choices[0].FinishReason; f != nil {
 		r.Finish = llm.FinishOf(*f, c.Choices[0].Native)
+	} else if r.Finish = (llm.Finish{Reason: llm.FinishStop}); len(r.Message.Calls()) > 0 { // as a client infers it
+		r.Finish.Reason = llm.FinishToolCalls
 	}
 	if u := c.Usage; u != nil {
 		r.Usage = llm.Usage{InputTokens: u.Prompt, OutputTokens: u.Completion, TotalTokens: u.Total}

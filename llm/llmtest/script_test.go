@@ -81,7 +81,7 @@ func TestSteps(t *testing.T) {
 			step: llmtest.Text("cut").Finish("max_tokens"), parts: llm.Parts{llm.Text{Text: "cut"}},
 			finish: llm.Finish{Reason: llm.FinishLength, Raw: "max_tokens"}, usage: usual,
 		},
-		"no finish": {step: llmtest.Text("a").Finish(""), parts: llm.Parts{llm.Text{Text: "a"}}, usage: usual},
+		"no finish": {step: llmtest.Text("a").Finish(""), parts: llm.Parts{llm.Text{Text: "a"}}, finish: llm.Finish{Reason: llm.FinishStop}, usage: usual},
 		"native finish": {
 			step:   llmtest.Calls("f", "{").NativeFinish("length"),
 			parts:  llm.Parts{llm.ToolCall{ID: "call_1", Name: "f", Arguments: "{"}},
