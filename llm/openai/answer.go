@@ -12,6 +12,7 @@ import (
 // equal Responses.
 type answer struct {
 	emit func(llm.Delta) error
+	said int // pieces of the answer so far
 
 	id, model      string
 	seen           bool   // a choice came
@@ -55,7 +56,14 @@ func newAnswer(tools []llm.ToolDef, emit func(llm.Delta) error) *answer {
 	for _, t := range tools {
 		declared[t.Name] = true
 	}
-	return &answer{emit: emit, calls: calls{declared: declared}}
+	a := &answer{calls: calls{declared: declared}}
+	a.emit = func(d llm.Delta) error {
+		if _, notice := d.(llm.Notice); !notice {
+			a.said++
+		}
+		return emit(d)
+	}
+	return a
 }
 
 // document takes a whole answer, or one chunk of it.

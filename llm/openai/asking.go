@@ -62,14 +62,19 @@ func (a *asking) ask(ctx context.Context) (*llm.Response, error) {
 	if len(lessons) == 0 {
 		return nil, err
 	}
-	return a.again(ctx, refusal, lessons)
+	return a.again(ctx, d, refusal, lessons)
 }
 
-// again sends the request in another dialect.
-func (a *asking) again(ctx context.Context, refusal *llm.APIError, lessons []lesson) (*llm.Response, error) {
+// again sends the request in another dialect than present. Where the refusal
+// stays the same, nothing was learned.
+func (a *asking) again(ctx context.Context, present *dialect, refusal *llm.APIError, lessons []lesson) (*llm.Response, error) {
 	d, news := a.dialects.heal(a.model, refusal, lessons)
 	if len(news) > 0 {
-		if err := a.tell("the provider refused the request; from now on " + strings.Join(news, ", and ")); err != nil {
+		since := "from now on "
+		if forOnce(refusal) {
+			since = "for once "
+		}
+		if err := a.tell("the provider refused the request; " + since + strings.Join(news, ", and ")); err != nil {
 			return nil, err
 		}
 	}
@@ -77,7 +82,11 @@ func (a *asking) again(ctx context.Context, refusal *llm.APIError, lessons []les
 	if err != nil {
 		return nil, err
 	}
-	return a.send(ctx, a.req, a.model, second.body, a.emit)
+	resp, err := a.send(ctx, a.req, a.model, second.body, a.emit)
+	if again, ok := errors.AsType[*llm.APIError](err); ok && again.Kind == refusal.Kind && again.Message == refusal.Message && again.Param == refusal.Param {
+		a.dialects.unlearn(a.model, d, present)
+	}
+	return resp, err
 }
 
 func (a *asking) encode(p *Profile) (encoding, error) {

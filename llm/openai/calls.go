@@ -106,8 +106,8 @@ func (c *calls) add(p piece, whole bool) llm.CallDelta {
 	if p.raw != nil {
 		p.arguments = s.half.text(p.raw)
 	}
-	if p.object {
-		s.object = p.arguments
+	if p.object { // it takes the place of what came before, and what follows is more than it
+		s.object, s.fragments = p.arguments, nil
 	} else if p.arguments != "" {
 		s.fragments = append(s.fragments, p.arguments)
 		s.nested.feed([]byte(p.arguments))

@@ -67,11 +67,16 @@ var weakCodes = map[string]llm.ErrorKind{
 
 var (
 	// overflowText are the wordings of too many tokens, of all providers known.
-	overflowText = regexp.MustCompile(`(?i)maximum (context|prompt) (length|window)|context[ _](window|length|limit|size)\b` +
+	overflowText = regexp.MustCompile(`(?i)maximum (context|prompt) (length|window)` +
+		`|(exceed|too (long|large|many)|larger|greater|over|beyond|fit)[^.]{0,60}\bcontext[ _](window|length|limit|size)\b` +
+		`|\bcontext[ _](window|length|limit|size)\b[^.]{0,60}(exceed|too (long|large|many)|larger|greater|reached|full|maximum|is \d)` +
 		`|prompt (is )?too long|input is too long|too many input tokens|input token count .*exceeds` +
 		`|reduce the length of the (messages|prompt|input)|exceeded model token limit|prompt token count of \d+ exceeds` +
 		`|total length of all messages is too long|tokens to keep from the initial prompt|exceeds max_seq_len` +
 		`|input length .*(exceeds|should be)|maximum number of tokens allowed`)
+	// capText keeps a bound on the answer that is too high from being taken for too
+	// long a conversation.
+	capText = regexp.MustCompile(`(?i)\bmax_(completion_|output_)?tokens\b[^.]{0,60}(must be|is too large|too large:|should be|at most|less than or equal)`)
 	// throttleText keeps a limit on speed from being taken for one on size.
 	throttleText = regexp.MustCompile(`(?i)throttl|rate.?limit|too many requests|please wait|per (second|minute|min|hour|day)\b|\b[TR]P[SMHD]\b`)
 	quotaText    = regexp.MustCompile(`(?i)exceeded your current quota|per[ -]day|\b[TR]PD\b|daily (limit|quota)|quota exceeded`)
@@ -104,7 +109,7 @@ func (f failure) kind(status int, wait time.Duration) llm.ErrorKind {
 		return llm.KindInvalidRequest
 	case f.neverFits(), status == http.StatusBadRequest && f.empty && strings.HasSuffix(f.host, ".cerebras.ai"):
 		return llm.KindContextOverflow
-	case !throttled && overflowText.MatchString(f.message):
+	case !throttled && overflowText.MatchString(f.message) && !capText.MatchString(f.message):
 		return llm.KindContextOverflow
 	case filterText.MatchString(f.message):
 		return llm.KindContentFilter

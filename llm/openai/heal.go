@@ -94,7 +94,7 @@ var leavingOut = remedy{words: regexp.MustCompile(`(?is)` + refusal + `|invalid 
 
 // fits reports whether the error has the words.
 func (r remedy) fits(e *llm.APIError) bool {
-	return (r.any || invalid(e)) && r.words.MatchString(strings.Join([]string{e.Message, e.Param, e.Code, e.Type}, "\n"))
+	return (r.any && (e.StatusCode >= 500 || e.StatusCode == http.StatusOK) || invalid(e)) && r.words.MatchString(strings.Join([]string{e.Message, e.Param, e.Code, e.Type}, "\n"))
 }
 
 // invalid reports whether the provider says that the request is at fault.
@@ -136,12 +136,17 @@ func forgetEcho(p *Profile, e *llm.APIError) string {
 func swapCap(p *Profile, e *llm.APIError) string {
 	present := p.maxTokensField()
 	other := map[string]string{newCap: oldCap, oldCap: newCap}[present]
-	if other == "" || !regexp.MustCompile(`\b`+present+`\b`).MatchString(e.Message+" "+e.Param) {
+	text := e.Message + " " + e.Param
+	named := func(name string) bool { return regexp.MustCompile(`\b` + name + `\b`).MatchString(text) }
+	// A number that is too high is no name that is unknown.
+	if other == "" || !named(present) || !named(other) && tooHigh.MatchString(text) {
 		return ""
 	}
 	p.MaxTokensField = other
 	return "the bound on the answer is called " + other
 }
+
+var tooHigh = regexp.MustCompile(`(?i)at most|less than|too large|must be|maximum|exceed|\d+ is not`)
 
 // optional are the members of a request that may be left out without the caller
 // missing something in the answer.
@@ -161,6 +166,9 @@ var refused = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)invalid ([a-z_]+): only`),
 }
 
+// quotedUser is the member, and not the person.
+var quotedUser = regexp.MustCompile("(?i)[\"'`]user[\"'`]|body\\W+user\\b|user: extra|(parameter|argument|field):? user\\b")
+
 var memberName = regexp.MustCompile(`[a-z_]+`)
 
 // leaveOut leaves out the optional members that are refused.
@@ -173,7 +181,7 @@ func leaveOut(p *Profile, e *llm.APIError) string {
 	}
 	var out []string
 	for _, name := range optional {
-		if slices.Contains(named, name) && !slices.Contains(p.Omit, name) {
+		if slices.Contains(named, name) && !slices.Contains(p.Omit, name) && (name != "user" || e.Param == name || quotedUser.MatchString(e.Message)) {
 			out = append(out, name)
 		}
 	}
@@ -215,10 +223,24 @@ func (d *dialects) of(model string, profile func(string) (Profile, error)) (*dia
 	return d.byModel[model], nil
 }
 
-// A lesson is a remedy that helps.
+// A lesson is a remedy that helps. One that is for once is not remembered: the
+// provider refused the value, which is this request's, and not the member.
 type lesson struct {
 	remedy
 	what string
+	once bool
+}
+
+// refusedValue are the words for a value that a provider does not take. Where it
+// takes a single one, the member may as well be forgotten.
+var (
+	refusedValue = regexp.MustCompile(`(?i)unsupported[ _]value|supported values are|does not support ['"\d]|invalid schema for`)
+	singleValue  = regexp.MustCompile(`(?i)only \S+ (is|value)|only the default`)
+)
+
+func forOnce(e *llm.APIError) bool {
+	text := e.Message + "\n" + e.Code
+	return refusedValue.MatchString(text) && !singleValue.MatchString(text)
 }
 
 // lessons returns what a request teaches that was sent in d and refused with e.
@@ -235,7 +257,7 @@ func (d *dialect) lessons(e *llm.APIError, helps func(*Profile) bool) (found []l
 		if what == "" || slices.Contains(d.learned, what) || !helps(&p) {
 			return false
 		}
-		sofar, found = p, append(found, lesson{r, what})
+		sofar, found = p, append(found, lesson{r, what, forOnce(e)})
 		return true
 	}
 	for _, r := range remedies {
@@ -255,13 +277,26 @@ func (d *dialects) heal(model string, e *llm.APIError, lessons []lesson) (*diale
 	defer d.mu.Unlock()
 	present := d.byModel[model]
 	next := &dialect{Profile: present.clone(), learned: slices.Clone(present.learned)}
+	keep := true
 	var news []string
 	for _, l := range lessons {
 		if !slices.Contains(present.learned, l.what) {
 			l.learn(&next.Profile, e)
 			next.learned, news = append(next.learned, l.what), append(news, l.what)
+			keep = keep && !l.once
 		}
 	}
-	d.byModel[model] = next
+	if keep {
+		d.byModel[model] = next
+	}
 	return next, news
+}
+
+// unlearn takes back what did not help, unless something was learned since.
+func (d *dialects) unlearn(model string, from, to *dialect) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.byModel[model] == from {
+		d.byModel[model] = to
+	}
 }

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -40,12 +41,25 @@ func (h hosts) has(host string) bool {
 	return slices.ContainsFunc(h, func(d string) bool { return host == d || strings.HasSuffix(host, "."+d) })
 }
 
-// hostOf is the host in small letters, with a port only if it is this machine.
+// isLocal reports whether a host is in the user's own network, where the port
+// tells servers apart.
+func isLocal(host string) bool {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.IsLoopback() || ip.IsPrivate() || ip.IsUnspecified() || ip.IsLinkLocalUnicast()
+	}
+	local := func(suffix string) bool { return strings.HasSuffix(host, suffix) }
+	return !strings.Contains(host, ".") || slices.ContainsFunc([]string{".local", ".internal", ".lan", ".home.arpa"}, local)
+}
+
+// hostOf is the host in small letters, with a port only if it is near.
 func hostOf(u *url.URL) string {
 	switch host := strings.ToLower(u.Hostname()); host {
 	case "localhost", "127.0.0.1", "::1", "host.docker.internal":
 		return "localhost:" + u.Port()
 	default:
+		if isLocal(host) {
+			return "localhost:" + u.Port()
+		}
 		if _, vertex, ok := strings.Cut(host, "-aiplatform.googleapis.com"); ok && vertex == "" {
 			return "aiplatform.googleapis.com" // without the region
 		}

@@ -164,6 +164,7 @@ func valid(data []byte) []byte {
 func (x *exchange) stream(r io.Reader, a *answer) error {
 	limit := size(x.MaxEventBytes, DefaultMaxEventBytes, size(x.MaxResponseBytes, DefaultMaxResponseBytes, 1<<40))
 	events := newEventReader(r, int(limit))
+	goesOn := false // there was more of the answer behind its finish reason
 	for good := false; ; good = true {
 		e, err := x.nextEvent(events)
 		switch {
@@ -172,18 +173,22 @@ func (x *exchange) stream(r io.Reader, a *answer) error {
 			return x.done(a)
 		case errors.Is(err, io.EOF):
 			return x.ended(a)
-		case err != nil && x.caller.Err() == nil && a.finished():
+		case err != nil && x.caller.Err() == nil && a.finished() && !goesOn:
 			return a.settle() // all that counts had come before the connection broke
+		case err != nil && x.caller.Err() == nil && goesOn:
+			return x.truncated("the stream broke off while it went on behind its finish reason")
 		case err != nil:
 			return err
-		case e.cut && a.finished() && !json.Valid(e.data):
+		case e.cut && a.finished() && !goesOn && !json.Valid(e.data):
 			return a.settle() // the same, where the end of the stream is that of the connection
 		}
-		open := !a.finished()
+		open, before := !a.finished(), a.said
 		if err := x.event(e, a, good); err != nil {
 			return err
 		}
-		if open && a.finished() {
+		more := !open && a.said > before // some gateways say "stop" in every event
+		goesOn = goesOn || more
+		if more || open && a.finished() {
 			x.watch.leave(finishTime)
 		}
 	}

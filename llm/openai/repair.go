@@ -66,9 +66,12 @@ func renamed(from, to string) string {
 // repair. Nothing at all, blanks and null stand for no arguments: {}. Nothing
 // else does: what cannot be told stays as it came.
 func (s *slot) arguments() (text, repair string) {
-	text = s.object
-	if text == "" {
-		text = strings.Join(s.fragments, "")
+	text = strings.Join(s.fragments, "")
+	switch {
+	case text == "" || text == s.object:
+		text = s.object
+	case s.object != "" && s.object != "{}": // which of the two it is, nobody can tell
+		return s.object + text, ""
 	}
 	switch strings.TrimSpace(text) {
 	case "", "null":
