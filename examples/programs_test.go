@@ -4,6 +4,7 @@ package examples_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +22,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/llm/openai"
 )
 
 var (
@@ -40,7 +43,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./quickstart", "./chat", "./provider")
+	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./quickstart", "./chat", "./provider", "./probe")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%v: %s", err, out)
 		return 1
@@ -242,9 +245,14 @@ func TestErrors(t *testing.T) {
 			if runtime.GOOS == "windows" && strings.Contains(tt.want, "refused") {
 				t.Skip("Windows says it in other words")
 			}
-			for _, name := range []string{"quickstart", "chat"} {
+			for _, name := range []string{"quickstart", "chat", "probe"} {
 				o := start(t, append(good, tt.env...), "Hello\nHello again\n", name, tt.args...)
-				require.Equal(t, name+": "+tt.want+"\n", noticed(t, o.stderr, tt.retries))
+				want := tt.want
+				if name == "probe" {
+					want = strings.TrimPrefix(want, "turn 1: ") // it has no turns
+					require.Empty(t, o.stdout)
+				}
+				require.Equal(t, name+": "+want+"\n", noticed(t, o.stderr, tt.retries))
 				require.Equal(t, 1, o.status)
 			}
 			o := start(t, append(good, tt.env...), "", "quickstart", append(tt.args, "-json")...)
@@ -295,6 +303,9 @@ func TestFlags(t *testing.T) {
 	}{
 		{"quickstart", []string{"-help"}, 0, []string{"usage: quickstart [flags] [question]\n", "-json"}},
 		{"chat", []string{"-h"}, 0, []string{"usage: chat [flags]\n", "-stream"}},
+		{"probe", []string{"-h"}, 0, []string{"usage: probe [flags]\n", "-timeout duration\n", "(default 2m)", "print the findings as one JSON document"}},
+		{"probe", []string{"-timeout", "0s"}, 2, []string{"it has to be above zero", "usage: probe [flags]\n"}},
+		{"probe", []string{"Hello"}, 2, []string{"unexpected argument: Hello\nusage: probe [flags]\n"}},
 		{"provider", []string{"-h"}, 0, []string{"usage: provider [flags]\n", "-addr host:port\n", `(default "127.0.0.1:0")`}},
 		{"chat", []string{"-nope"}, 2, []string{"-nope", "usage: chat [flags]\n"}},
 		{"chat", []string{"Hello"}, 2, []string{"unexpected argument: Hello\nusage: chat [flags]\n"}},
@@ -400,6 +411,88 @@ func TestQuickstartInterrupted(t *testing.T) {
 	require.Error(t, cmd.Wait())
 	require.Equal(t, 130, cmd.ProcessState.ExitCode())
 	require.Equal(t, notice+"quickstart: interrupted\n", stderr.String())
+}
+
+// TestProbe: against the embedded provider, whose model does not do what it is
+// told, everything is taken.
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	o := start(t, nil, "", "probe")
+	require.Equal(t, notice, o.stderr)
+	require.Zero(t, o.status)
+	require.True(t, strings.HasPrefix(o.stdout, `gpt-4o-mini at the embedded provider
+
+plain text            works
+system role           unclear: it was taken, but the answer does not say "pineapple"
+`), o.stdout)
+	require.True(t, strings.HasSuffix(o.stdout, "Recommended: leave Config.Profile nil, which is this:\n\nopenai.Profile{}\n"), o.stdout)
+
+	o = start(t, nil, "", "probe", "-json", "-timeout", "1m")
+	require.Zero(t, o.status)
+	require.Equal(t, notice, o.stderr)
+	var doc struct {
+		BaseURL  string `json:"base_url"`
+		Embedded bool
+		Model    string
+		Checks   []struct{ Check, Status, Why string }
+		Profile  openai.Profile
+		Code     string
+		Preset   bool
+		Requests int
+		Tokens   struct{ In, Out int }
+	}
+	dec := json.NewDecoder(strings.NewReader(o.stdout))
+	dec.DisallowUnknownFields()
+	require.NoError(t, dec.Decode(&doc))
+	require.Equal(t, int64(len(o.stdout)-1), dec.InputOffset()) // and a line break
+	require.Regexp(t, `^http://127\.0\.0\.1:\d+/v1$`, doc.BaseURL)
+	require.True(t, doc.Embedded)
+	require.True(t, doc.Preset)
+	require.Equal(t, "gpt-4o-mini", doc.Model)
+	require.Equal(t, openai.Profile{}, doc.Profile)
+	require.Equal(t, "openai.Profile{}", doc.Code)
+	require.Greater(t, doc.Requests, len(doc.Checks)-3)
+	require.Positive(t, doc.Tokens.In)
+	require.Positive(t, doc.Tokens.Out)
+	failed := map[string]string{}
+	for _, c := range doc.Checks {
+		if c.Status != "works" && c.Status != "unclear" {
+			failed[c.Check] = c.Status
+		}
+	}
+	require.Equal(t, map[string]string{"rate-limit headers": "fails", "image of a tool": "skipped"}, failed)
+}
+
+// TestProbeEnds: ^C ends it, and so does a provider that says nothing.
+func TestProbeEnds(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("no process can be interrupted from outside")
+	}
+	silent := llmtest.Reply(func(ctx context.Context, _ *llm.Request) (*llm.Response, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	script := llmtest.NewScript(llmtest.Text("Hello."), silent.Forever())
+	server := script.Serve()
+	t.Cleanup(server.Close)
+	cmd := command(t, nil, "probe", "-base-url", server.BaseURL)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "plain text ") {
+	}
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	require.False(t, lines.Scan(), lines.Text())
+	require.Error(t, cmd.Wait())
+	require.Equal(t, 130, cmd.ProcessState.ExitCode())
+	require.Equal(t, "probe: interrupted\n", stderr.String())
+
+	o := start(t, nil, "", "probe", "-base-url", server.BaseURL, "-timeout", "20ms")
+	require.Equal(t, outcome{"", "probe: no answer within 20ms\n", 1}, o)
 }
 
 // TestProvider: the provider by itself answers the other programs, tells of each

@@ -25,23 +25,37 @@ import (
 type App struct {
 	Model    string        // the name of the model
 	Provider openai.Config // where it is
+	Embedded bool          // it is the embedded one
 	NoStream bool
 	JSON     bool
 	Args     []string
 	*Out
 }
 
+// Main runs a program whose answers stream unless -stream=false. See [App.Main].
+func Main(usage string, run func(*App) error) {
+	app, stream := New(), true
+	flag.BoolVar(&stream, "stream", true, "stream the answers")
+	app.Main(usage, func(app *App) error {
+		app.NoStream = !stream
+		return run(app)
+	})
+}
+
+// New defines the flags that all programs have.
+func New() *App {
+	app := &App{Out: newOut(os.Stdout, os.Stderr)}
+	flag.StringVar(&app.Model, "model", "", "name of the model (default $OPENAI_MODEL or "+demo.Model+")")
+	flag.StringVar(&app.Provider.BaseURL, "base-url", "", "where the API is (default $OPENAI_BASE_URL)")
+	flag.BoolVar(&app.JSON, "json", false, "print the events as JSON, one a line")
+	return app
+}
+
 // Main runs a program and exits: with status 1 and one line on stderr if run
 // fails, with 130 if it was interrupted, with 2 if the flags are wrong. The usage
 // is that of [Parse].
-func Main(usage string, run func(*App) error) {
-	app, stream := &App{Out: newOut(os.Stdout, os.Stderr)}, true
-	flag.StringVar(&app.Model, "model", "", "name of the model (default $OPENAI_MODEL or "+demo.Model+")")
-	flag.StringVar(&app.Provider.BaseURL, "base-url", "", "where the API is (default $OPENAI_BASE_URL)")
-	flag.BoolVar(&stream, "stream", true, "stream the answers")
-	flag.BoolVar(&app.JSON, "json", false, "print the events as JSON, one a line")
+func (app *App) Main(usage string, run func(*App) error) {
 	app.Args = Parse(usage)
-	app.NoStream = !stream
 	os.Exit(app.exit(app.run(run)))
 }
 
@@ -84,7 +98,7 @@ func (app *App) connect() (close func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded provider: %w", err)
 	}
-	app.Provider.BaseURL = server.BaseURL
+	app.Provider.BaseURL, app.Embedded = server.BaseURL, true
 	app.Model = cmp.Or(app.Model, demo.Model) // OPENAI_MODEL belongs to another provider
 	_, _ = fmt.Fprintln(os.Stderr, "OPENAI_API_KEY is not set: an embedded demo answers, which understands nothing.")
 	return server.Close, nil

@@ -1,0 +1,51 @@
+// Probe finds out what an OpenAI-compatible provider takes and what it does: it
+// tries one thing after the other, each with real requests, tells of each
+// whether it works, and in the end recommends a profile as Go code.
+//
+// The checks are in checks.go, in the order in which they run; probe.go has the
+// search for a profile in which a check passes.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
+	"github.com/seed-916e8f6a/toolloop/llm/openai"
+)
+
+func main() {
+	app, timeout := cli.New(), 2*time.Minute
+	flag.Lookup("json").Usage = "print the findings as one JSON document"
+	flag.Func("timeout", "bound on each check, as a `duration` (default 2m)", func(s string) (err error) {
+		if timeout, err = time.ParseDuration(s); err == nil && timeout <= 0 {
+			err = errors.New("it has to be above zero")
+		}
+		return err
+	})
+	app.Main("probe [flags]", func(app *cli.App) error { return run(app, timeout) })
+}
+
+func run(app *cli.App, timeout time.Duration) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)() // a second ^C ends the program at once
+
+	app.Provider.BaseURL = cmp.Or(app.Provider.BaseURL, os.Getenv("OPENAI_BASE_URL"), openai.DefaultBaseURL)
+	p := newProbe(app.Provider, app.Model, timeout)
+	p.tell = app.Notice
+	r := &report{App: app, probe: p}
+	for f, err := range p.findings(ctx) {
+		if err != nil {
+			return err
+		}
+		r.add(f)
+	}
+	r.end()
+	return nil
+}

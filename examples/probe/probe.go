@@ -1,0 +1,380 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/openai"
+	"github.com/seed-916e8f6a/toolloop/llm/wrap"
+)
+
+// A probe tries a provider. What one check finds out holds for the next ones.
+type probe struct {
+	config  openai.Config
+	model   string
+	timeout time.Duration                    // of each check
+	tell    func(format string, args ...any) // that there is a wait; may be nil
+
+	known   openai.Profile // what the library knows of the provider
+	profile openai.Profile // with what was found out so far
+	stream  bool           // the provider answers in no other way
+	done    map[string]status
+	ledger
+}
+
+func newProbe(config openai.Config, model string, timeout time.Duration) *probe {
+	if config.HTTPClient == nil {
+		config.HTTPClient = http.DefaultClient
+	}
+	known := openai.ProfileFor(config.BaseURL, model)
+	return &probe{config: config, model: model, timeout: timeout, known: known, profile: known, done: map[string]status{}}
+}
+
+// A check is one thing to find out.
+type check struct {
+	name string
+	// needs names checks without which this one makes no sense.
+	needs []string
+	// sure says that those have to have worked, and not only to have been taken.
+	sure bool
+	// run asks the provider. It returns what is worth knowing if it works, or an
+	// error; an [unclear] one if nothing was refused but the answer shows no effect.
+	run func(ctx context.Context, t *trial) (string, error)
+	// variants are ways in which the provider may want it, the smallest change first.
+	variants []variant
+	// insist tries them also if the answer shows no effect.
+	insist bool
+}
+
+// A variant changes a profile.
+type variant func(*openai.Profile)
+
+// unclear is why nobody can say whether something works: models do not always
+// do what they are told.
+type unclear struct{ why string }
+
+func (u unclear) Error() string { return u.why }
+
+func unclearf(format string, args ...any) error { return unclear{fmt.Sprintf(format, args...)} }
+
+// A trial is one run of a check in one profile.
+type trial struct {
+	*probe
+	profile openai.Profile
+	types   []string // of the contents that came, as their headers say
+	errBody []byte   // of the last error
+	healed  []string // what was refused at first, and taken when the client had changed it
+	notices []string // what the client said of that
+	refused string   // the words of the first refusal of a request that failed
+	note    string
+	err     error
+}
+
+// model returns the provider in the profile of the trial. Each request is sent
+// by a client of its own, which has learned nothing from another.
+func (t *trial) model() llm.Model {
+	return t.config.Retry.Model(llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+		if t.stream && !req.Stream {
+			streamed := *req
+			streamed.Stream, req = true, &streamed
+		}
+		w := &wire{next: t.config.HTTPClient.Transport, ledger: &t.ledger}
+		c := t.config
+		c.Profile, c.Retry, c.HTTPClient = &t.profile, wrap.Retry{Attempts: 1}, &http.Client{Transport: w}
+		var notices []string
+		resp, err := c.Model(t.probe.model).Generate(ctx, req, func(d llm.Delta) {
+			if n, ok := d.(llm.Notice); ok {
+				notices = append(notices, n.Text)
+			} else if sink != nil {
+				sink(d)
+			}
+		})
+		t.types, t.errBody, t.refused = append(t.types, w.types...), w.body, ""
+		switch {
+		case err == nil && len(w.refusals) > 0:
+			t.healed, t.notices = append(t.healed, w.refusals...), append(t.notices, notices...)
+		case len(w.refusals) > 0:
+			t.refused = w.refusals[0]
+		}
+		if err == nil {
+			t.usage = t.usage.Add(resp.Usage)
+		}
+		return resp, err
+	}))
+}
+
+// ask sends one request.
+func (t *trial) ask(ctx context.Context, req llm.Request) (*llm.Response, error) {
+	return t.model().Generate(ctx, &req, t.watch)
+}
+
+// watch tells of waits before a request is sent again.
+func (t *trial) watch(d llm.Delta) {
+	if n, ok := d.(llm.Notice); ok && t.tell != nil {
+		t.tell("%s", n.Text)
+	}
+}
+
+// A rank says how good the outcome of a trial is.
+type rank int
+
+const (
+	failed   rank = iota
+	mended        // the client had to change a request before it was taken
+	accepted      // nothing was refused, and no effect shown
+	worked
+)
+
+func (t *trial) rank() rank {
+	_, doubted := errors.AsType[unclear](t.err)
+	switch {
+	case t.err != nil && !doubted:
+		return failed
+	case len(t.healed) > 0:
+		return mended
+	case doubted:
+		return accepted
+	}
+	return worked
+}
+
+// words are the provider's when it refused something for the first time.
+func (t *trial) words() string {
+	if len(t.healed) > 0 {
+		return t.healed[0]
+	}
+	return t.refused
+}
+
+// reason is why a trial is not good enough.
+func (t *trial) reason() string {
+	if words := t.words(); words != "" || t.err == nil {
+		return words
+	}
+	return t.err.Error()
+}
+
+// hopeless reports whether another profile cannot help.
+func (t *trial) hopeless() bool {
+	e, ok := errors.AsType[*llm.APIError](t.err)
+	return ok && !slices.Contains([]llm.ErrorKind{llm.KindInvalidRequest, llm.KindNotFound, llm.KindServer}, e.Kind)
+}
+
+func (p *probe) try(ctx context.Context, c check, profile openai.Profile) *trial {
+	t := &trial{probe: p, profile: profile}
+	t.note, t.err = c.run(ctx, t)
+	return t
+}
+
+// findings runs the checks. An error is the last pair: the provider cannot be
+// used at all, or ctx has ended.
+func (p *probe) findings(ctx context.Context) iter.Seq2[finding, error] {
+	return func(yield func(finding, error) bool) {
+		for i, c := range checks() {
+			f, err := p.find(ctx, c, i == 0)
+			if ctx.Err() != nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				yield(finding{}, err)
+				return
+			}
+			p.done[c.name] = f.Status
+			if !yield(f, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (p *probe) find(ctx context.Context, c check, first bool) (finding, error) {
+	for _, need := range c.needs {
+		if s := p.done[need]; s == fails || s == skipped || c.sure && s == doubtful {
+			return finding{Check: c.name, Status: skipped, Why: "it needs: " + need}, nil
+		}
+	}
+	t, refused := p.search(ctx, c)
+	f := p.finding(c, t, refused)
+	if f.Status != fails || ctx.Err() != nil {
+		p.profile = t.profile
+		return f, nil
+	}
+	if first {
+		return f, p.streams(ctx, t.err)
+	}
+	if !gone(t.err) {
+		return f, nil
+	}
+	if again := p.once(ctx, checks()[0]); again.rank() == failed {
+		return f, fmt.Errorf("at the check %q: %w", c.name, again.err)
+	}
+	return f, nil
+}
+
+// streams finds out whether the provider that refused the simplest request would
+// have answered it piece by piece, as some do in no other way. If not, it returns
+// the refusal.
+func (p *probe) streams(ctx context.Context, refusal error) error {
+	e, ok := errors.AsType[*llm.APIError](refusal)
+	if !ok || e.Kind != llm.KindInvalidRequest {
+		return refusal
+	}
+	p.stream = true
+	if p.once(ctx, checks()[0]).rank() == failed {
+		return refusal
+	}
+	return nil
+}
+
+// once runs a check without a search.
+func (p *probe) once(ctx context.Context, c check) *trial {
+	ctx, cancel := p.bounded(ctx)
+	defer cancel()
+	return p.try(ctx, c, p.profile)
+}
+
+// gone reports whether the trouble may be with the provider, and not with the check.
+func gone(err error) bool {
+	if _, ok := errors.AsType[slow](err); ok {
+		return true
+	}
+	e, ok := errors.AsType[*llm.APIError](err)
+	return ok && slices.Contains([]llm.ErrorKind{llm.KindNetwork, llm.KindTimeout, llm.KindAuth, llm.KindQuota}, e.Kind)
+}
+
+// slow says that a check took too long.
+type slow struct{ bound time.Duration }
+
+func (s slow) Error() string { return fmt.Sprintf("no answer within %v", s.bound) }
+
+// bounded bounds a check.
+func (p *probe) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, p.timeout, slow{p.timeout})
+}
+
+// search runs the check in the profile as it is, and if that will not do, in
+// others. It returns the best trial, and why the first was not good enough.
+func (p *probe) search(ctx context.Context, c check) (*trial, string) {
+	ctx, cancel := p.bounded(ctx)
+	defer cancel()
+	base := p.try(ctx, c, p.profile)
+	r := base.rank()
+	if r == worked || r == accepted && !c.insist || base.hopeless() {
+		return base, base.reason()
+	}
+	s := &search{probe: p, check: c, best: base, seen: []string{gist(base.words())}}
+	s.from(ctx, base)
+	if s.best == base {
+		return base, base.reason()
+	}
+	if base.words() == "" { // nothing was refused: it may have been bad luck
+		if again := p.try(ctx, c, p.profile); again.rank() >= s.best.rank() {
+			return again, again.reason()
+		}
+	}
+	s.prune(ctx)
+	return s.best, base.reason()
+}
+
+// maxTrials bounds the trials of one check, and with that what it costs.
+const maxTrials = 24
+
+// A search looks for a profile in which a check passes.
+type search struct {
+	*probe
+	check  check
+	trials int
+	best   *trial
+	seen   []string // the gist of what was refused
+}
+
+var numbered = regexp.MustCompile(`[0-9a-zA-Z_-]*[0-9][0-9a-zA-Z_-]*`)
+
+// gist is a refusal without what differs each time, such as the id of a request.
+func gist(words string) string { return numbered.ReplaceAllString(words, "#") }
+
+// from tries all variants of a profile, and then variants of those with which the
+// provider came as far as refusing something else. It reports whether one works.
+func (s *search) from(ctx context.Context, t *trial) bool {
+	var further []*trial
+	for _, v := range s.check.variants {
+		profile := varied(t.profile, v)
+		if reflect.DeepEqual(profile, t.profile) {
+			continue
+		}
+		if s.trials++; s.trials > maxTrials || ctx.Err() != nil {
+			return false
+		}
+		next := s.try(ctx, s.check, profile)
+		if next.rank() > s.best.rank() {
+			s.best = next
+		}
+		if next.rank() == worked {
+			return true
+		}
+		if words := gist(next.words()); words != "" && !slices.Contains(s.seen, words) {
+			s.seen = append(s.seen, words)
+			further = append(further, next)
+		}
+	}
+	if s.best.rank() == accepted {
+		return true
+	}
+	return slices.ContainsFunc(further, func(t *trial) bool { return s.from(ctx, t) })
+}
+
+// prune takes back those changes without which the check does as well.
+func (s *search) prune(ctx context.Context) {
+	start := s.probe.profile
+	names := differences(start, s.best.profile)
+	for _, name := range names {
+		if len(names) == 1 {
+			return // without it, it is where the search began
+		}
+		without := s.best.profile
+		reflect.ValueOf(&without).Elem().FieldByName(name).Set(reflect.ValueOf(start).FieldByName(name))
+		if t := s.try(ctx, s.check, without); t.rank() >= s.best.rank() {
+			s.best = t
+		}
+	}
+}
+
+// varied returns a changed copy that shares nothing with p.
+func varied(p openai.Profile, v variant) openai.Profile {
+	p.Echo, p.Omit = slices.Clone(p.Echo), slices.Clone(p.Omit)
+	v(&p)
+	return p
+}
+
+// finding says what came of a check.
+func (p *probe) finding(c check, t *trial, refused string) finding {
+	f := finding{Check: c.name, Status: works, Profile: changes(p.profile, t.profile), Why: t.note}
+	switch t.rank() {
+	case worked:
+	case accepted:
+		f.Status, f.Why = doubtful, t.err.Error()
+	case mended:
+		f.Status = withNotice
+		f.Why = strings.Join(t.notices, "; ")
+	case failed:
+		f.Status, f.Profile = fails, nil
+		f.Why = strings.TrimPrefix(t.err.Error(), "openai: ")
+		return f
+	}
+	if len(f.Profile) > 0 && f.Status == works {
+		f.Status = withProfile
+	}
+	if len(f.Profile) > 0 || f.Status == withNotice {
+		f.Refused = refused
+	}
+	return f
+}
