@@ -6,7 +6,8 @@ package llm
 //
 // Extra in each of them holds members that this package does not model (such
 // as "cache_control" of a text part, or "extra_content" of a tool call). What
-// came from a provider is kept there; what a caller puts there is sent.
+// came from a provider is kept there; what a caller puts there is sent, but for
+// members of tool calls where a provider is known to refuse them.
 type Part interface{ part() }
 
 // Text is text that a person or a model wrote.

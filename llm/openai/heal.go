@@ -87,6 +87,10 @@ var remedies = []remedy{
 	}},
 	{words: regexp.MustCompile(`(?is)unknown name.*(parameters|schema)|proto field is not repeating`), learn: schemas(SchemaGemini, "schemas are in the subset that Gemini knows")},
 	{words: regexp.MustCompile(`(?is)failed to compile json schema`), learn: schemas(SchemaNoIDs, "schemas have no $schema and $id")},
+	{words: both(`\btool_calls\b`, `(extra_forbidden|extra inputs|unsupported|not permitted|unrecognized|unknown|unexpected)`), learn: func(p *Profile, _ *llm.APIError) string {
+		p.NoCallExtra = true
+		return "calls go without members that are not of the protocol"
+	}},
 	{words: regexp.MustCompile(`(?is)failed to (parse|generate|compile|initialize) .*(grammar|samplers)|failed to parse grammar`), any: true, learn: schemas(SchemaUnbounded, "schemas have no bounds on values")},
 }
 

@@ -86,6 +86,27 @@ func TestStrictIsNotForgotten(t *testing.T) {
 	require.Contains(t, r.bodies[2], `"strict":true`)
 }
 
+// TestCallExtra: what one provider put into a call is not sent to those that
+// refuse it, known or not.
+func TestCallExtra(t *testing.T) {
+	t.Parallel()
+	require.True(t, openai.ProfileFor("https://api.openai.com/v1", "gpt-4o").NoCallExtra)
+	require.False(t, openai.ProfileFor("https://generativelanguage.googleapis.com/v1beta/openai", "gemini-2.5-pro").NoCallExtra)
+	r := &refusing{refuse: func(body string) (int, string) {
+		if strings.Contains(body, "extra_content") {
+			return 422, `[{"type":"extra_forbidden","loc":["body","messages",1,"assistant","tool_calls",0,"extra_content"],"msg":"Extra inputs are not permitted"}]`
+		}
+		return 0, ""
+	}}
+	call := llm.ToolCall{ID: "c", Name: "f", Arguments: "{}", Extra: []llm.Member{{Name: "extra_content", Value: `{"google":{}}`}}}
+	m := r.model()
+	for range 2 {
+		_, err := m.Generate(t.Context(), &llm.Request{Messages: []llm.Message{llm.User("a"), llm.Assistant("", call), result("c", "r")}}, nil)
+		require.NoError(t, err)
+	}
+	require.Len(t, r.bodies, 3, "learned once")
+}
+
 // TestUselessLessons: what did not help is not kept, and other trouble teaches
 // nothing.
 func TestUselessLessons(t *testing.T) {

@@ -19,13 +19,13 @@ type messageRules struct {
 	images    ToolImages
 	maxResult int64
 
-	toolName, bridge, noDeveloper, keepSystem bool
+	toolName, bridge, noDeveloper, keepSystem, noCallExtra bool
 }
 
 func (p *Profile) messageRules(maxResult int64) messageRules {
 	r := messageRules{
 		echoEmpty: p.EchoEmpty, empty: p.EmptyContent, ids: p.CallIDs, images: p.ToolImages, maxResult: maxResult,
-		toolName: p.ToolName, bridge: p.Bridge, noDeveloper: p.NoDeveloper, keepSystem: p.KeepSystem,
+		toolName: p.ToolName, bridge: p.Bridge, noDeveloper: p.NoDeveloper, keepSystem: p.KeepSystem, noCallExtra: p.NoCallExtra,
 	}
 	for _, name := range p.Echo {
 		r.echo += "\x00" + name

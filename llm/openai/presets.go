@@ -108,6 +108,10 @@ var presets = []preset{
 	// These see, so that a picture of a tool may be shown to them.
 	{hosts: openAI, model: models(`gpt-4o|gpt-4\.1|gpt-5|chatgpt-4o|o1$|o1-20|o3$|o3-20|o4-mini`), set: func(p *Profile) { p.ToolImages = ToolImagesUser }},
 
+	// These refuse members that they do not know, in calls too
+	// (openai/openai-agents-python#442, tashfeenahmed/freellmapi#1070, QwenLM/qwen-code#11045).
+	{hosts: slices.Concat(openAI, mistral, hosts{"api.groq.com", "api.cerebras.ai"}), set: func(p *Profile) { p.NoCallExtra = true }},
+
 	// The role developer is OpenAI's alone; "system" is right everywhere
 	// (OmniRoute#2281 for DeepSeek, opencodex#5664 for DashScope, PI-Desktop#30 for Zhipu).
 	{hosts: notOpenAI, set: func(p *Profile) { p.NoDeveloper = true }},

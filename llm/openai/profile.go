@@ -15,8 +15,8 @@ import (
 type Profile struct {
 	// Echo names the members of the model's messages that are sent back with
 	// them, such as "reasoning_content" or "reasoning_details". Some providers
-	// demand it and others refuse it. Members of tool calls are always sent back.
-	// Nil: none.
+	// demand it and others refuse it. Members of tool calls are
+	// another matter: see NoCallExtra. Nil: none.
 	Echo []string
 	// EchoEmpty sends "" as the first member of Echo in messages that hold tool
 	// calls and came without it.
@@ -31,6 +31,9 @@ type Profile struct {
 	// CallIDs says which ids of tool calls the provider takes. Others are
 	// replaced, in the call and in its result, always by the same.
 	CallIDs CallIDs
+	// NoCallExtra leaves out the members of tool calls that nobody modelled, which
+	// another provider gave: strict ones refuse a conversation that was begun there.
+	NoCallExtra bool
 	// ToolName adds the name of the tool to its results.
 	ToolName bool
 	// ToolImages says how the pictures in the result of a tool travel.

@@ -16,7 +16,7 @@ func TestProfileFor(t *testing.T) {
 	t.Parallel()
 	known := openai.Profile{NoDeveloper: true}
 	oldCap := openai.Profile{NoDeveloper: true, MaxTokensField: "max_tokens"}
-	openAI := openai.Profile{CallIDs: openai.CallIDs40, KeepSystem: true}
+	openAI := openai.Profile{CallIDs: openai.CallIDs40, NoCallExtra: true, KeepSystem: true}
 	with := func(p openai.Profile, change func(*openai.Profile)) openai.Profile {
 		change(&p)
 		return p
@@ -46,7 +46,7 @@ func TestProfileFor(t *testing.T) {
 		{"https://api.openai.com/v1", "o4-mini-2025-04-16", with(seeing, func(p *openai.Profile) { p.Omit = []string{"parallel_tool_calls"} })},
 		{"https://r.openai.azure.com/openai/v1", "my-deployment", openAI},
 		{"https://api.mistral.ai/v1", "mistral-large-latest", with(oldCap, func(p *openai.Profile) {
-			p.CallIDs, p.Bridge, p.Schema, p.Omit = openai.CallIDsNine, true, openai.SchemaNoIDs, []string{"stream_options", "store"}
+			p.CallIDs, p.NoCallExtra, p.Bridge, p.Schema, p.Omit = openai.CallIDsNine, true, true, openai.SchemaNoIDs, []string{"stream_options", "store"}
 		})},
 		{"https://api.deepseek.com", "deepseek-chat", with(oldCap, func(p *openai.Profile) { p.Echo = []string{"reasoning_content"} })},
 		{"https://api.deepseek.com/beta", "deepseek-reasoner", thinking},
@@ -59,11 +59,16 @@ func TestProfileFor(t *testing.T) {
 		{"https://dashscope.aliyuncs.com/compatible-mode/v1", "qwen3-235b-a22b-thinking-2507", with(oldCap, func(p *openai.Profile) { p.ToolChoice = openai.ToolChoiceAuto })},
 		{"https://open.bigmodel.cn/api/paas/v4", "glm-4.6", oldCap},
 		{"https://api.z.ai/api/coding/paas/v4", "glm-4.6", oldCap},
-		{"https://api.groq.com/openai/v1", "openai/gpt-oss-120b", known},
+		{"https://api.groq.com/openai/v1", "openai/gpt-oss-120b", with(known, func(p *openai.Profile) { p.NoCallExtra = true })},
 		{"http://127.0.0.1:1234/v1", "m", with(oldCap, func(p *openai.Profile) {
 			p.EmptyContent, p.ToolChoice = openai.ContentEmpty, openai.ToolChoiceWords
 		})},
 		{"http://[::1]:11434/v1", "qwen3", oldCap},
+		{"http://ollama:11434/v1", "qwen3", oldCap},
+		{"http://192.168.1.5:11434", "qwen3", oldCap},
+		{"http://0.0.0.0:11434", "qwen3", oldCap},
+		{"http://host.containers.internal:11434", "qwen3", oldCap},
+		{"http://8.8.8.8:11434", "qwen3", openai.Profile{}},
 	} {
 		require.Equal(t, tt.want, openai.ProfileFor(tt.base, tt.model), "%s %s", tt.base, tt.model)
 	}

@@ -35,8 +35,10 @@ func (e *encoder) calls(calls []llm.ToolCall, n int) ([]byte, error) {
 				{"arguments", appendString(nil, objectOr(call.Arguments))},
 			}.object()},
 		}
-		if err := extend(&f, call.Extra); err != nil {
-			return nil, fmt.Errorf("call %d: %w", i, err)
+		if !e.noCallExtra {
+			if err := extend(&f, call.Extra); err != nil {
+				return nil, fmt.Errorf("call %d: %w", i, err)
+			}
 		}
 		list[i] = f.object()
 	}
