@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // Parts is the content of a message. It owns the JSON of the sum: an array of
@@ -42,8 +43,8 @@ func (ps Parts) MarshalJSON() ([]byte, error) {
 
 func writePart(b *bytes.Buffer, p Part) error {
 	if raw, ok := p.(RawPart); ok {
-		if _, err := ParseMembers([]byte(raw.JSON)); err != nil {
-			return fmt.Errorf("raw part: %w", err)
+		if err := checkRaw(raw); err != nil {
+			return err
 		}
 	}
 	kind := partKind(p)
@@ -59,6 +60,16 @@ func writePart(b *bytes.Buffer, p Part) error {
 		b.WriteByte(',')
 	}
 	b.Write(body[1:])
+	return nil
+}
+
+func checkRaw(p RawPart) error {
+	if _, err := ParseMembers([]byte(p.JSON)); err != nil {
+		return fmt.Errorf("raw part: %w", err)
+	}
+	if strings.TrimSpace(p.JSON) == "null" { // no members, says ParseMembers
+		return errors.New("raw part: got null, want a JSON object")
+	}
 	return nil
 }
 
@@ -140,9 +151,25 @@ func readPart(data []byte) (Part, error) {
 	case "tool_result":
 		return decodePart(members, func(p *ToolResult) *[]Member { return &p.Extra }, "call_id", "name", "parts", "is_error")
 	case "raw":
-		return decodePart(members, func(*RawPart) *[]Member { return new([]Member) }, "json")
+		return readRaw(members)
 	}
-	return RawPart{JSON: string(data)}, nil
+	raw := RawPart{JSON: string(data)}
+	if err := checkRaw(raw); err != nil {
+		return nil, err
+	}
+	return raw, nil
+}
+
+// readRaw refuses what could be read and not be written again.
+func readRaw(members []Member) (Part, error) {
+	p, err := decodePart(members, func(*RawPart) *[]Member { return new([]Member) }, "json")
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRaw(p.(RawPart)); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // decodePart decodes the known members into a P and hands the others to the

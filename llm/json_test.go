@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/mutant"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -109,6 +110,10 @@ func TestMessageJSONRefuses(t *testing.T) {
 		{"text no string", `{"role":"user","parts":[{"type":"text","text":1}]}`},
 		{"type no string", `{"role":"user","parts":[{"type":1}]}`},
 		{"of Chat Completions", `{"role":"user","content":"hi"}`},
+		{"raw without json", `{"role":"user","parts":[{"type":"raw"}]}`},
+		{"raw that is no object", `{"role":"user","parts":[{"type":"raw","json":"{\"a\":1 l"}]}`},
+		{"raw of null", `{"role":"user","parts":[{"type":"raw","json":"null"}]}`},
+		{"null for a part", `{"role":"user","parts":[null]}`},
 		{"bad base64", `{"role":"user","parts":[{"type":"image","data":"?"}]}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -138,8 +143,10 @@ func TestParseMembers(t *testing.T) {
 func FuzzMessageJSON(f *testing.F) {
 	data, err := json.Marshal(llm.Message{Role: llm.RoleAssistant, Parts: everyPart, Extra: extra})
 	require.NoError(f, err)
-	f.Add(data)
-	f.Add([]byte(`{"role":"user","parts":[{"type":"x"}],"extra":null,"y":[]}`))
+	seeds := [][]byte{data, []byte(`{"role":"user","parts":[{"type":"x"}],"extra":null,"y":[]}`)}
+	for _, seed := range append(seeds, mutant.Of(seeds, 3000)...) {
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var m, back llm.Message
 		if json.Unmarshal(data, &m) != nil {

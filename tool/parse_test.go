@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/mutant"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
@@ -233,11 +234,15 @@ func TestNullsForOptionalProperties(t *testing.T) {
 // FuzzParse holds that what is taken is JSON of the same meaning, that it is a
 // fixed point, and that a refusal is short text.
 func FuzzParse(f *testing.F) {
+	seeds := [][]byte{}
 	for _, seed := range []string{
 		``, `{}`, `null`, `{"a":1.0,"b":[true,null,{"c":"\ud83d\ude00"}]}`, `{"a":1e400}`, `{"a":1e1000001}`, `{"a"`,
 		`{"a":1}{"a":2}`, `{"a":1,"a":2}`, `{"n":-0.0e-5}`, `"{}"`, `{"a":"\u12"}`, "{\"a\":\"\x01\"}", `{"a":0.10e1}`,
 	} {
-		f.Add(seed)
+		seeds = append(seeds, []byte(seed))
+	}
+	for _, seed := range append(seeds, mutant.Of(seeds, 3000)...) {
+		f.Add(string(seed))
 	}
 	any := anything(f)
 	f.Fuzz(func(t *testing.T, written string) {

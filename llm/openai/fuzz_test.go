@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/mutant"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -66,7 +67,8 @@ func typed(contentType string) http.Header { return http.Header{"Content-Type": 
 // typed error, that an answer can be kept and sent back, that what was shown is
 // what it says, and that none of it depends on how the bytes arrive.
 func FuzzStream(f *testing.F) {
-	for _, body := range fixtureBodies(f, "stream") {
+	bodies := fixtureBodies(f, "stream")
+	for _, body := range append(bodies, mutant.Of(bodies, 1500)...) {
 		f.Add(body, uint16(len(body)/2))
 	}
 	f.Fuzz(func(t *testing.T, body []byte, cut uint16) {
@@ -104,7 +106,8 @@ func shown(deltas []llm.Delta) string {
 // Response whole and as the one delta of a stream. Only calls may differ: in a
 // whole message each is one, and in a delta each may go on with the one before.
 func FuzzDecode(f *testing.F) {
-	for _, body := range fixtureBodies(f, "answer") {
+	bodies := fixtureBodies(f, "answer")
+	for _, body := range append(bodies, mutant.Of(bodies, 1500)...) {
 		f.Add(body)
 		var x struct {
 			Choices []struct{ Message json.RawMessage }
@@ -140,7 +143,8 @@ func FuzzDecode(f *testing.F) {
 // impossible.
 func FuzzError(f *testing.F) {
 	for _, kind := range []string{"answer", "stream"} {
-		for _, body := range fixtureBodies(f, kind) {
+		bodies := fixtureBodies(f, kind)
+		for _, body := range append(bodies, mutant.Of(bodies, 1000)...) {
 			f.Add(uint16(400), "1.5", body)
 		}
 	}

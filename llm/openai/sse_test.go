@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/mutant"
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
 )
 
@@ -128,11 +129,15 @@ func TestEventsBeforeAnError(t *testing.T) {
 // FuzzSSE holds that the events do not depend on how the bytes arrive, and that
 // no input panics or hangs.
 func FuzzSSE(f *testing.F) {
+	seeds := [][]byte{}
 	for _, seed := range []string{
 		"data: {\"a\":1}\n\ndata: [DONE]\n\n", "data:a\r\n\r\nevent: error\rdata: b\r\r", "\xef\xbb\xbf: c\n\ndata: {\ndata: }\n",
 		"data: {\"s\":\"\\\"}\"}\ndata: {}\n\n", "data", "\r\n\r\n", ":\n", "data: \xff\n\n", " data : x\n\n",
 	} {
-		f.Add([]byte(seed), uint8(3))
+		seeds = append(seeds, []byte(seed))
+	}
+	for i, seed := range append(seeds, mutant.Of(seeds, 3000)...) {
+		f.Add(seed, uint8(i))
 	}
 	f.Fuzz(func(t *testing.T, in []byte, cut uint8) {
 		const max = 1 << 12

@@ -1,0 +1,57 @@
+// Package mutant makes inputs for fuzz targets out of good ones, always the
+// same ones. A target that adds them as seeds is a little fuzzing in each
+// ordinary test run, which a change cannot pass by luck nor fail by chance; the
+// fuzzer itself is run by hand.
+package mutant
+
+import (
+	"bytes"
+	"math/rand/v2"
+)
+
+// pieces are what mutants are mended with: the bytes that formats are made of.
+var pieces = []string{
+	"{", "}", "[", "]", `"`, ":", ",", "\\", "\n", "\r\n", "\n\n", " ", "null", "true", "0", "-1", "1e999", "1.0",
+	`""`, "{}", "[]", "data:", "data: [DONE]\n\n", "\x00", "\xff", "\u2028", `\u0000`, `\ud800`, "\ufeff", `"type":`, `"index":0`,
+}
+
+// Of returns n mutants of the corpus, which must not be empty. The same corpus
+// gives the same mutants.
+func Of(corpus [][]byte, n int) [][]byte {
+	r := rand.New(rand.NewPCG(uint64(len(corpus)), uint64(n)))
+	out := make([][]byte, n)
+	for i := range out {
+		m := bytes.Clone(corpus[r.IntN(len(corpus))])
+		for range 1 + r.IntN(4) {
+			m = mutate(r, m, corpus)
+		}
+		out[i] = m
+	}
+	return out
+}
+
+func mutate(r *rand.Rand, m []byte, corpus [][]byte) []byte {
+	at := r.IntN(len(m) + 1)
+	end := min(len(m), at+1+r.IntN(8))
+	switch r.IntN(6) {
+	case 0: // cut off
+		return m[:at]
+	case 1: // leave something out
+		return append(m[:at:at], m[end:]...)
+	case 2: // put something in
+		return splice(m, at, []byte(pieces[r.IntN(len(pieces))]), at)
+	case 3: // say something twice
+		return splice(m, end, m[at:end], end)
+	case 4: // change a byte
+		if at < len(m) {
+			m[at] ^= 1 << r.IntN(8)
+		}
+		return m
+	}
+	other := corpus[r.IntN(len(corpus))] // go on as another one does
+	return splice(m, at, other[min(at, len(other)):], len(m))
+}
+
+func splice(m []byte, at int, in []byte, rest int) []byte {
+	return append(append(m[:at:at], in...), m[rest:]...)
+}
