@@ -54,9 +54,10 @@ func (r *reflection) fitType(n *value, t reflect.Type, f *field, at string) erro
 		r.fitQuoted(n, t)
 	case t == timeType:
 		r.reads(n, t, dateTimeText)
-	case t == rawType, t == numberType, isBytes(t), readsItself(t):
+	case t == rawType, t == numberType, readsItself(t):
 	case readsText(t):
 		r.reads(n, t, textForms[t])
+	case isBytes(t):
 	case isInt(t.Kind()), isUint(t.Kind()):
 		r.fitInteger(n, t)
 	case t.Kind() == reflect.Float32, t.Kind() == reflect.Float64:
@@ -188,7 +189,10 @@ func (r *reflection) fitQuoted(n *value, t reflect.Type) {
 	case t.Kind() == reflect.Bool:
 		n.setDefault("enum", texts("true", "false"))
 		must = `"true" or "false"`
-	case isInt(t.Kind()) || isUint(t.Kind()):
+	case isUint(t.Kind()):
+		n.setDefault("pattern", text(`^(0|[1-9][0-9]*)$`))
+		must = "a whole number in range, in a string"
+	case isInt(t.Kind()):
 		n.setDefault("pattern", text(`^-?(0|[1-9][0-9]*)$`))
 		must = "a whole number in range, in a string"
 	default:

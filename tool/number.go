@@ -66,7 +66,7 @@ func (d decimal) canonical(raw string) string {
 	switch {
 	case significant == "":
 		return "0"
-	case d.fraction == "" && d.exponent == 0, len(significant) > point, point > 20:
+	case !strings.ContainsAny(raw, ".eE"), len(significant) > point, point > 20:
 		return raw
 	}
 	out := significant + strings.Repeat("0", point-len(significant))
