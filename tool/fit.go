@@ -27,6 +27,8 @@ func (r *reflection) fit(n *value, t reflect.Type, f *field, at string) error {
 	own, _ := hasSchema(base)
 	var err error
 	switch {
+	case own && f != nil && f.quoted:
+		err = fmt.Errorf(`",string" has no meaning beside the JSONSchema of %s`, base)
 	case own:
 		keepDescription(n, base)
 	case n.has("$ref"), f != nil && typed(*f):
@@ -35,6 +37,7 @@ func (r *reflection) fit(n *value, t reflect.Type, f *field, at string) error {
 	}
 	if err == nil && f != nil {
 		err = checkEffect(n, *f)
+		tellDefault(n)
 	}
 	if err != nil {
 		return wrapField(at, err)
@@ -61,8 +64,7 @@ func (r *reflection) fitType(n *value, t reflect.Type, f *field, at string) erro
 	case isInt(t.Kind()), isUint(t.Kind()):
 		r.fitInteger(n, t)
 	case t.Kind() == reflect.Float32, t.Kind() == reflect.Float64:
-		largest := map[reflect.Kind]float64{reflect.Float32: math.MaxFloat32, reflect.Float64: math.MaxFloat64}[t.Kind()]
-		bound := strconv.FormatFloat(largest, 'g', -1, t.Bits())
+		bound := largest(t)
 		r.also(n, member{"minimum", number("-" + bound)}, member{"maximum", number(bound)})
 	case t.Kind() == reflect.Struct:
 		return r.fitStruct(n, t, at)
@@ -119,6 +121,7 @@ func (r *reflection) fitMap(n *value, t reflect.Type, at string) error {
 		n.set("additionalProperties", patterns.members[0].value)
 	}
 	if key := t.Key(); key.Kind() != reflect.String {
+		tell(n, aboutKeys)
 		format := r.format(func(s string) error { return readInteger(s, key) }, "a whole number in range")
 		r.also(n, member{"propertyNames", object(member{"format", text(format)})})
 	}
@@ -132,11 +135,7 @@ func (r *reflection) fitMap(n *value, t reflect.Type, at string) error {
 // a model they say nothing, and some providers refuse numbers of that size.
 func (r *reflection) fitInteger(n *value, t reflect.Type) {
 	if t == durationType {
-		about := "In nanoseconds: 1000000000 is one second."
-		if d := n.get("description").str(); d != "" {
-			about = d + " (" + about + ")"
-		}
-		n.set("description", text(about))
+		tell(n, aboutDuration)
 	}
 	low, high := bounds(t)
 	r.also(n, member{"minimum", number(low)}, member{"maximum", number(high)})
@@ -151,6 +150,14 @@ func (r *reflection) fitInteger(n *value, t reflect.Type) {
 			n.setDefault("maximum", number(high))
 		}
 	}
+}
+
+// largest is the largest number of a type of floats.
+func largest(t reflect.Type) string {
+	if t.Kind() == reflect.Float32 {
+		return strconv.FormatFloat(math.MaxFloat32, 'g', -1, 32)
+	}
+	return strconv.FormatFloat(math.MaxFloat64, 'g', -1, 64)
 }
 
 func bounds(t reflect.Type) (low, high string) {
@@ -198,14 +205,45 @@ func (r *reflection) fitQuoted(n *value, t reflect.Type) {
 	default:
 		n.setDefault("pattern", text(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`))
 	}
-	format := r.format(func(s string) error {
-		v, err := parse(s, argumentLimits)
-		if err != nil {
-			return err
-		}
-		return json.Unmarshal(v.json(), reflect.New(t).Interface())
-	}, must)
+	if t == durationType {
+		tell(n, aboutDuration)
+	}
+	format := r.format(func(s string) error { return readQuoted(s, t) }, must)
 	r.also(n, member{"format", text(format)})
+}
+
+// readQuoted reads a number or boolean as encoding/json does with ",string":
+// the text as it stands, and nothing for null.
+func readQuoted(s string, t reflect.Type) error {
+	v, err := parse(s, argumentLimits)
+	switch {
+	case err != nil:
+		return err
+	case v.form == nullForm, s != strings.TrimSpace(s):
+		return errors.New("no number or boolean alone")
+	}
+	return json.Unmarshal([]byte(s), reflect.New(t).Interface())
+}
+
+const (
+	aboutDuration = "In nanoseconds: 1000000000 is one second."
+	aboutKeys     = "Its keys are whole numbers."
+)
+
+// tell adds to the description what no keyword says.
+func tell(n *value, about string) {
+	if d := n.get("description").str(); d != "" {
+		about = d + " (" + about + ")"
+	}
+	n.set("description", text(about))
+}
+
+// tellDefault tells the model what holds if it leaves a property out. It does
+// not read the keyword as that: nobody puts the value in.
+func tellDefault(n *value) {
+	if d := n.get("default"); d != nil {
+		tell(n, "Default: "+clip(string(d.json()), maxEcho)+".")
+	}
 }
 
 // reads holds a string to what the type's UnmarshalText takes.
@@ -270,7 +308,7 @@ func holdsNil(t reflect.Type) bool {
 	case reflect.Pointer, reflect.Interface:
 		return true
 	case reflect.Slice, reflect.Map:
-		return !readsText(t)
+		return !t.Implements(textMarshalerType)
 	}
 	return false
 }
@@ -280,7 +318,7 @@ func holdsNil(t reflect.Type) bool {
 func admitNull(n *value) {
 	typ := n.get("type")
 	switch {
-	case len(n.members) == 0, takesNull(n.get("anyOf")):
+	case !slices.ContainsFunc(n.names(), func(name string) bool { return name != "description" }), takesNull(n.get("anyOf")):
 	case n.has("$ref", "oneOf", "anyOf", "not", "const") || typ == nil:
 		either := &value{form: arrayForm, items: []*value{{form: objectForm, members: n.members}, object(member{"type", text("null")})}}
 		n.members = []member{{"anyOf", either}}

@@ -95,13 +95,12 @@ func read(raw []byte) any {
 
 // patternTexts fit the patterns that the types and tags have.
 var patternTexts = map[string][]string{
-	"^x+$":                 {"x", "xxxxx"},
-	moneyPattern:           {"0c", "9999999c"},
-	`^(0|[1-9][0-9]*)$`:    {"0", "255", "17"},
-	`^-?(0|[1-9][0-9]*)$`:  {"0", "127", "-128", "-0"},
-	quotedFloatPattern:     {"0", "-0", "1.50", "1e2", "-2.5E-3", "12345678901234567890"},
-	`^(a|b|c){1,2}$`:       {"a", "cc"},
-	`^[A-Z]{2}-[0-9]{1,}$`: {"AB-1"},
+	"^x+$":                {"x", "xxxxx"},
+	moneyPattern:          {"0c", "9999999c"},
+	`^(0|[1-9][0-9]*)$`:   {"0", "255", "17"},
+	`^-?(0|[1-9][0-9]*)$`: {"0", "127", "-128", "-0"},
+	quotedFloatPattern:    {"0", "-0", "1.50", "1e2", "-2.5E-3", "12345678901234567890"},
+	"^[0-9.]+$":           {"0", "1.50", "12"},
 }
 
 const quotedFloatPattern = `^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`
@@ -112,6 +111,7 @@ func (g docGen) string(s map[string]any, t reflect.Type) string {
 	case pattern != "" && texts == nil:
 		panic("no text for the pattern " + pattern)
 	case pattern != "":
+		texts = slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return len(text) > count(s, "maxLength", 1<<20) })
 		return pick(g.Rand, texts)
 	case s["format"] == "date-time":
 		return pick(g.Rand, []string{"2024-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999-23:59", "2024-02-29T12:00:00.10+00:00"})

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
@@ -58,7 +59,6 @@ type (
 		GenBase
 		Secret string `json:"-"`
 		Admin  bool   `json:"admin,omitzero" jsonschema:"-"`
-		inner  int
 	}
 	genPage[T any] struct {
 		Items []T `json:"items"`
@@ -85,11 +85,29 @@ type (
 		Pings []*genPing         `json:"pings"`
 		By    map[int16]*genPong `json:"by"`
 	}
-	genName  string
-	genBlob  []byte
-	genRatio float32
-	genNoted map[genName]*genBlob
-	genCase  struct {
+	genName   string
+	genBlob   []byte
+	genRatio  float32
+	genNoted  map[genName]*genBlob
+	genQuoted struct {
+		A int8          `json:"a,string" jsonschema:"enum=1,enum=-7"`
+		B *float64      `json:"b,omitempty,string" jsonschema:"pattern=^[0-9.]+$"`
+		C bool          `json:"c,string" jsonschema:"enum=true"`
+		D *uint64       `json:"d,string" jsonschema:"nullable"`
+		E time.Duration `json:"e,string,omitzero"`
+		F *genRatio     `json:"f,string"`
+		G uint          `json:"g,string" jsonschema:"maxLength=2"`
+	}
+	genTyped struct {
+		A any             `json:"a" jsonschema:"type=integer,enum=1,enum=2,nullable"`
+		B json.RawMessage `json:"b" jsonschema:"type=object"`
+		C *big.Int        `json:"c" jsonschema:"type=integer,minimum=0,maximum=99"`
+		D any             `json:"d,omitempty" jsonschema:"anyof_type=string;boolean,nullable"`
+		E []*any          `json:"e,omitzero" jsonschema:"maxItems=2"`
+		F [2]*genTree     `json:"f,omitzero"`
+		G **int           `json:"g"`
+	}
+	genCase struct {
 		Key  int    `json:"key"`
 		KEY  string `json:"KEY,omitempty"`
 		Sum  *bool  `json:"ſum,omitempty"`
@@ -231,7 +249,7 @@ var genBlocks = []reflect.Type{
 	reflect.TypeFor[GenBase](), reflect.TypeFor[genEmbeds](), reflect.TypeFor[genNamedEmbeds](), reflect.TypeFor[genDeep](), reflect.TypeFor[genHides](),
 	reflect.TypeFor[genPage[string]](), reflect.TypeFor[genPage[genPage[*int]]](), reflect.TypeFor[genPair[int8, []byte]](), reflect.TypeFor[genPair[string, genEmbeds]](),
 	reflect.TypeFor[genTree](), reflect.TypeFor[genForest](), reflect.TypeFor[genPing](), reflect.TypeFor[genPong](), reflect.TypeFor[genPage[genTree]](),
-	reflect.TypeFor[genNoted](), reflect.TypeFor[genCase](), reflect.TypeFor[struct{}](), reflect.TypeFor[map[string]any](), reflect.TypeFor[genPoint](),
+	reflect.TypeFor[genNoted](), reflect.TypeFor[genQuoted](), reflect.TypeFor[genTyped](), reflect.TypeFor[genCase](), reflect.TypeFor[struct{}](), reflect.TypeFor[map[string]any](), reflect.TypeFor[genPoint](),
 	reflect.TypeFor[map[genName]json.Number](), reflect.TypeFor[genPair[time.Time, genList]](),
 }
 
@@ -261,7 +279,11 @@ var genFacets = map[reflect.Type][]facet{
 	reflect.TypeFor[json.Number](): {ints("minimum=1,maximum=9", "1", "8.5"), ints("enum=1,enum=2.5", "1", "2.5")},
 	reflect.TypeFor[any](): {{tag: "type=string", good: []string{`"a"`, `null`}}, {tag: "type=object", good: []string{`{"a":[1]}`, `{}`}}, {tag: "oneof_type=string;integer", good: []string{`"a"`, `3`}},
 		{tag: "type=integer,minimum=2", good: []string{`2`}}},
-	genReader: {ints("type=integer", "0", "-7", "12345678901234567890")},
+	reflect.TypeFor[[2]int8]():     {ints("minimum=1,maximum=9", "[1,9]"), ints("enum=3", "[3,3]"), {tag: "minItems=2", good: []string{"[0,-128]"}}},
+	reflect.TypeFor[[]time.Time](): {{tag: "enum=2024-01-01T00:00:00Z", good: []string{`["2024-01-01T00:00:00Z"]`, "null"}}},
+	reflect.TypeFor[[]*string]():   {{tag: "enum=a,enum=b", good: []string{`["a",null]`, "[]", "null"}}},
+	reflect.TypeFor[[]genCode]():   {{tag: "enum=C1,enum=C2", good: []string{`["C1"]`, "null"}}},
+	genReader:                      {ints("type=integer", "0", "-7", "12345678901234567890")},
 	reflect.TypeFor[[]string](): {{tag: "enum=a,enum=b", good: []string{`["a","b","a"]`, `[]`, `null`}}, {tag: "minItems=1,maxItems=3", items: [2]int{1, 3}},
 		{tag: "uniqueItems=true", good: []string{`["a","b"]`, `[""]`}}, {tag: "pattern=^x+$", good: []string{`["x","xx"]`}}, {tag: "default=a,default=b", good: []string{`["a"]`}}},
 	reflect.TypeFor[[]int](): {{tag: "minItems=2", items: [2]int{2, 4}}, {tag: "minimum=1,maximum=9", good: []string{`[1,9]`, `[]`}}, {tag: "enum=1,enum=2,maxItems=2", good: []string{`[1,2]`}}},
@@ -279,7 +301,7 @@ var genFacets = map[reflect.Type][]facet{
 var genFacetTypes = func() []reflect.Type {
 	var types []reflect.Type
 	for _, t := range append([]reflect.Type{genReader, reflect.TypeFor[*string](), reflect.TypeFor[*int](), reflect.TypeFor[[]string](), reflect.TypeFor[[]int](),
-		reflect.TypeFor[[]any]()}, genLeaves...) {
+		reflect.TypeFor[[]any](), reflect.TypeFor[[2]int8](), reflect.TypeFor[[]time.Time](), reflect.TypeFor[[]*string](), reflect.TypeFor[[]genCode]()}, genLeaves...) {
 		if genFacets[t] != nil {
 			types = append(types, t)
 		}
@@ -287,9 +309,23 @@ var genFacetTypes = func() []reflect.Type {
 	return types
 }()
 
+// genBlockFacets are those of fields of the blocks.
+var genBlockFacets = map[reflect.Type][]facet{
+	reflect.TypeFor[int8]():     {ints("enum=1,enum=-7", "1", "-7")},
+	reflect.TypeFor[*float64](): {ints("pattern=^[0-9.]+$", "0", "1.5", "null")},
+	reflect.TypeFor[bool]():     {ints("enum=true", "true")},
+	reflect.TypeFor[*uint64]():  {ints("nullable", "0", "18446744073709551615", "null")},
+	reflect.TypeFor[uint]():     {ints("maxLength=2", "0", "99")},
+	reflect.TypeFor[any](): {ints("type=integer,enum=1,enum=2,nullable", "1", "2", "null"),
+		ints("anyof_type=string;boolean,nullable", `"a"`, "true", "null")},
+	reflect.TypeFor[json.RawMessage](): {ints("type=object", `{"a":[1e2]}`, "{}")},
+	reflect.TypeFor[*big.Int]():        {ints("type=integer,minimum=0,maximum=99", "0", "99", "null")},
+	reflect.TypeFor[[]*any]():          {{tag: "maxItems=2", items: [2]int{0, 2}}},
+}
+
 // facetOf returns what a field's tag says; none if it has no such tag.
 func facetOf(t reflect.Type, tag reflect.StructTag) (facet, bool) {
-	for _, f := range genFacets[t] {
+	for _, f := range slices.Concat(genFacets[t], genBlockFacets[t]) {
 		if f.tag == tag.Get("jsonschema") {
 			return f, true
 		}
@@ -374,6 +410,49 @@ func (g typeGen) object(depth int) reflect.Type {
 		fields = append(fields, g.field(i, depth))
 	}
 	return reflect.StructOf(fields)
+}
+
+// genRefused are types that encoding/json does not read, or reads in a way that
+// no schema says.
+var genRefused = []reflect.Type{
+	reflect.TypeFor[chan int](), reflect.TypeFor[func()](), reflect.TypeFor[complex64](), reflect.TypeFor[uintptr](), reflect.TypeFor[error](),
+	reflect.TypeFor[url.URL](), reflect.TypeFor[opaque](), reflect.TypeFor[big.Int](), reflect.TypeFor[map[bool]int](), reflect.TypeFor[map[netip.Addr]int](),
+	reflect.TypeFor[aliased](), reflect.TypeFor[[]readByte](), reflect.TypeFor[struct{ x int }](), reflect.TypeFor[genPointer](),
+	reflect.TypeFor[struct {
+		X int `json:",inline,string" jsonschema:"-"`
+	}](),
+}
+
+// genPointer holds itself and nothing else.
+type genPointer *genPointer
+
+// bad makes a struct that holds a type that is refused, and returns the Go field
+// that it is in.
+func (g typeGen) bad(depth int) (t reflect.Type, path string) {
+	inner := pick(g.Rand, genRefused)
+	if depth > 0 && g.IntN(3) > 0 {
+		inner, path = g.bad(depth - 1)
+		path = "." + path
+	}
+	for range g.IntN(3) {
+		switch g.IntN(4) {
+		case 0:
+			inner, path = reflect.SliceOf(inner), "[]"+path
+		case 1:
+			inner, path = reflect.MapOf(reflect.TypeFor[string](), inner), "[]"+path
+		case 2:
+			inner, path = reflect.ArrayOf(2, inner), "[]"+path
+		case 3:
+			inner = reflect.PointerTo(inner)
+		}
+	}
+	n := g.IntN(3)
+	var fields []reflect.StructField
+	for i := range n {
+		fields = append(fields, g.field(i, 1))
+	}
+	name := fmt.Sprintf("F%d", n)
+	return reflect.StructOf(append(fields, reflect.StructField{Name: name, Type: inner})), name + path
 }
 
 func (g typeGen) field(i, depth int) reflect.StructField {

@@ -141,10 +141,20 @@ func TestSchemas(t *testing.T) {
 			C *string  `json:"c" jsonschema:"nullable,enum=x"`
 			D any      `json:"d" jsonschema:"type=string"`
 			E opaque   `json:"e" jsonschema:"type=integer,minimum=2"`
-		}], object(`"a":{"type":"string","description":"City, country","minLength":1,"pattern":"^x$","default":"x"},`+
+		}], object(`"a":{"type":"string","description":"City, country (Default: \"x\".)","minLength":1,"pattern":"^x$","default":"x"},`+
 			`"b":{"type":"array","items":{"type":"string","enum":["x","y"]},"uniqueItems":true},`+
 			`"c":{"type":["string","null"],"enum":["x",null]},"d":{"type":"string"},"e":{"type":"integer","minimum":2}`,
 			`"a","b","c","d","e"`)},
+		{"what no keyword says", takes[struct {
+			D time.Duration  `json:"d,string" jsonschema_description:"Patience."`
+			U uint8          `json:"u,string"`
+			N int            `json:"n,omitempty" jsonschema:"default=5"`
+			M map[uint8]bool `json:"m,omitempty" jsonschema:"description=By age"`
+			A any            `json:"a" jsonschema:"nullable,description=Anything"`
+		}], object(`"d":{"type":"string","description":"Patience. (In nanoseconds: 1000000000 is one second.)","pattern":"^-?(0|[1-9][0-9]*)$"},`+
+			`"u":{"type":"string","pattern":"^(0|[1-9][0-9]*)$"},"n":{"type":"integer","description":"Default: 5.","default":5},`+
+			`"m":{"type":"object","description":"By age (Its keys are whole numbers.)","additionalProperties":{"type":"boolean"}},`+
+			`"a":{"description":"Anything"}`, `"d","u","a"`)},
 		{"own schema", takes[struct {
 			A celsius   `json:"a" jsonschema:"title=A,maximum=50"`
 			B *celsius  `json:"b" jsonschema_description:"Outside."`
@@ -158,8 +168,8 @@ func TestSchemas(t *testing.T) {
 			A map[string]any   `json:"a"`
 			B map[int]base     `json:"b"`
 			C map[uint8][]bool `json:"c"`
-		}], object(`"a":{"type":"object"},"b":{"type":"object","additionalProperties":`+object(`"id":{"type":"integer"}`, `"id"`)+`},`+
-			`"c":{"type":"object","additionalProperties":{"type":"array","items":{"type":"boolean"}}}`, `"a","b","c"`)},
+		}], object(`"a":{"type":"object"},"b":{"type":"object","description":"Its keys are whole numbers.","additionalProperties":`+object(`"id":{"type":"integer"}`, `"id"`)+`},`+
+			`"c":{"type":"object","description":"Its keys are whole numbers.","additionalProperties":{"type":"array","items":{"type":"boolean"}}}`, `"a","b","c"`)},
 		{"recursive", takes[tree], `{"type":"object","properties":{"name":{"type":"string"},"kids":{"type":"array","items":{"$ref":"#/$defs/tree"}},` +
 			`"next":{"anyOf":[{"$ref":"#/$defs/tree"},{"type":"null"}]},` +
 			`"other":` + object(`"trees":{"type":"object","additionalProperties":{"$ref":"#/$defs/tree"}}`, `"trees"`) + `},` +
