@@ -164,6 +164,38 @@ func (genPoint) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "object", Properties: p, Required: []string{"x"}, AdditionalProperties: jsonschema.FalseSchema}
 }
 
+// genExtended is what the reflector says of it, and a little more.
+type genExtended struct {
+	Amount uint `json:"amount"`
+	Secret bool `json:"secret,omitzero" jsonschema:"-"`
+}
+
+func (genExtended) JSONSchemaExtend(s *jsonschema.Schema) {
+	p, _ := s.Properties.Get("amount")
+	p.Maximum = "100"
+	s.Description = "At most 100."
+}
+
+// genUnit reads text by a value receiver.
+type genUnit struct{}
+
+func (genUnit) MarshalText() ([]byte, error) { return []byte("unit"), nil }
+func (genUnit) UnmarshalText(b []byte) error {
+	if string(b) != "unit" {
+		return errors.New("a unit is unit")
+	}
+	return nil
+}
+
+// genWrites is a slice that is text; a nil one is the empty text.
+type genWrites []string
+
+func (w genWrites) MarshalText() ([]byte, error) { return []byte(strings.Join(w, ";")), nil }
+func (w *genWrites) UnmarshalText(b []byte) error {
+	*w = strings.Split(string(b), ";")
+	return nil
+}
+
 // Types that read text: a string, a struct, an integer, a byte, a map.
 type (
 	genWord  string
@@ -242,6 +274,7 @@ var genLeaves = []reflect.Type{
 	reflect.TypeFor[netip.Addr](), reflect.TypeFor[netip.Prefix](), reflect.TypeFor[net.IP](), reflect.TypeFor[big.Rat](),
 	reflect.TypeFor[genWord](), reflect.TypeFor[genSpan](), reflect.TypeFor[genCode](), reflect.TypeFor[genGrade](), reflect.TypeFor[genSet](),
 	reflect.TypeFor[genColor](), reflect.TypeFor[genKelvin](), reflect.TypeFor[genMoney](), reflect.TypeFor[genPoint](),
+	reflect.TypeFor[genExtended](), reflect.TypeFor[genUnit](), reflect.TypeFor[genWrites](),
 }
 
 // genBlocks are types that a tool can take by themselves too.
@@ -249,7 +282,7 @@ var genBlocks = []reflect.Type{
 	reflect.TypeFor[GenBase](), reflect.TypeFor[genEmbeds](), reflect.TypeFor[genNamedEmbeds](), reflect.TypeFor[genDeep](), reflect.TypeFor[genHides](),
 	reflect.TypeFor[genPage[string]](), reflect.TypeFor[genPage[genPage[*int]]](), reflect.TypeFor[genPair[int8, []byte]](), reflect.TypeFor[genPair[string, genEmbeds]](),
 	reflect.TypeFor[genTree](), reflect.TypeFor[genForest](), reflect.TypeFor[genPing](), reflect.TypeFor[genPong](), reflect.TypeFor[genPage[genTree]](),
-	reflect.TypeFor[genNoted](), reflect.TypeFor[genQuoted](), reflect.TypeFor[genTyped](), reflect.TypeFor[genCase](), reflect.TypeFor[struct{}](), reflect.TypeFor[map[string]any](), reflect.TypeFor[genPoint](),
+	reflect.TypeFor[genNoted](), reflect.TypeFor[genQuoted](), reflect.TypeFor[genTyped](), reflect.TypeFor[genCase](), reflect.TypeFor[genExtended](), reflect.TypeFor[struct{}](), reflect.TypeFor[map[string]any](), reflect.TypeFor[genPoint](),
 	reflect.TypeFor[map[genName]json.Number](), reflect.TypeFor[genPair[time.Time, genList]](),
 }
 

@@ -52,10 +52,11 @@ var genMakers = map[reflect.Type]func(valueGen) any{
 	reflect.TypeFor[genSet](): func(g valueGen) any {
 		return pick(g.Rand, []genSet{nil, {}, {"a": true}, {"a": true, "b": true}})
 	},
-	reflect.TypeFor[genWord]():   func(g valueGen) any { return genWord(pick(g.Rand, []string{"", "word", "é\n"})) },
-	reflect.TypeFor[genColor]():  func(g valueGen) any { return genColor(pick(g.Rand, []string{"red", "green"})) },
-	reflect.TypeFor[genKelvin](): func(g valueGen) any { return genKelvin(pick(g.Rand, []float64{0, 10000, 273.15})) },
-	reflect.TypeFor[genMoney]():  func(g valueGen) any { return genMoney{g.Int32N(10_000_000)} },
+	reflect.TypeFor[genWord]():     func(g valueGen) any { return genWord(pick(g.Rand, []string{"", "word", "é\n"})) },
+	reflect.TypeFor[genColor]():    func(g valueGen) any { return genColor(pick(g.Rand, []string{"red", "green"})) },
+	reflect.TypeFor[genKelvin]():   func(g valueGen) any { return genKelvin(pick(g.Rand, []float64{0, 10000, 273.15})) },
+	reflect.TypeFor[genMoney]():    func(g valueGen) any { return genMoney{g.Int32N(10_000_000)} },
+	reflect.TypeFor[genExtended](): func(g valueGen) any { return genExtended{Amount: g.UintN(101)} },
 	reflect.TypeFor[genPoint](): func(g valueGen) any {
 		return pick(g.Rand, []genPoint{{}, {X: -1e9, Y: new(1e9)}, {X: 0.1, Y: new(0.0)}})
 	},

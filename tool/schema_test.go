@@ -331,6 +331,74 @@ func TestDecodeErrors(t *testing.T) {
 	requireProblems(t, err, "takes", `/in/x: does not fit, got a string`)
 }
 
+// TestTextThatIsBytesIsRead: net.IP is a slice of bytes, but not base64.
+func TestTextThatIsBytesIsRead(t *testing.T) {
+	t.Parallel()
+	made := tool.Must(takes[struct {
+		X net.IP
+		L []net.IP `json:",omitempty"`
+	}]())
+	_, err := made.Parse(`{"X":"True","L":["::1","a"]}`)
+	requireProblems(t, err, "takes", `/L/1: must be an IP address such as 192.0.2.1 or 2001:db8::1; got the string "a"`,
+		`/X: must be an IP address such as 192.0.2.1 or 2001:db8::1; got the string "True"`)
+}
+
+func TestNumbersInStrings(t *testing.T) {
+	t.Parallel()
+	made := tool.Must(takes[struct {
+		I int8  `json:"i,omitzero,string" jsonschema:"pattern=."`
+		U uint8 `json:"u,omitzero,string" jsonschema:"pattern=."`
+		B bool  `json:"b,omitzero,string" jsonschema:"pattern=."`
+	}]())
+	for _, good := range []string{`{"i":"-128"}`, `{"i":"-0"}`, `{"u":"255"}`, `{"b":"true"}`} {
+		_, err := made.Parse(good)
+		require.NoError(t, err, good)
+	}
+	for _, text := range []string{"-0", "-1", "256", "1.0", "1e1", "01", "+1", " 1", "1 ", "0x1", "null", "1_0", "NaN"} {
+		_, err := made.Parse(`{"u":"` + text + `"}`)
+		requireProblems(t, err, "takes", `/u: must be a whole number in range, in a string; got the string "`+text+`"`)
+	}
+	_, err := made.Parse(`{"b":"null"}`)
+	requireProblems(t, err, "takes", `/b: must be one of "true", "false"; got the string "null"`)
+}
+
+// onlyRead is a slice that is read as text and written as what it is: nil is null.
+type onlyRead []string
+
+func (r *onlyRead) UnmarshalText(b []byte) error {
+	*r = onlyRead{string(b)}
+	return nil
+}
+
+func TestNilOfATypeThatOnlyReadsText(t *testing.T) {
+	t.Parallel()
+	requireTaken(t, struct{ X onlyRead }{})
+	requireTaken(t, struct{ X net.IP }{})
+	_, err := tool.Must(takes[struct{ X net.IP }]()).Parse(`{"X":null}`)
+	require.Error(t, err)
+}
+
+// TestTextInMaps: encoding/json does not write a value of a map by a method
+// with a pointer receiver, but it reads one.
+func TestTextInMaps(t *testing.T) {
+	t.Parallel()
+	type ratios struct {
+		M map[string]big.Rat `json:"m"`
+	}
+	var got ratios
+	made := tool.Must(tool.New("reads", "", func(_ context.Context, in ratios) (string, error) {
+		got = in
+		return "", nil
+	}))
+	args, err := made.Parse(`{"m":{"a":"1/3"}}`)
+	require.NoError(t, err)
+	_, err = made.Call(t.Context(), args)
+	require.NoError(t, err)
+	require.Equal(t, ratios{map[string]big.Rat{"a": *big.NewRat(1, 3)}}, got)
+	_, err = made.Parse(`{"m":{"a":{}}}`)
+	require.Error(t, err)
+}
+
 type branch struct {
 	Branches []branch `json:"branches,omitempty"`
 }
