@@ -82,7 +82,7 @@ func (e *engine) check(c loop.Call) (tool.Tool, json.RawMessage, error) {
 		}
 		return t, nil, tool.Unknown(c.Call.Name, names...)
 	}
-	args, err := t.Parse(c.Call.Arguments)
+	args, _, err := t.Parse(c.Call.Arguments)
 	return t, args, err
 }
 

@@ -164,21 +164,24 @@ func (t Tool) Timeout() time.Duration {
 
 // Parse checks the arguments that a model wrote and returns the ones to call
 // with: the same members in the same order, without white space, each string
-// and whole number in one spelling (1.0 is 1), null for an optional property
-// that does not admit it left out, and {} for nothing or null.
+// and whole number in one spelling (1.0 is 1).
+//
+// What the model plainly meant is repaired where nothing is lost by it, and each
+// repair is told in a sentence: nothing or null is {}; one Markdown fence around
+// everything is taken off; a string in the place of an array or object that it
+// holds, of a number ("3") or of a boolean ("true") becomes that; null for an
+// optional property that does not admit it is left out. Nothing is guessed.
 //
 // An error is an *[Error] of InvalidJSON or InvalidArguments, whose Message
-// tells the model all that is to be corrected.
-//
-// A panic of a type's own UnmarshalJSON or UnmarshalText is an *[Error] of
-// Panicked.
-func (t Tool) Parse(arguments string) (args json.RawMessage, err error) {
+// tells the model all that is to be corrected. A panic of a type's own
+// UnmarshalJSON or UnmarshalText is an *[Error] of Panicked.
+func (t Tool) Parse(arguments string) (args json.RawMessage, repairs []string, err error) {
 	if t.spec == nil {
-		return nil, Unknown("")
+		return nil, nil, Unknown("")
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			args, err = nil, panicked(v, debug.Stack())
+			args, repairs, err = nil, nil, panicked(v, debug.Stack())
 		}
 	}()
 	return t.spec.schema.parse(t.spec.def.Name, arguments)
