@@ -16,6 +16,8 @@ type schema struct {
 	valid  *validator      // what is held; it may know more than the model is shown
 	shape  *shape          // of the Go type; nil for a schema that is not ours
 	decode func(json.RawMessage) error
+
+	unchecked error // why valid is nil
 }
 
 // parse makes arguments of what a model wrote. See Tool.Parse.
@@ -37,6 +39,9 @@ func (s *schema) parse(name, arguments string) (json.RawMessage, []string, error
 
 // hold repairs arguments and holds them to the schema.
 func (s *schema) hold(name string, args *value, done *repairs) error {
+	if s.valid == nil {
+		return nil
+	}
 	found, err := s.valid.check(args, done)
 	if errors.Is(err, errTooComplex) {
 		return Fail(InvalidArguments, "The arguments are too complex to check against the schema of "+name+": send simpler ones.", err)

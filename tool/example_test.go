@@ -66,7 +66,7 @@ func ExampleNewRaw() {
 			return fmt.Sprintf("%s got %s", tool.CallFrom(ctx).Key, args), nil
 		}))
 
-	ctx := tool.WithCall(context.Background(), tool.Call{Key: "order-42/r1.t1.c0"})
+	ctx := tool.WithCall(context.Background(), tool.Call{Key: "order-42/r1.t1.c0"}, nil)
 	args, _, _ := send.Parse(`{ "to": "Ann" }`)
 	result, _ := send.Call(ctx, args)
 	fmt.Println(result)
