@@ -33,8 +33,8 @@ func (d *disagreement) Error() string {
 
 // The properties that are held.
 const (
-	takesMarshalled = "what json.Marshal writes of a value is accepted"
-	takesObedient   = "what obeys the shown schema is accepted"
+	takesMarshalled = "what json.Marshal writes of a value is accepted as it is"
+	takesObedient   = "what obeys the shown schema is accepted as it is"
 	decodes         = "what the schema accepts decodes"
 	losesNothing    = "what decodes has all that the arguments had"
 	holdsRequired   = "arguments without a required property are refused"
@@ -107,9 +107,12 @@ func (c *checker) document(check string, doc any) error {
 }
 
 func (c *checker) accepted(check, doc string) error {
-	args, err := c.tool.Parse(doc)
-	if err == nil {
+	args, repairs, err := c.tool.Parse(doc)
+	if err == nil && len(repairs) == 0 {
 		return c.lossless(doc, args)
+	}
+	if err == nil {
+		return &disagreement{check: check, doc: doc, why: "it was repaired: " + strings.Join(repairs, ", ")}
 	}
 	if _, ok := errors.AsType[*tool.DecodeError](err); ok {
 		check = decodes
@@ -123,7 +126,7 @@ func (c *checker) mutant(doc any) error {
 	if err != nil {
 		return &disagreement{check: decodes, why: err.Error()}
 	}
-	args, err := c.tool.Parse(string(raw))
+	args, _, err := c.tool.Parse(string(raw))
 	if e, ok := errors.AsType[*tool.DecodeError](err); ok && !c.mayRefuse(e) {
 		return &disagreement{check: decodes, doc: string(raw), why: err.Error()}
 	}

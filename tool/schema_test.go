@@ -249,7 +249,7 @@ func requireTaken[In any](t *testing.T, v In) {
 		got = in
 		return "", nil
 	}))
-	args, err := reads.Parse(string(written))
+	args, _, err := reads.Parse(string(written))
 	require.NoError(t, err)
 	_, err = reads.Call(t.Context(), args)
 	require.NoError(t, err)
@@ -266,7 +266,7 @@ func TestHiddenFieldsStayUnset(t *testing.T) {
 		Amount int  `json:"amount,omitempty" jsonschema:"maximum=100"`
 	}]())
 	for _, in := range []string{`{"x":1,"admin":true}`, `{"x":1,"Admin":true}`, `{"x":1,"AMOUNT":99999}`, `{"x":1,"X":2}`} {
-		_, err := made.Parse(in)
+		_, _, err := made.Parse(in)
 		require.ErrorContains(t, err, "unknown property")
 	}
 }
@@ -292,13 +292,13 @@ func (*rudeJSON) UnmarshalJSON([]byte) error { panic("rude") }
 func TestPanicsWhileDecoding(t *testing.T) {
 	t.Parallel()
 	text := tool.Must(takes[struct{ X rudeText }]())
-	_, err := text.Parse(`{"X":"a"}`)
+	_, _, err := text.Parse(`{"X":"a"}`)
 	requireFailure(t, err, tool.Panicked, "The tool broke down because of an internal fault, which is not yours. The same call is likely to break down again.")
 
 	own := tool.Must(takes[struct {
 		X rudeJSON `jsonschema:"type=string"`
 	}]())
-	_, err = own.Parse(`{"X":"a"}`)
+	_, _, err = own.Parse(`{"X":"a"}`)
 	requireFailure(t, err, tool.Panicked, "The tool broke down because of an internal fault, which is not yours. The same call is likely to break down again.")
 }
 
@@ -316,7 +316,7 @@ func TestDecodeErrors(t *testing.T) {
 	made := tool.Must(takes[struct {
 		M money `json:"m"`
 	}]())
-	_, err := made.Parse(`{"m":"much"}`)
+	_, _, err := made.Parse(`{"m":"much"}`)
 	requireProblems(t, err, "takes", `(top level): does not have the form that the tool reads: money is a number of cents in a string`)
 
 	_, err = made.Call(t.Context(), json.RawMessage(`{"m":"much"}`))
@@ -327,7 +327,7 @@ func TestDecodeErrors(t *testing.T) {
 			X loose `json:"x"`
 		} `json:"in"`
 	}]())
-	_, err = wrong.Parse(`{"in":{"x":"a"}}`)
+	_, _, err = wrong.Parse(`{"in":{"x":"a"}}`)
 	requireProblems(t, err, "takes", `/in/x: does not fit, got a string`)
 }
 
@@ -338,7 +338,7 @@ func TestTextThatIsBytesIsRead(t *testing.T) {
 		X net.IP
 		L []net.IP `json:",omitempty"`
 	}]())
-	_, err := made.Parse(`{"X":"True","L":["::1","a"]}`)
+	_, _, err := made.Parse(`{"X":"True","L":["::1","a"]}`)
 	requireProblems(t, err, "takes", `/L/1: must be an IP address such as 192.0.2.1 or 2001:db8::1; got the string "a"`,
 		`/X: must be an IP address such as 192.0.2.1 or 2001:db8::1; got the string "True"`)
 }
@@ -351,14 +351,14 @@ func TestNumbersInStrings(t *testing.T) {
 		B bool  `json:"b,omitzero,string" jsonschema:"pattern=."`
 	}]())
 	for _, good := range []string{`{"i":"-128"}`, `{"i":"-0"}`, `{"u":"255"}`, `{"b":"true"}`} {
-		_, err := made.Parse(good)
+		_, _, err := made.Parse(good)
 		require.NoError(t, err, good)
 	}
 	for _, text := range []string{"-0", "-1", "256", "1.0", "1e1", "01", "+1", " 1", "1 ", "0x1", "null", "1_0", "NaN"} {
-		_, err := made.Parse(`{"u":"` + text + `"}`)
+		_, _, err := made.Parse(`{"u":"` + text + `"}`)
 		requireProblems(t, err, "takes", `/u: must be a whole number in range, in a string; got the string "`+text+`"`)
 	}
-	_, err := made.Parse(`{"b":"null"}`)
+	_, _, err := made.Parse(`{"b":"null"}`)
 	requireProblems(t, err, "takes", `/b: must be one of "true", "false"; got the string "null"`)
 }
 
@@ -374,7 +374,7 @@ func TestNilOfATypeThatOnlyReadsText(t *testing.T) {
 	t.Parallel()
 	requireTaken(t, struct{ X onlyRead }{})
 	requireTaken(t, struct{ X net.IP }{})
-	_, err := tool.Must(takes[struct{ X net.IP }]()).Parse(`{"X":null}`)
+	_, _, err := tool.Must(takes[struct{ X net.IP }]()).Parse(`{"X":null}`)
 	require.Error(t, err)
 }
 
@@ -390,12 +390,12 @@ func TestTextInMaps(t *testing.T) {
 		got = in
 		return "", nil
 	}))
-	args, err := made.Parse(`{"m":{"a":"1/3"}}`)
+	args, _, err := made.Parse(`{"m":{"a":"1/3"}}`)
 	require.NoError(t, err)
 	_, err = made.Call(t.Context(), args)
 	require.NoError(t, err)
 	require.Equal(t, ratios{map[string]big.Rat{"a": *big.NewRat(1, 3)}}, got)
-	_, err = made.Parse(`{"m":{"a":{}}}`)
+	_, _, err = made.Parse(`{"m":{"a":{}}}`)
 	require.Error(t, err)
 }
 
@@ -421,7 +421,7 @@ func TestCycleThroughSlice(t *testing.T) {
 	other, err := tool.New("other", "", func(context.Context, last) (string, error) { return "", nil })
 	require.NoError(t, err)
 	for _, made := range []tool.Tool{one, other} {
-		_, err := made.Parse(args)
+		_, _, err := made.Parse(args)
 		require.NoError(t, err)
 	}
 }
@@ -435,11 +435,11 @@ func TestMapsWithKeysThatHaveNames(t *testing.T) {
 	x := tool.Must(takes[months]())
 	requireTaken(t, months{M: map[time.Month]int{time.May: 1, -7: 2}, U: map[uint8]int{255: 1}})
 	for _, key := range []string{"05", "+5", "-0", "5.0", "1e1", "May", " 5", "", "9223372036854775808"} {
-		_, err := x.Parse(`{"m":{"` + key + `":1}}`)
+		_, _, err := x.Parse(`{"m":{"` + key + `":1}}`)
 		require.Error(t, err, key)
 	}
 	for _, key := range []string{"256", "-1", "007"} {
-		_, err := x.Parse(`{"m":{},"u":{"` + key + `":1}}`)
+		_, _, err := x.Parse(`{"m":{},"u":{"` + key + `":1}}`)
 		require.Error(t, err, key)
 	}
 }
@@ -465,7 +465,7 @@ func TestErrorsOfUnmarshalTextAreFreeOfGo(t *testing.T) {
 	refused := func(parse tool.Tool, err error) func(string, string) {
 		require.NoError(t, err)
 		return func(arg, want string) {
-			_, err := parse.Parse(`{"X":` + strconv.Quote(arg) + `}`)
+			_, _, err := parse.Parse(`{"X":` + strconv.Quote(arg) + `}`)
 			requireProblems(t, err, "takes", "/X: "+want+"; got the string "+strconv.Quote(arg))
 		}
 	}
