@@ -32,8 +32,10 @@
 // json.Number, any, types with UnmarshalText, and types that hold themselves
 // ($ref) are expressed. Types with an UnmarshalJSON and no JSONSchema, url.URL,
 // interfaces with methods, channels, functions, complex numbers, two fields of
-// one JSON name, and tags that would have no effect are errors of [New], which
-// name the Go field.
+// one JSON name, and tags that would have no effect or that the Go type
+// contradicts (an enum value, default or bound that it cannot hold) are errors of
+// [New], which name the Go field. A default is told in the description; it is for
+// the function to apply.
 //
 // The schema that arguments are held to knows more than the one that the model
 // is shown: null for a nil pointer, slice or map, the bounds of large integers,

@@ -31,7 +31,10 @@ func (r *reflection) fit(n *value, t reflect.Type, f *field, at string) error {
 		err = fmt.Errorf(`",string" has no meaning beside the JSONSchema of %s`, base)
 	case own:
 		keepDescription(n, base)
-	case n.has("$ref"), f != nil && typed(*f):
+	case n.has("$ref"):
+	case f != nil && typed(*f) && readsText(base) && !readsItself(base) && n.get("type").str() != "string":
+		err = fmt.Errorf("tag jsonschema: %s is read from a string", base)
+	case f != nil && typed(*f) && (readsItself(base) || !readsText(base)):
 	default:
 		err = r.fitType(n, base, f, at)
 	}

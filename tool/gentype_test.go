@@ -108,13 +108,20 @@ type (
 		G **int           `json:"g"`
 	}
 	genCase struct {
-		Key  int    `json:"key"`
-		KEY  string `json:"KEY,omitempty"`
-		Sum  *bool  `json:"ſum,omitempty"`
-		Odd  int    `json:"a/b~c %d,omitempty"`
-		Ref  any    `json:"$ref,omitempty"`
-		Type string `json:"type"`
-		Enum []int  `json:"enum,omitempty"`
+		Key  int               `json:"key"`
+		KEY  string            `json:"KEY,omitempty"`
+		Sum  *bool             `json:"ſum,omitempty"`
+		Odd  int               `json:"a/b~c %d,omitempty"`
+		Ref  any               `json:"$ref,omitempty"`
+		Type string            `json:"type"`
+		Enum []int             `json:"enum,omitempty"`
+		Prop []GenBase         `json:"properties,omitempty"`
+		Item *genTree          `json:"items,omitempty"`
+		Need bool              `json:"required,omitzero"`
+		More map[string]string `json:"additionalProperties,omitempty"`
+		All  *genCase          `json:"allOf,omitempty" jsonschema_description:"Itself."`
+		Defs [1]string         `json:"$defs,omitempty"`
+		Null *genTree          `json:"anyOf" jsonschema:"nullable"`
 	}
 )
 
@@ -324,7 +331,8 @@ var genFacets = map[reflect.Type][]facet{
 	reflect.TypeFor[bool]():  {{tag: "default=true", good: []string{`true`, `false`}}, {tag: "nullable", good: []string{`true`, `false`}}},
 	reflect.TypeFor[time.Time](): {{tag: "nullable", good: []string{`"2024-02-29T23:59:59.999999999Z"`}}, {tag: "enum=2024-01-01T00:00:00Z,enum=2025-01-01T00:00:00+01:00",
 		good: []string{`"2024-01-01T00:00:00Z"`}}},
-	reflect.TypeFor[netip.Addr]():    {{tag: "enum=::1,enum=10.0.0.1", good: []string{`"::1"`}}, {tag: "format=ipv4", good: []string{`"10.0.0.1"`}}},
+	reflect.TypeFor[netip.Addr](): {{tag: "enum=::1,enum=10.0.0.1", good: []string{`"::1"`}}, {tag: "format=ipv4", good: []string{`"10.0.0.1"`}},
+		{tag: "type=string", good: []string{`""`, `"::1"`}}},
 	reflect.TypeFor[[]byte]():        {{tag: "maxLength=8", good: []string{`""`, `"YWJj"`, `null`}}},
 	reflect.TypeFor[time.Duration](): {ints("minimum=0,default=1000000000", "0", "1000000000")},
 	reflect.TypeFor[genName]():       {{tag: "enum=n", good: []string{`"n"`}}},
@@ -371,7 +379,14 @@ type typeGen struct{ *rand.Rand }
 
 func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
 
-// root makes the type of a tool's arguments.
+// nth makes the type of a tool's arguments: first each block, then random ones.
+func (g typeGen) nth(i int) reflect.Type {
+	if i < len(genBlocks) {
+		return genBlocks[i]
+	}
+	return g.root()
+}
+
 func (g typeGen) root() reflect.Type {
 	switch n := g.IntN(20); {
 	case n < 2:

@@ -169,6 +169,12 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 		{"bound beyond a float", takes[struct {
 			X float32 `jsonschema:"exclusiveMaximum=1e300"`
 		}], "field X: tag jsonschema: exclusiveMaximum=1e300 is beyond what float32 holds"},
+		{"text as a number", takes[struct {
+			X netip.Addr `jsonschema:"type=integer"`
+		}], "field X: tag jsonschema: netip.Addr is read from a string"},
+		{"text as text or a number", takes[struct {
+			X time.Time `jsonschema:"oneof_type=string;integer"`
+		}], "field X: tag jsonschema: time.Time is read from a string"},
 		{"length of an array", takes[struct {
 			X [3]int `jsonschema:"minItems=1"`
 		}], "field X: tag jsonschema: [3]int always has 3 items"},

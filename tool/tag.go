@@ -121,7 +121,7 @@ func onItems(keyword string) bool { return keyword == "pattern" || keyword == "f
 func checkValues(n *value, f field) error {
 	t := indirect(f.typ)
 	own, err := hasSchema(t)
-	if own || typed(f) || err != nil {
+	if own || typed(f) && !readsText(t) || err != nil {
 		return err
 	}
 	if k := t.Kind(); (k == reflect.Slice || k == reflect.Array) && n.has("items") {
