@@ -171,7 +171,6 @@ func (c *checker) lossless(doc string, args json.RawMessage) error {
 // TestSchemaAgreesRefuses puts types that no schema can be found for somewhere
 // into generated ones. The error names the field.
 func TestSchemaAgreesRefuses(t *testing.T) {
-	t.Parallel()
 	for i := range 500 {
 		r := rand.New(rand.NewPCG(1, uint64(i)))
 		bad, path := typeGen{r}.bad(3)
@@ -196,8 +195,8 @@ func environment(t *testing.T, name string, otherwise int) int {
 // TOOLLOOP_SEED, TOOLLOOP_TYPES and TOOLLOOP_DOCUMENTS change what is generated;
 // with TOOLLOOP_DURATION, such as 60m, it goes on with the next seeds for so long.
 //
-// It is not parallel to others: it takes all processors, and some of the others
-// hold attacks to a time.
+// None of these tests is parallel to others: they take all processors and much
+// memory, and some of the others hold attacks to a time and a number of bytes.
 func TestSchemaAgrees(t *testing.T) {
 	seed, types, documents := environment(t, "TOOLLOOP_SEED", 1), environment(t, "TOOLLOOP_TYPES", 500), environment(t, "TOOLLOOP_DOCUMENTS", 200)
 	end := time.Now()

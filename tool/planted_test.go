@@ -126,7 +126,6 @@ func anyOf(names []string) []any {
 
 // TestSchemaAgreesWithoutBugs is the control: schemas that were only copied agree.
 func TestSchemaAgreesWithoutBugs(t *testing.T) {
-	t.Parallel()
 	for i := range 40 {
 		r := rand.New(rand.NewPCG(1, uint64(i)))
 		_, err := agrees(typeGen{r}.nth(i), r, 100, func(map[string]any) {})
@@ -137,11 +136,9 @@ func TestSchemaAgreesWithoutBugs(t *testing.T) {
 // TestSchemaAgreesNoticesBugs plants bugs of reflectors in both schemas of the
 // same generated types. Each is noticed by the check that it is about.
 func TestSchemaAgreesNoticesBugs(t *testing.T) {
-	t.Parallel()
 	const types, documents = 400, 100
 	for _, bug := range plantedBugs() {
 		t.Run(strings.ReplaceAll(bug.name, " ", "_"), func(t *testing.T) {
-			t.Parallel()
 			caught := map[string]int{}
 			for i := 0; i < types && caught[bug.caught] == 0; i++ {
 				r := rand.New(rand.NewPCG(1, uint64(i)))
