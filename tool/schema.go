@@ -59,6 +59,7 @@ func schemaFor(t reflect.Type) (sch *schema, err error) {
 	if err != nil {
 		return nil, err
 	}
+	toWire(shown)
 	return &schema{wire: shown.json(), valid: valid, shape: shapeOf(base, map[reflect.Type]*shape{})}, nil
 }
 
