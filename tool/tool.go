@@ -28,6 +28,8 @@ type spec struct {
 	schema  *schema
 	timeout time.Duration
 	run     func(context.Context, json.RawMessage) (any, error)
+
+	notStrict error // why def has no strict form
 }
 
 // An Option changes how a tool is run.
@@ -106,10 +108,18 @@ func newTool(name, description string, sch *schema, run func(context.Context, js
 	if !namePattern.MatchString(name) {
 		return Tool{}, constructError(name, errors.New("a name has 1 to 64 of the characters a-z A-Z 0-9 _ -"))
 	}
+	held := sch.valid.doc
+	if sch.valid.formats != nil {
+		held = nil // ours: what it holds beyond what is shown leaves the form as it is
+	}
+	strict, notStrict := strictForm(sch.wire, held)
 	s := &spec{
-		def:    llm.ToolDef{Name: name, Description: strings.ToValidUTF8(description, "\uFFFD"), Schema: sch.wire},
+		def:    llm.ToolDef{Name: name, Description: strings.ToValidUTF8(description, "\uFFFD"), Schema: sch.wire, Strict: strict},
 		schema: sch,
 		run:    run,
+	}
+	if notStrict != nil {
+		s.notStrict = fmt.Errorf("tool %s has no strict form: %w", quote(name), notStrict)
 	}
 	for _, opt := range opts {
 		if opt == nil {
@@ -151,6 +161,22 @@ func (t Tool) Def() llm.ToolDef {
 	def.Schema = slices.Clone(def.Schema)
 	def.Strict = slices.Clone(def.Strict)
 	return def
+}
+
+// NotStrict returns nil if [Tool.Def] has a strict form, else why it has none, in
+// one line that names the place in the schema: an object with properties of any
+// name, a value of any kind, allOf and other conditions, recursion or size
+// beyond what providers take. Such a tool is sent with its plain schema.
+//
+// In the strict form a property that may be left out is null instead, and
+// [Tool.Parse] leaves it out again. One that takes null too keeps it: the model
+// has then no way to leave it out, and the function sees null (for a Go pointer,
+// slice or map there is no difference).
+func (t Tool) NotStrict() error {
+	if t.spec == nil {
+		return Unknown("")
+	}
+	return t.spec.notStrict
 }
 
 // Timeout returns the time that one call may take: 0 leaves it to the runner,
