@@ -303,7 +303,17 @@ func (s *stricter) typed(n *value, types []string) (*value, error) {
 	case null:
 		forms = append(forms, object(member{"type", text("null")}))
 	}
-	return described(n, object(member{"anyOf", &value{form: arrayForm, items: forms}})), nil
+	return described(n, choice(forms)), nil
+}
+
+// choice makes one schema of several forms.
+func choice(forms []*value) *value {
+	made := object()
+	for i := range forms {
+		forms[i] = alone(made, "", forms[i])
+	}
+	made.set("anyOf", &value{form: arrayForm, items: forms})
+	return made
 }
 
 // described puts the description of n, and what the form has no keyword for,
@@ -319,14 +329,22 @@ func described(n, made *value) *value {
 		}
 	}
 	if d := about.get("description"); d != nil {
-		if made.has("$ref") { // stands alone
-			made = object(member{"anyOf", &value{form: arrayForm, items: []*value{made}}})
-		}
 		made.set("description", d)
 		made.front("description")
 	}
 	made.front("type")
 	return made
+}
+
+// alone takes the description from beside a reference, which has to stand alone,
+// to what it stands in.
+func alone(in *value, about string, made *value) *value {
+	d := made.get("description").str()
+	if !made.has("$ref") || d == "" {
+		return made
+	}
+	in.say(about + d)
+	return object(member{"$ref", made.get("$ref")})
 }
 
 // nullable makes a strict schema take null too.
@@ -335,7 +353,7 @@ func nullable(made *value) *value {
 	either := made.get("anyOf")
 	switch {
 	case made.has("$ref"):
-		return object(member{"anyOf", &value{form: arrayForm, items: []*value{made, null}}})
+		return choice([]*value{made, null})
 	case either != nil && !takesNull(either):
 		either.items = append(either.items, null)
 	case either == nil && !slices.Contains(made.get("type").strs(), "null") && made.get("type").str() != "null":
@@ -450,8 +468,11 @@ func (s *stricter) array(n, made *value) error {
 		return s.no("a list of any values")
 	}
 	inner, err := s.below(items, "items")
-	made.set("items", inner)
-	return err
+	if err != nil {
+		return err
+	}
+	made.set("items", alone(made, "Each item: ", inner))
+	return nil
 }
 
 func (s *stricter) object(n, made *value) error {
@@ -479,7 +500,7 @@ func (s *stricter) object(n, made *value) error {
 			}
 			inner = nullable(inner)
 		}
-		properties.members = append(properties.members, member{p.name, inner})
+		properties.members = append(properties.members, member{p.name, alone(made, p.name+": ", inner)})
 	}
 	made.set("properties", properties)
 	made.set("required", texts(properties.names()...))
@@ -643,7 +664,7 @@ func (s *stricter) define(root *value) error {
 		if err != nil {
 			return err
 		}
-		defs.members = append(defs.members, member{d.name, made})
+		defs.members = append(defs.members, member{d.name, alone(object(), "", made)})
 	}
 	if len(defs.members) > 0 {
 		root.set("$defs", defs)

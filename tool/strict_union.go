@@ -41,7 +41,7 @@ func (s *stricter) union(n *value) (*value, error) {
 	case len(forms) == 1:
 		return described(n, forms[0]), nil
 	}
-	return described(n, object(member{"anyOf", &value{form: arrayForm, items: forms}})), nil
+	return described(n, choice(forms)), nil
 }
 
 // forms rewrites the branches of a union; types are those that stand beside it,
