@@ -52,9 +52,10 @@ func Timeout(d time.Duration) Option {
 //
 // name matches ^[a-zA-Z0-9_-]{1,64}$. The schema of the arguments is reflected
 // from In, a struct (or a pointer to one, or a map with string keys); see the
-// package documentation for what of Go it understands. What it cannot express
-// is an error here that names the Go field, never one at a call. So is a
-// description of the schema in the struct tags that does not compile.
+// package documentation for what of Go it understands. A default in a tag is
+// told to the model and never applied. What cannot be expressed is an error
+// here that names the Go field, never one at a call. So is a description of the
+// schema in the struct tags that does not compile.
 //
 // fn sees only arguments that fit the schema. Numbers in fields of type any are
 // decoded as [json.Number], so that none loses digits. What it returns is
@@ -82,10 +83,11 @@ func New[In, Out any](name, description string, fn func(context.Context, In) (Ou
 
 // NewRaw makes a tool of a JSON Schema and a function that takes the arguments
 // as JSON: for tools that are described elsewhere. The schema must be one of an
-// object; "type" and "properties" are added where it lacks them, and "$schema"
-// and "$id" are not sent to the model, nor are combinations at its top (oneOf,
-// anyOf, allOf, not, enum), which providers refuse: arguments are still held to
-// them. No schema or null is one without properties. Keywords are validated as draft 2020-12
+// object; "type" and "properties" are added where it lacks them. "$schema",
+// "$id", "$comment" and "title" are not sent to the model, nor are combinations
+// at its top (oneOf, anyOf, allOf, not, enum), which providers refuse: arguments
+// are still held to them. A default is told in the description and never
+// applied. No schema or null is one without properties. Keywords are validated as draft 2020-12
 // says, or the draft that "$schema" names; no reference leaves the schema.
 //
 // fn sees only arguments that fit the schema. Out is rendered as by [New].
