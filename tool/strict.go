@@ -175,7 +175,8 @@ func (s *stricter) schema(n *value) (*value, error) {
 		return nil, s.no("%s", map[string]string{"true": "any value", "false": "no value at all"}[n.text])
 	}
 	if s.legacy && n.has("$ref") {
-		n = object(member{"$ref", n.get("$ref")})
+		n = n.shallow()
+		n.members = slices.DeleteFunc(n.members, func(m member) bool { return m.name != "$ref" && !isAnnotation(m.name) })
 	}
 	n, err := s.single(n)
 	if err != nil {
