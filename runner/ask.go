@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -43,7 +42,7 @@ func (e *engine) generate(ctx context.Context, turn int) (*llm.Response, error) 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	resp, err := e.model.Generate(ctx, e.request(), func(d llm.Delta) {
-		if !e.show(event.Event{Time: time.Now().UTC().Round(0), Body: e.ephemeral(turn, d)}) {
+		if !e.show(e.ephemeralEvent(e.ephemeral(turn, d))) {
 			cancel(errLeft)
 		}
 	})
@@ -86,12 +85,12 @@ func (e *engine) ephemeral(turn int, d llm.Delta) event.Body {
 	case llm.Restarted:
 		b := event.Restarted{Turn: turn}
 		if d.Err != nil {
-			b.Error = redact(d.Err)
+			b.Error = e.redact(d.Err)
 		}
 		e.logger.Warn("request repeated", "turn", turn, "error", b.Error)
 		return b
 	case llm.Notice:
-		b := event.Notice{Text: redactText(d.Text)}
+		b := event.Notice{Text: e.redactText(d.Text)}
 		e.logger.Warn("notice", "turn", turn, "text", b.Text)
 		return b
 	}

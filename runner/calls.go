@@ -59,35 +59,34 @@ func (e *engine) admit(calls []loop.Call) ([]job, []event.Body) {
 	var jobs []job
 	var bodies []event.Body
 	for _, c := range calls {
-		t, args, err := e.check(c)
+		t, args, repairs, err := e.check(c)
 		if err != nil {
 			e.logPanic(c, asToolError(err))
-			bodies = append(bodies, failure(c, asToolError(err)))
+			bodies = append(bodies, e.redacted(failure(c, asToolError(err))))
 			continue
 		}
 		jobs = append(jobs, job{c, t, args})
 		bodies = append(bodies, event.ToolCallStarted{
-			Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Arguments: string(args),
+			Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Arguments: string(args), Repairs: repairs,
 		})
 	}
 	return jobs, bodies
 }
 
-func (e *engine) check(c loop.Call) (tool.Tool, json.RawMessage, error) {
+func (e *engine) check(c loop.Call) (tool.Tool, json.RawMessage, []string, error) {
 	t, ok := e.tools[c.Call.Name]
 	if !ok {
 		names := make([]string, len(e.defs))
 		for i, d := range e.defs {
 			names[i] = d.Name
 		}
-		return t, nil, tool.Unknown(c.Call.Name, names...)
+		return t, nil, nil, tool.Unknown(c.Call.Name, names...)
 	}
-	args, err := t.Parse(c.Call.Arguments)
-	return t, args, err
+	args, repairs, err := t.Parse(c.Call.Arguments)
+	return t, args, repairs, err
 }
 
-// launch runs the jobs, in their order as far as the limit on concurrent calls
-// allows. The channel is closed when all have ended.
+// launch runs the jobs. The channel is closed when all have ended.
 func (e *engine) launch(ctx context.Context, jobs []job) <-chan struct{} {
 	done := make(chan struct{})
 	waiting, stop := context.WithCancel(ctx)
@@ -95,24 +94,86 @@ func (e *engine) launch(ctx context.Context, jobs []job) <-chan struct{} {
 	go func() { // start waits for it
 		defer close(done)
 		defer stop()
-		var group errgroup.Group
-		for _, j := range jobs {
-			if e.calls.acquire(waiting) != nil {
-				break
-			}
-			if !e.mayLaunch(ctx, j.Ref) {
-				e.calls.release()
-				break
-			}
-			group.Go(func() error {
-				defer e.calls.release()
-				e.run1(e.calls.holds(ctx), j)
-				return nil
-			})
+		for _, together := range batches(jobs) {
+			e.runBatch(ctx, waiting, together)
 		}
-		_ = group.Wait() // no job returns an error: what went wrong is in e.fatal
 	}()
 	return done
+}
+
+// batches divides the jobs, in their order, into those that may run together.
+func batches(jobs []job) (out [][]job) {
+	begin := 0
+	for i, j := range jobs {
+		if j.tool.Alone() {
+			out = append(out, jobs[begin:i], jobs[i:i+1])
+			begin = i + 1
+		}
+	}
+	return append(out, jobs[begin:])
+}
+
+// runBatch runs jobs together, as far as the limits on concurrent calls allow,
+// and returns when all have ended. Those of a tool that has a limit of its own
+// wait in a lane of their own, so that they hold up no others.
+func (e *engine) runBatch(ctx, waiting context.Context, jobs []job) {
+	var group errgroup.Group
+	var open []job
+	lanes := map[string][]job{}
+	for _, j := range jobs {
+		if j.tool.Bounded() {
+			lanes[j.tool.Name()] = append(lanes[j.tool.Name()], j)
+		} else {
+			open = append(open, j)
+		}
+	}
+	for _, lane := range lanes {
+		group.Go(func() error { e.runLane(ctx, waiting, &group, lane); return nil })
+	}
+	e.runLane(ctx, waiting, &group, open)
+	_ = group.Wait() // no job returns an error: what went wrong is in e.fatal
+}
+
+// runLane starts jobs one after the other as slots become free, until waiting ends.
+func (e *engine) runLane(ctx, waiting context.Context, group *errgroup.Group, jobs []job) {
+	for _, j := range jobs {
+		release, err := e.slots(waiting, j.tool)
+		if err != nil {
+			return
+		}
+		if !e.mayLaunch(ctx, j.Ref) {
+			release()
+			return
+		}
+		group.Go(func() error {
+			defer release()
+			e.run1(j.tool.Holding(e.calls.holds(ctx)), j)
+			return nil
+		})
+	}
+}
+
+// slots waits for a slot of the run's limit and one of the tool's. It never holds
+// one while it waits for the other, so no two runs wait for each other, and a busy
+// tool keeps no other from running.
+func (e *engine) slots(ctx context.Context, t tool.Tool) (release func(), err error) {
+	for {
+		free, err := t.Acquire(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if e.calls.tryAcquire() {
+			return func() { free(); e.calls.release() }, nil
+		}
+		free()
+		if err := e.calls.acquire(ctx); err != nil {
+			return nil, err
+		}
+		if free, ok := t.TryAcquire(ctx); ok {
+			return func() { free(); e.calls.release() }, nil
+		}
+		e.calls.release()
+	}
 }
 
 // mayLaunch marks a call as launched, unless the run is about to end.
@@ -142,6 +203,7 @@ func (e *engine) run1(ctx context.Context, j job) {
 	}
 	e.logger.Debug("tool call finished", "call", j.Ref, "tool", j.Call.Call.Name,
 		"failure", body.Failure, "elapsed", time.Since(began))
+	body = e.redacted(body)
 	err := e.commit(true, body)
 	if err != nil {
 		e.keep(body)
@@ -191,7 +253,9 @@ func (e *engine) invoke(ctx context.Context, j job) outcome {
 		ctx, cancel = context.WithTimeout(ctx, d)
 		defer cancel()
 	}
-	o, returned := await(ctx, e.goCall(ctx, j))
+	watch := &watch{engine: e, call: j.Call}
+	o, returned := await(ctx, e.goCall(ctx, j, watch))
+	watch.end()
 	if !returned {
 		e.logger.Warn("tool left behind: it ignores its context", "call", j.Ref, "tool", j.Call.Call.Name)
 	}
@@ -204,14 +268,16 @@ func (e *engine) invoke(ctx context.Context, j job) outcome {
 
 // goCall calls the function on a goroutine of its own, so that one that ignores
 // its context can be left behind.
-func (e *engine) goCall(ctx context.Context, j job) <-chan outcome {
+func (e *engine) goCall(ctx context.Context, j job, watch *watch) <-chan outcome {
+	deadline, _ := ctx.Deadline()
 	ctx = tool.WithCall(ctx, tool.Call{
-		ID:      j.Call.Call.ID,
-		Key:     e.key(j.Ref),
-		Tool:    j.Call.Call.Name,
-		Session: e.session,
-		Turn:    e.turn(),
-	})
+		ID:       j.Call.Call.ID,
+		Key:      e.key(j.Ref),
+		Tool:     j.Call.Call.Name,
+		Session:  e.session,
+		Turn:     e.turn(),
+		Deadline: deadline,
+	}, watch.progress)
 	done := make(chan outcome, 1)
 	go func() { // invoke waits for it as long as it keeps to its context
 		o := outcome{err: tool.Fail(tool.Failed, "The tool ended without a result.", errGoexit)}
@@ -280,7 +346,7 @@ func failure(c loop.Call, err *tool.Error) event.ToolCallFinished {
 	b.Result.IsError = true
 	b.Failure = string(err.Failure)
 	if err.Err != nil {
-		b.Error = redact(err.Err)
+		b.Error = safeText(err.Err.Error())
 	}
 	b.Rejected = slices.Contains([]tool.Failure{tool.UnknownTool, tool.InvalidJSON, tool.InvalidArguments}, err.Failure)
 	return b

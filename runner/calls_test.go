@@ -303,9 +303,11 @@ func TestCallFrom(t *testing.T) {
 	t.Parallel()
 	var got []tool.Call
 	look := tool.Must(tool.New("look", "Looks.", func(ctx context.Context, _ struct{}) (string, error) {
-		got = append(got, tool.CallFrom(ctx))
+		c := tool.CallFrom(ctx)
+		got = append(got, tool.Call{ID: c.ID, Key: c.Key, Tool: c.Tool, Session: c.Session, Turn: c.Turn})
 		deadline, ok := ctx.Deadline()
 		require.True(t, ok)
+		require.Equal(t, deadline, c.Deadline)
 		require.InDelta(t, 2*time.Minute, time.Until(deadline), float64(time.Minute))
 		return "", nil
 	}))

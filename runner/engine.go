@@ -30,8 +30,9 @@ type engine struct {
 
 	agent  agent.Agent
 	model  llm.Model
-	tools  map[string]tool.Tool
+	tools  map[string]tool.Tool // of the turn
 	defs   []llm.ToolDef
+	marks  []event.OfferedTool
 	limits loop.Limits
 	calls  *Limit
 	memo   *llm.Memo
@@ -141,11 +142,7 @@ func (e *engine) setAgent(a *agent.Agent) error {
 	if e.model == nil {
 		return fmt.Errorf("runner: agent %q has no Model, and neither has the Runner", a.DisplayName())
 	}
-	e.tools = make(map[string]tool.Tool, len(a.Tools))
-	for _, t := range a.Tools {
-		e.tools[t.Name()] = t
-		e.defs = append(e.defs, t.Def())
-	}
+	e.agent.Tools, e.agent.Toolsets = slices.Clone(a.Tools), slices.Clone(a.Toolsets)
 	return nil
 }
 
@@ -254,8 +251,11 @@ func (e *engine) next() loop.Action {
 	return loop.Next(e.state, e.limits, nil)
 }
 
-// prepare fixes the instructions of a turn.
+// prepare fixes the instructions and the tools of a turn.
 func (e *engine) prepare(ctx context.Context, turn int) error {
+	if err := e.listTools(ctx); err != nil {
+		return fmt.Errorf("turn %d: %w", turn, err)
+	}
 	text := e.agent.Instructions
 	if e.agent.Instruct != nil {
 		var err error
@@ -270,7 +270,19 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 	if text != e.state.Instructions {
 		b.Instructions = &text
 	}
-	return e.commit(false, b)
+	notices := e.compareTools()
+	if !slices.Equal(e.marks, e.state.Tools) {
+		b.Tools = e.marks
+	}
+	if err := e.commit(false, b); err != nil {
+		return err
+	}
+	for _, text := range notices {
+		if !e.show(e.ephemeralEvent(event.Notice{Text: text})) {
+			return errLeft
+		}
+	}
+	return nil
 }
 
 // history returns a view that appending to does not reach the state's own.
@@ -310,7 +322,7 @@ func (e *engine) settle(cause error) error {
 		}
 	}
 	bodies = append(bodies, event.RunFailed{
-		Run: e.state.Run, Turns: e.state.Turn, Usage: e.state.Usage, Error: redact(cause),
+		Run: e.state.Run, Turns: e.state.Turn, Usage: e.state.Usage, Error: e.redact(cause),
 	})
 	first := e.refused
 	if err := e.commit(true, bodies...); err != nil && first == nil {
@@ -324,11 +336,6 @@ func (e *engine) settle(cause error) error {
 	}
 	return cause
 }
-
-// redact is an error's text as events and logs may have it.
-func redact(err error) string { return redactText(err.Error()) }
-
-func redactText(s string) string { return tool.Fail(tool.Failed, s, nil).Message }
 
 // commit records events: it appends them to the log, applies them and queues
 // them for the consumer, for whom it never waits. Sync is for what must be
@@ -350,10 +357,7 @@ func (e *engine) commit(sync bool, bodies ...event.Body) error {
 		}
 	}
 	e.queue = append(e.queue, events...)
-	select {
-	case e.wake <- struct{}{}:
-	default:
-	}
+	e.poke()
 	return nil
 }
 
@@ -369,7 +373,7 @@ func (e *engine) append(sync bool, events []event.Event) error {
 	defer cancel()
 	if err := e.log.Append(ctx, sync, events...); err != nil {
 		err = fmt.Errorf("runner: session %q: event %d: %w", e.session, events[0].Seq, err)
-		e.logger.Error("journal refused an event", "seq", events[0].Seq, "error", redact(err))
+		e.logger.Error("journal refused an event", "seq", events[0].Seq, "error", e.redact(err))
 		e.refused = cmp.Or(e.refused, err)
 		return err
 	}

@@ -63,7 +63,7 @@ func (e *FinishError) Error() string {
 		loop.Broken.String():   "the provider failed while the model answered",
 	}[e.Reason]
 	if e.Refusal != "" {
-		text += ": " + redactText(e.Refusal)
+		text += ": " + safeText(e.Refusal)
 	}
 	if e.Finish.Native != "" {
 		return fmt.Sprintf("%s (finish reason %q, %q)", text, e.Finish.Raw, e.Finish.Native)

@@ -42,6 +42,12 @@ func (l *Limit) acquire(ctx context.Context) error {
 	return l.slots.Acquire(ctx, 1)
 }
 
+// tryAcquire takes a slot if one is free and nobody waits for it.
+func (l *Limit) tryAcquire() bool {
+	l.once.Do(func() { l.set(0) })
+	return l.slots == nil || l.slots.TryAcquire(1)
+}
+
 func (l *Limit) release() {
 	if l.slots != nil {
 		l.slots.Release(1)

@@ -27,7 +27,7 @@ func (e *engine) logEnd(cause error) {
 		e.logger.Info("run left by its consumer", "turns", e.state.Turn)
 		return
 	}
-	e.logger.Warn("run failed", "turns", e.state.Turn, "error", redact(cause))
+	e.logger.Warn("run failed", "turns", e.state.Turn, "error", e.redact(cause))
 }
 
 // logPanic logs the stack of a tool that panicked, which nobody else is told.

@@ -51,6 +51,12 @@ type Runner struct {
 	// NoStream makes Stream ask the models for whole answers: its events are
 	// the same but for the deltas, of which there are none. Run never streams.
 	NoStream bool
+	// Redact changes the text of each result and failure of a tool before the
+	// model, an event, a journal or a log has it, and that of each error: to take
+	// out what must not leave the program. Credentials in URLs are cut before,
+	// always. It is called from several goroutines at once; if it panics, the text
+	// is withheld. Nil changes nothing.
+	Redact func(string) string
 	// Logger gets, with the agent, the session and the run as attributes:
 	// Info: a run began, finished or was left by its consumer. Debug: a request
 	// was sent, a model answered, a tool call began or ended. Warn: a run failed,

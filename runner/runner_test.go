@@ -183,7 +183,7 @@ func TestStream(t *testing.T) {
 		"turn_prepared", "model_answered", "run_finished",
 	}, durable)
 	require.Contains(t, types(events), "call_delta")
-	require.Equal(t, event.TurnPrepared{Turn: 1, Agent: "assistant", Instructions: new("Be brief.")}, bodyOf(events, "turn_prepared", 0))
+	require.Equal(t, event.TurnPrepared{Turn: 1, Agent: "assistant", Instructions: new("Be brief."), Tools: []event.OfferedTool{{Name: "get_weather", Fingerprint: weather().Fingerprint()}}}, bodyOf(events, "turn_prepared", 0))
 	require.Equal(t, event.TurnPrepared{Turn: 2, Agent: "assistant"}, bodyOf(events, "turn_prepared", 1))
 
 	script = llmtest.Script(t, llmtest.Text("It is warm."))

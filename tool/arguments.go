@@ -16,54 +16,50 @@ type schema struct {
 	valid  *validator      // what is held; it may know more than the model is shown
 	shape  *shape          // of the Go type; nil for a schema that is not ours
 	decode func(json.RawMessage) error
+
+	unchecked error // why valid is nil
 }
 
 // parse makes arguments of what a model wrote. See Tool.Parse.
-func (s *schema) parse(name, arguments string) (json.RawMessage, error) {
-	args, err := parseObject(arguments)
+func (s *schema) parse(name, arguments string) (json.RawMessage, []string, error) {
+	done := new(repairs)
+	args, err := parseObject(arguments, done)
 	if err != nil {
-		return nil, Fail(InvalidJSON, err.Error(), nil)
+		return nil, nil, Fail(InvalidJSON, err.Error(), nil)
 	}
-	found, err := s.valid.check(args)
-	if errors.Is(err, errTooComplex) {
-		return nil, Fail(InvalidArguments, "The arguments are too complex to check against the schema of "+name+": send simpler ones.", err)
-	}
-	if p, ok := errors.AsType[*typePanic](err); ok {
-		return nil, panicked(p.value, p.stack)
-	}
-	if err != nil {
-		return nil, Fail(InvalidArguments, "The arguments could not be checked against the schema of "+name+".", err)
-	}
-	if len(found.problems) > 0 {
-		return nil, Fail(InvalidArguments, report(name, found), nil)
-	}
-	names := &explainer{args: args}
-	if s.shape.check(args, names, nil); len(names.problems) > 0 {
-		return nil, Fail(InvalidArguments, report(name, names.findings), nil)
+	if err := s.hold(name, args, done); err != nil {
+		return nil, nil, err
 	}
 	raw := args.json()
 	if err := s.decode(raw); err != nil {
-		return nil, decodeFailure(name, err)
+		return nil, nil, decodeFailure(name, err)
 	}
-	return raw, nil
+	return raw, done.list(), nil
 }
 
-func parseObject(arguments string) (*value, error) {
-	if strings.TrimSpace(arguments) == "" {
-		return object(), nil
+// hold repairs arguments and holds them to the schema.
+func (s *schema) hold(name string, args *value, done *repairs) error {
+	if s.valid == nil {
+		return nil
 	}
-	args, err := parse(arguments, argumentLimits)
-	switch {
-	case err != nil:
-		return nil, err
-	case args.form == nullForm:
-		return object(), nil
-	case args.form == stringForm && strings.HasPrefix(strings.TrimSpace(args.text), "{"):
-		return nil, errors.New("its arguments are a string that holds JSON, not a JSON object")
-	case args.form != objectForm:
-		return nil, errors.New("its arguments are " + describe(args) + ", not a JSON object")
+	found, err := s.valid.check(args, done)
+	if errors.Is(err, errTooComplex) {
+		return Fail(InvalidArguments, "The arguments are too complex to check against the schema of "+name+": send simpler ones.", err)
 	}
-	return args, nil
+	if p, ok := errors.AsType[*typePanic](err); ok {
+		return panicked(p.value, p.stack)
+	}
+	if err != nil {
+		return Fail(InvalidArguments, "The arguments could not be checked against the schema of "+name+".", err)
+	}
+	if len(found.problems) > 0 {
+		return Fail(InvalidArguments, report(name, found), nil)
+	}
+	names := &explainer{args: args}
+	if s.shape.check(args, names, nil); len(names.problems) > 0 {
+		return Fail(InvalidArguments, report(name, names.findings), nil)
+	}
+	return nil
 }
 
 // decode reads arguments into a Go value. Numbers in fields of type any stay

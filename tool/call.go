@@ -1,6 +1,9 @@
 package tool
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A Call names the call that a tool's function is running for. The zero value
 // is none.
@@ -16,19 +19,35 @@ type Call struct {
 	Session string
 	// Turn counts the answers of the model in this run, from 1.
 	Turn int
+	// Deadline is when the call's context ends; zero: never.
+	Deadline time.Time
+
+	progress func(done, total float64, message string)
+}
+
+// Progress tells whoever watches the run how far the call has come. total is 0
+// if it is not known; message may be empty, and should not hold secrets. It never
+// waits: of several reports that nobody has seen yet the last counts. It does
+// nothing outside of a call, and after its end. Any goroutine may call it.
+func (c Call) Progress(done, total float64, message string) {
+	if c.progress != nil {
+		c.progress(done, total, message)
+	}
 }
 
 type callKey struct{}
 
 // CallFrom returns the call that ctx belongs to, and the zero Call outside of
-// one. The deadline of the call is that of ctx.
+// one.
 func CallFrom(ctx context.Context) Call {
 	c, _ := ctx.Value(callKey{}).(Call)
 	return c
 }
 
 // WithCall returns a context that belongs to c. It is for engines that run
-// tools, and for tests of a tool's function.
-func WithCall(ctx context.Context, c Call) context.Context {
+// tools, and for tests of a tool's function. progress gets what the function
+// passes to [Call.Progress], perhaps from several goroutines at once; nil drops it.
+func WithCall(ctx context.Context, c Call, progress func(done, total float64, message string)) context.Context {
+	c.progress = progress
 	return context.WithValue(ctx, callKey{}, c)
 }

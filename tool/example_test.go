@@ -34,7 +34,7 @@ func Example() {
 		`{"city": "Atlantis"}`,
 		`{"town": "Beijing", "unit": "Celsius"}`,
 	} {
-		args, err := getWeather.Parse(written)
+		args, _, err := getWeather.Parse(written)
 		if err == nil {
 			fmt.Println(string(args))
 			var result any
@@ -66,8 +66,8 @@ func ExampleNewRaw() {
 			return fmt.Sprintf("%s got %s", tool.CallFrom(ctx).Key, args), nil
 		}))
 
-	ctx := tool.WithCall(context.Background(), tool.Call{Key: "order-42/r1.t1.c0"})
-	args, _ := send.Parse(`{ "to": "Ann" }`)
+	ctx := tool.WithCall(context.Background(), tool.Call{Key: "order-42/r1.t1.c0"}, nil)
+	args, _, _ := send.Parse(`{ "to": "Ann" }`)
 	result, _ := send.Call(ctx, args)
 	fmt.Println(result)
 	// Output: [{order-42/r1.t1.c0 got {"to":"Ann"} []}]

@@ -46,12 +46,12 @@ func TestAHostileSchemaIsGivenUp(t *testing.T) {
 		t.Run(tt.schema, func(t *testing.T) {
 			x := tool.Must(tool.NewRaw("x", "", json.RawMessage(bombs()[tt.schema]), echo))
 			var err error
-			allocated, took := cost(func() { _, err = x.Parse(tt.args) })
+			allocated, took := cost(func() { _, _, err = x.Parse(tt.args) })
 			requireFailure(t, err, tool.InvalidArguments, "The arguments are too complex to check against the schema of x: send simpler ones.\n"+
 				"Send the call again with corrected arguments.")
 			require.Less(t, took, 10*time.Second, "it takes a tenth of a second, the race detector ten times that")
 			require.Less(t, allocated, uint64(64<<20))
-			_, err = x.Parse(`{}`)
+			_, _, err = x.Parse(`{}`)
 			require.NoError(t, err, "the tool is as good as before")
 		})
 	}
@@ -65,7 +65,7 @@ func TestLargeArgumentsAreNotTooComplex(t *testing.T) {
 			"id": {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
 		}}`), echo))
 	row := `{"id":1,"a":null,"b":"x","c":[true]}`
-	_, err := x.Parse(`{"rows":[` + strings.Repeat(row+",", 16_000) + row + `]}`)
+	_, _, err := x.Parse(`{"rows":[` + strings.Repeat(row+",", 16_000) + row + `]}`)
 	require.NoError(t, err)
 }
 
@@ -74,10 +74,10 @@ func TestManyCallsOfOneRawTool(t *testing.T) {
 	var calls sync.WaitGroup
 	for i := range 10_000 {
 		calls.Go(func() {
-			_, err := x.Parse(`{"a":[["x"],[]]}`)
+			_, _, err := x.Parse(`{"a":[["x"],[]]}`)
 			require.NoError(t, err)
 			if i%1000 == 0 {
-				_, err = x.Parse(`{"a":` + strings.Repeat("[", 60) + "1" + strings.Repeat("]", 60) + `}`)
+				_, _, err = x.Parse(`{"a":` + strings.Repeat("[", 60) + "1" + strings.Repeat("]", 60) + `}`)
 				require.ErrorContains(t, err, "too long to check")
 			}
 		})

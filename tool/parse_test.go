@@ -43,10 +43,10 @@ func TestParseIsCanonical(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := anything(t).Parse(tt.in)
+			got, _, err := anything(t).Parse(tt.in)
 			require.NoError(t, err)
 			require.Equal(t, tt.want, string(got))
-			again, err := anything(t).Parse(string(got))
+			again, _, err := anything(t).Parse(string(got))
 			require.NoError(t, err)
 			require.Equal(t, tt.want, string(again))
 		})
@@ -71,7 +71,10 @@ func TestParseRefuses(t *testing.T) {
 		{"array", `[1,2]`, "its arguments are an array of 2 items, not a JSON object"},
 		{"number", `3`, "its arguments are the number 3, not a JSON object"},
 		{"string", `"Beijing"`, `its arguments are the string "Beijing", not a JSON object`},
-		{"object in a string", `"{\"a\":1}"`, "its arguments are a string that holds JSON, not a JSON object"},
+		{"half an object in a string", `"{\"a\":1"`, "its arguments are a string that holds JSON, not a JSON object"},
+		{"two objects in a string", `"{\"a\":1}{\"a\":2}"`, "its arguments are a string that holds JSON, not a JSON object"},
+		{"two objects in a fence", "```json\n{\"a\":1}\n{\"a\":2}\n```", "there is more after the end of its JSON, at byte 9; send exactly one JSON object"},
+
 		{"prose", `Sure! {"a":1}`, `its JSON is malformed at byte 1, at the top level: got "S" where a JSON value was expected`},
 		{"single quotes", `{'a':1}`, `its JSON is malformed at byte 2, at the top level: got "'" where a property name in double quotes was expected`},
 		{"trailing comma", `{"a":1,}`, `its JSON is malformed at byte 8, at the top level: got "}" where a property name in double quotes was expected`},
@@ -93,7 +96,7 @@ func TestParseRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := anything(t).Parse(tt.in)
+			_, _, err := anything(t).Parse(tt.in)
 			e, ok := errors.AsType[*tool.Error](err)
 			require.True(t, ok)
 			require.Equal(t, tool.InvalidJSON, e.Failure)
@@ -108,10 +111,10 @@ func TestDuplicateAmongManyProperties(t *testing.T) {
 	for i := range 40 {
 		fmt.Fprintf(&b, `"p%d":%d,`, i, i)
 	}
-	_, err := anything(t).Parse("{" + b.String() + `"q":1}`)
+	_, _, err := anything(t).Parse("{" + b.String() + `"q":1}`)
 	require.NoError(t, err)
 	for _, name := range []string{"p0", "p20", "p39"} {
-		_, err = anything(t).Parse("{" + b.String() + `"` + name + `":1}`)
+		_, _, err = anything(t).Parse("{" + b.String() + `"` + name + `":1}`)
 		require.ErrorContains(t, err, `duplicate property "`+name+`"`)
 	}
 }
@@ -136,7 +139,7 @@ func TestAttackArguments(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			allocated, took := cost(func() {
-				_, err := bounded.Parse(tt.in)
+				_, _, err := bounded.Parse(tt.in)
 				require.ErrorContains(t, err, tt.want)
 				require.LessOrEqual(t, len(err.Error()), 1200)
 			})
@@ -206,7 +209,7 @@ func TestAttackSchemas(t *testing.T) {
 	})
 	t.Run("reference to itself", func(t *testing.T) {
 		raw := tool.Must(tool.NewRaw("raw", "", json.RawMessage(`{"properties":{"a":{"$ref":"#/properties/a"}}}`), echo))
-		_, err := raw.Parse(`{"a":1,"b":null}`)
+		_, _, err := raw.Parse(`{"a":1,"b":null}`)
 		require.Error(t, err)
 	})
 }
@@ -221,13 +224,13 @@ func TestNullsForOptionalProperties(t *testing.T) {
 		"ref":{"$ref":"#/$defs/r"}, "opt":{"anyOf":[{"$ref":"#/$defs/r"},{"type":"null"}]},
 		"all":{"allOf":[{"properties":{"x":{"type":"integer"}}}]}
 		},"required":["must"],"$defs":{"r":{"properties":{"x":{"type":"integer"}}}}}`), echo))
-	got, err := raw.Parse(`{"must":"m","may":null,"null":null,"any":null,"unknown":null,
+	got, _, err := raw.Parse(`{"must":"m","may":null,"null":null,"any":null,"unknown":null,
 		"list":[{"x":null},null],"pair":[{"x":null}],"map":{"k":{"x":null}},"ref":{"x":null},"opt":{"x":null},"all":{"x":null}}`)
 	require.NoError(t, err)
 	require.Equal(t, `{"must":"m","null":null,"any":null,"unknown":null,`+
 		`"list":[{},null],"pair":[{}],"map":{"k":{}},"ref":{},"opt":{},"all":{}}`, string(got))
 
-	_, err = raw.Parse(`{"must":null}`)
+	_, _, err = raw.Parse(`{"must":null}`)
 	require.ErrorContains(t, err, "/must: must be string, got null")
 }
 
@@ -246,7 +249,7 @@ func FuzzParse(f *testing.F) {
 	}
 	any := anything(f)
 	f.Fuzz(func(t *testing.T, written string) {
-		args, err := any.Parse(written)
+		args, _, err := any.Parse(written)
 		if err != nil {
 			e, ok := errors.AsType[*tool.Error](err)
 			require.True(t, ok)
@@ -257,7 +260,14 @@ func FuzzParse(f *testing.F) {
 		if strings.TrimSpace(written) == "" {
 			written = "{}"
 		}
-		again, err := any.Parse(string(args))
+		for { // a whole that is a string was unwrapped
+			var inner string
+			if json.Unmarshal([]byte(written), &inner) != nil || inner == "" {
+				break
+			}
+			written = inner
+		}
+		again, _, err := any.Parse(string(args))
 		require.NoError(t, err)
 		require.Equal(t, string(args), string(again))
 		require.True(t, json.Valid([]byte(written)))
@@ -321,7 +331,7 @@ func TestNullForOptionalPropertiesOfManyRows(t *testing.T) {
 		Rows []row `json:"rows"`
 	}]())
 	one := `{"a":"x","b":null,"c":1}`
-	args, err := x.Parse(`{"rows":[` + strings.Repeat(one+",", 19_999) + one + `]}`)
+	args, _, err := x.Parse(`{"rows":[` + strings.Repeat(one+",", 19_999) + one + `]}`)
 	require.NoError(t, err)
 	require.NotContains(t, string(args), "null")
 }

@@ -20,19 +20,15 @@ func rawSchema(raw json.RawMessage) (*schema, error) {
 	if err := tidy(doc); err != nil {
 		return nil, err
 	}
-	valid, err := compile(doc, nil)
-	if err != nil {
-		return nil, err
-	}
 	shown, err := showable(doc)
 	if err != nil {
 		return nil, err
 	}
-	return &schema{
-		wire:   shown.json(),
-		valid:  valid,
-		decode: func(json.RawMessage) error { return nil },
-	}, nil
+	sch := &schema{wire: shown.json(), decode: func(json.RawMessage) error { return nil }}
+	if sch.valid, err = compile(doc, nil); err != nil {
+		sch.valid, sch.unchecked = nil, err
+	}
+	return sch, nil
 }
 
 // drafts are the values of "$schema" that the validator knows, without scheme.

@@ -2,11 +2,15 @@ package tool
 
 import (
 	"bytes"
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"reflect"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -14,23 +18,77 @@ import (
 )
 
 const (
-	// maxResult is how much text of one result a model is given, in bytes. What
-	// goes beyond it is left out, and a line at the end says how much.
-	maxResult = 256 << 10
+	// defaultMaxResult is how much text of one result a model is given, in bytes.
+	defaultMaxResult = 256 << 10
+	// maxData is how many bytes of images, audio and files one result may hold.
+	maxData = 32 << 20
+	// maxRead is how much of a reader is read to tell how much was left out.
+	maxRead = 64 << 20
 	// noOutput stands for a result that is empty: some providers refuse an empty
 	// message, and models take one for a failure.
 	noOutput = "(no output)"
 	unfit    = "The tool ran, but its result could not be written down."
 )
 
-// render makes parts of what a function returned.
-func render(out any) (llm.Parts, error) {
+// render makes parts of what a function returned, with at most limit bytes of
+// text; -1 is no limit.
+func render(out any, limit int) (llm.Parts, error) {
+	if limit < 0 {
+		limit = math.MaxInt
+	}
+	b := bounding{room: limit}
+	if r, ok := reader(out); ok {
+		text, more, err := readText(r, limit)
+		if err != nil {
+			return nil, Fail(Failed, unfit, err)
+		}
+		b.unread = more
+		return b.bound(llm.Parts{llm.Text{Text: text}}), nil
+	}
 	parts, err := partsOf(out)
 	if err != nil {
 		return nil, Fail(Failed, unfit, err)
 	}
-	return bound(parts), nil
+	return b.bound(parts), nil
 }
+
+// reader returns out if it is one and has no JSON of its own.
+func reader(out any) (io.Reader, bool) {
+	r, ok := out.(io.Reader)
+	switch out.(type) {
+	case json.Marshaler, encoding.TextMarshaler:
+		return nil, false
+	}
+	if v := reflect.ValueOf(out); ok && v.Kind() == reflect.Pointer && v.IsNil() {
+		return nil, false
+	}
+	return r, ok
+}
+
+// readText reads what a model is given of r, and how many bytes there are beyond.
+func readText(r io.Reader, limit int) (text string, more int64, err error) {
+	if c, ok := r.(io.Closer); ok {
+		defer func() { err = cmp.Or(err, c.Close()) }()
+	}
+	b, err := io.ReadAll(io.LimitReader(r, int64(min(limit, maxRead))))
+	if err != nil {
+		return "", 0, err
+	}
+	more, err = io.Copy(io.Discard, io.LimitReader(r, maxRead))
+	if err != nil {
+		return "", 0, err
+	}
+	whole := b
+	for i := 0; more > 0 && i < utf8.UTFMax-1 && !utf8.Valid(whole); i++ { // the cut may be inside a rune
+		whole = whole[:len(whole)-1]
+	}
+	if !utf8.Valid(whole) {
+		return "", 0, errBinary
+	}
+	return string(whole), more + int64(len(b)-len(whole)), nil
+}
+
+var errBinary = errors.New("the bytes are not text; return an llm.Image or llm.File")
 
 func partsOf(out any) (llm.Parts, error) {
 	switch out := out.(type) {
@@ -58,7 +116,7 @@ func partsOf(out any) (llm.Parts, error) {
 
 func textOf(b []byte) (llm.Parts, error) {
 	if !utf8.Valid(b) {
-		return nil, errors.New("the bytes are not text; return an llm.Image or llm.File")
+		return nil, errBinary
 	}
 	return llm.Parts{llm.Text{Text: string(b)}}, nil
 }
@@ -105,33 +163,72 @@ func marshal(out any) (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), nil
 }
 
-// bound makes the text of parts valid UTF-8 and cuts it to maxResult in all. It
-// leaves the caller's slice alone.
-func bound(parts llm.Parts) llm.Parts {
-	var bounded llm.Parts
-	room, left, empty := maxResult, 0, true
+// bounding is what a result may still hold.
+type bounding struct {
+	room   int   // bytes of text
+	data   int   // bytes of data that were taken
+	whole  int64 // bytes of text that there were
+	unread int64 // that were not even read
+	kept   llm.Parts
+}
+
+// bound makes the text of parts valid UTF-8, cuts the credentials of its URLs,
+// and cuts it to the room that there is. It leaves the caller's slice alone.
+func (b *bounding) bound(parts llm.Parts) llm.Parts {
+	empty, room := true, b.room
 	for _, p := range parts {
-		t, isText := p.(llm.Text)
-		if !isText {
-			bounded, empty = append(bounded, p), false
+		if t, isText := p.(llm.Text); isText {
+			empty = empty && t.Text == ""
+			b.text(t)
 			continue
 		}
-		whole := strings.ToValidUTF8(t.Text, "\uFFFD")
-		t.Text = cut(whole, room)
-		room -= len(t.Text)
-		left += len(whole) - len(t.Text)
-		empty = empty && whole == ""
-		if t.Text != "" || whole == "" {
-			bounded = append(bounded, t)
-		}
+		empty = false
+		b.part(p)
 	}
+	left := b.whole - int64(room-b.room) + b.unread
 	switch {
-	case empty:
+	case empty && left == 0:
 		return llm.Parts{llm.Text{Text: noOutput}}
 	case left > 0:
-		bounded = append(bounded, llm.Text{Text: fmt.Sprintf("\n[The result is cut off: %d of its %d bytes are left out.]", left, left+maxResult-room)})
+		of := strconv.FormatInt(b.whole+b.unread, 10)
+		if b.unread >= maxRead {
+			of = "more than " + strconv.FormatInt(b.whole+maxRead, 10)
+		}
+		b.keep(llm.Text{Text: fmt.Sprintf("\n[The result is cut off: %d of its %s bytes are left out.]", left, of)})
 	}
-	return bounded
+	return b.kept
+}
+
+func (b *bounding) keep(p llm.Part) { b.kept = append(b.kept, p) }
+
+func (b *bounding) text(t llm.Text) {
+	whole := cutUserinfo(strings.ToValidUTF8(t.Text, "\uFFFD"))
+	t.Text = cut(whole, b.room)
+	b.room -= len(t.Text)
+	b.whole += int64(len(whole))
+	if t.Text != "" || whole == "" {
+		b.keep(t)
+	}
+}
+
+// part keeps an image, audio or file as long as the sum of the data is in bounds.
+func (b *bounding) part(p llm.Part) {
+	var size int
+	var what string
+	switch p := p.(type) {
+	case llm.Image:
+		size, what = len(p.Data), "An image"
+	case llm.Audio:
+		size, what = len(p.Data), "Audio"
+	case llm.File:
+		size, what = len(p.Data), "A file"
+	}
+	if b.data+size > maxData {
+		b.keep(llm.Text{Text: fmt.Sprintf("[%s of %d bytes is left out: a result holds at most %d.]", what, size, maxData)})
+		return
+	}
+	b.data += size
+	b.keep(p)
 }
 
 // cut returns at most limit bytes of s, ending between runes.

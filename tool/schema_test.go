@@ -239,7 +239,7 @@ func requireTaken[In any](t *testing.T, v In) {
 		got = in
 		return "", nil
 	}))
-	args, err := reads.Parse(string(written))
+	args, _, err := reads.Parse(string(written))
 	require.NoError(t, err)
 	_, err = reads.Call(t.Context(), args)
 	require.NoError(t, err)
@@ -256,7 +256,7 @@ func TestHiddenFieldsStayUnset(t *testing.T) {
 		Amount int  `json:"amount,omitempty" jsonschema:"maximum=100"`
 	}]())
 	for _, in := range []string{`{"x":1,"admin":true}`, `{"x":1,"Admin":true}`, `{"x":1,"AMOUNT":99999}`, `{"x":1,"X":2}`} {
-		_, err := made.Parse(in)
+		_, _, err := made.Parse(in)
 		require.ErrorContains(t, err, "unknown property")
 	}
 }
@@ -282,13 +282,13 @@ func (*rudeJSON) UnmarshalJSON([]byte) error { panic("rude") }
 func TestPanicsWhileDecoding(t *testing.T) {
 	t.Parallel()
 	text := tool.Must(takes[struct{ X rudeText }]())
-	_, err := text.Parse(`{"X":"a"}`)
+	_, _, err := text.Parse(`{"X":"a"}`)
 	requireFailure(t, err, tool.Panicked, "The tool broke down because of an internal fault, which is not yours. The same call is likely to break down again.")
 
 	own := tool.Must(takes[struct {
 		X rudeJSON `jsonschema:"type=string"`
 	}]())
-	_, err = own.Parse(`{"X":"a"}`)
+	_, _, err = own.Parse(`{"X":"a"}`)
 	requireFailure(t, err, tool.Panicked, "The tool broke down because of an internal fault, which is not yours. The same call is likely to break down again.")
 }
 
@@ -306,7 +306,7 @@ func TestDecodeErrors(t *testing.T) {
 	made := tool.Must(takes[struct {
 		M money `json:"m"`
 	}]())
-	_, err := made.Parse(`{"m":"much"}`)
+	_, _, err := made.Parse(`{"m":"much"}`)
 	requireProblems(t, err, "takes", `(top level): does not have the form that the tool reads: money is a number of cents in a string`)
 
 	_, err = made.Call(t.Context(), json.RawMessage(`{"m":"much"}`))
@@ -317,7 +317,7 @@ func TestDecodeErrors(t *testing.T) {
 			X loose `json:"x"`
 		} `json:"in"`
 	}]())
-	_, err = wrong.Parse(`{"in":{"x":"a"}}`)
+	_, _, err = wrong.Parse(`{"in":{"x":"a"}}`)
 	requireProblems(t, err, "takes", `/in/x: does not fit, got a string`)
 }
 
@@ -343,7 +343,7 @@ func TestCycleThroughSlice(t *testing.T) {
 	other, err := tool.New("other", "", func(context.Context, last) (string, error) { return "", nil })
 	require.NoError(t, err)
 	for _, made := range []tool.Tool{one, other} {
-		_, err := made.Parse(args)
+		_, _, err := made.Parse(args)
 		require.NoError(t, err)
 	}
 }
@@ -357,11 +357,11 @@ func TestMapsWithKeysThatHaveNames(t *testing.T) {
 	x := tool.Must(takes[months]())
 	requireTaken(t, months{M: map[time.Month]int{time.May: 1, -7: 2}, U: map[uint8]int{255: 1}})
 	for _, key := range []string{"05", "+5", "-0", "5.0", "1e1", "May", " 5", "", "9223372036854775808"} {
-		_, err := x.Parse(`{"m":{"` + key + `":1}}`)
+		_, _, err := x.Parse(`{"m":{"` + key + `":1}}`)
 		require.Error(t, err, key)
 	}
 	for _, key := range []string{"256", "-1", "007"} {
-		_, err := x.Parse(`{"m":{},"u":{"` + key + `":1}}`)
+		_, _, err := x.Parse(`{"m":{},"u":{"` + key + `":1}}`)
 		require.Error(t, err, key)
 	}
 }
@@ -387,7 +387,7 @@ func TestErrorsOfUnmarshalTextAreFreeOfGo(t *testing.T) {
 	refused := func(parse tool.Tool, err error) func(string, string) {
 		require.NoError(t, err)
 		return func(arg, want string) {
-			_, err := parse.Parse(`{"X":` + strconv.Quote(arg) + `}`)
+			_, _, err := parse.Parse(`{"X":` + strconv.Quote(arg) + `}`)
 			requireProblems(t, err, "takes", "/X: "+want+"; got the string "+strconv.Quote(arg))
 		}
 	}

@@ -57,14 +57,14 @@ func TestANameInAnotherCaseDoesNotPassTheSchema(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := tool.Must(tt.make()).Parse(tt.args)
+			_, _, err := tool.Must(tt.make()).Parse(tt.args)
 			requireProblems(t, err, "takes", tt.where+`: unknown property "`+tt.as+`"; did you mean "amount"?`)
 		})
 	}
-	args, err := tool.Must(takes[replaced]()).Parse(`{"amount":10,"other":5}`)
+	args, _, err := tool.Must(takes[replaced]()).Parse(`{"amount":10,"other":5}`)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"amount":10,"other":5}`, string(args))
-	_, err = tool.Must(takes[replaced]()).Parse(`{"ſum":1,"\u212Aids":{}}`) // the sign of kelvin
+	_, _, err = tool.Must(takes[replaced]()).Parse(`{"ſum":1,"\u212Aids":{}}`) // the sign of kelvin
 	requireProblems(t, err, "takes", `(top level): unknown property "Kids"; did you mean "kids"?`)
 }
 
@@ -73,7 +73,7 @@ type boomText struct{ _ string }
 func (*boomText) UnmarshalText([]byte) error { panic("boom") }
 
 func TestAPanicOfUnmarshalTextIsNoFaultOfTheModel(t *testing.T) {
-	_, err := tool.Must(takes[struct{ X boomText }]()).Parse(`{"X":"a"}`)
+	_, _, err := tool.Must(takes[struct{ X boomText }]()).Parse(`{"X":"a"}`)
 	requireFailure(t, err, tool.Panicked, "The tool broke down because of an internal fault, which is not yours. The same call is likely to break down again.")
 	require.ErrorContains(t, err, "panicked: panic: boom")
 	require.Contains(t, string(fails(t, err).Stack), "boomText")

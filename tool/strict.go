@@ -9,11 +9,22 @@ import (
 	"unicode"
 )
 
+// strict returns the strict form of the schema, or the reason why there is none.
+func (s *schema) strict() (json.RawMessage, error) {
+	switch {
+	case s.valid == nil:
+		return nil, errors.New("its schema cannot be checked here")
+	case s.valid.formats != nil: // ours: what it holds beyond what is shown leaves the form as it is
+		return strictForm(s.wire, nil)
+	}
+	return strictForm(s.wire, s.valid.doc)
+}
+
 // strictForm rewrites the schema that the model is shown into the form that providers hold
 // it to with "strict": true. Its error says why there is none.
 //
 // Every object is closed and requires all its properties; one that may be left
-// out takes null instead, which check drops again. What the form cannot say is
+// out takes null instead, which a repairer drops again. What the form cannot say is
 // said in the description as far as it only narrows a value. What it would lose
 // is an error: then a call that the tool takes could not be made.
 //
@@ -61,7 +72,7 @@ type stricter struct {
 	defs   map[string]*definition // by the pointer of what was referred to
 	names  map[string]bool        // of the definitions
 	queue  []*definition          // in the order of the first reference
-	choice bool                   // inside of anyOf, where check drops no null
+	choice bool                   // inside of anyOf, where no null is dropped
 	inside []*definition          // referred to from there
 	within *definition            // that is being rewritten
 	top    *definition            // the arguments, to which "#" refers

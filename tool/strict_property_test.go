@@ -40,9 +40,9 @@ func TestStrictMeansTheSame(t *testing.T) {
 			d := &documentMaker{Rand: g.Rand, root: asMap(t, def.Strict)}
 			doc := d.of(d.root, 0)
 			require.NoError(t, validStrict.Validate(instance(t, doc)), "the generator is wrong: %s\n%s", def.Strict, encode(t, doc))
-			_, err := relaxed.Parse(string(encode(t, doc)))
+			_, _, err := relaxed.Parse(string(encode(t, doc)))
 			require.NoError(t, err, "strict, and refused: %s\n%s\n%s", encode(t, source), def.Strict, encode(t, doc))
-			if args, err := made.Parse(string(encode(t, doc))); err != nil {
+			if args, _, err := made.Parse(string(encode(t, doc))); err != nil {
 				broken++ // a rule that only words say: withoutWords has dropped it
 			} else {
 				taken++

@@ -107,7 +107,7 @@ func TestStrictTool(t *testing.T) {
 		`"host":{"type":["string","null"]}},"required":["id","lines","when","unit","parent","host"],"additionalProperties":false`
 	require.Equal(t, object+`,"$defs":{"strictOrder":`+object+`}}}`, string(made.Def().Strict))
 
-	args, err := made.Parse(`{"id":"abc","lines":[{"sku":"s","count":null}],"when":null,"unit":null,"parent":{"id":"def","lines":[{"sku":"s","count":1}],"when":null,"unit":null,"parent":null,"host":null},"host":null}`)
+	args, _, err := made.Parse(`{"id":"abc","lines":[{"sku":"s","count":null}],"when":null,"unit":null,"parent":{"id":"def","lines":[{"sku":"s","count":1}],"when":null,"unit":null,"parent":null,"host":null},"host":null}`)
 	require.NoError(t, err)
 	order := strictOrder{}
 	require.NoError(t, json.Unmarshal(args, &order))
@@ -239,7 +239,7 @@ func TestNullOfOptionalThatTakesNull(t *testing.T) {
 	t.Parallel()
 	made, err := tool.NewRaw("x", "", json.RawMessage(`{"type":"object","properties":{"a":{"type":["string","null"]},"b":{"type":"string"}}}`), echo)
 	require.NoError(t, err)
-	args, err := made.Parse(`{"a":null,"b":null}`)
+	args, _, err := made.Parse(`{"a":null,"b":null}`)
 	require.NoError(t, err)
 	require.Equal(t, `{"a":null}`, string(args))
 }
@@ -276,4 +276,13 @@ func TestStrictHostile(t *testing.T) {
 			require.Less(t, len(strict), 4*len(in))
 		})
 	}
+}
+
+// TestNotStrictUnchecked: a schema that is not understood has no strict form.
+func TestNotStrictUnchecked(t *testing.T) {
+	t.Parallel()
+	made, err := tool.NewRaw("x", "", json.RawMessage(`{"properties":{"a":{"type":"dict","title":3,"default":1,"items":7,"anyOf":{"x":[]},"description":[]}}}`), echo, tool.AllowUnchecked())
+	require.NoError(t, err)
+	require.EqualError(t, made.NotStrict(), `tool "x" has no strict form: its schema cannot be checked here`)
+	require.Nil(t, made.Def().Strict)
 }

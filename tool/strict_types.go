@@ -275,8 +275,8 @@ func isFalse(n *value) bool {
 		len(n.members) == 1 && not != nil && (not.form == objectForm && len(not.members) == 0 || not.text == "true")
 }
 
-// absent notes that a property may be left out. Inside of a choice check does
-// not drop its null, unless it takes null anyway.
+// absent notes that a property may be left out. Inside of a choice no repair
+// drops its null, unless it takes null anyway.
 func (s *stricter) absent(p member) error {
 	if s.takesNull(p.value, 0) {
 		return nil

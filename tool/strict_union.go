@@ -74,7 +74,7 @@ func (s *stricter) forms(keyword string, branches []*value, types []string) ([]*
 }
 
 // several reports whether more than one branch takes anything but null: then
-// dropNulls does not know which one is meant.
+// a repairer does not know which one is meant, and drops no null.
 func several(branches []*value) bool {
 	n := 0
 	for _, b := range branches {

@@ -35,14 +35,21 @@ func redact(s string) string {
 	if !strings.Contains(s, "://") && !strings.ContainsAny(s, "?&#") {
 		return s
 	}
-	s = userinfo.ReplaceAllStringFunc(s, func(found string) string {
+	return queryKey.ReplaceAllString(cutUserinfo(s), "${1}[redacted]")
+}
+
+// cutUserinfo cuts what stands before the @ of a host in URLs.
+func cutUserinfo(s string) string {
+	if !strings.Contains(s, "://") || !strings.Contains(s, "@") {
+		return s
+	}
+	return userinfo.ReplaceAllStringFunc(s, func(found string) string {
 		if port.MatchString(found) {
 			return found
 		}
 		scheme, _, _ := strings.Cut(found, "://")
 		return scheme + "://[redacted]@"
 	})
-	return queryKey.ReplaceAllString(s, "${1}[redacted]")
 }
 
 // clipBytes cuts s to about limit bytes, between runes, and says so.

@@ -2,6 +2,8 @@ package tool
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,28 +26,18 @@ import (
 type Tool struct{ spec *spec }
 
 type spec struct {
-	def     llm.ToolDef
-	schema  *schema
-	timeout time.Duration
-	run     func(context.Context, json.RawMessage) (any, error)
+	def         llm.ToolDef
+	notStrict   error // why def has no strict form
+	fingerprint string
+	schema      *schema
+	run         func(context.Context, json.RawMessage) (any, error)
 
-	notStrict error // why def has no strict form
-}
-
-// An Option changes how a tool is run.
-type Option func(*spec) error
-
-// Timeout is the time that one call of the tool may take. Without it the
-// runner's default holds; -1 means no limit. Zero and other negative values are
-// an error of the constructor.
-func Timeout(d time.Duration) Option {
-	return func(s *spec) error {
-		if d <= 0 && d != -1 {
-			return fmt.Errorf("timeout %v: must be positive, or -1 for no limit", d)
-		}
-		s.timeout = d
-		return nil
-	}
+	timeout    time.Duration
+	slots      chan struct{} // a token for each call that runs; nil: no bound
+	alone      bool
+	idempotent bool
+	maxResult  int
+	unchecked  bool // a schema that does not compile is allowed
 }
 
 // New makes a tool of a Go function.
@@ -87,8 +79,9 @@ func New[In, Out any](name, description string, fn func(context.Context, In) (Ou
 // "$id", "$comment" and "title" are not sent to the model, nor are combinations
 // at its top (oneOf, anyOf, allOf, not, enum), which providers refuse: arguments
 // are still held to them. A default is told in the description and never
-// applied. No schema or null is one without properties. Keywords are validated as draft 2020-12
-// says, or the draft that "$schema" names; no reference leaves the schema.
+// applied. No schema or null is one without properties. Keywords are validated
+// as draft 2020-12 says, or the draft that "$schema" names; no reference leaves
+// the schema.
 //
 // fn sees only arguments that fit the schema. Out is rendered as by [New].
 func NewRaw[Out any](name, description string, schema json.RawMessage, fn func(context.Context, json.RawMessage) (Out, error), opts ...Option) (Tool, error) {
@@ -104,24 +97,22 @@ func NewRaw[Out any](name, description string, schema json.RawMessage, fn func(c
 	}, opts)
 }
 
-var namePattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
+var (
+	namePattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
+	errName     = errors.New("a name has 1 to 64 of the characters a-z A-Z 0-9 _ -")
+)
 
 func newTool(name, description string, sch *schema, run func(context.Context, json.RawMessage) (any, error), opts []Option) (Tool, error) {
 	if !namePattern.MatchString(name) {
-		return Tool{}, constructError(name, errors.New("a name has 1 to 64 of the characters a-z A-Z 0-9 _ -"))
+		return Tool{}, constructError(name, errName)
 	}
-	held := sch.valid.doc
-	if sch.valid.formats != nil {
-		held = nil // ours: what it holds beyond what is shown leaves the form as it is
-	}
-	strict, notStrict := strictForm(sch.wire, held)
+	strict, notStrict := sch.strict()
 	s := &spec{
-		def:    llm.ToolDef{Name: name, Description: strings.ToValidUTF8(description, "\uFFFD"), Schema: sch.wire, Strict: strict},
-		schema: sch,
-		run:    run,
-	}
-	if notStrict != nil {
-		s.notStrict = fmt.Errorf("tool %s has no strict form: %w", quote(name), notStrict)
+		def:       llm.ToolDef{Name: name, Description: strings.ToValidUTF8(description, "\uFFFD"), Schema: sch.wire, Strict: strict},
+		notStrict: notStrict,
+		schema:    sch,
+		run:       run,
+		maxResult: defaultMaxResult,
 	}
 	for _, opt := range opts {
 		if opt == nil {
@@ -131,7 +122,20 @@ func newTool(name, description string, sch *schema, run func(context.Context, js
 			return Tool{}, constructError(name, err)
 		}
 	}
+	if sch.unchecked != nil && !s.unchecked {
+		return Tool{}, constructError(name, sch.unchecked)
+	}
+	s.mark()
 	return Tool{s}, nil
+}
+
+// mark computes the fingerprint.
+func (s *spec) mark() {
+	h := sha256.New()
+	for _, part := range []string{s.def.Name, s.def.Description, string(s.def.Schema)} {
+		fmt.Fprintf(h, "%d:%s", len(part), part) // so that no two definitions are joined alike
+	}
+	s.fingerprint = hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 func constructError(name string, err error) error {
@@ -178,7 +182,10 @@ func (t Tool) NotStrict() error {
 	if t.spec == nil {
 		return Unknown("")
 	}
-	return t.spec.notStrict
+	if t.spec.notStrict == nil {
+		return nil
+	}
+	return fmt.Errorf("tool %s has no strict form: %w", quote(t.spec.def.Name), t.spec.notStrict)
 }
 
 // Timeout returns the time that one call may take: 0 leaves it to the runner,
@@ -190,23 +197,54 @@ func (t Tool) Timeout() time.Duration {
 	return t.spec.timeout
 }
 
+// Alone reports whether calls of the tool run alone in their turn; see [Alone].
+func (t Tool) Alone() bool { return t.spec != nil && t.spec.alone }
+
+// Idempotent reports whether a call may be repeated; see [Idempotent].
+func (t Tool) Idempotent() bool { return t.spec != nil && t.spec.idempotent }
+
+// Bounded reports whether calls of the tool need a slot; see [Concurrency].
+func (t Tool) Bounded() bool { return t.spec != nil && t.spec.slots != nil }
+
+// Unchecked says why the arguments of the tool are not held to its schema, which
+// [AllowUnchecked] admits. Nil: they are.
+func (t Tool) Unchecked() error {
+	if t.spec == nil {
+		return nil
+	}
+	return t.spec.schema.unchecked
+}
+
+// Fingerprint is a digest of what a model is told about the tool: its name, its
+// description and its schema. It is the same in every process; empty for the zero
+// Tool.
+func (t Tool) Fingerprint() string {
+	if t.spec == nil {
+		return ""
+	}
+	return t.spec.fingerprint
+}
+
 // Parse checks the arguments that a model wrote and returns the ones to call
 // with: the same members in the same order, without white space, each string
-// and whole number in one spelling (1.0 is 1), null for an optional property
-// that does not admit it left out, and {} for nothing or null.
+// and whole number in one spelling (1.0 is 1).
+//
+// What the model plainly meant is repaired where nothing is lost by it, and each
+// repair is told in a sentence: nothing or null is {}; one Markdown fence around
+// everything is taken off; a string in the place of an array or object that it
+// holds, of a number ("3") or of a boolean ("true") becomes that; null for an
+// optional property that does not admit it is left out. Nothing is guessed.
 //
 // An error is an *[Error] of InvalidJSON or InvalidArguments, whose Message
-// tells the model all that is to be corrected.
-//
-// A panic of a type's own UnmarshalJSON or UnmarshalText is an *[Error] of
-// Panicked.
-func (t Tool) Parse(arguments string) (args json.RawMessage, err error) {
+// tells the model all that is to be corrected. A panic of a type's own
+// UnmarshalJSON or UnmarshalText is an *[Error] of Panicked.
+func (t Tool) Parse(arguments string) (args json.RawMessage, repairs []string, err error) {
 	if t.spec == nil {
-		return nil, Unknown("")
+		return nil, nil, Unknown("")
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			args, err = nil, panicked(v, debug.Stack())
+			args, repairs, err = nil, nil, panicked(v, debug.Stack())
 		}
 	}()
 	return t.spec.schema.parse(t.spec.def.Name, arguments)
@@ -233,5 +271,5 @@ func (t Tool) Call(ctx context.Context, args json.RawMessage) (parts llm.Parts, 
 	if err != nil {
 		return nil, failed(err)
 	}
-	return render(out)
+	return render(out, t.spec.maxResult)
 }

@@ -73,7 +73,7 @@ func TestTool(t *testing.T) {
 	require.NotEqual(t, def, made.Def(), "the bytes are the caller's")
 
 	for _, none := range []string{"", " \n", "{}", " { } ", "null"} {
-		args, err := made.Parse(none)
+		args, _, err := made.Parse(none)
 		require.NoError(t, err)
 		require.Equal(t, `{}`, string(args))
 	}
@@ -87,7 +87,7 @@ func TestZeroTool(t *testing.T) {
 	require.Equal(t, "", zero.Name())
 	require.Equal(t, llm.ToolDef{}, zero.Def())
 	require.Equal(t, time.Duration(0), zero.Timeout())
-	_, err := zero.Parse(`{}`)
+	_, _, err := zero.Parse(`{}`)
 	require.Error(t, err)
 	_, err = zero.Call(t.Context(), nil)
 	require.Error(t, err)
@@ -141,20 +141,20 @@ func TestRawToolsAreHeldToTheirSchema(t *testing.T) {
 	t.Parallel()
 	either := tool.Must(tool.NewRaw("either", "",
 		json.RawMessage(`{"properties":{"a":{},"b":{}},"oneOf":[{"required":["a"]},{"required":["b"]}]}`), echo))
-	_, err := either.Parse(`{"a":1}`)
+	_, _, err := either.Parse(`{"a":1}`)
 	require.NoError(t, err)
-	_, err = either.Parse(`{"a":1,"b":2}`)
+	_, _, err = either.Parse(`{"a":1,"b":2}`)
 	require.EqualError(t, err, "invalid_arguments: Arguments for either do not match its schema (1 problem):\n"+
 		"- (top level): matches more than one of its allowed forms; it must match exactly one\n"+
 		"Send the call again with corrected arguments.")
 
 	draft7 := tool.Must(tool.NewRaw("draft7", "", json.RawMessage(
 		`{"$schema":"http://json-schema.org/draft-07/schema#","properties":{"when":{"type":"string","format":"date"}}}`), echo))
-	_, err = draft7.Parse(`{"when":"tomorrow"}`)
+	_, _, err = draft7.Parse(`{"when":"tomorrow"}`)
 	require.Error(t, err, "draft-07 asserts formats")
 
 	later := tool.Must(tool.NewRaw("later", "", json.RawMessage(`{"properties":{"when":{"type":"string","format":"date"}}}`), echo))
-	_, err = later.Parse(`{"when":"tomorrow"}`)
+	_, _, err = later.Parse(`{"when":"tomorrow"}`)
 	require.NoError(t, err, "2020-12 does not")
 }
 
@@ -175,10 +175,10 @@ func TestPatternsOfOtherLanguages(t *testing.T) {
 			pattern, err := json.Marshal(tt.pattern)
 			require.NoError(t, err)
 			raw := tool.Must(tool.NewRaw("x", "", fmt.Appendf(nil, `{"properties":{"a":{"pattern":%s}}}`, pattern), echo))
-			_, err = raw.Parse(`{"a":"` + tt.fit + `"}`)
+			_, _, err = raw.Parse(`{"a":"` + tt.fit + `"}`)
 			require.NoError(t, err)
 			if tt.unfit != "" {
-				_, err = raw.Parse(`{"a":"` + tt.unfit + `"}`)
+				_, _, err = raw.Parse(`{"a":"` + tt.unfit + `"}`)
 				require.ErrorContains(t, err, "must match the regular expression "+tt.pattern)
 			}
 		})
@@ -192,9 +192,9 @@ func TestCallFrom(t *testing.T) {
 	which := tool.Must(tool.New("which", "", func(ctx context.Context, _ struct{}) (tool.Call, error) {
 		return tool.CallFrom(ctx), nil
 	}))
-	got, err := which.Call(tool.WithCall(t.Context(), c), json.RawMessage(`{}`))
+	got, err := which.Call(tool.WithCall(t.Context(), c, nil), json.RawMessage(`{}`))
 	require.NoError(t, err)
-	require.Equal(t, `{"ID":"call_1","Key":"s/r1.t2.c0","Tool":"which","Session":"s","Turn":2}`, llm.Message{Parts: got}.Text())
+	require.Equal(t, `{"ID":"call_1","Key":"s/r1.t2.c0","Tool":"which","Session":"s","Turn":2,"Deadline":"0001-01-01T00:00:00Z"}`, llm.Message{Parts: got}.Text())
 }
 
 // A function that ends its goroutine ends the caller's; an engine gives it one.
@@ -254,10 +254,10 @@ func TestConcurrentCalls(t *testing.T) {
 }
 
 func callDouble(ctx context.Context, double tool.Tool, n int) error {
-	if _, err := double.Parse(fmt.Sprintf(`{"n":-%d,"When":null,"tags":["A"]}`, n+1)); err == nil {
+	if _, _, err := double.Parse(fmt.Sprintf(`{"n":-%d,"When":null,"tags":["A"]}`, n+1)); err == nil {
 		return errors.New("invalid arguments were taken")
 	}
-	args, err := double.Parse(fmt.Sprintf(`{"n":%d.0,"tags":null,"When":null}`, n))
+	args, _, err := double.Parse(fmt.Sprintf(`{"n":%d.0,"tags":null,"When":null}`, n))
 	if err != nil {
 		return err
 	}

@@ -164,9 +164,9 @@ type anything string
 func (a anything) MatchString(string) bool { return true }
 func (a anything) String() string          { return string(a) }
 
-// check removes the nulls that say nothing from args and returns what is wrong
-// with the rest. An error means that it cannot be told.
-func (v *validator) check(args *value) (found findings, err error) {
+// check repairs args and returns what is wrong with the rest. An error means
+// that it cannot be told.
+func (v *validator) check(args *value, done *repairs) (found findings, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			found, err = findings{}, notChecked(p)
@@ -181,7 +181,7 @@ func (v *validator) check(args *value) (found findings, err error) {
 		}
 		compiled = m.schema
 	}
-	dropNulls(args, compiled)
+	(&repairer{repairs: done, steps: repairSteps}).repair(args, compiled, nil)
 	err = compiled.Validate(args.any())
 	if err == nil {
 		return findings{}, nil
@@ -205,74 +205,6 @@ func notChecked(p any) error {
 		}
 	}
 	return fmt.Errorf("schema: the validator panicked: %v", p)
-}
-
-// dropNulls removes null for optional properties that do not admit it: the way
-// in which many models say that they have nothing to say.
-func dropNulls(args *value, s *sj.Schema) {
-	d := &nullDropper{steps: 16 * argumentLimits.nodes}
-	d.drop(args, s)
-}
-
-// A nullDropper gives up after so many steps: a hostile schema could make it
-// take exponentially many.
-type nullDropper struct{ steps int }
-
-func (d *nullDropper) drop(v *value, s *sj.Schema) {
-	if s == nil || v.form != arrayForm && v.form != objectForm {
-		return
-	}
-	if d.steps -= 1 + len(v.items) + len(v.members); d.steps < 0 {
-		return
-	}
-	for _, same := range slices.Concat([]*sj.Schema{s.Ref, only(s.AnyOf), only(s.OneOf)}, s.AllOf) {
-		d.drop(v, same)
-	}
-	for i, item := range v.items {
-		d.drop(item, itemSchema(s, i))
-	}
-	v.members = slices.DeleteFunc(v.members, func(m member) bool {
-		return m.value.form == nullForm && optional(s, m.name)
-	})
-	for _, m := range v.members {
-		if p, ok := s.Properties[m.name]; ok {
-			d.drop(m.value, p)
-		} else if p, ok := s.AdditionalProperties.(*sj.Schema); ok {
-			d.drop(m.value, p)
-		}
-	}
-}
-
-// only returns the one branch that is not just null, if there is exactly one.
-func only(branches []*sj.Schema) *sj.Schema {
-	var found *sj.Schema
-	for _, b := range branches {
-		if b.Types != nil && slices.Equal(b.Types.ToStrings(), []string{"null"}) {
-			continue
-		}
-		if found != nil {
-			return nil
-		}
-		found = b
-	}
-	return found
-}
-
-func itemSchema(s *sj.Schema, i int) *sj.Schema {
-	if i < len(s.PrefixItems) {
-		return s.PrefixItems[i]
-	}
-	if items, ok := s.Items.(*sj.Schema); ok {
-		return items
-	}
-	return s.Items2020
-}
-
-// optional reports whether s has a property of that name which may be left out
-// and may not be null.
-func optional(s *sj.Schema, name string) bool {
-	p, ok := s.Properties[name]
-	return ok && !slices.Contains(s.Required, name) && p.Validate(nil) != nil
 }
 
 // An explainer makes problems of a validation error. It reads the typed kinds,

@@ -61,7 +61,7 @@ func TestDefaultsAreTold(t *testing.T) {
 	}]())
 	require.Equal(t, `{"type":"object","properties":{"size":{"type":"integer","description":"Page size. Default: 10."},`+
 		`"sort":{"type":"string","description":"Default: \"name\"."}},"additionalProperties":false}`, string(made.Def().Schema))
-	args, err := made.Parse(`{}`)
+	args, _, err := made.Parse(`{}`)
 	require.NoError(t, err)
 	require.Equal(t, `{}`, string(args))
 }

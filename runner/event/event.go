@@ -54,6 +54,14 @@ type TurnPrepared struct {
 	Agent string `json:"agent"`
 	// Instructions of the request. Nil: as in the turn before.
 	Instructions *string `json:"instructions,omitempty"`
+	// Tools are those that are offered. Nil: as in the turn before.
+	Tools []OfferedTool `json:"tools,omitzero"`
+}
+
+// OfferedTool names a tool and what a model was told about it.
+type OfferedTool struct {
+	Name        string `json:"name"`
+	Fingerprint string `json:"fingerprint"` // of its name, description and schema
 }
 
 // ModelAnswered brings a model's whole answer, as it came. The members are those
@@ -79,6 +87,8 @@ type ToolCallStarted struct {
 	Name string  `json:"name"`
 	// Arguments are the ones that the function gets: checked, JSON text.
 	Arguments string `json:"arguments"`
+	// Repairs say, a sentence each, how they differ from what the model wrote.
+	Repairs []string `json:"repairs,omitempty"`
 }
 
 // ToolCallFinished brings what the model will be told of a call.
@@ -142,6 +152,16 @@ type CallDelta struct {
 	Arguments string  `json:"arguments,omitempty"` // a fragment
 }
 
+// ToolProgress is how far a running call has come, as its function says. Of
+// reports that nobody has seen yet only the last is shown.
+type ToolProgress struct {
+	Call    CallRef `json:"call"`
+	Name    string  `json:"name"`
+	Done    float64 `json:"done"`
+	Total   float64 `json:"total,omitempty"` // 0: not known
+	Message string  `json:"message,omitempty"`
+}
+
 // Restarted says that the model is asked again: the deltas of this turn are void.
 type Restarted struct {
 	Turn  int    `json:"turn"`
@@ -166,5 +186,6 @@ func (RunFailed) event()        {}
 func (TextDelta) event()        {}
 func (ReasoningDelta) event()   {}
 func (CallDelta) event()        {}
+func (ToolProgress) event()     {}
 func (Restarted) event()        {}
 func (Notice) event()           {}

@@ -44,6 +44,8 @@ func (e Event) Type() string {
 		return "reasoning_delta"
 	case CallDelta:
 		return "call_delta"
+	case ToolProgress:
+		return "tool_progress"
 	case Restarted:
 		return "restarted"
 	case Notice:
@@ -117,6 +119,8 @@ func readBody(kind string, data []byte) (Body, error) {
 		return decode[ReasoningDelta](data)
 	case "call_delta":
 		return decode[CallDelta](data)
+	case "tool_progress":
+		return decode[ToolProgress](data)
 	case "restarted":
 		return decode[Restarted](data)
 	case "notice":

@@ -172,7 +172,7 @@ func TestFit(t *testing.T) {
 			calls := reply(t, question, llm.ToolRequired, tl)
 			require.NotEmpty(t, calls)
 			for i, c := range calls {
-				_, err := tl.Parse(c.Arguments)
+				_, _, err := tl.Parse(c.Arguments)
 				require.NoError(t, err, "%q: %s %s: %s\n%s", question, tl.Name(), tl.Def().Description, c.Arguments, tl.Def().Schema)
 				require.NotContains(t, calls[:i], c)
 			}
@@ -222,7 +222,7 @@ func TestFormsFit(t *testing.T) {
 			req := &llm.Request{Messages: []llm.Message{llm.User(question)}, Output: &llm.OutputFormat{Schema: tl.Def().Schema}}
 			resp, err := demo.Reply(t.Context(), req)
 			require.NoError(t, err)
-			_, err = tl.Parse(resp.Message.Text())
+			_, _, err = tl.Parse(resp.Message.Text())
 			require.NoError(t, err, "%q: %s", question, resp.Message.Text())
 		}
 	}

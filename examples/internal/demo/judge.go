@@ -43,7 +43,7 @@ func accepting(schema json.RawMessage) func(arguments json.RawMessage) bool {
 		return func(json.RawMessage) bool { return true }
 	}
 	return func(arguments json.RawMessage) bool {
-		_, err := t.Parse(string(arguments))
+		_, _, err := t.Parse(string(arguments))
 		return err == nil
 	}
 }

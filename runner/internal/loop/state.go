@@ -36,6 +36,8 @@ type State struct {
 
 	Agent        string
 	Instructions string
+	Tools        []event.OfferedTool // of the last turn
+	ToolsAgent   string              // whose they were
 	// Messages is the history as every provider takes it: it only grows, open
 	// calls have no result in it yet, and arguments that are no JSON object
 	// stand as {}.
@@ -146,6 +148,10 @@ func (s *State) turnPrepared(b event.TurnPrepared) error {
 	if b.Instructions != nil {
 		s.Instructions = *b.Instructions
 	}
+	if b.Tools != nil {
+		s.Tools = b.Tools
+	}
+	s.ToolsAgent = b.Agent
 	return nil
 }
 

@@ -1,0 +1,59 @@
+package runner
+
+import (
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+)
+
+// A watch takes what a running call reports of itself.
+type watch struct {
+	*engine
+	call loop.Call
+	over bool // held by the engine's lock
+}
+
+// progress queues a report. It never waits for the consumer: one that is still in
+// the queue is replaced, so a call has one there at most.
+func (w *watch) progress(done, total float64, message string) {
+	if message != "" {
+		message = w.redactText(message)
+	}
+	ev := w.ephemeralEvent(event.ToolProgress{
+		Call: w.call.Ref, Name: w.call.Call.Name, Done: done, Total: total, Message: message,
+	})
+	w.acquire()
+	defer w.release()
+	if w.over {
+		return
+	}
+	for i := range w.queue {
+		if p, ok := w.queue[i].Body.(event.ToolProgress); ok && p.Call == w.call.Ref {
+			w.queue[i] = ev
+			return
+		}
+	}
+	w.queue = append(w.queue, ev)
+	w.poke()
+}
+
+// end drops what a function that was left behind still reports.
+func (w *watch) end() {
+	w.acquire()
+	defer w.release()
+	w.over = true
+}
+
+// ephemeralEvent is one that no journal keeps.
+func (e *engine) ephemeralEvent(b event.Body) event.Event {
+	return event.Event{Time: time.Now().UTC().Round(0), Body: b}
+}
+
+// poke tells the consumer's goroutine that there is something in the queue.
+func (e *engine) poke() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,80 @@
+package tool
+
+import (
+	"fmt"
+	"time"
+)
+
+// An Option changes how a tool is run.
+type Option func(*spec) error
+
+// Timeout is the time that one call of the tool may take. Without it the
+// runner's default holds; -1 means no limit. Zero and other negative values are
+// an error of the constructor.
+func Timeout(d time.Duration) Option {
+	return func(s *spec) error {
+		if d <= 0 && d != -1 {
+			return fmt.Errorf("timeout %v: must be positive, or -1 for no limit", d)
+		}
+		s.timeout = d
+		return nil
+	}
+}
+
+// Concurrency bounds the calls of the tool that run at the same time, over all
+// runs and all copies of the Tool. The time that a call waits is not part of its
+// timeout. Without it there is no such bound. n below 1 is an error of the
+// constructor.
+func Concurrency(n int) Option {
+	return func(s *spec) error {
+		if n < 1 {
+			return fmt.Errorf("concurrency %d: must be at least 1", n)
+		}
+		s.slots = make(chan struct{}, n)
+		return nil
+	}
+}
+
+// Alone makes each call of the tool run alone among the calls of its turn: those
+// that the model wrote before it have ended, and those after it have not begun.
+func Alone() Option {
+	return func(s *spec) error {
+		s.alone = true
+		return nil
+	}
+}
+
+// Idempotent says that a call may be run again with the same arguments and the
+// same [Call.Key] and has its effect once. Whoever resumes a conversation repeats
+// such a call by itself where its outcome is unknown; no other call is ever
+// repeated.
+func Idempotent() Option {
+	return func(s *spec) error {
+		s.idempotent = true
+		return nil
+	}
+}
+
+// MaxResult bounds the text of one result, in bytes; what goes beyond is left
+// out, and a line at the end says how much. Without it the bound is 256 KiB; -1
+// means no limit. Zero and other negative values are an error of the constructor.
+func MaxResult(bytes int) Option {
+	return func(s *spec) error {
+		if bytes <= 0 && bytes != -1 {
+			return fmt.Errorf("max result %d: must be positive, or -1 for no limit", bytes)
+		}
+		s.maxResult = bytes
+		return nil
+	}
+}
+
+// AllowUnchecked keeps a tool of [NewRaw] whose schema cannot be compiled, as
+// tools of other programs sometimes have one: its arguments are then held to
+// nothing but being a JSON object, and [Tool.Unchecked] says why. A schema that
+// is not one of an object is an error nevertheless.
+func AllowUnchecked() Option {
+	return func(s *spec) error {
+		s.unchecked = true
+		return nil
+	}
+}

@@ -1,0 +1,129 @@
+package tool_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+type repairedArgs struct {
+	Count  int               `json:"count,omitempty"`
+	Rate   float64           `json:"rate,omitempty"`
+	On     bool              `json:"on,omitempty"`
+	Text   string            `json:"text,omitempty"`
+	Small  int8              `json:"small,omitempty"`
+	List   []int             `json:"list,omitempty"`
+	Inner  *repairedArgs     `json:"inner,omitempty"`
+	Labels map[string]int    `json:"labels,omitempty"`
+	Any    any               `json:"any,omitempty"`
+	Quoted int               `json:"quoted,string,omitempty"`
+	Names  map[string]string `json:"names,omitempty"`
+	Level  int               `json:"level,omitempty" jsonschema:"enum=1,enum=2"`
+}
+
+const (
+	unwrapped = "a string that held the JSON was unwrapped"
+	toNumber  = "a string became the number that it held"
+	toBoolean = "a string became the boolean that it held"
+	nullOut   = "null was left out"
+)
+
+func TestParseRepairs(t *testing.T) {
+	t.Parallel()
+	x := tool.Must(takes[repairedArgs]())
+	for _, tt := range []struct {
+		name, in, want string
+		repairs        []string
+	}{
+		{"nothing wrong", `{"count":1.0,"text":"3","any":"3","quoted":"7"}`, `{"count":1,"text":"3","any":"3","quoted":"7"}`, nil},
+		{"nothing", " \n", `{}`, []string{"nothing was sent and taken for {}"}},
+		{"null", "null", `{}`, []string{"null was taken for {}"}},
+		{"fence", "```json\n{\"count\":1}\n```", `{"count":1}`, []string{"a Markdown fence was taken off"}},
+		{"bare fence", "\n```\r\n{\"text\":\"```\"}```\n", "{\"text\":\"```\"}", []string{"a Markdown fence was taken off"}},
+		{"whole in a string", `"{\"count\":1}"`, `{"count":1}`, []string{unwrapped}},
+		{"whole in a string in a string", `"\"{\\\"count\\\":1}\""`, `{"count":1}`, []string{unwrapped}},
+		{"integer", `{"count":"3"}`, `{"count":3}`, []string{"/count: " + toNumber}},
+		{"whole spelled otherwise", `{"count":"3.0","small":"1e2"}`, `{"count":3,"small":100}`, []string{"/count: " + toNumber, "/small: " + toNumber}},
+		{"number", `{"rate":"-2.50"}`, `{"rate":-2.50}`, []string{"/rate: " + toNumber}},
+		{"boolean", `{"on":"false"}`, `{"on":false}`, []string{"/on: " + toBoolean}},
+		{"enum", `{"level":"2"}`, `{"level":2}`, []string{"/level: " + toNumber}},
+		{"array", `{"list":"[1,2]"}`, `{"list":[1,2]}`, []string{"/list: " + unwrapped}},
+		{"items", `{"list":["1",2]}`, `{"list":[1,2]}`, []string{"/list/0: " + toNumber}},
+		{"object and what is in it", `{"inner":"{\"count\":\"4\",\"inner\":{\"on\":\"true\"}}"}`, `{"inner":{"count":4,"inner":{"on":true}}}`,
+			[]string{"/inner: " + unwrapped, "/inner/count: " + toNumber, "/inner/inner/on: " + toBoolean}},
+		{"map", `{"labels":{"a/b":"1"},"names":{"n":"1"}}`, `{"labels":{"a/b":1},"names":{"n":"1"}}`, []string{"/labels/a~1b: " + toNumber}},
+		{"null of an optional", `{"count":null,"list":null,"inner":{"text":null}}`, `{"list":null,"inner":{}}`,
+			[]string{"/count: " + nullOut, "/inner/text: " + nullOut}},
+		{"many", `{"list":["1","2","3","4","5","6","7","8","9","10"]}`, `{"list":[1,2,3,4,5,6,7,8,9,10]}`,
+			[]string{"/list/0: " + toNumber, "/list/1: " + toNumber, "/list/2: " + toNumber, "/list/3: " + toNumber,
+				"/list/4: " + toNumber, "/list/5: " + toNumber, "/list/6: " + toNumber, "/list/7: " + toNumber, "and 2 more"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			args, repairs, err := x.Parse(tt.in)
+			require.NoError(t, err)
+			require.Equal(t, tt.want, string(args))
+			require.Equal(t, tt.repairs, repairs)
+			again, repairs, err := x.Parse(string(args))
+			require.NoError(t, err)
+			require.Equal(t, tt.want, string(again))
+			require.Empty(t, repairs)
+		})
+	}
+}
+
+// What leaves more than one reading, or loses anything, goes back to the model.
+func TestParseGuessesNothing(t *testing.T) {
+	t.Parallel()
+	x := tool.Must(takes[repairedArgs]())
+	for _, in := range []string{
+		`{"count":1}{"count":2}`, `{"count":1`, "```json\n{\"count\":1}", "a ```\n{}\n```", "```\n[]\n```", "```\n{}\n```\n```\n{}\n```",
+		`{"count":"3 "}`, `{"count":"+3"}`, `{"count":"03"}`, `{"count":"0x3"}`, `{"count":"3.5"}`, `{"count":"three"}`, `{"count":""}`,
+		`{"count":true}`, `{"count":"true"}`, `{"count":[3]}`, `{"rate":"NaN"}`, `{"rate":"1e999"}`, `{"small":"300"}`, `{"on":"True"}`, `{"on":1}`, `{"on":"1"}`,
+		`{"text":3}`, `{"text":true}`, `{"list":1}`, `{"list":"1,2"}`, `{"list":"[1,2"}`, `{"list":"{}"}`, `{"inner":"[]"}`, `{"inner":"{\"count\":1,\"count\":2}"}`,
+		`{"level":"3"}`, `{"quoted":7}`, `{"count":"null"}`, `{'count':1}`, `{"on":True}`,
+	} {
+		_, repairs, err := x.Parse(in)
+		require.Error(t, err, in)
+		require.Empty(t, repairs)
+	}
+}
+
+func TestRawParseRepairs(t *testing.T) {
+	t.Parallel()
+	x := tool.Must(tool.NewRaw("raw", "", json.RawMessage(`{"$defs":{"n":{"type":"integer"}},"properties":{
+		"ref":{"$ref":"#/$defs/n"},"maybe":{"anyOf":[{"type":"integer"},{"type":"null"}]},"either":{"anyOf":[{"type":"integer"},{"type":"string"}]},
+		"open":{"oneOf":[{"minimum":1},{"type":"boolean"}]},"types":{"type":["boolean","number"]},"all":{"allOf":[{"type":"integer"}]},
+		"pair":{"prefixItems":[{"type":"integer"},{"type":"string"}]},"loop":{"$ref":"#/properties/loop"}}}`),
+		func(_ context.Context, args json.RawMessage) (json.RawMessage, error) { return args, nil }))
+	args, repairs, err := x.Parse(`{"ref":"1","maybe":"2","either":"3","types":"4","all":"5","pair":["6","7"],"types2":"8"}`)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"ref":1,"maybe":2,"either":"3","types":4,"all":5,"pair":[6,"7"],"types2":"8"}`, string(args))
+	require.Len(t, repairs, 5)
+	_, _, err = x.Parse(`{"open":"x"}`)
+	require.NoError(t, err) // a string is no number that minimum could bear on
+	_, _, err = x.Parse(`{"loop":"1"}`)
+	require.Error(t, err)
+}
+
+// What a hostile model wraps is bounded as what it writes plainly.
+func TestRepairsAreBounded(t *testing.T) {
+	t.Parallel()
+	x := tool.Must(takes[repairedArgs]())
+	deep := `{"inner":{}}`
+	for range 12 {
+		quoted, err := json.Marshal(deep)
+		require.NoError(t, err)
+		deep = `{"inner":` + string(quoted) + `}`
+	}
+	long := `{"list":"[` + strings.Repeat(`1,`, 99_000) + `1]"}`
+	for _, in := range []string{deep, long} {
+		_, took := cost(func() { _, _, _ = x.Parse(in) })
+		require.Less(t, took, aSecond)
+	}
+}
