@@ -41,6 +41,15 @@
 // is shown: null for a nil pointer, slice or map, the bounds of large integers,
 // and what a type's UnmarshalText takes.
 //
+// # The strict form
+//
+// Where it can be done without losing a call, [Tool.Def] also has the form of
+// the schema that providers hold a model to with "strict": true: all objects
+// closed, all properties required, null in place of an absent one, which
+// [Tool.Parse] drops again. Rules that it has no keyword for (minLength,
+// uniqueItems, most formats …) are told in the description; arguments are held
+// to them here in either case. [Tool.NotStrict] says why a tool has no such form.
+//
 // # Bounds
 //
 // Arguments: 1 MiB, nested 64 deep, 100,000 values, numbers of 64 characters

@@ -82,3 +82,6 @@ func alterAll(schema any, alter func(map[string]any)) {
 	alterAll(s["additionalProperties"], alter)
 	alter(s)
 }
+
+// StrictForm is strictForm of a schema that holds no more than it shows.
+func StrictForm(wire json.RawMessage) (json.RawMessage, error) { return strictForm(wire, nil) }

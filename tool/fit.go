@@ -40,7 +40,6 @@ func (r *reflection) fit(n *value, t reflect.Type, f *field, at string) error {
 	}
 	if err == nil && f != nil {
 		err = checkEffect(n, *f)
-		tellDefault(n)
 	}
 	if err != nil {
 		return wrapField(at, err)
@@ -239,14 +238,6 @@ func tell(n *value, about string) {
 		about = d + " (" + about + ")"
 	}
 	n.set("description", text(about))
-}
-
-// tellDefault tells the model what holds if it leaves a property out. It does
-// not read the keyword as that: nobody puts the value in.
-func tellDefault(n *value) {
-	if d := n.get("default"); d != nil {
-		tell(n, "Default: "+clip(string(d.json()), maxEcho)+".")
-	}
 }
 
 // reads holds a string to what the type's UnmarshalText takes.

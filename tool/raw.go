@@ -76,7 +76,6 @@ func draftName(u string) string {
 // are held but not shown: providers refuse the whole request for one of them.
 func showable(doc *value) (*value, error) {
 	shown := doc.clone()
-	shown.remove("$schema")
 	shown.setDefault("properties", object())
 	if shown.has(combinators...) && len(shown.get("properties").members) == 0 {
 		return nil, errors.New(`schema: providers refuse oneOf, anyOf, allOf, not and enum at the top; describe the arguments in "properties"`)
@@ -84,5 +83,6 @@ func showable(doc *value) (*value, error) {
 	shown.remove(combinators...)
 	shown.front("properties")
 	shown.front("type")
+	toWire(shown)
 	return shown, nil
 }

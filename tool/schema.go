@@ -70,6 +70,7 @@ func (r *reflection) schema(t reflect.Type, shown, held *value) (*schema, error)
 	if err != nil {
 		return nil, err
 	}
+	toWire(shown)
 	return &schema{wire: shown.json(), valid: valid, shape: shapeOf(t, map[reflect.Type]*shape{})}, nil
 }
 
