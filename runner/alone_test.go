@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -149,7 +150,7 @@ func TestEndWhileCallsWait(t *testing.T) {
 		{"for calls before", 0, []any{"quick", "q", 1, "free", "a", 9, "alone", "b", 1, "free", "c", 1}},
 		{"for a call that runs alone", 0, []any{"quick", "q", 1, "alone", "a", 9, "free", "b", 1, "free", "c", 1}},
 		{"for a slot of the tool", 0, []any{"quick", "q", 1, "single", "a", 9, "single", "b", 1, "single", "c", 1}},
-		{"for a slot of the runner", 2, []any{"quick", "q", 100, "free", "a", 9, "free", "b", 1, "single", "c", 1}},
+		{"for a slot of the runner", 2, []any{"quick", "q", 100, "free", "a", 9, "free", "b", 1, "free", "c", 1}},
 	} {
 		for _, way := range endings {
 			t.Run(tt.name+", "+way.name, func(t *testing.T) {
@@ -275,9 +276,9 @@ func TestLeftBehindHoldsNoSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := make(chan struct{})
 		defer close(stuck)
-		ran := 0
+		var ran atomic.Int32 // the first function goes on beside the second
 		x := tool.Must(tool.New("x", "", func(context.Context, struct{}) (string, error) {
-			if ran++; ran == 1 {
+			if ran.Add(1) == 1 {
 				<-stuck
 			}
 			return "done", nil
