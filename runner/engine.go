@@ -277,10 +277,10 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 	if err := e.commit(false, b); err != nil {
 		return err
 	}
-	for _, text := range notices {
-		if !e.show(e.ephemeralEvent(event.Notice{Text: text})) {
-			return errLeft
-		}
+	e.acquire()
+	defer e.release()
+	for _, text := range notices { // behind the event of the turn that they are about
+		e.queue = append(e.queue, e.ephemeralEvent(event.Notice{Text: text}))
 	}
 	return nil
 }

@@ -53,9 +53,10 @@ type Runner struct {
 	NoStream bool
 	// Redact changes the text of each result and failure of a tool before the
 	// model, an event, a journal or a log has it, and that of each error: to take
-	// out what must not leave the program. Credentials in URLs are cut before,
-	// always. It is called from several goroutines at once; if it panics, the text
-	// is withheld. Nil changes nothing.
+	// out what must not leave the program. It gets the text of an error before that
+	// is cut to 1 KB, and that of a result after its bound ([tool.MaxResult]).
+	// Credentials in URLs are cut besides, always. It is called from several
+	// goroutines at once; if it panics, the text is withheld. Nil changes nothing.
 	Redact func(string) string
 	// Logger gets, with the agent, the session and the run as attributes:
 	// Info: a run began, finished or was left by its consumer. Debug: a request

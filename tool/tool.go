@@ -30,7 +30,7 @@ type spec struct {
 	notStrict   error // why def has no strict form
 	fingerprint string
 	schema      *schema
-	run         func(context.Context, json.RawMessage) (any, error)
+	run         function
 
 	timeout    time.Duration
 	slots      chan struct{} // a token for each call that runs; nil: no bound
@@ -39,6 +39,10 @@ type spec struct {
 	maxResult  int
 	unchecked  bool // a schema that does not compile is allowed
 }
+
+// function is a tool's function. name is what the model calls the tool, which
+// may be renamed later than the function is made.
+type function func(ctx context.Context, name string, args json.RawMessage) (any, error)
 
 // New makes a tool of a Go function.
 //
@@ -52,8 +56,10 @@ type spec struct {
 // fn sees only arguments that fit the schema. Numbers in fields of type any are
 // decoded as [json.Number], so that none loses digits. What it returns is
 // rendered for the model: text (a string, a []byte or [json.RawMessage] of JSON)
-// and [llm.Part] and [llm.Parts] as they are, anything else as JSON. An error
-// is a failed call whose text the model reads; [Retry], [Abort] and [Hide] say
+// and [llm.Part] and [llm.Parts] as they are, an [io.Reader] as the text that it
+// holds (it is read, and closed if it is an [io.Closer], before the call ends),
+// anything else as JSON. In all of it the credentials of URLs are cut. An error is
+// a failed call whose text the model reads; [Retry], [Abort] and [Hide] say
 // otherwise.
 func New[In, Out any](name, description string, fn func(context.Context, In) (Out, error), opts ...Option) (Tool, error) {
 	if fn == nil {
@@ -64,7 +70,7 @@ func New[In, Out any](name, description string, fn func(context.Context, In) (Ou
 		return Tool{}, constructError(name, err)
 	}
 	sch.decode = func(args json.RawMessage) error { return decode(args, new(In)) }
-	return newTool(name, description, sch, func(ctx context.Context, args json.RawMessage) (any, error) {
+	return newTool(name, description, sch, func(ctx context.Context, name string, args json.RawMessage) (any, error) {
 		var in In
 		if err := decode(args, &in); err != nil {
 			return nil, decodeFailure(name, err)
@@ -92,7 +98,7 @@ func NewRaw[Out any](name, description string, schema json.RawMessage, fn func(c
 	if err != nil {
 		return Tool{}, constructError(name, err)
 	}
-	return newTool(name, description, sch, func(ctx context.Context, args json.RawMessage) (any, error) {
+	return newTool(name, description, sch, func(ctx context.Context, _ string, args json.RawMessage) (any, error) {
 		return fn(ctx, slices.Clone(args))
 	}, opts)
 }
@@ -102,7 +108,7 @@ var (
 	errName     = errors.New("a name has 1 to 64 of the characters a-z A-Z 0-9 _ -")
 )
 
-func newTool(name, description string, sch *schema, run func(context.Context, json.RawMessage) (any, error), opts []Option) (Tool, error) {
+func newTool(name, description string, sch *schema, run function, opts []Option) (Tool, error) {
 	if !namePattern.MatchString(name) {
 		return Tool{}, constructError(name, errName)
 	}
@@ -267,7 +273,7 @@ func (t Tool) Call(ctx context.Context, args json.RawMessage) (parts llm.Parts, 
 			parts, err = nil, panicked(v, debug.Stack())
 		}
 	}()
-	out, err := t.spec.run(ctx, args)
+	out, err := t.spec.run(ctx, t.spec.def.Name, args)
 	if err != nil {
 		return nil, failed(err)
 	}
