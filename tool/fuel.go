@@ -13,17 +13,18 @@ var errTooComplex = errors.New("the arguments take too long to check against the
 
 // A fuel bounds one check against a schema that is not ours. A few alternatives
 // that refer to each other make a hundred bytes of arguments take hours, and the
-// library has neither a limit nor a context. A unit is about a microsecond or two
-// hundred bytes, whichever is spent first. A nil fuel has no end.
+// library has neither a limit nor a context. A unit is what the library needs to
+// hold one value to one schema: about 400 bytes, and a microsecond or two. A nil fuel has no end.
 type fuel struct {
 	left   int
 	depths map[uintptr]int // of arrays and objects that stand deep
 }
 
 // fill readies fuel for arguments. What honest schemas take grows with the
-// arguments: a few units for each value, and some for long texts.
+// arguments: for as many values as a model writes there are several units each;
+// for as many as are read at all there is little to spare.
 func (f *fuel) fill(args *value) {
-	f.left = 50_000 + 4*args.size() + args.bytes()/8
+	f.left = 50_000 + args.size()*5/4 + args.bytes()/64
 	f.depths = nil
 }
 
@@ -71,7 +72,7 @@ func (f *fuel) place(v any, size int) {
 	if f == nil || f.depths == nil || size == 0 {
 		return
 	}
-	f.use(size * f.depths[reflect.ValueOf(v).Pointer()] / 12)
+	f.use(size * f.depths[reflect.ValueOf(v).Pointer()] / 24)
 }
 
 // A metered is a schema compiled with fuel of its own: it serves one check at a time.

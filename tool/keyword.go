@@ -29,8 +29,9 @@ type keyword struct {
 	format  func(any) error
 
 	inPlace  int // schemas that the same value is held to
-	members  int // what each member of an object costs beside its own schemas, in halves
-	passes   int // how often the items of an array are gone through
+	named    int // properties that the schema knows
+	members  int // what each member of an object costs, in quarters
+	passes   int // what each item of an array costs, in quarters
 	required int // names that are looked for in an object
 	pattern  int // the size of the expression that a string is held to
 	names    int // of those that names are held to
@@ -38,9 +39,9 @@ type keyword struct {
 
 // An allowance is a set of values, by their keys.
 type allowance struct {
-	keyword string
-	keys    map[string]bool
-	nested  bool // it has arrays or objects
+	keys   map[string]bool
+	nested bool // it has arrays or objects
+	err    *notAllowed
 }
 
 // A notAllowed says that a value is not one of those of "enum" or "const".
@@ -48,12 +49,18 @@ type notAllowed struct{ keyword string }
 
 func (e *notAllowed) Error() string { return "not among the values of " + e.keyword }
 
+// slowKeywords are those that the library is slow with.
+var slowKeywords = []string{"enum", "const", "uniqueItems", "format"}
+
 // vocabulary is one without keywords.
 func (ks *keywords) vocabulary() *sj.Vocabulary {
 	return &sj.Vocabulary{URL: "tool:///keywords", Compile: func(c *sj.CompilerContext, obj map[string]any) (sj.SchemaExt, error) {
+		if ks.fuel == nil && !slices.ContainsFunc(slowKeywords, func(name string) bool { return obj[name] != nil }) {
+			return nil, nil
+		}
 		k := &keyword{fuel: ks.fuel, schema: c.Enqueue(nil)}
 		ks.all = append(ks.all, k)
-		if unique, _ := obj["uniqueItems"].(bool); unique || ks.fuel != nil {
+		if obj["uniqueItems"] == true || ks.fuel != nil {
 			return k, nil
 		}
 		return nil, nil
@@ -77,7 +84,7 @@ func (ks *keywords) install() {
 	}
 }
 
-// take takes over the keywords that the library is slow with.
+// take takes them over.
 func (k *keyword) take() {
 	s := k.schema
 	if s.Format != nil && s.Format.Name == "regex" {
@@ -104,7 +111,7 @@ func (k *keyword) readPattern(v any) error {
 }
 
 func allow(keyword string, values ...any) allowance {
-	a := allowance{keyword: keyword, keys: make(map[string]bool, len(values))}
+	a := allowance{err: &notAllowed{keyword}, keys: make(map[string]bool, len(values))}
 	for _, v := range values {
 		a.keys[string(appendKey(nil, v))] = true
 		a.nested = a.nested || isNested(v)
@@ -128,7 +135,7 @@ func (k *keyword) check(got any) error {
 	k.charge(got)
 	for _, a := range k.allowed {
 		if !a.has(got, k.fuel) {
-			return &notAllowed{a.keyword}
+			return a.err
 		}
 	}
 	return k.format(got)
@@ -140,14 +147,14 @@ func (a allowance) has(got any, f *fuel) bool {
 	}
 	var room [64]byte
 	key := appendKey(room[:0], got)
-	f.use(len(key) / 64)
+	f.use(len(key) / 128)
 	return a.keys[string(key)]
 }
 
 // Validate is called at the end of a schema. The errors of a value repeat where
 // it stands.
 func (k *keyword) Validate(c *sj.ValidatorContext, got any) {
-	k.use(len(c.ValueLocation()) / 4)
+	k.use(len(c.ValueLocation()) / 8)
 	items, ok := got.([]any)
 	if !ok || !k.unique || len(items) < 2 {
 		return
@@ -155,7 +162,7 @@ func (k *keyword) Validate(c *sj.ValidatorContext, got any) {
 	first := make(map[string]int, len(items))
 	for i, item := range items {
 		key := string(appendKey(nil, item))
-		k.use(len(key) / 64)
+		k.use(len(key) / 128)
 		if j, twice := first[key]; twice {
 			c.AddError(&kind.UniqueItems{Duplicates: [2]int{j, i}})
 			return
@@ -222,47 +229,51 @@ func appendNumberKey(b []byte, raw string) []byte {
 func (k *keyword) weigh(level int, unevaluated bool) {
 	s := k.schema
 	k.inPlace = len(inPlace(s)) + len(s.DependentSchemas) + len(s.Dependencies)
-	k.members = 1
-	if unevaluated { // each of the schemas has its own list of what is left
-		k.members += k.inPlace
-	}
-	k.inPlace += level / 64
 	k.required = len(s.Required)
 	for _, names := range s.DependentRequired {
-		k.required += 1 + len(names)
+		k.required += 2 * (1 + len(names))
 	}
 	k.pattern = sizeOf(s.Pattern)
+	k.named = len(s.Properties)
+	if _, all := s.AdditionalProperties.(*sj.Schema); all || s.UnevaluatedProperties != nil {
+		k.members = 4
+	}
+	k.members += 4 * len(s.PatternProperties)
+	if s.PropertyNames != nil {
+		k.members += 4
+	}
 	for re := range s.PatternProperties {
-		k.members += 2
 		k.names += sizeOf(re)
 	}
-	for _, each := range []bool{s.Items != nil, s.Items2020 != nil, s.Contains != nil, s.AdditionalItems != nil, s.UnevaluatedItems != nil} {
+	for _, each := range []bool{s.Items != nil, s.Items2020 != nil, s.PrefixItems != nil, s.Contains != nil, s.AdditionalItems != nil, s.UnevaluatedItems != nil} {
 		if each {
-			k.passes++
+			k.passes += 4
 		}
 	}
-	if unevaluated {
+	if unevaluated { // each of the schemas has its own list of what is left
+		k.members += k.inPlace
 		k.passes += k.inPlace
 	}
+	k.inPlace += level / 64
 }
 
 func (k *keyword) charge(got any) {
 	if k.fuel == nil {
 		return
 	}
-	k.use(1 + k.inPlace)
+	k.use(k.inPlace)
 	switch got := got.(type) {
 	case string: // the library copies it
-		k.use(len(got)/128 + len(got)*k.pattern/300)
+		k.use(len(got)/256 + len(got)*k.pattern/500)
 	case []any:
-		k.use(len(got) * k.passes / 2)
+		k.use(len(got) * (1 + 2*k.passes) / 8)
 		k.place(got, len(got))
 	case map[string]any:
-		k.use(len(got)*k.members/2 + k.required/4)
+		k.use(min(len(got), k.named) + len(got)*(1+2*k.members)/8 + k.required/4)
 		k.place(got, len(got))
 		if k.names > 0 {
 			for name := range got {
-				k.use(len(name) * k.names / 300)
+				k.use(len(name) * k.names / 500)
 			}
 		}
 	}

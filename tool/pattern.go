@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -114,8 +115,8 @@ type patterns struct {
 }
 
 func (ps *patterns) compile(written string) (sj.Regexp, error) {
-	if re, ok := ps.done[written]; ok {
-		return re, nil
+	if re, ok := ps.done[written]; ok || ps.left < 0 {
+		return cmp.Or[sj.Regexp](re, anything(written)), nil // err tells if there were too many
 	}
 	var re sj.Regexp = anything(written)
 	p, err := compilePattern(written)
@@ -125,9 +126,6 @@ func (ps *patterns) compile(written string) (sj.Regexp, error) {
 		ps.left -= p.size
 	case errors.Is(err, errPatternSize):
 		ps.left = -1
-	}
-	if ps.left < 0 {
-		return anything(written), nil // err will tell
 	}
 	ps.done[written] = re
 	return re, nil

@@ -165,24 +165,27 @@ func unknown(name string, properties *value) problem {
 	}}
 }
 
-// oneOf says which values are allowed. null is among those of a schema of ours
-// only for the sake of Go's nil.
-func oneOf(enum []*value, got *value) problem {
+// mustBeOneOf says which values are allowed.
+func mustBeOneOf(enum []*value) string {
 	var shown []string
 	for _, v := range enum[:min(len(enum), maxEnum)] {
 		shown = append(shown, clip(string(v.json()), maxEcho))
 	}
-	s := "must be one of " + strings.Join(shown, ", ")
-	switch len(enum) {
-	case 0:
-		s = "is not one of the allowed values"
-	case 1:
-		s = "must be " + shown[0]
+	switch {
+	case len(enum) == 0:
+		return "is not one of the allowed values"
+	case len(enum) == 1:
+		return "must be " + shown[0]
+	case len(enum) > maxEnum:
+		return "must be one of " + strings.Join(shown, ", ") + fmt.Sprintf(" … (%d more)", len(enum)-maxEnum)
 	}
-	if len(enum) > maxEnum {
-		s += fmt.Sprintf(" … (%d more)", len(enum)-maxEnum)
-	}
-	return problem{text: s + "; got " + describe(got), hint: func() string {
+	return "must be one of " + strings.Join(shown, ", ")
+}
+
+// notOneOf says that a value is not among those allowed, which must says. null is
+// among those of a schema of ours only for the sake of Go's nil.
+func notOneOf(must string, enum []*value, got *value) problem {
+	return problem{text: must + "; got " + describe(got), hint: func() string {
 		var meant []string
 		for _, v := range enum {
 			meant = append(meant, v.str())

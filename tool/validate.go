@@ -174,7 +174,8 @@ type explainer struct {
 	*validator
 	args *value
 	findings
-	seen int
+	seen  int
+	enums map[*value]string // what was said of lists, by their first value
 }
 
 // findings are what is wrong with arguments: problems, and how many more there
@@ -267,12 +268,12 @@ func (ex *explainer) expected(k sj.ErrorKind, schema, got *value) problem {
 	case *kind.Type:
 		return ex.mustBe(k.Want, got)
 	case *kind.Enum:
-		return oneOf(ex.withoutNull(wanted(schema, "enum", k.Want)), got)
+		return ex.oneOf(ex.withoutNull(wanted(schema, "enum", k.Want)), got)
 	case *kind.Const:
-		return oneOf([]*value{wanted(schema, "const", k.Want)}, got)
+		return ex.oneOf([]*value{wanted(schema, "const", k.Want)}, got)
 	case *kind.Format:
 		if e, ok := errors.AsType[*notAllowed](k.Err); ok {
-			return oneOf(ex.allowed(schema.get(e.keyword), e.keyword), got)
+			return ex.oneOf(ex.allowed(schema.get(e.keyword), e.keyword), got)
 		}
 		must = ex.mustRead(k)
 	case *kind.Pattern:
@@ -335,6 +336,22 @@ func (ex *explainer) mustBe(want []string, got *value) problem {
 		text: "must be " + strings.Join(want, " or ") + ", got " + describe(got),
 		hint: func() string { return unquoted(got, want) },
 	}
+}
+
+// oneOf says which values are allowed; many values can have failed by one list.
+func (ex *explainer) oneOf(enum []*value, got *value) problem {
+	if len(enum) == 0 {
+		return notOneOf(mustBeOneOf(enum), enum, got)
+	}
+	must, said := ex.enums[enum[0]]
+	if !said {
+		if ex.enums == nil {
+			ex.enums = map[*value]string{}
+		}
+		must = mustBeOneOf(enum)
+		ex.enums[enum[0]] = must
+	}
+	return notOneOf(must, enum, got)
 }
 
 // allowed returns the values of "enum" or "const".

@@ -157,6 +157,21 @@ func (v *value) size() int {
 	return n
 }
 
+// schemas is the number of values in v that may be schemas, itself included.
+func (v *value) schemas() int {
+	n := 0
+	if v.form == objectForm || v.form == booleanForm {
+		n = 1
+	}
+	for _, item := range v.items {
+		n += item.schemas()
+	}
+	for _, m := range v.members {
+		n += m.value.schemas()
+	}
+	return n
+}
+
 // bytes is the length of the texts and names in v.
 func (v *value) bytes() int {
 	n := len(v.text)
