@@ -8,6 +8,10 @@ import (
 	"strings"
 )
 
+// maxRawSchemas bounds the objects and booleans of a schema that is not ours,
+// each of which may be a schema: to compile them takes the square of their number.
+const maxRawSchemas = 4_000
+
 // rawSchema readies a schema that its author wrote as JSON.
 func rawSchema(raw json.RawMessage) (*schema, error) {
 	doc := object()
@@ -15,6 +19,9 @@ func rawSchema(raw json.RawMessage) (*schema, error) {
 		var err error
 		if doc, err = parse(string(raw), schemaLimits); err != nil {
 			return nil, fmt.Errorf("schema: %w", err)
+		}
+		if n := doc.schemas(); n > maxRawSchemas {
+			return nil, fmt.Errorf("schema: it has %d objects and booleans; at most %d are read", n, maxRawSchemas)
 		}
 	}
 	if err := tidy(doc); err != nil {
