@@ -203,14 +203,14 @@ func TestStrictRulesCanFail(t *testing.T) {
 		`{"type":"object","properties":{},"additionalProperties":true}`:      {": an object that is not closed"},
 		strings.Replace(object(`{"type":"null"}`), `["a"]`, `["b"]`, 1):      {": a is not required"},
 		strings.Replace(object(`{"type":"null"}`), `["a"]`, `[]`, 1):         {": a is not required", ": not all properties are required"},
-		nested(11): {": 11 levels"},
+		nestingOf(11): {": 11 levels"},
 	} {
 		require.Equal(t, want, strictRules(json.RawMessage(schema)), schema)
 	}
 }
 
 // nested returns an object in which as many others stand in one another.
-func nested(levels int) string {
+func nestingOf(levels int) string {
 	s := `{"type":"string"}`
 	for range levels {
 		s = `{"type":"object","properties":{"a":` + s + `},"required":["a"],"additionalProperties":false}`

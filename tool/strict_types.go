@@ -156,7 +156,7 @@ func enumFor(n *value, typ string) []*value {
 // narrow moves what the form does not know of strings into the description.
 func narrow(made *value) {
 	if p := made.get("pattern"); p != nil {
-		if _, err := strictRegexp(p.str()); err != nil {
+		if _, err := strictPattern(p.str()); err != nil {
 			made.remove("pattern")
 			made.say("Must match the regular expression " + clip(p.str(), 3*maxEcho) + " .")
 		}
