@@ -21,7 +21,7 @@ import (
 // shown fits the strict form, once null stands for what is absent.
 func TestStrictMeansTheSame(t *testing.T) {
 	t.Parallel()
-	const seed, schemas, documents = 20260301, 150, 20
+	const seed, schemas, documents = 20260301, 80, 20
 	strict, taken, broken, whole := 0, 0, 0, 0
 	for i := range schemas {
 		g := &schemaMaker{Rand: rand.New(rand.NewPCG(seed, uint64(i)))}
