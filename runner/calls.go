@@ -140,6 +140,7 @@ func (e *engine) run1(ctx context.Context, j job) {
 	if o.err != nil {
 		body = failure(j.Call, o.err)
 	}
+	body.Began = began.UTC().Round(0)
 	e.logger.Debug("tool call finished", "call", j.Ref, "tool", j.Call.Call.Name,
 		"failure", body.Failure, "elapsed", time.Since(began))
 	err := e.commit(true, body)
