@@ -89,11 +89,19 @@ func TestTyped(t *testing.T) {
 	}
 }
 
+// seeds is how many documents are made of a schema.
+func seeds() uint64 {
+	if raced {
+		return 100 // what takes a second takes ten with the race detector
+	}
+	return 1000
+}
+
 func requireTaken(t *testing.T, made tool.Tool) {
 	t.Helper()
 	document := runnertest.Documents("noted", made.Def().Schema)
 	different := map[string]bool{}
-	for seed := range uint64(1000) {
+	for seed := range seeds() {
 		doc, err := document(seed)
 		require.NoError(t, err, "seed %d", seed)
 		require.NoError(t, runnertest.Parse(made, string(doc)), "seed %d: %s", seed, doc)

@@ -27,9 +27,14 @@ type place struct {
 }
 
 func (p place) in(step string) place {
-	step = strings.NewReplacer("~", "~0", "/", "~1").Replace(step)
-	return place{p.path + "/" + step, p.depth + 1}
+	return place{p.path + "/" + escape.Replace(step), p.depth + 1}
 }
+
+// The steps of JSON pointers.
+var (
+	escape   = strings.NewReplacer("~", "~0", "/", "~1")
+	unescape = strings.NewReplacer("~1", "/", "~0", "~")
+)
 
 func (p place) errorf(format string, args ...any) error {
 	at := p.path
@@ -324,7 +329,7 @@ func (g *generator) lookup(ref string) (any, error) {
 		if fragment == "" {
 			break
 		}
-		if found, ok = child(found, strings.NewReplacer("~1", "/", "~0", "~").Replace(step)); !ok {
+		if found, ok = child(found, unescape.Replace(step)); !ok {
 			return nil, fmt.Errorf("its reference %q leads nowhere", ref)
 		}
 	}

@@ -40,17 +40,21 @@ func digest(data []byte) string {
 	return "sha256 " + hex.EncodeToString(sum[:4])
 }
 
-// printable writes characters that do not show as Go does. What is left can be
-// kept in a file whatever becomes of its line ends.
+// printable writes characters that do not show as Go does, and so a space at the
+// end, which editors cut. What is left can be kept in a file whatever becomes of
+// its line ends.
 func printable(s string) string {
 	var b strings.Builder
-	for _, r := range s {
-		if r == '\t' || unicode.IsPrint(r) {
+	for i, r := range s {
+		switch {
+		case r == ' ' && i == len(s)-1:
+			b.WriteString(`\x20`)
+		case r == '\t' && i < len(s)-1, unicode.IsPrint(r):
 			b.WriteRune(r)
-			continue
+		default:
+			q := strconv.QuoteRune(r)
+			b.WriteString(q[1 : len(q)-1])
 		}
-		q := strconv.QuoteRune(r)
-		b.WriteString(q[1 : len(q)-1])
 	}
 	return b.String()
 }
@@ -134,8 +138,13 @@ var loopback = regexp.MustCompile(`(127\.0\.0\.1|\[::1\]|localhost):[0-9]+`)
 func idsOf(events []event.Event) map[string]string {
 	by := map[string]string{}
 	add := func(id, text string) {
-		if _, known := by[id]; !known && telling(id) {
+		if _, known := by[id]; !known {
 			by[id] = text
+		}
+	}
+	provided := func(id, text string) {
+		if telling(id) {
+			add(id, text)
 		}
 	}
 	run := 0
@@ -145,16 +154,20 @@ func idsOf(events []event.Event) map[string]string {
 			run = b.Run
 			add(b.ID, "<run>")
 		case event.ModelAnswered:
-			add(b.ID, fmt.Sprintf("<answer %d>", b.Turn))
-			add(b.RequestID, fmt.Sprintf("<request %d>", b.Turn))
+			provided(b.ID, fmt.Sprintf("<answer %d>", b.Turn))
+			provided(b.RequestID, fmt.Sprintf("<request %d>", b.Turn))
 			for i, c := range b.Message.Calls() {
-				add(c.ID, "<"+string(event.NewCallRef(run, b.Turn, i))+">")
+				if c.ID != c.Name {
+					provided(c.ID, "<"+string(event.NewCallRef(run, b.Turn, i))+">")
+				}
 			}
 		}
 	}
 	return by
 }
 
-// telling reports whether an id can be told from other words: providers also
-// name calls "0", or as the tool.
-func telling(id string) bool { return len(id) >= 6 && strings.ContainsAny(id, "0123456789") }
+// telling reports whether an id of a provider can be told from other words: some
+// name calls "0".
+func telling(id string) bool {
+	return len(id) >= 5 && strings.ContainsAny(id, "0123456789") || len(id) >= 16
+}

@@ -2,6 +2,7 @@ package runnertest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -30,7 +31,7 @@ import (
 func Transcript(result *runner.Result) string {
 	w := &writer{trace: traceOf(result), normal: normalizer(result.Events)}
 	if len(result.Events) == 0 {
-		w.heading(0, "the run did not begin")
+		w.line("the run did not begin")
 	}
 	for _, e := range result.Events {
 		w.event(e)
@@ -38,8 +39,8 @@ func Transcript(result *runner.Result) string {
 	return w.b.String()
 }
 
-// A writer writes a transcript. What the run's texts say is indented below
-// headings of ours, so that no text can pass for a heading.
+// A writer writes a transcript. What others said is indented by four spaces, and
+// what we say of it by none or two: no text can pass for a heading.
 type writer struct {
 	*trace
 	normal func(string) string
@@ -49,13 +50,14 @@ type writer struct {
 func (w *writer) event(e event.Event) {
 	switch b := e.Body.(type) {
 	case event.RunStarted:
-		w.heading(0, fmt.Sprintf("run %d: %s", b.Run, b.Agent))
+		w.line(fmt.Sprintf("run %d: %s", b.Run, b.Agent))
 	case event.UserMessaged:
-		w.message(b.Message)
+		w.section(quoted(string(b.Message.Role)))
+		w.parts(b.Message.Parts)
 	case event.TurnPrepared:
 		if b.Instructions != nil {
 			w.section("instructions")
-			w.text(1, *b.Instructions)
+			w.text(*b.Instructions)
 		}
 	case event.ModelAnswered:
 		w.answer(b)
@@ -73,23 +75,19 @@ func (w *writer) event(e event.Event) {
 		w.section("finished after " + turns(b.Turns) + ", " + cost(b.Usage))
 	case event.RunFailed:
 		w.section("failed after " + turns(b.Turns) + ", " + cost(b.Usage))
-		w.text(1, b.Error)
+		w.text(b.Error)
 	}
 }
 
 // answer shows an answer, and behind each call what became of it.
 func (w *writer) answer(b event.ModelAnswered) {
-	reason := b.Finish.Reason
-	if reason == "" {
-		reason = "no finish reason"
-	}
-	w.section(fmt.Sprintf("turn %d: %s, %s", b.Turn, reason, cost(b.Usage)))
+	w.section(fmt.Sprintf("turn %d: %s, %s", b.Turn, cmp.Or(b.Finish.Reason, "no finish reason"), cost(b.Usage)))
 	if len(b.Message.Parts) == 0 {
-		w.heading(1, "nothing")
+		w.heading("nothing")
 	}
 	calls := w.ofTurn(b.Turn)
 	for _, p := range b.Message.Parts {
-		if _, ok := p.(llm.ToolCall); ok && len(calls) > 0 {
+		if _, ok := p.(llm.ToolCall); ok {
 			w.call(calls[0])
 			calls = calls[1:]
 			continue
@@ -101,14 +99,14 @@ func (w *writer) answer(b event.ModelAnswered) {
 func (w *writer) call(c *traced) {
 	heading := fmt.Sprintf("call %s %s", c.ref, quoted(c.asked.Name))
 	if c.started == nil {
-		w.heading(1, heading+" (did not start)")
-		w.json(2, c.asked.Arguments)
+		w.heading(heading + " (did not start)")
+		w.json(c.asked.Arguments)
 	} else {
-		w.heading(1, heading)
+		w.heading(heading)
 		w.start(c.started)
 	}
 	if c.finished == nil {
-		w.heading(1, fmt.Sprintf("result %s: none", c.ref))
+		w.heading(fmt.Sprintf("result %s: none", c.ref))
 		return
 	}
 	w.result(c.finished)
@@ -116,7 +114,7 @@ func (w *writer) call(c *traced) {
 
 // start shows what the function got.
 func (w *writer) start(b *event.ToolCallStarted) {
-	w.json(2, b.Arguments)
+	w.json(b.Arguments)
 }
 
 func (w *writer) result(b *event.ToolCallFinished) {
@@ -124,29 +122,23 @@ func (w *writer) result(b *event.ToolCallFinished) {
 	if b.Failure != "" {
 		heading += ": " + b.Failure
 	}
-	w.heading(1, heading)
-	for _, p := range b.Result.Parts {
-		w.content(2, p)
-	}
+	w.heading(heading)
+	w.parts(b.Result.Parts)
 	if b.Error != "" && b.Error != b.Result.Text() {
-		w.heading(1, fmt.Sprintf("cause %s", b.Call))
-		w.text(2, b.Error)
+		w.heading(fmt.Sprintf("cause %s", b.Call))
+		w.text(b.Error)
 	}
 }
 
-// message shows a message that was given to the run.
-func (w *writer) message(m llm.Message) {
-	w.section(quoted(string(m.Role)))
-	w.parts(m.Parts)
-}
-
-// parts shows parts, without a heading of its own for what is only text.
+// parts shows parts, without a heading for a text that is alone.
 func (w *writer) parts(parts llm.Parts) {
-	for _, p := range parts {
-		if t, ok := p.(llm.Text); ok && len(parts) == 1 {
-			w.text(1, t.Text)
+	if len(parts) == 1 {
+		if t, ok := parts[0].(llm.Text); ok {
+			w.text(t.Text)
 			return
 		}
+	}
+	for _, p := range parts {
 		w.part(p)
 	}
 }
@@ -154,85 +146,66 @@ func (w *writer) parts(parts llm.Parts) {
 func (w *writer) part(p llm.Part) {
 	switch p := p.(type) {
 	case llm.Text:
-		w.heading(1, "text")
+		w.heading("text")
+		w.text(p.Text)
 	case llm.Reasoning:
-		w.heading(1, "reasoning")
+		w.heading("reasoning")
+		w.text(p.Text)
 	case llm.Refusal:
-		w.heading(1, "refusal")
-	case llm.Image, llm.Audio, llm.File, llm.RawPart:
-		w.content(1, p)
-		return
-	case llm.ToolCall: // of a history that was brought along
-		w.heading(1, "call "+quoted(p.Name))
+		w.heading("refusal")
+		w.text(p.Text)
+	case llm.Image:
+		w.heading(imageLine(p))
+	case llm.Audio:
+		w.heading(audioLine(p))
+		if p.Transcript != "" {
+			w.text(p.Transcript)
+		}
+	case llm.File:
+		w.heading(fileLine(p))
+	case llm.ToolCall: // of a history that was brought along, as is the next
+		w.heading("call " + quoted(p.Name))
+		w.json(p.Arguments)
 	case llm.ToolResult:
 		heading := "result " + quoted(p.Name)
 		if p.IsError {
 			heading += ": error"
 		}
-		w.heading(1, heading)
-	}
-	w.content(2, p)
-}
-
-// content shows what is in a part.
-func (w *writer) content(depth int, p llm.Part) {
-	switch p := p.(type) {
-	case llm.Text:
-		w.text(depth, p.Text)
-	case llm.Reasoning:
-		w.text(depth, p.Text)
-	case llm.Refusal:
-		w.text(depth, p.Text)
-	case llm.Image:
-		w.heading(depth, imageLine(p))
-	case llm.Audio:
-		w.heading(depth, audioLine(p))
-		if p.Transcript != "" {
-			w.text(depth+1, p.Transcript)
-		}
-	case llm.File:
-		w.heading(depth, fileLine(p))
-	case llm.ToolCall:
-		w.json(depth, p.Arguments)
-	case llm.ToolResult:
-		for _, inner := range p.Parts {
-			w.content(depth, inner)
-		}
+		w.heading(heading)
+		w.parts(p.Parts)
 	case llm.RawPart:
-		w.heading(depth, "[part of a kind that llm does not know]")
-		w.json(depth+1, p.JSON)
+		w.heading("part of a kind that llm does not know")
+		w.json(p.JSON)
 	}
 }
 
-const indent = "  "
-
-// section is a heading with an empty line before it.
 func (w *writer) section(s string) {
 	w.b.WriteByte('\n')
-	w.heading(0, s)
+	w.line(s)
 }
 
-func (w *writer) heading(depth int, s string) {
-	w.b.WriteString(strings.Repeat(indent, depth) + printable(w.normal(s)) + "\n")
-}
+func (w *writer) heading(s string) { w.line("  " + s) }
 
-// text writes lines. Empty ones have no indent, as editors cut it.
-func (w *writer) text(depth int, s string) {
-	for line := range strings.Lines(clip(w.normal(s)) + "\n") {
-		if line = strings.TrimSuffix(line, "\n"); line != "" {
-			w.b.WriteString(strings.Repeat(indent, depth) + printable(line))
+// line writes what we say; names of others may be in it.
+func (w *writer) line(s string) { w.b.WriteString(printable(w.normal(s)) + "\n") }
+
+// text writes what others said. Empty lines have no indent, as editors cut it.
+func (w *writer) text(s string) {
+	for line := range strings.SplitSeq(clip(w.normal(s)), "\n") {
+		if line != "" {
+			w.b.WriteString("    " + printable(line))
 		}
 		w.b.WriteByte('\n')
 	}
 }
 
 // json writes JSON with a line for each value, and what is none as text.
-func (w *writer) json(depth int, s string) {
+func (w *writer) json(s string) {
 	var b bytes.Buffer
-	if json.Indent(&b, []byte(s), "", indent) == nil {
+	if json.Indent(&b, []byte(s), "", "  ") == nil {
 		s = b.String()
 	}
-	w.text(depth, s)
+	w.text(s)
 }
 
 func turns(n int) string {
