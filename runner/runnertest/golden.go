@@ -36,7 +36,7 @@ func Golden(t testing.TB, result *runner.Result, path string) {
 	data, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		t.Errorf("runnertest: there is no golden file %s; TOOLLOOP_UPDATE=1 go test -run '^%s$' writes it:\n%s", path, t.Name(), got)
+		t.Errorf("runnertest: there is no golden file %s; TOOLLOOP_UPDATE=1 go test -run '%s' writes it:\n%s", path, pattern(t), got)
 	case err != nil:
 		t.Errorf("runnertest: golden file: %v", err)
 	default:
@@ -45,6 +45,9 @@ func Golden(t testing.TB, result *runner.Result, path string) {
 		}
 	}
 }
+
+// pattern is what go test runs this test by.
+func pattern(t testing.TB) string { return "^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$" }
 
 // updating reports whether golden files are to be written.
 func updating() bool {
