@@ -84,7 +84,7 @@ func TestTyped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			requireTaken(t, made)
+			requireTaken(t, made, seeds())
 		})
 	}
 }
@@ -97,23 +97,26 @@ func seeds() uint64 {
 	return 1000
 }
 
-func requireTaken(t *testing.T, made tool.Tool) {
+// requireTaken makes that many documents. Some are made twice, to the same.
+func requireTaken(t *testing.T, made tool.Tool, many uint64) {
 	t.Helper()
 	document := runnertest.Documents("noted", made.Def().Schema)
 	different := map[string]bool{}
-	for seed := range seeds() {
+	for seed := range many {
 		doc, err := document(seed)
 		require.NoError(t, err, "seed %d", seed)
 		require.NoError(t, runnertest.Parse(made, string(doc)), "seed %d: %s", seed, doc)
-		again, err := document(seed)
-		require.NoError(t, err)
-		require.Equal(t, string(doc), string(again), "seed %d", seed)
+		if seed%20 == 0 {
+			again, err := document(seed)
+			require.NoError(t, err)
+			require.Equal(t, string(doc), string(again), "seed %d", seed)
+		}
 		different[string(doc)] = true
 	}
 	t.Logf("%d different documents", len(different))
 }
 
-// TestRawSchemas: the same for what only a written schema says.
+// TestRawSchemas: the same for what only a written schema says, for 250 seeds.
 func TestRawSchemas(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, property string }{
@@ -174,7 +177,7 @@ func TestRawSchemas(t *testing.T) {
 				"bush":{"type":"object","required":["branches"],"properties":{"branches":{"type":"array","items":{"$ref":"#/$defs/bush"}}}}
 			}}`), func(context.Context, json.RawMessage) (string, error) { return "", nil })
 			require.NoError(t, err)
-			requireTaken(t, made)
+			requireTaken(t, made, seeds()/4)
 		})
 	}
 }
@@ -233,7 +236,7 @@ func TestOrderdesk(t *testing.T) {
 			t.Parallel()
 			made, err := tool.NewRaw(def.Name, "", def.Parameters, func(context.Context, json.RawMessage) (string, error) { return "", nil })
 			require.NoError(t, err)
-			requireTaken(t, made)
+			requireTaken(t, made, seeds())
 		})
 	}
 }

@@ -2,7 +2,6 @@ package runnertest
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 )
@@ -79,7 +78,7 @@ func (b *objectBuilder) add(name string) error {
 	}
 	patterns := b.schema.object("patternProperties")
 	for _, pattern := range slices.Sorted(maps.Keys(patterns)) {
-		if re, err := regexp.Compile(goPattern(pattern)); err == nil && re.MatchString(name) {
+		if e, err := compile(pattern); err == nil && e.MatchString(name) {
 			parts = append(parts, patterns[pattern])
 		}
 	}
@@ -115,7 +114,11 @@ func (b *objectBuilder) name() (string, error) {
 	}
 	patterns := slices.Sorted(maps.Keys(b.schema.object("patternProperties")))
 	if len(patterns) > 0 && (b.keywords["additionalProperties"] == false || b.rand.IntN(2) == 0) {
-		return b.matching(patterns[b.rand.IntN(len(patterns))], 3)
+		e, err := compile(patterns[b.rand.IntN(len(patterns))])
+		if err != nil {
+			return "", err
+		}
+		return b.matching(e, 3)
 	}
 	return strconv.Itoa(b.rand.IntN(100)), nil
 }

@@ -15,26 +15,38 @@ var codePoint = regexp.MustCompile(`\\u([0-9a-fA-F]{4})`)
 // goPattern writes a pattern of ECMA as Go does.
 func goPattern(pattern string) string { return codePoint.ReplaceAllString(pattern, `\x{$1}`) }
 
-// compiled returns the patterns that Go understands. Tools hold nothing to one
-// that it does not.
-func compiled(patterns []string) (known []string, expressions []*regexp.Regexp) {
+// An expression is a pattern that Go understands.
+type expression struct {
+	*regexp.Regexp
+	tree *syntax.Regexp
+}
+
+func compile(pattern string) (expression, error) {
+	re, err := regexp.Compile(goPattern(pattern))
+	if err != nil {
+		return expression{}, err
+	}
+	tree, err := syntax.Parse(re.String(), syntax.Perl)
+	return expression{re, tree}, err
+}
+
+// compiled leaves out the patterns that Go does not understand: tools hold
+// nothing to them.
+func compiled(patterns []string) []expression {
+	var known []expression
 	for _, pattern := range patterns {
-		if re, err := regexp.Compile(goPattern(pattern)); err == nil {
-			known, expressions = append(known, pattern), append(expressions, re)
+		if e, err := compile(pattern); err == nil {
+			known = append(known, e)
 		}
 	}
-	return known, expressions
+	return known
 }
 
 // matching makes a text of what an expression matches; where there is no bound,
 // things are repeated up to more times. What assertions ask for is not looked at.
-func (g *generator) matching(pattern string, more int) (string, error) {
-	re, err := syntax.Parse(goPattern(pattern), syntax.Perl)
-	if err != nil {
-		return "", err
-	}
+func (g *generator) matching(e expression, more int) (string, error) {
 	var b strings.Builder
-	err = g.match(&b, re, more)
+	err := g.match(&b, e.tree, more)
 	return b.String(), err
 }
 

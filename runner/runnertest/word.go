@@ -2,7 +2,6 @@ package runnertest
 
 import (
 	"encoding/base64"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -12,20 +11,20 @@ const maxTexts = 400 // tried for one place
 
 // text makes a string.
 func (g *generator) text(s schema, p place) (any, error) {
-	known, expressions := compiled(s.strings("pattern"))
+	expressions := compiled(s.strings("pattern"))
 	least, most := s.count("minLength", 0), s.count("maxLength", 1<<20)
 	if least > most {
 		return nil, p.errorf("it has at least %d characters and at most %d", least, most)
 	}
 	for try := range maxTexts {
-		t, err := g.candidate(s, known, least, most, try)
+		t, err := g.candidate(s, expressions, least, most, try)
 		if err != nil {
 			return nil, p.errorf("%w", err)
 		}
 		if n := utf8.RuneCountInString(t); n < least || n > most {
 			continue
 		}
-		if !slices.ContainsFunc(expressions, func(re *regexp.Regexp) bool { return !re.MatchString(t) }) {
+		if !slices.ContainsFunc(expressions, func(e expression) bool { return !e.MatchString(t) }) {
 			return t, nil
 		}
 	}
@@ -35,7 +34,7 @@ func (g *generator) text(s schema, p place) (any, error) {
 
 // candidate makes a text that may fit: of the format, of a pattern, or words. A
 // format that never fits the pattern was only a remark.
-func (g *generator) candidate(s schema, patterns []string, least, most, try int) (string, error) {
+func (g *generator) candidate(s schema, patterns []expression, least, most, try int) (string, error) {
 	if strings.EqualFold(s.text("contentEncoding"), "base64") || s.text("format") == "byte" {
 		return g.base64(least, most), nil
 	}
