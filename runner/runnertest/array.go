@@ -15,7 +15,7 @@ func (g *generator) array(s schema, p place) (any, error) {
 		least = max(least, contained)
 	}
 	if rest == false {
-		most = min(most, max(len(first), least)) // more is not allowed; what must be fails below
+		most = min(most, max(len(first), least)) // what must be there and cannot fails below
 	}
 	if least > most {
 		return nil, p.errorf("it has at least %d items and at most %d", least, most)
@@ -24,20 +24,24 @@ func (g *generator) array(s schema, p place) (any, error) {
 	if !g.deep(p) {
 		n += g.rand.IntN(min(most-least, max(3, len(first)-least)) + 1)
 	}
+	nodes := slices.Repeat([]any{rest}, n)
+	copy(nodes, first)
+	for i := n - contained; i < n; i++ { // the last ones are those that must be in it
+		nodes[i] = allOf(nodes[i], s.keywords["contains"])
+	}
+	return g.items(nodes, least, contained == 0, s.keywords["uniqueItems"] == true, p)
+}
+
+// items makes an item of each schema. Where fewer will do, one that cannot be
+// ends the array.
+func (g *generator) items(nodes []any, least int, fewer, unique bool, p place) (any, error) {
 	out := []any{}
-	for i := range n {
-		node := rest
-		if i < len(first) {
-			node = first[i]
+	for i, node := range nodes {
+		v, err := g.item(node, out, unique, p.in(strconv.Itoa(i)))
+		if err != nil && fewer && i >= least {
+			break
 		}
-		if n-i <= contained { // the last ones are those that must be in it
-			node = allOf(node, s.keywords["contains"])
-		}
-		v, err := g.item(node, out, s.keywords["uniqueItems"] == true, p.in(strconv.Itoa(i)))
 		if err != nil {
-			if i >= least && contained == 0 {
-				break
-			}
 			return nil, err
 		}
 		out = append(out, v)

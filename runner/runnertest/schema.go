@@ -45,9 +45,10 @@ func (p place) errorf(format string, args ...any) error {
 }
 
 const (
-	maxDepth   = 40     // of a document; tools take 64
-	maxValues  = 20_000 // made for one document, those that were dropped again included
-	manyValues = 200    // and deepDepth: from here on documents are brought to an end
+	maxDepth   = 40    // of a document; tools take 64
+	maxValues  = 4_000 // made for one document, those that were dropped again included
+	maxSteps   = 10 * maxValues
+	manyValues = 200 // and deepDepth: from here on documents are brought to an end
 	deepDepth  = 4
 	maxRefs    = 64 // that lead from one to the next
 )
@@ -60,7 +61,10 @@ type generator struct {
 	root       any
 	noExamples bool
 	values     int
+	steps      int // into schemas
 }
+
+var errEndless = errors.New("no end was found: the schema holds itself")
 
 // readJSON decodes JSON with its numbers as they are written.
 func readJSON(text []byte) (v any, err error) {
@@ -83,7 +87,7 @@ func (g *generator) value(node any, p place) (any, error) {
 // in a random order.
 func (g *generator) fit(s schema, p place) (any, error) {
 	if g.values++; g.values > maxValues || p.depth > maxDepth {
-		return nil, p.errorf("no end was found: the schema holds itself")
+		return nil, p.errorf("%w", errEndless)
 	}
 	if len(s.unions) == 0 {
 		return g.single(s, p)
@@ -247,7 +251,10 @@ func (g *generator) implied(s schema) []string {
 // flatten works references and allOf into a schema.
 func (g *generator) flatten(node any, refs int) (schema, error) {
 	n, ok := node.(map[string]any)
+	g.steps++
 	switch {
+	case g.steps > maxSteps:
+		return schema{}, errEndless
 	case node == true:
 		return schema{}, nil
 	case node == false:

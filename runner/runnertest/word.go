@@ -7,7 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-const maxTexts = 400 // tried for one place
+const (
+	maxTexts  = 400     // tried for one place
+	maxLength = 1 << 16 // of one of them, in characters
+)
 
 // text makes a string.
 func (g *generator) text(s schema, p place) (any, error) {
@@ -15,6 +18,9 @@ func (g *generator) text(s schema, p place) (any, error) {
 	least, most := s.count("minLength", 0), s.count("maxLength", 1<<20)
 	if least > most {
 		return nil, p.errorf("it has at least %d characters and at most %d", least, most)
+	}
+	if least > maxLength {
+		return nil, p.errorf("a text of %d characters is too long to make", least)
 	}
 	for try := range maxTexts {
 		t, err := g.candidate(s, expressions, least, most, try)
