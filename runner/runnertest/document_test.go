@@ -95,7 +95,7 @@ func TestTyped(t *testing.T) {
 // seeds is how many documents are made of a schema.
 func seeds() uint64 {
 	if raced {
-		return 100 // what takes a second takes ten with the race detector
+		return 60 // what takes a second takes ten with the race detector
 	}
 	return 1000
 }
@@ -245,7 +245,7 @@ func FuzzDocument(f *testing.F) {
 	for _, s := range rawSchemas {
 		seeds = append(seeds, around(s.property))
 	}
-	for _, seed := range append(seeds, mutant.Of(seeds, 1000)...) {
+	for _, seed := range append(seeds, mutant.Of(seeds, 300)...) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, schema []byte) {
