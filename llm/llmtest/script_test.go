@@ -421,10 +421,10 @@ func TestMisuse(t *testing.T) {
 		"status of no class": {[]llmtest.Step{llmtest.Fail(&llm.APIError{StatusCode: 42})}, "step 1: Fail needs a StatusCode from 400 to 599, or 0, not 42"},
 		"nil error":          {[]llmtest.Step{llmtest.Fail(nil)}, "step 1: Fail needs an error"},
 		"nil function":       {[]llmtest.Step{llmtest.Reply(nil)}, "step 1: Reply needs a function"},
-		"joined error":       {[]llmtest.Step{llmtest.Text("a").And(llmtest.Fail(errors.New("x")))}, "step 1: Fail and Reply cannot be joined with And"},
-		"joined reply":       {[]llmtest.Step{reply.And(llmtest.Text("a"))}, "step 1: Fail and Reply cannot be joined with And"},
+		"joined error":       {[]llmtest.Step{llmtest.Text("a").And(llmtest.Fail(errors.New("x")))}, "step 1: Fail, Wire and Reply cannot be joined with And"},
+		"joined reply":       {[]llmtest.Step{reply.And(llmtest.Text("a"))}, "step 1: Fail, Wire and Reply cannot be joined with And"},
 		"joined misuse":      {[]llmtest.Step{llmtest.Text("a").And(llmtest.Reply(nil))}, "step 1: Reply needs a function"},
-		"step after forever": {[]llmtest.Step{llmtest.Text("a").Forever(), llmtest.Text("b")}, "step 1 answers for ever: no step can follow it"},
+		"step after forever": {[]llmtest.Step{llmtest.Text("a").Forever(), llmtest.Text("b")}, "step 1 answers for ever: no step without a condition can follow it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

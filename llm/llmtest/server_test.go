@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -393,17 +394,13 @@ func TestServerInABubble(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := llmtest.Script(t, llmtest.Text("one two three").Delay(time.Minute))
-		client, server := net.Pipe()
-		srv := &http.Server{Handler: &llmtest.Server{Model: m}}
-		go func() { _ = srv.Serve(&pipeListener{conn: server}) }()
-		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return client, nil }}
-		defer func() { transport.CloseIdleConnections(); _ = srv.Close() }()
+		client := overPipe(t, &llmtest.Server{Model: m})
 
 		start := time.Now()
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://model/v1/chat/completions", strings.NewReader(hiStream))
 		req.RequestURI = ""
 		req.Header.Set("Content-Type", "application/json")
-		resp, err := transport.RoundTrip(req)
+		resp, err := client.Do(req)
 		require.NoError(t, err)
 		defer func() { _ = resp.Body.Close() }()
 		require.Equal(t, "one two three", stream(t, events(t, resp.Body)).Message.Text())
@@ -411,21 +408,52 @@ func TestServerInABubble(t *testing.T) {
 	})
 }
 
-// pipeListener hands out one connection.
+// overPipe serves a handler in memory, and returns a client for it. Both keep
+// exact time in a bubble.
+func overPipe(t *testing.T, h http.Handler) *http.Client {
+	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
+	var group sync.WaitGroup
+	group.Go(func() { _ = server.Serve(l) })
+	transport := &http.Transport{DialContext: l.dial}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		_ = server.Close()
+		group.Wait()
+	})
+	return &http.Client{Transport: transport}
+}
+
+// pipeListener accepts the connections that dial makes.
 type pipeListener struct {
-	conn net.Conn
-	net.Listener
+	conns  chan net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case l.conns <- server:
+		return client, nil
+	case <-ctx.Done():
+	case <-l.closed:
+	}
+	return nil, net.ErrClosed
 }
 
 func (l *pipeListener) Accept() (net.Conn, error) {
-	if l.conn == nil {
-		return nil, http.ErrServerClosed
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
 	}
-	conn := l.conn
-	l.conn = nil
-	return conn, nil
 }
 
-func (l *pipeListener) Close() error { return nil }
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
 
 func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
