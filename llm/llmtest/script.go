@@ -163,16 +163,19 @@ func (m *Model) ask(ctx context.Context, req *llm.Request) (*answer, error) {
 		a.pieces = m.cutter(number).pieces(a.resp.Message)
 	}
 	if step.spare {
-		a.done = func() { m.use(i + 1) }
+		a.done = func() { m.spare(i) }
 	}
 	return a, nil
 }
 
-// use marks a step as used.
-func (m *Model) use(i int) {
+// spare marks the step as used that the i-th, given whole, stood before; others
+// that stand before it, too.
+func (m *Model) spare(i int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.used[i] = true
+	for ; m.steps[i].spare; i++ {
+		m.used[i+1] = !m.steps[i+1].forever
+	}
 }
 
 // take records the request and returns the step that answers it, and the
@@ -254,7 +257,7 @@ func (m *Model) record(req *llm.Request) {
 func (m *Model) beyond(number int, left []int) string {
 	text := fmt.Sprintf("request %d is beyond the script of %s", number, count(len(m.steps), "step"))
 	if len(left) > 0 {
-		text += "; it does not meet the condition of" + m.list(left) + "\n the request"
+		text += "; those left have conditions that it does not meet:" + m.list(left) + "\nit asks"
 	}
 	return text
 }
