@@ -22,7 +22,7 @@ var seats = map[string]func(t *testing.T, m *llmtest.Model) llm.Model{
 		return openai.Config{HTTPClient: m.Client(), Key: "k", Retry: wrap.Retry{Attempts: 1}}.Model("m")
 	},
 	"pipe": func(t *testing.T, m *llmtest.Model) llm.Model {
-		return openai.Config{HTTPClient: overPipe(t, &llmtest.Server{Model: m}), BaseURL: "http://m", Retry: wrap.Retry{Attempts: 1}}.Model("m")
+		return openai.Config{HTTPClient: m.Pipe(t), Key: "k", Retry: wrap.Retry{Attempts: 1}}.Model("m")
 	},
 	"loopback": func(_ *testing.T, m *llmtest.Model) llm.Model {
 		return openai.Config{BaseURL: m.Serve().BaseURL, Retry: wrap.Retry{Attempts: 1}}.Model("m")

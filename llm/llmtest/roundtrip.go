@@ -25,7 +25,7 @@ func (m *Model) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, context.Cause(r.Context())
 	}
 	s := &Server{Model: m}
-	p := s.reply(r, strings.HasSuffix(r.URL.Path, "/chat/completions"))
+	p := s.reply(r, isChat(r))
 	if p == nil {
 		return nil, context.Cause(r.Context())
 	}
@@ -35,3 +35,6 @@ func (m *Model) RoundTrip(r *http.Request) (*http.Response, error) {
 // Client returns an HTTP client whose every request the script answers, for
 // clients that take one, such as openai.Config.HTTPClient.
 func (m *Model) Client() *http.Client { return &http.Client{Transport: m} }
+
+// isChat tells requests for an answer of a model, wherever the API stands.
+func isChat(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/chat/completions") }

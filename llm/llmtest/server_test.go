@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -388,72 +387,31 @@ func stacks() string {
 	return string(b[:runtime.Stack(b, true)])
 }
 
-// A Server is a handler, so that it works where there is no network: here in a
-// bubble of fake time, over an in-memory pipe.
-func TestServerInABubble(t *testing.T) {
+// Real net/http on both sides, in a bubble of fake time.
+func TestPipe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := llmtest.Script(t, llmtest.Text("one two three").Delay(time.Minute))
-		client := overPipe(t, &llmtest.Server{Model: m})
-
-		start := time.Now()
-		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://model/v1/chat/completions", strings.NewReader(hiStream))
-		req.RequestURI = ""
-		req.Header.Set("Content-Type", "application/json")
-		resp, err := client.Do(req)
+		m := llmtest.Script(t, llmtest.Text("one two three").Delay(time.Minute).Forever())
+		client := m.Pipe(t)
+		for _, url := range []string{"http://model/v1/chat/completions", "https://api.example.com/chat/completions"} {
+			start := time.Now()
+			resp, err := client.Do(request(t.Context(), t, http.MethodPost, url, hiStream))
+			require.NoError(t, err)
+			require.Equal(t, "one two three", stream(t, events(t, resp.Body)).Message.Text())
+			require.NoError(t, resp.Body.Close())
+			require.Equal(t, 3*time.Minute, time.Since(start))
+		}
+		resp, err := client.Do(request(t.Context(), t, http.MethodPost, "http://model/v1/completions", hi))
 		require.NoError(t, err)
-		defer func() { _ = resp.Body.Close() }()
-		require.Equal(t, "one two three", stream(t, events(t, resp.Body)).Message.Text())
-		require.Equal(t, 3*time.Minute, time.Since(start))
+		require.Equal(t, 404, resp.StatusCode)
+		require.NoError(t, resp.Body.Close())
 	})
 }
 
-// overPipe serves a handler in memory, and returns a client for it. Both keep
-// exact time in a bubble.
-func overPipe(t *testing.T, h http.Handler) *http.Client {
-	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
-	var group sync.WaitGroup
-	group.Go(func() { _ = server.Serve(l) })
-	transport := &http.Transport{DialContext: l.dial}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		_ = server.Close()
-		group.Wait()
-	})
-	return &http.Client{Transport: transport}
+// A Server is a handler, for listeners of others.
+func TestServerIsAHandler(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(&llmtest.Server{Model: llmtest.Script(t, llmtest.Text("hi"))})
+	defer s.Close()
+	require.Equal(t, 200, post(t, s.URL+"/v1/chat/completions", hi).StatusCode)
 }
-
-// pipeListener accepts the connections that dial makes.
-type pipeListener struct {
-	conns  chan net.Conn
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case l.conns <- server:
-		return client, nil
-	case <-ctx.Done():
-	case <-l.closed:
-	}
-	return nil, net.ErrClosed
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
