@@ -127,7 +127,8 @@ func Reset(after int) Fault {
 // ErrorEvent is an answer that ends with an error after so many pieces, or is one
 // with the status 200 if it is not streamed. The error stands in the member
 // "error", in OpenAI's form with its "status" beside it. What no provider can say
-// of itself, such as a truncated answer, is of kind server.
+// of itself, such as a truncated answer, is of kind server; and there is no header
+// for a RetryAfter.
 func ErrorEvent(after int, err *llm.APIError) Fault {
 	f := Fault{kind: errorFault, after: after, name: "error event after " + count(after, "piece")}
 	if err == nil {
@@ -137,7 +138,7 @@ func ErrorEvent(after int, err *llm.APIError) Fault {
 	e := *err
 	e.StatusCode = statusOf(err)
 	e.Message = cmp.Or(e.Message, usualError(e.Kind).message)
-	e.Provider = cmp.Or(e.Provider, provider)
+	e.Provider, e.RetryAfter = cmp.Or(e.Provider, provider), 0
 	switch e.Kind {
 	case "", llm.KindNetwork, llm.KindTruncated, llm.KindMalformed:
 		e.Kind = llm.KindServer

@@ -132,6 +132,27 @@ func TestFaultsInAllSeats(t *testing.T) {
 	}
 }
 
+// An error in a stream is of its kind to a client, too.
+func TestKindsOfErrorEvents(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []llm.ErrorKind{
+		llm.KindAuth, llm.KindPermission, llm.KindNotFound, llm.KindInvalidRequest, llm.KindTooLarge, llm.KindContextOverflow,
+		llm.KindContentFilter, llm.KindQuota, llm.KindRateLimit, llm.KindConflict, llm.KindOverloaded, llm.KindServer, llm.KindTimeout,
+	} {
+		step := llmtest.Text("a").With(llmtest.ErrorEvent(1, &llm.APIError{Kind: kind, RetryAfter: time.Hour}))
+		for _, seat := range []string{"in process", "transport"} {
+			for _, stream := range []bool{true, false} {
+				_, err := seats[seat](t, llmtest.Script(t, step)).Generate(t.Context(), &llm.Request{Messages: ask("hi").Messages, Stream: stream}, nil)
+				e, ok := errors.AsType[*llm.APIError](err)
+				require.True(t, ok, "%v", err)
+				require.Equal(t, kind, e.Kind, "%s, stream %v", seat, stream)
+				require.Zero(t, e.RetryAfter)
+				require.GreaterOrEqual(t, e.StatusCode, 400)
+			}
+		}
+	}
+}
+
 // Wherever the connection breaks, it is the same in process and to a client.
 func TestCutAtEachByte(t *testing.T) {
 	t.Parallel()

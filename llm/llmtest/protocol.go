@@ -105,9 +105,8 @@ func checkRole(m llm.Message) error {
 
 func checkArguments(m llm.Message) error {
 	for _, c := range m.Calls() {
-		var object map[string]json.RawMessage
-		text := canonicalArguments(c.Arguments)
-		if json.Unmarshal([]byte(text), &object) != nil || object == nil {
+		text := strings.TrimSpace(canonicalArguments(c.Arguments))
+		if !strings.HasPrefix(text, "{") || !json.Valid([]byte(text)) {
 			return fmt.Errorf("the arguments of %s are no JSON object: %s", named(c), clip(c.Arguments))
 		}
 	}

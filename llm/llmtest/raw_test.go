@@ -97,7 +97,7 @@ func TestDateOfTheCatalogue(t *testing.T) {
 	dated := llmtest.Faults()[3]
 	require.Equal(t, "status 429 with Retry-After the date in 3s", dated.String())
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Hour) // fake
+		<-time.After(time.Hour) // of the bubble
 		for _, seat := range []string{"in process", "transport"} {
 			_, err := seats[seat](t, llmtest.Script(t, llmtest.Text("a").With(dated))).Generate(t.Context(), ask("hi"), nil)
 			e, ok := errors.AsType[*llm.APIError](err)

@@ -3,6 +3,7 @@ package llmtest
 import (
 	"context"
 	"crypto/subtle"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -186,7 +187,31 @@ func (s *Server) read(r *http.Request, known bool) (*query, *llm.APIError) {
 	if err := s.accept(q.request); err != nil {
 		return nil, err
 	}
+	if place := looseArguments(body); place != "" {
+		return nil, refuse(http.StatusBadRequest, "invalid_type", place, fmt.Sprintf("Invalid type for '%s': expected a string.", place))
+	}
 	return q, nil
+}
+
+// looseArguments returns the place of the first arguments that are no string,
+// which ParseRequest lets pass and providers do not.
+func looseArguments(body []byte) string {
+	var doc struct {
+		Messages []struct {
+			Calls []struct {
+				Function struct{ Arguments json.RawMessage }
+			} `json:"tool_calls"`
+		}
+	}
+	_ = json.Unmarshal(body, &doc) // it was parsed before
+	for i, m := range doc.Messages {
+		for j, c := range m.Calls {
+			if a := c.Function.Arguments; len(a) > 0 && a[0] != '"' {
+				return fmt.Sprintf("messages[%d].tool_calls[%d].function.arguments", i, j)
+			}
+		}
+	}
+	return ""
 }
 
 // admit judges a request by its first lines.

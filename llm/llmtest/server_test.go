@@ -236,6 +236,7 @@ func TestRefusedRequests(t *testing.T) {
 		"no model":     {body: `{"messages":[{"role":"user","content":"hi"}]}`, status: 400, code: "missing_required_parameter", message: "you must provide a model parameter"},
 		"other model":  {body: strings.Replace(hi, `"m"`, `"x"`, 1), status: 404, code: "model_not_found", message: "The model `x` does not exist or you do not have access to it."},
 		"no messages":  {body: `{"model":"n"}`, status: 400, code: "missing_required_parameter", message: "Missing required parameter: 'messages'."},
+		"arguments":    {body: `{"model":"m","messages":[{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f","arguments":{}}}]}]}`, status: 400, code: "invalid_type", message: "Invalid type for 'messages[0].tool_calls[0].function.arguments': expected a string."},
 		"two answers":  {body: strings.Replace(hi, "{", `{"n":2,`, 1), status: 400, code: "invalid_value", message: "n is 2: one answer is asked for at a time"},
 	} {
 		t.Run(name, func(t *testing.T) {
