@@ -95,6 +95,19 @@ func TestEveryFault(t *testing.T) {
 	}
 }
 
+// A step that answers for ever goes on doing so behind its faults.
+func TestEveryFaultBeforeAStepWithoutEnd(t *testing.T) {
+	t.Parallel()
+	llmtest.EveryFault(t, []llmtest.Step{llmtest.Text("hi").Forever()}, func(t *testing.T, m *llmtest.Model) {
+		synctest.Test(t, func(t *testing.T) {
+			_, _ = m.Generate(t.Context(), ask("hi"), nil)
+			for range 2 {
+				require.Equal(t, "hi", say(t, m, llm.User("hi")))
+			}
+		})
+	})
+}
+
 // One that does not, fails, and the test says where and why.
 func TestEveryFaultFindsMistakes(t *testing.T) {
 	t.Parallel()
