@@ -28,10 +28,11 @@ const module = "github.com/seed-916e8f6a/toolloop"
 // what those packages may. It is the table of DESIGN.md.
 var arrows = map[string][]string{
 	"internal/mutant":      {},
+	"internal/netguard":    {},
 	"llm":                  {},
 	"llm/wrap":             {"llm"},
-	"llm/openai":           {"llm", "llm/wrap"},
-	"llm/llmtest":          {"llm", "llm/wrap"},
+	"llm/openai":           {"internal/netguard", "llm", "llm/wrap"},
+	"llm/llmtest":          {"internal/netguard", "llm", "llm/wrap"},
 	"tool":                 {"llm"},
 	"agent":                {"llm", "tool"},
 	"runner/event":         {"llm"},
