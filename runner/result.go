@@ -20,13 +20,16 @@ type Result struct {
 	Turns    int           `json:"turns"`             // of the run
 	Run      int           `json:"run"`               // its number in the session, from 1; 0 if it did not begin
 	Session  string        `json:"session,omitempty"` // empty outside a session
+	// Pending are the calls that a paused run waits for. Their answers are inputs
+	// of the session's next run.
+	Pending []Pending `json:"pending,omitempty"`
 }
 
 func (e *engine) result() *Result {
 	e.acquire()
 	defer e.release()
 	if !e.began { // what stands in the state is of an earlier run
-		return &Result{Messages: e.state.History(placeholder), Session: e.session}
+		return &Result{Messages: e.state.History(placeholder), Session: e.session, Pending: e.pending()}
 	}
 	return &Result{
 		Text:     e.state.Text,
@@ -36,6 +39,7 @@ func (e *engine) result() *Result {
 		Turns:    e.state.Turn,
 		Run:      e.state.Run,
 		Session:  e.session,
+		Pending:  e.pending(),
 	}
 }
 
@@ -46,8 +50,11 @@ func placeholder(c loop.Call) llm.ToolResult {
 
 // unanswered is the failure of a call that has no result and will get none.
 func unanswered(c loop.Call) *tool.Error {
-	if c.Status == loop.Started {
+	switch c.Status {
+	case loop.Started:
 		return tool.Fail(tool.OutcomeUnknown, "", nil)
+	case loop.Asked, loop.Cleared:
+		return tool.Fail(tool.NotRun, "nobody approved it before the conversation went on", nil)
 	}
 	return tool.Fail(tool.NotRun, "the run ended before it began", nil)
 }
