@@ -60,11 +60,19 @@ func (e *engine) admit(calls []loop.Call) ([]job, []event.Body) {
 	var bodies []event.Body
 	for _, c := range calls {
 		t, args, repairs, err := e.check(c)
+		if err == nil && e.mustAsk(c, t, args) {
+			bodies = append(bodies, event.ApprovalAsked{
+				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name,
+				Arguments: string(args), Hash: event.HashArguments(string(args)), Repairs: repairs,
+			})
+			continue
+		}
 		if err != nil {
 			e.logPanic(c, asToolError(err))
 			bodies = append(bodies, e.failure(c, asToolError(err)))
 			continue
 		}
+		e.admitted[c.Ref] = true
 		jobs = append(jobs, job{c, t, args})
 		bodies = append(bodies, event.ToolCallStarted{
 			Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Arguments: string(args), Repairs: repairs,
@@ -82,8 +90,26 @@ func (e *engine) check(c loop.Call) (tool.Tool, json.RawMessage, []string, error
 		}
 		return t, nil, nil, tool.Unknown(c.Call.Name, names...)
 	}
-	args, repairs, err := t.Parse(c.Call.Arguments)
+	written := c.Call.Arguments
+	if c.Status == loop.Cleared {
+		written = c.Arguments
+	}
+	args, repairs, err := t.Parse(written)
 	return t, args, repairs, err
+}
+
+// mustAsk reports whether a person must decide before the call runs. What was
+// cleared runs with the arguments that it was cleared with or is asked about
+// again: the tool may be another one by now.
+func (e *engine) mustAsk(c loop.Call, t tool.Tool, args json.RawMessage) bool {
+	if c.Status == loop.Cleared && string(args) == c.Arguments {
+		return false
+	}
+	need, err := t.NeedsApproval(e.ctx, args)
+	if err != nil {
+		e.logger.Warn("approval could not be judged", "call", c.Ref, "tool", c.Call.Name, "error", e.redact(err))
+	}
+	return need || c.Status == loop.Cleared
 }
 
 // launch runs the jobs. The channel is closed when all have ended.
@@ -206,6 +232,9 @@ func (e *engine) run1(ctx context.Context, j job) {
 	body.Began = began.UTC().Round(0)
 	e.logger.Debug("tool call finished", "call", j.Ref, "tool", j.Call.Call.Name,
 		"failure", body.Failure, "elapsed", time.Since(began))
+	if j.Edited {
+		body.Result.Parts = append(llm.Parts{llm.Text{Text: e.hook("[A person changed the arguments before the call ran: " + string(j.args) + "]\n")}}, body.Result.Parts...)
+	}
 	err := e.commit(true, body)
 	if err != nil {
 		e.keep(body)
@@ -248,13 +277,9 @@ type outcome struct {
 
 // invoke calls the tool's function under its deadline.
 func (e *engine) invoke(ctx context.Context, j job) outcome {
-	d := orDefault(cmp.Or(j.tool.Timeout(), e.runner.ToolTimeout), defaultToolTimeout)
 	run := ctx
-	if d > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d)
-		defer cancel()
-	}
+	ctx, cancel := e.toolContext(ctx, j.tool)
+	defer cancel()
 	watch := &watch{engine: e, call: j.Call}
 	o, returned := await(ctx, e.goCall(ctx, j, watch))
 	watch.end()
@@ -263,7 +288,7 @@ func (e *engine) invoke(ctx context.Context, j job) outcome {
 	}
 	e.logPanic(j.Call, o.err)
 	if o.err != nil && ctx.Err() != nil && run.Err() == nil {
-		return outcome{err: tool.Fail(tool.TimedOut, d.String(), cmp.Or(o.err.Err, context.DeadlineExceeded))}
+		return outcome{err: tool.Fail(tool.TimedOut, e.toolTimeout(j.tool).String(), cmp.Or(o.err.Err, context.DeadlineExceeded))}
 	}
 	return o
 }
@@ -271,15 +296,7 @@ func (e *engine) invoke(ctx context.Context, j job) outcome {
 // goCall calls the function on a goroutine of its own, so that one that ignores
 // its context can be left behind.
 func (e *engine) goCall(ctx context.Context, j job, watch *watch) <-chan outcome {
-	deadline, _ := ctx.Deadline()
-	ctx = tool.WithCall(ctx, tool.Call{
-		ID:       j.Call.Call.ID,
-		Key:      e.key(j.Ref),
-		Tool:     j.Call.Call.Name,
-		Session:  e.session,
-		Turn:     e.turn(),
-		Deadline: deadline,
-	}, watch.progress)
+	ctx = tool.WithCall(ctx, e.callValue(ctx, j.Call), watch.progress)
 	done := make(chan outcome, 1)
 	go func() { // invoke waits for it as long as it keeps to its context
 		o := outcome{err: tool.Fail(tool.Failed, "The tool ended without a result.", errGoexit)}
@@ -315,13 +332,31 @@ func await(ctx context.Context, done <-chan outcome) (_ outcome, returned bool) 
 	}
 }
 
-// key is the idempotency key of a call. It is the same after a restart, since
+// toolTimeout is the time of one call; 0: no limit.
+func (e *engine) toolTimeout(t tool.Tool) time.Duration {
+	return orDefault(cmp.Or(t.Timeout(), e.runner.ToolTimeout), defaultToolTimeout)
+}
+
+func (e *engine) toolContext(ctx context.Context, t tool.Tool) (context.Context, context.CancelFunc) {
+	if d := e.toolTimeout(t); d > 0 {
+		return context.WithTimeout(ctx, d)
+	}
+	return context.WithCancel(ctx)
+}
+
+// callValue is what the tool's function may know of its call.
+func (e *engine) callValue(ctx context.Context, c loop.Call) tool.Call {
+	deadline, _ := ctx.Deadline()
+	return tool.Call{
+		ID: c.Call.ID, Key: e.keyOf(c), Tool: c.Call.Name, Session: e.session, Turn: e.turn(), Deadline: deadline,
+	}
+}
+
+// keyOf is the idempotency key of a call. It is the same after a restart, since
 // the run's id is read from the journal, and it is no other call's, even if the
 // journal was lost and the session's name is used again.
-func (e *engine) key(ref event.CallRef) string {
-	e.acquire()
-	defer e.release()
-	key := e.state.ID + "/" + string(ref)
+func (e *engine) keyOf(c loop.Call) string {
+	key := c.RunID + "/" + string(c.Ref)
 	if e.session != "" {
 		key = e.session + "/" + key
 	}

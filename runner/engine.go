@@ -51,7 +51,9 @@ type engine struct {
 	unsaved  []event.Body           // results that it refused
 	noMore   context.CancelFunc     // ends the wait for a slot when the run is about to end
 	queue    []event.Event          // committed, not yet yielded
-	launched map[event.CallRef]bool // of the turn: the function runs, or ran
+	admitted map[event.CallRef]bool // by this engine: its start is recorded, or about to be
+	launched map[event.CallRef]bool // of those: the function runs, or ran
+	put      map[event.CallRef]bool // to Decide
 	fatal    error                  // ends the run once the running calls have ended
 }
 
@@ -59,7 +61,7 @@ func newEngine(r Runner, session string, stream bool) *engine {
 	return &engine{
 		runner: r, session: session, stream: stream,
 		wake: make(chan struct{}, 1), lock: make(chan struct{}, 1), state: new(loop.State),
-		launched: map[event.CallRef]bool{},
+		admitted: map[event.CallRef]bool{}, launched: map[event.CallRef]bool{}, put: map[event.CallRef]bool{},
 	}
 }
 
@@ -81,8 +83,8 @@ func (e *engine) release() { <-e.lock }
 
 // execute runs the agent on the input. When it returns, nothing of the run is
 // going on any more.
-func (e *engine) execute(ctx context.Context, a *agent.Agent, input []llm.Message, yield func(event.Event) bool) error {
-	input, err := e.prepareRun(ctx, a, input)
+func (e *engine) execute(ctx context.Context, a *agent.Agent, in input, yield func(event.Event) bool) error {
+	in, err := e.prepareRun(ctx, a, in)
 	if err != nil {
 		return err
 	}
@@ -97,25 +99,32 @@ func (e *engine) execute(ctx context.Context, a *agent.Agent, input []llm.Messag
 			_ = e.settle(errLeft)
 		}
 	}()
-	err = e.run(ctx, input)
+	err = e.run(ctx, in)
 	returned = true
-	if err != nil {
-		err = e.settle(err)
+	switch {
+	case err != nil:
+		return e.settle(err)
+	case e.state.Paused():
+		e.logger.Info("run paused", "calls", len(e.state.Open()))
+		return ErrPaused
 	}
-	return err
+	return nil
 }
 
 // prepareRun checks what it was given, and fixes it for the run.
-func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, input []llm.Message) ([]llm.Message, error) {
+func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (input, error) {
 	if err := e.setAgent(a); err != nil {
-		return nil, err
+		return in, err
 	}
-	input, err := checkInput(input)
-	if err != nil {
-		return nil, err
+	var err error
+	if in.messages, err = checkInput(in.messages); err != nil {
+		return in, err
 	}
-	if len(input) == 0 && !e.state.Waiting() {
-		return nil, errors.New("runner: no messages were given, and no conversation waits for an answer")
+	if len(in.messages) > 0 && len(in.decisions) > 0 {
+		return in, errors.New("runner: messages and decisions in one run: a message begins a new run, which closes the calls that the decisions are about")
+	}
+	if len(in.messages) == 0 && !e.state.Running() && !e.state.Waiting() {
+		return in, errors.New("runner: no messages were given, and no conversation waits for an answer")
 	}
 	e.limits = loop.Limits{
 		Turns:         orDefault(e.runner.MaxTurns, defaultMaxTurns),
@@ -127,7 +136,7 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, input []llm.Mes
 		e.calls = new(Limit)
 	}
 	e.memo = new(llm.Memo)
-	return input, nil
+	return in, nil
 }
 
 func (e *engine) setAgent(a *agent.Agent) error {
@@ -163,11 +172,16 @@ func (e *engine) bound(ctx context.Context) (context.Context, context.CancelFunc
 }
 
 // run does what the machine says until the run has ended.
-func (e *engine) run(ctx context.Context, input []llm.Message) error {
+func (e *engine) run(ctx context.Context, in input) error {
 	if err := causeOf(ctx); err != nil {
 		return err
 	}
-	if err := e.begin(input); err != nil {
+	if len(in.messages) == 0 { // there may be calls to go on with
+		if err := e.listTools(ctx); err != nil {
+			return err
+		}
+	}
+	if err := e.begin(ctx, in); err != nil {
 		return err
 	}
 	for {
@@ -216,6 +230,8 @@ func (e *engine) do(ctx context.Context, action loop.Action) error {
 		return e.start(ctx, a.Calls)
 	case loop.Close:
 		return e.commit(true, closings(a)...)
+	case loop.Settle:
+		return e.settleCalls(ctx, a.Calls)
 	case loop.Reject:
 		return e.commit(false, event.OutputRejected{Turn: a.Turn, Reason: a.Reason.String(), Message: a.Message})
 	case loop.Limit:
@@ -228,21 +244,47 @@ func (e *engine) do(ctx context.Context, action loop.Action) error {
 	return fmt.Errorf("runner: no way to do %T", action) // a bug of ours
 }
 
-// begin starts the run and closes what an earlier one left open.
-func (e *engine) begin(input []llm.Message) error {
+// begin goes on with a run that has not ended, or starts one. A message closes
+// what an earlier run left open.
+func (e *engine) begin(ctx context.Context, in input) error {
+	decisions, err := e.decided(in.decisions)
+	if err != nil {
+		return err
+	}
+	if len(in.messages) == 0 && e.state.Running() {
+		return e.resume(ctx, decisions)
+	}
 	id := rand.Text()
 	e.logger = e.newLogger(id)
-	bodies := []event.Body{event.RunStarted{Run: e.state.Run + 1, Agent: e.agent.DisplayName(), ID: id}}
-	for _, c := range e.state.Open() {
-		bodies = append(bodies, failure(c, unanswered(c)))
+	bodies := []event.Body{event.RunStarted{Version: event.Version, Run: e.state.Run + 1, Agent: e.agent.DisplayName(), ID: id}}
+	if len(in.messages) > 0 {
+		for _, c := range e.state.Open() {
+			bodies = append(bodies, failure(c, unanswered(c)))
+		}
 	}
-	for _, m := range input {
+	for _, m := range in.messages {
 		bodies = append(bodies, event.UserMessaged{Message: m})
 	}
-	e.logger.Info("run started", "messages", len(input))
-	err := e.commit(true, bodies...)
+	bodies = append(bodies, decisions...)
+	e.logger.Info("run started", "messages", len(in.messages))
+	err = e.commit(true, bodies...)
 	e.began = err == nil
 	return err
+}
+
+// resume goes on with a run that was paused, or whose process died. A paused one
+// needs a decision: one that was given, or one that can be had now.
+func (e *engine) resume(ctx context.Context, decisions []event.Body) error {
+	e.logger = e.newLogger(e.state.ID)
+	e.began = true
+	e.logger.Info("run resumed", "paused", e.state.Paused())
+	if len(decisions) > 0 {
+		return e.commit(true, decisions...)
+	}
+	if e.state.Paused() {
+		return e.settleCalls(ctx, e.state.Open())
+	}
+	return nil
 }
 
 // next asks the machine. Calls that run are live; none does when it is asked.
@@ -317,7 +359,8 @@ func (e *engine) settle(cause error) error {
 	}
 	bodies := e.unsaved // what the log refused may be taken now
 	for _, c := range e.state.Open() {
-		if !e.launched[c.Ref] { // it is among the unsaved else
+		never := c.Status == loop.Proposed || e.admitted[c.Ref] && !e.launched[c.Ref]
+		if never { // else it is among the unsaved, or somebody has to decide about it
 			c.Status = loop.Proposed
 			bodies = append(bodies, failure(c, unanswered(c)))
 		}

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -146,6 +147,8 @@ func (r failureRow) requireEvents(t *testing.T, events []event.Event, text strin
 			started = started || b.Call == "r1.t1.c0"
 		case event.ToolCallFinished:
 			if b.Call == "r1.t1.c0" {
+				require.Equal(t, r.started, !b.Began.IsZero())
+				b.Began = time.Time{}
 				finished = append(finished, b)
 			}
 		}
@@ -248,13 +251,15 @@ func TestAbortIsRead(t *testing.T) {
 	s := with(script).Session("s")
 	events, err := collect(s.Stream(t.Context(), newAgent(abort), runner.Say(llm.User("Hi."))))
 	require.ErrorIs(t, err, errPlanted)
+	finished := bodyOf(events, "tool_call_finished", 0).(event.ToolCallFinished)
+	finished.Began = time.Time{}
 	require.Equal(t, event.ToolCallFinished{
 		Call: "r1.t1.c0",
 		Result: llm.ToolResult{
 			CallID: "call_1", Name: "abort", Parts: llm.Parts{llm.Text{Text: "The tool ended the run."}}, IsError: true,
 		},
 		Failure: "failed", Error: "planted",
-	}, bodyOf(events, "tool_call_finished", 0))
+	}, finished)
 	require.Equal(t, "turn 1: tool abort: planted", bodyOf(events, "run_failed", 0).(event.RunFailed).Error)
 	result, err := s.Run(t.Context(), newAgent(abort), runner.Say(llm.User("Go on.")))
 	require.NoError(t, err)

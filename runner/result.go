@@ -22,19 +22,23 @@ type Result struct {
 	Run      int           `json:"run"`               // its number in the session, from 1; 0 if it did not begin
 	Session  string        `json:"session,omitempty"` // empty outside a session
 	// Events are the durable events of this run in their order, from RunStarted
-	// to RunFinished or RunFailed, however it ended: what was recorded, so none
+	// to RunFinished, RunFailed or RunPaused, however it ended; of a run that goes
+	// on after a pause or a crash those that were recorded since: what was recorded, so none
 	// if it did not begin, and no end if a journal refused that. Earlier runs of
 	// a session are not in it. The slice is the caller's; what the events hold is
 	// shared and only for reading. They are no part of the JSON of a Result, as
 	// they hold the instructions; a journal keeps them.
 	Events []event.Event `json:"-"`
+	// Pending are the calls that a paused run waits for. Their answers are inputs
+	// of the session's next run.
+	Pending []Pending `json:"pending,omitempty"`
 }
 
 func (e *engine) result() *Result {
 	e.acquire()
 	defer e.release()
 	if !e.began { // what stands in the state is of an earlier run
-		return &Result{Messages: e.state.History(placeholder), Session: e.session}
+		return &Result{Messages: e.state.History(placeholder), Session: e.session, Pending: e.pending()}
 	}
 	return &Result{
 		Text:     e.state.Text,
@@ -45,6 +49,7 @@ func (e *engine) result() *Result {
 		Run:      e.state.Run,
 		Session:  e.session,
 		Events:   e.kept,
+		Pending:  e.pending(),
 	}
 }
 
@@ -55,8 +60,11 @@ func placeholder(c loop.Call) llm.ToolResult {
 
 // unanswered is the failure of a call that has no result and will get none.
 func unanswered(c loop.Call) *tool.Error {
-	if c.Status == loop.Started {
+	switch c.Status {
+	case loop.Started:
 		return tool.Fail(tool.OutcomeUnknown, "", nil)
+	case loop.Asked, loop.Cleared:
+		return tool.Fail(tool.NotRun, "nobody approved it before the conversation went on", nil)
 	}
 	return tool.Fail(tool.NotRun, "the run ended before it began", nil)
 }

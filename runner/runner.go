@@ -58,6 +58,11 @@ type Runner struct {
 	// Credentials in URLs are cut besides, always. It is called from several
 	// goroutines at once; if it panics, the text is withheld. Nil changes nothing.
 	Redact func(string) string
+	// Decide, if not nil, is asked about each call that waits for approval or is
+	// in doubt, one after the other, before the run pauses: a terminal, or a
+	// policy. It returns one of p's answers, such as p.Approve(), or nil to leave
+	// the call open; its error ends the run, and the call stays open.
+	Decide func(ctx context.Context, p Pending) (Input, error)
 	// Logger gets, with the agent, the session and the run as attributes:
 	// Info: a run began, finished or was left by its consumer. Debug: a request
 	// was sent, a model answered, a tool call began or ended. Warn: a run failed,
@@ -87,7 +92,7 @@ func Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.S
 // the first request; errors.As and errors.Is see them through every wrap.
 func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message) (*Result, error) {
 	e := newEngine(r, "", false)
-	err := e.execute(ctx, a, messages, e.retain)
+	err := e.execute(ctx, a, input{messages: messages}, e.retain)
 	return e.result(), err
 }
 
@@ -103,7 +108,7 @@ func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message
 func (r Runner) Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.Seq2[event.Event, error] {
 	return once(func(yield func(event.Event, error) bool) {
 		e := newEngine(r, "", !r.NoStream)
-		err := e.execute(ctx, a, messages, func(ev event.Event) bool { return yield(ev, nil) })
+		err := e.execute(ctx, a, input{messages: messages}, func(ev event.Event) bool { return yield(ev, nil) })
 		if err != nil && !e.left {
 			yield(event.Event{}, err)
 		}

@@ -30,7 +30,8 @@ func (r Runner) Session(name string) *Session {
 	return &Session{runner: r, name: name}
 }
 
-// An Input is what a run of a session begins with: [Say].
+// An Input is what a run of a session begins with: [Say], or the answers to
+// the [Result.Pending] of a paused run.
 type Input interface{ input() }
 
 type said []llm.Message
@@ -41,16 +42,27 @@ func (said) input() {}
 func Say(messages ...llm.Message) Input { return said(messages) }
 
 // Run runs an agent on the conversation so far and the input. It is as
-// [Runner.Run] is; Messages of the Result holds the whole session. Without input
-// it goes on where a failed run ended: the conversation must wait for an answer.
+// [Runner.Run] is; Messages of the Result holds the whole session.
 //
-// Tool calls that an earlier run left without a result, because it was
-// cancelled or its process died, are closed first: the model reads that the
-// call did not run, or that its outcome is unknown.
+// With messages it begins a new run. Tool calls that an earlier run left without
+// a result are closed first: the model reads that the call did not run, or that
+// its outcome is unknown.
+//
+// Without messages it goes on: with a run that was paused, whose process died, or
+// that failed. Results that are recorded are used, calls that did not begin
+// begin, and a call that was started and whose end was never recorded is in
+// doubt: it runs again only if its tool is [tool.Idempotent] or can tell that it
+// did not happen ([tool.Reconcile]); else the run pauses. Decisions about calls
+// are given as inputs, as many at a time as there are; the run goes on as far as
+// they allow, and pauses again if it must: the error is then [ErrPaused]. One
+// that does not fit is a [*DecisionError], and nothing is recorded.
+//
+// The agent need not be the same value, nor in the same process, as before; what
+// its tools have become holds.
 func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result, error) {
 	e := newEngine(s.runner, s.name, false)
 	err := s.open(ctx, e, func(ctx context.Context) error {
-		return e.execute(ctx, a, messagesOf(in), e.retain)
+		return e.execute(ctx, a, inputOf(in), e.retain)
 	})
 	return e.result(), err
 }
@@ -60,7 +72,7 @@ func (s *Session) Stream(ctx context.Context, a *agent.Agent, in ...Input) iter.
 	return once(func(yield func(event.Event, error) bool) {
 		e := newEngine(s.runner, s.name, !s.runner.NoStream)
 		err := s.open(ctx, e, func(ctx context.Context) error {
-			return e.execute(ctx, a, messagesOf(in), func(ev event.Event) bool { return yield(ev, nil) })
+			return e.execute(ctx, a, inputOf(in), func(ev event.Event) bool { return yield(ev, nil) })
 		})
 		if err != nil && !e.left {
 			yield(event.Event{}, err)
@@ -68,14 +80,22 @@ func (s *Session) Stream(ctx context.Context, a *agent.Agent, in ...Input) iter.
 	})
 }
 
-func messagesOf(in []Input) []llm.Message {
-	var messages []llm.Message
-	for _, i := range in {
-		if m, ok := i.(said); ok {
-			messages = append(messages, m...)
+// input is what a run begins with.
+type input struct {
+	messages  []llm.Message
+	decisions []decision
+}
+
+func inputOf(all []Input) (in input) {
+	for _, i := range all {
+		switch i := i.(type) {
+		case said:
+			in.messages = append(in.messages, i...)
+		case decision:
+			in.decisions = append(in.decisions, i)
 		}
 	}
-	return messages
+	return in
 }
 
 // open runs do with the session's log open and its state in e. The context of
@@ -113,4 +133,14 @@ func (s *Session) Messages(ctx context.Context) ([]llm.Message, error) {
 		return nil, err
 	}
 	return e.result().Messages, nil
+}
+
+// Pending returns the calls that a paused session waits for; none if it is not
+// paused. It opens the journal, and so it is an error while a run is going on.
+func (s *Session) Pending(ctx context.Context) ([]Pending, error) {
+	e := newEngine(s.runner, s.name, false)
+	if err := s.open(ctx, e, func(context.Context) error { return nil }); err != nil {
+		return nil, err
+	}
+	return e.pending(), nil
 }

@@ -38,6 +38,8 @@ type spec struct {
 	idempotent bool
 	maxResult  int
 	unchecked  bool // a schema that does not compile is allowed
+	approval   func(context.Context, json.RawMessage) (bool, error)
+	reconcile  func(context.Context, Call, json.RawMessage) (any, bool, error)
 }
 
 // function is a tool's function. name is what the model calls the tool, which

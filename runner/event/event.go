@@ -1,6 +1,8 @@
 package event
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -33,10 +35,23 @@ func NewCallRef(run, turn, call int) CallRef {
 	return CallRef(fmt.Sprintf("r%d.t%d.c%d", run, turn, call))
 }
 
-// RunStarted begins a run: turns until a final answer or an error.
+// Version is that of the events which this package writes. It grows when a
+// version that is older could not read a session any more.
+const Version = 1
+
+// HashArguments names arguments, so that what was decided about is what runs.
+func HashArguments(arguments string) string {
+	sum := sha256.Sum256([]byte(arguments))
+	return hex.EncodeToString(sum[:16])
+}
+
+// RunStarted begins a run: turns until a final answer, a pause or an error. A
+// paused run goes on without another one.
 type RunStarted struct {
-	Run   int    `json:"run"` // counts the runs of a session from 1
-	Agent string `json:"agent"`
+	// Version is that of the events of the run; 0 stands for 1.
+	Version int    `json:"version,omitempty"`
+	Run     int    `json:"run"` // counts the runs of a session from 1
+	Agent   string `json:"agent"`
 	// ID is random and differs between all runs of all sessions. It begins the
 	// idempotency keys of the run's calls.
 	ID string `json:"id"`
@@ -106,6 +121,56 @@ type ToolCallFinished struct {
 	// Began is when the tool's function was called, which is after ToolCallStarted
 	// where a limit on concurrent calls made it wait. UTC; zero if it was not.
 	Began time.Time `json:"began,omitzero"`
+}
+
+// ApprovalAsked holds a call back until somebody decides about it. It has not
+// run.
+type ApprovalAsked struct {
+	Call CallRef `json:"call"`
+	ID   string  `json:"id,omitempty"` // the provider's id of the call
+	Name string  `json:"name"`
+	// Arguments are the ones that the function would get: checked, JSON text.
+	Arguments string `json:"arguments"`
+	// Hash is [HashArguments] of them.
+	Hash    string   `json:"hash"`
+	Repairs []string `json:"repairs,omitempty"` // as in ToolCallStarted
+}
+
+// ApprovalDecided answers an ApprovalAsked.
+type ApprovalDecided struct {
+	Call     CallRef `json:"call"`
+	Hash     string  `json:"hash"` // of what was asked
+	Approved bool    `json:"approved,omitempty"`
+	// Reason is why it was not approved; the model reads it.
+	Reason string `json:"reason,omitempty"`
+	// Arguments run in place of those that were asked about; empty: those.
+	Arguments string `json:"arguments,omitempty"`
+}
+
+// A Doubt is what was decided about a call that was started and whose end was
+// never recorded.
+type Doubt string
+
+// The decisions about a call in doubt.
+const (
+	Happened    Doubt = "happened"     // it took effect; its result follows
+	NotHappened Doubt = "not_happened" // it took no effect; the model is told so
+	RunAgain    Doubt = "run_again"    // it runs again, with the same key
+	Unknown     Doubt = "unknown"      // the model is told that nobody knows
+)
+
+// InDoubtDecided says what became of a call in doubt.
+type InDoubtDecided struct {
+	Call     CallRef `json:"call"`
+	Decision Doubt   `json:"decision"`
+	By       string  `json:"by"` // "caller", "tool" (it asked the outside world) or "idempotent"
+}
+
+// RunPaused stops a run until somebody decides about the calls: they wait for
+// approval or are in doubt. Nothing runs.
+type RunPaused struct {
+	Run   int       `json:"run"`
+	Calls []CallRef `json:"calls"`
 }
 
 // OutputRejected sets an unusable answer aside, such as an empty one. The model
@@ -182,6 +247,10 @@ func (TurnPrepared) event()     {}
 func (ModelAnswered) event()    {}
 func (ToolCallStarted) event()  {}
 func (ToolCallFinished) event() {}
+func (ApprovalAsked) event()    {}
+func (ApprovalDecided) event()  {}
+func (InDoubtDecided) event()   {}
+func (RunPaused) event()        {}
 func (OutputRejected) event()   {}
 func (LimitReached) event()     {}
 func (RunFinished) event()      {}

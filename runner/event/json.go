@@ -30,6 +30,14 @@ func (e Event) Type() string {
 		return "tool_call_started"
 	case ToolCallFinished:
 		return "tool_call_finished"
+	case ApprovalAsked:
+		return "approval_asked"
+	case ApprovalDecided:
+		return "approval_decided"
+	case InDoubtDecided:
+		return "in_doubt_decided"
+	case RunPaused:
+		return "run_paused"
 	case OutputRejected:
 		return "output_rejected"
 	case LimitReached:
@@ -105,6 +113,14 @@ func readBody(kind string, data []byte) (Body, error) {
 		return decode[ToolCallStarted](data)
 	case "tool_call_finished":
 		return decode[ToolCallFinished](data)
+	case "approval_asked":
+		return decode[ApprovalAsked](data)
+	case "approval_decided":
+		return decode[ApprovalDecided](data)
+	case "in_doubt_decided":
+		return decode[InDoubtDecided](data)
+	case "run_paused":
+		return decode[RunPaused](data)
 	case "output_rejected":
 		return decode[OutputRejected](data)
 	case "limit_reached":

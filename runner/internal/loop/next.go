@@ -23,7 +23,8 @@ type (
 	// Ask the model; then ModelAnswered.
 	Ask struct{ Turn int }
 	// Start the calls, in order; then for each ToolCallStarted and
-	// ToolCallFinished, or ToolCallFinished alone if it is rejected.
+	// ToolCallFinished, or ToolCallFinished alone if it is rejected, or
+	// ApprovalAsked if a person must decide.
 	Start struct{ Calls []Call }
 	// Wait for the calls that are running.
 	Wait struct{}
@@ -33,6 +34,9 @@ type (
 		Calls  []Call
 		CutOff bool // the answer that made them was cut off
 	}
+	// Settle what holds the calls up: those that are Asked wait for approval,
+	// those that are Started are in doubt. Then decisions, or RunPaused.
+	Settle struct{ Calls []Call }
 	// Reject the answer; then OutputRejected with the message.
 	Reject struct {
 		Turn    int
@@ -60,6 +64,7 @@ func (Ask) action()     {}
 func (Start) action()   {}
 func (Wait) action()    {}
 func (Close) action()   {}
+func (Settle) action()  {}
 func (Reject) action()  {}
 func (Limit) action()   {}
 func (Finish) action()  {}
@@ -77,6 +82,9 @@ const (
 func Next(s *State, lim Limits, live func(event.CallRef) bool) Action {
 	switch s.phase {
 	case opening, ready:
+		if s.open > 0 { // of a run that ended before this one began
+			return nextCalls(s, live)
+		}
 		return nextTurn(s, lim)
 	case prepared:
 		return Ask{Turn: s.Turn}
@@ -97,8 +105,6 @@ func Next(s *State, lim Limits, live func(event.CallRef) bool) Action {
 
 func nextTurn(s *State, lim Limits) Action {
 	switch {
-	case s.open > 0: // of a run that ended before this one began
-		return Close{Calls: s.Open()}
 	case s.Verdict == CutOff && s.phase == ready && s.unusable > lim.Unusable:
 		return Fail{Reason: CutOff}
 	case lim.InvalidRounds > 0 && s.invalid >= lim.InvalidRounds:
@@ -109,25 +115,31 @@ func nextTurn(s *State, lim Limits) Action {
 	return Prepare{Turn: s.Turn + 1}
 }
 
+// nextCalls starts what may start before anybody is asked about the rest.
 func nextCalls(s *State, live func(event.CallRef) bool) Action {
-	var proposed, lost []Call
+	var cut, able, held []Call
+	running := false
 	for _, c := range s.Open() {
 		switch {
-		case c.Status == Proposed:
-			proposed = append(proposed, c)
-		case live == nil || !live(c.Ref):
-			lost = append(lost, c)
+		case c.CutOff:
+			cut = append(cut, c)
+		case c.Status == Proposed || c.Status == Cleared:
+			able = append(able, c)
+		case c.Status == Started && live != nil && live(c.Ref):
+			running = true
+		default:
+			held = append(held, c)
 		}
 	}
 	switch {
-	case len(proposed) > 0 && s.Verdict == CutOff:
-		return Close{Calls: proposed, CutOff: true}
-	case len(proposed) > 0:
-		return Start{Calls: proposed}
-	case len(lost) > 0:
-		return Close{Calls: lost}
+	case len(cut) > 0:
+		return Close{Calls: cut, CutOff: true}
+	case len(able) > 0:
+		return Start{Calls: able}
+	case running:
+		return Wait{}
 	}
-	return Wait{}
+	return Settle{Calls: held}
 }
 
 // again is what the model is told when its answer was of no use.

@@ -24,6 +24,7 @@ const (
 	rejected              // OutputRejected
 	final                 // RunFinished
 	failing               // RunFailed
+	paused                // a decision
 )
 
 // State is what the events of a session so far come to. The zero State is that
@@ -53,6 +54,7 @@ type State struct {
 	Verdict Verdict
 
 	phase    phase
+	before   phase  // that the run was paused in
 	open     int    // calls without a result
 	called   bool   // whether one of the turn's calls was right
 	unusable int    // consecutive answers that the model was asked to give again
@@ -65,7 +67,12 @@ type Call struct {
 	Ref    event.CallRef
 	Call   llm.ToolCall // as the model wrote it
 	Status Status
-	result llm.ToolResult
+	RunID  string // of the run that made it
+	// Arguments are the checked ones, once it was started or asked about.
+	Arguments string
+	Edited    bool // Arguments are a person's
+	CutOff    bool // its answer was cut off: it must not run
+	result    llm.ToolResult
 }
 
 // Status is how far a call has come.
@@ -74,6 +81,8 @@ type Status int
 // The stations of a call.
 const (
 	Proposed Status = iota
+	Asked           // it waits for approval
+	Cleared         // approved, or to be run again: it may start
 	Started
 	Finished
 )
@@ -106,6 +115,14 @@ func (s *State) apply(body event.Body) error {
 		return s.callStarted(b)
 	case event.ToolCallFinished:
 		return s.callFinished(b)
+	case event.ApprovalAsked:
+		return s.approvalAsked(b)
+	case event.ApprovalDecided:
+		return s.approvalDecided(b)
+	case event.InDoubtDecided:
+		return s.inDoubtDecided(b)
+	case event.RunPaused:
+		return s.runPaused(b)
 	case event.OutputRejected:
 		return s.outputRejected(b)
 	case event.LimitReached:
@@ -120,9 +137,12 @@ func (s *State) apply(body event.Body) error {
 
 var errOrder = errors.New("cannot happen here")
 
-// runStarted may come at any time: the run before it may have been killed. Its
-// open calls stay open until they are closed.
+// runStarted may come at any time: the run before it may have been killed, or
+// wait for a decision. Its open calls stay open until they have a result.
 func (s *State) runStarted(b event.RunStarted) error {
+	if b.Version > event.Version {
+		return fmt.Errorf("is of version %d, and this library knows up to %d", b.Version, event.Version)
+	}
 	if b.Run != s.Run+1 {
 		return fmt.Errorf("run %d follows run %d", b.Run, s.Run)
 	}
@@ -198,23 +218,82 @@ func (s *State) openCalls(m llm.Message) {
 	calls := m.Calls()
 	s.Calls = make([]Call, len(calls))
 	for i, c := range calls {
-		s.Calls[i] = Call{Ref: event.NewCallRef(s.Run, s.Turn, i), Call: c}
+		s.Calls[i] = Call{Ref: event.NewCallRef(s.Run, s.Turn, i), Call: c, RunID: s.ID, CutOff: s.Verdict == CutOff}
 	}
 	s.open, s.called = len(calls), false
 }
 
 func (s *State) callStarted(b event.ToolCallStarted) error {
 	c := s.call(b.Call)
-	if c == nil || s.phase != acting || c.Status != Proposed {
+	if c == nil || !s.actable() || c.Status != Proposed && c.Status != Cleared {
 		return errOrder
 	}
-	c.Status = Started
+	c.Status, c.Arguments = Started, b.Arguments
+	return nil
+}
+
+// actable tells the phases in which calls move.
+func (s *State) actable() bool { return s.phase == acting || s.phase == opening }
+
+func (s *State) approvalAsked(b event.ApprovalAsked) error {
+	c := s.call(b.Call)
+	if c == nil || !s.actable() || c.Status != Proposed && c.Status != Cleared {
+		return errOrder
+	}
+	c.Status, c.Arguments, c.Edited = Asked, b.Arguments, false
+	return nil
+}
+
+// approvalDecided clears the call. One that was not approved stays as it is
+// until its result comes.
+func (s *State) approvalDecided(b event.ApprovalDecided) error {
+	c := s.call(b.Call)
+	if c == nil || c.Status != Asked || !s.resume() {
+		return errOrder
+	}
+	if b.Hash != event.HashArguments(c.Arguments) {
+		return errors.New("is about other arguments")
+	}
+	if !b.Approved {
+		return nil
+	}
+	c.Status = Cleared
+	if b.Arguments != "" {
+		c.Arguments, c.Edited = b.Arguments, true
+	}
+	return nil
+}
+
+func (s *State) inDoubtDecided(b event.InDoubtDecided) error {
+	c := s.call(b.Call)
+	if c == nil || c.Status != Started || !s.resume() {
+		return errOrder
+	}
+	if b.Decision == event.RunAgain {
+		c.Status = Cleared
+	}
+	return nil
+}
+
+// resume goes on after a pause, and reports whether calls can move now.
+func (s *State) resume() bool {
+	if s.phase == paused {
+		s.phase = s.before
+	}
+	return s.actable()
+}
+
+func (s *State) runPaused(b event.RunPaused) error {
+	if !s.actable() || s.open == 0 || b.Run != s.Run {
+		return errOrder
+	}
+	s.before, s.phase = s.phase, paused
 	return nil
 }
 
 func (s *State) callFinished(b event.ToolCallFinished) error {
 	c := s.call(b.Call)
-	if c == nil || c.Status == Finished || (s.phase != acting && s.phase != opening) {
+	if c == nil || c.Status == Finished || !s.actable() {
 		return errOrder
 	}
 	c.Status, c.result = Finished, b.Result
@@ -298,6 +377,9 @@ func (s *State) Waiting() bool {
 	n := len(s.Messages)
 	return n > 0 && s.Messages[n-1].Role != llm.RoleAssistant
 }
+
+// Paused reports whether the run waits for a decision.
+func (s *State) Paused() bool { return s.phase == paused }
 
 // Running reports whether a run has begun and not ended.
 func (s *State) Running() bool { return s.phase != idle }

@@ -218,8 +218,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestInDoubt: a call that started and that nobody is running is closed, not
-// run again and not waited for.
+// TestInDoubt: a call that started and that nobody is running is put to a
+// decision, not run again and not waited for.
 func TestInDoubt(t *testing.T) {
 	t.Parallel()
 	s := newSession(t)
@@ -228,9 +228,9 @@ func TestInDoubt(t *testing.T) {
 		s.step(script("call"))
 	}
 	require.Equal(t, loop.Wait{}, loop.Next(s.state, limits, s.isLive))
-	closing, ok := loop.Next(replay(t, s.events), limits, nil).(loop.Close)
+	settle, ok := loop.Next(replay(t, s.events), limits, nil).(loop.Settle)
 	require.True(t, ok)
-	require.Equal(t, loop.Started, closing.Calls[0].Status)
+	require.Equal(t, loop.Started, settle.Calls[0].Status)
 }
 
 // TestNextSharesNothing: what Next returned stays as it was.

@@ -52,10 +52,15 @@ type session struct {
 	order []int
 	// reject says whether calls are rejected instead of started.
 	reject bool
+	// ask says whether calls must be approved; deny and doubt, what is decided.
+	ask   bool
+	deny  bool
+	doubt event.Doubt
+	ran   map[event.CallRef]int // how often each was started
 }
 
 func newSession(t *testing.T) *session {
-	return &session{t: t, state: new(loop.State), live: map[event.CallRef]bool{}}
+	return &session{t: t, state: new(loop.State), live: map[event.CallRef]bool{}, ran: map[event.CallRef]int{}, doubt: event.RunAgain}
 }
 
 func (s *session) apply(bodies ...event.Body) {
@@ -104,6 +109,8 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 		for _, c := range a.Calls {
 			s.apply(finished(c, "closed"))
 		}
+	case loop.Settle:
+		s.settle(a.Calls)
 	case loop.Reject:
 		s.apply(event.OutputRejected{Turn: a.Turn, Reason: a.Reason.String(), Message: a.Message})
 	case loop.Limit:
@@ -135,8 +142,44 @@ func (s *session) start(calls []loop.Call) {
 			s.apply(b)
 			continue
 		}
+		if s.ask && c.Status == loop.Proposed {
+			s.apply(event.ApprovalAsked{Call: c.Ref, Name: c.Call.Name, Arguments: "{}", Hash: event.HashArguments("{}")})
+			continue
+		}
 		s.apply(event.ToolCallStarted{Call: c.Ref, Name: c.Call.Name, Arguments: "{}"})
 		s.live[c.Ref] = true
+		s.ran[c.Ref]++
+	}
+}
+
+// settle pauses, and decides about one call after the other.
+func (s *session) settle(calls []loop.Call) {
+	s.t.Helper()
+	refs := make([]event.CallRef, len(calls))
+	for i, c := range calls {
+		refs[i] = c.Ref
+	}
+	s.apply(event.RunPaused{Run: s.state.Run, Calls: refs})
+	require.True(s.t, s.state.Paused())
+	require.Equal(s.t, loop.Idle{}, loop.Next(s.state, limits, s.isLive))
+	requireValid(s.t, s.state.History(placeholder))
+	for _, c := range calls {
+		s.decide(c)
+	}
+}
+
+func (s *session) decide(c loop.Call) {
+	s.t.Helper()
+	if c.Status == loop.Started {
+		s.apply(event.InDoubtDecided{Call: c.Ref, Decision: s.doubt, By: "caller"})
+		if s.doubt != event.RunAgain {
+			s.apply(finished(c, "decided"))
+		}
+		return
+	}
+	s.apply(event.ApprovalDecided{Call: c.Ref, Hash: event.HashArguments(c.Arguments), Approved: !s.deny})
+	if s.deny {
+		s.apply(finished(c, "denied"))
 	}
 }
 
@@ -145,6 +188,8 @@ func (s *session) finishLive() {
 	for i := range open {
 		if s.order != nil {
 			i = s.order[i]
+		} else if !s.live[open[i].Ref] {
+			continue
 		}
 		s.apply(finished(open[i], fmt.Sprintf("result %d", i)))
 	}

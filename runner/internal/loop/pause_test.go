@@ -1,0 +1,149 @@
+package loop_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+)
+
+// TestEveryResume cuts the events of each sequence off after every one, with
+// calls that need approval and without. A new process goes on with the run, and
+// comes to the same history as one that was never cut, where it runs what is in
+// doubt again; and no call that has a result runs again, whatever is decided.
+func TestEveryResume(t *testing.T) {
+	t.Parallel()
+	for _, ask := range []bool{false, true} {
+		for _, doubt := range []event.Doubt{event.RunAgain, event.Happened, event.NotHappened, event.Unknown} {
+			for _, names := range scripts() {
+				calls := slices.ContainsFunc(names, func(n string) bool { return n == "call" || n == "calls" })
+				if len(names) > 2 || !calls || ask && doubt != event.RunAgain {
+					continue
+				}
+				whole := newSession(t)
+				whole.ask = ask
+				whole.run(script(names...))
+				for cut := range whole.events[1:] {
+					resumed(t, whole, names, cut+1, doubt)
+				}
+			}
+		}
+	}
+}
+
+func resumed(t *testing.T, whole *session, names []string, cut int, doubt event.Doubt) {
+	t.Helper()
+	s := newSession(t)
+	s.ask, s.doubt = whole.ask, doubt
+	s.events = slices.Clone(whole.events[:cut])
+	s.state = replay(t, s.events)
+	ended := map[event.CallRef]bool{}
+	answered := 0
+	for _, e := range s.events {
+		switch b := e.Body.(type) {
+		case event.ToolCallFinished:
+			ended[b.Call] = true
+		case event.ModelAnswered:
+			answered++
+		}
+	}
+	if s.state.Paused() {
+		for _, c := range s.state.Open() {
+			s.decide(c)
+		}
+	}
+	if begun := slices.ContainsFunc(bodies(s.events), func(b event.Body) bool { _, ok := b.(event.UserMessaged); return ok }); !begun {
+		return // the first append was cut in two, which no journal does
+	}
+	for s.step(script(names[min(answered, len(names)):]...)) {
+		answered++
+		require.Less(t, answered, 100, "%v cut after %d does not end", names, cut)
+		requireValid(t, s.state.History(placeholder))
+	}
+	for ref := range ended {
+		require.Zero(t, s.ran[ref], "%v cut after %d: %s ran again", names, cut, ref)
+	}
+	for ref, n := range s.ran {
+		require.Equal(t, 1, n, "%s ran %d times", ref, n)
+	}
+	require.Equal(t, s.state, replay(t, s.events))
+	requireValid(t, s.state.Messages)
+}
+
+// TestCarriedCalls: a run that failed leaves calls behind, and the next one goes
+// on with them if nothing was said.
+func TestCarriedCalls(t *testing.T) {
+	t.Parallel()
+	s := newSession(t)
+	s.begin()
+	s.step(nil)
+	s.step(script("calls"))
+	calls := s.state.Open()
+	s.apply(
+		event.ToolCallStarted{Call: calls[0].Ref, Name: "f", Arguments: "{}"},
+		event.RunFailed{Run: 1, Error: "cancelled"},
+		event.RunStarted{Run: 2, Agent: "a", ID: "second"},
+	)
+	start, ok := loop.Next(s.state, limits, s.isLive).(loop.Start)
+	require.True(t, ok)
+	require.Equal(t, calls[1].Ref, start.Calls[0].Ref)
+	for s.step(script()) {
+	}
+	require.Equal(t, map[event.CallRef]int{calls[0].Ref: 1, calls[1].Ref: 1}, s.ran)
+	require.Equal(t, "Done.", s.state.Text)
+	require.Equal(t, s.state, replay(t, s.events))
+}
+
+// TestCutOffCallsNeverRun, in a later run either.
+func TestCutOffCallsNeverRun(t *testing.T) {
+	t.Parallel()
+	s := newSession(t)
+	s.begin()
+	s.step(nil)
+	s.step(script("cutoff"))
+	s.apply(event.RunFailed{Run: 1, Error: "cancelled"}, event.RunStarted{Run: 2, Agent: "a"})
+	closing, ok := loop.Next(s.state, limits, s.isLive).(loop.Close)
+	require.True(t, ok)
+	require.True(t, closing.CutOff)
+}
+
+func TestDecisionsThatDoNotFit(t *testing.T) {
+	t.Parallel()
+	s := newSession(t)
+	s.ask = true
+	s.begin()
+	for range 3 {
+		s.step(script("call"))
+	}
+	ref := s.state.Open()[0].Ref
+	for _, b := range []event.Body{
+		event.ApprovalDecided{Call: ref, Hash: event.HashArguments(`{"x":2}`), Approved: true},
+		event.ApprovalDecided{Call: "r1.t1.c9", Hash: event.HashArguments("{}"), Approved: true},
+		event.InDoubtDecided{Call: ref, Decision: event.RunAgain},
+		event.ToolCallStarted{Call: ref, Arguments: "{}"},
+		event.ApprovalAsked{Call: ref, Arguments: "{}"},
+		event.RunPaused{Run: 7},
+	} {
+		before := replay(t, s.events)
+		require.Error(t, s.state.Apply(event.Event{Seq: s.state.Seq + 1, Body: b}), "%T", b)
+		require.Equal(t, before, s.state)
+	}
+	edited := event.ApprovalDecided{Call: ref, Hash: event.HashArguments("{}"), Approved: true, Arguments: `{"x":3}`}
+	s.apply(event.RunPaused{Run: 1, Calls: []event.CallRef{ref}}, edited)
+	require.Equal(t, `{"x":3}`, s.state.Open()[0].Arguments)
+	require.True(t, s.state.Open()[0].Edited)
+	s.apply(event.RunStarted{Run: 2, Agent: "a"}, finished(s.state.Open()[0], "closed"), event.UserMessaged{Message: llm.User("Never mind.")})
+	s.run(script())
+	requireValid(t, s.state.Messages)
+}
+
+// TestNewerVersion is refused clearly.
+func TestNewerVersion(t *testing.T) {
+	t.Parallel()
+	err := new(loop.State).Apply(event.Event{Seq: 1, Body: event.RunStarted{Version: event.Version + 1, Run: 1}})
+	require.EqualError(t, err, "loop: event 1 (run_started): is of version 2, and this library knows up to 1")
+}

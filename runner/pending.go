@@ -1,0 +1,211 @@
+package runner
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// ErrPaused says that a run waits for decisions about the calls in
+// [Result.Pending]. Nothing of it is running, and nothing is lost: the session's
+// next run goes on with the answers to them.
+var ErrPaused = errors.New("runner: the run is paused: tool calls wait for a decision")
+
+// Pending is a tool call that somebody must decide about. Its methods make the
+// inputs with which the session's next run goes on. It may be kept as JSON, and
+// answered by another process.
+type Pending struct {
+	// Call is our name of the call.
+	Call event.CallRef `json:"call"`
+	// Hash names the arguments: a decision is about these, and is refused for any
+	// others.
+	Hash string `json:"hash"`
+	// InDoubt: the call was started, and its end was never recorded; it may have
+	// had its effect or not. Else it waits for approval and has not run.
+	InDoubt bool `json:"in_doubt,omitempty"`
+	// Key is the call's idempotency key, by which the outside world may know it.
+	Key string `json:"key"`
+	// ToolCall is the call, with the checked arguments that run, or ran.
+	ToolCall llm.ToolCall `json:"tool_call"`
+}
+
+// verdict is what is decided about a call.
+type verdict string
+
+const (
+	approve verdict = "approve"
+	deny    verdict = "deny"
+	edit    verdict = "edit"
+)
+
+// A decision is the answer to a Pending.
+type decision struct {
+	call    event.CallRef
+	hash    string
+	inDoubt bool
+	verdict verdict
+	doubt   event.Doubt
+	reason  string
+	args    json.RawMessage
+	parts   llm.Parts
+}
+
+func (decision) input() {}
+
+func (p Pending) decide(v verdict) decision {
+	return decision{call: p.Call, hash: p.Hash, verdict: v}
+}
+
+func (p Pending) doubt(d event.Doubt) decision {
+	return decision{call: p.Call, hash: p.Hash, inDoubt: true, doubt: d}
+}
+
+// Approve lets the call run.
+func (p Pending) Approve() Input { return p.decide(approve) }
+
+// Deny keeps the call from running. The model reads the reason, which may be empty.
+func (p Pending) Deny(reason string) Input {
+	d := p.decide(deny)
+	d.reason = reason
+	return d
+}
+
+// Edit lets the call run with other arguments, a JSON object, which are checked as
+// the model's are. The model is told of the change.
+func (p Pending) Edit(arguments json.RawMessage) Input {
+	d := p.decide(edit)
+	d.args = arguments
+	return d
+}
+
+// Happened says of a call in doubt that it took effect, with this result.
+func (p Pending) Happened(result ...llm.Part) Input {
+	d := p.doubt(event.Happened)
+	d.parts = result
+	return d
+}
+
+// NotHappened says of a call in doubt that it took no effect. The model is told,
+// and may call again.
+func (p Pending) NotHappened() Input { return p.doubt(event.NotHappened) }
+
+// RunAgain runs a call in doubt again, with the same idempotency key.
+func (p Pending) RunAgain() Input { return p.doubt(event.RunAgain) }
+
+// Unknown tells the model of a call in doubt that nobody knows what became of it.
+func (p Pending) Unknown() Input { return p.doubt(event.Unknown) }
+
+// A DecisionError says that a decision does not fit the session. Nothing was
+// recorded.
+type DecisionError struct {
+	Call   event.CallRef
+	Reason string
+}
+
+// Error names the call.
+func (e *DecisionError) Error() string {
+	return fmt.Sprintf("runner: decision about call %s: %s", e.Call, e.Reason)
+}
+
+// pending lists what a paused run waits for. The caller holds the lock.
+func (e *engine) pending() []Pending {
+	if !e.state.Paused() {
+		return nil
+	}
+	return e.pendingOf(e.state.Open())
+}
+
+func (e *engine) pendingOf(calls []loop.Call) []Pending {
+	var all []Pending
+	for _, c := range calls {
+		if c.Status != loop.Asked && c.Status != loop.Started {
+			continue
+		}
+		p := Pending{
+			Call: c.Ref, Hash: event.HashArguments(c.Arguments), InDoubt: c.Status == loop.Started,
+			Key: e.keyOf(c), ToolCall: c.Call,
+		}
+		p.ToolCall.Arguments = c.Arguments
+		all = append(all, p)
+	}
+	return all
+}
+
+// decided makes events of decisions. All fit, or there is an error.
+func (e *engine) decided(decisions []decision) ([]event.Body, error) {
+	var bodies []event.Body
+	seen := map[event.CallRef]bool{}
+	open := map[event.CallRef]loop.Call{}
+	for _, c := range e.state.Open() {
+		open[c.Ref] = c
+	}
+	for _, d := range decisions {
+		c, ok := open[d.call]
+		b, reason := e.decideCall(d, c)
+		switch {
+		case seen[d.call]:
+			reason = "there are two"
+		case !ok:
+			reason = "no such call is open"
+		case d.hash != event.HashArguments(c.Arguments):
+			reason = "the call has other arguments than the decision is about"
+		}
+		if reason != "" {
+			return nil, &DecisionError{Call: d.call, Reason: reason}
+		}
+		seen[d.call] = true
+		bodies = append(bodies, b...)
+	}
+	return bodies, nil
+}
+
+// decideCall makes the events of one decision, or says why it cannot be.
+func (e *engine) decideCall(d decision, c loop.Call) (_ []event.Body, reason string) {
+	if d.inDoubt {
+		if c.Status != loop.Started {
+			return nil, "the call is not in doubt"
+		}
+		return e.settleDoubt(c, d.doubt, "caller", d.parts), ""
+	}
+	if c.Status != loop.Asked {
+		return nil, "the call does not wait for approval"
+	}
+	b := event.ApprovalDecided{Call: c.Ref, Hash: d.hash, Approved: d.verdict != deny, Reason: d.reason}
+	switch d.verdict {
+	case deny:
+		return []event.Body{b, e.failure(c, tool.Fail(tool.Denied, d.reason, nil))}, ""
+	case edit:
+		t, ok := e.tools[c.Call.Name]
+		if !ok {
+			return nil, "the agent has no such tool to check the arguments for"
+		}
+		args, _, err := t.Parse(string(d.args))
+		if err != nil {
+			return nil, "the arguments do not fit: " + asToolError(err).Message
+		}
+		b.Arguments = string(args)
+	}
+	return []event.Body{b}, ""
+}
+
+// settleDoubt makes the events of a decision about a call in doubt.
+func (e *engine) settleDoubt(c loop.Call, d event.Doubt, by string, parts llm.Parts) []event.Body {
+	bodies := []event.Body{event.InDoubtDecided{Call: c.Ref, Decision: d, By: by}}
+	switch d {
+	case event.Happened:
+		if len(parts) == 0 {
+			parts = llm.Parts{llm.Text{Text: "The call took effect. Its result was not recorded."}}
+		}
+		bodies = append(bodies, e.success(c, parts))
+	case event.NotHappened:
+		bodies = append(bodies, failure(c, tool.Fail(tool.NotRun, "it was interrupted before it took effect", nil)))
+	case event.Unknown:
+		bodies = append(bodies, failure(c, tool.Fail(tool.OutcomeUnknown, "", nil)))
+	}
+	return bodies
+}

@@ -1,0 +1,183 @@
+package runner_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// A ledger is the outside world: the effects of calls by their keys.
+type ledger struct {
+	mu      sync.Mutex
+	effects map[string]string
+	times   map[string]int
+}
+
+func newLedger() *ledger { return &ledger{effects: map[string]string{}, times: map[string]int{}} }
+
+func (l *ledger) do(key, what string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.effects[key] = what
+	l.times[key]++
+}
+
+type deedArgs struct {
+	N int `json:"n"`
+}
+
+// desk is an agent with a tool that may be repeated, one that may not, and one
+// that a person must approve.
+func desk(l *ledger) *agent.Agent {
+	deed := func(name string, opts ...tool.Option) tool.Tool {
+		return tool.Must(tool.New(name, "Does it.", func(ctx context.Context, in deedArgs) (string, error) {
+			l.do(tool.CallFrom(ctx).Key, fmt.Sprint(name, in.N))
+			return fmt.Sprintf("%s %d is done", name, in.N), nil
+		}, opts...))
+	}
+	return &agent.Agent{Name: "desk", Tools: []tool.Tool{deed("repeat", tool.Idempotent()), deed("once"), deed("ask", tool.NeedsApproval())}}
+}
+
+// worker answers from the history that it is sent: four turns of three calls.
+func worker() llm.Model {
+	return llmtest.NewScript(llmtest.Reply(func(_ context.Context, req *llm.Request) (*llm.Response, error) {
+		turn := 0
+		for _, m := range req.Messages {
+			if m.Role == llm.RoleAssistant {
+				turn++
+			}
+		}
+		if turn == 4 {
+			return llmtest.Text("All is done.").Response()
+		}
+		args := deedArgs{turn}
+		step := llmtest.Calls("repeat", args).And(llmtest.Calls("once", args), llmtest.Calls("ask", args))
+		return step.Response()
+	}).Forever())
+}
+
+// finish runs a session to its end. Calls that wait are approved; of those in
+// doubt the ledger knows.
+func finish(t *testing.T, j journal.Journal, l *ledger, first ...runner.Input) *runner.Result {
+	t.Helper()
+	s := runner.Runner{Model: worker(), Journal: j}.Session("s")
+	in := first
+	for range 20 {
+		result, err := s.Run(t.Context(), desk(l), in...)
+		if err == nil {
+			return result
+		}
+		require.ErrorIs(t, err, runner.ErrPaused)
+		in = nil
+		for _, p := range result.Pending {
+			done, happened := l.effects[p.Key]
+			switch {
+			case !p.InDoubt:
+				in = append(in, p.Approve())
+			case happened: // "once2" was written down
+				name := p.ToolCall.Name
+				in = append(in, p.Happened(llm.Text{Text: name + " " + strings.TrimPrefix(done, name) + " is done"}))
+			default:
+				in = append(in, p.RunAgain())
+			}
+		}
+	}
+	t.Fatal("the session does not end")
+	return nil
+}
+
+// TestResumeAnywhere cuts a session off after every event, with the calls in
+// flight done or not, and goes on in a new process: each effect is had once, and
+// the conversation is that of a session which nobody disturbed.
+func TestResumeAnywhere(t *testing.T) {
+	t.Parallel()
+	quiet, world := new(journal.Memory), newLedger()
+	want := finish(t, quiet, world, runner.Say(llm.User("Do it all.")))
+	require.Equal(t, "All is done.", want.Text)
+	require.Len(t, world.effects, 12)
+	events := eventsOf(t, quiet)
+	for cut := 2; cut < len(events); cut++ {
+		for _, flying := range []bool{false, true} {
+			j, l := cutOff(t, events[:cut], flying, world)
+			got := finish(t, j, l)
+			require.Equal(t, texts(want.Messages), texts(got.Messages), "cut after %d, flying %v", cut, flying)
+			require.Equal(t, world.effects, l.effects)
+			for key, n := range l.times {
+				require.True(t, n == 1 || strings.HasPrefix(l.effects[key], "repeat"), "%s ran %d times", l.effects[key], n)
+			}
+		}
+	}
+}
+
+// cutOff returns a journal with these events, and the ledger as it was then: with
+// the effects of calls that were started and have no result, or without.
+func cutOff(t *testing.T, events []event.Event, flying bool, world *ledger) (*journal.Memory, *ledger) {
+	t.Helper()
+	j, l := new(journal.Memory), newLedger()
+	log, err := j.Open(t.Context(), "s")
+	require.NoError(t, err)
+	require.NoError(t, log.Append(t.Context(), true, events...))
+	require.NoError(t, log.Close())
+	had := map[event.CallRef]bool{}
+	for _, e := range events {
+		switch b := e.Body.(type) {
+		case event.ToolCallStarted:
+			had[b.Call] = flying
+		case event.ToolCallFinished:
+			had[b.Call] = true
+		}
+	}
+	for key, what := range maps.All(world.effects) {
+		if had[event.CallRef(key[strings.LastIndex(key, "/")+1:])] {
+			l.effects[key], l.times[key] = what, 1
+		}
+	}
+	return j, l
+}
+
+// texts is what was said, without the ids that a provider makes.
+func texts(messages []llm.Message) (all []string) {
+	for _, m := range messages {
+		line := string(m.Role) + " " + m.Text()
+		for _, c := range m.Calls() {
+			line += " " + c.Name + c.Arguments
+		}
+		for _, r := range m.Results() {
+			line += " " + r.Name + ": " + r.Text()
+		}
+		all = append(all, line)
+	}
+	return all
+}
+
+// TestPausedSessionsAreIndependent of each other.
+func TestPausedSessionsAreIndependent(t *testing.T) {
+	t.Parallel()
+	j := new(journal.Memory)
+	l := newLedger()
+	r := runner.Runner{Model: worker(), Journal: j}
+	for i := range 100 {
+		_, err := r.Session(fmt.Sprint("s", i)).Run(t.Context(), desk(l), runner.Say(llm.User("Do it all.")))
+		require.True(t, errors.Is(err, runner.ErrPaused))
+	}
+	for i := range 100 {
+		pending, err := r.Session(fmt.Sprint("s", i)).Pending(t.Context())
+		require.NoError(t, err)
+		require.Len(t, pending, 1)
+		require.Equal(t, "ask", pending[0].ToolCall.Name)
+	}
+}

@@ -1,0 +1,98 @@
+package tool
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// NeedsApproval holds each call of the tool back until a person, or a policy of
+// the program, has approved it.
+func NeedsApproval() Option {
+	return func(s *spec) error {
+		s.approval = func(context.Context, json.RawMessage) (bool, error) { return true, nil }
+		return nil
+	}
+}
+
+// NeedsApprovalIf is NeedsApproval for the calls that need says true of. In is
+// the type of the tool's arguments, or [json.RawMessage]. An error or a panic of
+// need, and arguments that In does not decode, count as true: what nobody can
+// judge is not done without being asked for.
+func NeedsApprovalIf[In any](need func(ctx context.Context, in In) (bool, error)) Option {
+	return func(s *spec) error {
+		if need == nil {
+			return errors.New("the function of NeedsApprovalIf is nil")
+		}
+		s.approval = func(ctx context.Context, args json.RawMessage) (bool, error) {
+			var in In
+			if err := decode(args, &in); err != nil {
+				return true, err
+			}
+			return need(ctx, in)
+		}
+		return nil
+	}
+}
+
+// Reconcile is asked about a call that was started and whose end was never
+// recorded, when its conversation is resumed: did it happen? It asks the outside
+// world, by [Call.Key] for instance. If it did, out is its result, rendered as
+// that of the tool's function; if it did not, the call runs again, with the same
+// key. With an error, and without Reconcile, the caller of the run is asked,
+// unless the tool is [Idempotent].
+func Reconcile[Out any](ask func(ctx context.Context, c Call, args json.RawMessage) (out Out, happened bool, err error)) Option {
+	return func(s *spec) error {
+		if ask == nil {
+			return errors.New("the function of Reconcile is nil")
+		}
+		s.reconcile = func(ctx context.Context, c Call, args json.RawMessage) (any, bool, error) {
+			return ask(ctx, c, args)
+		}
+		return nil
+	}
+}
+
+// NeedsApproval reports whether a call with arguments that [Tool.Parse] returned
+// must be approved before it runs. An error says why that cannot be told; then it
+// is true.
+func (t Tool) NeedsApproval(ctx context.Context, args json.RawMessage) (need bool, err error) {
+	if t.spec == nil || t.spec.approval == nil {
+		return false, nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			need, err = true, panicked(v, debug.Stack())
+		}
+	}()
+	need, err = t.spec.approval(ctx, args)
+	return need || err != nil, err
+}
+
+var errNoReconcile = errors.New("the tool cannot tell")
+
+// Reconcile asks the tool whether a call happened, and renders its result if it
+// did. An error says that it cannot be told.
+func (t Tool) Reconcile(ctx context.Context, c Call, args json.RawMessage) (parts llm.Parts, happened bool, err error) {
+	if t.spec == nil || t.spec.reconcile == nil {
+		return nil, false, errNoReconcile
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			parts, happened, err = nil, false, panicked(v, debug.Stack())
+		}
+	}()
+	out, happened, err := t.spec.reconcile(WithCall(ctx, c, nil), c, args)
+	if err != nil || !happened {
+		return nil, false, err
+	}
+	parts, err = render(out, t.spec.maxResult)
+	if err != nil {
+		return nil, false, fmt.Errorf("its result: %w", err)
+	}
+	return parts, true, nil
+}
