@@ -25,9 +25,6 @@ import (
 // What follows is what others can send: a model its arguments, an MCP server
 // its schemas. Each ends as it should within aSecond and maxAttack.
 
-// maxAttack is what an attack may allocate in all, in bytes.
-const maxAttack = 64 << 20
-
 func bounded(t *testing.T, f func()) {
 	t.Helper()
 	allocated, took := cost(f)
@@ -432,6 +429,6 @@ func TestAttackTypes(t *testing.T) {
 			P []string `jsonschema:"format=regex"`
 		}]())
 		requireParsed(t, x, `{"P":[`+many(`"(%{0,30}){0,30}"`, 30_000)+`,"("]}`, "/P/30000: must be a regular expression")
-		requireParsed(t, x, `{"P":["(`+strings.Repeat(`\\pL`, 100_000)+`)"]}`, "")
+		requireParsed(t, x, `{"P":["(`+strings.Repeat(`\\pL`, 10_000)+`)"]}`, "")
 	})
 }
