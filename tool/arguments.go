@@ -100,7 +100,7 @@ var (
 // something to a model: without the Go functions that it comes from, and empty
 // if it is about Go.
 func reason(err error) string {
-	s := err.Error()
+	s := cut(err.Error(), 16*maxMessage) // it may repeat all of the arguments
 	if e, ok := errors.AsType[*strconv.NumError](err); ok {
 		s = e.Err.Error()
 	}

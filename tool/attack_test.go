@@ -25,9 +25,6 @@ import (
 // What follows is what others can send: a model its arguments, an MCP server
 // its schemas. Each ends as it should within aSecond and maxAttack.
 
-// maxAttack is what an attack may allocate in all, in bytes.
-const maxAttack = 64 << 20
-
 func bounded(t *testing.T, f func()) {
 	t.Helper()
 	allocated, took := cost(f)
@@ -159,6 +156,10 @@ func requireParsed(t *testing.T, x tool.Tool, in, want string) {
 		e, ok := errors.AsType[*tool.Error](err)
 		require.True(t, ok)
 		require.ErrorContains(t, err, want)
+		if want == tooComplex {
+			requireFailure(t, err, tool.InvalidArguments, "The arguments are too complex to check against the schema of "+x.Name()+": send simpler ones.\n"+
+				"Send the call again with corrected arguments.")
+		}
 		require.LessOrEqual(t, len(e.Message), 1200)
 		require.LessOrEqual(t, len(err.Error()), 1200)
 	})
@@ -432,6 +433,6 @@ func TestAttackTypes(t *testing.T) {
 			P []string `jsonschema:"format=regex"`
 		}]())
 		requireParsed(t, x, `{"P":[`+many(`"(%{0,30}){0,30}"`, 30_000)+`,"("]}`, "/P/30000: must be a regular expression")
-		requireParsed(t, x, `{"P":["(`+strings.Repeat(`\\pL`, 100_000)+`)"]}`, "")
+		requireParsed(t, x, `{"P":["(`+strings.Repeat(`\\pL`, 10_000)+`)"]}`, "")
 	})
 }

@@ -9,3 +9,6 @@ const aSecond = time.Second
 
 // atOnce is how many calls are in a tool's function at the same moment.
 const atOnce = 10_000
+
+// maxAttack is what an attack may allocate in all, in bytes.
+const maxAttack = 64 << 20

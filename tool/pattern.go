@@ -102,8 +102,11 @@ func patternSize(re *syntax.Regexp) int {
 
 // checkPattern is compilePattern for one that is not used.
 func checkPattern(written string) error {
-	s := codePoint.ReplaceAllString(surrogates.ReplaceAllString(written, "."), `\x{$1}`)
-	_, err := syntax.Parse(unicodeClass.ReplaceAllString(s, "."), syntax.Perl)
+	if strings.Contains(written, `\`) {
+		written = codePoint.ReplaceAllString(surrogates.ReplaceAllString(written, "."), `\x{$1}`)
+		written = unicodeClass.ReplaceAllString(written, ".")
+	}
+	_, err := syntax.Parse(written, syntax.Perl)
 	return err
 }
 

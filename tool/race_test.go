@@ -10,3 +10,7 @@ const aSecond = 10 * time.Second
 // atOnce is how many calls are in a tool's function at the same moment. The race
 // detector takes no more than 8,128 goroutines.
 const atOnce = 2_500
+
+// maxAttack is what an attack may allocate in all, in bytes. The race detector
+// makes each allocation larger.
+const maxAttack = 128 << 20
