@@ -203,6 +203,7 @@ func (e *engine) run1(ctx context.Context, j job) {
 	} else {
 		body = e.success(j.Call, o.parts)
 	}
+	body.Began = began.UTC().Round(0)
 	e.logger.Debug("tool call finished", "call", j.Ref, "tool", j.Call.Call.Name,
 		"failure", body.Failure, "elapsed", time.Since(began))
 	err := e.commit(true, body)

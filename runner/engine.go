@@ -38,7 +38,8 @@ type engine struct {
 	memo   *llm.Memo
 	logger *slog.Logger
 	yield  func(event.Event) bool
-	left   bool // the consumer has left; yield must not be called again
+	left   bool          // the consumer has left; yield must not be called again
+	kept   []event.Event // for the Result; nobody streams
 
 	ctx  context.Context // of the run; appends outlive it
 	wake chan struct{}   // holds a token while the queue may have events

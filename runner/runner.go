@@ -87,7 +87,7 @@ func Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.S
 // the first request; errors.As and errors.Is see them through every wrap.
 func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message) (*Result, error) {
 	e := newEngine(r, "", false)
-	err := e.execute(ctx, a, messages, ignore)
+	err := e.execute(ctx, a, messages, e.retain)
 	return e.result(), err
 }
 
@@ -110,8 +110,13 @@ func (r Runner) Stream(ctx context.Context, a *agent.Agent, messages ...llm.Mess
 	})
 }
 
-// ignore is the consumer of Run.
-func ignore(event.Event) bool { return true }
+// retain is the consumer of Run: it keeps what is durable.
+func (e *engine) retain(ev event.Event) bool {
+	if ev.Seq > 0 {
+		e.kept = append(e.kept, ev)
+	}
+	return true
+}
 
 var errUsed = errors.New("runner: this stream was consumed already")
 

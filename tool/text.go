@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // maxEcho bounds what is repeated of the model's own words, in runes.
@@ -59,6 +60,7 @@ func clip(s string, limit int) string {
 // quote is s as a JSON string, clipped, with nothing in it that could pass for
 // text of ours.
 func quote(s string) string {
+	s = s[:min(len(s), 4*maxEcho+utf8.UTFMax)] // more than is kept
 	s = clip(strings.ToValidUTF8(s, "\uFFFD"), maxEcho)
 	for _, r := range s {
 		if r == '"' || r == '\\' || !unicode.IsPrint(r) {

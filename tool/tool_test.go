@@ -63,10 +63,11 @@ func TestTool(t *testing.T) {
 		Name:        "get_it-2",
 		Description: "Gets it.",
 		Schema:      json.RawMessage(`{"type":"object","properties":{},"additionalProperties":false}`),
+		Strict:      json.RawMessage(`{"type":"object","properties":{},"required":[],"additionalProperties":false}`),
 	}, made.Def())
 
 	def := made.Def()
-	def.Schema[0] = 'x'
+	def.Schema[0], def.Strict[0] = 'x', 'x'
 	require.NotEqual(t, def, made.Def(), "the bytes are the caller's")
 
 	for _, none := range []string{"", " \n", "{}", " { } ", "null"} {
