@@ -198,13 +198,22 @@ func TestMaxResult(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, llm.Parts{llm.Text{Text: long}}, got)
 
-	// What is cut off is not looked at: a huge result costs no huge time.
-	huge := strings.Repeat("see https://ann:s3cret@example.com and ann@example.com; ", 1<<20)
-	start := time.Now()
-	got, err = returns(t, huge)
-	require.NoError(t, err)
-	require.Less(t, time.Since(start), 10*aSecond)
-	require.NotContains(t, llm.Message{Parts: got}.Text(), "s3cret")
+}
+
+// TestHugeResults: to look for credentials costs no huge time, and nothing for
+// what is cut off.
+func TestHugeResults(t *testing.T) {
+	t.Parallel()
+	for _, unit := range []string{"see https://ann:s3cret@example.com and ann@example.com; ", "a://b:c ", "a://b:c", "a://b:1/", "://", "a", "@", "[", "a://b:c@d"} {
+		for _, limit := range []int{-1, 256 << 10} {
+			huge := strings.Repeat(unit, (2<<20)/len(unit)) + " a://b:s3cret@c"
+			start := time.Now()
+			got, err := returnsBounded(t, limit, huge)
+			require.NoError(t, err)
+			require.Less(t, time.Since(start), 10*aSecond, unit)
+			require.NotContains(t, llm.Message{Parts: got}.Text(), "s3cret")
+		}
+	}
 }
 
 // TestEmptyTextIsLeftOut: some providers refuse it.
@@ -267,6 +276,8 @@ func TestCredentialsInResults(t *testing.T) {
 		{"in JSON", `{"url":"amqp://u:p@ss@host/x"}`, `{"url":"amqp://[redacted]@host/x"}`},
 		{"in a list", "https://a:b@c,https://d:e@f", "https://[redacted]@c,https://[redacted]@f"},
 		{"host with brackets", "redis://u:p@[::1]:6379/0", "redis://[redacted]@[::1]:6379/0"},
+		{"behind a port", "http://h:8080/x?next=https://ann:s3cret@example.com", "http://h:8080/x?next=https://[redacted]@example.com"},
+		{"no name", "redis://:s3cret@host", "redis://[redacted]@host"},
 		{"ssh with a password", "ssh://ann:s3cret@host", "ssh://[redacted]@host"},
 
 		{"port", "http://localhost:8080/a/b?c=d#e", ""},

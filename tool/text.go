@@ -22,24 +22,7 @@ func safeText(s string, limit int) string {
 	return clipBytes(redact(strings.ToValidUTF8(s, "\uFFFD")), limit)
 }
 
-var (
-	// userinfo finds, in this order: what stands before an @ in the place of a
-	// host, without the marks that end a URL in a list; a name, a colon and what
-	// follows without a blank; the same with blanks in it.
-	userinfo = regexp.MustCompile(`(?:\b[A-Za-z][\w+.-]*)?://[^\s/?#"'<>,;|(){}\[\]]+@` +
-		`|(?:\b[A-Za-z][\w+.-]*)?://[^\s/?#@:"'<>]+:[^\s"'<>]*@` +
-		`|(?:\b[A-Za-z][\w+.-]*)?://[^\s/?#@:"'<>]+:[^\s"'<>][^\n"'<>@]{0,100}@`)
-	// A port and an @ further on are no credentials. In an address of the web the
-	// @ may be in the path; in any other a slash belongs to the password, unless
-	// there is a blank behind it. What has brackets is a host.
-	port = regexp.MustCompile(`^[\w+.-]*://[^:]*:[0-9]+(?:[?#\s]|/\S*\s)|^(?i:https?|wss?)://[^:]*:[0-9]+/` +
-		`|^[\w+.-]*://\[[0-9A-Fa-f:.]+\](?::[0-9]+)?[/?#\s]`)
-	// login is the name of a user where a protocol has no password in its URLs.
-	login = regexp.MustCompile(`^(?i:(?:[\w.-]+\+)?ssh|ssh\+[\w.-]+|sftp)://[^:]*@$`)
-	// digest names content behind an @, as in docker-pullable://nginx@sha256:…
-	digest   = regexp.MustCompile(`^sha(?:256|384|512):[0-9a-f]`)
-	queryKey = regexp.MustCompile(`(?i)([?&#](?:[\w.-]*[-_.])?(?:api|access|auth|secret|subscription)?(?:key|token|secret|password|passwd|pwd|sig|signature|credential|auth)=)[^&#\s"'<>]+`)
-)
+var queryKey = regexp.MustCompile(`(?i)([?&#](?:[\w.-]*[-_.])?(?:api|access|auth|secret|subscription)?(?:key|token|secret|password|passwd|pwd|sig|signature|credential|auth)=)[^&#\s"'<>]+`)
 
 // redact cuts the credentials of URLs: what stands before the @ of a host, and
 // the values of query parameters that are named like keys.
@@ -48,25 +31,6 @@ func redact(s string) string {
 		return s
 	}
 	return queryKey.ReplaceAllString(cutUserinfo(s), "${1}[redacted]")
-}
-
-// cutUserinfo cuts what stands before the @ of a host in URLs.
-func cutUserinfo(s string) string {
-	if !strings.Contains(s, "://") || !strings.Contains(s, "@") {
-		return s
-	}
-	var b strings.Builder
-	done := 0
-	for _, at := range userinfo.FindAllStringIndex(s, -1) {
-		found := s[at[0]:at[1]]
-		if port.MatchString(found) || login.MatchString(found) || digest.MatchString(s[at[1]:]) {
-			continue
-		}
-		scheme, _, _ := strings.Cut(found, "://")
-		b.WriteString(s[done:at[0]] + scheme + "://[redacted]@")
-		done = at[1]
-	}
-	return b.String() + s[done:]
 }
 
 // clipBytes cuts s to about limit bytes, between runes, and says so.

@@ -1,0 +1,103 @@
+package tool
+
+import (
+	"regexp"
+	"strings"
+)
+
+// maxUserinfo is how far behind :// credentials are looked for, in bytes.
+const maxUserinfo = 4 << 10
+
+var (
+	// A port and an @ further on are no credentials. In an address of the web the
+	// @ may be in the path; in any other a slash belongs to the password, unless
+	// there is a blank behind it. What has brackets is a host.
+	port = regexp.MustCompile(`^[\w+.-]*://[^:]*:[0-9]+(?:[?#\s]|/\S*\s)|^(?i:https?|wss?)://[^:]*:[0-9]+/` +
+		`|^[\w+.-]*://\[[0-9A-Fa-f:.]+\](?::[0-9]+)?[/?#\s]`)
+	// login is the name of a user where a protocol has no password in its URLs.
+	login = regexp.MustCompile(`^(?i:(?:[\w.-]+\+)?ssh|ssh\+[\w.-]+|sftp)://[^:]*@$`)
+	// digest names content behind an @, as in docker-pullable://nginx@sha256:…
+	digest = regexp.MustCompile(`^sha(?:256|384|512):[0-9a-f]`)
+)
+
+// cutUserinfo cuts what stands before the @ of a host in URLs. Regular
+// expressions see only what may be one: a result can be long.
+func cutUserinfo(s string) string {
+	if !strings.Contains(s, "@") {
+		return s
+	}
+	var b strings.Builder
+	done := 0
+	for from := 0; ; {
+		i := strings.Index(s[from:], "://")
+		if i < 0 {
+			return b.String() + s[done:]
+		}
+		scheme := schemeStart(s, from, from+i)
+		from += i + len("://")
+		n := userinfoEnd(s[from:min(len(s), from+maxUserinfo)])
+		if n == 0 || isHonest(s[scheme:from+n], s[from+n:]) {
+			continue
+		}
+		b.WriteString(s[done:from] + "[redacted]@")
+		from += n
+		done = from
+	}
+}
+
+// isHonest reports whether what looks like credentials, up to its @, is none.
+func isHonest(found, behind string) bool {
+	return port.MatchString(found) || login.MatchString(found) || digest.MatchString(behind)
+}
+
+// schemeStart returns where the scheme begins that ends at end.
+func schemeStart(s string, from, end int) int {
+	for end > from && (isWord(s[end-1]) || strings.IndexByte("+.-", s[end-1]) >= 0) {
+		end--
+	}
+	return end
+}
+
+func isWord(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_'
+}
+
+const (
+	blanks = " \t\n\f\r"
+	quotes = `"'<>`
+)
+
+// userinfoEnd returns the end of the credentials that s begins with, behind
+// their @; 0 if there are none. They are, in this order: what stands before an @
+// in the place of a host, without the marks that end a URL in a list; a name, a
+// colon and what follows without a blank; the same with blanks in it.
+func userinfoEnd(s string) int {
+	if strings.IndexByte(s, '@') < 0 {
+		return 0
+	}
+	host := until(s, blanks+quotes+"/?#,;|(){}[]")
+	if at := strings.LastIndexByte(host, '@'); at > 0 {
+		return at + 1
+	}
+	name := len(until(s, blanks+quotes+"/?#@:"))
+	if name == 0 || name == len(s) || s[name] != ':' {
+		return 0
+	}
+	password := s[name+1:]
+	run := until(password, blanks+quotes)
+	if at := strings.LastIndexByte(run, '@'); at >= 0 {
+		return name + 1 + at + 1
+	}
+	if at := len(until(password, "\n@"+quotes)); run != "" && at <= 101 && at < len(password) && password[at] == '@' {
+		return name + 1 + at + 1
+	}
+	return 0
+}
+
+// until is s up to the first of the characters.
+func until(s, chars string) string {
+	if i := strings.IndexAny(s, chars); i >= 0 {
+		return s[:i]
+	}
+	return s
+}
