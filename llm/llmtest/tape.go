@@ -81,17 +81,17 @@ import (
 // say in binary data, is not written, and the test fails.
 //
 // What is cut out for the file is cut out of the request that is compared with
-// it, so a replay needs no key. While recording, the caller gets the answer as
-// it came.
+// it, so a replay needs no real key, but any text where a client wants one. While
+// recording, the caller gets the answer as it came.
 //
 // # Files
 //
 // A body of JSON is written as JSON, indented; a stream as an array with one event
 // a line; other text as an array of its lines; all else in base64. What is
 // replayed is the same byte for byte, but for white space around a document, and
-// the time that passed between is not. Errors are recorded, too: an [*llm.APIError] with its fields, any
-// other as its text. Where the caller gave up, a replay goes as far, and then
-// waits for the caller to give up again.
+// the time that passed is left out. Errors are recorded, too: an [*llm.APIError]
+// with its fields, any other as its text. Where the caller gave up, a replay goes
+// as far, and then waits for the caller to give up again.
 //
 // Files are written at the end of the test, and only if it has not failed:
 // whoever calls [Record] before he opens other things has their complaints
