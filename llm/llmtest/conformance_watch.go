@@ -110,14 +110,17 @@ func started(owner string) (n int) {
 	return n
 }
 
-// settle waits until ok, looking again and again, for at most d.
+// settle waits until ok, looking less and less often, for about d. It looks a
+// few times however slow that is.
 func settle(d time.Duration, ok func() bool) bool {
-	const pause = time.Millisecond
-	for ; d > 0; d -= pause {
+	const looks = 5
+	pause := time.Millisecond
+	for i, begun := 0, time.Now(); i < looks || time.Since(begun) < d; i++ {
 		if ok() {
 			return true
 		}
 		<-time.After(pause)
+		pause = min(2*pause, d/looks)
 	}
 	return ok()
 }

@@ -66,9 +66,9 @@ import (
 //   - wherever they stand, be it cut in two by the events of a stream: the values
 //     of the headers that were sent or received under a name with key, token,
 //     secret, authorization, cookie, password or credential in it, of the query
-//     members named like that, or sig or auth, of user and password of the URL,
-//     and of environment variables whose name ends in _KEY, _TOKEN, _SECRET or
-//     _PASSWORD; if they have eight bytes or more;
+//     members named like that, or sig or auth, and of user and password of the
+//     URL, if they have eight bytes or more; and those of environment variables
+//     whose name ends in _KEY, _TOKEN, _SECRET or _PASSWORD, from 16 bytes on;
 //   - what looks like a key of a known form (sk-…, AIza…, gsk_…, xai-…, hf_…,
 //     ghp_…, AKIA…, a JWT, "Bearer …"), and user and password in any URL;
 //   - the values of such members of a query, and the strings in members of JSON
@@ -91,7 +91,9 @@ import (
 // replayed is the same byte for byte, but for white space around a document, and
 // the time that passed is left out. Errors are recorded, too: an [*llm.APIError]
 // with its fields, any other as its text. Where the caller gave up, a replay goes
-// as far, and then waits for the caller to give up again.
+// as far, and then waits for the caller to give up again. Whoever waits for what a
+// recorded error asks for, such as Retry-After, waits again; in a bubble of
+// testing/synctest that takes no time.
 //
 // Files are written at the end of the test, and only if it has not failed:
 // whoever calls [Record] before he opens other things has their complaints

@@ -28,6 +28,7 @@ type exchange struct {
 	Error    *tapedError     `json:"error,omitempty"`
 	Cut      bool            `json:"cut,omitempty"` // the caller gave up
 
+	form  any   // of the request, as it is compared; set when it is first
 	done  bool  // recorded to its end, or used
 	unfit error // why it cannot be written
 }

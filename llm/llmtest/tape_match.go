@@ -89,12 +89,15 @@ type difference struct {
 	noRecord, none bool // there is nothing on that side
 }
 
-// differences returns those to the nearest form of a request.
+// differences returns those to the nearest form of a request. The caller holds
+// the tape's mu.
 func (e *exchange) differences(forms []any) (least []difference) {
-	recorded := normal(e.Request)
+	if e.form == nil {
+		e.form = normal(e.Request)
+	}
 	for i, form := range forms {
 		var diffs []difference
-		compare(&diffs, "", recorded, form)
+		compare(&diffs, "", e.form, form)
 		if i == 0 || len(diffs) < len(least) {
 			least = diffs
 		}

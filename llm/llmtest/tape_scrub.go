@@ -63,9 +63,13 @@ func (s *secrets) check(text string) error {
 	return nil
 }
 
+// addEnvironment adds what looks like a key. Short values are names of things.
 func (s *secrets) addEnvironment(environ []string) {
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
+		if len(value) < 2*shortestSecret {
+			continue
+		}
 		name = strings.ToUpper(name)
 		for _, end := range []string{"_KEY", "_TOKEN", "_SECRET", "_PASSWORD"} {
 			if strings.HasSuffix(name, end) {
