@@ -289,6 +289,7 @@ func TestTapeOfABrokenConnection(t *testing.T) {
 		}
 		body, err := io.ReadAll(resp.Body)
 		require.NoError(t, resp.Body.Close())
+		require.Equal(t, io.ErrUnexpectedEOF, err)
 		return outcome{body: string(body), bodyErr: err.Error()}
 	}
 	var got [2][]outcome
@@ -300,6 +301,74 @@ func TestTapeOfABrokenConnection(t *testing.T) {
 	}
 	require.Equal(t, []outcome{{body: "half ", bodyErr: "unexpected EOF"}, {err: "EOF"}}, got[0])
 	require.Equal(t, got[0], got[1])
+}
+
+// A caller that goes away within a body, or before it, does so again.
+func TestTapeOfABodyThatIsLeft(t *testing.T) {
+	t.Parallel()
+	gone := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/body" {
+			_, _ = io.WriteString(w, "half ")
+			_ = http.NewResponseController(w).Flush()
+		}
+		<-gone
+	}))
+	defer server.Close()
+	defer close(gone)
+	dir := t.TempDir()
+	for _, tape := range []func(testing.TB, string) *llmtest.Tape{llmtest.Record, llmtest.Replay} {
+		require.Empty(t, complaints(func(tb testing.TB) {
+			rt := tape(tb, dir).Transport(nil)
+			ctx, cancel := context.WithCancel(t.Context())
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/body", nil)
+			require.NoError(t, err)
+			resp, err := rt.RoundTrip(req)
+			require.NoError(t, err)
+			half := make([]byte, 5)
+			_, err = io.ReadFull(resp.Body, half)
+			require.NoError(t, err)
+			require.Equal(t, "half ", string(half))
+			cancel()
+			_, err = io.ReadAll(resp.Body)
+			require.ErrorIs(t, err, context.Canceled)
+			require.NoError(t, resp.Body.Close())
+
+			ctx, cancel = context.WithTimeout(t.Context(), 10*time.Millisecond)
+			defer cancel()
+			req, err = http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/header", nil)
+			require.NoError(t, err)
+			_, err = rt.RoundTrip(req)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}))
+	}
+}
+
+// A client that asks for compressed answers gets plain ones; what is compressed
+// all the same is not recorded.
+func TestTapeOfCompressedAnswers(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept-Encoding") == "br" || r.URL.Path == "/always" {
+			w.Header().Set("Content-Encoding", "br")
+		}
+		_, _ = io.WriteString(w, "hi")
+	}))
+	defer server.Close()
+	get := func(tape *llmtest.Tape, path string) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
+		require.NoError(t, err)
+		req.Header.Set("Accept-Encoding", "br")
+		resp, err := tape.Transport(nil).RoundTrip(req)
+		require.NoError(t, err)
+		require.Equal(t, "hi", readAll(t, resp))
+		require.Equal(t, "br", req.Header.Get("Accept-Encoding"), "the request stays the caller's")
+	}
+	dir := t.TempDir()
+	require.Empty(t, complaints(func(tb testing.TB) { get(llmtest.Record(tb, dir), "/") }))
+	require.Contains(t, tapeFiles(t, dir)["001.json"], `"lines": ["hi"]`)
+	require.Equal(t, []string{"llmtest: exchange 1: the answer came with the Content-Encoding br, which cannot be recorded: " + dir + " is left as it was"},
+		complaints(func(tb testing.TB) { get(llmtest.Record(tb, dir), "/always") }))
 }
 
 // What is no JSON and no event comes back byte for byte.

@@ -55,16 +55,16 @@ func leaky(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"key-header\"}"}}]}}],"api_key":"hunter2"}`+"\n\ndata: [DONE]\n\n")
 		return
 	}
-	_, _ = fmt.Fprintf(w, `{"debug":{"authorization":"x","Password":%q,"access-token":%q,"set":"%s"},`+"\n"+`"text":"see https://%s:pw@example.com, \u0074he-api-key-header, bearer %s, %s",
-		"token":"`+asMember+`","logprobs":[{"token":"hello","logprob":-1}],"tokens":"many"}`, asMember, asMember, inSetCookie, inUser, asBearer, ofTheUser)
+	_, _ = fmt.Fprintf(w, `{"debug":{"authorization":"x","Password":%q,"access-token":%q,"set":"%s"},`+"\n"+`"text":"see https://%s:pw@example.com, \u0074he-api-key-header, bearer %s, %s, %s",
+		"token":"`+asMember+`","logprobs":[{"token":"hello","logprob":-1}],"tokens":"many"}`, asMember, asMember, inSetCookie, inUser, asBearer, ofTheUser, r.URL.RawQuery)
 }
 
 func secretRequests(t *testing.T, tape *llmtest.Tape, host, authorization, apiKey, cookie, user, password, query string) (bodies []string) {
 	tape.Scrub = func(s string) string { return strings.ReplaceAll(s, ofTheUser, "[phone]") }
 	client := &http.Client{Transport: tape.Transport(nil)}
 	for _, path := range []string{"/v1/chat", "/v1/stream"} {
-		body := fmt.Sprintf(`{"messages":[{"role":"user","content":"I am %s, call %s, %s, %s, my/%s"}],"api_key":%q,"%s":1,"schema":{"password":{"type":"string"}}}`,
-			authorization, ofTheUser, likeAKey, likeAToken, cookie, asMember, query)
+		body := fmt.Sprintf(`{"messages":[{"role":"user","content":"I am %s, call %s, %s, %s, my/%s, %s"}],"api_key":%q,"%s":1,"schema":{"password":{"type":"string"}}}`,
+			authorization, ofTheUser, likeAKey, likeAToken, cookie, password, asMember, query)
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+host+path, strings.NewReader(body))
 		require.NoError(t, err)
 		req.URL.User = url.UserPassword(user, password)
@@ -102,7 +102,7 @@ func TestTapeKeepsSecrets(t *testing.T) {
 		}
 		require.NotContains(t, text, "127.0.0.1", name)
 	}
-	require.Contains(t, files["001.json"], `"content": "I am [scrubbed], call [phone], [scrubbed], [scrubbed], my/[scrubbed]"`)
+	require.Contains(t, files["001.json"], `"content": "I am [scrubbed], call [phone], [scrubbed], [scrubbed], my/[scrubbed], [scrubbed]"`)
 	require.Contains(t, files["001.json"], `"schema": {"password":{"type":"string"}}`)
 	require.Contains(t, files["001.json"], `"path": "/v1/chat?api-version=1&subscription-Key=[scrubbed]"`)
 	require.Contains(t, files["001.json"], `{"token":"hello","logprob":-1}`)
