@@ -289,7 +289,7 @@ func TestTapeOfABrokenConnection(t *testing.T) {
 		}
 		body, err := io.ReadAll(resp.Body)
 		require.NoError(t, resp.Body.Close())
-		require.Equal(t, io.ErrUnexpectedEOF, err)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 		return outcome{body: string(body), bodyErr: err.Error()}
 	}
 	var got [2][]outcome
