@@ -62,7 +62,7 @@ func (e *engine) admit(calls []loop.Call) ([]job, []event.Body) {
 		t, args, repairs, err := e.check(c)
 		if err != nil {
 			e.logPanic(c, asToolError(err))
-			bodies = append(bodies, e.redacted(failure(c, asToolError(err))))
+			bodies = append(bodies, e.failure(c, asToolError(err)))
 			continue
 		}
 		jobs = append(jobs, job{c, t, args})
@@ -197,13 +197,15 @@ func (e *engine) run1(ctx context.Context, j job) {
 		e.logger.Debug("tool call cancelled", "call", j.Ref, "tool", j.Call.Call.Name)
 		return
 	}
-	body := success(j.Call, o.parts)
+	var body event.ToolCallFinished
 	if o.err != nil {
-		body = failure(j.Call, o.err)
+		body = e.failure(j.Call, o.err)
+	} else {
+		body = e.success(j.Call, o.parts)
 	}
+	body.Began = began.UTC().Round(0)
 	e.logger.Debug("tool call finished", "call", j.Ref, "tool", j.Call.Call.Name,
 		"failure", body.Failure, "elapsed", time.Since(began))
-	body = e.redacted(body)
 	err := e.commit(true, body)
 	if err != nil {
 		e.keep(body)
@@ -346,7 +348,7 @@ func failure(c loop.Call, err *tool.Error) event.ToolCallFinished {
 	b.Result.IsError = true
 	b.Failure = string(err.Failure)
 	if err.Err != nil {
-		b.Error = safeText(err.Err.Error())
+		b.Error = safeText(errorText(err.Err))
 	}
 	b.Rejected = slices.Contains([]tool.Failure{tool.UnknownTool, tool.InvalidJSON, tool.InvalidArguments}, err.Failure)
 	return b

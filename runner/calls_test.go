@@ -33,6 +33,10 @@ func act(stuck <-chan struct{}) tool.Tool {
 			return "", errors.New("order #W1 is not paid; see https://bob:hunter2@shop.example/orders")
 		case "hide":
 			return "", tool.Hide(errors.New("secret"))
+		case "retry":
+			return "", tool.Retry("Nothing is known of \"retry\"; say \"it\".")
+		case "deny":
+			return "", tool.Fail(tool.Denied, "refunds above 100 EUR need a manager", nil)
 		case "panic":
 			panic("secret")
 		case "goexit":
@@ -50,87 +54,17 @@ func act(stuck <-chan struct{}) tool.Tool {
 	}))
 }
 
-// TestFailures: what the model reads of each failure, and what the event says.
-func TestFailures(t *testing.T) {
+// TestLateResult: what a function returns shortly after its deadline counts.
+func TestLateResult(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name     string
-		step     llmtest.Step
-		want     string
-		failure  string
-		error    string
-		rejected bool
-		started  bool
-	}{
-		{
-			"unknown tool", llmtest.Calls("acts", nil),
-			`There is no tool named "acts". Did you mean "act"? The tools are: act.`, "unknown_tool", "", true, false,
-		},
-		{
-			"invalid JSON", llmtest.Calls("act", `{"what":`),
-			"The call was rejected: its JSON ends too early (cut off?).\nSend the call again with its arguments as one complete JSON object.", "invalid_json", "", true, false,
-		},
-		{
-			"invalid arguments", llmtest.Calls("act", `{"that":1}`),
-			"Arguments for act do not match its schema (2 problems):\n- (top level): required property \"what\" is missing (string)\n" +
-				"- (top level): unknown property \"that\"; did you mean \"what\"?\nSend the call again with corrected arguments.", "invalid_arguments", "", true, false,
-		},
-		{
-			"failed", llmtest.Calls("act", `{"what":"fail"}`),
-			"order #W1 is not paid; see https://[redacted]@shop.example/orders", "failed", "order #W1 is not paid; see https://[redacted]@shop.example/orders", false, true,
-		},
-		{
-			"hidden", llmtest.Calls("act", `{"what":"hide"}`),
-			"The tool failed. The reason is not for you to see; the same call may fail again.", "failed", "secret", false, true,
-		},
-		{
-			"panicked", llmtest.Calls("act", `{"what":"panic"}`),
-			"The tool broke down because of an internal fault, which is not yours. The same call is likely to break down again.", "panicked", "panic: secret", false, true,
-		},
-		{
-			"goexit", llmtest.Calls("act", `{"what":"goexit"}`),
-			"The tool ended without a result.", "failed", "the tool's function called runtime.Goexit", false, true,
-		},
-		{
-			"timed out", llmtest.Calls("act", `{"what":"slow"}`),
-			"The tool did not finish within 2m0s and was given up. It may have had an effect all the same: check before you call it again.",
-			"timed_out", "context deadline exceeded", false, true,
-		},
-		{
-			"a result after the deadline counts", llmtest.Calls("act", `{"what":"late"}`), "done after all", "", "", false, true,
-		},
-		{
-			"stuck", llmtest.Calls("act", `{"what":"stuck"}`),
-			"The tool did not finish within 2m0s and was given up. It may have had an effect all the same: check before you call it again.",
-			"timed_out", "the tool's function did not return after its context ended", false, true,
-		},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				stuck := make(chan struct{})
-				defer close(stuck)
-				script := llmtest.Script(t, tt.step, llmtest.Text("Fine."))
-				events, err := collect(with(script).Stream(t.Context(), newAgent(act(stuck)), llm.User("Hi.")))
-				require.NoError(t, err)
-				require.Equal(t, []string{tt.want}, results(script.Requests()[1].Messages))
-				started := 0
-				for _, e := range events {
-					switch b := e.Body.(type) {
-					case event.ToolCallStarted:
-						started++
-					case event.ToolCallFinished:
-						require.Equal(t, event.CallRef("r1.t1.c0"), b.Call)
-						require.Equal(t, tt.failure, b.Failure)
-						require.Equal(t, tt.failure != "", b.Result.IsError)
-						require.Equal(t, tt.error, b.Error)
-						require.Equal(t, tt.rejected, b.Rejected)
-					}
-				}
-				require.Equal(t, tt.started, started == 1)
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		script := llmtest.Script(t, llmtest.Calls("act", `{"what":"late"}`), llmtest.Text("Fine."))
+		start := time.Now()
+		result, err := with(script).Run(t.Context(), newAgent(act(nil)), llm.User("Hi."))
+		require.NoError(t, err)
+		require.Equal(t, []string{"done after all"}, results(result.Messages))
+		require.Equal(t, 2*time.Minute, time.Since(start))
+	})
 }
 
 // TestParallelCalls: the calls of a turn run at once, and results stand in the

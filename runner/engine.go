@@ -38,7 +38,8 @@ type engine struct {
 	memo   *llm.Memo
 	logger *slog.Logger
 	yield  func(event.Event) bool
-	left   bool // the consumer has left; yield must not be called again
+	left   bool          // the consumer has left; yield must not be called again
+	kept   []event.Event // for the Result; nobody streams
 
 	ctx  context.Context // of the run; appends outlive it
 	wake chan struct{}   // holds a token while the queue may have events
@@ -277,10 +278,10 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 	if err := e.commit(false, b); err != nil {
 		return err
 	}
-	for _, text := range notices {
-		if !e.show(e.ephemeralEvent(event.Notice{Text: text})) {
-			return errLeft
-		}
+	e.acquire()
+	defer e.release()
+	for _, text := range notices { // behind the event of the turn that they are about
+		e.queue = append(e.queue, e.ephemeralEvent(event.Notice{Text: text}))
 	}
 	return nil
 }

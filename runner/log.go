@@ -33,6 +33,7 @@ func (e *engine) logEnd(cause error) {
 // logPanic logs the stack of a tool that panicked, which nobody else is told.
 func (e *engine) logPanic(c loop.Call, err *tool.Error) {
 	if err != nil && err.Stack != nil {
-		e.logger.Error("tool panicked", "call", c.Ref, "tool", c.Call.Name, "error", err.Error(), "stack", string(err.Stack))
+		e.logger.Error("tool panicked", "call", c.Ref, "tool", c.Call.Name,
+			"error", e.redact(err), "stack", string(err.Stack))
 	}
 }

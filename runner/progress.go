@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"slices"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -14,27 +15,25 @@ type watch struct {
 	over bool // held by the engine's lock
 }
 
-// progress queues a report. It never waits for the consumer: one that is still in
-// the queue is replaced, so a call has one there at most.
+// progress queues a report. It never waits for the consumer: one of the same call
+// that is still in the queue gives way, so a call has one there at most, and
+// events keep the order of their times.
 func (w *watch) progress(done, total float64, message string) {
 	if message != "" {
 		message = w.redactText(message)
 	}
-	ev := w.ephemeralEvent(event.ToolProgress{
-		Call: w.call.Ref, Name: w.call.Call.Name, Done: done, Total: total, Message: message,
-	})
 	w.acquire()
 	defer w.release()
 	if w.over {
 		return
 	}
-	for i := range w.queue {
-		if p, ok := w.queue[i].Body.(event.ToolProgress); ok && p.Call == w.call.Ref {
-			w.queue[i] = ev
-			return
-		}
-	}
-	w.queue = append(w.queue, ev)
+	w.queue = slices.DeleteFunc(w.queue, func(ev event.Event) bool {
+		p, ok := ev.Body.(event.ToolProgress)
+		return ok && p.Call == w.call.Ref
+	})
+	w.queue = append(w.queue, w.ephemeralEvent(event.ToolProgress{
+		Call: w.call.Ref, Name: w.call.Call.Name, Done: done, Total: total, Message: message,
+	}))
 	w.poke()
 }
 

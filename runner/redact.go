@@ -1,50 +1,91 @@
 package runner
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
 // withheld stands for a text that the caller's Redact panicked on.
 const withheld = "[withheld: it could not be redacted]"
 
+// redacted stands for a text of which the caller's Redact left nothing: no
+// provider takes an empty result.
+const redacted = "[redacted]"
+
 // safeText is a text without the credentials of URLs, and of bounded length.
 func safeText(s string) string { return tool.Fail(tool.Failed, s, nil).Message }
 
-// redact is an error's text as events and logs may have it.
-func (e *engine) redact(err error) string { return e.redactText(err.Error()) }
+// errorText is what err says. An Error method that panics, as that of a nil
+// pointer may, is told by what fmt makes of it.
+func errorText(err error) string { return fmt.Sprint(err) }
 
-func (e *engine) redactText(s string) string { return e.hook(safeText(s)) }
+// redact is an error's text as events and logs may have it.
+func (e *engine) redact(err error) string { return e.redactText(errorText(err)) }
+
+// redactText redacts before it cuts: no half of a secret is left at the cut.
+func (e *engine) redactText(s string) string { return safeText(e.hook(s)) }
 
 // hook is the caller's Redact.
-func (e *engine) hook(s string) (redacted string) {
+func (e *engine) hook(s string) (text string) {
 	if e.runner.Redact == nil || s == "" {
 		return s
 	}
 	defer func() {
 		if p := recover(); p != nil {
 			e.logger.Error("Redact panicked") // its value may hold the secret
-			redacted = withheld
+			text = withheld
 		}
 	}()
-	return e.runner.Redact(s)
+	text = strings.ToValidUTF8(e.runner.Redact(s), "\uFFFD")
+	if strings.TrimSpace(text) == "" {
+		return redacted
+	}
+	return text
 }
 
-// redacted is what may be recorded of the end of a call.
-func (e *engine) redacted(b event.ToolCallFinished) event.ToolCallFinished {
+// success is what is recorded of a call that has a result.
+func (e *engine) success(c loop.Call, parts llm.Parts) event.ToolCallFinished {
 	if e.runner.Redact == nil {
-		return b
+		return success(c, parts)
 	}
-	b.Error = e.hook(b.Error)
-	b.Result.Parts = slices.Clone(b.Result.Parts)
-	for i, p := range b.Result.Parts {
+	parts = slices.Clone(parts)
+	for i, p := range parts {
 		if t, ok := p.(llm.Text); ok {
 			t.Text = e.hook(t.Text)
-			b.Result.Parts[i] = t
+			parts[i] = t
 		}
 	}
+	return success(c, parts)
+}
+
+// failure is what is recorded of a call that has none.
+func (e *engine) failure(c loop.Call, err *tool.Error) event.ToolCallFinished {
+	if e.runner.Redact == nil {
+		return failure(c, err)
+	}
+	own := *err
+	own.Message = e.redactMessage(err)
+	b := failure(c, &own)
+	if err.Err != nil {
+		b.Error = e.redact(err.Err)
+	}
 	return b
+}
+
+// redactMessage is what the model reads. What was made of the cause's text is
+// made anew of the redacted one, since it may have been cut inside a secret.
+func (e *engine) redactMessage(err *tool.Error) string {
+	if err.Err != nil {
+		cause := errorText(err.Err)
+		if err.Message == tool.Fail(err.Failure, cause, nil).Message {
+			return tool.Fail(err.Failure, e.hook(cause), nil).Message
+		}
+	}
+	return e.hook(err.Message)
 }

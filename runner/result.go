@@ -2,6 +2,7 @@ package runner
 
 import (
 	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
@@ -20,6 +21,13 @@ type Result struct {
 	Turns    int           `json:"turns"`             // of the run
 	Run      int           `json:"run"`               // its number in the session, from 1; 0 if it did not begin
 	Session  string        `json:"session,omitempty"` // empty outside a session
+	// Events are the durable events of this run in their order, from RunStarted
+	// to RunFinished or RunFailed, however it ended: what was recorded, so none
+	// if it did not begin, and no end if a journal refused that. Earlier runs of
+	// a session are not in it. The slice is the caller's; what the events hold is
+	// shared and only for reading. They are no part of the JSON of a Result, as
+	// they hold the instructions; a journal keeps them.
+	Events []event.Event `json:"-"`
 }
 
 func (e *engine) result() *Result {
@@ -36,6 +44,7 @@ func (e *engine) result() *Result {
 		Turns:    e.state.Turn,
 		Run:      e.state.Run,
 		Session:  e.session,
+		Events:   e.kept,
 	}
 }
 

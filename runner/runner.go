@@ -53,9 +53,10 @@ type Runner struct {
 	NoStream bool
 	// Redact changes the text of each result and failure of a tool before the
 	// model, an event, a journal or a log has it, and that of each error: to take
-	// out what must not leave the program. Credentials in URLs are cut before,
-	// always. It is called from several goroutines at once; if it panics, the text
-	// is withheld. Nil changes nothing.
+	// out what must not leave the program. It gets the text of an error before that
+	// is cut to 1 KB, and that of a result after its bound ([tool.MaxResult]).
+	// Credentials in URLs are cut besides, always. It is called from several
+	// goroutines at once; if it panics, the text is withheld. Nil changes nothing.
 	Redact func(string) string
 	// Logger gets, with the agent, the session and the run as attributes:
 	// Info: a run began, finished or was left by its consumer. Debug: a request
@@ -86,7 +87,7 @@ func Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.S
 // the first request; errors.As and errors.Is see them through every wrap.
 func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message) (*Result, error) {
 	e := newEngine(r, "", false)
-	err := e.execute(ctx, a, messages, ignore)
+	err := e.execute(ctx, a, messages, e.retain)
 	return e.result(), err
 }
 
@@ -109,8 +110,13 @@ func (r Runner) Stream(ctx context.Context, a *agent.Agent, messages ...llm.Mess
 	})
 }
 
-// ignore is the consumer of Run.
-func ignore(event.Event) bool { return true }
+// retain is the consumer of Run: it keeps what is durable.
+func (e *engine) retain(ev event.Event) bool {
+	if ev.Seq > 0 {
+		e.kept = append(e.kept, ev)
+	}
+	return true
+}
 
 var errUsed = errors.New("runner: this stream was consumed already")
 

@@ -50,7 +50,7 @@ func Say(messages ...llm.Message) Input { return said(messages) }
 func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result, error) {
 	e := newEngine(s.runner, s.name, false)
 	err := s.open(ctx, e, func(ctx context.Context) error {
-		return e.execute(ctx, a, messagesOf(in), ignore)
+		return e.execute(ctx, a, messagesOf(in), e.retain)
 	})
 	return e.result(), err
 }

@@ -2,6 +2,7 @@ package tool
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
@@ -28,11 +29,20 @@ type Call struct {
 // Progress tells whoever watches the run how far the call has come. total is 0
 // if it is not known; message may be empty, and should not hold secrets. It never
 // waits: of several reports that nobody has seen yet the last counts. It does
-// nothing outside of a call, and after its end. Any goroutine may call it.
+// nothing outside of a call, and after its end. What is no number (the quotient
+// of two zeros, say) counts as 0. Any goroutine may call it.
 func (c Call) Progress(done, total float64, message string) {
 	if c.progress != nil {
-		c.progress(done, total, message)
+		c.progress(finite(done), finite(total), message)
 	}
+}
+
+// finite is x, or 0 in place of what JSON has no form for.
+func finite(x float64) float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return 0
+	}
+	return x
 }
 
 type callKey struct{}

@@ -32,12 +32,23 @@
 // json.Number, any, types with UnmarshalText, and types that hold themselves
 // ($ref) are expressed. Types with an UnmarshalJSON and no JSONSchema, url.URL,
 // interfaces with methods, channels, functions, complex numbers, two fields of
-// one JSON name, and tags that would have no effect are errors of [New], which
-// name the Go field.
+// one JSON name, and tags that would have no effect or that the Go type
+// contradicts (an enum value, default or bound that it cannot hold) are errors of
+// [New], which name the Go field. A default is told in the description; it is for
+// the function to apply.
 //
 // The schema that arguments are held to knows more than the one that the model
 // is shown: null for a nil pointer, slice or map, the bounds of large integers,
 // and what a type's UnmarshalText takes.
+//
+// # The strict form
+//
+// Where it can be done without losing a call, [Tool.Def] also has the form of
+// the schema that providers hold a model to with "strict": true: all objects
+// closed, all properties required, null in place of an absent one, which
+// [Tool.Parse] drops again. Rules that it has no keyword for (minLength,
+// uniqueItems, most formats …) are told in the description; arguments are held
+// to them here in either case. [Tool.NotStrict] says why a tool has no such form.
 //
 // # Bounds
 //

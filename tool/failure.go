@@ -138,11 +138,15 @@ func Unknown(name string, offered ...string) *Error {
 }
 
 // list joins names by commas as far as they fit in room bytes.
-func list(names []string, room int) string {
+func list(names []string, room int) string { return listOf(names, len(names), room) }
+
+// listOf is list for the first of so many names. If not all are there, they are
+// more than fit.
+func listOf(names []string, total, room int) string {
 	var b strings.Builder
 	for i, name := range names {
 		if i > 0 && b.Len()+len(name) > room {
-			return b.String() + " and " + strconv.Itoa(len(names)-i) + " more"
+			return b.String() + " and " + strconv.Itoa(total-i) + " more"
 		}
 		if i > 0 {
 			b.WriteString(", ")
@@ -228,7 +232,7 @@ func panicked(v any, stack []byte) *Error {
 // closest returns the name that is nearest to what was written, or "" if none
 // is near. Case, hyphens and underscores do not count.
 func closest(written string, names []string) string {
-	if len(written) > 100 {
+	if len(written) > 100 || len(names) > 1000 {
 		return ""
 	}
 	w := fold(written)

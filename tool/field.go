@@ -22,9 +22,12 @@ type field struct {
 	tag    reflect.StructTag
 	quoted bool // ",string": a number or boolean in a JSON string
 	absent bool // behind an embedded pointer: not there where that is nil
+	hidden bool // from the model; encoding/json still knows it
 }
 
 var (
+	marshalerType       = reflect.TypeFor[json.Marshaler]()
+	textMarshalerType   = reflect.TypeFor[encoding.TextMarshaler]()
 	unmarshalerType     = reflect.TypeFor[json.Unmarshaler]()
 	textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
 	timeType            = reflect.TypeFor[time.Time]()
@@ -64,6 +67,12 @@ func isBytes(t reflect.Type) bool {
 		!readsText(t.Elem()) && !readsItself(t.Elem())
 }
 
+// writesBytes reports whether encoding/json writes a slice of bytes as base64.
+func writesBytes(t reflect.Type) bool {
+	elem := reflect.PointerTo(t.Elem())
+	return !elem.Implements(marshalerType) && !elem.Implements(textMarshalerType)
+}
+
 func isInt(k reflect.Kind) bool  { return reflect.Int <= k && k <= reflect.Int64 }
 func isUint(k reflect.Kind) bool { return reflect.Uint <= k && k <= reflect.Uint64 }
 
@@ -84,10 +93,14 @@ func fieldsOf(t reflect.Type) ([]field, error) {
 			return nil, errAt(f.goName, "property %q is that of field %s too", f.name, other)
 		}
 		first[f.name] = f.goName
+		if f.hidden {
+			continue
+		}
 		if err := checkTyped(f); err != nil {
 			return nil, err
 		}
 	}
+	fields = slices.DeleteFunc(fields, func(f field) bool { return f.hidden })
 	if len(fields) == 0 && t.NumField() > 0 {
 		return nil, errAt("", "no field of %s is visible to JSON", t)
 	}
@@ -102,7 +115,11 @@ func collect(t reflect.Type, outer string, around []reflect.Type) ([]field, erro
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		goName := strings.TrimPrefix(outer+"."+sf.Name, ".")
+		if invisible(sf) {
+			continue
+		}
 		if hidden(sf) {
+			fields = append(fields, concealed(sf, goName, append(around, t))...)
 			continue
 		}
 		if err := checkTags(sf); err != nil {
@@ -134,11 +151,33 @@ func jsonTag(sf reflect.StructField) (name string, options []string) {
 	return parts[0], parts[1:]
 }
 
-// hidden reports whether neither the model nor the decoder knows the field, or
-// the author hides it from the model: then the schema refuses it.
+// invisible reports whether neither the model nor the decoder knows the field.
+func invisible(sf reflect.StructField) bool {
+	return !sf.IsExported() && !sf.Anonymous || sf.Tag.Get("json") == "-"
+}
+
+// hidden reports whether the author hides the field from the model: the schema
+// refuses it, although the decoder would not.
 func hidden(sf reflect.StructField) bool {
 	schemaTag, _, _ := strings.Cut(sf.Tag.Get("jsonschema"), ",")
-	return !sf.IsExported() && !sf.Anonymous || sf.Tag.Get("json") == "-" || schemaTag == "-"
+	return schemaTag == "-"
+}
+
+// concealed lists the names that a hidden field takes: what the model writes
+// under them the decoder puts there, or nowhere.
+func concealed(sf reflect.StructField, goName string, around []reflect.Type) []field {
+	name, _ := jsonTag(sf)
+	if embeds(sf) {
+		inner, _ := collect(indirect(sf.Type), goName, around) // what is wrong with it does not matter
+		for i := range inner {
+			inner[i].hidden = true
+		}
+		return inner
+	}
+	if name == "" || !validName(name) {
+		name = sf.Name
+	}
+	return []field{{name: name, goName: goName, hidden: true}}
 }
 
 func embeds(sf reflect.StructField) bool {

@@ -27,9 +27,14 @@ func (r *reflection) fit(n *value, t reflect.Type, f *field, at string) error {
 	own, _ := hasSchema(base)
 	var err error
 	switch {
+	case own && f != nil && f.quoted:
+		err = fmt.Errorf(`",string" has no meaning beside the JSONSchema of %s`, base)
 	case own:
 		keepDescription(n, base)
-	case n.has("$ref"), f != nil && typed(*f):
+	case n.has("$ref"):
+	case f != nil && typed(*f) && readsText(base) && !readsItself(base) && n.get("type").str() != "string":
+		err = fmt.Errorf("tag jsonschema: %s is read from a string", base)
+	case f != nil && typed(*f) && (readsItself(base) || !readsText(base)):
 	default:
 		err = r.fitType(n, base, f, at)
 	}
@@ -54,14 +59,14 @@ func (r *reflection) fitType(n *value, t reflect.Type, f *field, at string) erro
 		r.fitQuoted(n, t)
 	case t == timeType:
 		r.reads(n, t, dateTimeText)
-	case t == rawType, t == numberType, isBytes(t), readsItself(t):
+	case t == rawType, t == numberType, readsItself(t):
 	case readsText(t):
 		r.reads(n, t, textForms[t])
+	case isBytes(t):
 	case isInt(t.Kind()), isUint(t.Kind()):
 		r.fitInteger(n, t)
 	case t.Kind() == reflect.Float32, t.Kind() == reflect.Float64:
-		largest := map[reflect.Kind]float64{reflect.Float32: math.MaxFloat32, reflect.Float64: math.MaxFloat64}[t.Kind()]
-		bound := strconv.FormatFloat(largest, 'g', -1, t.Bits())
+		bound := largest(t)
 		r.also(n, member{"minimum", number("-" + bound)}, member{"maximum", number(bound)})
 	case t.Kind() == reflect.Struct:
 		return r.fitStruct(n, t, at)
@@ -118,6 +123,7 @@ func (r *reflection) fitMap(n *value, t reflect.Type, at string) error {
 		n.set("additionalProperties", patterns.members[0].value)
 	}
 	if key := t.Key(); key.Kind() != reflect.String {
+		tell(n, aboutKeys)
 		format := r.format(func(s string) error { return readInteger(s, key) }, "a whole number in range")
 		r.also(n, member{"propertyNames", object(member{"format", text(format)})})
 	}
@@ -131,11 +137,7 @@ func (r *reflection) fitMap(n *value, t reflect.Type, at string) error {
 // a model they say nothing, and some providers refuse numbers of that size.
 func (r *reflection) fitInteger(n *value, t reflect.Type) {
 	if t == durationType {
-		about := "In nanoseconds: 1000000000 is one second."
-		if d := n.get("description").str(); d != "" {
-			about = d + " (" + about + ")"
-		}
-		n.set("description", text(about))
+		tell(n, aboutDuration)
 	}
 	low, high := bounds(t)
 	r.also(n, member{"minimum", number(low)}, member{"maximum", number(high)})
@@ -150,6 +152,14 @@ func (r *reflection) fitInteger(n *value, t reflect.Type) {
 			n.setDefault("maximum", number(high))
 		}
 	}
+}
+
+// largest is the largest number of a type of floats.
+func largest(t reflect.Type) string {
+	if t.Kind() == reflect.Float32 {
+		return strconv.FormatFloat(math.MaxFloat32, 'g', -1, 32)
+	}
+	return strconv.FormatFloat(math.MaxFloat64, 'g', -1, 64)
 }
 
 func bounds(t reflect.Type) (low, high string) {
@@ -188,20 +198,46 @@ func (r *reflection) fitQuoted(n *value, t reflect.Type) {
 	case t.Kind() == reflect.Bool:
 		n.setDefault("enum", texts("true", "false"))
 		must = `"true" or "false"`
-	case isInt(t.Kind()) || isUint(t.Kind()):
+	case isUint(t.Kind()):
+		n.setDefault("pattern", text(`^(0|[1-9][0-9]*)$`))
+		must = "a whole number in range, in a string"
+	case isInt(t.Kind()):
 		n.setDefault("pattern", text(`^-?(0|[1-9][0-9]*)$`))
 		must = "a whole number in range, in a string"
 	default:
 		n.setDefault("pattern", text(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`))
 	}
-	format := r.format(func(s string) error {
-		v, err := parse(s, argumentLimits)
-		if err != nil {
-			return err
-		}
-		return json.Unmarshal(v.json(), reflect.New(t).Interface())
-	}, must)
+	if t == durationType {
+		tell(n, aboutDuration)
+	}
+	format := r.format(func(s string) error { return readQuoted(s, t) }, must)
 	r.also(n, member{"format", text(format)})
+}
+
+// readQuoted reads a number or boolean as encoding/json does with ",string":
+// the text as it stands, and nothing for null.
+func readQuoted(s string, t reflect.Type) error {
+	v, err := parse(s, argumentLimits)
+	switch {
+	case err != nil:
+		return err
+	case v.form == nullForm, s != strings.TrimSpace(s):
+		return errors.New("no number or boolean alone")
+	}
+	return json.Unmarshal([]byte(s), reflect.New(t).Interface())
+}
+
+const (
+	aboutDuration = "In nanoseconds: 1000000000 is one second."
+	aboutKeys     = "Its keys are whole numbers."
+)
+
+// tell adds to the description what no keyword says.
+func tell(n *value, about string) {
+	if d := n.get("description").str(); d != "" {
+		about = d + " (" + about + ")"
+	}
+	n.set("description", text(about))
 }
 
 // reads holds a string to what the type's UnmarshalText takes.
@@ -266,7 +302,7 @@ func holdsNil(t reflect.Type) bool {
 	case reflect.Pointer, reflect.Interface:
 		return true
 	case reflect.Slice, reflect.Map:
-		return !readsText(t)
+		return !t.Implements(textMarshalerType)
 	}
 	return false
 }
@@ -276,7 +312,7 @@ func holdsNil(t reflect.Type) bool {
 func admitNull(n *value) {
 	typ := n.get("type")
 	switch {
-	case len(n.members) == 0, takesNull(n.get("anyOf")):
+	case !slices.ContainsFunc(n.names(), func(name string) bool { return name != "description" }), takesNull(n.get("anyOf")):
 	case n.has("$ref", "oneOf", "anyOf", "not", "const") || typ == nil:
 		either := &value{form: arrayForm, items: []*value{{form: objectForm, members: n.members}, object(member{"type", text("null")})}}
 		n.members = []member{{"anyOf", either}}

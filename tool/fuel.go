@@ -2,6 +2,7 @@ package tool
 
 import (
 	"errors"
+	"reflect"
 	"runtime"
 
 	sj "github.com/santhosh-tekuri/jsonschema/v6"
@@ -12,80 +13,66 @@ var errTooComplex = errors.New("the arguments take too long to check against the
 
 // A fuel bounds one check against a schema that is not ours. A few alternatives
 // that refer to each other make a hundred bytes of arguments take hours, and the
-// library has neither a limit nor a context.
+// library has neither a limit nor a context. A unit is what the library needs to
+// hold one value to one schema: about 400 bytes, and a microsecond or two. A nil fuel has no end.
 type fuel struct {
-	left    int
-	visited []visit // until they are installed
-}
-
-// A visit is what a schema costs.
-type visit struct {
-	schema   *sj.Schema
-	branches int // schemas that the same value is held to
-	patterns int // that every member's name is held to
+	left   int
+	depths map[uintptr]int // of arrays and objects that stand deep
 }
 
 // fill readies fuel for arguments. What honest schemas take grows with the
-// arguments: a few units for each value.
-func (f *fuel) fill(args *value) { f.left = 50_000 + 4*args.size() }
+// arguments: for as many values as a model writes there are several units each;
+// for as many as are read at all there is little to spare.
+func (f *fuel) fill(args *value) {
+	f.left = 50_000 + args.size()*5/4 + args.bytes()/64
+	f.depths = nil
+}
 
 func (f *fuel) use(units int) {
+	if f == nil {
+		return
+	}
 	if f.left -= units; f.left < 0 {
 		panic(errTooComplex)
 	}
 }
 
-// vocabulary is one without keywords, through which every schema is heard of
-// while it is compiled.
-func (f *fuel) vocabulary() *sj.Vocabulary {
-	return &sj.Vocabulary{URL: "tool:///fuel", Compile: func(c *sj.CompilerContext, obj map[string]any) (sj.SchemaExt, error) {
-		v := visit{schema: c.Enqueue(nil)}
-		for _, keyword := range []string{"allOf", "anyOf", "oneOf"} {
-			if branches, ok := obj[keyword].([]any); ok {
-				v.branches += len(branches)
-			}
+// shallow is how deep an array or object may stand before its place matters.
+const shallow = 6
+
+// locate notes where the arrays and objects of arguments stand that are so deep
+// that the errors of what is in them, which all repeat the place, need memory.
+func (f *fuel) locate(v any, depth int) {
+	switch v := v.(type) {
+	case []any:
+		f.note(v, len(v), depth)
+		for _, item := range v {
+			f.locate(item, depth+1)
 		}
-		if patterns, ok := obj["patternProperties"].(map[string]any); ok {
-			v.patterns = len(patterns)
+	case map[string]any:
+		f.note(v, len(v), depth)
+		for _, m := range v {
+			f.locate(m, depth+1)
 		}
-		f.visited = append(f.visited, v)
-		return deep{f}, nil
-	}}
+	}
 }
 
-// deep charges for where a value stands: each of its errors repeats the place.
-type deep struct{ *fuel }
-
-func (d deep) Validate(c *sj.ValidatorContext, _ any) { d.use(len(c.ValueLocation()) / 4) }
-
-// install charges for each schema before what is in it is looked at. An
-// extension would come after that, and not at all inside of "not"; the format
-// comes first.
-func (f *fuel) install() {
-	if f == nil {
+func (f *fuel) note(v any, size, depth int) {
+	if depth <= shallow || size == 0 {
 		return
 	}
-	for _, v := range f.visited {
-		before := v.schema.Format
-		if before == nil {
-			before = &sj.Format{Validate: func(any) error { return nil }}
-		}
-		v.schema.Format = &sj.Format{Name: before.Name, Validate: func(got any) error {
-			f.use(v.cost(got))
-			return before.Validate(got)
-		}}
+	if f.depths == nil {
+		f.depths = map[uintptr]int{}
 	}
-	f.visited = nil
+	f.depths[reflect.ValueOf(v).Pointer()] = depth
 }
 
-func (v visit) cost(got any) int {
-	switch got := got.(type) {
-	case []any:
-		return 1 + v.branches + len(got)/2
-	case map[string]any:
-		return 1 + v.branches + len(got)*(1+2*v.patterns)/2
+// place charges for the errors that what is in v may have.
+func (f *fuel) place(v any, size int) {
+	if f == nil || f.depths == nil || size == 0 {
+		return
 	}
-	return 1 + v.branches
+	f.use(size * f.depths[reflect.ValueOf(v).Pointer()] / 24)
 }
 
 // A metered is a schema compiled with fuel of its own: it serves one check at a time.
@@ -97,12 +84,12 @@ type metered struct {
 // meter compiles the first of the schemas that checks share. The others, as many
 // as can run at once, are compiled when they are needed.
 func (v *validator) meter() error {
+	m, err := v.newMetered()
 	v.metered = make(chan *metered, runtime.GOMAXPROCS(0))
-	for len(v.metered) < cap(v.metered)-1 {
+	v.metered <- m
+	for len(v.metered) < cap(v.metered) {
 		v.metered <- nil
 	}
-	m, err := v.newMetered()
-	v.metered <- m
 	return err
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -31,42 +30,40 @@ func bombs() map[string]string {
 	}
 }
 
-func TestAHostileSchemaIsGivenUp(t *testing.T) {
-	nested := func(depth int) string { return strings.Repeat("[", depth) + "1" + strings.Repeat("]", depth) }
-	tests := []struct{ schema, args string }{
-		{"anyOf", `{"a":` + nested(18) + `}`},
-		{"anyOf", `{"a":` + nested(60) + `}`},
-		{"draft-07", `{"a":` + nested(60) + `}`},
-		{"not", `{"a":` + nested(60) + `}`},
-		{"allOf", `{"a":"s"}`},
-		{"allOf", `{"a":` + nested(60) + `}`},
-		{"optional", `{"n":null}`},
+func TestLargeArgumentsAreNotTooComplex(t *testing.T) {
+	order := `{"id":"#W%","placed":"2024-01-31","customer":{"name":"Ann","email":"ann@example.com"},"note":null,"items":[{"sku":"a-1","count":2},{"sku":"b-2","count":1}]}`
+	maybe := func(schema string) string { return `{"anyOf":[` + schema + `,{"type":"null"}]}` }
+	tests := []struct{ name, schema, args string }{
+		{"1,000 orders", `{"properties":{"orders":{"type":"array","items":{"$ref":"#/$defs/order"}}},"$defs":{
+			"order":{"type":"object","properties":{"id":{"type":"string","pattern":"^#W[0-9]{5}$"},"placed":{"type":"string","format":"date"},
+				"customer":{"$ref":"#/$defs/customer"},"note":` + maybe(`{"type":"string"}`) + `,
+				"items":{"type":"array","minItems":1,"items":{"$ref":"#/$defs/item"}}},"required":["id","items"],"additionalProperties":false},
+			"customer":{"type":"object","properties":{"name":` + maybe(`{"type":"string"}`) + `,"email":` + maybe(`{"type":"string","pattern":"^[^@ ]+@[^@ ]+$"}`) + `}},
+			"item":{"type":"object","properties":{"sku":{"type":"string"},"count":{"type":"integer","minimum":1}},"required":["sku","count"]}}}`,
+			`{"orders":[` + many(order, 1000) + `]}`},
+		{"96,000 values in rows", `{"properties": {"rows": {"type": "array", "items": {"$ref": "#/$defs/row"}}},
+			"$defs": {
+				"row": {"allOf": [{"$ref": "#/$defs/id"}, {"properties": {"a": {"anyOf": [{"type": "string"}, {"type": "null"}]}}}]},
+				"id": {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
+			}}`, `{"rows":[` + many(`{"id":1,"a":null,"b":"x","c":[true]}`, 16_000) + `]}`},
+		{"99,000 unique integers", `{"properties":{"l":{"type":"array","uniqueItems":true,"items":{"type":"integer"}}}}`, `{"l":[` + many(`1%`, 99_000) + `]}`},
+		{"30,000 unique objects", `{"properties":{"l":{"type":"array","uniqueItems":true}}}`, `{"l":[` + many(`{"a":"x","b":1%}`, 30_000) + `]}`},
+		{"90,000 of 1,000 allowed words", `{"properties":{"l":{"items":{"enum":[` + many(`"v%"`, 1000) + `]}}}}`, `{"l":[` + strings.Repeat(`"v00999",`, 90_000) + `"v00000"]}`},
+		{"10,000 optional texts", `{"properties":{"l":{"items":` + maybe(`{"type":"string","pattern":"^[a-z]+@[a-z.]+$"}`) + `}}}`, `{"l":[` + many(`"ann@mail.example.com"`, 10_000) + `]}`},
+		{"a long text", `{"properties":{"a":{"type":"string","minLength":1,"pattern":"\\S"}}}`, `{"a":"` + strings.Repeat("text ", 200_000) + `"}`},
 	}
 	for _, tt := range tests {
-		t.Run(tt.schema, func(t *testing.T) {
-			x := tool.Must(tool.NewRaw("x", "", json.RawMessage(bombs()[tt.schema]), echo))
-			var err error
-			allocated, took := cost(func() { _, _, err = x.Parse(tt.args) })
-			requireFailure(t, err, tool.InvalidArguments, "The arguments are too complex to check against the schema of x: send simpler ones.\n"+
-				"Send the call again with corrected arguments.")
-			require.Less(t, took, 10*time.Second, "it takes a tenth of a second, the race detector ten times that")
-			require.Less(t, allocated, uint64(64<<20))
-			_, _, err = x.Parse(`{}`)
-			require.NoError(t, err, "the tool is as good as before")
+		t.Run(tt.name, func(t *testing.T) {
+			x := tool.Must(tool.NewRaw("x", "", json.RawMessage(tt.schema), echo))
+			allocated, took := cost(func() {
+				_, repairs, err := x.Parse(tt.args)
+				require.NoError(t, err)
+				require.Empty(t, repairs)
+			})
+			t.Logf("%d bytes: %v, %d MB", len(tt.args), took, allocated>>20)
+			require.Less(t, took, aSecond)
 		})
 	}
-}
-
-func TestLargeArgumentsAreNotTooComplex(t *testing.T) {
-	x := tool.Must(tool.NewRaw("x", "", json.RawMessage(`{
-		"properties": {"rows": {"type": "array", "items": {"$ref": "#/$defs/row"}}},
-		"$defs": {
-			"row": {"allOf": [{"$ref": "#/$defs/id"}, {"properties": {"a": {"anyOf": [{"type": "string"}, {"type": "null"}]}}}]},
-			"id": {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
-		}}`), echo))
-	row := `{"id":1,"a":null,"b":"x","c":[true]}`
-	_, _, err := x.Parse(`{"rows":[` + strings.Repeat(row+",", 16_000) + row + `]}`)
-	require.NoError(t, err)
 }
 
 func TestManyCallsOfOneRawTool(t *testing.T) {

@@ -56,7 +56,9 @@ func leadingDigits(s string) (digits, rest string) {
 
 // canonical is the number without point and exponent if it is whole and has at
 // most 20 digits (any int64 or uint64), since encoding/json reads 1.0 and 1e2
-// into no integer. Every other number stays as it was written.
+// into no integer. Zero has no sign: -0 and 0 are the same value to JSON Schema,
+// and encoding/json reads -0 into no unsigned integer. Every other number stays
+// as it was written.
 func (d decimal) canonical(raw string) string {
 	digits := d.whole + d.fraction
 	point := len(d.whole) + d.exponent
@@ -66,7 +68,7 @@ func (d decimal) canonical(raw string) string {
 	switch {
 	case significant == "":
 		return "0"
-	case d.fraction == "" && d.exponent == 0, len(significant) > point, point > 20:
+	case !strings.ContainsAny(raw, ".eE"), len(significant) > point, point > 20:
 		return raw
 	}
 	out := significant + strings.Repeat("0", point-len(significant))

@@ -23,8 +23,9 @@ func Timeout(d time.Duration) Option {
 
 // Concurrency bounds the calls of the tool that run at the same time, over all
 // runs and all copies of the Tool. The time that a call waits is not part of its
-// timeout. Without it there is no such bound. n below 1 is an error of the
-// constructor.
+// timeout. A call inside a call of the tool needs no slot of its own, and a
+// function that was left behind holds none any more. Without it there is no such
+// bound. n below 1 is an error of the constructor.
 func Concurrency(n int) Option {
 	return func(s *spec) error {
 		if n < 1 {
@@ -57,7 +58,8 @@ func Idempotent() Option {
 
 // MaxResult bounds the text of one result, in bytes; what goes beyond is left
 // out, and a line at the end says how much. Without it the bound is 256 KiB; -1
-// means no limit. Zero and other negative values are an error of the constructor.
+// means no limit but that of 64 MiB for an [io.Reader]. Zero and other negative
+// values are an error of the constructor.
 func MaxResult(bytes int) Option {
 	return func(s *spec) error {
 		if bytes <= 0 && bytes != -1 {

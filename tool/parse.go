@@ -326,6 +326,7 @@ func (p *parser) number() (*value, error) {
 	case n.exponent < -maxExponent || n.exponent > maxExponent:
 		return nil, errors.New(p.numberHere(raw) + " has an exponent out of range")
 	}
+	p.nodes += max(n.exponent, -n.exponent) / 32 // to compute with it takes as long
 	return number(n.canonical(raw)), nil
 }
 

@@ -5,14 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -35,7 +31,7 @@ func TestParseIsCanonical(t *testing.T) {
 		{"strings in one spelling", `{"a\u0041":"\u00e9\ud83d\ude00\/\b\f\n\r\t\"\\<>&\u2028\u0001"}`,
 			"{\"aA\":\"é😀/\\u0008\\u000c\\n\\r\\t\\\"\\\\<>&\u2028\\u0001\"}"},
 		{"half of a pair", `{"a":"\ud83d","b":"\ud83dx","c":"\ude00\ud83d\u0041"}`, `{"a":"` + "\uFFFD" + `","b":"` + "\uFFFD" + `x","c":"` + "\uFFFD\uFFFD" + `A"}`},
-		{"whole numbers", `{"n":[1.0,1e2,-1.50e1,0.1e1,100e-2,0e5,-0,-0.0,1E+2,20e-1]}`, `{"n":[1,100,-15,1,1,0,0,0,100,2]}`},
+		{"whole numbers", `{"n":[1.0,1e2,-1.50e1,0.1e1,100e-2,0e5,-0,-0.0,1E+2,20e-1,7e0,-3E-0]}`, `{"n":[1,100,-15,1,1,0,0,0,100,2,7,-3]}`},
 		{"large whole numbers", `{"n":[9007199254740993,18446744073709551615,1.8446744073709551615e19,1e19,1e20,12345678901234567890123]}`,
 			`{"n":[9007199254740993,18446744073709551615,18446744073709551615,10000000000000000000,1e20,12345678901234567890123]}`},
 		{"fractions stay", `{"n":[0.1,1.50,1.5e0,1e-1,-2.5E-3,1e300]}`, `{"n":[0.1,1.50,1.5e0,1e-1,-2.5E-3,1e300]}`},
@@ -117,101 +113,6 @@ func TestDuplicateAmongManyProperties(t *testing.T) {
 		_, _, err = anything(t).Parse("{" + b.String() + `"` + name + `":1}`)
 		require.ErrorContains(t, err, `duplicate property "`+name+`"`)
 	}
-}
-
-// Each attack ends in an error, within a second and 64 MB.
-func TestAttackArguments(t *testing.T) {
-	bounded := tool.Must(tool.NewRaw("bounded", "", json.RawMessage(
-		`{"properties":{"a":{"maximum":5,"multipleOf":0.5},"l":{"type":"array","uniqueItems":true,"items":{"type":"integer"}}}}`), echo))
-	repeat := strings.Repeat
-	tests := []struct{ name, in, want string }{
-		{"exponent that panics in the library", `{"a":1e1000001}`, "exponent out of range"},
-		{"exponents that cost 20 ms each", `{"l":[` + repeat(`1e999999,`, 100) + `1]}`, "exponent out of range"},
-		{"exponents in a unique array", `{"l":[` + repeat(`1e1000001,`, 21) + `1]}`, "exponent out of range"},
-		{"a megabyte of digits", `{"a":` + repeat("9", 1<<20-16) + `}`, "characters; at most 64 are read"},
-		{"too large", `{"a":"` + repeat("x", 1<<20) + `"}`, "bytes; at most 1048576 are read"},
-		{"deep arrays", `{"a":` + repeat("[", 100_000), "nested more than 64 deep"},
-		{"deep objects", repeat(`{"a":`, 100_000), "nested more than 64 deep"},
-		{"many values", `{"l":[` + repeat("0,", 200_000) + `0]}`, "more than 100000 values"},
-		{"many wrong items", `{"l":[` + repeat(`"x",`, 90_000) + `0]}`, "/l/1: must be integer"},
-		{"many unknown names", `{"` + repeat(`a`, 1<<19) + `":1,"l":3}`, "/l: must be array, got the number 3"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			allocated, took := cost(func() {
-				_, _, err := bounded.Parse(tt.in)
-				require.ErrorContains(t, err, tt.want)
-				require.LessOrEqual(t, len(err.Error()), 1200)
-			})
-			require.Less(t, took, aSecond)
-			require.Less(t, allocated, uint64(64<<20))
-		})
-	}
-}
-
-// cost measures f. Where it took long, it is asked again: the machine may have
-// been busy with something else.
-func cost(f func()) (allocated uint64, took time.Duration) {
-	for range 3 {
-		a, d := costOnce(f)
-		if took == 0 || d < took {
-			allocated, took = a, d
-		}
-		if took < aSecond/2 {
-			break
-		}
-	}
-	return allocated, took
-}
-
-func costOnce(f func()) (allocated uint64, took time.Duration) {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	start := time.Now()
-	f()
-	took = time.Since(start)
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc, took
-}
-
-func TestAttackSchemas(t *testing.T) {
-	secret := filepath.Join(t.TempDir(), "secret.json")
-	require.NoError(t, os.WriteFile(secret, []byte(`{"const":"hunter2-secret"}`), 0o600))
-	repeat := strings.Repeat
-	tests := []struct{ name, schema string }{
-		{"file reference", `{"properties":{"a":{"$ref":"file://` + secret + `"}}}`},
-		{"path reference", `{"properties":{"a":{"$ref":"` + secret + `"}}}`},
-		{"nested id", `{"properties":{"a":{"$id":"file://` + filepath.Dir(secret) + `/","$ref":"secret.json"}}}`},
-		{"nested meta-schema", `{"properties":{"a":{"$id":"x","$schema":"file://` + secret + `"}}}`},
-		{"network reference", `{"properties":{"a":{"$ref":"http://127.0.0.1:1/x"}}}`},
-		{"exponent that panics in the library", `{"properties":{"a":{"multipleOf":1e-1000001}}}`},
-		{"deep", repeat(`{"properties":{"a":`, 200) + "{}" + repeat("}}", 200)},
-		{"large", `{"description":"` + repeat("x", 256<<10) + `"}`},
-		{"many values", `{"enum":[` + repeat("1,", 30_000) + "1]}"},
-		{"duplicate keyword", `{"properties":{"a":{"type":"string","type":"number"}}}`},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			allocated, took := cost(func() {
-				_, err := tool.NewRaw("raw", "", json.RawMessage(tt.schema), echo)
-				require.Error(t, err)
-				require.NotContains(t, err.Error(), "hunter2")
-			})
-			require.Less(t, took, aSecond)
-			require.Less(t, allocated, uint64(64<<20))
-		})
-	}
-
-	t.Run("root id does not move references", func(t *testing.T) {
-		_, err := tool.NewRaw("raw", "", json.RawMessage(`{"$id":"file://`+filepath.Dir(secret)+`/","properties":{"a":{"$ref":"secret.json"}}}`), echo)
-		require.Error(t, err)
-		require.NotContains(t, err.Error(), "hunter2")
-	})
-	t.Run("reference to itself", func(t *testing.T) {
-		raw := tool.Must(tool.NewRaw("raw", "", json.RawMessage(`{"properties":{"a":{"$ref":"#/properties/a"}}}`), echo))
-		_, _, err := raw.Parse(`{"a":1,"b":null}`)
-		require.Error(t, err)
-	})
 }
 
 func TestNullsForOptionalProperties(t *testing.T) {

@@ -104,7 +104,7 @@ func describe(v *value) string {
 	case v.form == objectForm && len(v.members) == 0:
 		return "an empty object"
 	case v.form == objectForm:
-		return "an object with keys [" + list(v.names(), maxEcho) + "]"
+		return "an object with keys [" + listOf(v.firstNames(maxEcho), len(v.members), maxEcho) + "]"
 	case v.form == booleanForm:
 		return v.text
 	}
@@ -114,7 +114,7 @@ func describe(v *value) string {
 // unquoted is the advice for a string that holds what was wanted as JSON; empty
 // if it does not.
 func unquoted(got *value, want []string) string {
-	if got.str() == "" {
+	if got.str() == "" || len(got.text) > 4*maxMessage {
 		return ""
 	}
 	inner, err := parse(got.text, argumentLimits)
@@ -134,18 +134,20 @@ func unquoted(got *value, want []string) string {
 	return ""
 }
 
-// missing says that a property is missing, and what the schema says of it.
-func missing(name string, schema *value) string {
-	s := "required property " + quote(name) + " is missing"
-	typ := strings.Join(typesOf(schema), " or ")
-	about := clip(strings.Join(strings.Fields(schema.get("description").str()), " "), maxEcho)
-	switch {
-	case typ != "" && about != "":
-		return s + " (" + typ + ": " + about + ")"
-	case typ != "" || about != "":
-		return s + " (" + typ + about + ")"
-	}
-	return s
+// missing says that a property is missing, and what its schema says of it.
+func missing(name string, find func() *value) problem {
+	return problem{text: "required property " + quote(name) + " is missing", hint: func() string {
+		schema := find()
+		typ := strings.Join(typesOf(schema), " or ")
+		about := clip(strings.Join(strings.Fields(schema.get("description").str()), " "), maxEcho)
+		switch {
+		case typ != "" && about != "":
+			return " (" + typ + ": " + about + ")"
+		case typ != "" || about != "":
+			return " (" + typ + about + ")"
+		}
+		return ""
+	}}
 }
 
 // unknown says that a property is not allowed, and which was meant or may be.
@@ -163,31 +165,36 @@ func unknown(name string, properties *value) problem {
 	}}
 }
 
-// oneOf says which values are allowed. null is among those of a schema of ours
-// only for the sake of Go's nil.
-func oneOf(enum []*value, got *value) string {
-	var shown, meant []string
-	for _, v := range enum {
+// mustBeOneOf says which values are allowed.
+func mustBeOneOf(enum []*value) string {
+	var shown []string
+	for _, v := range enum[:min(len(enum), maxEnum)] {
 		shown = append(shown, clip(string(v.json()), maxEcho))
-		meant = append(meant, v.str())
 	}
-	more := ""
-	if len(shown) > maxEnum {
-		more = fmt.Sprintf(" … (%d more)", len(shown)-maxEnum)
-		shown = shown[:maxEnum]
+	switch {
+	case len(enum) == 0:
+		return "is not one of the allowed values"
+	case len(enum) == 1:
+		return "must be " + shown[0]
+	case len(enum) > maxEnum:
+		return "must be one of " + strings.Join(shown, ", ") + fmt.Sprintf(" … (%d more)", len(enum)-maxEnum)
 	}
-	s := "must be one of " + strings.Join(shown, ", ") + more
-	switch len(enum) {
-	case 0:
-		s = "is not one of the allowed values"
-	case 1:
-		s = "must be " + shown[0]
-	}
-	s += "; got " + describe(got)
-	if m := closest(got.str(), meant); m != "" && got.str() != "" {
-		s += "; did you mean " + quote(m) + "?"
-	}
-	return s
+	return "must be one of " + strings.Join(shown, ", ")
+}
+
+// notOneOf says that a value is not among those allowed, which must says. null is
+// among those of a schema of ours only for the sake of Go's nil.
+func notOneOf(must string, enum []*value, got *value) problem {
+	return problem{text: must + "; got " + describe(got), hint: func() string {
+		var meant []string
+		for _, v := range enum {
+			meant = append(meant, v.str())
+		}
+		if m := closest(got.str(), meant); m != "" && got.str() != "" {
+			return "; did you mean " + quote(m) + "?"
+		}
+		return ""
+	}}
 }
 
 // typesOf returns what a schema's "type" says, without null.

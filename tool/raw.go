@@ -8,6 +8,10 @@ import (
 	"strings"
 )
 
+// maxRawSchemas bounds the objects and booleans of a schema that is not ours,
+// each of which may be a schema: to compile them takes the square of their number.
+const maxRawSchemas = 4_000
+
 // rawSchema readies a schema that its author wrote as JSON.
 func rawSchema(raw json.RawMessage) (*schema, error) {
 	doc := object()
@@ -15,6 +19,9 @@ func rawSchema(raw json.RawMessage) (*schema, error) {
 		var err error
 		if doc, err = parse(string(raw), schemaLimits); err != nil {
 			return nil, fmt.Errorf("schema: %w", err)
+		}
+		if n := doc.schemas(); n > maxRawSchemas {
+			return nil, fmt.Errorf("schema: it has %d objects and booleans; at most %d are read", n, maxRawSchemas)
 		}
 	}
 	if err := tidy(doc); err != nil {
@@ -76,7 +83,6 @@ func draftName(u string) string {
 // are held but not shown: providers refuse the whole request for one of them.
 func showable(doc *value) (*value, error) {
 	shown := doc.clone()
-	shown.remove("$schema")
 	shown.setDefault("properties", object())
 	if shown.has(combinators...) && len(shown.get("properties").members) == 0 {
 		return nil, errors.New(`schema: providers refuse oneOf, anyOf, allOf, not and enum at the top; describe the arguments in "properties"`)
@@ -84,5 +90,6 @@ func showable(doc *value) (*value, error) {
 	shown.remove(combinators...)
 	shown.front("properties")
 	shown.front("type")
+	toWire(shown)
 	return shown, nil
 }

@@ -38,6 +38,11 @@ func (WithSchema) JSONSchema() *jsonschema.Schema { return &jsonschema.Schema{Ty
 
 type lowly int
 
+// readByte is read as text and written as a number, a slice of it as base64.
+type readByte uint8
+
+func (*readByte) UnmarshalText([]byte) error { return nil }
+
 type rudeSchema struct{}
 
 func (rudeSchema) JSONSchema() *jsonschema.Schema { panic("rude") }
@@ -134,6 +139,66 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 		{"default of a slice of numbers", takes[struct {
 			X []int `jsonschema:"default=1"`
 		}], "field X: tag jsonschema: a default of []int cannot be written in a tag; put it into the description"},
+		{"default that does not fit", takes[struct {
+			X int8 `jsonschema:"default=300"`
+		}], "field X: tag jsonschema: 300 does not fit int8"},
+		{"default of numbers in an array of texts", takes[struct {
+			X []netip.Addr `jsonschema:"default=1.1.1.1,default=none"`
+		}], "field X: tag jsonschema: its default does not fit []netip.Addr"},
+		{"enum that the type cannot hold", takes[struct {
+			X uint8 `jsonschema:"enum=1,enum=256"`
+		}], "field X: tag jsonschema: 256 does not fit uint8"},
+		{"enum of fractions", takes[struct {
+			X []int `jsonschema:"enum=1.5"`
+		}], "field X: tag jsonschema: 1.5 does not fit []int"},
+		{"enum that the type does not read", takes[struct {
+			X *netip.Addr `jsonschema:"enum=::1,enum=localhost"`
+		}], `field X: tag jsonschema: "localhost" does not fit *netip.Addr`},
+		{"enum of another spelling in a string", takes[struct {
+			X int `json:",string" jsonschema:"enum=1,enum=1.0"`
+		}], `field X: tag jsonschema: "1.0" does not fit int`},
+		{"example that is no date-time", takes[struct {
+			X time.Time `jsonschema:"example=today"`
+		}], `field X: tag jsonschema: "today" does not fit time.Time`},
+		{"minimum below the type", takes[struct {
+			X uint `jsonschema:"minimum=-5"`
+		}], "field X: tag jsonschema: minimum=-5 is beyond what uint holds"},
+		{"maximum above the type", takes[struct {
+			X []int8 `jsonschema:"maximum=1000"`
+		}], "field X: tag jsonschema: maximum=1000 is beyond what int8 holds"},
+		{"bound beyond a float", takes[struct {
+			X float32 `jsonschema:"exclusiveMaximum=1e300"`
+		}], "field X: tag jsonschema: exclusiveMaximum=1e300 is beyond what float32 holds"},
+		{"text as a number", takes[struct {
+			X netip.Addr `jsonschema:"type=integer"`
+		}], "field X: tag jsonschema: netip.Addr is read from a string"},
+		{"text as text or a number", takes[struct {
+			X time.Time `jsonschema:"oneof_type=string;integer"`
+		}], "field X: tag jsonschema: time.Time is read from a string"},
+		{"length of an array", takes[struct {
+			X [3]int `jsonschema:"minItems=1"`
+		}], "field X: tag jsonschema: [3]int always has 3 items"},
+		{"more than an array holds", takes[struct {
+			X [1]int `jsonschema:"maxItems=2"`
+		}], "field X: tag jsonschema: [1]int always has 1 item"},
+		{"another format of a time", takes[struct {
+			X time.Time `jsonschema:"format=date"`
+		}], "field X: tag jsonschema: format=date is not what time.Time reads"},
+		{"pattern for numbers", takes[struct {
+			X []int `jsonschema:"pattern=^1$"`
+		}], "field X: tag jsonschema: pattern=^1$ has no effect on []int"},
+		{"string beside an own schema", takes[struct {
+			X celsius `json:",string"`
+		}], `field X: ",string" has no meaning beside the JSONSchema of tool_test.celsius`},
+		{"hidden field of the same name", takes[struct {
+			ID string `json:"id" jsonschema:"-"`
+			base
+		}], `field base.ID: property "id" is that of field ID too`},
+		{"hidden fields of the same name", takes[struct {
+			base `jsonschema:"-"`
+			ID   string `json:"id"`
+		}], `field ID: property "id" is that of field base.ID too`},
+		{"bytes that are texts when they are read", takes[struct{ X []readByte }], "field X: encoding/json does not read []tool_test.readByte as it writes it"},
 		{"schema that panics", takes[struct{ X rudeSchema }], "the schema of struct { X tool_test.rudeSchema }: rude"},
 		{"no schema", takes[struct{ X noSchema }], "the schema of struct { X tool_test.noSchema }: its JSONSchema returns nil"},
 		{"alias", takes[struct{ A aliased }], "field A: tool_test.aliased: JSONSchemaAlias and JSONSchemaProperty are not supported; use JSONSchema"},

@@ -67,7 +67,7 @@ func parseObject(arguments string, done *repairs) (*value, error) {
 	if off {
 		done.add(nil, "a Markdown fence was taken off")
 	}
-	if inner := unwrap(args, []string{"object"}); inner != nil {
+	if inner := unwrap(args, argumentLimits); inner != nil && inner.form == objectForm {
 		done.add(nil, "a string that held the JSON was unwrapped")
 		return inner, nil
 	}
@@ -83,9 +83,9 @@ func parseObject(arguments string, done *repairs) (*value, error) {
 	return args, nil
 }
 
-// unwrap returns the array or object that a string holds, if that is wanted;
-// nil if there is none.
-func unwrap(v *value, want []string) *value {
+// unwrap returns the array or object that a string holds; nil if there is none
+// within the limits.
+func unwrap(v *value, lim limits) *value {
 	if v.form != stringForm {
 		return nil
 	}
@@ -96,13 +96,13 @@ func unwrap(v *value, want []string) *value {
 		if s := strings.TrimSpace(v.text); s == "" || !strings.Contains(`[{"`, s[:1]) {
 			return nil
 		}
-		inner, err := parse(v.text, argumentLimits)
+		inner, err := parse(v.text, lim)
 		if err != nil {
 			return nil
 		}
 		v = inner
 	}
-	if v.form != arrayForm && v.form != objectForm || !slices.Contains(want, string(v.form)) {
+	if v.form != arrayForm && v.form != objectForm {
 		return nil
 	}
 	return v
@@ -111,10 +111,18 @@ func unwrap(v *value, want []string) *value {
 // A repairer changes arguments where the schema leaves one reading only: a value
 // of a type that it does not take becomes what it takes if nothing is lost. It
 // gives up after so many steps: a hostile schema could make it take
-// exponentially many.
+// exponentially many. What strings hold counts towards the limits of the whole.
 type repairer struct {
 	*repairs
+	args  *value
 	steps int
+	nodes int               // that strings may still turn out to hold; -1: args was not counted
+	held  map[*value]*value // by strings that were looked into; nil: nothing
+	null  map[*sj.Schema]bool
+}
+
+func newRepairer(told *repairs, args *value) *repairer {
+	return &repairer{repairs: told, args: args, steps: repairSteps, nodes: -1}
 }
 
 func (r *repairer) repair(v *value, s *sj.Schema, at []string) {
@@ -130,11 +138,16 @@ func (r *repairer) repair(v *value, s *sj.Schema, at []string) {
 	if v.form != arrayForm && v.form != objectForm {
 		return
 	}
-	for _, same := range slices.Concat([]*sj.Schema{s.Ref, only(s.AnyOf), only(s.OneOf)}, s.AllOf) {
+	r.repair(v, s.Ref, at)
+	r.repair(v, r.only(s.AnyOf), at)
+	r.repair(v, r.only(s.OneOf), at)
+	for _, same := range s.AllOf {
 		r.repair(v, same, at)
 	}
 	for i, item := range v.items {
-		r.repair(item, itemSchema(s, i), append(at, strconv.Itoa(i)))
+		if below := itemSchema(s, i); below != nil {
+			r.repair(item, below, append(at, strconv.Itoa(i)))
+		}
 	}
 	r.dropNulls(v, s, at)
 	for _, m := range v.members {
@@ -149,52 +162,107 @@ func (r *repairer) repair(v *value, s *sj.Schema, at []string) {
 // retype reads a string as what the schema wants in its place.
 func (r *repairer) retype(v *value, s *sj.Schema, at []string) {
 	want := r.wanted(s, 8)
-	if len(want) == 0 || slices.Contains(want, "string") {
+	if want == 0 || want&typeString != 0 {
 		return
 	}
-	if inner := unwrap(v, want); inner != nil {
+	if inner := r.unwrap(v, want, len(at)); inner != nil {
 		*v = *inner
-		r.steps -= inner.size()
 		r.add(at, "a string that held the JSON was unwrapped")
 		return
 	}
-	if (v.text == "true" || v.text == "false") && slices.Contains(want, "boolean") {
+	if (v.text == "true" || v.text == "false") && want&typeBoolean != 0 {
 		v.form = booleanForm
 		r.add(at, "a string became the boolean that it held")
 		return
 	}
+	if len(v.text) > maxNumber {
+		return
+	}
 	d, ok := readNumber(v.text)
-	if !ok || len(v.text) > maxNumber || d.exponent > maxExponent || d.exponent < -maxExponent {
+	if !ok || d.exponent > maxExponent || d.exponent < -maxExponent {
 		return
 	}
 	plain := d.canonical(v.text)
 	whole := !strings.ContainsAny(plain, ".eE")
-	if slices.Contains(want, "number") || whole && slices.Contains(want, "integer") {
+	if want&typeNumber != 0 || whole && want&typeInteger != 0 {
 		*v = *number(plain)
 		r.add(at, "a string became the number that it held")
 	}
 }
 
-// wanted returns the types that a schema takes; none if that cannot be told.
-func (r *repairer) wanted(s *sj.Schema, depth int) []string {
-	if r.steps--; r.steps < 0 || depth == 0 {
+// unwrap returns what a string holds if it is wanted. Each string is looked into
+// once, however many schemas bear on it.
+func (r *repairer) unwrap(v *value, want sj.Types, depth int) *value {
+	if want&(typeArray|typeObject) == 0 {
 		return nil
+	}
+	inner, known := r.held[v]
+	if !known {
+		inner = r.look(v, depth)
+	}
+	if inner == nil || inner.form == arrayForm && want&typeArray == 0 || inner.form == objectForm && want&typeObject == 0 {
+		return nil
+	}
+	n := inner.size()
+	if n > r.nodes { // others came before
+		return nil
+	}
+	r.nodes -= n
+	r.steps -= n
+	return inner
+}
+
+func (r *repairer) look(v *value, depth int) *value {
+	if r.nodes < 0 {
+		r.nodes = max(0, argumentLimits.nodes-r.args.size())
+	}
+	if r.held == nil {
+		r.held = map[*value]*value{}
+	}
+	lim := argumentLimits
+	lim.depth -= depth
+	lim.nodes = r.nodes
+	inner := unwrap(v, lim)
+	r.held[v] = inner
+	return inner
+}
+
+var (
+	typeNull    = typeBit("null")
+	typeBoolean = typeBit("boolean")
+	typeNumber  = typeBit("number")
+	typeInteger = typeBit("integer")
+	typeString  = typeBit("string")
+	typeArray   = typeBit("array")
+	typeObject  = typeBit("object")
+)
+
+func typeBit(name string) (t sj.Types) {
+	t.Add(name)
+	return t
+}
+
+// wanted returns the types that a schema takes; none if that cannot be told.
+func (r *repairer) wanted(s *sj.Schema, depth int) (want sj.Types) {
+	if r.steps--; r.steps < 0 || depth == 0 {
+		return 0
 	}
 	switch {
 	case s.Types != nil:
-		return s.Types.ToStrings()
+		return *s.Types
 	case s.Ref != nil:
 		return r.wanted(s.Ref, depth-1)
 	case len(s.AllOf) == 1:
 		return r.wanted(s.AllOf[0], depth-1)
 	}
-	var want []string
-	for _, branch := range slices.Concat(s.AnyOf, s.OneOf) {
-		types := r.wanted(branch, depth-1)
-		if len(types) == 0 {
-			return nil
+	for _, branches := range [][]*sj.Schema{s.AnyOf, s.OneOf} {
+		for _, branch := range branches {
+			types := r.wanted(branch, depth-1)
+			if types == 0 {
+				return 0
+			}
+			want |= types
 		}
-		want = append(want, types...)
 	}
 	return want
 }
@@ -203,7 +271,7 @@ func (r *repairer) wanted(s *sj.Schema, depth int) []string {
 // in which many models say that they have nothing to say.
 func (r *repairer) dropNulls(v *value, s *sj.Schema, at []string) {
 	v.members = slices.DeleteFunc(v.members, func(m member) bool {
-		if m.value.form != nullForm || !optional(s, m.name) {
+		if m.value.form != nullForm || !r.optional(s, m.name) {
 			return false
 		}
 		r.add(append(at, m.name), "null was left out")
@@ -211,11 +279,29 @@ func (r *repairer) dropNulls(v *value, s *sj.Schema, at []string) {
 	})
 }
 
+// optional reports whether s has a property of that name which may be left out
+// and may not be null.
+func (r *repairer) optional(s *sj.Schema, name string) bool {
+	p, ok := s.Properties[name]
+	if r.steps -= len(s.Required); !ok || r.steps < 0 || slices.Contains(s.Required, name) {
+		return false
+	}
+	takes, known := r.null[p]
+	if !known {
+		if r.null == nil {
+			r.null = map[*sj.Schema]bool{}
+		}
+		takes = p.Validate(nil) == nil
+		r.null[p] = takes
+	}
+	return !takes
+}
+
 // only returns the one branch that is not just null, if there is exactly one.
-func only(branches []*sj.Schema) *sj.Schema {
+func (r *repairer) only(branches []*sj.Schema) *sj.Schema {
 	var found *sj.Schema
 	for _, b := range branches {
-		if b.Types != nil && slices.Equal(b.Types.ToStrings(), []string{"null"}) {
+		if r.steps--; b.Types != nil && *b.Types == typeNull {
 			continue
 		}
 		if found != nil {
@@ -234,11 +320,4 @@ func itemSchema(s *sj.Schema, i int) *sj.Schema {
 		return items
 	}
 	return s.Items2020
-}
-
-// optional reports whether s has a property of that name which may be left out
-// and may not be null.
-func optional(s *sj.Schema, name string) bool {
-	p, ok := s.Properties[name]
-	return ok && !slices.Contains(s.Required, name) && p.Validate(nil) != nil
 }

@@ -3,7 +3,6 @@ package tool_test
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -109,21 +108,4 @@ func TestRawParseRepairs(t *testing.T) {
 	require.NoError(t, err) // a string is no number that minimum could bear on
 	_, _, err = x.Parse(`{"loop":"1"}`)
 	require.Error(t, err)
-}
-
-// What a hostile model wraps is bounded as what it writes plainly.
-func TestRepairsAreBounded(t *testing.T) {
-	t.Parallel()
-	x := tool.Must(takes[repairedArgs]())
-	deep := `{"inner":{}}`
-	for range 12 {
-		quoted, err := json.Marshal(deep)
-		require.NoError(t, err)
-		deep = `{"inner":` + string(quoted) + `}`
-	}
-	long := `{"list":"[` + strings.Repeat(`1,`, 99_000) + `1]"}`
-	for _, in := range []string{deep, long} {
-		_, took := cost(func() { _, _, _ = x.Parse(in) })
-		require.Less(t, took, aSecond)
-	}
 }

@@ -22,8 +22,12 @@ const (
 	defaultMaxResult = 256 << 10
 	// maxData is how many bytes of images, audio and files one result may hold.
 	maxData = 32 << 20
-	// maxRead is how much of a reader is read to tell how much was left out.
+	// maxRead is how much of a reader is read, and how much more to tell how much
+	// was left out.
 	maxRead = 64 << 20
+	// lookahead is how far beyond the bound text is searched for credentials, so
+	// that the bound cannot hide the end of a URL that makes them some.
+	lookahead = 4 << 10
 	// noOutput stands for a result that is empty: some providers refuse an empty
 	// message, and models take one for a failure.
 	noOutput = "(no output)"
@@ -70,7 +74,7 @@ func readText(r io.Reader, limit int) (text string, more int64, err error) {
 	if c, ok := r.(io.Closer); ok {
 		defer func() { err = cmp.Or(err, c.Close()) }()
 	}
-	b, err := io.ReadAll(io.LimitReader(r, int64(min(limit, maxRead))))
+	b, err := io.ReadAll(io.LimitReader(r, int64(min(limit, maxRead)+lookahead)))
 	if err != nil {
 		return "", 0, err
 	}
@@ -168,33 +172,31 @@ type bounding struct {
 	room   int   // bytes of text
 	data   int   // bytes of data that were taken
 	whole  int64 // bytes of text that there were
-	unread int64 // that were not even read
+	left   int64 // that are left out of it
+	unread int64 // that were not even kept in memory
 	kept   llm.Parts
 }
 
 // bound makes the text of parts valid UTF-8, cuts the credentials of its URLs,
-// and cuts it to the room that there is. It leaves the caller's slice alone.
+// and cuts it to the room that there is. Text that is empty is left out: some
+// providers refuse it. The caller's slice stays as it is.
 func (b *bounding) bound(parts llm.Parts) llm.Parts {
-	empty, room := true, b.room
 	for _, p := range parts {
 		if t, isText := p.(llm.Text); isText {
-			empty = empty && t.Text == ""
 			b.text(t)
 			continue
 		}
-		empty = false
 		b.part(p)
 	}
-	left := b.whole - int64(room-b.room) + b.unread
-	switch {
-	case empty && left == 0:
-		return llm.Parts{llm.Text{Text: noOutput}}
-	case left > 0:
+	if left := b.left + b.unread; left > 0 {
 		of := strconv.FormatInt(b.whole+b.unread, 10)
 		if b.unread >= maxRead {
 			of = "more than " + strconv.FormatInt(b.whole+maxRead, 10)
 		}
 		b.keep(llm.Text{Text: fmt.Sprintf("\n[The result is cut off: %d of its %s bytes are left out.]", left, of)})
+	}
+	if len(b.kept) == 0 {
+		b.keep(llm.Text{Text: noOutput})
 	}
 	return b.kept
 }
@@ -202,11 +204,14 @@ func (b *bounding) bound(parts llm.Parts) llm.Parts {
 func (b *bounding) keep(p llm.Part) { b.kept = append(b.kept, p) }
 
 func (b *bounding) text(t llm.Text) {
-	whole := cutUserinfo(strings.ToValidUTF8(t.Text, "\uFFFD"))
-	t.Text = cut(whole, b.room)
+	all := strings.ToValidUTF8(t.Text, "\uFFFD")
+	near := cut(all, min(b.room, math.MaxInt-lookahead)+lookahead)
+	shown := cutUserinfo(near)
+	t.Text = cut(shown, b.room)
 	b.room -= len(t.Text)
-	b.whole += int64(len(whole))
-	if t.Text != "" || whole == "" {
+	b.whole += int64(len(shown) + len(all) - len(near))
+	b.left += int64(len(shown) - len(t.Text) + len(all) - len(near))
+	if t.Text != "" {
 		b.keep(t)
 	}
 }
@@ -217,9 +222,9 @@ func (b *bounding) part(p llm.Part) {
 	var what string
 	switch p := p.(type) {
 	case llm.Image:
-		size, what = len(p.Data), "An image"
+		size, what = len(p.Data)+len(p.URL), "An image"
 	case llm.Audio:
-		size, what = len(p.Data), "Audio"
+		size, what = len(p.Data)+len(p.Transcript), "Audio"
 	case llm.File:
 		size, what = len(p.Data), "A file"
 	}

@@ -29,37 +29,49 @@ type extra struct {
 }
 
 // schemaFor reflects the schema of arguments of type t.
-func schemaFor(t reflect.Type) (sch *schema, err error) {
+func schemaFor(t reflect.Type) (*schema, error) {
+	r, shown, err := reflectArguments(t)
+	if err != nil {
+		return nil, err
+	}
+	return r.schema(t, shown, r.hold(shown))
+}
+
+// reflectArguments returns what the model is shown of arguments of type t, and
+// with it what else is held.
+func reflectArguments(t reflect.Type) (r *reflection, shown *value, err error) {
 	defer func() { // the reflector panics, and so may a type's own JSONSchema
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the schema of %s: %v", t, p)
 		}
 	}()
-	r := &reflection{held: map[*value]*extra{}, formats: map[string]textFormat{}}
+	r = &reflection{held: map[*value]*extra{}, formats: map[string]textFormat{}}
 	r.survey = newSurvey(hasSchema)
 	base := indirect(t)
 	if err := r.checkRoot(base); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	shown, err := r.reflect(base)
-	if err != nil {
-		return nil, err
+	if shown, err = r.reflect(base); err != nil {
+		return nil, nil, err
 	}
 	if shown.get("type").str() != "object" {
-		return nil, fmt.Errorf("the arguments must be a JSON object; the schema of %s says %s", t, shown.get("type").str())
+		return nil, nil, fmt.Errorf("the arguments must be a JSON object; the schema of %s says %s", t, shown.get("type").str())
 	}
 	if shown.has(combinators...) {
-		return nil, fmt.Errorf("the schema of %s has %s at its top, which providers refuse", t, strings.Join(combinators, ", "))
+		return nil, nil, fmt.Errorf("the schema of %s has %s at its top, which providers refuse", t, strings.Join(combinators, ", "))
 	}
 	shown.setDefault("properties", object())
-	if err := r.define(shown); err != nil {
-		return nil, err
-	}
-	valid, err := compile(r.hold(shown), r.formats)
+	return r, shown, r.define(shown)
+}
+
+// schema readies what the model is shown and what is held.
+func (r *reflection) schema(t reflect.Type, shown, held *value) (*schema, error) {
+	valid, err := compile(held, r.formats)
 	if err != nil {
 		return nil, err
 	}
-	return &schema{wire: shown.json(), valid: valid, shape: shapeOf(base, map[reflect.Type]*shape{})}, nil
+	toWire(shown)
+	return &schema{wire: shown.json(), valid: valid, shape: shapeOf(t, map[reflect.Type]*shape{})}, nil
 }
 
 // combinators are the keywords that providers refuse at the top of a schema.

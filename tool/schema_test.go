@@ -141,16 +141,26 @@ func TestSchemas(t *testing.T) {
 			C *string  `json:"c" jsonschema:"nullable,enum=x"`
 			D any      `json:"d" jsonschema:"type=string"`
 			E opaque   `json:"e" jsonschema:"type=integer,minimum=2"`
-		}], object(`"a":{"type":"string","description":"City, country","minLength":1,"pattern":"^x$","default":"x"},`+
+		}], object(`"a":{"type":"string","description":"City, country. Default: \"x\".","minLength":1,"pattern":"^x$"},`+
 			`"b":{"type":"array","items":{"type":"string","enum":["x","y"]},"uniqueItems":true},`+
 			`"c":{"type":["string","null"],"enum":["x",null]},"d":{"type":"string"},"e":{"type":"integer","minimum":2}`,
 			`"a","b","c","d","e"`)},
+		{"what no keyword says", takes[struct {
+			D time.Duration  `json:"d,string" jsonschema_description:"Patience."`
+			U uint8          `json:"u,string"`
+			N int            `json:"n,omitempty" jsonschema:"default=5"`
+			M map[uint8]bool `json:"m,omitempty" jsonschema:"description=By age"`
+			A any            `json:"a" jsonschema:"nullable,description=Anything"`
+		}], object(`"d":{"type":"string","description":"Patience. (In nanoseconds: 1000000000 is one second.)","pattern":"^-?(0|[1-9][0-9]*)$"},`+
+			`"u":{"type":"string","pattern":"^(0|[1-9][0-9]*)$"},"n":{"type":"integer","description":"Default: 5."},`+
+			`"m":{"type":"object","description":"By age (Its keys are whole numbers.)","additionalProperties":{"type":"boolean"}},`+
+			`"a":{"description":"Anything"}`, `"d","u","a"`)},
 		{"own schema", takes[struct {
 			A celsius   `json:"a" jsonschema:"title=A,maximum=50"`
 			B *celsius  `json:"b" jsonschema_description:"Outside."`
 			C []celsius `json:"c"`
 			M money     `json:"m"`
-		}], object(`"a":{"type":"number","description":"Degrees Celsius","maximum":50,"minimum":-273.15,"title":"A"},`+
+		}], object(`"a":{"type":"number","description":"Degrees Celsius","maximum":50,"minimum":-273.15},`+
 			`"b":{"type":"number","description":"Outside.","minimum":-273.15},`+
 			`"c":{"type":"array","items":{"type":"number","description":"Degrees Celsius","minimum":-273.15}},`+
 			`"m":{"type":"string"}`, `"a","b","c","m"`)},
@@ -158,8 +168,8 @@ func TestSchemas(t *testing.T) {
 			A map[string]any   `json:"a"`
 			B map[int]base     `json:"b"`
 			C map[uint8][]bool `json:"c"`
-		}], object(`"a":{"type":"object"},"b":{"type":"object","additionalProperties":`+object(`"id":{"type":"integer"}`, `"id"`)+`},`+
-			`"c":{"type":"object","additionalProperties":{"type":"array","items":{"type":"boolean"}}}`, `"a","b","c"`)},
+		}], object(`"a":{"type":"object"},"b":{"type":"object","description":"Its keys are whole numbers.","additionalProperties":`+object(`"id":{"type":"integer"}`, `"id"`)+`},`+
+			`"c":{"type":"object","description":"Its keys are whole numbers.","additionalProperties":{"type":"array","items":{"type":"boolean"}}}`, `"a","b","c"`)},
 		{"recursive", takes[tree], `{"type":"object","properties":{"name":{"type":"string"},"kids":{"type":"array","items":{"$ref":"#/$defs/tree"}},` +
 			`"next":{"anyOf":[{"$ref":"#/$defs/tree"},{"type":"null"}]},` +
 			`"other":` + object(`"trees":{"type":"object","additionalProperties":{"$ref":"#/$defs/tree"}}`, `"trees"`) + `},` +
@@ -319,6 +329,74 @@ func TestDecodeErrors(t *testing.T) {
 	}]())
 	_, _, err = wrong.Parse(`{"in":{"x":"a"}}`)
 	requireProblems(t, err, "takes", `/in/x: does not fit, got a string`)
+}
+
+// TestTextThatIsBytesIsRead: net.IP is a slice of bytes, but not base64.
+func TestTextThatIsBytesIsRead(t *testing.T) {
+	t.Parallel()
+	made := tool.Must(takes[struct {
+		X net.IP
+		L []net.IP `json:",omitempty"`
+	}]())
+	_, _, err := made.Parse(`{"X":"True","L":["::1","a"]}`)
+	requireProblems(t, err, "takes", `/L/1: must be an IP address such as 192.0.2.1 or 2001:db8::1; got the string "a"`,
+		`/X: must be an IP address such as 192.0.2.1 or 2001:db8::1; got the string "True"`)
+}
+
+func TestNumbersInStrings(t *testing.T) {
+	t.Parallel()
+	made := tool.Must(takes[struct {
+		I int8  `json:"i,omitzero,string" jsonschema:"pattern=."`
+		U uint8 `json:"u,omitzero,string" jsonschema:"pattern=."`
+		B bool  `json:"b,omitzero,string" jsonschema:"pattern=."`
+	}]())
+	for _, good := range []string{`{"i":"-128"}`, `{"i":"-0"}`, `{"u":"255"}`, `{"b":"true"}`} {
+		_, _, err := made.Parse(good)
+		require.NoError(t, err, good)
+	}
+	for _, text := range []string{"-0", "-1", "256", "1.0", "1e1", "01", "+1", " 1", "1 ", "0x1", "null", "1_0", "NaN"} {
+		_, _, err := made.Parse(`{"u":"` + text + `"}`)
+		requireProblems(t, err, "takes", `/u: must be a whole number in range, in a string; got the string "`+text+`"`)
+	}
+	_, _, err := made.Parse(`{"b":"null"}`)
+	requireProblems(t, err, "takes", `/b: must be one of "true", "false"; got the string "null"`)
+}
+
+// onlyRead is a slice that is read as text and written as what it is: nil is null.
+type onlyRead []string
+
+func (r *onlyRead) UnmarshalText(b []byte) error {
+	*r = onlyRead{string(b)}
+	return nil
+}
+
+func TestNilOfATypeThatOnlyReadsText(t *testing.T) {
+	t.Parallel()
+	requireTaken(t, struct{ X onlyRead }{})
+	requireTaken(t, struct{ X net.IP }{})
+	_, _, err := tool.Must(takes[struct{ X net.IP }]()).Parse(`{"X":null}`)
+	require.Error(t, err)
+}
+
+// TestTextInMaps: encoding/json does not write a value of a map by a method
+// with a pointer receiver, but it reads one.
+func TestTextInMaps(t *testing.T) {
+	t.Parallel()
+	type ratios struct {
+		M map[string]big.Rat `json:"m"`
+	}
+	var got ratios
+	made := tool.Must(tool.New("reads", "", func(_ context.Context, in ratios) (string, error) {
+		got = in
+		return "", nil
+	}))
+	args, _, err := made.Parse(`{"m":{"a":"1/3"}}`)
+	require.NoError(t, err)
+	_, err = made.Call(t.Context(), args)
+	require.NoError(t, err)
+	require.Equal(t, ratios{map[string]big.Rat{"a": *big.NewRat(1, 3)}}, got)
+	_, _, err = made.Parse(`{"m":{"a":{}}}`)
+	require.Error(t, err)
 }
 
 type branch struct {

@@ -13,7 +13,7 @@ import (
 // where a type's own schema admits properties that it does not name.
 type shape struct {
 	fields map[string]*shape // of a struct, by JSON name; the shape may be nil
-	folded map[string]string // those names, by foldCase
+	folded map[string]string // those names, by foldCase; empty for one that is hidden
 	elem   *shape            // of what a slice, array or map holds
 }
 
@@ -56,7 +56,9 @@ func (s *shape) collect(t reflect.Type, known map[reflect.Type]*shape, around []
 		case name == "" || !validName(name):
 			name = sf.Name
 		}
-		if _, shadowed := s.fields[name]; !shadowed {
+		if _, shadowed := s.folded[foldCase(name)]; hidden(sf) && !shadowed {
+			s.folded[foldCase(name)] = ""
+		} else if _, shadowed := s.fields[name]; !hidden(sf) && !shadowed {
 			s.fields[name] = shapeOf(sf.Type, known)
 			s.folded[foldCase(name)] = name
 		}
@@ -97,7 +99,9 @@ func (s *shape) check(args *value, ex *explainer, at []string) {
 		}
 		if exact {
 			inner.check(m.value, ex, append(at, m.name))
-		} else if meant, folds := s.folded[foldCase(m.name)]; folds {
+		} else if meant, folds := s.folded[foldCase(m.name)]; folds && meant == "" {
+			ex.add(at, "unknown property "+quote(m.name))
+		} else if folds {
 			ex.add(at, "unknown property "+quote(m.name)+"; did you mean "+quote(meant)+"?")
 		}
 	}

@@ -68,6 +68,22 @@ func TestANameInAnotherCaseDoesNotPassTheSchema(t *testing.T) {
 	requireProblems(t, err, "takes", `(top level): unknown property "Kids"; did you mean "kids"?`)
 }
 
+// opened has a hidden field, and a schema that admits other properties.
+type opened struct {
+	Amount int  `json:"amount"`
+	Admin  bool `json:"admin" jsonschema:"-"`
+}
+
+func (opened) JSONSchemaExtend(s *jsonschema.Schema) { s.AdditionalProperties = nil }
+
+func TestAHiddenFieldStaysUnsetWhereOtherPropertiesAreAllowed(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"admin", "Admin"} {
+		_, _, err := tool.Must(takes[opened]()).Parse(`{"amount":1,"other":2,"` + name + `":true}`)
+		requireProblems(t, err, "takes", `(top level): unknown property "`+name+`"`)
+	}
+}
+
 type boomText struct{ _ string }
 
 func (*boomText) UnmarshalText([]byte) error { panic("boom") }

@@ -81,6 +81,8 @@ func (s *survey) unfold(t reflect.Type, at string) (int, error) {
 		return 1, errAt(at, "encoding/json cannot decode url.URL from a string; use a string")
 	case readsItself(t):
 		return 1, errAt(at, "%s decodes itself (UnmarshalJSON); give it a method JSONSchema() *jsonschema.Schema", t)
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 && !readsText(t) && isBytes(t) != writesBytes(t):
+		return 1, errAt(at, "encoding/json does not read %s as it writes it", t)
 	case readsText(t), isBytes(t), isScalar(t.Kind()), t.Kind() == reflect.String:
 		return 1, nil
 	}

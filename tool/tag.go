@@ -1,10 +1,13 @@
 package tool
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -92,12 +95,12 @@ func checkEffect(n *value, f field) error {
 			return fmt.Errorf("tag jsonschema: a default of %s cannot be written in a tag; put it into the description", f.typ)
 		}
 		keyword := schemaTags[key]
-		if !n.has(keyword) && !n.get("items").has(keyword) {
+		if !n.has(keyword) && !n.get("items").has(keyword) || onItems(keyword) && n.get("type").str() == "array" && n.get("items").get("type").str() != "string" {
 			return fmt.Errorf("tag jsonschema: %s has no effect on %s", element, f.typ)
 		}
 	}
 	if enums == 0 {
-		return nil
+		return checkValues(n, f)
 	}
 	enum := n.get("enum")
 	if enum == nil {
@@ -106,5 +109,92 @@ func checkEffect(n *value, f field) error {
 	if len(enum.items) != enums {
 		return fmt.Errorf("tag jsonschema: %d of its enum values do not fit %s", enums-len(enum.items), f.typ)
 	}
+	return checkValues(n, f)
+}
+
+// onItems reports whether the reflector puts a keyword for strings onto the
+// items of an array, whatever they are.
+func onItems(keyword string) bool { return keyword == "pattern" || keyword == "format" }
+
+// checkValues refuses values and bounds that are not those of the Go type: the
+// model is shown them, and what it then writes would not decode.
+func checkValues(n *value, f field) error {
+	t := indirect(f.typ)
+	own, err := hasSchema(t)
+	if own || typed(f) && !readsText(t) || err != nil {
+		return err
+	}
+	if k := t.Kind(); (k == reflect.Slice || k == reflect.Array) && n.has("items") {
+		if err := checkArray(n, t); err != nil {
+			return err
+		}
+		n, t = n.get("items"), indirect(t.Elem())
+	}
+	if err := checkBounds(n, t); err != nil {
+		return err
+	}
+	if format := n.get("format").str(); t == timeType && format != "date-time" {
+		return fmt.Errorf("tag jsonschema: format=%s is not what %s reads", format, t)
+	}
+	var values []*value
+	for _, keyword := range []string{"enum", "examples"} {
+		if list := n.get(keyword); list != nil {
+			values = append(values, list.items...)
+		}
+	}
+	if d := n.get("default"); d != nil {
+		values = append(values, d)
+	}
+	for _, v := range values {
+		if err := reads(v, t, f.quoted); err != nil {
+			return fmt.Errorf("tag jsonschema: %s does not fit %s", clip(string(v.json()), maxEcho), f.typ)
+		}
+	}
 	return nil
+}
+
+// checkArray refuses what a tag says of the length of an array, which Go says
+// already, and a default that does not fit.
+func checkArray(n *value, t reflect.Type) error {
+	if n.has("default") && reads(n.get("default"), t, false) != nil {
+		return fmt.Errorf("tag jsonschema: its default does not fit %s", t)
+	}
+	if t.Kind() == reflect.Array && (n.bound("minItems") != strconv.Itoa(t.Len()) || n.bound("maxItems") != strconv.Itoa(t.Len())) {
+		return fmt.Errorf("tag jsonschema: %s always has %s", t, count(t.Len(), "item"))
+	}
+	return nil
+}
+
+// checkBounds refuses a bound beyond what the type can hold.
+func checkBounds(n *value, t reflect.Type) error {
+	var low, high string
+	switch {
+	case isInt(t.Kind()), isUint(t.Kind()):
+		low, high = bounds(t)
+	case t.Kind() == reflect.Float32, t.Kind() == reflect.Float64:
+		high = largest(t)
+		low = "-" + high
+	default:
+		return nil
+	}
+	for _, keyword := range []string{"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"} {
+		if bound := n.get(keyword); bound != nil && (less(bound.text, low) || less(high, bound.text)) {
+			return fmt.Errorf("tag jsonschema: %s=%s is beyond what %s holds", keyword, bound.text, t)
+		}
+	}
+	return nil
+}
+
+func less(a, b string) bool {
+	x, okX := new(big.Rat).SetString(a)
+	y, okY := new(big.Rat).SetString(b)
+	return okX && okY && x.Cmp(y) < 0
+}
+
+// reads reports why a value does not decode into the type.
+func reads(v *value, t reflect.Type, quoted bool) error {
+	if quoted {
+		return readQuoted(v.str(), t)
+	}
+	return json.Unmarshal(v.json(), reflect.New(t).Interface())
 }

@@ -27,9 +27,10 @@ type Tool struct{ spec *spec }
 
 type spec struct {
 	def         llm.ToolDef
+	notStrict   error // why def has no strict form
 	fingerprint string
 	schema      *schema
-	run         func(context.Context, json.RawMessage) (any, error)
+	run         function
 
 	timeout    time.Duration
 	slots      chan struct{} // a token for each call that runs; nil: no bound
@@ -39,19 +40,26 @@ type spec struct {
 	unchecked  bool // a schema that does not compile is allowed
 }
 
+// function is a tool's function. name is what the model calls the tool, which
+// may be renamed later than the function is made.
+type function func(ctx context.Context, name string, args json.RawMessage) (any, error)
+
 // New makes a tool of a Go function.
 //
 // name matches ^[a-zA-Z0-9_-]{1,64}$. The schema of the arguments is reflected
 // from In, a struct (or a pointer to one, or a map with string keys); see the
-// package documentation for what of Go it understands. What it cannot express
-// is an error here that names the Go field, never one at a call. So is a
-// description of the schema in the struct tags that does not compile.
+// package documentation for what of Go it understands. A default in a tag is
+// told to the model and never applied. What cannot be expressed is an error
+// here that names the Go field, never one at a call. So is a description of the
+// schema in the struct tags that does not compile.
 //
 // fn sees only arguments that fit the schema. Numbers in fields of type any are
 // decoded as [json.Number], so that none loses digits. What it returns is
 // rendered for the model: text (a string, a []byte or [json.RawMessage] of JSON)
-// and [llm.Part] and [llm.Parts] as they are, anything else as JSON. An error
-// is a failed call whose text the model reads; [Retry], [Abort] and [Hide] say
+// and [llm.Part] and [llm.Parts] as they are, an [io.Reader] as the text that it
+// holds (it is read, and closed if it is an [io.Closer], before the call ends),
+// anything else as JSON. In all of it the credentials of URLs are cut. An error is
+// a failed call whose text the model reads; [Retry], [Abort] and [Hide] say
 // otherwise.
 func New[In, Out any](name, description string, fn func(context.Context, In) (Out, error), opts ...Option) (Tool, error) {
 	if fn == nil {
@@ -62,7 +70,7 @@ func New[In, Out any](name, description string, fn func(context.Context, In) (Ou
 		return Tool{}, constructError(name, err)
 	}
 	sch.decode = func(args json.RawMessage) error { return decode(args, new(In)) }
-	return newTool(name, description, sch, func(ctx context.Context, args json.RawMessage) (any, error) {
+	return newTool(name, description, sch, func(ctx context.Context, name string, args json.RawMessage) (any, error) {
 		var in In
 		if err := decode(args, &in); err != nil {
 			return nil, decodeFailure(name, err)
@@ -73,11 +81,13 @@ func New[In, Out any](name, description string, fn func(context.Context, In) (Ou
 
 // NewRaw makes a tool of a JSON Schema and a function that takes the arguments
 // as JSON: for tools that are described elsewhere. The schema must be one of an
-// object; "type" and "properties" are added where it lacks them, and "$schema"
-// and "$id" are not sent to the model, nor are combinations at its top (oneOf,
-// anyOf, allOf, not, enum), which providers refuse: arguments are still held to
-// them. No schema or null is one without properties. Keywords are validated as draft 2020-12
-// says, or the draft that "$schema" names; no reference leaves the schema.
+// object; "type" and "properties" are added where it lacks them. "$schema",
+// "$id", "$comment" and "title" are not sent to the model, nor are combinations
+// at its top (oneOf, anyOf, allOf, not, enum), which providers refuse: arguments
+// are still held to them. A default is told in the description and never
+// applied. No schema or null is one without properties. Keywords are validated
+// as draft 2020-12 says, or the draft that "$schema" names; no reference leaves
+// the schema.
 //
 // fn sees only arguments that fit the schema. Out is rendered as by [New].
 func NewRaw[Out any](name, description string, schema json.RawMessage, fn func(context.Context, json.RawMessage) (Out, error), opts ...Option) (Tool, error) {
@@ -88,7 +98,7 @@ func NewRaw[Out any](name, description string, schema json.RawMessage, fn func(c
 	if err != nil {
 		return Tool{}, constructError(name, err)
 	}
-	return newTool(name, description, sch, func(ctx context.Context, args json.RawMessage) (any, error) {
+	return newTool(name, description, sch, func(ctx context.Context, _ string, args json.RawMessage) (any, error) {
 		return fn(ctx, slices.Clone(args))
 	}, opts)
 }
@@ -98,12 +108,14 @@ var (
 	errName     = errors.New("a name has 1 to 64 of the characters a-z A-Z 0-9 _ -")
 )
 
-func newTool(name, description string, sch *schema, run func(context.Context, json.RawMessage) (any, error), opts []Option) (Tool, error) {
+func newTool(name, description string, sch *schema, run function, opts []Option) (Tool, error) {
 	if !namePattern.MatchString(name) {
 		return Tool{}, constructError(name, errName)
 	}
+	strict, notStrict := sch.strict()
 	s := &spec{
-		def:       llm.ToolDef{Name: name, Description: strings.ToValidUTF8(description, "\uFFFD"), Schema: sch.wire},
+		def:       llm.ToolDef{Name: name, Description: strings.ToValidUTF8(description, "\uFFFD"), Schema: sch.wire, Strict: strict},
+		notStrict: notStrict,
 		schema:    sch,
 		run:       run,
 		maxResult: defaultMaxResult,
@@ -161,6 +173,25 @@ func (t Tool) Def() llm.ToolDef {
 	def.Schema = slices.Clone(def.Schema)
 	def.Strict = slices.Clone(def.Strict)
 	return def
+}
+
+// NotStrict returns nil if [Tool.Def] has a strict form, else why it has none, in
+// one line that names the place in the schema: an object with properties of any
+// name, a value of any kind, allOf and other conditions, recursion or size
+// beyond what providers take. Such a tool is sent with its plain schema.
+//
+// In the strict form a property that may be left out is null instead, and
+// [Tool.Parse] leaves it out again. One that takes null too keeps it: the model
+// has then no way to leave it out, and the function sees null (for a Go pointer,
+// slice or map there is no difference).
+func (t Tool) NotStrict() error {
+	if t.spec == nil {
+		return Unknown("")
+	}
+	if t.spec.notStrict == nil {
+		return nil
+	}
+	return fmt.Errorf("tool %s has no strict form: %w", quote(t.spec.def.Name), t.spec.notStrict)
 }
 
 // Timeout returns the time that one call may take: 0 leaves it to the runner,
@@ -242,7 +273,7 @@ func (t Tool) Call(ctx context.Context, args json.RawMessage) (parts llm.Parts, 
 			parts, err = nil, panicked(v, debug.Stack())
 		}
 	}()
-	out, err := t.spec.run(ctx, args)
+	out, err := t.spec.run(ctx, t.spec.def.Name, args)
 	if err != nil {
 		return nil, failed(err)
 	}

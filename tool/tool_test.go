@@ -3,11 +3,9 @@ package tool_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -65,10 +63,11 @@ func TestTool(t *testing.T) {
 		Name:        "get_it-2",
 		Description: "Gets it.",
 		Schema:      json.RawMessage(`{"type":"object","properties":{},"additionalProperties":false}`),
+		Strict:      json.RawMessage(`{"type":"object","properties":{},"required":[],"additionalProperties":false}`),
 	}, made.Def())
 
 	def := made.Def()
-	def.Schema[0] = 'x'
+	def.Schema[0], def.Strict[0] = 'x', 'x'
 	require.NotEqual(t, def, made.Def(), "the bytes are the caller's")
 
 	for _, none := range []string{"", " \n", "{}", " { } ", "null"} {
@@ -225,50 +224,4 @@ func TestRawArgumentsAreTheFunctions(t *testing.T) {
 	_, err := spoils.Call(t.Context(), args)
 	require.NoError(t, err)
 	require.Equal(t, `{}`, string(args))
-}
-
-func TestConcurrentCalls(t *testing.T) {
-	t.Parallel()
-	type in struct {
-		N    int      `json:"n" jsonschema:"minimum=0"`
-		Tags []string `json:"tags,omitempty" jsonschema:"pattern=^[a-z]+$"`
-		When *time.Time
-	}
-	double := tool.Must(tool.New("double", "", func(_ context.Context, in in) (int, error) {
-		if in.N%7 == 0 {
-			panic(in.N)
-		}
-		return 2 * in.N, nil
-	}))
-	var wg sync.WaitGroup
-	failures := make(chan error, 10_000)
-	for n := range 10_000 {
-		wg.Go(func() { failures <- callDouble(t.Context(), double, n) })
-	}
-	wg.Wait()
-	close(failures)
-	for err := range failures {
-		require.NoError(t, err)
-	}
-}
-
-func callDouble(ctx context.Context, double tool.Tool, n int) error {
-	if _, _, err := double.Parse(fmt.Sprintf(`{"n":-%d,"When":null,"tags":["A"]}`, n+1)); err == nil {
-		return errors.New("invalid arguments were taken")
-	}
-	args, _, err := double.Parse(fmt.Sprintf(`{"n":%d.0,"tags":null,"When":null}`, n))
-	if err != nil {
-		return err
-	}
-	got, err := double.Call(ctx, args)
-	if n%7 == 0 {
-		if e, ok := errors.AsType[*tool.Error](err); !ok || e.Failure != tool.Panicked {
-			return fmt.Errorf("%d: no panic but %w", n, err)
-		}
-		return nil
-	}
-	if text := (llm.Message{Parts: got}).Text(); text != fmt.Sprint(2*n) {
-		return fmt.Errorf("%d doubled is %s", n, text)
-	}
-	return err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -74,30 +73,32 @@ func compileSchema(doc *value, formats map[string]textFormat, f *fuel) (s *sj.Sc
 			err = fmt.Errorf("schema: cannot be compiled: %v", p)
 		}
 	}()
+	ks, ps := &keywords{fuel: f}, &patterns{left: maxPatterns, done: map[string]sj.Regexp{}}
 	c := sj.NewCompiler()
 	c.DefaultDraft(sj.Draft2020)
 	c.UseLoader(sj.SchemeURLLoader{})
-	c.UseRegexpEngine(lenientRegexp)
+	c.UseRegexpEngine(ps.compile)
 	if formats != nil {
 		c.AssertFormat()
 		c.AssertContent()
-		c.UseRegexpEngine(strictRegexp)
+		c.UseRegexpEngine(strictPattern)
 	}
 	for name, f := range formats {
 		c.RegisterFormat(&sj.Format{Name: name, Validate: f.validate})
 	}
-	if f != nil {
-		c.AssertVocabs()
-		c.RegisterVocabulary(f.vocabulary())
-	}
+	c.AssertVocabs()
+	c.RegisterVocabulary(ks.vocabulary())
 	if err := c.AddResource(schemaURL, doc.any()); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
 	s, err = c.Compile(schemaURL)
+	if err := ps.err(); err != nil {
+		return nil, err
+	}
 	if err != nil {
 		return nil, compileError(doc, err)
 	}
-	f.install()
+	ks.install()
 	return s, nil
 }
 
@@ -120,50 +121,6 @@ func compileError(doc *value, err error) error {
 	return errors.New("schema: " + strings.TrimPrefix(ex.problems[0].line(), "- "))
 }
 
-var (
-	surrogates = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}`)
-	codePoint  = regexp.MustCompile(`\\u([0-9a-fA-F]{4})`)
-)
-
-// strictRegexp compiles a pattern as Go writes it, with ECMA's \uXXXX.
-func strictRegexp(pattern string) (sj.Regexp, error) {
-	s := surrogates.ReplaceAllStringFunc(pattern, func(pair string) string {
-		p := &parser{src: pair}
-		r, err := p.unicodeEscape()
-		if err != nil {
-			return pair
-		}
-		return fmt.Sprintf(`\x{%X}`, r)
-	})
-	re, err := regexp.Compile(codePoint.ReplaceAllString(s, `\x{$1}`))
-	if err != nil {
-		return nil, fmt.Errorf("pattern %s: %w", quote(pattern), err)
-	}
-	return spelled{re, pattern}, nil
-}
-
-func lenientRegexp(pattern string) (sj.Regexp, error) {
-	re, err := strictRegexp(pattern)
-	if err != nil {
-		return anything(pattern), nil
-	}
-	return re, nil
-}
-
-// spelled is an expression that shows as its author wrote it.
-type spelled struct {
-	*regexp.Regexp
-	pattern string
-}
-
-func (s spelled) String() string { return s.pattern }
-
-// anything stands for a pattern that Go cannot compile.
-type anything string
-
-func (a anything) MatchString(string) bool { return true }
-func (a anything) String() string          { return string(a) }
-
 // check repairs args and returns what is wrong with the rest. An error means
 // that it cannot be told.
 func (v *validator) check(args *value, done *repairs) (found findings, err error) {
@@ -172,17 +129,21 @@ func (v *validator) check(args *value, done *repairs) (found findings, err error
 			found, err = findings{}, notChecked(p)
 		}
 	}()
-	compiled := v.compiled
+	compiled, f := v.compiled, (*fuel)(nil)
 	if v.metered != nil {
 		m, err := v.borrow(args)
 		defer v.giveBack(m)
 		if err != nil {
 			return findings{}, err
 		}
-		compiled = m.schema
+		compiled, f = m.schema, &m.fuel
 	}
-	(&repairer{repairs: done, steps: repairSteps}).repair(args, compiled, nil)
-	err = compiled.Validate(args.any())
+	newRepairer(done, args).repair(args, compiled, nil)
+	plain := args.any()
+	if f != nil {
+		f.locate(plain, 0)
+	}
+	err = compiled.Validate(plain)
 	if err == nil {
 		return findings{}, nil
 	}
@@ -213,7 +174,8 @@ type explainer struct {
 	*validator
 	args *value
 	findings
-	seen int
+	seen  int
+	enums map[*value]string // what was said of lists, by their first value
 }
 
 // findings are what is wrong with arguments: problems, and how many more there
@@ -234,14 +196,25 @@ func (ex *explainer) add(path []string, text string) {
 // each adds a problem for every name, up to as many as are shown at all: there
 // may be as many names as arguments have values.
 func (ex *explainer) each(path, names []string, about func(string) problem) {
-	names = slices.Sorted(slices.Values(names))
-	shown := min(len(names), maxProblems)
-	for _, name := range names[:shown] {
+	shown := least(names, maxProblems)
+	for _, name := range shown {
 		p := about(name)
 		p.path = slices.Clone(path)
 		ex.problems = append(ex.problems, p)
 	}
-	ex.more += len(names) - shown
+	ex.more += len(names) - len(shown)
+}
+
+// least returns the first n of names, sorted.
+func least(names []string, n int) []string {
+	var first []string
+	for _, name := range names {
+		if i, _ := slices.BinarySearch(first, name); i < n {
+			first = slices.Insert(first, i, name)
+			first = first[:min(n, len(first))]
+		}
+	}
+	return first
 }
 
 func (ex *explainer) explain(e *sj.ValidationError) {
@@ -264,7 +237,7 @@ func (ex *explainer) explain(e *sj.ValidationError) {
 		ex.union(at, e.Causes)
 	case *kind.Required:
 		ex.each(at, k.Missing, func(name string) problem {
-			return problem{text: missing(name, ex.resolve(schema.get("properties").get(name)))}
+			return missing(name, func() *value { return ex.resolve(schema.get("properties").get(name)) })
 		})
 	case *kind.AdditionalProperties:
 		ex.each(at, k.Properties, func(name string) problem { return unknown(name, schema.get("properties")) })
@@ -276,7 +249,9 @@ func (ex *explainer) explain(e *sj.ValidationError) {
 	case *kind.DependentRequired:
 		ex.add(at, needs(k.Prop, k.Missing))
 	default:
-		ex.add(at, ex.expected(e.ErrorKind, schema, ex.find(at)))
+		p := ex.expected(e.ErrorKind, schema, ex.find(at))
+		p.path = slices.Clone(at)
+		ex.problems = append(ex.problems, p)
 	}
 }
 
@@ -286,40 +261,45 @@ func needs(name string, missing []string) string {
 }
 
 // expected says what a single value should have been.
-func (ex *explainer) expected(k sj.ErrorKind, schema, got *value) string {
+func (ex *explainer) expected(k sj.ErrorKind, schema, got *value) problem {
 	keyword := func(name string) string { return clip(schema.bound(name), maxEcho) }
-	butGot := "; got " + describe(got)
+	must := ""
 	switch k := k.(type) {
 	case *kind.Type:
 		return ex.mustBe(k.Want, got)
 	case *kind.Enum:
-		return oneOf(ex.withoutNull(wanted(schema, "enum", k.Want)), got)
+		return ex.oneOf(ex.withoutNull(wanted(schema, "enum", k.Want)), got)
 	case *kind.Const:
-		return oneOf([]*value{wanted(schema, "const", k.Want)}, got)
+		return ex.oneOf([]*value{wanted(schema, "const", k.Want)}, got)
 	case *kind.Format:
-		return ex.mustRead(k) + butGot
+		if e, ok := errors.AsType[*notAllowed](k.Err); ok {
+			return ex.oneOf(ex.allowed(schema.get(e.keyword), e.keyword), got)
+		}
+		must = ex.mustRead(k)
 	case *kind.Pattern:
-		return "must match the regular expression " + clip(k.Want, maxEcho) + butGot
+		must = "must match the regular expression " + clip(k.Want, maxEcho)
 	case *kind.Minimum:
-		return "must be >= " + keyword("minimum") + butGot
+		must = "must be >= " + keyword("minimum")
 	case *kind.Maximum:
-		return "must be <= " + keyword("maximum") + butGot
+		must = "must be <= " + keyword("maximum")
 	case *kind.ExclusiveMinimum:
-		return "must be > " + keyword("exclusiveMinimum") + butGot
+		must = "must be > " + keyword("exclusiveMinimum")
 	case *kind.ExclusiveMaximum:
-		return "must be < " + keyword("exclusiveMaximum") + butGot
+		must = "must be < " + keyword("exclusiveMaximum")
 	case *kind.MultipleOf:
-		return "must be a multiple of " + keyword("multipleOf") + butGot
+		must = "must be a multiple of " + keyword("multipleOf")
 	case *kind.ContentEncoding:
-		return "must be a string in " + k.Want + butGot
+		must = "must be a string in " + k.Want
 	case *kind.Not:
-		return "has a form that is not allowed" + butGot
+		must = "has a form that is not allowed"
 	case *kind.FalseSchema:
-		return "is not allowed"
+		return problem{text: "is not allowed"}
 	case *kind.Contains:
-		return "must contain an item of the required form" + butGot
+		must = "must contain an item of the required form"
+	default:
+		return problem{text: counted(k)}
 	}
-	return counted(k)
+	return problem{text: must + "; got " + describe(got)}
 }
 
 func counted(k sj.ErrorKind) string {
@@ -348,11 +328,38 @@ func counted(k sj.ErrorKind) string {
 	return "does not match the schema"
 }
 
-func (ex *explainer) mustBe(want []string, got *value) string {
+func (ex *explainer) mustBe(want []string, got *value) problem {
 	if ex.formats != nil && len(want) > 1 {
 		want = slices.DeleteFunc(slices.Clone(want), func(s string) bool { return s == "null" })
 	}
-	return "must be " + strings.Join(want, " or ") + ", got " + describe(got) + unquoted(got, want)
+	return problem{
+		text: "must be " + strings.Join(want, " or ") + ", got " + describe(got),
+		hint: func() string { return unquoted(got, want) },
+	}
+}
+
+// oneOf says which values are allowed; many values can have failed by one list.
+func (ex *explainer) oneOf(enum []*value, got *value) problem {
+	if len(enum) == 0 {
+		return notOneOf(mustBeOneOf(enum), enum, got)
+	}
+	must, said := ex.enums[enum[0]]
+	if !said {
+		if ex.enums == nil {
+			ex.enums = map[*value]string{}
+		}
+		must = mustBeOneOf(enum)
+		ex.enums[enum[0]] = must
+	}
+	return notOneOf(must, enum, got)
+}
+
+// allowed returns the values of "enum" or "const".
+func (ex *explainer) allowed(v *value, keyword string) []*value {
+	if keyword == "const" || v == nil {
+		return []*value{v}
+	}
+	return ex.withoutNull(v)
 }
 
 func (ex *explainer) withoutNull(enum *value) []*value {
@@ -418,7 +425,9 @@ func (ex *explainer) union(at []string, branches []*sj.ValidationError) {
 		})
 	}
 	if want := mergeTypes(branches, at); want != nil {
-		ex.add(at, ex.mustBe(want, ex.find(at)))
+		p := ex.mustBe(want, ex.find(at))
+		p.path = slices.Clone(at)
+		ex.problems = append(ex.problems, p)
 		return
 	}
 	meant := slices.DeleteFunc(slices.Clone(branches), func(b *sj.ValidationError) bool { return mismatch(b, at) != nil })
@@ -467,9 +476,10 @@ func mismatch(e *sj.ValidationError, at []string) []string {
 // wrongTag reports whether a branch fails by a constant directly in the object:
 // then it is another variant than the one that was meant.
 func wrongTag(e *sj.ValidationError, at []string) bool {
-	switch e.ErrorKind.(type) {
-	case *kind.Const, *kind.Enum:
-		return len(e.InstanceLocation) == len(at)+1
+	switch k := e.ErrorKind.(type) {
+	case *kind.Format:
+		_, tag := errors.AsType[*notAllowed](k.Err)
+		return tag && len(e.InstanceLocation) == len(at)+1
 	case *kind.Reference, *kind.Group, *kind.AllOf:
 		return slices.ContainsFunc(e.Causes, func(c *sj.ValidationError) bool { return wrongTag(c, at) })
 	}

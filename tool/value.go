@@ -139,6 +139,12 @@ func (v *value) names() []string {
 	return names
 }
 
+// firstNames returns as many names as fill room bytes, commas between them, and
+// one more.
+func (v *value) firstNames(room int) []string {
+	return (&value{members: v.members[:min(len(v.members), room/2+2)]}).names()
+}
+
 // size is the number of values in v, itself included.
 func (v *value) size() int {
 	n := 1
@@ -147,6 +153,33 @@ func (v *value) size() int {
 	}
 	for _, m := range v.members {
 		n += m.value.size()
+	}
+	return n
+}
+
+// schemas is the number of values in v that may be schemas, itself included.
+func (v *value) schemas() int {
+	n := 0
+	if v.form == objectForm || v.form == booleanForm {
+		n = 1
+	}
+	for _, item := range v.items {
+		n += item.schemas()
+	}
+	for _, m := range v.members {
+		n += m.value.schemas()
+	}
+	return n
+}
+
+// bytes is the length of the texts and names in v.
+func (v *value) bytes() int {
+	n := len(v.text)
+	for _, item := range v.items {
+		n += item.bytes()
+	}
+	for _, m := range v.members {
+		n += len(m.name) + m.value.bytes()
 	}
 	return n
 }

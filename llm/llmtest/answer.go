@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -13,13 +14,22 @@ import (
 // An answer is what a step said to one request, with all that it left open
 // filled in.
 type answer struct {
-	resp  *llm.Response
-	delay time.Duration
+	resp        *llm.Response
+	pieces      []piece // of a streamed answer
+	delay       time.Duration
+	fault       Fault
+	contentType *string
+	done        func() // to be called when the answer is whole to who asked; may be nil
 }
 
 // respond returns what the step says to req.
 func (s Step) respond(ctx context.Context, req *llm.Request) (*llm.Response, error) {
-	if s.reply == nil {
+	switch {
+	case s.raw != nil:
+		return nil, s.raw.with(s.contentType)
+	case s.fault.kind == resetFault && s.fault.after < 0:
+		return nil, &hangUp{broken(llm.KindNetwork, &s.fault, errReset())}
+	case s.reply == nil:
 		return s.Response()
 	}
 	resp, err := s.reply(ctx, req)
@@ -78,35 +88,80 @@ func defaultFinish(m llm.Message) llm.FinishReason {
 	return llm.FinishStop
 }
 
-// play shows the answer to emit piece by piece if stream, and else waits as
-// long as the provider would think. It looks at ctx after every piece.
-func (a *answer) play(ctx context.Context, stream bool, emit func(piece) error) error {
+// play gives the answer to a caller in this process, piece by piece if stream,
+// and else after as long as the provider would think. It looks at ctx after every
+// piece.
+func (a *answer) play(ctx context.Context, stream bool, sink func(llm.Delta)) (*llm.Response, error) {
+	fate := a.fate(stream)
 	if !stream {
-		return wait(ctx, a.delay)
-	}
-	for _, p := range pieces(a.resp.Message) {
 		if err := wait(ctx, a.delay); err != nil {
-			return err
+			return nil, err
 		}
-		if err := emit(p); err != nil {
-			return err
+	}
+	for _, p := range a.pieces[:fate.pieces] {
+		if err := wait(ctx, a.delay); err != nil {
+			return nil, err
+		}
+		if d := p.delta(); d != nil && sink != nil {
+			sink(d)
 		}
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		}
 	}
-	return nil
+	if fate.event {
+		fate.silence = a.delay
+	}
+	if err := wait(ctx, fate.silence); err != nil || fate.err != nil {
+		return nil, cmp.Or(err, fate.err)
+	}
+	if a.done != nil {
+		a.done()
+	}
+	if !fate.usage {
+		a.resp.Usage, a.resp.RawUsage = llm.Usage{}, nil
+	}
+	return a.resp, nil
 }
 
-// wait waits for d, or until ctx ends, whose cause it returns then.
+// reply gives the answer to the wire. It waits as long as the provider would
+// think.
+func (a *answer) reply(ctx context.Context, stream, usage bool) (*reply, error) {
+	h := http.Header{"X-Request-Id": {a.resp.RequestID}, "Content-Type": {"application/json"}}
+	if stream {
+		h.Set("Content-Type", "text/event-stream; charset=utf-8")
+		h.Set("Cache-Control", "no-cache")
+	} else if err := wait(ctx, a.delay); err != nil {
+		return nil, err
+	}
+	setContentType(h, a.contentType)
+	p := &reply{status: http.StatusOK, header: h, frames: a.encode(stream, usage), done: a.done}
+	a.fault.apply(p, a, stream)
+	return p, nil
+}
+
+func setContentType(h http.Header, value *string) {
+	switch {
+	case value == nil:
+	case *value == "":
+		h.Del("Content-Type")
+	default:
+		h.Set("Content-Type", *value)
+	}
+}
+
+// wait waits for d, or for ever, or until ctx ends, whose cause it returns then.
 func wait(ctx context.Context, d time.Duration) error {
-	if d > 0 {
+	switch {
+	case d > 0:
 		timer := time.NewTimer(d)
 		defer timer.Stop()
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
 		}
+	case d == forever:
+		<-ctx.Done()
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

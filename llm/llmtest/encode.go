@@ -2,8 +2,6 @@ package llmtest
 
 import (
 	"encoding/json"
-	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -12,84 +10,75 @@ import (
 // created is the time that all answers bear, so that they are the same each time.
 const created = 1_700_000_000
 
-// write writes the answer as one JSON document.
-func (a *answer) write(w http.ResponseWriter) {
+// encode returns the answer as it goes out when nothing goes wrong. usage: the
+// client of a stream asked for a usage chunk.
+func (a *answer) encode(stream, usage bool) []frame {
+	if !stream {
+		return []frame{{data: a.completion(), whole: true}}
+	}
+	c := chunks{answer: a, usage: usage}
+	c.delta(roleDelta(a.resp.Message))
+	for i, p := range a.pieces {
+		c.delta(pieceDelta(p))
+		c.last().wait, c.last().pieces = a.delay, i+1
+	}
+	c.end()
+	return c.frames
+}
+
+// completion is the answer as one JSON document.
+func (a *answer) completion() string {
 	doc := a.document("chat.completion", a.choice("message", wireMessage(a.resp.Message), true))
 	doc.set("usage", wireUsage(a.resp.Usage, a.resp.RawUsage))
-	doc = append(doc, a.resp.Extra...)
-	w.Header().Set("x-request-id", a.resp.RequestID)
-	writeJSON(w, http.StatusOK, doc)
+	return append(doc, a.resp.Extra...).String() + "\n"
 }
 
-// stream writes the answer as server-sent events. A client that has gone ends it.
-func (a *answer) stream(w http.ResponseWriter, r *http.Request, usage bool) {
-	w.Header().Set("x-request-id", a.resp.RequestID)
-	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-cache")
-	s := &events{w: w, flush: http.NewResponseController(w), answer: a, usage: usage}
-	err := s.delta(roleDelta(a.resp.Message))
-	if err == nil {
-		err = a.play(r.Context(), true, func(p piece) error { return s.delta(pieceDelta(p)) })
-	}
-	if err == nil {
-		_ = s.end() // the last thing written: nothing is left to be done about it
-	}
-}
-
-// events writes the chunks of one stream.
-type events struct {
-	w      http.ResponseWriter
-	flush  *http.ResponseController
+// chunks collects the events of one stream.
+type chunks struct {
 	answer *answer
-	usage  bool // the client asked for a usage chunk
+	usage  bool
+	frames []frame
 }
 
-func (s *events) delta(delta object) error {
-	return s.chunk(s.answer.choice("delta", delta, false))
+func (c *chunks) last() *frame { return &c.frames[len(c.frames)-1] }
+
+func (c *chunks) delta(delta object) {
+	c.chunk(c.answer.choice("delta", delta, false))
 }
 
-func (s *events) chunk(choice object, extra ...llm.Member) error {
-	doc := s.answer.document("chat.completion.chunk", choice)
-	if s.usage {
+func (c *chunks) chunk(choice object, extra ...llm.Member) {
+	doc := c.answer.document("chat.completion.chunk", choice)
+	if c.usage {
 		doc.set("usage", nil)
 	}
-	return s.send(append(doc, extra...).String())
+	c.send(append(doc, extra...).String())
 }
 
-// end writes what follows the last piece of the answer.
-func (s *events) end() error {
-	resp := s.answer.resp
+// send appends an event. There is no line break in data: what was raw is compacted.
+func (c *chunks) send(data string) {
+	pieces := 0
+	if len(c.frames) > 0 {
+		pieces = c.last().pieces
+	}
+	c.frames = append(c.frames, frame{data: event(data), pieces: pieces})
+}
+
+func event(data string) string { return "data: " + data + "\n\n" }
+
+// end appends what follows the last piece of the answer.
+func (c *chunks) end() {
+	resp := c.answer.resp
 	if len(resp.Message.Extra) > 0 {
-		if err := s.delta(object(resp.Message.Extra)); err != nil {
-			return err
-		}
+		c.delta(object(resp.Message.Extra))
 	}
-	last := s.answer.choice("delta", object{}, true)
-	if err := s.chunk(last, resp.Extra...); err != nil {
-		return err
+	c.chunk(c.answer.choice("delta", object{}, true), resp.Extra...)
+	c.last().whole = true
+	if c.usage {
+		doc := c.answer.document("chat.completion.chunk", nil)
+		doc.set("usage", wireUsage(resp.Usage, resp.RawUsage))
+		c.send(doc.String())
 	}
-	if err := s.count(); err != nil {
-		return err
-	}
-	return s.send("[DONE]")
-}
-
-// count writes the chunk without a choice that has the usage.
-func (s *events) count() error {
-	if !s.usage {
-		return nil
-	}
-	doc := s.answer.document("chat.completion.chunk", nil)
-	doc.set("usage", wireUsage(s.answer.resp.Usage, s.answer.resp.RawUsage))
-	return s.send(doc.String())
-}
-
-// send writes an event. There is no line break in data: what was raw is compacted.
-func (s *events) send(data string) error {
-	if _, err := fmt.Fprintf(s.w, "data: %s\n\n", data); err != nil {
-		return err
-	}
-	return s.flush.Flush()
+	c.send("[DONE]")
 }
 
 // document returns a completion or a chunk of one, up to its choices; a nil

@@ -1,104 +1,339 @@
 package llmtest
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
-	"math"
+	"fmt"
+	"io"
 	"net/http"
-	"strconv"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// refuse returns the error of a request that will never do.
-func refuse(status int, code, param, message string) *llm.APIError {
-	return &llm.APIError{
-		Kind: llm.KindInvalidRequest, StatusCode: status,
-		Type: "invalid_request_error", Code: code, Param: param, Message: message,
-	}
+// A Fault is what goes wrong with one answer: see [Step.With] and [Faults]. The
+// zero Fault is none.
+//
+// On the wire a fault is bytes, and what they mean to a client is the client's
+// business. In process it is the error that package openai makes of these bytes
+// when its own limits on time are longer than the waits of the fault; only
+// [Stall] stands for a client that loses its patience.
+//
+// The pieces of a streamed answer are those between its first chunk, which names
+// the role, and the one with the finish reason. Where a fault comes after more
+// pieces than there are, it comes after the last one: the finish reason is never
+// sent. Each fault says what it does to an answer that is not streamed.
+type Fault struct {
+	kind   faultKind
+	name   string
+	after  int           // pieces, or bytes
+	wait   time.Duration // of Late and Stall
+	raw    *raw          // of Status
+	err    *llm.APIError // of ErrorEvent
+	data   string        // of GarbageEvent, and the type of ContentType
+	misuse error
 }
 
-// writeError writes err as a provider would say it. An error that is no
-// APIError is the provider's own trouble.
-func writeError(w http.ResponseWriter, err error) {
-	e, ok := errors.AsType[*llm.APIError](err)
-	if !ok {
-		e = &llm.APIError{Kind: llm.KindServer, Message: err.Error()}
+type faultKind int
+
+const (
+	noFault faultKind = iota
+	statusFault
+	lateFault
+	stallFault
+	cutFault
+	cutBytesFault
+	resetFault
+	errorFault
+	garbageFault
+	typeFault
+)
+
+// String names the fault in a few words, such as "cut after 2 pieces".
+func (f Fault) String() string { return cmp.Or(f.name, "no fault") }
+
+// Status is an answer with exactly this status, header and body in place of the
+// scripted one, as of [Wire]. The code is from 400 to 599.
+func Status(code int, header http.Header, body string) Fault {
+	f := Fault{kind: statusFault, raw: &raw{status: code, header: header.Clone(), body: body}}
+	f.name = fmt.Sprintf("status %d", code)
+	for _, name := range []string{"Retry-After", "Retry-After-Ms"} {
+		if v := header.Get(name); v != "" {
+			f.name += fmt.Sprintf(" with %s %s", name, v)
+		}
 	}
-	usual := usualError(e.Kind)
-	if e.RequestID != "" {
-		w.Header().Set("x-request-id", e.RequestID)
+	if !isFailure(code) {
+		f.misuse = fmt.Errorf("Status needs a code from 400 to 599, not %d", code)
 	}
-	setRetryAfter(w.Header(), e.RetryAfter)
-	body := object{}
-	body.set("message", cmp.Or(e.Message, usual.message))
-	body.set("type", cmp.Or(e.Type, usual.kind))
-	body.set("param", orNull(e.Param))
-	body.set("code", orNull(cmp.Or(e.Code, usual.code)))
-	doc := object{}
-	doc.set("error", body)
-	status := usual.status
-	if isFailure(e.StatusCode) {
-		status = e.StatusCode
-	}
-	writeJSON(w, status, doc)
+	return f
 }
 
-// isFailure tells the statuses that errors come with.
-func isFailure(status int) bool { return 400 <= status && status <= 599 }
-
-func setRetryAfter(h http.Header, d time.Duration) {
+// Late is an answer that is whole, but whose header comes only after d.
+func Late(d time.Duration) Fault {
+	f := Fault{kind: lateFault, wait: d, name: fmt.Sprintf("late by %v", d)}
 	if d <= 0 {
+		f.misuse = fmt.Errorf("Late needs a time, not %v", d)
+	}
+	return f
+}
+
+// Stall is an answer that falls silent after so many pieces, or between header
+// and body if it is not streamed. On the wire the connection is cut after d, if
+// the client has not gone by then; in process d is the client's patience, after
+// which there is an error of kind timeout. Zero: silent until the client goes
+// away, in process until ctx ends.
+func Stall(after int, d time.Duration) Fault {
+	f := Fault{kind: stallFault, after: after, wait: d, name: fmt.Sprintf("stall for %v after %s", d, count(after, "piece"))}
+	if d == 0 {
+		f.wait, f.name = forever, fmt.Sprintf("stall after %s", count(after, "piece"))
+	}
+	if d < 0 {
+		f.misuse = fmt.Errorf("Stall needs a time, or zero, not %v", d)
+	}
+	return f.checked()
+}
+
+// Cut is an answer whose connection ends after so many pieces, or after half of
+// its body if it is not streamed: kind truncated.
+func Cut(after int) Fault {
+	return Fault{kind: cutFault, after: after, name: "cut after " + count(after, "piece")}.checked()
+}
+
+// CutBytes is an answer whose connection ends after n bytes of its body: kind
+// truncated, unless it is a stream whose finish reason came before. One that has
+// no more than n bytes is whole. In process the bytes are those for a client that
+// asks for the usage of a stream.
+func CutBytes(n int) Fault {
+	return Fault{kind: cutBytesFault, after: n, name: "cut after " + count(n, "byte")}.checked()
+}
+
+// Reset is an answer whose connection is reset after so many pieces, or after
+// half of its body if it is not streamed; -1: in place of any answer. The kind is
+// network. On the wire a connection that is no TCP connection is cut instead; and
+// systems other than Linux may lose what came just before.
+func Reset(after int) Fault {
+	f := Fault{kind: resetFault, after: after, name: "reset after " + count(after, "piece")}
+	if after == -1 {
+		f.name = "reset before the answer"
+		return f
+	}
+	return f.checked()
+}
+
+// ErrorEvent is an answer that ends with an error after so many pieces, or is one
+// with the status 200 if it is not streamed. The error stands in the member
+// "error", in OpenAI's form with its "status" beside it. What no provider can say
+// of itself, such as a truncated answer, is of kind server; and there is no header
+// for a RetryAfter.
+func ErrorEvent(after int, err *llm.APIError) Fault {
+	f := Fault{kind: errorFault, after: after, name: "error event after " + count(after, "piece")}
+	if err == nil {
+		f.misuse = errors.New("ErrorEvent needs an error")
+		return f
+	}
+	e := *err
+	e.StatusCode = statusOf(err)
+	e.Message = cmp.Or(e.Message, usualError(e.Kind).message)
+	e.Provider, e.RetryAfter = cmp.Or(e.Provider, provider), 0
+	switch e.Kind {
+	case "", llm.KindNetwork, llm.KindTruncated, llm.KindMalformed:
+		e.Kind = llm.KindServer
+	}
+	f.err, f.name = &e, fmt.Sprintf("error event %s after %s", e.Kind, count(after, "piece"))
+	return f.checked()
+}
+
+// GarbageEvent is an answer with an event that is no JSON after so many pieces;
+// if it is not streamed, that is its body. The rest of a stream follows, for
+// clients that do not mind. The kind is truncated for a stream, since it was a
+// good one before, and for a body that begins like JSON and ends too soon; else
+// malformed. Data is a line that cannot be taken for JSON or for a line of a stream.
+func GarbageEvent(after int, data string) Fault {
+	f := Fault{kind: garbageFault, after: after, data: data, name: fmt.Sprintf("garbage event after %s", count(after, "piece"))}
+	field, _, _ := strings.Cut(data, ":")
+	switch {
+	case strings.TrimSpace(data) == "", strings.ContainsAny(data, "\r\n"), json.Valid([]byte(data)), strings.Trim(data, " \t\"") == "[DONE]",
+		slices.Contains([]string{"", "data", "event", "id", "retry"}, strings.TrimSpace(field)):
+		f.misuse = fmt.Errorf("GarbageEvent needs a line that is no JSON and no line of a stream, not %q", data)
+	}
+	return f.checked()
+}
+
+// ContentType is an answer that is whole, under this Content-Type; empty: under
+// none. Clients that look at what they get do not mind, and in process nothing
+// changes.
+func ContentType(value string) Fault {
+	return Fault{kind: typeFault, data: value, name: fmt.Sprintf("content type %q", value)}
+}
+
+func (f Fault) checked() Fault {
+	if f.after < 0 && f.misuse == nil {
+		f.misuse = fmt.Errorf("%s: there are no fewer than 0", f.name)
+	}
+	return f
+}
+
+// apply does to the frames of an answer what the fault says.
+func (f *Fault) apply(p *reply, a *answer, stream bool) {
+	switch f.kind {
+	case cutBytesFault:
+		p.cutBytes(f.after)
+		return
+	case noFault, statusFault, lateFault, typeFault: // nothing, or done before
 		return
 	}
-	if d%time.Second != 0 {
-		h.Set("retry-after-ms", strconv.FormatInt(int64(math.Ceil(float64(d)/float64(time.Millisecond))), 10))
+	if !stream {
+		f.applyWhole(p)
+		return
 	}
-	h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(d.Seconds())), 10))
+	n := 1 + min(f.after, len(a.pieces)) // behind the role
+	rest := p.frames[n:]
+	p.frames = slices.Clone(p.frames[:n])
+	switch f.kind {
+	case cutFault:
+		p.end = endsCut
+	case resetFault:
+		p.end = endsReset
+	case stallFault:
+		p.frames, p.end = append(p.frames, frame{wait: f.wait}), endsCut
+	case errorFault:
+		p.frames = append(p.frames, frame{wait: a.delay, data: event(f.errorDocument())})
+	case garbageFault:
+		p.frames = append(append(p.frames, frame{wait: a.delay, data: event(f.data)}), rest...)
+	}
 }
 
-func orNull(s string) any {
-	if s == "" {
-		return nil
+// applyWhole is apply for an answer of one frame.
+func (f *Fault) applyWhole(p *reply) {
+	doc := &p.frames[0]
+	doc.whole = false
+	switch f.kind {
+	case cutFault:
+		doc.data, p.end = doc.data[:len(doc.data)/2], endsCut
+	case resetFault:
+		doc.data, p.end = doc.data[:len(doc.data)/2], endsReset
+	case stallFault:
+		*doc, p.end = frame{wait: f.wait}, endsCut
+	case errorFault:
+		doc.data = f.errorDocument() + "\n"
+	case garbageFault:
+		doc.data = f.data
 	}
-	return s
 }
 
-// A wireError is how OpenAI says a kind of error.
-type wireError struct {
-	status              int
-	kind, code, message string
+func (f *Fault) errorDocument() string {
+	body := errorBody(f.err)
+	body.set("status", f.err.StatusCode)
+	doc := object{}
+	doc.set("error", body)
+	return doc.String()
 }
 
-// usualError fills in what an APIError leaves open.
-func usualError(kind llm.ErrorKind) wireError {
-	const invalid = "invalid_request_error"
-	switch kind {
-	case llm.KindAuth:
-		return wireError{http.StatusUnauthorized, invalid, "invalid_api_key", "Incorrect API key provided."}
-	case llm.KindPermission:
-		return wireError{http.StatusForbidden, invalid, "", "You are not allowed to do this."}
-	case llm.KindNotFound:
-		return wireError{http.StatusNotFound, invalid, "model_not_found", "The model does not exist or you do not have access to it."}
-	case llm.KindInvalidRequest:
-		return wireError{http.StatusBadRequest, invalid, "", "The request is invalid."}
-	case llm.KindTooLarge:
-		return wireError{http.StatusRequestEntityTooLarge, invalid, "request_too_large", "The request body is too large."}
-	case llm.KindContextOverflow:
-		return wireError{http.StatusBadRequest, invalid, "context_length_exceeded", "This model's maximum context length is exceeded. Please reduce the length of the messages."}
-	case llm.KindContentFilter:
-		return wireError{http.StatusBadRequest, invalid, "content_filter", "The request was filtered."}
-	case llm.KindQuota:
-		return wireError{http.StatusTooManyRequests, "insufficient_quota", "insufficient_quota", "You exceeded your current quota."}
-	case llm.KindRateLimit:
-		return wireError{http.StatusTooManyRequests, "requests", "rate_limit_exceeded", "Rate limit reached."}
-	case llm.KindConflict:
-		return wireError{http.StatusConflict, invalid, "conflict", "Another request was in the way."}
-	case llm.KindOverloaded:
-		return wireError{http.StatusServiceUnavailable, "server_error", "overloaded", "The engine is currently overloaded."}
-	case llm.KindTimeout:
-		return wireError{http.StatusRequestTimeout, "server_error", "timeout", "The request took too long."}
+// cutBytes ends the reply after n bytes, if it has more.
+func (p *reply) cutBytes(n int) {
+	for i := range p.frames {
+		f := &p.frames[i]
+		if n == 0 {
+			p.frames, p.end = p.frames[:i], endsCut
+			return
+		}
+		if n < len(f.data) {
+			// A stream's line counts for a client once it has ended, without the
+			// empty line behind it.
+			f.whole = f.whole && strings.HasPrefix(f.data, "data: ") && n == len(f.data)-1
+			if n < len(f.data)-1 && f.pieces > 0 {
+				f.pieces, f.torn = p.frames[i-1].pieces, true
+			}
+			f.data = f.data[:n]
+			p.frames, p.end = p.frames[:i+1], endsCut
+			return
+		}
+		n -= len(f.data)
 	}
-	return wireError{http.StatusInternalServerError, "server_error", "", "The server had an error while processing the request."}
 }
+
+// A fate is what a client without patience of its own makes of an answer with a
+// fault.
+type fate struct {
+	pieces  int           // that it sees
+	silence time.Duration // and then waits for
+	event   bool          // the trouble comes with an event, and so after the delay of one
+	err     error         // nil: the answer is whole
+	usage   bool          // with the whole answer, its usage came
+}
+
+// fate returns what becomes of the answer in process.
+func (a *answer) fate(stream bool) fate {
+	f, n := &a.fault, len(a.pieces)
+	switch f.kind {
+	case noFault, statusFault, lateFault, typeFault:
+		return fate{pieces: n, usage: true}
+	case cutBytesFault:
+		return a.fateOfBytes(stream)
+	}
+	out := fate{pieces: min(f.after, n)}
+	switch f.kind {
+	case cutFault:
+		out.err = broken(llm.KindTruncated, f, io.ErrUnexpectedEOF)
+	case resetFault:
+		out.err = broken(llm.KindNetwork, f, errReset())
+	case stallFault:
+		out.silence, out.err = f.wait, broken(llm.KindTimeout, f, nil)
+	case errorFault:
+		out.event, out.err = stream, new(*f.err)
+	case garbageFault:
+		out.event, out.err = stream, broken(f.garbageKind(stream), f, nil)
+	}
+	return out
+}
+
+func (a *answer) fateOfBytes(stream bool) fate {
+	p := &reply{frames: a.encode(stream, true)}
+	all := len(p.frames)
+	p.cutBytes(a.fault.after)
+	if p.end == endsWell {
+		return fate{pieces: len(a.pieces), usage: true}
+	}
+	var last frame
+	if n := len(p.frames); n > 0 {
+		last = p.frames[n-1]
+	}
+	out := fate{pieces: last.pieces}
+	if last.torn {
+		out.silence = last.wait
+	}
+	if !slices.ContainsFunc(p.frames, func(f frame) bool { return f.whole }) {
+		out.err = broken(llm.KindTruncated, &a.fault, io.ErrUnexpectedEOF)
+	}
+	// The usage stands in the last frame but one.
+	out.usage = len(p.frames) == all || len(p.frames) == all-1 && strings.HasSuffix(last.data, "\n")
+	return out
+}
+
+// garbageKind is what kind of trouble the data is.
+func (f *Fault) garbageKind(stream bool) llm.ErrorKind {
+	var doc json.RawMessage
+	err := json.NewDecoder(bytes.NewReader([]byte(f.data))).Decode(&doc)
+	like := strings.ContainsAny(strings.TrimSpace(f.data)[:1], "{[")
+	if stream || like && errors.Is(err, io.ErrUnexpectedEOF) {
+		return llm.KindTruncated
+	}
+	return llm.KindMalformed
+}
+
+// provider is what errors of a script in process come from.
+const provider = "llmtest"
+
+func broken(kind llm.ErrorKind, f *Fault, cause error) *llm.APIError {
+	return &llm.APIError{Kind: kind, Provider: provider, Message: f.String(), Err: cause}
+}
+
+// A hangUp is an answer that does not even begin.
+type hangUp struct{ err error }
+
+func (h *hangUp) Error() string { return h.err.Error() }
+func (h *hangUp) Unwrap() error { return h.err }

@@ -1,7 +1,6 @@
 package llmtest
 
 import (
-	"net/http"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -45,10 +44,4 @@ func (o object) String() string {
 func quoted(s string) string {
 	b, _ := marshal(s) // a string always marshals
 	return string(b)
-}
-
-func writeJSON(w http.ResponseWriter, status int, doc object) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(doc.String() + "\n")) // a client that has gone misses nothing
 }

@@ -1,6 +1,8 @@
 package llmtest
 
 import (
+	"math/rand/v2"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -8,8 +10,8 @@ import (
 )
 
 // A piece is what one chunk of a stream holds: a fragment of a part, or a part
-// that is not cut. The first piece of a call has its ID, Name and Extra, the
-// others its arguments.
+// that is not cut. The first piece of a call has its ID, Name and Extra, and its
+// arguments if it comes whole; the others have its arguments.
 type piece struct {
 	part  llm.Part
 	index int // of a call: its position in the answer
@@ -28,51 +30,116 @@ func (p piece) delta() llm.Delta {
 	return nil
 }
 
-// pieces cuts a message, the same way each time.
-func pieces(m llm.Message) []piece {
+// A cutter says how one answer is cut into pieces.
+type cutter struct {
+	size       int        // characters of a piece; 0: about a token; -1: all at once
+	random     *rand.Rand // if not nil, each piece has up to size characters
+	whole      bool       // calls come whole
+	interleave bool       // fragments of calls take turns
+}
+
+// cutter returns how the answer to the request of that number is cut.
+func (m *Model) cutter(number int) cutter {
+	if m.Seed == 0 {
+		return cutter{size: max(m.ChunkSize, -1), whole: m.ChunkSize < 0}
+	}
+	r := rand.New(rand.NewPCG(m.Seed, uint64(number)))
+	c := cutter{whole: r.IntN(3) == 0, interleave: r.IntN(2) == 0}
+	switch r.IntN(4) {
+	case 0: // tokens
+	case 1:
+		c.size = -1
+	case 2:
+		c.size = 1
+	default:
+		c.size, c.random = 20, r
+	}
+	return c
+}
+
+// pieces cuts a message.
+func (c cutter) pieces(m llm.Message) []piece {
 	var out []piece
-	calls := 0
+	var calls [][]piece
 	for _, part := range m.Parts {
-		for _, cut := range cutPart(part) {
-			out = append(out, piece{part: cut, index: calls})
+		if call, ok := part.(llm.ToolCall); ok {
+			calls = append(calls, c.call(call, len(calls)))
+			continue
 		}
-		if _, ok := part.(llm.ToolCall); ok {
-			calls++
+		for _, cut := range c.part(part) {
+			out = append(out, piece{part: cut})
+		}
+	}
+	if !c.interleave {
+		return append(out, slices.Concat(calls...)...)
+	}
+	for i, more := 0, true; more; i++ {
+		more = false
+		for _, fragments := range calls {
+			if i < len(fragments) {
+				out, more = append(out, fragments[i]), true
+			}
 		}
 	}
 	return out
 }
 
-func cutPart(part llm.Part) []llm.Part {
+func (c cutter) part(part llm.Part) []llm.Part {
 	switch p := part.(type) {
 	case llm.Text:
 		if p.Extra == nil {
-			return cutText(p.Text, func(s string) llm.Part { return llm.Text{Text: s} })
+			return mapText(c.text(p.Text, words), func(s string) llm.Part { return llm.Text{Text: s} })
 		}
 	case llm.Reasoning:
 		if !asPart(p) {
-			return cutText(p.Text, func(s string) llm.Part { return llm.Reasoning{Text: s, Field: p.Field} })
+			return mapText(c.text(p.Text, words), func(s string) llm.Part { return llm.Reasoning{Text: s, Field: p.Field} })
 		}
 	case llm.Refusal:
-		return cutText(p.Text, func(s string) llm.Part { return llm.Refusal{Text: s} })
-	case llm.ToolCall:
-		return cutCall(p)
+		return mapText(c.text(p.Text, words), func(s string) llm.Part { return llm.Refusal{Text: s} })
 	}
 	return []llm.Part{part}
 }
 
-func cutText(s string, part func(string) llm.Part) []llm.Part {
-	var out []llm.Part
-	for _, w := range words(s) {
-		out = append(out, part(w))
+func mapText(texts []string, part func(string) llm.Part) []llm.Part {
+	out := make([]llm.Part, len(texts))
+	for i, s := range texts {
+		out[i] = part(s)
 	}
 	return out
 }
 
-func cutCall(c llm.ToolCall) []llm.Part {
-	out := []llm.Part{llm.ToolCall{ID: c.ID, Name: c.Name, Extra: c.Extra}}
-	for _, f := range fragments(c.Arguments) {
-		out = append(out, llm.ToolCall{Arguments: f})
+func (c cutter) call(call llm.ToolCall, index int) []piece {
+	if c.whole {
+		return []piece{{call, index}}
+	}
+	out := []piece{{llm.ToolCall{ID: call.ID, Name: call.Name, Extra: call.Extra}, index}}
+	for _, f := range c.text(call.Arguments, fragments) {
+		out = append(out, piece{llm.ToolCall{Arguments: f}, index})
+	}
+	return out
+}
+
+// text cuts s, by tokens where no other size was asked for.
+func (c cutter) text(s string, tokens func(string) []string) []string {
+	switch {
+	case c.size == 0:
+		return tokens(s)
+	case c.size < 0 && s == "":
+		return nil
+	case c.size < 0:
+		return []string{s}
+	}
+	var out []string
+	for s != "" {
+		n := c.size
+		if c.random != nil {
+			n = 1 + c.random.IntN(c.size)
+		}
+		end := 0
+		for ; n > 0 && end < len(s); n-- {
+			end = boundary(s, end+1)
+		}
+		out, s = append(out, s[:end]), s[end:]
 	}
 	return out
 }

@@ -12,36 +12,57 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A Model answers requests from a script, step by step in their order. Make one
-// with [Script] or [NewScript]. It is safe for concurrent use; of concurrent
-// requests, whichever comes first gets the next step.
+// A Model answers requests from a script: each takes the first unused step with
+// a condition that holds (see [Step.When]), and if there is none the next step
+// without a condition. Make one with [Script] or [NewScript]. It is safe for
+// concurrent use; of concurrent requests, whichever comes first gets the next
+// step.
+//
+// The exported fields are set before the first request.
 type Model struct {
 	// Delay is waited before each piece of a streamed answer, and once before an
-	// answer that is not streamed and before an error. Zero: none. Set it before
-	// the first request.
+	// answer that is not streamed and before an error. Zero: none.
 	Delay time.Duration
+	// ChunkSize is the number of characters of text or arguments in a piece of a
+	// streamed answer. Zero: about a token; the arguments of a call come behind a
+	// piece with its name, in fragments. -1: all at once, and calls whole.
+	ChunkSize int
+	// Seed, if not zero, decides how each streamed answer is cut, in place of
+	// ChunkSize: by tokens, by characters, in pieces of changing size or all at
+	// once; and whether its calls come whole, in fragments one call after the
+	// other, or in fragments that take turns. The same seed cuts the n-th answer
+	// the same way in all seats.
+	Seed uint64
 
-	t      testing.TB // nil without a test
-	steps  []Step
-	misuse error
+	t       testing.TB // nil without a test
+	steps   []Step
+	misuse  error
+	lenient bool // steps may be left
 
 	mu       sync.Mutex
-	next     int           // the step that comes next
+	used     []bool        // by step
 	count    int           // of the requests that came
 	requests []llm.Request // those that came last
 	extra    int           // how many of them were beyond the script
+	broken   int           // how many of them broke the protocol
 	calls    int           // calls that were given an id
 	over     bool          // the test has ended, t must not be used
 }
 
 var _ llm.Model = (*Model)(nil)
 
-// Script returns a Model for a test. A request beyond the steps fails t, from
-// whatever goroutine it comes, and gets an error; steps that nobody asked for
-// fail t when it ends. A step that is wrong in itself ends t at once.
+// Script returns a Model for a test. A request beyond the steps, and one that
+// breaks the protocol, fails t, from whatever goroutine it comes, and gets an
+// error; steps that nobody asked for fail t when it ends. A step that is wrong in
+// itself ends t at once.
 func Script(t testing.TB, steps ...Step) *Model {
 	t.Helper()
-	m := NewScript(steps...)
+	return NewScript(steps...).in(t)
+}
+
+// in makes the model part of a test.
+func (m *Model) in(t testing.TB) *Model {
+	t.Helper()
 	m.t = t
 	if m.misuse != nil {
 		t.Fatal(m.misuse)
@@ -54,10 +75,10 @@ func Script(t testing.TB, steps ...Step) *Model {
 }
 
 // NewScript returns a Model for examples and programs. A request beyond the
-// steps gets an error; [Model.Done] tells whether all steps were used. With a
+// steps, and one that breaks the protocol, gets an error; [Model.Done] tells whether all steps were used. With a
 // step that is wrong in itself, each request gets an error that says so.
 func NewScript(steps ...Step) *Model {
-	return &Model{steps: slices.Clone(steps), misuse: check(steps)}
+	return &Model{steps: slices.Clone(steps), used: make([]bool, len(steps)), misuse: check(steps)}
 }
 
 func check(steps []Step) error {
@@ -65,8 +86,8 @@ func check(steps []Step) error {
 		if err := s.wrong(); err != nil {
 			return fmt.Errorf("llmtest: step %d: %w", i+1, err)
 		}
-		if s.forever && i+1 < len(steps) {
-			return fmt.Errorf("llmtest: step %d answers for ever: no step can follow it", i+1)
+		if s.forever && s.match == nil && slices.ContainsFunc(steps[i+1:], func(s Step) bool { return s.match == nil }) {
+			return fmt.Errorf("llmtest: step %d answers for ever: no step without a condition can follow it", i+1)
 		}
 	}
 	return nil
@@ -78,7 +99,10 @@ func (m *Model) finish(t testing.TB) {
 	t.Helper()
 	m.mu.Lock()
 	m.over = true
-	err := m.unused()
+	var err error
+	if !m.lenient {
+		err = m.unused()
+	}
 	m.mu.Unlock()
 	if err != nil {
 		t.Error(err)
@@ -88,36 +112,44 @@ func (m *Model) finish(t testing.TB) {
 // Generate implements [llm.Model]. A request that [llm.Request.Validate] refuses,
 // or whose ctx has ended, uses no step.
 func (m *Model) Generate(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
-	if err := req.Validate(); err != nil {
+	if err := validate(req); err != nil {
 		return nil, err
 	}
 	a, err := m.ask(ctx, req)
+	if exact, ok := errors.AsType[*raw](err); ok {
+		return nil, exact.inProcess()
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := a.play(ctx, req.Stream, func(p piece) error {
-		if d := p.delta(); d != nil && sink != nil {
-			sink(d)
-		}
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	return a.resp, nil
+	return a.play(ctx, req.Stream, sink)
 }
 
-// ask takes the next step and has it answer req.
+// validate is Validate but for what the protocol check tells better.
+func validate(req *llm.Request) error {
+	if twice(req.Tools) != "" {
+		return nil
+	}
+	return req.Validate()
+}
+
+// ask takes the next step and has it answer req. It waits as long as that takes,
+// but for the delay of an answer.
 func (m *Model) ask(ctx context.Context, req *llm.Request) (*answer, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	step, number, err := m.take(req)
+	i, number, err := m.take(req)
 	if err != nil {
 		return nil, err
 	}
+	step := m.steps[i]
 	delay := m.Delay
 	if step.delay != nil {
 		delay = *step.delay
+	}
+	if err := wait(ctx, step.late); err != nil {
+		return nil, err
 	}
 	resp, err := step.respond(ctx, req)
 	if err != nil {
@@ -126,30 +158,86 @@ func (m *Model) ask(ctx context.Context, req *llm.Request) (*answer, error) {
 		}
 		return nil, err
 	}
-	return &answer{resp: m.complete(resp, step, req, number), delay: delay}, nil
+	a := &answer{resp: m.complete(resp, step, req, number), delay: delay, fault: step.fault, contentType: step.contentType}
+	if req.Stream {
+		a.pieces = m.cutter(number).pieces(a.resp.Message)
+	}
+	if step.spare {
+		a.done = func() { m.spare(i) }
+	}
+	return a, nil
+}
+
+// spare marks the step as used that the i-th, given whole, stood before; others
+// that stand before it, too.
+func (m *Model) spare(i int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for ; m.steps[i].spare; i++ {
+		m.used[i+1] = !m.steps[i+1].forever
+	}
 }
 
 // take records the request and returns the step that answers it, and the
 // request's number from 1.
-func (m *Model) take(req *llm.Request) (Step, int, error) {
+func (m *Model) take(req *llm.Request) (step, number int, err error) {
 	if m.misuse != nil {
-		return Step{}, 0, m.misuse
+		return 0, 0, m.misuse
 	}
+	holds := m.conditions(req) // a caller's functions, which may ask us
+	violation := violated(req)
 	m.mu.Lock()
 	m.record(req)
-	number := m.count
-	if m.next == len(m.steps) {
+	number = m.count
+	step = -1
+	if violation != nil {
+		m.broken++
+	} else if step = m.pick(holds); step < 0 {
 		m.extra++
-		report := m.t != nil && !m.over
-		m.mu.Unlock()
-		return Step{}, 0, m.beyond(req, number, report)
 	}
-	defer m.mu.Unlock()
-	step := m.steps[m.next]
-	if !step.forever {
-		m.next++
+	report := m.t != nil && !m.over
+	left := m.left()
+	m.mu.Unlock()
+	switch {
+	case violation != nil:
+		return 0, 0, m.refuse("protocol", fmt.Sprintf("request %d breaks the protocol: %v", number, violation), req, report)
+	case step < 0:
+		return 0, 0, m.refuse("beyond_script", m.beyond(number, left), req, report)
 	}
 	return step, number, nil
+}
+
+// conditions returns which steps have a condition that holds.
+func (m *Model) conditions(req *llm.Request) map[int]bool {
+	var holds map[int]bool
+	for i, s := range m.steps {
+		if s.match != nil && s.match(req) {
+			if holds == nil {
+				holds = map[int]bool{}
+			}
+			holds[i] = true
+		}
+	}
+	return holds
+}
+
+// pick uses the step that is next, or returns -1. The caller holds mu.
+func (m *Model) pick(holds map[int]bool) int {
+	next := -1
+	for i, s := range m.steps {
+		switch {
+		case m.used[i]:
+		case holds[i]:
+			m.used[i] = !s.forever
+			return i
+		case s.match == nil && next < 0:
+			next = i
+		}
+	}
+	if next >= 0 {
+		m.used[next] = !m.steps[next].forever
+	}
+	return next
 }
 
 // maxKept bounds the requests that a model without a test keeps, which may serve
@@ -164,16 +252,26 @@ func (m *Model) record(req *llm.Request) {
 	}
 }
 
-// beyond returns the error for a request that no step is left for. It is one
-// that no client tries again.
-func (m *Model) beyond(req *llm.Request, number int, report bool) error {
-	text := fmt.Sprintf("request %d is beyond the script of %s:\n%s", number, count(len(m.steps), "step"), transcript(req))
+// beyond says that no step is left for a request but those, whose conditions do
+// not hold.
+func (m *Model) beyond(number int, left []int) string {
+	text := fmt.Sprintf("request %d is beyond the script of %s", number, count(len(m.steps), "step"))
+	if len(left) > 0 {
+		text += "; those left have conditions that it does not meet:" + m.list(left) + "\nit asks"
+	}
+	return text
+}
+
+// refuse returns the error for a request that the script does not answer. It is
+// one that no client tries again.
+func (m *Model) refuse(code, text string, req *llm.Request, report bool) error {
+	text += ":\n" + transcript(req)
 	if report {
 		m.t.Errorf("llmtest: %s", text)
 	}
 	return &llm.APIError{
-		Kind: llm.KindInvalidRequest, Provider: "llmtest", StatusCode: 400,
-		Type: "invalid_request_error", Code: "beyond_script", Message: text,
+		Kind: llm.KindInvalidRequest, Provider: provider, StatusCode: 400,
+		Type: "invalid_request_error", Code: code, Message: text,
 	}
 }
 
@@ -193,7 +291,8 @@ func (m *Model) Requests() []llm.Request {
 }
 
 // Done returns nil if the script was followed to its end: every step was used,
-// and there was no request beyond. [Script] checks that by itself.
+// there was no request beyond, and none broke the protocol. [Script] checks that
+// by itself.
 func (m *Model) Done() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -202,20 +301,38 @@ func (m *Model) Done() error {
 		err = errors.Join(err, fmt.Errorf("llmtest: %s came beyond the script of %s",
 			count(m.extra, "request"), count(len(m.steps), "step")))
 	}
+	if m.broken > 0 {
+		err = errors.Join(err, fmt.Errorf("llmtest: %s broke the protocol", count(m.broken, "request")))
+	}
 	return err
 }
 
 // unused returns an error that lists the steps left. The caller holds mu.
 func (m *Model) unused() error {
-	left := m.steps[m.next:]
-	if len(left) == 0 || left[0].forever {
+	left := m.left()
+	if len(left) == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("llmtest: %d of %s not used:", len(left), count(len(m.steps), "step"))
-	for i, s := range left {
-		text += fmt.Sprintf("\n  step %d: %s", m.next+i+1, s)
+	return fmt.Errorf("llmtest: %d of %s not used:%s", len(left), count(len(m.steps), "step"), m.list(left))
+}
+
+// left returns the steps that should have been used. The caller holds mu.
+func (m *Model) left() []int {
+	var left []int
+	for i, s := range m.steps {
+		if !m.used[i] && !s.forever {
+			left = append(left, i)
+		}
 	}
-	return errors.New(text)
+	return left
+}
+
+// list names steps, each in a line.
+func (m *Model) list(steps []int) (text string) {
+	for _, i := range steps {
+		text += fmt.Sprintf("\n  step %d: %s", i+1, m.steps[i])
+	}
+	return text
 }
 
 func count(n int, noun string) string {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -340,17 +341,23 @@ func TestUnusedStepsFail(t *testing.T) {
 		m := llmtest.Script(tb,
 			llmtest.Text("used"), llmtest.Text("a").And(llmtest.Calls("f", map[string]int{"x": 1})),
 			llmtest.Fail(errors.New("boom")), llmtest.Text(""), llmtest.Refusal("No."), llmtest.Reasoning("Hm."),
-			llmtest.Reply(func(context.Context, *llm.Request) (*llm.Response, error) { return nil, nil }))
+			llmtest.Reply(func(context.Context, *llm.Request) (*llm.Response, error) { return nil, nil }),
+			llmtest.Wire(200, nil, "x"),
+			llmtest.Text("a").With(llmtest.Status(429, http.Header{"Retry-After": {"7"}}, "")),
+			llmtest.Text("a").With(llmtest.Stall(1, 0)).With(llmtest.ContentType("x")).With(llmtest.Late(time.Second)).With(llmtest.Late(2*time.Second)).When(llmtest.Turn(7)))
 		_, err := m.Generate(t.Context(), ask("hi"), nil)
 		require.NoError(t, err)
 	})
-	require.Equal(t, []string{`llmtest: 6 of 7 steps not used:
+	require.Equal(t, []string{`llmtest: 9 of 10 steps not used:
   step 2: "a", calls f({"x":1})
   step 3: fails: boom
   step 4: empty answer
   step 5: refusal "No."
   step 6: reasoning "Hm."
-  step 7: reply of a function`}, got)
+  step 7: reply of a function
+  step 8: raw bytes: status 200: "x"
+  step 9: "a", status 429 with Retry-After 7
+  step 10: "a", late by 3s, content type "x", stall after 1 piece, on a condition`}, got)
 }
 
 func TestRequestBeyondTheScriptFails(t *testing.T) {
@@ -421,10 +428,32 @@ func TestMisuse(t *testing.T) {
 		"status of no class": {[]llmtest.Step{llmtest.Fail(&llm.APIError{StatusCode: 42})}, "step 1: Fail needs a StatusCode from 400 to 599, or 0, not 42"},
 		"nil error":          {[]llmtest.Step{llmtest.Fail(nil)}, "step 1: Fail needs an error"},
 		"nil function":       {[]llmtest.Step{llmtest.Reply(nil)}, "step 1: Reply needs a function"},
-		"joined error":       {[]llmtest.Step{llmtest.Text("a").And(llmtest.Fail(errors.New("x")))}, "step 1: Fail and Reply cannot be joined with And"},
-		"joined reply":       {[]llmtest.Step{reply.And(llmtest.Text("a"))}, "step 1: Fail and Reply cannot be joined with And"},
+		"joined error":       {[]llmtest.Step{llmtest.Text("a").And(llmtest.Fail(errors.New("x")))}, "step 1: Fail, Wire and Reply cannot be joined with And"},
+		"joined reply":       {[]llmtest.Step{reply.And(llmtest.Text("a"))}, "step 1: Fail, Wire and Reply cannot be joined with And"},
 		"joined misuse":      {[]llmtest.Step{llmtest.Text("a").And(llmtest.Reply(nil))}, "step 1: Reply needs a function"},
-		"step after forever": {[]llmtest.Step{llmtest.Text("a").Forever(), llmtest.Text("b")}, "step 1 answers for ever: no step can follow it"},
+		"nil condition":      {[]llmtest.Step{llmtest.Text("a").When(nil)}, "step 1: When needs a function"},
+		"joined raw bytes":   {[]llmtest.Step{llmtest.Wire(200, nil, "").And(llmtest.Text("a"))}, "step 1: Fail, Wire and Reply cannot be joined with And"},
+		"joined condition":   {[]llmtest.Step{llmtest.Text("a").And(llmtest.Text("b").When(llmtest.Turn(1)))}, "step 1: When and With belong behind the whole answer, not into And"},
+		"joined fault":       {[]llmtest.Step{llmtest.Text("a").And(llmtest.Text("b").With(llmtest.Late(1)))}, "step 1: When and With belong behind the whole answer, not into And"},
+		"raw status":         {[]llmtest.Step{llmtest.Wire(101, nil, "")}, "step 1: Wire needs a status from 200 to 599, and one that can have a body if there is one, not 101"},
+		"raw body":           {[]llmtest.Step{llmtest.Wire(204, nil, "a")}, "step 1: Wire needs a status from 200 to 599, and one that can have a body if there is one, not 204"},
+		"two faults":         {[]llmtest.Step{llmtest.Text("a").With(llmtest.Cut(1)).With(llmtest.Reset(2))}, "step 1: an answer has one fault, not cut after 1 piece and reset after 2 pieces"},
+		"fault of an error":  {[]llmtest.Step{llmtest.Fail(errors.New("x")).With(llmtest.Cut(1))}, "step 1: cut after 1 piece: Fail and Wire are no answers that could have the fault"},
+		"fault of raw bytes": {[]llmtest.Step{llmtest.Wire(200, nil, "").With(llmtest.Status(500, nil, ""))}, "step 1: status 500: Fail and Wire are no answers that could have the fault"},
+		"status fault":       {[]llmtest.Step{llmtest.Text("a").With(llmtest.Status(200, nil, ""))}, "step 1: Status needs a code from 400 to 599, not 200"},
+		"late":               {[]llmtest.Step{llmtest.Text("a").With(llmtest.Late(0))}, "step 1: Late needs a time, not 0s"},
+		"stall":              {[]llmtest.Step{llmtest.Text("a").With(llmtest.Stall(0, -1))}, "step 1: Stall needs a time, or zero, not -1ns"},
+		"pieces":             {[]llmtest.Step{llmtest.Text("a").With(llmtest.Cut(-1))}, "step 1: cut after -1 pieces: there are no fewer than 0"},
+		"bytes":              {[]llmtest.Step{llmtest.Text("a").With(llmtest.CutBytes(-2))}, "step 1: cut after -2 bytes: there are no fewer than 0"},
+		"reset":              {[]llmtest.Step{llmtest.Text("a").With(llmtest.Reset(-2))}, "step 1: reset after -2 pieces: there are no fewer than 0"},
+		"no error":           {[]llmtest.Step{llmtest.Text("a").With(llmtest.ErrorEvent(0, nil))}, "step 1: ErrorEvent needs an error"},
+		"garbage: JSON":      {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, "{}"))}, `step 1: GarbageEvent needs a line that is no JSON and no line of a stream, not "{}"`},
+		"garbage: the end":   {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, "[DONE]"))}, `step 1: GarbageEvent needs a line that is no JSON and no line of a stream, not "[DONE]"`},
+		"garbage: nothing":   {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, " "))}, `step 1: GarbageEvent needs a line that is no JSON and no line of a stream, not " "`},
+		"garbage: lines":     {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, "a\nb"))}, `step 1: GarbageEvent needs a line that is no JSON and no line of a stream, not "a\nb"`},
+		"garbage: a comment": {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, ": a"))}, `step 1: GarbageEvent needs a line that is no JSON and no line of a stream, not ": a"`},
+		"garbage: a field":   {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, "data: a"))}, `step 1: GarbageEvent needs a line that is no JSON and no line of a stream, not "data: a"`},
+		"step after forever": {[]llmtest.Step{llmtest.Text("a").Forever(), llmtest.Text("b")}, "step 1 answers for ever: no step without a condition can follow it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -62,26 +62,52 @@ func TestSeatsAgreeThroughAClient(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			want, err := llmtest.Script(t, step).Generate(t.Context(), ask("hi"), nil)
-			require.NoError(t, err)
-			streamedHere, deltas, err := collect(t.Context(), llmtest.Script(t, step), streamed(ask("hi")))
-			require.NoError(t, err)
-			require.Equal(t, want, streamedHere)
-
-			for _, req := range []*llm.Request{ask("hi"), streamed(ask("hi"))} {
-				s := llmtest.Script(t, step).Serve()
-				client := openai.Config{BaseURL: s.BaseURL, Key: "k", Retry: wrap.Retry{Attempts: 1}}.Model("m")
-				got, received, err := collect(t.Context(), client, req)
-				require.NoError(t, err)
-				if want.RawUsage == nil {
-					got.RawUsage = nil // the wire's words for Usage
-				}
-				require.Equal(t, want, got, "stream: %v", req.Stream)
-				if req.Stream {
-					require.Equal(t, deltas, received)
-				}
+			for _, cut := range cuts {
+				requireSeatsAgree(t, step, cut)
 			}
 		})
+	}
+}
+
+// A cut is how a model is told to cut its answers.
+type cut struct {
+	size int
+	seed uint64
+}
+
+var cuts = []cut{{}, {size: 1}, {size: 5}, {size: -1}, {seed: 1}, {seed: 2}, {seed: 3}, {seed: 4}, {seed: 5}, {seed: 6}}
+
+// requireSeatsAgree asks for an answer in all three seats, streamed and not.
+func requireSeatsAgree(t *testing.T, step llmtest.Step, how cut) {
+	t.Helper()
+	script := func() *llmtest.Model {
+		m := llmtest.Script(t, step)
+		m.ChunkSize, m.Seed = how.size, how.seed
+		return m
+	}
+	want, err := script().Generate(t.Context(), ask("hi"), nil)
+	require.NoError(t, err)
+	streamedHere, deltas, err := collect(t.Context(), script(), streamed(ask("hi")))
+	require.NoError(t, err)
+	require.Equal(t, want, streamedHere)
+
+	for seat, config := range map[string]func() openai.Config{
+		"server":    func() openai.Config { return openai.Config{BaseURL: script().Serve().BaseURL} },
+		"transport": func() openai.Config { return openai.Config{HTTPClient: script().Client()} },
+	} {
+		for _, req := range []*llm.Request{ask("hi"), streamed(ask("hi"))} {
+			client := config()
+			client.Key, client.Retry = "k", wrap.Retry{Attempts: 1}
+			got, received, err := collect(t.Context(), client.Model("m"), req)
+			require.NoError(t, err)
+			if want.RawUsage == nil {
+				got.RawUsage = nil // the wire's words for Usage
+			}
+			require.Equal(t, want, got, "%s, stream: %v, %v", seat, req.Stream, how)
+			if req.Stream {
+				require.Equal(t, deltas, received, "%s, %v", seat, how)
+			}
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package llmtest
 import (
 	"context"
 	"crypto/subtle"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -124,24 +125,41 @@ func (s *Server) track(c net.Conn, state http.ConnState) {
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q, refused := s.read(w, r)
+	if p := s.reply(r, r.URL.Path == chatPath); p != nil {
+		p.write(w, r)
+	}
+}
+
+// reply answers a request, or returns nil if the client has gone. known: its path
+// is that of Chat Completions.
+func (s *Server) reply(r *http.Request, known bool) *reply {
+	q, refused := s.read(r, known)
 	if refused != nil {
-		writeError(w, refused)
-		return
+		p := errorReply(refused)
+		if refused.StatusCode == http.StatusMethodNotAllowed {
+			p.header.Set("Allow", http.MethodPost)
+		}
+		return p
 	}
-	a, err := s.Model.ask(r.Context(), q.request)
-	if err != nil {
-		writeError(w, err)
-		return
+	ctx := r.Context()
+	a, err := s.Model.ask(ctx, q.request)
+	if err == nil {
+		p, err := a.reply(ctx, q.request.Stream, q.usage)
+		if err != nil {
+			return nil
+		}
+		return p
 	}
-	if q.request.Stream {
-		a.stream(w, r, q.usage)
-		return
+	if ctx.Err() != nil {
+		return nil
 	}
-	if err := a.play(r.Context(), false, nil); err != nil {
-		return // the client has gone
+	if exact, ok := errors.AsType[*raw](err); ok {
+		return exact.reply()
 	}
-	a.write(w)
+	if _, ok := errors.AsType[*hangUp](err); ok {
+		return &reply{}
+	}
+	return errorReply(refusalOf(err))
 }
 
 // A query is a request on the wire, and what llm.Request does not say of it.
@@ -151,11 +169,11 @@ type query struct {
 }
 
 // read checks and parses a request. The error says why a provider refuses it.
-func (s *Server) read(w http.ResponseWriter, r *http.Request) (*query, *llm.APIError) {
-	if err := s.admit(w, r); err != nil {
+func (s *Server) read(r *http.Request, known bool) (*query, *llm.APIError) {
+	if err := s.admit(r, known); err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if err != nil {
 		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 			return nil, refuse(http.StatusRequestEntityTooLarge, "request_too_large", "", "The request body is too large.")
@@ -169,16 +187,39 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request) (*query, *llm.APIE
 	if err := s.accept(q.request); err != nil {
 		return nil, err
 	}
+	if place := looseArguments(body); place != "" {
+		return nil, refuse(http.StatusBadRequest, "invalid_type", place, fmt.Sprintf("Invalid type for '%s': expected a string.", place))
+	}
 	return q, nil
 }
 
+// looseArguments returns the place of the first arguments that are no string,
+// which ParseRequest lets pass and providers do not.
+func looseArguments(body []byte) string {
+	var doc struct {
+		Messages []struct {
+			Calls []struct {
+				Function struct{ Arguments json.RawMessage }
+			} `json:"tool_calls"`
+		}
+	}
+	_ = json.Unmarshal(body, &doc) // it was parsed before
+	for i, m := range doc.Messages {
+		for j, c := range m.Calls {
+			if a := c.Function.Arguments; len(a) > 0 && a[0] != '"' {
+				return fmt.Sprintf("messages[%d].tool_calls[%d].function.arguments", i, j)
+			}
+		}
+	}
+	return ""
+}
+
 // admit judges a request by its first lines.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request) *llm.APIError {
+func (s *Server) admit(r *http.Request, known bool) *llm.APIError {
 	switch {
-	case r.URL.Path != chatPath:
+	case !known:
 		return refuse(http.StatusNotFound, "", "", fmt.Sprintf("Invalid URL (%s %s)", r.Method, r.URL.Path))
 	case r.Method != http.MethodPost:
-		w.Header().Set("Allow", http.MethodPost)
 		return refuse(http.StatusMethodNotAllowed, "method_not_supported", "", fmt.Sprintf("Not allowed to %s on %s", r.Method, r.URL.Path))
 	case !s.knows(r.Header):
 		return refuse(http.StatusUnauthorized, "invalid_api_key", "", "Incorrect API key provided.")
@@ -207,7 +248,7 @@ func (s *Server) accept(req *llm.Request) *llm.APIError {
 	case len(req.Messages) == 0:
 		return refuse(http.StatusBadRequest, "missing_required_parameter", "messages", "Missing required parameter: 'messages'.")
 	}
-	if err := req.Validate(); err != nil {
+	if err := validate(req); err != nil {
 		return refuse(http.StatusBadRequest, "invalid_value", "", strings.TrimPrefix(err.Error(), "llm: "))
 	}
 	return nil

@@ -236,6 +236,7 @@ func TestRefusedRequests(t *testing.T) {
 		"no model":     {body: `{"messages":[{"role":"user","content":"hi"}]}`, status: 400, code: "missing_required_parameter", message: "you must provide a model parameter"},
 		"other model":  {body: strings.Replace(hi, `"m"`, `"x"`, 1), status: 404, code: "model_not_found", message: "The model `x` does not exist or you do not have access to it."},
 		"no messages":  {body: `{"model":"n"}`, status: 400, code: "missing_required_parameter", message: "Missing required parameter: 'messages'."},
+		"arguments":    {body: `{"model":"m","messages":[{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f","arguments":{}}}]}]}`, status: 400, code: "invalid_type", message: "Invalid type for 'messages[0].tool_calls[0].function.arguments': expected a string."},
 		"two answers":  {body: strings.Replace(hi, "{", `{"n":2,`, 1), status: 400, code: "invalid_value", message: "n is 2: one answer is asked for at a time"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -387,45 +388,31 @@ func stacks() string {
 	return string(b[:runtime.Stack(b, true)])
 }
 
-// A Server is a handler, so that it works where there is no network: here in a
-// bubble of fake time, over an in-memory pipe.
-func TestServerInABubble(t *testing.T) {
+// Real net/http on both sides, in a bubble of fake time.
+func TestPipe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := llmtest.Script(t, llmtest.Text("one two three").Delay(time.Minute))
-		client, server := net.Pipe()
-		srv := &http.Server{Handler: &llmtest.Server{Model: m}}
-		go func() { _ = srv.Serve(&pipeListener{conn: server}) }()
-		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return client, nil }}
-		defer func() { transport.CloseIdleConnections(); _ = srv.Close() }()
-
-		start := time.Now()
-		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://model/v1/chat/completions", strings.NewReader(hiStream))
-		req.RequestURI = ""
-		req.Header.Set("Content-Type", "application/json")
-		resp, err := transport.RoundTrip(req)
+		m := llmtest.Script(t, llmtest.Text("one two three").Delay(time.Minute).Forever())
+		client := m.Pipe(t)
+		for _, url := range []string{"http://model/v1/chat/completions", "https://api.example.com/chat/completions"} {
+			start := time.Now()
+			resp, err := client.Do(request(t.Context(), t, http.MethodPost, url, hiStream))
+			require.NoError(t, err)
+			require.Equal(t, "one two three", stream(t, events(t, resp.Body)).Message.Text())
+			require.NoError(t, resp.Body.Close())
+			require.Equal(t, 3*time.Minute, time.Since(start))
+		}
+		resp, err := client.Do(request(t.Context(), t, http.MethodPost, "http://model/v1/completions", hi))
 		require.NoError(t, err)
-		defer func() { _ = resp.Body.Close() }()
-		require.Equal(t, "one two three", stream(t, events(t, resp.Body)).Message.Text())
-		require.Equal(t, 3*time.Minute, time.Since(start))
+		require.Equal(t, 404, resp.StatusCode)
+		require.NoError(t, resp.Body.Close())
 	})
 }
 
-// pipeListener hands out one connection.
-type pipeListener struct {
-	conn net.Conn
-	net.Listener
+// A Server is a handler, for listeners of others.
+func TestServerIsAHandler(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(&llmtest.Server{Model: llmtest.Script(t, llmtest.Text("hi"))})
+	defer s.Close()
+	require.Equal(t, 200, post(t, s.URL+"/v1/chat/completions", hi).StatusCode)
 }
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	if l.conn == nil {
-		return nil, http.ErrServerClosed
-	}
-	conn := l.conn
-	l.conn = nil
-	return conn, nil
-}
-
-func (l *pipeListener) Close() error { return nil }
-
-func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }

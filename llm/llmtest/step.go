@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -22,7 +23,15 @@ type Step struct {
 	usage   *llm.Usage
 	delay   *time.Duration
 	forever bool
-	misuse  error // what is wrong with the step itself
+	match   func(*llm.Request) bool // its condition; nil: none
+
+	raw         *raw // in place of an answer
+	late        time.Duration
+	contentType *string
+	fault       Fault
+	spare       bool // when it is given whole, the step behind it is used, too
+
+	misuse error // what is wrong with the step itself
 }
 
 // Text answers with s. The empty text is an empty answer, without any part.
@@ -79,6 +88,16 @@ func Fail(err error) Step {
 	return Step{err: err}
 }
 
+// Wire answers with exactly this status, header and body, on the wire; a streamed
+// and another request get the same. In process a status from 400 on becomes the
+// [*llm.APIError] that a client makes of it, as far as the header and a body in
+// OpenAI's form say; anything else is an error there that says so. The header is
+// copied.
+func Wire(status int, header http.Header, body string) Step {
+	r := &raw{status: status, header: header.Clone(), body: body}
+	return Step{raw: r, misuse: r.wrong()}
+}
+
 // Reply answers with what f makes of the request, which f does not change. What
 // f leaves empty in the Response is filled in as for other steps, so a Message
 // is enough; [Step.Response] helps to build one. Usage that is zero is read from
@@ -98,7 +117,8 @@ func Reply(f func(ctx context.Context, req *llm.Request) (*llm.Response, error))
 // And joins the contents of s and more to one answer. Whatever the order here,
 // an answer holds its reasoning first, then its text, its refusal and its calls,
 // as on the wire. Finish, Usage and Delay are taken from the last that sets them.
-// Fail and Reply cannot be joined.
+// Fail, Wire and Reply cannot be joined, and neither can what has a condition or
+// a fault be joined to another: put those behind the whole answer.
 func (s Step) And(more ...Step) Step {
 	for _, o := range more {
 		s = s.join(o)
@@ -107,8 +127,11 @@ func (s Step) And(more ...Step) Step {
 }
 
 func (s Step) join(o Step) Step {
-	if s.err != nil || o.err != nil || s.reply != nil || o.reply != nil {
-		s.misuse = errors.New("Fail and Reply cannot be joined with And")
+	switch {
+	case s.err != nil, o.err != nil, s.raw != nil, o.raw != nil, s.reply != nil, o.reply != nil:
+		s.misuse = errors.New("Fail, Wire and Reply cannot be joined with And")
+	case o.match != nil, o.fault.kind != noFault, o.late != 0, o.contentType != nil:
+		s.misuse = errors.New("When and With belong behind the whole answer, not into And")
 	}
 	if s.misuse == nil {
 		s.misuse = o.misuse
@@ -164,6 +187,49 @@ func (s Step) Forever() Step {
 	return s
 }
 
+// When gives the step a condition: it answers the first request for which match
+// is true that no earlier condition took, whatever steps without a condition
+// are left. Of several conditions all must hold. match is called for each
+// request, perhaps for several at once, and changes nothing.
+//
+// Conditions of use to many are [LastUser], [HasResult] and [Turn].
+func (s Step) When(match func(*llm.Request) bool) Step {
+	switch first := s.match; {
+	case match == nil:
+		s.misuse = errors.New("When needs a function")
+	case first != nil:
+		s.match = func(req *llm.Request) bool { return first(req) && match(req) }
+	default:
+		s.match = match
+	}
+	return s
+}
+
+// With is this answer with a fault. [Late] and [ContentType] go with each other
+// and with any other; of the others an answer has one, and Fail and Wire, which
+// are no answers, have none.
+func (s Step) With(f Fault) Step {
+	switch {
+	case s.misuse != nil:
+	case f.misuse != nil:
+		s.misuse = f.misuse
+	case f.kind == lateFault:
+		s.late += f.wait
+	case f.kind == typeFault:
+		s.contentType = &f.data
+	case f.kind == noFault:
+	case s.err != nil || s.raw != nil:
+		s.misuse = fmt.Errorf("%s: Fail and Wire are no answers that could have the fault", f)
+	case s.fault.kind != noFault:
+		s.misuse = fmt.Errorf("an answer has one fault, not %s and %s", s.fault, f)
+	case f.kind == statusFault:
+		s.fault, s.raw = f, f.raw
+	default:
+		s.fault = f
+	}
+	return s
+}
+
 // Response returns the answer that the step describes, as far as the step says
 // it, or its error. It is for functions given to [Reply]:
 //
@@ -172,6 +238,8 @@ func (s Step) Response() (*llm.Response, error) {
 	switch {
 	case s.wrong() != nil:
 		return nil, fmt.Errorf("llmtest: %w", s.wrong())
+	case s.raw != nil:
+		return nil, s.raw.inProcess()
 	case s.err != nil:
 		return nil, s.err
 	case s.reply != nil:

@@ -14,9 +14,28 @@ const (
 
 // String describes the step in a line.
 func (s Step) String() string {
+	text := s.content()
+	if s.late > 0 {
+		text += ", " + Late(s.late).String()
+	}
+	if s.contentType != nil {
+		text += ", " + ContentType(*s.contentType).String()
+	}
+	if s.fault.kind != noFault {
+		text += ", " + s.fault.String()
+	}
+	if s.match != nil {
+		text += ", on a condition"
+	}
+	return text
+}
+
+func (s Step) content() string {
 	switch {
 	case s.wrong() != nil:
 		return "misuse: " + s.wrong().Error()
+	case s.raw != nil && s.fault.kind == noFault:
+		return clip(fmt.Sprintf("raw bytes: %v", s.raw))
 	case s.err != nil:
 		return clip(fmt.Sprintf("fails: %v", s.err))
 	case s.reply != nil:

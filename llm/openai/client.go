@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/netguard"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -222,7 +223,7 @@ func (c *client) http() *http.Client {
 	if c.HTTPClient != nil {
 		h = *c.HTTPClient // a copy: the caller's stays as it is
 	} else {
-		h.Transport = sharedTransport()
+		h.Transport = guarded{sharedTransport()}
 	}
 	if h.CheckRedirect == nil {
 		h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -249,6 +250,21 @@ var sharedTransport = sync.OnceValue(func() http.RoundTripper {
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}
 	return t
 })
+
+// guarded asks the network guard of tests before each request. Asking at each
+// dial would miss connections that are open already, and those to a proxy.
+type guarded struct{ http.RoundTripper }
+
+func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	if _, ours := g.RoundTripper.(*http.Transport); !ours {
+		return g.RoundTripper.RoundTrip(r) // what somebody put in place of the network
+	}
+	if err := netguard.Check(r.URL); err != nil {
+		_ = r.Body.Close() // as a RoundTripper does
+		return nil, err
+	}
+	return g.RoundTripper.RoundTrip(r)
+}
 
 // String names the model and hides how it is reached.
 func (c *client) String() string { return fmt.Sprintf("openai.Model(%q)", c.name) }

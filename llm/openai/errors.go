@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/netguard"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -71,14 +72,14 @@ func headerTooLong(err error) bool {
 }
 
 // nowhere reports what no retry will mend: there is no such host, or it does not
-// speak TLS, or not with a certificate that we trust.
+// speak TLS, or not with a certificate that we trust, or a test forbids it.
 func nowhere(err error) bool {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return dns.IsNotFound
 	}
 	_, plain := errors.AsType[tls.RecordHeaderError](err)
 	_, distrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	return plain || distrusted || errors.Is(err, http.ErrSchemeMismatch)
+	return plain || distrusted || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, netguard.ErrForbidden)
 }
 
 // quiet is an error whose text was rid of secrets.

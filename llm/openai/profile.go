@@ -112,7 +112,9 @@ const (
 	// StrictOutput marks the schema of the answer if the request says so.
 	StrictOutput Strict = ""
 	// StrictTools also sends the strict form of those tools whose definition has
-	// one. Tools made by tool.New have none.
+	// one, and marks it; tool.Tool.NotStrict says why one has none. What Schema
+	// leaves out is left out of it too. With SchemaGemini, which knows no closed
+	// objects, no form is strict, and the plain one is sent.
 	StrictTools Strict = "tools"
 	// StrictNever marks none.
 	StrictNever Strict = "never"

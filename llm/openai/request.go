@@ -134,7 +134,7 @@ func (p *Profile) choose(req *llm.Request) ([]llm.ToolDef, llm.ToolChoice) {
 }
 
 func (p *Profile) tool(t llm.ToolDef) ([]byte, error) {
-	schema, strict := t.Schema, p.Strict == StrictTools && t.Strict != nil
+	schema, strict := t.Schema, p.Strict == StrictTools && t.Strict != nil && p.Schema != SchemaGemini
 	if strict {
 		schema = t.Strict
 	}

@@ -103,6 +103,9 @@ type ToolCallFinished struct {
 	// Rejected: the model's call was wrong. There is no such tool, the arguments
 	// do not fit, or the tool's function asked for others.
 	Rejected bool `json:"rejected,omitempty"`
+	// Began is when the tool's function was called, which is after ToolCallStarted
+	// where a limit on concurrent calls made it wait. UTC; zero if it was not.
+	Began time.Time `json:"began,omitzero"`
 }
 
 // OutputRejected sets an unusable answer aside, such as an empty one. The model

@@ -40,10 +40,10 @@ var every = []struct {
 	{
 		event.ToolCallFinished{
 			Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: "no"}}, IsError: true},
-			Failure: "failed", Error: "why", Rejected: true,
+			Failure: "failed", Error: "why", Rejected: true, Began: at,
 		},
 		`"type":"tool_call_finished","call":"r1.t1.c0","result":{"call_id":"c","name":"f","parts":[{"type":"text","text":"no"}],"is_error":true},` +
-			`"failure":"failed","error":"why","rejected":true`,
+			`"failure":"failed","error":"why","rejected":true,"began":"2026-11-21T09:30:00.000005Z"`,
 	},
 	{event.OutputRejected{Turn: 1, Reason: "empty", Message: llm.User("Again.")}, `"type":"output_rejected","turn":1,"reason":"empty","message":{"role":"user","parts":[{"type":"text","text":"Again."}]}`},
 	{event.LimitReached{Limit: "turns", Max: 30}, `"type":"limit_reached","limit":"turns","max":30`},

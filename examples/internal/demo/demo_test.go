@@ -53,7 +53,7 @@ type (
 	paint struct {
 		Color  string `json:"color" jsonschema:"enum=red,enum=blue"`
 		Finish string `json:"finish,omitempty" jsonschema:"enum=matt,enum=gloss"`
-		Coats  int    `json:"coats" jsonschema:"default=2"`
+		Coats  int    `json:"coats" jsonschema:"example=2"`
 		Sealed bool   `json:"sealed"`
 		Room   struct {
 			Name string `json:"name"`

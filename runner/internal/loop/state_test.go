@@ -271,3 +271,35 @@ func TestPairing(t *testing.T) {
 	s.apply(event.ToolCallFinished{Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "other", Parts: llm.Parts{llm.Text{Text: "x"}}}})
 	require.Equal(t, llm.ToolResult{CallID: "a", Name: "f", Parts: llm.Parts{llm.Text{Text: "x"}}}, s.state.Messages[2].Results()[0])
 }
+
+// TestOfferedTools: no word of them means those of the turn before, in another
+// run, too; an empty list means none. A replay through JSON knows the difference.
+func TestOfferedTools(t *testing.T) {
+	t.Parallel()
+	f, g := event.OfferedTool{Name: "f", Fingerprint: "1"}, event.OfferedTool{Name: "g", Fingerprint: "2"}
+	s := newSession(t)
+	for run, tt := range []struct {
+		agent string
+		told  []event.OfferedTool
+		want  []event.OfferedTool
+	}{
+		{"a", nil, nil},
+		{"a", []event.OfferedTool{f, g}, []event.OfferedTool{f, g}},
+		{"a", nil, []event.OfferedTool{f, g}},
+		{"b", nil, []event.OfferedTool{f, g}},
+		{"b", []event.OfferedTool{}, []event.OfferedTool{}},
+		{"b", nil, []event.OfferedTool{}},
+		{"a", []event.OfferedTool{g}, []event.OfferedTool{g}},
+	} {
+		s.apply(
+			event.RunStarted{Run: run + 1, Agent: tt.agent}, event.UserMessaged{Message: llm.User("Go.")},
+			event.TurnPrepared{Turn: 1, Agent: tt.agent, Tools: tt.told})
+		require.Equal(t, tt.want, s.state.Tools)
+		require.Equal(t, tt.agent, s.state.ToolsAgent)
+		require.Equal(t, s.state, replay(t, s.events))
+		s.apply(event.RunFailed{Run: run + 1})
+		require.Equal(t, s.state, replay(t, s.events))
+	}
+	s.apply(event.RunStarted{Run: 8, Agent: "c"})
+	require.Equal(t, "a", s.state.ToolsAgent, "until a turn of another agent is prepared")
+}

@@ -91,7 +91,7 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 	case loop.Idle:
 		return false
 	case loop.Prepare:
-		s.apply(event.TurnPrepared{Turn: a.Turn, Agent: "a"})
+		s.apply(event.TurnPrepared{Turn: a.Turn, Agent: "a", Tools: toolsOf(a.Turn)})
 	case loop.Ask:
 		b := next()
 		b.Turn = a.Turn
@@ -114,6 +114,17 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 		s.apply(event.RunFailed{Run: s.state.Run, Error: a.Reason.String() + a.Limit})
 	}
 	return true
+}
+
+// toolsOf is what is told of the tools in a turn: some, as before, none.
+func toolsOf(turn int) []event.OfferedTool {
+	switch turn % 3 {
+	case 1:
+		return []event.OfferedTool{{Name: "f", Fingerprint: fmt.Sprint(turn)}, {Name: "g", Fingerprint: "0"}}
+	case 2:
+		return nil
+	}
+	return []event.OfferedTool{}
 }
 
 func (s *session) start(calls []loop.Call) {

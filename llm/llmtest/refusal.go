@@ -1,0 +1,118 @@
+package llmtest
+
+import (
+	"cmp"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// refuse returns the error of a request that will never do.
+func refuse(status int, code, param, message string) *llm.APIError {
+	return &llm.APIError{
+		Kind: llm.KindInvalidRequest, StatusCode: status,
+		Type: "invalid_request_error", Code: code, Param: param, Message: message,
+	}
+}
+
+// refusalOf returns err as a provider would say it. An error that is no APIError
+// is the provider's own trouble.
+func refusalOf(err error) *llm.APIError {
+	if e, ok := errors.AsType[*llm.APIError](err); ok {
+		return e
+	}
+	return &llm.APIError{Kind: llm.KindServer, Message: err.Error()}
+}
+
+// statusOf is the status that says e.
+func statusOf(e *llm.APIError) int {
+	if isFailure(e.StatusCode) {
+		return e.StatusCode
+	}
+	return usualError(e.Kind).status
+}
+
+// errorBody is the object in the member "error".
+func errorBody(e *llm.APIError) object {
+	usual := usualError(e.Kind)
+	body := object{}
+	body.set("message", cmp.Or(e.Message, usual.message))
+	body.set("type", cmp.Or(e.Type, usual.kind))
+	body.set("param", orNull(e.Param))
+	body.set("code", orNull(cmp.Or(e.Code, usual.code)))
+	return body
+}
+
+// errorReply says e with a status of its own.
+func errorReply(e *llm.APIError) *reply {
+	h := http.Header{"Content-Type": {"application/json"}}
+	if e.RequestID != "" {
+		h.Set("x-request-id", e.RequestID)
+	}
+	setRetryAfter(h, e.RetryAfter)
+	doc := object{}
+	doc.set("error", errorBody(e))
+	return &reply{status: statusOf(e), header: h, frames: []frame{{data: doc.String() + "\n"}}}
+}
+
+// isFailure tells the statuses that errors come with.
+func isFailure(status int) bool { return 400 <= status && status <= 599 }
+
+func setRetryAfter(h http.Header, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	if d%time.Second != 0 {
+		h.Set("retry-after-ms", strconv.FormatInt(int64(math.Ceil(float64(d)/float64(time.Millisecond))), 10))
+	}
+	h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(d.Seconds())), 10))
+}
+
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// A wireError is how OpenAI says a kind of error.
+type wireError struct {
+	status              int
+	kind, code, message string
+}
+
+// usualError fills in what an APIError leaves open.
+func usualError(kind llm.ErrorKind) wireError {
+	const invalid = "invalid_request_error"
+	switch kind {
+	case llm.KindAuth:
+		return wireError{http.StatusUnauthorized, invalid, "invalid_api_key", "Incorrect API key provided."}
+	case llm.KindPermission:
+		return wireError{http.StatusForbidden, invalid, "", "You are not allowed to do this."}
+	case llm.KindNotFound:
+		return wireError{http.StatusNotFound, invalid, "model_not_found", "The model does not exist or you do not have access to it."}
+	case llm.KindInvalidRequest:
+		return wireError{http.StatusBadRequest, invalid, "", "The request is invalid."}
+	case llm.KindTooLarge:
+		return wireError{http.StatusRequestEntityTooLarge, invalid, "request_too_large", "The request body is too large."}
+	case llm.KindContextOverflow:
+		return wireError{http.StatusBadRequest, invalid, "context_length_exceeded", "This model's maximum context length is exceeded. Please reduce the length of the messages."}
+	case llm.KindContentFilter:
+		return wireError{http.StatusBadRequest, invalid, "content_filter", "The request was filtered."}
+	case llm.KindQuota:
+		return wireError{http.StatusTooManyRequests, "insufficient_quota", "insufficient_quota", "You exceeded your current quota."}
+	case llm.KindRateLimit:
+		return wireError{http.StatusTooManyRequests, "requests", "rate_limit_exceeded", "Rate limit reached."}
+	case llm.KindConflict:
+		return wireError{http.StatusConflict, invalid, "conflict", "Another request was in the way."}
+	case llm.KindOverloaded:
+		return wireError{http.StatusServiceUnavailable, "server_error", "overloaded", "The engine is currently overloaded."}
+	case llm.KindTimeout:
+		return wireError{http.StatusRequestTimeout, "server_error", "timeout", "The request took too long."}
+	}
+	return wireError{http.StatusInternalServerError, "server_error", "", "The server had an error while processing the request."}
+}

@@ -1,0 +1,96 @@
+package runnertest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+const (
+	exerciseSeed    = 1
+	exerciseTimeout = 30 * time.Second
+)
+
+// Exercise is a smoke test of an agent in one line: each of its tools is called
+// once, all at the same time, by an [Exerciser] in the place of its model, and
+// the agent answers. It returns the run for tests that look closer.
+//
+// It fails t if the run ends in an error, which a tool's [tool.Abort] is, too; if
+// a tool has a schema for which no arguments are found, or refuses all that fit
+// it; if a tool was not called; if its function panics, or takes longer than its
+// timeout (30 seconds where it has none).
+//
+// An error that a tool returns is only logged: the arguments are made up, so
+// that an order of that number need not exist. So is [tool.Retry]. Arguments
+// that fit the schema which a model is shown and are refused all the same are
+// logged, too, the first of each tool, and others are taken: a model would have
+// had to guess.
+func Exercise(t testing.TB, a *agent.Agent) *runner.Result {
+	t.Helper()
+	logged := map[string]bool{}
+	e := &exerciser{seed: exerciseSeed, check: func(name, arguments string) error {
+		err := takes(a, name, arguments)
+		if err != nil && !logged[name] {
+			logged[name] = true
+			t.Logf("runnertest: %s refuses arguments that fit the schema which the model is shown: %s: %v", name, arguments, err)
+		}
+		return err
+	}}
+	r := runner.Runner{Model: e.model(), ToolTimeout: exerciseTimeout}
+	result, err := r.Run(t.Context(), a, llm.User("Call each of your tools once, and then answer."))
+	if err != nil {
+		t.Errorf("runnertest: the run failed: %v", err)
+	}
+	report(t, a, result)
+	return result
+}
+
+// takes asks the tool itself.
+func takes(a *agent.Agent, name, arguments string) error {
+	for _, t := range a.Tools {
+		if t.Name() == name {
+			return parse(t, arguments)
+		}
+	}
+	return nil
+}
+
+func report(t testing.TB, a *agent.Agent, result *runner.Result) {
+	t.Helper()
+	called := map[string]bool{}
+	for _, c := range traceOf(result).calls {
+		called[c.asked.Name] = true
+		reportCall(t, c)
+	}
+	if a == nil {
+		return
+	}
+	for _, own := range a.Tools {
+		if !called[own.Name()] {
+			t.Errorf("runnertest: %s was not called", own.Name())
+		}
+	}
+}
+
+func reportCall(t testing.TB, c *traced) {
+	t.Helper()
+	if c.finished == nil {
+		t.Errorf("runnertest: %s has no result: %s", c.asked.Name, c.asked.Arguments)
+		return
+	}
+	failure, why := tool.Failure(c.finished.Failure), c.finished.Result.Text()
+	if c.finished.Error != "" {
+		why = c.finished.Error
+	}
+	switch {
+	case failure == "":
+	case failure == tool.Failed, failure == tool.InvalidArguments && c.started != nil:
+		t.Logf("runnertest: %s returned an error for made-up arguments: %s: %s", c.asked.Name, c.asked.Arguments, why)
+	default:
+		t.Errorf("runnertest: %s: %s: %s: %s", c.asked.Name, failure, c.asked.Arguments, why)
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package runnertest_test
+
+const raced = false

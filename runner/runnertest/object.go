@@ -1,0 +1,145 @@
+package runnertest
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+)
+
+// object makes an object with all that is required and half of what is not.
+func (g *generator) object(s schema, p place) (any, error) {
+	b := &objectBuilder{generator: g, schema: s, at: p, members: map[string]any{}}
+	for _, name := range s.strings("required") {
+		if err := b.add(name); err != nil {
+			return nil, err
+		}
+	}
+	least, most := s.count("minProperties", 0), s.count("maxProperties", 1<<20)
+	for _, name := range b.optional() {
+		enough := len(b.members) >= least
+		if len(b.members) < most && (!enough || b.want()) {
+			_ = b.add(name) // one that cannot be is left out
+		}
+	}
+	more := least
+	if b.open() && !g.deep(p) {
+		more = max(least, len(b.members)+g.rand.IntN(3))
+	}
+	for tries := 0; len(b.members) < min(more, most) && tries < 10*more+10; tries++ {
+		if err := b.addAny(); err != nil {
+			break
+		}
+	}
+	if err := b.addDependent(); err != nil {
+		return nil, err
+	}
+	if n := len(b.members); n < least || n > most {
+		return nil, p.errorf("no object of %d to %d properties was found", least, most)
+	}
+	return b.members, nil
+}
+
+type objectBuilder struct {
+	*generator
+	schema
+	at      place
+	members map[string]any
+}
+
+func (b *objectBuilder) want() bool { return !b.deep(b.at) && b.rand.IntN(2) == 0 }
+
+// optional returns the properties that are not there yet.
+func (b *objectBuilder) optional() []string {
+	names := slices.Sorted(maps.Keys(b.schema.object("properties")))
+	b.rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	return names
+}
+
+// open reports whether the schema speaks of properties that it does not name.
+func (b *objectBuilder) open() bool {
+	switch more := b.keywords["additionalProperties"].(type) {
+	case map[string]any:
+		return true
+	case bool:
+		return more && len(b.schema.object("properties")) == 0
+	}
+	return len(b.schema.object("patternProperties")) > 0
+}
+
+// add makes the property of that name unless it is there.
+func (b *objectBuilder) add(name string) error {
+	if _, ok := b.members[name]; ok {
+		return nil
+	}
+	p := b.at.in(name)
+	var parts []any
+	if node, ok := b.schema.object("properties")[name]; ok {
+		parts = append(parts, node)
+	}
+	patterns := b.schema.object("patternProperties")
+	for _, pattern := range slices.Sorted(maps.Keys(patterns)) {
+		if e, err := compile(pattern); err == nil && e.MatchString(name) {
+			parts = append(parts, patterns[pattern])
+		}
+	}
+	if more, ok := b.keywords["additionalProperties"]; ok && parts == nil {
+		if more == false {
+			return p.errorf("no property of that name is allowed")
+		}
+		parts = append(parts, more)
+	}
+	v, err := b.value(map[string]any{"allOf": parts}, p)
+	if err == nil {
+		b.members[name] = v
+	}
+	return err
+}
+
+// addAny adds a property that the schema does not name.
+func (b *objectBuilder) addAny() error {
+	name, err := b.name()
+	if err != nil {
+		return err
+	}
+	return b.add(name)
+}
+
+// name makes a name: of one of the patterns, or one that may be any. Numbers are
+// names that maps with keys of any type take.
+func (b *objectBuilder) name() (string, error) {
+	if names, ok := b.keywords["propertyNames"]; ok {
+		v, err := b.value(allOf(names, map[string]any{"type": "string"}), b.at)
+		name, _ := v.(string)
+		return name, err
+	}
+	patterns := slices.Sorted(maps.Keys(b.schema.object("patternProperties")))
+	if len(patterns) > 0 && (b.keywords["additionalProperties"] == false || b.rand.IntN(2) == 0) {
+		e, err := compile(patterns[b.rand.IntN(len(patterns))])
+		if err != nil {
+			return "", err
+		}
+		return b.matching(e, 3)
+	}
+	return strconv.Itoa(b.rand.IntN(100)), nil
+}
+
+// addDependent adds what properties that are there ask for.
+func (b *objectBuilder) addDependent() error {
+	for _, keyword := range []string{"dependentRequired", "dependencies"} {
+		needs := b.schema.object(keyword)
+		for changed := true; changed; {
+			before := len(b.members)
+			for _, name := range slices.Sorted(maps.Keys(b.members)) {
+				list, _ := needs[name].([]any)
+				for _, v := range list {
+					needed, _ := v.(string)
+					if err := b.add(needed); err != nil {
+						return err
+					}
+				}
+			}
+			changed = len(b.members) > before
+		}
+	}
+	return nil
+}

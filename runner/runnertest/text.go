@@ -1,0 +1,173 @@
+package runnertest
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// maxText is how much of one text a transcript shows, in characters.
+const maxText = 4000
+
+// clip cuts a text, and says how much is left out and what the whole was.
+func clip(s string) string {
+	more := utf8.RuneCountInString(s) - maxText
+	if more <= 0 {
+		return s
+	}
+	at := 0
+	for range maxText {
+		_, size := utf8.DecodeRuneInString(s[at:])
+		at += size
+	}
+	return fmt.Sprintf("%s\n[… %d more characters, %s]", s[:at], more, digest([]byte(s)))
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256 " + hex.EncodeToString(sum[:4])
+}
+
+// printable writes characters that do not show as Go does, and so a space at the
+// end, which editors cut. What is left can be kept in a file whatever becomes of
+// its line ends.
+func printable(s string) string {
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == ' ' && i == len(s)-1:
+			b.WriteString(`\x20`)
+		case r == '\t' && i < len(s)-1, unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			q := strconv.QuoteRune(r)
+			b.WriteString(q[1 : len(q)-1])
+		}
+	}
+	return b.String()
+}
+
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// quoted is a name that others chose, in quotes if it could be taken for more.
+func quoted(name string) string {
+	if plainName.MatchString(name) {
+		return name
+	}
+	return strconv.Quote(name)
+}
+
+// sized describes bytes, of which there may be none.
+func sized(data []byte) string { return fmt.Sprintf("%d bytes, %s", len(data), digest(data)) }
+
+func imageLine(p llm.Image) string {
+	if len(p.Data) == 0 {
+		return urlLine("image", p.URL)
+	}
+	return fmt.Sprintf("[%s, %s]", cmp.Or(p.MediaType, http.DetectContentType(p.Data)), sized(p.Data))
+}
+
+// urlLine names a URL; one that holds the data itself is only described.
+func urlLine(what, url string) string {
+	if kind, ok := strings.CutPrefix(url, "data:"); ok {
+		kind, _, _ = strings.Cut(kind, ",")
+		return fmt.Sprintf("[%s, data URL of %s]", kind, sized([]byte(url)))
+	}
+	return fmt.Sprintf("[%s %s]", what, url)
+}
+
+// audioLine leaves out the ID, which is the provider's.
+func audioLine(p llm.Audio) string {
+	if len(p.Data) == 0 {
+		return "[audio]"
+	}
+	return fmt.Sprintf("[audio %s, %s]", cmp.Or(p.Format, "of no format"), sized(p.Data))
+}
+
+func fileLine(p llm.File) string {
+	words := []string{"file"}
+	for _, s := range []string{p.Name, p.ID} {
+		if s != "" {
+			words = append(words, quoted(s))
+		}
+	}
+	line := strings.Join(words, " ")
+	if p.MediaType != "" {
+		line += ", " + p.MediaType
+	}
+	if len(p.Data) > 0 {
+		line += ", " + sized(p.Data)
+	}
+	return "[" + line + "]"
+}
+
+// normalizer replaces in texts what differs between two runs that are the same.
+func normalizer(events []event.Event) func(string) string {
+	by := idsOf(events)
+	ids := slices.SortedFunc(maps.Keys(by), func(a, b string) int { // the longest first
+		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
+	})
+	for i, id := range ids {
+		ids[i] = regexp.QuoteMeta(id)
+	}
+	known := regexp.MustCompile(`\b(?:` + strings.Join(ids, "|") + `)\b`)
+	return func(s string) string {
+		if len(ids) > 0 {
+			s = known.ReplaceAllStringFunc(s, func(id string) string { return by[id] })
+		}
+		return loopback.ReplaceAllString(s, "$1:<port>")
+	}
+}
+
+var loopback = regexp.MustCompile(`(127\.0\.0\.1|\[::1\]|localhost):[0-9]+`)
+
+// idsOf returns the ids that others chose, each with what is written for it.
+// Providers repeat them: the first counts.
+func idsOf(events []event.Event) map[string]string {
+	by := map[string]string{}
+	add := func(id, text string) {
+		if _, known := by[id]; !known {
+			by[id] = text
+		}
+	}
+	provided := func(id, text string) {
+		if telling(id) {
+			add(id, text)
+		}
+	}
+	run := 0
+	for _, e := range events {
+		switch b := e.Body.(type) {
+		case event.RunStarted:
+			run = b.Run
+			add(b.ID, "<run>")
+		case event.ModelAnswered:
+			provided(b.ID, fmt.Sprintf("<answer %d>", b.Turn))
+			provided(b.RequestID, fmt.Sprintf("<request %d>", b.Turn))
+			for i, c := range b.Message.Calls() {
+				if c.ID != c.Name {
+					provided(c.ID, "<"+string(event.NewCallRef(run, b.Turn, i))+">")
+				}
+			}
+		}
+	}
+	return by
+}
+
+// telling reports whether an id of a provider can be told from other words: some
+// name calls "0".
+func telling(id string) bool {
+	return len(id) >= 5 && strings.ContainsAny(id, "0123456789") || len(id) >= 16
+}

@@ -1,0 +1,87 @@
+package tool
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"reflect"
+)
+
+// A DecodeError is that of arguments that fit the held schema.
+type DecodeError struct{ Err error }
+
+func (e *DecodeError) Error() string { return "decode: " + e.Err.Error() }
+func (e *DecodeError) Unwrap() error { return e.Err }
+
+// Decode is how New reads arguments.
+func Decode(args json.RawMessage, in any) error { return decode(args, in) }
+
+// Reflected is New for a type that is made while the program runs. alter, which
+// may be nil, is called with every schema in the schema, shown and held, before
+// they are used: it plants a bug.
+func Reflected(t reflect.Type, alter func(schema map[string]any)) (Tool, error) {
+	r, shown, err := reflectArguments(t)
+	if err != nil {
+		return Tool{}, constructError("reflected", err)
+	}
+	held := r.hold(shown)
+	if alter != nil {
+		shown, held = altered(shown, alter), altered(held, alter)
+	}
+	sch, err := r.schema(t, shown, held)
+	if err != nil {
+		return Tool{}, constructError("reflected", err)
+	}
+	sch.decode = func(args json.RawMessage) error {
+		if err := decode(args, reflect.New(t).Interface()); err != nil {
+			return &DecodeError{err}
+		}
+		return nil
+	}
+	return newTool("reflected", "", sch, func(context.Context, string, json.RawMessage) (any, error) { return "", nil }, nil)
+}
+
+func altered(v *value, alter func(map[string]any)) *value {
+	d := json.NewDecoder(bytes.NewReader(v.json()))
+	d.UseNumber()
+	var doc map[string]any
+	if err := d.Decode(&doc); err != nil {
+		panic(err)
+	}
+	alterAll(doc, alter)
+	raw, err := json.Marshal(doc)
+	if err != nil {
+		panic(err)
+	}
+	changed, err := parse(string(raw), reflectedLimits)
+	if err != nil {
+		panic(err)
+	}
+	return changed
+}
+
+// alterAll visits the schemas in a schema before the schema itself.
+func alterAll(schema any, alter func(map[string]any)) {
+	s, ok := schema.(map[string]any)
+	if !ok {
+		return
+	}
+	for _, keyword := range []string{"properties", "$defs"} {
+		named, _ := s[keyword].(map[string]any)
+		for _, inner := range named {
+			alterAll(inner, alter)
+		}
+	}
+	for _, keyword := range []string{"allOf", "anyOf", "oneOf"} {
+		branches, _ := s[keyword].([]any)
+		for _, inner := range branches {
+			alterAll(inner, alter)
+		}
+	}
+	alterAll(s["items"], alter)
+	alterAll(s["additionalProperties"], alter)
+	alter(s)
+}
+
+// StrictForm is strictForm of a schema that holds no more than it shows.
+func StrictForm(wire json.RawMessage) (json.RawMessage, error) { return strictForm(wire, nil) }

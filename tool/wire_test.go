@@ -1,0 +1,67 @@
+package tool_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// TestWireCopy: what the model is shown of a schema, and what it is held to.
+func TestWireCopy(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é", 100)
+	for _, tt := range []struct{ name, schema, want string }{
+		{"dropped at the top", `{"$schema":"http://json-schema.org/draft-07/schema#","$id":"http://h.test/s","title":"Args","$comment":"c","type":"object","properties":{}}`,
+			`{"type":"object","properties":{}}`},
+		{"properties named like keywords",
+			`{"type":"object","properties":{"title":{"type":"string","title":"T"},"default":{"type":"integer","default":3},"id":{"type":"string"},"$id":{"$comment":"c"},"properties":{"type":"object","properties":{"title":{"title":"t"}}}},"required":["title"]}`,
+			`{"type":"object","properties":{"title":{"type":"string"},"default":{"type":"integer","description":"Default: 3."},"id":{"type":"string"},"$id":{},"properties":{"type":"object","properties":{"title":{}}}},"required":["title"]}`},
+		{"values that look like schemas",
+			`{"type":"object","properties":{"a":{"enum":[{"title":"x"}]},"b":{"const":{"default":1}},"c":{"examples":[{"title":"y"}]}}}`,
+			`{"type":"object","properties":{"a":{"enum":[{"title":"x"}]},"b":{"const":{"default":1}},"c":{"examples":[{"title":"y"}]}}}`},
+		{"defaults",
+			`{"type":"object","properties":{"a":{"description":"Size","default":10},"b":{"description":"Size. ","default":"x\"y"},"c":{"default":null},"d":{"default":{"k":[1,true]},"type":"object"},"e":{"default":"` + long + `"}}}`,
+			`{"type":"object","properties":{"a":{"description":"Size. Default: 10."},"b":{"description":"Size. Default: \"x\\\"y\"."},"c":{},"d":{"type":"object","description":"Default: {\"k\":[1,true]}."},"e":{"description":"Default: \"` + long[:2*79] + `…."}}}`},
+		{"every place that holds a schema",
+			`{"type":"object","properties":{"a":{"items":{"title":"t"},"prefixItems":[{"title":"t"}],"contains":{"title":"t"},"unevaluatedItems":{"title":"t"},"anyOf":[{"title":"t"}],"oneOf":[{"title":"t"}],"allOf":[{"title":"t"}],` +
+				`"not":{"title":"t"},"if":{"title":"t"},"then":{"title":"t"},"else":{"title":"t"},"additionalProperties":{"title":"t"},"propertyNames":{"title":"t"},"patternProperties":{"title":{"title":"t"}},` +
+				`"dependentSchemas":{"title":{"title":"t"}},"dependencies":{"title":["title"]},"unevaluatedProperties":{"title":"t"},"contentSchema":{"title":"t"}}},"$defs":{"title":{"title":"t"}},"definitions":{"title":{"title":"t"}}}`,
+			`{"type":"object","properties":{"a":{"items":{},"prefixItems":[{}],"contains":{},"unevaluatedItems":{},"anyOf":[{}],"oneOf":[{}],"allOf":[{}],` +
+				`"not":{},"if":{},"then":{},"else":{},"additionalProperties":{},"propertyNames":{},"patternProperties":{"title":{}},` +
+				`"dependentSchemas":{"title":{}},"dependencies":{"title":["title"]},"unevaluatedProperties":{},"contentSchema":{}}},"$defs":{"title":{}},"definitions":{"title":{}}}`},
+		{"references by id become pointers",
+			`{"type":"object","properties":{"a":{"$ref":"x"},"b":{"$ref":"x#/$defs/y"},"c":{"$ref":"#/$defs/a~1b"}},"$defs":{"a/b":{"$id":"x","type":"object","properties":{"s":{"$ref":"#/$defs/y"},"t":{"$ref":"#"}},"$defs":{"y":{"type":"string"}}}}}`,
+			`{"type":"object","properties":{"a":{"$ref":"#/$defs/a~1b"},"b":{"$ref":"#/$defs/a~1b/$defs/y"},"c":{"$ref":"#/$defs/a~1b"}},"$defs":{"a/b":{"type":"object","properties":{"s":{"$ref":"#/$defs/a~1b/$defs/y"},"t":{"$ref":"#/$defs/a~1b"}},"$defs":{"y":{"type":"string"}}}}}`},
+		{"the id of draft-04",
+			`{"$schema":"http://json-schema.org/draft-04/schema#","type":"object","properties":{"a":{"$ref":"#x"},"id":{"id":"#x","type":"string"}}}`,
+			`{"type":"object","properties":{"a":{"$ref":"#/properties/id"},"id":{"type":"string"}}}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			made, err := tool.NewRaw("x", "", json.RawMessage(tt.schema), echo)
+			require.NoError(t, err)
+			require.JSONEq(t, tt.want, string(made.Def().Schema))
+			again, err := tool.NewRaw("x", "", made.Def().Schema, echo)
+			require.NoError(t, err, "what is shown is a schema")
+			require.Equal(t, string(made.Def().Schema), string(again.Def().Schema))
+		})
+	}
+}
+
+// TestDefaultsAreTold: a default is told and not applied.
+func TestDefaultsAreTold(t *testing.T) {
+	t.Parallel()
+	made := tool.Must(takes[struct {
+		Size int    `json:"size,omitempty" jsonschema:"default=10,title=Size" jsonschema_description:"Page size"`
+		Sort string `json:"sort,omitempty" jsonschema:"default=name"`
+	}]())
+	require.Equal(t, `{"type":"object","properties":{"size":{"type":"integer","description":"Page size. Default: 10."},`+
+		`"sort":{"type":"string","description":"Default: \"name\"."}},"additionalProperties":false}`, string(made.Def().Schema))
+	args, _, err := made.Parse(`{}`)
+	require.NoError(t, err)
+	require.Equal(t, `{}`, string(args))
+}
