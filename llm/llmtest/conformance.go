@@ -16,7 +16,7 @@ import (
 //
 // newModel makes the model under test, such that what it asks is answered by
 // these steps, in their order. It is called several times in each subtest, with
-// steps of every kind, [Reply] and [Fail] included. For a wrapper, that is the
+// steps of every kind, those of [Reply] and [Fail] and with a [Fault] included. For a wrapper, that is the
 // wrapper around a script:
 //
 //	llmtest.TestModel(t, func(t *testing.T, steps ...llmtest.Step) llm.Model {
@@ -85,6 +85,7 @@ func rules() []rule {
 		{"concurrent use", suite.concurrent},
 		{"no goroutine is left", suite.goroutines},
 		{"members that nobody modelled", suite.members},
+		{"an answer that breaks off", suite.brokenOff},
 		{"retry after", suite.retryAfter},
 	}
 	for _, kind := range []llm.ErrorKind{
@@ -93,7 +94,7 @@ func rules() []rule {
 	} {
 		all = append(all, rule{"an error of kind " + string(kind), func(s suite, t *testing.T) error { return s.kind(t, kind) }})
 	}
-	for _, a := range answers() {
+	for _, a := range samples() {
 		all = append(all, rule{"an answer: " + a.name, func(s suite, t *testing.T) error { return s.answer(t, a.step) }})
 	}
 	return all
@@ -105,7 +106,7 @@ type sample struct {
 	step Step
 }
 
-func answers() []sample {
+func samples() []sample {
 	call := Calls("f", `{"city": "Zürich", "n":[1, 2.50]}`)
 	return []sample{
 		{"text", Text("It is 22 °C <b>&\n\"quoted\" 今天北京的天气是二十二度晴.")},

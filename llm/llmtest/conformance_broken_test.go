@@ -270,13 +270,33 @@ func TestConformanceFindsWhatIsBroken(t *testing.T) {
 			}),
 			"retry after", "RetryAfter: got 0, want 7200000000000",
 		},
+		"takes a cut for an end": {
+			onError(func(ctx context.Context, err error) (*llm.Response, error) {
+				if api, ok := errors.AsType[*llm.APIError](err); ok && api.Kind == llm.KindTruncated {
+					return &llm.Response{Message: llm.Assistant("One, two, ")}, nil
+				}
+				return nil, err
+			}),
+			"an answer that breaks off", `the text after an answer that broke off: got "One, two, ", want "One, two, three, four."`,
+		},
+		"tries again without saying so": {
+			func(_ *testing.T, g generate) generate {
+				return func(ctx context.Context, req *llm.Request, s sink) (*llm.Response, error) {
+					resp, err := g(ctx, req, s)
+					if api, ok := errors.AsType[*llm.APIError](err); ok && api.Kind == llm.KindTruncated {
+						return g(ctx, req, s)
+					}
+					return resp, err
+				}
+			},
+			"an answer that breaks off", `the text of the deltas after an answer that broke off: got "One, two, One, two, three, four.", want "One, two, three, four."`,
+		},
 		"sends what is invalid": {
 			onRequest(func(req *llm.Request) {
-				req.N = 0
+				req.N, req.ToolChoice = 0, ""
 				if len(req.Messages) == 0 {
 					req.Messages = []llm.Message{llm.User("")}
 				}
-				req.Tools = slices.CompactFunc(req.Tools, func(a, b llm.ToolDef) bool { return a.Name == b.Name })
 			}),
 			"a request that is invalid is not sent", "the request was not refused",
 		},
@@ -291,9 +311,15 @@ func TestConformanceFindsWhatIsBroken(t *testing.T) {
 			},
 			"the request is not changed", "the request was changed:\n",
 		},
-		"forgets the results of tools": {
+		"forgets what tools answered": {
 			onRequest(func(req *llm.Request) {
-				req.Messages = slices.DeleteFunc(slices.Clone(req.Messages), func(m llm.Message) bool { return m.Role == llm.RoleTool })
+				req.Messages = slices.Clone(req.Messages)
+				for i, m := range req.Messages {
+					for _, r := range m.Results() {
+						r.Parts = nil
+						req.Messages[i].Parts = llm.Parts{r}
+					}
+				}
 			}),
 			"the request arrives", "and was sent as\n",
 		},

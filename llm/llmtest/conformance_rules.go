@@ -151,12 +151,12 @@ func (l *ledger) enter(s Step) Step {
 }
 
 func (s suite) invalid(t *testing.T) error {
-	twice := question("hi")
-	twice.Tools[1].Name = "f"
+	nobody := question("hi")
+	nobody.ToolChoice = llm.ToolNamed("nobody")
 	several := question("hi")
 	several.N = 2
 	for name, req := range map[string]*llm.Request{
-		"no messages": {Model: "m"}, "two tools of one name": twice, "more than one answer": several,
+		"no messages": {Model: "m"}, "a choice of no tool": nobody, "more than one answer": several,
 	} {
 		var l ledger
 		resp, err := s.newModel(t, l.enter(Text("hi")).Forever()).Generate(t.Context(), req, nil)
@@ -259,6 +259,29 @@ func (s suite) failure(t *testing.T, req *llm.Request, want *llm.APIError) (*llm
 		return nil
 	})
 	return api, err
+}
+
+// brokenOff lets a model choose: it reports an answer that broke off, or begins
+// again and says so.
+func (s suite) brokenOff(t *testing.T) error {
+	const whole = "One, two, three, four."
+	w := &watch{}
+	m := s.newModel(t, Text(whole).With(Cut(2)), Text(whole).Forever())
+	return s.within("the answer broke off", func() error {
+		resp, err := generate(t.Context(), m, streamedQuestion("hi"), w)
+		if err != nil {
+			api, ok := errors.AsType[*llm.APIError](err)
+			if resp != nil || !ok || !api.Retryable() {
+				return fmt.Errorf("got %v and the error %v (%T), want an *llm.APIError that is retryable", resp, err, err)
+			}
+			return nil
+		}
+		deltas, wrong := w.seen()
+		shown, _, _, err := fold(deltas)
+		return errors.Join(wrong, err,
+			expect("the text after an answer that broke off", whole, resp.Message.Text()),
+			expect("the text of the deltas after an answer that broke off", whole, shown))
+	})
 }
 
 func (s suite) retryAfter(t *testing.T) error {

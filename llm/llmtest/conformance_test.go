@@ -25,6 +25,12 @@ func TestConformance(t *testing.T) {
 		"retries": func(t *testing.T, steps ...llmtest.Step) llm.Model {
 			return wrap.Retry{}.Model(llmtest.Script(t, steps...))
 		},
+		"retries that begin again": func(t *testing.T, steps ...llmtest.Step) llm.Model {
+			return wrap.Retry{Restart: true, MinDelay: -1}.Model(llmtest.Script(t, steps...))
+		},
+		"a transport": func(t *testing.T, steps ...llmtest.Step) llm.Model {
+			return openai.Config{HTTPClient: llmtest.Script(t, steps...).Client(), Key: "k"}.Model("m")
+		},
 		"a tape": func(t *testing.T, steps ...llmtest.Step) llm.Model { // of another test, which may ask nothing
 			return llmtest.Record(&tapeTB{}, t.TempDir()).Model(llmtest.Script(t, steps...))
 		},

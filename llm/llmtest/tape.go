@@ -100,7 +100,7 @@ import (
 // counted, too. They replace what was recorded before. Other files in the
 // directory are left alone.
 //
-// A Tape is safe for concurrent use.
+// A Tape is safe for concurrent use. It must not be copied.
 type Tape struct {
 	// Scrub, if it is set, is given each string that is written or compared, after
 	// the rules above, and returns what takes its place. What it returned must

@@ -109,7 +109,7 @@ func TestTapeReplacesFiles(t *testing.T) {
 	record := func(tb testing.TB, dir string, n int) {
 		m := llmtest.Record(tb, dir).Model(llmtest.NewScript(llmtest.Text("hi").Forever()))
 		for range n {
-			converse(tb, m, ask("hi"))
+			sendAll(tb, m, ask("hi"))
 		}
 	}
 	t.Run("when the test passed", func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestTapeUpdatesByEnvironment(t *testing.T) {
 	t.Setenv("TOOLLOOP_UPDATE", "1")
 	dir := t.TempDir()
 	require.Empty(t, complaints(func(tb testing.TB) {
-		converse(tb, llmtest.Replay(tb, dir).Model(llmtest.Script(t, llmtest.Text("hi"))), ask("hi"))
+		sendAll(tb, llmtest.Replay(tb, dir).Model(llmtest.Script(t, llmtest.Text("hi"))), ask("hi"))
 	}))
 	require.Len(t, tapeFiles(t, dir), 1)
 }
@@ -203,7 +203,7 @@ func TestTapeNeedsAModel(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.Equal(t, []string{"llmtest: nothing was asked: " + dir + " is left as it was"}, complaints(func(tb testing.TB) {
-		got := converse(tb, llmtest.Record(tb, dir).Model(nil), ask("hi"), &llm.Request{})
+		got := sendAll(tb, llmtest.Record(tb, dir).Model(nil), ask("hi"), &llm.Request{})
 		require.Equal(t, []exchange{
 			{err: "llmtest: recording needs a real model, and the one given to Tape.Model is nil"},
 			{err: "llm: the request has no messages"},

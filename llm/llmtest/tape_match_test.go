@@ -27,7 +27,7 @@ func recordTexts(t *testing.T, reqs ...*llm.Request) (dir string) {
 		steps = append(steps, llmtest.Text(fmt.Sprint(i+1)))
 	}
 	require.Empty(t, complaints(func(tb testing.TB) {
-		converse(tb, llmtest.Record(tb, dir).Model(llmtest.Script(t, steps...)), reqs...)
+		sendAll(tb, llmtest.Record(tb, dir).Model(llmtest.Script(t, steps...)), reqs...)
 	}))
 	return dir
 }
@@ -60,7 +60,7 @@ func TestTapeDiffers(t *testing.T) {
 	}, complaints(func(tb testing.TB) {
 		m := llmtest.Replay(tb, dir).Model(nil)
 		_, err = m.Generate(t.Context(), other, nil)
-		converse(tb, m, ask("two"))
+		sendAll(tb, m, ask("two"))
 	}))
 	require.Equal(t, &llm.APIError{
 		Kind: llm.KindInvalidRequest, Provider: "llmtest", StatusCode: 400, Type: "invalid_request_error", Code: "request_differs",
@@ -78,7 +78,7 @@ func TestTapeManyDifferences(t *testing.T) {
 		return r
 	}
 	dir := recordTexts(t, req("a", 7))
-	got := complaints(func(tb testing.TB) { converse(tb, llmtest.Replay(tb, dir).Model(nil), req("b", 6)) })
+	got := complaints(func(tb testing.TB) { sendAll(tb, llmtest.Replay(tb, dir).Model(nil), req("b", 6)) })
 	require.Contains(t, got[0], "/messages/1/parts/0/text\n    recorded: \"a\"\n    got:      \"b\"\n")
 	require.Contains(t, got[0], "\n  … and 2 more differences"+advice)
 	require.NotContains(t, got[0], "/messages/6/")
@@ -90,7 +90,7 @@ func TestTapeBeyond(t *testing.T) {
 	require.Equal(t, []string{
 		"llmtest: request 2 is beyond the recording of 1 exchange in " + dir + `:
   {"model":"m","messages":[{"role":"user","parts":[{"type":"text","text":"more"}]}]}` + advice,
-	}, complaints(func(tb testing.TB) { converse(tb, llmtest.Replay(tb, dir).Model(nil), ask("one"), ask("more")) }))
+	}, complaints(func(tb testing.TB) { sendAll(tb, llmtest.Replay(tb, dir).Model(nil), ask("one"), ask("more")) }))
 }
 
 // A client that retries what a transport reports asks once: the tape's refusal is
@@ -102,9 +102,9 @@ func TestTapeTransportIsNotRetried(t *testing.T) {
 	client := func(tape *llmtest.Tape) llm.Model {
 		return openai.Config{BaseURL: server.BaseURL, HTTPClient: &http.Client{Transport: tape.Transport(nil)}}.Model("m")
 	}
-	require.Empty(t, complaints(func(tb testing.TB) { converse(tb, client(llmtest.Record(tb, dir)), ask("one")) }))
+	require.Empty(t, complaints(func(tb testing.TB) { sendAll(tb, client(llmtest.Record(tb, dir)), ask("one")) }))
 	var got []exchange
-	failures := complaints(func(tb testing.TB) { got = converse(tb, client(llmtest.Replay(tb, dir)), ask("two")) })
+	failures := complaints(func(tb testing.TB) { got = sendAll(tb, client(llmtest.Replay(tb, dir)), ask("two")) })
 	require.Equal(t, []exchange{{err: "openai: 400 invalid_request: request 1 is not in the recording " + dir}}, got)
 	require.Equal(t, []string{
 		"llmtest: request 1 is not that of " + dir + "/001.json:\n  /body/messages/0/content\n    recorded: \"one\"\n    got:      \"two\"" + advice,
@@ -118,7 +118,7 @@ func TestTapeOrder(t *testing.T) {
 	dir := recordTexts(t, ask("a"), ask("b"), ask("a"), ask("c"))
 	require.Empty(t, complaints(func(tb testing.TB) {
 		var texts []string
-		for _, e := range converse(tb, llmtest.Replay(tb, dir).Model(nil), ask("c"), ask("a"), ask("a"), ask("b")) {
+		for _, e := range sendAll(tb, llmtest.Replay(tb, dir).Model(nil), ask("c"), ask("a"), ask("a"), ask("b")) {
 			texts = append(texts, e.resp.Message.Text())
 		}
 		require.Equal(t, []string{"4", "1", "3", "2"}, texts)

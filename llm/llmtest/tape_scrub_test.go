@@ -32,7 +32,7 @@ const (
 	ofTheUser       = "+49 170 1234567"
 )
 
-var planted = []string{
+var secretsPlanted = []string{
 	inAuthorization, inAPIKey, inCookie, inUser, inPassword, inQuery, inSetCookie, inResponse,
 	likeAKey, likeAToken, asMember, asBearer, ofTheUser,
 	"of/authorization", "p%40ss", "query%26key", "api-key-header", "1234567890abc", "0123456789abcdef", "cookie-value",
@@ -97,7 +97,7 @@ func TestTapeKeepsSecrets(t *testing.T) {
 	files := tapeFiles(t, dir)
 	require.Len(t, files, 2)
 	for name, text := range files {
-		for _, secret := range planted {
+		for _, secret := range secretsPlanted {
 			require.NotContains(t, text, secret, name)
 		}
 		require.NotContains(t, text, "127.0.0.1", name)
@@ -157,7 +157,7 @@ func TestTapeKeepsSecretsOfTheEnvironment(t *testing.T) {
 	dir := t.TempDir()
 	step := llmtest.Text("It is key-of-the-environment, not " + likeAKey + ".").And(llmtest.Calls("f", `{"key":"key-of-the-environment","password":"hunter2"}`))
 	require.Empty(t, complaints(func(tb testing.TB) {
-		converse(tb, llmtest.Record(tb, dir).Model(llmtest.Script(t, step)), streamed(ask("The key key-of-the-environment.")))
+		sendAll(tb, llmtest.Record(tb, dir).Model(llmtest.Script(t, step)), streamed(ask("The key key-of-the-environment.")))
 	}))
 	file := tapeFiles(t, dir)["001.json"]
 	for _, secret := range []string{"key-of", "the-env", "environment", "0123456789", "XYZ"} {
@@ -165,7 +165,7 @@ func TestTapeKeepsSecretsOfTheEnvironment(t *testing.T) {
 	}
 	require.Contains(t, file, `hunter2`, "arguments are replayed as they were")
 	require.Empty(t, complaints(func(tb testing.TB) {
-		got := converse(tb, llmtest.Replay(tb, dir).Model(nil), streamed(ask("The key [scrubbed].")))
+		got := sendAll(tb, llmtest.Replay(tb, dir).Model(nil), streamed(ask("The key [scrubbed].")))
 		var shown string
 		for _, d := range got[0].deltas {
 			if text, ok := d.(llm.TextDelta); ok {

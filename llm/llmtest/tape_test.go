@@ -58,7 +58,7 @@ type exchange struct {
 	err    string
 }
 
-func converse(t testing.TB, m llm.Model, reqs ...*llm.Request) []exchange {
+func sendAll(t testing.TB, m llm.Model, reqs ...*llm.Request) []exchange {
 	var out []exchange
 	for _, req := range reqs {
 		resp, deltas, err := collect(context.Background(), m, req)
@@ -105,10 +105,10 @@ func TestTapeReplaysWhatItRecorded(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "a", "tape")
 		var recorded, replayed []exchange
 		require.Empty(t, complaints(func(tb testing.TB) {
-			recorded = converse(tb, llmtest.Record(tb, dir).Model(script(t)), conversation()...)
+			recorded = sendAll(tb, llmtest.Record(tb, dir).Model(script(t)), conversation()...)
 		}))
 		require.Empty(t, complaints(func(tb testing.TB) {
-			replayed = converse(tb, llmtest.Replay(tb, dir).Model(nil), conversation()...)
+			replayed = sendAll(tb, llmtest.Replay(tb, dir).Model(nil), conversation()...)
 		}))
 		require.Equal(t, recorded, replayed)
 		require.NotEmpty(t, recorded[1].deltas)
@@ -126,11 +126,11 @@ func TestTapeReplaysWhatItRecorded(t *testing.T) {
 		}
 		var recorded, replayed []exchange
 		require.Empty(t, complaints(func(tb testing.TB) {
-			recorded = converse(tb, model(llmtest.Record(tb, dir)), conversation()...)
+			recorded = sendAll(tb, model(llmtest.Record(tb, dir)), conversation()...)
 		}))
 		server.Close()
 		require.Empty(t, complaints(func(tb testing.TB) {
-			replayed = converse(tb, model(llmtest.Replay(tb, dir)), conversation()...)
+			replayed = sendAll(tb, model(llmtest.Replay(tb, dir)), conversation()...)
 		}))
 		require.Equal(t, recorded, replayed)
 		require.Equal(t, "No.", recorded[3].resp.Message.Refusal())
@@ -144,9 +144,9 @@ func TestTapeFiles(t *testing.T) {
 	require.Empty(t, complaints(func(tb testing.TB) {
 		tape := llmtest.Record(tb, dir)
 		s := llmtest.Script(t, llmtest.Text("Hi <you>."), llmtest.Text("Hi."))
-		converse(tb, tape.Model(s), streamed(ask("hello")))
+		sendAll(tb, tape.Model(s), streamed(ask("hello")))
 		client := openai.Config{BaseURL: s.Serve().BaseURL, HTTPClient: &http.Client{Transport: tape.Transport(nil)}}.Model("m")
-		converse(tb, client, streamed(ask("hello")))
+		sendAll(tb, client, streamed(ask("hello")))
 	}))
 	head := `{"id":"chatcmpl-2","object":"chat.completion.chunk","created":1700000000,"model":"m","choices":[`
 	require.Equal(t, map[string]string{

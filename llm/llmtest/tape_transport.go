@@ -285,7 +285,7 @@ func (e *exchange) roundTrip(r *http.Request) (*http.Response, error) {
 	case e.Cut:
 		resp.Body = io.NopCloser(io.MultiReader(resp.Body, untilDone{r.Context()}))
 	case e.Error != nil:
-		resp.Body = io.NopCloser(io.MultiReader(resp.Body, broken{e.Error.err()}))
+		resp.Body = io.NopCloser(io.MultiReader(resp.Body, brokenBody{e.Error.err()}))
 	default:
 		resp.ContentLength = int64(len(answer.bytes()))
 	}
@@ -326,7 +326,7 @@ func (u untilDone) Read([]byte) (int, error) {
 	return 0, u.ctx.Err()
 }
 
-// broken is the end of a body that breaks off.
-type broken struct{ err error }
+// brokenBody is the end of a body that breaks off.
+type brokenBody struct{ err error }
 
-func (b broken) Read([]byte) (int, error) { return 0, b.err }
+func (b brokenBody) Read([]byte) (int, error) { return 0, b.err }
