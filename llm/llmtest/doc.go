@@ -63,6 +63,12 @@
 // each fault at each step of a script, and by [Chaos], which draws them from a
 // seed. [NoNetwork] makes sure that nothing else was asked.
 //
+// # Real models
+//
+// What a real model said once is replayed by a [Tape], from files that people can
+// read and that hold no key. Whoever writes an [llm.Model] has [TestModel] check
+// that it keeps the contract.
+//
 // # Time
 //
 // In a bubble of testing/synctest the first two seats keep exact time, delays and

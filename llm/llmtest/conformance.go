@@ -1,0 +1,192 @@
+package llmtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// TestModel checks that a model keeps the contract of [llm.Model], rule by rule,
+// each in a subtest. It is for whoever writes one: a client for a provider, or a
+// wrapper around other models.
+//
+// newModel makes the model under test, such that what it asks is answered by
+// these steps, in their order. It is called several times in each subtest, with
+// steps of every kind, those of [Reply] and [Fail] and with a [Fault] included. For a wrapper, that is the
+// wrapper around a script:
+//
+//	llmtest.TestModel(t, func(t *testing.T, steps ...llmtest.Step) llm.Model {
+//		return wrap.Retry{}.Model(llmtest.Script(t, steps...))
+//	})
+//
+// For a client that speaks Chat Completions, it is the client of a server:
+//
+//	llmtest.TestModel(t, func(t *testing.T, steps ...llmtest.Step) llm.Model {
+//		return mine.Model{BaseURL: llmtest.Script(t, steps...).Serve().BaseURL}
+//	})
+//
+// For any other client, it is the client of a server that the author writes for
+// his wire: the handler reads a request into an [llm.Request], asks the script
+// with it (its Generate, with the context of the request), and writes the
+// [llm.Response], or the deltas that the sink gets, or the [*llm.APIError], in the
+// form of the provider. The suite sees the requests through Reply, so it needs
+// nothing else.
+//
+// The steps say what they hold: newModel may call t.Skip with the reason for
+// what its provider has no form for, such as refusals; the rules that need one of
+// those stand in subtests of their own. A model that tries again must do so soon,
+// or give up when it is asked to wait for two hours, as [wrap.Retry] does. What
+// the provider makes up, such as ids, is not compared, and neither is RawUsage.
+//
+// With the race detector the rules on concurrent use bite harder.
+func TestModel(t *testing.T, newModel func(t *testing.T, steps ...Step) llm.Model) {
+	t.Helper()
+	s := suite{newModel: newModel, patience: 10 * time.Second}
+	for _, r := range rules() {
+		t.Run(r.name, func(t *testing.T) {
+			t.Helper()
+			if err := r.check(s, t); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A suite is what the rules are checked with.
+type suite struct {
+	newModel func(t *testing.T, steps ...Step) llm.Model
+	patience time.Duration // with a model that does not return
+}
+
+// A rule is one thing that a model must do. check returns what is wrong with the
+// model; it uses t for newModel only, so that the rules can be tried on models
+// that break them.
+type rule struct {
+	name  string
+	check func(s suite, t *testing.T) error
+}
+
+func rules() []rule {
+	all := []rule{
+		{"a request that is invalid is not sent", suite.invalid},
+		{"a context that has ended sends nothing", suite.endedBefore},
+		{"a context that ends while it waits", suite.endedWaiting},
+		{"a context that ends at a delta", suite.endedAtDelta},
+		{"the sink", suite.sink},
+		{"no deltas of an answer that is not streamed", suite.noDeltas},
+		{"the request is not changed", suite.unchanged},
+		{"the request arrives", suite.arrives},
+		{"a history that grows, with a memo", suite.memo},
+		{"the response is the caller's", suite.owned},
+		{"concurrent use", suite.concurrent},
+		{"no goroutine is left", suite.goroutines},
+		{"members that nobody modelled", suite.members},
+		{"an answer that breaks off", suite.brokenOff},
+		{"retry after", suite.retryAfter},
+	}
+	for _, kind := range []llm.ErrorKind{
+		llm.KindAuth, llm.KindPermission, llm.KindNotFound, llm.KindInvalidRequest,
+		llm.KindContextOverflow, llm.KindContentFilter, llm.KindQuota,
+	} {
+		all = append(all, rule{"an error of kind " + string(kind), func(s suite, t *testing.T) error { return s.kind(t, kind) }})
+	}
+	for _, a := range samples() {
+		all = append(all, rule{"an answer: " + a.name, func(s suite, t *testing.T) error { return s.answer(t, a.step) }})
+	}
+	return all
+}
+
+// A sample is an answer that every model must hand on.
+type sample struct {
+	name string
+	step Step
+}
+
+func samples() []sample {
+	call := Calls("f", `{"city": "Zürich", "n":[1, 2.50]}`)
+	return []sample{
+		{"text", Text("It is 22 °C <b>&\n\"quoted\" 今天北京的天气是二十二度晴.")},
+		{"nothing", Text("")},
+		{"a call", call},
+		{"calls in their order", Calls("f", `{"a":1}`).And(Calls("g", nil), Calls("f", `{"a":1}`), Calls("f", `{"a":2}`))},
+		{"text and a call", Text("Let me see.").And(call)},
+		{"arguments that are no JSON", Calls("f", `{"city": Zürich`)},
+		{"a call that was cut off", Calls("f", `{"city":"Zü`).Finish("length")},
+		{"reasoning", Reasoning("Hm, let me think about it.").And(Text("Yes."))},
+		{"reasoning and a call", Reasoning("Hm, let me think about it.").And(call)},
+		{"a refusal", Refusal("I will not do that.")},
+		{"length", Text("It is").Finish("length")},
+		{"content filter", Text("It").Finish("content_filter")},
+		{"a call that finishes with stop", call.Finish("stop")},
+		{"a finish reason that nobody knows", Text("It is.").Finish("weird")},
+		{"usage", Text("Yes.").Usage(llm.Usage{InputTokens: 1200, CachedTokens: 1000, OutputTokens: 34, ReasoningTokens: 30, TotalTokens: 1234})},
+		{"no usage", Text("Yes.").Usage(llm.Usage{})},
+	}
+}
+
+// question is a request with tools, for samples with calls.
+func question(text string) *llm.Request {
+	tool := func(name string) llm.ToolDef {
+		return llm.ToolDef{Name: name, Description: "What " + name + " does.", Schema: []byte(`{"type":"object"}`)}
+	}
+	return &llm.Request{
+		Model: "m", Instructions: "You are brief.",
+		Messages: []llm.Message{llm.User(text)},
+		Tools:    []llm.ToolDef{tool("f"), tool("g")},
+	}
+}
+
+func streamedQuestion(text string) *llm.Request {
+	req := question(text)
+	req.Stream = true
+	return req
+}
+
+// expect returns an error that says what was got in place of what.
+func expect(what string, want, got any) error {
+	if w, g := fmt.Sprintf("%#v", want), fmt.Sprintf("%#v", got); w != g {
+		return fmt.Errorf("%s: got %s, want %s", what, g, w)
+	}
+	return nil
+}
+
+// within runs f and returns its error, or one that says that it does not return.
+func (s suite) within(what string, f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		ended := false
+		defer func() {
+			if !ended { // by a panic, which goes on, or by Goexit
+				done <- fmt.Errorf("%s: Generate ended the goroutine", what)
+			}
+		}()
+		err := f()
+		ended = true
+		done <- err
+	}()
+	timer := time.NewTimer(s.patience)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("%s: Generate did not return within %v", what, s.patience)
+	}
+}
+
+var errGivenUp = errors.New("llmtest: the caller gave up")
+
+// gaveUp checks what Generate returns when its context has ended.
+func gaveUp(ctx context.Context, resp *llm.Response, err error) error {
+	switch cause := context.Cause(ctx); {
+	case resp != nil:
+		return errors.New("a response came although ctx had ended")
+	case err != cause:
+		return fmt.Errorf("got the error %v (%T), want that of context.Cause, %v", err, err, cause)
+	}
+	return nil
+}

@@ -1,0 +1,333 @@
+package llmtest
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// An exchange is one request and what became of it, as its file has it.
+type exchange struct {
+	Seat     string          `json:"seat"`               // "model" or "transport"
+	Request  json.RawMessage `json:"request"`            // of requestJSON, or a tapedRequest
+	Deltas   []tapedDelta    `json:"deltas,omitempty"`   // of a model
+	Response json.RawMessage `json:"response,omitempty"` // a tapedResponse or a tapedAnswer
+	Error    *tapedError     `json:"error,omitempty"`
+	Cut      bool            `json:"cut,omitempty"` // the caller gave up
+
+	form  any   // of the request, as it is compared; set when it is first
+	done  bool  // recorded to its end, or used
+	unfit error // why it cannot be written
+}
+
+// file returns the text of the exchange's file.
+func (e *exchange) file(s scrubber) (string, error) {
+	if e.unfit != nil {
+		return "", e.unfit
+	}
+	s.deltas(e.Deltas)
+	if e.Seat == seatTransport {
+		if err := e.scrubBodies(s); err != nil {
+			return "", err
+		}
+	}
+	text, err := marshal(e)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	pretty(&b, llm.Member{Value: string(s.json(text))}, "")
+	b.WriteByte('\n')
+	return b.String(), s.secrets.check(b.String())
+}
+
+// scrubBodies does what the strings of a file do not tell: it reads the bodies
+// as what they are.
+func (e *exchange) scrubBodies(s scrubber) error {
+	var asked tapedRequest
+	if err := json.Unmarshal(e.Request, &asked); err != nil {
+		return err
+	}
+	if err := s.secrets.check(string(asked.Base64)); err != nil || e.Response == nil {
+		return err
+	}
+	var answer tapedAnswer
+	if err := json.Unmarshal(e.Response, &answer); err != nil {
+		return err
+	}
+	answer.content = s.content(answer.content).asEvents()
+	var err error
+	e.Response, err = marshal(answer)
+	return errors.Join(err, s.secrets.check(string(answer.Base64)))
+}
+
+// maxInline is the length up to which a value stands on one line.
+const maxInline = 80
+
+// pretty writes JSON without white space for people: short values on one line,
+// and so each event of a stream, but arrays of objects never.
+func pretty(b *strings.Builder, m llm.Member, indent string) {
+	open, closing, items := taken(m.Value)
+	list := strings.HasPrefix(m.Value, "[{")
+	if items == nil || indent != "" && len(m.Value) <= maxInline && !list {
+		b.WriteString(m.Value)
+		return
+	}
+	b.WriteByte(open)
+	for i, it := range items {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("\n" + indent + "  ")
+		if open == '{' {
+			b.WriteString(quoted(it.Name) + ": ")
+		}
+		if open == '[' && m.Name == "events" {
+			b.WriteString(it.Value)
+			continue
+		}
+		pretty(b, it, indent+"  ")
+	}
+	b.WriteString("\n" + indent)
+	b.WriteByte(closing)
+}
+
+// taken takes an object or an array apart; elements have no name. There are no
+// items in anything else.
+func taken(raw string) (open, closing byte, items []llm.Member) {
+	switch {
+	case strings.HasPrefix(raw, "{"):
+		items, _ = llm.ParseMembers([]byte(raw)) // it was marshalled, or checked
+		return '{', '}', items
+	case strings.HasPrefix(raw, "["):
+		var elements []json.RawMessage
+		_ = json.Unmarshal([]byte(raw), &elements)
+		for _, e := range elements {
+			items = append(items, llm.Member{Value: string(e)})
+		}
+		return '[', ']', items
+	}
+	return 0, 0, nil
+}
+
+func fileName(number int) string { return fmt.Sprintf("%03d.json", number) }
+
+var fileNames = regexp.MustCompile(`^(\d{3,})\.json$`)
+
+// numbered returns the numbers of the recorded files, in order.
+func numbered(root *os.Root) ([]int, error) {
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return nil, err
+	}
+	var numbers []int
+	for _, entry := range entries {
+		if m := fileNames.FindStringSubmatch(entry.Name()); m != nil {
+			n, err := strconv.Atoi(m[1])
+			if err != nil || fileName(n) != entry.Name() {
+				return nil, fmt.Errorf("%s is not a name of ours", entry.Name())
+			}
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+// readExchanges reads what was recorded in dir.
+func readExchanges(dir string) ([]*exchange, error) {
+	const advice = "record with -update or TOOLLOOP_UPDATE=1"
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: there is no recording: %s", dir, advice)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }() // nothing was written
+	numbers, err := numbered(root)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	if len(numbers) == 0 {
+		return nil, fmt.Errorf("%s: there is no recording: %s", dir, advice)
+	}
+	var all []*exchange
+	for i, n := range numbers {
+		name := filepath.Join(dir, fileName(i+1))
+		if n != i+1 {
+			return nil, fmt.Errorf("%s is missing, and there is %s", name, fileName(n))
+		}
+		text, err := root.ReadFile(fileName(n))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", dir, err)
+		}
+		e, err := parseExchange(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// parseExchange reads a file. The error names the place.
+func parseExchange(text []byte) (*exchange, error) {
+	if !utf8.Valid(text) {
+		return nil, errors.New("is not UTF-8")
+	}
+	e := new(exchange)
+	if err := strictly(text, text, e); err != nil {
+		return nil, err
+	}
+	if err := e.check(text); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// strictly decodes part, a piece of text that holds one JSON document, without
+// unknown members.
+func strictly(text, part []byte, v any) error {
+	start := int64(bytes.Index(text, part))
+	at := func(offset int64, err error) error {
+		return fmt.Errorf("line %d: %w", line(text, start+offset), err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(part))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(v)
+	if err == nil {
+		if _, more := dec.Token(); more != io.EOF {
+			return at(dec.InputOffset(), errors.New("there is text behind the document"))
+		}
+		return nil
+	}
+	if syntax := new(json.SyntaxError); errors.As(err, &syntax) {
+		return at(syntax.Offset, err)
+	}
+	if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
+		return at(wrong.Offset, fmt.Errorf("%s: got a %s", cmp.Or(wrong.Field, "the document"), wrong.Value))
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
+		return at(int64(len(part)), errors.New("the file ends within the document"))
+	}
+	return err
+}
+
+func line(text []byte, offset int64) int {
+	return 1 + bytes.Count(text[:min(int(offset), len(text))], []byte("\n"))
+}
+
+// check reports what no recording holds. text is the file.
+func (e *exchange) check(text []byte) error {
+	for i, d := range e.Deltas {
+		if d.delta() == nil {
+			return fmt.Errorf("deltas/%d: is no delta", i)
+		}
+	}
+	switch {
+	case e.Request == nil:
+		return errors.New("request: is missing")
+	case e.Response == nil && e.Error == nil && !e.Cut:
+		return errors.New("response: is missing, and so is an error")
+	case e.Error != nil && e.Error.err() == nil:
+		return errors.New("error: says nothing")
+	}
+	switch e.Seat {
+	case seatModel:
+		return checkSection(text, "response", e.Response, new(tapedResponse))
+	case seatTransport:
+		if err := checkSection(text, "request", e.Request, new(tapedRequest)); err != nil {
+			return err
+		}
+		return checkSection(text, "response", e.Response, new(tapedAnswer))
+	}
+	return fmt.Errorf("seat: got %q, want %q or %q", e.Seat, seatModel, seatTransport)
+}
+
+func checkSection(text []byte, name string, raw json.RawMessage, v any) error {
+	if raw == nil {
+		return nil
+	}
+	if err := strictly(text, raw, v); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if a, ok := v.(*tapedAnswer); ok && (a.Status < 100 || a.Status > 999) {
+		return fmt.Errorf("%s: the status is %d", name, a.Status)
+	}
+	return nil
+}
+
+// probe makes dir and finds out whether it can be written, before anybody pays
+// for answers that cannot be kept.
+func probe(dir string) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	const name = ".tape-probe"
+	err = root.WriteFile(name, nil, 0o666)
+	if err == nil {
+		err = root.Remove(name)
+	}
+	return errors.Join(err, root.Close())
+}
+
+// writeExchanges puts the files into dir in place of those of an earlier
+// recording. All are written before the first takes its place.
+func writeExchanges(dir string, files []string) (err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	defer func() {
+		for i := range files {
+			_ = root.Remove(temporary(i + 1)) // is there after a failure only
+		}
+	}()
+	for i, text := range files {
+		if err := root.WriteFile(temporary(i+1), []byte(text), 0o666); err != nil {
+			return err
+		}
+	}
+	for i := range files {
+		if err := root.Rename(temporary(i+1), fileName(i+1)); err != nil {
+			return err
+		}
+	}
+	return removeBeyond(root, len(files))
+}
+
+func removeBeyond(root *os.Root, last int) error {
+	numbers, err := numbered(root)
+	if err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		if n > last {
+			if err := root.Remove(fileName(n)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func temporary(number int) string { return ".tape-" + fileName(number) }

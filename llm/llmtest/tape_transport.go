@@ -1,0 +1,332 @@
+package llmtest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+const seatTransport = "transport"
+
+// Transport returns real with the tape in front of it, for the HTTP client of
+// any library:
+//
+//	client := &http.Client{Transport: tape.Transport(nil)}
+//	model := openai.Config{HTTPClient: client}.Model("gpt-4o-mini")
+//
+// A nil real is [http.DefaultTransport]; when replaying, real is not asked. An
+// Accept-Encoding of the client is not sent, since nobody can read a compressed
+// file. A body that the client closes before its end is recorded as far as it
+// was read. A request that is not in the recording is answered with status 400
+// and a header "X-Should-Retry: false", because an error of the transport would
+// be tried again.
+func (tp *Tape) Transport(real http.RoundTripper) http.RoundTripper {
+	if real == nil {
+		real = http.DefaultTransport
+	}
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		body, err := takeBody(r)
+		if err != nil {
+			return nil, err
+		}
+		if err := r.Context().Err(); err != nil {
+			return nil, err
+		}
+		tp.secrets.addRequest(r)
+		request := wireRequest(r, body)
+		if tp.recording {
+			return tp.recordTransport(real, r, body, request)
+		}
+		e, err := tp.find(seatTransport, request)
+		if err != nil {
+			return refusal(r, err), nil
+		}
+		return e.roundTrip(r)
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// takeBody reads and closes the body of a request.
+func takeBody(r *http.Request) ([]byte, error) {
+	if r.Body == nil {
+		return nil, nil
+	}
+	body, err := io.ReadAll(r.Body)
+	return body, errors.Join(err, r.Body.Close())
+}
+
+// A content is a body in a file, in the first of these forms that gives its
+// bytes back: JSON without white space, but for some around it; the data of
+// events, which is JSON, or text as a string; lines of text; base64.
+type content struct {
+	Body   json.RawMessage   `json:"body,omitempty"`
+	Events []json.RawMessage `json:"events,omitempty"`
+	Lines  []string          `json:"lines,omitempty"`
+	Base64 []byte            `json:"base64,omitempty"`
+}
+
+func tapeContent(body []byte) content {
+	trimmed := bytes.TrimSpace(body)
+	var b bytes.Buffer
+	switch {
+	case len(body) == 0:
+		return content{}
+	case !utf8.Valid(body):
+		return content{Base64: body}
+	case json.Compact(&b, trimmed) == nil && bytes.Equal(b.Bytes(), trimmed):
+		return content{Body: trimmed}
+	}
+	return content{Lines: strings.Split(string(body), "\n")}
+}
+
+// asEvents returns c with events in place of lines, if that loses nothing.
+func (c content) asEvents() content {
+	var events []json.RawMessage
+	for i := 0; i+1 < len(c.Lines) && c.Lines[i+1] == ""; i += 2 {
+		data, _ := strings.CutPrefix(c.Lines[i], "data: ")
+		event := json.RawMessage(data)
+		if !json.Valid(event) || event[0] == '"' || !bytes.Equal(compactOrNil(event), event) {
+			event = json.RawMessage(quoted(data))
+		}
+		events = append(events, event)
+	}
+	if out := (content{Events: events}); c.Lines != nil && bytes.Equal(out.bytes(), c.bytes()) {
+		return out
+	}
+	return c
+}
+
+func (c content) bytes() []byte {
+	switch {
+	case c.Body != nil:
+		return compactOrNil(c.Body)
+	case c.Events != nil:
+		var b bytes.Buffer
+		for _, event := range c.Events {
+			var text string
+			if json.Unmarshal(event, &text) != nil {
+				text = string(compactOrNil(event))
+			}
+			b.WriteString("data: " + text + "\n\n")
+		}
+		return b.Bytes()
+	case c.Lines != nil:
+		return []byte(strings.Join(c.Lines, "\n"))
+	}
+	return c.Base64
+}
+
+// tapedRequest is a request on the wire. Its body is JSON in whatever way it
+// was written, since it is only compared.
+type tapedRequest struct {
+	Method string `json:"method"`
+	Path   string `json:"path"` // with the query, sorted
+	content
+}
+
+func wireRequest(r *http.Request, body []byte) []byte {
+	c := tapeContent(body)
+	if json.Valid(body) {
+		c = content{Body: compactOrNil(body)}
+	}
+	path := r.URL.EscapedPath()
+	if query := r.URL.Query(); len(query) > 0 {
+		for name, values := range query {
+			if sensitiveQuery(name) {
+				query[name] = slices.Repeat([]string{scrubMark}, len(values))
+			}
+		}
+		path += "?" + strings.ReplaceAll(query.Encode(), url.QueryEscape(scrubMark), scrubMark)
+	}
+	text, err := marshal(tapedRequest{Method: cmp.Or(r.Method, http.MethodGet), Path: path, content: c})
+	if err != nil {
+		panic("llmtest: " + err.Error()) // a bug of ours: all of it marshals
+	}
+	return text
+}
+
+// tapedAnswer is a response on the wire.
+type tapedAnswer struct {
+	Status int               `json:"status"`
+	Header map[string]string `json:"header,omitempty"`
+	content
+}
+
+// keptHeader tells the headers of responses that are written.
+func keptHeader(name string) bool {
+	name = strings.ToLower(name)
+	return slices.Contains([]string{
+		"content-type", "retry-after", "retry-after-ms", "x-should-retry",
+		"x-request-id", "request-id", "apim-request-id", "x-amzn-requestid", "x-amzn-errortype",
+	}, name) || strings.HasPrefix(name, "x-ratelimit-")
+}
+
+func (tp *Tape) recordTransport(real http.RoundTripper, r *http.Request, body, request []byte) (*http.Response, error) {
+	e := &exchange{Seat: seatTransport, Request: request}
+	if err := tp.start(e); err != nil {
+		return nil, err
+	}
+	out := r.Clone(r.Context())
+	out.Header.Del("Accept-Encoding")
+	if r.Body != nil {
+		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		out.Body, _ = out.GetBody()
+	}
+	resp, err := real.RoundTrip(out)
+	if err != nil {
+		tp.end(e, func() { e.fail(r.Context(), err) })
+		return nil, err
+	}
+	tp.secrets.addHeader(resp.Header)
+	resp.Body = &recorder{ReadCloser: resp.Body, tape: tp, exchange: e, resp: resp, ctx: r.Context()}
+	return resp, nil
+}
+
+// fail enters how an exchange broke off. The caller holds the tape's mu.
+func (e *exchange) fail(ctx context.Context, err error) {
+	if e.Cut = ctx.Err() != nil; !e.Cut {
+		e.Error = tapeError(err)
+	}
+}
+
+// A recorder hands a body on and keeps what was read of it.
+type recorder struct {
+	io.ReadCloser
+	tape     *Tape
+	exchange *exchange
+	resp     *http.Response
+	ctx      context.Context // of the request, to see who gave up
+
+	mu   sync.Mutex // a client may close while it reads
+	read bytes.Buffer
+}
+
+// Read implements [io.Reader].
+func (rec *recorder) Read(p []byte) (int, error) {
+	n, err := rec.ReadCloser.Read(p)
+	rec.mu.Lock()
+	rec.read.Write(p[:n])
+	rec.mu.Unlock()
+	if err != nil {
+		rec.end(err)
+	}
+	return n, err
+}
+
+// Close implements [io.Closer].
+func (rec *recorder) Close() error {
+	rec.end(io.EOF)
+	return rec.ReadCloser.Close()
+}
+
+func (rec *recorder) end(err error) {
+	rec.mu.Lock()
+	body := bytes.Clone(rec.read.Bytes())
+	rec.mu.Unlock()
+	rec.tape.end(rec.exchange, func() {
+		header := map[string]string{}
+		for name, values := range rec.resp.Header {
+			if keptHeader(name) {
+				header[strings.ToLower(name)] = strings.Join(values, ", ")
+			}
+		}
+		e := rec.exchange
+		if enc := rec.resp.Header.Get("Content-Encoding"); enc != "" {
+			e.unfit = fmt.Errorf("the answer came with the Content-Encoding %s, which cannot be recorded", enc)
+		}
+		e.Response, e.unfit = marshalOr(tapedAnswer{Status: rec.resp.StatusCode, Header: header, content: tapeContent(body)}, e.unfit)
+		if err != io.EOF || rec.ctx.Err() != nil {
+			e.fail(rec.ctx, err)
+		}
+	})
+}
+
+// marshalOr marshals v, unless something was wrong before.
+func marshalOr(v any, wrong error) (json.RawMessage, error) {
+	if wrong != nil {
+		return nil, wrong
+	}
+	return marshal(v)
+}
+
+// roundTrip answers r with what was recorded.
+func (e *exchange) roundTrip(r *http.Request) (*http.Response, error) {
+	if e.Response == nil {
+		if e.Cut {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}
+		return nil, e.Error.err()
+	}
+	var answer tapedAnswer
+	if err := json.Unmarshal(e.Response, &answer); err != nil {
+		return nil, fmt.Errorf("llmtest: %w", err) // cannot be: check has read it
+	}
+	resp := response(r, answer.Status, bytes.NewReader(answer.bytes()))
+	for name, value := range answer.Header {
+		resp.Header.Set(name, value)
+	}
+	switch {
+	case e.Cut:
+		resp.Body = io.NopCloser(io.MultiReader(resp.Body, untilDone{r.Context()}))
+	case e.Error != nil:
+		resp.Body = io.NopCloser(io.MultiReader(resp.Body, brokenBody{e.Error.err()}))
+	default:
+		resp.ContentLength = int64(len(answer.bytes()))
+	}
+	return resp, nil
+}
+
+func response(r *http.Request, status int, body io.Reader) *http.Response {
+	return &http.Response{
+		Status: fmt.Sprintf("%d %s", status, http.StatusText(status)), StatusCode: status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: io.NopCloser(body), ContentLength: -1, Request: r,
+	}
+}
+
+// refusal says err as OpenAI says that a request is wrong.
+func refusal(r *http.Request, err error) *http.Response {
+	e := &llm.APIError{StatusCode: http.StatusBadRequest, Message: err.Error()}
+	if api, ok := errors.AsType[*llm.APIError](err); ok {
+		e = api
+	}
+	said := object{}
+	said.set("message", e.Message)
+	said.set("type", e.Type)
+	said.set("code", e.Code)
+	doc := object{}
+	doc.set("error", said)
+	resp := response(r, e.StatusCode, strings.NewReader(doc.String()))
+	resp.Header.Set("Content-Type", "application/json")
+	resp.Header.Set("X-Should-Retry", "false")
+	return resp
+}
+
+// untilDone is the end of a body that the caller does not wait for.
+type untilDone struct{ ctx context.Context }
+
+func (u untilDone) Read([]byte) (int, error) {
+	<-u.ctx.Done()
+	return 0, u.ctx.Err()
+}
+
+// brokenBody is the end of a body that breaks off.
+type brokenBody struct{ err error }
+
+func (b brokenBody) Read([]byte) (int, error) { return 0, b.err }
