@@ -6,20 +6,14 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// Run makes every check that the store is fit for, and returns the errors by the
-// checks' names.
-func Run(ctx context.Context, open func() Store) map[string]error {
-	broken := map[string]error{}
+// Check makes one check.
+func Check(ctx context.Context, name string, s Store) error {
 	for _, c := range checks {
-		s := open()
-		if c.unfit(s) != "" {
-			continue
-		}
-		if err := c.run(ctx, s); err != nil {
-			broken[c.name] = err
+		if c.name == name && c.unfit(s) == "" {
+			return c.run(ctx, s)
 		}
 	}
-	return broken
+	return nil
 }
 
 // Names are those of the checks.

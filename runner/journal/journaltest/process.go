@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -60,8 +61,10 @@ func holds(ctx context.Context, log journal.Log, want []event.Event) error {
 		if i == len(want) {
 			return fmt.Errorf("there are events after the last one, %d: %s", len(want), brief(e))
 		}
-		if got, want := brief(e), brief(want[i]); got != want {
-			return fmt.Errorf("event %d was changed:\n got %s\nwant %s", i+1, cut(got), cut(want))
+		if !reflect.DeepEqual(e, want[i]) { // which is fast; what counts is the JSON
+			if got, want := brief(e), brief(want[i]); got != want {
+				return fmt.Errorf("event %d was changed:\n got %s\nwant %s", i+1, cut(got), cut(want))
+			}
 		}
 		i++
 	}

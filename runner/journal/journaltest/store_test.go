@@ -2,13 +2,13 @@ package journaltest_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"iter"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -164,40 +164,34 @@ func (j *lockless) Open(ctx context.Context, session string) (journal.Log, error
 	}}, nil
 }
 
-// files is the store of journal.Dir, with ways to lose and tear.
-func files(t *testing.T, j func(dir string) journal.Journal, tear func(path string, n int) error) func() journaltest.Store {
-	return func() journaltest.Store {
-		dir := t.TempDir()
-		path := func() string {
-			paths, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
-			require.NoError(t, err)
-			require.Len(t, paths, 1)
-			return paths[0]
-		}
-		return journaltest.Store{
-			Open: func() journal.Journal { return j(dir) },
-			Lose: func(string) error { return replace(path()) },
-			Tear: func(_ string, n int) error { return tear(path(), n) },
-		}
-	}
-}
-
-func replace(path string) error {
-	data, err := os.ReadFile(path)
+// replaceIn puts copies in the places of a directory's files.
+func replaceIn(dir string) error {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.WriteFile(path+".copy", data, 0o600), os.Rename(path+".copy", path))
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err := errors.Join(err, os.WriteFile(path+".copy", data, 0o600), os.Rename(path+".copy", path)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
-
-func plain(dir string) journal.Journal { return journal.Dir{Path: dir} }
 
 // TestBroken: each way to break a promise is caught, by the check for it.
 func TestBroken(t *testing.T) {
 	t.Parallel()
+	var caught sync.Map
+	t.Cleanup(func() {
+		for _, name := range journaltest.Names() {
+			_, ok := caught.Load(name)
+			require.True(t, ok || t.Failed(), "no broken store shows that %q can fail", name)
+		}
+	})
 	for _, tt := range []struct {
 		name  string
-		want  []string // some of the checks that must fail
+		want  []string // checks that must fail
 		store func() journaltest.Store
 	}{
 		{"times are cut to microseconds", []string{"every kind of event", "10,000 events"}, mapped(func(e event.Event) event.Event {
@@ -213,16 +207,14 @@ func TestBroken(t *testing.T) {
 		})},
 		{"NUL characters are lost", []string{"every kind of event", "large events"}, mapped(func(e event.Event) event.Event {
 			if b, ok := e.Body.(event.UserMessaged); ok {
-				if text, ok := b.Message.Parts[0].(llm.Text); ok {
-					e.Body = event.UserMessaged{Message: llm.User(strings.ReplaceAll(text.Text, "\x00", ""))}
-				}
+				e.Body = event.UserMessaged{Message: llm.User(strings.ReplaceAll(b.Message.Text(), "\x00", ""))}
 			}
 			return e
 		})},
 		{"a megabyte at most", []string{"large events"}, mapped(func(e event.Event) event.Event {
 			if b, ok := e.Body.(event.UserMessaged); ok {
-				if text, ok := b.Message.Parts[0].(llm.Text); ok && len(text.Text) > 1<<20 {
-					e.Body = event.UserMessaged{Message: llm.User(text.Text[:1<<20])}
+				if text := b.Message.Text(); len(text) > 1<<20 {
+					e.Body = event.UserMessaged{Message: llm.User(text[:1<<20])}
 				}
 			}
 			return e
@@ -360,33 +352,61 @@ func TestBroken(t *testing.T) {
 			j := &lockless{kept: map[string][]event.Event{}}
 			return journaltest.Store{Open: func() journal.Journal { return j }, Lose: func(string) error { return nil }}
 		}},
-		{"the lock is lost, and the context goes on", []string{"a lost lock"}, files(t, func(dir string) journal.Journal {
-			return way{Journal: plain(dir), change: func(l journal.Log) journal.Log {
+		{"the lock is lost, and the context goes on", []string{"a lost lock"}, func() journaltest.Store {
+			dir := t.TempDir()
+			w := way{Journal: journal.Dir{Path: dir}, change: func(l journal.Log) journal.Log {
 				return wayLog{Log: l, context: context.Background}
 			}}
-		}, func(string, int) error { return nil })},
-		{"lines of a torn append are kept", []string{"a torn append"}, files(t, plain, keepLines)},
+			return journaltest.Store{Open: func() journal.Journal { return w }, Lose: func(string) error { return replaceIn(dir) }}
+		}},
+		{"whole events of a torn append are kept", []string{"a torn append"}, partly},
+		{"a torn session cannot be opened", []string{"a torn append"}, stuck},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			broken := journaltest.Run(t.Context(), tt.store)
 			for _, name := range tt.want {
-				require.Contains(t, slices.Collect(maps.Keys(broken)), name)
+				require.Error(t, journaltest.Check(t.Context(), name, tt.store()), name)
+				caught.Store(name, true)
 			}
 		})
 	}
 }
 
-// keepLines tears so that the last append has come to an end after one event.
-func keepLines(path string, _ int) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
+// partly is a store that keeps the events of a torn append that were whole.
+func partly() journaltest.Store {
+	m := new(journal.Memory)
+	return journaltest.Store{
+		Open: func() journal.Journal { return m },
+		Tear: func(session string, _ int) error {
+			data, err := json.Marshal(m)
+			if err != nil {
+				return err
+			}
+			var kept map[string][]event.Event
+			if err := json.Unmarshal(data, &kept); err != nil {
+				return err
+			}
+			kept[session] = kept[session][:len(kept[session])-1]
+			if data, err = json.Marshal(kept); err != nil {
+				return err
+			}
+			return json.Unmarshal(data, m)
+		},
 	}
-	_ = data
-	log, err := journal.Dir{Path: filepath.Dir(path)}.Open(context.Background(), "order-42")
-	if err != nil {
-		return err
+}
+
+// stuck is a store that cannot open a session again that was torn.
+func stuck() journaltest.Store {
+	torn := false
+	m := new(journal.Memory)
+	w := way{Journal: m, open: func(ctx context.Context, session string) (journal.Log, error) {
+		if torn {
+			return nil, &journal.CorruptError{Session: session}
+		}
+		return m.Open(ctx, session)
+	}}
+	return journaltest.Store{
+		Open: func() journal.Journal { return w },
+		Tear: func(string, int) error { torn = true; return nil },
 	}
-	return log.Close()
 }
