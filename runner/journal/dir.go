@@ -54,7 +54,7 @@ func (d Dir) Open(ctx context.Context, session string) (Log, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	if err := checkName(session); err != nil {
+	if err := CheckName(session); err != nil {
 		return nil, err
 	}
 	if d.Path == "" {

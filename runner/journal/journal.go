@@ -123,9 +123,9 @@ func (e *StoreError) Unwrap() error { return e.Err }
 
 var errClosed = errors.New("journal: the log is closed")
 
-// checkName holds what [Journal] says of names, so that every store can keep
+// CheckName holds what [Journal] says of names, so that every store can keep
 // every name as text.
-func checkName(session string) error {
+func CheckName(session string) error {
 	switch {
 	case session == "":
 		return errors.New("journal: the session has no name")

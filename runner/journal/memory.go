@@ -27,7 +27,7 @@ func (m *Memory) Open(ctx context.Context, session string) (Log, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	if err := checkName(session); err != nil {
+	if err := CheckName(session); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
