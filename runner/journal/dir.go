@@ -114,11 +114,10 @@ func (d Dir) open(path string) (file, error) {
 	return f, err
 }
 
-// makeDir makes a directory that survives a crash, with its parents.
+// makeDir makes a directory with its parents. See syncNames.
 func makeDir(files fileSystem, dir string) error {
-	parent := filepath.Dir(dir)
 	err := files.mkdir(dir)
-	if errors.Is(err, fs.ErrNotExist) && parent != dir {
+	if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {
 		if err := makeDir(files, parent); err != nil {
 			return err
 		}
@@ -127,10 +126,21 @@ func makeDir(files fileSystem, dir string) error {
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
-	if err != nil {
-		return err
+	return err
+}
+
+// syncNames makes the names in a directory durable, its own and those of all its
+// parents: any of them can be new, since who made it perhaps did not come to
+// sync it. A parent that this user may not read is none that was made here.
+func syncNames(files fileSystem, dir string) error {
+	err := files.syncDir(dir)
+	for parent := filepath.Dir(dir); err == nil && parent != dir; parent = filepath.Dir(dir) {
+		if err = files.syncDir(parent); errors.Is(err, fs.ErrPermission) {
+			err = nil
+		}
+		dir = parent
 	}
-	return files.syncDir(parent)
+	return err
 }
 
 // fileName is a name that every file system takes for every session: what can be

@@ -145,7 +145,7 @@ func (l *fileLog) sync() error {
 	if l.synced > 0 {
 		return nil // and so is the file's name
 	}
-	return l.files.syncDir(filepath.Dir(l.path))
+	return syncNames(l.files, filepath.Dir(l.path))
 }
 
 // die ends the log's context, and with it the log.
