@@ -326,3 +326,6 @@ func (d *Disk) Restore(name string, b []byte) {
 
 // Bytes are those of a file.
 func (d *Disk) Bytes(name string) []byte { return bytes.Clone(d.names[name].cache) }
+
+// Seal ends a line of a file.
+func Seal(line string) string { return string(seal([]byte(line))) }
