@@ -289,6 +289,27 @@ func TestFailingDisk(t *testing.T) {
 	}
 }
 
+// TestFailedSync: what was not acknowledged since a sync failed is taken back
+// where that can be.
+func TestFailedSync(t *testing.T) {
+	t.Parallel()
+	d := journal.NewDisk()
+	dir := journal.NewDir(diskPath, d)
+	log := open(t, dir, "s")
+	require.NoError(t, log.Append(t.Context(), true, scripted[:2]...))
+	d.Before = func(op string) error {
+		if op == "sync" {
+			return journal.ErrSync
+		}
+		return nil
+	}
+	require.EqualError(t, log.Append(t.Context(), true, scripted[2]), `journal: session "s": event 3: input/output error`)
+	require.EqualError(t, context.Cause(log.Context()), `journal: session "s": event 3: the log is over: input/output error`)
+	require.NoError(t, log.Close())
+	d.Before = nil
+	require.Len(t, read(t, open(t, dir, "s")), 2)
+}
+
 var errReadOnly = errors.New("read-only file system")
 
 // TestFlippedBit: whichever bit of a file flips, the session is not opened, the

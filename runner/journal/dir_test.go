@@ -54,6 +54,15 @@ func TestDirNames(t *testing.T) {
 	}
 }
 
+// TestDirMembers: what a line says beside its event is no member of an event.
+func TestDirMembers(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile(filepath.Join("..", "event", "event.go"))
+	require.NoError(t, err)
+	require.Contains(t, string(source), `json:"turn"`)
+	require.NotRegexp(t, `json:"(left|synced|sum)[",]`, string(source))
+}
+
 // TestDirRefuses: files that are not what they should be are neither opened nor
 // changed.
 func TestDirRefuses(t *testing.T) {
