@@ -2,8 +2,11 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
@@ -12,26 +15,43 @@ import (
 type Journal interface {
 	// Open opens a session's log, which need not exist, and takes its lock or
 	// lease: nobody else can open it until it is closed. If somebody has it
-	// open, the error is a [*BusyError], at once.
+	// open, the error is a [*BusyError], at once. A session whose events were
+	// damaged is a [*CorruptError], and stays as it is.
+	//
+	// Names are not empty, valid UTF-8 and without NUL bytes; others are an
+	// error. Two names are one session only if their bytes are equal.
+	//
+	// ctx is for opening alone: the log outlives it.
 	Open(ctx context.Context, session string) (Log, error)
 }
 
-// A Log is the events of one session, held open by one user.
+// A Log is the events of one session, held open by one user. Its methods may be
+// called concurrently.
 type Log interface {
-	// Events yields the events in the order of their Seq, from 1 without a gap.
-	// An error is the last pair.
+	// Events yields the events in the order of their Seq, from 1 without a gap:
+	// those that are there when the loop begins. The loop body may append. An
+	// error is the last pair; there is one if the log is closed.
 	Events(ctx context.Context) iter.Seq2[event.Event, error]
 	// Append adds durable events, all or none. The Seq of the first names the
 	// position that the caller expects: one more than that of the last event
 	// kept, else nothing is added and the error is a [*ConflictError]. With
 	// sync, the events survive a crash of the machine once Append has returned;
-	// without, they do so at the latest with the next synced Append.
-	// The journal does not keep or change the slice.
+	// without, they do so at the latest with the next synced Append, which may
+	// be one of no events. Whatever survives is a prefix of what was appended,
+	// cut between two appends.
+	//
+	// After an error nothing was added, and the same events can be appended
+	// again; or it is not known, and then Context has ended as well. If ctx
+	// ended before Append was called, nothing is added. The journal does not
+	// keep or change the slice.
 	Append(ctx context.Context, sync bool, events ...event.Event) error
-	// Context ends when the lock or lease is lost, with the reason as its cause,
-	// and when the log is closed.
+	// Context ends when the lock or lease is lost or the log can no longer be
+	// written to, with the reason as its cause, and when the log is closed. A
+	// store that cannot be told of a loss notices it with the next synced
+	// Append, which is refused.
 	Context() context.Context
-	// Close gives the lock or lease back. It may be called more than once.
+	// Close gives the lock or lease back. It may be called more than once. A
+	// closed log holds no memory, file, connection or goroutine.
 	Close() error
 }
 
@@ -56,4 +76,61 @@ type ConflictError struct {
 // Error names the session and the positions.
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("journal: session %q: next event is %d, got %d", e.Session, e.Want, e.Got)
+}
+
+// conflict says whether events do not follow the one before next.
+func conflict(session string, next int64, events []event.Event) error {
+	for i, e := range events {
+		if want := next + int64(i); e.Seq != want {
+			return &ConflictError{Session: session, Want: want, Got: e.Seq}
+		}
+	}
+	return nil
+}
+
+// CorruptError says that what is kept of a session is not what was written. The
+// store leaves it as it is, and does not open the session.
+type CorruptError struct {
+	Session string
+	Seq     int64  // the first event that cannot be trusted, counted from 1
+	Place   string // where that is in the store, such as a file and a line of it
+	Reason  string
+}
+
+// Error names the session, the position and the place.
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("journal: session %q: event %d is damaged: %s: %s", e.Session, e.Seq, e.Place, e.Reason)
+}
+
+// StoreError says that the store could not do what it was asked for, such as a
+// disk that is full.
+type StoreError struct {
+	Session string
+	Seq     int64 // of the first event that was to be written or read; 0: of none, when opening or closing
+	Err     error
+}
+
+// Error names the session, the position and the cause.
+func (e *StoreError) Error() string {
+	if e.Seq == 0 {
+		return fmt.Sprintf("journal: session %q: %v", e.Session, e.Err)
+	}
+	return fmt.Sprintf("journal: session %q: event %d: %v", e.Session, e.Seq, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *StoreError) Unwrap() error { return e.Err }
+
+var errClosed = errors.New("journal: the log is closed")
+
+// CheckName holds what [Journal] says of names, so that every store can keep
+// every name as text.
+func CheckName(session string) error {
+	switch {
+	case session == "":
+		return errors.New("journal: the session has no name")
+	case !utf8.ValidString(session) || strings.ContainsRune(session, 0):
+		return fmt.Errorf("journal: the session's name %q is no UTF-8, or has a NUL byte", session)
+	}
+	return nil
 }

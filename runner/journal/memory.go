@@ -22,10 +22,14 @@ type Memory struct {
 	open     map[string]bool
 }
 
-var errClosed = errors.New("journal: the log is closed")
-
 // Open implements [Journal].
 func (m *Memory) Open(ctx context.Context, session string) (Log, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if err := CheckName(session); err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.open[session] {
@@ -90,6 +94,10 @@ func (l *memoryLog) Events(ctx context.Context) iter.Seq2[event.Event, error] {
 		// Events are only ever added, so this view stays as it is.
 		events := l.journal.sessions[l.session]
 		l.journal.mu.Unlock()
+		if l.ctx.Err() != nil {
+			yield(event.Event{}, errClosed)
+			return
+		}
 		for _, e := range events {
 			if err := context.Cause(ctx); err != nil {
 				yield(event.Event{}, err)
@@ -112,10 +120,8 @@ func (l *memoryLog) Append(ctx context.Context, _ bool, events ...event.Event) e
 		return errClosed
 	}
 	kept := l.journal.sessions[l.session]
-	for i, e := range events {
-		if want := int64(len(kept) + i + 1); e.Seq != want {
-			return &ConflictError{Session: l.session, Want: want, Got: e.Seq}
-		}
+	if err := conflict(l.session, int64(len(kept)+1), events); err != nil || len(events) == 0 {
+		return err
 	}
 	if l.journal.sessions == nil {
 		l.journal.sessions = map[string][]event.Event{}

@@ -1,0 +1,223 @@
+package journal
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"path/filepath"
+	"sync"
+
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// fileLog is one opening of a session's file.
+type fileLog struct {
+	session string
+	path    string
+	files   fileSystem
+	ctx     context.Context // ends with the log; Log.Context hands it out
+	cancel  context.CancelCauseFunc
+
+	mu        sync.Mutex // guards what follows, and is held while the file is written to
+	file      file       // nil: closed
+	end       int64      // bytes of whole appends; nothing of the file lies beyond
+	next      int64      // the Seq of the event that comes next
+	synced    int64      // bytes that are known to be on the disk
+	inherited int64      // bytes that an earlier opening wrote
+}
+
+// load reads the file, and cuts off what an interrupted write left.
+func (l *fileLog) load(ctx context.Context) error {
+	size, err := l.file.size()
+	if err != nil {
+		return err
+	}
+	s, err := scanFile(ctx, l.file, size, l.session, l.path)
+	if err != nil {
+		return err
+	}
+	if s.next > 1 { // a header alone is written again
+		l.end = s.end
+	}
+	l.next, l.synced, l.inherited = s.next, s.synced, l.end
+	if l.end < size {
+		return l.cut()
+	}
+	return nil
+}
+
+// cut takes off what lies beyond the end. It is synced, as what is written there
+// next must not be mixed with it by a crash.
+func (l *fileLog) cut() error {
+	if err := l.file.Truncate(l.end); err != nil {
+		return err
+	}
+	return l.file.Sync()
+}
+
+func (l *fileLog) Context() context.Context { return l.ctx }
+
+func (l *fileLog) Append(ctx context.Context, sync bool, events ...event.Event) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := context.Cause(l.ctx); err != nil {
+		return err
+	}
+	if err := conflict(l.session, l.next, events); err != nil {
+		return err
+	}
+	data, err := l.encode(events)
+	if err == nil && (len(data) > 0 || sync) {
+		err = l.write(data, sync)
+	}
+	if err != nil {
+		return &StoreError{Session: l.session, Seq: l.next, Err: err}
+	}
+	l.next += int64(len(events))
+	return nil
+}
+
+// encode makes the lines of an append, and the header of the first.
+func (l *fileLog) encode(events []event.Event) ([]byte, error) {
+	var data []byte
+	if l.end == 0 && len(events) > 0 {
+		data = encodeHeader(l.session)
+	}
+	return encodeAppend(data, l.synced, events)
+}
+
+// write adds bytes to the file, all or none; else the log is over.
+func (l *fileLog) write(data []byte, sync bool) error {
+	if sync && !l.file.isAt(l.path) {
+		return l.die(errors.New("the file was removed or replaced"))
+	}
+	from, end := l.end, l.end+int64(len(data))
+	if sync && l.inherited > l.synced {
+		tail, err := l.unknown()
+		if err != nil {
+			return err
+		}
+		from, data = l.synced, append(tail, data...)
+	}
+	if _, err := l.file.WriteAt(data, from); err != nil {
+		return l.undo(err)
+	}
+	if sync {
+		if err := l.sync(); err != nil {
+			_ = l.file.Truncate(l.end) // it was not acknowledged; if this fails, too, who opens the session finds it
+			return l.die(err)
+		}
+		l.synced = end
+	}
+	l.end = end
+	return nil
+}
+
+// unknown returns what an earlier opening wrote and perhaps did not sync. It is
+// written again before it is synced: if a sync failed there, the system can hold
+// for clean what never reached the disk.
+func (l *fileLog) unknown() ([]byte, error) {
+	tail := make([]byte, l.end-l.synced)
+	_, err := io.ReadFull(io.NewSectionReader(l.file, l.synced, int64(len(tail))), tail)
+	return tail, err
+}
+
+// undo takes back a write that failed.
+func (l *fileLog) undo(cause error) error {
+	if err := l.cut(); err != nil {
+		return l.die(fmt.Errorf("%w; and what was written of it could not be taken back: %w", cause, err))
+	}
+	return cause
+}
+
+func (l *fileLog) sync() error {
+	if err := l.file.Sync(); err != nil {
+		return err
+	}
+	if l.synced > 0 {
+		return nil // and so is the file's name
+	}
+	return syncNames(l.files, filepath.Dir(l.path))
+}
+
+// die ends the log's context, and with it the log.
+func (l *fileLog) die(cause error) error {
+	l.cancel(&StoreError{Session: l.session, Seq: l.next, Err: fmt.Errorf("the log is over: %w", cause)})
+	return cause
+}
+
+func (l *fileLog) Events(ctx context.Context) iter.Seq2[event.Event, error] {
+	return func(yield func(event.Event, error) bool) {
+		l.mu.Lock()
+		f, end := l.file, l.end
+		l.mu.Unlock()
+		if f == nil {
+			yield(event.Event{}, errClosed)
+			return
+		}
+		in := bufio.NewReaderSize(io.NewSectionReader(f, 0, end), 1<<16)
+		for seq := int64(0); ; seq++ {
+			e, err := l.read(ctx, in, seq)
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if seq == 0 && err == nil {
+				continue
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// read reads the line of an event; that of event 0 is the header.
+func (l *fileLog) read(ctx context.Context, in *bufio.Reader, seq int64) (e event.Event, err error) {
+	if err := context.Cause(ctx); err != nil {
+		return e, err
+	}
+	raw, err := readLine(in)
+	if err != nil {
+		return e, &StoreError{Session: l.session, Seq: seq, Err: err}
+	}
+	if len(raw) == 0 {
+		return e, io.EOF
+	}
+	line := bytes.TrimSuffix(raw, []byte("\n"))
+	if _, ok := unseal(line); !ok { // it was well when the session was opened
+		return e, &CorruptError{Session: l.session, Seq: max(seq, 1), Place: fmt.Sprintf("%s, line %d", l.path, seq+1), Reason: errSum.Error()}
+	}
+	if seq == 0 {
+		return e, nil
+	}
+	if err := json.Unmarshal(line, &e); err != nil {
+		return event.Event{}, &StoreError{Session: l.session, Seq: seq, Err: err}
+	}
+	return e, nil
+}
+
+func (l *fileLog) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return nil
+	}
+	l.cancel(errClosed)
+	if l.end == 0 && l.file.isAt(l.path) {
+		_ = l.files.remove(l.path) // where a file that is open cannot be removed, an empty one stays
+	}
+	err := l.file.Close()
+	l.file = nil
+	if err != nil {
+		return &StoreError{Session: l.session, Err: err}
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package journaltest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+var moment = time.Date(2026, 11, 21, 9, 30, 0, 123456789, time.UTC)
+
+const awkward = "a < b & \"c\" \\ \x00 \u2028 \x7f é 😀 \ufffd"
+
+// bodies has at least one of each durable kind, with the values that stores lose.
+func bodies() []event.Body {
+	return []event.Body{
+		event.RunStarted{Version: event.Version, Run: 1, Agent: awkward, ID: "KX4M"},
+		event.UserMessaged{Message: llm.User(awkward)},
+		event.UserMessaged{Message: llm.Message{Role: llm.RoleUser, Parts: llm.Parts{
+			llm.Image{URL: "https://example.com/a.png"}, llm.Text{Text: " "},
+		}}},
+		event.TurnPrepared{Turn: 1, Agent: "desk", Instructions: new(awkward), Tools: []event.OfferedTool{{Name: "f", Fingerprint: "0f"}}},
+		event.TurnPrepared{Turn: 2, Agent: "desk", Instructions: new(""), Tools: []event.OfferedTool{}},
+		event.TurnPrepared{Turn: 3, Agent: "desk"},
+		event.ModelAnswered{
+			Turn: 1, Message: llm.Assistant(awkward, llm.ToolCall{ID: "c", Name: "f", Arguments: "{\"a\":1, \"a\":\n2"}),
+			Finish: llm.FinishOf("tool_calls", "length"), Usage: llm.Usage{InputTokens: 1 << 53, OutputTokens: 3},
+			RawUsage: json.RawMessage(`{"z":1.50,"a":12345678901234567890,"z":null}`), LogProbs: json.RawMessage(`{"content":[]}`),
+			Model: "m", ID: "a", RequestID: "req_1", Extra: []llm.Member{{Name: "n", Value: "[ 1 ]"}},
+		},
+		event.ToolCallStarted{Call: "r1.t1.c0", ID: "c", Name: "f", Arguments: `{"a":1.0}`, Repairs: []string{awkward}},
+		event.ToolCallFinished{
+			Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: awkward}}, IsError: true},
+			Failure: "failed", Error: awkward, Rejected: true,
+		},
+		event.ApprovalAsked{Call: "r1.t1.c1", ID: "c", Name: "f", Arguments: `{"a":1.0}`, Hash: "0f", Repairs: []string{awkward}},
+		event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c1"}},
+		event.ApprovalDecided{Call: "r1.t1.c1", Hash: "0f", Approved: true, Reason: awkward, Arguments: `{"a":2}`},
+		event.InDoubtDecided{Call: "r1.t1.c2", Decision: event.RunAgain, By: "caller"},
+		event.OutputRejected{Turn: 1, Reason: "empty", Message: llm.User("Again.")},
+		event.LimitReached{Limit: "turns", Max: 30},
+		event.RunFinished{Run: 1, Turns: 2, Usage: llm.Usage{InputTokens: 1}},
+		event.RunFailed{Run: 1, Turns: 2, Error: awkward},
+	}
+}
+
+// everyKind: what is read is what was appended, to the byte and in order.
+func everyKind(ctx context.Context, s Store) error {
+	events := make([]event.Event, len(bodies()))
+	for i, b := range bodies() {
+		events[i] = event.Event{Seq: int64(i) + 1, Time: moment.Add(time.Duration(i)), Body: b}
+	}
+	return leaves(ctx, s, func(log journal.Log) error { return add(ctx, log, true, 3, events) }, events)
+}
+
+// leaves does something with the session, and checks what it holds then, in the
+// same process and in another.
+func leaves(ctx context.Context, s Store, do func(journal.Log) error, want []event.Event) error {
+	err := with(ctx, s.Open(), session, func(log journal.Log) error {
+		if err := do(log); err != nil {
+			return err
+		}
+		return holds(ctx, log, want)
+	})
+	if err != nil {
+		return err
+	}
+	if err := kept(ctx, s, session, want); err != nil {
+		return fmt.Errorf("in another process: %w", err)
+	}
+	return nil
+}
+
+// manyEvents: 10,000 events in appends of 1 to 40, some of them synced.
+func manyEvents(ctx context.Context, s Store) error {
+	const total = 10_000
+	events := notes(1, total)
+	return leaves(ctx, s, func(log journal.Log) error {
+		rest := events
+		for i := 0; len(rest) > 0; i++ {
+			n := min(1+i*7%40, len(rest))
+			if err := log.Append(ctx, i%50 == 0, rest[:n]...); err != nil {
+				return fmt.Errorf("append of %d events from %d: %w", n, rest[0].Seq, err)
+			}
+			rest = rest[n:]
+		}
+		return nil
+	}, events)
+}
+
+// largeEvents: 8 MB in one event, alone and beside others in an append.
+func largeEvents(ctx context.Context, s Store) error {
+	const size = 8 << 20
+	events := []event.Event{
+		note(1, "small"), note(2, large(size, 1)), note(3, "small"),
+		note(4, large(size/8, 2)), note(5, large(size/8, 3)), note(6, strings.Repeat("\x00", 1000)),
+	}
+	return leaves(ctx, s, func(log journal.Log) error { return add(ctx, log, true, 2, events) }, events)
+}
+
+// readingWhileOpen: a loop sees what was there when it began. Its body may
+// append, leave early and begin another loop.
+func readingWhileOpen(ctx context.Context, s Store) error {
+	return leaves(ctx, s, func(log journal.Log) error {
+		if err := add(ctx, log, false, 4, notes(1, 300)); err != nil {
+			return err
+		}
+		n := int64(0)
+		for e, err := range log.Events(ctx) {
+			if err != nil {
+				return fmt.Errorf("reading while the body appends: event %d: %w", n+1, err)
+			}
+			if n++; n > 300 {
+				return errors.New("a loop that began at 300 events saw more")
+			}
+			if e.Seq != n {
+				return fmt.Errorf("event %d was read at position %d", e.Seq, n)
+			}
+			if err := add(ctx, log, false, 1, notes(300+n, 1)); err != nil {
+				return fmt.Errorf("in the body of a loop: %w", err)
+			}
+			if n == 200 {
+				for range log.Events(ctx) {
+					break
+				}
+			}
+		}
+		if n != 300 {
+			return fmt.Errorf("a loop that began at 300 events saw %d", n)
+		}
+		return nil
+	}, notes(1, 600))
+}

@@ -1,0 +1,130 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// formatVersion is that of the files that this version writes. The header keeps
+// its form in all versions.
+const formatVersion = 1
+
+// header is the first line of a file.
+type header struct {
+	Journal string `json:"journal"` // formatName
+	Version int    `json:"version"`
+	Session string `json:"session"`
+}
+
+const formatName = "toolloop"
+
+// A line is an event's JSON with three members more: how many lines of the same
+// append follow, how many bytes of the file were known to be on the disk when
+// the line was written, and a checksum of all that stands before it in the line.
+const (
+	leftMember   = `,"left":`
+	syncedMember = `,"synced":`
+	sumMember    = `,"sum":"`
+	sumLen       = len(sumMember) + 8 + len(`"}`)
+)
+
+// frame is what a line says beside its event.
+type frame struct {
+	seq    int64
+	left   int
+	synced int64
+}
+
+func encodeHeader(session string) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(header{formatName, formatVersion, session}) // strings and a number can be written
+	return seal(b.Bytes()[:b.Len()-len("}\n")])
+}
+
+// encodeAppend adds the lines of one append.
+func encodeAppend(b []byte, synced int64, events []event.Event) ([]byte, error) {
+	for i, e := range events {
+		data, err := e.MarshalJSON()
+		if err != nil {
+			return nil, fmt.Errorf("event %d: %w", e.Seq, err)
+		}
+		line := append(data[:len(data)-len("}")], leftMember...)
+		line = strconv.AppendInt(line, int64(len(events)-1-i), 10)
+		line = append(line, syncedMember...)
+		line = strconv.AppendInt(line, synced, 10)
+		b = append(b, seal(line)...)
+	}
+	return b, nil
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// seal ends an object that is open with its checksum and a line feed.
+func seal(line []byte) []byte {
+	return fmt.Appendf(line, `%s%08x"}`+"\n", sumMember, crc32.Checksum(line, castagnoli))
+}
+
+// unseal returns what stands before the checksum of a line without its line
+// feed. False: the checksum is not there, or another.
+func unseal(line []byte) ([]byte, bool) {
+	at := len(line) - sumLen
+	if at < 0 || !bytes.HasPrefix(line[at:], []byte(sumMember)) || !bytes.HasSuffix(line, []byte(`"}`)) {
+		return nil, false
+	}
+	text := line[at+len(sumMember):][:8]
+	sum, err := hex.DecodeString(string(text))
+	if err != nil || bytes.ContainsAny(text, "ABCDEF") { // one form, so that no flipped bit is harmless
+		return nil, false
+	}
+	want := crc32.Checksum(line[:at], castagnoli)
+	return line[:at], bytes.Equal(sum, []byte{byte(want >> 24), byte(want >> 16), byte(want >> 8), byte(want)})
+}
+
+var (
+	errSum   = errors.New("the checksum does not match")
+	errFrame = errors.New("this is no line of a journal")
+)
+
+// parseHeader reads the first line, without its line feed.
+func parseHeader(line []byte) (header, error) {
+	if _, ok := unseal(line); !ok {
+		return header{}, errSum
+	}
+	var h header
+	if err := json.Unmarshal(line, &h); err != nil || h.Journal != formatName {
+		return header{}, errFrame
+	}
+	return h, nil
+}
+
+// parseFrame reads a line, without its line feed.
+func parseFrame(line []byte) (frame, error) {
+	rest, ok := unseal(line)
+	if !ok {
+		return frame{}, errSum
+	}
+	at := bytes.LastIndex(rest, []byte(leftMember))
+	if at < 0 {
+		return frame{}, errFrame
+	}
+	left, synced, _ := bytes.Cut(rest[at+len(leftMember):], []byte(syncedMember))
+	seq, _, _ := bytes.Cut(bytes.TrimPrefix(rest, []byte(`{"seq":`)), []byte(","))
+	var f frame
+	var errs [3]error
+	f.seq, errs[0] = strconv.ParseInt(string(seq), 10, 64)
+	f.left, errs[1] = strconv.Atoi(string(left))
+	f.synced, errs[2] = strconv.ParseInt(string(synced), 10, 64)
+	if errors.Join(errs[:]...) != nil || f.left < 0 {
+		return frame{}, errFrame
+	}
+	return f, nil
+}

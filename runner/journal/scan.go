@@ -1,0 +1,145 @@
+package journal
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// scan is what reading a file from its beginning finds.
+type scan struct {
+	session string
+	path    string
+
+	end    int64 // the bytes of whole appends, the header included
+	next   int64 // the Seq of the event that comes next
+	synced int64 // the bytes that were known to be on the disk; 0: none
+	lines  int   // of the whole appends and of the one that is being read
+}
+
+// scanFile reads a file. What an interrupted write left at its end is no error:
+// it lies beyond end.
+func scanFile(ctx context.Context, r io.ReaderAt, size int64, session, path string) (*scan, error) {
+	s := &scan{session: session, path: path, next: 1}
+	in := bufio.NewReaderSize(io.NewSectionReader(r, 0, size), 1<<16)
+	torn, err := s.header(in)
+	for !torn && err == nil && s.end < size {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		torn, err = s.append(in)
+	}
+	if err == nil && torn {
+		err = s.beyond(in)
+	}
+	if errors.Is(err, errNewer) {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, err
+}
+
+var errNewer = errors.New("the file was written by a newer version of this library")
+
+// header reads the first line. An empty file has none.
+func (s *scan) header(in *bufio.Reader) (torn bool, err error) {
+	raw, err := readLine(in)
+	if err != nil || len(raw) == 0 {
+		return true, err
+	}
+	s.lines++
+	h, err := parseHeader(bytes.TrimSuffix(raw, []byte("\n")))
+	switch {
+	case err != nil || raw[len(raw)-1] != '\n':
+		return s.judge(raw, 1, err)
+	case h.Version > formatVersion:
+		return false, fmt.Errorf("%w: format %d, known are up to %d", errNewer, h.Version, formatVersion)
+	case h.Version < 1:
+		return false, s.corrupt(1, errFrame)
+	case h.Session != s.session:
+		return false, s.corrupt(1, fmt.Errorf("this is the file of session %q", h.Session))
+	}
+	s.end = int64(len(raw))
+	return false, nil
+}
+
+// append reads the lines of one append.
+func (s *scan) append(in *bufio.Reader) (torn bool, err error) {
+	end, next, synced := s.end, s.next, s.synced
+	for left := -1; left != 0; {
+		raw, err := readLine(in)
+		if err != nil || len(raw) == 0 {
+			return true, err
+		}
+		s.lines++
+		f, err := parseFrame(bytes.TrimSuffix(raw, []byte("\n")))
+		switch {
+		case err != nil || raw[len(raw)-1] != '\n':
+			return s.judge(raw, next, err)
+		case f.seq != next:
+			return false, s.corrupt(next, fmt.Errorf("the line is that of event %d", f.seq))
+		case left >= 0 && f.left != left-1, f.synced < synced, f.synced > s.end:
+			return false, s.corrupt(next, errFrame)
+		}
+		end, next, synced, left = end+int64(len(raw)), next+1, f.synced, f.left
+	}
+	s.end, s.next, s.synced = end, next, synced
+	return false, nil
+}
+
+// judge tells what an interrupted write can leave from damage. A crash cuts what
+// was not synced anywhere, and can leave zeros in place of any part of it. So a
+// line that is whole in length, without zeros and wrong was damaged.
+func (s *scan) judge(raw []byte, seq int64, cause error) (torn bool, err error) {
+	if hole(raw) {
+		return true, nil
+	}
+	if line, ended := bytes.CutSuffix(raw, []byte("\n")); ended {
+		return false, s.corrupt(seq, cause)
+	} else if _, whole := unseal(line[:len(line)-1]); whole {
+		return false, s.corrupt(seq, errors.New("the line feed is another byte"))
+	}
+	return true, nil
+}
+
+// hole says whether a line holds zeros that a crash can have left. JSON text has
+// none. One alone, inside, was a space before a bit of it flipped: a block that
+// was not written is larger, or what is to be seen of it lies at one end.
+func hole(raw []byte) bool {
+	return bytes.Contains(raw, []byte{0, 0}) || raw[0] == 0 || raw[len(raw)-1] == 0
+}
+
+// beyond reads what stands behind a place that looks torn. If a line there says
+// that this place was on the disk already, no crash explains it.
+func (s *scan) beyond(in *bufio.Reader) error {
+	place := *s
+	for {
+		raw, err := readLine(in)
+		if err != nil || len(raw) == 0 {
+			return err
+		}
+		line := bytes.TrimSuffix(raw, []byte("\n"))
+		f, err := parseFrame(line[bytes.LastIndexByte(line, 0)+1:])
+		if err == nil && f.synced > s.end {
+			return place.corrupt(s.next, errors.New("it was on the disk, and is not there any more"))
+		}
+	}
+}
+
+func (s *scan) corrupt(seq int64, reason error) error {
+	return &CorruptError{
+		Session: s.session, Seq: seq, Place: fmt.Sprintf("%s, line %d", s.path, s.lines), Reason: reason.Error(),
+	}
+}
+
+// readLine returns the next line with its line feed, which the last may not
+// have, and nothing at the end.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	raw, err := in.ReadBytes('\n')
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return raw, err
+}

@@ -1,0 +1,77 @@
+package journal
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// fileSystem is what [Dir] needs of one. Paths are those of the system.
+type fileSystem interface {
+	open(path string) (file, error) // to read and write; makes it if there is none
+	read(path string) (io.ReadCloser, error)
+	list(dir string) ([]string, error)
+	mkdir(dir string) error
+	remove(path string) error
+	syncDir(dir string) error // makes the names in a directory durable
+}
+
+// file is an open file.
+type file interface {
+	io.ReaderAt
+	io.WriterAt
+	Truncate(size int64) error
+	Sync() error
+	Close() error // gives the lock back, too
+	size() (int64, error)
+	lock() (bool, error)   // does not wait; false: another opening of the file has it
+	isAt(path string) bool // whether the path names this file
+}
+
+// systemFiles is the file system of the operating system.
+type systemFiles struct{}
+
+func (systemFiles) open(path string) (file, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return systemFile{f}, nil
+}
+
+func (systemFiles) read(path string) (io.ReadCloser, error) { return os.Open(path) }
+
+func (systemFiles) list(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, err
+}
+
+func (systemFiles) mkdir(dir string) error   { return os.Mkdir(dir, 0o700) }
+func (systemFiles) remove(path string) error { return os.Remove(path) }
+
+type systemFile struct{ *os.File }
+
+func (f systemFile) size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return 0, &fs.PathError{Op: "open", Path: f.Name(), Err: errors.New("this is no regular file")}
+	}
+	return info.Size(), nil
+}
+
+func (f systemFile) isAt(path string) bool {
+	mine, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(mine, there)
+}
