@@ -28,6 +28,7 @@ func rawSchema(raw json.RawMessage) (*schema, error) {
 	if err := tidy(doc); err != nil {
 		return nil, err
 	}
+	doc.inner(func(s *value, _ ...string) { admitNullables(s) }) // the arguments themselves are no null
 	shown, err := showable(doc)
 	if err != nil {
 		return nil, err
@@ -80,6 +81,18 @@ func tidyKeywords(s *value) {
 		return m.value.form == nullForm && slices.Contains([]string{"type", "properties", "required", "items"}, m.name)
 	})
 	s.inner(func(below *value, _ ...string) { tidyKeywords(below) })
+}
+
+// admitNullables makes what OpenAPI calls nullable take null. It is no keyword of
+// JSON Schema, but the model reads it, and says null for "empty it": to leave that
+// out would be another call, and to refuse it would be unfair.
+func admitNullables(s *value) {
+	s.inner(func(below *value, _ ...string) { admitNullables(below) })
+	if v := s.get("nullable"); v == nil || v.form != booleanForm || v.text != "true" {
+		return
+	}
+	s.remove("nullable")
+	admitNull(s)
 }
 
 // isAbsolute reports whether an "$id" is an address that references in the schema

@@ -164,6 +164,19 @@ func TestRawToolsAreHeldToTheirSchema(t *testing.T) {
 	require.NoError(t, err, "2020-12 does not")
 }
 
+func TestNullableTakesNull(t *testing.T) {
+	t.Parallel()
+	x := tool.Must(tool.NewRaw("update", "", json.RawMessage(`{"$defs":{"n":{"type":"integer"}},"properties":{
+		"a":{"type":"string","nullable":true},"b":{"enum":["x"],"type":"string","nullable":true},"c":{"allOf":[{"$ref":"#/$defs/n"}],"nullable":true},
+		"d":{"type":"string","nullable":false},"nullable":{"type":"boolean"}},"required":["a"]}`), echo))
+	args, repairs, err := x.Parse(`{"a":null,"b":null,"c":null,"d":null,"nullable":true}`)
+	require.NoError(t, err)
+	require.Equal(t, `{"a":null,"b":null,"c":null,"nullable":true}`, string(args))
+	require.Equal(t, []string{"/d: null was left out"}, repairs)
+	_, _, err = x.Parse(`{"a":1,"b":"y","c":1}`)
+	requireProblems(t, err, "update", "/a: must be null or string, got the number 1", `/b: must be one of "x", null; got the string "y"`)
+}
+
 func TestPatternsOfOtherLanguages(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
