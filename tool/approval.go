@@ -63,6 +63,9 @@ func Reconcile[Out any](ask func(ctx context.Context, c Call, args json.RawMessa
 	}
 }
 
+// AsksApproval reports whether any call of the tool may need approval.
+func (t Tool) AsksApproval() bool { return t.spec != nil && t.spec.approval != nil }
+
 // NeedsApproval reports whether a call with arguments that [Tool.Parse] returned
 // must be approved before it runs. An error says why that cannot be told; then it
 // is true.
