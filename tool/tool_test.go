@@ -101,6 +101,9 @@ func TestRawSchemas(t *testing.T) {
 		{"no type", `{"properties":{"b":{},"a":true},"x-y":1}`, `{"type":"object","properties":{"b":{},"a":true},"x-y":1}`, ``},
 		{"no properties", `{"additionalProperties":true,"type":"object"}`, `{"type":"object","properties":{},"additionalProperties":true}`, ``},
 		{"null properties", `{"type":"object","properties":null,"required":null}`, none, ``},
+		{"null below", `{"properties":{"a":{"type":"object","properties":null,"required":null},"b":{"type":"array","items":null},"c":{"const":null}}}`,
+			`{"type":"object","properties":{"a":{"type":"object"},"b":{"type":"array"},"c":{"const":null}}}`, ``},
+		{"unknown draft below", `{"properties":{"a":{"$schema":"https://x/y","type":"string"}}}`, `{"type":"object","properties":{"a":{"type":"string"}}}`, ``},
 		{"type list", `{"type":["object","null"]}`, none, ``},
 		{"order and numbers", `{"type":"object","properties":{"z":{"maximum":9007199254740993,"minimum":1.50},"a":{}}}`,
 			`{"type":"object","properties":{"z":{"maximum":9007199254740993,"minimum":1.50},"a":{}}}`, ``},
@@ -150,6 +153,11 @@ func TestRawToolsAreHeldToTheirSchema(t *testing.T) {
 		`{"$schema":"http://json-schema.org/draft-07/schema#","properties":{"when":{"type":"string","format":"date"}}}`), echo))
 	_, _, err = draft7.Parse(`{"when":"tomorrow"}`)
 	require.Error(t, err, "draft-07 asserts formats")
+
+	named := tool.Must(tool.NewRaw("named", "", json.RawMessage(`{"$id":"https://x/a/root.json","properties":{
+		"a":{"$ref":"https://x/a/root.json#/$defs/n"},"b":{"$ref":"root.json#/$defs/n"},"c":{"$ref":"#/$defs/n"}},"$defs":{"n":{"type":"integer"}}}`), echo))
+	_, _, err = named.Parse(`{"a":"x","b":"x","c":"x"}`)
+	requireProblems(t, err, "named", `/a: must be integer, got the string "x"`, `/b: must be integer, got the string "x"`, `/c: must be integer, got the string "x"`)
 
 	later := tool.Must(tool.NewRaw("later", "", json.RawMessage(`{"properties":{"when":{"type":"string","format":"date"}}}`), echo))
 	_, _, err = later.Parse(`{"when":"tomorrow"}`)
