@@ -13,7 +13,9 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -186,11 +188,11 @@ func TestNoInit(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// blocks returns the README's blocks in a language.
-func blocks(t *testing.T, language string) []string {
+// blocks returns a page's blocks in a language.
+func blocks(t *testing.T, page, language string) []string {
 	t.Helper()
 	var all []string
-	for _, part := range strings.Split(read(t, "README.md"), "```"+language+"\n")[1:] {
+	for _, part := range strings.Split(read(t, page), "```"+language+"\n")[1:] {
 		block, _, closed := strings.Cut(part, "```")
 		require.True(t, closed)
 		all = append(all, block)
@@ -214,7 +216,7 @@ func TestReadmeBlocks(t *testing.T) {
 	t.Parallel()
 	require.LessOrEqual(t, strings.Count(read(t, "README.md"), "\n"), 200)
 	examples, tests := read(t, "runner/example_test.go"), read(t, userTests)
-	code, printed := blocks(t, "go"), blocks(t, "text")
+	code, printed := blocks(t, "README.md", "go"), blocks(t, "README.md", "text")
 	require.Len(t, append(code, printed...), strings.Count(read(t, "README.md"), "```")/2, "blocks in other languages")
 	require.Greater(t, len(code), 4)
 	for _, block := range code[1 : len(code)-1] {
@@ -223,6 +225,20 @@ func TestReadmeBlocks(t *testing.T) {
 	require.Contains(t, tests, code[len(code)-1])
 	for _, block := range printed {
 		require.Contains(t, strings.ReplaceAll(flush(examples), "// ", ""), block)
+	}
+}
+
+// TestComparedTests: the test that DESIGN.md compares with others is ours, and the
+// lines of each are counted right.
+func TestComparedTests(t *testing.T) {
+	t.Parallel()
+	code := blocks(t, "DESIGN.md", "go")
+	require.Contains(t, read(t, userTests), code[0])
+	counts := regexp.MustCompile(`(?m)^\*\*.*: (\d+) lines`).FindAllStringSubmatch(read(t, "DESIGN.md"), -1)
+	require.Len(t, counts, len(code))
+	for i, block := range code {
+		lines := slices.DeleteFunc(strings.Split(block, "\n"), func(line string) bool { return strings.TrimSpace(line) == "" })
+		require.Equal(t, counts[i][1], strconv.Itoa(len(lines)), counts[i][0])
 	}
 }
 
@@ -261,7 +277,7 @@ func TestOutside(t *testing.T) {
 	core, err := os.Getwd()
 	require.NoError(t, err)
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(blocks(t, "go")[0]), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(blocks(t, "README.md", "go")[0]), 0o600))
 	sums, err := os.ReadFile("go.sum")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.sum"), sums, 0o600))
