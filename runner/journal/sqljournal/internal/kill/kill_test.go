@@ -1,0 +1,80 @@
+package kill_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+)
+
+// seed is where the moments of the kills come from, as far as a machine that does
+// several things at once repeats itself.
+const seed = 6
+
+// killVariable asks for more kills in each store.
+const killVariable = "TOOLLOOP_KILLS"
+
+func TestKillFiles(t *testing.T) { kill(t, "files", filepath.Join(t.TempDir(), "sessions")) }
+
+func TestKillSQLite(t *testing.T) { kill(t, "sqlite", filepath.Join(t.TempDir(), "sessions.db")) }
+
+// kill kills processes that run sessions in a store, and shows that it did no harm.
+func kill(t *testing.T, store, place string) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("the processes have no use for the race detector, and it makes them slow")
+	}
+	if runtime.GOOS == "windows" || runtime.GOOS == "plan9" {
+		t.Skip("there is no SIGKILL on " + runtime.GOOS)
+	}
+	want := 200
+	if text := os.Getenv(killVariable); text != "" {
+		var err error
+		want, err = strconv.Atoi(text)
+		require.NoError(t, err, killVariable)
+	}
+	c := &campaign{want: want, order: order{Store: store, Place: place, BaseURL: serveModel(t)}}
+	c.run(t)
+}
+
+// serveModel serves a model that answers from the history that it is sent: four
+// turns of three calls.
+func serveModel(t *testing.T) string {
+	t.Helper()
+	s := &llmtest.Server{Model: llmtest.NewScript(llmtest.Reply(work).Forever())}
+	require.NoError(t, s.Start())
+	t.Cleanup(s.Close)
+	return s.BaseURL
+}
+
+func work(_ context.Context, req *llm.Request) (*llm.Response, error) {
+	turn := answersIn(req)
+	if turn == turns {
+		return llmtest.Text("All is done.").Response()
+	}
+	second := []string{"once", "bank"}[turn%2]
+	var parts []llm.Part
+	for i, name := range []string{"repeat", second, "gated"} {
+		parts = append(parts, llm.ToolCall{ID: fmt.Sprintf("call_%d_%d", turn, i), Name: name, Arguments: fmt.Sprintf(`{"n":%d}`, turn)})
+	}
+	return llmtest.Parts(parts...).Response()
+}
+
+// answersIn counts the answers in a history.
+func answersIn(req *llm.Request) int {
+	n := 0
+	for _, m := range req.Messages {
+		if m.Role == llm.RoleAssistant {
+			n++
+		}
+	}
+	return n
+}
