@@ -31,13 +31,24 @@ type order struct {
 	// Decide: Runner.Decide decides about calls. Else the run pauses, and goes on
 	// with the answers to its Pending.
 	Decide bool
+	// Fault is something that the test must notice: forgets or repeats.
+	Fault string `json:",omitempty"`
 }
+
+// The faults.
+const (
+	forgets = "forgets" // the journal acknowledges each append before it writes it
+	repeats = "repeats" // a tool says that it may be repeated, and may not
+)
 
 // lease is short: who takes over from a process that was killed waits for its end.
 const lease = 300 * time.Millisecond
 
 // openStore opens the store, and readies its tables.
 func (o order) openStore(ctx context.Context) (journal.Journal, error) {
+	if o.Fault == forgets {
+		return forgetful{journal.Dir{Path: o.Place}}, nil
+	}
 	if o.Store == "files" {
 		return journal.Dir{Path: o.Place}, nil
 	}
@@ -91,13 +102,13 @@ func (o order) run(ctx context.Context, p *parent) (string, error) {
 	case said[len(said)-1].Role == llm.RoleAssistant && said[len(said)-1].Calls() == nil:
 		return transcript(ctx, store, o.Session, said)
 	}
-	result, err := s.Run(ctx, desk(p), in...)
+	result, err := s.Run(ctx, o.desk(p), in...)
 	for errors.Is(err, runner.ErrPaused) && !o.Decide {
 		in = nil
 		for _, c := range result.Pending {
 			in = append(in, decide(p, c))
 		}
-		result, err = s.Run(ctx, desk(p), in...)
+		result, err = s.Run(ctx, o.desk(p), in...)
 	}
 	if err != nil {
 		return "", err
@@ -122,7 +133,7 @@ type deedArgs struct {
 
 // desk is an agent with a tool that may be repeated, one that may not, one that
 // can ask the outside world, and one that a person must approve.
-func desk(p *parent) *agent.Agent {
+func (o order) desk(p *parent) *agent.Agent {
 	deed := func(name string, opts ...tool.Option) tool.Tool {
 		return tool.Must(tool.New(name, "Does it.", func(ctx context.Context, in deedArgs) (string, error) {
 			key := tool.CallFrom(ctx).Key
@@ -135,8 +146,12 @@ func desk(p *parent) *agent.Agent {
 		a := p.tell(report{Kind: known, Call: effect{Key: c.Key}})
 		return a.Text, a.Known, nil
 	})
+	var lie []tool.Option
+	if o.Fault == repeats {
+		lie = append(lie, tool.Idempotent())
+	}
 	return &agent.Agent{Name: "desk", Tools: []tool.Tool{
-		deed("repeat", tool.Idempotent()), deed("once"), deed("bank", ask), deed("gated", tool.NeedsApproval()),
+		deed("repeat", tool.Idempotent()), deed("once", lie...), deed("bank", ask), deed("gated", tool.NeedsApproval()),
 	}}
 }
 

@@ -22,27 +22,61 @@ const seed = 6
 // killVariable asks for more kills in each store.
 const killVariable = "TOOLLOOP_KILLS"
 
-func TestKillFiles(t *testing.T) { kill(t, "files", filepath.Join(t.TempDir(), "sessions")) }
+func TestKillFiles(t *testing.T) {
+	killable(t)
+	c := newCampaign(t, "files", filepath.Join(t.TempDir(), "sessions"))
+	c.run(t)
+	c.check(t)
+}
 
-func TestKillSQLite(t *testing.T) { kill(t, "sqlite", filepath.Join(t.TempDir(), "sessions.db")) }
+func TestKillSQLite(t *testing.T) {
+	killable(t)
+	c := newCampaign(t, "sqlite", filepath.Join(t.TempDir(), "sessions.db"))
+	c.run(t)
+	c.check(t)
+}
 
-// kill kills processes that run sessions in a store, and shows that it did no harm.
-func kill(t *testing.T, store, place string) {
-	t.Helper()
-	if raceEnabled {
-		t.Skip("the processes have no use for the race detector, and it makes them slow")
+func TestKillPostgres(t *testing.T) {
+	killable(t)
+	c := newCampaign(t, "postgres", startPostgres(t))
+	c.run(t)
+	c.check(t)
+}
+
+// TestKillBites: with a journal that acknowledges what it has not written, and
+// with a tool that says of itself what is not true, the same test finds the harm.
+func TestKillBites(t *testing.T) {
+	killable(t)
+	for _, fault := range []string{forgets, repeats} {
+		c := newCampaign(t, "files", filepath.Join(t.TempDir(), "sessions"))
+		c.order.Fault, c.want = fault, 50
+		c.run(t)
+		require.NotEmpty(t, c.doubled, fault)
+		require.Equal(t, fault == forgets, len(c.lost) > 0, "%s: %v", fault, c.lost)
+		require.Empty(t, c.stuck, fault)
 	}
-	if runtime.GOOS == "windows" || runtime.GOOS == "plan9" {
+}
+
+// killable skips the test where processes cannot be killed, or not in time.
+func killable(t *testing.T) {
+	t.Helper()
+	switch {
+	case raceEnabled:
+		t.Skip("what races here are processes: the detector sees none of it, and makes them slow")
+	case runtime.GOOS == "windows" || runtime.GOOS == "plan9":
 		t.Skip("there is no SIGKILL on " + runtime.GOOS)
 	}
+}
+
+func newCampaign(t *testing.T, store, place string) *campaign {
+	t.Helper()
 	want := 200
 	if text := os.Getenv(killVariable); text != "" {
 		var err error
 		want, err = strconv.Atoi(text)
 		require.NoError(t, err, killVariable)
 	}
-	c := &campaign{want: want, order: order{Store: store, Place: place, BaseURL: serveModel(t)}}
-	c.run(t)
+	return &campaign{want: want, order: order{Store: store, Place: place, BaseURL: serveModel(t)}}
 }
 
 // serveModel serves a model that answers from the history that it is sent: four
