@@ -15,7 +15,7 @@ import (
 
 // workers is how many sessions go on at once. They wait most of the time: for a
 // lease, and for the disk.
-const workers = 6
+const workers = 8
 
 // lives is how often a session may be killed before it counts as stuck.
 const lives = 600
@@ -29,6 +29,7 @@ type campaign struct {
 	mu                   sync.Mutex
 	begun                int // sessions
 	kills                int
+	leases               int             // lost
 	points               map[string]bool // those that exist: was somebody killed there?
 	doubled, lost, stuck []string
 }
@@ -58,8 +59,8 @@ func (c *campaign) check(t *testing.T) {
 			left = append(left, p)
 		}
 	}
-	fmt.Printf("kills: %d, doubled: %d, lost: %d, stuck: %d, points: %d of %d (%s, %d sessions)\n",
-		c.kills, len(c.doubled), len(c.lost), len(c.stuck), len(c.points)-len(left), len(c.points), c.order.Store, c.begun)
+	fmt.Printf("kills: %d, doubled: %d, lost: %d, stuck: %d, points: %d of %d (%s, %d sessions, %d leases lost)\n",
+		c.kills, len(c.doubled), len(c.lost), len(c.stuck), len(c.points)-len(left), len(c.points), c.order.Store, c.begun, c.leases)
 	require.Empty(t, slices.Concat(c.stuck, c.doubled, c.lost))
 	require.Empty(t, left, "points")
 	require.GreaterOrEqual(t, c.kills, c.want)
@@ -127,7 +128,7 @@ func (c *campaign) session(ctx context.Context, n int) {
 	world := newLedger()
 	var text string
 	err := errKilled
-	for life := 0; errors.Is(err, errKilled) && life < lives; life++ {
+	for life := 0; (errors.Is(err, errKilled) || errors.Is(err, errLease)) && life < lives; life++ {
 		o := c.order
 		o.Session, o.Decide = fmt.Sprint("session ", n), random.IntN(2) == 0
 		text, err = c.live(ctx, o, world, random)
@@ -147,10 +148,13 @@ func (c *campaign) session(ctx context.Context, n int) {
 func (c *campaign) live(ctx context.Context, o order, world *ledger, random *rand.Rand) (string, error) {
 	l := &life{campaign: c, ledger: world, random: random}
 	text, err := l.live(ctx, o)
-	if errors.Is(err, errKilled) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case errors.Is(err, errKilled):
 		c.kills++
+	case errors.Is(err, errLease):
+		c.leases++
 	}
 	return text, err
 }

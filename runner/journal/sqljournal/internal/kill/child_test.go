@@ -42,7 +42,7 @@ const (
 )
 
 // lease is short: who takes over from a process that was killed waits for its end.
-const lease = 300 * time.Millisecond
+const lease = 500 * time.Millisecond
 
 // openStore opens the store, and readies its tables.
 func (o order) openStore(ctx context.Context) (journal.Journal, error) {

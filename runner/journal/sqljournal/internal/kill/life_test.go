@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 )
 
@@ -28,10 +29,14 @@ type life struct {
 	points   []string // that it came by
 }
 
-var errKilled = errors.New("killed")
+// How a process can end before its session does.
+var (
+	errKilled = errors.New("killed")
+	errLease  = errors.New("the process was too slow for its lease") // as short as that is here
+)
 
-// live starts a child and serves it. It returns what the session came to, or
-// errKilled.
+// live starts a child and serves it. It returns what the session came to,
+// errKilled or errLease, or what it has stuck with.
 func (l *life) live(ctx context.Context, o order) (string, error) {
 	data, err := json.Marshal(o)
 	if err != nil {
@@ -92,6 +97,9 @@ func (l *life) serve(out io.Reader) (text string, err error) {
 			text, err = r.Text, nil
 		case broken:
 			err = errors.New(r.Text)
+			if strings.Contains(r.Text, "the lease is lost") {
+				err = fmt.Errorf("%w: %w", errLease, err)
+			}
 		default:
 			if !l.passes(r) {
 				continue
