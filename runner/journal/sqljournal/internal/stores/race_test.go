@@ -1,5 +1,5 @@
 //go:build race
 
-package kill_test
+package stores_test
 
 const raceEnabled = true

@@ -1,6 +1,6 @@
 //go:build unix
 
-package kill_test
+package stores_test
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ const requireVariable = "TOOLLOOP_REQUIRE_POSTGRES"
 
 // startPostgres starts a server of its own, which the end of the test stops, and
 // returns a connection string. It listens on a socket in its directory.
-func startPostgres(t *testing.T) string {
+func startPostgres(t testing.TB) string {
 	t.Helper()
 	bin, err := postgresPrograms()
 	if err != nil && os.Getenv(requireVariable) == "" {
@@ -82,7 +82,7 @@ func version(path string) int {
 
 // unprivileged gives dir to a user that the server runs as, since it refuses to
 // run as root.
-func unprivileged(t *testing.T, dir string) *syscall.SysProcAttr {
+func unprivileged(t testing.TB, dir string) *syscall.SysProcAttr {
 	t.Helper()
 	if os.Getuid() != 0 {
 		return nil
@@ -98,7 +98,7 @@ func unprivileged(t *testing.T, dir string) *syscall.SysProcAttr {
 }
 
 // awaitPostgres waits until the server takes connections.
-func awaitPostgres(t *testing.T, dsn string) {
+func awaitPostgres(t testing.TB, dsn string) {
 	t.Helper()
 	db, err := sql.Open("pgx", dsn)
 	require.NoError(t, err)

@@ -1,11 +1,11 @@
 //go:build !unix
 
-package kill_test
+package stores_test
 
 import "testing"
 
 // startPostgres skips the test.
-func startPostgres(t *testing.T) string {
+func startPostgres(t testing.TB) string {
 	t.Helper()
 	t.Skip("the server is started on unix only")
 	return ""

@@ -1,4 +1,4 @@
-package kill_test
+package stores_test
 
 import (
 	"context"
