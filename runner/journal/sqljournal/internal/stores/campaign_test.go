@@ -15,7 +15,7 @@ import (
 
 // workers is how many sessions go on at once. They wait most of the time: for a
 // lease, and for the disk.
-const workers = 8
+const workers = 6
 
 // lives is how often a session may be killed before it counts as stuck.
 const lives = 600
@@ -105,13 +105,16 @@ func (c *campaign) next() (n int, more bool) {
 }
 
 // strike says whether a child is killed at a point: where nobody was, and
-// sometimes. Or some time after it.
+// sometimes, until there are enough. Or some time after it.
 func (c *campaign) strike(point string, random *rand.Rand) (now bool, later time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.points[point] { // a point that comes up after a kill only is one, too
 		c.points[point] = true
 		return true, 0
+	}
+	if c.kills >= c.want {
+		return false, 0
 	}
 	switch random.IntN(40) {
 	case 0:

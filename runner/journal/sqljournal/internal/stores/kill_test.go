@@ -23,6 +23,7 @@ const seed = 6
 const killVariable = "TOOLLOOP_KILLS"
 
 func TestKillFiles(t *testing.T) {
+	t.Parallel()
 	killable(t)
 	c := newCampaign(t, "files", filepath.Join(t.TempDir(), "sessions"))
 	c.run(t)
@@ -30,6 +31,7 @@ func TestKillFiles(t *testing.T) {
 }
 
 func TestKillSQLite(t *testing.T) {
+	t.Parallel()
 	killable(t)
 	c := newCampaign(t, "sqlite", filepath.Join(t.TempDir(), "sessions.db"))
 	c.run(t)
@@ -37,6 +39,7 @@ func TestKillSQLite(t *testing.T) {
 }
 
 func TestKillPostgres(t *testing.T) {
+	t.Parallel()
 	killable(t)
 	c := newCampaign(t, "postgres", startPostgres(t))
 	c.run(t)
@@ -46,6 +49,7 @@ func TestKillPostgres(t *testing.T) {
 // TestKillBites: with a journal that acknowledges what it has not written, and
 // with a tool that says of itself what is not true, the same test finds the harm.
 func TestKillBites(t *testing.T) {
+	t.Parallel()
 	killable(t)
 	for _, fault := range []string{forgets, repeats} {
 		c := newCampaign(t, "files", filepath.Join(t.TempDir(), "sessions"))
@@ -70,7 +74,7 @@ func killable(t *testing.T) {
 
 func newCampaign(t *testing.T, store, place string) *campaign {
 	t.Helper()
-	want := 200
+	want := 250
 	if text := os.Getenv(killVariable); text != "" {
 		var err error
 		want, err = strconv.Atoi(text)
