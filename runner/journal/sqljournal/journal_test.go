@@ -3,10 +3,13 @@ package sqljournal_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/journaltest"
@@ -44,6 +47,7 @@ func openPostgres(t testing.TB, dsn string) *sqljournal.Journal {
 	t.Helper()
 	j, err := sqljournal.OpenPostgres(context.Background(), dsn)
 	require.NoError(t, err)
+	j.DB.SetConnMaxIdleTime(time.Second) // a test has as many processes as it likes, a server not as many connections
 	t.Cleanup(func() { require.NoError(t, j.Close()) })
 	return j
 }
@@ -60,8 +64,7 @@ func onEach(t *testing.T, test func(t *testing.T, process func() *sqljournal.Jou
 	}
 }
 
-// store is a database for journaltest. Its processes share a connection pool for
-// each check but for the first, so that servers are not run out of connections.
+// store is a database for journaltest.
 func store(process func() *sqljournal.Journal) journaltest.Store {
 	first := process()
 	return journaltest.Store{
@@ -93,34 +96,45 @@ func TestPostgres(t *testing.T) {
 // with tables of other names.
 func TestOwnPool(t *testing.T) {
 	t.Parallel()
-	literal := func(t *testing.T, driver, dsn string, j sqljournal.Journal) *sqljournal.Journal {
-		db, err := sql.Open(driver, dsn)
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, db.Close()) })
-		j.DB = db
-		require.NoError(t, j.Migrate(context.Background()))
-		return &j
+	for _, tt := range []struct {
+		driver string
+		dsn    func(t *testing.T) string
+		own    sqljournal.Journal
+	}{
+		{"sqlite", func(t *testing.T) string {
+			return filepath.Join(t.TempDir(), "desk.db") + "?_pragma=busy_timeout(20000)"
+		}, sqljournal.Journal{Dialect: sqljournal.SQLite, Prefix: "other_"}},
+		{"pgx", func(t *testing.T) string {
+			return database(t) + " default_query_exec_mode=exec"
+		}, sqljournal.Journal{Dialect: sqljournal.Postgres, Prefix: "public.other_", Lease: time.Minute}},
+	} {
+		t.Run(tt.driver, func(t *testing.T) {
+			t.Parallel()
+			db, err := sql.Open(tt.driver, tt.dsn(t))
+			require.NoError(t, err)
+			defer db.Close()
+			db.SetMaxOpenConns(8)
+			j := tt.own
+			j.DB = db
+			require.NoError(t, j.Migrate(t.Context()))
+			var group errgroup.Group
+			for i := range 20 {
+				name := fmt.Sprint("session ", i)
+				group.Go(func() error {
+					log, err := j.Open(context.Background(), name)
+					for k := int64(0); k < 5 && err == nil; k++ {
+						err = log.Append(context.Background(), false, notes(2*k+1, 2)...)
+					}
+					if err == nil {
+						err = log.Close()
+					}
+					return err
+				})
+			}
+			require.NoError(t, group.Wait())
+			for i := range 20 {
+				holds(t, &j, fmt.Sprint("session ", i), notes(1, 10))
+			}
+		})
 	}
-	t.Run("SQLite", func(t *testing.T) {
-		t.Parallel()
-		journaltest.Test(t, func(t *testing.T) journaltest.Store {
-			dsn := "file:" + filepath.Join(t.TempDir(), "desk.db") + "?_pragma=busy_timeout(20000)&_pragma=synchronous(OFF)"
-			return store(func() *sqljournal.Journal {
-				return literal(t, "sqlite", dsn, sqljournal.Journal{Dialect: sqljournal.SQLite})
-			})
-		})
-	})
-	t.Run("PostgreSQL", func(t *testing.T) {
-		t.Parallel()
-		needPostgres(t)
-		journaltest.Test(t, func(t *testing.T) journaltest.Store {
-			dsn := database(t) + " default_query_exec_mode=exec"
-			s := store(func() *sqljournal.Journal {
-				j := literal(t, "pgx", dsn, sqljournal.Journal{Dialect: sqljournal.Postgres})
-				j.DB.SetMaxOpenConns(10)
-				return j
-			})
-			return s
-		})
-	})
 }

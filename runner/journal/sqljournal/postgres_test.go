@@ -55,7 +55,7 @@ func newCluster(dir string, settings ...string) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings = append([]string{"listen_addresses = '127.0.0.1'", "unix_socket_directories = ''", "max_connections = 200"}, settings...)
+	settings = append([]string{"listen_addresses = '127.0.0.1'", "unix_socket_directories = ''", "max_connections = 500"}, settings...)
 	conf, err := os.OpenFile(filepath.Join(dir, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return nil, err
