@@ -16,3 +16,14 @@ func Abandon(l journal.Log) {
 
 // Newest is the version of the tables.
 func Newest() int { return len(migrations) }
+
+// Statements make the tables of the newest version.
+func Statements(j *Journal) []string {
+	all := []string{j.sql(createVersion)}
+	for _, statements := range migrations {
+		for _, s := range statements {
+			all = append(all, j.sql(s))
+		}
+	}
+	return all
+}
