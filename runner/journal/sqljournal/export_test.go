@@ -14,6 +14,9 @@ func Abandon(l journal.Log) {
 	<-it.done
 }
 
+// ErrLost is the cause where a lease was lost.
+var ErrLost = errLost
+
 // Newest is the version of the tables.
 func Newest() int { return len(migrations) }
 

@@ -27,7 +27,11 @@ var backends = []backend{{"SQLite", sqliteFile}, {"PostgreSQL", postgresDatabase
 
 func sqliteFile(t testing.TB) func() *sqljournal.Journal {
 	path := filepath.Join(t.TempDir(), "desk.db")
-	return func() *sqljournal.Journal { return openSQLite(t, path) }
+	return func() *sqljournal.Journal {
+		j := openSQLite(t, path)
+		execute(t, j.DB, `PRAGMA synchronous = OFF`) // no test here cuts the power
+		return j
+	}
 }
 
 func postgresDatabase(t testing.TB) func() *sqljournal.Journal {
