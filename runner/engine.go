@@ -96,7 +96,7 @@ func (e *engine) execute(ctx context.Context, a *agent.Agent, in input, yield fu
 	defer func() {
 		if !returned { // the loop body, or a model, panicked or called runtime.Goexit
 			e.left = true
-			_ = e.settle(errLeft)
+			_ = e.settle(errUnwound)
 		}
 	}()
 	err = e.run(ctx, in)
@@ -106,6 +106,9 @@ func (e *engine) execute(ctx context.Context, a *agent.Agent, in input, yield fu
 		return e.settle(err)
 	case e.state.Paused():
 		e.logger.Info("run paused", "calls", len(e.state.Open()))
+		if e.log == nil {
+			return errPausedForGood
+		}
 		return ErrPaused
 	}
 	return nil
@@ -123,7 +126,7 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 	if len(in.messages) > 0 && len(in.decisions) > 0 {
 		return in, errors.New("runner: messages and decisions in one run: a message begins a new run, which closes the calls that the decisions are about")
 	}
-	if len(in.messages) == 0 && !e.state.Running() && !e.state.Waiting() {
+	if len(in.messages) == 0 && len(in.decisions) == 0 && !e.state.Running() && !e.state.Waiting() {
 		return in, errors.New("runner: no messages were given, and no conversation waits for an answer")
 	}
 	e.limits = loop.Limits{

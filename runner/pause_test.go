@@ -383,3 +383,35 @@ func TestApprovalThatHangs(t *testing.T) {
 		require.Equal(t, 2*time.Minute, time.Since(start))
 	})
 }
+
+// TestDecisionsForNothing: a double click, a misspelt session, a Pending that is
+// none; and a pause that nobody can answer.
+func TestDecisionsForNothing(t *testing.T) {
+	t.Parallel()
+	x := new(till)
+	s, result, a := paused(t, x, llmtest.Text("Fine."))
+	p := result.Pending[0]
+	_, err := s.Run(t.Context(), a, p.Approve())
+	require.NoError(t, err)
+	r := runner.Runner{Model: llmtest.Script(t), Journal: new(journal.Memory)}
+	for _, tt := range []struct {
+		session *runner.Session
+		in      runner.Input
+		want    string
+	}{
+		{s, p.Approve(), "runner: decision about call r1.t1.c1: no such call is open"},
+		{r.Session("dsek"), p.Approve(), `runner: decision about call r1.t1.c1: the session "dsek" has no events`},
+		{s, runner.Pending{}.Approve(), "runner: decision about call : it names no call"},
+	} {
+		_, err := tt.session.Run(t.Context(), a, tt.in)
+		require.EqualError(t, err, tt.want)
+		_, ok := errors.AsType[*runner.DecisionError](err)
+		require.True(t, ok)
+	}
+	require.Len(t, x.all(), 2)
+
+	script := llmtest.Script(t, llmtest.Calls("refund", refundArgs{"W2", 20_000}))
+	_, err = with(script).Run(t.Context(), a, llm.User("Refund."))
+	require.ErrorIs(t, err, runner.ErrPaused)
+	require.EqualError(t, err, "runner: the run is paused: tool calls wait for a decision; outside a session nobody can answer them: use a Session, or Runner.Decide")
+}

@@ -16,6 +16,9 @@ import (
 // next run goes on with the answers to them.
 var ErrPaused = errors.New("runner: the run is paused: tool calls wait for a decision")
 
+// errPausedForGood is ErrPaused for a run that nothing can answer.
+var errPausedForGood = fmt.Errorf("%w; outside a session nobody can answer them: use a Session, or Runner.Decide", ErrPaused)
+
 // Pending is a tool call that somebody must decide about. Its methods make the
 // inputs with which the session's next run goes on. It may be kept as JSON, and
 // answered by another process.
@@ -150,6 +153,10 @@ func (e *engine) decided(decisions []decision) ([]event.Body, error) {
 		switch {
 		case seen[d.call]:
 			reason = "there are two"
+		case d.call == "":
+			reason = "it names no call"
+		case !ok && e.state.Seq == 0:
+			reason = fmt.Sprintf("the session %q has no events", e.session)
 		case !ok:
 			reason = "no such call is open"
 		case d.hash != event.HashArguments(c.Arguments):

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"runtime/debug"
+	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
@@ -21,16 +23,20 @@ func NeedsApproval() Option {
 }
 
 // NeedsApprovalIf is NeedsApproval for the calls that need says true of. In is
-// the type of the tool's arguments, or [json.RawMessage]. An error or a panic of
-// need, arguments that In does not decode, and a name that only its case keeps
-// from being that of a field of In, which would be decoded into it, count as true:
-// what nobody can judge is not done without being asked for.
+// the type of the tool's arguments, a pointer to it, or [json.RawMessage]; of a
+// tool of [NewRaw] it may be a struct whose fields are all properties of the
+// schema. Any other is an error of the constructor, since a policy about fields
+// that are never there would let everything pass. An error or a panic of need,
+// arguments that In does not decode, and a name that only its case keeps from
+// being that of a field of In, which would be decoded into it, count as true: what
+// nobody can judge is not done without being asked for.
 func NeedsApprovalIf[In any](need func(ctx context.Context, in In) (bool, error)) Option {
 	return func(s *spec) error {
 		if need == nil {
 			return errors.New("the function of NeedsApprovalIf is nil")
 		}
-		names := shapeOf(reflect.TypeFor[In](), map[reflect.Type]*shape{})
+		s.judged = reflect.TypeFor[In]()
+		names := shapeOf(s.judged, map[reflect.Type]*shape{})
 		s.approval = func(ctx context.Context, args json.RawMessage) (bool, error) {
 			if err := names.match(args); err != nil {
 				return true, err
@@ -61,6 +67,29 @@ func Reconcile[Out any](ask func(ctx context.Context, c Call, args json.RawMessa
 		}
 		return nil
 	}
+}
+
+// checkJudged refuses a policy about other arguments than the tool's. in is their
+// type; nil for a raw tool, whose properties are compared.
+func (s *spec) checkJudged(in reflect.Type) error {
+	t := s.judged
+	switch {
+	case t == nil, t == rawType, in != nil && indirect(t) == indirect(in):
+		return nil
+	case in != nil:
+		return fmt.Errorf("NeedsApprovalIf judges %s, and the arguments are %s", t, in)
+	}
+	fields := shapeOf(t, map[reflect.Type]*shape{})
+	if fields == nil || indirect(t).Kind() != reflect.Struct {
+		return fmt.Errorf("NeedsApprovalIf judges %s; use json.RawMessage or a struct", t)
+	}
+	known := s.schema.properties()
+	for _, name := range slices.Sorted(maps.Keys(fields.fields)) {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("NeedsApprovalIf judges a property %s, and the schema has none", quote(name))
+		}
+	}
+	return nil
 }
 
 // AsksApproval reports whether any call of the tool may need approval.

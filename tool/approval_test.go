@@ -41,11 +41,6 @@ func TestNeedsApproval(t *testing.T) {
 		{"of raw arguments", []tool.Option{tool.NeedsApprovalIf(func(_ context.Context, in json.RawMessage) (bool, error) { return string(in) == `{"cents":500}`, nil })}, true, ""},
 		{"an error asks", []tool.Option{tool.NeedsApprovalIf(func(context.Context, payArgs) (bool, error) { return false, errors.New("no rates") })}, true, "no rates"},
 		{"a panic asks", []tool.Option{tool.NeedsApprovalIf(func(context.Context, payArgs) (bool, error) { panic("boom") })}, true, "panicked: panic: boom"},
-		{"another type asks", []tool.Option{tool.NeedsApprovalIf(func(context.Context, struct {
-			Cents string `json:"cents"`
-		}) (bool, error) {
-			return false, nil
-		})}, true, "json: cannot unmarshal number into Go struct field .cents of type string"},
 	} {
 		need, err := pays(t, tt.opts...).NeedsApproval(t.Context(), json.RawMessage(`{"cents":500}`))
 		require.Equal(t, tt.need, need, tt.name)
@@ -80,6 +75,30 @@ func TestNeedsApprovalIfIsNotPassedByCase(t *testing.T) {
 	need, err = pay.NeedsApproval(t.Context(), args)
 	require.NoError(t, err)
 	require.False(t, need)
+}
+
+// TestForeignPolicy: one about fields that are never there would let all pass.
+func TestForeignPolicy(t *testing.T) {
+	t.Parallel()
+	type amount struct {
+		Amount int `json:"amount"`
+	}
+	fn := func(context.Context, payArgs) (string, error) { return "", nil }
+	raw := func(opt tool.Option) error {
+		_, err := tool.NewRaw("pay", "", json.RawMessage(`{"properties":{"cents":{"type":"integer"}}}`), func(context.Context, json.RawMessage) (string, error) { return "", nil }, opt)
+		return err
+	}
+	_, err := tool.New("pay", "", fn, tool.NeedsApprovalIf(func(context.Context, amount) (bool, error) { return false, nil }))
+	require.EqualError(t, err, `tool "pay": NeedsApprovalIf judges tool_test.amount, and the arguments are tool_test.payArgs`)
+	_, err = tool.New("pay", "", fn, tool.NeedsApprovalIf(func(context.Context, map[string]any) (bool, error) { return false, nil }))
+	require.Error(t, err)
+	_, err = tool.New("pay", "", fn, tool.NeedsApprovalIf(func(context.Context, *payArgs) (bool, error) { return false, nil }))
+	require.NoError(t, err)
+	require.EqualError(t, raw(tool.NeedsApprovalIf(func(context.Context, amount) (bool, error) { return false, nil })),
+		`tool "pay": NeedsApprovalIf judges a property "amount", and the schema has none`)
+	require.EqualError(t, raw(tool.NeedsApprovalIf(func(context.Context, map[string]any) (bool, error) { return false, nil })),
+		`tool "pay": NeedsApprovalIf judges map[string]interface {}; use json.RawMessage or a struct`)
+	require.NoError(t, raw(tool.NeedsApprovalIf(func(context.Context, payArgs) (bool, error) { return false, nil })))
 }
 
 func TestReconcile(t *testing.T) {

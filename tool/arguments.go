@@ -20,6 +20,15 @@ type schema struct {
 	unchecked error // why valid is nil
 }
 
+// properties returns the names at the top of what the model is shown.
+func (s *schema) properties() []string {
+	doc, err := parse(string(s.wire), reflectedLimits)
+	if err != nil {
+		return nil
+	}
+	return doc.get("properties").names()
+}
+
 // parse makes arguments of what a model wrote. See Tool.Parse.
 func (s *schema) parse(name, arguments string) (json.RawMessage, []string, error) {
 	done := new(repairs)

@@ -38,7 +38,7 @@ func Reflected(t reflect.Type, alter func(schema map[string]any)) (Tool, error) 
 		}
 		return nil
 	}
-	return newTool("reflected", "", sch, func(context.Context, string, json.RawMessage) (any, error) { return "", nil }, nil)
+	return newTool("reflected", "", t, sch, func(context.Context, string, json.RawMessage) (any, error) { return "", nil }, nil)
 }
 
 func altered(v *value, alter func(map[string]any)) *value {

@@ -33,7 +33,12 @@ func (s Set) Tools(ctx context.Context) ([]Tool, error) {
 	return tools, nil
 }
 
-func (s Set) list(ctx context.Context) ([]Tool, error) {
+func (s Set) list(ctx context.Context) (_ []Tool, err error) {
+	defer func() { // a source of tools is others' code, as a tool's function is
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
 	if s.List == nil {
 		return nil, errors.New("has no List")
 	}

@@ -159,3 +159,10 @@ func (p *pickyText) UnmarshalText([]byte) error { return errors.New("is never ri
 
 func errOfTwo[A any](_ A, err error) error           { return err }
 func errOfThree[A, B any](_ A, _ B, err error) error { return err }
+
+// TestSetThatPanics is an error of the set.
+func TestSetThatPanics(t *testing.T) {
+	t.Parallel()
+	_, err := tool.Set{Name: "mail", List: func(context.Context) ([]tool.Tool, error) { panic("boom") }}.Tools(t.Context())
+	require.EqualError(t, err, `toolset "mail": panic: boom`)
+}

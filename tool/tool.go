@@ -39,6 +39,7 @@ type spec struct {
 	maxResult  int
 	unchecked  bool // a schema that does not compile is allowed
 	approval   func(context.Context, json.RawMessage) (bool, error)
+	judged     reflect.Type // what approval decodes the arguments into; nil: nothing
 	reconcile  func(context.Context, Call, json.RawMessage) (any, bool, error)
 }
 
@@ -72,7 +73,7 @@ func New[In, Out any](name, description string, fn func(context.Context, In) (Ou
 		return Tool{}, constructError(name, err)
 	}
 	sch.decode = func(args json.RawMessage) error { return decode(args, new(In)) }
-	return newTool(name, description, sch, func(ctx context.Context, name string, args json.RawMessage) (any, error) {
+	return newTool(name, description, reflect.TypeFor[In](), sch, func(ctx context.Context, name string, args json.RawMessage) (any, error) {
 		var in In
 		if err := decode(args, &in); err != nil {
 			return nil, decodeFailure(name, err)
@@ -100,7 +101,7 @@ func NewRaw[Out any](name, description string, schema json.RawMessage, fn func(c
 	if err != nil {
 		return Tool{}, constructError(name, err)
 	}
-	return newTool(name, description, sch, func(ctx context.Context, _ string, args json.RawMessage) (any, error) {
+	return newTool(name, description, nil, sch, func(ctx context.Context, _ string, args json.RawMessage) (any, error) {
 		return fn(ctx, slices.Clone(args))
 	}, opts)
 }
@@ -110,7 +111,7 @@ var (
 	errName     = errors.New("a name has 1 to 64 of the characters a-z A-Z 0-9 _ -")
 )
 
-func newTool(name, description string, sch *schema, run function, opts []Option) (Tool, error) {
+func newTool(name, description string, in reflect.Type, sch *schema, run function, opts []Option) (Tool, error) {
 	if !namePattern.MatchString(name) {
 		return Tool{}, constructError(name, errName)
 	}
@@ -129,6 +130,9 @@ func newTool(name, description string, sch *schema, run function, opts []Option)
 		if err := opt(s); err != nil {
 			return Tool{}, constructError(name, err)
 		}
+	}
+	if err := s.checkJudged(in); err != nil {
+		return Tool{}, constructError(name, err)
 	}
 	if sch.unchecked != nil && !s.unchecked {
 		return Tool{}, constructError(name, sch.unchecked)
