@@ -21,6 +21,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/journaltest"
 	"github.com/seed-916e8f6a/toolloop/runner/runnertest"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
@@ -48,6 +49,10 @@ func copies() []any {
 		aStep    llmtest.Step
 		busy     journal.BusyError
 		conflict journal.ConflictError
+		store    journaltest.Store
+		dir      journal.Dir
+		corrupt  journal.CorruptError
+		storeErr journal.StoreError
 		pending  runner.Pending
 		decision runner.DecisionError
 		call     runnertest.Call[struct{}]
@@ -55,7 +60,7 @@ func copies() []any {
 	)
 	values := []any{
 		anAgent, anInfo, aTool, aSet, aCall, anError, aRunner, aResult, aLimit, aFinish,
-		aConfig, aProfile, aRetry, aStep, busy, conflict, pending, decision, fault, call,
+		aConfig, aProfile, aRetry, aStep, busy, conflict, store, dir, corrupt, storeErr, pending, decision, fault, call,
 	}
 	return append(append(values, copiesOfData()...), copiesOfEvents()...)
 }

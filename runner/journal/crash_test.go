@@ -157,7 +157,7 @@ func crashes(disk func(op string) error) (points, ways int, err error) {
 		if !errors.Is(err, errOver) {
 			return point, ways, err
 		}
-		n, err := everyCrash(d, uint64(point), 4, k)
+		n, err := everyCrash(d, uint64(point), 7, k)
 		ways += n
 		if err != nil {
 			return point, ways, fmt.Errorf("after operation %d: %w", point, err)
@@ -282,7 +282,7 @@ func TestFailingDisk(t *testing.T) {
 					return
 				}
 				d.Before = nil
-				_, err := everyCrash(d, uint64(nth), 41, k)
+				_, err := everyCrash(d, uint64(nth), 97, k)
 				require.NoError(t, err, "the %d.", nth)
 			}
 		})

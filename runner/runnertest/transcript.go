@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -36,6 +37,7 @@ func Transcript(result *runner.Result) string {
 	for _, e := range result.Events {
 		w.event(e)
 	}
+	w.showCarried(nil)
 	return w.b.String()
 }
 
@@ -43,11 +45,13 @@ func Transcript(result *runner.Result) string {
 // what we say of it by none or two: no text can pass for a heading.
 type writer struct {
 	*trace
-	normal func(string) string
-	b      strings.Builder
+	normal  func(string) string
+	b       strings.Builder
+	carried []event.ToolCallFinished // results of calls that were open before, not shown yet
 }
 
 func (w *writer) event(e event.Event) {
+	w.showCarried(e.Body)
 	switch b := e.Body.(type) {
 	case event.RunStarted:
 		w.line(fmt.Sprintf("run %d: %s", b.Run, b.Agent))
@@ -63,9 +67,10 @@ func (w *writer) event(e event.Event) {
 		w.answer(b)
 	case event.ToolCallFinished:
 		if w.byRef[b.Call] == nil {
-			w.section("left open by an earlier run")
-			w.result(&b)
+			w.carried = append(w.carried, b)
 		}
+	case event.ApprovalAsked, event.ApprovalDecided, event.InDoubtDecided, event.RunPaused:
+		w.decision(b)
 	case event.OutputRejected:
 		w.section("answer rejected: " + b.Reason)
 		w.parts(b.Message.Parts)
@@ -76,6 +81,51 @@ func (w *writer) event(e event.Event) {
 	case event.RunFailed:
 		w.section("failed after " + turns(b.Turns) + ", " + cost(b.Usage))
 		w.text(b.Error)
+	}
+}
+
+// showCarried shows the results of calls that were open before, in the order of
+// the calls, when something else follows.
+func (w *writer) showCarried(next event.Body) {
+	switch next.(type) {
+	case event.ToolCallStarted, event.ToolCallFinished:
+		return
+	}
+	slices.SortFunc(w.carried, func(a, b event.ToolCallFinished) int { return cmp.Compare(a.Call, b.Call) })
+	for _, b := range w.carried {
+		w.section("left open before")
+		w.result(&b)
+	}
+	w.carried = nil
+}
+
+// decision shows what a run waited for, and what was decided.
+func (w *writer) decision(b event.Body) {
+	switch b := b.(type) {
+	case event.ApprovalAsked:
+		w.section(fmt.Sprintf("approval asked for %s %s", b.Call, quoted(b.Name)))
+		w.json(b.Arguments)
+	case event.ApprovalDecided:
+		verdict := "denied"
+		if b.Approved {
+			verdict = "approved"
+		}
+		w.section(fmt.Sprintf("%s %s", b.Call, verdict))
+		if b.Reason != "" {
+			w.text(b.Reason)
+		}
+		if b.Arguments != "" {
+			w.heading("with other arguments")
+			w.json(b.Arguments)
+		}
+	case event.InDoubtDecided:
+		w.section(fmt.Sprintf("%s in doubt: %s, by %s", b.Call, b.Decision, b.By))
+	case event.RunPaused:
+		refs := make([]string, len(b.Calls))
+		for i, ref := range b.Calls {
+			refs[i] = string(ref)
+		}
+		w.section("paused: waits for " + strings.Join(refs, ", "))
 	}
 }
 

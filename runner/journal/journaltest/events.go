@@ -20,7 +20,7 @@ const awkward = "a < b & \"c\" \\ \x00 \u2028 \x7f é 😀 \ufffd"
 // bodies has at least one of each durable kind, with the values that stores lose.
 func bodies() []event.Body {
 	return []event.Body{
-		event.RunStarted{Run: 1, Agent: awkward, ID: "KX4M"},
+		event.RunStarted{Version: event.Version, Run: 1, Agent: awkward, ID: "KX4M"},
 		event.UserMessaged{Message: llm.User(awkward)},
 		event.UserMessaged{Message: llm.Message{Role: llm.RoleUser, Parts: llm.Parts{
 			llm.Image{URL: "https://example.com/a.png"}, llm.Text{Text: " "},
@@ -39,6 +39,10 @@ func bodies() []event.Body {
 			Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: awkward}}, IsError: true},
 			Failure: "failed", Error: awkward, Rejected: true,
 		},
+		event.ApprovalAsked{Call: "r1.t1.c1", ID: "c", Name: "f", Arguments: `{"a":1.0}`, Hash: "0f", Repairs: []string{awkward}},
+		event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c1"}},
+		event.ApprovalDecided{Call: "r1.t1.c1", Hash: "0f", Approved: true, Reason: awkward, Arguments: `{"a":2}`},
+		event.InDoubtDecided{Call: "r1.t1.c2", Decision: event.RunAgain, By: "caller"},
 		event.OutputRejected{Turn: 1, Reason: "empty", Message: llm.User("Again.")},
 		event.LimitReached{Limit: "turns", Max: 30},
 		event.RunFinished{Run: 1, Turns: 2, Usage: llm.Usage{InputTokens: 1}},

@@ -87,7 +87,7 @@ func endedContext(ctx context.Context, s Store) error {
 		if err == nil {
 			_ = log.Close()
 		}
-		return fmt.Errorf("open with a context that ended: got error %v, want its cause", err)
+		return fmt.Errorf("open with a context that ended: got error %s, want its cause", fmt.Sprint(err))
 	}
 
 	opening, cancel := context.WithCancelCause(ctx)
@@ -105,7 +105,7 @@ func endedContext(ctx context.Context, s Store) error {
 	}
 	for _, sync := range []bool{false, true} {
 		if err := log.Append(ended, sync, notes(3, 1)...); !errors.Is(err, cause) && !errors.Is(err, context.Canceled) {
-			return fmt.Errorf("append with a context that ended: got error %v, want its cause", err)
+			return fmt.Errorf("append with a context that ended: got error %s, want its cause", fmt.Sprint(err))
 		}
 	}
 	var last error
@@ -114,7 +114,7 @@ func endedContext(ctx context.Context, s Store) error {
 		n, last = n+1, err
 	}
 	if n != 1 || last == nil {
-		return fmt.Errorf("reading with a context that ended: %d pairs, the last with error %v, want one with an error", n, last)
+		return fmt.Errorf("reading with a context that ended: %d pairs, the last with error %s, want one with an error", n, fmt.Sprint(last))
 	}
 	return holds(ctx, log, notes(1, 2))
 }

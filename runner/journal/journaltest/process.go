@@ -109,7 +109,7 @@ func refuses(ctx context.Context, log journal.Log, want journal.ConflictError, e
 		err := log.Append(ctx, sync, events...)
 		got, ok := errors.AsType[*journal.ConflictError](err)
 		if !ok {
-			return fmt.Errorf("append of event %d, where %d is next: got error %v, want a *ConflictError", want.Got, want.Want, err)
+			return fmt.Errorf("append of event %d, where %d is next: got error %s, want a *ConflictError", want.Got, want.Want, fmt.Sprint(err))
 		}
 		if *got != want {
 			return fmt.Errorf("append of event %d, where %d is next: the error says %+v, want %+v", want.Got, want.Want, *got, want)
@@ -127,7 +127,7 @@ func isBusy(ctx context.Context, j journal.Journal, session string) error {
 	}
 	got, ok := errors.AsType[*journal.BusyError](err)
 	if !ok || got.Session != session {
-		return fmt.Errorf("session %q is open: got error %v, want a *BusyError that names it", session, err)
+		return fmt.Errorf("session %q is open: got error %s, want a *BusyError that names it", session, fmt.Sprint(err))
 	}
 	return nil
 }
