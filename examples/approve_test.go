@@ -105,6 +105,25 @@ func TestApproveWrong(t *testing.T) {
 	require.Equal(t, 1, approve(t, dir, "-session", "other", "approve").status, "another conversation")
 }
 
+// TestApproveJSON: the events are all that is printed.
+func TestApproveJSON(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	o := approve(t, dir, "-json", "-stream=false")
+	require.Equal(t, outcome{o.stdout, notice, 0}, o)
+	_, types := events(t, o.stdout)
+	require.Equal(t, []string{
+		"run_started", "user_messaged", "turn_prepared", "model_answered",
+		"tool_call_started", "approval_asked", "tool_call_finished", "run_paused",
+	}, types)
+	require.Equal(t, outcome{"", notice, 0}, approve(t, dir, "-json"))
+	o = approve(t, dir, "-json", "-stream=false", "approve")
+	_, types = events(t, o.stdout)
+	require.Equal(t, []string{
+		"approval_decided", "tool_call_started", "tool_call_finished", "turn_prepared", "model_answered", "run_finished",
+	}, types)
+}
+
 // TestApproveCrashed: the process died behind a payment that it had not recorded yet;
 // a start without arguments goes on, and pays nothing twice.
 func TestApproveCrashed(t *testing.T) {

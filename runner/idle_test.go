@@ -17,7 +17,7 @@ import (
 )
 
 // idle is how many sessions are paused, and how much of the heap they may hold, in
-// bytes, and as many may be gone.
+// bytes.
 const (
 	idle      = 10_000
 	idleBytes = 1 << 20
@@ -56,8 +56,8 @@ func TestIdle(t *testing.T) {
 		}
 		after, heapAfter := usage()
 		t.Logf("%d sessions are paused in %s: %d goroutines more, %d bytes more", idle, name, after-goroutines, heapAfter-heap)
-		require.Equal(t, goroutines, after, name)
-		require.InDelta(t, heap, heapAfter, idleBytes, name)
+		require.LessOrEqual(t, after, goroutines, name) // less, if something of another test has ended
+		require.LessOrEqual(t, heapAfter-heap, int64(idleBytes), name)
 		runtime.KeepAlive(kept)
 	}
 	require.Empty(t, x.all())

@@ -167,7 +167,8 @@ func decide(p *parent, c runner.Pending) runner.Input {
 }
 
 // transcript is all that a session came to: what was said, with every id, and the
-// run as its events tell it.
+// run as its events tell it, but for the interruptions: pauses, and what was
+// decided about calls in doubt.
 func transcript(ctx context.Context, store journal.Journal, session string, said []llm.Message) (string, error) {
 	log, err := store.Open(ctx, session)
 	if err != nil {
@@ -179,7 +180,11 @@ func transcript(ctx context.Context, store journal.Journal, session string, said
 		if err != nil {
 			return "", err
 		}
-		all = append(all, e)
+		switch e.Body.(type) {
+		case event.RunPaused, event.InDoubtDecided:
+		default:
+			all = append(all, e)
+		}
 	}
 	data, err := json.MarshalIndent(said, "", "  ")
 	return runnertest.Transcript(&runner.Result{Events: all}) + string(data), err

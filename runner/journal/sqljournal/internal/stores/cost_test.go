@@ -12,6 +12,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
@@ -51,8 +52,9 @@ func costStore(b *testing.B, store string) journal.Journal {
 	}
 	j, err := o.openStore(b.Context())
 	require.NoError(b, err)
-	if c, ok := j.(interface{ Close() error }); ok {
-		b.Cleanup(func() { require.NoError(b, c.Close()) })
+	if s, ok := j.(*sqljournal.Journal); ok {
+		s.Lease = 0 // the usual one
+		b.Cleanup(func() { require.NoError(b, s.Close()) })
 	}
 	return j
 }
