@@ -87,7 +87,9 @@ func faulted(s Step, f Fault) Step {
 // an answer for a whole one, or asks once more than it should, is found out.
 //
 // run gets a model as of [Script], but for one thing: steps may be left, since
-// not every fault lets a program go on. Most programs wait before they ask again,
+// not every fault lets a program go on. The fault itself may not: a program that
+// does not come so far as to meet it fails, and so does a script without steps,
+// since neither shows anything. Most programs wait before they ask again,
 // so run is a call of synctest.Test:
 //
 //	llmtest.EveryFault(t, steps, func(t *testing.T, m *llmtest.Model) {
@@ -98,12 +100,15 @@ func EveryFault(t *testing.T, steps []Step, run func(t *testing.T, m *Model)) {
 	if err := check(steps); err != nil {
 		t.Fatal(err)
 	}
+	if len(steps) == 0 {
+		t.Fatal("llmtest: EveryFault needs a step that faults can be put before")
+	}
 	for i, step := range steps {
 		t.Run(fmt.Sprintf("step %d", i+1), func(t *testing.T) {
 			for _, f := range Faults() {
 				t.Run(f.String(), func(t *testing.T) {
 					m := NewScript(slices.Insert(slices.Clone(steps), i, faulted(step, f))...)
-					m.lenient = true
+					m.lenient, m.fault = true, i+1
 					run(t, m.in(t))
 				})
 			}

@@ -63,6 +63,11 @@ var plants = map[string]func(llm.Model) llm.Model{
 			return m.Generate(ctx, req, sink)
 		})
 	},
+	"asks nobody": func(m llm.Model) llm.Model {
+		return llm.ModelFunc(func(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error) {
+			return nil, &llm.APIError{Kind: llm.KindAuth}
+		})
+	},
 	"leaves out a result": func(m llm.Model) llm.Model {
 		return llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
 			short := *req
@@ -114,6 +119,7 @@ func TestEveryFaultFindsMistakes(t *testing.T) {
 	for plant, want := range map[string]string{
 		"takes an error for an answer": "--- FAIL: TestEveryFault/in_process,_stream_true/step_3/cut_after_1_piece",
 		"asks twice":                   "request 4 is beyond the script of 4 steps:",
+		"asks nobody":                  "llmtest: the fault was not met: 0 requests came, and none for step 3: \"It is 42.\"",
 		"leaves out a result":          "breaks the protocol: messages[2]: a result for \"call_2\", where that of the call of f call_1 is due:",
 	} {
 		t.Run(plant, func(t *testing.T) {
@@ -125,6 +131,29 @@ func TestEveryFaultFindsMistakes(t *testing.T) {
 			require.Contains(t, string(out), want)
 		})
 	}
+}
+
+// A script without steps has no place for a fault.
+func TestEveryFaultNeedsSteps(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEveryFaultOfNothing$")
+	cmd.Env = append(os.Environ(), planted+"=nothing")
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "llmtest: EveryFault needs a step that faults can be put before")
+}
+
+// TestEveryFaultOfNothing fails where TestEveryFaultNeedsSteps runs it.
+func TestEveryFaultOfNothing(t *testing.T) {
+	steps := flow
+	if os.Getenv(planted) == "nothing" {
+		steps = nil
+	}
+	llmtest.EveryFault(t, steps, func(t *testing.T, m *llmtest.Model) {
+		synctest.Test(t, func(t *testing.T) {
+			_, _ = converse(t.Context(), plants[""](m), true)
+		})
+	})
 }
 
 // The catalogue has no name twice, and its faults can be put on any answer.

@@ -127,8 +127,9 @@ func Reset(after int) Fault {
 // ErrorEvent is an answer that ends with an error after so many pieces, or is one
 // with the status 200 if it is not streamed. The error stands in the member
 // "error", in OpenAI's form with its "status" beside it. What no provider can say
-// of itself, such as a truncated answer, is of kind server; and there is no header
-// for a RetryAfter.
+// of itself, such as a truncated answer, is of kind server, and so is what a client
+// can only tell by a status that err does not have; and there is no header for a
+// RetryAfter.
 func ErrorEvent(after int, err *llm.APIError) Fault {
 	f := Fault{kind: errorFault, after: after, name: "error event after " + count(after, "piece")}
 	if err == nil {
@@ -136,13 +137,12 @@ func ErrorEvent(after int, err *llm.APIError) Fault {
 		return f
 	}
 	e := *err
+	usual := usualError(e.Kind)
 	e.StatusCode = statusOf(err)
-	e.Message = cmp.Or(e.Message, usualError(e.Kind).message)
+	e.Message, e.Type, e.Code = cmp.Or(e.Message, usual.message), cmp.Or(e.Type, usual.kind), cmp.Or(e.Code, usual.code)
 	e.Provider, e.RetryAfter = cmp.Or(e.Provider, provider), 0
-	switch e.Kind {
-	case "", llm.KindNetwork, llm.KindTruncated, llm.KindMalformed:
-		e.Kind = llm.KindServer
-	}
+	e.Kind = kindOf(e.StatusCode, e.Code, e.Type)
+	e.Code = cmp.Or(e.Code, usualError(e.Kind).code)
 	f.err, f.name = &e, fmt.Sprintf("error event %s after %s", e.Kind, count(after, "piece"))
 	return f.checked()
 }
@@ -275,19 +275,24 @@ func (a *answer) fate(stream bool) fate {
 	case cutBytesFault:
 		return a.fateOfBytes(stream)
 	}
-	out := fate{pieces: min(f.after, n)}
+	out := fate{pieces: min(f.after, n), event: stream && (f.kind == errorFault || f.kind == garbageFault)}
+	var err *llm.APIError
 	switch f.kind {
 	case cutFault:
-		out.err = broken(llm.KindTruncated, f, io.ErrUnexpectedEOF)
+		err = broken(llm.KindTruncated, f, io.ErrUnexpectedEOF)
 	case resetFault:
-		out.err = broken(llm.KindNetwork, f, errReset())
+		err = broken(llm.KindNetwork, f, errReset())
 	case stallFault:
-		out.silence, out.err = f.wait, broken(llm.KindTimeout, f, nil)
+		out.silence, err = f.wait, broken(llm.KindTimeout, f, nil)
 	case errorFault:
-		out.event, out.err = stream, new(*f.err)
+		err = new(*f.err)
 	case garbageFault:
-		out.event, out.err = stream, broken(f.garbageKind(stream), f, nil)
+		err = f.garbage(stream)
 	}
+	if f.kind == errorFault || f.kind == garbageFault {
+		err.RequestID = a.resp.RequestID // what a provider said has one, a broken connection none
+	}
+	out.err = err
 	return out
 }
 
@@ -312,6 +317,17 @@ func (a *answer) fateOfBytes(stream bool) fate {
 	// The usage stands in the last frame but one.
 	out.usage = len(p.frames) == all || len(p.frames) == all-1 && strings.HasSuffix(last.data, "\n")
 	return out
+}
+
+// garbage is what a client makes of the data.
+func (f *Fault) garbage(stream bool) *llm.APIError {
+	e := broken(f.garbageKind(stream), f, nil)
+	if e.Kind == llm.KindMalformed {
+		e.StatusCode = http.StatusOK // a whole answer, and no sense in it
+	} else {
+		e.Err = io.ErrUnexpectedEOF
+	}
+	return e
 }
 
 // garbageKind is what kind of trouble the data is.

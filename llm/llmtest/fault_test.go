@@ -2,7 +2,9 @@ package llmtest_test
 
 import (
 	"errors"
+	"io"
 	"net/http"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -149,6 +151,42 @@ func TestKindsOfErrorEvents(t *testing.T) {
 				require.Zero(t, e.RetryAfter)
 				require.GreaterOrEqual(t, e.StatusCode, 400)
 			}
+		}
+	}
+}
+
+// What a client is told in the place of an answer is the same in process but for
+// the words: it decides by these fields what to do.
+func TestErrorsInAnswersAreTheSameInProcess(t *testing.T) {
+	t.Parallel()
+	faults := []llmtest.Fault{
+		llmtest.GarbageEvent(1, "<html>"), llmtest.GarbageEvent(1, `{"id":`), llmtest.GarbageEvent(0, "x"),
+		llmtest.Cut(0), llmtest.Cut(1), llmtest.CutBytes(0), llmtest.CutBytes(99), llmtest.Reset(-1), llmtest.Reset(1),
+	}
+	for _, kind := range []llm.ErrorKind{
+		"", llm.KindAuth, llm.KindPermission, llm.KindNotFound, llm.KindInvalidRequest, llm.KindTooLarge, llm.KindContextOverflow, llm.KindContentFilter,
+		llm.KindQuota, llm.KindRateLimit, llm.KindConflict, llm.KindOverloaded, llm.KindServer, llm.KindTimeout, llm.KindNetwork, llm.KindTruncated,
+	} {
+		for _, status := range []int{0, 400, 429, 500} {
+			faults = append(faults, llmtest.ErrorEvent(1, &llm.APIError{Kind: kind, StatusCode: status}))
+		}
+		faults = append(faults, llmtest.ErrorEvent(1, &llm.APIError{Kind: kind, Code: "own", Type: "own", Param: "own", Message: "own"}))
+	}
+	for _, f := range faults {
+		for _, stream := range []bool{true, false} {
+			tell := func(seat string) (llm.APIError, [2]bool) {
+				_, err := seats[seat](t, llmtest.Script(t, llmtest.Text("a").With(f))).Generate(t.Context(), &llm.Request{Messages: ask("hi").Messages, Stream: stream}, nil)
+				e, ok := errors.AsType[*llm.APIError](err)
+				require.True(t, ok, "%v", err)
+				broken := [2]bool{errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET)}
+				told := *e
+				told.Provider, told.Message, told.Err = "", "", nil
+				return told, broken
+			}
+			want, wantBroken := tell("transport")
+			got, broken := tell("in process")
+			require.Equal(t, want, got, "%s, stream %v", f, stream)
+			require.Equal(t, wantBroken, broken, "%s, stream %v", f, stream)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package llmtest_test
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +30,9 @@ func TestNoNetwork(t *testing.T) {
 			require.False(t, e.Retryable())
 			require.Zero(t, time.Since(start))
 		})
+		bare := openai.Config{BaseURL: "https://api.example.com/v2", HTTPClient: &http.Client{Timeout: time.Minute}, Key: "k"}
+		_, err := bare.Model("m").Generate(t.Context(), ask("hi"), nil)
+		require.EqualError(t, err, "openai: not_found: POST https://api.example.com/v2/chat/completions: the network is forbidden in this test")
 		for _, config := range []openai.Config{
 			{BaseURL: llmtest.Script(t, llmtest.Text("hi")).Serve().BaseURL},
 			{BaseURL: "https://api.example.com", HTTPClient: llmtest.Script(t, llmtest.Text("hi")).Client()},
@@ -37,5 +41,8 @@ func TestNoNetwork(t *testing.T) {
 			require.NoError(t, err)
 		}
 	})
-	require.Equal(t, []string{"llmtest: https://api.example.com/v1/chat/completions was asked for, and the network is forbidden in this test"}, got)
+	require.Equal(t, []string{
+		"llmtest: https://api.example.com/v1/chat/completions was asked for, and the network is forbidden in this test",
+		"llmtest: https://api.example.com/v2/chat/completions was asked for, and the network is forbidden in this test",
+	}, got)
 }

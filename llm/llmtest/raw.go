@@ -64,13 +64,16 @@ func (r *raw) inProcess() error {
 		Provider: provider, StatusCode: r.status, Message: http.StatusText(r.status),
 		RequestID: h.Get("x-request-id"), RetryAfter: retryAfter(h),
 	}
-	if strings.EqualFold(h.Get("x-should-retry"), "false") {
-		e.Retries = -1
-	}
 	r.words(e)
 	e.Kind = kindOf(r.status, e.Code, e.Type)
 	if r.status == http.StatusRequestEntityTooLarge && r.body == "" { // too many tokens, of which some providers say no more
 		e.Kind = llm.KindContextOverflow
+	}
+	switch asked := strings.ToLower(h.Get("x-should-retry")); {
+	case asked == "false":
+		e.Retries = -1
+	case asked == "true" && e.Kind == llm.KindInvalidRequest:
+		e.Retries = 2
 	}
 	return e
 }
@@ -100,13 +103,17 @@ func (r *raw) words(e *llm.APIError) {
 	}
 }
 
+// centuryMS is 100 years in milliseconds. Who asks for more asks for nothing that
+// a [time.Duration] is sure to hold.
+const centuryMS = 100 * 365 * 24 * 60 * 60 * 1000
+
 // retryAfter reads the forms in which OpenAI and others ask for patience.
 func retryAfter(h http.Header) time.Duration {
-	if ms, err := strconv.ParseFloat(h.Get("retry-after-ms"), 64); err == nil && ms > 0 {
+	if ms, err := strconv.ParseFloat(h.Get("retry-after-ms"), 64); err == nil && 0 < ms && ms <= centuryMS {
 		return time.Duration(ms * float64(time.Millisecond))
 	}
 	text := h.Get("Retry-After")
-	if s, err := strconv.ParseFloat(text, 64); err == nil && s > 0 {
+	if s, err := strconv.ParseFloat(text, 64); err == nil && 0 < s && s <= centuryMS/1000 {
 		return time.Duration(s * float64(time.Second))
 	}
 	if at, err := http.ParseTime(text); err == nil {

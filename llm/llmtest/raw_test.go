@@ -67,6 +67,9 @@ func TestWireInProcess(t *testing.T) {
 		"date":          {429, http.Header{"Retry-After": {"Sat, 01 Jan 2000 00:00:09 GMT"}}, body("null")},
 		"past":          {429, http.Header{"Retry-After": {"Fri, 31 Dec 1999 00:00:09 GMT"}}, body("null")},
 		"nonsense":      {429, http.Header{"Retry-After": {"soon"}}, body("null")},
+		"for ever":      {429, http.Header{"Retry-After": {"Inf"}}, body("null")},
+		"ms for ever":   {429, http.Header{"Retry-After-Ms": {"Inf"}}, body("null")},
+		"once more":     {400, http.Header{"X-Should-Retry": {"true"}}, body("null")},
 		"never":         {500, http.Header{"X-Should-Retry": {"false"}}, body("null")},
 		"id":            {500, http.Header{"X-Request-Id": {"r"}}, body("null")},
 	} {

@@ -38,6 +38,7 @@ type Model struct {
 	steps   []Step
 	misuse  error
 	lenient bool // steps may be left
+	fault   int  // the step that may not be left all the same, from 1; 0: none
 
 	mu       sync.Mutex
 	used     []bool        // by step
@@ -100,8 +101,11 @@ func (m *Model) finish(t testing.TB) {
 	m.mu.Lock()
 	m.over = true
 	var err error
-	if !m.lenient {
+	switch {
+	case !m.lenient:
 		err = m.unused()
+	case m.fault > 0 && !m.used[m.fault-1]:
+		err = fmt.Errorf("llmtest: the fault was not met: %s came, and none for step %d: %s", count(m.count, "request"), m.fault, m.steps[m.fault-1])
 	}
 	m.mu.Unlock()
 	if err != nil {

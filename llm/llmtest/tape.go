@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -144,7 +145,8 @@ func Record(t testing.TB, dir string) *Tape {
 // Replay returns a Tape that answers from what was recorded in dir, without the
 // real model. It does what [Record] does instead, when it is told to update: by
 // the flag -update, if the test's program defines a boolean flag of that name
-// (this package defines none), or by TOOLLOOP_UPDATE=1 in the environment. A dir
+// (this package defines none), or by TOOLLOOP_UPDATE=1 in the environment (or what
+// else [strconv.ParseBool] takes for true). A dir
 // without a recording, or with one that cannot be read, ends t at once.
 func Replay(t testing.TB, dir string) *Tape {
 	t.Helper()
@@ -152,6 +154,7 @@ func Replay(t testing.TB, dir string) *Tape {
 		return Record(t, dir)
 	}
 	tp := &Tape{t: t, dir: dir}
+	tp.secrets.addEnvironment(os.Environ())
 	err := checkDir(dir)
 	if err == nil {
 		tp.exchanges, err = readExchanges(dir)
@@ -172,7 +175,8 @@ func updating(f *flag.Flag, env string) bool {
 			return true
 		}
 	}
-	return env == "1"
+	on, err := strconv.ParseBool(env)
+	return err == nil && on
 }
 
 // checkDir refuses a directory that could be anywhere, as the name of a test in

@@ -183,6 +183,8 @@ func TestTapeUpdates(t *testing.T) {
 	require.False(t, llmtest.Updating(nil, ""))
 	require.False(t, llmtest.Updating(nil, "0"))
 	require.True(t, llmtest.Updating(nil, "1"))
+	require.True(t, llmtest.Updating(nil, "true"), "as for golden files")
+	require.False(t, llmtest.Updating(nil, "please"))
 	require.True(t, llmtest.Updating(flags.Lookup("yes"), ""))
 	require.True(t, llmtest.Updating(flags.Lookup("no"), "1"))
 	for _, name := range []string{"no", "text", "func"} {

@@ -175,4 +175,7 @@ func TestTapeKeepsSecretsOfTheEnvironment(t *testing.T) {
 		require.Equal(t, "It is [scrubbed], not [scrubbed].", shown)
 		require.Equal(t, shown, got[0].resp.Message.Text())
 	}))
+	require.Empty(t, complaints(func(tb testing.TB) { // the program that was recorded, as it was
+		sendAll(tb, llmtest.Replay(tb, dir).Model(nil), streamed(ask("The key key-of-the-environment.")))
+	}))
 }

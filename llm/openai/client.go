@@ -222,6 +222,9 @@ func (c *client) http() *http.Client {
 	var h http.Client
 	if c.HTTPClient != nil {
 		h = *c.HTTPClient // a copy: the caller's stays as it is
+		if h.Transport == nil {
+			h.Transport = guarded{http.DefaultTransport}
+		}
 	} else {
 		h.Transport = guarded{sharedTransport()}
 	}

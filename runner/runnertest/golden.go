@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -47,7 +48,9 @@ func Golden(t testing.TB, result *runner.Result, path string) {
 }
 
 // pattern is what go test runs this test by.
-func pattern(t testing.TB) string { return "^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$" }
+func pattern(t testing.TB) string {
+	return "^" + strings.ReplaceAll(regexp.QuoteMeta(t.Name()), "/", "$/^") + "$"
+}
 
 // updating reports whether golden files are to be written.
 func updating() bool {

@@ -85,7 +85,7 @@ func TestScenariosOnLoopback(t *testing.T) {
 			s.test(t, loopback, true)
 		})
 	}
-	require.GreaterOrEqual(t, ran, 9)
+	require.Equal(t, 11, ran)
 }
 
 // test holds one run to the row of the table.
