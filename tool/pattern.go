@@ -27,7 +27,7 @@ type pattern struct {
 
 func (p *pattern) String() string { return p.written }
 
-// anything stands for a pattern that Go cannot compile.
+// anything stands for a pattern that Go cannot compile; see [keywords.forgive].
 type anything string
 
 func (a anything) MatchString(string) bool { return true }

@@ -105,3 +105,47 @@ func TestFormatRegex(t *testing.T) {
 	_, _, err := x.Parse(`{"p":"("}`)
 	requireProblems(t, err, "takes", `/p: must be a regular expression; got the string "("`)
 }
+
+// TestUnreadPatterns: an expression that Go cannot read forbids nothing, wherever
+// it stands; what stands beside it is held.
+func TestUnreadPatterns(t *testing.T) {
+	t.Parallel()
+	type object = map[string]any
+	tests := []struct {
+		name, schema string
+		fit, unfit   []any
+	}{
+		{"pattern", `{"type":"string","pattern":"^(?!a)"}`, []any{"a", "b"}, []any{1}},
+		{"names", `{"patternProperties":{"^(?!x-)":{"type":"object"},"^n":{"type":"number"}},"additionalProperties":{"type":"string"}}`,
+			[]any{object{"x-a": "s"}, object{"x-a": 1}, object{"n": 1}}, []any{object{"n": "s"}}},
+		{"names below not", `{"not":{"patternProperties":{"^(?!x-)":{"type":"object"}}}}`, []any{object{"a": 1}, object{"x-a": 1}}, nil},
+		{"not", `{"not":{"pattern":"^(?!a)"},"maxLength":2}`, []any{"a", "b"}, []any{"abc"}},
+		{"deep below not", `{"not":{"properties":{"p":{"items":{"anyOf":[{"pattern":"^(?!a)"},{"type":"null"}]}}},"required":["p"]}}`,
+			[]any{object{"p": []string{"a"}}}, nil},
+		{"not of not", `{"not":{"not":{"pattern":"^(?!a)"}}}`, []any{"a", "b"}, nil},
+		{"beside another not", `{"allOf":[{"not":{"pattern":"(?=a)"}},{"not":{"pattern":"^b"}}]}`, []any{"a"}, []any{"b"}},
+		{"not by reference", `{"not":{"$ref":"#/properties/a/$defs/r"},"$defs":{"r":{"pattern":"^(?!a)"}}}`, []any{"a"}, nil},
+		{"oneOf", `{"oneOf":[{"pattern":"^(?!a)"},{"pattern":"^a"}],"type":"string"}`, []any{"abc", "bcd"}, []any{1}},
+		{"oneOf that fits none", `{"oneOf":[{"pattern":"^(?!a)","maxLength":2},{"pattern":"^a"}]}`, []any{"ab", "bc"}, []any{"bcd"}},
+		{"oneOf beside anyOf", `{"oneOf":[{"pattern":"(?=a)"},{"maxLength":2}],"anyOf":[{"type":"string"},{"type":"null"}]}`, []any{"a", "b"}, []any{1}},
+		{"if", `{"if":{"pattern":"^(?!a)"},"then":{"minLength":3},"else":{"maxLength":1}}`, []any{"a", "b", "bc", "bcd"}, nil},
+		{"if and what it knows", `{"if":{"properties":{"k":{"pattern":"(?=a)"}}},"then":{"properties":{"a":{}}},"else":{"properties":{"b":{}}},"unevaluatedProperties":false}`,
+			[]any{object{"k": "a", "a": 1, "b": 2}}, []any{object{"c": 1}}},
+		{"then", `{"if":{"type":"string"},"then":{"pattern":"^(?!a)"},"else":{"minimum":3}}`, []any{"a", 3}, []any{2}},
+		{"anyOf", `{"anyOf":[{"type":"string","pattern":"^(?!a)"},{"type":"number"}]}`, []any{"a", 1}, []any{true}},
+		{"contains", `{"contains":{"pattern":"(?=a)"},"maxContains":1}`, []any{[]string{"a", "b"}}, []any{[]string{}}},
+		{"propertyNames", `{"propertyNames":{"pattern":"^(?!a)"},"maxProperties":1}`, []any{object{"a": 1}}, []any{object{"a": 1, "b": 1}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			takes := takesA(t, tt.schema)
+			for _, v := range tt.fit {
+				require.True(t, takes(v), "%v", v)
+			}
+			for _, v := range tt.unfit {
+				require.False(t, takes(v), "%v", v)
+			}
+		})
+	}
+}
