@@ -139,7 +139,7 @@ func TestAttackArguments(t *testing.T) {
 		{"duplicate keys by an escape", `{"d":{"n":1,"\u006e":-1}}`, `duplicate property "n" at /d`},
 		{"50,000 names, one of them twice", `{` + many(`"k%":1`, 50_000) + `,"k00000":2}`, `duplicate property "k00000"`},
 		{"invalid UTF-8", "{\"s\":\"\xff\"}", "its JSON is not valid UTF-8"},
-		{"half of a surrogate pair", `{"q":"\ud83d"}`, ""},
+		{"half of a surrogate pair", `{"q":"\ud83d"}`, `a string at /q holds \ud83d, half of a surrogate pair, which is no character`},
 		{"a fence without an end", "```json\n{\"a\":1}", "malformed at byte 1"},
 		{"100,000 fences", repeat("```\n", 100_000), "malformed at byte 1"},
 		{"a fence around too much", "```\n{\"a\":" + repeat("[", 100_000) + "\n```", "nested more than 64 deep"},

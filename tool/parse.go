@@ -15,11 +15,14 @@ type limits struct {
 	bytes int // of the text
 	depth int // of objects and arrays in one another
 	nodes int // values, of any kind
+
+	halves bool // half of a surrogate pair is read as U+FFFD, as encoding/json does
 }
 
 var (
 	argumentLimits = limits{bytes: 1 << 20, depth: 64, nodes: 100_000}
-	schemaLimits   = limits{bytes: 256 << 10, depth: 64, nodes: 20_000}
+	// A description that was cut in the middle of a character does not cost the tool.
+	schemaLimits = limits{bytes: 256 << 10, depth: 64, nodes: 20_000, halves: true}
 	// A schema of ours may be larger: it comes from the program.
 	reflectedLimits = limits{bytes: 4 << 20, depth: 256, nodes: 200_000}
 )
@@ -276,7 +279,13 @@ func (p *parser) unicodeEscape() (rune, error) {
 		}
 		p.pos = before
 	}
-	return utf8.RuneError, nil // half of a pair; encoding/json reads it so
+	if strings.HasPrefix(`\u`, p.src[p.pos:]) {
+		return 0, errCutOff
+	}
+	if !p.lim.halves {
+		return 0, fmt.Errorf("a string %s holds \\u%04x, half of a surrogate pair, which is no character", p.where(), r)
+	}
+	return utf8.RuneError, nil
 }
 
 func (p *parser) hex() (rune, error) {

@@ -30,7 +30,6 @@ func TestParseIsCanonical(t *testing.T) {
 		{"white space and order", " {\n\t\"b\" : [ 1 , true , null , { } , [ ] ] ,\r\"a\":\"x\" } ", `{"b":[1,true,null,{},[]],"a":"x"}`},
 		{"strings in one spelling", `{"a\u0041":"\u00e9\ud83d\ude00\/\b\f\n\r\t\"\\<>&\u2028\u0001"}`,
 			"{\"aA\":\"é😀/\\u0008\\u000c\\n\\r\\t\\\"\\\\<>&\u2028\\u0001\"}"},
-		{"half of a pair", `{"a":"\ud83d","b":"\ud83dx","c":"\ude00\ud83d\u0041"}`, `{"a":"` + "\uFFFD" + `","b":"` + "\uFFFD" + `x","c":"` + "\uFFFD\uFFFD" + `A"}`},
 		{"whole numbers", `{"n":[1.0,1e2,-1.50e1,0.1e1,100e-2,0e5,-0,-0.0,1E+2,20e-1,7e0,-3E-0]}`, `{"n":[1,100,-15,1,1,0,0,0,100,2,7,-3]}`},
 		{"large whole numbers", `{"n":[9007199254740993,18446744073709551615,1.8446744073709551615e19,1e19,1e20,12345678901234567890123]}`,
 			`{"n":[9007199254740993,18446744073709551615,18446744073709551615,10000000000000000000,1e20,12345678901234567890123]}`},
@@ -80,6 +79,13 @@ func TestParseRefuses(t *testing.T) {
 		{"line break in a string", "{\"a\":\"x\ny\"}", `a string at /a holds a line break or control character, which must be escaped (such as \n)`},
 		{"unknown escape", `{"a":"C:\dir"}`, `a string at /a holds an unknown escape; write \\ for a backslash`},
 		{"malformed \\u", `{"a":"\u00zz"}`, `a string at /a holds a malformed \u escape`},
+		{"half of a pair", `{"a":["\ud83d"]}`, `a string at /a/0 holds \ud83d, half of a surrogate pair, which is no character`},
+		{"half of a pair before text", `{"a":"\ud83dx"}`, `a string at /a holds \ud83d, half of a surrogate pair, which is no character`},
+		{"half of a pair before an escape", `{"a":"\uD83D\u0041"}`, `a string at /a holds \ud83d, half of a surrogate pair, which is no character`},
+		{"the halves of a pair in the wrong order", `{"a":"\ude00\ud83d"}`, `a string at /a holds \ude00, half of a surrogate pair, which is no character`},
+		{"half of a pair in a name", `{"\ud83d":1}`, `a string at the top level holds \ud83d, half of a surrogate pair, which is no character`},
+		{"cut off in a pair", `{"a":"\ud83d`, "its JSON ends too early (cut off?)"},
+		{"cut off between the halves of a pair", `{"a":"\ud83d\`, "its JSON ends too early (cut off?)"},
 		{"leading zero", `{"a":007}`, "the number 007 at /a is malformed"},
 		{"fraction without digits", `{"a":1.}`, "the number 1. at /a is malformed"},
 		{"plus", `{"a":1e+}`, "the number 1e+ at /a is malformed"},
@@ -99,6 +105,14 @@ func TestParseRefuses(t *testing.T) {
 			require.Equal(t, "The call was rejected: "+tt.want+".\nSend the call again with its arguments as one complete JSON object.", e.Message)
 		})
 	}
+}
+
+// TestSchemaWithHalfOfAPair: who cut a description in the middle of a character
+// did not mean to lose the tool.
+func TestSchemaWithHalfOfAPair(t *testing.T) {
+	t.Parallel()
+	x := tool.Must(tool.NewRaw("x", "", json.RawMessage(`{"properties":{"a":{"description":"smile \ud83d"}}}`), echo))
+	require.Equal(t, `{"type":"object","properties":{"a":{"description":"smile `+"\uFFFD"+`"}}}`, string(x.Def().Schema))
 }
 
 func TestDuplicateAmongManyProperties(t *testing.T) {

@@ -27,7 +27,7 @@ type pattern struct {
 
 func (p *pattern) String() string { return p.written }
 
-// anything stands for a pattern that Go cannot compile.
+// anything stands for a pattern that Go cannot compile; see [keywords.forgive].
 type anything string
 
 func (a anything) MatchString(string) bool { return true }
@@ -40,14 +40,11 @@ func sizeOf(re sj.Regexp) int {
 	return 0
 }
 
-var (
-	surrogates = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}`)
-	codePoint  = regexp.MustCompile(`\\u([0-9a-fA-F]{4})`)
+// looked matches what checkPattern replaces, and an escaped backslash, in which
+// no other escape begins.
+var looked = regexp.MustCompile(`\\\\|\\[pP](?:[A-Z]|\{\^?\w+\})|(?:\\u[dD][89abAB][0-9a-fA-F]{2})?\\u[0-9a-fA-F]{4}`)
 
-	unicodeClass = regexp.MustCompile(`\\[pP](?:[A-Z]|\{\^?\w+\})`)
-)
-
-// strictPattern compiles a pattern as Go writes it, with ECMA's \uXXXX.
+// strictPattern compiles a pattern that Go can say.
 func strictPattern(written string) (sj.Regexp, error) {
 	p, err := compilePattern(written)
 	if err != nil {
@@ -57,19 +54,14 @@ func strictPattern(written string) (sj.Regexp, error) {
 }
 
 func compilePattern(written string) (*pattern, error) {
-	s := surrogates.ReplaceAllStringFunc(written, func(pair string) string {
-		p := &parser{src: pair}
-		r, err := p.unicodeEscape()
-		if err != nil {
-			return pair
-		}
-		return fmt.Sprintf(`\x{%X}`, r)
-	})
-	s = codePoint.ReplaceAllString(s, `\x{$1}`)
 	// A class of Unicode has hundreds of ranges, of which each use has a copy.
-	size := 200 * (strings.Count(s, `\p`) + strings.Count(s, `\P`))
-	if size+len(s) > maxPattern {
+	size := 200 * (strings.Count(written, `\p`) + strings.Count(written, `\P`))
+	if size+len(written) > maxPattern {
 		return nil, errPatternSize
+	}
+	s, err := fromECMA(written)
+	if err != nil {
+		return nil, err
 	}
 	tree, err := syntax.Parse(s, syntax.Perl)
 	if err != nil {
@@ -100,13 +92,18 @@ func patternSize(re *syntax.Regexp) int {
 	return min(size, maxPatterns+1)
 }
 
-// checkPattern is compilePattern for one that is not used.
+// checkPattern is compilePattern for one that is not used. What would become
+// large is looked at as a dot.
 func checkPattern(written string) error {
-	if strings.Contains(written, `\`) {
-		written = codePoint.ReplaceAllString(surrogates.ReplaceAllString(written, "."), `\x{$1}`)
-		written = unicodeClass.ReplaceAllString(written, ".")
-	}
-	_, err := syntax.Parse(written, syntax.Perl)
+	_, err := syntax.Parse(looked.ReplaceAllStringFunc(written, func(escape string) string {
+		switch {
+		case escape == `\\`:
+			return escape
+		case len(escape) == len(`\uXXXX`) && escape[1] == 'u':
+			return `\x{` + escape[2:] + `}`
+		}
+		return "."
+	}), syntax.Perl)
 	return err
 }
 

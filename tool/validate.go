@@ -98,6 +98,7 @@ func compileSchema(doc *value, formats map[string]textFormat, f *fuel) (s *sj.Sc
 	if err != nil {
 		return nil, compileError(doc, err)
 	}
+	ks.forgive()
 	ks.install()
 	return s, nil
 }
