@@ -118,7 +118,8 @@ func EveryFault(t *testing.T, steps []Step, run func(t *testing.T, m *Model)) {
 
 // Chaos returns a Model as of [Script] in which the seed has put faults of
 // [Faults] before about every other step, as [EveryFault] does before one; it is
-// the model's Seed as well. Steps may be left. Zero draws a seed. A test that
+// the model's Seed as well. Steps may be left, but who never asks the model fails
+// the test. Zero draws a seed. A test that
 // fails shows the seed and what went wrong when.
 func Chaos(t testing.TB, seed uint64, steps ...Step) *Model {
 	t.Helper()

@@ -193,7 +193,7 @@ func TestChaosShowsItsSeed(t *testing.T) {
 	t.Parallel()
 	tb := new(fakeTB)
 	tb.run(func(tb testing.TB) {
-		llmtest.Chaos(tb, 7, flow...)
+		_, _ = llmtest.Chaos(tb, 7, flow...).Generate(t.Context(), ask("hi"), nil)
 		tb.Error("something else")
 	})
 	require.Len(t, tb.logs, 1)
@@ -207,6 +207,9 @@ func TestChaosShowsItsSeed(t *testing.T) {
 	require.NotContains(t, strings.Join(tb.logs, ""), "seed 0:")
 
 	tb = new(fakeTB)
-	require.Empty(t, tb.run(func(tb testing.TB) { llmtest.Chaos(tb, 7, flow...) }))
+	require.Empty(t, tb.run(func(tb testing.TB) { _, _ = llmtest.Chaos(tb, 7, flow...).Generate(t.Context(), ask("hi"), nil) }))
 	require.Empty(t, tb.logs)
+
+	tb = new(fakeTB)
+	require.Equal(t, []string{"llmtest: nobody asked the model: no fault can have been met"}, tb.run(func(tb testing.TB) { llmtest.Chaos(tb, 7, flow...) }))
 }

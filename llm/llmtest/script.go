@@ -106,6 +106,8 @@ func (m *Model) finish(t testing.TB) {
 		err = m.unused()
 	case m.fault > 0 && !m.used[m.fault-1]:
 		err = fmt.Errorf("llmtest: the fault was not met: %s came, and none for step %d: %s", count(m.count, "request"), m.fault, m.steps[m.fault-1])
+	case m.count == 0 && len(m.steps) > 0:
+		err = errors.New("llmtest: nobody asked the model: no fault can have been met")
 	}
 	m.mu.Unlock()
 	if err != nil {

@@ -61,7 +61,8 @@ import (
 //
 // Of the headers of a request none is written, of those of a response
 // Content-Type, Retry-After, X-Ratelimit-… and the ids of requests. User and
-// password of a URL and its host are not written, either. Cut out, and replaced
+// password of a URL and its host are not written, either, but for a host that
+// stands in the text of a network error. Cut out, and replaced
 // by "[scrubbed]", are
 //
 //   - wherever they stand, be it cut in two by the events of a stream: the values
