@@ -23,7 +23,7 @@ type validator struct {
 	doc      *value                // what was compiled, to explain problems from
 	formats  map[string]textFormat // of Go types; nil for a schema that is not ours
 	compiled *sj.Schema            // nil for a schema that is not ours
-	metered  chan *metered         // nil for a schema of ours
+	metered  *shelf                // nil for a schema of ours
 }
 
 // A textFormat is text that a Go type reads.
@@ -132,13 +132,13 @@ func (v *validator) check(args *value, done *repairs) (found findings, err error
 	compiled, f := v.compiled, (*fuel)(nil)
 	if v.metered != nil {
 		m, err := v.borrow(args)
-		defer v.giveBack(m)
+		defer v.metered.putBack(m)
 		if err != nil {
 			return findings{}, err
 		}
 		compiled, f = m.schema, &m.fuel
 	}
-	newRepairer(done, args).repair(args, compiled, nil)
+	newRepairer(done, args).repair(args, compiled)
 	plain := args.any()
 	if f != nil {
 		f.locate(plain, 0)
@@ -489,6 +489,8 @@ func wrongTag(e *sj.ValidationError, at []string) bool {
 // find returns the argument at a place.
 func (ex *explainer) find(path []string) *value { return descend(ex.args, path) }
 
+var unescape = strings.NewReplacer("~1", "/", "~0", "~")
+
 // node returns the schema at a location that the library names.
 func (ex *explainer) node(location string) *value {
 	_, fragment, _ := strings.Cut(location, "#")
@@ -498,7 +500,7 @@ func (ex *explainer) node(location string) *value {
 	}
 	var path []string
 	for step := range strings.SplitSeq(strings.TrimPrefix(fragment, "/"), "/") {
-		path = append(path, strings.NewReplacer("~1", "/", "~0", "~").Replace(step))
+		path = append(path, unescape.Replace(step))
 	}
 	return descend(ex.doc, path)
 }
