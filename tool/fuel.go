@@ -5,8 +5,6 @@ import (
 	"reflect"
 	"runtime"
 	"sync"
-
-	sj "github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // errTooComplex ends a check that goes on for too long.
@@ -25,7 +23,7 @@ type fuel struct {
 // arguments: for as many values as a model writes there are several units each;
 // for as many as are read at all there is little to spare.
 func (f *fuel) fill(args *value) {
-	f.left = 50_000 + args.size()*5/4 + args.bytes()/64
+	f.left = 80_000 + args.size()*3/4 + args.bytes()/64
 	f.depths = nil
 }
 
@@ -78,8 +76,8 @@ func (f *fuel) place(v any, size int) {
 
 // A metered is a schema compiled with fuel of its own: it serves one check at a time.
 type metered struct {
-	schema *sj.Schema
-	fuel   fuel
+	compiled
+	fuel fuel
 }
 
 // A shelf has the copies of one schema that no check uses. The one used last is
@@ -104,7 +102,7 @@ func (v *validator) meter() error {
 func (v *validator) newMetered() (*metered, error) {
 	m := &metered{}
 	var err error
-	if m.schema, err = compileSchema(v.doc, nil, &m.fuel); err != nil {
+	if m.compiled, err = compileSchema(v.doc, nil, &m.fuel); err != nil {
 		return nil, err
 	}
 	return m, nil

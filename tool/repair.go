@@ -133,6 +133,7 @@ func unwrap(v *value, lim limits) *value {
 // exponentially many. What strings hold counts towards the limits of the whole.
 type repairer struct {
 	*repairs
+	unions
 	args  *value
 	at    path // of the value that is looked at: one for all, since there are many
 	steps int
@@ -141,8 +142,8 @@ type repairer struct {
 	null  map[*sj.Schema]bool
 }
 
-func newRepairer(told *repairs, args *value) *repairer {
-	return &repairer{repairs: told, args: args, steps: repairSteps, nodes: -1}
+func newRepairer(told *repairs, args *value, us unions) *repairer {
+	return &repairer{repairs: told, unions: us, args: args, steps: repairSteps, nodes: -1}
 }
 
 func (r *repairer) repair(v *value, s *sj.Schema) {
@@ -159,8 +160,8 @@ func (r *repairer) repair(v *value, s *sj.Schema) {
 		return
 	}
 	r.repair(v, s.Ref)
-	r.repair(v, r.only(s.AnyOf))
-	r.repair(v, r.only(s.OneOf))
+	r.repair(v, r.branch(s.AnyOf, v))
+	r.repair(v, r.branch(s.OneOf, v))
 	for _, same := range s.AllOf {
 		r.repair(v, same)
 	}
@@ -315,6 +316,14 @@ func (r *repairer) optional(s *sj.Schema, name string) bool {
 		r.null[p] = takes
 	}
 	return !takes
+}
+
+// branch returns the one branch that can be meant; nil if that cannot be told.
+func (r *repairer) branch(branches []*sj.Schema, v *value) *sj.Schema {
+	if only := r.only(branches); only != nil {
+		return only
+	}
+	return r.variant(branches, v)
 }
 
 // only returns the one branch that is not just null, if there is exactly one.
