@@ -324,7 +324,7 @@ func TestAttackHostileSchemas(t *testing.T) {
 		return `{"properties":{"a":{"$ref":"#/$defs/0"}},"$defs":{` + b.String() + strconv.Quote(strconv.Itoa(n)) + `:{"type":"array","items":{"$ref":"#/$defs/0"}}}}`
 	}
 	ones, empties := `{"a":[`+repeat("1,", 99_000)+`1]}`, `{"a":[`+repeat("{},", 50_000)+`{}]}`
-	members := `{"a":{` + many(`"m%":1`, 30_000) + `}}`
+	members := `{"a":{` + many(`"m%":1`, 90_000) + `}}`
 	b := bombs()
 	tests := []struct{ name, schema, args, want string }{
 		{"recursive anyOf, 18 deep", b["anyOf"], `{"a":` + nested(18, "1") + `}`, tooComplex},
@@ -355,7 +355,7 @@ func TestAttackHostileSchemas(t *testing.T) {
 		{"dependent names of 45,000 objects", a(`{"items":{"dependentRequired":{"x":[` + many(`"r%"`, 15_000) + `]}}}`), `{"a":[` + repeat(`{"x":1},`, 45_000) + `{}]}`, tooComplex},
 		{"lists of what is left", a(`{"allOf":[` + many("true", 3_900) + `],"unevaluatedProperties":false}`), members, tooComplex},
 		{"1,000 problems of one object", a(`{"allOf":[` + many(`{"not":{}}`, 1_000) + `]}`), members, tooComplex},
-		{"null under 100 schemas", a(`{"allOf":[` + many(`{"properties":{`+many(`"m%":true`, 30)+`}}`, 100) + `]}`), `{"a":{` + many(`"m%":null`, 30_000) + `}}`, tooComplex},
+		{"null under 100 schemas", a(`{"allOf":[` + many(`{"properties":{`+many(`"m%":true`, 30)+`}}`, 100) + `]}`), `{"a":{` + many(`"m%":null`, 70_000) + `}}`, tooComplex},
 		{"required null", `{"properties":{"a":{"properties":{` + many(`"m%":true`, 3_900) + `},"required":[` + many(`"m%"`, 3_900) + `]}}}`, `{"a":{` + many(`"m%":null`, 3_900) + `}}`, ""},
 		{"a regular expression to run wild", a(`{"pattern":"^(a+)+$"}`), `{"a":"` + repeat("a", 50_000) + `b"}`, "/a: must match the regular expression ^(a+)+$"},
 		{"a large regular expression", a(`{"pattern":"(a{0,30}){0,30}b"}`), `{"a":"` + repeat("a", 1<<19) + `"}`, tooComplex},
@@ -364,6 +364,9 @@ func TestAttackHostileSchemas(t *testing.T) {
 		{"a lookahead", a(`{"pattern":"^` + strings.ReplaceAll(left, `\`, `\\`) + `a$"}`), `{"a":"anything"}`, ""},
 		{"a format with a megabyte", `{` + draft + `"properties":{"a":{"format":"email"}}}`, `{"a":"` + repeat("x", 1<<20-100) + `"}`, `/a: must be an e-mail address; got the string "` + repeat("x", 80) + `…"`},
 		{"regular expressions as arguments", `{` + draft + `"properties":{"a":{"items":{"format":"regex"}}}}`, `{"a":[` + many(`"(%{0,30}){0,30}"`, 40_000) + `]}`, ""},
+		{"1,300 variants of 20,000 objects", a(`{"items":{"oneOf":[` + many(`{"properties":{"k":{"const":"%"}}}`, 1_300) + `]}}`), `{"a":[` + many(`{"k":"x%"}`, 20_000) + `]}`, tooComplex},
+		{"long names of variants", a(`{"items":{"oneOf":[` + many(`{"properties":{"k":{"const":"%"}}}`, 1_300) + `]}}`), `{"a":[{"k":"` + repeat("x", 1<<19) + `"}]}`, "/a/0/k: must be one of"},
+		{"unions that share 1,300 constants", a(`{"anyOf":[` + many(`{"oneOf":[{"$ref":"#/$defs/d"},{"$ref":"#/$defs/d"}]}`, 700) + `]}},"$defs":{"d":{"properties":{` + many(`"p%":{"const":1}`, 1_300) + `}}`), `{"a":{"p00000":2}}`, "/a"},
 		{"an unknown draft", `{"$schema":"draft7","properties":{"a":{"type":"string"}}}`, `{"a":1}`, "/a: must be string, got the number 1"},
 		{"names that are not allowed", `{"properties":{"a":{},"b":{"properties":{"c":{"propertyNames":{"maxLength":1}}}}}}`, `{"b":{"c":{"dd":1}}}`, `- (top level): property name "dd" is not allowed`},
 		{"names in another case", `{"properties":{"amount":{"maximum":100}}}`, `{"amount":10,"AMOUNT":99999}`, ""},

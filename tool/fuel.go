@@ -4,8 +4,7 @@ import (
 	"errors"
 	"reflect"
 	"runtime"
-
-	sj "github.com/santhosh-tekuri/jsonschema/v6"
+	"sync"
 )
 
 // errTooComplex ends a check that goes on for too long.
@@ -24,7 +23,7 @@ type fuel struct {
 // arguments: for as many values as a model writes there are several units each;
 // for as many as are read at all there is little to spare.
 func (f *fuel) fill(args *value) {
-	f.left = 50_000 + args.size()*5/4 + args.bytes()/64
+	f.left = 80_000 + args.size()*3/4 + args.bytes()/64
 	f.depths = nil
 }
 
@@ -77,18 +76,25 @@ func (f *fuel) place(v any, size int) {
 
 // A metered is a schema compiled with fuel of its own: it serves one check at a time.
 type metered struct {
-	schema *sj.Schema
-	fuel   fuel
+	compiled
+	fuel fuel
 }
 
-// meter compiles the first of the schemas that checks share. The others, as many
-// as can run at once, are compiled when they are needed.
+// A shelf has the copies of one schema that no check uses. The one used last is
+// taken first, so there are as many as checks ever ran at once, up to GOMAXPROCS.
+type shelf struct {
+	places chan struct{} // one is taken by each check
+	mu     sync.Mutex
+	free   []*metered
+}
+
+// meter compiles the first of the copies. The others are compiled when they are
+// needed.
 func (v *validator) meter() error {
+	v.metered = &shelf{places: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	m, err := v.newMetered()
-	v.metered = make(chan *metered, runtime.GOMAXPROCS(0))
-	v.metered <- m
-	for len(v.metered) < cap(v.metered) {
-		v.metered <- nil
+	if err == nil {
+		v.metered.free = append(v.metered.free, m)
 	}
 	return err
 }
@@ -96,16 +102,17 @@ func (v *validator) meter() error {
 func (v *validator) newMetered() (*metered, error) {
 	m := &metered{}
 	var err error
-	if m.schema, err = compileSchema(v.doc, nil, &m.fuel); err != nil {
+	if m.compiled, err = compileSchema(v.doc, nil, &m.fuel); err != nil {
 		return nil, err
 	}
 	return m, nil
 }
 
-// borrow waits for a schema, which is given back even if it is nil. Every check
-// is bounded, and so is the wait.
+// borrow waits for a place, and returns a schema that is to be put back even if it
+// is nil. Every check is bounded, and so is the wait.
 func (v *validator) borrow(args *value) (m *metered, err error) {
-	if m = <-v.metered; m == nil {
+	v.metered.places <- struct{}{}
+	if m = v.metered.take(); m == nil {
 		m, err = v.newMetered()
 	}
 	if m != nil {
@@ -114,4 +121,24 @@ func (v *validator) borrow(args *value) (m *metered, err error) {
 	return m, err
 }
 
-func (v *validator) giveBack(m *metered) { v.metered <- m }
+// take returns nil if there is no copy left.
+func (s *shelf) take() *metered {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.free) == 0 {
+		return nil
+	}
+	last := len(s.free) - 1
+	m := s.free[last]
+	s.free = s.free[:last]
+	return m
+}
+
+func (s *shelf) putBack(m *metered) {
+	s.mu.Lock()
+	if m != nil {
+		s.free = append(s.free, m)
+	}
+	s.mu.Unlock()
+	<-s.places
+}

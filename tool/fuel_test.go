@@ -3,6 +3,7 @@ package tool_test
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -80,4 +81,17 @@ func TestManyCallsOfOneRawTool(t *testing.T) {
 		})
 	}
 	calls.Wait()
+}
+
+// Calls one after another need one copy of the schema: a second one would cost
+// each of the first calls what it takes to compile it.
+func TestCallsInARowUseOneCopyOfTheSchema(t *testing.T) {
+	x := tool.Must(tool.NewRaw("x", "", json.RawMessage(`{"properties":{`+many(`"p%":{"type":"string","minLength":1}`, 1_900)+`}}`), echo))
+	for range 2 * runtime.GOMAXPROCS(0) {
+		allocated, _ := costOnce(func() {
+			_, _, err := x.Parse(`{"p00000":"a"}`)
+			require.NoError(t, err)
+		})
+		require.Less(t, allocated, uint64(100<<10))
+	}
 }

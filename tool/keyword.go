@@ -16,8 +16,9 @@ import (
 // each with each there; here they look values up. Where there is fuel, each
 // schema is charged for before what is in it is looked at.
 type keywords struct {
-	fuel *fuel
-	all  []*keyword
+	fuel   *fuel
+	all    []*keyword
+	unions unions // once it is installed
 }
 
 // A keyword is one schema as keywords sees it.
@@ -26,6 +27,7 @@ type keyword struct {
 	schema  *sj.Schema
 	unique  bool
 	allowed []allowance // sets of which each must have the value
+	tag     *tag        // nil: it is no variant
 	format  func(any) error
 
 	inPlace  int // schemas that the same value is held to
@@ -39,23 +41,27 @@ type keyword struct {
 
 // An allowance is a set of values, by their keys.
 type allowance struct {
-	keys   map[string]bool
-	nested bool // it has arrays or objects
-	err    *notAllowed
+	keys    map[string]bool
+	longest int  // of the keys
+	nested  bool // it has arrays or objects
+	err     *notAllowed
 }
 
 // A notAllowed says that a value is not one of those of "enum" or "const".
-type notAllowed struct{ keyword string }
+type notAllowed struct {
+	keyword string
+	values  []any
+}
 
 func (e *notAllowed) Error() string { return "not among the values of " + e.keyword }
 
-// slowKeywords are those that the library is slow with.
-var slowKeywords = []string{"enum", "const", "uniqueItems", "format"}
+// heard are the keywords that the library is slow with, and those of unions.
+var heard = []string{"enum", "const", "uniqueItems", "format", "anyOf", "oneOf"}
 
 // vocabulary is one without keywords.
 func (ks *keywords) vocabulary() *sj.Vocabulary {
 	return &sj.Vocabulary{URL: "tool:///keywords", Compile: func(c *sj.CompilerContext, obj map[string]any) (sj.SchemaExt, error) {
-		if ks.fuel == nil && !slices.ContainsFunc(slowKeywords, func(name string) bool { return obj[name] != nil }) {
+		if ks.fuel == nil && !slices.ContainsFunc(heard, func(name string) bool { return obj[name] != nil }) {
 			return nil, nil
 		}
 		k := &keyword{fuel: ks.fuel, schema: c.Enqueue(nil)}
@@ -75,6 +81,9 @@ func (ks *keywords) install() {
 	})
 	for _, k := range ks.all {
 		k.take()
+	}
+	ks.unions = ks.findUnions()
+	for _, k := range ks.all {
 		if k.fuel != nil {
 			k.weigh(levels[k.schema], unevaluated)
 		}
@@ -111,9 +120,11 @@ func (k *keyword) readPattern(v any) error {
 }
 
 func allow(keyword string, values ...any) allowance {
-	a := allowance{err: &notAllowed{keyword}, keys: make(map[string]bool, len(values))}
+	a := allowance{err: &notAllowed{keyword, values}, keys: make(map[string]bool, len(values))}
 	for _, v := range values {
-		a.keys[string(appendKey(nil, v))] = true
+		key := string(appendKey(nil, v))
+		a.keys[key] = true
+		a.longest = max(a.longest, len(key))
 		a.nested = a.nested || isNested(v)
 	}
 	return a
@@ -132,6 +143,11 @@ func (k *keyword) install() {
 }
 
 func (k *keyword) check(got any) error {
+	if k.fuel != nil {
+		if err := k.tag.exclude(got, k.fuel); err != nil {
+			return err
+		}
+	}
 	k.charge(got)
 	for _, a := range k.allowed {
 		if !a.has(got, k.fuel) {
@@ -143,6 +159,9 @@ func (k *keyword) check(got any) error {
 
 func (a allowance) has(got any, f *fuel) bool {
 	if isNested(got) && !a.nested {
+		return false
+	}
+	if s, ok := got.(string); ok && len(s) > a.longest {
 		return false
 	}
 	var room [64]byte

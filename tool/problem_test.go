@@ -99,8 +99,8 @@ func TestProblems(t *testing.T) {
 			`/payment: unknown property "number"; allowed: code, kind`,
 		}},
 		{"no variant", with(`"payment":{"kind":"cash"}`), []string{
-			`/payment: matches none of its 2 allowed forms; got an object with keys [kind]`}},
-		{"no branch", with(`"shape":{"w":1}`), []string{`/shape: matches none of its 2 allowed forms; got an object with keys [w]`}},
+			`/payment/kind: must be one of "card", "gift"; got the string "cash"`}},
+		{"no branch", with(`"shape":{"w":1}`), []string{`/shape: must have "r", or "h"; got an object with keys [w]`}},
 		{"property names", with(`"tags":{"A":1}`), []string{`(top level): property name "A" is not allowed`}},
 		{"dependent", with(`"notify":true`), []string{`(top level): property "notify" also needs when`}},
 		{"too many items", with(`"pair":[1,2]`), []string{`/pair/1: is not allowed`}},

@@ -24,15 +24,34 @@ type repairs struct {
 	more int
 }
 
-func (r *repairs) add(at []string, what string) {
+func (r *repairs) add(at path, what string) {
 	if len(r.told) == maxRepairs {
 		r.more++
 		return
 	}
 	if len(at) > 0 {
-		what = clip(strings.ToValidUTF8(pointer(at), "\uFFFD"), maxEcho) + ": " + what
+		what = clip(strings.ToValidUTF8(pointer(at.steps()), "\uFFFD"), maxEcho) + ": " + what
 	}
 	r.told = append(r.told, what)
+}
+
+// A path is where a value stands: names of members, and indexes, which become text
+// only when they are told.
+type path []step
+
+type step struct {
+	name  string
+	index int // -1: it is the member of that name
+}
+
+func (p path) steps() []string {
+	steps := make([]string, len(p))
+	for i, s := range p {
+		if steps[i] = s.name; s.index >= 0 {
+			steps[i] = strconv.Itoa(s.index)
+		}
+	}
+	return steps
 }
 
 func (r *repairs) list() []string {
@@ -114,18 +133,20 @@ func unwrap(v *value, lim limits) *value {
 // exponentially many. What strings hold counts towards the limits of the whole.
 type repairer struct {
 	*repairs
+	unions
 	args  *value
+	at    path // of the value that is looked at: one for all, since there are many
 	steps int
 	nodes int               // that strings may still turn out to hold; -1: args was not counted
 	held  map[*value]*value // by strings that were looked into; nil: nothing
 	null  map[*sj.Schema]bool
 }
 
-func newRepairer(told *repairs, args *value) *repairer {
-	return &repairer{repairs: told, args: args, steps: repairSteps, nodes: -1}
+func newRepairer(told *repairs, args *value, us unions) *repairer {
+	return &repairer{repairs: told, unions: us, args: args, steps: repairSteps, nodes: -1}
 }
 
-func (r *repairer) repair(v *value, s *sj.Schema, at []string) {
+func (r *repairer) repair(v *value, s *sj.Schema) {
 	if s == nil {
 		return
 	}
@@ -133,42 +154,46 @@ func (r *repairer) repair(v *value, s *sj.Schema, at []string) {
 		return
 	}
 	if v.form == stringForm {
-		r.retype(v, s, at)
+		r.retype(v, s)
 	}
 	if v.form != arrayForm && v.form != objectForm {
 		return
 	}
-	r.repair(v, s.Ref, at)
-	r.repair(v, r.only(s.AnyOf), at)
-	r.repair(v, r.only(s.OneOf), at)
+	r.repair(v, s.Ref)
+	r.repair(v, r.branch(s.AnyOf, v))
+	r.repair(v, r.branch(s.OneOf, v))
 	for _, same := range s.AllOf {
-		r.repair(v, same, at)
+		r.repair(v, same)
 	}
 	for i, item := range v.items {
-		if below := itemSchema(s, i); below != nil {
-			r.repair(item, below, append(at, strconv.Itoa(i)))
-		}
+		r.below(step{index: i}, item, itemSchema(s, i))
 	}
-	r.dropNulls(v, s, at)
+	r.dropNulls(v, s)
 	for _, m := range v.members {
-		r.repair(m.value, r.memberSchema(s, m.name), append(at, m.name))
+		r.below(step{name: m.name, index: -1}, m.value, r.memberSchema(s, m.name))
 	}
 }
 
+func (r *repairer) below(to step, v *value, s *sj.Schema) {
+	r.at = append(r.at, to)
+	r.repair(v, s)
+	r.at = r.at[:len(r.at)-1]
+}
+
 // retype reads a string as what the schema wants in its place.
-func (r *repairer) retype(v *value, s *sj.Schema, at []string) {
+func (r *repairer) retype(v *value, s *sj.Schema) {
 	want := r.wanted(s, 8)
 	if want == 0 || want&typeString != 0 {
 		return
 	}
-	if inner := r.unwrap(v, want, len(at)); inner != nil {
+	if inner := r.unwrap(v, want); inner != nil {
 		*v = *inner
-		r.add(at, "a string that held the JSON was unwrapped")
+		r.add(r.at, "a string that held the JSON was unwrapped")
 		return
 	}
 	if (v.text == "true" || v.text == "false") && want&typeBoolean != 0 {
 		v.form = booleanForm
-		r.add(at, "a string became the boolean that it held")
+		r.add(r.at, "a string became the boolean that it held")
 		return
 	}
 	if len(v.text) > maxNumber {
@@ -182,19 +207,19 @@ func (r *repairer) retype(v *value, s *sj.Schema, at []string) {
 	whole := !strings.ContainsAny(plain, ".eE")
 	if want&typeNumber != 0 || whole && want&typeInteger != 0 {
 		*v = *number(plain)
-		r.add(at, "a string became the number that it held")
+		r.add(r.at, "a string became the number that it held")
 	}
 }
 
 // unwrap returns what a string holds if it is wanted. Each string is looked into
 // once, however many schemas bear on it.
-func (r *repairer) unwrap(v *value, want sj.Types, depth int) *value {
+func (r *repairer) unwrap(v *value, want sj.Types) *value {
 	if want&(typeArray|typeObject) == 0 {
 		return nil
 	}
 	inner, known := r.held[v]
 	if !known {
-		inner = r.look(v, depth)
+		inner = r.look(v)
 	}
 	if inner == nil || inner.form == arrayForm && want&typeArray == 0 || inner.form == objectForm && want&typeObject == 0 {
 		return nil
@@ -208,7 +233,7 @@ func (r *repairer) unwrap(v *value, want sj.Types, depth int) *value {
 	return inner
 }
 
-func (r *repairer) look(v *value, depth int) *value {
+func (r *repairer) look(v *value) *value {
 	if r.nodes < 0 {
 		r.nodes = max(0, argumentLimits.nodes-r.args.size())
 	}
@@ -216,7 +241,7 @@ func (r *repairer) look(v *value, depth int) *value {
 		r.held = map[*value]*value{}
 	}
 	lim := argumentLimits
-	lim.depth -= depth
+	lim.depth -= len(r.at)
 	lim.nodes = r.nodes
 	inner := unwrap(v, lim)
 	r.held[v] = inner
@@ -265,12 +290,12 @@ func (r *repairer) wanted(s *sj.Schema, depth int) (want sj.Types) {
 
 // dropNulls removes null for optional properties that do not admit it: the way
 // in which many models say that they have nothing to say.
-func (r *repairer) dropNulls(v *value, s *sj.Schema, at []string) {
+func (r *repairer) dropNulls(v *value, s *sj.Schema) {
 	v.members = slices.DeleteFunc(v.members, func(m member) bool {
 		if m.value.form != nullForm || !r.optional(s, m.name) {
 			return false
 		}
-		r.add(append(at, m.name), "null was left out")
+		r.add(append(r.at, step{name: m.name, index: -1}), "null was left out")
 		return true
 	})
 }
@@ -291,6 +316,14 @@ func (r *repairer) optional(s *sj.Schema, name string) bool {
 		r.null[p] = takes
 	}
 	return !takes
+}
+
+// branch returns the one branch that can be meant; nil if that cannot be told.
+func (r *repairer) branch(branches []*sj.Schema, v *value) *sj.Schema {
+	if only := r.only(branches); only != nil {
+		return only
+	}
+	return r.variant(branches, v)
 }
 
 // only returns the one branch that is not just null, if there is exactly one.

@@ -22,8 +22,14 @@ const schemaURL = "tool:///schema"
 type validator struct {
 	doc      *value                // what was compiled, to explain problems from
 	formats  map[string]textFormat // of Go types; nil for a schema that is not ours
-	compiled *sj.Schema            // nil for a schema that is not ours
-	metered  chan *metered         // nil for a schema of ours
+	compiled compiled              // zero for a schema that is not ours
+	metered  *shelf                // nil for a schema of ours
+}
+
+// compiled is a schema as the library has it, and what it does not know of it.
+type compiled struct {
+	schema *sj.Schema
+	unions unions
 }
 
 // A textFormat is text that a Go type reads.
@@ -67,7 +73,7 @@ func compile(doc *value, formats map[string]textFormat) (*validator, error) {
 	return v, err
 }
 
-func compileSchema(doc *value, formats map[string]textFormat, f *fuel) (s *sj.Schema, err error) {
+func compileSchema(doc *value, formats map[string]textFormat, f *fuel) (made compiled, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("schema: cannot be compiled: %v", p)
@@ -89,18 +95,19 @@ func compileSchema(doc *value, formats map[string]textFormat, f *fuel) (s *sj.Sc
 	c.AssertVocabs()
 	c.RegisterVocabulary(ks.vocabulary())
 	if err := c.AddResource(schemaURL, doc.any()); err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
+		return made, fmt.Errorf("schema: %w", err)
 	}
-	s, err = c.Compile(schemaURL)
+	made.schema, err = c.Compile(schemaURL)
 	if err := ps.err(); err != nil {
-		return nil, err
+		return made, err
 	}
 	if err != nil {
-		return nil, compileError(doc, err)
+		return made, compileError(doc, err)
 	}
 	ks.forgive()
 	ks.install()
-	return s, nil
+	made.unions = ks.unions
+	return made, nil
 }
 
 // compileError says in one line what is wrong with a schema.
@@ -130,21 +137,21 @@ func (v *validator) check(args *value, done *repairs) (found findings, err error
 			found, err = findings{}, notChecked(p)
 		}
 	}()
-	compiled, f := v.compiled, (*fuel)(nil)
+	made, f := v.compiled, (*fuel)(nil)
 	if v.metered != nil {
 		m, err := v.borrow(args)
-		defer v.giveBack(m)
+		defer v.metered.putBack(m)
 		if err != nil {
 			return findings{}, err
 		}
-		compiled, f = m.schema, &m.fuel
+		made, f = m.compiled, &m.fuel
 	}
-	newRepairer(done, args).repair(args, compiled, nil)
+	newRepairer(done, args, made.unions).repair(args, made.schema)
 	plain := args.any()
 	if f != nil {
 		f.locate(plain, 0)
 	}
-	err = compiled.Validate(plain)
+	err = made.schema.Validate(plain)
 	if err == nil {
 		return findings{}, nil
 	}
@@ -175,8 +182,9 @@ type explainer struct {
 	*validator
 	args *value
 	findings
-	seen  int
-	enums map[*value]string // what was said of lists, by their first value
+	seen   int
+	enums  map[*value]string // what was said of lists, by their first value
+	merges map[unionTag][]*value
 }
 
 // findings are what is wrong with arguments: problems, and how many more there
@@ -229,13 +237,13 @@ func (ex *explainer) explain(e *sj.ValidationError) {
 			ex.explain(cause)
 		}
 	case *kind.AnyOf:
-		ex.union(at, e.Causes)
+		ex.union(at, e)
 	case *kind.OneOf:
 		if len(k.Subschemas) > 0 {
 			ex.add(at, "matches more than one of its allowed forms; it must match exactly one")
 			return
 		}
-		ex.union(at, e.Causes)
+		ex.union(at, e)
 	case *kind.Required:
 		ex.each(at, k.Missing, func(name string) problem {
 			return missing(name, func() *value { return ex.resolve(schema.get("properties").get(name)) })
@@ -250,6 +258,10 @@ func (ex *explainer) explain(e *sj.ValidationError) {
 	case *kind.DependentRequired:
 		ex.add(at, needs(k.Prop, k.Missing))
 	default:
+		if other := otherVariantOf(k); other != nil {
+			ex.noVariant(at, e.SchemaURL, []tagErrors{{other.tag: other.notAllowed}})
+			return
+		}
 		p := ex.expected(e.ErrorKind, schema, ex.find(at))
 		p.path = slices.Clone(at)
 		ex.problems = append(ex.problems, p)
@@ -372,11 +384,16 @@ func (ex *explainer) withoutNull(enum *value) []*value {
 
 // wanted returns what a keyword says, and what the library says it does where
 // the schema is not ours to read, as that of schemas is.
-func wanted(schema *value, keyword string, known any) *value {
+func wanted(schema *value, keyword string, want any) *value {
 	if v := schema.get(keyword); v != nil {
 		return v
 	}
-	raw, err := json.Marshal(known)
+	return known(want)
+}
+
+// known returns a value of the library's as one of ours.
+func known(plain any) *value {
+	raw, err := json.Marshal(plain)
 	if err != nil {
 		return object()
 	}
@@ -417,78 +434,10 @@ var formatTexts = map[string]string{
 	"regex":     "a regular expression",
 }
 
-// union explains a value that fits none of several schemas by the one that was
-// probably meant.
-func (ex *explainer) union(at []string, branches []*sj.ValidationError) {
-	if got := ex.find(at); got != nil && got.form != nullForm && len(branches) > 1 {
-		branches = slices.DeleteFunc(slices.Clone(branches), func(b *sj.ValidationError) bool {
-			return slices.Equal(mismatch(b, at), []string{"null"})
-		})
-	}
-	if want := mergeTypes(branches, at); want != nil {
-		p := ex.mustBe(want, ex.find(at))
-		p.path = slices.Clone(at)
-		ex.problems = append(ex.problems, p)
-		return
-	}
-	meant := slices.DeleteFunc(slices.Clone(branches), func(b *sj.ValidationError) bool { return mismatch(b, at) != nil })
-	if len(meant) > 1 {
-		if tagged := slices.DeleteFunc(slices.Clone(meant), func(b *sj.ValidationError) bool { return wrongTag(b, at) }); len(tagged) == 1 {
-			meant = tagged
-		}
-	}
-	if len(meant) == 1 {
-		ex.explain(meant[0])
-		return
-	}
-	ex.add(at, fmt.Sprintf("matches none of its %d allowed forms; got %s", len(branches), describe(ex.find(at))))
-}
-
-// mergeTypes returns the types that all branches together would take, if all of
-// them fail by type.
-func mergeTypes(branches []*sj.ValidationError, at []string) (want []string) {
-	for _, b := range branches {
-		types := mismatch(b, at)
-		if types == nil {
-			return nil
-		}
-		want = append(want, types...)
-	}
-	slices.Sort(want)
-	return slices.Compact(want)
-}
-
-// mismatch returns the types that a branch wants if it fails by the type of the
-// value itself, else nil.
-func mismatch(e *sj.ValidationError, at []string) []string {
-	switch k := e.ErrorKind.(type) {
-	case *kind.Type:
-		if len(e.InstanceLocation) == len(at) {
-			return k.Want
-		}
-	case *kind.Reference, *kind.Group, *kind.AllOf:
-		if len(e.Causes) == 1 {
-			return mismatch(e.Causes[0], at)
-		}
-	}
-	return nil
-}
-
-// wrongTag reports whether a branch fails by a constant directly in the object:
-// then it is another variant than the one that was meant.
-func wrongTag(e *sj.ValidationError, at []string) bool {
-	switch k := e.ErrorKind.(type) {
-	case *kind.Format:
-		_, tag := errors.AsType[*notAllowed](k.Err)
-		return tag && len(e.InstanceLocation) == len(at)+1
-	case *kind.Reference, *kind.Group, *kind.AllOf:
-		return slices.ContainsFunc(e.Causes, func(c *sj.ValidationError) bool { return wrongTag(c, at) })
-	}
-	return false
-}
-
 // find returns the argument at a place.
 func (ex *explainer) find(path []string) *value { return descend(ex.args, path) }
+
+var unescape = strings.NewReplacer("~1", "/", "~0", "~")
 
 // node returns the schema at a location that the library names.
 func (ex *explainer) node(location string) *value {
@@ -499,7 +448,7 @@ func (ex *explainer) node(location string) *value {
 	}
 	var path []string
 	for step := range strings.SplitSeq(strings.TrimPrefix(fragment, "/"), "/") {
-		path = append(path, strings.NewReplacer("~1", "/", "~0", "~").Replace(step))
+		path = append(path, unescape.Replace(step))
 	}
 	return descend(ex.doc, path)
 }

@@ -1,0 +1,270 @@
+package tool
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	sj "github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+)
+
+// union explains a value that fits none of several schemas by the one that was
+// probably meant, else by what keeps it from being any of them.
+func (ex *explainer) union(at []string, e *sj.ValidationError) {
+	branches := e.Causes
+	if got := ex.find(at); got != nil && got.form != nullForm && len(branches) > 1 {
+		branches = slices.DeleteFunc(slices.Clone(branches), func(b *sj.ValidationError) bool {
+			return slices.Equal(mismatch(b, at), []string{"null"})
+		})
+	}
+	if want := mergeTypes(branches, at); want != nil {
+		p := ex.mustBe(want, ex.find(at))
+		p.path = slices.Clone(at)
+		ex.problems = append(ex.problems, p)
+		return
+	}
+	meant := slices.DeleteFunc(slices.Clone(branches), func(b *sj.ValidationError) bool { return mismatch(b, at) != nil })
+	if named := slices.DeleteFunc(slices.Clone(meant), func(b *sj.ValidationError) bool { return otherVariantOf(b.ErrorKind) != nil }); len(named) == 1 {
+		meant = named
+	}
+	tags := make([]tagErrors, len(meant))
+	for i, b := range meant {
+		tags[i] = tagErrors{}
+		tags[i].collect(b, at)
+	}
+	if likely := withoutTags(meant, tags); len(likely) == 1 {
+		meant = likely
+	}
+	switch {
+	case len(meant) == 1:
+		ex.explain(meant[0])
+	case ex.noVariant(at, e.SchemaURL, tags), ex.noneGiven(at, e.SchemaURL, meant):
+	default:
+		ex.add(at, fmt.Sprintf("matches none of its %d allowed forms; got %s", len(branches), describe(ex.find(at))))
+	}
+}
+
+// mergeTypes returns the types that all branches together would take, if all of
+// them fail by type.
+func mergeTypes(branches []*sj.ValidationError, at []string) (want []string) {
+	for _, b := range branches {
+		types := mismatch(b, at)
+		if types == nil {
+			return nil
+		}
+		want = append(want, types...)
+	}
+	slices.Sort(want)
+	return slices.Compact(want)
+}
+
+// mismatch returns the types that a branch wants if it fails by the type of the
+// value itself, else nil.
+func mismatch(e *sj.ValidationError, at []string) []string {
+	switch k := e.ErrorKind.(type) {
+	case *kind.Type:
+		if len(e.InstanceLocation) == len(at) {
+			return k.Want
+		}
+	case *kind.Reference, *kind.Group, *kind.AllOf:
+		if len(e.Causes) == 1 {
+			return mismatch(e.Causes[0], at)
+		}
+	}
+	return nil
+}
+
+// tagErrors are the constants directly in an object that a branch fails by, by
+// their names.
+type tagErrors map[string]*notAllowed
+
+func (tags tagErrors) collect(e *sj.ValidationError, at []string) {
+	if other := otherVariantOf(e.ErrorKind); other != nil && len(e.InstanceLocation) == len(at) {
+		tags[other.tag] = other.notAllowed
+	}
+	switch k := e.ErrorKind.(type) {
+	case *kind.Format:
+		if not, ok := errors.AsType[*notAllowed](k.Err); ok && len(e.InstanceLocation) == len(at)+1 {
+			tags[e.InstanceLocation[len(at)]] = not
+		}
+	case *kind.Reference, *kind.Group, *kind.AllOf:
+		for _, cause := range e.Causes {
+			tags.collect(cause, at)
+		}
+	}
+}
+
+func otherVariantOf(k sj.ErrorKind) *otherVariant {
+	if f, ok := k.(*kind.Format); ok {
+		other, _ := errors.AsType[*otherVariant](f.Err)
+		return other
+	}
+	return nil
+}
+
+// withoutTags returns the branches that do not fail by a constant: with one, it is
+// another variant than the one that was meant.
+func withoutTags(branches []*sj.ValidationError, tags []tagErrors) (likely []*sj.ValidationError) {
+	for i, b := range branches {
+		if len(tags[i]) == 0 {
+			likely = append(likely, b)
+		}
+	}
+	return likely
+}
+
+// noVariant says which values a member may have if every branch fails by its. It
+// reports whether there is one such member.
+func (ex *explainer) noVariant(at []string, union string, tags []tagErrors) bool {
+	found := false
+	if len(tags) == 0 {
+		return false
+	}
+	for name, first := range tags[0] {
+		var all []*notAllowed
+		for _, t := range tags {
+			if t[name] != nil {
+				all = append(all, t[name])
+			}
+		}
+		if len(all) < len(tags) {
+			continue
+		}
+		path := append(slices.Clone(at), name)
+		p := ex.oneOf(ex.merged(unionTag{union, name, first}, func() [][]*value { return knownLists(all) }), ex.find(path))
+		p.path = path
+		ex.problems = append(ex.problems, p)
+		found = true
+	}
+	return found
+}
+
+// A unionTag is a member that the branches of a union have.
+type unionTag struct {
+	union, name string
+	first       *notAllowed // nil: the member is missing
+}
+
+// merged returns the different values that the branches of a union take together.
+// Many values can have failed by one union.
+func (ex *explainer) merged(key unionTag, lists func() [][]*value) []*value {
+	if values, ok := ex.merges[key]; ok {
+		return values
+	}
+	var values []*value
+	seen := map[string]bool{}
+	for _, list := range lists() {
+		for _, v := range list {
+			if key := string(v.json()); !seen[key] && !(v.form == nullForm && ex.formats != nil) {
+				seen[key] = true
+				values = append(values, v)
+			}
+		}
+	}
+	if ex.merges == nil {
+		ex.merges = map[unionTag][]*value{}
+	}
+	ex.merges[key] = values
+	return values
+}
+
+func knownLists(all []*notAllowed) (lists [][]*value) {
+	for _, not := range all {
+		for _, v := range not.values {
+			lists = append(lists, []*value{known(v)})
+		}
+	}
+	return lists
+}
+
+// maxChoices bounds how many choices of missing properties are told.
+const maxChoices = 8
+
+// noneGiven says which properties to give if every branch lacks some. It reports
+// whether it does.
+func (ex *explainer) noneGiven(at []string, union string, branches []*sj.ValidationError) bool {
+	lacks := make([]lacking, len(branches))
+	for i, b := range branches {
+		lacks[i] = lacking{}
+		if lacks[i].collect(b, at); len(lacks[i]) == 0 {
+			return false
+		}
+	}
+	if len(lacks) == 0 {
+		return false
+	}
+	if !ex.noTag(at, union, lacks) {
+		ex.add(at, "must have "+choices(lacks)+"; got "+describe(ex.find(at)))
+	}
+	return true
+}
+
+// lacking are the properties that a branch requires and an object lacks, and the
+// places of the schemas that say so.
+type lacking map[string]string
+
+func (l lacking) collect(e *sj.ValidationError, at []string) {
+	switch k := e.ErrorKind.(type) {
+	case *kind.Required:
+		for _, name := range k.Missing {
+			if len(e.InstanceLocation) == len(at) {
+				l[name] = e.SchemaURL
+			}
+		}
+	case *kind.Reference, *kind.Group, *kind.AllOf:
+		for _, cause := range e.Causes {
+			l.collect(cause, at)
+		}
+	}
+}
+
+// noTag says that a member is missing which would tell the branches apart, and
+// what it may be. It reports whether there is one.
+func (ex *explainer) noTag(at []string, union string, lacks []lacking) bool {
+	for _, name := range slices.Sorted(maps.Keys(lacks[0])) {
+		values := ex.merged(unionTag{union, name, nil}, func() [][]*value { return ex.tagValues(name, lacks) })
+		if len(values) > 1 {
+			ex.add(at, "required property "+quote(name)+" is missing; it "+mustBeOneOf(values))
+			return true
+		}
+	}
+	return false
+}
+
+// tagValues returns the values of a member that each branch requires and holds to
+// constants; none if one does not.
+func (ex *explainer) tagValues(name string, lacks []lacking) (lists [][]*value) {
+	for _, l := range lacks {
+		at, ok := l[name]
+		if !ok {
+			return nil
+		}
+		list := enumOf(ex.resolve(ex.node(at).get("properties").get(name)))
+		if len(list) == 0 {
+			return nil
+		}
+		lists = append(lists, list)
+	}
+	return lists
+}
+
+// choices lists what each branch lacks.
+func choices(lacks []lacking) string {
+	var all []string
+	for _, l := range lacks {
+		names := least(slices.Collect(maps.Keys(l)), maxChoices)
+		for i := range names {
+			names[i] = quote(names[i])
+		}
+		if choice := clip(strings.Join(names, " and "), 3*maxEcho); !slices.Contains(all, choice) {
+			all = append(all, choice)
+		}
+		if len(all) > maxChoices {
+			return strings.Join(all[:maxChoices], ", or ") + ", or others"
+		}
+	}
+	return strings.Join(all, ", or ")
+}
