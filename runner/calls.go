@@ -70,6 +70,9 @@ func (e *engine) admit(calls []loop.Call) ([]job, []event.Body) {
 			})
 			continue
 		}
+		if err != nil && c.Tried { // what would be said of it now is not all: it has been started before
+			err = tool.Fail(tool.OutcomeUnknown, "", err)
+		}
 		if err != nil {
 			e.logPanic(c, asToolError(err))
 			bodies = append(bodies, e.failure(c, asToolError(err)))
@@ -261,9 +264,7 @@ func (e *engine) run1(ctx context.Context, j job) {
 	body.Began = began.UTC().Round(0)
 	e.logger.Debug("tool call finished", "call", j.Ref, "tool", j.Call.Call.Name,
 		"failure", body.Failure, "elapsed", time.Since(began))
-	if j.Edited {
-		body.Result.Parts = append(llm.Parts{llm.Text{Text: e.hook("[A person changed the arguments before the call ran: " + string(j.args) + "]\n")}}, body.Result.Parts...)
-	}
+	body = e.withEdit(j.Call, body)
 	err := e.commit(true, body)
 	if err != nil {
 		e.keep(body)
@@ -274,6 +275,24 @@ func (e *engine) run1(ctx context.Context, j job) {
 	if err != nil {
 		e.fail(err)
 	}
+}
+
+// withEdit tells the model what ran, where a person changed what it wrote.
+func (e *engine) withEdit(c loop.Call, b event.ToolCallFinished) event.ToolCallFinished {
+	if c.Edited {
+		note := llm.Text{Text: e.hook("[A person changed the arguments before the call ran: " + c.Arguments + "]\n")}
+		b.Result.Parts = append(llm.Parts{note}, b.Result.Parts...)
+	}
+	return b
+}
+
+// closed ends a call that the conversation does not wait for any longer.
+func (e *engine) closed(c loop.Call) event.ToolCallFinished {
+	b := failure(c, unanswered(c))
+	if c.Status == loop.Started || c.Tried {
+		b = e.withEdit(c, b)
+	}
+	return b
 }
 
 // keep saves a result that the log refused for the last append of the run.

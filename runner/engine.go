@@ -250,19 +250,23 @@ func (e *engine) do(ctx context.Context, action loop.Action) error {
 // begin goes on with a run that has not ended, or starts one. A message closes
 // what an earlier run left open.
 func (e *engine) begin(ctx context.Context, in input) error {
+	goesOn := len(in.messages) == 0 && e.state.Running()
+	run, id := e.state.Run, e.state.ID
+	if !goesOn {
+		run, id = run+1, rand.Text()
+	}
+	e.logger = e.newLogger(run, id)
 	decisions, err := e.decided(in.decisions)
 	if err != nil {
 		return err
 	}
-	if len(in.messages) == 0 && e.state.Running() {
+	if goesOn {
 		return e.resume(ctx, decisions)
 	}
-	id := rand.Text()
-	e.logger = e.newLogger(id)
-	bodies := []event.Body{event.RunStarted{Version: event.Version, Run: e.state.Run + 1, Agent: e.agent.DisplayName(), ID: id}}
+	bodies := []event.Body{event.RunStarted{Version: event.Version, Run: run, Agent: e.agent.DisplayName(), ID: id}}
 	if len(in.messages) > 0 {
 		for _, c := range e.state.Open() {
-			bodies = append(bodies, failure(c, unanswered(c)))
+			bodies = append(bodies, e.closed(c))
 		}
 	}
 	for _, m := range in.messages {
@@ -278,7 +282,6 @@ func (e *engine) begin(ctx context.Context, in input) error {
 // resume goes on with a run that was paused, or whose process died. A paused one
 // needs a decision: one that was given, or one that can be had now.
 func (e *engine) resume(ctx context.Context, decisions []event.Body) error {
-	e.logger = e.newLogger(e.state.ID)
 	e.began = true
 	e.logger.Info("run resumed", "paused", e.state.Paused())
 	if len(decisions) > 0 {
@@ -355,15 +358,16 @@ func (e *engine) finished() event.RunFinished {
 
 // settle ends a run that failed: calls that were never launched are closed, and
 // the failure is recorded. A call that was launched and has no result stays
-// started, as after a crash: nobody knows what it did.
+// started, as after a crash: nobody knows what it did. A run that is paused stays
+// so.
 func (e *engine) settle(cause error) error {
-	if !e.began || !e.state.Running() {
+	if !e.began || !e.state.Running() || e.state.Paused() {
 		return cause
 	}
 	bodies := e.unsaved // what the log refused may be taken now
 	for _, c := range e.state.Open() {
-		never := c.Status == loop.Proposed || e.admitted[c.Ref] && !e.launched[c.Ref]
-		if never { // else it is among the unsaved, or somebody has to decide about it
+		never := c.Status == loop.Proposed || c.Status == loop.Started && !c.Tried && e.admitted[c.Ref] && !e.launched[c.Ref]
+		if never { // else it is among the unsaved, or approved, or somebody has to decide about it
 			c.Status = loop.Proposed
 			bodies = append(bodies, failure(c, unanswered(c)))
 		}

@@ -10,11 +10,11 @@ import (
 
 // newLogger returns the run's logger, which is never nil. Runs that go on at the
 // same time are told apart by the id.
-func (e *engine) newLogger(id string) *slog.Logger {
+func (e *engine) newLogger(run int, id string) *slog.Logger {
 	if e.runner.Logger == nil {
 		return slog.New(slog.DiscardHandler)
 	}
-	l := e.runner.Logger.With("agent", e.agent.DisplayName(), "run", e.state.Run+1, "run_id", id)
+	l := e.runner.Logger.With("agent", e.agent.DisplayName(), "run", run, "run_id", id)
 	if e.session != "" {
 		l = l.With("session", e.session)
 	}

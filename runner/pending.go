@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -31,8 +32,13 @@ type Pending struct {
 	// InDoubt: the call was started, and its end was never recorded; it may have
 	// had its effect or not. Else it waits for approval and has not run.
 	InDoubt bool `json:"in_doubt,omitempty"`
-	// Key is the call's idempotency key, by which the outside world may know it.
+	// Key is the call's idempotency key, by which the outside world may know it. A
+	// decision is about this call, and not about one of another session.
 	Key string `json:"key"`
+	// Seq is the position in the session of what raised the question. Should the
+	// call be asked about again, or run again and be in doubt again, that is another
+	// question, which an answer that comes late or twice does not fit.
+	Seq int64 `json:"seq"`
 	// ToolCall is the call, with the checked arguments that run, or ran.
 	ToolCall llm.ToolCall `json:"tool_call"`
 }
@@ -50,6 +56,8 @@ const (
 type decision struct {
 	call    event.CallRef
 	hash    string
+	key     string
+	seq     int64
 	inDoubt bool
 	verdict verdict
 	doubt   event.Doubt
@@ -61,11 +69,11 @@ type decision struct {
 func (decision) input() {}
 
 func (p Pending) decide(v verdict) decision {
-	return decision{call: p.Call, hash: p.Hash, verdict: v}
+	return decision{call: p.Call, hash: p.Hash, key: p.Key, seq: p.Seq, verdict: v}
 }
 
 func (p Pending) doubt(d event.Doubt) decision {
-	return decision{call: p.Call, hash: p.Hash, inDoubt: true, doubt: d}
+	return decision{call: p.Call, hash: p.Hash, key: p.Key, seq: p.Seq, inDoubt: true, doubt: d}
 }
 
 // Approve lets the call run.
@@ -131,7 +139,7 @@ func (e *engine) pendingOf(calls []loop.Call) []Pending {
 		}
 		p := Pending{
 			Call: c.Ref, Hash: event.HashArguments(c.Arguments), InDoubt: c.Status == loop.Started,
-			Key: e.keyOf(c), ToolCall: c.Call,
+			Key: e.keyOf(c), Seq: c.Held, ToolCall: c.Call,
 		}
 		p.ToolCall.Arguments = c.Arguments
 		all = append(all, p)
@@ -159,8 +167,12 @@ func (e *engine) decided(decisions []decision) ([]event.Body, error) {
 			reason = fmt.Sprintf("the session %q has no events", e.session)
 		case !ok:
 			reason = "no such call is open"
+		case d.key != e.keyOf(c):
+			reason = "the decision is about a call of another session"
 		case d.hash != event.HashArguments(c.Arguments):
 			reason = "the call has other arguments than the decision is about"
+		case reason == "" && d.seq != c.Held:
+			reason = "the decision is about an earlier question"
 		}
 		if reason != "" {
 			return nil, &DecisionError{Call: d.call, Reason: reason}
@@ -177,6 +189,9 @@ func (e *engine) decideCall(d decision, c loop.Call) (_ []event.Body, reason str
 		if c.Status != loop.Started {
 			return nil, "the call is not in doubt"
 		}
+		if reason := checkResult(d.parts); reason != "" {
+			return nil, reason
+		}
 		return e.settleDoubt(c, d.doubt, "caller", d.parts), ""
 	}
 	if c.Status != loop.Asked {
@@ -185,7 +200,7 @@ func (e *engine) decideCall(d decision, c loop.Call) (_ []event.Body, reason str
 	b := event.ApprovalDecided{Call: c.Ref, Hash: d.hash, Approved: d.verdict != deny, Reason: d.reason}
 	switch d.verdict {
 	case deny:
-		return []event.Body{b, e.failure(c, tool.Fail(tool.Denied, d.reason, nil))}, ""
+		return []event.Body{b, e.denied(c, d.reason)}, ""
 	case edit:
 		t, ok := e.tools[c.Call.Name]
 		if !ok {
@@ -200,6 +215,37 @@ func (e *engine) decideCall(d decision, c loop.Call) (_ []event.Body, reason str
 	return []event.Body{b}, ""
 }
 
+// denied ends a call that was not approved. One that is not to run again may have
+// had its effect all the same.
+func (e *engine) denied(c loop.Call, reason string) event.ToolCallFinished {
+	if !c.Tried {
+		return e.failure(c, tool.Fail(tool.Denied, reason, nil))
+	}
+	err := tool.Fail(tool.OutcomeUnknown, "", nil)
+	err.Message += " It was not run again"
+	if reason = safeText(reason); reason != "" {
+		err.Message += ": " + reason
+	}
+	return e.withEdit(c, e.failure(c, err))
+}
+
+// checkResult says why parts can be no result of a call; "": they can.
+func checkResult(parts llm.Parts) (reason string) {
+	for _, p := range parts {
+		switch p := p.(type) {
+		case llm.Image, llm.Audio, llm.File, llm.RawPart:
+			continue
+		case llm.Text:
+			if p.Text != "" && utf8.ValidString(p.Text) {
+				continue
+			}
+			return "a text of the result is empty or no UTF-8"
+		}
+		return fmt.Sprintf("a part of the result is a %T", p)
+	}
+	return ""
+}
+
 // settleDoubt makes the events of a decision about a call in doubt.
 func (e *engine) settleDoubt(c loop.Call, d event.Doubt, by string, parts llm.Parts) []event.Body {
 	bodies := []event.Body{event.InDoubtDecided{Call: c.Ref, Decision: d, By: by}}
@@ -208,11 +254,11 @@ func (e *engine) settleDoubt(c loop.Call, d event.Doubt, by string, parts llm.Pa
 		if len(parts) == 0 {
 			parts = llm.Parts{llm.Text{Text: "The call took effect. Its result was not recorded."}}
 		}
-		bodies = append(bodies, e.success(c, parts))
+		bodies = append(bodies, e.withEdit(c, e.success(c, parts)))
 	case event.NotHappened:
 		bodies = append(bodies, failure(c, tool.Fail(tool.NotRun, "it was interrupted before it took effect", nil)))
 	case event.Unknown:
-		bodies = append(bodies, failure(c, tool.Fail(tool.OutcomeUnknown, "", nil)))
+		bodies = append(bodies, e.closed(c))
 	}
 	return bodies
 }

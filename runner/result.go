@@ -60,11 +60,13 @@ func placeholder(c loop.Call) llm.ToolResult {
 
 // unanswered is the failure of a call that has no result and will get none.
 func unanswered(c loop.Call) *tool.Error {
-	switch c.Status {
-	case loop.Started:
+	switch {
+	case c.Status == loop.Started, c.Tried:
 		return tool.Fail(tool.OutcomeUnknown, "", nil)
-	case loop.Asked, loop.Cleared:
+	case c.Status == loop.Asked:
 		return tool.Fail(tool.NotRun, "nobody approved it before the conversation went on", nil)
+	case c.Status == loop.Cleared:
+		return tool.Fail(tool.NotRun, "the conversation went on before it began", nil)
 	}
 	return tool.Fail(tool.NotRun, "the run ended before it began", nil)
 }

@@ -61,7 +61,8 @@ type Runner struct {
 	// Decide, if not nil, is asked about each call that waits for approval or is
 	// in doubt, one after the other, before the run pauses: a terminal, or a
 	// policy. It returns one of p's answers, such as p.Approve(), or nil to leave
-	// the call open; its error ends the run, and the call stays open.
+	// the call open; its error ends the run, unless that was paused already, and the
+	// call stays open.
 	Decide func(ctx context.Context, p Pending) (Input, error)
 	// Logger gets, with the agent, the session and the run as attributes:
 	// Info: a run began, finished or was left by its consumer. Debug: a request
@@ -90,6 +91,9 @@ func Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.S
 // is a [*LimitError], a [*FinishError], an [*llm.APIError], what a tool passed
 // to [tool.Abort], the cause of ctx, or that of a misuse, which is found before
 // the first request; errors.As and errors.Is see them through every wrap.
+//
+// A call that needs approval is put to Decide. If that leaves it open, the error is
+// [ErrPaused], and the call will not run: only a [Session] can go on with it.
 func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message) (*Result, error) {
 	e := newEngine(r, "", false)
 	err := e.execute(ctx, a, input{messages: messages}, e.retain)

@@ -64,6 +64,9 @@ func (e *engine) settleCall(ctx context.Context, c loop.Call) ([]event.Body, err
 	if !ok {
 		return nil, &DecisionError{Call: c.Ref, Reason: fmt.Sprintf("Decide returned %T, which is none", in)}
 	}
+	if d.call != c.Ref {
+		return nil, &DecisionError{Call: d.call, Reason: fmt.Sprintf("Decide was asked about call %s", c.Ref)}
+	}
 	return e.decided([]decision{d})
 }
 

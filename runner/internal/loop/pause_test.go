@@ -132,6 +132,7 @@ func TestDecisionsThatDoNotFit(t *testing.T) {
 		require.Error(t, s.state.Apply(event.Event{Seq: s.state.Seq + 1, Body: b}), "%T", b)
 		require.Equal(t, before, s.state)
 	}
+	require.Equal(t, s.state.Seq, s.state.Open()[0].Held, "the event that asked")
 	edited := event.ApprovalDecided{Call: ref, Hash: event.HashArguments("{}"), Approved: true, Arguments: `{"x":3}`}
 	s.apply(event.RunPaused{Run: 1, Calls: []event.CallRef{ref}}, edited)
 	require.Equal(t, `{"x":3}`, s.state.Open()[0].Arguments)
@@ -146,4 +147,50 @@ func TestNewerVersion(t *testing.T) {
 	t.Parallel()
 	err := new(loop.State).Apply(event.Event{Seq: 1, Body: event.RunStarted{Version: event.Version + 1, Run: 1}})
 	require.EqualError(t, err, "loop: event 1 (run_started): is of version 2, and this library knows up to 1")
+}
+
+// TestPausedStateKeeps what it is when a decision does not fit it.
+func TestPausedStateKeeps(t *testing.T) {
+	t.Parallel()
+	s := newSession(t)
+	s.ask = true
+	s.begin()
+	for range 3 {
+		s.step(script("call"))
+	}
+	ref := s.state.Open()[0].Ref
+	s.apply(event.RunPaused{Run: 1, Calls: []event.CallRef{ref}})
+	before := replay(t, s.events)
+	require.Error(t, s.state.Apply(event.Event{Seq: s.state.Seq + 1, Body: event.ApprovalDecided{Call: ref, Hash: "other", Approved: true}}))
+	require.Equal(t, before, s.state)
+}
+
+// TestNoPauseWithoutQuestion: calls that can begin would wait for ever.
+func TestNoPauseWithoutQuestion(t *testing.T) {
+	t.Parallel()
+	s := newSession(t)
+	s.begin()
+	for range 2 {
+		s.step(script("call"))
+	}
+	require.Len(t, s.state.Open(), 1)
+	require.Error(t, s.state.Apply(event.Event{Seq: s.state.Seq + 1, Body: event.RunPaused{Run: 1}}))
+}
+
+// TestTried: a call that is to run again may have had its effect, unless its tool
+// knows that it did not.
+func TestTried(t *testing.T) {
+	t.Parallel()
+	for by, want := range map[string]bool{"caller": true, "idempotent": true, "tool": false} {
+		s := newSession(t)
+		s.begin()
+		for range 3 {
+			s.step(script("call"))
+		}
+		c := s.state.Open()[0]
+		require.Equal(t, loop.Started, c.Status)
+		require.Equal(t, s.state.Seq, c.Held)
+		s.apply(event.InDoubtDecided{Call: c.Ref, Decision: event.RunAgain, By: by})
+		require.Equal(t, want, s.state.Open()[0].Tried, by)
+	}
 }

@@ -75,7 +75,11 @@ type Call struct {
 	Fingerprint string
 	Edited      bool // Arguments are a person's
 	CutOff      bool // its answer was cut off: it must not run
-	result      llm.ToolResult
+	// Held is the Seq of the event that asked about it or started it last.
+	Held int64
+	// Tried: it was in doubt and is to run again. It may have had its effect.
+	Tried  bool
+	result llm.ToolResult
 }
 
 // Status is how far a call has come.
@@ -231,7 +235,7 @@ func (s *State) callStarted(b event.ToolCallStarted) error {
 	if c == nil || !s.actable() || c.Status != Proposed && c.Status != Cleared {
 		return errOrder
 	}
-	c.Status, c.Arguments, c.Repairs = Started, b.Arguments, b.Repairs
+	c.Status, c.Arguments, c.Repairs, c.Held = Started, b.Arguments, b.Repairs, s.Seq+1
 	return nil
 }
 
@@ -245,6 +249,7 @@ func (s *State) approvalAsked(b event.ApprovalAsked) error {
 	}
 	c.Edited = c.Edited && c.Arguments == b.Arguments
 	c.Status, c.Arguments, c.Repairs, c.Fingerprint = Asked, b.Arguments, b.Repairs, b.Fingerprint
+	c.Held = s.Seq + 1
 	return nil
 }
 
@@ -252,11 +257,14 @@ func (s *State) approvalAsked(b event.ApprovalAsked) error {
 // until its result comes.
 func (s *State) approvalDecided(b event.ApprovalDecided) error {
 	c := s.call(b.Call)
-	if c == nil || c.Status != Asked || !s.resume() {
+	if c == nil || c.Status != Asked {
 		return errOrder
 	}
 	if b.Hash != event.HashArguments(c.Arguments) {
 		return errors.New("is about other arguments")
+	}
+	if !s.resume() {
+		return errOrder
 	}
 	if !b.Approved {
 		return nil
@@ -274,7 +282,7 @@ func (s *State) inDoubtDecided(b event.InDoubtDecided) error {
 		return errOrder
 	}
 	if b.Decision == event.RunAgain {
-		c.Status = Cleared
+		c.Status, c.Tried = Cleared, b.By != "tool" // which knows that it did not happen
 	}
 	return nil
 }
@@ -287,8 +295,11 @@ func (s *State) resume() bool {
 	return s.actable()
 }
 
+// runPaused needs calls that wait for decisions, and no others: they would wait
+// for ever.
 func (s *State) runPaused(b event.RunPaused) error {
-	if !s.actable() || s.open == 0 || b.Run != s.Run {
+	able := func(c Call) bool { return c.Status == Proposed || c.Status == Cleared }
+	if !s.actable() || s.open == 0 || b.Run != s.Run || slices.ContainsFunc(s.Calls, able) {
 		return errOrder
 	}
 	s.before, s.phase = s.phase, paused
