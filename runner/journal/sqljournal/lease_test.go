@@ -39,7 +39,7 @@ func TestDeadWorker(t *testing.T) {
 		dead.Lease = 300 * time.Millisecond
 		log := open(t, dead, "order-42")
 		require.NoError(t, log.Append(t.Context(), true, notes(1, 2)...))
-		sqljournal.Abandon(log)
+		sqljournal.Abandon(log, errDead)
 		taken, err := openAgain(t.Context(), next, "order-42")
 		require.NoError(t, err)
 		require.Error(t, log.Append(t.Context(), true, notes(3, 1)...))
@@ -109,8 +109,9 @@ func TestUnreachable(t *testing.T) {
 // one at a time, and has what each of them appended.
 func TestManyWorkers(t *testing.T) {
 	onEach(t, func(t *testing.T, process func() *sqljournal.Journal) {
-		const workers, sessions = 8, 200
-		var holders [sessions]atomic.Int32
+		const workers = 8
+		sessions := contested()
+		holders := make([]atomic.Int32, sessions)
 		var group errgroup.Group
 		for range workers {
 			j := process()

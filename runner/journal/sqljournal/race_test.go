@@ -1,0 +1,5 @@
+//go:build race
+
+package sqljournal_test
+
+const raced = true
