@@ -13,7 +13,9 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -186,33 +188,77 @@ func TestNoInit(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// goBlocks returns the README's blocks of Go code.
-func goBlocks(t *testing.T) []string {
+// blocks returns a page's blocks in a language.
+func blocks(t *testing.T, page, language string) []string {
 	t.Helper()
-	data, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	var blocks []string
-	for _, part := range strings.Split(string(data), "```go\n")[1:] {
+	var all []string
+	for _, part := range strings.Split(read(t, page), "```"+language+"\n")[1:] {
 		block, _, closed := strings.Cut(part, "```")
 		require.True(t, closed)
-		blocks = append(blocks, block)
+		all = append(all, block)
 	}
-	return blocks
+	return all
 }
 
-// TestReadmeBlocks: but for the program, each block stands in a test that runs.
+func read(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return string(data)
+}
+
+// userTests is the test file of an agent of a user.
+const userTests = "examples/testing/desk_test.go"
+
+// TestReadmeBlocks: but for the program, each block of code stands in a test that
+// runs, and each text is what an example prints.
 func TestReadmeBlocks(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	require.LessOrEqual(t, strings.Count(string(data), "\n"), 200)
-	code, err := os.ReadFile("runner/example_test.go")
-	require.NoError(t, err)
-	blocks := goBlocks(t)
-	require.Greater(t, len(blocks), 4)
-	for _, block := range blocks[1:] {
-		require.Contains(t, flush(string(code)), flush(block))
+	require.LessOrEqual(t, strings.Count(read(t, "README.md"), "\n"), 200)
+	examples, tests := read(t, "runner/example_test.go"), read(t, userTests)
+	code, printed := blocks(t, "README.md", "go"), blocks(t, "README.md", "text")
+	require.Len(t, append(code, printed...), strings.Count(read(t, "README.md"), "```")/2, "blocks in other languages")
+	require.Greater(t, len(code), 4)
+	for _, block := range code[1 : len(code)-1] {
+		require.Contains(t, flush(examples), flush(block))
 	}
+	require.Contains(t, tests, code[len(code)-1])
+	for _, block := range printed {
+		require.Contains(t, strings.ReplaceAll(flush(examples), "// ", ""), block)
+	}
+}
+
+// TestComparedTests: the test that DESIGN.md compares with others is ours, and the
+// lines of each are counted right.
+func TestComparedTests(t *testing.T) {
+	t.Parallel()
+	code := blocks(t, "DESIGN.md", "go")
+	require.Contains(t, read(t, userTests), code[0])
+	counts := regexp.MustCompile(`(?m)^\*\*.*: (\d+) lines`).FindAllStringSubmatch(read(t, "DESIGN.md"), -1)
+	require.Len(t, counts, len(code))
+	for i, block := range code {
+		lines := slices.DeleteFunc(strings.Split(block, "\n"), func(line string) bool { return strings.TrimSpace(line) == "" })
+		require.Equal(t, counts[i][1], strconv.Itoa(len(lines)), counts[i][0])
+	}
+}
+
+// TestUserTests: a user's test of a flow fits into fifteen lines.
+func TestUserTests(t *testing.T) {
+	t.Parallel()
+	fset := token.NewFileSet()
+	f, err := parser.ParseFile(fset, userTests, nil, parser.SkipObjectResolution)
+	require.NoError(t, err)
+	flows := 0
+	for _, decl := range f.Decls {
+		fn, ok := decl.(*ast.FuncDecl)
+		if !ok || !strings.HasPrefix(fn.Name.Name, "Test") {
+			continue
+		}
+		flows++
+		lines := fset.Position(fn.End()).Line - fset.Position(fn.Pos()).Line + 1
+		require.LessOrEqual(t, lines, 15, fn.Name.Name)
+	}
+	require.GreaterOrEqual(t, flows, 10)
 }
 
 // flush cuts the indents, which differ between a page and a function.
@@ -231,7 +277,7 @@ func TestOutside(t *testing.T) {
 	core, err := os.Getwd()
 	require.NoError(t, err)
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(goBlocks(t)[0]), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(blocks(t, "README.md", "go")[0]), 0o600))
 	sums, err := os.ReadFile("go.sum")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.sum"), sums, 0o600))

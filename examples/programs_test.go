@@ -43,7 +43,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./quickstart", "./chat", "./provider", "./probe")
+	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./approve", "./quickstart", "./chat", "./provider", "./probe")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%v: %s", err, out)
 		return 1
@@ -306,6 +306,7 @@ func TestFlags(t *testing.T) {
 		{"probe", []string{"-h"}, 0, []string{"usage: probe [flags]\n", "-timeout duration\n", "(default 2m)", "print the findings as one JSON document"}},
 		{"probe", []string{"-timeout", "0s"}, 2, []string{"it has to be above zero", "usage: probe [flags]\n"}},
 		{"probe", []string{"Hello"}, 2, []string{"unexpected argument: Hello\nusage: probe [flags]\n"}},
+		{"approve", []string{"-h"}, 0, []string{"usage: approve [flags] [approve | deny reason | edit arguments | show | message]\n", "-dir string\n", "-session string\n"}},
 		{"provider", []string{"-h"}, 0, []string{"usage: provider [flags]\n", "-addr host:port\n", `(default "127.0.0.1:0")`}},
 		{"chat", []string{"-nope"}, 2, []string{"-nope", "usage: chat [flags]\n"}},
 		{"chat", []string{"Hello"}, 2, []string{"unexpected argument: Hello\nusage: chat [flags]\n"}},

@@ -60,10 +60,13 @@ func (e *engine) admit(calls []loop.Call) ([]job, []event.Body) {
 	var bodies []event.Body
 	for _, c := range calls {
 		t, args, repairs, err := e.check(c)
+		if err == nil && c.Status == loop.Cleared && string(args) == c.Arguments {
+			repairs = c.Repairs // of what was written at first
+		}
 		if err == nil && e.mustAsk(c, t, args) {
 			bodies = append(bodies, event.ApprovalAsked{
-				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name,
-				Arguments: string(args), Hash: event.HashArguments(string(args)), Repairs: repairs,
+				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Repairs: repairs, Fingerprint: t.Fingerprint(),
+				Arguments: string(args), Hash: event.HashArguments(string(args)),
 			})
 			continue
 		}
@@ -99,17 +102,43 @@ func (e *engine) check(c loop.Call) (tool.Tool, json.RawMessage, []string, error
 }
 
 // mustAsk reports whether a person must decide before the call runs. What was
-// cleared runs with the arguments that it was cleared with or is asked about
-// again: the tool may be another one by now.
+// cleared runs as it was cleared, or is asked about again: the tool may be another
+// one by now.
 func (e *engine) mustAsk(c loop.Call, t tool.Tool, args json.RawMessage) bool {
-	if c.Status == loop.Cleared && string(args) == c.Arguments {
+	if c.Status == loop.Cleared {
+		return string(args) != c.Arguments || c.Fingerprint != "" && c.Fingerprint != t.Fingerprint()
+	}
+	if !t.AsksApproval() {
 		return false
 	}
-	need, err := t.NeedsApproval(e.ctx, args)
+	need, err := e.judge(t, args)
 	if err != nil {
 		e.logger.Warn("approval could not be judged", "call", c.Ref, "tool", c.Call.Name, "error", e.redact(err))
 	}
-	return need || c.Status == loop.Cleared
+	return need
+}
+
+// judge asks the tool whether a call needs approval, in the time that a call has.
+// A function that does not answer in that time, or not at all, asks.
+func (e *engine) judge(t tool.Tool, args json.RawMessage) (need bool, err error) {
+	ctx, cancel := e.toolContext(e.ctx, t)
+	defer cancel()
+	type answer struct {
+		need bool
+		err  error
+	}
+	done := make(chan answer, 1)
+	go func() { // it is left behind if it ignores its context
+		a := answer{need: true, err: errGoexit}
+		defer func() { done <- a }()
+		a.need, a.err = t.NeedsApproval(ctx, args)
+	}()
+	select {
+	case a := <-done:
+		return a.need, a.err
+	case <-ctx.Done():
+		return true, context.Cause(ctx)
+	}
 }
 
 // launch runs the jobs. The channel is closed when all have ended.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"testing"
-
-	"github.com/stretchr/testify/require"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -25,6 +23,10 @@ type WeatherArgs struct {
 type Weather struct {
 	City    string  `json:"city"`
 	Degrees float64 `json:"degrees"`
+}
+
+type ExportArgs struct {
+	Year int `json:"year" jsonschema:"minimum=2020"`
 }
 
 func getWeather(_ context.Context, in WeatherArgs) (Weather, error) {
@@ -79,8 +81,6 @@ func ExampleStream() {
 		switch b := e.Body.(type) {
 		case event.TextDelta:
 			fmt.Print(b.Text)
-		case event.ModelAnswered:
-			fmt.Println() // after the text, which is whole now
 		case event.ToolCallStarted:
 			fmt.Println(b.Call, b.Name, b.Arguments)
 		case event.ToolCallFinished:
@@ -98,17 +98,13 @@ func ExampleSession() {
 	assistant := newAssistant(llmtest.NewScript(llmtest.Text("Hello, Ada."), llmtest.Text("You are Ada.")))
 	store := new(journal.Memory) // json.Marshal(store) has every session, for a file of yours
 	s := runner.Runner{Journal: store}.Session("chat-7")
-	for _, text := range []string{"I am Ada.", "Who am I?"} {
-		result, err := s.Run(ctx, assistant, runner.Say(llm.User(text)))
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		fmt.Println(result.Text, len(result.Messages))
+	result, err := s.Run(ctx, assistant, runner.Say(llm.User("I am Ada.")))
+	if err == nil {
+		result, err = s.Run(ctx, assistant, runner.Say(llm.User("Who am I?")))
 	}
+	fmt.Println(result.Text, len(result.Messages), err)
 	// Output:
-	// Hello, Ada. 2
-	// You are Ada. 4
+	// You are Ada. 4 <nil>
 }
 
 // What went wrong is asked of the error; the work so far comes with it.
@@ -162,21 +158,49 @@ func Example_toolErrors() {
 	// turn 2: tool refund: the till is closed
 }
 
-// assistant is the agent under test.
-var assistant = newAssistant(nil)
-
-// TestAssistant is the test of an agent: what the model would say is a script,
-// and the tools are the real ones. A request beyond the script and a step that
-// is not used both fail the test.
-func TestAssistant(t *testing.T) {
-	script := llmtest.Script(t,
+// What a model wrote that does not fit the schema never reaches the function: the
+// model reads what to mend, all of it at once.
+func Example_invalidArguments() {
+	script := llmtest.NewScript(
+		llmtest.Calls("get_weather", `{"unit":"kelvin"}`),
 		llmtest.Calls("get_weather", WeatherArgs{City: "Beijing"}),
 		llmtest.Text("It is 22 °C."))
-	r := runner.Runner{Model: script} // in place of the agent's own model
-	result, err := r.Run(t.Context(), assistant, llm.User("What is it like in Beijing?"))
-	require.NoError(t, err)
-	require.Equal(t, "It is 22 °C.", result.Text)
+	result, err := runner.Run(context.Background(), newAssistant(script), llm.User("What is it like in Beijing?"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(result.Messages[2].Results()[0].Text())
+	// Output:
+	// Arguments for get_weather do not match its schema (2 problems):
+	// - (top level): required property "city" is missing (string: City, e.g. Beijing)
+	// - /unit: must be one of "celsius", "fahrenheit"; got the string "kelvin"
+	// Send the call again with corrected arguments.
+}
 
-	told := script.Requests()[1].Messages[2].Results() // what the second request tells the model
-	require.Equal(t, `{"city":"Beijing","degrees":22}`, told[0].Text())
+// A tool says of its function what a runner has to know.
+func Example_toolOptions() {
+	export := func(ctx context.Context, in ExportArgs) (string, error) {
+		tool.CallFrom(ctx).Progress(1, 2, "reading the ledger") // an event.ToolProgress for who watches
+		return "ledger.csv", nil
+	}
+	ledger, err := tool.New("export", "Exports the ledger of a year.", export,
+		tool.Timeout(10*time.Minute), // else 2 minutes; a call that hangs is left behind, and the run goes on
+		tool.Concurrency(2),          // calls at the same time, over all runs
+		tool.Alone(),                 // beside no other call of its turn
+		tool.Idempotent(),            // may run again after a crash, with the same tool.CallFrom(ctx).Key
+		tool.MaxResult(64<<10))       // bytes; the model is told how much was cut
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	script := llmtest.NewScript(llmtest.Calls("export", ExportArgs{Year: 2026}), llmtest.Text("Here it is."))
+	result, err := runner.Run(context.Background(), &agent.Agent{Model: script, Tools: []tool.Tool{ledger}}, llm.User("Export 2026."))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(result.Messages[2].Results()[0].Text())
+	// Output:
+	// ledger.csv
 }

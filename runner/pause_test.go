@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -327,4 +329,57 @@ func TestCancelledCallIsInDoubt(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "Fine.", result.Text)
 	require.Equal(t, []string{keys[0], keys[0]}, keys, "the same key, in another run")
+}
+
+// TestAskedAgain: an approved call whose tool is another one by now.
+func TestAskedAgain(t *testing.T) {
+	t.Parallel()
+	x := new(till)
+	s, result, _ := paused(t, x, llmtest.Text("Fine."))
+	renamed := newAgent(tool.Must(tool.New("refund", "Pays back, or takes.", func(_ context.Context, in refundArgs) (string, error) {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.paid["other"] = append(x.paid["other"], in)
+		return "paid elsewhere", nil
+	})))
+	result, err := s.Run(t.Context(), renamed, result.Pending[0].Approve())
+	require.ErrorIs(t, err, runner.ErrPaused, "what was approved is another tool's call")
+	require.Len(t, x.all(), 1)
+	result, err = s.Run(t.Context(), renamed, result.Pending[0].Approve())
+	require.NoError(t, err)
+	require.Equal(t, []string{"paid 500", "paid elsewhere"}, results(result.Messages))
+}
+
+// TestRepairsOfApprovedCalls stand with the call that runs.
+func TestRepairsOfApprovedCalls(t *testing.T) {
+	t.Parallel()
+	x := new(till)
+	a := newAgent(x.refund(tool.NeedsApproval()))
+	script := llmtest.Script(t, llmtest.Calls("refund", `{"order":"W1","cents":"5"}`).And(llmtest.Calls("refund", `{"order":"W2","cents":5}`)), llmtest.Text("Fine."))
+	s := with(script).Session("s")
+	result, err := s.Run(t.Context(), a, runner.Say(llm.User("Hi.")))
+	require.ErrorIs(t, err, runner.ErrPaused)
+	result, err = s.Run(t.Context(), a, result.Pending[0].Approve(), result.Pending[1].Edit(json.RawMessage(`{"order":"W2","cents":"7"}`)))
+	require.NoError(t, err)
+	want := []string{"/cents: a string became the number that it held"}
+	for _, e := range result.Events {
+		if b, ok := e.Body.(event.ToolCallStarted); ok {
+			require.Equal(t, want, b.Repairs, b.Call)
+		}
+	}
+}
+
+// TestApprovalThatHangs: a policy that does not answer asks.
+func TestApprovalThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stuck := make(chan struct{})
+		defer close(stuck)
+		hang := tool.NeedsApprovalIf(func(context.Context, refundArgs) (bool, error) { <-stuck; return false, nil })
+		script := llmtest.Script(t, llmtest.Calls("refund", refundArgs{"W1", 5}))
+		start := time.Now()
+		_, err := with(script).Session("s").Run(t.Context(), newAgent(new(till).refund(hang)), runner.Say(llm.User("Hi.")))
+		require.ErrorIs(t, err, runner.ErrPaused)
+		require.Equal(t, 2*time.Minute, time.Since(start))
+	})
 }

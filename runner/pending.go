@@ -184,11 +184,11 @@ func (e *engine) decideCall(d decision, c loop.Call) (_ []event.Body, reason str
 		if !ok {
 			return nil, "the agent has no such tool to check the arguments for"
 		}
-		args, _, err := t.Parse(string(d.args))
+		args, repairs, err := t.Parse(string(d.args))
 		if err != nil {
 			return nil, "the arguments do not fit: " + asToolError(err).Message
 		}
-		b.Arguments = string(args)
+		b.Arguments, b.Repairs = string(args), repairs
 	}
 	return []event.Body{b}, ""
 }

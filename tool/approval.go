@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -21,14 +22,19 @@ func NeedsApproval() Option {
 
 // NeedsApprovalIf is NeedsApproval for the calls that need says true of. In is
 // the type of the tool's arguments, or [json.RawMessage]. An error or a panic of
-// need, and arguments that In does not decode, count as true: what nobody can
-// judge is not done without being asked for.
+// need, arguments that In does not decode, and a name that only its case keeps
+// from being that of a field of In, which would be decoded into it, count as true:
+// what nobody can judge is not done without being asked for.
 func NeedsApprovalIf[In any](need func(ctx context.Context, in In) (bool, error)) Option {
 	return func(s *spec) error {
 		if need == nil {
 			return errors.New("the function of NeedsApprovalIf is nil")
 		}
+		names := shapeOf(reflect.TypeFor[In](), map[reflect.Type]*shape{})
 		s.approval = func(ctx context.Context, args json.RawMessage) (bool, error) {
+			if err := names.match(args); err != nil {
+				return true, err
+			}
 			var in In
 			if err := decode(args, &in); err != nil {
 				return true, err
@@ -56,6 +62,9 @@ func Reconcile[Out any](ask func(ctx context.Context, c Call, args json.RawMessa
 		return nil
 	}
 }
+
+// AsksApproval reports whether any call of the tool may need approval.
+func (t Tool) AsksApproval() bool { return t.spec != nil && t.spec.approval != nil }
 
 // NeedsApproval reports whether a call with arguments that [Tool.Parse] returned
 // must be approved before it runs. An error says why that cannot be told; then it

@@ -62,6 +62,26 @@ func TestNeedsApproval(t *testing.T) {
 	require.EqualError(t, err, `tool "pay": the function of NeedsApprovalIf is nil`)
 }
 
+// What a schema that is not ours leaves open must not be decoded over what the
+// tool will read.
+func TestNeedsApprovalIfIsNotPassedByCase(t *testing.T) {
+	t.Parallel()
+	pay, err := tool.NewRaw("pay", "", json.RawMessage(`{"properties":{"cents":{"type":"integer"}}}`), echo,
+		tool.NeedsApprovalIf(func(_ context.Context, in payArgs) (bool, error) { return in.Cents > 100, nil }))
+	require.NoError(t, err)
+	args, _, err := pay.Parse(`{"cents":500,"Cents":1}`)
+	require.NoError(t, err)
+	need, err := pay.NeedsApproval(t.Context(), args)
+	require.EqualError(t, err, `(top level): unknown property "Cents"; did you mean "cents"?`)
+	require.True(t, need)
+
+	args, _, err = pay.Parse(`{"cents":50,"memo":"x"}`)
+	require.NoError(t, err)
+	need, err = pay.NeedsApproval(t.Context(), args)
+	require.NoError(t, err)
+	require.False(t, need)
+}
+
 func TestReconcile(t *testing.T) {
 	t.Parallel()
 	c := tool.Call{Key: "k"}

@@ -47,12 +47,19 @@ func cost(f func()) (allocated uint64, took time.Duration) {
 	return allocated, took
 }
 
+// spent is the processor time of f.
+func spent(f func()) time.Duration {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	start := threadTime()
+	f()
+	return threadTime() - start
+}
+
 func costOnce(f func()) (allocated uint64, took time.Duration) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	start := time.Now()
-	f()
-	took = time.Since(start)
+	took = spent(f)
 	runtime.ReadMemStats(&after)
 	return after.TotalAlloc - before.TotalAlloc, took
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -27,6 +28,7 @@ func rawSchema(raw json.RawMessage) (*schema, error) {
 	if err := tidy(doc); err != nil {
 		return nil, err
 	}
+	doc.inner(func(s *value, _ ...string) { admitNullables(s) }) // the arguments themselves are no null
 	shown, err := showable(doc)
 	if err != nil {
 		return nil, err
@@ -48,21 +50,17 @@ var drafts = []string{
 	"json-schema.org/draft-04/schema",
 }
 
-// tidy makes a schema that of an object, and removes what only matters where
-// schemas refer to each other. Its errors say what no tool can have.
+// tidy makes a schema that of an object, and removes what would only keep it from
+// being compiled. Its errors say what no tool can have.
 func tidy(doc *value) error {
 	if doc.form != objectForm {
 		return fmt.Errorf("schema: must be a JSON object, not %s", describe(doc))
 	}
-	doc.remove("$id", "id")
-	if u := doc.get("$schema"); u != nil && !slices.Contains(drafts, draftName(u.str())) {
-		doc.remove("$schema")
+	if !isAbsolute(doc.get("$id").str()) {
+		doc.remove("$id")
 	}
-	for _, name := range []string{"type", "properties", "required"} {
-		if v := doc.get(name); v != nil && v.form == nullForm {
-			doc.remove(name) // some generators write null for none
-		}
-	}
+	doc.remove("id")
+	tidyKeywords(doc)
 	if types := typesOf(doc); doc.has("type") && !slices.Contains(types, "object") {
 		return fmt.Errorf("schema: the arguments must be of type object, not %s", strings.Join(types, " or "))
 	}
@@ -71,6 +69,37 @@ func tidy(doc *value) error {
 		return errors.New(`schema: "properties" must be an object`)
 	}
 	return nil
+}
+
+// tidyKeywords removes, at every depth, drafts that nobody knows, and null where
+// some generators write it for none.
+func tidyKeywords(s *value) {
+	if u := s.get("$schema"); u != nil && !slices.Contains(drafts, draftName(u.str())) {
+		s.remove("$schema")
+	}
+	s.members = slices.DeleteFunc(s.members, func(m member) bool {
+		return m.value.form == nullForm && slices.Contains([]string{"type", "properties", "required", "items"}, m.name)
+	})
+	s.inner(func(below *value, _ ...string) { tidyKeywords(below) })
+}
+
+// admitNullables makes what OpenAPI calls nullable take null. It is no keyword of
+// JSON Schema, but the model reads it, and says null for "empty it": to leave that
+// out would be another call, and to refuse it would be unfair.
+func admitNullables(s *value) {
+	s.inner(func(below *value, _ ...string) { admitNullables(below) })
+	if v := s.get("nullable"); v == nil || v.form != booleanForm || v.text != "true" {
+		return
+	}
+	s.remove("nullable")
+	admitNull(s)
+}
+
+// isAbsolute reports whether an "$id" is an address that references in the schema
+// may use. Any other would only make it another's.
+func isAbsolute(id string) bool {
+	u, err := url.Parse(id)
+	return err == nil && slices.Contains([]string{"http", "https", "urn"}, u.Scheme) && u.Fragment == ""
 }
 
 func draftName(u string) string {

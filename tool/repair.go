@@ -151,11 +151,7 @@ func (r *repairer) repair(v *value, s *sj.Schema, at []string) {
 	}
 	r.dropNulls(v, s, at)
 	for _, m := range v.members {
-		if p, ok := s.Properties[m.name]; ok {
-			r.repair(m.value, p, append(at, m.name))
-		} else if p, ok := s.AdditionalProperties.(*sj.Schema); ok {
-			r.repair(m.value, p, append(at, m.name))
-		}
+		r.repair(m.value, r.memberSchema(s, m.name), append(at, m.name))
 	}
 }
 
@@ -310,6 +306,24 @@ func (r *repairer) only(branches []*sj.Schema) *sj.Schema {
 		found = b
 	}
 	return found
+}
+
+// memberSchema returns the schema of a member. One that a pattern bears on is not
+// additional, and stays as it is.
+func (r *repairer) memberSchema(s *sj.Schema, name string) *sj.Schema {
+	if p, ok := s.Properties[name]; ok {
+		return p
+	}
+	additional, ok := s.AdditionalProperties.(*sj.Schema)
+	if !ok {
+		return nil
+	}
+	for re := range s.PatternProperties {
+		if r.steps -= 1 + len(name)*sizeOf(re)/16; r.steps < 0 || re.MatchString(name) {
+			return nil
+		}
+	}
+	return additional
 }
 
 func itemSchema(s *sj.Schema, i int) *sj.Schema {

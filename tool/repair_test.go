@@ -109,3 +109,13 @@ func TestRawParseRepairs(t *testing.T) {
 	_, _, err = x.Parse(`{"loop":"1"}`)
 	require.Error(t, err)
 }
+
+func TestMembersThatAPatternBearsOnAreNotAdditional(t *testing.T) {
+	t.Parallel()
+	x := tool.Must(tool.NewRaw("raw", "", json.RawMessage(
+		`{"patternProperties":{"^zip_":{},"^s_":{"type":"string"}},"additionalProperties":{"type":"integer"}}`), echo))
+	args, repairs, err := x.Parse(`{"zip_home":"12345","s_a":"6","n":"7"}`)
+	require.NoError(t, err)
+	require.Equal(t, `{"zip_home":"12345","s_a":"6","n":7}`, string(args))
+	require.Equal(t, []string{"/n: a string became the number that it held"}, repairs)
+}

@@ -1,6 +1,8 @@
 package tool
 
 import (
+	"encoding/json"
+	"errors"
 	"reflect"
 	"slices"
 	"strconv"
@@ -82,6 +84,23 @@ func foldCase(name string) string {
 			r = next
 		}
 	}, name)
+}
+
+// match refuses arguments that have such names: what reads them without Go would
+// see other values than the type does.
+func (s *shape) match(args json.RawMessage) error {
+	if s == nil {
+		return nil
+	}
+	v, err := parse(string(args), argumentLimits)
+	if err != nil {
+		return err
+	}
+	names := &explainer{args: v}
+	if s.check(v, names, nil); len(names.problems) == 0 {
+		return nil
+	}
+	return errors.New(strings.TrimPrefix(names.problems[0].line(), "- "))
 }
 
 // check finds the names that only their case keeps from being those of fields.

@@ -101,6 +101,9 @@ func TestRawSchemas(t *testing.T) {
 		{"no type", `{"properties":{"b":{},"a":true},"x-y":1}`, `{"type":"object","properties":{"b":{},"a":true},"x-y":1}`, ``},
 		{"no properties", `{"additionalProperties":true,"type":"object"}`, `{"type":"object","properties":{},"additionalProperties":true}`, ``},
 		{"null properties", `{"type":"object","properties":null,"required":null}`, none, ``},
+		{"null below", `{"properties":{"a":{"type":"object","properties":null,"required":null},"b":{"type":"array","items":null},"c":{"const":null}}}`,
+			`{"type":"object","properties":{"a":{"type":"object"},"b":{"type":"array"},"c":{"const":null}}}`, ``},
+		{"unknown draft below", `{"properties":{"a":{"$schema":"https://x/y","type":"string"}}}`, `{"type":"object","properties":{"a":{"type":"string"}}}`, ``},
 		{"type list", `{"type":["object","null"]}`, none, ``},
 		{"order and numbers", `{"type":"object","properties":{"z":{"maximum":9007199254740993,"minimum":1.50},"a":{}}}`,
 			`{"type":"object","properties":{"z":{"maximum":9007199254740993,"minimum":1.50},"a":{}}}`, ``},
@@ -151,9 +154,27 @@ func TestRawToolsAreHeldToTheirSchema(t *testing.T) {
 	_, _, err = draft7.Parse(`{"when":"tomorrow"}`)
 	require.Error(t, err, "draft-07 asserts formats")
 
+	named := tool.Must(tool.NewRaw("named", "", json.RawMessage(`{"$id":"https://x/a/root.json","properties":{
+		"a":{"$ref":"https://x/a/root.json#/$defs/n"},"b":{"$ref":"root.json#/$defs/n"},"c":{"$ref":"#/$defs/n"}},"$defs":{"n":{"type":"integer"}}}`), echo))
+	_, _, err = named.Parse(`{"a":"x","b":"x","c":"x"}`)
+	requireProblems(t, err, "named", `/a: must be integer, got the string "x"`, `/b: must be integer, got the string "x"`, `/c: must be integer, got the string "x"`)
+
 	later := tool.Must(tool.NewRaw("later", "", json.RawMessage(`{"properties":{"when":{"type":"string","format":"date"}}}`), echo))
 	_, _, err = later.Parse(`{"when":"tomorrow"}`)
 	require.NoError(t, err, "2020-12 does not")
+}
+
+func TestNullableTakesNull(t *testing.T) {
+	t.Parallel()
+	x := tool.Must(tool.NewRaw("update", "", json.RawMessage(`{"$defs":{"n":{"type":"integer"}},"properties":{
+		"a":{"type":"string","nullable":true},"b":{"enum":["x"],"type":"string","nullable":true},"c":{"allOf":[{"$ref":"#/$defs/n"}],"nullable":true},
+		"d":{"type":"string","nullable":false},"nullable":{"type":"boolean"}},"required":["a"]}`), echo))
+	args, repairs, err := x.Parse(`{"a":null,"b":null,"c":null,"d":null,"nullable":true}`)
+	require.NoError(t, err)
+	require.Equal(t, `{"a":null,"b":null,"c":null,"nullable":true}`, string(args))
+	require.Equal(t, []string{"/d: null was left out"}, repairs)
+	_, _, err = x.Parse(`{"a":1,"b":"y","c":1}`)
+	requireProblems(t, err, "update", "/a: must be null or string, got the number 1", `/b: must be one of "x", null; got the string "y"`)
 }
 
 func TestPatternsOfOtherLanguages(t *testing.T) {

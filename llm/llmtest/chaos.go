@@ -14,10 +14,13 @@ import (
 
 // Faults returns the catalogue: what goes wrong with providers and on the way to
 // them, each kind of trouble once or in its different forms. The waits in it are
-// seconds to an hour long, so tests that use all of it run in bubbles of
+// seconds to minutes long, so tests that use all of it run in bubbles of
 // testing/synctest.
 func Faults() []Fault {
 	const slow = `{"error":{"message":"Rate limit reached.","type":"requests","param":null,"code":"rate_limit_exceeded"}}`
+	// Longer than the patience of clients, which is tested so, and short enough to
+	// leave time for another try to who bounds a whole run by an hour.
+	const silence = 20 * time.Minute
 	header := func(name, value string) http.Header {
 		h := http.Header{"Content-Type": {"application/json"}}
 		if name != "" {
@@ -40,8 +43,8 @@ func Faults() []Fault {
 		Status(http.StatusBadGateway, http.Header{"Content-Type": {"text/html"}}, "<html><title>502 Bad Gateway</title></html>"),
 		refusal(&llm.APIError{Kind: llm.KindOverloaded}),
 		Late(30 * time.Second),
-		Stall(0, time.Hour),
-		Stall(1, time.Hour),
+		Stall(0, silence),
+		Stall(1, silence),
 		Cut(0),
 		Cut(1),
 		CutBytes(100),

@@ -185,8 +185,8 @@ func gaveUp(ctx context.Context, resp *llm.Response, err error) error {
 	switch cause := context.Cause(ctx); {
 	case resp != nil:
 		return errors.New("a response came although ctx had ended")
-	case err != cause:
-		return fmt.Errorf("got the error %v (%T), want that of context.Cause, %v", err, err, cause)
+	case err != cause: //nolint:errorlint // the contract is the cause itself
+		return fmt.Errorf("got the error %v (%T), want that of context.Cause, %v", err, err, cause) //nolint:errorlint // no caller may take this for the cause
 	}
 	return nil
 }

@@ -252,9 +252,9 @@ func (s suite) failure(t *testing.T, req *llm.Request, want *llm.APIError) (*llm
 		case resp != nil:
 			return errors.New("got a response, and the provider failed")
 		case !ok:
-			return fmt.Errorf("got the error %v (%T), want an *llm.APIError", err, err)
+			return fmt.Errorf("got the error %w (%T), want an *llm.APIError", err, err)
 		case got.Kind != want.Kind:
-			return fmt.Errorf("got an error of kind %q, want %q: %v", got.Kind, want.Kind, err)
+			return fmt.Errorf("got an error of kind %q, want %q: %w", got.Kind, want.Kind, err)
 		}
 		return nil
 	})
@@ -272,7 +272,7 @@ func (s suite) brokenOff(t *testing.T) error {
 		if err != nil {
 			api, ok := errors.AsType[*llm.APIError](err)
 			if resp != nil || !ok || !api.Retryable() {
-				return fmt.Errorf("got %v and the error %v (%T), want an *llm.APIError that is retryable", resp, err, err)
+				return fmt.Errorf("got %v and the error %w (%T), want an *llm.APIError that is retryable", resp, err, err)
 			}
 			return nil
 		}
@@ -504,7 +504,7 @@ func (s suite) oneOfMany(t *testing.T, m llm.Model, cut bool) error {
 		w.onDelta = func(llm.Delta) { cancel(errGivenUp) }
 	}
 	_, err := generate(ctx, m, streamedQuestion("hi"), w)
-	if cut && err == errGivenUp {
+	if cut && err == errGivenUp { //nolint:errorlint // the contract is the cause itself
 		return nil
 	}
 	return err

@@ -158,8 +158,8 @@ func ExampleFaults() {
 	// status 502
 	// status 503
 	// late by 30s
-	// stall for 1h0m0s after 0 pieces
-	// stall for 1h0m0s after 1 piece
+	// stall for 20m0s after 0 pieces
+	// stall for 20m0s after 1 piece
 }
 
 // A test of yours, which EveryFault runs in a bubble of fake time.

@@ -250,7 +250,7 @@ func (rec *recorder) end(err error) {
 			e.unfit = fmt.Errorf("the answer came with the Content-Encoding %s, which cannot be recorded", enc)
 		}
 		e.Response, e.unfit = marshalOr(tapedAnswer{Status: rec.resp.StatusCode, Header: header, content: tapeContent(body)}, e.unfit)
-		if err != io.EOF || rec.ctx.Err() != nil {
+		if err != io.EOF || rec.ctx.Err() != nil { //nolint:errorlint // a reader ends with io.EOF itself
 			e.fail(rec.ctx, err)
 		}
 	})

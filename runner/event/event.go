@@ -102,7 +102,8 @@ type ToolCallStarted struct {
 	Name string  `json:"name"`
 	// Arguments are the ones that the function gets: checked, JSON text.
 	Arguments string `json:"arguments"`
-	// Repairs say, a sentence each, how they differ from what the model wrote.
+	// Repairs say, a sentence each, how they differ from what the model wrote, or
+	// from what a person wrote instead.
 	Repairs []string `json:"repairs,omitempty"`
 }
 
@@ -134,6 +135,9 @@ type ApprovalAsked struct {
 	// Hash is [HashArguments] of them.
 	Hash    string   `json:"hash"`
 	Repairs []string `json:"repairs,omitempty"` // as in ToolCallStarted
+	// Fingerprint is that of the tool, as in OfferedTool. Should the tool be
+	// another one when the call is approved, it is asked about again.
+	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
 // ApprovalDecided answers an ApprovalAsked.
@@ -144,7 +148,8 @@ type ApprovalDecided struct {
 	// Reason is why it was not approved; the model reads it.
 	Reason string `json:"reason,omitempty"`
 	// Arguments run in place of those that were asked about; empty: those.
-	Arguments string `json:"arguments,omitempty"`
+	Arguments string   `json:"arguments,omitempty"`
+	Repairs   []string `json:"repairs,omitempty"` // of these Arguments
 }
 
 // A Doubt is what was decided about a call that was started and whose end was

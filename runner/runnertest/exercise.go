@@ -1,6 +1,7 @@
 package runnertest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -17,7 +18,8 @@ const (
 
 // Exercise is a smoke test of an agent in one line: each of its tools is called
 // once, all at the same time, by an [Exerciser] in the place of its model, and
-// the agent answers. It returns the run for tests that look closer.
+// the agent answers. Calls that wait for approval are approved. It returns the run
+// for tests that look closer.
 //
 // It fails t if the run ends in an error, which a tool's [tool.Abort] is, too; if
 // a tool has a schema for which no arguments are found, or refuses all that fit
@@ -40,7 +42,7 @@ func Exercise(t testing.TB, a *agent.Agent) *runner.Result {
 		}
 		return err
 	}}
-	r := runner.Runner{Model: e.model(), ToolTimeout: exerciseTimeout}
+	r := runner.Runner{Model: e.model(), ToolTimeout: exerciseTimeout, Decide: approve}
 	result, err := r.Run(t.Context(), a, llm.User("Call each of your tools once, and then answer."))
 	if err != nil {
 		t.Errorf("runnertest: the run failed: %v", err)
@@ -48,6 +50,8 @@ func Exercise(t testing.TB, a *agent.Agent) *runner.Result {
 	report(t, a, result)
 	return result
 }
+
+func approve(_ context.Context, p runner.Pending) (runner.Input, error) { return p.Approve(), nil }
 
 // takes asks the tool itself.
 func takes(a *agent.Agent, name, arguments string) error {

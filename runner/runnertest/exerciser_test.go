@@ -149,6 +149,19 @@ func TestExercise(t *testing.T) {
 	require.Equal(t, "No tool was called.", runnertest.Exercise(t, &agent.Agent{}).Text)
 }
 
+// TestExerciseApproves: a tool that waits for a person is called as well.
+func TestExerciseApproves(t *testing.T) {
+	t.Parallel()
+	called := 0
+	pay := tool.Must(tool.New("pay", "", func(context.Context, struct{}) (string, error) {
+		called++
+		return "Paid.", nil
+	}, tool.NeedsApproval()))
+	result := runnertest.Exercise(t, &agent.Agent{Tools: []tool.Tool{pay}})
+	require.Equal(t, "Called: pay.", result.Text)
+	require.Equal(t, 1, called)
+}
+
 // colour and word say nothing in their schema of what they take.
 type (
 	colour string

@@ -46,7 +46,7 @@ var flows = []struct {
 	{name: "filtered", steps: []llmtest.Step{llmtest.Calls("look", lookArgs{Order: "W1"}).Finish("content_filter")}},
 	{name: "error", steps: []llmtest.Step{llmtest.Fail(&llm.APIError{Kind: llm.KindNetwork, Message: "dial tcp 127.0.0.1:34567: connection refused"})}},
 	{name: "limit", runner: runner.Runner{MaxTurns: 1}, steps: []llmtest.Step{llmtest.Calls("look", lookArgs{Order: "W1"})}},
-	{name: "abort", steps: []llmtest.Step{llmtest.Calls("abort", nil).And(llmtest.Calls("look", lookArgs{"W1", 60}))}},
+	{name: "abort", steps: []llmtest.Step{llmtest.Calls("look", lookArgs{"W1", 60}).And(llmtest.Calls("abort", nil))}},
 	{
 		name: "history",
 		input: []llm.Message{

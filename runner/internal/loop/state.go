@@ -70,9 +70,12 @@ type Call struct {
 	RunID  string // of the run that made it
 	// Arguments are the checked ones, once it was started or asked about.
 	Arguments string
-	Edited    bool // Arguments are a person's
-	CutOff    bool // its answer was cut off: it must not run
-	result    llm.ToolResult
+	Repairs   []string // that led to Arguments
+	// Fingerprint is that of the tool when it was asked about; empty: it was not.
+	Fingerprint string
+	Edited      bool // Arguments are a person's
+	CutOff      bool // its answer was cut off: it must not run
+	result      llm.ToolResult
 }
 
 // Status is how far a call has come.
@@ -228,7 +231,7 @@ func (s *State) callStarted(b event.ToolCallStarted) error {
 	if c == nil || !s.actable() || c.Status != Proposed && c.Status != Cleared {
 		return errOrder
 	}
-	c.Status, c.Arguments = Started, b.Arguments
+	c.Status, c.Arguments, c.Repairs = Started, b.Arguments, b.Repairs
 	return nil
 }
 
@@ -240,7 +243,8 @@ func (s *State) approvalAsked(b event.ApprovalAsked) error {
 	if c == nil || !s.actable() || c.Status != Proposed && c.Status != Cleared {
 		return errOrder
 	}
-	c.Status, c.Arguments, c.Edited = Asked, b.Arguments, false
+	c.Edited = c.Edited && c.Arguments == b.Arguments
+	c.Status, c.Arguments, c.Repairs, c.Fingerprint = Asked, b.Arguments, b.Repairs, b.Fingerprint
 	return nil
 }
 
@@ -259,7 +263,7 @@ func (s *State) approvalDecided(b event.ApprovalDecided) error {
 	}
 	c.Status = Cleared
 	if b.Arguments != "" {
-		c.Arguments, c.Edited = b.Arguments, true
+		c.Arguments, c.Repairs, c.Edited = b.Arguments, b.Repairs, true
 	}
 	return nil
 }

@@ -6,7 +6,28 @@
 //	r := runner.Runner{Journal: store}
 //
 // A session is run by one worker at a time. Who opens it takes a lease in the
-// database, renews it while it is open, and writes each event at the position
-// that it expects; who lost the lease, because its machine slept or its process
-// hung, writes nothing any more.
+// database and renews it while it is open. Each append names the holder and the
+// position, and is refused if either is another: who lost the lease, because its
+// machine slept or its process hung, writes nothing any more. Only the
+// database's clock counts.
+//
+// # Errors
+//
+// What the database cannot do is a [journal.StoreError] with the session and the
+// position: nothing was added, and the append can be tried again. Where a
+// connection breaks in an append, the log asks the database whether it was made.
+// If the database does not answer, the log is over, and its Context ends with the
+// StoreError. When the database is back, and the lease has run out or was given
+// back, the session goes on with all that was acknowledged.
+//
+// Each row has a checksum. Rows that are missing, changed or too many are a
+// [journal.CorruptError].
+//
+// # Tables
+//
+// One row of toolloop_sessions for each session, one of toolloop_events for each
+// event, with its JSON as text. They may be read at any time, and sessions that
+// nobody has open may be deleted with their events:
+//
+//	SELECT body::json->>'name' FROM toolloop_events WHERE session = 'order-42' AND body::json->>'type' = 'tool_call_started';
 package sqljournal

@@ -17,49 +17,71 @@ import (
 // [OpenPostgres], or as a literal around a pool of your own, with [Journal.Migrate]
 // before the first use. It is safe for concurrent use once its fields are set.
 type Journal struct {
-	// DB is the pool. A Journal that was made as a literal does not close it.
+	// DB is the pool, whose driver is "pgx" of github.com/jackc/pgx/v5/stdlib, or
+	// "sqlite" of modernc.org/sqlite. How durable an append is, and how long
+	// SQLite waits for the lock of its file, is what the pool was set up for.
 	DB *sql.DB
 	// Dialect is the database's.
 	Dialect Dialect
 	// Lease is how long a session stays taken after its worker was heard of
-	// last; it is heard of three times as often. Zero: 30 seconds. A worker that
-	// dies holds a session up for this long.
+	// last; it is heard of three times as often. Zero: 30 seconds. Less than
+	// 50 ms is an error. A worker that dies holds a session up for this long. One
+	// that has not reached the database for three quarters of it gives up.
 	Lease time.Duration
 	// Prefix begins the names of the tables. Empty: "toolloop_". It is part of
 	// the SQL as it stands, and must not come from outside.
 	Prefix string
 }
 
-const defaultLease = 30 * time.Second
+const (
+	defaultLease  = 30 * time.Second
+	shortestLease = 50 * time.Millisecond
+)
 
 // storeBound is how long a journal may take for something that nobody waits for.
 const storeBound = 10 * time.Second
 
 func (j *Journal) lease() time.Duration { return cmp.Or(j.Lease, defaultLease) }
 
-// Open implements [journal.Journal].
+// Open implements [journal.Journal]. Damage that shows in the number of events is
+// found here; the events themselves are checked when they are read. PostgreSQL
+// does not take names of more than 2,600 bytes or so.
 func (j *Journal) Open(ctx context.Context, session string) (journal.Log, error) {
+	if err := j.check(); err != nil {
+		return nil, err
+	}
 	if err := journal.CheckName(session); err != nil {
 		return nil, err
 	}
-	if j.Lease < 0 {
-		return nil, fmt.Errorf("sqljournal: Lease is %v", j.Lease)
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
 	}
 	l := &log{journal: j, session: session, owner: rand.Text(), done: make(chan struct{})}
-	asked := time.Now()
-	switch err := j.DB.QueryRowContext(ctx, j.sql(take), session, l.owner, j.lease().Milliseconds()).Scan(&l.last); {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil, &journal.BusyError{Session: session}
-	case err != nil:
-		return nil, &journal.StoreError{Session: session, Err: err}
-	}
 	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	asked := time.Now()
+	if err := l.take(ctx); err != nil {
+		l.cancel(err)
+		return nil, err
+	}
 	go l.renew(asked) // until Close, which waits for it
 	return l, nil
 }
 
-// Sessions yields the names of the sessions, in the order of their names. An error
-// is the last pair.
+// check says whether the fields can be worked with.
+func (j *Journal) check() error {
+	switch {
+	case j.Dialect != SQLite && j.Dialect != Postgres:
+		return fmt.Errorf("sqljournal: Dialect is %q", j.Dialect)
+	case j.DB == nil:
+		return errors.New("sqljournal: DB is nil")
+	case j.lease() < shortestLease:
+		return fmt.Errorf("sqljournal: Lease is %v, the shortest is %v", j.Lease, shortestLease)
+	}
+	return nil
+}
+
+// Sessions yields the names of the sessions that were appended to, in the order
+// of their bytes, open ones as well. An error is the last pair.
 func (j *Journal) Sessions(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for after := ""; ; {
@@ -84,6 +106,9 @@ func (j *Journal) Sessions(ctx context.Context) iter.Seq2[string, error] {
 // page returns some names after one. No connection is held while the caller looks
 // at them.
 func (j *Journal) page(ctx context.Context, after string) (names []string, err error) {
+	if err := j.check(); err != nil {
+		return nil, err
+	}
 	rows, err := j.DB.QueryContext(ctx, j.sql(list), after, pageSize)
 	if err != nil {
 		return nil, err
@@ -99,5 +124,6 @@ func (j *Journal) page(ctx context.Context, after string) (names []string, err e
 	return names, rows.Err()
 }
 
-// Close closes the pool.
+// Close closes the pool. Close the logs first: what is open stays taken until its
+// lease has run out.
 func (j *Journal) Close() error { return j.DB.Close() }

@@ -1,0 +1,240 @@
+// Approve is an order desk that may pay back up to 100 euros by itself. For more
+// than that it asks: the session is paused, the program ends, and a second start
+// goes on with your answer, tomorrow or on another terminal.
+//
+// The tool and the agent are in assistant.go, which can be copied; this file has
+// the commands, the flags and the printing of the examples.
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+const (
+	usage    = "approve [flags] [approve | deny reason | edit arguments | show | message]"
+	question = "Refund 30.00 for order W1001 and 250.00 for order W2002."
+)
+
+func main() {
+	app := cli.New()
+	d := &desk{App: app}
+	flag.StringVar(&d.dir, "dir", "", "where sessions and receipts are (default in the user's cache)")
+	flag.StringVar(&d.name, "session", "desk", "name of the session")
+	flag.BoolVar(&d.stream, "stream", true, "stream the answers")
+	app.Main(usage, func(*cli.App) error { return d.run() })
+}
+
+// desk is one start of the program.
+type desk struct {
+	*cli.App
+	dir, name string
+	stream    bool
+	journal   journal.Dir
+	session   *runner.Session
+}
+
+func (d *desk) run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if d.dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return fmt.Errorf("%w; say -dir", err)
+		}
+		d.dir = filepath.Join(cache, "toolloop-approve")
+	}
+	d.journal.Path = filepath.Join(d.dir, "sessions")
+	d.session = runner.Runner{Journal: d.journal, NoStream: !d.stream}.Session(d.name)
+	if len(d.Args) == 1 && d.Args[0] == "show" {
+		return d.show(ctx)
+	}
+	in, err := d.input(ctx)
+	if err != nil {
+		return err
+	}
+	return d.goOn(ctx, in...)
+}
+
+// input is what the run begins with: an answer to what waits, a message, or
+// nothing, which goes on with a run that has not ended.
+func (d *desk) input(ctx context.Context) ([]runner.Input, error) {
+	switch command := strings.Join(d.Args[:min(1, len(d.Args))], ""); command {
+	case "approve", "deny", "edit":
+		in, err := d.decision(ctx, command, strings.Join(d.Args[1:], " "))
+		return []runner.Input{in}, err
+	}
+	said, err := d.session.Messages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	message := strings.Join(d.Args, " ")
+	if message == "" && !ended(said) {
+		return nil, nil
+	}
+	return []runner.Input{runner.Say(llm.User(cmp.Or(message, question)))}, nil
+}
+
+// ended reports whether the conversation waits for the user.
+func ended(said []llm.Message) bool {
+	if len(said) == 0 {
+		return true
+	}
+	last := said[len(said)-1]
+	return last.Role == llm.RoleAssistant && len(last.Calls()) == 0
+}
+
+// decision answers the first call that waits.
+func (d *desk) decision(ctx context.Context, command, text string) (runner.Input, error) {
+	waiting, err := d.session.Pending(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(waiting) == 0:
+		return nil, fmt.Errorf("no call of session %q waits for an answer", d.name)
+	}
+	p := waiting[0]
+	switch {
+	case p.InDoubt && command == "approve":
+		return p.RunAgain(), nil
+	case p.InDoubt && command == "deny":
+		return p.Unknown(), nil
+	case command == "approve":
+		return p.Approve(), nil
+	case command == "deny":
+		return p.Deny(text), nil
+	}
+	return p.Edit(json.RawMessage(text)), nil
+}
+
+// goOn runs the session as far as it goes, and shows it.
+func (d *desk) goOn(ctx context.Context, in ...runner.Input) error {
+	a := assistant(d.Provider.Model(d.Model), bank{filepath.Join(d.dir, "receipts")})
+	for e, err := range d.session.Stream(ctx, a, in...) {
+		switch {
+		case errors.Is(err, runner.ErrPaused):
+			return d.tell(ctx)
+		case err != nil:
+			return err
+		}
+		d.print(e)
+	}
+	return nil
+}
+
+func (d *desk) print(e event.Event) {
+	if d.JSON {
+		d.PrintJSON(e)
+		return
+	}
+	switch b := e.Body.(type) {
+	case event.UserMessaged:
+		d.Note("> %s", b.Message.Text())
+	case event.TextDelta:
+		d.Text(b.Text)
+	case event.ModelAnswered:
+		d.Answer(b.Message.Text())
+	case event.ToolCallStarted:
+		d.Note("[%s] %s %s", b.Call, b.Name, b.Arguments)
+	case event.ToolCallFinished:
+		d.Note("[%s] %s", b.Call, cli.Outcome(b))
+	case event.ApprovalAsked:
+		d.Note("[%s] %s %s needs approval", b.Call, b.Name, b.Arguments)
+	case event.ApprovalDecided:
+		d.Note("[%s] %s", b.Call, decided(b))
+	case event.InDoubtDecided:
+		d.Note("[%s] was interrupted; decided by %s: %s", b.Call, b.By, b.Decision)
+	case event.Restarted:
+		d.Void("asked again: %s", b.Error)
+	case event.Notice:
+		d.Notice("%s", b.Text)
+	case event.RunFinished:
+		d.Note("turns: %d, tokens: %d in, %d out", b.Turns, b.Usage.InputTokens, b.Usage.OutputTokens)
+	}
+}
+
+func decided(b event.ApprovalDecided) string {
+	switch {
+	case !b.Approved:
+		return "denied"
+	case b.Arguments != "":
+		return "approved with other arguments"
+	}
+	return "approved"
+}
+
+// tell says what the session waits for, and how to go on.
+func (d *desk) tell(ctx context.Context) error {
+	waiting, err := d.session.Pending(ctx)
+	if err != nil || len(waiting) == 0 || d.JSON {
+		return err
+	}
+	d.EndLine()
+	d.Text("\n")
+	for _, p := range waiting {
+		why := "waits for your approval"
+		if p.InDoubt {
+			why = "was interrupted, and nobody knows whether it took effect"
+		}
+		d.Text(fmt.Sprintf("%s %s\n  %s.\n", p.ToolCall.Name, cli.OneLine(p.ToolCall.Arguments), why))
+	}
+	d.Text("\n" + advice(waiting[0]))
+	d.Note("Nothing is running. The session is in %s", d.dir)
+	return nil
+}
+
+// advice is how to go on from a call that waits.
+func advice(p runner.Pending) string {
+	if p.InDoubt {
+		return "Start the program again with one of these:\n" +
+			"  approve   to run it again\n" +
+			"  deny      to let the model know that nobody knows\n\n"
+	}
+	return "Start the program again with one of these:\n" +
+		"  approve\n" +
+		"  deny \"the order is too old\"\n" +
+		"  edit '" + smaller(p.ToolCall.Arguments) + "'\n" +
+		"  show\n\n"
+}
+
+// smaller is an example of other arguments: what needs no approval.
+func smaller(arguments string) string {
+	var in refundArgs
+	_ = json.Unmarshal([]byte(arguments), &in) // they were checked
+	in.Amount = limit
+	data, _ := json.Marshal(in) // a string and a number
+	return string(data)
+}
+
+// show prints the session so far, as it looked while it went on.
+func (d *desk) show(ctx context.Context) error {
+	log, err := d.journal.Open(ctx, d.name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }() // again, which does nothing, unless there is an error
+	for e, err := range log.Events(ctx) {
+		if err != nil {
+			return err
+		}
+		d.print(e)
+	}
+	if err := log.Close(); err != nil {
+		return err
+	}
+	return d.tell(ctx)
+}

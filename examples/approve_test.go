@@ -1,0 +1,147 @@
+package examples_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	runevent "github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+const (
+	bothAsked = `> Refund 30.00 for order W1001 and 250.00 for order W2002.
+[r1.t1.c0] refund {"order":"W1001","amount":30}
+[r1.t1.c1] refund {"order":"W2002","amount":250} needs approval
+[r1.t1.c0] = 30.00 euros were paid back for order W1001.
+`
+	oneWaits = `
+refund {"order":"W2002","amount":250}
+  waits for your approval.
+
+Start the program again with one of these:
+  approve
+  deny "the order is too old"
+  edit '{"order":"W2002","amount":100}'
+  show
+
+Nothing is running. The session is in DIR
+`
+	bothPaid = `[r1.t1.c1] refund {"order":"W2002","amount":250}
+[r1.t1.c1] = 250.00 euros were paid back for order W2002.
+This is what the tools say:
+- refund(W1001, 30.00): 30.00 euros were paid back for order W1001.
+- refund(W2002, 250.00): 250.00 euros were paid back for order W2002.
+turns: 2, tokens: N in, N out
+`
+)
+
+// approve starts the program in a directory, whose name is DIR in what it prints.
+func approve(t *testing.T, dir string, args ...string) outcome {
+	t.Helper()
+	o := start(t, nil, "", "approve", append([]string{"-dir", dir}, args...)...)
+	o.stdout = strings.ReplaceAll(o.stdout, dir, "DIR")
+	return o
+}
+
+// TestApprove: each start is a process of its own, and the next one goes on.
+func TestApprove(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"approved", []string{"approve"}, "[r1.t1.c1] approved\n" + bothPaid},
+		{"denied", []string{"deny", "the order", "is too old"}, `[r1.t1.c1] denied
+[r1.t1.c1] refund denied: The call was denied: the order is too old. It did not run. Do not repeat it: go on without it, or ask the user.
+This is what the tools say:
+- refund(W1001, 30.00): 30.00 euros were paid back for order W1001.
+- refund(W2002, 250.00): The call was denied: the order is too old. It did not run. Do not repeat it: go on without it, or ask the user.
+turns: 2, tokens: N in, N out
+`},
+		{"edited", []string{"edit", `{"order":"W2002","amount":90}`}, `[r1.t1.c1] approved with other arguments
+[r1.t1.c1] refund {"order":"W2002","amount":90}
+[r1.t1.c1] = [A person changed the arguments before the call ran: {"order":"W2002","amount":90}] 90.00 euros were paid back for order W2002.
+This is what the tools say:
+- refund(W1001, 30.00): 30.00 euros were paid back for order W1001.
+- refund(W2002, 250.00): [A person changed the arguments before the call ran: {"order":"W2002","amount":90}]
+90.00 euros were paid back for order W2002.
+turns: 2, tokens: N in, N out
+`},
+		{"overtaken", []string{"Leave", "it."}, `[r1.t1.c1] refund not_run: The call did not run: nobody approved it before the conversation went on. It had no effect: call again if it is still needed.
+> Leave it.
+I understand nothing. I call a tool when a question has a word of its name or description, and I was offered refund. (I count 2 of your messages.)
+turns: 1, tokens: N in, N out
+`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			require.Equal(t, outcome{bothAsked + oneWaits, notice, 0}, approve(t, dir))
+			require.Equal(t, outcome{oneWaits, notice, 0}, approve(t, dir), "no answer, no change")
+			require.Equal(t, outcome{bothAsked + oneWaits, notice, 0}, approve(t, dir, "show"))
+			require.Equal(t, outcome{tt.want, notice, 0}, approve(t, dir, tt.args...))
+			require.Equal(t, outcome{bothAsked + tt.want, notice, 0}, approve(t, dir, "show"))
+		})
+	}
+}
+
+// TestApproveWrong: what does not fit changes nothing.
+func TestApproveWrong(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	nothing := "approve: no call of session \"desk\" waits for an answer\n"
+	require.Equal(t, outcome{"", notice + nothing, 1}, approve(t, dir, "approve"))
+	approve(t, dir)
+	o := approve(t, dir, "edit", `{"order":"W2002"}`)
+	require.Equal(t, 1, o.status)
+	require.Contains(t, o.stderr, `approve: runner: decision about call r1.t1.c1: the arguments do not fit: `)
+	require.Contains(t, o.stderr, `required property "amount" is missing`)
+	require.Equal(t, outcome{oneWaits, notice, 0}, approve(t, dir))
+	require.Equal(t, 1, approve(t, dir, "-session", "other", "approve").status, "another conversation")
+}
+
+// TestApproveCrashed: the process died behind a payment that it had not recorded yet;
+// a start without arguments goes on, and pays nothing twice.
+func TestApproveCrashed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	approve(t, dir)
+	approve(t, dir, "approve")
+	paid, err := filepath.Glob(filepath.Join(dir, "receipts", "*"))
+	require.NoError(t, err)
+	require.Len(t, paid, 2)
+	cutBehindStart(t, filepath.Join(dir, "sessions"), "r1.t1.c1")
+	require.Equal(t, outcome{`[r1.t1.c1] was interrupted; decided by tool: happened
+` + strings.Join(strings.SplitAfter(bothPaid, "\n")[1:], ""), notice, 0}, approve(t, dir))
+	again, err := filepath.Glob(filepath.Join(dir, "receipts", "*"))
+	require.NoError(t, err)
+	require.Equal(t, paid, again)
+}
+
+// cutBehindStart takes all that came after a call was started off the session, as
+// if the process had died then.
+func cutBehindStart(t *testing.T, path, call string) {
+	t.Helper()
+	sessions := journal.Dir{Path: path}
+	log, err := sessions.Open(t.Context(), "desk")
+	require.NoError(t, err)
+	var kept []runevent.Event
+	for e, err := range log.Events(t.Context()) {
+		require.NoError(t, err)
+		kept = append(kept, e)
+		if b, ok := e.Body.(runevent.ToolCallStarted); ok && string(b.Call) == call {
+			break
+		}
+	}
+	require.NoError(t, log.Close())
+	require.NoError(t, os.RemoveAll(path))
+	log, err = sessions.Open(t.Context(), "desk")
+	require.NoError(t, err)
+	require.NoError(t, log.Append(t.Context(), true, kept...))
+	require.NoError(t, log.Close())
+}

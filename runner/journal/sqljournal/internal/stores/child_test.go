@@ -1,0 +1,186 @@
+package stores_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/openai"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
+	"github.com/seed-916e8f6a/toolloop/runner/runnertest"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// childVariable holds the order of a child, as JSON.
+const childVariable = "TOOLLOOP_KILL_CHILD"
+
+// An order says what a child does.
+type order struct {
+	Store   string // "files", "sqlite" or "postgres"
+	Place   string // a path or a connection string
+	BaseURL string // of the model
+	Session string
+	// Decide: Runner.Decide decides about calls. Else the run pauses, and goes on
+	// with the answers to its Pending.
+	Decide bool
+	// Fault is something that the test must notice: forgets or repeats.
+	Fault string `json:",omitempty"`
+}
+
+// The faults.
+const (
+	forgets = "forgets" // the journal acknowledges each append before it writes it
+	repeats = "repeats" // a tool says that it may be repeated, and may not
+)
+
+// lease is short: who takes over from a process that was killed waits for its end.
+const lease = 500 * time.Millisecond
+
+// openStore opens the store, and readies its tables.
+func (o order) openStore(ctx context.Context) (journal.Journal, error) {
+	if o.Fault == forgets {
+		return forgetful{journal.Dir{Path: o.Place}}, nil
+	}
+	if o.Store == "files" {
+		return journal.Dir{Path: o.Place}, nil
+	}
+	open := sqljournal.OpenSQLite
+	if o.Store == "postgres" {
+		open = sqljournal.OpenPostgres
+	}
+	store, err := open(ctx, o.Place)
+	if err != nil {
+		return nil, err
+	}
+	store.Lease = lease
+	return store, nil
+}
+
+// runChild is the program that is killed.
+func runChild(text string) int {
+	p := newParent(os.Stdin, os.Stdout)
+	var o order
+	err := json.Unmarshal([]byte(text), &o)
+	if err == nil {
+		text, err = o.run(context.Background(), p)
+	}
+	if err != nil {
+		p.tell(report{Kind: broken, Text: err.Error()})
+		return 1
+	}
+	p.tell(report{Kind: ended, Text: text})
+	return 0
+}
+
+// run brings the session to its end, wherever it stands, and returns what it came to.
+func (o order) run(ctx context.Context, p *parent) (string, error) {
+	store, err := o.openStore(ctx)
+	if err != nil {
+		return "", err
+	}
+	r := runner.Runner{Model: o.model(p), Journal: watched{store, p}}
+	if o.Decide {
+		r.Decide = func(_ context.Context, c runner.Pending) (runner.Input, error) { return decide(p, c), nil }
+	}
+	s := r.Session(o.Session)
+	said, err := s.Messages(ctx)
+	if err != nil {
+		return "", err
+	}
+	var in []runner.Input
+	switch {
+	case len(said) == 0:
+		in = []runner.Input{runner.Say(llm.User("Do it all."))}
+	case said[len(said)-1].Role == llm.RoleAssistant && said[len(said)-1].Calls() == nil:
+		return transcript(ctx, store, o.Session, said)
+	}
+	result, err := s.Run(ctx, o.desk(p), in...)
+	for errors.Is(err, runner.ErrPaused) && !o.Decide {
+		in = nil
+		for _, c := range result.Pending {
+			in = append(in, decide(p, c))
+		}
+		result, err = s.Run(ctx, o.desk(p), in...)
+	}
+	if err != nil {
+		return "", err
+	}
+	return transcript(ctx, store, o.Session, result.Messages)
+}
+
+// model is the HTTP model, with points around it.
+func (o order) model(p *parent) llm.Model {
+	remote := openai.Config{BaseURL: o.BaseURL, Key: "none"}.Model("worker")
+	return llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+		turn := answersIn(req) + 1
+		p.point(fmt.Sprintf("before the model's answer %d", turn))
+		defer p.point(fmt.Sprintf("after the model's answer %d", turn))
+		return remote.Generate(ctx, req, sink)
+	})
+}
+
+type deedArgs struct {
+	N int `json:"n"`
+}
+
+// desk is an agent with a tool that may be repeated, one that may not, one that
+// can ask the outside world, and one that a person must approve.
+func (o order) desk(p *parent) *agent.Agent {
+	deed := func(name string, opts ...tool.Option) tool.Tool {
+		return tool.Must(tool.New(name, "Does it.", func(ctx context.Context, in deedArgs) (string, error) {
+			key := tool.CallFrom(ctx).Key
+			p.point("before effect " + refOf(key))
+			defer p.point("after effect " + refOf(key))
+			return p.tell(report{Kind: effects, Call: effect{key, name, in.N}}).Text, nil
+		}, opts...))
+	}
+	ask := tool.Reconcile(func(_ context.Context, c tool.Call, _ json.RawMessage) (string, bool, error) {
+		a := p.tell(report{Kind: known, Call: effect{Key: c.Key}})
+		return a.Text, a.Known, nil
+	})
+	var lie []tool.Option
+	if o.Fault == repeats {
+		lie = append(lie, tool.Idempotent())
+	}
+	return &agent.Agent{Name: "desk", Tools: []tool.Tool{
+		deed("repeat", tool.Idempotent()), deed("once", lie...), deed("bank", ask), deed("gated", tool.NeedsApproval()),
+	}}
+}
+
+// decide is what a person says: yes, and what the outside world knows.
+func decide(p *parent, c runner.Pending) runner.Input {
+	if !c.InDoubt {
+		return c.Approve()
+	}
+	if a := p.tell(report{Kind: known, Call: effect{Key: c.Key}}); a.Known {
+		return c.Happened(llm.Text{Text: a.Text})
+	}
+	return c.RunAgain()
+}
+
+// transcript is all that a session came to: what was said, with every id, and the
+// run as its events tell it.
+func transcript(ctx context.Context, store journal.Journal, session string, said []llm.Message) (string, error) {
+	log, err := store.Open(ctx, session)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = log.Close() }() // it was only read
+	var all []event.Event
+	for e, err := range log.Events(ctx) {
+		if err != nil {
+			return "", err
+		}
+		all = append(all, e)
+	}
+	data, err := json.MarshalIndent(said, "", "  ")
+	return runnertest.Transcript(&runner.Result{Events: all}) + string(data), err
+}

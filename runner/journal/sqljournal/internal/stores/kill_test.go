@@ -1,0 +1,118 @@
+package stores_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+)
+
+// seed is where the moments of the kills come from, as far as a machine that does
+// several things at once repeats itself.
+const seed = 6
+
+// killVariable asks for more kills in each store.
+const killVariable = "TOOLLOOP_KILLS"
+
+func TestKillFiles(t *testing.T) {
+	t.Parallel()
+	killable(t)
+	c := newCampaign(t, "files", filepath.Join(t.TempDir(), "sessions"))
+	c.run(t)
+	c.check(t)
+}
+
+func TestKillSQLite(t *testing.T) {
+	t.Parallel()
+	killable(t)
+	c := newCampaign(t, "sqlite", filepath.Join(t.TempDir(), "sessions.db"))
+	c.run(t)
+	c.check(t)
+}
+
+func TestKillPostgres(t *testing.T) {
+	t.Parallel()
+	killable(t)
+	c := newCampaign(t, "postgres", startPostgres(t))
+	c.run(t)
+	c.check(t)
+}
+
+// TestKillBites: with a journal that acknowledges what it has not written, and
+// with a tool that says of itself what is not true, the same test finds the harm.
+func TestKillBites(t *testing.T) {
+	t.Parallel()
+	killable(t)
+	for _, fault := range []string{forgets, repeats} {
+		c := newCampaign(t, "files", filepath.Join(t.TempDir(), "sessions"))
+		c.order.Fault, c.want = fault, 50
+		c.run(t)
+		require.NotEmpty(t, c.doubled, fault)
+		require.Equal(t, fault == forgets, len(c.lost) > 0, "%s: %v", fault, c.lost)
+		require.Empty(t, c.stuck, fault)
+	}
+}
+
+// killable skips the test where processes cannot be killed, or not in time.
+func killable(t *testing.T) {
+	t.Helper()
+	switch {
+	case raceEnabled:
+		t.Skip("what races here are processes: the detector sees none of it, and makes them slow")
+	case runtime.GOOS == "windows" || runtime.GOOS == "plan9":
+		t.Skip("there is no SIGKILL on " + runtime.GOOS)
+	}
+}
+
+func newCampaign(t *testing.T, store, place string) *campaign {
+	t.Helper()
+	want := 250
+	if text := os.Getenv(killVariable); text != "" {
+		var err error
+		want, err = strconv.Atoi(text)
+		require.NoError(t, err, killVariable)
+	}
+	return &campaign{want: want, order: order{Store: store, Place: place, BaseURL: serveModel(t)}}
+}
+
+// serveModel serves a model that answers from the history that it is sent: four
+// turns of three calls.
+func serveModel(t *testing.T) string {
+	t.Helper()
+	s := &llmtest.Server{Model: llmtest.NewScript(llmtest.Reply(work).Forever())}
+	require.NoError(t, s.Start())
+	t.Cleanup(s.Close)
+	return s.BaseURL
+}
+
+func work(_ context.Context, req *llm.Request) (*llm.Response, error) {
+	turn := answersIn(req)
+	if turn == turns {
+		return llmtest.Text("All is done.").Response()
+	}
+	second := []string{"once", "bank"}[turn%2]
+	var parts []llm.Part
+	for i, name := range []string{"repeat", second, "gated"} {
+		parts = append(parts, llm.ToolCall{ID: fmt.Sprintf("call_%d_%d", turn, i), Name: name, Arguments: fmt.Sprintf(`{"n":%d}`, turn)})
+	}
+	return llmtest.Parts(parts...).Response()
+}
+
+// answersIn counts the answers in a history.
+func answersIn(req *llm.Request) int {
+	n := 0
+	for _, m := range req.Messages {
+		if m.Role == llm.RoleAssistant {
+			n++
+		}
+	}
+	return n
+}

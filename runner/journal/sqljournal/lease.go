@@ -1,0 +1,112 @@
+package sqljournal
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+// giveBound is how long who could not open a session waits to give it back.
+const giveBound = 2 * time.Second
+
+// take takes the lease, reads the position and looks whether all is there.
+func (l *log) take(ctx context.Context) error {
+	j := l.journal
+	err := j.DB.QueryRowContext(ctx, j.sql(take), l.session, l.owner, j.lease().Milliseconds()).Scan(&l.last)
+	if errors.Is(err, sql.ErrNoRows) {
+		return &journal.BusyError{Session: l.session}
+	}
+	if err != nil {
+		err = l.failed(0, err)
+	} else {
+		err = l.intact(ctx)
+	}
+	if err != nil {
+		_ = l.give(giveBound) // perhaps it was taken; else it will run out
+	}
+	return err
+}
+
+// give gives the lease back.
+func (l *log) give(bound time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), bound)
+	defer cancel()
+	_, err := l.journal.DB.ExecContext(ctx, l.journal.sql(give), l.session, l.owner)
+	return err
+}
+
+// clear removes a session without events that nobody has open.
+func (l *log) clear() error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), storeBound)
+	defer cancel()
+	_, err := l.journal.DB.ExecContext(ctx, l.journal.sql(drop), l.session)
+	return err
+}
+
+// renew keeps the lease. It ends it for this process before it can end in the
+// database, where it began later.
+func (l *log) renew(heard time.Time) {
+	defer close(l.done)
+	lease := l.journal.lease()
+	timer := time.NewTimer(lease / 3)
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-timer.C:
+		}
+		asked, limit := time.Now(), heard.Add(lease*3/4)
+		held, err := l.prolong(limit)
+		switch {
+		case err == nil && held:
+			heard = asked
+			timer.Reset(lease / 3)
+		case err == nil:
+			l.end(errLost)
+			return
+		case time.Until(limit) <= 0:
+			l.end(fmt.Errorf("%w: %w", errLost, err))
+			return
+		default:
+			timer.Reset(lease / 12)
+		}
+	}
+}
+
+// end ends the log's context for a reason that is no append's.
+func (l *log) end(cause error) {
+	l.cancel(&journal.StoreError{Session: l.session, Err: cause})
+}
+
+// prolong renews the lease once. False: another worker has it.
+func (l *log) prolong(limit time.Time) (held bool, err error) {
+	ctx, cancel := context.WithDeadline(l.ctx, limit)
+	defer cancel()
+	l.leaseMu.Lock()
+	defer l.leaseMu.Unlock()
+	j := l.journal
+	result, err := j.DB.ExecContext(ctx, j.sql(renew), l.session, l.owner, j.lease().Milliseconds())
+	if err != nil {
+		return false, err
+	}
+	return affected(result) > 0, nil
+}
+
+// changeOwner gives the lease another owner, the same log, and returns the
+// session's position.
+func (l *log) changeOwner(ctx context.Context) (last int64, err error) {
+	l.leaseMu.Lock()
+	defer l.leaseMu.Unlock()
+	j, next := l.journal, rand.Text()
+	err = j.DB.QueryRowContext(ctx, j.sql(rename), l.session, l.owner, next, j.lease().Milliseconds()).Scan(&last)
+	if err == nil {
+		l.owner = next
+	}
+	return last, err
+}

@@ -1,0 +1,170 @@
+package sqljournal_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
+)
+
+// openAgain opens a session as soon as nobody has it.
+func openAgain(ctx context.Context, j journal.Journal, session string) (journal.Log, error) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		log, err := j.Open(ctx, session)
+		if !isBusy(err) {
+			return log, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// TestDeadWorker: a worker that dies holds its session up until its lease has run
+// out. What it appended is kept.
+func TestDeadWorker(t *testing.T) {
+	onEach(t, func(t *testing.T, process func() *sqljournal.Journal) {
+		dead, next := process(), process()
+		dead.Lease = 300 * time.Millisecond
+		log := open(t, dead, "order-42")
+		require.NoError(t, log.Append(t.Context(), true, notes(1, 2)...))
+		sqljournal.Abandon(log)
+		taken, err := openAgain(t.Context(), next, "order-42")
+		require.NoError(t, err)
+		require.Error(t, log.Append(t.Context(), true, notes(3, 1)...))
+		require.NoError(t, log.Close()) // which gives nothing back that is another's
+		_, err = dead.Open(t.Context(), "order-42")
+		require.Equal(t, &journal.BusyError{Session: "order-42"}, err)
+		require.NoError(t, taken.Append(t.Context(), true, notes(3, 1)...))
+		require.NoError(t, taken.Close())
+		holds(t, next, "order-42", notes(1, 3))
+	})
+}
+
+// TestSlept: a worker that slept past its lease is told when it wakes, by the
+// renewal; its context ends without an append.
+func TestSlept(t *testing.T) {
+	onEach(t, func(t *testing.T, process func() *sqljournal.Journal) {
+		slept, next := process(), process()
+		slept.Lease = 500 * time.Millisecond
+		log := open(t, slept, "order-42")
+		defer log.Close()
+		require.NoError(t, log.Append(t.Context(), true, notes(1, 2)...))
+		require.NoError(t, lose(next, "order-42"))
+		taken := open(t, next, "order-42")
+		<-log.Context().Done()
+		err := context.Cause(log.Context())
+		require.EqualError(t, err, `journal: session "order-42": the lease is lost: another worker has taken the session, or may have`)
+		require.Equal(t, err, log.Append(t.Context(), true, notes(3, 1)...))
+		require.NoError(t, taken.Append(t.Context(), true, notes(3, 1)...))
+		require.NoError(t, taken.Close())
+	})
+}
+
+// TestRenewed: a session that is open stays taken for longer than its lease.
+func TestRenewed(t *testing.T) {
+	onEach(t, func(t *testing.T, process func() *sqljournal.Journal) {
+		j, other := process(), process()
+		j.Lease = 3 * time.Second
+		log := open(t, j, "order-42")
+		ctx, cancel := context.WithTimeout(t.Context(), j.Lease+j.Lease/2)
+		defer cancel()
+		_, err := openAgain(ctx, other, "order-42")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NoError(t, log.Append(t.Context(), true, notes(1, 1)...))
+		require.NoError(t, log.Close())
+		require.Error(t, log.Context().Err())
+	})
+}
+
+// TestUnreachable: who does not reach the database gives up before the lease ends
+// there.
+func TestUnreachable(t *testing.T) {
+	onEach(t, func(t *testing.T, process func() *sqljournal.Journal) {
+		j := process()
+		j.Lease = 300 * time.Millisecond
+		log := open(t, j, "order-42")
+		require.NoError(t, j.DB.Close())
+		<-log.Context().Done()
+		require.ErrorContains(t, context.Cause(log.Context()), `journal: session "order-42": the lease is lost`)
+		err := log.Close()
+		var e *journal.StoreError
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, journal.StoreError{Session: "order-42", Err: e.Err}, *e)
+	})
+}
+
+// TestManyWorkers: eight workers race for 200 sessions. Each session is held by
+// one at a time, and has what each of them appended.
+func TestManyWorkers(t *testing.T) {
+	onEach(t, func(t *testing.T, process func() *sqljournal.Journal) {
+		const workers, sessions = 8, 200
+		var holders [sessions]atomic.Int32
+		var group errgroup.Group
+		for range workers {
+			j := process()
+			group.Go(func() error {
+				left := map[int]bool{}
+				for i := range sessions {
+					left[i] = true
+				}
+				for len(left) > 0 {
+					for i := range left { // in any order
+						done, err := addOne(j, fmt.Sprint("session ", i), &holders[i])
+						if err != nil {
+							return err
+						}
+						if done {
+							delete(left, i)
+						}
+					}
+				}
+				return nil
+			})
+		}
+		require.NoError(t, group.Wait())
+		j := process()
+		for i := range sessions {
+			log := open(t, j, fmt.Sprint("session ", i))
+			events, err := readAll(log)
+			require.NoError(t, err)
+			require.Equal(t, notes(1, workers), events)
+			require.NoError(t, log.Close())
+		}
+	})
+}
+
+// addOne appends an event to a session, if nobody has it open.
+func addOne(j *sqljournal.Journal, session string, holders *atomic.Int32) (done bool, err error) {
+	log, err := j.Open(context.Background(), session)
+	if isBusy(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if n := holders.Add(1); n != 1 {
+		return false, fmt.Errorf("%s is held by %d", session, n)
+	}
+	events, err := readAll(log)
+	if err == nil {
+		err = log.Append(context.Background(), true, notes(int64(len(events))+1, 1)...)
+	}
+	holders.Add(-1)
+	if err != nil {
+		_ = log.Close()
+		return false, err
+	}
+	return true, log.Close()
+}

@@ -1,0 +1,74 @@
+package sqljournal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+)
+
+const (
+	postgresNow  = `CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)`
+	postgresLock = `SELECT pg_advisory_xact_lock(hashtext($1))`
+	// postgresWrite is one statement, so that an append is one round trip.
+	postgresWrite = `WITH moved AS (
+			UPDATE {sessions} SET seq = $3::bigint + cardinality($5::text[]), expires = {now} + $4
+			WHERE name = $1 AND owner = $2 AND seq = $3::bigint RETURNING name)
+		INSERT INTO {events} (session, seq, body, sum)
+		SELECT moved.name, $3::bigint + added.place, added.body, added.sum
+		FROM moved, unnest($5::text[], $6::bigint[]) WITH ORDINALITY AS added (body, sum, place)`
+)
+
+const (
+	postgresConns = 16
+	postgresIdle  = 5 * time.Minute
+)
+
+// OpenPostgres opens a PostgreSQL database by its URL or connection string, and
+// readies its tables. Its pool has at most 16 connections; sessions hold none,
+// and share them. An append is as durable as the server's synchronous_commit
+// says. [Journal.Close] closes the connections.
+func OpenPostgres(ctx context.Context, dsn string) (*Journal, error) {
+	db, err := sql.Open("pgx", dsn)
+	if err == nil {
+		db.SetMaxOpenConns(postgresConns)
+		db.SetMaxIdleConns(postgresConns)
+		db.SetConnMaxIdleTime(postgresIdle)
+	}
+	return ready(ctx, db, Postgres, err)
+}
+
+// writePostgres adds rows at the position that the log believes to be the next.
+func (l *log) writePostgres(ctx context.Context, rows []row) (moved bool, err error) {
+	bodies, sums := make([]string, len(rows)), make([]int64, len(rows))
+	for i, r := range rows {
+		bodies[i], sums[i] = r.body, r.sum
+	}
+	result, err := l.journal.DB.ExecContext(ctx, l.journal.sql(postgresWrite),
+		l.session, l.owner, l.last, l.journal.lease().Milliseconds(), bodies, sums)
+	if err != nil {
+		return false, postgresFailed(err)
+	}
+	return affected(result) > 0, nil
+}
+
+// postgresFailed tells what the server refused, or was never sent, from what may
+// have been done all the same.
+func postgresFailed(err error) error {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.SeverityUnlocalized == "ERROR" {
+		return err
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return err
+	}
+	return &unsettledError{err}
+}
+
+// postgresDamaged says whether a page or an index is not what was written.
+func postgresDamaged(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (e.Code == "XX001" || e.Code == "XX002")
+}

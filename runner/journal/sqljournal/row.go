@@ -1,0 +1,161 @@
+package sqljournal
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"iter"
+
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+// pageSize is how many rows are read by one statement, and pageBytes about how
+// much of them.
+const (
+	pageSize  = 200
+	pageBytes = 8 << 20
+)
+
+// row is what is kept of an event.
+type row struct {
+	body string // its JSON
+	sum  int64  // CRC-32C of the body
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func sum(body []byte) int64 { return int64(crc32.Checksum(body, castagnoli)) }
+
+// encode makes the rows before a transaction begins, which keeps it short.
+func encode(events []event.Event) ([]row, error) {
+	rows := make([]row, len(events))
+	for i, e := range events {
+		body, err := e.MarshalJSON()
+		if err != nil {
+			return nil, err
+		}
+		rows[i] = row{string(body), sum(body)}
+	}
+	return rows, nil
+}
+
+// Events implements [journal.Log].
+func (l *log) Events(ctx context.Context) iter.Seq2[event.Event, error] {
+	return func(yield func(event.Event, error) bool) {
+		last, err := l.position()
+		if err == nil {
+			err = context.Cause(ctx)
+		}
+		for next := int64(1); err == nil && next <= last; {
+			var events []event.Event
+			events, err = l.page(ctx, next, last)
+			for _, e := range events {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			next += int64(len(events))
+		}
+		if err != nil {
+			yield(event.Event{}, err)
+		}
+	}
+}
+
+// position is that of the last event.
+func (l *log) position() (int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return 0, errClosed
+	}
+	return l.last, nil
+}
+
+// page returns some events, one at least, and perhaps an error after them. No
+// connection is held while the caller looks at them.
+func (l *log) page(ctx context.Context, next, last int64) (events []event.Event, err error) {
+	failed := func(err error) error { return l.failed(next+int64(len(events)), err) }
+	rows, err := l.journal.DB.QueryContext(ctx, l.journal.sql(read), l.session, next, last, pageSize)
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer func() { err = cmp.Or(err, rows.Close()) }()
+	for size := 0; size < pageBytes && rows.Next(); {
+		var seq, sum int64
+		var body []byte
+		if err := rows.Scan(&seq, &body, &sum); err != nil {
+			return events, failed(err)
+		}
+		e, err := l.decode(next+int64(len(events)), seq, body, sum)
+		if err != nil {
+			return events, err
+		}
+		size += len(body)
+		events = append(events, e)
+	}
+	if err := rows.Err(); err != nil {
+		return events, failed(err)
+	}
+	if len(events) == 0 {
+		return nil, l.corrupt(next, "it is missing")
+	}
+	return events, nil
+}
+
+// decode reads a row that is to be that of an event. An event that is whole and
+// cannot be read is one of a newer version.
+func (l *log) decode(want, seq int64, body []byte, kept int64) (e event.Event, err error) {
+	switch {
+	case seq != want:
+		return e, l.corrupt(want, "it is missing")
+	case kept != sum(body):
+		return e, l.corrupt(want, "the checksum does not match")
+	}
+	if err := json.Unmarshal(body, &e); err != nil {
+		return event.Event{}, l.failed(want, err)
+	}
+	if e.Seq != want {
+		return event.Event{}, l.corrupt(want, fmt.Sprintf("the row is that of event %d", e.Seq))
+	}
+	return e, nil
+}
+
+// intact says whether there are as many events as the session has, at their
+// places.
+func (l *log) intact(ctx context.Context) error {
+	var n, wrong int64
+	if err := l.journal.DB.QueryRowContext(ctx, l.journal.sql(count), l.session).Scan(&n, &wrong); err != nil {
+		return l.failed(0, err)
+	}
+	switch {
+	case wrong > 0 && wrong <= l.last:
+		return l.corrupt(wrong, "it is missing")
+	case n < l.last:
+		return l.corrupt(n+1, "it is missing")
+	case n > l.last:
+		return l.corrupt(l.last+1, fmt.Sprintf("it lies behind the session's end, which is %d", l.last))
+	}
+	return nil
+}
+
+func (l *log) corrupt(seq int64, reason string) error {
+	return &journal.CorruptError{
+		Session: l.session, Seq: seq, Place: fmt.Sprintf("table %s, seq %d", l.journal.table("events"), seq), Reason: reason,
+	}
+}
+
+// failed is the error of the database about an event; 0: about none.
+func (l *log) failed(seq int64, err error) error {
+	if _, ok := errors.AsType[*journal.ConflictError](err); ok {
+		return err
+	}
+	if sqliteDamaged(err) || postgresDamaged(err) {
+		return l.corrupt(max(seq, 1), err.Error())
+	}
+	return &journal.StoreError{Session: l.session, Seq: seq, Err: err}
+}

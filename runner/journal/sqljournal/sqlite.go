@@ -1,0 +1,109 @@
+package sqljournal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"modernc.org/sqlite"
+)
+
+const (
+	sqliteNow = `CAST(unixepoch('subsec') * 1000 AS INTEGER)`
+	// sqliteLock changes nothing, and takes the lock that only one can have.
+	sqliteLock = `DELETE FROM {version} WHERE version < 0`
+	sqliteMove = `UPDATE {sessions} SET seq = $4, expires = {now} + $5 WHERE name = $1 AND owner = $2 AND seq = $3`
+	sqliteAdd  = `INSERT INTO {events} (session, seq, body, sum) VALUES ($1, $2, $3, $4)`
+)
+
+// OpenSQLite opens a database file, which is made if there is none, and readies
+// its tables. Its journal mode is WAL, and each append is on the disk when it
+// returns (synchronous=FULL). Any number of processes of one machine may use the
+// file, each with one connection. [Journal.Close] closes it.
+//
+// A database in memory is an error: [journal.Memory] is one.
+func OpenSQLite(ctx context.Context, path string) (*Journal, error) {
+	if path == "" || strings.HasPrefix(path, ":memory:") {
+		return nil, fmt.Errorf("sqljournal: %q is no file; see journal.Memory", path)
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("sqljournal: %w", err)
+	}
+	db, err := sql.Open("sqlite", sqliteURL(abs))
+	if err == nil {
+		// SQLite has one writer. Those of this process wait for it in a queue, in
+		// place of trying again and again.
+		db.SetMaxOpenConns(1)
+	}
+	return ready(ctx, db, SQLite, err)
+}
+
+// sqliteURL is the name of a file in a form in which it may have any letters.
+func sqliteURL(abs string) string {
+	path := filepath.ToSlash(abs)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // C:/desk.db
+	}
+	query := url.Values{
+		"_pragma": {"busy_timeout(20000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"},
+		"_txlock": {"immediate"},
+	}
+	return "file://" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
+}
+
+// writeSQLite adds rows at the position that the log believes to be the next.
+func (l *log) writeSQLite(ctx context.Context, rows []row) (moved bool, err error) {
+	tx, err := l.journal.DB.BeginTx(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
+	last := l.last + int64(len(rows))
+	result, err := tx.ExecContext(ctx, l.journal.sql(sqliteMove), l.session, l.owner, l.last, last, l.journal.lease().Milliseconds())
+	if err != nil || affected(result) == 0 {
+		return false, err
+	}
+	add, err := tx.PrepareContext(ctx, l.journal.sql(sqliteAdd))
+	if err != nil {
+		return false, err
+	}
+	defer add.Close()
+	for i, r := range rows {
+		if _, err := add.ExecContext(ctx, l.session, l.last+int64(i)+1, r.body, r.sum); err != nil {
+			return false, err
+		}
+	}
+	return true, sqliteCommit(tx)
+}
+
+// sqliteCommit commits. A disk that is full, or a lock that cannot be had, leaves
+// the file as it was; of a disk that fails nothing is known.
+func sqliteCommit(tx *sql.Tx) error {
+	err := tx.Commit()
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err // it was not begun
+	}
+	if e, ok := errors.AsType[*sqlite.Error](err); ok && (e.Code()&0xff == sqliteFull || e.Code()&0xff == sqliteBusy) {
+		return err
+	}
+	return &unsettledError{err}
+}
+
+// The codes that mean something here. https://www.sqlite.org/rescode.html
+const (
+	sqliteBusy    = 5
+	sqliteCorrupt = 11
+	sqliteFull    = 13
+	sqliteNoDB    = 26
+)
+
+// sqliteDamaged says whether the file is no database any more.
+func sqliteDamaged(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (e.Code()&0xff == sqliteCorrupt || e.Code()&0xff == sqliteNoDB)
+}
