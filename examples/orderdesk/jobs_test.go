@@ -30,11 +30,16 @@ import (
 // TestJobs replays all jobs in each way. It prints a line for each.
 func TestJobs(t *testing.T) {
 	s := newSuite(t)
-	s.variant(t, "plain", func(t *testing.T, j job) { s.replay(t, j, oneByOne(j), runs) })
-	s.variant(t, "stream", func(t *testing.T, j job) { s.replay(t, j, oneByOne(j), streams) })
-	s.variant(t, "parallel", func(t *testing.T, j job) { s.replay(t, j, together(j), runs) })
-	s.variant(t, "invalid", func(t *testing.T, j job) { s.replay(t, j, spoilt(t, j), runs) })
+	each := func(replay func(*testing.T, job)) func(*testing.T) func(*testing.T, job) {
+		return func(*testing.T) func(*testing.T, job) { return replay }
+	}
+	s.variant(t, "plain", each(func(t *testing.T, j job) { s.replay(t, j, oneByOne(j), runs) }))
+	s.variant(t, "stream", each(func(t *testing.T, j job) { s.replay(t, j, oneByOne(j), streams) }))
+	s.variant(t, "parallel", each(func(t *testing.T, j job) { s.replay(t, j, together(j), runs) }))
+	s.variant(t, "invalid", each(func(t *testing.T, j job) { s.replay(t, j, spoilt(t, j), runs) }))
 	s.many(t)
+	s.variant(t, "crash-sqlite", s.crashSQLite)
+	s.variant(t, "crash-postgres", s.crashPostgres)
 }
 
 // suite is what the jobs share.
@@ -81,9 +86,10 @@ func unsynced(path string) string {
 }
 
 // variant replays each job as one test, and tells how many were right.
-func (s *suite) variant(t *testing.T, name string, replay func(*testing.T, job)) {
+func (s *suite) variant(t *testing.T, name string, ready func(*testing.T) func(*testing.T, job)) {
 	var ran, right atomic.Int32
 	t.Run(name, func(t *testing.T) {
+		replay := ready(t)
 		for _, j := range s.jobs {
 			t.Run(fmt.Sprintf("line %d", j.line), func(t *testing.T) {
 				t.Parallel()
@@ -227,11 +233,7 @@ func streams(ctx context.Context, s *runner.Session, d *desk.Desk, in ...runner.
 
 // replay does a job by a script and holds all that came of it to the benchmark.
 func (s *suite) replay(t *testing.T, j job, turns []turn, work work) {
-	path := filepath.Join(t.TempDir(), "desk.db")
-	require.NoError(t, os.WriteFile(path, s.sqlite, 0o600))
-	d, err := desk.Open(t.Context(), unsynced(path))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, d.Close()) }()
+	d := openDesk(t, s.copySQLite(t))
 
 	var steps []llmtest.Step
 	for _, u := range turns {
@@ -239,14 +241,47 @@ func (s *suite) replay(t *testing.T, j job, turns []turn, work work) {
 	}
 	script := llmtest.Script(t, steps...)
 	session := approving(d, script.Serve().BaseURL).Session("job")
-	text, events, err := work(t.Context(), session, d, runner.Say(llm.User("Do job "+fmt.Sprint(j.line)+".")))
+	text, events, err := work(t.Context(), session, d, runner.Say(request))
 	require.NoError(t, err)
 
-	requireText(t, j, turns, text)
-	requireResults(t, turns, lastOf(script.Requests()))
-	requireEvents(t, turns, events)
-	requireJournal(t, d, events, text)
-	s.requireDatabase(t, j, d)
+	kept := journalOf(t, d)
+	require.Equal(t, asJSON(t, events), asJSON(t, kept))
+	s.requireRight(t, j, turns, outcome{d, text, lastOf(script.Requests()), kept})
+}
+
+// outcome is what came of a job.
+type outcome struct {
+	desk   *desk.Desk
+	text   string      // of the result
+	asked  llm.Request // the last one
+	events []event.Event
+}
+
+// requireRight holds what came of a job to the benchmark.
+func (s *suite) requireRight(t *testing.T, j job, turns []turn, o outcome) {
+	t.Helper()
+	requireText(t, j, turns, o.text)
+	requireResults(t, turns, o.asked)
+	requireEvents(t, turns, o.events)
+	requireEnd(t, o.events, o.text)
+	s.requireDatabase(t, j, o.desk)
+}
+
+// copySQLite makes a database for a job, and returns where it is.
+func (s *suite) copySQLite(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "desk.db")
+	require.NoError(t, os.WriteFile(path, s.sqlite, 0o600))
+	return unsynced(path)
+}
+
+// openDesk opens a database until the end of the test.
+func openDesk(t *testing.T, where string) *desk.Desk {
+	t.Helper()
+	d, err := desk.Open(t.Context(), where)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	return d
 }
 
 // approving is a runner for which a person approves whatever is asked.
@@ -258,6 +293,9 @@ func approving(d *desk.Desk, baseURL string) runner.Runner {
 		Decide:   func(_ context.Context, p runner.Pending) (runner.Input, error) { return p.Approve(), nil },
 	}
 }
+
+// request is what the user says. The scripted model does not mind.
+var request = llm.User("Please see to it.")
 
 func lastOf[T any](all []T) T { return all[len(all)-1] }
 
@@ -347,11 +385,9 @@ func requireEvents(t *testing.T, turns []turn, events []event.Event) {
 	require.Equal(t, want, got)
 }
 
-// requireJournal: the database holds the run, with its last answer.
-func requireJournal(t *testing.T, d *desk.Desk, events []event.Event, text string) {
+// requireEnd: the journal ends with the final answer.
+func requireEnd(t *testing.T, kept []event.Event, text string) {
 	t.Helper()
-	kept := journalOf(t, d)
-	require.Equal(t, asJSON(t, events), asJSON(t, kept))
 	require.IsType(t, event.RunFinished{}, lastOf(kept).Body)
 	answered, ok := kept[len(kept)-2].Body.(event.ModelAnswered)
 	require.True(t, ok)

@@ -40,10 +40,11 @@ func Open(ctx context.Context, where string) (*Desk, error) {
 	return d, nil
 }
 
-// The connections that one process keeps. SQLite has one writer at a time.
+// The connections that one process keeps. SQLite has one writer: those of this
+// process wait for it in a queue, in place of trying again and again.
 const (
-	sqliteConns   = 8
-	postgresConns = 32
+	sqliteConns   = 1
+	postgresConns = 16
 )
 
 func connect(where string) (*Desk, error) {
