@@ -35,7 +35,7 @@ func findByName(ctx context.Context, t *tx, in nameArgs) (string, error) {
 		func(scan func(...any) error) error {
 			var id, first, last string
 			err := scan(&id, &first, &last)
-			if sameFold(first, in.FirstName) && sameFold(last, in.LastName) {
+			if strings.EqualFold(first, in.FirstName) && strings.EqualFold(last, in.LastName) {
 				ids = append(ids, id)
 			}
 			return err
@@ -48,8 +48,6 @@ func findByName(ctx context.Context, t *tx, in nameArgs) (string, error) {
 	}
 	return ids[0], nil
 }
-
-func sameFold(a, b string) bool { return strings.ToLower(a) == strings.ToLower(b) }
 
 type userArgs struct {
 	UserID string `json:"user_id" jsonschema_description:"e.g. ada_pine_1001"`
