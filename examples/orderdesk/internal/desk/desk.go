@@ -1,0 +1,138 @@
+package desk
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"strings"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	_ "modernc.org/sqlite"             // the driver "sqlite"
+
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
+)
+
+// A Desk is a database of users, products and orders, and the conversations about
+// them. It is safe for concurrent use; several processes may have it open.
+type Desk struct {
+	db       *sql.DB
+	postgres bool
+}
+
+// Open opens a database and readies its tables: PostgreSQL by a URL that begins
+// with postgres:// or postgresql://, else an SQLite file by its path, which is
+// made if there is none. A path that begins with file: is given to SQLite as it
+// stands, and says itself how it is opened.
+func Open(ctx context.Context, where string) (*Desk, error) {
+	d, err := connect(where)
+	if err != nil {
+		return nil, fmt.Errorf("desk: %w", err)
+	}
+	err = d.migrate(ctx)
+	if err == nil {
+		err = d.Journal().Migrate(ctx)
+	}
+	if err != nil {
+		_ = d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// The connections that one process keeps. SQLite has one writer: those of this
+// process wait for it in a queue, in place of trying again and again.
+const (
+	sqliteConns   = 1
+	postgresConns = 16
+)
+
+func connect(where string) (*Desk, error) {
+	if strings.HasPrefix(where, "postgres://") || strings.HasPrefix(where, "postgresql://") {
+		db, err := sql.Open("pgx", where)
+		if err != nil {
+			return nil, err
+		}
+		db.SetMaxOpenConns(postgresConns)
+		db.SetMaxIdleConns(postgresConns)
+		return &Desk{db: db, postgres: true}, nil
+	}
+	if !strings.HasPrefix(where, "file:") {
+		where = durable(where)
+	}
+	db, err := sql.Open("sqlite", where)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(sqliteConns)
+	db.SetMaxIdleConns(sqliteConns)
+	return &Desk{db: db}, nil
+}
+
+// durable is an SQLite file whose transactions are on the disk once they are
+// committed.
+func durable(path string) string {
+	query := url.Values{
+		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)"},
+		"_txlock": {"immediate"}, // else two that read first and then write refuse each other
+	}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
+}
+
+// Close closes the connections.
+func (d *Desk) Close() error { return d.db.Close() }
+
+// Journal keeps conversations in the same database. It must not be closed.
+func (d *Desk) Journal() *sqljournal.Journal {
+	dialect := sqljournal.SQLite
+	if d.postgres {
+		dialect = sqljournal.Postgres
+	}
+	return &sqljournal.Journal{DB: d.db, Dialect: dialect}
+}
+
+// tx is a transaction.
+type tx struct {
+	*sql.Tx
+	lock string // keeps others from the rows of a SELECT that it ends
+}
+
+// view shows f one state of the database, which it does not change.
+func (d *Desk) view(ctx context.Context, f func(*tx) error) error {
+	opts := sql.TxOptions{ReadOnly: true}
+	if d.postgres {
+		opts.Isolation = sql.LevelRepeatableRead
+	}
+	return d.transact(ctx, &opts, f)
+}
+
+// transact runs f in a transaction, which is committed unless f fails.
+func (d *Desk) transact(ctx context.Context, opts *sql.TxOptions, f func(*tx) error) error {
+	began, err := d.db.BeginTx(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = began.Rollback() }() // after Commit it does nothing
+	t := &tx{Tx: began}
+	if d.postgres && (opts == nil || !opts.ReadOnly) {
+		t.lock = " FOR UPDATE"
+	}
+	if err := f(t); err != nil {
+		return err
+	}
+	if err := began.Commit(); err != nil {
+		return &commitError{err}
+	}
+	return nil
+}
+
+// A commitError leaves open whether the transaction took effect.
+type commitError struct{ err error }
+
+func (e *commitError) Error() string { return "commit: " + e.err.Error() }
+func (e *commitError) Unwrap() error { return e.err }
+
+func (t *tx) exec(ctx context.Context, statement string, args ...any) error {
+	_, err := t.ExecContext(ctx, statement, args...)
+	return err
+}

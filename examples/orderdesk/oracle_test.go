@@ -1,0 +1,233 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
+)
+
+// A job is a line of jobs.jsonl: the calls that solve a request, what an outside
+// benchmark answered to each, and what is then different in its database.
+type job struct {
+	line      int
+	Calls     []call
+	Outputs   []string                             // the last answer contains these
+	DBChanges map[string]map[string]map[string]any `json:"db_changes"` // objects by kind and id
+}
+
+type call struct {
+	Name      string
+	Arguments json.RawMessage
+	Result    string
+}
+
+// refused: the benchmark's answer is an error.
+func (c call) refused() bool { return strings.HasPrefix(c.Result, "Error: ") }
+
+// sharedDir is where the benchmark's data is, beside the repository or where
+// TOOLLOOP_ORDERDESK says.
+func sharedDir(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("TOOLLOOP_ORDERDESK")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "..", "shared", "orderdesk")
+	}
+	for _, file := range []string{"users.json", "products.json", "orders.json", "jobs.jsonl"} {
+		_, err := os.Stat(filepath.Join(dir, file))
+		if err != nil && os.Getenv("TOOLLOOP_REQUIRE_SHARED") != "" {
+			t.Fatalf("no order desk, and TOOLLOOP_REQUIRE_SHARED is set: %v", err)
+		}
+		if err != nil {
+			t.Skipf("skipped: no %s in %s; TOOLLOOP_ORDERDESK names another directory", file, dir)
+		}
+	}
+	return dir
+}
+
+func readJobs(t *testing.T, dir string) (jobs []job) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(dir, "jobs.jsonl"))
+	require.NoError(t, err)
+	lines := bufio.NewScanner(bytes.NewReader(raw))
+	lines.Buffer(nil, len(raw)+1)
+	for lines.Scan() {
+		j := job{line: len(jobs) + 1}
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &j))
+		jobs = append(jobs, j)
+	}
+	require.NoError(t, lines.Err())
+	require.NotEmpty(t, jobs)
+	return jobs
+}
+
+// readData returns the database that the jobs begin with.
+func readData(t *testing.T, dir string) *desk.Data {
+	t.Helper()
+	var data desk.Data
+	for file, into := range map[string]any{"users": &data.Users, "products": &data.Products, "orders": &data.Orders} {
+		require.NoError(t, json.Unmarshal(readFile(t, dir, file), into))
+	}
+	return &data
+}
+
+func readFile(t *testing.T, dir, name string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(dir, name+".json"))
+	require.NoError(t, err)
+	return raw
+}
+
+// sameText compares a result with the benchmark's: as JSON where that is JSON.
+func sameText(want, got string) bool {
+	if want == "" { // what is empty, the library writes in words
+		return got == "(no output)"
+	}
+	var w, g any
+	if json.Unmarshal([]byte(want), &w) != nil {
+		return want == got
+	}
+	return json.Unmarshal([]byte(got), &g) == nil && same(w, g)
+}
+
+// same compares values of JSON. The benchmark calculates in floating point, so
+// its amounts are a little off.
+func same(want, got any) bool {
+	switch want := want.(type) {
+	case float64:
+		got, ok := got.(float64)
+		return ok && math.Abs(want-got) < 1e-6
+	case []any:
+		got, ok := got.([]any)
+		if !ok || len(want) != len(got) {
+			return false
+		}
+		for i := range want {
+			if !same(want[i], got[i]) {
+				return false
+			}
+		}
+		return true
+	case map[string]any:
+		got, ok := got.(map[string]any)
+		if !ok || len(want) != len(got) {
+			return false
+		}
+		for k := range want {
+			if v, ok := got[k]; !ok || !same(want[k], v) {
+				return false
+			}
+		}
+		return true
+	}
+	return want == got
+}
+
+// asJSON is v as a reader of its JSON sees it.
+func asJSON(t *testing.T, v any) (out any) {
+	t.Helper()
+	text, err := json.Marshal(v)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &out))
+	return out
+}
+
+// requireChanges: of start, exactly want is different in end.
+func requireChanges(t *testing.T, want map[string]map[string]map[string]any, start, end *desk.Data) {
+	t.Helper()
+	got := map[string]map[string]any{}
+	changed(t, got, "users", start.Users, end.Users)
+	changed(t, got, "products", start.Products, end.Products)
+	changed(t, got, "orders", start.Orders, end.Orders)
+	require.Len(t, got, len(want))
+	for kind, objects := range want {
+		require.Len(t, got[kind], len(objects), kind)
+		for id, object := range objects {
+			require.Truef(t, same(object, got[kind][id]), "%s %s:\nwant %v\ngot  %v", kind, id, object, got[kind][id])
+		}
+	}
+}
+
+func changed[T any](t *testing.T, into map[string]map[string]any, kind string, start, end map[string]*T) {
+	t.Helper()
+	require.Len(t, end, len(start), kind)
+	for id, before := range start {
+		after, ok := end[id]
+		require.True(t, ok, id)
+		if reflect.DeepEqual(before, after) {
+			continue
+		}
+		if into[kind] == nil {
+			into[kind] = map[string]any{}
+		}
+		into[kind][id] = asJSON(t, after)
+	}
+}
+
+// said tells whether an answer has the outputs that a job asks for.
+func said(answer string, outputs []string) bool {
+	answer = strings.ToLower(strings.ReplaceAll(answer, ",", ""))
+	for _, o := range outputs {
+		if !strings.Contains(answer, strings.ToLower(o)) {
+			return false
+		}
+	}
+	return strings.TrimSpace(answer) != ""
+}
+
+// changing are the tools that change something; the others read.
+var changing = map[string]bool{
+	"cancel_pending_order": true, "modify_pending_order_address": true, "modify_pending_order_items": true,
+	"modify_pending_order_payment": true, "exchange_delivered_order_items": true, "return_delivered_order_items": true,
+	"modify_user_address": true,
+}
+
+// asks tells by the benchmark's answer whether a person has to approve a call.
+func (c call) asks(t *testing.T) bool {
+	t.Helper()
+	if !changing[c.Name] || c.refused() {
+		return false
+	}
+	var o struct {
+		Items []struct {
+			ID    string `json:"item_id"`
+			Price float64
+		}
+		Payments   []struct{ Amount float64 } `json:"payment_history"`
+		Difference float64                    `json:"exchange_price_difference"`
+		Returned   []string                   `json:"return_items"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(c.Result), &o))
+	returned, total, back := map[string]int{}, 0.0, 0.0
+	for _, id := range o.Returned {
+		returned[id]++
+	}
+	for _, i := range o.Items {
+		total += i.Price
+		if returned[i.ID] > 0 {
+			returned[i.ID]--
+			back += i.Price
+		}
+	}
+	var moved float64
+	switch c.Name {
+	case "cancel_pending_order", "modify_pending_order_payment":
+		moved = total
+	case "modify_pending_order_items":
+		moved = lastOf(o.Payments).Amount
+	case "exchange_delivered_order_items":
+		moved = math.Abs(o.Difference)
+	case "return_delivered_order_items":
+		moved = back
+	}
+	return moved > 100+1e-6
+}
