@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -205,6 +206,9 @@ func (e *engine) decideCall(d decision, c loop.Call) (_ []event.Body, reason str
 		t, ok := e.tools[c.Call.Name]
 		if !ok {
 			return nil, "the agent has no such tool to check the arguments for"
+		}
+		if !bytes.HasPrefix(bytes.TrimSpace(d.args), []byte("{")) { // of a model, nothing at all is taken for {}
+			return nil, "the arguments are no JSON object"
 		}
 		args, repairs, err := t.Parse(string(d.args))
 		if err != nil {
