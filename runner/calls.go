@@ -29,6 +29,9 @@ type job struct {
 // is doing.
 func (e *engine) start(ctx context.Context, calls []loop.Call) error {
 	jobs, bodies := e.admit(calls)
+	if err := causeOf(ctx); err != nil {
+		return err // a policy that was cut short would ask about what needs no approval
+	}
 	if err := e.commit(true, bodies...); err != nil {
 		return err
 	}
@@ -108,10 +111,10 @@ func (e *engine) check(c loop.Call) (tool.Tool, json.RawMessage, []string, error
 // cleared runs as it was cleared, or is asked about again: the tool may be another
 // one by now.
 func (e *engine) mustAsk(c loop.Call, t tool.Tool, args json.RawMessage) bool {
-	if c.Status == loop.Cleared {
-		return string(args) != c.Arguments || c.Fingerprint != "" && c.Fingerprint != t.Fingerprint()
+	if c.Status == loop.Cleared && (string(args) != c.Arguments || c.Fingerprint != "" && c.Fingerprint != t.Fingerprint()) {
+		return true
 	}
-	if !t.AsksApproval() {
+	if c.Decided || !t.AsksApproval() {
 		return false
 	}
 	need, err := e.judge(t, args)

@@ -313,7 +313,7 @@ func TestDenyWithRedactThatPanics(t *testing.T) {
 // TestPausedThroughJSON: a session that waits in a store of the caller's own.
 func TestPausedThroughJSON(t *testing.T) {
 	t.Parallel()
-	for _, args := range []string{"{\"order\":\"a\xffb\",\"cents\":20000}", `{"order":"\ud800","cents":20000}`, `{"order":"<>&\u2028\u0000","cents":2e4}`} {
+	for _, args := range []string{"{\"order\":\"a\xffb\",\"cents\":20000}", `{"order":"<>&\u2028\u0000","cents":2e4}`} {
 		j, x := new(journal.Memory), new(till)
 		a := newAgent(x.refund(over100))
 		model := llmtest.NewScript(llmtest.Calls("refund", args), llmtest.Text("Fine."))

@@ -124,9 +124,10 @@ func (e *DecisionError) Error() string {
 	return fmt.Sprintf("runner: decision about call %s: %s", e.Call, e.Reason)
 }
 
-// pending lists what a paused run waits for. The caller holds the lock.
+// pending lists what waits for a decision, once nothing is running. The caller
+// holds the lock.
 func (e *engine) pending() []Pending {
-	if !e.state.Paused() {
+	if e.state.Running() && !e.state.Paused() {
 		return nil
 	}
 	return e.pendingOf(e.state.Open())
@@ -198,7 +199,7 @@ func (e *engine) decideCall(d decision, c loop.Call) (_ []event.Body, reason str
 	if c.Status != loop.Asked {
 		return nil, "the call does not wait for approval"
 	}
-	b := event.ApprovalDecided{Call: c.Ref, Hash: d.hash, Approved: d.verdict != deny, Reason: d.reason}
+	b := event.ApprovalDecided{Call: c.Ref, Hash: d.hash, Approved: d.verdict != deny, Reason: e.redactReason(d.reason)}
 	switch d.verdict {
 	case deny:
 		return []event.Body{b, e.denied(c, d.reason)}, ""

@@ -89,3 +89,11 @@ func (e *engine) redactMessage(err *tool.Error) string {
 	}
 	return e.hook(err.Message)
 }
+
+// redactReason is a person's reason as events may have it; empty stays empty.
+func (e *engine) redactReason(s string) string {
+	if s == "" {
+		return ""
+	}
+	return e.redactText(s)
+}

@@ -29,8 +29,9 @@ type Result struct {
 	// shared and only for reading. They are no part of the JSON of a Result, as
 	// they hold the instructions; a journal keeps them.
 	Events []event.Event `json:"-"`
-	// Pending are the calls that a paused run waits for. Their answers are inputs
-	// of the session's next run.
+	// Pending are the calls that a paused run waits for, or that a failed one left
+	// for somebody to decide about. Their answers are inputs of the session's next
+	// run.
 	Pending []Pending `json:"pending,omitempty"`
 }
 

@@ -71,9 +71,11 @@ type Call struct {
 	// Arguments are the checked ones, once it was started or asked about.
 	Arguments string
 	Repairs   []string // that led to Arguments
-	// Fingerprint is that of the tool when it was asked about; empty: it was not.
+	// Fingerprint is that of the tool that was offered, or that was asked about;
+	// empty: it is not known.
 	Fingerprint string
 	Edited      bool // Arguments are a person's
+	Decided     bool // a person has let it run
 	CutOff      bool // its answer was cut off: it must not run
 	// Held is the Seq of the event that asked about it or started it last.
 	Held int64
@@ -225,9 +227,19 @@ func (s *State) openCalls(m llm.Message) {
 	calls := m.Calls()
 	s.Calls = make([]Call, len(calls))
 	for i, c := range calls {
-		s.Calls[i] = Call{Ref: event.NewCallRef(s.Run, s.Turn, i), Call: c, RunID: s.ID, CutOff: s.Verdict == CutOff}
+		s.Calls[i] = Call{Ref: event.NewCallRef(s.Run, s.Turn, i), Call: c, RunID: s.ID, Fingerprint: s.fingerprint(c.Name), CutOff: s.Verdict == CutOff}
 	}
 	s.open, s.called = len(calls), false
+}
+
+// fingerprint is that of a tool which the turn offered.
+func (s *State) fingerprint(name string) string {
+	for _, t := range s.Tools {
+		if t.Name == name {
+			return t.Fingerprint
+		}
+	}
+	return ""
 }
 
 func (s *State) callStarted(b event.ToolCallStarted) error {
@@ -269,7 +281,7 @@ func (s *State) approvalDecided(b event.ApprovalDecided) error {
 	if !b.Approved {
 		return nil
 	}
-	c.Status = Cleared
+	c.Status, c.Decided = Cleared, true
 	if b.Arguments != "" {
 		c.Arguments, c.Repairs, c.Edited = b.Arguments, b.Repairs, true
 	}
@@ -283,6 +295,7 @@ func (s *State) inDoubtDecided(b event.InDoubtDecided) error {
 	}
 	if b.Decision == event.RunAgain {
 		c.Status, c.Tried = Cleared, b.By != "tool" // which knows that it did not happen
+		c.Decided = c.Decided || b.By == "caller"
 	}
 	return nil
 }
