@@ -199,7 +199,7 @@ func ownCluster(t testing.TB) *cluster {
 	require.NoError(t, os.Chmod(dir, 0o711))
 	c, err := newCluster(filepath.Join(dir, "data"))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, c.stop("immediate")) })
+	t.Cleanup(func() { require.NoError(t, c.ends.Close()) })
 	return c
 }
 
@@ -216,7 +216,7 @@ func TestRestart(t *testing.T) {
 	crash := tool.Must(tool.New("crash", "Crashes the server.", func(context.Context, struct{}) (string, error) {
 		times++
 		if dies {
-			return "done", c.stop("immediate")
+			return "done", c.crash()
 		}
 		return "done", nil
 	}, tool.Idempotent(), tool.Timeout(time.Minute)))

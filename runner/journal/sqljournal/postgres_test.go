@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -22,6 +23,7 @@ type cluster struct {
 	dir  string
 	port int
 	bin  string // the directory of initdb and pg_ctl
+	ends io.Closer
 }
 
 // noPostgres says what is missing, and how to get it.
@@ -64,8 +66,34 @@ func newCluster(dir string, settings ...string) (*cluster, error) {
 	if err := errors.Join(err, conf.Close()); err != nil {
 		return nil, err
 	}
+	if err := c.watch(); err != nil {
+		return nil, err
+	}
 	return c, c.startAnywhere()
 }
+
+// watch starts a process that stops the server when this one has ended, even if
+// it was killed: then its end of a pipe is closed.
+func (c *cluster) watch() error {
+	cmd := exec.Command("sh", "-c", `read -r _; "$0" -D "$1" -m immediate stop; rm -rf "$1"/*`, filepath.Join(c.bin, "pg_ctl"), c.dir)
+	cmd.Dir = "/"
+	asUser(cmd)
+	aside(cmd)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	c.ends = waiter{in, cmd}
+	return cmd.Start()
+}
+
+// waiter closes what a command reads, and waits for its end.
+type waiter struct {
+	io.Closer
+	cmd *exec.Cmd
+}
+
+func (w waiter) Close() error { return errors.Join(w.Closer.Close(), w.cmd.Wait()) }
 
 // startAnywhere starts the server on a port that is free. Somebody else may take
 // it first: then another is tried.
@@ -93,10 +121,9 @@ func (c *cluster) start() error {
 	return c.run("pg_ctl", "-D", c.dir, "-o", fmt.Sprintf("-p %d", c.port), "-l", filepath.Join(c.dir, "log"), "-w", "start")
 }
 
-// stop ends the server at once, as kill does; with "fast" its connections are
-// closed first.
-func (c *cluster) stop(mode string) error {
-	return c.run("pg_ctl", "-D", c.dir, "-m", mode, "-w", "stop")
+// crash ends the server at once, as kill does. It can be started again.
+func (c *cluster) crash() error {
+	return c.run("pg_ctl", "-D", c.dir, "-m", "immediate", "-w", "stop")
 }
 
 // run runs a program of PostgreSQL's, as a user that it takes.
@@ -151,7 +178,7 @@ func startShared() {
 func stopShared() error {
 	var err error
 	if shared.cluster != nil {
-		err = shared.cluster.stop("immediate")
+		err = shared.cluster.ends.Close()
 	}
 	if shared.dir != "" {
 		err = errors.Join(err, os.RemoveAll(shared.dir))
