@@ -34,7 +34,7 @@ func rawSchema(raw json.RawMessage) (*schema, error) {
 		return nil, err
 	}
 	sch := &schema{wire: shown.json(), decode: func(json.RawMessage) error { return nil }}
-	if sch.valid, err = compile(doc, nil); err != nil {
+	if sch.valid, err = compileRaw(doc); err != nil {
 		sch.valid, sch.unchecked = nil, err
 	}
 	return sch, nil
@@ -71,16 +71,29 @@ func tidy(doc *value) error {
 	return nil
 }
 
-// tidyKeywords removes, at every depth, drafts that nobody knows, and null where
-// some generators write it for none.
+// tidyKeywords removes, at every depth, drafts and names that nobody knows, and
+// what some generators write for none.
 func tidyKeywords(s *value) {
 	if u := s.get("$schema"); u != nil && !slices.Contains(drafts, draftName(u.str())) {
 		s.remove("$schema")
 	}
+	for _, name := range []string{"$id", "id"} {
+		if id := s.get(name).str(); id != "" && !isName(id) {
+			s.remove(name)
+		}
+	}
 	s.members = slices.DeleteFunc(s.members, func(m member) bool {
-		return m.value.form == nullForm && slices.Contains([]string{"type", "properties", "required", "items"}, m.name)
+		return m.value.form == nullForm && slices.Contains([]string{"type", "properties", "required", "items"}, m.name) ||
+			m.name == "required" && m.value.form == arrayForm && len(m.value.items) == 0 // which draft-04 forbids
 	})
 	s.inner(func(below *value, _ ...string) { tidyKeywords(below) })
+}
+
+// isName reports whether a schema may have such a name: some generators write
+// where it stands.
+func isName(id string) bool {
+	u, err := url.Parse(id)
+	return err == nil && !strings.HasPrefix(u.Fragment, "/")
 }
 
 // admitNullables makes what OpenAPI calls nullable take null. It is no keyword of
@@ -112,6 +125,8 @@ func draftName(u string) string {
 // are held but not shown: providers refuse the whole request for one of them.
 func showable(doc *value) (*value, error) {
 	shown := doc.clone()
+	toWire(shown)
+	shown = inlineTop(shown, isLegacy(doc))
 	shown.setDefault("properties", object())
 	if shown.has(combinators...) && len(shown.get("properties").members) == 0 {
 		return nil, errors.New(`schema: providers refuse oneOf, anyOf, allOf, not and enum at the top; describe the arguments in "properties"`)
@@ -119,6 +134,5 @@ func showable(doc *value) (*value, error) {
 	shown.remove(combinators...)
 	shown.front("properties")
 	shown.front("type")
-	toWire(shown)
 	return shown, nil
 }

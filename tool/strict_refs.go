@@ -38,19 +38,29 @@ func (s *stricter) reference(n *value) (*value, error) {
 
 // follow returns the schema that a local reference names, nil if it is none.
 func (s *stricter) follow(ref string) ([]string, *value) {
-	if ref == "#" {
-		return nil, s.shown
-	}
-	rest, local := strings.CutPrefix(ref, "#/")
-	rest, err := url.PathUnescape(rest)
-	if !local || err != nil {
+	path, local := pathOf(ref)
+	if !local {
 		return nil, nil
 	}
-	var path []string
-	for step := range strings.SplitSeq(rest, "/") {
-		path = append(path, strings.NewReplacer("~1", "/", "~0", "~").Replace(step))
-	}
 	return path, descend(s.shown, path)
+}
+
+var unescapeStep = strings.NewReplacer("~1", "/", "~0", "~")
+
+// pathOf returns the path that a reference within the same schema names.
+func pathOf(ref string) (path []string, local bool) {
+	rest, local := strings.CutPrefix(ref, "#")
+	rest, err := url.PathUnescape(rest)
+	if !local || err != nil || rest != "" && rest[0] != '/' {
+		return nil, false
+	}
+	if rest == "" {
+		return nil, true
+	}
+	for step := range strings.SplitSeq(rest[1:], "/") {
+		path = append(path, unescapeStep.Replace(step))
+	}
+	return path, true
 }
 
 // definition returns that of the schema at path, a new one if it has none.

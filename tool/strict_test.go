@@ -163,7 +163,7 @@ func TestNotStrict(t *testing.T) {
 		p(`{"type":"array"}`):            `/properties/p: a list of any values`,
 		p(`{"type":"array","items":{}}`): `/properties/p/items: any value`,
 		p(`{"type":"array","prefixItems":[{"type":"string"}]}`):                                                                 `/properties/p: prefixItems`,
-		`{"$schema":"http://json-schema.org/draft-07/schema#","properties":{"p":{"type":"array","items":[{"type":"string"}]}}}`: `/properties/p: items that differ by their place`,
+		`{"$schema":"http://json-schema.org/draft-07/schema#","properties":{"p":{"type":"array","items":[{"type":"string"}]}}}`: `/properties/p: prefixItems`,
 		p(`{"not":{"type":"string"}}`):                                                                          `/properties/p: not`,
 		p(`{"type":"string","if":{"minLength":1},"then":{"maxLength":2}}`):                                      `/properties/p: if`,
 		p(`{"type":"object","properties":{"a":{"type":"string"}},"dependentSchemas":{"a":{"required":["b"]}}}`): `/properties/p: dependentSchemas`,

@@ -130,8 +130,6 @@ func (s *stricter) one(n *value, typ string, enum bool) (*value, error) {
 		err = s.array(n, made)
 	case typ == "string":
 		narrow(made)
-	default:
-		exclusive(made)
 	}
 	for _, sentence := range spoken(n, typ) {
 		made.say(sentence)
@@ -171,29 +169,9 @@ func narrow(made *value) {
 	}
 }
 
-// exclusive writes the bounds of draft-04, where exclusiveMinimum is a boolean
-// beside minimum, as all later drafts do.
-func exclusive(made *value) {
-	for inclusive, keyword := range map[string]string{"minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"} {
-		b := made.get(keyword)
-		if b == nil || b.form != booleanForm {
-			continue
-		}
-		bound := made.get(inclusive)
-		made.remove(keyword)
-		if b.text == "true" && bound != nil {
-			made.remove(inclusive)
-			made.set(keyword, bound)
-		}
-	}
-}
-
 func (s *stricter) array(n, made *value) error {
 	items := n.get("items")
-	switch {
-	case items != nil && items.form == arrayForm:
-		return s.no("items that differ by their place")
-	case items == nil:
+	if items == nil {
 		return s.no("a list of any values")
 	}
 	inner, err := s.below(items, "items")

@@ -88,11 +88,19 @@ func New[In, Out any](name, description string, fn func(context.Context, In) (Ou
 // "$id", "$comment" and "title" are not sent to the model, nor are combinations
 // at its top (oneOf, anyOf, allOf, not, enum), which providers refuse: arguments
 // are still held to them. A default is told in the description and never
-// applied. No schema or null is one without properties. Keywords are validated
-// as draft 2020-12 says, or the draft that "$schema" names; no reference leaves
-// the schema.
+// applied. A reference at its top is shown as what it leads to. No schema or null
+// is one without properties. Keywords are validated as draft 2020-12 says, or the
+// draft that "$schema" names; without one, tuples and exclusive bounds may be
+// written as older drafts have them. "nullable": true, of OpenAPI, is read as the
+// type or null. Expressions are those of ECMA-262; one that Go cannot read, such
+// as a lookahead, forbids nothing. No reference leaves the schema.
 //
-// fn sees only arguments that fit the schema. Out is rendered as by [New].
+// fn sees only arguments that fit the schema. Where it admits properties that it
+// does not name, as it does without "additionalProperties": false, there may be
+// some that differ from a named one in case alone. [json.Unmarshal] into a struct
+// matches names in any case and takes the last: {"amount":10,"AMOUNT":99999} would
+// pass a maximum of "amount" and be decoded as 99999. Close such a schema, decode
+// into a map, or use [New], which refuses these names. Out is rendered as by [New].
 func NewRaw[Out any](name, description string, schema json.RawMessage, fn func(context.Context, json.RawMessage) (Out, error), opts ...Option) (Tool, error) {
 	if fn == nil {
 		return Tool{}, constructError(name, errors.New("the function is nil"))

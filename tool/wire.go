@@ -40,30 +40,34 @@ func (v *value) inner(do func(s *value, steps ...string)) {
 // toWire makes of a schema what the model is shown of it: without "$schema",
 // "$id", "$comment" and "title", which some providers refuse and which tell a
 // model nothing. A default becomes a sentence of the description: it would be
-// refused too, but the model should know what happens without the property.
+// refused too, but the model should know what happens without the property. What
+// only older drafts know is written as draft 2020-12 does.
 func toWire(root *value) {
-	w := wire{ids: map[string]string{}}
-	w.find(root, nil)
-	w.rewrite(root, "", nil)
+	w := wire{ids: map[string]string{schemaURL: ""}}
+	w.find(root, schemaURL, nil)
+	w.rewrite(root, schemaURL)
+	modernize(root)
 }
 
 // A wire knows the schemas that are named by an "$id", since the references to
 // them have to become JSON pointers.
-type wire struct{ ids map[string]string } // each to the pointer of its schema
+type wire struct{ ids map[string]string } // each, in full, to the pointer of its schema
 
-func (w *wire) find(n *value, path []string) {
+// find notes the schema n, which stands at path, and those inside. base is the
+// "$id" around it, to which names are relative.
+func (w *wire) find(n *value, base string, path []string) {
 	if id := idOf(n); id != "" {
-		w.ids[id] = pointer(path)
+		at, name := locate(base, id)
+		w.ids[at+name] = pointer(path)
+		base = at
 	}
-	n.inner(func(s *value, steps ...string) { w.find(s, slices.Concat(path, steps)) })
+	n.inner(func(s *value, steps ...string) { w.find(s, base, slices.Concat(path, steps)) })
 }
 
-// rewrite does so for n, which stands at path in the schema, and for what is
-// inside. base is the pointer of the innermost schema around it that has an
-// "$id": local references start there.
-func (w *wire) rewrite(n *value, base string, path []string) {
-	if id := idOf(n); id != "" && !strings.HasPrefix(id, "#") {
-		base = pointer(path)
+// rewrite does so for n and for what is inside.
+func (w *wire) rewrite(n *value, base string) {
+	if id := idOf(n); id != "" {
+		base, _ = locate(base, id)
 	}
 	if ref := n.get("$ref"); ref.str() != "" {
 		n.set("$ref", text(w.reference(ref.str(), base)))
@@ -75,7 +79,7 @@ func (w *wire) rewrite(n *value, base string, path []string) {
 	if n.get("id").str() != "" {
 		n.remove("id") // of draft-04
 	}
-	n.inner(func(s *value, steps ...string) { w.rewrite(s, base, slices.Concat(path, steps)) })
+	n.inner(func(s *value, _ ...string) { w.rewrite(s, base) })
 }
 
 // idOf returns what names a schema for references; draft-04 wrote "id".
@@ -87,17 +91,35 @@ func idOf(n *value) string {
 }
 
 func (w *wire) reference(ref, base string) string {
-	if at, ok := w.ids[ref]; ok {
-		return fragment(at)
+	at, rest := locate(base, ref)
+	if to, ok := w.ids[at+rest]; ok {
+		return fragment(to)
 	}
-	name, rest, _ := strings.Cut(ref, "#")
-	if at, ok := w.ids[name]; ok && name != "" && strings.HasPrefix(rest, "/") {
-		return fragment(at) + rest
-	}
-	if base != "" && (ref == "#" || strings.HasPrefix(ref, "#/")) {
-		return fragment(base) + rest
+	if to, ok := w.ids[at]; ok && strings.HasPrefix(rest, "#/") {
+		return fragment(to) + rest[1:]
 	}
 	return ref
+}
+
+// locate returns the address that a reference names, in full, and the fragment of
+// it, which is empty or begins with #.
+func locate(base, ref string) (at, rest string) {
+	name, rest, _ := strings.Cut(ref, "#")
+	if rest != "" {
+		rest = "#" + rest
+	}
+	if name == "" {
+		return base, rest
+	}
+	from, err := url.Parse(base)
+	if err != nil {
+		return name, rest
+	}
+	to, err := from.Parse(name)
+	if err != nil {
+		return name, rest
+	}
+	return to.String(), rest
 }
 
 // fragment is a JSON pointer as a reference.
