@@ -169,3 +169,20 @@ func addOne(j *sqljournal.Journal, session string, holders *atomic.Int32) (done 
 	}
 	return true, log.Close()
 }
+
+// TestFenced: who lost the lease is refused, at the right position, too.
+func TestFenced(t *testing.T) {
+	onEach(t, func(t *testing.T, process func() *sqljournal.Journal) {
+		j, next := process(), process()
+		log := open(t, j, "order-42")
+		require.NoError(t, log.Append(t.Context(), true, notes(1, 2)...))
+		require.NoError(t, lose(next, "order-42"))
+		taken := open(t, next, "order-42")
+		err := log.Append(t.Context(), true, notes(3, 1)...)
+		require.EqualError(t, err, `journal: session "order-42": event 3: the lease is lost: another worker has taken the session, or may have`)
+		require.Error(t, log.Context().Err())
+		require.NoError(t, log.Close())
+		require.NoError(t, taken.Close())
+		holds(t, next, "order-42", notes(1, 2))
+	})
+}
