@@ -16,7 +16,8 @@ type Journal interface {
 	// Open opens a session's log, which need not exist, and takes its lock or
 	// lease: nobody else can open it until it is closed. If somebody has it
 	// open, the error is a [*BusyError], at once. A session whose events were
-	// damaged is a [*CorruptError], and stays as it is.
+	// damaged is a [*CorruptError], and stays as it is; a store may find damage
+	// inside an event only when it is read.
 	//
 	// Names are not empty, valid UTF-8 and without NUL bytes; others are an
 	// error. Two names are one session only if their bytes are equal.
