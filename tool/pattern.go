@@ -95,16 +95,21 @@ func patternSize(re *syntax.Regexp) int {
 // checkPattern is compilePattern for one that is not used. What would become
 // large is looked at as a dot.
 func checkPattern(written string) error {
-	_, err := syntax.Parse(looked.ReplaceAllStringFunc(written, func(escape string) string {
-		switch {
-		case escape == `\\`:
-			return escape
-		case len(escape) == len(`\uXXXX`) && escape[1] == 'u':
-			return `\x{` + escape[2:] + `}`
-		}
-		return "."
-	}), syntax.Perl)
+	if strings.Contains(written, `\`) {
+		written = looked.ReplaceAllStringFunc(written, lookAt)
+	}
+	_, err := syntax.Parse(written, syntax.Perl)
 	return err
+}
+
+func lookAt(escape string) string {
+	switch {
+	case escape == `\\`:
+		return escape
+	case len(escape) == len(`\uXXXX`) && escape[1] == 'u':
+		return `\x{` + escape[2:] + `}`
+	}
+	return "."
 }
 
 // patterns compiles those of a schema that is not ours. What Go does not
