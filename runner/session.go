@@ -135,8 +135,9 @@ func (s *Session) Messages(ctx context.Context) ([]llm.Message, error) {
 	return e.result().Messages, nil
 }
 
-// Pending returns the calls that a paused session waits for; none if it is not
-// paused. It opens the journal, and so it is an error while a run is going on.
+// Pending returns the calls that a paused session waits for, or that a failed run
+// left for somebody to decide about; none while there is nothing to decide. It
+// opens the journal, and so it is an error while a run is going on.
 func (s *Session) Pending(ctx context.Context) ([]Pending, error) {
 	e := newEngine(s.runner, s.name, false)
 	if err := s.open(ctx, e, func(context.Context) error { return nil }); err != nil {
