@@ -3,11 +3,14 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"os/exec"
+	"path"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,6 +21,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 )
 
 // crashSeed draws a third of the calls; with TOOLLOOP_CRASHES=all a process is
@@ -62,17 +66,29 @@ func (s *suite) crashSQLite(*testing.T) func(*testing.T, job) {
 }
 
 func (s *suite) crashPostgres(t *testing.T) func(*testing.T, job) {
-	c := startCluster(t)
-	c.create(t, "start", "template0")
-	d, err := desk.Open(t.Context(), c.url("start"))
+	start, err := url.Parse(pgtest.Database(t))
+	require.NoError(t, err)
+	d, err := desk.Open(t.Context(), start.String())
 	require.NoError(t, err)
 	require.NoError(t, d.Import(t.Context(), s.start))
+	watch(t, d)
 	require.NoError(t, d.Close()) // or it could not be copied
 	return func(t *testing.T, j job) {
-		name := fmt.Sprintf("job_%d", j.line)
-		c.create(t, name, "start")
-		s.crash(t, j, c.url(name))
+		s.crash(t, j, copyPostgres(t, *start, fmt.Sprintf("job_%d", j.line)))
 	}
+}
+
+// copyPostgres makes a database as a copy of another, and returns where it is.
+func copyPostgres(t *testing.T, from url.URL, name string) string {
+	t.Helper()
+	template := path.Base(from.Path)
+	from.Path = "/postgres"
+	db, err := sql.Open("pgx", from.String())
+	require.NoError(t, err)
+	execute(t, db, `CREATE DATABASE `+name+` TEMPLATE `+template)
+	require.NoError(t, db.Close())
+	from.Path = "/" + name
+	return from.String()
 }
 
 // crash does a job in one process after the other, each of which but the last,

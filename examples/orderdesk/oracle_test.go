@@ -7,7 +7,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -139,38 +138,6 @@ func asJSON(t *testing.T, v any) (out any) {
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(text, &out))
 	return out
-}
-
-// requireChanges: of start, exactly want is different in end.
-func requireChanges(t *testing.T, want map[string]map[string]map[string]any, start, end *desk.Data) {
-	t.Helper()
-	got := map[string]map[string]any{}
-	changed(t, got, "users", start.Users, end.Users)
-	changed(t, got, "products", start.Products, end.Products)
-	changed(t, got, "orders", start.Orders, end.Orders)
-	require.Len(t, got, len(want))
-	for kind, objects := range want {
-		require.Len(t, got[kind], len(objects), kind)
-		for id, object := range objects {
-			require.Truef(t, same(object, got[kind][id]), "%s %s:\nwant %v\ngot  %v", kind, id, object, got[kind][id])
-		}
-	}
-}
-
-func changed[T any](t *testing.T, into map[string]map[string]any, kind string, start, end map[string]*T) {
-	t.Helper()
-	require.Len(t, end, len(start), kind)
-	for id, before := range start {
-		after, ok := end[id]
-		require.True(t, ok, id)
-		if reflect.DeepEqual(before, after) {
-			continue
-		}
-		if into[kind] == nil {
-			into[kind] = map[string]any{}
-		}
-		into[kind][id] = asJSON(t, after)
-	}
 }
 
 // said tells whether an answer has the outputs that a job asks for.

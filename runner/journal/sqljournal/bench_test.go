@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 )
 
 // BenchmarkAppend appends events, one or ten at a time, to disks that are synced.
@@ -18,7 +19,7 @@ func BenchmarkAppend(b *testing.B) {
 		open func() *sqljournal.Journal
 	}{
 		{"SQLite", func() *sqljournal.Journal { return openSQLite(b, filepath.Join(b.TempDir(), "desk.db")) }},
-		{"PostgreSQL", func() *sqljournal.Journal { return openPostgres(b, ownCluster(b).dsn("postgres")) }},
+		{"PostgreSQL", func() *sqljournal.Journal { return openPostgres(b, pgtest.Start(b).URL("postgres")) }},
 	} {
 		b.Run(s.name, func(b *testing.B) {
 			j := s.open()

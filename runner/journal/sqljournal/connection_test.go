@@ -3,11 +3,8 @@ package sqljournal_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"os"
-	"path/filepath"
-	"strings"
+	"net/url"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,6 +17,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
@@ -121,11 +119,11 @@ func TestBrokenConnection(t *testing.T) {
 	}{{"the request is lost", loseRequest, false}, {"the reply is lost", loseReply, true}, {"the request comes late", late, false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			dsn := database(t)
-			p := newProxy(t, fmt.Sprintf("127.0.0.1:%d", shared.cluster.port))
-			_, port, err := net.SplitHostPort(p.listener.Addr().String())
+			where, err := url.Parse(pgtest.Database(t))
 			require.NoError(t, err)
-			j, err := sqljournal.OpenPostgres(t.Context(), strings.Replace(dsn, fmt.Sprint("port=", shared.cluster.port), "port="+port, 1))
+			p := newProxy(t, where.Host)
+			where.Host = p.listener.Addr().String()
+			j, err := sqljournal.OpenPostgres(t.Context(), where.String())
 			require.NoError(t, err)
 			defer j.Close()
 			j.DB.SetMaxOpenConns(1)
@@ -161,8 +159,8 @@ func TestBrokenConnection(t *testing.T) {
 // TestTerminated: the server ends the connection in the middle of an append.
 func TestTerminated(t *testing.T) {
 	t.Parallel()
-	dsn := database(t)
-	j, other := openPostgres(t, dsn), openPostgres(t, dsn)
+	where := pgtest.Database(t)
+	j, other := openPostgres(t, where), openPostgres(t, where)
 	log := open(t, j, "order-42")
 	require.NoError(t, log.Append(t.Context(), true, notes(1, 1)...))
 	tx, err := other.DB.BeginTx(t.Context(), nil)
@@ -189,26 +187,12 @@ func TestTerminated(t *testing.T) {
 	holds(t, j, "order-42", notes(1, 2))
 }
 
-// ownCluster is a server of a test's own, whose writes are synced.
-func ownCluster(t testing.TB) *cluster {
-	t.Helper()
-	needPostgres(t)
-	dir, err := os.MkdirTemp("", "sqljournal")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	require.NoError(t, os.Chmod(dir, 0o711))
-	c, err := newCluster(filepath.Join(dir, "data"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, c.ends.Close()) })
-	return c
-}
-
 // TestRestart: the server dies in the middle of a run, and comes back. What was
 // acknowledged is there, and the session goes on.
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	c := ownCluster(t)
-	j, err := sqljournal.OpenPostgres(t.Context(), c.dsn("postgres"))
+	server := pgtest.Start(t)
+	j, err := sqljournal.OpenPostgres(t.Context(), server.URL("postgres"))
 	require.NoError(t, err)
 	defer j.Close()
 	j.Lease = time.Second
@@ -216,7 +200,7 @@ func TestRestart(t *testing.T) {
 	crash := tool.Must(tool.New("crash", "Crashes the server.", func(context.Context, struct{}) (string, error) {
 		times++
 		if dies {
-			return "done", c.crash()
+			return "done", server.Crash()
 		}
 		return "done", nil
 	}, tool.Idempotent(), tool.Timeout(time.Minute)))
@@ -233,7 +217,7 @@ func TestRestart(t *testing.T) {
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, "order-42", e.Session)
 
-	require.NoError(t, c.start())
+	require.NoError(t, server.Restart())
 	log, err := openAgain(t.Context(), j, "order-42")
 	require.NoError(t, err)
 	before, err := readAll(log)

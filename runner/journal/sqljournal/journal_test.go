@@ -14,6 +14,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/journaltest"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 )
 
 // backend is a kind of database. Each call of make is a database of its own, and
@@ -35,8 +36,8 @@ func sqliteFile(t testing.TB) func() *sqljournal.Journal {
 }
 
 func postgresDatabase(t testing.TB) func() *sqljournal.Journal {
-	dsn := database(t)
-	return func() *sqljournal.Journal { return openPostgres(t, dsn) }
+	url := pgtest.Database(t)
+	return func() *sqljournal.Journal { return openPostgres(t, url) }
 }
 
 func openSQLite(t testing.TB, path string) *sqljournal.Journal {
@@ -91,7 +92,6 @@ func TestSQLite(t *testing.T) {
 
 func TestPostgres(t *testing.T) {
 	t.Parallel()
-	needPostgres(t)
 	journaltest.Test(t, func(t *testing.T) journaltest.Store { return store(postgresDatabase(t)) })
 }
 
@@ -109,7 +109,7 @@ func TestOwnPool(t *testing.T) {
 			return filepath.Join(t.TempDir(), "desk.db") + "?_pragma=busy_timeout(20000)"
 		}, sqljournal.Journal{Dialect: sqljournal.SQLite, Prefix: "other_"}},
 		{"pgx", func(t *testing.T) string {
-			return database(t) + " default_query_exec_mode=exec"
+			return pgtest.Database(t) + "&default_query_exec_mode=exec"
 		}, sqljournal.Journal{Dialect: sqljournal.Postgres, Prefix: "public.other_", Lease: time.Minute}},
 	} {
 		t.Run(tt.driver, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 )
 
 // TestMigrateAtOnce: many workers start on an empty database.
@@ -30,8 +31,8 @@ func TestMigrateAtOnce(t *testing.T) {
 			return func() (*sqljournal.Journal, error) { return sqljournal.OpenSQLite(context.Background(), path) }
 		}},
 		{"PostgreSQL", func(t *testing.T) func() (*sqljournal.Journal, error) {
-			dsn := database(t)
-			return func() (*sqljournal.Journal, error) { return sqljournal.OpenPostgres(context.Background(), dsn) }
+			url := pgtest.Database(t)
+			return func() (*sqljournal.Journal, error) { return sqljournal.OpenPostgres(context.Background(), url) }
 		}},
 	} {
 		t.Run(b.name, func(t *testing.T) {
@@ -95,7 +96,7 @@ func TestOldVersions(t *testing.T) {
 			dsn     func(t *testing.T) string
 		}{
 			{"sqlite", sqljournal.SQLite, func(t *testing.T) string { return filepath.Join(t.TempDir(), "desk.db") }},
-			{"pgx", sqljournal.Postgres, func(t *testing.T) string { return database(t) }},
+			{"pgx", sqljournal.Postgres, func(t *testing.T) string { return pgtest.Database(t) }},
 		} {
 			t.Run(fmt.Sprintf("%s %d", b.dialect, version), func(t *testing.T) {
 				t.Parallel()

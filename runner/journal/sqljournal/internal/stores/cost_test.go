@@ -13,6 +13,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
@@ -48,7 +49,7 @@ func costStore(b *testing.B, store string) journal.Journal {
 	case "memory":
 		return new(journal.Memory)
 	case "postgres":
-		o.Place = startPostgres(b)
+		o.Place = pgtest.Start(b).URL("postgres")
 	}
 	j, err := o.openStore(b.Context())
 	require.NoError(b, err)

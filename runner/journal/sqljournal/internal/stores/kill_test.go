@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 )
 
 // seed is where the moments of the kills come from, as far as a machine that does
@@ -41,7 +42,7 @@ func TestKillSQLite(t *testing.T) {
 func TestKillPostgres(t *testing.T) {
 	t.Parallel()
 	killable(t)
-	c := newCampaign(t, "postgres", startPostgres(t))
+	c := newCampaign(t, "postgres", pgtest.Database(t))
 	c.run(t)
 	c.check(t)
 }

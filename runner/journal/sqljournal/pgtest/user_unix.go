@@ -1,9 +1,9 @@
 //go:build unix
 
-package main_test
+package pgtest
 
 import (
-	"fmt"
+	"errors"
 	"os"
 	"os/exec"
 	"os/user"
@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// unprivileged is who PostgreSQL runs as where the tests run as root, whom it
+// unprivileged is who the server runs as where the tests run as root, whom it
 // refuses.
 func unprivileged() (uid, gid int, err error) {
 	for _, name := range []string{"postgres", "nobody"} {
@@ -25,11 +25,11 @@ func unprivileged() (uid, gid int, err error) {
 			return uid, gid, nil
 		}
 	}
-	return 0, 0, fmt.Errorf("the tests run as root, and there is neither a user postgres nor nobody to step down to")
+	return 0, 0, errors.New("the tests run as root, and there is neither a user postgres nor nobody to step down to")
 }
 
-// stepDown gives a directory to the user that the server runs as.
-func stepDown(dir string) error {
+// give makes a directory that of the user that the server runs as.
+func give(dir string) error {
 	if os.Getuid() != 0 {
 		return nil
 	}
@@ -40,7 +40,7 @@ func stepDown(dir string) error {
 	return os.Chown(dir, uid, gid)
 }
 
-// asUser makes a command run as that user.
+// asUser makes a command run as that user. Without one, give has failed before.
 func asUser(cmd *exec.Cmd) {
 	if os.Getuid() != 0 {
 		return
@@ -49,3 +49,6 @@ func asUser(cmd *exec.Cmd) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	}
 }
+
+// aside keeps signals to this process's group from a command.
+func aside(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }

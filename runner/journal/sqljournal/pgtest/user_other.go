@@ -1,10 +1,10 @@
 //go:build !unix
 
-package sqljournal_test
+package pgtest
 
 import "os/exec"
 
-func stepDown(string) error { return nil }
+func give(string) error { return nil }
 
 func asUser(*exec.Cmd) {}
 

@@ -1,0 +1,162 @@
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A Server is a PostgreSQL server. It is not safe for concurrent use, but its
+// databases are.
+type Server struct {
+	base string // holds the directory data and the file log
+	bin  string // where the programs are
+	port int
+	end  func() error // stops the server and removes the files
+}
+
+// Start starts a server until the end of the test. Unlike the one of [Database] it
+// is the test's own, and what it acknowledges is on the disk.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	need(t)
+	s, err := newServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.end(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// URL is where a database of the server is. There is one of the name postgres. The
+// URL stays the same when the server is restarted.
+func (s *Server) URL(database string) string {
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", s.port, database)
+}
+
+// Crash ends the server at once: it finishes nothing, and tells nobody.
+func (s *Server) Crash() error {
+	return s.run("pg_ctl", "-D", s.data(), "-m", "immediate", "-w", "stop")
+}
+
+// Restart starts the server after a crash.
+func (s *Server) Restart() error {
+	return s.run("pg_ctl", "-D", s.data(), "-o", fmt.Sprintf("-p %d", s.port), "-l", filepath.Join(s.base, "log"), "-w", "start")
+}
+
+func (s *Server) data() string { return filepath.Join(s.base, "data") }
+
+// newServer makes a server and starts it.
+func newServer(settings ...string) (_ *Server, err error) {
+	// Not the directory of a test, which its parents hide from other users.
+	base, err := os.MkdirTemp("", "pgtest")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{base: base, bin: programs(), end: func() error { return os.RemoveAll(base) }}
+	if s.end, err = watch(base); err == nil {
+		err = s.initialize(settings)
+	}
+	if err == nil {
+		err = s.startAnywhere()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("pgtest: %w", errors.Join(err, s.end()))
+	}
+	return s, nil
+}
+
+// initialize makes the server's files.
+func (s *Server) initialize(settings []string) error {
+	if err := give(s.base); err != nil {
+		return err
+	}
+	if err := s.run("initdb", "-D", s.data(), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"); err != nil {
+		return err
+	}
+	conf, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	settings = append(settings, "listen_addresses = '127.0.0.1'", "unix_socket_directories = ''", "max_connections = 500")
+	_, err = io.WriteString(conf, strings.Join(settings, "\n")+"\n")
+	return errors.Join(err, conf.Close())
+}
+
+// startAnywhere starts the server on a port that is free. Somebody else may take
+// it first: then another is tried.
+func (s *Server) startAnywhere() (err error) {
+	for range 5 {
+		if s.port, err = freePort(); err != nil {
+			return err
+		}
+		if err = s.Restart(); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// run runs a program of PostgreSQL's as a user that it takes.
+func (s *Server) run(name string, args ...string) error {
+	// A server that is started keeps what it was given to write to: of a pipe the
+	// end would never come.
+	out, err := os.CreateTemp(s.base, name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = errors.Join(out.Close(), os.Remove(out.Name())) }() // the directory is removed anyway
+	cmd := exec.CommandContext(context.Background(), filepath.Join(s.bin, name), args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = s.base, out, out
+	asUser(cmd)
+	if err := cmd.Run(); err != nil {
+		said, _ := os.ReadFile(out.Name())
+		log, _ := os.ReadFile(filepath.Join(s.base, "log"))
+		return fmt.Errorf("%s: %w\n%s%s", name, err, said, log)
+	}
+	return nil
+}
+
+// ending waits for the end of its input, which is that of the process that starts
+// it. Then it stops the server of a directory and removes the directory. A server
+// that has stopped has removed the file with its number.
+const ending = `read -r _
+pid=$(head -n 1 "$0/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" && for _ in $(seq 600); do
+	[ -e "$0/data/postmaster.pid" ] && kill -0 "$pid" 2>/dev/null || break
+	sleep 0.05
+done
+rm -rf "$0"`
+
+// watch starts a process that does so. end has it do so now, and waits for it.
+func watch(base string) (end func() error, err error) {
+	cmd := exec.CommandContext(context.Background(), "sh", "-c", ending, base)
+	cmd.Dir = "/"
+	aside(cmd)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return func() error { return errors.Join(in.Close(), cmd.Wait()) }, nil
+}
