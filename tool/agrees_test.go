@@ -198,7 +198,7 @@ func environment(t *testing.T, name string, otherwise int) int {
 // None of these tests is parallel to others: they take all processors and much
 // memory, and some of the others hold attacks to a time and a number of bytes.
 func TestSchemaAgrees(t *testing.T) {
-	seed, types, documents := environment(t, "TOOLLOOP_SEED", 1), environment(t, "TOOLLOOP_TYPES", 500), environment(t, "TOOLLOOP_DOCUMENTS", 200)
+	seed, types, documents := environment(t, "TOOLLOOP_SEED", 1), environment(t, "TOOLLOOP_TYPES", someTypes), environment(t, "TOOLLOOP_DOCUMENTS", 200)
 	end := time.Now()
 	if text := os.Getenv("TOOLLOOP_DURATION"); text != "" {
 		d, err := time.ParseDuration(text)

@@ -12,3 +12,6 @@ const atOnce = 10_000
 
 // maxAttack is what an attack may allocate in all, in bytes.
 const maxAttack = 64 << 20
+
+// someTypes is how many types TestSchemaAgrees holds to its properties.
+const someTypes = 500
