@@ -127,7 +127,7 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 		return in, errors.New("runner: messages and decisions in one run: a message begins a new run, which closes the calls that the decisions are about")
 	}
 	if len(in.messages) == 0 && len(in.decisions) == 0 && !e.state.Running() && !e.state.Waiting() {
-		return in, errors.New("runner: no messages were given, and no conversation waits for an answer")
+		return in, ErrNoInput
 	}
 	e.limits = loop.Limits{
 		Turns:         orDefault(e.runner.MaxTurns, defaultMaxTurns),
