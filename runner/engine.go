@@ -342,11 +342,8 @@ func (e *engine) history() []llm.Message {
 
 // failed makes the error of a run that the machine ends.
 func (e *engine) failed(a loop.Fail) error {
-	switch a.Limit {
-	case loop.TurnLimit:
-		return &LimitError{Limit: a.Limit, Max: int64(e.limits.Turns)}
-	case loop.InvalidLimit:
-		return &LimitError{Limit: a.Limit, Max: int64(e.limits.InvalidRounds)}
+	if a.Limit != "" {
+		return &LimitError{Limit: a.Limit, Max: int64(a.Max)}
 	}
 	return fmt.Errorf("turn %d: %w", e.state.Turn,
 		&FinishError{Reason: a.Reason.String(), Finish: e.state.Finish, Refusal: e.state.Refusal})

@@ -181,3 +181,21 @@ func TestPausedSessionsAreIndependent(t *testing.T) {
 		require.Equal(t, "ask", pending[0].ToolCall.Name)
 	}
 }
+
+// TestLimitOutlivesACrash: the limit that ended a run is told as it was then, by
+// a process which knows none.
+func TestLimitOutlivesACrash(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []string{"turns", "invalid_rounds"} {
+		store := new(journal.Memory)
+		record(t, store,
+			event.RunStarted{Version: event.Version, Run: 1, Agent: "desk", ID: "x"},
+			event.UserMessaged{Message: llm.User("Hi.")},
+			event.LimitReached{Limit: limit, Max: 7},
+		)
+		r := runner.Runner{Model: worker(), Journal: store, MaxTurns: -1, MaxInvalidRounds: -1}
+		_, err := r.Session("s").Run(t.Context(), desk(newLedger()))
+		got, _ := errors.AsType[*runner.LimitError](err)
+		require.Equal(t, &runner.LimitError{Limit: limit, Max: 7}, got)
+	}
+}

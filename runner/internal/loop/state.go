@@ -60,6 +60,7 @@ type State struct {
 	unusable int    // consecutive answers that the model was asked to give again
 	invalid  int    // consecutive turns in which every call was rejected
 	limit    string // that was reached
+	max      int    // what it was then
 }
 
 // Call is one tool call of the last answer.
@@ -157,7 +158,7 @@ func (s *State) runStarted(b event.RunStarted) error {
 	}
 	s.Run, s.ID, s.Agent, s.Turn, s.phase = b.Run, b.ID, b.Agent, 0, opening
 	s.Usage, s.Text, s.Refusal, s.Finish = llm.Usage{}, "", "", llm.Finish{}
-	s.Verdict, s.unusable, s.invalid, s.limit = RunCalls, 0, 0, ""
+	s.Verdict, s.unusable, s.invalid, s.limit, s.max = RunCalls, 0, 0, "", 0
 	return nil
 }
 
@@ -374,7 +375,7 @@ func (s *State) limitReached(b event.LimitReached) error {
 	if s.phase != opening && s.phase != ready {
 		return errOrder
 	}
-	s.limit, s.phase = b.Limit, failing
+	s.limit, s.max, s.phase = b.Limit, b.Max, failing
 	return nil
 }
 
