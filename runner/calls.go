@@ -273,7 +273,7 @@ func (e *engine) run1(ctx context.Context, j job) {
 		e.keep(body)
 	}
 	if err == nil && o.err != nil && tool.IsAbort(o.err) {
-		err = fmt.Errorf("turn %d: tool %s: %w", e.turn(), j.Call.Call.Name, o.err.Err)
+		err = fmt.Errorf("turn %d: tool %s: %w", j.Turn, j.Call.Call.Name, o.err.Err)
 	}
 	if err != nil {
 		e.fail(err)
@@ -303,13 +303,6 @@ func (e *engine) keep(body event.Body) {
 	e.acquire()
 	defer e.release()
 	e.unsaved = append(e.unsaved, body)
-}
-
-// turn may be asked from any goroutine.
-func (e *engine) turn() int {
-	e.acquire()
-	defer e.release()
-	return e.state.Turn
 }
 
 // fail ends the run once the running calls have ended. The first reason counts.
@@ -399,7 +392,7 @@ func (e *engine) toolContext(ctx context.Context, t tool.Tool) (context.Context,
 func (e *engine) callValue(ctx context.Context, c loop.Call) tool.Call {
 	deadline, _ := ctx.Deadline()
 	return tool.Call{
-		ID: c.Call.ID, Key: e.keyOf(c), Tool: c.Call.Name, Session: e.session, Turn: e.turn(), Deadline: deadline,
+		ID: c.Call.ID, Key: e.keyOf(c), Tool: c.Call.Name, Session: e.session, Turn: c.Turn, Deadline: deadline,
 	}
 }
 

@@ -199,3 +199,28 @@ func TestLimitOutlivesACrash(t *testing.T) {
 		require.Equal(t, &runner.LimitError{Limit: limit, Max: 7}, got)
 	}
 }
+
+// TestCarriedCallKnowsItsTurn: a call that a failed run left, and the next one
+// runs, is told the turn that made it.
+func TestCarriedCallKnowsItsTurn(t *testing.T) {
+	t.Parallel()
+	store := new(journal.Memory)
+	record(t, store,
+		event.RunStarted{Version: event.Version, Run: 1, Agent: "a", ID: "x"},
+		event.UserMessaged{Message: llm.User("Hi.")},
+		event.TurnPrepared{Turn: 1, Agent: "a"},
+		event.ModelAnswered{Turn: 1, Message: llm.Message{Role: llm.RoleAssistant, Parts: llm.Parts{
+			llm.ToolCall{ID: "c", Name: "tell", Arguments: `{"n":1}`},
+		}}},
+		event.RunFailed{Run: 1, Turns: 1, Error: "the disk was full"},
+	)
+	var turn int
+	tell := tool.Must(tool.New("tell", "Tells.", func(ctx context.Context, _ deedArgs) (string, error) {
+		turn = tool.CallFrom(ctx).Turn
+		return "told", nil
+	}))
+	r := runner.Runner{Model: llmtest.NewScript(llmtest.Text("Fine.")), Journal: store}
+	_, err := r.Session("s").Run(t.Context(), &agent.Agent{Name: "a", Tools: []tool.Tool{tell}})
+	require.NoError(t, err)
+	require.Equal(t, 1, turn)
+}

@@ -69,6 +69,7 @@ type Call struct {
 	Call   llm.ToolCall // as the model wrote it
 	Status Status
 	RunID  string // of the run that made it
+	Turn   int    // of that run
 	// Arguments are the checked ones, once it was started or asked about.
 	Arguments string
 	Repairs   []string // that led to Arguments
@@ -228,7 +229,7 @@ func (s *State) openCalls(m llm.Message) {
 	calls := m.Calls()
 	s.Calls = make([]Call, len(calls))
 	for i, c := range calls {
-		s.Calls[i] = Call{Ref: event.NewCallRef(s.Run, s.Turn, i), Call: c, RunID: s.ID, Fingerprint: s.fingerprint(c.Name), CutOff: s.Verdict == CutOff}
+		s.Calls[i] = Call{Ref: event.NewCallRef(s.Run, s.Turn, i), Call: c, RunID: s.ID, Turn: s.Turn, Fingerprint: s.fingerprint(c.Name), CutOff: s.Verdict == CutOff}
 	}
 	s.open, s.called = len(calls), false
 }
