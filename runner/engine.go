@@ -289,8 +289,11 @@ func (e *engine) resume(ctx context.Context, decisions []event.Body) error {
 	if len(decisions) > 0 {
 		return e.commit(true, decisions...)
 	}
-	if e.state.Paused() {
+	switch {
+	case e.state.Paused():
 		return e.settleCalls(ctx, e.state.Open())
+	case e.state.Prepared(): // perhaps for an agent that was another
+		return e.prepare(ctx, e.state.Turn)
 	}
 	return nil
 }
@@ -302,7 +305,8 @@ func (e *engine) next() loop.Action {
 	return loop.Next(e.state, e.limits, nil)
 }
 
-// prepare fixes the instructions and the tools of a turn.
+// prepare fixes the instructions and the tools of a turn. A turn that was prepared
+// before this process went on with it is prepared again where that changes it.
 func (e *engine) prepare(ctx context.Context, turn int) error {
 	if err := e.listTools(ctx); err != nil {
 		return fmt.Errorf("turn %d: %w", turn, err)
@@ -325,8 +329,11 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 	if !slices.Equal(e.marks, e.state.Tools) {
 		b.Tools = e.marks
 	}
-	if err := e.commit(false, b); err != nil {
-		return err
+	same := e.state.Prepared() && b.Agent == e.state.Agent && b.Instructions == nil && b.Tools == nil
+	if !same {
+		if err := e.commit(false, b); err != nil {
+			return err
+		}
 	}
 	e.acquire()
 	defer e.release()

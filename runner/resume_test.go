@@ -224,3 +224,56 @@ func TestCarriedCallKnowsItsTurn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, turn)
 }
+
+// TestPreparedAgain: a turn that has no answer yet is prepared again for the agent
+// that goes on with it, and only if that changes it.
+func TestPreparedAgain(t *testing.T) {
+	t.Parallel()
+	old := desk(newLedger())
+	old.Instructions = "Be kind."
+	crashed := func(t *testing.T) *journal.Memory {
+		all := new(journal.Memory)
+		_, err := runner.Runner{Model: llmtest.NewScript(llmtest.Text("Hello.")), Journal: all}.Session("s").
+			Run(t.Context(), old, runner.Say(llm.User("Hi.")))
+		require.NoError(t, err)
+		j := new(journal.Memory)
+		for _, e := range eventsOf(t, all) {
+			record(t, j, e.Body)
+			if _, ok := e.Body.(event.TurnPrepared); ok {
+				return j
+			}
+		}
+		panic("no turn was prepared")
+	}
+	for _, tt := range []struct {
+		name         string
+		instructions string
+		tools        int
+		again        int
+	}{
+		{"the same agent", "Be kind.", 3, 1},
+		{"other instructions", "Be brief.", 3, 2},
+		{"other tools", "Be kind.", 1, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			j := crashed(t)
+			script := llmtest.Script(t, llmtest.Text("Hello."))
+			now := desk(newLedger())
+			now.Instructions, now.Tools = tt.instructions, now.Tools[:tt.tools]
+			_, err := runner.Runner{Model: script, Journal: j}.Session("s").Run(t.Context(), now)
+			require.NoError(t, err)
+			sent := script.Requests()[0]
+			require.Equal(t, tt.instructions, sent.Instructions)
+			require.Len(t, sent.Tools, tt.tools)
+			prepared := 0
+			for _, e := range eventsOf(t, j) {
+				if b, ok := e.Body.(event.TurnPrepared); ok {
+					prepared++
+					require.Equal(t, 1, b.Turn)
+				}
+			}
+			require.Equal(t, tt.again, prepared)
+		})
+	}
+}

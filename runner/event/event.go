@@ -63,7 +63,9 @@ type UserMessaged struct {
 	Message llm.Message `json:"message"`
 }
 
-// TurnPrepared fixes what the next request is made of beside the history.
+// TurnPrepared fixes what the next request is made of beside the history. A turn
+// whose process died before the answer came is prepared again where the agent has
+// become another.
 type TurnPrepared struct {
 	Turn  int    `json:"turn"` // counts the turns of a run from 1
 	Agent string `json:"agent"`

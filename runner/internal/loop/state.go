@@ -171,8 +171,12 @@ func (s *State) userMessaged(b event.UserMessaged) error {
 	return nil
 }
 
+// turnPrepared may come again for a turn that has no answer: the process died, and
+// the one that goes on has other instructions or tools.
 func (s *State) turnPrepared(b event.TurnPrepared) error {
-	if (s.phase != opening && s.phase != ready) || s.open > 0 || s.limit != "" || b.Turn != s.Turn+1 {
+	next := (s.phase == opening || s.phase == ready) && s.open == 0 && s.limit == "" && b.Turn == s.Turn+1
+	again := s.phase == prepared && b.Turn == s.Turn
+	if !next && !again {
 		return errOrder
 	}
 	s.Turn, s.Agent, s.phase = b.Turn, b.Agent, prepared
@@ -410,6 +414,9 @@ func (s *State) Waiting() bool {
 
 // Paused reports whether the run waits for a decision.
 func (s *State) Paused() bool { return s.phase == paused }
+
+// Prepared reports whether a turn waits for its answer.
+func (s *State) Prepared() bool { return s.phase == prepared }
 
 // Running reports whether a run has begun and not ended.
 func (s *State) Running() bool { return s.phase != idle }
