@@ -61,33 +61,62 @@ func (e *engine) start(ctx context.Context, calls []loop.Call) error {
 func (e *engine) admit(calls []loop.Call) ([]job, []event.Body) {
 	var jobs []job
 	var bodies []event.Body
-	for _, c := range calls {
-		t, args, repairs, err := e.check(c)
-		if err == nil && c.Status == loop.Cleared && string(args) == c.Arguments {
-			repairs = c.Repairs // of what was written at first
-		}
-		if err == nil && e.mustAsk(c, t, args) {
+	for _, c := range e.look(calls) {
+		switch {
+		case c.err != nil:
+			e.logPanic(c.Call, asToolError(c.err))
+			bodies = append(bodies, e.failure(c.Call, asToolError(c.err)))
+		case c.ask:
 			bodies = append(bodies, event.ApprovalAsked{
-				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Repairs: repairs, Fingerprint: t.Fingerprint(),
-				Arguments: string(args), Hash: event.HashArguments(string(args)),
+				Call: c.Ref, ID: c.Call.Call.ID, Name: c.Call.Call.Name, Repairs: c.repairs, Fingerprint: c.tool.Fingerprint(),
+				Arguments: string(c.args), Hash: event.HashArguments(string(c.args)),
 			})
-			continue
+		default:
+			e.admitted[c.Ref] = true
+			jobs = append(jobs, c.job)
+			bodies = append(bodies, event.ToolCallStarted{
+				Call: c.Ref, ID: c.Call.Call.ID, Name: c.Call.Call.Name, Arguments: string(c.args), Repairs: c.repairs,
+			})
 		}
-		if err != nil && c.Tried { // what would be said of it now is not all: it has been started before
-			err = tool.Fail(tool.OutcomeUnknown, "", err)
-		}
-		if err != nil {
-			e.logPanic(c, asToolError(err))
-			bodies = append(bodies, e.failure(c, asToolError(err)))
-			continue
-		}
-		e.admitted[c.Ref] = true
-		jobs = append(jobs, job{c, t, args})
-		bodies = append(bodies, event.ToolCallStarted{
-			Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Arguments: string(args), Repairs: repairs,
-		})
 	}
 	return jobs, bodies
+}
+
+// looked is what there is to say of a call before it runs.
+type looked struct {
+	job
+	repairs []string
+	ask     bool  // a person must decide
+	err     error // it cannot run
+}
+
+// look checks the calls, and asks the policies about them, all at once: one that
+// hangs holds up no other.
+func (e *engine) look(calls []loop.Call) []looked {
+	all := make([]looked, len(calls))
+	var policies errgroup.Group
+	for i, c := range calls {
+		l := &all[i]
+		l.Call = c
+		l.tool, l.args, l.repairs, l.err = e.check(c)
+		switch {
+		case l.err != nil && c.Tried: // what would be said of it now is not all: it has been started before
+			l.err = tool.Fail(tool.OutcomeUnknown, "", l.err)
+			continue
+		case l.err != nil:
+			continue
+		case c.Status == loop.Cleared && string(l.args) == c.Arguments:
+			l.repairs = c.Repairs // of what was written at first
+		}
+		switch {
+		case hasChanged(c, l.tool, l.args):
+			l.ask = true
+		case !c.Decided && l.tool.AsksApproval():
+			policies.Go(func() error { l.ask = e.mustAsk(c, l.tool, l.args); return nil })
+		}
+	}
+	_ = policies.Wait() // none returns an error: in doubt it asks
+	return all
 }
 
 func (e *engine) check(c loop.Call) (tool.Tool, json.RawMessage, []string, error) {
@@ -107,16 +136,15 @@ func (e *engine) check(c loop.Call) (tool.Tool, json.RawMessage, []string, error
 	return t, args, repairs, err
 }
 
-// mustAsk reports whether a person must decide before the call runs. What was
-// cleared runs as it was cleared, or is asked about again: the tool may be another
-// one by now.
+// hasChanged reports whether a call that was cleared is another one by now. What
+// was cleared runs as it was cleared, or is asked about again.
+func hasChanged(c loop.Call, t tool.Tool, args json.RawMessage) bool {
+	return c.Status == loop.Cleared &&
+		(string(args) != c.Arguments || c.Fingerprint != "" && c.Fingerprint != t.Fingerprint())
+}
+
+// mustAsk asks the tool's policy whether a person must decide before the call runs.
 func (e *engine) mustAsk(c loop.Call, t tool.Tool, args json.RawMessage) bool {
-	if c.Status == loop.Cleared && (string(args) != c.Arguments || c.Fingerprint != "" && c.Fingerprint != t.Fingerprint()) {
-		return true
-	}
-	if c.Decided || !t.AsksApproval() {
-		return false
-	}
 	need, err := e.judge(t, args)
 	if err != nil {
 		e.logger.Warn("approval could not be judged", "call", c.Ref, "tool", c.Call.Name, "error", e.redact(err))
@@ -273,7 +301,7 @@ func (e *engine) run1(ctx context.Context, j job) {
 		e.keep(body)
 	}
 	if err == nil && o.err != nil && tool.IsAbort(o.err) {
-		err = fmt.Errorf("turn %d: tool %s: %w", e.turn(), j.Call.Call.Name, o.err.Err)
+		err = fmt.Errorf("turn %d: tool %s: %w", j.Turn, j.Call.Call.Name, o.err.Err)
 	}
 	if err != nil {
 		e.fail(err)
@@ -303,13 +331,6 @@ func (e *engine) keep(body event.Body) {
 	e.acquire()
 	defer e.release()
 	e.unsaved = append(e.unsaved, body)
-}
-
-// turn may be asked from any goroutine.
-func (e *engine) turn() int {
-	e.acquire()
-	defer e.release()
-	return e.state.Turn
 }
 
 // fail ends the run once the running calls have ended. The first reason counts.
@@ -399,7 +420,7 @@ func (e *engine) toolContext(ctx context.Context, t tool.Tool) (context.Context,
 func (e *engine) callValue(ctx context.Context, c loop.Call) tool.Call {
 	deadline, _ := ctx.Deadline()
 	return tool.Call{
-		ID: c.Call.ID, Key: e.keyOf(c), Tool: c.Call.Name, Session: e.session, Turn: e.turn(), Deadline: deadline,
+		ID: c.Call.ID, Key: e.keyOf(c), Tool: c.Call.Name, Session: e.session, Turn: c.Turn, Deadline: deadline,
 	}
 }
 

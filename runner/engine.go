@@ -20,26 +20,28 @@ import (
 )
 
 // engine executes the actions of the state machine for one run. All of it
-// happens on the caller's goroutine but for tool calls, which share what stands
-// below lock.
+// happens on the caller's goroutine but for the listing of toolsets, and for tool
+// calls, which share what stands below lock.
 type engine struct {
 	runner  Runner
 	stream  bool
 	session string
 	log     journal.Log // nil outside a session
 
-	agent  agent.Agent
-	model  llm.Model
-	tools  map[string]tool.Tool // of the turn
-	defs   []llm.ToolDef
-	marks  []event.OfferedTool
-	limits loop.Limits
-	calls  *Limit
-	memo   *llm.Memo
-	logger *slog.Logger
-	yield  func(event.Event) bool
-	left   bool          // the consumer has left; yield must not be called again
-	kept   []event.Event // for the Result; nobody streams
+	agent    agent.Agent
+	model    llm.Model
+	tools    map[string]tool.Tool // of the turn
+	defs     []llm.ToolDef
+	marks    []event.OfferedTool
+	listings []listing // of the agent's toolsets, for this turn
+	told     []string  // what the last notices said of each toolset
+	limits   loop.Limits
+	calls    *Limit
+	memo     *llm.Memo
+	logger   *slog.Logger
+	yield    func(event.Event) bool
+	left     bool          // the consumer has left; yield must not be called again
+	kept     []event.Event // for the Result; nobody streams
 
 	ctx  context.Context // of the run; appends outlive it
 	wake chan struct{}   // holds a token while the queue may have events
@@ -127,7 +129,7 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 		return in, errors.New("runner: messages and decisions in one run: a message begins a new run, which closes the calls that the decisions are about")
 	}
 	if len(in.messages) == 0 && len(in.decisions) == 0 && !e.state.Running() && !e.state.Waiting() {
-		return in, errors.New("runner: no messages were given, and no conversation waits for an answer")
+		return in, ErrNoInput
 	}
 	e.limits = loop.Limits{
 		Turns:         orDefault(e.runner.MaxTurns, defaultMaxTurns),
@@ -287,8 +289,11 @@ func (e *engine) resume(ctx context.Context, decisions []event.Body) error {
 	if len(decisions) > 0 {
 		return e.commit(true, decisions...)
 	}
-	if e.state.Paused() {
+	switch {
+	case e.state.Paused():
 		return e.settleCalls(ctx, e.state.Open())
+	case e.state.Prepared(): // perhaps for an agent that was another
+		return e.prepare(ctx, e.state.Turn)
 	}
 	return nil
 }
@@ -300,7 +305,8 @@ func (e *engine) next() loop.Action {
 	return loop.Next(e.state, e.limits, nil)
 }
 
-// prepare fixes the instructions and the tools of a turn.
+// prepare fixes the instructions and the tools of a turn. A turn that was prepared
+// before this process went on with it is prepared again where that changes it.
 func (e *engine) prepare(ctx context.Context, turn int) error {
 	if err := e.listTools(ctx); err != nil {
 		return fmt.Errorf("turn %d: %w", turn, err)
@@ -323,8 +329,11 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 	if !slices.Equal(e.marks, e.state.Tools) {
 		b.Tools = e.marks
 	}
-	if err := e.commit(false, b); err != nil {
-		return err
+	same := e.state.Prepared() && b.Agent == e.state.Agent && b.Instructions == nil && b.Tools == nil
+	if !same {
+		if err := e.commit(false, b); err != nil {
+			return err
+		}
 	}
 	e.acquire()
 	defer e.release()
@@ -342,11 +351,8 @@ func (e *engine) history() []llm.Message {
 
 // failed makes the error of a run that the machine ends.
 func (e *engine) failed(a loop.Fail) error {
-	switch a.Limit {
-	case loop.TurnLimit:
-		return &LimitError{Limit: a.Limit, Max: int64(e.limits.Turns)}
-	case loop.InvalidLimit:
-		return &LimitError{Limit: a.Limit, Max: int64(e.limits.InvalidRounds)}
+	if a.Limit != "" {
+		return &LimitError{Limit: a.Limit, Max: int64(a.Max)}
 	}
 	return fmt.Errorf("turn %d: %w", e.state.Turn,
 		&FinishError{Reason: a.Reason.String(), Finish: e.state.Finish, Refusal: e.state.Refusal})

@@ -10,6 +10,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 )
 
+// ErrNoInput is the error of a run that was given no messages where no
+// conversation waits for an answer: for who goes on with sessions, that there is
+// nothing left to do in this one.
+var ErrNoInput = errors.New("runner: no messages were given, and no conversation waits for an answer")
+
 // A LimitError says that a bound ended the run.
 type LimitError struct {
 	// Limit is "turns", "invalid_rounds" or "run_time".

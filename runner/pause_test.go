@@ -373,17 +373,19 @@ func TestRepairsOfApprovedCalls(t *testing.T) {
 	}
 }
 
-// TestApprovalThatHangs: a policy that does not answer asks.
+// TestApprovalThatHangs: a policy that does not answer asks, in the time of one
+// call however many calls it is asked about.
 func TestApprovalThatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		stuck := make(chan struct{})
 		defer close(stuck)
 		hang := tool.NeedsApprovalIf(func(context.Context, refundArgs) (bool, error) { <-stuck; return false, nil })
-		script := llmtest.Script(t, llmtest.Calls("refund", refundArgs{"W1", 5}))
+		script := llmtest.Script(t, llmtest.Calls("refund", refundArgs{"W1", 5}).And(llmtest.Calls("refund", refundArgs{"W2", 5})))
 		start := time.Now()
-		_, err := with(script).Session("s").Run(t.Context(), newAgent(new(till).refund(hang)), runner.Say(llm.User("Hi.")))
+		result, err := with(script).Session("s").Run(t.Context(), newAgent(new(till).refund(hang)), runner.Say(llm.User("Hi.")))
 		require.ErrorIs(t, err, runner.ErrPaused)
+		require.Len(t, result.Pending, 2)
 		require.Equal(t, 2*time.Minute, time.Since(start))
 	})
 }

@@ -181,3 +181,99 @@ func TestPausedSessionsAreIndependent(t *testing.T) {
 		require.Equal(t, "ask", pending[0].ToolCall.Name)
 	}
 }
+
+// TestLimitOutlivesACrash: the limit that ended a run is told as it was then, by
+// a process which knows none.
+func TestLimitOutlivesACrash(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []string{"turns", "invalid_rounds"} {
+		store := new(journal.Memory)
+		record(t, store,
+			event.RunStarted{Version: event.Version, Run: 1, Agent: "desk", ID: "x"},
+			event.UserMessaged{Message: llm.User("Hi.")},
+			event.LimitReached{Limit: limit, Max: 7},
+		)
+		r := runner.Runner{Model: worker(), Journal: store, MaxTurns: -1, MaxInvalidRounds: -1}
+		_, err := r.Session("s").Run(t.Context(), desk(newLedger()))
+		got, _ := errors.AsType[*runner.LimitError](err)
+		require.Equal(t, &runner.LimitError{Limit: limit, Max: 7}, got)
+	}
+}
+
+// TestCarriedCallKnowsItsTurn: a call that a failed run left, and the next one
+// runs, is told the turn that made it.
+func TestCarriedCallKnowsItsTurn(t *testing.T) {
+	t.Parallel()
+	store := new(journal.Memory)
+	record(t, store,
+		event.RunStarted{Version: event.Version, Run: 1, Agent: "a", ID: "x"},
+		event.UserMessaged{Message: llm.User("Hi.")},
+		event.TurnPrepared{Turn: 1, Agent: "a"},
+		event.ModelAnswered{Turn: 1, Message: llm.Message{Role: llm.RoleAssistant, Parts: llm.Parts{
+			llm.ToolCall{ID: "c", Name: "tell", Arguments: `{"n":1}`},
+		}}},
+		event.RunFailed{Run: 1, Turns: 1, Error: "the disk was full"},
+	)
+	var turn int
+	tell := tool.Must(tool.New("tell", "Tells.", func(ctx context.Context, _ deedArgs) (string, error) {
+		turn = tool.CallFrom(ctx).Turn
+		return "told", nil
+	}))
+	r := runner.Runner{Model: llmtest.NewScript(llmtest.Text("Fine.")), Journal: store}
+	_, err := r.Session("s").Run(t.Context(), &agent.Agent{Name: "a", Tools: []tool.Tool{tell}})
+	require.NoError(t, err)
+	require.Equal(t, 1, turn)
+}
+
+// TestPreparedAgain: a turn that has no answer yet is prepared again for the agent
+// that goes on with it, and only if that changes it.
+func TestPreparedAgain(t *testing.T) {
+	t.Parallel()
+	old := desk(newLedger())
+	old.Instructions = "Be kind."
+	crashed := func(t *testing.T) *journal.Memory {
+		all := new(journal.Memory)
+		_, err := runner.Runner{Model: llmtest.NewScript(llmtest.Text("Hello.")), Journal: all}.Session("s").
+			Run(t.Context(), old, runner.Say(llm.User("Hi.")))
+		require.NoError(t, err)
+		j := new(journal.Memory)
+		for _, e := range eventsOf(t, all) {
+			record(t, j, e.Body)
+			if _, ok := e.Body.(event.TurnPrepared); ok {
+				return j
+			}
+		}
+		panic("no turn was prepared")
+	}
+	for _, tt := range []struct {
+		name         string
+		instructions string
+		tools        int
+		again        int
+	}{
+		{"the same agent", "Be kind.", 3, 1},
+		{"other instructions", "Be brief.", 3, 2},
+		{"other tools", "Be kind.", 1, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			j := crashed(t)
+			script := llmtest.Script(t, llmtest.Text("Hello."))
+			now := desk(newLedger())
+			now.Instructions, now.Tools = tt.instructions, now.Tools[:tt.tools]
+			_, err := runner.Runner{Model: script, Journal: j}.Session("s").Run(t.Context(), now)
+			require.NoError(t, err)
+			sent := script.Requests()[0]
+			require.Equal(t, tt.instructions, sent.Instructions)
+			require.Len(t, sent.Tools, tt.tools)
+			prepared := 0
+			for _, e := range eventsOf(t, j) {
+				if b, ok := e.Body.(event.TurnPrepared); ok {
+					prepared++
+					require.Equal(t, 1, b.Turn)
+				}
+			}
+			require.Equal(t, tt.again, prepared)
+		})
+	}
+}

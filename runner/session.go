@@ -55,7 +55,8 @@ func Say(messages ...llm.Message) Input { return said(messages) }
 // did not happen ([tool.Reconcile]); else the run pauses. Decisions about calls
 // are given as inputs, as many at a time as there are; the run goes on as far as
 // they allow, and pauses again if it must: the error is then [ErrPaused]. One
-// that does not fit is a [*DecisionError], and nothing is recorded.
+// that does not fit is a [*DecisionError], and nothing is recorded. A session that
+// has nothing to go on with is [ErrNoInput].
 //
 // The agent need not be the same value, nor in the same process, as before; what
 // its tools have become holds.

@@ -66,10 +66,10 @@ func TestSessionMisuse(t *testing.T) {
 	_, err := r.Session("").Run(t.Context(), newAgent(), runner.Say(llm.User("Hi.")))
 	require.EqualError(t, err, "runner: the session has no name")
 	result, err := r.Session("s").Run(t.Context(), newAgent())
-	require.EqualError(t, err, "runner: no messages were given, and no conversation waits for an answer")
+	require.ErrorIs(t, err, runner.ErrNoInput)
 	require.Equal(t, &runner.Result{Session: "s"}, result)
 	_, err = collect(r.Session("s").Stream(t.Context(), newAgent(), runner.Say()))
-	require.EqualError(t, err, "runner: no messages were given, and no conversation waits for an answer")
+	require.ErrorIs(t, err, runner.ErrNoInput)
 }
 
 // TestGoesOn: without input, a session goes on where a failed run ended.
@@ -93,7 +93,7 @@ func TestGoesOn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, result.Messages, messages)
 	result, err = s.Run(t.Context(), newAgent(weather()))
-	require.EqualError(t, err, "runner: no messages were given, and no conversation waits for an answer")
+	require.ErrorIs(t, err, runner.ErrNoInput)
 	require.Equal(t, &runner.Result{Session: "s", Messages: messages}, result, "nothing of the run before")
 }
 

@@ -29,7 +29,8 @@ func NeedsApproval() Option {
 // that are never there would let everything pass. An error or a panic of need,
 // arguments that In does not decode, and a name that only its case keeps from
 // being that of a field of In, which would be decoded into it, count as true: what
-// nobody can judge is not done without being asked for.
+// nobody can judge is not done without being asked for. need has the time that a
+// call has, and may be asked about several calls at once.
 func NeedsApprovalIf[In any](need func(ctx context.Context, in In) (bool, error)) Option {
 	return func(s *spec) error {
 		if need == nil {

@@ -18,7 +18,7 @@ type Call struct {
 	Tool string
 	// Session names the conversation; empty if it has no name.
 	Session string
-	// Turn counts the answers of the model in this run, from 1.
+	// Turn is that of the answer which made the call, counted from 1 in its run.
 	Turn int
 	// Deadline is when the call's context ends; zero: never.
 	Deadline time.Time

@@ -63,7 +63,9 @@ type UserMessaged struct {
 	Message llm.Message `json:"message"`
 }
 
-// TurnPrepared fixes what the next request is made of beside the history.
+// TurnPrepared fixes what the next request is made of beside the history. A turn
+// whose process died before the answer came is prepared again where the agent has
+// become another.
 type TurnPrepared struct {
 	Turn  int    `json:"turn"` // counts the turns of a run from 1
 	Agent string `json:"agent"`
@@ -241,7 +243,10 @@ type Restarted struct {
 	Error string `json:"error,omitempty"` // why
 }
 
-// Notice tells of something that was done without being asked for.
+// Notice tells of something that was done without being asked for, or that people
+// should know: a request that was changed to suit a provider, tools that are new,
+// gone or different, and a toolset that could not be listed and that the run does
+// without. The last is told once while it stays the same.
 type Notice struct {
 	Text string `json:"text"`
 }

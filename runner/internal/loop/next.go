@@ -50,10 +50,11 @@ type (
 	}
 	// Finish the run; then RunFinished.
 	Finish struct{}
-	// Fail the run; then RunFailed. Limit names the one that was reached, else
-	// the verdict on the last answer is the reason.
+	// Fail the run; then RunFailed. Limit names the one that was reached, and Max
+	// is what it was; else the verdict on the last answer is the reason.
 	Fail struct {
 		Limit  string
+		Max    int
 		Reason Verdict
 	}
 )
@@ -98,7 +99,7 @@ func Next(s *State, lim Limits, live func(event.CallRef) bool) Action {
 	case final:
 		return Finish{}
 	case failing:
-		return Fail{Limit: s.limit, Reason: s.Verdict}
+		return Fail{Limit: s.limit, Max: s.max, Reason: s.Verdict}
 	}
 	return Idle{}
 }

@@ -60,6 +60,7 @@ type State struct {
 	unusable int    // consecutive answers that the model was asked to give again
 	invalid  int    // consecutive turns in which every call was rejected
 	limit    string // that was reached
+	max      int    // what it was then
 }
 
 // Call is one tool call of the last answer.
@@ -68,6 +69,7 @@ type Call struct {
 	Call   llm.ToolCall // as the model wrote it
 	Status Status
 	RunID  string // of the run that made it
+	Turn   int    // of that run
 	// Arguments are the checked ones, once it was started or asked about.
 	Arguments string
 	Repairs   []string // that led to Arguments
@@ -157,7 +159,7 @@ func (s *State) runStarted(b event.RunStarted) error {
 	}
 	s.Run, s.ID, s.Agent, s.Turn, s.phase = b.Run, b.ID, b.Agent, 0, opening
 	s.Usage, s.Text, s.Refusal, s.Finish = llm.Usage{}, "", "", llm.Finish{}
-	s.Verdict, s.unusable, s.invalid, s.limit = RunCalls, 0, 0, ""
+	s.Verdict, s.unusable, s.invalid, s.limit, s.max = RunCalls, 0, 0, "", 0
 	return nil
 }
 
@@ -169,8 +171,12 @@ func (s *State) userMessaged(b event.UserMessaged) error {
 	return nil
 }
 
+// turnPrepared may come again for a turn that has no answer: the process died, and
+// the one that goes on has other instructions or tools.
 func (s *State) turnPrepared(b event.TurnPrepared) error {
-	if (s.phase != opening && s.phase != ready) || s.open > 0 || s.limit != "" || b.Turn != s.Turn+1 {
+	next := (s.phase == opening || s.phase == ready) && s.open == 0 && s.limit == "" && b.Turn == s.Turn+1
+	again := s.phase == prepared && b.Turn == s.Turn
+	if !next && !again {
 		return errOrder
 	}
 	s.Turn, s.Agent, s.phase = b.Turn, b.Agent, prepared
@@ -227,7 +233,7 @@ func (s *State) openCalls(m llm.Message) {
 	calls := m.Calls()
 	s.Calls = make([]Call, len(calls))
 	for i, c := range calls {
-		s.Calls[i] = Call{Ref: event.NewCallRef(s.Run, s.Turn, i), Call: c, RunID: s.ID, Fingerprint: s.fingerprint(c.Name), CutOff: s.Verdict == CutOff}
+		s.Calls[i] = Call{Ref: event.NewCallRef(s.Run, s.Turn, i), Call: c, RunID: s.ID, Turn: s.Turn, Fingerprint: s.fingerprint(c.Name), CutOff: s.Verdict == CutOff}
 	}
 	s.open, s.called = len(calls), false
 }
@@ -374,7 +380,7 @@ func (s *State) limitReached(b event.LimitReached) error {
 	if s.phase != opening && s.phase != ready {
 		return errOrder
 	}
-	s.limit, s.phase = b.Limit, failing
+	s.limit, s.max, s.phase = b.Limit, b.Max, failing
 	return nil
 }
 
@@ -408,6 +414,9 @@ func (s *State) Waiting() bool {
 
 // Paused reports whether the run waits for a decision.
 func (s *State) Paused() bool { return s.phase == paused }
+
+// Prepared reports whether a turn waits for its answer.
+func (s *State) Prepared() bool { return s.phase == prepared }
 
 // Running reports whether a run has begun and not ended.
 func (s *State) Running() bool { return s.phase != idle }

@@ -214,7 +214,7 @@ func (l *ledger) begin(ctx context.Context, s *runner.Session, p *process, sessi
 // died, it was so slow that it lost its lease, or somebody else finished it.
 func later(err error) bool {
 	_, decided := errors.AsType[*runner.DecisionError](err)
-	finished := err != nil && err.Error() == "runner: no messages were given, and no conversation waits for an answer"
+	finished := errors.Is(err, runner.ErrNoInput)
 	return isBusy(err) || decided || finished ||
 		errors.Is(err, runner.ErrPaused) || errors.Is(err, errDead) || errors.Is(err, sqljournal.ErrLost)
 }
