@@ -107,9 +107,8 @@ var requests = []request{
 			always(byEmail("ines.duarte@example.com")),
 			func(t *talk) []act { return append(orders("#D0001011")(t), product("7000000001")) },
 			func(t *talk) []act {
-				return []act{calculate(fmt.Sprintf("%s + %s - 2 * %s",
-					t.user.PaymentMethods["gift_card_1009"].Balance, t.orders["#D0001011"].Items[0].Price, t.product.Variants["7100000003"].Price),
-					"%s would be left on your gift card.")}
+				card, set, teapot := t.user.PaymentMethods[Copy("gift_card_1009", t.number)], t.orders["#D0001011"].Items[0], t.product.Variants["7100000003"]
+				return []act{calculate(fmt.Sprintf("%s + %s - 2 * %s", card.Balance, set.Price, teapot.Price), "%s would be left on your gift card.")}
 			},
 		},
 	},
