@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -17,6 +18,8 @@ import (
 // them. It is safe for concurrent use; several processes may have it open.
 type Desk struct {
 	db       *sql.DB
+	reads    *sql.DB       // for transactions that only look; for PostgreSQL it is db
+	turn     chan struct{} // held by the transaction that changes something; nil for PostgreSQL
 	postgres bool
 }
 
@@ -40,10 +43,11 @@ func Open(ctx context.Context, where string) (*Desk, error) {
 	return d, nil
 }
 
-// The connections that one process keeps. SQLite has one writer: those of this
-// process wait for it in a queue, in place of trying again and again.
+// The connections that one process keeps. SQLite has one writer, for which the
+// journal and the tools wait in a queue, in place of trying again and again. Who
+// only looks waits for nobody: its mode WAL shows the state before.
 const (
-	sqliteConns   = 1
+	sqliteReads   = 4
 	postgresConns = 16
 )
 
@@ -55,7 +59,7 @@ func connect(where string) (*Desk, error) {
 		}
 		db.SetMaxOpenConns(postgresConns)
 		db.SetMaxIdleConns(postgresConns)
-		return &Desk{db: db, postgres: true}, nil
+		return &Desk{db: db, reads: db, postgres: true}, nil
 	}
 	if !strings.HasPrefix(where, "file:") {
 		where = durable(where)
@@ -64,9 +68,14 @@ func connect(where string) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(sqliteConns)
-	db.SetMaxIdleConns(sqliteConns)
-	return &Desk{db: db}, nil
+	db.SetMaxOpenConns(1)
+	reads, err := sql.Open("sqlite", where)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	reads.SetMaxOpenConns(sqliteReads)
+	reads.SetMaxIdleConns(sqliteReads)
+	return &Desk{db: db, reads: reads, turn: make(chan struct{}, 1)}, nil
 }
 
 // durable is an SQLite file whose transactions are on the disk once they are
@@ -80,7 +89,13 @@ func durable(path string) string {
 }
 
 // Close closes the connections.
-func (d *Desk) Close() error { return d.db.Close() }
+func (d *Desk) Close() error {
+	err := d.db.Close()
+	if d.reads != d.db {
+		err = errors.Join(err, d.reads.Close())
+	}
+	return err
+}
 
 // Journal keeps conversations in the same database. It must not be closed.
 func (d *Desk) Journal() *sqljournal.Journal {
@@ -103,21 +118,32 @@ func (d *Desk) view(ctx context.Context, f func(*tx) error) error {
 	if d.postgres {
 		opts.Isolation = sql.LevelRepeatableRead
 	}
-	return d.transact(ctx, &opts, f)
+	return transact(ctx, d.reads, &opts, "", f)
 }
 
-// transact runs f in a transaction, which is committed unless f fails.
-func (d *Desk) transact(ctx context.Context, opts *sql.TxOptions, f func(*tx) error) error {
-	began, err := d.db.BeginTx(ctx, opts)
+// update runs f in a transaction, which is committed unless f fails. A database
+// hands out its connections in any order; with the turn, at most one of the tools
+// stands in the journal's way at a time, and they take turns as they come.
+func (d *Desk) update(ctx context.Context, f func(*tx) error) error {
+	if d.postgres {
+		return transact(ctx, d.db, nil, " FOR UPDATE", f)
+	}
+	select {
+	case d.turn <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-d.turn }()
+	return transact(ctx, d.db, nil, "", f)
+}
+
+func transact(ctx context.Context, db *sql.DB, opts *sql.TxOptions, lock string, f func(*tx) error) error {
+	began, err := db.BeginTx(ctx, opts)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = began.Rollback() }() // after Commit it does nothing
-	t := &tx{Tx: began}
-	if d.postgres && (opts == nil || !opts.ReadOnly) {
-		t.lock = " FOR UPDATE"
-	}
-	if err := f(t); err != nil {
+	if err := f(&tx{Tx: began, lock: lock}); err != nil {
 		return err
 	}
 	if err := began.Commit(); err != nil {

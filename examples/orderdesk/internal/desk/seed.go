@@ -30,7 +30,7 @@ func (d *Desk) Seed(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	did := false
-	err = d.transact(ctx, nil, func(t *tx) error {
+	err = d.update(ctx, func(t *tx) error {
 		if d.postgres { // two programs that start at once
 			if err := t.exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('desk_seed'))`); err != nil {
 				return err
@@ -52,7 +52,7 @@ func (d *Desk) Seed(ctx context.Context) (bool, error) {
 // Import adds objects to the database. If one is there already, or does not fit
 // the others, none is added.
 func (d *Desk) Import(ctx context.Context, data *Data) error {
-	if err := d.transact(ctx, nil, func(t *tx) error { return t.add(ctx, data) }); err != nil {
+	if err := d.update(ctx, func(t *tx) error { return t.add(ctx, data) }); err != nil {
 		return fmt.Errorf("desk: import: %w", err)
 	}
 	return nil
