@@ -16,8 +16,7 @@ const maxFindings = 10
 // calls that it needs, the database to exactly the changes of all of them, and
 // the journal to the events that were seen.
 func (l *Load) Check(ctx context.Context) error {
-	var found []string
-	var want []string
+	var found, want []string
 	for _, j := range l.jobs {
 		want = append(want, j.want.Changes...)
 		if got, want := describe(j.got), describe(j.want); j.err == nil && got != want {
@@ -38,7 +37,7 @@ func (l *Load) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return findings("things are not as they must be", append(found, lost...))
+	return findings("not as it must be", append(found, lost...))
 }
 
 func describe(o clerk.Outcome) string {
@@ -89,7 +88,7 @@ func findings(what string, found []string) error {
 	if len(found) == 0 {
 		return nil
 	}
-	errs := []error{fmt.Errorf("load: %d %s", len(found), what)}
+	errs := []error{fmt.Errorf("load: %s: %d", what, len(found))}
 	for i, f := range found {
 		if i == maxFindings {
 			errs = append(errs, fmt.Errorf("and %d more", len(found)-i))

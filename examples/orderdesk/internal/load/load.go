@@ -105,7 +105,7 @@ func (l *Load) Run(ctx context.Context) (*Figures, error) {
 		}
 	}
 	f.Errors = len(failed)
-	return f, findings("requests failed", failed)
+	return f, findings("requests that failed", failed)
 }
 
 // work runs the session, and counts.
