@@ -84,7 +84,7 @@ func copyAll(lines []string, number int) []string {
 // the requests that failed.
 func (l *Load) Run(ctx context.Context) (*Figures, error) {
 	r := runner.Runner{
-		Model:   clerk.Client(slow{clerk.Transport(0)}),
+		Model:   clerk.Client(newSlow(clerk.Transport(0))),
 		Journal: l.desk.Journal(),
 		Decide:  func(_ context.Context, p runner.Pending) (runner.Input, error) { return p.Approve(), nil },
 	}

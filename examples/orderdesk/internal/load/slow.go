@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"runtime"
 	"time"
 )
 
@@ -16,18 +17,23 @@ const (
 )
 
 // slow is a provider that thinks, and then types.
-type slow struct{ http.RoundTripper }
+type slow struct {
+	http.RoundTripper
+	at chan struct{} // as many as it looks at together
+}
 
-// RoundTrip has the answer at once, and hands it out by the clock: when a piece
-// comes does not depend on when the one before was fetched.
+// newSlow makes a provider of one that has its answers at once. That is work for
+// this machine, which a provider's is not: it is done for a few at a time, or what
+// has to be done in time here would wait behind all of it.
+func newSlow(fast http.RoundTripper) slow {
+	return slow{fast, make(chan struct{}, runtime.GOMAXPROCS(0))}
+}
+
+// RoundTrip hands the answer out by the clock: when a piece comes does not depend
+// on when the one before was fetched.
 func (s slow) RoundTrip(r *http.Request) (*http.Response, error) {
 	began := time.Now()
-	resp, err := s.RoundTripper.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	all, err := io.ReadAll(resp.Body)
-	_ = resp.Body.Close()
+	resp, all, err := s.fetch(r)
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +42,22 @@ func (s slow) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp.Body = &paced{ctx: r.Context(), began: began, all: all}
 	return resp, nil
+}
+
+func (s slow) fetch(r *http.Request) (*http.Response, []byte, error) {
+	select {
+	case s.at <- struct{}{}:
+	case <-r.Context().Done():
+		return nil, nil, context.Cause(r.Context())
+	}
+	defer func() { <-s.at }()
+	resp, err := s.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	all, err := io.ReadAll(resp.Body)
+	return resp, all, err
 }
 
 // A paced body lets its reader wait.
