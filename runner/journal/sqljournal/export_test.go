@@ -2,6 +2,7 @@ package sqljournal
 
 import (
 	"context"
+	"database/sql"
 
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
@@ -44,4 +45,12 @@ func Waiting(j *Journal) int {
 	j.group.mu.Lock()
 	defer j.group.mu.Unlock()
 	return len(j.group.waiting)
+}
+
+// Gate is what lets logs to the pool.
+type Gate struct{ gate gate }
+
+// Enter is that of the gate.
+func (g *Gate) Enter(ctx context.Context, db *sql.DB) (leave func(), err error) {
+	return g.gate.enter(ctx, db)
 }

@@ -35,6 +35,7 @@ type Journal struct {
 	Prefix string
 
 	group group // of what is written to SQLite
+	gate  gate  // to the pool, for all else
 }
 
 const (
@@ -89,6 +90,11 @@ func (j *Journal) check() error {
 // as are to be made together.
 func (j *Journal) write(ctx context.Context, do func(ctx context.Context, to execer) error) error {
 	if j.Dialect == Postgres {
+		leave, err := j.gate.enter(ctx, j.DB)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		return do(ctx, j.DB)
 	}
 	return j.group.write(ctx, j.DB, do)
