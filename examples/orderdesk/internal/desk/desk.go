@@ -19,7 +19,7 @@ import (
 type Desk struct {
 	db       *sql.DB
 	reads    *sql.DB       // for transactions that only look; for PostgreSQL it is db
-	turn     chan struct{} // held by the transaction that changes something; nil for PostgreSQL
+	turn     chan struct{} // held by a transaction on db
 	postgres bool
 }
 
@@ -59,7 +59,7 @@ func connect(where string) (*Desk, error) {
 		}
 		db.SetMaxOpenConns(postgresConns)
 		db.SetMaxIdleConns(postgresConns)
-		return &Desk{db: db, reads: db, postgres: true}, nil
+		return &Desk{db: db, reads: db, turn: make(chan struct{}, postgresConns), postgres: true}, nil
 	}
 	if !strings.HasPrefix(where, "file:") {
 		where = durable(where)
@@ -115,26 +115,33 @@ type tx struct {
 // view shows f one state of the database, which it does not change.
 func (d *Desk) view(ctx context.Context, f func(*tx) error) error {
 	opts := sql.TxOptions{ReadOnly: true}
-	if d.postgres {
-		opts.Isolation = sql.LevelRepeatableRead
+	if !d.postgres {
+		return transact(ctx, d.reads, &opts, "", f)
 	}
-	return transact(ctx, d.reads, &opts, "", f)
+	opts.Isolation = sql.LevelRepeatableRead
+	return d.inTurn(ctx, func() error { return transact(ctx, d.db, &opts, "", f) })
 }
 
-// update runs f in a transaction, which is committed unless f fails. A database
-// hands out its connections in any order; with the turn, at most one of the tools
-// stands in the journal's way at a time, and they take turns as they come.
+// update runs f in a transaction, which is committed unless f fails.
 func (d *Desk) update(ctx context.Context, f func(*tx) error) error {
+	lock := ""
 	if d.postgres {
-		return transact(ctx, d.db, nil, " FOR UPDATE", f)
+		lock = " FOR UPDATE"
 	}
+	return d.inTurn(ctx, func() error { return transact(ctx, d.db, nil, lock, f) })
+}
+
+// inTurn lets as many to the database as it has connections, as they come. It
+// would hand one to any of those who wait, and with thousands of tools among them
+// the journal would wait for very long.
+func (d *Desk) inTurn(ctx context.Context, do func() error) error {
 	select {
 	case d.turn <- struct{}{}:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	defer func() { <-d.turn }()
-	return transact(ctx, d.db, nil, "", f)
+	return do()
 }
 
 func transact(ctx context.Context, db *sql.DB, opts *sql.TxOptions, lock string, f func(*tx) error) error {
