@@ -7,13 +7,27 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"os"
 
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
 )
 
 func main() {
 	where := flag.String("db", "orderdesk.db", "an SQLite `file`, or the URL of a PostgreSQL database")
+	copies := flag.Int("load", 0, "work off this many copies of the requests at once, and measure that")
 	flag.Parse()
+	if *copies > 0 {
+		given := ""
+		flag.Visit(func(f *flag.Flag) {
+			if f.Name == "db" {
+				given = *where
+			}
+		})
+		if err := runLoad(context.Background(), os.Stdout, given, *copies); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	if err := run(context.Background(), *where); err != nil {
 		log.Fatal(err)
 	}

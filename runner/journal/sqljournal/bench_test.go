@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 )
@@ -36,5 +38,28 @@ func BenchmarkAppend(b *testing.B) {
 				})
 			}
 		})
+	}
+}
+
+// BenchmarkSessions appends an event to each of 64 sessions at once.
+func BenchmarkSessions(b *testing.B) {
+	const sessions = 64
+	j := openSQLite(b, filepath.Join(b.TempDir(), "desk.db"))
+	logs := make([]journal.Log, sessions)
+	for i := range logs {
+		logs[i] = open(b, j, fmt.Sprint("session ", i))
+	}
+	n := 0
+	for b.Loop() {
+		n++
+		var appending errgroup.Group
+		for _, log := range logs {
+			appending.Go(func() error { return log.Append(context.Background(), true, notes(int64(n), 1)...) })
+		}
+		require.NoError(b, appending.Wait())
+	}
+	b.ReportMetric(float64(n*sessions)/b.Elapsed().Seconds(), "events/s")
+	for _, log := range logs {
+		require.NoError(b, log.Close())
 	}
 }

@@ -1,6 +1,9 @@
 package sqljournal
 
 import (
+	"context"
+	"database/sql"
+
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
@@ -27,4 +30,27 @@ func Statements(j *Journal) []string {
 		}
 	}
 	return all
+}
+
+// Execer is what a write is made with.
+type Execer = execer
+
+// Write makes a write, as logs do.
+func Write(ctx context.Context, j *Journal, do func(context.Context, Execer) error) error {
+	return j.write(ctx, do)
+}
+
+// Waiting is how many writes wait for a transaction.
+func Waiting(j *Journal) int {
+	j.group.mu.Lock()
+	defer j.group.mu.Unlock()
+	return len(j.group.waiting)
+}
+
+// Gate is what lets logs to the pool.
+type Gate struct{ gate gate }
+
+// Enter is that of the gate.
+func (g *Gate) Enter(ctx context.Context, db *sql.DB) (leave func(), err error) {
+	return g.gate.enter(ctx, db)
 }

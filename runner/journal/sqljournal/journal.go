@@ -15,7 +15,9 @@ import (
 
 // Journal is a [journal.Journal] in a database. Make one with [OpenSQLite] or
 // [OpenPostgres], or as a literal around a pool of your own, with [Journal.Migrate]
-// before the first use. It is safe for concurrent use once its fields are set.
+// before the first use. It is safe for concurrent use once its fields are set, and
+// must not be copied: SQLite takes what sessions of one Journal write at the same
+// time together, in one transaction.
 type Journal struct {
 	// DB is the pool, whose driver is "pgx" of github.com/jackc/pgx/v5/stdlib, or
 	// "sqlite" of modernc.org/sqlite. How durable an append is, and how long
@@ -31,6 +33,9 @@ type Journal struct {
 	// Prefix begins the names of the tables. Empty: "toolloop_". It is part of
 	// the SQL as it stands, and must not come from outside.
 	Prefix string
+
+	group group // of what is written to SQLite
+	gate  gate  // to the pool, for all else
 }
 
 const (
@@ -63,7 +68,8 @@ func (j *Journal) Open(ctx context.Context, session string) (journal.Log, error)
 		l.cancel(err)
 		return nil, err
 	}
-	go l.renew(asked) // until Close, which waits for it
+	l.heard.Store(&asked)
+	go l.renew() // until Close, which waits for it
 	return l, nil
 }
 
@@ -78,6 +84,20 @@ func (j *Journal) check() error {
 		return fmt.Errorf("sqljournal: Lease is %v, the shortest is %v", j.Lease, shortestLease)
 	}
 	return nil
+}
+
+// write runs do, which changes the database: one statement, or for SQLite as many
+// as are to be made together.
+func (j *Journal) write(ctx context.Context, do func(ctx context.Context, to execer) error) error {
+	if j.Dialect == Postgres {
+		leave, err := j.gate.enter(ctx, j.DB)
+		if err != nil {
+			return err
+		}
+		defer leave()
+		return do(ctx, j.DB)
+	}
+	return j.group.write(ctx, j.DB, do)
 }
 
 // Sessions yields the names of the sessions that were appended to, in the order

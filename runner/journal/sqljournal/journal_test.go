@@ -103,14 +103,14 @@ func TestOwnPool(t *testing.T) {
 	for _, tt := range []struct {
 		driver string
 		dsn    func(t *testing.T) string
-		own    sqljournal.Journal
+		own    *sqljournal.Journal
 	}{
 		{"sqlite", func(t *testing.T) string {
 			return filepath.Join(t.TempDir(), "desk.db") + "?_pragma=busy_timeout(20000)"
-		}, sqljournal.Journal{Dialect: sqljournal.SQLite, Prefix: "other_"}},
+		}, &sqljournal.Journal{Dialect: sqljournal.SQLite, Prefix: "other_"}},
 		{"pgx", func(t *testing.T) string {
 			return pgtest.Database(t) + "&default_query_exec_mode=exec"
-		}, sqljournal.Journal{Dialect: sqljournal.Postgres, Prefix: "public.other_", Lease: time.Minute}},
+		}, &sqljournal.Journal{Dialect: sqljournal.Postgres, Prefix: "public.other_", Lease: time.Minute}},
 	} {
 		t.Run(tt.driver, func(t *testing.T) {
 			t.Parallel()
@@ -137,7 +137,7 @@ func TestOwnPool(t *testing.T) {
 			}
 			require.NoError(t, group.Wait())
 			for i := range 20 {
-				holds(t, &j, fmt.Sprint("session ", i), notes(1, 10))
+				holds(t, j, fmt.Sprint("session ", i), notes(1, 10))
 			}
 		})
 	}

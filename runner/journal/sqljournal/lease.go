@@ -17,7 +17,9 @@ const giveBound = 2 * time.Second
 // take takes the lease, reads the position and looks whether all is there.
 func (l *log) take(ctx context.Context) error {
 	j := l.journal
-	err := j.DB.QueryRowContext(ctx, j.sql(take), l.session, l.owner, j.lease().Milliseconds()).Scan(&l.last)
+	err := j.write(ctx, func(ctx context.Context, to execer) error {
+		return to.QueryRowContext(ctx, j.sql(take), l.session, l.owner, j.lease().Milliseconds()).Scan(&l.last)
+	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return &journal.BusyError{Session: l.session}
 	}
@@ -36,21 +38,25 @@ func (l *log) take(ctx context.Context) error {
 func (l *log) give(bound time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), bound)
 	defer cancel()
-	_, err := l.journal.DB.ExecContext(ctx, l.journal.sql(give), l.session, l.owner)
-	return err
+	return l.journal.write(ctx, func(ctx context.Context, to execer) error {
+		_, err := to.ExecContext(ctx, l.journal.sql(give), l.session, l.owner)
+		return err
+	})
 }
 
 // clear removes a session without events that nobody has open.
 func (l *log) clear() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), storeBound)
 	defer cancel()
-	_, err := l.journal.DB.ExecContext(ctx, l.journal.sql(drop), l.session)
-	return err
+	return l.journal.write(ctx, func(ctx context.Context, to execer) error {
+		_, err := to.ExecContext(ctx, l.journal.sql(drop), l.session)
+		return err
+	})
 }
 
 // renew keeps the lease. It ends it for this process before it can end in the
-// database, where it began later.
-func (l *log) renew(heard time.Time) {
+// database, where it began later. An append prolongs it as well.
+func (l *log) renew() {
 	defer close(l.done)
 	lease := l.journal.lease()
 	timer := time.NewTimer(lease / 3)
@@ -61,11 +67,16 @@ func (l *log) renew(heard time.Time) {
 			return
 		case <-timer.C:
 		}
-		asked, limit := time.Now(), heard.Add(lease*3/4)
+		asked, heard := time.Now(), *l.heard.Load()
+		if early := heard.Add(lease / 3).Sub(asked); early > 0 {
+			timer.Reset(early)
+			continue
+		}
+		limit := heard.Add(lease * 3 / 4)
 		held, err := l.prolong(limit)
 		switch {
 		case err == nil && held:
-			heard = asked
+			l.heard.Store(&asked)
 			timer.Reset(lease / 3)
 		case err == nil:
 			l.end(errLost)
@@ -91,11 +102,12 @@ func (l *log) prolong(limit time.Time) (held bool, err error) {
 	l.leaseMu.Lock()
 	defer l.leaseMu.Unlock()
 	j := l.journal
-	result, err := j.DB.ExecContext(ctx, j.sql(renew), l.session, l.owner, j.lease().Milliseconds())
-	if err != nil {
-		return false, err
-	}
-	return affected(result) > 0, nil
+	err = j.write(ctx, func(ctx context.Context, to execer) error {
+		result, err := to.ExecContext(ctx, j.sql(renew), l.session, l.owner, j.lease().Milliseconds())
+		held = err == nil && affected(result) > 0
+		return err
+	})
+	return held, err
 }
 
 // changeOwner gives the lease another owner, the same log, and returns the

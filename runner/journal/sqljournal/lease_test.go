@@ -78,11 +78,12 @@ func TestRenewed(t *testing.T) {
 		j, other := process(), process()
 		j.Lease = 3 * time.Second
 		log := open(t, j, "order-42")
+		require.NoError(t, log.Append(t.Context(), true, notes(1, 1)...)) // which prolongs it as well
 		ctx, cancel := context.WithTimeout(t.Context(), j.Lease+j.Lease/2)
 		defer cancel()
 		_, err := openAgain(ctx, other, "order-42")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.NoError(t, log.Append(t.Context(), true, notes(1, 1)...))
+		require.NoError(t, log.Append(t.Context(), true, notes(2, 1)...))
 		require.NoError(t, log.Close())
 		require.Error(t, log.Context().Err())
 	})

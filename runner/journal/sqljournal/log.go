@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
@@ -28,6 +30,9 @@ type log struct {
 	ctx     context.Context // ends with the lease; Log.Context hands it out
 	cancel  context.CancelCauseFunc
 	done    chan struct{} // closed when renew has ended
+	// heard is when the database was asked last for what it then granted: the
+	// lease, or an append, which prolongs it.
+	heard atomic.Pointer[time.Time]
 
 	mu     sync.Mutex // guards what follows, and is held while an append goes on
 	last   int64      // Seq of the last event
@@ -61,12 +66,14 @@ func (l *log) Append(ctx context.Context, _ bool, events ...event.Event) error {
 		return nil
 	}
 	rows, err := encode(events)
+	asked := time.Now()
 	if err == nil {
 		err = l.write(ctx, rows)
 	}
 	if err != nil {
 		return l.failed(l.last+1, err)
 	}
+	l.heard.Store(&asked)
 	l.last += int64(len(events))
 	return nil
 }

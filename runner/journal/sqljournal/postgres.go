@@ -47,12 +47,16 @@ func (l *log) writePostgres(ctx context.Context, rows []row) (moved bool, err er
 	for i, r := range rows {
 		bodies[i], sums[i] = r.body, r.sum
 	}
-	result, err := l.journal.DB.ExecContext(ctx, l.journal.sql(postgresWrite),
-		l.session, l.owner, l.last, l.journal.lease().Milliseconds(), bodies, sums)
-	if err != nil {
-		return false, postgresFailed(err)
-	}
-	return affected(result) > 0, nil
+	j := l.journal
+	err = j.write(ctx, func(ctx context.Context, to execer) error {
+		result, err := to.ExecContext(ctx, j.sql(postgresWrite), l.session, l.owner, l.last, j.lease().Milliseconds(), bodies, sums)
+		if err != nil {
+			return postgresFailed(err)
+		}
+		moved = affected(result) > 0
+		return nil
+	})
+	return moved, err
 }
 
 // postgresFailed tells what the server refused, or was never sent, from what may

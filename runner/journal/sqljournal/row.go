@@ -129,6 +129,11 @@ func (l *log) decode(want, seq int64, body []byte, kept int64) (e event.Event, e
 // places.
 func (l *log) intact(ctx context.Context) error {
 	var n, wrong int64
+	leave, err := l.journal.gate.enter(ctx, l.journal.DB)
+	if err != nil {
+		return l.failed(0, err)
+	}
+	defer leave()
 	if err := l.journal.DB.QueryRowContext(ctx, l.journal.sql(count), l.session).Scan(&n, &wrong); err != nil {
 		return l.failed(0, err)
 	}

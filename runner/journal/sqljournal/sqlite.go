@@ -58,27 +58,21 @@ func sqliteURL(abs string) string {
 
 // writeSQLite adds rows at the position that the log believes to be the next.
 func (l *log) writeSQLite(ctx context.Context, rows []row) (moved bool, err error) {
-	tx, err := l.journal.DB.BeginTx(ctx, nil)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
-	last := l.last + int64(len(rows))
-	result, err := tx.ExecContext(ctx, l.journal.sql(sqliteMove), l.session, l.owner, l.last, last, l.journal.lease().Milliseconds())
-	if err != nil || affected(result) == 0 {
-		return false, err
-	}
-	add, err := tx.PrepareContext(ctx, l.journal.sql(sqliteAdd))
-	if err != nil {
-		return false, err
-	}
-	defer add.Close()
-	for i, r := range rows {
-		if _, err := add.ExecContext(ctx, l.session, l.last+int64(i)+1, r.body, r.sum); err != nil {
-			return false, err
+	j, last := l.journal, l.last+int64(len(rows))
+	err = j.write(ctx, func(ctx context.Context, to execer) error {
+		result, err := to.ExecContext(ctx, j.sql(sqliteMove), l.session, l.owner, l.last, last, j.lease().Milliseconds())
+		if moved = err == nil && affected(result) > 0; !moved {
+			return err
 		}
-	}
-	return true, sqliteCommit(tx)
+		add := j.sql(sqliteAdd)
+		for i, r := range rows {
+			if _, err := to.ExecContext(ctx, add, l.session, l.last+int64(i)+1, r.body, r.sum); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return moved, err
 }
 
 // sqliteCommit commits. A disk that is full, or a lock that cannot be had, leaves

@@ -26,7 +26,7 @@ func look[In, Out any](d *Desk, read func(context.Context, *tx, In) (Out, error)
 func change[In, Out any](d *Desk, do func(context.Context, *tx, In) (Out, error)) func(context.Context, In) (Out, error) {
 	return func(ctx context.Context, in In) (out Out, err error) {
 		call := tool.CallFrom(ctx)
-		err = d.transact(ctx, nil, func(t *tx) error {
+		err = d.update(ctx, func(t *tx) error {
 			before, done, err := t.claim(ctx, call)
 			if err != nil {
 				return err

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -17,6 +18,8 @@ import (
 // them. It is safe for concurrent use; several processes may have it open.
 type Desk struct {
 	db       *sql.DB
+	reads    *sql.DB       // for transactions that only look; for PostgreSQL it is db
+	turn     chan struct{} // held by a transaction on db
 	postgres bool
 }
 
@@ -40,10 +43,11 @@ func Open(ctx context.Context, where string) (*Desk, error) {
 	return d, nil
 }
 
-// The connections that one process keeps. SQLite has one writer: those of this
-// process wait for it in a queue, in place of trying again and again.
+// The connections that one process keeps. SQLite has one writer, for which the
+// journal and the tools wait in a queue, in place of trying again and again. Who
+// only looks waits for nobody: its mode WAL shows the state before.
 const (
-	sqliteConns   = 1
+	sqliteReads   = 4
 	postgresConns = 16
 )
 
@@ -55,7 +59,7 @@ func connect(where string) (*Desk, error) {
 		}
 		db.SetMaxOpenConns(postgresConns)
 		db.SetMaxIdleConns(postgresConns)
-		return &Desk{db: db, postgres: true}, nil
+		return &Desk{db: db, reads: db, turn: make(chan struct{}, postgresConns), postgres: true}, nil
 	}
 	if !strings.HasPrefix(where, "file:") {
 		where = durable(where)
@@ -64,9 +68,14 @@ func connect(where string) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(sqliteConns)
-	db.SetMaxIdleConns(sqliteConns)
-	return &Desk{db: db}, nil
+	db.SetMaxOpenConns(1)
+	reads, err := sql.Open("sqlite", where)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	reads.SetMaxOpenConns(sqliteReads)
+	reads.SetMaxIdleConns(sqliteReads)
+	return &Desk{db: db, reads: reads, turn: make(chan struct{}, 1)}, nil
 }
 
 // durable is an SQLite file whose transactions are on the disk once they are
@@ -80,7 +89,13 @@ func durable(path string) string {
 }
 
 // Close closes the connections.
-func (d *Desk) Close() error { return d.db.Close() }
+func (d *Desk) Close() error {
+	err := d.db.Close()
+	if d.reads != d.db {
+		err = errors.Join(err, d.reads.Close())
+	}
+	return err
+}
 
 // Journal keeps conversations in the same database. It must not be closed.
 func (d *Desk) Journal() *sqljournal.Journal {
@@ -100,24 +115,42 @@ type tx struct {
 // view shows f one state of the database, which it does not change.
 func (d *Desk) view(ctx context.Context, f func(*tx) error) error {
 	opts := sql.TxOptions{ReadOnly: true}
-	if d.postgres {
-		opts.Isolation = sql.LevelRepeatableRead
+	if !d.postgres {
+		return transact(ctx, d.reads, &opts, "", f)
 	}
-	return d.transact(ctx, &opts, f)
+	opts.Isolation = sql.LevelRepeatableRead
+	return d.inTurn(ctx, func() error { return transact(ctx, d.db, &opts, "", f) })
 }
 
-// transact runs f in a transaction, which is committed unless f fails.
-func (d *Desk) transact(ctx context.Context, opts *sql.TxOptions, f func(*tx) error) error {
-	began, err := d.db.BeginTx(ctx, opts)
+// update runs f in a transaction, which is committed unless f fails.
+func (d *Desk) update(ctx context.Context, f func(*tx) error) error {
+	lock := ""
+	if d.postgres {
+		lock = " FOR UPDATE"
+	}
+	return d.inTurn(ctx, func() error { return transact(ctx, d.db, nil, lock, f) })
+}
+
+// inTurn lets as many to the database as it has connections, as they come. It
+// would hand one to any of those who wait, and with thousands of tools among them
+// the journal would wait for very long.
+func (d *Desk) inTurn(ctx context.Context, do func() error) error {
+	select {
+	case d.turn <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-d.turn }()
+	return do()
+}
+
+func transact(ctx context.Context, db *sql.DB, opts *sql.TxOptions, lock string, f func(*tx) error) error {
+	began, err := db.BeginTx(ctx, opts)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = began.Rollback() }() // after Commit it does nothing
-	t := &tx{Tx: began}
-	if d.postgres && (opts == nil || !opts.ReadOnly) {
-		t.lock = " FOR UPDATE"
-	}
-	if err := f(t); err != nil {
+	if err := f(&tx{Tx: began, lock: lock}); err != nil {
 		return err
 	}
 	if err := began.Commit(); err != nil {

@@ -75,7 +75,7 @@ var migrations = [][]string{
 
 // migrate may be run by any number of processes at once.
 func (d *Desk) migrate(ctx context.Context) error {
-	err := d.transact(ctx, nil, func(t *tx) error {
+	err := d.update(ctx, func(t *tx) error {
 		if d.postgres { // SQLite's transactions exclude each other
 			if err := t.exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('desk_version'))`); err != nil {
 				return err

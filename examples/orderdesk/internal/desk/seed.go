@@ -13,15 +13,24 @@ import (
 //go:embed seed.json
 var seed []byte
 
+// SeedData returns the shop of the example. It is the caller's.
+func SeedData() (*Data, error) {
+	var data Data
+	if err := json.Unmarshal(seed, &data); err != nil {
+		return nil, fmt.Errorf("desk: seed: %w", err)
+	}
+	return &data, nil
+}
+
 // Seed puts the shop of the example into a database that has no users, and
 // reports whether it did.
 func (d *Desk) Seed(ctx context.Context) (bool, error) {
-	var data Data
-	if err := json.Unmarshal(seed, &data); err != nil {
-		return false, fmt.Errorf("desk: seed: %w", err)
+	data, err := SeedData()
+	if err != nil {
+		return false, err
 	}
 	did := false
-	err := d.transact(ctx, nil, func(t *tx) error {
+	err = d.update(ctx, func(t *tx) error {
 		if d.postgres { // two programs that start at once
 			if err := t.exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('desk_seed'))`); err != nil {
 				return err
@@ -32,7 +41,7 @@ func (d *Desk) Seed(ctx context.Context) (bool, error) {
 			return err
 		}
 		did = true
-		return t.add(ctx, &data)
+		return t.add(ctx, data)
 	})
 	if err != nil {
 		return false, fmt.Errorf("desk: seed: %w", err)
@@ -43,7 +52,7 @@ func (d *Desk) Seed(ctx context.Context) (bool, error) {
 // Import adds objects to the database. If one is there already, or does not fit
 // the others, none is added.
 func (d *Desk) Import(ctx context.Context, data *Data) error {
-	if err := d.transact(ctx, nil, func(t *tx) error { return t.add(ctx, data) }); err != nil {
+	if err := d.update(ctx, func(t *tx) error { return t.add(ctx, data) }); err != nil {
 		return fmt.Errorf("desk: import: %w", err)
 	}
 	return nil

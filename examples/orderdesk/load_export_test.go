@@ -1,0 +1,4 @@
+package main
+
+// RunLoad is what -load does.
+var RunLoad = runLoad

@@ -1,0 +1,29 @@
+package main_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	main "github.com/seed-916e8f6a/toolloop/examples/orderdesk"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
+)
+
+// TestLoad: a small load, over a file of its own and over PostgreSQL.
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	t.Run("sqlite", func(t *testing.T) { t.Parallel(); requireLoad(t, "") })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); requireLoad(t, pgtest.Database(t)) })
+}
+
+func requireLoad(t *testing.T, where string) {
+	t.Helper()
+	var out bytes.Buffer
+	require.NoError(t, main.RunLoad(t.Context(), &out, where, 20))
+	require.Regexp(t, `^20 requests at once, their users ready in [0-9.]+ s; the provider takes 500ms for a reply: 200ms to the first byte, the rest in 10 pieces\n`+
+		`requests     20 in [0-9.]+ s: \d+/s\n(.*\n)*`+
+		`errors       0\n`+
+		`database     [0-9.]+ MB\n`+
+		`checked      every answer, every object and every event is as it must be\n$`, out.String())
+}
