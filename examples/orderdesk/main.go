@@ -1,4 +1,11 @@
-// Orderdesk is the back office of a shop.
+// Orderdesk is the back office of a shop. It takes requests from a queue and has
+// workers answer them, several at once; what costs more than a little waits until
+// a person says yes. All of it is in one database, so that it can be stopped at
+// any time, or die, and goes on when it is started again.
+//
+// The shop and its tools are in internal/desk, the queue and its workers in
+// internal/queue, and what a terminal shows in internal/board: they can be copied.
+// The files here have the commands and the printing.
 package main
 
 import (
@@ -6,46 +13,138 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log"
+	"math"
 	"os"
+	"strings"
+	"time"
 
+	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/clerk"
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
 )
 
+const usage = `orderdesk [flags] [command]
+
+  work                 work off the queue (without a command, too)
+  list                 the requests and where they stand
+  show ID              a request and its conversation
+  add TEXT             a new request; add - reads them from stdin, one a line
+  approve ID [CALL]    let the calls that wait run, or one of them
+  deny ID [REASON]     keep them from running; the model reads the reason
+  retry ID…            try requests again that failed
+
+flags:`
+
 func main() {
-	where := flag.String("db", "orderdesk.db", "an SQLite `file`, or the URL of a PostgreSQL database")
-	copies := flag.Int("load", 0, "work off this many copies of the requests at once, and measure that")
-	flag.Parse()
-	if *copies > 0 {
-		given := ""
-		flag.Visit(func(f *flag.Flag) {
-			if f.Name == "db" {
-				given = *where
-			}
-		})
-		if err := runLoad(context.Background(), os.Stdout, given, *copies); err != nil {
-			log.Fatal(err)
-		}
-		return
-	}
-	if err := run(context.Background(), *where); err != nil {
-		log.Fatal(err)
-	}
+	app := cli.Bare()
+	o := &office{App: app}
+	app.Own = true
+	flag.StringVar(&o.where, "db", "orderdesk.db", "an SQLite `file`, or postgres://… of a PostgreSQL database")
+	flag.IntVar(&o.workers, "workers", 4, "how many requests are worked on at once")
+	flag.BoolVar(&o.watch, "watch", false, "when all is done, wait for new requests and decisions")
+	flag.DurationVar(&o.pause, "pause", 300*time.Millisecond, "how long the scripted clerk thinks about a reply, without a key")
+	flag.DurationVar(&o.lease, "lease", 10*time.Second, "how long the requests of a process that died stay taken")
+	flag.IntVar(&o.load, "load", 0, "work off `n` copies of the requests at once instead, and print figures")
+	app.Main(usage, func(*cli.App) error { return o.run() })
 }
 
-func run(ctx context.Context, where string) (err error) {
-	d, err := desk.Open(ctx, where)
+// office is one start of the program.
+type office struct {
+	*cli.App
+	where        string
+	workers      int
+	watch        bool
+	pause, lease time.Duration
+	load         int
+	desk         *desk.Desk
+	queue        *queue.Queue
+}
+
+func (o *office) run() error {
+	command, args, err := o.command()
+	if err != nil {
+		_, _ = fmt.Fprintln(flag.CommandLine.Output(), err)
+		flag.Usage()
+		os.Exit(2)
+	}
+	ctx, stop := interruptible(context.Background())
+	defer stop()
+	if o.load > 0 {
+		return runLoad(ctx, os.Stdout, o.where, o.load)
+	}
+	if err := o.open(ctx); err != nil {
+		return err
+	}
+	return errors.Join(command(ctx, args), o.desk.Close())
+}
+
+// command returns what is to be done, and with what. Flags may stand behind the
+// name of the command, too.
+func (o *office) command() (func(context.Context, []string) error, []string, error) {
+	name, args := "work", o.Args
+	if len(args) > 0 {
+		name = args[0]
+		_ = flag.CommandLine.Parse(args[1:]) // or it exits
+		args = flag.Args()
+	}
+	const many = math.MaxInt
+	c, known := map[string]struct {
+		do       func(context.Context, []string) error
+		min, max int // arguments
+	}{
+		"work":    {o.work, 0, 0},
+		"list":    {o.list, 0, 0},
+		"show":    {o.show, 1, 1},
+		"add":     {o.add, 1, many},
+		"approve": {o.approve, 1, 2},
+		"deny":    {o.deny, 1, many},
+		"retry":   {o.retry, 1, many},
+	}[name]
+	switch {
+	case !known:
+		return nil, nil, fmt.Errorf("there is no command %q", name)
+	case len(args) < c.min || len(args) > c.max:
+		return nil, nil, fmt.Errorf("%s: wrong number of arguments", name)
+	}
+	return c.do, args, nil
+}
+
+// open opens the database. One that is new gets the example's shop, and the
+// requests of its users.
+func (o *office) open(ctx context.Context) (err error) {
+	if o.desk, err = desk.Open(ctx, o.where); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = o.desk.Close()
+		}
+	}()
+	journal := o.desk.Journal()
+	journal.Lease = o.lease
+	if o.queue, err = queue.Open(ctx, journal); err != nil {
+		return err
+	}
+	fresh, err := o.desk.Seed(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	if _, err := d.Seed(ctx); err != nil {
-		return err
+	asked, err := o.queue.Seed(ctx, clerk.Requests()...)
+	if err == nil && (fresh || asked) {
+		o.Note("%s is new: it got a small shop, and %d requests of its users.", o.place(), len(clerk.Requests()))
 	}
-	data, err := d.Export(ctx)
-	if err != nil {
-		return err
+	return err
+}
+
+// place names the database without the password that its URL may have.
+func (o *office) place() string {
+	scheme, rest, isURL := strings.Cut(o.where, "://")
+	if !isURL {
+		return o.where
 	}
-	fmt.Printf("%d users, %d products, %d orders\n", len(data.Users), len(data.Products), len(data.Orders))
-	return nil
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		rest = rest[at+1:]
+	}
+	return scheme + "://" + rest
 }

@@ -26,6 +26,7 @@ type App struct {
 	Model    string        // the name of the model
 	Provider openai.Config // where it is
 	Embedded bool          // it is the embedded one
+	Own      bool          // to be set before Main: the program brings an embedded one of its own
 	NoStream bool
 	JSON     bool
 	Args     []string
@@ -42,12 +43,18 @@ func Main(usage string, run func(*App) error) {
 	})
 }
 
-// New defines the flags that all programs have.
+// New defines the flags that programs with one run have.
 func New() *App {
+	app := Bare()
+	flag.BoolVar(&app.JSON, "json", false, "print the events as JSON, one a line")
+	return app
+}
+
+// Bare defines the flags that say which model is asked.
+func Bare() *App {
 	app := &App{Out: newOut(os.Stdout, os.Stderr)}
 	flag.StringVar(&app.Model, "model", "", "name of the model (default $OPENAI_MODEL or "+demo.Model+")")
 	flag.StringVar(&app.Provider.BaseURL, "base-url", "", "where the API is (default $OPENAI_BASE_URL)")
-	flag.BoolVar(&app.JSON, "json", false, "print the events as JSON, one a line")
 	return app
 }
 
@@ -92,6 +99,10 @@ func (app *App) connect() (close func(), err error) {
 	app.Provider.Retry = wrap.Retry{Attempts: 3}
 	if cmp.Or(app.Provider.BaseURL, os.Getenv("OPENAI_BASE_URL"), os.Getenv("OPENAI_API_KEY")) != "" {
 		app.Model = cmp.Or(app.Model, os.Getenv("OPENAI_MODEL"), demo.Model)
+		return func() {}, nil
+	}
+	if app.Own {
+		app.Embedded = true
 		return func() {}, nil
 	}
 	server, err := demo.Serve("127.0.0.1:0", nil)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
+	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
@@ -95,16 +97,52 @@ const limit Cents = 100_00
 
 // over makes an approval policy of what a call moves: a person is asked above the
 // limit. A call that would be refused is not worth asking about.
-func over[In any](d *Desk, amount func(context.Context, *tx, In) (Cents, error)) tool.Option {
+func over[In any](d *Desk, amount amount[In]) tool.Option {
 	return tool.NeedsApprovalIf(func(ctx context.Context, in In) (bool, error) {
-		var moved Cents
-		err := d.view(ctx, func(t *tx) (err error) {
-			moved, err = amount(ctx, t, in)
-			return err
-		})
-		if _, refused := errors.AsType[Refusal](err); refused {
-			return false, nil
-		}
+		moved, err := moves(ctx, d, amount, in)
 		return moved > limit, err
 	})
+}
+
+// An amount is the policy's view of a tool: how much money its call moves.
+type amount[In any] func(context.Context, *tx, In) (Cents, error)
+
+// moves returns what a call would move now. One that would be refused moves
+// nothing.
+func moves[In any](ctx context.Context, d *Desk, amount amount[In], in In) (moved Cents, err error) {
+	err = d.view(ctx, func(t *tx) (err error) {
+		moved, err = amount(ctx, t, in)
+		return err
+	})
+	if _, refused := errors.AsType[Refusal](err); refused {
+		return 0, nil
+	}
+	return moved, err
+}
+
+// Amount returns what a call of one of the desk's tools would move now: what the
+// policy compares with its limit. It is 0 for a call that would be refused, and
+// for tools that move nothing.
+func (d *Desk) Amount(ctx context.Context, call llm.ToolCall) (Cents, error) {
+	switch call.Name {
+	case "cancel_pending_order":
+		return decoded(ctx, d, cancelAmount, call)
+	case "modify_pending_order_payment":
+		return decoded(ctx, d, paymentAmount, call)
+	case "modify_pending_order_items":
+		return decoded(ctx, d, modifyAmount, call)
+	case "exchange_delivered_order_items":
+		return decoded(ctx, d, exchangeAmount, call)
+	case "return_delivered_order_items":
+		return decoded(ctx, d, returnAmount, call)
+	}
+	return 0, nil
+}
+
+func decoded[In any](ctx context.Context, d *Desk, amount amount[In], call llm.ToolCall) (Cents, error) {
+	var in In
+	if err := json.Unmarshal([]byte(call.Arguments), &in); err != nil {
+		return 0, fmt.Errorf("desk: arguments of %s: %w", call.Name, err)
+	}
+	return moves(ctx, d, amount, in)
 }
