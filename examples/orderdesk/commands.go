@@ -92,13 +92,22 @@ func (o *office) decide(ctx context.Context, request string, d queue.Decision, w
 	for _, p := range decided {
 		o.Text(fmt.Sprintf("%s: %s\n", word, call(p)))
 	}
-	o.Note("If nobody is at work: %s", o.invocation(""))
+	o.goesOn()
 	return nil
+}
+
+// goesOn says who acts upon what was changed in the queue.
+func (o *office) goesOn() {
+	o.Note("A worker goes on with it. If none is at work: %s", o.invocation(""))
 }
 
 // call is how a call that waits is printed.
 func call(p runner.Pending) string {
-	return fmt.Sprintf("%s %s", p.ToolCall.Name, cli.OneLine(p.ToolCall.Arguments))
+	text := fmt.Sprintf("[%s] %s %s", p.Call, p.ToolCall.Name, cli.OneLine(p.ToolCall.Arguments))
+	if p.InDoubt {
+		text += " (it was interrupted, and nobody knows whether it took effect; to approve is to run it again)"
+	}
+	return text
 }
 
 // retry tries requests that failed again.
@@ -113,7 +122,7 @@ func (o *office) retry(ctx context.Context, args []string) error {
 		}
 		o.Text(fmt.Sprintf("request %d waits for a worker\n", id))
 	}
-	o.Note("If nobody is at work: %s", o.invocation(""))
+	o.goesOn()
 	return nil
 }
 

@@ -21,10 +21,12 @@ import (
 
 // work works off the queue.
 func (o *office) work(ctx context.Context, _ []string) error {
-	o.Note("%s works on %s.", o.who(), o.place())
+	if o.Embedded {
+		o.Note("OPENAI_API_KEY is not set: a scripted clerk answers, who knows only the first requests.")
+	}
 	b := board.New(os.Stdout, terminal(os.Stdout), o.workers)
 	defer b.Close()
-	defer onSecondInterrupt(ctx, b)()
+	defer context.AfterFunc(ctx, func() { b.Print("stopping; once more to stop at once") })()
 	err := queue.Workers{
 		Queue:  o.queue,
 		Agent:  o.desk.Agent(o.model()),
@@ -48,14 +50,6 @@ func (o *office) model() llm.Model {
 	return o.Provider.Model(o.Model)
 }
 
-// who names it.
-func (o *office) who() string {
-	if o.Embedded {
-		return "OPENAI_API_KEY is not set: a scripted clerk, who knows the requests of the example and no others,"
-	}
-	return o.Model
-}
-
 // terminal returns a function for the size of a terminal; nil: f is none.
 func terminal(f *os.File) func() (width, height int) {
 	if !cli.IsTerminal(f) || os.Getenv("TERM") == "dumb" {
@@ -70,28 +64,12 @@ func terminal(f *os.File) func() (width, height int) {
 	}
 }
 
-// signals are those that stop the program.
-var signals = []os.Signal{os.Interrupt, syscall.SIGTERM}
-
-// interruptible returns a context that the first signal ends.
+// interruptible returns a context that the first signal ends. The second one then
+// ends the program, as if it had never been caught.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, signals...)
-}
-
-// onSecondInterrupt tells of the first signal, and exits at once at the next one.
-func onSecondInterrupt(ctx context.Context, b *board.Board) (stop func()) {
-	second := make(chan os.Signal, 1)
-	told := context.AfterFunc(ctx, func() {
-		b.Print("stopping; once more to stop at once")
-		signal.Notify(second, signals...)
-		<-second
-		b.Close()
-		os.Exit(130)
-	})
-	return func() {
-		told()
-		signal.Stop(second)
-	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // tellEnd says what the queue has come to, and how to go on.
@@ -147,7 +125,7 @@ func (o *office) tellAsking(ctx context.Context, r queue.Request) error {
 		if err != nil {
 			return err
 		}
-		o.Text(fmt.Sprintf("  %s  %s %s\n", money, p.ToolCall.Name, cli.OneLine(p.ToolCall.Arguments)))
+		o.Text(fmt.Sprintf("  %s  %s\n", money, call(p)))
 	}
 	o.Text(fmt.Sprintf("  %s\n  %s\n", o.invocation("approve %d", r.ID), o.invocation(`deny %d "the reason"`, r.ID)))
 	return nil

@@ -70,8 +70,8 @@ func (b *Board) redraw() {
 	}
 }
 
-// Close draws the board for the last time and gives the terminal back. What comes
-// later is not shown.
+// Close leaves the lines of what is over. What comes later is not shown. It may be
+// called more than once.
 func (b *Board) Close() {
 	b.mu.Lock()
 	again := b.closed
@@ -83,7 +83,9 @@ func (b *Board) Close() {
 	close(b.stop)
 	b.ended.Wait()
 	if b.size != nil {
-		b.finish()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.write(nil)
 	}
 }
 
@@ -173,7 +175,8 @@ func (b *Board) print(line string) {
 	b.above = append(b.above, line)
 }
 
-// The terminal's own language.
+// The terminal's own language. Between two frames it is as it was: however this
+// program ends, it leaves nothing behind.
 const (
 	takeOver  = "\x1b[?25l\x1b[?7l" // no cursor, and lines that are too long do not wrap
 	giveBack  = "\x1b[?7h\x1b[?25h"
@@ -186,14 +189,6 @@ func (b *Board) draw() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.write(b.lines())
-}
-
-// finish leaves the summary, and an ordinary terminal behind it.
-func (b *Board) finish() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.write(nil)
-	_, _ = io.WriteString(b.out, giveBack)
 }
 
 // write puts the lines that are over, and these, in the place of those drawn
@@ -213,7 +208,7 @@ func (b *Board) write(lines []string) {
 	for _, line := range append(b.above, lines...) {
 		to.WriteString(cut(line, width) + clearLine + "\n")
 	}
-	to.WriteString(clearRest)
+	to.WriteString(clearRest + giveBack)
 	b.above, b.drawn, b.shown = nil, len(lines), frame
 	_, _ = b.out.Write(to.Bytes())
 }
@@ -226,7 +221,7 @@ func (b *Board) lines() []string {
 	for n, at := range b.desks[:shown] {
 		who := fmt.Sprintf("  worker %d  ", n+1)
 		if at.request == 0 {
-			lines = append(lines, who+"   -")
+			lines = append(lines, who+"   -  idle")
 			continue
 		}
 		lines = append(lines, fmt.Sprintf("%s%4d  %s", who, at.request, at.doing))

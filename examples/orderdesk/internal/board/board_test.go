@@ -1,0 +1,260 @@
+package board_test
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/board"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// screen is a terminal that understands what the board says to it, and nothing
+// else. It has as many lines as it needs.
+type screen struct {
+	t      *testing.T
+	mu     sync.Mutex
+	lines  []string
+	row    int
+	col    int
+	wraps  bool
+	writes int
+}
+
+var words = regexp.MustCompile("\x1b\\[(\\d*)([AJK])|\x1b\\[\\?(\\d+)([hl])|\r|\n|[^\x1b\r\n]+")
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writes++
+	said := 0
+	for _, w := range words.FindAllStringSubmatch(string(p), -1) {
+		said += len(w[0])
+		s.take(w)
+	}
+	require.Equal(s.t, len(p), said, "%q", p)
+	require.True(s.t, s.wraps, "it is given back")
+	return len(p), nil
+}
+
+// take takes one word: all of it, the number and the letter of a sequence, those of
+// a mode.
+func (s *screen) take(w []string) {
+	switch {
+	case w[2] == "A":
+		n, err := strconv.Atoi(w[1])
+		require.NoError(s.t, err)
+		s.row -= n
+		require.GreaterOrEqual(s.t, s.row, 0)
+	case w[2] == "J":
+		require.Zero(s.t, s.col)
+		s.lines = s.lines[:s.row]
+	case w[2] == "K":
+		s.put("")
+	case w[3] == "7":
+		s.wraps = w[4] == "h"
+	case w[3] == "25":
+	case w[0] == "\r":
+		s.col = 0
+	case w[0] == "\n":
+		s.row, s.col = s.row+1, 0
+	default:
+		require.False(s.t, strings.ContainsFunc(w[0], unicode.IsControl), "%q", w[0])
+		s.put(w[0])
+	}
+}
+
+// put writes text over what is behind the cursor; no text removes that.
+func (s *screen) put(text string) {
+	for len(s.lines) <= s.row {
+		s.lines = append(s.lines, "")
+	}
+	line := []rune(s.lines[s.row])
+	rest := line[min(s.col+len([]rune(text)), len(line)):]
+	if text == "" {
+		rest = nil
+	}
+	s.lines[s.row] = string(line[:s.col]) + text + string(rest)
+	s.col += len([]rune(text))
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.lines, "\n")
+}
+
+func (s *screen) frames() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.writes
+}
+
+func of(id int64, state queue.State, note string) queue.Request {
+	return queue.Request{ID: id, Text: "request " + fmt.Sprint(id), State: state, Note: note}
+}
+
+func asking(id int64) queue.Request {
+	r := of(id, queue.Asking, "")
+	r.Pending = []runner.Pending{{Call: "r1.t1.c0", ToolCall: llm.ToolCall{Name: "pay", Arguments: `{"n":1}`}}}
+	return r
+}
+
+func calls(worker int, id int64, arguments string) queue.Report {
+	return queue.Report{Worker: worker, Request: of(id, queue.Running, ""), Event: event.Event{Body: event.ToolCallStarted{Name: "pay", Arguments: arguments}}}
+}
+
+func state(worker int, r queue.Request, totals queue.Totals) queue.Report {
+	return queue.Report{Worker: worker, Request: r, Totals: totals}
+}
+
+func answered(worker int, id, tokens int64) queue.Report {
+	return queue.Report{Worker: worker, Request: of(id, queue.Running, ""), Event: event.Event{Body: event.ModelAnswered{Usage: llm.Usage{InputTokens: tokens}}}}
+}
+
+// TestTerminal: a line for each worker, in place, and above them what is over.
+func TestTerminal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &screen{t: t}
+		b := board.New(s, func() (int, int) { return 80, 24 }, 2)
+		defer b.Close()
+		b.Report(state(0, of(1, queue.Running, ""), queue.Totals{Running: 1, Waiting: 2}))
+		b.Report(calls(0, 1, `{"n":1}`))
+		b.Report(answered(0, 1, 40))
+		time.Sleep(1050 * time.Millisecond) // between two frames
+		require.Equal(t, `
+  worker 1     1  pay {"n":1}
+  worker 2     -  idle
+  0 done, 1 running, 2 waiting, 0 asking, 0 failed · 40 tokens · 1s`, s.String())
+
+		b.Report(state(1, of(2, queue.Running, ""), queue.Totals{Running: 2, Waiting: 1}))
+		b.Report(state(0, of(1, queue.Done, "Paid.\nAll of it."), queue.Totals{Running: 1, Waiting: 1, Done: 1, Tokens: 40}))
+		b.Report(state(0, asking(3), queue.Totals{Running: 1, Asking: 1, Done: 1, Tokens: 40}))
+		b.Report(queue.Report{Worker: 1, Request: of(2, queue.Running, ""), Event: event.Event{Body: event.TurnPrepared{}}})
+		time.Sleep(90 * time.Second)
+		require.Equal(t, `   1  done      Paid. All of it.
+   3  asks      pay {"n":1}
+
+  worker 1     -  idle
+  worker 2     2  asks the model
+  1 done, 1 running, 0 waiting, 1 asking, 0 failed · 40 tokens · 1m31s`, s.String())
+
+		b.Report(state(1, of(2, queue.Failed, "no money"), queue.Totals{Done: 1, Asking: 1, Failed: 1}))
+		b.Close()
+		b.Close()
+		b.Report(state(1, of(2, queue.Done, "late"), queue.Totals{}))
+		require.Equal(t, `   1  done      Paid. All of it.
+   3  asks      pay {"n":1}
+   2  failed    no money`, s.String())
+	})
+}
+
+// TestRate: nothing is drawn that was drawn already, and nothing ten times a second.
+func TestRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &screen{t: t}
+		b := board.New(s, func() (int, int) { return 80, 24 }, 1)
+		defer b.Close()
+		b.Report(state(0, of(1, queue.Running, ""), queue.Totals{}))
+		time.Sleep(10*time.Second + 50*time.Millisecond)
+		require.Equal(t, 11, s.frames(), "the seconds")
+		for i := range 1000 {
+			b.Report(calls(0, 1, fmt.Sprint(i)))
+			time.Sleep(time.Millisecond)
+		}
+		require.Equal(t, 11+10, s.frames())
+	})
+}
+
+// TestFits: lines are cut to the width of the terminal, and workers to its height.
+func TestFits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &screen{t: t}
+		b := board.New(s, func() (int, int) { return 30, 6 }, 5)
+		defer b.Close()
+		b.Report(state(0, of(1, queue.Running, ""), queue.Totals{}))
+		b.Report(calls(0, 1, strings.Repeat("é", 100)))
+		b.Report(state(1, of(2, queue.Done, strings.Repeat("é", 100)), queue.Totals{Done: 1}))
+		time.Sleep(1050 * time.Millisecond) // between two frames
+		require.Equal(t, `   2  done      ééééééééééééé…
+
+  worker 1     1  pay ééééééé…
+  worker 2     -  idle
+  and 3 more
+  1 done, 0 running, 0 waitin…`, s.String())
+	})
+}
+
+// TestPlain: a line for each thing of interest, whole.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	b := board.New(&out, nil, 2)
+	b.Report(state(0, of(1, queue.Running, ""), queue.Totals{}))
+	b.Report(calls(0, 1, `{"n":1}`))
+	b.Report(queue.Report{Worker: 0, Request: of(1, queue.Running, ""), Event: event.Event{Body: event.ApprovalDecided{Call: "r1.t1.c0", Approved: true}}})
+	b.Report(queue.Report{Worker: 0, Request: of(1, queue.Running, ""), Event: event.Event{Body: event.Restarted{Error: "overloaded"}}})
+	b.Report(state(0, of(1, queue.Done, strings.Repeat("é", 100)), queue.Totals{}))
+	b.Report(state(0, asking(2), queue.Totals{}))
+	b.Report(queue.Report{Worker: 0, Request: of(3, queue.Running, ""), Elsewhere: true})
+	b.Report(state(0, of(4, queue.Waiting, ""), queue.Totals{Waiting: 1}))
+	b.Print("stopping")
+	b.Close()
+	require.Equal(t, `   1  begins    request 1
+   1  calls     pay {"n":1}
+   1  approved  r1.t1.c0
+   1  again     overloaded
+   1  done      `+strings.Repeat("é", 100)+`
+   2  asks      pay {"n":1}
+   3  held      by another process, or by one that died; looked at again until it is free
+   4  waits     for a worker
+stopping
+`, out.String())
+}
+
+// TestUntrusted: what users and models write does not speak to the terminal.
+func TestUntrusted(t *testing.T) {
+	t.Parallel()
+	evil := "a\x1b[2Jb\rc\u009bd\ae\nf\x00"
+	synctest.Test(t, func(t *testing.T) {
+		s := &screen{t: t}
+		b := board.New(s, func() (int, int) { return 80, 24 }, 1)
+		defer b.Close()
+		running := queue.Request{ID: 1, Text: evil, State: queue.Running}
+		b.Report(state(0, running, queue.Totals{}))
+		b.Report(queue.Report{Request: running, Event: event.Event{Body: event.ToolCallStarted{Name: evil, Arguments: evil}}})
+		time.Sleep(1050 * time.Millisecond) // between two frames
+		b.Report(queue.Report{Request: running, Event: event.Event{Body: event.Notice{Text: evil}}})
+		b.Report(queue.Report{Request: running, Event: event.Event{Body: event.Restarted{Error: evil}}})
+		r := asking(2)
+		r.Pending[0].ToolCall = llm.ToolCall{Name: evil, Arguments: evil}
+		b.Report(state(0, r, queue.Totals{}))
+		b.Report(state(0, of(3, queue.Failed, evil), queue.Totals{}))
+		b.Print(evil)
+		b.Close()
+		require.Equal(t, `   1  notice    a[2Jbcde f
+   1  again     a[2Jbcde f
+   2  asks      a[2Jbcde f a[2Jbcde f
+   3  failed    a[2Jbcde f
+a[2Jbcde f`, s.String())
+	})
+	var out strings.Builder
+	b := board.New(&out, nil, 1)
+	b.Report(state(0, queue.Request{ID: 1, Text: evil, State: queue.Running}, queue.Totals{}))
+	b.Close()
+	require.Equal(t, "   1  begins    a[2Jbcde f\n", out.String())
+}

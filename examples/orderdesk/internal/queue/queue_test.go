@@ -1,0 +1,410 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// fixture is a queue, and an agent that does what a request says: "look", "pay",
+// which needs approval, both, or "fail". Then it says "done".
+type fixture struct {
+	*queue.Queue
+	journal *sqljournal.Journal
+	path    string
+	workers queue.Workers
+
+	mu      sync.Mutex
+	effects []string // keys of the calls that were made
+	broken  bool     // the model fails where it is told to
+	reports []queue.Report
+	asked   int           // how often the model was
+	think   time.Duration // how long it takes
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{path: filepath.Join(t.TempDir(), "queue.db"), broken: true}
+	f.journal = openJournal(t, f.path)
+	f.Queue = openQueue(t, f.journal)
+	f.workers = f.over(f.Queue)
+	return f
+}
+
+func openJournal(t *testing.T, path string) *sqljournal.Journal {
+	t.Helper()
+	j, err := sqljournal.OpenSQLite(t.Context(), path)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, j.Close()) })
+	return j
+}
+
+func openQueue(t *testing.T, j *sqljournal.Journal) *queue.Queue {
+	t.Helper()
+	q, err := queue.Open(t.Context(), j)
+	require.NoError(t, err)
+	return q
+}
+
+// over are workers of a queue, which may be another one of the same database.
+func (f *fixture) over(q *queue.Queue) queue.Workers {
+	return queue.Workers{Queue: q, Agent: f.agent(), Runner: runner.Runner{NoStream: true}, Count: 2, Report: f.report}
+}
+
+func (f *fixture) report(r queue.Report) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reports = append(f.reports, r)
+}
+
+func (f *fixture) agent() *agent.Agent {
+	do := func(name string, options ...tool.Option) tool.Tool {
+		return tool.Must(tool.New(name, "Does it.", func(ctx context.Context, _ struct{}) (string, error) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.effects = append(f.effects, name+" "+strings.Split(tool.CallFrom(ctx).Key, "/")[0])
+			return "ok", nil
+		}, append(options, tool.Idempotent())...))
+	}
+	return &agent.Agent{Name: "clerk", Tools: []tool.Tool{do("look"), do("pay", tool.NeedsApproval())}, Model: (*model)(f)}
+}
+
+type model fixture
+
+func (m *model) Generate(ctx context.Context, req *llm.Request, _ func(llm.Delta)) (*llm.Response, error) {
+	m.mu.Lock()
+	m.asked++
+	broken := m.broken
+	m.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-time.After(m.think):
+	}
+	text, last := "", req.Messages[len(req.Messages)-1]
+	for _, m := range req.Messages {
+		if m.Role == llm.RoleUser {
+			text = m.Text()
+		}
+	}
+	switch {
+	case last.Role == llm.RoleTool:
+		return llmtest.Text("done").Response()
+	case text == "look", text == "pay":
+		return llmtest.Calls(text, struct{}{}).Response()
+	case text == "both":
+		return llmtest.Calls("pay", struct{}{}).And(llmtest.Calls("pay", struct{}{})).Response()
+	case broken:
+		return nil, errors.New("out of order")
+	}
+	return llmtest.Text("works again").Response()
+}
+
+// stands are the requests in the form "1 done: the note".
+func (f *fixture) stands(t *testing.T) (all []string) {
+	t.Helper()
+	list, err := f.List(t.Context())
+	require.NoError(t, err)
+	for _, r := range list {
+		line := fmt.Sprintf("%d %s: %s", r.ID, r.State, r.Note)
+		for _, p := range r.Pending {
+			line += string(p.Call)
+		}
+		all = append(all, line)
+	}
+	return all
+}
+
+// requireSaidOnce: each conversation has its request once.
+func (f *fixture) requireSaidOnce(t *testing.T) {
+	t.Helper()
+	list, err := f.List(t.Context())
+	require.NoError(t, err)
+	for _, r := range list {
+		events, err := f.Events(t.Context(), r)
+		require.NoError(t, err)
+		var said []string
+		for _, e := range events {
+			if b, ok := e.Body.(event.UserMessaged); ok {
+				said = append(said, b.Message.Text())
+			}
+		}
+		require.Equal(t, []string{r.Text}, said)
+	}
+}
+
+func (f *fixture) add(t *testing.T, texts ...string) {
+	t.Helper()
+	_, err := f.Add(t.Context(), texts...)
+	require.NoError(t, err)
+}
+
+// exec changes the database behind the queue's back.
+func (f *fixture) exec(t *testing.T, statement string) {
+	t.Helper()
+	_, err := f.journal.DB.ExecContext(t.Context(), statement)
+	require.NoError(t, err)
+}
+
+// TestWork: requests end, wait for a person, or fail, and what is decided about
+// them is done by the next who works.
+func TestWork(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.add(t, "look", "pay", "pay", "both", "fail")
+	require.NoError(t, f.workers.Run(t.Context()))
+	require.Equal(t, []string{"1 done: done", "2 asking: r1.t1.c0", "3 asking: r1.t1.c0", "4 asking: r1.t1.c0r1.t1.c1", "5 failed: turn 1: out of order"}, f.stands(t))
+	totals, err := f.Totals(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, queue.Totals{Asking: 3, Done: 1, Failed: 1}, totals)
+	require.NoError(t, f.workers.Run(t.Context()), "nothing can go on")
+	require.Equal(t, []string{"look request-1"}, f.effects)
+
+	decided, err := f.Decide(t.Context(), 2, queue.Decision{Approved: true})
+	require.NoError(t, err)
+	require.Len(t, decided, 1)
+	_, err = f.Decide(t.Context(), 3, queue.Decision{Reason: "too much"})
+	require.NoError(t, err)
+	_, err = f.Decide(t.Context(), 4, queue.Decision{Approved: true, Call: "r1.t1.c1"})
+	require.NoError(t, err)
+	f.broken = false
+	require.NoError(t, f.Retry(t.Context(), 5))
+	require.Equal(t, []string{"waiting", "waiting", "waiting", "waiting"}, f.states(t)[1:])
+	require.NoError(t, f.workers.Run(t.Context()))
+	require.Equal(t, []string{"1 done: done", "2 done: done", "3 done: done", "4 asking: r1.t1.c0", "5 done: works again"}, f.stands(t))
+
+	_, err = f.Decide(t.Context(), 4, queue.Decision{})
+	require.NoError(t, err)
+	require.NoError(t, f.workers.Run(t.Context()))
+	require.Equal(t, "4 done: done", f.stands(t)[3])
+	slices.Sort(f.effects)
+	require.Equal(t, []string{"look request-1", "pay request-2", "pay request-4"}, f.effects)
+	f.requireSaidOnce(t)
+}
+
+func (f *fixture) states(t *testing.T) (all []string) {
+	t.Helper()
+	for _, line := range f.stands(t) {
+		all = append(all, strings.TrimSuffix(strings.Fields(line)[1], ":"))
+	}
+	return all
+}
+
+// TestWrongDecisions: what does not fit changes nothing.
+func TestWrongDecisions(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.add(t, "pay", "look")
+	require.NoError(t, f.workers.Run(t.Context()))
+	before := f.stands(t)
+	_, err := f.Decide(t.Context(), 1, queue.Decision{Call: "r9.t1.c0"})
+	require.EqualError(t, err, "request 1 does not wait for a decision about call r9.t1.c0")
+	_, err = f.Decide(t.Context(), 2, queue.Decision{})
+	require.EqualError(t, err, "request 2 is done: nothing of it waits for a decision")
+	_, err = f.Decide(t.Context(), 3, queue.Decision{})
+	require.EqualError(t, err, "there is no request 3")
+	require.EqualError(t, f.Retry(t.Context(), 1), "request 1 is asking: there is nothing to try again")
+	require.EqualError(t, f.Retry(t.Context(), 3), "there is no request 3")
+	require.Equal(t, before, f.stands(t))
+	_, err = f.Decide(t.Context(), 1, queue.Decision{Approved: true})
+	require.NoError(t, err)
+	_, err = f.Decide(t.Context(), 1, queue.Decision{})
+	require.EqualError(t, err, "request 1 is waiting: nothing of it waits for a decision")
+}
+
+// TestSeed: once, whoever does it first.
+func TestSeed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	did, err := f.Seed(t.Context(), "look", "pay")
+	require.NoError(t, err)
+	require.True(t, did)
+	did, err = openQueue(t, f.journal).Seed(t.Context(), "look", "pay")
+	require.NoError(t, err)
+	require.False(t, did)
+	require.Equal(t, []string{"1 waiting: ", "2 waiting: "}, f.stands(t))
+}
+
+// TestDied: a process may die between any two things that it records.
+func TestDied(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.add(t, "look", "pay", "look")
+	f.exec(t, `UPDATE requests SET state = 'running' WHERE id = 1`) // and nothing was said yet
+	f.workers.Count = 1
+	require.NoError(t, f.workers.Run(t.Context()))
+	stands, asked := f.stands(t), f.asked
+	require.Equal(t, []string{"1 done: done", "2 asking: r1.t1.c0", "3 done: done"}, stands)
+
+	f.exec(t, `UPDATE requests SET state = 'running', seq = 0, note = '', pending = '[]'`) // it did not come to that
+	require.NoError(t, f.workers.Run(t.Context()))
+	require.Equal(t, stands, f.stands(t))
+	require.Equal(t, asked, f.asked)
+
+	_, err := f.Decide(t.Context(), 2, queue.Decision{Approved: true})
+	require.NoError(t, err)
+	f.exec(t, `UPDATE requests SET state = 'running' WHERE id = 2`) // with the decision, and no word of it in the journal
+	require.NoError(t, f.workers.Run(t.Context()))
+	require.Equal(t, "2 done: done", f.stands(t)[1])
+	require.Equal(t, []string{"look request-1", "look request-3", "pay request-2"}, f.effects)
+	f.requireSaidOnce(t)
+}
+
+// TestLate: who is slow to record where a request stood changes nothing that came
+// after it.
+func TestLate(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.add(t, "pay")
+	require.NoError(t, f.workers.Run(t.Context()))
+	asking, err := f.Get(t.Context(), 1)
+	require.NoError(t, err)
+	events, err := f.Events(t.Context(), asking)
+	require.NoError(t, err)
+	seq := events[len(events)-1].Seq
+
+	_, err = f.Decide(t.Context(), 1, queue.Decision{Approved: true})
+	require.NoError(t, err)
+	waiting, err := f.Save(t.Context(), asking, seq)
+	require.NoError(t, err)
+	require.Equal(t, queue.Waiting, waiting.State, "it was decided")
+	require.Equal(t, []string{"1 waiting: r1.t1.c0"}, f.stands(t))
+
+	require.NoError(t, f.workers.Run(t.Context()))
+	done, err := f.Save(t.Context(), asking, seq)
+	require.NoError(t, err)
+	require.Equal(t, queue.Request{ID: 1, Text: "pay", State: queue.Done, Note: "done", Pending: []runner.Pending{}}, done)
+	require.Equal(t, []string{"1 done: done"}, f.stands(t))
+}
+
+// TestStopped: a run that was cancelled goes on the next time.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.add(t, "look", "look", "look")
+	ctx, cancel := context.WithCancel(t.Context())
+	f.workers.Report = func(r queue.Report) {
+		if _, called := r.Event.Body.(event.ToolCallFinished); called && r.Request.ID == 1 {
+			cancel()
+		}
+	}
+	f.workers.Count = 1
+	require.ErrorIs(t, f.workers.Run(ctx), context.Canceled)
+	require.Equal(t, []string{"1 waiting: ", "2 waiting: ", "3 waiting: "}, f.stands(t))
+	f.workers.Report = nil
+	require.NoError(t, f.workers.Run(t.Context()))
+	require.Equal(t, []string{"1 done: done", "2 done: done", "3 done: done"}, f.stands(t))
+	require.Equal(t, []string{"look request-1", "look request-2", "look request-3"}, f.effects)
+	f.requireSaidOnce(t)
+}
+
+// TestElsewhere: a request whose session another process has is waited for.
+func TestElsewhere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.add(t, "look", "look")
+		f.workers.Count = 1
+		log, err := f.journal.Open(t.Context(), "request-1")
+		require.NoError(t, err)
+		began := time.Now()
+		time.AfterFunc(2500*time.Millisecond, func() { _ = log.Close() })
+		require.NoError(t, f.workers.Run(t.Context()))
+		require.Equal(t, 3*time.Second, time.Since(began), "it is looked at every second")
+		require.Equal(t, []string{"1 done: done", "2 done: done"}, f.stands(t))
+		var held []int64
+		for _, r := range f.reports {
+			if r.Elsewhere {
+				held = append(held, r.Request.ID)
+			}
+		}
+		require.Equal(t, []int64{1}, held, "told once")
+		require.NoError(t, f.journal.Close())
+	})
+}
+
+// TestWatch: new requests and decisions are found by workers who have nothing to do.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.workers.Watch = true
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- f.workers.Run(ctx) }()
+		time.Sleep(10 * time.Second)
+		f.add(t, "pay")
+		time.Sleep(time.Second)
+		require.Equal(t, []string{"1 asking: r1.t1.c0"}, f.stands(t))
+		_, err := f.Decide(t.Context(), 1, queue.Decision{Approved: true})
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		require.Equal(t, []string{"1 done: done"}, f.stands(t))
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
+		require.NoError(t, f.journal.Close())
+	})
+}
+
+// TestTwo: the workers of two processes share a queue, and do nothing twice.
+func TestTwo(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	other := f.over(openQueue(t, openJournal(t, f.path)))
+	const n = 20
+	f.add(t, slices.Repeat([]string{"look"}, n)...)
+	var group sync.WaitGroup
+	for _, w := range []queue.Workers{f.workers, other} {
+		group.Go(func() { require.NoError(t, w.Run(t.Context())) })
+	}
+	group.Wait()
+	var want, stands []string
+	for id := range n {
+		want = append(want, fmt.Sprint("look request-", id+1))
+		stands = append(stands, fmt.Sprintf("%d done: done", id+1))
+	}
+	require.Equal(t, stands, f.stands(t))
+	require.ElementsMatch(t, want, f.effects)
+	require.Equal(t, 2*n, f.asked)
+	f.requireSaidOnce(t)
+}
+
+// TestReports: what a display is told of a request.
+func TestReports(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.add(t, "pay")
+	f.workers.Count = 1
+	require.NoError(t, f.workers.Run(t.Context()))
+	var told []string
+	for _, r := range f.reports {
+		what := r.Event.Type()
+		if what == "" {
+			what = fmt.Sprint(r.Request.State, r.Totals)
+		}
+		told = append(told, what)
+	}
+	require.Equal(t, []string{
+		"running{0 1 0 0 0 0}", "run_started", "user_messaged", "turn_prepared", "model_answered", "approval_asked", "run_paused",
+		"asking{0 0 1 0 0 0}",
+	}, told)
+}
