@@ -61,6 +61,9 @@ func Open(ctx context.Context, j *sqljournal.Journal) (*Queue, error) {
 }
 
 func (q *Queue) migrate(ctx context.Context, tx *sql.Tx) error {
+	if err := q.alone(ctx, tx); err != nil {
+		return err
+	}
 	id := `INTEGER PRIMARY KEY`
 	if q.journal.Dialect == sqljournal.Postgres {
 		id = `BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY`

@@ -1,0 +1,333 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
+)
+
+// program is the program as it was built, over a database.
+type program struct{ bin, db string }
+
+// process is a start of it.
+type process struct {
+	*exec.Cmd
+	lines  *bufio.Scanner // of stdout
+	stderr bytes.Buffer
+}
+
+// TestProgram starts the program as a user does, and stops it in all ways. Without
+// a key, it works off its own requests.
+func TestProgram(t *testing.T) {
+	t.Parallel()
+	bin := filepath.Join(t.TempDir(), "orderdesk")
+	if runtime.GOOS == "windows" {
+		bin += ".exe"
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	approved := program{bin, newDB(t)}
+	approved.work(t)
+	asking := approved.ids(t, queue.Asking)
+	require.NotEmpty(t, asking)
+	require.NotEmpty(t, approved.ids(t, queue.Done))
+	for _, id := range asking {
+		approved.do(t, "approve", id)
+	}
+	approved.work(t)
+	approved.requireDone(t)
+	want := approved.export(t)
+
+	for name, test := range map[string]func(*testing.T, program, *desk.Data){
+		"denied": testDenied, "interrupted": testInterrupted, "killed": testKilled, "two at once": testTwoAtOnce,
+		"decided meanwhile": testDecidedMeanwhile, "show and list": testShow, "own requests": testOwnRequests, "wrong": testWrong,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, program{bin, newDB(t)}, want)
+		})
+	}
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		testTwoAtOnce(t, program{bin, pgtest.Database(t)}, want)
+	})
+}
+
+func newDB(t *testing.T) string { return filepath.Join(t.TempDir(), "desk.db") }
+
+// start starts the program without the provider of whoever runs the tests.
+func (p program) start(t *testing.T, stdin io.Reader, args ...string) *process {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), p.bin, append([]string{"-db", p.db, "-lease", "1s"}, args...)...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "OPENAI_") })
+	s := &process{Cmd: cmd}
+	cmd.Stdin, cmd.Stderr = stdin, &s.stderr
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	s.lines = bufio.NewScanner(stdout)
+	require.NoError(t, cmd.Start())
+	return s
+}
+
+// until reads lines up to the n-th that says what.
+func (s *process) until(t *testing.T, n int, what string) {
+	t.Helper()
+	for n > 0 {
+		require.True(t, s.lines.Scan(), "it ended: %s", &s.stderr)
+		if strings.Contains(s.lines.Text(), what) {
+			n--
+		}
+	}
+}
+
+// end reads the rest of what it says.
+func (s *process) end() (lines []string, status int) {
+	for s.lines.Scan() {
+		lines = append(lines, s.lines.Text())
+	}
+	_ = s.Wait() // what matters is the status
+	return lines, s.ProcessState.ExitCode()
+}
+
+// do runs the program to its end, which must be a good one.
+func (p program) do(t *testing.T, args ...string) []string {
+	t.Helper()
+	s := p.start(t, nil, args...)
+	lines, status := s.end()
+	require.Zero(t, status, "%s", &s.stderr)
+	return lines
+}
+
+func (p program) work(t *testing.T) []string { return p.do(t, "-pause", "0", "work") }
+
+// ids are the requests in a state, by what list says.
+func (p program) ids(t *testing.T, state queue.State) (ids []string) {
+	t.Helper()
+	for _, line := range p.do(t, "list") {
+		if f := strings.Fields(line); queue.State(f[1]) == state {
+			ids = append(ids, f[0])
+		}
+	}
+	return ids
+}
+
+// approveAll approves what waits, and works off the rest.
+func (p program) approveAll(t *testing.T) {
+	t.Helper()
+	for _, id := range p.ids(t, queue.Asking) {
+		p.do(t, "approve", id)
+	}
+	p.work(t)
+	p.requireDone(t)
+}
+
+// requireDone: each request has its answer, and was said once.
+func (p program) requireDone(t *testing.T) {
+	t.Helper()
+	d := openDesk(t, p.db)
+	q, err := queue.Open(t.Context(), d.Journal())
+	require.NoError(t, err)
+	all, err := q.List(t.Context())
+	require.NoError(t, err)
+	for _, r := range all {
+		require.Equal(t, queue.Done, r.State, "%+v", r)
+		require.NotEmpty(t, r.Note)
+		events, err := q.Events(t.Context(), r)
+		require.NoError(t, err)
+		said := 0
+		for _, e := range events {
+			if _, is := e.Body.(event.UserMessaged); is {
+				said++
+			}
+		}
+		require.Equal(t, 1, said, "%+v", r)
+	}
+}
+
+func (p program) export(t *testing.T) *desk.Data {
+	t.Helper()
+	data, err := openDesk(t, p.db).Export(t.Context())
+	require.NoError(t, err)
+	return data
+}
+
+// testDenied: what was denied did not happen, and its requests are done.
+func testDenied(t *testing.T, p program, approved *desk.Data) {
+	p.work(t)
+	before := p.export(t)
+	for _, id := range p.ids(t, queue.Asking) {
+		lines := p.do(t, "deny", id, "it", "is too", "late")
+		require.Regexp(t, `^denied: \[r1\.t\d+\.c\d+\] \w+ \{`, lines[0])
+	}
+	lines := p.work(t)
+	p.requireDone(t)
+	require.Equal(t, before, p.export(t))
+	require.NotEqual(t, approved, before)
+	require.Equal(t, "0 asking, 0 failed.", regexp.MustCompile(`^\d+ done, `).ReplaceAllString(lastOf(lines), ""))
+}
+
+// testInterrupted: the next start goes on, and in the end all is as if nothing had
+// happened.
+func testInterrupted(t *testing.T, p program, want *desk.Data) {
+	skipWithoutSignals(t)
+	for _, calls := range []int{1, 3, 5} {
+		s := p.start(t, nil, "-pause", "20ms", "-workers", "3")
+		s.until(t, calls, "  calls  ")
+		require.NoError(t, s.Process.Signal(os.Interrupt))
+		lines, status := s.end()
+		require.Equal(t, 130, status, lines)
+		require.Equal(t, "orderdesk: interrupted\n", lastLine(s.stderr.String()))
+		require.Contains(t, lines, "stopping; once more to stop at once")
+		require.Contains(t, lastOf(lines), p.bin+" -db ")
+		require.Empty(t, p.ids(t, queue.Running))
+	}
+	p.work(t)
+	p.approveAll(t)
+	require.Equal(t, want, p.export(t))
+}
+
+func skipWithoutSignals(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("no process can be interrupted from outside")
+	}
+}
+
+func lastLine(text string) string {
+	return lastOf(strings.SplitAfter(strings.TrimSuffix(text, "\n"), "\n")) + "\n"
+}
+
+// testKilled: so it does when the process had no last words.
+func testKilled(t *testing.T, p program, want *desk.Data) {
+	for _, calls := range []int{1, 4} {
+		s := p.start(t, nil, "-pause", "20ms", "-workers", "3")
+		s.until(t, calls, "  calls  ")
+		require.NoError(t, s.Process.Kill())
+		s.end()
+		require.NotEmpty(t, p.ids(t, queue.Running), "as they were")
+	}
+	lines := p.work(t)
+	require.True(t, slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, "  held  ") }), lines)
+	p.approveAll(t)
+	require.Equal(t, want, p.export(t))
+}
+
+// testTwoAtOnce: two processes share the work.
+func testTwoAtOnce(t *testing.T, p program, want *desk.Data) {
+	var both []*process
+	for range 2 {
+		both = append(both, p.start(t, nil, "-pause", "10ms"))
+	}
+	ended := map[string]int{}
+	for _, s := range both {
+		lines, status := s.end()
+		require.Zero(t, status, "%s", &s.stderr)
+		for _, line := range lines {
+			if f := strings.Fields(line); len(f) > 1 && (f[1] == "done" || f[1] == "asks") {
+				if _, err := strconv.Atoi(f[0]); err == nil {
+					ended[f[0]]++
+				}
+			}
+		}
+	}
+	for _, line := range p.do(t, "list") {
+		require.Equal(t, 1, ended[strings.Fields(line)[0]], line)
+	}
+	p.approveAll(t)
+	require.Equal(t, want, p.export(t))
+}
+
+// testDecidedMeanwhile: a process that works picks up what is decided elsewhere.
+func testDecidedMeanwhile(t *testing.T, p program, want *desk.Data) {
+	p.work(t)
+	asking := p.ids(t, queue.Asking)
+	s := p.start(t, nil, "-watch")
+	var deciding sync.WaitGroup
+	deciding.Go(func() {
+		for _, id := range asking {
+			p.do(t, "approve", id)
+		}
+	})
+	s.until(t, len(asking), "  done  ")
+	deciding.Wait()
+	require.NoError(t, s.Process.Kill()) // it waits for more
+	s.end()
+	p.requireDone(t)
+	require.Equal(t, want, p.export(t))
+}
+
+// testShow: where a request stands, what was said and done, and what to do next.
+func testShow(t *testing.T, p program, _ *desk.Data) {
+	lines := strings.Join(p.work(t), "\n")
+	id := p.ids(t, queue.Asking)[0]
+	require.Contains(t, lines, "\n  "+p.bin+" -db "+p.db+" approve "+id+"\n")
+	shown := strings.Join(p.do(t, "show", id), "\n")
+	require.Regexp(t, `(?s)^Request `+id+` is asking, after \d+ tokens\.
+
+> .*
+\[r1\.t1\.c0\] \w+ \{.*
+\[r1\.t1\.c0\] = .*
+\[(r1\.t\d+\.c\d)\] (\w+) \{.*\} needs approval
+
+Request `+id+` waits for a decision:
+  \d+\.\d\d  \[r1\.t\d+\.c\d\] \w+ \{.*\}
+  .* approve `+id+`
+  .* deny `+id+` "the reason"$`, shown)
+}
+
+// testOwnRequests: whoever has no key is told so, and can try again with one.
+func testOwnRequests(t *testing.T, p program, _ *desk.Data) {
+	p.work(t)
+	before := len(p.do(t, "list"))
+	one, two := strconv.Itoa(before+1), strconv.Itoa(before+2)
+	require.Equal(t, []string{fmt.Sprintf("%4s  Who are you?", one)}, p.do(t, "add", "Who", "are", "you?"))
+	s := p.start(t, strings.NewReader("\n Are you sure? \n\n"), "add", "-")
+	lines, status := s.end()
+	require.Zero(t, status)
+	require.Equal(t, []string{fmt.Sprintf("%4s  Are you sure?", two)}, lines)
+	p.work(t)
+	require.Equal(t, []string{one, two}, p.ids(t, queue.Failed))
+	require.Contains(t, strings.Join(p.do(t, "show", one), "\n"), "OPENAI_API_KEY")
+	p.do(t, "retry", one, two)
+	require.Equal(t, []string{one, two}, p.ids(t, queue.Waiting))
+}
+
+// testWrong: a wrong command line has the status 2 and the usage, and what cannot
+// be done the status 1 and a line.
+func testWrong(t *testing.T, p program, _ *desk.Data) {
+	for _, tt := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{[]string{"approve", "99"}, 1, "orderdesk: there is no request 99\n"},
+		{[]string{"show", "x"}, 1, "orderdesk: \"x\" is no number of a request\n"},
+		{[]string{"approve", "1"}, 1, "orderdesk: request 1 is waiting: nothing of it waits for a decision\n"},
+		{[]string{"tidy"}, 2, "there is no command \"tidy\"\nusage: orderdesk [flags] [command]\n"},
+		{[]string{"show"}, 2, "show: wrong number of arguments\nusage: orderdesk [flags] [command]\n"},
+	} {
+		s := p.start(t, nil, tt.args...)
+		_, status := s.end()
+		require.Equal(t, tt.status, status)
+		require.True(t, strings.HasPrefix(s.stderr.String(), tt.want), "%s", &s.stderr)
+	}
+}
