@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"strconv"
@@ -140,11 +139,9 @@ func (o *office) invocation(format string, args ...any) string {
 	if strings.Contains(os.Args[0], "go-build") { // go run made it
 		words[0] = "go run ./examples/orderdesk"
 	}
-	flag.Visit(func(f *flag.Flag) {
-		if f.Name == "db" {
-			words = append(words, "-db "+quoted(o.where))
-		}
-	})
+	if where := o.chosen(); where != "" {
+		words = append(words, "-db "+quoted(where))
+	}
 	if format != "" {
 		words = append(words, fmt.Sprintf(format, args...))
 	}

@@ -45,7 +45,7 @@ func main() {
 	flag.BoolVar(&o.watch, "watch", false, "when all is done, wait for new requests and decisions")
 	flag.DurationVar(&o.pause, "pause", 300*time.Millisecond, "how long the scripted clerk thinks about a reply, without a key")
 	flag.DurationVar(&o.lease, "lease", 10*time.Second, "how long the requests of a process that died stay taken")
-	flag.IntVar(&o.load, "load", 0, "work off `n` copies of the requests at once instead, and print figures")
+	flag.IntVar(&o.load, "load", 0, "instead, work off `n` copies of the requests at once, and measure that (-db default: a temporary file)")
 	app.Main(usage, func(*cli.App) error { return o.run() })
 }
 
@@ -71,7 +71,7 @@ func (o *office) run() error {
 	ctx, stop := interruptible(context.Background())
 	defer stop()
 	if o.load > 0 {
-		return runLoad(ctx, os.Stdout, o.where, o.load)
+		return runLoad(ctx, os.Stdout, o.chosen(), o.load)
 	}
 	if err := o.open(ctx); err != nil {
 		return err
@@ -135,6 +135,16 @@ func (o *office) open(ctx context.Context) (err error) {
 		o.Note("%s is new: it got a small shop and %d requests of its users.", o.place(), len(clerk.Requests()))
 	}
 	return err
+}
+
+// chosen is the database that was asked for, or "".
+func (o *office) chosen() (where string) {
+	flag.Visit(func(f *flag.Flag) {
+		if f.Name == "db" {
+			where = o.where
+		}
+	})
+	return where
 }
 
 // place names the database without the password that its URL may have.

@@ -279,20 +279,26 @@ func (q *Queue) open(ctx context.Context, limit int) ([]Request, error) {
 	return q.read(ctx, `SELECT `+columns+` FROM requests WHERE state IN ('waiting', 'running') ORDER BY id LIMIT $1`, limit)
 }
 
-// save records where the conversation of a request stands, unless something newer
-// is recorded. A request whose questions were answered meanwhile does not ask: it
-// waits for a worker.
-func (q *Queue) save(ctx context.Context, r Request, seq int64) (saved Request, err error) {
+// save records where the conversation of a request stands at a position in the
+// journal, unless that or something newer is recorded; news: it was not. A request
+// whose questions were answered meanwhile does not ask: it waits for a worker.
+func (q *Queue) save(ctx context.Context, r Request, seq int64) (saved Request, news bool, err error) {
 	pending, err := json.Marshal(r.Pending)
 	if err != nil {
-		return r, err
+		return r, false, err
 	}
 	err = q.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE requests SET state = $2, note = $3, pending = $4, tokens = $5, seq = $6
-			WHERE id = $1 AND seq <= $6`, r.ID, r.State, r.Note, pendingText(pending), r.Tokens, seq)
+		result, err := tx.ExecContext(ctx, `UPDATE requests SET state = $2, note = $3, pending = $4, tokens = $5, seq = $6
+			WHERE id = $1 AND (seq < $6 OR seq = $6 AND state IN ('waiting', 'running'))`,
+			r.ID, r.State, r.Note, pendingText(pending), r.Tokens, seq)
 		if err != nil {
 			return err
 		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return err
+		}
+		news = n > 0
 		saved, err = scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM requests WHERE id = $1`, r.ID))
 		if err != nil || saved.State != Asking {
 			return err
@@ -305,7 +311,7 @@ func (q *Queue) save(ctx context.Context, r Request, seq int64) (saved Request, 
 		_, err = tx.ExecContext(ctx, `UPDATE requests SET state = 'waiting' WHERE id = $1`, r.ID)
 		return err
 	})
-	return saved, err
+	return saved, news, err
 }
 
 // pendingText is what the column keeps.

@@ -284,14 +284,15 @@ func TestLate(t *testing.T) {
 
 	_, err = f.Decide(t.Context(), 1, queue.Decision{Approved: true})
 	require.NoError(t, err)
-	waiting, err := f.Save(t.Context(), asking, seq)
+	waiting, _, err := f.Save(t.Context(), asking, seq)
 	require.NoError(t, err)
 	require.Equal(t, queue.Waiting, waiting.State, "it was decided")
 	require.Equal(t, []string{"1 waiting: r1.t1.c0"}, f.stands(t))
 
 	require.NoError(t, f.workers.Run(t.Context()))
-	done, err := f.Save(t.Context(), asking, seq)
+	done, news, err := f.Save(t.Context(), asking, seq)
 	require.NoError(t, err)
+	require.False(t, news)
 	require.Equal(t, queue.Request{ID: 1, Text: "pay", State: queue.Done, Note: "done", Pending: []runner.Pending{}}, done)
 	require.Equal(t, []string{"1 done: done"}, f.stands(t))
 }

@@ -174,10 +174,14 @@ func (s *shift) serve(ctx context.Context, n int, r Request) error {
 		s.held(n, r)
 		return nil
 	}
-	if r, err = s.Queue.save(ctx, r, seq); err != nil {
+	r, news, err := s.Queue.save(ctx, r, seq)
+	if err != nil {
 		return err
 	}
 	after = 0
+	if !news { // somebody else was faster, and told of it
+		r = Request{}
+	}
 	return s.tell(ctx, n, r)
 }
 
