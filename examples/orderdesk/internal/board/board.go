@@ -180,7 +180,7 @@ func (b *Board) print(line string) {
 const (
 	takeOver  = "\x1b[?25l\x1b[?7l" // no cursor, and lines that are too long do not wrap
 	giveBack  = "\x1b[?7h\x1b[?25h"
-	clearLine = "\x1b[K" // to its end
+	clearLine = "\x1b[K" // from the cursor on
 	clearRest = "\x1b[J" // of the screen
 )
 
@@ -205,8 +205,10 @@ func (b *Board) write(lines []string) {
 		fmt.Fprintf(&to, "\x1b[%dA", b.drawn)
 	}
 	to.WriteString("\r")
+	// A line that is cut leaves the last column free: there the cursor would stand
+	// on the text that is to stay.
 	for _, line := range append(b.above, lines...) {
-		to.WriteString(cut(line, width) + clearLine + "\n")
+		to.WriteString(cut(line, width-1) + clearLine + "\n")
 	}
 	to.WriteString(clearRest + giveBack)
 	b.above, b.drawn, b.shown = nil, len(lines), frame

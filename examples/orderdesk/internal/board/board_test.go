@@ -190,12 +190,12 @@ func TestFits(t *testing.T) {
 		b.Report(calls(0, 1, strings.Repeat("é", 100)))
 		b.Report(state(1, of(2, queue.Done, strings.Repeat("é", 100)), queue.Totals{Done: 1}))
 		time.Sleep(1050 * time.Millisecond) // between two frames
-		require.Equal(t, `   2  done      ééééééééééééé…
+		require.Equal(t, `   2  done      éééééééééééé…
 
-  worker 1     1  pay ééééééé…
+  worker 1     1  pay éééééé…
   worker 2     -  idle
   and 3 more
-  1 done, 0 running, 0 waitin…`, s.String())
+  1 done, 0 running, 0 waiti…`, s.String())
 	})
 }
 
