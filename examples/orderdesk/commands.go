@@ -3,16 +3,48 @@ package main
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
-	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
+
+// command returns what is to be done, and with what. Flags may stand behind the
+// name of the command, too.
+func (o *office) command() (func(context.Context, []string) error, []string, error) {
+	name, args := "work", o.Args
+	if len(args) > 0 {
+		name = args[0]
+		_ = flag.CommandLine.Parse(args[1:]) // or it exits
+		args = flag.Args()
+	}
+	const many = math.MaxInt
+	c, known := map[string]struct {
+		do       func(context.Context, []string) error
+		min, max int // arguments
+	}{
+		"work":    {o.work, 0, 0},
+		"list":    {o.list, 0, 0},
+		"show":    {o.show, 1, 1},
+		"add":     {o.add, 1, many},
+		"approve": {o.approve, 1, 2},
+		"deny":    {o.deny, 1, many},
+		"retry":   {o.retry, 1, many},
+	}[name]
+	switch {
+	case !known:
+		return nil, nil, fmt.Errorf("there is no command %q", name)
+	case len(args) < c.min || len(args) > c.max:
+		return nil, nil, fmt.Errorf("%s: wrong number of arguments", name)
+	}
+	return c.do, args, nil
+}
 
 // list prints the requests.
 func (o *office) list(ctx context.Context, _ []string) error {
@@ -95,20 +127,6 @@ func (o *office) decide(ctx context.Context, request string, d queue.Decision, w
 	return nil
 }
 
-// goesOn says who acts upon what was changed in the queue.
-func (o *office) goesOn() {
-	o.Note("A worker goes on with it. If none is at work: %s", o.invocation(""))
-}
-
-// call is how a call that waits is printed.
-func call(p runner.Pending) string {
-	text := fmt.Sprintf("[%s] %s %s", p.Call, p.ToolCall.Name, cli.OneLine(p.ToolCall.Arguments))
-	if p.InDoubt {
-		text += " (it was interrupted, and nobody knows whether it took effect; to approve is to run it again)"
-	}
-	return text
-}
-
 // retry tries requests that failed again.
 func (o *office) retry(ctx context.Context, args []string) error {
 	for _, arg := range args {
@@ -131,27 +149,4 @@ func number(text string) (int64, error) {
 		return 0, fmt.Errorf("%q is no number of a request", text)
 	}
 	return id, nil
-}
-
-// invocation is what to type for a command.
-func (o *office) invocation(format string, args ...any) string {
-	words := []string{quoted(os.Args[0])}
-	if strings.Contains(os.Args[0], "go-build") { // go run made it
-		words[0] = "go run ./examples/orderdesk"
-	}
-	if where := o.chosen(); where != "" {
-		words = append(words, "-db "+quoted(where))
-	}
-	if format != "" {
-		words = append(words, fmt.Sprintf(format, args...))
-	}
-	return strings.Join(words, " ")
-}
-
-// quoted is a word as a shell reads it.
-func quoted(word string) string {
-	if strings.ContainsAny(word, " '\"\\$&;?*()<>|`") {
-		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-	}
-	return word
 }

@@ -13,9 +13,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"math"
+	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
@@ -38,8 +37,8 @@ flags:`
 
 func main() {
 	app := cli.Bare()
-	o := &office{App: app}
 	app.Own = true
+	o := &office{App: app}
 	flag.StringVar(&o.where, "db", "orderdesk.db", "an SQLite `file`, or postgres://… of a PostgreSQL database")
 	flag.IntVar(&o.workers, "workers", 4, "how many requests are worked on at once")
 	flag.BoolVar(&o.watch, "watch", false, "when all is done, wait for new requests and decisions")
@@ -79,37 +78,6 @@ func (o *office) run() error {
 	return errors.Join(command(ctx, args), o.desk.Close())
 }
 
-// command returns what is to be done, and with what. Flags may stand behind the
-// name of the command, too.
-func (o *office) command() (func(context.Context, []string) error, []string, error) {
-	name, args := "work", o.Args
-	if len(args) > 0 {
-		name = args[0]
-		_ = flag.CommandLine.Parse(args[1:]) // or it exits
-		args = flag.Args()
-	}
-	const many = math.MaxInt
-	c, known := map[string]struct {
-		do       func(context.Context, []string) error
-		min, max int // arguments
-	}{
-		"work":    {o.work, 0, 0},
-		"list":    {o.list, 0, 0},
-		"show":    {o.show, 1, 1},
-		"add":     {o.add, 1, many},
-		"approve": {o.approve, 1, 2},
-		"deny":    {o.deny, 1, many},
-		"retry":   {o.retry, 1, many},
-	}[name]
-	switch {
-	case !known:
-		return nil, nil, fmt.Errorf("there is no command %q", name)
-	case len(args) < c.min || len(args) > c.max:
-		return nil, nil, fmt.Errorf("%s: wrong number of arguments", name)
-	}
-	return c.do, args, nil
-}
-
 // open opens the database. One that is new gets the example's shop, and the
 // requests of its users.
 func (o *office) open(ctx context.Context) (err error) {
@@ -147,14 +115,10 @@ func (o *office) chosen() (where string) {
 	return where
 }
 
-// place names the database without the password that its URL may have.
+// place names the database, without the password that its URL may have.
 func (o *office) place() string {
-	scheme, rest, isURL := strings.Cut(o.where, "://")
-	if !isURL {
-		return o.where
+	if u, err := url.Parse(o.where); err == nil && u.User != nil {
+		return u.Redacted()
 	}
-	if at := strings.LastIndex(rest, "@"); at >= 0 {
-		rest = rest[at+1:]
-	}
-	return scheme + "://" + rest
+	return o.where
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 
 	"golang.org/x/term"
@@ -21,6 +20,9 @@ import (
 
 // work works off the queue.
 func (o *office) work(ctx context.Context, _ []string) error {
+	if o.workers < 1 {
+		return fmt.Errorf("%d workers: there must be one", o.workers)
+	}
 	if o.Embedded {
 		o.Note("OPENAI_API_KEY is not set: a scripted clerk answers, who knows only the first requests.")
 	}
@@ -70,63 +72,4 @@ func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
-}
-
-// tellEnd says what the queue has come to, and how to go on.
-func (o *office) tellEnd(ctx context.Context) error {
-	totals, err := o.queue.Totals(ctx)
-	if err != nil {
-		return err
-	}
-	all, err := o.queue.List(ctx)
-	if err != nil {
-		return err
-	}
-	if err := o.tellOpen(ctx, all); err != nil {
-		return err
-	}
-	o.Text(fmt.Sprintf("\n%d done, %d asking, %d failed", totals.Done, totals.Asking, totals.Failed))
-	if n := totals.Waiting + totals.Running; n > 0 {
-		o.Text(fmt.Sprintf(", %d left, with which this goes on:\n  %s\n", n, o.invocation("")))
-		return nil
-	}
-	o.Text(".\n")
-	return nil
-}
-
-// maxTold is how many requests are told of at the end.
-const maxTold = 10
-
-// tellOpen says of requests that ask, or failed, what can be done about them.
-func (o *office) tellOpen(ctx context.Context, all []queue.Request) error {
-	all = slices.DeleteFunc(slices.Clone(all), func(r queue.Request) bool { return r.State != queue.Asking && r.State != queue.Failed })
-	for i, r := range all {
-		if i == maxTold {
-			o.Text(fmt.Sprintf("\nAnd %d more: %s\n", len(all)-maxTold, o.invocation("list")))
-			break
-		}
-		switch r.State {
-		case queue.Asking:
-			if err := o.tellAsking(ctx, r); err != nil {
-				return err
-			}
-		case queue.Failed:
-			o.Text(fmt.Sprintf("\nRequest %d failed: %s\n  %s\n", r.ID, cli.OneLine(r.Note), o.invocation("retry %d", r.ID)))
-		}
-	}
-	return nil
-}
-
-// tellAsking says what a request waits for.
-func (o *office) tellAsking(ctx context.Context, r queue.Request) error {
-	o.Text(fmt.Sprintf("\nRequest %d waits for a decision:\n", r.ID))
-	for _, p := range r.Pending {
-		money, err := o.desk.Amount(ctx, p.ToolCall)
-		if err != nil {
-			return err
-		}
-		o.Text(fmt.Sprintf("  %s  %s\n", money, call(p)))
-	}
-	o.Text(fmt.Sprintf("  %s\n  %s\n", o.invocation("approve %d", r.ID), o.invocation(`deny %d "the reason"`, r.ID)))
-	return nil
 }

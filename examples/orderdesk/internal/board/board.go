@@ -7,10 +7,8 @@
 package board
 
 import (
-	"bytes"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -29,7 +27,7 @@ type Board struct {
 	ended sync.WaitGroup
 
 	mu     sync.Mutex
-	desks  []desk
+	seats  []seat
 	totals queue.Totals
 	above  []string // lines that are over, to be printed above the rest
 	drawn  int      // lines that are in place
@@ -37,8 +35,8 @@ type Board struct {
 	closed bool
 }
 
-// A desk is what one worker does.
-type desk struct {
+// A seat is what one worker does.
+type seat struct {
 	request int64 // 0: nothing
 	doing   string
 	tokens  int64
@@ -47,16 +45,17 @@ type desk struct {
 // refresh is how often a board is drawn, at most.
 const refresh = 100 * time.Millisecond
 
-// New returns a board for so many workers. Size tells how many characters the
+// New returns a board for so many workers, one at least. Size tells how many characters the
 // terminal has; nil: it is none.
 func New(out io.Writer, size func() (width, height int), workers int) *Board {
-	b := &Board{out: out, size: size, began: time.Now(), stop: make(chan struct{}), desks: make([]desk, workers)}
+	b := &Board{out: out, size: size, began: time.Now(), stop: make(chan struct{}), seats: make([]seat, max(workers, 1))}
 	if size != nil {
 		b.ended.Go(b.redraw)
 	}
 	return b
 }
 
+// redraw draws the board until it is closed.
 func (b *Board) redraw() {
 	tick := time.NewTicker(refresh)
 	defer tick.Stop()
@@ -89,13 +88,6 @@ func (b *Board) Close() {
 	}
 }
 
-// Totals are those that were reported last.
-func (b *Board) Totals() queue.Totals {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.totals
-}
-
 // Report takes note of what happened.
 func (b *Board) Report(r queue.Report) {
 	b.mu.Lock()
@@ -107,10 +99,10 @@ func (b *Board) Report(r queue.Report) {
 		b.line(r.Request, "held", "by another process, or by one that died; looked at again until it is free")
 		return
 	}
-	at := &b.desks[r.Worker]
+	at := &b.seats[r.Worker]
 	if r.Event.Body == nil {
 		b.totals = r.Totals
-		*at = desk{}
+		*at = seat{}
 		b.state(at, r.Request)
 		return
 	}
@@ -132,10 +124,10 @@ func (b *Board) Report(r queue.Report) {
 }
 
 // state tells of a request's new state.
-func (b *Board) state(at *desk, r queue.Request) {
+func (b *Board) state(at *seat, r queue.Request) {
 	switch r.State {
 	case queue.Running:
-		*at = desk{request: r.ID, doing: "begins"}
+		*at = seat{request: r.ID, doing: "begins"}
 		b.detail(r, "begins", r.Text)
 	case queue.Waiting:
 		b.detail(r, "waits", "for a worker")
@@ -173,82 +165,4 @@ func (b *Board) print(line string) {
 		return
 	}
 	b.above = append(b.above, line)
-}
-
-// The terminal's own language. Between two frames it is as it was: however this
-// program ends, it leaves nothing behind.
-const (
-	takeOver  = "\x1b[?25l\x1b[?7l" // no cursor, and lines that are too long do not wrap
-	giveBack  = "\x1b[?7h\x1b[?25h"
-	clearLine = "\x1b[K" // from the cursor on
-	clearRest = "\x1b[J" // of the screen
-)
-
-// draw brings the terminal up to date, in one write.
-func (b *Board) draw() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.write(b.lines())
-}
-
-// write puts the lines that are over, and these, in the place of those drawn
-// before.
-func (b *Board) write(lines []string) {
-	frame := strings.Join(lines, "\n")
-	if frame == b.shown && len(b.above) == 0 {
-		return
-	}
-	width, _ := b.size()
-	var to bytes.Buffer
-	to.WriteString(takeOver)
-	if b.drawn > 0 {
-		fmt.Fprintf(&to, "\x1b[%dA", b.drawn)
-	}
-	to.WriteString("\r")
-	// A line that is cut leaves the last column free: there the cursor would stand
-	// on the text that is to stay.
-	for _, line := range append(b.above, lines...) {
-		to.WriteString(cut(line, width-1) + clearLine + "\n")
-	}
-	to.WriteString(clearRest + giveBack)
-	b.above, b.drawn, b.shown = nil, len(lines), frame
-	_, _ = b.out.Write(to.Bytes())
-}
-
-// lines are what is drawn in place.
-func (b *Board) lines() []string {
-	_, height := b.size()
-	shown := min(len(b.desks), max(height-4, 1))
-	lines := []string{""}
-	for n, at := range b.desks[:shown] {
-		who := fmt.Sprintf("  worker %d  ", n+1)
-		if at.request == 0 {
-			lines = append(lines, who+"   -  idle")
-			continue
-		}
-		lines = append(lines, fmt.Sprintf("%s%4d  %s", who, at.request, at.doing))
-	}
-	if more := len(b.desks) - shown; more > 0 {
-		lines = append(lines, fmt.Sprintf("  and %d more", more))
-	}
-	return append(lines, "  "+b.summary())
-}
-
-func (b *Board) summary() string {
-	t := b.totals
-	tokens := t.Tokens
-	for _, at := range b.desks {
-		tokens += at.tokens
-	}
-	return fmt.Sprintf("%d done, %d running, %d waiting, %d asking, %d failed · %d tokens · %s",
-		t.Done, t.Running, t.Waiting, t.Asking, t.Failed, tokens, time.Since(b.began).Truncate(time.Second))
-}
-
-// cut makes a line fit.
-func cut(line string, width int) string {
-	runes := []rune(line)
-	if width < 1 || len(runes) <= width {
-		return line
-	}
-	return string(runes[:width-1]) + "…"
 }

@@ -1,0 +1,86 @@
+package board
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The terminal's own language. Between two frames it is as it was: however this
+// program ends, it leaves nothing behind.
+const (
+	takeOver  = "\x1b[?25l\x1b[?7l" // no cursor, and lines that are too long do not wrap
+	giveBack  = "\x1b[?7h\x1b[?25h"
+	clearLine = "\x1b[K" // from the cursor on
+	clearRest = "\x1b[J" // of the screen
+)
+
+// draw brings the terminal up to date, in one write.
+func (b *Board) draw() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.write(b.lines())
+}
+
+// write puts the lines that are over, and these, in the place of those drawn
+// before.
+func (b *Board) write(lines []string) {
+	frame := strings.Join(lines, "\n")
+	if frame == b.shown && len(b.above) == 0 {
+		return
+	}
+	width, _ := b.size()
+	var to bytes.Buffer
+	to.WriteString(takeOver)
+	if b.drawn > 0 {
+		fmt.Fprintf(&to, "\x1b[%dA", b.drawn)
+	}
+	to.WriteString("\r")
+	// A line that is cut leaves the last column free: there the cursor would stand
+	// on the text that is to stay.
+	for _, line := range append(b.above, lines...) {
+		to.WriteString(cut(line, width-1) + clearLine + "\n")
+	}
+	to.WriteString(clearRest + giveBack)
+	b.above, b.drawn, b.shown = nil, len(lines), frame
+	_, _ = b.out.Write(to.Bytes())
+}
+
+// lines are what is drawn in place.
+func (b *Board) lines() []string {
+	_, height := b.size()
+	shown := min(len(b.seats), max(height-4, 1))
+	lines := []string{""}
+	for n, at := range b.seats[:shown] {
+		who := fmt.Sprintf("  worker %d  ", n+1)
+		if at.request == 0 {
+			lines = append(lines, who+"   -  idle")
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%s%4d  %s", who, at.request, at.doing))
+	}
+	if more := len(b.seats) - shown; more > 0 {
+		lines = append(lines, fmt.Sprintf("  and %d more", more))
+	}
+	return append(lines, "  "+b.summary())
+}
+
+func (b *Board) summary() string {
+	t := b.totals
+	tokens := t.Tokens
+	for _, at := range b.seats {
+		tokens += at.tokens
+	}
+	return fmt.Sprintf("%d done, %d running, %d waiting, %d asking, %d failed · %d tokens · %s",
+		t.Done, t.Running, t.Waiting, t.Asking, t.Failed, tokens, time.Since(b.began).Truncate(time.Second))
+}
+
+// cut makes a line fit.
+func cut(line string, width int) string {
+	runes := []rune(line)
+	if width < 1 || len(runes) <= width {
+		return line
+	}
+	return string(runes[:width-1]) + "…"
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/runner"
+)
+
+// tellEnd says what the queue has come to, and how to go on.
+func (o *office) tellEnd(ctx context.Context) error {
+	totals, err := o.queue.Totals(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := o.queue.List(ctx)
+	if err != nil {
+		return err
+	}
+	if err := o.tellOpen(ctx, all); err != nil {
+		return err
+	}
+	o.Text(fmt.Sprintf("\n%d done, %d asking, %d failed", totals.Done, totals.Asking, totals.Failed))
+	if n := totals.Waiting + totals.Running; n > 0 {
+		o.Text(fmt.Sprintf(", %d left, with which this goes on:\n  %s\n", n, o.invocation("")))
+		return nil
+	}
+	o.Text(".\n")
+	return nil
+}
+
+// maxTold is how many requests are told of at the end.
+const maxTold = 10
+
+// tellOpen says of requests that ask, or failed, what can be done about them.
+func (o *office) tellOpen(ctx context.Context, all []queue.Request) error {
+	all = slices.DeleteFunc(all, func(r queue.Request) bool { return r.State != queue.Asking && r.State != queue.Failed })
+	for i, r := range all {
+		if i == maxTold {
+			o.Text(fmt.Sprintf("\nAnd %d more: %s\n", len(all)-maxTold, o.invocation("list")))
+			break
+		}
+		switch r.State {
+		case queue.Asking:
+			if err := o.tellAsking(ctx, r); err != nil {
+				return err
+			}
+		case queue.Failed:
+			o.Text(fmt.Sprintf("\nRequest %d failed: %s\n  %s\n", r.ID, cli.OneLine(r.Note), o.invocation("retry %d", r.ID)))
+		}
+	}
+	return nil
+}
+
+// tellAsking says what a request waits for.
+func (o *office) tellAsking(ctx context.Context, r queue.Request) error {
+	o.Text(fmt.Sprintf("\nRequest %d waits for a decision:\n", r.ID))
+	for _, p := range r.Pending {
+		money, err := o.desk.Amount(ctx, p.ToolCall)
+		if err != nil {
+			return err
+		}
+		o.Text(fmt.Sprintf("  %s  %s\n", money, call(p)))
+	}
+	o.Text(fmt.Sprintf("  %s\n  %s\n", o.invocation("approve %d", r.ID), o.invocation(`deny %d "the reason"`, r.ID)))
+	return nil
+}
+
+// call is how a call that waits is printed.
+func call(p runner.Pending) string {
+	text := fmt.Sprintf("[%s] %s %s", p.Call, p.ToolCall.Name, cli.OneLine(p.ToolCall.Arguments))
+	if p.InDoubt {
+		text += " (it was interrupted, and nobody knows whether it took effect; to approve is to run it again)"
+	}
+	return text
+}
+
+// goesOn says who acts upon what was changed in the queue.
+func (o *office) goesOn() {
+	o.Note("A worker goes on with it. If none is at work: %s", o.invocation(""))
+}
+
+// invocation is what to type for a command.
+func (o *office) invocation(format string, args ...any) string {
+	words := []string{quoted(os.Args[0])}
+	if strings.Contains(os.Args[0], "go-build") { // go run made it
+		words[0] = "go run ./examples/orderdesk" // from the repository's root
+	}
+	if o.chosen() != "" {
+		words = append(words, "-db "+quoted(o.place()))
+	}
+	if format != "" {
+		words = append(words, fmt.Sprintf(format, args...))
+	}
+	return strings.Join(words, " ")
+}
+
+// quoted is a word as a shell reads it.
+func quoted(word string) string {
+	if strings.ContainsAny(word, " '\"\\$&;?*()<>|`") {
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
+}
