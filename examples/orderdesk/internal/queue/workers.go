@@ -2,17 +2,14 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"sync"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
-	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
-	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
 // Workers answer the requests of a queue. Set the fields, then call [Workers.Run].
@@ -62,9 +59,9 @@ func (w Workers) Run(ctx context.Context) error {
 	w.Runner.Journal = w.Queue.journal
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &shift{Workers: w, count: max(w.Count, 1), later: map[int64]time.Time{}, told: map[int64]bool{}}
+	s := &shift{Workers: w, later: map[int64]time.Time{}, told: map[int64]bool{}}
 	var group sync.WaitGroup
-	for n := range s.count {
+	for n := range max(w.Count, 1) {
 		group.Go(func() {
 			if err := s.work(ctx, n); err != nil {
 				cancel(err) // one that cannot reach the database ends all
@@ -81,7 +78,6 @@ func (w Workers) Run(ctx context.Context) error {
 // A shift is workers while they work.
 type shift struct {
 	Workers
-	count int
 	mu    sync.Mutex
 	later map[int64]time.Time // when a request may be taken; the zero time: one of us has it
 	told  map[int64]bool      // of those that somebody else has
@@ -144,134 +140,11 @@ func (s *shift) take(ctx context.Context) (r Request, open bool, err error) {
 	return Request{}, len(all) > 0, nil
 }
 
-// leave gives a request back, to be taken at once or after a while.
-func (s *shift) leave(r Request, after time.Duration) {
+// leave gives a request back, to be taken after a while.
+func (s *shift) leave(id int64, after time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if after > 0 {
-		s.later[r.ID] = time.Now().Add(after)
-		return
-	}
-	delete(s.later, r.ID)
-}
-
-// serve brings a request on as far as it goes, and records where that is. An
-// error is about the database.
-func (s *shift) serve(ctx context.Context, n int, r Request) error {
-	after := again
-	defer func() { s.leave(r, after) }()
-	r.State = Running
-	runErr := s.converse(ctx, n, r)
-
-	ended := ctx.Err() != nil
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
-	defer cancel()
-	r, seq, err := s.outcome(ctx, r, runErr, ended)
-	if err != nil {
-		return err
-	}
-	if r.State == Running {
-		s.held(n, r)
-		return nil
-	}
-	r, news, err := s.Queue.save(ctx, r, seq)
-	if err != nil {
-		return err
-	}
-	after = 0
-	if !news { // somebody else was faster, and told of it
-		r = Request{}
-	}
-	return s.tell(ctx, n, r)
-}
-
-// converse runs the conversation about a request until it stops.
-func (s *shift) converse(ctx context.Context, n int, r Request) error {
-	at, err := s.Queue.standing(ctx, r)
-	if err != nil {
-		return err
-	}
-	var in []runner.Input
-	switch at.last.(type) {
-	case nil:
-		in = append(in, runner.Say(llm.User(r.Text)))
-	case event.RunFinished:
-		return nil
-	case event.RunPaused:
-		if in, err = s.answers(ctx, r); err != nil || len(in) == 0 {
-			return err
-		}
-	}
-	run := s.Runner
-	run.Journal = claim{run.Journal, func(ctx context.Context) (bool, error) { return s.begin(ctx, n, r) }, at.last == nil}
-	for e, err := range run.Session(r.Session()).Stream(ctx, s.Agent, in...) {
-		if err != nil {
-			return err
-		}
-		s.report(Report{Worker: n, Request: r, Event: e})
-	}
-	return nil
-}
-
-// begin marks a request as ours, unless it does not wait for a worker any more.
-func (s *shift) begin(ctx context.Context, n int, r Request) (bool, error) {
-	mine, err := s.Queue.begin(ctx, r.ID)
-	if err == nil && mine {
-		err = s.tell(ctx, n, r)
-	}
-	return mine, err
-}
-
-// answers are what was decided about the calls that wait.
-func (s *shift) answers(ctx context.Context, r Request) ([]runner.Input, error) {
-	pending, err := s.Runner.Session(r.Session()).Pending(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return answersTo(ctx, s.Queue.journal.DB, r.ID, pending)
-}
-
-// outcome is what the journal says of a request after a conversation with this
-// error, up to the position seq. One that is Running still is somebody else's, or
-// to be tried again; one that is Waiting was interrupted.
-func (s *shift) outcome(ctx context.Context, r Request, runErr error, ended bool) (Request, int64, error) {
-	at, err := s.Queue.standing(ctx, r)
-	if err != nil {
-		return r, 0, err
-	}
-	r.Note, r.Pending, r.Tokens = "", nil, at.tokens
-	switch at.last.(type) {
-	case event.RunFinished:
-		r.State, r.Note = Done, at.answer
-		return r, at.seq, nil
-	case event.RunPaused:
-		r.Pending, err = s.Runner.Session(r.Session()).Pending(ctx)
-		if elsewhere(err) {
-			return r, at.seq, nil
-		}
-		r.State = Asking
-		return r, at.seq, err
-	}
-	switch {
-	case elsewhere(runErr):
-	case ended:
-		r.State = Waiting
-	case runErr != nil:
-		r.State, r.Note = Failed, runErr.Error()
-	}
-	return r, at.seq, nil
-}
-
-// elsewhere reports whether an error says that a session is, or was, somebody
-// else's, or that the journal could not be written to: it is not the request's.
-func elsewhere(err error) bool {
-	return errors.Is(err, errTaken) || isA[*journal.BusyError](err) || isA[*journal.ConflictError](err) ||
-		isA[*journal.StoreError](err) || isA[*runner.DecisionError](err)
-}
-
-func isA[E error](err error) bool {
-	_, is := errors.AsType[E](err)
-	return is
+	s.later[id] = time.Now().Add(after)
 }
 
 // tell reports a new state of a request.
@@ -287,8 +160,8 @@ func (s *shift) tell(ctx context.Context, n int, r Request) error {
 	return nil
 }
 
-// held reports, once, that a request is somebody else's.
-func (s *shift) held(n int, r Request) {
+// tellHeld reports, once, that a request is somebody else's.
+func (s *shift) tellHeld(n int, r Request) {
 	s.mu.Lock()
 	told := s.told[r.ID]
 	s.told[r.ID] = true

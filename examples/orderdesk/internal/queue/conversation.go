@@ -1,0 +1,128 @@
+package queue
+
+import (
+	"context"
+	"errors"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+// serve brings a request on as far as it goes, and records where that is. An
+// error is about the database.
+func (s *shift) serve(ctx context.Context, n int, r Request) error {
+	id, after := r.ID, again
+	defer func() { s.leave(id, after) }()
+	r.State = Running
+	why, err := s.converse(ctx, n, r)
+	ended := ctx.Err() != nil
+	if err != nil && !ended {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	r, seq, err := s.outcome(ctx, r, why, ended)
+	if err != nil {
+		return err
+	}
+	if r.State == Running {
+		s.tellHeld(n, r)
+		return s.tell(ctx, n, Request{})
+	}
+	r, news, err := s.Queue.save(ctx, r, seq)
+	if err != nil {
+		return err
+	}
+	after = 0
+	if !news { // somebody else was faster, and told of it
+		r = Request{}
+	}
+	return s.tell(ctx, n, r)
+}
+
+// converse runs the conversation about a request until it stops, and returns why:
+// nil if it has come to its end, or waits.
+func (s *shift) converse(ctx context.Context, n int, r Request) (why, err error) {
+	at, err := s.Queue.standing(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	var in []runner.Input
+	switch at.last.(type) {
+	case nil:
+		in = append(in, runner.Say(llm.User(r.Text)))
+	case event.RunFinished: // and its worker died before the request said so
+		return nil, nil
+	case event.RunPaused:
+		pending, why := s.Runner.Session(r.Session()).Pending(ctx)
+		if why != nil {
+			return why, nil
+		}
+		if in, err = answersTo(ctx, s.Queue.journal.DB, r.ID, pending); err != nil || len(in) == 0 {
+			return nil, err
+		}
+	}
+	run := s.Runner
+	run.Journal = claim{run.Journal, func(ctx context.Context) (bool, error) { return s.begin(ctx, n, r) }, at.last == nil}
+	for e, why := range run.Session(r.Session()).Stream(ctx, s.Agent, in...) {
+		if why != nil {
+			return why, nil
+		}
+		s.report(Report{Worker: n, Request: r, Event: e})
+	}
+	return nil, nil
+}
+
+// begin marks a request as ours, unless it does not wait for a worker any more.
+func (s *shift) begin(ctx context.Context, n int, r Request) (bool, error) {
+	mine, err := s.Queue.begin(ctx, r.ID)
+	if err == nil && mine {
+		err = s.tell(ctx, n, r)
+	}
+	return mine, err
+}
+
+// outcome is what the journal says of a request whose conversation stopped, up to
+// the position seq. One that is Running still is somebody else's, or to be tried
+// again; one that is Waiting was interrupted.
+func (s *shift) outcome(ctx context.Context, r Request, why error, ended bool) (Request, int64, error) {
+	at, err := s.Queue.standing(ctx, r)
+	if err != nil {
+		return r, 0, err
+	}
+	r.Note, r.Pending, r.Tokens = "", nil, at.tokens
+	switch at.last.(type) {
+	case event.RunFinished:
+		r.State, r.Note = Done, at.answer
+		return r, at.seq, nil
+	case event.RunPaused:
+		r.Pending, err = s.Runner.Session(r.Session()).Pending(ctx)
+		if elsewhere(err) {
+			return r, at.seq, nil
+		}
+		r.State = Asking
+		return r, at.seq, err
+	}
+	switch {
+	case elsewhere(why):
+	case ended:
+		r.State = Waiting
+	case why != nil:
+		r.State, r.Note = Failed, why.Error()
+	}
+	return r, at.seq, nil
+}
+
+// elsewhere reports whether an error says that a session is, or was, somebody
+// else's, or that the journal could not be written to: it is not the request's.
+func elsewhere(err error) bool {
+	return errors.Is(err, errTaken) || isA[*journal.BusyError](err) || isA[*journal.ConflictError](err) ||
+		isA[*journal.StoreError](err) || isA[*runner.DecisionError](err)
+}
+
+func isA[E error](err error) bool {
+	_, is := errors.AsType[E](err)
+	return is
+}
