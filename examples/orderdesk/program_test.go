@@ -288,7 +288,7 @@ func testShow(t *testing.T, p program, _ *desk.Data) {
 \[r1\.t1\.c0\] = .*
 \[r1\.t\d+\.c\d\] \w+ \{.*\} needs approval
 .*
-Request `+id+` waits for a decision:
+Request `+id+` waits for a decision: .*
   \d+\.\d\d  \[r1\.t\d+\.c\d\] \w+ \{.*\}
   .* approve `+id+`
   .* deny `+id+` "the reason"$`, shown)

@@ -27,7 +27,7 @@ func (o *office) tellEnd(ctx context.Context) error {
 	}
 	o.Text(fmt.Sprintf("\n%d done, %d asking, %d failed", totals.Done, totals.Asking, totals.Failed))
 	if n := totals.Waiting + totals.Running; n > 0 {
-		o.Text(fmt.Sprintf(", %d left, with which this goes on:\n  %s\n", n, o.invocation("")))
+		o.Text(fmt.Sprintf(", %d left. To go on with them:\n  %s\n", n, o.invocation("")))
 		return nil
 	}
 	o.Text(".\n")
@@ -59,7 +59,7 @@ func (o *office) tellOpen(ctx context.Context, all []queue.Request) error {
 
 // tellAsking says what a request waits for.
 func (o *office) tellAsking(ctx context.Context, r queue.Request) error {
-	o.Text(fmt.Sprintf("\nRequest %d waits for a decision:\n", r.ID))
+	o.Text(fmt.Sprintf("\nRequest %d waits for a decision: %s\n", r.ID, brief(cli.OneLine(r.Text), 200)))
 	for _, p := range r.Pending {
 		money, err := o.desk.Amount(ctx, p.ToolCall)
 		if err != nil {
