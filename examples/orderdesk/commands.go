@@ -35,7 +35,7 @@ func (o *office) command() (func(context.Context, []string) error, []string, err
 		"add":     {o.add, 1, many},
 		"approve": {o.approve, 1, 2},
 		"deny":    {o.deny, 1, many},
-		"retry":   {o.retry, 1, many},
+		"retry":   {o.retry, 0, many},
 	}[name]
 	switch {
 	case !known:
@@ -127,13 +127,26 @@ func (o *office) decide(ctx context.Context, request string, d queue.Decision, w
 	return nil
 }
 
-// retry tries requests that failed again.
+// retry tries requests that failed again: those named, or all.
 func (o *office) retry(ctx context.Context, args []string) error {
+	var ids []int64
 	for _, arg := range args {
 		id, err := number(arg)
 		if err != nil {
 			return err
 		}
+		ids = append(ids, id)
+	}
+	if len(args) == 0 {
+		all, err := o.queue.List(ctx)
+		if err != nil {
+			return err
+		}
+		for _, r := range in(queue.Failed, all) {
+			ids = append(ids, r.ID)
+		}
+	}
+	for _, id := range ids {
 		if err := o.queue.Retry(ctx, id); err != nil {
 			return err
 		}

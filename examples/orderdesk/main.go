@@ -31,7 +31,7 @@ const usage = `orderdesk [flags] [command]
   add TEXT             a new request; add - reads them from stdin, one a line
   approve ID [CALL]    let the calls that wait run, or one of them
   deny ID [REASON]     keep them from running; the model reads the reason
-  retry ID…            try requests again that failed
+  retry [ID…]          try requests again that failed: all, or these
 
 flags:`
 

@@ -307,7 +307,9 @@ func testOwnRequests(t *testing.T, p program, _ *desk.Data) {
 	p.work(t)
 	require.Equal(t, []string{one, two}, p.ids(t, queue.Failed))
 	require.Contains(t, strings.Join(p.do(t, "show", one), "\n"), "OPENAI_API_KEY")
-	p.do(t, "retry", one, two)
+	p.do(t, "retry", two)
+	require.Equal(t, []string{two}, p.ids(t, queue.Waiting))
+	p.do(t, "retry")
 	require.Equal(t, []string{one, two}, p.ids(t, queue.Waiting))
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
@@ -34,27 +33,53 @@ func (o *office) tellEnd(ctx context.Context) error {
 	return nil
 }
 
-// maxTold is how many requests are told of at the end.
+// maxTold is how many requests of a kind are told of at the end.
 const maxTold = 10
 
 // tellOpen says of requests that ask, or failed, what can be done about them.
 func (o *office) tellOpen(ctx context.Context, all []queue.Request) error {
-	all = slices.DeleteFunc(all, func(r queue.Request) bool { return r.State != queue.Asking && r.State != queue.Failed })
-	for i, r := range all {
-		if i == maxTold {
-			o.Text(fmt.Sprintf("\nAnd %d more: %s\n", len(all)-maxTold, o.invocation("list")))
-			break
-		}
-		switch r.State {
-		case queue.Asking:
-			if err := o.tellAsking(ctx, r); err != nil {
-				return err
-			}
-		case queue.Failed:
-			o.Text(fmt.Sprintf("\nRequest %d failed: %s\n  %s\n", r.ID, cli.OneLine(r.Note), o.invocation("retry %d", r.ID)))
+	asking, failed := in(queue.Asking, all), in(queue.Failed, all)
+	for _, r := range asking[:min(len(asking), maxTold)] {
+		if err := o.tellAsking(ctx, r); err != nil {
+			return err
 		}
 	}
+	o.tellMore(len(asking))
+	o.tellFailed(failed)
 	return nil
+}
+
+// in returns the requests in a state.
+func in(state queue.State, all []queue.Request) (some []queue.Request) {
+	for _, r := range all {
+		if r.State == state {
+			some = append(some, r)
+		}
+	}
+	return some
+}
+
+func (o *office) tellMore(n int) {
+	if n > maxTold {
+		o.Text(fmt.Sprintf("\nAnd %d more: %s\n", n-maxTold, o.invocation("list")))
+	}
+}
+
+// tellFailed says why requests failed.
+func (o *office) tellFailed(failed []queue.Request) {
+	if len(failed) == 0 {
+		return
+	}
+	o.Text("\n")
+	for _, r := range failed[:min(len(failed), maxTold)] {
+		o.Text(fmt.Sprintf("Request %d failed: %s\n", r.ID, cli.OneLine(r.Note)))
+	}
+	o.tellMore(len(failed))
+	if len(failed) == 1 {
+		o.Text(fmt.Sprintf("  %s\n", o.invocation("retry %d", failed[0].ID)))
+		return
+	}
+	o.Text(fmt.Sprintf("  %s   (all of them; or only some: retry %d)\n", o.invocation("retry"), failed[0].ID))
 }
 
 // tellAsking says what a request waits for.

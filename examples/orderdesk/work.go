@@ -25,6 +25,8 @@ func (o *office) work(ctx context.Context, _ []string) error {
 	}
 	if o.Embedded {
 		o.Note("OPENAI_API_KEY is not set: a scripted clerk answers, who knows only the first requests.")
+	} else {
+		o.Note("%s answers.", o.Model)
 	}
 	b := board.New(os.Stdout, terminal(os.Stdout), o.workers)
 	defer b.Close()

@@ -269,6 +269,43 @@ func TestDied(t *testing.T) {
 	f.requireSaidOnce(t)
 }
 
+// TestInDoubt: the process died in the middle of a call that must not be made
+// twice. A person says what is to be done.
+func TestInDoubt(t *testing.T) {
+	t.Parallel()
+	for _, again := range []bool{true, false} {
+		t.Run(fmt.Sprint("again ", again), func(t *testing.T) {
+			t.Parallel()
+			died := filepath.Join(t.TempDir(), "died.db")
+			f := newFixture(t)
+			f.workers.Agent.Tools = []tool.Tool{tool.Must(tool.New("look", "Looks.", func(context.Context, struct{}) (string, error) {
+				f.exec(t, `VACUUM INTO '`+died+`'`) // all that the dead process leaves
+				return "ok", nil
+			}))}
+			f.add(t, "look")
+			require.NoError(t, f.workers.Run(t.Context()))
+
+			f.journal = openJournal(t, died)
+			f.exec(t, `UPDATE toolloop_sessions SET expires = 0`) // nobody waits until the lease runs out
+			f.Queue = openQueue(t, f.journal)
+			w := f.over(f.Queue)
+			require.Equal(t, []string{"1 running: "}, f.stands(t))
+			w.Agent.Tools = []tool.Tool{tool.Must(tool.New("look", "Looks.", func(context.Context, struct{}) (string, error) {
+				f.effects = append(f.effects, "again")
+				return "ok", nil
+			}))}
+			require.NoError(t, w.Run(t.Context()))
+			require.Equal(t, []string{"1 asking: r1.t1.c0"}, f.stands(t))
+			decided, err := f.Decide(t.Context(), 1, queue.Decision{Approved: again})
+			require.NoError(t, err)
+			require.True(t, decided[0].InDoubt)
+			require.NoError(t, w.Run(t.Context()))
+			require.Equal(t, []string{"1 done: done"}, f.stands(t))
+			require.Equal(t, again, len(f.effects) == 1)
+		})
+	}
+}
+
 // TestLate: who is slow to record where a request stood changes nothing that came
 // after it.
 func TestLate(t *testing.T) {
