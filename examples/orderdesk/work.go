@@ -30,7 +30,7 @@ func (o *office) work(ctx context.Context, _ []string) error {
 	}
 	b := board.New(os.Stdout, terminal(os.Stdout), o.workers)
 	defer b.Close()
-	defer context.AfterFunc(ctx, func() { b.Print("stopping; once more to stop at once") })()
+	defer context.AfterFunc(ctx, func() { b.Print("stopping when the calls that run have ended; once more to stop at once") })()
 	err := queue.Workers{
 		Queue:  o.queue,
 		Agent:  o.desk.Agent(o.model()),

@@ -66,7 +66,8 @@ func (s *shift) converse(ctx context.Context, n int, r Request) (why, err error)
 	}
 	run := s.Runner
 	run.Journal = claim{run.Journal, func(ctx context.Context) (bool, error) { return s.begin(ctx, n, r) }, at.last == nil}
-	for e, why := range run.Session(r.Session()).Stream(ctx, s.Agent, in...) {
+	run.Model = nil // the agent has it
+	for e, why := range run.Session(r.Session()).Stream(context.WithoutCancel(ctx), s.agentUntil(ctx), in...) {
 		if why != nil {
 			return why, nil
 		}

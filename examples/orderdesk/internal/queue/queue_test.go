@@ -334,25 +334,46 @@ func TestLate(t *testing.T) {
 	require.Equal(t, []string{"1 done: done"}, f.stands(t))
 }
 
-// TestStopped: a run that was cancelled goes on the next time.
+// TestStopped: workers can be stopped at any moment. What the model asked for is
+// done then, and the next time goes on behind it.
 func TestStopped(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t)
-	f.add(t, "look", "look", "look")
-	ctx, cancel := context.WithCancel(t.Context())
-	f.workers.Report = func(r queue.Report) {
-		if _, called := r.Event.Body.(event.ToolCallFinished); called && r.Request.ID == 1 {
-			cancel()
+	for _, moment := range []string{"run_started", "turn_prepared", "model_answered", "tool_call_started", "tool_call_finished"} {
+		t.Run(moment, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			f.add(t, "look", "look", "look")
+			ctx, cancel := context.WithCancel(t.Context())
+			f.workers.Report = func(r queue.Report) {
+				if r.Event.Type() == moment && r.Request.ID == 2 {
+					cancel()
+				}
+			}
+			f.workers.Count = 1
+			require.ErrorIs(t, f.workers.Run(ctx), context.Canceled)
+			require.Equal(t, []string{"1 done: done", "2 waiting: ", "3 waiting: "}, f.stands(t))
+			f.workers.Report = nil
+			require.NoError(t, f.workers.Run(t.Context()))
+			require.Equal(t, []string{"1 done: done", "2 done: done", "3 done: done"}, f.stands(t))
+			require.Equal(t, []string{"look request-1", "look request-2", "look request-3"}, f.effects)
+			f.requireSaidOnce(t)
+			f.requireNoFailure(t, 2)
+		})
+	}
+}
+
+// requireNoFailure: no call of a request was cut off.
+func (f *fixture) requireNoFailure(t *testing.T, id int64) {
+	t.Helper()
+	r, err := f.Get(t.Context(), id)
+	require.NoError(t, err)
+	events, err := f.Events(t.Context(), r)
+	require.NoError(t, err)
+	for _, e := range events {
+		if b, ok := e.Body.(event.ToolCallFinished); ok {
+			require.Empty(t, b.Failure, b.Result.Text())
 		}
 	}
-	f.workers.Count = 1
-	require.ErrorIs(t, f.workers.Run(ctx), context.Canceled)
-	require.Equal(t, []string{"1 waiting: ", "2 waiting: ", "3 waiting: "}, f.stands(t))
-	f.workers.Report = nil
-	require.NoError(t, f.workers.Run(t.Context()))
-	require.Equal(t, []string{"1 done: done", "2 done: done", "3 done: done"}, f.stands(t))
-	require.Equal(t, []string{"look request-1", "look request-2", "look request-3"}, f.effects)
-	f.requireSaidOnce(t)
 }
 
 // TestElsewhere: a request whose session another process has is waited for.

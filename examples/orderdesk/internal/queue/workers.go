@@ -52,9 +52,9 @@ const (
 )
 
 // Run works until each request is done, failed, or asking; with Watch until ctx
-// ends. Requests that another process has are waited for. When ctx ends, the
-// conversations that go on are cancelled, and the error is its cause; the next
-// call goes on with them.
+// ends. Requests that another process has are waited for. When ctx ends, no model
+// is asked any more, the tools that run are waited for, and the error is its cause;
+// the next call goes on with all of it.
 func (w Workers) Run(ctx context.Context) error {
 	w.Runner.Journal = w.Queue.journal
 	ctx, cancel := context.WithCancelCause(ctx)
