@@ -36,6 +36,8 @@ func (w Workers) agentUntil(stop context.Context) *agent.Agent {
 	if w.Runner.Model != nil {
 		a.Model = w.Runner.Model
 	}
-	a.Model = stoppable(stop, a.Model)
+	if a.Model != nil { // or the runner says what is missing
+		a.Model = stoppable(stop, a.Model)
+	}
 	return &a
 }
