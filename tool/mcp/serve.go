@@ -17,9 +17,6 @@ import (
 // to a model; this is for programs.
 const FailureMeta = "toolloop/failure"
 
-// KeyMeta names the member of a call's _meta that holds [tool.Call].Key.
-const KeyMeta = "toolloop/key"
-
 // AddTools offers tools on a server of the SDK, in place of those of the same
 // names. All are added, or with an error none. A tool that needs approval is an
 // error: a protocol call has nobody to ask.
