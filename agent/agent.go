@@ -25,8 +25,10 @@ type Agent struct {
 	// Tools are what the model may call. Their names must differ. The slice is
 	// copied when a run starts.
 	Tools []tool.Tool
-	// Toolsets are more tools, which are listed before each turn. Their names and
-	// those of Tools must differ, else the run ends with an error.
+	// Toolsets are more tools, which are listed before each turn, all sets at the
+	// same time. Their names and those of Tools must differ, else the run ends with
+	// an error; of a set that is Optional, tools with the name of another are left
+	// out.
 	Toolsets []tool.Set
 	// Output asks the model for a form of its final answer. The answer is not
 	// checked against it. Nil: text.

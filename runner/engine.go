@@ -20,26 +20,28 @@ import (
 )
 
 // engine executes the actions of the state machine for one run. All of it
-// happens on the caller's goroutine but for tool calls, which share what stands
-// below lock.
+// happens on the caller's goroutine but for the listing of toolsets, and for tool
+// calls, which share what stands below lock.
 type engine struct {
 	runner  Runner
 	stream  bool
 	session string
 	log     journal.Log // nil outside a session
 
-	agent  agent.Agent
-	model  llm.Model
-	tools  map[string]tool.Tool // of the turn
-	defs   []llm.ToolDef
-	marks  []event.OfferedTool
-	limits loop.Limits
-	calls  *Limit
-	memo   *llm.Memo
-	logger *slog.Logger
-	yield  func(event.Event) bool
-	left   bool          // the consumer has left; yield must not be called again
-	kept   []event.Event // for the Result; nobody streams
+	agent    agent.Agent
+	model    llm.Model
+	tools    map[string]tool.Tool // of the turn
+	defs     []llm.ToolDef
+	marks    []event.OfferedTool
+	listings []listing // of the agent's toolsets, for this turn
+	told     []string  // what the last notices said of each toolset
+	limits   loop.Limits
+	calls    *Limit
+	memo     *llm.Memo
+	logger   *slog.Logger
+	yield    func(event.Event) bool
+	left     bool          // the consumer has left; yield must not be called again
+	kept     []event.Event // for the Result; nobody streams
 
 	ctx  context.Context // of the run; appends outlive it
 	wake chan struct{}   // holds a token while the queue may have events

@@ -1,10 +1,13 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -17,35 +20,130 @@ func (e *engine) listTools(ctx context.Context) error {
 	if e.tools != nil && len(e.agent.Toolsets) == 0 {
 		return nil // they cannot have changed
 	}
-	all := e.agent.Tools
-	for _, set := range e.agent.Toolsets {
-		listed, err := set.Tools(ctx)
-		if err != nil {
-			return err
-		}
-		all = append(all[:len(all):len(all)], listed...)
+	listings, err := e.listSets(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := e.unite(listings)
+	if err != nil {
+		return err
 	}
 	tools := make(map[string]tool.Tool, len(all))
 	defs := make([]llm.ToolDef, len(all))
 	marks := make([]event.OfferedTool, len(all))
 	for i, t := range all {
-		if _, twice := tools[t.Name()]; twice {
-			return fmt.Errorf("agent %q: two tools are named %q", e.agent.DisplayName(), t.Name())
-		}
 		tools[t.Name()] = t
 		defs[i], marks[i] = t.Def(), event.OfferedTool{Name: t.Name(), Fingerprint: t.Fingerprint()}
 	}
 	if slices.Equal(marks, e.marks) {
 		defs = e.defs // who encoded them knows the slice
 	}
-	e.tools, e.defs, e.marks = tools, defs, marks
+	e.tools, e.defs, e.marks, e.listings = tools, defs, marks, listings
 	return nil
 }
 
+// A listing is what a toolset said. It has an error if tools are missing that the
+// run can do without.
+type listing struct {
+	tools []tool.Tool
+	err   error
+}
+
+// listSets asks all toolsets at the same time. The first error of one that is not
+// optional ends the wait for the others.
+func (e *engine) listSets(ctx context.Context) ([]listing, error) {
+	listings := make([]listing, len(e.agent.Toolsets))
+	group, within := errgroup.WithContext(ctx)
+	for i, set := range e.agent.Toolsets {
+		listings[i].err = fmt.Errorf("toolset %q: its List ended the goroutine", set.Name) // if Tools does not return
+		group.Go(func() error {
+			tools, err := set.Tools(within)
+			listings[i] = listing{tools: tools, err: err}
+			if set.Optional {
+				return nil
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return listings, causeOf(ctx) // for which a set that is optional need not have cared
+}
+
+// unite returns the tools of a turn in the order of the sets. A tool of an
+// optional set gives way to those of its name that the run cannot do without,
+// wherever these stand, and to those of optional sets before it: no server can
+// take a tool's place, nor end the run by trying.
+func (e *engine) unite(listings []listing) ([]tool.Tool, error) {
+	taken := make(map[string]bool)
+	if err := e.claim(taken, e.agent.Tools); err != nil {
+		return nil, err
+	}
+	for i, set := range e.agent.Toolsets {
+		if set.Optional {
+			continue
+		}
+		if err := cmp.Or(listings[i].err, e.claim(taken, listings[i].tools)); err != nil {
+			return nil, err
+		}
+	}
+	all := slices.Clone(e.agent.Tools)
+	for i, set := range e.agent.Toolsets {
+		if set.Optional {
+			listings[i].giveWay(taken, set.Name)
+		}
+		all = append(all, listings[i].tools...)
+	}
+	return all, nil
+}
+
+// claim enters the names of tools of which none may be taken.
+func (e *engine) claim(taken map[string]bool, tools []tool.Tool) error {
+	for _, t := range tools {
+		if taken[t.Name()] {
+			return fmt.Errorf("agent %q: two tools are named %q", e.agent.DisplayName(), t.Name())
+		}
+		taken[t.Name()] = true
+	}
+	return nil
+}
+
+// giveWay leaves out the tools whose names are taken, and takes those of the
+// others.
+func (l *listing) giveWay(taken map[string]bool, set string) {
+	l.tools = slices.DeleteFunc(l.tools, func(t tool.Tool) bool {
+		if !taken[t.Name()] {
+			taken[t.Name()] = true
+			return false
+		}
+		l.err = cmp.Or(l.err, fmt.Errorf("toolset %q: tool %q is left out, as another one has its name", set, t.Name()))
+		return true
+	})
+}
+
+// missingTools says what is amiss with toolsets that the run can do without, unless
+// it was said in the turn before.
+func (e *engine) missingTools() (notices []string) {
+	told := make([]string, len(e.listings))
+	for i, l := range e.listings {
+		if l.err == nil {
+			continue
+		}
+		told[i] = e.redact(l.err)
+		if i >= len(e.told) || told[i] != e.told[i] {
+			notices = append(notices, told[i])
+		}
+	}
+	e.told = told
+	return notices
+}
+
 // compareTools says what somebody should know about the tools of the next turn:
-// what has changed since the conversation's last one, and whose arguments are not
-// checked.
-func (e *engine) compareTools() (notices []string) {
+// which could not be had, what has changed since the conversation's last one, and
+// whose arguments are not checked.
+func (e *engine) compareTools() []string {
+	notices := e.missingTools()
 	before := map[string]string{}
 	same := e.state.ToolsAgent == e.agent.DisplayName()
 	for _, t := range e.state.Tools {

@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,23 +18,32 @@ type Set struct {
 	// Allow says which tools are offered, by their names without the prefix. Nil:
 	// all.
 	Allow func(name string) bool
-	// List returns the tools. A runner asks before each turn, so a list that is
-	// slow to make should be kept. An error ends the run: a set that can do
-	// without some of its tools leaves them out.
+	// List returns the tools. A runner asks before each turn, and all sets of an
+	// agent at the same time, so a list that is slow to make should be kept. The
+	// slice is only read. It may return tools beside an error; see Optional.
 	List func(ctx context.Context) ([]Tool, error)
+	// Optional makes a run do without what the set cannot list: an error of List is
+	// told as a notice, and the run goes on with the tools that List returned
+	// beside it. So does a tool that cannot be offered, which is left out, as one
+	// with the name of another tool. False: an error ends the run.
+	Optional bool
 }
 
 // Tools lists the tools of the set that are allowed, with the prefix. Two of one
-// name, and a name that no tool can have, are an error.
+// name, and a name that no tool can have, are an error. Beside an error an
+// Optional set returns the tools that can be offered nevertheless, another none.
 func (s Set) Tools(ctx context.Context) ([]Tool, error) {
 	tools, err := s.list(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("toolset %s: %w", quote(s.Name), err)
+	if err == nil {
+		return tools, nil
 	}
-	return tools, nil
+	if !s.Optional {
+		tools = nil
+	}
+	return tools, fmt.Errorf("toolset %s: %w", quote(s.Name), err)
 }
 
-func (s Set) list(ctx context.Context) (_ []Tool, err error) {
+func (s Set) list(ctx context.Context) (tools []Tool, err error) {
 	defer func() { // a source of tools is others' code, as a tool's function is
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v", v)
@@ -43,29 +53,39 @@ func (s Set) list(ctx context.Context) (_ []Tool, err error) {
 		return nil, errors.New("has no List")
 	}
 	all, err := s.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	tools := make([]Tool, 0, len(all))
+	tools, fault := s.choose(all)
+	return tools, cmp.Or(err, fault)
+}
+
+// choose returns those of the tools that can be offered, and the first reason why
+// another cannot.
+func (s Set) choose(all []Tool) (tools []Tool, err error) {
+	tools = make([]Tool, 0, len(all))
 	seen := make(map[string]bool, len(all))
 	for i, t := range all {
-		if t.IsZero() {
-			return nil, fmt.Errorf("tool %d is the zero Tool", i)
+		named, fault := s.take(i, t, seen)
+		if fault == nil && !named.IsZero() {
+			tools = append(tools, named)
 		}
-		if s.Allow != nil && !s.Allow(t.Name()) {
-			continue
-		}
-		if seen[t.Name()] {
-			return nil, fmt.Errorf("two tools are named %s", quote(t.Name()))
-		}
-		seen[t.Name()] = true
-		named, err := t.renamed(s.Prefix + t.Name())
-		if err != nil {
-			return nil, err
-		}
-		tools = append(tools, named)
+		err = cmp.Or(err, fault)
 	}
-	return tools, nil
+	return tools, err
+}
+
+// take returns the tool as it is offered; the zero Tool if it is not allowed.
+func (s Set) take(i int, t Tool, seen map[string]bool) (Tool, error) {
+	if t.IsZero() {
+		return t, fmt.Errorf("tool %d is the zero Tool", i)
+	}
+	name := t.Name()
+	if s.Allow != nil && !s.Allow(name) {
+		return Tool{}, nil
+	}
+	if seen[name] {
+		return Tool{}, fmt.Errorf("two tools are named %s", quote(name))
+	}
+	seen[name] = true
+	return t.renamed(s.Prefix + name)
 }
 
 // renamed returns the tool under another name. It shares the slots of

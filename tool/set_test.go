@@ -166,3 +166,53 @@ func TestSetThatPanics(t *testing.T) {
 	_, err := tool.Set{Name: "mail", List: func(context.Context) ([]tool.Tool, error) { panic("boom") }}.Tools(t.Context())
 	require.EqualError(t, err, `toolset "mail": panic: boom`)
 }
+
+// TestOptionalSet: it returns what it can offer, and the first reason why that is
+// not all.
+func TestOptionalSet(t *testing.T) {
+	t.Parallel()
+	planted := errors.New("planted")
+	for _, tt := range []struct {
+		name string
+		set  tool.Set
+		want []string
+		err  string
+	}{
+		{"nothing amiss", tool.Set{List: listing(named("a", "b")...)}, []string{"a", "b"}, ""},
+		{
+			"beside an error", tool.Set{Name: "s", Prefix: "p_", Allow: func(name string) bool { return name != "b" }, List: func(context.Context) ([]tool.Tool, error) {
+				return named("a", "b", "a"), planted
+			}}, []string{"p_a"}, `toolset "s": planted`,
+		},
+		{"two of a name", tool.Set{Name: "s", List: listing(named("a", "b", "a", "b")...)}, []string{"a", "b"}, `toolset "s": two tools are named "a"`},
+		{"zero tool", tool.Set{Name: "s", List: listing(append(make([]tool.Tool, 1), named("a")...)...)}, []string{"a"}, `toolset "s": tool 0 is the zero Tool`},
+		{
+			"bad prefix", tool.Set{Name: "s", Prefix: strings.Repeat("x", 63), List: listing(named("ab", "c")...)}, []string{strings.Repeat("x", 63) + "c"},
+			`toolset "s": tool "` + strings.Repeat("x", 63) + `ab": a name has 1 to 64 of the characters a-z A-Z 0-9 _ -`,
+		},
+		{"panic", tool.Set{Name: "s", List: func(context.Context) ([]tool.Tool, error) { panic("boom") }}, []string{}, `toolset "s": panic: boom`},
+		{"panic of Allow", tool.Set{Name: "s", Allow: func(string) bool { panic("boom") }, List: listing(named("a")...)}, []string{}, `toolset "s": panic: boom`},
+		{"no list", tool.Set{Name: "s"}, []string{}, `toolset "s": has no List`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.set.Optional = true
+			got, err := tt.set.Tools(t.Context())
+			require.Equal(t, tt.want, namesOf(got))
+			require.Equal(t, tt.err, textOf(err))
+			tt.set.Optional = false
+			if err != nil {
+				got, err = tt.set.Tools(t.Context())
+				require.Nil(t, got)
+				require.EqualError(t, err, tt.err)
+			}
+		})
+	}
+}
+
+func textOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

@@ -241,7 +241,10 @@ type Restarted struct {
 	Error string `json:"error,omitempty"` // why
 }
 
-// Notice tells of something that was done without being asked for.
+// Notice tells of something that was done without being asked for, or that people
+// should know: a request that was changed to suit a provider, tools that are new,
+// gone or different, and a toolset that could not be listed and that the run does
+// without. The last is told once while it stays the same.
 type Notice struct {
 	Text string `json:"text"`
 }
