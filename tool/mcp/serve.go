@@ -1,11 +1,13 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"path"
 	"runtime/debug"
+	"slices"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -22,7 +24,7 @@ const FailureMeta = "toolloop/failure"
 // error: a protocol call has nobody to ask.
 //
 // Name, description and schema are told as [tool.Tool.Def] has them, byte for
-// byte. A call is run as an agent's run does it: the arguments are repaired and
+// byte, and listed in their order. A call is run as an agent's run does it: the arguments are repaired and
 // held to the schema, [tool.Concurrency] and the tool's timeout hold (2 minutes
 // without one), a panic is a failure, and a function that ignores its context is
 // left behind 5 seconds after that ended. A call of a tool that is
@@ -57,6 +59,7 @@ func AddTools(server *sdk.Server, tools ...tool.Tool) error {
 	for _, t := range tools {
 		server.AddTool(describe(t), (&served{t, together}).handle)
 	}
+	server.AddReceivingMiddleware(inOrder(tools))
 	return nil
 }
 
@@ -82,6 +85,33 @@ func servable(t tool.Tool, seen map[string]bool) (err error) {
 func describe(t tool.Tool) *sdk.Tool {
 	def := t.Def()
 	return &sdk.Tool{Name: def.Name, Description: def.Description, InputSchema: def.Schema}
+}
+
+// inOrder lists tools in their order, at the places that they have among those of
+// a page. The SDK lists them by name, and models take the first for the foremost.
+func inOrder(tools []tool.Tool) sdk.Middleware {
+	rank := make(map[string]int, len(tools))
+	for i, t := range tools {
+		rank[t.Name()] = i
+	}
+	ours := func(t *sdk.Tool) bool { _, ok := rank[t.Name]; return ok }
+	return func(next sdk.MethodHandler) sdk.MethodHandler {
+		return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
+			res, err := next(ctx, method, req)
+			page, ok := res.(*sdk.ListToolsResult)
+			if !ok || err != nil {
+				return res, err
+			}
+			sorted := slices.DeleteFunc(slices.Clone(page.Tools), func(t *sdk.Tool) bool { return !ours(t) })
+			slices.SortFunc(sorted, func(a, b *sdk.Tool) int { return cmp.Compare(rank[a.Name], rank[b.Name]) })
+			for i, t := range page.Tools {
+				if ours(t) {
+					page.Tools[i], sorted = sorted[0], sorted[1:]
+				}
+			}
+			return page, nil
+		}
+	}
 }
 
 // Serve offers tools to the one client at the other end of a transport, such as

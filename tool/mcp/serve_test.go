@@ -122,7 +122,22 @@ func TestServedDefinitions(t *testing.T) {
 		def := made.Def()
 		require.Contains(t, wire.String(), `"inputSchema":`+string(def.Schema)+`,"name":"`+def.Name+`"`)
 	}
-	require.Equal(t, "Refunds <an order> & says so.\nÜber.", list.Tools[1].Description)
+	require.Equal(t, "Refunds <an order> & says so.\nÜber.", list.Tools[0].Description)
+}
+
+// TestServedOrder: tools keep the order in which they were added together, among
+// others too and over pages.
+func TestServedOrder(t *testing.T) {
+	t.Parallel()
+	s := serveWith(t, &sdk.ServerOptions{PageSize: 4}, sleeper("z", 0), sleeper("a", 0))
+	require.NoError(t, mcp.AddTools(s.Server, sleeper("y", 0), sleeper("x", 0), sleeper("b", 0)))
+	s.AddTool(&sdk.Tool{Name: "m", InputSchema: json.RawMessage(`{"type":"object"}`)}, nil)
+	var names []string
+	for tool, err := range s.client(t, nil).Tools(t.Context(), nil) {
+		require.NoError(t, err)
+		names = append(names, tool.Name)
+	}
+	require.Equal(t, []string{"a", "x", "m", "b", "y", "z"}, names, "pages: a b m x, y z")
 }
 
 func TestServedArguments(t *testing.T) {
