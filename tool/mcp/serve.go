@@ -3,6 +3,7 @@ package mcp
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -23,8 +24,9 @@ const FailureMeta = "toolloop/failure"
 // names. All are added, or with an error none. A tool that needs approval is an
 // error: a protocol call has nobody to ask.
 //
-// Name, description and schema are told as [tool.Tool.Def] has them, byte for
-// byte, and listed in their order. A call is run as an agent's run does it: the arguments are repaired and
+// Name and description are told as [tool.Tool.Def] has them, the tools in their
+// order. The schema is that of Def, or as its author gave it to [tool.NewRaw]:
+// clients take more of JSON Schema than model providers do. A call is run as an agent's run does it: the arguments are repaired and
 // held to the schema, [tool.Concurrency] and the tool's timeout hold (2 minutes
 // without one), a panic is a failure, and a function that ignores its context is
 // left behind 5 seconds after that ended. A call of a tool that is
@@ -84,7 +86,18 @@ func servable(t tool.Tool, seen map[string]bool) (err error) {
 
 func describe(t tool.Tool) *sdk.Tool {
 	def := t.Def()
-	return &sdk.Tool{Name: def.Name, Description: def.Description, InputSchema: def.Schema}
+	schema := def.Schema
+	if raw := t.RawSchema(); ofObject(raw) {
+		schema = raw
+	}
+	return &sdk.Tool{Name: def.Name, Description: def.Description, InputSchema: schema}
+}
+
+// ofObject reports whether a schema says that it is one of an object, as the
+// protocol wants it.
+func ofObject(schema json.RawMessage) bool {
+	var s struct{ Type any }
+	return json.Unmarshal(schema, &s) == nil && s.Type == "object"
 }
 
 // inOrder lists tools in their order, at the places that they have among those of

@@ -97,12 +97,13 @@ func refund(_ context.Context, in refundArgs) (refundArgs, error) { return in, n
 func made(t tool.Tool, err error) tool.Tool { return tool.Must(t, err) }
 
 // odd is a schema in an order and with numbers that a decoder would not keep.
-const odd = `{"type":"object","properties":{"z":{"type":"integer","maximum":9007199254740993},"a":{"description":"<b>&amp;\u2028"}},"required":["z"]}`
+const odd = `{"$schema":"https://json-schema.org/draft/2020-12/schema","allOf":[{"required":["z"]}],"type":"object","properties":{"z":{"type":"integer","maximum":9007199254740993},"a":{"description":"<b>&amp;\u2028"}},"required":["z"]}`
 
 func TestServedDefinitions(t *testing.T) {
 	t.Parallel()
 	tools := []tool.Tool{
 		made(tool.New("refund", "Refunds <an order> & says so.\nÜber.", refund)),
+		made(tool.NewRaw("untyped", "", json.RawMessage(`{"required":["a"]}`), func(context.Context, json.RawMessage) (string, error) { return "", nil })),
 		made(tool.NewRaw("odd", "", json.RawMessage(odd), func(context.Context, json.RawMessage) (string, error) { return "", nil })),
 	}
 	s := serve(t, tools...)
@@ -117,10 +118,9 @@ func TestServedDefinitions(t *testing.T) {
 	require.NoError(t, client.Close())
 	require.NoError(t, server.Wait())
 
-	require.Len(t, list.Tools, 2)
-	for _, made := range tools {
-		def := made.Def()
-		require.Contains(t, wire.String(), `"inputSchema":`+string(def.Schema)+`,"name":"`+def.Name+`"`)
+	require.Len(t, list.Tools, 3)
+	for i, schema := range []string{string(tools[0].Def().Schema), `{"type":"object","properties":{},"required":["a"]}`, odd} {
+		require.Contains(t, wire.String(), `"inputSchema":`+schema+`,"name":"`+tools[i].Name()+`"`)
 	}
 	require.Equal(t, "Refunds <an order> & says so.\nÜber.", list.Tools[0].Description)
 }
