@@ -77,6 +77,7 @@ func (l *link) protocol() *sdk.Client {
 		MultiRoundTrip:         &sdk.MultiRoundTripOptions{Disabled: l.server.Sample == nil && l.server.Elicit == nil},
 	}
 	if f := l.server.Sample; f != nil {
+		//lint:ignore SA1019 the protocol's newest version lacks it, and servers of the older ones ask
 		opts.CreateMessageHandler = asked(l, f)
 	}
 	if f := l.server.Elicit; f != nil {

@@ -49,7 +49,7 @@ const maxFailureText = 16 << 10
 // result makes parts of what a server answered, or the failure that it is.
 func result(text json.RawMessage) (llm.Parts, error) {
 	var w wireResult
-	if err := json.Unmarshal(text, &w); err != nil {
+	if err := json.Unmarshal(text, &w); err != nil && len(text) > 0 { // an empty result has nothing to carry
 		return nil, tool.Fail(tool.Failed, "The tool ran, but the server's answer cannot be read.", err)
 	}
 	r := new(reading)
