@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
@@ -284,4 +286,71 @@ func TestServerRequests(t *testing.T) {
 	require.Contains(t, call(mcp.Server{}, "name?"), "does not support")
 	require.Equal(t, "[{decline []}]", call(mcp.Server{Elicit: elicit}, "name?"))
 	require.Contains(t, call(mcp.Server{Elicit: elicit}, "panic"), "the client's function broke down")
+}
+
+// deafConn never takes an answer.
+type deafConn struct {
+	sdk.Connection
+	closed chan struct{}
+	once   *sync.Once
+}
+
+func (c deafConn) Write(ctx context.Context, m jsonrpc.Message) error {
+	if _, answer := m.(*jsonrpc.Response); answer {
+		<-c.closed
+		return io.ErrClosedPipe
+	}
+	return c.Connection.Write(ctx, m)
+}
+
+func (c deafConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Connection.Close()
+}
+
+type deaf struct{ *peer }
+
+func (d deaf) Connect(ctx context.Context) (sdk.Connection, error) {
+	conn, err := d.peer.Connect(ctx)
+	return deafConn{conn, make(chan struct{}), new(sync.Once)}, err
+}
+
+// TestDeafServer asks and does not listen: its connection ends before its questions
+// fill the memory, and the next call finds a new one.
+func TestDeafServer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := offering(says("{}"), plainTool)
+		client := open(t, mcp.Server{Name: "s", Dial: func(context.Context) (sdk.Transport, error) { return deaf{server}, nil }})
+		run := toolsOf(t, client)[0]
+		first := server.last()
+		for i := range 2 * 256 {
+			id, err := jsonrpc.MakeID(float64(i))
+			require.NoError(t, err)
+			first.out <- &jsonrpc.Request{ID: id, Method: "ping"}
+			synctest.Wait()
+		}
+		_, err := run.Call(t.Context(), json.RawMessage(`{}`))
+		require.NoError(t, err)
+		require.Len(t, server.conns, 2)
+	})
+}
+
+// TestInputInTheNewProtocol: the newest version asks for a person's input by a result,
+// which the caller's function answers.
+func TestInputInTheNewProtocol(t *testing.T) {
+	t.Parallel()
+	server := sdk.NewServer(&sdk.Implementation{Name: "s"}, nil)
+	server.AddTool(&sdk.Tool{Name: "ask", InputSchema: json.RawMessage(`{"type":"object"}`)}, func(_ context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+		if answer, ok := req.Params.InputResponses["q"].(*sdk.ElicitResult); ok {
+			return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: answer.Action}}}, nil
+		}
+		return &sdk.CallToolResult{InputRequests: sdk.InputRequestMap{"q": &sdk.ElicitParams{Message: "Sure?"}}}, nil
+	})
+	client := open(t, mcp.Server{Name: "s", Dial: inMemory(t, server), Elicit: func(context.Context, *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
+		return &sdk.ElicitResult{Action: "decline"}, nil
+	}})
+	parts, err := toolsOf(t, client)[0].Call(t.Context(), json.RawMessage(`{}`))
+	require.NoError(t, err)
+	require.Equal(t, llm.Parts{llm.Text{Text: "decline"}}, parts)
 }

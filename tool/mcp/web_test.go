@@ -16,6 +16,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/tool"
@@ -372,4 +373,63 @@ func (endless) Read(p []byte) (int, error) {
 		p[i] = 'x'
 	}
 	return len(p), nil
+}
+
+// door is an OAuth handler with one token, which it has once it was asked for it.
+type door struct {
+	opened atomic.Int32
+	token  atomic.Pointer[oauth2.Token]
+}
+
+func (d *door) TokenSource(context.Context) (oauth2.TokenSource, error) {
+	token := d.token.Load()
+	if token == nil {
+		return nil, nil
+	}
+	return oauth2.StaticTokenSource(token), nil
+}
+
+func (d *door) Authorize(_ context.Context, _ *http.Request, resp *http.Response) error {
+	_ = resp.Body.Close()
+	d.opened.Add(1)
+	d.token.Store(&oauth2.Token{AccessToken: "t0ken"})
+	return nil
+}
+
+// TestOAuth: the handler is asked for a token when the server wants one.
+func TestOAuth(t *testing.T) {
+	t.Parallel()
+	server := echoServer()
+	handler := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, &sdk.StreamableHTTPOptions{JSONResponse: true})
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer t0ken" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	defer web.Close()
+	d := new(door)
+	client, err := mcp.Open(mcp.Server{Name: "s", URL: web.URL, HTTPClient: web.Client(), OAuth: d})
+	require.NoError(t, err)
+	defer client.Close()
+	parts, err := toolsOf(t, client)[0].Call(t.Context(), json.RawMessage(`{"a":1}`))
+	require.NoError(t, err)
+	require.Equal(t, llm.Parts{llm.Text{Text: `{"a":1}`}}, parts)
+	require.EqualValues(t, 1, d.opened.Load())
+}
+
+// TestSecretsOfAnAddress are in no error.
+func TestSecretsOfAnAddress(t *testing.T) {
+	t.Parallel()
+	client := open(t, mcp.Server{
+		Name: "s", URL: "http://h/a/0123456789abcdef0123456789/mcp?key=s3cret-key", Header: map[string]string{"Authorization": "Bearer s3cret-token"},
+		HTTPClient: &http.Client{Transport: fakeWeb(func(req *http.Request) (*http.Response, error) {
+			return nil, fmt.Errorf("no route for %s", req.Header.Get("Authorization"))
+		})},
+	})
+	err := client.Status(t.Context())[0].Err
+	require.ErrorContains(t, err, "http://h/a/[redacted]/mcp?[redacted]")
+	require.ErrorContains(t, err, "no route for [redacted]")
+	require.NotContains(t, err.Error(), "s3cret")
 }
