@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 the suite tests what the protocol has given up, too
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 the suite tests what the protocol has given up, too
+
 package main
 
 import (
@@ -30,7 +32,7 @@ func tools(server *sdk.Server) []tool.Tool {
 			return llm.Parts{llm.Text{Text: "Multiple content types test:"}, picture(), note()}, nil
 		}),
 		plain("test_error_handling", func(context.Context) (string, error) {
-			return "", errors.New("This tool intentionally returns an error for testing") //nolint:staticcheck // the suite wants the capital
+			return "", errors.New("this tool intentionally returns an error for testing")
 		}),
 		plain("test_tool_with_progress", progressing),
 		plain("test_tool_with_logging", logging),
