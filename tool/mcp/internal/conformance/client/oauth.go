@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/auth/extauth"
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
 )
 
@@ -22,14 +23,23 @@ func (s *scenario) authorize(set setting) error {
 			Metadata: &oauthex.ClientRegistrationMetadata{RedirectURIs: []string{callback}},
 		},
 	}
-	if set.ClientID != "" && set.ClientSecret != "" {
-		config.PreregisteredClient = &oauthex.ClientCredentials{
-			ClientID: set.ClientID, ClientSecretAuth: &oauthex.ClientSecretAuth{ClientSecret: set.ClientSecret},
-		}
+	if set.ClientSecret != "" {
+		config.PreregisteredClient = set.credentials()
 	}
 	handler, err := auth.NewAuthorizationCodeHandler(config)
 	s.server.OAuth = handler
 	return err
+}
+
+// authorizeAlone lets the client get tokens for itself, without a person.
+func (s *scenario) authorizeAlone(set setting) error {
+	handler, err := extauth.NewClientCredentialsHandler(&extauth.ClientCredentialsHandlerConfig{Credentials: set.credentials()})
+	s.server.OAuth = handler
+	return err
+}
+
+func (set setting) credentials() *oauthex.ClientCredentials {
+	return &oauthex.ClientCredentials{ClientID: set.ClientID, ClientSecretAuth: &oauthex.ClientSecretAuth{ClientSecret: set.ClientSecret}}
 }
 
 // consent does what a person would do in a browser: the suite's authorization
