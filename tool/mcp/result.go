@@ -5,7 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"path"
+	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -188,11 +188,12 @@ func isText(kind string) bool {
 		strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
 }
 
+// fileName is the last step of an address.
 func fileName(uri string) string {
-	if uri == "" {
-		return ""
+	if u, err := url.Parse(uri); err == nil && u.Path != "" {
+		uri = u.Path
 	}
-	return line(path.Base(uri), 128)
+	return line(uri[strings.LastIndexByte(uri, '/')+1:], 128)
 }
 
 // structured adds a structured result, unless a text has it already.
