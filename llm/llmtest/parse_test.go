@@ -55,6 +55,16 @@ func TestParseRequest(t *testing.T) {
 			`"tool_choice":{"type":"function","function":{"name":"f"}}`,
 			llm.Request{Messages: user, Settings: llm.Settings{ToolChoice: llm.ToolNamed("f")}},
 		},
+		"hosted tools": {
+			`"tools":[{"type":"function","function":{"name":"f"}},{"type":"web_search", "n":1.0},{"google_search":{}}]`,
+			llm.Request{Messages: user, Tools: []llm.ToolDef{{Name: "f"}}, Settings: llm.Settings{HostedTools: []json.RawMessage{
+				json.RawMessage(`{"type":"web_search", "n":1.0}`), json.RawMessage(`{"google_search":{}}`),
+			}}},
+		},
+		"custom tools": {
+			`"tools":[{"type":"custom","custom":{"name":"c"}}]`,
+			llm.Request{Messages: user, Settings: llm.Settings{Extra: []llm.Member{{Name: "tools", Value: `[{"type":"custom","custom":{"name":"c"}}]`}}}},
+		},
 		"other tools and choices": {
 			`"tools":[{"type":"web_search"},{"type":"function","function":{"name":"f"}}],"tool_choice":"any"`,
 			llm.Request{Messages: user, Tools: []llm.ToolDef{{Name: "f"}}, Settings: llm.Settings{Extra: []llm.Member{
