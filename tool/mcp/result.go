@@ -12,6 +12,8 @@ type wireResult struct {
 	Content           []json.RawMessage `json:"content"`
 	StructuredContent json.RawMessage   `json:"structuredContent"`
 	IsError           bool              `json:"isError"`
+
+	Meta map[string]json.RawMessage `json:"_meta"`
 }
 
 type wireContent struct {
@@ -50,7 +52,7 @@ func result(text json.RawMessage) (llm.Parts, error) {
 				b.WriteString(t.Text)
 			}
 		}
-		return nil, &tool.Error{Failure: tool.Failed, Message: b.String()}
+		return nil, &tool.Error{Failure: failureOf(w.Meta), Message: b.String()}
 	}
 	return parts, nil
 }
