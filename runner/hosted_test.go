@@ -97,3 +97,35 @@ func TestHostedToolsAreTheRunsOwn(t *testing.T) {
 		require.Equal(t, []json.RawMessage{json.RawMessage(hostedSearch)}, req.HostedTools)
 	}
 }
+
+// TestBuiltinFunctions: Kimi runs its own search when it gets the arguments of the
+// call back. No function of ours is called for it, nor is the model told that there
+// is none.
+func TestBuiltinFunctions(t *testing.T) {
+	t.Parallel()
+	const name, args = "$web_search", `{"search_result":{"search_id":"1"}}`
+	call := llm.ToolCall{ID: "$web_search:0", Name: name, Arguments: args, Extra: []llm.Member{{Name: "type", Value: `"builtin_function"`}}}
+	for _, tt := range []struct {
+		name, hosted, want string
+	}{
+		{"declared", `{"type":"builtin_function","function":{"name":"$web_search"}}`, args},
+		{"another one", `{"type":"builtin_function","function":{"name":"$fetch"}}`, `There is no tool named "$web_search". The tools are: get_weather.`},
+		{"of another type", `{"type":"web_search","function":{"name":"$web_search"}}`, `There is no tool named "$web_search". The tools are: get_weather.`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			script := llmtest.Script(t, llmtest.Parts(call), llmtest.Text("Fine."))
+			model := openai.Config{BaseURL: "https://api.moonshot.ai/v1", Key: "k", HTTPClient: script.Client()}.Model("kimi-k2")
+			a := newAgent(weather())
+			a.Settings.HostedTools = []json.RawMessage{json.RawMessage(tt.hosted)}
+			r := runner.Runner{Model: model, Redact: func(s string) string { return s }}
+			events, err := collect(r.Stream(t.Context(), a, llm.User("Hi.")))
+			require.NoError(t, err)
+			require.NotContains(t, types(events), "tool_call_started")
+			require.Equal(t, tt.want, bodyOf(events, "tool_call_finished", 0).(event.ToolCallFinished).Result.Text())
+			sent := script.Requests()[1].Messages
+			require.Equal(t, []llm.ToolCall{call}, sent[2].Calls())
+			require.Equal(t, tt.want, sent[3].Results()[0].Text())
+		})
+	}
+}

@@ -43,6 +43,10 @@ const toolCalls = "tool_calls"
 // isHosted finds it.
 func isHosted(m llm.Member) bool { return m.Name == toolCalls }
 
+// isBuiltin finds the type of a call that a provider runs when it gets the
+// arguments back.
+func isBuiltin(m llm.Member) bool { return m.Name == "type" && m.Value == `"builtin_function"` }
+
 // checkHosted refuses calls that a client would take for ours.
 func checkHosted(extra []llm.Member) error {
 	i := slices.IndexFunc(extra, isHosted)
@@ -56,7 +60,7 @@ func checkHosted(extra []llm.Member) error {
 		return errors.New("want a list of the calls that the provider has run")
 	}
 	for _, c := range calls {
-		if slices.Contains([]string{"", "function", "builtin_function"}, strings.ToLower(c.Type)) {
+		if slices.Contains([]string{"", "function", "builtin_function", "custom"}, strings.ToLower(c.Type)) {
 			return fmt.Errorf("a call of type %q is run by the caller: say it with a ToolCall", c.Type)
 		}
 	}
@@ -108,7 +112,7 @@ func checkPart(p llm.Part) error {
 		}
 		return checkExtra(p.Extra, "id", "data", "format", "transcript", "expires_at")
 	case llm.ToolCall:
-		return checkExtra(p.Extra, "index", "id", "type", "function")
+		return checkExtra(slices.DeleteFunc(slices.Clone(p.Extra), isBuiltin), "index", "id", "type", "function")
 	case llm.RawPart:
 		return checkRaw(p)
 	}

@@ -236,7 +236,9 @@ func wireCall(c llm.ToolCall) object {
 	function.set("arguments", c.Arguments)
 	out := object{}
 	out.set("id", c.ID)
-	out.set("type", "function")
+	if !slices.ContainsFunc(c.Extra, isBuiltin) {
+		out.set("type", "function")
+	}
 	out.set("function", function)
 	return append(out, c.Extra...)
 }

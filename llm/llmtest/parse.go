@@ -22,6 +22,10 @@ import (
 // of a call's "function" are one member of that name in the call's Extra, an
 // object of them all. Parts that are no part of llm are a [llm.RawPart].
 //
+// Calls of other types than "function", which the provider has run, are one member
+// "tool_calls" in the message's Extra; so is the type "builtin_function" in a
+// call's.
+//
 // The exceptions are what the wire says twice or for itself: "stream_options"
 // with nothing but "include_usage", the two names of MaxOutputTokens, the "type"
 // and "index" of calls, and known members that are null or the zero of their

@@ -134,8 +134,15 @@ func TestParseMessages(t *testing.T) {
 		"developer": {`{"role":"developer","content":"s"}`, llm.Message{Role: llm.RoleDeveloper, Parts: llm.Parts{llm.Text{Text: "s"}}}},
 		"user":      {`{"content":"u","role":"user"}`, llm.User("u")},
 		"assistant": {`{"role":"assistant","content":"a"}`, llm.Assistant("a")},
-		"empty":     {`{"role":"assistant","content":""}`, llm.Assistant("")},
-		"null":      {`{"role":"assistant","content":null,"refusal":null,"audio":null,"tool_calls":null}`, llm.Assistant("")},
+		"calls that the provider ran": {
+			`{"role":"assistant","tool_calls":[{"id":"h", "type":"mcp","mcp":{"a":"<"}},{"id":"c","type":"builtin_function","function":{"name":"$s","arguments":"{}"}},{"type":"web_search"}],"y":2}`,
+			llm.Message{
+				Role: llm.RoleAssistant, Parts: llm.Parts{llm.ToolCall{ID: "c", Name: "$s", Arguments: "{}", Extra: []llm.Member{{Name: "type", Value: `"builtin_function"`}}}},
+				Extra: []llm.Member{{Name: "tool_calls", Value: `[{"id":"h", "type":"mcp","mcp":{"a":"<"}},{"type":"web_search"}]`}, {Name: "y", Value: "2"}},
+			},
+		},
+		"empty": {`{"role":"assistant","content":""}`, llm.Assistant("")},
+		"null":  {`{"role":"assistant","content":null,"refusal":null,"audio":null,"tool_calls":null}`, llm.Assistant("")},
 		"parts": {
 			`{"role":"user","content":[{"type":"text","text":""},{"type":"text","text":"look","cache_control":{"type": "ephemeral"}},
 			{"type":"image_url","image_url":{"url":"https://example.com/x.png","detail":"low"}},

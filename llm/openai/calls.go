@@ -54,7 +54,9 @@ func readPiece(raw []byte) piece {
 		case "id":
 			p.id = scalar(v)
 		case "type":
-			p.kind = str(v)
+			if p.kind = str(v); p.kind == builtin {
+				p.extra = append(p.extra, llm.Member{Name: name, Value: string(v)})
+			}
 		case "function":
 			p.function(v)
 		default:

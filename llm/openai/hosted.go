@@ -8,6 +8,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
+// builtin is the type of a tool of Kimi's whose calls the caller answers, with
+// their own arguments. It is kept with the call, as it has to go back with it.
+// Source: https://platform.moonshot.cn/docs/guide/use-web-search, read 2026-11-22.
+const builtin = "builtin_function"
+
 // What an answer can hold of them: a piece is looked for among all, and a member
 // of what came in pieces costs us far more than a server.
 const (
@@ -33,12 +38,12 @@ type hostedCall struct {
 
 // owns reports whether the piece is one of a call that the provider runs. A type
 // that stands beside the name of a declared function makes no such call; neither
-// does "builtin_function", whose calls Kimi leaves to the caller.
+// does the type builtin.
 func (h *hosted) owns(p piece, declared map[string]bool) bool {
 	switch {
 	case p.kind == "":
 		return p.name == "" && h.find(p) != nil
-	case strings.EqualFold(p.kind, "function"), p.kind == "builtin_function":
+	case strings.EqualFold(p.kind, "function"), p.kind == builtin:
 		return false
 	}
 	return !declared[p.name]

@@ -54,7 +54,7 @@ func TestHostedCalls(t *testing.T) {
 		{"no type", []string{`{"id":"c","function":{"name":"f"}}`}, llm.Parts{f}, ""},
 		{"type without a text", []string{`{"id":"c","type":1,"function":{"name":"f"}}`}, llm.Parts{f}, ""},
 		{"a declared function under another type", []string{`{"id":"c","type":"tool","function":{"name":"f"}}`}, llm.Parts{f}, ""},
-		{"of which Kimi leaves the call to us", []string{`{"id":"c","type":"builtin_function","function":{"name":"$web_search"}}`}, llm.Parts{toolCall("c", "$web_search", "{}")}, ""},
+		{"of which Kimi leaves the call to us", []string{`{"id":"c","type":"builtin_function","function":{"name":"$web_search"}}`}, llm.Parts{toolCall("c", "$web_search", "{}", member("type", `"builtin_function"`))}, ""},
 		{"two without ids", []string{`{"type":"mcp"},{"type":"mcp"}`}, nil, `[{"type":"mcp"},{"type":"mcp"}]`},
 		{
 			"the index of a function", []string{`{"index":0,"type":"mcp"}`, `{"index":0,"id":"c","function":{"name":"f"}}`, `{"index":0,"function":{"arguments":"{}"}}`},
