@@ -18,8 +18,8 @@ import (
 // its functions may be called by several goroutines at once.
 type Server struct {
 	// Name comes before the names of the tools, as in name__tool. It consists of
-	// letters, digits, - and single _, at most 32, and must be the only one of
-	// its client.
+	// letters, digits, - and single _ (not at the end), at most 32, and must be the
+	// only one of its client.
 	Name string
 	// Bare leaves Name out of the names of the tools.
 	Bare bool

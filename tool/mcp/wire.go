@@ -2,9 +2,8 @@ package mcp
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -37,6 +36,8 @@ func (t *tap) see(m jsonrpc.Message) {
 	}
 }
 
+var errNoObject = errors.New("it is no JSON object")
+
 // A member is one of a JSON object.
 type member struct {
 	name  string
@@ -47,7 +48,7 @@ type member struct {
 func members(raw json.RawMessage) ([]member, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
-		return nil, fmt.Errorf("no object")
+		return nil, errNoObject
 	}
 	var all []member
 	at := map[string]int{}
@@ -71,47 +72,62 @@ func members(raw json.RawMessage) ([]member, error) {
 }
 
 // carry puts the text of a list of tools, and of a call's result, where the SDK
-// leaves it as it is.
+// leaves it as it is. What the SDK would decode of it is cut down to what it needs:
+// nothing odd in one tool keeps it from the others.
 func carry(result json.RawMessage) json.RawMessage {
 	all, err := members(result)
 	if err != nil {
 		return result // the SDK says what is wrong
 	}
-	meta := map[string]json.RawMessage{}
-	ours := false
 	var b bytes.Buffer
 	b.WriteByte('{')
+	var meta json.RawMessage
+	ours := false
 	for _, m := range all {
 		switch m.name {
 		case "_meta":
-			_ = json.Unmarshal(m.value, &meta) // what is no object is dropped
+			meta = m.value
+			continue
+		case "ttlMs": // we keep lists ourselves, and know when they are stale
 			continue
 		case "tools":
-			ours = true
-			m.value = decodable(m.value)
+			ours, m.value = true, reduced(m.value)
 		case "content":
-			ours = true
-			m.value = json.RawMessage("[]")
+			ours, m.value = true, json.RawMessage("[]")
 		case "structuredContent":
 			ours = true
 			continue
 		}
 		writeMember(&b, m)
 	}
-	delete(meta, rawKey)
-	if ours {
-		text, _ := json.Marshal(string(result)) // a string always has a JSON form
-		if meta == nil {
-			meta = map[string]json.RawMessage{}
-		}
-		meta[rawKey] = text
+	if !ours {
+		result = nil
 	}
-	if len(meta) > 0 {
-		value, _ := json.Marshal(meta) // it was decoded from JSON
-		writeMember(&b, member{"_meta", value})
+	if meta = marked(meta, result); meta != nil {
+		writeMember(&b, member{"_meta", meta})
 	}
 	b.WriteByte('}')
 	return b.Bytes()
+}
+
+// marked is the _meta of a result with its text, if there is one, and without what
+// the server wrote in its place; nil if there is nothing in it.
+func marked(meta, text json.RawMessage) json.RawMessage {
+	kept := map[string]json.RawMessage{}
+	if all, err := members(meta); err == nil {
+		for _, m := range all {
+			kept[m.name] = m.value
+		}
+	}
+	delete(kept, rawKey)
+	if text != nil {
+		kept[rawKey], _ = json.Marshal(string(text)) // a string always has a JSON form
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	value, _ := json.Marshal(kept) // it was decoded from JSON
+	return value
 }
 
 func writeMember(b *bytes.Buffer, m member) {
@@ -124,54 +140,28 @@ func writeMember(b *bytes.Buffer, m member) {
 	b.Write(m.value)
 }
 
-// decodable is a list of tools without those that would keep the SDK from
-// decoding the others.
-func decodable(tools json.RawMessage) json.RawMessage {
-	var all, good []json.RawMessage
-	if json.Unmarshal(tools, &all) != nil {
-		return json.RawMessage("[]")
+// reduced is a list of tools with no more than the SDK needs of them: it looks for
+// annotations in the schemas of those that are called.
+func reduced(tools json.RawMessage) json.RawMessage {
+	type tool struct {
+		Name        string          `json:"name"`
+		InputSchema json.RawMessage `json:"inputSchema,omitempty"`
 	}
-	good = []json.RawMessage{}
-	for _, one := range all {
-		if t := new(sdk.Tool); json.Unmarshal(one, t) == nil {
-			good = append(good, one)
+	var all []json.RawMessage
+	_ = json.Unmarshal(tools, &all) // what is no list is an empty one
+	known := []tool{}
+	for _, text := range all {
+		var t tool
+		if json.Unmarshal(text, &t) == nil && t.Name != "" {
+			known = append(known, t)
 		}
 	}
-	text, _ := json.Marshal(good) // they were decoded from JSON
+	text, _ := json.Marshal(known) // they were decoded from JSON
 	return text
 }
 
-// carried returns what carry put into a result.
+// carried returns the text of a result that carry put into it; empty if none.
 func carried(meta sdk.Meta) json.RawMessage {
 	text, _ := meta[rawKey].(string)
 	return json.RawMessage(text)
-}
-
-// tapped is a transport whose messages a tap sees.
-type tapped struct {
-	sdk.Transport
-	tap  *tap
-	conn sdk.Connection // nil before Connect
-}
-
-func (t *tapped) Connect(ctx context.Context) (sdk.Connection, error) {
-	conn, err := t.Transport.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	t.conn = conn
-	return &tappedConn{conn, t.tap}, nil
-}
-
-type tappedConn struct {
-	sdk.Connection
-	tap *tap
-}
-
-func (c *tappedConn) Read(ctx context.Context) (jsonrpc.Message, error) {
-	m, err := c.Connection.Read(ctx)
-	if err == nil {
-		c.tap.see(m)
-	}
-	return m, err
 }
