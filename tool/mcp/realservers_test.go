@@ -62,27 +62,29 @@ func TestRealServers(t *testing.T) {
 			require.Equal(t, "Hei", env["GREETING"])
 			require.NotContains(t, env, nodeVariable, "the environment of this process is not the server's")
 		}})
-		tally.add(t, server, calls, tasksOnly)
+		tally.add(t, server, calls, everythingWaits, tasksOnly)
 	})
 	t.Run("everything (http)", func(t *testing.T) {
 		t.Parallel()
 		server := everything()
 		server.URL = overHTTP(t, nodeCommand(dir, "server-everything", "streamableHttp"))
 		calls := append(everythingCalls(dir), realCall{"get-env", `{}`, has(`"GREETING": "Hei"`)})
-		tally.add(t, server, calls, tasksOnly)
+		tally.add(t, server, calls, everythingWaits, tasksOnly)
 	})
 	t.Run("filesystem", func(t *testing.T) {
 		t.Parallel()
 		root, err := filepath.EvalSymlinks(t.TempDir())
 		require.NoError(t, err)
 		server := mcp.Server{Name: "files", Command: nodeCommand(dir, "server-filesystem", root)}
-		tally.add(t, server, filesystemCalls(t, root))
+		tally.add(t, server, filesystemCalls(t, root), []string{"create_directory", "edit_file", "move_file", "write_file"})
 	})
 	t.Run("memory", func(t *testing.T) {
 		t.Parallel()
 		file := filepath.Join(t.TempDir(), "memory.jsonl")
 		server := mcp.Server{Name: "memory", Command: nodeCommand(dir, "server-memory"), Env: map[string]string{"MEMORY_FILE_PATH": file}}
-		tally.add(t, server, memoryCalls)
+		tally.add(t, server, memoryCalls, []string{
+			"add_observations", "create_entities", "create_relations", "delete_entities", "delete_observations", "delete_relations",
+		})
 		stored, err := os.ReadFile(file)
 		require.NoError(t, err)
 		require.JSONEq(t, `{"type":"entity","name":"Ann","entityType":"person","observations":["is from Oslo"]}`, string(stored))
@@ -130,8 +132,9 @@ func (y *serverTally) print() {
 }
 
 // add runs the calls in one run, each in a turn of its own, and checks that there
-// is one for every tool of the server.
-func (y *serverTally) add(t *testing.T, server mcp.Server, calls []realCall, leftOut ...mcp.LeftOut) {
+// is one for every tool of the server, and that those of the waiting ones, and no
+// others, waited for approval.
+func (y *serverTally) add(t *testing.T, server mcp.Server, calls []realCall, waiting []string, leftOut ...mcp.LeftOut) {
 	t.Helper()
 	client, err := mcp.Open(server)
 	require.NoError(t, err)
@@ -150,7 +153,8 @@ func (y *serverTally) add(t *testing.T, server mcp.Server, calls []realCall, lef
 	}
 	require.Equal(t, listed, called)
 
-	results, progress := play(t, server.Name, client, calls)
+	results, asked, progress := play(t, server.Name, client, calls)
+	require.Equal(t, waiting, asked)
 	for i, c := range calls {
 		if !t.Run(c.tool, func(t *testing.T) { c.want(t, results[i]) }) {
 			called[c.tool] = false
@@ -186,7 +190,7 @@ func requireProgress(t *testing.T, progress []event.ToolProgress) {
 }
 
 // play makes the calls by a scripted model; whoever has to approve them does.
-func play(t *testing.T, server string, client *mcp.Client, calls []realCall) (results []event.ToolCallFinished, progress []event.ToolProgress) {
+func play(t *testing.T, server string, client *mcp.Client, calls []realCall) (results []event.ToolCallFinished, asked []string, progress []event.ToolProgress) {
 	t.Helper()
 	var steps []llmtest.Step
 	for _, c := range calls {
@@ -205,12 +209,15 @@ func play(t *testing.T, server string, client *mcp.Client, calls []realCall) (re
 		switch b := e.Body.(type) {
 		case event.ToolCallFinished:
 			results = append(results, b)
+		case event.ApprovalAsked:
+			asked = append(asked, strings.TrimPrefix(b.Name, server+"__"))
 		case event.ToolProgress:
 			progress = append(progress, b)
 		}
 	}
 	require.Len(t, results, len(calls))
-	return results, progress
+	slices.Sort(asked)
+	return results, slices.Compact(asked), progress
 }
 
 // overHTTP starts a server that speaks HTTP and returns its URL. It would listen
@@ -307,6 +314,12 @@ func saysJSON(want string) func(*testing.T, event.ToolCallFinished) {
 
 // tasksOnly is the tool of that server that nobody can call in the ordinary way.
 var tasksOnly = mcp.LeftOut{Name: "simulate-research-query", Reason: "it can be called as a task only, and the SDK knows no tasks"}
+
+// everythingWaits are its tools that it does not call read-only.
+var everythingWaits = []string{
+	"gzip-file-as-resource", "toggle-simulated-logging", "toggle-subscriber-updates",
+	"trigger-elicitation-request", "trigger-sampling-request", "trigger-url-elicitation",
+}
 
 // everything is the server with the functions that make all of its tools appear.
 func everything() mcp.Server {
