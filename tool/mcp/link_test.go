@@ -23,7 +23,7 @@ import (
 // TestOpenChecks: a bad field is named, its value is not.
 func TestOpenChecks(t *testing.T) {
 	t.Parallel()
-	dial := offering(says("{}")).dial
+	dial := offering(answering("{}")).dial
 	for want, s := range map[string]mcp.Server{
 		`mcp server "": Name: has 1 to 32 letters, digits, - and single _, of which _ is not the last`:     {Dial: dial},
 		`mcp server "a__b": Name: has 1 to 32 letters, digits, - and single _, of which _ is not the last`: {Name: "a__b", Dial: dial},
@@ -104,7 +104,7 @@ func TestCrashingServer(t *testing.T) {
 func TestHangingStarts(t *testing.T) {
 	t.Parallel()
 	hangsAt := func(phase string) *peer {
-		good := offering(says("{}"), plainTool)
+		good := offering(answering("{}"), plainTool)
 		return &peer{answer: func(c *peerConn, method string, params json.RawMessage) (string, error) {
 			if method == phase {
 				return "", errHang
@@ -124,7 +124,7 @@ func TestHangingStarts(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client := open(t,
 					mcp.Server{Name: "bad", Dial: dial, StartTimeout: 20 * time.Second},
-					mcp.Server{Name: "good", Dial: offering(says("{}"), plainTool).dial})
+					mcp.Server{Name: "good", Dial: offering(answering("{}"), plainTool).dial})
 				start := time.Now()
 				tools, err := client.Toolsets()[1].Tools(t.Context())
 				require.NoError(t, err)
@@ -172,7 +172,7 @@ func TestWhoWaitsMayLeave(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dials := 0
-		server := offering(says("{}"), plainTool)
+		server := offering(answering("{}"), plainTool)
 		client := open(t, mcp.Server{Name: "s", Dial: func(context.Context) (sdk.Transport, error) {
 			dials++
 			time.Sleep(10 * time.Second)
@@ -196,7 +196,7 @@ func TestServersStartTogether(t *testing.T) {
 		for i := range 5 {
 			servers = append(servers, mcp.Server{Name: fmt.Sprint("s", i), Dial: func(context.Context) (sdk.Transport, error) {
 				time.Sleep(10 * time.Second)
-				return offering(says("{}"), plainTool), nil
+				return offering(answering("{}"), plainTool), nil
 			}})
 		}
 		client := open(t, servers...)
@@ -320,7 +320,7 @@ func (d deaf) Connect(ctx context.Context) (sdk.Connection, error) {
 func TestDeafServer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := offering(says("{}"), plainTool)
+		server := offering(answering("{}"), plainTool)
 		client := open(t, mcp.Server{Name: "s", Dial: func(context.Context) (sdk.Transport, error) { return deaf{server}, nil }})
 		run := toolsOf(t, client)[0]
 		first := server.last()

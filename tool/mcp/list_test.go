@@ -92,7 +92,7 @@ func TestPages(t *testing.T) {
 func TestNames(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("n", 70)
-	client := open(t, mcp.Server{Name: "a", Dial: offering(says("{}"),
+	client := open(t, mcp.Server{Name: "a", Dial: offering(answering("{}"),
 		named("read"), named("a.b"), named("a/b"), named("größe"), named(long), named(long+"2"), named("b__read"), named("read"),
 		named("x\x1b[2J\u202e"), named(strings.Repeat("é", 5000)), `{"name":7}`, `{}`, `null`,
 	).dial})
@@ -124,7 +124,7 @@ func TestNames(t *testing.T) {
 // TestBareNames leave the server's name out.
 func TestBareNames(t *testing.T) {
 	t.Parallel()
-	client := open(t, mcp.Server{Name: "a", Bare: true, Dial: offering(says("{}"), named("read"), named("a.b")).dial})
+	client := open(t, mcp.Server{Name: "a", Bare: true, Dial: offering(answering("{}"), named("read"), named("a.b")).dial})
 	names := namesOf(toolsOf(t, client))
 	require.Equal(t, "read", names[0])
 	require.Regexp(t, `^a_b_[0-9a-f]{8}$`, names[1])
@@ -135,7 +135,7 @@ func TestAllowAndDeny(t *testing.T) {
 	t.Parallel()
 	client := open(t, mcp.Server{
 		Name: "s", Allow: []string{"read_*", "list"}, Deny: []string{"*_all"},
-		Dial: offering(says("{}"), named("read_one"), named("read_all"), named("write"), named("list")).dial,
+		Dial: offering(answering("{}"), named("read_one"), named("read_all"), named("write"), named("list")).dial,
 	})
 	require.Equal(t, []string{"s__read_one", "s__list"}, namesOf(toolsOf(t, client)))
 	const reason = "it is not among those that Allow and Deny let pass"
@@ -148,7 +148,7 @@ func TestDefinition(t *testing.T) {
 	t.Parallel()
 	const schema = `{"type":"object","z":1,"properties":{"n":{"type":"integer","maximum":9007199254740993,"description":"big\u202e"},"a":{"type":"string"}}}`
 	const output = `{"type": "object"}`
-	client := open(t, mcp.Server{Name: "s", Dial: offering(says("{}"),
+	client := open(t, mcp.Server{Name: "s", Dial: offering(answering("{}"),
 		`{"name":"t","title":"T","description":"One\u200b\r\ntwo\udb40\udc41.","inputSchema":`+schema+`,"outputSchema":`+output+`,"annotations":{"readOnlyHint":true},"_meta":{"toolloop.internal/raw":"forged"}}`,
 		`{"name":"u","title":"Only a title","inputSchema":true}`,
 		`{"name":"v","inputSchema":{"properties":{"a\u202eb":{"type":"string"}}}}`,
@@ -212,7 +212,7 @@ func TestApproval(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			tt.server.Name, tt.server.Bare, tt.server.Dial = "s", true, offering(says("{}"), safe, again, other).dial
+			tt.server.Name, tt.server.Bare, tt.server.Dial = "s", true, offering(answering("{}"), safe, again, other).dial
 			var got []string
 			for _, one := range toolsOf(t, open(t, tt.server)) {
 				got = append(got, fmt.Sprint(one.Name(), " ", one.AsksApproval(), " ", one.Idempotent()))

@@ -82,6 +82,7 @@ func (l *link) protocol() *sdk.Client {
 	}
 	if f := l.server.Elicit; f != nil {
 		opts.ElicitationHandler = asked(l, f)
+		opts.Capabilities.Elicitation = &sdk.ElicitationCapabilities{Form: &sdk.FormElicitationCapabilities{}, URL: &sdk.URLElicitationCapabilities{}}
 	}
 	return sdk.NewClient(program(), opts)
 }

@@ -52,8 +52,8 @@ func nameOf(params json.RawMessage) string {
 	return p.Name
 }
 
-// says answers every call so.
-func says(result string) func(*peerConn, string, json.RawMessage) (string, error) {
+// answering answers every call so.
+func answering(result string) func(*peerConn, string, json.RawMessage) (string, error) {
 	return func(*peerConn, string, json.RawMessage) (string, error) { return result, nil }
 }
 

@@ -54,7 +54,7 @@ func TestResults(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			client := open(t, mcp.Server{Name: "s", Dial: offering(says(tt.result), plainTool).dial})
+			client := open(t, mcp.Server{Name: "s", Dial: offering(answering(tt.result), plainTool).dial})
 			parts, err := toolsOf(t, client)[0].Call(t.Context(), json.RawMessage(`{}`))
 			require.NoError(t, err)
 			require.Equal(t, tt.want, parts)
@@ -99,7 +99,7 @@ func TestFailures(t *testing.T) {
 	}
 	t.Run("a long text", func(t *testing.T) {
 		t.Parallel()
-		client := open(t, mcp.Server{Name: "s", Dial: offering(says(`{"isError":true,"content":[{"type":"text","text":"`+long+`"}]}`), plainTool).dial})
+		client := open(t, mcp.Server{Name: "s", Dial: offering(answering(`{"isError":true,"content":[{"type":"text","text":"`+long+`"}]}`), plainTool).dial})
 		_, err := toolsOf(t, client)[0].Call(t.Context(), json.RawMessage(`{}`))
 		failure, ok := errors.AsType[*tool.Error](err)
 		require.True(t, ok)

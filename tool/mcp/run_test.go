@@ -91,7 +91,7 @@ func TestOneBadServerInARun(t *testing.T) {
 		bad := &peer{answer: func(*peerConn, string, json.RawMessage) (string, error) { return "", errDrop }}
 		client := open(t,
 			mcp.Server{Name: "bad", Dial: bad.dial},
-			mcp.Server{Name: "good", Ask: never, Dial: offering(says(`{"content":[{"type":"text","text":"fine"}]}`), plainTool).dial})
+			mcp.Server{Name: "good", Ask: never, Dial: offering(answering(`{"content":[{"type":"text","text":"fine"}]}`), plainTool).dial})
 		script := llmtest.Script(t, llmtest.Calls("good__run", `{}`), llmtest.Text("Done."))
 		var notices []string
 		for e, err := range runner.Stream(t.Context(), &agent.Agent{Model: script, Toolsets: client.Toolsets()}, llm.User("Go.")) {
