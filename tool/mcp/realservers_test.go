@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,6 +68,9 @@ func TestRealServers(t *testing.T) {
 	t.Run("everything (http)", func(t *testing.T) {
 		t.Parallel()
 		server := everything()
+		own := new(http.Transport) // that of the process is offline
+		t.Cleanup(own.CloseIdleConnections)
+		server.HTTPClient = &http.Client{Transport: own}
 		server.URL = overHTTP(t, nodeCommand(dir, "server-everything", "streamableHttp"))
 		calls := append(everythingCalls(dir), realCall{"get-env", `{}`, has(`"GREETING": "Hei"`)})
 		tally.add(t, server, calls, everythingWaits, tasksOnly)
