@@ -329,8 +329,10 @@ var everythingWaits = []string{
 func everything() mcp.Server {
 	return mcp.Server{
 		Name: "everything",
+		//lint:ignore SA1019 servers of the older versions of the protocol ask
 		Sample: func(_ context.Context, req *sdk.CreateMessageRequest) (*sdk.CreateMessageResult, error) {
 			asked, _ := json.Marshal(req.Params.Messages)
+			//lint:ignore SA1019 servers of the older versions of the protocol ask
 			return &sdk.CreateMessageResult{Role: "assistant", Model: "m", Content: &sdk.TextContent{Text: fmt.Sprintf("sampled %d bytes", len(asked))}}, nil
 		},
 		Elicit: func(_ context.Context, req *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
