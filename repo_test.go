@@ -31,6 +31,7 @@ const module = "github.com/seed-916e8f6a/toolloop"
 var arrows = map[string][]string{
 	"internal/mutant":            {},
 	"internal/netguard":          {},
+	"internal/scenario":          {"llm", "llm/llmtest", "llm/openai", "llm/wrap", "tool", "agent", "runner", "runner/event", "runner/runnertest"},
 	"llm":                        {},
 	"llm/wrap":                   {"llm"},
 	"llm/openai":                 {"internal/netguard", "llm", "llm/wrap"},

@@ -63,6 +63,8 @@ func (e *engine) admit(calls []loop.Call) ([]job, []event.Body) {
 	var bodies []event.Body
 	for _, c := range e.look(calls) {
 		switch {
+		case e.isBuiltin(c.Call):
+			bodies = append(bodies, success(c.Call, llm.Parts{llm.Text{Text: c.Call.Call.Arguments}}))
 		case c.err != nil:
 			e.logPanic(c.Call, asToolError(c.err))
 			bodies = append(bodies, e.failure(c.Call, asToolError(c.err)))
@@ -117,6 +119,22 @@ func (e *engine) look(calls []loop.Call) []looked {
 	}
 	_ = policies.Wait() // none returns an error: in doubt it asks
 	return all
+}
+
+// isBuiltin reports whether the call is one of a hosted tool of the type
+// "builtin_function", as Kimi has them: the provider runs it when it gets the
+// arguments back as the result. No function of ours is meant.
+func (e *engine) isBuiltin(c loop.Call) bool {
+	if _, ours := e.tools[c.Call.Name]; ours {
+		return false
+	}
+	return slices.ContainsFunc(e.agent.Settings.HostedTools, func(raw json.RawMessage) bool {
+		var t struct {
+			Type     string
+			Function struct{ Name string }
+		}
+		return json.Unmarshal(raw, &t) == nil && t.Type == "builtin_function" && t.Function.Name == c.Call.Name
+	})
 }
 
 func (e *engine) check(c loop.Call) (tool.Tool, json.RawMessage, []string, error) {

@@ -12,6 +12,7 @@ import (
 
 // A schema is what a tool knows of its arguments.
 type schema struct {
+	raw    json.RawMessage // as its author wrote it; nil for that of a Go type
 	wire   json.RawMessage // what the model is shown
 	valid  *validator      // what is held; it may know more than the model is shown
 	shape  *shape          // of the Go type; nil for a schema that is not ours

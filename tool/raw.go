@@ -33,7 +33,7 @@ func rawSchema(raw json.RawMessage) (*schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	sch := &schema{wire: shown.json(), decode: func(json.RawMessage) error { return nil }}
+	sch := &schema{raw: slices.Clone(raw), wire: shown.json(), decode: func(json.RawMessage) error { return nil }}
 	if sch.valid, err = compileRaw(doc); err != nil {
 		sch.valid, sch.unchecked = nil, err
 	}

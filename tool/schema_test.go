@@ -539,3 +539,14 @@ func TestATypeInATagIsForTypesWithoutOne(t *testing.T) {
 }
 
 func second(_ tool.Tool, err error) error { return err }
+
+func TestRawSchema(t *testing.T) {
+	t.Parallel()
+	const schema = ` {"$schema":"x","type":"object", "properties":{"a":{}},"allOf":[{"required":["a"]}]}`
+	raw := tool.Must(tool.NewRaw("t", "", json.RawMessage(schema), func(context.Context, json.RawMessage) (string, error) { return "", nil }))
+	require.Equal(t, schema, string(raw.RawSchema()))
+	copy(raw.RawSchema(), "changed")
+	require.Equal(t, schema, string(raw.RawSchema()))
+	require.Nil(t, tool.Tool{}.RawSchema())
+	require.Nil(t, tool.Must(tool.New("t", "", func(context.Context, struct{}) (string, error) { return "", nil })).RawSchema())
+}

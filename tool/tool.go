@@ -189,6 +189,16 @@ func (t Tool) Def() llm.ToolDef {
 	return def
 }
 
+// RawSchema returns the schema as [NewRaw] was given it, byte for byte, for those
+// who take more of JSON Schema than providers do; nil for a tool of [New]. Its bytes
+// are the caller's.
+func (t Tool) RawSchema() json.RawMessage {
+	if t.spec == nil {
+		return nil
+	}
+	return slices.Clone(t.spec.schema.raw)
+}
+
 // NotStrict returns nil if [Tool.Def] has a strict form, else why it has none, in
 // one line that names the place in the schema: an object with properties of any
 // name, a value of any kind, allOf and other conditions, recursion or size

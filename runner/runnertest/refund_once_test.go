@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/internal/scenario"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
@@ -44,13 +45,13 @@ func (b *bank) refund(ctx context.Context, in refundArgs) (string, error) {
 func TestRefundOnce(t *testing.T) {
 	t.Parallel()
 	steps := []llmtest.Step{refund("W1", 250), llmtest.Text("It is on its way.")}
-	for _, seat := range seats {
+	for _, seat := range scenario.Seats() {
 		for _, stream := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, stream %v", seat.name, stream), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, stream %v", seat.Name, stream), func(t *testing.T) {
 				t.Parallel()
 				llmtest.EveryFault(t, steps, func(t *testing.T, script *llmtest.Model) {
 					synctest.Test(t, func(t *testing.T) {
-						refundOnce(t, runner.Runner{Model: seat.model(t, script)}, stream)
+						refundOnce(t, runner.Runner{Model: seat.Model(t, script)}, stream)
 						require.NoError(t, script.Done())
 					})
 				})

@@ -1,59 +1,30 @@
 package runnertest_test
 
 import (
-	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-916e8f6a/toolloop/llm"
-	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
-	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/internal/scenario"
 	"github.com/seed-916e8f6a/toolloop/runner/runnertest"
 )
-
-// A scenario is a run of the desk, written once: what the model says, and what
-// comes of it wherever the model sits and whether it streams or not. The
-// transcript of the run stands in testdata/scenarios.
-type scenario struct {
-	name   string
-	runner runner.Runner
-	hangUp time.Duration // when the customer hangs up; zero: never
-	steps  []llmtest.Step
-	want   outcome
-}
-
-// outcome is what the caller of a run sees.
-type outcome struct {
-	text     string        // of the last answer
-	err      string        // what kind of error it is; empty: none
-	calls    string        // in the order of the model, with their failures
-	most     int           // calls that ran at the same time
-	took     time.Duration // exactly
-	usage    llm.Usage
-	requests int
-	shown    string // of a stream: the text of the last turn. Empty: text
-	restarts int    // of a stream
-}
 
 // TestScenarios runs each scenario in each seat, streaming and not.
 func TestScenarios(t *testing.T) {
 	var passed atomic.Int32
 	t.Run("all", func(t *testing.T) {
-		for _, s := range scenarios {
-			t.Run(s.name, func(t *testing.T) {
+		for _, s := range scenario.All() {
+			t.Run(s.Name, func(t *testing.T) {
 				t.Parallel()
-				for _, seat := range seats {
+				for _, seat := range scenario.Seats() {
 					for _, stream := range []bool{false, true} {
-						t.Run(fmt.Sprintf("%s, stream %v", seat.name, stream), func(t *testing.T) {
-							synctest.Test(t, func(t *testing.T) { s.test(t, seat, stream) })
+						t.Run(fmt.Sprintf("%s, stream %v", seat.Name, stream), func(t *testing.T) {
+							synctest.Test(t, func(t *testing.T) { testScenario(t, s, seat, stream) })
 							if !t.Failed() {
 								passed.Add(1)
 							}
@@ -74,59 +45,28 @@ func TestScenarios(t *testing.T) {
 func TestScenariosOnLoopback(t *testing.T) {
 	t.Parallel()
 	ran := 0
-	for _, s := range scenarios {
-		if s.want.took > 0 {
+	for _, s := range scenario.All() {
+		if s.Want.Took > 0 {
 			continue
 		}
 		ran++
-		t.Run(s.name, func(t *testing.T) {
+		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			s.test(t, loopback, false)
-			s.test(t, loopback, true)
+			testScenario(t, s, scenario.Loopback(), false)
+			testScenario(t, s, scenario.Loopback(), true)
 		})
 	}
 	require.Equal(t, 11, ran)
 }
 
-// test holds one run to the row of the table.
-func (s scenario) test(t *testing.T, where seat, stream bool) {
-	got := s.run(t, where, stream)
-	want := s.want
-	switch {
-	case !stream:
-		want.shown, want.restarts = "", 0
-	case want.shown == "":
-		want.shown = want.text
+// testScenario holds one run to the row of the table.
+func testScenario(t *testing.T, s scenario.Scenario, where scenario.Seat, stream bool) {
+	got := s.Run(t, where, stream, desk())
+	want := s.Expected(stream)
+	if !where.Exact {
+		got.Took, got.Most = want.Took, want.Most
 	}
-	if !where.exact {
-		got.took, got.most = want.took, want.most
-	}
-	require.Equal(t, want, got.outcome)
-	require.Equal(t, s.run(t, inProcess, false).heard, got.heard, "what the model heard")
-	runnertest.Golden(t, got.result, "testdata/scenarios/"+strings.ReplaceAll(s.name, " ", "_")+".txt")
-}
-
-// errHungUp is why a run is cancelled.
-var errHungUp = errors.New("the customer hung up")
-
-// run runs the scenario in a seat.
-func (s scenario) run(t *testing.T, where seat, stream bool) ran {
-	t.Helper()
-	ctx, cancel := context.WithCancelCause(t.Context())
-	defer cancel(nil)
-	if s.hangUp > 0 {
-		time.AfterFunc(s.hangUp, func() { cancel(errHungUp) })
-	}
-	script := llmtest.Script(t, s.steps...)
-	r := s.runner
-	r.Model = where.model(t, script)
-
-	start := time.Now()
-	got, err := run(ctx, r, stream)
-	got.took = time.Since(start)
-
-	got.text, got.err, got.usage = got.result.Text, kindOf(err), got.result.Usage
-	got.calls, got.most = called(got.result), runnertest.MaxConcurrent(got.result)
-	got.requests, got.heard = len(script.Requests()), heard(script)
-	return got
+	require.Equal(t, want, got.Outcome)
+	require.Equal(t, s.Run(t, scenario.Seats()[0], false, desk()).Heard, got.Heard, "what the model heard")
+	runnertest.Golden(t, got.Result, s.Golden("testdata/scenarios"))
 }

@@ -18,8 +18,8 @@ import (
 // its functions may be called by several goroutines at once.
 type Server struct {
 	// Name comes before the names of the tools, as in name__tool. It consists of
-	// letters, digits, - and single _, at most 32, and must be the only one of
-	// its client.
+	// letters, digits, - and single _ (not at the end), at most 32, and must be the
+	// only one of its client.
 	Name string
 	// Bare leaves Name out of the names of the tools.
 	Bare bool
@@ -44,7 +44,8 @@ type Server struct {
 	HTTPClient *http.Client
 
 	// Dial connects to a server in any other way, as to one in this process.
-	// It is called for each connection.
+	// It is called for each connection. ctx ends with the connection, or when
+	// StartTimeout is over before there is one.
 	Dial func(ctx context.Context) (sdk.Transport, error)
 
 	// Allow names the tools that are offered, as the server names them, in the
@@ -70,7 +71,10 @@ type Server struct {
 	Changed Change
 
 	// Sample answers the server's requests to a model, Elicit those to a person.
-	// Nil: they are refused.
+	// Nil: they are refused. In the mode "url" an elicitation is about a page that
+	// the person is to open.
+	//
+	//lint:ignore SA1019 the protocol's newest version lacks it, and servers of the older ones ask
 	Sample func(context.Context, *sdk.CreateMessageRequest) (*sdk.CreateMessageResult, error)
 	Elicit func(context.Context, *sdk.ElicitRequest) (*sdk.ElicitResult, error)
 

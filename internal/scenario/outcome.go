@@ -1,0 +1,74 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// called lists the calls, with the failures of those that failed.
+func called(result *runner.Result) string {
+	var calls []string
+	failures := map[event.CallRef]string{}
+	for _, e := range result.Events {
+		if b, ok := e.Body.(event.ToolCallFinished); ok && b.Failure != "" {
+			failures[b.Call] = ": " + b.Failure
+		}
+	}
+	for _, e := range result.Events {
+		if b, ok := e.Body.(event.ModelAnswered); ok {
+			for i, c := range b.Message.Calls() {
+				calls = append(calls, c.Name+failures[event.NewCallRef(1, b.Turn, i)])
+			}
+		}
+	}
+	return strings.Join(calls, ", ")
+}
+
+// kindOf says what kind of error ended a run.
+func kindOf(err error) string {
+	if e, ok := errors.AsType[*llm.APIError](err); ok {
+		return string(e.Kind)
+	}
+	if e, ok := errors.AsType[*runner.FinishError](err); ok {
+		return "finish " + e.Reason
+	}
+	if e, ok := errors.AsType[*runner.LimitError](err); ok {
+		return "limit of " + e.Limit
+	}
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, context.Canceled) && errors.Is(err, errHungUp):
+		return "hung up"
+	}
+	return err.Error()
+}
+
+// heard is what a script was asked, without the instructions: they stand beside
+// the messages here and among them on the wire.
+func heard(script *llmtest.Model) []string {
+	var out []string
+	for i, req := range script.Requests() {
+		for _, m := range req.Messages {
+			if m.Role == llm.RoleSystem {
+				continue
+			}
+			line := fmt.Sprintf("%d %s: %s", i+1, m.Role, m.Text())
+			for _, c := range m.Calls() {
+				line += fmt.Sprintf(" %s=%s(%s)", c.ID, c.Name, c.Arguments)
+			}
+			for _, r := range m.Results() {
+				line += fmt.Sprintf(" %s: %s", r.CallID, r.Text())
+			}
+			out = append(out, line)
+		}
+	}
+	return out
+}

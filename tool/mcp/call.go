@@ -1,0 +1,184 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// KeyMeta names the member of a call's _meta that holds [tool.Call].Key: the same
+// whenever the call is made. A server may know by it what it has done.
+const KeyMeta = "toolloop/key"
+
+// caller is the function of a tool.
+func (l *link) caller(d Definition) func(context.Context, json.RawMessage) (llm.Parts, error) {
+	return func(ctx context.Context, args json.RawMessage) (llm.Parts, error) {
+		parts, again, err := l.call(ctx, d, args)
+		if again { // the server has done nothing: a new connection will do
+			parts, _, err = l.call(ctx, d, args)
+		}
+		return parts, err
+	}
+}
+
+// call makes a call. again says that it had no effect because the connection was no
+// good any more.
+func (l *link) call(ctx context.Context, d Definition, args json.RawMessage) (parts llm.Parts, again bool, err error) {
+	v := l.view(ctx)
+	if v.live == nil {
+		return nil, false, notMade("the server of the tool cannot be reached now", v.err)
+	}
+	switch mark, offered := v.list.marks[d.Name]; {
+	case !offered:
+		return nil, false, notMade("the server has this tool no more", nil)
+	case mark != d.Fingerprint:
+		return nil, false, notMade("the server has changed what this tool is", nil)
+	}
+	s := new(sending)
+	res, err := l.send(ctx, v.live, s, d, args)
+	if err == nil {
+		l.answered()
+		return l.received(res)
+	}
+	if errors.Is(err, sdk.ErrConnectionClosed) {
+		v.live.sever() // it may be waiting for something
+	}
+	again = s.lost.Load() || !s.sent.Load() && ctx.Err() == nil
+	if again || !isAnswer(err) {
+		v.live.awaitEnd(ctx, err)
+		err = v.live.explain(err)
+	}
+	return nil, again, l.failure(ctx, d, s, err)
+}
+
+func (l *link) send(ctx context.Context, lv *live, s *sending, d Definition, args json.RawMessage) (*sdk.CallToolResult, error) {
+	call := tool.CallFrom(ctx)
+	token, done := l.reports.expect(call.Progress)
+	defer done()
+	params := &sdk.CallToolParams{Name: d.Name, Arguments: args, Meta: sdk.Meta{"progressToken": token}}
+	if call.Key != "" {
+		params.Meta[KeyMeta] = call.Key
+	}
+	return lv.session.CallTool(withSending(ctx, s), params)
+}
+
+func (l *link) received(res *sdk.CallToolResult) (llm.Parts, bool, error) {
+	if res.NeedsInput() {
+		return nil, false, tool.Fail(tool.Failed, "The tool asks for input of a person, and nobody is there to give it.", nil)
+	}
+	parts, err := result(carried(res.Meta))
+	return parts, false, err
+}
+
+// awaitEnd waits until the link knows that the connection has ended, if it has: who
+// calls next is to find a new one, or what is wrong.
+func (lv *live) awaitEnd(ctx context.Context, err error) {
+	if ctx.Err() != nil && !errors.Is(err, sdk.ErrSessionMissing) {
+		return
+	}
+	select {
+	case <-lv.gone:
+	case <-ctx.Done():
+	case <-time.After(time.Second): // it goes on: one request failed
+	}
+}
+
+// notMade is the failure of a call that had no effect.
+func notMade(reason string, cause error) *tool.Error {
+	return tool.Fail(tool.Failed, "The call was not made, so it had no effect: "+reason+".", cause)
+}
+
+var unknownTool = regexp.MustCompile(`(?i)^(unknown tool\b|tool\b.*\bnot found)`)
+
+// failure says what an error means. What may have reached the server and was not
+// answered may have had its effect.
+func (l *link) failure(ctx context.Context, d Definition, s *sending, err error) error {
+	answer, answered := errors.AsType[*jsonrpc.Error](err)
+	status := int(s.status.Load())
+	cause := l.secrets.err(err)
+	switch {
+	case !s.sent.Load():
+		if ctx.Err() != nil {
+			return notMade("its time was over", context.Cause(ctx))
+		}
+		return notMade("the server of the tool cannot be reached now", cause)
+	case ctx.Err() != nil:
+		return tool.Fail(tool.OutcomeUnknown, "", context.Cause(ctx))
+	case s.lost.Load():
+		return notMade("the server does not know us any more", cause)
+	case status >= 400 && status < 500 && !answered:
+		return notMade(fmt.Sprintf("the server refused it (%d %s)", status, http.StatusText(status)), cause)
+	case answered && status < 500 && !errors.Is(err, sdk.ErrConnectionClosed):
+		return answerFailure(d, answer, cause)
+	case l.server.mayRepeat(d):
+		return tool.Fail(tool.Failed, "The connection to the server was lost before it answered. The same call may be made again.", cause)
+	}
+	return tool.Fail(tool.OutcomeUnknown, "", cause)
+}
+
+// answerFailure is that of a JSON-RPC error.
+func answerFailure(d Definition, answer *jsonrpc.Error, cause error) error {
+	text := visible(answer.Message)
+	switch {
+	case answer.Code == jsonrpc.CodeInvalidParams && unknownTool.MatchString(text):
+		return tool.Fail(tool.UnknownTool, d.Tool, cause)
+	case answer.Code == jsonrpc.CodeInvalidParams:
+		return tool.Fail(tool.InvalidArguments, text, cause)
+	}
+	return tool.Fail(tool.Failed, text, cause)
+}
+
+// reports are those of the progress of calls that run.
+type reports struct {
+	mu   sync.Mutex
+	last int
+	to   map[string]func(done, total float64, message string)
+}
+
+// expect returns the token of a call's reports. After done none is passed on.
+func (r *reports) expect(tell func(done, total float64, message string)) (token string, done func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last++
+	token = fmt.Sprint("p", r.last)
+	if r.to == nil {
+		r.to = map[string]func(done, total float64, message string){}
+	}
+	r.to[token] = tell
+	return token, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.to, token)
+	}
+}
+
+// report passes a report on. It is called by who reads the server's messages, and
+// does not wait.
+func (r *reports) report(params json.RawMessage) {
+	var p struct {
+		Token    string  `json:"progressToken"`
+		Progress float64 `json:"progress"`
+		Total    float64 `json:"total"`
+		Message  string  `json:"message"`
+	}
+	if json.Unmarshal(params, &p) != nil {
+		return
+	}
+	r.mu.Lock()
+	tell := r.to[p.Token]
+	r.mu.Unlock()
+	if tell != nil {
+		tell(p.Progress, p.Total, line(p.Message, maxErrorText))
+	}
+}

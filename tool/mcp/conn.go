@@ -1,0 +1,95 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// held is a transport that gives away its connection, so that it can be closed
+// while the SDK waits for something.
+type held struct {
+	sdk.Transport
+	tap *tap // sees the messages; nil: they are seen elsewhere
+	got func(sdk.Connection)
+}
+
+func (t *held) Connect(ctx context.Context) (sdk.Connection, error) {
+	conn, err := t.Transport.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t.got(conn)
+	if t.tap == nil {
+		return conn, nil // as it is: the SDK looks for more in it than the interface
+	}
+	return &tappedConn{Connection: conn, tap: t.tap}, nil
+}
+
+// tappedConn is a connection whose messages a tap sees.
+type tappedConn struct {
+	sdk.Connection
+	tap     *tap
+	answers atomic.Int32 // that are being written
+}
+
+// maxAnswers is how many answers to requests of a server may wait to be read by it.
+// Each takes memory: a server that asks and does not listen is broken.
+const maxAnswers = 256
+
+var errDeaf = errors.New("the server makes requests and does not read the answers")
+
+func (c *tappedConn) Read(ctx context.Context) (jsonrpc.Message, error) {
+	m, err := c.Connection.Read(ctx)
+	if err == nil && c.answers.Load() > maxAnswers {
+		err = errDeaf
+	}
+	if err != nil { // the SDK would wait for what is being written
+		go func() { _ = c.Connection.Close() }() // it is others' code
+		return nil, err
+	}
+	c.tap.see(m)
+	return m, nil
+}
+
+func (c *tappedConn) Write(ctx context.Context, m jsonrpc.Message) error {
+	if _, answer := m.(*jsonrpc.Response); answer {
+		c.answers.Add(1)
+		defer c.answers.Add(-1)
+		return c.Connection.Write(ctx, m)
+	}
+	s := sendingFrom(ctx)
+	s.sent.Store(true) // unless it says that it did not
+	err := c.Connection.Write(ctx, m)
+	if errors.Is(err, errUnwritten) {
+		s.sent.Store(false)
+	}
+	return err
+}
+
+// errUnwritten is of a message of which no byte was written.
+var errUnwritten = errors.New("the connection is closed")
+
+// A sending is what is known of how far a request came.
+type sending struct {
+	sent   atomic.Bool  // it may have reached the server
+	status atomic.Int32 // of the HTTP response, if it was none of success
+	lost   atomic.Bool  // the server does not know the session, and has done nothing
+}
+
+type sendingKey struct{}
+
+func withSending(ctx context.Context, s *sending) context.Context {
+	return context.WithValue(ctx, sendingKey{}, s)
+}
+
+// sendingFrom returns the sending that ctx belongs to, or one that nobody reads.
+func sendingFrom(ctx context.Context) *sending {
+	if s, ok := ctx.Value(sendingKey{}).(*sending); ok {
+		return s
+	}
+	return new(sending)
+}

@@ -1,0 +1,157 @@
+package mcp
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// wireTool is a tool as a server says it.
+type wireTool struct {
+	Name         string          `json:"name"`
+	Title        string          `json:"title"`
+	Description  string          `json:"description"`
+	InputSchema  json.RawMessage `json:"inputSchema"`
+	OutputSchema json.RawMessage `json:"outputSchema"`
+	Annotations  struct {
+		Title           string `json:"title"`
+		ReadOnlyHint    *bool  `json:"readOnlyHint"`
+		DestructiveHint *bool  `json:"destructiveHint"`
+		IdempotentHint  *bool  `json:"idempotentHint"`
+		OpenWorldHint   *bool  `json:"openWorldHint"`
+	} `json:"annotations"`
+	Execution struct {
+		TaskSupport string `json:"taskSupport"`
+	} `json:"execution"`
+}
+
+// define reads what a server says of a tool.
+func (s Server) define(text json.RawMessage) (Definition, error) {
+	var w wireTool
+	err := json.Unmarshal(text, &w)
+	d := Definition{
+		Server: s.Name, Name: w.Name, Tool: s.exposed(w.Name),
+		Description: description(cmp.Or(w.Description, w.Title, w.Annotations.Title)),
+		Schema:      w.InputSchema, Output: w.OutputSchema,
+		ReadOnly:    orDefault(w.Annotations.ReadOnlyHint, false),
+		Destructive: orDefault(w.Annotations.DestructiveHint, true),
+		Idempotent:  orDefault(w.Annotations.IdempotentHint, false),
+		OpenWorld:   orDefault(w.Annotations.OpenWorldHint, true),
+	}
+	d.Fingerprint = d.fingerprint()
+	switch {
+	case err != nil:
+		return d, errors.New("its definition cannot be read")
+	case w.Name == "":
+		return d, errors.New("it has no name")
+	case w.Execution.TaskSupport == "required": // a call would always fail
+		return d, errors.New("it can be called as a task only, and the SDK knows no tasks")
+	}
+	return d, nil
+}
+
+func orDefault(b *bool, other bool) bool {
+	if b == nil {
+		return other
+	}
+	return *b
+}
+
+// maxDescription is how much of a description a model reads, in bytes.
+const maxDescription = 8 << 10
+
+func description(s string) string {
+	s = strings.TrimSpace(visible(s))
+	kept := cut(s, maxDescription)
+	if len(kept) < len(s) {
+		kept += fmt.Sprintf("\n[%d more bytes are left out.]", len(s)-len(kept))
+	}
+	return kept
+}
+
+// fingerprint is the digest of a definition. White space between the words of its
+// schemas does not count.
+func (d Definition) fingerprint() string {
+	h := sha256.New()
+	for _, part := range []string{
+		d.Server, d.Name, d.Description, compact(d.Schema), compact(d.Output),
+		fmt.Sprint(d.ReadOnly, d.Destructive, d.Idempotent, d.OpenWorld),
+	} {
+		fmt.Fprintf(h, "%d:%s", len(part), part) // so that no two definitions are joined alike
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+func compact(raw json.RawMessage) string {
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return string(raw)
+	}
+	return b.String()
+}
+
+// maxName is how long the name of a tool may be.
+const maxName = 64
+
+// exposed is the name that the model sees of a tool. One that had to be changed or
+// cut gets a mark that is another for each name.
+func (s Server) exposed(name string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' {
+			return r
+		}
+		return '_'
+	}, name)
+	full := s.Name + "__" + clean
+	if s.Bare {
+		full = clean
+	}
+	if clean == name && len(full) <= maxName {
+		return full
+	}
+	digest := sha256.Sum256([]byte(s.Name + "\x00" + name))
+	mark := "_" + hex.EncodeToString(digest[:4])
+	return full[:min(len(full), maxName-len(mark))] + mark
+}
+
+// tool makes a tool of a definition.
+func (l *link) tool(d Definition, changed bool) (tool.Tool, error) {
+	schema, err := cleanSchema(d.Schema)
+	if err != nil {
+		return tool.Tool{}, err
+	}
+	opts := []tool.Option{tool.AllowUnchecked()}
+	if l.server.mayRepeat(d) {
+		opts = append(opts, tool.Idempotent())
+	}
+	if l.server.asks(d) {
+		opts = append(opts, tool.NeedsApproval())
+	}
+	if l.server.Options != nil {
+		opts = append(opts, l.server.Options(d)...)
+	}
+	if changed { // whatever the policy of the options says
+		opts = append(opts, tool.NeedsApproval())
+	}
+	return tool.NewRaw(d.Tool, d.Description, schema, l.caller(d), opts...)
+}
+
+// asks reports whether the calls of a tool wait for approval.
+func (s Server) asks(d Definition) bool {
+	if s.Ask != nil {
+		return s.Ask(d)
+	}
+	return s.IgnoreHints || !d.ReadOnly
+}
+
+// mayRepeat reports whether a call may be made twice.
+func (s Server) mayRepeat(d Definition) bool {
+	return !s.IgnoreHints && (d.ReadOnly || d.Idempotent)
+}

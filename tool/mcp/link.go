@@ -1,0 +1,317 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// A link is the way to one server: a connection while there is one, and the last
+// list of its tools.
+type link struct {
+	server  Server // with its defaults
+	base    context.Context
+	secrets secrets
+	journal *journal
+	reports reports
+	asked   chan struct{} // a token for each function of the caller that runs
+
+	work sync.WaitGroup // goroutines; none begins once it is closed
+
+	mu     sync.Mutex // held across no wait
+	closed bool
+	live   *live // nil: none
+	turn   *turn // that runs; nil: none
+	list   *list // the last one; nil: none
+	stale  bool
+	asOf   time.Time // when the last turn ended
+	down   outage
+	old    bool              // the server is spoken to in the old protocol
+	known  map[string]string // fingerprints by the server's names
+}
+
+// A turn connects to the server and lists its tools, for all who wait for it.
+type turn struct {
+	done chan struct{}
+	view
+}
+
+// A view is what there is of a server at a time.
+type view struct {
+	live *live // nil: no connection
+	list *list // nil: never listed
+	err  error // why there is no connection, or no new list
+}
+
+var errClosed = errors.New("the client is closed")
+
+func newLink(base context.Context, s Server) *link {
+	s = s.withDefaults()
+	l := &link{server: s, base: base, secrets: secretsOf(s), asked: make(chan struct{}, maxAsked), known: map[string]string{}}
+	l.journal = &journal{log: s.Log, secrets: l.secrets}
+	for name, fingerprint := range s.Known {
+		l.known[name] = fingerprint
+	}
+	return l
+}
+
+// tools lists the tools as a set does: with an error, those of the last list.
+func (l *link) tools(ctx context.Context) ([]tool.Tool, error) {
+	v := l.view(ctx)
+	if v.list == nil {
+		return nil, v.err
+	}
+	if v.err == nil && !l.server.Required { // who is required has at least a list
+		v.err = l.first(v.list)
+	}
+	return v.list.tools, v.err
+}
+
+// first returns why a list is not whole, once for each list.
+func (l *link) first(found *list) error {
+	if found.told.Swap(true) {
+		return nil
+	}
+	return found.partial
+}
+
+func (l *link) status(ctx context.Context) Status {
+	v := l.view(ctx)
+	s := Status{Server: l.server.Name, Err: v.err}
+	if v.list != nil {
+		s.Definitions, s.LeftOut = v.list.offered(), v.list.leftOut
+		if s.Err == nil {
+			s.Err = v.list.partial
+		}
+	}
+	return s
+}
+
+// begin starts to connect, and does not wait.
+func (l *link) begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next()
+}
+
+// view returns what there is now of the server, after connecting and listing if
+// that is due. When ctx ends it returns the last list.
+func (l *link) view(ctx context.Context) view {
+	l.mu.Lock()
+	v, t := l.next()
+	l.mu.Unlock()
+	if t == nil {
+		return v
+	}
+	select {
+	case <-t.done:
+		return t.view
+	case <-ctx.Done():
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return view{list: l.list, err: context.Cause(ctx)}
+	}
+}
+
+// next returns the turn to wait for, which it starts if one is due, or else what
+// there is.
+func (l *link) next() (view, *turn) {
+	now := time.Now()
+	switch {
+	case l.closed:
+		return view{err: errClosed}, nil
+	case l.turn != nil:
+		return view{}, l.turn
+	case now.Before(l.down.until):
+		return view{live: l.live, list: l.list, err: &downError{l.down.why, l.down.until.Sub(now)}}, nil
+	case l.live != nil && (!l.stale || now.Sub(l.asOf) < time.Second):
+		return view{live: l.live, list: l.list}, nil
+	}
+	l.turn = &turn{done: make(chan struct{})}
+	l.stale = false // what is told from now on counts for the next list
+	t, lv, old := l.turn, l.live, l.old
+	l.work.Go(func() { l.take(t, lv, old) })
+	return view{}, t
+}
+
+// take connects if there is no connection, and lists the tools.
+func (l *link) take(t *turn, lv *live, old bool) {
+	ctx, cancel := l.startContext()
+	defer cancel()
+	var found *list
+	var err error
+	if lv == nil {
+		lv, err = l.connect(ctx, old)
+	}
+	if err == nil {
+		found, err = l.fetch(ctx, lv)
+	}
+	l.settle(t, lv, found, err)
+}
+
+func (l *link) startContext() (context.Context, context.CancelFunc) {
+	if l.server.StartTimeout == -1 {
+		return context.WithCancel(l.base)
+	}
+	late := fmt.Errorf("the server was not ready within %v", l.server.StartTimeout)
+	return context.WithTimeoutCause(l.base, l.server.StartTimeout, late)
+}
+
+// connect opens a connection. A server that ends when it is asked what it does not
+// know is started again and asked in the old way.
+func (l *link) connect(ctx context.Context, old bool) (*live, error) {
+	version := ""
+	if old {
+		version = oldProtocol
+	}
+	lv, err := l.open(ctx, version)
+	if err != nil && !old && ctx.Err() == nil && errors.Is(err, errEnded) {
+		lv, err = l.open(ctx, oldProtocol)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.work.Go(func() { // until the connection ends, which lost and close make it
+		_ = lv.session.Wait()
+		l.lost(lv)
+		close(lv.gone)
+		lv.sever()
+		_ = lv.wait()
+	})
+	return lv, nil
+}
+
+// settle ends a turn. A connection that was of use is kept if the server answers
+// with an error.
+func (l *link) settle(t *turn, lv *live, found *list, err error) {
+	l.mu.Lock()
+	keep := err == nil || isAnswer(err) && l.live == lv && lv != nil
+	switch {
+	case l.closed:
+		err, keep = errClosed, false
+	case err != nil:
+		err = l.secrets.err(err)
+		l.down.fail(time.Now(), err, false)
+		l.stale = true
+		if lv == nil {
+			l.old = !l.old // it may be the protocol that the server cannot bear
+		}
+	case lv.ended:
+		l.list, keep = found, false
+		err = l.secrets.err(lv.explain(errConnection))
+		l.down.fail(time.Now(), err, true)
+	default:
+		l.live, l.list = lv, found
+		l.down.until = time.Time{}
+		lv.worked = true
+	}
+	if !keep {
+		l.live = nil
+	}
+	l.turn, l.asOf = nil, time.Now()
+	t.view = view{live: l.live, list: l.list, err: err}
+	l.mu.Unlock()
+	if err != nil {
+		l.journal.write(slog.LevelWarn, "mcp server cannot be listed", err.Error())
+	}
+	close(t.done)
+	if !keep && lv != nil {
+		_ = lv.close()
+	}
+}
+
+// lost notes that a connection has ended.
+func (l *link) lost(lv *live) {
+	why := l.secrets.err(lv.explain(errConnection))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lv.ended = true
+	if l.live == lv {
+		l.live = nil
+		l.down.fail(time.Now(), why, lv.worked)
+		l.journal.write(slog.LevelWarn, "mcp server is gone", why.Error())
+	}
+}
+
+var errConnection = errors.New("the connection to the server has ended")
+
+// changed notes that the server has other tools. It is called by who reads the
+// server's messages, so it asks for nothing.
+func (l *link) changed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stale = true
+}
+
+// answered notes that the server is of use.
+func (l *link) answered() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down.failures = 0
+}
+
+func (l *link) close() error {
+	l.mu.Lock()
+	lv := l.live
+	l.closed, l.live = true, nil
+	l.mu.Unlock()
+	var err error
+	if lv != nil {
+		err = lv.close()
+	}
+	ended := make(chan struct{})
+	go func() { // until the functions that the server asked return
+		defer close(ended)
+		l.work.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(maxEnd):
+	}
+	return err
+}
+
+// maxEnd bounds what close waits for beside what it ends itself.
+const maxEnd = 10 * time.Second
+
+// An outage is a time in which a server is not tried again.
+type outage struct {
+	failures int // without a call that was answered
+	until    time.Time
+	why      error
+}
+
+const maxOutage = 30 * time.Second
+
+// fail lengthens the time: none for the first connection that was lost after it had
+// been of use, else 1, 2, 4 … 30 seconds.
+func (o *outage) fail(now time.Time, why error, worked bool) {
+	doublings := o.failures
+	o.failures++
+	o.why = why
+	if worked {
+		doublings--
+	}
+	if doublings < 0 {
+		o.until = now
+		return
+	}
+	o.until = now.Add(min(maxOutage, time.Second<<min(doublings, 10)))
+}
+
+// A downError says that a server is not tried now.
+type downError struct {
+	why  error
+	wait time.Duration
+}
+
+func (e *downError) Error() string {
+	return fmt.Sprintf("%v; the server is tried again in %v at the earliest", e.why, e.wait.Round(100*time.Millisecond))
+}
+
+func (e *downError) Unwrap() error { return e.why }

@@ -1,0 +1,259 @@
+package mcp
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// wireResult is what a server answers to a call.
+type wireResult struct {
+	Content           []json.RawMessage `json:"content"`
+	StructuredContent json.RawMessage   `json:"structuredContent"`
+	IsError           bool              `json:"isError"`
+
+	Meta map[string]json.RawMessage `json:"_meta"`
+}
+
+// wireContent is a part of it, of any type.
+type wireContent struct {
+	Type        string        `json:"type"`
+	Text        string        `json:"text"`
+	Data        string        `json:"data"`
+	MIME        string        `json:"mimeType"`
+	URI         string        `json:"uri"`
+	Name        string        `json:"name"`
+	Title       string        `json:"title"`
+	Description string        `json:"description"`
+	Resource    *wireResource `json:"resource"`
+}
+
+type wireResource struct {
+	URI  string  `json:"uri"`
+	MIME string  `json:"mimeType"`
+	Text *string `json:"text"`
+	Blob *string `json:"blob"`
+}
+
+// maxFailureText is how much of a failure's text is handed on, in bytes.
+const maxFailureText = 16 << 10
+
+// result makes parts of what a server answered, or the failure that it is.
+func result(text json.RawMessage) (llm.Parts, error) {
+	var w wireResult
+	if err := json.Unmarshal(text, &w); err != nil && len(text) > 0 { // an empty result has nothing to carry
+		return nil, tool.Fail(tool.Failed, "The tool ran, but the server's answer cannot be read.", err)
+	}
+	r := new(reading)
+	for _, raw := range w.Content {
+		r.content(raw)
+	}
+	r.structured(w.StructuredContent, w.Content)
+	if !w.IsError {
+		return r.parts, nil
+	}
+	return nil, &tool.Error{Failure: failureOf(w.Meta), Message: cut(described(r.parts), maxFailureText)}
+}
+
+// described is the text of parts, with notes in the place of what is none.
+func described(parts llm.Parts) string {
+	r := new(reading)
+	for _, p := range parts {
+		switch p := p.(type) {
+		case llm.Text:
+			r.parts = append(r.parts, p)
+		case llm.Image:
+			r.note("an image, %s, %d bytes", p.MediaType, len(p.Data))
+		case llm.Audio:
+			r.note("audio, %s, %d bytes", p.Format, len(p.Data))
+		case llm.File:
+			r.note("a file, %s, %d bytes", p.MediaType, len(p.Data))
+		}
+	}
+	var b strings.Builder
+	for _, p := range r.parts {
+		b.WriteString(p.(llm.Text).Text)
+	}
+	return b.String()
+}
+
+// A reading makes parts of content.
+type reading struct{ parts llm.Parts }
+
+// text adds text, on a line of its own if there is text before it: the parts of a
+// message to the model are joined without anything between them.
+func (r *reading) text(s string) {
+	if s == "" {
+		return
+	}
+	if n := len(r.parts); n > 0 {
+		if before, ok := r.parts[n-1].(llm.Text); ok && !strings.HasSuffix(before.Text, "\n") {
+			s = "\n" + s
+		}
+	}
+	r.parts = append(r.parts, llm.Text{Text: s})
+}
+
+func (r *reading) note(format string, args ...any) { r.text("[" + fmt.Sprintf(format, args...) + "]") }
+
+func (r *reading) content(raw json.RawMessage) {
+	var c wireContent
+	if json.Unmarshal(raw, &c) != nil {
+		r.note("content that cannot be read")
+		return
+	}
+	switch c.Type {
+	case "text":
+		r.text(c.Text)
+	case "image", "audio":
+		r.data(c.Data, c.MIME, "", c.Type)
+	case "resource_link":
+		r.link(c)
+	case "resource":
+		r.resource(c.Resource)
+	default:
+		r.note("content of the unknown type %q", line(c.Type, 64))
+	}
+}
+
+func (r *reading) link(c wireContent) {
+	words := []string{}
+	for _, s := range []string{c.URI, c.MIME, c.Name, c.Title, c.Description} {
+		if s = line(s, maxErrorText); s != "" && !slices.Contains(words, s) {
+			words = append(words, s)
+		}
+	}
+	r.note("resource: %s", strings.Join(words, ", "))
+}
+
+// resource adds an embedded resource under its address.
+func (r *reading) resource(w *wireResource) {
+	switch {
+	case w == nil || w.Text == nil && w.Blob == nil:
+		r.note("a resource without content")
+	case w.Text != nil:
+		r.note("resource: %s", line(w.URI, maxErrorText))
+		r.text(*w.Text)
+	default:
+		r.data(*w.Blob, w.MIME, w.URI, "resource")
+	}
+}
+
+// pictures are the types of images that models can see.
+var pictures = []string{"image/png", "image/jpeg", "image/gif", "image/webp"}
+
+// data adds bytes as what they are.
+func (r *reading) data(encoded, mime, uri, what string) {
+	data, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		r.note("%s, %s, whose data cannot be decoded", what, line(mime, 128))
+		return
+	}
+	if uri != "" {
+		r.note("resource: %s", line(uri, maxErrorText))
+	}
+	kind, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(mime)), ";")
+	switch family, format, _ := strings.Cut(kind, "/"); {
+	case slices.Contains(pictures, kind), kind == "" && what == "image":
+		r.parts = append(r.parts, llm.Image{Data: data, MediaType: kind})
+	case family == "audio" || kind == "" && what == "audio":
+		r.parts = append(r.parts, llm.Audio{Data: data, Format: audioFormat(format)})
+	case isText(kind) && utf8.Valid(data):
+		r.text(string(data))
+	default:
+		r.parts = append(r.parts, llm.File{Name: fileName(uri), Data: data, MediaType: line(kind, 128)})
+	}
+}
+
+func audioFormat(subtype string) string {
+	switch subtype {
+	case "mpeg", "mpeg3", "x-mpeg-3":
+		return "mp3"
+	case "x-wav", "wave", "vnd.wave":
+		return "wav"
+	}
+	return strings.TrimPrefix(line(subtype, 32), "x-")
+}
+
+func isText(kind string) bool {
+	return strings.HasPrefix(kind, "text/") || kind == "application/json" || kind == "application/xml" ||
+		strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
+}
+
+// fileName is the last step of an address.
+func fileName(uri string) string {
+	if u, err := url.Parse(uri); err == nil && u.Path != "" {
+		uri = u.Path
+	}
+	return line(uri[strings.LastIndexByte(uri, '/')+1:], 128)
+}
+
+// structured adds a structured result, unless the content says the same.
+func (r *reading) structured(raw json.RawMessage, content []json.RawMessage) {
+	if len(raw) == 0 || string(raw) == "null" || saidIn(raw, content) || saidIn(only(raw), content) {
+		return
+	}
+	r.text(compact(raw))
+}
+
+// only returns the value of the one member of an object, else nil: a structured
+// result has to be an object, so that servers wrap what is none, as in
+// {"result": …}.
+func only(object json.RawMessage) json.RawMessage {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(object, &members) != nil || len(members) != 1 {
+		return nil
+	}
+	for _, value := range members {
+		return value
+	}
+	return nil
+}
+
+// saidIn reports whether one part of the content says the value, or whether the
+// value is a list of which each part says one element.
+func saidIn(value json.RawMessage, content []json.RawMessage) bool {
+	if slices.ContainsFunc(content, func(c json.RawMessage) bool { return saysSame(c, value) }) {
+		return true
+	}
+	var list []json.RawMessage
+	return json.Unmarshal(value, &list) == nil && len(list) > 0 && slices.EqualFunc(content, list, saysSame)
+}
+
+// saysSame reports whether a part of the content is the value, or its text.
+func saysSame(content, value json.RawMessage) bool {
+	var c wireContent
+	var text string
+	if json.Unmarshal(content, &c) == nil && c.Type == "text" &&
+		(sameJSON([]byte(c.Text), value) || string(value) != "null" && json.Unmarshal(value, &text) == nil && text == c.Text) {
+		return true
+	}
+	return sameJSON(content, value)
+}
+
+// sameJSON reports whether two texts are the same JSON value, whatever the order of
+// their members. Numbers are compared as they are written.
+func sameJSON(a, b []byte) bool {
+	x, ok := canonical(a)
+	y, same := canonical(b)
+	return ok && same && bytes.Equal(x, y)
+}
+
+func canonical(raw []byte) ([]byte, bool) {
+	var v any
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	if dec.Decode(&v) != nil || dec.More() {
+		return nil, false
+	}
+	out, err := json.Marshal(v) // sorts the members
+	return out, err == nil
+}

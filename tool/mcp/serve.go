@@ -1,0 +1,175 @@
+package mcp
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"runtime/debug"
+	"slices"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// FailureMeta names the member of a result's _meta in which [AddTools] says what
+// kind of failure it is, as a [tool.Failure]. The text of the result says the same
+// to a model; this is for programs.
+const FailureMeta = "toolloop/failure"
+
+// AddTools offers tools on a server of the SDK, in place of those of the same
+// names. All are added, or with an error none. A tool that needs approval is an
+// error: a protocol call has nobody to ask.
+//
+// Name and description are told as [tool.Tool.Def] has them, the tools in their
+// order. The schema is that of Def, or as its author gave it to [tool.NewRaw]:
+// clients take more of JSON Schema than model providers do. A call is run as an agent's run does it: the arguments are repaired and
+// held to the schema, [tool.Concurrency] and the tool's timeout hold (2 minutes
+// without one), a panic is a failure, and a function that ignores its context is
+// left behind 5 seconds after that ended. A call of a tool that is
+// [tool.Alone] runs alone among all calls of the tools that were added together
+// with it, whoever makes them, since the protocol knows no turns. At most 256 of
+// those run at a time; others wait, which is not part of their timeouts. A result
+// that would make a message too large for common clients (16 MiB) is cut, and
+// says so.
+//
+// A failure is a result with isError, the text that a model reads of it verbatim,
+// and its kind as [FailureMeta]. That of [tool.Abort] is one, too: what becomes
+// of the run is the client's affair. What the client is not told, such as the
+// value and stack of a panic, is the *[tool.Error] that
+// [sdk.CallToolResult.GetError] returns in a middleware of the server.
+//
+// Within a tool's function [tool.CallFrom] tells the tool and its deadline, passes
+// progress on, and has as Key what the client sent as [KeyMeta]. That is the
+// client's word, at most 256 bytes of it: a server for several users does not take
+// one's key for another's. Without it the key is a new one for each call.
+func AddTools(server *sdk.Server, tools ...tool.Tool) error {
+	if server == nil {
+		return errors.New("mcp: the server is nil")
+	}
+	seen := make(map[string]bool, len(tools))
+	for i, t := range tools {
+		if err := servable(t, seen); err != nil {
+			return fmt.Errorf("mcp: tool %d (%q): %w", i, t.Name(), err)
+		}
+		seen[t.Name()] = true
+	}
+	together := newGate(maxCalls)
+	for _, t := range tools {
+		server.AddTool(describe(t), (&served{t, together}).handle)
+	}
+	byName := func(a, b tool.Tool) int { return cmp.Compare(a.Name(), b.Name()) }
+	if !slices.IsSortedFunc(tools, byName) {
+		server.AddReceivingMiddleware(inOrder(tools))
+	}
+	return nil
+}
+
+// servable says why a tool cannot be offered.
+func servable(t tool.Tool, seen map[string]bool) (err error) {
+	switch {
+	case t.IsZero():
+		return errors.New("is the zero Tool")
+	case seen[t.Name()]:
+		return errors.New("there are two of this name")
+	case t.AsksApproval():
+		return errors.New("needs approval, which a client of the protocol cannot be asked for")
+	}
+	defer func() { // the SDK refuses by a panic what it cannot offer
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%v", v)
+		}
+	}()
+	sdk.NewServer(&sdk.Implementation{Name: "trial"}, nil).AddTool(describe(t), nil)
+	return nil
+}
+
+func describe(t tool.Tool) *sdk.Tool {
+	def := t.Def()
+	schema := def.Schema
+	if raw := t.RawSchema(); ofObject(raw) {
+		schema = raw
+	}
+	return &sdk.Tool{Name: def.Name, Description: def.Description, InputSchema: schema}
+}
+
+// ofObject reports whether a schema says that it is one of an object, as the
+// protocol wants it.
+func ofObject(schema json.RawMessage) bool {
+	var s struct{ Type any }
+	return json.Unmarshal(schema, &s) == nil && s.Type == "object"
+}
+
+// inOrder lists tools in their order, at the places that they have among those of
+// a page. The SDK lists them by name, and models take the first for the foremost.
+func inOrder(tools []tool.Tool) sdk.Middleware {
+	rank := make(map[string]int, len(tools))
+	for i, t := range tools {
+		rank[t.Name()] = i
+	}
+	ours := func(t *sdk.Tool) bool { _, ok := rank[t.Name]; return ok }
+	return func(next sdk.MethodHandler) sdk.MethodHandler {
+		return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
+			res, err := next(ctx, method, req)
+			page, ok := res.(*sdk.ListToolsResult)
+			if !ok || err != nil {
+				return res, err
+			}
+			sorted := slices.DeleteFunc(slices.Clone(page.Tools), func(t *sdk.Tool) bool { return !ours(t) })
+			slices.SortFunc(sorted, func(a, b *sdk.Tool) int { return cmp.Compare(rank[a.Name], rank[b.Name]) })
+			for i, t := range page.Tools {
+				if ours(t) {
+					page.Tools[i], sorted = sorted[0], sorted[1:]
+				}
+			}
+			return page, nil
+		}
+	}
+}
+
+// Serve offers tools to the one client at the other end of a transport, such as
+// &[sdk.StdioTransport]{}, until it leaves or ctx ends, and then returns the error
+// of the connection or that of ctx. Calls that still run are cancelled and waited
+// for, as [AddTools] says. A server with more than tools, or of many clients, is
+// made with the SDK, and AddTools.
+func Serve(ctx context.Context, transport sdk.Transport, tools ...tool.Tool) error {
+	server := sdk.NewServer(program(), nil)
+	if err := AddTools(server, tools...); err != nil {
+		return err
+	}
+	server.AddReceivingMiddleware(endingWith(ctx))
+	return server.Run(ctx, transport)
+}
+
+// program names this program.
+func program() *sdk.Implementation {
+	build, ok := debug.ReadBuildInfo()
+	if !ok || build.Main.Path == "" {
+		return &sdk.Implementation{Name: "toolloop", Version: "unknown"}
+	}
+	return &sdk.Implementation{Name: path.Base(build.Main.Path), Version: build.Main.Version}
+}
+
+// endingWith cancels what a server is doing when ctx ends: the SDK would wait for it.
+func endingWith(ctx context.Context) sdk.Middleware {
+	return func(next sdk.MethodHandler) sdk.MethodHandler {
+		return func(call context.Context, method string, req sdk.Request) (sdk.Result, error) {
+			call, cancel := context.WithCancelCause(call)
+			defer cancel(nil)
+			defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+			return next(call, method, req)
+		}
+	}
+}
+
+type sessionKey struct{}
+
+// SessionFrom returns the session of the client that a tool's function runs for,
+// for logging, sampling and elicitation; nil outside of a call by [AddTools].
+func SessionFrom(ctx context.Context) *sdk.ServerSession {
+	session, _ := ctx.Value(sessionKey{}).(*sdk.ServerSession)
+	return session
+}

@@ -1,0 +1,230 @@
+package mcp
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// A web makes the requests of one connection over HTTP.
+type web struct {
+	base   http.RoundTripper
+	home   *url.URL
+	header map[string]string
+	tap    *tap
+	limit  int
+	live   *live
+}
+
+func (l *link) httpClient(lv *live, tap *tap, t *sdk.StreamableClientTransport) *http.Client {
+	var client http.Client
+	if t.HTTPClient != nil {
+		client = *t.HTTPClient
+	}
+	w := &web{base: client.Transport, header: l.server.Header, tap: tap, limit: l.server.MaxMessage, live: lv}
+	if w.base == nil {
+		w.base = http.DefaultTransport
+	}
+	w.home, _ = url.Parse(t.Endpoint) // who cannot be parsed is no home, and cannot be asked
+	client.Transport = w
+	return &client
+}
+
+const (
+	sessionHeader = "Mcp-Session-Id"
+	// maxStreamStart is how long a server may take to say that it has a stream of
+	// its own messages; some never say it. Without one its messages are not heard.
+	maxStreamStart = 10 * time.Second
+	// maxErrorBody is how much is read of a response that is an error, in bytes.
+	maxErrorBody = 64 << 10
+)
+
+func (w *web) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(req.Context())
+	stop := context.AfterFunc(w.live.ctx, cancel)
+	end := func() { stop(); cancel() }
+	own := req.Clone(ctx)
+	if w.isHome(req.URL) {
+		for name, value := range w.header {
+			own.Header.Set(name, value)
+		}
+	} else { // a redirect leads elsewhere
+		own.Header.Del(sessionHeader)
+	}
+	isStream := req.Method == http.MethodGet
+	var timer *time.Timer
+	if isStream {
+		timer = time.AfterFunc(maxStreamStart, cancel)
+	}
+	s := sendingFrom(req.Context())
+	s.sent.Store(true) // unless it could not be
+	resp, err := w.base.RoundTrip(own)
+	if err != nil {
+		end()
+		s.sent.Store(!isUnsent(err))
+		if isStream && !timer.Stop() && w.live.ctx.Err() == nil && req.Context().Err() == nil {
+			return noStream(req), nil
+		}
+		return nil, err
+	}
+	if isStream {
+		timer.Stop()
+	}
+	resp.Body = &body{Reader: resp.Body, Closer: resp.Body, end: end}
+	w.judge(s, req, resp)
+	w.rewrite(resp)
+	return resp, nil
+}
+
+// isHome reports whether the server's own host is asked, and no less safely.
+func (w *web) isHome(u *url.URL) bool {
+	if w.home == nil || !strings.EqualFold(u.Hostname(), w.home.Hostname()) {
+		return false
+	}
+	if u.Scheme == w.home.Scheme {
+		return port(u) == port(w.home)
+	}
+	return u.Scheme == "https" && port(u) == "443" && port(w.home) == "80"
+}
+
+func port(u *url.URL) string {
+	switch p := u.Port(); {
+	case p != "":
+		return p
+	case u.Scheme == "https":
+		return "443"
+	}
+	return "80"
+}
+
+// isUnsent reports whether an error is of a request that did not reach the server.
+func isUnsent(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Op == "dial"
+	}
+	_, noHost := errors.AsType[*net.DNSError](err)
+	return noHost
+}
+
+// noStream says that there is no stream, as a server may.
+func noStream(req *http.Request) *http.Response {
+	return &http.Response{
+		Status: "405 Method Not Allowed", StatusCode: http.StatusMethodNotAllowed, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: http.NoBody, Request: req,
+	}
+}
+
+// judge notes what the status says of a call. Servers tell in several ways that
+// they do not know the session: with 404, as the protocol has it, but with a body that
+// the SDK takes for the answer to the call, or with 400.
+func (w *web) judge(s *sending, req *http.Request, resp *http.Response) {
+	if resp.StatusCode < 300 {
+		return
+	}
+	s.status.Store(int32(resp.StatusCode)) //nolint:gosec // it has three digits
+	if resp.StatusCode < 400 {
+		return
+	}
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	resp.Body = &body{Reader: bytes.NewReader(text), Closer: resp.Body}
+	inSession := req.Method == http.MethodPost && req.Header.Get(sessionHeader) != ""
+	unknown := resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusBadRequest && isSessionError(text)
+	if inSession && unknown {
+		s.lost.Store(true)
+		resp.StatusCode, resp.Status = http.StatusNotFound, "404 Not Found"
+		resp.Body = &body{Reader: http.NoBody, Closer: resp.Body}
+	}
+}
+
+// isSessionError reports whether the body of a response is an error about the
+// session, and no answer to a request.
+func isSessionError(text []byte) bool {
+	var m struct {
+		ID    any
+		Error *struct{ Message string }
+	}
+	return json.Unmarshal(text, &m) == nil && m.Error != nil && m.ID == nil && strings.Contains(strings.ToLower(m.Error.Message), "session")
+}
+
+// rewrite lets the tap see the messages of a response.
+func (w *web) rewrite(resp *http.Response) {
+	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	switch strings.TrimSpace(strings.ToLower(kind)) {
+	case "application/json":
+		resp.Body = &body{Reader: &message{web: w, from: resp.Body}, Closer: resp.Body}
+	case "text/event-stream":
+		resp.Body = &body{Reader: newEvents(w, resp.Body), Closer: resp.Body}
+	default:
+		resp.Body = &body{Reader: io.LimitReader(resp.Body, int64(w.limit)), Closer: resp.Body}
+	}
+	resp.ContentLength = -1
+	resp.Header.Del("Content-Length")
+}
+
+// seen is a message as the SDK is to read it.
+func (w *web) seen(text []byte) []byte {
+	m, err := jsonrpc.DecodeMessage(text)
+	if err != nil {
+		return text // the SDK says what is wrong
+	}
+	w.tap.see(m)
+	own, err := jsonrpc.EncodeMessage(m)
+	if err != nil {
+		return text
+	}
+	return own
+}
+
+// tooLarge ends the connection.
+func (w *web) tooLarge() error {
+	err := fmt.Errorf("a message of the server has more than %d bytes", w.limit)
+	w.live.fail(err)
+	return err
+}
+
+// A body is one whose end is noticed.
+type body struct {
+	io.Reader
+	io.Closer
+	end func() // nil: nothing to do
+}
+
+func (b *body) Close() error {
+	err := b.Closer.Close()
+	if b.end != nil {
+		b.end()
+	}
+	return err
+}
+
+// A message is a body with one message.
+type message struct {
+	web  *web
+	from io.Reader
+	rest *bytes.Reader // nil: not read
+}
+
+func (m *message) Read(p []byte) (int, error) {
+	if m.rest == nil {
+		text, err := io.ReadAll(io.LimitReader(m.from, int64(m.web.limit)+1))
+		if err != nil {
+			return 0, err
+		}
+		if len(text) > m.web.limit {
+			return 0, m.web.tooLarge()
+		}
+		m.rest = bytes.NewReader(m.web.seen(text))
+	}
+	return m.rest.Read(p)
+}

@@ -1,0 +1,169 @@
+package mcp
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// rawKey names the member of _meta in which we hand the text of a result through
+// the SDK, which would decode it and lose the order of members and the digits of
+// numbers. What a server writes under this name is removed.
+const rawKey = "toolloop.internal/raw"
+
+// A tap sees the messages of a server before the SDK does.
+type tap struct {
+	progress func(params json.RawMessage)
+	changed  func()
+}
+
+// see notes what a message tells, and adds its text to the results that we read
+// ourselves.
+func (t *tap) see(m jsonrpc.Message) {
+	switch m := m.(type) {
+	case *jsonrpc.Response:
+		m.Result = carry(m.Result)
+	case *jsonrpc.Request:
+		switch m.Method {
+		case "notifications/progress":
+			t.progress(m.Params)
+		case "notifications/tools/list_changed":
+			t.changed()
+		}
+	}
+}
+
+var errNoObject = errors.New("it is no JSON object")
+
+// A member is one of a JSON object.
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+// members returns those of an object in their order; of two of one name, the last.
+func members(raw json.RawMessage) ([]member, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
+		return nil, errNoObject
+	}
+	var all []member
+	at := map[string]int{}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		m := member{name: name.(string)} // a key is always one
+		if err := dec.Decode(&m.value); err != nil {
+			return nil, err
+		}
+		if i, twice := at[m.name]; twice {
+			all[i] = m
+			continue
+		}
+		at[m.name] = len(all)
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// carry puts the text of a list of tools, and of a call's result, where the SDK
+// leaves it as it is. What the SDK would decode of it is cut down to what it needs:
+// nothing odd in one tool keeps it from the others.
+func carry(result json.RawMessage) json.RawMessage {
+	all, err := members(result)
+	if err != nil {
+		return result // the SDK says what is wrong
+	}
+	var b bytes.Buffer
+	b.WriteByte('{')
+	var meta json.RawMessage
+	ours := false
+	for _, m := range all {
+		switch m.name {
+		case "_meta":
+			meta = m.value
+			continue
+		case "ttlMs": // we keep lists ourselves, and know when they are stale
+			continue
+		case "tools":
+			ours, m.value = true, reduced(m.value)
+		case "content":
+			ours, m.value = true, json.RawMessage("[]")
+		case "structuredContent":
+			ours = true
+			continue
+		case "isError":
+			ours = true
+		}
+		writeMember(&b, m)
+	}
+	if !ours {
+		result = nil
+	}
+	if meta = marked(meta, result); meta != nil {
+		writeMember(&b, member{"_meta", meta})
+	}
+	b.WriteByte('}')
+	return b.Bytes()
+}
+
+// marked is the _meta of a result with its text, if there is one, and without what
+// the server wrote in its place; nil if there is nothing in it.
+func marked(meta, text json.RawMessage) json.RawMessage {
+	kept := map[string]json.RawMessage{}
+	if all, err := members(meta); err == nil {
+		for _, m := range all {
+			kept[m.name] = m.value
+		}
+	}
+	delete(kept, rawKey)
+	if text != nil {
+		kept[rawKey], _ = json.Marshal(string(text)) // a string always has a JSON form
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	value, _ := json.Marshal(kept) // it was decoded from JSON
+	return value
+}
+
+func writeMember(b *bytes.Buffer, m member) {
+	if b.Len() > 1 {
+		b.WriteByte(',')
+	}
+	name, _ := json.Marshal(m.name) // a string always has a JSON form
+	b.Write(name)
+	b.WriteByte(':')
+	b.Write(m.value)
+}
+
+// reduced is a list of tools with no more than the SDK needs of them: it looks for
+// annotations in the schemas of those that are called.
+func reduced(tools json.RawMessage) json.RawMessage {
+	type tool struct {
+		Name        string          `json:"name"`
+		InputSchema json.RawMessage `json:"inputSchema,omitempty"`
+	}
+	var all []json.RawMessage
+	_ = json.Unmarshal(tools, &all) // what is no list is an empty one
+	known := []tool{}
+	for _, text := range all {
+		var t tool
+		if json.Unmarshal(text, &t) == nil && t.Name != "" {
+			known = append(known, t)
+		}
+	}
+	text, _ := json.Marshal(known) // they were decoded from JSON
+	return text
+}
+
+// carried returns the text of a result that carry put into it; empty if none.
+func carried(meta sdk.Meta) json.RawMessage {
+	text, _ := meta[rawKey].(string)
+	return json.RawMessage(text)
+}
