@@ -509,6 +509,8 @@ func TestServedSession(t *testing.T) {
 	text, failure := said(t, call(t, s.client(t, nil), "ask", ""))
 	require.Equal(t, "failed", failure)
 	require.Contains(t, text, "does not support")
+	_, failure = said(t, call(t, serve(t, ask).client(t, &declines), "ask", ""))
+	require.Equal(t, "failed", failure, "of the newest revision")
 }
 
 func TestAddToolsRefuses(t *testing.T) {
