@@ -43,7 +43,7 @@ const FailureMeta = "toolloop/failure"
 // [sdk.CallToolResult.GetError] returns in a middleware of the server.
 //
 // Within a tool's function [tool.CallFrom] tells the tool and its deadline, passes
-// progress on, and has as Key what the client sent as [KeyMeta]. That is the
+// progress on as it is told (the protocol wants it to grow), and has as Key what the client sent as [KeyMeta]. That is the
 // client's word, at most 256 bytes of it: a server for several users does not take
 // one's key for another's. Without it the key is a new one for each call.
 func AddTools(server *sdk.Server, tools ...tool.Tool) error {
@@ -168,7 +168,10 @@ func endingWith(ctx context.Context) sdk.Middleware {
 type sessionKey struct{}
 
 // SessionFrom returns the session of the client that a tool's function runs for,
-// for logging, sampling and elicitation; nil outside of a call by [AddTools].
+// for logging, sampling and elicitation; nil outside of a call by [AddTools]. In the
+// revision of 2026-07-28 a server makes no requests, so sampling and elicitation are
+// errors there; a tool that must ask puts its questions into a result
+// ([sdk.CallToolResult].InputRequests), by the SDK's own AddTool.
 func SessionFrom(ctx context.Context) *sdk.ServerSession {
 	session, _ := ctx.Value(sessionKey{}).(*sdk.ServerSession)
 	return session
