@@ -53,9 +53,8 @@ func (l *link) open(ctx context.Context, version string) (*live, error) {
 		case <-opened:
 		case <-time.After(closing):
 		}
-		err = context.Cause(ctx)
 	}
-	if err == nil && !stop() {
+	if stop(); ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
