@@ -56,8 +56,9 @@
 // with exponents to ±400, no duplicate properties. Schemas given to [NewRaw]:
 // 256 KiB, nested 64 deep, 20,000 values; they reach no file and no network, and
 // arguments that take very long to check against one are refused.
-// Failure texts: about 1 KB. The text of a result:
-// 256 KiB; what goes beyond is left out, and a line at its end says how much.
+// Failure texts: about 1 KB, and 16 KB of an [Error] that a function returns. The
+// text of a result: 256 KiB; what goes beyond is left out, and a line at its end
+// says how much.
 //
 // # Time
 //

@@ -29,13 +29,18 @@ const (
 // maxMessage bounds what the model reads of a failure, in bytes.
 const maxMessage = 1024
 
+// maxOwnMessage bounds it where a function wrote it as an [Error] of its own: the
+// output of a compiler, say, or what another program answered.
+const maxOwnMessage = 16 << 10
+
 // An Error is a failed tool call: what the model reads of it, and what the
 // program knows of it. It is found by [errors.AsType], and errors.Is sees the
 // cause through it.
 type Error struct {
 	Failure Failure
 	// Message is what the model reads: valid UTF-8, credentials in URLs cut, at
-	// most about 1 KB, without Go names, paths or the text of a panic.
+	// most about 1 KB, without Go names, paths or the text of a panic. A function
+	// that returns an Error of its own says up to 16 KB.
 	Message string
 	// Err is the cause, for the program. Nil where there is none beyond the
 	// failure itself.
@@ -201,7 +206,7 @@ func (e *hiddenError) Unwrap() error { return e.err }
 func failed(err error) *Error {
 	if e, ok := err.(*Error); ok && e != nil { //nolint:errorlint // one further down speaks of another call
 		own := *e
-		own.Message = safeText(orElse(own.Message, failureText(own.Failure, "")), maxMessage)
+		own.Message = safeText(orElse(own.Message, failureText(own.Failure, "")), maxOwnMessage)
 		return &own
 	}
 	if IsAbort(err) {

@@ -137,6 +137,9 @@ func TestErrorsOfAFunction(t *testing.T) {
 	}
 	require.ErrorIs(t, fails(t, tool.Abort(io.ErrNoProgress)), io.ErrNoProgress)
 	require.ErrorIs(t, fails(t, tool.Hide(io.ErrNoProgress)), io.ErrNoProgress)
+	long := strings.Repeat("x", 20<<10)
+	require.Less(t, len(fails(t, errors.New(long)).Message), 1<<10)
+	require.InDelta(t, 16<<10, len(fails(t, &tool.Error{Failure: tool.Failed, Message: long}).Message), 64)
 	require.False(t, tool.IsAbort(nil))
 	require.False(t, tool.IsAbort(io.EOF))
 }

@@ -117,7 +117,7 @@ func (l *link) failure(ctx context.Context, d Definition, s *sending, err error)
 		return tool.Fail(tool.OutcomeUnknown, "", context.Cause(ctx))
 	case s.lost.Load():
 		return notMade("the server does not know us any more", cause)
-	case status >= 400 && status < 500 && !answered:
+	case status >= 400 && status < 500 && status != http.StatusRequestTimeout && !answered:
 		return notMade(fmt.Sprintf("the server refused it (%d %s)", status, http.StatusText(status)), cause)
 	case answered && status < 500 && !errors.Is(err, sdk.ErrConnectionClosed):
 		return answerFailure(d, answer, cause)

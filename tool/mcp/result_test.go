@@ -104,7 +104,7 @@ func TestFailures(t *testing.T) {
 		_, err := toolsOf(t, client)[0].Call(t.Context(), json.RawMessage(`{}`))
 		failure, ok := errors.AsType[*tool.Error](err)
 		require.True(t, ok)
-		require.LessOrEqual(t, len(failure.Message), 17<<10)
+		require.InDelta(t, 16<<10, len(failure.Message), 1<<10)
 		require.True(t, strings.HasPrefix(failure.Message, "xxx"))
 	})
 }
