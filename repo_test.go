@@ -224,6 +224,10 @@ func TestReadmeBlocks(t *testing.T) {
 		require.Contains(t, flush(examples), flush(block))
 	}
 	require.Contains(t, tests, code[len(code)-1])
+	servers := read(t, "tool/mcp/example_test.go")
+	for _, block := range blocks(t, "tool/mcp/README.md", "go") {
+		require.Contains(t, flush(servers), flush(block))
+	}
 	for _, block := range printed {
 		require.Contains(t, strings.ReplaceAll(flush(examples), "// ", ""), block)
 	}

@@ -1,0 +1,77 @@
+package mcp_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/tool"
+	"github.com/seed-916e8f6a/toolloop/tool/mcp"
+)
+
+var model = llmtest.NewScript(
+	llmtest.Calls("office__greet", greetArgs{Name: "Ada"}),
+	llmtest.Text("She was greeted."))
+
+// The tools of a server that is a program, as any of npm.
+func ExampleOpen() {
+	client, err := mcp.Open(mcp.Server{
+		Name:    "files",
+		Command: []string{"npx", "-y", "@modelcontextprotocol/server-filesystem", "/srv/files"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	clerk := &agent.Agent{Name: "clerk", Model: model, Toolsets: client.Toolsets()}
+	result, err := runner.Run(context.Background(), clerk, llm.User("What is in notes.txt?"))
+	if err != nil {
+		log.Fatal(err) // runner.ErrPaused, for instance: a file would be written, and nobody has approved it
+	}
+	fmt.Println(result.Text)
+}
+
+type greetArgs struct {
+	Name string `json:"name"`
+}
+
+// A Go function as the tool of a server, here in the same process, and an agent
+// that uses it.
+func ExampleServe() {
+	greet := tool.Must(tool.New("greet", "Greets somebody.", func(_ context.Context, in greetArgs) (string, error) {
+		return "Hello, " + in.Name + "!", nil
+	}))
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	client, err := mcp.Open(mcp.Server{
+		Name: "office",
+		Dial: func(context.Context) (sdk.Transport, error) {
+			ours, theirs := sdk.NewInMemoryTransports()
+			go func() { _ = mcp.Serve(ctx, theirs, greet) }() // over stdio: mcp.Serve(ctx, &sdk.StdioTransport{}, greet)
+			return ours, nil
+		},
+		Ask: func(mcp.Definition) bool { return false }, // it is our own: nobody need approve its calls
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	clerk := &agent.Agent{Name: "clerk", Model: model, Toolsets: client.Toolsets()}
+	result, err := runner.Run(ctx, clerk, llm.User("Greet Ada."))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, r := range result.Messages[2].Results() {
+		fmt.Println(r.Name, r.Text())
+	}
+	fmt.Println(result.Text)
+	// Output:
+	// office__greet Hello, Ada!
+	// She was greeted.
+}
