@@ -93,6 +93,12 @@ func (o *Out) Prompt() {
 	_, _ = io.WriteString(o.out.w, "> ")
 }
 
+// Ask asks something on stderr, and leaves the cursor behind it.
+func (o *Out) Ask(question string) {
+	o.EndLine()
+	_, _ = io.WriteString(o.err.w, OneLine(question)+" ")
+}
+
 // EndLine begins a new line unless the cursor is at the start of one.
 func (o *Out) EndLine() {
 	if o.open {
@@ -113,11 +119,15 @@ func OneLine(s string) string {
 	return string(line)
 }
 
-// printable drops control characters: a model or a tool could move the cursor,
-// or worse, with them.
+// printable drops control characters and those that nobody sees: a model or a tool
+// could move the cursor, turn text around, or worse, with them.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+		switch r {
+		case '\n', '\t', '\u200c', '\u200d': // the last join letters and emoji, or keep them apart
+			return r
+		}
+		if unicode.In(r, unicode.Cc, unicode.Cf) {
 			return -1
 		}
 		return r

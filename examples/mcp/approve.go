@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"unicode"
+
+	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
+	"github.com/seed-916e8f6a/toolloop/runner"
+)
+
+// An approver decides about calls that need approval: it asks whoever sits at the
+// terminal.
+type approver struct {
+	*cli.App
+	yes   bool // to all
+	lines chan string
+}
+
+// decide is a Runner's Decide.
+func (a *approver) decide(ctx context.Context, p runner.Pending) (runner.Input, error) {
+	switch {
+	case a.yes:
+		return p.Approve(), nil
+	case a.JSON || !cli.IsTerminal(os.Stdin) || !cli.IsTerminal(os.Stderr):
+		if !a.JSON {
+			a.Notice("[%s] there is no terminal to ask for approval at: denied; -yes approves all calls", p.Call)
+		}
+		return p.Deny("there is nobody to ask"), nil
+	}
+	if whole := visible(p.ToolCall.Arguments); whole != cli.OneLine(whole) {
+		a.Text("\n" + whole + "\n\n") // the line that told of the call does not show all of it
+	}
+	a.Ask("Run it? y, n, or why not:")
+	answer, err := a.line(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case answer == "y" || answer == "yes":
+		return p.Approve(), nil
+	case answer == "" || answer == "n" || answer == "no":
+		return p.Deny(""), nil
+	}
+	return p.Deny(answer), nil
+}
+
+// line returns the next line of the terminal; an empty one if there is none.
+func (a *approver) line(ctx context.Context) (string, error) {
+	if a.lines == nil {
+		a.lines = make(chan string)
+		go func() { // as long as the program: reading a terminal cannot be cancelled
+			defer close(a.lines)
+			for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+				a.lines <- strings.TrimSpace(in.Text())
+			}
+		}()
+	}
+	select {
+	case line := <-a.lines:
+		return line, nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// visible returns JSON with escapes for what a terminal does not show as it is.
+func visible(json string) string {
+	var b strings.Builder
+	for _, r := range json {
+		switch {
+		case unicode.IsGraphic(r) || r == '\n':
+			b.WriteRune(r)
+		case r > 0xFFFF:
+			r -= 0x10000
+			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xD800+r>>10, 0xDC00+r&0x3FF)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
