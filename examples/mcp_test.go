@@ -25,7 +25,7 @@ const (
 	slips    = `["entry 2: the is there twice","entry 3: the full stop is missing"]`
 	mcpCalls = `> Find the entries about Lisbon, proofread all, and delete those about Lisbon.
 [r1.t1.c0] notebook__find {"about":"Lisbon"}
-[r1.t1.c1] notebook__delete {"about":"Lisbon"} needs approval
+[r1.t1.c1] notebook__delete needs approval: {"about":"Lisbon"}
 [r1.t1.c2] notebook__proofread {}
 [r1.t1.c0] = ` + entries + `
 [r1.t1.c2] = ` + slips + `
@@ -79,7 +79,7 @@ func TestMCP(t *testing.T) {
 		{"approved", []string{"-yes"}, outcome{mcpApproved + mcpSaid("2 of 3 entries were deleted."), notice, 0}},
 		{"another question", []string{"Which entries are about", "Ada?"}, outcome{`> Which entries are about Ada?
 [r1.t1.c0] notebook__find {"about":"Ada"}
-[r1.t1.c1] notebook__delete {"about":"Ada"} needs approval
+[r1.t1.c1] notebook__delete needs approval: {"about":"Ada"}
 [r1.t1.c2] notebook__proofread {}
 [r1.t1.c0] = {"entries":["Ada brings the tickets for the concert"],"of":3}
 [r1.t1.c2] = ` + slips + `

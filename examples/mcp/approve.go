@@ -31,10 +31,8 @@ func (a *approver) decide(ctx context.Context, p runner.Pending) (runner.Input, 
 		}
 		return p.Deny("there is nobody to ask"), nil
 	}
-	if whole := visible(p.ToolCall.Arguments); whole != cli.OneLine(whole) {
-		a.Text("\n" + whole + "\n\n") // the line that told of the call does not show all of it
-	}
-	a.Ask("Run it? y, n, or why not:")
+	a.Text(fmt.Sprintf("Run %s %s\n", p.ToolCall.Name, visible(p.ToolCall.Arguments))) // all of it
+	a.Ask("y, n, or why not:")
 	answer, err := a.line(ctx)
 	switch {
 	case err != nil:
@@ -59,9 +57,13 @@ func (a *approver) line(ctx context.Context) (string, error) {
 		}()
 	}
 	select {
-	case line := <-a.lines:
+	case line, more := <-a.lines:
+		if !more {
+			a.Text("\n")
+		}
 		return line, nil
 	case <-ctx.Done():
+		a.Text("\n") // behind the ^C that the terminal shows
 		return "", ctx.Err()
 	}
 }

@@ -114,7 +114,7 @@ func (p *program) print(e event.Event) {
 	case event.ToolCallFinished:
 		p.Note("[%s] %s", b.Call, cli.Outcome(b))
 	case event.ApprovalAsked:
-		p.Note("[%s] %s %s needs approval", b.Call, b.Name, b.Arguments)
+		p.Note("[%s] %s needs approval: %s", b.Call, b.Name, b.Arguments)
 	case event.ApprovalDecided:
 		p.Note("[%s] %s", b.Call, decided(b))
 	case event.Restarted:
