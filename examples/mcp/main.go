@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
@@ -64,6 +65,8 @@ func (p *program) run() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
+	slow := p.patience()
+	defer slow.Stop()
 	if p.Offline {
 		all := client.Status(ctx)
 		if ctx.Err() != nil {
@@ -83,9 +86,22 @@ func (p *program) run() (err error) {
 		if err != nil {
 			return err
 		}
+		if _, ok := e.Body.(event.TurnPrepared); ok {
+			slow.Stop()
+		}
 		p.print(e)
 	}
 	return nil
+}
+
+// patience tells whoever waits for the servers to start why, such as while npx
+// downloads one.
+func (p *program) patience() *time.Timer {
+	return time.AfterFunc(5*time.Second, func() {
+		if cli.IsTerminal(os.Stderr) {
+			fmt.Fprintln(os.Stderr, "A server takes its time to start; -verbose shows what servers say.")
+		}
+	})
 }
 
 func (p *program) log() *slog.Logger {
