@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -17,6 +18,7 @@ import (
 	"sync"
 	"testing"
 
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -52,15 +54,19 @@ var (
 	results = regexp.MustCompile(`(?m)(^\[r1\.t1\.c\d\] = .*\n)+`)
 )
 
-// runMCP starts the program. Results are put into the order of the calls, and the
-// reports of progress are cut out: how many of them are seen depends on the time
-// that all else takes.
+// settled is an output with its results in the order of the calls, and without the
+// reports of progress: how many of them are seen depends on the time that all else
+// takes.
+func settled(output string) string {
+	return results.ReplaceAllStringFunc(reading.ReplaceAllString(output, ""), func(lines string) string {
+		return strings.Join(slices.Sorted(strings.Lines(lines)), "")
+	})
+}
+
 func runMCP(t *testing.T, args ...string) outcome {
 	t.Helper()
 	o := start(t, nil, "", "mcp", args...)
-	o.stdout = results.ReplaceAllStringFunc(reading.ReplaceAllString(o.stdout, ""), func(lines string) string {
-		return strings.Join(slices.Sorted(strings.Lines(lines)), "")
-	})
+	o.stdout = settled(o.stdout)
 	return o
 }
 
@@ -168,6 +174,30 @@ func TestMCPList(t *testing.T) {
 	}
 	require.Equal(t, []string{"notebook__find", "notebook__add", "notebook__delete", "notebook__proofread"}, names)
 	require.JSONEq(t, `{"type":"object","properties":{"about":{"type":"string","description":"A word that the entries have","minLength":1}},"additionalProperties":false,"required":["about"]}`, string(doc.Tools[0].Schema))
+}
+
+// TestMCPListHostile: what a server says cannot move the cursor, nor turn text around.
+func TestMCPListHostile(t *testing.T) {
+	t.Parallel()
+	server := sdk.NewServer(&sdk.Implementation{Name: "evil", Version: "v1"}, nil)
+	server.AddTool(&sdk.Tool{
+		Name: "wipe", Description: "a\x1b[2Jb\u202ec\nd\r\u200be", Annotations: &sdk.ToolAnnotations{ReadOnlyHint: true},
+		InputSchema: json.RawMessage(`{"type":"object","title":"x\u001b[2J` + "\u202e\U000e0041" + `"}`),
+	}, nil)
+	front := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, nil))
+	t.Cleanup(front.Close)
+	o := start(t, nil, "", "mcp", "-list", "-url", "evil: "+front.URL)
+	require.Equal(t, outcome{`evil: 1 tool
+
+  evil__wipe (read-only)
+    a[2Jbc
+    de
+    {
+      "type": "object",
+      "title": "x\u001b[2J\u202e\udb40\udc41"
+    }
+
+`, "", 0}, o)
 }
 
 // mcpConfig is a file of two servers, of which the second does not start.
@@ -304,4 +334,42 @@ func TestMCPBadFlags(t *testing.T) {
 	o := start(t, nil, "", "mcp", "-config", filepath.Join(t.TempDir(), "nothing.json"))
 	require.Equal(t, 1, o.status)
 	require.Contains(t, o.stderr, "mcp: -config: ")
+}
+
+// TestMCPRealServers: servers of others, as a user starts them, below a directory
+// whose name has to be quoted. See TestRealServers of tool/mcp for the variables.
+func TestMCPRealServers(t *testing.T) {
+	t.Parallel()
+	node := os.Getenv("TOOLLOOP_MCP_NODE")
+	if node == "" {
+		require.Empty(t, os.Getenv("TOOLLOOP_REQUIRE_MCP"), "TOOLLOOP_MCP_NODE is not set")
+		t.Skip("real servers of MCP need TOOLLOOP_MCP_NODE")
+	}
+	_, err := exec.LookPath("node")
+	require.NoError(t, err)
+	real := func(name, args string) string {
+		return "node '" + filepath.Join(node, "node_modules", "@modelcontextprotocol", name, "dist", "index.js") + "' " + args
+	}
+	dir := filepath.Join(t.TempDir(), "the files")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.txt"), []byte("some text"), 0o600))
+	files, everything := real("server-filesystem", "'"+dir+"'"), real("server-everything", "stdio")
+
+	o := start(t, nil, "", "mcp", "-list", "-server", files, "-server", everything)
+	require.Equal(t, 0, o.status, o.stderr)
+	require.Contains(t, o.stdout, "filesystem: 14 tools\n")
+	require.Contains(t, o.stdout, "\n  filesystem__write_file (asks for approval, destructive, idempotent)\n")
+	require.Contains(t, o.stdout, "\neverything: 12 tools\n")
+	require.Contains(t, o.stdout, "\n  left out: \"simulate-research-query\": ")
+
+	file := filepath.Join(dir, "a.txt")
+	o = start(t, nil, "", "mcp", "-server", "desk: "+files, `Read the text of "`+file+`"`)
+	require.Equal(t, 0, o.status, o.stderr)
+	require.Regexp(t, `(?m)^\[r1\.t1\.c\d\] desk__read_text_file \{"path":"`+regexp.QuoteMeta(file)+`"\}$`, o.stdout)
+	require.Contains(t, o.stdout, "\n- desk__read_text_file("+file+"): some text\n")
+
+	o = start(t, nil, "", "mcp", "-server", "all: "+everything, "Trigger an operation of 1 second, and get a tiny picture.")
+	require.Equal(t, 0, o.status, o.stderr)
+	require.Contains(t, o.stdout, "Here's the image you requested: [image, ")
+	require.Regexp(t, `(?m)^\[r1\.t\d\.c\d\] \d of 5$`, o.stdout)
 }

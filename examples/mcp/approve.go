@@ -16,8 +16,32 @@ import (
 // terminal.
 type approver struct {
 	*cli.App
-	yes   bool // to all
-	lines chan string
+	yes   bool          // to all
+	lines <-chan string // what is typed while it asks; nil: there is nobody
+}
+
+func newApprover(app *cli.App, yes bool) *approver {
+	a := &approver{App: app, yes: yes}
+	if !yes && !app.JSON && cli.IsTerminal(os.Stdin) && cli.IsTerminal(os.Stderr) {
+		a.lines = typed()
+	}
+	return a
+}
+
+// typed passes on what is typed while somebody waits for it. What was typed before
+// that is no answer to a question that had not been asked.
+func typed() <-chan string {
+	lines := make(chan string)
+	go func() { // as long as the program: reading a terminal cannot be cancelled
+		defer close(lines)
+		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+			select {
+			case lines <- strings.TrimSpace(in.Text()):
+			default:
+			}
+		}
+	}()
+	return lines
 }
 
 // decide is a Runner's Decide.
@@ -25,7 +49,7 @@ func (a *approver) decide(ctx context.Context, p runner.Pending) (runner.Input, 
 	switch {
 	case a.yes:
 		return p.Approve(), nil
-	case a.JSON || !cli.IsTerminal(os.Stdin) || !cli.IsTerminal(os.Stderr):
+	case a.lines == nil:
 		if !a.JSON {
 			a.Notice("[%s] there is no terminal to ask for approval at: denied; -yes approves all calls", p.Call)
 		}
@@ -33,7 +57,7 @@ func (a *approver) decide(ctx context.Context, p runner.Pending) (runner.Input, 
 	}
 	a.Text(fmt.Sprintf("Run %s %s\n", p.ToolCall.Name, visible(p.ToolCall.Arguments))) // all of it
 	a.Ask("y, n, or why not:")
-	answer, err := a.line(ctx)
+	answer, err := a.answer(ctx)
 	switch {
 	case err != nil:
 		return nil, err
@@ -45,17 +69,8 @@ func (a *approver) decide(ctx context.Context, p runner.Pending) (runner.Input, 
 	return p.Deny(answer), nil
 }
 
-// line returns the next line of the terminal; an empty one if there is none.
-func (a *approver) line(ctx context.Context) (string, error) {
-	if a.lines == nil {
-		a.lines = make(chan string)
-		go func() { // as long as the program: reading a terminal cannot be cancelled
-			defer close(a.lines)
-			for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-				a.lines <- strings.TrimSpace(in.Text())
-			}
-		}()
-	}
+// answer returns the next line that is typed; an empty one if there will be none.
+func (a *approver) answer(ctx context.Context) (string, error) {
 	select {
 	case line, more := <-a.lines:
 		if !more {

@@ -47,6 +47,9 @@ func section(s mcp.Status) string {
 
 func summary(s mcp.Status) string {
 	n := fmt.Sprintf("%d tools", len(s.Definitions))
+	if len(s.Definitions) == 1 {
+		n = "1 tool"
+	}
 	switch {
 	case s.Err == nil:
 		return n

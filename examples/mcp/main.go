@@ -59,13 +59,15 @@ type program struct {
 func (p *program) run() (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	defer context.AfterFunc(ctx, stop)() // a second ^C ends the program at once
 	client, err := p.servers.open(p.log())
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, client.Close()) }()
-	slow := p.patience()
+	defer func() {
+		defer tellAfter(time.Second, "Ending the servers.").Stop()
+		err = errors.Join(err, client.Close())
+	}()
+	slow := tellAfter(5*time.Second, "A server takes its time to start; -verbose shows what servers say.")
 	defer slow.Stop()
 	if p.Offline {
 		all := client.Status(ctx)
@@ -80,7 +82,7 @@ func (p *program) run() (err error) {
 		Model:        p.Provider.Model(p.Model),
 		Toolsets:     client.Toolsets(),
 	}
-	r := runner.Runner{NoStream: !p.stream, Decide: (&approver{App: p.App, yes: p.yes}).decide}
+	r := runner.Runner{NoStream: !p.stream, Decide: newApprover(p.App, p.yes).decide}
 	message := llm.User(cmp.Or(strings.Join(p.Args, " "), question))
 	for e, err := range r.Stream(ctx, a, message) {
 		if err != nil {
@@ -94,12 +96,11 @@ func (p *program) run() (err error) {
 	return nil
 }
 
-// patience tells whoever waits for the servers to start why, such as while npx
-// downloads one.
-func (p *program) patience() *time.Timer {
-	return time.AfterFunc(5*time.Second, func() {
+// tellAfter tells whoever sits at a terminal why nothing happens.
+func tellAfter(d time.Duration, text string) *time.Timer {
+	return time.AfterFunc(d, func() {
 		if cli.IsTerminal(os.Stderr) {
-			fmt.Fprintln(os.Stderr, "A server takes its time to start; -verbose shows what servers say.")
+			fmt.Fprintln(os.Stderr, text)
 		}
 	})
 }
