@@ -43,7 +43,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./approve", "./quickstart", "./chat", "./provider", "./probe")
+	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./approve", "./mcp", "./quickstart", "./chat", "./provider", "./probe")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%v: %s", err, out)
 		return 1
@@ -307,6 +307,9 @@ func TestFlags(t *testing.T) {
 		{"probe", []string{"-timeout", "0s"}, 2, []string{"it has to be above zero", "usage: probe [flags]\n"}},
 		{"probe", []string{"Hello"}, 2, []string{"unexpected argument: Hello\nusage: probe [flags]\n"}},
 		{"approve", []string{"-h"}, 0, []string{"usage: approve [flags] [approve | deny reason | edit arguments | show | message]\n", "-dir string\n", "-session string\n"}},
+		{"mcp", []string{"-h"}, 0, []string{"usage: mcp [flags] [question]\n       mcp serve [-http host:port]\n", "-server '[name:] command arguments'\n", "-list\n"}},
+		{"mcp", []string{"serve", "-h"}, 0, []string{"usage: mcp serve [flags]\n", "-http host:port\n"}},
+		{"mcp", []string{"serve", "Hello"}, 2, []string{"unexpected argument: Hello\nusage: mcp serve [flags]\n"}},
 		{"provider", []string{"-h"}, 0, []string{"usage: provider [flags]\n", "-addr host:port\n", `(default "127.0.0.1:0")`}},
 		{"chat", []string{"-nope"}, 2, []string{"-nope", "usage: chat [flags]\n"}},
 		{"chat", []string{"Hello"}, 2, []string{"unexpected argument: Hello\nusage: chat [flags]\n"}},

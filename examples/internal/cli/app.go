@@ -29,6 +29,7 @@ type App struct {
 	Own      bool          // to be set before Main: the program brings an embedded one of its own
 	NoStream bool
 	JSON     bool
+	Offline  bool // no model is asked: none is looked for
 	Args     []string
 	*Out
 }
@@ -95,6 +96,9 @@ func (app *App) run(do func(*App) error) error {
 // connect chooses the provider: that of the flags and the environment, or else
 // an embedded one, which is reached over HTTP like any other.
 func (app *App) connect() (close func(), err error) {
+	if app.Offline {
+		return func() {}, nil
+	}
 	app.Provider.HTTPClient = impatient()
 	app.Provider.Retry = wrap.Retry{Attempts: 3}
 	if cmp.Or(app.Provider.BaseURL, os.Getenv("OPENAI_BASE_URL"), os.Getenv("OPENAI_API_KEY")) != "" {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
@@ -84,13 +85,38 @@ func Outcome(b event.ToolCallFinished) string {
 	if b.Failure != "" {
 		return b.Result.Name + " " + b.Failure + ": " + b.Result.Text()
 	}
-	return "= " + b.Result.Text()
+	text := "="
+	for _, p := range b.Result.Parts {
+		text += " " + told(p)
+	}
+	return text
+}
+
+// told is a part as people read it.
+func told(p llm.Part) string {
+	switch p := p.(type) {
+	case llm.Text:
+		return p.Text
+	case llm.Image:
+		return fmt.Sprintf("[image, %d bytes]", max(len(p.Data), len(p.URL)))
+	case llm.Audio:
+		return fmt.Sprintf("[audio, %d bytes]", len(p.Data))
+	case llm.File:
+		return fmt.Sprintf("[file %s, %d bytes]", p.Name, len(p.Data))
+	}
+	return fmt.Sprintf("[%T]", p)
 }
 
 // Prompt asks for a line.
 func (o *Out) Prompt() {
 	o.EndLine()
 	_, _ = io.WriteString(o.out.w, "> ")
+}
+
+// Ask asks something on stderr, and leaves the cursor behind it.
+func (o *Out) Ask(question string) {
+	o.EndLine()
+	_, _ = io.WriteString(o.err.w, OneLine(question)+" ")
 }
 
 // EndLine begins a new line unless the cursor is at the start of one.
@@ -113,11 +139,15 @@ func OneLine(s string) string {
 	return string(line)
 }
 
-// printable drops control characters: a model or a tool could move the cursor,
-// or worse, with them.
+// printable drops control characters and those that nobody sees: a model or a tool
+// could move the cursor, turn text around, or worse, with them.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+		switch r {
+		case '\n', '\t', '\u200c', '\u200d': // the last join letters and emoji, or keep them apart
+			return r
+		}
+		if unicode.In(r, unicode.Cc, unicode.Cf) {
 			return -1
 		}
 		return r

@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
 func TestOut(t *testing.T) {
@@ -20,6 +23,7 @@ func TestOut(t *testing.T) {
 		{"no text", func(o *Out) { o.Answer(""); o.Note("n") }, "n\n"},
 		{"a note between", func(o *Out) { o.Text("a"); o.Note("n\n\tm"); o.Text("b"); o.Answer("ab") }, "a\nn m\nb\n"},
 		{"void", func(o *Out) { o.Text("a"); o.Void("again"); o.Answer("b") }, "a\nagain\nb\n"},
+		{"invisible characters", func(o *Out) { o.Text("a\u202eb\u200bc\U000e0041 \U0001f468\u200d\U0001f469\n") }, "abc \U0001f468\u200d\U0001f469\n"},
 		{"control characters", func(o *Out) { o.Text("\x1b[2Ja\rb\u009bc\x00\n"); o.Note("\x1b]0;t\a") }, "[2Jabc\n]0;t\n"},
 		{"a long line", func(o *Out) { o.Note("%s", strings.Repeat("é", 501)) }, strings.Repeat("é", 500) + "…\n"},
 	} {
@@ -41,8 +45,18 @@ func TestOutColors(t *testing.T) {
 	o.Text("b")
 	o.Notice("%s", "m\x1b[0m")
 	o.Void("v")
+	o.Ask("q\n?")
 	require.Equal(t, "a\n\x1b[2mn\x1b[0m\nb\n\x1b[2mv\x1b[0m\n", out.String())
-	require.Equal(t, "\x1b[2mm[0m\x1b[0m\n", err.String())
+	require.Equal(t, "\x1b[2mm[0m\x1b[0m\nq ? ", err.String())
+}
+
+func TestOutcome(t *testing.T) {
+	t.Parallel()
+	result := llm.ToolResult{Name: "f", Parts: llm.Parts{
+		llm.Text{Text: "a"}, llm.Image{Data: []byte("12")}, llm.Image{URL: "data:1"}, llm.Audio{Data: []byte("123")}, llm.File{Name: "f.pdf", Data: []byte("1")},
+	}}
+	require.Equal(t, "= a [image, 2 bytes] [image, 6 bytes] [audio, 3 bytes] [file f.pdf, 1 bytes]", Outcome(event.ToolCallFinished{Result: result}))
+	require.Equal(t, "f failed: a", Outcome(event.ToolCallFinished{Result: result, Failure: "failed"}))
 }
 
 func TestIsTerminal(t *testing.T) {

@@ -1,0 +1,162 @@
+// Mcp is an agent whose tools are those of MCP servers: it starts some, or speaks
+// to others over HTTP, and asks at the terminal before a tool changes anything.
+// Told of no server it starts itself as one, with the tools of notebook.go.
+//
+// The tools are in notebook.go; this file has the agent, the flags and the printing of
+// the examples.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+const (
+	usage    = "mcp [flags] [question]\n       mcp serve [-http host:port]"
+	question = "Find the entries about Lisbon, proofread all, and delete those about Lisbon."
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "serve" {
+		os.Args = slices.Delete(os.Args, 1, 2)
+		if err := serve(); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %s\n", cli.Name(), cli.OneLine(err.Error()))
+			os.Exit(1)
+		}
+		return
+	}
+	p := &program{App: cli.New()}
+	p.servers.define()
+	flag.BoolVar(&p.Offline, "list", false, "print the tools of the servers, and end")
+	flag.BoolVar(&p.yes, "yes", false, "approve all calls")
+	flag.BoolVar(&p.verbose, "verbose", false, "show what servers write to their standard error, and what is odd about them")
+	flag.BoolVar(&p.stream, "stream", true, "stream the answers")
+	p.Main(usage, func(*cli.App) error { return p.run() })
+}
+
+// program is one start of it.
+type program struct {
+	*cli.App
+	servers              servers
+	yes, verbose, stream bool
+}
+
+func (p *program) run() (err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	client, err := p.servers.open(p.log())
+	if err != nil {
+		return err
+	}
+	defer func() {
+		defer tellAfter(time.Second, "Ending the servers.").Stop()
+		err = errors.Join(err, client.Close())
+	}()
+	slow := tellAfter(5*time.Second, "A server takes its time to start; -verbose shows what servers say.")
+	defer slow.Stop()
+	if p.Offline {
+		all := client.Status(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return list(p.App, all)
+	}
+	a := &agent.Agent{
+		Name:         "assistant",
+		Instructions: "You answer with the help of your tools. Be brief.",
+		Model:        p.Provider.Model(p.Model),
+		Toolsets:     client.Toolsets(),
+	}
+	r := runner.Runner{NoStream: !p.stream, Decide: newApprover(p.App, p.yes).decide}
+	message := llm.User(cmp.Or(strings.Join(p.Args, " "), question))
+	for e, err := range r.Stream(ctx, a, message) {
+		if err != nil {
+			return err
+		}
+		if _, ok := e.Body.(event.TurnPrepared); ok {
+			slow.Stop()
+		}
+		p.print(e)
+	}
+	return nil
+}
+
+// tellAfter tells whoever sits at a terminal why nothing happens.
+func tellAfter(d time.Duration, text string) *time.Timer {
+	return time.AfterFunc(d, func() {
+		if cli.IsTerminal(os.Stderr) {
+			fmt.Fprintln(os.Stderr, text)
+		}
+	})
+}
+
+func (p *program) log() *slog.Logger {
+	if !p.verbose {
+		return nil
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, nil))
+}
+
+func (p *program) print(e event.Event) {
+	if p.JSON {
+		p.PrintJSON(e)
+		return
+	}
+	switch b := e.Body.(type) {
+	case event.UserMessaged:
+		p.Note("> %s", b.Message.Text())
+	case event.TextDelta:
+		p.Text(b.Text)
+	case event.ModelAnswered:
+		p.Answer(b.Message.Text())
+	case event.ToolCallStarted:
+		p.Note("[%s] %s %s", b.Call, b.Name, b.Arguments)
+	case event.ToolProgress:
+		p.Note("[%s] %s", b.Call, progress(b))
+	case event.ToolCallFinished:
+		p.Note("[%s] %s", b.Call, cli.Outcome(b))
+	case event.ApprovalAsked:
+		p.Note("[%s] %s needs approval: %s", b.Call, b.Name, b.Arguments)
+	case event.ApprovalDecided:
+		p.Note("[%s] %s", b.Call, decided(b))
+	case event.Restarted:
+		p.Void("asked again: %s", b.Error)
+	case event.Notice:
+		p.Notice("%s", b.Text)
+	case event.RunFinished:
+		p.Note("turns: %d, tokens: %d in, %d out", b.Turns, b.Usage.InputTokens, b.Usage.OutputTokens)
+	}
+}
+
+func decided(b event.ApprovalDecided) string {
+	if b.Approved {
+		return "approved"
+	}
+	return "denied"
+}
+
+func progress(b event.ToolProgress) string {
+	text := fmt.Sprintf("%g", b.Done)
+	if b.Total > 0 {
+		text += fmt.Sprintf(" of %g", b.Total)
+	}
+	if b.Message != "" {
+		text += ": " + b.Message
+	}
+	return text
+}

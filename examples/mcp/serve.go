@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
+)
+
+// serve is the program as a server, by itself.
+func serve() error {
+	address := flag.String("http", "", "speak streamable HTTP there and not over stdin and stdout, as `host:port` of this machine only; port 0 is any free one")
+	cli.Parse("mcp serve [flags]")
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	server, err := newServer()
+	switch {
+	case err != nil:
+		return err
+	case *address != "":
+		return serveHTTP(ctx, server, *address)
+	case cli.IsTerminal(os.Stdin):
+		fmt.Fprintln(os.Stderr, "This speaks MCP over stdin and stdout, for a client that starts it. ^C ends it.")
+	}
+	err = server.Run(ctx, &sdk.StdioTransport{}) // until stdin ends
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func serveHTTP(ctx context.Context, server *sdk.Server, address string) error {
+	l, err := listen(ctx, address)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("http://%s\n", l.Addr())
+	h := &http.Server{
+		Handler:           sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, nil),
+		ReadHeaderTimeout: 10 * time.Second,
+	}
+	defer context.AfterFunc(ctx, func() { _ = h.Close() })() // streams would hold up Shutdown
+	if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// listen listens on the loopback interface only: whoever reaches the server may
+// call its tools.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	if tcp, ok := l.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
+		_ = l.Close()
+		return nil, fmt.Errorf("-http %s: can be reached from elsewhere; say 127.0.0.1 or localhost", address)
+	}
+	return l, nil
+}
