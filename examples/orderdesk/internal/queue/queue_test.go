@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -505,4 +506,25 @@ func TestDecidedOneByOne(t *testing.T) {
 	require.NoError(t, f.workers.Run(t.Context()))
 	require.Equal(t, []string{"1 done: done"}, f.stands(t))
 	require.Equal(t, []string{"pay request-1"}, f.effects)
+}
+
+// TestAtOnce: workers who look for something at the same time take different
+// requests, and none waits for the next look.
+func TestAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.add(t, slices.Repeat([]string{"look"}, 8)...)
+		f.workers.Count, f.think = 8, time.Minute
+		began := time.Now()
+		var late atomic.Int32
+		f.workers.Report = func(r queue.Report) {
+			if r.Event.Type() == "run_started" && time.Since(began) > 0 {
+				late.Add(1)
+			}
+		}
+		require.NoError(t, f.workers.Run(t.Context()))
+		require.Zero(t, late.Load())
+		require.NoError(t, f.journal.Close())
+	})
 }
