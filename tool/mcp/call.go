@@ -105,6 +105,7 @@ var unknownTool = regexp.MustCompile(`(?i)^(unknown tool\b|tool\b.*\bnot found)`
 // answered may have had its effect.
 func (l *link) failure(ctx context.Context, d Definition, s *sending, err error) error {
 	answer, answered := errors.AsType[*jsonrpc.Error](err)
+	answered = answered && answer.Code != codeRejected
 	status := int(s.status.Load())
 	cause := l.secrets.err(err)
 	switch {

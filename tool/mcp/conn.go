@@ -61,11 +61,11 @@ func (c *tappedConn) Write(ctx context.Context, m jsonrpc.Message) error {
 		defer c.answers.Add(-1)
 		return c.Connection.Write(ctx, m)
 	}
-	s := sendingFrom(ctx)
-	s.sent.Store(true) // unless it says that it did not
+	s := sendingOf(ctx, m)
+	before := s.sent.Swap(true) // unless it says that it did not
 	err := c.Connection.Write(ctx, m)
 	if errors.Is(err, errUnwritten) {
-		s.sent.Store(false)
+		s.sent.Store(before)
 	}
 	return err
 }
@@ -76,7 +76,7 @@ var errUnwritten = errors.New("the connection is closed")
 // A sending is what is known of how far a request came.
 type sending struct {
 	sent   atomic.Bool  // it may have reached the server
-	status atomic.Int32 // of the HTTP response, if it was none of success
+	status atomic.Int32 // of the last HTTP response; 0: none
 	lost   atomic.Bool  // the server does not know the session, and has done nothing
 }
 
@@ -86,9 +86,11 @@ func withSending(ctx context.Context, s *sending) context.Context {
 	return context.WithValue(ctx, sendingKey{}, s)
 }
 
-// sendingFrom returns the sending that ctx belongs to, or one that nobody reads.
-func sendingFrom(ctx context.Context) *sending {
-	if s, ok := ctx.Value(sendingKey{}).(*sending); ok {
+// sendingOf returns the sending of a message, or one that nobody reads: what ends a
+// call, or takes its answer up again, has the context of the call too.
+func sendingOf(ctx context.Context, m jsonrpc.Message) *sending {
+	s, ok := ctx.Value(sendingKey{}).(*sending)
+	if req, isRequest := m.(*jsonrpc.Request); ok && isRequest && req.IsCall() {
 		return s
 	}
 	return new(sending)

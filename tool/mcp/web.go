@@ -67,12 +67,16 @@ func (w *web) RoundTrip(req *http.Request) (*http.Response, error) {
 	if isStream {
 		timer = time.AfterFunc(maxStreamStart, cancel)
 	}
-	s := sendingFrom(req.Context())
-	s.sent.Store(true) // unless it could not be
+	s := sendingOf(req.Context(), messageOf(req))
+	before := s.sent.Swap(true) // unless it could not be
 	resp, err := w.base.RoundTrip(own)
 	if err != nil {
 		end()
-		s.sent.Store(!isUnsent(err))
+		if isUnsent(err) {
+			s.sent.Store(before)
+		} else {
+			s.status.Store(0) // what an earlier attempt was told is not of this one
+		}
 		if isStream && !timer.Stop() && w.live.ctx.Err() == nil && req.Context().Err() == nil {
 			return noStream(req), nil
 		}
@@ -85,6 +89,24 @@ func (w *web) RoundTrip(req *http.Request) (*http.Response, error) {
 	w.judge(s, req, resp)
 	w.rewrite(resp)
 	return resp, nil
+}
+
+// messageOf returns what a request posts; nil if that is no message.
+func messageOf(req *http.Request) jsonrpc.Message {
+	if req.Method != http.MethodPost || req.GetBody == nil || req.Context().Value(sendingKey{}) == nil {
+		return nil
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil
+	}
+	defer body.Close()
+	text, _ := io.ReadAll(body)
+	m, err := jsonrpc.DecodeMessage(text)
+	if err != nil {
+		return nil
+	}
+	return m
 }
 
 // isHome reports whether the server's own host is asked, and no less safely.
@@ -129,9 +151,6 @@ func noStream(req *http.Request) *http.Response {
 // they do not know the session: with 404, as the protocol has it, but with a body that
 // the SDK takes for the answer to the call, or with 400.
 func (w *web) judge(s *sending, req *http.Request, resp *http.Response) {
-	if resp.StatusCode < 300 {
-		return
-	}
 	s.status.Store(int32(resp.StatusCode)) //nolint:gosec // it has three digits
 	if resp.StatusCode < 400 {
 		return

@@ -25,7 +25,7 @@ type tap struct {
 func (t *tap) see(m jsonrpc.Message) {
 	switch m := m.(type) {
 	case *jsonrpc.Response:
-		m.Result = carry(m.Result)
+		m.Result, m.Error = carry(m.Result), answered(m.Error)
 	case *jsonrpc.Request:
 		switch m.Method {
 		case "notifications/progress":
@@ -34,6 +34,25 @@ func (t *tap) see(m jsonrpc.Message) {
 			t.changed()
 		}
 	}
+}
+
+// The SDK tells by these codes what it knows itself: that the connection is closed, or
+// that the transport did not take a request, which may have reached the server.
+const (
+	codeServerClosing = -32004
+	codeClientClosing = -32003
+	codeRejected      = -32005
+	codeServerError   = -32000 // of no special meaning
+)
+
+// answered is the error that a server answered, under a code that the SDK does not
+// take for its own.
+func answered(err error) error {
+	e, ok := errors.AsType[*jsonrpc.Error](err)
+	if !ok || e.Code != codeServerClosing && e.Code != codeClientClosing && e.Code != codeRejected {
+		return err
+	}
+	return &jsonrpc.Error{Code: codeServerError, Message: e.Message, Data: e.Data}
 }
 
 var errNoObject = errors.New("it is no JSON object")
