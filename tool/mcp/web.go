@@ -62,7 +62,7 @@ func (w *web) RoundTrip(req *http.Request) (*http.Response, error) {
 	} else { // a redirect leads elsewhere
 		own.Header.Del(sessionHeader)
 	}
-	isStream := req.Method == http.MethodGet
+	isStream := req.Method == http.MethodGet && req.Header.Get("Last-Event-ID") == "" // no answer that is taken up again
 	var timer *time.Timer
 	if isStream {
 		timer = time.AfterFunc(maxStreamStart, cancel)
