@@ -1,6 +1,7 @@
 package mcp_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -102,4 +104,31 @@ func TestManyPartsAndALargeStructure(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, len(got), parts) // what is told of it is cut
 	require.Equal(t, llm.Parts{llm.Text{Text: "7"}, llm.Text{Text: "\n7"}}, got[:2])
+}
+
+// TestNothingIsLeftOfALostConnection: in the newest version of the protocol, too, in
+// which the SDK keeps a request open for changes.
+func TestNothingIsLeftOfALostConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // it waits for all goroutines
+		server := echoServer()
+		var sessions []*sdk.ServerSession
+		client := open(t, mcp.Server{Name: "s", Dial: func(context.Context) (sdk.Transport, error) {
+			ours, theirs := sdk.NewInMemoryTransports()
+			session, err := server.Connect(t.Context(), ours, nil)
+			sessions = append(sessions, session)
+			return theirs, err
+		}})
+		echo := toolsOf(t, client)[0]
+		for range 2 {
+			time.Sleep(time.Minute)
+			_, err := echo.Call(t.Context(), json.RawMessage(`{}`))
+			require.NoError(t, err)
+			require.NoError(t, sessions[len(sessions)-1].Close())
+			synctest.Wait()
+		}
+		_, err := echo.Call(t.Context(), json.RawMessage(`{}`))
+		require.NoError(t, err)
+		require.Len(t, sessions, 3)
+	})
 }
