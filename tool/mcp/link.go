@@ -63,6 +63,9 @@ func newLink(base context.Context, s Server) *link {
 // tools lists the tools as a set does: with an error, those of the last list.
 func (l *link) tools(ctx context.Context) ([]tool.Tool, error) {
 	v := l.view(ctx)
+	if down, ok := errors.AsType[*downError](v.err); ok {
+		v.err = down.why // without the time, so that it is told once
+	}
 	if v.list == nil {
 		return nil, v.err
 	}
