@@ -35,7 +35,9 @@ type Agent struct {
 	Output *llm.OutputFormat
 	// Settings go into each request as they are, such as Temperature; but a
 	// ToolChoice that makes the model call a tool holds for the first turn of a
-	// run, since with it no model could ever answer.
+	// run, since with it no model could ever answer. Of HostedTools a runner
+	// answers the calls of the type "builtin_function", as Kimi wants it: with
+	// their own arguments.
 	Settings llm.Settings
 }
 

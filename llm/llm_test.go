@@ -1,8 +1,11 @@
 package llm_test
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -67,6 +70,16 @@ func TestValidate(t *testing.T) {
 		{"twice", llm.Request{Messages: hi, Tools: append(f, f...)}, `llm: two tools are named "f"`},
 		{"choice", llm.Request{Messages: hi, Settings: llm.Settings{ToolChoice: "any"}}, `llm: unknown tool choice "any"`},
 		{"named", llm.Request{Messages: hi, Tools: f, Settings: llm.Settings{ToolChoice: llm.ToolNamed("g")}}, `llm: the tool choice names "g", which is no tool of the request`},
+		{"hosted", hosted(`{"type":"mcp"}`, ` {} `), ""},
+		{"hosted, no JSON", hosted(`{}`, `{"type"`), "llm: hosted tool 1: is no JSON object"},
+		{"hosted, empty", hosted(``), "llm: hosted tool 0: is no JSON object"},
+		{"hosted, null", hosted(`null`), "llm: hosted tool 0: is no JSON object"},
+		{"hosted, a list", hosted(`[{}]`), "llm: hosted tool 0: is no JSON object"},
+		{"hosted, a function", hosted(`{"type": "function","function":{}}`), `llm: hosted tool 0: a tool of type "function" is run by the caller, so it belongs into Tools`},
+		{"hosted, a custom tool", hosted(`{"type":"custom"}`), `llm: hosted tool 0: a tool of type "custom" is run by the caller, so it belongs into Tools`},
+		{"hosted, many", hosted(slices.Repeat([]string{`{}`}, 129)...), "llm: 129 hosted tools, of 128 at most"},
+		{"hosted, as many as may be", hosted(slices.Repeat([]string{`{}`}, 128)...), ""},
+		{"hosted, long", hosted(`{"a":"` + strings.Repeat("x", 1<<20) + `"}`), "llm: hosted tool 0: 1048584 bytes, of 1048576 at most"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -78,6 +91,14 @@ func TestValidate(t *testing.T) {
 			require.EqualError(t, err, tt.want)
 		})
 	}
+}
+
+func hosted(tools ...string) llm.Request {
+	req := llm.Request{Messages: []llm.Message{llm.User("hi")}}
+	for _, t := range tools {
+		req.HostedTools = append(req.HostedTools, json.RawMessage(t))
+	}
+	return req
 }
 
 func TestAPIError(t *testing.T) {

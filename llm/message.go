@@ -28,8 +28,10 @@ type Message struct {
 	Role  Role  `json:"role"`
 	Parts Parts `json:"parts"`
 	// Extra holds the members of the provider's message that this package does
-	// not model, such as "reasoning_details", in the order in which they came.
-	// Whether they are sent back is the business of the client that received them.
+	// not model, such as "reasoning_details" or "annotations", in the order in which
+	// they came. "tool_calls" among them are the calls that the provider has run
+	// itself, as it told of them. Whether they are sent back is the business of the
+	// client that received them.
 	Extra []Member `json:"extra,omitempty"`
 }
 

@@ -40,6 +40,13 @@ type Request struct {
 type Settings struct {
 	ToolChoice        ToolChoice
 	ParallelToolCalls *bool // whether one answer may hold several tool calls
+	// HostedTools are tools that the provider runs, each a JSON object in its own
+	// words, such as {"type":"web_search"} or {"type":"mcp","server_label":…}. They
+	// are sent behind Tools, byte for byte, and nobody here runs them: what comes of
+	// them stands in [Message].Extra and [Response].Extra. A tool choice cannot name
+	// one; Extra can, as "tool_choice". At most 128, of 1 MiB each. The bytes are
+	// not changed once they were used.
+	HostedTools []json.RawMessage
 
 	Temperature *float64 // 0 to 2; new(0.2) makes a pointer to 0.2
 	TopP        *float64 // 0 to 1
@@ -125,6 +132,9 @@ func (r *Request) Validate() error {
 	case r.MaxOutputTokens < 0:
 		return fmt.Errorf("llm: MaxOutputTokens is %d", r.MaxOutputTokens)
 	}
+	if err := r.validateHosted(); err != nil {
+		return err
+	}
 	names := make(map[string]bool, len(r.Tools))
 	for _, t := range r.Tools {
 		if names[t.Name] {
@@ -133,6 +143,30 @@ func (r *Request) Validate() error {
 		names[t.Name] = true
 	}
 	return r.validateChoice(names)
+}
+
+const (
+	mostHosted    = 128
+	longestHosted = 1 << 20
+)
+
+func (r *Request) validateHosted() error {
+	if len(r.HostedTools) > mostHosted {
+		return fmt.Errorf("llm: %d hosted tools, of %d at most", len(r.HostedTools), mostHosted)
+	}
+	for i, raw := range r.HostedTools {
+		if len(raw) > longestHosted {
+			return fmt.Errorf("llm: hosted tool %d: %d bytes, of %d at most", i, len(raw), longestHosted)
+		}
+		var object map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &object); err != nil || object == nil {
+			return fmt.Errorf("llm: hosted tool %d: is no JSON object", i)
+		}
+		if kind := string(object["type"]); kind == `"function"` || kind == `"custom"` { // whose calls the provider leaves to us
+			return fmt.Errorf("llm: hosted tool %d: a tool of type %s is run by the caller, so it belongs into Tools", i, kind)
+		}
+	}
+	return nil
 }
 
 func (r *Request) validateChoice(tools map[string]bool) error {

@@ -62,6 +62,10 @@ func (e *engine) admit(calls []loop.Call) ([]job, []event.Body) {
 	var jobs []job
 	var bodies []event.Body
 	for _, c := range calls {
+		if e.isBuiltin(c) {
+			bodies = append(bodies, success(c, llm.Parts{llm.Text{Text: c.Call.Arguments}}))
+			continue
+		}
 		t, args, repairs, err := e.check(c)
 		if err == nil && c.Status == loop.Cleared && string(args) == c.Arguments {
 			repairs = c.Repairs // of what was written at first
@@ -88,6 +92,22 @@ func (e *engine) admit(calls []loop.Call) ([]job, []event.Body) {
 		})
 	}
 	return jobs, bodies
+}
+
+// isBuiltin reports whether the call is one of a hosted tool of the type
+// "builtin_function", as Kimi has them: the provider runs it when it gets the
+// arguments back as the result. No function of ours is meant.
+func (e *engine) isBuiltin(c loop.Call) bool {
+	if _, ours := e.tools[c.Call.Name]; ours {
+		return false
+	}
+	return slices.ContainsFunc(e.agent.Settings.HostedTools, func(raw json.RawMessage) bool {
+		var t struct {
+			Type     string
+			Function struct{ Name string }
+		}
+		return json.Unmarshal(raw, &t) == nil && t.Type == "builtin_function" && t.Function.Name == c.Call.Name
+	})
 }
 
 func (e *engine) check(c loop.Call) (tool.Tool, json.RawMessage, []string, error) {

@@ -163,6 +163,7 @@ func (e *engine) setAgent(a *agent.Agent) error {
 
 func cloneSettings(s llm.Settings) llm.Settings {
 	s.Stop, s.Modalities, s.Extra = slices.Clone(s.Stop), slices.Clone(s.Modalities), slices.Clone(s.Extra)
+	s.HostedTools = slices.Clone(s.HostedTools)
 	s.Metadata = maps.Clone(s.Metadata)
 	return s
 }

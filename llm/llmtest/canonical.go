@@ -17,6 +17,10 @@ import (
 func canonical(resp *llm.Response) *llm.Response {
 	out := *resp
 	out.Message = llm.Message{Role: llm.RoleAssistant, Extra: compactMembers(resp.Message.Extra)}
+	if i := slices.IndexFunc(out.Message.Extra, isHosted); i >= 0 { // a client has them last
+		hosted := out.Message.Extra[i]
+		out.Message.Extra = append(slices.Delete(out.Message.Extra, i, i+1), hosted)
+	}
 	parts := slices.Clone(resp.Message.Parts)
 	slices.SortStableFunc(parts, func(a, b llm.Part) int { return cmp.Compare(rank(a), rank(b)) })
 	for _, p := range parts {

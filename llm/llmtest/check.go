@@ -19,9 +19,12 @@ func checkResponse(resp *llm.Response) error {
 	if err := checkParts(resp.Message.Parts); err != nil {
 		return err
 	}
-	taken := append([]string{"role", "content", "refusal", "audio", "tool_calls", "function_call"}, thoughtFields...)
+	taken := append([]string{"role", "content", "refusal", "audio", "function_call"}, thoughtFields...)
 	if err := checkExtra(resp.Message.Extra, taken...); err != nil {
 		return fmt.Errorf("the message: %w", err)
+	}
+	if err := checkHosted(resp.Message.Extra); err != nil {
+		return fmt.Errorf("the message: the member %q of Extra: %w", toolCalls, err)
 	}
 	if err := checkExtra(resp.Extra, "id", "object", "created", "model", "choices", "usage", "error"); err != nil {
 		return fmt.Errorf("the response: %w", err)
@@ -29,6 +32,36 @@ func checkResponse(resp *llm.Response) error {
 	for name, text := range map[string]json.RawMessage{"RawUsage": resp.RawUsage, "LogProbs": resp.LogProbs} {
 		if _, err := llm.ParseMembers(text); text != nil && err != nil {
 			return fmt.Errorf("the %s is no JSON object", name)
+		}
+	}
+	return nil
+}
+
+// toolCalls is the member of Extra with the calls that a provider has run itself.
+const toolCalls = "tool_calls"
+
+// isHosted finds it.
+func isHosted(m llm.Member) bool { return m.Name == toolCalls }
+
+// isBuiltin finds the type of a call that a provider runs when it gets the
+// arguments back.
+func isBuiltin(m llm.Member) bool { return m.Name == "type" && m.Value == `"builtin_function"` }
+
+// checkHosted refuses calls that a client would take for ours.
+func checkHosted(extra []llm.Member) error {
+	i := slices.IndexFunc(extra, isHosted)
+	if i < 0 {
+		return nil
+	}
+	var calls []struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal([]byte(extra[i].Value), &calls); err != nil || len(calls) == 0 {
+		return errors.New("want a list of the calls that the provider has run")
+	}
+	for _, c := range calls {
+		if slices.Contains([]string{"", "function", "builtin_function", "custom"}, strings.ToLower(c.Type)) {
+			return fmt.Errorf("a call of type %q is run by the caller: say it with a ToolCall", c.Type)
 		}
 	}
 	return nil
@@ -79,7 +112,7 @@ func checkPart(p llm.Part) error {
 		}
 		return checkExtra(p.Extra, "id", "data", "format", "transcript", "expires_at")
 	case llm.ToolCall:
-		return checkExtra(p.Extra, "index", "id", "type", "function")
+		return checkExtra(slices.DeleteFunc(slices.Clone(p.Extra), isBuiltin), "index", "id", "type", "function")
 	case llm.RawPart:
 		return checkRaw(p)
 	}

@@ -44,6 +44,10 @@ func copySettings(s *llm.Settings) {
 	s.Store = copyOf(s.Store)
 	s.Metadata = maps.Clone(s.Metadata)
 	s.Extra = slices.Clone(s.Extra)
+	s.HostedTools = slices.Clone(s.HostedTools)
+	for i, raw := range s.HostedTools {
+		s.HostedTools[i] = bytes.Clone(raw)
+	}
 }
 
 func copyOf[T any](p *T) *T {

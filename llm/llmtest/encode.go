@@ -2,6 +2,7 @@ package llmtest
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -137,10 +138,15 @@ func wireMessage(m llm.Message) object {
 			calls = append(calls, wireCall(p).String())
 		}
 	}
-	if calls != nil {
-		out.put("tool_calls", "["+strings.Join(calls, ",")+"]")
+	extra := slices.Clone(m.Extra)
+	if i := slices.IndexFunc(extra, isHosted); i >= 0 && calls != nil {
+		calls = append(calls, strings.TrimSuffix(strings.TrimPrefix(extra[i].Value, "["), "]")) // compacted
+		extra = slices.Delete(extra, i, i+1)
 	}
-	return append(out, m.Extra...)
+	if calls != nil {
+		out.put(toolCalls, "["+strings.Join(calls, ",")+"]")
+	}
+	return append(out, extra...)
 }
 
 // wireContent is a string where there is text only, else the list of parts. An
@@ -230,7 +236,9 @@ func wireCall(c llm.ToolCall) object {
 	function.set("arguments", c.Arguments)
 	out := object{}
 	out.set("id", c.ID)
-	out.set("type", "function")
+	if !slices.ContainsFunc(c.Extra, isBuiltin) {
+		out.set("type", "function")
+	}
 	out.set("function", function)
 	return append(out, c.Extra...)
 }

@@ -15,12 +15,16 @@ import (
 //
 // Nothing is lost. Members of the request that llm does not model stand in
 // Settings.Extra; so do, whole and as they came, "tools", "tool_choice" and
-// "response_format" that say more than llm can: other kinds, unknown members, a
-// tool's "strict" that is false. (What of the tools llm can say stands in Tools
-// as well.) Unknown members of messages, parts and calls stand in their Extra,
+// "response_format" that say more than llm can: other kinds (but hosted tools, if
+// they stand behind all functions), unknown members, a tool's "strict" that is
+// false. (What of the functions llm can say stands in Tools as well.) Unknown members of messages, parts and calls stand in their Extra,
 // those of a tool message in the Extra of its [llm.ToolResult]. Unknown members
 // of a call's "function" are one member of that name in the call's Extra, an
 // object of them all. Parts that are no part of llm are a [llm.RawPart].
+//
+// Calls of other types than "function", which the provider has run, are one member
+// "tool_calls" in the message's Extra; so is the type "builtin_function" in a
+// call's.
 //
 // The exceptions are what the wire says twice or for itself: "stream_options"
 // with nothing but "include_usage", the two names of MaxOutputTokens, the "type"
@@ -76,7 +80,7 @@ func (q *query) member(m llm.Member) error {
 	case "stop":
 		r.Stop, err = parseStop(m.Value)
 	case "tools":
-		r.Tools, fits, err = parseTools(m.Value)
+		fits, err = parseTools(m.Value, r)
 	case "tool_choice":
 		r.ToolChoice, fits = parseToolChoice(m.Value)
 	case "response_format":
@@ -148,25 +152,32 @@ func parseStop(value string) ([]string, error) {
 	return many, err
 }
 
-// parseTools reads the functions among the tools; fits is false if that is not
-// all there is to say of them.
-func parseTools(value string) (tools []llm.ToolDef, fits bool, err error) {
+// parseTools reads the functions among the tools, and the tools that the provider
+// runs if these stand last; fits is false if that is not all there is to say.
+func parseTools(value string, r *llm.Request) (fits bool, err error) {
 	var raws []json.RawMessage
 	if err := json.Unmarshal([]byte(value), &raws); err != nil {
-		return nil, true, err
+		return true, err
 	}
 	fits = true
+	var hosted []json.RawMessage
 	for i, raw := range raws {
 		def, whole, err := parseTool(raw)
 		if err != nil {
-			return nil, true, atIndex(i, err)
+			return true, atIndex(i, err)
 		}
-		fits = fits && whole
-		if def != nil {
-			tools = append(tools, *def)
+		if def == nil {
+			hosted = append(hosted, raw)
+			continue
 		}
+		fits = fits && whole && hosted == nil
+		r.Tools = append(r.Tools, *def)
 	}
-	return tools, fits, nil
+	probe := llm.Request{Messages: []llm.Message{llm.User("")}, Settings: llm.Settings{HostedTools: hosted}}
+	if fits = fits && probe.Validate() == nil; fits {
+		r.HostedTools = hosted
+	}
+	return fits, nil
 }
 
 // parseTool reads a function, and returns nil for a tool of another kind.

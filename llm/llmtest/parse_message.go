@@ -70,7 +70,10 @@ func (d *draft) member(m llm.Member) (err error) {
 	}
 	switch m.Name {
 	case "tool_calls":
-		d.calls, err = parseCalls(m.Value)
+		var hosted []string
+		if d.calls, hosted, err = parseCalls(m.Value); hosted != nil {
+			d.extra = append(d.extra, llm.Member{Name: toolCalls, Value: "[" + strings.Join(hosted, ",") + "]"})
+		}
 	case "refusal":
 		err = appendString(&d.rest, m, func(s string) llm.Part { return llm.Refusal{Text: s} })
 	case "reasoning_content", "reasoning", "reasoning_text":
@@ -172,20 +175,25 @@ func parseSaid(value string) (llm.Audio, error) {
 	return audio, nil
 }
 
-func parseCalls(value string) (llm.Parts, error) {
+// parseCalls reads our calls, and leaves those that the provider has run as they
+// are.
+func parseCalls(value string) (calls llm.Parts, hosted []string, err error) {
 	var raws []json.RawMessage
 	if err := json.Unmarshal([]byte(value), &raws); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var calls llm.Parts
 	for i, raw := range raws {
+		if checkHosted([]llm.Member{{Name: toolCalls, Value: "[" + string(raw) + "]"}}) == nil {
+			hosted = append(hosted, string(raw))
+			continue
+		}
 		c, err := parseCall(raw)
 		if err != nil {
-			return nil, atIndex(i, err)
+			return nil, nil, atIndex(i, err)
 		}
 		calls = append(calls, c)
 	}
-	return calls, nil
+	return calls, hosted, nil
 }
 
 func parseCall(raw []byte) (llm.ToolCall, error) {
@@ -200,7 +208,11 @@ func parseCall(raw []byte) (llm.ToolCall, error) {
 		case "id":
 			err = json.Unmarshal([]byte(m.Value), &c.ID)
 		case "type":
-			err = wantFunction(m.Value)
+			if isBuiltin(m) {
+				c.Extra = append(c.Extra, m)
+			} else {
+				err = wantFunction(m.Value)
+			}
 		case "function":
 			err = parseFunction(m.Value, &c)
 		default:

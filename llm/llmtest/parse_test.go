@@ -55,6 +55,16 @@ func TestParseRequest(t *testing.T) {
 			`"tool_choice":{"type":"function","function":{"name":"f"}}`,
 			llm.Request{Messages: user, Settings: llm.Settings{ToolChoice: llm.ToolNamed("f")}},
 		},
+		"hosted tools": {
+			`"tools":[{"type":"function","function":{"name":"f"}},{"type":"web_search", "n":1.0},{"google_search":{}}]`,
+			llm.Request{Messages: user, Tools: []llm.ToolDef{{Name: "f"}}, Settings: llm.Settings{HostedTools: []json.RawMessage{
+				json.RawMessage(`{"type":"web_search", "n":1.0}`), json.RawMessage(`{"google_search":{}}`),
+			}}},
+		},
+		"custom tools": {
+			`"tools":[{"type":"custom","custom":{"name":"c"}}]`,
+			llm.Request{Messages: user, Settings: llm.Settings{Extra: []llm.Member{{Name: "tools", Value: `[{"type":"custom","custom":{"name":"c"}}]`}}}},
+		},
 		"other tools and choices": {
 			`"tools":[{"type":"web_search"},{"type":"function","function":{"name":"f"}}],"tool_choice":"any"`,
 			llm.Request{Messages: user, Tools: []llm.ToolDef{{Name: "f"}}, Settings: llm.Settings{Extra: []llm.Member{
@@ -124,8 +134,15 @@ func TestParseMessages(t *testing.T) {
 		"developer": {`{"role":"developer","content":"s"}`, llm.Message{Role: llm.RoleDeveloper, Parts: llm.Parts{llm.Text{Text: "s"}}}},
 		"user":      {`{"content":"u","role":"user"}`, llm.User("u")},
 		"assistant": {`{"role":"assistant","content":"a"}`, llm.Assistant("a")},
-		"empty":     {`{"role":"assistant","content":""}`, llm.Assistant("")},
-		"null":      {`{"role":"assistant","content":null,"refusal":null,"audio":null,"tool_calls":null}`, llm.Assistant("")},
+		"calls that the provider ran": {
+			`{"role":"assistant","tool_calls":[{"id":"h", "type":"mcp","mcp":{"a":"<"}},{"id":"c","type":"builtin_function","function":{"name":"$s","arguments":"{}"}},{"type":"web_search"}],"y":2}`,
+			llm.Message{
+				Role: llm.RoleAssistant, Parts: llm.Parts{llm.ToolCall{ID: "c", Name: "$s", Arguments: "{}", Extra: []llm.Member{{Name: "type", Value: `"builtin_function"`}}}},
+				Extra: []llm.Member{{Name: "tool_calls", Value: `[{"id":"h", "type":"mcp","mcp":{"a":"<"}},{"type":"web_search"}]`}, {Name: "y", Value: "2"}},
+			},
+		},
+		"empty": {`{"role":"assistant","content":""}`, llm.Assistant("")},
+		"null":  {`{"role":"assistant","content":null,"refusal":null,"audio":null,"tool_calls":null}`, llm.Assistant("")},
 		"parts": {
 			`{"role":"user","content":[{"type":"text","text":""},{"type":"text","text":"look","cache_control":{"type": "ephemeral"}},
 			{"type":"image_url","image_url":{"url":"https://example.com/x.png","detail":"low"}},

@@ -58,7 +58,12 @@ func TestSeatsAgreeThroughAClient(t *testing.T) {
 			ID: "id", RequestID: "req", Model: "other",
 			Message: llm.Message{Parts: llm.Parts{llm.Text{Text: "hello world"}}, Extra: member("annotations", "[ 1 ]")},
 		}),
-		"extra of the response": replied(llm.Response{Extra: member("citations", "[\n2 ]")}),
+		"calls that the provider ran": replied(llm.Response{Message: llm.Message{
+			Parts: llm.Parts{llm.Text{Text: "a"}, llm.ToolCall{ID: "c", Name: "f", Arguments: "{}"}},
+			Extra: append(member("tool_calls", `[ {"id":"h","type":"mcp","mcp":{"output":"[]"}}, {"id":"i","type":"web_search"} ]`), member("annotations", "[1]")...),
+		}}),
+		"nothing but calls that the provider ran": replied(llm.Response{Message: llm.Message{Parts: llm.Parts{llm.Text{Text: "a"}}, Extra: member("tool_calls", `[{"type":"mcp"}]`)}}),
+		"extra of the response":                   replied(llm.Response{Extra: member("citations", "[\n2 ]")}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -150,10 +155,12 @@ func TestPartsThatTheWireCannotCarry(t *testing.T) {
 		})
 	}
 	for want, resp := range map[string]*llm.Response{
-		`the message: the member "content" of Extra is there already`: {Message: llm.Message{Extra: member("content", "1")}},
-		`the response: the member "usage" of Extra is there already`:  {Extra: member("usage", "1")},
-		"the RawUsage is no JSON object":                              {RawUsage: json.RawMessage("1")},
-		"the LogProbs is no JSON object":                              {LogProbs: json.RawMessage("{")},
+		`the message: the member "content" of Extra is there already`:                                                           {Message: llm.Message{Extra: member("content", "1")}},
+		`the message: the member "tool_calls" of Extra: want a list of the calls that the provider has run`:                     {Message: llm.Message{Extra: member("tool_calls", "[]")}},
+		`the message: the member "tool_calls" of Extra: a call of type "function" is run by the caller: say it with a ToolCall`: {Message: llm.Message{Extra: member("tool_calls", `[{"type":"mcp"},{"type":"function"}]`)}},
+		`the response: the member "usage" of Extra is there already`:                                                            {Extra: member("usage", "1")},
+		"the RawUsage is no JSON object": {RawUsage: json.RawMessage("1")},
+		"the LogProbs is no JSON object": {LogProbs: json.RawMessage("{")},
 	} {
 		requireReplyFails(t, resp, want)
 	}

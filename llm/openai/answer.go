@@ -31,6 +31,7 @@ type answer struct {
 	audio      llm.Audio
 	transcript []byte // of the audio
 	calls      calls
+	hosted     hosted     // the calls that the provider has run
 	called     []llm.Part // what they amount to, in the end
 	members    gathered   // of the message
 }
@@ -183,7 +184,7 @@ func (a *answer) settle() error {
 
 // silent reports whether nothing was said.
 func (a *answer) silent() bool {
-	return len(a.content)+len(a.reasoning)+len(a.calls.slots)+a.refusal.Len() == 0
+	return len(a.content)+len(a.reasoning)+len(a.calls.slots)+len(a.hosted.calls)+a.refusal.Len() == 0
 }
 
 // message takes a message or a delta of one.
@@ -242,7 +243,15 @@ func (a *answer) think(thoughts [len(thoughtFields)]string) error {
 func (a *answer) addCalls(list, function []byte, whole bool) error {
 	a.calls.round++
 	for c := range elements(list) {
-		if err := a.addCall(readPiece(c), whole); err != nil {
+		p := readPiece(c)
+		if a.hosted.owns(p, a.calls.declared) {
+			if !a.hosted.add(p, c, whole) {
+				return errTooMany
+			}
+			continue
+		}
+		a.hosted.leave(p.index)
+		if err := a.addCall(p, whole); err != nil {
 			return err
 		}
 	}
@@ -277,7 +286,7 @@ func (a *answer) response() *llm.Response {
 	return &llm.Response{
 		ID:       a.id,
 		Model:    a.model,
-		Message:  llm.Message{Role: llm.RoleAssistant, Parts: a.parts(), Extra: a.members.members()},
+		Message:  llm.Message{Role: llm.RoleAssistant, Parts: a.parts(), Extra: append(a.members.members(), a.hosted.extra()...)},
 		Finish:   a.ending(),
 		Usage:    a.usage.usage,
 		RawUsage: a.usage.raw,

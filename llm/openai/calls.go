@@ -37,6 +37,7 @@ type calls struct {
 // A piece is one element of "tool_calls", of a message or of a delta.
 type piece struct {
 	index, id, name string
+	kind            string // "type"
 	arguments       string
 	raw             []byte // arguments as a JSON string
 	object          bool   // arguments is the text of a JSON value that is not a string
@@ -52,7 +53,10 @@ func readPiece(raw []byte) piece {
 			p.index = scalar(v)
 		case "id":
 			p.id = scalar(v)
-		case "type": // always "function", or missing
+		case "type":
+			if p.kind = str(v); p.kind == builtin {
+				p.extra = append(p.extra, llm.Member{Name: name, Value: string(v)})
+			}
 		case "function":
 			p.function(v)
 		default:

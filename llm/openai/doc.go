@@ -37,7 +37,9 @@
 // the answer: if the connection breaks then, only the usage may be missing.
 //
 // Arguments are the model's text, verbatim, except that nothing, blanks and
-// null become {}. Members that nobody modelled are kept unless they are empty
+// null become {}. Entries of tool_calls whose type is another one than "function"
+// are calls that the provider has run itself: they are kept as the last member of
+// Message.Extra, under that name, and are no calls of the message. Members that nobody modelled are kept unless they are empty
 // (null, "", [], {}): those of the message in Message.Extra, those of a call in
 // ToolCall.Extra, all others in Response.Extra. Over the chunks of a stream the
 // arrays of a message are appended, so are the strings of members known to come

@@ -75,6 +75,14 @@ func TestEncodeSettings(t *testing.T) {
 		{name: "safety_identifier", req: llm.Request{Settings: llm.Settings{SafetyIdentifier: "s"}}, want: `,"safety_identifier":"s"}`},
 		{name: "user", req: llm.Request{Settings: llm.Settings{User: "u"}}, want: `,"user":"u"}`},
 		{name: "metadata", req: llm.Request{Settings: llm.Settings{Metadata: map[string]string{"b": "<2>", "a": "1"}}}, want: `,"metadata":{"a":"1","b":"<2>"}}`},
+		{name: "hosted tools", req: llm.Request{Tools: []llm.ToolDef{{Name: "f"}}, Settings: llm.Settings{ToolChoice: llm.ToolAuto, HostedTools: []json.RawMessage{json.RawMessage(`{"type": "web_search"}`), json.RawMessage(`{"x":[1.0]}`)}}},
+			want: `,"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{}}}},{"type": "web_search"},{"x":[1.0]}],"tool_choice":"auto"}`},
+		{name: "hosted tools, none of which is to be called", req: llm.Request{Settings: llm.Settings{ToolChoice: llm.ToolNone, ParallelToolCalls: new(true), HostedTools: []json.RawMessage{json.RawMessage(`{}`)}}},
+			want: `,"tools":[{}],"tool_choice":"none","parallel_tool_calls":true}`},
+		{name: "hosted tools, beside a function that is the only one", req: llm.Request{Tools: []llm.ToolDef{{Name: "f"}}, Settings: llm.Settings{ToolChoice: llm.ToolNamed("f"), HostedTools: []json.RawMessage{json.RawMessage(`{}`)}}},
+			config: func(c *openai.Config) { c.Profile = &openai.Profile{ToolChoice: openai.ToolChoiceWords} },
+			want:   `,"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{}}}}],"tool_choice":"required"}`},
+		{name: "tools in the caller's own words", req: llm.Request{Settings: llm.Settings{HostedTools: []json.RawMessage{json.RawMessage(`{}`)}, Extra: []llm.Member{{Name: "tools", Value: `[]`}}}}, want: `,"tools":[]}`},
 		{name: "text", req: llm.Request{Output: &llm.OutputFormat{}}, want: `,"response_format":{"type":"text"}}`},
 		{name: "json_object", req: llm.Request{Output: &llm.OutputFormat{Type: "json_object"}}, want: `,"response_format":{"type":"json_object"}}`},
 		{name: "json_schema", req: llm.Request{Output: &llm.OutputFormat{Schema: json.RawMessage(`{"type":"object"}`)}}, want: `,"response_format":{"type":"json_schema","json_schema":{"name":"output","schema":{"type":"object"}}}}`},
@@ -104,7 +112,7 @@ func TestEncodeSettings(t *testing.T) {
 // client does not send.
 func TestEncodeKnowsEverySetting(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, 22, reflect.TypeFor[llm.Settings]().NumField())
+	require.Equal(t, 23, reflect.TypeFor[llm.Settings]().NumField())
 	require.Equal(t, 8, reflect.TypeFor[llm.Request]().NumField())
 }
 

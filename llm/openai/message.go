@@ -138,7 +138,7 @@ func (e *encoder) assistant(b []byte, m llm.Message, n int) ([]byte, error) {
 		if err != nil {
 			return b, err
 		}
-		f.raw("tool_calls", calls)
+		f.raw("tool_calls", e.hosted(calls, m))
 	}
 	f.rawIf("audio", audio)
 	e.echoed(&f, m)
@@ -210,6 +210,16 @@ func (e *encoder) echoed(f *fields, m llm.Message) {
 	if e.echoEmpty && len(names) > 0 && f.has("tool_calls") && !f.has(names[0]) {
 		f.text(names[0], "")
 	}
+}
+
+// hosted adds to our calls those that the provider ran, where it wants them back.
+func (e *encoder) hosted(calls []byte, m llm.Message) []byte {
+	i := slices.IndexFunc(m.Extra, func(x llm.Member) bool { return x.Name == "tool_calls" })
+	if i < 0 || !slices.Contains(e.names(), "tool_calls") || !json.Valid([]byte(m.Extra[i].Value)) {
+		return calls
+	}
+	list := slices.Collect(elements(calls))
+	return array(slices.AppendSeq(list, elements([]byte(m.Extra[i].Value))))
 }
 
 // thoughtIn returns the reasoning that came in the member of that name.

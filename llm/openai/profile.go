@@ -15,8 +15,9 @@ import (
 type Profile struct {
 	// Echo names the members of the model's messages that are sent back with
 	// them, such as "reasoning_content" or "reasoning_details". Some providers
-	// demand it and others refuse it. Members of tool calls are
-	// another matter: see NoCallExtra. Nil: none.
+	// demand it and others refuse it. "tool_calls" stands for the calls that the
+	// provider has run itself. Members of tool calls are another matter: see
+	// NoCallExtra. Nil: none.
 	Echo []string
 	// EchoEmpty sends "" as the first member of Echo in messages that hold tool
 	// calls and came without it.

@@ -89,25 +89,30 @@ func (p *Profile) members(req *llm.Request, model string, called bool) (fields, 
 // noTool stands in a request that needs a tool and has none.
 var noTool = llm.ToolDef{Name: "no_tool", Description: "Does nothing. Never call it."}
 
-// tools writes the tools and what is said about calling them; without tools
-// nothing, as providers refuse the one without the other.
+// tools writes the tools, those that the provider runs last, and what is said
+// about calling them; without tools nothing, as providers refuse the one without
+// the other.
 func (p *Profile) tools(f *fields, req *llm.Request, called bool) error {
-	tools, choice := p.choose(req)
-	if len(tools) == 0 {
+	tools, hosted, choice := p.choose(req)
+	none := len(tools)+len(hosted) == 0
+	if none {
 		if !p.NeedTools || !called {
 			return nil
 		}
 		tools = []llm.ToolDef{noTool}
 	}
-	list := make([][]byte, len(tools))
+	list := make([][]byte, len(tools), len(tools)+len(hosted))
 	for i, t := range tools {
 		var err error
 		if list[i], err = p.tool(t); err != nil {
 			return err
 		}
 	}
+	for _, raw := range hosted {
+		list = append(list, raw)
+	}
 	f.raw("tools", array(list))
-	if len(req.Tools) == 0 {
+	if none {
 		return nil
 	}
 	if name, ok := choice.Named(); ok {
@@ -119,18 +124,18 @@ func (p *Profile) tools(f *fields, req *llm.Request, called bool) error {
 	return nil
 }
 
-// choose returns the tools to send and the choice, as far as it is taken: a
-// named tool that cannot be named is the only one.
-func (p *Profile) choose(req *llm.Request) ([]llm.ToolDef, llm.ToolChoice) {
-	tools, choice := req.Tools, req.ToolChoice
+// choose returns the tools to send, ours and the provider's, and the choice, as
+// far as it is taken: a named tool that cannot be named is the only one.
+func (p *Profile) choose(req *llm.Request) ([]llm.ToolDef, []json.RawMessage, llm.ToolChoice) {
+	tools, hosted, choice := req.Tools, req.HostedTools, req.ToolChoice
 	if name, named := choice.Named(); named && p.ToolChoice != ToolChoiceAny {
 		i := slices.IndexFunc(tools, func(t llm.ToolDef) bool { return t.Name == name })
-		tools, choice = tools[i:i+1], llm.ToolRequired // Validate has found it
+		tools, hosted, choice = tools[i:i+1], nil, llm.ToolRequired // Validate has found it
 	}
 	if p.ToolChoice == ToolChoiceAuto && choice != llm.ToolNone {
 		choice = ""
 	}
-	return tools, choice
+	return tools, hosted, choice
 }
 
 func (p *Profile) tool(t llm.ToolDef) ([]byte, error) {

@@ -25,11 +25,14 @@ func (e *encoder) calls(calls []llm.ToolCall, n int) ([]byte, error) {
 	e.open, e.called = nil, true
 	list := make([][]byte, len(calls))
 	for i, call := range calls {
-		o := openCall{call.ID, e.wireID(call.ID, n, i), wireName(call.Name)}
+		o, typ := openCall{call.ID, e.wireID(call.ID, n, i), wireName(call.Name)}, "function"
+		if !e.noCallExtra && isBuiltin(call) { // its name begins with a $
+			o.name, typ = call.Name, builtin
+		}
 		e.open = append(e.open, o)
 		f := fields{
 			{"id", appendString(nil, o.wire)},
-			{"type", []byte(`"function"`)},
+			{"type", appendString(nil, typ)},
 			{"function", fields{
 				{"name", appendString(nil, o.name)},
 				{"arguments", appendString(nil, objectOr(call.Arguments))},
@@ -43,6 +46,10 @@ func (e *encoder) calls(calls []llm.ToolCall, n int) ([]byte, error) {
 		list[i] = f.object()
 	}
 	return array(list), nil
+}
+
+func isBuiltin(c llm.ToolCall) bool {
+	return slices.ContainsFunc(c.Extra, func(m llm.Member) bool { return m.Name == "type" && m.Value == `"`+builtin+`"` })
 }
 
 // wireID returns the id of the i-th call of the n-th message as it is sent. One

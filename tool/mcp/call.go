@@ -51,6 +51,9 @@ func (l *link) call(ctx context.Context, d Definition, args json.RawMessage) (pa
 		l.answered()
 		return l.received(res)
 	}
+	if errors.Is(err, sdk.ErrConnectionClosed) {
+		v.live.sever() // it may be waiting for something
+	}
 	again = s.lost.Load() || !s.sent.Load() && ctx.Err() == nil
 	if again || !isAnswer(err) {
 		v.live.awaitEnd(ctx, err)

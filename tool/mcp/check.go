@@ -27,9 +27,14 @@ func (s Server) check() error {
 	return nil
 }
 
+// bad is the error of a field.
+func bad(field, format string, args ...any) error {
+	return fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...))
+}
+
 func (s Server) checkName() error {
 	if !serverName.MatchString(s.Name) || strings.Contains(s.Name, "__") || strings.HasSuffix(s.Name, "_") {
-		return errors.New("Name: has 1 to 32 letters, digits, - and single _, of which _ is not the last")
+		return bad("Name", "has 1 to 32 letters, digits, - and single _, of which _ is not the last")
 	}
 	return nil
 }
@@ -46,9 +51,9 @@ func (s Server) checkWay() error {
 	case ways != 1:
 		return errors.New("one of Command, URL and Dial must be set")
 	case len(s.Command) == 0 && (len(s.Env) > 0 || s.Dir != ""):
-		return errors.New("Env and Dir are for a Command")
+		return bad("Env, Dir", "are for a Command")
 	case s.URL == "" && (len(s.Header) > 0 || s.OAuth != nil || s.HTTPClient != nil):
-		return errors.New("Header, OAuth and HTTPClient are for a URL")
+		return bad("Header, OAuth, HTTPClient", "are for a URL")
 	case len(s.Command) > 0:
 		return s.checkCommand()
 	case s.URL != "":
@@ -59,11 +64,11 @@ func (s Server) checkWay() error {
 
 func (s Server) checkCommand() error {
 	if s.Command[0] == "" {
-		return errors.New("Command: the program has no name")
+		return bad("Command", "the program has no name")
 	}
 	for name, value := range s.Env {
 		if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") {
-			return fmt.Errorf("Env: %q can be no variable", name)
+			return bad("Env", "%q can be no variable", name)
 		}
 	}
 	return nil
@@ -73,16 +78,16 @@ func (s Server) checkURL() error {
 	u, err := url.Parse(s.URL)
 	switch {
 	case err != nil || u.Host == "" || !slices.Contains([]string{"http", "https"}, u.Scheme):
-		return errors.New("URL: must be an absolute http or https URL")
+		return bad("URL", "must be an absolute http or https URL")
 	case u.User != nil:
-		return errors.New("URL: has credentials; put them into Header")
+		return bad("URL", "has credentials; put them into Header")
 	}
 	for name, value := range s.Header {
 		if !headerName.MatchString(name) || strings.ContainsAny(value, "\r\n\x00") {
-			return fmt.Errorf("Header: %q can be no header", name)
+			return bad("Header", "%q can be no header", name)
 		}
 		if http.CanonicalHeaderKey(name) == "Authorization" && s.OAuth != nil {
-			return errors.New("Header: Authorization is set by OAuth")
+			return bad("Header", "Authorization is set by OAuth")
 		}
 	}
 	return nil
@@ -91,13 +96,13 @@ func (s Server) checkURL() error {
 func (s Server) checkBounds() error {
 	switch {
 	case s.StartTimeout < -1:
-		return fmt.Errorf("StartTimeout: %v is negative; -1 is no limit", s.StartTimeout)
+		return bad("StartTimeout", "%v is negative; -1 is no limit", s.StartTimeout)
 	case s.MaxTools < -1:
-		return fmt.Errorf("MaxTools: %d is negative; -1 is no limit", s.MaxTools)
+		return bad("MaxTools", "%d is negative; -1 is no limit", s.MaxTools)
 	case s.MaxMessage < 0:
-		return fmt.Errorf("MaxMessage: %d is negative", s.MaxMessage)
+		return bad("MaxMessage", "%d is negative", s.MaxMessage)
 	case s.Changed != AskAgain && s.Changed != Drop:
-		return fmt.Errorf("Changed: there is no %q", string(s.Changed))
+		return bad("Changed", "there is no %q", string(s.Changed))
 	}
 	return nil
 }
@@ -105,7 +110,7 @@ func (s Server) checkBounds() error {
 func checkPatterns(field string, patterns []string) error {
 	for _, p := range patterns {
 		if _, err := path.Match(p, ""); err != nil {
-			return fmt.Errorf("%s: %q is no pattern", field, p)
+			return bad(field, "%q is no pattern", p)
 		}
 	}
 	return nil

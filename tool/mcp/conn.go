@@ -46,13 +46,15 @@ var errDeaf = errors.New("the server makes requests and does not read the answer
 
 func (c *tappedConn) Read(ctx context.Context) (jsonrpc.Message, error) {
 	m, err := c.Connection.Read(ctx)
-	if err == nil {
-		c.tap.see(m)
-		if c.answers.Load() > maxAnswers {
-			return nil, errDeaf
-		}
+	if err == nil && c.answers.Load() > maxAnswers {
+		err = errDeaf
 	}
-	return m, err
+	if err != nil { // the SDK would wait for what is being written
+		go func() { _ = c.Connection.Close() }() // it is others' code
+		return nil, err
+	}
+	c.tap.see(m)
+	return m, nil
 }
 
 func (c *tappedConn) Write(ctx context.Context, m jsonrpc.Message) error {

@@ -27,6 +27,9 @@ type wireTool struct {
 		IdempotentHint  *bool  `json:"idempotentHint"`
 		OpenWorldHint   *bool  `json:"openWorldHint"`
 	} `json:"annotations"`
+	Execution struct {
+		TaskSupport string `json:"taskSupport"`
+	} `json:"execution"`
 }
 
 // define reads what a server says of a tool.
@@ -48,6 +51,8 @@ func (s Server) define(text json.RawMessage) (Definition, error) {
 		return d, errors.New("its definition cannot be read")
 	case w.Name == "":
 		return d, errors.New("it has no name")
+	case w.Execution.TaskSupport == "required": // a call would always fail
+		return d, errors.New("it can be called as a task only, and the SDK knows no tasks")
 	}
 	return d, nil
 }

@@ -15,11 +15,25 @@
 // bounded, progress becomes an event, and what goes wrong becomes a result that
 // helps the model.
 //
+// # Failures
+//
+// What goes wrong is told as what it is. A call that did not reach the server had no
+// effect, and its failure says so; of one that was not answered it is not known, unless
+// the server calls the tool idempotent or read-only. A server that broke is started
+// anew when it is needed next: at once if it had been of use, and after 1, 2, 4 … 30
+// seconds if it breaks again. Until then calls fail at once, and the tools of before
+// are listed. A session that an HTTP server has forgotten is begun anew, and the call
+// is made once more.
+//
 // # Trust
 //
 // A server is not trusted. Its tools wait for approval unless it calls them
 // read-only, and [Server].Ask says otherwise. What it says of a tool is bounded,
-// rid of characters that nobody sees, and compared with what it said before.
+// rid of characters that nobody sees, and compared with what it said before: a tool
+// that has changed asks again or is dropped ([Server].Changed), and a call of the
+// one that it was is not made. A server's process finds no secrets of ours in its
+// environment, its output and its errors are logged without controls, and no address
+// but that of its URL gets its headers.
 //
 // Words owned here: server (of MCP), definition (what a server says of a tool).
 package mcp

@@ -56,9 +56,10 @@ const (
 type tail struct {
 	journal *journal
 
-	mu   sync.Mutex
-	kept []byte
-	line []byte
+	mu    sync.Mutex
+	kept  []byte
+	short bool // kept begins somewhere in a line
+	line  []byte
 }
 
 func (t *tail) Write(p []byte) (int, error) {
@@ -66,7 +67,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	defer t.mu.Unlock()
 	t.kept = append(t.kept, p...)
 	if extra := len(t.kept) - maxTail; extra > 0 {
-		t.kept = append(t.kept[:0], t.kept[extra:]...)
+		t.kept, t.short = append(t.kept[:0], t.kept[extra:]...), true
 	}
 	for rest := p; len(rest) > 0; {
 		text, more, ended := bytes.Cut(rest, []byte("\n"))
@@ -86,9 +87,14 @@ func (t *tail) log() {
 	t.line = t.line[:0]
 }
 
-// String is what was written last.
+// String is what was written last. It begins with a line: half of a secret would not
+// be known as one.
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return string(bytes.TrimSpace(t.kept))
+	kept := t.kept
+	if t.short {
+		_, kept, _ = bytes.Cut(kept, []byte("\n"))
+	}
+	return string(bytes.TrimSpace(kept))
 }

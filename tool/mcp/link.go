@@ -200,6 +200,7 @@ func (l *link) settle(t *turn, lv *live, found *list, err error) {
 	case err != nil:
 		err = l.secrets.err(err)
 		l.down.fail(time.Now(), err, false)
+		l.stale = true
 		if lv == nil {
 			l.old = !l.old // it may be the protocol that the server cannot bear
 		}

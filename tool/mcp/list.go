@@ -133,7 +133,7 @@ func (b *builder) take(d Definition, size int) error {
 	changed := b.link.isChanged(d)
 	switch b.bytes += size; {
 	case !b.link.server.allows(d.Name):
-		return errors.New("Allow and Deny do not let it pass")
+		return errors.New("it is not among those that Allow and Deny let pass")
 	case b.bytes > maxDefinitions:
 		return fmt.Errorf("the server's definitions have more than %d bytes", maxDefinitions)
 	case changed && b.link.server.Changed == Drop:

@@ -77,10 +77,12 @@ func (l *link) protocol() *sdk.Client {
 		MultiRoundTrip:         &sdk.MultiRoundTripOptions{Disabled: l.server.Sample == nil && l.server.Elicit == nil},
 	}
 	if f := l.server.Sample; f != nil {
+		//lint:ignore SA1019 the protocol's newest version lacks it, and servers of the older ones ask
 		opts.CreateMessageHandler = asked(l, f)
 	}
 	if f := l.server.Elicit; f != nil {
 		opts.ElicitationHandler = asked(l, f)
+		opts.Capabilities.Elicitation = &sdk.ElicitationCapabilities{Form: &sdk.FormElicitationCapabilities{}, URL: &sdk.URLElicitationCapabilities{}}
 	}
 	return sdk.NewClient(program(), opts)
 }

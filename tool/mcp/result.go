@@ -5,7 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"path"
+	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -49,14 +49,14 @@ const maxFailureText = 16 << 10
 // result makes parts of what a server answered, or the failure that it is.
 func result(text json.RawMessage) (llm.Parts, error) {
 	var w wireResult
-	if err := json.Unmarshal(text, &w); err != nil {
+	if err := json.Unmarshal(text, &w); err != nil && len(text) > 0 { // an empty result has nothing to carry
 		return nil, tool.Fail(tool.Failed, "The tool ran, but the server's answer cannot be read.", err)
 	}
 	r := new(reading)
 	for _, raw := range w.Content {
 		r.content(raw)
 	}
-	r.structured(w.StructuredContent)
+	r.structured(w.StructuredContent, w.Content)
 	if !w.IsError {
 		return r.parts, nil
 	}
@@ -188,24 +188,55 @@ func isText(kind string) bool {
 		strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
 }
 
+// fileName is the last step of an address.
 func fileName(uri string) string {
-	if uri == "" {
-		return ""
+	if u, err := url.Parse(uri); err == nil && u.Path != "" {
+		uri = u.Path
 	}
-	return line(path.Base(uri), 128)
+	return line(uri[strings.LastIndexByte(uri, '/')+1:], 128)
 }
 
-// structured adds a structured result, unless a text has it already.
-func (r *reading) structured(raw json.RawMessage) {
-	if len(raw) == 0 || string(raw) == "null" {
+// structured adds a structured result, unless the content says the same.
+func (r *reading) structured(raw json.RawMessage, content []json.RawMessage) {
+	if len(raw) == 0 || string(raw) == "null" || saidIn(raw, content) || saidIn(only(raw), content) {
 		return
 	}
-	for _, p := range r.parts {
-		if t, ok := p.(llm.Text); ok && sameJSON([]byte(t.Text), raw) {
-			return
-		}
-	}
 	r.text(compact(raw))
+}
+
+// only returns the value of the one member of an object, else nil: a structured
+// result has to be an object, so that servers wrap what is none, as in
+// {"result": …}.
+func only(object json.RawMessage) json.RawMessage {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(object, &members) != nil || len(members) != 1 {
+		return nil
+	}
+	for _, value := range members {
+		return value
+	}
+	return nil
+}
+
+// saidIn reports whether one part of the content says the value, or whether the
+// value is a list of which each part says one element.
+func saidIn(value json.RawMessage, content []json.RawMessage) bool {
+	if slices.ContainsFunc(content, func(c json.RawMessage) bool { return saysSame(c, value) }) {
+		return true
+	}
+	var list []json.RawMessage
+	return json.Unmarshal(value, &list) == nil && len(list) > 0 && slices.EqualFunc(content, list, saysSame)
+}
+
+// saysSame reports whether a part of the content is the value, or its text.
+func saysSame(content, value json.RawMessage) bool {
+	var c wireContent
+	var text string
+	if json.Unmarshal(content, &c) == nil && c.Type == "text" &&
+		(sameJSON([]byte(c.Text), value) || string(value) != "null" && json.Unmarshal(value, &text) == nil && text == c.Text) {
+		return true
+	}
+	return sameJSON(content, value)
 }
 
 // sameJSON reports whether two texts are the same JSON value, whatever the order of

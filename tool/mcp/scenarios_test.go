@@ -150,3 +150,22 @@ func (c *causes) explained(t tool.Tool) tool.Tool {
 		return parts, err
 	}, opts...))
 }
+
+// TestParts: what a tool returns comes to the loop as it was, or as near to it as
+// the protocol has a form for.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	tools, err := remoteDesk(t).Toolsets[0].Tools(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "show", tools[6].Name())
+	parts, err := tools[6].Call(t.Context(), json.RawMessage(`{}`))
+	require.NoError(t, err)
+	require.Equal(t, llm.Parts{
+		llm.Text{Text: "Two."},
+		llm.Image{Data: []byte("\x89PNG\r\n\x1a\n and more"), MediaType: "image/png"},
+		llm.Image{Data: []byte{0, 0, 0}, MediaType: "image/png"}, llm.Text{Text: "[resource: https://example.com/a.png, image]"},
+		llm.Audio{Data: []byte("la"), Format: "wav"}, llm.Text{Text: "La."},
+		llm.Text{Text: "\n[resource: attachment:///a%20b.pdf]"},
+		llm.File{Name: "a b.pdf", MediaType: "application/pdf", Data: []byte("%PDF")}, llm.Text{Text: "[The file file-1]"},
+	}, parts)
+}

@@ -61,7 +61,10 @@ func AddTools(server *sdk.Server, tools ...tool.Tool) error {
 	for _, t := range tools {
 		server.AddTool(describe(t), (&served{t, together}).handle)
 	}
-	server.AddReceivingMiddleware(inOrder(tools))
+	byName := func(a, b tool.Tool) int { return cmp.Compare(a.Name(), b.Name()) }
+	if !slices.IsSortedFunc(tools, byName) {
+		server.AddReceivingMiddleware(inOrder(tools))
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -53,10 +54,23 @@ func (w *contentWriter) text(s string) {
 	for encoded(shown) > w.room {
 		shown = halved(shown)
 	}
-	w.add(&sdk.TextContent{Text: shown}, encoded(shown))
+	w.room -= encoded(shown)
+	w.join(shown)
 	if left := len(s) - len(shown); left > 0 {
 		w.note("The result is cut off: %d of its %d bytes are left out.", left, len(s))
 	}
+}
+
+// join adds text to the text before it, if there is one: a model reads the parts of
+// a result with nothing between them, and clients put something there.
+func (w *contentWriter) join(s string) {
+	if n := len(w.content); n > 0 {
+		if before, ok := w.content[n-1].(*sdk.TextContent); ok {
+			before.Text += s
+			return
+		}
+	}
+	w.content = append(w.content, &sdk.TextContent{Text: s})
 }
 
 // encoded is how long a text is in JSON, in which a byte may take six.
@@ -77,7 +91,7 @@ func halved(s string) string {
 }
 
 func (w *contentWriter) note(format string, args ...any) {
-	w.content = append(w.content, &sdk.TextContent{Text: "\n[" + fmt.Sprintf(format, args...) + "]"})
+	w.join("\n[" + fmt.Sprintf(format, args...) + "]")
 }
 
 // data adds what is encoded in base64, if there is room for it.
@@ -146,7 +160,7 @@ func (w *contentWriter) file(p llm.File) {
 		mediaType = http.DetectContentType(p.Data)
 	}
 	w.data(&sdk.EmbeddedResource{Resource: &sdk.ResourceContents{
-		URI:      "attachment:///" + url.PathEscape(p.Name), // a name, and no place
+		URI:      "attachment:///" + url.PathEscape(cmp.Or(p.Name, "file")), // a name, and no place
 		MIMEType: mediaType, Blob: p.Data,
 	}}, "A file", len(p.Data))
 }

@@ -1,9 +1,12 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
-	"sort"
+	"maps"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -63,26 +66,32 @@ func cut(s string, limit int) string {
 	return s[:limit]
 }
 
-// secrets cuts the values of a server's Env and Header out of text.
+// secrets cuts the values of a server's Env and Header out of text, and what may be
+// one in its URL.
 type secrets struct{ cut *strings.Replacer }
 
-// minSecret is how long a value must be to be one, in bytes: shorter ones, such as
-// "true", would be cut out of everything.
-const minSecret = 6
+const (
+	// minSecret is how long a value must be to be one, in bytes: shorter ones, such
+	// as "true", would be cut out of everything.
+	minSecret = 6
+	// minSegment is how long a part of a URL's path must be to be a token.
+	minSegment = 20
+)
 
 func secretsOf(s Server) secrets {
-	var values []string
-	for _, m := range []map[string]string{s.Env, s.Header} {
-		for _, v := range m {
-			_, token, ok := strings.Cut(v, " ") // as in "Bearer token"
-			for _, v := range []string{v, token} {
-				if ok || v != "" && len(v) >= minSecret {
-					values = append(values, v)
-				}
-			}
-		}
+	values := slices.Collect(maps.Values(s.Env))
+	for v := range maps.Values(s.Header) {
+		_, token, _ := strings.Cut(v, " ") // as in "Bearer token"
+		values = append(values, v, token)
 	}
-	sort.Slice(values, func(i, j int) bool { return len(values[i]) > len(values[j]) })
+	if u, err := url.Parse(s.URL); err == nil {
+		for _, query := range u.Query() {
+			values = append(values, query...)
+		}
+		values = append(values, u.RawQuery)
+		values = append(values, slices.DeleteFunc(strings.Split(u.EscapedPath(), "/"), func(p string) bool { return len(p) < minSegment })...)
+	}
+	slices.SortFunc(values, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // one may be a part of another
 	var pairs []string
 	for _, v := range values {
 		if len(v) >= minSecret {

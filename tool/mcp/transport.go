@@ -45,7 +45,7 @@ func (l *link) dial(ctx context.Context) (t sdk.Transport, err error) {
 	}()
 	t, err = l.server.Dial(ctx)
 	if t == nil && err == nil {
-		return nil, errors.New("Dial returned no transport")
+		return nil, errors.New("no transport came of Dial")
 	}
 	return t, err
 }

@@ -97,6 +97,8 @@ func carry(result json.RawMessage) json.RawMessage {
 		case "structuredContent":
 			ours = true
 			continue
+		case "isError":
+			ours = true
 		}
 		writeMember(&b, m)
 	}

@@ -1,0 +1,189 @@
+package mcp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// ReadConfig reads a file of servers; see [ParseConfig].
+func ReadConfig(name string) ([]Server, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	servers, err := ParseConfig(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return servers, nil
+}
+
+// ParseConfig reads servers in the JSON that many programs use,
+//
+//	{"mcpServers": {"files": {"command": "npx", "args": ["-y", "…"], "env": {"KEY": "${KEY}"}},
+//	                "desk": {"url": "https://…", "headers": {"Authorization": "Bearer ${TOKEN}"}}}}
+//
+// in their order. "servers" is read as "mcpServers" is, and a server has "cwd",
+// "type" (stdio, http or streamable-http; without it, what the others say) and
+// "disabled", which leaves it out. Other members are not read, such as those by which
+// other programs let tools pass without approval. Characters that no Name has become
+// "-".
+//
+// In all texts ${VAR} and ${env:VAR} are variables of the environment, and
+// ${VAR:-other} is other if VAR is not set or empty. Without that, one that is not
+// set is an error. Errors name variables and members, never a value.
+func ParseConfig(data []byte) ([]Server, error) {
+	var file struct {
+		MCPServers json.RawMessage `json:"mcpServers"`
+		Servers    json.RawMessage `json:"servers"`
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		return nil, fmt.Errorf("mcp servers: %w", place(err))
+	}
+	raw := file.MCPServers
+	if raw == nil {
+		raw = file.Servers
+	}
+	if raw == nil {
+		return nil, errors.New(`mcp servers: there is no "mcpServers"`)
+	}
+	entries, err := members(raw)
+	if err != nil {
+		return nil, errors.New(`mcp servers: "mcpServers" is no object`)
+	}
+	servers := []Server{}
+	seen := map[string]string{}
+	for _, m := range entries {
+		s, disabled, err := parseServer(m)
+		if err != nil {
+			return nil, fmt.Errorf("mcp server %q: %w", m.name, err)
+		}
+		if disabled {
+			continue
+		}
+		if other, twice := seen[s.Name]; twice {
+			return nil, fmt.Errorf("mcp servers %q and %q: both are named %q here", other, m.name, s.Name)
+		}
+		seen[s.Name] = m.name
+		servers = append(servers, s)
+	}
+	return servers, nil
+}
+
+// A configServer is what is read of a server.
+type configServer struct {
+	Type     string            `json:"type"`
+	Command  string            `json:"command"`
+	Args     []string          `json:"args"`
+	Env      map[string]string `json:"env"`
+	CWD      string            `json:"cwd"`
+	URL      string            `json:"url"`
+	Headers  map[string]string `json:"headers"`
+	Disabled bool              `json:"disabled"`
+}
+
+func parseServer(m member) (s Server, disabled bool, err error) {
+	var c configServer
+	if err := json.Unmarshal(m.value, &c); err != nil {
+		return s, false, place(err)
+	}
+	if c.Disabled {
+		return s, true, nil
+	}
+	if err := c.checkType(); err != nil {
+		return s, false, err
+	}
+	var x expansion
+	s = Server{Name: configName(m.name), Dir: x.expand("cwd", c.CWD), URL: x.expand("url", c.URL)}
+	if c.Command != "" {
+		s.Command = []string{x.expand("command", c.Command)}
+		for i, arg := range c.Args {
+			s.Command = append(s.Command, x.expand(fmt.Sprintf("args/%d", i), arg))
+		}
+	}
+	s.Env, s.Header = x.expandAll("env", c.Env), x.expandAll("headers", c.Headers)
+	if x.err != nil {
+		return s, false, x.err
+	}
+	return s, false, s.check()
+}
+
+func (c configServer) checkType() error {
+	switch strings.ToLower(c.Type) {
+	case "":
+	case "stdio":
+		if c.Command == "" {
+			return errors.New(`"type" is stdio, and there is no "command"`)
+		}
+	case "http", "streamable-http", "streamablehttp", "streamable_http":
+		if c.URL == "" {
+			return fmt.Errorf(`"type" is %s, and there is no "url"`, c.Type)
+		}
+	case "sse":
+		return errors.New(`"type" sse is the old transport; where a server has no other, use Server.Dial with the SDK's SSEClientTransport`)
+	default:
+		return fmt.Errorf(`there is no "type" %q`, line(c.Type, 64))
+	}
+	return nil
+}
+
+var notOfName = regexp.MustCompile(`[^a-zA-Z0-9-]+`)
+
+// configName is a name for a server that may be called anything.
+func configName(name string) string {
+	parts := strings.FieldsFunc(name, func(r rune) bool { return r == '_' })
+	for i, p := range parts {
+		parts[i] = strings.Trim(notOfName.ReplaceAllString(p, "-"), "-")
+	}
+	parts = slices.DeleteFunc(parts, func(p string) bool { return p == "" })
+	name = strings.Join(parts, "_")
+	return strings.TrimRight(name[:min(len(name), 32)], "_-")
+}
+
+// place is an error of decoding without the value that was found.
+func place(err error) error {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("%q is no %s", wrong.Field, wrong.Type.Kind())
+	}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Errorf("no JSON at byte %d", syntax.Offset)
+	}
+	return errors.New("no JSON")
+}
+
+// An expansion replaces variables, and keeps the first error.
+type expansion struct{ err error }
+
+var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
+
+func (x *expansion) expand(field, text string) string {
+	return variable.ReplaceAllStringFunc(text, func(found string) string {
+		name, other, hasOther := strings.Cut(found[2:len(found)-1], ":-")
+		name = strings.TrimPrefix(name, "env:")
+		value, set := os.LookupEnv(name)
+		switch {
+		case hasOther && value == "":
+			return other
+		case !set && x.err == nil:
+			x.err = fmt.Errorf("%q: the variable %q is not set", field, name)
+		}
+		return value
+	})
+}
+
+func (x *expansion) expandAll(field string, texts map[string]string) map[string]string {
+	if len(texts) == 0 {
+		return nil
+	}
+	all := make(map[string]string, len(texts))
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		all[name] = x.expand(field+"/"+name, texts[name])
+	}
+	return all
+}

@@ -1,0 +1,435 @@
+package mcp_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/tool"
+	"github.com/seed-916e8f6a/toolloop/tool/mcp"
+)
+
+const echoSchema = `{"type":"object","properties":{"z":{"maximum":9007199254740993},"a":{}}}`
+
+// echoServer is a server of the SDK with one tool that says its arguments, and
+// reports its progress.
+func echoServer() *sdk.Server {
+	server := sdk.NewServer(&sdk.Implementation{Name: "s"}, nil)
+	server.AddTool(&sdk.Tool{Name: "echo", InputSchema: json.RawMessage(echoSchema)}, func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+		if token := req.Params.GetProgressToken(); token != nil {
+			_ = req.Session.NotifyProgress(ctx, &sdk.ProgressNotificationParams{ProgressToken: token, Progress: 1, Total: 2, Message: "half"})
+		}
+		return &sdk.CallToolResult{StructuredContent: req.Params.Arguments}, nil
+	})
+	return server
+}
+
+// TestWeb: over HTTP, in both kinds of response, everything is as it is over stdio.
+func TestWeb(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string]*sdk.StreamableHTTPOptions{
+		"events": {}, "JSON": {JSONResponse: true}, "events, stateless": {Stateless: true}, "JSON, stateless": {Stateless: true, JSONResponse: true},
+	} {
+		for _, dialed := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", dialed ", dialed), func(t *testing.T) {
+				t.Parallel()
+				server := echoServer()
+				web := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, opts))
+				defer web.Close()
+				s := mcp.Server{Name: "s", Bare: true, URL: web.URL, HTTPClient: web.Client()}
+				if dialed {
+					s = mcp.Server{Name: "s", Bare: true, Dial: func(context.Context) (sdk.Transport, error) {
+						return &sdk.StreamableClientTransport{Endpoint: web.URL, HTTPClient: web.Client()}, nil
+					}}
+				}
+				client, err := mcp.Open(s)
+				require.NoError(t, err)
+				defer client.Close()
+				status := client.Status(t.Context())[0]
+				require.NoError(t, status.Err)
+				require.Equal(t, echoSchema, string(status.Definitions[0].Schema))
+				progress := make(chan string, 1)
+				ctx := tool.WithCall(t.Context(), tool.Call{}, func(done, total float64, m string) { progress <- fmt.Sprint(done, total, m) })
+				parts, err := toolsOf(t, client)[0].Call(ctx, json.RawMessage(`{"z":9007199254740993,"a":1}`))
+				require.NoError(t, err)
+				require.Equal(t, llm.Parts{llm.Text{Text: `{"z":9007199254740993,"a":1}`}}, parts)
+				if !opts.JSONResponse {
+					require.Equal(t, "1 2half", <-progress)
+				}
+			})
+		}
+	}
+}
+
+// TestHeaderStaysAtHome: a redirect to another host does not get it, nor the
+// session.
+func TestHeaderStaysAtHome(t *testing.T) {
+	t.Parallel()
+	var elsewhere atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		elsewhere.Add(1)
+		if r.Header.Get("Authorization")+r.Header.Get("X-Key")+r.Header.Get("Mcp-Session-Id") != "" {
+			t.Error("it got a secret")
+		}
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer other.Close()
+	server := echoServer()
+	handler := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, nil)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer secret1" || r.Header.Get("X-Key") != "secret2" {
+			t.Error("the header is missing")
+		}
+		text, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(strings.NewReader(string(text)))
+		if strings.Contains(string(text), "tools/call") {
+			http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	defer web.Close()
+	client := open(t, mcp.Server{Name: "s", URL: web.URL, HTTPClient: web.Client(), Header: map[string]string{"authorization": "Bearer secret1", "X-Key": "secret2"}})
+	_, err := toolsOf(t, client)[0].Call(t.Context(), json.RawMessage(`{}`))
+	require.ErrorContains(t, err, "Forbidden")
+	require.Positive(t, elsewhere.Load())
+}
+
+// forgetful loses its sessions when it is told to, in one of the ways of servers.
+type forgetful struct {
+	mu     sync.Mutex
+	now    http.Handler
+	old    map[string]bool
+	status int
+	body   string
+	calls  int
+}
+
+func (f *forgetful) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	server := echoServer()
+	f.now = sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, nil)
+	f.old = map[string]bool{}
+}
+
+func (f *forgetful) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	text, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(strings.NewReader(string(text)))
+	f.mu.Lock()
+	now := f.now
+	id := r.Header.Get("Mcp-Session-Id")
+	known := id == "" || f.old[id]
+	if strings.Contains(string(text), "tools/call") && known {
+		f.calls++
+	}
+	f.mu.Unlock()
+	if strings.Contains(string(text), "server/discover") { // so that there are sessions
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	if !known {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(f.status)
+		_, _ = io.WriteString(w, f.body)
+		return
+	}
+	now.ServeHTTP(&remembering{w, f}, r)
+}
+
+type remembering struct {
+	http.ResponseWriter
+	f *forgetful
+}
+
+func (w *remembering) WriteHeader(status int) {
+	w.remember()
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *remembering) Write(p []byte) (int, error) {
+	w.remember()
+	return w.ResponseWriter.Write(p)
+}
+
+func (w *remembering) remember() {
+	w.f.mu.Lock()
+	defer w.f.mu.Unlock()
+	w.f.old[w.Header().Get("Mcp-Session-Id")] = true
+}
+
+func (w *remembering) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// TestLostSession: the client begins a new one and makes the call once more, which
+// the server never had.
+func TestLostSession(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]*forgetful{
+		"404":                       {status: 404},
+		"404 with a null id":        {status: 404, body: `{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}`},
+		"404 with an id of its own": {status: 404, body: `{"jsonrpc":"2.0","id":"server-error","error":{"code":-32600,"message":"Session not found"}}`},
+		"400":                       {status: 400, body: `{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f.forget()
+			web := httptest.NewServer(f)
+			defer web.Close()
+			client, err := mcp.Open(mcp.Server{Name: "s", URL: web.URL, HTTPClient: web.Client()})
+			require.NoError(t, err)
+			defer client.Close()
+			echo := toolsOf(t, client)[0]
+			for range 2 {
+				f.forget()
+				parts, err := echo.Call(t.Context(), json.RawMessage(`{"a":1}`))
+				require.NoError(t, err)
+				require.Equal(t, llm.Parts{llm.Text{Text: `{"a":1}`}}, parts)
+			}
+			require.Equal(t, 2, f.calls)
+		})
+	}
+}
+
+// TestStatusOfACall: what a status says of whether the call had an effect.
+func TestStatusOfACall(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]string{
+		401: "The call was not made, so it had no effect: the server refused it (401 Unauthorized).",
+		413: "The call was not made, so it had no effect: the server refused it (413 Request Entity Too Large).",
+		500: "It is not known whether the call took effect: it was started, and its end was never recorded. Check before you call it again.",
+		504: "It is not known whether the call took effect: it was started, and its end was never recorded. Check before you call it again.",
+	} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			server := echoServer()
+			handler := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, nil)
+			web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				text, _ := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(strings.NewReader(string(text)))
+				if strings.Contains(string(text), `"tools/call"`) {
+					w.WriteHeader(status)
+					return
+				}
+				handler.ServeHTTP(w, r)
+			}))
+			defer web.Close()
+			client, err := mcp.Open(mcp.Server{Name: "s", URL: web.URL, HTTPClient: web.Client()})
+			require.NoError(t, err)
+			defer client.Close()
+			_, err = toolsOf(t, client)[0].Call(t.Context(), json.RawMessage(`{}`))
+			var failure *tool.Error
+			require.ErrorAs(t, err, &failure)
+			require.Equal(t, want, failure.Message)
+		})
+	}
+}
+
+// TestServerThatIsDown: nothing was sent, and it says so.
+func TestServerThatIsDown(t *testing.T) {
+	t.Parallel()
+	server := echoServer()
+	web := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, &sdk.StreamableHTTPOptions{Stateless: true}))
+	client := open(t, mcp.Server{Name: "s", URL: web.URL, HTTPClient: web.Client()})
+	echo := toolsOf(t, client)[0]
+	web.CloseClientConnections()
+	web.Close()
+	_, err := echo.Call(t.Context(), json.RawMessage(`{}`))
+	var failure *tool.Error
+	require.ErrorAs(t, err, &failure)
+	require.Equal(t, "The call was not made, so it had no effect: the server of the tool cannot be reached now.", failure.Message)
+}
+
+// fakeWeb is a network in a bubble.
+type fakeWeb func(*http.Request) (*http.Response, error)
+
+func (f fakeWeb) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+func jsonResponse(req *http.Request, text string) *http.Response {
+	return &http.Response{
+		StatusCode: 200, Status: "200 OK", Header: http.Header{"Content-Type": {"application/json"}}, Request: req,
+		Body: io.NopCloser(strings.NewReader(text)), ContentLength: int64(len(text)),
+	}
+}
+
+// scriptedWeb answers as an old server does; the tests say what of a call and of the
+// stream becomes.
+func scriptedWeb(call, stream func(*http.Request) (*http.Response, error)) *http.Client {
+	return &http.Client{Transport: fakeWeb(func(req *http.Request) (*http.Response, error) {
+		if req.Method == http.MethodGet {
+			return stream(req)
+		}
+		var m struct {
+			ID     int64
+			Method string
+		}
+		if req.Body != nil {
+			_ = json.NewDecoder(req.Body).Decode(&m)
+		}
+		answer := func(s string) *http.Response {
+			return jsonResponse(req, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,%s}`, m.ID, s))
+		}
+		switch m.Method {
+		case "server/discover":
+			return answer(`"error":{"code":-32601,"message":"no"}`), nil
+		case "initialize":
+			return answer(`"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"t","version":"1"}}`), nil
+		case "tools/list":
+			return answer(`"result":{"tools":[` + plainTool + `]}`), nil
+		case "tools/call":
+			return call(req)
+		}
+		return &http.Response{StatusCode: 202, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+	})}
+}
+
+func noStreamAt(req *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 405, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+}
+
+// TestStreamThatNeverBegins does not keep the server from being used.
+func TestStreamThatNeverBegins(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := open(t, mcp.Server{Name: "s", URL: "http://h/", HTTPClient: scriptedWeb(nil, func(req *http.Request) (*http.Response, error) {
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		})})
+		start := time.Now()
+		require.Len(t, toolsOf(t, client), 1)
+		require.Equal(t, 10*time.Second, time.Since(start))
+	})
+}
+
+// TestLargeMessages end the connection, with the reason.
+func TestLargeMessages(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"application/json", "text/event-stream"} {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := open(t, mcp.Server{Name: "s", URL: "http://h/", MaxMessage: 1 << 20, HTTPClient: scriptedWeb(func(req *http.Request) (*http.Response, error) {
+					resp := jsonResponse(req, "")
+					resp.Header.Set("Content-Type", kind)
+					resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("data: "), endless{}))
+					return resp, nil
+				}, noStreamAt)})
+				_, err := toolsOf(t, client)[0].Call(t.Context(), json.RawMessage(`{}`))
+				require.EqualError(t, err, "outcome_unknown: a message of the server has more than 1048576 bytes")
+				require.Len(t, toolsOf(t, client), 1)
+			})
+		})
+	}
+}
+
+// TestEvents in all the forms that they may have.
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	for name, format := range map[string]string{
+		"plain":            "data: %s\n\n",
+		"named, with id":   ": hello\r\nid: 7\r\nevent: message\r\ndata:%s\r\n\r\n",
+		"primed":           "id: 1\ndata: \n\n:\n\ndata: %s\n\n",
+		"without the end":  "data: %s",
+		"in several lines": "data: {\"jsonrpc\":\"2.0\",\ndata: \"id\":ID,\"result\":{\"content\":[\ndata: {\"type\":\"text\",\"text\":\"hi\"}]}}\n\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := open(t, mcp.Server{Name: "s", URL: "http://h/", HTTPClient: scriptedWeb(func(req *http.Request) (*http.Response, error) {
+					text := format
+					body, _ := req.GetBody()
+					var m struct{ ID int64 }
+					_ = json.NewDecoder(body).Decode(&m)
+					if strings.Contains(format, "%s") {
+						text = fmt.Sprintf(format, `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"hi"}]}}`)
+					}
+					resp := jsonResponse(req, strings.Replace(text, "ID", fmt.Sprint(m.ID), 1))
+					resp.Header.Set("Content-Type", "text/event-stream; charset=utf-8")
+					return resp, nil
+				}, noStreamAt)})
+				parts, err := toolsOf(t, client)[0].Call(t.Context(), json.RawMessage(`{}`))
+				require.NoError(t, err)
+				require.Equal(t, llm.Parts{llm.Text{Text: "hi"}}, parts)
+			})
+		})
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
+}
+
+// door is an OAuth handler with one token, which it has once it was asked for it.
+type door struct {
+	opened atomic.Int32
+	token  atomic.Pointer[oauth2.Token]
+}
+
+func (d *door) TokenSource(context.Context) (oauth2.TokenSource, error) {
+	token := d.token.Load()
+	if token == nil {
+		return nil, nil
+	}
+	return oauth2.StaticTokenSource(token), nil
+}
+
+func (d *door) Authorize(_ context.Context, _ *http.Request, resp *http.Response) error {
+	_ = resp.Body.Close()
+	d.opened.Add(1)
+	d.token.Store(&oauth2.Token{AccessToken: "t0ken"})
+	return nil
+}
+
+// TestOAuth: the handler is asked for a token when the server wants one.
+func TestOAuth(t *testing.T) {
+	t.Parallel()
+	server := echoServer()
+	handler := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, &sdk.StreamableHTTPOptions{JSONResponse: true})
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer t0ken" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	defer web.Close()
+	d := new(door)
+	client, err := mcp.Open(mcp.Server{Name: "s", URL: web.URL, HTTPClient: web.Client(), OAuth: d})
+	require.NoError(t, err)
+	defer client.Close()
+	parts, err := toolsOf(t, client)[0].Call(t.Context(), json.RawMessage(`{"a":1}`))
+	require.NoError(t, err)
+	require.Equal(t, llm.Parts{llm.Text{Text: `{"a":1}`}}, parts)
+	require.EqualValues(t, 1, d.opened.Load())
+}
+
+// TestSecretsOfAnAddress are in no error.
+func TestSecretsOfAnAddress(t *testing.T) {
+	t.Parallel()
+	client := open(t, mcp.Server{
+		Name: "s", URL: "http://h/a/0123456789abcdef0123456789/mcp?key=s3cret-key", Header: map[string]string{"Authorization": "Bearer s3cret-token"},
+		HTTPClient: &http.Client{Transport: fakeWeb(func(req *http.Request) (*http.Response, error) {
+			return nil, fmt.Errorf("no route for %s", req.Header.Get("Authorization"))
+		})},
+	})
+	err := client.Status(t.Context())[0].Err
+	require.ErrorContains(t, err, "http://h/a/[redacted]/mcp?[redacted]")
+	require.ErrorContains(t, err, "no route for [redacted]")
+	require.NotContains(t, err.Error(), "s3cret")
+}
