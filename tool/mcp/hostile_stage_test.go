@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -87,9 +86,9 @@ func twice() []llmtest.Step {
 // model and the good tool worked.
 func (s stage) play(t *testing.T) (outcome, told) {
 	t.Helper()
-	var logged lockedBuffer
+	log := new(logged)
 	s.server.Name = cmp.Or(s.server.Name, "evil")
-	s.server.Log = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.server.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if s.server.Ask == nil && !s.asks {
 		s.server.Ask = never
 	}
@@ -99,7 +98,7 @@ func (s stage) play(t *testing.T) (outcome, told) {
 	client, err := mcp.Open(s.server, mcp.Server{Name: "good", Dial: goodServer(t), Ask: never})
 	require.NoError(t, err)
 	script := llmtest.Script(t, s.steps...)
-	r := runner.Runner{Model: script, Decide: s.decide, Logger: slog.New(slog.NewTextHandler(&logged, nil))}
+	r := runner.Runner{Model: script, Decide: s.decide, Logger: slog.New(slog.NewTextHandler(log, nil))}
 
 	start := time.Now()
 	out, events := s.run(t, r, &agent.Agent{Toolsets: client.Toolsets()})
@@ -108,11 +107,9 @@ func (s stage) play(t *testing.T) (outcome, told) {
 	defer cancel()
 	all.status = client.Status(ctx)
 	require.NoError(t, client.Close())
-	all.log = logged.String()
+	all.log = log.String()
 	return out, all
 }
-
-func never(mcp.Definition) bool { return false }
 
 func (s stage) run(t *testing.T, r runner.Runner, a *agent.Agent) (outcome, string) {
 	t.Helper()
@@ -168,22 +165,4 @@ func goodServer(t *testing.T) func(context.Context) (sdk.Transport, error) {
 		_, err := server.Connect(context.WithoutCancel(t.Context()), theirs, nil) // until the client leaves
 		return ours, err
 	}
-}
-
-// A lockedBuffer is a buffer that several goroutines write to.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
