@@ -51,10 +51,19 @@ func (c *tappedConn) Read(ctx context.Context) (jsonrpc.Message, error) {
 	}
 	if err != nil { // the SDK would wait for what is being written
 		go func() { _ = c.Connection.Close() }() // it is others' code
-		return nil, err
+		return nil, unanswered(err)
 	}
 	c.tap.see(m)
 	return m, nil
+}
+
+// unanswered is an error of reading that nobody takes for what the server answered:
+// the SDK fails all calls with it, and it has some of its own that look alike.
+func unanswered(err error) error {
+	if isAnswer(err) {
+		return fmt.Errorf("a message of the server cannot be read: %v", err) //nolint:errorlint // on purpose
+	}
+	return err
 }
 
 func (c *tappedConn) Write(ctx context.Context, m jsonrpc.Message) error {

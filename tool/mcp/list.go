@@ -65,9 +65,9 @@ type builder struct {
 	link  *link
 	list  *list
 	pages int
-	count int // of the tools that were read
-	text  int // of these, in bytes
-	bytes int // of those that could be offered
+	count int             // of the tools that were read
+	text  int             // of these, in bytes
+	bytes int             // of those that could be offered
 	names map[string]bool // that the model sees
 }
 
