@@ -152,7 +152,9 @@ func (l *link) take(t *turn, lv *live, old bool) {
 		lv, err = l.connect(ctx, old)
 	}
 	if err == nil {
-		found, err = l.fetch(ctx, lv)
+		if found, err = l.fetch(ctx, lv); err != nil && !isAnswer(err) {
+			err = lv.explain(err)
+		}
 	}
 	l.settle(t, lv, found, err)
 }

@@ -118,6 +118,10 @@ func TestHangingStarts(t *testing.T) {
 			<-ctx.Done()
 			return nil, context.Cause(ctx)
 		},
+		"dial for ever": func(context.Context) (sdk.Transport, error) {
+			time.Sleep(time.Hour) // whatever its context says
+			return offering(answering("{}"), plainTool), nil
+		},
 		"connect": func(context.Context) (sdk.Transport, error) { return silent{}, nil },
 		"list":    hangsAt("tools/list").dial,
 	} {
@@ -134,6 +138,7 @@ func TestHangingStarts(t *testing.T) {
 				_, err = client.Toolsets()[0].Tools(t.Context())
 				require.EqualError(t, err, `toolset "bad": the server was not ready within 20s`)
 				require.LessOrEqual(t, time.Since(start), 22*time.Second)
+				time.Sleep(2 * time.Hour) // what comes too late is closed
 			})
 		})
 	}

@@ -15,7 +15,6 @@ import (
 // its end.
 type live struct {
 	session *sdk.ClientSession
-	process *process // nil: none of ours
 	ctx     context.Context
 	cancel  context.CancelFunc // ends the requests of HTTP
 	gone    chan struct{}      // closed when the session has ended, and the link knows
@@ -23,9 +22,10 @@ type live struct {
 	worked bool // its tools were listed
 	ended  bool
 
-	mu    sync.Mutex
-	conn  sdk.Connection
-	fault error // why we ended it; nil: we did not
+	mu      sync.Mutex
+	conn    sdk.Connection // nil: none yet
+	process *process       // nil: none of ours, or none yet
+	fault   error          // why we ended it; nil: we did not
 }
 
 // oldProtocol is the newest version without server/discover, which some servers
@@ -39,17 +39,12 @@ const closing = 2 * time.Second
 func (l *link) open(ctx context.Context, version string) (*live, error) {
 	lv := &live{gone: make(chan struct{})}
 	lv.ctx, lv.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	transport, err := l.transport(ctx, lv)
-	if err != nil {
-		lv.cancel()
-		return nil, err
-	}
+	// What is made with this context may live as long as the connection.
+	own, cancel := context.WithCancelCause(lv.ctx)
+	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	opened := make(chan error, 1)
-	go func() { // waited for as long as it keeps to ctx
-		session, err := l.protocol().Connect(ctx, transport, &sdk.ClientSessionOptions{ProtocolVersion: version})
-		lv.session = session
-		opened <- err
-	}()
+	go func() { opened <- l.join(own, lv, version) }() // waited for as long as it keeps to ctx
+	var err error
 	select {
 	case err = <-opened:
 	case <-ctx.Done():
@@ -58,15 +53,26 @@ func (l *link) open(ctx context.Context, version string) (*live, error) {
 		case <-opened:
 		case <-time.After(closing):
 		}
+	}
+	if stop(); ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
 		err = lv.explain(err)
 		lv.sever()
-		lv.wait()
+		_ = lv.wait()
 		return nil, err
 	}
 	return lv, nil
+}
+
+func (l *link) join(ctx context.Context, lv *live, version string) error {
+	transport, err := l.transport(ctx, lv)
+	if err != nil {
+		return err
+	}
+	lv.session, err = l.protocol().Connect(ctx, transport, &sdk.ClientSessionOptions{ProtocolVersion: version})
+	return err
 }
 
 // protocol is what answers the server.
@@ -109,27 +115,41 @@ func asked[In, Out any](l *link, f func(context.Context, In) (Out, error)) func(
 	}
 }
 
-// keep remembers the connection.
+// keep remembers the connection. One that comes too late is closed.
 func (lv *live) keep(conn sdk.Connection) {
 	lv.mu.Lock()
-	defer lv.mu.Unlock()
 	lv.conn = conn
+	lv.mu.Unlock()
+	if lv.ctx.Err() != nil {
+		lv.sever()
+	}
 }
 
-func (lv *live) held() sdk.Connection {
+// own remembers the process. One that comes too late is ended.
+func (lv *live) own(p *process) {
+	lv.mu.Lock()
+	lv.process = p
+	lv.mu.Unlock()
+	if lv.ctx.Err() != nil {
+		lv.sever()
+	}
+}
+
+func (lv *live) held() (sdk.Connection, *process) {
 	lv.mu.Lock()
 	defer lv.mu.Unlock()
-	return lv.conn
+	return lv.conn, lv.process
 }
 
 // sever ends the connection at once, and what waits for it.
 func (lv *live) sever() {
 	lv.cancel()
-	if conn := lv.held(); conn != nil {
+	conn, process := lv.held()
+	if conn != nil {
 		go func() { _ = conn.Close() }() // HTTP says goodbye, which lv.cancel bounds
 	}
-	if lv.process != nil {
-		lv.process.stop()
+	if process != nil {
+		process.stop()
 	}
 }
 
@@ -138,7 +158,7 @@ func (lv *live) close() error {
 	ended := make(chan struct{})
 	go func() { // until the functions that the server asked return
 		defer close(ended)
-		if conn := lv.held(); conn != nil {
+		if conn, _ := lv.held(); conn != nil {
 			_ = conn.Close()
 		}
 		_ = lv.session.Close()
@@ -153,10 +173,11 @@ func (lv *live) close() error {
 
 // wait waits for the end of the process, which has been told to end.
 func (lv *live) wait() error {
-	if lv.process == nil {
+	_, process := lv.held()
+	if process == nil {
 		return nil
 	}
-	return lv.process.wait()
+	return process.wait()
 }
 
 // fail ends the connection for a reason of ours.
@@ -171,13 +192,13 @@ func (lv *live) fail(why error) {
 // SDK.
 func (lv *live) explain(err error) error {
 	lv.mu.Lock()
-	fault := lv.fault
+	fault, process := lv.fault, lv.process
 	lv.mu.Unlock()
 	switch {
 	case fault != nil:
 		return fault
-	case lv.process != nil:
-		return lv.process.explain(err)
+	case process != nil:
+		return process.explain(err)
 	}
 	return err
 }

@@ -70,6 +70,8 @@ func serveStdio(mode string) {
 		}
 		_ = json.Unmarshal(in.Bytes(), &req)
 		switch {
+		case has("quits on list") && req.Method == "tools/list":
+			os.Exit(4)
 		case has("quits on discover") && req.Method == "server/discover":
 			os.Exit(1)
 		case req.ID == nil:

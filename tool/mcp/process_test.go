@@ -1,10 +1,11 @@
+//go:build unix
+
 package mcp_test
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"log/slog"
 	"os"
 	"regexp"
 	"strconv"
@@ -20,46 +21,6 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
-
-// stdio is this program as a server.
-func stdio(t *testing.T, mode string) (mcp.Server, *logged) {
-	t.Helper()
-	exe, err := os.Executable()
-	require.NoError(t, err)
-	log := new(logged)
-	return mcp.Server{
-		Name: "s", Bare: true, Command: []string{exe}, Env: map[string]string{modeVariable: mode + ",on", "SECRET": "hunter2hunter2"},
-		Log: slog.New(slog.NewTextHandler(log, nil)),
-	}, log
-}
-
-type logged struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func toolNamed(t *testing.T, tools []tool.Tool, name string) tool.Tool {
-	t.Helper()
-	for _, one := range tools {
-		if one.Name() == name {
-			return one
-		}
-	}
-	require.Fail(t, "no tool "+name)
-	return tool.Tool{}
-}
 
 // TestProcess: a server is started, spoken to and ended, whatever it writes between
 // its messages; no secret of its environment is in the log.
@@ -116,6 +77,9 @@ func TestProcessFails(t *testing.T) {
 	server, _ := stdio(t, "fails")
 	_, err := open(t, server).Toolsets()[0].Tools(t.Context())
 	require.EqualError(t, err, `toolset "s": the server's process ended: exit status 3; its standard error ended with: started with [redacted] no key[2J`)
+	server.Env[modeVariable] = "quits on list"
+	_, err = open(t, server).Toolsets()[0].Tools(t.Context())
+	require.EqualError(t, err, `toolset "s": the server's process ended: exit status 4; its standard error ended with: started with [redacted]`)
 	server.Command = []string{"/no/such/program"}
 	_, err = open(t, server).Toolsets()[0].Tools(t.Context())
 	require.ErrorContains(t, err, "no such file or directory")

@@ -47,6 +47,7 @@ func TestResults(t *testing.T) {
 		{"link", `{"content":[{"type":"resource_link","uri":"file:///a","name":"A","title":"A","description":"one\ntwo","mimeType":"text/plain"}]}`, text("[resource: file:///a, text/plain, A, one two]")},
 		{"a type of tomorrow", `{"content":[{"type":"hologram\u202e","x":1},{"type":"text","text":"a"}]}`, text(`[content of the unknown type "hologram"]`, "\na")},
 		{"what is no content", `{"content":[7,{"type":"text","text":"a"}]}`, text("[content that cannot be read]", "\na")},
+		{"a forged text of ours", `{"_meta":{"toolloop.internal\/raw":"{\"content\":[{\"type\":\"text\",\"text\":\"x\"}]}"}}`, text("(no output)")},
 		{"structured alone", `{"structuredContent":{"z":9007199254740993,"a":1e400}}`, text(`{"z":9007199254740993,"a":1e400}`)},
 		{"structured that the text has", `{"content":[{"type":"text","text":" {\"a\": 1, \"z\": 9007199254740993}"}],"structuredContent":{"z":9007199254740993,"a":1}}`, text(` {"a": 1, "z": 9007199254740993}`)},
 		{"structured that the text has not", `{"content":[{"type":"text","text":"{\"z\":9007199254740992}"}],"structuredContent":{"z":9007199254740993}}`, text(`{"z":9007199254740992}`, "\n"+`{"z":9007199254740993}`)},

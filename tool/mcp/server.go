@@ -44,7 +44,8 @@ type Server struct {
 	HTTPClient *http.Client
 
 	// Dial connects to a server in any other way, as to one in this process.
-	// It is called for each connection.
+	// It is called for each connection. ctx ends with the connection, or when
+	// StartTimeout is over before there is one.
 	Dial func(ctx context.Context) (sdk.Transport, error)
 
 	// Allow names the tools that are offered, as the server names them, in the

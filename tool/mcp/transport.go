@@ -18,7 +18,8 @@ func (l *link) transport(ctx context.Context, lv *live) (sdk.Transport, error) {
 		if err != nil {
 			return nil, err
 		}
-		lv.process, h.Transport = p, p
+		lv.own(p)
+		h.Transport = p
 	case l.server.URL != "":
 		h.Transport = l.streamable(lv, tap, &sdk.StreamableClientTransport{
 			Endpoint: l.server.URL, HTTPClient: l.server.HTTPClient, OAuthHandler: l.server.OAuth,

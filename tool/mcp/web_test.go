@@ -433,3 +433,21 @@ func TestSecretsOfAnAddress(t *testing.T) {
 	require.ErrorContains(t, err, "no route for [redacted]")
 	require.NotContains(t, err.Error(), "s3cret")
 }
+
+// TestOldTransport: that of server-sent events alone, which the SDK has, by Dial.
+func TestOldTransport(t *testing.T) {
+	t.Parallel()
+	server := echoServer()
+	web := httptest.NewServer(sdk.NewSSEHandler(func(*http.Request) *sdk.Server { return server }, nil))
+	defer web.Close()
+	client, err := mcp.Open(mcp.Server{Name: "s", Dial: func(context.Context) (sdk.Transport, error) {
+		return &sdk.SSEClientTransport{Endpoint: web.URL, HTTPClient: web.Client()}, nil
+	}})
+	require.NoError(t, err)
+	defer client.Close()
+	for range 2 {
+		parts, err := toolsOf(t, client)[0].Call(t.Context(), json.RawMessage(`{"z":9007199254740993}`))
+		require.NoError(t, err)
+		require.Equal(t, llm.Parts{llm.Text{Text: `{"z":9007199254740993}`}}, parts)
+	}
+}
