@@ -194,6 +194,10 @@ func (s Server) allows(name string) bool {
 
 // isAnswer reports whether an error is what a server answered.
 func isAnswer(err error) bool {
-	_, ok := errors.AsType[*jsonrpc.Error](err)
-	return ok && !errors.Is(err, sdk.ErrConnectionClosed)
+	answer, ok := errors.AsType[*jsonrpc.Error](err)
+	return ok && answer.Code != codeRejected && !errors.Is(err, sdk.ErrConnectionClosed)
 }
+
+// codeRejected is that of an error of the SDK itself, of a request that broke on its
+// way: it may have reached the server.
+const codeRejected = -32005

@@ -42,7 +42,8 @@ func (l *link) httpClient(lv *live, tap *tap, t *sdk.StreamableClientTransport) 
 }
 
 const (
-	sessionHeader = "Mcp-Session-Id"
+	sessionHeader   = "Mcp-Session-Id"
+	lastEventHeader = "Last-Event-ID" // of a stream that goes on
 	// maxStreamStart is how long a server may take to say that it has a stream of
 	// its own messages; some never say it. Without one its messages are not heard.
 	maxStreamStart = 10 * time.Second
@@ -68,12 +69,15 @@ func (w *web) RoundTrip(req *http.Request) (*http.Response, error) {
 		timer = time.AfterFunc(maxStreamStart, cancel)
 	}
 	s := sendingFrom(req.Context())
+	if isStream {
+		s = new(sending) // it reads on what was begun, and says nothing of the call
+	}
 	s.sent.Store(true) // unless it could not be
 	resp, err := w.base.RoundTrip(own)
 	if err != nil {
 		end()
 		s.sent.Store(!isUnsent(err))
-		if isStream && !timer.Stop() && w.live.ctx.Err() == nil && req.Context().Err() == nil {
+		if isStream && w.live.ctx.Err() == nil && req.Context().Err() == nil && (!timer.Stop() || req.Header.Get(lastEventHeader) == "") {
 			return noStream(req), nil
 		}
 		return nil, err
