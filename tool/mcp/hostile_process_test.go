@@ -33,6 +33,9 @@ func serveFoe(name string) {
 	f := &foe{in: bufio.NewReader(os.Stdin), out: os.Stdout, log: os.Stderr, end: func() { os.Exit(3) }, hang: func() { time.Sleep(time.Hour) }}
 	do, isLate := processFoes()[name], strings.HasSuffix(name, "at close")
 	if do == nil {
+		do = largeFoes()[name]
+	}
+	if do == nil {
 		do = polite
 	}
 	if begin := beginnings()[name]; begin != nil {
