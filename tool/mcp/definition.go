@@ -51,6 +51,8 @@ func (s Server) define(text json.RawMessage) (Definition, error) {
 		return d, errors.New("its definition cannot be read")
 	case w.Name == "":
 		return d, errors.New("it has no name")
+	case len(w.Name) > maxWireName:
+		return d, fmt.Errorf("its name has more than %d bytes", maxWireName)
 	case w.Execution.TaskSupport == "required": // a call would always fail
 		return d, errors.New("it can be called as a task only, and the SDK knows no tasks")
 	}
@@ -97,8 +99,10 @@ func compact(raw json.RawMessage) string {
 	return b.String()
 }
 
-// maxName is how long the name of a tool may be.
-const maxName = 64
+const (
+	maxName     = 64  // of a tool that the model sees, in bytes
+	maxWireName = 512 // of one as its server names it; the protocol wants 128 characters
+)
 
 // exposed is the name that the model sees of a tool. One that had to be changed or
 // cut gets a mark that is another for each name.

@@ -1,12 +1,14 @@
 package mcp_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -130,5 +132,58 @@ func TestNothingIsLeftOfALostConnection(t *testing.T) {
 		_, err := echo.Call(t.Context(), json.RawMessage(`{}`))
 		require.NoError(t, err)
 		require.Len(t, sessions, 3)
+	})
+}
+
+// TestListingThatFails for once does not end a connection on which calls run.
+func TestListingThatFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var lists atomic.Int32
+		tells, told := io.Pipe() // the server's own messages
+		free := make(chan struct{})
+		web := scriptedWeb(func(req *http.Request) (*http.Response, error) {
+			body, _ := req.GetBody()
+			var m struct{ ID int64 }
+			_ = json.NewDecoder(body).Decode(&m)
+			select {
+			case <-free:
+				return jsonResponse(req, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"result":{"content":[]}}`, m.ID)), nil
+			case <-req.Context().Done():
+				return nil, req.Context().Err()
+			}
+		}, func(req *http.Request) (*http.Response, error) {
+			resp := brokenStream(req)
+			resp.Body = tells
+			context.AfterFunc(req.Context(), func() { _ = tells.Close() })
+			return resp, nil
+		})
+		scripted := web.Transport
+		web.Transport = fakeWeb(func(req *http.Request) (*http.Response, error) {
+			if req.Method == http.MethodPost {
+				body, _ := req.GetBody()
+				if text, _ := io.ReadAll(body); bytes.Contains(text, []byte(`"tools/list"`)) && lists.Add(1) == 2 {
+					return statusResponse(req, http.StatusBadGateway), nil
+				}
+			}
+			return scripted.RoundTrip(req)
+		})
+		client := open(t, mcp.Server{Name: "s", URL: "http://h/", HTTPClient: web})
+		run := toolsOf(t, client)[0]
+		called := make(chan error, 1)
+		go func() {
+			_, err := run.Call(t.Context(), json.RawMessage(`{}`))
+			called <- err
+		}()
+		time.Sleep(2 * time.Second)
+		_, err := io.WriteString(told, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n")
+		require.NoError(t, err)
+		synctest.Wait()
+		tools, err := client.Toolsets()[0].Tools(t.Context())
+		require.ErrorContains(t, err, "Bad Gateway")
+		require.Len(t, tools, 1)
+		close(free)
+		require.NoError(t, <-called)
+		require.EqualValues(t, 2, lists.Load())
 	})
 }

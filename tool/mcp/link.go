@@ -63,6 +63,9 @@ func newLink(base context.Context, s Server) *link {
 // tools lists the tools as a set does: with an error, those of the last list.
 func (l *link) tools(ctx context.Context) ([]tool.Tool, error) {
 	v := l.view(ctx)
+	if down, ok := errors.AsType[*downError](v.err); ok {
+		v.err = down.why // without the time, so that it is told once
+	}
 	if v.list == nil {
 		return nil, v.err
 	}
@@ -189,10 +192,10 @@ func (l *link) connect(ctx context.Context, old bool) (*live, error) {
 }
 
 // settle ends a turn. A connection that was of use is kept if the server answers
-// with an error.
+// with an error, or one request fails: calls may be running.
 func (l *link) settle(t *turn, lv *live, found *list, err error) {
 	l.mu.Lock()
-	keep := err == nil || isAnswer(err) && l.live == lv && lv != nil
+	keep := err == nil || isOfOneRequest(err) && l.live == lv && lv != nil
 	switch {
 	case l.closed:
 		err, keep = errClosed, false

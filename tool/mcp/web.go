@@ -42,7 +42,8 @@ func (l *link) httpClient(lv *live, tap *tap, t *sdk.StreamableClientTransport) 
 }
 
 const (
-	sessionHeader = "Mcp-Session-Id"
+	sessionHeader   = "Mcp-Session-Id"
+	lastEventHeader = "Last-Event-ID" // of a stream that goes on
 	// maxStreamStart is how long a server may take to say that it has a stream of
 	// its own messages; some never say it. Without one its messages are not heard.
 	maxStreamStart = 10 * time.Second
@@ -62,33 +63,42 @@ func (w *web) RoundTrip(req *http.Request) (*http.Response, error) {
 	} else { // a redirect leads elsewhere
 		own.Header.Del(sessionHeader)
 	}
-	isStream := req.Method == http.MethodGet && req.Header.Get("Last-Event-ID") == "" // no answer that is taken up again
-	var timer *time.Timer
-	if isStream {
-		timer = time.AfterFunc(maxStreamStart, cancel)
-	}
 	s := sendingOf(req.Context(), messageOf(req))
-	before := s.sent.Swap(true) // unless it could not be
-	resp, err := w.base.RoundTrip(own)
+	resp, err := w.send(s, own, cancel)
 	if err != nil {
 		end()
-		if isUnsent(err) {
-			s.sent.Store(before)
-		} else {
-			s.status.Store(0) // what an earlier attempt was told is not of this one
-		}
-		if isStream && !timer.Stop() && w.live.ctx.Err() == nil && req.Context().Err() == nil {
+		if isStream(req) && w.live.ctx.Err() == nil && req.Context().Err() == nil {
 			return noStream(req), nil
 		}
 		return nil, err
-	}
-	if isStream {
-		timer.Stop()
 	}
 	resp.Body = &body{Reader: resp.Body, Closer: resp.Body, end: end}
 	w.judge(s, req, resp)
 	w.rewrite(resp)
 	return resp, nil
+}
+
+// isStream reports whether a request is for the server's own messages; another one
+// takes an answer up again.
+func isStream(req *http.Request) bool {
+	return req.Method == http.MethodGet && req.Header.Get(lastEventHeader) == ""
+}
+
+// send makes a request, and notes whether it may have reached the server.
+func (w *web) send(s *sending, req *http.Request, cancel func()) (*http.Response, error) {
+	if isStream(req) {
+		defer time.AfterFunc(maxStreamStart, cancel).Stop()
+	}
+	before := s.sent.Swap(true)
+	resp, err := w.base.RoundTrip(req)
+	switch {
+	case err == nil:
+	case isUnsent(err):
+		s.sent.Store(before)
+	default:
+		s.status.Store(0) // what an earlier attempt was told is not of this one
+	}
+	return resp, err
 }
 
 // messageOf returns what a request posts; nil if that is no message.

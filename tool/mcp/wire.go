@@ -161,24 +161,55 @@ func writeMember(b *bytes.Buffer, m member) {
 	b.Write(m.value)
 }
 
-// reduced is a list of tools with no more than the SDK needs of them: it looks for
-// annotations in the schemas of those that are called.
+// maxListed is how many tools are read of a list, and of each of its pages. What more
+// there is costs a server a few bytes each and us hundreds.
+const maxListed = 10_000
+
+// elements returns the first elements of a list, one more than maxListed at most; none
+// of what is no list.
+func elements(raw json.RawMessage) []json.RawMessage {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if open, err := dec.Token(); err != nil || open != json.Delim('[') {
+		return nil
+	}
+	var all []json.RawMessage
+	for dec.More() && len(all) <= maxListed {
+		var one json.RawMessage
+		if dec.Decode(&one) != nil {
+			break
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// reduced is a list of tools with no more than the SDK needs of them.
 func reduced(tools json.RawMessage) json.RawMessage {
 	type tool struct {
 		Name        string          `json:"name"`
 		InputSchema json.RawMessage `json:"inputSchema,omitempty"`
 	}
-	var all []json.RawMessage
-	_ = json.Unmarshal(tools, &all) // what is no list is an empty one
 	known := []tool{}
-	for _, text := range all {
+	for _, text := range elements(tools) {
 		var t tool
-		if json.Unmarshal(text, &t) == nil && t.Name != "" {
-			known = append(known, t)
+		if json.Unmarshal(text, &t) != nil || t.Name == "" {
+			continue
 		}
+		if !headed(t.InputSchema) {
+			t.InputSchema = nil
+		}
+		known = append(known, t)
 	}
 	text, _ := json.Marshal(known) // they were decoded from JSON
 	return text
+}
+
+// headed reports whether the SDK finds in a schema that arguments are to be sent as
+// headers, too. One that it cannot decode, as for a number beyond a float64, would
+// keep it from the other tools.
+func headed(schema json.RawMessage) bool {
+	var v any
+	return bytes.Contains(schema, []byte("x-mcp-header")) && json.Unmarshal(schema, &v) == nil
 }
 
 // carried returns the text of a result that carry put into it; empty if none.
