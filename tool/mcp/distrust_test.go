@@ -187,3 +187,13 @@ func TestListingThatFails(t *testing.T) {
 		require.EqualValues(t, 2, lists.Load())
 	})
 }
+
+// TestSecretOfSeveralLines is not told line by line either.
+func TestSecretOfSeveralLines(t *testing.T) {
+	t.Parallel()
+	server, log := stdio(t, "")
+	server.Env["SECRET"] = "-----BEGIN KEY-----\nMIIBOgIBAAJBAKj34GkxFhD90vcNLYLInFEX\n-----END KEY-----"
+	toolsOf(t, open(t, server))
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "END KEY") }, 5*time.Second, 10*time.Millisecond)
+	require.NotContains(t, log.String(), "MIIBOg")
+}
