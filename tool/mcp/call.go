@@ -104,7 +104,8 @@ var unknownTool = regexp.MustCompile(`(?i)^(unknown tool\b|tool\b.*\bnot found)`
 // failure says what an error means. What may have reached the server and was not
 // answered may have had its effect.
 func (l *link) failure(ctx context.Context, d Definition, s *sending, err error) error {
-	answer, answered := errors.AsType[*jsonrpc.Error](err)
+	answer, _ := errors.AsType[*jsonrpc.Error](err)
+	answered := isAnswer(err)
 	status := int(s.status.Load())
 	cause := l.secrets.err(err)
 	switch {
@@ -119,7 +120,7 @@ func (l *link) failure(ctx context.Context, d Definition, s *sending, err error)
 		return notMade("the server does not know us any more", cause)
 	case status >= 400 && status < 500 && status != http.StatusRequestTimeout && !answered:
 		return notMade(fmt.Sprintf("the server refused it (%d %s)", status, http.StatusText(status)), cause)
-	case answered && status < 500 && !errors.Is(err, sdk.ErrConnectionClosed):
+	case answered && status < 500:
 		return answerFailure(d, answer, cause)
 	case l.server.mayRepeat(d):
 		return tool.Fail(tool.Failed, "The connection to the server was lost before it answered. The same call may be made again.", cause)

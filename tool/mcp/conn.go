@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -26,14 +27,15 @@ func (t *held) Connect(ctx context.Context) (sdk.Connection, error) {
 	if t.tap == nil {
 		return conn, nil // as it is: the SDK looks for more in it than the interface
 	}
-	return &tappedConn{Connection: conn, tap: t.tap}, nil
+	return &tappedConn{Connection: conn, tap: t.tap, writing: make(chan struct{}, 1)}, nil
 }
 
 // tappedConn is a connection whose messages a tap sees.
 type tappedConn struct {
 	sdk.Connection
 	tap     *tap
-	answers atomic.Int32 // that are being written
+	answers atomic.Int32  // that are being written
+	writing chan struct{} // holds a token while a message is being written
 }
 
 // maxAnswers is how many answers to requests of a server may wait to be read by it.
@@ -49,25 +51,56 @@ func (c *tappedConn) Read(ctx context.Context) (jsonrpc.Message, error) {
 	}
 	if err != nil { // the SDK would wait for what is being written
 		go func() { _ = c.Connection.Close() }() // it is others' code
-		return nil, err
+		return nil, unanswered(err)
 	}
 	c.tap.see(m)
 	return m, nil
+}
+
+// unanswered is an error of reading that nobody takes for what the server answered:
+// the SDK fails all calls with it, and it has some of its own that look alike.
+func unanswered(err error) error {
+	if isAnswer(err) {
+		return fmt.Errorf("a message of the server cannot be read: %v", err) //nolint:errorlint // on purpose
+	}
+	return err
 }
 
 func (c *tappedConn) Write(ctx context.Context, m jsonrpc.Message) error {
 	if _, answer := m.(*jsonrpc.Response); answer {
 		c.answers.Add(1)
 		defer c.answers.Add(-1)
-		return c.Connection.Write(ctx, m)
+		return c.write(ctx, m)
 	}
-	s := sendingFrom(ctx)
-	s.sent.Store(true) // unless it says that it did not
-	err := c.Connection.Write(ctx, m)
+	s := sendingOf(ctx, m)
+	before := s.sent.Swap(true) // unless it says that it did not
+	err := c.write(ctx, m)
 	if errors.Is(err, errUnwritten) {
-		s.sent.Store(false)
+		s.sent.Store(before)
 	}
 	return err
+}
+
+// write returns when ctx ends, also if the server does not read: a connection need not
+// look at ctx while it writes. What was begun is written nevertheless.
+func (c *tappedConn) write(ctx context.Context, m jsonrpc.Message) error {
+	select {
+	case c.writing <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", errUnwritten, ctx.Err())
+	}
+	written := make(chan error, 1)
+	go func() { // until the server reads, or the connection is closed
+		err := c.Connection.Write(ctx, m)
+		<-c.writing
+		written <- err
+	}()
+	select {
+	case err := <-written:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // errUnwritten is of a message of which no byte was written.
@@ -76,7 +109,7 @@ var errUnwritten = errors.New("the connection is closed")
 // A sending is what is known of how far a request came.
 type sending struct {
 	sent   atomic.Bool  // it may have reached the server
-	status atomic.Int32 // of the HTTP response, if it was none of success
+	status atomic.Int32 // of the last HTTP response; 0: none
 	lost   atomic.Bool  // the server does not know the session, and has done nothing
 }
 
@@ -86,9 +119,11 @@ func withSending(ctx context.Context, s *sending) context.Context {
 	return context.WithValue(ctx, sendingKey{}, s)
 }
 
-// sendingFrom returns the sending that ctx belongs to, or one that nobody reads.
-func sendingFrom(ctx context.Context) *sending {
-	if s, ok := ctx.Value(sendingKey{}).(*sending); ok {
+// sendingOf returns the sending of a message, or one that nobody reads: what ends a
+// call, or takes its answer up again, has the context of the call too.
+func sendingOf(ctx context.Context, m jsonrpc.Message) *sending {
+	s, ok := ctx.Value(sendingKey{}).(*sending)
+	if req, isRequest := m.(*jsonrpc.Request); ok && isRequest && req.IsCall() {
 		return s
 	}
 	return new(sending)

@@ -51,6 +51,8 @@ func (s Server) define(text json.RawMessage) (Definition, error) {
 		return d, errors.New("its definition cannot be read")
 	case w.Name == "":
 		return d, errors.New("it has no name")
+	case len(w.Name) > maxWireName:
+		return d, fmt.Errorf("its name has more than %d bytes", maxWireName)
 	case w.Execution.TaskSupport == "required": // a call would always fail
 		return d, errors.New("it can be called as a task only, and the SDK knows no tasks")
 	}
@@ -97,8 +99,10 @@ func compact(raw json.RawMessage) string {
 	return b.String()
 }
 
-// maxName is how long the name of a tool may be.
-const maxName = 64
+const (
+	maxName     = 64  // of a tool that the model sees, in bytes
+	maxWireName = 512 // of one as its server names it; the protocol wants 128 characters
+)
 
 // exposed is the name that the model sees of a tool. One that had to be changed or
 // cut gets a mark that is another for each name.
@@ -127,20 +131,35 @@ func (l *link) tool(d Definition, changed bool) (tool.Tool, error) {
 	if err != nil {
 		return tool.Tool{}, err
 	}
-	opts := []tool.Option{tool.AllowUnchecked()}
-	if l.server.mayRepeat(d) {
+	opts, err := l.server.options(d, changed)
+	if err != nil {
+		return tool.Tool{}, err
+	}
+	return tool.NewRaw(d.Tool, d.Description, schema, l.caller(d), opts...)
+}
+
+// options are what a tool is made with. The hints of one that nobody has looked at say
+// nothing of a call that was made of the one that it was.
+func (s Server) options(d Definition, changed bool) (opts []tool.Option, err error) {
+	defer func() { // it is the caller's code, on a goroutine of ours
+		if v := recover(); v != nil {
+			err = fmt.Errorf("the caller's functions broke down over it: panic: %v", v)
+		}
+	}()
+	opts = append(opts, tool.AllowUnchecked())
+	if s.mayRepeat(d) && !changed {
 		opts = append(opts, tool.Idempotent())
 	}
-	if l.server.asks(d) {
+	if s.asks(d) {
 		opts = append(opts, tool.NeedsApproval())
 	}
-	if l.server.Options != nil {
-		opts = append(opts, l.server.Options(d)...)
+	if s.Options != nil {
+		opts = append(opts, s.Options(d)...)
 	}
 	if changed { // whatever the policy of the options says
 		opts = append(opts, tool.NeedsApproval())
 	}
-	return tool.NewRaw(d.Tool, d.Description, schema, l.caller(d), opts...)
+	return opts, nil
 }
 
 // asks reports whether the calls of a tool wait for approval.

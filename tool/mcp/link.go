@@ -23,20 +23,20 @@ type link struct {
 
 	work sync.WaitGroup // goroutines; none begins once it is closed
 
-	mu     sync.Mutex // held across no wait
-	closed bool
-	live   *live // nil: none
-	turn   *turn // that runs; nil: none
-	list   *list // the last one; nil: none
-	stale  bool
-	asOf   time.Time // when the last turn ended
-	down   outage
-	old    bool              // the server is spoken to in the old protocol
-	known  map[string]string // fingerprints by the server's names
+	mu      sync.Mutex // held across no wait
+	closed  bool
+	live    *live    // nil: none
+	attempt *attempt // that runs; nil: none
+	list    *list    // the last one; nil: none
+	stale   bool
+	asOf    time.Time // when the last attempt ended
+	down    outage
+	old     bool              // the server is spoken to in the old protocol
+	known   map[string]string // fingerprints by the server's names
 }
 
-// A turn connects to the server and lists its tools, for all who wait for it.
-type turn struct {
+// An attempt connects to the server and lists its tools, for all who wait for it.
+type attempt struct {
 	done chan struct{}
 	view
 }
@@ -63,6 +63,9 @@ func newLink(base context.Context, s Server) *link {
 // tools lists the tools as a set does: with an error, those of the last list.
 func (l *link) tools(ctx context.Context) ([]tool.Tool, error) {
 	v := l.view(ctx)
+	if down, ok := errors.AsType[*downError](v.err); ok {
+		v.err = down.why // without the time, so that it is told once
+	}
 	if v.list == nil {
 		return nil, v.err
 	}
@@ -103,14 +106,14 @@ func (l *link) begin() {
 // that is due. When ctx ends it returns the last list.
 func (l *link) view(ctx context.Context) view {
 	l.mu.Lock()
-	v, t := l.next()
+	v, a := l.next()
 	l.mu.Unlock()
-	if t == nil {
+	if a == nil {
 		return v
 	}
 	select {
-	case <-t.done:
-		return t.view
+	case <-a.done:
+		return a.view
 	case <-ctx.Done():
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -118,29 +121,29 @@ func (l *link) view(ctx context.Context) view {
 	}
 }
 
-// next returns the turn to wait for, which it starts if one is due, or else what
+// next returns the attempt to wait for, which it starts if one is due, or else what
 // there is.
-func (l *link) next() (view, *turn) {
+func (l *link) next() (view, *attempt) {
 	now := time.Now()
 	switch {
 	case l.closed:
 		return view{err: errClosed}, nil
-	case l.turn != nil:
-		return view{}, l.turn
+	case l.attempt != nil:
+		return view{}, l.attempt
 	case now.Before(l.down.until):
 		return view{live: l.live, list: l.list, err: &downError{l.down.why, l.down.until.Sub(now)}}, nil
 	case l.live != nil && (!l.stale || now.Sub(l.asOf) < time.Second):
 		return view{live: l.live, list: l.list}, nil
 	}
-	l.turn = &turn{done: make(chan struct{})}
+	l.attempt = &attempt{done: make(chan struct{})}
 	l.stale = false // what is told from now on counts for the next list
-	t, lv, old := l.turn, l.live, l.old
-	l.work.Go(func() { l.take(t, lv, old) })
-	return view{}, t
+	a, lv, old := l.attempt, l.live, l.old
+	l.work.Go(func() { l.take(a, lv, old) })
+	return view{}, a
 }
 
 // take connects if there is no connection, and lists the tools.
-func (l *link) take(t *turn, lv *live, old bool) {
+func (l *link) take(a *attempt, lv *live, old bool) {
 	ctx, cancel := l.startContext()
 	defer cancel()
 	var found *list
@@ -153,7 +156,7 @@ func (l *link) take(t *turn, lv *live, old bool) {
 			err = lv.explain(err)
 		}
 	}
-	l.settle(t, lv, found, err)
+	l.settle(a, lv, found, err)
 }
 
 func (l *link) startContext() (context.Context, context.CancelFunc) {
@@ -188,11 +191,11 @@ func (l *link) connect(ctx context.Context, old bool) (*live, error) {
 	return lv, nil
 }
 
-// settle ends a turn. A connection that was of use is kept if the server answers
-// with an error.
-func (l *link) settle(t *turn, lv *live, found *list, err error) {
+// settle ends an attempt. A connection that was of use is kept if the server answers
+// with an error, or one request fails: calls may be running.
+func (l *link) settle(a *attempt, lv *live, found *list, err error) {
 	l.mu.Lock()
-	keep := err == nil || isAnswer(err) && l.live == lv && lv != nil
+	keep := err == nil || isOfOneRequest(err) && l.live == lv && lv != nil
 	switch {
 	case l.closed:
 		err, keep = errClosed, false
@@ -215,13 +218,13 @@ func (l *link) settle(t *turn, lv *live, found *list, err error) {
 	if !keep {
 		l.live = nil
 	}
-	l.turn, l.asOf = nil, time.Now()
-	t.view = view{live: l.live, list: l.list, err: err}
+	l.attempt, l.asOf = nil, time.Now()
+	a.view = view{live: l.live, list: l.list, err: err}
 	l.mu.Unlock()
 	if err != nil {
 		l.journal.write(slog.LevelWarn, "mcp server cannot be listed", err.Error())
 	}
-	close(t.done)
+	close(a.done)
 	if !keep && lv != nil {
 		_ = lv.close()
 	}

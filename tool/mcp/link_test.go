@@ -71,7 +71,8 @@ func TestBackoff(t *testing.T) {
 		s := time.Second
 		require.Equal(t, []time.Duration{0, s, 3 * s, 7 * s, 15 * s, 31 * s, 61 * s, 91 * s}, tried)
 		_, err := set.Tools(t.Context())
-		require.EqualError(t, err, `toolset "s": no route; the server is tried again in 1s at the earliest`)
+		require.EqualError(t, err, `toolset "s": no route`, "a notice of it is told once")
+		require.EqualError(t, client.Status(t.Context())[0].Err, `no route; the server is tried again in 1s at the earliest`)
 	})
 }
 
@@ -93,7 +94,7 @@ func TestCrashingServer(t *testing.T) {
 		got = append(got, err.Error())
 		tools, err := client.Toolsets()[0].Tools(t.Context())
 		require.Len(t, tools, 1)
-		require.EqualError(t, err, `toolset "s": the connection to the server has ended; the server is tried again in 2s at the earliest`)
+		require.EqualError(t, err, `toolset "s": the connection to the server has ended`)
 		const lost = `outcome_unknown: calling "tools/call": EOF`
 		const down = "failed: the connection to the server has ended; the server is tried again in 1s at the earliest"
 		require.Equal(t, []string{lost, lost, down, down, lost}, got)

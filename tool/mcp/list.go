@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,6 +40,8 @@ const (
 	maxPages       = 100
 	maxDefinitions = 4 << 20 // of one server, in bytes
 	maxLeftOut     = 100
+	maxText        = 16 << 20 // of a list that is read, in bytes
+	maxKnown       = 5 * maxListed
 )
 
 var errRepeats = errors.New("the server's list of tools does not end: it repeats a cursor")
@@ -62,13 +65,15 @@ type builder struct {
 	link  *link
 	list  *list
 	pages int
-	bytes int
+	count int             // of the tools that were read
+	text  int             // of these, in bytes
+	bytes int             // of those that could be offered
 	names map[string]bool // that the model sees
 }
 
 func (b *builder) fetch(ctx context.Context, session *sdk.ClientSession) error {
 	b.names = map[string]bool{}
-	cursors := map[string]bool{"": true}
+	cursors := map[[sha256.Size]byte]bool{} // their digests: a cursor may be long
 	for cursor := ""; ; b.pages++ {
 		if b.pages == maxPages {
 			return fmt.Errorf("the server's list of tools has more than %d pages", maxPages)
@@ -88,25 +93,35 @@ func (b *builder) fetch(ctx context.Context, session *sdk.ClientSession) error {
 		if cursor == "" {
 			return nil
 		}
-		if cursors[cursor] {
+		digest := sha256.Sum256([]byte(cursor))
+		if cursors[digest] {
 			b.pages++
 			return errRepeats
 		}
-		cursors[cursor] = true
+		cursors[digest] = true
 	}
 }
 
 // page takes the tools of one page that the SDK accepts, too.
 func (b *builder) page(page *sdk.ListToolsResult) error {
 	var raw struct {
-		Tools []json.RawMessage `json:"tools"`
+		Tools json.RawMessage `json:"tools"`
 	}
 	_ = json.Unmarshal(carried(page.Meta), &raw) // what is no list is an empty one
+	delete(page.Meta, rawKey)                    // the SDK keeps the page
 	accepted := make(map[string]bool, len(page.Tools))
 	for _, t := range page.Tools {
 		accepted[t.Name] = true
 	}
-	for _, text := range raw.Tools {
+	for _, text := range elements(raw.Tools) {
+		b.count++
+		b.text += len(text)
+		switch {
+		case b.count > maxListed:
+			return fmt.Errorf("the server lists more than %d tools", maxListed)
+		case b.text > maxText:
+			return fmt.Errorf("the server lists more than %d bytes of tools", maxText)
+		}
 		if limit := b.link.server.MaxTools; limit != -1 && len(b.list.tools) >= limit {
 			return fmt.Errorf("the server has more than %d tools; the others are left out", limit)
 		}
@@ -162,7 +177,7 @@ func (l *link) isChanged(d Definition) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	known, ok := l.known[d.Name]
-	if !ok && l.server.Known == nil {
+	if !ok && l.server.Known == nil && len(l.known) < maxKnown {
 		l.known[d.Name] = d.Fingerprint
 		return false
 	}
@@ -179,6 +194,12 @@ func (s Server) allows(name string) bool {
 
 // isAnswer reports whether an error is what a server answered.
 func isAnswer(err error) bool {
+	answer, _ := errors.AsType[*jsonrpc.Error](err)
+	return isOfOneRequest(err) && answer.Code != codeRejected
+}
+
+// isOfOneRequest reports whether an error leaves the connection as it was.
+func isOfOneRequest(err error) bool {
 	_, ok := errors.AsType[*jsonrpc.Error](err)
 	return ok && !errors.Is(err, sdk.ErrConnectionClosed)
 }

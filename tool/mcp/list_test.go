@@ -94,7 +94,7 @@ func TestNames(t *testing.T) {
 	long := strings.Repeat("n", 70)
 	client := open(t, mcp.Server{Name: "a", Dial: offering(answering("{}"),
 		named("read"), named("a.b"), named("a/b"), named("größe"), named(long), named(long+"2"), named("b__read"), named("read"),
-		named("x\x1b[2J\u202e"), named(strings.Repeat("é", 5000)), `{"name":7}`, `{}`, `null`,
+		named("x\x1b[2J\u202e"), named(strings.Repeat("é", 200)), `{"name":7}`, `{}`, `null`,
 	).dial})
 	tools, err := client.Toolsets()[0].Tools(t.Context())
 	require.NoError(t, err)

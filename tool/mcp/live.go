@@ -71,8 +71,13 @@ func (l *link) join(ctx context.Context, lv *live, version string) error {
 	if err != nil {
 		return err
 	}
-	lv.session, err = l.protocol().Connect(ctx, transport, &sdk.ClientSessionOptions{ProtocolVersion: version})
-	return err
+	session, err := l.protocol().Connect(ctx, transport, &sdk.ClientSessionOptions{ProtocolVersion: version})
+	if err != nil {
+		return err
+	}
+	lv.session = session
+	context.AfterFunc(lv.ctx, func() { _ = session.Close() }) // however it ends: the SDK keeps goroutines for it
+	return nil
 }
 
 // protocol is what answers the server.

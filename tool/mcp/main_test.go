@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 		serveStdio(mode)
 		os.Exit(0)
 	}
+	if name := os.Getenv(foeVariable); name != "" {
+		serveFoe(name)
+		os.Exit(0)
+	}
 	http.DefaultTransport = offline{}
 	os.Exit(m.Run())
 }

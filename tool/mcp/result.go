@@ -221,30 +221,43 @@ func only(object json.RawMessage) json.RawMessage {
 // saidIn reports whether one part of the content says the value, or whether the
 // value is a list of which each part says one element.
 func saidIn(value json.RawMessage, content []json.RawMessage) bool {
-	if slices.ContainsFunc(content, func(c json.RawMessage) bool { return saysSame(c, value) }) {
+	if slices.ContainsFunc(content, readyToCompare(value).saidBy) {
 		return true
 	}
 	var list []json.RawMessage
-	return json.Unmarshal(value, &list) == nil && len(list) > 0 && slices.EqualFunc(content, list, saysSame)
+	return json.Unmarshal(value, &list) == nil && len(list) > 0 &&
+		slices.EqualFunc(list, content, func(v, c json.RawMessage) bool { return readyToCompare(v).saidBy(c) })
 }
 
-// saysSame reports whether a part of the content is the value, or its text.
-func saysSame(content, value json.RawMessage) bool {
+// A compared is a value that is compared with many others.
+type compared struct {
+	canonical []byte  // nil: no JSON
+	text      *string // nil: the value is no string
+}
+
+func readyToCompare(value json.RawMessage) (v compared) {
+	v.canonical, _ = canonical(value)
+	var text *string
+	if json.Unmarshal(value, &text) == nil { // what is no string
+		v.text = text
+	}
+	return v
+}
+
+// saidBy reports whether a part of the content is the value, or its text.
+func (v compared) saidBy(content json.RawMessage) bool {
 	var c wireContent
-	var text string
-	if json.Unmarshal(content, &c) == nil && c.Type == "text" &&
-		(sameJSON([]byte(c.Text), value) || string(value) != "null" && json.Unmarshal(value, &text) == nil && text == c.Text) {
+	if json.Unmarshal(content, &c) == nil && c.Type == "text" && (v.is([]byte(c.Text)) || v.text != nil && *v.text == c.Text) {
 		return true
 	}
-	return sameJSON(content, value)
+	return v.is(content)
 }
 
-// sameJSON reports whether two texts are the same JSON value, whatever the order of
-// their members. Numbers are compared as they are written.
-func sameJSON(a, b []byte) bool {
-	x, ok := canonical(a)
-	y, same := canonical(b)
-	return ok && same && bytes.Equal(x, y)
+// is reports whether a text is the same JSON value, whatever the order of its members.
+// Numbers are compared as they are written.
+func (v compared) is(raw []byte) bool {
+	other, ok := canonical(raw)
+	return ok && v.canonical != nil && bytes.Equal(v.canonical, other)
 }
 
 func canonical(raw []byte) ([]byte, bool) {

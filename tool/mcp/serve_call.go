@@ -34,7 +34,7 @@ func (s *served) handle(ctx context.Context, req *sdk.CallToolRequest) (*sdk.Cal
 		return failedResult(err), nil
 	}
 	progress := reportTo(ctx, req)
-	parts, err := s.inTurn(context.WithValue(ctx, sessionKey{}, req.Session), args, keyOf(req), progress)
+	parts, err := s.whenFree(context.WithValue(ctx, sessionKey{}, req.Session), args, keyOf(req), progress)
 	progress.end() // the slots are free by now: a client that does not read holds up only itself
 	switch {
 	case err == nil:
@@ -66,8 +66,8 @@ func keyOf(req *sdk.CallToolRequest) string {
 	return rand.Text()
 }
 
-// inTurn runs a call as soon as the limits on concurrent calls allow.
-func (s *served) inTurn(ctx context.Context, args json.RawMessage, key string, progress *reporter) (llm.Parts, error) {
+// whenFree runs a call as soon as the limits on concurrent calls allow.
+func (s *served) whenFree(ctx context.Context, args json.RawMessage, key string, progress *reporter) (llm.Parts, error) {
 	release, err := s.tool.Acquire(ctx) // first: a busy tool keeps no other from running
 	if err != nil {
 		return nil, err

@@ -74,7 +74,8 @@ const (
 	// minSecret is how long a value must be to be one, in bytes: shorter ones, such
 	// as "true", would be cut out of everything.
 	minSecret = 6
-	// minSegment is how long a part of a URL's path must be to be a token.
+	// minSegment is how long a part of a URL's path, or of a value of several words,
+	// must be to be a token.
 	minSegment = 20
 )
 
@@ -90,6 +91,11 @@ func secretsOf(s Server) secrets {
 		}
 		values = append(values, u.RawQuery)
 		values = append(values, slices.DeleteFunc(strings.Split(u.EscapedPath(), "/"), func(p string) bool { return len(p) < minSegment })...)
+	}
+	for _, v := range slices.Clone(values) { // a log has one line at a time, as of a key in PEM
+		if lines := strings.Fields(v); len(lines) > 1 {
+			values = append(values, slices.DeleteFunc(lines, func(l string) bool { return len(l) < minSegment })...)
+		}
 	}
 	slices.SortFunc(values, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // one may be a part of another
 	var pairs []string

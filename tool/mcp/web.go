@@ -42,7 +42,8 @@ func (l *link) httpClient(lv *live, tap *tap, t *sdk.StreamableClientTransport) 
 }
 
 const (
-	sessionHeader = "Mcp-Session-Id"
+	sessionHeader   = "Mcp-Session-Id"
+	lastEventHeader = "Last-Event-ID" // of a stream that goes on
 	// maxStreamStart is how long a server may take to say that it has a stream of
 	// its own messages; some never say it. Without one its messages are not heard.
 	maxStreamStart = 10 * time.Second
@@ -62,29 +63,60 @@ func (w *web) RoundTrip(req *http.Request) (*http.Response, error) {
 	} else { // a redirect leads elsewhere
 		own.Header.Del(sessionHeader)
 	}
-	isStream := req.Method == http.MethodGet
-	var timer *time.Timer
-	if isStream {
-		timer = time.AfterFunc(maxStreamStart, cancel)
-	}
-	s := sendingFrom(req.Context())
-	s.sent.Store(true) // unless it could not be
-	resp, err := w.base.RoundTrip(own)
+	s := sendingOf(req.Context(), messageOf(req))
+	resp, err := w.send(s, own, cancel)
 	if err != nil {
 		end()
-		s.sent.Store(!isUnsent(err))
-		if isStream && !timer.Stop() && w.live.ctx.Err() == nil && req.Context().Err() == nil {
+		if isStream(req) && w.live.ctx.Err() == nil && req.Context().Err() == nil {
 			return noStream(req), nil
 		}
 		return nil, err
-	}
-	if isStream {
-		timer.Stop()
 	}
 	resp.Body = &body{Reader: resp.Body, Closer: resp.Body, end: end}
 	w.judge(s, req, resp)
 	w.rewrite(resp)
 	return resp, nil
+}
+
+// isStream reports whether a request is for the server's own messages; another one
+// takes an answer up again.
+func isStream(req *http.Request) bool {
+	return req.Method == http.MethodGet && req.Header.Get(lastEventHeader) == ""
+}
+
+// send makes a request, and notes whether it may have reached the server.
+func (w *web) send(s *sending, req *http.Request, cancel func()) (*http.Response, error) {
+	if isStream(req) {
+		defer time.AfterFunc(maxStreamStart, cancel).Stop()
+	}
+	before := s.sent.Swap(true)
+	resp, err := w.base.RoundTrip(req)
+	switch {
+	case err == nil:
+	case isUnsent(err):
+		s.sent.Store(before)
+	default:
+		s.status.Store(0) // what an earlier attempt was told is not of this one
+	}
+	return resp, err
+}
+
+// messageOf returns what a request posts; nil if that is no message.
+func messageOf(req *http.Request) jsonrpc.Message {
+	if req.Method != http.MethodPost || req.GetBody == nil || req.Context().Value(sendingKey{}) == nil {
+		return nil
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil
+	}
+	defer body.Close()
+	text, _ := io.ReadAll(body)
+	m, err := jsonrpc.DecodeMessage(text)
+	if err != nil {
+		return nil
+	}
+	return m
 }
 
 // isHome reports whether the server's own host is asked, and no less safely.
@@ -129,9 +161,6 @@ func noStream(req *http.Request) *http.Response {
 // they do not know the session: with 404, as the protocol has it, but with a body that
 // the SDK takes for the answer to the call, or with 400.
 func (w *web) judge(s *sending, req *http.Request, resp *http.Response) {
-	if resp.StatusCode < 300 {
-		return
-	}
 	s.status.Store(int32(resp.StatusCode)) //nolint:gosec // it has three digits
 	if resp.StatusCode < 400 {
 		return

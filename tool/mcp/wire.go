@@ -25,7 +25,7 @@ type tap struct {
 func (t *tap) see(m jsonrpc.Message) {
 	switch m := m.(type) {
 	case *jsonrpc.Response:
-		m.Result = carry(m.Result)
+		m.Result, m.Error = carry(m.Result), answered(m.Error)
 	case *jsonrpc.Request:
 		switch m.Method {
 		case "notifications/progress":
@@ -34,6 +34,25 @@ func (t *tap) see(m jsonrpc.Message) {
 			t.changed()
 		}
 	}
+}
+
+// The SDK tells by these codes what it knows itself: that the connection is closed, or
+// that the transport did not take a request, which may have reached the server.
+const (
+	codeServerClosing = -32004
+	codeClientClosing = -32003
+	codeRejected      = -32005
+	codeServerError   = -32000 // of no special meaning
+)
+
+// answered is the error that a server answered, under a code that the SDK does not
+// take for its own.
+func answered(err error) error {
+	e, ok := errors.AsType[*jsonrpc.Error](err)
+	if !ok || e.Code != codeServerClosing && e.Code != codeClientClosing && e.Code != codeRejected {
+		return err
+	}
+	return &jsonrpc.Error{Code: codeServerError, Message: e.Message, Data: e.Data}
 }
 
 var errNoObject = errors.New("it is no JSON object")
@@ -142,24 +161,55 @@ func writeMember(b *bytes.Buffer, m member) {
 	b.Write(m.value)
 }
 
-// reduced is a list of tools with no more than the SDK needs of them: it looks for
-// annotations in the schemas of those that are called.
+// maxListed is how many tools are read of a list, and of each of its pages. What more
+// there is costs a server a few bytes each and us hundreds.
+const maxListed = 10_000
+
+// elements returns the first elements of a list, one more than maxListed at most; none
+// of what is no list.
+func elements(raw json.RawMessage) []json.RawMessage {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if open, err := dec.Token(); err != nil || open != json.Delim('[') {
+		return nil
+	}
+	var all []json.RawMessage
+	for dec.More() && len(all) <= maxListed {
+		var one json.RawMessage
+		if dec.Decode(&one) != nil {
+			break
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// reduced is a list of tools with no more than the SDK needs of them.
 func reduced(tools json.RawMessage) json.RawMessage {
 	type tool struct {
 		Name        string          `json:"name"`
 		InputSchema json.RawMessage `json:"inputSchema,omitempty"`
 	}
-	var all []json.RawMessage
-	_ = json.Unmarshal(tools, &all) // what is no list is an empty one
 	known := []tool{}
-	for _, text := range all {
+	for _, text := range elements(tools) {
 		var t tool
-		if json.Unmarshal(text, &t) == nil && t.Name != "" {
-			known = append(known, t)
+		if json.Unmarshal(text, &t) != nil || t.Name == "" {
+			continue
 		}
+		if !headed(t.InputSchema) {
+			t.InputSchema = nil
+		}
+		known = append(known, t)
 	}
 	text, _ := json.Marshal(known) // they were decoded from JSON
 	return text
+}
+
+// headed reports whether the SDK finds in a schema that arguments are to be sent as
+// headers, too. One that it cannot decode, as for a number beyond a float64, would
+// keep it from the other tools.
+func headed(schema json.RawMessage) bool {
+	var v any
+	return bytes.Contains(schema, []byte("x-mcp-header")) && json.Unmarshal(schema, &v) == nil
 }
 
 // carried returns the text of a result that carry put into it; empty if none.

@@ -1,0 +1,107 @@
+package mcp_test
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/metrics"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// largeFoes are processes that say more than anybody wants to hear.
+func largeFoes() map[string]misdeed {
+	long := func(f *foe, begin string, megabytes int, end string) {
+		chunk := strings.Repeat("x", 1<<20)
+		_, _ = fmt.Fprint(f.out, begin)
+		for range megabytes {
+			_, _ = fmt.Fprint(f.out, chunk)
+		}
+		_, _ = fmt.Fprintln(f.out, end)
+	}
+	tools := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `{"name":"t%d"},`, i)
+		}
+		return b.String() + workTool
+	}
+	return map[string]misdeed{
+		"a description of 100 MB": at("tools/list", func(f *foe, h heard) {
+			long(f, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"work","description":"`, h.ID), 100, `"}]}}`)
+		}),
+		"a description of 15 MB": at("tools/list", func(f *foe, h heard) {
+			long(f, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"work","description":"`, h.ID), 15, `"}]}}`)
+		}),
+		"a million tools": at("tools/list", func(f *foe, h heard) { f.answer(h, `{"tools":[`+tools(1_000_000)+`]}`) }),
+		"700,000 tools":   at("tools/list", func(f *foe, h heard) { f.answer(h, `{"tools":[`+tools(700_000)+`]}`) }),
+		"millions that are none": at("tools/list", func(f *foe, h heard) {
+			f.answer(h, `{"tools":[`+strings.Repeat(`{},`, 5_000_000)+`{}]}`)
+		}),
+		"long cursors": at("tools/list", func(f *foe, h heard) {
+			page, _, _ := strings.Cut(h.cursor(), "x")
+			long(f, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[],"nextCursor":"%sa`, h.ID, page), 1, `"}}`)
+		}),
+		"a result of 50 MB": at("tools/call", func(f *foe, h heard) {
+			long(f, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"`, h.ID), 50, `"}]}}`)
+		}),
+		"a result of 15 MB": at("tools/call", func(f *foe, h heard) {
+			long(f, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"`, h.ID), 15, `"}]}}`)
+		}),
+	}
+}
+
+// TestHostileMemory: what a run takes does not grow with what a server says. Not
+// parallel: it measures the heap.
+func TestHostileMemory(t *testing.T) {
+	const tooLong = `toolset "evil": a message of the server has more than 16777216 bytes`
+	const doubted = inDoubt + "|outcome_unknown|"
+	wants := map[string]string{
+		"a description of 100 MB": noTool + "|unknown_tool|" + tooLong,
+		"a description of 15 MB":  noTool + "|unknown_tool|",
+		"a million tools":         noTool + "|unknown_tool|" + tooLong,
+		"700,000 tools":           `There is no tool named "evil__work". The tools are: evil__t0, evil__t1,`,
+		"millions that are none":  noTool + `|unknown_tool|toolset "evil": the server lists more than 10000 tools`,
+		"long cursors":            noTool + `|unknown_tool|toolset "evil": the server's list of tools has more than 100 pages`,
+		"a result of 50 MB":       doubted,
+		"a result of 15 MB":       strings.Repeat("x", 1<<10),
+	}
+	for name := range largeFoes() {
+		t.Run(name, func(t *testing.T) {
+			var out outcome
+			peak := peakOf(t, func() { out, _ = stage{server: foeProcess(t, name)}.play(t) })
+			got := strings.Join([]string{out.Evil, out.Failure, out.Notices}, "|")
+			require.Equal(t, wants[name], got[:min(len(got), len(wants[name]))])
+			require.Less(t, peak, uint64(20*16<<20), "20 times MaxMessage")
+		})
+	}
+}
+
+// peakOf returns how much larger the heap was while f ran than before, in bytes, what
+// is garbage included.
+func peakOf(t *testing.T, f func()) uint64 {
+	t.Helper()
+	runtime.GC()
+	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(heap)
+	before, peak := heap[0].Value.Uint64(), uint64(0)
+	done, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		for ticker := time.NewTicker(2 * time.Millisecond); ; {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+				metrics.Read(heap)
+				peak = max(peak, heap[0].Value.Uint64())
+			}
+		}
+	}()
+	f()
+	close(done)
+	<-watched
+	return peak - min(peak, before)
+}
