@@ -2,6 +2,8 @@ package mcp
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,9 +19,16 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// KeyMeta names the member of a call's _meta that holds [tool.Call].Key: the same
-// whenever the call is made. A server may know by it what it has done.
+// KeyMeta names the member of a call's _meta by which a server may know what it has
+// done: a text that is the same whenever the call is made, and no other call's. It is
+// made of [tool.Call].Key, the first 16 bytes of its SHA-256 in hexadecimal digits,
+// since the key has the session's name in it, which is none of the server's business.
 const KeyMeta = "toolloop/key"
+
+func keyMeta(key string) string {
+	digest := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(digest[:16])
+}
 
 // caller is the function of a tool.
 func (l *link) caller(d Definition) func(context.Context, json.RawMessage) (llm.Parts, error) {
@@ -68,7 +77,7 @@ func (l *link) send(ctx context.Context, lv *live, s *sending, d Definition, arg
 	defer done()
 	params := &sdk.CallToolParams{Name: d.Name, Arguments: args, Meta: sdk.Meta{"progressToken": token}}
 	if call.Key != "" {
-		params.Meta[KeyMeta] = call.Key
+		params.Meta[KeyMeta] = keyMeta(call.Key)
 	}
 	return lv.session.CallTool(withSending(ctx, s), params)
 }

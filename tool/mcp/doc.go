@@ -31,8 +31,8 @@
 // read-only, and [Server].Ask says otherwise. What it says of a tool is bounded,
 // rid of characters that nobody sees, and compared with what it said before: a tool
 // that has changed asks again or is dropped ([Server].Changed), and a call of the
-// one that it was is not made. A server's process finds no secrets of ours in its
-// environment, its output and its errors are logged without controls, and no address
+// one that it was is not made. A server's process finds little of our
+// environment ([Server].Env), its output and its errors are logged without controls, and no address
 // but that of its URL gets its headers.
 //
 // Words owned here: server (of MCP), definition (what a server says of a tool).

@@ -54,7 +54,7 @@ const (
 
 // A tail takes a server's standard error: it logs the lines and keeps the last.
 type tail struct {
-	journal *journal
+	diary *diary
 
 	mu    sync.Mutex
 	kept  []byte
@@ -82,7 +82,7 @@ func (t *tail) Write(p []byte) (int, error) {
 
 func (t *tail) log() {
 	if text := bytes.TrimSpace(t.line); len(text) > 0 {
-		t.journal.write(slog.LevelInfo, "mcp server", string(text))
+		t.diary.write(slog.LevelInfo, "mcp server", string(text))
 	}
 	t.line = t.line[:0]
 }

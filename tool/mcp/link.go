@@ -16,8 +16,8 @@ import (
 type link struct {
 	server  Server // with its defaults
 	base    context.Context
-	secrets secrets
-	journal *journal
+	secrets *secrets
+	diary   *diary
 	reports reports
 	asked   chan struct{} // a token for each function of the caller that runs
 
@@ -53,7 +53,7 @@ var errClosed = errors.New("the client is closed")
 func newLink(base context.Context, s Server) *link {
 	s = s.withDefaults()
 	l := &link{server: s, base: base, secrets: secretsOf(s), asked: make(chan struct{}, maxAsked), known: map[string]string{}}
-	l.journal = &journal{log: s.Log, secrets: l.secrets}
+	l.diary = &diary{log: s.Log, secrets: l.secrets}
 	for name, fingerprint := range s.Known {
 		l.known[name] = fingerprint
 	}
@@ -222,7 +222,7 @@ func (l *link) settle(a *attempt, lv *live, found *list, err error) {
 	a.view = view{live: l.live, list: l.list, err: err}
 	l.mu.Unlock()
 	if err != nil {
-		l.journal.write(slog.LevelWarn, "mcp server cannot be listed", err.Error())
+		l.diary.write(slog.LevelWarn, "mcp server cannot be listed", err.Error())
 	}
 	close(a.done)
 	if !keep && lv != nil {
@@ -239,7 +239,7 @@ func (l *link) lost(lv *live) {
 	if l.live == lv {
 		l.live = nil
 		l.down.fail(time.Now(), why, lv.worked)
-		l.journal.write(slog.LevelWarn, "mcp server is gone", why.Error())
+		l.diary.write(slog.LevelWarn, "mcp server is gone", why.Error())
 	}
 }
 

@@ -55,7 +55,7 @@ func (l *link) fetch(ctx context.Context, lv *live) (*list, error) {
 	}
 	b.list.partial = l.secrets.err(err)
 	if err != nil {
-		l.journal.write(slog.LevelWarn, "mcp server lists a part of its tools", err.Error())
+		l.diary.write(slog.LevelWarn, "mcp server lists a part of its tools", err.Error())
 	}
 	return b.list, nil
 }

@@ -19,12 +19,12 @@ import (
 
 // A process is a server that we started, and the connection to it.
 type process struct {
-	cmd     *exec.Cmd
-	stdin   io.WriteCloser
-	stdout  *os.File
-	journal *journal
-	limit   int
-	tail    *tail // of its standard error
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stdout *os.File
+	diary  *diary
+	limit  int
+	tail   *tail // of its standard error
 
 	in       chan jsonrpc.Message
 	out      chan outgoing
@@ -45,14 +45,14 @@ type outgoing struct {
 
 var errEnded = errors.New("the server's process ended")
 
-// startProcess starts the server. Its standard error goes to the journal.
-func startProcess(s Server, j *journal) (*process, error) {
+// startProcess starts the server. Its standard error goes to the diary.
+func startProcess(s Server, j *diary) (*process, error) {
 	stdout, theirs, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	p := &process{
-		stdout: stdout, journal: j, limit: s.MaxMessage, tail: &tail{journal: j},
+		stdout: stdout, diary: j, limit: s.MaxMessage, tail: &tail{diary: j},
 		in: make(chan jsonrpc.Message), out: make(chan outgoing),
 		silent: make(chan struct{}), stopping: make(chan struct{}), exited: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -154,7 +154,7 @@ func (p *process) messages(text []byte) []jsonrpc.Message {
 	for _, one := range batch(text) {
 		m, err := jsonrpc.DecodeMessage(one)
 		if err != nil {
-			p.journal.write(slog.LevelWarn, "mcp server writes what is no message", string(text[:min(len(text), 4<<10)]))
+			p.diary.write(slog.LevelWarn, "mcp server writes what is no message", string(text[:min(len(text), 4<<10)]))
 			return nil
 		}
 		all = append(all, m)

@@ -2,6 +2,7 @@ package mcp_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -135,6 +136,9 @@ func (c *causes) list(list func(context.Context) ([]tool.Tool, error)) func(cont
 	}
 }
 
+// keyMeta is what the client sends of a call's key.
+func keyMeta(key string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(key)))[:32] }
+
 func (c *causes) explained(t tool.Tool) tool.Tool {
 	var opts []tool.Option
 	if t.Timeout() != 0 {
@@ -144,7 +148,7 @@ func (c *causes) explained(t tool.Tool) tool.Tool {
 	return made(tool.NewRaw(def.Name, def.Description, def.Schema, func(ctx context.Context, args json.RawMessage) (llm.Parts, error) {
 		parts, err := t.Call(ctx, args)
 		failure, failed := errors.AsType[*tool.Error](err)
-		if cause, told := c.byKey.Load(tool.CallFrom(ctx).Key); failed && told {
+		if cause, told := c.byKey.Load(keyMeta(tool.CallFrom(ctx).Key)); failed && told {
 			failure.Err, _ = cause.(error)
 		}
 		return parts, err

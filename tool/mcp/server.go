@@ -21,15 +21,17 @@ type Server struct {
 	// letters, digits, - and single _ (not at the end), at most 32, and must be the
 	// only one of its client.
 	Name string
-	// Bare leaves Name out of the names of the tools.
+	// Bare leaves Name out of the names of the tools. A bare server can then offer
+	// what another one would, if that cannot be reached: have one at most.
 	Bare bool
 
 	// Command is a program and its arguments: the server is a process of ours,
 	// spoken to over its standard input and output. What it writes to its standard
 	// error goes to Log.
 	Command []string
-	// Env is what the process finds in its environment beside PATH, HOME and a few
-	// more that name no secret. A value is not logged.
+	// Env is what the process finds in its environment beside PATH, HOME, the proxies
+	// and a few more, which name no secret unless a proxy's address does. A value is
+	// not logged.
 	Env map[string]string
 	// Dir is the process's working directory. Empty: that of this process.
 	Dir string
@@ -71,7 +73,7 @@ type Server struct {
 	Changed Change
 
 	// Sample answers the server's requests to a model, Elicit those to a person.
-	// Nil: they are refused. In the mode "url" an elicitation is about a page that
+	// Nil: they are refused. They must return when their context ends. In the mode "url" an elicitation is about a page that
 	// the person is to open.
 	//
 	//lint:ignore SA1019 the protocol's newest version lacks it, and servers of the older ones ask

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -68,7 +69,12 @@ func cut(s string, limit int) string {
 
 // secrets cuts the values of a server's Env and Header out of text, and what may be
 // one in its URL.
-type secrets struct{ cut *strings.Replacer }
+type secrets struct {
+	cut atomic.Pointer[strings.Replacer]
+
+	mu     sync.Mutex
+	values []string
+}
 
 const (
 	// minSecret is how long a value must be to be one, in bytes: shorter ones, such
@@ -79,24 +85,41 @@ const (
 	minSegment = 20
 )
 
-func secretsOf(s Server) secrets {
+func secretsOf(s Server) *secrets {
 	values := slices.Collect(maps.Values(s.Env))
 	for v := range maps.Values(s.Header) {
 		_, token, _ := strings.Cut(v, " ") // as in "Bearer token"
 		values = append(values, v, token)
 	}
-	if u, err := url.Parse(s.URL); err == nil {
-		for _, query := range u.Query() {
-			values = append(values, query...)
-		}
-		values = append(values, u.RawQuery)
-		values = append(values, slices.DeleteFunc(strings.Split(u.EscapedPath(), "/"), func(p string) bool { return len(p) < minSegment })...)
+	hidden := new(secrets)
+	hidden.add(append(values, addressSecrets(s.URL)...)...)
+	return hidden
+}
+
+// addressSecrets are what may be one in a URL.
+func addressSecrets(address string) (values []string) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil
 	}
+	for _, query := range u.Query() {
+		values = append(values, query...)
+	}
+	values = append(values, u.RawQuery)
+	return append(values, slices.DeleteFunc(strings.Split(u.EscapedPath(), "/"), func(p string) bool { return len(p) < minSegment })...)
+}
+
+// add makes more of them known.
+func (s *secrets) add(values ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, v := range slices.Clone(values) { // a log has one line at a time, as of a key in PEM
 		if lines := strings.Fields(v); len(lines) > 1 {
 			values = append(values, slices.DeleteFunc(lines, func(l string) bool { return len(l) < minSegment })...)
 		}
 	}
+	s.values = slices.Compact(slices.Sorted(slices.Values(append(s.values, values...))))
+	values = slices.Clone(s.values)
 	slices.SortFunc(values, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // one may be a part of another
 	var pairs []string
 	for _, v := range values {
@@ -104,10 +127,10 @@ func secretsOf(s Server) secrets {
 			pairs = append(pairs, v, "[redacted]")
 		}
 	}
-	return secrets{strings.NewReplacer(pairs...)}
+	s.cut.Store(strings.NewReplacer(pairs...))
 }
 
-func (s secrets) hide(text string) string { return s.cut.Replace(text) }
+func (s *secrets) hide(text string) string { return s.cut.Load().Replace(text) }
 
 // A shownError is another's error in words that may be shown: on one line, bounded,
 // without secrets.
@@ -121,17 +144,17 @@ func (e *shownError) Unwrap() error { return e.err }
 
 const maxErrorText = 1 << 10
 
-func (s secrets) err(err error) error {
+func (s *secrets) err(err error) error {
 	if err == nil {
 		return nil
 	}
 	return &shownError{line(s.hide(err.Error()), maxErrorText), err}
 }
 
-// A journal writes what a server says to the log, at most so much of it.
-type journal struct {
+// A diary writes what a server says to the log, at most so much of it.
+type diary struct {
 	log     *slog.Logger // nil: nothing
-	secrets secrets
+	secrets *secrets
 
 	mu     sync.Mutex
 	second time.Time
@@ -142,31 +165,31 @@ type journal struct {
 // linesPerSecond is how much of what a server says is logged.
 const linesPerSecond = 50
 
-func (j *journal) write(level slog.Level, message, text string) {
-	if j.log == nil {
+func (d *diary) write(level slog.Level, message, text string) {
+	if d.log == nil {
 		return
 	}
-	left, ok := j.admit(time.Now())
+	left, ok := d.admit(time.Now())
 	if !ok {
 		return
 	}
-	attrs := []any{"text", line(j.secrets.hide(text), 4<<10)}
+	attrs := []any{"text", line(d.secrets.hide(text), 4<<10)}
 	if left > 0 {
 		attrs = append(attrs, "left_out", left)
 	}
-	j.log.Log(context.Background(), level, message, attrs...)
+	d.log.Log(context.Background(), level, message, attrs...)
 }
 
-func (j *journal) admit(now time.Time) (left int, ok bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if now.Sub(j.second) >= time.Second {
-		j.second, j.count = now, 0
+func (d *diary) admit(now time.Time) (left int, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if now.Sub(d.second) >= time.Second {
+		d.second, d.count = now, 0
 	}
-	if j.count++; j.count > linesPerSecond {
-		j.left++
+	if d.count++; d.count > linesPerSecond {
+		d.left++
 		return 0, false
 	}
-	left, j.left = j.left, 0
+	left, d.left = d.left, 0
 	return left, true
 }

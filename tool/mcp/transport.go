@@ -14,7 +14,7 @@ func (l *link) transport(ctx context.Context, lv *live) (sdk.Transport, error) {
 	h := &held{tap: tap, got: lv.keep}
 	switch {
 	case len(l.server.Command) > 0:
-		p, err := startProcess(l.server, l.journal)
+		p, err := startProcess(l.server, l.diary)
 		if err != nil {
 			return nil, err
 		}
@@ -31,8 +31,12 @@ func (l *link) transport(ctx context.Context, lv *live) (sdk.Transport, error) {
 			return nil, err
 		}
 		h.Transport = dialed
-		if t, ok := dialed.(*sdk.StreamableClientTransport); ok { // it wants its connection untouched
+		switch t := dialed.(type) {
+		case *sdk.StreamableClientTransport: // it wants its connection untouched
+			l.secrets.add(addressSecrets(t.Endpoint)...)
 			h.Transport, h.tap = l.streamable(lv, tap, t), nil
+		case *sdk.SSEClientTransport:
+			l.secrets.add(addressSecrets(t.Endpoint)...)
 		}
 	}
 	return h, nil

@@ -3,6 +3,7 @@ package mcp_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -433,6 +434,22 @@ func TestSecretsOfAnAddress(t *testing.T) {
 	require.ErrorContains(t, err, "http://h/a/[redacted]/mcp?[redacted]")
 	require.ErrorContains(t, err, "no route for [redacted]")
 	require.NotContains(t, err.Error(), "s3cret")
+}
+
+// TestSecretsOfADialledAddress: what Dial returns may have some in its address.
+func TestSecretsOfADialledAddress(t *testing.T) {
+	t.Parallel()
+	const address = "http://h/mcp?key=s3cret-key"
+	web := &http.Client{Transport: fakeWeb(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") })}
+	for _, transport := range []sdk.Transport{
+		&sdk.StreamableClientTransport{Endpoint: address, HTTPClient: web},
+		&sdk.SSEClientTransport{Endpoint: address, HTTPClient: web},
+	} {
+		client := open(t, mcp.Server{Name: "s", Dial: func(context.Context) (sdk.Transport, error) { return transport, nil }})
+		err := client.Status(t.Context())[0].Err
+		require.ErrorContains(t, err, "no route")
+		require.NotContains(t, err.Error(), "s3cret")
+	}
 }
 
 // TestOldTransport: that of server-sent events alone, which the SDK has, by Dial.
