@@ -42,7 +42,7 @@ func largeFoes() map[string]misdeed {
 		}),
 		"long cursors": at("tools/list", func(f *foe, h heard) {
 			page, _, _ := strings.Cut(h.cursor(), "x")
-			long(f, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[],"nextCursor":"%sa`, h.ID, page), 1, `"}}`)
+			f.answer(h, fmt.Sprintf(`{"tools":[],"nextCursor":"%sa%s"}`, page, strings.Repeat("x", 300<<10)))
 		}),
 		"a result of 50 MB": at("tools/call", func(f *foe, h heard) {
 			long(f, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"`, h.ID), 50, `"}]}}`)
