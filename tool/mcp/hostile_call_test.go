@@ -112,7 +112,7 @@ func TestHostileSizes(t *testing.T) {
 		"a type of 10 MB":               {answersAt("tools/call", `{"content":[{"type":"`+big+`"}]}`), "", 16, 1 << 10},
 		"a progress of 10 MB": {at("tools/call", func(f *foe, h heard) {
 			f.say(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%q,"progress":1,"message":%q}}`, h.token(), big)
-			time.Sleep(time.Minute)
+			time.Sleep(time.Minute) // synctest: exact in a bubble
 			f.answer(h, worked)
 		}), "", 7, 7},
 		"a description of 3 MB":  {lists(`{"name":"work","description":"` + big[:len(big)/10*3] + `"}`), "", 7, 7},
