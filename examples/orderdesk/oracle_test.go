@@ -158,6 +158,11 @@ var changing = map[string]bool{
 	"modify_user_address": true,
 }
 
+// poor tells whether a gift card could not pay for a call.
+func (c call) poor() bool {
+	return strings.HasPrefix(c.Result, "Error: insufficient gift card balance")
+}
+
 // asks tells by the benchmark's answer whether a person has to approve a call.
 func (c call) asks(t *testing.T) bool {
 	t.Helper()

@@ -114,10 +114,11 @@ func OneLine(s string) string {
 }
 
 // printable drops control characters: a model or a tool could move the cursor,
-// or worse, with them.
+// or worse, with them; and those that say in which direction a text runs, with
+// which it could show a person other arguments than are approved.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) {
 			return -1
 		}
 		return r

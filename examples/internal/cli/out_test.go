@@ -21,6 +21,7 @@ func TestOut(t *testing.T) {
 		{"a note between", func(o *Out) { o.Text("a"); o.Note("n\n\tm"); o.Text("b"); o.Answer("ab") }, "a\nn m\nb\n"},
 		{"void", func(o *Out) { o.Text("a"); o.Void("again"); o.Answer("b") }, "a\nagain\nb\n"},
 		{"control characters", func(o *Out) { o.Text("\x1b[2Ja\rb\u009bc\x00\n"); o.Note("\x1b]0;t\a") }, "[2Jabc\n]0;t\n"},
+		{"directions", func(o *Out) { o.Text("a\u202eb\u2066c"); o.Note("\u200f1") }, "abc\n1\n"},
 		{"a long line", func(o *Out) { o.Note("%s", strings.Repeat("é", 501)) }, strings.Repeat("é", 500) + "…\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

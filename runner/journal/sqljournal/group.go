@@ -1,6 +1,7 @@
 package sqljournal
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -124,23 +125,19 @@ func (g *group) run(db *sql.DB) {
 func commit(db *sql.DB, batch []*write) {
 	ctx, cancel := untilAll(batch)
 	defer cancel()
-	err := transact(ctx, db, batch)
-	if err == nil {
-		return
-	}
-	for _, w := range batch {
-		if w.err == nil {
-			w.err = err
+	own := make([]error, len(batch))
+	err := transact(ctx, db, batch, own)
+	for i, w := range batch {
+		w.err = cmp.Or(own[i], err)
+		if _, open := errors.AsType[*unsettledError](err); err != nil && !open && ctx.Err() != nil {
+			w.err = context.Cause(w.ctx) // and not what the database says of that
 		}
 	}
 }
 
-// transact leaves in each write the error that is its own. The one that it returns
-// is that of all others: nothing was made of them, unless it is unsettled.
-func transact(ctx context.Context, db *sql.DB, batch []*write) error {
-	for _, w := range batch {
-		w.err = nil
-	}
+// transact leaves in own the error of each write that is its own. The one that it
+// returns is that of all others: nothing was made of them, unless it is unsettled.
+func transact(ctx context.Context, db *sql.DB, batch []*write, own []error) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -149,15 +146,15 @@ func transact(ctx context.Context, db *sql.DB, batch []*write) error {
 	to := &prepared{tx: tx, statements: map[string]*sql.Stmt{}}
 	defer to.close()
 	made := 0
-	for _, w := range batch {
-		if w.err = context.Cause(w.ctx); w.err != nil {
+	for i, w := range batch {
+		if own[i] = context.Cause(w.ctx); own[i] != nil {
 			continue
 		}
 		var lost error
-		if w.err, lost = to.apart(ctx, w.do, len(batch) > 1); lost != nil {
+		if own[i], lost = to.apart(ctx, w.do, len(batch) > 1); lost != nil {
 			return lost
 		}
-		if w.err == nil {
+		if own[i] == nil {
 			made++
 		}
 	}

@@ -223,3 +223,65 @@ func TestGivenUpWithin(t *testing.T) {
 		cancels[1]()
 	}
 }
+
+// TestPanicWithin: where a driver panics in a transaction of several, and whoever
+// leads it lives on, none of them is told that it was written.
+func TestPanicWithin(t *testing.T) {
+	t.Parallel()
+	j := openSQLite(t, filepath.Join(t.TempDir(), "desk.db"))
+	log := open(t, j, "order-42")
+	release := hold(t, j)
+	panicked, appended := make(chan any, 1), make(chan error, 1)
+	go func() {
+		defer func() { panicked <- recover() }()
+		_ = sqljournal.Write(t.Context(), j, func(context.Context, sqljournal.Execer) error { return nil })
+	}()
+	waiting(t, j, 1)
+	go func() { appended <- log.Append(context.Background(), true, notes(1, 1)...) }()
+	waiting(t, j, 2)
+	go func() {
+		_ = sqljournal.Write(t.Context(), j, func(context.Context, sqljournal.Execer) error { panic("in the driver") })
+	}()
+	waiting(t, j, 3)
+	release()
+	require.Equal(t, "in the driver", <-panicked)
+	require.EqualError(t, <-appended, `journal: session "order-42": event 1: sqljournal: the transaction was left`)
+	require.NoError(t, log.Append(t.Context(), true, notes(1, 2)...))
+	require.NoError(t, log.Close())
+	holds(t, j, "order-42", notes(1, 2))
+}
+
+// TestGivenUpTogether: where all gave up, each is told why it did itself.
+func TestGivenUpTogether(t *testing.T) {
+	t.Parallel()
+	j := openSQLite(t, filepath.Join(t.TempDir(), "desk.db"))
+	release := hold(t, j)
+	entered, goOn := make(chan context.Context), make(chan struct{})
+	errs := make([]error, 3)
+	whys, cancels := []error{errors.New("one"), errors.New("two"), errors.New("three")}, make([]context.CancelCauseFunc, 3)
+	var writing sync.WaitGroup
+	for i := range errs {
+		var ctx context.Context
+		ctx, cancels[i] = context.WithCancelCause(t.Context())
+		writing.Go(func() {
+			errs[i] = sqljournal.Write(ctx, j, func(ctx context.Context, to sqljournal.Execer) error {
+				if i == 1 {
+					entered <- ctx
+					<-goOn
+				}
+				_, err := to.ExecContext(ctx, `DELETE FROM toolloop_sessions`)
+				return err
+			})
+		})
+		waiting(t, j, i+1)
+	}
+	release()
+	within := <-entered
+	for i, cancel := range cancels {
+		cancel(whys[i])
+	}
+	<-within.Done()
+	close(goOn)
+	writing.Wait()
+	require.Equal(t, whys, errs)
+}

@@ -73,11 +73,15 @@ func (l *log) renew() {
 			continue
 		}
 		limit := heard.Add(lease * 3 / 4)
+		// SQLite waits for its file without looking at a context, and a write that
+		// others are in waits for them.
+		late := time.AfterFunc(time.Until(limit)+lease/12, func() { l.end(errLost) })
 		held, err := l.prolong(limit)
+		late.Stop()
 		switch {
 		case err == nil && held:
 			l.heard.Store(&asked)
-			timer.Reset(lease / 3)
+			timer.Reset(time.Until(asked.Add(lease / 3)))
 		case err == nil:
 			l.end(errLost)
 			return

@@ -3,8 +3,10 @@ package sqljournal_test
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -185,5 +187,47 @@ func TestFenced(t *testing.T) {
 		require.NoError(t, log.Close())
 		require.NoError(t, taken.Close())
 		holds(t, next, "order-42", notes(1, 2))
+	})
+}
+
+// TestLockedOut: while another has the file of SQLite, no lease is renewed. Who
+// waits for it gives up in time, and not when the wait is over.
+func TestLockedOut(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "desk.db")
+	j, other := openSQLite(t, path), openSQLite(t, path)
+	j.Lease = 600 * time.Millisecond
+	log := open(t, j, "order-42")
+	tx, err := other.DB.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	began := time.Now()
+	<-log.Context().Done()
+	require.Less(t, time.Since(began), 10*time.Second)
+	require.ErrorIs(t, context.Cause(log.Context()), sqljournal.ErrLost)
+	require.NoError(t, tx.Rollback())
+	require.NoError(t, log.Close())
+}
+
+// TestSlowRenewal: a lease that was renewed late is renewed again in time.
+func TestSlowRenewal(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "desk.db")
+	synctest.Test(t, func(t *testing.T) {
+		j, err := sqljournal.OpenSQLite(t.Context(), path)
+		require.NoError(t, err)
+		defer j.Close()
+		j.Lease = 12 * time.Second // renewed after 4 s, given up after 9
+		log, err := j.Open(t.Context(), "order-42")
+		require.NoError(t, err)
+		release := hold(t, j)
+		time.Sleep(8900 * time.Millisecond)
+		release()
+		time.Sleep(time.Second)
+		release = hold(t, j) // which was asked for after 4 s, and would be given up after 13
+		time.Sleep(3500 * time.Millisecond)
+		cause := context.Cause(log.Context())
+		release()
+		require.NoError(t, cause)
+		require.NoError(t, log.Close())
 	})
 }

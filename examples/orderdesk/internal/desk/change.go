@@ -96,7 +96,8 @@ func told(err error) error {
 const limit Cents = 100_00
 
 // over makes an approval policy of what a call moves: a person is asked above the
-// limit. A call that would be refused is not worth asking about.
+// limit. A call that would be refused is not worth asking about, unless what it lacks
+// is money on a gift card, which another call may put there before this one runs.
 func over[In any](d *Desk, amount amount[In]) tool.Option {
 	return tool.NeedsApprovalIf(func(ctx context.Context, in In) (bool, error) {
 		moved, err := moves(ctx, d, amount, in)
@@ -108,7 +109,7 @@ func over[In any](d *Desk, amount amount[In]) tool.Option {
 type amount[In any] func(context.Context, *tx, In) (Cents, error)
 
 // moves returns what a call would move now. One that would be refused moves
-// nothing.
+// nothing, but for one that a gift card cannot pay yet.
 func moves[In any](ctx context.Context, d *Desk, amount amount[In], in In) (moved Cents, err error) {
 	err = d.view(ctx, func(t *tx) (err error) {
 		moved, err = amount(ctx, t, in)
@@ -121,8 +122,8 @@ func moves[In any](ctx context.Context, d *Desk, amount amount[In], in In) (move
 }
 
 // Amount returns what a call of one of the desk's tools would move now: what the
-// policy compares with its limit. It is 0 for a call that would be refused, and
-// for tools that move nothing.
+// policy compares with its limit. It is 0 for a call that would be refused, but for
+// one that a gift card cannot pay yet, and for tools that move nothing.
 func (d *Desk) Amount(ctx context.Context, call llm.ToolCall) (Cents, error) {
 	switch call.Name {
 	case "cancel_pending_order":

@@ -122,6 +122,32 @@ func TestApproval(t *testing.T) {
 	require.True(t, got, "nobody can tell")
 }
 
+// TestApprovalOfThePoor: a card that cannot pay when the policy looks may be able to
+// when the call runs, since another call fills it. So a person is asked.
+func TestApprovalOfThePoor(t *testing.T) {
+	t.Parallel()
+	d := shop(t)
+	exec := func(statement string) {
+		_, err := d.Journal().DB.ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	exec(`INSERT INTO payment_methods (user_id, id, source, brand, last_four, balance_cents) VALUES
+		('lena_brook_1012', 'gift_card_12', 'gift_card', '', '', 10000), ('hugo_marsh_1008', 'gift_card_8', 'gift_card', '', '', 10000)`)
+	for _, tt := range []struct{ tool, args, poor string }{
+		{"modify_pending_order_payment", `{"order_id":"#D0001014","payment_method_id":"gift_card_12"}`, "Error: insufficient gift card balance to pay for the order"},
+		{"modify_pending_order_items", `{"order_id":"#D0001010","item_ids":["7100000071"],"new_item_ids":["7100000072"],"payment_method_id":"gift_card_8"}`,
+			"Error: insufficient gift card balance to pay for the new item"},
+	} {
+		asks, err := named(t, d, tt.tool).NeedsApproval(t.Context(), json.RawMessage(tt.args))
+		require.NoError(t, err)
+		require.True(t, asks, tt.tool)
+		require.Equal(t, tt.poor, use(t, d, tt.tool, tt.tool, tt.args))
+		exec(`UPDATE payment_methods SET balance_cents = balance_cents + 5000 WHERE id IN ('gift_card_12', 'gift_card_8')`)
+		require.NotContains(t, use(t, d, tt.tool, tt.tool, tt.args), "Error", "and nobody is asked again")
+		exec(`UPDATE payment_methods SET balance_cents = 10000 WHERE id = 'gift_card_8'`)
+	}
+}
+
 // TestRepeated: a call with one key takes effect once and is answered the same,
 // by however many it is made at a time; one with another key is another call.
 func TestRepeated(t *testing.T) {

@@ -46,7 +46,7 @@ func planSwap(ctx context.Context, t *tx, in swapArgs, state string, other, poor
 	case err != nil:
 		return nil, err
 	case !method.covers(s.difference):
-		return nil, poor
+		return s, poor
 	}
 	return s, nil
 }
@@ -123,7 +123,7 @@ func modifyAmount(ctx context.Context, t *tx, in swapArgs) (Cents, error) {
 }
 
 func difference(s *swap, err error) (Cents, error) {
-	if err != nil {
+	if s == nil {
 		return 0, err
 	}
 	return s.difference.Abs(), nil

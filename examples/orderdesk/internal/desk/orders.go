@@ -7,7 +7,8 @@ import (
 
 // What is done to an order is planned first: the checks, in the order in which
 // their refusals are told, and what follows from them. The approval policy asks
-// for the plan and does not carry it out.
+// for the plan and does not carry it out. A plan that lacks nothing but the money on
+// a gift card comes with its refusal: the money may be there when the call runs.
 
 type orderArgs struct {
 	OrderID string `json:"order_id" jsonschema_description:"With its leading #, e.g. #W0000000"`
@@ -128,7 +129,7 @@ func planPayment(ctx context.Context, t *tx, in paymentArgs) (*Order, error) {
 	case o.PaymentHistory[0].PaymentMethodID == in.PaymentMethodID:
 		return nil, Refusal("the new payment method should be different from the current one")
 	case !method.covers(o.PaymentHistory[0].Amount):
-		return nil, Refusal("insufficient gift card balance to pay for the order")
+		return o, Refusal("insufficient gift card balance to pay for the order")
 	}
 	return o, nil
 }
@@ -169,7 +170,7 @@ func changePayment(ctx context.Context, t *tx, in paymentArgs) (*Order, error) {
 
 func paymentAmount(ctx context.Context, t *tx, in paymentArgs) (Cents, error) {
 	o, err := planPayment(ctx, t, in)
-	if err != nil {
+	if o == nil {
 		return 0, err
 	}
 	return o.total(), nil

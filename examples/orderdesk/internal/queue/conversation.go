@@ -65,11 +65,15 @@ func (s *shift) converse(ctx context.Context, n int, r Request) (why, err error)
 		}
 	}
 	run := s.Runner
-	run.Journal = claim{run.Journal, func(ctx context.Context) (bool, error) { return s.begin(ctx, n, r) }, at.last == nil}
+	begin := func(ctx context.Context) (mine bool, _ error) {
+		mine, err = s.begin(ctx, n, r)
+		return mine, err
+	}
+	run.Journal = claim{run.Journal, begin, at.last == nil}
 	run.Model = nil // the agent has it
 	for e, why := range run.Session(r.Session()).Stream(context.WithoutCancel(ctx), s.agentUntil(ctx), in...) {
 		if why != nil {
-			return why, nil
+			return why, err // that of begin, which is the database's
 		}
 		s.report(Report{Worker: n, Request: r, Event: e})
 	}

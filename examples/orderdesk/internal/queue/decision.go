@@ -20,12 +20,12 @@ type Decision struct {
 	Reason string
 }
 
-// Decide answers calls of a request that is asking, and returns them. A worker
-// goes on with it, in whatever process.
+// Decide answers calls of a request that wait for it, and returns them: those that
+// were not answered before. A worker goes on with it, in whatever process.
 func (q *Queue) Decide(ctx context.Context, id int64, d Decision) (decided []runner.Pending, err error) {
 	err = q.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		// The first thing is to write, which keeps others from the row.
-		result, err := tx.ExecContext(ctx, `UPDATE requests SET state = 'waiting' WHERE id = $1 AND state = 'asking'`, id)
+		result, err := tx.ExecContext(ctx, `UPDATE requests SET state = 'waiting' WHERE id = $1 AND state IN ('asking', 'waiting')`, id)
 		if err != nil {
 			return err
 		}
@@ -40,7 +40,7 @@ func (q *Queue) Decide(ctx context.Context, id int64, d Decision) (decided []run
 		case err != nil:
 			return err
 		case n == 0:
-			return fmt.Errorf("request %d is %s: %w", id, r.State, errNoQuestion)
+			return r.noQuestion()
 		}
 		decided, err = r.decide(ctx, tx, d)
 		return err
@@ -51,23 +51,36 @@ func (q *Queue) Decide(ctx context.Context, id int64, d Decision) (decided []run
 	return decided, nil
 }
 
-// decide keeps the answer to each call that is meant.
+// decide keeps the answer to each call that is meant and has none.
 func (r Request) decide(ctx context.Context, tx *sql.Tx, d Decision) (decided []runner.Pending, err error) {
 	for _, p := range r.Pending {
 		if d.Call != "" && d.Call != p.Call {
 			continue
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO decisions (request, call, asked, approved, reason) VALUES ($1, $2, $3, $4, $5)`,
-			r.ID, p.Call, p.Seq, d.Approved, d.Reason)
+		result, err := tx.ExecContext(ctx, `INSERT INTO decisions (request, call, asked, approved, reason) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT DO NOTHING`, r.ID, p.Call, p.Seq, d.Approved, d.Reason)
 		if err != nil {
 			return nil, err
 		}
-		decided = append(decided, p)
+		switch n, err := result.RowsAffected(); {
+		case err != nil:
+			return nil, err
+		case n > 0:
+			decided = append(decided, p)
+		}
 	}
-	if len(decided) == 0 {
-		return nil, fmt.Errorf("request %d does not wait for a decision about call %s", r.ID, d.Call)
+	switch {
+	case len(decided) > 0:
+		return decided, nil
+	case d.Call == "":
+		return nil, r.noQuestion()
 	}
-	return decided, nil
+	return nil, fmt.Errorf("request %d does not wait for a decision about call %s", r.ID, d.Call)
+}
+
+// noQuestion says that nothing of a request waits for an answer.
+func (r Request) noQuestion() error {
+	return fmt.Errorf("request %d is %s: nothing of it waits for a decision", r.ID, r.State)
 }
 
 // querier is a database or a transaction.

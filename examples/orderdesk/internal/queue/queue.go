@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/seed-916e8f6a/toolloop/runner"
@@ -308,7 +307,7 @@ func (q *Queue) save(ctx context.Context, r Request, seq int64) (saved Request, 
 			return err
 		}
 		saved.State = Waiting
-		_, err = tx.ExecContext(ctx, `UPDATE requests SET state = 'waiting' WHERE id = $1`, r.ID)
+		_, err = tx.ExecContext(ctx, `UPDATE requests SET state = 'waiting' WHERE id = $1 AND state = 'asking'`, r.ID)
 		return err
 	})
 	return saved, news, err
@@ -321,6 +320,3 @@ func pendingText(pending []byte) string {
 	}
 	return string(pending)
 }
-
-// errNoQuestion says that a request does not wait for the answer.
-var errNoQuestion = errors.New("nothing of it waits for a decision")

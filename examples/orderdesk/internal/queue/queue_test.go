@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -466,4 +467,64 @@ func TestReports(t *testing.T) {
 		"running{0 1 0 0 0 0}", "run_started", "user_messaged", "turn_prepared", "model_answered", "approval_asked", "run_paused",
 		"asking{0 0 1 0 0 0}",
 	}, told)
+}
+
+// TestUnwritable: a database that can be read and not be written to ends the work.
+// It is not another process that has the request, and nobody waits for that one.
+func TestUnwritable(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.add(t, "look")
+	f.exec(t, `CREATE TRIGGER full BEFORE UPDATE ON requests BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	require.ErrorContains(t, f.workers.Run(ctx), "the disk is full")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.reports {
+		require.False(t, r.Elsewhere)
+	}
+}
+
+// TestDecidedOneByOne: the calls of a request are decided one after the other,
+// also while nobody works.
+func TestDecidedOneByOne(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.add(t, "both")
+	require.NoError(t, f.workers.Run(t.Context()))
+	_, err := f.Decide(t.Context(), 1, queue.Decision{Call: "r1.t1.c0", Approved: true})
+	require.NoError(t, err)
+	_, err = f.Decide(t.Context(), 1, queue.Decision{Call: "r1.t1.c0"})
+	require.EqualError(t, err, "request 1 does not wait for a decision about call r1.t1.c0")
+	decided, err := f.Decide(t.Context(), 1, queue.Decision{Reason: "too much"})
+	require.NoError(t, err)
+	require.Len(t, decided, 1)
+	require.Equal(t, event.CallRef("r1.t1.c1"), decided[0].Call)
+	_, err = f.Decide(t.Context(), 1, queue.Decision{})
+	require.EqualError(t, err, "request 1 is waiting: nothing of it waits for a decision")
+	require.NoError(t, f.workers.Run(t.Context()))
+	require.Equal(t, []string{"1 done: done"}, f.stands(t))
+	require.Equal(t, []string{"pay request-1"}, f.effects)
+}
+
+// TestAtOnce: workers who look for something at the same time take different
+// requests, and none waits for the next look.
+func TestAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.add(t, slices.Repeat([]string{"look"}, 8)...)
+		f.workers.Count, f.think = 8, time.Minute
+		began := time.Now()
+		var late atomic.Int32
+		f.workers.Report = func(r queue.Report) {
+			if r.Event.Type() == "run_started" && time.Since(began) > 0 {
+				late.Add(1)
+			}
+		}
+		require.NoError(t, f.workers.Run(t.Context()))
+		require.Zero(t, late.Load())
+		require.NoError(t, f.journal.Close())
+	})
 }

@@ -121,23 +121,41 @@ func wait(ctx context.Context, d time.Duration) {
 // take returns the first request that nobody is known to have, or the zero Request.
 // Open: there are others, which may need somebody soon.
 func (s *shift) take(ctx context.Context) (r Request, open bool, err error) {
-	s.mu.Lock()
-	maps.DeleteFunc(s.later, func(_ int64, at time.Time) bool { return !at.IsZero() && !time.Now().Before(at) })
-	limit := len(s.later) + 1
-	s.mu.Unlock()
-	all, err := s.Queue.open(ctx, limit) // with one of them, at least, that is not in later
-	if err != nil {
-		return r, false, err
+	for {
+		limit := s.held() + 1
+		all, err := s.Queue.open(ctx, limit) // with one, at least, that nobody had
+		if err != nil {
+			return r, false, err
+		}
+		if r, ok := s.first(all); ok {
+			return r, true, nil
+		}
+		if len(all) < limit {
+			return r, len(all) > 0, nil
+		}
+		// Others took all of these meanwhile: there may be more.
 	}
+}
+
+// held is how many requests are not to be taken now.
+func (s *shift) held() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.later, func(_ int64, at time.Time) bool { return !at.IsZero() && !time.Now().Before(at) })
+	return len(s.later)
+}
+
+// first takes the first of some requests that may be taken, if there is one.
+func (s *shift) first(all []Request) (Request, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range all {
 		if _, held := s.later[r.ID]; !held {
 			s.later[r.ID] = time.Time{}
-			return r, true, nil
+			return r, true
 		}
 	}
-	return Request{}, len(all) > 0, nil
+	return Request{}, false
 }
 
 // leave gives a request back, to be taken after a while.
