@@ -327,7 +327,7 @@ func testWrong(t *testing.T, p program, _ *desk.Data) {
 	}{
 		{[]string{"approve", "99"}, 1, "orderdesk: there is no request 99\n"},
 		{[]string{"show", "x"}, 1, "orderdesk: \"x\" is no number of a request\n"},
-		{[]string{"approve", "1"}, 1, "orderdesk: request 1 is waiting: nothing of it waits for a decision\n"},
+		{[]string{"approve", "1"}, 1, "orderdesk: request 1 is waiting: there is nothing to decide\n"},
 		{[]string{"tidy"}, 2, "there is no command \"tidy\"\nusage: orderdesk [flags] [command]\n"},
 		{[]string{"show"}, 2, "show: wrong number of arguments\nusage: orderdesk [flags] [command]\n"},
 	} {
