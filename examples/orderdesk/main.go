@@ -109,7 +109,7 @@ func (o *office) open(ctx context.Context, makes bool) (err error) {
 	}
 	asked, err := o.queue.Seed(ctx, clerk.Requests()...)
 	if err == nil && (fresh || asked) {
-		o.Note("%s is new: it got a small shop and %d requests of its users.", o.place(), len(clerk.Requests()))
+		o.note("%s is new: it got a small shop and %d requests of its users.", o.place(), len(clerk.Requests()))
 	}
 	return err
 }

@@ -199,7 +199,7 @@ func testDenied(t *testing.T, p program, approved *desk.Data) {
 	require.Equal(t, "decided", strings.Fields(p.list(t)[1])[1])
 	shown := p.do(t, "show", id)
 	require.Regexp(t, `^Request 2 is decided, after`, shown[0])
-	require.Regexp(t, `^\[r1\.t\d+\.c0\] denied \(it is too late\) already$`, shown[len(shown)-2])
+	require.Regexp(t, `^\[r1\.t\d+\.c0\] denied \(it is too late\) already$`, shown[len(shown)-3])
 	p.wrong(t, 1, "orderdesk: request 2 was denied already; a worker goes on with it\n", "approve", id)
 	lines := p.work(t)
 	p.requireDone(t)
@@ -365,7 +365,7 @@ func testUnheard(t *testing.T, p program, want *desk.Data) {
 // testTold: who watches is told what to type when a request asks.
 func testTold(t *testing.T, p program, _ *desk.Data) {
 	s := p.start(t, nil, "-pause", "0", "-watch")
-	s.until(t, 1, "request 2 asks about 249.00:")
+	s.until(t, 1, "request 2 is asking about 249.00:")
 	s.until(t, 1, p.bin+" -db "+p.db+" approve 2")
 	s.until(t, 1, p.bin+" -db "+p.db+` deny 2 "the reason"`)
 	require.NoError(t, s.Process.Kill()) // it waits for more

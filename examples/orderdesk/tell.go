@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
@@ -101,6 +102,13 @@ func (o *office) answers(r queue.Request) (approve, deny string) {
 	return o.invocation("approve %d", r.ID), o.invocation(`deny %d "the reason"`, r.ID)
 }
 
+// note prints a dim line that is broken where the window ends.
+func (o *office) note(format string, args ...any) {
+	for line := range strings.SplitSeq(wrap(cli.OneLine(fmt.Sprintf(format, args...)), width(), ""), "\n") {
+		o.Note("%s", line)
+	}
+}
+
 // wrapped prints a line that is broken between words where the window ends.
 func (o *office) wrapped(format string, args ...any) {
 	o.Text(wrap(fmt.Sprintf(format, args...), width(), "    ") + "\n")
@@ -117,5 +125,6 @@ func call(p runner.Pending) string {
 
 // goesOn says who acts upon what was changed in the queue.
 func (o *office) goesOn() {
-	o.Note("A worker goes on with it. If none is at work: %s", o.invocation(""))
+	o.note("A worker goes on with it. If none is at work:")
+	o.Text("  " + o.invocation("") + "\n")
 }

@@ -24,9 +24,9 @@ func (o *office) work(ctx context.Context, _ []string) error {
 	ctx, out, stop := heard(ctx, os.Stdout)
 	defer stop()
 	if o.Embedded {
-		o.Note("OPENAI_API_KEY is not set: a scripted clerk answers, who knows only the first requests.")
+		o.note("OPENAI_API_KEY is not set: a scripted clerk answers, who knows only the first requests.")
 	} else {
-		o.Note("%s answers.", o.Model)
+		o.note("%s answers.", o.Model)
 	}
 	b := board.New(out, terminal(os.Stdout), o.workers)
 	defer b.Close()
@@ -54,7 +54,7 @@ func (o *office) hint(ctx context.Context, b *board.Board, r queue.Report) {
 	}
 	for _, p := range r.Request.Pending {
 		if money, err := o.desk.Amount(ctx, p.ToolCall); err == nil { // or the end says it
-			b.Print(fmt.Sprintf("request %d asks about %s:", r.Request.ID, money))
+			b.Print(fmt.Sprintf("request %d is asking about %s:", r.Request.ID, money))
 		}
 	}
 	approve, deny := o.answers(r.Request)
