@@ -86,7 +86,7 @@ func (o *office) decide(ctx context.Context, request string, d queue.Decision, w
 		return err
 	}
 	for _, p := range decided {
-		o.Text(fmt.Sprintf("%s: %s\n", word, call(p)))
+		o.wrapped("%s: %s", word, call(p))
 	}
 	o.goesOn()
 	return nil
