@@ -133,7 +133,7 @@ func TestTerminal(t *testing.T) {
 		b.Report(state(0, of(1, queue.Running, ""), queue.Totals{Running: 1, Waiting: 2}))
 		b.Report(calls(0, 1, `{"n":1}`))
 		b.Report(answered(0, 1, 40))
-		time.Sleep(1050 * time.Millisecond) // between two frames
+		time.Sleep(1050 * time.Millisecond) // synctest: exact in a bubble, between two frames
 		require.Equal(t, `
   worker 1     1  pay {"n":1}
   worker 2     -  idle
@@ -143,7 +143,7 @@ func TestTerminal(t *testing.T) {
 		b.Report(state(0, of(1, queue.Done, "Paid.\nAll of it."), queue.Totals{Running: 1, Waiting: 1, Done: 1, Tokens: 40}))
 		b.Report(state(0, asking(3), queue.Totals{Running: 1, Asking: 1, Done: 1, Tokens: 40}))
 		b.Report(queue.Report{Worker: 1, Request: of(2, queue.Running, ""), Event: event.Event{Body: event.TurnPrepared{}}})
-		time.Sleep(90 * time.Second)
+		time.Sleep(90 * time.Second) // synctest: exact in a bubble
 		require.Equal(t, `   1  done      Paid. All of it.
    3  asking    pay {"n":1}
 
@@ -169,11 +169,11 @@ func TestRate(t *testing.T) {
 		b := board.New(s, func() (int, int) { return 80, 24 }, 1)
 		defer b.Close()
 		b.Report(state(0, of(1, queue.Running, ""), queue.Totals{}))
-		time.Sleep(10*time.Second + 50*time.Millisecond)
+		time.Sleep(10*time.Second + 50*time.Millisecond) // synctest: exact in a bubble
 		require.Equal(t, 11, s.frames(), "the seconds")
 		for i := range 1000 {
 			b.Report(calls(0, 1, fmt.Sprint(i)))
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // synctest: exact in a bubble
 		}
 		require.Equal(t, 11+10, s.frames())
 	})
@@ -189,7 +189,7 @@ func TestFits(t *testing.T) {
 		b.Report(state(0, of(1, queue.Running, ""), queue.Totals{}))
 		b.Report(calls(0, 1, strings.Repeat("é", 100)))
 		b.Report(state(1, of(2, queue.Done, strings.Repeat("é", 100)), queue.Totals{Done: 1}))
-		time.Sleep(1050 * time.Millisecond) // between two frames
+		time.Sleep(1050 * time.Millisecond) // synctest: exact in a bubble, between two frames
 		require.Equal(t, `   2  done      éééééééééééé…
 
   worker 1     1  pay éééééé…
@@ -208,7 +208,7 @@ func TestElsewhere(t *testing.T) {
 		defer b.Close()
 		idle := queue.Report{Totals: queue.Totals{Done: 10, Running: 3}, Others: queue.Others{Count: 3}}
 		b.Report(idle)
-		time.Sleep(1050 * time.Millisecond) // between two frames
+		time.Sleep(1050 * time.Millisecond) // synctest: exact in a bubble, between two frames
 		require.Equal(t, `
   worker 1     -  idle
   elsewhere  3
@@ -216,10 +216,10 @@ func TestElsewhere(t *testing.T) {
   0 tokens · 1s`, s.String())
 		idle.Others.Free = 4100 * time.Millisecond
 		b.Report(idle)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // synctest: exact in a bubble
 		require.Contains(t, s.String(), "\n  elsewhere  3; if their process died, free in 5s\n")
 		b.Report(queue.Report{})
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // synctest: exact in a bubble
 		require.NotContains(t, s.String(), "elsewhere")
 	})
 	var out strings.Builder
@@ -274,7 +274,7 @@ func TestUntrusted(t *testing.T) {
 		running := queue.Request{ID: 1, Text: evil, State: queue.Running}
 		b.Report(state(0, running, queue.Totals{}))
 		b.Report(queue.Report{Request: running, Event: event.Event{Body: event.ToolCallStarted{Name: evil, Arguments: evil}}})
-		time.Sleep(1050 * time.Millisecond) // between two frames
+		time.Sleep(1050 * time.Millisecond) // synctest: exact in a bubble, between two frames
 		b.Report(queue.Report{Request: running, Event: event.Event{Body: event.Notice{Text: evil}}})
 		b.Report(queue.Report{Request: running, Event: event.Event{Body: event.Restarted{Error: evil}}})
 		r := asking(2)

@@ -404,13 +404,13 @@ func TestWatch(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- f.workers.Run(ctx) }()
-		time.Sleep(10 * time.Second)
+		time.Sleep(10 * time.Second) // synctest: exact in a bubble
 		f.add(t, "pay")
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // synctest: exact in a bubble
 		require.Equal(t, []string{"1 asking: r1.t1.c0"}, f.stands(t))
 		_, err := f.Decide(t.Context(), 1, queue.Decision{Approved: true})
 		require.NoError(t, err)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // synctest: exact in a bubble
 		require.Equal(t, []string{"1 done: done"}, f.stands(t))
 		cancel()
 		require.ErrorIs(t, <-ended, context.Canceled)
