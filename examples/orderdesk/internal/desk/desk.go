@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-	_ "modernc.org/sqlite"             // the driver "sqlite"
 
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
 )
