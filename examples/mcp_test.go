@@ -316,24 +316,31 @@ turns: 2, tokens: N in, N out
 func TestMCPBadFlags(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		args []string
-		want string
+		args   []string
+		want   string
+		status int
 	}{
-		{[]string{"-server", "a 'b"}, "mcp: -server: a quote is not closed: '\n"},
-		{[]string{"-server", " "}, "mcp: -server: there is no command\n"},
-		{[]string{"-server", "A=secret"}, "mcp: -server: there is no command\n"},
-		{[]string{"-server", "bad__name: mcp"}, `mcp: mcp server "bad__name": Name: has 1 to 32 letters, digits, - and single _, of which _ is not the last` + "\n"},
-		{[]string{"-url", "localhost"}, "mcp: -url: is no URL such as https://example.com/mcp\n"},
-		{[]string{"-header", "Key: secret"}, `mcp: -header "Key": stands behind the -url that it is for` + "\n"},
-		{[]string{"-url", "http://127.0.0.1:1", "-header", "secret"}, "mcp: -header: is to be 'Name: value'\n"},
-		{[]string{"serve", "-http", "0.0.0.0:0"}, "mcp: -http 0.0.0.0:0: can be reached from elsewhere; say 127.0.0.1 or localhost\n"},
+		{[]string{"-server", "a 'b"}, "mcp: -server: a quote is not closed: '\n", 2},
+		{[]string{"-list", "What?"}, "mcp: -list answers no question\n", 2},
+		{[]string{"-server", " "}, "mcp: -server: there is no command\n", 2},
+		{[]string{"-server", "A=secret"}, "mcp: -server: there is no command\n", 2},
+		{[]string{"-server", "bad__name: mcp"}, `mcp: mcp server "bad__name": Name: has 1 to 32 letters, digits, - and single _, of which _ is not the last` + "\n", 1},
+		{[]string{"-url", "localhost"}, "mcp: -url: is no URL such as https://example.com/mcp\n", 2},
+		{[]string{"-header", "Key: secret"}, `mcp: -header "Key": stands behind the -url that it is for` + "\n", 2},
+		{[]string{"-url", "http://127.0.0.1:1", "-header", "secret"}, "mcp: -header: is to be 'Name: value'\n", 2},
+		{[]string{"serve", "-http", "0.0.0.0:0"}, "mcp: -http 0.0.0.0:0: can be reached from elsewhere; say 127.0.0.1 or localhost\n", 1},
 	} {
 		o := start(t, nil, "", "mcp", tt.args...)
-		require.Equal(t, outcome{"", tt.want, 1}, outcome{o.stdout, strings.TrimPrefix(o.stderr, notice), o.status})
+		require.Equal(t, outcome{"", tt.want, tt.status}, outcome{o.stdout, strings.TrimPrefix(o.stderr, notice), o.status})
 	}
 	o := start(t, nil, "", "mcp", "-config", filepath.Join(t.TempDir(), "nothing.json"))
-	require.Equal(t, 1, o.status)
+	require.Equal(t, 2, o.status)
 	require.Contains(t, o.stderr, "mcp: -config: ")
+	empty := filepath.Join(t.TempDir(), "empty.json")
+	require.NoError(t, os.WriteFile(empty, []byte(`{"mcpServers":{}}`), 0o600))
+	o = start(t, nil, "", "mcp", "-config", empty)
+	require.Equal(t, 2, o.status)
+	require.Contains(t, o.stderr, "has no servers")
 }
 
 // TestMCPRealServers: servers of others, as a user starts them, below a directory

@@ -58,12 +58,13 @@ func (a *approver) decide(ctx context.Context, p runner.Pending) (runner.Input, 
 	a.Text(fmt.Sprintf("Run %s %s\n", p.ToolCall.Name, visible(p.ToolCall.Arguments))) // all of it
 	a.Ask("y, n, or why not:")
 	answer, err := a.answer(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case answer == "y" || answer == "yes":
+	}
+	switch strings.ToLower(answer) {
+	case "y", "yes":
 		return p.Approve(), nil
-	case answer == "" || answer == "n" || answer == "no":
+	case "", "n", "no":
 		return p.Deny(""), nil
 	}
 	return p.Deny(answer), nil

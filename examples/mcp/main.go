@@ -59,6 +59,9 @@ type program struct {
 func (p *program) run() (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if p.Offline && len(p.Args) > 0 {
+		return &cli.UsageError{Err: errors.New("-list answers no question")}
+	}
 	client, err := p.servers.open(p.log())
 	if err != nil {
 		return err

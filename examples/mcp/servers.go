@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
@@ -44,7 +45,7 @@ func (s *servers) define() {
 // open opens a client for the servers; without any that of this program.
 func (s *servers) open(log *slog.Logger) (*mcp.Client, error) {
 	if s.err != nil {
-		return nil, s.err
+		return nil, &cli.UsageError{Err: s.err}
 	}
 	if len(s.all) == 0 {
 		self, err := os.Executable()
@@ -177,6 +178,9 @@ func (s *servers) config(file string) error {
 	all, err := mcp.ReadConfig(file)
 	if err != nil {
 		return fmt.Errorf("-config: %w", err)
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("-config: %s has no servers", file)
 	}
 	for _, server := range all {
 		s.add(server.Name, server)

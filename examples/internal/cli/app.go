@@ -127,6 +127,12 @@ func impatient() *http.Client {
 	return &http.Client{Transport: t}
 }
 
+// UsageError says that the command line is wrong.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
+
 // exit returns the status of a program that ended with err, and tells of it.
 func (app *App) exit(err error) int {
 	switch {
@@ -135,6 +141,10 @@ func (app *App) exit(err error) int {
 	case errors.Is(err, context.Canceled):
 		app.Report(errors.New("interrupted"))
 		return 130
+	}
+	if _, wrong := errors.AsType[*UsageError](err); wrong {
+		app.Report(err)
+		return 2
 	}
 	app.Report(err)
 	return 1
