@@ -211,8 +211,8 @@ func TestStatusOfACall(t *testing.T) {
 	for status, want := range map[int]string{
 		401: "The call was not made, so it had no effect: the server refused it (401 Unauthorized).",
 		413: "The call was not made, so it had no effect: the server refused it (413 Request Entity Too Large).",
-		500: "It is not known whether the call took effect: it was started, and its end was never recorded. Check before you call it again.",
-		504: "It is not known whether the call took effect: it was started, and its end was never recorded. Check before you call it again.",
+		500: "The server of the tool answered with an error of its own (500 Internal Server Error). It is not known whether the call took effect: check before you call it again.",
+		504: "The server of the tool answered with an error of its own (504 Gateway Timeout). It is not known whether the call took effect: check before you call it again.",
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
