@@ -13,9 +13,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A Server says where an MCP server is and how far it is trusted. One of Command,
-// URL and Dial must be set. It is not changed once a [Client] was opened with it;
-// its functions may be called by several goroutines at once.
+// A Server says where an MCP server is and how far it is trusted. Exactly one of
+// Command, URL and Dial must be set. It is not changed once a [Client] was opened
+// with it; its functions may be called by several goroutines at once.
 type Server struct {
 	// Name comes before the names of the tools, as in name__tool. It consists of
 	// letters, digits, - and single _ (not at the end), at most 32, and must be the
