@@ -33,6 +33,7 @@ type link struct {
 	down    outage
 	old     bool              // the server is spoken to in the old protocol
 	known   map[string]string // fingerprints by the server's names
+	told    string            // of changed definitions, by the last list that was told of
 }
 
 // An attempt connects to the server and lists its tools, for all who wait for it.
@@ -75,19 +76,31 @@ func (l *link) tools(ctx context.Context) ([]tool.Tool, error) {
 	return v.list.tools, v.err
 }
 
-// first returns why a list is not whole, once for each list.
+// first returns what is to be told of a list, once for each: why it is not whole, and
+// which definitions are not the known ones, unless that was told of the list before.
 func (l *link) first(found *list) error {
-	if found.told.Swap(true) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if found.told {
 		return nil
 	}
-	return found.partial
+	found.told = true
+	before := l.told
+	l.told = found.changed
+	switch {
+	case found.changed == "" || found.changed == before:
+		return found.partial
+	case found.partial == nil:
+		return errors.New(found.changed)
+	}
+	return fmt.Errorf("%w; %s", found.partial, found.changed)
 }
 
 func (l *link) status(ctx context.Context) Status {
 	v := l.view(ctx)
 	s := Status{Server: l.server.Name, Err: v.err}
 	if v.list != nil {
-		s.Definitions, s.LeftOut = v.list.offered(), v.list.leftOut
+		s.Definitions, s.LeftOut = v.list.offered(), v.list.others()
 		if s.Err == nil {
 			s.Err = v.list.partial
 		}

@@ -69,7 +69,8 @@ type Server struct {
 	// them counts as changed. Nil: the first definition that this client sees of a
 	// tool is taken for known.
 	Known map[string]string
-	// Changed says what becomes of a tool whose definition is not the known one.
+	// Changed says what becomes of a tool whose definition is not the known one. That
+	// there is one is told in Log, and unless the server is Required as a notice.
 	Changed Change
 
 	// Sample answers the server's requests to a model, Elicit those to a person.
@@ -125,4 +126,8 @@ type Definition struct {
 	// Fingerprint is a digest of all of the above but Tool, the same in every
 	// process.
 	Fingerprint string
+
+	// Changed says that the definition is not the known one: its fingerprint is not
+	// that of [Server].Known, or without that not the first that the client saw.
+	Changed bool
 }
