@@ -1,159 +1,114 @@
 package main
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
-	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
-	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"time"
 )
 
-// command returns what is to be done, and with what. Flags may stand behind the
-// name of the command, too.
-func (o *office) command() (func(context.Context, []string) error, []string, error) {
-	name, args := "work", o.Args
-	if len(args) > 0 {
-		name = args[0]
-		_ = flag.CommandLine.Parse(args[1:]) // or it exits
-		args = flag.Args()
+// A command is what can be done.
+type command struct {
+	form, about string // "show ID"
+	min, max    int    // arguments
+	makes       bool   // a database, if there is none
+	office      func(*office, context.Context, []string) error
+	alone       func() error // without a database
+}
+
+const many = math.MaxInt
+
+func commands() []command {
+	return []command{
+		{form: "work", about: "work off the queue (without a command, too)", makes: true, office: (*office).work},
+		{form: "list", about: "the requests and where they stand", office: (*office).list},
+		{form: "show ID", about: "a request and its conversation", min: 1, max: 1, office: (*office).show},
+		{form: "add TEXT", about: "a new request; add - reads them from stdin, one a line", min: 1, max: many, makes: true, office: (*office).add},
+		{form: "approve ID [CALL]", about: "let the calls that it asks about run, or one of them", min: 1, max: 2, office: (*office).approve},
+		{form: "deny ID [CALL] [REASON]", about: "keep them from running; the model reads the reason", min: 1, max: many, office: (*office).deny},
+		{form: "retry [ID…]", about: "try requests again that failed: all, or these", max: many, office: (*office).retry},
+		{form: "help", about: "this page", alone: func() error { help(os.Stdout); return nil }},
 	}
-	const many = math.MaxInt
-	c, known := map[string]struct {
-		do       func(context.Context, []string) error
-		min, max int // arguments
-	}{
-		"work":    {o.work, 0, 0},
-		"list":    {o.list, 0, 0},
-		"show":    {o.show, 1, 1},
-		"add":     {o.add, 1, many},
-		"approve": {o.approve, 1, 2},
-		"deny":    {o.deny, 1, many},
-		"retry":   {o.retry, 0, many},
-	}[name]
+}
+
+func (c command) name() string {
+	name, _, _ := strings.Cut(c.form, " ")
+	return name
+}
+
+// help prints what there is.
+func help(to io.Writer) {
+	var b strings.Builder
+	b.WriteString("usage: orderdesk [flags] [command]\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "  %-24s %s\n", c.form, c.about)
+	}
+	b.WriteString("\nflags:\n")
+	flag.CommandLine.SetOutput(&b)
+	flag.PrintDefaults()
+	_, _ = io.WriteString(to, b.String())
+}
+
+// parse reads the command line: what is to be done, and with what. Flags may stand
+// behind the name of the command, too. An error is one line.
+func (o *office) parse(words []string) (command, []string, error) {
+	all := commands()
+	flags := flag.CommandLine
+	name, args := "work", []string(nil)
+	err := flags.Parse(words)
+	if err == nil && flags.NArg() > 0 {
+		name = flags.Arg(0)
+		err = flags.Parse(flags.Args()[1:])
+		args = flags.Args()
+	}
+	if errors.Is(err, flag.ErrHelp) {
+		name, args, err = "help", nil, nil
+	}
+	if err != nil {
+		return command{}, nil, err
+	}
+	at := slices.IndexFunc(all, func(c command) bool { return c.name() == name })
+	if at < 0 {
+		return command{}, nil, fmt.Errorf("there is no command %q", name)
+	}
+	c := all[at]
+	if len(args) < c.min || len(args) > c.max {
+		return c, nil, fmt.Errorf("usage: orderdesk %s", c.form)
+	}
+	if name == "add" && strings.TrimSpace(strings.Join(args, "")) == "" {
+		return c, nil, errNoText
+	}
+	return c, args, o.check()
+}
+
+// check says which flag is wrong, before anything is touched.
+func (o *office) check() error {
 	switch {
-	case !known:
-		return nil, nil, fmt.Errorf("there is no command %q", name)
-	case len(args) < c.min || len(args) > c.max:
-		return nil, nil, fmt.Errorf("%s: wrong number of arguments", name)
-	}
-	return c.do, args, nil
-}
-
-// list prints the requests.
-func (o *office) list(ctx context.Context, _ []string) error {
-	all, err := o.queue.List(ctx)
-	if err != nil {
-		return err
-	}
-	for _, r := range all {
-		o.Text(fmt.Sprintf("%4d  %-8s %6d  %s\n", r.ID, r.State, r.Tokens, brief(cli.OneLine(r.Text), 70)))
+	case o.where == "":
+		return errors.New(`-db "" names no database`)
+	case o.workers < 1:
+		return fmt.Errorf("-workers %d: there must be one", o.workers)
+	case o.pause < 0:
+		return fmt.Errorf("-pause %v: it cannot be negative", o.pause)
+	case o.lease < time.Second:
+		return fmt.Errorf("-lease %v: it must be 1s or more", o.lease)
+	case given("load") && o.load < 1:
+		return fmt.Errorf("-load %d: there must be one request", o.load)
 	}
 	return nil
 }
 
-// brief cuts a text that is longer than n characters.
-func brief(text string, n int) string {
-	if runes := []rune(text); len(runes) > n {
-		return string(runes[:n-1]) + "…"
-	}
-	return text
-}
-
-// add puts requests into the queue.
-func (o *office) add(ctx context.Context, args []string) error {
-	texts := []string{strings.Join(args, " ")}
-	if texts[0] == "-" {
-		var err error
-		if texts, err = lines(os.Stdin); err != nil {
-			return err
-		}
-	}
-	ids, err := o.queue.Add(ctx, texts...)
-	if err != nil {
-		return err
-	}
-	for i, id := range ids {
-		o.Text(fmt.Sprintf("%4d  %s\n", id, cli.OneLine(texts[i])))
-	}
-	return nil
-}
-
-// lines returns the lines of a file that are not empty.
-func lines(f *os.File) (texts []string, err error) {
-	in := bufio.NewScanner(f)
-	in.Buffer(nil, 1<<20)
-	for in.Scan() {
-		if text := strings.TrimSpace(in.Text()); text != "" {
-			texts = append(texts, text)
-		}
-	}
-	return texts, in.Err()
-}
-
-// approve lets calls run.
-func (o *office) approve(ctx context.Context, args []string) error {
-	d := queue.Decision{Approved: true}
-	if len(args) > 1 {
-		d.Call = event.CallRef(args[1])
-	}
-	return o.decide(ctx, args[0], d, "approved")
-}
-
-// deny keeps calls from running.
-func (o *office) deny(ctx context.Context, args []string) error {
-	return o.decide(ctx, args[0], queue.Decision{Reason: strings.Join(args[1:], " ")}, "denied")
-}
-
-func (o *office) decide(ctx context.Context, request string, d queue.Decision, word string) error {
-	id, err := number(request)
-	if err != nil {
-		return err
-	}
-	decided, err := o.queue.Decide(ctx, id, d)
-	if err != nil {
-		return err
-	}
-	for _, p := range decided {
-		o.Text(fmt.Sprintf("%s: %s\n", word, call(p)))
-	}
-	o.goesOn()
-	return nil
-}
-
-// retry tries requests that failed again: those named, or all.
-func (o *office) retry(ctx context.Context, args []string) error {
-	var ids []int64
-	for _, arg := range args {
-		id, err := number(arg)
-		if err != nil {
-			return err
-		}
-		ids = append(ids, id)
-	}
-	if len(args) == 0 {
-		all, err := o.queue.List(ctx)
-		if err != nil {
-			return err
-		}
-		for _, r := range in(queue.Failed, all) {
-			ids = append(ids, r.ID)
-		}
-	}
-	for _, id := range ids {
-		if err := o.queue.Retry(ctx, id); err != nil {
-			return err
-		}
-		o.Text(fmt.Sprintf("request %d waits for a worker\n", id))
-	}
-	o.goesOn()
-	return nil
+// given reports whether a flag was.
+func given(name string) (is bool) {
+	flag.Visit(func(f *flag.Flag) { is = is || f.Name == name })
+	return is
 }
 
 func number(text string) (int64, error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
@@ -16,8 +17,8 @@ import (
 // runLoad works off so many copies of the desk's own requests at once, against a
 // slow provider, prints what that took, and fails unless all came to exactly what
 // it must. The copies are added to the database; "" is a file that is removed
-// afterwards.
-func runLoad(ctx context.Context, out io.Writer, where string, copies int) (err error) {
+// afterwards. Live: out is a terminal, which shows how far it is.
+func runLoad(ctx context.Context, out io.Writer, live bool, where string, copies int) (err error) {
 	if where == "" {
 		dir, err := os.MkdirTemp("", "orderdesk")
 		if err != nil {
@@ -33,13 +34,19 @@ func runLoad(ctx context.Context, out io.Writer, where string, copies int) (err 
 	defer func() { err = errors.Join(err, d.Close()) }()
 
 	began := time.Now()
+	_, _ = fmt.Fprintf(out, "making the users and orders of %d requests…\n", copies)
 	l, err := load.New(ctx, d, copies)
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(out, "%d requests at once, their users ready in %.1f s; the provider takes %v for a reply: %v to the first byte, the rest in %d pieces\n",
-		copies, time.Since(began).Seconds(), load.Reply, load.FirstByte, load.Pieces)
+	_, _ = fmt.Fprintf(out, "ready after %.1f s; now all at once. The provider takes %v for a reply:\n%v to the first byte, the rest in %d pieces.\n",
+		time.Since(began).Seconds(), load.Reply, load.FirstByte, load.Pieces)
+	ended := func() {}
+	if live {
+		ended = showProgress(out, l, copies)
+	}
 	figures, failed := l.Run(ctx)
+	ended()
 	figures.Print(out)
 	size, err := l.Size(ctx)
 	if err != nil {
@@ -51,4 +58,25 @@ func runLoad(ctx context.Context, out io.Writer, where string, copies int) (err 
 	}
 	_, _ = fmt.Fprintf(out, "%-12s every answer, every object and every event is as it must be\n", "checked")
 	return nil
+}
+
+// showProgress shows every second how many requests are over, in one line, until
+// the returned function is called.
+func showProgress(out io.Writer, l *load.Load, copies int) (end func()) {
+	stop, began := make(chan struct{}), time.Now()
+	var showing sync.WaitGroup
+	showing.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				_, _ = io.WriteString(out, "\r\x1b[K")
+				return
+			case <-tick.C:
+				_, _ = fmt.Fprintf(out, "\r  %d of %d over · %s\x1b[K", l.Over(), copies, time.Since(began).Truncate(time.Second))
+			}
+		}
+	})
+	return func() { close(stop); showing.Wait() }
 }

@@ -20,8 +20,10 @@ func TestLoad(t *testing.T) {
 func requireLoad(t *testing.T, where string) {
 	t.Helper()
 	var out bytes.Buffer
-	require.NoError(t, main.RunLoad(t.Context(), &out, where, 20))
-	require.Regexp(t, `^20 requests at once, their users ready in [0-9.]+ s; the provider takes 500ms for a reply: 200ms to the first byte, the rest in 10 pieces\n`+
+	require.NoError(t, main.RunLoad(t.Context(), &out, true, where, 20))
+	require.Regexp(t, `^making the users and orders of 20 requests…\n`+
+		`ready after [0-9.]+ s; now all at once\. The provider takes 500ms for a reply:\n200ms to the first byte, the rest in 10 pieces\.\n`+
+		"(\r  \\d+ of 20 over · \\d+s\x1b\\[K)+\r\x1b\\[K"+
 		`requests     20 in [0-9.]+ s: \d+/s\n(.*\n)*`+
 		`errors       0\n`+
 		`database     [0-9.]+ MB\n`+

@@ -9,11 +9,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"net/url"
+	"io"
 	"os"
 	"time"
 
@@ -23,18 +24,6 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
 )
 
-const usage = `orderdesk [flags] [command]
-
-  work                 work off the queue (without a command, too)
-  list                 the requests and where they stand
-  show ID              a request and its conversation
-  add TEXT             a new request; add - reads them from stdin, one a line
-  approve ID [CALL]    let the calls that wait run, or one of them
-  deny ID [REASON]     keep them from running; the model reads the reason
-  retry [ID…]          try requests again that failed: all, or these
-
-flags:`
-
 func main() {
 	app := cli.Bare()
 	app.Own = true
@@ -43,9 +32,18 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 4, "how many requests are worked on at once")
 	flag.BoolVar(&o.watch, "watch", false, "when all is done, wait for new requests and decisions")
 	flag.DurationVar(&o.pause, "pause", 300*time.Millisecond, "how long the scripted clerk thinks about a reply, without a key")
-	flag.DurationVar(&o.lease, "lease", 10*time.Second, "how long the requests of a process that died stay taken")
+	flag.DurationVar(&o.lease, "lease", 10*time.Second, "how long the requests of a process that died stay taken, 1s at least")
 	flag.IntVar(&o.load, "load", 0, "instead, work off `n` copies of the requests at once, and measure that (-db default: a temporary file)")
-	app.Main(usage, func(*cli.App) error { return o.run() })
+	flag.CommandLine.Init("orderdesk", flag.ContinueOnError) // what is wrong, parse says
+	flag.CommandLine.SetOutput(io.Discard)
+	app.Main("orderdesk", func(*cli.App) error {
+		do, args, err := o.parse(os.Args[1:])
+		if err != nil {
+			_, _ = fmt.Fprintf(os.Stderr, "orderdesk: %v (-h for all)\n", err)
+			os.Exit(2)
+		}
+		return o.run(do, args)
+	})
 }
 
 // office is one start of the program.
@@ -60,27 +58,38 @@ type office struct {
 	queue        *queue.Queue
 }
 
-func (o *office) run() error {
-	command, args, err := o.command()
-	if err != nil {
-		_, _ = fmt.Fprintln(flag.CommandLine.Output(), err)
-		flag.Usage()
-		os.Exit(2)
-	}
+func (o *office) run(do command, args []string) error {
 	ctx, stop := interruptible(context.Background())
 	defer stop()
+	if do.office == nil {
+		return do.alone()
+	}
 	if o.load > 0 {
-		return runLoad(ctx, os.Stdout, o.chosen(), o.load)
+		where := ""
+		if given("db") {
+			where = o.where
+		}
+		return runLoad(ctx, os.Stdout, terminal(os.Stdout) != nil, where, o.load)
 	}
-	if err := o.open(ctx); err != nil {
-		return err
+	if err := o.open(ctx, do.makes); err != nil {
+		return fmt.Errorf("%s: %w", o.place(), plain(err))
 	}
-	return errors.Join(command(ctx, args), o.desk.Close())
+	err := errors.Join(do.office(o, ctx, args), o.desk.Close())
+	if err == nil {
+		return nil
+	}
+	if words := plain(err); words.Error() != err.Error() { // it is about the database
+		return fmt.Errorf("%s: %w", o.place(), words)
+	}
+	return err
 }
 
 // open opens the database. One that is new gets the example's shop, and the
-// requests of its users.
-func (o *office) open(ctx context.Context) (err error) {
+// requests of its users, if it is to be made.
+func (o *office) open(ctx context.Context, makes bool) (err error) {
+	if there, err := desk.Exists(ctx, o.where); err != nil || !there && !makes {
+		return cmp.Or(err, errors.New("there is no such database; work and add make one"))
+	}
 	if o.desk, err = desk.Open(ctx, o.where); err != nil {
 		return err
 	}
@@ -100,25 +109,7 @@ func (o *office) open(ctx context.Context) (err error) {
 	}
 	asked, err := o.queue.Seed(ctx, clerk.Requests()...)
 	if err == nil && (fresh || asked) {
-		o.Note("%s is new: it got a small shop and %d requests of its users.", o.place(), len(clerk.Requests()))
+		o.note("%s is new: it got a small shop and %d requests of its users.", o.place(), len(clerk.Requests()))
 	}
 	return err
-}
-
-// chosen is the database that was asked for, or "".
-func (o *office) chosen() (where string) {
-	flag.Visit(func(f *flag.Flag) {
-		if f.Name == "db" {
-			where = o.where
-		}
-	})
-	return where
-}
-
-// place names the database, without the password that its URL may have.
-func (o *office) place() string {
-	if u, err := url.Parse(o.where); err == nil && u.User != nil {
-		return u.Redacted()
-	}
-	return o.where
 }

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,6 +62,7 @@ func TestProgram(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, program, *desk.Data){
 		"denied": testDenied, "interrupted": testInterrupted, "killed": testKilled, "two at once": testTwoAtOnce,
 		"decided meanwhile": testDecidedMeanwhile, "show and list": testShow, "own requests": testOwnRequests, "wrong": testWrong,
+		"unheard": testUnheard, "told": testTold, "no provider": testNoProvider, "no database": testNoDatabase,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,11 +78,16 @@ func TestProgram(t *testing.T) {
 
 func newDB(t *testing.T) string { return filepath.Join(t.TempDir(), "desk.db") }
 
-// start starts the program without the provider of whoever runs the tests.
-func (p program) start(t *testing.T, stdin io.Reader, args ...string) *process {
-	t.Helper()
+// command is a start of the program without the provider of whoever runs the tests.
+func (p program) command(t *testing.T, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), p.bin, append([]string{"-db", p.db, "-lease", "1s"}, args...)...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "OPENAI_") })
+	return cmd
+}
+
+func (p program) start(t *testing.T, stdin io.Reader, args ...string) *process {
+	t.Helper()
+	cmd := p.command(t, args...)
 	s := &process{Cmd: cmd}
 	cmd.Stdin, cmd.Stderr = stdin, &s.stderr
 	stdout, err := cmd.StdoutPipe()
@@ -123,12 +131,20 @@ func (p program) work(t *testing.T) []string { return p.do(t, "-pause", "0", "wo
 // ids are the requests in a state, by what list says.
 func (p program) ids(t *testing.T, state queue.State) (ids []string) {
 	t.Helper()
-	for _, line := range p.do(t, "list") {
+	for _, line := range p.list(t) {
 		if f := strings.Fields(line); queue.State(f[1]) == state {
 			ids = append(ids, f[0])
 		}
 	}
 	return ids
+}
+
+// list is a line for each request.
+func (p program) list(t *testing.T) []string {
+	t.Helper()
+	lines := p.do(t, "list")
+	require.Equal(t, "  ID  STATE    TOKENS  REQUEST", lines[0])
+	return lines[1:]
 }
 
 // approveAll approves what waits, and works off the rest.
@@ -179,6 +195,12 @@ func testDenied(t *testing.T, p program, approved *desk.Data) {
 		lines := p.do(t, "deny", id, "it", "is too", "late")
 		require.Regexp(t, `^denied: \[r1\.t\d+\.c\d+\] \w+ \{`, lines[0])
 	}
+	id := "2"
+	require.Equal(t, "decided", strings.Fields(p.list(t)[1])[1])
+	shown := p.do(t, "show", id)
+	require.Regexp(t, `^Request 2 is decided, after`, shown[0])
+	require.Regexp(t, `^\[r1\.t\d+\.c0\] denied \(it is too late\) already$`, shown[len(shown)-3])
+	p.wrong(t, 1, "orderdesk: request 2 was denied already; a worker goes on with it\n", "approve", id)
 	lines := p.work(t)
 	p.requireDone(t)
 	require.Equal(t, before, p.export(t))
@@ -201,7 +223,7 @@ func testInterrupted(t *testing.T, p program, want *desk.Data) {
 		lines, status := s.end()
 		require.Equal(t, 130, status, lines)
 		require.Equal(t, "orderdesk: interrupted\n", lastLine(s.stderr.String()))
-		require.Contains(t, lines, "stopping when the calls that run have ended; once more to stop at once")
+		require.Contains(t, lines, "stopping after the calls that run; ^C again: at once")
 		require.Contains(t, lastOf(lines), p.bin+" -db ")
 		require.Empty(t, p.ids(t, queue.Running))
 	}
@@ -246,14 +268,14 @@ func testTwoAtOnce(t *testing.T, p program, want *desk.Data) {
 		lines, status := s.end()
 		require.Zero(t, status, "%s", &s.stderr)
 		for _, line := range lines {
-			if f := strings.Fields(line); len(f) > 1 && (f[1] == "done" || f[1] == "asks") {
+			if f := strings.Fields(line); len(f) > 1 && (f[1] == "done" || f[1] == "asking") {
 				if _, err := strconv.Atoi(f[0]); err == nil {
 					ended[f[0]]++
 				}
 			}
 		}
 	}
-	for _, line := range p.do(t, "list") {
+	for _, line := range p.list(t) {
 		require.Equal(t, 1, ended[strings.Fields(line)[0]], line)
 	}
 	p.approveAll(t)
@@ -292,7 +314,7 @@ func testShow(t *testing.T, p program, _ *desk.Data) {
 \[r1\.t1\.c0\] = .*
 \[r1\.t\d+\.c\d\] \w+ \{.*\} needs approval
 .*
-Request `+id+` waits for a decision: .*
+Request `+id+` is asking: .*
   \d+\.\d\d  \[r1\.t\d+\.c\d\] \w+ \{.*\}
   .* approve `+id+`
   .* deny `+id+` "the reason"$`, shown)
@@ -301,7 +323,7 @@ Request `+id+` waits for a decision: .*
 // testOwnRequests: whoever has no key is told so, and can try again with one.
 func testOwnRequests(t *testing.T, p program, _ *desk.Data) {
 	p.work(t)
-	before := len(p.do(t, "list"))
+	before := len(p.list(t))
 	one, two := strconv.Itoa(before+1), strconv.Itoa(before+2)
 	require.Equal(t, []string{fmt.Sprintf("%4s  Who are you?", one)}, p.do(t, "add", "Who", "are", "you?"))
 	s := p.start(t, strings.NewReader("\n Are you sure? \n\n"), "add", "-")
@@ -311,29 +333,126 @@ func testOwnRequests(t *testing.T, p program, _ *desk.Data) {
 	p.work(t)
 	require.Equal(t, []string{one, two}, p.ids(t, queue.Failed))
 	require.Contains(t, strings.Join(p.do(t, "show", one), "\n"), "OPENAI_API_KEY")
+	p.wrong(t, 1, "orderdesk: there is no request 99\n", "retry", two, "99")
 	p.do(t, "retry", two)
 	require.Equal(t, []string{two}, p.ids(t, queue.Waiting))
 	p.do(t, "retry")
 	require.Equal(t, []string{one, two}, p.ids(t, queue.Waiting))
+	p.wrong(t, 1, "orderdesk: no request has failed: there is nothing to try again\n", "retry")
 }
 
-// testWrong: a wrong command line has the status 2 and the usage, and what cannot
-// be done the status 1 and a line.
+// testUnheard: when nobody reads what it says, it stops in order, as after ^C.
+func testUnheard(t *testing.T, p program, want *desk.Data) {
+	skipWithoutSignals(t)
+	s := p.command(t, "-pause", longPause, "-workers", "3")
+	read, write, err := os.Pipe()
+	require.NoError(t, err)
+	s.Stdout = write
+	require.NoError(t, s.Start())
+	require.NoError(t, write.Close())
+	out := bufio.NewScanner(read)
+	for out.Scan() && !strings.Contains(out.Text(), "  calls  ") {
+	}
+	require.NoError(t, read.Close())
+	_ = s.Wait() // what matters is the status
+	require.Equal(t, 130, s.ProcessState.ExitCode(), s.ProcessState)
+	require.Empty(t, p.ids(t, queue.Running))
+	p.work(t)
+	p.approveAll(t)
+	require.Equal(t, want, p.export(t))
+}
+
+// testTold: who watches is told what to type when a request asks.
+func testTold(t *testing.T, p program, _ *desk.Data) {
+	s := p.start(t, nil, "-pause", "0", "-watch")
+	s.until(t, 1, "request 2 is asking about 249.00:")
+	s.until(t, 1, p.bin+" -db "+p.db+" approve 2")
+	s.until(t, 1, p.bin+" -db "+p.db+` deny 2 "the reason"`)
+	require.NoError(t, s.Process.Kill()) // it waits for more
+	s.end()
+}
+
+// testNoProvider: one that nobody answers at fails some requests, and not all.
+func testNoProvider(t *testing.T, p program, want *desk.Data) {
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	s := p.start(t, nil, "-base-url", closed.URL)
+	lines, status := s.end()
+	require.Equal(t, 1, status)
+	require.Regexp(t, `^orderdesk: 4 requests in a row could not ask the model; those that are left wait: `, s.stderr.String())
+	require.Contains(t, strings.Join(lines, "\n"), " retry ")
+	require.GreaterOrEqual(t, len(p.ids(t, queue.Failed)), 4)
+	require.GreaterOrEqual(t, len(p.ids(t, queue.Waiting)), 5)
+	p.do(t, "retry")
+	p.work(t)
+	p.approveAll(t)
+	require.Equal(t, want, p.export(t))
+}
+
+// testNoDatabase: only who works or adds makes one, and of one that cannot be used
+// is said why, without its password.
+func testNoDatabase(t *testing.T, p program, _ *desk.Data) {
+	for _, args := range [][]string{{"list"}, {"show", "1"}, {"approve", "1"}, {"deny", "1"}, {"retry"}} {
+		p.wrong(t, 1, "orderdesk: "+p.db+": there is no such database; work and add make one\n", args...)
+		require.NoFileExists(t, p.db)
+	}
+	require.NoError(t, os.WriteFile(p.db, bytes.Repeat([]byte("no database "), 1000), 0o600))
+	p.wrong(t, 1, "orderdesk: "+p.db+": the file is no SQLite database\n", "list")
+	p.db = filepath.Join(p.db, "desk.db")
+	p.wrong(t, 1, "orderdesk: "+p.db+": ", "work")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	at := l.Addr().String()
+	require.NoError(t, l.Close())
+	p.db = "postgres://clerk:secret@" + at + "/desk"
+	p.wrong(t, 1, "orderdesk: postgres://clerk:xxxxx@"+at+"/desk: no server answers at "+at+": ", "work")
+}
+
+// wrong runs the program to an end that is not good.
+func (p program) wrong(t *testing.T, status int, want string, args ...string) {
+	t.Helper()
+	s := p.start(t, nil, args...)
+	_, got := s.end()
+	require.Equal(t, status, got, args)
+	said := s.stderr.String()
+	require.Equal(t, 1, strings.Count(said, "\n"), said)
+	require.True(t, strings.HasPrefix(said, want), said)
+}
+
+// testWrong: a wrong command line has the status 2, and what cannot be done the
+// status 1; both a line that says what is right.
 func testWrong(t *testing.T, p program, _ *desk.Data) {
 	for _, tt := range []struct {
-		args   []string
-		status int
-		want   string
+		args []string
+		want string
 	}{
-		{[]string{"approve", "99"}, 1, "orderdesk: there is no request 99\n"},
-		{[]string{"show", "x"}, 1, "orderdesk: \"x\" is no number of a request\n"},
-		{[]string{"approve", "1"}, 1, "orderdesk: request 1 is waiting: nothing of it waits for a decision\n"},
-		{[]string{"tidy"}, 2, "there is no command \"tidy\"\nusage: orderdesk [flags] [command]\n"},
-		{[]string{"show"}, 2, "show: wrong number of arguments\nusage: orderdesk [flags] [command]\n"},
+		{[]string{"tidy"}, "there is no command \"tidy\""},
+		{[]string{"show"}, "usage: orderdesk show ID"},
+		{[]string{"approve"}, "usage: orderdesk approve ID [CALL]"},
+		{[]string{"deny"}, "usage: orderdesk deny ID [CALL] [REASON]"},
+		{[]string{"add", " "}, "add: there is no text"},
+		{[]string{"-lease", "-5s"}, "-lease -5s: it must be 1s or more"},
+		{[]string{"work", "-lease", "0"}, "-lease 0s: it must be 1s or more"},
+		{[]string{"-workers", "0"}, "-workers 0: there must be one"},
+		{[]string{"-pause", "-1s"}, "-pause -1s: it cannot be negative"},
+		{[]string{"-load", "0"}, "-load 0: there must be one request"},
+		{[]string{"-load", "-3"}, "-load -3: there must be one request"},
+		{[]string{"-db", ""}, "-db \"\" names no database"},
+		{[]string{"-dv", "x"}, "flag provided but not defined: -dv"},
 	} {
-		s := p.start(t, nil, tt.args...)
-		_, status := s.end()
-		require.Equal(t, tt.status, status)
-		require.True(t, strings.HasPrefix(s.stderr.String(), tt.want), "%s", &s.stderr)
+		p.wrong(t, 2, "orderdesk: "+tt.want+" (-h for all)\n", tt.args...)
+		require.NoFileExists(t, p.db)
 	}
+	require.Equal(t, "usage: orderdesk [flags] [command]", p.do(t, "help")[0])
+	require.Equal(t, p.do(t, "help"), p.do(t, "show", "-h"))
+	require.NoFileExists(t, p.db)
+
+	p.do(t, "add", "Who are you?")
+	p.wrong(t, 1, "orderdesk: there is no request 99\n", "approve", "99")
+	p.wrong(t, 1, "orderdesk: \"x\" is no number of a request\n", "show", "x")
+	p.wrong(t, 1, "orderdesk: request 1 is waiting: there is nothing to decide\n", "approve", "1")
+	p.wrong(t, 1, "orderdesk: \"worn\" is no call; the name of one looks like r1.t3.c0\n", "approve", "1", "worn")
+	p.work(t)
+	p.wrong(t, 1, "orderdesk: request 2 does not ask about call r9.t1.c0\n", "deny", "2", "r9.t1.c0", "worn")
+	p.wrong(t, 1, "orderdesk: request 14 has failed: there is nothing to decide\n", "deny", "14")
 }

@@ -9,6 +9,20 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
+// list prints the requests.
+func (o *office) list(ctx context.Context, _ []string) error {
+	all, err := o.queue.List(ctx)
+	if err != nil {
+		return err
+	}
+	const before = 24 // characters, of the columns before the text
+	o.Text(fmt.Sprintf("%4s  %-8s %6s  %s\n", "ID", "STATE", "TOKENS", "REQUEST"))
+	for _, r := range all {
+		o.Text(fmt.Sprintf("%4d  %-8s %6d  %s\n", r.ID, r.State, r.Tokens, brief(cli.OneLine(r.Text), width()-before)))
+	}
+	return nil
+}
+
 // show prints a request and its conversation.
 func (o *office) show(ctx context.Context, args []string) error {
 	id, err := number(args[0])
@@ -23,14 +37,30 @@ func (o *office) show(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	o.Text(fmt.Sprintf("Request %d is %s, after %d tokens.\n\n", r.ID, r.State, r.Tokens))
+	o.Text(fmt.Sprintf("Request %d %s, after %d tokens.\n\n", r.ID, r.State.Phrase(), r.Tokens))
 	if len(events) == 0 {
 		o.Note("> %s", r.Text)
 	}
 	for _, e := range events {
 		o.event(e)
 	}
+	if r.State == queue.Decided {
+		return o.tellDecided(ctx, r)
+	}
 	return o.tellOpen(ctx, []queue.Request{r})
+}
+
+// tellDecided says what was decided, and who acts upon it.
+func (o *office) tellDecided(ctx context.Context, r queue.Request) error {
+	all, err := o.queue.Decisions(ctx, r)
+	if err != nil {
+		return err
+	}
+	for _, d := range all {
+		o.Note("[%s] %s already", d.Call, verdict(d.Approved, d.Reason))
+	}
+	o.goesOn()
+	return nil
 }
 
 // event prints a part of a conversation.
@@ -47,7 +77,7 @@ func (o *office) event(e event.Event) {
 	case event.ApprovalAsked:
 		o.Note("[%s] %s %s needs approval", b.Call, b.Name, b.Arguments)
 	case event.ApprovalDecided:
-		o.Note("[%s] %s", b.Call, verdict(b))
+		o.Note("[%s] %s", b.Call, verdict(b.Approved, b.Reason))
 	case event.InDoubtDecided:
 		o.Note("[%s] was interrupted; decided by %s: %s", b.Call, b.By, b.Decision)
 	case event.RunFailed:
@@ -55,12 +85,12 @@ func (o *office) event(e event.Event) {
 	}
 }
 
-func verdict(b event.ApprovalDecided) string {
+func verdict(approved bool, reason string) string {
 	switch {
-	case b.Approved:
+	case approved:
 		return "approved"
-	case b.Reason == "":
+	case reason == "":
 		return "denied"
 	}
-	return "denied: " + b.Reason
+	return fmt.Sprintf("denied (%s)", reason)
 }

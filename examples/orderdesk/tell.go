@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
@@ -72,7 +71,7 @@ func (o *office) tellFailed(failed []queue.Request) {
 	}
 	o.Text("\n")
 	for _, r := range failed[:min(len(failed), maxTold)] {
-		o.Text(fmt.Sprintf("Request %d failed: %s\n", r.ID, cli.OneLine(r.Note)))
+		o.wrapped("Request %d failed: %s", r.ID, cli.OneLine(r.Note))
 	}
 	o.tellMore(len(failed))
 	if len(failed) == 1 {
@@ -84,16 +83,35 @@ func (o *office) tellFailed(failed []queue.Request) {
 
 // tellAsking says what a request waits for.
 func (o *office) tellAsking(ctx context.Context, r queue.Request) error {
-	o.Text(fmt.Sprintf("\nRequest %d waits for a decision: %s\n", r.ID, brief(cli.OneLine(r.Text), 200)))
+	o.Text("\n")
+	o.wrapped("Request %d is asking: %s", r.ID, brief(cli.OneLine(r.Text), 200))
 	for _, p := range r.Pending {
 		money, err := o.desk.Amount(ctx, p.ToolCall)
 		if err != nil {
 			return err
 		}
-		o.Text(fmt.Sprintf("  %s  %s\n", money, call(p)))
+		o.wrapped("  %s  %s", money, call(p))
 	}
-	o.Text(fmt.Sprintf("  %s\n  %s\n", o.invocation("approve %d", r.ID), o.invocation(`deny %d "the reason"`, r.ID)))
+	approve, deny := o.answers(r)
+	o.Text("  " + approve + "\n  " + deny + "\n")
 	return nil
+}
+
+// answers are what to type for a yes, and for a no.
+func (o *office) answers(r queue.Request) (approve, deny string) {
+	return o.invocation("approve %d", r.ID), o.invocation(`deny %d "the reason"`, r.ID)
+}
+
+// note prints a dim line that is broken where the window ends.
+func (o *office) note(format string, args ...any) {
+	for line := range strings.SplitSeq(wrap(cli.OneLine(fmt.Sprintf(format, args...)), width(), ""), "\n") {
+		o.Note("%s", line)
+	}
+}
+
+// wrapped prints a line that is broken between words where the window ends.
+func (o *office) wrapped(format string, args ...any) {
+	o.Text(wrap(fmt.Sprintf(format, args...), width(), "    ") + "\n")
 }
 
 // call is how a call that waits is printed.
@@ -107,28 +125,6 @@ func call(p runner.Pending) string {
 
 // goesOn says who acts upon what was changed in the queue.
 func (o *office) goesOn() {
-	o.Note("A worker goes on with it. If none is at work: %s", o.invocation(""))
-}
-
-// invocation is what to type for a command.
-func (o *office) invocation(format string, args ...any) string {
-	words := []string{quoted(os.Args[0])}
-	if strings.Contains(os.Args[0], "go-build") { // go run made it
-		words[0] = "go run ./examples/orderdesk" // from the repository's root
-	}
-	if o.chosen() != "" {
-		words = append(words, "-db "+quoted(o.place()))
-	}
-	if format != "" {
-		words = append(words, fmt.Sprintf(format, args...))
-	}
-	return strings.Join(words, " ")
-}
-
-// quoted is a word as a shell reads it.
-func quoted(word string) string {
-	if strings.ContainsAny(word, " '\"\\$&;?*()<>|`") {
-		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-	}
-	return word
+	o.note("A worker goes on with it. If none is at work:")
+	o.Text("  " + o.invocation("") + "\n")
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -20,30 +21,68 @@ import (
 
 // work works off the queue.
 func (o *office) work(ctx context.Context, _ []string) error {
-	if o.workers < 1 {
-		return fmt.Errorf("%d workers: there must be one", o.workers)
-	}
+	ctx, out, stop := heard(ctx, os.Stdout)
+	defer stop()
 	if o.Embedded {
-		o.Note("OPENAI_API_KEY is not set: a scripted clerk answers, who knows only the first requests.")
+		o.note("OPENAI_API_KEY is not set: a scripted clerk answers, who knows only the first requests.")
 	} else {
-		o.Note("%s answers.", o.Model)
+		o.note("%s answers.", o.Model)
 	}
-	b := board.New(os.Stdout, terminal(os.Stdout), o.workers)
+	b := board.New(out, terminal(os.Stdout), o.workers)
 	defer b.Close()
-	defer context.AfterFunc(ctx, func() { b.Print("stopping when the calls that run have ended; once more to stop at once") })()
+	defer context.AfterFunc(ctx, func() { b.Print("stopping after the calls that run; ^C again: at once") })()
 	err := queue.Workers{
 		Queue:  o.queue,
 		Agent:  o.desk.Agent(o.model()),
 		Runner: runner.Runner{NoStream: true},
 		Count:  o.workers,
 		Watch:  o.watch,
-		Report: b.Report,
+		Report: func(r queue.Report) { b.Report(r); o.hint(ctx, b, r) },
 	}.Run(ctx)
 	b.Close()
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
 	return cmp.Or(err, o.tellEnd(context.WithoutCancel(ctx)))
+}
+
+// hint says what to type about a request that asks. Without -watch that is said at
+// the end.
+func (o *office) hint(ctx context.Context, b *board.Board, r queue.Report) {
+	if !o.watch || r.Event.Body != nil || r.Request.State != queue.Asking {
+		return
+	}
+	for _, p := range r.Request.Pending {
+		if money, err := o.desk.Amount(ctx, p.ToolCall); err == nil { // or the end says it
+			b.Print(fmt.Sprintf("request %d is asking about %s:", r.Request.ID, money))
+		}
+	}
+	approve, deny := o.answers(r.Request)
+	b.Print(approve)
+	b.Print(deny)
+}
+
+// heard returns out, and a context that ends, too, when nobody reads that any more:
+// ^C ends all programs of a pipe, and this one is to come to its end in order. Until
+// the program ends, no broken pipe is a signal.
+func heard(ctx context.Context, out io.Writer) (context.Context, io.Writer, context.CancelFunc) {
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := context.WithCancel(ctx)
+	return ctx, listener{out, stop}, stop
+}
+
+// A listener stops the work when it is gone.
+type listener struct {
+	io.Writer
+	stop context.CancelFunc
+}
+
+func (l listener) Write(p []byte) (int, error) {
+	n, err := l.Writer.Write(p)
+	if err != nil {
+		l.stop()
+	}
+	return n, err
 }
 
 // model is whom the workers ask.

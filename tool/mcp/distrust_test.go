@@ -29,7 +29,7 @@ func TestChangedHints(t *testing.T) {
 		server := newChanging(`{"name":"pay"}`)
 		client := open(t, mcp.Server{Name: "s", Dial: server.dial})
 		require.False(t, toolsOf(t, client)[0].Idempotent())
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // synctest: exact in a bubble
 		server.change(`{"name":"pay","annotations":{"idempotentHint":true}}`)
 		tools, err := client.Toolsets()[0].Tools(t.Context())
 		require.ErrorContains(t, err, `"pay" (its definition has changed)`)
@@ -124,7 +124,7 @@ func TestNothingIsLeftOfALostConnection(t *testing.T) {
 		}})
 		echo := toolsOf(t, client)[0]
 		for range 2 {
-			time.Sleep(time.Minute)
+			time.Sleep(time.Minute) // synctest: exact in a bubble
 			_, err := echo.Call(t.Context(), json.RawMessage(`{}`))
 			require.NoError(t, err)
 			require.NoError(t, sessions[len(sessions)-1].Close())
@@ -176,7 +176,7 @@ func TestListingThatFails(t *testing.T) {
 			_, err := run.Call(t.Context(), json.RawMessage(`{}`))
 			called <- err
 		}()
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // synctest: exact in a bubble
 		_, err := io.WriteString(told, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n")
 		require.NoError(t, err)
 		synctest.Wait()

@@ -117,7 +117,7 @@ func TestHostileChangeWhileAPersonLooks(t *testing.T) {
 			server: mcp.Server{Dial: inMemoryFoe(t, do)}, asks: true,
 			decide: func(_ context.Context, p runner.Pending) (runner.Input, error) {
 				close(change)
-				time.Sleep(time.Minute) // a person reads
+				time.Sleep(time.Minute) // synctest: exact in a bubble; a person reads
 				return p.Approve(), nil
 			},
 		}.play(t)

@@ -27,7 +27,7 @@ type foe struct {
 	hang func()
 }
 
-// A line is what a foe hears.
+// A heard is what a foe hears.
 type heard struct {
 	ID     json.RawMessage `json:"id"`
 	Method string          `json:"method"`
@@ -48,12 +48,6 @@ func (h heard) token() string {
 	}
 	_ = json.Unmarshal(h.Params, &p)
 	return p.Meta.Token
-}
-
-func (h heard) tool() string {
-	var p struct{ Name string }
-	_ = json.Unmarshal(h.Params, &p)
-	return p.Name
 }
 
 // say writes a line, as it is.
@@ -123,7 +117,7 @@ func at(method string, do func(f *foe, h heard)) misdeed {
 	}
 }
 
-// answers is a misdeed that answers a method so.
+// answersAt is a misdeed that answers a method so.
 func answersAt(method, result string) misdeed {
 	return at(method, func(f *foe, h heard) { f.answer(h, result) })
 }

@@ -134,7 +134,7 @@ func TestHostileLists(t *testing.T) {
 		},
 		"pages that come slowly": {
 			do: at("tools/list", func(f *foe, h heard) {
-				time.Sleep(11 * time.Second)
+				time.Sleep(11 * time.Second) // synctest: exact in a bubble
 				f.answer(h, `{"tools":[`+tool("t"+h.cursor(), "")+`,`+workTool+`],"nextCursor":"`+h.cursor()+`x"}`)
 			}),
 			offered: []string{"evil__t", "evil__work", "evil__tx", "evil__txx", "evil__txxx", "evil__txxxx"},

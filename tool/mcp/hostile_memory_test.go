@@ -1,7 +1,8 @@
+//go:build !race
+
 package mcp_test
 
 import (
-	"fmt"
 	"runtime"
 	"runtime/metrics"
 	"strings"
@@ -11,50 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// largeFoes are processes that say more than anybody wants to hear.
-func largeFoes() map[string]misdeed {
-	long := func(f *foe, begin string, megabytes int, end string) {
-		chunk := strings.Repeat("x", 1<<20)
-		_, _ = fmt.Fprint(f.out, begin)
-		for range megabytes {
-			_, _ = fmt.Fprint(f.out, chunk)
-		}
-		_, _ = fmt.Fprintln(f.out, end)
-	}
-	tools := func(n int) string {
-		var b strings.Builder
-		for i := range n {
-			fmt.Fprintf(&b, `{"name":"t%d"},`, i)
-		}
-		return b.String() + workTool
-	}
-	return map[string]misdeed{
-		"a description of 100 MB": at("tools/list", func(f *foe, h heard) {
-			long(f, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"work","description":"`, h.ID), 100, `"}]}}`)
-		}),
-		"a description of 15 MB": at("tools/list", func(f *foe, h heard) {
-			long(f, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"work","description":"`, h.ID), 15, `"}]}}`)
-		}),
-		"a million tools": at("tools/list", func(f *foe, h heard) { f.answer(h, `{"tools":[`+tools(1_000_000)+`]}`) }),
-		"700,000 tools":   at("tools/list", func(f *foe, h heard) { f.answer(h, `{"tools":[`+tools(700_000)+`]}`) }),
-		"millions that are none": at("tools/list", func(f *foe, h heard) {
-			f.answer(h, `{"tools":[`+strings.Repeat(`{},`, 5_000_000)+`{}]}`)
-		}),
-		"long cursors": at("tools/list", func(f *foe, h heard) {
-			page, _, _ := strings.Cut(h.cursor(), "x")
-			long(f, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[],"nextCursor":"%sa`, h.ID, page), 1, `"}}`)
-		}),
-		"a result of 50 MB": at("tools/call", func(f *foe, h heard) {
-			long(f, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"`, h.ID), 50, `"}]}}`)
-		}),
-		"a result of 15 MB": at("tools/call", func(f *foe, h heard) {
-			long(f, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"`, h.ID), 15, `"}]}}`)
-		}),
-	}
-}
-
 // TestHostileMemory: what a run takes does not grow with what a server says. Not
-// parallel: it measures the heap.
+// parallel: it measures the heap, which is another one under the race detector.
 func TestHostileMemory(t *testing.T) {
 	const tooLong = `toolset "evil": a message of the server has more than 16777216 bytes`
 	const doubted = inDoubt + "|outcome_unknown|"

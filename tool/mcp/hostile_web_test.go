@@ -141,7 +141,7 @@ func writes(kind, begin, again string, every time.Duration) func(http.ResponseWr
 			_, err = io.WriteString(w, again)
 			if every > 0 {
 				_ = http.NewResponseController(w).Flush()
-				time.Sleep(every)
+				time.Sleep(every) // synctest: exact in a bubble
 			}
 		}
 	}

@@ -165,7 +165,7 @@ func (l *link) take(a *attempt, lv *live, old bool) {
 		lv, err = l.connect(ctx, old)
 	}
 	if err == nil {
-		if found, err = l.fetch(ctx, lv); err != nil && !isAnswer(err) {
+		if found, err = l.fetch(ctx, lv); err != nil && !isAnswer(err) && ctx.Err() == nil {
 			err = lv.explain(err)
 		}
 	}

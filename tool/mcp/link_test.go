@@ -66,7 +66,7 @@ func TestBackoff(t *testing.T) {
 		for time.Since(start) < 2*time.Minute {
 			_, err := set.Tools(t.Context())
 			require.ErrorContains(t, err, `toolset "s": no route`)
-			time.Sleep(500 * time.Millisecond)
+			time.Sleep(500 * time.Millisecond) // synctest: exact in a bubble
 		}
 		s := time.Second
 		require.Equal(t, []time.Duration{0, s, 3 * s, 7 * s, 15 * s, 31 * s, 61 * s, 91 * s}, tried)
@@ -89,7 +89,7 @@ func TestCrashingServer(t *testing.T) {
 			_, err := run.Call(t.Context(), json.RawMessage(`{}`))
 			got = append(got, err.Error())
 		}
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // synctest: exact in a bubble
 		_, err := run.Call(t.Context(), json.RawMessage(`{}`))
 		got = append(got, err.Error())
 		tools, err := client.Toolsets()[0].Tools(t.Context())
@@ -119,7 +119,7 @@ func TestHangingStarts(t *testing.T) {
 			return nil, context.Cause(ctx)
 		},
 		"dial for ever": func(context.Context) (sdk.Transport, error) {
-			time.Sleep(time.Hour) // whatever its context says
+			time.Sleep(time.Hour) // synctest: exact in a bubble; whatever its context says
 			return offering(answering("{}"), plainTool), nil
 		},
 		"connect": func(context.Context) (sdk.Transport, error) { return silent{}, nil },
@@ -138,7 +138,7 @@ func TestHangingStarts(t *testing.T) {
 				_, err = client.Toolsets()[0].Tools(t.Context())
 				require.EqualError(t, err, `toolset "bad": the server was not ready within 20s`)
 				require.LessOrEqual(t, time.Since(start), 22*time.Second)
-				time.Sleep(2 * time.Hour) // what comes too late is closed
+				time.Sleep(2 * time.Hour) // synctest: exact in a bubble; what comes too late is closed
 			})
 		})
 	}
@@ -181,7 +181,7 @@ func TestWhoWaitsMayLeave(t *testing.T) {
 		server := offering(answering("{}"), plainTool)
 		client := open(t, mcp.Server{Name: "s", Dial: func(context.Context) (sdk.Transport, error) {
 			dials++
-			time.Sleep(10 * time.Second)
+			time.Sleep(10 * time.Second) // synctest: exact in a bubble
 			return server, nil
 		}})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -201,7 +201,7 @@ func TestServersStartTogether(t *testing.T) {
 		var servers []mcp.Server
 		for i := range 5 {
 			servers = append(servers, mcp.Server{Name: fmt.Sprint("s", i), Dial: func(context.Context) (sdk.Transport, error) {
-				time.Sleep(10 * time.Second)
+				time.Sleep(10 * time.Second) // synctest: exact in a bubble
 				return offering(answering("{}"), plainTool), nil
 			}})
 		}

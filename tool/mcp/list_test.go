@@ -259,7 +259,7 @@ func TestChangedDefinitions(t *testing.T) {
 				client := open(t, mcp.Server{Name: "s", Dial: server.dial})
 				old := toolsOf(t, client)[0]
 				require.False(t, old.AsksApproval())
-				time.Sleep(2 * time.Second)
+				time.Sleep(2 * time.Second) // synctest: exact in a bubble
 				server.change(changed)
 				_, err := old.Call(t.Context(), json.RawMessage(`{}`))
 				require.EqualError(t, err, "failed: The call was not made, so it had no effect: the server has changed what this tool is.")
@@ -268,8 +268,8 @@ func TestChangedDefinitions(t *testing.T) {
 				require.True(t, tools[0].AsksApproval())
 				require.True(t, client.Status(t.Context())[0].Definitions[0].Changed)
 				_, err = toolsOf(t, client)[0].Call(t.Context(), json.RawMessage(`{}`))
-				require.NoError(t, err) // who approved it meant this one
-				time.Sleep(2 * time.Second)
+				require.NoError(t, err)     // who approved it meant this one
+				time.Sleep(2 * time.Second) // synctest: exact in a bubble
 				server.change(honest)
 				require.False(t, toolsOf(t, client)[0].AsksApproval())
 				require.Equal(t, []string{"tools/list", "tools/list", "tools/call t", "tools/list"}, server.requests())
@@ -281,7 +281,7 @@ func TestChangedDefinitions(t *testing.T) {
 			server := newChanging(honest)
 			client := open(t, mcp.Server{Name: "s", Dial: server.dial, Changed: mcp.Drop})
 			require.Len(t, toolsOf(t, client), 1)
-			time.Sleep(2 * time.Second)
+			time.Sleep(2 * time.Second) // synctest: exact in a bubble
 			server.change(evil)
 			tools, err := client.Toolsets()[0].Tools(t.Context())
 			require.Empty(t, tools)
@@ -328,7 +328,7 @@ func TestChangedDefinitions(t *testing.T) {
 			server := newChanging(honest)
 			client := open(t, mcp.Server{Name: "s", Dial: server.dial})
 			old := toolsOf(t, client)[0]
-			time.Sleep(2 * time.Second)
+			time.Sleep(2 * time.Second) // synctest: exact in a bubble
 			server.change(named("other"))
 			_, err := old.Call(t.Context(), json.RawMessage(`{}`))
 			require.EqualError(t, err, "failed: The call was not made, so it had no effect: the server has this tool no more.")
@@ -389,7 +389,7 @@ func TestStormOfChanges(t *testing.T) {
 			}
 			synctest.Wait()
 			toolsOf(t, client)
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond) // synctest: exact in a bubble
 		}
 		require.Len(t, server.requests(), 5) // in 4.9 s
 	})
@@ -412,7 +412,7 @@ func TestEarlierListHolds(t *testing.T) {
 		}
 		client := open(t, mcp.Server{Name: "s", Dial: server.dial})
 		run := toolsOf(t, client)[0]
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // synctest: exact in a bubble
 		failing = true
 		server.last().notify("notifications/tools/list_changed", `{}`)
 		synctest.Wait()
@@ -424,7 +424,7 @@ func TestEarlierListHolds(t *testing.T) {
 		require.Equal(t, llm.Parts{llm.Text{Text: "done"}}, parts)
 		require.Len(t, server.conns, 1)
 		failing = false
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // synctest: exact in a bubble
 		toolsOf(t, client)
 		require.Len(t, server.requests(), 4) // the list was asked for again
 	})

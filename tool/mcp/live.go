@@ -55,10 +55,11 @@ func (l *link) open(ctx context.Context, version string) (*live, error) {
 		}
 	}
 	if stop(); ctx.Err() != nil {
-		err = context.Cause(ctx)
+		err = context.Cause(ctx) // whatever ended when it was severed for that
+	} else if err != nil {
+		err = lv.explain(err)
 	}
 	if err != nil {
-		err = lv.explain(err)
 		lv.sever()
 		_ = lv.wait()
 		return nil, err

@@ -80,7 +80,7 @@ func serveStdio(mode string) {
 		}
 	}
 	if has("stubborn") {
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour) // until it is killed
 	}
 }
 
@@ -116,7 +116,7 @@ func stdioAnswer(has func(string) bool, method string, params json.RawMessage) s
 		select {} //nolint:staticcheck // it reads nothing more
 	case "close":
 		_ = os.Stdout.Close()
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour) // until it is killed
 	}
 	quoted, _ := json.Marshal(text)
 	return `"result":{"content":[{"type":"text","text":` + string(quoted) + `}]}`

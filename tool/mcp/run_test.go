@@ -50,7 +50,7 @@ func TestProgressInARun(t *testing.T) {
 			}
 			_ = json.Unmarshal(params, &p)
 			c.notify("notifications/progress", fmt.Sprintf(`{"progressToken":%q,"progress":1,"total":2,"message":"half\u0007"}`, p.Meta.ProgressToken))
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // synctest: exact in a bubble
 			return `{"content":[{"type":"text","text":"whole"}]}`, nil
 		}, plainTool)
 		client := open(t, mcp.Server{Name: "s", Ask: never, Dial: server.dial})

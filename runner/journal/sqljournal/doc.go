@@ -5,6 +5,12 @@
 //	store, err := sqljournal.OpenPostgres(ctx, "postgres://…")
 //	r := runner.Runner{Journal: store}
 //
+// It is a module of its own. Until the first release a program that uses a clone
+// names both:
+//
+//	go mod edit -require github.com/seed-916e8f6a/toolloop@v0.1.0 -replace github.com/seed-916e8f6a/toolloop=CLONE
+//	go mod edit -require github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal@v0.1.0 -replace github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal=CLONE/runner/journal/sqljournal
+//
 // A session is run by one worker at a time. Who opens it takes a lease in the
 // database and renews it while it is open. Each append names the holder and the
 // position, and is refused if either is another: who lost the lease, because its

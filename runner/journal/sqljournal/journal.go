@@ -21,7 +21,10 @@ import (
 type Journal struct {
 	// DB is the pool, whose driver is "pgx" of github.com/jackc/pgx/v5/stdlib, or
 	// "sqlite" of modernc.org/sqlite. How durable an append is, and how long
-	// SQLite waits for the lock of its file, is what the pool was set up for.
+	// SQLite waits for the lock of its file, is what the pool was set up for. It
+	// may be used for tables of your own beside the journal's; but where it has one
+	// connection, as that of OpenSQLite, a transaction or rows left open hold up
+	// every session.
 	DB *sql.DB
 	// Dialect is the database's.
 	Dialect Dialect

@@ -9,10 +9,10 @@ package board
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
@@ -29,6 +29,8 @@ type Board struct {
 	mu     sync.Mutex
 	seats  []seat
 	totals queue.Totals
+	others queue.Others
+	waited bool     // that was told, where there is no terminal
 	above  []string // lines that are over, to be printed above the rest
 	drawn  int      // lines that are in place
 	shown  string   // the lines in place
@@ -96,14 +98,15 @@ func (b *Board) Report(r queue.Report) {
 		return
 	}
 	if r.Elsewhere {
-		b.line(r.Request, "held", "by another process, or by one that died; looked at again until it is free")
+		b.line(r.Request, "held", "by another process, which is at work on it")
 		return
 	}
 	at := &b.seats[r.Worker]
 	if r.Event.Body == nil {
-		b.totals = r.Totals
+		b.totals, b.others = r.Totals, r.Others
 		*at = seat{}
 		b.state(at, r.Request)
+		b.tellWait()
 		return
 	}
 	switch body := r.Event.Body.(type) {
@@ -112,7 +115,7 @@ func (b *Board) Report(r queue.Report) {
 	case event.ModelAnswered:
 		at.tokens += body.Usage.InputTokens + body.Usage.OutputTokens
 	case event.ToolCallStarted:
-		at.doing = cli.OneLine(body.Name + " " + body.Arguments)
+		at.doing = oneLine(body.Name + " " + body.Arguments)
 		b.detail(r.Request, "calls", at.doing)
 	case event.ApprovalDecided:
 		b.detail(r.Request, map[bool]string{true: "approved", false: "denied"}[body.Approved], string(body.Call))
@@ -129,14 +132,23 @@ func (b *Board) state(at *seat, r queue.Request) {
 	case queue.Running:
 		*at = seat{request: r.ID, doing: "begins"}
 		b.detail(r, "begins", r.Text)
-	case queue.Waiting:
+	case queue.Waiting, queue.Decided:
 		b.detail(r, "waits", "for a worker")
 	case queue.Asking:
 		for _, p := range r.Pending {
-			b.line(r, "asks", p.ToolCall.Name+" "+p.ToolCall.Arguments)
+			b.line(r, "asking", p.ToolCall.Name+" "+p.ToolCall.Arguments)
 		}
 	case queue.Done, queue.Failed:
 		b.line(r, string(r.State), r.Note)
+	}
+}
+
+// tellWait says once why nothing happens, to those who do not see the workers.
+func (b *Board) tellWait() {
+	busy := slices.ContainsFunc(b.seats, func(at seat) bool { return at.request != 0 })
+	if b.size == nil && !busy && !b.waited && b.others.Count > 0 {
+		b.waited = true
+		b.print("waiting for requests of other processes: " + about(b.others))
 	}
 }
 
@@ -144,12 +156,12 @@ func (b *Board) state(at *seat, r queue.Request) {
 func (b *Board) Print(text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.print(cli.OneLine(text))
+	b.print(oneLine(text))
 }
 
 // line tells of a request.
 func (b *Board) line(r queue.Request, what, text string) {
-	b.print(fmt.Sprintf("%4d  %-8s  %s", r.ID, what, cli.OneLine(text)))
+	b.print(fmt.Sprintf("%4d  %-8s  %s", r.ID, what, oneLine(text)))
 }
 
 // detail is a line that only those read who do not see the workers.

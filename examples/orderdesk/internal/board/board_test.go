@@ -133,7 +133,7 @@ func TestTerminal(t *testing.T) {
 		b.Report(state(0, of(1, queue.Running, ""), queue.Totals{Running: 1, Waiting: 2}))
 		b.Report(calls(0, 1, `{"n":1}`))
 		b.Report(answered(0, 1, 40))
-		time.Sleep(1050 * time.Millisecond) // between two frames
+		time.Sleep(1050 * time.Millisecond) // synctest: exact in a bubble, between two frames
 		require.Equal(t, `
   worker 1     1  pay {"n":1}
   worker 2     -  idle
@@ -143,9 +143,9 @@ func TestTerminal(t *testing.T) {
 		b.Report(state(0, of(1, queue.Done, "Paid.\nAll of it."), queue.Totals{Running: 1, Waiting: 1, Done: 1, Tokens: 40}))
 		b.Report(state(0, asking(3), queue.Totals{Running: 1, Asking: 1, Done: 1, Tokens: 40}))
 		b.Report(queue.Report{Worker: 1, Request: of(2, queue.Running, ""), Event: event.Event{Body: event.TurnPrepared{}}})
-		time.Sleep(90 * time.Second)
+		time.Sleep(90 * time.Second) // synctest: exact in a bubble
 		require.Equal(t, `   1  done      Paid. All of it.
-   3  asks      pay {"n":1}
+   3  asking    pay {"n":1}
 
   worker 1     -  idle
   worker 2     2  asks the model
@@ -156,7 +156,7 @@ func TestTerminal(t *testing.T) {
 		b.Close()
 		b.Report(state(1, of(2, queue.Done, "late"), queue.Totals{}))
 		require.Equal(t, `   1  done      Paid. All of it.
-   3  asks      pay {"n":1}
+   3  asking    pay {"n":1}
    2  failed    no money`, s.String())
 	})
 }
@@ -169,11 +169,11 @@ func TestRate(t *testing.T) {
 		b := board.New(s, func() (int, int) { return 80, 24 }, 1)
 		defer b.Close()
 		b.Report(state(0, of(1, queue.Running, ""), queue.Totals{}))
-		time.Sleep(10*time.Second + 50*time.Millisecond)
+		time.Sleep(10*time.Second + 50*time.Millisecond) // synctest: exact in a bubble
 		require.Equal(t, 11, s.frames(), "the seconds")
 		for i := range 1000 {
 			b.Report(calls(0, 1, fmt.Sprint(i)))
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // synctest: exact in a bubble
 		}
 		require.Equal(t, 11+10, s.frames())
 	})
@@ -189,14 +189,51 @@ func TestFits(t *testing.T) {
 		b.Report(state(0, of(1, queue.Running, ""), queue.Totals{}))
 		b.Report(calls(0, 1, strings.Repeat("é", 100)))
 		b.Report(state(1, of(2, queue.Done, strings.Repeat("é", 100)), queue.Totals{Done: 1}))
-		time.Sleep(1050 * time.Millisecond) // between two frames
+		time.Sleep(1050 * time.Millisecond) // synctest: exact in a bubble, between two frames
 		require.Equal(t, `   2  done      éééééééééééé…
 
   worker 1     1  pay éééééé…
-  worker 2     -  idle
-  and 3 more
-  1 done, 0 running, 0 waiti…`, s.String())
+  and 4 more
+  1 done, 0 running, 0 waiti…
+  0 tokens · 1s`, s.String())
 	})
+}
+
+// TestElsewhere: what other processes have is no riddle.
+func TestElsewhere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &screen{t: t}
+		b := board.New(s, func() (int, int) { return 60, 24 }, 1)
+		defer b.Close()
+		idle := queue.Report{Totals: queue.Totals{Done: 10, Running: 3}, Others: queue.Others{Count: 3}}
+		b.Report(idle)
+		time.Sleep(1050 * time.Millisecond) // synctest: exact in a bubble, between two frames
+		require.Equal(t, `
+  worker 1     -  idle
+  elsewhere  3
+  10 done, 3 running, 0 waiting, 0 asking, 0 failed
+  0 tokens · 1s`, s.String())
+		idle.Others.Free = 4100 * time.Millisecond
+		b.Report(idle)
+		time.Sleep(time.Second) // synctest: exact in a bubble
+		require.Contains(t, s.String(), "\n  elsewhere  3; if their process died, free in 5s\n")
+		b.Report(queue.Report{})
+		time.Sleep(time.Second) // synctest: exact in a bubble
+		require.NotContains(t, s.String(), "elsewhere")
+	})
+	var out strings.Builder
+	b := board.New(&out, nil, 2)
+	others := queue.Others{Count: 2, Free: 9 * time.Second}
+	b.Report(queue.Report{Worker: 0, Request: of(1, queue.Running, ""), Others: others})
+	b.Report(queue.Report{Worker: 1, Others: others}) // one is at work, and more to be seen
+	b.Report(queue.Report{Worker: 0, Request: of(1, queue.Done, "yes"), Others: others})
+	b.Report(queue.Report{Worker: 0, Others: others})
+	b.Close()
+	require.Equal(t, `   1  begins    request 1
+   1  done      yes
+waiting for requests of other processes: 2; if their process died, free in 9s
+`, out.String())
 }
 
 // TestPlain: a line for each thing of interest, whole.
@@ -219,8 +256,8 @@ func TestPlain(t *testing.T) {
    1  approved  r1.t1.c0
    1  again     overloaded
    1  done      `+strings.Repeat("é", 100)+`
-   2  asks      pay {"n":1}
-   3  held      by another process, or by one that died; looked at again until it is free
+   2  asking    pay {"n":1}
+   3  held      by another process, which is at work on it
    4  waits     for a worker
 stopping
 `, out.String())
@@ -229,7 +266,7 @@ stopping
 // TestUntrusted: what users and models write does not speak to the terminal.
 func TestUntrusted(t *testing.T) {
 	t.Parallel()
-	evil := "a\x1b[2Jb\rc\u009bd\ae\nf\x00"
+	evil := "a\x1b[2Jb\rc\u009bd\ae\nf\x00\u202e"
 	synctest.Test(t, func(t *testing.T) {
 		s := &screen{t: t}
 		b := board.New(s, func() (int, int) { return 80, 24 }, 1)
@@ -237,7 +274,7 @@ func TestUntrusted(t *testing.T) {
 		running := queue.Request{ID: 1, Text: evil, State: queue.Running}
 		b.Report(state(0, running, queue.Totals{}))
 		b.Report(queue.Report{Request: running, Event: event.Event{Body: event.ToolCallStarted{Name: evil, Arguments: evil}}})
-		time.Sleep(1050 * time.Millisecond) // between two frames
+		time.Sleep(1050 * time.Millisecond) // synctest: exact in a bubble, between two frames
 		b.Report(queue.Report{Request: running, Event: event.Event{Body: event.Notice{Text: evil}}})
 		b.Report(queue.Report{Request: running, Event: event.Event{Body: event.Restarted{Error: evil}}})
 		r := asking(2)
@@ -248,7 +285,7 @@ func TestUntrusted(t *testing.T) {
 		b.Close()
 		require.Equal(t, `   1  notice    a[2Jbcde f
    1  again     a[2Jbcde f
-   2  asks      a[2Jbcde f a[2Jbcde f
+   2  asking    a[2Jbcde f a[2Jbcde f
    3  failed    a[2Jbcde f
 a[2Jbcde f`, s.String())
 	})

@@ -3,8 +3,11 @@ package board
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 	"time"
+
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
 )
 
 // The terminal's own language. Between two frames it is as it was: however this
@@ -49,8 +52,11 @@ func (b *Board) write(lines []string) {
 
 // lines are what is drawn in place.
 func (b *Board) lines() []string {
-	_, height := b.size()
-	shown := min(len(b.seats), max(height-4, 1))
+	width, height := b.size()
+	below := b.below(width)
+	// There must be room for the empty line, for how many are not shown, and for
+	// the line of the cursor.
+	shown := min(len(b.seats), max(height-3-len(below), 1))
 	lines := []string{""}
 	for n, at := range b.seats[:shown] {
 		who := fmt.Sprintf("  worker %d  ", n+1)
@@ -63,17 +69,39 @@ func (b *Board) lines() []string {
 	if more := len(b.seats) - shown; more > 0 {
 		lines = append(lines, fmt.Sprintf("  and %d more", more))
 	}
-	return append(lines, "  "+b.summary())
+	return append(lines, below...)
 }
 
-func (b *Board) summary() string {
+// below are the lines below the workers.
+func (b *Board) below(width int) (lines []string) {
+	if b.others.Count > 0 {
+		lines = append(lines, "  elsewhere  "+about(b.others))
+	}
+	states, cost := b.summary()
+	if line := "  " + states + " · " + cost; len([]rune(line)) < width {
+		return append(lines, line)
+	}
+	return append(lines, "  "+states, "  "+cost)
+}
+
+// about says how many requests others have, and until when.
+func about(o queue.Others) string {
+	text := fmt.Sprint(o.Count)
+	if o.Free > 0 {
+		text += fmt.Sprintf("; if their process died, free in %ds", int(math.Ceil(o.Free.Seconds())))
+	}
+	return text
+}
+
+// summary is where the requests stand, and what that took.
+func (b *Board) summary() (states, cost string) {
 	t := b.totals
 	tokens := t.Tokens
 	for _, at := range b.seats {
 		tokens += at.tokens
 	}
-	return fmt.Sprintf("%d done, %d running, %d waiting, %d asking, %d failed · %d tokens · %s",
-		t.Done, t.Running, t.Waiting, t.Asking, t.Failed, tokens, time.Since(b.began).Truncate(time.Second))
+	return fmt.Sprintf("%d done, %d running, %d waiting, %d asking, %d failed", t.Done, t.Running, t.Waiting, t.Asking, t.Failed),
+		fmt.Sprintf("%d tokens · %s", tokens, time.Since(b.began).Truncate(time.Second))
 }
 
 // cut makes a line fit.

@@ -1,15 +1,17 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"strings"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-	_ "modernc.org/sqlite"             // the driver "sqlite"
 
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
 )
@@ -52,7 +54,7 @@ const (
 )
 
 func connect(where string) (*Desk, error) {
-	if strings.HasPrefix(where, "postgres://") || strings.HasPrefix(where, "postgresql://") {
+	if isPostgres(where) {
 		db, err := sql.Open("pgx", where)
 		if err != nil {
 			return nil, err
@@ -168,4 +170,40 @@ func (e *commitError) Unwrap() error { return e.err }
 func (t *tx) exec(ctx context.Context, statement string, args ...any) error {
 	_, err := t.ExecContext(ctx, statement, args...)
 	return err
+}
+
+// Exists reports whether [Open] would find a desk, and not make one.
+func Exists(ctx context.Context, where string) (bool, error) {
+	if isPostgres(where) {
+		return existsPostgres(ctx, where)
+	}
+	path := where
+	if strings.HasPrefix(where, "file:") {
+		u, err := url.Parse(where)
+		if err != nil {
+			return false, fmt.Errorf("desk: %w", err)
+		}
+		path = cmp.Or(u.Path, u.Opaque)
+	}
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func existsPostgres(ctx context.Context, where string) (there bool, err error) {
+	db, err := sql.Open("pgx", where)
+	if err != nil {
+		return false, fmt.Errorf("desk: %w", err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := db.QueryRowContext(ctx, `SELECT to_regclass('desk_version') IS NOT NULL`).Scan(&there); err != nil {
+		return false, fmt.Errorf("desk: %w", err)
+	}
+	return there, nil
+}
+
+func isPostgres(where string) bool {
+	return strings.HasPrefix(where, "postgres://") || strings.HasPrefix(where, "postgresql://")
 }

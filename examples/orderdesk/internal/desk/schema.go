@@ -2,7 +2,11 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
+
+	"modernc.org/sqlite"
 )
 
 // migrations bring the tables to the form of this version, each once and in
@@ -75,7 +79,7 @@ var migrations = [][]string{
 
 // migrate may be run by any number of processes at once.
 func (d *Desk) migrate(ctx context.Context) error {
-	err := d.update(ctx, func(t *tx) error {
+	err := d.patient(ctx, func(t *tx) error {
 		if d.postgres { // SQLite's transactions exclude each other
 			if err := t.exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('desk_version'))`); err != nil {
 				return err
@@ -94,6 +98,30 @@ func (d *Desk) migrate(ctx context.Context) error {
 		return fmt.Errorf("desk: migrate: %w", err)
 	}
 	return nil
+}
+
+// What is done where SQLite says that a file is locked, and does not wait.
+const (
+	sqliteBusy = 5
+	lookAgain  = 20 * time.Millisecond
+	patience   = 500 // times: as long as it waits where it does
+)
+
+// patient is update for a file that may be new. SQLite does not wait for another
+// process that makes it at this moment, and has not set its mode to WAL yet.
+func (d *Desk) patient(ctx context.Context, f func(*tx) error) error {
+	for n := 1; ; n++ {
+		err := d.update(ctx, f)
+		e, is := errors.AsType[*sqlite.Error](err)
+		if !is || e.Code()&0xff != sqliteBusy || n == patience {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(lookAgain):
+		}
+	}
 }
 
 func (t *tx) migrateFrom(ctx context.Context, version int) error {

@@ -49,7 +49,7 @@ func (f *Figures) Print(out io.Writer) {
 	p("replies", "%d, each %v of the provider's time", f.Replies, Reply)
 	p("events", "%d: %.0f/s", f.Events, float64(f.Events)/seconds)
 	p("latency", "%s", percentiles(f.Whole))
-	p("added", "%s", percentiles(f.Added))
+	p("added", "%s (to the provider's time)", percentiles(f.Added))
 	p("memory", "heap %s, resident %s", size(f.Peak.Heap), size(f.Peak.Resident))
 	p("goroutines", "%d", f.Peak.Goroutines)
 	p("errors", "%d", f.Errors)

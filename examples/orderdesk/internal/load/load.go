@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
@@ -21,6 +22,7 @@ type Load struct {
 	desk   *desk.Desk
 	jobs   []*job
 	before *desk.Data
+	over   atomic.Int64
 }
 
 // A job is a copy of a request, and what has come of it.
@@ -93,7 +95,10 @@ func (l *Load) Run(ctx context.Context) (*Figures, error) {
 	began := time.Now()
 	var working sync.WaitGroup
 	for _, j := range l.jobs {
-		working.Go(func() { j.work(ctx, r, desk) })
+		working.Go(func() {
+			j.work(ctx, r, desk)
+			l.over.Add(1)
+		})
 	}
 	working.Wait()
 	f := l.figures(time.Since(began))
@@ -107,6 +112,9 @@ func (l *Load) Run(ctx context.Context) (*Figures, error) {
 	f.Errors = len(failed)
 	return f, findings("requests that failed", failed)
 }
+
+// Over is how many requests are, while they are run.
+func (l *Load) Over() int { return int(l.over.Load()) }
 
 // work runs the session, and counts.
 func (j *job) work(ctx context.Context, r runner.Runner, a *agent.Agent) {

@@ -47,7 +47,7 @@ func TestLoad(t *testing.T) {
 			`replies      85, each 500ms of the provider's time\n`+
 			`events       416: \d+/s\n`+
 			`latency      p50 [0-9.]+ s, p90 [0-9.]+ s, p99 [0-9.]+ s, max [0-9.]+ s\n`+
-			`added        p50 [0-9.]+ s, p90 [0-9.]+ s, p99 [0-9.]+ s, max [0-9.]+ s\n`+
+			`added        p50 [0-9.]+ s, p90 [0-9.]+ s, p99 [0-9.]+ s, max [0-9.]+ s \(to the provider's time\)\n`+
 			`memory       heap \d+ MB, resident (\d+ MB|unknown)\n`+
 			`goroutines   \d+\n`+
 			`errors       0\n$`), out.String())

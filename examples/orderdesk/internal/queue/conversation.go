@@ -36,6 +36,7 @@ func (s *shift) serve(ctx context.Context, n int, r Request) error {
 		return err
 	}
 	after = 0
+	s.judge(r.State, why)
 	if !news { // somebody else was faster, and told of it
 		r = Request{}
 	}
@@ -56,11 +57,11 @@ func (s *shift) converse(ctx context.Context, n int, r Request) (why, err error)
 	case event.RunFinished: // and its worker died before the request said so
 		return nil, nil
 	case event.RunPaused:
-		pending, why := s.Runner.Session(r.Session()).Pending(ctx)
-		if why != nil {
+		var why error
+		if r.Pending, why = s.Runner.Session(r.Session()).Pending(ctx); why != nil {
 			return why, nil
 		}
-		if in, err = answersTo(ctx, s.Queue.journal.DB, r.ID, pending); err != nil || len(in) == 0 {
+		if in, err = answersTo(ctx, s.Queue.journal.DB, r); err != nil || len(in) == 0 {
 			return nil, err
 		}
 	}
@@ -84,6 +85,7 @@ func (s *shift) converse(ctx context.Context, n int, r Request) (why, err error)
 func (s *shift) begin(ctx context.Context, n int, r Request) (bool, error) {
 	mine, err := s.Queue.begin(ctx, r.ID)
 	if err == nil && mine {
+		s.found(r.ID)
 		err = s.tell(ctx, n, r)
 	}
 	return mine, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -20,12 +21,12 @@ type Decision struct {
 	Reason string
 }
 
-// Decide answers calls of a request that wait for it, and returns them: those that
-// were not answered before. A worker goes on with it, in whatever process.
+// Decide answers calls of a request that asks about them, and returns them: those
+// that were not answered before. A worker goes on with it, in whatever process.
 func (q *Queue) Decide(ctx context.Context, id int64, d Decision) (decided []runner.Pending, err error) {
 	err = q.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		// The first thing is to write, which keeps others from the row.
-		result, err := tx.ExecContext(ctx, `UPDATE requests SET state = 'waiting' WHERE id = $1 AND state IN ('asking', 'waiting')`, id)
+		result, err := tx.ExecContext(ctx, `UPDATE requests SET state = 'decided' WHERE id = $1 AND state IN ('asking', 'decided')`, id)
 		if err != nil {
 			return err
 		}
@@ -33,14 +34,12 @@ func (q *Queue) Decide(ctx context.Context, id int64, d Decision) (decided []run
 		if err != nil {
 			return err
 		}
-		r, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM requests WHERE id = $1`, id))
-		switch {
-		case err == sql.ErrNoRows:
-			return fmt.Errorf("there is no request %d", id)
-		case err != nil:
+		r, err := get(ctx, tx, id)
+		if err != nil {
 			return err
-		case n == 0:
-			return r.noQuestion()
+		}
+		if n == 0 {
+			return fmt.Errorf("request %d %s: there is nothing to decide", id, r.State.Phrase())
 		}
 		decided, err = r.decide(ctx, tx, d)
 		return err
@@ -49,6 +48,16 @@ func (q *Queue) Decide(ctx context.Context, id int64, d Decision) (decided []run
 		return nil, err
 	}
 	return decided, nil
+}
+
+// Decisions returns the answers that were given to the pending calls of a request,
+// in no order.
+func (q *Queue) Decisions(ctx context.Context, r Request) ([]Decision, error) {
+	all, err := decisionsOn(ctx, q.journal.DB, r)
+	if err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+	return all, nil
 }
 
 // decide keeps the answer to each call that is meant and has none.
@@ -69,18 +78,39 @@ func (r Request) decide(ctx context.Context, tx *sql.Tx, d Decision) (decided []
 			decided = append(decided, p)
 		}
 	}
-	switch {
-	case len(decided) > 0:
+	if len(decided) > 0 {
 		return decided, nil
-	case d.Call == "":
-		return nil, r.noQuestion()
 	}
-	return nil, fmt.Errorf("request %d does not wait for a decision about call %s", r.ID, d.Call)
+	return nil, r.notAsked(ctx, tx, d.Call)
 }
 
-// noQuestion says that nothing of a request waits for an answer.
-func (r Request) noQuestion() error {
-	return fmt.Errorf("request %d is %s: nothing of it waits for a decision", r.ID, r.State)
+// notAsked says why there is nothing to decide about a call; "" stands for all.
+func (r Request) notAsked(ctx context.Context, tx *sql.Tx, call event.CallRef) error {
+	before, err := decisionsOn(ctx, tx, r)
+	if err != nil {
+		return err
+	}
+	before = slices.DeleteFunc(before, func(d Decision) bool { return call != "" && d.Call != call })
+	if len(before) == 0 {
+		return fmt.Errorf("request %d does not ask about call %s", r.ID, call)
+	}
+	what := fmt.Sprintf("request %d", r.ID)
+	if call != "" {
+		what = fmt.Sprintf("call %s of request %d", call, r.ID)
+	}
+	return fmt.Errorf("%s was %s already; a worker goes on with it", what, verdict(before))
+}
+
+// verdict is what several decisions come to.
+func verdict(all []Decision) string {
+	differs := func(d Decision) bool { return d.Approved != all[0].Approved }
+	switch {
+	case slices.ContainsFunc(all, differs):
+		return "decided"
+	case all[0].Approved:
+		return "approved"
+	}
+	return "denied"
 }
 
 // querier is a database or a transaction.
@@ -88,9 +118,10 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// answersTo returns the answers that were given to calls which wait.
-func answersTo(ctx context.Context, db querier, id int64, pending []runner.Pending) (in []runner.Input, err error) {
-	rows, err := db.QueryContext(ctx, `SELECT call, asked, approved, reason FROM decisions WHERE request = $1`, id)
+// decisionsOn returns the answers that were given to the calls of a request which
+// wait.
+func decisionsOn(ctx context.Context, db querier, r Request) (all []Decision, err error) {
+	rows, err := db.QueryContext(ctx, `SELECT call, asked, approved, reason FROM decisions WHERE request = $1`, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -101,13 +132,24 @@ func answersTo(ctx context.Context, db querier, id int64, pending []runner.Pendi
 		if err := rows.Scan(&d.Call, &asked, &d.Approved, &d.Reason); err != nil {
 			return nil, err
 		}
-		for _, p := range pending {
-			if p.Call == d.Call && p.Seq == asked {
+		if slices.ContainsFunc(r.Pending, func(p runner.Pending) bool { return p.Call == d.Call && p.Seq == asked }) {
+			all = append(all, d)
+		}
+	}
+	return all, rows.Err()
+}
+
+// answersTo returns those answers as inputs of the run that asked.
+func answersTo(ctx context.Context, db querier, r Request) (in []runner.Input, err error) {
+	all, err := decisionsOn(ctx, db, r)
+	for _, d := range all {
+		for _, p := range r.Pending {
+			if p.Call == d.Call {
 				in = append(in, d.input(p))
 			}
 		}
 	}
-	return in, rows.Err()
+	return in, err
 }
 
 // input is what the run is told.

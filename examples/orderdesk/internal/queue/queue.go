@@ -5,7 +5,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
@@ -19,10 +21,19 @@ type State string
 const (
 	Waiting State = "waiting" // for a worker
 	Running State = "running" // a worker has it
-	Asking  State = "asking"  // calls of it wait for a person
+	Asking  State = "asking"  // it asks a person whether calls may run
+	Decided State = "decided" // a person answered, and it waits for a worker again
 	Done    State = "done"
 	Failed  State = "failed" // until somebody says [Queue.Retry]
 )
+
+// Phrase is the state as a part of a sentence, "is done".
+func (s State) Phrase() string {
+	if s == Failed {
+		return "has failed"
+	}
+	return "is " + string(s)
+}
 
 // A Request is what somebody wants, and what came of it so far.
 type Request struct {
@@ -31,7 +42,7 @@ type Request struct {
 	State State
 	// Note is the answer to a request that is done, and why one failed.
 	Note string
-	// Pending are the calls that a request which is asking waits for.
+	// Pending are the calls that a request asks about, or asked until it was decided.
 	Pending []runner.Pending
 	Tokens  int64 // that it took so far, both ways
 }
@@ -39,7 +50,8 @@ type Request struct {
 // Session is the name of the request's conversation in the journal.
 func (r Request) Session() string { return fmt.Sprintf("request-%d", r.ID) }
 
-// Totals are how many requests are in each state, and what all of them took.
+// Totals are how many requests are in each state, and what all of them took. Those
+// that are decided wait for a worker, and count as Waiting.
 type Totals struct {
 	Waiting, Running, Asking, Done, Failed int
 	Tokens                                 int64
@@ -50,9 +62,13 @@ type Totals struct {
 type Queue struct{ journal *sqljournal.Journal }
 
 // Open returns the queue that is in the same database as a journal, and readies
-// its tables.
+// the tables of both. A journal whose fields are wrong, such as a lease that is too
+// short, is an error here, before any request meets it.
 func Open(ctx context.Context, j *sqljournal.Journal) (*Queue, error) {
 	q := &Queue{j}
+	if err := j.Migrate(ctx); err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
 	if err := q.transact(ctx, q.migrate); err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
@@ -152,6 +168,9 @@ func (q *Queue) Seed(ctx context.Context, texts ...string) (did bool, err error)
 func add(ctx context.Context, tx *sql.Tx, texts []string) ([]int64, error) {
 	ids := make([]int64, len(texts))
 	for i, text := range texts {
+		if strings.TrimSpace(text) == "" {
+			return nil, errors.New("a request without text")
+		}
 		if err := tx.QueryRowContext(ctx, `INSERT INTO requests (text) VALUES ($1) RETURNING id`, text).Scan(&ids[i]); err != nil {
 			return nil, err
 		}
@@ -227,8 +246,8 @@ func (q *Queue) Totals(ctx context.Context) (t Totals, err error) {
 		}
 		t.Tokens += tokens
 		switch state {
-		case Waiting:
-			t.Waiting = n
+		case Waiting, Decided:
+			t.Waiting += n
 		case Running:
 			t.Running = n
 		case Asking:
@@ -242,20 +261,41 @@ func (q *Queue) Totals(ctx context.Context) (t Totals, err error) {
 	return t, rows.Err()
 }
 
-// Retry lets a worker take a request that failed again. Its conversation goes on
-// where it failed.
-func (q *Queue) Retry(ctx context.Context, id int64) error {
-	r, err := q.Get(ctx, id)
+// Retry lets workers take requests that failed again, all of these or none. Their
+// conversations go on where they failed.
+func (q *Queue) Retry(ctx context.Context, ids ...int64) error {
+	return q.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		for _, id := range ids {
+			if err := retry(ctx, tx, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func retry(ctx context.Context, tx *sql.Tx, id int64) error {
+	result, err := tx.ExecContext(ctx, `UPDATE requests SET state = 'waiting' WHERE id = $1 AND state = 'failed'`, id)
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	r, err := get(ctx, tx, id)
 	if err != nil {
 		return err
 	}
-	switch did, err := q.exec(ctx, `UPDATE requests SET state = 'waiting' WHERE id = $1 AND state = 'failed'`, id); {
-	case err != nil:
-		return fmt.Errorf("queue: %w", err)
-	case !did:
-		return fmt.Errorf("request %d is %s: there is nothing to try again", id, r.State)
+	return fmt.Errorf("request %d %s: there is nothing to try again", id, r.State.Phrase())
+}
+
+// get reads a request in a transaction.
+func get(ctx context.Context, tx *sql.Tx, id int64) (Request, error) {
+	r, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM requests WHERE id = $1`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, fmt.Errorf("there is no request %d", id)
 	}
-	return nil
+	return r, err
 }
 
 // exec changes a row, and reports whether there was one.
@@ -270,17 +310,17 @@ func (q *Queue) exec(ctx context.Context, statement string, args ...any) (bool, 
 
 // begin marks a request as a worker's, unless it does not wait for one any more.
 func (q *Queue) begin(ctx context.Context, id int64) (bool, error) {
-	return q.exec(ctx, `UPDATE requests SET state = 'running' WHERE id = $1 AND state IN ('waiting', 'running')`, id)
+	return q.exec(ctx, `UPDATE requests SET state = 'running' WHERE id = $1 AND state IN ('waiting', 'decided', 'running')`, id)
 }
 
 // open returns the first requests that wait for a worker, or that one has or had.
 func (q *Queue) open(ctx context.Context, limit int) ([]Request, error) {
-	return q.read(ctx, `SELECT `+columns+` FROM requests WHERE state IN ('waiting', 'running') ORDER BY id LIMIT $1`, limit)
+	return q.read(ctx, `SELECT `+columns+` FROM requests WHERE state IN ('waiting', 'decided', 'running') ORDER BY id LIMIT $1`, limit)
 }
 
 // save records where the conversation of a request stands at a position in the
 // journal, unless that or something newer is recorded; news: it was not. A request
-// whose questions were answered meanwhile does not ask: it waits for a worker.
+// whose questions were answered meanwhile does not ask: it is decided.
 func (q *Queue) save(ctx context.Context, r Request, seq int64) (saved Request, news bool, err error) {
 	pending, err := json.Marshal(r.Pending)
 	if err != nil {
@@ -288,7 +328,7 @@ func (q *Queue) save(ctx context.Context, r Request, seq int64) (saved Request, 
 	}
 	err = q.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, `UPDATE requests SET state = $2, note = $3, pending = $4, tokens = $5, seq = $6
-			WHERE id = $1 AND (seq < $6 OR seq = $6 AND state IN ('waiting', 'running'))`,
+			WHERE id = $1 AND (seq < $6 OR seq = $6 AND state IN ('waiting', 'decided', 'running'))`,
 			r.ID, r.State, r.Note, pendingText(pending), r.Tokens, seq)
 		if err != nil {
 			return err
@@ -298,16 +338,16 @@ func (q *Queue) save(ctx context.Context, r Request, seq int64) (saved Request, 
 			return err
 		}
 		news = n > 0
-		saved, err = scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM requests WHERE id = $1`, r.ID))
+		saved, err = get(ctx, tx, r.ID)
 		if err != nil || saved.State != Asking {
 			return err
 		}
-		answers, err := answersTo(ctx, tx, saved.ID, saved.Pending)
+		answers, err := decisionsOn(ctx, tx, saved)
 		if err != nil || len(answers) == 0 {
 			return err
 		}
-		saved.State = Waiting
-		_, err = tx.ExecContext(ctx, `UPDATE requests SET state = 'waiting' WHERE id = $1 AND state = 'asking'`, r.ID)
+		saved.State = Decided
+		_, err = tx.ExecContext(ctx, `UPDATE requests SET state = 'decided' WHERE id = $1 AND state = 'asking'`, r.ID)
 		return err
 	})
 	return saved, news, err

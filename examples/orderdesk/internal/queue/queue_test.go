@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type fixture struct {
 	mu      sync.Mutex
 	effects []string // keys of the calls that were made
 	broken  bool     // the model fails where it is told to
+	failure error    // in this way
 	reports []queue.Report
 	asked   int           // how often the model was
 	think   time.Duration // how long it takes
@@ -115,7 +117,7 @@ func (m *model) Generate(ctx context.Context, req *llm.Request, _ func(llm.Delta
 	case text == "both":
 		return llmtest.Calls("pay", struct{}{}).And(llmtest.Calls("pay", struct{}{})).Response()
 	case broken:
-		return nil, errors.New("out of order")
+		return nil, cmp.Or(m.failure, errors.New("out of order"))
 	}
 	return llmtest.Text("works again").Response()
 }
@@ -188,8 +190,11 @@ func TestWork(t *testing.T) {
 	_, err = f.Decide(t.Context(), 4, queue.Decision{Approved: true, Call: "r1.t1.c1"})
 	require.NoError(t, err)
 	f.broken = false
+	totals, err = f.Totals(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, queue.Totals{Waiting: 3, Done: 1, Failed: 1}, totals)
 	require.NoError(t, f.Retry(t.Context(), 5))
-	require.Equal(t, []string{"waiting", "waiting", "waiting", "waiting"}, f.states(t)[1:])
+	require.Equal(t, []string{"decided", "decided", "decided", "waiting"}, f.states(t)[1:])
 	require.NoError(t, f.workers.Run(t.Context()))
 	require.Equal(t, []string{"1 done: done", "2 done: done", "3 done: done", "4 asking: r1.t1.c0", "5 done: works again"}, f.stands(t))
 
@@ -214,22 +219,26 @@ func (f *fixture) states(t *testing.T) (all []string) {
 func TestWrongDecisions(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.add(t, "pay", "look")
+	f.add(t, "pay", "look", "fail")
 	require.NoError(t, f.workers.Run(t.Context()))
 	before := f.stands(t)
 	_, err := f.Decide(t.Context(), 1, queue.Decision{Call: "r9.t1.c0"})
-	require.EqualError(t, err, "request 1 does not wait for a decision about call r9.t1.c0")
+	require.EqualError(t, err, "request 1 does not ask about call r9.t1.c0")
 	_, err = f.Decide(t.Context(), 2, queue.Decision{})
-	require.EqualError(t, err, "request 2 is done: nothing of it waits for a decision")
+	require.EqualError(t, err, "request 2 is done: there is nothing to decide")
 	_, err = f.Decide(t.Context(), 3, queue.Decision{})
-	require.EqualError(t, err, "there is no request 3")
+	require.EqualError(t, err, "request 3 has failed: there is nothing to decide")
+	_, err = f.Decide(t.Context(), 4, queue.Decision{})
+	require.EqualError(t, err, "there is no request 4")
 	require.EqualError(t, f.Retry(t.Context(), 1), "request 1 is asking: there is nothing to try again")
-	require.EqualError(t, f.Retry(t.Context(), 3), "there is no request 3")
+	require.EqualError(t, f.Retry(t.Context(), 3, 4), "there is no request 4")
+	_, err = f.Add(t.Context(), "look", " \n")
+	require.EqualError(t, err, "queue: a request without text")
 	require.Equal(t, before, f.stands(t))
 	_, err = f.Decide(t.Context(), 1, queue.Decision{Approved: true})
 	require.NoError(t, err)
 	_, err = f.Decide(t.Context(), 1, queue.Decision{})
-	require.EqualError(t, err, "request 1 is waiting: nothing of it waits for a decision")
+	require.EqualError(t, err, "request 1 was approved already; a worker goes on with it")
 }
 
 // TestSeed: once, whoever does it first.
@@ -324,8 +333,8 @@ func TestLate(t *testing.T) {
 	require.NoError(t, err)
 	waiting, _, err := f.Save(t.Context(), asking, seq)
 	require.NoError(t, err)
-	require.Equal(t, queue.Waiting, waiting.State, "it was decided")
-	require.Equal(t, []string{"1 waiting: r1.t1.c0"}, f.stands(t))
+	require.Equal(t, queue.Decided, waiting.State)
+	require.Equal(t, []string{"1 decided: r1.t1.c0"}, f.stands(t))
 
 	require.NoError(t, f.workers.Run(t.Context()))
 	done, news, err := f.Save(t.Context(), asking, seq)
@@ -377,29 +386,13 @@ func (f *fixture) requireNoFailure(t *testing.T, id int64) {
 	}
 }
 
-// TestElsewhere: a request whose session another process has is waited for.
-func TestElsewhere(t *testing.T) {
+// TestWrongLease: a journal that cannot be worked with fails no request.
+func TestWrongLease(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t)
-		f.add(t, "look", "look")
-		f.workers.Count = 1
-		log, err := f.journal.Open(t.Context(), "request-1")
-		require.NoError(t, err)
-		began := time.Now()
-		time.AfterFunc(2500*time.Millisecond, func() { _ = log.Close() })
-		require.NoError(t, f.workers.Run(t.Context()))
-		require.Equal(t, 3*time.Second, time.Since(began), "it is looked at every second")
-		require.Equal(t, []string{"1 done: done", "2 done: done"}, f.stands(t))
-		var held []int64
-		for _, r := range f.reports {
-			if r.Elsewhere {
-				held = append(held, r.Request.ID)
-			}
-		}
-		require.Equal(t, []int64{1}, held, "told once")
-		require.NoError(t, f.journal.Close())
-	})
+	j := openJournal(t, filepath.Join(t.TempDir(), "queue.db"))
+	j.Lease = -5 * time.Second
+	_, err := queue.Open(t.Context(), j)
+	require.EqualError(t, err, "queue: sqljournal: Lease is -5s, the shortest is 50ms")
 }
 
 // TestWatch: new requests and decisions are found by workers who have nothing to do.
@@ -411,13 +404,13 @@ func TestWatch(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- f.workers.Run(ctx) }()
-		time.Sleep(10 * time.Second)
+		time.Sleep(10 * time.Second) // synctest: exact in a bubble
 		f.add(t, "pay")
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // synctest: exact in a bubble
 		require.Equal(t, []string{"1 asking: r1.t1.c0"}, f.stands(t))
 		_, err := f.Decide(t.Context(), 1, queue.Decision{Approved: true})
 		require.NoError(t, err)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // synctest: exact in a bubble
 		require.Equal(t, []string{"1 done: done"}, f.stands(t))
 		cancel()
 		require.ErrorIs(t, <-ended, context.Canceled)
@@ -496,13 +489,18 @@ func TestDecidedOneByOne(t *testing.T) {
 	_, err := f.Decide(t.Context(), 1, queue.Decision{Call: "r1.t1.c0", Approved: true})
 	require.NoError(t, err)
 	_, err = f.Decide(t.Context(), 1, queue.Decision{Call: "r1.t1.c0"})
-	require.EqualError(t, err, "request 1 does not wait for a decision about call r1.t1.c0")
+	require.EqualError(t, err, "call r1.t1.c0 of request 1 was approved already; a worker goes on with it")
 	decided, err := f.Decide(t.Context(), 1, queue.Decision{Reason: "too much"})
 	require.NoError(t, err)
 	require.Len(t, decided, 1)
 	require.Equal(t, event.CallRef("r1.t1.c1"), decided[0].Call)
 	_, err = f.Decide(t.Context(), 1, queue.Decision{})
-	require.EqualError(t, err, "request 1 is waiting: nothing of it waits for a decision")
+	require.EqualError(t, err, "request 1 was decided already; a worker goes on with it")
+	r, err := f.Get(t.Context(), 1)
+	require.NoError(t, err)
+	all, err := f.Decisions(t.Context(), r)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []queue.Decision{{Call: "r1.t1.c0", Approved: true}, {Call: "r1.t1.c1", Reason: "too much"}}, all)
 	require.NoError(t, f.workers.Run(t.Context()))
 	require.Equal(t, []string{"1 done: done"}, f.stands(t))
 	require.Equal(t, []string{"pay request-1"}, f.effects)

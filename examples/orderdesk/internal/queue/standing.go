@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,7 +20,7 @@ type standing struct {
 // needs no lease, and may be called while somebody works on it.
 func (q *Queue) Events(ctx context.Context, r Request) ([]event.Event, error) {
 	rows, err := q.journal.DB.QueryContext(ctx,
-		`SELECT body FROM `+cmp.Or(q.journal.Prefix, "toolloop_")+`events WHERE session = $1 ORDER BY seq`, r.Session())
+		`SELECT body FROM `+q.table("events")+` WHERE session = $1 ORDER BY seq`, r.Session())
 	if err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}

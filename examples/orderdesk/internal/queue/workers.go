@@ -16,7 +16,9 @@ import (
 type Workers struct {
 	Queue *Queue
 	Agent *agent.Agent
-	// Runner is how conversations are run. Its Journal is the queue's.
+	// Runner is how conversations are run. Leave its Journal unset: Run sets it to
+	// the one that the queue was opened with. Its Model, if set, is asked in place of
+	// the agent's.
 	Runner runner.Runner
 	// Count is how many requests are worked on at once. Default 1.
 	Count int
@@ -30,16 +32,20 @@ type Workers struct {
 
 // A Report is one thing that happened.
 type Report struct {
-	Worker  int     // which one, from 0
-	Request Request // as it is now; the zero Request: the worker has nothing to do
+	Worker int // which one, from 0
+	// Request is as it is now. The zero Request: the worker has nothing to do; while
+	// it waits for something it says so again with every look, four times a second,
+	// for the sake of Totals and Others.
+	Request Request
 	// Event is what happened in its conversation. Without a Body, the state of the
 	// request is what is new.
 	Event event.Event
-	// Elsewhere: another process has the request, or had it when it died, which
-	// will show when its lease runs out. It is looked at again until then.
+	// Elsewhere: the request has been another process's for a lease or longer, so
+	// that one is alive. It is told once, and looked at again until it is over.
 	Elsewhere bool
-	// Totals are told with a new state.
+	// Totals and Others are told with a new state, and by who has nothing to do.
 	Totals Totals
+	Others Others
 }
 
 const (
@@ -55,11 +61,16 @@ const (
 // ends. Requests that another process has are waited for. When ctx ends, no model
 // is asked any more, the tools that run are waited for, and the error is its cause;
 // the next call goes on with all of it.
+//
+// A provider that does not answer, or refuses the key, would fail one request after
+// the other. When several in a row failed for such a reason, as many as there are
+// workers and 3 at least, Run stops as if ctx had ended, with an [OutageError]. The
+// others wait for the next call.
 func (w Workers) Run(ctx context.Context) error {
 	w.Runner.Journal = w.Queue.journal
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &shift{Workers: w, later: map[int64]time.Time{}, told: map[int64]bool{}}
+	s := &shift{Workers: w, stop: cancel, later: map[int64]time.Time{}, mine: map[int64]bool{}, since: map[int64]time.Time{}}
 	var group sync.WaitGroup
 	for n := range max(w.Count, 1) {
 		group.Go(func() {
@@ -78,9 +89,12 @@ func (w Workers) Run(ctx context.Context) error {
 // A shift is workers while they work.
 type shift struct {
 	Workers
+	stop  context.CancelCauseFunc
 	mu    sync.Mutex
 	later map[int64]time.Time // when a request may be taken; the zero time: one of us has it
-	told  map[int64]bool      // of those that somebody else has
+	mine  map[int64]bool      // whose sessions one of us has
+	since map[int64]time.Time // when a request was found to be somebody else's; the zero time: that was told
+	row   int                 // requests that failed one after the other by no fault of theirs
 }
 
 // work is what one worker does.
@@ -163,6 +177,7 @@ func (s *shift) leave(id int64, after time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.later[id] = time.Now().Add(after)
+	delete(s.mine, id)
 }
 
 // tell reports a new state of a request.
@@ -174,19 +189,12 @@ func (s *shift) tell(ctx context.Context, n int, r Request) error {
 	if err != nil {
 		return err
 	}
-	s.report(Report{Worker: n, Request: r, Totals: totals})
-	return nil
-}
-
-// tellHeld reports, once, that a request is somebody else's.
-func (s *shift) tellHeld(n int, r Request) {
-	s.mu.Lock()
-	told := s.told[r.ID]
-	s.told[r.ID] = true
-	s.mu.Unlock()
-	if !told {
-		s.report(Report{Worker: n, Request: r, Elsewhere: true})
+	others, err := s.others(ctx)
+	if err != nil {
+		return err
 	}
+	s.report(Report{Worker: n, Request: r, Totals: totals, Others: others})
+	return nil
 }
 
 func (s *shift) report(r Report) {

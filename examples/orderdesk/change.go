@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// add puts requests into the queue.
+func (o *office) add(ctx context.Context, args []string) error {
+	texts := []string{strings.Join(args, " ")}
+	if texts[0] == "-" {
+		var err error
+		if texts, err = lines(os.Stdin); err != nil {
+			return err
+		}
+	}
+	if len(texts) == 0 {
+		return errNoText
+	}
+	ids, err := o.queue.Add(ctx, texts...)
+	if err != nil {
+		return err
+	}
+	for i, id := range ids {
+		o.Text(fmt.Sprintf("%4d  %s\n", id, cli.OneLine(texts[i])))
+	}
+	return nil
+}
+
+var errNoText = errors.New("add: there is no text")
+
+// lines returns the lines of a file that are not empty.
+func lines(f *os.File) (texts []string, err error) {
+	in := bufio.NewScanner(f)
+	in.Buffer(nil, 1<<20)
+	for in.Scan() {
+		if text := strings.TrimSpace(in.Text()); text != "" {
+			texts = append(texts, text)
+		}
+	}
+	return texts, in.Err()
+}
+
+// isCall is what the name of a call looks like.
+var isCall = regexp.MustCompile(`^r\d+\.t\d+\.c\d+$`)
+
+// approve lets calls run.
+func (o *office) approve(ctx context.Context, args []string) error {
+	d := queue.Decision{Approved: true}
+	if len(args) > 1 {
+		if !isCall.MatchString(args[1]) {
+			return fmt.Errorf("%q is no call; the name of one looks like r1.t3.c0", args[1])
+		}
+		d.Call = event.CallRef(args[1])
+	}
+	return o.decide(ctx, args[0], d, "approved")
+}
+
+// deny keeps calls from running.
+func (o *office) deny(ctx context.Context, args []string) error {
+	var d queue.Decision
+	request, reason := args[0], args[1:]
+	if len(reason) > 0 && isCall.MatchString(reason[0]) {
+		d.Call, reason = event.CallRef(reason[0]), reason[1:]
+	}
+	d.Reason = strings.Join(reason, " ")
+	return o.decide(ctx, request, d, "denied")
+}
+
+func (o *office) decide(ctx context.Context, request string, d queue.Decision, word string) error {
+	id, err := number(request)
+	if err != nil {
+		return err
+	}
+	decided, err := o.queue.Decide(ctx, id, d)
+	if err != nil {
+		return err
+	}
+	for _, p := range decided {
+		o.wrapped("%s: %s", word, call(p))
+	}
+	o.goesOn()
+	return nil
+}
+
+// retry tries requests that failed again: those named, or all.
+func (o *office) retry(ctx context.Context, args []string) error {
+	ids, err := numbers(args)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		if ids, err = o.failed(ctx); err != nil {
+			return err
+		}
+	}
+	if err := o.queue.Retry(ctx, ids...); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		o.Text(fmt.Sprintf("request %d waits for a worker\n", id))
+	}
+	o.goesOn()
+	return nil
+}
+
+func numbers(args []string) (ids []int64, err error) {
+	for _, arg := range args {
+		id, err := number(arg)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// failed are the requests that did. None is an error.
+func (o *office) failed(ctx context.Context) (ids []int64, err error) {
+	all, err := o.queue.List(ctx)
+	for _, r := range in(queue.Failed, all) {
+		ids = append(ids, r.ID)
+	}
+	if err == nil && len(ids) == 0 {
+		err = errors.New("no request has failed: there is nothing to try again")
+	}
+	return ids, err
+}

@@ -1,0 +1,26 @@
+package board
+
+import (
+	"strings"
+	"unicode"
+)
+
+// maxLine bounds a line, in characters.
+const maxLine = 500
+
+// oneLine makes one line of a text. It drops control characters, with which a model
+// or a tool could move the cursor, or worse; and those that say in which direction
+// a text runs.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) {
+			return -1
+		}
+		return r
+	}, s)
+	line := []rune(strings.Join(strings.Fields(s), " "))
+	if len(line) > maxLine {
+		return string(line[:maxLine]) + "…"
+	}
+	return string(line)
+}

@@ -1,4 +1,0 @@
-package main
-
-// RunLoad is what -load does.
-var RunLoad = runLoad

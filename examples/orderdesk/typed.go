@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime/debug"
+	"strings"
+)
+
+// invocation is what to type for a command.
+func (o *office) invocation(format string, args ...any) string {
+	dir, _ := os.Getwd()
+	info, _ := debug.ReadBuildInfo()
+	pkg := ""
+	if info != nil {
+		pkg = info.Path
+	}
+	words := []string{typed(os.Args[0], dir, pkg)}
+	if given("db") {
+		words = append(words, "-db "+quoted(o.place()))
+	}
+	if format != "" {
+		words = append(words, fmt.Sprintf(format, args...))
+	}
+	return strings.Join(words, " ")
+}
+
+// typed is how the program is started in a directory: by its name, or where go run
+// made it, by a form of go run that works there.
+func typed(program, dir, pkg string) string {
+	const here = "examples/orderdesk"
+	switch {
+	case !strings.Contains(filepath.ToSlash(program), "/go-build"):
+		return quoted(program)
+	case isFile(filepath.Join(dir, here, "typed.go")):
+		return "go run ./" + here
+	case filepath.Base(dir) == "orderdesk" && isFile(filepath.Join(dir, "typed.go")):
+		return "go run ."
+	case strings.Contains(pkg, "/"):
+		return "go run " + pkg
+	}
+	return "orderdesk"
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+// quoted is a word as a shell reads it.
+func quoted(word string) string {
+	if word == "" || strings.ContainsAny(word, " '\"\\$&;?*()<>|`") {
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
+}
+
+// userinfo is where a URL has a password that is no right URL.
+var userinfo = regexp.MustCompile(`://.*@`)
+
+// place names the database, without the password that its URL may have.
+func (o *office) place() string { return withoutPassword(o.where) }
+
+func withoutPassword(where string) string {
+	if !strings.Contains(where, "://") {
+		return where
+	}
+	u, err := url.Parse(where)
+	if err != nil {
+		return userinfo.ReplaceAllString(where, "://xxxxx@")
+	}
+	if q := u.Query(); q.Has("password") {
+		q.Set("password", "xxxxx")
+		u.RawQuery = q.Encode()
+	}
+	return u.Redacted()
+}
