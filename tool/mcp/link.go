@@ -32,6 +32,7 @@ type link struct {
 	asOf    time.Time // when the last attempt ended
 	down    outage
 	old     bool              // the server is spoken to in the old protocol
+	tried   bool              // an attempt has ended
 	known   map[string]string // fingerprints by the server's names
 	told    string            // of changed definitions, by the last list that was told of
 }
@@ -54,7 +55,7 @@ var errClosed = errors.New("the client is closed")
 func newLink(base context.Context, s Server) *link {
 	s = s.withDefaults()
 	l := &link{server: s, base: base, secrets: secretsOf(s), asked: make(chan struct{}, maxAsked), known: map[string]string{}}
-	l.diary = &diary{log: s.Log, secrets: l.secrets}
+	l.diary = &diary{server: s.Name, log: s.Log, secrets: l.secrets}
 	for name, fingerprint := range s.Known {
 		l.known[name] = fingerprint
 	}
@@ -208,6 +209,7 @@ func (l *link) connect(ctx context.Context, old bool) (*live, error) {
 // with an error, or one request fails: calls may be running.
 func (l *link) settle(a *attempt, lv *live, found *list, err error) {
 	l.mu.Lock()
+	again := false
 	keep := err == nil || isOfOneRequest(err) && l.live == lv && lv != nil
 	switch {
 	case l.closed:
@@ -224,6 +226,7 @@ func (l *link) settle(a *attempt, lv *live, found *list, err error) {
 		err = l.secrets.err(lv.explain(errConnection))
 		l.down.fail(time.Now(), err, true)
 	default:
+		again = l.tried && l.live != lv
 		l.live, l.list = lv, found
 		l.down.until = time.Time{}
 		lv.worked = true
@@ -231,11 +234,14 @@ func (l *link) settle(a *attempt, lv *live, found *list, err error) {
 	if !keep {
 		l.live = nil
 	}
-	l.attempt, l.asOf = nil, time.Now()
+	l.attempt, l.asOf, l.tried = nil, time.Now(), true
 	a.view = view{live: l.live, list: l.list, err: err}
 	l.mu.Unlock()
-	if err != nil {
+	switch {
+	case err != nil:
 		l.diary.write(slog.LevelWarn, "mcp server cannot be listed", err.Error())
+	case again:
+		l.diary.write(slog.LevelInfo, "mcp server is started again", fmt.Sprintf("%d tools", len(found.tools)))
 	}
 	close(a.done)
 	if !keep && lv != nil {

@@ -95,8 +95,9 @@ type Server struct {
 	// one ends the connection. 0: 16 MiB.
 	MaxMessage int
 
-	// Log gets what the process writes to its standard error, and what is odd
-	// about the server. Nil: nothing is logged.
+	// Log gets what the process writes to its standard error, what is odd about the
+	// server, and that it was started again, each line with Name as its attribute
+	// "server". Nil: nothing is logged.
 	Log *slog.Logger
 }
 
