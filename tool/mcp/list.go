@@ -105,12 +105,13 @@ func (b *builder) fetch(ctx context.Context, session *sdk.ClientSession) error {
 		if b.pages == maxPages {
 			return fmt.Errorf("the server's list of tools has more than %d pages", maxPages)
 		}
-		page, err := session.ListTools(ctx, &sdk.ListToolsParams{Cursor: cursor})
+		sent := new(sending)
+		page, err := session.ListTools(withSending(ctx, sent), &sdk.ListToolsParams{Cursor: cursor})
 		if err != nil && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			return err
+			return sent.explain(err)
 		}
 		if err := b.page(page); err != nil {
 			b.pages++
