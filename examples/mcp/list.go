@@ -132,7 +132,7 @@ func document(s mcp.Status) listed {
 		})
 	}
 	for _, out := range s.LeftOut {
-		l.LeftOut = append(l.LeftOut, leftOut(out))
+		l.LeftOut = append(l.LeftOut, leftOut{out.Name, out.Reason})
 	}
 	return l
 }

@@ -115,35 +115,21 @@ func faultsOf(entry string) (faults []string) {
 func newServer() (*sdk.Server, error) {
 	b := newNotebook()
 	server := sdk.NewServer(&sdk.Implementation{Name: "notebook", Version: "v0.1.0"}, nil)
-	err := mcp.AddTools(server,
+	err := mcp.AddAnnotated(server, hints(),
 		tool.Must(tool.New("find", "Finds the entries about something.", b.find)),
 		tool.Must(tool.New("add", "Writes something down.", b.add)),
 		tool.Must(tool.New("delete", "Deletes the entries about something.", b.delete)),
 		tool.Must(tool.New("proofread", "Looks for slips of the pen in all entries.", b.proofread)),
 	)
-	server.AddReceivingMiddleware(hinting)
 	return server, err
 }
 
 // hints tell clients, if they trust this server, which calls to ask about.
-var hints = map[string]*sdk.ToolAnnotations{
-	"find":      {ReadOnlyHint: true, OpenWorldHint: new(false)},
-	"add":       {DestructiveHint: new(false), OpenWorldHint: new(false)},
-	"delete":    {DestructiveHint: new(true), IdempotentHint: true, OpenWorldHint: new(false)},
-	"proofread": {ReadOnlyHint: true, OpenWorldHint: new(false)},
-}
-
-// hinting adds the hints to the list of tools.
-func hinting(next sdk.MethodHandler) sdk.MethodHandler {
-	return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
-		res, err := next(ctx, method, req)
-		if page, ok := res.(*sdk.ListToolsResult); ok && err == nil {
-			for i, t := range page.Tools {
-				with := *t // t is the server's
-				with.Annotations = hints[t.Name]
-				page.Tools[i] = &with
-			}
-		}
-		return res, err
+func hints() map[string]*sdk.ToolAnnotations {
+	return map[string]*sdk.ToolAnnotations{
+		"find":      {ReadOnlyHint: true, OpenWorldHint: new(false)},
+		"add":       {DestructiveHint: new(false), OpenWorldHint: new(false)},
+		"delete":    {DestructiveHint: new(true), IdempotentHint: true, OpenWorldHint: new(false)},
+		"proofread": {ReadOnlyHint: true, OpenWorldHint: new(false)},
 	}
 }

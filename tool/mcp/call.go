@@ -134,7 +134,14 @@ func (l *link) failure(ctx context.Context, d Definition, s *sending, err error)
 	case l.server.mayRepeat(d):
 		return tool.Fail(tool.Failed, "The connection to the server was lost before it answered. The same call may be made again.", cause)
 	}
-	return tool.Fail(tool.OutcomeUnknown, "", cause)
+	happened := "broke off before it answered"
+	if status >= 500 {
+		happened = fmt.Sprintf("answered with an error of its own (%d %s)", status, http.StatusText(status))
+	}
+	return &tool.Error{
+		Failure: tool.OutcomeUnknown, Err: cause,
+		Message: "The server of the tool " + happened + ". It is not known whether the call took effect: check before you call it again.",
+	}
 }
 
 // answerFailure is that of a JSON-RPC error.

@@ -49,7 +49,7 @@ func (s Server) checkWay() error {
 	}
 	switch {
 	case ways != 1:
-		return errors.New("one of Command, URL and Dial must be set")
+		return errors.New("exactly one of Command, URL and Dial must be set")
 	case len(s.Command) == 0 && (len(s.Env) > 0 || s.Dir != ""):
 		return bad("Env, Dir", "are for a Command")
 	case s.URL == "" && (len(s.Header) > 0 || s.OAuth != nil || s.HTTPClient != nil):

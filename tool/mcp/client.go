@@ -77,6 +77,10 @@ type Status struct {
 type LeftOut struct {
 	Name   string // as the server says it, without what nobody sees
 	Reason string
+	// Definition is that of a tool that is left out since it is not the known one;
+	// nil if there is another reason. Somebody may look at it, and enter its
+	// fingerprint into [Server].Known.
+	Definition *Definition
 }
 
 // Status asks all servers for their tools as a run does, and reports what they

@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -99,6 +100,9 @@ func parseServer(m member) (s Server, disabled bool, err error) {
 	if err := c.checkType(); err != nil {
 		return s, false, err
 	}
+	if err := c.checkWay(m); err != nil {
+		return s, false, err
+	}
 	var x expansion
 	s = Server{Name: configName(m.name), Dir: x.expand("cwd", c.CWD), URL: x.expand("url", c.URL)}
 	if c.Command != "" {
@@ -131,6 +135,25 @@ func (c configServer) checkType() error {
 		return fmt.Errorf(`there is no "type" %q`, line(c.Type, 64))
 	}
 	return nil
+}
+
+// checkWay wants one way to the server. Who has none has perhaps misspelt it.
+func (c configServer) checkWay(m member) error {
+	switch {
+	case c.Command != "" && c.URL != "":
+		return errors.New(`has "command" and "url", of which exactly one must be set`)
+	case c.Command != "" || c.URL != "":
+		return nil
+	}
+	found, err := members(m.value)
+	if err != nil || len(found) == 0 {
+		return errors.New(`has neither "command" nor "url"`)
+	}
+	names := make([]string, len(found))
+	for i, f := range found {
+		names[i] = strconv.Quote(line(f.name, 64))
+	}
+	return fmt.Errorf(`has neither "command" nor "url", but %s`, line(strings.Join(names, ", "), maxErrorText))
 }
 
 var notOfName = regexp.MustCompile(`[^a-zA-Z0-9-]+`)

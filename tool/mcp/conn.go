@@ -111,6 +111,27 @@ type sending struct {
 	sent   atomic.Bool  // it may have reached the server
 	status atomic.Int32 // of the last HTTP response; 0: none
 	lost   atomic.Bool  // the server does not know the session, and has done nothing
+	// refusal is the last HTTP response, if that is one which no server of the
+	// protocol gives to whom it serves.
+	refusal atomic.Pointer[refusal]
+}
+
+// A refusal is an HTTP response that is no answer to a request.
+type refusal struct {
+	text string
+	err  error // what the SDK made of it
+}
+
+func (r *refusal) Error() string { return r.text }
+func (r *refusal) Unwrap() error { return r.err }
+
+// explain says what was answered, if the SDK's error is about that.
+func (s *sending) explain(err error) error {
+	r := s.refusal.Load()
+	if r == nil || s.lost.Load() || isAnswer(err) {
+		return err
+	}
+	return &refusal{r.text, err}
 }
 
 type sendingKey struct{}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/tool"
@@ -57,6 +58,12 @@ func (s Server) define(text json.RawMessage) (Definition, error) {
 		return d, errors.New("it can be called as a task only, and the SDK knows no tasks")
 	}
 	return d, nil
+}
+
+// clone shares nothing with d.
+func (d Definition) clone() Definition {
+	d.Schema, d.Output = slices.Clone(d.Schema), slices.Clone(d.Output)
+	return d
 }
 
 func orDefault(b *bool, other bool) bool {
@@ -126,12 +133,12 @@ func (s Server) exposed(name string) string {
 }
 
 // tool makes a tool of a definition.
-func (l *link) tool(d Definition, changed bool) (tool.Tool, error) {
+func (l *link) tool(d Definition) (tool.Tool, error) {
 	schema, err := cleanSchema(d.Schema)
 	if err != nil {
 		return tool.Tool{}, err
 	}
-	opts, err := l.server.options(d, changed)
+	opts, err := l.server.options(d)
 	if err != nil {
 		return tool.Tool{}, err
 	}
@@ -140,14 +147,14 @@ func (l *link) tool(d Definition, changed bool) (tool.Tool, error) {
 
 // options are what a tool is made with. The hints of one that nobody has looked at say
 // nothing of a call that was made of the one that it was.
-func (s Server) options(d Definition, changed bool) (opts []tool.Option, err error) {
+func (s Server) options(d Definition) (opts []tool.Option, err error) {
 	defer func() { // it is the caller's code, on a goroutine of ours
 		if v := recover(); v != nil {
 			err = fmt.Errorf("the caller's functions broke down over it: panic: %v", v)
 		}
 	}()
 	opts = append(opts, tool.AllowUnchecked())
-	if s.mayRepeat(d) && !changed {
+	if s.mayRepeat(d) && !d.Changed {
 		opts = append(opts, tool.Idempotent())
 	}
 	if s.asks(d) {
@@ -156,7 +163,7 @@ func (s Server) options(d Definition, changed bool) (opts []tool.Option, err err
 	if s.Options != nil {
 		opts = append(opts, s.Options(d)...)
 	}
-	if changed { // whatever the policy of the options says
+	if d.Changed { // whatever the policy of the options says
 		opts = append(opts, tool.NeedsApproval())
 	}
 	return opts, nil

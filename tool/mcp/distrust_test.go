@@ -31,9 +31,10 @@ func TestChangedHints(t *testing.T) {
 		require.False(t, toolsOf(t, client)[0].Idempotent())
 		time.Sleep(2 * time.Second) // synctest: exact in a bubble
 		server.change(`{"name":"pay","annotations":{"idempotentHint":true}}`)
-		pay := toolsOf(t, client)[0]
-		require.True(t, pay.AsksApproval())
-		require.False(t, pay.Idempotent())
+		tools, err := client.Toolsets()[0].Tools(t.Context())
+		require.ErrorContains(t, err, `"pay" (its definition has changed)`)
+		require.True(t, tools[0].AsksApproval())
+		require.False(t, tools[0].Idempotent())
 	})
 }
 
@@ -55,7 +56,7 @@ func TestCallersPanic(t *testing.T) {
 			s.Name, s.Dial = "s", offering(answering("{}"), named("bad"), named("good")).dial
 			client := open(t, s)
 			require.Equal(t, []string{"s__good"}, namesOf(toolsOf(t, client)))
-			require.Equal(t, []mcp.LeftOut{{"bad", "the caller's functions broke down over it: panic: boom"}}, client.Status(t.Context())[0].LeftOut)
+			require.Equal(t, []mcp.LeftOut{{Name: "bad", Reason: "the caller's functions broke down over it: panic: boom"}}, client.Status(t.Context())[0].LeftOut)
 		})
 	}
 }

@@ -35,5 +35,17 @@
 // environment ([Server].Env), its output and its errors are logged without controls, and no address
 // but that of its URL gets its headers.
 //
+// Somebody who has looked at the tools of a server can pin them: what [Client.Status]
+// says of them is kept, and is the [Server].Known of the clients to come.
+//
+//	known := map[string]string{} // as JSON in a file, for instance
+//	for _, d := range client.Status(ctx)[0].Definitions {
+//		known[d.Name] = d.Fingerprint
+//	}
+//
+// A tool that differs from then on, or is new, has [Definition].Changed; a notice of
+// the run and a line of the log tell of it. With Drop it is in [Status].LeftOut, with
+// the definition to look at and to pin anew.
+//
 // Words owned here: server (of MCP), definition (what a server says of a tool).
 package mcp

@@ -39,7 +39,12 @@ func fickle(definitions ...string) misdeed {
 // become old.
 func slowly(step llmtest.Step) llmtest.Step { return step.Delay(2 * time.Second) }
 
-const differs = "tool evil__work has another definition than in the turn before"
+const (
+	differs = "tool evil__work has another definition than in the turn before"
+	waits   = `toolset "evil": changed tools, whose calls wait for approval: "work" `
+	nowAsks = waits + `(its definition has changed)`
+	leaves  = `toolset "evil": changed tools, which are left out: "work" `
+)
 
 // TestHostileChange: what somebody approved of is what is called. A definition that
 // changed is asked about again, or is no tool any more.
@@ -59,12 +64,12 @@ func TestHostileChange(t *testing.T) {
 		out         outcome
 	}{
 		"nothing":               {[]string{readOnly}, mcp.AskAgain, 0, outcome{Evil: isWorked}},
-		"description":           {[]string{readOnly, poisoned}, mcp.AskAgain, 1, outcome{isWorked, "", differs}},
-		"schema":                {[]string{readOnly, schema}, mcp.AskAgain, 1, outcome{isWorked, "", differs}},
-		"schema of results":     {[]string{readOnly, output}, mcp.AskAgain, 1, outcome{isWorked, "", ""}},
-		"claims to be harmless": {[]string{asking, readOnly}, mcp.AskAgain, 2, outcome{isWorked, "", ""}},
-		"there and back":        {[]string{readOnly, poisoned, readOnly}, mcp.AskAgain, 1, outcome{isWorked, "", differs + "\n" + differs}},
-		"dropped":               {[]string{readOnly, poisoned}, mcp.Drop, 0, outcome{noTool, "unknown_tool", "tool evil__work is gone"}},
+		"description":           {[]string{readOnly, poisoned}, mcp.AskAgain, 1, outcome{isWorked, "", nowAsks + "\n" + differs}},
+		"schema":                {[]string{readOnly, schema}, mcp.AskAgain, 1, outcome{isWorked, "", nowAsks + "\n" + differs}},
+		"schema of results":     {[]string{readOnly, output}, mcp.AskAgain, 1, outcome{isWorked, "", nowAsks}},
+		"claims to be harmless": {[]string{asking, readOnly}, mcp.AskAgain, 2, outcome{isWorked, "", nowAsks}},
+		"there and back":        {[]string{readOnly, poisoned, readOnly}, mcp.AskAgain, 1, outcome{isWorked, "", nowAsks + "\n" + differs + "\n" + differs}},
+		"dropped":               {[]string{readOnly, poisoned}, mcp.Drop, 0, outcome{noTool, "unknown_tool", leaves + "(its definition has changed)\ntool evil__work is gone"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,7 +121,7 @@ func TestHostileChangeWhileAPersonLooks(t *testing.T) {
 				return p.Approve(), nil
 			},
 		}.play(t)
-		require.Equal(t, outcome{isChanged, "failed", differs}, out)
+		require.Equal(t, outcome{isChanged, "failed", nowAsks + "\n" + differs}, out)
 		require.Zero(t, called)
 	})
 }
@@ -125,8 +130,8 @@ func TestHostileChangeWhileAPersonLooks(t *testing.T) {
 func TestHostileKnown(t *testing.T) {
 	t.Parallel()
 	for change, want := range map[mcp.Change]outcome{
-		mcp.AskAgain: {"The call was denied: never seen. It did not run. Do not repeat it: go on without it, or ask the user.", "denied", ""},
-		mcp.Drop:     {noTool, "unknown_tool", ""},
+		mcp.AskAgain: {"The call was denied: never seen. It did not run. Do not repeat it: go on without it, or ask the user.", "denied", waits + "(it is not among the known ones)"},
+		mcp.Drop:     {noTool, "unknown_tool", leaves + "(it is not among the known ones)"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			do := lists(`{"name":"work","annotations":{"readOnlyHint":true,"idempotentHint":true}}`)

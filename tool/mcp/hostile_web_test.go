@@ -178,6 +178,7 @@ func TestHostileWeb(t *testing.T) {
 	const call, list, start = "tools/call", "tools/list", "initialize"
 	fine, lost := outcome{Evil: isWorked}, outcome{noTool, "unknown_tool", ""}
 	late, doubt := outcome{timedOut, "timed_out", ""}, outcome{inDoubt, "outcome_unknown", ""}
+	broken := outcome{strings.Replace(inDoubt, "broke off before it answered", "answered with an error of its own (500 Internal Server Error)", 1), "outcome_unknown", ""}
 	answer := `{"jsonrpc":"2.0","id":$id,"result":` + worked + `}`
 	bomb := func(w http.ResponseWriter, _ *http.Request, h heard) {
 		w.Header().Set("Content-Type", "application/json")
@@ -235,7 +236,7 @@ func TestHostileWeb(t *testing.T) {
 		"an endless error": {do: webAt(call, func(w http.ResponseWriter, r *http.Request, h heard) {
 			w.WriteHeader(500)
 			writes("text/plain", "", strings.Repeat("x", 10_000), 0)(w, r, h)
-		}), out: doubt},
+		}), out: broken},
 		"an endless answer to a notification": {do: webAt("notifications/initialized", func(w http.ResponseWriter, r *http.Request, h heard) {
 			w.WriteHeader(202)
 			writes("text/plain", "", "x", time.Second)(w, r, h)
@@ -273,10 +274,10 @@ func TestHostileWeb(t *testing.T) {
 		"401":                           {do: webAt(call, status(401, "WWW-Authenticate", `Bearer resource_metadata="http://other.example/meta"`)), out: outcome{"The call was not made, so it had no effect: the server refused it (401 Unauthorized).", "failed", ""}},
 		"403":                           {do: webAt(call, status(403)), out: outcome{"The call was not made, so it had no effect: the server refused it (403 Forbidden).", "failed", ""}},
 		"429 for years":                 {do: webAt(call, status(429, "Retry-After", "1000000000")), out: outcome{"The call was not made, so it had no effect: the server refused it (429 Too Many Requests).", "failed", ""}},
-		"500":                           {do: webAt(call, status(500)), out: doubt},
+		"500":                           {do: webAt(call, status(500)), out: broken},
 		"nothing":                       {do: webAt(call, status(202)), out: doubt},
-		"401 at the start":              {do: webAt(start, status(401)), out: lost.with(`toolset "evil": calling "initialize": sending "initialize": Unauthorized`)},
-		"500 for all":                   {do: func(w http.ResponseWriter, r *http.Request, h heard) bool { status(500)(w, r, h); return true }, out: lost.with(`toolset "evil": calling "initialize": rejected by transport: sending "initialize": Internal Server Error`)},
+		"401 at the start":              {do: webAt(start, status(401)), out: lost.with(`toolset "evil": http://evil.example/mcp answers 401 Unauthorized`)},
+		"500 for all":                   {do: func(w http.ResponseWriter, r *http.Request, h heard) bool { status(500)(w, r, h); return true }, out: lost.with(`toolset "evil": http://evil.example/mcp answers 500 Internal Server Error`)},
 		"a bomb":                        {do: webAt(call, bomb), out: doubt},
 		"HTML":                          {do: webAt(call, bodyOf("text/html", "<script>")), out: doubt},
 		"a picture":                     {do: webAt(call, bodyOf("image/png", answer)), out: doubt},

@@ -32,7 +32,9 @@ type link struct {
 	asOf    time.Time // when the last attempt ended
 	down    outage
 	old     bool              // the server is spoken to in the old protocol
+	tried   bool              // an attempt has ended
 	known   map[string]string // fingerprints by the server's names
+	told    string            // of changed definitions, by the last list that was told of
 }
 
 // An attempt connects to the server and lists its tools, for all who wait for it.
@@ -53,7 +55,7 @@ var errClosed = errors.New("the client is closed")
 func newLink(base context.Context, s Server) *link {
 	s = s.withDefaults()
 	l := &link{server: s, base: base, secrets: secretsOf(s), asked: make(chan struct{}, maxAsked), known: map[string]string{}}
-	l.diary = &diary{log: s.Log, secrets: l.secrets}
+	l.diary = &diary{server: s.Name, log: s.Log, secrets: l.secrets}
 	for name, fingerprint := range s.Known {
 		l.known[name] = fingerprint
 	}
@@ -75,19 +77,31 @@ func (l *link) tools(ctx context.Context) ([]tool.Tool, error) {
 	return v.list.tools, v.err
 }
 
-// first returns why a list is not whole, once for each list.
+// first returns what is to be told of a list, once for each: why it is not whole, and
+// which definitions are not the known ones, unless that was told of the list before.
 func (l *link) first(found *list) error {
-	if found.told.Swap(true) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if found.told {
 		return nil
 	}
-	return found.partial
+	found.told = true
+	before := l.told
+	l.told = found.changed
+	switch {
+	case found.changed == "" || found.changed == before:
+		return found.partial
+	case found.partial == nil:
+		return errors.New(found.changed)
+	}
+	return fmt.Errorf("%w; %s", found.partial, found.changed)
 }
 
 func (l *link) status(ctx context.Context) Status {
 	v := l.view(ctx)
 	s := Status{Server: l.server.Name, Err: v.err}
 	if v.list != nil {
-		s.Definitions, s.LeftOut = v.list.offered(), v.list.leftOut
+		s.Definitions, s.LeftOut = v.list.offered(), v.list.others()
 		if s.Err == nil {
 			s.Err = v.list.partial
 		}
@@ -195,6 +209,7 @@ func (l *link) connect(ctx context.Context, old bool) (*live, error) {
 // with an error, or one request fails: calls may be running.
 func (l *link) settle(a *attempt, lv *live, found *list, err error) {
 	l.mu.Lock()
+	again := false
 	keep := err == nil || isOfOneRequest(err) && l.live == lv && lv != nil
 	switch {
 	case l.closed:
@@ -211,6 +226,7 @@ func (l *link) settle(a *attempt, lv *live, found *list, err error) {
 		err = l.secrets.err(lv.explain(errConnection))
 		l.down.fail(time.Now(), err, true)
 	default:
+		again = l.tried && l.live != lv
 		l.live, l.list = lv, found
 		l.down.until = time.Time{}
 		lv.worked = true
@@ -218,11 +234,14 @@ func (l *link) settle(a *attempt, lv *live, found *list, err error) {
 	if !keep {
 		l.live = nil
 	}
-	l.attempt, l.asOf = nil, time.Now()
+	l.attempt, l.asOf, l.tried = nil, time.Now(), true
 	a.view = view{live: l.live, list: l.list, err: err}
 	l.mu.Unlock()
-	if err != nil {
+	switch {
+	case err != nil:
 		l.diary.write(slog.LevelWarn, "mcp server cannot be listed", err.Error())
+	case again:
+		l.diary.write(slog.LevelInfo, "mcp server is started again", fmt.Sprintf("%d tools", len(found.tools)))
 	}
 	close(a.done)
 	if !keep && lv != nil {

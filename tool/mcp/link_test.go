@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -28,8 +30,8 @@ func TestOpenChecks(t *testing.T) {
 		`mcp server "": Name: has 1 to 32 letters, digits, - and single _, of which _ is not the last`:     {Dial: dial},
 		`mcp server "a__b": Name: has 1 to 32 letters, digits, - and single _, of which _ is not the last`: {Name: "a__b", Dial: dial},
 		`mcp server "a_": Name: has 1 to 32 letters, digits, - and single _, of which _ is not the last`:   {Name: "a_", Dial: dial},
-		`mcp server "s": one of Command, URL and Dial must be set`:                                         {Name: "s"},
-		`mcp server "t": one of Command, URL and Dial must be set`:                                         {Name: "t", Dial: dial, URL: "http://localhost"},
+		`mcp server "s": exactly one of Command, URL and Dial must be set`:                                 {Name: "s"},
+		`mcp server "t": exactly one of Command, URL and Dial must be set`:                                 {Name: "t", Dial: dial, URL: "http://localhost"},
 		`mcp server "s": Env, Dir: are for a Command`:                                                      {Name: "s", Dial: dial, Dir: "x"},
 		`mcp server "s": Header, OAuth, HTTPClient: are for a URL`:                                         {Name: "s", Dial: dial, Header: map[string]string{"A": "b"}},
 		`mcp server "s": Command: the program has no name`:                                                 {Name: "s", Command: []string{""}},
@@ -82,8 +84,10 @@ func TestCrashingServer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server := offering(func(*peerConn, string, json.RawMessage) (string, error) { return "", errDrop }, plainTool)
-		client := open(t, mcp.Server{Name: "s", Dial: server.dial})
+		log := new(logged)
+		client := open(t, mcp.Server{Name: "s", Dial: server.dial, Log: slog.New(slog.NewTextHandler(log, nil))})
 		run := toolsOf(t, client)[0]
+		require.Empty(t, log.String())
 		var got []string
 		for range 4 {
 			_, err := run.Call(t.Context(), json.RawMessage(`{}`))
@@ -98,6 +102,9 @@ func TestCrashingServer(t *testing.T) {
 		const lost = `outcome_unknown: calling "tools/call": EOF`
 		const down = "failed: the connection to the server has ended; the server is tried again in 1s at the earliest"
 		require.Equal(t, []string{lost, lost, down, down, lost}, got)
+		lines := regexp.MustCompile(`(?m)^time=\S+ `).ReplaceAllString(log.String(), "")
+		const gone, again = "level=WARN msg=\"mcp server is gone\" server=s text=\"the connection to the server has ended\"\n", "level=INFO msg=\"mcp server is started again\" server=s text=\"1 tools\"\n"
+		require.Equal(t, gone+again+gone+again+gone, lines)
 	})
 }
 

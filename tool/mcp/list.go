@@ -9,7 +9,7 @@ import (
 	"log/slog"
 	"path"
 	"slices"
-	"sync/atomic"
+	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -23,17 +23,29 @@ type list struct {
 	defs    []Definition
 	marks   map[string]string // fingerprints of all that can be read, by the server's names
 	leftOut []LeftOut
-	partial error       // why there may be more
-	told    atomic.Bool // that it is a part
+	partial error  // why there may be more
+	changed string // what to tell of definitions that are not the known ones; "": nothing
+	told    bool   // both of them; guarded by the mutex of the link
 }
 
 // offered returns the definitions; they are the caller's.
 func (l *list) offered() []Definition {
 	defs := slices.Clone(l.defs)
 	for i := range defs {
-		defs[i].Schema, defs[i].Output = slices.Clone(defs[i].Schema), slices.Clone(defs[i].Output)
+		defs[i] = defs[i].clone()
 	}
 	return defs
+}
+
+// others returns what is not offered; it is the caller's.
+func (l *list) others() []LeftOut {
+	all := slices.Clone(l.leftOut)
+	for i := range all {
+		if d := all[i].Definition; d != nil {
+			all[i].Definition = new(d.clone())
+		}
+	}
+	return all
 }
 
 const (
@@ -57,7 +69,20 @@ func (l *link) fetch(ctx context.Context, lv *live) (*list, error) {
 	if err != nil {
 		l.diary.write(slog.LevelWarn, "mcp server lists a part of its tools", err.Error())
 	}
+	if b.list.changed = b.tellChanged(); b.list.changed != "" && b.list.changed != l.lastChanged() {
+		l.diary.write(slog.LevelWarn, "mcp server has other tools than the known ones", b.list.changed)
+	}
 	return b.list, nil
+}
+
+// lastChanged is what the last list had to tell of changes.
+func (l *link) lastChanged() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.list == nil {
+		return ""
+	}
+	return l.list.changed
 }
 
 // A builder makes a list of a server's pages.
@@ -69,6 +94,8 @@ type builder struct {
 	text  int             // of these, in bytes
 	bytes int             // of those that could be offered
 	names map[string]bool // that the model sees
+
+	changed []string // the tools whose definitions are not the known ones, and why
 }
 
 func (b *builder) fetch(ctx context.Context, session *sdk.ClientSession) error {
@@ -78,12 +105,13 @@ func (b *builder) fetch(ctx context.Context, session *sdk.ClientSession) error {
 		if b.pages == maxPages {
 			return fmt.Errorf("the server's list of tools has more than %d pages", maxPages)
 		}
-		page, err := session.ListTools(ctx, &sdk.ListToolsParams{Cursor: cursor})
+		sent := new(sending)
+		page, err := session.ListTools(withSending(ctx, sent), &sdk.ListToolsParams{Cursor: cursor})
 		if err != nil && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			return err
+			return sent.explain(err)
 		}
 		if err := b.page(page); err != nil {
 			b.pages++
@@ -133,7 +161,7 @@ func (b *builder) page(page *sdk.ListToolsResult) error {
 			err = b.take(d, len(text))
 		}
 		if err != nil {
-			b.leaveOut(d.Name, err)
+			b.leaveOut(d, err)
 		}
 	}
 	return nil
@@ -145,43 +173,89 @@ func (b *builder) take(d Definition, size int) error {
 		return errors.New("the server has two tools of this name")
 	}
 	b.list.marks[d.Name] = d.Fingerprint
-	changed := b.link.isChanged(d)
+	news := b.link.compare(d)
 	switch b.bytes += size; {
 	case !b.link.server.allows(d.Name):
 		return errors.New("it is not among those that Allow and Deny let pass")
 	case b.bytes > maxDefinitions:
 		return fmt.Errorf("the server's definitions have more than %d bytes", maxDefinitions)
-	case changed && b.link.server.Changed == Drop:
-		return errors.New("its definition has changed")
+	case news != nil && b.link.server.Changed == Drop:
+		b.note(d, news)
+		return news
 	case b.names[d.Tool]:
 		return fmt.Errorf("another tool is offered as %s", d.Tool)
 	}
-	t, err := b.link.tool(d, changed)
+	d.Changed = news != nil
+	t, err := b.link.tool(d)
 	if err != nil {
 		return err
+	}
+	if d.Changed {
+		b.note(d, news)
 	}
 	b.names[d.Tool] = true
 	b.list.tools, b.list.defs = append(b.list.tools, t), append(b.list.defs, d)
 	return nil
 }
 
-func (b *builder) leaveOut(name string, reason error) {
-	if len(b.list.leftOut) < maxLeftOut {
-		b.list.leftOut = append(b.list.leftOut, LeftOut{line(name, 128), line(reason.Error(), maxErrorText)})
+// leaveOut tells of a tool that is not offered. Its definition is kept if that is the
+// reason.
+func (b *builder) leaveOut(d Definition, reason error) {
+	if len(b.list.leftOut) >= maxLeftOut {
+		return
 	}
+	out := LeftOut{Name: line(d.Name, 128), Reason: line(reason.Error(), maxErrorText)}
+	if errors.Is(reason, errChanged) || errors.Is(reason, errUnknown) {
+		d.Changed = true
+		out.Definition = &d
+	}
+	b.list.leftOut = append(b.list.leftOut, out)
 }
 
-// isChanged reports whether a definition is not the known one. Without Server.Known
-// the first is.
-func (l *link) isChanged(d Definition) bool {
+var (
+	errChanged = errors.New("its definition has changed")
+	errUnknown = errors.New("it is not among the known ones")
+)
+
+// compare says why a definition is not the known one; nil: it is. Without
+// Server.Known the first is.
+func (l *link) compare(d Definition) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	known, ok := l.known[d.Name]
-	if !ok && l.server.Known == nil && len(l.known) < maxKnown {
+	switch {
+	case !ok && l.server.Known == nil && len(l.known) < maxKnown:
 		l.known[d.Name] = d.Fingerprint
-		return false
+		return nil
+	case !ok:
+		return errUnknown
+	case known != d.Fingerprint:
+		return errChanged
 	}
-	return known != d.Fingerprint
+	return nil
+}
+
+// maxTold is how many tools one text names.
+const maxTold = 10
+
+func (b *builder) note(d Definition, news error) {
+	b.changed = append(b.changed, fmt.Sprintf("%q (%v)", line(d.Name, 64), news))
+}
+
+// tellChanged tells of the tools whose definitions are not the known ones.
+func (b *builder) tellChanged() string {
+	if len(b.changed) == 0 {
+		return ""
+	}
+	what := "changed tools, whose calls wait for approval: "
+	if b.link.server.Changed == Drop {
+		what = "changed tools, which are left out: "
+	}
+	what += strings.Join(b.changed[:min(len(b.changed), maxTold)], ", ")
+	if more := len(b.changed) - maxTold; more > 0 {
+		what += fmt.Sprintf(" and %d more", more)
+	}
+	return what
 }
 
 func (s Server) allows(name string) bool {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -116,8 +117,8 @@ func TestNames(t *testing.T) {
 		unique[n] = true
 	}
 	require.Equal(t, []mcp.LeftOut{
-		{"read", "the server has two tools of this name"},
-		{"", "its definition cannot be read"}, {"", "it has no name"}, {"", "it has no name"},
+		{Name: "read", Reason: "the server has two tools of this name"},
+		{Name: "", Reason: "its definition cannot be read"}, {Name: "", Reason: "it has no name"}, {Name: "", Reason: "it has no name"},
 	}, client.Status(t.Context())[0].LeftOut)
 }
 
@@ -139,7 +140,7 @@ func TestAllowAndDeny(t *testing.T) {
 	})
 	require.Equal(t, []string{"s__read_one", "s__list"}, namesOf(toolsOf(t, client)))
 	const reason = "it is not among those that Allow and Deny let pass"
-	require.Equal(t, []mcp.LeftOut{{"read_all", reason}, {"write", reason}}, client.Status(t.Context())[0].LeftOut)
+	require.Equal(t, []mcp.LeftOut{{Name: "read_all", Reason: reason}, {Name: "write", Reason: reason}}, client.Status(t.Context())[0].LeftOut)
 }
 
 // TestDefinition: texts are kept to the byte, and rid of what nobody sees where a
@@ -159,8 +160,8 @@ func TestDefinition(t *testing.T) {
 	status := client.Status(t.Context())[0]
 	require.NoError(t, status.Err)
 	require.Equal(t, []mcp.LeftOut{
-		{"v", "its schema has names or values with characters that nobody sees"},
-		{"x", `tool "s__x": schema: the arguments must be of type object, not string`},
+		{Name: "v", Reason: "its schema has names or values with characters that nobody sees"},
+		{Name: "x", Reason: `tool "s__x": schema: the arguments must be of type object, not string`},
 	}, status.LeftOut)
 	first := status.Definitions[0]
 	require.Len(t, first.Fingerprint, 32)
@@ -193,7 +194,7 @@ func TestArgumentsAreNotTouched(t *testing.T) {
 	_, err := toolsOf(t, client)[0].Call(ctx, json.RawMessage(`{"z":9007199254740993,"a":"<&>","n":1e400}`))
 	require.NoError(t, err)
 	require.Contains(t, string(got), `"arguments":{"z":9007199254740993,"a":"<&>","n":1e400}`)
-	require.Contains(t, string(got), `"toolloop/key":"k1"`)
+	require.Contains(t, string(got), `"toolloop/key":"6ab9f1eb8f7d3388f4f9d586f66e99fd"`, "the key names the session, so its digest is sent")
 }
 
 // TestApproval: who asks when.
@@ -262,7 +263,10 @@ func TestChangedDefinitions(t *testing.T) {
 				server.change(changed)
 				_, err := old.Call(t.Context(), json.RawMessage(`{}`))
 				require.EqualError(t, err, "failed: The call was not made, so it had no effect: the server has changed what this tool is.")
-				require.True(t, toolsOf(t, client)[0].AsksApproval())
+				tools, err := client.Toolsets()[0].Tools(t.Context())
+				require.EqualError(t, err, `toolset "s": changed tools, whose calls wait for approval: "t" (its definition has changed)`)
+				require.True(t, tools[0].AsksApproval())
+				require.True(t, client.Status(t.Context())[0].Definitions[0].Changed)
 				_, err = toolsOf(t, client)[0].Call(t.Context(), json.RawMessage(`{}`))
 				require.NoError(t, err)     // who approved it meant this one
 				time.Sleep(2 * time.Second) // synctest: exact in a bubble
@@ -279,8 +283,15 @@ func TestChangedDefinitions(t *testing.T) {
 			require.Len(t, toolsOf(t, client), 1)
 			time.Sleep(2 * time.Second) // synctest: exact in a bubble
 			server.change(evil)
-			require.Empty(t, toolsOf(t, client))
-			require.Equal(t, []mcp.LeftOut{{"t", "its definition has changed"}}, client.Status(t.Context())[0].LeftOut)
+			tools, err := client.Toolsets()[0].Tools(t.Context())
+			require.Empty(t, tools)
+			require.EqualError(t, err, `toolset "s": changed tools, which are left out: "t" (its definition has changed)`)
+			out := client.Status(t.Context())[0].LeftOut
+			require.Equal(t, []string{"t", "its definition has changed"}, []string{out[0].Name, out[0].Reason})
+			looked := open(t, mcp.Server{Name: "s", Dial: newChanging(evil).dial, Known: map[string]string{"t": out[0].Definition.Fingerprint}})
+			want := looked.Status(t.Context())[0].Definitions[0]
+			want.Changed = true
+			require.Equal(t, &want, out[0].Definition)
 		})
 	})
 	t.Run("known from before", func(t *testing.T) {
@@ -290,9 +301,25 @@ func TestChangedDefinitions(t *testing.T) {
 			for _, d := range first.Status(t.Context())[0].Definitions {
 				known[d.Name] = d.Fingerprint
 			}
-			for now, asks := range map[string]bool{honest: false, evil: true, `{"name":"new","annotations":{"readOnlyHint":true}}`: true} {
-				client := open(t, mcp.Server{Name: "s", Dial: newChanging(now).dial, Known: known})
-				require.Equal(t, asks, toolsOf(t, client)[0].AsksApproval(), now)
+			for now, notice := range map[string]string{
+				honest: "",
+				evil:   `"t" (its definition has changed)`,
+				`{"name":"new","annotations":{"readOnlyHint":true}}`: `"new" (it is not among the known ones)`,
+			} {
+				log := new(logged)
+				client := open(t, mcp.Server{Name: "s", Dial: newChanging(now).dial, Known: known, Log: slog.New(slog.NewTextHandler(log, nil))})
+				tools, err := client.Toolsets()[0].Tools(t.Context())
+				changed := notice != ""
+				require.Equal(t, changed, tools[0].AsksApproval(), now)
+				require.Equal(t, changed, client.Status(t.Context())[0].Definitions[0].Changed, now)
+				if !changed {
+					require.NoError(t, err)
+					require.Empty(t, log.String())
+					continue
+				}
+				require.EqualError(t, err, `toolset "s": changed tools, whose calls wait for approval: `+notice)
+				require.Contains(t, log.String(), `level=WARN msg="mcp server has other tools than the known ones"`)
+				toolsOf(t, client) // a notice of it is told once
 			}
 		})
 	})
@@ -306,6 +333,45 @@ func TestChangedDefinitions(t *testing.T) {
 			_, err := old.Call(t.Context(), json.RawMessage(`{}`))
 			require.EqualError(t, err, "failed: The call was not made, so it had no effect: the server has this tool no more.")
 		})
+	})
+}
+
+// TestToldOnce: changes are told when they are first listed, and not when they are
+// listed again, and to those whose server is required by the log alone.
+func TestToldOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := newChanging(strings.Join([]string{named("a"), named("b"), named("c")}, ","))
+		s := mcp.Server{Name: "s", Dial: server.dial, Known: map[string]string{}, Deny: []string{"b"}, MaxTools: 2}
+		set := open(t, s).Toolsets()[0]
+		told := func() string {
+			_, err := set.Tools(t.Context())
+			if err == nil {
+				return ""
+			}
+			return err.Error()
+		}
+		const changed = `changed tools, whose calls wait for approval: "a" (it is not among the known ones), "c" (it is not among the known ones)`
+		require.Equal(t, `toolset "s": `+changed, told())
+		require.Empty(t, told())
+		time.Sleep(2 * time.Second)
+		server.change(server.now + "," + named("d"))
+		require.Equal(t, `toolset "s": the server has more than 2 tools; the others are left out`, told())
+		require.Empty(t, told())
+		time.Sleep(2 * time.Second)
+		server.change(named("a"))
+		require.Equal(t, `toolset "s": changed tools, whose calls wait for approval: "a" (it is not among the known ones)`, told())
+
+		s.Required = true
+		toolsOf(t, open(t, s))
+	})
+	t.Run("many", func(t *testing.T) {
+		var all []string
+		for i := range 12 {
+			all = append(all, named(fmt.Sprint("t", i)))
+		}
+		_, err := open(t, mcp.Server{Name: "s", Dial: newChanging(strings.Join(all, ",")).dial, Known: map[string]string{}, Changed: mcp.Drop}).Toolsets()[0].Tools(t.Context())
+		require.ErrorContains(t, err, `"t9" (it is not among the known ones) and 2 more`)
 	})
 }
 

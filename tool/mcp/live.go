@@ -41,6 +41,8 @@ func (l *link) open(ctx context.Context, version string) (*live, error) {
 	lv.ctx, lv.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	// What is made with this context may live as long as the connection.
 	own, cancel := context.WithCancelCause(lv.ctx)
+	sent := new(sending)
+	own = withSending(own, sent)
 	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	opened := make(chan error, 1)
 	go func() { opened <- l.join(own, lv, version) }() // waited for as long as it keeps to ctx
@@ -57,7 +59,7 @@ func (l *link) open(ctx context.Context, version string) (*live, error) {
 	if stop(); ctx.Err() != nil {
 		err = context.Cause(ctx) // whatever ended when it was severed for that
 	} else if err != nil {
-		err = lv.explain(err)
+		err = lv.explain(sent.explain(err))
 	}
 	if err != nil {
 		lv.sever()

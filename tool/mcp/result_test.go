@@ -68,7 +68,7 @@ func TestFailures(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 20<<10)
 	repeatable := `{"name":"run","annotations":{"idempotentHint":true}}`
-	unknown := "It is not known whether the call took effect: it was started, and its end was never recorded. Check before you call it again."
+	unknown := "The server of the tool broke off before it answered. It is not known whether the call took effect: check before you call it again."
 	for _, tt := range []struct {
 		name, tool, result string
 		err                error

@@ -35,7 +35,7 @@ func TestCrashInARun(t *testing.T) {
 	require.NoError(t, err)
 	require.Less(t, time.Since(start), 10*time.Second)
 	require.Equal(t, "Done.", result.Text)
-	require.Equal(t, "It is not known whether the call took effect: it was started, and its end was never recorded. Check before you call it again.",
+	require.Equal(t, "The server of the tool broke off before it answered. It is not known whether the call took effect: check before you call it again.",
 		result.Messages[2].Results()[0].Text())
 	require.Contains(t, result.Messages[4].Results()[0].Text(), `"name":"echo"`)
 }
@@ -84,7 +84,8 @@ func TestCancelledInARun(t *testing.T) {
 	})
 }
 
-// TestOneBadServerInARun is told as a notice, and the run goes on with the other.
+// TestOneBadServerInARun is told as one notice however many turns there are, and the
+// run goes on with the other.
 func TestOneBadServerInARun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -92,17 +93,23 @@ func TestOneBadServerInARun(t *testing.T) {
 		client := open(t,
 			mcp.Server{Name: "bad", Dial: bad.dial},
 			mcp.Server{Name: "good", Ask: never, Dial: offering(answering(`{"content":[{"type":"text","text":"fine"}]}`), plainTool).dial})
-		script := llmtest.Script(t, llmtest.Calls("good__run", `{}`), llmtest.Text("Done."))
-		var notices []string
-		for e, err := range runner.Stream(t.Context(), &agent.Agent{Model: script, Toolsets: client.Toolsets()}, llm.User("Go.")) {
-			require.NoError(t, err)
-			if n, ok := e.Body.(event.Notice); ok {
-				notices = append(notices, n.Text)
-			}
-		}
-		require.NotEmpty(t, notices)
-		require.Contains(t, notices[0], `toolset "bad": calling "tools/list": EOF`)
+		again := llmtest.Calls("good__run", `{}`)
+		script := llmtest.Script(t, again, again, slowly(again), again, slowly(again), slowly(llmtest.Text("Done.")))
+		require.Equal(t, []string{`toolset "bad": calling "tools/list": EOF`}, noticesOf(t, script, client))
+		require.Len(t, bad.requests(), 3, "it is tried again")
 	})
+}
+
+// noticesOf are those of a run.
+func noticesOf(t *testing.T, model llm.Model, client *mcp.Client) (notices []string) {
+	t.Helper()
+	for e, err := range runner.Stream(t.Context(), &agent.Agent{Model: model, Toolsets: client.Toolsets()}, llm.User("Go.")) {
+		require.NoError(t, err)
+		if n, ok := e.Body.(event.Notice); ok {
+			notices = append(notices, n.Text)
+		}
+	}
+	return notices
 }
 
 // TestDoubtInASession: a call that was in flight when our process died is asked about,

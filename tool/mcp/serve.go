@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"runtime/debug"
 	"slices"
@@ -22,11 +23,17 @@ const FailureMeta = "toolloop/failure"
 
 // AddTools offers tools on a server of the SDK, in place of those of the same
 // names. All are added, or with an error none. A tool that needs approval is an
-// error: a protocol call has nobody to ask.
+// error: a protocol call has nobody to ask. [AddAnnotated] adds hints.
 //
 // Name and description are told as [tool.Tool.Def] has them, the tools in their
 // order. The schema is that of Def, or as its author gave it to [tool.NewRaw]:
-// clients take more of JSON Schema than model providers do. A call is run as an agent's run does it: the arguments are repaired and
+// clients take more of JSON Schema than model providers do. Results are text, as a
+// model reads them, and other parts: there is no outputSchema and no
+// structuredContent. That a tool is [tool.Idempotent] is not told as idempotentHint: it
+// is so by the Key of its calls, which clients of others do not send, while the hint
+// says that a call with the same arguments has no more effect whoever makes it.
+//
+// A call is run as an agent's run does it: the arguments are repaired and
 // held to the schema, [tool.Concurrency] and the tool's timeout hold (2 minutes
 // without one), a panic is a failure, and a function that ignores its context is
 // left behind 5 seconds after that ended. A call of a tool that is
@@ -43,10 +50,19 @@ const FailureMeta = "toolloop/failure"
 // [sdk.CallToolResult.GetError] returns in a middleware of the server.
 //
 // Within a tool's function [tool.CallFrom] tells the tool and its deadline, passes
-// progress on as it is told (the protocol wants it to grow), and has as Key what the client sent as [KeyMeta]. That is the
-// client's word, at most 256 bytes of it: a server for several users does not take
-// one's key for another's. Without it the key is a new one for each call.
+// progress on as it is told (the protocol wants it to grow), and has as Key what the
+// client sent as [KeyMeta]. That is the client's word, at most 256 bytes of it: a
+// server for several users does not take one's key for another's. Without it the key
+// is a new one for each call.
 func AddTools(server *sdk.Server, tools ...tool.Tool) error {
+	return AddAnnotated(server, nil, tools...)
+}
+
+// AddAnnotated is [AddTools] with hints, by the names of the tools: what a tool does,
+// for clients that trust this server. A tool without them is told without any, and is
+// taken for one that may destroy something. Hints for a tool that is not among these
+// are an error. They are copied.
+func AddAnnotated(server *sdk.Server, hints map[string]*sdk.ToolAnnotations, tools ...tool.Tool) error {
 	if server == nil {
 		return errors.New("mcp: the server is nil")
 	}
@@ -57,15 +73,36 @@ func AddTools(server *sdk.Server, tools ...tool.Tool) error {
 		}
 		seen[t.Name()] = true
 	}
+	for _, name := range slices.Sorted(maps.Keys(hints)) {
+		if !seen[name] {
+			return fmt.Errorf("mcp: there are hints for %q, and no such tool", name)
+		}
+	}
 	together := newGate(maxCalls)
 	for _, t := range tools {
-		server.AddTool(describe(t), (&served{t, together}).handle)
+		described := describe(t)
+		described.Annotations = copied(hints[t.Name()])
+		server.AddTool(described, (&served{t, together}).handle)
 	}
 	byName := func(a, b tool.Tool) int { return cmp.Compare(a.Name(), b.Name()) }
 	if !slices.IsSortedFunc(tools, byName) {
 		server.AddReceivingMiddleware(inOrder(tools))
 	}
 	return nil
+}
+
+// copied shares nothing with the hints: the server keeps it.
+func copied(hints *sdk.ToolAnnotations) *sdk.ToolAnnotations {
+	if hints == nil {
+		return nil
+	}
+	own := *hints
+	for _, flag := range []**bool{&own.DestructiveHint, &own.OpenWorldHint} {
+		if *flag != nil {
+			*flag = new(**flag)
+		}
+	}
+	return &own
 }
 
 // servable says why a tool cannot be offered.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -138,6 +139,48 @@ func TestServedOrder(t *testing.T) {
 		names = append(names, tool.Name)
 	}
 	require.Equal(t, []string{"a", "x", "m", "b", "y", "z"}, names, "pages: a b m x, y z")
+}
+
+// TestServedHints: a client is told what it is told here, of each tool, and of no
+// tool what its options say.
+func TestServedHints(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	hints := map[string]*sdk.ToolAnnotations{
+		"read":  {Title: "Read it", ReadOnlyHint: true, OpenWorldHint: new(false)},
+		"erase": {DestructiveHint: new(true), IdempotentHint: true},
+	}
+	tools := []tool.Tool{sleeper("read", 0), sleeper("pay", 0, tool.Idempotent()), sleeper("erase", 0)}
+	require.NoError(t, mcp.AddAnnotated(s.Server, hints, tools...))
+	hints["read"].ReadOnlyHint, *hints["read"].OpenWorldHint = false, true // ours have been copied
+	list, err := s.client(t, nil).ListTools(t.Context(), nil)
+	require.NoError(t, err)
+	var names []string
+	got := map[string]*sdk.ToolAnnotations{}
+	for _, tool := range list.Tools {
+		names = append(names, tool.Name)
+		got[tool.Name] = tool.Annotations
+	}
+	require.Equal(t, []string{"read", "pay", "erase"}, names)
+	require.Equal(t, map[string]*sdk.ToolAnnotations{
+		"read":  {Title: "Read it", ReadOnlyHint: true, OpenWorldHint: new(false)},
+		"pay":   nil,
+		"erase": {DestructiveHint: new(true), IdempotentHint: true},
+	}, got)
+
+	status := open(t, mcp.Server{Name: "s", Dial: inMemory(t, s.Server)}).Status(t.Context())[0]
+	var hinted []string
+	for _, d := range status.Definitions {
+		hinted = append(hinted, fmt.Sprint(d.Name, " ", d.ReadOnly, d.Destructive, d.Idempotent, d.OpenWorld))
+	}
+	require.Equal(t, []string{"read true true false false", "pay false true false true", "erase false true true true"}, hinted)
+
+	other := serve(t)
+	err = mcp.AddAnnotated(other.Server, map[string]*sdk.ToolAnnotations{"raed": {}, "read": nil}, tools...)
+	require.EqualError(t, err, `mcp: there are hints for "raed", and no such tool`)
+	list, err = other.client(t, nil).ListTools(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, list.Tools, "all or none")
 }
 
 func TestServedArguments(t *testing.T) {

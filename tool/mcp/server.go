@@ -13,9 +13,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A Server says where an MCP server is and how far it is trusted. One of Command,
-// URL and Dial must be set. It is not changed once a [Client] was opened with it;
-// its functions may be called by several goroutines at once.
+// A Server says where an MCP server is and how far it is trusted. Exactly one of
+// Command, URL and Dial must be set. It is not changed once a [Client] was opened
+// with it; its functions may be called by several goroutines at once.
 type Server struct {
 	// Name comes before the names of the tools, as in name__tool. It consists of
 	// letters, digits, - and single _ (not at the end), at most 32, and must be the
@@ -69,7 +69,8 @@ type Server struct {
 	// them counts as changed. Nil: the first definition that this client sees of a
 	// tool is taken for known.
 	Known map[string]string
-	// Changed says what becomes of a tool whose definition is not the known one.
+	// Changed says what becomes of a tool whose definition is not the known one. That
+	// there is one is told in Log, and unless the server is Required as a notice.
 	Changed Change
 
 	// Sample answers the server's requests to a model, Elicit those to a person.
@@ -94,8 +95,9 @@ type Server struct {
 	// one ends the connection. 0: 16 MiB.
 	MaxMessage int
 
-	// Log gets what the process writes to its standard error, and what is odd
-	// about the server. Nil: nothing is logged.
+	// Log gets what the process writes to its standard error, what is odd about the
+	// server, and that it was started again, each line with Name as its attribute
+	// "server". Nil: nothing is logged.
 	Log *slog.Logger
 }
 
@@ -125,4 +127,8 @@ type Definition struct {
 	// Fingerprint is a digest of all of the above but Tool, the same in every
 	// process.
 	Fingerprint string
+
+	// Changed says that the definition is not the known one: its fingerprint is not
+	// that of [Server].Known, or without that not the first that the client saw.
+	Changed bool
 }

@@ -153,6 +153,7 @@ func (s *secrets) err(err error) error {
 
 // A diary writes what a server says to the log, at most so much of it.
 type diary struct {
+	server  string       // its name
 	log     *slog.Logger // nil: nothing
 	secrets *secrets
 
@@ -173,7 +174,7 @@ func (d *diary) write(level slog.Level, message, text string) {
 	if !ok {
 		return
 	}
-	attrs := []any{"text", line(d.secrets.hide(text), 4<<10)}
+	attrs := []any{"server", d.server, "text", line(d.secrets.hide(text), 4<<10)}
 	if left > 0 {
 		attrs = append(attrs, "left_out", left)
 	}

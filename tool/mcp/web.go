@@ -25,6 +25,7 @@ type web struct {
 	tap    *tap
 	limit  int
 	live   *live
+	oauth  bool // somebody gets tokens, and says why there is none
 }
 
 func (l *link) httpClient(lv *live, tap *tap, t *sdk.StreamableClientTransport) *http.Client {
@@ -32,7 +33,7 @@ func (l *link) httpClient(lv *live, tap *tap, t *sdk.StreamableClientTransport) 
 	if t.HTTPClient != nil {
 		client = *t.HTTPClient
 	}
-	w := &web{base: client.Transport, header: l.server.Header, tap: tap, limit: l.server.MaxMessage, live: lv}
+	w := &web{base: client.Transport, header: l.server.Header, tap: tap, limit: l.server.MaxMessage, live: lv, oauth: t.OAuthHandler != nil}
 	if w.base == nil {
 		w.base = http.DefaultTransport
 	}
@@ -64,6 +65,7 @@ func (w *web) RoundTrip(req *http.Request) (*http.Response, error) {
 		own.Header.Del(sessionHeader)
 	}
 	s := sendingOf(req.Context(), messageOf(req))
+	s.refusal.Store(nil) // it was of another request
 	resp, err := w.send(s, own, cancel)
 	if err != nil {
 		end()
@@ -74,7 +76,8 @@ func (w *web) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Body = &body{Reader: resp.Body, Closer: resp.Body, end: end}
 	w.judge(s, req, resp)
-	w.rewrite(resp)
+	s.refusal.Store(w.refusal(req, resp))
+	w.rewrite(s, req, resp)
 	return resp, nil
 }
 
@@ -186,13 +189,49 @@ func isSessionError(text []byte) bool {
 	return json.Unmarshal(text, &m) == nil && m.Error != nil && m.ID == nil && strings.Contains(strings.ToLower(m.Error.Message), "session")
 }
 
-// rewrite lets the tap see the messages of a response.
-func (w *web) rewrite(resp *http.Response) {
+const typeJSON, typeEvents = "application/json", "text/event-stream"
+
+func contentType(resp *http.Response) string {
 	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
-	switch strings.TrimSpace(strings.ToLower(kind)) {
-	case "application/json":
-		resp.Body = &body{Reader: &message{web: w, from: resp.Body}, Closer: resp.Body}
-	case "text/event-stream":
+	return strings.TrimSpace(strings.ToLower(kind))
+}
+
+// refusal says what a response is that no server of the protocol gives to whom it
+// serves; nil: it may be one. What follows from a redirect is another response.
+func (w *web) refusal(req *http.Request, resp *http.Response) *refusal {
+	kind := contentType(resp)
+	switch {
+	case w.oauth && (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden):
+		return nil
+	case resp.StatusCode/100 == 3 && resp.Header.Get("Location") != "":
+		return nil
+	case resp.StatusCode/100 != 2:
+		return refused(req, resp, "")
+	case resp.StatusCode != http.StatusOK || kind == typeJSON || kind == typeEvents:
+		return nil
+	case kind == "":
+		return refused(req, resp, "without a content type")
+	}
+	return refused(req, resp, "with "+line(kind, 64)+", which is not of the protocol")
+}
+
+// refused names the address without its query.
+func refused(req *http.Request, resp *http.Response, how string) *refusal {
+	u := url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: req.URL.Path, RawPath: req.URL.RawPath}
+	text := fmt.Sprintf("%s answers %d %s", &u, resp.StatusCode, http.StatusText(resp.StatusCode))
+	return &refusal{text: strings.TrimSpace(strings.TrimSpace(text) + " " + how)}
+}
+
+// rewrite lets the tap see the messages of a response.
+func (w *web) rewrite(s *sending, req *http.Request, resp *http.Response) {
+	switch contentType(resp) {
+	case typeJSON:
+		m := &message{web: w, from: resp.Body}
+		if resp.StatusCode == http.StatusOK {
+			m.broken = func() { s.refusal.Store(refused(req, resp, "with what is no message")) }
+		}
+		resp.Body = &body{Reader: m, Closer: resp.Body}
+	case typeEvents:
 		resp.Body = &body{Reader: newEvents(w, resp.Body), Closer: resp.Body}
 	default:
 		resp.Body = &body{Reader: io.LimitReader(resp.Body, int64(w.limit)), Closer: resp.Body}
@@ -203,16 +242,22 @@ func (w *web) rewrite(resp *http.Response) {
 
 // seen is a message as the SDK is to read it.
 func (w *web) seen(text []byte) []byte {
+	own, _ := w.read(text)
+	return own
+}
+
+// read is seen, and reports whether the text is a message.
+func (w *web) read(text []byte) (own []byte, ok bool) {
 	m, err := jsonrpc.DecodeMessage(text)
 	if err != nil {
-		return text // the SDK says what is wrong
+		return text, false // the SDK says what is wrong
 	}
 	w.tap.see(m)
-	own, err := jsonrpc.EncodeMessage(m)
+	own, err = jsonrpc.EncodeMessage(m)
 	if err != nil {
-		return text
+		return text, true
 	}
-	return own
+	return own, true
 }
 
 // tooLarge ends the connection.
@@ -242,6 +287,8 @@ type message struct {
 	web  *web
 	from io.Reader
 	rest *bytes.Reader // nil: not read
+
+	broken func() // called if it is none; nil: nobody cares
 }
 
 func (m *message) Read(p []byte) (int, error) {
@@ -253,7 +300,11 @@ func (m *message) Read(p []byte) (int, error) {
 		if len(text) > m.web.limit {
 			return 0, m.web.tooLarge()
 		}
-		m.rest = bytes.NewReader(m.web.seen(text))
+		own, ok := m.web.read(text)
+		if !ok && m.broken != nil {
+			m.broken()
+		}
+		m.rest = bytes.NewReader(own)
 	}
 	return m.rest.Read(p)
 }

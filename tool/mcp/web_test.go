@@ -211,8 +211,8 @@ func TestStatusOfACall(t *testing.T) {
 	for status, want := range map[int]string{
 		401: "The call was not made, so it had no effect: the server refused it (401 Unauthorized).",
 		413: "The call was not made, so it had no effect: the server refused it (413 Request Entity Too Large).",
-		500: "It is not known whether the call took effect: it was started, and its end was never recorded. Check before you call it again.",
-		504: "It is not known whether the call took effect: it was started, and its end was never recorded. Check before you call it again.",
+		500: "The server of the tool answered with an error of its own (500 Internal Server Error). It is not known whether the call took effect: check before you call it again.",
+		504: "The server of the tool answered with an error of its own (504 Gateway Timeout). It is not known whether the call took effect: check before you call it again.",
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
@@ -468,4 +468,67 @@ func TestOldTransport(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, llm.Parts{llm.Text{Text: `{"z":9007199254740993}`}}, parts)
 	}
+}
+
+// TestRefusals: a response that is none of the protocol is told by its status or
+// content type, the same at each attempt, without what may be a secret of the address.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	gives := func(status int, kind, body string) func(*http.Request) (*http.Response, error) {
+		return func(req *http.Request) (*http.Response, error) {
+			resp := statusResponse(req, status)
+			resp.Header.Set("Content-Type", kind)
+			resp.Body = io.NopCloser(strings.NewReader(body))
+			return resp, nil
+		}
+	}
+	const at = `toolset "s": http://h/mcp/[redacted] answers `
+	for _, tt := range []struct {
+		name string
+		all  func(*http.Request) (*http.Response, error)
+		want string
+	}{
+		{"401", gives(401, "", ""), at + "401 Unauthorized"},
+		{"404 with a page", gives(404, "text/html", "<html>"), at + "404 Not Found"},
+		{"an unknown status", gives(599, "", ""), at + "599"},
+		{"not to be followed", gives(304, "", ""), at + "304 Not Modified"},
+		{"a page", gives(200, "text/html; charset=utf-8", "<html>"), at + "200 OK with text/html, which is not of the protocol"},
+		{"no type", gives(200, "", "x"), at + "200 OK without a content type"},
+		{"no message", gives(200, "application/json", "<html>"), at + "200 OK with what is no message"},
+		{"no connection after an answer", func(req *http.Request) (*http.Response, error) {
+			if body, _ := io.ReadAll(req.Body); strings.Contains(string(body), "server/discover") {
+				return statusResponse(req, 404), nil
+			}
+			return nil, errDial
+		}, `toolset "s": calling "initialize": sending "initialize": rejected by transport: Post "http://h/mcp/[redacted]?[redacted]": dial: connection refused`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := open(t, mcp.Server{Name: "s", URL: "http://h/mcp/0123456789abcdef0123?key=hunter2", HTTPClient: &http.Client{Transport: fakeWeb(tt.all)}})
+				for range 4 {
+					_, err := client.Toolsets()[0].Tools(t.Context())
+					require.EqualError(t, err, tt.want)
+					time.Sleep(3 * time.Second)
+				}
+			})
+		})
+	}
+	t.Run("when the tools are listed", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			web := scriptedWeb(nil, noStreamAt)
+			first := web.Transport
+			web.Transport = fakeWeb(func(req *http.Request) (*http.Response, error) {
+				if req.Method == http.MethodPost {
+					body, err := req.GetBody()
+					require.NoError(t, err)
+					if text, _ := io.ReadAll(body); strings.Contains(string(text), "tools/list") {
+						return statusResponse(req, 403), nil
+					}
+				}
+				return first.RoundTrip(req)
+			})
+			_, err := open(t, mcp.Server{Name: "s", URL: "http://h/", HTTPClient: web}).Toolsets()[0].Tools(t.Context())
+			require.EqualError(t, err, `toolset "s": http://h/ answers 403 Forbidden`)
+		})
+	})
 }
