@@ -207,9 +207,22 @@ func (p *process) Write(ctx context.Context, m jsonrpc.Message) error {
 	}
 	select {
 	case err := <-o.done:
+		if err != nil {
+			p.awaitSilence(ctx) // who does not read any more has mostly ended
+			err = p.explain(err)
+		}
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// awaitSilence waits until nothing more is read, if that is soon.
+func (p *process) awaitSilence(ctx context.Context) {
+	select {
+	case <-p.silent:
+	case <-ctx.Done():
+	case <-time.After(closing / 4):
 	}
 }
 
