@@ -34,7 +34,6 @@ type link struct {
 	old     bool              // the server is spoken to in the old protocol
 	tried   bool              // an attempt has ended
 	known   map[string]string // fingerprints by the server's names
-	told    string            // of changed definitions, by the last list that was told of
 }
 
 // An attempt connects to the server and lists its tools, for all who wait for it.
@@ -72,29 +71,22 @@ func (l *link) tools(ctx context.Context) ([]tool.Tool, error) {
 		return nil, v.err
 	}
 	if v.err == nil && !l.server.Required { // who is required has at least a list
-		v.err = l.first(v.list)
+		v.err = v.list.remarks()
 	}
 	return v.list.tools, v.err
 }
 
-// first returns what is to be told of a list, once for each: why it is not whole, and
-// which definitions are not the known ones, unless that was told of the list before.
-func (l *link) first(found *list) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if found.told {
-		return nil
-	}
-	found.told = true
-	before := l.told
-	l.told = found.changed
+// remarks are what whoever is offered a list should know: why it is not whole, and
+// which definitions are not the known ones. Each listing says it, since each run has
+// to hear it; a run tells what stays the same once.
+func (l *list) remarks() error {
 	switch {
-	case found.changed == "" || found.changed == before:
-		return found.partial
-	case found.partial == nil:
-		return errors.New(found.changed)
+	case l.changed == "":
+		return l.partial
+	case l.partial == nil:
+		return errors.New(l.changed)
 	}
-	return fmt.Errorf("%w; %s", found.partial, found.changed)
+	return fmt.Errorf("%w; %s", l.partial, l.changed)
 }
 
 func (l *link) status(ctx context.Context) Status {

@@ -25,7 +25,6 @@ type list struct {
 	leftOut []LeftOut
 	partial error  // why there may be more
 	changed string // what to tell of definitions that are not the known ones; "": nothing
-	told    bool   // both of them; guarded by the mutex of the link
 }
 
 // offered returns the definitions; they are the caller's.

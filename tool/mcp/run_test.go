@@ -172,3 +172,22 @@ func TestDoubtInASession(t *testing.T) {
 		})
 	}
 }
+
+// TestEachRunIsWarned: a definition that is not the known one is a notice of each run
+// that is offered it, once.
+func TestEachRunIsWarned(t *testing.T) {
+	t.Parallel()
+	client := open(t, mcp.Server{Name: "s", Ask: never, Dial: offering(answering(`{"content":[]}`), plainTool).dial, Known: map[string]string{}})
+	for range 2 {
+		var notices []string
+		model := llmtest.NewScript(llmtest.Calls("no_such_tool", `{}`), llmtest.Text("Done."))
+		a := &agent.Agent{Model: model, Toolsets: client.Toolsets()}
+		for e, err := range runner.Stream(t.Context(), a, llm.User("Go.")) {
+			require.NoError(t, err)
+			if n, ok := e.Body.(event.Notice); ok {
+				notices = append(notices, n.Text)
+			}
+		}
+		require.Equal(t, []string{`toolset "s": changed tools, whose calls wait for approval: "run" (it is not among the known ones)`}, notices)
+	}
+}

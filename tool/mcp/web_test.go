@@ -508,7 +508,7 @@ func TestRefusals(t *testing.T) {
 				for range 4 {
 					_, err := client.Toolsets()[0].Tools(t.Context())
 					require.EqualError(t, err, tt.want)
-					time.Sleep(3 * time.Second)
+					time.Sleep(3 * time.Second) // synctest: exact in a bubble
 				}
 			})
 		})

@@ -220,11 +220,11 @@ func TestSlowRenewal(t *testing.T) {
 		log, err := j.Open(t.Context(), "order-42")
 		require.NoError(t, err)
 		release := hold(t, j)
-		time.Sleep(8900 * time.Millisecond)
+		time.Sleep(8900 * time.Millisecond) // synctest: exact in a bubble
 		release()
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // synctest: exact in a bubble
 		release = hold(t, j) // which was asked for after 4 s, and would be given up after 13
-		time.Sleep(3500 * time.Millisecond)
+		time.Sleep(3500 * time.Millisecond) // synctest: exact in a bubble
 		cause := context.Cause(log.Context())
 		release()
 		require.NoError(t, cause)
