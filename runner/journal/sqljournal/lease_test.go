@@ -222,8 +222,8 @@ func TestSlowRenewal(t *testing.T) {
 		release := hold(t, j)
 		time.Sleep(8900 * time.Millisecond) // synctest: exact in a bubble
 		release()
-		time.Sleep(time.Second) // synctest: exact in a bubble
-		release = hold(t, j) // which was asked for after 4 s, and would be given up after 13
+		time.Sleep(time.Second)             // synctest: exact in a bubble
+		release = hold(t, j)                // which was asked for after 4 s, and would be given up after 13
 		time.Sleep(3500 * time.Millisecond) // synctest: exact in a bubble
 		cause := context.Cause(log.Context())
 		release()
