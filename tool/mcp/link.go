@@ -4,9 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
@@ -159,7 +165,7 @@ func (l *link) take(a *attempt, lv *live, old bool) {
 	}
 	if err == nil {
 		if found, err = l.fetch(ctx, lv); err != nil && !isAnswer(err) && ctx.Err() == nil {
-			err = lv.explain(err)
+			err = lv.explain(orEnded(err))
 		}
 	}
 	l.settle(a, lv, found, err)
@@ -255,6 +261,23 @@ func (l *link) lost(lv *live) {
 }
 
 var errConnection = errors.New("the connection to the server has ended")
+
+// orEnded is err, or errConnection where it says no more than that: who sees the end
+// first, when reading or writing, must not make another text of it each time.
+func orEnded(err error) error {
+	if _, request := errors.AsType[*url.Error](err); request {
+		return err
+	}
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed} {
+		if errors.Is(err, end) {
+			return errConnection
+		}
+	}
+	if errors.Is(err, sdk.ErrConnectionClosed) && strings.HasSuffix(err.Error(), "is closing") {
+		return errConnection
+	}
+	return err
+}
 
 // changed notes that the server has other tools. It is called by who reads the
 // server's messages, so it asks for nothing.
