@@ -95,7 +95,7 @@ func TestOneBadServerInARun(t *testing.T) {
 			mcp.Server{Name: "good", Ask: never, Dial: offering(answering(`{"content":[{"type":"text","text":"fine"}]}`), plainTool).dial})
 		again := llmtest.Calls("good__run", `{}`)
 		script := llmtest.Script(t, again, again, slowly(again), again, slowly(again), slowly(llmtest.Text("Done.")))
-		require.Equal(t, []string{`toolset "bad": calling "tools/list": EOF`}, noticesOf(t, script, client))
+		require.Equal(t, []string{`toolset "bad": the connection to the server has ended`}, noticesOf(t, script, client))
 		require.Len(t, bad.requests(), 3, "it is tried again")
 	})
 }
