@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"unicode"
 
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
@@ -18,26 +19,26 @@ type approver struct {
 	*cli.App
 	yes   bool          // to all
 	lines <-chan string // what is typed while it asks; nil: there is nobody
+	asks  atomic.Bool
 }
 
 func newApprover(app *cli.App, yes bool) *approver {
 	a := &approver{App: app, yes: yes}
 	if !yes && !app.JSON && cli.IsTerminal(os.Stdin) && cli.IsTerminal(os.Stderr) {
-		a.lines = typed()
+		a.lines = typed(&a.asks)
 	}
 	return a
 }
 
 // typed passes on what is typed while somebody waits for it. What was typed before
 // that is no answer to a question that had not been asked.
-func typed() <-chan string {
+func typed(asks *atomic.Bool) <-chan string {
 	lines := make(chan string)
 	go func() { // as long as the program: reading a terminal cannot be cancelled
 		defer close(lines)
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-			select {
-			case lines <- strings.TrimSpace(in.Text()):
-			default:
+			if asks.Load() {
+				lines <- strings.TrimSpace(in.Text())
 			}
 		}
 	}()
@@ -56,6 +57,8 @@ func (a *approver) decide(ctx context.Context, p runner.Pending) (runner.Input, 
 		return p.Deny("there is nobody to ask"), nil
 	}
 	a.Text(fmt.Sprintf("Run %s %s\n", p.ToolCall.Name, visible(p.ToolCall.Arguments))) // all of it
+	a.asks.Store(true) // before anybody can see the question, and answer it
+	defer a.asks.Store(false)
 	a.Ask("y, n, or why not:")
 	answer, err := a.answer(ctx)
 	if err != nil {
