@@ -57,7 +57,7 @@ func (a *approver) decide(ctx context.Context, p runner.Pending) (runner.Input, 
 		return p.Deny("there is nobody to ask"), nil
 	}
 	a.Text(fmt.Sprintf("Run %s %s\n", p.ToolCall.Name, visible(p.ToolCall.Arguments))) // all of it
-	a.asks.Store(true) // before anybody can see the question, and answer it
+	a.asks.Store(true)                                                                 // before anybody can see the question, and answer it
 	defer a.asks.Store(false)
 	a.Ask("y, n, or why not:")
 	answer, err := a.answer(ctx)
