@@ -19,7 +19,7 @@ type approver struct {
 	*cli.App
 	yes   bool          // to all
 	lines <-chan string // what is typed while it asks; nil: there is nobody
-	asks  atomic.Bool
+	asks  atomic.Bool   // a question has no answer yet
 }
 
 func newApprover(app *cli.App, yes bool) *approver {
@@ -37,7 +37,7 @@ func typed(asks *atomic.Bool) <-chan string {
 	go func() { // as long as the program: reading a terminal cannot be cancelled
 		defer close(lines)
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-			if asks.Load() {
+			if asks.CompareAndSwap(true, false) { // one line for each question
 				lines <- strings.TrimSpace(in.Text())
 			}
 		}
