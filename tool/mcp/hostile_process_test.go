@@ -70,7 +70,7 @@ func beginnings() map[string]func(*foe) {
 		"nothing to say":                func(*foe) { _ = os.Stdout.Close(); <-time.After(time.Hour) },
 		"crash at once":                 func(f *foe) { fmt.Fprintln(f.log, "no \x1b[2Jkey "+foeSecret); f.end() },
 		"hang at once":                  func(f *foe) { f.hang() },
-		"stopped":                       func(*foe) { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) },
+		"stopped":                       func(f *foe) { stopped(); f.hang() },
 		"dead with a grandchild":        func(f *foe) { grandchild(); f.end() },
 		"a grandchild that stays":       func(*foe) { grandchild() },
 		"a flood of errors":             func(f *foe) { _, _ = f.log.Write([]byte(strings.Repeat("\x1b[2Jerror "+foeSecret+"\n", 400_000))) },
@@ -97,7 +97,11 @@ func processFoes() map[string]misdeed {
 			_, _ = fmt.Fprintf(f.out, `{"jsonrpc":"2.0","id":%s,"result":{"content":[`, h.ID)
 			f.end()
 		}),
-		"killed": at("tools/call", func(f *foe, _ heard) { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL); f.hang() }),
+		"killed": at("tools/call", func(f *foe, _ heard) {
+			self, _ := os.FindProcess(os.Getpid())
+			_ = self.Kill()
+			f.hang()
+		}),
 		"dead in a call with a grandchild": at("tools/call", func(f *foe, _ heard) {
 			grandchild()
 			fmt.Fprintln(f.log, "out of cheese, "+foeSecret)
