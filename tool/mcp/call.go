@@ -60,6 +60,9 @@ func (l *link) call(ctx context.Context, d Definition, args json.RawMessage) (pa
 		l.answered()
 		return l.received(res)
 	}
+	if failure, ok := errors.AsType[*tool.Error](err); ok {
+		return nil, false, failure
+	}
 	if errors.Is(err, sdk.ErrConnectionClosed) {
 		v.live.sever() // it may be waiting for something
 	}
@@ -73,11 +76,15 @@ func (l *link) call(ctx context.Context, d Definition, args json.RawMessage) (pa
 
 func (l *link) send(ctx context.Context, lv *live, s *sending, d Definition, args json.RawMessage) (*sdk.CallToolResult, error) {
 	call := tool.CallFrom(ctx)
-	token, done := l.reports.expect(call.Progress)
+	tell := &teller{to: call.Progress}
+	token, done := l.reports.expect(tell.progress)
 	defer done()
 	params := &sdk.CallToolParams{Name: d.Name, Arguments: args, Meta: sdk.Meta{"progressToken": token}}
 	if call.Key != "" {
 		params.Meta[KeyMeta] = keyMeta(call.Key)
+	}
+	if d.task {
+		return l.callTask(ctx, lv, s, d, params, tell)
 	}
 	return lv.session.CallTool(withSending(ctx, s), params)
 }
@@ -131,16 +138,22 @@ func (l *link) failure(ctx context.Context, d Definition, s *sending, err error)
 		return notMade(fmt.Sprintf("the server refused it (%d %s)", status, http.StatusText(status)), cause)
 	case answered && status < 500:
 		return answerFailure(d, answer, cause)
-	case l.server.mayRepeat(d):
-		return tool.Fail(tool.Failed, "The connection to the server was lost before it answered. The same call may be made again.", cause)
+	case status >= 500:
+		return l.doubt(d, fmt.Sprintf("answered with an error of its own (%d %s)", status, http.StatusText(status)), cause)
 	}
-	happened := "broke off before it answered"
-	if status >= 500 {
-		happened = fmt.Sprintf("answered with an error of its own (%d %s)", status, http.StatusText(status))
+	return l.doubt(d, "broke off before it answered", cause)
+}
+
+// doubt is the failure of a call that may have had its effect, with what the server
+// did.
+func (l *link) doubt(d Definition, happened string, cause error) *tool.Error {
+	happened = "The server of the tool " + happened + ". "
+	if l.server.mayRepeat(d) {
+		return tool.Fail(tool.Failed, happened+"The same call may be made again.", cause)
 	}
 	return &tool.Error{
 		Failure: tool.OutcomeUnknown, Err: cause,
-		Message: "The server of the tool " + happened + ". It is not known whether the call took effect: check before you call it again.",
+		Message: happened + "It is not known whether the call took effect: check before you call it again.",
 	}
 }
 

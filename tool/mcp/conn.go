@@ -74,7 +74,7 @@ func (c *tappedConn) Write(ctx context.Context, m jsonrpc.Message) error {
 	}
 	s := sendingOf(ctx, m)
 	before := s.sent.Swap(true) // unless it says that it did not
-	err := c.write(ctx, m)
+	err := c.write(ctx, s.own(m))
 	if errors.Is(err, errUnwritten) {
 		s.sent.Store(before)
 	}
@@ -108,12 +108,24 @@ var errUnwritten = errors.New("the connection is closed")
 
 // A sending is what is known of how far a request came.
 type sending struct {
+	as     disguise     // nil: it goes out as the SDK made it
 	sent   atomic.Bool  // it may have reached the server
 	status atomic.Int32 // of the last HTTP response; 0: none
 	lost   atomic.Bool  // the server does not know the session, and has done nothing
 	// refusal is the last HTTP response, if that is one which no server of the
 	// protocol gives to whom it serves.
 	refusal atomic.Pointer[refusal]
+}
+
+// own is what goes out in the place of a message.
+func (s *sending) own(m jsonrpc.Message) jsonrpc.Message {
+	req, ok := m.(*jsonrpc.Request)
+	if !ok || s.as == nil {
+		return m
+	}
+	own := *req
+	own.Method, own.Params = s.as(req.Params)
+	return &own
 }
 
 // A refusal is an HTTP response that is no answer to a request.

@@ -45,6 +45,7 @@ func (s Server) define(text json.RawMessage) (Definition, error) {
 		Destructive: orDefault(w.Annotations.DestructiveHint, true),
 		Idempotent:  orDefault(w.Annotations.IdempotentHint, false),
 		OpenWorld:   orDefault(w.Annotations.OpenWorldHint, true),
+		task:        w.Execution.TaskSupport == "required", // a call in another way would always fail
 	}
 	d.Fingerprint = d.fingerprint()
 	switch {
@@ -54,8 +55,6 @@ func (s Server) define(text json.RawMessage) (Definition, error) {
 		return d, errors.New("it has no name")
 	case len(w.Name) > maxWireName:
 		return d, fmt.Errorf("its name has more than %d bytes", maxWireName)
-	case w.Execution.TaskSupport == "required": // a call would always fail
-		return d, errors.New("it can be called as a task only, and the SDK knows no tasks")
 	}
 	return d, nil
 }

@@ -60,7 +60,7 @@ var errRepeats = errors.New("the server's list of tools does not end: it repeats
 // fetch lists the tools. What there is of a list that does not end well is kept.
 func (l *link) fetch(ctx context.Context, lv *live) (*list, error) {
 	b := &builder{link: l, list: &list{marks: map[string]string{}}}
-	err := b.fetch(ctx, lv.session)
+	err := b.fetch(ctx, lv)
 	if err != nil && b.pages == 0 {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ type builder struct {
 	changed []string // the tools whose definitions are not the known ones, and why
 }
 
-func (b *builder) fetch(ctx context.Context, session *sdk.ClientSession) error {
+func (b *builder) fetch(ctx context.Context, lv *live) error {
 	b.names = map[string]bool{}
 	cursors := map[[sha256.Size]byte]bool{} // their digests: a cursor may be long
 	for cursor := ""; ; b.pages++ {
@@ -105,14 +105,14 @@ func (b *builder) fetch(ctx context.Context, session *sdk.ClientSession) error {
 			return fmt.Errorf("the server's list of tools has more than %d pages", maxPages)
 		}
 		sent := new(sending)
-		page, err := session.ListTools(withSending(ctx, sent), &sdk.ListToolsParams{Cursor: cursor})
+		page, err := lv.session.ListTools(withSending(ctx, sent), &sdk.ListToolsParams{Cursor: cursor})
 		if err != nil && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if err != nil {
 			return sent.explain(err)
 		}
-		if err := b.page(page); err != nil {
+		if err := b.page(page, lv.noTasks); err != nil {
 			b.pages++
 			return err
 		}
@@ -129,8 +129,9 @@ func (b *builder) fetch(ctx context.Context, session *sdk.ClientSession) error {
 	}
 }
 
-// page takes the tools of one page that the SDK accepts, too.
-func (b *builder) page(page *sdk.ListToolsResult) error {
+// page takes the tools of one page that the SDK accepts, too. noTasks says why those
+// that are called as tasks are left out; nil: they are not.
+func (b *builder) page(page *sdk.ListToolsResult, noTasks error) error {
 	var raw struct {
 		Tools json.RawMessage `json:"tools"`
 	}
@@ -155,6 +156,9 @@ func (b *builder) page(page *sdk.ListToolsResult) error {
 		d, err := b.link.server.define(text)
 		if err == nil && !accepted[d.Name] {
 			err = errors.New("its definition breaks a rule of the protocol")
+		}
+		if err == nil && d.task {
+			err = noTasks
 		}
 		if err == nil {
 			err = b.take(d, len(text))

@@ -18,6 +18,7 @@ type live struct {
 	ctx     context.Context
 	cancel  context.CancelFunc // ends the requests of HTTP
 	gone    chan struct{}      // closed when the session has ended, and the link knows
+	noTasks error              // why calls cannot be made as tasks; nil: they can
 	// Guarded by the mutex of the link.
 	worked bool // its tools were listed
 	ended  bool
@@ -78,7 +79,7 @@ func (l *link) join(ctx context.Context, lv *live, version string) error {
 	if err != nil {
 		return err
 	}
-	lv.session = session
+	lv.session, lv.noTasks = session, tasksRefused(session.InitializeResult())
 	context.AfterFunc(lv.ctx, func() { _ = session.Close() }) // however it ends: the SDK keeps goroutines for it
 	return nil
 }

@@ -131,4 +131,6 @@ type Definition struct {
 	// Changed says that the definition is not the known one: its fingerprint is not
 	// that of [Server].Known, or without that not the first that the client saw.
 	Changed bool
+
+	task bool // it can be called as a task only
 }

@@ -64,8 +64,15 @@ func (w *web) RoundTrip(req *http.Request) (*http.Response, error) {
 	} else { // a redirect leads elsewhere
 		own.Header.Del(sessionHeader)
 	}
-	s := sendingOf(req.Context(), messageOf(req))
+	m := messageOf(req)
+	s := sendingOf(req.Context(), m)
 	s.refusal.Store(nil) // it was of another request
+	if s.as != nil {
+		if err := repost(own, s.own(m)); err != nil {
+			end()
+			return nil, err
+		}
+	}
 	resp, err := w.send(s, own, cancel)
 	if err != nil {
 		end()
@@ -120,6 +127,19 @@ func messageOf(req *http.Request) jsonrpc.Message {
 		return nil
 	}
 	return m
+}
+
+// repost puts a message in the place of what a request posts.
+func repost(req *http.Request, m jsonrpc.Message) error {
+	_ = req.Body.Close()
+	text, err := jsonrpc.EncodeMessage(m)
+	if err != nil {
+		return err
+	}
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }
+	req.Body, _ = req.GetBody()
+	req.ContentLength = int64(len(text))
+	return nil
 }
 
 // isHome reports whether the server's own host is asked, and no less safely.

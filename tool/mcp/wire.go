@@ -90,8 +90,8 @@ func members(raw json.RawMessage) ([]member, error) {
 	return all, nil
 }
 
-// carry puts the text of a list of tools, and of a call's result, where the SDK
-// leaves it as it is. What the SDK would decode of it is cut down to what it needs:
+// carry puts the text of a list of tools, of a call's result, of a task, and of how a
+// server presents itself where the SDK leaves it as it is. What the SDK would decode of it is cut down to what it needs:
 // nothing odd in one tool keeps it from the others.
 func carry(result json.RawMessage) json.RawMessage {
 	all, err := members(result)
@@ -113,10 +113,10 @@ func carry(result json.RawMessage) json.RawMessage {
 			ours, m.value = true, reduced(m.value)
 		case "content":
 			ours, m.value = true, json.RawMessage("[]")
-		case "structuredContent":
+		case "structuredContent", "task":
 			ours = true
 			continue
-		case "isError":
+		case "isError", "taskId", "capabilities":
 			ours = true
 		}
 		writeMember(&b, m)
@@ -159,6 +159,18 @@ func writeMember(b *bytes.Buffer, m member) {
 	b.Write(name)
 	b.WriteByte(':')
 	b.Write(m.value)
+}
+
+// with is an object that we wrote, and one member more.
+func with(object json.RawMessage, more member) json.RawMessage {
+	all, _ := members(object)
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for _, m := range append(all, more) {
+		writeMember(&b, m)
+	}
+	b.WriteByte('}')
+	return b.Bytes()
 }
 
 // maxListed is how many tools are read of a list, and of each of its pages. What more

@@ -1,0 +1,307 @@
+package mcp
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// The SDK knows no tasks, and sends nothing that it does not know. What is said of them
+// is a call of a tool to it, which goes out as what its disguise makes of it.
+type disguise func(params json.RawMessage) (method string, own json.RawMessage)
+
+// asTask lets a call be made as a task. Whoever is to forget it may do so once nobody
+// can ask for it any more.
+func asTask(ctx context.Context) disguise {
+	task := json.RawMessage(`{}`)
+	if end, ok := ctx.Deadline(); ok {
+		task = fmt.Appendf(nil, `{"ttl":%d}`, max(time.Until(end), 0).Milliseconds()+keepTask.Milliseconds())
+	}
+	return func(params json.RawMessage) (string, json.RawMessage) {
+		return "tools/call", with(params, member{"task", task})
+	}
+}
+
+// asMethod takes the arguments of a call for the parameters of a method. The name of
+// the tool is the method's: as it is, the call would be one of a tool that nobody has.
+func asMethod(method string) disguise {
+	return func(params json.RawMessage) (string, json.RawMessage) {
+		var p struct {
+			Arguments json.RawMessage `json:"arguments"`
+		}
+		_ = json.Unmarshal(params, &p) // the SDK wrote it
+		return method, p.Arguments
+	}
+}
+
+// tasksRefused says why calls cannot be made as tasks; nil: they can.
+func tasksRefused(hello *sdk.InitializeResult) error {
+	var announced struct {
+		Capabilities struct {
+			Tasks struct {
+				Requests struct {
+					Tools struct {
+						Call json.RawMessage `json:"call"`
+					} `json:"tools"`
+				} `json:"requests"`
+			} `json:"tasks"`
+		} `json:"capabilities"`
+	}
+	_ = json.Unmarshal(carried(hello.Meta), &announced) // what is odd is not announced
+	delete(hello.Meta, rawKey)                          // the SDK keeps it
+	call := string(announced.Capabilities.Tasks.Requests.Tools.Call)
+	switch {
+	case hello.ProtocolVersion != oldProtocol:
+		return fmt.Errorf("it can be called as a task only, as the protocol %s has it, and the server speaks %s", oldProtocol, line(hello.ProtocolVersion, 32))
+	case call == "" || call == "null" || call == "false":
+		return errors.New("it can be called as a task only, and the server does not announce that its tools can be")
+	}
+	return nil
+}
+
+const (
+	// defaultPoll is how long to wait before a task is asked for again, if its server
+	// does not say it; minPoll and maxPoll bound what it says.
+	defaultPoll = time.Second
+	minPoll     = 100 * time.Millisecond
+	maxPoll     = 30 * time.Second
+	// maxLapses is how many requests in a row may fail of which the connection
+	// takes no harm: what they ask for is still there.
+	maxLapses = 3
+	// giveUp is how long a server has to take note that a task is given up.
+	giveUp = time.Second
+	// keepTask is how long a task is to be kept beyond the end of its call.
+	keepTask  = time.Minute
+	maxTaskID = 1 << 10 // in bytes
+)
+
+// The states of a task. In a state that is not known it cannot be waited for.
+const (
+	taskWorking   = "working"
+	taskAsks      = "input_required" // who asks for the result is asked
+	taskCompleted = "completed"
+	taskFailed    = "failed"
+	taskCancelled = "cancelled"
+)
+
+// wireTask is a task as a server says it.
+type wireTask struct {
+	ID       string          `json:"taskId"`
+	Status   string          `json:"status"`
+	Message  string          `json:"statusMessage"`
+	Interval json.RawMessage `json:"pollInterval"` // in milliseconds
+}
+
+// taskOf reads the answer to a call that was to become a task. nil: it is the result.
+func taskOf(text json.RawMessage) *wireTask {
+	var w struct {
+		Task json.RawMessage `json:"task"`
+		ID   json.RawMessage `json:"taskId"` // said of a task alone
+	}
+	_ = json.Unmarshal(text, &w) // what is no object is no task
+	switch {
+	case len(w.Task) > 0 && string(w.Task) != "null":
+		text = w.Task
+	case len(w.ID) == 0:
+		return nil
+	}
+	t := new(wireTask)
+	_ = json.Unmarshal(text, t) // what cannot be read is as if it were not there
+	return t
+}
+
+func (w wireTask) over() bool {
+	return w.Status == taskCompleted || w.Status == taskFailed || w.Status == taskCancelled
+}
+
+func (w wireTask) interval() time.Duration {
+	ms, _ := strconv.ParseFloat(string(w.Interval), 64) // beyond all numbers: infinite
+	if ms <= 0 {
+		return defaultPoll
+	}
+	return max(minPoll, time.Duration(min(ms, float64(maxPoll.Milliseconds())))*time.Millisecond)
+}
+
+// A task is a call that the server makes beside, and is asked for.
+type task struct {
+	*link
+	live *live
+	def  Definition
+	tell *teller
+	wireTask
+}
+
+// callTask makes a call as a task. A server that answers it at once may.
+func (l *link) callTask(ctx context.Context, lv *live, s *sending, d Definition, params *sdk.CallToolParams, tell *teller) (*sdk.CallToolResult, error) {
+	s.as = asTask(ctx)
+	res, err := lv.session.CallTool(withSending(ctx, s), params)
+	if err != nil {
+		return nil, err
+	}
+	begun := taskOf(carried(res.Meta))
+	if begun == nil {
+		return res, nil
+	}
+	t := &task{link: l, live: lv, def: d, tell: tell, wireTask: *begun}
+	if t.ID == "" || len(t.ID) > maxTaskID {
+		return nil, l.doubt(d, "began the call as a task that nobody can ask for", nil)
+	}
+	tell.status(t.Message)
+	res, err = t.follow(ctx)
+	if err != nil && !t.over() {
+		t.giveUp(ctx)
+	}
+	return res, err
+}
+
+// follow asks for a task until there is its result.
+func (t *task) follow(ctx context.Context) (*sdk.CallToolResult, error) {
+	for lapses := 0; ; {
+		res, err := t.step(ctx)
+		switch {
+		case res != nil:
+			return res, nil
+		case err == nil:
+			lapses = 0
+		case isOfOneRequest(err) && !isAnswer(err) && lapses < maxLapses && ctx.Err() == nil:
+			lapses++
+			t.pause(ctx)
+		default:
+			return nil, err
+		}
+	}
+}
+
+// step asks for the result if it may be there, else and after that for the state. It
+// returns nothing if there is to be another step.
+func (t *task) step(ctx context.Context) (*sdk.CallToolResult, error) {
+	if !t.over() && t.Status != taskWorking && t.Status != taskAsks {
+		return nil, t.doubt(t.def, fmt.Sprintf("says of the call what cannot be understood (that it is %q)", line(t.Status, 64)), nil)
+	}
+	if t.Status != taskWorking {
+		res, err := t.ask(ctx, "tasks/result")
+		if err == nil || !isAnswer(err) {
+			return res, err
+		}
+		if t.over() {
+			return nil, t.ended(err)
+		}
+	}
+	t.pause(ctx)
+	res, err := t.ask(ctx, "tasks/get")
+	switch {
+	case err == nil:
+		t.take(carried(res.Meta))
+		return nil, nil
+	case isAnswer(err):
+		return nil, t.doubt(t.def, "does not say what became of the call"+because(errorText(err)), t.secrets.err(err))
+	}
+	return nil, err
+}
+
+// take notes what a server says of the task by now.
+func (t *task) take(text json.RawMessage) {
+	var now wireTask
+	_ = json.Unmarshal(text, &now) // what cannot be read is as if it were not there
+	now.ID = t.ID
+	t.wireTask = now
+	t.tell.status(t.Message)
+}
+
+// ended is the failure of a task that is over, for whose result the server answers
+// with an error.
+func (t *task) ended(err error) *tool.Error {
+	said, cause := line(t.Message, maxErrorText), t.secrets.err(err)
+	if answer := errorText(err); !strings.Contains(said, answer) {
+		said = strings.TrimSpace(said + because(answer))
+	}
+	switch t.Status {
+	case taskCompleted:
+		return tool.Fail(tool.Failed, "The tool ran, but the server does not give its result: "+cmp.Or(said, "it does not say why"), cause)
+	case taskCancelled:
+		return t.doubt(t.def, "cancelled the call"+because(said), cause)
+	}
+	return tool.Fail(tool.Failed, said, cause)
+}
+
+// errorText is what a server answered.
+func errorText(err error) string {
+	answer, _ := errors.AsType[*jsonrpc.Error](err)
+	return line(answer.Message, maxErrorText/4)
+}
+
+// because puts what was said behind what it is about.
+func because(said string) string {
+	if said == "" {
+		return ""
+	}
+	return " (" + said + ")"
+}
+
+// ask asks for something about the task. The question is not the call: how far it came
+// says nothing of that.
+func (t *task) ask(ctx context.Context, method string) (*sdk.CallToolResult, error) {
+	s := &sending{as: asMethod(method)}
+	res, err := t.live.session.CallTool(withSending(ctx, s), &sdk.CallToolParams{Name: method, Arguments: map[string]string{"taskId": t.ID}})
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	return res, nil
+}
+
+// pause waits before the task is asked for again.
+func (t *task) pause(ctx context.Context) {
+	timer := time.NewTimer(t.interval())
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.live.gone: // which the next question tells
+	case <-ctx.Done():
+	}
+}
+
+// giveUp tells the server that nobody waits for the task any more.
+func (t *task) giveUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUp)
+	defer cancel()
+	_, _ = t.ask(ctx, "tasks/cancel") // it may be over, or the server gone
+}
+
+// A teller reports the progress of a task, and its states between.
+type teller struct {
+	to func(done, total float64, message string)
+
+	mu          sync.Mutex
+	done, total float64
+	last        string // state
+}
+
+func (t *teller) progress(done, total float64, message string) {
+	t.mu.Lock()
+	t.done, t.total = done, total
+	t.mu.Unlock()
+	t.to(done, total, message)
+}
+
+// status reports what a server says of a state, if that is news.
+func (t *teller) status(message string) {
+	message = line(message, maxErrorText)
+	t.mu.Lock()
+	done, total, news := t.done, t.total, message != "" && message != t.last
+	t.last = message
+	t.mu.Unlock()
+	if news {
+		t.to(done, total, message)
+	}
+}
