@@ -60,8 +60,8 @@ func (l *link) call(ctx context.Context, d Definition, args json.RawMessage) (pa
 		l.answered()
 		return l.received(res)
 	}
-	if failure, ok := errors.AsType[*tool.Error](err); ok {
-		return nil, false, failure
+	if v, ok := errors.AsType[*verdict](err); ok {
+		return nil, false, v.failure
 	}
 	if errors.Is(err, sdk.ErrConnectionClosed) {
 		v.live.sever() // it may be waiting for something

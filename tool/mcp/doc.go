@@ -25,6 +25,16 @@
 // are listed. A session that an HTTP server has forgotten is begun anew, and the call
 // is made once more.
 //
+// # Tasks
+//
+// A tool that can only be called as a task (execution.taskSupport "required", in the
+// protocol 2025-11-25) is called as one. The call lasts until the task has ended, within
+// the timeout of the tool ([tool.Timeout] in [Server].Options, else that of the run).
+// What the server says of the task's state is progress; a task that asks for something
+// gets it from [Server].Elicit or [Server].Sample; one that is given up is cancelled, as
+// far as the server listens. A call that may have become a task is not made again. Other
+// tools, also those that may be called as tasks, are called in the ordinary way.
+//
 // # Trust
 //
 // A server is not trusted. Its tools wait for approval unless it calls them

@@ -76,8 +76,8 @@ const (
 	defaultPoll = time.Second
 	minPoll     = 100 * time.Millisecond
 	maxPoll     = 30 * time.Second
-	// maxLapses is how many requests in a row may fail of which the connection
-	// takes no harm: what they ask for is still there.
+	// maxLapses is how many requests in a row may fail while the connection stands:
+	// what they ask for is still there.
 	maxLapses = 3
 	// giveUp is how long a server has to take note that a task is given up.
 	giveUp = time.Second
@@ -107,13 +107,15 @@ type wireTask struct {
 func taskOf(text json.RawMessage) *wireTask {
 	var w struct {
 		Task json.RawMessage `json:"task"`
-		ID   json.RawMessage `json:"taskId"` // said of a task alone
+		// A task without its wrapping.
+		ID      json.RawMessage `json:"taskId"`
+		Content json.RawMessage `json:"content"`
 	}
 	_ = json.Unmarshal(text, &w) // what is no object is no task
 	switch {
 	case len(w.Task) > 0 && string(w.Task) != "null":
 		text = w.Task
-	case len(w.ID) == 0:
+	case len(w.ID) == 0 || len(w.Content) > 0:
 		return nil
 	}
 	t := new(wireTask)
@@ -155,7 +157,7 @@ func (l *link) callTask(ctx context.Context, lv *live, s *sending, d Definition,
 	}
 	t := &task{link: l, live: lv, def: d, tell: tell, wireTask: *begun}
 	if t.ID == "" || len(t.ID) > maxTaskID {
-		return nil, l.doubt(d, "began the call as a task that nobody can ask for", nil)
+		return nil, t.doubt("began the call as a task that nobody can ask for", nil)
 	}
 	tell.status(t.Message)
 	res, err = t.follow(ctx)
@@ -174,20 +176,26 @@ func (t *task) follow(ctx context.Context) (*sdk.CallToolResult, error) {
 			return res, nil
 		case err == nil:
 			lapses = 0
-		case isOfOneRequest(err) && !isAnswer(err) && lapses < maxLapses && ctx.Err() == nil:
+		case isLapse(err) && lapses < maxLapses && t.pause(ctx):
 			lapses++
-			t.pause(ctx)
 		default:
 			return nil, err
 		}
 	}
 }
 
+// isLapse reports whether a request failed of which the connection takes no harm, as
+// far as the request shows.
+func isLapse(err error) bool {
+	_, final := errors.AsType[*verdict](err)
+	return !final && !isAnswer(err) && !errors.Is(err, sdk.ErrConnectionClosed)
+}
+
 // step asks for the result if it may be there, else and after that for the state. It
 // returns nothing if there is to be another step.
 func (t *task) step(ctx context.Context) (*sdk.CallToolResult, error) {
 	if !t.over() && t.Status != taskWorking && t.Status != taskAsks {
-		return nil, t.doubt(t.def, fmt.Sprintf("says of the call what cannot be understood (that it is %q)", line(t.Status, 64)), nil)
+		return nil, t.doubt(fmt.Sprintf("says of the call what cannot be understood (that it is %q)", line(t.secrets.hide(t.Status), 64)), nil)
 	}
 	if t.Status != taskWorking {
 		res, err := t.ask(ctx, "tasks/result")
@@ -198,14 +206,14 @@ func (t *task) step(ctx context.Context) (*sdk.CallToolResult, error) {
 			return nil, t.ended(err)
 		}
 	}
-	t.pause(ctx)
+	t.pause(ctx) // if it cannot be asked for, the question tells
 	res, err := t.ask(ctx, "tasks/get")
 	switch {
 	case err == nil:
 		t.take(carried(res.Meta))
 		return nil, nil
 	case isAnswer(err):
-		return nil, t.doubt(t.def, "does not say what became of the call"+because(errorText(err)), t.secrets.err(err))
+		return nil, t.doubt("does not say what became of the call"+because(t.errorText(err)), t.secrets.err(err))
 	}
 	return nil, err
 }
@@ -221,24 +229,35 @@ func (t *task) take(text json.RawMessage) {
 
 // ended is the failure of a task that is over, for whose result the server answers
 // with an error.
-func (t *task) ended(err error) *tool.Error {
-	said, cause := line(t.Message, maxErrorText), t.secrets.err(err)
-	if answer := errorText(err); !strings.Contains(said, answer) {
+func (t *task) ended(err error) error {
+	said, cause := line(t.secrets.hide(t.Message), maxErrorText/4), t.secrets.err(err)
+	if answer := t.errorText(err); !strings.Contains(said, answer) {
 		said = strings.TrimSpace(said + because(answer))
 	}
 	switch t.Status {
 	case taskCompleted:
-		return tool.Fail(tool.Failed, "The tool ran, but the server does not give its result: "+cmp.Or(said, "it does not say why"), cause)
+		said = "The tool ran, but the server does not give its result: " + cmp.Or(said, "it does not say why")
 	case taskCancelled:
-		return t.doubt(t.def, "cancelled the call"+because(said), cause)
+		return t.doubt("cancelled the call"+because(said), cause)
 	}
-	return tool.Fail(tool.Failed, said, cause)
+	return &verdict{tool.Fail(tool.Failed, said, cause)}
+}
+
+// A verdict is the failure of a call, which nothing that is known of its connection
+// makes another one.
+type verdict struct{ failure *tool.Error }
+
+func (v *verdict) Error() string { return v.failure.Error() }
+
+// doubt is the verdict on a call that may have had its effect.
+func (t *task) doubt(happened string, cause error) error {
+	return &verdict{t.link.doubt(t.def, happened, cause)}
 }
 
 // errorText is what a server answered.
-func errorText(err error) string {
+func (t *task) errorText(err error) string {
 	answer, _ := errors.AsType[*jsonrpc.Error](err)
-	return line(answer.Message, maxErrorText/4)
+	return line(t.secrets.hide(answer.Message), maxErrorText/4)
 }
 
 // because puts what was said behind what it is about.
@@ -260,15 +279,17 @@ func (t *task) ask(ctx context.Context, method string) (*sdk.CallToolResult, err
 	return res, nil
 }
 
-// pause waits before the task is asked for again.
-func (t *task) pause(ctx context.Context) {
+// pause waits before the task is asked for again. It reports whether it can be.
+func (t *task) pause(ctx context.Context) bool {
 	timer := time.NewTimer(t.interval())
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-t.live.gone: // which the next question tells
+		return true
+	case <-t.live.gone:
 	case <-ctx.Done():
 	}
+	return false
 }
 
 // giveUp tells the server that nobody waits for the task any more.
