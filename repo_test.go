@@ -30,13 +30,14 @@ const module = "github.com/seed-916e8f6a/toolloop"
 // what those packages may. It is the table of DESIGN.md.
 var arrows = map[string][]string{
 	"internal/invoke":            {"llm", "tool"},
+	"internal/memnet":            {},
 	"internal/mutant":            {},
 	"internal/netguard":          {},
 	"internal/scenario":          {"llm", "llm/llmtest", "llm/openai", "llm/wrap", "tool", "agent", "runner", "runner/event", "runner/runnertest"},
 	"llm":                        {},
 	"llm/wrap":                   {"llm"},
 	"llm/openai":                 {"internal/netguard", "llm", "llm/wrap"},
-	"llm/llmtest":                {"internal/netguard", "llm", "llm/wrap"},
+	"llm/llmtest":                {"internal/memnet", "internal/netguard", "llm", "llm/wrap"},
 	"tool":                       {"llm"},
 	"agent":                      {"llm", "tool"},
 	"runner/event":               {"llm"},
