@@ -29,19 +29,21 @@ const module = "github.com/seed-916e8f6a/toolloop"
 // arrows says what each package of the core may import of this module, beside
 // what those packages may. It is the table of DESIGN.md.
 var arrows = map[string][]string{
+	"internal/invoke":            {"llm", "tool"},
+	"internal/memnet":            {},
 	"internal/mutant":            {},
 	"internal/netguard":          {},
 	"internal/scenario":          {"llm", "llm/llmtest", "llm/openai", "llm/wrap", "tool", "agent", "runner", "runner/event", "runner/runnertest"},
 	"llm":                        {},
 	"llm/wrap":                   {"llm"},
 	"llm/openai":                 {"internal/netguard", "llm", "llm/wrap"},
-	"llm/llmtest":                {"internal/netguard", "llm", "llm/wrap"},
+	"llm/llmtest":                {"internal/memnet", "internal/netguard", "llm", "llm/wrap"},
 	"tool":                       {"llm"},
 	"agent":                      {"llm", "tool"},
 	"runner/event":               {"llm"},
 	"runner/internal/loop":       {"llm", "runner/event"},
 	"runner/journal":             {"llm", "runner/event"},
-	"runner":                     {"llm", "tool", "agent", "runner/event", "runner/internal/loop", "runner/journal"},
+	"runner":                     {"internal/invoke", "llm", "tool", "agent", "runner/event", "runner/internal/loop", "runner/journal"},
 	"runner/runnertest":          {"llm", "llm/llmtest", "tool", "agent", "runner", "runner/event"},
 	"runner/journal/journaltest": {"llm", "runner/event", "runner/journal"},
 }

@@ -3,80 +3,26 @@
 package examples_test
 
 import (
-	"fmt"
-	"os"
-	"os/exec"
-	"regexp"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
+
+	"github.com/seed-916e8f6a/toolloop/examples/internal/ptytest"
 )
 
-// A terminal is one at which a program was started.
-type terminal struct {
-	cmd    *exec.Cmd
-	master *os.File
-	screen strings.Builder
+// atTerminal starts a program at a terminal.
+func atTerminal(t *testing.T, name string, args ...string) *ptytest.Terminal {
+	t.Helper()
+	return ptytest.Start(t, command(t, []string{"NO_COLOR=1"}, name, args...))
 }
 
-func atTerminal(t *testing.T, name string, args ...string) *terminal {
+// reply types the last line and returns all that was on the screen, and the status.
+func reply(t *testing.T, m *ptytest.Terminal, line string) (screen, status string) {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
-	require.NoError(t, err)
-	m := &terminal{master: master}
-	t.Cleanup(func() {
-		_ = master.Close()
-		if m.cmd != nil {
-			_ = m.cmd.Wait() // the shell is hung up on
-		}
-	})
-	require.NoError(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
-	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	require.NoError(t, err)
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
-	require.NoError(t, err)
-	defer func() { _ = slave.Close() }()
-	program := command(t, []string{"NO_COLOR=1"}, name, args...)
-	// A shell holds the terminal until all is read: what is on its way when the
-	// first process of a terminal ends may be lost.
-	cmd := exec.CommandContext(t.Context(), "sh", append([]string{"-c", `trap : INT; "$@"; echo "status $?"; read end`, "sh"}, program.Args...)...)
-	cmd.Env = program.Env
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	require.NoError(t, cmd.Start())
-	require.NoError(t, master.SetDeadline(time.Now().Add(time.Minute)))
-	m.cmd = cmd
-	return m
-}
-
-// until reads until there is text on the screen.
-func (m *terminal) until(t *testing.T, text string) {
-	t.Helper()
-	for buf := make([]byte, 4096); !strings.Contains(m.screen.String(), text); {
-		n, err := m.master.Read(buf)
-		m.screen.Write(buf[:n])
-		require.NoError(t, err, m.screen.String())
-	}
-}
-
-var ended = regexp.MustCompile(`(?s)^(.*)status (\d+)\r\n$`)
-
-// rest types the last line and returns all that was on the screen, and the status.
-func (m *terminal) rest(t *testing.T, line string) (screen, status string) {
-	t.Helper()
-	_, err := m.master.WriteString(line)
-	require.NoError(t, err)
-	for buf := make([]byte, 4096); !ended.MatchString(m.screen.String()); {
-		n, err := m.master.Read(buf)
-		m.screen.Write(buf[:n])
-		require.NoError(t, err, m.screen.String())
-	}
-	parts := ended.FindStringSubmatch(m.screen.String())
-	return countless(settled(strings.ReplaceAll(parts[1], "\r\n", "\n"))), parts[2]
+	m.Type(t, line)
+	screen, status = m.Rest(t)
+	return countless(settled(screen)), status
 }
 
 const (
@@ -107,8 +53,8 @@ func TestMCPTerminal(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := atTerminal(t, "mcp")
-			m.until(t, why)
-			screen, status := m.rest(t, tt.line)
+			m.Until(t, why)
+			screen, status := reply(t, m, tt.line)
 			require.Equal(t, notice+tt.screen, screen)
 			require.Equal(t, tt.status, status)
 		})
@@ -119,11 +65,10 @@ func TestMCPTerminal(t *testing.T) {
 func TestMCPTerminalAhead(t *testing.T) {
 	t.Parallel()
 	m := atTerminal(t, "mcp")
-	m.until(t, " 1 of 3: reading\r\n")
-	_, err := m.master.WriteString("y\n")
-	require.NoError(t, err)
-	m.until(t, why)
-	screen, status := m.rest(t, "n\n")
+	m.Until(t, " 1 of 3: reading\r\n")
+	m.Type(t, "y\n")
+	m.Until(t, why)
+	screen, status := reply(t, m, "n\n")
 	require.Contains(t, screen, ask+"n\n[r1.t1.c1] denied\n")
 	require.Equal(t, "0", status)
 }
@@ -139,10 +84,10 @@ func TestMCPTerminalWhole(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := atTerminal(t, "mcp", `Write down "`+tt.text+`"`)
-			m.until(t, why)
-			require.Contains(t, m.screen.String(), " needs approval: {")
-			require.Contains(t, m.screen.String(), "\r\nRun notebook__add {\"text\":\""+tt.shown+"\"}\r\n"+why)
-			_, status := m.rest(t, "n\n")
+			shown := m.Until(t, why)
+			require.Contains(t, shown, " needs approval: {")
+			require.Contains(t, shown, "\r\nRun notebook__add {\"text\":\""+tt.shown+"\"}\r\n"+why)
+			_, status := reply(t, m, "n\n")
 			require.Equal(t, "0", status)
 		})
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
@@ -175,22 +176,8 @@ func (e *engine) mustAsk(c loop.Call, t tool.Tool, args json.RawMessage) bool {
 func (e *engine) judge(t tool.Tool, args json.RawMessage) (need bool, err error) {
 	ctx, cancel := e.toolContext(e.ctx, t)
 	defer cancel()
-	type answer struct {
-		need bool
-		err  error
-	}
-	done := make(chan answer, 1)
-	go func() { // it is left behind if it ignores its context
-		a := answer{need: true, err: errGoexit}
-		defer func() { done <- a }()
-		a.need, a.err = t.NeedsApproval(ctx, args)
-	}()
-	select {
-	case a := <-done:
-		return a.need, a.err
-	case <-ctx.Done():
-		return true, context.Cause(ctx)
-	}
+	need, err = invoke.Ask(ctx, func() (bool, error) { return t.NeedsApproval(ctx, args) })
+	return need || err != nil, err
 }
 
 // launch runs the jobs. The channel is closed when all have ended.
@@ -299,16 +286,16 @@ func (e *engine) run1(ctx context.Context, j job) {
 	began := time.Now()
 	e.logger.Debug("tool call started", "call", j.Ref, "tool", j.Call.Call.Name)
 	o := e.invoke(ctx, j)
-	if ctx.Err() != nil && o.err != nil {
+	if ctx.Err() != nil && o.Err != nil {
 		// Cancelled with its run: it may have had its effect or not, as after a crash.
 		e.logger.Debug("tool call cancelled", "call", j.Ref, "tool", j.Call.Call.Name)
 		return
 	}
 	var body event.ToolCallFinished
-	if o.err != nil {
-		body = e.failure(j.Call, o.err)
+	if o.Err != nil {
+		body = e.failure(j.Call, o.Err)
 	} else {
-		body = e.success(j.Call, o.parts)
+		body = e.success(j.Call, o.Parts)
 	}
 	body.Began = began.UTC().Round(0)
 	e.logger.Debug("tool call finished", "call", j.Ref, "tool", j.Call.Call.Name,
@@ -318,8 +305,8 @@ func (e *engine) run1(ctx context.Context, j job) {
 	if err != nil {
 		e.keep(body)
 	}
-	if err == nil && o.err != nil && tool.IsAbort(o.err) {
-		err = fmt.Errorf("turn %d: tool %s: %w", j.Turn, j.Call.Call.Name, o.err.Err)
+	if err == nil && o.Err != nil && tool.IsAbort(o.Err) {
+		err = fmt.Errorf("turn %d: tool %s: %w", j.Turn, j.Call.Call.Name, o.Err.Err)
 	}
 	if err != nil {
 		e.fail(err)
@@ -359,67 +346,18 @@ func (e *engine) fail(err error) {
 	e.noMore()
 }
 
-// outcome is what came of a call: parts, or an error.
-type outcome struct {
-	parts llm.Parts
-	err   *tool.Error
-}
-
 // invoke calls the tool's function under its deadline.
-func (e *engine) invoke(ctx context.Context, j job) outcome {
-	run := ctx
-	ctx, cancel := e.toolContext(ctx, j.tool)
-	defer cancel()
+func (e *engine) invoke(ctx context.Context, j job) invoke.Outcome {
 	watch := &watch{engine: e, call: j.Call}
-	o, returned := await(ctx, e.goCall(ctx, j, watch))
+	o := invoke.Call{
+		Tool: j.tool, Args: j.args, Info: e.callValue(j.Call), Timeout: e.toolTimeout(j.tool), Progress: watch.progress,
+	}.Do(ctx)
 	watch.end()
-	if !returned {
+	if o.Left {
 		e.logger.Warn("tool left behind: it ignores its context", "call", j.Ref, "tool", j.Call.Call.Name)
 	}
-	e.logPanic(j.Call, o.err)
-	if o.err != nil && ctx.Err() != nil && run.Err() == nil {
-		return outcome{err: tool.Fail(tool.TimedOut, e.toolTimeout(j.tool).String(), cmp.Or(o.err.Err, context.DeadlineExceeded))}
-	}
+	e.logPanic(j.Call, o.Err)
 	return o
-}
-
-// goCall calls the function on a goroutine of its own, so that one that ignores
-// its context can be left behind.
-func (e *engine) goCall(ctx context.Context, j job, watch *watch) <-chan outcome {
-	ctx = tool.WithCall(ctx, e.callValue(ctx, j.Call), watch.progress)
-	done := make(chan outcome, 1)
-	go func() { // invoke waits for it as long as it keeps to its context
-		o := outcome{err: tool.Fail(tool.Failed, "The tool ended without a result.", errGoexit)}
-		defer func() { done <- o }()
-		parts, err := j.tool.Call(ctx, j.args)
-		o = outcome{parts: parts}
-		if err != nil {
-			o.err = asToolError(err)
-		}
-	}()
-	return done
-}
-
-var (
-	errGoexit = errors.New("the tool's function called runtime.Goexit")
-	errLate   = errors.New("the tool's function did not return after its context ended")
-)
-
-// await waits for the outcome, until some time after ctx ended.
-func await(ctx context.Context, done <-chan outcome) (_ outcome, returned bool) {
-	select {
-	case o := <-done:
-		return o, true
-	case <-ctx.Done():
-	}
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
-	select {
-	case o := <-done:
-		return o, true
-	case <-timer.C:
-		return outcome{err: tool.Fail(tool.OutcomeUnknown, "", errLate)}, false
-	}
 }
 
 // toolTimeout is the time of one call; 0: no limit.
@@ -428,18 +366,12 @@ func (e *engine) toolTimeout(t tool.Tool) time.Duration {
 }
 
 func (e *engine) toolContext(ctx context.Context, t tool.Tool) (context.Context, context.CancelFunc) {
-	if d := e.toolTimeout(t); d > 0 {
-		return context.WithTimeout(ctx, d)
-	}
-	return context.WithCancel(ctx)
+	return invoke.Within(ctx, e.toolTimeout(t))
 }
 
 // callValue is what the tool's function may know of its call.
-func (e *engine) callValue(ctx context.Context, c loop.Call) tool.Call {
-	deadline, _ := ctx.Deadline()
-	return tool.Call{
-		ID: c.Call.ID, Key: e.keyOf(c), Tool: c.Call.Name, Session: e.session, Turn: c.Turn, Deadline: deadline,
-	}
+func (e *engine) callValue(c loop.Call) tool.Call {
+	return tool.Call{ID: c.Call.ID, Key: e.keyOf(c), Tool: c.Call.Name, Session: e.session, Turn: c.Turn}
 }
 
 // keyOf is the idempotency key of a call. It is the same after a restart, since

@@ -21,9 +21,6 @@ const (
 	defaultRunTimeout       = time.Hour
 )
 
-// grace is how long a tool's function may go on after its context ended.
-const grace = 5 * time.Second
-
 // A Runner is a configuration, like http.Client: the zero value works, it is
 // copied freely, and one may serve any number of runs at once. In each bound,
 // zero is the stated default and -1 is no limit.

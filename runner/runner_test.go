@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -484,83 +483,6 @@ func flat(parts llm.Parts) (inner llm.Parts) {
 		}
 	}
 	return inner
-}
-
-// TestLimits: turns, rounds of wrong calls, and time.
-func TestLimits(t *testing.T) {
-	t.Parallel()
-	forever := func(step llmtest.Step) *llmtest.Model {
-		return llmtest.Script(t, llmtest.Reply(func(context.Context, *llm.Request) (*llm.Response, error) { return step.Response() }).Forever())
-	}
-	requireLimit := func(t *testing.T, want runner.LimitError, err error) {
-		t.Helper()
-		got, ok := errors.AsType[*runner.LimitError](err)
-		require.True(t, ok, "%v", err)
-		require.Equal(t, want, *got)
-	}
-	good := llmtest.Calls("get_weather", cityArgs{"Oslo"})
-
-	result, err := with(forever(good)).Run(t.Context(), newAgent(weather()), llm.User("Hi."))
-	require.EqualError(t, err, "limit of 30 turns reached (MaxTurns)")
-	requireLimit(t, runner.LimitError{Limit: "turns", Max: 30}, err)
-	require.Equal(t, 30, result.Turns)
-
-	_, err = runner.Runner{Model: forever(good), MaxTurns: 2}.Run(t.Context(), newAgent(weather()), llm.User("Hi."))
-	requireLimit(t, runner.LimitError{Limit: "turns", Max: 2}, err)
-
-	turns := 0
-	long := llmtest.Script(t, llmtest.Reply(func(context.Context, *llm.Request) (*llm.Response, error) {
-		if turns++; turns == 40 {
-			return llmtest.Text("Fine.").Response()
-		}
-		return good.Response()
-	}).Forever())
-	_, err = runner.Runner{Model: long, MaxTurns: -1}.Run(t.Context(), newAgent(weather()), llm.User("Hi."))
-	require.NoError(t, err)
-
-	wrong := llmtest.Calls("get_weather", `{"town":"Oslo"}`)
-	result, err = with(forever(wrong)).Run(t.Context(), newAgent(weather()), llm.User("Hi."))
-	require.EqualError(t, err, "limit reached: in 3 turns in a row every tool call was wrong (MaxInvalidRounds)")
-	requireLimit(t, runner.LimitError{Limit: "invalid_rounds", Max: 3}, err)
-	require.Equal(t, 3, result.Turns)
-
-	// One right call among the wrong ones, or an error of the tool's own, is no such round.
-	refusing := tool.Must(tool.New("refund", "Refunds.", func(context.Context, struct{}) (string, error) { return "", errors.New("not paid yet") }))
-	for _, step := range []llmtest.Step{wrong.And(good), llmtest.Calls("refund", nil)} {
-		_, err = runner.Runner{Model: forever(step), MaxTurns: 5}.Run(t.Context(), newAgent(weather(), refusing), llm.User("Hi."))
-		requireLimit(t, runner.LimitError{Limit: "turns", Max: 5}, err)
-	}
-
-	// A tool that asks for other arguments counts like wrong ones.
-	picky := tool.Must(tool.New("refund", "Refunds.", func(context.Context, struct{}) (string, error) { return "", tool.Retry("Ask for the order first.") }))
-	_, err = with(forever(llmtest.Calls("refund", nil))).Run(t.Context(), newAgent(picky), llm.User("Hi."))
-	requireLimit(t, runner.LimitError{Limit: "invalid_rounds", Max: 3}, err)
-
-	_, err = runner.Runner{Model: forever(wrong), MaxInvalidRounds: -1, MaxTurns: 40}.Run(t.Context(), newAgent(weather()), llm.User("Hi."))
-	requireLimit(t, runner.LimitError{Limit: "turns", Max: 40}, err)
-}
-
-func TestRunTimeout(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		script := llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 7200}))
-		start := time.Now()
-		result, err := runner.Runner{Model: script, ToolTimeout: -1}.Run(t.Context(), newAgent(waiter()), llm.User("Hi."))
-		require.Equal(t, time.Hour, time.Since(start))
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.EqualError(t, err, "limit of 1h0m0s for a run reached (RunTimeout)")
-		require.Equal(t, []string{"It is not known whether the call took effect: it was started, and its end was never recorded. Check before you call it again."},
-			results(result.Messages))
-	})
-}
-
-func TestNoRunTimeout(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		script := llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 7200}), llmtest.Text("Fine."))
-		_, err := runner.Runner{Model: script, ToolTimeout: -1, RunTimeout: -1}.Run(t.Context(), newAgent(waiter()), llm.User("Hi."))
-		require.NoError(t, err)
-	})
 }
 
 // TestConcurrentRuns: one Agent, Model and Tool serve a thousand goroutines.

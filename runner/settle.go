@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
@@ -77,10 +78,10 @@ func (e *engine) reconcile(ctx context.Context, c loop.Call) []event.Body {
 	if !ok {
 		return nil
 	}
-	parts, happened, err := e.askTool(ctx, t, c)
+	r, err := e.askTool(ctx, t, c)
 	switch {
-	case err == nil && happened:
-		return e.settleDoubt(c, event.Happened, "tool", parts)
+	case err == nil && r.happened:
+		return e.settleDoubt(c, event.Happened, "tool", r.parts)
 	case err == nil:
 		return e.settleDoubt(c, event.RunAgain, "tool", nil)
 	case t.Idempotent():
@@ -89,29 +90,24 @@ func (e *engine) reconcile(ctx context.Context, c loop.Call) []event.Body {
 	return nil
 }
 
+// A reconciled is what a tool knows of a call: its result, if it happened.
+type reconciled struct {
+	parts    llm.Parts
+	happened bool
+}
+
 // askTool asks the tool's Reconcile, under the time that a call has.
-func (e *engine) askTool(ctx context.Context, t tool.Tool, c loop.Call) (llm.Parts, bool, error) {
+func (e *engine) askTool(ctx context.Context, t tool.Tool, c loop.Call) (reconciled, error) {
 	ctx, cancel := e.toolContext(ctx, t)
 	defer cancel()
-	type answer struct {
-		parts    llm.Parts
-		happened bool
-		err      error
+	info := e.callValue(c)
+	info.Deadline, _ = ctx.Deadline()
+	r, err := invoke.Ask(ctx, func() (r reconciled, err error) {
+		r.parts, r.happened, err = t.Reconcile(ctx, info, json.RawMessage(c.Arguments))
+		return r, err
+	})
+	if err != nil {
+		e.logger.Info("the tool does not tell of a call in doubt", "call", c.Ref, "tool", c.Call.Name, "error", e.redact(err))
 	}
-	done := make(chan answer, 1)
-	go func() { // it is left behind if it ignores its context
-		a := answer{err: errGoexit}
-		defer func() { done <- a }()
-		a.parts, a.happened, a.err = t.Reconcile(ctx, e.callValue(ctx, c), json.RawMessage(c.Arguments))
-	}()
-	select {
-	case a := <-done:
-		if a.err != nil {
-			e.logger.Info("call in doubt", "call", c.Ref, "tool", c.Call.Name, "error", e.redact(a.err))
-		}
-		return a.parts, a.happened, a.err
-	case <-ctx.Done():
-		e.logger.Warn("Reconcile did not return in time", "call", c.Ref, "tool", c.Call.Name)
-		return nil, false, context.Cause(ctx)
-	}
+	return r, err
 }

@@ -59,11 +59,7 @@ func TestProgram(t *testing.T) {
 	approved.requireDone(t)
 	want := approved.export(t)
 
-	for name, test := range map[string]func(*testing.T, program, *desk.Data){
-		"denied": testDenied, "interrupted": testInterrupted, "killed": testKilled, "two at once": testTwoAtOnce,
-		"decided meanwhile": testDecidedMeanwhile, "show and list": testShow, "own requests": testOwnRequests, "wrong": testWrong,
-		"unheard": testUnheard, "told": testTold, "no provider": testNoProvider, "no database": testNoDatabase,
-	} {
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, program{bin, newDB(t)}, want)
@@ -74,6 +70,14 @@ func TestProgram(t *testing.T) {
 		testTwoAtOnce(t, program{bin, pgtest.Database(t)}, want)
 		testKilled(t, program{bin, pgtest.Database(t)}, want)
 	})
+}
+
+// tests are what is done with the program. Each has a new database, and the data of
+// one in which everything was approved.
+var tests = map[string]func(*testing.T, program, *desk.Data){
+	"denied": testDenied, "interrupted": testInterrupted, "killed": testKilled, "two at once": testTwoAtOnce,
+	"decided meanwhile": testDecidedMeanwhile, "show and list": testShow, "own requests": testOwnRequests, "wrong": testWrong,
+	"unheard": testUnheard, "told": testTold, "no provider": testNoProvider, "no database": testNoDatabase, "at a terminal": testTerminal,
 }
 
 func newDB(t *testing.T) string { return filepath.Join(t.TempDir(), "desk.db") }

@@ -33,16 +33,16 @@ func (o *office) show(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	events, err := o.queue.Events(ctx, r)
-	if err != nil {
-		return err
-	}
+	events, unread := o.queue.Events(ctx, r)
 	o.Text(fmt.Sprintf("Request %d %s, after %d tokens.\n\n", r.ID, r.State.Phrase(), r.Tokens))
 	if len(events) == 0 {
 		o.Note("> %s", r.Text)
 	}
 	for _, e := range events {
 		o.event(e)
+	}
+	if unread != nil {
+		return unread
 	}
 	if r.State == queue.Decided {
 		return o.tellDecided(ctx, r)

@@ -2,11 +2,9 @@ package mcp_test
 
 import (
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/memnet"
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
@@ -60,9 +59,9 @@ func (f *webFoe) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *webFoe) client(t *testing.T) *http.Client {
 	t.Helper()
 	f.counts, f.tokens = map[string]int{}, map[string]string{}
-	l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	l := memnet.Listen()
 	server := &http.Server{ReadHeaderTimeout: time.Hour}
-	transport := &http.Transport{DialContext: l.dial}
+	transport := &http.Transport{DialContext: l.Dial}
 	var serving sync.WaitGroup
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		serving.Add(1)
@@ -77,41 +76,6 @@ func (f *webFoe) client(t *testing.T) *http.Client {
 	})
 	return &http.Client{Transport: transport}
 }
-
-// pipes is a listener: dial makes the connections that it accepts.
-type pipes struct {
-	conns  chan net.Conn
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (l *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case l.conns <- server:
-		return client, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipes) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
 
 // with is an outcome with notices.
 func (o outcome) with(notices string) outcome {

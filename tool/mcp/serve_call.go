@@ -10,15 +10,15 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
 const (
 	defaultCallTimeout = 2 * time.Minute
-	maxCalls           = 256             // at a time
-	leftBehindAfter    = 5 * time.Second // a function has that long to heed its context
-	maxKey             = 256             // bytes
+	maxCalls           = 256 // at a time
+	maxKey             = 256 // bytes
 )
 
 // served is a tool on a server.
@@ -83,68 +83,12 @@ func (s *served) whenFree(ctx context.Context, args json.RawMessage, key string,
 
 // invoke calls the tool's function under its deadline.
 func (s *served) invoke(ctx context.Context, args json.RawMessage, key string, progress *reporter) (llm.Parts, error) {
-	client := ctx
-	timeout := cmp.Or(s.tool.Timeout(), defaultCallTimeout)
-	ctx, cancel := within(ctx, timeout)
-	defer cancel()
-	deadline, _ := ctx.Deadline()
-	call := tool.Call{Key: key, Tool: s.tool.Name(), Deadline: deadline}
-	o := await(ctx, s.start(tool.WithCall(ctx, call, progress.tell), args))
-	if o.err != nil && ctx.Err() != nil && client.Err() == nil {
-		cause := context.DeadlineExceeded
-		if e, ok := errors.AsType[*tool.Error](o.err); ok {
-			cause = cmp.Or(e.Err, cause)
-		}
-		return nil, tool.Fail(tool.TimedOut, timeout.String(), cause)
+	o := invoke.Call{
+		Tool: s.tool, Args: args, Info: tool.Call{Key: key, Tool: s.tool.Name()},
+		Timeout: cmp.Or(s.tool.Timeout(), defaultCallTimeout), Progress: progress.tell,
+	}.Do(ctx)
+	if o.Err != nil {
+		return nil, o.Err
 	}
-	return o.parts, o.err
-}
-
-// within bounds the time of a call; -1: not at all.
-func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	if timeout > 0 {
-		return context.WithTimeout(ctx, timeout)
-	}
-	return context.WithCancel(ctx)
-}
-
-// outcome is what came of a call.
-type outcome struct {
-	parts llm.Parts
-	err   error
-}
-
-var (
-	errGoexit = errors.New("the tool's function called runtime.Goexit")
-	errLate   = errors.New("the tool's function did not return after its context ended")
-)
-
-// start calls the function on a goroutine of its own, so that one that ignores its
-// context can be left behind.
-func (s *served) start(ctx context.Context, args json.RawMessage) <-chan outcome {
-	done := make(chan outcome, 1)
-	go func() { // await waits for it as long as it keeps to its context
-		o := outcome{err: tool.Fail(tool.Failed, "The tool ended without a result.", errGoexit)}
-		defer func() { done <- o }()
-		parts, err := s.tool.Call(ctx, args)
-		o = outcome{parts, err}
-	}()
-	return done
-}
-
-// await waits for the outcome, until some time after ctx ended.
-func await(ctx context.Context, done <-chan outcome) outcome {
-	select {
-	case o := <-done:
-		return o
-	case <-ctx.Done():
-	}
-	timer := time.NewTimer(leftBehindAfter)
-	defer timer.Stop()
-	select {
-	case o := <-done:
-		return o
-	case <-timer.C:
-		return outcome{err: tool.Fail(tool.OutcomeUnknown, "", errLate)}
-	}
+	return o.Parts, nil
 }

@@ -47,6 +47,9 @@ func (s *shift) serve(ctx context.Context, n int, r Request) error {
 // nil if it has come to its end, or waits.
 func (s *shift) converse(ctx context.Context, n int, r Request) (why, err error) {
 	at, err := s.Queue.standing(ctx, r)
+	if isA[*journal.CorruptError](err) {
+		return err, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +99,11 @@ func (s *shift) begin(ctx context.Context, n int, r Request) (bool, error) {
 // again; one that is Waiting was interrupted.
 func (s *shift) outcome(ctx context.Context, r Request, why error, ended bool) (Request, int64, error) {
 	at, err := s.Queue.standing(ctx, r)
+	if isA[*journal.CorruptError](err) { // the others have nothing to do with it
+		r.State, r.Note, r.Pending, r.Tokens = Failed, err.Error(), nil, at.tokens
+		seq, err := s.Queue.length(ctx, r)
+		return r, seq, err
+	}
 	if err != nil {
 		return r, 0, err
 	}

@@ -479,6 +479,36 @@ func TestUnwritable(t *testing.T) {
 	}
 }
 
+// TestDamaged: a conversation whose journal cannot be read is no reason to leave the
+// others undone, and can be tried again once that is mended.
+func TestDamaged(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.add(t, "pay", "look")
+	require.NoError(t, f.workers.Run(t.Context()))
+	_, err := f.Decide(t.Context(), 1, queue.Decision{Approved: true})
+	require.NoError(t, err)
+	f.add(t, "look")
+	f.exec(t, `UPDATE toolloop_events SET body = '{' || body WHERE session = 'request-1' AND seq = 2`)
+	require.NoError(t, f.workers.Run(t.Context()))
+	all, err := f.List(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"failed", "done", "done"}, f.states(t))
+	require.Contains(t, all[0].Note, `journal: session "request-1": event 2 is damaged: table toolloop_events: `)
+	events, err := f.Events(t.Context(), all[0])
+	require.ErrorContains(t, err, all[0].Note)
+	require.Len(t, events, 1, "what can be read")
+
+	require.NoError(t, f.Retry(t.Context(), 1))
+	require.NoError(t, f.workers.Run(t.Context()))
+	require.Equal(t, "failed", f.states(t)[0])
+	f.exec(t, `UPDATE toolloop_events SET body = substr(body, 2) WHERE session = 'request-1' AND seq = 2`)
+	require.NoError(t, f.Retry(t.Context(), 1))
+	require.NoError(t, f.workers.Run(t.Context()))
+	require.Equal(t, []string{"done", "done", "done"}, f.states(t))
+	require.Len(t, f.effects, 3)
+}
+
 // TestDecidedOneByOne: the calls of a request are decided one after the other,
 // also while nobody works.
 func TestDecidedOneByOne(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
 // A standing is where a conversation stands, by what its journal has.
@@ -17,7 +18,8 @@ type standing struct {
 }
 
 // Events returns what happened in the conversation about a request so far. It
-// needs no lease, and may be called while somebody works on it.
+// needs no lease, and may be called while somebody works on it. With a
+// [journal.CorruptError] it returns what is before the event that is damaged.
 func (q *Queue) Events(ctx context.Context, r Request) ([]event.Event, error) {
 	rows, err := q.journal.DB.QueryContext(ctx,
 		`SELECT body FROM `+q.table("events")+` WHERE session = $1 ORDER BY seq`, r.Session())
@@ -33,11 +35,20 @@ func (q *Queue) Events(ctx context.Context, r Request) ([]event.Event, error) {
 			return nil, fmt.Errorf("queue: %w", err)
 		}
 		if err := json.Unmarshal(body, &e); err != nil {
-			return nil, fmt.Errorf("queue: %s: %w", r.Session(), err)
+			return all, &journal.CorruptError{
+				Session: r.Session(), Seq: int64(len(all)) + 1, Place: "table " + q.table("events"), Reason: err.Error(),
+			}
 		}
 		all = append(all, e)
 	}
 	return all, rows.Err()
+}
+
+// length is the position of a conversation's last event; 0: there is none.
+func (q *Queue) length(ctx context.Context, r Request) (seq int64, err error) {
+	err = q.journal.DB.QueryRowContext(ctx,
+		`SELECT COALESCE(MAX(seq), 0) FROM `+q.table("events")+` WHERE session = $1`, r.Session()).Scan(&seq)
+	return seq, err
 }
 
 func (q *Queue) standing(ctx context.Context, r Request) (s standing, err error) {
