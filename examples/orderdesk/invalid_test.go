@@ -2,12 +2,15 @@ package main_test
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
@@ -26,7 +29,8 @@ func spoil(t *testing.T, c call) []planned {
 	t.Helper()
 	var args map[string]any
 	require.NoError(t, json.Unmarshal(c.Arguments, &args))
-	bad := []planned{{call: call{Name: c.Name + "_now", Arguments: c.Arguments}, bad: string(tool.UnknownTool), hint: `"` + c.Name + `"?`}}
+	// One letter too many: of a short name, more would leave nothing to guess.
+	bad := []planned{{call: call{Name: c.Name + "s", Arguments: c.Arguments}, bad: string(tool.UnknownTool), hint: `"` + c.Name + `"?`}}
 	with := func(hint string, change func(map[string]any)) {
 		var other map[string]any
 		require.NoError(t, json.Unmarshal(c.Arguments, &other))
@@ -61,4 +65,64 @@ func names(args map[string]any) (names []string) {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// TestSpoilt: of whatever tool a job calls, each wrong call comes back as the variant
+// invalid demands. The jobs at hand do not call all tools.
+func TestSpoilt(t *testing.T) {
+	t.Parallel()
+	d := openDesk(t, unsynced(filepath.Join(t.TempDir(), "desk.db")))
+	_, err := d.Seed(t.Context())
+	require.NoError(t, err)
+	before, err := d.Export(t.Context())
+	require.NoError(t, err)
+
+	var turns []turn
+	var steps []llmtest.Step
+	for _, x := range d.Tools() {
+		right := call{Name: "think", Arguments: json.RawMessage(`{"thought":"Once more."}`)} // a few turns of wrong calls only would end the run
+		wrong := spoil(t, call{Name: x.Def().Name, Arguments: fitting(t, x)})
+		turns = append(turns, turn{calls: append(wrong, planned{call: right})})
+	}
+	turns = append(turns, last(job{}))
+	for _, u := range turns {
+		steps = append(steps, u.step())
+	}
+	script := llmtest.Script(t, steps...)
+	_, events, err := runs(t.Context(), approving(d, script.Serve().BaseURL).Session("job"), d, runner.Say(request))
+	require.NoError(t, err)
+	requireResults(t, turns, lastOf(script.Requests()))
+	requireEvents(t, turns, events)
+
+	after, err := d.Export(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+}
+
+// fitting returns arguments that a tool takes.
+func fitting(t *testing.T, x tool.Tool) json.RawMessage {
+	t.Helper()
+	var schema struct {
+		Properties map[string]struct {
+			Type string
+			Enum []string
+		}
+	}
+	require.NoError(t, json.Unmarshal(x.Def().Schema, &schema))
+	args := map[string]any{}
+	for name, p := range schema.Properties {
+		switch {
+		case len(p.Enum) > 0:
+			args[name] = p.Enum[0]
+		case p.Type == "array":
+			args[name] = []string{"1"}
+		default:
+			args[name] = "1"
+		}
+	}
+	text, err := json.Marshal(args)
+	require.NoError(t, err)
+	_, _, err = x.Parse(string(text))
+	require.NoError(t, err)
+	return text
 }
