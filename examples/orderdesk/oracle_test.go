@@ -140,11 +140,12 @@ func asJSON(t *testing.T, v any) (out any) {
 	return out
 }
 
-// said tells whether an answer has the outputs that a job asks for.
+// said tells whether an answer has the outputs that a job asks for. Commas do not
+// count, nor do those of an output: no answer without any could have them.
 func said(answer string, outputs []string) bool {
-	answer = strings.ToLower(strings.ReplaceAll(answer, ",", ""))
+	plain := func(text string) string { return strings.ToLower(strings.ReplaceAll(text, ",", "")) }
 	for _, o := range outputs {
-		if !strings.Contains(answer, strings.ToLower(o)) {
+		if !strings.Contains(plain(answer), plain(o)) {
 			return false
 		}
 	}
@@ -202,4 +203,23 @@ func (c call) asks(t *testing.T) bool {
 		moved = back
 	}
 	return moved > 100+1e-6
+}
+
+// TestSaid: what an answer has to contain for a job.
+func TestSaid(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		answer  string
+		outputs []string
+		want    bool
+	}{
+		{"That is all.", nil, true},
+		{" ", nil, false},
+		{"It costs 1,939.05 by MasterCard.", []string{"1939.05", "mastercard"}, true},
+		{"It costs 1939.05.", []string{"1,939.05"}, true},
+		{"It costs 1,939.50.", []string{"1,939.05"}, false},
+		{"To Chicago, IL.", []string{"Chicago, IL", "60621"}, false},
+	} {
+		require.Equal(t, tt.want, said(tt.answer, tt.outputs), tt)
+	}
 }
