@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
@@ -78,7 +79,8 @@ func (s *suite) crashPostgres(t *testing.T) func(*testing.T, job) {
 	}
 }
 
-// copyPostgres makes a database as a copy of another, and returns where it is.
+// copyPostgres makes a database as a copy of another until the end of the test, and
+// returns where it is. There may be thousands of jobs, and a copy takes over 10 MB.
 func copyPostgres(t *testing.T, from url.URL, name string) string {
 	t.Helper()
 	template := path.Base(from.Path)
@@ -86,7 +88,10 @@ func copyPostgres(t *testing.T, from url.URL, name string) string {
 	db, err := sql.Open("pgx", from.String())
 	require.NoError(t, err)
 	execute(t, db, `CREATE DATABASE `+name+` TEMPLATE `+template)
-	require.NoError(t, db.Close())
+	t.Cleanup(func() {
+		_, err := db.ExecContext(context.WithoutCancel(t.Context()), `DROP DATABASE `+name+` WITH (FORCE)`) // a dead process's connections may linger
+		require.NoError(t, errors.Join(err, db.Close()))
+	})
 	from.Path = "/" + name
 	return from.String()
 }
