@@ -1,7 +1,6 @@
 package tool_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -181,14 +180,11 @@ func deskCalls(t *testing.T, dir string) (calls []deskCall) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(dir, "jobs.jsonl"))
 	require.NoError(t, err)
-	lines := bufio.NewScanner(bytes.NewReader(raw))
-	lines.Buffer(nil, len(raw)+1)
-	for lines.Scan() {
+	for dec := json.NewDecoder(bytes.NewReader(raw)); dec.More(); {
 		var job struct{ Calls []deskCall }
-		require.NoError(t, json.Unmarshal(lines.Bytes(), &job))
+		require.NoError(t, dec.Decode(&job))
 		calls = append(calls, job.Calls...)
 	}
-	require.NoError(t, lines.Err())
 	return calls
 }
 

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"math"
@@ -57,14 +56,11 @@ func readJobs(t *testing.T, dir string) (jobs []job) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(dir, "jobs.jsonl"))
 	require.NoError(t, err)
-	lines := bufio.NewScanner(bytes.NewReader(raw))
-	lines.Buffer(nil, len(raw)+1)
-	for lines.Scan() {
+	for dec := json.NewDecoder(bytes.NewReader(raw)); dec.More(); {
 		j := job{line: len(jobs) + 1}
-		require.NoError(t, json.Unmarshal(lines.Bytes(), &j))
+		require.NoError(t, dec.Decode(&j))
 		jobs = append(jobs, j)
 	}
-	require.NoError(t, lines.Err())
 	require.NotEmpty(t, jobs)
 	return jobs
 }
