@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -35,7 +36,9 @@ func (s *shift) serve(ctx context.Context, n int, r Request) error {
 	if err != nil {
 		return err
 	}
-	after = 0
+	if news || !r.State.open() {
+		after = 0
+	}
 	s.judge(r.State, why)
 	if !news { // somebody else was faster, and told of it
 		r = Request{}
@@ -99,10 +102,8 @@ func (s *shift) begin(ctx context.Context, n int, r Request) (bool, error) {
 // again; one that is Waiting was interrupted.
 func (s *shift) outcome(ctx context.Context, r Request, why error, ended bool) (Request, int64, error) {
 	at, err := s.Queue.standing(ctx, r)
-	if isA[*journal.CorruptError](err) { // the others have nothing to do with it
-		r.State, r.Note, r.Pending, r.Tokens = Failed, err.Error(), nil, at.tokens
-		seq, err := s.Queue.length(ctx, r)
-		return r, seq, err
+	if err = cmp.Or(err, corruption(why)); isA[*journal.CorruptError](err) {
+		return s.damaged(ctx, r, at.tokens, err)
 	}
 	if err != nil {
 		return r, 0, err
@@ -114,6 +115,9 @@ func (s *shift) outcome(ctx context.Context, r Request, why error, ended bool) (
 		return r, at.seq, nil
 	case event.RunPaused:
 		r.Pending, err = s.Runner.Session(r.Session()).Pending(ctx)
+		if isA[*journal.CorruptError](err) {
+			return s.damaged(ctx, r, at.tokens, err)
+		}
 		if elsewhere(err) {
 			return r, at.seq, nil
 		}
@@ -128,6 +132,22 @@ func (s *shift) outcome(ctx context.Context, r Request, why error, ended bool) (
 		r.State, r.Note = Failed, why.Error()
 	}
 	return r, at.seq, nil
+}
+
+// damaged is a request whose journal cannot be read: the others have nothing to do
+// with it. What its journal has is no position any more: the request stays at its own.
+func (s *shift) damaged(ctx context.Context, r Request, tokens int64, why error) (Request, int64, error) {
+	r.State, r.Note, r.Pending, r.Tokens = Failed, why.Error(), nil, tokens
+	seq, err := s.Queue.position(ctx, r.ID)
+	return r, seq, err
+}
+
+// corruption is the damage that is among the reasons of an error; nil: none is.
+func corruption(err error) error {
+	if e, damaged := errors.AsType[*journal.CorruptError](err); damaged {
+		return e
+	}
+	return nil
 }
 
 // elsewhere reports whether an error says that a session is, or was, somebody

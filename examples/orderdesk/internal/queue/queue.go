@@ -35,6 +35,9 @@ func (s State) Phrase() string {
 	return "is " + string(s)
 }
 
+// open reports whether a worker is to take the request.
+func (s State) open() bool { return s == Waiting || s == Decided || s == Running }
+
 // A Request is what somebody wants, and what came of it so far.
 type Request struct {
 	ID    int64 // from 1, in the order in which they came in

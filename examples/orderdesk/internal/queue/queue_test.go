@@ -509,6 +509,50 @@ func TestDamaged(t *testing.T) {
 	require.Len(t, f.effects, 3)
 }
 
+// TestDamages: however a journal is damaged, its request fails, once, and nobody goes
+// home over it or asks for it again and again.
+func TestDamages(t *testing.T) {
+	t.Parallel()
+	const of = ` toolloop_events WHERE session = 'request-1'`
+	const last = `DELETE FROM` + of + ` AND seq = (SELECT MAX(seq) FROM` + of + `)`
+	const unreadable = `UPDATE toolloop_events SET body = '{' || body WHERE session = 'request-1' AND seq = 2`
+	for name, tt := range map[string]struct {
+		damage []string
+		note   string
+	}{
+		"what is no JSON":               {[]string{unreadable}, `event 2 is damaged`},
+		"what is other JSON":            {[]string{`UPDATE toolloop_events SET sum = sum + 1 WHERE session = 'request-1' AND seq = 2`}, `event 2 is damaged: table toolloop_events, seq 2: the checksum does not match`},
+		"an event is lost":              {[]string{`DELETE FROM` + of + ` AND seq = 2`}, `event 2 is damaged: table toolloop_events, seq 2: it is missing`},
+		"the last is lost":              {[]string{last}, `event 6 is damaged: table toolloop_events, seq 6: it is missing`},
+		"the last is lost, and no JSON": {[]string{last, unreadable}, `event 2 is damaged`},
+		"all are lost":                  {[]string{`DELETE FROM` + of}, `event 1 is damaged: table toolloop_events, seq 1: it is missing`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			f.add(t, "pay")
+			require.NoError(t, f.workers.Run(t.Context()))
+			_, err := f.Decide(t.Context(), 1, queue.Decision{Approved: true})
+			require.NoError(t, err)
+			f.add(t, "look")
+			for _, statement := range tt.damage {
+				f.exec(t, statement)
+			}
+			for range 2 {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				require.NoError(t, f.workers.Run(ctx))
+				require.Equal(t, []string{"failed", "done"}, f.states(t))
+				r, err := f.Get(t.Context(), 1)
+				require.NoError(t, err)
+				require.Contains(t, r.Note, `journal: session "request-1": `+tt.note)
+				require.NoError(t, f.Retry(t.Context(), 1))
+			}
+			require.Equal(t, []string{"look request-2"}, f.effects)
+		})
+	}
+}
+
 // TestDecidedOneByOne: the calls of a request are decided one after the other,
 // also while nobody works.
 func TestDecidedOneByOne(t *testing.T) {

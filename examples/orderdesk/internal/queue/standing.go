@@ -44,10 +44,9 @@ func (q *Queue) Events(ctx context.Context, r Request) ([]event.Event, error) {
 	return all, rows.Err()
 }
 
-// length is the position of a conversation's last event; 0: there is none.
-func (q *Queue) length(ctx context.Context, r Request) (seq int64, err error) {
-	err = q.journal.DB.QueryRowContext(ctx,
-		`SELECT COALESCE(MAX(seq), 0) FROM `+q.table("events")+` WHERE session = $1`, r.Session()).Scan(&seq)
+// position is the one in the journal at which a request was as it is kept.
+func (q *Queue) position(ctx context.Context, id int64) (seq int64, err error) {
+	err = q.journal.DB.QueryRowContext(ctx, `SELECT seq FROM requests WHERE id = $1`, id).Scan(&seq)
 	return seq, err
 }
 
