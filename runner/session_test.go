@@ -193,6 +193,14 @@ func TestLoggedEnds(t *testing.T) {
 			break
 		}
 		require.Contains(t, out.String(), `level=INFO msg="run left by its consumer" agent=assistant run=1 turns=0`)
+		late := tool.Must(tool.New("late", "Breaks down when its time is over.", func(ctx context.Context, _ struct{}) (string, error) {
+			<-ctx.Done()
+			panic("broken")
+		}))
+		r.Model = llmtest.Script(t, llmtest.Calls("late", nil), llmtest.Text("Fine."))
+		_, err = r.Run(t.Context(), newAgent(late), llm.User("Hi."))
+		require.NoError(t, err)
+		require.Contains(t, out.String(), `level=ERROR msg="tool panicked" agent=assistant run=1 call=r1.t1.c0 tool=late error="timed_out: panic: broken"`)
 	})
 }
 

@@ -46,7 +46,9 @@ func (c Call) Do(ctx context.Context) Outcome {
 	defer cancel()
 	o := await(own, c.start(own))
 	if o.Err != nil && own.Err() != nil && ctx.Err() == nil {
-		o.Err = tool.Fail(tool.TimedOut, c.Timeout.String(), cmp.Or(o.Err.Err, context.DeadlineExceeded))
+		late := tool.Fail(tool.TimedOut, c.Timeout.String(), cmp.Or(o.Err.Err, context.DeadlineExceeded))
+		late.Stack = o.Err.Stack // of a function that broke down over it
+		o.Err = late
 	}
 	return o
 }

@@ -25,6 +25,7 @@ func TestDo(t *testing.T) {
 		failure tool.Failure
 		took    time.Duration
 		left    bool
+		stack   bool // there is one, for the log
 	}{
 		"returns": {do: func(context.Context) (string, error) { return "done", nil }},
 		"returns after its time, within the grace": {took: 4 * time.Second, do: func(context.Context) (string, error) {
@@ -47,7 +48,11 @@ func TestDo(t *testing.T) {
 			time.Sleep(time.Minute) // synctest: exact in a bubble
 			return "", nil
 		}},
-		"panics":       {failure: tool.Panicked, do: func(context.Context) (string, error) { panic("broken") }},
+		"panics after its time": {took: 2 * time.Second, failure: tool.TimedOut, stack: true, do: func(ctx context.Context) (string, error) {
+			<-ctx.Done()
+			panic("broken")
+		}},
+		"panics":       {failure: tool.Panicked, stack: true, do: func(context.Context) (string, error) { panic("broken") }},
 		"calls Goexit": {failure: tool.Failed, do: func(context.Context) (string, error) { runtime.Goexit(); return "", nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,6 +77,7 @@ func TestDo(t *testing.T) {
 					require.Equal(t, invoke.Outcome{Parts: llm.Parts{llm.Text{Text: "done"}}}, o)
 				} else {
 					require.Equal(t, test.failure, o.Err.Failure)
+					require.Equal(t, test.stack, o.Err.Stack != nil)
 				}
 				time.Sleep(time.Hour) // synctest: exact in a bubble; what was left behind ends
 			})
