@@ -83,7 +83,7 @@ func (l *link) send(ctx context.Context, lv *live, s *sending, d Definition, arg
 	if call.Key != "" {
 		params.Meta[KeyMeta] = keyMeta(call.Key)
 	}
-	if d.task {
+	if d.task && lv.noTasks == nil { // else it is offered for calls of another kind by now
 		return l.callTask(ctx, lv, s, d, params, tell)
 	}
 	return lv.session.CallTool(withSending(ctx, s), params)

@@ -1,12 +1,15 @@
 package mcp_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/tool"
@@ -92,6 +95,75 @@ func TestHostileTasks(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTaskRounds: the protocol that has tasks has no results which ask for something
+// and want the request again. No call is made twice for one, and nobody is asked.
+func TestTaskRounds(t *testing.T) {
+	t.Parallel()
+	const asks = `"resultType":"input_required","inputRequests":{"a":{"method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}}}`
+	for name, tt := range map[string]struct {
+		do          misdeed
+		want, heard string
+	}{
+		"with a task":                    {answersAt("tools/call", `{"task":`+inState("completed")+`,`+asks+`}`), "", "tools/call result"},
+		"with a task, for nothing":       {answersAt("tools/call", `{"task":`+inState("completed")+`,"inputRequests":{}}`), "", "tools/call result"},
+		"with a task that is not inside": {answersAt("tools/call", inState("completed", asks)), "", "tools/call result"},
+		"in the place of a task":         {answersAt("tools/call", `{`+asks+`}`), "The tool asks for input of a person, and nobody is there to give it.", "tools/call"},
+		"with a state":                   {answersAt("tasks/get", inState("completed", asks)), "", "tools/call get result"},
+		"with a result":                  {answersAt("tasks/result", worked[:len(worked)-1]+`,`+asks+`}`), "The tool asks for input of a person, and nobody is there to give it.", "tools/call get result"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			overTasks(t, func(t *testing.T, serve func(*testing.T, *taskFoe) mcp.Server) {
+				f := &taskFoe{do: tt.do, states: []string{inState("working"), inState("completed")}}
+				s := serve(t, f)
+				s.Elicit = func(context.Context, *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
+					return nil, errors.New("nobody is to be asked")
+				}
+				parts, err := toolsOf(t, open(t, s))[0].Call(t.Context(), json.RawMessage(`{}`))
+				if tt.want == "" {
+					require.NoError(t, err)
+					require.Equal(t, "Worked.", textOf(parts))
+				} else {
+					requireFailure(t, &tool.Error{Failure: tool.Failed, Message: tt.want}, err)
+				}
+				require.Equal(t, tt.heard, f.methods())
+			})
+		})
+	}
+}
+
+// TestTaskNoMore: a server that has no tasks when it is started again is not asked for
+// one, also if a turn still has the tool of before.
+func TestTaskNoMore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var end func()
+		f := &taskFoe{states: []string{inState("completed")}}
+		f.do = func(f *foe, h heard) bool {
+			switch end = f.end; {
+			case f.start == 1:
+				return false
+			case h.Method == "initialize":
+				f.answer(h, hello)
+			case h.Method == "tools/list":
+				f.answer(h, `{"tools":[{"name":"work","inputSchema":{"type":"object"}}]}`)
+			case h.Method == "tools/call":
+				f.answer(h, worked)
+			default:
+				return false
+			}
+			return true
+		}
+		one := toolsOf(t, open(t, taskTransports["lines"](t, f)))[0]
+		end()
+		synctest.Wait()
+		parts, err := one.Call(t.Context(), json.RawMessage(`{}`))
+		require.NoError(t, err)
+		require.Equal(t, "Worked.", textOf(parts))
+		require.NotContains(t, f.params("tools/call"), `"task"`)
+	})
 }
 
 // TestTaskDoubt: what breaks once there may be a task leaves the call in doubt, or may

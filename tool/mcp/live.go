@@ -15,6 +15,7 @@ import (
 // its end.
 type live struct {
 	session *sdk.ClientSession
+	tap     *tap
 	ctx     context.Context
 	cancel  context.CancelFunc // ends the requests of HTTP
 	gone    chan struct{}      // closed when the session has ended, and the link knows
@@ -79,7 +80,9 @@ func (l *link) join(ctx context.Context, lv *live, version string) error {
 	if err != nil {
 		return err
 	}
-	lv.session, lv.noTasks = session, tasksRefused(session.InitializeResult())
+	hello := session.InitializeResult()
+	lv.session, lv.noTasks = session, tasksRefused(hello)
+	lv.tap.once.Store(hello.ProtocolVersion <= oldProtocol)   // they are dates
 	context.AfterFunc(lv.ctx, func() { _ = session.Close() }) // however it ends: the SDK keeps goroutines for it
 	return nil
 }

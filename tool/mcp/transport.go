@@ -11,6 +11,7 @@ import (
 // transport returns that of a new connection to the server.
 func (l *link) transport(ctx context.Context, lv *live) (sdk.Transport, error) {
 	tap := &tap{progress: l.reports.report, changed: l.changed}
+	lv.tap = tap
 	h := &held{tap: tap, got: lv.keep}
 	switch {
 	case len(l.server.Command) > 0:

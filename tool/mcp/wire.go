@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -18,6 +19,9 @@ const rawKey = "toolloop.internal/raw"
 type tap struct {
 	progress func(params json.RawMessage)
 	changed  func()
+	// once: a request is made once. The protocol that is spoken knows no result that
+	// asks for something and wants the request again; the SDK knows it in each.
+	once atomic.Bool
 }
 
 // see notes what a message tells, and adds its text to the results that we read
@@ -25,7 +29,7 @@ type tap struct {
 func (t *tap) see(m jsonrpc.Message) {
 	switch m := m.(type) {
 	case *jsonrpc.Response:
-		m.Result, m.Error = carry(m.Result), answered(m.Error)
+		m.Result, m.Error = t.carry(m.Result), answered(m.Error)
 	case *jsonrpc.Request:
 		switch m.Method {
 		case "notifications/progress":
@@ -91,9 +95,9 @@ func members(raw json.RawMessage) ([]member, error) {
 }
 
 // carry puts the text of a list of tools, of a call's result, of a task, and of how a
-// server presents itself where the SDK leaves it as it is. What the SDK would decode of it is cut down to what it needs:
-// nothing odd in one tool keeps it from the others.
-func carry(result json.RawMessage) json.RawMessage {
+// server presents itself where the SDK leaves it as it is. What the SDK would decode of
+// it is cut down to what it needs: nothing odd in one tool keeps it from the others.
+func (t *tap) carry(result json.RawMessage) json.RawMessage {
 	all, err := members(result)
 	if err != nil {
 		return result // the SDK says what is wrong
@@ -118,6 +122,10 @@ func carry(result json.RawMessage) json.RawMessage {
 			continue
 		case "isError", "taskId", "capabilities":
 			ours = true
+		case "inputRequests", "requestState":
+			if t.once.Load() {
+				continue
+			}
 		}
 		writeMember(&b, m)
 	}
