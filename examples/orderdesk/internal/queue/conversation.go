@@ -137,7 +137,7 @@ func (s *shift) outcome(ctx context.Context, r Request, why error, ended bool) (
 // damaged is a request whose journal cannot be read: the others have nothing to do
 // with it. What its journal has is no position any more: the request stays at its own.
 func (s *shift) damaged(ctx context.Context, r Request, tokens int64, why error) (Request, int64, error) {
-	r.State, r.Note, r.Pending, r.Tokens = Failed, why.Error(), nil, tokens
+	r.State, r.Note, r.Pending, r.Tokens = Failed, why.Error(), nil, max(r.Tokens, tokens) // what is lost was paid for
 	seq, err := s.Queue.position(ctx, r.ID)
 	return r, seq, err
 }

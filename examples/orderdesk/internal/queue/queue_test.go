@@ -535,7 +535,7 @@ func TestDamages(t *testing.T) {
 			_, err := f.Decide(t.Context(), 1, queue.Decision{Approved: true})
 			require.NoError(t, err)
 			f.add(t, "look")
-			for _, statement := range tt.damage {
+			for _, statement := range append(tt.damage, `UPDATE requests SET tokens = 15 WHERE id = 1`) {
 				f.exec(t, statement)
 			}
 			for range 2 {
@@ -546,6 +546,7 @@ func TestDamages(t *testing.T) {
 				r, err := f.Get(t.Context(), 1)
 				require.NoError(t, err)
 				require.Contains(t, r.Note, `journal: session "request-1": `+tt.note)
+				require.EqualValues(t, 15, r.Tokens, "what is lost was paid for")
 				require.NoError(t, f.Retry(t.Context(), 1))
 			}
 			require.Equal(t, []string{"look request-2"}, f.effects)
