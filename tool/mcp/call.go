@@ -76,7 +76,7 @@ func (l *link) call(ctx context.Context, d Definition, args json.RawMessage) (pa
 
 func (l *link) send(ctx context.Context, lv *live, s *sending, d Definition, args json.RawMessage) (*sdk.CallToolResult, error) {
 	call := tool.CallFrom(ctx)
-	tell := &teller{to: call.Progress}
+	tell := &teller{to: func(done, total float64, message string) { call.Progress(done, total, l.secrets.hide(message)) }}
 	token, done := l.reports.expect(tell.progress)
 	defer done()
 	params := &sdk.CallToolParams{Name: d.Name, Arguments: args, Meta: sdk.Meta{"progressToken": token}}

@@ -275,7 +275,8 @@ func (s secondBody) RoundTrip(req *http.Request) (*http.Response, error) {
 	return s.RoundTripper.RoundTrip(req)
 }
 
-// TestTaskSecrets: what a server says of a task that failed holds none of ours.
+// TestTaskSecrets: what a server says of a task, when it goes on or has failed, holds
+// none of ours.
 func TestTaskSecrets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -285,8 +286,11 @@ func TestTaskSecrets(t *testing.T) {
 		}
 		s := taskTransports["HTTP"](t, f)
 		s.Header = map[string]string{"Authorization": "Bearer " + foeSecret}
-		_, err := toolsOf(t, open(t, s))[0].Call(t.Context(), json.RawMessage(`{}`))
+		var told []string
+		ctx := tool.WithCall(t.Context(), tool.Call{}, func(_, _ float64, message string) { told = append(told, message) })
+		_, err := toolsOf(t, open(t, s))[0].Call(ctx, json.RawMessage(`{}`))
 		requireFailure(t, &tool.Error{Failure: tool.Failed, Message: "no tea, [redacted] (no [redacted])"}, err)
+		require.Equal(t, []string{"no tea, [redacted]"}, told)
 		require.NotContains(t, err.Error(), foeSecret)
 	})
 }
