@@ -106,7 +106,10 @@ func (e *engine) askTool(ctx context.Context, t tool.Tool, c loop.Call) (reconci
 		r.parts, r.happened, err = t.Reconcile(ctx, info, json.RawMessage(c.Arguments))
 		return r, err
 	})
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		e.logger.Warn("Reconcile did not return in time", "call", c.Ref, "tool", c.Call.Name)
+	case err != nil:
 		e.logger.Info("the tool does not tell of a call in doubt", "call", c.Ref, "tool", c.Call.Name, "error", e.redact(err))
 	}
 	return r, err

@@ -137,7 +137,7 @@ func (l *link) failure(ctx context.Context, d Definition, s *sending, err error)
 	case status >= 400 && status < 500 && status != http.StatusRequestTimeout && !answered:
 		return notMade(fmt.Sprintf("the server refused it (%d %s)", status, http.StatusText(status)), cause)
 	case answered && status < 500:
-		return answerFailure(d, answer, cause)
+		return l.answerFailure(d, answer, cause)
 	case status >= 500:
 		return l.doubt(d, fmt.Sprintf("answered with an error of its own (%d %s)", status, http.StatusText(status)), cause)
 	}
@@ -158,8 +158,8 @@ func (l *link) doubt(d Definition, happened string, cause error) *tool.Error {
 }
 
 // answerFailure is that of a JSON-RPC error.
-func answerFailure(d Definition, answer *jsonrpc.Error, cause error) error {
-	text := visible(answer.Message)
+func (l *link) answerFailure(d Definition, answer *jsonrpc.Error, cause error) error {
+	text := visible(l.secrets.hide(answer.Message))
 	switch {
 	case answer.Code == jsonrpc.CodeInvalidParams && unknownTool.MatchString(text):
 		return tool.Fail(tool.UnknownTool, d.Tool, cause)

@@ -107,7 +107,8 @@ func processFoes() map[string]misdeed {
 			fmt.Fprintln(f.log, "out of cheese, "+foeSecret)
 			f.end()
 		}),
-		"secrets in errors": at("tools/list", func(f *foe, h heard) { f.refuse(h, -32000, "not with "+foeSecret+"\x1b[2J") }),
+		"secrets in errors":    at("tools/list", func(f *foe, h heard) { f.refuse(h, -32000, "not with "+foeSecret+"\x1b[2J") }),
+		"secrets in an answer": at("tools/call", func(f *foe, h heard) { f.refuse(h, -32000, "not with "+foeSecret) }),
 		"deaf": at("tools/call", func(f *foe, h heard) {
 			for i := range 100_000 {
 				f.say(`{"jsonrpc":"2.0","id":"q%d","method":"ping"}`, i)
@@ -164,6 +165,7 @@ func TestHostileProcesses(t *testing.T) {
 		"killed":                           {doubted, ""},
 		"dead in a call with a grandchild": {doubted, ""},
 		"secrets in errors":                {lost, `toolset "evil": calling "tools/list": not with [redacted][2J`},
+		"secrets in an answer":             {"not with [redacted]|failed", ""},
 		"deaf":                             {doubted, ""},
 		"talks at close":                   {isWorked, ""},
 		"hang in discover":                 {lost, hangs},
