@@ -154,6 +154,9 @@ func decided(b event.ApprovalDecided) string {
 }
 
 func progress(b event.ToolProgress) string {
+	if b.Done == 0 && b.Total == 0 && b.Message != "" { // a task says how it stands, in words
+		return b.Message
+	}
 	text := fmt.Sprintf("%g", b.Done)
 	if b.Total > 0 {
 		text += fmt.Sprintf(" of %g", b.Total)
