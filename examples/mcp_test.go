@@ -366,8 +366,8 @@ func TestMCPRealServers(t *testing.T) {
 	require.Equal(t, 0, o.status, o.stderr)
 	require.Contains(t, o.stdout, "filesystem: 14 tools\n")
 	require.Contains(t, o.stdout, "\n  filesystem__write_file (asks for approval, destructive, idempotent)\n")
-	require.Contains(t, o.stdout, "\neverything: 12 tools\n")
-	require.Contains(t, o.stdout, "\n  left out: \"simulate-research-query\": ")
+	require.Contains(t, o.stdout, "\neverything: 13 tools\n")
+	require.Contains(t, o.stdout, "\n  everything__simulate-research-query (asks for approval)\n")
 
 	file := filepath.Join(dir, "a.txt")
 	o = start(t, nil, "", "mcp", "-server", "desk: "+files, `Read the text of "`+file+`"`)
