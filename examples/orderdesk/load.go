@@ -47,6 +47,9 @@ func runLoad(ctx context.Context, out io.Writer, live bool, where string, copies
 	}
 	figures, failed := l.Run(ctx)
 	ended()
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // figures of what was cut off measure nothing
+	}
 	figures.Print(out)
 	size, err := l.Size(ctx)
 	if err != nil {

@@ -87,8 +87,10 @@ func (o *office) run(do command, args []string) error {
 // open opens the database. One that is new gets the example's shop, and the
 // requests of its users, if it is to be made.
 func (o *office) open(ctx context.Context, makes bool) (err error) {
-	if there, err := desk.Exists(ctx, o.where); err != nil || !there && !makes {
-		return cmp.Or(err, errors.New("there is no such database; work and add make one"))
+	if !makes {
+		if there, err := desk.Exists(ctx, o.where); err != nil || !there {
+			return cmp.Or(err, errors.New("there is no such database; work and add make one"))
+		}
 	}
 	if o.desk, err = desk.Open(ctx, o.where); err != nil {
 		return err

@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"database/sql"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -220,10 +222,10 @@ const longPause = "150ms"
 // happened.
 func testInterrupted(t *testing.T, p program, want *desk.Data) {
 	skipWithoutSignals(t)
-	for _, calls := range []int{1, 3} {
+	for calls, signal := range map[int]os.Signal{1: os.Interrupt, 3: syscall.SIGHUP} { // ^C, and the end of the terminal
 		s := p.start(t, nil, "-pause", longPause, "-workers", "3")
 		s.until(t, calls, "  calls  ")
-		require.NoError(t, s.Process.Signal(os.Interrupt))
+		require.NoError(t, s.Process.Signal(signal))
 		lines, status := s.end()
 		require.Equal(t, 130, status, lines)
 		require.Equal(t, "orderdesk: interrupted\n", lastLine(s.stderr.String()))
@@ -402,8 +404,24 @@ func testNoDatabase(t *testing.T, p program, _ *desk.Data) {
 	}
 	require.NoError(t, os.WriteFile(p.db, bytes.Repeat([]byte("no database "), 1000), 0o600))
 	p.wrong(t, 1, "orderdesk: "+p.db+": the file is no SQLite database\n", "list")
-	p.db = filepath.Join(p.db, "desk.db")
-	p.wrong(t, 1, "orderdesk: "+p.db+": ", "work")
+	inFile := filepath.Join(p.db, "desk.db")
+	p.wrong(t, 1, "orderdesk: "+inFile+": ", "-db", inFile, "work")
+	p.wrong(t, 1, "orderdesk: "+filepath.Dir(p.db)+": desk: it is a directory\n", "-db", filepath.Dir(p.db), "work")
+	p.db = filepath.Join(t.TempDir(), "theirs.db")
+	require.NoError(t, os.WriteFile(p.db, nil, 0o600))
+	p.wrong(t, 1, "orderdesk: "+p.db+": there is no such database; work and add make one\n", "list")
+	db, err := sql.Open("sqlite", p.db)
+	require.NoError(t, err)
+	execute(t, db, `CREATE TABLE theirs (a)`)
+	require.NoError(t, db.Close())
+	before, err := os.ReadFile(p.db)
+	require.NoError(t, err)
+	for _, command := range []string{"list", "work"} {
+		p.wrong(t, 1, "orderdesk: "+p.db+": desk: it has tables of others, such as theirs, and a desk wants a database of its own\n", command)
+	}
+	after, err := os.ReadFile(p.db)
+	require.NoError(t, err)
+	require.Equal(t, before, after, "it is left as it is")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	at := l.Addr().String()
@@ -458,5 +476,8 @@ func testWrong(t *testing.T, p program, _ *desk.Data) {
 	p.wrong(t, 1, "orderdesk: \"worn\" is no call; the name of one looks like r1.t3.c0\n", "approve", "1", "worn")
 	p.work(t)
 	p.wrong(t, 1, "orderdesk: request 2 does not ask about call r9.t1.c0\n", "deny", "2", "r9.t1.c0", "worn")
+	for _, typo := range []string{"r1.t3.co", "r1.t3", "R1.T3.C0", "--force"} {
+		p.wrong(t, 1, fmt.Sprintf("orderdesk: %q is no call and no reason; the name of a call looks like r1.t3.c0\n", typo), "deny", "2", typo)
+	}
 	p.wrong(t, 1, "orderdesk: request 14 has failed: there is nothing to decide\n", "deny", "14")
 }

@@ -110,7 +110,7 @@ func terminal(f *os.File) func() (width, height int) {
 // interruptible returns a context that the first signal ends. The second one then
 // ends the program, as if it had never been caught.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
 }

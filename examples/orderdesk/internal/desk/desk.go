@@ -1,14 +1,11 @@
 package desk
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
-	"os"
 	"strings"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
@@ -28,8 +25,13 @@ type Desk struct {
 // Open opens a database and readies its tables: PostgreSQL by a URL that begins
 // with postgres:// or postgresql://, else an SQLite file by its path, which is
 // made if there is none. A path that begins with file: is given to SQLite as it
-// stands, and says itself how it is opened.
+// stands, and says itself how it is opened. A database that has tables of others, and
+// none of a desk, is left as it is.
 func Open(ctx context.Context, where string) (*Desk, error) {
+	// What cannot be looked into, the rest of Open tells better, but for these.
+	if _, err := Exists(ctx, where); errors.Is(err, errOthers) || errors.Is(err, errDirectory) {
+		return nil, err
+	}
 	d, err := connect(where)
 	if err != nil {
 		return nil, fmt.Errorf("desk: %w", err)
@@ -170,38 +172,6 @@ func (e *commitError) Unwrap() error { return e.err }
 func (t *tx) exec(ctx context.Context, statement string, args ...any) error {
 	_, err := t.ExecContext(ctx, statement, args...)
 	return err
-}
-
-// Exists reports whether [Open] would find a desk, and not make one.
-func Exists(ctx context.Context, where string) (bool, error) {
-	if isPostgres(where) {
-		return existsPostgres(ctx, where)
-	}
-	path := where
-	if strings.HasPrefix(where, "file:") {
-		u, err := url.Parse(where)
-		if err != nil {
-			return false, fmt.Errorf("desk: %w", err)
-		}
-		path = cmp.Or(u.Path, u.Opaque)
-	}
-	_, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-func existsPostgres(ctx context.Context, where string) (there bool, err error) {
-	db, err := sql.Open("pgx", where)
-	if err != nil {
-		return false, fmt.Errorf("desk: %w", err)
-	}
-	defer func() { _ = db.Close() }()
-	if err := db.QueryRowContext(ctx, `SELECT to_regclass('desk_version') IS NOT NULL`).Scan(&there); err != nil {
-		return false, fmt.Errorf("desk: %w", err)
-	}
-	return there, nil
 }
 
 func isPostgres(where string) bool {
