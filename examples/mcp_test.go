@@ -43,7 +43,7 @@ turns: 2, tokens: N in, N out
 [r1.t1.c1] = 2 of 3 entries were deleted.
 `
 	nobody   = "The call was denied: there is nobody to ask. It did not run. Do not repeat it: go on without it, or ask the user."
-	noAnswer = "[r1.t1.c1] there is no terminal to ask for approval at: denied; -yes approves all calls\n"
+	noAnswer = "there is no terminal to ask for approval at: denied; -yes approves all calls\n"
 )
 
 // mcpSaid is the answer when this came of the call that deletes.
@@ -157,7 +157,7 @@ func TestMCPList(t *testing.T) {
 			Tool, Name, Description, Fingerprint string
 			Schema                               json.RawMessage
 			ReadOnly                             bool `json:"read_only"`
-			Destructive, Idempotent              bool
+			Approval, Destructive, Idempotent    bool
 			OpenWorld                            bool `json:"open_world"`
 		}
 	}
@@ -171,6 +171,8 @@ func TestMCPList(t *testing.T) {
 	for _, tool := range doc.Tools {
 		names = append(names, tool.Tool)
 		require.NotEmpty(t, tool.Fingerprint)
+		require.NotEqual(t, tool.Approval, tool.ReadOnly)
+		require.False(t, tool.ReadOnly && tool.Destructive)
 	}
 	require.Equal(t, []string{"notebook__find", "notebook__add", "notebook__delete", "notebook__proofread"}, names)
 	require.JSONEq(t, `{"type":"object","properties":{"about":{"type":"string","description":"A word that the entries have","minLength":1}},"additionalProperties":false,"required":["about"]}`, string(doc.Tools[0].Schema))

@@ -306,6 +306,8 @@ func TestFlags(t *testing.T) {
 		{"mcp", []string{"serve", "-h"}, 0, []string{"usage: mcp serve [flags]\n", "-http host:port\n"}},
 		{"mcp", []string{"serve", "Hello"}, 2, []string{"unexpected argument: Hello\nusage: mcp serve [flags]\n"}},
 		{"provider", []string{"-h"}, 0, []string{"usage: provider [flags]\n", "-addr host:port\n", `(default "127.0.0.1:0")`}},
+		{"quickstart", []string{" "}, 2, []string{"quickstart: the question is empty\n"}},
+		{"mcp", []string{"-yes", ""}, 2, []string{"mcp: the question is empty\n"}},
 		{"chat", []string{"-nope"}, 2, []string{"-nope", "usage: chat [flags]\n"}},
 		{"chat", []string{"Hello"}, 2, []string{"unexpected argument: Hello\nusage: chat [flags]\n"}},
 		{"provider", []string{"-nope"}, 2, []string{"-nope", "usage: provider [flags]\n"}},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"unicode"
 
@@ -20,6 +21,7 @@ type approver struct {
 	yes   bool          // to all
 	lines <-chan string // what is typed while it asks; nil: there is nobody
 	asks  atomic.Bool   // a question has no answer yet
+	alone sync.Once     // that there is nobody was told
 }
 
 func newApprover(app *cli.App, yes bool) *approver {
@@ -52,7 +54,7 @@ func (a *approver) decide(ctx context.Context, p runner.Pending) (runner.Input, 
 		return p.Approve(), nil
 	case a.lines == nil:
 		if !a.JSON {
-			a.Notice("[%s] there is no terminal to ask for approval at: denied; -yes approves all calls", p.Call)
+			a.alone.Do(func() { a.Notice("there is no terminal to ask for approval at: denied; -yes approves all calls") })
 		}
 		return p.Deny("there is nobody to ask"), nil
 	}

@@ -107,6 +107,7 @@ type listedTool struct {
 	Description string          `json:"description"`
 	Schema      json.RawMessage `json:"schema"`
 	Output      json.RawMessage `json:"output,omitempty"`
+	Approval    bool            `json:"approval"` // calls wait for it
 	ReadOnly    bool            `json:"read_only"`
 	Destructive bool            `json:"destructive"`
 	Idempotent  bool            `json:"idempotent"`
@@ -127,7 +128,7 @@ func document(s mcp.Status) listed {
 	for _, d := range s.Definitions {
 		l.Tools = append(l.Tools, listedTool{
 			Tool: d.Tool, Name: d.Name, Description: d.Description, Schema: d.Schema, Output: d.Output,
-			ReadOnly: d.ReadOnly, Destructive: d.Destructive, Idempotent: d.Idempotent, OpenWorld: d.OpenWorld,
+			Approval: !d.ReadOnly, ReadOnly: d.ReadOnly, Destructive: d.Destructive && !d.ReadOnly, Idempotent: d.Idempotent, OpenWorld: d.OpenWorld,
 			Fingerprint: d.Fingerprint,
 		})
 	}

@@ -7,7 +7,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -16,7 +15,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
@@ -62,6 +60,10 @@ func (p *program) run() (err error) {
 	if p.Offline && len(p.Args) > 0 {
 		return &cli.UsageError{Err: errors.New("-list answers no question")}
 	}
+	asked, err := p.Question(question)
+	if err != nil {
+		return err
+	}
 	client, err := p.servers.open(p.log())
 	if err != nil {
 		return err
@@ -86,8 +88,7 @@ func (p *program) run() (err error) {
 		Toolsets:     client.Toolsets(),
 	}
 	r := runner.Runner{NoStream: !p.stream, Decide: newApprover(p.App, p.yes).decide}
-	message := llm.User(cmp.Or(strings.Join(p.Args, " "), question))
-	for e, err := range r.Stream(ctx, a, message) {
+	for e, err := range r.Stream(ctx, a, llm.User(asked)) {
 		if err != nil {
 			return err
 		}

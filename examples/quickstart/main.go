@@ -6,11 +6,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"os"
 	"os/signal"
-	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -24,12 +22,15 @@ func main() { cli.Main("quickstart [flags] [question]", run) }
 
 func run(app *cli.App) error {
 	model := app.Provider.Model(app.Model)
-	message := llm.User(cmp.Or(strings.Join(app.Args, " "), question))
+	asked, err := app.Question(question)
+	if err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 
 	r := runner.Runner{NoStream: app.NoStream}
-	for e, err := range r.Stream(ctx, assistant(model), message) {
+	for e, err := range r.Stream(ctx, assistant(model), llm.User(asked)) {
 		if err != nil {
 			return err
 		}

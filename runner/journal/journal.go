@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -59,11 +60,18 @@ type Log interface {
 // BusyError says that a session is open, here or elsewhere.
 type BusyError struct {
 	Session string
+	// Lease is how long a process that died keeps the session, if its leases last as
+	// long as those of this store. 0: it does not keep it.
+	Lease time.Duration
 }
 
 // Error names the session.
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("journal: session %q is open: another run of it is going on", e.Session)
+	text := fmt.Sprintf("journal: session %q is open: another run of it is going on", e.Session)
+	if e.Lease > 0 {
+		text += fmt.Sprintf(", or its process died less than %v ago", e.Lease)
+	}
+	return text
 }
 
 // ConflictError says that a log is not where the one who appends believes it

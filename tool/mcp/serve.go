@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"path"
 	"runtime/debug"
@@ -66,6 +67,11 @@ func AddAnnotated(server *sdk.Server, hints map[string]*sdk.ToolAnnotations, too
 	if server == nil {
 		return errors.New("mcp: the server is nil")
 	}
+	return addTools(server, hints, nil, tools)
+}
+
+// addTools adds tools whose panics are logged; nil: nowhere.
+func addTools(server *sdk.Server, hints map[string]*sdk.ToolAnnotations, log *slog.Logger, tools []tool.Tool) error {
 	seen := make(map[string]bool, len(tools))
 	for i, t := range tools {
 		if err := servable(t, seen); err != nil {
@@ -82,7 +88,7 @@ func AddAnnotated(server *sdk.Server, hints map[string]*sdk.ToolAnnotations, too
 	for _, t := range tools {
 		described := describe(t)
 		described.Annotations = copied(hints[t.Name()])
-		server.AddTool(described, (&served{t, together}).handle)
+		server.AddTool(described, (&served{t, together, log}).handle)
 	}
 	byName := func(a, b tool.Tool) int { return cmp.Compare(a.Name(), b.Name()) }
 	if !slices.IsSortedFunc(tools, byName) {
@@ -170,11 +176,12 @@ func inOrder(tools []tool.Tool) sdk.Middleware {
 // Serve offers tools to the one client at the other end of a transport, such as
 // &[sdk.StdioTransport]{}, until it leaves or ctx ends, and then returns the error
 // of the connection or that of ctx. Calls that still run are cancelled and waited
-// for, as [AddTools] says. A server with more than tools, or of many clients, is
-// made with the SDK, and AddTools.
+// for, as [AddTools] says; panics go to [slog.Default], which writes to the standard
+// error. A server with more than tools, or of many clients, is made with the SDK, and
+// AddTools.
 func Serve(ctx context.Context, transport sdk.Transport, tools ...tool.Tool) error {
 	server := sdk.NewServer(program(), nil)
-	if err := AddTools(server, tools...); err != nil {
+	if err := addTools(server, nil, slog.Default(), tools); err != nil {
 		return err
 	}
 	server.AddReceivingMiddleware(endingWith(ctx))

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -25,6 +26,7 @@ const (
 type served struct {
 	tool     tool.Tool
 	together *gate // of the tools that were added together
+	log      *slog.Logger
 }
 
 // handle answers one call.
@@ -87,8 +89,11 @@ func (s *served) invoke(ctx context.Context, args json.RawMessage, key string, p
 		Tool: s.tool, Args: args, Info: tool.Call{Key: key, Tool: s.tool.Name()},
 		Timeout: cmp.Or(s.tool.Timeout(), defaultCallTimeout), Progress: progress.tell,
 	}.Do(ctx)
-	if o.Err != nil {
-		return nil, o.Err
+	if o.Err == nil {
+		return o.Parts, nil
 	}
-	return o.Parts, nil
+	if o.Err.Stack != nil && s.log != nil {
+		s.log.Error("tool panicked", "tool", s.tool.Name(), "error", o.Err, "stack", string(o.Err.Stack))
+	}
+	return nil, o.Err
 }

@@ -74,8 +74,8 @@ type Server struct {
 	Changed Change
 
 	// Sample answers the server's requests to a model, Elicit those to a person.
-	// Nil: they are refused. They must return when their context ends. In the mode "url" an elicitation is about a page that
-	// the person is to open.
+	// Nil: they are refused. They must return when their context ends. In the mode
+	// "url" an elicitation is about a page that the person is to open.
 	//
 	//lint:ignore SA1019 the protocol's newest version lacks it, and servers of the older ones ask
 	Sample func(context.Context, *sdk.CreateMessageRequest) (*sdk.CreateMessageResult, error)

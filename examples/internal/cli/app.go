@@ -127,6 +127,19 @@ func impatient() *http.Client {
 	return &http.Client{Transport: t}
 }
 
+// Question is what the command line asks; standard, where it asks nothing. An empty
+// one is none: it comes of a variable that is not set.
+func (app *App) Question(standard string) (string, error) {
+	question := strings.Join(app.Args, " ")
+	switch {
+	case len(app.Args) == 0:
+		return standard, nil
+	case strings.TrimSpace(question) == "":
+		return "", &UsageError{errors.New("the question is empty")}
+	}
+	return question, nil
+}
+
 // UsageError says that the command line is wrong.
 type UsageError struct{ Err error }
 

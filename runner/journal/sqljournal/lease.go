@@ -21,7 +21,7 @@ func (l *log) take(ctx context.Context) error {
 		return to.QueryRowContext(ctx, j.sql(take), l.session, l.owner, j.lease().Milliseconds()).Scan(&l.last)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return &journal.BusyError{Session: l.session}
+		return &journal.BusyError{Session: l.session, Lease: j.lease()}
 	}
 	if err != nil {
 		err = l.failed(0, err)

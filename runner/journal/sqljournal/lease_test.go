@@ -47,7 +47,8 @@ func TestDeadWorker(t *testing.T) {
 		require.Error(t, log.Append(t.Context(), true, notes(3, 1)...))
 		require.NoError(t, log.Close()) // which gives nothing back that is another's
 		_, err = dead.Open(t.Context(), "order-42")
-		require.Equal(t, &journal.BusyError{Session: "order-42"}, err)
+		require.Equal(t, &journal.BusyError{Session: "order-42", Lease: 300 * time.Millisecond}, err)
+		require.ErrorContains(t, err, "another run of it is going on, or its process died less than 300ms ago")
 		require.NoError(t, taken.Append(t.Context(), true, notes(3, 1)...))
 		require.NoError(t, taken.Close())
 		holds(t, next, "order-42", notes(1, 3))
