@@ -164,7 +164,7 @@ func (s *servers) header(text string) error {
 		return errors.New("-header: is to be 'Name: value'")
 	}
 	if len(s.all) == 0 || s.all[len(s.all)-1].URL == "" {
-		return fmt.Errorf("-header %q: stands behind the -url that it is for", name)
+		return fmt.Errorf("-header %q: must stand behind the -url that it is for", name)
 	}
 	last := &s.all[len(s.all)-1]
 	if last.Header == nil {
