@@ -26,24 +26,28 @@ func brief(text string, n int) string {
 	return text
 }
 
-// wrap breaks a line between words where it would be too long. What follows is
-// indented.
+// wrap breaks a line between words where it would be too long, and a word that is too
+// long behind its commas, as JSON has them. What follows is indented.
 func wrap(line string, width int, indent string) string {
 	var b strings.Builder
 	at := 0
 	for i, word := range strings.Split(line, " ") {
-		n := len([]rune(word))
-		switch {
-		case i == 0:
-		case at+1+n > width:
-			b.WriteString("\n" + indent)
-			at = len(indent)
-		default:
-			b.WriteByte(' ')
-			at++
+		pieces := []string{word}
+		if len([]rune(word)) > width-len(indent) {
+			pieces = strings.SplitAfter(word, ",")
 		}
-		b.WriteString(word)
-		at += n
+		for j, piece := range pieces {
+			n, gap := len([]rune(piece)), ""
+			if i > 0 && j == 0 {
+				gap = " "
+			}
+			if i+j > 0 && at+len(gap)+n > width {
+				gap = "\n" + indent
+				at = 0
+			}
+			b.WriteString(gap + piece)
+			at += len(strings.TrimPrefix(gap, "\n")) + n
+		}
 	}
 	return b.String()
 }

@@ -36,7 +36,7 @@ func (o *office) show(ctx context.Context, args []string) error {
 	events, unread := o.queue.Events(ctx, r)
 	o.Text(fmt.Sprintf("Request %d %s, after %d tokens.\n\n", r.ID, r.State.Phrase(), r.Tokens))
 	if len(events) == 0 {
-		o.Note("> %s", r.Text)
+		o.noted("> %s", r.Text)
 	}
 	for _, e := range events {
 		o.event(e)
@@ -67,21 +67,21 @@ func (o *office) tellDecided(ctx context.Context, r queue.Request) error {
 func (o *office) event(e event.Event) {
 	switch b := e.Body.(type) {
 	case event.UserMessaged:
-		o.Note("> %s", b.Message.Text())
+		o.noted("> %s", b.Message.Text())
 	case event.ModelAnswered:
 		o.Answer(b.Message.Text())
 	case event.ToolCallStarted:
-		o.Note("[%s] %s %s", b.Call, b.Name, b.Arguments)
+		o.noted("[%s] %s %s", b.Call, b.Name, b.Arguments)
 	case event.ToolCallFinished:
-		o.Note("[%s] %s", b.Call, cli.Outcome(b))
+		o.noted("[%s] %s", b.Call, cli.Outcome(b))
 	case event.ApprovalAsked:
-		o.Note("[%s] %s %s needs approval", b.Call, b.Name, b.Arguments)
+		o.noted("[%s] %s %s needs approval", b.Call, b.Name, b.Arguments)
 	case event.ApprovalDecided:
-		o.Note("[%s] %s", b.Call, verdict(b.Approved, b.Reason))
+		o.noted("[%s] %s", b.Call, verdict(b.Approved, b.Reason))
 	case event.InDoubtDecided:
-		o.Note("[%s] was interrupted; decided by %s: %s", b.Call, b.By, b.Decision)
+		o.noted("[%s] was interrupted; decided by %s: %s", b.Call, b.By, b.Decision)
 	case event.RunFailed:
-		o.Note("stopped: %s", b.Error)
+		o.noted("stopped: %s", b.Error)
 	}
 }
 

@@ -103,8 +103,13 @@ func (o *office) answers(r queue.Request) (approve, deny string) {
 }
 
 // note prints a dim line that is broken where the window ends.
-func (o *office) note(format string, args ...any) {
-	for line := range strings.SplitSeq(wrap(cli.OneLine(fmt.Sprintf(format, args...)), width(), ""), "\n") {
+func (o *office) note(format string, args ...any) { o.dim("", format, args...) }
+
+// noted is note for what a conversation holds, of which the first line stands out.
+func (o *office) noted(format string, args ...any) { o.dim("    ", format, args...) }
+
+func (o *office) dim(indent, format string, args ...any) {
+	for line := range strings.SplitSeq(wrap(cli.OneLine(fmt.Sprintf(format, args...)), width(), indent), "\n") {
 		o.Note("%s", line)
 	}
 }

@@ -18,6 +18,7 @@ func TestWrap(t *testing.T) {
 		{"ten wide at", "ten wide\n  at"},
 		{"  a b c d e f g", "  a b c d\n  e f g"},
 		{"a-very-long-word is whole", "a-very-long-word\n  is\n  whole"},
+		{`pay {"a":1,"bb":[2,3]}`, "pay\n  {\"a\":1,\n  \"bb\":[2,\n  3]}"},
 		{"ééééé ééé é", "ééééé ééé\n  é"},
 	} {
 		require.Equal(t, tt.want, main.Wrap(tt.line, 9, "  "), tt.line)

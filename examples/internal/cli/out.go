@@ -67,7 +67,8 @@ func (o *Out) Notice(format string, args ...any) { o.line(o.err, format, args...
 
 func (o *Out) line(to stream, format string, args ...any) {
 	o.EndLine()
-	line := OneLine(fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...)
+	line := strings.Repeat(" ", len(text)-len(strings.TrimLeft(text, " "))) + OneLine(text) // indented as it was
 	if to.color {
 		line = "\x1b[2m" + line + "\x1b[0m"
 	}
