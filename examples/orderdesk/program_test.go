@@ -233,9 +233,29 @@ func testInterrupted(t *testing.T, p program, want *desk.Data) {
 		require.Contains(t, lastOf(lines), p.bin+" -db ")
 		require.Empty(t, p.ids(t, queue.Running))
 	}
+	testNohup(t, p)
 	p.work(t)
 	p.approveAll(t)
 	require.Equal(t, want, p.export(t))
+}
+
+// testNohup: under nohup, the end of the terminal is none of its business.
+func testNohup(t *testing.T, p program) {
+	t.Helper()
+	cmd := p.command(t, "-pause", longPause)
+	cmd.Args = append([]string{"sh", "-c", `trap '' HUP; exec "$@"`, "sh"}, cmd.Args...)
+	sh, err := exec.LookPath("sh")
+	require.NoError(t, err)
+	cmd.Path = sh
+	s := &process{Cmd: cmd}
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	s.lines = bufio.NewScanner(stdout)
+	require.NoError(t, cmd.Start())
+	s.until(t, 1, "  calls  ")
+	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
+	lines, status := s.end()
+	require.Zero(t, status, lines)
 }
 
 func skipWithoutSignals(t *testing.T) {

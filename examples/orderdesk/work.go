@@ -107,10 +107,17 @@ func terminal(f *os.File) func() (width, height int) {
 	}
 }
 
-// interruptible returns a context that the first signal ends. The second one then
-// ends the program, as if it had never been caught.
+// interruptible returns a context that the first signal ends: ^C, the end of the
+// terminal, a polite kill. The second one then ends the program, as if it had never
+// been caught. What nohup and the like keep from the program stays away from it.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signals := []os.Signal{syscall.SIGTERM} // with none, it would hear all of them
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signals = append(signals, s)
+		}
+	}
+	ctx, stop := signal.NotifyContext(ctx, signals...)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
 }
