@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -67,8 +66,8 @@ func (e *engine) admit(calls []loop.Call) ([]job, []event.Body) {
 		case e.isBuiltin(c.Call):
 			bodies = append(bodies, success(c.Call, llm.Parts{llm.Text{Text: c.Call.Call.Arguments}}))
 		case c.err != nil:
-			e.logPanic(c.Call, asToolError(c.err))
-			bodies = append(bodies, e.failure(c.Call, asToolError(c.err)))
+			e.logPanic(c.Call, invoke.Error(c.err))
+			bodies = append(bodies, e.failure(c.Call, invoke.Error(c.err)))
 		case c.ask:
 			bodies = append(bodies, event.ApprovalAsked{
 				Call: c.Ref, ID: c.Call.Call.ID, Name: c.Call.Call.Name, Repairs: c.repairs, Fingerprint: c.tool.Fingerprint(),
@@ -383,13 +382,6 @@ func (e *engine) keyOf(c loop.Call) string {
 		key = e.session + "/" + key
 	}
 	return key
-}
-
-func asToolError(err error) *tool.Error {
-	if e, ok := errors.AsType[*tool.Error](err); ok {
-		return e
-	}
-	return tool.Fail(tool.Failed, err.Error(), err)
 }
 
 func success(c loop.Call, parts llm.Parts) event.ToolCallFinished {

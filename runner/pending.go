@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
@@ -213,7 +214,7 @@ func (e *engine) decideCall(d decision, c loop.Call) (_ []event.Body, reason str
 		}
 		args, repairs, err := t.Parse(string(d.args))
 		if err != nil {
-			return nil, "the arguments do not fit: " + asToolError(err).Message
+			return nil, "the arguments do not fit: " + invoke.Error(err).Message
 		}
 		b.Arguments, b.Repairs = string(args), repairs
 	}

@@ -53,8 +53,9 @@ func lines(f *os.File) (texts []string, err error) {
 // isCall is what the name of a call looks like.
 var isCall = regexp.MustCompile(`^r\d+\.t\d+\.c\d+$`)
 
-// mayBeCall is what somebody may have meant for one: the user would read it.
-var mayBeCall = regexp.MustCompile(`(?i)^r\d+\b|^[rtc]?\d+(\.\w*)+$`)
+// isTypo is what somebody may have meant for the name of a call, or for a flag: as a
+// reason, the user would read it.
+var isTypo = regexp.MustCompile(`(?i)^[rtc]\d+\b|^--?[a-z]`)
 
 // approve lets calls run.
 func (o *office) approve(ctx context.Context, args []string) error {
@@ -75,7 +76,7 @@ func (o *office) deny(ctx context.Context, args []string) error {
 	if len(reason) > 0 && isCall.MatchString(reason[0]) {
 		d.Call, reason = event.CallRef(reason[0]), reason[1:]
 	}
-	if len(reason) > 0 && (mayBeCall.MatchString(reason[0]) || strings.HasPrefix(reason[0], "-")) {
+	if len(reason) > 0 && isTypo.MatchString(reason[0]) {
 		return fmt.Errorf("%q is no call and no reason; the name of a call looks like r1.t3.c0", reason[0])
 	}
 	d.Reason = strings.Join(reason, " ")

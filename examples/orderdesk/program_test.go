@@ -499,5 +499,6 @@ func testWrong(t *testing.T, p program, _ *desk.Data) {
 	for _, typo := range []string{"r1.t3.co", "r1.t3", "R1.T3.C0", "--force"} {
 		p.wrong(t, 1, fmt.Sprintf("orderdesk: %q is no call and no reason; the name of a call looks like r1.t3.c0\n", typo), "deny", "2", typo)
 	}
+	p.wrong(t, 1, "orderdesk: request 14 has failed: there is nothing to decide\n", "deny", "14", "249.00", "is", "too", "much")
 	p.wrong(t, 1, "orderdesk: request 14 has failed: there is nothing to decide\n", "deny", "14")
 }

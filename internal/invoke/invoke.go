@@ -73,7 +73,9 @@ func (c Call) start(ctx context.Context) <-chan Outcome {
 		defer func() { done <- o }()
 		parts, err := c.Tool.Call(ctx, c.Args)
 		o = Outcome{Parts: parts}
-		o.Err, _ = errors.AsType[*tool.Error](err) // it is always one
+		if err != nil {
+			o.Err = Error(err)
+		}
 	}()
 	return done
 }
@@ -93,6 +95,14 @@ func await(ctx context.Context, done <-chan Outcome) Outcome {
 	case <-timer.C:
 		return Outcome{Err: tool.Fail(tool.OutcomeUnknown, "", errLate), Left: true}
 	}
+}
+
+// Error is an error as a tool's: one that is none is a failure with its text.
+func Error(err error) *tool.Error {
+	if e, ok := errors.AsType[*tool.Error](err); ok {
+		return e
+	}
+	return tool.Fail(tool.Failed, err.Error(), err)
 }
 
 // Ask returns what f returns. It waits for f no longer than ctx lasts: then, or if f

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -102,4 +103,13 @@ func TestAsk(t *testing.T) {
 		require.Zero(t, got)
 		time.Sleep(time.Hour) // synctest: exact in a bubble; what was left behind ends
 	})
+}
+
+// TestError: no error is lost for not being a tool's.
+func TestError(t *testing.T) {
+	t.Parallel()
+	own := tool.Fail(tool.NotRun, "", nil)
+	require.Same(t, own, invoke.Error(fmt.Errorf("in vain: %w", own)))
+	plain := errors.New("out of order")
+	require.Equal(t, tool.Fail(tool.Failed, "out of order", plain), invoke.Error(plain))
 }

@@ -41,9 +41,9 @@
 // read-only, and [Server].Ask says otherwise. What it says of a tool is bounded,
 // rid of characters that nobody sees, and compared with what it said before: a tool
 // that has changed asks again or is dropped ([Server].Changed), and a call of the
-// one that it was is not made. A server's process finds little of our
-// environment ([Server].Env), its output and its errors are logged without controls, and no address
-// but that of its URL gets its headers.
+// one that it was is not made. A server's process finds little of our environment
+// ([Server].Env), its output and its errors are logged without controls, and no
+// address but that of its URL gets its headers.
 //
 // Somebody who has looked at the tools of a server can pin them: what [Client.Status]
 // says of them is kept, and is the [Server].Known of the clients to come.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -48,10 +47,7 @@ func (s *served) handle(ctx context.Context, req *sdk.CallToolRequest) (*sdk.Cal
 }
 
 func failedResult(err error) *sdk.CallToolResult {
-	e, ok := errors.AsType[*tool.Error](err)
-	if !ok {
-		e = tool.Fail(tool.Failed, err.Error(), err)
-	}
+	e := invoke.Error(err)
 	res := &sdk.CallToolResult{
 		Meta:    sdk.Meta{FailureMeta: string(e.Failure)},
 		Content: []sdk.Content{&sdk.TextContent{Text: e.Message}},

@@ -16,6 +16,6 @@
 //
 // A decision is a row, too, which names what was asked by its position in the
 // journal. Whoever decides opens no session, and so need not wait for a worker,
-// or be one: the request is [Decided] then. The worker that takes the request next gives the decision to the
-// run; one that no longer fits is left where it is.
+// or be one: the request is [Decided] then. The worker that takes the request next
+// gives the decision to the run; one that no longer fits is left where it is.
 package queue
