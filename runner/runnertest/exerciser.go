@@ -26,9 +26,9 @@ import (
 // whatever other tools there are. Half of what is optional is left out; numbers
 // are often at their bounds; texts hold what programs stumble over. Where a
 // schema gives examples, one of them is taken, which is how a tool can say what
-// it makes sense to be called with ("example=" in a jsonschema tag). A schema
-// for which nothing that fits is found is an error of Generate that names the
-// tool and the place.
+// it makes sense to be called with ("example=" in a jsonschema tag). A tool with
+// a schema for which nothing that fits is found is not called; when all others
+// were, it is an error of Generate that names the tool and the place.
 //
 // The model streams if it is asked to, and is safe for concurrent use.
 func Exerciser(seed uint64) llm.Model { return (&exerciser{seed: seed}).model() }
@@ -37,6 +37,9 @@ type exerciser struct {
 	seed uint64
 	// check, if not nil, says whether a tool takes arguments.
 	check func(tool, arguments string) error
+	// unfit, if not nil, is told of each tool for which no arguments are found, and
+	// the exerciser goes on without it.
+	unfit func(tool string, err error)
 }
 
 func (e *exerciser) model() llm.Model {
@@ -44,38 +47,51 @@ func (e *exerciser) model() llm.Model {
 }
 
 func (e *exerciser) reply(_ context.Context, req *llm.Request) (*llm.Response, error) {
-	due := due(req)
-	if len(due) == 0 {
-		return e.answer(req)
-	}
 	var step llmtest.Step
-	for _, t := range due {
-		args, err := e.arguments(t)
-		if err != nil {
-			return nil, fmt.Errorf("runnertest: tool %q: %w", t.Name, err)
+	var unfit error
+	tools, most := due(req)
+	made := 0
+	for _, t := range tools {
+		if made == most {
+			break
 		}
-		step = step.And(llmtest.Calls(t.Name, args))
+		args, err := e.arguments(t)
+		switch {
+		case err == nil:
+			step = step.And(llmtest.Calls(t.Name, args))
+			made++
+		case e.unfit != nil:
+			e.unfit(t.Name, err)
+		case unfit == nil:
+			unfit = fmt.Errorf("runnertest: tool %q: %w", t.Name, err)
+		}
 	}
-	return step.Response()
+	switch {
+	case made > 0:
+		return step.Response()
+	case unfit != nil:
+		return nil, unfit
+	}
+	return e.answer(req)
 }
 
-// due returns the tools to call now.
-func due(req *llm.Request) []llm.ToolDef {
+// due returns the tools to call now, and how many of them at most.
+func due(req *llm.Request) (tools []llm.ToolDef, most int) {
 	if name, named := req.ToolChoice.Named(); named {
-		return slices.DeleteFunc(slices.Clone(req.Tools), func(t llm.ToolDef) bool { return t.Name != name })
+		return slices.DeleteFunc(slices.Clone(req.Tools), func(t llm.ToolDef) bool { return t.Name != name }), 1
 	}
 	if req.ToolChoice == llm.ToolNone {
-		return nil
+		return nil, 0
 	}
 	called := calledSince(req.Messages)
 	due := slices.DeleteFunc(slices.Clone(req.Tools), func(t llm.ToolDef) bool { return slices.Contains(called, t.Name) })
 	if len(due) == 0 && req.ToolChoice == llm.ToolRequired {
-		due = req.Tools[:min(1, len(req.Tools))]
+		return req.Tools, 1
 	}
 	if p := req.ParallelToolCalls; p != nil && !*p {
-		due = due[:min(1, len(due))]
+		return due, 1
 	}
-	return due
+	return due, len(due)
 }
 
 // calledSince names the tools that were called since the user last spoke.

@@ -204,14 +204,11 @@ func TestExerciseFinds(t *testing.T) {
 		{name: "abort", agent: &agent.Agent{Tools: tools[8:9]}, errors: []string{"runnertest: the run failed: turn 1: tool abort: the shop is closed"}, logs: []string{"runnertest: abort returned an error for made-up arguments: {}: the shop is closed"}},
 		{
 			name: "unfit schema", agent: &agent.Agent{Tools: []tool.Tool{raw(`{"properties":{"a":false},"required":["a"]}`, fine)}},
-			errors: []string{
-				`runnertest: the run failed: turn 1: runnertest: tool "raw": nothing that fits its schema was found in 50 tries; the last: /a: its schema is false: nothing fits`,
-				"runnertest: raw was not called",
-			},
+			errors: []string{"runnertest: raw was not called: nothing that fits its schema was found in 50 tries; the last: /a: its schema is false: nothing fits"},
 		},
 		{
 			name: "hidden demand", agent: &agent.Agent{Tools: []tool.Tool{noted[struct{ Colour colour }](t)}},
-			errors: []string{`nothing that fits its schema was found in 50 tries; the last: invalid_arguments:`, "runnertest: noted was not called"},
+			errors: []string{`runnertest: noted was not called: nothing that fits its schema was found in 50 tries; the last: invalid_arguments:`},
 			logs:   []string{"runnertest: noted refuses arguments that fit the schema which the model is shown: "},
 		},
 		{name: "no agent", errors: []string{"runnertest: the run failed: runner: agent: is nil"}},
@@ -233,6 +230,38 @@ func TestExerciseFinds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestExerciseUnfit: a tool that cannot be called keeps no other one from being
+// called, and no run from its answer, wherever it stands and whatever the choice.
+func TestExerciseUnfit(t *testing.T) {
+	t.Parallel()
+	raw := func(name, schema string) tool.Tool {
+		return tool.Must(tool.NewRaw(name, "", json.RawMessage(schema), func(context.Context, json.RawMessage) (string, error) { return "", nil }))
+	}
+	unfit, fine := `{"properties":{"a":{"type":"string","pattern":"^a$","minLength":3}},"required":["a"]}`, `{}`
+	for _, settings := range []llm.Settings{
+		{}, {ParallelToolCalls: new(false)}, {ToolChoice: llm.ToolRequired}, {ToolChoice: llm.ToolRequired, ParallelToolCalls: new(false)},
+	} {
+		for at := range 3 {
+			tools := []tool.Tool{raw("a", fine), raw("b", fine)}
+			a := &agent.Agent{Settings: settings, Tools: slices.Insert(tools, at, raw("unfit", unfit))}
+			var result *runner.Result
+			tb := fake(t, func(tb testing.TB) { result = runnertest.Exercise(tb, a) })
+			requireEach(t, []string{"runnertest: unfit was not called: nothing that fits its schema was found"}, tb.errors)
+			require.Equal(t, []string{"a", "b"}, runnertest.Order(result))
+			require.Equal(t, "Called: a, b.", result.Text)
+
+			_, err := with(runnertest.Exerciser(1)).Run(t.Context(), a, llm.User("Go."))
+			require.ErrorContains(t, err, `runnertest: tool "unfit": nothing that fits its schema was found`)
+		}
+	}
+	var result *runner.Result
+	tb := fake(t, func(tb testing.TB) {
+		result = runnertest.Exercise(tb, &agent.Agent{Tools: []tool.Tool{raw("unfit", unfit)}, Settings: llm.Settings{ToolChoice: llm.ToolNamed("unfit")}})
+	})
+	require.Len(t, tb.errors, 1)
+	require.Equal(t, "No tool was called.", result.Text)
 }
 
 func requireEach(t *testing.T, want, got []string) {
