@@ -42,6 +42,8 @@ type engine struct {
 	yield    func(event.Event) bool
 	left     bool          // the consumer has left; yield must not be called again
 	kept     []event.Event // for the Result; nobody streams
+	earlier  []event.Event // likewise: what was recorded before of the run, and of runs whose calls it goes on with
+	retains  bool          // a Result is wanted
 
 	ctx  context.Context // of the run; appends outlive it
 	wake chan struct{}   // holds a token while the queue may have events
@@ -71,6 +73,7 @@ func newEngine(r Runner, session string, stream bool) *engine {
 func (e *engine) load(ctx context.Context) error {
 	for ev, err := range e.log.Events(ctx) {
 		if err == nil {
+			e.remember(ev)
 			err = e.state.Apply(ev)
 		}
 		if err != nil {
@@ -78,6 +81,18 @@ func (e *engine) load(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// remember keeps, for the Result, the events since the last run that began
+// without open calls.
+func (e *engine) remember(ev event.Event) {
+	if !e.retains {
+		return
+	}
+	if _, begins := ev.Body.(event.RunStarted); begins && len(e.state.Open()) == 0 {
+		e.earlier = nil
+	}
+	e.earlier = append(e.earlier, ev)
 }
 
 func (e *engine) acquire() { e.lock <- struct{}{} }
@@ -265,6 +280,9 @@ func (e *engine) begin(ctx context.Context, in input) error {
 	}
 	if goesOn {
 		return e.resume(ctx, decisions)
+	}
+	if len(e.state.Open()) == 0 {
+		e.earlier = nil // none of it is of this run
 	}
 	bodies := []event.Body{event.RunStarted{Version: event.Version, Run: run, Agent: e.agent.DisplayName(), ID: id}}
 	if len(in.messages) > 0 {

@@ -22,13 +22,19 @@ type Result struct {
 	Run      int           `json:"run"`               // its number in the session, from 1; 0 if it did not begin
 	Session  string        `json:"session,omitempty"` // empty outside a session
 	// Events are the durable events of this run in their order, from RunStarted
-	// to RunFinished, RunFailed or RunPaused, however it ended; of a run that goes
-	// on after a pause or a crash those that were recorded since: what was recorded, so none
-	// if it did not begin, and no end if a journal refused that. Earlier runs of
-	// a session are not in it. The slice is the caller's; what the events hold is
+	// to RunFinished, RunFailed or RunPaused, however it ended. Of a run that goes
+	// on after a pause or a crash they are those that were recorded since; Earlier has
+	// the others. There are none if the run did not begin, and no end if a journal
+	// refused that. Finished runs of a session are not in it. The slice is the caller's; what the events hold is
 	// shared and only for reading. They are no part of the JSON of a Result, as
 	// they hold the instructions; a journal keeps them.
 	Events []event.Event `json:"-"`
+	// Earlier are the durable events that the run goes on from: those of the same
+	// run before it was paused or its process died, and those of the earlier run
+	// whose calls it goes on with or closes, each from RunStarted on. Empty for a
+	// run that began without open calls. Earlier and Events together are a piece
+	// of the session without a gap. The rules of Events hold for it.
+	Earlier []event.Event `json:"-"`
 	// Pending are the calls that a paused run waits for, or that a failed one left
 	// for somebody to decide about. Their answers are inputs of the session's next
 	// run.
@@ -50,6 +56,7 @@ func (e *engine) result() *Result {
 		Run:      e.state.Run,
 		Session:  e.session,
 		Events:   e.kept,
+		Earlier:  e.earlier,
 		Pending:  e.pending(),
 	}
 }

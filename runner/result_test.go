@@ -15,6 +15,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
 // TestResultEvents: a Result has the events that the journal has of its run,
@@ -40,10 +41,38 @@ func TestResultEvents(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"run_started", "turn_prepared", "model_answered", "run_finished"}, types(went.Events))
 	require.Equal(t, eventsOf(t, store), slices.Concat(failed.Events, went.Events))
+	require.Empty(t, went.Earlier, "no call was open")
 
 	none, err := s.Run(t.Context(), newAgent(weather()))
 	require.Error(t, err)
 	require.Nil(t, none.Events, "of a run that did not begin")
+}
+
+// TestResultEarlier: a run that goes on has its events from before, and those of a
+// run whose calls it goes on with; together they are what the journal has.
+func TestResultEarlier(t *testing.T) {
+	t.Parallel()
+	x, store := new(till), new(journal.Memory)
+	a := newAgent(x.refund(tool.NeedsApproval()))
+	ask := llmtest.Calls("refund", refundArgs{"W1", 5})
+	script := llmtest.Script(t, llmtest.Text("Hello."), ask, ask, llmtest.Fail(errors.New("boom")))
+	s := runner.Runner{Model: script, Journal: store}.Session("s")
+	_, err := s.Run(t.Context(), a, runner.Say(llm.User("Hi.")))
+	require.NoError(t, err)
+	first, err := s.Run(t.Context(), a, runner.Say(llm.User("Refund.")))
+	require.ErrorIs(t, err, runner.ErrPaused)
+	require.Empty(t, first.Earlier, "the run before had an end")
+	second, err := s.Run(t.Context(), a, first.Pending[0].Approve())
+	require.ErrorIs(t, err, runner.ErrPaused)
+	require.Equal(t, first.Events, second.Earlier)
+	third, err := s.Run(t.Context(), a, second.Pending[0].Approve())
+	require.EqualError(t, err, "turn 3: boom")
+	require.Equal(t, slices.Concat(first.Events, second.Events), third.Earlier)
+	all := eventsOf(t, store)
+	require.Equal(t, all, slices.Concat(all[:5], third.Earlier, third.Events))
+	data, err := json.Marshal(third)
+	require.NoError(t, err)
+	require.NotContains(t, string(data), "Be brief.")
 }
 
 // TestResultJSON: events stay out of a Result's JSON; they hold the instructions.

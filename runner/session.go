@@ -62,6 +62,7 @@ func Say(messages ...llm.Message) Input { return said(messages) }
 // its tools have become holds.
 func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result, error) {
 	e := newEngine(s.runner, s.name, false)
+	e.retains = true
 	err := s.open(ctx, e, func(ctx context.Context) error {
 		return e.execute(ctx, a, inputOf(in), e.retain)
 	})

@@ -20,7 +20,8 @@ type Call[Args any] struct {
 	// Args are the arguments that the function got. Zero if it was not called
 	// because there is no such tool or the arguments did not fit.
 	Args Args
-	// Raw is what the model wrote for arguments, verbatim.
+	// Raw is what the model wrote for arguments, verbatim. Where the Result has no
+	// event with the model's answer, it is the arguments that the function got.
 	Raw string
 	// Text is the text of the result as the model read it, of a failure too;
 	// Parts are all of it. Empty if no result was recorded: the run ended while
@@ -41,12 +42,16 @@ type Call[Args any] struct {
 	Started, Finished time.Time
 }
 
-// Calls returns the calls of a tool, in the order of the model, with their
+// Calls returns the calls of a tool in a run, in the order of the model, with their
 // arguments decoded as the tool's function got them: numbers in fields of type
 // any are a [json.Number]. Calls that were rejected are among them. Arguments
 // that do not decode, or have a member that Args has no field for, end t; for
 // tools without a type of their own there are map[string]any and
 // [json.RawMessage].
+//
+// Of a run that went on after a pause or a crash, the calls before that are among
+// them ([runner.Result.Earlier]); and so are those calls of an earlier run that
+// this run went on with or closed.
 //
 // A name that no call has gives none, so that a test can ask for that.
 //
@@ -98,7 +103,7 @@ func decode(arguments string, into any) error {
 
 // Order returns the names of the tools that the model called, in its order,
 // rejected calls included: turn by turn, and within a turn as they stand in the
-// answer, whatever finished first.
+// answer, whatever finished first. They are the calls that [Calls] finds.
 func Order(result *runner.Result) []string {
 	var names []string
 	for _, c := range traceOf(result).calls {

@@ -14,9 +14,10 @@
 //
 //	func TestTools(t *testing.T) { runnertest.Exercise(t, assistant) }
 //
-// All of it reads [runner.Result.Events], which runs made by Run have, in a
-// session or not, and with an error too. How many turns a run took and what it
-// cost stand in the Result itself: Turns and Usage.
+// All of it reads [runner.Result.Events] and [runner.Result.Earlier], which runs
+// made by Run have, in a session or not, and with an error too. A test that
+// streams can collect the events into a Result. How many turns a run took and what
+// it cost stand in the Result itself: Turns and Usage.
 //
 // Words owned here: transcript, golden file.
 package runnertest

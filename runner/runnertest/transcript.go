@@ -27,10 +27,12 @@ import (
 // are shown as their type, size and digest. Characters that do not print are
 // written as Go writes them.
 //
-// Of a session it shows the one run that the Result is of. It panics if result
-// is nil, which the Result of a Run never is.
+// Of a session it shows the one run that the Result is of, and of a run that went
+// on after a pause or a crash what happened since. Calls that were open before
+// stand there with their names and arguments. It panics if result is nil, which
+// the Result of a Run never is.
 func Transcript(result *runner.Result) string {
-	w := &writer{trace: traceOf(result), normal: normalizer(result.Events)}
+	w := &writer{trace: traceOf(result), normal: normalizer(slices.Concat(result.Earlier, result.Events))}
 	if len(result.Events) == 0 {
 		w.line("the run did not begin")
 	}
@@ -47,7 +49,7 @@ type writer struct {
 	*trace
 	normal  func(string) string
 	b       strings.Builder
-	carried []event.ToolCallFinished // results of calls that were open before, not shown yet
+	carried []*traced // calls that were open before and of which something was told, in order to be shown
 }
 
 func (w *writer) event(e event.Event) {
@@ -65,10 +67,10 @@ func (w *writer) event(e event.Event) {
 		}
 	case event.ModelAnswered:
 		w.answer(b)
+	case event.ToolCallStarted:
+		w.carry(b.Call)
 	case event.ToolCallFinished:
-		if w.byRef[b.Call] == nil {
-			w.carried = append(w.carried, b)
-		}
+		w.carry(b.Call)
 	case event.ApprovalAsked, event.ApprovalDecided, event.InDoubtDecided, event.RunPaused:
 		w.decision(b)
 	case event.OutputRejected:
@@ -84,19 +86,36 @@ func (w *writer) event(e event.Event) {
 	}
 }
 
-// showCarried shows the results of calls that were open before, in the order of
-// the calls, when something else follows.
+// carry takes note of a call that was open before, once.
+func (w *writer) carry(ref event.CallRef) {
+	if c := w.byRef[ref]; c.carried && !c.shown {
+		c.shown = true
+		w.carried = append(w.carried, c)
+	}
+}
+
+// showCarried shows calls that were open before, in the order of the model, when
+// something else follows.
 func (w *writer) showCarried(next event.Body) {
 	switch next.(type) {
 	case event.ToolCallStarted, event.ToolCallFinished:
 		return
 	}
-	slices.SortFunc(w.carried, func(a, b event.ToolCallFinished) int { return cmp.Compare(a.Call, b.Call) })
-	for _, b := range w.carried {
-		w.section("left open before")
-		w.result(&b)
+	for _, c := range w.calls {
+		if slices.Contains(w.carried, c) {
+			w.section("left open before")
+			w.call(c)
+		}
 	}
 	w.carried = nil
+}
+
+// named is the reference of a call; of one that was open before, with its tool.
+func (w *writer) named(ref event.CallRef) string {
+	if c := w.byRef[ref]; c != nil && c.carried {
+		return fmt.Sprintf("%s %s", ref, quoted(c.asked.Name))
+	}
+	return string(ref)
 }
 
 // decision shows what a run waited for, and what was decided.
@@ -110,7 +129,7 @@ func (w *writer) decision(b event.Body) {
 		if b.Approved {
 			verdict = "approved"
 		}
-		w.section(fmt.Sprintf("%s %s", b.Call, verdict))
+		w.section(w.named(b.Call) + " " + verdict)
 		if b.Reason != "" {
 			w.text(b.Reason)
 		}
@@ -119,11 +138,11 @@ func (w *writer) decision(b event.Body) {
 			w.json(b.Arguments)
 		}
 	case event.InDoubtDecided:
-		w.section(fmt.Sprintf("%s in doubt: %s, by %s", b.Call, b.Decision, b.By))
+		w.section(fmt.Sprintf("%s in doubt: %s, by %s", w.named(b.Call), b.Decision, b.By))
 	case event.RunPaused:
 		refs := make([]string, len(b.Calls))
 		for i, ref := range b.Calls {
-			refs[i] = string(ref)
+			refs[i] = w.named(ref)
 		}
 		w.section("paused: waits for " + strings.Join(refs, ", "))
 	}
@@ -150,7 +169,9 @@ func (w *writer) call(c *traced) {
 	heading := fmt.Sprintf("call %s %s", c.ref, quoted(c.asked.Name))
 	if c.started == nil {
 		w.heading(heading + " (did not start)")
-		w.json(c.asked.Arguments)
+		if c.asked.Arguments != "" {
+			w.json(c.asked.Arguments)
+		}
 	} else {
 		w.heading(heading)
 		w.start(c.started)
