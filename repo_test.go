@@ -235,13 +235,13 @@ func TestReadmeBlocks(t *testing.T) {
 	}
 }
 
-// TestComparedTests: the test that DESIGN.md compares with others is ours, and the
-// lines of each are counted right.
+// TestComparedTests: docs/compare.md shows our own test of the examples, and counts
+// the lines of each test correctly.
 func TestComparedTests(t *testing.T) {
 	t.Parallel()
-	code := blocks(t, "DESIGN.md", "go")
+	code := blocks(t, "docs/compare.md", "go")
 	require.Contains(t, read(t, userTests), code[0])
-	counts := regexp.MustCompile(`(?m)^\*\*.*: (\d+) lines`).FindAllStringSubmatch(read(t, "DESIGN.md"), -1)
+	counts := regexp.MustCompile(`(?m)^\*\*.*: (\d+) lines`).FindAllStringSubmatch(read(t, "docs/compare.md"), -1)
 	require.Len(t, counts, len(code))
 	for i, block := range code {
 		lines := slices.DeleteFunc(strings.Split(block, "\n"), func(line string) bool { return strings.TrimSpace(line) == "" })

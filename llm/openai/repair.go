@@ -14,7 +14,7 @@ import (
 // This file decides, when an answer is whole, what its tool calls amount to. It
 // undoes what servers on the way did to a call, where that leaves no doubt. What
 // a model did wrong is left as it stands for package tool, which has the schema,
-// and for the model itself. DESIGN.md has the table of who repairs what.
+// and for the model itself. docs/decisions/wire.md has the table of repairs.
 
 // What a notice says of a repair.
 const (

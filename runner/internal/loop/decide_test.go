@@ -9,7 +9,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 )
 
-// TestDecide is the decision table of DESIGN.md, a line each.
+// TestDecide is the decision table of docs/decisions/loop.md.
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	call := llm.ToolCall{ID: "c1", Name: "f", Arguments: "{}"}
