@@ -21,12 +21,36 @@ const redacted = "[redacted]"
 // safeText is a text without the credentials of URLs, and of bounded length.
 func safeText(s string) string { return tool.Fail(tool.Failed, s, nil).Message }
 
+// maxRedacted is how much of an error's text Redact gets, in bytes: far more than is
+// kept of it.
+const maxRedacted = 256 << 10
+
 // errorText is what err says. An Error method that panics, as that of a nil
 // pointer may, is told by what fmt makes of it.
-func errorText(err error) string { return fmt.Sprint(err) }
+func errorText(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprint(err)
+		}
+	}()
+	return err.Error() // which fmt would copy, however long it is
+}
 
 // redact is an error's text as events and logs may have it.
-func (e *engine) redact(err error) string { return e.redactText(errorText(err)) }
+func (e *engine) redact(err error) string { return safeText(e.hookError(errorText(err))) }
+
+// hookError is hook for the text of an error, of which only the beginning is kept.
+// It cuts between words where it can, so that it leaves no half of a secret.
+func (e *engine) hookError(s string) string {
+	if e.runner.Redact == nil || len(s) <= maxRedacted {
+		return e.hook(s)
+	}
+	s = strings.ToValidUTF8(s[:maxRedacted], "")
+	if i := strings.LastIndexAny(s, " \t\r\n"); i > maxRedacted/2 {
+		s = s[:i]
+	}
+	return e.hook(s)
+}
 
 // redactText redacts before it cuts: no half of a secret is left at the cut.
 func (e *engine) redactText(s string) string { return safeText(e.hook(s)) }
@@ -84,7 +108,7 @@ func (e *engine) redactMessage(err *tool.Error) string {
 	if err.Err != nil {
 		cause := errorText(err.Err)
 		if err.Message == tool.Fail(err.Failure, cause, nil).Message {
-			return tool.Fail(err.Failure, e.hook(cause), nil).Message
+			return tool.Fail(err.Failure, e.hookError(cause), nil).Message
 		}
 	}
 	return e.hook(err.Message)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -263,5 +264,29 @@ func TestErrorsWithoutText(t *testing.T) {
 		r := runner.Runner{Model: llmtest.Script(t, llmtest.Calls("aborting", nil)), Redact: hook}
 		_, err := r.Run(t.Context(), newAgent(aborting), llm.User("Hi."))
 		require.ErrorContains(t, err, "turn 1: tool aborting: ")
+	}
+}
+
+// TestVeryLongErrors: of an error's text only the beginning is looked at, with Redact
+// and without. It runs alone, since it counts bytes.
+func TestVeryLongErrors(t *testing.T) {
+	long := strings.Repeat("hunter2 and ", 8<<20)
+	for name, err := range map[string]error{
+		"plain": errors.New(long), "own": &tool.Error{Failure: tool.Failed, Message: long, Err: errors.New(long)}, "retry": tool.Retry(long),
+	} {
+		for how, redact := range map[string]func(string) string{"plain": nil, "redacted": hideHunter} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				fails := tool.Must(tool.New("fails", "", func(context.Context, waitArgs) (string, error) { return "", err }))
+				r := runner.Runner{Model: llmtest.Script(t, turnOf("fails", "x", 0), llmtest.Text("Fine.")), Redact: redact}
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				got, err := r.Run(t.Context(), newAgent(fails), llm.User("Hi."))
+				runtime.ReadMemStats(&after)
+				require.NoError(t, err)
+				require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16<<20))
+				require.Less(t, len(results(got.Messages)[0]), 17<<10)
+				require.Equal(t, redact == nil, strings.Contains(results(got.Messages)[0], "hunter2"))
+			})
+		}
 	}
 }

@@ -196,7 +196,7 @@ type (
 	hiddenError struct{ err error }
 )
 
-func (e *retryError) Error() string  { return "retry: " + e.hint }
+func (e *retryError) Error() string  { return "retry: " + cut(e.hint, maxOwnMessage) }
 func (e *abortError) Error() string  { return e.err.Error() }
 func (e *abortError) Unwrap() error  { return e.err }
 func (e *hiddenError) Error() string { return e.err.Error() }
@@ -223,16 +223,24 @@ func failed(err error) *Error {
 
 // panicked makes an Error of a panic. The model learns nothing of its value.
 func panicked(v any, stack []byte) *Error {
-	cause, ok := v.(error)
-	if ok {
-		cause = fmt.Errorf("panic: %w", cause)
-	} else {
-		cause = fmt.Errorf("panic: %v", v)
+	text, ok := v.(string)
+	if !ok {
+		text = fmt.Sprint(v) // which survives a panic of its own methods
 	}
-	e := Fail(Panicked, "", cause)
+	cause, _ := v.(error)
+	e := Fail(Panicked, "", &panicError{"panic: " + cut(text, maxOwnMessage), cause})
 	e.Stack = stack
 	return e
 }
+
+// A panicError is the value of a panic; its cause is nil if that is no error.
+type panicError struct {
+	text  string
+	cause error
+}
+
+func (e *panicError) Error() string { return e.text }
+func (e *panicError) Unwrap() error { return e.cause }
 
 // closest returns the name that is nearest to what was written, or "" if none
 // is near. Case, hyphens and underscores do not count.

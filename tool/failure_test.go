@@ -144,6 +144,32 @@ func TestErrorsOfAFunction(t *testing.T) {
 	require.False(t, tool.IsAbort(io.EOF))
 }
 
+// TestVeryLongErrors: nothing looks at what lies far beyond what is kept. It runs
+// alone, since it counts bytes.
+func TestVeryLongErrors(t *testing.T) {
+	long := strings.Repeat("https://u:p@h ", 16<<20)
+	for name, err := range map[string]error{
+		"plain":  errors.New(long),
+		"own":    &tool.Error{Failure: tool.Failed, Message: long},
+		"retry":  tool.Retry(long),
+		"denied": tool.Fail(tool.Denied, long, nil),
+		"abort":  tool.Abort(errors.New(long)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bounded(t, func() {
+				got := fails(t, err)
+				require.Less(t, len(got.Message), 17<<10)
+				require.Less(t, len(got.Error()), 17<<10)
+			})
+		})
+	}
+	bounded(t, func() {
+		_, err := tool.Must(tool.New("x", "", func(context.Context, struct{}) (any, error) { panic(long) })).Call(t.Context(), json.RawMessage(`{}`))
+		require.Less(t, len(err.Error()), 2<<10)
+	})
+	require.Equal(t, strings.Repeat("x", 768)+fmt.Sprintf("… (%d more bytes)", 1<<20-768), fails(t, errors.New(strings.Repeat("x", 1<<20))).Message)
+}
+
 func TestCredentialsAreCut(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, text, want string }{

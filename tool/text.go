@@ -16,10 +16,8 @@ const maxEcho = 80
 func safeText(s string, limit int) string {
 	// Far beyond what is shown nothing needs to be looked at; a credential that
 	// straddles this first cut is not within the limit.
-	if len(s) > 16*maxMessage && limit <= maxMessage {
-		s = s[:16*maxMessage]
-	}
-	return clipBytes(redact(strings.ToValidUTF8(s, "\uFFFD")), limit)
+	near := s[:min(len(s), 16*max(limit, maxMessage))]
+	return clipFrom(redact(strings.ToValidUTF8(near, "\uFFFD")), limit, len(s)-len(near))
 }
 
 var queryKey = regexp.MustCompile(`(?i)([?&#](?:[\w.-]*[-_.])?(?:api|access|auth|secret|subscription)?(?:key|token|secret|password|passwd|pwd|sig|signature|credential|auth)=)[^&#\s"'<>]+`)
@@ -34,12 +32,15 @@ func redact(s string) string {
 }
 
 // clipBytes cuts s to about limit bytes, between runes, and says so.
-func clipBytes(s string, limit int) string {
-	if len(s) <= limit {
+func clipBytes(s string, limit int) string { return clipFrom(s, limit, 0) }
+
+// clipFrom is clipBytes of a text that has so many bytes more than s.
+func clipFrom(s string, limit, more int) string {
+	if len(s) <= limit && more == 0 {
 		return s
 	}
 	kept := cut(s, limit)
-	return kept + "… (" + strconv.Itoa(len(s)-len(kept)) + " more bytes)"
+	return kept + "… (" + strconv.Itoa(len(s)-len(kept)+more) + " more bytes)"
 }
 
 // clip cuts s to limit runes.
