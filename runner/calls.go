@@ -38,6 +38,7 @@ func (e *engine) start(ctx context.Context, calls []loop.Call) error {
 	if err := e.deliver(); err != nil {
 		return err // nothing was launched yet
 	}
+	e.number(jobs)
 	ctx, cancel := context.WithCancelCause(ctx)
 	done := e.launch(ctx, jobs)
 	defer func() { // also when the consumer's loop body panics
@@ -82,6 +83,19 @@ func (e *engine) admit(calls []loop.Call) ([]job, []event.Body) {
 		}
 	}
 	return jobs, bodies
+}
+
+// number gives each job the position of its start, which was just recorded.
+func (e *engine) number(jobs []job) {
+	e.acquire()
+	defer e.release()
+	held := map[event.CallRef]int64{}
+	for _, c := range e.state.Calls {
+		held[c.Ref] = c.Held
+	}
+	for i := range jobs {
+		jobs[i].Held = held[jobs[i].Ref]
+	}
 }
 
 // looked is what there is to say of a call before it runs.
@@ -370,7 +384,7 @@ func (e *engine) toolContext(ctx context.Context, t tool.Tool) (context.Context,
 
 // callValue is what the tool's function may know of its call.
 func (e *engine) callValue(c loop.Call) tool.Call {
-	return tool.Call{ID: c.Call.ID, Key: e.keyOf(c), Tool: c.Call.Name, Session: e.session, Turn: c.Turn}
+	return tool.Call{ID: c.Call.ID, Key: e.keyOf(c), Fence: c.Held, Tool: c.Call.Name, Session: e.session, Turn: c.Turn}
 }
 
 // keyOf is the idempotency key of a call. It is the same after a restart, since

@@ -238,7 +238,7 @@ func TestCallFrom(t *testing.T) {
 	var got []tool.Call
 	look := tool.Must(tool.New("look", "Looks.", func(ctx context.Context, _ struct{}) (string, error) {
 		c := tool.CallFrom(ctx)
-		got = append(got, tool.Call{ID: c.ID, Key: c.Key, Tool: c.Tool, Session: c.Session, Turn: c.Turn})
+		got = append(got, tool.Call{ID: c.ID, Key: c.Key, Fence: c.Fence, Tool: c.Tool, Session: c.Session, Turn: c.Turn})
 		deadline, ok := ctx.Deadline()
 		require.True(t, ok)
 		require.Equal(t, deadline, c.Deadline)
@@ -251,8 +251,8 @@ func TestCallFrom(t *testing.T) {
 	id := strings.Split(got[0].Key, "/")[1]
 	require.Len(t, id, 26)
 	require.Equal(t, []tool.Call{
-		{ID: "call_1", Key: "order-42/" + id + "/r1.t1.c0", Tool: "look", Session: "order-42", Turn: 1},
-		{ID: "call_2", Key: "order-42/" + id + "/r1.t2.c0", Tool: "look", Session: "order-42", Turn: 2},
+		{ID: "call_1", Key: "order-42/" + id + "/r1.t1.c0", Fence: 5, Tool: "look", Session: "order-42", Turn: 1},
+		{ID: "call_2", Key: "order-42/" + id + "/r1.t2.c0", Fence: 9, Tool: "look", Session: "order-42", Turn: 2},
 	}, got)
 
 	// Keys differ between runs, be it that there is no session, or that one of

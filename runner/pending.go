@@ -39,7 +39,8 @@ type Pending struct {
 	Key string `json:"key"`
 	// Seq is the position in the session of what raised the question. Should the
 	// call be asked about again, or run again and be in doubt again, that is another
-	// question, which an answer that comes late or twice does not fit.
+	// question, which an answer that comes late or twice does not fit. Of a call in
+	// doubt it is the [tool.Call.Fence] of the attempt.
 	Seq int64 `json:"seq"`
 	// ToolCall is the call, with the checked arguments that run, or ran.
 	ToolCall llm.ToolCall `json:"tool_call"`
@@ -104,10 +105,18 @@ func (p Pending) Happened(result ...llm.Part) Input {
 }
 
 // NotHappened says of a call in doubt that it took no effect. The model is told,
-// and may call again.
+// and may call again, under another key.
+//
+// "It is not there" is final only once the attempt is buried: the process that
+// started the call may be stopped and not dead, and its effect can come after this
+// answer. Whoever decides records Key and Seq in the statement that looks for the
+// effect, and the tool refuses to act for a Key whose recorded number is not below
+// its [tool.Call.Fence]: see [tool.Reconcile]. Without that, Unknown is the safe
+// answer for an effect that must not happen twice.
 func (p Pending) NotHappened() Input { return p.doubt(event.NotHappened) }
 
-// RunAgain runs a call in doubt again, with the same idempotency key.
+// RunAgain runs a call in doubt again, with the same idempotency key and a higher
+// [tool.Call.Fence].
 func (p Pending) RunAgain() Input { return p.doubt(event.RunAgain) }
 
 // Unknown tells the model of a call in doubt that nobody knows what became of it.

@@ -56,8 +56,18 @@ func NeedsApprovalIf[In any](need func(ctx context.Context, in In) (bool, error)
 // recorded, when its conversation is resumed: did it happen? It asks the outside
 // world, by [Call.Key] for instance. If it did, out is its result, rendered as
 // that of the tool's function; if it did not, the call runs again, with the same
-// key. With an error, and without Reconcile, the caller of the run is asked,
-// unless the tool is [Idempotent].
+// key and a higher [Call.Fence]. With an error, and without Reconcile, the caller
+// of the run is asked, unless the tool is [Idempotent].
+//
+// "It is not there" is final only once the attempt is buried. The process that
+// started it may not be dead: it may be stopped, or its request may still be on its
+// way, and its effect comes later than the answer. Call.Fence is that of the
+// attempt in doubt. Bury it: look for Key and record the pair of Key and Fence in
+// one statement, and let the tool refuse to act for a Key whose recorded Fence is
+// not below its own. Package sqljournal has an example with both statements. Where
+// the outside world cannot record a pair, an answer that the call did not happen is
+// a guess; an error, which asks a person, is the honest answer for an effect that
+// must not happen twice.
 func Reconcile[Out any](ask func(ctx context.Context, c Call, args json.RawMessage) (out Out, happened bool, err error)) Option {
 	return func(s *spec) error {
 		if ask == nil {

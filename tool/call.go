@@ -14,6 +14,14 @@ type Call struct {
 	// Key is the same whenever this call is made, after a restart too, and
 	// differs between calls: send it along as the idempotency key of a side effect.
 	Key string
+	// Fence grows with each attempt at this call: it is the position in the session
+	// of the record that this attempt starts. A process that was stopped can wake up
+	// after another one has taken over its session and has decided about the call. A
+	// tool that writes Key and Fence in the statement of its effect, and refuses a
+	// Fence that is not above the one kept, keeps such a late attempt out; see
+	// [Reconcile] for the other side. 0: whoever runs the call does not count
+	// attempts, as the server of package mcp does not.
+	Fence int64
 	// Tool is the name of the tool.
 	Tool string
 	// Session names the conversation; empty if it has no name.

@@ -49,6 +49,12 @@ func Alone() Option {
 // same [Call.Key] and has its effect once. Whoever resumes a conversation repeats
 // such a call by itself where its outcome is unknown; no other call is ever
 // repeated.
+//
+// The repetition can overlap with the first attempt, whose process may be stopped
+// and not dead: what keeps the effect single is the key, in one statement with the
+// effect. An effect that the tool did not find under the key can still arrive
+// later, unless the repetition has recorded its [Call.Fence] with the key: see
+// [Reconcile].
 func Idempotent() Option {
 	return func(s *spec) error {
 		s.idempotent = true

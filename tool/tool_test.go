@@ -179,13 +179,13 @@ func TestNullableTakesNull(t *testing.T) {
 func TestCallFrom(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, tool.Call{}, tool.CallFrom(t.Context()))
-	c := tool.Call{ID: "call_1", Key: "s/r1.t2.c0", Tool: "which", Session: "s", Turn: 2}
+	c := tool.Call{ID: "call_1", Key: "s/r1.t2.c0", Fence: 5, Tool: "which", Session: "s", Turn: 2}
 	which := tool.Must(tool.New("which", "", func(ctx context.Context, _ struct{}) (tool.Call, error) {
 		return tool.CallFrom(ctx), nil
 	}))
 	got, err := which.Call(tool.WithCall(t.Context(), c, nil), json.RawMessage(`{}`))
 	require.NoError(t, err)
-	require.Equal(t, `{"ID":"call_1","Key":"s/r1.t2.c0","Tool":"which","Session":"s","Turn":2,"Deadline":"0001-01-01T00:00:00Z"}`, llm.Message{Parts: got}.Text())
+	require.Equal(t, `{"ID":"call_1","Key":"s/r1.t2.c0","Fence":5,"Tool":"which","Session":"s","Turn":2,"Deadline":"0001-01-01T00:00:00Z"}`, llm.Message{Parts: got}.Text())
 }
 
 // A function that ends its goroutine ends the caller's; an engine gives it one.

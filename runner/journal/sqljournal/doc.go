@@ -17,6 +17,14 @@
 // machine slept or its process hung, writes nothing any more. Only the
 // database's clock counts.
 //
+// # Effects
+//
+// What the lease fences is the journal. The effect of a tool goes elsewhere, and a
+// process that was stopped can have it after another one has taken over its session
+// and decided about the call. The call's key keeps such an effect from being had
+// twice only while both attempts have the same key. A tool that keeps its records in
+// a database writes [tool.Call.Fence] beside the key; see the example named fence.
+//
 // # Errors
 //
 // What the database cannot do is a [journal.StoreError] with the session and the

@@ -24,7 +24,8 @@ func look[In, Out any](d *Desk, read func(context.Context, *tx, In) (Out, error)
 // change makes a tool's function of one that changes something: in one
 // transaction, and once for each call, however often that is made. What is
 // answered the second time is what was answered the first. A refused call has
-// changed nothing, and is looked at anew.
+// changed nothing, and a later attempt at it is looked at anew; an earlier one,
+// whose process slept, changes nothing any more.
 func change[In, Out any](d *Desk, do func(context.Context, *tx, In) (Out, error)) func(context.Context, In) (Out, error) {
 	return func(ctx context.Context, in In) (out Out, err error) {
 		call := tool.CallFrom(ctx)
@@ -41,19 +42,50 @@ func change[In, Out any](d *Desk, do func(context.Context, *tx, In) (Out, error)
 			}
 			return t.keep(ctx, call, out)
 		})
+		if refusal, ok := errors.AsType[Refusal](err); ok {
+			out, err = buried[Out](ctx, d, call, refusal)
+		}
 		return out, told(err)
 	}
 }
 
-// claim takes a call's key for this transaction, or returns what was answered
-// when the call was made before. While another process makes the same call, as
-// one may that was taken for dead, it waits for its end. A function that runs
+// buried keeps attempts at a refused call from having an effect later: those up to
+// this one. An earlier attempt can have had its effect since the refusal; then the
+// answer is that attempt's.
+func buried[Out any](ctx context.Context, d *Desk, call tool.Call, refusal Refusal) (out Out, err error) {
+	if call.Key == "" || call.Fence == 0 {
+		return out, refusal
+	}
+	err = d.update(ctx, func(t *tx) error {
+		before, err := one[string](ctx, t, `INSERT INTO calls (key, fence, tool, result) VALUES ($1, $2, $3, '')
+			ON CONFLICT (key) DO UPDATE SET fence = CASE WHEN calls.fence < excluded.fence THEN excluded.fence ELSE calls.fence END
+			RETURNING result`, call.Key, call.Fence, call.Tool)
+		if err != nil || before == "" {
+			return err
+		}
+		refusal = ""
+		return json.Unmarshal([]byte(before), &out)
+	})
+	if err == nil && refusal != "" {
+		err = refusal
+	}
+	return out, err
+}
+
+var errBuried = errors.New("a later attempt at this call was made")
+
+// claim takes a call's key for this transaction with the number of the attempt, or
+// returns what was answered when the call was made before. While another process
+// makes the same call, as one may that was taken for dead, it waits for its end. A
+// call that was refused in a later attempt is an error. A function that runs
 // outside of a call, in a test say, has no key.
 func (t *tx) claim(ctx context.Context, call tool.Call) (before string, done bool, err error) {
 	if call.Key == "" {
 		return "", false, nil
 	}
-	result, err := t.ExecContext(ctx, `INSERT INTO calls (key, tool, result) VALUES ($1, $2, '') ON CONFLICT (key) DO NOTHING`, call.Key, call.Tool)
+	result, err := t.ExecContext(ctx, `INSERT INTO calls (key, fence, tool, result) VALUES ($1, $2, $3, '')
+		ON CONFLICT (key) DO UPDATE SET fence = excluded.fence WHERE calls.result = '' AND calls.fence < excluded.fence`,
+		call.Key, call.Fence, call.Tool)
 	if err != nil {
 		return "", false, err
 	}
@@ -61,6 +93,9 @@ func (t *tx) claim(ctx context.Context, call tool.Call) (before string, done boo
 		return "", false, err
 	}
 	before, err = one[string](ctx, t, `SELECT result FROM calls WHERE key = $1`, call.Key)
+	if err == nil && before == "" {
+		err = errBuried
+	}
 	return before, err == nil, err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
 	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
@@ -41,10 +42,16 @@ func named(t *testing.T, d *desk.Desk, name string) tool.Tool {
 // without a key is a new one.
 func use(t *testing.T, d *desk.Desk, key, name, arguments string) string {
 	t.Helper()
-	x := named(t, d, name)
+	return attempt(t, d, tool.Call{Key: key, Tool: name}, arguments)
+}
+
+// attempt is use for a certain attempt at a call.
+func attempt(t *testing.T, d *desk.Desk, c tool.Call, arguments string) string {
+	t.Helper()
+	x := named(t, d, c.Tool)
 	args, _, err := x.Parse(arguments)
 	require.NoError(t, err)
-	parts, err := x.Call(tool.WithCall(t.Context(), tool.Call{Key: key, Tool: name}, nil), args)
+	parts, err := x.Call(tool.WithCall(t.Context(), c, nil), args)
 	if failed, ok := errors.AsType[*tool.Error](err); ok {
 		return failed.Message
 	}
@@ -173,6 +180,41 @@ func TestRepeated(t *testing.T) {
 	require.JSONEq(t, answers[0], use(t, d, "k1", "modify_pending_order_payment", args))
 }
 
+// TestLateAttempt: a process slept before it made a call, and another one made it
+// meanwhile. What that one was answered holds, a refusal too.
+func TestLateAttempt(t *testing.T) {
+	t.Parallel()
+	for name, place := range map[string]func() string{
+		"SQLite":     func() string { return filepath.Join(t.TempDir(), "desk.db") },
+		"PostgreSQL": func() string { return pgtest.Database(t) },
+	} {
+		d, err := desk.Open(t.Context(), place())
+		require.NoError(t, err, name)
+		defer func() { require.NoError(t, d.Close()) }()
+		_, err = d.Seed(t.Context())
+		require.NoError(t, err, name)
+		const args = `{"order_id":"#D0001014","payment_method_id":"gift_card_12"}`
+		const poor = "Error: insufficient gift card balance to pay for the order"
+		pay := func(fence int64) string {
+			return attempt(t, d, tool.Call{Key: "k", Fence: fence, Tool: "modify_pending_order_payment"}, args)
+		}
+		exec := func(statement string) {
+			_, err := d.Journal().DB.ExecContext(t.Context(), statement)
+			require.NoError(t, err, name)
+		}
+		exec(`INSERT INTO payment_methods (user_id, id, source, brand, last_four, balance_cents) VALUES ('lena_brook_1012', 'gift_card_12', 'gift_card', '', '', 0)`)
+		require.Equal(t, poor, pay(8), name)
+		exec(`UPDATE payment_methods SET balance_cents = 50000 WHERE id = 'gift_card_12'`)
+		before := order(t, d, "#D0001014")
+		require.NotContains(t, pay(5), "payment_history", "%s: the refusal was what the model read", name)
+		require.Equal(t, before, order(t, d, "#D0001014"), name)
+		require.Contains(t, pay(9), "payment_history", name)
+		paid := order(t, d, "#D0001014")
+		require.Contains(t, pay(5), "payment_history", "%s: it is answered as the other one was", name)
+		require.Equal(t, paid, order(t, d, "#D0001014"), name)
+	}
+}
+
 // TestCancelRefundsWhatWasPaid: money that went back already does not go twice.
 func TestCancelRefundsWhatWasPaid(t *testing.T) {
 	t.Parallel()
@@ -259,7 +301,7 @@ func TestNewerTables(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, d.Close())
 	_, err = desk.Open(t.Context(), path)
-	require.EqualError(t, err, "desk: migrate: the tables are of version 99, and this program knows up to 1")
+	require.EqualError(t, err, "desk: migrate: the tables are of version 99, and this program knows up to 2")
 }
 
 func TestCalculate(t *testing.T) {

@@ -75,6 +75,9 @@ var migrations = [][]string{
 			tool TEXT NOT NULL,
 			result TEXT NOT NULL)`,
 	},
+	// The number of the attempt that wrote the row last. A row without a result is
+	// that of a refused call, and keeps earlier attempts out.
+	{`ALTER TABLE calls ADD COLUMN fence BIGINT NOT NULL DEFAULT 0`},
 }
 
 // migrate may be run by any number of processes at once.
