@@ -196,19 +196,15 @@ func (r *reports) expect(tell func(done, total float64, message string)) (token 
 // report passes a report on. It is called by who reads the server's messages, and
 // does not wait.
 func (r *reports) report(params json.RawMessage) {
-	var p struct {
-		Token    string  `json:"progressToken"`
-		Progress float64 `json:"progress"`
-		Total    float64 `json:"total"`
-		Message  string  `json:"message"`
-	}
-	if json.Unmarshal(params, &p) != nil {
+	var token, message string
+	var progress, total float64
+	if (fields{"progressToken": &token, "progress": &progress, "total": &total, "message": &message}).decode(params) != nil {
 		return
 	}
 	r.mu.Lock()
-	tell := r.to[p.Token]
+	tell := r.to[token]
 	r.mu.Unlock()
 	if tell != nil {
-		tell(p.Progress, p.Total, line(p.Message, maxErrorText))
+		tell(progress, total, line(message, maxErrorText))
 	}
 }

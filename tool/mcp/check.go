@@ -82,11 +82,17 @@ func (s Server) checkURL() error {
 	case u.User != nil:
 		return bad("URL", "has credentials; put them into Header")
 	}
+	seen := map[string]bool{}
 	for name, value := range s.Header {
+		key := http.CanonicalHeaderKey(name)
+		if seen[key] {
+			return bad("Header", "there is more than one %q", key)
+		}
+		seen[key] = true
 		if !headerName.MatchString(name) || strings.ContainsAny(value, "\r\n\x00") {
 			return bad("Header", "%q can be no header", name)
 		}
-		if http.CanonicalHeaderKey(name) == "Authorization" && s.OAuth != nil {
+		if key == "Authorization" && s.OAuth != nil {
 			return bad("Header", "Authorization is set by OAuth")
 		}
 	}

@@ -33,30 +33,17 @@ func ReadConfig(name string) ([]Server, error) {
 // in their order. "servers" is read as "mcpServers" is, and a server has "cwd",
 // "type" (stdio, http or streamable-http; without it, what the others say) and
 // "disabled", which leaves it out. Other members are not read, such as those by which
-// other programs let tools pass without approval. Characters that no Name has become
-// "-".
+// other programs let tools pass without approval. A member that is there twice, or that
+// differs from one of these in its capitals only, is an error. Characters that no Name
+// has become "-".
 //
 // In all texts ${VAR} and ${env:VAR} are variables of the environment, and
 // ${VAR:-other} is other if VAR is not set or empty. Without that, one that is not
 // set is an error. Errors name variables and members, never a value.
 func ParseConfig(data []byte) ([]Server, error) {
-	var file struct {
-		MCPServers json.RawMessage `json:"mcpServers"`
-		Servers    json.RawMessage `json:"servers"`
-	}
-	if err := json.Unmarshal(data, &file); err != nil {
-		return nil, fmt.Errorf("mcp servers: %w", place(err))
-	}
-	raw := file.MCPServers
-	if raw == nil {
-		raw = file.Servers
-	}
-	if raw == nil {
-		return nil, errors.New(`mcp servers: there is no "mcpServers"`)
-	}
-	entries, err := members(raw)
+	entries, err := configServers(data)
 	if err != nil {
-		return nil, errors.New(`mcp servers: "mcpServers" is no object`)
+		return nil, fmt.Errorf("mcp servers: %w", err)
 	}
 	servers := []Server{}
 	seen := map[string]string{}
@@ -77,24 +64,94 @@ func ParseConfig(data []byte) ([]Server, error) {
 	return servers, nil
 }
 
+// configServers are the servers of a file.
+func configServers(data []byte) ([]member, error) {
+	var servers, mcpServers, text json.RawMessage
+	if err := json.Unmarshal(data, &text); err != nil { // it says where it is no JSON
+		return nil, place(err)
+	}
+	names := fields{"mcpServers": &mcpServers, "servers": &servers}
+	if err := names.check(text); err != nil {
+		return nil, err
+	}
+	_ = names.decode(text) // they are of any type
+	if mcpServers == nil {
+		mcpServers = servers
+	}
+	if mcpServers == nil {
+		return nil, errors.New(`there is no "mcpServers"`)
+	}
+	entries, err := members(mcpServers)
+	if err != nil {
+		return nil, errors.New(`"mcpServers" is no object`)
+	}
+	return entries, fields{}.check(mcpServers)
+}
+
+// check is an error for an object in which a person has written a name twice, or one
+// of these in another spelling: programs read such files in different ways.
+func (f fields) check(object json.RawMessage) error {
+	all, err := members(object)
+	if err != nil {
+		return place(err)
+	}
+	for _, m := range all {
+		if m.twice {
+			return fmt.Errorf("there is more than one %q", line(m.name, 64))
+		}
+		if _, known := f[m.name]; known {
+			continue
+		}
+		for name := range f {
+			if strings.EqualFold(name, m.name) {
+				return fmt.Errorf("%q is not read; it is spelt %q", line(m.name, 64), name)
+			}
+		}
+	}
+	return nil
+}
+
 // A configServer is what is read of a server.
 type configServer struct {
-	Type     string            `json:"type"`
-	Command  string            `json:"command"`
-	Args     []string          `json:"args"`
-	Env      map[string]string `json:"env"`
-	CWD      string            `json:"cwd"`
-	URL      string            `json:"url"`
-	Headers  map[string]string `json:"headers"`
-	Disabled bool              `json:"disabled"`
+	kind, command, cwd, url string
+	args                    []string
+	env, headers            map[string]string
+	disabled                bool
+}
+
+func (c *configServer) read(text json.RawMessage) error {
+	if string(text) == "null" {
+		return nil
+	}
+	names := fields{
+		"type": &c.kind, "command": &c.command, "args": &c.args, "env": &c.env, "cwd": &c.cwd,
+		"url": &c.url, "headers": &c.headers, "disabled": &c.disabled,
+	}
+	if err := names.check(text); err != nil {
+		return err
+	}
+	if err := names.decode(text); err != nil {
+		return place(err)
+	}
+	var env, headers json.RawMessage
+	_ = fields{"env": &env, "headers": &headers}.decode(text) // it was decoded before
+	for _, texts := range []member{{name: "env", value: env}, {name: "headers", value: headers}} {
+		if len(texts.value) == 0 || string(texts.value) == "null" {
+			continue
+		}
+		if err := (fields{}).check(texts.value); err != nil {
+			return fmt.Errorf("%q: %w", texts.name, err)
+		}
+	}
+	return nil
 }
 
 func parseServer(m member) (s Server, disabled bool, err error) {
 	var c configServer
-	if err := json.Unmarshal(m.value, &c); err != nil {
-		return s, false, place(err)
+	if err := c.read(m.value); err != nil {
+		return s, false, err
 	}
-	if c.Disabled {
+	if c.disabled {
 		return s, true, nil
 	}
 	if err := c.checkType(); err != nil {
@@ -104,14 +161,14 @@ func parseServer(m member) (s Server, disabled bool, err error) {
 		return s, false, err
 	}
 	var x expansion
-	s = Server{Name: configName(m.name), Dir: x.expand("cwd", c.CWD), URL: x.expand("url", c.URL)}
-	if c.Command != "" {
-		s.Command = []string{x.expand("command", c.Command)}
-		for i, arg := range c.Args {
+	s = Server{Name: configName(m.name), Dir: x.expand("cwd", c.cwd), URL: x.expand("url", c.url)}
+	if c.command != "" {
+		s.Command = []string{x.expand("command", c.command)}
+		for i, arg := range c.args {
 			s.Command = append(s.Command, x.expand(fmt.Sprintf("args/%d", i), arg))
 		}
 	}
-	s.Env, s.Header = x.expandAll("env", c.Env), x.expandAll("headers", c.Headers)
+	s.Env, s.Header = x.expandAll("env", c.env), x.expandAll("headers", c.headers)
 	if x.err != nil {
 		return s, false, x.err
 	}
@@ -119,20 +176,20 @@ func parseServer(m member) (s Server, disabled bool, err error) {
 }
 
 func (c configServer) checkType() error {
-	switch strings.ToLower(c.Type) {
+	switch strings.ToLower(c.kind) {
 	case "":
 	case "stdio":
-		if c.Command == "" {
+		if c.command == "" {
 			return errors.New(`"type" is stdio, and there is no "command"`)
 		}
 	case "http", "streamable-http", "streamablehttp", "streamable_http":
-		if c.URL == "" {
-			return fmt.Errorf(`"type" is %s, and there is no "url"`, c.Type)
+		if c.url == "" {
+			return fmt.Errorf(`"type" is %s, and there is no "url"`, c.kind)
 		}
 	case "sse":
 		return errors.New(`"type" sse is the old transport; where a server has no other, use Server.Dial with the SDK's SSEClientTransport`)
 	default:
-		return fmt.Errorf(`there is no "type" %q`, line(c.Type, 64))
+		return fmt.Errorf(`there is no "type" %q`, line(c.kind, 64))
 	}
 	return nil
 }
@@ -140,9 +197,9 @@ func (c configServer) checkType() error {
 // checkWay wants one way to the server. Who has none has perhaps misspelt it.
 func (c configServer) checkWay(m member) error {
 	switch {
-	case c.Command != "" && c.URL != "":
+	case c.command != "" && c.url != "":
 		return errors.New(`has "command" and "url", of which exactly one must be set`)
-	case c.Command != "" || c.URL != "":
+	case c.command != "" || c.url != "":
 		return nil
 	}
 	found, err := members(m.value)
@@ -176,6 +233,9 @@ func place(err error) error {
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Errorf("no JSON at byte %d", syntax.Offset)
+	}
+	if errors.Is(err, errNoObject) {
+		return err
 	}
 	return errors.New("no JSON")
 }

@@ -16,21 +16,38 @@ import (
 
 // wireTool is a tool as a server says it.
 type wireTool struct {
-	Name         string          `json:"name"`
-	Title        string          `json:"title"`
-	Description  string          `json:"description"`
-	InputSchema  json.RawMessage `json:"inputSchema"`
-	OutputSchema json.RawMessage `json:"outputSchema"`
-	Annotations  struct {
-		Title           string `json:"title"`
-		ReadOnlyHint    *bool  `json:"readOnlyHint"`
-		DestructiveHint *bool  `json:"destructiveHint"`
-		IdempotentHint  *bool  `json:"idempotentHint"`
-		OpenWorldHint   *bool  `json:"openWorldHint"`
-	} `json:"annotations"`
-	Execution struct {
-		TaskSupport string `json:"taskSupport"`
-	} `json:"execution"`
+	name, title, description string
+	input, output            json.RawMessage // schemas
+	hints                    wireHints
+	execution                wireExecution
+}
+
+func (w *wireTool) UnmarshalJSON(text []byte) error {
+	return fields{
+		"name": &w.name, "title": &w.title, "description": &w.description,
+		"inputSchema": &w.input, "outputSchema": &w.output,
+		"annotations": single{&w.hints}, "execution": &w.execution,
+	}.decode(text)
+}
+
+// wireHints are its annotations. A hint that is said twice may be read in two ways, so
+// it is as if it were not there.
+type wireHints struct {
+	title                                        string
+	readOnly, destructive, idempotent, openWorld *bool
+}
+
+func (w *wireHints) UnmarshalJSON(text []byte) error {
+	return fields{
+		"title": &w.title, "readOnlyHint": single{&w.readOnly}, "destructiveHint": single{&w.destructive},
+		"idempotentHint": single{&w.idempotent}, "openWorldHint": single{&w.openWorld},
+	}.decode(text)
+}
+
+type wireExecution struct{ taskSupport string }
+
+func (w *wireExecution) UnmarshalJSON(text []byte) error {
+	return fields{"taskSupport": &w.taskSupport}.decode(text)
 }
 
 // define reads what a server says of a tool.
@@ -38,22 +55,22 @@ func (s Server) define(text json.RawMessage) (Definition, error) {
 	var w wireTool
 	err := json.Unmarshal(text, &w)
 	d := Definition{
-		Server: s.Name, Name: w.Name, Tool: s.exposed(w.Name),
-		Description: description(cmp.Or(w.Description, w.Title, w.Annotations.Title)),
-		Schema:      w.InputSchema, Output: w.OutputSchema,
-		ReadOnly:    orDefault(w.Annotations.ReadOnlyHint, false),
-		Destructive: orDefault(w.Annotations.DestructiveHint, true),
-		Idempotent:  orDefault(w.Annotations.IdempotentHint, false),
-		OpenWorld:   orDefault(w.Annotations.OpenWorldHint, true),
-		task:        w.Execution.TaskSupport == "required", // a call in another way would always fail
+		Server: s.Name, Name: w.name, Tool: s.exposed(w.name),
+		Description: description(cmp.Or(w.description, w.title, w.hints.title)),
+		Schema:      w.input, Output: w.output,
+		ReadOnly:    orDefault(w.hints.readOnly, false),
+		Destructive: orDefault(w.hints.destructive, true),
+		Idempotent:  orDefault(w.hints.idempotent, false),
+		OpenWorld:   orDefault(w.hints.openWorld, true),
+		task:        w.execution.taskSupport == "required", // a call in another way would always fail
 	}
 	d.Fingerprint = d.fingerprint()
 	switch {
 	case err != nil:
 		return d, errors.New("its definition cannot be read")
-	case w.Name == "":
+	case w.name == "":
 		return d, errors.New("it has no name")
-	case len(w.Name) > maxWireName:
+	case len(w.name) > maxWireName:
 		return d, fmt.Errorf("its name has more than %d bytes", maxWireName)
 	}
 	return d, nil

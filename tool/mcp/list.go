@@ -132,16 +132,14 @@ func (b *builder) fetch(ctx context.Context, lv *live) error {
 // page takes the tools of one page that the SDK accepts, too. noTasks says why those
 // that are called as tasks are left out; nil: they are not.
 func (b *builder) page(page *sdk.ListToolsResult, noTasks error) error {
-	var raw struct {
-		Tools json.RawMessage `json:"tools"`
-	}
-	_ = json.Unmarshal(carried(page.Meta), &raw) // what is no list is an empty one
-	delete(page.Meta, rawKey)                    // the SDK keeps the page
+	var listed json.RawMessage
+	_ = fields{"tools": &listed}.decode(carried(page.Meta)) // what is no list is an empty one
+	delete(page.Meta, rawKey)                               // the SDK keeps the page
 	accepted := make(map[string]bool, len(page.Tools))
 	for _, t := range page.Tools {
 		accepted[t.Name] = true
 	}
-	for _, text := range elements(raw.Tools) {
+	for _, text := range elements(listed) {
 		b.count++
 		b.text += len(text)
 		switch {

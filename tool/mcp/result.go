@@ -16,31 +16,38 @@ import (
 
 // wireResult is what a server answers to a call.
 type wireResult struct {
-	Content           []json.RawMessage `json:"content"`
-	StructuredContent json.RawMessage   `json:"structuredContent"`
-	IsError           bool              `json:"isError"`
+	content    []json.RawMessage
+	structured json.RawMessage
+	isError    bool
+	meta       map[string]json.RawMessage
+}
 
-	Meta map[string]json.RawMessage `json:"_meta"`
+func (w *wireResult) UnmarshalJSON(text []byte) error {
+	return fields{"content": &w.content, "structuredContent": &w.structured, "isError": &w.isError, "_meta": &w.meta}.decode(text)
 }
 
 // wireContent is a part of it, of any type.
 type wireContent struct {
-	Type        string        `json:"type"`
-	Text        string        `json:"text"`
-	Data        string        `json:"data"`
-	MIME        string        `json:"mimeType"`
-	URI         string        `json:"uri"`
-	Name        string        `json:"name"`
-	Title       string        `json:"title"`
-	Description string        `json:"description"`
-	Resource    *wireResource `json:"resource"`
+	kind, text, data, mime        string
+	uri, name, title, description string
+	resource                      *wireResource
+}
+
+func (w *wireContent) UnmarshalJSON(text []byte) error {
+	return fields{
+		"type": &w.kind, "text": &w.text, "data": &w.data, "mimeType": &w.mime,
+		"uri": &w.uri, "name": &w.name, "title": &w.title, "description": &w.description,
+		"resource": &w.resource,
+	}.decode(text)
 }
 
 type wireResource struct {
-	URI  string  `json:"uri"`
-	MIME string  `json:"mimeType"`
-	Text *string `json:"text"`
-	Blob *string `json:"blob"`
+	uri, mime  string
+	text, blob *string
+}
+
+func (w *wireResource) UnmarshalJSON(text []byte) error {
+	return fields{"uri": &w.uri, "mimeType": &w.mime, "text": &w.text, "blob": &w.blob}.decode(text)
 }
 
 // maxFailureText is how much of a failure's text is handed on, in bytes.
@@ -53,14 +60,14 @@ func result(text json.RawMessage) (llm.Parts, error) {
 		return nil, tool.Fail(tool.Failed, "The tool ran, but the server's answer cannot be read.", err)
 	}
 	r := new(reading)
-	for _, raw := range w.Content {
+	for _, raw := range w.content {
 		r.content(raw)
 	}
-	r.structured(w.StructuredContent, w.Content)
-	if !w.IsError {
+	r.structured(w.structured, w.content)
+	if !w.isError {
 		return r.parts, nil
 	}
-	return nil, &tool.Error{Failure: failureOf(w.Meta), Message: cut(described(r.parts), maxFailureText)}
+	return nil, &tool.Error{Failure: failureOf(w.meta), Message: cut(described(r.parts), maxFailureText)}
 }
 
 // described is the text of parts, with notes in the place of what is none.
@@ -110,23 +117,23 @@ func (r *reading) content(raw json.RawMessage) {
 		r.note("content that cannot be read")
 		return
 	}
-	switch c.Type {
+	switch c.kind {
 	case "text":
-		r.text(c.Text)
+		r.text(c.text)
 	case "image", "audio":
-		r.data(c.Data, c.MIME, "", c.Type)
+		r.data(c.data, c.mime, "", c.kind)
 	case "resource_link":
 		r.link(c)
 	case "resource":
-		r.resource(c.Resource)
+		r.resource(c.resource)
 	default:
-		r.note("content of the unknown type %q", line(c.Type, 64))
+		r.note("content of the unknown type %q", line(c.kind, 64))
 	}
 }
 
 func (r *reading) link(c wireContent) {
 	words := []string{}
-	for _, s := range []string{c.URI, c.MIME, c.Name, c.Title, c.Description} {
+	for _, s := range []string{c.uri, c.mime, c.name, c.title, c.description} {
 		if s = line(s, maxErrorText); s != "" && !slices.Contains(words, s) {
 			words = append(words, s)
 		}
@@ -137,13 +144,13 @@ func (r *reading) link(c wireContent) {
 // resource adds an embedded resource under its address.
 func (r *reading) resource(w *wireResource) {
 	switch {
-	case w == nil || w.Text == nil && w.Blob == nil:
+	case w == nil || w.text == nil && w.blob == nil:
 		r.note("a resource without content")
-	case w.Text != nil:
-		r.note("resource: %s", line(w.URI, maxErrorText))
-		r.text(*w.Text)
+	case w.text != nil:
+		r.note("resource: %s", line(w.uri, maxErrorText))
+		r.text(*w.text)
 	default:
-		r.data(*w.Blob, w.MIME, w.URI, "resource")
+		r.data(*w.blob, w.mime, w.uri, "resource")
 	}
 }
 
@@ -247,7 +254,7 @@ func readyToCompare(value json.RawMessage) (v compared) {
 // saidBy reports whether a part of the content is the value, or its text.
 func (v compared) saidBy(content json.RawMessage) bool {
 	var c wireContent
-	if json.Unmarshal(content, &c) == nil && c.Type == "text" && (v.is([]byte(c.Text)) || v.text != nil && *v.text == c.Text) {
+	if json.Unmarshal(content, &c) == nil && c.kind == "text" && (v.is([]byte(c.text)) || v.text != nil && *v.text == c.text) {
 		return true
 	}
 	return v.is(content)

@@ -142,8 +142,8 @@ func describe(t tool.Tool) *sdk.Tool {
 // ofObject reports whether a schema says that it is one of an object, as the
 // protocol wants it.
 func ofObject(schema json.RawMessage) bool {
-	var s struct{ Type any }
-	return json.Unmarshal(schema, &s) == nil && s.Type == "object"
+	var kind any
+	return fields{"type": &kind}.decode(schema) == nil && kind == "object"
 }
 
 // inOrder lists tools in their order, at the places that they have among those of

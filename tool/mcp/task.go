@@ -29,7 +29,7 @@ func asTask(ctx context.Context) disguise {
 		task = fmt.Appendf(nil, `{"ttl":%d}`, max(time.Until(end), 0).Milliseconds()+keepTask.Milliseconds())
 	}
 	return func(params json.RawMessage) (string, json.RawMessage) {
-		return "tools/call", with(params, member{"task", task})
+		return "tools/call", with(params, member{name: "task", value: task})
 	}
 }
 
@@ -47,21 +47,14 @@ func asMethod(method string) disguise {
 
 // tasksRefused says why calls cannot be made as tasks; nil: they can.
 func tasksRefused(hello *sdk.InitializeResult) error {
-	var announced struct {
-		Capabilities struct {
-			Tasks struct {
-				Requests struct {
-					Tools struct {
-						Call json.RawMessage `json:"call"`
-					} `json:"tools"`
-				} `json:"requests"`
-			} `json:"tasks"`
-		} `json:"capabilities"`
+	announced := carried(hello.Meta)
+	delete(hello.Meta, rawKey) // the SDK keeps it
+	for _, name := range []string{"capabilities", "tasks", "requests", "tools", "call"} {
+		var inner json.RawMessage
+		_ = fields{name: &inner}.decode(announced) // what is odd is not announced
+		announced = inner
 	}
-	_ = json.Unmarshal(carried(hello.Meta), &announced) // what is odd is not announced
-	delete(hello.Meta, rawKey)                          // the SDK keeps it
-	call := string(announced.Capabilities.Tasks.Requests.Tools.Call)
-	switch {
+	switch call := string(announced); {
 	case hello.ProtocolVersion != oldProtocol:
 		return fmt.Errorf("it can be called as a task only, as the protocol %s has it, and the server speaks %s", oldProtocol, line(hello.ProtocolVersion, 32))
 	case call == "" || call == "null" || call == "false":
@@ -97,25 +90,22 @@ const (
 
 // wireTask is a task as a server says it.
 type wireTask struct {
-	ID       string          `json:"taskId"`
-	Status   string          `json:"status"`
-	Message  string          `json:"statusMessage"`
-	Interval json.RawMessage `json:"pollInterval"` // in milliseconds
+	id, state, message string
+	pollInterval       json.RawMessage // in milliseconds
+}
+
+func (w *wireTask) UnmarshalJSON(text []byte) error {
+	return fields{"taskId": &w.id, "status": &w.state, "statusMessage": &w.message, "pollInterval": &w.pollInterval}.decode(text)
 }
 
 // taskOf reads the answer to a call that was to become a task. nil: it is the result.
 func taskOf(text json.RawMessage) *wireTask {
-	var w struct {
-		Task json.RawMessage `json:"task"`
-		// A task without its wrapping.
-		ID      json.RawMessage `json:"taskId"`
-		Content json.RawMessage `json:"content"`
-	}
-	_ = json.Unmarshal(text, &w) // what is no object is no task
+	var wrapped, id, content json.RawMessage                                      // a task may be without its wrapping
+	_ = fields{"task": &wrapped, "taskId": &id, "content": &content}.decode(text) // what is no object is no task
 	switch {
-	case len(w.Task) > 0 && string(w.Task) != "null":
-		text = w.Task
-	case len(w.ID) == 0 || len(w.Content) > 0:
+	case len(wrapped) > 0 && string(wrapped) != "null":
+		text = wrapped
+	case len(id) == 0 || len(content) > 0:
 		return nil
 	}
 	t := new(wireTask)
@@ -124,11 +114,11 @@ func taskOf(text json.RawMessage) *wireTask {
 }
 
 func (w wireTask) over() bool {
-	return w.Status == taskCompleted || w.Status == taskFailed || w.Status == taskCancelled
+	return w.state == taskCompleted || w.state == taskFailed || w.state == taskCancelled
 }
 
 func (w wireTask) interval() time.Duration {
-	ms, _ := strconv.ParseFloat(string(w.Interval), 64) // beyond all numbers: infinite
+	ms, _ := strconv.ParseFloat(string(w.pollInterval), 64) // beyond all numbers: infinite
 	if ms <= 0 {
 		return defaultPoll
 	}
@@ -156,10 +146,10 @@ func (l *link) callTask(ctx context.Context, lv *live, s *sending, d Definition,
 		return res, nil
 	}
 	t := &task{link: l, live: lv, def: d, tell: tell, wireTask: *begun}
-	if t.ID == "" || len(t.ID) > maxTaskID {
+	if t.id == "" || len(t.id) > maxTaskID {
 		return nil, t.doubt("began the call as a task that nobody can ask for", nil)
 	}
-	tell.status(t.Message)
+	tell.status(t.message)
 	res, err = t.follow(ctx)
 	if err != nil && !t.over() {
 		t.giveUp(ctx)
@@ -194,10 +184,10 @@ func isLapse(err error) bool {
 // step asks for the result if it may be there, else and after that for the state. It
 // returns nothing if there is to be another step.
 func (t *task) step(ctx context.Context) (*sdk.CallToolResult, error) {
-	if !t.over() && t.Status != taskWorking && t.Status != taskAsks {
-		return nil, t.doubt(fmt.Sprintf("says of the call what cannot be understood (that it is %q)", line(t.secrets.hide(t.Status), 64)), nil)
+	if !t.over() && t.state != taskWorking && t.state != taskAsks {
+		return nil, t.doubt(fmt.Sprintf("says of the call what cannot be understood (that it is %q)", line(t.secrets.hide(t.state), 64)), nil)
 	}
-	if t.Status != taskWorking {
+	if t.state != taskWorking {
 		res, err := t.ask(ctx, "tasks/result")
 		if err == nil || !isAnswer(err) {
 			return res, err
@@ -222,19 +212,19 @@ func (t *task) step(ctx context.Context) (*sdk.CallToolResult, error) {
 func (t *task) take(text json.RawMessage) {
 	var now wireTask
 	_ = json.Unmarshal(text, &now) // what cannot be read is as if it were not there
-	now.ID = t.ID
+	now.id = t.id
 	t.wireTask = now
-	t.tell.status(t.Message)
+	t.tell.status(t.message)
 }
 
 // ended is the failure of a task that is over, for whose result the server answers
 // with an error.
 func (t *task) ended(err error) error {
-	said, cause := line(t.secrets.hide(t.Message), maxErrorText/4), t.secrets.err(err)
+	said, cause := line(t.secrets.hide(t.message), maxErrorText/4), t.secrets.err(err)
 	if answer := t.errorText(err); !strings.Contains(said, answer) {
 		said = strings.TrimSpace(said + because(answer))
 	}
-	switch t.Status {
+	switch t.state {
 	case taskCompleted:
 		said = "The tool ran, but the server does not give its result: " + cmp.Or(said, "it does not say why")
 	case taskCancelled:
@@ -272,7 +262,7 @@ func because(said string) string {
 // says nothing of that.
 func (t *task) ask(ctx context.Context, method string) (*sdk.CallToolResult, error) {
 	s := &sending{as: asMethod(method)}
-	res, err := t.live.session.CallTool(withSending(ctx, s), &sdk.CallToolParams{Name: method, Arguments: map[string]string{"taskId": t.ID}})
+	res, err := t.live.session.CallTool(withSending(ctx, s), &sdk.CallToolParams{Name: method, Arguments: map[string]string{"taskId": t.id}})
 	if err != nil {
 		return nil, s.explain(err)
 	}

@@ -202,11 +202,11 @@ func (w *web) judge(s *sending, req *http.Request, resp *http.Response) {
 // isSessionError reports whether the body of a response is an error about the
 // session, and no answer to a request.
 func isSessionError(text []byte) bool {
-	var m struct {
-		ID    any
-		Error *struct{ Message string }
-	}
-	return json.Unmarshal(text, &m) == nil && m.Error != nil && m.ID == nil && strings.Contains(strings.ToLower(m.Error.Message), "session")
+	var id any
+	var said json.RawMessage
+	var message string
+	return fields{"id": &id, "error": &said}.decode(text) == nil && id == nil &&
+		fields{"message": &message}.decode(said) == nil && strings.Contains(strings.ToLower(message), "session")
 }
 
 const typeJSON, typeEvents = "application/json", "text/event-stream"

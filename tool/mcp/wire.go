@@ -59,41 +59,6 @@ func answered(err error) error {
 	return &jsonrpc.Error{Code: codeServerError, Message: e.Message, Data: e.Data}
 }
 
-var errNoObject = errors.New("it is no JSON object")
-
-// A member is one of a JSON object.
-type member struct {
-	name  string
-	value json.RawMessage
-}
-
-// members returns those of an object in their order; of two of one name, the last.
-func members(raw json.RawMessage) ([]member, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
-		return nil, errNoObject
-	}
-	var all []member
-	at := map[string]int{}
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		m := member{name: name.(string)} // a key is always one
-		if err := dec.Decode(&m.value); err != nil {
-			return nil, err
-		}
-		if i, twice := at[m.name]; twice {
-			all[i] = m
-			continue
-		}
-		at[m.name] = len(all)
-		all = append(all, m)
-	}
-	return all, nil
-}
-
 // carry puts the text of a list of tools, of a call's result, of a task, and of how a
 // server presents itself where the SDK leaves it as it is. What the SDK would decode of
 // it is cut down to what it needs: nothing odd in one tool keeps it from the others.
@@ -133,7 +98,7 @@ func (t *tap) carry(result json.RawMessage) json.RawMessage {
 		result = nil
 	}
 	if meta = marked(meta, result); meta != nil {
-		writeMember(&b, member{"_meta", meta})
+		writeMember(&b, member{name: "_meta", value: meta})
 	}
 	b.WriteByte('}')
 	return b.Bytes()
@@ -157,28 +122,6 @@ func marked(meta, text json.RawMessage) json.RawMessage {
 	}
 	value, _ := json.Marshal(kept) // it was decoded from JSON
 	return value
-}
-
-func writeMember(b *bytes.Buffer, m member) {
-	if b.Len() > 1 {
-		b.WriteByte(',')
-	}
-	name, _ := json.Marshal(m.name) // a string always has a JSON form
-	b.Write(name)
-	b.WriteByte(':')
-	b.Write(m.value)
-}
-
-// with is an object that we wrote, and one member more.
-func with(object json.RawMessage, more member) json.RawMessage {
-	all, _ := members(object)
-	var b bytes.Buffer
-	b.WriteByte('{')
-	for _, m := range append(all, more) {
-		writeMember(&b, m)
-	}
-	b.WriteByte('}')
-	return b.Bytes()
 }
 
 // maxListed is how many tools are read of a list, and of each of its pages. What more
@@ -212,7 +155,7 @@ func reduced(tools json.RawMessage) json.RawMessage {
 	known := []tool{}
 	for _, text := range elements(tools) {
 		var t tool
-		if json.Unmarshal(text, &t) != nil || t.Name == "" {
+		if (fields{"name": &t.Name, "inputSchema": &t.InputSchema}).decode(text) != nil || t.Name == "" {
 			continue
 		}
 		if !headed(t.InputSchema) {
