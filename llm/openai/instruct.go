@@ -18,9 +18,9 @@ func (e *encoder) instruct(b []byte, m llm.Message) ([]byte, error) {
 		}
 		return e.put(b, m.Role, f), nil
 	case e.last == "":
-		e.lead = append(e.lead[:len(e.lead):len(e.lead)], m)
+		e.lead = append(e.lead, m)
 	default:
-		e.held = append(e.held[:len(e.held):len(e.held)], m)
+		e.held = append(e.held, m)
 	}
 	return b, nil
 }

@@ -42,14 +42,15 @@ func (r messageRules) names() []string {
 }
 
 // An encoder writes messages in the form of Chat Completions, one after the
-// other, and mends what no provider takes. A copy of it goes its own way: what
-// its slices hold is never changed.
+// other, and mends what no provider takes. A copy of it takes its place, or is
+// dropped: of what both hold, a copy that is dropped changes nothing but what
+// stands behind the ends of the slices.
 type encoder struct {
 	messageRules
 	last   llm.Role      // of the last message written; "" at the front
 	lead   []llm.Message // the system messages at the front, which are not written
 	held   []llm.Message // those further back, which wait for the user
-	open   []openCall    // the calls of the last message that had any, without those answered
+	open   *openCalls    // the calls of the last message that had any
 	shown  llm.Parts     // pictures of the results of this turn
 	called bool          // there was a call
 	notes  []string      // what was mended

@@ -9,7 +9,55 @@ import (
 )
 
 // openCall is a call that waits for its result.
-type openCall struct{ id, wire, name string }
+type openCall struct {
+	id, wire, name string
+	answered       bool
+}
+
+// openCalls are the calls of one message. A message can have so many that no step
+// for one of them may look at all of them.
+type openCalls struct {
+	list []openCall
+	byID map[string][]int // the positions of those without an answer, in their order
+}
+
+func newOpenCalls(n int) *openCalls {
+	return &openCalls{list: make([]openCall, 0, n), byID: make(map[string][]int, n)}
+}
+
+func (o *openCalls) add(c openCall) {
+	o.byID[c.id] = append(o.byID[c.id], len(o.list))
+	o.list = append(o.list, c)
+}
+
+// answer takes the call that a result of that id answers from those that are
+// open: the first of that id, or else the first that came without one.
+func (o *openCalls) answer(id string) (openCall, bool) {
+	if o == nil {
+		return openCall{}, false
+	}
+	for _, id := range []string{id, ""} {
+		if at := o.byID[id]; len(at) > 0 {
+			o.byID[id] = at[1:]
+			o.list[at[0]].answered = true
+			return o.list[at[0]], true
+		}
+	}
+	return openCall{}, false
+}
+
+// waiting returns the calls without an answer.
+func (o *openCalls) waiting() (calls []openCall) {
+	if o == nil {
+		return nil
+	}
+	for _, c := range o.list {
+		if !c.answered {
+			calls = append(calls, c)
+		}
+	}
+	return calls
+}
 
 // noResult stands in for the result of a call that has none.
 const noResult = "(no result: the call was not run, or it was interrupted)"
@@ -22,14 +70,14 @@ const shownText = "The images of the results above:"
 
 // calls are the tool calls of the n-th message.
 func (e *encoder) calls(calls []llm.ToolCall, n int) ([]byte, error) {
-	e.open, e.called = nil, true
-	list := make([][]byte, len(calls))
+	e.open, e.called = newOpenCalls(len(calls)), true
+	list, used := make([][]byte, len(calls)), make(map[string]bool, len(calls))
 	for i, call := range calls {
-		o, typ := openCall{call.ID, e.wireID(call.ID, n, i), wireName(call.Name)}, "function"
+		o, typ := openCall{id: call.ID, wire: e.wireID(call.ID, n, i, used), name: wireName(call.Name)}, "function"
 		if !e.noCallExtra && isBuiltin(call) { // its name begins with a $
 			o.name, typ = call.Name, builtin
 		}
-		e.open = append(e.open, o)
+		e.open.add(o)
 		f := fields{
 			{"id", appendString(nil, o.wire)},
 			{"type", appendString(nil, typ)},
@@ -52,15 +100,17 @@ func isBuiltin(c llm.ToolCall) bool {
 	return slices.ContainsFunc(c.Extra, func(m llm.Member) bool { return m.Name == "type" && m.Value == `"`+builtin+`"` })
 }
 
-// wireID returns the id of the i-th call of the n-th message as it is sent. One
-// that is missing, or that an earlier call of the message has, is replaced by
-// one that is always the same for this place in the conversation.
-func (e *encoder) wireID(id string, n, i int) string {
+// wireID returns the id of the i-th call of the n-th message as it is sent, and
+// enters it in used. An id that is missing, or that an earlier call of the message
+// has, is replaced by an id that is always the same for this place in the
+// conversation.
+func (e *encoder) wireID(id string, n, i int, used map[string]bool) string {
 	made := fmt.Sprintf("call_%d_%d", n, i)
 	wire := e.ids.wire(cmpOr(id, made))
-	for slices.ContainsFunc(e.open, func(o openCall) bool { return o.wire == wire }) {
+	for used[wire] {
 		wire, made = e.ids.wire(made), made+"_"
 	}
+	used[wire] = true
 	return wire
 }
 
@@ -74,7 +124,9 @@ func objectOr(arguments string) string {
 }
 
 // results are the tool messages of m. A result without a call is left out, since
-// every provider refuses the whole conversation for it.
+// every provider refuses the whole conversation for it. An error comes before the
+// first call is answered: the encoder that this one was copied from shares the
+// open calls.
 func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
 	if len(m.Parts) == 0 {
 		return b, errors.New("a message of role tool holds no result")
@@ -84,14 +136,19 @@ func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
 		if !ok {
 			return b, fmt.Errorf("a message of role tool holds a %T", p)
 		}
-		o, ok := e.answered(r.CallID)
+		if err := errors.Join(extend(new(fields), r.Extra), extend(new(fields), m.Extra)); err != nil {
+			return b, err
+		}
+	}
+	for _, r := range m.Results() {
+		o, ok := e.open.answer(r.CallID)
 		if !ok {
 			e.note("the result of the call %q was left out: no call before it waits for one", clip(r.CallID, maxShownID))
 			continue
 		}
 		f := e.result(o, e.resultText(r))
 		if err := errors.Join(extend(&f, r.Extra), extend(&f, m.Extra)); err != nil {
-			return b, err
+			return b, err // cannot be: both were found to be good
 		}
 		b = e.put(b, llm.RoleTool, f)
 	}
@@ -108,25 +165,10 @@ func (e *encoder) result(o openCall, text string) fields {
 	return f
 }
 
-// answered takes the call that a result of that id answers from those that are
-// open: the first of that id, or else the first that came without one.
-func (e *encoder) answered(id string) (openCall, bool) {
-	at := slices.IndexFunc(e.open, func(o openCall) bool { return o.id == id })
-	if at < 0 {
-		at = slices.IndexFunc(e.open, func(o openCall) bool { return o.id == "" })
-	}
-	if at < 0 {
-		return openCall{}, false
-	}
-	o := e.open[at]
-	e.open = slices.Delete(slices.Clone(e.open), at, at+1)
-	return o, true
-}
-
 // settle closes the turn of the tools before another message: every call gets a
 // result, and the pictures of the results are shown.
 func (e *encoder) settle(b []byte) ([]byte, error) {
-	for _, o := range e.open {
+	for _, o := range e.open.waiting() {
 		b = e.put(b, llm.RoleTool, e.result(o, noResult))
 		e.note("the call %q has no result: one that says so was added", clip(o.id, maxShownID))
 	}
@@ -155,7 +197,7 @@ func (e *encoder) resultText(r llm.ToolResult) string {
 			if _, err := imageURL(image); err != nil {
 				return partNote(p) // what is no image is only told of
 			}
-			e.shown = append(e.shown[:len(e.shown):len(e.shown)], image)
+			e.shown = append(e.shown, image)
 			return fmt.Sprintf("[image %d of the message that follows the results]", len(e.shown))
 		}
 	}
@@ -168,5 +210,5 @@ func (e *encoder) resultText(r llm.ToolResult) string {
 }
 
 func (e *encoder) note(format string, args ...any) {
-	e.notes = append(e.notes[:len(e.notes):len(e.notes)], fmt.Sprintf(format, args...))
+	e.notes = append(e.notes, fmt.Sprintf(format, args...))
 }
