@@ -27,6 +27,9 @@ const (
 // (RetryAfter) is a lower bound: then up to a quarter of MinDelay is added at
 // random, so that many clients do not come back in the same instant.
 //
+// A wait that would outlast the deadline of ctx is not begun: the error is
+// returned at once, inside one that says that there was no time to try again.
+//
 // The sink gets an [llm.Notice] before each wait.
 //
 // A Retry is a plain value, safe for concurrent use.
@@ -55,7 +58,8 @@ type Retry struct {
 
 // Model returns m with retries. When ctx ends, be it during a wait, Generate
 // returns context.Cause(ctx) at once. When the tries are used up it returns the
-// last error as it was. Panics are not recovered.
+// last error as it was; when the time is, the last error wrapped (see [Retry]).
+// Panics are not recovered.
 func (r Retry) Model(m llm.Model) llm.Model {
 	r.Attempts = or(r.Attempts, DefaultAttempts)
 	r.MaxWait = or(r.MaxWait, DefaultMaxWait)
@@ -99,6 +103,9 @@ func (r *retrier) Generate(ctx context.Context, req *llm.Request, sink func(llm.
 		if !ok || seen.shown && !r.Restart || !r.allows(&past, err, wait) {
 			return nil, err
 		}
+		if err := outlasted(ctx, err, wait); err != nil {
+			return nil, err
+		}
 		seen.notice(r.announce(err, wait, try))
 		if err := sleep(ctx, wait); err != nil {
 			return nil, err
@@ -107,6 +114,21 @@ func (r *retrier) Generate(ctx context.Context, req *llm.Request, sink func(llm.
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// outlasted returns err with the reason why it is final, if ctx ends before the
+// wait does, and nil otherwise.
+func outlasted(ctx context.Context, err error, wait time.Duration) error {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return nil
+	}
+	left := time.Until(deadline)
+	if wait < left || wait <= 0 {
+		return nil
+	}
+	return fmt.Errorf("%w; no time to try again: the next try is due in %v, and the context ends in %v",
+		err, wait.Round(10*time.Millisecond), left.Round(10*time.Millisecond))
 }
 
 // announce says what is going on during a wait.

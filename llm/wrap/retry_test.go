@@ -218,8 +218,8 @@ func TestRetryEndsWithContext(t *testing.T) {
 	t.Run("during a wait", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithTimeoutCause(t.Context(), 7*time.Second, reason)
-			defer cancel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(7*time.Second, func() { cancel(reason) })
 			begin := time.Now()
 			_, err := wrap.Retry{}.Model(&failing{errs: []error{limited(10 * time.Second)}}).Generate(ctx, &llm.Request{}, nil)
 			require.Equal(t, reason, err)
@@ -263,6 +263,51 @@ func TestRetryEndsWithContext(t *testing.T) {
 			require.Equal(t, 1, m.tries)
 		})
 	})
+}
+
+// TestRetryHasNoTime: a wait beyond the deadline of the context can only end
+// with it, so the error that is known comes at once.
+func TestRetryHasNoTime(t *testing.T) {
+	t.Parallel()
+	busy := limited(50 * time.Second)
+	for _, tt := range []struct {
+		name  string
+		left  time.Duration
+		errs  []error
+		tries int
+		took  time.Duration
+		err   string // "": an answer
+	}{
+		{name: "what the provider asks for", left: 10 * time.Second, errs: []error{busy}, tries: 1,
+			err: "429 rate_limit (retry after 50s); no time to try again: the next try is due in 50s, and the context ends in 10s"},
+		{name: "to the very end", left: 50 * time.Second, errs: []error{busy}, tries: 1,
+			err: "429 rate_limit (retry after 50s); no time to try again: the next try is due in 50s, and the context ends in 50s"},
+		{name: "time enough", left: 51 * time.Second, errs: []error{busy}, tries: 2, took: 50 * time.Second},
+		{name: "our own delay", left: 700 * time.Millisecond, errs: []error{overloaded, overloaded}, tries: 2, took: 500 * time.Millisecond,
+			err: "503 overloaded; no time to try again: the next try is due in 1s, and the context ends in 200ms"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), tt.left)
+				defer cancel()
+				begin, m := time.Now(), &failing{errs: tt.errs}
+				told := 0
+				resp, err := wrap.Retry{}.WithRandom(func() float64 { return 0 }).Model(m).Generate(ctx, &llm.Request{}, func(llm.Delta) { told++ })
+				require.Equal(t, tt.tries, m.tries)
+				require.Equal(t, tt.took, time.Since(begin))
+				require.Equal(t, tt.tries-1, told, "a wait that is not begun is not told of")
+				if tt.err == "" {
+					require.NoError(t, err)
+					require.Equal(t, answer, resp)
+					return
+				}
+				require.EqualError(t, err, tt.err)
+				require.ErrorIs(t, err, tt.errs[tt.tries-1])
+				require.NotErrorIs(t, err, context.DeadlineExceeded)
+			})
+		})
+	}
 }
 
 func TestRetryRecoversNoPanic(t *testing.T) {
