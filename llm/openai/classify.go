@@ -12,33 +12,54 @@ import (
 
 // strongCodes are codes and types that say what is the matter whatever the status.
 var strongCodes = map[string]llm.ErrorKind{
-	"context_length_exceeded":       llm.KindContextOverflow,
-	"context_window_exceeded":       llm.KindContextOverflow,
-	"model_context_window_exceeded": llm.KindContextOverflow,
-	"exceed_context_size_error":     llm.KindContextOverflow,
-	"content_filter":                llm.KindContentFilter,
-	"content_policy_violation":      llm.KindContentFilter,
-	"responsibleaipolicyviolation":  llm.KindContentFilter,
-	"data_inspection_failed":        llm.KindContentFilter,
-	"insufficient_quota":            llm.KindQuota,
-	"insufficient_balance":          llm.KindQuota,
-	"insufficient_credits":          llm.KindQuota,
-	"billing_hard_limit_reached":    llm.KindQuota,
-	"billing_not_active":            llm.KindQuota,
-	"billing_error":                 llm.KindQuota,
-	"1113":                          llm.KindQuota, // Zhipu: no balance
-	"base_resp 1008":                llm.KindQuota, // MiniMax: no balance
-	"payment_required":              llm.KindQuota,
-	"overloaded_error":              llm.KindOverloaded,
-	"engine_overloaded":             llm.KindOverloaded,
-	"engine_overloaded_error":       llm.KindOverloaded,
-	"server_overloaded":             llm.KindOverloaded,
-	"invalid_api_key":               llm.KindAuth,
-	"api_key_invalid":               llm.KindAuth,
-	"invalid_authentication_error":  llm.KindAuth,
-	"authentication_error":          llm.KindAuth,
-	"permission_error":              llm.KindPermission,
-	"permission_denied":             llm.KindPermission,
+	"context_length_exceeded":          llm.KindContextOverflow,
+	"context_window_exceeded":          llm.KindContextOverflow,
+	"model_context_window_exceeded":    llm.KindContextOverflow,
+	"exceed_context_size_error":        llm.KindContextOverflow,
+	"too_many_prompt_tokens":           llm.KindContextOverflow,
+	"too_many_input_tokens":            llm.KindContextOverflow,
+	"prompt_too_long":                  llm.KindContextOverflow,
+	"input_too_long":                   llm.KindContextOverflow,
+	"model_max_prompt_tokens_exceeded": llm.KindContextOverflow, // Copilot
+	"tokens_limit_reached":             llm.KindContextOverflow, // GitHub Models
+	"content_filter":                   llm.KindContentFilter,
+	"content_policy_violation":         llm.KindContentFilter,
+	"responsibleaipolicyviolation":     llm.KindContentFilter,
+	"data_inspection_failed":           llm.KindContentFilter,
+	"datainspectionfailed":             llm.KindContentFilter, // DashScope
+	"1301":                             llm.KindContentFilter, // Zhipu
+	"base_resp 1026":                   llm.KindContentFilter, // MiniMax: the prompt
+	"base_resp 1027":                   llm.KindContentFilter, // MiniMax: the answer
+	"censorship_blocked":               llm.KindContentFilter, // StepFun
+	"prohibited_content":               llm.KindContentFilter,
+	"insufficient_quota":               llm.KindQuota,
+	"insufficient_balance":             llm.KindQuota,
+	"insufficient_credits":             llm.KindQuota,
+	"insufficient_user_quota":          llm.KindQuota,
+	"billing_hard_limit_reached":       llm.KindQuota,
+	"billing_not_active":               llm.KindQuota,
+	"billing_error":                    llm.KindQuota,
+	"1113":                             llm.KindQuota, // Zhipu: no balance
+	"base_resp 1008":                   llm.KindQuota, // MiniMax: no balance
+	"payment_required":                 llm.KindQuota,
+	"overloaded_error":                 llm.KindOverloaded,
+	"engine_overloaded":                llm.KindOverloaded,
+	"engine_overloaded_error":          llm.KindOverloaded,
+	"server_overloaded":                llm.KindOverloaded,
+	"invalid_api_key":                  llm.KindAuth,
+	"api_key_invalid":                  llm.KindAuth,
+	"invalid_authentication_error":     llm.KindAuth,
+	"authentication_error":             llm.KindAuth,
+	"invalid_token":                    llm.KindAuth, // this and the next ones: OAuth 2.0
+	"invalid_client":                   llm.KindAuth,
+	"invalid_grant":                    llm.KindAuth,
+	"unauthorized_client":              llm.KindAuth,
+	"expired_token":                    llm.KindAuth,
+	"token_expired":                    llm.KindAuth,
+	"access_denied":                    llm.KindPermission,
+	"insufficient_scope":               llm.KindPermission,
+	"permission_error":                 llm.KindPermission,
+	"permission_denied":                llm.KindPermission,
 }
 
 // weakCodes count only where the status says nothing.
@@ -73,7 +94,9 @@ var (
 		`|prompt (is )?too long|input is too long|too many input tokens|input token count .*exceeds` +
 		`|reduce the length of the (messages|prompt|input)|exceeded model token limit|prompt token count of \d+ exceeds` +
 		`|total length of all messages is too long|tokens to keep from the initial prompt|exceeds max_seq_len` +
-		`|input length .*(exceeds|should be)|maximum number of tokens allowed`)
+		`|input length .*(exceeds|should be)|maximum number of tokens allowed` +
+		`|\b(input|prompt) tokens?\b[^.]{0,40}\bexceed|\bmax_prompt_tokens\b|\btokens? exceeds? (the )?(limit|maximum)` +
+		`|request (body )?too large for .*\bmax size: \d+ tokens`)
 	// capText keeps a bound on the answer that is too high from being taken for too
 	// long a conversation.
 	capText = regexp.MustCompile(`(?i)\bmax_(completion_|output_)?tokens\b[^.]{0,60}(must be|is too large|too large:|should be|at most|less than or equal)`)
@@ -81,15 +104,34 @@ var (
 	throttleText = regexp.MustCompile(`(?i)throttl|rate.?limit|too many requests|please wait|per (second|minute|min|hour|day)\b|\b[TR]P[SMHD]\b`)
 	quotaText    = regexp.MustCompile(`(?i)exceeded your current quota|per[ -]day|\b[TR]PD\b|daily (limit|quota)|quota exceeded`)
 	billingText  = regexp.MustCompile(`(?i)insufficient[ _](balance|credits?|funds|quota)|credit balance is too low|out of credits|account balance`)
-	filterText   = regexp.MustCompile(`(?i)content management policy|content filter(ing)? policy|flagged by .*content filter`)
-	authText     = regexp.MustCompile(`(?i)api[ _]key not valid|(incorrect|invalid) api[ _]key`)
+	// filterText are the wordings of a filter, which counts before the codes: some
+	// say of a text that they refuse that the caller has no permission.
+	filterText = regexp.MustCompile(`(?i)content management policy|content filter(ing)? policy|flagged by .*content filter` +
+		`|violat\w+ (\w+ ){0,3}(usage|content|community|safety|acceptable use)( \w+)? (guidelines?|polic(y|ies))|failed check: ?safety|safety_check_type` +
+		`|(input|prompt|content|text)s? (was|were|has been|is) (flagged|blocked by)|flagged as (potentially )?(violating|unsafe|harmful|inappropriate)` +
+		`|content exists risk|considered high risk|(blocked|rejected|refused) (by|due to|because of) (\w+ ){0,3}(safety|content|moderation)` +
+		`|(rejected|blocked|stopped) (as a result of|by) (our|the) safety system`)
+	authText = regexp.MustCompile(`(?i)api[ _]key not valid|(incorrect|invalid) api[ _]key`)
 	// speedText is what some gateways make a 400 of.
 	speedText = regexp.MustCompile(`(?i)throttlingexception|too many requests`)
-	// poisonText tells of a history that a server cannot read: the same request
-	// fails for ever, whatever the status.
-	poisonText = regexp.MustCompile(`(?i)failed to parse tool call arguments`)
+	// neverText tells of a request that a server cannot read or serve: the same
+	// request fails for ever, whatever the status.
+	neverText = regexp.MustCompile(`(?i)failed to parse (tool call arguments|messages)` +
+		`|\b(image|images|audio|video|vision|multimodal|multi-modal|file|pdf)\b( (input|inputs|content|data|url))? (is|are) not (supported|enabled)` +
+		`|(does not|doesn't|do not|cannot) (support|accept|handle|process) (\w+ )?(tools|tool calls?|tool calling|function calling|image|images|vision|audio|multimodal)\b` +
+		`|(not|n't) (a )?multi-?modal model|unsupported content\W? part type|only .{1,20} content type is supported` +
+		`|failed to (load|decode|process) (the )?(image|audio)|requires? (the )?\W?--jinja` +
+		`|\bjson: cannot unmarshal |\[json\.exception\.|failed to deserialize the json body` +
+		`|json schema (conversion failed|error at)|unrecognized schema:|unsupported (\$ref|ref:)|(error resolving|cannot resolve) (\$)?ref` +
+		`|roles must alternate|unexpected message role|(system|developer) (role|message) (is )?not supported|raise_exception`)
+	// modelText tells of a model that is not there.
+	modelText = regexp.MustCompile("(?i)\\bmodel[ :]+[\"'`]?[^\\s\"'`]+[\"'`]? (does not exist|not found|is not found)\\b" +
+		`|\bmodel (does )?not exist\b|\b(unknown|no such|invalid) model( name)?\b|not a valid model( id)?\b` +
+		`|no available channels? (for|under)|无可用渠道`)
+	// brokenText tells of a server that needs a person.
+	brokenText = regexp.MustCompile(`(?i)requires more system memory|(unable|failed) to load model|error loading model|unknown model architecture`)
 	// mistakeText tells of a model that wrote a call which its server could not read.
-	mistakeText = regexp.MustCompile(`(?i)failed to parse input at pos|failed to call a function|tool call validation failed`)
+	mistakeText = regexp.MustCompile(`(?i)failed to parse input at pos|failed to call a function|tool call validation failed|error parsing tool call`)
 	limitText   = regexp.MustCompile(`(?i)limit:? (\d+), requested:? (\d+)`)
 )
 
@@ -99,13 +141,16 @@ const longestHint = time.Hour
 // kind classifies a failure: by a code that leaves no doubt, by the words that
 // a status alone does not tell apart, and by the status.
 func (f failure) kind(status int, wait time.Duration) llm.ErrorKind {
-	if k := f.coded(strongCodes); k != "" {
+	if status >= 500 && f.behind != 0 {
+		status = f.behind // a gateway's own says less
+	}
+	if k := f.coded(strongCodes); k != "" && (k != llm.KindPermission || !filterText.MatchString(f.message)) {
 		return k
 	}
 	throttled := status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable || status == 529 ||
 		throttleText.MatchString(f.message)
 	switch {
-	case poisonText.MatchString(f.message):
+	case neverText.MatchString(f.message) && status != http.StatusTooManyRequests && status != http.StatusNotFound:
 		return llm.KindInvalidRequest
 	case f.neverFits(), status == http.StatusBadRequest && f.empty && strings.HasSuffix(f.host, ".cerebras.ai"):
 		return llm.KindContextOverflow
@@ -121,6 +166,8 @@ func (f failure) kind(status int, wait time.Duration) llm.ErrorKind {
 		return llm.KindAuth
 	case status == http.StatusBadRequest && speedText.MatchString(f.message):
 		return llm.KindRateLimit
+	case (status < 400 || status >= 500) && f.modelless():
+		return llm.KindNotFound
 	case status == http.StatusRequestEntityTooLarge:
 		return f.tooLarge(throttled)
 	case status >= 400:
@@ -133,6 +180,23 @@ func (f failure) kind(status int, wait time.Duration) llm.ErrorKind {
 		return llm.KindRateLimit
 	}
 	return llm.KindServer
+}
+
+// modelless reports whether there is no such model. A gateway says so with a
+// status of its own failure, too, as it has no server for the model.
+func (f failure) modelless() bool {
+	return f.coded(map[string]llm.ErrorKind{"model_not_found": llm.KindNotFound}) != "" || modelText.MatchString(f.message)
+}
+
+// knownCode returns the first of the codes whose meaning is known, or "".
+func (f failure) knownCode() string {
+	for _, code := range []string{f.code, f.inner, f.typ} {
+		low := strings.ToLower(code)
+		if strongCodes[low] != "" || weakCodes[low] != "" {
+			return code
+		}
+	}
+	return ""
 }
 
 func (f failure) coded(kinds map[string]llm.ErrorKind) llm.ErrorKind {
@@ -151,11 +215,12 @@ const (
 )
 
 // retries is [llm.APIError.Retries]: what the provider asks for, unless no retry
-// can succeed, and what we know of models that make mistakes.
+// can succeed, and what we know of models that make mistakes and of servers that
+// will not come back by themselves.
 func (f failure) retries(h http.Header, kind llm.ErrorKind) int {
 	asked := strings.ToLower(strings.TrimSpace(h.Get("X-Should-Retry")))
 	switch {
-	case asked == "false":
+	case asked == "false", kind == llm.KindServer && brokenText.MatchString(f.message):
 		return -1
 	case f.code == "tool_use_failed" || mistakeText.MatchString(f.message):
 		return retriesMistake
@@ -168,19 +233,30 @@ func (f failure) retries(h http.Header, kind llm.ErrorKind) int {
 // tokenCount is a number by itself, and none in the name of a model.
 var tokenCount = regexp.MustCompile(`(?:^|[\s:(])(\d{3,9})\b`)
 
+// limitAlone is the only number of a wording, where it is the bound.
+var limitAlone = regexp.MustCompile(`(?i)\b(exceeds?|exceeded|limit|maximum|max size|at most)\b[^.\d]{0,40}$`)
+
 // overflow returns how many tokens there were and how many there may be. In all
 // wordings known these are the first two numbers, and too many is the larger.
 func (f failure) overflow() (tokens, limit int64) {
 	if f.tokens > 0 || f.limit > 0 {
 		return f.tokens, f.limit
 	}
-	m := tokenCount.FindAllStringSubmatch(f.message, 2)
-	if len(m) < 2 {
-		return 0, 0
+	m := tokenCount.FindAllStringSubmatchIndex(f.message, 2)
+	number := func(i int) int64 {
+		n, _ := strconv.ParseInt(f.message[m[i][2]:m[i][3]], 10, 64)
+		return n
 	}
-	a, _ := strconv.ParseInt(m[0][1], 10, 64)
-	b, _ := strconv.ParseInt(m[1][1], 10, 64)
-	return max(a, b), min(a, b)
+	switch len(m) {
+	case 0:
+		return 0, 0
+	case 1:
+		if !limitAlone.MatchString(f.message[:m[0][2]]) {
+			return 0, 0
+		}
+		return 0, number(0)
+	}
+	return max(number(0), number(1)), min(number(0), number(1))
 }
 
 // neverFits reports whether one request asks for more than a minute's share:

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -134,12 +135,25 @@ func (x *exchange) refused() error {
 		return x.redirected()
 	}
 	f := readFailure(body)
+	f.message = cmpOr(f.message, challenged(x.resp.Header))
 	f.code = cmpOr(f.code, x.resp.Header.Get("X-Amzn-Errortype"))
 	e := x.apiError(f, status)
 	if status == http.StatusNotFound {
 		e.Message += fmt.Sprintf(" (POST %s%s)", secretsOf(x.req).cutURL(x.req.URL), baseURLHint(e))
 	}
 	return e
+}
+
+var challenge = regexp.MustCompile(`\berror_description="((?:[^"\\]|\\.)*)"`)
+
+// challenged returns what the header of a 401 or 403 says of the reason (RFC 6750).
+func challenged(h http.Header) string {
+	for _, value := range h.Values("Www-Authenticate") {
+		if m := challenge.FindStringSubmatch(value); m != nil {
+			return clip(m[1], maxMessage)
+		}
+	}
+	return ""
 }
 
 func baseURLHint(e *llm.APIError) string {

@@ -15,6 +15,7 @@ type failure struct {
 	message, code, typ, param string
 	status                    int    // a status of HTTP that the body names, 0 if none
 	inner                     string // the code of an inner error, or the status as a word
+	behind                    int    // a status of HTTP that the quoted error of another server names, 0 if none
 	reason                    string // the reason of details
 	reset                     string // X-RateLimit-Reset of metadata.headers
 	delay                     string // retryDelay of details
@@ -36,7 +37,12 @@ func readFailure(body []byte) failure {
 		return failure{empty: true}
 	}
 	if !json.Valid(body) {
-		return failure{message: excerpt(body)}
+		f := failure{message: string(body)}
+		if f.unquote(); f.message == string(body) {
+			return failure{message: excerpt(body)}
+		}
+		f.message = clip(f.message, maxMessage)
+		return f
 	}
 	for e := range elements(body) {
 		body = e
@@ -47,6 +53,7 @@ func readFailure(body []byte) failure {
 	if f.message == "" {
 		f.message, f.wordless = clip(string(body), maxMessage), true
 	}
+	f.unquote()
 	f.message = clip(f.message, maxMessage)
 	return f
 }
@@ -59,10 +66,15 @@ func (f *failure) read(object []byte, depth int) {
 		return
 	}
 	var inner []byte
+	var described, titled string
 	for name, v := range members(object) {
 		switch name {
-		case "message", "msg", "status_msg", "error_msg":
+		case "message", "Message", "msg", "status_msg", "error_msg", "error_message", "errorMessage":
 			f.message = cmpOr(words(v), f.message)
+		case "error_description", "description": // OAuth 2.0, RFC 6749
+			described = cmpOr(str(v), described)
+		case "title", "reason": // the first one of RFC 9457
+			titled = cmpOr(titled, str(v))
 		case "detail", "details":
 			f.details(v)
 		case "code":
@@ -96,8 +108,68 @@ func (f *failure) read(object []byte, depth int) {
 			}
 		}
 	}
-	if depth < 3 && !isNull(inner) {
+	switch name := str(inner); {
+	case name != "":
+		f.name(name, described)
+	case depth < 3 && !isNull(inner):
 		f.read(inner, depth+1)
+	}
+	f.message = cmpOr(joinWords(f.message, described), titled)
+}
+
+// errorName is an "error" that is a name, and no words.
+var errorName = regexp.MustCompile(`^[a-z][a-z0-9]*([_.-][a-z0-9]+)*$`)
+
+// name takes an "error" that is a string: the name of an error that other
+// members describe, or words.
+func (f *failure) name(s, described string) {
+	if errorName.MatchString(s) {
+		f.code = cmpOr(f.code, s)
+		if f.message != "" || described != "" {
+			return
+		}
+	}
+	f.message = joinWords(s, f.message)
+}
+
+// joinWords joins two texts about the same, unless one of them says it all.
+func joinWords(a, b string) string {
+	switch {
+	case strings.Contains(a, b):
+		return a
+	case strings.Contains(b, a):
+		return b
+	}
+	return a + ": " + b
+}
+
+// eventField is what stands before the data of an event, which some servers
+// send with the status of an error, too.
+var eventField = regexp.MustCompile(`^(event: ?\w+\s+)?data:\s*$`)
+
+// unquote takes what a gateway quotes of the server behind it: JSON among the
+// gateway's words. Its words stay, and those of the quoted error follow them.
+func (f *failure) unquote() {
+	from, to := strings.IndexByte(f.message, '{'), strings.LastIndexByte(f.message, '}')
+	if from < 0 || to < from || f.wordless {
+		return
+	}
+	quoted := []byte(f.message[from : to+1])
+	if !json.Valid(quoted) || isNull(member(quoted, "error")) && str(member(quoted, "message")) == "" {
+		return
+	}
+	var behind failure
+	behind.read(quoted, 1)
+	if behind.message == "" {
+		return
+	}
+	before := eventField.ReplaceAllString(f.message[:from], "")
+	f.message = strings.TrimSpace(before + behind.message + f.message[to+1:])
+	f.behind = behind.status
+	f.inner = cmpOr(f.inner, behind.knownCode())
+	f.delay, f.reset = cmpOr(f.delay, behind.delay), cmpOr(f.reset, behind.reset)
+	if f.tokens == 0 && f.limit == 0 {
+		f.tokens, f.limit = behind.tokens, behind.limit
 	}
 }
 

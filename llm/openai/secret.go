@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -19,7 +20,9 @@ const shortest = 8
 // the provider repeat them.
 type secrets []string
 
-// secretsOf collects what the request proves itself with.
+// secretsOf collects what the request proves itself with: headers, the user and
+// password of the URL, and those values of its query whose names are of secrets.
+// A value that everybody writes proves nothing.
 func secretsOf(r *http.Request) secrets {
 	var s secrets
 	for name, values := range r.Header {
@@ -39,12 +42,29 @@ func secretsOf(r *http.Request) secrets {
 		s = append(s, r.URL.User.Username())
 	}
 	for name, values := range r.URL.Query() {
-		if name != "api-version" {
-			s = append(s, values...)
+		for _, v := range values {
+			if len(v) >= shortestHalf && secretParameter(name) {
+				s = append(s, v, url.QueryEscape(v))
+			}
 		}
 	}
+	s = slices.DeleteFunc(s, common)
 	slices.SortFunc(s, func(a, b string) int { return len(b) - len(a) })
 	return s
+}
+
+// common reports a value that proves nothing: nothing at all, a switch, a small
+// number, or what people write where a server wants no key.
+func common(value string) bool {
+	_, err := strconv.ParseInt(value, 10, 32)
+	return value == "" || err == nil && len(value) < shortestHalf || slices.Contains(commonValues, strings.ToLower(value))
+}
+
+var commonValues = []string{
+	"true", "false", "yes", "no", "on", "off", "enabled", "disabled", "auto", "default", "none", "null", "nil", "empty", "any",
+	"key", "api-key", "api_key", "apikey", "token", "secret", "password", "test", "dummy", "fake", "local", "unused", "not-needed", "not_needed",
+	"no-key", "no-key-required", "sk-no-key-required", "ollama", "lm-studio", "lmstudio", "llama.cpp", "llama-cpp", "vllm", "openai",
+	"application/json", "text/event-stream",
 }
 
 // harmless are the headers that hold nothing of the caller's, or his name as
@@ -56,6 +76,14 @@ var sensitiveWords = []string{"authorization", "key", "token", "secret", "cookie
 func sensitive(header string) bool {
 	header = strings.ToLower(header)
 	return slices.ContainsFunc(sensitiveWords, func(w string) bool { return strings.Contains(header, w) })
+}
+
+// secretParameter reports a parameter of a query that is a secret by its name. A
+// "code" is the key of an Azure function, a "sig" that of a signed URL.
+func secretParameter(name string) bool {
+	name = strings.ToLower(name)
+	return sensitive(name) || slices.Contains([]string{"code", "sig", "sas", "jwt", "pass", "passwd", "pwd"}, name) ||
+		slices.ContainsFunc([]string{"auth", "signature", "session"}, func(w string) bool { return strings.Contains(name, w) })
 }
 
 // cut replaces every secret in text.

@@ -96,14 +96,17 @@ func secretsOf(s Server) *secrets {
 	return hidden
 }
 
-// addressSecrets are what may be one in a URL.
+// addressSecrets are what may be one in a URL: values of a query that are secrets
+// by their name or long enough to be a token, and long parts of its path.
 func addressSecrets(address string) (values []string) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil
 	}
-	for _, query := range u.Query() {
-		values = append(values, query...)
+	for name, query := range u.Query() {
+		secret := slices.ContainsFunc([]string{"key", "token", "secret", "pass", "pwd", "credential", "auth", "sig", "code", "session", "jwt"},
+			func(word string) bool { return strings.Contains(strings.ToLower(name), word) })
+		values = append(values, slices.DeleteFunc(query, func(v string) bool { return !secret && len(v) < minSegment })...)
 	}
 	values = append(values, u.RawQuery)
 	return append(values, slices.DeleteFunc(strings.Split(u.EscapedPath(), "/"), func(p string) bool { return len(p) < minSegment })...)

@@ -425,14 +425,14 @@ func TestOAuth(t *testing.T) {
 func TestSecretsOfAnAddress(t *testing.T) {
 	t.Parallel()
 	client := open(t, mcp.Server{
-		Name: "s", URL: "http://h/a/0123456789abcdef0123456789/mcp?key=s3cret-key", Header: map[string]string{"Authorization": "Bearer s3cret-token"},
+		Name: "s", URL: "http://h/a/0123456789abcdef0123456789/mcp?key=s3cret-key&mode=streaming", Header: map[string]string{"Authorization": "Bearer s3cret-token"},
 		HTTPClient: &http.Client{Transport: fakeWeb(func(req *http.Request) (*http.Response, error) {
-			return nil, fmt.Errorf("no route for %s", req.Header.Get("Authorization"))
+			return nil, fmt.Errorf("no streaming route for %s", req.Header.Get("Authorization"))
 		})},
 	})
 	err := client.Status(t.Context())[0].Err
 	require.ErrorContains(t, err, "http://h/a/[redacted]/mcp?[redacted]")
-	require.ErrorContains(t, err, "no route for [redacted]")
+	require.ErrorContains(t, err, "no streaming route for [redacted]", "an innocent value of the query stays")
 	require.NotContains(t, err.Error(), "s3cret")
 }
 
