@@ -318,7 +318,7 @@ func (e *engine) run1(ctx context.Context, j job) {
 	if err != nil {
 		e.keep(body)
 	}
-	if err == nil && o.Err != nil && tool.IsAbort(o.Err) {
+	if err == nil && o.Err != nil && (tool.IsAbort(o.Err) || isTooDeep(o.Err)) {
 		err = fmt.Errorf("turn %d: tool %s: %w", j.Turn, j.Call.Call.Name, o.Err.Err)
 	}
 	if err != nil {

@@ -101,7 +101,11 @@ func (e *engine) release() { <-e.lock }
 // execute runs the agent on the input. When it returns, nothing of the run is
 // going on any more.
 func (e *engine) execute(ctx context.Context, a *agent.Agent, in input, yield func(event.Event) bool) error {
-	in, err := e.prepareRun(ctx, a, in)
+	ctx, err := e.runner.nest(ctx)
+	if err != nil {
+		return err
+	}
+	in, err = e.prepareRun(ctx, a, in)
 	if err != nil {
 		return err
 	}

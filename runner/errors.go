@@ -17,13 +17,16 @@ var ErrNoInput = errors.New("runner: no messages were given, and no conversation
 
 // A LimitError says that a bound ended the run.
 type LimitError struct {
-	// Limit is "turns", "invalid_rounds" or "run_time".
+	// Limit is "turns", "invalid_rounds", "run_time" or "depth".
 	Limit string
 	// Max is the bound: a count, or for "run_time" a [time.Duration].
 	Max int64
 }
 
-const runTime = "run_time"
+const (
+	runTime = "run_time"
+	depth   = "depth"
+)
 
 // Error names the limit.
 func (e *LimitError) Error() string {
@@ -32,6 +35,8 @@ func (e *LimitError) Error() string {
 		return fmt.Sprintf("limit of %d turns reached (MaxTurns)", e.Max)
 	case loop.InvalidLimit:
 		return fmt.Sprintf("limit reached: in %d turns in a row every tool call was wrong (MaxInvalidRounds)", e.Max)
+	case depth:
+		return fmt.Sprintf("limit of %d runs inside one another reached (MaxDepth)", e.Max)
 	case runTime:
 		return fmt.Sprintf("limit of %v for a run reached (RunTimeout)", time.Duration(e.Max))
 	}

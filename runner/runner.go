@@ -38,6 +38,14 @@ type Runner struct {
 	ToolTimeout time.Duration
 	// RunTimeout bounds a run. Default 1 hour.
 	RunTimeout time.Duration
+	// MaxDepth bounds how many runs stand inside one another, this one included: a
+	// tool's function that runs an agent with its context begins a run inside of the
+	// run that called it. Default: what the run around it allows, and 32 for a run with
+	// none around it. A run cannot allow more than the runs around it do: -1 sets no
+	// bound of its own. A run that would be too deep is a [*LimitError] before its
+	// first request. A tool that returns this error ends the run that called it, as
+	// with [tool.Abort]: an agent that calls itself without end ends so in each depth.
+	MaxDepth int
 	// Calls bounds the tool calls that run at the same time, over all runs that
 	// share it. Nil: 16 in each run.
 	Calls *Limit
