@@ -33,10 +33,23 @@ type Agent struct {
 	// Output asks the model for a form of its final answer. The answer is not
 	// checked against it. Nil: text.
 	Output *llm.OutputFormat
-	// Settings go into each request as they are, such as Temperature; but a
-	// ToolChoice that makes the model call a tool holds for the first turn of a
-	// run, since with it no model could ever answer. Of HostedTools a runner
-	// answers the calls of the type "builtin_function", as Kimi wants it: with
+	// Settings go into each request as they are, such as Temperature. A runner holds
+	// the model to three of them, whatever the provider makes of them:
+	//
+	//   - ParallelToolCalls false: the calls of an answer run one after the other, in
+	//     their order. A call that waits for approval, or is in doubt, holds up those
+	//     behind it.
+	//   - ToolChoice: a call that it does not let the model make is not run, and the
+	//     model reads so. With "none" that is each call, with a named tool the call of
+	//     any other. It counts as a wrong call.
+	//   - A ToolChoice that makes the model call ("required", a named tool) is in force
+	//     until the model has made such a call, and then no more until the caller's next
+	//     message: with it, no model could ever answer. An answer without the call is
+	//     asked for once more, and then the run fails. With HostedTools, "required" is
+	//     left to the provider, which may have run one of its own.
+	//
+	// Extra is the provider's business, and nothing in it is held to. Of HostedTools a
+	// runner answers the calls of the type "builtin_function", as Kimi wants it: with
 	// their own arguments.
 	Settings llm.Settings
 }

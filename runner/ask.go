@@ -24,7 +24,7 @@ func (e *engine) ask(ctx context.Context, turn int) error {
 	e.logger.Debug("model answered", "turn", turn, "model", resp.Model, "request_id", resp.RequestID,
 		"finish", resp.Finish.Raw, "calls", len(resp.Message.Calls()),
 		"input_tokens", resp.Usage.InputTokens, "output_tokens", resp.Usage.OutputTokens)
-	if loop.Decide(answered.Message, answered.Finish) != loop.Final {
+	if loop.Decide(answered.Message, answered.Finish, e.state.Choice) != loop.Final {
 		return e.commit(false, answered)
 	}
 	usage := e.state.Usage.Add(answered.Usage)
@@ -67,10 +67,29 @@ func (e *engine) request() *llm.Request {
 		Settings:     e.agent.Settings,
 		Memo:         e.memo,
 	}
-	if _, named := req.ToolChoice.Named(); e.state.Turn > 1 && (named || req.ToolChoice == llm.ToolRequired) {
-		req.ToolChoice = "" // else the model could never answer
-	}
+	req.ToolChoice = e.choice()
 	return req
+}
+
+// choice is the tool choice of the next request. One that makes the model call has
+// done its work once the model has called: else it could never answer.
+func (e *engine) choice() llm.ToolChoice {
+	c := e.agent.Settings.ToolChoice
+	if loop.Forced(c) && e.state.Chosen {
+		return ""
+	}
+	return c
+}
+
+// heldTo is the tool choice that the answer is held to. Whether the provider has run
+// a tool of its own, or offered none, an answer does not say: "required" is then left
+// to the provider.
+func (e *engine) heldTo() llm.ToolChoice {
+	c := e.choice()
+	if c == llm.ToolAuto || c == llm.ToolRequired && (len(e.defs) == 0 || len(e.agent.Settings.HostedTools) > 0) {
+		return ""
+	}
+	return c
 }
 
 // ephemeral makes an event of what is seen while the model answers.

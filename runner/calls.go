@@ -417,16 +417,28 @@ func failure(c loop.Call, err *tool.Error) event.ToolCallFinished {
 	return b
 }
 
-// closings end calls that are not run any more.
-func closings(a loop.Close) []event.Body {
+// closings end calls that must not run.
+func (e *engine) closings(a loop.Close) []event.Body {
 	bodies := make([]event.Body, len(a.Calls))
 	for i, c := range a.Calls {
-		err := unanswered(c)
-		if a.CutOff {
-			err = tool.Fail(tool.NotRun, "your reply was cut off by the limit on its length; "+
-				"make the call again, with shorter arguments or fewer calls at once", nil)
+		if c.CutOff {
+			bodies[i] = failure(c, tool.Fail(tool.NotRun, "your reply was cut off by the limit on its length; "+
+				"make the call again, with shorter arguments or fewer calls at once", nil))
+			continue
 		}
-		bodies[i] = failure(c, err)
+		b := failure(c, barred(e.state.Choice))
+		b.Rejected = true
+		bodies[i] = b
 	}
 	return bodies
+}
+
+// barred is the failure of a call that the tool choice does not let be made.
+func barred(choice llm.ToolChoice) *tool.Error {
+	err := tool.Fail(tool.NotRun, "no tool may be called in this turn", nil)
+	err.Message = "The call did not run: no tool may be called in this turn. Answer without one."
+	if name, named := choice.Named(); named {
+		err.Message = fmt.Sprintf("The call did not run: only the tool %q may be called in this turn. Call that one.", name)
+	}
+	return err
 }

@@ -154,6 +154,7 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 		Turns:         orDefault(e.runner.MaxTurns, defaultMaxTurns),
 		InvalidRounds: orDefault(e.runner.MaxInvalidRounds, defaultMaxInvalidRounds),
 		Unusable:      1,
+		Serial:        e.agent.Settings.ParallelToolCalls != nil && !*e.agent.Settings.ParallelToolCalls,
 	}
 	e.calls = e.runner.Calls
 	if e.calls == nil || e.calls.within(ctx) {
@@ -254,7 +255,7 @@ func (e *engine) do(ctx context.Context, action loop.Action) error {
 	case loop.Start:
 		return e.start(ctx, a.Calls)
 	case loop.Close:
-		return e.commit(true, closings(a)...)
+		return e.commit(true, e.closings(a)...)
 	case loop.Settle:
 		return e.settleCalls(ctx, a.Calls)
 	case loop.Reject:
@@ -314,7 +315,8 @@ func (e *engine) resume(ctx context.Context, decisions []event.Body) error {
 	}
 	switch {
 	case e.state.Paused():
-		return e.settleCalls(ctx, e.state.Open())
+		waiting := slices.DeleteFunc(e.state.Open(), func(c loop.Call) bool { return !c.Waits() })
+		return e.settleCalls(ctx, waiting)
 	case e.state.Prepared(): // perhaps for an agent that was another
 		return e.prepare(ctx, e.state.Turn)
 	}
@@ -344,7 +346,7 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 			return fmt.Errorf("turn %d: instructions: %w", turn, err)
 		}
 	}
-	b := event.TurnPrepared{Turn: turn, Agent: e.agent.DisplayName()}
+	b := event.TurnPrepared{Turn: turn, Agent: e.agent.DisplayName(), ToolChoice: e.heldTo()}
 	if text != e.state.Instructions {
 		b.Instructions = &text
 	}
@@ -352,7 +354,7 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 	if !slices.Equal(e.marks, e.state.Tools) {
 		b.Tools = e.marks
 	}
-	same := e.state.Prepared() && b.Agent == e.state.Agent && b.Instructions == nil && b.Tools == nil
+	same := e.state.Prepared() && b.Agent == e.state.Agent && b.Instructions == nil && b.Tools == nil && b.ToolChoice == e.state.Choice
 	if !same {
 		if err := e.commit(false, b); err != nil {
 			return err

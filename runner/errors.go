@@ -54,7 +54,8 @@ type FinishError struct {
 	// Reason is "length" (the answer was cut off), "content_filter", "refusal",
 	// "error" (the provider failed on the way), or what the model was asked to do
 	// better and did not: "cut_off" (its tool calls were cut off), "empty",
-	// "lost_calls" (calls announced and none made).
+	// "lost_calls" (calls announced and none made), "no_call" (the tool choice made
+	// it call a tool, and it called none).
 	Reason string
 	Finish llm.Finish
 	// Refusal is the text with which the model declined; "" for other reasons.
@@ -70,6 +71,7 @@ func (e *FinishError) Error() string {
 		loop.Refused.String():  "the model declined to answer",
 		loop.Empty.String():    "the answer was empty",
 		loop.Lost.String():     "the answer announced tool calls and held none",
+		loop.NoCall.String():   "the model called no tool, which the tool choice made it do",
 		loop.Broken.String():   "the provider failed while the model answered",
 	}[e.Reason]
 	if e.Refusal != "" {

@@ -22,7 +22,7 @@ const (
 	Panicked         Failure = "panicked"          // the tool's function panicked or ended its goroutine
 	Failed           Failure = "failed"            // the tool's function returned an error
 	Denied           Failure = "denied"            // a person or a policy refused the call; it did not run
-	NotRun           Failure = "not_run"           // the run ended before the call began; it did not run
+	NotRun           Failure = "not_run"           // the call was not run: the run ended before, its reply was cut off, or no call of the tool was asked for
 	OutcomeUnknown   Failure = "outcome_unknown"   // it was started, and nobody knows how it ended
 )
 

@@ -73,6 +73,9 @@ type TurnPrepared struct {
 	Instructions *string `json:"instructions,omitempty"`
 	// Tools are those that are offered. Nil: as in the turn before.
 	Tools []OfferedTool `json:"tools,omitzero"`
+	// ToolChoice is what the answer is held to: "none", "required" or a named tool.
+	// Empty: the model may call any tool, or none.
+	ToolChoice llm.ToolChoice `json:"tool_choice,omitempty"`
 }
 
 // OfferedTool names a tool and what a model was told about it.
@@ -170,7 +173,10 @@ const (
 type InDoubtDecided struct {
 	Call     CallRef `json:"call"`
 	Decision Doubt   `json:"decision"`
-	By       string  `json:"by"` // "caller", "tool" (it asked the outside world) or "idempotent"
+	// By is "caller", "tool" (it asked the outside world), "idempotent", or "runner":
+	// the run ended before the function was called. The start is then taken back, and
+	// the call is what it was before.
+	By string `json:"by"`
 }
 
 // RunPaused stops a run until somebody decides about the calls: they wait for

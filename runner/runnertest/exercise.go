@@ -2,6 +2,7 @@ package runnertest
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -49,7 +50,9 @@ func Exercise(t testing.TB, a *agent.Agent) *runner.Result {
 	}}
 	r := runner.Runner{Model: e.model(), ToolTimeout: exerciseTimeout, Decide: approve}
 	result, err := r.Run(t.Context(), a, llm.User("Call each of your tools once, and then answer."))
-	if err != nil {
+	finish, _ := errors.AsType[*runner.FinishError](err)
+	told := finish != nil && finish.Reason == "no_call" && len(unfit) > 0 // the tool that must be called is one that cannot be
+	if err != nil && !told {
 		t.Errorf("runnertest: the run failed: %v", err)
 	}
 	report(t, a, result, unfit)

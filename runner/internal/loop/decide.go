@@ -17,6 +17,7 @@ const (
 	Final                   // it is the final answer
 	CutOff                  // its calls were cut off: none is run, the model may try again
 	Lost                    // it was to hold calls and holds none: the model may try again
+	NoCall                  // the tool choice asked for a call and it holds none: the model may try again
 	Empty                   // there is nothing in it: the model may try again
 	Short                   // a final answer that was cut off: an error that keeps the text
 	Filtered                // withheld by a filter: an error
@@ -26,11 +27,12 @@ const (
 
 // String returns the verdict's name in events and errors.
 func (v Verdict) String() string {
-	return [...]string{"calls", "final", "cut_off", "lost_calls", "empty", "length", "content_filter", "refusal", "error"}[v]
+	return [...]string{"calls", "final", "cut_off", "lost_calls", "no_call", "empty", "length", "content_filter", "refusal", "error"}[v]
 }
 
-// Decide judges an answer by the decision table (design D4).
-func Decide(m llm.Message, f llm.Finish) Verdict {
+// Decide judges an answer by the decision table (design D4). choice is what the
+// answer is held to.
+func Decide(m llm.Message, f llm.Finish, choice llm.ToolChoice) Verdict {
 	calls, content := contents(m)
 	switch {
 	case f.Reason == llm.FinishError:
@@ -49,8 +51,22 @@ func Decide(m llm.Message, f llm.Finish) Verdict {
 		return Empty
 	case f.Reason == llm.FinishToolCalls:
 		return Lost
+	case Forced(choice):
+		return NoCall
 	}
 	return Final
+}
+
+// Forced reports whether a tool choice makes the model call a tool.
+func Forced(c llm.ToolChoice) bool {
+	_, named := c.Named()
+	return named || c == llm.ToolRequired
+}
+
+// permits reports whether a tool choice lets the model call the tool.
+func permits(c llm.ToolChoice, tool string) bool {
+	name, named := c.Named()
+	return c != llm.ToolNone && (!named || name == tool)
 }
 
 // contents reports whether m holds calls, and whether it holds anything that is

@@ -77,7 +77,42 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, tt.want, loop.Decide(tt.message, llm.FinishOf(tt.raw, tt.native)))
+			require.Equal(t, tt.want, loop.Decide(tt.message, llm.FinishOf(tt.raw, tt.native), ""))
+		})
+	}
+}
+
+// TestDecideByChoice: what the tool choice asked for is held. A call that it does
+// not let be made is an answer with calls; the call is barred.
+func TestDecideByChoice(t *testing.T) {
+	t.Parallel()
+	call := llm.Assistant("", llm.ToolCall{ID: "c1", Name: "f", Arguments: "{}"})
+	text := llm.Assistant("It is 22 °C.")
+	for _, tt := range []struct {
+		name    string
+		message llm.Message
+		raw     string
+		choice  llm.ToolChoice
+		want    loop.Verdict
+	}{
+		{"text, required", text, "stop", llm.ToolRequired, loop.NoCall},
+		{"text, named", text, "stop", llm.ToolNamed("f"), loop.NoCall},
+		{"text without a finish reason, named", text, "", llm.ToolNamed("f"), loop.NoCall},
+		{"text, none", text, "stop", llm.ToolNone, loop.Final},
+		{"text, auto", text, "stop", llm.ToolAuto, loop.Final},
+		{"nothing, required", llm.Assistant(""), "stop", llm.ToolRequired, loop.Empty},
+		{"announced calls, required", text, "tool_calls", llm.ToolRequired, loop.Lost},
+		{"text, length, required", text, "length", llm.ToolRequired, loop.Short},
+		{"refusal, required", llm.Assistant("", llm.Refusal{Text: "No."}), "stop", llm.ToolRequired, loop.Refused},
+		{"filtered, named", text, "content_filter", llm.ToolNamed("f"), loop.Filtered},
+		{"call, required", call, "tool_calls", llm.ToolRequired, loop.RunCalls},
+		{"call, none", call, "tool_calls", llm.ToolNone, loop.RunCalls},
+		{"call, another named", call, "stop", llm.ToolNamed("g"), loop.RunCalls},
+		{"call, none, length", call, "length", llm.ToolNone, loop.CutOff},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, tt.want, loop.Decide(tt.message, llm.FinishOf(tt.raw, ""), tt.choice))
 		})
 	}
 }

@@ -10,6 +10,9 @@ type Limits struct {
 	Turns         int // answers of the model; 0 or less: no limit
 	InvalidRounds int // consecutive turns in which every call was rejected; 0 or less: no limit
 	Unusable      int // consecutive unusable answers after which the model is asked again
+	// Serial: the calls of an answer run one after the other, in their order. One
+	// that waits for a decision holds up those behind it.
+	Serial bool
 }
 
 // An Action is what is to be done next. What came of it is applied as events.
@@ -28,12 +31,9 @@ type (
 	Start struct{ Calls []Call }
 	// Wait for the calls that are running.
 	Wait struct{}
-	// Close the calls without running them; then ToolCallFinished for each. A
-	// call that has started may have had its effect.
-	Close struct {
-		Calls  []Call
-		CutOff bool // the answer that made them was cut off
-	}
+	// Close the calls, which are CutOff or Barred, without running them; then
+	// ToolCallFinished for each.
+	Close struct{ Calls []Call }
 	// Settle what holds the calls up: those that are Asked wait for approval,
 	// those that are Started are in doubt. Then decisions, or RunPaused.
 	Settle struct{ Calls []Call }
@@ -84,18 +84,18 @@ func Next(s *State, lim Limits, live func(event.CallRef) bool) Action {
 	switch s.phase {
 	case opening, ready:
 		if s.open > 0 { // of a run that ended before this one began
-			return nextCalls(s, live)
+			return nextCalls(s, lim, live)
 		}
 		return nextTurn(s, lim)
 	case prepared:
 		return Ask{Turn: s.Turn}
 	case acting:
-		return nextCalls(s, live)
+		return nextCalls(s, lim, live)
 	case rejected:
 		if s.unusable > lim.Unusable {
 			return Fail{Reason: s.Verdict}
 		}
-		return Reject{Turn: s.Turn, Reason: s.Verdict, Message: again(s.Verdict)}
+		return Reject{Turn: s.Turn, Reason: s.Verdict, Message: again(s.Verdict, s.Choice)}
 	case final:
 		return Finish{}
 	case failing:
@@ -117,14 +117,16 @@ func nextTurn(s *State, lim Limits) Action {
 }
 
 // nextCalls starts what may start before anybody is asked about the rest.
-func nextCalls(s *State, live func(event.CallRef) bool) Action {
-	var cut, able, held []Call
+func nextCalls(s *State, lim Limits, live func(event.CallRef) bool) Action {
+	var barred, able, held []Call
 	running := false
-	for _, c := range s.Open() {
-		switch {
-		case c.CutOff:
-			cut = append(cut, c)
-		case c.Status == Proposed || c.Status == Cleared:
+	for i := range s.Calls {
+		switch c := s.Calls[i]; {
+		case c.Status == Finished:
+		case c.CutOff || c.Barred:
+			barred = append(barred, c)
+		case lim.Serial && (len(able)+len(held) > 0 || running): // its turn comes
+		case c.able():
 			able = append(able, c)
 		case c.Status == Started && live != nil && live(c.Ref):
 			running = true
@@ -133,8 +135,8 @@ func nextCalls(s *State, live func(event.CallRef) bool) Action {
 		}
 	}
 	switch {
-	case len(cut) > 0:
-		return Close{Calls: cut, CutOff: true}
+	case len(barred) > 0:
+		return Close{Calls: barred}
 	case len(able) > 0:
 		return Start{Calls: able}
 	case running:
@@ -144,8 +146,14 @@ func nextCalls(s *State, live func(event.CallRef) bool) Action {
 }
 
 // again is what the model is told when its answer was of no use.
-func again(v Verdict) llm.Message {
-	if v == Lost {
+func again(v Verdict, choice llm.ToolChoice) llm.Message {
+	name, named := choice.Named()
+	switch {
+	case v == NoCall && named:
+		return llm.User("Your last reply called no tool, and a call of the tool \"" + name + "\" was asked for. Call it now.")
+	case v == NoCall:
+		return llm.User("Your last reply called no tool, and a tool call was asked for. Call a tool now.")
+	case v == Lost:
 		return llm.User("Your last reply announced tool calls but held none. Make the calls now, or answer.")
 	}
 	return llm.User("Your last reply was empty. Answer now, or call a tool.")

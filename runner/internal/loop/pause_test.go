@@ -17,15 +17,15 @@ import (
 // doubt again; and no call that has a result runs again, whatever is decided.
 func TestEveryResume(t *testing.T) {
 	t.Parallel()
-	for _, ask := range []bool{false, true} {
+	for _, way := range []struct{ ask, serial bool }{{}, {ask: true}, {serial: true}, {true, true}} {
 		for _, doubt := range []event.Doubt{event.RunAgain, event.Happened, event.NotHappened, event.Unknown} {
 			for _, names := range scripts() {
-				calls := slices.ContainsFunc(names, func(n string) bool { return n == "call" || n == "calls" })
-				if len(names) > 2 || !calls || ask && doubt != event.RunAgain {
+				calls := slices.ContainsFunc(names, func(n string) bool { return n == "call" || n == "calls" || n == "others" })
+				if len(names) > 2 || !calls || way.ask && doubt != event.RunAgain {
 					continue
 				}
 				whole := newSession(t)
-				whole.ask = ask
+				whole.ask, whole.serial = way.ask, way.serial
 				whole.run(script(names...))
 				for cut := range whole.events[1:] {
 					resumed(t, whole, names, cut+1, doubt)
@@ -38,7 +38,7 @@ func TestEveryResume(t *testing.T) {
 func resumed(t *testing.T, whole *session, names []string, cut int, doubt event.Doubt) {
 	t.Helper()
 	s := newSession(t)
-	s.ask, s.doubt = whole.ask, doubt
+	s.ask, s.serial, s.doubt = whole.ask, whole.serial, doubt
 	s.events = slices.Clone(whole.events[:cut])
 	s.state = replay(t, s.events)
 	ended := map[event.CallRef]bool{}
@@ -53,7 +53,9 @@ func resumed(t *testing.T, whole *session, names []string, cut int, doubt event.
 	}
 	if s.state.Paused() {
 		for _, c := range s.state.Open() {
-			s.decide(c)
+			if c.Waits() {
+				s.decide(c)
+			}
 		}
 	}
 	if begun := slices.ContainsFunc(bodies(s.events), func(b event.Body) bool { _, ok := b.(event.UserMessaged); return ok }); !begun {
@@ -108,7 +110,7 @@ func TestCutOffCallsNeverRun(t *testing.T) {
 	s.apply(event.RunFailed{Run: 1, Error: "cancelled"}, event.RunStarted{Run: 2, Agent: "a"})
 	closing, ok := loop.Next(s.state, limits, s.isLive).(loop.Close)
 	require.True(t, ok)
-	require.True(t, closing.CutOff)
+	require.True(t, closing.Calls[0].CutOff)
 }
 
 func TestDecisionsThatDoNotFit(t *testing.T) {

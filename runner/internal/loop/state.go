@@ -39,6 +39,10 @@ type State struct {
 	Instructions string
 	Tools        []event.OfferedTool // of the last turn
 	ToolsAgent   string              // whose they were
+	Choice       llm.ToolChoice      // that the answer of the last turn is held to
+	// Chosen: since the caller spoke last, the model has made a call that it was
+	// let make. A tool choice that makes it call has done its work.
+	Chosen bool
 	// Messages is the history as every provider takes it: it only grows, open
 	// calls have no result in it yet, and arguments that are no JSON object
 	// stand as {}.
@@ -79,12 +83,19 @@ type Call struct {
 	Edited      bool // Arguments are a person's
 	Decided     bool // a person has let it run
 	CutOff      bool // its answer was cut off: it must not run
+	Barred      bool // the tool choice of its turn does not let it be made: it must not run
 	// Held is the Seq of the event that asked about it or started it last.
 	Held int64
 	// Tried: it was in doubt and is to run again. It may have had its effect.
 	Tried  bool
 	result llm.ToolResult
 }
+
+// able reports whether the call may start.
+func (c *Call) able() bool { return c.Status == Proposed || c.Status == Cleared }
+
+// Waits reports whether the call waits for a decision, if nobody runs it.
+func (c *Call) Waits() bool { return c.Status == Asked || c.Status == Started }
 
 // Status is how far a call has come.
 type Status int
@@ -168,6 +179,7 @@ func (s *State) userMessaged(b event.UserMessaged) error {
 		return errOrder
 	}
 	s.Messages = append(s.Messages, historic(b.Message))
+	s.Chosen = false
 	return nil
 }
 
@@ -179,7 +191,7 @@ func (s *State) turnPrepared(b event.TurnPrepared) error {
 	if !next && !again {
 		return errOrder
 	}
-	s.Turn, s.Agent, s.phase = b.Turn, b.Agent, prepared
+	s.Turn, s.Agent, s.Choice, s.phase = b.Turn, b.Agent, b.ToolChoice, prepared
 	if b.Instructions != nil {
 		s.Instructions = *b.Instructions
 	}
@@ -194,7 +206,7 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 	if s.phase != prepared || b.Turn != s.Turn {
 		return errOrder
 	}
-	s.Verdict = Decide(b.Message, b.Finish)
+	s.Verdict = Decide(b.Message, b.Finish, s.Choice)
 	s.Text, s.Refusal, s.Finish = b.Message.Text(), b.Message.Refusal(), b.Finish
 	s.Usage = s.Usage.Add(b.Usage)
 	if s.Verdict == RunCalls {
@@ -205,7 +217,7 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 		s.Messages = append(s.Messages, historic(b.Message))
 		s.openCalls(b.Message)
 		s.phase = acting
-	case Lost, Empty:
+	case Lost, NoCall, Empty:
 		s.keepText(b.Message)
 		s.unusable++
 		s.phase = rejected
@@ -233,7 +245,11 @@ func (s *State) openCalls(m llm.Message) {
 	calls := m.Calls()
 	s.Calls = make([]Call, len(calls))
 	for i, c := range calls {
-		s.Calls[i] = Call{Ref: event.NewCallRef(s.Run, s.Turn, i), Call: c, RunID: s.ID, Turn: s.Turn, Fingerprint: s.fingerprint(c.Name), CutOff: s.Verdict == CutOff}
+		s.Calls[i] = Call{
+			Ref: event.NewCallRef(s.Run, s.Turn, i), Call: c, RunID: s.ID, Turn: s.Turn, Fingerprint: s.fingerprint(c.Name),
+			CutOff: s.Verdict == CutOff, Barred: !permits(s.Choice, c.Name),
+		}
+		s.Chosen = s.Chosen || !s.Calls[i].CutOff && !s.Calls[i].Barred
 	}
 	s.open, s.called = len(calls), false
 }
@@ -250,7 +266,7 @@ func (s *State) fingerprint(name string) string {
 
 func (s *State) callStarted(b event.ToolCallStarted) error {
 	c := s.call(b.Call)
-	if c == nil || !s.actable() || c.Status != Proposed && c.Status != Cleared {
+	if c == nil || !s.actable() || !c.able() {
 		return errOrder
 	}
 	c.Status, c.Arguments, c.Repairs, c.Held = Started, b.Arguments, b.Repairs, s.Seq+1
@@ -262,7 +278,7 @@ func (s *State) actable() bool { return s.phase == acting || s.phase == opening 
 
 func (s *State) approvalAsked(b event.ApprovalAsked) error {
 	c := s.call(b.Call)
-	if c == nil || !s.actable() || c.Status != Proposed && c.Status != Cleared {
+	if c == nil || !s.actable() || !c.able() {
 		return errOrder
 	}
 	c.Edited = c.Edited && c.Arguments == b.Arguments
@@ -299,11 +315,23 @@ func (s *State) inDoubtDecided(b event.InDoubtDecided) error {
 	if c == nil || c.Status != Started || !s.resume() {
 		return errOrder
 	}
-	if b.Decision == event.RunAgain {
+	switch {
+	case b.Decision != event.RunAgain:
+	case b.By == "runner":
+		c.takeBack()
+	default:
 		c.Status, c.Tried = Cleared, b.By != "tool" // which knows that it did not happen
 		c.Decided = c.Decided || b.By == "caller"
 	}
 	return nil
+}
+
+// takeBack undoes the start of a call whose function was not called.
+func (c *Call) takeBack() {
+	c.Status = Proposed
+	if c.Decided || c.Tried { // else it is checked anew, as if nobody had looked at it
+		c.Status = Cleared
+	}
 }
 
 // resume goes on after a pause, and reports whether calls can move now.
@@ -314,11 +342,11 @@ func (s *State) resume() bool {
 	return s.actable()
 }
 
-// runPaused needs calls that wait for decisions, and no others: they would wait
-// for ever.
+// runPaused needs a call that waits for a decision. One that could begin before it
+// would wait for ever.
 func (s *State) runPaused(b event.RunPaused) error {
-	able := func(c Call) bool { return c.Status == Proposed || c.Status == Cleared }
-	if !s.actable() || s.open == 0 || b.Run != s.Run || slices.ContainsFunc(s.Calls, able) {
+	first := slices.IndexFunc(s.Calls, func(c Call) bool { return c.Status != Finished })
+	if !s.actable() || first < 0 || b.Run != s.Run || s.Calls[first].able() {
 		return errOrder
 	}
 	s.before, s.phase = s.phase, paused

@@ -30,15 +30,28 @@ func scripts() [][]string {
 	return all
 }
 
+// ways are those in which a session may be run.
+var ways = []struct {
+	reject, serial bool
+	choice         llm.ToolChoice
+}{
+	{}, {reject: true}, {serial: true},
+	{choice: llm.ToolNone}, {choice: llm.ToolRequired}, {choice: llm.ToolNamed("g")},
+	{choice: llm.ToolNamed("f"), serial: true}, {choice: llm.ToolNamed("f"), reject: true}, {choice: llm.ToolNone, serial: true},
+}
+
 // TestEveryScript walks every sequence of answers to its end: the run ends, the
 // history is valid after every event, and a replay through JSON equals the live
 // state.
 func TestEveryScript(t *testing.T) {
 	t.Parallel()
-	for _, reject := range []bool{false, true} {
+	for i, way := range ways {
 		for _, names := range scripts() {
+			if i > 2 && len(names) > 2 {
+				continue
+			}
 			s := newSession(t)
-			s.reject = reject
+			s.reject, s.serial, s.choice = way.reject, way.serial, way.choice
 			next := script(names...)
 			s.begin()
 			for steps := 0; s.step(next); steps++ {
@@ -47,6 +60,7 @@ func TestEveryScript(t *testing.T) {
 			}
 			require.LessOrEqual(t, s.state.Turn, limits.Turns)
 			require.Equal(t, s.state, replay(t, s.events), "%v", names)
+			s.choice = ""
 			s.run(script()) // the session goes on
 			require.Equal(t, "Done.", s.state.Text)
 			requireValid(t, s.state.Messages)
@@ -101,6 +115,60 @@ func TestEveryFailure(t *testing.T) {
 			require.Equal(t, s.state, replay(t, s.events))
 		}
 	}
+}
+
+// TestEveryFailureGoesOn ends the run by an error after every event, takes the
+// starts of its open calls back, and goes on without a message: each call that may
+// run has run once.
+func TestEveryFailureGoesOn(t *testing.T) {
+	t.Parallel()
+	for _, way := range ways {
+		for _, names := range scripts() {
+			if len(names) > 2 {
+				continue
+			}
+			whole := newSession(t)
+			whole.reject, whole.serial, whole.choice = way.reject, way.serial, way.choice
+			whole.run(script(names...))
+			for cut := range whole.events[1:] {
+				s := newSession(t)
+				s.reject, s.serial, s.choice = way.reject, way.serial, way.choice
+				s.apply(bodies(whole.events[:cut+1])...)
+				if !s.state.Running() {
+					continue
+				}
+				began := map[event.CallRef]bool{}
+				for _, c := range s.state.Open() {
+					began[c.Ref] = true
+					if c.Status == loop.Started {
+						s.apply(event.InDoubtDecided{Call: c.Ref, Decision: event.RunAgain, By: "runner"})
+					}
+				}
+				chosen := s.state.Chosen
+				s.apply(event.RunFailed{Run: s.state.Run, Error: "planted"}, event.RunStarted{Run: s.state.Run + 1, Agent: "a"})
+				require.Equal(t, chosen, s.state.Chosen, "nobody said anything new")
+				for s.step(script()) {
+				}
+				for ref := range s.ran {
+					require.Equal(t, 1, s.ran[ref], "%v cut after %d", names, cut)
+					delete(began, ref)
+				}
+				for ref := range began {
+					require.True(t, way.reject || barredOrCut(s.events, ref), "%v cut after %d: %s did not run", names, cut, ref)
+				}
+				requireValid(t, s.state.Messages)
+				require.Equal(t, s.state, replay(t, s.events))
+			}
+		}
+	}
+}
+
+// barredOrCut reports whether a call was closed without being run.
+func barredOrCut(events []event.Event, ref event.CallRef) bool {
+	return slices.ContainsFunc(bodies(events), func(b event.Body) bool {
+		f, ok := b.(event.ToolCallFinished)
+		return ok && f.Call == ref && f.Result.Text() == "closed"
+	})
 }
 
 func bodies(events []event.Event) []event.Body {
@@ -302,4 +370,101 @@ func TestOfferedTools(t *testing.T) {
 	}
 	s.apply(event.RunStarted{Run: 8, Agent: "c"})
 	require.Equal(t, "a", s.state.ToolsAgent, "until a turn of another agent is prepared")
+}
+
+// TestChoiceIsHeld: what the tool choice of a turn asks for is held by the calls
+// and by the turns that follow, also where the session goes on from its events.
+func TestChoiceIsHeld(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		choice  llm.ToolChoice
+		answers []string
+		choices []llm.ToolChoice // of the turns
+		barred  []event.CallRef
+		want    event.Body // the last
+	}{
+		{"none, a call", llm.ToolNone, []string{"call"}, []llm.ToolChoice{"none", "none"}, []event.CallRef{"r1.t1.c0"}, event.RunFinished{Run: 1}},
+		{"none, calls without end", llm.ToolNone, []string{"call", "calls", "call"}, []llm.ToolChoice{"none", "none"},
+			[]event.CallRef{"r1.t1.c0", "r1.t2.c0", "r1.t2.c1"}, event.RunFailed{Run: 1, Error: "callsinvalid_rounds"}},
+		{"named, another one beside it", llm.ToolNamed("g"), []string{"others"}, []llm.ToolChoice{"tool:g", ""}, []event.CallRef{"r1.t1.c1"}, event.RunFinished{Run: 1}},
+		{"named, another one", llm.ToolNamed("g"), []string{"call", "others"}, []llm.ToolChoice{"tool:g", "tool:g", ""},
+			[]event.CallRef{"r1.t1.c0", "r1.t2.c1"}, event.RunFinished{Run: 1}},
+		{"named, text", llm.ToolNamed("f"), []string{"final", "call"}, []llm.ToolChoice{"tool:f", "tool:f", ""}, nil, event.RunFinished{Run: 1}},
+		{"named, text for ever", llm.ToolNamed("f"), nil, []llm.ToolChoice{"tool:f", "tool:f"}, nil, event.RunFailed{Run: 1, Error: "no_call"}},
+		{"required, cut off", llm.ToolRequired, []string{"cutoff", "call"}, []llm.ToolChoice{"required", "required", ""}, nil, event.RunFinished{Run: 1}},
+		{"required, nothing", llm.ToolRequired, []string{"empty", "call"}, []llm.ToolChoice{"required", "required", ""}, nil, event.RunFinished{Run: 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSession(t)
+			s.choice = tt.choice
+			next := script(tt.answers...)
+			s.begin()
+			var choices []llm.ToolChoice
+			var barred []event.CallRef
+			for {
+				s.state = replay(t, s.events) // each step is another process's
+				if closing, ok := s.next().(loop.Close); ok {
+					for _, c := range closing.Calls {
+						if c.Barred {
+							barred = append(barred, c.Ref)
+						}
+					}
+				}
+				if !s.step(next) {
+					break
+				}
+				if b, ok := s.events[len(s.events)-1].Body.(event.TurnPrepared); ok {
+					choices = append(choices, b.ToolChoice)
+				}
+			}
+			require.Equal(t, tt.choices, choices)
+			require.Equal(t, tt.barred, barred)
+			require.Equal(t, tt.want, s.events[len(s.events)-1].Body)
+		})
+	}
+}
+
+// TestSerial: a call waits for those before it, for their decisions, too.
+func TestSerial(t *testing.T) {
+	t.Parallel()
+	s := newSession(t)
+	s.serial, s.ask = true, true
+	s.run(script("calls"))
+	var kinds []string
+	for _, e := range s.events[4:] {
+		kinds = append(kinds, e.Type())
+	}
+	one := []string{"approval_asked", "run_paused", "approval_decided", "tool_call_started", "tool_call_finished"}
+	require.Equal(t, slices.Concat(one, one, []string{"turn_prepared", "model_answered", "run_finished"}), kinds)
+}
+
+// TestTakenBack: a call whose function was not called is what it was before.
+func TestTakenBack(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		by   string // who let it run again before; "": it runs for the first time
+		want loop.Status
+	}{{"first", "", loop.Proposed}, {"again", "caller", loop.Cleared}, {"idempotent", "idempotent", loop.Cleared}, {"did not happen", "tool", loop.Proposed}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSession(t)
+			s.begin()
+			for range 3 {
+				s.step(script("call"))
+			}
+			ref := s.state.Open()[0].Ref
+			if tt.by != "" {
+				s.apply(event.InDoubtDecided{Call: ref, Decision: event.RunAgain, By: tt.by}, event.ToolCallStarted{Call: ref, Arguments: "{}"})
+			}
+			before := s.state.Open()[0]
+			s.apply(event.InDoubtDecided{Call: ref, Decision: event.RunAgain, By: "runner"})
+			after := s.state.Open()[0]
+			require.Equal(t, tt.want, after.Status)
+			after.Status = before.Status
+			require.Equal(t, before, after)
+		})
+	}
 }

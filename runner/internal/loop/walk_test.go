@@ -20,6 +20,7 @@ var answers = map[string]event.ModelAnswered{
 	"final":    answer("stop", llm.Text{Text: "Done."}),
 	"call":     answer("tool_calls", toolCall("a", `{"x":1}`)),
 	"calls":    answer("stop", llm.Text{Text: "Both."}, toolCall("a", `{"x":1}`), toolCall("a", `not JSON`)),
+	"others":   answer("tool_calls", llm.ToolCall{ID: "b", Name: "g", Arguments: "{}"}, toolCall("a", "{}")),
 	"cutoff":   answer("length", toolCall("a", `{"x":`)),
 	"empty":    answer("stop"),
 	"lost":     answer("tool_calls", llm.Text{Text: "I will look."}),
@@ -57,6 +58,24 @@ type session struct {
 	deny  bool
 	doubt event.Doubt
 	ran   map[event.CallRef]int // how often each was started
+	// serial and choice are what the caller asked for.
+	serial bool
+	choice llm.ToolChoice
+}
+
+// inForce is the choice of the next turn: one that makes the model call is in
+// force until it has called.
+func (s *session) inForce() llm.ToolChoice {
+	if loop.Forced(s.choice) && s.state.Chosen {
+		return ""
+	}
+	return s.choice
+}
+
+func (s *session) next() loop.Action {
+	lim := limits
+	lim.Serial = s.serial
+	return loop.Next(s.state, lim, s.isLive)
 }
 
 func newSession(t *testing.T) *session {
@@ -92,11 +111,11 @@ func (s *session) isLive(ref event.CallRef) bool { return s.live[ref] }
 // step does one action; false says that the run is over.
 func (s *session) step(next func() event.ModelAnswered) bool {
 	s.t.Helper()
-	switch a := loop.Next(s.state, limits, s.isLive).(type) {
+	switch a := s.next().(type) {
 	case loop.Idle:
 		return false
 	case loop.Prepare:
-		s.apply(event.TurnPrepared{Turn: a.Turn, Agent: "a", Tools: toolsOf(a.Turn)})
+		s.apply(event.TurnPrepared{Turn: a.Turn, Agent: "a", Tools: toolsOf(a.Turn), ToolChoice: s.inForce()})
 	case loop.Ask:
 		b := next()
 		b.Turn = a.Turn
@@ -107,7 +126,10 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 		s.finishLive()
 	case loop.Close:
 		for _, c := range a.Calls {
-			s.apply(finished(c, "closed"))
+			require.True(s.t, c.CutOff || c.Barred)
+			b := finished(c, "closed")
+			b.Rejected = c.Barred
+			s.apply(b)
 		}
 	case loop.Settle:
 		s.settle(a.Calls)
@@ -135,7 +157,13 @@ func toolsOf(turn int) []event.OfferedTool {
 }
 
 func (s *session) start(calls []loop.Call) {
+	s.t.Helper()
+	if s.serial {
+		require.Len(s.t, calls, 1)
+		require.Equal(s.t, s.state.Open()[0], calls[0], "none before it is open")
+	}
 	for _, c := range calls {
+		require.False(s.t, c.CutOff || c.Barred, "%s must not run", c.Ref)
 		if s.reject {
 			b := finished(c, "rejected")
 			b.Rejected = true
@@ -161,7 +189,7 @@ func (s *session) settle(calls []loop.Call) {
 	}
 	s.apply(event.RunPaused{Run: s.state.Run, Calls: refs})
 	require.True(s.t, s.state.Paused())
-	require.Equal(s.t, loop.Idle{}, loop.Next(s.state, limits, s.isLive))
+	require.Equal(s.t, loop.Idle{}, s.next())
 	requireValid(s.t, s.state.History(placeholder))
 	for _, c := range calls {
 		s.decide(c)
