@@ -73,6 +73,9 @@ func Reconcile[Out any](ask func(ctx context.Context, c Call, args json.RawMessa
 		if ask == nil {
 			return errors.New("the function of Reconcile is nil")
 		}
+		if err := checkResult(reflect.TypeFor[Out]()); err != nil {
+			return fmt.Errorf("Reconcile: %w", err)
+		}
 		s.reconcile = func(ctx context.Context, c Call, args json.RawMessage) (any, bool, error) {
 			return ask(ctx, c, args)
 		}

@@ -85,3 +85,6 @@ func alterAll(schema any, alter func(map[string]any)) {
 
 // StrictForm is strictForm of a schema that holds no more than it shows.
 func StrictForm(wire json.RawMessage) (json.RawMessage, error) { return strictForm(wire, nil) }
+
+// Written is what a result is written as.
+func Written(v any) (string, error) { return writeJSON(reflect.ValueOf(v)) }

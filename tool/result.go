@@ -1,9 +1,7 @@
 package tool
 
 import (
-	"bytes"
 	"cmp"
-	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +32,8 @@ const (
 	unfit    = "The tool ran, but its result could not be written down."
 )
 
+var readerType = reflect.TypeFor[io.Reader]()
+
 // render makes parts of what a function returned, with at most limit bytes of
 // text; -1 is no limit.
 func render(out any, limit int) (llm.Parts, error) {
@@ -56,17 +56,24 @@ func render(out any, limit int) (llm.Parts, error) {
 	return b.bound(parts), nil
 }
 
-// reader returns out if it is one and has no JSON of its own.
+// reader returns out, or a pointer to it, if that is one and has no JSON of its own.
 func reader(out any) (io.Reader, bool) {
-	r, ok := out.(io.Reader)
-	switch out.(type) {
-	case json.Marshaler, encoding.TextMarshaler:
+	v := reflect.ValueOf(out)
+	if out == nil || !readable(v.Type()) || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, false
 	}
-	if v := reflect.ValueOf(out); ok && v.Kind() == reflect.Pointer && v.IsNil() {
-		return nil, false
+	if r, ok := out.(io.Reader); ok {
+		return r, true
 	}
-	return r, ok
+	return addressable(v).Addr().Interface().(io.Reader), true
+}
+
+// readable reports whether a result of the type is read.
+func readable(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer && writesItself(t.Elem()) {
+		return false
+	}
+	return implements(t, readerType) && !writesItself(t)
 }
 
 // readText reads what a model is given of r, and how many bytes there are beyond.
@@ -137,14 +144,22 @@ func checkParts(parts llm.Parts) (llm.Parts, error) {
 	return parts, nil
 }
 
-// marshal writes a value as JSON, and one that is text as that text. A nil
-// slice or map is an empty one: to a model null says that something went wrong.
+// marshal writes a value as JSON, and one that is text, or an error, as that text. A
+// nil slice or map is an empty one: to a model null says that something went wrong.
 func marshal(out any) (string, error) {
-	v := reflect.ValueOf(out)
-	if _, ownJSON := out.(json.Marshaler); !ownJSON {
-		_, ownText := out.(encoding.TextMarshaler)
+	v := addressable(reflect.ValueOf(out))
+	t := v.Type()
+	inner := v
+	if v.Kind() == reflect.Pointer {
+		inner = v.Elem()
+	}
+	if inner.IsValid() && isError(inner.Type()) {
+		if text, ok := errorText(inner); ok {
+			return text, nil
+		}
+	}
+	if !writesItself(t) {
 		switch k := v.Kind(); {
-		case ownText:
 		case k == reflect.String:
 			return v.String(), nil
 		case k == reflect.Slice && v.IsNil():
@@ -158,13 +173,7 @@ func marshal(out any) (string, error) {
 	if v.Kind() == reflect.Pointer && v.IsNil() {
 		return "", nil
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(out); err != nil {
-		return "", err
-	}
-	return strings.TrimSuffix(b.String(), "\n"), nil
+	return writeJSON(v)
 }
 
 // bounding is what a result may still hold.

@@ -61,14 +61,20 @@ type function func(ctx context.Context, name string, args json.RawMessage) (any,
 // rendered for the model: text (a string, a []byte or [json.RawMessage] of JSON)
 // and [llm.Part] and [llm.Parts] as they are, an [io.Reader] as the text that it
 // holds (it is read, and closed if it is an [io.Closer], before the call ends),
-// anything else as JSON. In all of it the credentials of URLs are cut. An error is
-// a failed call whose text the model reads; [Retry], [Abort] and [Hide] say
-// otherwise.
+// anything else as JSON. An error in a result is its text there, unless it has a
+// MarshalJSON, a MarshalText or json tags. A type that JSON has no form for, such as
+// a channel, a function or a map whose keys are structs, is an error here, wherever
+// in Out it stands. In all of a result the credentials of URLs are cut. An error that
+// fn returns is a failed call whose text the model reads; [Retry], [Abort] and [Hide]
+// say otherwise.
 func New[In, Out any](name, description string, fn func(context.Context, In) (Out, error), opts ...Option) (Tool, error) {
 	if fn == nil {
 		return Tool{}, constructError(name, errors.New("the function is nil"))
 	}
 	sch, err := schemaFor(reflect.TypeFor[In]())
+	if err == nil {
+		err = checkResult(reflect.TypeFor[Out]())
+	}
 	if err != nil {
 		return Tool{}, constructError(name, err)
 	}
@@ -106,6 +112,9 @@ func NewRaw[Out any](name, description string, schema json.RawMessage, fn func(c
 		return Tool{}, constructError(name, errors.New("the function is nil"))
 	}
 	sch, err := rawSchema(schema)
+	if err == nil {
+		err = checkResult(reflect.TypeFor[Out]())
+	}
 	if err != nil {
 		return Tool{}, constructError(name, err)
 	}
