@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -159,6 +160,9 @@ func (e *engine) compareTools() []string {
 		}
 		if err := e.tools[t.Name].Unchecked(); err != nil {
 			notices = append(notices, fmt.Sprintf("the arguments of tool %s are not checked: %s", t.Name, e.redact(err)))
+		}
+		if repairs := e.tools[t.Name].SchemaRepairs(); len(repairs) > 0 {
+			notices = append(notices, fmt.Sprintf("the schema of tool %s was repaired: %s", t.Name, e.redactText(strings.Join(repairs, "; "))))
 		}
 		switch {
 		case known:

@@ -304,7 +304,7 @@ func TestToolsetIsOfTheTurn(t *testing.T) {
 func TestUncheckedToolIsTold(t *testing.T) {
 	t.Parallel()
 	raw := func(ref string) tool.Tool {
-		return tool.Must(tool.NewRaw("raw", "", json.RawMessage(`{"properties":{"a":{"$ref":"#/$defs/`+ref+`"}}}`),
+		return tool.Must(tool.NewRaw("raw", "", json.RawMessage(`{"properties":{"a":{"$ref":"#/$defs/`+ref+`"},"b":{"description":"`+ref+`"}}}`),
 			func(_ context.Context, args json.RawMessage) (json.RawMessage, error) { return args, nil }, tool.AllowUnchecked()))
 	}
 	s := &server{listings: [][]tool.Tool{{raw("gone")}, {raw("gone")}, {raw("gone")}, {raw("gone")}, {raw("lost")}}}
@@ -325,6 +325,18 @@ func TestUncheckedToolIsTold(t *testing.T) {
 		"the arguments of tool raw are not checked: " + raw("lost").Unchecked().Error(),
 		"tool raw has another definition than in the turn before",
 	}, second)
+}
+
+// TestSchemaRepairsAreTold: once in a conversation.
+func TestSchemaRepairsAreTold(t *testing.T) {
+	t.Parallel()
+	mended := tool.Must(tool.NewRaw("raw", "", json.RawMessage(`{"properties":{"n":{"type":"int"},"required":["n"]}}`),
+		func(_ context.Context, args json.RawMessage) (json.RawMessage, error) { return args, nil }))
+	script := llmtest.Script(t, llmtest.Calls("raw", `{"n":1}`), llmtest.Text("Fine."))
+	events, err := collect(with(script).Session("s").Stream(t.Context(), newAgent(mended), runner.Say(llm.User("Hi."))))
+	require.NoError(t, err)
+	_, notices := offers(events)
+	require.Equal(t, []string{`the schema of tool raw was repaired: "required" among the properties is read as the keyword of the object; /properties/n: type "int" is read as "integer"`}, notices)
 }
 
 // TestRepairsAreTold: what was mended of arguments stands beside those that ran.

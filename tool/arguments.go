@@ -18,7 +18,8 @@ type schema struct {
 	shape  *shape          // of the Go type; nil for a schema that is not ours
 	decode func(json.RawMessage) error
 
-	unchecked error // why valid is nil
+	unchecked error    // why valid is nil
+	repairs   []string // of a schema that is not ours
 }
 
 // properties returns the names at the top of what the model is shown.

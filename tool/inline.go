@@ -22,7 +22,6 @@ func inlineTop(shown *value, legacy bool) *value {
 			break
 		}
 		made.dropUnused(path)
-		made.set("type", text("object"))
 		shown = made
 	}
 	return shown
@@ -42,7 +41,9 @@ func fitsTop(s *value) bool {
 func (v *value) addBeside(top *value, legacy bool) bool {
 	for _, m := range top.members {
 		switch {
-		case m.name == "$ref", m.name == "type", m.name == "properties" && len(m.value.members) == 0:
+		case m.name == "$ref", m.name == "properties" && len(m.value.members) == 0:
+		case m.name == "type":
+			v.setDefault(m.name, m.value)
 		case slices.Contains(storage, m.name), isAnnotation(m.name):
 			v.set(m.name, m.value)
 		case legacy:

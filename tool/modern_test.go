@@ -49,8 +49,8 @@ func TestSchemaOfNoDraft(t *testing.T) {
 func TestSchemaOfAnyDraftThatIsWrong(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ schema, want string }{
-		{`{"properties":{"a":{"items":[{"type":"any"}]}}}`, `tool "x": schema: /properties/a/items: must be boolean or object, got an array of 1 item`},
-		{`{"properties":{"a":{"exclusiveMinimum":true},"b":{"type":"any"}}}`, `tool "x": schema: /properties/a/exclusiveMinimum: must be number, got true`},
+		{`{"properties":{"a":{"items":[{"type":"thing"}]}}}`, `tool "x": schema: /properties/a/items: must be boolean or object, got an array of 1 item`},
+		{`{"properties":{"a":{"minimum":1,"exclusiveMinimum":true},"b":{"type":"thing"}}}`, `tool "x": schema: /properties/a/exclusiveMinimum: must be number, got true`},
 		{`{"$schema":"https://json-schema.org/draft/2020-12/schema","properties":{"a":{"items":[{}]}}}`, `tool "x": schema: /properties/a/items: must be boolean or object, got an array of 1 item`},
 	} {
 		_, err := tool.NewRaw("x", "", json.RawMessage(tt.schema), echo)

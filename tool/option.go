@@ -78,8 +78,10 @@ func MaxResult(bytes int) Option {
 
 // AllowUnchecked keeps a tool of [NewRaw] whose schema cannot be compiled, as
 // tools of other programs sometimes have one: its arguments are then held to
-// nothing but being a JSON object, and [Tool.Unchecked] says why. A schema that
-// is not one of an object is an error nevertheless.
+// nothing but being a JSON object, and [Tool.Unchecked] says why. The model is shown
+// the schema without the keywords and references that cannot be read, since providers
+// may refuse them. A schema that is not one of an object, or has an empty "enum", is
+// an error nevertheless.
 func AllowUnchecked() Option {
 	return func(s *spec) error {
 		s.unchecked = true

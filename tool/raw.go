@@ -25,19 +25,73 @@ func rawSchema(raw json.RawMessage) (*schema, error) {
 			return nil, fmt.Errorf("schema: it has %d objects and booleans; at most %d are read", n, maxRawSchemas)
 		}
 	}
-	if err := tidy(doc); err != nil {
+	sch := &schema{raw: slices.Clone(raw), decode: func(json.RawMessage) error { return nil }}
+	var err error
+	if sch.repairs, err = ready(doc); err != nil {
 		return nil, err
 	}
-	doc.inner(func(s *value, _ ...string) { admitNullables(s) }) // the arguments themselves are no null
+	if sch.valid, err = compileRaw(doc); err != nil {
+		sch.valid, sch.unchecked = nil, err
+	}
 	shown, err := showable(doc)
 	if err != nil {
 		return nil, err
 	}
-	sch := &schema{raw: slices.Clone(raw), wire: shown.json(), decode: func(json.RawMessage) error { return nil }}
-	if sch.valid, err = compileRaw(doc); err != nil {
-		sch.valid, sch.unchecked = nil, err
+	sch.wire = shown.json()
+	return sch, sch.checkShown(shown, doc)
+}
+
+// ready makes a schema the one that arguments are held to. It returns what was
+// repaired.
+func ready(doc *value) ([]string, error) {
+	if doc.form != objectForm {
+		return nil, fmt.Errorf("schema: must be a JSON object, not %s", describe(doc))
 	}
-	return sch, nil
+	if err := hoist(doc); err != nil {
+		return nil, err
+	}
+	repairs, err := mend(doc)
+	if err != nil {
+		return nil, err
+	}
+	if err := tidy(doc); err != nil {
+		return nil, err
+	}
+	doc.inner(func(s *value, _ ...string) { admitNullables(s) })
+	if isTrue(doc.get("nullable")) && doc.has("type") && !doc.has("$ref", "anyOf", "oneOf", "not", "const") {
+		admitNull(doc) // where "#" stands; the arguments themselves are no null
+	}
+	doc.remove("nullable")
+	return repairs, nil
+}
+
+// checkShown looks at what the library did not when it compiled a schema: it is held
+// to its own draft, which may be an older one than what is shown, and does not look
+// into "definitions" and "dependencies" of the newest.
+func (s *schema) checkShown(shown, doc *value) error {
+	switch {
+	case s.valid == nil:
+	case doc.has("$schema"):
+		return s.cutUnread()
+	case strings.Contains(string(s.wire), `"definitions":`), strings.Contains(string(s.wire), `"dependencies":`):
+		if err := wellFormed(shown); err != nil {
+			s.valid, s.unchecked = nil, compileError(shown, err)
+		}
+	}
+	return nil
+}
+
+// cutUnread leaves out of what the model is shown what nobody can read.
+func (s *schema) cutUnread() error {
+	shown, err := parse(string(s.wire), reflectedLimits)
+	if err != nil {
+		return err
+	}
+	if err := cutUnread(shown); err != nil {
+		return err
+	}
+	s.wire = shown.json()
+	return nil
 }
 
 // drafts are the values of "$schema" that the validator knows, without scheme.
@@ -50,12 +104,9 @@ var drafts = []string{
 	"json-schema.org/draft-04/schema",
 }
 
-// tidy makes a schema that of an object, and removes what would only keep it from
-// being compiled. Its errors say what no tool can have.
+// tidy removes from a schema what would only keep it from being compiled. Its errors
+// say what no tool can have. It adds nothing: "#" would mean something else then.
 func tidy(doc *value) error {
-	if doc.form != objectForm {
-		return fmt.Errorf("schema: must be a JSON object, not %s", describe(doc))
-	}
 	if !isAbsolute(doc.get("$id").str()) {
 		doc.remove("$id")
 	}
@@ -64,15 +115,13 @@ func tidy(doc *value) error {
 	if types := typesOf(doc); doc.has("type") && !slices.Contains(types, "object") {
 		return fmt.Errorf("schema: the arguments must be of type object, not %s", strings.Join(types, " or "))
 	}
-	doc.set("type", text("object"))
 	if p := doc.get("properties"); p != nil && p.form != objectForm {
 		return errors.New(`schema: "properties" must be an object`)
 	}
 	return nil
 }
 
-// tidyKeywords removes, at every depth, drafts and names that nobody knows, and
-// what some generators write for none.
+// tidyKeywords removes, at every depth, drafts and names that nobody knows.
 func tidyKeywords(s *value) {
 	if u := s.get("$schema"); u != nil && !slices.Contains(drafts, draftName(u.str())) {
 		s.remove("$schema")
@@ -82,10 +131,9 @@ func tidyKeywords(s *value) {
 			s.remove(name)
 		}
 	}
-	s.members = slices.DeleteFunc(s.members, func(m member) bool {
-		return m.value.form == nullForm && slices.Contains([]string{"type", "properties", "required", "items"}, m.name) ||
-			m.name == "required" && m.value.form == arrayForm && len(m.value.items) == 0 // which draft-04 forbids
-	})
+	if required := s.get("required"); required != nil && required.form == arrayForm && len(required.items) == 0 {
+		s.remove("required") // draft-04 forbids it
+	}
 	s.inner(func(below *value, _ ...string) { tidyKeywords(below) })
 }
 
@@ -101,12 +149,14 @@ func isName(id string) bool {
 // out would be another call, and to refuse it would be unfair.
 func admitNullables(s *value) {
 	s.inner(func(below *value, _ ...string) { admitNullables(below) })
-	if v := s.get("nullable"); v == nil || v.form != booleanForm || v.text != "true" {
+	if !isTrue(s.get("nullable")) {
 		return
 	}
 	s.remove("nullable")
 	admitNull(s)
 }
+
+func isTrue(v *value) bool { return v != nil && v.form == booleanForm && v.text == "true" }
 
 // isAbsolute reports whether an "$id" is an address that references in the schema
 // may use. Any other would only make it another's.
@@ -119,20 +169,4 @@ func draftName(u string) string {
 	u = strings.TrimSuffix(u, "#")
 	u = strings.TrimPrefix(u, "http://")
 	return strings.TrimPrefix(u, "https://")
-}
-
-// showable returns what the model is shown of a schema. Combinations at its top
-// are held but not shown: providers refuse the whole request for one of them.
-func showable(doc *value) (*value, error) {
-	shown := doc.clone()
-	toWire(shown)
-	shown = inlineTop(shown, isLegacy(doc))
-	shown.setDefault("properties", object())
-	if shown.has(combinators...) && len(shown.get("properties").members) == 0 {
-		return nil, errors.New(`schema: providers refuse oneOf, anyOf, allOf, not and enum at the top; describe the arguments in "properties"`)
-	}
-	shown.remove(combinators...)
-	shown.front("properties")
-	shown.front("type")
-	return shown, nil
 }

@@ -57,6 +57,10 @@ func pathOf(ref string) (path []string, local bool) {
 	if rest == "" {
 		return nil, true
 	}
+	if strings.Count(rest, "/") > reflectedLimits.depth {
+		return nil, false // nothing is so deep
+	}
+	path = make([]string, 0, strings.Count(rest, "/"))
 	for step := range strings.SplitSeq(rest[1:], "/") {
 		path = append(path, unescapeStep.Replace(step))
 	}

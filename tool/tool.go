@@ -93,13 +93,19 @@ func New[In, Out any](name, description string, fn func(context.Context, In) (Ou
 // object; "type" and "properties" are added where it lacks them. "$schema",
 // "$id", "$comment" and "title" are not sent to the model, nor are combinations
 // at its top (oneOf, anyOf, allOf, not, enum), which providers refuse: arguments
-// are still held to them. A default is told in the description and never
-// applied. A reference at its top is shown as what it leads to. No schema or null
-// is one without properties. Keywords are validated as draft 2020-12 says, or the
+// are still held to them, and the properties of allOf are sent. A default is told in
+// the description and never applied. A reference at its top is shown as what it leads
+// to. No schema or null is one without properties. Keywords are validated as draft 2020-12 says, or the
 // draft that "$schema" names; without one, tuples and exclusive bounds may be
 // written as older drafts have them. "nullable": true, of OpenAPI, is read as the
 // type or null. Expressions are those of ECMA-262; one that Go cannot read, such
 // as a lookahead, forbids nothing. No reference leaves the schema.
+//
+// What is no JSON Schema is repaired where its meaning is plain: "int" and "dict" as
+// types, "any", true as "required" of a property, "required" among the properties,
+// null for a keyword, [] for {}, a bound in a string, a reference to a definition that
+// stands elsewhere. [Tool.SchemaRepairs] tells it. Anything else is an error that
+// names the place; see [AllowUnchecked]. An empty "enum" is always an error.
 //
 // fn sees only arguments that fit the schema. Where it admits properties that it
 // does not name, as it does without "additionalProperties": false, there may be
@@ -151,11 +157,25 @@ func newTool(name, description string, in reflect.Type, sch *schema, run functio
 	if err := s.checkJudged(in); err != nil {
 		return Tool{}, constructError(name, err)
 	}
-	if sch.unchecked != nil && !s.unchecked {
-		return Tool{}, constructError(name, sch.unchecked)
+	if err := s.checkUnchecked(); err != nil {
+		return Tool{}, constructError(name, err)
 	}
 	s.mark()
 	return Tool{s}, nil
+}
+
+// checkUnchecked refuses a schema that does not compile unless that is allowed. What
+// is shown of it is then what can be read.
+func (s *spec) checkUnchecked() error {
+	switch {
+	case s.schema.unchecked == nil:
+		return nil
+	case !s.unchecked:
+		return s.schema.unchecked
+	}
+	err := s.schema.cutUnread()
+	s.def.Schema = s.schema.wire
+	return err
 }
 
 // mark computes the fingerprint.
@@ -198,7 +218,8 @@ func (t Tool) Def() llm.ToolDef {
 	return def
 }
 
-// RawSchema returns the schema as [NewRaw] was given it, byte for byte, for those
+// RawSchema returns the schema as [NewRaw] was given it, byte for byte and without
+// repairs, for those
 // who take more of JSON Schema than providers do; nil for a tool of [New]. Its bytes
 // are the caller's.
 func (t Tool) RawSchema() json.RawMessage {
@@ -252,6 +273,15 @@ func (t Tool) Unchecked() error {
 		return nil
 	}
 	return t.spec.schema.unchecked
+}
+
+// SchemaRepairs says what was repaired of a schema given to [NewRaw], one sentence
+// each; nil if nothing was. The slice is the caller's.
+func (t Tool) SchemaRepairs() []string {
+	if t.spec == nil {
+		return nil
+	}
+	return slices.Clone(t.spec.schema.repairs)
 }
 
 // Fingerprint is a digest of what a model is told about the tool: its name, its

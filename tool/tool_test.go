@@ -117,11 +117,12 @@ func TestRawSchemas(t *testing.T) {
 		{"array", `{"type":"array"}`, ``, `tool "raw": schema: the arguments must be of type object, not array`},
 		{"boolean", `true`, ``, `tool "raw": schema: must be a JSON object, not true`},
 		{"no JSON", `{"type":`, ``, `tool "raw": schema: its JSON ends too early (cut off?)`},
-		{"unknown type", `{"properties":{"a":{"type":"dict"}}}`, ``, `tool "raw": schema: /properties/a/type: must be one of "array", "boolean", "integer", "null", "number", "object", "string"; got the string "dict"`},
-		{"required is true", `{"properties":{"a":{"required":true}}}`, ``, `tool "raw": schema: /properties/a/required: must be array, got true`},
+		{"unknown type", `{"properties":{"a":{"type":"thing"}}}`, ``, `tool "raw": schema: /properties/a/type: must be one of "array", "boolean", "integer", "null", "number", "object", "string"; got the string "thing"`},
+		{"required is a number", `{"properties":{"a":{"required":1}}}`, ``, `tool "raw": schema: /properties/a/required: must be array, got the number 1`},
+		{"an empty enum", `{"properties":{"a":{"items":{"enum":[]}}}}`, ``, `tool "raw": schema: /properties/a/items/enum: has no values, so nothing would be taken; give some or leave it out`},
 		{"dangling", `{"properties":{"a":{"$ref":"#/$defs/A"}}}`, ``, `tool "raw": schema: json-pointer in "tool:///schema#/$defs/A" not found`},
 		{"file", `{"properties":{"a":{"$ref":"file:///etc/passwd"}}}`, ``, `tool "raw": schema: failing loading "file:///etc/passwd": no URLLoader registered for "file:///etc/passwd"`},
-		{"properties", `{"properties":[]}`, ``, `tool "raw": schema: "properties" must be an object`},
+		{"properties", `{"properties":[1]}`, ``, `tool "raw": schema: "properties" must be an object`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -41,64 +41,29 @@ func (v *value) inner(do func(s *value, steps ...string)) {
 // "$id", "$comment" and "title", which some providers refuse and which tell a
 // model nothing. A default becomes a sentence of the description: it would be
 // refused too, but the model should know what happens without the property. What
-// only older drafts know is written as draft 2020-12 does.
+// only older drafts know is written as draft 2020-12 does. A reference that leads
+// nowhere is left out.
 func toWire(root *value) {
-	w := wire{ids: map[string]string{schemaURL: ""}}
-	w.find(root, schemaURL, nil)
-	w.rewrite(root, schemaURL)
+	g := readGraph(root)
+	for _, s := range g.sites {
+		if ref := s.schema.get("$ref"); ref.str() != "" {
+			s.schema.set("$ref", text(g.reference(ref.str(), s.base)))
+		}
+		s.schema.toWire()
+	}
 	modernize(root)
+	dropDangling(root)
 }
 
-// A wire knows the schemas that are named by an "$id", since the references to
-// them have to become JSON pointers.
-type wire struct{ ids map[string]string } // each, in full, to the pointer of its schema
-
-// find notes the schema n, which stands at path, and those inside. base is the
-// "$id" around it, to which names are relative.
-func (w *wire) find(n *value, base string, path []string) {
-	if id := idOf(n); id != "" {
-		at, name := locate(base, id)
-		w.ids[at+name] = pointer(path)
-		base = at
+// toWire does so for one schema without those inside.
+func (v *value) toWire() {
+	if d := v.get("default"); d != nil && d.form != nullForm {
+		v.say("Default: " + clip(string(d.json()), maxEcho) + ".")
 	}
-	n.inner(func(s *value, steps ...string) { w.find(s, base, slices.Concat(path, steps)) })
-}
-
-// rewrite does so for n and for what is inside.
-func (w *wire) rewrite(n *value, base string) {
-	if id := idOf(n); id != "" {
-		base, _ = locate(base, id)
+	v.remove("$schema", "$id", "$comment", "title", "default")
+	if v.get("id").str() != "" {
+		v.remove("id") // of draft-04
 	}
-	if ref := n.get("$ref"); ref.str() != "" {
-		n.set("$ref", text(w.reference(ref.str(), base)))
-	}
-	if d := n.get("default"); d != nil && d.form != nullForm {
-		n.say("Default: " + clip(string(d.json()), maxEcho) + ".")
-	}
-	n.remove("$schema", "$id", "$comment", "title", "default")
-	if n.get("id").str() != "" {
-		n.remove("id") // of draft-04
-	}
-	n.inner(func(s *value, _ ...string) { w.rewrite(s, base) })
-}
-
-// idOf returns what names a schema for references; draft-04 wrote "id".
-func idOf(n *value) string {
-	if id := n.get("$id").str(); id != "" {
-		return id
-	}
-	return n.get("id").str()
-}
-
-func (w *wire) reference(ref, base string) string {
-	at, rest := locate(base, ref)
-	if to, ok := w.ids[at+rest]; ok {
-		return fragment(to)
-	}
-	if to, ok := w.ids[at]; ok && strings.HasPrefix(rest, "#/") {
-		return fragment(to) + rest[1:]
-	}
-	return ref
 }
 
 // locate returns the address that a reference names, in full, and the fragment of

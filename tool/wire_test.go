@@ -38,7 +38,8 @@ func TestWireCopy(t *testing.T) {
 			`{"type":"object","properties":{"a":{"$ref":"#/$defs/a~1b"},"b":{"$ref":"#/$defs/a~1b/$defs/y"},"c":{"$ref":"#/$defs/a~1b"}},"$defs":{"a/b":{"type":"object","properties":{"s":{"$ref":"#/$defs/a~1b/$defs/y"},"t":{"$ref":"#/$defs/a~1b"}},"$defs":{"y":{"type":"string"}}}}}`},
 		{"references relative to an id",
 			`{"$id":"https://h.test/dir/root.json","properties":{"a":{"$ref":"root.json#/$defs/A"},"b":{"$ref":"https://h.test/dir/root.json#/$defs/A"},"c":{"$ref":"/dir/other.json"},"d":{"$ref":"#/$defs/A"},"e":{"$ref":"root.json"}},"$defs":{"A":{"type":"integer"},"B":{"$id":"other.json","$ref":"root.json#/$defs/A"}}}`,
-			`{"type":"object","properties":{"a":{"$ref":"#/$defs/A"},"b":{"$ref":"#/$defs/A"},"c":{"$ref":"#/$defs/B"},"d":{"$ref":"#/$defs/A"},"e":{"$ref":"#"}},"$defs":{"A":{"type":"integer"},"B":{"$ref":"#/$defs/A"}}}`},
+			`{"type":"object","properties":{"a":{"$ref":"#/$defs/A"},"b":{"$ref":"#/$defs/A"},"c":{"$ref":"#/$defs/B"},"d":{"$ref":"#/$defs/A"},"e":{"$ref":"#/$defs/arguments"}},"$defs":{"A":{"type":"integer"},"B":{"$ref":"#/$defs/A"},` +
+				`"arguments":{"properties":{"a":{"$ref":"#/$defs/A"},"b":{"$ref":"#/$defs/A"},"c":{"$ref":"#/$defs/B"},"d":{"$ref":"#/$defs/A"},"e":{"$ref":"#/$defs/arguments"}}}}}`},
 		{"a reference at the top, as zod-to-json-schema writes it",
 			`{"$ref":"#/definitions/Foo","definitions":{"Foo":{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}},"$schema":"http://json-schema.org/draft-07/schema#"}`,
 			`{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}`},

@@ -27,8 +27,9 @@ const FailureMeta = "toolloop/failure"
 // error: a protocol call has nobody to ask. [AddAnnotated] adds hints.
 //
 // Name and description are told as [tool.Tool.Def] has them, the tools in their
-// order. The schema is that of Def, or as its author gave it to [tool.NewRaw]:
-// clients take more of JSON Schema than model providers do. Results are text, as a
+// order. The schema is that of Def, or as its author gave it to [tool.NewRaw] if
+// nothing of it was repaired: clients take more of JSON Schema than model providers
+// do. Results are text, as a
 // model reads them, and other parts: there is no outputSchema and no
 // structuredContent. That a tool is [tool.Idempotent] is not told as idempotentHint: it
 // is so by the Key of its calls, which clients of others do not send, while the hint
@@ -133,7 +134,7 @@ func servable(t tool.Tool, seen map[string]bool) (err error) {
 func describe(t tool.Tool) *sdk.Tool {
 	def := t.Def()
 	schema := def.Schema
-	if raw := t.RawSchema(); ofObject(raw) {
+	if raw := t.RawSchema(); ofObject(raw) && len(t.SchemaRepairs()) == 0 && t.Unchecked() == nil {
 		schema = raw
 	}
 	return &sdk.Tool{Name: def.Name, Description: def.Description, InputSchema: schema}

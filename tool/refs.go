@@ -1,0 +1,339 @@
+package tool
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// isSchema reports whether a value can be a schema.
+func isSchema(v *value) bool {
+	return v != nil && (v.form == objectForm || v.form == booleanForm)
+}
+
+// A site is where a schema stands. base is the "$id" around it, to which names are
+// relative.
+type site struct {
+	schema *value
+	base   string
+	above  *site    // nil at the top
+	steps  []string // from there
+}
+
+func (s *site) path() (path []string) {
+	for ; s.above != nil; s = s.above {
+		path = slices.Insert(path, 0, s.steps...)
+	}
+	return path
+}
+
+// A graph is a schema with its references.
+type graph struct {
+	root    *value
+	base    string  // at the top
+	id      string  // the keyword that names a schema
+	sites   []*site // in their order, each before those inside
+	known   map[*value]bool
+	ids     map[string]string // each name, in full, to the pointer of its schema
+	anchors map[string]bool
+}
+
+func readGraph(root *value) *graph {
+	g := &graph{root: root, base: schemaURL, id: "$id", known: map[*value]bool{}, ids: map[string]string{schemaURL: ""}, anchors: map[string]bool{}}
+	if strings.Contains(root.get("$schema").str(), "draft-04") {
+		g.id = "id" // which means nothing to later drafts
+	}
+	g.read(&site{schema: root, base: schemaURL})
+	g.base = g.sites[0].base
+	return g
+}
+
+func (g *graph) read(s *site) {
+	if id := s.schema.get(g.id).str(); id != "" {
+		at, name := locate(s.base, id)
+		s.base = at
+		g.ids[at+name] = pointer(s.path())
+	}
+	for _, keyword := range []string{"$anchor", "$dynamicAnchor"} {
+		if name := s.schema.get(keyword).str(); name != "" {
+			g.anchors["#"+name] = true
+		}
+	}
+	g.known[s.schema] = true
+	g.sites = append(g.sites, s)
+	s.schema.inner(func(below *value, steps ...string) { g.read(&site{below, s.base, s, steps}) })
+}
+
+// reference returns a reference from where base holds as one to the whole schema.
+func (g *graph) reference(ref, base string) string {
+	at, rest := locate(base, ref)
+	if to, ok := g.ids[at+rest]; ok {
+		return fragment(to)
+	}
+	if to, ok := g.ids[at]; ok && strings.HasPrefix(rest, "#/") {
+		return fragment(to) + rest[1:]
+	}
+	return ref
+}
+
+// target returns where a reference leads to; nil if it leads nowhere in the schema.
+func (g *graph) target(s *site) ([]string, *value) {
+	ref := s.schema.get("$ref").str()
+	if ref == "" {
+		return nil, nil
+	}
+	path, local := pathOf(g.reference(ref, s.base))
+	if !local {
+		return nil, nil
+	}
+	if to := descend(g.root, path); isSchema(to) {
+		return path, to
+	}
+	return nil, nil
+}
+
+// point makes the reference of a schema lead to path.
+func (g *graph) point(s *site, path []string) string {
+	ref := fragment(pointer(path))
+	if s.base != g.base { // there # is another schema
+		ref = g.base + ref
+	}
+	s.schema.set("$ref", text(ref))
+	return ref
+}
+
+// leads reports whether a reference leads somewhere, which may be outside.
+func (g *graph) leads(s *site) bool {
+	ref := s.schema.get("$ref").str()
+	if _, to := g.target(s); to != nil {
+		return true
+	}
+	return ref == "" || g.anchors[ref] || isRemote(ref)
+}
+
+// isRemote reports whether a reference names a scheme.
+func isRemote(ref string) bool {
+	name, _, _ := strings.Cut(ref, "#")
+	return strings.Contains(name, ":")
+}
+
+// dropDangling removes references that lead nowhere, or out of a schema that is shown.
+func dropDangling(shown *value) {
+	g := readGraph(shown)
+	for _, s := range g.sites {
+		if ref := s.schema.get("$ref"); ref != nil && (!g.leads(s) || isRemote(ref.str())) {
+			s.schema.remove("$ref")
+		}
+	}
+}
+
+// references makes those that lead nowhere lead to what their author meant: the
+// same path from a schema around them, since generators put one whole schema into
+// another, or the only definition of that name.
+func (m *mender) references(root *value) {
+	g := readGraph(root)
+	named := g.definitions()
+	for _, s := range g.sites {
+		if g.leads(s) {
+			continue
+		}
+		ref := s.schema.get("$ref").str()
+		if path := g.meant(s, named); path != nil {
+			m.at = nil
+			for _, name := range s.path() {
+				m.at = append(m.at, step{name: name, index: -1})
+			}
+			m.tell("reference %s leads nowhere and is read as %s", quote(ref), quote(g.point(s, path)))
+		}
+	}
+	m.at = nil
+}
+
+func (g *graph) meant(s *site, named map[string][][]string) []string {
+	ref := s.schema.get("$ref").str()
+	if path, local := pathOf(ref); local {
+		for around := s; around != nil; around = around.above {
+			if isSchema(descend(around.schema, path)) {
+				return append(around.path(), path...)
+			}
+		}
+	}
+	name := unescapeStep.Replace(ref[strings.LastIndexAny(ref, "/#")+1:])
+	if paths := named[name]; len(paths) == 1 {
+		return paths[0]
+	}
+	return nil
+}
+
+// definitions returns where the definitions of each name stand.
+func (g *graph) definitions() map[string][][]string {
+	named := map[string][][]string{}
+	for _, s := range g.sites {
+		for _, keyword := range []string{"$defs", "definitions"} {
+			for _, name := range s.schema.get(keyword).names() {
+				named[name] = append(named[name], append(s.path(), keyword, name))
+			}
+		}
+		for _, keyword := range []string{"$id", "id"} {
+			if id := strings.TrimPrefix(s.schema.get(keyword).str(), "#"); id != "" && s.above != nil && named[id] == nil {
+				named[id] = [][]string{s.path()}
+			}
+		}
+	}
+	return named
+}
+
+// maxHoists bounds how deep definitions that stand in no keyword refer to others
+// of that kind elsewhere.
+const maxHoists = 16
+
+// hoist moves schemas that references lead to but that stand in no keyword of JSON
+// Schema, such as those of OpenAPI in "components", to the definitions.
+func hoist(root *value) error {
+	left := []string{"components"}
+	for range maxHoists {
+		g := readGraph(root)
+		moved := g.hoist()
+		if len(moved) == 0 {
+			break
+		}
+		if n := root.schemas(); n > 2*maxRawSchemas {
+			return fmt.Errorf("schema: its references lead to %d objects and booleans; at most %d are read", n, maxRawSchemas)
+		}
+		for _, mv := range moved {
+			left = append(left, mv.from[0])
+		}
+	}
+	slices.Sort(left)
+	for _, name := range slices.Compact(left) {
+		if root.has(name) && !slices.Contains(wellKnown, name) && !readGraph(root).reaches(name) {
+			root.remove(name)
+		}
+	}
+	return nil
+}
+
+// reaches reports whether a reference leads into that member of the root.
+func (g *graph) reaches(name string) bool {
+	return slices.ContainsFunc(g.sites, func(s *site) bool {
+		path, _ := g.target(s)
+		return len(path) > 0 && path[0] == name
+	})
+}
+
+// A move is of a schema to the definition of that name.
+type move struct {
+	from   []string
+	schema *value
+	name   string
+}
+
+// hoist moves what references lead to now. There may be more of that in it.
+func (g *graph) hoist() []move {
+	var moves []move
+	looked := map[string]bool{}
+	for _, s := range g.sites {
+		path, to := g.target(s)
+		if to == nil || g.known[to] || looked[pointer(path)] {
+			continue
+		}
+		for _, mv := range g.beside(path, to) {
+			if at := pointer(mv.from); !looked[at] {
+				looked[at] = true
+				moves = append(moves, mv)
+			}
+		}
+	}
+	if len(moves) == 0 || !g.define(moves) {
+		return nil
+	}
+	moved := make(map[string]move, len(moves))
+	for _, mv := range moves {
+		moved[pointer(mv.from)] = mv
+	}
+	for _, mv := range moves { // which have references of their own
+		g.read(&site{schema: mv.schema, base: g.base})
+	}
+	for _, s := range g.sites {
+		path, _ := g.target(s)
+		g.follow(s, path, moved)
+	}
+	return moves
+}
+
+// define adds the definitions, each with a name of its own. It reports whether it
+// could.
+func (g *graph) define(moves []move) bool {
+	g.root.setDefault("$defs", object())
+	defs := g.root.get("$defs")
+	if defs.form != objectForm {
+		return false
+	}
+	used := map[string]bool{}
+	for _, name := range defs.names() {
+		used[name] = true
+	}
+	for i := range moves {
+		mv := &moves[i]
+		mv.schema, mv.name = mv.schema.clone(), mv.from[len(mv.from)-1]
+		for n := 2; used[mv.name]; n++ {
+			mv.name = fmt.Sprintf("%s_%d", mv.from[len(mv.from)-1], n)
+		}
+		used[mv.name] = true
+		defs.members = append(defs.members, member{mv.name, mv.schema})
+	}
+	return true
+}
+
+// follow makes a reference to what was moved lead to where it is now.
+func (g *graph) follow(s *site, path []string, moved map[string]move) {
+	for n := 1; n <= len(path); n++ {
+		if mv, ok := moved[pointer(path[:n])]; ok {
+			g.point(s, append([]string{"$defs", mv.name}, path[n:]...))
+			return
+		}
+	}
+}
+
+// beside returns a schema and those of its like, if they stand in a group of their own.
+func (g *graph) beside(path []string, schema *value) []move {
+	within := path[:len(path)-1]
+	group := descend(g.root, within)
+	if len(within) == 0 || g.known[group] || group.form != objectForm ||
+		slices.ContainsFunc(group.members, func(m member) bool { return !isSchema(m.value) }) {
+		return []move{{from: path, schema: schema}}
+	}
+	var all []move
+	for _, m := range group.members {
+		all = append(all, move{from: slices.Concat(within, []string{m.name}), schema: m.value})
+	}
+	return all
+}
+
+// keepRoot makes "#" go on to mean what it does where the top of what is shown will
+// say something else: there it is an object, without combinations.
+func keepRoot(shown *value) {
+	top := shown.get("type")
+	if shown.get("$ref").str() == "#" || top.str() == "object" && !shown.has(combinators...) {
+		return
+	}
+	g := readGraph(shown)
+	loops := slices.DeleteFunc(g.sites, func(s *site) bool {
+		path, local := pathOf(s.schema.get("$ref").str())
+		return !local || len(path) > 0 || !s.schema.has("$ref")
+	})
+	if len(loops) == 0 {
+		return
+	}
+	shown.setDefault("$defs", object())
+	defs, name := shown.get("$defs"), "arguments"
+	for defs.has(name) {
+		name += "_"
+	}
+	for _, s := range loops {
+		g.point(s, []string{"$defs", name})
+	}
+	whole := shown.clone()
+	whole.remove(storage...)
+	defs.set(name, whole)
+}
