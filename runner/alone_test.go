@@ -138,8 +138,8 @@ var endings = []struct {
 	{"leave", func(context.CancelCauseFunc) bool { return true }},
 }
 
-// TestEndWhileCallsWait: calls that wait were never launched, and are closed as
-// such; those that run are in doubt.
+// TestEndWhileCallsWait: calls that wait were never launched, and a message closes
+// them as such; those that run are in doubt.
 func TestEndWhileCallsWait(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -24,5 +24,9 @@
 // message that made them, and arguments are JSON objects. A call whose function
 // did not run says so, and so does one whose outcome nobody knows.
 //
+// In a session, calls that a run did not begin before it ended, by an error, a
+// cancelled context or a consumer that left, are still to be done: they run if the
+// session goes on without a message, and a message closes them.
+//
 // Words owned here: run, turn, session.
 package runner

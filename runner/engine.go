@@ -387,21 +387,16 @@ func (e *engine) finished() event.RunFinished {
 	return event.RunFinished{Run: e.state.Run, Turns: e.state.Turn, Usage: e.state.Usage}
 }
 
-// settle ends a run that failed: calls that were never launched are closed, and
-// the failure is recorded. A call that was launched and has no result stays
-// started, as after a crash: nobody knows what it did. A run that is paused stays
-// so.
+// settle ends a run that failed, and records the failure. A call that was launched
+// and has no result stays started, as after a crash: nobody knows what it did. A run
+// that is paused stays so.
 func (e *engine) settle(cause error) error {
 	if !e.began || !e.state.Running() || e.state.Paused() {
 		return cause
 	}
 	bodies := e.unsaved // what the log refused may be taken now
 	for _, c := range e.state.Open() {
-		never := c.Status == loop.Proposed || c.Status == loop.Started && !c.Tried && e.admitted[c.Ref] && !e.launched[c.Ref]
-		if never { // else it is among the unsaved, or approved, or somebody has to decide about it
-			c.Status = loop.Proposed
-			bodies = append(bodies, failure(c, unanswered(c)))
-		}
+		bodies = append(bodies, e.unbegun(c)...)
 	}
 	bodies = append(bodies, event.RunFailed{
 		Run: e.state.Run, Turns: e.state.Turn, Usage: e.state.Usage, Error: e.redact(cause),
@@ -417,6 +412,21 @@ func (e *engine) settle(cause error) error {
 		}
 	}
 	return cause
+}
+
+// unbegun says of an open call, if this run did not launch it, what becomes of it at
+// the run's end. In a session it is still to be done; the start is taken back that was
+// recorded for it. Where no other run can go on with it, it ends.
+func (e *engine) unbegun(c loop.Call) []event.Body {
+	took := c.Status == loop.Started && e.admitted[c.Ref] && !e.launched[c.Ref]
+	switch {
+	case e.log != nil && took:
+		return []event.Body{event.InDoubtDecided{Call: c.Ref, Decision: event.RunAgain, By: "runner"}}
+	case e.log == nil && (c.Status == loop.Proposed || took):
+		c.Status = loop.Proposed
+		return []event.Body{failure(c, unanswered(c))}
+	}
+	return nil // approved, or somebody has to decide about it, or its result is among the unsaved
 }
 
 // commit records events: it appends them to the log, applies them and queues
