@@ -62,9 +62,12 @@ type Settings struct {
 	// conversation goes on from one answer.
 	N int
 
-	ReasoningEffort string   // "minimal", "low", "medium", "high", or what the provider takes
-	Verbosity       string   // "low", "medium", "high"
-	Modalities      []string // "text", "audio"
+	ReasoningEffort string // "minimal", "low", "medium", "high", or what the provider takes
+	// ReasoningSummary asks the Responses API for a summary of the reasoning: "auto",
+	// "concise" or "detailed". Empty: none is asked for. Chat Completions ignores it.
+	ReasoningSummary string
+	Verbosity        string   // "low", "medium", "high"
+	Modalities       []string // "text", "audio"
 
 	ServiceTier      string
 	Store            *bool

@@ -20,6 +20,7 @@ type answer struct {
 	fault       Fault
 	contentType *string
 	done        func() // to be called when the answer is whole to who asked; may be nil
+	encrypted   bool   // see query
 }
 
 // respond returns what the step says to req.
@@ -126,7 +127,8 @@ func (a *answer) play(ctx context.Context, stream bool, sink func(llm.Delta)) (*
 
 // reply gives the answer to the wire. It waits as long as the provider would
 // think.
-func (a *answer) reply(ctx context.Context, stream, usage bool) (*reply, error) {
+func (a *answer) reply(ctx context.Context, q *query) (*reply, error) {
+	stream := q.request.Stream
 	h := http.Header{"X-Request-Id": {a.resp.RequestID}, "Content-Type": {"application/json"}}
 	if stream {
 		h.Set("Content-Type", "text/event-stream; charset=utf-8")
@@ -135,8 +137,14 @@ func (a *answer) reply(ctx context.Context, stream, usage bool) (*reply, error) 
 		return nil, err
 	}
 	setContentType(h, a.contentType)
-	p := &reply{status: http.StatusOK, header: h, frames: a.encode(stream, usage), done: a.done}
-	a.fault.apply(p, a, stream)
+	p := &reply{status: http.StatusOK, header: h, done: a.done}
+	if q.responses {
+		a.encrypted = q.encrypted
+		p.frames = a.encodeResponses(stream)
+	} else {
+		p.frames = a.encode(stream, q.usage)
+	}
+	a.fault.apply(p, a, q)
 	return p, nil
 }
 

@@ -178,7 +178,7 @@ func (f Fault) checked() Fault {
 }
 
 // apply does to the frames of an answer what the fault says.
-func (f *Fault) apply(p *reply, a *answer, stream bool) {
+func (f *Fault) apply(p *reply, a *answer, q *query) {
 	switch f.kind {
 	case cutBytesFault:
 		p.cutBytes(f.after)
@@ -186,7 +186,7 @@ func (f *Fault) apply(p *reply, a *answer, stream bool) {
 	case noFault, statusFault, lateFault, typeFault: // nothing, or done before
 		return
 	}
-	if !stream {
+	if !q.request.Stream {
 		f.applyWhole(p)
 		return
 	}
@@ -201,7 +201,7 @@ func (f *Fault) apply(p *reply, a *answer, stream bool) {
 	case stallFault:
 		p.frames, p.end = append(p.frames, frame{wait: f.wait}), endsCut
 	case errorFault:
-		p.frames = append(p.frames, frame{wait: a.delay, data: event(f.errorDocument())})
+		p.frames = append(p.frames, frame{wait: a.delay, data: f.errorEvent(q.responses)})
 	case garbageFault:
 		p.frames = append(append(p.frames, frame{wait: a.delay, data: event(f.data)}), rest...)
 	}
@@ -225,6 +225,19 @@ func (f *Fault) applyWhole(p *reply) {
 	}
 }
 
+// errorEvent is the error as an event of a stream.
+func (f *Fault) errorEvent(responses bool) string {
+	if !responses {
+		return event(f.errorDocument())
+	}
+	body := errorBody(f.err)
+	body.set("status", f.err.StatusCode)
+	doc := object{}
+	doc.set("type", "error")
+	doc.set("error", body)
+	return "event: error\n" + event(doc.String())
+}
+
 func (f *Fault) errorDocument() string {
 	body := errorBody(f.err)
 	body.set("status", f.err.StatusCode)
@@ -244,7 +257,7 @@ func (p *reply) cutBytes(n int) {
 		if n < len(f.data) {
 			// A stream's line counts for a client once it has ended, without the
 			// empty line behind it.
-			f.whole = f.whole && strings.HasPrefix(f.data, "data: ") && n == len(f.data)-1
+			f.whole = f.whole && !strings.HasPrefix(f.data, "{") && n == len(f.data)-1
 			if n < len(f.data)-1 && f.pieces > 0 {
 				f.pieces, f.torn = p.frames[i-1].pieces, true
 			}

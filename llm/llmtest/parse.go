@@ -10,8 +10,15 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// ParseRequest reads the body of a Chat Completions request: what a provider is
-// asked, in the words of llm.
+// ParseRequest reads the body of a request to Chat Completions or to the Responses
+// API (which has "input" in place of "messages"): what a provider is asked, in the
+// words of llm.
+//
+// On the Responses API, reasoning, texts and calls of the model that follow each
+// other are one message. The Extra of a [llm.Reasoning] and of a call has the
+// members of the item. Items of other types are a [llm.RawPart]. "store" that is
+// false and "include" of the encrypted reasoning are not told, since clients say
+// both by themselves.
 //
 // Nothing is lost. Members of the request that llm does not model stand in
 // Settings.Extra; so do, whole and as they came, "tools", "tool_choice" and
@@ -54,13 +61,26 @@ func parse(body []byte) (*query, error) {
 	if members == nil {
 		return nil, errors.New("got null, want a JSON object")
 	}
-	q := &query{request: new(llm.Request)}
+	q := &query{request: new(llm.Request), responses: isResponses(members)}
+	read := q.member
+	if q.responses {
+		read = q.responsesMember
+	}
 	for _, m := range members {
-		if err := q.member(m); err != nil {
+		if err := read(m); err != nil {
 			return nil, at(m.Name, err)
 		}
 	}
 	return q, nil
+}
+
+// isResponses tells the two APIs apart: the conversation is "input" on Responses
+// and "messages" on Chat Completions.
+func isResponses(members []llm.Member) bool {
+	named := func(name string) bool {
+		return slices.ContainsFunc(members, func(m llm.Member) bool { return m.Name == name })
+	}
+	return named("input") && !named("messages")
 }
 
 // member reads one member of the request.
@@ -80,7 +100,7 @@ func (q *query) member(m llm.Member) error {
 	case "stop":
 		r.Stop, err = parseStop(m.Value)
 	case "tools":
-		fits, err = parseTools(m.Value, r)
+		fits, err = parseTools(m.Value, r, parseTool)
 	case "tool_choice":
 		r.ToolChoice, fits = parseToolChoice(m.Value)
 	case "response_format":
@@ -154,7 +174,7 @@ func parseStop(value string) ([]string, error) {
 
 // parseTools reads the functions among the tools, and the tools that the provider
 // runs if these stand last; fits is false if that is not all there is to say.
-func parseTools(value string, r *llm.Request) (fits bool, err error) {
+func parseTools(value string, r *llm.Request, parse func([]byte) (*llm.ToolDef, bool, error)) (fits bool, err error) {
 	var raws []json.RawMessage
 	if err := json.Unmarshal([]byte(value), &raws); err != nil {
 		return true, err
@@ -162,7 +182,7 @@ func parseTools(value string, r *llm.Request) (fits bool, err error) {
 	fits = true
 	var hosted []json.RawMessage
 	for i, raw := range raws {
-		def, whole, err := parseTool(raw)
+		def, whole, err := parse(raw)
 		if err != nil {
 			return true, atIndex(i, err)
 		}

@@ -15,6 +15,7 @@ import (
 type piece struct {
 	part  llm.Part
 	index int // of a call: its position in the answer
+	item  int // the position of the part among the parts, calls last
 }
 
 // delta returns the piece as a caller sees it, or nil if callers do not.
@@ -61,14 +62,17 @@ func (m *Model) cutter(number int) cutter {
 func (c cutter) pieces(m llm.Message) []piece {
 	var out []piece
 	var calls [][]piece
+	first := len(m.Parts) - len(m.Calls()) // the item of the first call
+	item := 0
 	for _, part := range m.Parts {
 		if call, ok := part.(llm.ToolCall); ok {
-			calls = append(calls, c.call(call, len(calls)))
+			calls = append(calls, c.call(call, len(calls), first+len(calls)))
 			continue
 		}
 		for _, cut := range c.part(part) {
-			out = append(out, piece{part: cut})
+			out = append(out, piece{part: cut, item: item})
 		}
+		item++
 	}
 	if !c.interleave {
 		return append(out, slices.Concat(calls...)...)
@@ -108,13 +112,13 @@ func mapText(texts []string, part func(string) llm.Part) []llm.Part {
 	return out
 }
 
-func (c cutter) call(call llm.ToolCall, index int) []piece {
+func (c cutter) call(call llm.ToolCall, index, item int) []piece {
 	if c.whole {
-		return []piece{{call, index}}
+		return []piece{{call, index, item}}
 	}
-	out := []piece{{llm.ToolCall{ID: call.ID, Name: call.Name, Extra: call.Extra}, index}}
+	out := []piece{{llm.ToolCall{ID: call.ID, Name: call.Name, Extra: call.Extra}, index, item}}
 	for _, f := range c.text(call.Arguments, fragments) {
-		out = append(out, piece{llm.ToolCall{Arguments: f}, index})
+		out = append(out, piece{llm.ToolCall{Arguments: f}, index, item})
 	}
 	return out
 }

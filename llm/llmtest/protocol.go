@@ -26,6 +26,7 @@ func violated(req *llm.Request) error {
 		return fmt.Errorf("two tools are named %q", name)
 	}
 	var open []llm.ToolCall // calls that wait for their results
+	items := map[string]bool{}
 	for i, m := range req.Messages {
 		if err := checkRole(m); err != nil {
 			return atMessage(i, err)
@@ -41,6 +42,9 @@ func violated(req *llm.Request) error {
 			return atMessage(i, fmt.Errorf("a message of the %s, where the result of %s is due", m.Role, named(open[0])))
 		}
 		if err := checkArguments(m); err != nil {
+			return atMessage(i, err)
+		}
+		if err := checkItems(m, items); err != nil {
 			return atMessage(i, err)
 		}
 		open = m.Calls()

@@ -10,7 +10,7 @@ var _ http.RoundTripper = (*Model)(nil)
 
 // RoundTrip implements [http.RoundTripper]: the script answers as a provider
 // would that is at the URL of the request, whichever host that is. The path ends
-// in /chat/completions. There is no connection and no goroutine: RoundTrip waits
+// in /chat/completions or /responses. There is no connection and no goroutine: RoundTrip waits
 // until the header would come, and each Read of the body until its next bytes
 // would. So it keeps exact time in a bubble of testing/synctest.
 //
@@ -37,4 +37,6 @@ func (m *Model) RoundTrip(r *http.Request) (*http.Response, error) {
 func (m *Model) Client() *http.Client { return &http.Client{Transport: m} }
 
 // isChat tells requests for an answer of a model, wherever the API stands.
-func isChat(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/chat/completions") }
+func isChat(r *http.Request) bool {
+	return strings.HasSuffix(r.URL.Path, "/chat/completions") || strings.HasSuffix(r.URL.Path, "/responses")
+}

@@ -18,14 +18,17 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// chatPath is the one path that a Server knows.
-const chatPath = "/v1/chat/completions"
+// The paths that a Server knows.
+const (
+	chatPath      = "/v1/chat/completions"
+	responsesPath = "/v1/responses"
+)
 
 // maxBody bounds the body of a request.
 const maxBody = 64 << 20
 
-// A Server speaks Chat Completions over HTTP for a script: POST
-// /v1/chat/completions, answered with JSON, or with server-sent events if the
+// A Server speaks Chat Completions and the Responses API over HTTP for a script:
+// POST /v1/chat/completions and POST /v1/responses, answered with JSON, or with server-sent events if the
 // request says "stream": true. What a provider would refuse it refuses in
 // OpenAI's form, before the script is asked: another path or method, a body that
 // is no JSON or has no model or messages, a wrong key, an unknown model.
@@ -125,7 +128,7 @@ func (s *Server) track(c net.Conn, state http.ConnState) {
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if p := s.reply(r, r.URL.Path == chatPath); p != nil {
+	if p := s.reply(r, r.URL.Path == chatPath || r.URL.Path == responsesPath); p != nil {
 		p.write(w, r)
 	}
 }
@@ -144,7 +147,7 @@ func (s *Server) reply(r *http.Request, known bool) *reply {
 	ctx := r.Context()
 	a, err := s.Model.ask(ctx, q.request)
 	if err == nil {
-		p, err := a.reply(ctx, q.request.Stream, q.usage)
+		p, err := a.reply(ctx, q)
 		if err != nil {
 			return nil
 		}
@@ -166,6 +169,9 @@ func (s *Server) reply(r *http.Request, known bool) *reply {
 type query struct {
 	request *llm.Request
 	usage   bool // stream_options.include_usage
+
+	responses bool // it came to the Responses API
+	encrypted bool // it includes reasoning.encrypted_content
 }
 
 // read checks and parses a request. The error says why a provider refuses it.
@@ -183,6 +189,9 @@ func (s *Server) read(r *http.Request, known bool) (*query, *llm.APIError) {
 	q, err := parse(body)
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "", "", "We could not parse the body of your request: "+err.Error())
+	}
+	if wanted := strings.HasSuffix(r.URL.Path, "/responses"); wanted != q.responses && len(q.request.Messages) > 0 {
+		return nil, refuse(http.StatusBadRequest, "unknown_parameter", "", "The request is one for the other API: "+r.URL.Path+" is not its path.")
 	}
 	if err := s.accept(q.request); err != nil {
 		return nil, err

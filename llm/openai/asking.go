@@ -1,9 +1,11 @@
 package openai
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
+	"net/url"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -45,18 +47,18 @@ func (a *asking) ask(ctx context.Context) (*llm.Response, error) {
 	if err := a.tell(first.notes...); err != nil {
 		return nil, err
 	}
-	resp, err := a.send(ctx, a.req, a.model, first.body, a.emit)
+	resp, err := a.send(ctx, a.req, a.model, first, a.emit)
 	refusal, refused := errors.AsType[*llm.APIError](err)
 	if !refused || a.shown || ctx.Err() != nil {
 		return resp, err
 	}
-	last := first.body
+	last := first
 	lessons := d.lessons(refusal, func(p *Profile) bool {
 		other, err := a.encode(p)
-		if err != nil || other.body.equal(last) {
+		if err != nil || other.equal(last) {
 			return false
 		}
-		last = other.body
+		last = other
 		return true
 	})
 	if len(lessons) == 0 {
@@ -82,7 +84,7 @@ func (a *asking) again(ctx context.Context, present *dialect, refusal *llm.APIEr
 	if err != nil {
 		return nil, err
 	}
-	resp, err := a.send(ctx, a.req, a.model, second.body, a.emit)
+	resp, err := a.send(ctx, a.req, a.model, second, a.emit)
 	if again, ok := errors.AsType[*llm.APIError](err); ok && again.Kind == refusal.Kind && again.Message == refusal.Message && again.Param == refusal.Param {
 		a.dialects.unlearn(a.model, d, present)
 	}
@@ -90,7 +92,7 @@ func (a *asking) again(ctx context.Context, present *dialect, refusal *llm.APIEr
 }
 
 func (a *asking) encode(p *Profile) (encoding, error) {
-	return p.encode(a.req, a.model, size(a.MaxResultBytes, DefaultMaxResultBytes, math.MaxInt64))
+	return p.encode(a.req, a.model, a.origin(), size(a.MaxResultBytes, DefaultMaxResultBytes, math.MaxInt64))
 }
 
 func (a *asking) tell(notes ...string) error {
@@ -102,13 +104,26 @@ func (a *asking) tell(notes ...string) error {
 	return nil
 }
 
+// origin is the host that answers; see outputMember.
+func (c *client) origin() string {
+	u, err := url.Parse(c.env().baseURL)
+	if err != nil {
+		return ""
+	}
+	return originOf(u)
+}
+
 // profile is the one of the Config, or what is known of the provider.
 func (c *client) profile(model string) (Profile, error) {
+	var p Profile
 	switch {
 	case c.Profile != nil:
-		return c.Profile.clone(), c.Profile.check()
+		p = c.Profile.clone()
 	case c.AzureAPIVersion != "": // also behind a host of its own
-		return ProfileFor("https://openai.azure.com", model), nil
+		p = ProfileFor("https://openai.azure.com", model)
+	default:
+		p = ProfileFor(c.env().baseURL, model)
 	}
-	return ProfileFor(c.env().baseURL, model), nil
+	p.API = cmp.Or(c.API, p.API)
+	return p, p.check()
 }

@@ -64,10 +64,10 @@ func (c *client) Generate(ctx context.Context, req *llm.Request, sink func(llm.D
 }
 
 // send makes one HTTP exchange.
-func (c *client) send(ctx context.Context, req *llm.Request, model string, b body, emit func(llm.Delta) error) (*llm.Response, error) {
+func (c *client) send(ctx context.Context, req *llm.Request, model string, e encoding, emit func(llm.Delta) error) (*llm.Response, error) {
 	w := newWatch(ctx, c.Config)
 	defer w.stop()
-	hreq, err := c.request(w.ctx, model, b)
+	hreq, err := c.request(w.ctx, model, e)
 	if err != nil {
 		return nil, c.failed(ctx, w, nil, err)
 	}
@@ -78,11 +78,19 @@ func (c *client) send(ctx context.Context, req *llm.Request, model string, b bod
 	}
 	defer resp.Body.Close()
 	x := &exchange{client: c, watch: w, caller: ctx, req: hreq, resp: resp, body: c.capped(w.reader(resp.Body))}
-	out, err := x.read(newAnswer(req.Tools, emit))
+	out, err := x.answer(e.api, req, emit)
 	if err != nil {
 		return nil, c.failed(ctx, w, hreq, err)
 	}
 	return out, nil
+}
+
+// answer reads the answer in the form of the API that was asked.
+func (x *exchange) answer(api API, req *llm.Request, emit func(llm.Delta) error) (*llm.Response, error) {
+	if api == APIResponses {
+		return x.readResponses(newResponsesAnswer(originOf(x.req.URL), emit))
+	}
+	return x.read(newAnswer(req.Tools, emit))
 }
 
 // emitter passes deltas of a streamed answer on, and notices of any, and looks
@@ -119,12 +127,12 @@ func size(n, def, unlimited int64) int64 {
 }
 
 // request makes the HTTP request, whose body can be read again.
-func (c *client) request(ctx context.Context, model string, b body) (*http.Request, error) {
+func (c *client) request(ctx context.Context, model string, e encoding) (*http.Request, error) {
 	env := c.env()
 	if c.AzureAPIVersion != "" && env.baseURL == DefaultBaseURL {
 		return nil, errors.New("openai: AzureAPIVersion needs a BaseURL")
 	}
-	u, err := endpoint(env.baseURL, c.AzureAPIVersion, model)
+	u, err := endpoint(env.baseURL, c.AzureAPIVersion, model, e.api)
 	if err != nil {
 		return nil, err
 	}
@@ -135,9 +143,9 @@ func (c *client) request(ctx context.Context, model string, b body) (*http.Reque
 	hreq := (&http.Request{
 		Method: http.MethodPost, URL: u, Header: header, Host: header.Get("Host"),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		ContentLength: b.size(), GetBody: b.open,
+		ContentLength: e.body.size(), GetBody: e.body.open,
 	}).WithContext(ctx)
-	hreq.Body, err = b.open()
+	hreq.Body, err = e.body.open()
 	return hreq, err
 }
 

@@ -76,6 +76,12 @@ type Config struct {
 	// /openai/v1) needs none of this: leave it empty.
 	AzureAPIVersion string
 
+	// API chooses between Chat Completions and the Responses API. Empty
+	// ([APIAuto]): Chat Completions, unless the model is known to need the other, or
+	// refuses a request and names the other; an llm.Notice tells of the change. A
+	// conversation can go on with the other API at any time.
+	API API
+
 	// HTTPClient sends the requests. It is used as it is and never changed. Nil:
 	// one of ours with the proxy of the environment and ten seconds for making a
 	// connection, whose connections all models share. Redirects are not followed unless it has a CheckRedirect of
@@ -169,6 +175,7 @@ func (c Config) attrs() []slog.Attr {
 	add("Project", c.Project)
 	add("Header", strings.Join(slices.Sorted(maps.Keys(c.Header)), ","))
 	add("AzureAPIVersion", c.AzureAPIVersion)
+	add("API", string(c.API))
 	add("FirstByteTimeout", c.FirstByteTimeout.String())
 	add("StallTimeout", c.StallTimeout.String())
 	add("Timeout", c.Timeout.String())

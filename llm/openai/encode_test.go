@@ -112,7 +112,7 @@ func TestEncodeSettings(t *testing.T) {
 // client does not send.
 func TestEncodeKnowsEverySetting(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, 23, reflect.TypeFor[llm.Settings]().NumField())
+	require.Equal(t, 24, reflect.TypeFor[llm.Settings]().NumField())
 	require.Equal(t, 8, reflect.TypeFor[llm.Request]().NumField())
 }
 

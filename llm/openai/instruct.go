@@ -93,6 +93,9 @@ func joined(messages []llm.Message) llm.Parts {
 // speech is a message of the system, the developer or the user. What its Extra holds was
 // put there by the caller, and is sent.
 func (r messageRules) speech(m llm.Message) (fields, error) {
+	if r.responses {
+		return r.itemSpeech(m)
+	}
 	content, err := contentOf(m.Parts)
 	if err != nil {
 		return nil, err

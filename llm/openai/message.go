@@ -20,6 +20,11 @@ type messageRules struct {
 	maxResult int64
 
 	toolName, bridge, noDeveloper, keepSystem, noCallExtra bool
+
+	// Of the Responses API alone:
+	responses                bool
+	origin                   string // the host of the endpoint; see outputMember
+	textResults, noReasoning bool
 }
 
 func (p *Profile) messageRules(maxResult int64) messageRules {
@@ -91,11 +96,16 @@ func (e *encoder) put(b []byte, role llm.Role, f fields) []byte {
 	if e.bridge && role == llm.RoleUser && e.last == llm.RoleTool {
 		b = e.put(b, llm.RoleAssistant, fields{{"role", []byte(`"assistant"`)}, {"content", appendString(nil, bridgeText)}})
 	}
+	return e.putRaw(b, role, f.object())
+}
+
+// putRaw writes a message or an item behind those before it.
+func (e *encoder) putRaw(b []byte, role llm.Role, raw []byte) []byte {
 	if e.last != "" {
 		b = append(b, ',')
 	}
 	e.last = role
-	return append(f.list(append(b, '{')), '}')
+	return append(b, raw...)
 }
 
 // extend adds members that nobody modelled; those that are there already stay.
@@ -114,6 +124,9 @@ func extend(f *fields, extra []llm.Member) error {
 // assistant is a message of the model. A refusal stands in for the text, as the
 // member of that name is refused by many providers.
 func (e *encoder) assistant(b []byte, m llm.Message, n int) ([]byte, error) {
+	if e.responses {
+		return e.itemAssistant(b, m, n)
+	}
 	content, err := contentOf(answerParts(m))
 	if err != nil {
 		return b, err

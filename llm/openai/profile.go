@@ -13,6 +13,11 @@ import (
 // other thing that is kept, so that a conversation can go on with another
 // provider.
 type Profile struct {
+	// API is the one that requests go to. Empty: Chat Completions, until the
+	// provider refuses a request there and names the Responses API. Config.API
+	// takes its place.
+	API API
+
 	// Echo names the members of the model's messages that are sent back with
 	// them, such as "reasoning_content" or "reasoning_details". Some providers
 	// demand it and others refuse it. "tool_calls" stands for the calls that the
@@ -60,11 +65,31 @@ type Profile struct {
 	// messages hold calls.
 	NeedTools bool
 
+	// TextResults sends the results of tools to the Responses API as text alone.
+	// False: a result with pictures or files is a list of parts there. Chat
+	// Completions always takes text; see ToolImages.
+	TextResults bool
+	// NoReasoningItems leaves the reasoning of earlier answers out of requests to
+	// the Responses API. False: it goes back to the endpoint that it came from.
+	NoReasoningItems bool
+
 	// Omit names members of the request that are never sent, such as
 	// "stream_options" or "parallel_tool_calls". Those of Settings.Extra are sent
 	// all the same. Nil: none.
 	Omit []string
 }
+
+// API is one of the two ways in which OpenAI-compatible servers are asked.
+type API string
+
+const (
+	// APIAuto is Chat Completions, and the Responses API for models that refuse
+	// Chat Completions: known ones from the first request, others once they have
+	// refused a request.
+	APIAuto      API = ""
+	APIChat      API = "chat"      // Chat Completions, whatever the provider says
+	APIResponses API = "responses" // the Responses API
+)
 
 // EmptyContent is the content of a message that holds nothing but calls.
 type EmptyContent string
@@ -148,6 +173,8 @@ func (p Profile) clone() Profile {
 // check reports a value that is none of the field's.
 func (p *Profile) check() error {
 	switch {
+	case !slices.Contains([]API{APIAuto, APIChat, APIResponses}, p.API):
+		return fmt.Errorf("openai: the API is %q", p.API)
 	case !slices.Contains([]EmptyContent{ContentNull, ContentEmpty, ContentOmitted}, p.EmptyContent):
 		return fmt.Errorf("openai: Profile.EmptyContent is %q", p.EmptyContent)
 	case !slices.Contains([]CallIDs{CallIDsAny, CallIDs40, CallIDsNine}, p.CallIDs):

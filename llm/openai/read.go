@@ -40,18 +40,8 @@ const finishTime = 10 * time.Second
 
 // read reads the response, whatever it is, into a.
 func (x *exchange) read(a *answer) (*llm.Response, error) {
-	enc := x.resp.Header.Get("Content-Encoding")
-	encoded := enc != "" && !strings.EqualFold(enc, "identity")
-	switch {
-	case encoded && x.resp.StatusCode >= 300:
-		x.body = strings.NewReader(fmt.Sprintf("the error is encoded as %q, which was not asked for", clip(enc, 40)))
-		return nil, x.refused()
-	case encoded:
-		return nil, x.malformed(fmt.Sprintf("the answer is encoded as %q, which was not asked for", clip(enc, 40)))
-	case x.resp.StatusCode >= 300:
-		return nil, x.refused()
-	}
-	if err := x.decode(a); err != nil {
+	err := x.decode(func(r io.Reader) error { return x.document(r, a) }, func(r io.Reader) error { return x.stream(r, a) })
+	if err != nil {
 		return nil, err
 	}
 	if err := x.overflown(a); err != nil {
@@ -62,9 +52,28 @@ func (x *exchange) read(a *answer) (*llm.Response, error) {
 	return resp, nil
 }
 
+// answered returns an error unless the response is an answer that can be read.
+func (x *exchange) answered() error {
+	enc := x.resp.Header.Get("Content-Encoding")
+	encoded := enc != "" && !strings.EqualFold(enc, "identity")
+	switch {
+	case encoded && x.resp.StatusCode >= 300:
+		x.body = strings.NewReader(fmt.Sprintf("the error is encoded as %q, which was not asked for", clip(enc, 40)))
+		return x.refused()
+	case encoded:
+		return x.malformed(fmt.Sprintf("the answer is encoded as %q, which was not asked for", clip(enc, 40)))
+	case x.resp.StatusCode >= 300:
+		return x.refused()
+	}
+	return nil
+}
+
 // decode looks at the first byte to tell a stream from a document. Servers
 // answer one with the other, and call them by wrong types.
-func (x *exchange) decode(a *answer) error {
+func (x *exchange) decode(document, stream func(io.Reader) error) error {
+	if err := x.answered(); err != nil {
+		return err
+	}
 	r := bufio.NewReaderSize(x.body, 4<<10)
 	first, err := firstByte(r)
 	switch {
@@ -77,11 +86,11 @@ func (x *exchange) decode(a *answer) error {
 	case err != nil:
 		return err
 	case first == '{' || first == '[':
-		return x.document(r, a)
+		return document(r)
 	case first == '<' || !x.isEventStream() && !looksLikeEvents(r):
 		return x.malformed("the answer is neither JSON nor a stream of events: " + excerpt(readSome(r)))
 	}
-	return x.stream(r, a)
+	return stream(r)
 }
 
 func (x *exchange) isEventStream() bool {
@@ -127,20 +136,28 @@ func readSome(r io.Reader) []byte {
 	return some
 }
 
-// document reads a whole answer.
-func (x *exchange) document(r io.Reader, a *answer) error {
+// wholeBody reads a body that is one JSON value.
+func (x *exchange) wholeBody(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	data = valid(data)
 	if !json.Valid(data) {
 		if errors.Is(json.NewDecoder(bytes.NewReader(data)).Decode(new(json.RawMessage)), io.ErrUnexpectedEOF) {
-			return x.truncated("the answer ends in the middle of its JSON")
+			return nil, x.truncated("the answer ends in the middle of its JSON")
 		}
-		return x.malformed("the answer is no JSON: " + excerpt(data))
+		return nil, x.malformed("the answer is no JSON: " + excerpt(data))
 	}
-	data = bytes.TrimSpace(data)
+	return bytes.TrimSpace(data), nil
+}
+
+// document reads a whole answer.
+func (x *exchange) document(r io.Reader, a *answer) error {
+	data, err := x.wholeBody(r)
+	if err != nil {
+		return err
+	}
 	if err := x.failure(data); err != nil {
 		return err
 	}
@@ -162,8 +179,7 @@ func valid(data []byte) []byte {
 
 // stream reads events until [DONE], or until the end if a finish reason came.
 func (x *exchange) stream(r io.Reader, a *answer) error {
-	limit := size(x.MaxEventBytes, DefaultMaxEventBytes, size(x.MaxResponseBytes, DefaultMaxResponseBytes, 1<<40))
-	events := newEventReader(r, int(limit))
+	events := x.events(r)
 	goesOn := false // there was more of the answer behind its finish reason
 	for good := false; ; good = true {
 		e, err := x.nextEvent(events)
@@ -194,6 +210,12 @@ func (x *exchange) stream(r io.Reader, a *answer) error {
 	}
 }
 
+// events reads the events of a body.
+func (x *exchange) events(r io.Reader) *eventReader {
+	limit := size(x.MaxEventBytes, DefaultMaxEventBytes, size(x.MaxResponseBytes, DefaultMaxResponseBytes, 1<<40))
+	return newEventReader(r, int(limit))
+}
+
 // nextEvent skips events without content, and comments that a proxy took for data.
 func (x *exchange) nextEvent(events *eventReader) (event, error) {
 	for {
@@ -208,15 +230,23 @@ func (x *exchange) nextEvent(events *eventReader) (event, error) {
 	}
 }
 
-func (x *exchange) event(e event, a *answer, good bool) error {
+// readable returns an error for an event that is not JSON. good: there was an event
+// before it that was.
+func (x *exchange) readable(e event, good bool) error {
 	switch {
 	case json.Valid(e.data):
+		return nil
 	case e.cut:
 		return x.truncated("the stream ended in the middle of an event")
 	case good || e.data[0] == '{': // it was one before something came between
 		return x.truncated("the stream was damaged: an event is no JSON: " + excerpt(e.data))
-	default:
-		return x.malformed("an event is no JSON: " + excerpt(e.data))
+	}
+	return x.malformed("an event is no JSON: " + excerpt(e.data))
+}
+
+func (x *exchange) event(e event, a *answer, good bool) error {
+	if err := x.readable(e, good); err != nil {
+		return err
 	}
 	if err := x.failure(e.data); err != nil {
 		return err

@@ -11,13 +11,20 @@ import (
 
 // An encoding is a request as a provider of that profile takes it.
 type encoding struct {
+	api   API
 	body  body
 	notes []string // what was mended, for the caller
 }
 
+// equal reports whether both are the same request.
+func (e encoding) equal(other encoding) bool { return e.api == other.api && e.body.equal(other.body) }
+
 // encode returns the body of a request: a head that ends where the messages
 // begin, the messages as far as possible from the memo, and a tail.
-func (p *Profile) encode(req *llm.Request, model string, maxResult int64) (encoding, error) {
+func (p *Profile) encode(req *llm.Request, model, origin string, maxResult int64) (encoding, error) {
+	if p.API == APIResponses {
+		return p.encodeResponses(req, model, origin, maxResult)
+	}
 	rules := p.messageRules(maxResult)
 	w, err := rules.write(req)
 	if err != nil {
@@ -29,7 +36,7 @@ func (p *Profile) encode(req *llm.Request, model string, maxResult int64) (encod
 	}
 	at := slices.IndexFunc(members, func(m field) bool { return m.name == "messages" })
 	if members[at].value != nil { // the caller's own, of Settings.Extra
-		return encoding{body: body{members.object()}}, nil
+		return encoding{api: APIChat, body: body{members.object()}}, nil
 	}
 	opening, err := rules.opening(req.Instructions, w.lead)
 	if err != nil {
@@ -41,7 +48,7 @@ func (p *Profile) encode(req *llm.Request, model string, maxResult int64) (encod
 	if rest := members[at+1:]; len(rest) > 0 {
 		tail = rest.list(append(tail, ','))
 	}
-	return encoding{body{head, w.messages, append(tail, '}')}, w.notes}, nil
+	return encoding{APIChat, body{head, w.messages, append(tail, '}')}, w.notes}, nil
 }
 
 // openList opens the list of messages.

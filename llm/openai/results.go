@@ -107,6 +107,9 @@ func isBuiltin(c llm.ToolCall) bool {
 func (e *encoder) wireID(id string, n, i int, used map[string]bool) string {
 	made := fmt.Sprintf("call_%d_%d", n, i)
 	wire := e.ids.wire(cmpOr(id, made))
+	if e.responses && len(wire) > 64 { // the longest call_id that the API takes
+		wire = CallIDs40.wire(wire)
+	}
 	for used[wire] {
 		wire, made = e.ids.wire(made), made+"_"
 	}
@@ -146,7 +149,7 @@ func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
 			e.note("the result of the call %q was left out: no call before it waits for one", clip(r.CallID, maxShownID))
 			continue
 		}
-		f := e.result(o, e.resultText(r))
+		f := e.resultOf(o, r)
 		if err := errors.Join(extend(&f, r.Extra), extend(&f, m.Extra)); err != nil {
 			return b, err // cannot be: both were found to be good
 		}
@@ -155,8 +158,19 @@ func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
 	return b, nil
 }
 
-// result is a tool message.
+// resultOf is the result of a call in the form of the wire.
+func (e *encoder) resultOf(o openCall, r llm.ToolResult) fields {
+	if e.responses {
+		return resultItem(o, e.itemOutput(r))
+	}
+	return e.result(o, e.resultText(r))
+}
+
+// result is a result that is a text.
 func (e *encoder) result(o openCall, text string) fields {
+	if e.responses {
+		return resultItem(o, appendString(nil, text))
+	}
 	f := fields{{"role", []byte(`"tool"`)}, {"tool_call_id", appendString(nil, o.wire)}}
 	if e.toolName {
 		f.text("name", o.name)
@@ -201,11 +215,15 @@ func (e *encoder) resultText(r llm.ToolResult) string {
 			return fmt.Sprintf("[image %d of the message that follows the results]", len(e.shown))
 		}
 	}
-	text := resultText(r, note)
+	return e.cut(resultText(r, note), r.CallID)
+}
+
+// cut bounds the text of a result.
+func (e *encoder) cut(text, callID string) string {
 	if int64(len(text)) <= e.maxResult {
 		return text
 	}
-	e.note("the result of the call %q was cut: it has %d bytes", clip(r.CallID, maxShownID), len(text))
+	e.note("the result of the call %q was cut: it has %d bytes", clip(callID, maxShownID), len(text))
 	return clip(text, int(e.maxResult)) + fmt.Sprintf("\n[The result is cut off here: it has %d bytes.]", len(text))
 }
 

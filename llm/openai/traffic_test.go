@@ -96,7 +96,7 @@ func TestTraffic(t *testing.T) {
 		all = every(all, 10)
 	}
 	streams := slices.DeleteFunc(slices.Clone(all), func(x interaction) bool { return !x.Want.Stream || x.Want.Error })
-	t.Run("split", func(t *testing.T) { report(t, streams, resplit(t)) })
+	t.Run("split", func(t *testing.T) { report(t, streams, resplit(t, openai.Config{})) })
 	t.Run("cut", func(t *testing.T) { report(t, streams, cutAnywhere) })
 	failed := report(t, all, overHTTP)
 	fmt.Printf("traffic: %d of %d decoded\n", len(all)-failed, len(all))
@@ -161,16 +161,21 @@ func overHTTP(x interaction) string {
 
 // generate asks once and collects the text that was shown.
 func generate(c openai.Config, stream bool) (resp *llm.Response, shown string, err error) {
-	c.Key = "sk-of-the-traffic-test"
-	c.Retry = wrap.Retry{Attempts: 1}
-	req := &llm.Request{Messages: []llm.Message{llm.User("hi")}, Stream: stream}
 	var text strings.Builder
-	resp, err = c.Model("m").Generate(context.Background(), req, func(d llm.Delta) {
+	resp, err = generateWith(c, stream, func(d llm.Delta) {
 		if t, ok := d.(llm.TextDelta); ok {
 			text.WriteString(t.Text)
 		}
 	})
 	return resp, text.String(), err
+}
+
+// generateWith asks once, without retries.
+func generateWith(c openai.Config, stream bool, sink func(llm.Delta)) (*llm.Response, error) {
+	c.Key = "sk-of-the-traffic-test"
+	c.Retry = wrap.Retry{Attempts: 1}
+	req := &llm.Request{Messages: []llm.Message{llm.User("hi")}, Stream: stream}
+	return c.Model("m").Generate(context.Background(), req, sink)
 }
 
 // compare says how a result differs from what is wanted; "" if it does not.
@@ -247,14 +252,15 @@ func (s served) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: s.x.Status, Header: h, Body: io.NopCloser(io.MultiReader(readers...)), Request: r}, nil
 }
 
-func inPieces(x interaction, pieces ...string) (*llm.Response, error) {
-	resp, _, err := generate(openai.Config{BaseURL: "http://in.memory", HTTPClient: &http.Client{Transport: served{x, pieces}}}, true)
+func inPieces(c openai.Config, x interaction, pieces ...string) (*llm.Response, error) {
+	c.BaseURL, c.HTTPClient = "http://in.memory", &http.Client{Transport: served{x, pieces}}
+	resp, _, err := generate(c, true)
 	return resp, err
 }
 
 // resplit feeds a stream again, split at random bytes: the Response must be the
 // same to the last field.
-func resplit(t *testing.T) func(interaction) string {
+func resplit(t *testing.T, c openai.Config) func(interaction) string {
 	seed := uint64(1)
 	if s, err := strconv.ParseUint(os.Getenv("TOOLLOOP_SEED"), 10, 64); err == nil {
 		seed = s
@@ -266,12 +272,12 @@ func resplit(t *testing.T) func(interaction) string {
 	})
 	return func(x interaction) string {
 		rnd := rand.New(rand.NewPCG(seed, uint64(len(x.Response))))
-		whole, err := inPieces(x, x.Response)
+		whole, err := inPieces(c, x, x.Response)
 		if err != nil {
 			return err.Error()
 		}
 		for _, cuts := range []int{40, len(x.Response) / 3} {
-			resp, err := inPieces(x, split(x.Response, rnd, cuts)...)
+			resp, err := inPieces(c, x, split(x.Response, rnd, cuts)...)
 			if err != nil || !reflect.DeepEqual(whole, resp) {
 				return fmt.Sprintf("split at %d bytes: want %+v\n got %+v %v", cuts, whole, resp, err)
 			}
@@ -301,7 +307,7 @@ func split(s string, rnd *rand.Rand, cuts int) []string {
 // whole stream, and only what providers send after the finish (usage, and members
 // beside the choice) may be missing.
 func cutAnywhere(x interaction) string {
-	whole, err := inPieces(x, x.Response)
+	whole, err := inPieces(openai.Config{}, x, x.Response)
 	if err != nil {
 		return err.Error()
 	}
@@ -332,7 +338,7 @@ func cuts(s string) []int {
 }
 
 func cutOff(x interaction, prefix string, whole *llm.Response) string {
-	resp, err := inPieces(x, prefix)
+	resp, err := inPieces(openai.Config{}, x, prefix)
 	if err != nil {
 		if api, ok := errors.AsType[*llm.APIError](err); !ok || api.Kind != llm.KindTruncated && strings.TrimSpace(prefix) != "" {
 			return fmt.Sprintf("want an error of kind truncated, got %v", err)

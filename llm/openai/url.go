@@ -7,10 +7,16 @@ import (
 	"strings"
 )
 
-const resource = "/chat/completions"
+// resource is the path of an API below the base URL.
+func (a API) resource() string {
+	if a == APIResponses {
+		return "/responses"
+	}
+	return "/chat/completions"
+}
 
 // endpoint returns the URL that requests are sent to; see [Config.BaseURL].
-func endpoint(base, azureVersion, model string) (*url.URL, error) {
+func endpoint(base, azureVersion, model string, api API) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSpace(base))
 	if err != nil {
 		return nil, fmt.Errorf("openai: the base URL %q is no URL", safeURL(base)) // err would quote it
@@ -19,28 +25,35 @@ func endpoint(base, azureVersion, model string) (*url.URL, error) {
 		return nil, fmt.Errorf("openai: the base URL %q does not begin with http:// or https:// and a host", safeURL(base))
 	}
 	u.Fragment, u.RawFragment = "", ""
-	setPath(u, strings.TrimRight(u.EscapedPath(), "/ "))
+	path := strings.TrimRight(u.EscapedPath(), "/ ")
+	if path == "" && azureVersion == "" {
+		path = "/v1"
+	}
+	for _, other := range []API{APIChat, APIResponses} {
+		path = strings.TrimSuffix(path, other.resource())
+	}
+	setPath(u, path)
 	if azureVersion != "" {
-		azure(u, azureVersion, model)
+		azure(u, azureVersion, model, api)
 	}
-	path := u.EscapedPath()
-	switch {
-	case strings.HasSuffix(path, resource):
-	case path == "":
-		setPath(u, "/v1"+resource)
-	default:
-		setPath(u, path+resource)
-	}
+	setPath(u, u.EscapedPath()+api.resource())
 	return u, nil
 }
 
-// azure adds the deployment, unless the path names one, and the version.
-func azure(u *url.URL, version, model string) {
+// originOf names the endpoint whose items go back to it only: host and port.
+func originOf(u *url.URL) string { return strings.ToLower(u.Host) }
+
+// azure adds the deployment, unless the path names one, and the version. The
+// Responses API has no deployments in its path: the model's name stands in the
+// request.
+func azure(u *url.URL, version, model string, api API) {
 	path := u.EscapedPath()
 	if path == "" {
 		path = "/openai"
 	}
-	if !strings.Contains(path, "/deployments/") {
+	if api == APIResponses {
+		path, _, _ = strings.Cut(path, "/deployments")
+	} else if !strings.Contains(path, "/deployments/") {
 		path = strings.TrimSuffix(path, "/deployments") + "/deployments/" + url.PathEscape(model)
 	}
 	setPath(u, path)

@@ -1,0 +1,424 @@
+package llmtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// This file writes an answer in the form of the Responses API: each part of the
+// message is an item. Frames stand to pieces as on Chat Completions (the first
+// frame before all pieces, one frame for each piece, the last frame with the end),
+// so faults do the same on both wires.
+
+// encodeResponses returns the answer as it goes out when nothing goes wrong.
+func (a *answer) encodeResponses(stream bool) []frame {
+	if !stream {
+		return []frame{{data: a.response(true).String() + "\n", whole: true}}
+	}
+	s := itemStream{answer: a, items: a.items(), last: a.lastPieces()}
+	s.event("response.created", "response", a.response(false))
+	s.event("response.in_progress", "response", a.response(false))
+	s.frame(0, 0)
+	for i, p := range a.pieces {
+		s.piece(p, i)
+		s.frame(a.delay, i+1)
+	}
+	for i := range s.items {
+		s.open(i)
+		s.close(i)
+	}
+	s.event("response."+a.status(), "response", a.response(true))
+	s.frame(0, len(a.pieces))
+	s.frames[len(s.frames)-1].whole = true
+	return s.frames
+}
+
+// status is that of the response when it has ended.
+func (a *answer) status() string {
+	switch a.resp.Finish.Reason {
+	case llm.FinishLength, llm.FinishContentFilter:
+		return "incomplete"
+	case llm.FinishError:
+		return "failed"
+	}
+	return "completed"
+}
+
+// response is the response as an object: with its items if it has ended.
+func (a *answer) response(ended bool) object {
+	status, items := "in_progress", []string{}
+	var incomplete, failure, usage any
+	if ended {
+		status = a.status()
+		usage = responsesUsage(a.resp.Usage, a.resp.RawUsage)
+		for _, it := range a.items() {
+			items = append(items, it.object(it.status(status)).String())
+		}
+		switch a.resp.Finish.Reason {
+		case llm.FinishLength:
+			incomplete = map[string]string{"reason": "max_output_tokens"}
+		case llm.FinishContentFilter:
+			incomplete = map[string]string{"reason": "content_filter"}
+		case llm.FinishError:
+			failure = map[string]string{"code": "server_error", "message": "The model failed on the way."}
+		}
+	}
+	out := object{}
+	out.set("id", a.resp.ID)
+	out.set("object", "response")
+	out.set("created_at", created)
+	out.set("status", status)
+	out.set("error", failure)
+	out.set("incomplete_details", incomplete)
+	for _, name := range []string{"instructions", "max_output_tokens", "max_tool_calls", "previous_response_id", "prompt_cache_key", "safety_identifier", "user"} {
+		out.set(name, nil)
+	}
+	out.set("model", a.resp.Model)
+	out.put("output", list(items))
+	out.set("parallel_tool_calls", true)
+	out.put("reasoning", `{"effort":null,"summary":null}`)
+	for _, name := range []string{"store", "background"} {
+		out.set(name, false)
+	}
+	for _, name := range []string{"temperature", "top_p"} {
+		out.set(name, 1)
+	}
+	for _, name := range []string{"presence_penalty", "frequency_penalty", "top_logprobs"} {
+		out.set(name, 0)
+	}
+	out.set("service_tier", "default")
+	out.put("text", `{"format":{"type":"text"}}`)
+	out.set("tool_choice", "auto")
+	out.put("tools", "[]")
+	out.set("truncation", "disabled")
+	if ended {
+		out.set("completed_at", created)
+	} else {
+		out.set("completed_at", nil)
+	}
+	out.set("usage", usage)
+	out.put("metadata", "{}")
+	return append(out, a.resp.Extra...)
+}
+
+func list(values []string) string {
+	b := []byte{'['}
+	for i, v := range values {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, v...)
+	}
+	return string(append(b, ']'))
+}
+
+// An item is a part of the message on its way out.
+type item struct {
+	id       string
+	part     llm.Part
+	logProbs string // JSON; of the first text
+
+	encrypted bool // the client includes the encrypted content of reasoning
+}
+
+// items are the parts of the message in the order in which they go out: calls
+// last, as in a stream.
+func (a *answer) items() (items []item) {
+	logProbs := "[]"
+	if members, err := llm.ParseMembers(a.resp.LogProbs); err == nil {
+		for _, m := range members {
+			if m.Name == "content" {
+				logProbs = m.Value
+			}
+		}
+	}
+	add := func(p llm.Part) {
+		it := item{part: p, logProbs: "[]", encrypted: a.encrypted}
+		it.id = fmt.Sprintf("%s_%s_%d", it.prefix(), a.resp.ID, len(items))
+		if _, ok := p.(llm.Text); ok {
+			it.logProbs, logProbs = logProbs, "[]"
+		}
+		items = append(items, it)
+	}
+	for _, p := range a.resp.Message.Parts {
+		if _, call := p.(llm.ToolCall); !call {
+			add(p)
+		}
+	}
+	for _, c := range a.resp.Message.Calls() {
+		add(c)
+	}
+	return items
+}
+
+func (it item) prefix() string {
+	switch it.part.(type) {
+	case llm.ToolCall:
+		return "fc"
+	case llm.Reasoning:
+		return "rs"
+	case llm.RawPart:
+		return "item"
+	}
+	return "msg"
+}
+
+// status is that of the item when the response has ended in that way: the last
+// item of an answer that was cut off is incomplete on real servers, too, but all
+// items of a script have all their text.
+func (it item) status(response string) string {
+	if response == "failed" {
+		return "incomplete"
+	}
+	return response
+}
+
+// object is the whole item.
+func (it item) object(status string) object {
+	if raw, ok := it.part.(llm.RawPart); ok {
+		members, _ := llm.ParseMembers([]byte(raw.JSON)) // it was checked
+		return object(members)
+	}
+	out := object{}
+	out.set("id", it.id)
+	switch p := it.part.(type) {
+	case llm.ToolCall:
+		out.set("type", "function_call")
+		out.set("status", status)
+		out.set("arguments", p.Arguments)
+		out.set("call_id", p.ID)
+		out.set("name", p.Name)
+		return append(out, p.Extra...)
+	case llm.Reasoning:
+		out.set("type", "reasoning")
+		if p.Field == "content" {
+			out.put("summary", "[]")
+			out.put("content", list([]string{it.content().String()}))
+		} else {
+			out.put("summary", list([]string{it.content().String()}))
+		}
+		if it.encrypted {
+			out.set("encrypted_content", ownContent+it.id)
+		}
+		return append(out, p.Extra...)
+	}
+	out.set("type", "message")
+	out.set("status", status)
+	out.set("role", "assistant")
+	out.put("content", list([]string{it.content().String()}))
+	return out
+}
+
+// content is the one part of the item.
+func (it item) content() object {
+	out := object{}
+	switch p := it.part.(type) {
+	case llm.Text:
+		out.set("type", "output_text")
+		out.put("annotations", "[]")
+		out.put("logprobs", it.logProbs)
+		out.set("text", p.Text)
+		return append(out, p.Extra...)
+	case llm.Refusal:
+		out.set("type", "refusal")
+		out.set("refusal", p.Text)
+	case llm.Reasoning:
+		out.set("type", "summary_text")
+		if p.Field == "content" {
+			out = object{}
+			out.set("type", "reasoning_text")
+		}
+		out.set("text", p.Text)
+	}
+	return out
+}
+
+// responsesUsage is the usage in the words of the Responses API; nothing for one
+// that counts nothing, and raw where there is one.
+func responsesUsage(u llm.Usage, raw json.RawMessage) any {
+	if raw != nil {
+		return raw
+	}
+	if u == (llm.Usage{}) {
+		return nil
+	}
+	input, output := object{}, object{}
+	input.set("cached_tokens", u.CachedTokens)
+	if u.CacheWriteTokens > 0 {
+		input.set("cache_write_tokens", u.CacheWriteTokens)
+	}
+	if u.InputAudioTokens > 0 {
+		input.set("audio_tokens", u.InputAudioTokens)
+	}
+	output.set("reasoning_tokens", u.ReasoningTokens)
+	if u.OutputAudioTokens > 0 {
+		output.set("audio_tokens", u.OutputAudioTokens)
+	}
+	out := object{}
+	out.set("input_tokens", u.InputTokens)
+	out.set("input_tokens_details", input)
+	out.set("output_tokens", u.OutputTokens)
+	out.set("output_tokens_details", output)
+	out.set("total_tokens", u.TotalTokens)
+	return out
+}
+
+// An itemStream writes the events of one stream.
+type itemStream struct {
+	answer *answer
+	items  []item
+	last   []int // by item: its last piece
+	opened []bool
+	closed []bool
+
+	sequence int
+	pending  string // events of the next frame
+	frames   []frame
+}
+
+// lastPieces returns the last piece of each item; -1 for an item without pieces.
+func (a *answer) lastPieces() []int {
+	last := slices.Repeat([]int{-1}, len(a.resp.Message.Parts))
+	for i, p := range a.pieces {
+		last[p.item] = i
+	}
+	return last
+}
+
+func (s *itemStream) frame(wait time.Duration, pieces int) {
+	s.frames = append(s.frames, frame{wait: wait, data: s.pending, pieces: pieces})
+	s.pending = ""
+}
+
+// event adds an event with one member beside its type.
+func (s *itemStream) event(typ, name string, v any, rest ...llm.Member) {
+	e := object{}
+	e.set("type", typ)
+	e.set("sequence_number", s.sequence)
+	s.sequence++
+	e = append(e, rest...)
+	e.set(name, v)
+	s.pending += "event: " + typ + "\n" + event(e.String())
+}
+
+// place are the members that name the i-th item, or a part of it.
+func (s *itemStream) place(i int, part string) object {
+	out := object{}
+	if part != "" {
+		out.set("item_id", s.items[i].id)
+	}
+	out.set("output_index", i)
+	if part != "" && part != "item" {
+		out.set(part, 0)
+	}
+	return out
+}
+
+// open says that the i-th item begins.
+func (s *itemStream) open(i int) {
+	if s.opened == nil {
+		s.opened, s.closed = make([]bool, len(s.items)), make([]bool, len(s.items))
+	}
+	if s.opened[i] {
+		return
+	}
+	s.opened[i] = true
+	empty := s.items[i]
+	switch p := empty.part.(type) {
+	case llm.Text:
+		empty.part = llm.Text{}
+	case llm.Refusal:
+		empty.part = llm.Refusal{}
+	case llm.Reasoning:
+		empty.part = llm.Reasoning{Field: p.Field}
+	case llm.ToolCall:
+		p.Arguments = ""
+		empty.part = p
+	}
+	s.event("response.output_item.added", "item", s.withoutContent(empty), s.place(i, "")...)
+	if e := s.partEvents(i); e.part != "" {
+		s.event(e.part+".added", "part", empty.content(), s.place(i, e.index)...)
+	}
+}
+
+// withoutContent is an item that has begun.
+func (s *itemStream) withoutContent(it item) object {
+	out := it.object("in_progress")
+	for i, m := range out {
+		if m.Name == "content" || m.Name == "summary" {
+			out[i].Value = "[]"
+		}
+	}
+	return out
+}
+
+// eventNames are the names of the events of an item.
+type eventNames struct {
+	index string // the member with the index of the part
+	part  string // of the events about the part; "": there are none
+	text  string // of the events with the text
+	whole string // the member with the whole text
+}
+
+func (s *itemStream) partEvents(i int) eventNames {
+	switch p := s.items[i].part.(type) {
+	case llm.Text:
+		return eventNames{"content_index", "response.content_part", "response.output_text", "text"}
+	case llm.Refusal:
+		return eventNames{"content_index", "response.content_part", "response.refusal", "refusal"}
+	case llm.ToolCall:
+		return eventNames{"item", "", "response.function_call_arguments", "arguments"}
+	case llm.Reasoning:
+		if p.Field == "content" {
+			return eventNames{"content_index", "response.content_part", "response.reasoning_text", "text"}
+		}
+		return eventNames{"summary_index", "response.reasoning_summary_part", "response.reasoning_summary_text", "text"}
+	}
+	return eventNames{}
+}
+
+// piece writes the n-th piece, and the end of its item with the last one.
+func (s *itemStream) piece(p piece, n int) {
+	s.open(p.item)
+	if text := pieceText(p.part); text != "" {
+		e := s.partEvents(p.item)
+		s.event(e.text+".delta", "delta", text, s.place(p.item, e.index)...)
+	}
+	if s.last[p.item] == n {
+		s.close(p.item)
+	}
+}
+
+func pieceText(p llm.Part) string {
+	switch p := p.(type) {
+	case llm.Text:
+		return p.Text
+	case llm.Refusal:
+		return p.Text
+	case llm.Reasoning:
+		return p.Text
+	case llm.ToolCall:
+		return p.Arguments
+	}
+	return ""
+}
+
+// close says that the i-th item is complete.
+func (s *itemStream) close(i int) {
+	if s.closed[i] {
+		return
+	}
+	s.closed[i] = true
+	it := s.items[i]
+	if e := s.partEvents(i); e.text != "" {
+		s.event(e.text+".done", e.whole, pieceText(it.part), s.place(i, e.index)...)
+		if e.part != "" {
+			s.event(e.part+".done", "part", it.content(), s.place(i, e.index)...)
+		}
+	}
+	s.event("response.output_item.done", "item", it.object(it.status(s.answer.status())), s.place(i, "")...)
+}

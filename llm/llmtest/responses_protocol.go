@@ -1,0 +1,90 @@
+package llmtest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// checkItems reports what OpenAI refuses in the items of a message of the model,
+// where nothing is stored:
+//
+//   - a reasoning item without the item that it led to;
+//   - a reasoning item with an id and without encrypted content;
+//   - an id that is empty, of the wrong kind, or stands twice;
+//   - encrypted content under the id of another item.
+//
+// seen holds the ids of all items so far.
+func checkItems(m llm.Message, seen map[string]bool) error {
+	for i, p := range m.Parts {
+		var prefix string
+		var extra []llm.Member
+		switch p := p.(type) {
+		case llm.Reasoning:
+			prefix, extra = "rs", p.Extra
+		case llm.ToolCall:
+			prefix, extra = "fc", p.Extra
+		default:
+			continue
+		}
+		id, given := textMember(extra, "id")
+		if err := checkItemID(id, given, prefix, seen); err != nil {
+			return err
+		}
+		if prefix != "rs" {
+			continue
+		}
+		content, encrypted := textMember(extra, "encrypted_content")
+		switch {
+		case given && !encrypted:
+			return fmt.Errorf("Item with id '%s' not found. Items are not persisted when `store` is set to false.", id) //nolint:staticcheck // the provider's words
+		case !given && !encrypted:
+			continue // reasoning of Chat Completions, or open text
+		case given && strings.HasPrefix(content, ownContent) && content != ownContent+id:
+			return errors.New("Encrypted content item_id did not match the target item id.") //nolint:staticcheck // the provider's words
+		case !followed(m.Parts[i+1:]):
+			return fmt.Errorf("Item '%s' of type 'reasoning' was provided without its required following item.", id) //nolint:staticcheck // the provider's words
+		}
+	}
+	return nil
+}
+
+// ownContent begins the encrypted content that a script makes; the item's id
+// follows.
+const ownContent = "toolloop-"
+
+func checkItemID(id string, given bool, prefix string, seen map[string]bool) error {
+	switch {
+	case !given:
+		return nil
+	case !strings.HasPrefix(id, prefix):
+		return fmt.Errorf("Invalid 'id': '%s'. Expected an ID that begins with '%s'.", id, prefix) //nolint:staticcheck // the provider's words
+	case seen[id]:
+		return fmt.Errorf("Duplicate item found with id %s. Remove duplicate items from your input and try again.", id) //nolint:staticcheck // the provider's words
+	}
+	seen[id] = true
+	return nil
+}
+
+// followed reports whether something other than reasoning stands in parts.
+func followed(parts llm.Parts) bool {
+	for _, p := range parts {
+		if _, reasoning := p.(llm.Reasoning); !reasoning {
+			return true
+		}
+	}
+	return false
+}
+
+// textMember returns a member that is a string.
+func textMember(members []llm.Member, name string) (string, bool) {
+	for _, m := range members {
+		if m.Name == name {
+			s, err := stringMember([]llm.Member{m}, name)
+			return s, err == nil
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,237 @@
+package openai
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// A responsesAnswer collects one answer of the Responses API: from one document,
+// or from the events of a stream. A document counts as a stream whose items all
+// come whole, so both ways end in equal Responses.
+type responsesAnswer struct {
+	emit   func(llm.Delta) error
+	origin string // the host of the endpoint; see outputMember
+
+	id, model string
+	status    string // of the response; "" until a terminal event or a document came
+	reason    string // of incomplete_details
+	usage     tally
+	extra     gathered
+	items     []*responseItem
+	byKey     map[string]*responseItem
+	calls     int             // items of type function_call so far
+	unknown   map[string]int  // events of types that nobody here has heard of
+	notices   map[string]bool // contradictions that were reported
+}
+
+func newResponsesAnswer(origin string, emit func(llm.Delta) error) *responsesAnswer {
+	return &responsesAnswer{emit: emit, origin: origin, byKey: map[string]*responseItem{}}
+}
+
+// echoedMembers are members of a response that repeat the request, or that other
+// fields of [llm.Response] hold. All other members go into Response.Extra.
+var echoedMembers = []string{
+	"background", "completed_at", "conversation", "created_at", "error", "frequency_penalty", "id", "include",
+	"incomplete_details", "input", "instructions", "max_output_tokens", "max_tool_calls", "metadata", "model", "object",
+	"output", "output_text", "parallel_tool_calls", "presence_penalty", "previous_response_id", "prompt", "prompt_cache_key",
+	"prompt_cache_retention", "reasoning", "safety_identifier", "sequence_number", "status", "store", "stream", "temperature",
+	"text", "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "usage", "user",
+}
+
+// document takes a whole response. It returns false if data has no list of items.
+func (a *responsesAnswer) document(data []byte) (bool, error) {
+	output := member(data, "output")
+	if kind(output) != '[' {
+		return false, nil
+	}
+	if err := a.response(data); err != nil {
+		return true, err
+	}
+	return true, a.whole(output)
+}
+
+// response takes the members of a response beside its items.
+func (a *responsesAnswer) response(data []byte) error {
+	for name, v := range members(data) {
+		switch name {
+		case "id":
+			a.id = cmp.Or(scalar(v), a.id)
+		case "model":
+			a.model = cmp.Or(str(v), a.model)
+		case "status":
+			a.status = str(v)
+		case "incomplete_details":
+			a.reason = str(member(v, "reason"))
+		case "usage":
+			a.usage.see(v)
+		default:
+			if !slices.Contains(echoedMembers, name) {
+				a.extra.last(name, v)
+			}
+		}
+	}
+	if a.extra.over {
+		return errTooMany
+	}
+	return nil
+}
+
+// whole takes the items of a document, or of a terminal event without any items
+// before it.
+func (a *responsesAnswer) whole(output []byte) error {
+	n := 0
+	for raw := range elements(output) {
+		item, err := a.item(strconv.Itoa(n), raw)
+		if err != nil {
+			return err
+		}
+		if err := a.finish(item, raw); err != nil {
+			return err
+		}
+		n++
+	}
+	return nil
+}
+
+// item returns the item of that key, which it makes if it is new. raw is what is
+// known of the item, or nil.
+func (a *responsesAnswer) item(key string, raw []byte) (*responseItem, error) {
+	if it, known := a.byKey[key]; known {
+		return it, it.begin(a, raw)
+	}
+	if len(a.items) == mostCalls {
+		return nil, errTooMany
+	}
+	it := &responseItem{place: len(a.items), call: -1}
+	it.index, it.indexed = position(key)
+	a.items, a.byKey[key] = append(a.items, it), it
+	return it, it.begin(a, raw)
+}
+
+// position reads an output_index. Other keys are ids of items.
+func position(key string) (int, bool) {
+	n, err := strconv.Atoi(key)
+	return n, err == nil && n >= 0
+}
+
+// finish takes an item that is complete. Its text counts, whatever its deltas
+// were.
+func (a *responsesAnswer) finish(it *responseItem, raw []byte) error {
+	it.done = slices.Clone(raw)
+	return it.catchUp(a)
+}
+
+// note reports a contradiction once.
+func (a *responsesAnswer) note(text string) error {
+	if a.notices == nil {
+		a.notices = map[string]bool{}
+	}
+	if a.notices[text] {
+		return nil
+	}
+	a.notices[text] = true
+	return a.emit(llm.Notice{Text: text})
+}
+
+// settle ends the answer, which is known to be whole, and returns its Response.
+func (a *responsesAnswer) settle() (*llm.Response, error) {
+	slices.SortStableFunc(a.items, compareItems)
+	m := llm.Message{Role: llm.RoleAssistant}
+	out := outputList{origin: a.origin}
+	logProbs, annotations := &gathered{}, &gathered{}
+	seen := map[string]llm.ToolCall{}
+	for _, it := range a.items {
+		parts, err := it.parts(logProbs, annotations)
+		if err != nil {
+			return nil, err
+		}
+		if repeated, err := a.repeats(seen, parts); repeated || err != nil {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		m.Parts = append(m.Parts, parts...)
+		out.add(it, parts)
+	}
+	if len(m.Parts) > mostParts || logProbs.over || annotations.over {
+		return nil, errTooMany
+	}
+	m.Extra = append(annotations.members(), out.members()...)
+	resp := &llm.Response{
+		ID: a.id, Model: a.model, Message: m, Finish: a.ending(m),
+		Usage: a.usage.usage, RawUsage: a.usage.raw, LogProbs: logProbs.object(), Extra: a.extra.members(),
+	}
+	if len(a.unknown) > 0 {
+		resp.Extra = append(resp.Extra, llm.Member{Name: unknownEvents, Value: string(encoded(a.unknown))})
+	}
+	return resp, nil
+}
+
+// unknownEvents is the member of [llm.Response.Extra] that counts the events of
+// unknown types, by type.
+const unknownEvents = "unknown_events"
+
+// repeats reports whether parts is a call that came before: under the same id,
+// with the same name and arguments. Another call under that id is a call of its
+// own; the encoder gives it another id.
+func (a *responsesAnswer) repeats(seen map[string]llm.ToolCall, parts llm.Parts) (bool, error) {
+	if len(parts) != 1 {
+		return false, nil
+	}
+	call, ok := parts[0].(llm.ToolCall)
+	if !ok || call.ID == "" {
+		return false, nil
+	}
+	before, known := seen[call.ID]
+	seen[call.ID] = call
+	if !known || before.Name != call.Name || before.Arguments != call.Arguments {
+		return false, nil
+	}
+	return true, a.note(fmt.Sprintf("the call %q came twice and counts once", clip(call.ID, maxShownID)))
+}
+
+// compareItems orders items by their output_index. Items without one keep the
+// order in which they appeared.
+func compareItems(a, b *responseItem) int {
+	if a.indexed && b.indexed {
+		return cmp.Compare(a.index, b.index)
+	}
+	return cmp.Compare(a.place, b.place)
+}
+
+// ending is the finish of the answer. The API has no reason for calls: the items
+// show them. Servers are known to call an answer completed that ends in the
+// middle of the arguments of a call; such an answer was cut off.
+func (a *responsesAnswer) ending(m llm.Message) llm.Finish {
+	f := llm.FinishOf(a.status, a.reason)
+	calls := m.Calls()
+	switch {
+	case a.status == "incomplete":
+		if f.Reason != llm.FinishContentFilter {
+			f.Reason = llm.FinishLength
+		}
+	case len(calls) > 0 && cutOff(calls[len(calls)-1].Arguments):
+		f.Reason = llm.FinishLength
+	case len(calls) > 0:
+		f.Reason = llm.FinishToolCalls
+	default:
+		f.Reason = llm.FinishStop
+	}
+	return f
+}
+
+// cutOff reports whether arguments are the beginning of a JSON object.
+func cutOff(arguments string) bool {
+	if kind([]byte(arguments)) != '{' || json.Valid([]byte(arguments)) {
+		return false
+	}
+	var n nesting
+	n.feed([]byte(arguments))
+	return !n.complete()
+}

@@ -1,0 +1,258 @@
+package openai
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// This file writes a conversation as the input of the Responses API: a list of
+// items. The rules are those that every known server accepts: each item has a
+// type, content is a list of parts, messages and calls have no id, reasoning goes
+// back before the item that it led to, and the results follow all calls of their
+// turn, in the order of the calls.
+
+// itemSpeech is a message of the system, the developer or the user.
+func (r messageRules) itemSpeech(m llm.Message) (fields, error) {
+	role := m.Role
+	if role == llm.RoleDeveloper && r.noDeveloper {
+		role = llm.RoleSystem
+	}
+	content := make([][]byte, 0, len(m.Parts))
+	for i, p := range m.Parts {
+		part, err := inputPart(p)
+		if err != nil {
+			return nil, fmt.Errorf("part %d: %w", i, err)
+		}
+		content = append(content, part)
+	}
+	if len(content) == 0 {
+		content = [][]byte{textItem("input_text", "")}
+	}
+	var f fields
+	f.text("type", "message")
+	f.text("role", string(role))
+	f.raw("content", array(content))
+	return f, extend(&f, m.Extra)
+}
+
+func textItem(typ, text string) []byte {
+	return fields{{"type", appendString(nil, typ)}, {"text", appendString(nil, text)}}.object()
+}
+
+// inputPart is a part of a message or of a result.
+func inputPart(p llm.Part) ([]byte, error) {
+	var f fields
+	var extra []llm.Member
+	switch p := p.(type) {
+	case llm.Text:
+		f, extra = fields{{"type", []byte(`"input_text"`)}, {"text", appendString(nil, p.Text)}}, p.Extra
+	case llm.Image:
+		image, err := imageURL(p)
+		if err != nil {
+			return nil, err
+		}
+		f, extra = fields{{"type", []byte(`"input_image"`)}, {"image_url", member(image, "url")}}, p.Extra
+		f.rawIf("detail", member(image, "detail"))
+	case llm.File:
+		f, extra = fields{{"type", []byte(`"input_file"`)}}, p.Extra
+		for name, v := range members(file(p)) {
+			f.raw(name, v)
+		}
+	case llm.Audio:
+		audio := fields{{"data", appendString(nil, base64.StdEncoding.EncodeToString(p.Data))}, {"format", appendString(nil, p.Format)}}
+		f, extra = fields{{"type", []byte(`"input_audio"`)}, {"input_audio", audio.object()}}, p.Extra
+	case llm.RawPart:
+		if !json.Valid([]byte(p.JSON)) {
+			return nil, errors.New("a raw part is not JSON")
+		}
+		return []byte(p.JSON), nil
+	default:
+		return nil, fmt.Errorf("a %T does not stand in such a message", p)
+	}
+	if err := extend(&f, extra); err != nil {
+		return nil, err
+	}
+	return f.object(), nil
+}
+
+// itemAssistant writes the items of a message of the model. A message without
+// text and calls is left out, with its reasoning.
+func (e *encoder) itemAssistant(b []byte, m llm.Message, n int) ([]byte, error) {
+	spoken, calls := spokenParts(m)
+	if len(spoken)+len(calls) == 0 {
+		return b, nil
+	}
+	b, err := e.settle(b)
+	if err != nil {
+		return b, err
+	}
+	items := outputOf(m, e.origin)
+	if items == nil {
+		items = plainOutput(spoken, calls)
+	}
+	e.open, e.called = newOpenCalls(len(calls)), e.called || len(calls) > 0
+	used := make(map[string]bool, len(calls))
+	var reasoning [][]byte // waits for the item that it led to
+	called := 0
+	for _, it := range items {
+		var raw []byte
+		switch it.typ {
+		case "reasoning":
+			if raw := e.reasoningItem(it.raw); raw != nil {
+				reasoning = append(reasoning, raw)
+			}
+			continue
+		case "message":
+			raw = assistantItem(it)
+		case "function_call":
+			raw = e.callItem(it, n, called, used)
+			called++
+		default:
+			raw = it.raw
+		}
+		for _, before := range append(reasoning, raw) {
+			b = e.putRaw(b, llm.RoleAssistant, before)
+		}
+		reasoning = nil
+	}
+	return b, nil
+}
+
+// plainOutput is what a message holds without an outputMember: its text, then
+// its calls.
+func plainOutput(spoken, calls llm.Parts) (items []outputItem) {
+	if len(spoken) > 0 {
+		items = append(items, outputItem{typ: "message", parts: spoken})
+	}
+	for _, c := range calls {
+		items = append(items, outputItem{typ: "function_call", parts: llm.Parts{c}})
+	}
+	return items
+}
+
+// reasoningItem returns a reasoning item as it goes back, or nil. An item goes
+// back byte for byte, unless it holds what a known server refuses: null members
+// (xAI), an empty id (OpenAI), an id without encrypted content, since nothing is
+// stored, or no summary.
+func (e *encoder) reasoningItem(raw []byte) []byte {
+	encrypted := !isEmpty(member(raw, "encrypted_content"))
+	open := !isEmpty(member(raw, "content"))
+	if e.noReasoning || !encrypted && !open {
+		return nil
+	}
+	var f fields
+	for name, v := range members(raw) {
+		if !isNull(v) && (name != "id" || encrypted && len(v) > len(`""`)) {
+			f.raw(name, v)
+		}
+	}
+	if !f.has("summary") {
+		f.raw("summary", []byte(`[]`))
+	}
+	if item := f.object(); !bytes.Equal(item, raw) && len(f) != memberCount(raw) {
+		return item
+	}
+	return raw
+}
+
+func memberCount(object []byte) (n int) {
+	for range members(object) {
+		n++
+	}
+	return n
+}
+
+// assistantItem is a message of the model, without its id: an id would have to be
+// stored at the provider.
+func assistantItem(it outputItem) []byte {
+	content := make([][]byte, 0, len(it.parts))
+	for _, p := range it.parts {
+		switch p := p.(type) {
+		case llm.Text:
+			content = append(content, textItem("output_text", p.Text))
+		case llm.Refusal:
+			content = append(content, fields{{"type", []byte(`"refusal"`)}, {"refusal", appendString(nil, p.Text)}}.object())
+		}
+	}
+	f := fields{{"type", []byte(`"message"`)}, {"role", []byte(`"assistant"`)}, {"content", array(content)}}
+	return keep(f, it.raw).object()
+}
+
+// keep adds the members that go back beside what the parts hold.
+func keep(f fields, outline []byte) fields {
+	for name, v := range members(outline) {
+		if slices.Contains(keptMembers, name) {
+			f.raw(name, v)
+		}
+	}
+	return f
+}
+
+// callItem is the i-th call of the n-th message, without its id.
+func (e *encoder) callItem(it outputItem, n, i int, used map[string]bool) []byte {
+	call := it.parts[0].(llm.ToolCall)
+	o := openCall{id: call.ID, wire: e.wireID(call.ID, n, i, used), name: wireName(call.Name)}
+	e.open.add(o)
+	f := fields{
+		{"type", []byte(`"function_call"`)},
+		{"call_id", appendString(nil, o.wire)},
+		{"name", appendString(nil, o.name)},
+		{"arguments", appendString(nil, jsonOr(call.Arguments))},
+	}
+	return keep(f, it.raw).object()
+}
+
+// jsonOr returns the arguments as the model wrote them, or {} where they are not
+// JSON. Unlike Chat Completions, the API takes any JSON in a history.
+func jsonOr(arguments string) string {
+	if json.Valid([]byte(arguments)) {
+		return arguments
+	}
+	return "{}"
+}
+
+// resultItem is the result of a call.
+func resultItem(o openCall, output []byte) fields {
+	return fields{{"type", []byte(`"function_call_output"`)}, {"call_id", appendString(nil, o.wire)}, {"output", output}}
+}
+
+// itemOutput is what a result says: a text, or a list of parts where it holds
+// pictures or files.
+func (e *encoder) itemOutput(r llm.ToolResult) []byte {
+	if e.textResults || !slices.ContainsFunc(r.Parts, shows) {
+		return appendString(nil, e.resultText(r))
+	}
+	list := make([][]byte, 0, len(r.Parts))
+	for _, p := range r.Parts {
+		if _, text := p.(llm.Text); !text && !shows(p) {
+			p = llm.Text{Text: partNote(p)}
+		}
+		if t, ok := p.(llm.Text); ok {
+			p = llm.Text{Text: e.cut(t.Text, r.CallID), Extra: t.Extra}
+		}
+		part, err := inputPart(p)
+		if err != nil { // a member that is not JSON: the text goes without
+			part = textItem("input_text", e.cut(llm.ToolResult{Parts: llm.Parts{p}}.Text(), r.CallID))
+		}
+		list = append(list, part)
+	}
+	return array(list)
+}
+
+// shows reports whether the output of a call can hold the part, beside text.
+func shows(p llm.Part) bool {
+	switch p := p.(type) {
+	case llm.Image:
+		_, err := imageURL(p)
+		return err == nil
+	case llm.File:
+		return p.ID != "" || len(p.Data) > 0
+	}
+	return false
+}

@@ -1,0 +1,263 @@
+package openai
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// A responseItem is one entry of "output" on its way. output_item.done says what
+// the item is. Where that event never came, added, the deltas and the .done
+// events of the parts do.
+type responseItem struct {
+	place   int // in the order of appearance
+	index   int // output_index
+	indexed bool
+
+	typ   string
+	added []byte // of output_item.added
+	done  []byte // of output_item.done, or of a document
+
+	call      int    // the position of a call among the calls; -1: not reported yet
+	named     bool   // the sink knows id and name of the call
+	texts     pieces // of a message, by content_index
+	refusals  pieces
+	summaries pieces // of reasoning, by summary_index
+	thoughts  pieces // the open text of reasoning, by content_index
+	arguments itemText
+}
+
+// An itemText is a text that comes in deltas, or whole.
+type itemText struct {
+	text []byte // the deltas so far
+	half half   // of a character
+	full []byte // of the .done event; nil: none came
+}
+
+// delta adds more text and returns it.
+func (p *itemText) delta(raw []byte) string {
+	text := p.half.text(raw)
+	p.text = append(p.text, text...)
+	return text
+}
+
+// value returns the whole text.
+func (p *itemText) value() string {
+	if p.full != nil {
+		return string(p.full)
+	}
+	return string(p.text) + p.half.rest()
+}
+
+// pieces are texts by the index that the server gave them, in the order of their
+// appearance. An index is a key and never a position: servers send wrong ones.
+type pieces struct {
+	keys  []string
+	texts map[string]*itemText
+}
+
+func (ps *pieces) at(key string) *itemText {
+	if p, ok := ps.texts[key]; ok {
+		return p
+	}
+	if ps.texts == nil {
+		ps.texts = map[string]*itemText{}
+	}
+	p := new(itemText)
+	ps.keys, ps.texts[key] = append(ps.keys, key), p
+	return p
+}
+
+// value joins the texts with nothing between.
+func (ps *pieces) value() string {
+	var b strings.Builder
+	for _, key := range ps.keys {
+		b.WriteString(ps.texts[key].value())
+	}
+	return b.String()
+}
+
+// begin takes what output_item.added says of the item.
+func (it *responseItem) begin(a *responsesAnswer, raw []byte) error {
+	if raw == nil {
+		return nil
+	}
+	it.added = slices.Clone(raw)
+	it.typ = str(member(raw, "type"))
+	return it.announce(a)
+}
+
+// announce tells the sink of a call as soon as its name is known.
+func (it *responseItem) announce(a *responsesAnswer) error {
+	if it.typ != "function_call" || it.named {
+		return nil
+	}
+	id, name := scalar(member(it.raw(), "call_id")), str(member(it.raw(), "name"))
+	if name == "" {
+		return nil
+	}
+	it.named = true
+	return a.emit(llm.CallDelta{Index: it.position(a), ID: id, Name: name})
+}
+
+// position is that of the call among the calls of the answer.
+func (it *responseItem) position(a *responsesAnswer) int {
+	if it.call < 0 {
+		it.call = a.calls
+		a.calls++
+	}
+	return it.call
+}
+
+// raw is the item as far as it is known.
+func (it *responseItem) raw() []byte {
+	if it.done != nil {
+		return it.done
+	}
+	return it.added
+}
+
+// catchUp tells the sink what the complete item says beyond its deltas.
+func (it *responseItem) catchUp(a *responsesAnswer) error {
+	it.typ = str(member(it.done, "type"))
+	switch it.typ {
+	case "message":
+		for p := range elements(member(it.done, "content")) {
+			if err := it.catchUpPart(a, p); err != nil {
+				return err
+			}
+		}
+	case "reasoning":
+		return it.rest(a, it.summaries.value()+it.thoughts.value(), reasoningText(it.done), func(s string) llm.Delta { return llm.ReasoningDelta{Text: s} })
+	case "function_call":
+		if err := it.announce(a); err != nil {
+			return err
+		}
+		return it.rest(a, string(it.arguments.text), argumentsOf(it.done), func(s string) llm.Delta { return llm.CallDelta{Index: it.position(a), Arguments: s} })
+	}
+	return nil
+}
+
+func (it *responseItem) catchUpPart(a *responsesAnswer, p []byte) error {
+	if str(member(p, "type")) != "output_text" || len(it.texts.keys) > 1 {
+		return nil
+	}
+	return it.rest(a, it.texts.value(), str(member(p, "text")), func(s string) llm.Delta { return llm.TextDelta{Text: s} })
+}
+
+// rest emits what full has beyond shown. If the two contradict each other, full
+// counts, and a notice says so.
+func (it *responseItem) rest(a *responsesAnswer, shown, full string, delta func(string) llm.Delta) error {
+	rest, ok := strings.CutPrefix(full, shown)
+	switch {
+	case !ok:
+		return a.note(fmt.Sprintf("item %d of the answer differs from its deltas: the item counts", it.place))
+	case rest == "":
+		return nil
+	}
+	return a.emit(delta(rest))
+}
+
+// argumentsOf returns the arguments of a call: usually a string, but an object
+// from sloppy servers.
+func argumentsOf(item []byte) string {
+	v := member(item, "arguments")
+	if kind(v) == '{' {
+		return string(v)
+	}
+	return str(v)
+}
+
+// reasoningText is what we see of the thinking: the summary, or the open text
+// where there is no summary.
+func reasoningText(item []byte) string {
+	text := func(list []byte) string {
+		var b strings.Builder
+		for p := range elements(list) {
+			b.WriteString(str(member(p, "text")))
+		}
+		return b.String()
+	}
+	if s := text(member(item, "summary")); s != "" {
+		return s
+	}
+	return text(member(item, "content"))
+}
+
+// parts returns what the item is in a message: texts, refusals, reasoning, a
+// call. Items of other types have no parts.
+func (it *responseItem) parts(logProbs, annotations *gathered) (llm.Parts, error) {
+	switch it.typ {
+	case "message":
+		return it.messageParts(logProbs, annotations), nil
+	case "reasoning":
+		return it.reasoningParts(), nil
+	case "function_call":
+		return it.callParts()
+	}
+	return nil, nil
+}
+
+func (it *responseItem) messageParts(logProbs, annotations *gathered) (parts llm.Parts) {
+	if it.done == nil {
+		if text := it.texts.value(); text != "" {
+			parts = append(parts, llm.Text{Text: text})
+		}
+		if refusal := it.refusals.value(); refusal != "" {
+			parts = append(parts, llm.Refusal{Text: refusal})
+		}
+		return parts
+	}
+	content := member(it.done, "content")
+	if kind(content) == '"' {
+		return llm.Parts{llm.Text{Text: str(content)}}
+	}
+	for p := range elements(content) {
+		switch str(member(p, "type")) {
+		case "output_text", "text":
+			parts = append(parts, llm.Text{Text: str(member(p, "text"))})
+			annotations.appended("annotations", member(p, "annotations"), false)
+			logProbs.appended("content", member(p, "logprobs"), false)
+		case "refusal":
+			parts = append(parts, llm.Refusal{Text: str(member(p, "refusal"))})
+		}
+	}
+	return parts
+}
+
+func (it *responseItem) reasoningParts() llm.Parts {
+	text, field := reasoningText(it.done), "summary"
+	if it.done == nil {
+		text = it.summaries.value()
+		if text == "" {
+			text = it.thoughts.value()
+		}
+	}
+	if kind(member(it.done, "summary")) != '[' || len(bytes.TrimSpace(member(it.done, "summary"))) <= 2 {
+		field = "content"
+	}
+	if text == "" {
+		return nil
+	}
+	return llm.Parts{llm.Reasoning{Text: text, Field: field}}
+}
+
+func (it *responseItem) callParts() (llm.Parts, error) {
+	c := llm.ToolCall{
+		ID: scalar(member(it.raw(), "call_id")), Name: str(member(it.raw(), "name")), Arguments: argumentsOf(it.raw()),
+	}
+	if it.done == nil {
+		c.Arguments = it.arguments.value()
+	}
+	if c.Name == "" {
+		return nil, fmt.Errorf("item %s of the answer is a call without a name", strconv.Itoa(it.place))
+	}
+	if strings.TrimSpace(c.Arguments) == "" || strings.TrimSpace(c.Arguments) == "null" {
+		c.Arguments = "{}"
+	}
+	return llm.Parts{c}, nil
+}

@@ -1,0 +1,167 @@
+package openai
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// hostedEvent matches the events of tools that the provider runs.
+var hostedEvent = regexp.MustCompile(`^response\.(\w+_call\w*|mcp_list_tools|audio\w*)\.`)
+
+// outputMember is the member of [llm.Message.Extra] that keeps what the parts of
+// a message cannot: the order of the items, reasoning items and items of tools
+// that the provider ran, byte for byte, and the further members of messages and
+// calls. Its value is
+//
+//	{"origin":"api.openai.com","items":[{"type":"reasoning",…},{"type":"message","digest":"1x…"},{"type":"function_call","digest":"7c…"}]}
+//
+// A message stands for its next parts (one, unless "parts" says otherwise), a call
+// for the next call. The digest is that of these parts: items of a message that was
+// edited since do not go back. They go to their origin only, because another
+// provider cannot read encrypted content.
+//
+// Alternative: each item in the Extra of a part. Chat Completions sends the extra
+// members of parts, and strict servers refuse them; and items of hosted tools have
+// no part.
+const outputMember = "responses_output"
+
+// outputList makes the value of outputMember.
+type outputList struct {
+	origin string
+	items  [][]byte
+	needed bool // the parts alone do not say it all
+	called bool
+}
+
+// add takes an item of which so many parts went into the message.
+func (l *outputList) add(it *responseItem, parts llm.Parts) {
+	raw := it.raw()
+	switch it.typ {
+	case "message":
+		l.needed = l.needed || l.called
+		l.items = append(l.items, l.outline(raw, "message", parts))
+	case "function_call":
+		l.called = true
+		l.items = append(l.items, l.outline(raw, "function_call", parts))
+	default:
+		if raw == nil {
+			return
+		}
+		l.needed = true
+		l.items = append(l.items, raw)
+	}
+}
+
+// keptMembers are those of messages and calls that go back beside what parts hold.
+var keptMembers = []string{"phase", "namespace", "caller"}
+
+// outline is a message or a call without what the parts hold.
+func (l *outputList) outline(raw []byte, typ string, parts llm.Parts) []byte {
+	f := fields{{"type", appendString(nil, typ)}, {"digest", appendString(nil, digestOf(parts))}}
+	if len(parts) != 1 {
+		f.raw("parts", strconv.AppendInt(nil, int64(len(parts)), 10))
+		l.needed = true
+	}
+	for name, v := range members(raw) {
+		if slices.Contains(keptMembers, name) && !isEmpty(v) {
+			f.raw(name, v)
+			l.needed = true
+		}
+	}
+	return f.object()
+}
+
+func (l *outputList) members() []llm.Member {
+	if !l.needed {
+		return nil
+	}
+	value := fields{{"origin", appendString(nil, l.origin)}, {"items", array(l.items)}}.object()
+	return []llm.Member{{Name: outputMember, Value: string(value)}}
+}
+
+// An outputItem is an entry of outputMember with the parts that it stands for.
+type outputItem struct {
+	raw   []byte
+	typ   string
+	parts llm.Parts // of a message or a call
+}
+
+// outputOf returns the items that a message keeps for an endpoint, if they still
+// describe it: none for a message that was edited since, or that has no
+// outputMember.
+func outputOf(m llm.Message, origin string) (items []outputItem) {
+	at := slices.IndexFunc(m.Extra, func(x llm.Member) bool { return x.Name == outputMember })
+	if at < 0 || !json.Valid([]byte(m.Extra[at].Value)) {
+		return nil
+	}
+	value := []byte(m.Extra[at].Value)
+	if str(member(value, "origin")) != origin {
+		return nil
+	}
+	spoken, calls := spokenParts(m)
+	for raw := range elements(member(value, "items")) {
+		it := outputItem{raw: raw, typ: str(member(raw, "type"))}
+		rest, n := &spoken, partsOf(raw)
+		switch it.typ {
+		case "function_call":
+			rest = &calls
+		case "message":
+		default:
+			items = append(items, it)
+			continue
+		}
+		if n > len(*rest) {
+			return nil
+		}
+		it.parts, *rest = (*rest)[:n], (*rest)[n:]
+		if digestOf(it.parts) != str(member(raw, "digest")) {
+			return nil
+		}
+		items = append(items, it)
+	}
+	if len(spoken)+len(calls) > 0 {
+		return nil
+	}
+	return items
+}
+
+// partsOf is the number of parts of a message that an outline stands for.
+func partsOf(outline []byte) int {
+	if n := member(outline, "parts"); n != nil {
+		return int(count(n))
+	}
+	return 1
+}
+
+// spokenParts are the texts and refusals of a message, and its calls.
+func spokenParts(m llm.Message) (spoken, calls llm.Parts) {
+	for _, p := range m.Parts {
+		switch p.(type) {
+		case llm.Text, llm.Refusal:
+			spoken = append(spoken, p)
+		case llm.ToolCall:
+			calls = append(calls, p)
+		}
+	}
+	return spoken, calls
+}
+
+// digestOf stands for what parts say.
+func digestOf(parts llm.Parts) string {
+	var text []byte
+	for _, p := range parts {
+		switch p := p.(type) {
+		case llm.Text:
+			text = appendString(append(text, 't'), p.Text)
+		case llm.Refusal:
+			text = appendString(append(text, 'r'), p.Text)
+		case llm.ToolCall:
+			text = appendString(appendString(appendString(append(text, 'c'), p.ID), p.Name), p.Arguments)
+		}
+	}
+	return digest(string(text), 12)
+}

@@ -1,0 +1,116 @@
+package openai
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// readResponses reads an answer of the Responses API into a.
+func (x *exchange) readResponses(a *responsesAnswer) (*llm.Response, error) {
+	err := x.decode(func(r io.Reader) error { return x.responsesDocument(r, a) }, func(r io.Reader) error { return x.responsesStream(r, a) })
+	if err != nil {
+		return nil, err
+	}
+	resp, err := a.settle()
+	switch {
+	case errors.Is(err, errTooMany):
+		return nil, err
+	case err != nil:
+		return nil, x.malformed(err.Error())
+	}
+	resp.RequestID = requestID(x.resp.Header)
+	return resp, nil
+}
+
+func (x *exchange) responsesDocument(r io.Reader, a *responsesAnswer) error {
+	data, err := x.wholeBody(r)
+	if err != nil {
+		return err
+	}
+	if err := x.responseFailure(data); err != nil {
+		return err
+	}
+	whole, err := a.document(data)
+	if err == nil && !whole {
+		return cmp.Or(x.reason(data), x.malformed("the answer has no list \"output\": "+excerpt(data)))
+	}
+	return err
+}
+
+// responsesStream reads events until a terminal one. Nothing but a terminal event
+// proves that the answer is whole.
+func (x *exchange) responsesStream(r io.Reader, a *responsesAnswer) error {
+	events := x.events(r)
+	for good := false; ; good = true {
+		e, err := x.nextEvent(events)
+		switch {
+		case errors.Is(err, io.EOF), err == nil && isDone(e.data):
+			return x.truncated("the stream ended without response.completed, response.incomplete or response.failed")
+		case err != nil:
+			return err
+		}
+		if err := x.readable(e, good); err != nil {
+			return err
+		}
+		if err := x.eventFailure(e); err != nil {
+			return err
+		}
+		end, err := a.event(e.name, e.data)
+		if err != nil {
+			return err
+		}
+		if end {
+			x.drain(r)
+			return nil
+		}
+	}
+}
+
+// eventFailure returns the error that an event tells of: an event of the type
+// error or response.failed, or an object with an "error".
+func (x *exchange) eventFailure(e event) error {
+	if kind(e.data) != '{' {
+		return x.malformed("an event is not a JSON object: " + excerpt(e.data))
+	}
+	switch cmp.Or(str(member(e.data, "type")), e.name) {
+	case "error":
+		return x.apiError(readFailure(e.data), x.resp.StatusCode)
+	case "response.failed":
+		return x.responseFailure(member(e.data, "response"))
+	case "response.completed", "response.incomplete":
+		return x.responseFailure(member(e.data, "response"))
+	case "":
+		if says(member(e.data, "error")) || complains(e.data) {
+			return x.apiError(readFailure(e.data), x.resp.StatusCode)
+		}
+	}
+	return nil
+}
+
+// responseFailure returns the error of a response that is no answer: one with an
+// "error", or with a status other than completed and incomplete.
+func (x *exchange) responseFailure(response []byte) error {
+	if kind(response) != '{' {
+		return x.malformed("the response is not a JSON object: " + excerpt(response))
+	}
+	if says(member(response, "error")) {
+		f := readFailure(response)
+		f.typ = "" // "response" is not the type of an error
+		return x.apiError(f, x.resp.StatusCode)
+	}
+	switch status := str(member(response, "status")); status {
+	case "", "completed", "incomplete":
+		return nil
+	case "queued", "in_progress":
+		return x.report(&llm.APIError{
+			Kind: llm.KindInvalidRequest, StatusCode: x.resp.StatusCode,
+			Message: fmt.Sprintf("the response is %s: an answer in the background (\"background\": true) is not waited for", status),
+		})
+	default:
+		return x.report(&llm.APIError{Kind: llm.KindServer, StatusCode: x.resp.StatusCode, Message: "the response has the status " + clip(status, maxShownID)})
+	}
+}
