@@ -85,7 +85,13 @@ func (a *asking) again(ctx context.Context, present *dialect, refusal *llm.APIEr
 		return nil, err
 	}
 	resp, err := a.send(ctx, a.req, a.model, second, a.emit)
-	if again, ok := errors.AsType[*llm.APIError](err); ok && again.Kind == refusal.Kind && again.Message == refusal.Message && again.Param == refusal.Param {
+	again, ok := errors.AsType[*llm.APIError](err)
+	switch {
+	case !ok:
+	case d.API != present.API && again.Kind == llm.KindNotFound: // the server has one API only
+		a.dialects.unlearn(a.model, d, present)
+		return nil, refusal
+	case again.Kind == refusal.Kind && again.Message == refusal.Message && again.Param == refusal.Param:
 		a.dialects.unlearn(a.model, d, present)
 	}
 	return resp, err

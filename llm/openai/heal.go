@@ -31,6 +31,57 @@ func both(a, b string) *regexp.Regexp {
 // remedies are tried in their order; the first that makes the request another
 // one is the one. Then comes leavingOut, as some providers tell all at once.
 var remedies = []remedy{
+	// OpenAI refuses functions on Chat Completions for its newest models
+	// (pipecat-ai/pipecat#4043, BerriAI/litellm#34569, firebase/genkit#6303).
+	{words: regexp.MustCompile(`(?is)/v1/responses\b|use the responses api|only supported (in|by|with) (the )?(v1/)?responses`), learn: func(p *Profile, e *llm.APIError) string {
+		if p.API != APIAuto || strings.Contains(e.Message, "not supported with the Responses API") {
+			return ""
+		}
+		p.API = APIResponses
+		return "requests go to the Responses API"
+	}},
+	{words: regexp.MustCompile(`(?is)encrypted[ _]content.*(could not be verified|not supported|invalid|did not match|extra_forbidden|not permitted|unknown)|invalid_encrypted_content|provided without its required following item|\breasoning\b.*\bitems?\b.*(not supported|unsupported)|item\['content'\] is not an array`), learn: func(p *Profile, _ *llm.APIError) string {
+		if p.API != APIResponses || p.NoReasoningItems {
+			return ""
+		}
+		p.NoReasoningItems = true
+		return "no reasoning of earlier answers is sent back"
+	}},
+	{words: regexp.MustCompile(`(?is)\binclude\b.*` + refusal + `|` + refusal + `.*\binclude\b|encrypted content is not supported`), learn: func(p *Profile, _ *llm.APIError) string {
+		if p.API != APIResponses || slices.Contains(p.Omit, "include") {
+			return ""
+		}
+		p.Omit = append(p.Omit, "include")
+		return "it goes without include"
+	}},
+	{words: regexp.MustCompile(`(?is)function_call_output.*output.*(string|array|list)|\binput_image\b.*(tool|function|output)|output.*(should be a valid string|must be a string|expected a string)`), learn: func(p *Profile, _ *llm.APIError) string {
+		if p.API != APIResponses || p.TextResults {
+			return ""
+		}
+		p.TextResults = true
+		return "results of tools are sent as text"
+	}},
+	{words: regexp.MustCompile(`(?is)\breasoning\.summary\b|reasoning summar(y|ies)|generate reasoning summaries`), learn: func(p *Profile, _ *llm.APIError) string {
+		if p.API != APIResponses || slices.Contains(p.Omit, "reasoning_summary") {
+			return ""
+		}
+		p.Omit = append(p.Omit, "reasoning_summary")
+		return "no summary of the reasoning is asked for"
+	}},
+	{words: regexp.MustCompile(`(?is)\breasoning\.effort\b.*` + refusal + `|` + refusal + `.*\breasoning\.effort\b`), learn: func(p *Profile, _ *llm.APIError) string {
+		if p.API != APIResponses || slices.Contains(p.Omit, "reasoning_effort") {
+			return ""
+		}
+		p.Omit = append(p.Omit, "reasoning_effort")
+		return "it goes without reasoning.effort"
+	}},
+	{words: regexp.MustCompile(`(?is)\bstrict\b.*(unknown|unrecognized|unexpected|extra_forbidden|extra inputs|not permitted)|(unknown|unrecognized|unexpected|extra_forbidden|extra inputs|not permitted).*\bstrict\b`), learn: func(p *Profile, _ *llm.APIError) string {
+		if p.API != APIResponses || slices.Contains(p.Omit, "strict") {
+			return ""
+		}
+		p.Omit = append(p.Omit, "strict")
+		return "functions go without strict"
+	}},
 	{words: regexp.MustCompile(`(?is)reasoning_content\W.*(passed back|missing|required|must be (provided|included|present|sent))|missing\W+reasoning_content`), learn: func(p *Profile, _ *llm.APIError) string {
 		p.Echo, p.EchoEmpty = append([]string{"reasoning_content"}, without(p.Echo, "reasoning_content")...), true
 		return "reasoning_content is sent back"

@@ -102,6 +102,10 @@ var presets = []preset{
 	// OpenAI, Azure: ids longer than 40 characters are refused with
 	// string_above_max_length (vercel/ai#5171); system messages may stand anywhere.
 	{hosts: openAI, set: func(p *Profile) { p.CallIDs, p.KeepSystem = CallIDs40, true }},
+	// These refuse functions on Chat Completions, the first of them unless the effort
+	// is none, the later ones whatever is sent (BerriAI/litellm#34569,
+	// docker/docker-agent#4165, firebase/genkit#6303); so will those that follow.
+	{hosts: openAI, model: models(`gpt-5\.[6-9]|gpt-[6-9]|gpt-[1-9]\d|.*-codex|o\d-pro|gpt-5.*-pro|o\d-deep-research|o4-mini-deep-research`), set: func(p *Profile) { p.API = APIResponses }},
 	// The o models do not know parallel_tool_calls (run-llama/llama_index#20865,
 	// tensorzero/tensorzero#2805).
 	{hosts: openAI, model: models(`o\d`), set: omit("parallel_tool_calls")},

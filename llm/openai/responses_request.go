@@ -39,7 +39,7 @@ func (p *Profile) encodeResponses(req *llm.Request, model, origin string, maxRes
 func (p *Profile) itemRules(origin string, maxResult int64) messageRules {
 	return messageRules{
 		responses: true, origin: origin, textResults: p.TextResults, noReasoning: p.NoReasoningItems,
-		images: p.ToolImages, ids: p.CallIDs, maxResult: maxResult, noDeveloper: p.NoDeveloper, keepSystem: true,
+		images: p.ToolImages, maxResult: maxResult, noDeveloper: p.NoDeveloper, keepSystem: true,
 	}
 }
 

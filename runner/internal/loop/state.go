@@ -178,7 +178,9 @@ func (s *State) userMessaged(b event.UserMessaged) error {
 	if s.phase != opening || s.open > 0 {
 		return errOrder
 	}
-	s.Messages = append(s.Messages, historic(b.Message))
+	// What a caller brings along may hold arguments that are JSON and no object: the
+	// Responses API takes them, and the client of Chat Completions sends {} instead.
+	s.Messages = append(s.Messages, withArguments(b.Message, func(text string) bool { return json.Valid([]byte(text)) }))
 	s.Chosen = false
 	return nil
 }
@@ -214,7 +216,7 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 	}
 	switch s.Verdict {
 	case RunCalls, CutOff:
-		s.Messages = append(s.Messages, historic(b.Message))
+		s.Messages = append(s.Messages, withArguments(b.Message, isObject))
 		s.openCalls(b.Message)
 		s.phase = acting
 	case Lost, NoCall, Empty:
@@ -474,12 +476,12 @@ func (s *State) History(placeholder func(Call) llm.ToolResult) []llm.Message {
 	return h
 }
 
-// historic returns m with {} in place of arguments that are no JSON object,
-// which would make providers refuse every later request.
-func historic(m llm.Message) llm.Message {
+// withArguments returns m with {} in place of arguments that are not good, which
+// would make providers refuse every later request.
+func withArguments(m llm.Message, good func(string) bool) llm.Message {
 	valid := func(p llm.Part) bool {
 		c, ok := p.(llm.ToolCall)
-		return !ok || isObject(c.Arguments)
+		return !ok || good(c.Arguments)
 	}
 	if !slices.ContainsFunc(m.Parts, func(p llm.Part) bool { return !valid(p) }) {
 		return m
