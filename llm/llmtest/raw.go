@@ -138,7 +138,7 @@ func kindOf(status int, codes ...string) llm.ErrorKind {
 		case "overloaded_error", "engine_overloaded":
 			return llm.KindOverloaded
 		case "model_not_found":
-			if status == http.StatusBadRequest {
+			if status == http.StatusBadRequest || status >= 500 { // a gateway has no server for the model
 				return llm.KindNotFound
 			}
 		}
