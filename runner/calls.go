@@ -384,7 +384,10 @@ func (e *engine) toolContext(ctx context.Context, t tool.Tool) (context.Context,
 
 // callValue is what the tool's function may know of its call.
 func (e *engine) callValue(c loop.Call) tool.Call {
-	return tool.Call{ID: c.Call.ID, Key: e.keyOf(c), Fence: c.Held, Tool: c.Call.Name, Session: e.session, Turn: c.Turn}
+	return tool.Call{
+		ID: c.Call.ID, Key: e.keyOf(c), Fence: c.Held, Tool: c.Call.Name, Session: e.session, Turn: c.Turn,
+		KeepPasswords: e.runner.KeepPasswords,
+	}
 }
 
 // keyOf is the idempotency key of a call. It is the same after a restart, since

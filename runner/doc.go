@@ -17,6 +17,13 @@
 // the run was cancelled, its outcome is unknown), logged, and what it returns
 // later is dropped. A hung tool never hangs a run.
 //
+// # What the model does not see
+//
+// The provider of the model reads what tools return. A password in a URL of a
+// result, as in postgres://ann:s3cret@db, is replaced by [redacted]; a user's name
+// without a password stays. [Runner.KeepPasswords] switches that off, for agents
+// that edit files. [Runner.Redact] takes out other secrets.
+//
 // # The history
 //
 // [Result.Messages] is valid to send at any time, however the run ended: each

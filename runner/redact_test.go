@@ -290,3 +290,31 @@ func TestVeryLongErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestKeepPasswords: what only looks like a password stays in a result, a password
+// goes unless the runner keeps it, and in an error it goes in either case.
+func TestKeepPasswords(t *testing.T) {
+	t.Parallel()
+	const names = "enode://6f8a80d1@10.0.0.1:30303 git://git@h/a https://user@dev.azure.com/a"
+	const url, cut = "postgres://ann:s3cret@db", "postgres://[redacted]@db"
+	tells := tool.Must(tool.New("tells", "", func(_ context.Context, in waitArgs) (string, error) {
+		if in.Name == "error" {
+			return "", errors.New(url)
+		}
+		return names + " " + url, nil
+	}))
+	for keep, want := range map[bool]string{false: cut, true: url} {
+		r := runner.Runner{
+			Model: llmtest.Script(t, turnOf("tells", "text", 0), turnOf("tells", "error", 0), llmtest.Text("Fine.")), KeepPasswords: keep,
+		}
+		result, err := r.Run(t.Context(), newAgent(tells), llm.User("Hi."))
+		require.NoError(t, err)
+		require.Equal(t, []string{names + " " + want, cut}, results(result.Messages))
+
+		r.Redact = func(s string) string { return strings.ReplaceAll(s, "s3cret", "***") }
+		r.Model = llmtest.Script(t, turnOf("tells", "text", 0), llmtest.Text("Fine."))
+		result, err = r.Run(t.Context(), newAgent(tells), llm.User("Hi."))
+		require.NoError(t, err)
+		require.Equal(t, []string{names + " " + strings.ReplaceAll(want, "s3cret", "***")}, results(result.Messages))
+	}
+}

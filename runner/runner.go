@@ -60,9 +60,17 @@ type Runner struct {
 	// model, an event, a journal or a log has it, and that of each error: to take
 	// out what must not leave the program. It gets the text of an error before that
 	// is cut to 1 KB, and that of a result after its bound ([tool.MaxResult]).
-	// Credentials in URLs are cut besides, always. It is called from several
-	// goroutines at once; if it panics, the text is withheld. Nil changes nothing.
+	// Passwords in URLs are cut before that; see KeepPasswords. It is called from
+	// several goroutines at once; if it panics, the text is withheld. Nil changes
+	// nothing.
 	Redact func(string) string
+	// KeepPasswords leaves passwords of URLs in the text of tools' results. Without
+	// it, postgres://ann:s3cret@db stands there as postgres://[redacted]@db, and the
+	// provider of the model does not read the password. Set it for an agent that
+	// edits files, since it would write the change back. Passwords in the text of
+	// errors are cut in either case. What counts as a password stands in the comment
+	// of package tool.
+	KeepPasswords bool
 	// Decide, if not nil, is asked about each call that waits for approval or is
 	// in doubt, one after the other, before the run pauses: a terminal, or a
 	// policy. It returns one of p's answers, such as p.Approve(), or nil to leave

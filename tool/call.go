@@ -28,6 +28,9 @@ type Call struct {
 	Session string
 	// Turn is that of the answer which made the call, counted from 1 in its run.
 	Turn int
+	// KeepPasswords is whether passwords of URLs stay in the text of the result, as
+	// whoever runs the call wants it. It is no part of the JSON of a Call.
+	KeepPasswords bool `json:"-"`
 	// Deadline is when the call's context ends; zero: never.
 	Deadline time.Time
 

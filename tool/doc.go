@@ -60,6 +60,22 @@
 // text of a result: 256 KiB; what goes beyond is left out, and a line at its end
 // says how much.
 //
+// # Passwords
+//
+// A model's provider reads what a tool returns. In the text of a result a URL with
+// a password loses its user and password: postgres://ann:s3cret@db/x becomes
+// postgres://[redacted]@db/x. So does one with a token of GitHub or GitLab in the
+// place of its user. A user alone stays (https://ann@dev.azure.com), and so do
+// keys that are no secret (enode://…@host), ports, and templates such as
+// postgres://$USER:$PASSWORD@db. [Call].KeepPasswords, which is
+// KeepPasswords of a runner.Runner, leaves all as it is: for agents that edit
+// files, which would write the change back. Other secrets are for the program to
+// find: Redact of a runner.Runner.
+//
+// In the text of an error more is taken for a password, and values of query
+// parameters with names such as key and token are cut, too: errors of libraries hold
+// what nobody meant to tell. No setting changes that.
+//
 // # Time
 //
 // A tool that ignores its context cannot be stopped in Go. An engine leaves it

@@ -278,6 +278,13 @@ func TestCredentialsInResults(t *testing.T) {
 		{"host with brackets", "redis://u:p@[::1]:6379/0", "redis://[redacted]@[::1]:6379/0"},
 		{"behind a port", "http://h:8080/x?next=https://ann:s3cret@example.com", "http://h:8080/x?next=https://[redacted]@example.com"},
 		{"no name", "redis://:s3cret@host", "redis://[redacted]@host"},
+		{"two in one", "a://u:p@h b://v:q@i", "a://[redacted]@h b://[redacted]@i"},
+		{"list mark in the password", "amqp://u:p,q)r@host", "amqp://[redacted]@host"},
+		{"digits", "redis://app:12345@db", "redis://[redacted]@db"},
+		{"escaped text", `{"a":"x=\"postgres://ann:s3cret@db\"\n"}`, `{"a":"x=\"postgres://[redacted]@db\"\n"}`},
+		{"host that is a template", "postgres://ann:s3cret@${HOST}/x", "postgres://[redacted]@${HOST}/x"},
+		{"token as user", "https://ghp_abc:x-oauth-basic@github.com https://x-access-token:abc@github.com", "https://[redacted]@github.com https://[redacted]@github.com"},
+		{"token of GitLab", "https://glpat-abc@gitlab.com/a", "https://[redacted]@gitlab.com/a"},
 		{"ssh with a password", "ssh://ann:s3cret@host", "ssh://[redacted]@host"},
 
 		{"port", "http://localhost:8080/a/b?c=d#e", ""},
@@ -294,6 +301,18 @@ func TestCredentialsInResults(t *testing.T) {
 		{"login without a password", "ssh://git@github.com/a/b.git git+ssh://git@github.com/a/b sftp://ann@host/x", ""},
 		{"digest", "docker-pullable://nginx@sha256:0a1b oci://registry:5000/x@sha256:ff", ""},
 		{"template", "https://${TOKEN}@github.com", ""},
+		{"template of a password", "postgres://$USER:$PASS@h postgres://u:${PASS}@h a://{user}:{pass}@h a://u:{{ pass }}@h https://%s:%s@h", ""},
+		{"stars", "postgres://ann:***@h a://u:...@h", ""},
+		{"user alone", "https://user@dev.azure.com/org/_git/x git://git@example.com/a https://ann@bitbucket.org/a.git svn+https://ann@h/x", ""},
+		{"user that is a number of words", "https://first.last-x@h/a", ""},
+		{"public key", "enode://6f8a80d14311c39f35f516fa664deaaaa13e85b2f7493f37f6144d86991ec012@52.16.188.185:30303 https://0a1b2c3d@o12.ingest.sentry.io/4 lightning://02abc@1.2.3.4:9735", ""},
+		{"path of Windows", `file://C:/Users/ann@corp/x file://C:\Users\ann@corp`, ""},
+		{"tag of an image", "docker://app:v1.2@sha256:0a1b s3://bucket:v1/a@b gs://x:y/a@b", ""},
+		{"host and port as a user", "memcached://10.0.0.1:11211@2", ""},
+		{"list behind a port", "https://h:443,ann@example.com (https://h:443)ann@example.com https://h:,ann@example.com", ""},
+		{"blank behind a colon", "see https://h: write to ann@example.com", ""},
+		{"slash behind a colon", "http://h:/a@b", ""},
+		{"escaped", `{"a":"http://h:1\n","b":"ann@example.com"}`, ""},
 		{"code", `if strings.Contains(s, "://") && strings.Contains(s, "@") {`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -311,4 +330,33 @@ func TestCredentialsInResults(t *testing.T) {
 	got, err := returns(t, struct{ U string }{"https://a:b@c/?x=1&y=<z>"})
 	require.NoError(t, err)
 	require.Equal(t, `{"U":"https://[redacted]@c/?x=1&y=<z>"}`, llm.Message{Parts: got}.Text())
+}
+
+// TestKeepPasswords: whoever runs the call can leave results as they are, and not
+// the texts of errors.
+func TestKeepPasswords(t *testing.T) {
+	t.Parallel()
+	const text = "postgres://ann:s3cret@db"
+	ctx := tool.WithCall(t.Context(), tool.Call{KeepPasswords: true}, nil)
+	told := tool.Reconcile(func(context.Context, tool.Call, json.RawMessage) (string, bool, error) { return text, true, nil })
+	both := tool.Must(tool.New("both", "", func(_ context.Context, in struct{ Fail bool }) (string, error) {
+		if in.Fail {
+			return "", errors.New(text)
+		}
+		return text, nil
+	}))
+	got, err := both.Call(ctx, json.RawMessage(`{"Fail":false}`))
+	require.NoError(t, err)
+	require.Equal(t, llm.Parts{llm.Text{Text: text}}, got)
+	_, err = both.Call(ctx, json.RawMessage(`{"Fail":true}`))
+	require.EqualError(t, err, "failed: postgres://[redacted]@db")
+
+	asked := tool.Must(tool.New("asked", "", func(context.Context, struct{}) (string, error) { return text, nil }, told))
+	got, happened, err := asked.Reconcile(t.Context(), tool.Call{KeepPasswords: true}, json.RawMessage(`{}`))
+	require.NoError(t, err)
+	require.True(t, happened)
+	require.Equal(t, llm.Parts{llm.Text{Text: text}}, got)
+	got, _, err = asked.Reconcile(t.Context(), tool.Call{}, json.RawMessage(`{}`))
+	require.NoError(t, err)
+	require.Equal(t, llm.Parts{llm.Text{Text: "postgres://[redacted]@db"}}, got)
 }

@@ -23,7 +23,7 @@ const (
 	// maxRead is how much of a reader is read, and how much more to tell how much
 	// was left out.
 	maxRead = 64 << 20
-	// lookahead is how far beyond the bound text is searched for credentials, so
+	// lookahead is how far beyond the bound text is searched for passwords, so
 	// that the bound cannot hide the end of a URL that makes them some.
 	lookahead = 4 << 10
 	// noOutput stands for a result that is empty: some providers refuse an empty
@@ -34,13 +34,13 @@ const (
 
 var readerType = reflect.TypeFor[io.Reader]()
 
-// render makes parts of what a function returned, with at most limit bytes of
-// text; -1 is no limit.
-func render(out any, limit int) (llm.Parts, error) {
+// render makes parts of what a function returned for a call, with at most limit
+// bytes of text; -1 is no limit.
+func render(c Call, out any, limit int) (llm.Parts, error) {
 	if limit < 0 {
 		limit = math.MaxInt
 	}
-	b := bounding{room: limit}
+	b := bounding{room: limit, verbatim: c.KeepPasswords}
 	if r, ok := reader(out); ok {
 		text, more, err := readText(r, limit)
 		if err != nil {
@@ -178,6 +178,8 @@ func marshal(out any) (string, error) {
 
 // bounding is what a result may still hold.
 type bounding struct {
+	verbatim bool // passwords stay
+
 	room   int   // bytes of text
 	data   int   // bytes of data that were taken
 	whole  int64 // bytes of text that there were
@@ -186,8 +188,8 @@ type bounding struct {
 	kept   llm.Parts
 }
 
-// bound makes the text of parts valid UTF-8, cuts the credentials of its URLs,
-// and cuts it to the room that there is. Text that is empty is left out: some
+// bound makes the text of parts valid UTF-8, cuts the passwords of its URLs unless
+// they are to stay, and cuts it to the room that there is. Text that is empty is left out: some
 // providers refuse it. The caller's slice stays as it is.
 func (b *bounding) bound(parts llm.Parts) llm.Parts {
 	for _, p := range parts {
@@ -215,7 +217,10 @@ func (b *bounding) keep(p llm.Part) { b.kept = append(b.kept, p) }
 func (b *bounding) text(t llm.Text) {
 	all := strings.ToValidUTF8(t.Text, "\uFFFD")
 	near := cut(all, min(b.room, math.MaxInt-lookahead)+lookahead)
-	shown := cutUserinfo(near)
+	shown := near
+	if !b.verbatim {
+		shown = cutUserinfo(near, passwordEnd)
+	}
 	t.Text = cut(shown, b.room)
 	b.room -= len(t.Text)
 	b.whole += int64(len(shown) + len(all) - len(near))

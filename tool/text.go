@@ -22,13 +22,13 @@ func safeText(s string, limit int) string {
 
 var queryKey = regexp.MustCompile(`(?i)([?&#](?:[\w.-]*[-_.])?(?:api|access|auth|secret|subscription)?(?:key|token|secret|password|passwd|pwd|sig|signature|credential|auth)=)[^&#\s"'<>]+`)
 
-// redact cuts the credentials of URLs: what stands before the @ of a host, and
-// the values of query parameters that are named like keys.
+// redact cuts the credentials of URLs: passwords before the @ of a host, and the
+// values of query parameters that are named like keys.
 func redact(s string) string {
 	if !strings.Contains(s, "://") && !strings.ContainsAny(s, "?&#") {
 		return s
 	}
-	return queryKey.ReplaceAllString(cutUserinfo(s), "${1}[redacted]")
+	return queryKey.ReplaceAllString(cutUserinfo(s, userinfoEnd), "${1}[redacted]")
 }
 
 // clipBytes cuts s to about limit bytes, between runes, and says so.

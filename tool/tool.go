@@ -64,8 +64,9 @@ type function func(ctx context.Context, name string, args json.RawMessage) (any,
 // anything else as JSON. An error in a result is its text there, unless it has a
 // MarshalJSON, a MarshalText or json tags. A type that JSON has no form for, such as
 // a channel, a function or a map whose keys are structs, is an error here, wherever
-// in Out it stands. In all of a result the credentials of URLs are cut. An error that
-// fn returns is a failed call whose text the model reads; [Retry], [Abort] and [Hide]
+// in Out it stands. A password in a URL of a result, as in postgres://ann:s3cret@db,
+// is replaced by [redacted] with its user; see the package comment. An error that fn
+// returns is a failed call whose text the model reads; [Retry], [Abort] and [Hide]
 // say otherwise.
 func New[In, Out any](name, description string, fn func(context.Context, In) (Out, error), opts ...Option) (Tool, error) {
 	if fn == nil {
@@ -340,5 +341,5 @@ func (t Tool) Call(ctx context.Context, args json.RawMessage) (parts llm.Parts, 
 	if err != nil {
 		return nil, failed(err)
 	}
-	return render(out, t.spec.maxResult)
+	return render(CallFrom(ctx), out, t.spec.maxResult)
 }

@@ -14,15 +14,21 @@ var (
 	// there is a blank behind it. What has brackets is a host.
 	port = regexp.MustCompile(`^[\w+.-]*://[^:]*:[0-9]+(?:[?#\s]|/\S*\s)|^(?i:https?|wss?)://[^:]*:[0-9]+/` +
 		`|^[\w+.-]*://\[[0-9A-Fa-f:.]+\](?::[0-9]+)?[/?#\s]`)
-	// login is the name of a user where a protocol has no password in its URLs.
-	login = regexp.MustCompile(`^(?i:(?:[\w.-]+\+)?ssh|ssh\+[\w.-]+|sftp)://[^:]*@$`)
 	// digest names content behind an @, as in docker-pullable://nginx@sha256:…
 	digest = regexp.MustCompile(`^sha(?:256|384|512):[0-9a-f]`)
+	// name is a user without a password, as in https://ann@dev.azure.com, or a key
+	// that is no secret, as in enode://6f8a…@10.0.0.1; token is a secret in the place
+	// of a name, which its issuer marks as one.
+	name  = regexp.MustCompile(`^[\w+.-]*://[^:]*@$`)
+	token = regexp.MustCompile(`://(?:gh[pousr]_|github_pat_|glpat-)\w+@$`)
+	// template is where a program or a person fills in the password.
+	template = regexp.MustCompile(`:(?:\$\w+|\$\{[^}]*\}|\$\([^)]*\)|\{[^}]*\}|\{\{[^}]*\}\}|%[a-z]|\*+|\.\.\.|…)@$`)
 )
 
-// cutUserinfo cuts what stands before the @ of a host in URLs. Regular
-// expressions see only what may be one: a result can be long.
-func cutUserinfo(s string) string {
+// cutUserinfo cuts a password before the host of a URL, and the name of its user
+// with it. end finds both. Regular expressions see only what may be one: a result
+// can be long.
+func cutUserinfo(s string, end func(string) int) string {
 	if !strings.Contains(s, "@") {
 		return s
 	}
@@ -35,7 +41,7 @@ func cutUserinfo(s string) string {
 		}
 		scheme := schemeStart(s, from, from+i)
 		from += i + len("://")
-		n := userinfoEnd(s[from:min(len(s), from+maxUserinfo)])
+		n := end(s[from:min(len(s), from+maxUserinfo)])
 		if n == 0 || isHonest(s[scheme:from+n], s[from+n:]) {
 			continue
 		}
@@ -47,7 +53,8 @@ func cutUserinfo(s string) string {
 
 // isHonest reports whether what looks like credentials, up to its @, is none.
 func isHonest(found, behind string) bool {
-	return port.MatchString(found) || login.MatchString(found) || digest.MatchString(behind)
+	return port.MatchString(found) || name.MatchString(found) && !token.MatchString(found) ||
+		template.MatchString(found) || digest.MatchString(behind)
 }
 
 // schemeStart returns where the scheme begins that ends at end.
@@ -65,17 +72,19 @@ func isWord(c byte) bool {
 const (
 	blanks = " \t\n\f\r"
 	quotes = `"'<>`
+	lists  = ",;|(){}[]" // marks that end a URL in a list
 )
 
-// userinfoEnd returns the end of the credentials that s begins with, behind
-// their @; 0 if there are none. They are, in this order: what stands before an @
-// in the place of a host, without the marks that end a URL in a list; a name, a
-// colon and what follows without a blank; the same with blanks in it.
+// userinfoEnd returns the end of what may be credentials that s begins with, behind
+// their @; 0 if there are none. It is for errors: rather too much is cut of them
+// than too little. Credentials are, in this order: what stands before an @ in the
+// place of a host, without the marks of lists; a name, a colon and what follows
+// without a blank; the same with blanks in it.
 func userinfoEnd(s string) int {
 	if strings.IndexByte(s, '@') < 0 {
 		return 0
 	}
-	host := until(s, blanks+quotes+"/?#,;|(){}[]")
+	host := until(s, blanks+quotes+"/?#"+lists)
 	if at := strings.LastIndexByte(host, '@'); at > 0 {
 		return at + 1
 	}
@@ -93,6 +102,37 @@ func userinfoEnd(s string) int {
 	}
 	return 0
 }
+
+// listed is a port, or the end of a URL in a list, and not the begin of a password.
+var listed = regexp.MustCompile(`^[0-9]*[` + regexp.QuoteMeta(lists) + `]`)
+
+// passwordEnd is userinfoEnd for results, which models work with and write back:
+// nothing is cut of them that is not surely a password, where the syntax of URLs
+// has it.
+func passwordEnd(s string) int {
+	if strings.IndexByte(s, '@') < 0 {
+		return 0
+	}
+	authority := until(s, blanks+quotes+"/?#`\\")
+	for _, part := range []string{until(authority, lists), authority} {
+		at := strings.LastIndexByte(part, '@')
+		if at <= 0 {
+			continue
+		}
+		user, password, found := strings.Cut(part[:at], ":")
+		switch {
+		case !found && !strings.ContainsAny(user, lists): // a token, or else honest
+			return at + 1
+		case found && password != "" && !strings.ContainsAny(user, "[@") && !listed.MatchString(password) && !address.MatchString(part[:at]):
+			return at + 1
+		}
+		return 0
+	}
+	return 0
+}
+
+// address is a host with its port.
+var address = regexp.MustCompile(`^[0-9]+(?:\.[0-9]+){3}:[0-9]+$`)
 
 // until is s up to the first of the characters.
 func until(s, chars string) string {
