@@ -3,6 +3,7 @@ package sqljournal
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
@@ -12,7 +13,7 @@ import (
 func Abandon(l journal.Log, cause error) {
 	it := l.(*log)
 	it.cancel(cause)
-	<-it.done
+	it.journal.unkeep(it)
 }
 
 // ErrLost is the cause where a lease was lost.
@@ -52,5 +53,15 @@ type Gate struct{ gate gate }
 
 // Enter is that of the gate.
 func (g *Gate) Enter(ctx context.Context, db *sql.DB) (leave func(), err error) {
-	return g.gate.enter(ctx, db)
+	return g.gate.enter(ctx, db, 0)
+}
+
+// Elapsed is the time since a moment by the clock that has gone further.
+func Elapsed(since, now time.Time) time.Duration { return elapsed(since, now) }
+
+// Sleep makes a log believe that the database was heard of last so long ago.
+func Sleep(l journal.Log, d time.Duration) {
+	it := l.(*log)
+	at := it.heard.Load().Add(-d)
+	it.heard.Store(&at)
 }

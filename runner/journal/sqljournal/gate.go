@@ -14,11 +14,12 @@ type gate struct {
 	slots chan struct{} // nil: the pool has no bound
 }
 
-// enter waits until it is its turn, or until ctx ends. The caller calls leave.
-func (g *gate) enter(ctx context.Context, db *sql.DB) (leave func(), err error) {
+// enter waits until it is its turn, or until ctx ends. The caller calls leave. So
+// many connections are spared for others, if the pool has more.
+func (g *gate) enter(ctx context.Context, db *sql.DB, spared int) (leave func(), err error) {
 	g.once.Do(func() {
 		if n := db.Stats().MaxOpenConnections; n > 0 {
-			g.slots = make(chan struct{}, n)
+			g.slots = make(chan struct{}, max(n-spared, 1))
 		}
 	})
 	if g.slots == nil {

@@ -40,9 +40,10 @@ type write struct {
 	next bool // lead is closed; guarded by the group's mu
 }
 
-// execer is a pool or a transaction.
+// execer is a pool, a connection or a transaction.
 type execer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
@@ -50,14 +51,26 @@ type execer interface {
 // it was its turn, it is not run.
 func (g *group) write(ctx context.Context, db *sql.DB, do func(context.Context, execer) error) error {
 	w := &write{ctx: ctx, do: do, lead: make(chan struct{}), done: make(chan struct{})}
-	g.enter(w)
+	g.enter(w, false)
+	return g.await(w, db)
+}
+
+// first is write for what goes before all that waits.
+func (g *group) first(ctx context.Context, db *sql.DB, do func(context.Context, execer) error) error {
+	w := &write{ctx: ctx, do: do, lead: make(chan struct{}), done: make(chan struct{})}
+	g.enter(w, true)
+	return g.await(w, db)
+}
+
+// await waits until w was made, and leads if it is to.
+func (g *group) await(w *write, db *sql.DB) error {
 	select {
 	case <-w.lead:
 	case <-w.done:
 		return w.err
-	case <-ctx.Done():
+	case <-w.ctx.Done():
 		if g.leave(w) {
-			return context.Cause(ctx)
+			return context.Cause(w.ctx)
 		}
 		select { // its turn has come: what comes of it is worth waiting for
 		case <-w.lead:
@@ -69,10 +82,17 @@ func (g *group) write(ctx context.Context, db *sql.DB, do func(context.Context, 
 	return w.err
 }
 
-func (g *group) enter(w *write) {
+func (g *group) enter(w *write, first bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waiting = append(g.waiting, w)
+	at := len(g.waiting)
+	if first {
+		at = 0
+		if len(g.waiting) > 0 && g.waiting[0].next {
+			at = 1 // it leads the transaction that this one will be in
+		}
+	}
+	g.waiting = slices.Insert(g.waiting, at, w)
 	if !g.led {
 		g.led = true
 		g.follow()
@@ -223,6 +243,14 @@ func (p *prepared) ExecContext(ctx context.Context, query string, args ...any) (
 		return nil, err
 	}
 	return s.ExecContext(ctx, args...)
+}
+
+func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	s, err := p.statement(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(ctx, args...)
 }
 
 func (p *prepared) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {

@@ -31,14 +31,18 @@ type Journal struct {
 	// Lease is how long a session stays taken after its worker was heard of
 	// last; it is heard of three times as often. Zero: 30 seconds. Less than
 	// 50 ms is an error. A worker that dies holds a session up for this long. One
-	// that has not reached the database for three quarters of it gives up.
+	// that has not reached the database for three quarters of it gives up: by its
+	// monotonic clock, or by the wall clock where that has gone further, since the
+	// monotonic one stands while a machine sleeps.
 	Lease time.Duration
 	// Prefix begins the names of the tables. Empty: "toolloop_". It is part of
 	// the SQL as it stands, and must not come from outside.
 	Prefix string
 
-	group group // of what is written to SQLite
-	gate  gate  // to the pool, for all else
+	group   group   // of what is written to SQLite
+	gate    gate    // to the pool, for all else
+	keeper  keeper  // of the leases
+	watcher watcher // of PostgreSQL's connections
 }
 
 const (
@@ -64,15 +68,13 @@ func (j *Journal) Open(ctx context.Context, session string) (journal.Log, error)
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	l := &log{journal: j, session: session, owner: rand.Text(), done: make(chan struct{})}
+	l := &log{journal: j, session: session, owner: rand.Text()}
 	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	asked := time.Now()
 	if err := l.take(ctx); err != nil {
 		l.cancel(err)
 		return nil, err
 	}
-	l.heard.Store(&asked)
-	go l.renew() // until Close, which waits for it
+	j.keep(l)
 	return l, nil
 }
 
@@ -93,14 +95,23 @@ func (j *Journal) check() error {
 // as are to be made together.
 func (j *Journal) write(ctx context.Context, do func(ctx context.Context, to execer) error) error {
 	if j.Dialect == Postgres {
-		leave, err := j.gate.enter(ctx, j.DB)
-		if err != nil {
-			return err
-		}
-		defer leave()
-		return do(ctx, j.DB)
+		return j.postgres(ctx, do)
 	}
 	return j.group.write(ctx, j.DB, do)
+}
+
+// repeatable is write for a change that may be made twice. It is made again where a
+// connection breaks.
+func (j *Journal) repeatable(ctx context.Context, do func(ctx context.Context, to execer) error) error {
+	return again(ctx, func() error { return j.write(ctx, do) })
+}
+
+// read runs do, which only looks. It is run again where a connection breaks.
+func (j *Journal) read(ctx context.Context, do func(ctx context.Context, from execer) error) error {
+	if j.Dialect == Postgres {
+		return again(ctx, func() error { return j.postgres(ctx, do) })
+	}
+	return do(ctx, j.DB)
 }
 
 // Sessions yields the names of the sessions that were appended to, in the order
@@ -132,19 +143,23 @@ func (j *Journal) page(ctx context.Context, after string) (names []string, err e
 	if err := j.check(); err != nil {
 		return nil, err
 	}
-	rows, err := j.DB.QueryContext(ctx, j.sql(list), after, pageSize)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = cmp.Or(err, rows.Close()) }()
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, err
+	err = j.read(ctx, func(ctx context.Context, from execer) (err error) {
+		names = nil
+		rows, err := from.QueryContext(ctx, j.sql(list), after, pageSize)
+		if err != nil {
+			return err
 		}
-		names = append(names, name)
-	}
-	return names, rows.Err()
+		defer func() { err = cmp.Or(err, rows.Close()) }()
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				return err
+			}
+			names = append(names, name)
+		}
+		return rows.Err()
+	})
+	return names, err
 }
 
 // Close closes the pool. Close the logs first: what is open stays taken until its

@@ -29,10 +29,10 @@ type log struct {
 	session string
 	ctx     context.Context // ends with the lease; Log.Context hands it out
 	cancel  context.CancelCauseFunc
-	done    chan struct{} // closed when renew has ended
 	// heard is when the database was asked last for what it then granted: the
 	// lease, or an append, which prolongs it.
-	heard atomic.Pointer[time.Time]
+	heard   atomic.Pointer[time.Time]
+	trouble atomic.Pointer[error] // why the last renewal failed; nil: none has
 
 	mu     sync.Mutex // guards what follows, and is held while an append goes on
 	last   int64      // Seq of the last event
@@ -44,7 +44,8 @@ type log struct {
 	owner   string // differs between all openings; read under mu or leaseMu, changed under both
 }
 
-func (l *log) Context() context.Context { return l.ctx }
+// Context implements [journal.Log]. Its Err compares the lease with the clock.
+func (l *log) Context() context.Context { return leaseContext{l.ctx, l} }
 
 // Append implements [journal.Log]. Every append is a transaction of its own, and
 // durable as far as the database is set up to be.
@@ -73,7 +74,7 @@ func (l *log) Append(ctx context.Context, _ bool, events ...event.Event) error {
 	if err != nil {
 		return l.failed(l.last+1, err)
 	}
-	l.heard.Store(&asked)
+	l.hear(asked)
 	l.last += int64(len(events))
 	return nil
 }
@@ -85,41 +86,50 @@ func (l *log) write(ctx context.Context, rows []row) error {
 	if l.journal.Dialect == Postgres {
 		write = l.writePostgres
 	}
-	moved, err := write(ctx, rows)
-	if broken, ok := errors.AsType[*unsettledError](err); ok {
-		return l.settle(int64(len(rows)), broken.error)
+	for n := 1; ; n++ {
+		moved, err := write(ctx, rows)
+		broken, unsettled := errors.AsType[*unsettledError](err)
+		switch {
+		case !unsettled && err == nil && !moved:
+			return l.refused(ctx)
+		case !unsettled:
+			return err
+		}
+		made, err := l.settle(int64(len(rows)), broken.error)
+		if made || l.ctx.Err() != nil || l.journal.Dialect == SQLite || n == attempts || ctx.Err() != nil {
+			return err
+		}
 	}
-	if err == nil && !moved {
-		return l.refused(ctx)
-	}
-	return err
 }
 
 // settle finds out whether an append was made whose end nobody reported. It gives
 // the lease another owner, which waits for a transaction that is still going on,
-// and keeps out one that the database has received and not begun.
-func (l *log) settle(n int64, cause error) error {
+// and keeps out one that the database has received and not begun. With an error the
+// append was not made; or the log is over.
+func (l *log) settle(n int64, cause error) (made bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), storeBound)
 	defer cancel()
 	last, err := l.changeOwner(ctx)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return l.die(fmt.Errorf("%w; %w", errLost, cause))
+		return false, l.die(fmt.Errorf("%w; %w", errLost, cause))
 	case err != nil:
-		return l.die(fmt.Errorf("%w; and whether it was added is not known: %w", cause, err))
+		return false, l.die(fmt.Errorf("%w; and whether it was added is not known: %w", cause, err))
 	case last == l.last+n:
-		return nil
+		return true, nil
 	case last == l.last:
-		return cause
+		return false, cause
 	}
-	return l.die(fmt.Errorf("%w; %w", cause, &journal.ConflictError{Session: l.session, Want: last + 1, Got: l.last + 1}))
+	return false, l.die(fmt.Errorf("%w; %w", cause, &journal.ConflictError{Session: l.session, Want: last + 1, Got: l.last + 1}))
 }
 
 // refused says why the position could not be moved.
 func (l *log) refused(ctx context.Context) error {
 	var owner string
 	var last int64
-	err := l.journal.DB.QueryRowContext(ctx, l.journal.sql(look), l.session).Scan(&owner, &last)
+	err := l.journal.read(ctx, func(ctx context.Context, from execer) error {
+		return from.QueryRowContext(ctx, l.journal.sql(look), l.session).Scan(&owner, &last)
+	})
 	switch {
 	case err != nil && !errors.Is(err, sql.ErrNoRows):
 		return err
@@ -149,7 +159,7 @@ func (l *log) Close() error {
 	if !l.close() {
 		return nil
 	}
-	<-l.done
+	l.journal.unkeep(l)
 	err := l.give(storeBound) // else the lease will run out
 	if err == nil && l.last == 0 {
 		err = l.clear()

@@ -2,7 +2,6 @@ package sqljournal
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"time"
 
@@ -20,6 +19,14 @@ const (
 		INSERT INTO {events} (session, seq, body, sum)
 		SELECT moved.name, $3::bigint + added.place, added.body, added.sum
 		FROM moved, unnest($5::text[], $6::bigint[]) WITH ORDINALITY AS added (body, sum, place)`
+	// postgresRenew waits for no row that an append holds, which prolongs the lease
+	// itself. It tells the leases that are held, and of each whether it was renewed.
+	postgresRenew = `WITH mine AS (SELECT * FROM unnest($1::text[], $2::text[]) AS m (name, owner)),
+		free AS (SELECT s.name FROM {sessions} AS s, mine WHERE s.name = mine.name AND s.owner = mine.owner
+			FOR NO KEY UPDATE OF s SKIP LOCKED),
+		renewed AS (UPDATE {sessions} AS s SET expires = {now} + $3 FROM free WHERE s.name = free.name RETURNING s.name)
+		SELECT s.name, renewed.name IS NOT NULL FROM {sessions} AS s JOIN mine ON s.name = mine.name AND s.owner = mine.owner
+			LEFT JOIN renewed ON renewed.name = s.name`
 )
 
 const (
@@ -29,10 +36,17 @@ const (
 
 // OpenPostgres opens a PostgreSQL database by its URL or connection string, and
 // readies its tables. Its pool has at most 16 connections; sessions hold none,
-// and share them. An append is as durable as the server's synchronous_commit
-// says. [Journal.Close] closes the connections.
+// and share them, but for one that renews leases while a session is open. An append
+// is as durable as the server's synchronous_commit says. [Journal.Close] closes the
+// connections.
+//
+// A connection that something on the way has forgotten, as a NAT forgets idle ones,
+// is found in a second or two and replaced. The pool asks each connection that was
+// idle for a second whether it is alive; so tables of your own do well to use DB of
+// the Journal. A statement that waits longer than a second is looked for on the
+// server, by pg_stat_activity, and left alone if it is there.
 func OpenPostgres(ctx context.Context, dsn string) (*Journal, error) {
-	db, err := sql.Open("pgx", dsn)
+	db, err := openPool(dsn)
 	if err == nil {
 		db.SetMaxOpenConns(postgresConns)
 		db.SetMaxIdleConns(postgresConns)

@@ -1,8 +1,8 @@
 package sqljournal
 
 import (
-	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -77,46 +77,62 @@ func (l *log) position() (int64, error) {
 }
 
 // page returns some events, one at least, and perhaps an error after them. No
-// connection is held while the caller looks at them.
+// connection is held while they are decoded and the caller looks at them.
 func (l *log) page(ctx context.Context, next, last int64) (events []event.Event, err error) {
-	failed := func(err error) error { return l.failed(next+int64(len(events)), err) }
-	rows, err := l.journal.DB.QueryContext(ctx, l.journal.sql(read), l.session, next, last, pageSize)
-	if err != nil {
-		return nil, failed(err)
-	}
-	defer func() { err = cmp.Or(err, rows.Close()) }()
-	for size := 0; size < pageBytes && rows.Next(); {
-		var seq, sum int64
-		var body []byte
-		if err := rows.Scan(&seq, &body, &sum); err != nil {
-			return events, failed(err)
-		}
-		e, err := l.decode(next+int64(len(events)), seq, body, sum)
+	var kept []keptRow
+	err = l.journal.read(ctx, func(ctx context.Context, from execer) (err error) {
+		kept, err = readRows(from.QueryContext(ctx, l.journal.sql(read), l.session, next, last, pageSize))
+		return err
+	})
+	for _, r := range kept {
+		e, err := l.decode(next+int64(len(events)), r)
 		if err != nil {
 			return events, err
 		}
-		size += len(body)
 		events = append(events, e)
 	}
-	if err := rows.Err(); err != nil {
-		return events, failed(err)
-	}
-	if len(events) == 0 {
+	switch {
+	case err != nil:
+		return events, l.failed(next+int64(len(events)), err)
+	case len(events) == 0:
 		return nil, l.corrupt(next, "it is missing")
 	}
 	return events, nil
 }
 
+// keptRow is a row as the database has it.
+type keptRow struct {
+	seq, sum int64
+	body     []byte
+}
+
+// readRows reads rows until there is enough of them.
+func readRows(rows *sql.Rows, err error) (kept []keptRow, _ error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for size := 0; size < pageBytes && rows.Next(); {
+		var r keptRow
+		if err := rows.Scan(&r.seq, &r.body, &r.sum); err != nil {
+			return kept, err
+		}
+		size += len(r.body)
+		kept = append(kept, r)
+	}
+	return kept, rows.Err()
+}
+
 // decode reads a row that is to be that of an event. An event that is whole and
 // cannot be read is one of a newer version.
-func (l *log) decode(want, seq int64, body []byte, kept int64) (e event.Event, err error) {
+func (l *log) decode(want int64, r keptRow) (e event.Event, err error) {
 	switch {
-	case seq != want:
+	case r.seq != want:
 		return e, l.corrupt(want, "it is missing")
-	case kept != sum(body):
+	case r.sum != sum(r.body):
 		return e, l.corrupt(want, "the checksum does not match")
 	}
-	if err := json.Unmarshal(body, &e); err != nil {
+	if err := json.Unmarshal(r.body, &e); err != nil {
 		return event.Event{}, l.failed(want, err)
 	}
 	if e.Seq != want {
@@ -128,16 +144,16 @@ func (l *log) decode(want, seq int64, body []byte, kept int64) (e event.Event, e
 // intact says whether there are as many events as the session has, at their
 // places.
 func (l *log) intact(ctx context.Context) error {
+	var owner string
 	var n, wrong int64
-	leave, err := l.journal.gate.enter(ctx, l.journal.DB)
-	if err != nil {
-		return l.failed(0, err)
-	}
-	defer leave()
-	if err := l.journal.DB.QueryRowContext(ctx, l.journal.sql(count), l.session).Scan(&n, &wrong); err != nil {
-		return l.failed(0, err)
-	}
+	err := l.journal.read(ctx, func(ctx context.Context, from execer) error {
+		return from.QueryRowContext(ctx, l.journal.sql(count), l.session).Scan(&owner, &l.last, &n, &wrong)
+	})
 	switch {
+	case errors.Is(err, sql.ErrNoRows) || err == nil && owner != l.owner:
+		return l.busy() // the lease has run out, and somebody else took it
+	case err != nil:
+		return l.failed(0, err)
 	case wrong > 0 && wrong <= l.last:
 		return l.corrupt(wrong, "it is missing")
 	case n < l.last:

@@ -15,9 +15,11 @@ import (
 const (
 	sqliteNow = `CAST(unixepoch('subsec') * 1000 AS INTEGER)`
 	// sqliteLock changes nothing, and takes the lock that only one can have.
-	sqliteLock = `DELETE FROM {version} WHERE version < 0`
-	sqliteMove = `UPDATE {sessions} SET seq = $4, expires = {now} + $5 WHERE name = $1 AND owner = $2 AND seq = $3`
-	sqliteAdd  = `INSERT INTO {events} (session, seq, body, sum) VALUES ($1, $2, $3, $4)`
+	sqliteLock  = `DELETE FROM {version} WHERE version < 0`
+	sqliteMove  = `UPDATE {sessions} SET seq = $4, expires = {now} + $5 WHERE name = $1 AND owner = $2 AND seq = $3`
+	sqliteRenew = `UPDATE {sessions} SET expires = {now} + $2 FROM json_each($1) AS mine
+		WHERE name = mine.value ->> 0 AND owner = mine.value ->> 1 RETURNING name, true`
+	sqliteAdd = `INSERT INTO {events} (session, seq, body, sum) VALUES ($1, $2, $3, $4)`
 )
 
 // OpenSQLite opens a database file, which is made if there is none, and readies

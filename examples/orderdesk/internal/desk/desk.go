@@ -8,8 +8,6 @@ import (
 	"net/url"
 	"strings"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
 )
 
@@ -20,6 +18,7 @@ type Desk struct {
 	reads    *sql.DB       // for transactions that only look; for PostgreSQL it is db
 	turn     chan struct{} // held by a transaction on db
 	postgres bool
+	journal  *sqljournal.Journal // on db
 }
 
 // Open opens a database and readies its tables: PostgreSQL by a URL that begins
@@ -32,13 +31,13 @@ func Open(ctx context.Context, where string) (*Desk, error) {
 	if _, err := Exists(ctx, where); errors.Is(err, errOthers) || errors.Is(err, errDirectory) {
 		return nil, err
 	}
-	d, err := connect(where)
+	d, err := connect(ctx, where)
 	if err != nil {
 		return nil, fmt.Errorf("desk: %w", err)
 	}
 	err = d.migrate(ctx)
 	if err == nil {
-		err = d.Journal().Migrate(ctx)
+		err = d.journal.Migrate(ctx)
 	}
 	if err != nil {
 		_ = d.Close()
@@ -55,15 +54,16 @@ const (
 	postgresConns = 16
 )
 
-func connect(where string) (*Desk, error) {
+func connect(ctx context.Context, where string) (*Desk, error) {
 	if isPostgres(where) {
-		db, err := sql.Open("pgx", where)
+		journal, err := sqljournal.OpenPostgres(ctx, where) // whose pool finds connections that were forgotten
 		if err != nil {
 			return nil, err
 		}
+		db := journal.DB
 		db.SetMaxOpenConns(postgresConns)
 		db.SetMaxIdleConns(postgresConns)
-		return &Desk{db: db, reads: db, turn: make(chan struct{}, postgresConns), postgres: true}, nil
+		return &Desk{db: db, reads: db, turn: make(chan struct{}, postgresConns), postgres: true, journal: journal}, nil
 	}
 	if !strings.HasPrefix(where, "file:") {
 		where = durable(where)
@@ -79,7 +79,8 @@ func connect(where string) (*Desk, error) {
 	}
 	reads.SetMaxOpenConns(sqliteReads)
 	reads.SetMaxIdleConns(sqliteReads)
-	return &Desk{db: db, reads: reads, turn: make(chan struct{}, 1)}, nil
+	journal := &sqljournal.Journal{DB: db, Dialect: sqljournal.SQLite}
+	return &Desk{db: db, reads: reads, turn: make(chan struct{}, 1), journal: journal}, nil
 }
 
 // durable is an SQLite file whose transactions are on the disk once they are
@@ -102,13 +103,7 @@ func (d *Desk) Close() error {
 }
 
 // Journal keeps conversations in the same database. It must not be closed.
-func (d *Desk) Journal() *sqljournal.Journal {
-	dialect := sqljournal.SQLite
-	if d.postgres {
-		dialect = sqljournal.Postgres
-	}
-	return &sqljournal.Journal{DB: d.db, Dialect: dialect}
-}
+func (d *Desk) Journal() *sqljournal.Journal { return d.journal }
 
 // tx is a transaction.
 type tx struct {
