@@ -299,7 +299,7 @@ func (e *engine) run1(ctx context.Context, j job) {
 	began := time.Now()
 	e.logger.Debug("tool call started", "call", j.Ref, "tool", j.Call.Call.Name)
 	o := e.invoke(ctx, j)
-	if ctx.Err() != nil && o.Err != nil {
+	if o.Err != nil && (ctx.Err() != nil || e.holds() != nil) {
 		// Cancelled with its run: it may have had its effect or not, as after a crash.
 		e.logger.Debug("tool call cancelled", "call", j.Ref, "tool", j.Call.Call.Name)
 		return
@@ -364,6 +364,7 @@ func (e *engine) invoke(ctx context.Context, j job) invoke.Outcome {
 	watch := &watch{engine: e, call: j.Call}
 	o := invoke.Call{
 		Tool: j.tool, Args: j.args, Info: e.callValue(j.Call), Timeout: e.toolTimeout(j.tool), Progress: watch.progress,
+		May: e.holds,
 	}.Do(ctx)
 	watch.end()
 	if o.Left {

@@ -95,6 +95,16 @@ func (e *engine) remember(ev event.Event) {
 	e.earlier = append(e.earlier, ev)
 }
 
+// holds says whether the session is still this process's; else why it is not. A process
+// that was stopped for longer than its lease asks before the end of the run's context
+// has come to it.
+func (e *engine) holds() error {
+	if e.log == nil || e.log.Context().Err() == nil {
+		return nil
+	}
+	return context.Cause(e.log.Context())
+}
+
 func (e *engine) acquire() { e.lock <- struct{}{} }
 func (e *engine) release() { <-e.lock }
 
@@ -230,6 +240,9 @@ func (e *engine) run(ctx context.Context, in input) error {
 // ending says why the run must end now; nil: it need not.
 func (e *engine) ending(ctx context.Context) error {
 	cause := causeOf(ctx)
+	if cause == nil {
+		cause = e.holds()
+	}
 	if e.fatal != nil && cause != nil {
 		return fmt.Errorf("%w; %w", e.fatal, cause)
 	}

@@ -103,6 +103,9 @@ func (e *engine) askTool(ctx context.Context, t tool.Tool, c loop.Call) (reconci
 	info := e.callValue(c)
 	info.Deadline, _ = ctx.Deadline()
 	r, err := invoke.Ask(ctx, func() (r reconciled, err error) {
+		if err := e.holds(); err != nil {
+			return r, err
+		}
 		r.parts, r.happened, err = t.Reconcile(ctx, info, json.RawMessage(c.Arguments))
 		return r, err
 	})

@@ -23,6 +23,9 @@ type Call struct {
 	Info     tool.Call       // what the function may know; its Deadline is set here
 	Timeout  time.Duration   // not above 0: none
 	Progress func(done, total float64, message string)
+	// May, if not nil, is asked right before the function is called; an error keeps it
+	// from being called, and is the outcome's.
+	May func() error
 }
 
 // An Outcome is what came of a call: parts, or an error.
@@ -71,6 +74,12 @@ func (c Call) start(ctx context.Context) <-chan Outcome {
 	go func() { // await waits for it as long as it keeps to its context
 		o := Outcome{Err: tool.Fail(tool.Failed, "The tool ended without a result.", errGoexit)}
 		defer func() { done <- o }()
+		if c.May != nil {
+			if err := c.May(); err != nil {
+				o = Outcome{Err: tool.Fail(tool.NotRun, "", err)}
+				return
+			}
+		}
 		parts, err := c.Tool.Call(ctx, c.Args)
 		o = Outcome{Parts: parts}
 		if err != nil {

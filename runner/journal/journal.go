@@ -51,6 +51,11 @@ type Log interface {
 	// written to, with the reason as its cause, and when the log is closed. A
 	// store that cannot be told of a loss notices it with the next synced
 	// Append, which is refused.
+	//
+	// Its Err is asked right before each function of a tool. In a store with leases it
+	// compares the lease with the clock there, by the larger of the monotonic and the
+	// wall-clock difference: a process that was stopped for longer than its lease wakes
+	// up before its timers have run.
 	Context() context.Context
 	// Close gives the lock or lease back. It may be called more than once. A
 	// closed log holds no memory, file, connection or goroutine.

@@ -136,14 +136,15 @@ type deedArgs struct {
 func (o order) desk(p *parent) *agent.Agent {
 	deed := func(name string, opts ...tool.Option) tool.Tool {
 		return tool.Must(tool.New(name, "Does it.", func(ctx context.Context, in deedArgs) (string, error) {
-			key := tool.CallFrom(ctx).Key
+			c := tool.CallFrom(ctx)
+			key := c.Key
 			p.point("before effect " + refOf(key))
 			defer p.point("after effect " + refOf(key))
-			return p.tell(report{Kind: effects, Call: effect{key, name, in.N}}).Text, nil
+			return p.tell(report{Kind: effects, Call: effect{key, c.Fence, name, in.N}}).Text, nil
 		}, opts...))
 	}
 	ask := tool.Reconcile(func(_ context.Context, c tool.Call, _ json.RawMessage) (string, bool, error) {
-		a := p.tell(report{Kind: known, Call: effect{Key: c.Key}})
+		a := p.tell(report{Kind: known, Call: effect{Key: c.Key, Fence: c.Fence}})
 		return a.Text, a.Known, nil
 	})
 	var lie []tool.Option
@@ -160,7 +161,7 @@ func decide(p *parent, c runner.Pending) runner.Input {
 	if !c.InDoubt {
 		return c.Approve()
 	}
-	if a := p.tell(report{Kind: known, Call: effect{Key: c.Key}}); a.Known {
+	if a := p.tell(report{Kind: known, Call: effect{Key: c.Key, Fence: c.Seq}}); a.Known {
 		return c.Happened(llm.Text{Text: a.Text})
 	}
 	return c.RunAgain()

@@ -3,6 +3,7 @@ package stores_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 )
 
 // turns and calls are the size of a session.
@@ -14,21 +15,32 @@ const (
 // A ledger is the outside world of one session. It lives in the parent, so that
 // what was done stays done.
 type ledger struct {
+	mu       sync.Mutex        // guards what follows
 	done     map[string]string // results of effects by the key of the call
 	times    map[string]int    // effects by call
 	finished map[string]bool   // calls whose result a log has acknowledged
 	last     int64             // Seq of the last event that a log has acknowledged
+	fences   map[string]int64  // of the last attempt at an effect, by the key of the call
+	buried   map[string]int64  // the last attempt that was said not to have happened
+	late     int               // attempts that came after another, or after that was said
 
 	doubled, lost []string // what must not be
 }
 
 func newLedger() *ledger {
-	return &ledger{done: map[string]string{}, times: map[string]int{}, finished: map[string]bool{}}
+	return &ledger{done: map[string]string{}, times: map[string]int{}, finished: map[string]bool{}, fences: map[string]int64{}, buried: map[string]int64{}}
 }
 
 // do has an effect. One that may be had again, and whose end is not recorded, is
 // the same effect again.
 func (l *ledger) do(e effect) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e.Fence < l.fences[e.Key] || e.Fence <= l.buried[e.Key] {
+		l.late++
+		return l.done[e.Key]
+	}
+	l.fences[e.Key] = e.Fence
 	ref := refOf(e.Key)
 	_, same := l.done[e.Key]
 	switch {
@@ -44,8 +56,20 @@ func (l *ledger) do(e effect) string {
 	return l.done[e.Key]
 }
 
+// known says whether an effect was had. One that was not is buried with its attempt.
+func (l *ledger) known(e effect) (result string, was bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if result, was = l.done[e.Key]; !was {
+		l.buried[e.Key] = max(l.buried[e.Key], e.Fence)
+	}
+	return result, was
+}
+
 // acknowledged is what a log has promised to keep.
 func (l *ledger) acknowledged(r report) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.last = max(l.last, r.Seq)
 	for _, ref := range r.Ends {
 		l.finished[ref] = true
@@ -54,6 +78,8 @@ func (l *ledger) acknowledged(r report) {
 
 // loaded compares what was read with what was promised.
 func (l *ledger) loaded(seq int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if seq < l.last {
 		l.lost = append(l.lost, fmt.Sprintf("events %d to %d", seq+1, l.last))
 	}

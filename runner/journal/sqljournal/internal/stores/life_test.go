@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -27,6 +28,25 @@ type life struct {
 	in       *json.Encoder
 	killed   bool     // by us
 	points   []string // that it came by
+	stop     *stop    // nil: nobody stops it
+}
+
+// A stop is a point behind which a process is stopped, and not killed.
+type stop struct {
+	point   string
+	halt    func(*os.Process)
+	reached chan struct{} // closed when it is
+	once    sync.Once
+}
+
+func (s *stop) at(point string, p *os.Process) {
+	if s == nil || point != s.point {
+		return
+	}
+	s.once.Do(func() {
+		s.halt(p)
+		close(s.reached)
+	})
 }
 
 // How a process can end before its session does.
@@ -92,7 +112,7 @@ func (l *life) serve(out io.Reader) (text string, err error) {
 		case effects:
 			a.Text = l.ledger.do(r.Call)
 		case known:
-			a.Text, a.Known = l.ledger.done[r.Call.Key], l.ledger.done[r.Call.Key] != ""
+			a.Text, a.Known = l.ledger.known(r.Call)
 		case ended:
 			text, err = r.Text, nil
 		case broken:
@@ -117,6 +137,7 @@ func (l *life) passes(r report) bool {
 	}
 	l.ledger.acknowledged(r)
 	l.points = append(l.points, r.Point)
+	l.stop.at(r.Point, l.cmd.Process)
 	if l.campaign == nil {
 		return true
 	}

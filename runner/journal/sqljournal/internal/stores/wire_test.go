@@ -33,9 +33,10 @@ const (
 
 // An effect is what a tool does to the outside world.
 type effect struct {
-	Key  string `json:"key"`
-	Tool string `json:"tool"`
-	N    int    `json:"n"`
+	Key   string `json:"key"`
+	Fence int64  `json:"fence"` // of the attempt
+	Tool  string `json:"tool"`
+	N     int    `json:"n"`
 }
 
 // An answer lets the child go on.
