@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"maps"
 	"slices"
@@ -42,6 +43,7 @@ type engine struct {
 	yield    func(event.Event) bool
 	left     bool          // the consumer has left; yield must not be called again
 	kept     []event.Event // for the Result; nobody streams
+	recent   []event.Event // of a session: since its last run that began without open calls
 	earlier  []event.Event // likewise: what was recorded before of the run, and of runs whose calls it goes on with
 	retains  bool          // a Result is wanted
 
@@ -69,12 +71,46 @@ func newEngine(r Runner, session string, stream bool) *engine {
 	}
 }
 
-// load rebuilds the state of a session.
-func (e *engine) load(ctx context.Context) error {
-	for ev, err := range e.log.Events(ctx) {
+// load rebuilds the state of a session, from what an earlier run of it has left where
+// that is still what the log begins with.
+func (e *engine) load(ctx context.Context, before *past) error {
+	known, err := e.loadAfter(ctx, before)
+	if err == nil && !known {
+		e.state, e.recent = new(loop.State), nil
+		err = e.replay(e.log.Events(ctx))
+	}
+	if e.retains {
+		e.earlier = slices.Clone(e.recent)
+	}
+	return err
+}
+
+// loadAfter reads what the log has beyond before. False: it is not the log that before
+// is of, or it cannot tell.
+func (e *engine) loadAfter(ctx context.Context, before *past) (known bool, err error) {
+	log, ok := e.log.(tail)
+	if !ok || before == nil {
+		return false, nil
+	}
+	last := before.recent[len(before.recent)-1]
+	next, stop := iter.Pull2(log.EventsAfter(ctx, last.Seq-1))
+	defer stop()
+	got, err, ok := next()
+	if err != nil || !ok || !sameEvent(got, last) {
+		return false, err
+	}
+	e.state, e.recent = before.state, before.recent
+	return true, e.replay(func(yield func(event.Event, error) bool) {
+		for ev, err, more := next(); more && yield(ev, err); ev, err, more = next() {
+		}
+	})
+}
+
+// replay applies events that are recorded.
+func (e *engine) replay(events iter.Seq2[event.Event, error]) error {
+	for ev, err := range events {
 		if err == nil {
-			e.remember(ev)
-			err = e.state.Apply(ev)
+			err = e.apply(ev)
 		}
 		if err != nil {
 			return err
@@ -83,16 +119,21 @@ func (e *engine) load(ctx context.Context) error {
 	return nil
 }
 
-// remember keeps, for the Result, the events since the last run that began
-// without open calls.
-func (e *engine) remember(ev event.Event) {
-	if !e.retains {
-		return
+// apply enters an event. It keeps those since the last run that began without open
+// calls: what a Result may have of an earlier run.
+func (e *engine) apply(ev event.Event) error {
+	open := len(e.state.Calls) > 0
+	if err := e.state.Apply(ev); err != nil {
+		return err
 	}
-	if _, begins := ev.Body.(event.RunStarted); begins && len(e.state.Open()) == 0 {
-		e.earlier = nil
+	if e.log == nil {
+		return nil
 	}
-	e.earlier = append(e.earlier, ev)
+	if _, begins := ev.Body.(event.RunStarted); begins && !open {
+		e.recent = nil
+	}
+	e.recent = append(e.recent, ev)
+	return nil
 }
 
 // holds says whether the session is still this process's; else why it is not. A process
@@ -457,7 +498,7 @@ func (e *engine) commit(sync bool, bodies ...event.Body) error {
 		return err
 	}
 	for _, ev := range events {
-		if err := e.state.Apply(ev); err != nil {
+		if err := e.apply(ev); err != nil {
 			return fmt.Errorf("runner: %w", err) // a bug of ours
 		}
 	}

@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -54,6 +55,12 @@ func (l *recordedLog) Append(ctx context.Context, sync bool, events ...event.Eve
 		return err
 	}
 	return planted
+}
+
+func (l *recordedLog) EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error] {
+	return l.Log.(interface {
+		EventsAfter(context.Context, int64) iter.Seq2[event.Event, error]
+	}).EventsAfter(ctx, after)
 }
 
 // TestAppends: what is recorded together, and what is synced (design D6).

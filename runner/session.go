@@ -1,14 +1,17 @@
 package runner
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
@@ -16,9 +19,61 @@ import (
 // in the Runner's Journal under the session's name; each run begins where they
 // end, in whatever process. One run of a session goes at a time: another one is
 // refused with a [*journal.BusyError]. A Session is safe for concurrent use.
+//
+// A Session keeps the conversation in memory between its runs, and reads only what
+// others have added since, if the journal's log has EventsAfter (see [journal.Log]). So
+// keep the value for a conversation that goes on at once, and let go of it for one that
+// waits for days.
 type Session struct {
 	runner Runner
 	name   string
+
+	mu   sync.Mutex
+	past *past // guarded by mu; nil: not known, or in use
+}
+
+// past is what a session's events come to, up to some position.
+type past struct {
+	state  *loop.State
+	recent []event.Event // see engine.recent; not empty
+}
+
+// tail is a log that can read from a position on.
+type tail interface {
+	EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error]
+}
+
+// sameEvent says whether two events are one: as they are kept.
+func sameEvent(a, b event.Event) bool {
+	one, err := a.MarshalJSON()
+	if err != nil {
+		return false
+	}
+	other, err := b.MarshalJSON()
+	return err == nil && bytes.Equal(one, other)
+}
+
+// known takes what is known of the session: whoever holds it may change it.
+func (s *Session) known() *past {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.past
+	s.past = nil
+	return p
+}
+
+// learn keeps what a run has left. The caller does not use the engine any more.
+func (s *Session) learn(e *engine) {
+	e.acquire() // what was left behind may still hold it
+	defer e.release()
+	if len(e.recent) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.past == nil || s.past.state.Seq < e.state.Seq {
+		s.past = &past{e.state, e.recent}
+	}
 }
 
 // Session returns the session of that name. Nothing is read or written before
@@ -66,7 +121,9 @@ func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result
 	err := s.open(ctx, e, func(ctx context.Context) error {
 		return e.execute(ctx, a, inputOf(in), e.retain)
 	})
-	return e.result(), err
+	result := e.result()
+	s.learn(e)
+	return result, err
 }
 
 // Stream is Run with every event as it happens, under the rules of [Runner.Stream].
@@ -76,6 +133,7 @@ func (s *Session) Stream(ctx context.Context, a *agent.Agent, in ...Input) iter.
 		err := s.open(ctx, e, func(ctx context.Context) error {
 			return e.execute(ctx, a, inputOf(in), func(ev event.Event) bool { return yield(ev, nil) })
 		})
+		s.learn(e)
 		if err != nil && !e.left {
 			yield(event.Event{}, err)
 		}
@@ -118,7 +176,7 @@ func (s *Session) open(ctx context.Context, e *engine, do func(context.Context) 
 		}
 	}()
 	e.log = log
-	if err := e.load(read); err != nil {
+	if err := e.load(read, s.known()); err != nil {
 		return fmt.Errorf("runner: session %q: %w", s.name, err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -134,6 +192,7 @@ func (s *Session) Messages(ctx context.Context) ([]llm.Message, error) {
 	if err := s.open(ctx, e, func(context.Context) error { return nil }); err != nil {
 		return nil, err
 	}
+	defer s.learn(e)
 	return e.result().Messages, nil
 }
 
@@ -145,5 +204,6 @@ func (s *Session) Pending(ctx context.Context) ([]Pending, error) {
 	if err := s.open(ctx, e, func(context.Context) error { return nil }); err != nil {
 		return nil, err
 	}
+	defer s.learn(e)
 	return e.pending(), nil
 }

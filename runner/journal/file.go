@@ -155,6 +155,11 @@ func (l *fileLog) die(cause error) error {
 }
 
 func (l *fileLog) Events(ctx context.Context) iter.Seq2[event.Event, error] {
+	return l.EventsAfter(ctx, 0)
+}
+
+// EventsAfter is the method that [Log] describes.
+func (l *fileLog) EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		l.mu.Lock()
 		f, end := l.file, l.end
@@ -164,7 +169,15 @@ func (l *fileLog) Events(ctx context.Context) iter.Seq2[event.Event, error] {
 			return
 		}
 		in := bufio.NewReaderSize(io.NewSectionReader(f, 0, end), 1<<16)
-		for seq := int64(0); ; seq++ {
+		seq, err := int64(0), error(nil)
+		if after > 0 {
+			if err = skip(in, after+1); err != nil {
+				yield(event.Event{}, &StoreError{Session: l.session, Seq: 1, Err: err})
+				return
+			}
+			seq = after + 1
+		}
+		for ; ; seq++ {
 			e, err := l.read(ctx, in, seq)
 			if errors.Is(err, io.EOF) {
 				return
@@ -177,6 +190,23 @@ func (l *fileLog) Events(ctx context.Context) iter.Seq2[event.Event, error] {
 			}
 		}
 	}
+}
+
+// skip passes over so many lines, or to the end. They were well when the session was
+// opened.
+func skip(in *bufio.Reader, lines int64) error {
+	for lines > 0 {
+		_, err := in.ReadSlice('\n')
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err == nil:
+			lines--
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return err
+		}
+	}
+	return nil
 }
 
 // read reads the line of an event; that of event 0 is the header.

@@ -29,6 +29,13 @@ type Journal interface {
 
 // A Log is the events of one session, held open by one user. Its methods may be
 // called concurrently.
+//
+// A Log may have one method more, as those of this library do:
+//
+//	EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error]
+//
+// It is Events from behind the event with the Seq after: 0 yields all, and the last
+// one or more yields none. A runner.Session uses it to read only what it has not seen.
 type Log interface {
 	// Events yields the events in the order of their Seq, from 1 without a gap:
 	// those that are there when the loop begins. The loop body may append. An

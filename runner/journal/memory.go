@@ -89,6 +89,11 @@ type memoryLog struct {
 func (l *memoryLog) Context() context.Context { return l.ctx }
 
 func (l *memoryLog) Events(ctx context.Context) iter.Seq2[event.Event, error] {
+	return l.EventsAfter(ctx, 0)
+}
+
+// EventsAfter is the method that [Log] describes.
+func (l *memoryLog) EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		l.journal.mu.Lock()
 		// Events are only ever added, so this view stays as it is.
@@ -98,7 +103,7 @@ func (l *memoryLog) Events(ctx context.Context) iter.Seq2[event.Event, error] {
 			yield(event.Event{}, errClosed)
 			return
 		}
-		for _, e := range events {
+		for _, e := range events[min(max(after, 0), int64(len(events))):] {
 			if err := context.Cause(ctx); err != nil {
 				yield(event.Event{}, err)
 				return

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 
@@ -136,4 +137,40 @@ func readingWhileOpen(ctx context.Context, s Store) error {
 		}
 		return nil
 	}, notes(1, 600))
+}
+
+// readingAfter: a log that can read from a position on reads what Events does from
+// there, while it is open and when it is opened again.
+func readingAfter(ctx context.Context, s Store) error {
+	all := notes(1, 450)
+	return leaves(ctx, s, func(log journal.Log) error {
+		if err := add(ctx, log, false, 3, all[:443]); err != nil {
+			return err
+		}
+		err := tails(ctx, log, all[:443])
+		if err == nil {
+			err = add(ctx, log, true, 7, all[443:])
+		}
+		if err == nil {
+			err = tails(ctx, log, all)
+		}
+		return err
+	}, all)
+}
+
+// tails compares what a log reads from several positions on with what it holds.
+func tails(ctx context.Context, log journal.Log, want []event.Event) error {
+	tail, ok := log.(interface {
+		EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error]
+	})
+	if !ok {
+		return nil // it need not
+	}
+	for _, after := range []int64{-1, 0, 1, 2, 199, 200, 201, int64(len(want)) - 1, int64(len(want)), int64(len(want)) + 1, 1 << 40} {
+		at := min(max(after, 0), int64(len(want)))
+		if err := same(tail.EventsAfter(ctx, after), want[at:]); err != nil {
+			return fmt.Errorf("reading what comes after event %d: %w", after, err)
+		}
+	}
+	return nil
 }

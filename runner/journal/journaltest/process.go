@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
 	"strings"
 	"time"
@@ -53,8 +54,12 @@ func kept(ctx context.Context, s Store, session string, want []event.Event) erro
 
 // holds checks what is read from a log.
 func holds(ctx context.Context, log journal.Log, want []event.Event) error {
+	return same(log.Events(ctx), want)
+}
+
+func same(events iter.Seq2[event.Event, error], want []event.Event) error {
 	i := 0
-	for e, err := range log.Events(ctx) {
+	for e, err := range events {
 		if err != nil {
 			return fmt.Errorf("reading event %d: %w", i+1, err)
 		}

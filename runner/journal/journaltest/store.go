@@ -73,6 +73,7 @@ var checks = []check{
 	{"no events", noEvents, needNothing},
 	{"reopened", reopened, needNothing},
 	{"reading while open", readingWhileOpen, needNothing},
+	{"reading from a position", readingAfter, needNothing},
 	{"10,000 events", manyEvents, needNothing},
 	{"large events", largeEvents, needNothing},
 	{"odd names", oddNames, needNothing},

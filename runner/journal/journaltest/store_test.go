@@ -274,6 +274,10 @@ func TestBroken(t *testing.T) {
 				}
 			}}
 		})},
+		{"a position is read inclusively", []string{"reading from a position"}, func() journaltest.Store {
+			w := way{Journal: new(journal.Memory), change: func(l journal.Log) journal.Log { return inclusive{l} }}
+			return journaltest.Store{Open: func() journal.Journal { return w }}
+		}},
 		{"a loop sees what is appended meanwhile", []string{"reading while open"}, changed(func(l journal.Log) wayLog {
 			return wayLog{Log: l, events: func(ctx context.Context) iter.Seq2[event.Event, error] {
 				return func(yield func(event.Event, error) bool) {
@@ -369,6 +373,19 @@ func TestBroken(t *testing.T) {
 				caught.Store(name, true)
 			}
 		})
+	}
+}
+
+// inclusive is a Log that reads from a position on and not from behind it.
+type inclusive struct{ journal.Log }
+
+func (l inclusive) EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error] {
+	return func(yield func(event.Event, error) bool) {
+		for e, err := range l.Events(ctx) {
+			if e.Seq >= after && !yield(e, err) {
+				return
+			}
+		}
 	}
 }
 

@@ -45,12 +45,17 @@ func encode(events []event.Event) ([]row, error) {
 
 // Events implements [journal.Log].
 func (l *log) Events(ctx context.Context) iter.Seq2[event.Event, error] {
+	return l.EventsAfter(ctx, 0)
+}
+
+// EventsAfter is the method that [journal.Log] describes.
+func (l *log) EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		last, err := l.position()
 		if err == nil {
 			err = context.Cause(ctx)
 		}
-		for next := int64(1); err == nil && next <= last; {
+		for next := max(after, 0) + 1; err == nil && next <= last; {
 			var events []event.Event
 			events, err = l.page(ctx, next, last)
 			for _, e := range events {
