@@ -35,8 +35,9 @@ import (
 //
 // The exceptions are what the wire says twice or for itself: "stream_options"
 // with nothing but "include_usage", the two names of MaxOutputTokens, the "type"
-// and "index" of calls, and known members that are null or the zero of their
-// field in llm.
+// of what its other members tell, the "index" of calls, and known members that are
+// null or the zero of their field in llm. So a tool, a choice, a call and a part
+// are read without a "type", too, as some clients send them.
 //
 // A leading system message stays a message, since the wire does not tell it from
 // Instructions. Content that is null or "" has no parts. The message of a tool
@@ -205,7 +206,7 @@ func parseTool(raw []byte) (def *llm.ToolDef, fits bool, err error) {
 	var kind string
 	var function json.RawMessage
 	fits, err = decode(raw, map[string]any{"type": &kind, "function": &function})
-	if err != nil || kind != "function" {
+	if err != nil || !isFunction(kind, function) {
 		return nil, false, err
 	}
 	def = new(llm.ToolDef)
@@ -228,6 +229,12 @@ func parseTool(raw []byte) (def *llm.ToolDef, fits bool, err error) {
 	return def, fits && whole && sayable, nil
 }
 
+// isFunction reports whether a tool or a choice is a function: its type says so, or
+// there is no type, and a function.
+func isFunction(kind string, function json.RawMessage) bool {
+	return kind == "function" || kind == "" && function != nil
+}
+
 func parseToolChoice(value string) (choice llm.ToolChoice, fits bool) {
 	var word llm.ToolChoice
 	if json.Unmarshal([]byte(value), &word) == nil {
@@ -241,7 +248,7 @@ func parseToolChoice(value string) (choice llm.ToolChoice, fits bool) {
 		return "", false
 	}
 	inner, err := decode(function, map[string]any{"name": &name})
-	fits = err == nil && outer && inner && kind == "function" && name != ""
+	fits = err == nil && outer && inner && isFunction(kind, function) && name != ""
 	return choiceIf(llm.ToolNamed(name), fits), fits
 }
 

@@ -229,7 +229,7 @@ func parseCall(raw []byte) (llm.ToolCall, error) {
 }
 
 func wantFunction(value string) error {
-	if value != `"function"` {
+	if value != `"function"` && value != `""` && value != "null" {
 		return fmt.Errorf("got %s, want \"function\"", value)
 	}
 	return nil

@@ -43,6 +43,9 @@ func parsePart(raw []byte) (llm.Part, error) {
 	if err != nil {
 		return nil, err
 	}
+	if kind == "" {
+		kind = onlyContent(members)
+	}
 	var part llm.Part
 	switch kind {
 	case "text":
@@ -60,6 +63,21 @@ func parsePart(raw []byte) (llm.Part, error) {
 		return llm.RawPart{JSON: string(raw)}, nil
 	}
 	return part, err
+}
+
+// onlyContent returns the type that a part without one has by its content; none if
+// it has the contents of several, or another.
+func onlyContent(members []llm.Member) string {
+	var kind string
+	for _, m := range members {
+		if slices.Contains([]string{"text", "refusal", "image_url", "input_audio", "file"}, m.Name) {
+			if kind != "" {
+				return ""
+			}
+			kind = m.Name
+		}
+	}
+	return kind
 }
 
 func parseText(members []llm.Member) (llm.Part, error) {

@@ -61,6 +61,26 @@ func TestParseRequest(t *testing.T) {
 				json.RawMessage(`{"type":"web_search", "n":1.0}`), json.RawMessage(`{"google_search":{}}`),
 			}}},
 		},
+		"tools without a type": { // as Mistral's client sends them
+			`"tools":[{"function":{"name":"f","description":"d","parameters":{"a":1},"strict":true}},{"type":null,"function":{"name":"g"}},
+			{"type":"","function":{"name":"h"}},{"google_search":{}}],"tool_choice":{"function":{"name":"g"}}`,
+			llm.Request{Messages: user, Tools: []llm.ToolDef{
+				{Name: "f", Description: "d", Schema: json.RawMessage(`{"a":1}`), Strict: json.RawMessage(`{"a":1}`)}, {Name: "g"}, {Name: "h"},
+			}, Settings: llm.Settings{ToolChoice: llm.ToolNamed("g"), HostedTools: []json.RawMessage{json.RawMessage(`{"google_search":{}}`)}}},
+		},
+		"tools without a type that say more": {
+			`"tools":[{"function":{"name":"f"},"x":1}],"tool_choice":{"function":{"name":"f"},"x":1}`,
+			llm.Request{Messages: user, Tools: []llm.ToolDef{{Name: "f"}}, Settings: llm.Settings{Extra: []llm.Member{
+				{Name: "tools", Value: `[{"function":{"name":"f"},"x":1}]`}, {Name: "tool_choice", Value: `{"function":{"name":"f"},"x":1}`},
+			}}},
+		},
+		"a type that is no string of ours": {
+			`"tools":[{"type":"mcp","function":{"name":"f"}}],"tool_choice":{"type":"custom","function":{"name":"f"}}`,
+			llm.Request{Messages: user, Settings: llm.Settings{
+				HostedTools: []json.RawMessage{json.RawMessage(`{"type":"mcp","function":{"name":"f"}}`)},
+				Extra:       []llm.Member{{Name: "tool_choice", Value: `{"type":"custom","function":{"name":"f"}}`}},
+			}},
+		},
 		"custom tools": {
 			`"tools":[{"type":"custom","custom":{"name":"c"}}]`,
 			llm.Request{Messages: user, Settings: llm.Settings{Extra: []llm.Member{{Name: "tools", Value: `[{"type":"custom","custom":{"name":"c"}}]`}}}},
@@ -134,6 +154,19 @@ func TestParseMessages(t *testing.T) {
 		"developer": {`{"role":"developer","content":"s"}`, llm.Message{Role: llm.RoleDeveloper, Parts: llm.Parts{llm.Text{Text: "s"}}}},
 		"user":      {`{"content":"u","role":"user"}`, llm.User("u")},
 		"assistant": {`{"role":"assistant","content":"a"}`, llm.Assistant("a")},
+		"calls without a type": {
+			`{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f","arguments":{"x":1}}},{"id":"b","type":null,"index":1,"function":{"name":"g","arguments":"{}"}},{"id":"c","type":"","function":{"name":"h","arguments":"{}"}}]}`,
+			llm.Message{Role: llm.RoleAssistant, Parts: llm.Parts{
+				llm.ToolCall{ID: "a", Name: "f", Arguments: `{"x":1}`}, llm.ToolCall{ID: "b", Name: "g", Arguments: "{}"}, llm.ToolCall{ID: "c", Name: "h", Arguments: "{}"},
+			}},
+		},
+		"parts without a type": {
+			`{"role":"user","content":[{"text":"a","x":1},{"image_url":{"url":"https://h/a.png"}},{"text":"b","file":{"file_id":"f"}},{"document_url":"u"}]}`,
+			llm.Message{Role: llm.RoleUser, Parts: llm.Parts{
+				llm.Text{Text: "a", Extra: []llm.Member{{Name: "x", Value: "1"}}}, llm.Image{URL: "https://h/a.png"},
+				llm.RawPart{JSON: `{"text":"b","file":{"file_id":"f"}}`}, llm.RawPart{JSON: `{"document_url":"u"}`},
+			}},
+		},
 		"calls that the provider ran": {
 			`{"role":"assistant","tool_calls":[{"id":"h", "type":"mcp","mcp":{"a":"<"}},{"id":"c","type":"builtin_function","function":{"name":"$s","arguments":"{}"}},{"type":"web_search"}],"y":2}`,
 			llm.Message{
