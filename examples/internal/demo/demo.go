@@ -3,11 +3,15 @@
 //
 //   - It calls a tool if the question shares a word with the tool's name or
 //     description, and the only tool also if the question has what it needs.
-//   - It takes the arguments from what a tool said before under the same name,
-//     and else from the question: names (words with a capital or a digit, or in
-//     quotes) for strings, numbers for numbers, the values of an enum, times,
-//     addresses and the like for strings of that format. What it does not find
-//     it makes up so that it fits the schema.
+//   - It takes the arguments from what a tool said before under the same name, and
+//     else from the question: numbers for numbers, the values of an enum, times,
+//     addresses and the like for strings of that format; for other strings the
+//     examples of a description ("Article, e.g. lamp") that the question has, what
+//     stands behind "from", "to", "about" or a colon where the name of the property
+//     asks for that, names (words with a capital or a digit, or in quotes), and
+//     else the nouns that are no words of the tool.
+//   - What it does not find it makes up so that it fits the schema: an example if
+//     there is one.
 //   - When no tool is left to be called, it repeats what the tools said.
 //
 // That is enough to see a program at work, with any tools, offline and the same

@@ -23,8 +23,10 @@ const maxCalls = 8
 // "Beijing and Lisbon" two with one city each, or one from a city to another.
 // No two of them are the same.
 func (t talk) draft(def llm.ToolDef, except []string) draft {
-	n := t.plan(def.Schema)
-	t.find(n, except)
+	examples, about := examplesIn(def.Description)
+	n := t.plan(def.Schema, examples)
+	skip := t.skips(n, about, except)
+	t.find(n, except, skip)
 	var d draft
 	for _, p := range n.places(true, false) {
 		if p.must && p.mustBeFound() {
@@ -32,6 +34,7 @@ func (t talk) draft(def llm.ToolDef, except []string) draft {
 		}
 	}
 	d.found = n.found()
+	t.guess(n, skip)
 	accepts := accepting(def.Schema)
 	var all []json.RawMessage
 	for i := range min(max(1, n.width()), maxCalls) {
@@ -61,7 +64,7 @@ func (s schema) numeric() bool { return s.is("number") || s.is("integer") }
 // found counts the values that were found, but for choices: those alone are no
 // reason to call a tool.
 func (n *node) found() int {
-	if n.values != nil && n.enum == nil {
+	if n.values != nil && n.enum == nil && !n.is("boolean") {
 		return 1
 	}
 	count := 0
@@ -72,21 +75,53 @@ func (n *node) found() int {
 }
 
 // find gives what the tools said before and what the question has to where it fits.
-func (t talk) find(n *node, except []string) {
+func (t talk) find(n *node, except []string, skip func(low string) bool) {
 	t.recall(n)
-	for _, p := range n.places(true, false) {
-		if p.enum != nil {
-			p.values = t.chosen(p)
-		}
-	}
+	t.choose(n.places(true, false))
 	t.findFormatted(n)
+	t.hint(n.places(true, false), skip)
+	t.deal(n.places(true, false))
+
 	open := slices.DeleteFunc(n.places(true, false), func(p place) bool { return !p.must })
-	share(open, t.amounts(), func(p place, _ any) bool { return p.numeric() })
-	share(open, t.names(except, n.has), place.named)
+	pool := t.names(append(except, n.written()...), n.has)
+	left := func() []any {
+		written := n.written()
+		return slices.DeleteFunc(slices.Clone(pool), func(v any) bool { return slices.Contains(written, strings.ToLower(v.(string))) })
+	}
+	share(open, pool, func(p place, v any) bool { return p.isSpecial() && p.suits(v) })
+	share(open, left(), place.suits)
+	open = slices.DeleteFunc(open, func(p place) bool { return p.values != nil || p.examples != nil })
+	share(open, left(), place.named)
 
 	// An id of digits, beside names.
 	open = slices.DeleteFunc(open, func(p place) bool { return p.pattern == "" || p.values != nil })
 	share(open, t.ids(), place.named)
+}
+
+// written returns the texts and numbers that were found, in small letters.
+func (n *node) written() []string {
+	var all []string
+	n.each(func(n *node) {
+		for _, v := range n.values {
+			switch v := v.(type) {
+			case string:
+				all = append(all, strings.ToLower(v))
+			case json.Number:
+				all = append(all, v.String())
+			}
+		}
+	})
+	return all
+}
+
+// skips returns what tells the words that are about a tool from those that it is to
+// be called with.
+func (t talk) skips(n *node, about string, except []string) func(string) bool {
+	all := append(words(about, 3), t.tools...)
+	n.each(func(n *node) { all = append(all, parts(n.name)...) })
+	return func(low string) bool {
+		return slices.Contains(except, low) || slices.ContainsFunc(all, func(w string) bool { return alike(w, low) || plural(low, w) || plural(w, low) })
+	}
 }
 
 // findFormatted gives times, addresses and the like to strings of that format.
@@ -171,22 +206,57 @@ func (p place) load() int {
 	return n
 }
 
-// chosen returns the values of an enum that the question names; one, unless
-// there is a list to fill.
-func (t talk) chosen(p place) []any {
-	var all []any
-	for _, v := range p.enum {
-		if s, ok := v.(string); ok && t.mentions(s) && (all == nil || p.many) {
-			all = append(all, v)
+// choose gives the values that the question names to enums: one to each, unless
+// there is a list to fill; to those with the same values one after the other.
+func (t talk) choose(places []place) {
+	dealt := map[string]int{}
+	for _, p := range places {
+		if p.enum == nil {
+			continue
+		}
+		all := t.chosen(p)
+		key := string(encode(p.enum))
+		if hint := t.hinted(p); hint != "" {
+			i := slices.IndexFunc(all, func(v any) bool {
+				s := v.(string)
+				return strings.EqualFold(s, hint) || plural(strings.ToLower(hint), strings.ToLower(s))
+			})
+			if i >= 0 {
+				p.values = all[i : i+1]
+				continue
+			}
+		}
+		switch from := dealt[key]; {
+		case p.many:
+			p.values = all
+		case from < len(all):
+			p.values = all[from : from+1]
+			dealt[key]++
 		}
 	}
+}
+
+// chosen returns the values of an enum that the question names, in its order.
+func (t talk) chosen(p place) []any {
+	var all []any
+	at := map[any]int{}
+	for _, v := range p.enum {
+		s, ok := v.(string)
+		if !ok {
+			continue
+		}
+		if i := t.place(s); i >= 0 {
+			all, at[v] = append(all, v), i
+		}
+	}
+	slices.SortStableFunc(all, func(a, b any) int { return at[a] - at[b] })
 	return all
 }
 
 // form fills in the form that a final answer must have.
 func (t talk) form(raw json.RawMessage) string {
-	n := t.plan(raw)
-	t.find(n, nil)
+	n := t.plan(raw, nil)
+	t.find(n, nil, t.skips(n, "", nil))
 	text := n.write(0, false)
 	if !accepting(raw)(text) {
 		n.forget()
@@ -199,7 +269,7 @@ func (t talk) form(raw json.RawMessage) string {
 func (t talk) enumWords(tools []llm.ToolDef) []string {
 	var all []string
 	for _, def := range tools {
-		for _, p := range t.plan(def.Schema).places(true, false) {
+		for _, p := range t.plan(def.Schema, nil).places(true, false) {
 			for _, v := range p.enum {
 				if s, ok := v.(string); ok {
 					all = append(all, strings.ToLower(s))

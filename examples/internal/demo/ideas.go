@@ -50,6 +50,11 @@ func (n *node) ideas() iter.Seq[any] {
 			if len(kinds) == 0 {
 				kinds = []string{"string", "null", "object"}
 			}
+			for _, e := range n.examples {
+				if s.is("string") && !yield(e) || s.numeric() && json.Valid([]byte(e)) && !yield(json.Number(e)) {
+					return
+				}
+			}
 			for _, kind := range kinds {
 				for v := range n.planner.ofKind(kind, s, n.wants()) {
 					if !yield(v) {

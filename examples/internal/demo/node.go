@@ -15,7 +15,8 @@ type node struct {
 	schema   // the first of the readings
 	planner  *planner
 	fits     judge
-	values   []any // what was found for it; the i-th is for the i-th call or item
+	values   []any    // what was found for it; the i-th is for the i-th call or item
+	examples []string // that its description gives, or the tool's
 
 	members []*node // of an object: its properties
 	must    bool    // a member: it is required
@@ -28,11 +29,12 @@ type node struct {
 type planner struct {
 	talk
 	document
+	examples []string // for texts without any
 }
 
-// plan returns the node of a whole schema.
-func (t talk) plan(raw json.RawMessage) *node {
-	p := &planner{talk: t, document: document{root: raw}}
+// plan returns the node of a whole schema; examples are for its texts.
+func (t talk) plan(raw json.RawMessage, examples []string) *node {
+	p := &planner{talk: t, document: document{root: raw}, examples: examples}
 	n := p.node("", raw, p.inside())
 	if n == nil {
 		return p.node("", json.RawMessage(`{"type":"object"}`), nil)
@@ -54,6 +56,9 @@ func (p *planner) node(name string, raw json.RawMessage, path []string) *node {
 		composite = composite || s.is("object") || s.is("array")
 	}
 	n.schema = n.readings[0]
+	if n.examples, _ = examplesIn(n.about); n.examples == nil {
+		n.examples = p.examples
+	}
 	if !composite {
 		return n
 	}
@@ -91,6 +96,9 @@ func (p *planner) fill(n *node, path []string) bool {
 		}
 		if n.schema.items != nil {
 			n.items = p.node(n.name, n.schema.items, path)
+		}
+		if own, _ := examplesIn(n.about); n.items != nil && own != nil {
+			n.items.examples = own
 		}
 		return n.items != nil || n.schema.items == nil || n.minItems <= len(n.prefix)
 	}

@@ -18,6 +18,7 @@ type schema struct {
 	format   string
 	encoding string // "base64"
 	pattern  string
+	about    string // its description
 
 	minLength, maxLength int // -1: none
 	minItems, maxItems   int
@@ -204,7 +205,7 @@ func (f form) read() schema {
 		prefix: list(f.members["prefixItems"]),
 	}
 	for name, into := range map[string]any{
-		"enum": &s.enum, "format": &s.format, "contentEncoding": &s.encoding, "pattern": &s.pattern,
+		"enum": &s.enum, "format": &s.format, "contentEncoding": &s.encoding, "pattern": &s.pattern, "description": &s.about,
 		"minLength": &s.minLength, "maxLength": &s.maxLength, "minItems": &s.minItems, "maxItems": &s.maxItems,
 		"minProperties": &s.minProperties, "uniqueItems": &s.unique, "required": &s.required,
 	} {

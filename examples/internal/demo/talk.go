@@ -15,6 +15,7 @@ type talk struct {
 	count    int // of the user's messages so far
 	calls    []llm.ToolCall
 	results  []llm.ToolResult
+	tools    []string // the words of their names
 }
 
 func listen(messages []llm.Message) talk {
@@ -42,6 +43,9 @@ func listen(messages []llm.Message) talk {
 // the least is called with something made up; behind other calls only if a part
 // of what it needs was found.
 func (t talk) next(req *llm.Request) []llm.Part {
+	for _, def := range req.Tools {
+		t.tools = append(t.tools, parts(def.Name)...)
+	}
 	tools, forced := offered(req)
 	except := t.enumWords(req.Tools)
 	var ready []llm.Part

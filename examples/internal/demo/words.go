@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -108,7 +107,6 @@ func zoned(clock string) string {
 
 var (
 	quoted = regexp.MustCompile(`"([^"]+)"|“([^”]+)”`)
-	digits = regexp.MustCompile(`(?:^|[^\w.-])(-?\d+(?:\.\d+)?)\b`)
 	behind = regexp.MustCompile(`.*\b(?:in|of|for|to|about|with|at|on) (.+)`)
 )
 
@@ -170,23 +168,14 @@ func capitalised(s string) []string {
 
 func isName(word string, begins bool) bool {
 	hasLetter := strings.ContainsFunc(word, unicode.IsLetter)
-	if hasLetter && strings.ContainsFunc(word, unicode.IsDigit) {
+	switch {
+	case measure.MatchString(word), slices.Contains(known, strings.ToLower(word)):
+		return false
+	case hasLetter && strings.ContainsFunc(word, unicode.IsDigit):
 		return true
 	}
 	contracted := strings.HasPrefix(word, "I'") || strings.HasPrefix(word, "I’")
 	return hasLetter && !begins && !contracted && len(word) > 1 && unicode.IsUpper([]rune(word)[0])
-}
-
-// amounts returns the numbers of the question.
-func (t talk) amounts() []any {
-	_, rest := t.finds()
-	var all []any
-	for _, n := range numerals(rest) {
-		if len(n) <= len("-9007199254740991") { // others are names, not numbers
-			all = append(all, json.Number(n))
-		}
-	}
-	return all
 }
 
 // ids returns the numbers of the question as texts.
@@ -201,8 +190,8 @@ func (t talk) ids() []any {
 
 func numerals(s string) []string {
 	var all []string
-	for _, m := range digits.FindAllStringSubmatch(s, -1) {
-		all = append(all, m[1])
+	for _, a := range counted(s) {
+		all = append(all, a.text)
 	}
 	return all
 }
@@ -236,9 +225,25 @@ func words(s string, letters int) []string {
 
 // mentions reports whether the question has these words.
 func (t talk) mentions(text string) bool {
-	spaced := func(s string) string {
-		fields := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-		return " " + strings.Join(fields, " ") + " "
+	return strings.Contains(spaced(t.question), spaced(text)) && spaced(text) != "  "
+}
+
+// place returns where the question has a value of an enum, or -1: its words, or one
+// in the plural.
+func (t talk) place(value string) int {
+	if t.mentions(value) {
+		return strings.Index(spaced(t.question), spaced(value))
 	}
-	return spaced(text) != "  " && strings.Contains(spaced(t.question), spaced(text))
+	for _, w := range strings.Fields(spaced(t.question)) {
+		if plural(w, strings.ToLower(value)) {
+			return strings.Index(spaced(t.question), " "+w+" ")
+		}
+	}
+	return -1
+}
+
+// spaced returns the words of a text in small letters, with a blank around each.
+func spaced(s string) string {
+	fields := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	return " " + strings.Join(fields, " ") + " "
 }
