@@ -41,6 +41,7 @@ func (s *schema) parse(name, arguments string) (json.RawMessage, []string, error
 	if err := s.hold(name, args, done); err != nil {
 		return nil, nil, err
 	}
+	s.shape.count(args)
 	raw := args.json()
 	if err := s.decode(raw); err != nil {
 		return nil, nil, decodeFailure(name, err)

@@ -27,9 +27,8 @@
 // by a method JSONSchema() *jsonschema.Schema of github.com/invopop/jsonschema.
 //
 // Structs, embedded ones, slices, arrays, maps with keys that are strings or
-// integers, pointers, numbers, ",string", time.Time, time.Duration (whole
-// nanoseconds, which its description says), []byte (base64), json.RawMessage,
-// json.Number, any, types with UnmarshalText, and types that hold themselves
+// integers, pointers, numbers, ",string", time.Time, time.Duration (text such as
+// "1h30m"; see below), []byte (base64), json.RawMessage, json.Number, any, types with UnmarshalText, and types that hold themselves
 // ($ref) are expressed. Types with an UnmarshalJSON and no JSONSchema, url.URL,
 // interfaces with methods, channels, functions, complex numbers, two fields of
 // one JSON name, and tags that would have no effect or that the Go type
@@ -40,6 +39,10 @@
 // The schema that arguments are held to knows more than the one that the model
 // is shown: null for a nil pointer, slice or map, the bounds of large integers,
 // and what a type's UnmarshalText takes.
+//
+// A time.Duration is text to the model, and tags may bound it by text, too
+// ("minimum=1s,maximum=1h,default=30s"). The arguments that [Tool.Parse] returns have
+// its whole nanoseconds, as encoding/json does; a number in its place is that already.
 //
 // # The strict form
 //

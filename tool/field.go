@@ -222,7 +222,7 @@ func checkTags(sf reflect.StructField) error {
 	case slices.Contains(options, "inline") && !embeds(sf):
 		return errors.New(`encoding/json ignores "inline" on a named field; embed the struct`)
 	}
-	return checkSchemaTag(sf.Tag.Get("jsonschema"))
+	return checkSchemaTag(sf.Tag.Get("jsonschema"), sf.Type)
 }
 
 func validName(name string) bool {

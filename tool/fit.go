@@ -36,7 +36,7 @@ func (r *reflection) fit(n *value, t reflect.Type, f *field, at string) error {
 		err = fmt.Errorf("tag jsonschema: %s is read from a string", base)
 	case f != nil && typed(*f) && (readsItself(base) || !readsText(base)):
 	default:
-		err = r.fitType(n, base, f, at)
+		err = r.fitType(n, base, f, at, nullable || holdsNil(t))
 	}
 	if err == nil && f != nil {
 		err = checkEffect(n, *f)
@@ -46,15 +46,19 @@ func (r *reflection) fit(n *value, t reflect.Type, f *field, at string) error {
 	}
 	n.front("description")
 	n.front("type")
-	r.note(n).null = holdsNil(t)
+	r.note(n).null = holdsNil(t) && base != durationType // which knows it by itself
 	if nullable || n.has("$ref") && t.Kind() == reflect.Pointer {
 		admitNull(n) // a model must be able to end what holds itself
 	}
 	return nil
 }
 
-func (r *reflection) fitType(n *value, t reflect.Type, f *field, at string) error {
+func (r *reflection) fitType(n *value, t reflect.Type, f *field, at string, null bool) error {
 	switch {
+	case t == durationType && f == nil:
+		return r.fitDuration(n, "", false, null)
+	case t == durationType:
+		return r.fitDuration(n, f.tag, f.quoted, null)
 	case f != nil && f.quoted:
 		r.fitQuoted(n, t)
 	case t == timeType:
@@ -73,11 +77,21 @@ func (r *reflection) fitType(n *value, t reflect.Type, f *field, at string) erro
 	case t.Kind() == reflect.Map:
 		return r.fitMap(n, t, at)
 	case t.Kind() == reflect.Slice, t.Kind() == reflect.Array:
-		if items := n.get("items"); items != nil {
-			return r.fit(items, t.Elem(), nil, at+"[]")
-		}
+		return r.fitItems(n, t, f, at)
 	}
 	return nil
+}
+
+func (r *reflection) fitItems(n *value, t reflect.Type, f *field, at string) error {
+	items := n.get("items")
+	if items == nil {
+		return nil
+	}
+	if f != nil && indirect(t.Elem()) == durationType { // the tag is about them
+		asDurations(n.get("default"))
+		return r.fitDuration(items, f.tag, false, holdsNil(t.Elem()))
+	}
+	return r.fit(items, t.Elem(), nil, at+"[]")
 }
 
 // textForms says what the types of the standard library read, whose own errors
@@ -124,7 +138,7 @@ func (r *reflection) fitMap(n *value, t reflect.Type, at string) error {
 	}
 	if key := t.Key(); key.Kind() != reflect.String {
 		tell(n, aboutKeys)
-		format := r.format(func(s string) error { return readInteger(s, key) }, "a whole number in range")
+		format := r.format(textFormat{read: func(s string) error { return readInteger(s, key) }, must: "a whole number in range"})
 		r.also(n, member{"propertyNames", object(member{"format", text(format)})})
 	}
 	if elem := n.get("additionalProperties"); elem != nil {
@@ -136,9 +150,6 @@ func (r *reflection) fitMap(n *value, t reflect.Type, at string) error {
 // fitInteger bounds an integer. The bounds of the large ones are only held: to
 // a model they say nothing, and some providers refuse numbers of that size.
 func (r *reflection) fitInteger(n *value, t reflect.Type) {
-	if t == durationType {
-		tell(n, aboutDuration)
-	}
 	low, high := bounds(t)
 	r.also(n, member{"minimum", number(low)}, member{"maximum", number(high)})
 	if isUint(t.Kind()) && !n.has("exclusiveMinimum") {
@@ -207,10 +218,7 @@ func (r *reflection) fitQuoted(n *value, t reflect.Type) {
 	default:
 		n.setDefault("pattern", text(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`))
 	}
-	if t == durationType {
-		tell(n, aboutDuration)
-	}
-	format := r.format(func(s string) error { return readQuoted(s, t) }, must)
+	format := r.format(textFormat{read: func(s string) error { return readQuoted(s, t) }, must: must})
 	r.also(n, member{"format", text(format)})
 }
 
@@ -227,10 +235,7 @@ func readQuoted(s string, t reflect.Type) error {
 	return json.Unmarshal([]byte(s), reflect.New(t).Interface())
 }
 
-const (
-	aboutDuration = "In nanoseconds: 1000000000 is one second."
-	aboutKeys     = "Its keys are whole numbers."
-)
+const aboutKeys = "Its keys are whole numbers."
 
 // tell adds to the description what no keyword says.
 func tell(n *value, about string) {
@@ -242,15 +247,15 @@ func tell(n *value, about string) {
 
 // reads holds a string to what the type's UnmarshalText takes.
 func (r *reflection) reads(n *value, t reflect.Type, must string) {
-	format := r.format(func(s string) error {
+	format := r.format(textFormat{must: must, read: func(s string) error {
 		return reflect.New(t).Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s))
-	}, must)
+	}})
 	r.also(n, member{"format", text(format)})
 }
 
-func (r *reflection) format(read func(string) error, must string) string {
+func (r *reflection) format(f textFormat) string {
 	name := "go-" + strconv.Itoa(len(r.formats))
-	r.formats[name] = textFormat{read: read, must: must}
+	r.formats[name] = f
 	return name
 }
 
@@ -278,6 +283,10 @@ func (r *reflection) hold(n *value) *value {
 	note := r.held[n]
 	if note == nil {
 		return c
+	}
+	c.remove(note.drop...)
+	for _, m := range note.set {
+		c.set(m.name, m.value)
 	}
 	if len(note.also) > 0 {
 		all := c.get("allOf")

@@ -101,12 +101,22 @@ var patternTexts = map[string][]string{
 	`^-?(0|[1-9][0-9]*)$`: {"0", "127", "-128", "-0"},
 	quotedFloatPattern:    {"0", "-0", "1.50", "1e2", "-2.5E-3", "12345678901234567890"},
 	"^[0-9.]+$":           {"0", "1.50", "12"},
+	durationPattern:       {"30s", "-1h30m", "0s", "1.5h", "250ms7us9ns", "-2562047h"},
+	"^" + durationUnits:   {"30s", "1h30m", "0h", "1.5ms"},
 }
+
+const (
+	durationUnits   = `([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$`
+	durationPattern = "^-?" + durationUnits
+)
 
 const quotedFloatPattern = `^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`
 
 func (g docGen) string(s map[string]any, t reflect.Type) string {
 	pattern, _ := s["pattern"].(string)
+	if examples, ok := s["examples"].([]any); ok && t == reflect.TypeFor[time.Duration]() {
+		return pick(g.Rand, examples).(string) // its bounds are told in words
+	}
 	switch texts := patternTexts[pattern]; {
 	case pattern != "" && texts == nil:
 		panic("no text for the pattern " + pattern)

@@ -184,6 +184,27 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 		{"another format of a time", takes[struct {
 			X time.Time `jsonschema:"format=date"`
 		}], "field X: tag jsonschema: format=date is not what time.Time reads"},
+		{"limit of a duration", takes[struct {
+			X time.Duration `jsonschema:"minimum=soon"`
+		}], "field X: tag jsonschema: minimum=soon is no duration"},
+		{"limit beyond a duration", takes[struct {
+			X []*time.Duration `jsonschema:"maximum=1e30"`
+		}], "field X: tag jsonschema: maximum=1e30 is no duration"},
+		{"enum that is no duration", takes[struct {
+			X *time.Duration `jsonschema:"enum=1s,enum=1 day"`
+		}], "field X: tag jsonschema: enum=1 day is no duration"},
+		{"default that is no duration", takes[struct {
+			X time.Duration `jsonschema:"default=none"`
+		}], `field X: tag jsonschema: "none" does not fit time.Duration`},
+		{"default of durations", takes[struct {
+			X []time.Duration `jsonschema:"default=1s,default=none"`
+		}], "field X: tag jsonschema: its default does not fit []time.Duration"},
+		{"pattern for a duration", takes[struct {
+			X time.Duration `jsonschema:"pattern=^1s$"`
+		}], "field X: tag jsonschema: pattern=^1s$ has no effect on time.Duration"},
+		{"multiple of nothing", takes[struct {
+			X time.Duration `jsonschema:"multipleOf=0s"`
+		}], "field X: tag jsonschema: multipleOf=0s is no duration"},
 		{"pattern for numbers", takes[struct {
 			X []int `jsonschema:"pattern=^1$"`
 		}], "field X: tag jsonschema: pattern=^1$ has no effect on []int"},

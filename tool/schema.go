@@ -23,6 +23,8 @@ type reflection struct {
 
 // An extra is what the held schema says beside what the model is shown.
 type extra struct {
+	drop   []string // keywords that are only shown
+	set    []member // in the place of those
 	also   []member // of a schema that must hold too
 	null   bool     // null is taken
 	absent []string // required properties that may be missing
@@ -207,6 +209,8 @@ func (r *reflection) schemaOf(t reflect.Type) *js.Schema {
 		return &js.Schema{Type: "string"}
 	case isBytes(t):
 		return &js.Schema{Type: "string", ContentEncoding: "base64"}
+	case t == durationType:
+		return &js.Schema{Type: "string"}
 	case isInt(t.Kind()), isUint(t.Kind()):
 		return &js.Schema{Type: "integer"}
 	}

@@ -129,7 +129,7 @@ func TestSchemas(t *testing.T) {
 			S int             `json:"s,string"`
 			O bool            `json:"o,string"`
 		}], object(`"t":{"type":"string","format":"date-time"},`+
-			`"d":{"type":"integer","description":"In nanoseconds: 1000000000 is one second."},`+
+			`"d":{"type":"string","description":"A duration such as 30s or 1h30m.","pattern":"^-?([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+$"},`+
 			`"b":{"type":"string","contentEncoding":"base64"},`+
 			`"f":{"type":"array","items":{"type":"integer","minimum":0,"maximum":255},"maxItems":2,"minItems":2},`+
 			`"r":{},"n":{"type":"number"},"a":{"description":"Anything."},"i":{"type":"string"},"p":{"type":"string"},`+
@@ -151,7 +151,7 @@ func TestSchemas(t *testing.T) {
 			N int            `json:"n,omitempty" jsonschema:"default=5"`
 			M map[uint8]bool `json:"m,omitempty" jsonschema:"description=By age"`
 			A any            `json:"a" jsonschema:"nullable,description=Anything"`
-		}], object(`"d":{"type":"string","description":"Patience. (In nanoseconds: 1000000000 is one second.)","pattern":"^-?(0|[1-9][0-9]*)$"},`+
+		}], object(`"d":{"type":"string","description":"Patience. (A duration such as 30s or 1h30m.)","pattern":"^-?([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+$"},`+
 			`"u":{"type":"string","pattern":"^(0|[1-9][0-9]*)$"},"n":{"type":"integer","description":"Default: 5."},`+
 			`"m":{"type":"object","description":"By age (Its keys are whole numbers.)","additionalProperties":{"type":"boolean"}},`+
 			`"a":{"description":"Anything"}`, `"d","u","a"`)},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -17,6 +18,8 @@ type shape struct {
 	fields map[string]*shape // of a struct, by JSON name; the shape may be nil
 	folded map[string]string // those names, by foldCase; empty for one that is hidden
 	elem   *shape            // of what a slice, array or map holds
+	span   bool              // a time.Duration
+	quoted bool              // by ",string"
 }
 
 // shapeOf returns nil for a type that reads itself, and one without members.
@@ -24,6 +27,9 @@ func shapeOf(t reflect.Type, known map[reflect.Type]*shape) *shape {
 	t = indirect(t)
 	if s, ok := known[t]; ok {
 		return s
+	}
+	if t == durationType {
+		return &shape{span: true}
 	}
 	if readsItself(t) || readsText(t) || t == rawType {
 		return nil
@@ -48,7 +54,7 @@ func (s *shape) collect(t reflect.Type, known map[reflect.Type]*shape, around []
 	var inner []reflect.Type
 	for i := range t.NumField() {
 		sf := t.Field(i)
-		name, _ := jsonTag(sf)
+		name, options := jsonTag(sf)
 		switch {
 		case embeds(sf):
 			inner = append(inner, indirect(sf.Type))
@@ -62,6 +68,9 @@ func (s *shape) collect(t reflect.Type, known map[reflect.Type]*shape, around []
 			s.folded[foldCase(name)] = ""
 		} else if _, shadowed := s.fields[name]; !hidden(sf) && !shadowed {
 			s.fields[name] = shapeOf(sf.Type, known)
+			if inner := s.fields[name]; inner != nil && inner.span {
+				inner.quoted = slices.Contains(options, "string")
+			}
 			s.folded[foldCase(name)] = name
 		}
 	}
@@ -84,6 +93,34 @@ func foldCase(name string) string {
 			r = next
 		}
 	}, name)
+}
+
+// count writes the durations in arguments that are texts as the whole nanoseconds that
+// encoding/json knows.
+func (s *shape) count(args *value) {
+	switch {
+	case s == nil:
+	case s.span && args.form == stringForm:
+		d, err := time.ParseDuration(args.text)
+		if err != nil { // the number in a string that ",string" says
+			return
+		}
+		ns := strconv.FormatInt(int64(d), 10)
+		if *args = *number(ns); s.quoted {
+			args.form = stringForm
+		}
+	case s.fields != nil:
+		for _, m := range args.members {
+			s.fields[m.name].count(m.value)
+		}
+	default:
+		for _, item := range args.items {
+			s.elem.count(item)
+		}
+		for _, m := range args.members {
+			s.elem.count(m.value)
+		}
+	}
 }
 
 // match refuses arguments that have such names: what reads them without Go would

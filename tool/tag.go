@@ -27,7 +27,7 @@ var numberTags = []string{"multipleOf", "minimum", "maximum", "exclusiveMinimum"
 	"minLength", "maxLength", "minItems", "maxItems"}
 
 // checkSchemaTag refuses what the reflector would drop without a word.
-func checkSchemaTag(tag string) error {
+func checkSchemaTag(tag string, t reflect.Type) error {
 	for _, element := range tagElements(tag) {
 		key, val, found := strings.Cut(element, "=")
 		_, known := schemaTags[key]
@@ -40,7 +40,7 @@ func checkSchemaTag(tag string) error {
 		case !known:
 			return fmt.Errorf("tag jsonschema: unknown keyword %q", key)
 		case slices.Contains(numberTags, key):
-			if _, ok := readNumber(val); !ok {
+			if _, ok := readNumber(val); !ok && !(isDurations(t) && slices.Contains(limitTags, key)) {
 				return fmt.Errorf("tag jsonschema: %s=%s is no number", key, val)
 			}
 		case key == "uniqueItems" && val != "true":
@@ -85,8 +85,11 @@ func checkEffect(n *value, f field) error {
 	enums := 0
 	for _, element := range tagElements(f.tag.Get("jsonschema")) {
 		key, val, found := strings.Cut(element, "=")
-		if !found || val == "" || key == "type" {
+		if !found || val == "" || key == "type" || isDurations(f.typ) && slices.Contains(limitTags, key) {
 			continue
+		}
+		if isDurations(f.typ) && slices.Contains(textTags, key) {
+			return fmt.Errorf("tag jsonschema: %s has no effect on %s", element, f.typ)
 		}
 		if key == "enum" {
 			enums++
@@ -193,6 +196,9 @@ func less(a, b string) bool {
 
 // reads reports why a value does not decode into the type.
 func reads(v *value, t reflect.Type, quoted bool) error {
+	if isDurations(t) {
+		return readDurations(v)
+	}
 	if quoted {
 		return readQuoted(v.str(), t)
 	}

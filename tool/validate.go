@@ -35,10 +35,14 @@ type compiled struct {
 // A textFormat is text that a Go type reads.
 type textFormat struct {
 	read func(string) error
-	must string // what the model is told; empty: the error's text
+	any  func(any) error // in the place of read: of values that are no text, too
+	must string          // what the model is told; empty: the error's text
 }
 
 func (f textFormat) validate(v any) error {
+	if f.any != nil {
+		return f.any(v)
+	}
 	s, ok := v.(string)
 	if !ok {
 		return nil
