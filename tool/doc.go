@@ -23,21 +23,24 @@
 // either are required. Descriptions and limits come from the tags
 // jsonschema_description and jsonschema ("minimum=1,maximum=9",
 // "enum=a,enum=b", "pattern=^[a-z]+$"; a comma inside a text is written \\,). A
-// struct takes no properties beside its fields. A type may bring its own schema
-// by a method JSONSchema() *jsonschema.Schema of github.com/invopop/jsonschema.
+// struct takes no properties beside its fields. A field that is a pointer and has
+// neither omitempty nor omitzero is required, and null where there is no value. A type
+// may bring its own schema by a method JSONSchema() *jsonschema.Schema of
+// github.com/invopop/jsonschema.
 //
 // Structs, embedded ones, slices, arrays, maps with keys that are strings or
 // integers, pointers, numbers, ",string", time.Time, time.Duration (text such as
 // "1h30m"; see below), []byte (base64), json.RawMessage, json.Number, any, types with UnmarshalText, and types that hold themselves
-// ($ref) are expressed. Types with an UnmarshalJSON and no JSONSchema, url.URL,
-// interfaces with methods, channels, functions, complex numbers, two fields of
-// one JSON name, and tags that would have no effect or that the Go type
-// contradicts (an enum value, default or bound that it cannot hold) are errors of
-// [New], which name the Go field. A default is told in the description; it is for
+// ($ref) are expressed. Of a type with an UnmarshalJSON and no JSONSchema, such as
+// big.Int, the tag of the field has to say the JSON type (`jsonschema:"type=integer"`).
+// Without it such types, and url.URL, interfaces with methods, channels, functions,
+// complex numbers, two fields of one JSON name, tags that are misspelt or would have no
+// effect, and tags that the Go type contradicts (an enum value, default or bound that
+// it cannot hold) are errors of [New], which name the Go field. A default is told in the description; it is for
 // the function to apply.
 //
 // The schema that arguments are held to knows more than the one that the model
-// is shown: null for a nil pointer, slice or map, the bounds of large integers,
+// is shown: null for every nil pointer, slice and map, the bounds of large integers,
 // and what a type's UnmarshalText takes.
 //
 // A time.Duration is text to the model, and tags may bound it by text, too

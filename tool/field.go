@@ -198,7 +198,7 @@ func embedded(sf reflect.StructField, goName string, around []reflect.Type) ([]f
 	case pointer && !sf.IsExported():
 		return nil, errAt(goName, "encoding/json cannot set an embedded pointer to an unexported struct")
 	case readsItself(t) || readsText(t):
-		return nil, errAt(goName, "%s decodes itself and cannot be embedded; give the field a JSON name", t)
+		return nil, errAt(goName, "%s decodes itself and cannot be embedded; give the field a name", t)
 	}
 	inner, err := collect(t, goName, around)
 	for i := range inner {
@@ -221,6 +221,9 @@ func checkTags(sf reflect.StructField) error {
 		return fmt.Errorf("encoding/json ignores the name %q of the tag", name)
 	case slices.Contains(options, "inline") && !embeds(sf):
 		return errors.New(`encoding/json ignores "inline" on a named field; embed the struct`)
+	}
+	if err := checkTagNames(sf.Tag); err != nil {
+		return err
 	}
 	return checkSchemaTag(sf.Tag.Get("jsonschema"), sf.Type)
 }

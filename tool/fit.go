@@ -120,6 +120,9 @@ func (r *reflection) fitStruct(n *value, t reflect.Type, at string) error {
 		if err := r.fit(p, f.typ, &f, strings.TrimPrefix(at+"."+f.goName, ".")); err != nil {
 			return err
 		}
+		if f.typ.Kind() == reflect.Pointer && slices.Contains(n.get("required").strs(), f.name) {
+			admitNull(p) // else nothing could be said where there is nothing to say
+		}
 		if f.absent {
 			note := r.note(n)
 			note.absent = append(note.absent, f.name)
@@ -333,7 +336,7 @@ func admitNull(n *value) {
 		if !slices.Contains(typ.strs(), "null") {
 			typ.items = append(typ.items, text("null"))
 		}
-		if enum := n.get("enum"); enum != nil {
+		if enum := n.get("enum"); enum != nil && !slices.ContainsFunc(enum.items, func(v *value) bool { return v.form == nullForm }) {
 			enum.items = append(enum.items, &value{form: nullForm})
 		}
 	}

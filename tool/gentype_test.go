@@ -333,12 +333,12 @@ var genFacets = map[reflect.Type][]facet{
 		good: []string{`"2024-01-01T00:00:00Z"`}}},
 	reflect.TypeFor[netip.Addr](): {{tag: "enum=::1,enum=10.0.0.1", good: []string{`"::1"`}}, {tag: "format=ipv4", good: []string{`"10.0.0.1"`}},
 		{tag: "type=string", good: []string{`""`, `"::1"`}}},
-	reflect.TypeFor[[]byte]():        {{tag: "maxLength=8", good: []string{`""`, `"YWJj"`, `null`}}},
+	reflect.TypeFor[[]byte](): {{tag: "maxLength=8", good: []string{`""`, `"YWJj"`, `null`}}},
 	reflect.TypeFor[time.Duration](): {ints("minimum=0,default=1000000000", "0", "1000000000"), ints("enum=30s,enum=60000000000,nullable", "30000000000", "60000000000"),
 		ints("exclusiveMinimum=1s,maximum=24h,multipleOf=1ms", "1001000000", "86400000000000")},
 	reflect.TypeFor[[]time.Duration](): {ints("enum=1s,enum=1m30s", "[1000000000,90000000000]", "null"), {tag: "minItems=1,maxItems=2", items: [2]int{1, 2}}},
-	reflect.TypeFor[genName]():       {{tag: "enum=n", good: []string{`"n"`}}},
-	reflect.TypeFor[genKelvin]():     {ints("maximum=300", "0", "300")},
+	reflect.TypeFor[genName]():         {{tag: "enum=n", good: []string{`"n"`}}},
+	reflect.TypeFor[genKelvin]():       {ints("maximum=300", "0", "300")},
 }
 
 var genFacetTypes = func() []reflect.Type {

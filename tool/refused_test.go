@@ -5,8 +5,10 @@ package tool_test
 import (
 	"encoding/json"
 	"io"
+	"math/big"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"testing"
 	"time"
 
@@ -47,6 +49,26 @@ type rudeSchema struct{}
 
 func (rudeSchema) JSONSchema() *jsonschema.Schema { panic("rude") }
 
+// emptyEnum makes its list while the program runs, and has none yet.
+type emptyEnum struct{}
+
+func (emptyEnum) JSONSchema() *jsonschema.Schema {
+	p := jsonschema.NewProperties()
+	p.Set("a", &jsonschema.Schema{Type: "string", Enum: []any{}})
+	return &jsonschema.Schema{Type: "object", Properties: p}
+}
+
+// amount decodes itself by what it embeds.
+type amount struct {
+	big.Int
+	Currency string
+}
+
+// spoken decodes itself from text only.
+type spoken struct{ s string }
+
+func (s *spoken) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &s.s) }
+
 type noSchema struct{}
 
 func (noSchema) JSONSchema() *jsonschema.Schema { return nil }
@@ -72,7 +94,32 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 		{"map keys", takes[struct{ M map[bool]int }], "field M: a map needs keys that are strings or integers, not bool"},
 		{"map keys that read text", takes[struct{ M map[netip.Addr]int }], "field M: a map needs keys that are strings or integers, not netip.Addr"},
 		{"url.URL", takes[struct{ U *url.URL }], "field U: encoding/json cannot decode url.URL from a string; use a string"},
-		{"decodes itself", takes[struct{ O []opaque }], "field O[]: tool_test.opaque decodes itself (UnmarshalJSON); give it a method JSONSchema() *jsonschema.Schema"},
+		{"decodes itself", takes[struct{ O []opaque }], "field O[]: tool_test.opaque decodes itself (UnmarshalJSON), so its JSON type is not known; give it a method JSONSchema() *jsonschema.Schema, or put in its place a type of your own that embeds it and has one"},
+		{"decodes itself in a field", takes[struct{ X *big.Int }], "field X: big.Int decodes itself (UnmarshalJSON), so its JSON type is not known; say it in the tag of the field, as in `jsonschema:\"type=integer\"`, or give it a method JSONSchema() *jsonschema.Schema"},
+		{"decodes itself from text", takes[struct{ M spoken }], "field M: tool_test.spoken decodes itself (UnmarshalJSON), so its JSON type is not known; say it in the tag of the field, as in `jsonschema:\"type=string\"`, or give it a method JSONSchema() *jsonschema.Schema"},
+		{"panics while it decodes itself", takes[struct{ M rudeJSON }], "field M: tool_test.rudeJSON decodes itself (UnmarshalJSON), so its JSON type is not known; say it in the tag of the field, as in `jsonschema:\"type=string\"`, or give it a method JSONSchema() *jsonschema.Schema"},
+		{"arguments that decode themselves", takes[opaque], "the arguments: tool_test.opaque decodes itself (UnmarshalJSON), so its JSON type is not known; give it a method JSONSchema() *jsonschema.Schema, or use NewRaw"},
+		{"embeds what decodes itself", takes[struct {
+			big.Int
+			X int
+		}], "the arguments: the whole of struct { big.Int; X int } is decoded by the UnmarshalJSON of the embedded big.Int; give that field a name, so that it is not embedded"},
+		{"embeds what decodes itself under a name", takes[struct {
+			F struct {
+				big.Int `json:"n"`
+				X       int
+			}
+		}], "field F: the whole of struct { big.Int \"json:\\\"n\\\"\"; X int } is decoded by the UnmarshalJSON of the embedded big.Int; give that field a name, so that it is not embedded"},
+		{"a type that embeds what decodes itself", takes[struct{ A amount }], "field A: tool_test.amount decodes itself (UnmarshalJSON, unless it has its own that of the embedded big.Int), so its JSON type is not known; say it in the tag of the field, as in `jsonschema:\"type=integer\"`, or give it a method JSONSchema() *jsonschema.Schema"},
+		{"embeds two that decode themselves", takes[struct {
+			spoken
+			opaque
+		}], "field spoken: tool_test.spoken decodes itself and cannot be embedded; give the field a name"},
+		{"embeds what reads text", takes[struct {
+			F struct {
+				netip.Addr
+				Port int
+			}
+		}], "field F: the whole of struct { netip.Addr; Port int } is decoded by the UnmarshalText of the embedded netip.Addr; give that field a name, so that it is not embedded"},
 		{"unexported fields only", takes[struct{ In struct{ x int } }], "field In: no field of struct { x int } is visible to JSON"},
 		{"one name twice", takes[struct {
 			ID int `json:"id"`
@@ -85,7 +132,7 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 				*time.Time
 				X int
 			}
-		}], "field T: struct { *time.Time; X int } decodes itself (UnmarshalJSON); give it a method JSONSchema() *jsonschema.Schema"},
+		}], "field T: the whole of struct { *time.Time; X int } is decoded by the UnmarshalJSON of the embedded time.Time; give that field a name, so that it is not embedded"},
 		{"embedded unexported integer", takes[struct {
 			lowly
 			X int
@@ -121,7 +168,39 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 		}], `field In.X: tag jsonschema: " country" stands alone; if it belongs to a text with a comma, write \\, or use the tag jsonschema_description`},
 		{"unknown keyword", takes[struct {
 			X string `jsonschema:"desc=City"`
-		}], `field X: tag jsonschema: unknown keyword "desc"`},
+		}], `field X: tag jsonschema: unknown keyword "desc"; did you mean "description"?`},
+		{"misspelt keyword", takes[struct {
+			X string `jsonschema:"minLenght=3"`
+		}], `field X: tag jsonschema: unknown keyword "minLenght"; did you mean "minLength"?`},
+		{"keyword without a value", takes[struct {
+			X string `jsonschema:"enum=a,enum="`
+		}], "field X: tag jsonschema: enum= has no value"},
+		{"description as a tag", takes[struct {
+			X string `json:"x" description:"The city."`
+		}], "field X: nobody reads the struct tag description; the tag for it is jsonschema_description"},
+		{"desc as a tag", takes[struct {
+			In []struct {
+				X string `desc:"The city."`
+			}
+		}], "field In[].X: nobody reads the struct tag desc; the tag for it is jsonschema_description"},
+		{"keyword as a tag", takes[struct {
+			X int `json:"x" jsonschema:"maximum=9" minimum:"1"`
+		}], "field X: nobody reads the struct tag minimum; write it as `jsonschema:\"minimum=…\"`"},
+		{"misspelt tag", takes[struct {
+			X int `json:"x" jsonshema:"minimum=1"`
+		}], `field X: struct tag "jsonshema" is not known; did you mean jsonschema?`},
+		{"misspelt tag in camel case", takes[struct {
+			X int `jsonSchema:"minimum=1"`
+		}], `field X: struct tag "jsonSchema" is not known; did you mean jsonschema?`},
+		{"misspelt tag of a description", takes[struct {
+			X int `jsonschema_desc:"The city."`
+		}], `field X: struct tag "jsonschema_desc" is not known; did you mean jsonschema_description?`},
+		{"tag of an enum", takes[struct {
+			X int `jsonschema_enum:"1"`
+		}], `field X: struct tag "jsonschema_enum" is not known; did you mean jsonschema?`},
+		{"misspelt json", takes[struct {
+			X int `josn:"x"`
+		}], `field X: struct tag "josn" is not known; did you mean json?`},
 		{"no number", takes[struct {
 			X int `jsonschema:"minimum=abc"`
 		}], "field X: tag jsonschema: minimum=abc is no number"},
@@ -222,6 +301,7 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 		{"bytes that are texts when they are read", takes[struct{ X []readByte }], "field X: encoding/json does not read []tool_test.readByte as it writes it"},
 		{"schema that panics", takes[struct{ X rudeSchema }], "the schema of struct { X tool_test.rudeSchema }: rude"},
 		{"no schema", takes[struct{ X noSchema }], "the schema of struct { X tool_test.noSchema }: its JSONSchema returns nil"},
+		{"own schema with an empty enum", takes[struct{ X []emptyEnum }], "the schema of struct { X []tool_test.emptyEnum }: /properties/X/items/properties/a/enum: has no values, so nothing would be taken; give some or leave it out"},
 		{"alias", takes[struct{ A aliased }], "field A: tool_test.aliased: JSONSchemaAlias and JSONSchemaProperty are not supported; use JSONSchema"},
 		{"promoted schema", takes[struct {
 			WithSchema
@@ -240,4 +320,36 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 			require.EqualError(t, err, `tool "takes": `+tt.want)
 		})
 	}
+}
+
+// TestTagsOfOthers are left alone, and so is a keyword that is said to us, too.
+func TestTagsOfOthers(t *testing.T) {
+	t.Parallel()
+	made, err := takes[struct {
+		A int `json:"a" bson:"a" jsonb:"x" yaml:"a" db:"a" validate:"required,min=1" schema:"a" mapstructure:"a" required:"true" help:"x" env:"A"`
+		B int `json:"b" description:"For you." jsonschema_description:"For us." default:"1" jsonschema:"default=2"`
+		C int `json:"c" description:"For you." jsonschema:"description=For us."`
+		D int `json:"-" description:"Nobody is shown it."`
+	}]()
+	require.NoError(t, err)
+	require.Equal(t, `{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer","description":"For us. Default: 2."},`+
+		`"c":{"type":"integer","description":"For us."}},"additionalProperties":false,"required":["a","b","c"]}`, string(made.Def().Schema))
+}
+
+// TestTagsThatGoDoesNotRead are told, since their author thinks that they say something.
+func TestTagsThatGoDoesNotRead(t *testing.T) {
+	t.Parallel()
+	for tag, from := range map[string]string{
+		`json:"x",jsonschema:"minimum=1"`: `,jsonschema:\"minimum=1\"`,
+		`json:x`:                          `json:x`,
+		`json: "x"`:                       `json: \"x\"`,
+		`json:"x" the name`:               `the name`,
+	} {
+		typ := reflect.StructOf([]reflect.StructField{{Name: "X", Type: reflect.TypeFor[int](), Tag: reflect.StructTag(tag)}})
+		_, err := tool.Reflected(typ, nil)
+		require.EqualError(t, err, `tool "reflected": field X: its struct tag is not read from "`+from+`" on; write name:"value", with a blank between two`)
+	}
+	typ := reflect.StructOf([]reflect.StructField{{Name: "X", Type: reflect.TypeFor[int](), Tag: `json:"x"xml:"y"  `}})
+	_, err := tool.Reflected(typ, nil)
+	require.NoError(t, err, "Go reads it")
 }

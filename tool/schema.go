@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	js "github.com/invopop/jsonschema"
@@ -99,6 +100,9 @@ func (r *reflection) reflect(t reflect.Type) (*value, error) {
 	r.root = t
 	s := (&js.Reflector{Anonymous: true, DoNotReference: true, Mapper: r.schemaOf}).ReflectFromType(t)
 	s.Version, s.ID = "", ""
+	if at, found := emptyEnum(s, nil); found {
+		return nil, fmt.Errorf("the schema of %s: %s: has no values, so nothing would be taken; give some or leave it out", t, pointer(at))
+	}
 	raw, err := json.Marshal(s)
 	if err != nil {
 		return nil, fmt.Errorf("the schema of %s: %w", t, err)
@@ -108,6 +112,35 @@ func (r *reflection) reflect(t reflect.Type) (*value, error) {
 		return nil, fmt.Errorf("the schema of %s: %w", t, err)
 	}
 	return shown, r.fit(shown, t, nil, "")
+}
+
+// emptyEnum finds an "enum" without values, of which the JSON of the schema would have
+// no trace: a type's own JSONSchema may make its list while the program runs.
+func emptyEnum(s *js.Schema, at []string) (where []string, found bool) {
+	if s == nil || s.Enum != nil && len(s.Enum) == 0 {
+		return append(at, "enum"), s != nil
+	}
+	look := func(inner *js.Schema, steps ...string) {
+		if !found {
+			where, found = emptyEnum(inner, slices.Concat(at, steps))
+		}
+	}
+	for p := s.Properties.Oldest(); p != nil; p = p.Next() {
+		look(p.Value, "properties", p.Key)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.PatternProperties)) {
+		look(s.PatternProperties[name], "patternProperties", name)
+	}
+	look(s.Items, "items")
+	look(s.AdditionalProperties, "additionalProperties")
+	look(s.Contains, "contains")
+	look(s.PropertyNames, "propertyNames")
+	for keyword, list := range map[string][]*js.Schema{"allOf": s.AllOf, "anyOf": s.AnyOf, "oneOf": s.OneOf, "prefixItems": s.PrefixItems} {
+		for i, inner := range list {
+			look(inner, keyword, strconv.Itoa(i))
+		}
+	}
+	return where, found
 }
 
 // define adds the types that hold themselves.

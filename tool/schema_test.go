@@ -132,7 +132,7 @@ func TestSchemas(t *testing.T) {
 			`"d":{"type":"string","description":"A duration such as 30s or 1h30m.","pattern":"^-?([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+$"},`+
 			`"b":{"type":"string","contentEncoding":"base64"},`+
 			`"f":{"type":"array","items":{"type":"integer","minimum":0,"maximum":255},"maxItems":2,"minItems":2},`+
-			`"r":{},"n":{"type":"number"},"a":{"description":"Anything."},"i":{"type":"string"},"p":{"type":"string"},`+
+			`"r":{},"n":{"type":"number"},"a":{"description":"Anything."},"i":{"type":"string"},"p":{"type":["string","null"]},`+
 			`"s":{"type":"string","pattern":"^-?(0|[1-9][0-9]*)$"},"o":{"type":"string","enum":["true","false"]}`,
 			`"t","d","b","f","r","n","a","i","p","s","o"`)},
 		{"tags", takes[struct {
@@ -161,7 +161,7 @@ func TestSchemas(t *testing.T) {
 			C []celsius `json:"c"`
 			M money     `json:"m"`
 		}], object(`"a":{"type":"number","description":"Degrees Celsius","maximum":50,"minimum":-273.15},`+
-			`"b":{"type":"number","description":"Outside.","minimum":-273.15},`+
+			`"b":{"type":["number","null"],"description":"Outside.","minimum":-273.15},`+
 			`"c":{"type":"array","items":{"type":"number","description":"Degrees Celsius","minimum":-273.15}},`+
 			`"m":{"type":"string"}`, `"a","b","c","m"`)},
 		{"maps", takes[struct {
@@ -170,6 +170,24 @@ func TestSchemas(t *testing.T) {
 			C map[uint8][]bool `json:"c"`
 		}], object(`"a":{"type":"object"},"b":{"type":"object","description":"Its keys are whole numbers.","additionalProperties":`+object(`"id":{"type":"integer"}`, `"id"`)+`},`+
 			`"c":{"type":"object","description":"Its keys are whole numbers.","additionalProperties":{"type":"array","items":{"type":"boolean"}}}`, `"a","b","c"`)},
+		{"pointers that may not be left out", takes[struct {
+			A *string        `json:"a"`
+			B *string        `json:"b" jsonschema:"enum=x"`
+			C *int           `json:"c,string"`
+			D **base         `json:"d"`
+			E *big.Int       `json:"e" jsonschema:"type=integer"`
+			F *time.Duration `json:"f" jsonschema:"enum=1s"`
+			G *any           `json:"g"`
+			H *string        `json:"h,omitempty"`
+			I *string        `json:"i,omitempty" jsonschema:"required,minLength=1"`
+			J *bool          `json:"j" jsonschema:"nullable"`
+			K []*bool        `json:"k"`
+		}], object(`"a":{"type":["string","null"]},"b":{"type":["string","null"],"enum":["x",null]},`+
+			`"c":{"type":["string","null"],"pattern":"^-?(0|[1-9][0-9]*)$"},`+
+			`"d":{"type":["object","null"],"properties":{"id":{"type":"integer"}},"additionalProperties":false,"required":["id"]},`+
+			`"e":{"type":["integer","null"]},"f":{"type":["string","null"],"enum":["1s",null]},"g":{},`+
+			`"h":{"type":"string"},"i":{"type":["string","null"],"minLength":1},"j":{"type":["boolean","null"]},`+
+			`"k":{"type":"array","items":{"type":"boolean"}}`, `"a","b","c","d","e","f","g","i","j","k"`)},
 		{"recursive", takes[tree], `{"type":"object","properties":{"name":{"type":"string"},"kids":{"type":"array","items":{"$ref":"#/$defs/tree"}},` +
 			`"next":{"anyOf":[{"$ref":"#/$defs/tree"},{"type":"null"}]},` +
 			`"other":` + object(`"trees":{"type":"object","additionalProperties":{"$ref":"#/$defs/tree"}}`, `"trees"`) + `},` +

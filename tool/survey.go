@@ -1,6 +1,8 @@
 package tool
 
 import (
+	"encoding/json"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -80,7 +82,9 @@ func (s *survey) unfold(t reflect.Type, at string) (int, error) {
 	case t == urlType:
 		return 1, errAt(at, "encoding/json cannot decode url.URL from a string; use a string")
 	case readsItself(t):
-		return 1, errAt(at, "%s decodes itself (UnmarshalJSON); give it a method JSONSchema() *jsonschema.Schema", t)
+		return 1, errAt(at, "%s", unreadable(t, at))
+	case t.Name() == "" && promotes(t, textUnmarshalerType) != nil && t.NumField() > 1:
+		return 1, errAt(at, "the whole of %s is decoded by the UnmarshalText of the embedded %s; give that field a name, so that it is not embedded", t, promotes(t, textUnmarshalerType))
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 && !readsText(t) && isBytes(t) != writesBytes(t):
 		return 1, errAt(at, "encoding/json does not read %s as it writes it", t)
 	case readsText(t), isBytes(t), isScalar(t.Kind()), t.Kind() == reflect.String:
@@ -129,4 +133,53 @@ func (s *survey) unfoldStruct(t reflect.Type, at string) (int, error) {
 		total += n
 	}
 	return total, nil
+}
+
+// unreadable says of a type that decodes itself how its schema can be told, from where
+// it stands.
+func unreadable(t reflect.Type, at string) string {
+	const hook = "a method JSONSchema() *jsonschema.Schema"
+	if inner := promotes(t, unmarshalerType); inner != nil && t.Name() == "" {
+		return fmt.Sprintf("the whole of %s is decoded by the UnmarshalJSON of the embedded %s; give that field a name, so that it is not embedded", t, inner)
+	}
+	does := fmt.Sprintf("%s decodes itself (UnmarshalJSON), so its JSON type is not known; ", t)
+	if inner := promotes(t, unmarshalerType); inner != nil {
+		does = fmt.Sprintf("%s decodes itself (UnmarshalJSON, unless it has its own that of the embedded %s), so its JSON type is not known; ", t, inner)
+	}
+	switch {
+	case at == "":
+		return does + "give it " + hook + ", or use NewRaw"
+	case strings.HasSuffix(at, "[]"):
+		return does + "give it " + hook + ", or put in its place a type of your own that embeds it and has one"
+	}
+	return does + "say it in the tag of the field, as in `jsonschema:\"type=" + takenType(t) + "\"`, or give it " + hook
+}
+
+// takenType finds out the JSON type that a type reads itself from.
+func takenType(t reflect.Type) (name string) {
+	defer func() {
+		if recover() != nil {
+			name = "string"
+		}
+	}()
+	for _, try := range []struct{ name, text string }{{"string", `"7"`}, {"integer", "7"}, {"number", "7.5"}, {"boolean", "true"}, {"array", "[]"}, {"object", "{}"}} {
+		if json.Unmarshal([]byte(try.text), reflect.New(t).Interface()) == nil {
+			return try.name
+		}
+	}
+	return "string"
+}
+
+// promotes returns the embedded type that a struct may have a method of an interface
+// from; nil if it does not have it, or none that is embedded has.
+func promotes(t, methods reflect.Type) reflect.Type {
+	if t.Kind() != reflect.Struct || !implements(t, methods) {
+		return nil
+	}
+	for i := range t.NumField() {
+		if inner := indirect(t.Field(i).Type); t.Field(i).Anonymous && implements(inner, methods) {
+			return inner
+		}
+	}
+	return nil
 }

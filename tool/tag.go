@@ -1,9 +1,11 @@
 package tool
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"reflect"
 	"slices"
@@ -38,7 +40,9 @@ func checkSchemaTag(tag string, t reflect.Type) error {
 		case strings.HasPrefix(key, "oneof_") && !known, strings.HasPrefix(key, "anyof_") && !known:
 			return fmt.Errorf("tag jsonschema: %s: providers refuse the schema that it makes", key)
 		case !known:
-			return fmt.Errorf("tag jsonschema: unknown keyword %q", key)
+			return fmt.Errorf("tag jsonschema: unknown keyword %q%s", key, didYouMean(key, slices.Collect(maps.Keys(schemaTags))))
+		case val == "" && !slices.Contains([]string{"default", "description", "title", "example"}, key):
+			return fmt.Errorf("tag jsonschema: %s= has no value", key)
 		case slices.Contains(numberTags, key):
 			if _, ok := readNumber(val); !ok && !(isDurations(t) && slices.Contains(limitTags, key)) {
 				return fmt.Errorf("tag jsonschema: %s=%s is no number", key, val)
@@ -48,6 +52,110 @@ func checkSchemaTag(tag string, t reflect.Type) error {
 		}
 	}
 	return nil
+}
+
+// didYouMean suggests the name that is nearest to what was written, if one is near.
+func didYouMean(written string, names []string) string {
+	meant := closest(written, names)
+	if meant == "" {
+		for _, name := range slices.Sorted(slices.Values(names)) {
+			if w := fold(written); len(w) > 2 && strings.HasPrefix(fold(name), w) {
+				meant = cmp.Or(meant, name)
+			}
+		}
+	}
+	if meant == "" {
+		return ""
+	}
+	return "; did you mean " + quote(meant) + "?"
+}
+
+// checkTagNames refuses the names of struct tags that are misspelt, or are a keyword
+// that belongs into the tag jsonschema: encoding/json and the reflector do not look at
+// them. A keyword that is there, too, was written for someone else.
+func checkTagNames(tag reflect.StructTag) error {
+	names, err := tagNames(tag)
+	if err != nil {
+		return err
+	}
+	said := schemaKeys(tag)
+	for _, name := range names {
+		if meant := misspelt(name); meant != "" {
+			return fmt.Errorf("struct tag %s is not known; did you mean %s?", quote(name), meant)
+		}
+		keyword := name
+		if name == "desc" || name == "doc" {
+			keyword = "description"
+		}
+		if _, known := schemaTags[keyword]; !known || keyword == "anchor" || said[keyword] {
+			continue
+		}
+		if keyword == "description" {
+			return fmt.Errorf("nobody reads the struct tag %s; the tag for it is jsonschema_description", name)
+		}
+		return fmt.Errorf("nobody reads the struct tag %s; write it as `jsonschema:\"%s=…\"`", name, keyword)
+	}
+	return nil
+}
+
+// schemaKeys are the keywords that the tags of a schema say.
+func schemaKeys(tag reflect.StructTag) map[string]bool {
+	said := map[string]bool{}
+	for _, element := range tagElements(tag.Get("jsonschema")) {
+		key, _, _ := strings.Cut(element, "=")
+		said[key] = true
+	}
+	if tag.Get("jsonschema_description") != "" {
+		said["description"] = true
+	}
+	return said
+}
+
+// ourTags are the struct tags that are read here.
+var ourTags = []string{"json", "jsonschema", "jsonschema_description", "jsonschema_extras"}
+
+// misspelt returns the tag that was meant by another; "" if it is nobody's or another
+// library's, as bson is.
+func misspelt(name string) string {
+	if slices.Contains(ourTags, name) {
+		return ""
+	}
+	w := fold(name)
+	for _, meant := range ourTags[1:] {
+		if distance(w, fold(meant)) <= 2 {
+			return meant
+		}
+	}
+	switch {
+	case strings.HasPrefix(w, "jsonschemad"):
+		return "jsonschema_description"
+	case strings.HasPrefix(w, "jsonschem"):
+		return "jsonschema"
+	case w == "json", strings.HasPrefix(w, "j") && !strings.HasPrefix(w, "json") && (distance(w, "json") == 1 || sorted(w) == "jnos"):
+		return "json"
+	}
+	return ""
+}
+
+func sorted(s string) string {
+	b := []byte(s)
+	slices.Sort(b)
+	return string(b)
+}
+
+// tagNames lists the names in a struct tag. One that is not written as Go reads it
+// ends the tag without a word.
+func tagNames(tag reflect.StructTag) (names []string, err error) {
+	for rest := strings.TrimLeft(string(tag), " "); rest != ""; rest = strings.TrimLeft(rest, " ") {
+		name, behind, found := strings.Cut(rest, ":")
+		quoted, err := strconv.QuotedPrefix(behind)
+		if !found || name == "" || strings.ContainsAny(name, " ,\"") || err != nil || quoted[0] != '"' {
+			return nil, fmt.Errorf("its struct tag is not read from %s on; write name:\"value\", with a blank between two", quote(rest))
+		}
+		names = append(names, name)
+		rest = behind[len(quoted):]
+	}
+	return names, nil
 }
 
 // tagElements splits a tag at its commas; \, is one that belongs to a text.
@@ -85,7 +193,7 @@ func checkEffect(n *value, f field) error {
 	enums := 0
 	for _, element := range tagElements(f.tag.Get("jsonschema")) {
 		key, val, found := strings.Cut(element, "=")
-		if !found || val == "" || key == "type" || isDurations(f.typ) && slices.Contains(limitTags, key) {
+		if !found || val == "" && key != "enum" || key == "type" || isDurations(f.typ) && slices.Contains(limitTags, key) {
 			continue
 		}
 		if isDurations(f.typ) && slices.Contains(textTags, key) {
