@@ -20,6 +20,7 @@ type schema struct {
 
 	unchecked error    // why valid is nil
 	repairs   []string // of a schema that is not ours
+	keepsNull error    // why null does not mean that a property is absent; for a Go type
 }
 
 // properties returns the names at the top of what the model is shown.

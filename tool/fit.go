@@ -120,8 +120,11 @@ func (r *reflection) fitStruct(n *value, t reflect.Type, at string) error {
 		if err := r.fit(p, f.typ, &f, strings.TrimPrefix(at+"."+f.goName, ".")); err != nil {
 			return err
 		}
-		if f.typ.Kind() == reflect.Pointer && slices.Contains(n.get("required").strs(), f.name) {
+		switch required := slices.Contains(n.get("required").strs(), f.name); {
+		case required && f.typ.Kind() == reflect.Pointer:
 			admitNull(p) // else nothing could be said where there is nothing to say
+		case !required && r.keepsNull == nil && seesNull(f.typ) && showsNull(p):
+			r.keepsNull = errAt(strings.TrimPrefix(at+"."+f.goName, "."), "may be left out and may be null, and %s tells these apart", f.typ)
 		}
 		if f.absent {
 			note := r.note(n)
@@ -340,6 +343,17 @@ func admitNull(n *value) {
 			enum.items = append(enum.items, &value{form: nullForm})
 		}
 	}
+}
+
+// seesNull reports whether a type is told of a null, by its own method. Any other is
+// left as it was.
+func seesNull(t reflect.Type) bool {
+	return t.Kind() != reflect.Pointer && t.Kind() != reflect.Interface && t != timeType && implements(t, unmarshalerType)
+}
+
+// showsNull reports whether a model is told that it may write null.
+func showsNull(n *value) bool {
+	return n.get("type").str() == "null" || slices.Contains(n.get("type").strs(), "null") || takesNull(n.get("anyOf")) || takesNull(n.get("oneOf"))
 }
 
 func takesNull(branches *value) bool {

@@ -20,6 +20,8 @@ type reflection struct {
 	root    reflect.Type // the type that is being reflected, until it was met
 	held    map[*value]*extra
 	formats map[string]textFormat
+
+	keepsNull error // the first field that null is not absence for
 }
 
 // An extra is what the held schema says beside what the model is shown.
@@ -74,7 +76,7 @@ func (r *reflection) schema(t reflect.Type, shown, held *value) (*schema, error)
 		return nil, err
 	}
 	toWire(shown)
-	return &schema{wire: shown.json(), valid: valid, shape: shapeOf(t, map[reflect.Type]*shape{})}, nil
+	return &schema{wire: shown.json(), valid: valid, shape: shapeOf(t, map[reflect.Type]*shape{}), keepsNull: r.keepsNull}, nil
 }
 
 // combinators are the keywords that providers refuse at the top of a schema.

@@ -14,6 +14,8 @@ func (s *schema) strict() (json.RawMessage, error) {
 	switch {
 	case s.valid == nil:
 		return nil, errors.New("its schema cannot be checked here")
+	case s.keepsNull != nil:
+		return nil, s.keepsNull
 	case s.valid.formats != nil: // ours: what it holds beyond what is shown leaves the form as it is
 		return strictForm(s.wire, nil)
 	}
@@ -28,8 +30,9 @@ func (s *schema) strict() (json.RawMessage, error) {
 // said in the description as far as it only narrows a value. What it would lose
 // is an error: then a call that the tool takes could not be made.
 //
-// held is what arguments are held to beside it, nil if that is no more: the
-// combinations at the top of a schema, which are not shown.
+// held is the schema that arguments are held to, which has what is not shown: the
+// combinations at its top, and what is the default of a property. It is nil for that
+// of a Go type.
 //
 // Source: "Structured model outputs", section "Supported schemas", of OpenAI's
 // documentation, as of February 2026.
@@ -38,7 +41,7 @@ func strictForm(wire json.RawMessage, held *value) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stricter{shown: shown, legacy: isLegacy(held), defs: map[string]*definition{}, names: map[string]bool{}, within: &definition{}}
+	s := &stricter{shown: shown, held: held, legacy: isLegacy(held), defs: map[string]*definition{}, names: map[string]bool{}, within: &definition{}}
 	s.top = s.within
 	root, err := s.root(held)
 	if err != nil {
@@ -67,6 +70,7 @@ func isLegacy(doc *value) bool {
 // A stricter makes the strict form of one schema.
 type stricter struct {
 	shown  *value
+	held   *value // nil: no more than is shown, and null in place of an absent property is no difference
 	legacy bool
 	path   []string               // of the schema that is being rewritten
 	defs   map[string]*definition // by the pointer of what was referred to

@@ -39,7 +39,7 @@ func TestStrictForms(t *testing.T) {
 			`{"description":"d","anyOf":[{"type":"string","pattern":"^a"},{"type":"number","minimum":1}]}`},
 		{"lists", `{"type":"array","items":{"type":"string","minLength":2},"minItems":1,"uniqueItems":true,"contains":{"const":"x"},"maxContains":2}`,
 			`{"type":"array","description":"All items are different. Of its items at least 1 and at most 2 fit {\"const\":\"x\"}.","items":{"type":"string","description":"At least 2 characters."},"minItems":1}`},
-		{"objects", `{"type":"object","properties":{"b":{"type":"string"},"a":{"type":"integer","enum":[1]},"c":false,"d":{"type":["string","null"]}},"required":["b"],"minProperties":2,"maxProperties":3,"dependentRequired":{"a":["d","b"]}}`,
+		{"objects", `{"type":"object","properties":{"b":{"type":"string"},"a":{"type":"integer","enum":[1]},"c":false,"d":{"type":["string","null"],"default":null}},"required":["b"],"minProperties":2,"maxProperties":3,"dependentRequired":{"a":["d","b"]}}`,
 			`{"type":"object","description":"Give at least 2 properties. Give at most 3 properties. a needs d, b.",` +
 				`"properties":{"b":{"type":"string"},"a":{"type":["integer","null"],"enum":[1,null]},"d":{"type":["string","null"]}},"required":["b","a","d"],"additionalProperties":false}`},
 		{"the type is left out", `{"properties":{"a":{"items":{"enum":["x"]}}},"required":["a"]}`, object(`"a":{"type":"array","items":{"type":"string","enum":["x"]}}`, `"a"`)},
@@ -176,14 +176,14 @@ func TestNotStrict(t *testing.T) {
 		p(`{"oneOf":[{"type":"number"},{"type":"integer"}]}`):                                                `/properties/p: oneOf: forms 0 and 1 do not exclude each other`,
 		p(`{"anyOf":[{"type":"string"},{"type":"object","properties":{"a/b":{"type":"string"}}}]}`):          `/properties/p/anyOf/1/properties/a~1b: may be left out, inside of a choice of forms, where null could not stand for that`,
 		`{"properties":{"p":{"anyOf":[{"type":"string"},{"$ref":"#/$defs/d"}]}},"$defs":{"d":{"type":"object","properties":{"e":{"$ref":"#/$defs/e"}},"required":["e"]},"e":{"type":"object","properties":{"f":{"type":"string"}}}}}`: `/$defs/e/properties/f: may be left out, inside of a choice of forms, where null could not stand for that`,
-		`{"type":"object","properties":{"p":{"anyOf":[{"type":"string"},{"$ref":"#"}]}}}`:                                                         `/properties/p: may be left out, inside of a choice of forms, where null could not stand for that`,
-		`{"properties":{"p":{"$ref":"#/$defs/a","minimum":1}},"$defs":{"a":{"type":"integer"}}}`:                                                  `/properties/p: minimum beside a reference`,
-		`{"properties":{"p":{"$ref":"#a"}},"$defs":{"a":{"$anchor":"a","type":"integer"}}}`:                                                       `/properties/p: a reference to "#a", which cannot be followed`,
-		`{"properties":{"p":{"$ref":"#/$defs/a"}},"$defs":{"a":{"type":"object","properties":{"b":{"$ref":"#/$defs/a"},"c":{"type":"object"}}}}}`: `/$defs/a/properties/c: properties of any name`,
-		`{"properties":{"p":{"$ref":"#/$defs/a"}},"$defs":{"a":{"anyOf":[{"$ref":"#/$defs/b"},{"type":"null"}]},"b":{"$ref":"#/$defs/a"}}}`:       `/$defs/a: refers to nothing but itself`,
-		`{"properties":{"p":{"type":"string"}},"allOf":[{"if":{"required":["p"]}}]}`:                                                              `(top level): allOf at the top, which the model is not shown`,
-		`{"properties":{"p":{"type":"string"}},"anyOf":[{"required":["q"]}]}`:                                                                     `(top level): anyOf at the top, which the model is not shown`,
-		`{"properties":{"p":{"type":"string"}},"if":{"required":["p"]}}`:                                                                          `(top level): if`,
+		`{"type":"object","properties":{"p":{"anyOf":[{"type":"string"},{"$ref":"#"}]}}}`:                                                                    `/properties/p: may be left out, inside of a choice of forms, where null could not stand for that`,
+		`{"properties":{"p":{"$ref":"#/$defs/a","minimum":1}},"$defs":{"a":{"type":"integer"}}}`:                                                             `/properties/p: minimum beside a reference`,
+		`{"properties":{"p":{"$ref":"#a"}},"$defs":{"a":{"$anchor":"a","type":"integer"}}}`:                                                                  `/properties/p: a reference to "#a", which cannot be followed`,
+		`{"properties":{"p":{"$ref":"#/$defs/a"}},"$defs":{"a":{"type":"object","properties":{"b":{"$ref":"#/$defs/a"},"c":{"type":"object"}}}}}`:            `/$defs/a/properties/c: properties of any name`,
+		`{"properties":{"p":{"$ref":"#/$defs/a"}},"required":["p"],"$defs":{"a":{"anyOf":[{"$ref":"#/$defs/b"},{"type":"null"}]},"b":{"$ref":"#/$defs/a"}}}`: `/$defs/a: refers to nothing but itself`,
+		`{"properties":{"p":{"type":"string"}},"allOf":[{"if":{"required":["p"]}}]}`:                                                                         `(top level): allOf at the top, which the model is not shown`,
+		`{"properties":{"p":{"type":"string"}},"anyOf":[{"required":["q"]}]}`:                                                                                `(top level): anyOf at the top, which the model is not shown`,
+		`{"properties":{"p":{"type":"string"}},"if":{"required":["p"]}}`:                                                                                     `(top level): if`,
 		"{\"properties\":{\"a\\nb\":{}}}": "/properties/a\uFFFDb: any value",
 		many(11, enum(100, 1)):            `more than 1000 values in enums`,
 		p(enum(251, 60)):                  `/properties/p: more than 15000 characters in 252 values of an enum`,
@@ -233,14 +233,84 @@ func wideEnum(n int) string {
 }
 
 // TestNullOfOptionalThatTakesNull: where null is a value of a property that may
-// be left out, it stays.
+// be left out, it stays, and is not what the property's absence is. So the strict
+// form, which has null for both, would lose calls.
 func TestNullOfOptionalThatTakesNull(t *testing.T) {
 	t.Parallel()
-	made, err := tool.NewRaw("x", "", json.RawMessage(`{"type":"object","properties":{"a":{"type":["string","null"]},"b":{"type":"string"}}}`), echo)
-	require.NoError(t, err)
-	args, _, err := made.Parse(`{"a":null,"b":null}`)
-	require.NoError(t, err)
-	require.Equal(t, `{"a":null}`, string(args))
+	const defs = `"$defs":{"n":{"type":["integer","null"]}}`
+	for name, p := range map[string]string{
+		"a type":                 `{"type":["string","null"],"description":"null to remove, omit to keep"}`,
+		"null alone":             `{"type":"null"}`,
+		"an enum":                `{"enum":["a",null]}`,
+		"anyOf":                  `{"anyOf":[{"type":"string"},{"type":"null"}]}`,
+		"oneOf":                  `{"oneOf":[{"type":"null"},{"type":"array","items":{"type":"string"}}]}`,
+		"allOf":                  `{"allOf":[{"type":["string","null"]}]}`,
+		"a reference":            `{"$ref":"#/$defs/n"}`,
+		"a reference to choose":  `{"anyOf":[{"type":"string"},{"$ref":"#/$defs/n"}]}`,
+		"OpenAPI":                `{"type":"string","nullable":true}`,
+		"a default that is none": `{"type":["string","null"],"default":"a"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const why = "/properties/a: may be left out and may be null, and the form has only null for both"
+			made, err := tool.NewRaw("x", "", json.RawMessage(`{"type":"object","properties":{"a":`+p+`,"b":{"type":"string"}},`+defs+`}`), echo)
+			require.NoError(t, err)
+			args, _, err := made.Parse(`{"a":null,"b":null}`)
+			require.NoError(t, err)
+			require.Equal(t, `{"a":null}`, string(args))
+			require.EqualError(t, made.NotStrict(), `tool "x" has no strict form: `+why)
+			require.Nil(t, made.Def().Strict)
+
+			inside, err := tool.NewRaw("x", "", json.RawMessage(`{"properties":{"l":{"type":"array","items":{"type":"object","properties":{"a":`+p+`}}}},`+defs+`}`), echo)
+			require.NoError(t, err)
+			require.EqualError(t, inside.NotStrict(), `tool "x" has no strict form: /properties/l/items`+why)
+
+			required, err := tool.NewRaw("x", "", json.RawMessage(`{"properties":{"a":`+p+`},"required":["a"],`+defs+`}`), echo)
+			require.NoError(t, err)
+			require.NoError(t, required.NotStrict())
+
+			if strings.Contains(p, `"default"`) {
+				return
+			}
+			same, err := tool.NewRaw("x", "", json.RawMessage(`{"$ref":"#/$defs/top","$defs":{"top":{"properties":{"a":`+strings.Replace(p, "{", `{"default":null,`, 1)+`}},"n":{"type":["integer","null"]}}}`), echo)
+			require.NoError(t, err)
+			require.NoError(t, same.NotStrict(), "its default says that absence is null")
+		})
+	}
+}
+
+// asked tells null from absence.
+type asked struct{ set bool }
+
+func (a *asked) UnmarshalJSON([]byte) error { a.set = true; return nil }
+
+// TestNullOfOptionalGoFields: a nil stands for both, but for types that are told.
+func TestNullOfOptionalGoFields(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, tool.Must(takes[struct {
+		A *string    `json:"a,omitempty" jsonschema:"nullable"`
+		B string     `json:"b,omitempty" jsonschema:"nullable"`
+		C *chain     `json:"c,omitempty"`
+		D *asked     `json:"d,omitempty" jsonschema:"type=string,nullable"`
+		E *time.Time `json:"e,omitempty" jsonschema:"nullable"`
+		F *asked     `json:"f" jsonschema:"type=string"`
+	}]()).NotStrict())
+	for _, make := range []func() (tool.Tool, error){
+		takes[struct {
+			In struct {
+				A asked `json:"a,omitempty" jsonschema:"type=string,nullable"`
+			}
+		}],
+		takes[struct {
+			In struct {
+				A json.RawMessage `json:"a,omitempty" jsonschema:"type=string,nullable"`
+			}
+		}],
+	} {
+		made, err := make()
+		require.NoError(t, err)
+		require.ErrorContains(t, made.NotStrict(), "field In.A: may be left out and may be null, and ")
+	}
 }
 
 // TestStrictHostile: a schema from elsewhere costs little time and memory.
@@ -283,4 +353,8 @@ func TestNotStrictUnchecked(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualError(t, made.NotStrict(), `tool "x" has no strict form: its schema cannot be checked here`)
 	require.Nil(t, made.Def().Strict)
+}
+
+type chain struct {
+	Next *chain `json:"next,omitempty"`
 }

@@ -254,10 +254,14 @@ func isFalse(n *value) bool {
 }
 
 // absent notes that a property may be left out. Inside of a choice no repair
-// drops its null, unless it takes null anyway.
+// drops its null. Where the property takes null, too, null would say both, unless the
+// one is the default of the other.
 func (s *stricter) absent(p member) error {
 	if s.takesNull(p.value, 0) {
-		return nil
+		if s.held == nil || s.defaultsToNull(p.name) {
+			return nil
+		}
+		return errors.New(place(append(s.path, "properties", p.name)) + ": may be left out and may be null, and the form has only null for both")
 	}
 	err := errors.New(place(append(s.path, "properties", p.name)) +
 		": may be left out, inside of a choice of forms, where null could not stand for that")
@@ -268,6 +272,19 @@ func (s *stricter) absent(p member) error {
 		s.within.optional = err
 	}
 	return nil
+}
+
+// defaultsToNull reports whether null is the default of a property of the schema that
+// is being rewritten. The model is not shown it.
+func (s *stricter) defaultsToNull(name string) bool {
+	at := slices.Concat(s.path, []string{"properties", name})
+	path, _ := pathOf(s.held.get("$ref").str()) // what it leads to may be shown in its place
+	for _, from := range []*value{s.held, descend(s.held, path)} {
+		if d := descend(from, at).get("default"); d != nil && d.form == nullForm {
+			return true
+		}
+	}
+	return false
 }
 
 // takesNull reports whether what is shown of a property says that it takes null.
@@ -283,6 +300,9 @@ func (s *stricter) takesNull(n *value, depth int) bool {
 		if branches := n.get(keyword); branches != nil {
 			return slices.ContainsFunc(branches.items, func(b *value) bool { return s.takesNull(b, depth+1) })
 		}
+	}
+	if all := n.get("allOf"); all != nil && !n.has("type") {
+		return !slices.ContainsFunc(all.items, func(b *value) bool { return !s.takesNull(b, depth+1) })
 	}
 	types := strictTypes(n)
 	return slices.Contains(types, "null") &&

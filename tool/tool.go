@@ -236,9 +236,10 @@ func (t Tool) RawSchema() json.RawMessage {
 // beyond what providers take. Such a tool is sent with its plain schema.
 //
 // In the strict form a property that may be left out is null instead, and
-// [Tool.Parse] leaves it out again. One that takes null too keeps it: the model
-// has then no way to leave it out, and the function sees null (for a Go pointer,
-// slice or map there is no difference).
+// [Tool.Parse] leaves it out again. One that takes null, too, has no strict form, since
+// the model could not say which it means, unless it is the same: where null is its
+// default, and for the types of [New], in which a nil stands for both, but for
+// [json.RawMessage] and types with an UnmarshalJSON.
 func (t Tool) NotStrict() error {
 	if t.spec == nil {
 		return Unknown("")
