@@ -25,7 +25,24 @@ func TestMessageAccessors(t *testing.T) {
 	require.Equal(t, []llm.ToolResult{result}, llm.Message{Role: llm.RoleTool, Parts: llm.Parts{result}}.Results())
 	require.Equal(t, llm.Message{Role: llm.RoleUser}, llm.User(""))
 	require.Empty(t, llm.User("").Text())
-	require.Equal(t, "22", llm.ToolResult{Parts: llm.Parts{llm.Text{Text: "22"}}}.Text())
+}
+
+// TestToolResultText: what a tool says in several parts stays apart.
+func TestToolResultText(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		parts llm.Parts
+		want  string
+	}{
+		{nil, ""},
+		{llm.Parts{llm.Text{Text: "22"}}, "22"},
+		{llm.Parts{llm.Text{Text: "total: 42"}, llm.Text{Text: "7 rows"}}, "total: 42\n7 rows"},
+		{llm.Parts{llm.Text{Text: "total: 42"}, llm.Image{URL: "u"}, llm.Text{}, llm.Text{Text: "7 rows"}}, "total: 42\n7 rows"},
+		{llm.Parts{llm.Text{}, llm.Text{Text: "a"}, llm.Text{}}, "a"},
+		{llm.Parts{llm.Text{Text: "a\n"}, llm.Text{Text: "b "}, llm.Text{Text: "c"}, llm.Text{Text: "\u00a0d"}, llm.Text{Text: "\n"}, llm.Text{Text: "é"}, llm.Text{Text: "é"}}, "a\nb c\u00a0d\né\né"},
+	} {
+		require.Equal(t, tt.want, llm.ToolResult{Parts: tt.parts}.Text())
+	}
 }
 
 func TestFinishOf(t *testing.T) {

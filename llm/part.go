@@ -1,5 +1,11 @@
 package llm
 
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
 // A Part is a piece of a message. The set is closed: [Text], [Reasoning],
 // [Refusal], [Image], [Audio], [File], [ToolCall], [ToolResult] and [RawPart],
 // each by value. The same parts serve both directions.
@@ -100,5 +106,20 @@ func (ToolCall) part()   {}
 func (ToolResult) part() {}
 func (RawPart) part()    {}
 
-// Text returns the text parts of the result joined with nothing between.
-func (r ToolResult) Text() string { return Message{Parts: r.Parts}.Text() }
+// Text returns the text parts of the result, each on a line of its own unless there is
+// white space between two: a tool that returns several says several things. It is what
+// a model reads of the result where that has to be one text.
+func (r ToolResult) Text() string {
+	var all strings.Builder
+	var before rune
+	for _, t := range pick[Text](r.Parts) {
+		if first, _ := utf8.DecodeRuneInString(t.Text); before != 0 && t.Text != "" && !unicode.IsSpace(before) && !unicode.IsSpace(first) {
+			all.WriteByte('\n')
+		}
+		if t.Text != "" {
+			before, _ = utf8.DecodeLastRuneInString(t.Text)
+		}
+		all.WriteString(t.Text)
+	}
+	return all.String()
+}

@@ -64,7 +64,7 @@ func TestRedact(t *testing.T) {
 		how, want, error string
 	}{
 		{"text", "the key is ***", ""},
-		{"parts", "the key is ***twice: the key is ***", ""},
+		{"parts", "the key is ***\ntwice: the key is ***", ""},
 		{"JSON", `{"key":"***"}`, ""},
 		{"reader", "the key is ***", ""},
 		{"error", "the key is ***", "the key is ***"},

@@ -333,7 +333,7 @@ func requireResults(t *testing.T, turns []turn, last llm.Request) {
 	for _, m := range last.Messages {
 		for _, p := range m.Parts {
 			if r, ok := p.(llm.ToolResult); ok {
-				told = append(told, llm.Message{Parts: r.Parts}.Text())
+				told = append(told, r.Text())
 			}
 		}
 	}

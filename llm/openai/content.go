@@ -114,32 +114,27 @@ func dataURL(mediaType string, data []byte) string {
 	return "data:" + mediaType + ";base64," + base64.StdEncoding.EncodeToString(data)
 }
 
-// resultText returns what a tool message says: its text, and a line for each
-// part that cannot be said in text, as note has it.
+// resultText returns what a tool message says: its text, and in its place a line for
+// each part that cannot be said in text, as note has it.
 func resultText(r llm.ToolResult, note func(llm.Part) string) string {
-	var b strings.Builder
-	b.WriteString(r.Text())
-	for _, p := range r.Parts {
-		line := note(p)
-		if line == "" {
-			continue
+	said := make(llm.Parts, len(r.Parts))
+	for i, p := range r.Parts {
+		if t, ok := p.(llm.Text); ok {
+			said[i] = t
+		} else {
+			said[i] = llm.Text{Text: note(p)}
 		}
-		if b.Len() > 0 {
-			b.WriteByte('\n')
-		}
-		b.WriteString(line)
 	}
-	if strings.TrimSpace(b.String()) == "" {
+	text := llm.ToolResult{Parts: said}.Text()
+	if strings.TrimSpace(text) == "" {
 		return noOutput
 	}
-	return b.String()
+	return text
 }
 
 // partNote stands for a part that a tool message cannot hold.
 func partNote(p llm.Part) string {
 	switch p := p.(type) {
-	case llm.Text:
-		return ""
 	case llm.Image:
 		if len(p.Data) == 0 && !strings.HasPrefix(p.URL, "data:") {
 			return "[image " + p.URL + "]"

@@ -180,6 +180,8 @@ func TestEncodeMessages(t *testing.T) {
 			want: `{"role":"assistant","content":null,"tool_calls":[` + calls2("a", `{}`) + `,` + calls2("b", `{}`) + `]},{"role":"tool","tool_call_id":"a","content":"(no output)"},{"role":"tool","tool_call_id":"b","content":"(no output)"}`},
 		{name: "result that is no UTF-8", messages: []llm.Message{llm.Assistant("", call2("a", `{}`)), result("a", "\xff")},
 			want: `{"role":"assistant","content":null,"tool_calls":[` + calls2("a", `{}`) + `]},{"role":"tool","tool_call_id":"a","content":"�"}`},
+		{name: "texts of a result", messages: []llm.Message{llm.Assistant("", call2("a", `{}`)), {Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: "a", Parts: llm.Parts{llm.Text{Text: "total: 42"}, llm.Text{Text: "7 rows"}, llm.Image{URL: "u"}, llm.Text{}, llm.Text{Text: "end"}}}}}},
+			want: `{"role":"assistant","content":null,"tool_calls":[` + calls2("a", `{}`) + `]},{"role":"tool","tool_call_id":"a","content":"total: 42\n7 rows\n[image u]\nend"}`},
 		{name: "result of several parts", messages: []llm.Message{llm.Assistant("", call2("a", `{}`)), {Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: "a", Parts: llm.Parts{llm.Text{Text: "see"}, llm.Image{Data: png}, llm.Image{URL: "https://h.test/i"}, llm.Audio{Data: png}, llm.File{Name: "f.pdf", Data: png}}, Extra: cache}}}},
 			want: `{"role":"assistant","content":null,"tool_calls":[` + calls2("a", `{}`) + `]},{"role":"tool","tool_call_id":"a","content":"see\n[image of 8 bytes: not shown]\n[image https://h.test/i]\n[audio of 8 bytes: not shown]\n[file \"f.pdf\" of 8 bytes: not shown]","cache_control":{"type":"ephemeral"}}`},
 	} {

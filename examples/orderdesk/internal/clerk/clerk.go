@@ -109,7 +109,7 @@ func size(m llm.Message) int {
 		n += len(c.Name) + len(c.Arguments)
 	}
 	for _, r := range m.Results() {
-		n += len(llm.Message{Parts: r.Parts}.Text())
+		n += len(r.Text())
 	}
 	return n
 }

@@ -75,7 +75,7 @@ func turnsOf(messages []llm.Message) (turns [][]result) {
 
 // textOf leaves out what the library notes of a call before its result.
 func textOf(r llm.ToolResult) string {
-	text := llm.Message{Parts: r.Parts}.Text()
+	text := r.Text()
 	if strings.HasPrefix(text, "[") {
 		if _, rest, ok := strings.Cut(text, "]\n"); ok {
 			return rest
