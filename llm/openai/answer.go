@@ -2,7 +2,6 @@ package openai
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
@@ -11,8 +10,9 @@ import (
 // chunks of a stream. Both ways lead through the same code, so that they end in
 // equal Responses.
 type answer struct {
-	emit func(llm.Delta) error
-	said int // pieces of the answer so far
+	emit  func(llm.Delta) error
+	round int // of messages and deltas
+	proof proof
 
 	id, model      string
 	seen           bool   // a choice came
@@ -21,15 +21,19 @@ type answer struct {
 	usage          tally
 	logProbs       gathered
 	extra          gathered // of the document and of its choice
+	deltas         bool     // a delta said something
 	fallback       []byte   // a whole message beside the deltas
 	beside         []byte   // the last event before a choice came
 
 	reasoning  []run
 	content    []run
-	half       half // of the content
-	refusal    strings.Builder
+	keyed      map[string]int // the latest run of an index or id of the content
+	half       half           // of the content
+	thinking   half           // of the content's thinking
+	refusal    growingText
 	audio      llm.Audio
-	transcript []byte // of the audio
+	sound      string // of the audio: what is left until a group of four letters is whole
+	transcript growingText
 	calls      calls
 	hosted     hosted     // the calls that the provider has run
 	called     []llm.Part // what they amount to, in the end
@@ -41,8 +45,30 @@ type run struct {
 	field string // reasoning: the member that it came in
 	think bool   // content: a thinking part
 	raw   string // content: a part of an unknown kind; there is no text then
-	text  []byte
+	round int    // that it was touched in last
+	growingText
 	extra []llm.Member
+}
+
+// A growingText is text that comes in pieces, and in which the two halves of a
+// character can be in two of them.
+type growingText struct {
+	text []byte
+	half half
+}
+
+// add appends the JSON string and returns what is new.
+func (g *growingText) add(raw []byte) string {
+	text := g.half.text(raw)
+	g.text = append(g.text, text...)
+	return text
+}
+
+// end appends what stands for a half that stayed alone, and returns it.
+func (g *growingText) end() string {
+	rest := g.half.rest()
+	g.text = append(g.text, rest...)
+	return rest
 }
 
 // thoughtFields are the members that visible thinking comes in, the likeliest first.
@@ -57,14 +83,7 @@ func newAnswer(tools []llm.ToolDef, emit func(llm.Delta) error) *answer {
 	for _, t := range tools {
 		declared[t.Name] = true
 	}
-	a := &answer{calls: calls{declared: declared}}
-	a.emit = func(d llm.Delta) error {
-		if _, notice := d.(llm.Notice); !notice {
-			a.said++
-		}
-		return emit(d)
-	}
-	return a
+	return &answer{calls: calls{declared: declared}, emit: emit}
 }
 
 // document takes a whole answer, or one chunk of it.
@@ -77,16 +96,16 @@ func (a *answer) document(data []byte, whole bool) error {
 			a.model = cmpOr(a.model, str(v))
 		case "object", "created", "obfuscation", "error":
 		case "usage":
-			a.usage.see(v)
+			a.proof.counts(a.usage.see(v))
 		case "choices":
 			if err := a.choices(v, whole); err != nil {
 				return err
 			}
 		case "x_groq":
-			a.usage.see(member(v, "usage"))
-			a.extra.last(name, v)
+			a.proof.counts(a.usage.see(member(v, "usage")))
+			a.extra.update(name, v)
 		default:
-			a.extra.last(name, v)
+			a.extra.update(name, v)
 		}
 	}
 	if a.extra.over || a.members.over || a.logProbs.over {
@@ -132,45 +151,60 @@ func (a *answer) choice(data []byte, whole bool) error {
 		case "native_finish_reason":
 			native = str(v)
 		case "usage":
-			a.usage.see(v)
+			a.proof.counts(a.usage.see(v))
 		case "logprobs":
 			a.addLogProbs(v)
 		default:
-			a.extra.last(name, v)
+			a.extra.update(name, v)
 		}
 	}
 	if err := a.choose(message, delta, whole); err != nil {
 		return err
 	}
 	a.finish, a.native = cmpOr(finish, a.finish), cmpOr(native, a.native)
+	a.proof.finishes(finish != "" || native != "")
 	return nil
 }
 
 // choose takes the message of a whole answer and the delta of a chunk, and the
-// other one where the right one is missing. A message beside a delta repeats
-// all that came before; it counts only if there was nothing else.
+// other one where the right one is missing. A message beside a delta that says
+// something may be all of the answer so far: it waits for the end.
 func (a *answer) choose(message, delta []byte, whole bool) error {
-	if kind(delta) != '{' || whole && kind(message) == '{' {
-		return a.message(message, whole)
+	switch {
+	case whole && kind(message) == '{':
+		return a.message(message, true)
+	case whole || kind(message) != '{':
+		return a.piece(delta, whole)
+	case kind(delta) != '{':
+		return a.copied(message)
 	}
-	if kind(message) == '{' {
-		a.fallback = append(a.fallback[:0], message...)
+	said := a.proof.said
+	if err := a.piece(delta, false); err != nil {
+		return err
 	}
-	return a.message(delta, whole)
+	if said == a.proof.said && !a.silent() {
+		return a.copied(message)
+	}
+	a.fallback = append(a.fallback[:0], message...)
+	return nil
+}
+
+func (a *answer) piece(delta []byte, whole bool) error {
+	said := a.proof.said
+	err := a.message(delta, whole)
+	a.deltas = a.deltas || a.proof.said > said
+	return err
 }
 
 // settle ends the answer, which is known to be whole.
 func (a *answer) settle() error {
-	if err := a.say(run{}, a.half.rest()); err != nil {
-		return err
-	}
-	if err := a.calls.halves(a.emit); err != nil {
-		return err
-	}
-	if len(a.fallback) > 0 && a.silent() {
-		if err := a.message(a.fallback, true); err != nil {
+	if len(a.fallback) > 0 {
+		if err := a.fill(a.fallback); err != nil {
 			return err
 		}
+	}
+	if err := a.halves(); err != nil {
+		return err
 	}
 	var repairs []string
 	a.called, repairs = a.calls.settle()
@@ -182,22 +216,43 @@ func (a *answer) settle() error {
 	return nil
 }
 
+// halves ends what waits for the other half of a character.
+func (a *answer) halves() error {
+	a.refusal.end()
+	a.transcript.end()
+	for i := range a.reasoning {
+		if rest := a.reasoning[i].end(); rest != "" {
+			if err := a.emit(llm.ReasoningDelta{Text: rest}); err != nil {
+				return err
+			}
+		}
+	}
+	if err := a.say(run{think: true}, a.thinking.rest()); err != nil {
+		return err
+	}
+	if err := a.say(run{}, a.half.rest()); err != nil {
+		return err
+	}
+	return a.calls.halves(a.emit)
+}
+
 // silent reports whether nothing was said.
 func (a *answer) silent() bool {
-	return len(a.content)+len(a.reasoning)+len(a.calls.slots)+len(a.hosted.calls)+a.refusal.Len() == 0
+	return len(a.content)+len(a.reasoning)+len(a.calls.slots)+len(a.hosted.calls)+len(a.refusal.text) == 0
 }
 
 // message takes a message or a delta of one.
 func (a *answer) message(data []byte, whole bool) error {
 	var content, list, function []byte
-	var thoughts [len(thoughtFields)]string
+	var thoughts [len(thoughtFields)][]byte
+	a.round++
 	for name, v := range members(data) {
 		switch name {
 		case "role":
 		case "content":
 			content = v
 		case "refusal":
-			a.refusal.WriteString(str(v))
+			a.refuse(v)
 		case "audio":
 			a.addAudio(v)
 		case "tool_calls":
@@ -206,10 +261,10 @@ func (a *answer) message(data []byte, whole bool) error {
 			function = v
 		default:
 			if i := slices.Index(thoughtFields[:], name); i >= 0 && kind(v) == '"' {
-				thoughts[i] = str(v)
+				thoughts[i] = v
 				continue
 			}
-			a.members.appended(name, v, slices.Contains(textual, name))
+			a.members.piece(name, v)
 		}
 	}
 	if err := a.think(thoughts); err != nil {
@@ -223,31 +278,56 @@ func (a *answer) message(data []byte, whole bool) error {
 
 // think takes the first that says something: some providers send the same text
 // under two names.
-func (a *answer) think(thoughts [len(thoughtFields)]string) error {
-	for i, text := range thoughts {
-		if text == "" {
+func (a *answer) think(thoughts [len(thoughtFields)][]byte) error {
+	for i, raw := range thoughts {
+		if isEmpty(raw) {
 			continue
 		}
-		field := thoughtFields[i]
-		at := slices.IndexFunc(a.reasoning, func(r run) bool { return r.field == field })
-		if at < 0 {
-			at = len(a.reasoning)
-			a.reasoning = append(a.reasoning, run{field: field})
+		text := a.thought(thoughtFields[i]).add(raw)
+		if text == "" {
+			return nil // half of a character
 		}
-		a.reasoning[at].text = append(a.reasoning[at].text, text...)
+		a.proof.thought()
 		return a.emit(llm.ReasoningDelta{Text: text})
 	}
 	return nil
 }
 
+// thought returns the reasoning that comes in the field, which may be new.
+func (a *answer) thought(field string) *growingText {
+	at := slices.IndexFunc(a.reasoning, func(r run) bool { return r.field == field })
+	if at < 0 {
+		at = len(a.reasoning)
+		a.reasoning = append(a.reasoning, run{field: field})
+	}
+	return &a.reasoning[at].growingText
+}
+
+func (a *answer) refuse(raw []byte) {
+	if isEmpty(raw) || kind(raw) != '"' {
+		return
+	}
+	a.proof.answer(false)
+	a.refusal.add(raw)
+}
+
+// formerIndex is the index of the call in the form before tools: there is only one,
+// and it has no id.
+const formerIndex = "function_call"
+
 func (a *answer) addCalls(list, function []byte, whole bool) error {
 	a.calls.round++
+	n := 0
 	for c := range elements(list) {
+		if n++; n > mostCalls { // also of those that say nothing
+			return errTooMany
+		}
 		p := readPiece(c)
 		if a.hosted.owns(p, a.calls.declared) {
 			if !a.hosted.add(p, c, whole) {
 				return errTooMany
 			}
+			a.proof.answer(false)
 			continue
 		}
 		a.hosted.leave(p.index)
@@ -258,7 +338,7 @@ func (a *answer) addCalls(list, function []byte, whole bool) error {
 	if kind(function) != '{' {
 		return nil
 	}
-	p := piece{index: "function_call"} // the form before tools: one call, without an id
+	p := piece{index: formerIndex}
 	p.function(function)
 	return a.addCall(p, whole)
 }
@@ -268,16 +348,17 @@ func (a *answer) addCall(p piece, whole bool) error {
 	if len(a.calls.slots) > mostCalls || p.over || a.calls.over {
 		return errTooMany
 	}
-	if d.ID+d.Name+d.Arguments != "" {
-		return a.emit(d)
+	if d.ID+d.Name+d.Arguments == "" {
+		return nil
 	}
-	return nil
+	a.proof.answer(true)
+	return a.emit(d)
 }
 
 // addLogProbs appends the lists of a later chunk to those of the earlier ones.
 func (a *answer) addLogProbs(data []byte) {
 	for name, v := range members(data) {
-		a.logProbs.appended(name, v, false)
+		a.logProbs.appended(name, v)
 	}
 }
 
@@ -325,12 +406,12 @@ func (a *answer) parts() llm.Parts {
 			parts = append(parts, llm.Text{Text: string(r.text), Extra: r.extra})
 		}
 	}
-	if a.refusal.Len() > 0 {
-		parts = append(parts, llm.Refusal{Text: a.refusal.String()})
+	if len(a.refusal.text) > 0 {
+		parts = append(parts, llm.Refusal{Text: string(a.refusal.text)})
 	}
-	if a.audio.ID != "" || len(a.audio.Data)+len(a.transcript) > 0 {
+	if a.audio.ID != "" || len(a.audio.Data)+len(a.transcript.text) > 0 {
 		audio := a.audio
-		audio.Transcript = string(a.transcript)
+		audio.Transcript = string(a.transcript.text)
 		parts = append(parts, audio)
 	}
 	return append(parts, a.called...)

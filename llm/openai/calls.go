@@ -18,8 +18,11 @@ type slot struct {
 	nested    nesting // of the fragments
 	object    string  // arguments that came as a JSON value and not as a string: they are whole
 	extra     gathered
-	round     int  // of calls, when the slot was last touched
-	echo      bool // perhaps a name that was said again, and no call: see echoes
+	round     int   // of calls, when the slot was last touched
+	echo      bool  // perhaps a name that was said again, and no call: see echoes
+	after     *slot // perhaps a copy of that one: see begins
+	former    bool  // it came in the form before tools, perhaps beside a call of today's form
+	again     bool  // it is a copy of another call
 }
 
 // calls correlates the pieces of tool calls. Slots are found by keys, never by
@@ -31,7 +34,8 @@ type calls struct {
 	byIndex  map[string]*slot // the latest slot of an index
 	byID     map[string]*slot
 	round    int  // counts the lists of pieces
-	over     bool // the extra of a slot has more than mostPartMembers
+	nodes    int  // of what stands beside the calls: see tree
+	over     bool // the extra of a slot has more than mostPartMembers, or all of them have more than mostParts nodes
 }
 
 // A piece is one element of "tool_calls", of a message or of a delta.
@@ -86,15 +90,37 @@ func (p *piece) function(raw []byte) {
 	}
 }
 
+// says reports whether the piece holds anything of a call.
+func (p piece) says() bool {
+	return p.id+p.name != "" || len(p.extra) > 0 || p.object || !blank(p.arguments)
+}
+
+// blank reports whether arguments are none: nothing, white space, or null.
+func blank(arguments string) bool {
+	text := strings.TrimSpace(arguments)
+	return text == "" || text == "null"
+}
+
 // add takes the next piece and returns its slot with what is new in it. In a
-// whole message every piece is a call of its own.
+// whole message every piece is a call of its own. A piece that says nothing begins
+// no call.
 func (c *calls) add(p piece, whole bool) llm.CallDelta {
-	s := c.find(p)
+	s, after := c.find(p)
 	if s == nil || whole {
+		if !p.says() {
+			return llm.CallDelta{}
+		}
 		echo := !whole && c.echoes(p)
 		s = c.open()
-		s.echo = echo
+		s.echo, s.former = echo, p.index == formerIndex
+		if !whole {
+			s.after = after
+		}
 	}
+	return c.grow(s, p)
+}
+
+func (c *calls) grow(s *slot, p piece) llm.CallDelta {
 	s.round = c.round
 	if p.index != "" {
 		c.byIndex[p.index] = s
@@ -112,16 +138,22 @@ func (c *calls) add(p piece, whole bool) llm.CallDelta {
 	}
 	if p.object { // it takes the place of what came before, and what follows is more than it
 		s.object, s.fragments = p.arguments, nil
-	} else if p.arguments != "" {
+	} else if p.arguments != "" && !(s.empty() && strings.TrimSpace(p.arguments) == "null") { // which begins nothing
 		s.fragments = append(s.fragments, p.arguments)
 		s.nested.feed([]byte(p.arguments))
 	}
 	d.Arguments = p.arguments
-	for _, m := range p.extra {
-		s.extra.last(m.Name, []byte(m.Value))
-	}
-	c.over = c.over || len(s.extra.names) > mostPartMembers
+	c.extend(s, p.extra)
 	return d
+}
+
+func (c *calls) extend(s *slot, extra []llm.Member) {
+	before := s.extra.nodes
+	for _, m := range extra {
+		s.extra.update(m.Name, []byte(m.Value))
+	}
+	c.nodes += s.extra.nodes - before
+	c.over = c.over || len(s.extra.names) > mostPartMembers || c.nodes > mostParts
 }
 
 func (c *calls) open() *slot {
@@ -133,22 +165,47 @@ func (c *calls) open() *slot {
 	return s
 }
 
-// find returns the slot that p continues, or nil if p begins a call.
-func (c *calls) find(p piece) *slot {
+// find returns the slot that p continues. If p begins a call, it returns nil and
+// the slot of which the call may be a copy.
+func (c *calls) find(p piece) (s, after *slot) {
 	if len(c.slots) == 0 {
-		return nil
+		return nil, nil
 	}
 	if p.index != "" {
-		return c.findIndexed(p)
+		s = c.findIndexed(p)
+		if s != nil && s.begins(p) {
+			return nil, s
+		}
+		return s, nil
 	}
 	if p.id != "" {
-		return c.byID[p.id]
+		if s = c.byID[p.id]; s != nil && s.begins(p) {
+			return nil, s
+		}
+		return s, nil
 	}
 	last := c.slots[len(c.slots)-1]
 	if p.name != "" && (last.round == c.round || last.whole()) {
-		return nil
+		return nil, nil
 	}
-	return last
+	return last, nil
+}
+
+// begins reports whether p is a call of its own, though the index or id of s is its
+// index or id: it has a name and begins an object, and s is whole. It can still be a
+// copy of s, which shows in the end. A placeholder is no call: {} and what follows
+// it stay together.
+func (s *slot) begins(p piece) bool {
+	if p.name == "" || !s.whole() || !p.object && !strings.HasPrefix(strings.TrimSpace(p.arguments), "{") {
+		return false
+	}
+	return !s.isPlaceholder()
+}
+
+// isPlaceholder reports whether the arguments are an object without members.
+func (s *slot) isPlaceholder() bool {
+	text := strings.TrimSpace(s.written())
+	return len(text) >= 2 && text[0] == '{' && strings.TrimSpace(text[1:len(text)-1]) == ""
 }
 
 // echoes reports whether p, which begins a call, may be no more than the name of
@@ -210,14 +267,38 @@ func (c *calls) join(name, piece string) string {
 	return name + piece
 }
 
+// written returns the arguments as they came.
+func (s *slot) written() string { return s.object + strings.Join(s.fragments, "") }
+
 // empty reports whether no arguments came.
 func (s *slot) empty() bool { return s.object == "" && len(s.fragments) == 0 }
+
+// nothing reports whether the slot is no call: it names no tool and has no arguments,
+// or it has no more than {} and not even an id.
+func (s *slot) nothing() bool {
+	switch {
+	case s.name != "":
+		return false
+	case blank(s.written()):
+		return true
+	}
+	text, _ := s.arguments()
+	return s.id == "" && text == "{}"
+}
 
 // cut reports whether the arguments of any call are no whole JSON.
 func (c *calls) cut() bool {
 	return slices.ContainsFunc(c.slots, func(s *slot) bool {
 		text, _ := s.arguments()
 		return !json.Valid([]byte(text))
+	})
+}
+
+// given reports whether each call has arguments that are whole JSON. Arguments that
+// did not come yet are none.
+func (c *calls) given() bool {
+	return !c.cut() && !slices.ContainsFunc(c.slots, func(s *slot) bool {
+		return !s.echo && blank(s.written())
 	})
 }
 

@@ -77,7 +77,7 @@ func (c *client) send(ctx context.Context, req *llm.Request, model string, e enc
 		return nil, c.failed(ctx, w, hreq, err)
 	}
 	defer resp.Body.Close()
-	x := &exchange{client: c, watch: w, caller: ctx, req: hreq, resp: resp, body: c.capped(w.reader(resp.Body))}
+	x := &exchange{client: c, model: model, watch: w, caller: ctx, req: hreq, resp: resp, body: c.capped(w.reader(resp.Body))}
 	out, err := x.answer(e.api, req, emit)
 	if err != nil {
 		return nil, c.failed(ctx, w, hreq, err)

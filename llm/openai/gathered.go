@@ -1,9 +1,9 @@
 package openai
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
@@ -25,8 +25,26 @@ var errTooMany = errors.New("the answer has more calls, parts or members than an
 // appearance, over all chunks of a stream.
 type gathered struct {
 	names  []string
-	values map[string][]byte
-	over   bool // there were more than mostMembers; the rest is gone
+	values map[string]*tree
+	nodes  int  // of values that came in pieces
+	over   bool // there were more than mostMembers, or mostParts nodes; the rest is gone
+}
+
+// value returns the value of that name, which may be new; nil if there are too many.
+func (g *gathered) value(name string) *tree {
+	if t := g.values[name]; t != nil {
+		return t
+	}
+	if len(g.names) == mostMembers {
+		g.over = true
+		return nil
+	}
+	if g.values == nil {
+		g.values = map[string]*tree{}
+	}
+	t := new(tree)
+	g.values[name], g.names = t, append(g.names, name)
+	return t
 }
 
 // last keeps the value unless it is empty. A later one replaces it.
@@ -34,39 +52,54 @@ func (g *gathered) last(name string, value []byte) {
 	if isEmpty(value) {
 		return
 	}
-	if g.values == nil {
-		g.values = map[string][]byte{}
+	if t := g.value(name); t != nil {
+		t.set(value)
 	}
-	if _, known := g.values[name]; !known {
-		if len(g.names) == mostMembers {
-			g.over = true
-			return
-		}
-		g.names = append(g.names, name)
-	}
-	g.values[name] = append(g.values[name][:0], value...)
 }
 
-// appended keeps the value. The elements of a later array come after those of
-// the earlier one; so do strings if text is true; anything else replaces it.
-func (g *gathered) appended(name string, value []byte, text bool) {
-	old := g.values[name]
-	switch {
-	case isEmpty(value):
-	case kind(value) == '[' && kind(old) == '[':
-		old = append(bytes.TrimRight(old[:len(old)-1], " \r\n\t"), ',')
-		g.values[name] = append(old, value[space(value, 1):]...)
-	case text && kind(value) == '"' && kind(old) == '"':
-		g.values[name] = append(old[:len(old)-1], value[1:]...)
-	default:
-		g.last(name, value)
+// update keeps the value unless it is empty. A later object says more of the
+// earlier one, and any other value replaces it.
+func (g *gathered) update(name string, value []byte) {
+	g.join(name, value, joint{grows: func(string, place) bool { return false }})
+}
+
+// piece keeps the value unless it is empty. A later one is more of it.
+func (g *gathered) piece(name string, value []byte) {
+	g.join(name, value, joint{lists: true, grows: func(name string, c place) bool {
+		if c.depth == 0 {
+			return slices.Contains(textual, name)
+		}
+		return (c.thinks || c.keyed) && slices.Contains(pieced, name)
+	}})
+}
+
+func (g *gathered) join(name string, value []byte, j joint) {
+	if isEmpty(value) {
+		return
 	}
+	t := g.value(name)
+	if t == nil {
+		return
+	}
+	j.nodes, j.most = g.nodes, mostParts
+	j.join(t, name, value, place{})
+	g.nodes, g.over = j.nodes, g.over || j.over()
+}
+
+// appended keeps the value. The elements of a later list stand behind those of the
+// earlier one, even where they are the same; anything else replaces it.
+func (g *gathered) appended(name string, value []byte) {
+	if t := g.values[name]; t != nil && kind(t.raw) == '[' && kind(value) == '[' && !isEmpty(value) {
+		t.appendElements(value)
+		return
+	}
+	g.last(name, value)
 }
 
 func (g *gathered) members() []llm.Member {
 	var ms []llm.Member
 	for _, name := range g.names {
-		ms = append(ms, llm.Member{Name: name, Value: string(g.values[name])})
+		ms = append(ms, llm.Member{Name: name, Value: string(g.values[name].append(nil))})
 	}
 	return ms
 }
@@ -82,7 +115,7 @@ func (g *gathered) object() json.RawMessage {
 			b = append(b, ',')
 		}
 		b = append(appendString(b, name), ':')
-		b = append(b, g.values[name]...)
+		b = g.values[name].append(b)
 	}
 	return append(b, '}')
 }

@@ -32,8 +32,7 @@ type hosted struct {
 // in pieces.
 type hostedCall struct {
 	index, id string
-	raw       []byte
-	tree      *tree // nil: it came whole
+	tree      tree
 }
 
 // owns reports whether the piece is one of a call that the provider runs. A type
@@ -79,15 +78,15 @@ func (h *hosted) add(p piece, raw []byte, whole bool) bool {
 	c := h.find(p)
 	if whole || c == nil {
 		h.leave(p.index)
-		h.calls = append(h.calls, &hostedCall{index: p.index, id: p.id, raw: bytes.Clone(raw)})
+		h.calls = append(h.calls, &hostedCall{index: p.index, id: p.id, tree: tree{raw: bytes.Clone(raw)}})
 		return len(h.calls) <= mostHosted
 	}
-	if c.tree == nil {
-		c.tree = new(tree)
-		c.tree.add(c.raw, false, &h.built)
-	}
-	c.tree.add(raw, p.kind == "", &h.built)
-	return h.built <= mostHostedMembers
+	j := joint{nodes: h.built, most: mostHostedMembers, grows: func(name string, _ place) bool {
+		return p.kind == "" && slices.Contains(growing, name)
+	}}
+	j.join(&c.tree, "", raw, place{})
+	h.built = j.nodes
+	return !j.over()
 }
 
 // extra are the calls as a member of the message, under the name that they came in.
@@ -97,65 +96,10 @@ func (h *hosted) extra() []llm.Member {
 	}
 	list := make([][]byte, len(h.calls))
 	for i, c := range h.calls {
-		list[i] = c.raw
-		if c.tree != nil {
-			list[i] = c.tree.append(nil)
-		}
+		list[i] = c.tree.append(nil)
 	}
 	return []llm.Member{{Name: "tool_calls", Value: string(array(list))}}
 }
 
-// A tree is a JSON value that is put together of pieces: an object if it has
-// members, else what raw says.
-type tree struct {
-	raw     []byte
-	names   []string
-	members map[string]*tree
-}
-
 // growing are the members of calls whose strings come in pieces.
 var growing = []string{"arguments", "input", "output"}
-
-// add enters a piece of the object and counts the members that are new; at more
-// than mostHostedMembers it leaves off. What says nothing replaces nothing. With
-// goesOn the strings that grow do so.
-func (t *tree) add(object []byte, goesOn bool, built *int) {
-	for name, v := range members(object) {
-		if *built > mostHostedMembers {
-			return
-		}
-		m := t.members[name]
-		if m == nil {
-			if t.members == nil {
-				t.members = map[string]*tree{}
-			}
-			m = new(tree)
-			t.members[name], t.names = m, append(t.names, name)
-			*built++
-		}
-		switch {
-		case kind(v) == '{' && !isEmpty(v):
-			m.add(v, goesOn, built)
-		case isEmpty(v) && (m.raw != nil || m.names != nil):
-		case goesOn && kind(v) == '"' && kind(m.raw) == '"' && slices.Contains(growing, name):
-			m.raw = append(m.raw[:len(m.raw)-1], v[1:]...)
-		default:
-			*m = tree{raw: bytes.Clone(v)}
-		}
-	}
-}
-
-// append appends the JSON of the tree to b.
-func (t *tree) append(b []byte) []byte {
-	if t.names == nil {
-		return append(b, t.raw...)
-	}
-	b = append(b, '{')
-	for i, name := range t.names {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = t.members[name].append(append(appendString(b, name), ':'))
-	}
-	return append(b, '}')
-}

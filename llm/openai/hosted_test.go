@@ -85,7 +85,7 @@ func TestHostedCalls(t *testing.T) {
 			}
 			req := hello()
 			req.Tools, req.Stream = declared, true
-			resp, err := eventsOf(append(data, delta(`{"content":"x"}`), `[DONE]`)...).config().Model("m").Generate(t.Context(), req, nil)
+			resp, err := eventsOf(append(data, delta(`{"content":"x"}`), finishStop)...).config().Model("m").Generate(t.Context(), req, nil)
 			require.NoError(t, err)
 			var extra []llm.Member
 			if tt.hosted != "" {

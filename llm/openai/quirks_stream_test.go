@@ -2,6 +2,7 @@ package openai_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -276,7 +277,11 @@ func (f *fixture) inMemory(ctx context.Context, mode string, r reply, reader fun
 	}
 	req.Stream = mode == "stream"
 	b := &bodyTransport{header: r.header, body: func(context.Context) io.Reader { return reader(bytes.NewReader(r.body)) }}
-	resp, err := b.config().Model("m").Generate(ctx, req, nil)
+	c := b.config()
+	if host := f.head["host"]; host != "" {
+		c.BaseURL = "http://" + host
+	}
+	resp, err := c.Model(cmp.Or(f.head["model"], "m")).Generate(ctx, req, nil)
 	if b.closed != 1 {
 		err = errors.Join(err, fmt.Errorf("the body was closed %d times", b.closed))
 	}

@@ -3,7 +3,6 @@ package openai
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +19,7 @@ import (
 // An exchange is a request that was sent and the response to it.
 type exchange struct {
 	*client
+	model  string // that was asked
 	watch  *watch
 	caller context.Context
 	req    *http.Request
@@ -87,7 +87,7 @@ func (x *exchange) decode(document, stream func(io.Reader) error) error {
 		return err
 	case first == '{' || first == '[':
 		return document(r)
-	case first == '<' || !x.isEventStream() && !looksLikeEvents(r):
+	case first == '<' || !x.isEventStream() && !looksLikeEvents(peek(r)):
 		return x.malformed("the answer is neither JSON nor a stream of events: " + excerpt(readSome(r)))
 	}
 	return stream(r)
@@ -120,14 +120,18 @@ func firstByte(r *bufio.Reader) (byte, error) {
 	}
 }
 
-func looksLikeEvents(r *bufio.Reader) bool {
-	start, _ := r.Peek(len("event:"))
-	for _, field := range []string{":", "data:", "event:", "id:", "retry:"} {
+func looksLikeEvents(start []byte) bool {
+	for _, field := range []string{":", "data:", "event:", "id:", "retry:", "error:"} {
 		if bytes.HasPrefix(start, []byte(field)) {
 			return true
 		}
 	}
 	return false
+}
+
+func peek(r *bufio.Reader) []byte {
+	start, _ := r.Peek(len("event:"))
+	return start
 }
 
 // readSome reads as much of a useless body as an error shows of it.
@@ -136,7 +140,8 @@ func readSome(r io.Reader) []byte {
 	return some
 }
 
-// wholeBody reads a body that is one JSON value.
+// wholeBody reads a body that is one JSON value. With an error it returns the body
+// as far as it could be read.
 func (x *exchange) wholeBody(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
@@ -145,17 +150,30 @@ func (x *exchange) wholeBody(r io.Reader) ([]byte, error) {
 	data = valid(data)
 	if !json.Valid(data) {
 		if errors.Is(json.NewDecoder(bytes.NewReader(data)).Decode(new(json.RawMessage)), io.ErrUnexpectedEOF) {
-			return nil, x.truncated("the answer ends in the middle of its JSON")
+			return data, x.truncated("the answer ends in the middle of its JSON")
 		}
-		return nil, x.malformed("the answer is no JSON: " + excerpt(data))
+		return data, x.malformed("the answer is no JSON: " + excerpt(data))
 	}
 	return bytes.TrimSpace(data), nil
+}
+
+// isStream reports whether data is a JSON value that others, or events, follow.
+func isStream(data []byte) bool {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if d.Decode(new(json.RawMessage)) != nil {
+		return false
+	}
+	rest := bytes.TrimSpace(data[d.InputOffset():])
+	return kind(rest) == '{' || looksLikeEvents(rest) || isDone(rest)
 }
 
 // document reads a whole answer.
 func (x *exchange) document(r io.Reader, a *answer) error {
 	data, err := x.wholeBody(r)
-	if err != nil {
+	switch {
+	case err != nil && isStream(data):
+		return x.stream(bytes.NewReader(data), a)
+	case err != nil:
 		return err
 	}
 	if err := x.failure(data); err != nil {
@@ -177,37 +195,61 @@ func valid(data []byte) []byte {
 	return bytes.ToValidUTF8(data, []byte("\uFFFD"))
 }
 
-// stream reads events until [DONE], or until the end if a finish reason came.
+// stream reads events until [DONE], or until the end. What then becomes of the
+// answer is in the table of proof.
 func (x *exchange) stream(r io.Reader, a *answer) error {
 	events := x.events(r)
-	goesOn := false // there was more of the answer behind its finish reason
 	for good := false; ; good = true {
 		e, err := x.nextEvent(events)
 		switch {
 		case err == nil && isDone(e.data):
 			x.drain(r)
-			return x.done(a)
+			return x.ended(a, true)
 		case errors.Is(err, io.EOF):
-			return x.ended(a)
-		case err != nil && x.caller.Err() == nil && a.finished() && !goesOn:
-			return a.settle() // all that counts had come before the connection broke
-		case err != nil && x.caller.Err() == nil && goesOn:
-			return x.truncated("the stream broke off while it went on behind its finish reason")
+			return x.ended(a, false)
 		case err != nil:
-			return err
-		case e.cut && a.finished() && !goesOn && !json.Valid(e.data):
-			return a.settle() // the same, where the end of the stream is that of the connection
+			return x.broken(a, err)
+		case e.cut && a.proof.stands() && !json.Valid(e.data):
+			return a.settle() // as if the connection had broken: its end is that of the stream
 		}
-		open, before := !a.finished(), a.said
+		before := a.proof
+		a.proof.begin()
 		if err := x.event(e, a, good); err != nil {
-			return err
+			return x.late(a, err)
 		}
-		more := !open && a.said > before // some gateways say "stop" in every event
-		goesOn = goesOn || more
-		if more || open && a.finished() {
+		a.proof.end()
+		if p := a.proof; p.ended && !before.ended || before.ended && p.said > before.said { // some gateways say "stop" in every event
 			x.watch.leave(finishTime)
 		}
 	}
+}
+
+// broken decides about a stream that could not be read to its end.
+func (x *exchange) broken(a *answer, err error) error {
+	switch {
+	case x.caller.Err() != nil:
+		return err
+	case a.proof.stands():
+		return a.settle() // all that counts had come before the connection broke
+	case a.proof.strange != "":
+		return x.truncated("the stream broke off, and holds what is no event: " + a.proof.strange)
+	case a.proof.again:
+		return x.truncated("the stream broke off while it went on behind its finish reason")
+	}
+	return err
+}
+
+// late decides about an error in the stream. Behind the finish reason of a whole
+// answer it is told, and the answer stays.
+func (x *exchange) late(a *answer, err error) error {
+	e, told := errors.AsType[*llm.APIError](err)
+	if !told || !a.keeps(e) {
+		return err
+	}
+	if err := a.emit(llm.Notice{Text: "the provider reported an error behind the end of its answer, and the answer stays: " + e.Error()}); err != nil {
+		return err
+	}
+	return a.settle()
 }
 
 // events reads the events of a body.
@@ -236,6 +278,8 @@ func (x *exchange) readable(e event, good bool) error {
 	switch {
 	case json.Valid(e.data):
 		return nil
+	case e.name == "error": // words are as good
+		return x.apiError(readFailure(e.data), x.resp.StatusCode)
 	case e.cut:
 		return x.truncated("the stream ended in the middle of an event")
 	case good || e.data[0] == '{': // it was one before something came between
@@ -245,6 +289,10 @@ func (x *exchange) readable(e event, good bool) error {
 }
 
 func (x *exchange) event(e event, a *answer, good bool) error {
+	if e.bare && e.name != "error" && (!json.Valid(e.data) || kind(e.data) != '{') {
+		a.proof.spoil(excerpt(e.data))
+		return nil
+	}
 	if err := x.readable(e, good); err != nil {
 		return err
 	}
@@ -253,6 +301,10 @@ func (x *exchange) event(e event, a *answer, good bool) error {
 	}
 	if e.name == "error" {
 		return x.apiError(readFailure(e.data), x.resp.StatusCode)
+	}
+	if e.bare && isEmpty(member(e.data, "choices")) {
+		a.proof.spoil(excerpt(e.data))
+		return nil
 	}
 	if kind(e.data) == '[' { // passed over, what it says would be missing
 		return x.malformed("an event is a list: " + excerpt(e.data))
@@ -275,28 +327,18 @@ func (x *exchange) drain(r io.Reader) {
 	_, _ = io.CopyN(io.Discard, r, drainBytes)
 }
 
-func (a *answer) finished() bool { return a.finish != "" || a.native != "" }
-
-// ended decides about a stream that ended without [DONE]: only a finish reason
-// proves that it is whole.
-func (x *exchange) ended(a *answer) error {
-	if a.finished() {
-		return a.settle()
+// ended decides about a stream that ended, with [DONE] or without.
+func (x *exchange) ended(a *answer, done bool) error {
+	if !a.seen && a.proof.strange == "" {
+		if err := x.unsaid(a); err != nil {
+			return err
+		}
+		if done {
+			return x.malformed("the stream holds no choice")
+		}
 	}
-	if err := x.unsaid(a); err != nil {
-		return err
-	}
-	return x.truncated("the stream ended without a finish reason and without [DONE]")
-}
-
-// done decides about a stream that ended with [DONE]. Without a finish reason
-// the calls must at least be whole.
-func (x *exchange) done(a *answer) error {
-	switch {
-	case !a.seen:
-		return cmp.Or(x.unsaid(a), x.malformed("the stream holds no choice"))
-	case !a.finished() && a.calls.cut():
-		return x.truncated("the stream ended without a finish reason in the middle of a tool call")
+	if why := a.doubt(done, neverFinishes(x.req.URL.Hostname(), x.model)); why != "" {
+		return x.truncated(why)
 	}
 	return a.settle()
 }

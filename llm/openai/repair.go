@@ -25,8 +25,13 @@ const (
 
 // settle ends the calls and returns them, with a text for each repair.
 func (c *calls) settle() (parts []llm.Part, repairs []string) {
+	c.findCopies()
 	for _, s := range c.slots {
-		if s.echo && s.empty() {
+		if s.echo && s.empty() || s.nothing() {
+			continue
+		}
+		if s.again {
+			repairs = append(repairs, fmt.Sprintf("tool call %q: %s", c.resolve(s.name), wasSentAgain))
 			continue
 		}
 		call := llm.ToolCall{ID: s.id, Name: c.resolve(s.name), Extra: s.extra.members()}
@@ -40,6 +45,42 @@ func (c *calls) settle() (parts []llm.Part, repairs []string) {
 		parts = append(parts, call)
 	}
 	return parts, repairs
+}
+
+// findCopies marks the calls that repeat others. What a copy says beyond its
+// original, the original takes over.
+func (c *calls) findCopies() {
+	for _, s := range c.slots {
+		o := s.after
+		if s.former && o == nil {
+			o = c.modern(s)
+		}
+		if o == nil || !s.repeats(o) {
+			continue
+		}
+		s.again = true
+		o.id = cmpOr(o.id, s.id)
+		for _, m := range s.extra.members() {
+			o.extra.update(m.Name, []byte(m.Value))
+		}
+	}
+}
+
+// modern returns the call that s, in the form before tools, stands for, or nil.
+func (c *calls) modern(s *slot) *slot {
+	for _, o := range c.slots {
+		if !o.former && s.repeats(o) {
+			return o
+		}
+	}
+	return nil
+}
+
+// repeats reports whether s has the name and the arguments of o.
+func (s *slot) repeats(o *slot) bool {
+	a, _ := s.arguments()
+	b, _ := o.arguments()
+	return s.name == o.name && json.Valid([]byte(a)) && json.Valid([]byte(b)) && sameJSON([]byte(a), []byte(b))
 }
 
 // resolve returns the declared tool that name means: the one of that name, or

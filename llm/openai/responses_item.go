@@ -220,8 +220,8 @@ func (it *responseItem) messageParts(logProbs, annotations *gathered) (parts llm
 		switch str(member(p, "type")) {
 		case "output_text", "text":
 			parts = append(parts, llm.Text{Text: str(member(p, "text"))})
-			annotations.appended("annotations", member(p, "annotations"), false)
-			logProbs.appended("content", member(p, "logprobs"), false)
+			annotations.appended("annotations", member(p, "annotations"))
+			logProbs.appended("content", member(p, "logprobs"))
 		case "refusal":
 			parts = append(parts, llm.Refusal{Text: str(member(p, "refusal"))})
 		}

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -28,7 +29,10 @@ func (x *exchange) readResponses(a *responsesAnswer) (*llm.Response, error) {
 
 func (x *exchange) responsesDocument(r io.Reader, a *responsesAnswer) error {
 	data, err := x.wholeBody(r)
-	if err != nil {
+	switch {
+	case err != nil && isStream(data):
+		return x.responsesStream(bytes.NewReader(data), a)
+	case err != nil:
 		return err
 	}
 	if err := x.responseFailure(data); err != nil {

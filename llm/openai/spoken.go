@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -35,28 +36,127 @@ func (a *answer) addContent(data []byte) error {
 	return a.say(run{}, b.String())
 }
 
-// say appends text to the content: to the last run if that is of the same kind.
+// say appends text to the content: to the run that r goes on with, or as a run of
+// its own. Thinking that has only members yet, such as its signature, is a run.
 func (a *answer) say(r run, text string) error {
-	if text == "" {
+	if text == "" && len(r.extra) == 0 {
 		return nil
 	}
-	last := len(a.content) - 1
-	if last < 0 || a.content[last].raw != "" || a.content[last].think != r.think || len(a.content[last].extra)+len(r.extra) > 0 {
-		if last++; last == mostParts {
+	at := a.goesOn(r)
+	if at < 0 {
+		if text == "" && !r.think {
+			return nil
+		}
+		if at = len(a.content); at == mostParts {
 			return errTooMany
 		}
-		a.content = append(a.content, r)
+		a.content = append(a.content, run{think: r.think})
 	}
-	a.content[last].text = append(a.content[last].text, text...)
-	if r.think {
+	to := &a.content[at]
+	to.round = a.round
+	if r.think && r.member("signature") != "" && to.repeatedBy(text) {
+		text = text[len(to.text):]
+	}
+	to.text = append(to.text, text...)
+	if !to.extend(r.extra) {
+		return errTooMany
+	}
+	a.label(r, at)
+	switch {
+	case text == "":
+		return nil
+	case r.think:
+		a.proof.thought()
 		return a.emit(llm.ReasoningDelta{Text: text})
 	}
+	a.proof.answer(false)
 	return a.emit(llm.TextDelta{Text: text})
+}
+
+// goesOn returns the run that r is more of, or -1. It is the one of the same index
+// or id, if it came in an earlier delta; else the last one, if it is of the same
+// kind, and if neither has members of its own. Thinking goes on until it is signed.
+func (a *answer) goesOn(r run) int {
+	for _, key := range r.labels() {
+		if at, ok := a.keyed[key]; ok {
+			if to := a.content[at]; to.round == a.round || other(to.member("id"), r.member("id")) {
+				return -1
+			}
+			return at
+		}
+	}
+	last := len(a.content) - 1
+	if last < 0 || a.content[last].raw != "" || a.content[last].think != r.think {
+		return -1
+	}
+	to := a.content[last]
+	switch {
+	case len(to.extra)+len(r.extra) == 0:
+		return last
+	case len(r.labels()) > 0 || to.round == a.round:
+		return -1
+	case r.think && (to.member("signature") == "" || to.member("signature") == r.member("signature")):
+		return last
+	}
+	return -1
+}
+
+// label enters the run under what r calls it by.
+func (a *answer) label(r run, at int) {
+	for _, key := range r.labels() {
+		if a.keyed == nil {
+			a.keyed = map[string]int{}
+		}
+		a.keyed[key] = at
+	}
+}
+
+// labels are the index or the id of a content part, with its kind.
+func (r run) labels() (keys []string) {
+	for _, name := range []string{"index", "id"} {
+		if v := scalar([]byte(r.member(name))); v != "" {
+			keys = append(keys, fmt.Sprintf("%s %v %s", name, r.think, v))
+		}
+	}
+	return keys
+}
+
+func (r run) member(name string) string {
+	for _, m := range r.extra {
+		if m.Name == name {
+			return m.Value
+		}
+	}
+	return ""
+}
+
+// repeatedBy reports whether text, which is known to end the run, is all of it again.
+func (r run) repeatedBy(text string) bool {
+	return len(r.text) > 0 && strings.HasPrefix(text, string(r.text)) && (len(r.text) >= sureCopy || len(r.text) == len(text))
+}
+
+// extend takes further members, and reports whether there is room for them. A later
+// value replaces an earlier one, but for a signature, which can come in pieces.
+func (r *run) extend(extra []llm.Member) bool {
+	for _, m := range extra {
+		at := slices.IndexFunc(r.extra, func(old llm.Member) bool { return old.Name == m.Name })
+		if at < 0 {
+			r.extra = append(r.extra, m)
+			continue
+		}
+		if old := r.extra[at].Value; slices.Contains(sealing, m.Name) && kind([]byte(old)) == '"' && m.Value[0] == '"' {
+			t := tree{raw: []byte(old)}
+			t.grow([]byte(m.Value), true, false)
+			m.Value = string(t.raw)
+		}
+		r.extra[at] = m
+	}
+	return len(r.extra) <= mostPartMembers
 }
 
 func (a *answer) part(data []byte) error {
 	if kind(data) == '"' {
-		return a.say(run{}, str(data))
+		return a.say(run{}, a.half.text(data))
 	}
 	typ := str(member(data, "type"))
 	extra := others(data, "type", "text", typ)
@@ -64,30 +164,41 @@ func (a *answer) part(data []byte) error {
 	case len(extra) > mostPartMembers || len(a.content) == mostParts:
 		return errTooMany
 	case typ == "text" || typ == "output_text":
-		return a.say(run{extra: extra}, str(member(data, "text")))
+		return a.say(run{extra: extra}, a.half.text(member(data, "text")))
 	case typ == "thinking" || typ == "reasoning":
-		return a.say(run{think: true, extra: extra}, thinking(data, typ))
+		return a.say(run{think: true, extra: extra}, a.thinkingText(data, typ))
 	case typ == "refusal":
-		a.refusal.WriteString(str(member(data, "refusal")))
+		a.refuse(member(data, "refusal"))
 		return nil
 	}
 	if kind(data) == '{' {
+		a.proof.answer(false)
 		a.content = append(a.content, run{raw: string(data)})
 	}
 	return nil
 }
 
-// thinking returns the text of a thinking part: a string, or a list of texts.
-func thinking(data []byte, typ string) string {
+// thinkingText returns the text of a thinking part: a string, or a list of texts.
+func (a *answer) thinkingText(data []byte, typ string) string {
 	inner := member(data, typ)
 	if kind(inner) != '[' {
-		return cmpOr(str(inner), str(member(data, "text")))
+		return a.thinking.text(firstText(inner, member(data, "text")))
 	}
 	var b strings.Builder
 	for e := range elements(inner) {
-		b.WriteString(cmpOr(str(e), str(member(e, "text"))))
+		b.WriteString(a.thinking.text(firstText(e, member(e, "text"))))
 	}
 	return b.String()
+}
+
+// firstText returns the first of the values that is a string and not empty.
+func firstText(values ...[]byte) []byte {
+	for _, v := range values {
+		if kind(v) == '"' && !isEmpty(v) {
+			return v
+		}
+	}
+	return nil
 }
 
 // others returns the members that say something and are none of the known; of
@@ -106,16 +217,26 @@ func others(data []byte, known ...string) (ms []llm.Member) {
 
 func (a *answer) addAudio(data []byte) {
 	for name, v := range members(data) {
+		if !isEmpty(v) {
+			a.proof.answer(false)
+		}
 		switch name {
 		case "id":
 			a.audio.ID = cmpOr(a.audio.ID, str(v))
 		case "format":
 			a.audio.Format = cmpOr(a.audio.Format, str(v))
 		case "transcript":
-			a.transcript = append(a.transcript, str(v)...)
+			a.transcript.add(v)
 		case "data":
-			sound, _ := base64.StdEncoding.DecodeString(str(v)) // what is readable of it
-			a.audio.Data = append(a.audio.Data, sound...)
+			a.addSound(str(v))
 		}
 	}
+}
+
+// addSound takes base64 text, which can be cut anywhere.
+func (a *answer) addSound(text string) {
+	a.sound += text
+	whole := len(a.sound) - len(a.sound)%4
+	sound, _ := base64.StdEncoding.DecodeString(a.sound[:whole]) // what is readable of it
+	a.audio.Data, a.sound = append(a.audio.Data, sound...), a.sound[whole:]
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"unicode"
 )
 
 // errTooLong is what an event beyond the cap is.
@@ -15,6 +17,7 @@ type event struct {
 	name string // of the "event:" line
 	data []byte // the "data:" lines joined with \n; valid until the next call
 	cut  bool   // the stream ended before the event's closing empty line
+	bare bool   // data are lines that are no fields
 }
 
 // An eventReader reads server-sent events, more liberally than the standard:
@@ -23,7 +26,10 @@ type event struct {
 //   - a byte order mark, and white space before a field name, are skipped;
 //   - what stands at the end without a closing empty line is an event, too;
 //   - an event whose data is a whole JSON object, or [DONE], ends there, even if
-//     the next "data:" line follows without an empty line.
+//     the next "data:" line follows without an empty line;
+//   - "error: …" is an event of that name, as llama.cpp writes it;
+//   - a line that is no field goes on with the JSON of the event that it follows, or
+//     is an event of its own, with the lines up to the end of its JSON.
 //
 // Comments and unknown fields are skipped, however many there are. Lines may be
 // as long as max, which bounds the memory.
@@ -37,10 +43,12 @@ type eventReader struct {
 	skipLF bool   // the line before ended with CR
 	begun  bool   // the first line was seen
 	err    error  // of r; reported when all lines were
+	ended  bool   // the last line has no end
 
 	name    string
 	data    []byte
 	hasData bool
+	bare    bool    // data are lines that are no fields
 	nested  nesting // of data
 	held    []byte  // a line that belongs to the next event
 }
@@ -52,38 +60,91 @@ func newEventReader(r io.Reader, max int) *eventReader {
 // next returns the next event that has data. At the end it returns io.EOF, and
 // where reading failed that error, after the events before it.
 func (e *eventReader) next() (event, error) {
-	e.name, e.data, e.hasData, e.nested = "", e.data[:0], false, nesting{}
+	e.name, e.data, e.hasData, e.bare, e.nested = "", e.data[:0], false, false, nesting{}
 	for {
 		line, err := e.nextLine()
 		if err != nil {
 			if e.hasData && (errors.Is(err, io.EOF) || e.nested.complete()) {
-				return event{name: e.name, data: e.data, cut: true}, nil
+				ended := e.event()
+				ended.cut = true
+				return ended, nil
 			}
 			return event{}, err
 		}
-		if len(line) == 0 {
-			if e.hasData {
-				return event{name: e.name, data: e.data}, nil
-			}
-			e.name = ""
-			continue
+		whole, err := e.take(line)
+		if err != nil {
+			return event{}, err
 		}
-		name, value := splitLine(line)
-		switch {
-		case name == "event":
-			e.name = string(value)
-		case name == "data" && e.hasData && e.nested.complete():
-			e.held = line
-			return event{name: e.name, data: e.data}, nil
-		case name == "data":
-			if err := e.add(value); err != nil {
-				return event{}, err
-			}
-			if isDone(e.data) {
-				return event{name: e.name, data: e.data}, nil
-			}
+		if whole {
+			return e.event(), nil
 		}
 	}
+}
+
+func (e *eventReader) event() event {
+	return event{name: e.name, data: e.data, bare: e.bare, cut: e.bare && e.ended && e.held == nil}
+}
+
+// take takes a line, and reports whether it ends an event.
+func (e *eventReader) take(line []byte) (whole bool, err error) {
+	name, value := splitLine(line)
+	switch {
+	case e.bare && name == "": // an empty line or a comment inside of JSON
+	case len(line) == 0:
+		if !e.hasData {
+			e.name = ""
+		}
+		return e.hasData, nil
+	case e.hasData && (isError(name) || e.bare && isField(name) || name == "data" && e.complete()):
+		e.held = line
+		return true, nil
+	case name == "event":
+		e.name = string(value)
+	case name == "data":
+		err = e.add(value)
+		return isDone(e.data), err
+	case isError(name):
+		e.name = "error"
+		err = e.add(value)
+		return e.complete(), err
+	case !e.bare && !isUnknown(name, line, value):
+	case e.hasData && e.complete():
+		e.held = line
+		return true, nil
+	default:
+		e.bare = e.bare || !e.hasData
+		err = e.add(line)
+		return e.bare && e.complete(), err
+	}
+	return false, nil
+}
+
+// complete reports whether no line can go on with the data: it is a whole object or
+// list, or neither.
+func (e *eventReader) complete() bool { return !isOpen(e.data) || e.nested.complete() }
+
+// isField reports whether name is that of a field, or a comment's.
+func isField(name string) bool {
+	switch name {
+	case "", "data", "event", "id", "retry":
+		return true
+	}
+	return false
+}
+
+func isError(name string) bool { return strings.EqualFold(name, "error") }
+
+// isOpen reports whether data begins as an object or a list.
+func isOpen(data []byte) bool {
+	data = bytes.TrimLeft(data, " \t")
+	return len(data) > 0 && (data[0] == '{' || data[0] == '[')
+}
+
+// isUnknown reports whether a line is no field. A field that nobody knows is one, as
+// the standard has it, unless its value is JSON: then a part of its name is missing.
+func isUnknown(name string, line, value []byte) bool {
+	return !isField(name) && (len(name) == len(bytes.TrimSpace(line)) || isOpen(value) ||
+		strings.ContainsFunc(name, func(r rune) bool { return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }))
 }
 
 func (e *eventReader) add(value []byte) error {
@@ -163,7 +224,7 @@ func (e *eventReader) lastLine() ([]byte, error) {
 		return nil, e.err
 	}
 	line := bytes.Clone(e.unmarked())
-	e.line = e.line[:0]
+	e.line, e.ended = e.line[:0], true
 	if len(line) == 0 {
 		return nil, e.err
 	}

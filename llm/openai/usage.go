@@ -14,12 +14,14 @@ type tally struct {
 	raw   json.RawMessage
 }
 
-func (t *tally) see(raw []byte) {
+// see reports whether raw counts anything.
+func (t *tally) see(raw []byte) bool {
 	u := readUsage(raw)
 	if u == (llm.Usage{}) {
-		return
+		return false
 	}
 	t.usage, t.raw = u, bytes.Clone(raw)
+	return true
 }
 
 // readUsage reads the counts under all names that they are known by. The first

@@ -166,7 +166,7 @@ func (n *nesting) feed(text []byte) {
 }
 
 // complete reports whether what was fed is a whole string, object or array.
-func (n *nesting) complete() bool { return n.closed && !n.inString }
+func (n *nesting) complete() bool { return n.closed && !n.inString && n.depth <= 0 }
 
 // str returns the text of a JSON string, and "" for any other value.
 func str(raw []byte) string {

@@ -1,0 +1,242 @@
+package openai
+
+import (
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// This file takes the messages of a stream, which has deltas. A message holds all
+// of the answer so far: it replaces what came before, and never repeats it.
+
+// copied takes a message that came without a delta. Servers that have no deltas at
+// all send pieces under that name, or running totals.
+func (a *answer) copied(message []byte) error {
+	if a.silent() {
+		return a.message(message, false)
+	}
+	b, err := a.read(message)
+	if err != nil {
+		return err
+	}
+	if !a.deltas && !b.continues(a) {
+		return a.message(message, false)
+	}
+	a.proof.copied = a.deltas && b.continues(a)
+	return a.replace(b)
+}
+
+// fill takes from a message that came beside the deltas what they did not say.
+func (a *answer) fill(message []byte) error {
+	b, err := a.read(message)
+	if err != nil {
+		return err
+	}
+	if len(a.content) > 0 {
+		b.content = nil
+	}
+	if len(a.reasoning) > 0 {
+		b.reasoning = nil
+	}
+	if len(a.refusal.text) > 0 {
+		b.refusal.text = nil
+	}
+	if len(a.calls.slots) > 0 {
+		b.calls.slots = nil
+	}
+	for _, name := range a.members.names {
+		delete(b.members.values, name)
+	}
+	return a.replace(b)
+}
+
+// read reads a whole message into an answer of its own.
+func (a *answer) read(message []byte) (*answer, error) {
+	b := &answer{calls: calls{declared: a.calls.declared}, emit: func(llm.Delta) error { return nil }}
+	if err := b.message(message, true); err != nil {
+		return nil, err
+	}
+	return b, b.halves()
+}
+
+// continues reports whether b begins with all that a says.
+func (b *answer) continues(a *answer) bool {
+	if !strings.HasPrefix(b.spoken(), a.spoken()) || !strings.HasPrefix(b.thoughts(), a.thoughts()) || len(b.calls.slots) < len(a.calls.slots) {
+		return false
+	}
+	for i, s := range a.calls.slots {
+		if o := b.calls.slots[i]; o.name != s.name || !strings.HasPrefix(o.written(), s.written()) {
+			return false
+		}
+	}
+	return true
+}
+
+// spoken returns the text of the content.
+func (a *answer) spoken() string {
+	var b strings.Builder
+	for _, r := range a.content {
+		if !r.think {
+			b.Write(r.text)
+		}
+	}
+	return b.String()
+}
+
+// thoughts returns all reasoning.
+func (a *answer) thoughts() string {
+	var b strings.Builder
+	for _, r := range a.reasoning {
+		b.Write(r.text)
+	}
+	for _, r := range a.content {
+		if r.think {
+			b.Write(r.text)
+		}
+	}
+	return b.String()
+}
+
+// replace takes what b says in place of what a says. Where b is silent, a stays.
+func (a *answer) replace(b *answer) error {
+	if err := a.replaceContent(b); err != nil {
+		return err
+	}
+	if err := a.replaceReasoning(b); err != nil {
+		return err
+	}
+	if old, next := string(a.refusal.text), string(b.refusal.text); next != "" {
+		a.refusal.text = []byte(latest(old, next))
+	}
+	if a.audio.ID == "" && len(a.audio.Data)+len(a.transcript.text) == 0 {
+		a.audio, a.transcript = b.audio, b.transcript
+	}
+	if len(a.hosted.calls) == 0 {
+		a.hosted = b.hosted
+	}
+	for _, name := range b.members.names {
+		if t := b.members.values[name]; t != nil {
+			a.members.last(name, t.append(nil))
+		}
+	}
+	return a.replaceCalls(&b.calls)
+}
+
+// latest returns next if it holds old or old holds it, white space at the ends
+// aside; else both, since neither is a copy.
+func latest(old, next string) string {
+	if x, y := strings.TrimSpace(old), strings.TrimSpace(next); strings.Contains(x, y) || strings.Contains(y, x) {
+		return next
+	}
+	return old + next
+}
+
+func (a *answer) replaceContent(b *answer) error {
+	old, next := a.spoken(), b.spoken()
+	if len(a.content) == 0 || next == "" && old == "" {
+		return a.append(b.content)
+	}
+	switch {
+	case next == "":
+	case strings.HasPrefix(next, old):
+		return a.say(run{}, next[len(old):])
+	case latest(old, next) != next:
+		return a.say(run{}, next)
+	default: // what was shown stays shown
+		var rest []run
+		for _, r := range a.content {
+			if r.think || r.raw != "" {
+				rest = append(rest, r)
+			}
+		}
+		a.content, a.keyed = append(rest, run{growingText: growingText{text: []byte(next)}}), nil
+	}
+	return nil
+}
+
+// append says what the runs say, where nothing like it was said before.
+func (a *answer) append(runs []run) error {
+	if len(a.content) > 0 {
+		return nil
+	}
+	for _, r := range runs {
+		if r.raw != "" {
+			a.content = append(a.content, r)
+		} else if err := a.say(run{think: r.think, extra: r.extra}, string(r.text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replaceReasoning takes the reasoning under the name under which it came first.
+func (a *answer) replaceReasoning(b *answer) error {
+	for i, r := range b.reasoning {
+		if len(a.reasoning) == i {
+			a.reasoning = append(a.reasoning, run{field: r.field})
+		}
+		to := &a.reasoning[i]
+		old, next := string(to.text), string(r.text)
+		to.text = []byte(latest(old, next))
+		if fresh, ok := strings.CutPrefix(next, old); ok && fresh != "" {
+			a.proof.thought()
+			if err := a.emit(llm.ReasoningDelta{Text: fresh}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// replaceCalls takes each call of b in place of the call of the same id, or else of
+// the same place.
+func (a *answer) replaceCalls(b *calls) error {
+	for i, o := range b.slots {
+		if o.nothing() {
+			continue
+		}
+		s := a.calls.byID[o.id]
+		if s == nil && i < len(a.calls.slots) && !other(a.calls.slots[i].id, o.id) {
+			s = a.calls.slots[i]
+		}
+		if s == nil || other(s.name, o.name) {
+			s = a.calls.open()
+		}
+		d := s.replace(o, s.position)
+		if len(a.calls.slots) > mostCalls || len(s.extra.names) > mostPartMembers {
+			return errTooMany
+		}
+		if s.id != "" {
+			a.calls.byID[s.id] = s
+		}
+		if d.ID+d.Name+d.Arguments == "" {
+			continue
+		}
+		a.proof.answer(true)
+		if err := a.emit(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replace takes what o says and returns what is new in it.
+func (s *slot) replace(o *slot, position int) llm.CallDelta {
+	d := llm.CallDelta{Index: position}
+	if s.id == "" {
+		s.id, d.ID = o.id, o.id
+	}
+	if o.name != "" && o.name != s.name {
+		s.name, d.Name = o.name, o.name
+	}
+	if !o.empty() {
+		if rest, ok := strings.CutPrefix(o.written(), s.written()); ok {
+			d.Arguments = rest
+		}
+		s.object, s.fragments, s.nested = o.object, o.fragments, o.nested
+	}
+	for _, name := range o.extra.names {
+		s.extra.update(name, o.extra.values[name].append(nil))
+	}
+	return d
+}
