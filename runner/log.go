@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 
@@ -11,14 +12,31 @@ import (
 // newLogger returns the run's logger, which is never nil. Runs that go on at the
 // same time are told apart by the id.
 func (e *engine) newLogger(run int, id string) *slog.Logger {
-	if e.runner.Logger == nil {
-		return slog.New(slog.DiscardHandler)
+	l := e.runner.Logger
+	switch {
+	case l == nil && e.retains: // nobody sees the events
+		l = slog.New(warnings{slog.Default().Handler()})
+	case l == nil:
+		l = slog.New(slog.DiscardHandler)
 	}
-	l := e.runner.Logger.With("agent", e.agent.DisplayName(), "run", run, "run_id", id)
+	l = l.With("agent", e.agent.DisplayName(), "run", run, "run_id", id)
 	if e.session != "" {
 		l = l.With("session", e.session)
 	}
 	return l
+}
+
+// warnings is a handler without what is below a warning.
+type warnings struct{ slog.Handler }
+
+// Enabled implements [slog.Handler].
+func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && w.Handler.Enabled(ctx, level)
+}
+
+// WithAttrs implements [slog.Handler].
+func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return warnings{w.Handler.WithAttrs(attrs)}
 }
 
 // logEnd says how a run ended that did not finish.
@@ -26,6 +44,9 @@ func (e *engine) logEnd(cause error) {
 	if errors.Is(cause, errLeft) {
 		e.logger.Info("run left by its consumer", "turns", e.state.Turn)
 		return
+	}
+	if e.runner.Logger == nil {
+		return // the caller gets the error
 	}
 	e.logger.Warn("run failed", "turns", e.state.Turn, "error", e.redact(cause))
 }

@@ -82,7 +82,12 @@ type Runner struct {
 	// was sent, a model answered, a tool call began or ended. Warn: a run failed,
 	// a request is repeated, a client did something on its own, a tool was left
 	// behind. Error: a tool panicked (with its stack), a journal refused an
-	// event. Messages, arguments and results are never logged. Nil discards.
+	// event. Messages, arguments and results are never logged.
+	//
+	// Nil: the warnings and errors of a Run go to [slog.Default], so that a wait
+	// before a request is repeated is no silence; but not that the run failed, which
+	// its caller is told. Of a Stream nothing is logged: its events have the notices.
+	// slog.New(slog.DiscardHandler) is silence.
 	Logger *slog.Logger
 }
 
@@ -109,6 +114,7 @@ func Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.S
 // [ErrPaused], and the call will not run: only a [Session] can go on with it.
 func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message) (*Result, error) {
 	e := newEngine(r, "", false)
+	e.retains = true
 	err := e.execute(ctx, a, input{messages: messages}, e.retain)
 	return e.result(), err
 }

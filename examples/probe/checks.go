@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -357,11 +358,20 @@ func wholeRun(ctx context.Context, t *trial) (string, error) {
 		City string `json:"city"`
 	}
 	report := func(context.Context, place) (map[string]any, error) { return map[string]any{"celsius": celsius}, nil }
+	watched := llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+		return t.model().Generate(ctx, req, func(d llm.Delta) {
+			t.watch(d)
+			if sink != nil {
+				sink(d)
+			}
+		})
+	})
 	a := &agent.Agent{
-		Name: "probe", Instructions: "Answer questions about the weather. Use the tool.", Model: t.model(),
+		Name: "probe", Instructions: "Answer questions about the weather. Use the tool.", Model: watched,
 		Tools: []tool.Tool{tool.Must(tool.New(weather.Name, weather.Description, report))},
 	}
-	result, err := runner.Run(ctx, a, llm.User("What is the weather in Lisbon and in Nairobi?"))
+	r := runner.Runner{Logger: slog.New(slog.DiscardHandler)} // the waits are told
+	result, err := r.Run(ctx, a, llm.User("What is the weather in Lisbon and in Nairobi?"))
 	if err != nil {
 		return "", err
 	}
