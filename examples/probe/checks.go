@@ -173,6 +173,9 @@ func choiceRequired(ctx context.Context, t *trial) (string, error) {
 	if err == nil && t.profile.ToolChoice == openai.ToolChoiceAuto {
 		return "it is left to the model", nil
 	}
+	if err == nil && len(resp.Message.Calls()) == 0 {
+		return "", unclearf("the choice is ignored: a call was required, and the model made none")
+	}
 	return "", called(resp, err, weather.Name)
 }
 
@@ -183,6 +186,13 @@ func choiceNamed(ctx context.Context, t *trial) (string, error) {
 	})
 	if err == nil && t.profile.ToolChoice == openai.ToolChoiceAuto {
 		return "it is left to the model, which gets no other tool", nil
+	}
+	if err == nil {
+		for _, c := range resp.Message.Calls() {
+			if c.Name != clock.Name {
+				return "", unclearf("the choice is ignored: %s was named, and the model called %s, which a run of the library refuses", clock.Name, c.Name)
+			}
+		}
 	}
 	return "", called(resp, err, clock.Name)
 }
@@ -345,7 +355,7 @@ func rateLimits(ctx context.Context, t *trial) (string, error) {
 		return "", err
 	}
 	if len(t.limits) == 0 {
-		return "", fmt.Errorf("none in %d answers", t.requests)
+		return "", missing{fmt.Sprintf("in %d answers", t.requests)}
 	}
 	slices.Sort(t.limits)
 	return strings.Join(t.limits, ", "), nil

@@ -66,6 +66,11 @@ func (u unclear) Error() string { return u.why }
 
 func unclearf(format string, args ...any) error { return unclear{fmt.Sprintf(format, args...)} }
 
+// missing is what a provider does not have, and need not.
+type missing struct{ why string }
+
+func (m missing) Error() string { return m.why }
+
 // A trial is one run of a check in one profile.
 type trial struct {
 	*probe
@@ -137,6 +142,8 @@ const (
 func (t *trial) rank() rank {
 	_, doubted := errors.AsType[unclear](t.err)
 	switch {
+	case t.missing() != "":
+		return worked
 	case t.err != nil && !doubted:
 		return failed
 	case len(t.healed) > 0:
@@ -145,6 +152,12 @@ func (t *trial) rank() rank {
 		return accepted
 	}
 	return worked
+}
+
+// missing says that there is nothing to find out; else it is "".
+func (t *trial) missing() string {
+	m, _ := errors.AsType[missing](t.err)
+	return m.why
 }
 
 // words are the provider's when it refused something for the first time.
@@ -360,6 +373,9 @@ func (p *probe) finding(c check, t *trial, refused string) finding {
 	f := finding{Check: c.name, Status: works, Profile: changes(p.profile, t.profile), Why: t.note}
 	switch t.rank() {
 	case worked:
+		if why := t.missing(); why != "" {
+			f.Status, f.Why = absent, why
+		}
 	case accepted:
 		f.Status, f.Why = doubtful, t.err.Error()
 	case mended:

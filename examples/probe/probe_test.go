@@ -56,7 +56,7 @@ func TestDialects(t *testing.T) {
 				require.NotContains(t, f.Refused+f.Why, "key right") // which is the key
 			}
 			if len(d.header) == 0 {
-				require.Equal(t, fails, odd["rate-limit headers"])
+				require.Equal(t, absent, odd["rate-limit headers"])
 				delete(odd, "rate-limit headers")
 			}
 			if d.odd == nil {
@@ -69,6 +69,49 @@ func TestDialects(t *testing.T) {
 			require.Zero(t, server.refused.Load())
 		})
 	}
+}
+
+// TestIgnored: a choice that a server takes and does not hold is told, with what
+// holds it if there is something.
+func TestIgnored(t *testing.T) {
+	t.Parallel()
+	named := func(r request) bool { _, object := r["tool_choice"].(map[string]any); return object }
+	always := func(r request) bool { return r["tool_choice"] != nil }
+	for _, tt := range []struct {
+		name    string
+		ignores func(request) bool
+		want    finding
+	}{
+		{"the object", named, finding{
+			Check: "tool_choice named", Status: withProfile, Profile: []string{"ToolChoice: openai.ToolChoiceWords"},
+			Refused: "the choice is ignored: get_time was named, and the model called get_weather, which a run of the library refuses",
+		}},
+		{"a choice of a tool that is offered with others", func(r request) bool { tools, _ := r["tools"].([]any); return always(r) && len(tools) > 1 }, finding{
+			Check: "tool_choice named", Status: withProfile, Profile: []string{"ToolChoice: openai.ToolChoiceWords"},
+			Refused: "the choice is ignored: get_time was named, and the model called get_weather, which a run of the library refuses",
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			d := dialect{change: func(r request) {
+				if tt.ignores(r) {
+					delete(r, "tool_choice")
+				}
+			}}
+			_, url := d.serve(t)
+			_, findings := probed(t, config(url))
+			i := slices.IndexFunc(findings, func(f finding) bool { return f.Check == "tool_choice named" })
+			require.Equal(t, tt.want, findings[i])
+		})
+	}
+}
+
+// TestText: what a row says.
+func TestText(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "none (in 24 answers)", finding{Status: absent, Why: "in 24 answers"}.text())
+	require.Equal(t, "works (2 calls)", finding{Status: works, Why: "2 calls"}.text())
+	require.Equal(t, "fails: no", finding{Status: fails, Why: "no"}.text())
 }
 
 // converse has all kinds of requests answered in the profile, and fails if the

@@ -22,6 +22,7 @@ const (
 	withProfile status = "works_with_profile" // which the finding names
 	withNotice  status = "works_when_healed"  // in a form that the client finds by itself, and no known profile does
 	doubtful    status = "unclear"            // nothing was refused, and no effect shown
+	absent      status = "none"               // the provider does not have it, and need not
 	fails       status = "fails"
 	skipped     status = "skipped"
 )
@@ -38,12 +39,12 @@ type finding struct {
 // text is a finding in one line.
 func (f finding) text() string {
 	text := map[status]string{
-		works: "works", withProfile: "works with ", withNotice: "works when the client changes the request", doubtful: "unclear", fails: "fails", skipped: "skipped",
+		works: "works", withProfile: "works with ", withNotice: "works when the client changes the request", doubtful: "unclear", absent: "none", fails: "fails", skipped: "skipped",
 	}[f.Status] + strings.Join(f.Profile, ", ")
 	switch {
 	case f.Why == "":
 		return text
-	case f.Status == works || f.Status == withProfile:
+	case f.Status == works || f.Status == withProfile || f.Status == absent:
 		return text + " (" + f.Why + ")"
 	}
 	return text + ": " + f.Why

@@ -184,6 +184,7 @@ func TestAnswers(t *testing.T) {
 		{"a form", agent.Agent{Tools: []tool.Tool{find}, Output: &llm.OutputFormat{Schema: []byte(
 			`{"type":"object","properties":{"state":{"type":"string"},"n":{"type":"integer"},"x":{}},"required":["state","n"]}`)}},
 			`{"state":"on its way","n":1}`},
+		{"an object", agent.Agent{Output: &llm.OutputFormat{Type: "json_object"}}, `{"answer":"I understand nothing, and I have no tools. (I count 1 of your messages.)"}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -112,6 +112,15 @@ func (t talk) answer(req *llm.Request) string {
 	switch {
 	case req.Output != nil && req.Output.Schema != nil:
 		return t.form(req.Output.Schema)
+	case req.Output != nil && req.Output.Type == "json_object":
+		return string(encode(map[string]string{"answer": t.text(req)}))
+	}
+	return t.text(req)
+}
+
+// text is the answer in words.
+func (t talk) text(req *llm.Request) string {
+	switch {
 	case len(t.results) > 0:
 		return t.report()
 	case len(req.Tools) == 0:
