@@ -147,7 +147,7 @@ func TestErrorsOfAFunction(t *testing.T) {
 // TestVeryLongErrors: nothing looks at what lies far beyond what is kept. It runs
 // alone, since it counts bytes.
 func TestVeryLongErrors(t *testing.T) {
-	long := strings.Repeat("https://u:p@h ", 16<<20)
+	long := strings.Repeat("https://u:p@h "+strings.Repeat("x", 1<<10), 256<<10)
 	for name, err := range map[string]error{
 		"plain":  errors.New(long),
 		"own":    &tool.Error{Failure: tool.Failed, Message: long},
