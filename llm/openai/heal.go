@@ -320,7 +320,9 @@ func (d *dialect) lessons(e *llm.APIError, helps func(*Profile) bool) (found []l
 			break
 		}
 	}
-	try(leavingOut)
+	if sofar.API == d.API { // else the other API takes what this one refuses
+		try(leavingOut)
+	}
 	return found
 }
 

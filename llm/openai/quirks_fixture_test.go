@@ -49,7 +49,7 @@ type section struct {
 // kind is the first word of the title.
 func (s section) kind() string { return strings.Fields(s.title + " ?")[0] }
 
-var heads = []string{"title", "who", "host", "model", "retries"}
+var heads = []string{"title", "who", "host", "model", "retries", "api"}
 
 func readFixture(path string) (*fixture, error) {
 	data, err := os.ReadFile(path)

@@ -235,6 +235,7 @@ func (f *fixture) config(server *httptest.Server) (openai.Config, error) {
 	return openai.Config{
 		BaseURL: base,
 		Key:     key,
+		API:     openai.API(strings.TrimPrefix(f.head["api"], "auto")),
 		Timeout: 20 * time.Second,
 		Retry:   wrap.Retry{Attempts: attempts, MinDelay: -1, MaxWait: 50 * time.Millisecond},
 		HTTPClient: &http.Client{Transport: &http.Transport{
