@@ -77,7 +77,10 @@ func (e *FinishError) Error() string {
 	if e.Refusal != "" {
 		text += ": " + safeText(e.Refusal)
 	}
-	if e.Finish.Native != "" {
+	switch {
+	case e.Finish.Raw == "completed", e.Finish.Raw == "incomplete": // a status of the Responses API, which says less than our word
+		return fmt.Sprintf("%s (finish reason %q)", text, e.Finish.Reason)
+	case e.Finish.Native != "":
 		return fmt.Sprintf("%s (finish reason %q, %q)", text, e.Finish.Raw, e.Finish.Native)
 	}
 	return fmt.Sprintf("%s (finish reason %q)", text, e.Finish.Raw)

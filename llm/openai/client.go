@@ -88,7 +88,7 @@ func (c *client) send(ctx context.Context, req *llm.Request, model string, e enc
 // answer reads the answer in the form of the API that was asked.
 func (x *exchange) answer(api API, req *llm.Request, emit func(llm.Delta) error) (*llm.Response, error) {
 	if api == APIResponses {
-		return x.readResponses(newResponsesAnswer(originOf(x.req.URL), emit))
+		return x.readResponses(newResponsesAnswer(originOf(x.req.URL), req.MaxOutputTokens, emit))
 	}
 	return x.read(newAnswer(req.Tools, emit))
 }

@@ -16,6 +16,7 @@ import (
 type responsesAnswer struct {
 	emit   func(llm.Delta) error
 	origin string // the host of the endpoint; see outputMember
+	most   int64  // the bound on the tokens of the answer; 0: none was sent
 
 	id, model string
 	status    string // of the response; "" until a terminal event or a document came
@@ -29,8 +30,8 @@ type responsesAnswer struct {
 	notices   map[string]bool // contradictions that were reported
 }
 
-func newResponsesAnswer(origin string, emit func(llm.Delta) error) *responsesAnswer {
-	return &responsesAnswer{emit: emit, origin: origin, byKey: map[string]*responseItem{}}
+func newResponsesAnswer(origin string, most int64, emit func(llm.Delta) error) *responsesAnswer {
+	return &responsesAnswer{emit: emit, origin: origin, most: most, byKey: map[string]*responseItem{}}
 }
 
 // echoedMembers are members of a response that repeat the request, or that other
@@ -206,8 +207,9 @@ func compareItems(a, b *responseItem) int {
 }
 
 // ending is the finish of the answer. The API has no reason for calls: the items
-// show them. Servers are known to call an answer completed that ends in the
-// middle of the arguments of a call; such an answer was cut off.
+// show them. llama.cpp calls an answer completed that the bound on tokens cut off
+// in the middle of the arguments of a call. That the answer used all its tokens
+// tells it from a model that writes broken JSON.
 func (a *responsesAnswer) ending(m llm.Message) llm.Finish {
 	f := llm.FinishOf(a.status, a.reason)
 	calls := m.Calls()
@@ -216,7 +218,7 @@ func (a *responsesAnswer) ending(m llm.Message) llm.Finish {
 		if f.Reason != llm.FinishContentFilter {
 			f.Reason = llm.FinishLength
 		}
-	case len(calls) > 0 && cutOff(calls[len(calls)-1].Arguments):
+	case len(calls) > 0 && a.most > 0 && a.usage.usage.OutputTokens >= a.most && cutOff(calls[len(calls)-1].Arguments):
 		f.Reason = llm.FinishLength
 	case len(calls) > 0:
 		f.Reason = llm.FinishToolCalls

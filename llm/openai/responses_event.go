@@ -21,7 +21,7 @@ import (
 //	an output_index jumps or repeats            it only names and orders the items
 //	a call_id comes twice                       equal calls are one; others are two
 //	a call without a name                       an error
-//	arguments end in the middle                 the answer was cut off (finish reason length)
+//	arguments end in the middle, no token left   the answer was cut off (finish reason length)
 //	no terminal event                           an error: truncated
 //	events behind the terminal event            are not read
 func (a *responsesAnswer) event(name string, data []byte) (end bool, err error) {

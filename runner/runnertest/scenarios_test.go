@@ -34,7 +34,7 @@ func TestScenarios(t *testing.T) {
 			})
 		}
 	})
-	const all = 20 * 3 * 2
+	const all = 20 * 6 * 2
 	fmt.Printf("scenarios: %d of %d\n", passed.Load(), all)
 	if !strings.Contains(flag.Lookup("test.run").Value.String(), "/") { // who asks for some gets some
 		require.EqualValues(t, all, passed.Load())
