@@ -18,12 +18,17 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/internal/mutant"
 	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/openai"
 )
 
 // fixtureBodies returns what stands in the fixtures as answers or streams, for
 // fuzzing to start from. Those of a megabyte and more are left out.
 func fixtureBodies(f *testing.F, kind string) (bodies [][]byte) {
-	paths, err := filepath.Glob(filepath.Join(quirksDir, "Q*.txt"))
+	return bodiesOf(f, filepath.Join(quirksDir, "Q*.txt"), kind)
+}
+
+func bodiesOf(f *testing.F, pattern, kind string) (bodies [][]byte) {
+	paths, err := filepath.Glob(pattern)
 	require.NoError(f, err)
 	for _, path := range paths {
 		x, err := readFixture(path)
@@ -45,6 +50,7 @@ type fuzzed struct {
 	status int
 	header http.Header
 	body   io.Reader
+	api    openai.API
 }
 
 func (z fuzzed) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -53,7 +59,7 @@ func (z fuzzed) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (z fuzzed) ask(t *testing.T, stream bool) (*llm.Response, []llm.Delta, error) {
 	c := (&wire{}).config()
-	c.HTTPClient, c.Key = &http.Client{Transport: z}, key
+	c.HTTPClient, c.Key, c.API = &http.Client{Transport: z}, key, z.api
 	req := hello()
 	req.Stream, req.Tools = stream, []llm.ToolDef{{Name: "f"}, {Name: "read_file"}}
 	var deltas []llm.Delta
@@ -73,12 +79,12 @@ func FuzzStream(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte, cut uint16) {
 		at := int(cut) % (len(body) + 1)
-		resp, deltas, err := fuzzed{200, typed("text/event-stream"), bytes.NewReader(body)}.ask(t, true)
+		resp, deltas, err := fuzzed{200, typed("text/event-stream"), bytes.NewReader(body), ""}.ask(t, true)
 		for _, r := range []io.Reader{
 			io.MultiReader(bytes.NewReader(body[:at]), bytes.NewReader(body[at:])),
 			iotest.OneByteReader(bytes.NewReader(body)),
 		} {
-			again, deltasAgain, errAgain := fuzzed{200, typed("text/event-stream"), r}.ask(t, true)
+			again, deltasAgain, errAgain := fuzzed{200, typed("text/event-stream"), r, ""}.ask(t, true)
 			require.Equal(t, resp, again)
 			require.Equal(t, deltas, deltasAgain)
 			require.Equal(t, timeless(err), timeless(errAgain))
@@ -117,7 +123,7 @@ func FuzzDecode(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		resp, _, err := fuzzed{200, typed("application/json"), bytes.NewReader(data)}.ask(t, false)
+		resp, _, err := fuzzed{200, typed("application/json"), bytes.NewReader(data), ""}.ask(t, false)
 		if err != nil {
 			requireTyped(t, err)
 		} else {
@@ -129,8 +135,8 @@ func FuzzDecode(f *testing.F) {
 		}
 		whole := `{"choices":[{"index":0,"message":` + message.String() + `,"finish_reason":"stop"}]}`
 		chunk := `{"choices":[{"index":0,"delta":` + message.String() + `,"finish_reason":"stop"}]}`
-		resp, _, err = fuzzed{200, typed("application/json"), strings.NewReader(whole)}.ask(t, false)
-		streamed, _, errStreamed := fuzzed{200, typed("text/event-stream"), strings.NewReader(events(chunk, "[DONE]"))}.ask(t, true)
+		resp, _, err = fuzzed{200, typed("application/json"), strings.NewReader(whole), ""}.ask(t, false)
+		streamed, _, errStreamed := fuzzed{200, typed("text/event-stream"), strings.NewReader(events(chunk, "[DONE]")), ""}.ask(t, true)
 		require.Equal(t, timeless(err), timeless(errStreamed))
 		if err == nil && len(resp.Message.Calls())+len(streamed.Message.Calls()) == 0 {
 			require.Equal(t, resp, streamed)
@@ -157,7 +163,7 @@ func FuzzError(f *testing.F) {
 		}
 		h.Set("X-Ratelimit-Remaining", "0")
 		code := 300 + int(status)%300
-		_, _, err := fuzzed{code, h, bytes.NewReader(body)}.ask(t, false)
+		_, _, err := fuzzed{code, h, bytes.NewReader(body), ""}.ask(t, false)
 		requireTyped(t, err)
 		var api *llm.APIError
 		require.ErrorAs(t, err, &api)

@@ -14,7 +14,9 @@ import (
 // request.
 type remedy struct {
 	words *regexp.Regexp // of the message, param, code and type of the error
-	any   bool           // whatever the status; else 400 and 422
+	any   bool           // also with a status of the server's own failure; else 400 and 422
+
+	anyStatus bool // whatever the status
 	// learn changes the profile and returns what was learned, in words that stand
 	// for it: the same is not learned twice. "": there is nothing to learn.
 	learn func(*Profile, *llm.APIError) string
@@ -40,7 +42,12 @@ var remedies = []remedy{
 		p.API = APIResponses
 		return "requests go to the Responses API"
 	}},
-	{words: regexp.MustCompile(`(?is)encrypted[ _]content.*(could not be verified|not supported|invalid|did not match|extra_forbidden|not permitted|unknown)|invalid_encrypted_content|provided without its required following item|\breasoning\b.*\bitems?\b.*(not supported|unsupported)|item\['content'\] is not an array`), learn: func(p *Profile, _ *llm.APIError) string {
+	// A server that has nothing stored, another account, another model: facts about
+	// reasoning items that go back (openclaw/openclaw#72602, vercel/ai#7099,
+	// anomalyco/opencode#7724 and #31236, Wei-Shaw/sub2api#658 and #4237).
+	{words: regexp.MustCompile(`(?is)encrypted[ _]content.*(could not be verified|not supported|invalid|did not match|extra_forbidden|not permitted|unknown)|invalid_encrypted_content` +
+		`|provided without its required|item with id .* not found|duplicate item found|does not belong to this connection|expected an id that begins with` +
+		`|\breasoning\b.*\bitems?\b.*(not supported|unsupported)|item\['content'\] is not an array|missing required field .?summary|untagged enum modelinput|unknown input item type.*reasoning`), anyStatus: true, learn: func(p *Profile, _ *llm.APIError) string {
 		if p.API != APIResponses || p.NoReasoningItems {
 			return ""
 		}
@@ -149,7 +156,7 @@ var leavingOut = remedy{words: regexp.MustCompile(`(?is)` + refusal + `|invalid 
 
 // fits reports whether the error has the words.
 func (r remedy) fits(e *llm.APIError) bool {
-	return (r.any && (e.StatusCode >= 500 || e.StatusCode == http.StatusOK) || invalid(e)) && r.words.MatchString(strings.Join([]string{e.Message, e.Param, e.Code, e.Type}, "\n"))
+	return (r.anyStatus || r.any && (e.StatusCode >= 500 || e.StatusCode == http.StatusOK) || invalid(e)) && r.words.MatchString(strings.Join([]string{e.Message, e.Param, e.Code, e.Type}, "\n"))
 }
 
 // invalid reports whether the provider says that the request is at fault.

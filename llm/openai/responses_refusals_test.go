@@ -1,0 +1,172 @@
+package openai_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/openai"
+	"github.com/seed-916e8f6a/toolloop/llm/wrap"
+)
+
+// A refuser is a provider that refuses the first request, and answers all others on either
+// API.
+type refuser struct {
+	status  int
+	message string
+	code    string
+	lacks   string // a path that the server does not have
+
+	mu     sync.Mutex
+	paths  []string
+	bodies []string
+}
+
+func (p *refuser) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, _ := io.ReadAll(r.Body)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.paths, p.bodies = append(p.paths, r.URL.Path), append(p.bodies, string(body))
+	status, answer := 200, `{"status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"ok"}]}],"choices":[{"message":{"content":"ok"},"finish_reason":"stop"}]}`
+	switch {
+	case r.URL.Path == p.lacks:
+		status, answer = 404, "404 page not found"
+	case len(p.bodies) == 1:
+		status, answer = p.status, fmt.Sprintf(`{"error":{"message":%q,"type":"invalid_request_error","param":null,"code":%q}}`, p.message, p.code)
+	}
+	return &http.Response{StatusCode: status, Header: typed("application/json"), Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
+}
+
+func (p *refuser) model(api openai.API) llm.Model {
+	return openai.Config{BaseURL: "http://provider.test/v1", Key: "k", API: api, HTTPClient: &http.Client{Transport: p}, Retry: wrap.Retry{Attempts: 1}}.Model("m")
+}
+
+// thoughtful is a conversation in which the model has reasoned before a call.
+func thoughtful() *llm.Request {
+	const body = `{"id":"resp_1","status":"completed","output":[{"id":"rs_1","type":"reasoning","summary":[],"encrypted_content":"abc"},{"id":"fc_1","type":"function_call","call_id":"call_1","name":"f","arguments":"{}"}]}`
+	w := &wire{body: body}
+	c := w.config()
+	c.API = openai.APIResponses
+	req := &llm.Request{Messages: []llm.Message{llm.User("hi")}, Tools: []llm.ToolDef{{Name: "f"}}}
+	resp, err := c.Model("m").Generate(context.Background(), req, nil)
+	if err != nil {
+		panic(err)
+	}
+	result := llm.Message{Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: "call_1", Name: "f", Parts: llm.Parts{llm.Text{Text: "done"}}}}}
+	req.Messages = append(req.Messages, resp.Message, result)
+	return req
+}
+
+// TestRefusalsThatNameTheOtherAPI: the request goes there, and so do all later ones.
+func TestRefusalsThatNameTheOtherAPI(t *testing.T) {
+	t.Parallel()
+	for _, message := range []string{
+		"Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions. Please use /v1/responses instead.",
+		"Function tools with reasoning_effort are not supported for gpt-5.6-sol in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'.",
+		"This model is only supported in v1/responses and not in v1/chat/completions.",
+	} {
+		p := &refuser{status: 400, message: message}
+		m, notices := p.model(openai.APIAuto), 0
+		for range 2 {
+			resp, err := m.Generate(t.Context(), thoughtful(), func(d llm.Delta) {
+				if _, ok := d.(llm.Notice); ok {
+					notices++
+				}
+			})
+			require.NoError(t, err)
+			require.Equal(t, "ok", resp.Message.Text())
+		}
+		require.Equal(t, []string{"/v1/chat/completions", "/v1/responses", "/v1/responses"}, p.paths)
+		require.Equal(t, 1, notices)
+	}
+}
+
+// TestOneAPIOnly: a server without the other API keeps its own, and a caller who
+// has chosen is obeyed.
+func TestOneAPIOnly(t *testing.T) {
+	t.Parallel()
+	const message = "To use function tools, use /v1/responses or set reasoning_effort to 'none'."
+	p := &refuser{status: 400, message: message, lacks: "/v1/responses"}
+	m := p.model(openai.APIAuto)
+	_, err := m.Generate(t.Context(), thoughtful(), nil)
+	require.ErrorContains(t, err, message)
+	_, err = m.Generate(t.Context(), thoughtful(), nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"/v1/chat/completions", "/v1/responses", "/v1/chat/completions"}, p.paths)
+
+	p = &refuser{status: 400, message: message}
+	_, err = p.model(openai.APIChat).Generate(t.Context(), thoughtful(), nil)
+	require.ErrorContains(t, err, message)
+	require.Equal(t, []string{"/v1/chat/completions"}, p.paths)
+}
+
+// TestRefusedReasoning: what providers say when reasoning goes back that they do
+// not take. It goes without then, from now on, and the call before it stays.
+func TestRefusedReasoning(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		status        int
+		message, code string
+	}{
+		{400, "Item 'rs_1' of type 'reasoning' was provided without its required following item.", ""},
+		{400, "Item 'msg_1' of type 'message' was provided without its required 'reasoning' item: 'rs_1'.", ""},
+		{404, "Item with id 'rs_1' not found. Items are not persisted when `store` is set to false. Try again with `store` set to true, or remove this item from your input.", ""},
+		{400, "Item with id 'rs_1' not found", ""},
+		{400, "The encrypted content for item rs_1 could not be verified. Reason: Encrypted content item_id did not match the target item id.", ""},
+		{400, "The encrypted content abc could not be verified.", "invalid_encrypted_content"},
+		{400, "Something else.", "invalid_encrypted_content"},
+		{400, "Encrypted content is not supported with this model.", ""},
+		{400, "Invalid 'input[1].id': ''. Expected an ID that begins with 'rs'.", ""},
+		{400, "Duplicate item found with id rs_1. Remove duplicate items from your input and try again.", ""},
+		{401, "input item ID does not belong to this connection", ""},
+		{400, "item['content'] is not an array", ""},
+		{400, "missing required field `summary`", ""},
+		{422, "data did not match any variant of untagged enum ModelInput", ""},
+		{400, "unknown input item type: reasoning", ""},
+	} {
+		p := &refuser{status: tt.status, message: tt.message, code: tt.code}
+		m := p.model(openai.APIResponses)
+		for range 2 {
+			_, err := m.Generate(t.Context(), thoughtful(), nil)
+			require.NoError(t, err, tt.message)
+		}
+		require.Len(t, p.bodies, 3, tt.message)
+		require.Contains(t, p.bodies[0], `{"id":"rs_1","type":"reasoning","summary":[],"encrypted_content":"abc"},{"type":"function_call"`, tt.message)
+		for _, body := range p.bodies[1:] {
+			require.NotContains(t, body, `"reasoning","summary"`, tt.message)
+			require.Contains(t, body, `"call_id":"call_1"`, tt.message)
+		}
+	}
+}
+
+// TestReasoningGoesHome: reasoning goes back to the endpoint that it came from, and
+// to no other; a message that was edited goes without.
+func TestReasoningGoesHome(t *testing.T) {
+	t.Parallel()
+	sent := func(base string, edit func(*llm.Request)) string {
+		p := &refuser{}
+		p.bodies = []string{""} // nothing is refused
+		req := thoughtful()
+		edit(req)
+		c := openai.Config{BaseURL: base, Key: "k", API: openai.APIResponses, HTTPClient: &http.Client{Transport: p}}
+		_, err := c.Model("m").Generate(t.Context(), req, nil)
+		require.NoError(t, err)
+		return p.bodies[1]
+	}
+	stay := func(*llm.Request) {}
+	require.Contains(t, sent("http://provider.test/v1", stay), "encrypted_content\":\"abc")
+	require.NotContains(t, sent("http://other.test/v1", stay), "abc")
+	require.NotContains(t, sent("http://provider.test/v1", func(r *llm.Request) {
+		r.Messages[1].Parts = llm.Parts{llm.ToolCall{ID: "call_1", Name: "f", Arguments: `{"n":1}`}}
+	}), "abc")
+	require.NotContains(t, sent("http://provider.test/v1", func(r *llm.Request) {
+		r.Messages[1].Parts = append(llm.Parts{llm.Text{Text: "more"}}, r.Messages[1].Parts...)
+	}), "abc")
+}
