@@ -22,6 +22,7 @@ func TestConformance(t *testing.T) {
 		"a script":            func(t *testing.T, steps ...llmtest.Step) llm.Model { return llmtest.Script(t, steps...) },
 		"openai":              served(openai.Config{Retry: wrap.Retry{Attempts: 1}}),
 		"openai with retries": served(openai.Config{}),
+		"openai, Responses":   served(openai.Config{API: openai.APIResponses, Retry: wrap.Retry{Attempts: 1}}),
 		"retries": func(t *testing.T, steps ...llmtest.Step) llm.Model {
 			return wrap.Retry{}.Model(llmtest.Script(t, steps...))
 		},

@@ -186,8 +186,8 @@ func assistantItem(it outputItem) []byte {
 
 // keep adds the members that go back beside what the parts hold.
 func keep(f fields, outline []byte) fields {
-	for name, v := range members(outline) {
-		if slices.Contains(keptMembers, name) {
+	for name, v := range beside(outline) {
+		if name != "digest" && name != "parts" {
 			f.raw(name, v)
 		}
 	}

@@ -253,6 +253,12 @@ func (it *responseItem) callParts() (llm.Parts, error) {
 	if it.done == nil {
 		c.Arguments = it.arguments.value()
 	}
+	for name, v := range beside(it.raw()) {
+		if len(c.Extra) == mostPartMembers {
+			return nil, errTooMany
+		}
+		c.Extra = append(c.Extra, llm.Member{Name: name, Value: string(v)})
+	}
 	if c.Name == "" {
 		return nil, fmt.Errorf("item %s of the answer is a call without a name", strconv.Itoa(it.place))
 	}

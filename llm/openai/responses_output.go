@@ -2,6 +2,7 @@ package openai
 
 import (
 	"encoding/json"
+	"iter"
 	"regexp"
 	"slices"
 	"strconv"
@@ -56,8 +57,21 @@ func (l *outputList) add(it *responseItem, parts llm.Parts) {
 	}
 }
 
-// keptMembers are those of messages and calls that go back beside what parts hold.
-var keptMembers = []string{"phase", "namespace", "caller"}
+// saidMembers are the members of messages and calls that parts hold, or that do not
+// go back: an id would have to be stored at the provider. All other members, such as
+// "phase" and "namespace", go back as they came.
+var saidMembers = []string{"id", "type", "status", "role", "content", "call_id", "name", "arguments", "item_id", "output_index"}
+
+// beside yields the members of an item beside saidMembers.
+func beside(raw []byte) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for name, v := range members(raw) {
+			if !slices.Contains(saidMembers, name) && !isEmpty(v) && !yield(name, v) {
+				return
+			}
+		}
+	}
+}
 
 // outline is a message or a call without what the parts hold.
 func (l *outputList) outline(raw []byte, typ string, parts llm.Parts) []byte {
@@ -66,11 +80,9 @@ func (l *outputList) outline(raw []byte, typ string, parts llm.Parts) []byte {
 		f.raw("parts", strconv.AppendInt(nil, int64(len(parts)), 10))
 		l.needed = true
 	}
-	for name, v := range members(raw) {
-		if slices.Contains(keptMembers, name) && !isEmpty(v) {
-			f.raw(name, v)
-			l.needed = true
-		}
+	for name, v := range beside(raw) {
+		f.raw(name, v)
+		l.needed = true
 	}
 	return f.object()
 }
