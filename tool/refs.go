@@ -29,17 +29,16 @@ func (s *site) path() (path []string) {
 
 // A graph is a schema with its references.
 type graph struct {
-	root    *value
-	base    string  // at the top
-	id      string  // the keyword that names a schema
-	sites   []*site // in their order, each before those inside
-	known   map[*value]bool
-	ids     map[string]string // each name, in full, to the pointer of its schema
-	anchors map[string]bool
+	root  *value
+	base  string  // at the top
+	id    string  // the keyword that names a schema
+	sites []*site // in their order, each before those inside
+	known map[*value]bool
+	ids   map[string]string // each name, in full, to the pointer of its schema
 }
 
 func readGraph(root *value) *graph {
-	g := &graph{root: root, base: schemaURL, id: "$id", known: map[*value]bool{}, ids: map[string]string{schemaURL: ""}, anchors: map[string]bool{}}
+	g := &graph{root: root, base: schemaURL, id: "$id", known: map[*value]bool{}, ids: map[string]string{schemaURL: ""}}
 	if strings.Contains(root.get("$schema").str(), "draft-04") {
 		g.id = "id" // which means nothing to later drafts
 	}
@@ -56,7 +55,7 @@ func (g *graph) read(s *site) {
 	}
 	for _, keyword := range []string{"$anchor", "$dynamicAnchor"} {
 		if name := s.schema.get(keyword).str(); name != "" {
-			g.anchors["#"+name] = true
+			g.ids[s.base+"#"+name] = pointer(s.path())
 		}
 	}
 	g.known[s.schema] = true
@@ -108,21 +107,46 @@ func (g *graph) leads(s *site) bool {
 	if _, to := g.target(s); to != nil {
 		return true
 	}
-	return ref == "" || g.anchors[ref] || isRemote(ref)
+	return ref == "" || s.isRemote()
 }
 
-// isRemote reports whether a reference names a scheme.
-func isRemote(ref string) bool {
-	name, _, _ := strings.Cut(ref, "#")
-	return strings.Contains(name, ":")
+// isRemote reports whether a reference is to an address elsewhere.
+func (s *site) isRemote() bool {
+	name, _, _ := strings.Cut(s.schema.get("$ref").str(), "#")
+	return strings.Contains(name, ":") || name != "" && !strings.HasPrefix(s.base, schemaURL[:len("tool:")])
 }
 
 // dropDangling removes references that lead nowhere, or out of a schema that is shown.
 func dropDangling(shown *value) {
 	g := readGraph(shown)
 	for _, s := range g.sites {
-		if ref := s.schema.get("$ref"); ref != nil && (!g.leads(s) || isRemote(ref.str())) {
-			s.schema.remove("$ref")
+		if !g.leads(s) || s.isRemote() {
+			s.schema.dropReference("$ref")
+		}
+	}
+}
+
+// dropReference removes a reference, and what would forbid all that it leads to.
+func (v *value) dropReference(keyword string) {
+	if v.has(keyword) {
+		v.remove(keyword, "unevaluatedProperties", "unevaluatedItems")
+	}
+}
+
+// dropDynamic removes dynamic references if the schemas that they choose from have one
+// name, which they cannot have without an "$id".
+func (g *graph) dropDynamic() {
+	seen, twice := map[string]bool{}, false
+	for _, s := range g.sites {
+		if name := s.schema.get("$dynamicAnchor").str(); name != "" {
+			twice = twice || seen[name]
+			seen[name] = true
+		}
+	}
+	for _, s := range g.sites {
+		if twice {
+			s.schema.dropReference("$dynamicRef")
+			s.schema.remove("$dynamicAnchor")
 		}
 	}
 }
@@ -287,7 +311,7 @@ func (g *graph) define(moves []move) bool {
 
 // follow makes a reference to what was moved lead to where it is now.
 func (g *graph) follow(s *site, path []string, moved map[string]move) {
-	for n := 1; n <= len(path); n++ {
+	for n := len(path); n > 0; n-- {
 		if mv, ok := moved[pointer(path[:n])]; ok {
 			g.point(s, append([]string{"$defs", mv.name}, path[n:]...))
 			return

@@ -38,16 +38,21 @@ func (v *value) inner(do func(s *value, steps ...string)) {
 }
 
 // toWire makes of a schema what the model is shown of it: without "$schema",
-// "$id", "$comment" and "title", which some providers refuse and which tell a
+// "$id", "$anchor", "$comment" and "title", which some providers refuse and which tell a
 // model nothing. A default becomes a sentence of the description: it would be
 // refused too, but the model should know what happens without the property. What
-// only older drafts know is written as draft 2020-12 does. A reference that leads
+// only older drafts know is written as draft 2020-12 does, and what does not count
+// there is left out. A reference that leads
 // nowhere is left out.
 func toWire(root *value) {
-	g := readGraph(root)
+	g, legacy := readGraph(root), isLegacy(root)
+	g.dropDynamic()
 	for _, s := range g.sites {
 		if ref := s.schema.get("$ref"); ref.str() != "" {
 			s.schema.set("$ref", text(g.reference(ref.str(), s.base)))
+			if legacy {
+				s.schema.members = slices.DeleteFunc(s.schema.members, func(m member) bool { return m.name != "$ref" && !isAnnotation(m.name) })
+			}
 		}
 		s.schema.toWire()
 	}
@@ -60,7 +65,7 @@ func (v *value) toWire() {
 	if d := v.get("default"); d != nil && d.form != nullForm {
 		v.say("Default: " + clip(string(d.json()), maxEcho) + ".")
 	}
-	v.remove("$schema", "$id", "$comment", "title", "default")
+	v.remove("$schema", "$id", "$anchor", "$comment", "title", "default") // references are pointers by now
 	if v.get("id").str() != "" {
 		v.remove("id") // of draft-04
 	}
