@@ -37,13 +37,24 @@ var errCutOff = errors.New("its JSON ends too early (cut off?)")
 // parse reads one JSON value and nothing else. Its errors are clauses for the
 // model. Numbers come out in one spelling where they are whole; see canonical.
 func parse(src string, lim limits) (*value, error) {
+	return (&parser{src: src, lim: lim}).document()
+}
+
+// parseLoosely reads what is not quite JSON, too, where it can be read in one way
+// only, and tells done of it: line breaks and other control characters in strings,
+// a comma behind the last element, comments.
+func parseLoosely(src string, lim limits, done *repairs) (*value, error) {
+	return (&parser{src: src, lim: lim, done: done}).document()
+}
+
+func (p *parser) document() (*value, error) {
+	src, lim := p.src, p.lim
 	if len(src) > lim.bytes {
 		return nil, fmt.Errorf("its JSON has %d bytes; at most %d are read", len(src), lim.bytes)
 	}
 	if !utf8.ValidString(src) {
 		return nil, errors.New("its JSON is not valid UTF-8")
 	}
-	p := &parser{src: src, lim: lim}
 	v, err := p.value()
 	if err != nil {
 		return nil, err
@@ -60,6 +71,10 @@ type parser struct {
 	lim   limits
 	nodes int
 	path  []string // where the value that is being read stands
+
+	done    *repairs // nil: nothing but JSON is read
+	comment bool     // one was told
+	behind  int      // where the last number ends
 }
 
 func (p *parser) value() (*value, error) {
@@ -162,12 +177,39 @@ func (p *parser) next(end byte) (bool, error) {
 	switch p.src[p.pos] {
 	case ',':
 		p.pos++
-		return true, nil
+		return !p.endsAfterComma(end), nil
 	case end:
 		p.pos++
 		return false, nil
 	}
 	return false, p.unexpected("a comma or " + string(rune(end)))
+}
+
+// endsAfterComma reports whether an object or array ends behind a comma, and goes past
+// the end.
+func (p *parser) endsAfterComma(end byte) bool {
+	if p.done == nil {
+		return false
+	}
+	if p.skipSpace(); p.pos == len(p.src) || p.src[p.pos] != end {
+		return false
+	}
+	p.pos++
+	p.tell("the comma behind the last element was left out")
+	return true
+}
+
+// tell notes a repair of the value that is being read.
+func (p *parser) tell(what string) {
+	if len(p.done.told) == maxRepairs {
+		p.done.more++
+		return
+	}
+	var at path
+	for _, name := range p.path {
+		at = append(at, step{name: name, index: -1})
+	}
+	p.done.add(at, what)
 }
 
 func (p *parser) below(step string) (*value, error) {
@@ -200,33 +242,44 @@ func (p *parser) name() (string, error) {
 }
 
 func (p *parser) string() (string, error) {
-	start := p.pos + 1
+	start, control := p.pos+1, false
 	for p.pos = start; p.pos < len(p.src); p.pos++ {
 		switch c := p.src[p.pos]; {
 		case c == '"':
 			p.pos++
+			p.tellControl(control)
 			return p.src[start : p.pos-1], nil
 		case c == '\\':
-			return p.escaped(start)
-		case c < ' ':
+			return p.escaped(start, control)
+		case c < ' ' && p.done == nil:
 			return "", p.controlCharacter()
 		}
+		control = control || p.src[p.pos] < ' '
 	}
 	return "", errCutOff
 }
 
+// tellControl notes that a string had control characters, which stand for themselves.
+func (p *parser) tellControl(had bool) {
+	if had {
+		p.tell("line breaks or control characters in a string were escaped")
+	}
+}
+
 // escaped reads a string from its first escape on.
-func (p *parser) escaped(start int) (string, error) {
+func (p *parser) escaped(start int, control bool) (string, error) {
 	b := []byte(p.src[start:p.pos])
 	for p.pos < len(p.src) {
 		c := p.src[p.pos]
 		switch {
 		case c == '"':
 			p.pos++
+			p.tellControl(control)
 			return string(b), nil
-		case c < ' ':
+		case c < ' ' && p.done == nil:
 			return "", p.controlCharacter()
 		case c != '\\':
+			control = control || c < ' '
 			b = append(b, c)
 			p.pos++
 			continue
@@ -336,6 +389,7 @@ func (p *parser) number() (*value, error) {
 		return nil, errors.New(p.numberHere(raw) + " has an exponent out of range")
 	}
 	p.nodes += max(n.exponent, -n.exponent) / 32 // to compute with it takes as long
+	p.behind = p.pos
 	return number(n.canonical(raw)), nil
 }
 
@@ -344,9 +398,51 @@ func (p *parser) numberHere(raw string) string {
 }
 
 func (p *parser) skipSpace() {
-	for p.pos < len(p.src) && strings.IndexByte(" \t\r\n", p.src[p.pos]) >= 0 {
+	for p.pos < len(p.src) && (strings.IndexByte(" \t\r\n", p.src[p.pos]) >= 0 || p.skipComment()) {
 		p.pos++
 	}
+}
+
+// skipComment goes to the last byte of a comment, and reports whether there is one.
+func (p *parser) skipComment() bool {
+	if p.done == nil {
+		return false
+	}
+	length := p.commentLength(p.src[p.pos:])
+	if length == 0 {
+		return false
+	}
+	p.pos += length - 1
+	if !p.comment {
+		p.comment = true
+		p.done.add(nil, "comments were left out")
+	}
+	return true
+}
+
+// commentLength returns how long the comment is with which rest begins; 0: there is
+// none.
+func (p *parser) commentLength(rest string) int {
+	switch {
+	case strings.HasPrefix(rest, "/*"):
+		if end := strings.Index(rest[2:], "*/"); end >= 0 {
+			return end + 4
+		}
+	case rest[0] == '#', strings.HasPrefix(rest, "//") && !p.divides(rest[2:]):
+		if end := strings.IndexAny(rest, "\r\n"); end >= 0 {
+			return end + 1
+		}
+	default:
+		return 0
+	}
+	return len(rest) // it does not end
+}
+
+// divides reports whether two slashes behind a number on its line may be an operator:
+// 7 // 2 is 3 in Python.
+func (p *parser) divides(rest string) bool {
+	rest = strings.TrimLeft(rest, " \t")
+	return p.behind > 0 && strings.Trim(p.src[p.behind:p.pos], " \t") == "" && rest != "" && strings.IndexByte("0123456789-(.", rest[0]) >= 0
 }
 
 // where names the place of the value that is being read.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -72,11 +73,21 @@ func TestParseRefuses(t *testing.T) {
 
 		{"prose", `Sure! {"a":1}`, `its JSON is malformed at byte 1, at the top level: got "S" where a JSON value was expected`},
 		{"single quotes", `{'a':1}`, `its JSON is malformed at byte 2, at the top level: got "'" where a property name in double quotes was expected`},
-		{"trailing comma", `{"a":1,}`, `its JSON is malformed at byte 8, at the top level: got "}" where a property name in double quotes was expected`},
+		{"a comma without an element", `{,}`, `its JSON is malformed at byte 2, at the top level: got "," where a property name in double quotes was expected`},
+		{"two commas", `{"a":[1,,2]}`, `its JSON is malformed at byte 9, at /a/1: got "," where a JSON value was expected`},
+		{"two commas at the end", `{"a":1,,}`, `its JSON is malformed at byte 8, at the top level: got "," where a property name in double quotes was expected`},
+		{"a comma behind the end", `{"a":1},`, "there is more after the end of its JSON, at byte 8; send exactly one JSON object"},
+		{"an object in a comment's place", "{\"a\":1}\n// or\n{\"a\":2}", "there is more after the end of its JSON, at byte 15; send exactly one JSON object"},
+		{"a comment to the end of the line, which is all", `{"a":1, // one "b":2}`, "its JSON ends too early (cut off?)"},
+		{"a comment that does not end", `{"a":1 /* one}`, "its JSON ends too early (cut off?)"},
+		{"a division", "{\"a\":7 // 2\n}", `its JSON is malformed at byte 8, at the top level: got "/" where a comma or } was expected`},
+		{"a slash", `{"a":7/2}`, `its JSON is malformed at byte 7, at the top level: got "/" where a comma or } was expected`},
+		{"a cut behind a comma and a comment", "{\"a\":1, // one\n", "its JSON ends too early (cut off?)"},
 		{"no colon", `{"a" 1}`, `its JSON is malformed at byte 6, at the top level: got "1" where a colon was expected`},
 		{"no comma", `{"a":{"b":[1 2]}}`, `its JSON is malformed at byte 14, at /a/b: got "2" where a comma or ] was expected`},
 		{"Python", `{"a":True}`, `its JSON is malformed at byte 6, at /a: got "T" where a JSON value was expected`},
-		{"line break in a string", "{\"a\":\"x\ny\"}", `a string at /a holds a line break or control character, which must be escaped (such as \n)`},
+		{"a line break behind a backslash", "{\"a\":\"x\\\ny\"}", `a string at /a holds an unknown escape; write \\ for a backslash`},
+		{"a line break in a string that does not end", "{\"a\":\"x\n, \"b\": 2}", `its JSON is malformed at byte 12, at the top level: got "b" where a comma or } was expected`},
 		{"unknown escape", `{"a":"C:\dir"}`, `a string at /a holds an unknown escape; write \\ for a backslash`},
 		{"malformed \\u", `{"a":"\u00zz"}`, `a string at /a holds a malformed \u escape`},
 		{"half of a pair", `{"a":["\ud83d"]}`, `a string at /a/0 holds \ud83d, half of a surrogate pair, which is no character`},
@@ -155,7 +166,7 @@ func FuzzParse(f *testing.F) {
 	seeds := [][]byte{}
 	for _, seed := range []string{
 		``, `{}`, `null`, `{"a":1.0,"b":[true,null,{"c":"\ud83d\ude00"}]}`, `{"a":1e400}`, `{"a":1e1000001}`, `{"a"`,
-		`{"a":1}{"a":2}`, `{"a":1,"a":2}`, `{"n":-0.0e-5}`, `"{}"`, `{"a":"\u12"}`, "{\"a\":\"\x01\"}", `{"a":0.10e1}`,
+		"{\"a\":\"x\ty\", // one\n\"b\":[1,/* two */],}# three", `{"a":1}{"a":2}`, `{"a":1,"a":2}`, `{"n":-0.0e-5}`, `"{}"`, `{"a":"\u12"}`, "{\"a\":\"\x01\"}", `{"a":0.10e1}`,
 	} {
 		seeds = append(seeds, []byte(seed))
 	}
@@ -176,6 +187,7 @@ func FuzzParse(f *testing.F) {
 			written = "{}"
 		}
 		for { // a whole that is a string was unwrapped
+			written = plain(written)
 			var inner string
 			if json.Unmarshal([]byte(written), &inner) != nil || inner == "" {
 				break
@@ -188,6 +200,48 @@ func FuzzParse(f *testing.F) {
 		require.True(t, json.Valid([]byte(written)))
 		require.True(t, same(decoded(t, written), decoded(t, string(args))), "%s became %s", written, args)
 	})
+}
+
+var loosely = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*"|(?://|#)[^\r\n]*|/\*.*?(?:\*/|$)|,`)
+
+// plain is what is read of text that may not quite be JSON, as JSON.
+func plain(written string) string {
+	comma := -1
+	var out []byte
+	end := func(token string) {
+		if comma >= 0 && strings.ContainsAny(token[:1], "]}") {
+			out[comma] = ' '
+		}
+		comma = -1
+	}
+	for written != "" {
+		at := loosely.FindStringIndex(written)
+		if at == nil {
+			at = []int{len(written), len(written)}
+		}
+		if between := strings.TrimSpace(written[:at[0]]); between != "" {
+			end(between)
+		}
+		out = append(out, written[:at[0]]...)
+		switch token := written[at[0]:at[1]]; {
+		case strings.HasPrefix(token, `"`):
+			comma = -1
+			for _, c := range []byte(token) {
+				if c < ' ' {
+					out = fmt.Appendf(out, `\u%04x`, c)
+				} else {
+					out = append(out, c)
+				}
+			}
+		case token == ",":
+			comma = len(out)
+			out = append(out, ',')
+		default:
+			out = append(out, ' ')
+		}
+		written = written[at[1]:]
+	}
+	return string(out)
 }
 
 func decoded(t *testing.T, s string) any {

@@ -79,16 +79,16 @@ func parseObject(arguments string, done *repairs) (*value, error) {
 		return object(), nil
 	}
 	inner, off := unfence(arguments)
-	args, err := parse(inner, argumentLimits)
+	args, err := parseLoosely(inner, argumentLimits, done)
 	if err != nil {
 		return nil, err
 	}
 	if off {
 		done.add(nil, "a Markdown fence was taken off")
 	}
-	if inner := unwrap(args, argumentLimits); inner != nil && inner.form == objectForm {
-		done.add(nil, "a string that held the JSON was unwrapped")
-		return inner, nil
+	if inner := unwrap(args, argumentLimits); inner.is(objectForm) {
+		done.unwrapped(nil, inner)
+		return inner.value, nil
 	}
 	switch {
 	case args.form == nullForm:
@@ -102,29 +102,44 @@ func parseObject(arguments string, done *repairs) (*value, error) {
 	return args, nil
 }
 
-// unwrap returns the array or object that a string holds; nil if there is none
-// within the limits.
-func unwrap(v *value, lim limits) *value {
-	if v.form != stringForm {
-		return nil
+// A contained is the array or object that a string holds; nil: it holds none.
+type contained struct {
+	*value
+	loose bool // it is not quite JSON
+}
+
+func (h contained) is(f form) bool { return h.value != nil && h.form == f }
+
+func (r *repairs) unwrapped(at path, h contained) {
+	r.add(at, "a string that held the JSON was unwrapped")
+	if h.loose {
+		r.add(at, "line breaks, commas or comments in what the string held were mended")
 	}
+}
+
+// unwrap returns what a string holds within the limits.
+func unwrap(v *value, lim limits) (h contained) {
+	if v.form != stringForm {
+		return contained{}
+	}
+	done := new(repairs)
 	for range maxUnwraps {
 		if v.form != stringForm {
 			break
 		}
 		if s := strings.TrimSpace(v.text); s == "" || !strings.Contains(`[{"`, s[:1]) {
-			return nil
+			return contained{}
 		}
-		inner, err := parse(v.text, lim)
+		inner, err := parseLoosely(v.text, lim, done)
 		if err != nil {
-			return nil
+			return contained{}
 		}
 		v = inner
 	}
 	if v.form != arrayForm && v.form != objectForm {
-		return nil
+		return contained{}
 	}
-	return v
+	return contained{v, len(done.told) > 0}
 }
 
 // A repairer changes arguments where the schema leaves one reading only: a value
@@ -137,8 +152,8 @@ type repairer struct {
 	args  *value
 	at    path // of the value that is looked at: one for all, since there are many
 	steps int
-	nodes int               // that strings may still turn out to hold; -1: args was not counted
-	held  map[*value]*value // by strings that were looked into; nil: nothing
+	nodes int                  // that strings may still turn out to hold; -1: args was not counted
+	held  map[*value]contained // by strings that were looked into
 	null  map[*sj.Schema]bool
 }
 
@@ -186,9 +201,9 @@ func (r *repairer) retype(v *value, s *sj.Schema) {
 	if want == 0 || want&typeString != 0 {
 		return
 	}
-	if inner := r.unwrap(v, want); inner != nil {
-		*v = *inner
-		r.add(r.at, "a string that held the JSON was unwrapped")
+	if inner := r.unwrap(v, want); inner.value != nil {
+		*v = *inner.value
+		r.unwrapped(r.at, inner)
 		return
 	}
 	if (v.text == "true" || v.text == "false") && want&typeBoolean != 0 {
@@ -213,32 +228,32 @@ func (r *repairer) retype(v *value, s *sj.Schema) {
 
 // unwrap returns what a string holds if it is wanted. Each string is looked into
 // once, however many schemas bear on it.
-func (r *repairer) unwrap(v *value, want sj.Types) *value {
+func (r *repairer) unwrap(v *value, want sj.Types) contained {
 	if want&(typeArray|typeObject) == 0 {
-		return nil
+		return contained{}
 	}
 	inner, known := r.held[v]
 	if !known {
 		inner = r.look(v)
 	}
-	if inner == nil || inner.form == arrayForm && want&typeArray == 0 || inner.form == objectForm && want&typeObject == 0 {
-		return nil
+	if inner.value == nil || inner.is(arrayForm) && want&typeArray == 0 || inner.is(objectForm) && want&typeObject == 0 {
+		return contained{}
 	}
 	n := inner.size()
 	if n > r.nodes { // others came before
-		return nil
+		return contained{}
 	}
 	r.nodes -= n
 	r.steps -= n
 	return inner
 }
 
-func (r *repairer) look(v *value) *value {
+func (r *repairer) look(v *value) contained {
 	if r.nodes < 0 {
 		r.nodes = max(0, argumentLimits.nodes-r.args.size())
 	}
 	if r.held == nil {
-		r.held = map[*value]*value{}
+		r.held = map[*value]contained{}
 	}
 	lim := argumentLimits
 	lim.depth -= len(r.at)

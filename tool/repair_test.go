@@ -30,6 +30,11 @@ const (
 	toNumber  = "a string became the number that it held"
 	toBoolean = "a string became the boolean that it held"
 	nullOut   = "null was left out"
+
+	escaped    = "line breaks or control characters in a string were escaped"
+	noComma    = "the comma behind the last element was left out"
+	noComments = "comments were left out"
+	mended     = "line breaks, commas or comments in what the string held were mended"
 )
 
 func TestParseRepairs(t *testing.T) {
@@ -44,6 +49,17 @@ func TestParseRepairs(t *testing.T) {
 		{"null", "null", `{}`, []string{"null was taken for {}"}},
 		{"fence", "```json\n{\"count\":1}\n```", `{"count":1}`, []string{"a Markdown fence was taken off"}},
 		{"bare fence", "\n```\r\n{\"text\":\"```\"}```\n", "{\"text\":\"```\"}", []string{"a Markdown fence was taken off"}},
+		{"a line break and a tab in a string", "{\"text\":\"one\ntwo\\n\tthree\",\"inner\":{\"text\":\"\x00\r\n\"}}", `{"text":"one\ntwo\n\tthree","inner":{"text":"\u0000\r\n"}}`,
+			[]string{"/text: " + escaped, "/inner/text: " + escaped}},
+		{"a line break in a name", "{\"names\":{\"a\nb\":\"c\"}}", `{"names":{"a\nb":"c"}}`, []string{"/names: " + escaped}},
+		{"commas behind the last element", `{"list":[1,2 , ],"inner":{"count":1,},}`, `{"list":[1,2],"inner":{"count":1}}`, []string{"/list: " + noComma, "/inner: " + noComma, noComma}},
+		{"comments", "// a call\n{/* how\nmany */\"count\":/**/1, # that many\r\"text\":\"// http://x.test # /* */\" // no\n}// 2", `{"count":1,"text":"// http://x.test # /* */"}`, []string{noComments}},
+		{"a comment and a comma", "{\"count\":1, // that many\n}", `{"count":1}`, []string{noComments, noComma}},
+		{"a comment behind a number", "{\"count\":1// that many\n}", `{"count":1}`, []string{noComments}},
+		{"a fence, commas and a comment", "```json\n{\"list\":[1,],} // done\n```", `{"list":[1]}`, []string{"/list: " + noComma, noComma, noComments, "a Markdown fence was taken off"}},
+		{"not quite JSON in a string", `{"inner":"{\"text\":\"a\nb\",}","list":"[1,2,] // two"}`, `{"inner":{"text":"a\nb"},"list":[1,2]}`,
+			[]string{"/inner: " + unwrapped, "/inner: " + mended, "/list: " + unwrapped, "/list: " + mended}},
+		{"the whole in a string, and not quite JSON", `"{\"text\":\"a\tb\",}"`, `{"text":"a\tb"}`, []string{unwrapped, mended}},
 		{"whole in a string", `"{\"count\":1}"`, `{"count":1}`, []string{unwrapped}},
 		{"whole in a string in a string", `"\"{\\\"count\\\":1}\""`, `{"count":1}`, []string{unwrapped}},
 		{"integer", `{"count":"3"}`, `{"count":3}`, []string{"/count: " + toNumber}},

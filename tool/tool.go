@@ -302,9 +302,11 @@ func (t Tool) Fingerprint() string {
 //
 // What the model plainly meant is repaired where nothing is lost by it, and each
 // repair is told in a sentence: nothing or null is {}; one Markdown fence around
-// everything is taken off; a string in the place of an array or object that it
-// holds, of a number ("3") or of a boolean ("true") becomes that; null for an
-// optional property that does not admit it is left out. Nothing is guessed.
+// everything is taken off; line breaks and other control characters in strings stand
+// for themselves; a comma behind the last element and comments (//, /* */, #) are left
+// out; a string in the place of an array or object that it holds, of a number ("3") or
+// of a boolean ("true") becomes that; null for an optional property that does not admit
+// it is left out. Nothing is guessed.
 //
 // An error is an *[Error] of InvalidJSON or InvalidArguments, whose Message
 // tells the model all that is to be corrected. A panic of a type's own
