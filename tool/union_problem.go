@@ -38,10 +38,13 @@ func (ex *explainer) union(at []string, e *sj.ValidationError) {
 	if likely := withoutTags(meant, tags); len(likely) == 1 {
 		meant = likely
 	}
+	if byKeys := withKeys(meant, at); len(byKeys) == 1 {
+		meant = byKeys
+	}
 	switch {
 	case len(meant) == 1:
 		ex.explain(meant[0])
-	case ex.noVariant(at, e.SchemaURL, tags), ex.noneGiven(at, e.SchemaURL, meant):
+	case ex.noVariant(at, e.SchemaURL, tags), ex.nearest(at, meant), ex.noneGiven(at, e.SchemaURL, meant):
 	default:
 		ex.add(at, fmt.Sprintf("matches none of its %d allowed forms; got %s", len(branches), describe(ex.find(at))))
 	}
@@ -94,6 +97,92 @@ func (tags tagErrors) collect(e *sj.ValidationError, at []string) {
 		for _, cause := range e.Causes {
 			tags.collect(cause, at)
 		}
+	}
+}
+
+// keyErrors counts the properties that an object lacks for a branch, and those that the
+// branch does not know.
+func keyErrors(e *sj.ValidationError, at []string) (n int) {
+	if len(e.InstanceLocation) > len(at) {
+		if _, none := e.ErrorKind.(*kind.FalseSchema); none && len(e.InstanceLocation) == len(at)+1 {
+			return 1 // what "unevaluatedProperties" and a property that is false say
+		}
+		return 0
+	}
+	switch k := e.ErrorKind.(type) {
+	case *kind.Required:
+		return len(k.Missing)
+	case *kind.AdditionalProperties:
+		return len(k.Properties)
+	case *kind.DependentRequired:
+		return len(k.Missing)
+	case *kind.Dependency:
+		return len(k.Missing)
+	}
+	for _, cause := range e.Causes {
+		n += keyErrors(cause, at)
+	}
+	return n
+}
+
+// withKeys returns the branches whose properties an object has: what is wrong with it
+// is the value of one.
+func withKeys(branches []*sj.ValidationError, at []string) (likely []*sj.ValidationError) {
+	for _, b := range branches {
+		if keyErrors(b, at) == 0 {
+			likely = append(likely, b)
+		}
+	}
+	return likely
+}
+
+// nearest explains the branch whose properties an object has but for the fewest, if one
+// of those tells it from other branches. It reports whether there is one such.
+func (ex *explainer) nearest(at []string, branches []*sj.ValidationError) bool {
+	var best, second int // errors
+	var meant *sj.ValidationError
+	for _, b := range branches {
+		switch n := keyErrors(b, at); {
+		case meant == nil || n < best:
+			meant, best, second = b, n, best
+		case second == 0 || n < second:
+			second = n
+		}
+	}
+	if len(branches) < 2 || best == second || !ex.isTold(at, meant, branches) {
+		return false
+	}
+	ex.explain(meant)
+	return true
+}
+
+// isTold reports whether an object has a property that only some of the branches know,
+// and this one among them.
+func (ex *explainer) isTold(at []string, meant *sj.ValidationError, branches []*sj.ValidationError) bool {
+	known := make([]map[string]bool, len(branches))
+	for i, b := range branches {
+		known[i] = map[string]bool{}
+		ex.properties(b, at, known[i])
+	}
+	own := known[slices.Index(branches, meant)]
+	return slices.ContainsFunc(members(ex.find(at)), func(m member) bool {
+		return own[m.name] && slices.ContainsFunc(known, func(names map[string]bool) bool { return !names[m.name] })
+	})
+}
+
+// properties collects the properties that a branch knows which fails by its keys.
+func (ex *explainer) properties(e *sj.ValidationError, at []string, to map[string]bool) {
+	if len(e.InstanceLocation) > len(at) {
+		return
+	}
+	switch e.ErrorKind.(type) {
+	case *kind.Required, *kind.AdditionalProperties:
+		for _, name := range ex.node(e.SchemaURL).get("properties").names() {
+			to[name] = true
+		}
+	}
+	for _, cause := range e.Causes {
+		ex.properties(cause, at, to)
 	}
 }
 

@@ -61,7 +61,23 @@ func TestProblemsOfUnions(t *testing.T) {
 	either := `{"type":"object","properties":{"a":{"type":"string"},"b":{},"c":{}},"anyOf":[{"required":["a"]},{"required":["b","c"]}]}`
 	mixed := `{"properties":{"p":{"anyOf":[{"type":"string"},{"type":"null"},
 		{"type":"object","properties":{"v":{"const":1},"k":{"const":"one"}},"required":["k"]},{"type":"object","properties":{"v":{"const":1},"k":{"const":"two"}},"required":["k"]}]}}}`
+	closed := `{"type":"object","properties":{"path":{"type":"string"},"mode":{"type":"integer"}},"required":["path"],"additionalProperties":false},
+		{"type":"object","properties":{"url":{"type":"string"},"depth":{"type":"integer"}},"required":["url","depth"],"additionalProperties":false},{"$ref":"#/$defs/text"}`
+	keyed := `{"properties":{"p":{"anyOf":[` + closed + `]},"l":{"type":"array","items":{"oneOf":[` + closed + `,{"type":"null"}]}}},
+		"$defs":{"text":{"type":"object","properties":{"text":{"type":"string"},"in":{"$ref":"#/properties/p"}},"required":["text"],"unevaluatedProperties":false}}}`
+	open := `{"properties":{"p":{"oneOf":[{"properties":{"a":{"type":"integer"},"k":{}},"required":["a"]},{"properties":{"b":{"type":"integer"},"k":{}},"required":["b"]},{"properties":{"c":{"type":"integer"},"k":{}},"required":["c"]}]}}}`
 	for _, tt := range []struct{ schema, in, want string }{
+		{keyed, `{"p":{"path":1}}`, `/p/path: must be string, got the number 1`},
+		{keyed, `{"p":{"path":"a","mode":"x"}}`, `/p/mode: must be integer, got the string "x"`},
+		{keyed, `{"p":{"url":"a"}}`, `/p: required property "depth" is missing (integer)`},
+		{keyed, `{"p":{"text":1}}`, `/p/text: must be string, got the number 1`},
+		{keyed, `{"p":{"text":"a","in":{"path":2}}}`, `/p/in/path: must be string, got the number 2`},
+		{keyed, `{"l":[null,{"url":"a","depth":1.5}]}`, `/l/1/depth: must be integer, got the number 1.5`},
+		{keyed, `{"p":{}}`, `/p: must have "path", or "depth" and "url", or "text"; got an empty object`},
+		{keyed, `{"p":{"txt":"a"}}`, `/p: must have "path", or "depth" and "url", or "text"; got an object with keys [txt]`},
+		{open, `{"p":{"b":"x"}}`, `/p/b: must be integer, got the string "x"`},
+		{open, `{"p":{"k":1}}`, `/p: must have "a", or "b", or "c"; got an object with keys [k]`},
+		{open, `{"p":{"a":"x","b":"y"}}`, `/p: matches none of its 3 allowed forms; got an object with keys [a, b]`},
 		{payments, `{"p":{"kind":"crd","number":"1"}}`, `/p/kind: must be one of "card", "gift", "voucher"; got the string "crd"; did you mean "card"?`},
 		{payments, `{"p":{"kind":null}}`, `/p/kind: must be one of "card", "gift", "voucher"; got null`},
 		{payments, `{"p":{"kind":"gift","for":{"kind":"x"}}}`, `/p/for/kind: must be one of "card", "gift", "voucher"; got the string "x"`},
