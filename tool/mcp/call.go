@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,7 +68,7 @@ func (l *link) call(ctx context.Context, d Definition, args json.RawMessage) (pa
 		v.live.sever() // it may be waiting for something
 	}
 	again = s.lost.Load() || !s.sent.Load() && ctx.Err() == nil
-	if again || !isAnswer(err) {
+	if again || !isAnswer(err) && !isNoAnswer(err) {
 		v.live.awaitEnd(ctx, err)
 		err = v.live.explain(err)
 	}
@@ -86,7 +87,16 @@ func (l *link) send(ctx context.Context, lv *live, s *sending, d Definition, arg
 	if d.task && lv.noTasks == nil { // else it is offered for calls of another kind by now
 		return l.callTask(ctx, lv, s, d, params, tell)
 	}
-	return lv.session.CallTool(withSending(ctx, s), params)
+	return lv.call(ctx, s, params)
+}
+
+// call lets the SDK call a tool.
+func (lv *live) call(ctx context.Context, s *sending, params *sdk.CallToolParams) (res *sdk.CallToolResult, err error) {
+	err = lv.request(ctx, s, func(ctx context.Context) error {
+		res, err = lv.session.CallTool(ctx, params)
+		return err
+	})
+	return res, err
 }
 
 func (l *link) received(res *sdk.CallToolResult) (llm.Parts, bool, error) {
@@ -123,7 +133,7 @@ func (l *link) failure(ctx context.Context, d Definition, s *sending, err error)
 	answer, _ := errors.AsType[*jsonrpc.Error](err)
 	answered := isAnswer(err)
 	status := int(s.status.Load())
-	cause := l.secrets.err(err)
+	cause, said := l.secrets.err(err), l.said(s, answer)
 	switch {
 	case !s.sent.Load():
 		if ctx.Err() != nil {
@@ -135,19 +145,41 @@ func (l *link) failure(ctx context.Context, d Definition, s *sending, err error)
 	case s.lost.Load():
 		return notMade("the server does not know us any more", cause)
 	case status >= 400 && status < 500 && status != http.StatusRequestTimeout && !answered:
-		return notMade(fmt.Sprintf("the server refused it (%d %s)", status, http.StatusText(status)), cause)
+		return notMade(fmt.Sprintf("the server refused it (%d %s%s)", status, http.StatusText(status), said), cause)
+	case answered && s.guessed.Load():
+		return l.doubt(d, "answered with an error that names no request"+said, cause)
 	case answered && status < 500:
 		return l.answerFailure(d, answer, cause)
 	case status >= 500:
-		return l.doubt(d, fmt.Sprintf("answered with an error of its own (%d %s)", status, http.StatusText(status)), cause)
+		return l.doubt(d, fmt.Sprintf("answered with an error of its own (%d %s%s)", status, http.StatusText(status), said), cause)
+	case isNoAnswer(err):
+		return l.doubt(d, strings.TrimPrefix(line(l.secrets.hide(answer.Message), maxErrorText), "the server "), cause)
+	}
+	if r, ok := errors.AsType[*refusal](err); ok { // of a question about a task
+		return l.doubt(d, "answered "+line(l.secrets.hide(r.answer()), maxErrorText), cause)
 	}
 	return l.doubt(d, "broke off before it answered", cause)
+}
+
+// said are the words of a server about a request that failed, behind a colon; "" if
+// there are none.
+func (l *link) said(s *sending, answer *jsonrpc.Error) (text string) {
+	if r := s.refusal.Load(); r != nil {
+		text = r.said
+	}
+	if answer != nil && answer.Code != codeRejected && text == "" {
+		text = answer.Message
+	}
+	if text = line(l.secrets.hide(text), maxErrorText); text == "" {
+		return ""
+	}
+	return ": " + text
 }
 
 // doubt is the failure of a call that may have had its effect, with what the server
 // did.
 func (l *link) doubt(d Definition, happened string, cause error) *tool.Error {
-	happened = "The server of the tool " + happened + ". "
+	happened = "The server of the tool " + strings.TrimRight(happened, ".") + ". "
 	if l.server.mayRepeat(d) {
 		return tool.Fail(tool.Failed, happened+"The same call may be made again.", cause)
 	}

@@ -74,7 +74,9 @@ func (c *tappedConn) Write(ctx context.Context, m jsonrpc.Message) error {
 	}
 	s := sendingOf(ctx, m)
 	before := s.sent.Swap(true) // unless it says that it did not
-	err := c.write(ctx, s.own(m))
+	own := s.own(m)
+	c.tap.asked(own, s)
+	err := c.write(ctx, own)
 	if errors.Is(err, errUnwritten) {
 		s.sent.Store(before)
 	}
@@ -108,20 +110,25 @@ var errUnwritten = errors.New("the connection is closed")
 
 // A sending is what is known of how far a request came.
 type sending struct {
-	as     disguise     // nil: it goes out as the SDK made it
-	sent   atomic.Bool  // it may have reached the server
-	status atomic.Int32 // of the last HTTP response; 0: none
-	lost   atomic.Bool  // the server does not know the session, and has done nothing
+	as     disguise                   // nil: it goes out as the SDK made it
+	fail   func(error)                // ends it; nil: nobody may
+	sent   atomic.Bool                // it may have reached the server
+	status atomic.Int32               // of the last HTTP response; 0: none
+	lost   atomic.Bool                // the server does not know the session, and has done nothing
+	calls  atomic.Bool                // it asks for the result of a call
+	id     atomic.Pointer[jsonrpc.ID] // of the last request
+	// guessed says that the error which answered it named no request.
+	guessed atomic.Bool
 	// refusal is the last HTTP response, if that is one which no server of the
 	// protocol gives to whom it serves.
 	refusal atomic.Pointer[refusal]
 }
 
 // own is what goes out in the place of a message.
-func (s *sending) own(m jsonrpc.Message) jsonrpc.Message {
+func (s *sending) own(m jsonrpc.Message) *jsonrpc.Request {
 	req, ok := m.(*jsonrpc.Request)
 	if !ok || s.as == nil {
-		return m
+		return req
 	}
 	own := *req
 	own.Method, own.Params = s.as(req.Params)
@@ -130,11 +137,21 @@ func (s *sending) own(m jsonrpc.Message) jsonrpc.Message {
 
 // A refusal is an HTTP response that is no answer to a request.
 type refusal struct {
-	text string
-	err  error // what the SDK made of it
+	address string
+	what    string // its status, and what is odd about it
+	said    string // the words of the server; "": none
+	err     error  // what the SDK made of it
 }
 
-func (r *refusal) Error() string { return r.text }
+func (r *refusal) Error() string { return r.address + " answers " + r.answer() }
+
+func (r *refusal) answer() string {
+	if r.said == "" {
+		return r.what
+	}
+	return r.what + ": " + r.said
+}
+
 func (r *refusal) Unwrap() error { return r.err }
 
 // explain says what was answered, if the SDK's error is about that.
@@ -143,13 +160,23 @@ func (s *sending) explain(err error) error {
 	if r == nil || s.lost.Load() || isAnswer(err) {
 		return err
 	}
-	return &refusal{r.text, err}
+	own := *r
+	own.err = err
+	return &own
 }
 
 type sendingKey struct{}
 
-func withSending(ctx context.Context, s *sending) context.Context {
-	return context.WithValue(ctx, sendingKey{}, s)
+// request makes a request of the SDK's, with a context by which it is known again.
+func (lv *live) request(ctx context.Context, s *sending, do func(context.Context) error) error {
+	own, cancel := context.WithCancelCause(ctx) // it ends with ctx: an answer may be read to its end
+	s.fail = cancel
+	err := do(context.WithValue(own, sendingKey{}, s))
+	lv.tap.giveUp(s)
+	if cause := context.Cause(own); err != nil && ctx.Err() == nil && cause != nil {
+		return cause
+	}
+	return err
 }
 
 // sendingOf returns the sending of a message, or one that nobody reads: what ends a

@@ -10,7 +10,7 @@ import (
 // events is a body of server-sent events. Comments pass at once, an event when it is
 // whole.
 type events struct {
-	web  *web
+	*reply
 	from *bufio.Reader
 	out  bytes.Buffer
 	err  error // after what is in out
@@ -18,12 +18,15 @@ type events struct {
 	line  []byte // as far as it was read
 	event []byte // its lines but the data
 	data  []byte
-	has   bool // data
+	has   bool   // data
+	name  string // its type
 	size  int
+
+	resumes bool // the rest of the stream can be asked for
 }
 
-func newEvents(w *web, from io.Reader) *events {
-	return &events{web: w, from: bufio.NewReader(from)}
+func newEvents(r *reply, from io.Reader) *events {
+	return &events{reply: r, from: bufio.NewReader(from)}
 }
 
 func (e *events) Read(p []byte) (int, error) {
@@ -51,6 +54,9 @@ func (e *events) next() {
 		if err != nil {
 			e.flush()
 			e.err = err
+			if end := e.end(); end != nil && !e.resumes && errors.Is(err, io.EOF) {
+				e.message(end)
+			}
 		}
 	}
 }
@@ -72,22 +78,38 @@ func (e *events) whole(line []byte) {
 		}
 		e.data, e.has = append(e.data, value...), true
 	default:
+		if string(name) == "event" {
+			e.name = string(value)
+		}
+		e.resumes = e.resumes || string(name) == "id" && len(value) > 0
 		e.event = append(append(e.event, line...), '\n')
 	}
 }
 
 // flush ends an event.
 func (e *events) flush() {
-	e.out.Write(e.event)
+	var all [][]byte
 	if e.has {
-		for line := range bytes.SplitSeq(e.web.seen(e.data), []byte("\n")) {
-			e.out.WriteString("data: ")
-			e.out.Write(line)
-			e.out.WriteByte('\n')
-		}
+		all = e.reply.event(e.name, e.data)
 	}
-	if len(e.event) > 0 || e.has {
+	if e.name != "error" || !e.id.IsValid() { // else it is a message now
+		e.out.Write(e.event)
+	}
+	if len(e.event) > 0 && len(all) == 0 {
 		e.out.WriteByte('\n')
 	}
-	e.event, e.data, e.has, e.size = e.event[:0], e.data[:0], false, 0
+	for _, text := range all {
+		e.message(text)
+	}
+	e.event, e.data, e.name, e.has, e.size = e.event[:0], e.data[:0], "", false, 0
+}
+
+// message writes the data of an event, and its end.
+func (e *events) message(text []byte) {
+	for line := range bytes.SplitSeq(text, []byte("\n")) {
+		e.out.WriteString("data: ")
+		e.out.Write(line)
+		e.out.WriteByte('\n')
+	}
+	e.out.WriteByte('\n')
 }

@@ -27,16 +27,19 @@ func TestHostileAnswers(t *testing.T) {
 		return at("tools/call", func(f *foe, h heard) { f.refuse(h, -32000, message) })
 	}
 	const gone = inDoubt + "|outcome_unknown"
+	doubted := func(happened string) string {
+		return strings.Replace(gone, "broke off before it answered", happened, 1)
+	}
 	for name, tt := range map[string]struct {
 		do   misdeed
 		evil string // what the model reads, and behind | the kind of the failure
 	}{
 		"both result and error":    {saidAt(`{"jsonrpc":"2.0","id":$id,"result":` + worked + `,"error":{"code":-32000,"message":"no"}}`), "no|failed"},
-		"neither result nor error": {saidAt(`{"jsonrpc":"2.0","id":$id}`), gone},
-		"another id":               {saidAt(`{"jsonrpc":"2.0","id":7777,"result":` + worked + `}`), timedOut + "|timed_out"},
-		"its id as text":           {saidAt(`{"jsonrpc":"2.0","id":"$id","result":` + worked + `}`), timedOut + "|timed_out"},
-		"no id":                    {saidAt(`{"jsonrpc":"2.0","id":null,"result":` + worked + `}`), gone},
-		"another version":          {saidAt(`{"jsonrpc":"1.0","id":$id,"result":` + worked + `}`), gone},
+		"neither result nor error": {saidAt(`{"jsonrpc":"2.0","id":$id}`), doubted("answered with neither a result nor an error")},
+		"another id":               {saidAt(`{"jsonrpc":"2.0","id":7777,"result":` + worked + `}`), doubted("answered with the id 7777, which no request has")},
+		"its id as text":           {saidAt(`{"jsonrpc":"2.0","id":"$id","result":` + worked + `}`), isWorked},
+		"no id":                    {saidAt(`{"jsonrpc":"2.0","id":null,"result":` + worked + `}`), doubted("answered without the id of a request")},
+		"another version":          {saidAt(`{"jsonrpc":"1.0","id":$id,"result":` + worked + `}`), isWorked},
 		"answers twice":            {saidAt(`{"jsonrpc":"2.0","id":$id,"result":` + worked + `}` + "\n" + `{"jsonrpc":"2.0","id":$id,"result":{"content":[{"type":"text","text":"No."}]}}`), isWorked},
 		"answers to what nobody asked": {at("tools/call", func(f *foe, h heard) {
 			for i := range 1000 {
@@ -45,9 +48,9 @@ func TestHostileAnswers(t *testing.T) {
 			f.answer(h, worked)
 		}), isWorked},
 		"null":                        {resultOf(`null`), "(no output)"},
-		"text":                        {resultOf(`"Worked."`), gone},
-		"a list":                      {resultOf(`[1]`), gone},
-		"content that is no list":     {resultOf(`{"content":{"type":"text"}}`), "The tool ran, but the server's answer cannot be read.|failed"},
+		"text":                        {resultOf(`"Worked."`), "The tool ran, but the server's answer cannot be read: \"Worked.\"|failed"},
+		"a list":                      {resultOf(`[1]`), "The tool ran, but the server's answer cannot be read: [1]|failed"},
+		"content that is no list":     {resultOf(`{"content":{"type":"text"}}`), "The tool ran, but the server's answer cannot be read: {\"content\":{\"type\":\"text\"}}|failed"},
 		"text that is none":           {content(`{"type":"text","text":7}`), "[content that cannot be read]"},
 		"an image that is no base64":  {content(`{"type":"image","data":"%%%","mimeType":"image/png"}`), "[image, image/png, whose data cannot be decoded]"},
 		"a type with escapes":         {content(`{"type":"\u001b[2J\u202ex"}`), `[content of the unknown type "[2Jx"]`},
@@ -65,7 +68,7 @@ func TestHostileAnswers(t *testing.T) {
 		"a failure of our own making": {resultOf(`{"content":[],"isError":true,"_meta":{"toolloop.internal/raw":"{\"content\":[]}"}}`), "The tool failed and gave no reason.|failed"},
 		"a code of ours":              {failed("x"), "x|failed"},
 		"an error without a message":  {saidAt(`{"jsonrpc":"2.0","id":$id,"error":{"code":-32000}}`), "The tool failed and gave no reason.|failed"},
-		"an error that is none":       {saidAt(`{"jsonrpc":"2.0","id":$id,"error":"no"}`), gone},
+		"an error that is none":       {saidAt(`{"jsonrpc":"2.0","id":$id,"error":"no"}`), "no|failed"},
 		"an error with escapes":       {failed("a\x1b[2J\u202eb\U000E0061c"), "a[2Jbc|failed"},
 		"input that nobody gives":     {resultOf(`{"resultType":"input_required","inputRequests":{"a":{"method":"elicitation/create","params":{}}}}`), "The tool asks for input of a person, and nobody is there to give it.|failed"},
 		"a URL to be opened":          {saidAt(`{"jsonrpc":"2.0","id":$id,"error":{"code":-32042,"message":"open it","data":{"elicitations":[{"mode":"url","url":"http://evil.example","elicitationId":"x","message":"m"}]}}}`), "open it|failed"},

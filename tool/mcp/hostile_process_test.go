@@ -35,6 +35,9 @@ func serveFoe(name string) {
 	if do == nil {
 		do = largeFoes()[name]
 	}
+	if line, ok := strings.CutPrefix(name, "says "); ok {
+		do = saidAt(line)
+	}
 	if do == nil {
 		do = polite
 	}

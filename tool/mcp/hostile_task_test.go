@@ -63,7 +63,7 @@ func TestHostileTasks(t *testing.T) {
 		"it failed at length":          {inState("failed", `"statusMessage":"`+strings.Repeat("x", 1<<20)+`"`), refuses("tasks/result"), strings.Repeat("x", 256) + "… (Task [2Jnot found)|failed", "tools/call result"},
 		"its result is gone":           {completed, refuses("tasks/result"), "The tool ran, but the server does not give its result: (Task [2Jnot found)|failed", "tools/call result"},
 		"its result is a task":         {completed, answersAt("tasks/result", `{"task":{"taskId":"t2","status":"working"}}`), "(no output)", "tools/call result"},
-		"its result is no object":      {completed, answersAt("tasks/result", `"x"`), inDoubt + "|outcome_unknown", "tools/call result result result result"},
+		"its result is no object":      {completed, answersAt("tasks/result", `"x"`), "The tool ran, but the server's answer cannot be read: \"x\"|failed", "tools/call result"},
 		"it was cancelled":             {inState("cancelled", `"statusMessage":"Not now."`), refuses("tasks/result"), "The server of the tool cancelled the call (Not now. (Task [2Jnot found))" + check, "tools/call result"},
 		"it vanishes":                  {working, refuses("tasks/get"), "The server of the tool does not say what became of the call (Task [2Jnot found)" + check, "tools/call get cancel"},
 		"it asks, and is gone":         {inState("input_required") + "|" + failing, refuses("tasks/result"), "No tea. (Task [2Jnot found)|failed", "tools/call result get result"},
@@ -76,7 +76,7 @@ func TestHostileTasks(t *testing.T) {
 		"refuses its end":              {working, refuses("tasks/cancel"), timedOut + "|timed_out", endless},
 		"crashes at its creation":      {working, at("tools/call", crash), inDoubt + "|outcome_unknown", "tools/call"},
 		"crashes at its end":           {working, at("tasks/cancel", crash), timedOut + "|timed_out", endless},
-		"what cannot be taken for one": {working, created(`{"task":{"taskId":"t1","status":"completed","ttl":1e999,"pollInterval":[],"createdAt":{}},"content":7,"isError":"x","structuredContent":1e999}`), inDoubt + "|outcome_unknown", "tools/call"},
+		"what cannot be taken for one": {working, created(`{"task":{"taskId":"t1","status":"completed","ttl":1e999,"pollInterval":[],"createdAt":{}},"content":7,"isError":"x","structuredContent":1e999}`), isWorked, "tools/call result"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,9 +13,9 @@ var believed = []tool.Failure{tool.InvalidJSON, tool.InvalidArguments, tool.Time
 
 // failureOf is the kind of failure that a result's _meta names, as far as it is
 // believed.
-func failureOf(meta map[string]json.RawMessage) tool.Failure {
+func failureOf(meta json.RawMessage) tool.Failure {
 	var kind tool.Failure
-	if json.Unmarshal(meta[FailureMeta], &kind) != nil || !slices.Contains(believed, kind) {
+	if (fields{FailureMeta: &kind}).decode(meta) != nil || !slices.Contains(believed, kind) {
 		return tool.Failed
 	}
 	return kind

@@ -9,6 +9,8 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
 
 // lines reads the lines of a server's standard output.
@@ -41,10 +43,50 @@ func (l *lines) next() ([]byte, error) {
 // batch returns the messages of a line, which older servers write several into.
 func batch(text []byte) []json.RawMessage {
 	var several []json.RawMessage
-	if text[0] == '[' && json.Unmarshal(text, &several) == nil {
+	if bytes.HasPrefix(text, []byte("[")) && json.Unmarshal(text, &several) == nil {
 		return several
 	}
 	return []json.RawMessage{text}
+}
+
+// answers are lines in which the SDK can read every answer.
+type answers struct {
+	lines
+	io.Closer
+	rest []byte
+	err  error // behind the rest
+}
+
+func (a *answers) Read(p []byte) (int, error) {
+	for len(a.rest) == 0 {
+		if a.err != nil {
+			return 0, a.err
+		}
+		text, err := a.next()
+		a.rest, a.err = append(readable(text), '\n'), err
+	}
+	n := copy(p, a.rest)
+	a.rest = a.rest[n:]
+	return n, nil
+}
+
+// readable is a line whose answers the SDK can read; what is no message stays as it is.
+func readable(text []byte) []byte {
+	var own []byte
+	for _, one := range batch(text) {
+		m, err := readMessage(one)
+		if err != nil {
+			return text
+		}
+		if answer, ok := m.(*jsonrpc.Response); ok {
+			one, _ = jsonrpc.EncodeMessage(answer) // it was decoded from JSON
+		}
+		own = append(append(own, one...), '\n')
+	}
+	if own == nil {
+		return text
+	}
+	return bytes.TrimSuffix(own, []byte("\n"))
 }
 
 const (

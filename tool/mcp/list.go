@@ -105,7 +105,11 @@ func (b *builder) fetch(ctx context.Context, lv *live) error {
 			return fmt.Errorf("the server's list of tools has more than %d pages", maxPages)
 		}
 		sent := new(sending)
-		page, err := lv.session.ListTools(withSending(ctx, sent), &sdk.ListToolsParams{Cursor: cursor})
+		var page *sdk.ListToolsResult
+		err := lv.request(ctx, sent, func(ctx context.Context) (err error) {
+			page, err = lv.session.ListTools(ctx, &sdk.ListToolsParams{Cursor: cursor})
+			return err
+		})
 		if err != nil && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -270,7 +274,7 @@ func (s Server) allows(name string) bool {
 // isAnswer reports whether an error is what a server answered.
 func isAnswer(err error) bool {
 	answer, _ := errors.AsType[*jsonrpc.Error](err)
-	return isOfOneRequest(err) && answer.Code != codeRejected
+	return isOfOneRequest(err) && answer.Code != codeRejected && answer.Code != codeNoAnswer
 }
 
 // isOfOneRequest reports whether an error leaves the connection as it was.

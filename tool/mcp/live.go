@@ -44,7 +44,8 @@ func (l *link) open(ctx context.Context, version string) (*live, error) {
 	// What is made with this context may live as long as the connection.
 	own, cancel := context.WithCancelCause(lv.ctx)
 	sent := new(sending)
-	own = withSending(own, sent)
+	sent.fail = cancel
+	own = context.WithValue(own, sendingKey{}, sent)
 	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	opened := make(chan error, 1)
 	go func() { opened <- l.join(own, lv, version) }() // waited for as long as it keeps to ctx
@@ -61,6 +62,9 @@ func (l *link) open(ctx context.Context, version string) (*live, error) {
 	if stop(); ctx.Err() != nil {
 		err = context.Cause(ctx) // whatever ended when it was severed for that
 	} else if err != nil {
+		if cause := context.Cause(own); isNoAnswer(cause) {
+			err = cause
+		}
 		err = lv.explain(sent.explain(err))
 	}
 	if err != nil {
@@ -80,6 +84,7 @@ func (l *link) join(ctx context.Context, lv *live, version string) error {
 	if err != nil {
 		return err
 	}
+	lv.tap.giveUp(ctx.Value(sendingKey{}).(*sending)) // open has put it there
 	hello := session.InitializeResult()
 	lv.session, lv.noTasks = session, tasksRefused(hello)
 	lv.tap.once.Store(hello.ProtocolVersion <= oldProtocol)   // they are dates

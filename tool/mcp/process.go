@@ -146,18 +146,19 @@ func (p *process) read() {
 }
 
 // messages are those of a line. What is none is noise, such as a greeting.
-func (p *process) messages(text []byte) []jsonrpc.Message {
+func (p *process) messages(text []byte) (all []jsonrpc.Message) {
 	if len(text) == 0 {
 		return nil
 	}
-	all := []jsonrpc.Message{}
 	for _, one := range batch(text) {
-		m, err := jsonrpc.DecodeMessage(one)
+		m, err := readMessage(one)
 		if err != nil {
-			p.diary.write(slog.LevelWarn, "mcp server writes what is no message", string(text[:min(len(text), 4<<10)]))
-			return nil
+			p.diary.write(slog.LevelWarn, "mcp server writes what is no message", string(one[:min(len(one), 4<<10)]))
+			m = brokenAnswer(one)
 		}
-		all = append(all, m)
+		if m != nil {
+			all = append(all, m)
+		}
 	}
 	return all
 }

@@ -18,8 +18,8 @@ import (
 type wireResult struct {
 	content    []json.RawMessage
 	structured json.RawMessage
-	isError    bool
-	meta       map[string]json.RawMessage
+	isError    json.RawMessage
+	meta       json.RawMessage
 }
 
 func (w *wireResult) UnmarshalJSON(text []byte) error {
@@ -57,15 +57,19 @@ const maxFailureText = 16 << 10
 func result(text json.RawMessage) (llm.Parts, error) {
 	var w wireResult
 	if err := json.Unmarshal(text, &w); err != nil && len(text) > 0 { // an empty result has nothing to carry
-		return nil, tool.Fail(tool.Failed, "The tool ran, but the server's answer cannot be read.", err)
+		return nil, tool.Fail(tool.Failed, "The tool ran, but the server's answer cannot be read: "+line(string(text), maxErrorText), err)
 	}
 	r := new(reading)
 	for _, raw := range w.content {
 		r.content(raw)
 	}
 	r.structured(w.structured, w.content)
-	if !w.isError {
+	switch flag := string(w.isError); flag {
+	case "", "null", "false":
 		return r.parts, nil
+	case "true":
+	default: // a failure must not be taken for success
+		r.note("isError is %s, which is neither true nor false: it is not known whether the tool failed", line(flag, 64))
 	}
 	return nil, &tool.Error{Failure: failureOf(w.meta), Message: cut(described(r.parts), maxFailureText)}
 }

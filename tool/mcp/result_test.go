@@ -85,7 +85,7 @@ func TestFailures(t *testing.T) {
 		{"protocol error", plainTool, "", &jsonrpc.Error{Code: -32603, Message: "disk\u202e full"}, tool.Failed, "disk full"},
 		{"crash", plainTool, "", errDrop, tool.OutcomeUnknown, unknown},
 		{"crash of what may be repeated", repeatable, "", errDrop, tool.Failed, "The server of the tool broke off before it answered. The same call may be made again."},
-		{"an answer that is none", plainTool, `{"content":{"a":1}}`, nil, tool.Failed, "The tool ran, but the server's answer cannot be read."},
+		{"an answer that is none", plainTool, `{"content":{"a":1}}`, nil, tool.Failed, "The tool ran, but the server's answer cannot be read: {\"content\":{\"a\":1}}"},
 		{"input of a person", plainTool, `{"resultType":"input_required","inputRequests":{"1":{"method":"elicitation/create","params":{"message":"?"}}}}`, nil, tool.Failed, "The tool asks for input of a person, and nobody is there to give it."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

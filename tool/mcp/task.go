@@ -137,7 +137,7 @@ type task struct {
 // callTask makes a call as a task. A server that answers it at once may.
 func (l *link) callTask(ctx context.Context, lv *live, s *sending, d Definition, params *sdk.CallToolParams, tell *teller) (*sdk.CallToolResult, error) {
 	s.as = asTask(ctx)
-	res, err := lv.session.CallTool(withSending(ctx, s), params)
+	res, err := lv.call(ctx, s, params)
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +262,7 @@ func because(said string) string {
 // says nothing of that.
 func (t *task) ask(ctx context.Context, method string) (*sdk.CallToolResult, error) {
 	s := &sending{as: asMethod(method)}
-	res, err := t.live.session.CallTool(withSending(ctx, s), &sdk.CallToolParams{Name: method, Arguments: map[string]string{"taskId": t.id}})
+	res, err := t.live.call(ctx, s, &sdk.CallToolParams{Name: method, Arguments: map[string]string{"taskId": t.id}})
 	if err != nil {
 		return nil, s.explain(err)
 	}

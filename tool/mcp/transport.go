@@ -36,6 +36,10 @@ func (l *link) transport(ctx context.Context, lv *live) (sdk.Transport, error) {
 		case *sdk.StreamableClientTransport: // it wants its connection untouched
 			l.secrets.add(addressSecrets(t.Endpoint)...)
 			h.Transport, h.tap = l.streamable(lv, tap, t), nil
+		case *sdk.IOTransport:
+			own := *t
+			own.Reader = &answers{lines: lines{from: t.Reader, limit: l.server.MaxMessage}, Closer: t.Reader}
+			h.Transport = &own
 		case *sdk.SSEClientTransport:
 			l.secrets.add(addressSecrets(t.Endpoint)...)
 		}

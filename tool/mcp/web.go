@@ -3,7 +3,6 @@ package mcp
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -67,11 +66,15 @@ func (w *web) RoundTrip(req *http.Request) (*http.Response, error) {
 	m := messageOf(req)
 	s := sendingOf(req.Context(), m)
 	s.refusal.Store(nil) // it was of another request
+	asked := s.own(m)
 	if s.as != nil {
-		if err := repost(own, s.own(m)); err != nil {
+		if err := repost(own, asked); err != nil {
 			end()
 			return nil, err
 		}
+	}
+	if asked != nil {
+		w.tap.asked(asked, s)
 	}
 	resp, err := w.send(s, own, cancel)
 	if err != nil {
@@ -82,9 +85,9 @@ func (w *web) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Body = &body{Reader: resp.Body, Closer: resp.Body, end: end}
-	w.judge(s, req, resp)
-	s.refusal.Store(w.refusal(req, resp))
-	w.rewrite(s, req, resp)
+	r := w.newReply(s, asked, req, resp)
+	s.refusal.Store(w.refusal(r, resp, w.judge(s, req, resp)))
+	r.rewrite(resp)
 	return resp, nil
 }
 
@@ -182,11 +185,12 @@ func noStream(req *http.Request) *http.Response {
 
 // judge notes what the status says of a call. Servers tell in several ways that
 // they do not know the session: with 404, as the protocol has it, but with a body that
-// the SDK takes for the answer to the call, or with 400.
-func (w *web) judge(s *sending, req *http.Request, resp *http.Response) {
+// the SDK takes for the answer to the call, or with 400. The words of an error are
+// returned.
+func (w *web) judge(s *sending, req *http.Request, resp *http.Response) (said string) {
 	s.status.Store(int32(resp.StatusCode)) //nolint:gosec // it has three digits
 	if resp.StatusCode < 400 {
-		return
+		return ""
 	}
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	resp.Body = &body{Reader: bytes.NewReader(text), Closer: resp.Body}
@@ -197,19 +201,18 @@ func (w *web) judge(s *sending, req *http.Request, resp *http.Response) {
 		resp.StatusCode, resp.Status = http.StatusNotFound, "404 Not Found"
 		resp.Body = &body{Reader: http.NoBody, Closer: resp.Body}
 	}
+	return errorWords(contentType(resp), text)
 }
 
 // isSessionError reports whether the body of a response is an error about the
 // session, and no answer to a request.
 func isSessionError(text []byte) bool {
-	var id any
-	var said json.RawMessage
-	var message string
-	return fields{"id": &id, "error": &said}.decode(text) == nil && id == nil &&
-		fields{"message": &message}.decode(said) == nil && strings.Contains(strings.ToLower(message), "session")
+	m, err := readMessage(text)
+	answer, ok := m.(*jsonrpc.Response)
+	return err == nil && ok && answer.Error != nil && answer.ID == readID(nil) && strings.Contains(strings.ToLower(answer.Error.Error()), "session")
 }
 
-const typeJSON, typeEvents = "application/json", "text/event-stream"
+const typeJSON, typeEvents, typePlain = "application/json", "text/event-stream", "text/plain"
 
 func contentType(resp *http.Response) string {
 	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
@@ -218,7 +221,7 @@ func contentType(resp *http.Response) string {
 
 // refusal says what a response is that no server of the protocol gives to whom it
 // serves; nil: it may be one. What follows from a redirect is another response.
-func (w *web) refusal(req *http.Request, resp *http.Response) *refusal {
+func (w *web) refusal(r *reply, resp *http.Response, said string) *refusal {
 	kind := contentType(resp)
 	switch {
 	case w.oauth && (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden):
@@ -226,58 +229,17 @@ func (w *web) refusal(req *http.Request, resp *http.Response) *refusal {
 	case resp.StatusCode/100 == 3 && resp.Header.Get("Location") != "":
 		return nil
 	case resp.StatusCode/100 != 2:
-		return refused(req, resp, "")
+		return refused(r.req, r.status, "", said)
 	case resp.StatusCode != http.StatusOK || kind == typeJSON || kind == typeEvents:
 		return nil
-	case kind == "":
-		return refused(req, resp, "without a content type")
 	}
-	return refused(req, resp, "with "+line(kind, 64)+", which is not of the protocol")
+	return refused(r.req, r.status, oddity(kind), "")
 }
 
 // refused names the address without its query.
-func refused(req *http.Request, resp *http.Response, how string) *refusal {
+func refused(req *http.Request, status, how, said string) *refusal {
 	u := url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: req.URL.Path, RawPath: req.URL.RawPath}
-	text := fmt.Sprintf("%s answers %d %s", &u, resp.StatusCode, http.StatusText(resp.StatusCode))
-	return &refusal{text: strings.TrimSpace(strings.TrimSpace(text) + " " + how)}
-}
-
-// rewrite lets the tap see the messages of a response.
-func (w *web) rewrite(s *sending, req *http.Request, resp *http.Response) {
-	switch contentType(resp) {
-	case typeJSON:
-		m := &message{web: w, from: resp.Body}
-		if resp.StatusCode == http.StatusOK {
-			m.broken = func() { s.refusal.Store(refused(req, resp, "with what is no message")) }
-		}
-		resp.Body = &body{Reader: m, Closer: resp.Body}
-	case typeEvents:
-		resp.Body = &body{Reader: newEvents(w, resp.Body), Closer: resp.Body}
-	default:
-		resp.Body = &body{Reader: io.LimitReader(resp.Body, int64(w.limit)), Closer: resp.Body}
-	}
-	resp.ContentLength = -1
-	resp.Header.Del("Content-Length")
-}
-
-// seen is a message as the SDK is to read it.
-func (w *web) seen(text []byte) []byte {
-	own, _ := w.read(text)
-	return own
-}
-
-// read is seen, and reports whether the text is a message.
-func (w *web) read(text []byte) (own []byte, ok bool) {
-	m, err := jsonrpc.DecodeMessage(text)
-	if err != nil {
-		return text, false // the SDK says what is wrong
-	}
-	w.tap.see(m)
-	own, err = jsonrpc.EncodeMessage(m)
-	if err != nil {
-		return text, true
-	}
-	return own, true
+	return &refusal{address: u.String(), what: strings.TrimSpace(status + " " + how), said: said}
 }
 
 // tooLarge ends the connection.
@@ -300,31 +262,4 @@ func (b *body) Close() error {
 		b.end()
 	}
 	return err
-}
-
-// A message is a body with one message.
-type message struct {
-	web  *web
-	from io.Reader
-	rest *bytes.Reader // nil: not read
-
-	broken func() // called if it is none; nil: nobody cares
-}
-
-func (m *message) Read(p []byte) (int, error) {
-	if m.rest == nil {
-		text, err := io.ReadAll(io.LimitReader(m.from, int64(m.web.limit)+1))
-		if err != nil {
-			return 0, err
-		}
-		if len(text) > m.web.limit {
-			return 0, m.web.tooLarge()
-		}
-		own, ok := m.web.read(text)
-		if !ok && m.broken != nil {
-			m.broken()
-		}
-		m.rest = bytes.NewReader(own)
-	}
-	return m.rest.Read(p)
 }

@@ -17,6 +17,7 @@ const rawKey = "toolloop.internal/raw"
 
 // A tap sees the messages of a server before the SDK does.
 type tap struct {
+	waiting
 	progress func(params json.RawMessage)
 	changed  func()
 	// once: a request is made once. The protocol that is spoken knows no result that
@@ -24,20 +25,34 @@ type tap struct {
 	once atomic.Bool
 }
 
-// see notes what a message tells, and adds its text to the results that we read
-// ourselves.
+// see takes a message of a stream on which everything is answered.
 func (t *tap) see(m jsonrpc.Message) {
-	switch m := m.(type) {
-	case *jsonrpc.Response:
-		m.Result, m.Error = t.carry(m.Result), answered(m.Error)
-	case *jsonrpc.Request:
-		switch m.Method {
-		case "notifications/progress":
-			t.progress(m.Params)
-		case "notifications/tools/list_changed":
-			t.changed()
+	if answer, ok := m.(*jsonrpc.Response); ok {
+		s := t.answer(answer)
+		if s == nil {
+			t.place(answer)
 		}
+		t.take(answer, s)
+		return
 	}
+	t.hear(m)
+}
+
+// hear notes what a notification tells.
+func (t *tap) hear(m jsonrpc.Message) {
+	req, ok := m.(*jsonrpc.Request)
+	switch {
+	case !ok:
+	case req.Method == "notifications/progress":
+		t.progress(req.Params)
+	case req.Method == "notifications/tools/list_changed":
+		t.changed()
+	}
+}
+
+// take adds its text to a result that we read ourselves. nil: nobody waits for it.
+func (t *tap) take(m *jsonrpc.Response, s *sending) {
+	m.Result, m.Error = t.carry(m.Result, s != nil && s.calls.Load()), answered(m.Error)
 }
 
 // The SDK tells by these codes what it knows itself: that the connection is closed, or
@@ -47,6 +62,7 @@ const (
 	codeClientClosing = -32003
 	codeRejected      = -32005
 	codeServerError   = -32000 // of no special meaning
+	codeNoAnswer      = -32006 // ours: what came is no answer
 )
 
 // answered is the error that a server answered, under a code that the SDK does not
@@ -61,16 +77,17 @@ func answered(err error) error {
 
 // carry puts the text of a list of tools, of a call's result, of a task, and of how a
 // server presents itself where the SDK leaves it as it is. What the SDK would decode of
-// it is cut down to what it needs: nothing odd in one tool keeps it from the others.
-func (t *tap) carry(result json.RawMessage) json.RawMessage {
+// it is cut down to what it needs: nothing odd in one tool keeps it from the others, and
+// of the result of a call it needs nothing.
+func (t *tap) carry(result json.RawMessage, ofCall bool) json.RawMessage {
 	all, err := members(result)
-	if err != nil {
+	if err != nil && (!ofCall || len(result) == 0) {
 		return result // the SDK says what is wrong
 	}
 	var b bytes.Buffer
 	b.WriteByte('{')
 	var meta json.RawMessage
-	ours := false
+	ours := err != nil
 	for _, m := range all {
 		switch m.name {
 		case "_meta":
@@ -82,10 +99,10 @@ func (t *tap) carry(result json.RawMessage) json.RawMessage {
 			ours, m.value = true, reduced(m.value)
 		case "content":
 			ours, m.value = true, json.RawMessage("[]")
-		case "structuredContent", "task":
+		case "structuredContent", "task", "isError", "taskId":
 			ours = true
 			continue
-		case "isError", "taskId", "capabilities":
+		case "capabilities":
 			ours = true
 		case "inputRequests", "requestState":
 			if t.once.Load() {
