@@ -45,7 +45,7 @@ func (l *link) caller(d Definition) func(context.Context, json.RawMessage) (llm.
 // call makes a call. again says that it had no effect because the connection was no
 // good any more.
 func (l *link) call(ctx context.Context, d Definition, args json.RawMessage) (parts llm.Parts, again bool, err error) {
-	v := l.view(ctx)
+	v := l.view(ctx, ofCalls)
 	if v.live == nil {
 		return nil, false, notMade("the server of the tool cannot be reached now", v.err)
 	}

@@ -145,7 +145,8 @@ func TestHostileKnown(t *testing.T) {
 }
 
 // TestHostileOtherToolsEachTime: a server that lists other tools each time is listed
-// once a second at most, and what was called is what was offered.
+// ten times, and then once a second, for which its run waits. Each turn has its newest
+// list, and what was called is what was offered.
 func TestHostileOtherToolsEachTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -168,10 +169,70 @@ func TestHostileOtherToolsEachTime(t *testing.T) {
 		}
 		out, all := stage{server: mcp.Server{Dial: inMemoryFoe(t, do)}, steps: append(steps, llmtest.Text("Done.").Delay(100*time.Millisecond))}.play(t)
 		require.Equal(t, isWorked, out.Evil)
-		require.Equal(t, 2100*time.Millisecond, all.took)
-		require.Equal(t, 3, listed, "the storm is of 20,000 notices")
-		require.Equal(t, []string{"evil__work", "evil__t1", "good__greet"}, all.offered(0))
+		require.LessOrEqual(t, all.took, 20*time.Second)
+		require.LessOrEqual(t, listed, 10+int(all.took/time.Second)+2, "the storm is of 20,000 notices")
+		newest := ""
+		for i := range all.requests {
+			offered := all.offered(i)
+			require.Equal(t, []string{"evil__work", "good__greet"}, []string{offered[0], offered[2]})
+			require.NotEqual(t, newest, offered[1])
+			newest = offered[1]
+		}
 	})
+}
+
+// TestNewListInTheNextTurn: the next turn has the list of after a call, however soon it
+// begins, and a tool that is gone is not called.
+func TestNewListInTheNextTurn(t *testing.T) {
+	t.Parallel()
+	const change = `{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`
+	before := `{"tools":[` + workTool + `,{"name":"old"}]}`
+	after := `{"tools":[` + workTool + `,{"name":"new"}]}`
+	for name, says := range map[string]func(answer func(), notice func()){
+		"before the answer": func(answer, notice func()) { notice(); answer() },
+		"behind the answer": func(answer, notice func()) { answer(); notice() },
+		"10 ms behind":      func(answer, notice func()) { answer(); time.Sleep(10 * time.Millisecond); notice() }, // synctest: exact in a bubble
+		"before and behind": func(answer, notice func()) { notice(); answer(); notice() },
+		"many before the answer": func(answer, notice func()) {
+			for range 100 {
+				notice()
+			}
+			answer()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				called := false
+				do := func(f *foe, h heard) bool {
+					switch {
+					case h.Method == "tools/call" && strings.Contains(string(h.Params), `"name":"old"`):
+						t.Error("a tool that is gone was called")
+					case h.Method == "tools/call":
+						called = true
+						says(func() { f.answer(h, worked) }, func() { f.say(change) })
+						return true
+					case h.Method == "tools/list" && !called:
+						if strings.Contains(name, "behind") { // it is known to change its list
+							f.say(change)
+						}
+						f.answer(h, before)
+						return true
+					case h.Method == "tools/list":
+						f.answer(h, after)
+						return true
+					}
+					return false
+				}
+				steps := []llmtest.Step{evilWork, llmtest.Calls("evil__old", nil).And(llmtest.Calls("good__greet", nil)), llmtest.Text("Done.")}
+				out, all := stage{server: mcp.Server{Dial: inMemoryFoe(t, do)}, steps: steps}.play(t)
+				require.Equal(t, outcome{Evil: isWorked, Notices: "tool evil__new is new\ntool evil__old is gone"}, out)
+				require.Equal(t, []string{"evil__work", "evil__old", "good__greet"}, all.offered(0))
+				require.Equal(t, []string{"evil__work", "evil__new", "good__greet"}, all.offered(1))
+				require.LessOrEqual(t, all.took, 100*time.Millisecond)
+			})
+		})
+	}
 }
 
 // TestHostileText: what the model, a person, and a terminal get of a definition is

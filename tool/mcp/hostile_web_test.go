@@ -59,6 +59,12 @@ func (f *webFoe) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *webFoe) client(t *testing.T) *http.Client {
 	t.Helper()
 	f.counts, f.tokens = map[string]int{}, map[string]string{}
+	return handledBy(t, f)
+}
+
+// handledBy returns an HTTP client for a server in memory. The end of t closes it.
+func handledBy(t *testing.T, h http.Handler) *http.Client {
+	t.Helper()
 	l := memnet.Listen()
 	server := &http.Server{ReadHeaderTimeout: time.Hour}
 	transport := &http.Transport{DialContext: l.Dial}
@@ -66,7 +72,7 @@ func (f *webFoe) client(t *testing.T) *http.Client {
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		serving.Add(1)
 		defer serving.Done()
-		f.ServeHTTP(w, r)
+		h.ServeHTTP(w, r)
 	})
 	serving.Go(func() { _ = server.Serve(l) })
 	t.Cleanup(func() {

@@ -26,6 +26,7 @@ type link struct {
 	diary   *diary
 	reports reports
 	asked   chan struct{} // a token for each function of the caller that runs
+	news    chan struct{} // a token if the list has changed since somebody looked
 
 	work sync.WaitGroup // goroutines; none begins once it is closed
 
@@ -35,7 +36,9 @@ type link struct {
 	attempt *attempt // that runs; nil: none
 	list    *list    // the last one; nil: none
 	stale   bool
-	asOf    time.Time // when the last attempt ended
+	rested  time.Time // when all listings that may be made at once may be
+	called  time.Time // when the last call was answered
+	changes bool      // the server has changed its list before
 	down    outage
 	old     bool              // the server is spoken to in the old protocol
 	tried   bool              // an attempt has ended
@@ -59,7 +62,7 @@ var errClosed = errors.New("the client is closed")
 
 func newLink(base context.Context, s Server) *link {
 	s = s.withDefaults()
-	l := &link{server: s, base: base, secrets: secretsOf(s), asked: make(chan struct{}, maxAsked), known: map[string]string{}}
+	l := &link{server: s, base: base, secrets: secretsOf(s), asked: make(chan struct{}, maxAsked), news: make(chan struct{}, 1), known: map[string]string{}}
 	l.diary = &diary{server: s.Name, log: s.Log, secrets: l.secrets}
 	for name, fingerprint := range s.Known {
 		l.known[name] = fingerprint
@@ -69,7 +72,8 @@ func newLink(base context.Context, s Server) *link {
 
 // tools lists the tools as a set does: with an error, those of the last list.
 func (l *link) tools(ctx context.Context) ([]tool.Tool, error) {
-	v := l.view(ctx)
+	l.awaitNews(ctx)
+	v := l.view(ctx, atOnce)
 	if down, ok := errors.AsType[*downError](v.err); ok {
 		v.err = down.why // without the time, so that it is told once
 	}
@@ -96,7 +100,7 @@ func (l *list) remarks() error {
 }
 
 func (l *link) status(ctx context.Context) Status {
-	v := l.view(ctx)
+	v := l.view(ctx, atOnce)
 	s := Status{Server: l.server.Name, Err: v.err}
 	if v.list != nil {
 		s.Definitions, s.LeftOut = v.list.offered(), v.list.others()
@@ -111,14 +115,46 @@ func (l *link) status(ctx context.Context) Status {
 func (l *link) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.next()
+	l.next(atOnce)
+}
+
+const (
+	// atOnce is how many listings follow upon each other if the list changes as often.
+	// Then there is one in pace, and who must have the list waits for it.
+	atOnce = 10
+	// ofCalls is how many of these are for calls, which can do with an older list: what
+	// has become of the tool in this moment the server knows itself.
+	ofCalls = 5
+	pace    = time.Second
+	// settling is how long after the answer to a call the notice may come that the call
+	// has changed the list: servers collect such notices for some milliseconds. Only those
+	// that have changed their list before are waited for.
+	settling = 50 * time.Millisecond
+)
+
+// awaitNews waits while the notice may come that the last call has changed the list.
+func (l *link) awaitNews(ctx context.Context) {
+	l.mu.Lock()
+	wait, changes := time.Until(l.called.Add(settling)), l.changes
+	l.mu.Unlock()
+	if wait <= 0 || !changes {
+		return
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-l.news:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // view returns what there is now of the server, after connecting and listing if
-// that is due. When ctx ends it returns the last list.
-func (l *link) view(ctx context.Context) view {
+// that is due; often says how many listings may follow upon each other for it. When ctx
+// ends it returns the last list.
+func (l *link) view(ctx context.Context, often int) view {
 	l.mu.Lock()
-	v, a := l.next()
+	v, a := l.next(often)
 	l.mu.Unlock()
 	if a == nil {
 		return v
@@ -135,8 +171,9 @@ func (l *link) view(ctx context.Context) view {
 
 // next returns the attempt to wait for, which it starts if one is due, or else what
 // there is.
-func (l *link) next() (view, *attempt) {
+func (l *link) next(often int) (view, *attempt) {
 	now := time.Now()
+	wait := l.rested.Sub(now) - time.Duration(often-1)*pace
 	switch {
 	case l.closed:
 		return view{err: errClosed}, nil
@@ -144,18 +181,42 @@ func (l *link) next() (view, *attempt) {
 		return view{}, l.attempt
 	case now.Before(l.down.until):
 		return view{live: l.live, list: l.list, err: &downError{l.down.why, l.down.until.Sub(now)}}, nil
-	case l.live != nil && (!l.stale || now.Sub(l.asOf) < time.Second):
+	case l.live != nil && (!l.stale || wait > 0 && often < atOnce):
 		return view{live: l.live, list: l.list}, nil
+	case l.live == nil:
+		wait = 0 // an outage has its own pace
 	}
 	l.attempt = &attempt{done: make(chan struct{})}
-	l.stale = false // what is told from now on counts for the next list
-	a, lv, old := l.attempt, l.live, l.old
-	l.work.Go(func() { l.take(a, lv, old) })
+	a := l.attempt
+	l.work.Go(func() { l.take(a, wait) })
 	return view{}, a
 }
 
+// begun notes that the list is fetched, and returns by what.
+func (l *link) begun() (lv *live, old bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := time.Now(); l.rested.Before(now) {
+		l.rested = now
+	}
+	l.rested = l.rested.Add(pace)
+	l.stale = false // what is told from now on counts for the next list
+	select {
+	case <-l.news:
+	default:
+	}
+	return l.live, l.old
+}
+
 // take connects if there is no connection, and lists the tools.
-func (l *link) take(a *attempt, lv *live, old bool) {
+func (l *link) take(a *attempt, wait time.Duration) {
+	if wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-l.base.Done():
+		}
+	}
+	lv, old := l.begun()
 	ctx, cancel := l.startContext()
 	defer cancel()
 	var found *list
@@ -232,7 +293,7 @@ func (l *link) settle(a *attempt, lv *live, found *list, err error) {
 	if !keep {
 		l.live = nil
 	}
-	l.attempt, l.asOf, l.tried = nil, time.Now(), true
+	l.attempt, l.tried = nil, true
 	a.view = view{live: l.live, list: l.list, err: err}
 	l.mu.Unlock()
 	switch {
@@ -284,7 +345,11 @@ func orEnded(err error) error {
 func (l *link) changed() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.stale = true
+	l.stale, l.changes = true, true
+	select {
+	case l.news <- struct{}{}:
+	default:
+	}
 }
 
 // answered notes that the server is of use.
@@ -292,6 +357,7 @@ func (l *link) answered() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.down.failures = 0
+	l.called = time.Now()
 }
 
 func (l *link) close() error {

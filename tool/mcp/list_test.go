@@ -1,16 +1,19 @@
 package mcp_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -373,14 +376,15 @@ func TestToldToEachRun(t *testing.T) {
 	})
 }
 
-// TestStormOfChanges: the list is fetched once a second at most, and only for who
-// asks.
+// TestStormOfChanges: the list is fetched ten times at once, then once a second, and
+// only for who asks.
 func TestStormOfChanges(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server := newChanging(plainTool)
 		client := open(t, mcp.Server{Name: "s", Dial: server.dial})
 		toolsOf(t, client)
+		start := time.Now()
 		for range 50 {
 			for range 100 {
 				server.last().notify("notifications/tools/list_changed", `{}`)
@@ -389,7 +393,8 @@ func TestStormOfChanges(t *testing.T) {
 			toolsOf(t, client)
 			time.Sleep(100 * time.Millisecond) // synctest: exact in a bubble
 		}
-		require.Len(t, server.requests(), 5) // in 4.9 s
+		require.Len(t, server.requests(), 51)
+		require.Equal(t, 41*time.Second, time.Since(start).Truncate(time.Second))
 	})
 }
 
@@ -426,4 +431,41 @@ func TestEarlierListHolds(t *testing.T) {
 		toolsOf(t, client)
 		require.Len(t, server.requests(), 4) // the list was asked for again
 	})
+}
+
+// TestNewListOfTheSDK: servers of the SDK collect changes for a few milliseconds before
+// they tell of them.
+func TestNewListOfTheSDK(t *testing.T) {
+	t.Parallel()
+	for _, web := range []bool{false, true} {
+		t.Run(fmt.Sprint("over HTTP ", web), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server := sdk.NewServer(&sdk.Implementation{Name: "s"}, nil)
+				add := func(name string, do func()) {
+					server.AddTool(&sdk.Tool{Name: name, InputSchema: json.RawMessage(`{"type":"object"}`)}, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+						do()
+						return &sdk.CallToolResult{}, nil
+					})
+				}
+				n := 0
+				add("enable", func() { n++; add(fmt.Sprint("more", n), func() {}); server.RemoveTools("less") })
+				add("less", func() {})
+				s := mcp.Server{Name: "s", Bare: true, Dial: inMemory(t, server)}
+				if web {
+					s = mcp.Server{Name: "s", Bare: true, URL: "http://s/", HTTPClient: handledBy(t, sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, nil))}
+				}
+				client := open(t, s)
+				tools := toolsOf(t, client)
+				require.Equal(t, []string{"enable", "less"}, namesOf(tools))
+				_, err := tools[0].Call(t.Context(), json.RawMessage(`{}`))
+				require.NoError(t, err)
+				time.Sleep(20 * time.Millisecond) // synctest: exact in a bubble
+				require.Equal(t, []string{"enable", "more1"}, namesOf(toolsOf(t, client)))
+				_, err = tools[0].Call(t.Context(), json.RawMessage(`{}`))
+				require.NoError(t, err) // from now on the server is known to change its list
+				require.Equal(t, []string{"enable", "more1", "more2"}, namesOf(toolsOf(t, client)))
+			})
+		})
+	}
 }

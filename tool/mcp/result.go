@@ -99,8 +99,7 @@ func described(parts llm.Parts) string {
 // A reading makes parts of content.
 type reading struct{ parts llm.Parts }
 
-// text adds text, on a line of its own if there is text before it: the parts of a
-// message to the model are joined without anything between them.
+// text adds text, on a line of its own if there is text before it.
 func (r *reading) text(s string) {
 	if s == "" {
 		return

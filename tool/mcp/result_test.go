@@ -63,6 +63,31 @@ func TestResults(t *testing.T) {
 	}
 }
 
+// TestTextsAroundPictures: the texts of a result are told in their order and apart, also
+// where a model reads them as one text.
+func TestTextsAroundPictures(t *testing.T) {
+	t.Parallel()
+	const total, rows, picture = `{"type":"text","text":"total: 42"}`, `{"type":"text","text":"7 rows"}`, `{"type":"image","data":"aGk=","mimeType":"image/png"}`
+	for name, tt := range map[string]struct{ content, want string }{
+		"texts":                  {total + "," + rows, "total: 42\n7 rows"},
+		"a picture between":      {total + "," + picture + "," + rows, "total: 42\n7 rows"},
+		"two pictures between":   {total + "," + picture + "," + picture + "," + rows, "total: 42\n7 rows"},
+		"a sound between":        {total + `,{"type":"audio","data":"aGk=","mimeType":"audio/mpeg"},` + rows, "total: 42\n7 rows"},
+		"a picture before":       {picture + "," + total + "," + rows, "total: 42\n7 rows"},
+		"a resource between":     {total + `,{"type":"resource","resource":{"uri":"x://a","mimeType":"image/png","blob":"aGk="}},` + rows, "total: 42\n[resource: x://a]\n7 rows"},
+		"what nobody knows":      {total + `,{"type":"x"},` + rows, "total: 42\n[content of the unknown type \"x\"]\n7 rows"},
+		"a structure at the end": {total + "," + picture + `],"structuredContent":{"n":1},"x":[`, "total: 42\n{\"n\":1}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := open(t, mcp.Server{Name: "s", Dial: offering(answering(`{"content":[`+tt.content+`]}`), plainTool).dial})
+			parts, err := toolsOf(t, client)[0].Call(t.Context(), json.RawMessage(`{}`))
+			require.NoError(t, err)
+			require.Equal(t, tt.want, llm.ToolResult{Parts: parts}.Text())
+		})
+	}
+}
+
 // TestFailures: each way in which a call can fail is told as what it is.
 func TestFailures(t *testing.T) {
 	t.Parallel()
