@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -61,11 +62,16 @@ func (w *contentWriter) text(s string) {
 	}
 }
 
-// join adds text to the text before it, if there is one: a model reads the parts of
-// a result with nothing between them, and clients put something there.
+// join adds text to the text before it, if there is one, so that a client reads what a
+// model reads of a result: see [llm.ToolResult.Text].
 func (w *contentWriter) join(s string) {
 	if n := len(w.content); n > 0 {
 		if before, ok := w.content[n-1].(*sdk.TextContent); ok {
+			last, _ := utf8.DecodeLastRuneInString(before.Text)
+			first, _ := utf8.DecodeRuneInString(s)
+			if before.Text != "" && s != "" && !unicode.IsSpace(last) && !unicode.IsSpace(first) {
+				before.Text += "\n"
+			}
 			before.Text += s
 			return
 		}

@@ -36,5 +36,5 @@ func TestServedLarge(t *testing.T) {
 	images := call(t, client, "images", "").Content
 	require.Len(t, images, 2)
 	require.Len(t, images[0].(*sdk.ImageContent).Data, 8<<20)
-	require.Equal(t, "\n[An image of 4194304 bytes is left out: there is no room for it in a message.]both", images[1].(*sdk.TextContent).Text)
+	require.Equal(t, "\n[An image of 4194304 bytes is left out: there is no room for it in a message.]\nbo\nth", images[1].(*sdk.TextContent).Text)
 }
