@@ -22,9 +22,41 @@ import (
 // to a model; this is for programs.
 const FailureMeta = "toolloop/failure"
 
+// A Service offers Go tools to clients of the protocol. The zero Service offers those
+// that need no approval. It is not changed while it is used; any goroutine may use it.
+type Service struct {
+	// Approve decides about the calls that need approval, of a [tool.NeedsApproval] or
+	// [tool.NeedsApprovalIf]: nil lets a call run, and the text of an error is the reason
+	// that the client reads; such a call does not run. The arguments are those that the
+	// function would get. Approve has the time that the tool has (2 minutes if that has
+	// none). If it panics, or does not return in time, the call does not run.
+	// [SessionFrom] tells it whose call it is. Several goroutines may call it at once.
+	//
+	// Nil: a tool that may need approval is an error of AddTools and Serve, since the
+	// protocol has nobody to ask. What a client says about approval is its own word.
+	Approve func(ctx context.Context, t tool.Tool, args json.RawMessage) error
+	// Hints say by the names of the tools what a tool does, for clients that trust this
+	// server. A tool without them is told without any, and is taken for one that may
+	// destroy something. Hints for a tool that is not offered are an error. They are
+	// copied.
+	Hints map[string]*sdk.ToolAnnotations
+
+	log *slog.Logger // of panics; nil: nowhere
+}
+
+// AddTools is the method AddTools of the zero [Service]: a tool that needs approval is
+// an error.
+func AddTools(server *sdk.Server, tools ...tool.Tool) error {
+	return Service{}.AddTools(server, tools...)
+}
+
+// AddAnnotated is the method AddTools of a [Service] with these Hints.
+func AddAnnotated(server *sdk.Server, hints map[string]*sdk.ToolAnnotations, tools ...tool.Tool) error {
+	return Service{Hints: hints}.AddTools(server, tools...)
+}
+
 // AddTools offers tools on a server of the SDK, in place of those of the same
-// names. All are added, or with an error none. A tool that needs approval is an
-// error: a protocol call has nobody to ask. [AddAnnotated] adds hints.
+// names. All are added, or with an error none.
 //
 // Name and description are told as [tool.Tool.Def] has them, the tools in their
 // order. The schema is that of Def, or as its author gave it to [tool.NewRaw] if
@@ -56,31 +88,18 @@ const FailureMeta = "toolloop/failure"
 // client sent as [KeyMeta]. That is the client's word, at most 256 bytes of it: a
 // server for several users does not take one's key for another's. Without it the key
 // is a new one for each call.
-func AddTools(server *sdk.Server, tools ...tool.Tool) error {
-	return AddAnnotated(server, nil, tools...)
-}
-
-// AddAnnotated is [AddTools] with hints, by the names of the tools: what a tool does,
-// for clients that trust this server. A tool without them is told without any, and is
-// taken for one that may destroy something. Hints for a tool that is not among these
-// are an error. They are copied.
-func AddAnnotated(server *sdk.Server, hints map[string]*sdk.ToolAnnotations, tools ...tool.Tool) error {
+func (s Service) AddTools(server *sdk.Server, tools ...tool.Tool) error {
 	if server == nil {
 		return errors.New("mcp: the server is nil")
 	}
-	return addTools(server, hints, nil, tools)
-}
-
-// addTools adds tools whose panics are logged; nil: nowhere.
-func addTools(server *sdk.Server, hints map[string]*sdk.ToolAnnotations, log *slog.Logger, tools []tool.Tool) error {
 	seen := make(map[string]bool, len(tools))
 	for i, t := range tools {
-		if err := servable(t, seen); err != nil {
+		if err := s.servable(t, seen); err != nil {
 			return fmt.Errorf("mcp: tool %d (%q): %w", i, t.Name(), err)
 		}
 		seen[t.Name()] = true
 	}
-	for _, name := range slices.Sorted(maps.Keys(hints)) {
+	for _, name := range slices.Sorted(maps.Keys(s.Hints)) {
 		if !seen[name] {
 			return fmt.Errorf("mcp: there are hints for %q, and no such tool", name)
 		}
@@ -88,8 +107,8 @@ func addTools(server *sdk.Server, hints map[string]*sdk.ToolAnnotations, log *sl
 	together := newGate(maxCalls)
 	for _, t := range tools {
 		described := describe(t)
-		described.Annotations = copied(hints[t.Name()])
-		server.AddTool(described, (&served{t, together, log}).handle)
+		described.Annotations = copied(s.Hints[t.Name()])
+		server.AddTool(described, (&served{t, together, s.Approve, s.log}).handle)
 	}
 	byName := func(a, b tool.Tool) int { return cmp.Compare(a.Name(), b.Name()) }
 	if !slices.IsSortedFunc(tools, byName) {
@@ -113,13 +132,13 @@ func copied(hints *sdk.ToolAnnotations) *sdk.ToolAnnotations {
 }
 
 // servable says why a tool cannot be offered.
-func servable(t tool.Tool, seen map[string]bool) (err error) {
+func (s Service) servable(t tool.Tool, seen map[string]bool) (err error) {
 	switch {
 	case t.IsZero():
 		return errors.New("is the zero Tool")
 	case seen[t.Name()]:
 		return errors.New("there are two of this name")
-	case t.AsksApproval():
+	case t.AsksApproval() && s.Approve == nil:
 		return errors.New("needs approval, which a client of the protocol cannot be asked for")
 	}
 	defer func() { // the SDK refuses by a panic what it cannot offer
@@ -174,15 +193,22 @@ func inOrder(tools []tool.Tool) sdk.Middleware {
 	}
 }
 
+// Serve is the method Serve of the zero [Service]: a tool that needs approval is an
+// error.
+func Serve(ctx context.Context, transport sdk.Transport, tools ...tool.Tool) error {
+	return Service{}.Serve(ctx, transport, tools...)
+}
+
 // Serve offers tools to the one client at the other end of a transport, such as
 // &[sdk.StdioTransport]{}, until it leaves or ctx ends, and then returns the error
 // of the connection or that of ctx. Calls that still run are cancelled and waited
-// for, as [AddTools] says; panics go to [slog.Default], which writes to the standard
-// error. A server with more than tools, or of many clients, is made with the SDK, and
-// AddTools.
-func Serve(ctx context.Context, transport sdk.Transport, tools ...tool.Tool) error {
+// for, as [Service.AddTools] says; panics go to [slog.Default], which writes to the
+// standard error. A server with more than tools, or of many clients, is made with the
+// SDK, and AddTools.
+func (s Service) Serve(ctx context.Context, transport sdk.Transport, tools ...tool.Tool) error {
 	server := sdk.NewServer(program(), nil)
-	if err := addTools(server, nil, slog.Default(), tools); err != nil {
+	s.log = slog.Default()
+	if err := s.AddTools(server, tools...); err != nil {
 		return err
 	}
 	server.AddReceivingMiddleware(endingWith(ctx))

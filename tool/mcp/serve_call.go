@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -25,6 +26,7 @@ const (
 type served struct {
 	tool     tool.Tool
 	together *gate // of the tools that were added together
+	approve  func(context.Context, tool.Tool, json.RawMessage) error
 	log      *slog.Logger
 }
 
@@ -35,7 +37,11 @@ func (s *served) handle(ctx context.Context, req *sdk.CallToolRequest) (*sdk.Cal
 		return failedResult(err), nil
 	}
 	progress := reportTo(ctx, req)
-	parts, err := s.whenFree(context.WithValue(ctx, sessionKey{}, req.Session), args, keyOf(req), progress)
+	inSession := context.WithValue(ctx, sessionKey{}, req.Session)
+	var parts llm.Parts
+	if err = s.judge(inSession, args); err == nil {
+		parts, err = s.whenFree(inSession, args, keyOf(req), progress)
+	}
 	progress.end() // the slots are free by now: a client that does not read holds up only itself
 	switch {
 	case err == nil:
@@ -44,6 +50,40 @@ func (s *served) handle(ctx context.Context, req *sdk.CallToolRequest) (*sdk.Cal
 		return nil, context.Cause(ctx)
 	}
 	return failedResult(err), nil
+}
+
+// judge returns nil if a call may run.
+func (s *served) judge(ctx context.Context, args json.RawMessage) error {
+	if !s.tool.AsksApproval() {
+		return nil
+	}
+	own, cancel := invoke.Within(ctx, s.timeout())
+	defer cancel()
+	reason, err := invoke.Ask(own, func() (reason error, err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				err = fmt.Errorf("panic: %v", v)
+			}
+		}()
+		if need, _ := s.tool.NeedsApproval(own, args); !need { // what cannot be judged needs it
+			return nil, nil
+		}
+		return s.approve(own, s.tool, args), nil
+	})
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return tool.Fail(tool.Denied, "it is not known whether it may run", err)
+	case reason != nil:
+		return tool.Fail(tool.Denied, reason.Error(), reason)
+	}
+	return nil
+}
+
+// timeout is how long a call may take.
+func (s *served) timeout() time.Duration {
+	return cmp.Or(s.tool.Timeout(), defaultCallTimeout)
 }
 
 func failedResult(err error) *sdk.CallToolResult {
@@ -83,7 +123,7 @@ func (s *served) whenFree(ctx context.Context, args json.RawMessage, key string,
 func (s *served) invoke(ctx context.Context, args json.RawMessage, key string, progress *reporter) (llm.Parts, error) {
 	o := invoke.Call{
 		Tool: s.tool, Args: args, Info: tool.Call{Key: key, Tool: s.tool.Name()},
-		Timeout: cmp.Or(s.tool.Timeout(), defaultCallTimeout), Progress: progress.tell,
+		Timeout: s.timeout(), Progress: progress.tell,
 	}.Do(ctx)
 	if o.Err == nil {
 		return o.Parts, nil
