@@ -62,16 +62,11 @@ func TestChatInterrupted(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, `[r1.t1.c0] set_timer {"seconds":60}`, next())
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	fate := next()
-	if fate != "cancelled" { // it came before the function was called
-		require.Contains(t, fate, "[r1.t1.c0] set_timer not_run: ")
-		require.Equal(t, "cancelled", next())
-	}
+	require.Equal(t, "cancelled", next())
 	_, err = io.WriteString(stdin, "Hello?\n")
 	require.NoError(t, err)
-	if fate == "cancelled" {
-		require.Contains(t, next(), "[r1.t1.c0] set_timer outcome_unknown: ")
-	}
+	// The interrupt came before the function was called, or after.
+	require.Regexp(t, `^\[r1\.t1\.c0\] set_timer (not_run|outcome_unknown): `, next())
 	require.Contains(t, next(), "(I count 2 of your messages.)")
 	require.NoError(t, stdin.Close())
 	require.Contains(t, next(), "turns: 1, ")

@@ -41,10 +41,15 @@ func (e *engine) generate(ctx context.Context, turn int) (*llm.Response, error) 
 	// tell the model.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	resp, err := e.model.Generate(ctx, e.request(), func(d llm.Delta) {
-		if !e.show(e.ephemeralEvent(e.ephemeral(turn, d))) {
-			cancel(errLeft)
-		}
+	req := e.request()
+	resp, err := outside(ctx, e, "model", func(ctx context.Context, h here) (*llm.Response, error) {
+		return e.model.Generate(ctx, req, func(d llm.Delta) {
+			h(func() { // the consumer's code runs on the consumer's goroutine
+				if !e.show(e.ephemeralEvent(e.ephemeral(turn, d))) {
+					cancel(errLeft)
+				}
+			})
+		})
 	})
 	switch {
 	case ctx.Err() != nil: // an answer that came all the same was not asked for any more

@@ -164,8 +164,29 @@ func (e *engine) check(c loop.Call) (tool.Tool, json.RawMessage, []string, error
 	if c.Status == loop.Cleared {
 		written = c.Arguments
 	}
-	args, repairs, err := t.Parse(written)
+	args, repairs, err := e.parse(t, written)
 	return t, args, repairs, err
+}
+
+// parse checks arguments in the time that a call has, since their types may have
+// methods that decode them.
+func (e *engine) parse(t tool.Tool, written string) (json.RawMessage, []string, error) {
+	type parsed struct {
+		args    json.RawMessage
+		repairs []string
+		err     error
+	}
+	ctx, cancel := e.toolContext(e.ctx, t)
+	defer cancel()
+	p, err := invoke.Ask(ctx, func() (p parsed, _ error) {
+		p.args, p.repairs, p.err = t.Parse(written)
+		return p, nil
+	})
+	if err != nil {
+		e.logger.Warn("tool left behind: the type of its arguments does not decode them", "tool", t.Name(), "error", err)
+		return nil, nil, tool.Fail(tool.Failed, "The arguments could not be read.", err)
+	}
+	return p.args, p.repairs, p.err
 }
 
 // hasChanged reports whether a call that was cleared is another one by now. What

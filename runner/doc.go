@@ -17,6 +17,14 @@
 // the run was cancelled, its outcome is unknown), logged, and what it returns
 // later is dropped. A hung tool never hangs a run.
 //
+// The same holds for everything else of the program that a run calls: a model,
+// [Runner.Decide], [Runner.Redact], the instructions, toolsets, policies of approval,
+// a journal. Each has a goroutine of its own, and is left behind some seconds after
+// its context ended, with a warning in the log. Its run ends with the reason for which
+// the context did, or goes on where it can do without: an optional toolset, a text
+// that Redact was to change. Only two things of the program can hold a run up: the
+// loop over Stream, which runs on the caller's goroutine, and a handler of the Logger.
+//
 // # What the model does not see
 //
 // The provider of the model reads what tools return. A password in a URL of a

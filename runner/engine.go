@@ -61,6 +61,7 @@ type engine struct {
 	launched map[event.CallRef]bool // of those: the function runs, or ran
 	put      map[event.CallRef]bool // to Decide
 	fatal    error                  // ends the run once the running calls have ended
+	redactor redactor
 }
 
 func newEngine(r Runner, session string, stream bool) *engine {
@@ -152,6 +153,9 @@ func (e *engine) release() { <-e.lock }
 // execute runs the agent on the input. When it returns, nothing of the run is
 // going on any more.
 func (e *engine) execute(ctx context.Context, a *agent.Agent, in input, yield func(event.Event) bool) error {
+	if e.logger == nil { // the run of no session
+		e.logger = e.baseLogger()
+	}
 	ctx, err := e.runner.nest(ctx)
 	if err != nil {
 		return err
@@ -393,9 +397,8 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 	text := e.agent.Instructions
 	if e.agent.Instruct != nil {
 		var err error
-		text, err = e.agent.Instruct(ctx, agent.Info{
-			Session: e.session, Run: e.state.Run, Turn: turn, Messages: e.history(),
-		})
+		info := agent.Info{Session: e.session, Run: e.state.Run, Turn: turn, Messages: e.history()}
+		text, err = outside(ctx, e, "Instruct", func(ctx context.Context, _ here) (string, error) { return e.agent.Instruct(ctx, info) })
 		if err != nil {
 			return fmt.Errorf("turn %d: instructions: %w", turn, err)
 		}
@@ -506,10 +509,6 @@ func (e *engine) commit(sync bool, bodies ...event.Body) error {
 	e.poke()
 	return nil
 }
-
-// storeBound is how long a journal may take for one thing. An append is not cut
-// short by the end of the run, since what happened is worth recording then, too.
-const storeBound = 30 * time.Second
 
 func (e *engine) append(sync bool, events []event.Event) error {
 	if e.log == nil {

@@ -89,7 +89,7 @@ func (e *FinishError) Error() string {
 // errLeft is the cause of contexts when the consumer left its loop.
 var errLeft = errors.New("runner: the consumer left the loop")
 
-// errUnwound is the end of a run in which something that runs on the caller's
-// goroutine (the loop body, a model, instructions) panicked or called
-// runtime.Goexit. The panic goes on to the caller.
+// errUnwound is the end of a run in which the loop body, a model, instructions,
+// Decide or a journal panicked or called runtime.Goexit. That goes on on the caller's
+// goroutine.
 var errUnwound = errors.New("runner: a function of the caller's panicked or ended its goroutine")

@@ -9,9 +9,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// newLogger returns the run's logger, which is never nil. Runs that go on at the
-// same time are told apart by the id.
-func (e *engine) newLogger(run int, id string) *slog.Logger {
+// baseLogger returns the logger of a run that has not begun, which is never nil.
+func (e *engine) baseLogger() *slog.Logger {
 	l := e.runner.Logger
 	switch {
 	case l == nil && e.retains: // nobody sees the events
@@ -19,7 +18,13 @@ func (e *engine) newLogger(run int, id string) *slog.Logger {
 	case l == nil:
 		l = slog.New(slog.DiscardHandler)
 	}
-	l = l.With("agent", e.agent.DisplayName(), "run", run, "run_id", id)
+	return l
+}
+
+// newLogger returns the run's logger. Runs that go on at the same time are told apart
+// by the id.
+func (e *engine) newLogger(run int, id string) *slog.Logger {
+	l := e.baseLogger().With("agent", e.agent.DisplayName(), "run", run, "run_id", id)
 	if e.session != "" {
 		l = l.With("session", e.session)
 	}

@@ -7,9 +7,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/tool"
@@ -48,28 +50,54 @@ func (e *engine) listTools(ctx context.Context) error {
 type listing struct {
 	tools []tool.Tool
 	err   error
+	late  <-chan invoke.Return[[]tool.Tool] // of a List that was left behind
 }
+
+// defaultListTimeout is the time of a toolset's List.
+const defaultListTimeout = 30 * time.Second
 
 // listSets asks all toolsets at the same time. The first error of one that is not
 // optional ends the wait for the others.
 func (e *engine) listSets(ctx context.Context) ([]listing, error) {
 	listings := make([]listing, len(e.agent.Toolsets))
+	copy(listings, e.listings) // for what is still late
 	group, within := errgroup.WithContext(ctx)
 	for i, set := range e.agent.Toolsets {
-		listings[i].err = fmt.Errorf("toolset %q: its List ended the goroutine", set.Name) // if Tools does not return
 		group.Go(func() error {
-			tools, err := set.Tools(within)
-			listings[i] = listing{tools: tools, err: err}
+			listings[i] = e.list(within, set, listings[i].late)
 			if set.Optional {
 				return nil
 			}
-			return err
+			return listings[i].err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	return listings, causeOf(ctx) // for which a set that is optional need not have cared
+}
+
+// list asks one toolset, in its time. While a List that was left behind has not
+// returned, it is not asked again: else each turn would leave one more behind.
+func (e *engine) list(ctx context.Context, set tool.Set, late <-chan invoke.Return[[]tool.Tool]) listing {
+	if late != nil && len(late) == 0 {
+		return listing{late: late, err: fmt.Errorf("toolset %q: its List of an earlier turn has not returned", set.Name)}
+	}
+	d := orDefault(set.Timeout, defaultListTimeout)
+	own, cancel := invoke.Within(ctx, d)
+	defer cancel()
+	r := invoke.Apart(own, func(ctx context.Context, _ here) ([]tool.Tool, error) { return set.Tools(ctx) })
+	l := listing{tools: r.Value, err: r.Err, late: r.Late}
+	switch {
+	case r.Left:
+		e.logger.Warn("toolset left behind: its List ignores its context", "toolset", set.Name)
+		l.err = fmt.Errorf("toolset %q: its List did not return: %w", set.Name, causeOf(own))
+	case r.Exited:
+		l.err = fmt.Errorf("toolset %q: its List ended the goroutine", set.Name)
+	case r.Err != nil && own.Err() != nil && ctx.Err() == nil:
+		l.err = fmt.Errorf("%w (List has %v)", r.Err, d)
+	}
+	return l
 }
 
 // unite returns the tools of a turn in the order of the sets. A tool of an

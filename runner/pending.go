@@ -221,7 +221,7 @@ func (e *engine) decideCall(d decision, c loop.Call) (_ []event.Body, reason str
 		if !bytes.HasPrefix(bytes.TrimSpace(d.args), []byte("{")) { // of a model, nothing at all is taken for {}
 			return nil, "the arguments are no JSON object"
 		}
-		args, repairs, err := t.Parse(string(d.args))
+		args, repairs, err := e.parse(t, string(d.args))
 		if err != nil {
 			return nil, "the arguments do not fit: " + invoke.Error(err).Message
 		}

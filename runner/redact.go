@@ -56,17 +56,16 @@ func (e *engine) hookError(s string) string {
 func (e *engine) redactText(s string) string { return safeText(e.hook(s)) }
 
 // hook is the caller's Redact.
-func (e *engine) hook(s string) (text string) {
+func (e *engine) hook(s string) string {
 	if e.runner.Redact == nil || s == "" {
 		return s
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			e.logger.Error("Redact panicked") // its value may hold the secret
-			text = withheld
-		}
-	}()
-	text = strings.ToValidUTF8(e.runner.Redact(s), "\uFFFD")
+	text, ok := e.redactor.change(e.runner.Redact, s)
+	if !ok {
+		e.logger.Error("Redact panicked, or did not return") // the value of a panic may hold the secret
+		return withheld
+	}
+	text = strings.ToValidUTF8(text, "\uFFFD")
 	if strings.TrimSpace(text) == "" {
 		return redacted
 	}

@@ -61,7 +61,8 @@ type Runner struct {
 	// out what must not leave the program. It gets the text of an error before that
 	// is cut to 1 KB, and that of a result after its bound ([tool.MaxResult]).
 	// Passwords in URLs are cut before that; see KeepPasswords. It is called from
-	// several goroutines at once; if it panics, the text is withheld. Nil changes
+	// several goroutines at once. If it panics, or does not return within 10 seconds,
+	// the text is withheld; and so is each other one until it has returned. Nil changes
 	// nothing.
 	Redact func(string) string
 	// KeepPasswords leaves passwords of URLs in the text of tools' results. Without
@@ -80,9 +81,10 @@ type Runner struct {
 	// Logger gets, with the agent, the session and the run as attributes:
 	// Info: a run began, finished or was left by its consumer. Debug: a request
 	// was sent, a model answered, a tool call began or ended. Warn: a run failed,
-	// a request is repeated, a client did something on its own, a tool was left
-	// behind. Error: a tool panicked (with its stack), a journal refused an
-	// event. Messages, arguments and results are never logged.
+	// a request is repeated, a client did something on its own, a tool or another
+	// function of the program was left behind. Error: one panicked (with its stack), a
+	// journal refused an event. A handler that waits holds the run up. Messages,
+	// arguments and results are never logged.
 	//
 	// Nil: the warnings and errors of a Run go to [slog.Default], so that a wait
 	// before a request is repeated is no silence; but not that the run failed, which

@@ -164,9 +164,10 @@ func (s *Session) open(ctx context.Context, e *engine, do func(context.Context) 
 	if s.name == "" {
 		return errors.New("runner: the session has no name")
 	}
+	e.logger = e.baseLogger().With("session", s.name)
 	read, stop := context.WithTimeout(ctx, storeBound)
 	defer stop()
-	log, err := s.runner.Journal.Open(read, s.name)
+	log, err := e.openLog(read, s.runner.Journal)
 	if err != nil {
 		return fmt.Errorf("runner: %w", err)
 	}

@@ -54,7 +54,8 @@ func (e *engine) settleCall(ctx context.Context, c loop.Call) ([]event.Body, err
 		return nil, nil
 	}
 	e.put[c.Ref] = true // once in a run is enough
-	in, err := e.runner.Decide(ctx, e.pendingOf([]loop.Call{c})[0])
+	pending := e.pendingOf([]loop.Call{c})[0]
+	in, err := outside(ctx, e, "Decide", func(ctx context.Context, _ here) (Input, error) { return e.runner.Decide(ctx, pending) })
 	if err != nil {
 		return nil, fmt.Errorf("turn %d: call %s: Decide: %w", e.state.Turn, c.Ref, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // A Set is a group of tools that is listed when it is needed: those of a server,
@@ -27,6 +28,10 @@ type Set struct {
 	// beside it. So does a tool that cannot be offered, which is left out, as one
 	// with the name of another tool. False: an error ends the run.
 	Optional bool
+	// Timeout is the time of one List under a runner: then its context ends, and some
+	// seconds later a List that ignores that is left behind. Zero: 30 seconds. -1: no
+	// limit but that of the run.
+	Timeout time.Duration
 }
 
 // Tools lists the tools of the set that are allowed, with the prefix. Two of one

@@ -46,10 +46,14 @@ func Open(servers ...Server) (*Client, error) {
 func (c *Client) Toolsets() []tool.Set {
 	sets := make([]tool.Set, len(c.links))
 	for i, l := range c.links {
-		sets[i] = tool.Set{Name: l.server.Name, Optional: !l.server.Required, List: func(ctx context.Context) ([]tool.Tool, error) {
-			c.start()
-			return l.tools(ctx)
-		}}
+		sets[i] = tool.Set{
+			Name: l.server.Name, Optional: !l.server.Required,
+			Timeout: -1, // that of the server holds
+			List: func(ctx context.Context) ([]tool.Tool, error) {
+				c.start()
+				return l.tools(ctx)
+			},
+		}
 	}
 	return sets
 }

@@ -1,0 +1,172 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/internal/invoke"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+// storeBound is how long a journal may take for one thing. An append is not cut
+// short by the end of the run, since what happened is worth recording then, too.
+const storeBound = 30 * time.Second
+
+// readAtOnce is how many events of a log are taken at most before they are looked at.
+const readAtOnce = 256
+
+// A boundLog is a journal's log that nobody waits for any longer than the context
+// allows. What does not return is left behind, and then nothing more is asked of the
+// log: whether events were added is not known. It is closed when that has returned.
+type boundLog struct {
+	journal.Log
+	engine *engine
+
+	mu   sync.Mutex
+	lost error           // why nothing more is asked of it
+	late <-chan struct{} // closed when what was left behind has returned
+}
+
+type none = struct{}
+
+// openLog opens the session's log. One that comes late is closed.
+func (e *engine) openLog(ctx context.Context, j journal.Journal) (journal.Log, error) {
+	r := invoke.Apart(ctx, func(context.Context, here) (journal.Log, error) {
+		return j.Open(ctx, e.session) // of ctx itself, which does not end once this is done
+	})
+	if r.Left {
+		go func() { // nobody can wait for it
+			if late := <-r.Late; late.Err == nil && late.Value != nil {
+				_ = late.Value.Close() // nobody is left to tell
+			}
+		}()
+		return nil, e.hung(ctx, "Open")
+	}
+	r.Resume()
+	if r.Err != nil {
+		return nil, r.Err
+	}
+	bound := &boundLog{Log: r.Value, engine: e}
+	if t, ok := r.Value.(tail); ok {
+		return &boundTail{bound, t}, nil
+	}
+	return bound, nil
+}
+
+// hung is the error of something that was left behind.
+func (e *engine) hung(ctx context.Context, what string) error {
+	e.logger.Warn("journal left behind: it ignores its context", "in", what)
+	return fmt.Errorf("the journal did not return from %s: %w", what, causeOf(ctx))
+}
+
+// ask does one thing with the log.
+func (l *boundLog) ask(ctx context.Context, what string, f func(context.Context, here) error) error {
+	if err := l.gone(); err != nil {
+		return err
+	}
+	r := invoke.Apart(ctx, func(ctx context.Context, h here) (none, error) { return none{}, f(ctx, h) })
+	if r.Left {
+		return l.lose(l.engine.hung(ctx, what), r.Late)
+	}
+	r.Resume()
+	return r.Err
+}
+
+func (l *boundLog) gone() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
+}
+
+func (l *boundLog) lose(err error, late <-chan invoke.Return[none]) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost == nil {
+		returned := make(chan struct{})
+		go func() { // as long as the journal hangs
+			<-late
+			close(returned)
+		}()
+		l.lost, l.late = err, returned
+	}
+	return err
+}
+
+// Append is that of the log.
+func (l *boundLog) Append(ctx context.Context, sync bool, events ...event.Event) error {
+	return l.ask(ctx, "Append", func(ctx context.Context, _ here) error { return l.Log.Append(ctx, sync, events...) })
+}
+
+// Events are those of the log.
+func (l *boundLog) Events(ctx context.Context) iter.Seq2[event.Event, error] {
+	return l.read(ctx, "Events", l.Log.Events)
+}
+
+// A boundTail is a boundLog that can read from a position on.
+type boundTail struct {
+	*boundLog
+	tail tail
+}
+
+// EventsAfter are those of the log.
+func (l *boundTail) EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error] {
+	return l.read(ctx, "EventsAfter", func(ctx context.Context) iter.Seq2[event.Event, error] { return l.tail.EventsAfter(ctx, after) })
+}
+
+// read yields events in batches, which costs less than to change the goroutine for
+// each.
+func (l *boundLog) read(ctx context.Context, what string, events func(context.Context) iter.Seq2[event.Event, error]) iter.Seq2[event.Event, error] {
+	return func(yield func(event.Event, error) bool) {
+		more := true
+		err := l.ask(ctx, what, func(ctx context.Context, h here) error {
+			var batch []event.Event
+			size := 1 // who looks at the first may want no more
+			flush := func() {
+				h(func() {
+					for _, ev := range batch {
+						more = more && yield(ev, nil)
+					}
+				})
+				batch, size = batch[:0], min(2*size, readAtOnce)
+			}
+			for ev, err := range events(ctx) {
+				if err != nil {
+					flush()
+					return err
+				}
+				if batch = append(batch, ev); len(batch) == size {
+					flush()
+				}
+				if !more || ctx.Err() != nil { // nobody may be waiting any more
+					return ctx.Err()
+				}
+			}
+			flush()
+			return nil
+		})
+		if err != nil && more {
+			yield(event.Event{}, err)
+		}
+	}
+}
+
+// Close closes the log, at once or when what was left behind has returned.
+func (l *boundLog) Close() error {
+	l.mu.Lock()
+	late := l.late
+	l.mu.Unlock()
+	if late != nil {
+		go func() { // as long as the journal hangs
+			<-late
+			_ = l.Log.Close() // the error of what hung was told
+		}()
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeBound)
+	defer cancel()
+	return l.ask(ctx, "Close", func(context.Context, here) error { return l.Log.Close() })
+}
