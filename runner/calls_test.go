@@ -305,6 +305,28 @@ func TestWrongArgumentsInHistory(t *testing.T) {
 	}
 }
 
+// TestRepairedArgumentsInHistory: the model reads the call that ran.
+func TestRepairedArgumentsInHistory(t *testing.T) {
+	t.Parallel()
+	for written, ran := range map[string]string{
+		"{\"city\":\"Os\nlo\",} // north":    `{"city":"Os\nlo"}`,
+		"```json\n{\"city\": \"Oslo\"}\n```": `{"city":"Oslo"}`,
+		`"{\"city\":\"Oslo\"}"`:              `{"city":"Oslo"}`,
+		`{"city": "Oslo"}`:                   `{"city": "Oslo"}`,
+	} {
+		script := llmtest.Script(t, llmtest.Parts(llm.ToolCall{Name: "get_weather", Arguments: `{"city":"Rome"}`},
+			llm.ToolCall{Name: "get_weather", Arguments: written}, llm.ToolCall{Name: "get_weather", Arguments: "nope"}), llmtest.Text("Fine."))
+		result, err := with(script).Run(t.Context(), newAgent(weather()), llm.User("Hi."))
+		require.NoError(t, err)
+		var shown []string
+		for _, c := range script.Requests()[1].Messages[1].Calls() {
+			shown = append(shown, c.Arguments)
+		}
+		require.Equal(t, []string{`{"city":"Rome"}`, ran, "{}"}, shown)
+		require.Equal(t, script.Requests()[1].Messages[1], result.Messages[1])
+	}
+}
+
 // TestLeaveBeforeLaunch: leaving, or cancelling, at a ToolCallStarted keeps
 // every function of the turn from running.
 func TestLeaveBeforeLaunch(t *testing.T) {

@@ -45,7 +45,7 @@ type State struct {
 	Chosen bool
 	// Messages is the history as every provider takes it: it only grows, open
 	// calls have no result in it yet, and arguments that are no JSON object
-	// stand as {}.
+	// stand as {}, or as what they were repaired to once the call starts.
 	Messages []llm.Message
 	// Calls are those of the last answer while one of them has no result.
 	Calls []Call
@@ -272,7 +272,36 @@ func (s *State) callStarted(b event.ToolCallStarted) error {
 		return errOrder
 	}
 	c.Status, c.Arguments, c.Repairs, c.Held = Started, b.Arguments, b.Repairs, s.Seq+1
+	if !isObject(c.Call.Arguments) && !c.Edited {
+		s.showRepaired(c)
+	}
 	return nil
+}
+
+// showRepaired puts the arguments of a call in the place of {} in the history: the
+// model would else read of a result that its call does not explain.
+func (s *State) showRepaired(c *Call) {
+	at := len(s.Messages) - 1
+	for at >= 0 && s.Messages[at].Role != llm.RoleAssistant {
+		at--
+	}
+	if at < 0 {
+		return
+	}
+	m := &s.Messages[at]
+	m.Parts = slices.Clone(m.Parts) // others may hold the message as it was
+	n := slices.IndexFunc(s.Calls, func(other Call) bool { return other.Ref == c.Ref })
+	for i, p := range m.Parts {
+		call, ok := p.(llm.ToolCall)
+		if !ok {
+			continue
+		}
+		if n == 0 {
+			call.Arguments = c.Arguments
+			m.Parts[i] = call
+		}
+		n--
+	}
 }
 
 // actable tells the phases in which calls move.
