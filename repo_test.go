@@ -38,7 +38,12 @@ var arrows = map[string][]string{
 	"llm/wrap":                   {"llm"},
 	"llm/openai":                 {"internal/netguard", "llm", "llm/wrap"},
 	"llm/llmtest":                {"internal/memnet", "internal/netguard", "llm", "llm/wrap"},
-	"tool":                       {"llm"},
+	"internal/secret":            {},
+	"tool":                       {"internal/secret", "llm", "tool/internal/tree", "tool/internal/validate", "tool/internal/gotype", "tool/internal/forms"},
+	"tool/internal/tree":         {"internal/secret"},
+	"tool/internal/validate":     {"tool/internal/tree"},
+	"tool/internal/gotype":       {"tool/internal/tree", "tool/internal/validate"},
+	"tool/internal/forms":        {"tool/internal/tree", "tool/internal/validate"},
 	"agent":                      {"llm", "tool"},
 	"runner/event":               {"llm"},
 	"runner/internal/loop":       {"llm", "runner/event"},
@@ -50,8 +55,10 @@ var arrows = map[string][]string{
 
 // outside says which packages may import what from outside the standard library.
 var outside = map[string][]string{
-	"tool":   {"github.com/invopop/jsonschema", "github.com/santhosh-tekuri/jsonschema/"},
-	"runner": {"golang.org/x/sync/"},
+	"tool/internal/gotype":   {"github.com/invopop/jsonschema"},
+	"tool/internal/validate": {"github.com/santhosh-tekuri/jsonschema/"},
+	"tool/internal/forms":    {"github.com/santhosh-tekuri/jsonschema/"},
+	"runner":                 {"golang.org/x/sync/"},
 }
 
 type listed struct {

@@ -11,6 +11,8 @@ import (
 	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/tool/internal/gotype"
+	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
 // NeedsApproval holds each call of the tool back until a person, or a policy of
@@ -37,9 +39,9 @@ func NeedsApprovalIf[In any](need func(ctx context.Context, in In) (bool, error)
 			return errors.New("the function of NeedsApprovalIf is nil")
 		}
 		s.judged = reflect.TypeFor[In]()
-		names := shapeOf(s.judged, map[reflect.Type]*shape{})
+		names := gotype.ShapeOf(s.judged, map[reflect.Type]*gotype.Shape{})
 		s.approval = func(ctx context.Context, args json.RawMessage) (bool, error) {
-			if err := names.match(args); err != nil {
+			if err := names.Match(args); err != nil {
 				return true, err
 			}
 			var in In
@@ -88,19 +90,19 @@ func Reconcile[Out any](ask func(ctx context.Context, c Call, args json.RawMessa
 func (s *spec) checkJudged(in reflect.Type) error {
 	t := s.judged
 	switch {
-	case t == nil, t == rawType, in != nil && indirect(t) == indirect(in):
+	case t == nil, t == gotype.RawType, in != nil && gotype.Indirect(t) == gotype.Indirect(in):
 		return nil
 	case in != nil:
 		return fmt.Errorf("NeedsApprovalIf judges %s, and the arguments are %s", t, in)
 	}
-	fields := shapeOf(t, map[reflect.Type]*shape{})
-	if fields == nil || indirect(t).Kind() != reflect.Struct {
+	fields := gotype.ShapeOf(t, map[reflect.Type]*gotype.Shape{})
+	if fields == nil || gotype.Indirect(t).Kind() != reflect.Struct {
 		return fmt.Errorf("NeedsApprovalIf judges %s; use json.RawMessage or a struct", t)
 	}
 	known := s.schema.properties()
-	for _, name := range slices.Sorted(maps.Keys(fields.fields)) {
+	for _, name := range slices.Sorted(maps.Keys(fields.Fields)) {
 		if !slices.Contains(known, name) {
-			return fmt.Errorf("NeedsApprovalIf judges a property %s, and the schema has none", quote(name))
+			return fmt.Errorf("NeedsApprovalIf judges a property %s, and the schema has none", tree.Quote(name))
 		}
 	}
 	return nil

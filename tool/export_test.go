@@ -5,12 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+
+	"github.com/seed-916e8f6a/toolloop/tool/internal/forms"
+	"github.com/seed-916e8f6a/toolloop/tool/internal/gotype"
+	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
 // A DecodeError is that of arguments that fit the held schema.
 type DecodeError struct{ Err error }
 
 func (e *DecodeError) Error() string { return "decode: " + e.Err.Error() }
+
 func (e *DecodeError) Unwrap() error { return e.Err }
 
 // Decode is how New reads arguments.
@@ -20,15 +25,15 @@ func Decode(args json.RawMessage, in any) error { return decode(args, in) }
 // may be nil, is called with every schema in the schema, shown and held, before
 // they are used: it plants a bug.
 func Reflected(t reflect.Type, alter func(schema map[string]any)) (Tool, error) {
-	r, shown, err := reflectArguments(t)
+	r, shown, err := gotype.ReflectArguments(t)
 	if err != nil {
 		return Tool{}, constructError("reflected", err)
 	}
-	held := r.hold(shown)
+	held := r.Hold(shown)
 	if alter != nil {
 		shown, held = altered(shown, alter), altered(held, alter)
 	}
-	sch, err := r.schema(t, shown, held)
+	sch, err := schemaOf(r, t, shown, held)
 	if err != nil {
 		return Tool{}, constructError("reflected", err)
 	}
@@ -41,8 +46,8 @@ func Reflected(t reflect.Type, alter func(schema map[string]any)) (Tool, error) 
 	return newTool("reflected", "", t, sch, func(context.Context, string, json.RawMessage) (any, error) { return "", nil }, nil)
 }
 
-func altered(v *value, alter func(map[string]any)) *value {
-	d := json.NewDecoder(bytes.NewReader(v.json()))
+func altered(v *tree.Value, alter func(map[string]any)) *tree.Value {
+	d := json.NewDecoder(bytes.NewReader(v.JSON()))
 	d.UseNumber()
 	var doc map[string]any
 	if err := d.Decode(&doc); err != nil {
@@ -53,7 +58,7 @@ func altered(v *value, alter func(map[string]any)) *value {
 	if err != nil {
 		panic(err)
 	}
-	changed, err := parse(string(raw), reflectedLimits)
+	changed, err := tree.Parse(string(raw), tree.ReflectedLimits)
 	if err != nil {
 		panic(err)
 	}
@@ -84,7 +89,7 @@ func alterAll(schema any, alter func(map[string]any)) {
 }
 
 // StrictForm is strictForm of a schema that holds no more than it shows.
-func StrictForm(wire json.RawMessage) (json.RawMessage, error) { return strictForm(wire, nil) }
+func StrictForm(wire json.RawMessage) (json.RawMessage, error) { return forms.StrictForm(wire, nil) }
 
 // Written is what a result is written as.
 func Written(v any) (string, error) { return writeJSON(reflect.ValueOf(v)) }

@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
 // A Failure says why a call has no result. The names are stable: they stand in
@@ -25,9 +25,6 @@ const (
 	NotRun           Failure = "not_run"           // the call was not run: the run ended before, its reply was cut off, or no call of the tool was asked for
 	OutcomeUnknown   Failure = "outcome_unknown"   // it was started, and nobody knows how it ended
 )
-
-// maxMessage bounds what the model reads of a failure, in bytes.
-const maxMessage = 1024
 
 // maxOwnMessage bounds it where a function wrote it as an [Error] of its own: the
 // output of a compiler, say, or what another program answered.
@@ -52,7 +49,7 @@ type Error struct {
 // Error returns the failure and its cause, credentials in URLs cut.
 func (e *Error) Error() string {
 	if e.Err != nil {
-		return string(e.Failure) + ": " + safeText(e.Err.Error(), maxMessage)
+		return string(e.Failure) + ": " + tree.SafeText(e.Err.Error(), tree.MaxMessage)
 	}
 	return string(e.Failure) + ": " + e.Message
 }
@@ -71,7 +68,7 @@ func (e *Error) Unwrap() error { return e.Err }
 //
 // cause is kept for the program and never shown to the model; it may be nil.
 func Fail(f Failure, detail string, cause error) *Error {
-	detail = safeText(detail, maxMessage-256) // room for the sentence around it
+	detail = tree.SafeText(detail, tree.MaxMessage-256) // room for the sentence around it
 	return &Error{Failure: f, Message: failureText(f, detail), Err: cause}
 }
 
@@ -79,7 +76,7 @@ func Fail(f Failure, detail string, cause error) *Error {
 func failureText(f Failure, detail string) string {
 	switch f {
 	case UnknownTool:
-		return "There is no tool named " + quote(detail) + ". Call only tools that you were offered."
+		return "There is no tool named " + tree.Quote(detail) + ". Call only tools that you were offered."
 	case InvalidJSON:
 		return "The call was rejected: " + orElse(detail, "its arguments are not a JSON object") + ".\n" +
 			"Send the call again with its arguments as one complete JSON object."
@@ -130,35 +127,16 @@ func because(reason string) string {
 // order, as fit.
 func Unknown(name string, offered ...string) *Error {
 	var b strings.Builder
-	b.WriteString("There is no tool named " + quote(name) + ".")
-	if meant := closest(name, offered); meant != "" {
-		b.WriteString(" Did you mean " + quote(meant) + "?")
+	b.WriteString("There is no tool named " + tree.Quote(name) + ".")
+	if meant := tree.Closest(name, offered); meant != "" {
+		b.WriteString(" Did you mean " + tree.Quote(meant) + "?")
 	}
 	if len(offered) == 0 {
 		b.WriteString(" No tools are offered: answer without one.")
 	} else {
-		b.WriteString(" The tools are: " + list(offered, maxMessage-b.Len()-64) + ".")
+		b.WriteString(" The tools are: " + tree.List(offered, tree.MaxMessage-b.Len()-64) + ".")
 	}
 	return &Error{Failure: UnknownTool, Message: b.String()}
-}
-
-// list joins names by commas as far as they fit in room bytes.
-func list(names []string, room int) string { return listOf(names, len(names), room) }
-
-// listOf is list for the first of so many names. If not all are there, they are
-// more than fit.
-func listOf(names []string, total, room int) string {
-	var b strings.Builder
-	for i, name := range names {
-		if i > 0 && b.Len()+len(name) > room {
-			return b.String() + " and " + strconv.Itoa(total-i) + " more"
-		}
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(clip(name, maxEcho))
-	}
-	return b.String()
 }
 
 // Retry is the error of a tool that wants to be called again in another way:
@@ -196,17 +174,21 @@ type (
 	hiddenError struct{ err error }
 )
 
-func (e *retryError) Error() string  { return "retry: " + cut(e.hint, maxOwnMessage) }
-func (e *abortError) Error() string  { return e.err.Error() }
-func (e *abortError) Unwrap() error  { return e.err }
+func (e *retryError) Error() string { return "retry: " + tree.Cut(e.hint, maxOwnMessage) }
+
+func (e *abortError) Error() string { return e.err.Error() }
+
+func (e *abortError) Unwrap() error { return e.err }
+
 func (e *hiddenError) Error() string { return e.err.Error() }
+
 func (e *hiddenError) Unwrap() error { return e.err }
 
 // failed makes an Error of what a tool's function returned.
 func failed(err error) *Error {
 	if e, ok := err.(*Error); ok && e != nil { //nolint:errorlint // one further down speaks of another call
 		own := *e
-		own.Message = safeText(orElse(own.Message, failureText(own.Failure, "")), maxOwnMessage)
+		own.Message = tree.SafeText(orElse(own.Message, failureText(own.Failure, "")), maxOwnMessage)
 		return &own
 	}
 	if IsAbort(err) {
@@ -228,7 +210,7 @@ func panicked(v any, stack []byte) *Error {
 		text = fmt.Sprint(v) // which survives a panic of its own methods
 	}
 	cause, _ := v.(error)
-	e := Fail(Panicked, "", &panicError{"panic: " + cut(text, maxOwnMessage), cause})
+	e := Fail(Panicked, "", &panicError{"panic: " + tree.Cut(text, maxOwnMessage), cause})
 	e.Stack = stack
 	return e
 }
@@ -240,49 +222,5 @@ type panicError struct {
 }
 
 func (e *panicError) Error() string { return e.text }
+
 func (e *panicError) Unwrap() error { return e.cause }
-
-// closest returns the name that is nearest to what was written, or "" if none
-// is near. Case, hyphens and underscores do not count.
-func closest(written string, names []string) string {
-	if len(written) > 100 || len(names) > 1000 {
-		return ""
-	}
-	w := fold(written)
-	best, near := "", len(w)/3+1
-	for _, name := range slices.Sorted(slices.Values(names)) {
-		if len(name) > 100 {
-			continue
-		}
-		if d := distance(w, fold(name)); d < near {
-			best, near = name, d
-		}
-	}
-	return best
-}
-
-var separators = strings.NewReplacer("_", "", "-", "", " ", "", ".", "")
-
-func fold(s string) string { return separators.Replace(strings.ToLower(s)) }
-
-// distance is the number of runes to insert, delete or replace to make b of a.
-func distance(a, b string) int {
-	s, t := []rune(a), []rune(b)
-	row := make([]int, len(t)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i, r := range s {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j, u := range t {
-			change := diagonal
-			if r != u {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(t)]
-}

@@ -12,7 +12,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/seed-916e8f6a/toolloop/internal/secret"
 	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/tool/internal/gotype"
+	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
 const (
@@ -73,7 +76,7 @@ func readable(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer && writesItself(t.Elem()) {
 		return false
 	}
-	return implements(t, readerType) && !writesItself(t)
+	return gotype.Implements(t, readerType) && !writesItself(t)
 }
 
 // readText reads what a model is given of r, and how many bytes there are beyond.
@@ -216,12 +219,12 @@ func (b *bounding) keep(p llm.Part) { b.kept = append(b.kept, p) }
 
 func (b *bounding) text(t llm.Text) {
 	all := strings.ToValidUTF8(t.Text, "\uFFFD")
-	near := cut(all, min(b.room, math.MaxInt-lookahead)+lookahead)
+	near := tree.Cut(all, min(b.room, math.MaxInt-lookahead)+lookahead)
 	shown := near
 	if !b.verbatim {
-		shown = cutUserinfo(near, passwordEnd)
+		shown = secret.CutUserinfo(near, secret.PasswordEnd)
 	}
-	t.Text = cut(shown, b.room)
+	t.Text = tree.Cut(shown, b.room)
 	b.room -= len(t.Text)
 	b.whole += int64(len(shown) + len(all) - len(near))
 	b.left += int64(len(shown) - len(t.Text) + len(all) - len(near))
@@ -248,15 +251,4 @@ func (b *bounding) part(p llm.Part) {
 	}
 	b.data += size
 	b.keep(p)
-}
-
-// cut returns at most limit bytes of s, ending between runes.
-func cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit]
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/tool/internal/gotype"
 )
 
 var partType = reflect.TypeFor[llm.Part]()
@@ -49,7 +50,7 @@ func findFormless(t reflect.Type, at string, seen map[reflect.Type]bool) error {
 
 // namesMembers reports whether a key of a map can be the name of a member.
 func namesMembers(k reflect.Type) bool {
-	return k.Kind() == reflect.String || isInt(k.Kind()) || isUint(k.Kind()) || k.Kind() == reflect.Uintptr || k.Implements(textMarshalerType)
+	return k.Kind() == reflect.String || gotype.IsInt(k.Kind()) || gotype.IsUint(k.Kind()) || k.Kind() == reflect.Uintptr || k.Implements(gotype.TextMarshalerType)
 }
 
 func resultError(at, format string, args ...any) error {

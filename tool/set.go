@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
 // A Set is a group of tools that is listed when it is needed: those of a server,
@@ -45,7 +47,7 @@ func (s Set) Tools(ctx context.Context) ([]Tool, error) {
 	if !s.Optional {
 		tools = nil
 	}
-	return tools, fmt.Errorf("toolset %s: %w", quote(s.Name), err)
+	return tools, fmt.Errorf("toolset %s: %w", tree.Quote(s.Name), err)
 }
 
 func (s Set) list(ctx context.Context) (tools []Tool, err error) {
@@ -87,7 +89,7 @@ func (s Set) take(i int, t Tool, seen map[string]bool) (Tool, error) {
 		return Tool{}, nil
 	}
 	if seen[name] {
-		return Tool{}, fmt.Errorf("two tools are named %s", quote(name))
+		return Tool{}, fmt.Errorf("two tools are named %s", tree.Quote(name))
 	}
 	seen[name] = true
 	return t.renamed(s.Prefix + name)

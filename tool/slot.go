@@ -1,6 +1,8 @@
 package tool
 
-import "context"
+import (
+	"context"
+)
 
 // holding marks a context as that of a call that has a slot of a tool.
 type holding struct{ slots chan struct{} }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
 // A Tool is something that a model can call: a name, a description, a schema of
@@ -189,7 +190,7 @@ func (s *spec) mark() {
 }
 
 func constructError(name string, err error) error {
-	return fmt.Errorf("tool %s: %w", quote(name), err)
+	return fmt.Errorf("tool %s: %w", tree.Quote(name), err)
 }
 
 // Must returns t, and panics if err is not nil. It is for tools that are made
@@ -247,7 +248,7 @@ func (t Tool) NotStrict() error {
 	if t.spec.notStrict == nil {
 		return nil
 	}
-	return fmt.Errorf("tool %s has no strict form: %w", quote(t.spec.def.Name), t.spec.notStrict)
+	return fmt.Errorf("tool %s has no strict form: %w", tree.Quote(t.spec.def.Name), t.spec.notStrict)
 }
 
 // Timeout returns the time that one call may take: 0 leaves it to the runner,

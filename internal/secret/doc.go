@@ -1,0 +1,2 @@
+// Package secret cuts credentials out of texts that people and models read.
+package secret

@@ -1,0 +1,91 @@
+package forms
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	sj "github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
+	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
+)
+
+// Showable returns what the model is shown of a schema. Combinations at its top
+// are held but not shown: providers refuse the whole request for one of them. Of
+// "allOf" the properties are.
+func Showable(doc *tree.Value) (*tree.Value, error) {
+	shown := doc.Clone()
+	ToWire(shown)
+	shown = inlineTop(shown, isLegacy(doc))
+	keepRoot(shown)
+	shown.Set("type", tree.Text("object"))
+	shown.SetDefault("properties", tree.Object())
+	whole := shown.JoinTop()
+	if shown.Has(tree.Combinators...) && len(shown.Get("properties").Members) == 0 {
+		return nil, errors.New(`schema: providers refuse oneOf, anyOf, allOf, not and enum at the top; describe the arguments in "properties"`)
+	}
+	shown.Remove("allOf")
+	if !whole || shown.Has(tree.Combinators...) {
+		shown.Remove("unevaluatedProperties") // it would forbid what only a combination knows
+	}
+	shown.Remove(tree.Combinators...)
+	shown.Front("properties")
+	shown.Front("type")
+	return shown, nil
+}
+
+// maxCuts bounds how often a schema is looked at for what is ill-formed.
+const maxCuts = 64
+
+// CutUnread removes what is ill-formed of a schema that is shown: providers that
+// read schemas would refuse every request that it is in.
+func CutUnread(shown *tree.Value) error {
+	var err error
+	for range maxCuts {
+		if err = WellFormed(shown); err == nil {
+			return nil
+		}
+		invalid, ok := errors.AsType[*sj.SchemaValidationError](err)
+		if !ok {
+			break
+		}
+		tree, ok := errors.AsType[*sj.ValidationError](invalid.Err)
+		if !ok {
+			break
+		}
+		for _, path := range leaves(tree, nil) {
+			shown.Cut(path)
+		}
+	}
+	return validate.CompileError(shown, err)
+}
+
+// WellFormed reports whether a schema is one of draft 2020-12, whatever its
+// expressions are.
+func WellFormed(doc *tree.Value) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("cannot be compiled: %v", p)
+		}
+	}()
+	c := sj.NewCompiler()
+	c.DefaultDraft(sj.Draft2020)
+	c.UseLoader(sj.SchemeURLLoader{})
+	c.UseRegexpEngine(func(s string) (sj.Regexp, error) { return validate.Anything(s), nil })
+	if err := c.AddResource(validate.SchemaURL, doc.Any()); err != nil {
+		return err
+	}
+	_, err = c.Compile(validate.SchemaURL)
+	return err
+}
+
+// leaves appends the places of the errors that have no causes.
+func leaves(e *sj.ValidationError, to [][]string) [][]string {
+	if len(e.Causes) == 0 && len(to) < validate.MaxCauses {
+		return append(to, slices.Clone(e.InstanceLocation))
+	}
+	for _, cause := range e.Causes {
+		to = leaves(cause, to)
+	}
+	return to
+}

@@ -1,0 +1,212 @@
+package validate
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
+)
+
+const (
+	maxProblems = 8
+	maxReport   = tree.MaxMessage - 180 // room for the sentence that follows
+	maxEnum     = 20
+)
+
+// A Problem is one thing that is wrong with arguments: where, and what was
+// expected and came instead.
+type Problem struct {
+	Path []string // nil: the top level
+	Text string
+	hint func() string // what follows the text; nil: nothing. Only what is shown is asked for
+}
+
+func (p Problem) Line() string {
+	where := "(top level)"
+	if len(p.Path) > 0 {
+		where = tree.Clip(strings.ToValidUTF8(tree.Pointer(p.Path), "\uFFFD"), tree.MaxEcho)
+	}
+	line := "- " + where + ": " + p.Text
+	if p.hint != nil {
+		line += p.hint()
+	}
+	return line
+}
+
+// Report lists the problems, sorted, as many as fit.
+func Report(tool string, found Findings) string {
+	problems := found.Problems
+	slices.SortFunc(problems, compareProblems)
+	problems = slices.CompactFunc(problems, func(a, b Problem) bool {
+		return a.Text == b.Text && slices.Equal(a.Path, b.Path)
+	})
+	var b strings.Builder
+	fmt.Fprintf(&b, "Arguments for %s do not match its schema (%s):", tool, howMany(len(problems)+found.more))
+	shown := 0
+	for _, p := range problems[:min(len(problems), maxProblems)] {
+		line := p.Line()
+		if shown > 0 && b.Len()+len(line) > maxReport-20 {
+			break
+		}
+		b.WriteString("\n" + tree.ClipBytes(line, maxReport-b.Len()))
+		shown++
+	}
+	if rest := len(problems) + found.more - shown; rest > 0 {
+		b.WriteString("\n- and " + strings.Replace(howMany(rest), "problem", "more problem", 1))
+	}
+	return b.String()
+}
+
+func compareProblems(a, b Problem) int {
+	return cmp.Or(slices.CompareFunc(a.Path, b.Path, compareSteps), cmp.Compare(a.Text, b.Text))
+}
+
+// compareSteps puts item 2 before item 10.
+func compareSteps(a, b string) int {
+	i, errA := strconv.Atoi(a)
+	j, errB := strconv.Atoi(b)
+	if errA == nil && errB == nil {
+		return cmp.Compare(i, j)
+	}
+	return cmp.Compare(a, b)
+}
+
+// howMany is careful with large numbers: beyond maxCauses nothing is looked at.
+func howMany(problems int) string {
+	if problems >= MaxCauses-1 {
+		return "at least " + strconv.Itoa(problems) + " problems"
+	}
+	return Count(problems, "problem")
+}
+
+func Count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	if stem, ok := strings.CutSuffix(what, "y"); ok {
+		what = stem + "ie"
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// Describe names a value to the model that wrote it.
+func Describe(v *tree.Value) string {
+	switch {
+	case v == nil:
+		return "nothing"
+	case v.Form == tree.StringForm:
+		return "the string " + tree.Quote(v.Text)
+	case v.Form == tree.NumberForm:
+		return "the number " + v.Text
+	case v.Form == tree.ArrayForm:
+		return "an array of " + Count(len(v.Items), "item")
+	case v.Form == tree.ObjectForm && len(v.Members) == 0:
+		return "an empty object"
+	case v.Form == tree.ObjectForm:
+		return "an object with keys [" + tree.ListOf(v.FirstNames(tree.MaxEcho), len(v.Members), tree.MaxEcho) + "]"
+	case v.Form == tree.BooleanForm:
+		return v.Text
+	}
+	return "null"
+}
+
+// unquoted is the advice for a string that holds what was wanted as JSON; empty
+// if it does not.
+func unquoted(got *tree.Value, want []string) string {
+	if got.Str() == "" || len(got.Text) > 4*tree.MaxMessage {
+		return ""
+	}
+	inner, err := tree.Parse(got.Text, tree.ArgumentLimits)
+	if err != nil {
+		return ""
+	}
+	form := string(inner.Form)
+	whole := !strings.ContainsAny(inner.Text, ".eE")
+	switch {
+	case form == "array" || form == "object":
+		if slices.Contains(want, form) {
+			return "; send it as JSON, not as a string holding JSON"
+		}
+	case slices.Contains(want, form) && form != "null", form == "number" && whole && slices.Contains(want, "integer"):
+		return "; send it without quotes: " + tree.Clip(inner.Text, tree.MaxEcho)
+	}
+	return ""
+}
+
+// missing says that a property is missing, and what its schema says of it.
+func missing(name string, find func() *tree.Value) Problem {
+	return Problem{Text: "required property " + tree.Quote(name) + " is missing", hint: func() string {
+		schema := find()
+		typ := strings.Join(TypesOf(schema), " or ")
+		about := tree.Clip(strings.Join(strings.Fields(schema.Get("description").Str()), " "), tree.MaxEcho)
+		switch {
+		case typ != "" && about != "":
+			return " (" + typ + ": " + about + ")"
+		case typ != "" || about != "":
+			return " (" + typ + about + ")"
+		}
+		return ""
+	}}
+}
+
+// unknown says that a property is not allowed, and which was meant or may be.
+func unknown(name string, properties *tree.Value) Problem {
+	return Problem{Text: "unknown property " + tree.Quote(name), hint: func() string {
+		allowed := properties.Names()
+		if meant := tree.Closest(name, allowed); meant != "" {
+			return "; did you mean " + tree.Quote(meant) + "?"
+		}
+		if len(allowed) == 0 {
+			return "; none are allowed"
+		}
+		slices.Sort(allowed)
+		return "; allowed: " + tree.List(allowed, 3*tree.MaxEcho)
+	}}
+}
+
+// MustBeOneOf says which values are allowed.
+func MustBeOneOf(enum []*tree.Value) string {
+	var shown []string
+	for _, v := range enum[:min(len(enum), maxEnum)] {
+		shown = append(shown, tree.Clip(string(v.JSON()), tree.MaxEcho))
+	}
+	switch {
+	case len(enum) == 0:
+		return "is not one of the allowed values"
+	case len(enum) == 1:
+		return "must be " + shown[0]
+	case len(enum) > maxEnum:
+		return "must be one of " + strings.Join(shown, ", ") + fmt.Sprintf(" … (%d more)", len(enum)-maxEnum)
+	}
+	return "must be one of " + strings.Join(shown, ", ")
+}
+
+// notOneOf says that a value is not among those allowed, which must says. null is
+// among those of a schema of ours only for the sake of Go's nil.
+func notOneOf(must string, enum []*tree.Value, got *tree.Value) Problem {
+	return Problem{Text: must + "; got " + Describe(got), hint: func() string {
+		var meant []string
+		for _, v := range enum {
+			meant = append(meant, v.Str())
+		}
+		if m := tree.Closest(got.Str(), meant); m != "" && got.Str() != "" {
+			return "; did you mean " + tree.Quote(m) + "?"
+		}
+		return ""
+	}}
+}
+
+// TypesOf returns what a schema's "type" says, without null.
+func TypesOf(schema *tree.Value) []string {
+	t := schema.Get("type")
+	if t == nil {
+		return nil
+	}
+	if t.Form == tree.StringForm {
+		return []string{t.Text}
+	}
+	return slices.DeleteFunc(t.Strings(), func(s string) bool { return s == "null" || s == "" })
+}

@@ -1,0 +1,36 @@
+package validate
+
+import (
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
+)
+
+var (
+	goCall = regexp.MustCompile(`(^|: )(?:[a-z]\w*\.(?:\(\*?\w+\)\.)?[A-Z]\w*(?:\((?:"(?:[^"\\]|\\.)*"|[^)"]*)\))?|[A-Z]\w*\("(?:[^"\\]|\\.)*"\)): `)
+	goType = regexp.MustCompile(`\*[a-z]\w*\.[A-Z]|json: |Go |reflect`)
+)
+
+// Reason is what a type's own error says of a value, as far as it means
+// something to a model: without the Go functions that it comes from, and empty
+// if it is about Go.
+func Reason(err error) string {
+	s := tree.Cut(err.Error(), 16*tree.MaxMessage) // it may repeat all of the arguments
+	if e, ok := errors.AsType[*strconv.NumError](err); ok {
+		s = e.Err.Error()
+	}
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return ""
+	}
+	for goCall.MatchString(s) {
+		s = goCall.ReplaceAllString(s, "$1")
+	}
+	if s = strings.TrimSpace(s); s == "" || goType.MatchString(s) {
+		return ""
+	}
+	return ": " + tree.SafeText(s, 2*tree.MaxEcho)
+}
