@@ -72,7 +72,7 @@ func (c *client) send(ctx context.Context, req *llm.Request, model string, e enc
 		return nil, c.failed(ctx, w, nil, err)
 	}
 	w.send()
-	resp, err := c.http().Do(hreq)
+	resp, err := c.do(hreq)
 	if err != nil {
 		return nil, c.failed(ctx, w, hreq, err)
 	}
