@@ -54,7 +54,7 @@ func checkMessage(m llm.Message) error {
 	if m.Role == llm.RoleTool && len(m.Parts) != 1 {
 		return errors.New("a message with role tool holds one result")
 	}
-	return nil
+	return m.Validate() // once recorded, it would fail each turn of the session
 }
 
 func checkPart(p llm.Part, role llm.Role) error {

@@ -16,7 +16,7 @@ import (
 //     of the calls, directly behind the message of the assistant that has them;
 //   - no result stands anywhere else;
 //   - the arguments of calls are JSON objects, or nothing (see [llm.ToolCall]);
-//   - parts stand in messages of the roles that can have them;
+//   - parts stand in messages of the roles that can have them, and hold something;
 //   - no two tools have the same name.
 //
 // System and developer messages may stand anywhere but among results, as OpenAI
@@ -29,6 +29,9 @@ func violated(req *llm.Request) error {
 	items := map[string]bool{}
 	for i, m := range req.Messages {
 		if err := checkRole(m); err != nil {
+			return atMessage(i, err)
+		}
+		if err := m.Validate(); err != nil {
 			return atMessage(i, err)
 		}
 		if m.Role == llm.RoleTool {

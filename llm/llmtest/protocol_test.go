@@ -45,6 +45,8 @@ func TestWhatBreaksTheProtocol(t *testing.T) {
 		"no role":              {messages: []llm.Message{{}}, want: `messages[0]: the role "" is none`},
 		"call of the user":     {messages: []llm.Message{llm.User("", llm.ToolCall{Name: "f"})}, want: "messages[0]: a llm.ToolCall in a message of the user"},
 		"result of the user":   {messages: []llm.Message{llm.User("", llm.ToolResult{})}, want: "messages[0]: a result in a message of the user"},
+		"empty audio":          {messages: []llm.Message{llm.User("hi", llm.Audio{Format: "wav"})}, want: "messages[0]: part 1: the audio has no Data"},
+		"empty file":           {messages: []llm.Message{llm.User("hi"), llm.User("", llm.File{Name: "f"})}, want: "messages[1]: part 0: the file has neither ID nor Data"},
 		"two in a message": {
 			messages: called(llm.Message{Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: "a"}, llm.ToolResult{CallID: "b"}}}),
 			want:     "messages[2]: a message of a tool holds one result and nothing else",

@@ -377,7 +377,7 @@ func TestRequestBeyondTheScriptFails(t *testing.T) {
 		Tools: []llm.ToolDef{{Name: "get_weather"}, {Name: "get_time"}},
 		Messages: []llm.Message{
 			llm.User("cut"), llm.System("Be kind."),
-			llm.User("Look", llm.Image{URL: "https://example.com/x.png"}, llm.Audio{ID: "a"}, llm.File{Name: "a.pdf"}, llm.RawPart{JSON: `{"type":"x"}`}),
+			llm.User("Look", llm.Image{URL: "https://example.com/x.png"}, llm.Audio{Data: []byte("a")}, llm.File{Name: "a.pdf", ID: "f"}, llm.RawPart{JSON: `{"type":"x"}`}),
 			llm.Assistant("", llm.Reasoning{Text: "Hm."}, llm.Text{Text: "Let me see."}, llm.ToolCall{ID: "call_1", Name: "get_weather", Arguments: `{"city":"Rome"}`}),
 			{Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: "call_1", Name: "get_weather", Parts: llm.Parts{llm.Text{Text: "22 °C"}}}}},
 			llm.Assistant("", llm.Refusal{Text: "No."}),

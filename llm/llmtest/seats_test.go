@@ -233,7 +233,7 @@ func TestRequestsShareNothing(t *testing.T) {
 			Model: "m",
 			Messages: []llm.Message{
 				{Role: llm.RoleUser, Extra: member("a", "1"), Parts: llm.Parts{
-					llm.Text{Extra: member("a", "1")}, llm.Image{Data: []byte("d"), Extra: member("a", "1")},
+					llm.Text{Extra: member("a", "1")}, llm.Image{Data: []byte("d"), MediaType: "image/png", Extra: member("a", "1")},
 					llm.Audio{Data: []byte("d"), Extra: member("a", "1")}, llm.File{Data: []byte("d"), Extra: member("a", "1")}, llm.RawPart{JSON: "{}"},
 				}},
 				llm.Assistant("", llm.Reasoning{Extra: member("a", "1")}, llm.Refusal{Extra: member("a", "1")}, llm.ToolCall{Extra: member("a", "1")}),

@@ -58,10 +58,16 @@ func encodePart(p llm.Part) ([]byte, error) {
 		}
 		return object("image_url", image, p.Extra)
 	case llm.Audio:
+		if len(p.Data) == 0 {
+			return nil, errors.New("the audio has no Data")
+		}
 		f := fields{{"data", appendString(nil, base64.StdEncoding.EncodeToString(p.Data))}}
 		f.text("format", p.Format)
 		return object("input_audio", f.object(), p.Extra)
 	case llm.File:
+		if len(p.Data) == 0 && p.ID == "" {
+			return nil, errors.New("the file has neither ID nor Data")
+		}
 		return object("file", file(p), p.Extra)
 	case llm.RawPart:
 		if !json.Valid([]byte(p.JSON)) {

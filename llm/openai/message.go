@@ -66,8 +66,14 @@ type encoder struct {
 func (e *encoder) append(b []byte, m llm.Message, n int) ([]byte, error) {
 	switch m.Role {
 	case llm.RoleSystem, llm.RoleDeveloper:
+		if err := m.Validate(); err != nil {
+			return b, err
+		}
 		return e.instruct(b, m)
 	case llm.RoleUser:
+		if err := m.Validate(); err != nil {
+			return b, err
+		}
 		return e.user(b, m)
 	case llm.RoleAssistant:
 		return e.assistant(b, m, n)
