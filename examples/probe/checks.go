@@ -33,6 +33,7 @@ func checks() []check {
 	schemas := []variant{
 		func(p *openai.Profile) { p.Schema = openai.SchemaNoIDs },
 		func(p *openai.Profile) { p.Schema = openai.SchemaUnbounded },
+		func(p *openai.Profile) { p.Schema = openai.SchemaGrammar },
 		func(p *openai.Profile) { p.Schema = openai.SchemaGemini },
 	}
 	echo := func(name string) variant {
@@ -48,6 +49,7 @@ func checks() []check {
 			p.EchoEmpty = true
 			echo("reasoning_content")(p)
 		},
+		func(p *openai.Profile) { p.CallIDs = openai.CallIDsShort },
 		func(p *openai.Profile) { p.CallIDs = openai.CallIDs40 },
 		func(p *openai.Profile) { p.CallIDs = openai.CallIDsNine },
 		func(p *openai.Profile) { p.EmptyContent = openai.ContentEmpty },

@@ -12,9 +12,9 @@ import (
 // constants are the names of the values of a profile.
 var constants = map[any]string{
 	openai.ContentEmpty: "openai.ContentEmpty", openai.ContentOmitted: "openai.ContentOmitted",
-	openai.CallIDs40: "openai.CallIDs40", openai.CallIDsNine: "openai.CallIDsNine",
+	openai.CallIDsShort: "openai.CallIDsShort", openai.CallIDs40: "openai.CallIDs40", openai.CallIDsNine: "openai.CallIDsNine",
 	openai.ToolImagesUser: "openai.ToolImagesUser",
-	openai.SchemaNoIDs:    "openai.SchemaNoIDs", openai.SchemaGemini: "openai.SchemaGemini", openai.SchemaUnbounded: "openai.SchemaUnbounded",
+	openai.SchemaNoIDs:    "openai.SchemaNoIDs", openai.SchemaGemini: "openai.SchemaGemini", openai.SchemaUnbounded: "openai.SchemaUnbounded", openai.SchemaGrammar: "openai.SchemaGrammar",
 	openai.StrictTools: "openai.StrictTools", openai.StrictNever: "openai.StrictNever",
 	openai.ToolChoiceWords: "openai.ToolChoiceWords", openai.ToolChoiceAuto: "openai.ToolChoiceAuto",
 }

@@ -308,7 +308,7 @@ func dialects() []dialect {
 				}),
 			),
 			header: http.Header{"X-Ratelimit-Remaining-Requests": {"99"}, "X-Ratelimit-Limit-Tokens": {"30000"}},
-			want:   openai.Profile{CallIDs: openai.CallIDs40, ToolImages: openai.ToolImagesUser, Omit: []string{"parallel_tool_calls"}},
+			want:   openai.Profile{CallIDs: openai.CallIDsShort, ToolImages: openai.ToolImagesUser, Omit: []string{"parallel_tool_calls"}},
 		},
 		{
 			name: "llama.cpp",

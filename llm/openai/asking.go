@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
@@ -44,7 +46,7 @@ func (a *asking) ask(ctx context.Context) (*llm.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.tell(first.notes...); err != nil {
+	if err := a.tell(append(first.notes, a.lostEffort(&d.Profile)...)...); err != nil {
 		return nil, err
 	}
 	resp, err := a.send(ctx, a.req, a.model, first, a.emit)
@@ -52,8 +54,14 @@ func (a *asking) ask(ctx context.Context) (*llm.Response, error) {
 	if !refused || a.shown || ctx.Err() != nil {
 		return resp, err
 	}
-	last := first
-	lessons := d.lessons(refusal, func(p *Profile) bool {
+	return a.taught(ctx, d, refusal, first)
+}
+
+// taught sends the request once more if its refusal taught how it is to be, and
+// returns the refusal otherwise.
+func (a *asking) taught(ctx context.Context, present *dialect, refusal *llm.APIError, sent encoding) (*llm.Response, error) {
+	last := sent
+	lessons := present.lessons(refusal, func(p *Profile) bool {
 		other, err := a.encode(p)
 		if err != nil || other.equal(last) {
 			return false
@@ -62,14 +70,14 @@ func (a *asking) ask(ctx context.Context) (*llm.Response, error) {
 		return true
 	})
 	if len(lessons) == 0 {
-		return nil, err
+		return nil, refusal
 	}
-	return a.again(ctx, d, refusal, lessons)
+	return a.again(ctx, present, refusal, lessons, sent)
 }
 
 // again sends the request in another dialect than present. Where the refusal
 // stays the same, nothing was learned.
-func (a *asking) again(ctx context.Context, present *dialect, refusal *llm.APIError, lessons []lesson) (*llm.Response, error) {
+func (a *asking) again(ctx context.Context, present *dialect, refusal *llm.APIError, lessons []lesson, sent encoding) (*llm.Response, error) {
 	d, news := a.dialects.heal(a.model, refusal, lessons)
 	if len(news) > 0 {
 		since := "from now on "
@@ -84,17 +92,40 @@ func (a *asking) again(ctx context.Context, present *dialect, refusal *llm.APIEr
 	if err != nil {
 		return nil, err
 	}
+	if effort := a.lostEffort(&d.Profile); len(news) == 0 { // else the news have told it
+		if err := a.tell(effort...); err != nil {
+			return nil, err
+		}
+	}
 	resp, err := a.send(ctx, a.req, a.model, second, a.emit)
 	again, ok := errors.AsType[*llm.APIError](err)
 	switch {
 	case !ok:
-	case d.API != present.API && again.Kind == llm.KindNotFound: // the server has one API only
-		a.dialects.unlearn(a.model, d, present)
-		return nil, refusal
+	case d.API != present.API && again.Kind == llm.KindNotFound && ctx.Err() == nil: // the server has one API only
+		return a.taught(ctx, a.dialects.stay(a.model, d, present), refusal, sent)
 	case again.Kind == refusal.Kind && again.Message == refusal.Message && again.Param == refusal.Param:
 		a.dialects.unlearn(a.model, d, present)
+	case d.ToolEffort != present.ToolEffort && invalid(again): // the remedy itself is refused
+		a.dialects.unlearn(a.model, d, present)
+		return nil, refusal
 	}
 	return resp, err
+}
+
+// effortTold is the key in the memo of what was told of the effort.
+type effortTold struct{ model string }
+
+// lostEffort is the notice that the model thinks less than the request asks for,
+// once for each conversation.
+func (a *asking) lostEffort(p *Profile) []string {
+	if !p.losesEffort(a.req) {
+		return nil
+	}
+	told := a.req.Memo.Slot(effortTold{a.model}, func() any { return new(atomic.Bool) })
+	if told.(*atomic.Bool).Swap(true) {
+		return nil
+	}
+	return []string{fmt.Sprintf("the reasoning effort %q is not sent, as the provider takes it beside tools on /v1/responses only: the model thinks less than it was asked to", a.req.ReasoningEffort)}
 }
 
 func (a *asking) encode(p *Profile) (encoding, error) {

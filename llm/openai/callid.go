@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 var (
@@ -20,7 +21,7 @@ var (
 // this request and in all later ones.
 func (c CallIDs) wire(id string) string {
 	switch {
-	case c == CallIDs40 && !fortyID.MatchString(id):
+	case c == CallIDsShort && utf8.RuneCountInString(id) > 40, c == CallIDs40 && !fortyID.MatchString(id):
 		return "call_" + digest(id, 24)
 	case c == CallIDsNine && !nineID.MatchString(id):
 		return digest(id, 9)

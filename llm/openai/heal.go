@@ -15,6 +15,7 @@ import (
 type remedy struct {
 	words *regexp.Regexp // of the message, param, code and type of the error
 	any   bool           // also with a status of the server's own failure; else 400 and 422
+	alone bool           // nothing else is to be changed with it
 
 	anyStatus bool // whatever the status
 	// learn changes the profile and returns what was learned, in words that stand
@@ -31,7 +32,8 @@ func both(a, b string) *regexp.Regexp {
 }
 
 // remedies are tried in their order; the first that makes the request another
-// one is the one. Then comes leavingOut, as some providers tell all at once.
+// one is the one. Then come omitting and leavingOut, as some providers tell all at
+// once.
 var remedies = []remedy{
 	// OpenAI refuses functions on Chat Completions for its newest models
 	// (pipecat-ai/pipecat#4043, BerriAI/litellm#34569, firebase/genkit#6303).
@@ -99,11 +101,12 @@ var remedies = []remedy{
 	}},
 	{words: both(`\breasoning(_content|_details|_text)?\b`, refusal), learn: forgetEcho},
 	{words: both(`\bmax_(completion_)?tokens\b`, refusal), learn: swapCap},
-	{words: regexp.MustCompile(`(?is)tool_choice.*(type: .?object|string values)`), learn: func(p *Profile, _ *llm.APIError) string {
+	{words: regexp.MustCompile(`(?i)function tools with reasoning_effort are not supported`), alone: true, learn: toolEffort},
+	{words: regexp.MustCompile(`(?is)tool_choice.*(type: .?object|string values|of type string|(expected|valid|must be)( a)? str(ing)?\b|str type expected)`), any: true, learn: func(p *Profile, _ *llm.APIError) string {
 		p.ToolChoice = ToolChoiceWords
 		return "no tool is named in tool_choice"
 	}},
-	{words: both(`\btool_choice\b`, `(not support|unsupported|incompatible|should be|extra_forbidden|extra inputs|not permitted|unknown|unrecognized)`), learn: func(p *Profile, _ *llm.APIError) string {
+	{words: both(`\btool_choice\b`, `(not support|unsupported|incompatible|should be|extra_forbidden|extra inputs|not permitted|unknown|unrecognized|cannot unmarshal)`), any: true, learn: func(p *Profile, _ *llm.APIError) string {
 		p.ToolChoice = ToolChoiceAuto
 		return "the choice of tools is left to the model"
 	}},
@@ -111,8 +114,12 @@ var remedies = []remedy{
 		p.CallIDs = CallIDsNine
 		return "ids of calls have nine characters"
 	}},
-	{words: regexp.MustCompile(`(?is)(tool_calls\W.*\bid\b|tool_call_id).*(too long|maximum length|pattern|string_above_max_length)`), learn: func(p *Profile, _ *llm.APIError) string {
+	{words: regexp.MustCompile(`(?is)(tool_calls\W.*\bid\b|tool_call_id|tool_use\W+id).*(\bpattern\b|\bmatch|invalid characters|only contain)`), learn: func(p *Profile, _ *llm.APIError) string {
 		p.CallIDs = CallIDs40
+		return "ids of calls have up to 40 letters, digits, _ and -"
+	}},
+	{words: regexp.MustCompile(`(?is)(tool_calls\W.*\bid\b|tool_call_id).*(too long|maximum length|string_above_max_length)`), learn: func(p *Profile, _ *llm.APIError) string {
+		p.CallIDs = CallIDsShort
 		return "ids of calls have up to 40 characters"
 	}},
 	{words: regexp.MustCompile(`(?is)\bdeveloper\b.*(role|not one of|expected|unsupported|invalid)|(role|unknown variant)\W.*\bdeveloper\b|incorrect role information|unexpected message role`), any: true, learn: func(p *Profile, _ *llm.APIError) string {
@@ -145,12 +152,23 @@ var remedies = []remedy{
 	}},
 	{words: regexp.MustCompile(`(?is)unknown name.*(parameters|schema)|proto field is not repeating`), learn: schemas(SchemaGemini, "schemas are in the subset that Gemini knows")},
 	{words: regexp.MustCompile(`(?is)failed to compile json schema`), learn: schemas(SchemaNoIDs, "schemas have no $schema and $id")},
+	{words: regexp.MustCompile(`(?is)cannot unmarshal .*Go struct field \S*\.(parameters|properties|input_?schema|schema)\b`), any: true, learn: schemas(SchemaGemini, "schemas are in the subset that Gemini knows")},
+	{words: regexp.MustCompile(`(?is)json schema (conversion failed|error at)|unrecognized schema|unsupported \$?ref\b|(resolving|resolve) \$?ref\b`), any: true, learn: schemas(SchemaGrammar, grammarWords)},
+	{words: regexp.MustCompile(`(?is)unsupported_tool_schema.*unsupported_keyword`), learn: schemas(SchemaUnbounded, "schemas have no bounds on values")},
 	{words: both(`\btool_calls\b`, `(extra_forbidden|extra inputs|unsupported|not permitted|unrecognized|unknown|unexpected)`), learn: func(p *Profile, _ *llm.APIError) string {
 		p.NoCallExtra = true
 		return "calls go without members that are not of the protocol"
 	}},
-	{words: regexp.MustCompile(`(?is)failed to (parse|generate|compile|initialize) .*(grammar|samplers)|failed to parse grammar`), any: true, learn: schemas(SchemaUnbounded, "schemas have no bounds on values")},
+	{words: grammarText, any: true, learn: schemas(SchemaUnbounded, "schemas have no bounds on values")},
+	{words: grammarText, any: true, learn: schemas(SchemaGrammar, grammarWords)},
 }
+
+const grammarWords = "schemas have no bounds on values, no true and false in the place of a schema, and no reference to the whole"
+
+var grammarText = regexp.MustCompile(`(?is)failed to (parse|generate|compile|initialize) .*(grammar|samplers)|failed to parse grammar`)
+
+// omitting and leavingOut are tried behind them.
+var omitting = remedy{words: regexp.MustCompile(`(?is)` + refusal), learn: omitKeywords}
 
 var leavingOut = remedy{words: regexp.MustCompile(`(?is)` + refusal + `|invalid \w+: only`), learn: leaveOut}
 
@@ -159,9 +177,11 @@ func (r remedy) fits(e *llm.APIError) bool {
 	return (r.anyStatus || r.any && (e.StatusCode >= 500 || e.StatusCode == http.StatusOK) || invalid(e)) && r.words.MatchString(strings.Join([]string{e.Message, e.Param, e.Code, e.Type}, "\n"))
 }
 
-// invalid reports whether the provider says that the request is at fault.
+// invalid reports whether the provider says that the request is at fault, with a
+// status of its own fault, too.
 func invalid(e *llm.APIError) bool {
-	return e.Kind == llm.KindInvalidRequest && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity)
+	return e.Kind == llm.KindInvalidRequest &&
+		(e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity || e.StatusCode >= 500)
 }
 
 func schemas(s Schema, words string) func(*Profile, *llm.APIError) string {
@@ -226,6 +246,13 @@ var refused = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)extra_forbidden.{0,20}loc\W+body\W+([a-z_]+)`),
 	regexp.MustCompile(`(?i)does not support (?:the )?param(?:eter)?s?:? \[([^\]]*)\]`),
 	regexp.MustCompile(`(?i)invalid ([a-z_]+): only`),
+	additional[0], additional[1],
+}
+
+// additional find the names in the words of validators of JSON Schema.
+var additional = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)additional ?propert(?:y|ies) ((?:['"][^'"]+['"](?:, | and )?)+) (?:is |are )?not allowed`),
+	regexp.MustCompile(`(?i)additional ?properties are not allowed \(((?:['"][^'"]+['"](?:, | and )?)+) (?:was|were) unexpected\)`),
 }
 
 // quotedUser is the member, and not the person.
@@ -252,6 +279,55 @@ func leaveOut(p *Profile, e *llm.APIError) string {
 	}
 	p.Omit = append(p.Omit, out...)
 	return "it goes without " + strings.Join(out, " and ")
+}
+
+// keywords are those of JSON Schema without which a schema still says what it is
+// about.
+var keywords = append(slices.Clone(bounds), "title", "default", "examples", "example", "deprecated", "readOnly", "writeOnly", "nullable",
+	"additionalProperties", "unevaluatedProperties", "unevaluatedItems", "dependentRequired", "dependentSchemas",
+	"not", "if", "then", "else", "const", "$schema", "$id", "$comment", "$anchor", "contentEncoding", "contentMediaType", "strict")
+
+var (
+	// namedKeywords find keywords in the words that refuse them.
+	namedKeywords = append(slices.Clone(additional),
+		regexp.MustCompile("(?i)(?:unsupported|unknown|unrecognized|unexpected|invalid)(?: json)?(?: schema)? (?:keyword|schema (?:property|field|key))s?:? ?[\"'`]?([\\w$]+)"),
+		regexp.MustCompile("(?i)(?:keyword|schema (?:property|field|key))s? [\"'`]?([\\w$]+)[\"'`]? (?:is|are) (?:not supported|unsupported|not allowed|not permitted)"),
+		regexp.MustCompile("(?i)\\bpropert(?:y|ies) ([\"'`]?[\\w$]+[\"'`]?(?:(?:, | and )[\"'`]?[\\w$]+[\"'`]?)*) (?:is|are) (?:not supported|unsupported)"),
+		regexp.MustCompile(`(?i)(?:parameters|schema)\.(?:[\w$]+\.)*([\w$]+)['"]? is (?:not supported|unsupported)`),
+	)
+	keywordName = regexp.MustCompile(`[\w$]+`)
+)
+
+// omitKeywords leaves out of schemas the keywords that are refused.
+func omitKeywords(p *Profile, e *llm.APIError) string {
+	var out []string
+	for _, re := range namedKeywords {
+		for _, m := range re.FindAllStringSubmatch(e.Message, -1) {
+			for _, name := range keywordName.FindAllString(m[1], -1) {
+				if slices.Contains(keywords, name) && !slices.Contains(p.SchemaOmit, name) && !slices.Contains(out, name) {
+					out = append(out, name)
+				}
+			}
+		}
+	}
+	if out == nil {
+		return ""
+	}
+	p.SchemaOmit = append(p.SchemaOmit, out...)
+	return "schemas go without " + strings.Join(out, " and ")
+}
+
+var effortNone = regexp.MustCompile(`(?i)\bset reasoning_effort to ['"]?none`)
+
+// toolEffort sends tools without the effort, or with none, as the text has it.
+func toolEffort(p *Profile, e *llm.APIError) string {
+	const loss = ": the model thinks less than it was asked to, since its provider takes tools with an effort on /v1/responses only"
+	if effortNone.MatchString(e.Message) {
+		p.ToolEffort = "none"
+		return "requests with tools ask for the reasoning effort none" + loss
+	}
+	p.ToolEffort = effortOmitted
+	return "requests with tools go without reasoning_effort" + loss
 }
 
 // A dialect is the profile in which requests for one model are sent, with what
@@ -324,10 +400,14 @@ func (d *dialect) lessons(e *llm.APIError, helps func(*Profile) bool) (found []l
 	}
 	for _, r := range remedies {
 		if try(r) {
+			if r.alone {
+				return found
+			}
 			break
 		}
 	}
 	if sofar.API == d.API { // else the other API takes what this one refuses
+		try(omitting)
 		try(leavingOut)
 	}
 	return found
@@ -354,6 +434,19 @@ func (d *dialects) heal(model string, e *llm.APIError, lessons []lesson) (*diale
 		d.byModel[model] = next
 	}
 	return next, news
+}
+
+// stay returns to the API of present, and keeps what else was learned in tried and
+// that the other API is not there.
+func (d *dialects) stay(model string, tried, present *dialect) *dialect {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	next := &dialect{Profile: tried.clone(), learned: tried.learned}
+	next.API = present.API
+	if d.byModel[model] == tried {
+		d.byModel[model] = next
+	}
+	return next
 }
 
 // unlearn takes back what did not help, unless something was learned since.

@@ -77,6 +77,11 @@ func everything() *llm.Request {
 	}
 }
 
+const grammarWords = "schemas have no bounds on values, no true and false in the place of a schema, and no reference to the whole"
+
+// longID is longer than OpenAI takes.
+const longID = "call_012345678901234567890123456789abcdefgh"
+
 func notices(t *testing.T, m llm.Model, req *llm.Request) (texts []string, err error) {
 	t.Helper()
 	_, err = m.Generate(t.Context(), req, func(d llm.Delta) {
@@ -106,9 +111,24 @@ func TestHealing(t *testing.T) {
 		{rule: rule{has(`"max_tokens"`), "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."},
 			profile: &openai.Profile{MaxTokensField: "max_tokens"}, want: "the bound on the answer is called max_completion_tokens"},
 		{rule: rule{has(`"tool_choice":{`), "Invalid tool_choice type: 'object'. Supported string values: none, auto, required"}, want: "no tool is named in tool_choice"},
+		{rule: rule{has(`"tool_choice":{`), "json: cannot unmarshal object into Go struct field ChatCompletion.tool_choice of type string"}, want: "no tool is named in tool_choice"},
+		{rule: rule{has(`"tool_choice":{`), "tool_choice: Input should be a valid string"}, want: "no tool is named in tool_choice"},
+		{rule: rule{has(`"tool_choice":"`), "json: cannot unmarshal string into Go struct field Request.tool_choice of type dto.Choice"}, req: func(r *llm.Request) { r.ToolChoice = llm.ToolRequired }, want: "the choice of tools is left to the model"},
+		{rule: rule{has(`["string","null"]`), "json: cannot unmarshal array into Go struct field ToolFunction.tools.function.parameters.properties.type of type string"}, req: func(r *llm.Request) { r.Output = nil }, want: "schemas are in the subset that Gemini knows"},
+		{rule: rule{has(`"maxLength"`), "at '/tools/0/function/parameters/properties/a': additionalProperties 'maxLength', 'minimum' not allowed"}, want: "schemas go without maxLength and minimum"},
+		{rule: rule{has(`"maxLength"`), "Additional properties are not allowed ('maxLength' was unexpected)"}, want: "schemas go without maxLength"},
+		{rule: rule{has(`"maxLength"`), "tools.0.custom.input_schema: For 'string' type, property 'maxLength' is not supported"}, req: func(r *llm.Request) { r.Output = nil }, want: "schemas go without maxLength"},
+		{rule: rule{has(`"maxLength"`), "tools.0.custom.input_schema: For 'string' type, properties maxLength are not supported"}, want: "no schema is strict, and schemas go without maxLength"},
+		{rule: rule{has(`"$schema"`), "Unsupported schema keyword: $schema"}, want: "schemas go without $schema"},
+		{rule: rule{has(`"maxLength"`), "Upstream request failed: [unsupported_tool_schema] The tool schema is not supported (unsupported_keyword)."}, want: "schemas have no bounds on values"},
+		{rule: rule{has(`"maxLength"`), "Unable to generate parser for this template. Automatic parser generation failed: JSON schema conversion failed:\nPattern must start with '^' and end with '$'"}, want: grammarWords},
+		{rule: rule{has(`"seed"`), "additionalProperties 'seed', 'user' not allowed"}, want: "it goes without seed and user"},
 		{rule: rule{has(`"tool_choice"`), "Thinking mode does not support this tool_choice"}, want: "the choice of tools is left to the model"},
 		{rule: rule{has(`functions.f:0`), "Tool call id was functions.f:0 but must be a-z, A-Z, 0-9, with a length of 9."}, want: "ids of calls have nine characters"},
-		{rule: rule{has(`functions.f:0`), "Invalid 'messages[2].tool_calls[0].id': string too long. Expected a string with maximum length 40, but got a string with length 43 instead."}, want: "ids of calls have up to 40 characters"},
+		{rule: rule{has(longID), "Invalid 'messages[2].tool_calls[0].id': string too long. Expected a string with maximum length 40, but got a string with length 43 instead."}, req: func(r *llm.Request) {
+			r.Messages[2].Parts[1], r.Messages[3] = call2(longID, `{}`), result(longID, "1")
+		}, want: "ids of calls have up to 40 characters"},
+		{rule: rule{has(`functions.f:0`), "messages.2.content.0.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"}, want: "ids of calls have up to 40 letters, digits, _ and -"},
 		{rule: rule{has(`"developer"`), "messages[0].role: unknown variant `developer`, expected one of `system`, `user`, `assistant`, `tool`"}, want: "messages of the developer are sent as those of the system"},
 		{rule: rule{has(`"developer"`), "[1214] Incorrect role information"}, want: "messages of the developer are sent as those of the system"},
 		{rule: rule{has(`"content":"1"},{"role":"user"`), "Unexpected role 'user' after role 'tool'"}, want: "a message of the assistant stands between those of a tool and the user"},
@@ -146,6 +166,106 @@ func TestHealing(t *testing.T) {
 			require.Len(t, told, 1, "another Model has to learn for itself")
 		})
 	}
+}
+
+// TestToolEffort: what OpenAI says of reasoning efforts beside tools is learned,
+// for requests with tools alone, and each conversation that does not get the
+// effort it asks for is told so.
+func TestToolEffort(t *testing.T) {
+	t.Parallel()
+	const (
+		responses = "Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions. Please use /v1/responses instead."
+		none      = "Function tools with reasoning_effort are not supported for gpt-5.6 in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'."
+		loss      = ": the model thinks less than it was asked to, since its provider takes tools with an effort on /v1/responses only"
+		lost      = `the reasoning effort "high" is not sent, as the provider takes it beside tools on /v1/responses only: the model thinks less than it was asked to`
+	)
+	tooled := func(body string) bool { return strings.Contains(body, `"tools"`) }
+	for _, tt := range []struct {
+		name    string
+		rules   []rule
+		effort  string
+		learned string // "": nothing
+		sent    []string
+		lost    []string // of a second conversation
+	}{
+		{name: "an effort", effort: "high", learned: "requests with tools go without reasoning_effort" + loss, lost: []string{lost},
+			rules: []rule{{func(b string) bool { return tooled(b) && strings.Contains(b, `"reasoning_effort":"high"`) }, responses}}, sent: []string{"high", "", ""}},
+		{name: "none at all", learned: "requests with tools ask for the reasoning effort none" + loss,
+			rules: []rule{{func(b string) bool { return tooled(b) && !strings.Contains(b, `"reasoning_effort":"none"`) }, none}}, sent: []string{"", "none", "none"}},
+		{name: "an effort where none is due", effort: "high", learned: "requests with tools ask for the reasoning effort none" + loss, lost: []string{lost},
+			rules: []rule{{func(b string) bool { return tooled(b) && !strings.Contains(b, `"reasoning_effort":"none"`) }, none}}, sent: []string{"high", "none", "none"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := &picky{rules: tt.rules}
+			c := p.config()
+			c.API = openai.APIChat
+			m, req := c.Model("m"), everything()
+			req.ReasoningEffort, req.Memo = tt.effort, new(llm.Memo)
+			told, err := notices(t, m, req)
+			require.NoError(t, err)
+			require.Equal(t, []string{"the provider refused the request; from now on " + tt.learned}, told)
+			told, err = notices(t, m, req)
+			require.NoError(t, err)
+			require.Empty(t, told, "the same conversation")
+			require.Equal(t, tt.sent, efforts(t, p))
+
+			req.Memo = new(llm.Memo)
+			told, err = notices(t, m, req)
+			require.NoError(t, err)
+			require.Equal(t, tt.lost, told)
+
+			req.Tools, req.ToolChoice = nil, ""
+			told, err = notices(t, m, req)
+			require.NoError(t, err)
+			require.Empty(t, told)
+			require.Equal(t, tt.effort, efforts(t, p)[len(p.bodies)-1], "without tools as it was asked for")
+		})
+	}
+	t.Run("the remedy is refused", func(t *testing.T) {
+		t.Parallel()
+		p := &picky{rules: []rule{
+			{has(`"reasoning_effort":"none"`), "Unsupported value: 'reasoning_effort' does not support 'none' with this model."},
+			{tooled, none},
+		}}
+		c := p.config()
+		c.API = openai.APIChat
+		m := c.Model("m")
+		for range 2 {
+			_, err := notices(t, m, everything())
+			require.ErrorContains(t, err, "use /v1/responses or set", "the error that says what helps")
+		}
+		require.Len(t, p.bodies, 4)
+	})
+}
+
+// TestEffortMovesToResponses: the effort that is refused on Chat Completions is
+// sent on the other API as it was asked for.
+func TestEffortMovesToResponses(t *testing.T) {
+	t.Parallel()
+	const refused = `{"error":{"message":"Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions. Please use /v1/responses instead.","type":"invalid_request_error","param":"reasoning_effort","code":null}}`
+	const done = `{"object":"response","status":"completed","output":[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"ok"}]}]}`
+	s := &sequence{replies: []reply{{status: 400, body: []byte(refused)}, {status: 200, body: []byte(done)}}}
+	req := everything()
+	req.ReasoningEffort = "high"
+	told, err := notices(t, s.config().Model("m"), req)
+	require.NoError(t, err)
+	require.Equal(t, []string{"the provider refused the request; from now on requests go to the Responses API"}, told)
+	require.Equal(t, "high", s.sent[0]["reasoning_effort"])
+	require.Equal(t, "high", s.sent[1]["reasoning"].(map[string]any)["effort"])
+}
+
+// efforts are those of all requests, "" for none.
+func efforts(t *testing.T, p *picky) (all []string) {
+	t.Helper()
+	for _, body := range p.bodies {
+		var r struct {
+			Effort string `json:"reasoning_effort"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(body), &r))
+		all = append(all, r.Effort)
+	}
+	return all
 }
 
 // TestHealsOneThingAtATime: a Generate sends at most two requests; the next one

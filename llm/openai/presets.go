@@ -71,7 +71,8 @@ func hostOf(u *url.URL) string {
 func models(pattern string) *regexp.Regexp { return regexp.MustCompile(`(^|/)(` + pattern + `)`) }
 
 var (
-	openAI     = hosts{"api.openai.com", "openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com"}
+	azureHosts = hosts{"openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com"}
+	openAI     = append(hosts{"api.openai.com"}, azureHosts...)
 	mistral    = hosts{"api.mistral.ai"}
 	deepSeek   = hosts{"api.deepseek.com"}
 	moonshot   = hosts{"api.moonshot.ai", "api.moonshot.cn", "api.kimi.com"}
@@ -102,6 +103,9 @@ var presets = []preset{
 	// OpenAI, Azure: ids longer than 40 characters are refused with
 	// string_above_max_length (vercel/ai#5171); system messages may stand anywhere.
 	{hosts: openAI, set: func(p *Profile) { p.CallIDs, p.KeepSystem = CallIDs40, true }},
+	// Azure has models of others, too, and those of Kimi need their own ids back
+	// (MoonshotAI/kimi-code#2503): only the length is limited there.
+	{hosts: azureHosts, set: func(p *Profile) { p.CallIDs = CallIDsShort }},
 	// These refuse functions on Chat Completions, the first of them unless the effort
 	// is none, the later ones whatever is sent (BerriAI/litellm#34569,
 	// docker/docker-agent#4165, firebase/genkit#6303); so will those that follow.

@@ -57,10 +57,19 @@ type Profile struct {
 
 	// Schema is the part of JSON Schema that the provider knows.
 	Schema Schema
+	// SchemaOmit names keywords that are left out of schemas, whatever Schema says,
+	// such as "minimum". Nil: none.
+	SchemaOmit []string
 	// Strict says whether schemas are marked with "strict".
 	Strict Strict
 	// ToolChoice says which tool choices the provider takes.
 	ToolChoice ToolChoices
+	// ToolEffort is the reasoning effort of requests with tools, where the provider
+	// does not take every one there. Empty: as the request says. "omit": the member
+	// is left out. Anything else is sent in its place, whether the request asks for
+	// an effort or not. An llm.Notice tells of each conversation that does not get
+	// the effort that it asks for.
+	ToolEffort string
 	// NeedTools adds a tool that does nothing to a request without tools whose
 	// messages hold calls.
 	NeedTools bool
@@ -104,9 +113,10 @@ const (
 type CallIDs string
 
 const (
-	CallIDsAny  CallIDs = ""   // as the model gave them
-	CallIDs40   CallIDs = "40" // up to 40 letters, digits, _ and -
-	CallIDsNine CallIDs = "9"  // exactly nine letters and digits
+	CallIDsAny   CallIDs = ""      // as the model gave them
+	CallIDsShort CallIDs = "short" // up to 40 characters of any kind
+	CallIDs40    CallIDs = "40"    // up to 40 letters, digits, _ and -
+	CallIDsNine  CallIDs = "9"     // exactly nine letters and digits
 )
 
 // ToolImages says how the pictures in the result of a tool travel.
@@ -129,6 +139,9 @@ const (
 	SchemaNoIDs     Schema = "no-ids"    // without $schema and $id
 	SchemaGemini    Schema = "gemini"    // the subset of OpenAPI that Gemini knows
 	SchemaUnbounded Schema = "unbounded" // without bounds on values, such as maxLength, pattern and format
+	// SchemaGrammar is what llama.cpp makes a grammar of: that without bounds on
+	// values, true and false in the place of schemas, and references to the whole.
+	SchemaGrammar Schema = "grammar"
 )
 
 // Strict says whether schemas are marked with "strict".
@@ -166,7 +179,7 @@ const (
 
 // clone returns a copy that shares nothing with p.
 func (p Profile) clone() Profile {
-	p.Echo, p.Omit = slices.Clone(p.Echo), slices.Clone(p.Omit)
+	p.Echo, p.Omit, p.SchemaOmit = slices.Clone(p.Echo), slices.Clone(p.Omit), slices.Clone(p.SchemaOmit)
 	return p
 }
 
@@ -177,11 +190,11 @@ func (p *Profile) check() error {
 		return fmt.Errorf("openai: the API is %q", p.API)
 	case !slices.Contains([]EmptyContent{ContentNull, ContentEmpty, ContentOmitted}, p.EmptyContent):
 		return fmt.Errorf("openai: Profile.EmptyContent is %q", p.EmptyContent)
-	case !slices.Contains([]CallIDs{CallIDsAny, CallIDs40, CallIDsNine}, p.CallIDs):
+	case !slices.Contains([]CallIDs{CallIDsAny, CallIDsShort, CallIDs40, CallIDsNine}, p.CallIDs):
 		return fmt.Errorf("openai: Profile.CallIDs is %q", p.CallIDs)
 	case !slices.Contains([]ToolImages{ToolImagesNote, ToolImagesUser}, p.ToolImages):
 		return fmt.Errorf("openai: Profile.ToolImages is %q", p.ToolImages)
-	case !slices.Contains([]Schema{SchemaFull, SchemaNoIDs, SchemaGemini, SchemaUnbounded}, p.Schema):
+	case !slices.Contains([]Schema{SchemaFull, SchemaNoIDs, SchemaGemini, SchemaUnbounded, SchemaGrammar}, p.Schema):
 		return fmt.Errorf("openai: Profile.Schema is %q", p.Schema)
 	case !slices.Contains([]Strict{StrictOutput, StrictTools, StrictNever}, p.Strict):
 		return fmt.Errorf("openai: Profile.Strict is %q", p.Strict)

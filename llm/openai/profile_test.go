@@ -47,7 +47,7 @@ func TestProfileFor(t *testing.T) {
 		{"https://api.openai.com/v1", "gpt-6-astra", with(openAI, func(p *openai.Profile) { p.API = openai.APIResponses })},
 		{"https://api.openai.com/v1", "o3-mini", with(openAI, func(p *openai.Profile) { p.Omit = []string{"parallel_tool_calls"} })},
 		{"https://api.openai.com/v1", "o4-mini-2025-04-16", with(seeing, func(p *openai.Profile) { p.Omit = []string{"parallel_tool_calls"} })},
-		{"https://r.openai.azure.com/openai/v1", "my-deployment", openAI},
+		{"https://r.openai.azure.com/openai/v1", "my-deployment", with(openAI, func(p *openai.Profile) { p.CallIDs = openai.CallIDsShort })},
 		{"https://api.mistral.ai/v1", "mistral-large-latest", with(oldCap, func(p *openai.Profile) {
 			p.CallIDs, p.NoCallExtra, p.Bridge, p.Schema, p.Omit = openai.CallIDsNine, true, true, openai.SchemaNoIDs, []string{"stream_options", "store"}
 		})},
@@ -268,6 +268,10 @@ func TestEncodeCallIDs(t *testing.T) {
 		match string
 	}{
 		{openai.CallIDsAny, "functions.f:0", `^functions\.f:0$`},
+		{openai.CallIDsShort, "functions.f:0", `^functions\.f:0$`},
+		{openai.CallIDsShort, long[:40], `^x{40}$`},
+		{openai.CallIDsShort, strings.Repeat("é", 40), `^é{40}$`},
+		{openai.CallIDsShort, long, `^call_[a-zA-Z0-9]{24}$`},
 		{openai.CallIDs40, "call_1-A", `^call_1-A$`},
 		{openai.CallIDs40, "functions.f:0", `^call_[a-zA-Z0-9]{24}$`},
 		{openai.CallIDs40, long, `^call_[a-zA-Z0-9]{24}$`},

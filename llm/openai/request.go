@@ -75,6 +75,7 @@ func (p *Profile) members(req *llm.Request, model string, called bool) (fields, 
 	if err := p.sampling(&f, &req.Settings); err != nil {
 		return nil, err
 	}
+	p.toolEffort(&f)
 	if err := p.output(&f, req.Output); err != nil {
 		return nil, err
 	}
@@ -156,7 +157,7 @@ func (p *Profile) tool(t llm.ToolDef) ([]byte, error) {
 	var f fields
 	f.text("name", t.Name)
 	f.textIf("description", t.Description)
-	f.raw("parameters", p.Schema.fit(parameters(schema)))
+	f.raw("parameters", p.fit(parameters(schema)))
 	if strict {
 		f.raw("strict", []byte(`true`))
 	}
@@ -200,6 +201,26 @@ func (p *Profile) sampling(f *fields, s *llm.Settings) error {
 	return nil
 }
 
+// effortOmitted is the value of Profile.ToolEffort that sends none.
+const effortOmitted = "omit"
+
+// toolEffort writes the effort that the provider takes beside tools.
+func (p *Profile) toolEffort(f *fields) {
+	switch {
+	case p.ToolEffort == "" || !f.has("tools"):
+	case p.ToolEffort == effortOmitted:
+		*f = slices.DeleteFunc(*f, func(m field) bool { return m.name == "reasoning_effort" })
+	default:
+		f.replace("reasoning_effort", appendString(nil, p.ToolEffort))
+	}
+}
+
+// losesEffort reports whether the request asks for an effort that it does not get.
+func (p *Profile) losesEffort(req *llm.Request) bool {
+	return p.ToolEffort != "" && p.API != APIResponses && len(req.Tools) > 0 && req.ReasoningEffort != "" && req.ReasoningEffort != p.ToolEffort &&
+		!slices.ContainsFunc(req.Extra, func(m llm.Member) bool { return m.Name == "reasoning_effort" })
+}
+
 // output writes the form of the answer.
 func (p *Profile) output(f *fields, o *llm.OutputFormat) error {
 	if o == nil {
@@ -223,7 +244,7 @@ func (p *Profile) output(f *fields, o *llm.OutputFormat) error {
 	var s fields
 	s.text("name", cmpOr(o.Name, "output"))
 	s.textIf("description", o.Description)
-	s.raw("schema", p.Schema.fit(o.Schema))
+	s.raw("schema", p.fit(o.Schema))
 	if p.Strict != StrictNever {
 		boolean(&s, "strict", o.Strict)
 	}

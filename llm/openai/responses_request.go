@@ -122,7 +122,7 @@ func (p *Profile) responsesTool(t llm.ToolDef) ([]byte, error) {
 	f.text("type", "function")
 	f.text("name", t.Name)
 	f.textIf("description", t.Description)
-	f.raw("parameters", p.Schema.fit(parameters(schema)))
+	f.raw("parameters", p.fit(parameters(schema)))
 	if !slices.Contains(p.Omit, "strict") {
 		f.raw("strict", encoded(strict))
 	}

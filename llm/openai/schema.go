@@ -49,13 +49,13 @@ func addItems(s *schema) {
 	}
 }
 
-// fit returns the schema in the form that a provider knows.
-func (k Schema) fit(full json.RawMessage) json.RawMessage {
-	if k == SchemaFull || kind(full) != '{' {
+// fit returns the schema in the form that the provider knows.
+func (p *Profile) fit(full json.RawMessage) json.RawMessage {
+	if p.Schema == SchemaFull && len(p.SchemaOmit) == 0 || kind(full) != '{' {
 		return full
 	}
 	root := parseSchema(full, 0)
-	switch k {
+	switch p.Schema {
 	case SchemaNoIDs:
 		root.edit(drop("$schema", "$id"))
 	case SchemaUnbounded:
@@ -63,6 +63,11 @@ func (k Schema) fit(full json.RawMessage) json.RawMessage {
 	case SchemaGemini:
 		g := geminiSchema{root: full, room: maxInlined}
 		g.rewrite(root, nil)
+	case SchemaGrammar:
+		grammar(full, root)
+	}
+	if len(p.SchemaOmit) > 0 {
+		root.edit(drop(p.SchemaOmit...))
 	}
 	return unlessSame(full, root.bytes())
 }

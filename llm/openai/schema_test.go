@@ -1,6 +1,7 @@
 package openai_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -110,4 +111,32 @@ func FuzzSchema(f *testing.F) {
 			parametersAs(t, form, schema) // sent requires valid JSON
 		}
 	})
+}
+
+// TestSchemaGrammar has what llama.cpp makes no grammar of.
+func TestSchemaGrammar(t *testing.T) {
+	t.Parallel()
+	const any = `["string","number","boolean","object","array","null"]`
+	for _, tt := range []struct{ name, full, want string }{
+		{"nothing to do", `{"type":"object","properties":{"a":{"type":["string","null"]},"b":{},"c":{"enum":["x"]}},"required":["a"],"additionalProperties":false}`, ""},
+		{"true and false", `{"type":"object","properties":{"a":true,"b":false,"c":{"anyOf":[true,false,{"type":"string"}]},"d":{"type":"array","items":true},"e":{"type":"object","additionalProperties":true}}}`,
+			`{"type":"object","properties":{"a":{},"c":{"anyOf":[{},{"type":"string"}]},"d":{"type":"array","items":{}},"e":{"type":"object","additionalProperties":true}}}`},
+		{"lists of nothing", `{"type":"object","properties":{"a":{"type":"string","oneOf":[false]},"b":{"type":"array","prefixItems":[true,{"type":"string"}],"items":false}}}`,
+			`{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"array","prefixItems":[{},{"type":"string"}]}}}`},
+		{"the whole", `{"type":"object","properties":{"sub":{"$ref":"#"},"n":{"type":"integer","minimum":1}},"required":["n"]}`,
+			`{"type":"object","properties":{"sub":{"$ref":"#/$defs/self"},"n":{"type":"integer"}},"required":["n"],"$defs":{"self":{"type":"object","properties":{"sub":{"$ref":"#/$defs/self"},"n":{"type":"integer"}},"required":["n"]}}}`},
+		{"the whole, and a definition of that name", `{"type":"object","properties":{"a":{"$ref":"#/$defs/self"},"b":{"$ref":"#"}},"$defs":{"self":true}}`,
+			`{"type":"object","properties":{"a":{"$ref":"#/$defs/self"},"b":{"$ref":"#/$defs/self_"}},"$defs":{"self":{},"self_":{"type":"object","properties":{"a":{"$ref":"#/$defs/self"},"b":{"$ref":"#/$defs/self_"}}}}}`},
+		{"references", `{"type":"object","properties":{"a":{"$ref":"#/$defs/A"},"b":{"$ref":"#anchor"},"c":{"$ref":"#/$defs/a~1b","description":"C"},"d":{"$ref":"#/$defs/no"}},"$defs":{"A":{"type":"string"},"a/b":{"type":"string"}}}`,
+			`{"type":"object","properties":{"a":{"$ref":"#/$defs/A"},"b":{},"c":{"description":"C","type":` + any + `},"d":{}},"$defs":{"A":{"type":"string"},"a/b":{"type":"string"}}}`},
+		{"nothing that it knows", `{"type":"object","properties":{"a":{"description":"Anything."},"b":{"not":{"type":"null"}},"c":{"if":{"type":"string"},"then":{"minLength":1},"title":"C"}}}`,
+			`{"type":"object","properties":{"a":{"description":"Anything.","type":` + any + `},"b":{},"c":{"title":"C","type":` + any + `}}}`},
+		{"names of keywords", `{"type":"object","properties":{"not":{"type":"string"},"pattern":{"type":"string","pattern":"x"},"items":false}}`,
+			`{"type":"object","properties":{"not":{"type":"string"},"pattern":{"type":"string"}}}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, cmp.Or(tt.want, tt.full), parametersAs(t, openai.SchemaGrammar, tt.full))
+		})
+	}
 }
