@@ -3,17 +3,17 @@ package runner_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,11 +36,14 @@ type (
 	interaction struct {
 		Repo, File string
 		I          int
+		Host, URI  string
 		Status     int
 		CType      string
 		Request    json.RawMessage
 		Response   string
-		Want       struct{ Calls []struct{ Arguments string } }
+		Want       struct {
+			Calls []struct{ ID, Arguments string }
+		}
 	}
 	recording struct {
 		Repo, File  string
@@ -91,6 +94,10 @@ func readLines[T any](t *testing.T, file string, add func(T)) {
 	}
 }
 
+// leastSessions is the number of sessions that the test needs at least, unless
+// TOOLLOOP_TRAFFIC names another folder.
+const leastSessions = 196
+
 // TestTrafficSessions walks recorded conversations from start to final text:
 // the providers' bytes over HTTP, the recorded tools, and each request compared
 // with the one that the recorded client sent.
@@ -123,6 +130,9 @@ func TestTrafficSessions(t *testing.T) {
 	})
 	fmt.Printf("sessions: %d of %d replayed\n", replayed, total)
 	require.Positive(t, total)
+	if os.Getenv("TOOLLOOP_TRAFFIC") == "" {
+		require.GreaterOrEqual(t, replayed, leastSessions)
+	}
 }
 
 // replay is one recorded conversation, walked by our loop.
@@ -165,7 +175,7 @@ func (s *replay) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a := &agent.Agent{Tools: tools, Model: openai.Config{BaseURL: server.URL, Retry: wrap.Retry{Attempts: 1}}.Model("recorded")}
+	a := &agent.Agent{Tools: tools, Model: s.config(server).Model(cmp.Or(start.Model, "recorded"))}
 	text, err := s.loop(ctx, a, start.Messages)
 	if err != nil && !strings.Contains(s.Note, "cut off: length") {
 		return err
@@ -174,6 +184,28 @@ func (s *replay) run(ctx context.Context) error {
 		return fmt.Errorf("final text %q, want %q", text, s.Final)
 	}
 	return s.compare()
+}
+
+// config is for the host of the recording, under the profile that is known of it.
+// What is sent goes to the server.
+func (s *replay) config(server *httptest.Server) openai.Config {
+	base, ok := strings.CutSuffix(s.turns[0].URI, "/chat/completions")
+	if !ok {
+		base = "https://" + s.turns[0].Host + "/v1"
+	}
+	return openai.Config{
+		BaseURL: base, Key: "sk-of-the-traffic-test", Retry: wrap.Retry{Attempts: 1},
+		HTTPClient: &http.Client{Transport: toServer(server.Listener.Addr().String())},
+	}
+}
+
+// toServer sends all requests to the server at that address.
+type toServer string
+
+func (addr toServer) RoundTrip(r *http.Request) (*http.Response, error) {
+	to := r.Clone(r.Context())
+	to.URL.Scheme, to.URL.Host = "http", string(addr)
+	return http.DefaultTransport.RoundTrip(to)
 }
 
 // loop runs the agent as the recording was run, streamed or not.
@@ -229,22 +261,42 @@ func (s *replay) result(ctx context.Context, _ json.RawMessage) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	var last []wireMessage // the results after the last message with calls
+	var results []wireMessage // behind the last message with calls
 	for _, m := range next {
 		switch {
-		case m.Role != "tool":
-			last = nil
-		case m.ToolCallID == call.ID && call.ID != "":
-			return m.text(), nil
-		default:
-			last = append(last, m)
+		case len(m.ToolCalls) > 0:
+			results = nil
+		case m.Role == "tool":
+			results = append(results, m)
 		}
 	}
 	_, position, _ := strings.Cut(call.Key, ".c")
-	if i, err := strconv.Atoi(position); err == nil && call.ID == "" && i < len(last) {
-		return last[i].text(), nil
+	at, err := strconv.Atoi(position)
+	if err != nil {
+		return "", err
 	}
-	return "", fmt.Errorf("the recording has no result for call %q", call.ID)
+	if id := s.turns[call.Turn-1].ids()[at]; id != "" {
+		at = slices.IndexFunc(results, func(m wireMessage) bool { return m.ToolCallID == id })
+	}
+	if at < 0 || at >= len(results) {
+		return "", fmt.Errorf("the recording has no result for call %q", call.ID)
+	}
+	return results[at].text(), nil
+}
+
+// ids are those of the calls of the answer; "" for one that is missing, or that
+// several calls have: then any id is right that call and result share.
+func (i interaction) ids() []string {
+	ids, seen := make([]string, len(i.Want.Calls)), map[string]int{}
+	for _, c := range i.Want.Calls {
+		seen[c.ID]++
+	}
+	for n, c := range i.Want.Calls {
+		if seen[c.ID] == 1 {
+			ids[n] = c.ID
+		}
+	}
+	return ids
 }
 
 // compare holds the requests of the run against the recorded ones.
@@ -261,6 +313,13 @@ func (s *replay) compare() error {
 		if err != nil {
 			return fmt.Errorf("recorded request %d: %w", k, err)
 		}
+		if len(got) < len(want) { // see mergeHead
+			want = mergeHead(want)
+			got = mergeHead(got)
+		}
+		if err := errors.Join(s.shareIDs(got, k), s.shareIDs(want, k)); err != nil {
+			return fmt.Errorf("request %d: %w", k, err)
+		}
 		if err := sameConversation(got, want); err != nil {
 			return fmt.Errorf("request %d: %w", k, err)
 		}
@@ -268,6 +327,36 @@ func (s *replay) compare() error {
 			if err := s.sameArguments(body, k); err != nil {
 				return fmt.Errorf("request %d: %w", k, err)
 			}
+		}
+	}
+	return nil
+}
+
+// shareIDs gives the calls of the k answers before a request names of their place
+// where the answer had no id of their own, and their results the same.
+func (s *replay) shareIDs(all []said, k int) error {
+	turn := k
+	for i := len(all) - 1; i >= 0 && turn > 0; i-- {
+		if len(all[i].calls) == 0 {
+			continue
+		}
+		turn--
+		ids := s.turns[turn].ids()
+		if len(ids) != len(all[i].calls) {
+			return fmt.Errorf("message %d has %d calls, and the answer %d", i, len(all[i].calls), len(ids))
+		}
+		result := i
+		for n := range all[i].calls {
+			result++
+			if ids[n] != "" {
+				continue
+			}
+			c := &all[i].calls[n]
+			if result >= len(all) || c.id == "" || all[result].callID != c.id {
+				return fmt.Errorf("message %d: call %d and its result share no id", i, n)
+			}
+			c.id = fmt.Sprintf("call %d of answer %d", n, turn)
+			all[result].callID = c.id
 		}
 	}
 	return nil
@@ -295,154 +384,10 @@ func (s *replay) sameArguments(body []byte, k int) error {
 		if args == "" || args == "null" {
 			args = "{}"
 		}
-		if c.Function.Arguments != args {
-			return fmt.Errorf("call %d: arguments %q, want %q", i, c.Function.Arguments, args)
+		var text string
+		if err := json.Unmarshal(c.Function.Arguments, &text); err != nil || text != args {
+			return fmt.Errorf("call %d: arguments %s, want %q", i, c.Function.Arguments, args)
 		}
 	}
 	return nil
-}
-
-// The members of a request that two conversations are compared by.
-type (
-	wireCall struct {
-		ID       string
-		Function struct{ Name, Arguments string }
-	}
-	wireMessage struct {
-		Role       string
-		Content    json.RawMessage
-		ToolCalls  []wireCall `json:"tool_calls"`
-		ToolCallID string     `json:"tool_call_id"`
-	}
-	// said is a message in the form in which two are compared.
-	said struct {
-		role, text string
-		parts      []any // content that is not text alone
-		calls      []saidCall
-		callID     string
-	}
-	saidCall struct {
-		id, name  string
-		arguments any
-	}
-)
-
-func messagesOf(body []byte) ([]wireMessage, error) {
-	var req struct{ Messages []wireMessage }
-	err := json.Unmarshal(body, &req)
-	return req.Messages, err
-}
-
-// text is the content as a string, with the texts of a list joined.
-func (m wireMessage) text() string {
-	text, _, _ := m.content()
-	return text
-}
-
-func (m wireMessage) content() (text string, parts []any, err error) {
-	if len(m.Content) == 0 || string(m.Content) == "null" {
-		return "", nil, nil
-	}
-	if m.Content[0] == '"' {
-		err = json.Unmarshal(m.Content, &text)
-		return text, nil, err
-	}
-	value, err := exact(m.Content)
-	if err != nil {
-		return "", nil, err
-	}
-	list, ok := value.([]any)
-	if !ok {
-		return "", nil, fmt.Errorf("content %s", m.Content)
-	}
-	for _, p := range list {
-		part, _ := p.(map[string]any)
-		t, isText := part["text"].(string)
-		if part["type"] != "text" || !isText {
-			return "", list, nil
-		}
-		text += t
-	}
-	return text, nil, nil
-}
-
-// conversation brings a request's messages into the form in which two are
-// compared: assistant messages in a row are one.
-func conversation(body []byte) ([]said, error) {
-	messages, err := messagesOf(body)
-	if err != nil {
-		return nil, err
-	}
-	var all []said
-	for i, m := range messages {
-		s := said{role: m.Role, callID: m.ToolCallID}
-		if s.text, s.parts, err = m.content(); err != nil {
-			return nil, fmt.Errorf("message %d: %w", i, err)
-		}
-		for _, c := range m.ToolCalls {
-			args, err := exact([]byte(c.Function.Arguments))
-			if err != nil {
-				return nil, fmt.Errorf("message %d: arguments %q: %w", i, c.Function.Arguments, err)
-			}
-			s.calls = append(s.calls, saidCall{c.ID, c.Function.Name, args})
-		}
-		if n := len(all); n > 0 && s.role == "assistant" && all[n-1].role == "assistant" {
-			last := &all[n-1]
-			last.text += s.text
-			last.parts = append(last.parts, s.parts...)
-			last.calls = append(last.calls, s.calls...)
-			continue
-		}
-		all = append(all, s)
-	}
-	for i := range all {
-		if all[i].role == "assistant" {
-			all[i].text = strings.TrimSpace(all[i].text)
-		}
-	}
-	return all, nil
-}
-
-func sameConversation(got, want []said) error {
-	if len(got) != len(want) {
-		return fmt.Errorf("%d messages, want %d", len(got), len(want))
-	}
-	for i := range got {
-		if !reflect.DeepEqual(got[i], want[i]) {
-			return fmt.Errorf("message %d is %+v, want %+v", i, got[i], want[i])
-		}
-	}
-	return nil
-}
-
-// exact decodes JSON with numbers by their value.
-func exact(data []byte) (any, error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("text after the JSON value")
-	}
-	return withRationals(v), nil
-}
-
-func withRationals(v any) any {
-	switch v := v.(type) {
-	case json.Number:
-		if r, ok := new(big.Rat).SetString(v.String()); ok {
-			return r.String()
-		}
-	case []any:
-		for i := range v {
-			v[i] = withRationals(v[i])
-		}
-	case map[string]any:
-		for k := range v {
-			v[k] = withRationals(v[k])
-		}
-	}
-	return v
 }

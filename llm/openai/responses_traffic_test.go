@@ -132,7 +132,7 @@ func TestResponsesTrafficInPieces(t *testing.T) {
 func (l responsesLine) generate(pieces ...string) (resp *llm.Response, shown, thought string, err error) {
 	var text, thinking strings.Builder
 	config := openai.Config{
-		BaseURL: "http://in.memory", API: openai.APIResponses, HTTPClient: &http.Client{Transport: served{l.interaction(), pieces}},
+		BaseURL: "http://in.memory", API: openai.APIResponses, HTTPClient: &http.Client{Transport: served{x: l.interaction(), pieces: pieces}},
 	}
 	resp, err = generateWith(config, l.Want.Stream, func(d llm.Delta) {
 		switch d := d.(type) {

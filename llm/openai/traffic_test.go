@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,11 +34,16 @@ import (
 type interaction struct {
 	Repo, File string
 	I          int
+	Host       string
 	Status     int
 	CType      string
 	Response   string
 	Want       outcome
 }
+
+// leastTraffic is the number of recordings that the test needs at least, unless
+// TOOLLOOP_TRAFFIC names another folder.
+const leastTraffic = 1010
 
 type outcome struct {
 	Error   bool
@@ -84,6 +90,9 @@ func readTraffic(t *testing.T) []interaction {
 		}
 	}
 	require.NotEmpty(t, all, "the folder of recordings is empty")
+	if os.Getenv("TOOLLOOP_TRAFFIC") == "" {
+		require.GreaterOrEqual(t, len(all), leastTraffic)
+	}
 	return all
 }
 
@@ -98,6 +107,7 @@ func TestTraffic(t *testing.T) {
 	streams := slices.DeleteFunc(slices.Clone(all), func(x interaction) bool { return !x.Want.Stream || x.Want.Error })
 	t.Run("split", func(t *testing.T) { report(t, streams, resplit(t, openai.Config{})) })
 	t.Run("cut", func(t *testing.T) { report(t, streams, cutAnywhere) })
+	t.Run("streamed", func(t *testing.T) { report(t, all, streamed) })
 	failed := report(t, all, overHTTP)
 	fmt.Printf("traffic: %d of %d decoded\n", len(all)-failed, len(all))
 }
@@ -145,7 +155,9 @@ func inParallel(n int, check func(i int) string) []string {
 }
 
 func overHTTP(x interaction) string {
+	var requests atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header()["Content-Type"] = nil
 		if x.CType != "" {
@@ -155,51 +167,84 @@ func overHTTP(x interaction) string {
 		_, _ = io.WriteString(w, x.Response)
 	}))
 	defer server.Close()
-	resp, shown, err := generate(openai.Config{BaseURL: server.URL}, x.Want.Stream)
-	return x.Want.compare(resp, shown, err)
+	again := wrap.Retry{Attempts: attempts, MinDelay: -1}
+	resp, shown, err := generate(openai.Config{BaseURL: server.URL, Retry: again}, x.Want.Stream)
+	if x.Want.Error {
+		return x.compareError(err, int(requests.Load()))
+	}
+	return x.compare(resp, shown, err)
 }
 
-// generate asks once and collects the text that was shown.
+// attempts is how often the client may try.
+const attempts = 2
+
+// compareError says how an error differs from what is wanted.
+func (x interaction) compareError(err error, requests int) string {
+	api, ok := errors.AsType[*llm.APIError](err)
+	if !ok || api.Kind == "" || strings.Contains(err.Error(), "sk-of") {
+		return fmt.Sprintf("want a typed error, got %v", err)
+	}
+	kind, known := map[int]llm.ErrorKind{
+		http.StatusOK: llm.KindMalformed, http.StatusBadRequest: llm.KindInvalidRequest, http.StatusUnauthorized: llm.KindAuth,
+		http.StatusNotFound: llm.KindNotFound, http.StatusTooManyRequests: llm.KindRateLimit,
+	}[x.Status]
+	if x.Status == http.StatusOK && x.Response != "" { // one that tells of an error
+		known = false
+	}
+	tries := 1
+	if api.Retryable() {
+		tries = attempts
+	}
+	switch {
+	case known && kind != api.Kind:
+		return fmt.Sprintf("want an error of kind %s, got %v", kind, err)
+	case known && api.Retryable() != (kind == llm.KindRateLimit):
+		return fmt.Sprintf("the error is retryable: %v: %v", api.Retryable(), err)
+	case requests != tries:
+		return fmt.Sprintf("%d requests, want %d: %v", requests, tries, err)
+	}
+	return ""
+}
+
+// generate asks and collects the text that was shown.
 func generate(c openai.Config, stream bool) (resp *llm.Response, shown string, err error) {
 	var text strings.Builder
 	resp, err = generateWith(c, stream, func(d llm.Delta) {
-		if t, ok := d.(llm.TextDelta); ok {
-			text.WriteString(t.Text)
+		switch d := d.(type) {
+		case llm.TextDelta:
+			text.WriteString(d.Text)
+		case llm.Restarted:
+			text.Reset()
 		}
 	})
 	return resp, text.String(), err
 }
 
-// generateWith asks once, without retries.
+// generateWith asks, once unless c says otherwise.
 func generateWith(c openai.Config, stream bool, sink func(llm.Delta)) (*llm.Response, error) {
 	c.Key = "sk-of-the-traffic-test"
-	c.Retry = wrap.Retry{Attempts: 1}
+	c.Retry.Attempts = cmp.Or(c.Retry.Attempts, 1)
 	req := &llm.Request{Messages: []llm.Message{llm.User("hi")}, Stream: stream}
 	return c.Model("m").Generate(context.Background(), req, sink)
 }
 
 // compare says how a result differs from what is wanted; "" if it does not.
-func (want outcome) compare(resp *llm.Response, shown string, err error) string {
-	if want.Error {
-		if api, ok := errors.AsType[*llm.APIError](err); !ok || api.Kind == "" || strings.Contains(err.Error(), "sk-of") {
-			return fmt.Sprintf("want a typed error, got %v", err)
-		}
-		return ""
-	}
+func (x interaction) compare(resp *llm.Response, shown string, err error) string {
 	if err != nil {
 		return "error: " + err.Error()
 	}
-	got := outcomeOf(resp)
-	got.Stream = want.Stream
+	want, got := x.Want, outcomeOf(resp)
+	got.Stream = want.Stream // see streamed
 	if want.Stream && shown != got.Text {
 		return fmt.Sprintf("shown text %q, text of the response %q", shown, got.Text)
 	}
-	for i := range min(len(want.Calls), len(got.Calls)) {
+	want.Calls = slices.Clone(want.Calls)
+	for i := range want.Calls {
 		if a := want.Calls[i].Arguments; a == "" || a == "null" {
 			want.Calls[i].Arguments = "{}"
 		}
 	}
-	if sameJSON(want.Text, got.Text) {
+	if x.isObject() && sameJSON(want.Text, got.Text) {
 		got.Text = want.Text
 	}
 	if len(want.Calls) == 0 {
@@ -208,7 +253,36 @@ func (want outcome) compare(resp *llm.Response, shown string, err error) string 
 	if !reflect.DeepEqual(want, got) {
 		return fmt.Sprintf("want %+v\n got %+v", want, got)
 	}
+	if reason := want.reason(); resp.Finish.Reason != reason {
+		return fmt.Sprintf("the finish reason is %q, want %q", resp.Finish.Reason, reason)
+	}
 	return ""
+}
+
+// reason is the finish reason in our words. The native reason of a router counts
+// where it says that the answer is not whole.
+func (want outcome) reason() llm.FinishReason {
+	words := map[string]llm.FinishReason{
+		"stop": llm.FinishStop, "eos": llm.FinishStop, "end_turn": llm.FinishStop, "stop_sequence": llm.FinishStop, "completed": llm.FinishStop,
+		"tool_calls": llm.FinishToolCalls, "tool_use": llm.FinishToolCalls, "function_call": llm.FinishToolCalls,
+		"length": llm.FinishLength, "max_tokens": llm.FinishLength, "max_output_tokens": llm.FinishLength,
+		"content_filter": llm.FinishContentFilter, "safety": llm.FinishContentFilter, "refusal": llm.FinishContentFilter,
+		"error": llm.FinishError, "malformed_function_call": llm.FinishError, "network_error": llm.FinishError,
+	}
+	finish, native := words[strings.ToLower(want.Finish)], words[strings.ToLower(want.Native)]
+	switch {
+	case native == llm.FinishLength, native == llm.FinishContentFilter, native == llm.FinishError:
+		return native
+	case finish != "":
+		return finish
+	case want.Finish != "", native == "" && want.Native != "":
+		return llm.FinishOther
+	case native != "":
+		return native
+	case len(want.Calls) > 0:
+		return llm.FinishToolCalls
+	}
+	return llm.FinishStop
 }
 
 func outcomeOf(resp *llm.Response) outcome {
@@ -225,17 +299,46 @@ func outcomeOf(resp *llm.Response) outcome {
 	return got
 }
 
-// sameJSON is for the few answers that are an object in place of its text.
+// isObject reports whether the answer is an object in place of its text.
+func (x interaction) isObject() bool {
+	var doc struct {
+		Choices []struct {
+			Message struct{ Content json.RawMessage }
+		}
+	}
+	return json.Unmarshal([]byte(x.Response), &doc) == nil && len(doc.Choices) > 0 && bytes.HasPrefix(doc.Choices[0].Message.Content, []byte("{"))
+}
+
 func sameJSON(want, got string) bool {
 	var a, b any
-	return strings.HasPrefix(want, "{") && json.Unmarshal([]byte(want), &a) == nil &&
-		json.Unmarshal([]byte(got), &b) == nil && reflect.DeepEqual(a, b)
+	return json.Unmarshal([]byte(want), &a) == nil && json.Unmarshal([]byte(got), &b) == nil && reflect.DeepEqual(a, b)
+}
+
+// streamed says whether an answer is told from a stream: something of a stream is
+// shown before its end was read, and nothing of a document.
+func streamed(x interaction) string {
+	want := x.Want
+	if want.Error || want.Text == "" && len(want.Calls) == 0 { // nothing of a refusal is shown
+		return ""
+	}
+	ended, early := false, false
+	c := openai.Config{BaseURL: "http://in.memory", HTTPClient: &http.Client{Transport: served{x, strings.SplitAfter(x.Response, "\n"), &ended}}}
+	_, err := generateWith(c, true, func(d llm.Delta) {
+		if _, notice := d.(llm.Notice); !notice {
+			early = early || !ended
+		}
+	})
+	if err != nil || early != want.Stream {
+		return fmt.Sprintf("shown before the end: %v, want %v; %v", early, want.Stream, err)
+	}
+	return ""
 }
 
 // served is a transport that answers with one body, in the pieces it is given.
 type served struct {
 	x      interaction
 	pieces []string
+	ended  *bool // set when the body was read to its end
 }
 
 func (s served) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -248,12 +351,19 @@ func (s served) RoundTrip(r *http.Request) (*http.Response, error) {
 	for i, p := range s.pieces {
 		readers[i] = strings.NewReader(p)
 	}
+	if s.ended != nil {
+		readers = append(readers, readerFunc(func([]byte) (int, error) { *s.ended = true; return 0, io.EOF }))
+	}
 	// MultiReader gives at most one piece per Read.
 	return &http.Response{StatusCode: s.x.Status, Header: h, Body: io.NopCloser(io.MultiReader(readers...)), Request: r}, nil
 }
 
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 func inPieces(c openai.Config, x interaction, pieces ...string) (*llm.Response, error) {
-	c.BaseURL, c.HTTPClient = "http://in.memory", &http.Client{Transport: served{x, pieces}}
+	c.BaseURL, c.HTTPClient = "http://in.memory", &http.Client{Transport: served{x: x, pieces: pieces}}
 	resp, _, err := generate(c, true)
 	return resp, err
 }
