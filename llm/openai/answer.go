@@ -23,6 +23,7 @@ type answer struct {
 	extra          gathered // of the document and of its choice
 	deltas         bool     // a delta said something
 	fallback       []byte   // a whole message beside the deltas
+	compared       int      // bytes that messages were compared with
 	beside         []byte   // the last event before a choice came
 
 	reasoning  []run

@@ -9,6 +9,10 @@ import (
 // This file takes the messages of a stream, which has deltas. A message holds all
 // of the answer so far: it replaces what came before, and never repeats it.
 
+// mostCompared bounds what messages are compared with, all in all. An honest server
+// sends as much of them.
+const mostCompared = 1 << 30
+
 // copied takes a message that came without a delta. Servers that have no deltas at
 // all send pieces under that name, or running totals.
 func (a *answer) copied(message []byte) error {
@@ -18,6 +22,12 @@ func (a *answer) copied(message []byte) error {
 	b, err := a.read(message)
 	if err != nil {
 		return err
+	}
+	if !a.deltas && b.length() < a.length() {
+		return a.message(message, false) // a piece
+	}
+	if a.compared += a.length(); a.compared > mostCompared {
+		return errTooMany
 	}
 	if !a.deltas && !b.continues(a) {
 		return a.message(message, false)
@@ -57,6 +67,18 @@ func (a *answer) read(message []byte) (*answer, error) {
 		return nil, err
 	}
 	return b, b.halves()
+}
+
+// length returns how much was said.
+func (a *answer) length() int {
+	n := len(a.content) + len(a.reasoning) + len(a.calls.slots)
+	for _, r := range a.content {
+		n += len(r.text)
+	}
+	for _, r := range a.reasoning {
+		n += len(r.text)
+	}
+	return n
 }
 
 // continues reports whether b begins with all that a says.
@@ -122,10 +144,13 @@ func (a *answer) replace(b *answer) error {
 	return a.replaceCalls(&b.calls)
 }
 
-// latest returns next if it holds old or old holds it, white space at the ends
-// aside; else both, since neither is a copy.
+// latest returns the text that holds the other one, white space at its ends aside;
+// else both, since neither is a copy.
 func latest(old, next string) string {
-	if x, y := strings.TrimSpace(old), strings.TrimSpace(next); strings.Contains(x, y) || strings.Contains(y, x) {
+	switch x, y := strings.TrimSpace(old), strings.TrimSpace(next); {
+	case strings.Contains(x, y):
+		return old
+	case strings.Contains(y, x):
 		return next
 	}
 	return old + next
@@ -136,13 +161,15 @@ func (a *answer) replaceContent(b *answer) error {
 	if len(a.content) == 0 || next == "" && old == "" {
 		return a.append(b.content)
 	}
-	switch {
-	case next == "":
-	case strings.HasPrefix(next, old):
-		return a.say(run{}, next[len(old):])
-	case latest(old, next) != next:
+	switch latest(old, next) {
+	case old:
+	case old + next:
 		return a.say(run{}, next)
-	default: // what was shown stays shown
+	default:
+		if rest, ok := strings.CutPrefix(next, old); ok {
+			return a.say(run{}, rest)
+		}
+		// What was shown stays shown.
 		var rest []run
 		for _, r := range a.content {
 			if r.think || r.raw != "" {

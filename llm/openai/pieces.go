@@ -149,12 +149,18 @@ func (j *joint) object(t *tree, v []byte, c place) {
 }
 
 func (j *joint) array(t *tree, v []byte, c place) {
-	if !t.list && !holdsObjects(t.raw) && !holdsObjects(v) {
-		t.appendScalars(v)
+	scalars := !t.list && !holdsObjects(t.raw) && !holdsObjects(v)
+	switch {
+	case !c.thinks && t.beginsRaw(v):
+		t.set(v)
+		return
+	case scalars:
+		t.appendElements(v)
 		return
 	}
 	j.spread(t)
 	if !c.thinks && t.repeatedBy(v) {
+		j.nodes -= len(t.elems)
 		t.set(v)
 		return
 	}
@@ -182,15 +188,14 @@ func holdsObjects(list []byte) bool {
 	return false
 }
 
-// appendScalars appends the elements of v. Strings that begin with all the earlier
-// ones are a running total of them; numbers are not: tokens repeat.
-func (t *tree) appendScalars(v []byte) {
-	old, more := bytes.TrimSpace(t.raw[1:len(t.raw)-1]), bytes.TrimSpace(v[1:])
-	if len(old) > 0 && old[0] == '"' && bytes.HasPrefix(more, old) && strings.IndexByte(",] \r\n\t", more[len(old)]) >= 0 {
-		t.raw = append(t.raw[:0], v...)
-		return
+// beginsRaw reports whether v begins with all elements of the list, byte for byte:
+// then v is a running total. Numbers are none: tokens repeat.
+func (t *tree) beginsRaw(v []byte) bool {
+	if t.list {
+		return false
 	}
-	t.appendElements(v)
+	old, more := bytes.TrimSpace(t.raw[1:len(t.raw)-1]), bytes.TrimSpace(v[1:])
+	return len(old) > 0 && (old[0] == '"' || old[0] == '{') && bytes.HasPrefix(more, old) && strings.IndexByte(",] \r\n\t", more[len(old)]) >= 0
 }
 
 // appendElements appends the elements of v, whatever they are.

@@ -1,6 +1,7 @@
 package openai_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -194,6 +195,47 @@ func TestNoCalls(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, llm.Assistant("4"), resp.Message)
 			}
+		})
+	}
+}
+
+// TestTooManyPieces: what is joined costs a server a few bytes each, and us more.
+// What comes in pieces is bounded, and a piece costs what it weighs, whatever it
+// goes on with.
+func TestTooManyPieces(t *testing.T) {
+	t.Parallel()
+	big := strings.Repeat("x", 2<<20)
+	for _, tt := range []struct {
+		name   string
+		first  string
+		more   func(i int) string
+		n      int
+		refuse bool
+	}{
+		{"one long text", delta(`{"reasoning_details":[{"index":0,"text":"` + big + `"}]}`), func(int) string { return delta(`{"reasoning_details":[{"index":0,"text":"x"}]}`) }, 20_000, false},
+		{"an element that contradicts", delta(`{"images":[{"index":0,"url":"` + big + `"}]}`), func(i int) string { return delta(fmt.Sprintf(`{"images":[{"index":0,"url":"%d"}]}`, i)) }, 20_000, false},
+		{"elements", delta(`{"x":[{}]}`), func(i int) string { return delta(`{"x":[` + strings.Repeat(`{"a":1},`, 100) + fmt.Sprint(i) + `]}`) }, 2_000, true},
+		{"members of one element", delta(`{"x":[{"index":0}]}`), func(i int) string { return delta(fmt.Sprintf(`{"x":[{"index":0,"%d":1}]}`, i)) }, 140_000, true},
+		{"members of calls", calls(`{"index":0,"id":"a","x":{"y":1}}`), func(i int) string { return calls(fmt.Sprintf(`{"index":0,"x":{"%d":1}}`, i)) }, 140_000, true},
+		{"pieces of messages", `{"choices":[{"message":{"content":"x"}}]}`, func(i int) string { return fmt.Sprintf(`{"choices":[{"message":{"content":"%d"}}]}`, i) }, 20_000, false},
+		{"messages behind a long text", delta(`{"content":"` + big + `"}`), func(int) string { return `{"choices":[{"message":{"content":"y"}}]}` }, 20_000, true},
+		{"whole calls of one index", "{}", func(i int) string {
+			return calls(fmt.Sprintf(`{"index":0,"function":{"name":"f","arguments":"{\"a\":%d}"}}`, i))
+		}, 20_000, false},
+		{"calls that say nothing", "{}", func(int) string { return calls(strings.Repeat("{},", 1<<16) + "{}") }, 1, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			data := []string{tt.first}
+			for i := range tt.n {
+				data = append(data, tt.more(i))
+			}
+			_, _, err := ask(t, eventsOf(append(data, finishStop)...), false)
+			if tt.refuse {
+				require.ErrorContains(t, err, "more calls, parts or members")
+				return
+			}
+			require.NoError(t, err)
 		})
 	}
 }

@@ -90,7 +90,11 @@ func (p *proof) end() {
 
 // spoil enters a line or an event that is not understood: it may be a piece of the
 // answer.
-func (p *proof) spoil(text string) { p.strange = cmpOr(p.strange, text) }
+func (p *proof) spoil(data []byte) {
+	if p.strange == "" {
+		p.strange = excerpt(data)
+	}
+}
 
 // stands reports whether the answer is whole, whatever comes now.
 func (p *proof) stands() bool { return p.ended && !p.again && p.strange == "" }

@@ -290,7 +290,7 @@ func (x *exchange) readable(e event, good bool) error {
 
 func (x *exchange) event(e event, a *answer, good bool) error {
 	if e.bare && e.name != "error" && (!json.Valid(e.data) || kind(e.data) != '{') {
-		a.proof.spoil(excerpt(e.data))
+		a.proof.spoil(e.data)
 		return nil
 	}
 	if err := x.readable(e, good); err != nil {
@@ -303,7 +303,7 @@ func (x *exchange) event(e event, a *answer, good bool) error {
 		return x.apiError(readFailure(e.data), x.resp.StatusCode)
 	}
 	if e.bare && isEmpty(member(e.data, "choices")) {
-		a.proof.spoil(excerpt(e.data))
+		a.proof.spoil(e.data)
 		return nil
 	}
 	if kind(e.data) == '[' { // passed over, what it says would be missing
