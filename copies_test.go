@@ -53,6 +53,7 @@ func copies() []any {
 		dir      journal.Dir
 		corrupt  journal.CorruptError
 		storeErr journal.StoreError
+		sizeErr  journal.SizeError
 		pending  runner.Pending
 		decision runner.DecisionError
 		call     runnertest.Call[struct{}]
@@ -60,7 +61,7 @@ func copies() []any {
 	)
 	values := []any{
 		anAgent, anInfo, aTool, aSet, aCall, anError, aRunner, aResult, aLimit, aFinish,
-		aConfig, aProfile, aRetry, aStep, busy, conflict, store, dir, corrupt, storeErr, pending, decision, fault, call,
+		aConfig, aProfile, aRetry, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
 	}
 	return append(append(values, copiesOfData()...), copiesOfEvents()...)
 }

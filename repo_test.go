@@ -33,6 +33,7 @@ var arrows = map[string][]string{
 	"internal/memnet":            {},
 	"internal/mutant":            {},
 	"internal/netguard":          {},
+	"internal/opening":           {},
 	"internal/scenario":          {"llm", "llm/llmtest", "llm/openai", "llm/wrap", "tool", "agent", "runner", "runner/event", "runner/runnertest"},
 	"llm":                        {},
 	"llm/wrap":                   {"llm"},
@@ -47,8 +48,8 @@ var arrows = map[string][]string{
 	"agent":                      {"llm", "tool"},
 	"runner/event":               {"llm"},
 	"runner/internal/loop":       {"llm", "runner/event"},
-	"runner/journal":             {"llm", "runner/event"},
-	"runner":                     {"internal/invoke", "llm", "tool", "agent", "runner/event", "runner/internal/loop", "runner/journal"},
+	"runner/journal":             {"internal/opening", "llm", "runner/event"},
+	"runner":                     {"internal/invoke", "internal/opening", "llm", "tool", "agent", "runner/event", "runner/internal/loop", "runner/journal"},
 	"runner/runnertest":          {"llm", "llm/llmtest", "tool", "agent", "runner", "runner/event"},
 	"runner/journal/journaltest": {"llm", "runner/event", "runner/journal"},
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/internal/opening"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
@@ -78,7 +79,7 @@ func (e *engine) load(ctx context.Context, before *past) error {
 	known, err := e.loadAfter(ctx, before)
 	if err == nil && !known {
 		e.state, e.recent = new(loop.State), nil
-		err = e.replay(e.log.Events(ctx))
+		err = e.replay(ctx, e.log.Events(ctx))
 	}
 	if e.retains {
 		e.earlier = slices.Clone(e.recent)
@@ -101,15 +102,16 @@ func (e *engine) loadAfter(ctx context.Context, before *past) (known bool, err e
 		return false, err
 	}
 	e.state, e.recent = before.state, before.recent
-	return true, e.replay(func(yield func(event.Event, error) bool) {
+	return true, e.replay(ctx, func(yield func(event.Event, error) bool) {
 		for ev, err, more := next(); more && yield(ev, err); ev, err, more = next() {
 		}
 	})
 }
 
 // replay applies events that are recorded.
-func (e *engine) replay(events iter.Seq2[event.Event, error]) error {
+func (e *engine) replay(ctx context.Context, events iter.Seq2[event.Event, error]) error {
 	for ev, err := range events {
+		opening.Progress(ctx)
 		if err == nil {
 			err = e.apply(ev)
 		}
@@ -298,7 +300,7 @@ func (e *engine) ending(ctx context.Context) error {
 // errors.Is finds context.Canceled or context.DeadlineExceeded. Nil: it has not.
 func causeOf(ctx context.Context) error {
 	cause := context.Cause(ctx)
-	if cause == nil || errors.Is(cause, ctx.Err()) {
+	if cause == nil || errors.Is(cause, ctx.Err()) || errors.Is(cause, context.DeadlineExceeded) {
 		return cause
 	}
 	return fmt.Errorf("%w: %w", ctx.Err(), cause)

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/internal/opening"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
@@ -165,25 +166,39 @@ func (s *Session) open(ctx context.Context, e *engine, do func(context.Context) 
 		return errors.New("runner: the session has no name")
 	}
 	e.logger = e.baseLogger().With("session", s.name)
-	read, stop := context.WithTimeout(ctx, storeBound)
+	read, stop := opening.Bound(ctx, storeBound)
 	defer stop()
 	log, err := e.openLog(read, s.runner.Journal)
 	if err != nil {
-		return fmt.Errorf("runner: %w", err)
+		return fmt.Errorf("runner: %w", whyStopped(ctx, read, err))
 	}
 	defer func() {
-		if cerr := log.Close(); err == nil && cerr != nil {
+		cerr := log.Close()
+		switch {
+		case cerr != nil && err != nil:
+			err = fmt.Errorf("%w; and closing the session: %w", err, cerr)
+		case cerr != nil:
 			err = fmt.Errorf("runner: session %q: %w", s.name, cerr)
 		}
 	}()
 	e.log = log
+	opening.Progress(read)
 	if err := e.load(read, s.known()); err != nil {
-		return fmt.Errorf("runner: session %q: %w", s.name, err)
+		return fmt.Errorf("runner: session %q: %w", s.name, whyStopped(ctx, read, err))
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(log.Context(), func() { cancel(context.Cause(log.Context())) })()
 	return do(ctx)
+}
+
+// whyStopped adds to an error why its context ended, if that was the bound on opening.
+func whyStopped(ctx, bounded context.Context, err error) error {
+	cause := context.Cause(bounded)
+	if cause == nil || ctx.Err() != nil || errors.Is(err, cause) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", cause, err)
 }
 
 // Messages returns the conversation so far, valid to send as Result.Messages is.

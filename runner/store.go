@@ -8,12 +8,15 @@ import (
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/internal/invoke"
+	"github.com/seed-916e8f6a/toolloop/internal/opening"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// storeBound is how long a journal may take for one thing. An append is not cut
-// short by the end of the run, since what happened is worth recording then, too.
+// storeBound is how long a journal may take for one thing; when a session is opened,
+// for each step that it makes: that a session is large, or that others are opened at
+// the same time, is no fault of the store. An append is not cut short by the end of the
+// run, since what happened is worth recording then, too.
 const storeBound = 30 * time.Second
 
 // readAtOnce is how many events of a log are taken at most before they are looked at.
@@ -134,6 +137,7 @@ func (l *boundLog) read(ctx context.Context, what string, events func(context.Co
 				batch, size = batch[:0], min(2*size, readAtOnce)
 			}
 			for ev, err := range events(ctx) {
+				opening.Progress(ctx)
 				if err != nil {
 					flush()
 					return err

@@ -35,6 +35,10 @@ type Dir struct {
 	// Path is the directory. It is made, for its owner alone, when the first
 	// session is opened.
 	Path string
+	// MaxBytes bounds the file of a session that is opened; a larger one is a
+	// [*SizeError]. A run that has begun may go beyond it. Default 512 MiB, -1 is no
+	// limit.
+	MaxBytes int64
 
 	system fileSystem // nil: the operating system's
 }
@@ -69,9 +73,10 @@ func (d Dir) Open(ctx context.Context, session string) (Log, error) {
 		return nil, &BusyError{Session: session}
 	}
 	l := &fileLog{session: session, path: path, files: d.files(), file: f}
-	if err := l.load(ctx); err != nil {
+	if err := l.load(ctx, d.MaxBytes); err != nil {
 		_ = f.Close()
-		if _, damaged := errors.AsType[*CorruptError](err); damaged {
+		_, damaged := errors.AsType[*CorruptError](err)
+		if _, large := errors.AsType[*SizeError](err); damaged || large {
 			return nil, err
 		}
 		return nil, &StoreError{Session: session, Err: err}

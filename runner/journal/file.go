@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/seed-916e8f6a/toolloop/internal/opening"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
@@ -32,8 +33,11 @@ type fileLog struct {
 }
 
 // load reads the file, and cuts off what an interrupted write left.
-func (l *fileLog) load(ctx context.Context) error {
+func (l *fileLog) load(ctx context.Context, limit int64) error {
 	size, err := l.file.size()
+	if err == nil {
+		err = CheckSize(l.session, size, limit)
+	}
 	if err != nil {
 		return err
 	}
@@ -228,7 +232,8 @@ func (l *fileLog) read(ctx context.Context, in *bufio.Reader, seq int64) (e even
 	if seq == 0 {
 		return e, nil
 	}
-	if err := json.Unmarshal(line, &e); err != nil {
+	opening.Decode(func() { err = json.Unmarshal(line, &e) })
+	if err != nil {
 		return event.Event{}, &StoreError{Session: l.session, Seq: seq, Err: err}
 	}
 	return e, nil

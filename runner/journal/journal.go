@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,8 @@ type Journal interface {
 	// lease: nobody else can open it until it is closed. If somebody has it
 	// open, the error is a [*BusyError], at once. A session whose events were
 	// damaged is a [*CorruptError], and stays as it is; a store may find damage
-	// inside an event only when it is read.
+	// inside an event only when it is read. A session that holds more than the store
+	// opens is a [*SizeError].
 	//
 	// Names are not empty, valid UTF-8 and without NUL bytes; others are an
 	// error. Two names are one session only if their bytes are equal.
@@ -121,6 +123,35 @@ type CorruptError struct {
 // Error names the session, the position and the place.
 func (e *CorruptError) Error() string {
 	return fmt.Sprintf("journal: session %q: event %d is damaged: %s: %s", e.Session, e.Seq, e.Place, e.Reason)
+}
+
+// SizeError says that a session holds more than its store opens. It stays as it is.
+// A session is held in memory while a run of it goes on, where it takes several times
+// what it takes in the store.
+//
+// To go on, open it with a higher limit, or read it with one (runner.Session.Messages)
+// and begin a new session with that part of the conversation which still matters.
+type SizeError struct {
+	Session string
+	Bytes   int64 // what it holds, as it is kept
+	Max     int64
+}
+
+// Error names the session and the sizes.
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("journal: session %q holds %d bytes, and at most %d are opened: raise MaxBytes, or go on in a new session", e.Session, e.Bytes, e.Max)
+}
+
+// DefaultMaxBytes is how much a session may hold if its store does not say so.
+const DefaultMaxBytes = 512 << 20
+
+// CheckSize holds a session to a limit: 0 is DefaultMaxBytes, below 0 there is none.
+// The error is a [*SizeError].
+func CheckSize(session string, bytes, limit int64) error {
+	if limit = cmp.Or(limit, DefaultMaxBytes); limit > 0 && bytes > limit {
+		return &SizeError{Session: session, Bytes: bytes, Max: limit}
+	}
+	return nil
 }
 
 // StoreError says that the store could not do what it was asked for, such as a

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/seed-916e8f6a/toolloop/internal/opening"
 )
 
 // scan is what reading a file from its beginning finds.
@@ -30,6 +32,7 @@ func scanFile(ctx context.Context, r io.ReaderAt, size int64, session, path stri
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
+		opening.Progress(ctx)
 		torn, err = s.append(in)
 	}
 	if err == nil && torn {

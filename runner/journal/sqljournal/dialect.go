@@ -24,7 +24,7 @@ const (
 		AND NOT EXISTS (SELECT 1 FROM {events} WHERE session = $1)`
 	// count is one statement, since the lease can run out before it: events of
 	// another worker are no damage.
-	count = `SELECT s.owner, s.seq, c.n, c.wrong FROM {sessions} AS s,
+	count = `SELECT s.owner, s.seq, s.bytes, c.n, c.wrong FROM {sessions} AS s,
 		(SELECT COUNT(*) AS n, COALESCE(MIN(CASE WHEN seq <> place THEN place END), 0) AS wrong
 			FROM (SELECT seq, ROW_NUMBER() OVER (ORDER BY seq) AS place FROM {events} WHERE session = $1) AS placed) AS c
 		WHERE s.name = $1`

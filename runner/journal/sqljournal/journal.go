@@ -38,6 +38,10 @@ type Journal struct {
 	// Prefix begins the names of the tables. Empty: "toolloop_". It is part of
 	// the SQL as it stands, and must not come from outside.
 	Prefix string
+	// MaxBytes bounds the JSON of the events of a session that is opened; a larger
+	// one is a [journal.SizeError]. A run that has begun may go beyond it. Default 512
+	// MiB, -1 is no limit.
+	MaxBytes int64
 
 	group   group   // of what is written to SQLite
 	gate    gate    // to the pool, for all else

@@ -13,6 +13,11 @@ var migrations = [][]string{
 		`CREATE TABLE {events} (session TEXT {bytewise} NOT NULL REFERENCES {sessions} (name) ON DELETE CASCADE,
 			seq BIGINT NOT NULL, body TEXT NOT NULL, sum BIGINT NOT NULL, PRIMARY KEY (session, seq))`,
 	},
+	{
+		// What the events of a session hold: to add it up takes all of them.
+		`ALTER TABLE {sessions} ADD COLUMN bytes BIGINT NOT NULL DEFAULT 0`,
+		`UPDATE {sessions} SET bytes = (SELECT COALESCE(SUM(octet_length(body)), 0) FROM {events} WHERE session = name)`,
+	},
 }
 
 const (

@@ -120,11 +120,14 @@ func TestOldVersions(t *testing.T) {
 				var now int
 				require.NoError(t, db.QueryRowContext(t.Context(), `SELECT MAX(version) FROM toolloop_version`).Scan(&now))
 				require.Equal(t, sqljournal.Newest(), now)
+				const holds = `SELECT MAX(bytes) - (SELECT SUM(octet_length(body)) FROM toolloop_events) FROM toolloop_sessions`
+				require.Zero(t, number(t, j, holds))
 				log := open(t, j, "order-42")
 				events, err := readAll(log)
 				require.NoError(t, err)
 				require.Equal(t, golden(), events)
 				require.NoError(t, log.Append(t.Context(), true, notes(4, 1)...))
+				require.Zero(t, number(t, j, holds))
 				require.NoError(t, log.Close())
 			})
 		}
@@ -142,7 +145,7 @@ func writeDump(t *testing.T, j *sqljournal.Journal, path string) {
 	text := strings.Join(sqljournal.Statements(j), ";\n") + ";\n"
 	for _, q := range []string{
 		`SELECT 'INSERT INTO toolloop_version (version) VALUES (' || version || ')' FROM toolloop_version ORDER BY version`,
-		`SELECT 'INSERT INTO toolloop_sessions (name, seq, owner, expires) VALUES (''' || name || ''', ' || seq || ', ''' || owner || ''', ' || expires || ')' FROM toolloop_sessions`,
+		`SELECT 'INSERT INTO toolloop_sessions (name, seq, owner, expires, bytes) VALUES (''' || name || ''', ' || seq || ', ''' || owner || ''', ' || expires || ', ' || bytes || ')' FROM toolloop_sessions`,
 		`SELECT 'INSERT INTO toolloop_events (session, seq, body, sum) VALUES (''' || session || ''', ' || seq || ', ''' || replace(body, '''', '''''') || ''', ' || sum || ')' FROM toolloop_events ORDER BY seq`,
 	} {
 		rows, err := j.DB.QueryContext(t.Context(), q)

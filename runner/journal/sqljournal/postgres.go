@@ -14,7 +14,7 @@ const (
 	postgresLock = `SELECT pg_advisory_xact_lock(hashtext($1))`
 	// postgresWrite is one statement, so that an append is one round trip.
 	postgresWrite = `WITH moved AS (
-			UPDATE {sessions} SET seq = $3::bigint + cardinality($5::text[]), expires = {now} + $4
+			UPDATE {sessions} SET seq = $3::bigint + cardinality($5::text[]), expires = {now} + $4, bytes = bytes + $7
 			WHERE name = $1 AND owner = $2 AND seq = $3::bigint RETURNING name)
 		INSERT INTO {events} (session, seq, body, sum)
 		SELECT moved.name, $3::bigint + added.place, added.body, added.sum
@@ -63,7 +63,7 @@ func (l *log) writePostgres(ctx context.Context, rows []row) (moved bool, err er
 	}
 	j := l.journal
 	err = j.write(ctx, func(ctx context.Context, to execer) error {
-		result, err := to.ExecContext(ctx, j.sql(postgresWrite), l.session, l.owner, l.last, j.lease().Milliseconds(), bodies, sums)
+		result, err := to.ExecContext(ctx, j.sql(postgresWrite), l.session, l.owner, l.last, j.lease().Milliseconds(), bodies, sums, size(rows))
 		if err != nil {
 			return postgresFailed(err)
 		}

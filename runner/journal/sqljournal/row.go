@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"iter"
 
+	"github.com/seed-916e8f6a/toolloop/internal/opening"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
@@ -19,6 +20,14 @@ const (
 	pageSize  = 200
 	pageBytes = 8 << 20
 )
+
+// size is how much the rows hold.
+func size(rows []row) (n int64) {
+	for _, r := range rows {
+		n += int64(len(r.body))
+	}
+	return n
+}
 
 // row is what is kept of an event.
 type row struct {
@@ -90,6 +99,7 @@ func (l *log) page(ctx context.Context, next, last int64) (events []event.Event,
 		return err
 	})
 	for _, r := range kept {
+		opening.Progress(ctx)
 		e, err := l.decode(next+int64(len(events)), r)
 		if err != nil {
 			return events, err
@@ -137,7 +147,8 @@ func (l *log) decode(want int64, r keptRow) (e event.Event, err error) {
 	case r.sum != sum(r.body):
 		return e, l.corrupt(want, "the checksum does not match")
 	}
-	if err := json.Unmarshal(r.body, &e); err != nil {
+	opening.Decode(func() { err = json.Unmarshal(r.body, &e) })
+	if err != nil {
 		return event.Event{}, l.failed(want, err)
 	}
 	if e.Seq != want {
@@ -147,12 +158,12 @@ func (l *log) decode(want int64, r keptRow) (e event.Event, err error) {
 }
 
 // intact says whether there are as many events as the session has, at their
-// places.
+// places, and no more than are to be opened.
 func (l *log) intact(ctx context.Context) error {
 	var owner string
-	var n, wrong int64
+	var bytes, n, wrong int64
 	err := l.journal.read(ctx, func(ctx context.Context, from execer) error {
-		return from.QueryRowContext(ctx, l.journal.sql(count), l.session).Scan(&owner, &l.last, &n, &wrong)
+		return from.QueryRowContext(ctx, l.journal.sql(count), l.session).Scan(&owner, &l.last, &bytes, &n, &wrong)
 	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows) || err == nil && owner != l.owner:
@@ -166,7 +177,7 @@ func (l *log) intact(ctx context.Context) error {
 	case n > l.last:
 		return l.corrupt(l.last+1, fmt.Sprintf("it lies behind the session's end, which is %d", l.last))
 	}
-	return nil
+	return journal.CheckSize(l.session, bytes, l.journal.MaxBytes)
 }
 
 func (l *log) corrupt(seq int64, reason string) error {
