@@ -16,7 +16,7 @@ const (
 const (
 	take = `INSERT INTO {sessions} AS s (name, seq, owner, expires) VALUES ($1, 0, $2, {now} + $3)
 		ON CONFLICT (name) DO UPDATE SET owner = $2, expires = {now} + $3
-		WHERE s.owner = '' OR s.owner = $2 OR s.expires < {now} RETURNING seq`
+		WHERE s.owner = '' OR s.owner IN ($2, $4) OR s.expires < {now} RETURNING seq`
 	rename = `UPDATE {sessions} SET owner = $3, expires = {now} + $4 WHERE name = $1 AND owner IN ($2, $3) RETURNING seq`
 	look   = `SELECT owner, seq FROM {sessions} WHERE name = $1`
 	give   = `UPDATE {sessions} SET owner = '', expires = 0 WHERE name = $1 AND owner = $2`

@@ -65,3 +65,10 @@ func Sleep(l journal.Log, d time.Duration) {
 	at := it.heard.Load().Add(-d)
 	it.heard.Store(&at)
 }
+
+// Keeping says whether a journal has a goroutine.
+func Keeping(j *Journal) bool {
+	j.keeper.mu.Lock()
+	defer j.keeper.mu.Unlock()
+	return j.keeper.round != nil
+}

@@ -168,4 +168,7 @@ func (j *Journal) page(ctx context.Context, after string) (names []string, err e
 
 // Close closes the pool. Close the logs first: what is open stays taken until its
 // lease has run out.
-func (j *Journal) Close() error { return j.DB.Close() }
+func (j *Journal) Close() error {
+	j.rest(true)
+	return j.DB.Close()
+}

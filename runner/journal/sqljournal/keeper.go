@@ -11,12 +11,15 @@ import (
 
 // A keeper renews the leases of all logs that a Journal has open: in one statement,
 // which goes before appends, and on a connection that is kept for it. So a database
-// that is slow makes sessions slow, and does not take their leases away. The zero
-// keeper is ready; its goroutine runs while a log is open.
+// that is slow makes sessions slow, and does not take their leases away. It also gives
+// back the leases that could not be given back when their logs were closed. The zero
+// keeper is ready; its goroutine runs while it has something to do.
 type keeper struct {
 	mu    sync.Mutex // guards what follows
 	logs  map[*log]struct{}
-	round *round // nil: no log is open
+	owed  map[string]*log // closed, by their sessions
+	round *round          // nil: there is nothing to do
+	over  bool            // the Journal is closed: nothing can be given back any more
 }
 
 // A round is one life of the goroutine.
@@ -35,10 +38,16 @@ func (j *Journal) keep(l *log) {
 		k.logs = map[*log]struct{}{}
 	}
 	k.logs[l] = struct{}{}
+	j.begin(l)
+}
+
+// begin starts the goroutine. The caller holds the keeper's mu.
+func (j *Journal) begin(l *log) {
+	k := &j.keeper
 	if k.round == nil {
 		ctx, stop := context.WithCancel(context.WithoutCancel(l.ctx))
 		k.round = &round{stop: stop, done: make(chan struct{})}
-		go j.renewals(ctx, k.round) // until unkeep ends it, which waits
+		go j.renewals(ctx, k.round) // until there is nothing to do: see rest
 	}
 }
 
@@ -47,15 +56,83 @@ func (j *Journal) unkeep(l *log) {
 	k := &j.keeper
 	k.mu.Lock()
 	delete(k.logs, l)
+	k.mu.Unlock()
+	j.rest(false)
+}
+
+// rest ends the goroutine and waits for it, if there is nothing to do; in any case, if
+// all is to be given up.
+func (j *Journal) rest(all bool) {
+	k := &j.keeper
+	k.mu.Lock()
+	if all {
+		k.over = true
+		clear(k.owed)
+	}
 	r := k.round
-	last := len(k.logs) == 0 && r != nil
-	if last {
+	idle := r != nil && (all || len(k.logs) == 0 && len(k.owed) == 0)
+	if idle {
 		k.round = nil
 	}
 	k.mu.Unlock()
-	if last {
+	if idle {
 		r.stop()
 		<-r.done
+	}
+}
+
+// owe notes that the lease of a closed log is to be given back, as soon as the
+// database can: with a disk that is full it cannot.
+func (j *Journal) owe(l *log) {
+	k := &j.keeper
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.over || l.heard.Load() == nil { // or nothing was asked for
+		return
+	}
+	if k.owed == nil {
+		k.owed = map[string]*log{}
+	}
+	k.owed[l.session] = l
+	j.begin(l)
+}
+
+// ownerOwed is the owner of a lease that is to be given back; else it is this one.
+func (j *Journal) ownerOwed(session, owner string) string {
+	k := &j.keeper
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l := k.owed[session]; l != nil {
+		return l.owner
+	}
+	return owner
+}
+
+// debts returns the logs whose leases are to be given back, and have not run out.
+func (k *keeper) debts() (all []*log) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for session, l := range k.owed {
+		if elapsed(*l.heard.Load(), time.Now()) > l.journal.lease() {
+			delete(k.owed, session)
+			continue
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+// repay gives leases back, until one cannot be.
+func (j *Journal) repay(all []*log) {
+	for _, l := range all {
+		if l.give(giveBound) != nil {
+			return
+		}
+		j.keeper.mu.Lock()
+		if j.keeper.owed[l.session] == l {
+			delete(j.keeper.owed, l.session)
+		}
+		j.keeper.mu.Unlock()
 	}
 }
 
@@ -89,17 +166,23 @@ func (j *Journal) renewals(ctx context.Context, r *round) {
 		case <-renewing:
 			renewing = nil
 		case <-tick.C:
-			all := j.keeper.open()
+			all, owed := j.keeper.open(), j.keeper.debts()
 			for _, l := range all {
 				l.expire(time.Since(*l.heard.Load()))
 			}
-			if due := j.due(all); renewing == nil && due != nil {
+			due := j.due(all)
+			switch {
+			case renewing != nil:
+			case len(due) > 0 || len(owed) > 0:
 				done := make(chan struct{})
 				renewing = done
 				go func() { // renewals waits for it
 					defer close(done)
 					j.renew(ctx, r, due)
+					j.repay(owed)
 				}()
+			case len(all) == 0:
+				go j.rest(false) // which waits for this goroutine
 			}
 		}
 	}
@@ -133,6 +216,9 @@ func (j *Journal) due(all []*log) (holds []hold) {
 
 // renew renews leases, and ends the logs of those that another worker has.
 func (j *Journal) renew(ctx context.Context, r *round, holds []hold) {
+	if len(holds) == 0 {
+		return
+	}
 	asked := time.Now()
 	limit := asked.Add(j.lease())
 	for _, h := range holds {

@@ -18,7 +18,8 @@ func (l *log) take(ctx context.Context) error {
 	j := l.journal
 	err := j.repeatable(ctx, func(ctx context.Context, to execer) error {
 		l.hear(time.Now()) // and not when it began to wait for its turn
-		return to.QueryRowContext(ctx, j.sql(take), l.session, l.owner, j.lease().Milliseconds()).Scan(&l.last)
+		owed := j.ownerOwed(l.session, l.owner)
+		return to.QueryRowContext(ctx, j.sql(take), l.session, l.owner, j.lease().Milliseconds(), owed).Scan(&l.last)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return l.busy()
@@ -28,8 +29,8 @@ func (l *log) take(ctx context.Context) error {
 	} else {
 		err = l.intact(ctx)
 	}
-	if err != nil {
-		_ = l.give(giveBound) // perhaps it was taken; else it will run out
+	if err != nil && l.give(giveBound) != nil { // perhaps it was taken
+		j.owe(l)
 	}
 	return err
 }

@@ -160,11 +160,14 @@ func (l *log) Close() error {
 		return nil
 	}
 	l.journal.unkeep(l)
-	err := l.give(storeBound) // else the lease will run out
-	if err == nil && l.last == 0 {
-		err = l.clear()
+	if err := l.give(storeBound); err != nil {
+		l.journal.owe(l) // the lease is given back when it can be, or runs out
+		return l.failed(0, fmt.Errorf("the session stays taken for up to %v: its lease could not be given back: %w", l.journal.lease(), err))
 	}
-	if err != nil {
+	if l.last > 0 {
+		return nil
+	}
+	if err := l.clear(); err != nil {
 		return l.failed(0, err)
 	}
 	return nil
