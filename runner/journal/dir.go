@@ -31,6 +31,14 @@ import (
 // the like are a [*StoreError]. After a disk failed to sync nothing is known of
 // what it kept, so that the log is over; what was acknowledged before is not
 // lost. A write that hangs in the system is waited for, whatever the context.
+//
+// Beside the file of a session lies a small one, whose name ends in .synced: it says
+// how much of the session was on the disk. A file that is shorter has lost its end, as
+// a copy that broke off or a backup from before has, and is a *CorruptError too: calls
+// that it does not know any more would run again. To go on with it all the same,
+// remove the small file. Where that is not there, nothing can tell: what was cut off at
+// the end of an append was never there for whoever reads the rest. Only the idempotency
+// keys of calls protect then, and those of calls that the model makes anew are others.
 type Dir struct {
 	// Path is the directory. It is made, for its owner alone, when the first
 	// session is opened.
@@ -65,7 +73,7 @@ func (d Dir) Open(ctx context.Context, session string) (Log, error) {
 		return nil, errNoPath
 	}
 	path := filepath.Join(d.Path, fileName(session))
-	f, err := d.lock(path)
+	f, made, err := d.lock(path)
 	if err != nil {
 		return nil, &StoreError{Session: session, Err: err}
 	}
@@ -73,6 +81,9 @@ func (d Dir) Open(ctx context.Context, session string) (Log, error) {
 		return nil, &BusyError{Session: session}
 	}
 	l := &fileLog{session: session, path: path, files: d.files(), file: f}
+	if made {
+		l.forget()
+	}
 	if err := l.load(ctx, d.MaxBytes); err != nil {
 		_ = f.Close()
 		_, damaged := errors.AsType[*CorruptError](err)
@@ -89,34 +100,34 @@ var errNoPath = errors.New("journal: Dir has no Path")
 
 // lock opens a file and takes its lock; nil: somebody else has it. Who closes an
 // empty file removes it, so that the lock of one that has left is worth nothing.
-func (d Dir) lock(path string) (file, error) {
+func (d Dir) lock(path string) (_ file, made bool, _ error) {
 	for range 100 {
-		f, err := d.open(path)
+		f, made, err := d.open(path)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		locked, err := f.lock()
 		if locked && err == nil && f.isAt(path) {
-			return f, nil
+			return f, made, nil
 		}
 		_ = f.Close()
 		if err != nil || !locked {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	return nil, nil // it comes and goes: others are at it
+	return nil, false, nil // it comes and goes: others are at it
 }
 
 // open opens a file, and makes the directory when it has to.
-func (d Dir) open(path string) (file, error) {
-	f, err := d.files().open(path)
+func (d Dir) open(path string) (_ file, made bool, _ error) {
+	f, made, err := d.files().open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeDir(d.files(), d.Path); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		return d.files().open(path)
 	}
-	return f, err
+	return f, made, err
 }
 
 // makeDir makes a directory with its parents. See syncNames.

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 )
 
 // NewDir is a Dir on a disk of the tests.
@@ -22,6 +23,7 @@ type Disk struct {
 	// error is that of the operation, which is not done. May be nil.
 	Before func(op string) error
 
+	marks   map[string]string // small files
 	names   map[string]*inode // as processes see them
 	durable map[string]*inode
 	changed map[string][]func(map[string]*inode) // by directory: changes of names that are not synced
@@ -60,7 +62,7 @@ func resize(b []byte, n int) []byte {
 // NewDisk returns a disk with nothing but a root.
 func NewDisk() *Disk {
 	root := map[string]*inode{"/": {dir: true}}
-	return &Disk{names: maps.Clone(root), durable: root, changed: map[string][]func(map[string]*inode){}}
+	return &Disk{marks: map[string]string{}, names: maps.Clone(root), durable: root, changed: map[string][]func(map[string]*inode){}}
 }
 
 func (d *Disk) before(op string) error {
@@ -107,6 +109,7 @@ func (d *Disk) Crash(s Survival) *Disk {
 		}
 	}
 	after := NewDisk()
+	after.marks = maps.Clone(d.marks)
 	for name, i := range names {
 		if !reachable(names, name) {
 			continue
@@ -161,22 +164,32 @@ func (d *Disk) rename(dir string, change func(map[string]*inode)) {
 	d.changed[dir] = append(d.changed[dir], change)
 }
 
-func (d *Disk) open(name string) (file, error) {
+func (d *Disk) open(name string) (_ file, made bool, _ error) {
 	if i, ok := d.names[name]; ok {
-		return &diskFile{disk: d, inode: i}, nil
+		return &diskFile{disk: d, inode: i}, false, nil
 	}
 	if _, ok := d.names[path.Dir(name)]; !ok {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		return nil, false, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
 	if err := d.before("create"); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	i := new(inode)
 	d.rename(path.Dir(name), func(m map[string]*inode) { m[name] = i })
-	return &diskFile{disk: d, inode: i}, nil
+	return &diskFile{disk: d, inode: i}, true, nil
+}
+
+// write changes a mark. What a crash leaves of it is all of it, at once: that is the
+// worst for a mark, which must not be ahead of what it is about.
+func (d *Disk) write(name string, data []byte) error {
+	d.marks[name] = string(data)
+	return nil
 }
 
 func (d *Disk) read(name string) (io.ReadCloser, error) {
+	if m, ok := d.marks[name]; ok {
+		return io.NopCloser(strings.NewReader(m)), nil
+	}
 	i, ok := d.names[name]
 	if !ok {
 		return nil, fs.ErrNotExist
@@ -211,6 +224,10 @@ func (d *Disk) mkdir(dir string) error {
 }
 
 func (d *Disk) remove(name string) error {
+	if _, ok := d.marks[name]; ok {
+		delete(d.marks, name)
+		return nil
+	}
 	if err := d.before("remove"); err != nil {
 		return err
 	}

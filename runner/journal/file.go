@@ -45,6 +45,9 @@ func (l *fileLog) load(ctx context.Context, limit int64) error {
 	if err != nil {
 		return err
 	}
+	if marked := l.marked(); marked > s.end {
+		return s.corrupt(s.next, fmt.Errorf("the file has lost its end: %d bytes were on the disk, says %s, and %d are left", marked, l.markPath(), s.end))
+	}
 	if s.next > 1 { // a header alone is written again
 		l.end = s.end
 	}
@@ -120,6 +123,7 @@ func (l *fileLog) write(data []byte, sync bool) error {
 			return l.die(err)
 		}
 		l.synced = end
+		l.mark()
 	}
 	l.end = end
 	return nil

@@ -9,7 +9,8 @@ import (
 
 // fileSystem is what [Dir] needs of one. Paths are those of the system.
 type fileSystem interface {
-	open(path string) (file, error) // to read and write; makes it if there is none
+	open(path string) (f file, made bool, err error) // to read and write; makes it if there is none
+	write(path string, data []byte) error            // from the beginning of a small file, which is made if there is none; it is not synced
 	read(path string) (io.ReadCloser, error)
 	list(dir string) ([]string, error)
 	mkdir(dir string) error
@@ -32,12 +33,25 @@ type file interface {
 // systemFiles is the file system of the operating system.
 type systemFiles struct{}
 
-func (systemFiles) open(path string) (file, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
+func (systemFiles) open(path string) (_ file, made bool, _ error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		made = true
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	}
-	return systemFile{f}, nil
+	if err != nil {
+		return nil, false, err
+	}
+	return systemFile{f}, made, nil
+}
+
+func (systemFiles) write(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, 0)
+	return errors.Join(err, f.Close())
 }
 
 func (systemFiles) read(path string) (io.ReadCloser, error) { return os.Open(path) }
