@@ -3,6 +3,7 @@ package demo
 import (
 	"encoding/json"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -195,6 +196,20 @@ func list(raw json.RawMessage) []json.RawMessage {
 	return all
 }
 
+// defaulted is how descriptions tell a default.
+var defaulted = regexp.MustCompile(`(?i)\bdefaults?(?: to| is|:)?\s+("[^"]*"|[^\s,;]*[^\s,;.])`)
+
+// valueOf is what a text is in JSON: a number, say, or the text.
+func valueOf(text string) any {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	var v any
+	if dec.Decode(&v) != nil || dec.More() {
+		return text
+	}
+	return v
+}
+
 // read returns what the provider understands of a form.
 func (f form) read() schema {
 	s := schema{
@@ -223,6 +238,9 @@ func (f form) read() schema {
 	}
 	if f.get("default", &only) {
 		s.given = append(s.given, only)
+	}
+	if m := defaulted.FindStringSubmatch(s.about); m != nil && s.given == nil {
+		s.given = append(s.given, valueOf(m[1]))
 	}
 	var examples []any
 	f.get("examples", &examples)
