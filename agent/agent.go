@@ -31,7 +31,9 @@ type Agent struct {
 	// out.
 	Toolsets []tool.Set
 	// Output asks the model for a form of its final answer. The answer is not
-	// checked against it. Nil: text.
+	// checked against it. Servers that would then never call a tool are not asked for
+	// it while the agent has tools (openai.Profile.OutputAlone), which a notice tells:
+	// say in the instructions what the answer is to be, too. Nil: text.
 	Output *llm.OutputFormat
 	// Settings go into each request as they are, such as Temperature. A runner holds
 	// the model to three of them, whatever the provider makes of them:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -46,7 +47,7 @@ func (a *asking) ask(ctx context.Context) (*llm.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.tell(append(first.notes, a.lostEffort(&d.Profile)...)...); err != nil {
+	if err := a.tell(slices.Concat(first.notes, a.lostEffort(&d.Profile), d.formNotes(a.req))...); err != nil {
 		return nil, err
 	}
 	resp, err := a.send(ctx, a.req, a.model, first, a.emit)

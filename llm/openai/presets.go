@@ -81,7 +81,9 @@ var (
 	dashScope  = hosts{"dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com", "dashscope-us.aliyuncs.com"}
 	zhipu      = hosts{"bigmodel.cn", "z.ai"}
 	lmStudio   = hosts{"localhost:1234"}
-	ollama     = hosts{"localhost:11434", "ollama.com"}
+	ownOllama  = hosts{"localhost:11434"}
+	ollama     = append(hosts{"ollama.com"}, ownOllama...)
+	vLLM       = hosts{"localhost:8000"}
 
 	// Those of which no more is known than their names for things.
 	otherNames = hosts{
@@ -160,6 +162,11 @@ var presets = []preset{
 	// OpenRouter: without reasoning_details the second request to Gemini is
 	// refused (LibreChat-AI/agents#37, earendil-works/pi#260).
 	{hosts: openRouter, set: func(p *Profile) { p.Echo = append(p.Echo, "reasoning_details") }},
+
+	// These hold each answer to the form that is asked for, so that no tool is called
+	// beside it (vllm-project/vllm#39929, ollama/ollama#13750,
+	// openai/openai-agents-python#3709).
+	{hosts: slices.Concat(vLLM, ownOllama, moonshot), set: func(p *Profile) { p.OutputAlone = true }},
 
 	// LM Studio 0.3.5 refuses null (lmstudio-ai/lmstudio-bug-tracker#261) and a
 	// tool_choice that is an object (#670).

@@ -73,6 +73,12 @@ type Profile struct {
 	// NeedTools adds a tool that does nothing to a request without tools whose
 	// messages hold calls.
 	NeedTools bool
+	// OutputAlone leaves Request.Output out where the model may call a tool. Some
+	// servers hold each answer to the form, so that the model answers in JSON at once
+	// and never calls a tool. A final answer then has no form that the server holds;
+	// ask for it in the instructions, or in a request without tools. A notice tells it,
+	// once in a conversation.
+	OutputAlone bool
 
 	// TextResults sends the results of tools to the Responses API as text alone.
 	// False: a result with pictures or files is a list of parts there. Chat

@@ -25,6 +25,7 @@ func TestProfileFor(t *testing.T) {
 	thinking := with(oldCap, func(p *openai.Profile) {
 		p.Echo, p.EchoEmpty, p.ToolChoice = []string{"reasoning_content"}, true, openai.ToolChoiceAuto
 	})
+	ownOllama := with(oldCap, func(p *openai.Profile) { p.OutputAlone = true })
 	gemini := with(known, func(p *openai.Profile) {
 		p.ToolName, p.Schema, p.ToolImages = true, openai.SchemaGemini, openai.ToolImagesUser
 	})
@@ -53,8 +54,11 @@ func TestProfileFor(t *testing.T) {
 		})},
 		{"https://api.deepseek.com", "deepseek-chat", with(oldCap, func(p *openai.Profile) { p.Echo = []string{"reasoning_content"} })},
 		{"https://api.deepseek.com/beta", "deepseek-reasoner", thinking},
-		{"https://api.moonshot.cn/v1", "kimi-k2-thinking-turbo", thinking},
-		{"https://api.moonshot.ai/v1", "kimi-k2-0905-preview", with(oldCap, func(p *openai.Profile) { p.Echo = []string{"reasoning_content"} })},
+		{"https://api.moonshot.cn/v1", "kimi-k2-thinking-turbo", with(thinking, func(p *openai.Profile) { p.OutputAlone = true })},
+		{"https://api.moonshot.ai/v1", "kimi-k2-0905-preview", with(ownOllama, func(p *openai.Profile) { p.Echo = []string{"reasoning_content"} })},
+		{"http://localhost:8000/v1", "m", openai.Profile{OutputAlone: true}},
+		{"http://vllm.internal:8000/v1", "m", openai.Profile{OutputAlone: true}},
+		{"https://ollama.com/v1", "gpt-oss:120b", oldCap},
 		{"https://generativelanguage.googleapis.com/v1beta/openai/", "gemini-2.5-flash", gemini},
 		{"https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/l/endpoints/openapi", "google/gemini-2.5-pro", gemini},
 		{"https://openrouter.ai/api/v1", "google/gemini-3-pro-preview", with(known, func(p *openai.Profile) { p.Echo = []string{"reasoning_details"} })},
@@ -66,11 +70,11 @@ func TestProfileFor(t *testing.T) {
 		{"http://127.0.0.1:1234/v1", "m", with(oldCap, func(p *openai.Profile) {
 			p.EmptyContent, p.ToolChoice = openai.ContentEmpty, openai.ToolChoiceWords
 		})},
-		{"http://[::1]:11434/v1", "qwen3", oldCap},
-		{"http://ollama:11434/v1", "qwen3", oldCap},
-		{"http://192.168.1.5:11434", "qwen3", oldCap},
-		{"http://0.0.0.0:11434", "qwen3", oldCap},
-		{"http://host.containers.internal:11434", "qwen3", oldCap},
+		{"http://[::1]:11434/v1", "qwen3", ownOllama},
+		{"http://ollama:11434/v1", "qwen3", ownOllama},
+		{"http://192.168.1.5:11434", "qwen3", ownOllama},
+		{"http://0.0.0.0:11434", "qwen3", ownOllama},
+		{"http://host.containers.internal:11434", "qwen3", ownOllama},
 		{"http://8.8.8.8:11434", "qwen3", openai.Profile{}},
 	} {
 		require.Equal(t, tt.want, openai.ProfileFor(tt.base, tt.model), "%s %s", tt.base, tt.model)
@@ -323,4 +327,74 @@ func TestNoticesOfRepairs(t *testing.T) {
 		`the result of the call "x" was left out: no call before it waits for one`,
 		`the call "a" has no result: one that says so was added`,
 	}, notices)
+}
+
+// TestOutputAlone: where the model may call a tool, the form is left out of the
+// request, and that is told once in a conversation.
+func TestOutputAlone(t *testing.T) {
+	t.Parallel()
+	tools := []llm.ToolDef{{Name: "f"}}
+	schema := &llm.OutputFormat{Schema: []byte(`{"type":"object"}`)}
+	for _, tt := range []struct {
+		name  string
+		alone bool
+		req   llm.Request
+		sent  bool
+	}{
+		{"schema beside tools", true, llm.Request{Tools: tools, Output: schema}, false},
+		{"json_object beside tools", true, llm.Request{Tools: tools, Output: &llm.OutputFormat{Type: "json_object"}}, false},
+		{"beside hosted tools", true, llm.Request{Output: schema, Settings: llm.Settings{HostedTools: []json.RawMessage{json.RawMessage(`{"type":"web_search"}`)}}}, false},
+		{"beside a tool that must be called", true, llm.Request{Tools: tools, Output: schema, Settings: llm.Settings{ToolChoice: llm.ToolNamed("f")}}, false},
+		{"text beside tools", true, llm.Request{Tools: tools, Output: &llm.OutputFormat{Type: "text"}}, true},
+		{"no tool may be called", true, llm.Request{Tools: tools, Output: schema, Settings: llm.Settings{ToolChoice: llm.ToolNone}}, true},
+		{"no tools", true, llm.Request{Output: schema}, true},
+		{"no form", true, llm.Request{Tools: tools}, true},
+		{"another server", false, llm.Request{Tools: tools, Output: schema}, true},
+	} {
+		for _, api := range []openai.API{openai.APIChat, openai.APIResponses} {
+			t.Run(tt.name+" "+string(api), func(t *testing.T) {
+				t.Parallel()
+				w := &wire{body: ok}
+				if api == openai.APIResponses {
+					w.body = `{"id":"r","object":"response","status":"completed","output":[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"hi"}]}]}`
+				}
+				c := w.config()
+				c.API, c.Profile = api, &openai.Profile{OutputAlone: tt.alone}
+				req := tt.req
+				req.Messages, req.Memo = []llm.Message{llm.User("hi")}, new(llm.Memo)
+				m := c.Model("m")
+				var notices []string
+				for range 2 {
+					_, err := m.Generate(t.Context(), &req, func(d llm.Delta) {
+						if n, ok := d.(llm.Notice); ok {
+							notices = append(notices, n.Text)
+						}
+					})
+					require.NoError(t, err)
+				}
+				has := strings.Contains(w.bodies[0], `"response_format"`) || strings.Contains(w.bodies[0], `"format"`)
+				require.Equal(t, tt.sent && tt.req.Output != nil, has, w.bodies[0])
+				require.Equal(t, w.bodies[0], w.bodies[1])
+				if tt.sent {
+					require.Empty(t, notices)
+					return
+				}
+				require.Equal(t, []string{"the answer is asked for without its form: this provider would hold each answer to it, so that no tool is ever called (Profile.OutputAlone)"}, notices)
+			})
+		}
+	}
+}
+
+// TestOutputAloneIsChecked: a form that no server could read is an error, whether it
+// would be sent or not.
+func TestOutputAloneIsChecked(t *testing.T) {
+	t.Parallel()
+	w := &wire{body: ok}
+	c := w.config()
+	c.Profile = &openai.Profile{OutputAlone: true}
+	_, err := c.Model("m").Generate(t.Context(), &llm.Request{
+		Messages: []llm.Message{llm.User("hi")}, Tools: []llm.ToolDef{{Name: "f"}}, Output: &llm.OutputFormat{Type: "yaml"},
+	}, nil)
+	require.EqualError(t, err, `openai: unknown output type "yaml"`)
+	require.Empty(t, w.bodies)
 }

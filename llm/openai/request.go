@@ -76,8 +76,12 @@ func (p *Profile) members(req *llm.Request, model string, called bool) (fields, 
 		return nil, err
 	}
 	p.toolEffort(&f)
+	head := f
 	if err := p.output(&f, req.Output); err != nil {
 		return nil, err
+	}
+	if p.leavesForm(req) {
+		f = head
 	}
 	service(&f, &req.Settings)
 	if req.Stream {

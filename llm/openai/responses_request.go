@@ -177,7 +177,7 @@ func (p *Profile) responsesText(f *fields, req *llm.Request) error {
 	if err := p.output(&chat, req.Output); err != nil {
 		return err
 	}
-	if len(chat) > 0 {
+	if len(chat) > 0 && !p.leavesForm(req) {
 		format := fields{{"type", member(chat[0].value, "type")}}
 		for name, v := range members(member(chat[0].value, "json_schema")) {
 			format.raw(name, v)
