@@ -16,6 +16,7 @@ import (
 	desk "github.com/seed-916e8f6a/toolloop/examples/testing"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest/tape"
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
 	"github.com/seed-916e8f6a/toolloop/llm/wrap"
 	"github.com/seed-916e8f6a/toolloop/runner"
@@ -142,7 +143,7 @@ func TestTranscript(t *testing.T) {
 // "go run ./examples/provider", and TOOLLOOP_UPDATE=1 with its OPENAI_BASE_URL.
 func TestRecorded(t *testing.T) {
 	t.Parallel()
-	model := llmtest.Replay(t, "testdata/recorded").Model(openai.Model("gpt-4o-mini"))
+	model := tape.Replay(t, "testdata/recorded").Model(openai.Model("gpt-4o-mini"))
 	result, err := runner.Run(t.Context(), desk.New(newShop(), model), llm.User("What was paid for W1?"))
 	require.NoError(t, err)
 	require.Equal(t, []string{"find_order"}, runnertest.Order(result))

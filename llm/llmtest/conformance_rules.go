@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -371,7 +372,7 @@ func (s suite) memo(t *testing.T) error {
 func arrived(l *ledger, sent ...*llm.Request) error {
 	got := l.all()
 	if len(got) != len(sent) {
-		return fmt.Errorf("%s arrived, and %d were sent", count(len(got), "request"), len(sent))
+		return fmt.Errorf("%s arrived, and %d were sent", rawjson.Count(len(got), "request"), len(sent))
 	}
 	for i, req := range sent {
 		if want, is := heard(req), heard(&got[i]); want != is {
@@ -405,7 +406,7 @@ func heard(req *llm.Request) string {
 		switch m.Role {
 		case llm.RoleTool:
 			for _, r := range m.Results() {
-				line("tool %s: %q", numberOf(ids, r.CallID, "call"), r.Text())
+				line("tool %s: %q", rawjson.NumberOf(ids, r.CallID, "call"), r.Text())
 			}
 		case llm.RoleSystem, llm.RoleDeveloper:
 			line("system: %q", m.Text())
@@ -413,7 +414,7 @@ func heard(req *llm.Request) string {
 			line("%s: %q", m.Role, m.Text())
 		}
 		for _, c := range m.Calls() {
-			line("  calls %s(%s) %s", c.Name, c.Arguments, numberOf(ids, c.ID, "call"))
+			line("  calls %s(%s) %s", c.Name, c.Arguments, rawjson.NumberOf(ids, c.ID, "call"))
 		}
 	}
 	return b.String()

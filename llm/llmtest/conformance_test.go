@@ -32,9 +32,6 @@ func TestConformance(t *testing.T) {
 		"a transport": func(t *testing.T, steps ...llmtest.Step) llm.Model {
 			return openai.Config{HTTPClient: llmtest.Script(t, steps...).Client(), Key: "k"}.Model("m")
 		},
-		"a tape": func(t *testing.T, steps ...llmtest.Step) llm.Model { // of another test, which may ask nothing
-			return llmtest.Record(&tapeTB{}, t.TempDir()).Model(llmtest.Script(t, steps...))
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

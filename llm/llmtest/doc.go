@@ -65,9 +65,9 @@
 //
 // # Real models
 //
-// What a real model said once is replayed by a [Tape], from files that people can
-// read and that hold no key. Whoever writes an [llm.Model] has [TestModel] check
-// that it keeps the contract.
+// Package tape, below this one, replays the answers of a real model from files that
+// people can read and that hold no key. If you write an [llm.Model], [TestModel]
+// checks that it keeps the contract.
 //
 // # Time
 //

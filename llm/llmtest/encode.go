@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -30,7 +31,7 @@ func (a *answer) encode(stream, usage bool) []frame {
 // completion is the answer as one JSON document.
 func (a *answer) completion() string {
 	doc := a.document("chat.completion", a.choice("message", wireMessage(a.resp.Message), true))
-	doc.set("usage", wireUsage(a.resp.Usage, a.resp.RawUsage))
+	doc.Set("usage", wireUsage(a.resp.Usage, a.resp.RawUsage))
 	return append(doc, a.resp.Extra...).String() + "\n"
 }
 
@@ -43,14 +44,14 @@ type chunks struct {
 
 func (c *chunks) last() *frame { return &c.frames[len(c.frames)-1] }
 
-func (c *chunks) delta(delta object) {
+func (c *chunks) delta(delta rawjson.Object) {
 	c.chunk(c.answer.choice("delta", delta, false))
 }
 
-func (c *chunks) chunk(choice object, extra ...llm.Member) {
+func (c *chunks) chunk(choice rawjson.Object, extra ...llm.Member) {
 	doc := c.answer.document("chat.completion.chunk", choice)
 	if c.usage {
-		doc.set("usage", nil)
+		doc.Set("usage", nil)
 	}
 	c.send(append(doc, extra...).String())
 }
@@ -70,13 +71,13 @@ func event(data string) string { return "data: " + data + "\n\n" }
 func (c *chunks) end() {
 	resp := c.answer.resp
 	if len(resp.Message.Extra) > 0 {
-		c.delta(object(resp.Message.Extra))
+		c.delta(rawjson.Object(resp.Message.Extra))
 	}
-	c.chunk(c.answer.choice("delta", object{}, true), resp.Extra...)
+	c.chunk(c.answer.choice("delta", rawjson.Object{}, true), resp.Extra...)
 	c.last().whole = true
 	if c.usage {
 		doc := c.answer.document("chat.completion.chunk", nil)
-		doc.set("usage", wireUsage(resp.Usage, resp.RawUsage))
+		doc.Set("usage", wireUsage(resp.Usage, resp.RawUsage))
 		c.send(doc.String())
 	}
 	c.send("[DONE]")
@@ -84,56 +85,56 @@ func (c *chunks) end() {
 
 // document returns a completion or a chunk of one, up to its choices; a nil
 // choice makes the list empty.
-func (a *answer) document(kind string, choice object) object {
+func (a *answer) document(kind string, choice rawjson.Object) rawjson.Object {
 	choices := "[]"
 	if choice != nil {
 		choices = "[" + choice.String() + "]"
 	}
-	doc := object{}
-	doc.set("id", a.resp.ID)
-	doc.set("object", kind)
-	doc.set("created", created)
-	doc.set("model", a.resp.Model)
+	doc := rawjson.Object{}
+	doc.Set("id", a.resp.ID)
+	doc.Set("object", kind)
+	doc.Set("created", created)
+	doc.Set("model", a.resp.Model)
 	return append(doc, llm.Member{Name: "choices", Value: choices})
 }
 
 // choice returns the one choice, whose content stands under name. How the answer
 // ended stands in the last, or only, one.
-func (a *answer) choice(name string, content object, last bool) object {
+func (a *answer) choice(name string, content rawjson.Object, last bool) rawjson.Object {
 	finish := llm.Finish{}
 	if last {
 		finish = a.resp.Finish
 	}
-	choice := object{}
-	choice.set("index", 0)
-	choice.set(name, content)
+	choice := rawjson.Object{}
+	choice.Set("index", 0)
+	choice.Set(name, content)
 	if last && a.resp.LogProbs != nil {
 		choice = append(choice, llm.Member{Name: "logprobs", Value: string(a.resp.LogProbs)})
 	} else {
-		choice.set("logprobs", nil)
+		choice.Set("logprobs", nil)
 	}
-	choice.set("finish_reason", orNull(finish.Raw))
+	choice.Set("finish_reason", orNull(finish.Raw))
 	if finish.Native != "" {
-		choice.set("native_finish_reason", finish.Native)
+		choice.Set("native_finish_reason", finish.Native)
 	}
 	return choice
 }
 
 // wireMessage returns the message of an answer that is not streamed.
-func wireMessage(m llm.Message) object {
-	out := object{}
-	out.set("role", "assistant")
-	out.put("content", wireContent(m.Parts))
-	out.set("refusal", orNull(m.Refusal()))
+func wireMessage(m llm.Message) rawjson.Object {
+	out := rawjson.Object{}
+	out.Set("role", "assistant")
+	out.Put("content", wireContent(m.Parts))
+	out.Set("refusal", orNull(m.Refusal()))
 	var calls []string
 	for _, p := range m.Parts {
 		switch p := p.(type) {
 		case llm.Reasoning:
 			if !asPart(p) {
-				out.set(p.Field, p.Text)
+				out.Set(p.Field, p.Text)
 			}
 		case llm.Audio:
-			out.set("audio", wireAudio(p))
+			out.Set("audio", wireAudio(p))
 		case llm.ToolCall:
 			calls = append(calls, wireCall(p).String())
 		}
@@ -144,7 +145,7 @@ func wireMessage(m llm.Message) object {
 		extra = slices.Delete(extra, i, i+1)
 	}
 	if calls != nil {
-		out.put(toolCalls, "["+strings.Join(calls, ",")+"]")
+		out.Put(toolCalls, "["+strings.Join(calls, ",")+"]")
 	}
 	return append(out, extra...)
 }
@@ -177,95 +178,95 @@ func wireContent(parts llm.Parts) string {
 	case list == nil && len(parts) > 0:
 		return "null"
 	}
-	return quoted(text)
+	return rawjson.Quote(text)
 }
 
 // roleDelta is the first chunk of a stream, which names the role.
-func roleDelta(m llm.Message) object {
-	delta := object{}
-	delta.set("role", "assistant")
+func roleDelta(m llm.Message) rawjson.Object {
+	delta := rawjson.Object{}
+	delta.Set("role", "assistant")
 	if wireContent(m.Parts) == "null" {
-		delta.set("content", nil)
+		delta.Set("content", nil)
 	} else {
-		delta.set("content", "")
+		delta.Set("content", "")
 	}
 	return delta
 }
 
-func pieceDelta(p piece) object {
-	delta := object{}
+func pieceDelta(p piece) rawjson.Object {
+	delta := rawjson.Object{}
 	switch part := p.part.(type) {
 	case llm.Text:
 		if part.Extra == nil {
-			delta.set("content", part.Text)
+			delta.Set("content", part.Text)
 		} else {
-			delta.put("content", "["+wireText(part).String()+"]")
+			delta.Put("content", "["+wireText(part).String()+"]")
 		}
 	case llm.RawPart:
-		delta.put("content", "["+part.JSON+"]")
+		delta.Put("content", "["+part.JSON+"]")
 	case llm.Reasoning:
 		if asPart(part) {
-			delta.put("content", "["+wireThought(part).String()+"]")
+			delta.Put("content", "["+wireThought(part).String()+"]")
 		} else {
-			delta.set(part.Field, part.Text)
+			delta.Set(part.Field, part.Text)
 		}
 	case llm.Refusal:
-		delta.set("refusal", part.Text)
+		delta.Set("refusal", part.Text)
 	case llm.Audio:
-		delta.set("audio", wireAudio(part))
+		delta.Set("audio", wireAudio(part))
 	case llm.ToolCall:
-		delta.put("tool_calls", "["+callDelta(part, p.index).String()+"]")
+		delta.Put("tool_calls", "["+callDelta(part, p.index).String()+"]")
 	}
 	return delta
 }
 
 // callDelta is a fragment of a call; only the first has an id and a name.
-func callDelta(c llm.ToolCall, index int) object {
-	out := object{}
-	out.set("index", index)
+func callDelta(c llm.ToolCall, index int) rawjson.Object {
+	out := rawjson.Object{}
+	out.Set("index", index)
 	if c.ID == "" {
-		out.set("function", map[string]string{"arguments": c.Arguments})
+		out.Set("function", map[string]string{"arguments": c.Arguments})
 		return out
 	}
 	return append(out, wireCall(c)...)
 }
 
-func wireCall(c llm.ToolCall) object {
-	function := object{}
-	function.set("name", c.Name)
-	function.set("arguments", c.Arguments)
-	out := object{}
-	out.set("id", c.ID)
+func wireCall(c llm.ToolCall) rawjson.Object {
+	function := rawjson.Object{}
+	function.Set("name", c.Name)
+	function.Set("arguments", c.Arguments)
+	out := rawjson.Object{}
+	out.Set("id", c.ID)
 	if !slices.ContainsFunc(c.Extra, isBuiltin) {
-		out.set("type", "function")
+		out.Set("type", "function")
 	}
-	out.set("function", function)
+	out.Set("function", function)
 	return append(out, c.Extra...)
 }
 
-func wireText(t llm.Text) object {
-	out := object{}
-	out.set("type", "text")
-	out.set("text", t.Text)
+func wireText(t llm.Text) rawjson.Object {
+	out := rawjson.Object{}
+	out.Set("type", "text")
+	out.Set("text", t.Text)
 	return append(out, t.Extra...)
 }
 
-func wireThought(r llm.Reasoning) object {
-	out := object{}
-	out.set("type", "thinking")
-	out.set("thinking", r.Text)
+func wireThought(r llm.Reasoning) rawjson.Object {
+	out := rawjson.Object{}
+	out.Set("type", "thinking")
+	out.Set("thinking", r.Text)
 	return append(out, r.Extra...)
 }
 
-func wireAudio(a llm.Audio) object {
-	out := object{}
-	out.set("id", a.ID)
-	out.set("data", a.Data)
+func wireAudio(a llm.Audio) rawjson.Object {
+	out := rawjson.Object{}
+	out.Set("id", a.ID)
+	out.Set("data", a.Data)
 	if a.Format != "" {
-		out.set("format", a.Format)
+		out.Set("format", a.Format)
 	}
-	out.set("transcript", a.Transcript)
-	out.set("expires_at", created+3600)
+	out.Set("transcript", a.Transcript)
+	out.Set("expires_at", created+3600)
 	return append(out, a.Extra...)
 }
 
@@ -278,20 +279,20 @@ func wireUsage(u llm.Usage, raw json.RawMessage) any {
 	if u == (llm.Usage{}) {
 		return nil
 	}
-	prompt, completion := object{}, object{}
-	prompt.set("cached_tokens", u.CachedTokens)
-	prompt.set("audio_tokens", u.InputAudioTokens)
+	prompt, completion := rawjson.Object{}, rawjson.Object{}
+	prompt.Set("cached_tokens", u.CachedTokens)
+	prompt.Set("audio_tokens", u.InputAudioTokens)
 	if u.CacheWriteTokens > 0 {
-		prompt.set("cache_write_tokens", u.CacheWriteTokens)
+		prompt.Set("cache_write_tokens", u.CacheWriteTokens)
 	}
-	completion.set("reasoning_tokens", u.ReasoningTokens)
-	completion.set("audio_tokens", u.OutputAudioTokens)
-	out := object{}
-	out.set("prompt_tokens", u.InputTokens)
-	out.set("completion_tokens", u.OutputTokens)
-	out.set("total_tokens", u.TotalTokens)
-	out.set("prompt_tokens_details", prompt)
-	out.set("completion_tokens_details", completion)
+	completion.Set("reasoning_tokens", u.ReasoningTokens)
+	completion.Set("audio_tokens", u.OutputAudioTokens)
+	out := rawjson.Object{}
+	out.Set("prompt_tokens", u.InputTokens)
+	out.Set("completion_tokens", u.OutputTokens)
+	out.Set("total_tokens", u.TotalTokens)
+	out.Set("prompt_tokens_details", prompt)
+	out.Set("completion_tokens_details", completion)
 	return out
 }
 

@@ -1,18 +1,16 @@
 package llmtest
 
 import (
-	"github.com/seed-916e8f6a/toolloop/llm"
 	"net"
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
 // Track lets a test say when a connection was accepted.
 func (s *Server) Track(c net.Conn, state http.ConnState) { s.track(c, state) }
-
-// Updating tells what a flag and an environment say.
-var Updating = updating
 
 // CheckModel checks the rules of TestModel on a model that may break them, and
 // returns what each rule says.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -87,9 +88,9 @@ func Late(d time.Duration) Fault {
 // which there is an error of kind timeout. Zero: silent until the client goes
 // away, in process until ctx ends.
 func Stall(after int, d time.Duration) Fault {
-	f := Fault{kind: stallFault, after: after, wait: d, name: fmt.Sprintf("stall for %v after %s", d, count(after, "piece"))}
+	f := Fault{kind: stallFault, after: after, wait: d, name: fmt.Sprintf("stall for %v after %s", d, rawjson.Count(after, "piece"))}
 	if d == 0 {
-		f.wait, f.name = forever, fmt.Sprintf("stall after %s", count(after, "piece"))
+		f.wait, f.name = forever, fmt.Sprintf("stall after %s", rawjson.Count(after, "piece"))
 	}
 	if d < 0 {
 		f.misuse = fmt.Errorf("Stall needs a time, or zero, not %v", d)
@@ -100,7 +101,7 @@ func Stall(after int, d time.Duration) Fault {
 // Cut is an answer whose connection ends after so many pieces, or after half of
 // its body if it is not streamed: kind truncated.
 func Cut(after int) Fault {
-	return Fault{kind: cutFault, after: after, name: "cut after " + count(after, "piece")}.checked()
+	return Fault{kind: cutFault, after: after, name: "cut after " + rawjson.Count(after, "piece")}.checked()
 }
 
 // CutBytes is an answer whose connection ends after n bytes of its body: kind
@@ -108,7 +109,7 @@ func Cut(after int) Fault {
 // no more than n bytes is whole. In process the bytes are those for a client that
 // asks for the usage of a stream.
 func CutBytes(n int) Fault {
-	return Fault{kind: cutBytesFault, after: n, name: "cut after " + count(n, "byte")}.checked()
+	return Fault{kind: cutBytesFault, after: n, name: "cut after " + rawjson.Count(n, "byte")}.checked()
 }
 
 // Reset is an answer whose connection is reset after so many pieces, or after
@@ -116,7 +117,7 @@ func CutBytes(n int) Fault {
 // network. On the wire a connection that is no TCP connection is cut instead; and
 // systems other than Linux may lose what came just before.
 func Reset(after int) Fault {
-	f := Fault{kind: resetFault, after: after, name: "reset after " + count(after, "piece")}
+	f := Fault{kind: resetFault, after: after, name: "reset after " + rawjson.Count(after, "piece")}
 	if after == -1 {
 		f.name = "reset before the answer"
 		return f
@@ -131,7 +132,7 @@ func Reset(after int) Fault {
 // can only tell by a status that err does not have; and there is no header for a
 // RetryAfter.
 func ErrorEvent(after int, err *llm.APIError) Fault {
-	f := Fault{kind: errorFault, after: after, name: "error event after " + count(after, "piece")}
+	f := Fault{kind: errorFault, after: after, name: "error event after " + rawjson.Count(after, "piece")}
 	if err == nil {
 		f.misuse = errors.New("ErrorEvent needs an error")
 		return f
@@ -143,7 +144,7 @@ func ErrorEvent(after int, err *llm.APIError) Fault {
 	e.Provider, e.RetryAfter = cmp.Or(e.Provider, provider), 0
 	e.Kind = kindOf(e.StatusCode, e.Code, e.Type)
 	e.Code = cmp.Or(e.Code, usualError(e.Kind).code)
-	f.err, f.name = &e, fmt.Sprintf("error event %s after %s", e.Kind, count(after, "piece"))
+	f.err, f.name = &e, fmt.Sprintf("error event %s after %s", e.Kind, rawjson.Count(after, "piece"))
 	return f.checked()
 }
 
@@ -153,7 +154,7 @@ func ErrorEvent(after int, err *llm.APIError) Fault {
 // good one before, and for a body that begins like JSON and ends too soon; else
 // malformed. Data is a line that cannot be taken for JSON or for a line of a stream.
 func GarbageEvent(after int, data string) Fault {
-	f := Fault{kind: garbageFault, after: after, data: data, name: fmt.Sprintf("garbage event after %s", count(after, "piece"))}
+	f := Fault{kind: garbageFault, after: after, data: data, name: fmt.Sprintf("garbage event after %s", rawjson.Count(after, "piece"))}
 	field, _, _ := strings.Cut(data, ":")
 	switch {
 	case strings.TrimSpace(data) == "", strings.ContainsAny(data, "\r\n"), json.Valid([]byte(data)), strings.Trim(data, " \t\"") == "[DONE]",
@@ -231,18 +232,18 @@ func (f *Fault) errorEvent(responses bool) string {
 		return event(f.errorDocument())
 	}
 	body := errorBody(f.err)
-	body.set("status", f.err.StatusCode)
-	doc := object{}
-	doc.set("type", "error")
-	doc.set("error", body)
+	body.Set("status", f.err.StatusCode)
+	doc := rawjson.Object{}
+	doc.Set("type", "error")
+	doc.Set("error", body)
 	return "event: error\n" + event(doc.String())
 }
 
 func (f *Fault) errorDocument() string {
 	body := errorBody(f.err)
-	body.set("status", f.err.StatusCode)
-	doc := object{}
-	doc.set("error", body)
+	body.Set("status", f.err.StatusCode)
+	doc := rawjson.Object{}
+	doc.Set("error", body)
 	return doc.String()
 }
 
@@ -365,4 +366,5 @@ func broken(kind llm.ErrorKind, f *Fault, cause error) *llm.APIError {
 type hangUp struct{ err error }
 
 func (h *hangUp) Error() string { return h.err.Error() }
+
 func (h *hangUp) Unwrap() error { return h.err }

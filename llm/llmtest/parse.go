@@ -342,6 +342,7 @@ type placed struct {
 }
 
 func (p *placed) Error() string { return p.place + ": " + p.err.Error() }
+
 func (p *placed) Unwrap() error { return p.err }
 
 // at puts the name of a member, or an index such as "[3]", before an error.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -242,7 +243,7 @@ func parseFunction(value string, c *llm.ToolCall) error {
 	if err != nil {
 		return err
 	}
-	var others object
+	var others rawjson.Object
 	for _, m := range members {
 		switch m.Name {
 		case "name":

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -37,13 +38,13 @@ func statusOf(e *llm.APIError) int {
 }
 
 // errorBody is the object in the member "error".
-func errorBody(e *llm.APIError) object {
+func errorBody(e *llm.APIError) rawjson.Object {
 	usual := usualError(e.Kind)
-	body := object{}
-	body.set("message", cmp.Or(e.Message, usual.message))
-	body.set("type", cmp.Or(e.Type, usual.kind))
-	body.set("param", orNull(e.Param))
-	body.set("code", orNull(cmp.Or(e.Code, usual.code)))
+	body := rawjson.Object{}
+	body.Set("message", cmp.Or(e.Message, usual.message))
+	body.Set("type", cmp.Or(e.Type, usual.kind))
+	body.Set("param", orNull(e.Param))
+	body.Set("code", orNull(cmp.Or(e.Code, usual.code)))
 	return body
 }
 
@@ -54,8 +55,8 @@ func errorReply(e *llm.APIError) *reply {
 		h.Set("x-request-id", e.RequestID)
 	}
 	setRetryAfter(h, e.RetryAfter)
-	doc := object{}
-	doc.set("error", errorBody(e))
+	doc := rawjson.Object{}
+	doc.Set("error", errorBody(e))
 	return &reply{status: statusOf(e), header: h, frames: []frame{{data: doc.String() + "\n"}}}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -49,7 +50,7 @@ func (a *answer) status() string {
 }
 
 // response is the response as an object: with its items if it has ended.
-func (a *answer) response(ended bool) object {
+func (a *answer) response(ended bool) rawjson.Object {
 	status, items := "in_progress", []string{}
 	var incomplete, failure, usage any
 	if ended {
@@ -67,41 +68,41 @@ func (a *answer) response(ended bool) object {
 			failure = map[string]string{"code": "server_error", "message": "The model failed on the way."}
 		}
 	}
-	out := object{}
-	out.set("id", a.resp.ID)
-	out.set("object", "response")
-	out.set("created_at", created)
-	out.set("status", status)
-	out.set("error", failure)
-	out.set("incomplete_details", incomplete)
+	out := rawjson.Object{}
+	out.Set("id", a.resp.ID)
+	out.Set("object", "response")
+	out.Set("created_at", created)
+	out.Set("status", status)
+	out.Set("error", failure)
+	out.Set("incomplete_details", incomplete)
 	for _, name := range []string{"instructions", "max_output_tokens", "max_tool_calls", "previous_response_id", "prompt_cache_key", "safety_identifier", "user"} {
-		out.set(name, nil)
+		out.Set(name, nil)
 	}
-	out.set("model", a.resp.Model)
-	out.put("output", list(items))
-	out.set("parallel_tool_calls", true)
-	out.put("reasoning", `{"effort":null,"summary":null}`)
+	out.Set("model", a.resp.Model)
+	out.Put("output", list(items))
+	out.Set("parallel_tool_calls", true)
+	out.Put("reasoning", `{"effort":null,"summary":null}`)
 	for _, name := range []string{"store", "background"} {
-		out.set(name, false)
+		out.Set(name, false)
 	}
 	for _, name := range []string{"temperature", "top_p"} {
-		out.set(name, 1)
+		out.Set(name, 1)
 	}
 	for _, name := range []string{"presence_penalty", "frequency_penalty", "top_logprobs"} {
-		out.set(name, 0)
+		out.Set(name, 0)
 	}
-	out.set("service_tier", "default")
-	out.put("text", `{"format":{"type":"text"}}`)
-	out.set("tool_choice", "auto")
-	out.put("tools", "[]")
-	out.set("truncation", "disabled")
+	out.Set("service_tier", "default")
+	out.Put("text", `{"format":{"type":"text"}}`)
+	out.Set("tool_choice", "auto")
+	out.Put("tools", "[]")
+	out.Set("truncation", "disabled")
 	if ended {
-		out.set("completed_at", created)
+		out.Set("completed_at", created)
 	} else {
-		out.set("completed_at", nil)
+		out.Set("completed_at", nil)
 	}
-	out.set("usage", usage)
-	out.put("metadata", "{}")
+	out.Set("usage", usage)
+	out.Put("metadata", "{}")
 	return append(out, a.resp.Extra...)
 }
 
@@ -178,61 +179,61 @@ func (it item) status(response string) string {
 }
 
 // object is the whole item.
-func (it item) object(status string) object {
+func (it item) object(status string) rawjson.Object {
 	if raw, ok := it.part.(llm.RawPart); ok {
 		members, _ := llm.ParseMembers([]byte(raw.JSON)) // it was checked
-		return object(members)
+		return rawjson.Object(members)
 	}
-	out := object{}
-	out.set("id", it.id)
+	out := rawjson.Object{}
+	out.Set("id", it.id)
 	switch p := it.part.(type) {
 	case llm.ToolCall:
-		out.set("type", "function_call")
-		out.set("status", status)
-		out.set("arguments", p.Arguments)
-		out.set("call_id", p.ID)
-		out.set("name", p.Name)
+		out.Set("type", "function_call")
+		out.Set("status", status)
+		out.Set("arguments", p.Arguments)
+		out.Set("call_id", p.ID)
+		out.Set("name", p.Name)
 		return append(out, p.Extra...)
 	case llm.Reasoning:
-		out.set("type", "reasoning")
+		out.Set("type", "reasoning")
 		if p.Field == "content" {
-			out.put("summary", "[]")
-			out.put("content", list([]string{it.content().String()}))
+			out.Put("summary", "[]")
+			out.Put("content", list([]string{it.content().String()}))
 		} else {
-			out.put("summary", list([]string{it.content().String()}))
+			out.Put("summary", list([]string{it.content().String()}))
 		}
 		if it.encrypted {
-			out.set("encrypted_content", ownContent+it.id)
+			out.Set("encrypted_content", ownContent+it.id)
 		}
 		return append(out, p.Extra...)
 	}
-	out.set("type", "message")
-	out.set("status", status)
-	out.set("role", "assistant")
-	out.put("content", list([]string{it.content().String()}))
+	out.Set("type", "message")
+	out.Set("status", status)
+	out.Set("role", "assistant")
+	out.Put("content", list([]string{it.content().String()}))
 	return out
 }
 
 // content is the one part of the item.
-func (it item) content() object {
-	out := object{}
+func (it item) content() rawjson.Object {
+	out := rawjson.Object{}
 	switch p := it.part.(type) {
 	case llm.Text:
-		out.set("type", "output_text")
-		out.put("annotations", "[]")
-		out.put("logprobs", it.logProbs)
-		out.set("text", p.Text)
+		out.Set("type", "output_text")
+		out.Put("annotations", "[]")
+		out.Put("logprobs", it.logProbs)
+		out.Set("text", p.Text)
 		return append(out, p.Extra...)
 	case llm.Refusal:
-		out.set("type", "refusal")
-		out.set("refusal", p.Text)
+		out.Set("type", "refusal")
+		out.Set("refusal", p.Text)
 	case llm.Reasoning:
-		out.set("type", "summary_text")
+		out.Set("type", "summary_text")
 		if p.Field == "content" {
-			out = object{}
-			out.set("type", "reasoning_text")
+			out = rawjson.Object{}
+			out.Set("type", "reasoning_text")
 		}
-		out.set("text", p.Text)
+		out.Set("text", p.Text)
 	}
 	return out
 }
@@ -246,24 +247,24 @@ func responsesUsage(u llm.Usage, raw json.RawMessage) any {
 	if u == (llm.Usage{}) {
 		return nil
 	}
-	input, output := object{}, object{}
-	input.set("cached_tokens", u.CachedTokens)
+	input, output := rawjson.Object{}, rawjson.Object{}
+	input.Set("cached_tokens", u.CachedTokens)
 	if u.CacheWriteTokens > 0 {
-		input.set("cache_write_tokens", u.CacheWriteTokens)
+		input.Set("cache_write_tokens", u.CacheWriteTokens)
 	}
 	if u.InputAudioTokens > 0 {
-		input.set("audio_tokens", u.InputAudioTokens)
+		input.Set("audio_tokens", u.InputAudioTokens)
 	}
-	output.set("reasoning_tokens", u.ReasoningTokens)
+	output.Set("reasoning_tokens", u.ReasoningTokens)
 	if u.OutputAudioTokens > 0 {
-		output.set("audio_tokens", u.OutputAudioTokens)
+		output.Set("audio_tokens", u.OutputAudioTokens)
 	}
-	out := object{}
-	out.set("input_tokens", u.InputTokens)
-	out.set("input_tokens_details", input)
-	out.set("output_tokens", u.OutputTokens)
-	out.set("output_tokens_details", output)
-	out.set("total_tokens", u.TotalTokens)
+	out := rawjson.Object{}
+	out.Set("input_tokens", u.InputTokens)
+	out.Set("input_tokens_details", input)
+	out.Set("output_tokens", u.OutputTokens)
+	out.Set("output_tokens_details", output)
+	out.Set("total_tokens", u.TotalTokens)
 	return out
 }
 
@@ -296,24 +297,24 @@ func (s *itemStream) frame(wait time.Duration, pieces int) {
 
 // event adds an event with one member beside its type.
 func (s *itemStream) event(typ, name string, v any, rest ...llm.Member) {
-	e := object{}
-	e.set("type", typ)
-	e.set("sequence_number", s.sequence)
+	e := rawjson.Object{}
+	e.Set("type", typ)
+	e.Set("sequence_number", s.sequence)
 	s.sequence++
 	e = append(e, rest...)
-	e.set(name, v)
+	e.Set(name, v)
 	s.pending += "event: " + typ + "\n" + event(e.String())
 }
 
 // place are the members that name the i-th item, or a part of it.
-func (s *itemStream) place(i int, part string) object {
-	out := object{}
+func (s *itemStream) place(i int, part string) rawjson.Object {
+	out := rawjson.Object{}
 	if part != "" {
-		out.set("item_id", s.items[i].id)
+		out.Set("item_id", s.items[i].id)
 	}
-	out.set("output_index", i)
+	out.Set("output_index", i)
 	if part != "" && part != "item" {
-		out.set(part, 0)
+		out.Set(part, 0)
 	}
 	return out
 }
@@ -346,7 +347,7 @@ func (s *itemStream) open(i int) {
 }
 
 // withoutContent is an item that has begun.
-func (s *itemStream) withoutContent(it item) object {
+func (s *itemStream) withoutContent(it item) rawjson.Object {
 	out := it.object("in_progress")
 	for i, m := range out {
 		if m.Name == "content" || m.Name == "summary" {

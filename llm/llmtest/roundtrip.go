@@ -6,8 +6,6 @@ import (
 	"strings"
 )
 
-var _ http.RoundTripper = (*Model)(nil)
-
 // RoundTrip implements [http.RoundTripper]: the script answers as a provider
 // would that is at the URL of the request, whichever host that is. The path ends
 // in /chat/completions or /responses. There is no connection and no goroutine: RoundTrip waits

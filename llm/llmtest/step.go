@@ -1,7 +1,6 @@
 package llmtest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -284,17 +284,6 @@ func argumentsText(args any) (string, error) {
 	case []byte:
 		return string(a), nil
 	}
-	b, err := marshal(args)
+	b, err := rawjson.Marshal(args)
 	return string(b), err
-}
-
-// marshal is json.Marshal without the escapes for HTML, which no model writes.
-func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -57,7 +58,7 @@ func transcript(req *llm.Request) string {
 	}
 	messages := req.Messages
 	if n := len(messages) - maxMessages; n > 0 {
-		line("… %s before", count(n, "message"))
+		line("… %s before", rawjson.Count(n, "message"))
 		messages = messages[n:]
 	}
 	for _, m := range messages {

@@ -1,4 +1,4 @@
-package llmtest_test
+package tape_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest/tape"
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
 )
 
@@ -27,12 +28,12 @@ func recordTexts(t *testing.T, reqs ...*llm.Request) (dir string) {
 		steps = append(steps, llmtest.Text(fmt.Sprint(i+1)))
 	}
 	require.Empty(t, complaints(func(tb testing.TB) {
-		sendAll(tb, llmtest.Record(tb, dir).Model(llmtest.Script(t, steps...)), reqs...)
+		sendAll(tb, tape.Record(tb, dir).Model(llmtest.Script(t, steps...)), reqs...)
 	}))
 	return dir
 }
 
-const advice = "\n(-update or TOOLLOOP_UPDATE=1 records anew; the doc of llmtest.Tape says what is compared)"
+const advice = "\n(-update or TOOLLOOP_UPDATE=1 records anew; the doc of tape.Tape says what is compared)"
 
 func TestTapeDiffers(t *testing.T) {
 	t.Parallel()
@@ -46,7 +47,7 @@ func TestTapeDiffers(t *testing.T) {
 	other.Temperature = new(0.5)
 	var err error
 	require.Equal(t, []string{
-		"llmtest: request 1 is not that of " + dir + "/001.json:" + `
+		"tape: request 1 is not that of " + dir + "/001.json:" + `
   /messages/0/parts/0/text
     recorded: …rds again. The same words again. It is 22 °C."
     got:      …rds again. The same words again. It is 23 °C."
@@ -56,9 +57,9 @@ func TestTapeDiffers(t *testing.T) {
   /tools/0/schema/b~1c~0
     recorded: 2
     got:      3` + advice,
-		"llmtest: 1 of 2 exchanges in " + dir + " not used: 001.json",
+		"tape: 1 of 2 exchanges in " + dir + " not used: 001.json",
 	}, complaints(func(tb testing.TB) {
-		m := llmtest.Replay(tb, dir).Model(nil)
+		m := tape.Replay(tb, dir).Model(nil)
 		_, err = m.Generate(t.Context(), other, nil)
 		sendAll(tb, m, ask("two"))
 	}))
@@ -78,7 +79,7 @@ func TestTapeManyDifferences(t *testing.T) {
 		return r
 	}
 	dir := recordTexts(t, req("a", 7))
-	got := complaints(func(tb testing.TB) { sendAll(tb, llmtest.Replay(tb, dir).Model(nil), req("b", 6)) })
+	got := complaints(func(tb testing.TB) { sendAll(tb, tape.Replay(tb, dir).Model(nil), req("b", 6)) })
 	require.Contains(t, got[0], "/messages/1/parts/0/text\n    recorded: \"a\"\n    got:      \"b\"\n")
 	require.Contains(t, got[0], "\n  … and 2 more differences"+advice)
 	require.NotContains(t, got[0], "/messages/6/")
@@ -88,9 +89,9 @@ func TestTapeBeyond(t *testing.T) {
 	t.Parallel()
 	dir := recordTexts(t, ask("one"))
 	require.Equal(t, []string{
-		"llmtest: request 2 is beyond the recording of 1 exchange in " + dir + `:
+		"tape: request 2 is beyond the recording of 1 exchange in " + dir + `:
   {"model":"m","messages":[{"role":"user","parts":[{"type":"text","text":"more"}]}]}` + advice,
-	}, complaints(func(tb testing.TB) { sendAll(tb, llmtest.Replay(tb, dir).Model(nil), ask("one"), ask("more")) }))
+	}, complaints(func(tb testing.TB) { sendAll(tb, tape.Replay(tb, dir).Model(nil), ask("one"), ask("more")) }))
 }
 
 // A client that retries what a transport reports asks once: the tape's refusal is
@@ -99,16 +100,16 @@ func TestTapeTransportIsNotRetried(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	server := llmtest.Script(t, llmtest.Text("hi")).Serve()
-	client := func(tape *llmtest.Tape) llm.Model {
-		return openai.Config{BaseURL: server.BaseURL, HTTPClient: &http.Client{Transport: tape.Transport(nil)}}.Model("m")
+	client := func(tp *tape.Tape) llm.Model {
+		return openai.Config{BaseURL: server.BaseURL, HTTPClient: &http.Client{Transport: tp.Transport(nil)}}.Model("m")
 	}
-	require.Empty(t, complaints(func(tb testing.TB) { sendAll(tb, client(llmtest.Record(tb, dir)), ask("one")) }))
+	require.Empty(t, complaints(func(tb testing.TB) { sendAll(tb, client(tape.Record(tb, dir)), ask("one")) }))
 	var got []exchange
-	failures := complaints(func(tb testing.TB) { got = sendAll(tb, client(llmtest.Replay(tb, dir)), ask("two")) })
+	failures := complaints(func(tb testing.TB) { got = sendAll(tb, client(tape.Replay(tb, dir)), ask("two")) })
 	require.Equal(t, []exchange{{err: "openai: 400 invalid_request: request 1 is not in the recording " + dir}}, got)
 	require.Equal(t, []string{
-		"llmtest: request 1 is not that of " + dir + "/001.json:\n  /body/messages/0/content\n    recorded: \"one\"\n    got:      \"two\"" + advice,
-		"llmtest: 1 of 1 exchange in " + dir + " not used: 001.json",
+		"tape: request 1 is not that of " + dir + "/001.json:\n  /body/messages/0/content\n    recorded: \"one\"\n    got:      \"two\"" + advice,
+		"tape: 1 of 1 exchange in " + dir + " not used: 001.json",
 	}, failures)
 }
 
@@ -118,7 +119,7 @@ func TestTapeOrder(t *testing.T) {
 	dir := recordTexts(t, ask("a"), ask("b"), ask("a"), ask("c"))
 	require.Empty(t, complaints(func(tb testing.TB) {
 		var texts []string
-		for _, e := range sendAll(tb, llmtest.Replay(tb, dir).Model(nil), ask("c"), ask("a"), ask("a"), ask("b")) {
+		for _, e := range sendAll(tb, tape.Replay(tb, dir).Model(nil), ask("c"), ask("a"), ask("a"), ask("b")) {
 			texts = append(texts, e.resp.Message.Text())
 		}
 		require.Equal(t, []string{"4", "1", "3", "2"}, texts)
@@ -144,9 +145,9 @@ func TestTapeParallel(t *testing.T) {
 		}
 		helpers.Wait()
 	}
-	require.Empty(t, complaints(func(tb testing.TB) { all(llmtest.Record(tb, dir).Model(parrot)) }))
+	require.Empty(t, complaints(func(tb testing.TB) { all(tape.Record(tb, dir).Model(parrot)) }))
 	for range 3 {
-		require.Empty(t, complaints(func(tb testing.TB) { all(llmtest.Replay(tb, dir).Model(nil)) }))
+		require.Empty(t, complaints(func(tb testing.TB) { all(tape.Replay(tb, dir).Model(nil)) }))
 	}
 	require.Len(t, tapeFiles(t, dir), n)
 }
@@ -189,9 +190,9 @@ func TestTapeComparesRequests(t *testing.T) {
 			dir := t.TempDir()
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "fine") }))
 			defer server.Close()
-			require.Empty(t, complaints(func(tb testing.TB) { sendLine(t, llmtest.Record(tb, dir), server.URL, c.recorded) }))
+			require.Empty(t, complaints(func(tb testing.TB) { sendLine(t, tape.Record(tb, dir), server.URL, c.recorded) }))
 			var status int
-			got := complaints(func(tb testing.TB) { status = sendLine(t, llmtest.Replay(tb, dir), "http://elsewhere.test", c.got) })
+			got := complaints(func(tb testing.TB) { status = sendLine(t, tape.Replay(tb, dir), "http://elsewhere.test", c.got) })
 			if c.differs == "" {
 				require.Empty(t, got)
 				require.Equal(t, 200, status)
@@ -204,12 +205,12 @@ func TestTapeComparesRequests(t *testing.T) {
 }
 
 // sendLine sends what "METHOD path body" says, with a header of its own each time.
-func sendLine(t *testing.T, tape *llmtest.Tape, base, line string) (status int) {
+func sendLine(t *testing.T, tp *tape.Tape, base, line string) (status int) {
 	words := append(strings.SplitN(line, " ", 3), "")
 	req, err := http.NewRequestWithContext(t.Context(), words[0], base+words[1], strings.NewReader(words[2]))
 	require.NoError(t, err)
 	req.Header.Set("X-Request-Start", t.Name()+base)
-	resp, err := (&http.Client{Transport: tape.Transport(nil)}).Do(req)
+	resp, err := (&http.Client{Transport: tp.Transport(nil)}).Do(req)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, resp.Body.Close()) }()
 	_, err = io.ReadAll(resp.Body)

@@ -1,4 +1,4 @@
-package llmtest
+package tape
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -33,7 +34,7 @@ func (tp *Tape) Model(real llm.Model) llm.Model {
 		}
 		request, err := requestJSON(req)
 		if err != nil {
-			return nil, fmt.Errorf("llmtest: the request cannot be recorded: %w", err)
+			return nil, fmt.Errorf("tape: the request cannot be recorded: %w", err)
 		}
 		if tp.recording {
 			return tp.recordModel(ctx, real, req, request, sink)
@@ -48,7 +49,7 @@ func (tp *Tape) Model(real llm.Model) llm.Model {
 
 func (tp *Tape) recordModel(ctx context.Context, real llm.Model, req *llm.Request, request []byte, sink func(llm.Delta)) (*llm.Response, error) {
 	if real == nil {
-		return nil, errors.New("llmtest: recording needs a real model, and the one given to Tape.Model is nil")
+		return nil, errors.New("tape: recording needs a real model, and the one given to Tape.Model is nil")
 	}
 	e := &exchange{Seat: seatModel, Request: request}
 	if err := tp.start(e); err != nil {
@@ -64,8 +65,8 @@ func (tp *Tape) recordModel(ctx context.Context, real llm.Model, req *llm.Reques
 	var answer json.RawMessage
 	if err == nil {
 		var wrong error
-		if answer, wrong = marshal((*tapedResponse)(resp)); wrong != nil {
-			return nil, fmt.Errorf("llmtest: the response cannot be recorded: %w", wrong) // and the exchange stays open, which fails the test
+		if answer, wrong = rawjson.Marshal((*tapedResponse)(resp)); wrong != nil {
+			return nil, fmt.Errorf("tape: the response cannot be recorded: %w", wrong) // and the exchange stays open, which fails the test
 		}
 	}
 	tp.end(e, func() {
@@ -82,7 +83,7 @@ func (tp *Tape) recordModel(ctx context.Context, real llm.Model, req *llm.Reques
 func requestJSON(req *llm.Request) ([]byte, error) {
 	own := *req
 	own.Memo = nil
-	text, err := marshal(own)
+	text, err := rawjson.Marshal(own)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ func requestJSON(req *llm.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	zero, err := marshal(llm.Request{})
+	zero, err := rawjson.Marshal(llm.Request{})
 	if err != nil {
 		return nil, err
 	}
@@ -98,10 +99,10 @@ func requestJSON(req *llm.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out object
+	var out rawjson.Object
 	for i, m := range members { // both have all fields, in their order
 		if m != zeros[i] {
-			out.put(snake(m.Name), m.Value)
+			out.Put(snake(m.Name), m.Value)
 		}
 	}
 	return []byte(out.String()), nil
@@ -162,7 +163,7 @@ func tapeDelta(d llm.Delta) tapedDelta {
 	case llm.Notice:
 		return tapedDelta{Notice: &d.Text}
 	}
-	panic(fmt.Sprintf("llmtest: unknown delta %T", d)) // the set is closed
+	panic(fmt.Sprintf("tape: unknown delta %T", d)) // the set is closed
 }
 
 // delta returns nil if the file says nothing that is a delta.
@@ -260,6 +261,7 @@ type retold struct {
 }
 
 func (e *retold) Error() string { return e.text }
+
 func (e *retold) Unwrap() error { return e.err }
 
 // replay answers with what was recorded.
@@ -281,7 +283,7 @@ func (e *exchange) replay(ctx context.Context, sink func(llm.Delta)) (*llm.Respo
 	}
 	var resp tapedResponse
 	if err := json.Unmarshal(e.Response, &resp); err != nil {
-		return nil, fmt.Errorf("llmtest: %w", err) // cannot be: check has read it
+		return nil, fmt.Errorf("tape: %w", err) // cannot be: check has read it
 	}
 	resp.RawUsage, resp.LogProbs = compactOrNil(resp.RawUsage), compactOrNil(resp.LogProbs)
 	return (*llm.Response)(&resp), nil

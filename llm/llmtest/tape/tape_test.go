@@ -1,4 +1,4 @@
-package llmtest_test
+package tape_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest/tape"
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
 	"github.com/seed-916e8f6a/toolloop/llm/wrap"
 )
@@ -105,10 +106,10 @@ func TestTapeReplaysWhatItRecorded(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "a", "tape")
 		var recorded, replayed []exchange
 		require.Empty(t, complaints(func(tb testing.TB) {
-			recorded = sendAll(tb, llmtest.Record(tb, dir).Model(script(t)), conversation()...)
+			recorded = sendAll(tb, tape.Record(tb, dir).Model(script(t)), conversation()...)
 		}))
 		require.Empty(t, complaints(func(tb testing.TB) {
-			replayed = sendAll(tb, llmtest.Replay(tb, dir).Model(nil), conversation()...)
+			replayed = sendAll(tb, tape.Replay(tb, dir).Model(nil), conversation()...)
 		}))
 		require.Equal(t, recorded, replayed)
 		require.NotEmpty(t, recorded[1].deltas)
@@ -118,19 +119,19 @@ func TestTapeReplaysWhatItRecorded(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
 		server := script(t).Serve()
-		model := func(tape *llmtest.Tape) llm.Model {
+		model := func(tp *tape.Tape) llm.Model {
 			return openai.Config{
 				BaseURL: server.BaseURL, Key: "sekret-key", Retry: wrap.Retry{Attempts: 1},
-				HTTPClient: &http.Client{Transport: tape.Transport(nil)},
+				HTTPClient: &http.Client{Transport: tp.Transport(nil)},
 			}.Model("m")
 		}
 		var recorded, replayed []exchange
 		require.Empty(t, complaints(func(tb testing.TB) {
-			recorded = sendAll(tb, model(llmtest.Record(tb, dir)), conversation()...)
+			recorded = sendAll(tb, model(tape.Record(tb, dir)), conversation()...)
 		}))
 		server.Close()
 		require.Empty(t, complaints(func(tb testing.TB) {
-			replayed = sendAll(tb, model(llmtest.Replay(tb, dir)), conversation()...)
+			replayed = sendAll(tb, model(tape.Replay(tb, dir)), conversation()...)
 		}))
 		require.Equal(t, recorded, replayed)
 		require.Equal(t, "No.", recorded[3].resp.Message.Refusal())
@@ -142,10 +143,10 @@ func TestTapeFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.Empty(t, complaints(func(tb testing.TB) {
-		tape := llmtest.Record(tb, dir)
+		tp := tape.Record(tb, dir)
 		s := llmtest.Script(t, llmtest.Text("Hi <you>."), llmtest.Text("Hi."))
-		sendAll(tb, tape.Model(s), streamed(ask("hello")))
-		client := openai.Config{BaseURL: s.Serve().BaseURL, HTTPClient: &http.Client{Transport: tape.Transport(nil)}}.Model("m")
+		sendAll(tb, tp.Model(s), streamed(ask("hello")))
+		client := openai.Config{BaseURL: s.Serve().BaseURL, HTTPClient: &http.Client{Transport: tp.Transport(nil)}}.Model("m")
 		sendAll(tb, client, streamed(ask("hello")))
 	}))
 	head := `{"id":"chatcmpl-2","object":"chat.completion.chunk","created":1700000000,"model":"m","choices":[`

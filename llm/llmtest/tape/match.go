@@ -1,4 +1,4 @@
-package llmtest
+package tape
 
 import (
 	"encoding/json"
@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
 // normal returns a request as it is compared: decoded JSON, whose ids of calls
@@ -41,7 +43,7 @@ func (n numbering) value(v any, name, parent string) any {
 			text, isText := v[member].(string)
 			switch {
 			case isText && (called && member == "id" || isCallID(member)):
-				v[member] = numberOf(n.ids, text, "id")
+				v[member] = rawjson.NumberOf(n.ids, text, "id")
 			default:
 				v[member] = n.value(v[member], member, name)
 			}
@@ -51,7 +53,7 @@ func (n numbering) value(v any, name, parent string) any {
 			v[i] = n.value(v[i], "", name)
 		}
 	case string:
-		return moment.ReplaceAllStringFunc(v, func(s string) string { return numberOf(n.moments, s, "time") })
+		return moment.ReplaceAllStringFunc(v, func(s string) string { return rawjson.NumberOf(n.moments, s, "time") })
 	case json.Number:
 		return plainNumber(v)
 	}
@@ -60,16 +62,6 @@ func (n numbering) value(v any, name, parent string) any {
 
 func isCallID(member string) bool {
 	return member == "tool_call_id" || member == "call_id" || member == "previous_response_id"
-}
-
-func numberOf(seen map[string]string, text, kind string) string {
-	if text == "" {
-		return ""
-	}
-	if _, ok := seen[text]; !ok {
-		seen[text] = fmt.Sprintf("[%s %d]", kind, len(seen)+1)
-	}
-	return seen[text]
 }
 
 // plainNumber writes numbers that are the same in the same way, as far as a
@@ -164,7 +156,7 @@ func showDifferences(diffs []difference) string {
 	var b strings.Builder
 	for i, d := range diffs {
 		if i == maxDifferences {
-			fmt.Fprintf(&b, "\n  … and %s", count(len(diffs)-i, "more difference"))
+			fmt.Fprintf(&b, "\n  … and %s", rawjson.Count(len(diffs)-i, "more difference"))
 			break
 		}
 		recorded, got := d.texts()
@@ -194,7 +186,7 @@ func shown(v any, nothing bool) string {
 	if nothing {
 		return "(nothing)"
 	}
-	text, err := marshal(v)
+	text, err := rawjson.Marshal(v)
 	if err != nil {
 		return fmt.Sprint(v) // cannot be: it is decoded JSON
 	}

@@ -1,4 +1,4 @@
-package llmtest
+package tape
 
 import (
 	"encoding/base64"
@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -56,7 +57,7 @@ func (s *secrets) all() []string {
 // check reports a secret that is in text all the same.
 func (s *secrets) check(text string) error {
 	for _, secret := range s.all() {
-		if strings.Contains(text, secret) || strings.Contains(text, strings.Trim(quoted(secret), `"`)) {
+		if strings.Contains(text, secret) || strings.Contains(text, strings.Trim(rawjson.Quote(secret), `"`)) {
 			return errors.New("a secret stands where it cannot be cut out")
 		}
 	}
@@ -344,7 +345,7 @@ func mapStrings(raw, place, name string, f func(place, name, text string) string
 		var text string
 		_ = json.Unmarshal([]byte(raw), &text) // it is valid
 		if out := f(place, name, text); out != text {
-			return quoted(out)
+			return rawjson.Quote(out)
 		}
 		return raw
 	}
@@ -366,7 +367,7 @@ func mapStrings(raw, place, name string, f func(place, name, text string) string
 		return raw
 	}
 	if open == '{' {
-		return object(items).String()
+		return rawjson.Object(items).String()
 	}
 	var values []string
 	for _, it := range items {

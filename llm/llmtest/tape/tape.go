@@ -1,4 +1,4 @@
-package llmtest
+package tape
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -23,8 +24,8 @@ import (
 //	var _ = flag.Bool("update", false, "record anew") // in one _test.go file of the package
 //
 //	func TestRefund(t *testing.T) {
-//		tape := llmtest.Replay(t, "testdata/refund")
-//		model := tape.Model(openai.Model("gpt-4o-mini"))
+//		recorded := tape.Replay(t, "testdata/refund")
+//		model := recorded.Model(openai.Model("gpt-4o-mini"))
 //		…
 //	}
 //
@@ -134,7 +135,7 @@ func Record(t testing.TB, dir string) *Tape {
 		err = probe(dir)
 	}
 	if err != nil {
-		t.Fatal(fmt.Errorf("llmtest: %w", err))
+		t.Fatal(fmt.Errorf("tape: %w", err))
 	}
 	t.Cleanup(func() {
 		t.Helper()
@@ -161,7 +162,7 @@ func Replay(t testing.TB, dir string) *Tape {
 		tp.exchanges, err = readExchanges(dir)
 	}
 	if err != nil {
-		t.Fatal(fmt.Errorf("llmtest: %w", err))
+		t.Fatal(fmt.Errorf("tape: %w", err))
 	}
 	t.Cleanup(func() {
 		t.Helper()
@@ -200,7 +201,7 @@ func (tp *Tape) finish(last func(*Tape) error) {
 		return
 	}
 	if err := last(tp); err != nil {
-		tp.t.Error(fmt.Errorf("llmtest: %w", err))
+		tp.t.Error(fmt.Errorf("tape: %w", err))
 	}
 }
 
@@ -208,7 +209,7 @@ func (tp *Tape) finish(last func(*Tape) error) {
 func (tp *Tape) save() error {
 	switch {
 	case tp.t.Failed():
-		tp.t.Logf("llmtest: the test failed, %s is left as it was", tp.dir)
+		tp.t.Logf("tape: the test failed, %s is left as it was", tp.dir)
 		return nil
 	case len(tp.exchanges) == 0:
 		return fmt.Errorf("nothing was asked: %s is left as it was", tp.dir)
@@ -240,7 +241,7 @@ func (tp *Tape) unused() error {
 		return nil
 	}
 	return fmt.Errorf("%d of %s in %s not used: %s",
-		len(left), count(len(tp.exchanges), "exchange"), tp.dir, strings.Join(left, ", "))
+		len(left), rawjson.Count(len(tp.exchanges), "exchange"), tp.dir, strings.Join(left, ", "))
 }
 
 func (tp *Tape) scrubber() scrubber { return scrubber{secrets: &tp.secrets, own: tp.Scrub} }
@@ -250,7 +251,7 @@ func (tp *Tape) start(e *exchange) error {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
 	if tp.over {
-		return errors.New("llmtest: a request came after the end of the test that records it")
+		return errors.New("tape: a request came after the end of the test that records it")
 	}
 	tp.exchanges = append(tp.exchanges, e)
 	return nil
@@ -291,7 +292,7 @@ func (tp *Tape) find(seat string, request []byte) (*exchange, error) {
 	}
 	if nearest == nil {
 		return nil, tp.fail("beyond_recording", fmt.Sprintf("request %d is beyond the recording of %s in %s:\n  %s",
-			tp.asked, count(len(tp.exchanges), "exchange"), tp.dir, clipTo(string(tp.scrubber().json(request)), 2000)))
+			tp.asked, rawjson.Count(len(tp.exchanges), "exchange"), tp.dir, clipTo(string(tp.scrubber().json(request)), 2000)))
 	}
 	name := filepath.Join(tp.dir, fileName(place))
 	return nil, tp.fail("request_differs", fmt.Sprintf("request %d is not that of %s:%s", tp.asked, name, showDifferences(least)))
@@ -301,7 +302,7 @@ func (tp *Tape) find(seat string, request []byte) (*exchange, error) {
 // goes where errors go, and clients look for words in it. The caller holds mu.
 func (tp *Tape) fail(code, text string) error {
 	if !tp.over {
-		tp.t.Errorf("llmtest: %s\n(-update or TOOLLOOP_UPDATE=1 records anew; the doc of llmtest.Tape says what is compared)", text)
+		tp.t.Errorf("tape: %s\n(-update or TOOLLOOP_UPDATE=1 records anew; the doc of tape.Tape says what is compared)", text)
 	}
 	return &llm.APIError{
 		Kind: llm.KindInvalidRequest, Provider: "llmtest", StatusCode: 400,

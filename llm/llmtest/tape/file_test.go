@@ -1,4 +1,4 @@
-package llmtest_test
+package tape_test
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest/tape"
 )
 
 func writeFiles(t *testing.T, files map[string]string) (dir string) {
@@ -58,12 +59,12 @@ func TestBrokenTapes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := writeFiles(t, c.files)
-			require.Equal(t, []string{"llmtest: " + dir + c.want}, complaints(func(tb testing.TB) { llmtest.Replay(tb, dir) }))
+			require.Equal(t, []string{"tape: " + dir + c.want}, complaints(func(tb testing.TB) { tape.Replay(tb, dir) }))
 		})
 	}
 	missing := filepath.Join(t.TempDir(), "none")
-	require.Equal(t, []string{"llmtest: " + missing + ": there is no recording: record with -update or TOOLLOOP_UPDATE=1"},
-		complaints(func(tb testing.TB) { llmtest.Replay(tb, missing) }))
+	require.Equal(t, []string{"tape: " + missing + ": there is no recording: record with -update or TOOLLOOP_UPDATE=1"},
+		complaints(func(tb testing.TB) { tape.Replay(tb, missing) }))
 	require.NoDirExists(t, missing)
 }
 
@@ -76,16 +77,16 @@ func TestTapeDirectories(t *testing.T) {
 		"../x":          `the directory of a tape is "../x": it may not be empty or hold ".."`,
 		file:            "mkdir " + file + ": not a directory",
 	} {
-		got := complaints(func(tb testing.TB) { llmtest.Record(tb, dir) })
-		require.Equal(t, []string{"llmtest: " + want}, got)
-		got = complaints(func(tb testing.TB) { llmtest.Replay(tb, dir) })
+		got := complaints(func(tb testing.TB) { tape.Record(tb, dir) })
+		require.Equal(t, []string{"tape: " + want}, got)
+		got = complaints(func(tb testing.TB) { tape.Replay(tb, dir) })
 		require.Len(t, got, 1)
 	}
 	t.Run("a link that leads elsewhere", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
 		require.NoError(t, os.Symlink(file, filepath.Join(dir, "001.json")))
-		got := complaints(func(tb testing.TB) { llmtest.Replay(tb, dir) })
+		got := complaints(func(tb testing.TB) { tape.Replay(tb, dir) })
 		require.Len(t, got, 1)
 		require.Contains(t, got[0], "path escapes")
 	})
@@ -96,7 +97,7 @@ func TestTapeDirectories(t *testing.T) {
 		}
 		dir := t.TempDir()
 		require.NoError(t, os.Chmod(dir, 0o500))
-		got := complaints(func(tb testing.TB) { llmtest.Record(tb, dir) })
+		got := complaints(func(tb testing.TB) { tape.Record(tb, dir) })
 		require.Len(t, got, 1)
 		require.Contains(t, got[0], "permission denied")
 	})
@@ -107,7 +108,7 @@ func TestTapeReplacesFiles(t *testing.T) {
 	t.Parallel()
 	old := map[string]string{"001.json": "a", "002.json": "b", "003.json": "c", "1.json": "other", "README": "other"}
 	record := func(tb testing.TB, dir string, n int) {
-		m := llmtest.Record(tb, dir).Model(llmtest.NewScript(llmtest.Text("hi").Forever()))
+		m := tape.Record(tb, dir).Model(llmtest.NewScript(llmtest.Text("hi").Forever()))
 		for range n {
 			sendAll(tb, m, ask("hi"))
 		}
@@ -130,7 +131,7 @@ func TestTapeReplacesFiles(t *testing.T) {
 			record(tb, dir, 2)
 			tb.Error("no good")
 		}))
-		require.Equal(t, []string{"llmtest: the test failed, %s is left as it was"}, tb.logs)
+		require.Equal(t, []string{"tape: the test failed, %s is left as it was"}, tb.logs)
 		require.Equal(t, old, tapeFiles(t, dir))
 	})
 	t.Run("not when it was skipped", func(t *testing.T) {
@@ -142,7 +143,7 @@ func TestTapeReplacesFiles(t *testing.T) {
 	t.Run("not without an exchange", func(t *testing.T) {
 		t.Parallel()
 		dir := writeFiles(t, old)
-		require.Equal(t, []string{"llmtest: nothing was asked: " + dir + " is left as it was"},
+		require.Equal(t, []string{"tape: nothing was asked: " + dir + " is left as it was"},
 			complaints(func(tb testing.TB) { record(tb, dir, 0) }))
 		require.Equal(t, old, tapeFiles(t, dir))
 	})
@@ -152,11 +153,11 @@ func TestTapeReplacesFiles(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hi") }))
 		defer server.Close()
 		var resp *http.Response
-		require.Equal(t, []string{"llmtest: exchange 1 had not ended with the test: " + dir + " is left as it was"},
+		require.Equal(t, []string{"tape: exchange 1 had not ended with the test: " + dir + " is left as it was"},
 			complaints(func(tb testing.TB) {
 				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 				require.NoError(t, err)
-				resp, err = llmtest.Record(tb, dir).Transport(nil).RoundTrip(req)
+				resp, err = tape.Record(tb, dir).Transport(nil).RoundTrip(req)
 				require.NoError(t, err)
 			}))
 		require.NoError(t, resp.Body.Close())
@@ -180,15 +181,15 @@ func TestTapeUpdates(t *testing.T) {
 	flags.Bool("yes", true, "")
 	flags.String("text", "true", "")
 	flags.Func("func", "", func(string) error { return nil })
-	require.False(t, llmtest.Updating(nil, ""))
-	require.False(t, llmtest.Updating(nil, "0"))
-	require.True(t, llmtest.Updating(nil, "1"))
-	require.True(t, llmtest.Updating(nil, "true"), "as for golden files")
-	require.False(t, llmtest.Updating(nil, "please"))
-	require.True(t, llmtest.Updating(flags.Lookup("yes"), ""))
-	require.True(t, llmtest.Updating(flags.Lookup("no"), "1"))
+	require.False(t, tape.Updating(nil, ""))
+	require.False(t, tape.Updating(nil, "0"))
+	require.True(t, tape.Updating(nil, "1"))
+	require.True(t, tape.Updating(nil, "true"), "as for golden files")
+	require.False(t, tape.Updating(nil, "please"))
+	require.True(t, tape.Updating(flags.Lookup("yes"), ""))
+	require.True(t, tape.Updating(flags.Lookup("no"), "1"))
 	for _, name := range []string{"no", "text", "func"} {
-		require.False(t, llmtest.Updating(flags.Lookup(name), ""), name)
+		require.False(t, tape.Updating(flags.Lookup(name), ""), name)
 	}
 }
 
@@ -196,7 +197,7 @@ func TestTapeUpdatesByEnvironment(t *testing.T) {
 	t.Setenv("TOOLLOOP_UPDATE", "1")
 	dir := t.TempDir()
 	require.Empty(t, complaints(func(tb testing.TB) {
-		sendAll(tb, llmtest.Replay(tb, dir).Model(llmtest.Script(t, llmtest.Text("hi"))), ask("hi"))
+		sendAll(tb, tape.Replay(tb, dir).Model(llmtest.Script(t, llmtest.Text("hi"))), ask("hi"))
 	}))
 	require.Len(t, tapeFiles(t, dir), 1)
 }
@@ -204,10 +205,10 @@ func TestTapeUpdatesByEnvironment(t *testing.T) {
 func TestTapeNeedsAModel(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	require.Equal(t, []string{"llmtest: nothing was asked: " + dir + " is left as it was"}, complaints(func(tb testing.TB) {
-		got := sendAll(tb, llmtest.Record(tb, dir).Model(nil), ask("hi"), &llm.Request{})
+	require.Equal(t, []string{"tape: nothing was asked: " + dir + " is left as it was"}, complaints(func(tb testing.TB) {
+		got := sendAll(tb, tape.Record(tb, dir).Model(nil), ask("hi"), &llm.Request{})
 		require.Equal(t, []exchange{
-			{err: "llmtest: recording needs a real model, and the one given to Tape.Model is nil"},
+			{err: "tape: recording needs a real model, and the one given to Tape.Model is nil"},
 			{err: "llm: the request has no messages"},
 		}, got)
 	}))
@@ -241,8 +242,8 @@ func TestTapeErrors(t *testing.T) {
 			}
 		}
 	}
-	require.Empty(t, complaints(func(tb testing.TB) { check(llmtest.Record(tb, dir).Model(failing)) }))
-	require.Empty(t, complaints(func(tb testing.TB) { check(llmtest.Replay(tb, dir).Model(nil)) }))
+	require.Empty(t, complaints(func(tb testing.TB) { check(tape.Record(tb, dir).Model(failing)) }))
+	require.Empty(t, complaints(func(tb testing.TB) { check(tape.Replay(tb, dir).Model(nil)) }))
 }
 
 func errorsAround(err error) error { return errors.Join(errors.New("around"), err) }
@@ -254,12 +255,12 @@ func TestTapeOfACallerThatGivesUp(t *testing.T) {
 		dir := t.TempDir()
 		tired := errors.New("tired")
 		slow := llmtest.NewScript(llmtest.Text("one two three").Delay(time.Second))
-		for _, tape := range []func(testing.TB, string) *llmtest.Tape{llmtest.Record, llmtest.Replay} {
+		for _, tp := range []func(testing.TB, string) *tape.Tape{tape.Record, tape.Replay} {
 			require.Empty(t, complaints(func(tb testing.TB) {
 				ctx, cancel := context.WithTimeoutCause(t.Context(), 1500*time.Millisecond, tired)
 				defer cancel()
 				begun := time.Now()
-				_, deltas, err := collect(ctx, tape(tb, dir).Model(slow), streamed(ask("hi")))
+				_, deltas, err := collect(ctx, tp(tb, dir).Model(slow), streamed(ask("hi")))
 				require.Equal(t, tired, err)
 				require.Equal(t, []llm.Delta{llm.TextDelta{Text: "one "}}, deltas)
 				require.Equal(t, 1500*time.Millisecond, time.Since(begun))
@@ -295,9 +296,9 @@ func TestTapeOfABrokenConnection(t *testing.T) {
 		return outcome{body: string(body), bodyErr: err.Error()}
 	}
 	var got [2][]outcome
-	for i, tape := range []func(testing.TB, string) *llmtest.Tape{llmtest.Record, llmtest.Replay} {
+	for i, tp := range []func(testing.TB, string) *tape.Tape{tape.Record, tape.Replay} {
 		require.Empty(t, complaints(func(tb testing.TB) {
-			rt := tape(tb, dir).Transport(nil)
+			rt := tp(tb, dir).Transport(nil)
 			got[i] = []outcome{get(rt, "/body"), get(rt, "/")}
 		}))
 	}
@@ -319,9 +320,9 @@ func TestTapeOfABodyThatIsLeft(t *testing.T) {
 	defer server.Close()
 	defer close(gone)
 	dir := t.TempDir()
-	for _, tape := range []func(testing.TB, string) *llmtest.Tape{llmtest.Record, llmtest.Replay} {
+	for _, tp := range []func(testing.TB, string) *tape.Tape{tape.Record, tape.Replay} {
 		require.Empty(t, complaints(func(tb testing.TB) {
-			rt := tape(tb, dir).Transport(nil)
+			rt := tp(tb, dir).Transport(nil)
 			ctx, cancel := context.WithCancel(t.Context())
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/body", nil)
 			require.NoError(t, err)
@@ -357,20 +358,20 @@ func TestTapeOfCompressedAnswers(t *testing.T) {
 		_, _ = io.WriteString(w, "hi")
 	}))
 	defer server.Close()
-	get := func(tape *llmtest.Tape, path string) {
+	get := func(tp *tape.Tape, path string) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
 		require.NoError(t, err)
 		req.Header.Set("Accept-Encoding", "br")
-		resp, err := tape.Transport(nil).RoundTrip(req)
+		resp, err := tp.Transport(nil).RoundTrip(req)
 		require.NoError(t, err)
 		require.Equal(t, "hi", readAll(t, resp))
 		require.Equal(t, "br", req.Header.Get("Accept-Encoding"), "the request stays the caller's")
 	}
 	dir := t.TempDir()
-	require.Empty(t, complaints(func(tb testing.TB) { get(llmtest.Record(tb, dir), "/") }))
+	require.Empty(t, complaints(func(tb testing.TB) { get(tape.Record(tb, dir), "/") }))
 	require.Contains(t, tapeFiles(t, dir)["001.json"], `"lines": ["hi"]`)
-	require.Equal(t, []string{"llmtest: exchange 1: the answer came with the Content-Encoding br, which cannot be recorded: " + dir + " is left as it was"},
-		complaints(func(tb testing.TB) { get(llmtest.Record(tb, dir), "/always") }))
+	require.Equal(t, []string{"tape: exchange 1: the answer came with the Content-Encoding br, which cannot be recorded: " + dir + " is left as it was"},
+		complaints(func(tb testing.TB) { get(tape.Record(tb, dir), "/always") }))
 }
 
 // What is no JSON and no event comes back byte for byte.
@@ -386,9 +387,9 @@ func TestTapeBodies(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
 			defer server.Close()
 			dir := t.TempDir()
-			for _, tape := range []func(testing.TB, string) *llmtest.Tape{llmtest.Record, llmtest.Replay} {
+			for _, tp := range []func(testing.TB, string) *tape.Tape{tape.Record, tape.Replay} {
 				require.Empty(t, complaints(func(tb testing.TB) {
-					client := &http.Client{Transport: tape(tb, dir).Transport(nil)}
+					client := &http.Client{Transport: tp(tb, dir).Transport(nil)}
 					req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 					require.NoError(t, err)
 					resp, err := client.Do(req)

@@ -1,4 +1,4 @@
-package llmtest
+package tape
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -101,7 +102,7 @@ func (c content) asEvents() content {
 		data, _ := strings.CutPrefix(c.Lines[i], "data: ")
 		event := json.RawMessage(data)
 		if !json.Valid(event) || event[0] == '"' || !bytes.Equal(compactOrNil(event), event) {
-			event = json.RawMessage(quoted(data))
+			event = json.RawMessage(rawjson.Quote(data))
 		}
 		events = append(events, event)
 	}
@@ -153,9 +154,9 @@ func wireRequest(r *http.Request, body []byte) []byte {
 		}
 		path += "?" + strings.ReplaceAll(query.Encode(), url.QueryEscape(scrubMark), scrubMark)
 	}
-	text, err := marshal(tapedRequest{Method: cmp.Or(r.Method, http.MethodGet), Path: path, content: c})
+	text, err := rawjson.Marshal(tapedRequest{Method: cmp.Or(r.Method, http.MethodGet), Path: path, content: c})
 	if err != nil {
-		panic("llmtest: " + err.Error()) // a bug of ours: all of it marshals
+		panic("tape: " + err.Error()) // a bug of ours: all of it marshals
 	}
 	return text
 }
@@ -261,7 +262,7 @@ func marshalOr(v any, wrong error) (json.RawMessage, error) {
 	if wrong != nil {
 		return nil, wrong
 	}
-	return marshal(v)
+	return rawjson.Marshal(v)
 }
 
 // roundTrip answers r with what was recorded.
@@ -275,7 +276,7 @@ func (e *exchange) roundTrip(r *http.Request) (*http.Response, error) {
 	}
 	var answer tapedAnswer
 	if err := json.Unmarshal(e.Response, &answer); err != nil {
-		return nil, fmt.Errorf("llmtest: %w", err) // cannot be: check has read it
+		return nil, fmt.Errorf("tape: %w", err) // cannot be: check has read it
 	}
 	resp := response(r, answer.Status, bytes.NewReader(answer.bytes()))
 	for name, value := range answer.Header {
@@ -306,12 +307,12 @@ func refusal(r *http.Request, err error) *http.Response {
 	if api, ok := errors.AsType[*llm.APIError](err); ok {
 		e = api
 	}
-	said := object{}
-	said.set("message", e.Message)
-	said.set("type", e.Type)
-	said.set("code", e.Code)
-	doc := object{}
-	doc.set("error", said)
+	said := rawjson.Object{}
+	said.Set("message", e.Message)
+	said.Set("type", e.Type)
+	said.Set("code", e.Code)
+	doc := rawjson.Object{}
+	doc.Set("error", said)
 	resp := response(r, e.StatusCode, strings.NewReader(doc.String()))
 	resp.Header.Set("Content-Type", "application/json")
 	resp.Header.Set("X-Should-Retry", "false")

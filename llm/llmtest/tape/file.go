@@ -1,4 +1,4 @@
-package llmtest
+package tape
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -44,7 +45,7 @@ func (e *exchange) file(s scrubber) (string, error) {
 			return "", err
 		}
 	}
-	text, err := marshal(e)
+	text, err := rawjson.Marshal(e)
 	if err != nil {
 		return "", err
 	}
@@ -70,7 +71,7 @@ func (e *exchange) scrubBodies(s scrubber) error {
 	}
 	answer.content = s.content(answer.content).asEvents()
 	var err error
-	e.Response, err = marshal(answer)
+	e.Response, err = rawjson.Marshal(answer)
 	return errors.Join(err, s.secrets.check(string(answer.Base64)))
 }
 
@@ -93,7 +94,7 @@ func pretty(b *strings.Builder, m llm.Member, indent string) {
 		}
 		b.WriteString("\n" + indent + "  ")
 		if open == '{' {
-			b.WriteString(quoted(it.Name) + ": ")
+			b.WriteString(rawjson.Quote(it.Name) + ": ")
 		}
 		if open == '[' && m.Name == "events" {
 			b.WriteString(it.Value)

@@ -1,4 +1,4 @@
-package llmtest_test
+package tape_test
 
 import (
 	"fmt"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest/tape"
 )
 
 // The secrets that TestTapeKeepsSecrets plants, by where they are seen first.
@@ -59,9 +60,9 @@ func leaky(w http.ResponseWriter, r *http.Request) {
 		"token":"`+asMember+`","logprobs":[{"token":"hello","logprob":-1}],"tokens":"many"}`, asMember, asMember, inSetCookie, inUser, asBearer, ofTheUser, r.URL.RawQuery)
 }
 
-func secretRequests(t *testing.T, tape *llmtest.Tape, host, authorization, apiKey, cookie, user, password, query string) (bodies []string) {
-	tape.Scrub = func(s string) string { return strings.ReplaceAll(s, ofTheUser, "[phone]") }
-	client := &http.Client{Transport: tape.Transport(nil)}
+func secretRequests(t *testing.T, tp *tape.Tape, host, authorization, apiKey, cookie, user, password, query string) (bodies []string) {
+	tp.Scrub = func(s string) string { return strings.ReplaceAll(s, ofTheUser, "[phone]") }
+	client := &http.Client{Transport: tp.Transport(nil)}
 	for _, path := range []string{"/v1/chat", "/v1/stream"} {
 		body := fmt.Sprintf(`{"messages":[{"role":"user","content":"I am %s, call %s, %s, %s, my/%s, %s"}],"api_key":%q,"%s":1,"schema":{"password":{"type":"string"}}}`,
 			authorization, ofTheUser, likeAKey, likeAToken, cookie, password, asMember, query)
@@ -90,7 +91,7 @@ func TestTapeKeepsSecrets(t *testing.T) {
 	host := strings.TrimPrefix(server.URL, "http://")
 	var live, replayed []string
 	require.Empty(t, complaints(func(tb testing.TB) {
-		live = secretRequests(t, llmtest.Record(tb, dir), host, inAuthorization, inAPIKey, inCookie, inUser, inPassword, inQuery)
+		live = secretRequests(t, tape.Record(tb, dir), host, inAuthorization, inAPIKey, inCookie, inUser, inPassword, inQuery)
 	}))
 	require.Contains(t, live[0], asBearer, "the caller gets what came")
 
@@ -110,7 +111,7 @@ func TestTapeKeepsSecrets(t *testing.T) {
 
 	// With other keys, or none, the same conversation is found again.
 	require.Empty(t, complaints(func(tb testing.TB) {
-		replayed = secretRequests(t, llmtest.Replay(tb, dir), "elsewhere.test", "another-key-0001", "another-key-0002", "another-key-0003", "another-key-0004", "another-key-0005", "another-key-0006")
+		replayed = secretRequests(t, tape.Replay(tb, dir), "elsewhere.test", "another-key-0001", "another-key-0002", "another-key-0003", "another-key-0004", "another-key-0005", "another-key-0006")
 	}))
 	require.Contains(t, replayed[1], `{"content":"Your key is [scrubbed]"}`)
 	require.Contains(t, replayed[1], `{"content":", I think. "}`)
@@ -124,16 +125,16 @@ func TestTapeReplaysWithAnInnocentKey(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(leaky))
 	defer server.Close()
 	dir := t.TempDir()
-	send := func(tb testing.TB, tape *llmtest.Tape, key string) {
+	send := func(tb testing.TB, tp *tape.Tape, key string) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader(`{"content":"I forgot my password"}`))
 		require.NoError(tb, err)
 		req.Header.Set("Api-Key", key)
-		resp, err := tape.Transport(nil).RoundTrip(req)
+		resp, err := tp.Transport(nil).RoundTrip(req)
 		require.NoError(tb, err)
 		require.NoError(tb, resp.Body.Close())
 	}
-	require.Empty(t, complaints(func(tb testing.TB) { send(t, llmtest.Record(tb, dir), "a-real-key") }))
-	require.Empty(t, complaints(func(tb testing.TB) { send(t, llmtest.Replay(tb, dir), "password") }))
+	require.Empty(t, complaints(func(tb testing.TB) { send(t, tape.Record(tb, dir), "a-real-key") }))
+	require.Empty(t, complaints(func(tb testing.TB) { send(t, tape.Replay(tb, dir), "password") }))
 }
 
 // What no rule reaches is not written.
@@ -144,9 +145,9 @@ func TestTapeRefusesASecretInBinaryData(t *testing.T) {
 	}))
 	defer server.Close()
 	dir := t.TempDir()
-	require.Equal(t, []string{"llmtest: exchange 1: a secret stands where it cannot be cut out: " + dir + " is left as it was"},
+	require.Equal(t, []string{"tape: exchange 1: a secret stands where it cannot be cut out: " + dir + " is left as it was"},
 		complaints(func(tb testing.TB) {
-			secretRequests(t, llmtest.Record(tb, dir), strings.TrimPrefix(server.URL, "http://"), inAuthorization, inAPIKey, inCookie, inUser, inPassword, inQuery)
+			secretRequests(t, tape.Record(tb, dir), strings.TrimPrefix(server.URL, "http://"), inAuthorization, inAPIKey, inCookie, inUser, inPassword, inQuery)
 		}))
 	require.Empty(t, tapeFiles(t, dir))
 }
@@ -157,7 +158,7 @@ func TestTapeKeepsSecretsOfTheEnvironment(t *testing.T) {
 	dir := t.TempDir()
 	step := llmtest.Text("It is key-of-the-environment, not " + likeAKey + ".").And(llmtest.Calls("f", `{"key":"key-of-the-environment","password":"hunter2"}`))
 	require.Empty(t, complaints(func(tb testing.TB) {
-		sendAll(tb, llmtest.Record(tb, dir).Model(llmtest.Script(t, step)), streamed(ask("The key key-of-the-environment.")))
+		sendAll(tb, tape.Record(tb, dir).Model(llmtest.Script(t, step)), streamed(ask("The key key-of-the-environment.")))
 	}))
 	file := tapeFiles(t, dir)["001.json"]
 	for _, secret := range []string{"key-of", "the-env", "environment", "0123456789", "XYZ"} {
@@ -165,7 +166,7 @@ func TestTapeKeepsSecretsOfTheEnvironment(t *testing.T) {
 	}
 	require.Contains(t, file, `hunter2`, "arguments are replayed as they were")
 	require.Empty(t, complaints(func(tb testing.TB) {
-		got := sendAll(tb, llmtest.Replay(tb, dir).Model(nil), streamed(ask("The key [scrubbed].")))
+		got := sendAll(tb, tape.Replay(tb, dir).Model(nil), streamed(ask("The key [scrubbed].")))
 		var shown string
 		for _, d := range got[0].deltas {
 			if text, ok := d.(llm.TextDelta); ok {
@@ -176,6 +177,6 @@ func TestTapeKeepsSecretsOfTheEnvironment(t *testing.T) {
 		require.Equal(t, shown, got[0].resp.Message.Text())
 	}))
 	require.Empty(t, complaints(func(tb testing.TB) { // the program that was recorded, as it was
-		sendAll(tb, llmtest.Replay(tb, dir).Model(nil), streamed(ask("The key key-of-the-environment.")))
+		sendAll(tb, tape.Replay(tb, dir).Model(nil), streamed(ask("The key key-of-the-environment.")))
 	}))
 }

@@ -1,0 +1,78 @@
+package rawjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// An Object is a JSON object that is being written, its members in order.
+type Object []llm.Member
+
+// Set appends a member with the JSON of v, which is always one that marshals.
+func (o *Object) Set(name string, v any) {
+	if nested, ok := v.(Object); ok {
+		o.Put(name, nested.String())
+		return
+	}
+	b, err := Marshal(v)
+	if err != nil {
+		panic("llmtest: member " + name + ": " + err.Error()) // a bug of ours
+	}
+	o.Put(name, string(b))
+}
+
+// Put appends a member with a value that is JSON already.
+func (o *Object) Put(name, value string) {
+	*o = append(*o, llm.Member{Name: name, Value: value})
+}
+
+func (o Object) String() string {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, m := range o {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(Quote(m.Name) + ":" + m.Value)
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
+// Quote returns s as a JSON string.
+func Quote(s string) string {
+	b, _ := Marshal(s) // a string always marshals
+	return string(b)
+}
+
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Marshal is json.Marshal without the escapes for HTML, which no model writes.
+func Marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+func NumberOf(seen map[string]string, text, kind string) string {
+	if text == "" {
+		return ""
+	}
+	if _, ok := seen[text]; !ok {
+		seen[text] = fmt.Sprintf("[%s %d]", kind, len(seen)+1)
+	}
+	return seen[text]
+}
