@@ -15,8 +15,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// NeedsApproval holds each call of the tool back until a person, or a policy of
-// the program, has approved it.
+// NeedsApproval requires an approval for every call of the tool. A call runs only after
+// a person, or a policy of the program, has approved the call.
 func NeedsApproval() Option {
 	return func(s *spec) error {
 		s.approval = func(context.Context, json.RawMessage) (bool, error) { return true, nil }
@@ -24,22 +24,26 @@ func NeedsApproval() Option {
 	}
 }
 
-// NeedsApprovalIf is NeedsApproval for the calls that need says true of. In is
-// the type of the tool's arguments, a pointer to it, or [json.RawMessage]; of a
-// tool of [NewRaw] it may be a struct whose fields are all properties of the
-// schema. Any other is an error of the constructor, since a policy about fields
-// that are never there would let everything pass. An error or a panic of need,
-// arguments that In does not decode, and a name that only its case keeps from
-// being that of a field of In, which would be decoded into it, count as true: what
-// nobody can judge is not done without being asked for. need has the time that a
-// call has, and may be asked about several calls at once.
+// NeedsApprovalIf is like [NeedsApproval], but only calls for which need returns true
+// require an approval.
+//
+// In is the type of the tool's arguments, a pointer to that type, or [json.RawMessage].
+// For a tool of [NewRaw], In may also be a struct whose fields are all properties of the
+// schema. The constructor refuses every other type: a policy about fields that never
+// arrive would approve everything.
+//
+// The call also requires an approval if need returns an error or panics, if In cannot
+// decode the arguments, or if the arguments contain a property that matches a field of
+// In only case-insensitively (encoding/json would decode the property into that field).
+//
+// need runs under the timeout of the call. need must be safe for concurrent use.
 func NeedsApprovalIf[In any](need func(ctx context.Context, in In) (bool, error)) Option {
 	return func(s *spec) error {
 		if need == nil {
 			return errors.New("the function of NeedsApprovalIf is nil")
 		}
-		s.judged = reflect.TypeFor[In]()
-		names := gotype.ShapeOf(s.judged, map[reflect.Type]*gotype.Shape{})
+		s.approvalType = reflect.TypeFor[In]()
+		names := gotype.ShapeOf(s.approvalType, map[reflect.Type]*gotype.Shape{})
 		s.approval = func(ctx context.Context, args json.RawMessage) (bool, error) {
 			if err := names.Match(args); err != nil {
 				return true, err
@@ -54,22 +58,23 @@ func NeedsApprovalIf[In any](need func(ctx context.Context, in In) (bool, error)
 	}
 }
 
-// Reconcile is asked about a call that was started and whose end was never
-// recorded, when its conversation is resumed: did it happen? It asks the outside
-// world, by [Call.Key] for instance. If it did, out is its result, rendered as
-// that of the tool's function; if it did not, the call runs again, with the same
-// key and a higher [Call.Fence]. With an error, and without Reconcile, the caller
-// of the run is asked, unless the tool is [Idempotent].
+// Reconcile adds a function that finds out whether an earlier call happened. A runner
+// calls ask when a conversation is resumed, for each call that was started and has no
+// recorded end. ask queries the outside world, for example by [Call.Key]. If the call
+// happened, out is the result, rendered like a result of the tool's function. If the
+// call did not happen, the call runs again, with the same key and a higher [Call.Fence].
+// If ask returns an error, or the tool has no Reconcile, the caller of the run must
+// decide, unless the tool is [Idempotent].
 //
-// "It is not there" is final only once the attempt is buried. The process that
-// started it may not be dead: it may be stopped, or its request may still be on its
-// way, and its effect comes later than the answer. Call.Fence is that of the
-// attempt in doubt. Bury it: look for Key and record the pair of Key and Fence in
-// one statement, and let the tool refuse to act for a Key whose recorded Fence is
-// not below its own. Package sqljournal has an example with both statements. Where
-// the outside world cannot record a pair, an answer that the call did not happen is
-// a guess; an error, which asks a person, is the honest answer for an effect that
-// must not happen twice.
+// A lookup that finds nothing is final only after the earlier attempt has been fenced
+// off. The process of the attempt may be stopped and not dead, or a request may still be
+// on the way, and the effect then arrives after the lookup. In ask, Call.Fence is the
+// fence of the attempt in doubt. To fence off the attempt, look for Key and record the
+// pair of Key and Fence in one statement, and let the tool refuse to act for a Key whose
+// recorded Fence is not below the tool's own. Package sqljournal has an example with
+// both statements. If the outside world cannot record such a pair, "not happened" is a
+// guess. Return an error instead, which asks a person, if the effect must not happen
+// twice.
 func Reconcile[Out any](ask func(ctx context.Context, c Call, args json.RawMessage) (out Out, happened bool, err error)) Option {
 	return func(s *spec) error {
 		if ask == nil {
@@ -85,10 +90,10 @@ func Reconcile[Out any](ask func(ctx context.Context, c Call, args json.RawMessa
 	}
 }
 
-// checkJudged refuses a policy about other arguments than the tool's. in is their
-// type; nil for a raw tool, whose properties are compared.
-func (s *spec) checkJudged(in reflect.Type) error {
-	t := s.judged
+// checkApprovalType refuses an approval policy whose type does not match the arguments.
+// in is the type of the arguments. Nil stands for a raw tool, whose properties are compared.
+func (s *spec) checkApprovalType(in reflect.Type) error {
+	t := s.approvalType
 	switch {
 	case t == nil, t == gotype.RawType, in != nil && gotype.Indirect(t) == gotype.Indirect(in):
 		return nil
@@ -111,9 +116,9 @@ func (s *spec) checkJudged(in reflect.Type) error {
 // AsksApproval reports whether any call of the tool may need approval.
 func (t Tool) AsksApproval() bool { return t.spec != nil && t.spec.approval != nil }
 
-// NeedsApproval reports whether a call with arguments that [Tool.Parse] returned
-// must be approved before it runs. An error says why that cannot be told; then it
-// is true.
+// NeedsApproval reports whether a call must be approved before the call runs. args are
+// arguments that [Tool.Parse] returned. An error says why the policy could not decide;
+// need is true in this case.
 func (t Tool) NeedsApproval(ctx context.Context, args json.RawMessage) (need bool, err error) {
 	if t.spec == nil || t.spec.approval == nil {
 		return false, nil
@@ -129,8 +134,8 @@ func (t Tool) NeedsApproval(ctx context.Context, args json.RawMessage) (need boo
 
 var errNoReconcile = errors.New("the tool cannot tell")
 
-// Reconcile asks the tool whether a call happened, and renders its result if it
-// did. An error says that it cannot be told.
+// Reconcile asks the tool whether a call happened, and renders the result if so. An
+// error says that the tool could not find out.
 func (t Tool) Reconcile(ctx context.Context, c Call, args json.RawMessage) (parts llm.Parts, happened bool, err error) {
 	if t.spec == nil || t.spec.reconcile == nil {
 		return nil, false, errNoReconcile

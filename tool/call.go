@@ -6,49 +6,51 @@ import (
 	"time"
 )
 
-// A Call names the call that a tool's function is running for. The zero value
-// is none.
+// A Call identifies the running call of a tool's function. The zero Call means that no
+// call is running.
 type Call struct {
 	// ID is the provider's name for the call, verbatim. Providers repeat ids.
 	ID string
-	// Key is the same whenever this call is made, after a restart too, and
-	// differs between calls: send it along as the idempotency key of a side effect.
+	// Key identifies the call. Key stays the same when the call is repeated, also after
+	// a restart, and differs between calls. Send Key as the idempotency key of a side
+	// effect.
 	Key string
-	// Fence grows with each attempt at this call: it is the position in the session
-	// of the record that this attempt starts. A process that was stopped can wake up
-	// after another one has taken over its session and has decided about the call. A
-	// tool that writes Key and Fence in the statement of its effect, and refuses a
-	// Fence that is not above the one kept, keeps such a late attempt out; see
-	// [Reconcile] for the other side. 0: whoever runs the call does not count
-	// attempts, as the server of package mcp does not.
+	// Fence grows with each attempt at this call. Fence is the position of the record
+	// that starts the attempt in the session. A stopped process can wake up after
+	// another process has taken over the session and has decided about the call. To keep
+	// such a late attempt out, write Key and Fence in the statement of the effect and
+	// refuse a Fence that is not above the recorded Fence; see [Reconcile] for the other
+	// side. Zero means that attempts are not counted, as in the server of package mcp.
 	Fence int64
 	// Tool is the name of the tool.
 	Tool string
-	// Session names the conversation; empty if it has no name.
+	// Session names the conversation. Session is empty for a conversation without a
+	// name.
 	Session string
-	// Turn is that of the answer which made the call, counted from 1 in its run.
+	// Turn is the number of the turn whose response made the call, counted from 1 in the
+	// run.
 	Turn int
-	// KeepPasswords is whether passwords of URLs stay in the text of the result, as
-	// whoever runs the call wants it. It is no part of the JSON of a Call.
+	// KeepPasswords keeps passwords of URLs in the text of the result. The engine sets
+	// this field, and the JSON of a Call does not contain the field.
 	KeepPasswords bool `json:"-"`
-	// Deadline is when the call's context ends; zero: never.
+	// Deadline is the time at which the call's context ends. Zero means no deadline.
 	Deadline time.Time
 
 	progress func(done, total float64, message string)
 }
 
-// Progress tells whoever watches the run how far the call has come. total is 0
-// if it is not known; message may be empty, and should not hold secrets. It never
-// waits: of several reports that nobody has seen yet the last counts. It does
-// nothing outside of a call, and after its end. What is no number (the quotient
-// of two zeros, say) counts as 0. Any goroutine may call it.
+// Progress reports how far the call has come. total is 0 if the total is not known.
+// message may be empty, and must not contain secrets. Progress never blocks: of several
+// reports that were not delivered yet, only the last is delivered. Outside of a call,
+// and after the call's end, Progress does nothing. NaN and infinities count as 0.
+// Progress is safe for concurrent use.
 func (c Call) Progress(done, total float64, message string) {
 	if c.progress != nil {
 		c.progress(finite(done), finite(total), message)
 	}
 }
 
-// finite is x, or 0 in place of what JSON has no form for.
+// finite returns x, or 0 if x is NaN or infinite, for which JSON has no form.
 func finite(x float64) float64 {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return 0
@@ -58,16 +60,15 @@ func finite(x float64) float64 {
 
 type callKey struct{}
 
-// CallFrom returns the call that ctx belongs to, and the zero Call outside of
-// one.
+// CallFrom returns the call of ctx, or the zero Call outside of a call.
 func CallFrom(ctx context.Context) Call {
 	c, _ := ctx.Value(callKey{}).(Call)
 	return c
 }
 
-// WithCall returns a context that belongs to c. It is for engines that run
-// tools, and for tests of a tool's function. progress gets what the function
-// passes to [Call.Progress], perhaps from several goroutines at once; nil drops it.
+// WithCall returns a context for the call c. Engines that run tools use WithCall, and so
+// do tests of a tool's function. progress receives the arguments of [Call.Progress] and
+// must be safe for concurrent use. A nil progress drops the reports.
 func WithCall(ctx context.Context, c Call, progress func(done, total float64, message string)) context.Context {
 	c.progress = progress
 	return context.WithValue(ctx, callKey{}, c)

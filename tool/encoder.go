@@ -14,9 +14,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/gotype"
 )
 
-// A writer writes a result as JSON: as encoding/json does, with two differences. A
-// method with a pointer receiver is used for a value, too; and an error is its text,
-// unless its author says how its JSON looks. What needs neither is left to
+// A writer writes a result as JSON, like encoding/json, with two differences. First, a
+// method with a pointer receiver is also used for a value. Second, an error is written
+// as its text, unless its type defines its JSON. Types without these cases are left to
 // encoding/json.
 type writer struct {
 	buf    bytes.Buffer
@@ -26,16 +26,16 @@ type writer struct {
 	fields map[reflect.Type][]writtenField
 }
 
-// A way is how the values of a type are written.
+// A way says how the values of a type are written.
 type way int
 
 const (
 	byGo   way = 1 + iota // by encoding/json
-	byPart                // what they hold, each by itself
+	byPart                // by this package, element by element
 	asText                // as the text of an error
 )
 
-// maxWritten bounds how deep a result is nested. One that holds itself has no end.
+// maxWritten bounds the depth of a result. A cyclic result has no end.
 const maxWritten = 10_000
 
 var errEndless = errors.New("the result is nested too deep, or holds itself")
@@ -51,8 +51,8 @@ func writeJSON(v reflect.Value) (string, error) {
 	return w.buf.String(), nil
 }
 
-// addressable returns a copy that has an address, so that methods of its pointer can
-// be called. What is inside of it has one, too, but for what a map or an interface holds.
+// addressable returns a copy that has an address, so that pointer methods can be called.
+// The parts of the copy have addresses, too, except for elements of maps and interfaces.
 func addressable(v reflect.Value) reflect.Value {
 	if v.CanAddr() {
 		return v
@@ -91,12 +91,12 @@ func (w *writer) value(v reflect.Value) error {
 	return w.leaf(v.Addr().Interface())
 }
 
-// leaf writes what encoding/json writes as it should.
+// leaf writes v by encoding/json.
 func (w *writer) leaf(v any) error {
 	if err := w.enc.Encode(v); err != nil {
 		return err
 	}
-	w.buf.Truncate(w.buf.Len() - 1) // the line break
+	w.buf.Truncate(w.buf.Len() - 1) // Encode adds a line break.
 	return nil
 }
 
@@ -157,7 +157,7 @@ func (w *writer) object(v reflect.Value) error {
 	return nil
 }
 
-// keyName is a key of a map as the name of a member.
+// keyName returns the member name for a key of a map.
 func keyName(key reflect.Value) (string, error) {
 	switch k := key.Kind(); {
 	case k == reflect.String:
@@ -181,7 +181,7 @@ func (w *writer) structure(v reflect.Value) error {
 	first := true
 	for _, f := range w.fieldsOf(v.Type()) {
 		field, err := v.FieldByIndexErr(f.index)
-		if err != nil || f.omits(field) { // behind an embedded pointer that is nil
+		if err != nil || f.omits(field) { // The field is behind a nil embedded pointer.
 			continue
 		}
 		if err := w.name(f.name, first); err != nil {
@@ -201,7 +201,7 @@ func (w *writer) structure(v reflect.Value) error {
 	return nil
 }
 
-// quoted writes a number, boolean or string in a string, as ",string" says.
+// quoted writes a number, boolean or string inside a string, for the option ",string".
 func (w *writer) quoted(v reflect.Value) error {
 	from := w.buf.Len()
 	err := w.value(v)
@@ -217,8 +217,8 @@ func (w *writer) quoted(v reflect.Value) error {
 	return w.leaf(text)
 }
 
-// way returns how values of a type are written. What an interface holds is known only
-// when it is there.
+// way returns how values of type t are written. The content of an interface is known
+// only at run time.
 func (w *writer) way(t reflect.Type) way {
 	known := w.ways[t]
 	switch {
@@ -244,14 +244,15 @@ func (w *writer) fieldsOf(t reflect.Type) []writtenField {
 	return fields
 }
 
-// differs reports whether encoding/json may write a value of the type as it should not:
-// what a map or an interface holds has no pointer whose methods it could call.
+// differs reports whether encoding/json might write values of type t in the wrong way.
+// Elements of maps and interfaces have no address, so encoding/json would not call their
+// pointer methods.
 func differs(t reflect.Type) bool {
 	return t.Kind() == reflect.Interface || isError(t) ||
 		t.Kind() == reflect.Map && reaches(t.Elem(), map[reflect.Type]bool{}, writesByPointer)
 }
 
-// reaches reports whether a type, or one that encoding/json finds in it, is such a type.
+// reaches reports whether is holds for t, or for a type that encoding/json finds in t.
 func reaches(t reflect.Type, seen map[reflect.Type]bool, is func(reflect.Type) bool) bool {
 	if seen[t] {
 		return false
@@ -272,19 +273,19 @@ func reaches(t reflect.Type, seen map[reflect.Type]bool, is func(reflect.Type) b
 	return false
 }
 
-// writesItself reports whether a type says itself how its JSON looks.
+// writesItself reports whether a type defines its own JSON.
 func writesItself(t reflect.Type) bool {
 	return t.Kind() != reflect.Interface && t.Kind() != reflect.Pointer &&
 		(gotype.Implements(t, gotype.MarshalerType) || gotype.Implements(t, gotype.TextMarshalerType))
 }
 
-// writesByPointer reports whether only a pointer to the type does.
+// writesByPointer reports whether only a pointer to the type defines the JSON.
 func writesByPointer(t reflect.Type) bool {
 	return writesItself(t) && !t.Implements(gotype.MarshalerType) && (!t.Implements(gotype.TextMarshalerType) || gotype.Implements(t, gotype.MarshalerType))
 }
 
-// isError reports whether a value of the type is told by its text: it is an error, and
-// neither a method nor a json tag of a field says how its JSON looks.
+// isError reports whether values of the type are written as the text of an error: the
+// type is an error, and neither a method nor a json tag defines its JSON.
 func isError(t reflect.Type) bool {
 	if t.Kind() == reflect.Interface || t.Kind() == reflect.Pointer || !gotype.Implements(t, errorType) || writesItself(t) {
 		return false
@@ -297,17 +298,17 @@ func isError(t reflect.Type) bool {
 	return true
 }
 
-// errorText is what an error says; not ok if its method panics, as one does that an
-// embedded nil has.
+// errorText returns the text of an error. ok is false if the method Error panics, as
+// with an embedded nil error.
 func errorText(v reflect.Value) (text string, ok bool) {
 	defer func() { ok = recover() == nil }()
 	return v.Addr().Interface().(error).Error(), true
 }
 
-// A writtenField is a field of a struct as encoding/json finds it.
+// A writtenField is a field of a struct as encoding/json finds the field.
 type writtenField struct {
 	name   string
-	goName string // Outer.Inner if it is embedded
+	goName string // Outer.Inner for an embedded field
 	index  []int
 	typ    reflect.Type
 	tagged bool
@@ -316,11 +317,11 @@ type writtenField struct {
 	omitEmpty, omitZero bool
 }
 
-// writtenFields lists the fields of a struct that are written, in their order: of those
-// that have one name the least embedded, and of these the one that a tag names.
+// writtenFields lists the fields of a struct that encoding/json writes, in order. Of
+// fields with the same name, the least embedded field wins, then the tagged field.
 func writtenFields(t reflect.Type) []writtenField {
 	var all []writtenField
-	gather(t, "", nil, nil, &all)
+	collectFields(t, "", nil, nil, &all)
 	rank := func(f writtenField) int {
 		if f.tagged {
 			return 2 * len(f.index)
@@ -338,7 +339,7 @@ func writtenFields(t reflect.Type) []writtenField {
 	return slices.DeleteFunc(all, func(f writtenField) bool { return tied[f.name] || rank(f) != best[f.name] })
 }
 
-func gather(t reflect.Type, outer string, index []int, around []reflect.Type, into *[]writtenField) {
+func collectFields(t reflect.Type, outer string, index []int, around []reflect.Type, into *[]writtenField) {
 	if slices.Contains(around, t) {
 		return
 	}
@@ -354,7 +355,7 @@ func gather(t reflect.Type, outer string, index []int, around []reflect.Type, in
 		case sf.Tag.Get("json") == "-", !sf.IsExported() && (!sf.Anonymous || inner.Kind() != reflect.Struct):
 			continue
 		case sf.Anonymous && (name == "" || !gotype.ValidName(name)) && inner.Kind() == reflect.Struct:
-			gather(inner, goName, at, append(around, t), into)
+			collectFields(inner, goName, at, append(around, t), into)
 			continue
 		}
 		f := writtenField{name: name, goName: goName, index: at, typ: sf.Type, tagged: true}
@@ -372,7 +373,7 @@ func (f writtenField) omits(v reflect.Value) bool {
 	return f.omitEmpty && isEmpty(v) || f.omitZero && isZero(v)
 }
 
-// isEmpty is what encoding/json calls empty.
+// isEmpty reports whether encoding/json considers v empty.
 func isEmpty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Array, reflect.Map, reflect.Slice, reflect.String:
@@ -383,7 +384,8 @@ func isEmpty(v reflect.Value) bool {
 	return v.IsZero()
 }
 
-// isZero is what encoding/json calls zero: what a method IsZero says, if there is one.
+// isZero reports whether encoding/json considers v zero: by a method IsZero if there is
+// such a method.
 func isZero(v reflect.Value) bool {
 	t, k := v.Type(), v.Kind()
 	own := t.Implements(zeroerType)

@@ -9,44 +9,43 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// A Failure says why a call has no result. The names are stable: they stand in
-// events and may be compared with.
+// A Failure says why a call has no result. The values are stable: events contain the
+// values, and programs may compare them.
 type Failure string
 
-// The failures. Each has one text for the model; see [Fail].
+// The failures. Each failure has its own text for the model; see [Fail].
 const (
-	UnknownTool      Failure = "unknown_tool"      // no tool has that name
-	InvalidJSON      Failure = "invalid_json"      // the arguments are no acceptable JSON object
-	InvalidArguments Failure = "invalid_arguments" // they don't fit the schema or the Go type, or the tool said Retry
-	TimedOut         Failure = "timed_out"         // the tool passed its deadline; it may have had an effect
+	UnknownTool      Failure = "unknown_tool"      // no offered tool has the name
+	InvalidJSON      Failure = "invalid_json"      // the arguments are not an acceptable JSON object
+	InvalidArguments Failure = "invalid_arguments" // the arguments do not fit the schema or the Go type, or the tool returned Retry
+	TimedOut         Failure = "timed_out"         // the tool passed its deadline and may have had an effect
 	Panicked         Failure = "panicked"          // the tool's function panicked or ended its goroutine
 	Failed           Failure = "failed"            // the tool's function returned an error
-	Denied           Failure = "denied"            // a person or a policy refused the call; it did not run
-	NotRun           Failure = "not_run"           // the call was not run: the run ended before, its reply was cut off, or no call of the tool was asked for
-	OutcomeUnknown   Failure = "outcome_unknown"   // it was started, and nobody knows how it ended
+	Denied           Failure = "denied"            // a person or a policy refused the call; the call did not run
+	NotRun           Failure = "not_run"           // the call did not run: the run had ended, the response was cut off, or the tool choice was none
+	OutcomeUnknown   Failure = "outcome_unknown"   // the call was started, and its end is unknown
 )
 
-// maxOwnMessage bounds it where a function wrote it as an [Error] of its own: the
-// output of a compiler, say, or what another program answered.
+// maxOwnMessage bounds the message of an [Error] that a function returns, such as the
+// output of a compiler or the response of another program.
 const maxOwnMessage = 16 << 10
 
-// An Error is a failed tool call: what the model reads of it, and what the
-// program knows of it. It is found by [errors.AsType], and errors.Is sees the
-// cause through it.
+// An Error is a failed tool call, both for the model and for the program. Use
+// [errors.AsType] to find an Error; errors.Is also finds the cause.
 type Error struct {
 	Failure Failure
-	// Message is what the model reads: valid UTF-8, credentials in URLs cut, at
-	// most about 1 KB, without Go names, paths or the text of a panic. A function
-	// that returns an Error of its own says up to 16 KB.
+	// Message is the text for the model: valid UTF-8 without credentials in URLs, Go
+	// names, paths or the text of a panic. Message has at most about 1 KB, or 16 KB in
+	// an Error that a function returns.
 	Message string
-	// Err is the cause, for the program. Nil where there is none beyond the
-	// failure itself.
+	// Err is the cause, for the program. Nil means that the failure has no further
+	// cause.
 	Err error
-	// Stack is the stack of a panic, for the log; nil otherwise.
+	// Stack is the stack of a panic, for the log. Stack is nil for other failures.
 	Stack []byte
 }
 
-// Error returns the failure and its cause, credentials in URLs cut.
+// Error returns the failure and its cause, without credentials in URLs.
 func (e *Error) Error() string {
 	if e.Err != nil {
 		return string(e.Failure) + ": " + tree.SafeText(e.Err.Error(), tree.MaxMessage)
@@ -57,22 +56,22 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Fail returns the failure of a call with the text that the model reads. What
-// detail is depends on the failure, and it may be empty in each:
+// Fail returns the failure of a call with the text that the model reads. The meaning of
+// detail depends on the failure, and detail may always be empty:
 //
 //   - UnknownTool: the name that was called (see [Unknown]);
-//   - TimedOut: the time that the tool had, for example "30s";
+//   - TimedOut: the time limit of the tool, for example "30s";
 //   - Failed: what went wrong;
 //   - InvalidJSON, InvalidArguments, Denied, NotRun: the reason;
 //   - Panicked, OutcomeUnknown: not used.
 //
-// cause is kept for the program and never shown to the model; it may be nil.
+// cause is for the program and never shown to the model. cause may be nil.
 func Fail(f Failure, detail string, cause error) *Error {
-	detail = tree.SafeText(detail, tree.MaxMessage-256) // room for the sentence around it
+	detail = tree.SafeText(detail, tree.MaxMessage-256) // leaves room for the sentence around the detail
 	return &Error{Failure: f, Message: failureText(f, detail), Err: cause}
 }
 
-// failureText is the table of what a model reads of each failure.
+// failureText returns the text of each failure for the model.
 func failureText(f Failure, detail string) string {
 	switch f {
 	case UnknownTool:
@@ -122,9 +121,8 @@ func because(reason string) string {
 	return ": " + reason
 }
 
-// Unknown is the failure of a call to a tool that was not offered. Its text
-// names the one that was probably meant and as many of those offered, in their
-// order, as fit.
+// Unknown returns the failure of a call to a tool that was not offered. The text names
+// the most similar offered tool, and as many of the offered tools as fit, in order.
 func Unknown(name string, offered ...string) *Error {
 	var b strings.Builder
 	b.WriteString("There is no tool named " + tree.Quote(name) + ".")
@@ -139,22 +137,20 @@ func Unknown(name string, offered ...string) *Error {
 	return &Error{Failure: UnknownTool, Message: b.String()}
 }
 
-// Retry is the error of a tool that wants to be called again in another way:
-// the model reads the hint and is asked to send the call again. It is reported
-// as InvalidArguments, and counts like arguments that do not fit the schema.
+// Retry returns an error for a tool's function that wants another call with different
+// arguments. The model reads the hint and is asked to send the call again. The failure
+// is InvalidArguments, and counts like arguments that do not fit the schema.
 func Retry(hint string) error { return &retryError{hint} }
 
-// Abort is the error of a tool that ends the run with err, which errors.Is and
-// errors.As find in the run's error. A nil err ends it with an error that says
-// only this.
+// Abort returns an error for a tool's function that ends the run with err. errors.Is and
+// errors.As find err in the run's error. A nil err ends the run with a general error.
 func Abort(err error) error {
 	return &abortError{cmp.Or(err, errAborted)}
 }
 
-// Hide is the error of a tool whose text the model must not read: it is told
-// only that the tool failed. The program still finds err, and so does whoever
-// reads the event (its Error, redacted as all texts are). Hide(nil) is an error
-// that hides nothing.
+// Hide returns an error whose text the model must not read: the model reads only that
+// the tool failed. The program still finds err, and so does a reader of the event (its
+// Error, redacted like all texts). Hide(nil) is a failure without a cause to hide.
 func Hide(err error) error { return &hiddenError{cmp.Or(err, errHidden)} }
 
 // IsAbort reports whether err is, or wraps, an [Abort].
@@ -184,9 +180,9 @@ func (e *hiddenError) Error() string { return e.err.Error() }
 
 func (e *hiddenError) Unwrap() error { return e.err }
 
-// failed makes an Error of what a tool's function returned.
+// failed makes an Error from the error of a tool's function.
 func failed(err error) *Error {
-	if e, ok := err.(*Error); ok && e != nil { //nolint:errorlint // one further down speaks of another call
+	if e, ok := err.(*Error); ok && e != nil { // a wrapped Error belongs to another call
 		own := *e
 		own.Message = tree.SafeText(orElse(own.Message, failureText(own.Failure, "")), maxOwnMessage)
 		return &own
@@ -203,11 +199,11 @@ func failed(err error) *Error {
 	return Fail(Failed, err.Error(), err)
 }
 
-// panicked makes an Error of a panic. The model learns nothing of its value.
+// panicked makes an Error from a panic. The model sees nothing of the panic's value.
 func panicked(v any, stack []byte) *Error {
 	text, ok := v.(string)
 	if !ok {
-		text = fmt.Sprint(v) // which survives a panic of its own methods
+		text = fmt.Sprint(v) // fmt.Sprint survives a panic of v's own methods
 	}
 	cause, _ := v.(error)
 	e := Fail(Panicked, "", &panicError{"panic: " + tree.Cut(text, maxOwnMessage), cause})
@@ -215,7 +211,7 @@ func panicked(v any, stack []byte) *Error {
 	return e
 }
 
-// A panicError is the value of a panic; its cause is nil if that is no error.
+// A panicError is the value of a panic. cause is nil if the value is not an error.
 type panicError struct {
 	text  string
 	cause error

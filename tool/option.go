@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// An Option changes how a tool is run.
+// An Option changes how a tool runs.
 type Option func(*spec) error
 
-// Timeout is the time that one call of the tool may take. Without it the
-// runner's default holds; -1 means no limit. Zero and other negative values are
-// an error of the constructor.
+// Timeout sets the time limit of one call of the tool. Without Timeout, the runner's
+// default applies. −1 means no limit. The constructor refuses zero and other negative
+// values.
 func Timeout(d time.Duration) Option {
 	return func(s *spec) error {
 		if d <= 0 && d != -1 {
@@ -21,11 +21,11 @@ func Timeout(d time.Duration) Option {
 	}
 }
 
-// Concurrency bounds the calls of the tool that run at the same time, over all
-// runs and all copies of the Tool. The time that a call waits is not part of its
-// timeout. A call inside a call of the tool needs no slot of its own, and a
-// function that was left behind holds none any more. Without it there is no such
-// bound. n below 1 is an error of the constructor.
+// Concurrency bounds the calls of the tool that run at the same time, across all runs
+// and all copies of the Tool. Without Concurrency, there is no such bound. Waiting for a
+// slot does not count towards the timeout. A call inside a call of the same tool needs
+// no slot of its own, and an abandoned function frees its slot. The constructor refuses
+// n below 1.
 func Concurrency(n int) Option {
 	return func(s *spec) error {
 		if n < 1 {
@@ -36,8 +36,8 @@ func Concurrency(n int) Option {
 	}
 }
 
-// Alone makes each call of the tool run alone among the calls of its turn: those
-// that the model wrote before it have ended, and those after it have not begun.
+// Alone makes each call of the tool run alone in its turn: earlier calls of the turn
+// have ended, and later calls have not begun.
 func Alone() Option {
 	return func(s *spec) error {
 		s.alone = true
@@ -45,16 +45,14 @@ func Alone() Option {
 	}
 }
 
-// Idempotent says that a call may be run again with the same arguments and the
-// same [Call.Key] and has its effect once. Whoever resumes a conversation repeats
-// such a call by itself where its outcome is unknown; no other call is ever
-// repeated.
+// Idempotent declares that a call can run again with the same arguments and the same
+// [Call.Key] and has its effect only once. After a restart, a runner repeats such a call
+// if its outcome is unknown. Other calls are never repeated.
 //
-// The repetition can overlap with the first attempt, whose process may be stopped
-// and not dead: what keeps the effect single is the key, in one statement with the
-// effect. An effect that the tool did not find under the key can still arrive
-// later, unless the repetition has recorded its [Call.Fence] with the key: see
-// [Reconcile].
+// The repetition can overlap with the first attempt, whose process may be stopped and
+// not dead. Therefore the tool must record the key in the same statement as the effect.
+// A lookup that does not find the key proves nothing: the effect can still arrive later,
+// unless the repetition has recorded its [Call.Fence] with the key; see [Reconcile].
 func Idempotent() Option {
 	return func(s *spec) error {
 		s.idempotent = true
@@ -62,10 +60,10 @@ func Idempotent() Option {
 	}
 }
 
-// MaxResult bounds the text of one result, in bytes; what goes beyond is left
-// out, and a line at the end says how much. Without it the bound is 256 KiB; -1
-// means no limit but that of 64 MiB for an [io.Reader]. Zero and other negative
-// values are an error of the constructor.
+// MaxResult bounds the text of one result, in bytes. Without MaxResult, the bound is 256
+// KiB. −1 means no limit, except for 64 MiB of an [io.Reader]. Text beyond the bound is
+// dropped, and a last line says how much. The constructor refuses zero and other
+// negative values.
 func MaxResult(bytes int) Option {
 	return func(s *spec) error {
 		if bytes <= 0 && bytes != -1 {
@@ -76,12 +74,11 @@ func MaxResult(bytes int) Option {
 	}
 }
 
-// AllowUnchecked keeps a tool of [NewRaw] whose schema cannot be compiled, as
-// tools of other programs sometimes have one: its arguments are then held to
-// nothing but being a JSON object, and [Tool.Unchecked] says why. The model is shown
-// the schema without the keywords and references that cannot be read, since providers
-// may refuse them. A schema that is not one of an object, or has an empty "enum", is
-// an error nevertheless.
+// AllowUnchecked accepts a schema of [NewRaw] that cannot be compiled, as some tools of
+// other programs have. The arguments may then be any JSON object, and [Tool.Unchecked]
+// returns the reason. The model sees the schema without unreadable keywords and
+// references, since providers may refuse such a schema. A schema that does not describe
+// an object, or has an empty "enum", is still an error.
 func AllowUnchecked() Option {
 	return func(s *spec) error {
 		s.unchecked = true

@@ -19,48 +19,48 @@ import (
 )
 
 const (
-	// defaultMaxResult is how much text of one result a model is given, in bytes.
+	// defaultMaxResult bounds the text of one result, in bytes.
 	defaultMaxResult = 256 << 10
-	// maxData is how many bytes of images, audio and files one result may hold.
+	// maxData bounds the images, audio and files of one result, in bytes.
 	maxData = 32 << 20
-	// maxRead is how much of a reader is read, and how much more to tell how much
-	// was left out.
+	// maxRead bounds the bytes read from an io.Reader. Up to as many further bytes are
+	// counted, for the line about dropped text.
 	maxRead = 64 << 20
-	// lookahead is how far beyond the bound text is searched for passwords, so
-	// that the bound cannot hide the end of a URL that makes them some.
+	// lookahead is the number of bytes beyond the bound that are searched for passwords.
+	// A URL may be recognisable only by its end, which the bound would hide.
 	lookahead = 4 << 10
-	// noOutput stands for a result that is empty: some providers refuse an empty
-	// message, and models take one for a failure.
-	noOutput = "(no output)"
-	unfit    = "The tool ran, but its result could not be written down."
+	// noOutput stands for an empty result: some providers refuse an empty message, and
+	// models take an empty message for a failure.
+	noOutput    = "(no output)"
+	notRendered = "The tool ran, but its result could not be written down."
 )
 
 var readerType = reflect.TypeFor[io.Reader]()
 
-// render makes parts of what a function returned for a call, with at most limit
-// bytes of text; -1 is no limit.
+// render converts the result of a function to parts, with at most limit bytes of text.
+// −1 means no limit.
 func render(c Call, out any, limit int) (llm.Parts, error) {
 	if limit < 0 {
 		limit = math.MaxInt
 	}
-	b := bounding{room: limit, verbatim: c.KeepPasswords}
-	if r, ok := reader(out); ok {
+	b := resultParts{room: limit, verbatim: c.KeepPasswords}
+	if r, ok := asReader(out); ok {
 		text, more, err := readText(r, limit)
 		if err != nil {
-			return nil, Fail(Failed, unfit, err)
+			return nil, Fail(Failed, notRendered, err)
 		}
 		b.unread = more
 		return b.bound(llm.Parts{llm.Text{Text: text}}), nil
 	}
 	parts, err := partsOf(out)
 	if err != nil {
-		return nil, Fail(Failed, unfit, err)
+		return nil, Fail(Failed, notRendered, err)
 	}
 	return b.bound(parts), nil
 }
 
-// reader returns out, or a pointer to it, if that is one and has no JSON of its own.
-func reader(out any) (io.Reader, bool) {
+// asReader returns out, or a pointer to out, as an io.Reader, unless out defines its JSON.
+func asReader(out any) (io.Reader, bool) {
 	v := reflect.ValueOf(out)
 	if out == nil || !readable(v.Type()) || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, false
@@ -71,7 +71,7 @@ func reader(out any) (io.Reader, bool) {
 	return addressable(v).Addr().Interface().(io.Reader), true
 }
 
-// readable reports whether a result of the type is read.
+// readable reports whether a result of type t is read as an io.Reader.
 func readable(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer && writesItself(t.Elem()) {
 		return false
@@ -79,7 +79,7 @@ func readable(t reflect.Type) bool {
 	return gotype.Implements(t, readerType) && !writesItself(t)
 }
 
-// readText reads what a model is given of r, and how many bytes there are beyond.
+// readText reads the text of r up to limit and counts the bytes beyond.
 func readText(r io.Reader, limit int) (text string, more int64, err error) {
 	if c, ok := r.(io.Closer); ok {
 		defer func() { err = cmp.Or(err, c.Close()) }()
@@ -135,7 +135,7 @@ func textOf(b []byte) (llm.Parts, error) {
 	return llm.Parts{llm.Text{Text: string(b)}}, nil
 }
 
-// checkParts refuses what a tool result cannot hold.
+// checkParts refuses parts that a tool result cannot hold.
 func checkParts(parts llm.Parts) (llm.Parts, error) {
 	for _, p := range parts {
 		switch p.(type) {
@@ -147,8 +147,9 @@ func checkParts(parts llm.Parts) (llm.Parts, error) {
 	return parts, nil
 }
 
-// marshal writes a value as JSON, and one that is text, or an error, as that text. A
-// nil slice or map is an empty one: to a model null says that something went wrong.
+// marshal writes a value as JSON. Strings and errors are written as plain text. A nil
+// slice or map is written as an empty value, because null reads like an error to a
+// model.
 func marshal(out any) (string, error) {
 	v := addressable(reflect.ValueOf(out))
 	t := v.Type()
@@ -179,22 +180,22 @@ func marshal(out any) (string, error) {
 	return writeJSON(v)
 }
 
-// bounding is what a result may still hold.
-type bounding struct {
-	verbatim bool // passwords stay
+// resultParts collects the parts of a result within the bounds.
+type resultParts struct {
+	verbatim bool // keep passwords
 
-	room   int   // bytes of text
-	data   int   // bytes of data that were taken
-	whole  int64 // bytes of text that there were
-	left   int64 // that are left out of it
-	unread int64 // that were not even kept in memory
+	room   int   // bytes of text that still fit
+	data   int   // bytes of images, audio and files so far
+	whole  int64 // bytes of text in the whole result
+	left   int64 // bytes of text that were dropped
+	unread int64 // bytes of text that were only counted
 	kept   llm.Parts
 }
 
-// bound makes the text of parts valid UTF-8, cuts the passwords of its URLs unless
-// they are to stay, and cuts it to the room that there is. Text that is empty is left out: some
-// providers refuse it. The caller's slice stays as it is.
-func (b *bounding) bound(parts llm.Parts) llm.Parts {
+// bound makes the text of parts valid UTF-8, cuts the passwords of URLs unless verbatim
+// is set, and cuts the text to the remaining room. Empty text is dropped, because some
+// providers refuse empty text. The caller's slice is not changed.
+func (b *resultParts) bound(parts llm.Parts) llm.Parts {
 	for _, p := range parts {
 		if t, isText := p.(llm.Text); isText {
 			b.text(t)
@@ -215,9 +216,9 @@ func (b *bounding) bound(parts llm.Parts) llm.Parts {
 	return b.kept
 }
 
-func (b *bounding) keep(p llm.Part) { b.kept = append(b.kept, p) }
+func (b *resultParts) keep(p llm.Part) { b.kept = append(b.kept, p) }
 
-func (b *bounding) text(t llm.Text) {
+func (b *resultParts) text(t llm.Text) {
 	all := strings.ToValidUTF8(t.Text, "\uFFFD")
 	near := tree.Cut(all, min(b.room, math.MaxInt-lookahead)+lookahead)
 	shown := near
@@ -233,8 +234,8 @@ func (b *bounding) text(t llm.Text) {
 	}
 }
 
-// part keeps an image, audio or file as long as the sum of the data is in bounds.
-func (b *bounding) part(p llm.Part) {
+// part keeps an image, audio or file if the sum of the data stays in bounds.
+func (b *resultParts) part(p llm.Part) {
 	var size int
 	var what string
 	switch p := p.(type) {

@@ -11,8 +11,8 @@ import (
 
 var partType = reflect.TypeFor[llm.Part]()
 
-// checkResult refuses a type of results of which something has no form in JSON. What
-// an interface in it holds shows only when the tool was called.
+// checkResult refuses a type of results that has no form in JSON. The content of
+// interfaces is known only at run time.
 func checkResult(t reflect.Type) error {
 	if t.Implements(partType) || readable(t) {
 		return nil
@@ -20,7 +20,8 @@ func checkResult(t reflect.Type) error {
 	return findFormless(t, "", map[reflect.Type]bool{})
 }
 
-// findFormless names the field that has no form. seen are the types that were looked at.
+// findFormless names the field that has no form in JSON. seen contains the visited
+// types.
 func findFormless(t reflect.Type, at string, seen map[reflect.Type]bool) error {
 	if seen[t] || writesItself(t) || isError(t) {
 		return nil
@@ -48,7 +49,7 @@ func findFormless(t reflect.Type, at string, seen map[reflect.Type]bool) error {
 	return nil
 }
 
-// namesMembers reports whether a key of a map can be the name of a member.
+// namesMembers reports whether keys of type k can be names of JSON members.
 func namesMembers(k reflect.Type) bool {
 	return k.Kind() == reflect.String || gotype.IsInt(k.Kind()) || gotype.IsUint(k.Kind()) || k.Kind() == reflect.Uintptr || k.Implements(gotype.TextMarshalerType)
 }

@@ -10,35 +10,36 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// A Set is a group of tools that is listed when it is needed: those of a server,
-// of a database, of a user's rights. It is a value; its functions may be called
-// by several runs at once.
+// A Set is a group of tools that is listed at run time, such as the tools of an MCP
+// server, of a database, or of a user's permissions. A Set is a value. Several runs may
+// call its functions at the same time.
 type Set struct {
-	// Name tells sets apart in errors.
+	// Name is the name of the set in errors.
 	Name string
-	// Prefix is put before the name of each tool, such as "github__".
+	// Prefix is added before the name of each tool, such as "github__".
 	Prefix string
-	// Allow says which tools are offered, by their names without the prefix. Nil:
-	// all.
+	// Allow reports whether the tool with the name (without the prefix) is offered. Nil
+	// means that all tools are offered.
 	Allow func(name string) bool
-	// List returns the tools. A runner asks before each turn, and all sets of an
-	// agent at the same time, so a list that is slow to make should be kept. The
-	// slice is only read. It may return tools beside an error; see Optional.
+	// List returns the tools. A runner calls List before each turn, for all sets of an
+	// agent at the same time, so cache a slow list. The slice is only read. List may
+	// return tools together with an error; see Optional.
 	List func(ctx context.Context) ([]Tool, error)
-	// Optional makes a run do without what the set cannot list: an error of List is
-	// told as a notice, and the run goes on with the tools that List returned
-	// beside it. So does a tool that cannot be offered, which is left out, as one
-	// with the name of another tool. False: an error ends the run.
+	// Optional lets a run continue after an error of the set. The run reports the error
+	// as a notice and uses the tools that List returned with the error. A tool that
+	// cannot be offered, such as a second tool with the same name, is reported and
+	// skipped. False means that an error ends the run.
 	Optional bool
-	// Timeout is the time of one List under a runner: then its context ends, and some
-	// seconds later a List that ignores that is left behind. Zero: 30 seconds. -1: no
-	// limit but that of the run.
+	// Timeout limits one List under a runner. At the timeout the context of List ends,
+	// and some seconds later a List that ignores its context is abandoned. Zero means 30
+	// seconds. −1 means no limit besides that of the run.
 	Timeout time.Duration
 }
 
-// Tools lists the tools of the set that are allowed, with the prefix. Two of one
-// name, and a name that no tool can have, are an error. Beside an error an
-// Optional set returns the tools that can be offered nevertheless, another none.
+// Tools lists the allowed tools of the set, with the prefix. Two tools with the same
+// name, and an invalid name, are errors. If the set is Optional, Tools returns the
+// remaining tools together with the error. Otherwise, Tools returns no tools with an
+// error.
 func (s Set) Tools(ctx context.Context) ([]Tool, error) {
 	tools, err := s.list(ctx)
 	if err == nil {
@@ -51,7 +52,7 @@ func (s Set) Tools(ctx context.Context) ([]Tool, error) {
 }
 
 func (s Set) list(ctx context.Context) (tools []Tool, err error) {
-	defer func() { // a source of tools is others' code, as a tool's function is
+	defer func() { // List is foreign code, like a tool's function
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v", v)
 		}
@@ -64,13 +65,12 @@ func (s Set) list(ctx context.Context) (tools []Tool, err error) {
 	return tools, cmp.Or(err, fault)
 }
 
-// choose returns those of the tools that can be offered, and the first reason why
-// another cannot.
+// choose returns the tools that can be offered, and the first error of the others.
 func (s Set) choose(all []Tool) (tools []Tool, err error) {
 	tools = make([]Tool, 0, len(all))
 	seen := make(map[string]bool, len(all))
 	for i, t := range all {
-		named, fault := s.take(i, t, seen)
+		named, fault := s.offer(i, t, seen)
 		if fault == nil && !named.IsZero() {
 			tools = append(tools, named)
 		}
@@ -79,8 +79,9 @@ func (s Set) choose(all []Tool) (tools []Tool, err error) {
 	return tools, err
 }
 
-// take returns the tool as it is offered; the zero Tool if it is not allowed.
-func (s Set) take(i int, t Tool, seen map[string]bool) (Tool, error) {
+// offer returns the tool under its offered name, or the zero Tool if the tool is not
+// allowed.
+func (s Set) offer(i int, t Tool, seen map[string]bool) (Tool, error) {
 	if t.IsZero() {
 		return t, fmt.Errorf("tool %d is the zero Tool", i)
 	}
@@ -95,8 +96,8 @@ func (s Set) take(i int, t Tool, seen map[string]bool) (Tool, error) {
 	return t.renamed(s.Prefix + name)
 }
 
-// renamed returns the tool under another name. It shares the slots of
-// [Concurrency] with the first.
+// renamed returns the tool under another name. Both tools share the slots of
+// [Concurrency].
 func (t Tool) renamed(name string) (Tool, error) {
 	if name == t.spec.def.Name {
 		return t, nil
@@ -106,6 +107,6 @@ func (t Tool) renamed(name string) (Tool, error) {
 	}
 	s := *t.spec
 	s.def.Name = name
-	s.mark()
+	s.setFingerprint()
 	return Tool{&s}, nil
 }

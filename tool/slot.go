@@ -4,38 +4,38 @@ import (
 	"context"
 )
 
-// holding marks a context as that of a call that has a slot of a tool.
-type holding struct{ slots chan struct{} }
+// slotKey is the context key of a call that has a slot of a tool.
+type slotKey struct{ slots chan struct{} }
 
-func nothing() {}
+func noRelease() {}
 
-// TryAcquire takes one of the slots that [Concurrency] gave the tool, if one is
-// free, and returns the function that gives it back, to be called once. A tool
-// without such a bound has always a free slot, and so has a call of the tool
-// inside a call of itself (see [Tool.Holding]), which would wait for itself
-// otherwise.
+// TryAcquire takes one of the slots of [Concurrency] without waiting. If ok is true, the
+// caller must call release exactly once. A tool without Concurrency always has a free
+// slot. A call of the tool inside a call of the same tool (see [Tool.Holding]) gets no
+// slot of its own, because the inner call would wait for the outer call.
 func (t Tool) TryAcquire(ctx context.Context) (release func(), ok bool) {
 	if !t.slotted(ctx) {
-		return nothing, true
+		return noRelease, true
 	}
 	select {
 	case t.spec.slots <- struct{}{}:
 		return t.release, true
 	default:
-		return nothing, false
+		return noRelease, false
 	}
 }
 
-// Acquire is TryAcquire that waits for a slot. Its error is the cause of ctx.
+// Acquire is like [Tool.TryAcquire], but waits for a slot. If ctx ends first, the error
+// is the cause of ctx.
 func (t Tool) Acquire(ctx context.Context) (release func(), err error) {
 	if !t.slotted(ctx) {
-		return nothing, nil
+		return noRelease, nil
 	}
 	select {
 	case t.spec.slots <- struct{}{}:
 		return t.release, nil
 	case <-ctx.Done():
-		return nothing, context.Cause(ctx)
+		return noRelease, context.Cause(ctx)
 	}
 }
 
@@ -44,11 +44,11 @@ func (t Tool) Holding(ctx context.Context) context.Context {
 	if !t.slotted(ctx) {
 		return ctx
 	}
-	return context.WithValue(ctx, holding{t.spec.slots}, true)
+	return context.WithValue(ctx, slotKey{t.spec.slots}, true)
 }
 
 func (t Tool) slotted(ctx context.Context) bool {
-	return t.Bounded() && ctx.Value(holding{t.spec.slots}) == nil
+	return t.Bounded() && ctx.Value(slotKey{t.spec.slots}) == nil
 }
 
 func (t Tool) release() { <-t.spec.slots }

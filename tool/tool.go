@@ -12,63 +12,68 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// A Tool is something that a model can call: a name, a description, a schema of
-// its arguments, and a Go function. Make one with [New] or [NewRaw].
+// A Tool is a function that a model can call: a name, a description, a schema of the
+// arguments, and a Go function. Make a Tool with [New] or [NewRaw].
 //
-// A Tool is a small value that may be copied and used by any number of
-// goroutines at once, provided that its function may. The zero Tool is none;
-// see [Tool.IsZero].
+// A Tool is a small value. A Tool may be copied and is safe for concurrent use if its
+// function is. The zero Tool cannot be called; see [Tool.IsZero].
 type Tool struct{ spec *spec }
 
 type spec struct {
-	def         llm.ToolDef
-	notStrict   error // why def has no strict form
+	def         llm.ToolDef // without Strict; see schema.strict
 	fingerprint string
 	schema      *schema
 	run         function
 
-	timeout    time.Duration
-	slots      chan struct{} // a token for each call that runs; nil: no bound
-	alone      bool
-	idempotent bool
-	maxResult  int
-	unchecked  bool // a schema that does not compile is allowed
-	approval   func(context.Context, json.RawMessage) (bool, error)
-	judged     reflect.Type // what approval decodes the arguments into; nil: nothing
-	reconcile  func(context.Context, Call, json.RawMessage) (any, bool, error)
+	timeout      time.Duration
+	slots        chan struct{} // one token for each running call; nil means no bound
+	alone        bool
+	idempotent   bool
+	maxResult    int
+	unchecked    bool // AllowUnchecked was given
+	approval     func(context.Context, json.RawMessage) (bool, error)
+	approvalType reflect.Type // type that approval decodes the arguments into; nil without such a policy
+	reconcile    func(context.Context, Call, json.RawMessage) (any, bool, error)
 }
 
-// function is a tool's function. name is what the model calls the tool, which
-// may be renamed later than the function is made.
+// A function runs the tool. name is the name under which the model called the tool. A
+// tool may be renamed after its function was made.
 type function func(ctx context.Context, name string, args json.RawMessage) (any, error)
 
-// New makes a tool of a Go function.
+// New makes a tool from a Go function. Most programs use New.
 //
-// name matches ^[a-zA-Z0-9_-]{1,64}$. The schema of the arguments is reflected
-// from In, a struct (or a pointer to one, or a map with string keys); see the
-// package documentation for what of Go it understands. A default in a tag is
-// told to the model and never applied. What cannot be expressed is an error
-// here that names the Go field, never one at a call. So is a description of the
-// schema in the struct tags that does not compile.
+// name must match ^[a-zA-Z0-9_-]{1,64}$. The schema of the arguments is reflected from
+// In: a struct, a pointer to a struct, or a map with string keys. The package
+// documentation lists the supported types. The model reads a default of a tag, but the
+// default is never applied. If the schema cannot express a type or a tag, New returns an
+// error that names the Go field. Calls never fail for this reason.
 //
-// fn sees only arguments that fit the schema. Numbers in fields of type any are
-// decoded as [json.Number], so that none loses digits. What it returns is
-// rendered for the model: text (a string, a []byte or [json.RawMessage] of JSON)
-// and [llm.Part] and [llm.Parts] as they are, an [io.Reader] as the text that it
-// holds (it is read, and closed if it is an [io.Closer], before the call ends),
-// anything else as JSON. An error in a result is its text there, unless it has a
-// MarshalJSON, a MarshalText or json tags. A type that JSON has no form for, such as
-// a channel, a function or a map whose keys are structs, is an error here, wherever
-// in Out it stands. A password in a URL of a result, as in postgres://ann:s3cret@db,
-// is replaced by [redacted] with its user; see the package comment. An error that fn
-// returns is a failed call whose text the model reads; [Retry], [Abort] and [Hide]
-// say otherwise.
+// fn runs only with arguments that fit the schema. Numbers in fields of type any are
+// decoded as [json.Number], so that no digits are lost.
+//
+// The result of fn is rendered for the model:
+//
+//   - A string, a []byte or [json.RawMessage] of JSON, an [llm.Part] and [llm.Parts] are
+//     used as they are.
+//   - An [io.Reader] is read, and closed if the reader is an [io.Closer], before the call
+//     ends.
+//   - Every other value is written as JSON. An error inside a result is written as its
+//     text, unless the error has a MarshalJSON, a MarshalText or json tags. New refuses
+//     types without a form in JSON, such as channels, functions and maps with struct
+//     keys, anywhere in Out.
+//
+// In a URL with a password, such as postgres://ann:s3cret@db, the user and the password
+// are replaced by [redacted]; see the package documentation.
+//
+// If fn returns an error, the call failed, and the model reads the text of the error.
+// [Retry], [Abort] and [Hide] change this.
 func New[In, Out any](name, description string, fn func(context.Context, In) (Out, error), opts ...Option) (Tool, error) {
 	if fn == nil {
 		return Tool{}, constructError(name, errors.New("the function is nil"))
@@ -90,31 +95,35 @@ func New[In, Out any](name, description string, fn func(context.Context, In) (Ou
 	}, opts)
 }
 
-// NewRaw makes a tool of a JSON Schema and a function that takes the arguments
-// as JSON: for tools that are described elsewhere. The schema must be one of an
-// object; "type" and "properties" are added where it lacks them. "$schema",
-// "$id", "$comment" and "title" are not sent to the model, nor are combinations
-// at its top (oneOf, anyOf, allOf, not, enum), which providers refuse: arguments
-// are still held to them, and the properties of allOf are sent. A default is told in
-// the description and never applied. A reference at its top is shown as what it leads
-// to. No schema or null is one without properties. Keywords are validated as draft 2020-12 says, or the
-// draft that "$schema" names; without one, tuples and exclusive bounds may be
-// written as older drafts have them. "nullable": true, of OpenAPI, is read as the
-// type or null. Expressions are those of ECMA-262; one that Go cannot read, such
-// as a lookahead, forbids nothing. No reference leaves the schema.
+// NewRaw makes a tool from a JSON Schema and a function that takes the arguments as
+// JSON. NewRaw is for tools that are described elsewhere. Out is rendered as by [New].
 //
-// What is no JSON Schema is repaired where its meaning is plain: "int" and "dict" as
-// types, "any", true as "required" of a property, "required" among the properties,
-// null for a keyword, [] for {}, a bound in a string, a reference to a definition that
-// stands elsewhere. [Tool.SchemaRepairs] tells it. Anything else is an error that
-// names the place; see [AllowUnchecked]. An empty "enum" is always an error.
+// The schema must describe an object. Missing "type" and "properties" are added at the
+// top. An empty schema and null describe an object without properties. Keywords are
+// validated by draft 2020-12 or by the draft that "$schema" names. Without "$schema",
+// tuples and exclusive bounds may have the form of older drafts. "nullable": true of
+// OpenAPI means the type or null. Patterns are those of ECMA-262; a pattern that Go
+// cannot compile, such as a lookahead, is not checked. References cannot leave the
+// schema.
 //
-// fn sees only arguments that fit the schema. Where it admits properties that it
-// does not name, as it does without "additionalProperties": false, there may be
-// some that differ from a named one in case alone. [json.Unmarshal] into a struct
-// matches names in any case and takes the last: {"amount":10,"AMOUNT":99999} would
-// pass a maximum of "amount" and be decoded as 99999. Close such a schema, decode
-// into a map, or use [New], which refuses these names. Out is rendered as by [New].
+// The model does not see "$schema", "$id", "$comment" and "title". Providers refuse
+// combinations at the top (oneOf, anyOf, allOf, not, enum), so these are not sent,
+// except for the properties of allOf. Arguments are still validated against all of them.
+// The model reads a default in the description, but the default is never applied. A
+// reference at the top is replaced by its target.
+//
+// Common mistakes are repaired if their meaning is clear: "int" and "dict" as types,
+// "any", "required": true of a property, "required" among the properties, null for a
+// keyword, [] for {}, a bound in a string, a reference to a definition that is
+// elsewhere. [Tool.SchemaRepairs] lists the repairs. Other mistakes are errors that name
+// the place; see [AllowUnchecked]. An empty "enum" is always an error.
+//
+// fn runs only with arguments that fit the schema. A schema without
+// "additionalProperties": false admits further properties, also with names that differ
+// from a declared name only in case. [json.Unmarshal] into a struct matches names in any
+// case, and the last value wins: {"amount":10,"AMOUNT":99999} passes a maximum of
+// "amount" and is decoded as 99999. Close such a schema, decode into a map, or use
+// [New], which refuses such names.
 func NewRaw[Out any](name, description string, schema json.RawMessage, fn func(context.Context, json.RawMessage) (Out, error), opts ...Option) (Tool, error) {
 	if fn == nil {
 		return Tool{}, constructError(name, errors.New("the function is nil"))
@@ -140,10 +149,9 @@ func newTool(name, description string, in reflect.Type, sch *schema, run functio
 	if !namePattern.MatchString(name) {
 		return Tool{}, constructError(name, errName)
 	}
-	strict, notStrict := sch.strict()
+	sch.strict = sync.OnceValues(sch.makeStrict)
 	s := &spec{
-		def:       llm.ToolDef{Name: name, Description: strings.ToValidUTF8(description, "\uFFFD"), Schema: sch.wire, Strict: strict},
-		notStrict: notStrict,
+		def:       llm.ToolDef{Name: name, Description: strings.ToValidUTF8(description, "\uFFFD"), Schema: sch.wire},
 		schema:    sch,
 		run:       run,
 		maxResult: defaultMaxResult,
@@ -156,18 +164,18 @@ func newTool(name, description string, in reflect.Type, sch *schema, run functio
 			return Tool{}, constructError(name, err)
 		}
 	}
-	if err := s.checkJudged(in); err != nil {
+	if err := s.checkApprovalType(in); err != nil {
 		return Tool{}, constructError(name, err)
 	}
 	if err := s.checkUnchecked(); err != nil {
 		return Tool{}, constructError(name, err)
 	}
-	s.mark()
+	s.setFingerprint()
 	return Tool{s}, nil
 }
 
-// checkUnchecked refuses a schema that does not compile unless that is allowed. What
-// is shown of it is then what can be read.
+// checkUnchecked refuses a schema that does not compile, unless AllowUnchecked was
+// given. The model then sees only the readable parts of the schema.
 func (s *spec) checkUnchecked() error {
 	switch {
 	case s.schema.unchecked == nil:
@@ -175,16 +183,16 @@ func (s *spec) checkUnchecked() error {
 	case !s.unchecked:
 		return s.schema.unchecked
 	}
-	err := s.schema.cutUnread()
+	err := s.schema.dropUnreadable()
 	s.def.Schema = s.schema.wire
 	return err
 }
 
-// mark computes the fingerprint.
-func (s *spec) mark() {
+// setFingerprint sets the fingerprint.
+func (s *spec) setFingerprint() {
 	h := sha256.New()
 	for _, part := range []string{s.def.Name, s.def.Description, string(s.def.Schema)} {
-		fmt.Fprintf(h, "%d:%s", len(part), part) // so that no two definitions are joined alike
+		fmt.Fprintf(h, "%d:%s", len(part), part) // the length keeps different definitions apart
 	}
 	s.fingerprint = hex.EncodeToString(h.Sum(nil)[:16])
 }
@@ -193,8 +201,8 @@ func constructError(name string, err error) error {
 	return fmt.Errorf("tool %s: %w", tree.Quote(name), err)
 }
 
-// Must returns t, and panics if err is not nil. It is for tools that are made
-// when a program starts.
+// Must returns t, and panics if err is not nil. Must is for tools that are made when a
+// program starts.
 func Must(t Tool, err error) Tool {
 	if err != nil {
 		panic(err)
@@ -205,25 +213,31 @@ func Must(t Tool, err error) Tool {
 // IsZero reports whether t was not made by [New] or [NewRaw].
 func (t Tool) IsZero() bool { return t.spec == nil }
 
-// Name returns the name of the tool; empty for the zero Tool.
-func (t Tool) Name() string { return t.Def().Name }
+// Name returns the name of the tool, or "" for the zero Tool.
+func (t Tool) Name() string {
+	if t.spec == nil {
+		return ""
+	}
+	return t.spec.def.Name
+}
 
-// Def returns what a model is told about the tool. The schema is always that of
-// an object, with "type" and "properties"; its bytes are the caller's.
+// Def returns the definition of the tool for a model. The schema always describes an
+// object, with "type" and "properties". The first call builds the strict form. The
+// caller owns the bytes.
 func (t Tool) Def() llm.ToolDef {
 	if t.spec == nil {
 		return llm.ToolDef{}
 	}
 	def := t.spec.def
 	def.Schema = slices.Clone(def.Schema)
-	def.Strict = slices.Clone(def.Strict)
+	strict, _ := t.spec.schema.strict() // NotStrict reports the error
+	def.Strict = slices.Clone(strict)
 	return def
 }
 
-// RawSchema returns the schema as [NewRaw] was given it, byte for byte and without
-// repairs, for those
-// who take more of JSON Schema than providers do; nil for a tool of [New]. Its bytes
-// are the caller's.
+// RawSchema returns the schema exactly as given to [NewRaw], without repairs, for
+// recipients that support more of JSON Schema than providers do. RawSchema returns nil
+// for a tool of [New]. The caller owns the bytes.
 func (t Tool) RawSchema() json.RawMessage {
 	if t.spec == nil {
 		return nil
@@ -231,28 +245,28 @@ func (t Tool) RawSchema() json.RawMessage {
 	return slices.Clone(t.spec.schema.raw)
 }
 
-// NotStrict returns nil if [Tool.Def] has a strict form, else why it has none, in
-// one line that names the place in the schema: an object with properties of any
-// name, a value of any kind, allOf and other conditions, recursion or size
-// beyond what providers take. Such a tool is sent with its plain schema.
+// NotStrict returns nil if [Tool.Def] has a strict form. Otherwise, the error says why
+// not, in one line that names the place in the schema: an object with arbitrary
+// properties, a value of any type, allOf and other conditions, recursion, or a size
+// beyond the limits of providers. Such a tool is sent with its plain schema.
 //
-// In the strict form a property that may be left out is null instead, and
-// [Tool.Parse] leaves it out again. One that takes null, too, has no strict form, since
-// the model could not say which it means, unless it is the same: where null is its
-// default, and for the types of [New], in which a nil stands for both, but for
-// [json.RawMessage] and types with an UnmarshalJSON.
+// In the strict form, null stands for an absent optional property, and [Tool.Parse]
+// removes the null again. A property that also admits null has no strict form, because
+// null would have two meanings. There are two exceptions: null is the default of the
+// property, or the tool was made by [New], where nil has both meanings (except for
+// [json.RawMessage] and types with an UnmarshalJSON).
 func (t Tool) NotStrict() error {
 	if t.spec == nil {
 		return Unknown("")
 	}
-	if t.spec.notStrict == nil {
-		return nil
+	if _, err := t.spec.schema.strict(); err != nil {
+		return fmt.Errorf("tool %s has no strict form: %w", tree.Quote(t.spec.def.Name), err)
 	}
-	return fmt.Errorf("tool %s has no strict form: %w", tree.Quote(t.spec.def.Name), t.spec.notStrict)
+	return nil
 }
 
-// Timeout returns the time that one call may take: 0 leaves it to the runner,
-// -1 is no limit.
+// Timeout returns the time limit of one call. Zero means the runner's default. −1 means
+// no limit.
 func (t Tool) Timeout() time.Duration {
 	if t.spec == nil {
 		return 0
@@ -269,8 +283,8 @@ func (t Tool) Idempotent() bool { return t.spec != nil && t.spec.idempotent }
 // Bounded reports whether calls of the tool need a slot; see [Concurrency].
 func (t Tool) Bounded() bool { return t.spec != nil && t.spec.slots != nil }
 
-// Unchecked says why the arguments of the tool are not held to its schema, which
-// [AllowUnchecked] admits. Nil: they are.
+// Unchecked returns the reason why the arguments are not validated against the schema;
+// see [AllowUnchecked]. Nil means that the arguments are validated.
 func (t Tool) Unchecked() error {
 	if t.spec == nil {
 		return nil
@@ -278,8 +292,8 @@ func (t Tool) Unchecked() error {
 	return t.spec.schema.unchecked
 }
 
-// SchemaRepairs says what was repaired of a schema given to [NewRaw], one sentence
-// each; nil if nothing was. The slice is the caller's.
+// SchemaRepairs lists the repairs of a schema given to [NewRaw], one sentence each. Nil
+// means that nothing was repaired. The caller owns the slice.
 func (t Tool) SchemaRepairs() []string {
 	if t.spec == nil {
 		return nil
@@ -287,9 +301,8 @@ func (t Tool) SchemaRepairs() []string {
 	return slices.Clone(t.spec.schema.repairs)
 }
 
-// Fingerprint is a digest of what a model is told about the tool: its name, its
-// description and its schema. It is the same in every process; empty for the zero
-// Tool.
+// Fingerprint returns a digest of the name, the description and the schema of the tool.
+// The digest is the same in every process. Fingerprint returns "" for the zero Tool.
 func (t Tool) Fingerprint() string {
 	if t.spec == nil {
 		return ""
@@ -297,21 +310,25 @@ func (t Tool) Fingerprint() string {
 	return t.spec.fingerprint
 }
 
-// Parse checks the arguments that a model wrote and returns the ones to call
-// with: the same members in the same order, without white space, each string
-// and whole number in one spelling (1.0 is 1).
+// Parse validates the arguments that a model wrote and returns canonical arguments for
+// [Tool.Call]: the same members in the same order, without white space, each string and
+// each whole number in one spelling (1.0 becomes 1).
 //
-// What the model plainly meant is repaired where nothing is lost by it, and each
-// repair is told in a sentence: nothing or null is {}; one Markdown fence around
-// everything is taken off; line breaks and other control characters in strings stand
-// for themselves; a comma behind the last element and comments (//, /* */, #) are left
-// out; a string in the place of an array or object that it holds, of a number ("3") or
-// of a boolean ("true") becomes that; null for an optional property that does not admit
-// it is left out. Nothing is guessed.
+// Parse repairs common mistakes if their meaning is clear and nothing is lost:
 //
-// An error is an *[Error] of InvalidJSON or InvalidArguments, whose Message
-// tells the model all that is to be corrected. A panic of a type's own
-// UnmarshalJSON or UnmarshalText is an *[Error] of Panicked.
+//   - An empty text and null become {}.
+//   - One Markdown fence around the arguments is removed.
+//   - Line breaks and other control characters in strings are accepted.
+//   - A trailing comma and comments (//, /* */, #) are removed.
+//   - A string becomes the array, object, number ("3") or boolean ("true") that the
+//     string contains, where the schema wants such a value.
+//   - Null for an optional property that does not admit null is removed.
+//
+// repairs describes each repair in one sentence. Parse never guesses.
+//
+// The error is an *[Error] of InvalidJSON or InvalidArguments, whose Message lists
+// everything that the model must correct. A panic of a type's own UnmarshalJSON or
+// UnmarshalText is an *[Error] of Panicked.
 func (t Tool) Parse(arguments string) (args json.RawMessage, repairs []string, err error) {
 	if t.spec == nil {
 		return nil, nil, Unknown("")
@@ -324,14 +341,14 @@ func (t Tool) Parse(arguments string) (args json.RawMessage, repairs []string, e
 	return t.spec.schema.parse(t.spec.def.Name, arguments)
 }
 
-// Call runs the function with arguments that [Tool.Parse] returned, on the
-// caller's goroutine, and renders its result, which is never empty.
+// Call runs the function with arguments that [Tool.Parse] returned, on the caller's
+// goroutine, and renders the result, which is never empty.
 //
-// An error is an *[Error]: a panic is recovered into one, and a cause of the
-// function's own is found by errors.Is. [IsAbort] tells whether it ends the
-// run. Call has no deadline but that of ctx, and cannot stop a function that
-// ignores it. A function that calls runtime.Goexit (t.FailNow does) ends the
-// caller's goroutine: an engine runs Call in one of its own.
+// The error is an *[Error]. A panic becomes such an error, and errors.Is finds the
+// function's own error. [IsAbort] reports whether the error ends the run. Call has no
+// deadline besides that of ctx, and cannot stop a function that ignores ctx. A function
+// that calls runtime.Goexit (as t.FailNow does) ends the caller's goroutine, so an
+// engine should run Call in a goroutine of its own.
 func (t Tool) Call(ctx context.Context, args json.RawMessage) (parts llm.Parts, err error) {
 	if t.spec == nil {
 		return nil, Unknown("")

@@ -16,17 +16,21 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
-// A schema is what a tool knows of its arguments.
+// A schema holds everything that a tool knows of its arguments.
 type schema struct {
-	raw    json.RawMessage     // as its author wrote it; nil for that of a Go type
-	wire   json.RawMessage     // what the model is shown
-	valid  *validate.Validator // what is held; it may know more than the model is shown
-	shape  *gotype.Shape       // of the Go type; nil for a schema that is not ours
+	raw    json.RawMessage     // schema as given to NewRaw; nil for a Go type
+	wire   json.RawMessage     // schema that the model sees
+	valid  *validate.Validator // validates arguments, and may be stricter than wire; nil if unchecked
+	shape  *gotype.Shape       // fields of the Go type; nil for a raw schema
 	decode func(json.RawMessage) error
 
-	unchecked error    // why valid is nil
-	repairs   []string // of a schema that is not ours
-	keepsNull error    // why null does not mean that a property is absent; for a Go type
+	unchecked error    // reason why valid is nil
+	repairs   []string // repairs made to a raw schema
+	keepsNull error    // reason why null differs from an absent property; only for a Go type
+
+	// strict calls makeStrict once, when a caller needs the form. Copies of a tool share
+	// the result.
+	strict func() (json.RawMessage, error)
 }
 
 // schemaFor reflects the schema of arguments of type t.
@@ -38,7 +42,8 @@ func schemaFor(t reflect.Type) (*schema, error) {
 	return schemaOf(r, t, shown, r.Hold(shown))
 }
 
-// schemaOf readies what the model is shown and what is held.
+// schemaOf builds a schema from the two reflected documents: shown is for the model,
+// held is for validation.
 func schemaOf(r *gotype.Reflection, t reflect.Type, shown, held *tree.Value) (*schema, error) {
 	valid, err := validate.Compile(held, r.Formats)
 	if err != nil {
@@ -48,7 +53,7 @@ func schemaOf(r *gotype.Reflection, t reflect.Type, shown, held *tree.Value) (*s
 	return &schema{wire: shown.JSON(), valid: valid, shape: gotype.ShapeOf(t, map[reflect.Type]*gotype.Shape{}), keepsNull: r.KeepsNull}, nil
 }
 
-// properties returns the names at the top of what the model is shown.
+// properties returns the names of the top-level properties that the model sees.
 func (s *schema) properties() []string {
 	doc, err := tree.Parse(string(s.wire), tree.ReflectedLimits)
 	if err != nil {
@@ -57,14 +62,14 @@ func (s *schema) properties() []string {
 	return doc.Get("properties").Names()
 }
 
-// parse makes arguments of what a model wrote. See Tool.Parse.
+// parse validates and repairs the text of a model. See Tool.Parse.
 func (s *schema) parse(name, arguments string) (json.RawMessage, []string, error) {
 	done := new(tree.Repairs)
 	args, err := validate.ParseObject(arguments, done)
 	if err != nil {
 		return nil, nil, Fail(InvalidJSON, err.Error(), nil)
 	}
-	if err := s.hold(name, args, done); err != nil {
+	if err := s.check(name, args, done); err != nil {
 		return nil, nil, err
 	}
 	s.shape.Count(args)
@@ -75,8 +80,8 @@ func (s *schema) parse(name, arguments string) (json.RawMessage, []string, error
 	return raw, done.List(), nil
 }
 
-// hold repairs arguments and holds them to the schema.
-func (s *schema) hold(name string, args *tree.Value, done *tree.Repairs) error {
+// check repairs args and validates them against the schema.
+func (s *schema) check(name string, args *tree.Value, done *tree.Repairs) error {
 	if s.valid == nil {
 		return nil
 	}
@@ -100,8 +105,8 @@ func (s *schema) hold(name string, args *tree.Value, done *tree.Repairs) error {
 	return nil
 }
 
-// decode reads arguments into a Go value. Numbers in fields of type any stay
-// json.Number: a float64 would lose digits that the model wrote.
+// decode reads arguments into a Go value. Numbers in fields of type any become
+// json.Number, because a float64 would lose digits.
 func decode(args json.RawMessage, in any) error {
 	d := json.NewDecoder(bytes.NewReader(args))
 	d.UseNumber()
@@ -114,8 +119,8 @@ func decode(args json.RawMessage, in any) error {
 	return nil
 }
 
-// decodeFailure is for arguments that fit the schema and still do not decode: a
-// schema cannot say all that a type's own UnmarshalJSON wants.
+// decodeFailure reports arguments that fit the schema but cannot be decoded. A schema
+// cannot express every rule of a type's own UnmarshalJSON.
 func decodeFailure(name string, err error) *Error {
 	p := validate.Problem{Text: "does not have the form that the tool reads"}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
@@ -129,7 +134,7 @@ func decodeFailure(name string, err error) *Error {
 	return Fail(InvalidArguments, validate.Report(name, validate.Findings{Problems: []validate.Problem{p}}), err)
 }
 
-// rawSchema readies a schema that its author wrote as JSON.
+// rawSchema prepares a schema that was written as JSON.
 func rawSchema(raw json.RawMessage) (*schema, error) {
 	doc := tree.Object()
 	if none := strings.TrimSpace(string(raw)); none != "" && none != "null" {
@@ -157,14 +162,15 @@ func rawSchema(raw json.RawMessage) (*schema, error) {
 	return sch, sch.checkShown(shown, doc)
 }
 
-// checkShown looks at what the library did not when it compiled a schema: it is held
-// to its own draft, which may be an older one than what is shown, and does not look
-// into "definitions" and "dependencies" of the newest.
+// checkShown validates the parts of a schema that the compiler did not look at. The
+// compiler follows the draft that "$schema" names, which may be older than the draft of
+// the shown schema. Without "$schema", the compiler skips "definitions" and
+// "dependencies".
 func (s *schema) checkShown(shown, doc *tree.Value) error {
 	switch {
 	case s.valid == nil:
 	case doc.Has("$schema"):
-		return s.cutUnread()
+		return s.dropUnreadable()
 	case strings.Contains(string(s.wire), `"definitions":`), strings.Contains(string(s.wire), `"dependencies":`):
 		if err := forms.WellFormed(shown); err != nil {
 			s.valid, s.unchecked = nil, validate.CompileError(shown, err)
@@ -173,8 +179,8 @@ func (s *schema) checkShown(shown, doc *tree.Value) error {
 	return nil
 }
 
-// cutUnread leaves out of what the model is shown what nobody can read.
-func (s *schema) cutUnread() error {
+// dropUnreadable removes keywords that no provider could read from the shown schema.
+func (s *schema) dropUnreadable() error {
 	shown, err := tree.Parse(string(s.wire), tree.ReflectedLimits)
 	if err != nil {
 		return err
@@ -186,14 +192,15 @@ func (s *schema) cutUnread() error {
 	return nil
 }
 
-// strict returns the strict form of the schema, or the reason why there is none.
-func (s *schema) strict() (json.RawMessage, error) {
+// makeStrict returns the strict form of the schema, or the reason why no such form
+// exists.
+func (s *schema) makeStrict() (json.RawMessage, error) {
 	switch {
 	case s.valid == nil:
 		return nil, errors.New("its schema cannot be checked here")
 	case s.keepsNull != nil:
 		return nil, s.keepsNull
-	case s.valid.Formats != nil: // ours: what it holds beyond what is shown leaves the form as it is
+	case s.valid.Formats != nil: // For a Go type, the validated schema adds nothing that could change the strict form.
 		return forms.StrictForm(s.wire, nil)
 	}
 	return forms.StrictForm(s.wire, s.valid.Doc)
