@@ -1,7 +1,7 @@
-// Package llm is the vocabulary that every other package speaks: messages and
-// their parts, requests, responses, deltas, usage, errors, and [Model], the one
-// method that a language model is. It knows no wire, no tool that can run, and
-// no loop, and it imports the standard library only.
+// Package llm is the vocabulary of all other packages: messages and their parts,
+// requests, responses, deltas, usage, errors, and [Model], an interface with a single
+// method. The package has no wire, no runnable tool and no loop, and imports only the
+// standard library.
 //
 //	var m llm.Model = openai.Model("gpt-4o-mini")
 //	resp, err := m.Generate(ctx, &llm.Request{
@@ -10,10 +10,10 @@
 //	}, nil)
 //	fmt.Println(resp.Message.Text())
 //
-// Messages are plain data. Once a message was used in a request or a run it is
-// not changed in place; who wants another one makes another one. Everything in
-// this package may be read by any number of goroutines at once.
+// Messages are plain data. Do not change a message that was used in a request or a
+// run: make a new message. Any number of goroutines may read values of this package
+// at once.
 //
-// Words owned here: message, part, tool call (what a model asks for), tool
-// result (what it is answered), finish reason, usage, delta.
+// The words of this package: message, part, tool call (the model's request), tool
+// result (our answer), finish reason, usage, delta.
 package llm

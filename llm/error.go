@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// An APIError is what went wrong between us and a provider. Find it with
+// An APIError is a failure of a request to a provider. Find an APIError with
 // [errors.AsType] through every wrap.
 //
-// No field holds a key, a header that was sent, or a URL with credentials.
+// No field holds a key, a request header, or a URL with credentials.
 type APIError struct {
 	Kind       ErrorKind
 	Provider   string        // the client that reports it, for example "openai"
@@ -22,35 +22,35 @@ type APIError struct {
 	RetryAfter time.Duration // how long the provider asks to wait; 0 if it does not say
 	Tokens     int64         // of a context overflow: how many tokens were too many; 0 if unknown
 	TokenLimit int64         // of a context overflow: how many there may be; 0 if unknown
-	// Retries is how often the same request may be sent again, where more is
-	// known than Kind says. Zero: Kind decides. -1: never, as the provider says.
-	// Else: at most so often, whatever Kind says, as the provider asks for it, or
-	// as the model wrote a call that the provider could not read and may do better.
+	// Retries bounds how often the same request may be sent again. Zero means that
+	// Kind decides. -1 means never, because the provider says so. A positive number
+	// counts whatever Kind is: the provider asks for retries, or the model wrote a
+	// call that the provider could not read and may write a better call.
 	Retries int
 	Err     error // the cause, if there is one
 }
 
-// ErrorKind says what kind of trouble it is.
+// ErrorKind classifies an APIError by the action that helps.
 type ErrorKind string
 
-// The kinds of trouble. Those that may pass by themselves are retryable.
+// The kinds of errors. Errors that can pass without a change are retryable.
 const (
-	KindAuth            ErrorKind = "auth"             // 401: no key, or a wrong one
+	KindAuth            ErrorKind = "auth"             // 401: no key, or a wrong key
 	KindPermission      ErrorKind = "permission"       // 403: this key may not do this
 	KindNotFound        ErrorKind = "not_found"        // 404: no such model, URL or host
-	KindInvalidRequest  ErrorKind = "invalid_request"  // 400, 422: as it stands it will never do
+	KindInvalidRequest  ErrorKind = "invalid_request"  // 400, 422: this request can never succeed
 	KindTooLarge        ErrorKind = "too_large"        // 413: too many bytes
 	KindContextOverflow ErrorKind = "context_overflow" // too many tokens for the model
 	KindContentFilter   ErrorKind = "content_filter"   // a filter refused the request
-	KindQuota           ErrorKind = "quota"            // out of credit or of today's share
+	KindQuota           ErrorKind = "quota"            // no credit left, or today's share is used up
 	KindRateLimit       ErrorKind = "rate_limit"       // 429: too fast; retryable
 	KindConflict        ErrorKind = "conflict"         // 409; retryable
-	KindOverloaded      ErrorKind = "overloaded"       // 503, 529: too many of us; retryable
+	KindOverloaded      ErrorKind = "overloaded"       // 503, 529: too much load; retryable
 	KindServer          ErrorKind = "server"           // other 5xx; retryable
-	KindTimeout         ErrorKind = "timeout"          // 408, 504, or a bound of ours; retryable
+	KindTimeout         ErrorKind = "timeout"          // 408, 504, or a bound of the client; retryable
 	KindNetwork         ErrorKind = "network"          // no connection, or it broke; retryable
 	KindTruncated       ErrorKind = "truncated"        // the answer broke off; retryable
-	KindMalformed       ErrorKind = "malformed"        // the answer is none: no JSON, no choice, HTML
+	KindMalformed       ErrorKind = "malformed"        // not an answer: no JSON, no choice, HTML
 )
 
 // Error returns the place, the status, the kind and the provider's words:
@@ -79,8 +79,8 @@ func (e *APIError) Error() string {
 // Unwrap returns the cause.
 func (e *APIError) Unwrap() error { return e.Err }
 
-// Retryable reports whether the same request may succeed later. Retries says
-// more than Kind where it is not zero.
+// Retryable reports whether the same request may succeed later. A Retries that is
+// not zero decides; otherwise Kind does.
 func (e *APIError) Retryable() bool {
 	if e.Retries != 0 {
 		return e.Retries > 0

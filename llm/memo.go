@@ -2,13 +2,13 @@ package llm
 
 import "sync"
 
-// A Memo carries what clients encoded for earlier requests of one conversation,
-// so that a run of T turns costs O(T) of encoding instead of O(T²). Whoever runs
-// the conversation makes one with new(Memo) and puts it into each request.
+// A Memo carries encoded messages from the earlier requests of a conversation, so
+// that a run of T turns costs O(T) of encoding instead of O(T²). The code that runs
+// the conversation makes a Memo with new(Memo) and puts it into each request.
 //
-// The contract: with the same Memo, Messages only grows; those that stood in an
-// earlier request stand in the later one, unchanged and in place. Who edits the
-// history starts a new Memo. A Memo is safe for concurrent use, and must not be
+// The contract: with the same Memo, Messages only grows. Messages of an earlier
+// request stand in the later request, unchanged and in place. Code that edits the
+// history starts a new Memo. A Memo is safe for concurrent use and must not be
 // copied.
 type Memo struct {
 	mu    sync.Mutex

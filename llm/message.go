@@ -2,7 +2,7 @@ package llm
 
 import "strings"
 
-// Role says who a message is from.
+// Role is the author of a message.
 type Role string
 
 // The roles of Chat Completions. Instructions of an agent do not travel as a
@@ -16,26 +16,25 @@ const (
 	RoleTool      Role = "tool"
 )
 
-// A Message is one entry of a conversation: who said it, and in which parts.
+// A Message is an entry of a conversation: a role and parts.
 //
-// A message of RoleTool holds one [ToolResult]. [ToolCall], [Reasoning] and
+// A message of RoleTool holds a single [ToolResult]. [ToolCall], [Reasoning] and
 // [Refusal] stand in messages of RoleAssistant only.
 //
 // A Message is plain data without hidden state: it can be compared with
 // reflect.DeepEqual, and its JSON (see [Parts]) reads back to an equal value.
-// It must not be changed once it was used.
+// Do not change a Message that was used in a request or a run.
 type Message struct {
 	Role  Role  `json:"role"`
 	Parts Parts `json:"parts"`
-	// Extra holds the members of the provider's message that this package does
-	// not model, such as "reasoning_details" or "annotations", in the order in which
-	// they came. "tool_calls" among them are the calls that the provider has run
-	// itself, as it told of them. Whether they are sent back is the business of the
-	// client that received them.
+	// Extra holds the members of the provider's message that have no field here, such
+	// as "reasoning_details" or "annotations", in the provider's order. A member
+	// "tool_calls" lists calls that the provider has run itself. The client decides
+	// which members go back to the provider.
 	Extra []Member `json:"extra,omitempty"`
 }
 
-// A Member is one member of a JSON object, kept as it came.
+// A Member is a member of a JSON object with its original text.
 type Member struct {
 	Name  string `json:"name"`
 	Value string `json:"value"` // JSON text, byte for byte
@@ -50,8 +49,8 @@ func System(text string) Message { return textMessage(RoleSystem, text, nil) }
 func User(text string, parts ...Part) Message { return textMessage(RoleUser, text, parts) }
 
 // Assistant returns a message of the model: the text, if it is not empty, and
-// then the parts, such as a [ToolCall]. It is for histories that come from
-// elsewhere and for scripted models.
+// then the parts, such as a [ToolCall]. Use Assistant for histories from elsewhere
+// and for scripted models.
 func Assistant(text string, parts ...Part) Message {
 	return textMessage(RoleAssistant, text, parts)
 }
@@ -104,6 +103,6 @@ func pick[P Part](parts Parts) []P {
 // Calls returns the tool calls of m in their order. The slice is the caller's.
 func (m Message) Calls() []ToolCall { return pick[ToolCall](m.Parts) }
 
-// Results returns the tool results of m in their order: one in a message of
-// RoleTool, none in others. The slice is the caller's.
+// Results returns the tool results of m in order. Only a message of RoleTool has a
+// result. The slice is the caller's.
 func (m Message) Results() []ToolResult { return pick[ToolResult](m.Parts) }

@@ -8,13 +8,15 @@ import "context"
 // provider or the way to it is at fault. A cut-off stream is an error, never a
 // short answer.
 //
-// sink may be nil. It is called in order, never concurrently, never after
-// Generate has returned, and on the goroutine that called Generate. It only
-// observes and returns nothing: who wants to stop cancels ctx. Generate looks at
-// ctx after every delta, and when ctx has ended it returns [context.Cause] of it.
+// The rules for sink, which may be nil:
 //
-// Implementations are safe for concurrent use. They neither change the request
-// nor keep it.
+//   - Generate calls sink in order, on its own goroutine, never concurrently, and
+//     never after Generate has returned.
+//   - sink only observes. To stop, cancel ctx: Generate checks ctx after every
+//     delta and returns [context.Cause] when ctx has ended.
+//
+// Implementations are safe for concurrent use. They neither change nor keep the
+// request.
 type Model interface {
 	Generate(ctx context.Context, req *Request, sink func(Delta)) (*Response, error)
 }
@@ -28,8 +30,8 @@ func (f ModelFunc) Generate(ctx context.Context, req *Request, sink func(Delta))
 }
 
 // A Delta is something seen while an answer is on its way: [TextDelta],
-// [ReasoningDelta], [CallDelta], [Restarted] or [Notice]. Deltas are for eyes;
-// what counts is in the Response.
+// [ReasoningDelta], [CallDelta], [Restarted] or [Notice]. Deltas are for display.
+// Only the Response is binding.
 type Delta interface{ delta() }
 
 // TextDelta is more text of the answer.
@@ -38,8 +40,8 @@ type TextDelta struct{ Text string }
 // ReasoningDelta is more of the model's visible thinking.
 type ReasoningDelta struct{ Text string }
 
-// CallDelta is more of a tool call. ID and Name may be empty in all but one of
-// the deltas of a call, and what the Response says of them is what holds.
+// CallDelta is more of a tool call. Only one delta of a call needs an ID and a
+// Name. The Response has the final ID and Name.
 type CallDelta struct {
 	Index     int // position of the call in the answer, from 0
 	ID        string
@@ -47,12 +49,12 @@ type CallDelta struct {
 	Arguments string // a fragment
 }
 
-// Restarted says that the request is sent again: what was shown is void.
+// Restarted says that the request is sent again. Discard the deltas before it.
 type Restarted struct {
 	Err error // why
 }
 
-// Notice tells of something that the client did on its own, such as a repair.
+// Notice reports an action that the client took on its own, such as a repair.
 type Notice struct{ Text string }
 
 func (TextDelta) delta()      {}

@@ -10,25 +10,25 @@ import (
 // [Refusal], [Image], [Audio], [File], [ToolCall], [ToolResult] and [RawPart],
 // each by value. The same parts serve both directions.
 //
-// Extra in each of them holds members that this package does not model (such
-// as "cache_control" of a text part, or "extra_content" of a tool call). What
-// came from a provider is kept there; what a caller puts there is sent, but for
-// members of tool calls where a provider is known to refuse them.
+// Extra in each part holds members that have no field here, such as
+// "cache_control" of a text part or "extra_content" of a tool call. A client keeps a
+// provider's members in Extra and sends a caller's members from Extra, except for
+// members of tool calls that a provider is known to refuse.
 type Part interface{ part() }
 
-// Text is text that a person or a model wrote.
+// Text is text of a person or a model.
 type Text struct {
 	Text  string   `json:"text"`
 	Extra []Member `json:"extra,omitempty"`
 }
 
-// Reasoning is what a model let us see of its thinking. It is not part of its
-// answer, and [Message.Text] leaves it out.
+// Reasoning is visible reasoning of a model. Reasoning is not part of the answer:
+// [Message.Text] omits it.
 type Reasoning struct {
 	Text string `json:"text"`
-	// Field is the member of the provider's message that the text came in, for
-	// example "reasoning_content", so that the client can send it back under the
-	// same name where a provider demands that. Empty if it came as a content part.
+	// Field is the name of the provider's member, for example "reasoning_content".
+	// Some providers demand the text back under the same name. Empty means that the
+	// reasoning came as a content part.
 	Field string   `json:"field,omitempty"`
 	Extra []Member `json:"extra,omitempty"`
 }
@@ -69,13 +69,13 @@ type File struct {
 
 // ToolCall is a model's request to call a tool.
 type ToolCall struct {
-	// ID is the provider's name for the call, verbatim. Providers repeat ids,
-	// so nothing but the pairing of call and result within one turn rests on it.
+	// ID is the provider's name for the call, verbatim. Providers repeat ids, so ids
+	// only pair calls and results within a turn.
 	ID   string `json:"id,omitempty"`
 	Name string `json:"name"`
-	// Arguments is what the model wrote, verbatim. It is meant to be a JSON
-	// object and may be anything. Nothing, white space and null, which models
-	// write for tools without parameters, are {}.
+	// Arguments is the model's text, verbatim: usually a JSON object, but possibly any
+	// text. Models write an empty text, white space or null for a tool without
+	// parameters, and all of these mean {}.
 	Arguments string   `json:"arguments"`
 	Extra     []Member `json:"extra,omitempty"`
 }
@@ -90,8 +90,8 @@ type ToolResult struct {
 }
 
 // RawPart is a part of a kind that this package does not know, as it was read:
-// the JSON object, byte for byte. A client that received one sends it back as
-// it stands, or not at all; it is never written for a new message.
+// the JSON object, byte for byte. A client sends a received RawPart back unchanged or
+// not at all. New messages never contain a RawPart.
 type RawPart struct {
 	JSON string `json:"json"`
 }

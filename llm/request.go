@@ -12,16 +12,17 @@ import (
 // A Model does not change a Request and does not keep it after Generate has
 // returned. The slices stay the caller's, and are not changed while a call runs.
 type Request struct {
-	// Model names the model. Empty: the one that the [Model] was made for.
+	// Model is the name of the model. Empty means the name that the [Model] was made
+	// with.
 	Model string
-	// Instructions become the leading system message. They are not history:
-	// who calls builds them anew for each request. Empty: none are sent.
+	// Instructions become the leading system message. They are not part of the
+	// history: the caller builds them for each request. Empty means no instructions.
 	Instructions string
 	// Messages is the conversation so far; it may not be empty.
 	Messages []Message
 	// Tools are the tools that the model may call. Their names differ.
 	Tools []ToolDef
-	// Output asks for a final answer of a certain form. Nil: text.
+	// Output asks for a final answer of a certain form. Nil means text.
 	Output *OutputFormat
 	// Stream asks for the answer piece by piece on the wire. The Response is
 	// whole in either case; without Stream there are no text deltas.
@@ -29,23 +30,23 @@ type Request struct {
 
 	Settings
 
-	// Memo lets a client reuse what it encoded for earlier requests of the same
+	// Memo lets a client reuse the encoded messages of earlier requests of this
 	// conversation. Nil is right for a single request. See [Memo].
 	Memo *Memo
 }
 
 // Settings are the knobs of a request. The zero value leaves each to the
 // provider: a nil pointer, an empty string or slice, and the number 0 are not
-// sent. A provider that does not know a member refuses or ignores it.
+// sent. A provider refuses or ignores a member that it does not know.
 type Settings struct {
 	ToolChoice        ToolChoice
 	ParallelToolCalls *bool // whether one answer may hold several tool calls
-	// HostedTools are tools that the provider runs, each a JSON object in its own
-	// words, such as {"type":"web_search"} or {"type":"mcp","server_label":…}. They
-	// are sent behind Tools, byte for byte, and nobody here runs them: what comes of
-	// them stands in [Message].Extra and [Response].Extra. A tool choice cannot name
-	// one; Extra can, as "tool_choice". At most 128, of 1 MiB each. The bytes are
-	// not changed once they were used.
+	// HostedTools are tools that the provider runs. Each is a JSON object in the
+	// provider's form, such as {"type":"web_search"} or
+	// {"type":"mcp","server_label":…}. The client sends these objects behind Tools,
+	// byte for byte. Their results appear in [Message].Extra and [Response].Extra. A
+	// tool choice cannot name a hosted tool; a member "tool_choice" in Extra can. At
+	// most 128 hosted tools, of 1 MiB each. Do not change the bytes after use.
 	HostedTools []json.RawMessage
 
 	Temperature *float64 // 0 to 2; new(0.2) makes a pointer to 0.2
@@ -58,8 +59,8 @@ type Settings struct {
 	PresencePenalty  *float64 // -2 to 2
 	LogProbs         bool     // asks for the log probabilities of the answer's tokens
 	TopLogProbs      int      // with LogProbs: how many alternatives per token
-	// N is the number of answers. More than one is refused with an error: a
-	// conversation goes on from one answer.
+	// N is the number of answers. A number above 1 is an error, because a
+	// conversation continues from a single answer.
 	N int
 
 	ReasoningEffort string // "minimal", "low", "medium", "high", or what the provider takes
@@ -76,8 +77,8 @@ type Settings struct {
 	User             string
 	Metadata         map[string]string
 
-	// Extra members are written into the request as they stand, after all
-	// others. One that names a member which the request has replaces it.
+	// Extra members are written into the request unchanged, after all others. A
+	// member with the name of an existing member replaces that member.
 	Extra []Member
 }
 
@@ -85,7 +86,7 @@ type Settings struct {
 // value sends nothing, which providers take for ToolAuto where there are tools.
 type ToolChoice string
 
-// The general choices; [ToolNamed] makes the particular ones.
+// The general choices. [ToolNamed] makes the choice of a particular tool.
 const (
 	ToolAuto     ToolChoice = "auto"
 	ToolNone     ToolChoice = "none"
@@ -100,21 +101,20 @@ func ToolNamed(name string) ToolChoice { return ToolChoice(namedPrefix + name) }
 // Named returns the name given to [ToolNamed], and false for any other choice.
 func (c ToolChoice) Named() (string, bool) { return strings.CutPrefix(string(c), namedPrefix) }
 
-// ToolDef is what a model is told about a tool. How to run it is not llm's
-// business; see package tool.
+// ToolDef describes a tool to a model. Package tool runs tools.
 type ToolDef struct {
 	Name        string          `json:"name"`
 	Description string          `json:"description,omitempty"`
 	Schema      json.RawMessage `json:"schema"` // JSON Schema of the arguments: an object type
-	// Strict is the schema rewritten for providers that can be held to it
-	// ("strict": true). Nil: there is no such form, and none is offered.
+	// Strict is the schema rewritten for providers that enforce schemas
+	// ("strict": true). Nil means that the tool has no strict form.
 	Strict json.RawMessage `json:"strict,omitempty"`
 }
 
 // OutputFormat is the form of a final answer.
 type OutputFormat struct {
-	// Type is "text", "json_object" or "json_schema". Empty: "json_schema" if
-	// there is a Schema, else "text".
+	// Type is "text", "json_object" or "json_schema". Empty means "json_schema" if
+	// there is a Schema, and "text" otherwise.
 	Type        string          `json:"type,omitempty"`
 	Name        string          `json:"name,omitempty"` // of the schema; empty: "output"
 	Description string          `json:"description,omitempty"`
@@ -122,8 +122,8 @@ type OutputFormat struct {
 	Strict      *bool           `json:"strict,omitempty"`
 }
 
-// Validate reports what no provider could make sense of. Models call it before
-// they send; a caller need not.
+// Validate reports mistakes that no provider could accept. A Model calls Validate
+// before it sends, so callers need not.
 func (r *Request) Validate() error {
 	switch {
 	case r.N > 1:

@@ -31,7 +31,7 @@ type Finish struct {
 // is empty then. Empty: nobody knows.
 type FinishReason string
 
-// The finish reasons. FinishOther is a reason that nobody here has heard of.
+// The finish reasons. FinishOther stands for an unknown reason.
 const (
 	FinishStop          FinishReason = "stop"           // the answer is complete
 	FinishLength        FinishReason = "length"         // cut off by a limit on tokens
@@ -54,9 +54,9 @@ var finishReasons = map[string]FinishReason{
 	"insufficient_system_resource": FinishError,
 }
 
-// FinishOf unifies a provider's reasons. The native reason of a router wins
-// where it says that the answer is not whole, since routers are known to report
-// "tool_calls" for calls that were cut off, and where the other is missing.
+// FinishOf unifies a provider's reasons. A router's native reason wins if it says
+// that the answer is not whole, because routers report "tool_calls" for calls that
+// were cut off. The native reason also wins if the raw reason is missing.
 func FinishOf(raw, native string) Finish {
 	f := Finish{Raw: raw, Native: native, Reason: finishReason(raw)}
 	switch n := finishReason(native); n {
@@ -92,8 +92,8 @@ type Usage struct {
 	ReasoningTokens   int64 `json:"reasoning_tokens,omitempty"` // spent on thinking
 	OutputAudioTokens int64 `json:"output_audio_tokens,omitempty"`
 
-	// TotalTokens is what the provider says it is. Providers differ in whether
-	// it holds the reasoning tokens, so it can differ from the sum of the two.
+	// TotalTokens is the provider's total. Some providers include reasoning tokens and
+	// others do not, so the total can differ from InputTokens + OutputTokens.
 	TotalTokens int64 `json:"total_tokens,omitempty"`
 }
 

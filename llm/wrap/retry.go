@@ -10,7 +10,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// What the zero values of [Retry] stand for.
+// The defaults of [Retry].
 const (
 	DefaultAttempts = 4
 	DefaultMaxWait  = time.Minute
@@ -18,39 +18,37 @@ const (
 	DefaultMaxDelay = 30 * time.Second
 )
 
-// Retry says how often and how patiently a request is sent again. The zero
-// value is a good start: four tries in all, between 0.5 and 30 seconds apart.
+// Retry configures how a failed request is sent again. The zero value is a good
+// start: four attempts, between 0.5 and 30 seconds apart.
 //
-// Only an error that is an [*llm.APIError] and Retryable is retried, and one that
-// says how often (Retries) no more often than that. The wait before the n-th retry is MinDelay doubled n-1 times, at most MaxDelay, of
-// which up to a quarter is taken off at random. What the provider asks for
-// (RetryAfter) is a lower bound: then up to a quarter of MinDelay is added at
-// random, so that many clients do not come back in the same instant.
-//
-// A wait that would outlast the deadline of ctx is not begun: the error is
-// returned at once, inside one that says that there was no time to try again.
-//
-// The sink gets an [llm.Notice] before each wait.
+//   - Only a retryable [*llm.APIError] is retried, at most as often as its Retries say.
+//   - The wait before retry n is MinDelay doubled n-1 times, at most MaxDelay, minus up
+//     to a quarter at random. A provider's RetryAfter is a lower bound; then up to a
+//     quarter of MinDelay is added at random, so that clients do not return together.
+//   - Retry does not start a wait beyond the deadline of ctx. Generate then returns at
+//     once, with an error that says so and wraps the provider's error.
+//   - The sink gets an [llm.Notice] before each wait.
 //
 // A Retry is a plain value, safe for concurrent use.
 type Retry struct {
-	// Attempts is how many tries there are in all. Zero: four. 1: no retry. -1: no limit.
+	// Attempts is the number of attempts, the first included. Zero means four, 1 means
+	// no retry, -1 means no limit.
 	Attempts int
-	// MaxWait is the patience: if the provider asks for a longer wait, its error
-	// is returned at once, with RetryAfter set. Zero: one minute. -1: no limit.
+	// MaxWait bounds a wait that the provider asks for. For a longer wait, Generate
+	// returns the provider's error at once, with RetryAfter set. Zero means one minute,
+	// -1 means no limit.
 	MaxWait time.Duration
-	// MinDelay is the first wait. Zero: half a second. -1: none.
+	// MinDelay is the first wait. Zero means half a second, -1 means no wait.
 	MinDelay time.Duration
-	// MaxDelay bounds the doubling; it does not bound RetryAfter. Zero: 30
-	// seconds. -1: no limit.
+	// MaxDelay bounds the doubled wait, but not RetryAfter. Zero means 30 seconds, -1
+	// means no limit.
 	MaxDelay time.Duration
-	// Budget bounds all waits of one Generate together: one that would exceed it
-	// is not begun, and the error is returned at once. Zero and -1: no bound but
-	// Attempts and MaxWait.
+	// Budget bounds the sum of all waits of a Generate. A wait beyond the budget does not
+	// start, and Generate returns the error. Zero and -1 mean no budget.
 	Budget time.Duration
-	// Restart allows a retry although text, reasoning or a piece of a call was
-	// already shown. An [llm.Restarted] then goes to the sink before the request
-	// is sent again. False: after the first such delta an error is final.
+	// Restart allows a retry after the sink has already seen text, reasoning or a piece
+	// of a call. The sink then gets an [llm.Restarted] before the request is sent again.
+	// False means that an error after the first such delta is final.
 	Restart bool
 
 	random func() float64 // in [0,1); nil: math/rand. For tests.
@@ -83,8 +81,8 @@ type retrier struct {
 	inner llm.Model
 }
 
-// Format implements [fmt.Formatter]: it prints the model inside, which knows what
-// of itself to hide.
+// Format implements [fmt.Formatter]: it prints the inner model, which hides its
+// secrets.
 func (r *retrier) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "retried %v", r.inner) }
 
 // Generate implements [llm.Model].
@@ -116,8 +114,8 @@ func (r *retrier) Generate(ctx context.Context, req *llm.Request, sink func(llm.
 	}
 }
 
-// outlasted returns err with the reason why it is final, if ctx ends before the
-// wait does, and nil otherwise.
+// outlasted returns an error that wraps err and names the deadline if ctx ends before
+// the wait, and nil otherwise.
 func outlasted(ctx context.Context, err error, wait time.Duration) error {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -131,7 +129,7 @@ func outlasted(ctx context.Context, err error, wait time.Duration) error {
 		err, wait.Round(10*time.Millisecond), left.Round(10*time.Millisecond))
 }
 
-// announce says what is going on during a wait.
+// announce reports a wait to the sink.
 func (r *retrier) announce(err error, wait time.Duration, try int) string {
 	text := fmt.Sprintf("%v; trying again in %v (try %d", err, wait.Round(10*time.Millisecond), try+1)
 	if r.Attempts > 0 {
@@ -140,8 +138,8 @@ func (r *retrier) announce(err error, wait time.Duration, try int) string {
 	return text + ")"
 }
 
-// wait says how long to wait after the try-th try failed, and false if there is
-// to be no other.
+// wait returns the time to wait after attempt number try has failed, and false if no
+// other attempt follows.
 func (r *retrier) wait(err error, try int) (time.Duration, bool) {
 	api, ok := errors.AsType[*llm.APIError](err)
 	switch {
@@ -159,13 +157,13 @@ func (r *retrier) wait(err error, try int) (time.Duration, bool) {
 	return max(delay-r.jitter(delay), api.RetryAfter), true
 }
 
-// A history is what the tries of one Generate have used up.
+// A history counts the retries and waits of a Generate.
 type history struct {
-	bounded int           // retries after errors that say how often
+	bounded int           // retries after errors with their own number of retries
 	waited  time.Duration // all waits
 }
 
-// allows enters a retry into h, and reports false if it is one too many.
+// allows counts a retry in h, and reports false if the retry is over the limit.
 func (r *retrier) allows(h *history, err error, wait time.Duration) bool {
 	if api, ok := errors.AsType[*llm.APIError](err); ok && api.Retries > 0 {
 		if h.bounded++; h.bounded > api.Retries {
@@ -194,7 +192,7 @@ func (r *retrier) jitter(d time.Duration) time.Duration {
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
-	if ctx.Err() != nil { // a select could take the other case
+	if ctx.Err() != nil { // a select with both cases ready chooses at random
 		return context.Cause(ctx)
 	}
 	timer := time.NewTimer(d)
@@ -207,7 +205,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// A watcher passes deltas on and knows whether anything of an answer was shown.
+// A watcher passes deltas on and records whether the sink has seen a part of an answer.
 type watcher struct {
 	sink  func(llm.Delta)
 	shown bool
@@ -228,14 +226,14 @@ func (w *watcher) see(d llm.Delta) {
 	w.sink(d)
 }
 
-// notice tells the sink that there will be a wait.
+// notice reports a coming wait to the sink.
 func (w *watcher) notice(text string) {
 	if w.sink != nil {
 		w.sink(llm.Notice{Text: text})
 	}
 }
 
-// restart tells the sink that what was shown is void.
+// restart tells the sink to discard the deltas before.
 func (w *watcher) restart(err error) {
 	if w.shown {
 		w.shown = false
