@@ -31,28 +31,28 @@ type Agent struct {
 	// out.
 	Toolsets []tool.Set
 	// Output asks the model for a form of its final answer. The answer is not
-	// checked against it. Servers that would then never call a tool are not asked for
-	// it while the agent has tools (openai.Profile.OutputAlone), which a notice tells:
-	// say in the instructions what the answer is to be, too. Nil: text.
+	// checked against it. Some servers never call a tool if a request asks for a form.
+	// Requests to them that offer tools go without Output, and a notice says so (see
+	// openai.Profile.OutputAlone). Describe the form in the instructions, too. Nil: text.
 	Output *llm.OutputFormat
-	// Settings go into each request as they are, such as Temperature. A runner holds
-	// the model to three of them, whatever the provider makes of them:
+	// Settings go into each request unchanged, such as Temperature. A runner enforces
+	// two of them, because some providers ignore them:
 	//
 	//   - ParallelToolCalls false: the calls of an answer run one after the other, in
-	//     their order. A call that waits for approval, or is in doubt, holds up those
-	//     behind it.
-	//   - ToolChoice: a call that it does not let the model make is not run, and the
-	//     model reads so. With "none" that is each call, with a named tool the call of
-	//     any other. It counts as a wrong call.
-	//   - A ToolChoice that makes the model call ("required", a named tool) is in force
-	//     until the model has made such a call, and then no more until the caller's next
-	//     message: with it, no model could ever answer. An answer without the call is
-	//     asked for once more, and then the run fails. With HostedTools, "required" is
-	//     left to the provider, which may have run one of its own.
+	//     order. A call that waits for approval, or is in doubt, blocks the calls after
+	//     it.
+	//   - ToolChoice "none" or a named tool: a call that the choice forbids does not
+	//     run. The model reads the reason. The call counts as a wrong call
+	//     (MaxInvalidRounds).
+	//   - ToolChoice "required" or a named tool: the runner sends the choice until the
+	//     model makes an allowed call, and again after the caller's next message. If
+	//     every turn forced a call, no model could ever answer. The runner asks once
+	//     more after an answer without a call; the second such answer in a row fails
+	//     the run ("no_call"). It does not enforce "required" if there are HostedTools,
+	//     because an answer does not show every call that a provider ran.
 	//
-	// Extra is the provider's business, and nothing in it is held to. Of HostedTools a
-	// runner answers the calls of the type "builtin_function", as Kimi wants it: with
-	// their own arguments.
+	// A runner does not read the members of Extra. It answers calls of HostedTools of
+	// the type "builtin_function" with their own arguments, as Kimi requires.
 	Settings llm.Settings
 }
 

@@ -76,8 +76,8 @@ func (e *engine) request() *llm.Request {
 	return req
 }
 
-// choice is the tool choice of the next request. One that makes the model call has
-// done its work once the model has called: else it could never answer.
+// choice is the tool choice of the next request. A choice that forces a call ends with
+// the first allowed call: otherwise the model could never answer.
 func (e *engine) choice() llm.ToolChoice {
 	c := e.agent.Settings.ToolChoice
 	if loop.Forced(c) && e.state.Chosen {
@@ -86,9 +86,9 @@ func (e *engine) choice() llm.ToolChoice {
 	return c
 }
 
-// heldTo is the tool choice that the answer is held to. Whether the provider has run
-// a tool of its own, or offered none, an answer does not say: "required" is then left
-// to the provider.
+// heldTo is the tool choice that the runner enforces for the next answer. It does not
+// enforce "required" if the request offers no tool of ours, or hosted tools: an answer
+// does not show every call that a provider ran.
 func (e *engine) heldTo() llm.ToolChoice {
 	c := e.choice()
 	if c == llm.ToolAuto || c == llm.ToolRequired && (len(e.defs) == 0 || len(e.agent.Settings.HostedTools) > 0) {

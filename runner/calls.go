@@ -168,8 +168,8 @@ func (e *engine) check(c loop.Call) (tool.Tool, json.RawMessage, []string, error
 	return t, args, repairs, err
 }
 
-// parse checks arguments in the time that a call has, since their types may have
-// methods that decode them.
+// parse checks arguments within the time of a call: their types can have decoders of
+// their own, which can hang.
 func (e *engine) parse(t tool.Tool, written string) (json.RawMessage, []string, error) {
 	type parsed struct {
 		args    json.RawMessage
@@ -442,7 +442,7 @@ func failure(c loop.Call, err *tool.Error) event.ToolCallFinished {
 	return b
 }
 
-// closings end calls that must not run.
+// closings end calls that must not run: cut off, or forbidden by the tool choice.
 func (e *engine) closings(a loop.Close) []event.Body {
 	bodies := make([]event.Body, len(a.Calls))
 	for i, c := range a.Calls {
@@ -458,12 +458,12 @@ func (e *engine) closings(a loop.Close) []event.Body {
 	return bodies
 }
 
-// barred is the failure of a call that the tool choice does not let be made.
+// barred is the failure of a call that the tool choice forbids.
 func barred(choice llm.ToolChoice) *tool.Error {
 	err := tool.Fail(tool.NotRun, "no tool may be called in this turn", nil)
 	err.Message = "The call did not run: no tool may be called in this turn. Answer without one."
 	if name, named := choice.Named(); named {
-		err.Message = fmt.Sprintf("The call did not run: only the tool %q may be called in this turn. Call that one.", name)
+		err.Message = fmt.Sprintf("The call did not run: only the tool %q may be called in this turn. Call that tool.", name)
 	}
 	return err
 }

@@ -21,12 +21,12 @@ import (
 
 const (
 	noneAllowed = "The call did not run: no tool may be called in this turn. Answer without one."
-	onlyAsk     = `The call did not run: only the tool "ask" may be called in this turn. Call that one.`
+	onlyAsk     = `The call did not run: only the tool "ask" may be called in this turn. Call that tool.`
 )
 
-// TestToolChoiceIsHeld: what a server makes of a tool choice is held to what was
-// asked for. What must not be called does not run, and the model reads why; what
-// must be called is asked for once more.
+// TestToolChoiceIsHeld: the runner enforces a tool choice that the server ignores. A
+// forbidden call does not run and the model reads the reason. The runner asks once
+// more for a forced call.
 func TestToolChoiceIsHeld(t *testing.T) {
 	t.Parallel()
 	call := func(names ...string) (s llmtest.Step) {
@@ -36,14 +36,14 @@ func TestToolChoiceIsHeld(t *testing.T) {
 		return s
 	}
 	fine := llmtest.Text("Fine.")
-	const calledNone = "Your last reply called no tool, and "
+	const calledNone = "Your last reply called no tool, but "
 	for _, tt := range []struct {
 		name    string
 		choice  llm.ToolChoice
 		hosted  bool
 		steps   []llmtest.Step
 		ran     []string
-		told    []string // what the model read: results, and messages that were added
+		told    []string // results, and messages that the runner added
 		choices []llm.ToolChoice
 		err     string
 	}{
@@ -62,11 +62,11 @@ func TestToolChoiceIsHeld(t *testing.T) {
 		{"named, another one needs approval", llm.ToolNamed("ask"), false, []llmtest.Step{call("pay"), call("ask"), fine}, []string{"ask"},
 			[]string{onlyAsk, "ask"}, []llm.ToolChoice{"tool:ask", "tool:ask", ""}, ""},
 		{"named, text", llm.ToolNamed("ask"), false, []llmtest.Step{llmtest.Text("So."), call("ask"), fine}, []string{"ask"},
-			[]string{calledNone + `a call of the tool "ask" was asked for. Call it now.`, "ask"}, []llm.ToolChoice{"tool:ask", "tool:ask", ""}, ""},
+			[]string{calledNone + `you must call the tool "ask". Call it now.`, "ask"}, []llm.ToolChoice{"tool:ask", "tool:ask", ""}, ""},
 		{"required", llm.ToolRequired, false, []llmtest.Step{call("tell"), fine}, []string{"tell"}, []string{"tell"}, []llm.ToolChoice{"required", ""}, ""},
 		{"required, text twice", llm.ToolRequired, false, []llmtest.Step{llmtest.Text("So."), llmtest.Text("So.")}, nil,
-			[]string{calledNone + "a tool call was asked for. Call a tool now."}, []llm.ToolChoice{"required", "required"},
-			`turn 2: the model called no tool, which the tool choice made it do (finish reason "stop")`},
+			[]string{calledNone + "you must call one. Call a tool now."}, []llm.ToolChoice{"required", "required"},
+			`turn 2: the model called no tool, but the tool choice requires a call (finish reason "stop")`},
 		{"required, text, hosted tools", llm.ToolRequired, true, []llmtest.Step{fine}, nil, nil, []llm.ToolChoice{"required"}, ""},
 		{"auto", llm.ToolAuto, false, []llmtest.Step{call("tell"), fine}, []string{"tell"}, []string{"tell"}, []llm.ToolChoice{"auto", "auto"}, ""},
 	} {
@@ -106,7 +106,7 @@ func TestToolChoiceIsHeld(t *testing.T) {
 	}
 }
 
-// toldIn is what a model was told: results, and messages with the user's role.
+// toldIn returns the texts of results and of messages with the user's role.
 func toldIn(messages []llm.Message) (texts []string) {
 	for _, m := range messages {
 		texts = append(texts, results([]llm.Message{m})...)
@@ -128,9 +128,9 @@ func TestNoCall(t *testing.T) {
 	require.Equal(t, "Warm.", result.Text)
 }
 
-// TestToolChoiceOutlivesACrash: a session that goes on from its journal holds the
-// model to the choice of the turn, whatever its agent says by now; and a choice that
-// has done its work is not in force again before the caller says something.
+// TestToolChoiceOutlivesACrash: a session that continues from its journal enforces the
+// choice of the turn, even if the agent has another choice by now. A forced choice that
+// the model followed is not in force again before the caller's next message.
 func TestToolChoiceOutlivesACrash(t *testing.T) {
 	t.Parallel()
 	ask, tell := llm.ToolCall{ID: "1", Name: "ask", Arguments: `{"name":"ask","seconds":0}`}, llm.ToolCall{ID: "2", Name: "tell", Arguments: `{"name":"tell","seconds":0}`}
@@ -182,8 +182,8 @@ func TestToolChoiceOutlivesACrash(t *testing.T) {
 	}
 }
 
-// TestOneAfterTheOther: without parallel tool calls those of an answer run in
-// their order, each once the one before has ended.
+// TestOneAfterTheOther: without parallel tool calls, each call begins after the end of
+// the call before it.
 func TestOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -211,7 +211,7 @@ func TestOneAfterTheOther(t *testing.T) {
 	}
 }
 
-// TestOneAfterTheOtherFails: what is behind a call that ends the run does not run.
+// TestOneAfterTheOtherFails: a call after a call that ends the run does not run.
 func TestOneAfterTheOtherFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -224,8 +224,8 @@ func TestOneAfterTheOtherFails(t *testing.T) {
 	})
 }
 
-// TestOneAfterTheOtherResumes: a crash in the first call leaves the second as one
-// that never began; and it waits until somebody has decided about the first.
+// TestOneAfterTheOtherResumes: after a crash in the first call, the second call is not
+// in doubt. It waits for the decision about the first call.
 func TestOneAfterTheOtherResumes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -9,16 +9,16 @@ import (
 // defaultMaxDepth is the bound of an outermost run.
 const defaultMaxDepth = 32
 
-// A nesting says how many runs may still stand inside one another.
+// A nesting is the part of a bound on depth that the outer runs left.
 type nesting struct {
-	left int // runs that may begin below, each inside the one before
-	max  int // the bound that left counts down from
+	left int // levels of nested runs that may still begin
+	max  int // the bound
 }
 
 type nestingKey struct{}
 
-// nest enters a run into ctx: the runs that begin with the returned context are
-// inside of it. The error is a [*LimitError].
+// nest returns the context of a run that begins with ctx. Runs that begin with the
+// returned context are nested in this run. The error is a [*LimitError].
 func (r Runner) nest(ctx context.Context) (context.Context, error) {
 	n, nested := ctx.Value(nestingKey{}).(nesting)
 	switch own := r.MaxDepth; {

@@ -14,9 +14,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// helper is an agent whose tool runs the agent again, with the runner that
-// inner returns, in a session if one is named. told decides what the tool makes
-// of an error. runs counts the runs that began.
+// helper has an agent with a tool that runs the agent again with the runner from
+// inner. told turns the error of the nested run into the tool's result. runs counts
+// the calls of the tool.
 type helper struct {
 	inner   func() runner.Runner
 	session bool
@@ -44,8 +44,8 @@ func (h *helper) agent() *agent.Agent {
 	return a
 }
 
-// TestDepth: an agent that calls itself through a tool ends with an error of its
-// own, in each depth at the first try.
+// TestDepth: an agent that calls itself through a tool fails with a LimitError, and
+// each depth fails at its first try.
 func TestDepth(t *testing.T) {
 	t.Parallel()
 	zero := func() runner.Runner { return runner.Runner{} }
@@ -77,8 +77,8 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-// TestDepthIsNoCount: runs beside one another are not inside one another, and
-// runs that a tool handles the limit of go on.
+// TestDepthIsNoCount: runs after one another do not count, and a tool can turn the
+// limit into a result.
 func TestDepthIsNoCount(t *testing.T) {
 	t.Parallel()
 	inner := newAgent()
@@ -110,7 +110,7 @@ func newHelper(inner *agent.Agent) *agent.Agent {
 	return a
 }
 
-// TestEndlessHelper ends without a bound of the model's turns, too.
+// TestEndlessHelper: the bound on depth needs no other bound.
 func TestEndlessHelper(t *testing.T) {
 	t.Parallel()
 	h := helper{inner: func() runner.Runner { return runner.Runner{MaxTurns: -1} }}

@@ -17,13 +17,14 @@
 // the run was cancelled, its outcome is unknown), logged, and what it returns
 // later is dropped. A hung tool never hangs a run.
 //
-// The same holds for everything else of the program that a run calls: a model,
-// [Runner.Decide], [Runner.Redact], the instructions, toolsets, policies of approval,
-// a journal. Each has a goroutine of its own, and is left behind some seconds after
-// its context ended, with a warning in the log. Its run ends with the reason for which
-// the context did, or goes on where it can do without: an optional toolset, a text
-// that Redact was to change. Only two things of the program can hold a run up: the
-// loop over Stream, which runs on the caller's goroutine, and a handler of the Logger.
+// A run calls other functions of the program in the same way: the model,
+// [Runner.Decide], [Runner.Redact], the agent's Instruct, toolsets, approval policies
+// and the journal. Each call has its own goroutine. The run leaves a function behind
+// if it does not return within 5 seconds after its context ended, and logs a warning.
+// Then the run ends with the cause of that context. It continues only without an
+// optional toolset, or with a text withheld that Redact did not return. Two parts of
+// the program can still block a run: the loop over Stream, which is the caller's
+// goroutine, and the handler of the Logger.
 //
 // # What the model does not see
 //
@@ -39,9 +40,9 @@
 // message that made them, and arguments are JSON objects. A call whose function
 // did not run says so, and so does one whose outcome nobody knows.
 //
-// In a session, calls that a run did not begin before it ended, by an error, a
-// cancelled context or a consumer that left, are still to be done: they run if the
-// session goes on without a message, and a message closes them.
+// A run can end after the model made calls and before their functions began: by an
+// error, a cancelled context, or a consumer that leaves. In a session these calls stay
+// open. They run when the session continues without a message. A message closes them.
 //
 // Words owned here: run, turn, session.
 package runner

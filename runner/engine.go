@@ -473,9 +473,9 @@ func (e *engine) settle(cause error) error {
 	return cause
 }
 
-// unbegun says of an open call, if this run did not launch it, what becomes of it at
-// the run's end. In a session it is still to be done; the start is taken back that was
-// recorded for it. Where no other run can go on with it, it ends.
+// unbegun returns the events for an open call at the end of a failed run, if this run
+// did not launch the call. In a session the call stays open for the next run: an event
+// takes back a recorded start. Without a session the call ends with the run.
 func (e *engine) unbegun(c loop.Call) []event.Body {
 	took := c.Status == loop.Started && e.admitted[c.Ref] && !e.launched[c.Ref]
 	switch {

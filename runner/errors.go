@@ -71,7 +71,7 @@ func (e *FinishError) Error() string {
 		loop.Refused.String():  "the model declined to answer",
 		loop.Empty.String():    "the answer was empty",
 		loop.Lost.String():     "the answer announced tool calls and held none",
-		loop.NoCall.String():   "the model called no tool, which the tool choice made it do",
+		loop.NoCall.String():   "the model called no tool, but the tool choice requires a call",
 		loop.Broken.String():   "the provider failed while the model answered",
 	}[e.Reason]
 	if e.Refusal != "" {

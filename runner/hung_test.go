@@ -20,8 +20,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// hangs ignores every context for longer than any bound. At the end of a bubble,
-// wait lets it return.
+// hangs ignores its context for longer than any bound. wait, at the end of a bubble,
+// lets it return.
 func hangs() { time.Sleep(1000 * time.Hour) } // synctest: exact in a bubble
 
 func wait() {
@@ -29,14 +29,14 @@ func wait() {
 	synctest.Wait()
 }
 
-// hungText is a type of arguments that does not decode.
+// hungText is a type of arguments whose decoder hangs.
 type hungText struct{}
 
 func (*hungText) UnmarshalText([]byte) error  { hangs(); return nil }
 func (hungText) MarshalText() ([]byte, error) { return []byte("x"), nil }
 
-// stuckFunctions are the functions of a program that a runner calls, each as one that does
-// not return. warned is what the log says of it.
+// stuckFunctions plant each function of a program that a runner calls, as a function
+// that hangs. warned is the line of the log.
 var stuckFunctions = []struct {
 	name   string
 	plant  func(*runner.Runner, *agent.Agent)
@@ -93,8 +93,8 @@ var stuckFunctions = []struct {
 	}, "tool left behind: it ignores its context"},
 }
 
-// TestHung: whatever a function of the program does, the run ends some seconds after
-// its time is over, or its caller has cancelled it, and the log names the function.
+// TestHung: a function of the program that hangs does not block the run. The run ends 5
+// seconds after its time, or after the cancel, and the log names the function.
 func TestHung(t *testing.T) {
 	t.Parallel()
 	for _, tt := range stuckFunctions {
@@ -136,7 +136,7 @@ func TestHung(t *testing.T) {
 	}
 }
 
-// TestHungConsumerLeaves: a consumer that leaves is not held either.
+// TestHungConsumerLeaves: a consumer can leave while the model hangs.
 func TestHungConsumerLeaves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -157,8 +157,8 @@ func TestHungConsumerLeaves(t *testing.T) {
 	})
 }
 
-// TestHungToolset: a run does without an optional set that does not list its tools,
-// and is not held up again by the same List.
+// TestHungToolset: a run continues without an optional set whose List hangs. It does
+// not wait twice for the same call of List.
 func TestHungToolset(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -169,11 +169,11 @@ func TestHungToolset(t *testing.T) {
 		notices []string
 	}{
 		{"keeps to its context", func(ctx context.Context) ([]tool.Tool, error) { <-ctx.Done(); return nil, ctx.Err() }, 0, 60 * time.Second,
-			[]string{`toolset "x": context deadline exceeded (List has 30s)`}},
+			[]string{`toolset "x": context deadline exceeded (List may take 30s)`}},
 		{"keeps to its context, and has some", func(ctx context.Context) ([]tool.Tool, error) {
 			<-ctx.Done()
 			return []tool.Tool{weather()}, ctx.Err()
-		}, time.Second, 2 * time.Second, []string{`toolset "x": context deadline exceeded (List has 1s)`}},
+		}, time.Second, 2 * time.Second, []string{`toolset "x": context deadline exceeded (List may take 1s)`}},
 		{"ignores it", func(context.Context) ([]tool.Tool, error) { hangs(); return nil, nil }, 0, 35 * time.Second,
 			[]string{`toolset "x": its List did not return: context deadline exceeded`, `toolset "x": its List of an earlier turn has not returned`}},
 		{"is late", func(context.Context) ([]tool.Tool, error) { time.Sleep(33 * time.Second); return nil, nil }, // synctest: exact in a bubble
@@ -203,7 +203,8 @@ func TestHungToolset(t *testing.T) {
 	}
 }
 
-// TestHungRequiredToolset ends the run in its time, and says which one it was.
+// TestHungRequiredToolset: a required set whose List hangs ends the run after the
+// time of List, with the name of the set.
 func TestHungRequiredToolset(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -211,13 +212,13 @@ func TestHungRequiredToolset(t *testing.T) {
 		a.Toolsets = []tool.Set{{Name: "x", List: func(ctx context.Context) ([]tool.Tool, error) { <-ctx.Done(); return nil, ctx.Err() }}}
 		start := time.Now()
 		_, err := with(llmtest.Script(t)).Run(t.Context(), a, llm.User("Hi."))
-		require.EqualError(t, err, `turn 1: toolset "x": context deadline exceeded (List has 30s)`)
+		require.EqualError(t, err, `turn 1: toolset "x": context deadline exceeded (List may take 30s)`)
 		require.Equal(t, 30*time.Second, time.Since(start))
 	})
 }
 
-// TestHungRedact: a text that is not redacted in time is withheld, and so are the
-// others while that call of Redact goes on. The run goes on.
+// TestHungRedact: the runner withholds a text if Redact hangs, and the other texts
+// while that call of Redact is running. The run continues.
 func TestHungRedact(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -238,11 +239,11 @@ func TestHungRedact(t *testing.T) {
 	})
 }
 
-// hungJournal hangs in one of its methods, from a time on.
+// hungJournal hangs in one of its methods.
 type hungJournal struct {
 	journal.Journal
 	in   string
-	from int // of appends
+	from int // appends that work
 	log  *hungLog
 }
 
@@ -290,8 +291,8 @@ func (l *hungLog) Close() error {
 	return l.Log.Close()
 }
 
-// TestHungJournal: a journal that ignores its context costs a run the time of one
-// question, and a few seconds. When it comes to itself, the session is free again.
+// TestHungJournal: a journal that ignores its context blocks a run for one operation's
+// time and 5 seconds. The session is free again when the method returns.
 func TestHungJournal(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -323,7 +324,7 @@ func TestHungJournal(t *testing.T) {
 				require.Contains(t, out.String(), "in="+tt.in)
 				_, err = runner.Runner{Journal: store}.Session("s").Messages(t.Context())
 				if tt.in != "Open" {
-					require.ErrorAs(t, err, new(*journal.BusyError), "what hangs may still write")
+					require.ErrorAs(t, err, new(*journal.BusyError), "the method may still write")
 				}
 				wait()
 				require.Equal(t, 1, hung.log.closed)
@@ -333,8 +334,8 @@ func TestHungJournal(t *testing.T) {
 	}
 }
 
-// TestManyEvents come through whole, whatever the size of a batch, and a reader may
-// stop anywhere.
+// TestManyEvents: all events arrive, for each size of the last batch, and a reader can
+// stop within a batch.
 func TestManyEvents(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1, 2, 3, 4, 255, 256, 257, 510, 511, 512, 1000} {
@@ -357,9 +358,8 @@ func TestManyEvents(t *testing.T) {
 	}
 }
 
-// TestFunctionsEndTheGoroutine: runtime.Goexit of a function, which t.FailNow is,
-// ends the goroutine of the run's caller, and a panic goes on there, after the run was
-// cleaned up.
+// TestFunctionsEndTheGoroutine: a panic or runtime.Goexit (t.FailNow) of a function
+// continues on the goroutine of the run's caller, after the end of the run.
 func TestFunctionsEndTheGoroutine(t *testing.T) {
 	t.Parallel()
 	for _, panics := range []bool{false, true} {

@@ -77,8 +77,8 @@ func (e *engine) listSets(ctx context.Context) ([]listing, error) {
 	return listings, causeOf(ctx) // for which a set that is optional need not have cared
 }
 
-// list asks one toolset, in its time. While a List that was left behind has not
-// returned, it is not asked again: else each turn would leave one more behind.
+// list lists the tools of one set within its time. While an abandoned List of the set
+// is running, list does not call List again: each turn would leave one more behind.
 func (e *engine) list(ctx context.Context, set tool.Set, late <-chan invoke.Return[[]tool.Tool]) listing {
 	if late != nil && len(late) == 0 {
 		return listing{late: late, err: fmt.Errorf("toolset %q: its List of an earlier turn has not returned", set.Name)}
@@ -95,7 +95,7 @@ func (e *engine) list(ctx context.Context, set tool.Set, late <-chan invoke.Retu
 	case r.Exited:
 		l.err = fmt.Errorf("toolset %q: its List ended the goroutine", set.Name)
 	case r.Err != nil && own.Err() != nil && ctx.Err() == nil:
-		l.err = fmt.Errorf("%w (List has %v)", r.Err, d)
+		l.err = fmt.Errorf("%w (List may take %v)", r.Err, d)
 	}
 	return l
 }

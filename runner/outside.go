@@ -8,12 +8,12 @@ import (
 	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 )
 
-// here does something on the goroutine of the run's caller; see [invoke.Apart].
+// here runs a function on the goroutine of the run's caller; see [invoke.Apart].
 type here = func(func())
 
-// outside calls a function of the program's, which what names, so that the run ends
-// when its context does: a function that then does not return in a few seconds is left
-// behind. A panic of it, and a runtime.Goexit, go on on the caller's goroutine.
+// outside calls f, a function of the program, on its own goroutine. If f ignores the
+// end of ctx, outside leaves it behind and returns the cause of ctx. A panic or
+// runtime.Goexit of f continues on the caller's goroutine. what names f in the log.
 func outside[T any](ctx context.Context, e *engine, what string, f func(context.Context, here) (T, error)) (T, error) {
 	r := invoke.Apart(ctx, f)
 	if r.Left {
@@ -27,18 +27,17 @@ func outside[T any](ctx context.Context, e *engine, what string, f func(context.
 	return r.Value, r.Err
 }
 
-// redactBound is how long the caller's Redact may take for one text before it is given
-// a few seconds more, as a tool is.
+// redactBound is the time of Redact for one text, before [invoke.Grace].
 const redactBound = 5 * time.Second
 
-// A redactor calls the caller's Redact, which knows no context. The zero redactor is
-// ready.
+// A redactor calls the program's Redact, which has no context. The zero value works.
 type redactor struct {
-	hung atomic.Int32 // calls that were left behind and have not returned
+	hung atomic.Int32 // abandoned calls that did not return yet
 }
 
-// change returns what Redact makes of a text; false: it panicked, or did not return. As
-// long as one call is left behind no other is made, for it is likely to end so, too.
+// change returns the redacted text, and false if Redact panicked or did not return.
+// While an abandoned call is running, change does not call Redact again: the next call
+// is likely to hang, too.
 func (r *redactor) change(redact func(string) string, s string) (string, bool) {
 	if r.hung.Load() > 0 {
 		return "", false
@@ -48,7 +47,7 @@ func (r *redactor) change(redact func(string) string, s string) (string, bool) {
 	got := invoke.Apart(ctx, func(context.Context, here) (string, error) { return redact(s), nil })
 	if got.Left {
 		r.hung.Add(1)
-		go func() { // as long as Redact hangs
+		go func() { // it ends when Redact returns
 			<-got.Late
 			r.hung.Add(-1)
 		}()

@@ -38,13 +38,13 @@ type Runner struct {
 	ToolTimeout time.Duration
 	// RunTimeout bounds a run. Default 1 hour.
 	RunTimeout time.Duration
-	// MaxDepth bounds how many runs stand inside one another, this one included: a
-	// tool's function that runs an agent with its context begins a run inside of the
-	// run that called it. Default: what the run around it allows, and 32 for a run with
-	// none around it. A run cannot allow more than the runs around it do: -1 sets no
-	// bound of its own. A run that would be too deep is a [*LimitError] before its
-	// first request. A tool that returns this error ends the run that called it, as
-	// with [tool.Abort]: an agent that calls itself without end ends so in each depth.
+	// MaxDepth bounds the depth of nested runs, this run included. A run is nested in
+	// another if a tool's function starts it with the context of its call. Default: the
+	// bound of the outer run, and 32 for an outermost run. -1: no bound of its own. A
+	// nested run cannot raise the bound of an outer run. A run beyond the bound fails
+	// with a [*LimitError] before its first request. A tool that returns this error
+	// ends its run, as [tool.Abort] does; so an agent that calls itself without end
+	// fails at every depth at once. To tell the model instead, the tool returns a text.
 	MaxDepth int
 	// Calls bounds the tool calls that run at the same time, over all runs that
 	// share it. Nil: 16 in each run.
@@ -62,8 +62,8 @@ type Runner struct {
 	// is cut to 1 KB, and that of a result after its bound ([tool.MaxResult]).
 	// Passwords in URLs are cut before that; see KeepPasswords. It is called from
 	// several goroutines at once. If it panics, or does not return within 10 seconds,
-	// the text is withheld; and so is each other one until it has returned. Nil changes
-	// nothing.
+	// the runner withholds the text. Until that call returns, the runner withholds all
+	// other texts of the run, too. Nil changes nothing.
 	Redact func(string) string
 	// KeepPasswords leaves passwords of URLs in the text of tools' results. Without
 	// it, postgres://ann:s3cret@db stands there as postgres://[redacted]@db, and the
@@ -83,7 +83,7 @@ type Runner struct {
 	// was sent, a model answered, a tool call began or ended. Warn: a run failed,
 	// a request is repeated, a client did something on its own, a tool or another
 	// function of the program was left behind. Error: one panicked (with its stack), a
-	// journal refused an event. A handler that waits holds the run up. Messages,
+	// journal refused an event. A handler that blocks also blocks the run. Messages,
 	// arguments and results are never logged.
 	//
 	// Nil: the warnings and errors of a Run go to [slog.Default], so that a wait

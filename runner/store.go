@@ -19,32 +19,33 @@ import (
 // run, since what happened is worth recording then, too.
 const storeBound = 30 * time.Second
 
-// readAtOnce is how many events of a log are taken at most before they are looked at.
+// readAtOnce bounds the events of one batch.
 const readAtOnce = 256
 
-// A boundLog is a journal's log that nobody waits for any longer than the context
-// allows. What does not return is left behind, and then nothing more is asked of the
-// log: whether events were added is not known. It is closed when that has returned.
+// A boundLog bounds the waits for the log of a journal. It leaves a method behind that
+// ignores the end of its context. After that it does not use the log any more, because
+// nobody knows whether the method added events. It closes the log when the method
+// returns.
 type boundLog struct {
 	journal.Log
 	engine *engine
 
 	mu   sync.Mutex
-	lost error           // why nothing more is asked of it
-	late <-chan struct{} // closed when what was left behind has returned
+	lost error           // the reason not to use the log any more
+	late <-chan struct{} // closed when the abandoned method returns
 }
 
 type none = struct{}
 
-// openLog opens the session's log. One that comes late is closed.
+// openLog opens the session's log. It closes a log that comes too late.
 func (e *engine) openLog(ctx context.Context, j journal.Journal) (journal.Log, error) {
 	r := invoke.Apart(ctx, func(context.Context, here) (journal.Log, error) {
-		return j.Open(ctx, e.session) // of ctx itself, which does not end once this is done
+		return j.Open(ctx, e.session) // with ctx itself: the inner context ends with this call
 	})
 	if r.Left {
-		go func() { // nobody can wait for it
+		go func() { // it ends when Open returns
 			if late := <-r.Late; late.Err == nil && late.Value != nil {
-				_ = late.Value.Close() // nobody is left to tell
+				_ = late.Value.Close() // the caller is gone
 			}
 		}()
 		return nil, e.hung(ctx, "Open")
@@ -60,13 +61,13 @@ func (e *engine) openLog(ctx context.Context, j journal.Journal) (journal.Log, e
 	return bound, nil
 }
 
-// hung is the error of something that was left behind.
+// hung is the error for a method of the journal that was left behind.
 func (e *engine) hung(ctx context.Context, what string) error {
 	e.logger.Warn("journal left behind: it ignores its context", "in", what)
 	return fmt.Errorf("the journal did not return from %s: %w", what, causeOf(ctx))
 }
 
-// ask does one thing with the log.
+// ask calls f, which calls one method of the log.
 func (l *boundLog) ask(ctx context.Context, what string, f func(context.Context, here) error) error {
 	if err := l.gone(); err != nil {
 		return err
@@ -90,7 +91,7 @@ func (l *boundLog) lose(err error, late <-chan invoke.Return[none]) error {
 	defer l.mu.Unlock()
 	if l.lost == nil {
 		returned := make(chan struct{})
-		go func() { // as long as the journal hangs
+		go func() { // it ends when the method returns
 			<-late
 			close(returned)
 		}()
@@ -99,12 +100,12 @@ func (l *boundLog) lose(err error, late <-chan invoke.Return[none]) error {
 	return err
 }
 
-// Append is that of the log.
+// Append calls Append of the log.
 func (l *boundLog) Append(ctx context.Context, sync bool, events ...event.Event) error {
 	return l.ask(ctx, "Append", func(ctx context.Context, _ here) error { return l.Log.Append(ctx, sync, events...) })
 }
 
-// Events are those of the log.
+// Events yields the events of the log.
 func (l *boundLog) Events(ctx context.Context) iter.Seq2[event.Event, error] {
 	return l.read(ctx, "Events", l.Log.Events)
 }
@@ -115,19 +116,19 @@ type boundTail struct {
 	tail tail
 }
 
-// EventsAfter are those of the log.
+// EventsAfter yields the events of the log after a position.
 func (l *boundTail) EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error] {
 	return l.read(ctx, "EventsAfter", func(ctx context.Context) iter.Seq2[event.Event, error] { return l.tail.EventsAfter(ctx, after) })
 }
 
-// read yields events in batches, which costs less than to change the goroutine for
-// each.
+// read yields events. It hands them to the caller's goroutine in batches: one switch
+// of goroutines for each event costs more.
 func (l *boundLog) read(ctx context.Context, what string, events func(context.Context) iter.Seq2[event.Event, error]) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		more := true
 		err := l.ask(ctx, what, func(ctx context.Context, h here) error {
 			var batch []event.Event
-			size := 1 // who looks at the first may want no more
+			size := 1 // a caller may stop after the first event
 			flush := func() {
 				h(func() {
 					for _, ev := range batch {
@@ -145,7 +146,7 @@ func (l *boundLog) read(ctx context.Context, what string, events func(context.Co
 				if batch = append(batch, ev); len(batch) == size {
 					flush()
 				}
-				if !more || ctx.Err() != nil { // nobody may be waiting any more
+				if !more || ctx.Err() != nil { // the caller stopped, or left
 					return ctx.Err()
 				}
 			}
@@ -158,15 +159,15 @@ func (l *boundLog) read(ctx context.Context, what string, events func(context.Co
 	}
 }
 
-// Close closes the log, at once or when what was left behind has returned.
+// Close closes the log, at once or when the abandoned method returns.
 func (l *boundLog) Close() error {
 	l.mu.Lock()
 	late := l.late
 	l.mu.Unlock()
 	if late != nil {
-		go func() { // as long as the journal hangs
+		go func() { // it ends when the method returns
 			<-late
-			_ = l.Log.Close() // the error of what hung was told
+			_ = l.Log.Close() // the run already reported the method
 		}()
 		return nil
 	}

@@ -16,9 +16,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// TestNothingIsLost leaves the loop, and cancels the run, at every event. The
-// session goes on without a message, and does what a session does that nobody
-// disturbed: each effect is had once, and the model reads the same.
+// TestNothingIsLost leaves the loop, or cancels the run, at every event. The session
+// continues without a message. It then has the effects of an undisturbed session, each
+// once, and the same history.
 func TestNothingIsLost(t *testing.T) {
 	t.Parallel()
 	quiet := newLedger()
@@ -54,7 +54,7 @@ func TestNothingIsLost(t *testing.T) {
 	}
 }
 
-// plain counts the effects, whatever run had them.
+// plain counts the effects by their names.
 func (l *ledger) plain() map[string]int {
 	counts := map[string]int{}
 	for _, what := range l.effects {
@@ -63,7 +63,7 @@ func (l *ledger) plain() map[string]int {
 	return counts
 }
 
-// beginning is the message for a session in which it was not recorded.
+// beginning is the message again, if the session did not record it.
 func beginning(t *testing.T, j journal.Journal) []runner.Input {
 	t.Helper()
 	if len(eventsOf(t, j)) > 0 {
@@ -72,7 +72,8 @@ func beginning(t *testing.T, j journal.Journal) []runner.Input {
 	return []runner.Input{runner.Say(llm.User("Do it all."))}
 }
 
-// TestUnbegunCalls: what becomes of calls that did not begin before the run ended.
+// TestUnbegunCalls: calls that did not begin run when the session continues. A message
+// closes them.
 func TestUnbegunCalls(t *testing.T) {
 	t.Parallel()
 	const notRun = "The call did not run: the run ended before it began. It had no effect: call again if it is still needed."
@@ -114,7 +115,7 @@ func TestUnbegunCalls(t *testing.T) {
 	}
 }
 
-// noting is a tool that notes what it was called with, one call after the other.
+// noting is a tool that counts its calls by name.
 func noting(ran map[string]int) tool.Tool {
 	return tool.Must(tool.New("note", "Notes.", func(_ context.Context, in waitArgs) (string, error) {
 		ran[in.Name]++
@@ -125,8 +126,8 @@ func noting(ran map[string]int) tool.Tool {
 	}, tool.Concurrency(1), tool.Alone()))
 }
 
-// TestUnbegunAfterAbort: what stands behind a call that ended the run is still to
-// be done in a session, and is closed outside one, where nobody can go on.
+// TestUnbegunAfterAbort: a call after a call that ended the run stays open in a
+// session. Without a session it ends with the run.
 func TestUnbegunAfterAbort(t *testing.T) {
 	t.Parallel()
 	ran := map[string]int{}

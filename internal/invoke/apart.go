@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// A Return is how a function ended that was called by [Apart]. At most one of Left,
-// Exited and Stack is set; Value and Err count if none is.
+// A Return is the end of a function that [Apart] called. At most one of Left, Exited
+// and Stack is set. Value and Err count if none of them is set.
 type Return[T any] struct {
 	Value T
 	Err   error
 
-	Left bool             // the function has not returned; the rest comes later
-	Late <-chan Return[T] // of a function that was left: gets its Return if there is ever one
+	Left bool             // the function did not return
+	Late <-chan Return[T] // with Left: receives the Return if the function ends later
 
 	Exited bool   // the function called runtime.Goexit
 	Panic  any    // the function panicked with this value
 	Stack  []byte // of the panic; nil: there was none
 }
 
-// Resume does on the caller's goroutine what ended the function on its own: it panics
-// with the same value, or calls runtime.Goexit.
+// Resume repeats the panic or the runtime.Goexit of the function on the goroutine of
+// its caller. It does nothing if the function returned.
 func (r Return[T]) Resume() {
 	switch {
 	case r.Stack != nil:
@@ -32,14 +32,13 @@ func (r Return[T]) Resume() {
 	}
 }
 
-// Apart calls f on a goroutine of its own, and waits for it; once ctx has ended for no
-// longer than Grace. Then f is left behind: its context has ended, and what it returns
-// comes to Late.
+// Apart calls f on its own goroutine and waits for it. After the end of ctx it waits for
+// Grace and then leaves f behind.
 //
-// f may have things done on the goroutine of Apart's caller, by here, which returns
-// when they are. Once Apart has returned, here does nothing. If one of them panics or
-// calls runtime.Goexit, the context of f ends, f is waited for as above, and the
-// caller unwinds.
+// f can run functions on the goroutine of Apart's caller: here(do) returns after do has
+// returned. After Apart has returned, here does nothing. If do panics or calls
+// runtime.Goexit, Apart ends the context of f and waits for f up to Grace. Then the
+// goroutine of the caller unwinds.
 func Apart[T any](ctx context.Context, f func(ctx context.Context, here func(func())) (T, error)) Return[T] {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -59,10 +58,10 @@ func Apart[T any](ctx context.Context, f func(ctx context.Context, here func(fun
 	return r
 }
 
-// A visit is a function on a goroutine of its own, and what it asks of its caller's.
+// A visit carries functions to the goroutine of the caller.
 type visit struct {
 	asked chan request
-	over  chan struct{} // closed when the caller serves no more
+	over  chan struct{} // closed when the caller stops serving
 }
 
 type request struct {
@@ -79,13 +78,13 @@ func (v visit) here(do func()) {
 	}
 }
 
-// answer does what was asked for. Whatever it does, who asked goes on.
+// answer runs the function. Its visitor continues even if the function panics.
 func (r request) answer() {
 	defer close(r.done)
 	r.do()
 }
 
-// run calls f, however it ends.
+// run calls f and sends its Return to done.
 func run[T any](ctx context.Context, f func(context.Context, func(func())) (T, error), here func(func()), done chan<- Return[T]) {
 	r := Return[T]{Exited: true}
 	defer func() {
@@ -98,7 +97,7 @@ func run[T any](ctx context.Context, f func(context.Context, func(func())) (T, e
 	r = Return[T]{Value: value, Err: err}
 }
 
-// serve does what is asked of the caller until the function has returned, or is left.
+// serve runs the functions of the visit until f ends or is left behind.
 func serve[T any](ctx context.Context, v visit, done chan Return[T]) Return[T] {
 	ended := ctx.Done()
 	var late <-chan time.Time
@@ -119,7 +118,7 @@ func serve[T any](ctx context.Context, v visit, done chan Return[T]) Return[T] {
 	}
 }
 
-// final waits for the function for the last time.
+// final waits for f up to Grace.
 func final[T any](done <-chan Return[T]) {
 	timer := time.NewTimer(Grace)
 	defer timer.Stop()

@@ -16,8 +16,8 @@ import (
 
 var errPlanted = errors.New("planted")
 
-// TestApart: however a function ends, its caller knows; one that does not end is left
-// some time after its context has.
+// TestApart: the caller learns how the function ended. A function that ignores its
+// context is left behind after Grace.
 func TestApart(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -57,8 +57,8 @@ func TestApart(t *testing.T) {
 	}
 }
 
-// TestApartHere: what the function has done here is done on the caller's goroutine,
-// in order, and no more once the caller has gone on.
+// TestApartHere: here runs functions on the caller's goroutine, in order, and nothing
+// after Apart has returned.
 func TestApartHere(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -83,8 +83,8 @@ func TestApartHere(t *testing.T) {
 	})
 }
 
-// TestApartUnwinds: a panic of the caller's own ends the function's context, and the
-// function has ended when the caller's goroutine unwinds, or is left.
+// TestApartUnwinds: a panic on the caller's goroutine ends the function's context. The
+// caller unwinds after the end of the function, or after Grace.
 func TestApartUnwinds(t *testing.T) {
 	t.Parallel()
 	for _, way := range []string{"panic", "goexit"} {
@@ -126,7 +126,7 @@ func TestApartUnwinds(t *testing.T) {
 	}
 }
 
-// TestResume does to the caller what the function did to its own goroutine.
+// TestResume repeats a panic and a Goexit.
 func TestResume(t *testing.T) {
 	t.Parallel()
 	require.PanicsWithError(t, errPlanted.Error(), invoke.Return[int]{Panic: errPlanted, Stack: []byte{}}.Resume)

@@ -140,7 +140,7 @@ func TestHealing(t *testing.T) {
 		{rule: rule{has(`"additionalProperties"`), `Invalid JSON payload received. Unknown name "additionalProperties" at 'tools[0].function_declarations[0].parameters': Cannot find field.`}, want: "schemas are in the subset that Gemini knows"},
 		{rule: rule{has(`"$schema"`), "failed to compile JSON schema: $schema"}, want: "schemas have no $schema and $id"},
 		{rule: rule{has(`"maxLength"`), "Failed to initialize samplers: failed to parse grammar"}, want: "schemas have no bounds on values"},
-		{rule: rule{has(`"response_format"`), "json mode cannot be combined with tool/function calling"}, want: "the answer is asked for without its form where tools are offered"},
+		{rule: rule{has(`"response_format"`), "json mode cannot be combined with tool/function calling"}, want: "requests that offer tools go without response_format"},
 		{rule: rule{has(`"temperature"`), "Unsupported value: 'temperature' does not support 0.0 with this model. Only the default (1) value is supported."}, want: "it goes without temperature"},
 		{rule: rule{has(`"seed"`), "litellm.UnsupportedParamsError: bedrock does not support parameters: ['seed', 'user'], for model=claude."}, want: "it goes without seed and user"},
 	} {

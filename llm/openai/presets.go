@@ -163,8 +163,8 @@ var presets = []preset{
 	// refused (LibreChat-AI/agents#37, earendil-works/pi#260).
 	{hosts: openRouter, set: func(p *Profile) { p.Echo = append(p.Echo, "reasoning_details") }},
 
-	// These hold each answer to the form that is asked for, so that no tool is called
-	// beside it (vllm-project/vllm#39929, ollama/ollama#13750,
+	// These servers apply response_format to every answer, and the model then calls no
+	// tool (vllm-project/vllm#39929, ollama/ollama#13750,
 	// openai/openai-agents-python#3709).
 	{hosts: slices.Concat(vLLM, ownOllama, moonshot), set: func(p *Profile) { p.OutputAlone = true }},
 

@@ -73,11 +73,11 @@ type Profile struct {
 	// NeedTools adds a tool that does nothing to a request without tools whose
 	// messages hold calls.
 	NeedTools bool
-	// OutputAlone leaves Request.Output out where the model may call a tool. Some
-	// servers hold each answer to the form, so that the model answers in JSON at once
-	// and never calls a tool. A final answer then has no form that the server holds;
-	// ask for it in the instructions, or in a request without tools. A notice tells it,
-	// once in a conversation.
+	// OutputAlone sends Request.Output only if the model cannot call a tool. Some
+	// servers apply the form to every answer: the model answers in JSON at once and
+	// never calls a tool. Without the form, the server does not constrain the final
+	// answer. Describe the form in the instructions, or ask for the answer in a request
+	// without tools. A notice says so once in a conversation.
 	OutputAlone bool
 
 	// TextResults sends the results of tools to the Responses API as text alone.

@@ -329,8 +329,8 @@ func TestNoticesOfRepairs(t *testing.T) {
 	}, notices)
 }
 
-// TestOutputAlone: where the model may call a tool, the form is left out of the
-// request, and that is told once in a conversation.
+// TestOutputAlone: a request goes without the form if the model may call a tool. A
+// notice says so once in a conversation.
 func TestOutputAlone(t *testing.T) {
 	t.Parallel()
 	tools := []llm.ToolDef{{Name: "f"}}
@@ -379,14 +379,13 @@ func TestOutputAlone(t *testing.T) {
 					require.Empty(t, notices)
 					return
 				}
-				require.Equal(t, []string{"the answer is asked for without its form: this provider would hold each answer to it, so that no tool is ever called (Profile.OutputAlone)"}, notices)
+				require.Equal(t, []string{"requests that offer tools go without response_format: with it, this provider's models never call a tool (Profile.OutputAlone)"}, notices)
 			})
 		}
 	}
 }
 
-// TestOutputAloneIsChecked: a form that no server could read is an error, whether it
-// would be sent or not.
+// TestOutputAloneIsChecked: an invalid form is an error even if it is not sent.
 func TestOutputAloneIsChecked(t *testing.T) {
 	t.Parallel()
 	w := &wire{body: ok}

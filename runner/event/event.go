@@ -73,8 +73,8 @@ type TurnPrepared struct {
 	Instructions *string `json:"instructions,omitempty"`
 	// Tools are those that are offered. Nil: as in the turn before.
 	Tools []OfferedTool `json:"tools,omitzero"`
-	// ToolChoice is what the answer is held to: "none", "required" or a named tool.
-	// Empty: the model may call any tool, or none.
+	// ToolChoice is the choice that the runner enforces for the answer: "none",
+	// "required" or a named tool. Empty: the model may call any tool, or none.
 	ToolChoice llm.ToolChoice `json:"tool_choice,omitempty"`
 }
 
@@ -174,8 +174,8 @@ type InDoubtDecided struct {
 	Call     CallRef `json:"call"`
 	Decision Doubt   `json:"decision"`
 	// By is "caller", "tool" (it asked the outside world), "idempotent", or "runner":
-	// the run ended before the function was called. The start is then taken back, and
-	// the call is what it was before.
+	// the run ended before it called the function. That takes the start back: the call
+	// is in the state before its ToolCallStarted.
 	By string `json:"by"`
 }
 

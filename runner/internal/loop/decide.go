@@ -17,7 +17,7 @@ const (
 	Final                   // it is the final answer
 	CutOff                  // its calls were cut off: none is run, the model may try again
 	Lost                    // it was to hold calls and holds none: the model may try again
-	NoCall                  // the tool choice asked for a call and it holds none: the model may try again
+	NoCall                  // the tool choice forces a call and there is none: the model may try again
 	Empty                   // there is nothing in it: the model may try again
 	Short                   // a final answer that was cut off: an error that keeps the text
 	Filtered                // withheld by a filter: an error
@@ -30,8 +30,8 @@ func (v Verdict) String() string {
 	return [...]string{"calls", "final", "cut_off", "lost_calls", "no_call", "empty", "length", "content_filter", "refusal", "error"}[v]
 }
 
-// Decide judges an answer by the decision table (design D4). choice is what the
-// answer is held to.
+// Decide judges an answer by the decision table (design D4) and by the tool choice of
+// its turn.
 func Decide(m llm.Message, f llm.Finish, choice llm.ToolChoice) Verdict {
 	calls, content := contents(m)
 	switch {
@@ -63,7 +63,7 @@ func Forced(c llm.ToolChoice) bool {
 	return named || c == llm.ToolRequired
 }
 
-// permits reports whether a tool choice lets the model call the tool.
+// permits reports whether a tool choice allows a call of the tool.
 func permits(c llm.ToolChoice, tool string) bool {
 	name, named := c.Named()
 	return c != llm.ToolNone && (!named || name == tool)

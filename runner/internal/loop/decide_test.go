@@ -82,8 +82,8 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestDecideByChoice: what the tool choice asked for is held. A call that it does
-// not let be made is an answer with calls; the call is barred.
+// TestDecideByChoice: an answer without a forced call is NoCall. An answer with a
+// forbidden call is an answer with calls; the state bars the call.
 func TestDecideByChoice(t *testing.T) {
 	t.Parallel()
 	call := llm.Assistant("", llm.ToolCall{ID: "c1", Name: "f", Arguments: "{}"})

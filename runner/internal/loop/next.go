@@ -10,8 +10,8 @@ type Limits struct {
 	Turns         int // answers of the model; 0 or less: no limit
 	InvalidRounds int // consecutive turns in which every call was rejected; 0 or less: no limit
 	Unusable      int // consecutive unusable answers after which the model is asked again
-	// Serial: the calls of an answer run one after the other, in their order. One
-	// that waits for a decision holds up those behind it.
+	// Serial: the calls of an answer run one after the other, in order. A call that
+	// waits for a decision blocks the calls after it.
 	Serial bool
 }
 
@@ -125,7 +125,7 @@ func nextCalls(s *State, lim Limits, live func(event.CallRef) bool) Action {
 		case c.Status == Finished:
 		case c.CutOff || c.Barred:
 			barred = append(barred, c)
-		case lim.Serial && (len(able)+len(held) > 0 || running): // its turn comes
+		case lim.Serial && (len(able)+len(held) > 0 || running): // an earlier call is open
 		case c.able():
 			able = append(able, c)
 		case c.Status == Started && live != nil && live(c.Ref):
@@ -150,9 +150,9 @@ func again(v Verdict, choice llm.ToolChoice) llm.Message {
 	name, named := choice.Named()
 	switch {
 	case v == NoCall && named:
-		return llm.User("Your last reply called no tool, and a call of the tool \"" + name + "\" was asked for. Call it now.")
+		return llm.User("Your last reply called no tool, but you must call the tool \"" + name + "\". Call it now.")
 	case v == NoCall:
-		return llm.User("Your last reply called no tool, and a tool call was asked for. Call a tool now.")
+		return llm.User("Your last reply called no tool, but you must call one. Call a tool now.")
 	case v == Lost:
 		return llm.User("Your last reply announced tool calls but held none. Make the calls now, or answer.")
 	}

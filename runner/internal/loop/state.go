@@ -39,9 +39,9 @@ type State struct {
 	Instructions string
 	Tools        []event.OfferedTool // of the last turn
 	ToolsAgent   string              // whose they were
-	Choice       llm.ToolChoice      // that the answer of the last turn is held to
-	// Chosen: since the caller spoke last, the model has made a call that it was
-	// let make. A tool choice that makes it call has done its work.
+	Choice       llm.ToolChoice      // enforced for the answer of the last turn
+	// Chosen: the model made an allowed call since the caller's last message. A tool
+	// choice that forces a call is then not in force any more.
 	Chosen bool
 	// Messages is the history as every provider takes it: it only grows, open
 	// calls have no result in it yet, and arguments that are no JSON object
@@ -83,7 +83,7 @@ type Call struct {
 	Edited      bool // Arguments are a person's
 	Decided     bool // a person has let it run
 	CutOff      bool // its answer was cut off: it must not run
-	Barred      bool // the tool choice of its turn does not let it be made: it must not run
+	Barred      bool // the tool choice of its turn forbids it: it must not run
 	// Held is the Seq of the event that asked about it or started it last.
 	Held int64
 	// Tried: it was in doubt and is to run again. It may have had its effect.
@@ -357,10 +357,10 @@ func (s *State) inDoubtDecided(b event.InDoubtDecided) error {
 	return nil
 }
 
-// takeBack undoes the start of a call whose function was not called.
+// takeBack undoes the start of a call. Its function was not called.
 func (c *Call) takeBack() {
 	c.Status = Proposed
-	if c.Decided || c.Tried { // else it is checked anew, as if nobody had looked at it
+	if c.Decided || c.Tried { // a call without a decision is checked again
 		c.Status = Cleared
 	}
 }
@@ -373,7 +373,7 @@ func (s *State) resume() bool {
 	return s.actable()
 }
 
-// runPaused needs a call that waits for a decision. One that could begin before it
+// runPaused needs a call that waits for a decision. A call before it that can begin
 // would wait for ever.
 func (s *State) runPaused(b event.RunPaused) error {
 	first := slices.IndexFunc(s.Calls, func(c Call) bool { return c.Status != Finished })

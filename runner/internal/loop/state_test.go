@@ -30,7 +30,7 @@ func scripts() [][]string {
 	return all
 }
 
-// ways are those in which a session may be run.
+// ways are the settings of the walks.
 var ways = []struct {
 	reject, serial bool
 	choice         llm.ToolChoice
@@ -117,9 +117,9 @@ func TestEveryFailure(t *testing.T) {
 	}
 }
 
-// TestEveryFailureGoesOn ends the run by an error after every event, takes the
-// starts of its open calls back, and goes on without a message: each call that may
-// run has run once.
+// TestEveryFailureGoesOn ends the run by an error after every event, takes back the
+// starts of its open calls, and continues without a message. Each allowed call runs
+// once.
 func TestEveryFailureGoesOn(t *testing.T) {
 	t.Parallel()
 	for _, way := range ways {
@@ -163,7 +163,7 @@ func TestEveryFailureGoesOn(t *testing.T) {
 	}
 }
 
-// barredOrCut reports whether a call was closed without being run.
+// barredOrCut reports whether a call was closed.
 func barredOrCut(events []event.Event, ref event.CallRef) bool {
 	return slices.ContainsFunc(bodies(events), func(b event.Body) bool {
 		f, ok := b.(event.ToolCallFinished)
@@ -372,8 +372,8 @@ func TestOfferedTools(t *testing.T) {
 	require.Equal(t, "a", s.state.ToolsAgent, "until a turn of another agent is prepared")
 }
 
-// TestChoiceIsHeld: what the tool choice of a turn asks for is held by the calls
-// and by the turns that follow, also where the session goes on from its events.
+// TestChoiceIsHeld: the machine enforces the tool choice of a turn for its calls and
+// for the turns after it, also after a replay of the events.
 func TestChoiceIsHeld(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -426,7 +426,8 @@ func TestChoiceIsHeld(t *testing.T) {
 	}
 }
 
-// TestSerial: a call waits for those before it, for their decisions, too.
+// TestSerial: a call waits for the end of the calls before it, and for decisions about
+// them.
 func TestSerial(t *testing.T) {
 	t.Parallel()
 	s := newSession(t)
@@ -440,7 +441,7 @@ func TestSerial(t *testing.T) {
 	require.Equal(t, slices.Concat(one, one, []string{"turn_prepared", "model_answered", "run_finished"}), kinds)
 }
 
-// TestTakenBack: a call whose function was not called is what it was before.
+// TestTakenBack: a call whose start is taken back is in the state before its start.
 func TestTakenBack(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

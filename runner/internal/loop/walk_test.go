@@ -58,13 +58,12 @@ type session struct {
 	deny  bool
 	doubt event.Doubt
 	ran   map[event.CallRef]int // how often each was started
-	// serial and choice are what the caller asked for.
+	// serial and choice are the caller's settings.
 	serial bool
 	choice llm.ToolChoice
 }
 
-// inForce is the choice of the next turn: one that makes the model call is in
-// force until it has called.
+// inForce is the choice of the next turn: a forced call ends the force.
 func (s *session) inForce() llm.ToolChoice {
 	if loop.Forced(s.choice) && s.state.Chosen {
 		return ""
