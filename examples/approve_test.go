@@ -15,7 +15,7 @@ import (
 const (
 	bothAsked = `> Refund 30.00 for order W1001 and 250.00 for order W2002.
 [r1.t1.c0] refund {"order":"W1001","amount":30}
-[r1.t1.c1] refund {"order":"W2002","amount":250} needs approval
+[r1.t1.c1] refund needs approval: {"order":"W2002","amount":250}
 [r1.t1.c0] = 30.00 euros were paid back for order W1001.
 `
 	oneWaits = `

@@ -21,7 +21,6 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
-	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
@@ -131,50 +130,9 @@ func (d *desk) goOn(ctx context.Context, in ...runner.Input) error {
 		case err != nil:
 			return err
 		}
-		d.print(e)
+		d.PrintEvent(e)
 	}
 	return nil
-}
-
-func (d *desk) print(e event.Event) {
-	if d.JSON {
-		d.PrintJSON(e)
-		return
-	}
-	switch b := e.Body.(type) {
-	case event.UserMessaged:
-		d.Note("> %s", b.Message.Text())
-	case event.TextDelta:
-		d.Text(b.Text)
-	case event.ModelAnswered:
-		d.Answer(b.Message.Text())
-	case event.ToolCallStarted:
-		d.Note("[%s] %s %s", b.Call, b.Name, b.Arguments)
-	case event.ToolCallFinished:
-		d.Note("[%s] %s", b.Call, cli.Outcome(b))
-	case event.ApprovalAsked:
-		d.Note("[%s] %s %s needs approval", b.Call, b.Name, b.Arguments)
-	case event.ApprovalDecided:
-		d.Note("[%s] %s", b.Call, decided(b))
-	case event.InDoubtDecided:
-		d.Note("[%s] was interrupted; decided by %s: %s", b.Call, b.By, b.Decision)
-	case event.Restarted:
-		d.Void("asked again: %s", b.Error)
-	case event.Notice:
-		d.Notice("%s", b.Text)
-	case event.RunFinished:
-		d.Note("turns: %d, tokens: %d in, %d out", b.Turns, b.Usage.InputTokens, b.Usage.OutputTokens)
-	}
-}
-
-func decided(b event.ApprovalDecided) string {
-	switch {
-	case !b.Approved:
-		return "denied"
-	case b.Arguments != "":
-		return "approved with other arguments"
-	}
-	return "approved"
 }
 
 // tell says what the session waits for, and how to go on.
@@ -231,7 +189,7 @@ func (d *desk) show(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.print(e)
+		d.PrintEvent(e)
 	}
 	if err := log.Close(); err != nil {
 		return err

@@ -103,26 +103,10 @@ func (c *chat) show(events iter.Seq2[event.Event, error]) error {
 		if err != nil {
 			return err
 		}
-		if c.JSON {
-			c.PrintJSON(e)
-			continue
+		if _, ok := e.Body.(event.UserMessaged); ok && !c.JSON {
+			continue // the user has just typed the message
 		}
-		switch b := e.Body.(type) {
-		case event.TextDelta:
-			c.Text(b.Text)
-		case event.ModelAnswered:
-			c.Answer(b.Message.Text())
-		case event.ToolCallStarted:
-			c.Note("[%s] %s %s", b.Call, b.Name, b.Arguments)
-		case event.ToolCallFinished:
-			c.Note("[%s] %s", b.Call, cli.Outcome(b))
-		case event.Restarted:
-			c.Void("asked again: %s", b.Error)
-		case event.Notice:
-			c.Notice("%s", b.Text)
-		case event.RunFinished:
-			c.Note("turns: %d, tokens: %d in, %d out", b.Turns, b.Usage.InputTokens, b.Usage.OutputTokens)
-		}
+		c.PrintEvent(e)
 	}
 	return nil
 }

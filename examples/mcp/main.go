@@ -95,7 +95,7 @@ func (p *program) run() (err error) {
 		if _, ok := e.Body.(event.TurnPrepared); ok {
 			slow.Stop()
 		}
-		p.print(e)
+		p.PrintEvent(e)
 	}
 	return nil
 }
@@ -114,56 +114,4 @@ func (p *program) log() *slog.Logger {
 		return nil
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, nil))
-}
-
-func (p *program) print(e event.Event) {
-	if p.JSON {
-		p.PrintJSON(e)
-		return
-	}
-	switch b := e.Body.(type) {
-	case event.UserMessaged:
-		p.Note("> %s", b.Message.Text())
-	case event.TextDelta:
-		p.Text(b.Text)
-	case event.ModelAnswered:
-		p.Answer(b.Message.Text())
-	case event.ToolCallStarted:
-		p.Note("[%s] %s %s", b.Call, b.Name, b.Arguments)
-	case event.ToolProgress:
-		p.Note("[%s] %s", b.Call, progress(b))
-	case event.ToolCallFinished:
-		p.Note("[%s] %s", b.Call, cli.Outcome(b))
-	case event.ApprovalAsked:
-		p.Note("[%s] %s needs approval: %s", b.Call, b.Name, b.Arguments)
-	case event.ApprovalDecided:
-		p.Note("[%s] %s", b.Call, decided(b))
-	case event.Restarted:
-		p.Void("asked again: %s", b.Error)
-	case event.Notice:
-		p.Notice("%s", b.Text)
-	case event.RunFinished:
-		p.Note("turns: %d, tokens: %d in, %d out", b.Turns, b.Usage.InputTokens, b.Usage.OutputTokens)
-	}
-}
-
-func decided(b event.ApprovalDecided) string {
-	if b.Approved {
-		return "approved"
-	}
-	return "denied"
-}
-
-func progress(b event.ToolProgress) string {
-	if b.Done == 0 && b.Total == 0 && b.Message != "" { // a task says how it stands, in words
-		return b.Message
-	}
-	text := fmt.Sprintf("%g", b.Done)
-	if b.Total > 0 {
-		text += fmt.Sprintf(" of %g", b.Total)
-	}
-	if b.Message != "" {
-		text += ": " + b.Message
-	}
-	return text
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
@@ -53,17 +52,4 @@ func TestServers(t *testing.T) {
 func TestVisible(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "{\"a\": \"é \\u202eb\\u200b\\udb40\\udc41\\u001b😀\"}\n", visible("{\"a\": \"é \u202eb\u200b\U000e0041\x1b😀\"}\n"))
-}
-
-func TestProgress(t *testing.T) {
-	t.Parallel()
-	for want, b := range map[string]event.ToolProgress{
-		"1":                 {Done: 1},
-		"1.5 of 3: reading": {Done: 1.5, Total: 3, Message: "reading"},
-		"0 of 3: reading":   {Total: 3, Message: "reading"},
-		"reading":           {Message: "reading"},
-		"0":                 {},
-	} {
-		require.Equal(t, want, progress(b))
-	}
 }

@@ -338,7 +338,7 @@ func testShow(t *testing.T, p program, _ *desk.Data) {
 > .*
 \[r1\.t1\.c0\] \w+ \{.*
 \[r1\.t1\.c0\] = .*
-\[r1\.t\d+\.c\d\] \w+ \{.*\} needs approval
+\[r1\.t\d+\.c\d\] \w+ needs approval: \{.*\}
 .*
 Request `+id+` is asking: .*
   \d+\.\d\d  \[r1\.t\d+\.c\d\] \w+ \{.*\}

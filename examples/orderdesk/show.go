@@ -66,22 +66,15 @@ func (o *office) tellDecided(ctx context.Context, r queue.Request) error {
 // event prints a part of a conversation.
 func (o *office) event(e event.Event) {
 	switch b := e.Body.(type) {
-	case event.UserMessaged:
-		o.noted("> %s", b.Message.Text())
 	case event.ModelAnswered:
 		o.Answer(b.Message.Text())
-	case event.ToolCallStarted:
-		o.noted("[%s] %s %s", b.Call, b.Name, b.Arguments)
-	case event.ToolCallFinished:
-		o.noted("[%s] %s", b.Call, cli.Outcome(b))
-	case event.ApprovalAsked:
-		o.noted("[%s] %s %s needs approval", b.Call, b.Name, b.Arguments)
-	case event.ApprovalDecided:
-		o.noted("[%s] %s", b.Call, verdict(b.Approved, b.Reason))
-	case event.InDoubtDecided:
-		o.noted("[%s] was interrupted; decided by %s: %s", b.Call, b.By, b.Decision)
 	case event.RunFailed:
 		o.noted("stopped: %s", b.Error)
+	case event.RunFinished: // show prints the tokens of the request at the top
+	default:
+		if line := cli.Line(b); line != "" {
+			o.noted("%s", line)
+		}
 	}
 }
 

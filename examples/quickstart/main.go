@@ -13,7 +13,6 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
-	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
 const question = "What is the weather in Beijing and in Lisbon? Give the temperatures in Fahrenheit."
@@ -34,30 +33,7 @@ func run(app *cli.App) error {
 		if err != nil {
 			return err
 		}
-		if app.JSON {
-			app.PrintJSON(e)
-			continue
-		}
-		switch b := e.Body.(type) {
-		case event.UserMessaged:
-			app.Note("> %s", b.Message.Text())
-		case event.TextDelta:
-			app.Text(b.Text)
-		case event.ModelAnswered:
-			app.Answer(b.Message.Text())
-		case event.ToolCallStarted:
-			app.Note("[%s] %s %s", b.Call, b.Name, b.Arguments)
-		case event.ToolCallFinished:
-			app.Note("[%s] %s", b.Call, cli.Outcome(b))
-		case event.OutputRejected:
-			app.Void("asked again: %s", b.Reason)
-		case event.Restarted:
-			app.Void("asked again: %s", b.Error)
-		case event.Notice:
-			app.Notice("%s", b.Text)
-		case event.RunFinished:
-			app.Note("turns: %d, tokens: %d in, %d out", b.Turns, b.Usage.InputTokens, b.Usage.OutputTokens)
-		}
+		app.PrintEvent(e)
 	}
 	return nil
 }

@@ -8,9 +8,6 @@ import (
 	"unicode"
 
 	"golang.org/x/term"
-
-	"github.com/seed-916e8f6a/toolloop/llm"
-	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
 // Out prints a run for people: the text of answers, and lines about all else,
@@ -79,33 +76,6 @@ func (o *Out) line(to stream, format string, args ...any) {
 func (o *Out) Void(format string, args ...any) {
 	o.shown = false
 	o.Note(format, args...)
-}
-
-// Outcome says what came of a call: its result, or its failure.
-func Outcome(b event.ToolCallFinished) string {
-	if b.Failure != "" {
-		return b.Result.Name + " " + b.Failure + ": " + b.Result.Text()
-	}
-	text := "="
-	for _, p := range b.Result.Parts {
-		text += " " + told(p)
-	}
-	return text
-}
-
-// told is a part as people read it.
-func told(p llm.Part) string {
-	switch p := p.(type) {
-	case llm.Text:
-		return p.Text
-	case llm.Image:
-		return fmt.Sprintf("[image, %d bytes]", max(len(p.Data), len(p.URL)))
-	case llm.Audio:
-		return fmt.Sprintf("[audio, %d bytes]", len(p.Data))
-	case llm.File:
-		return fmt.Sprintf("[file %s, %d bytes]", p.Name, len(p.Data))
-	}
-	return fmt.Sprintf("[%T]", p)
 }
 
 // Prompt asks for a line.

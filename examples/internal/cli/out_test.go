@@ -6,9 +6,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/seed-916e8f6a/toolloop/llm"
-	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
 func TestOut(t *testing.T) {
@@ -49,15 +46,6 @@ func TestOutColors(t *testing.T) {
 	o.Ask("q\n?")
 	require.Equal(t, "a\n\x1b[2mn\x1b[0m\nb\n\x1b[2mv\x1b[0m\n", out.String())
 	require.Equal(t, "\x1b[2mm[0m\x1b[0m\nq ? ", err.String())
-}
-
-func TestOutcome(t *testing.T) {
-	t.Parallel()
-	result := llm.ToolResult{Name: "f", Parts: llm.Parts{
-		llm.Text{Text: "a"}, llm.Image{Data: []byte("12")}, llm.Image{URL: "data:1"}, llm.Audio{Data: []byte("123")}, llm.File{Name: "f.pdf", Data: []byte("1")},
-	}}
-	require.Equal(t, "= a [image, 2 bytes] [image, 6 bytes] [audio, 3 bytes] [file f.pdf, 1 bytes]", Outcome(event.ToolCallFinished{Result: result}))
-	require.Equal(t, "f failed: a", Outcome(event.ToolCallFinished{Result: result, Failure: "failed"}))
 }
 
 func TestIsTerminal(t *testing.T) {
