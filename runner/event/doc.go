@@ -1,11 +1,10 @@
-// Package event is what happens in a run. The same events rebuild the state of
-// a session, are yielded to the caller of runner.Stream, and are kept by a
-// journal.
+// Package event has the events of a run. The same events rebuild the state of a
+// session, reach the caller of runner.Stream, and are stored by a journal.
 //
-// Durable events have a Seq, counted from 1 through the life of a session, and
-// rebuild its state when they are applied in order. Ephemeral ones ([TextDelta],
-// [ReasoningDelta], [CallDelta], [Restarted], [Notice]) have Seq 0; they are for
-// eyes only and are not kept.
+// Durable events have a Seq, counted from 1 through the life of a session. Applied in
+// order, they rebuild the session's state. Ephemeral events ([TextDelta],
+// [ReasoningDelta], [CallDelta], [Restarted], [Notice]) have Seq 0: they are for
+// display and are not stored.
 //
 //	for e, err := range runner.Stream(ctx, assistant, llm.User("Hello")) {
 //		switch b := e.Body.(type) {
@@ -16,5 +15,5 @@
 //		}
 //	}
 //
-// Words owned here: event, run, turn, call reference.
+// The words of this package: event, run, turn, call reference.
 package event

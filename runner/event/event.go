@@ -10,7 +10,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// An Event is one thing that happened. Its JSON is one flat object: "seq",
+// An Event is a fact about a run. The JSON of an Event is a flat object: "seq",
 // "time" and "type" (the Body's name in snake_case), then the Body's members.
 // json.Marshal escapes <, > and & in it; a json.Encoder with SetEscapeHTML(false)
 // does not.
@@ -20,35 +20,36 @@ type Event struct {
 	Body Body
 }
 
-// A Body says what happened. The set is closed, and the values in this package,
-// not pointers to them, are its members. What a body points to is shared with the
-// run and the journal, and only for reading.
+// A Body is the content of an Event. The set is closed: its members are the values of
+// this package, not pointers to these values. The run and the journal share the data
+// that a body points to, so only read that data.
 type Body interface{ event() }
 
-// A CallRef is our own name of a tool call, since providers repeat ids: run,
-// turn and position in the model's answer, as in "r1.t3.c0". With the name of
-// the session it is also the call's idempotency key.
+// A CallRef is our own name of a tool call, because providers repeat ids: run, turn
+// and position in the model's answer, as in "r1.t3.c0". Behind the random id of the
+// run, the CallRef is also the call's idempotency key.
 type CallRef string
 
-// NewCallRef names a call. Runs and turns count from 1, calls from 0.
+// NewCallRef returns the reference of a call. Runs and turns count from 1, calls from 0.
 func NewCallRef(run, turn, call int) CallRef {
 	return CallRef(fmt.Sprintf("r%d.t%d.c%d", run, turn, call))
 }
 
-// Version is that of the events which this package writes. It grows when a
-// version that is older could not read a session any more.
+// Version is the version of the events that this package writes. A new version means
+// that older programs cannot read the session.
 const Version = 1
 
-// HashArguments names arguments, so that what was decided about is what runs.
+// HashArguments returns a hash of arguments, so that the approved arguments are the
+// arguments that run.
 func HashArguments(arguments string) string {
 	sum := sha256.Sum256([]byte(arguments))
 	return hex.EncodeToString(sum[:16])
 }
 
-// RunStarted begins a run: turns until a final answer, a pause or an error. A
-// paused run goes on without another one.
+// RunStarted begins a run: turns until a final answer, a pause or an error. A paused
+// run continues without another RunStarted.
 type RunStarted struct {
-	// Version is that of the events of the run; 0 stands for 1.
+	// Version is the version of the run's events; 0 stands for 1.
 	Version int    `json:"version,omitempty"`
 	Run     int    `json:"run"` // counts the runs of a session from 1
 	Agent   string `json:"agent"`
@@ -57,35 +58,34 @@ type RunStarted struct {
 	ID string `json:"id"`
 }
 
-// UserMessaged adds a message that the caller gave. It need not have RoleUser:
-// who brings a history along brings answers and results, too.
+// UserMessaged adds a message of the caller. The message can have any role: a caller's
+// history includes answers and results.
 type UserMessaged struct {
 	Message llm.Message `json:"message"`
 }
 
-// TurnPrepared fixes what the next request is made of beside the history. A turn
-// whose process died before the answer came is prepared again where the agent has
-// become another.
+// TurnPrepared records the parts of the next request beside the history. If the process
+// died before the answer and the agent has changed since, the turn is prepared again.
 type TurnPrepared struct {
 	Turn  int    `json:"turn"` // counts the turns of a run from 1
 	Agent string `json:"agent"`
-	// Instructions of the request. Nil: as in the turn before.
+	// Instructions of the request. Nil means the instructions of the previous turn.
 	Instructions *string `json:"instructions,omitempty"`
-	// Tools are those that are offered. Nil: as in the turn before.
+	// Tools are the offered tools. Nil means the tools of the previous turn.
 	Tools []OfferedTool `json:"tools,omitzero"`
 	// ToolChoice is the choice that the runner enforces for the answer: "none",
 	// "required" or a named tool. Empty: the model may call any tool, or none.
 	ToolChoice llm.ToolChoice `json:"tool_choice,omitempty"`
 }
 
-// OfferedTool names a tool and what a model was told about it.
+// OfferedTool is a tool in a request, with a fingerprint of its definition.
 type OfferedTool struct {
 	Name        string `json:"name"`
 	Fingerprint string `json:"fingerprint"` // of its name, description and schema
 }
 
-// ModelAnswered brings a model's whole answer, as it came. The members are those
-// of [llm.Response].
+// ModelAnswered has a model's whole answer, unchanged. The members are the members of
+// [llm.Response].
 type ModelAnswered struct {
 	Turn      int             `json:"turn"`
 	Message   llm.Message     `json:"message"`
@@ -99,49 +99,48 @@ type ModelAnswered struct {
 	Extra     []llm.Member    `json:"extra,omitempty"`
 }
 
-// ToolCallStarted is recorded before a tool's function runs: from here on the
-// call may have had an effect. Calls that are refused before do not start.
+// ToolCallStarted is recorded before a tool's function runs. After this event the call
+// may have had an effect. A call that was refused before never starts.
 type ToolCallStarted struct {
 	Call CallRef `json:"call"`
 	ID   string  `json:"id,omitempty"` // the provider's id of the call
 	Name string  `json:"name"`
-	// Arguments are the ones that the function gets: checked, JSON text.
+	// Arguments are the checked arguments for the function, as JSON text.
 	Arguments string `json:"arguments"`
-	// Repairs say, a sentence each, how they differ from what the model wrote, or
-	// from what a person wrote instead.
+	// Repairs are sentences about the differences between Arguments and the text of the
+	// model, or of the person who edited the call.
 	Repairs []string `json:"repairs,omitempty"`
 }
 
-// ToolCallFinished brings what the model will be told of a call.
+// ToolCallFinished has the result of a call for the model.
 type ToolCallFinished struct {
 	Call   CallRef        `json:"call"`
 	Result llm.ToolResult `json:"result"`
-	// Failure is the kind of failure, by the names of package tool, or "".
+	// Failure is the kind of failure, a name of package tool. Empty means success.
 	Failure string `json:"failure,omitempty"`
-	// Error is the cause for people, where it says more than the result. It is
-	// redacted as the result is.
+	// Error is the cause for people, if the cause says more than the result. Error is
+	// redacted like the result.
 	Error string `json:"error,omitempty"`
-	// Rejected: the model's call was wrong. There is no such tool, the arguments
-	// do not fit, or the tool's function asked for others.
+	// Rejected means that the model's call was wrong: the tool does not exist, the
+	// arguments do not fit, or the tool's function asked for other arguments.
 	Rejected bool `json:"rejected,omitempty"`
-	// Began is when the tool's function was called, which is after ToolCallStarted
-	// where a limit on concurrent calls made it wait. UTC; zero if it was not.
+	// Began is the time (UTC) of the call of the function. A limit on concurrent calls
+	// can delay Began after ToolCallStarted. Zero means that the function was not called.
 	Began time.Time `json:"began,omitzero"`
 }
 
-// ApprovalAsked holds a call back until somebody decides about it. It has not
-// run.
+// ApprovalAsked holds a call back until somebody decides. The call has not run.
 type ApprovalAsked struct {
 	Call CallRef `json:"call"`
 	ID   string  `json:"id,omitempty"` // the provider's id of the call
 	Name string  `json:"name"`
-	// Arguments are the ones that the function would get: checked, JSON text.
+	// Arguments are the checked arguments for the function, as JSON text.
 	Arguments string `json:"arguments"`
-	// Hash is [HashArguments] of them.
+	// Hash is [HashArguments] of Arguments.
 	Hash    string   `json:"hash"`
 	Repairs []string `json:"repairs,omitempty"` // as in ToolCallStarted
-	// Fingerprint is that of the tool, as in OfferedTool. Should the tool be
-	// another one when the call is approved, it is asked about again.
+	// Fingerprint is the tool's fingerprint, as in OfferedTool. If the tool has changed
+	// when the call is approved, the run asks again.
 	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
@@ -150,26 +149,25 @@ type ApprovalDecided struct {
 	Call     CallRef `json:"call"`
 	Hash     string  `json:"hash"` // of what was asked
 	Approved bool    `json:"approved,omitempty"`
-	// Reason is why it was not approved; the model reads it.
+	// Reason is the reason of a denial. The model reads Reason.
 	Reason string `json:"reason,omitempty"`
-	// Arguments run in place of those that were asked about; empty: those.
+	// Arguments replace the arguments of the question. Empty means no replacement.
 	Arguments string   `json:"arguments,omitempty"`
 	Repairs   []string `json:"repairs,omitempty"` // of these Arguments
 }
 
-// A Doubt is what was decided about a call that was started and whose end was
-// never recorded.
+// A Doubt is a decision about a call that began and has no recorded end.
 type Doubt string
 
 // The decisions about a call in doubt.
 const (
-	Happened    Doubt = "happened"     // it took effect; its result follows
-	NotHappened Doubt = "not_happened" // it took no effect; the model is told so
-	RunAgain    Doubt = "run_again"    // it runs again, with the same key
-	Unknown     Doubt = "unknown"      // the model is told that nobody knows
+	Happened    Doubt = "happened"     // the effect happened; a result follows
+	NotHappened Doubt = "not_happened" // no effect happened; the model reads that
+	RunAgain    Doubt = "run_again"    // the call runs again under the same key
+	Unknown     Doubt = "unknown"      // the model reads that nobody knows
 )
 
-// InDoubtDecided says what became of a call in doubt.
+// InDoubtDecided records the decision about a call in doubt.
 type InDoubtDecided struct {
 	Call     CallRef `json:"call"`
 	Decision Doubt   `json:"decision"`
@@ -179,36 +177,37 @@ type InDoubtDecided struct {
 	By string `json:"by"`
 }
 
-// RunPaused stops a run until somebody decides about the calls: they wait for
-// approval or are in doubt. Nothing runs.
+// RunPaused stops a run until somebody decides about calls that wait for approval or
+// are in doubt. Nothing runs during a pause.
 type RunPaused struct {
 	Run   int       `json:"run"`
 	Calls []CallRef `json:"calls"`
 }
 
-// OutputRejected sets an unusable answer aside, such as an empty one. The model
-// is asked again.
+// OutputRejected discards an unusable answer, such as an empty answer. The run asks the
+// model again.
 type OutputRejected struct {
 	Turn   int    `json:"turn"`
 	Reason string `json:"reason"`
-	// Message is what the model is told. It is part of the history; the answer is not.
+	// Message is the reason for the model. Message is part of the history; the answer
+	// is not.
 	Message llm.Message `json:"message"`
 }
 
-// LimitReached says that a limit ends the run.
+// LimitReached records the limit that ends the run.
 type LimitReached struct {
 	Limit string `json:"limit"` // "turns" or "invalid_rounds"
 	Max   int    `json:"max"`
 }
 
-// RunFinished ends a run with a final answer, that of the last ModelAnswered.
+// RunFinished ends a run. The last ModelAnswered has the final answer.
 type RunFinished struct {
 	Run   int       `json:"run"`
 	Turns int       `json:"turns"`
 	Usage llm.Usage `json:"usage"` // the sum over the turns
 }
 
-// RunFailed ends a run without one.
+// RunFailed ends a run without a final answer.
 type RunFailed struct {
 	Run   int       `json:"run"`
 	Turns int       `json:"turns"`
@@ -216,12 +215,12 @@ type RunFailed struct {
 	Error string    `json:"error"`
 }
 
-// TextDelta is more text of the answer that is on its way.
+// TextDelta is more text of the current answer.
 type TextDelta struct {
 	Text string `json:"text"`
 }
 
-// ReasoningDelta is more of the model's visible thinking.
+// ReasoningDelta is more of the model's visible reasoning.
 type ReasoningDelta struct {
 	Text string `json:"text"`
 }
@@ -233,8 +232,8 @@ type CallDelta struct {
 	Arguments string  `json:"arguments,omitempty"` // a fragment
 }
 
-// ToolProgress is how far a running call has come, as its function says. Of
-// reports that nobody has seen yet only the last is shown.
+// ToolProgress is a progress report of a running call's function. A newer report
+// replaces a report that nobody has read.
 type ToolProgress struct {
 	Call    CallRef `json:"call"`
 	Name    string  `json:"name"`
@@ -243,16 +242,15 @@ type ToolProgress struct {
 	Message string  `json:"message,omitempty"`
 }
 
-// Restarted says that the model is asked again: the deltas of this turn are void.
+// Restarted says that the model is asked again. Discard the deltas of this turn.
 type Restarted struct {
 	Turn  int    `json:"turn"`
 	Error string `json:"error,omitempty"` // why
 }
 
-// Notice tells of something that was done without being asked for, or that people
-// should know: a request that was changed to suit a provider, tools that are new,
-// gone or different, and a toolset that could not be listed and that the run does
-// without. The last is told once while it stays the same.
+// Notice reports something that people should know: a request that was changed for a
+// provider, new, removed or changed tools, a toolset that could not be listed. The last
+// is reported once while the reason stays the same.
 type Notice struct {
 	Text string `json:"text"`
 }

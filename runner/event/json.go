@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// head is what every event has in its JSON.
+// head has the members that every event has in its JSON.
 type head struct {
 	Seq  int64     `json:"seq,omitempty"`
 	Time time.Time `json:"time"`
@@ -84,8 +84,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// UnmarshalJSON implements [json.Unmarshaler]. An unknown type is an error: a
-// session cannot be rebuilt from events that this version does not understand.
+// UnmarshalJSON implements [json.Unmarshaler]. An unknown type is an error, because
+// unknown events cannot rebuild a session.
 func (e *Event) UnmarshalJSON(data []byte) error {
 	var h head
 	if err := json.Unmarshal(data, &h); err != nil {

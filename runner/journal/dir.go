@@ -13,45 +13,46 @@ import (
 	"strings"
 )
 
-// Dir is a [Journal] of files: a directory with one file for each session. It
-// holds nothing open and may be copied; all that name the same directory, in
-// this process and in others of this machine, are the same journal.
+// Dir is a [Journal] of files: a directory with a file for each session. A Dir holds
+// nothing open and may be copied. All Dirs with the same directory, in all processes of
+// the machine, are the same journal.
 //
-// A file is JSON lines: a header with the session's name, then a line for each
-// event. It may be read while the session is open, and copied while it is not:
+// A file has JSON lines: a header with the session's name, then a line for each event.
+// You may read the file while the session is open, and copy the file while the session
+// is closed:
 //
 //	jq 'select(.type == "tool_call_started") | .name' order-42-*.jsonl
 //
-// A session is open as long as a process holds the lock of its file, which the
-// system takes back when the process dies. Locks of network file systems are
-// only as good as these make them.
+// A session is open while a process holds the lock of its file. The system releases the
+// lock when the process dies. Locks of network file systems are only as good as the file
+// system.
 //
-// What an interrupted write left at the end of a file is cut off when the
-// session is opened. Other damage is a [*CorruptError]. A disk that is full and
-// the like are a [*StoreError]. After a disk failed to sync nothing is known of
-// what it kept, so that the log is over; what was acknowledged before is not
-// lost. A write that hangs in the system is waited for, whatever the context.
+//   - Open cuts off the rest of an interrupted write at the end of a file. Other damage is
+//     a [*CorruptError].
+//   - A full disk and similar failures are a [*StoreError].
+//   - After a failed sync the log is over, because nobody knows what the disk kept.
+//     Acknowledged events are not lost.
+//   - A write that hangs in the system is waited for, whatever the context.
 //
-// Beside the file of a session lies a small one, whose name ends in .synced: it says
-// how much of the session was on the disk. A file that is shorter has lost its end, as
-// a copy that broke off or a backup from before has, and is a *CorruptError too: calls
-// that it does not know any more would run again. To go on with it all the same,
-// remove the small file. Where that is not there, nothing can tell: what was cut off at
-// the end of an append was never there for whoever reads the rest. Only the idempotency
-// keys of calls protect then, and those of calls that the model makes anew are others.
+// Beside the file of a session lies a small file with the ending .synced, which says how
+// much of the session was on the disk. A shorter session file has lost its end, like a
+// truncated copy or an old backup, and is a *CorruptError: calls of the lost part would
+// run again. To continue anyway, remove the small file. Without the small file, a lost
+// end at the border of an append cannot be noticed. Then only idempotency keys protect,
+// and calls that the model makes again have new keys.
 type Dir struct {
-	// Path is the directory. It is made, for its owner alone, when the first
-	// session is opened.
+	// Path is the directory. Opening the first session makes the directory, for its owner
+	// alone.
 	Path string
-	// MaxBytes bounds the file of a session that is opened; a larger one is a
-	// [*SizeError]. A run that has begun may go beyond it. Default 512 MiB, -1 is no
-	// limit.
+	// MaxBytes bounds the file of a session that is opened. A larger file is a
+	// [*SizeError]. A run that has begun may exceed MaxBytes. Zero means 512 MiB, -1 means
+	// no limit.
 	MaxBytes int64
 
 	system fileSystem // nil: the operating system's
 }
 
-// extension is that of all files.
+// extension is the ending of session files.
 const extension = ".jsonl"
 
 func (d Dir) files() fileSystem {
@@ -98,8 +99,8 @@ func (d Dir) Open(ctx context.Context, session string) (Log, error) {
 
 var errNoPath = errors.New("journal: Dir has no Path")
 
-// lock opens a file and takes its lock; nil: somebody else has it. Who closes an
-// empty file removes it, so that the lock of one that has left is worth nothing.
+// lock opens a file and takes its lock. Nil means that somebody else has the lock.
+// Closing an empty file removes the file, so a lock on a removed file is worth nothing.
 func (d Dir) lock(path string) (_ file, made bool, _ error) {
 	for range 100 {
 		f, made, err := d.open(path)
@@ -115,10 +116,10 @@ func (d Dir) lock(path string) (_ file, made bool, _ error) {
 			return nil, false, err
 		}
 	}
-	return nil, false, nil // it comes and goes: others are at it
+	return nil, false, nil // the file comes and goes: other openings are at work
 }
 
-// open opens a file, and makes the directory when it has to.
+// open opens a file, and makes the directory if necessary.
 func (d Dir) open(path string) (_ file, made bool, _ error) {
 	f, made, err := d.files().open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -145,9 +146,9 @@ func makeDir(files fileSystem, dir string) error {
 	return err
 }
 
-// syncNames makes the names in a directory durable, its own and those of all its
-// parents: any of them can be new, since who made it perhaps did not come to
-// sync it. A parent that this user may not read is none that was made here.
+// syncNames makes the names in a directory and in all its parents durable. Any of them
+// can be new, because a process may have died between making and syncing a directory. A
+// parent that this user may not read was not made here.
 func syncNames(files fileSystem, dir string) error {
 	err := files.syncDir(dir)
 	for parent := filepath.Dir(dir); err == nil && parent != dir; parent = filepath.Dir(dir) {
@@ -159,9 +160,9 @@ func syncNames(files fileSystem, dir string) error {
 	return err
 }
 
-// fileName is a name that every file system takes for every session: what can be
-// read of the session's name, and a hash of all of it. So names that differ in
-// case alone, are reserved, long or full of slashes have a file of their own.
+// fileName is a name that every file system accepts: the readable part of the session's
+// name, and a hash of the whole name. Names that differ only in case, reserved names,
+// long names and names with slashes therefore have their own files.
 func fileName(session string) string {
 	readable := strings.Map(func(r rune) rune {
 		switch {
@@ -176,10 +177,9 @@ func fileName(session string) string {
 	return fmt.Sprintf("%.40s-%x%s", readable, sum[:16], extension)
 }
 
-// Sessions yields the names of the sessions that were appended to, in no special
-// order, open ones as well. A file that cannot be read is a pair with an error, and the others
-// follow; so is, as the last pair, the cause of a ctx that ended. Without the
-// directory there is none.
+// Sessions yields the names of all sessions with events, open sessions included, in no
+// particular order. A file that cannot be read is a pair with an error, and other files
+// follow. If ctx ends, its cause is the last pair. A missing directory has no sessions.
 func (d Dir) Sessions(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		if d.Path == "" {
@@ -207,7 +207,7 @@ func (d Dir) Sessions(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// sessionOf reads a file's header; "": it has none, since nothing was kept.
+// sessionOf reads a file's header. Empty means that the file has no header and no events.
 func (d Dir) sessionOf(name string) (string, error) {
 	path := filepath.Join(d.Path, name)
 	in, err := d.files().read(path)
@@ -233,5 +233,5 @@ func (d Dir) sessionOf(name string) (string, error) {
 	return h.Session, nil
 }
 
-// maxHeader is how much of a file may be header, in bytes.
+// maxHeader bounds the header of a file, in bytes.
 const maxHeader = 1 << 20

@@ -1,15 +1,16 @@
-// Package journal is where a session's events are kept: the interface of a
-// store, one in memory, and one of files.
+// Package journal stores the events of sessions: the interface of a store, a store in
+// memory, and a store of files.
 //
 //	r := runner.Runner{Journal: journal.Dir{Path: "/var/lib/desk/sessions"}}
 //	result, err := r.Session("order-42").Run(ctx, assistant, runner.Say(llm.User("Hello")))
 //
-// A [Dir] is for the processes of one machine. A [Memory] is for tests, and for
-// those who keep sessions elsewhere, since all of it is one JSON value:
+// Most programs use [Dir], which serves the processes of a machine. [Memory] is for
+// tests, and for programs that store sessions elsewhere, because all of a Memory is one
+// JSON value:
 //
 //	data, err := json.Marshal(memory)
 //
-// Package journaltest checks that a store of your own keeps its promises.
+// Package journaltest checks that your own store keeps the rules.
 //
-// Words owned here: journal (the store), log (the events of one session).
+// The words of this package: journal (the store), log (the events of a session).
 package journal

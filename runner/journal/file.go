@@ -16,7 +16,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// fileLog is one opening of a session's file.
+// fileLog is an opening of a session's file.
 type fileLog struct {
 	session string
 	path    string
@@ -24,15 +24,15 @@ type fileLog struct {
 	ctx     context.Context // ends with the log; Log.Context hands it out
 	cancel  context.CancelCauseFunc
 
-	mu        sync.Mutex // guards what follows, and is held while the file is written to
+	mu        sync.Mutex // guards the fields below, and is held during writes to the file
 	file      file       // nil: closed
-	end       int64      // bytes of whole appends; nothing of the file lies beyond
-	next      int64      // the Seq of the event that comes next
-	synced    int64      // bytes that are known to be on the disk
+	end       int64      // bytes of whole appends; the file ends here
+	next      int64      // the Seq of the next event
+	synced    int64      // bytes known to be on the disk
 	inherited int64      // bytes that an earlier opening wrote
 }
 
-// load reads the file, and cuts off what an interrupted write left.
+// load reads the file, and cuts off the rest of an interrupted write.
 func (l *fileLog) load(ctx context.Context, limit int64) error {
 	size, err := l.file.size()
 	if err == nil {
@@ -58,8 +58,8 @@ func (l *fileLog) load(ctx context.Context, limit int64) error {
 	return nil
 }
 
-// cut takes off what lies beyond the end. It is synced, as what is written there
-// next must not be mixed with it by a crash.
+// cut removes everything beyond the end, and syncs: a crash must not mix old bytes with
+// the next write.
 func (l *fileLog) cut() error {
 	if err := l.file.Truncate(l.end); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (l *fileLog) Append(ctx context.Context, sync bool, events ...event.Event) 
 	return nil
 }
 
-// encode makes the lines of an append, and the header of the first.
+// encode makes the lines of an append, and the header before the first append.
 func (l *fileLog) encode(events []event.Event) ([]byte, error) {
 	var data []byte
 	if l.end == 0 && len(events) > 0 {
@@ -101,7 +101,7 @@ func (l *fileLog) encode(events []event.Event) ([]byte, error) {
 	return encodeAppend(data, l.synced, events)
 }
 
-// write adds bytes to the file, all or none; else the log is over.
+// write adds bytes to the file, all or none. Otherwise the log is over.
 func (l *fileLog) write(data []byte, sync bool) error {
 	if sync && !l.file.isAt(l.path) {
 		return l.die(errors.New("the file was removed or replaced"))
@@ -119,7 +119,7 @@ func (l *fileLog) write(data []byte, sync bool) error {
 	}
 	if sync {
 		if err := l.sync(); err != nil {
-			_ = l.file.Truncate(l.end) // it was not acknowledged; if this fails, too, who opens the session finds it
+			_ = l.file.Truncate(l.end) // the write was not acknowledged; if Truncate fails too, the next opening finds the rest
 			return l.die(err)
 		}
 		l.synced = end
@@ -129,16 +129,16 @@ func (l *fileLog) write(data []byte, sync bool) error {
 	return nil
 }
 
-// unknown returns what an earlier opening wrote and perhaps did not sync. It is
-// written again before it is synced: if a sync failed there, the system can hold
-// for clean what never reached the disk.
+// unknown returns bytes that an earlier opening wrote and perhaps did not sync. They are
+// written again before a sync: after a failed sync, the system can believe that pages are
+// clean although they never reached the disk.
 func (l *fileLog) unknown() ([]byte, error) {
 	tail := make([]byte, l.end-l.synced)
 	_, err := io.ReadFull(io.NewSectionReader(l.file, l.synced, int64(len(tail))), tail)
 	return tail, err
 }
 
-// undo takes back a write that failed.
+// undo reverts a failed write.
 func (l *fileLog) undo(cause error) error {
 	if err := l.cut(); err != nil {
 		return l.die(fmt.Errorf("%w; and what was written of it could not be taken back: %w", cause, err))
@@ -156,7 +156,7 @@ func (l *fileLog) sync() error {
 	return syncNames(l.files, filepath.Dir(l.path))
 }
 
-// die ends the log's context, and with it the log.
+// die ends the log and its context.
 func (l *fileLog) die(cause error) error {
 	l.cancel(&StoreError{Session: l.session, Seq: l.next, Err: fmt.Errorf("the log is over: %w", cause)})
 	return cause
@@ -166,7 +166,7 @@ func (l *fileLog) Events(ctx context.Context) iter.Seq2[event.Event, error] {
 	return l.EventsAfter(ctx, 0)
 }
 
-// EventsAfter is the method that [Log] describes.
+// EventsAfter implements the optional method of [Log].
 func (l *fileLog) EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		l.mu.Lock()
@@ -200,8 +200,7 @@ func (l *fileLog) EventsAfter(ctx context.Context, after int64) iter.Seq2[event.
 	}
 }
 
-// skip passes over so many lines, or to the end. They were well when the session was
-// opened.
+// skip skips n lines, or to the end. Open has checked these lines.
 func skip(in *bufio.Reader, lines int64) error {
 	for lines > 0 {
 		_, err := in.ReadSlice('\n')
@@ -217,7 +216,7 @@ func skip(in *bufio.Reader, lines int64) error {
 	return nil
 }
 
-// read reads the line of an event; that of event 0 is the header.
+// read reads the line of an event. The line of event 0 is the header.
 func (l *fileLog) read(ctx context.Context, in *bufio.Reader, seq int64) (e event.Event, err error) {
 	if err := context.Cause(ctx); err != nil {
 		return e, err
@@ -230,7 +229,7 @@ func (l *fileLog) read(ctx context.Context, in *bufio.Reader, seq int64) (e even
 		return e, io.EOF
 	}
 	line := bytes.TrimSuffix(raw, []byte("\n"))
-	if _, ok := unseal(line); !ok { // it was well when the session was opened
+	if _, ok := unseal(line); !ok { // Open has found the line intact
 		return e, &CorruptError{Session: l.session, Seq: max(seq, 1), Place: fmt.Sprintf("%s, line %d", l.path, seq+1), Reason: errSum.Error()}
 	}
 	if seq == 0 {
@@ -251,7 +250,7 @@ func (l *fileLog) Close() error {
 	}
 	l.cancel(errClosed)
 	if l.end == 0 && l.file.isAt(l.path) {
-		_ = l.files.remove(l.path) // where a file that is open cannot be removed, an empty one stays
+		_ = l.files.remove(l.path) // where an open file cannot be removed, an empty file stays
 	}
 	err := l.file.Close()
 	l.file = nil

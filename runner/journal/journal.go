@@ -15,67 +15,65 @@ import (
 
 // A Journal keeps the events of sessions. It is safe for concurrent use.
 type Journal interface {
-	// Open opens a session's log, which need not exist, and takes its lock or
-	// lease: nobody else can open it until it is closed. If somebody has it
-	// open, the error is a [*BusyError], at once. A session whose events were
-	// damaged is a [*CorruptError], and stays as it is; a store may find damage
-	// inside an event only when it is read. A session that holds more than the store
-	// opens is a [*SizeError].
+	// Open opens the log of a session and takes its lock or lease. The session need not
+	// exist. Nobody else can open the session until the log is closed.
 	//
-	// Names are not empty, valid UTF-8 and without NUL bytes; others are an
-	// error. Two names are one session only if their bytes are equal.
+	//   - If the session is open elsewhere, Open returns a [*BusyError] at once.
+	//   - A damaged session is a [*CorruptError] and stays unchanged. A store may find
+	//     damage inside an event only when the event is read.
+	//   - A session above the size limit of the store is a [*SizeError].
+	//   - A name is valid UTF-8, not empty and without NUL bytes. Other names are an
+	//     error. Equal bytes name the same session.
 	//
-	// ctx is for opening alone: the log outlives it.
+	// ctx is for opening alone: the log outlives ctx.
 	Open(ctx context.Context, session string) (Log, error)
 }
 
-// A Log is the events of one session, held open by one user. Its methods may be
-// called concurrently.
+// A Log is the open log of a session. Its methods may be called concurrently.
 //
-// A Log may have one method more, as those of this library do:
+// A Log may have one method more, as the logs of this library do:
 //
 //	EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error]
 //
-// It is Events from behind the event with the Seq after: 0 yields all, and the last
-// one or more yields none. A runner.Session uses it to read only what it has not seen.
+// EventsAfter is like Events, but begins behind the event with that Seq. 0 yields all
+// events. A runner.Session uses EventsAfter to read only new events.
 type Log interface {
-	// Events yields the events in the order of their Seq, from 1 without a gap:
-	// those that are there when the loop begins. The loop body may append. An
-	// error is the last pair; there is one if the log is closed.
+	// Events yields the events in the order of their Seq, from 1 without a gap, up to the
+	// last event at the start of the loop. The loop body may append. An error is the last
+	// pair. A closed log yields an error.
 	Events(ctx context.Context) iter.Seq2[event.Event, error]
-	// Append adds durable events, all or none. The Seq of the first names the
-	// position that the caller expects: one more than that of the last event
-	// kept, else nothing is added and the error is a [*ConflictError]. With
-	// sync, the events survive a crash of the machine once Append has returned;
-	// without, they do so at the latest with the next synced Append, which may
-	// be one of no events. Whatever survives is a prefix of what was appended,
-	// cut between two appends.
+	// Append adds durable events, all or none.
 	//
-	// After an error nothing was added, and the same events can be appended
-	// again; or it is not known, and then Context has ended as well. If ctx
-	// ended before Append was called, nothing is added. The journal does not
-	// keep or change the slice.
+	//   - The Seq of the first event names the position that the caller expects: the Seq of
+	//     the last stored event plus one. At any other position nothing is added, and the
+	//     error is a [*ConflictError].
+	//   - With sync, the events survive a crash of the machine when Append has returned.
+	//     Without sync, they survive at the latest after the next synced Append, which may
+	//     have no events. The surviving events are always a prefix, cut between two appends.
+	//   - After an error nothing was added, and the same events can be appended again. If
+	//     the outcome is unknown, Context has ended as well.
+	//   - If ctx ended before the call, nothing is added.
+	//   - The journal neither keeps nor changes the slice.
 	Append(ctx context.Context, sync bool, events ...event.Event) error
-	// Context ends when the lock or lease is lost or the log can no longer be
-	// written to, with the reason as its cause, and when the log is closed. A
-	// store that cannot be told of a loss notices it with the next synced
-	// Append, which is refused.
+	// Context ends when the log is closed, when the lock or lease is lost, or when the log
+	// can no longer be written to. The cause of the context is the reason. A store without
+	// a signal of a loss refuses the next synced Append.
 	//
-	// Its Err is asked right before each function of a tool. In a store with leases it
-	// compares the lease with the clock there, by the larger of the monotonic and the
-	// wall-clock difference: a process that was stopped for longer than its lease wakes
-	// up before its timers have run.
+	// The runner calls Context().Err() right before each function of a tool. In a store
+	// with leases, Err compares the lease with the clock, by the larger of the monotonic
+	// and the wall-clock difference: a process that was stopped for longer than its lease
+	// wakes up before its timers run.
 	Context() context.Context
-	// Close gives the lock or lease back. It may be called more than once. A
-	// closed log holds no memory, file, connection or goroutine.
+	// Close gives the lock or lease back. Close may be called more than once. A closed log
+	// holds no memory, file, connection or goroutine.
 	Close() error
 }
 
 // BusyError says that a session is open, here or elsewhere.
 type BusyError struct {
 	Session string
-	// Lease is how long a process that died keeps the session, if its leases last as
-	// long as those of this store. 0: it does not keep it.
+	// Lease is the time for which a dead process keeps the session, if its leases are as
+	// long as the leases of this store. 0 means that a dead process does not keep it.
 	Lease time.Duration
 }
 
@@ -88,8 +86,8 @@ func (e *BusyError) Error() string {
 	return text
 }
 
-// ConflictError says that a log is not where the one who appends believes it
-// is: somebody else wrote to it.
+// ConflictError says that a log is not at the position that the caller expects:
+// somebody else wrote to the log.
 type ConflictError struct {
 	Session string
 	Want    int64 // the Seq of the next event of this log
@@ -101,7 +99,7 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("journal: session %q: next event is %d, got %d", e.Session, e.Want, e.Got)
 }
 
-// conflict says whether events do not follow the one before next.
+// conflict returns an error unless the events continue at next.
 func conflict(session string, next int64, events []event.Event) error {
 	for i, e := range events {
 		if want := next + int64(i); e.Seq != want {
@@ -111,12 +109,12 @@ func conflict(session string, next int64, events []event.Event) error {
 	return nil
 }
 
-// CorruptError says that what is kept of a session is not what was written. The
-// store leaves it as it is, and does not open the session.
+// CorruptError says that the stored events of a session are damaged. The store leaves
+// them unchanged and does not open the session.
 type CorruptError struct {
 	Session string
 	Seq     int64  // the first event that cannot be trusted, counted from 1
-	Place   string // where that is in the store, such as a file and a line of it
+	Place   string // the place in the store, such as a file and a line
 	Reason  string
 }
 
@@ -125,15 +123,16 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("journal: session %q: event %d is damaged: %s: %s", e.Session, e.Seq, e.Place, e.Reason)
 }
 
-// SizeError says that a session holds more than its store opens. It stays as it is.
-// A session is held in memory while a run of it goes on, where it takes several times
-// what it takes in the store.
+// SizeError says that a session is larger than its store opens. The session stays
+// unchanged. A running session is in memory, where it takes several times its stored
+// size.
 //
-// To go on, open it with a higher limit, or read it with one (runner.Session.Messages)
-// and begin a new session with that part of the conversation which still matters.
+// To continue, raise the limit of the store, or read the session with a higher limit
+// (runner.Session.Messages) and begin a new session with the part of the conversation
+// that still matters.
 type SizeError struct {
 	Session string
-	Bytes   int64 // what it holds, as it is kept
+	Bytes   int64 // the stored size
 	Max     int64
 }
 
@@ -142,11 +141,11 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("journal: session %q holds %d bytes, and at most %d are opened: raise MaxBytes, or go on in a new session", e.Session, e.Bytes, e.Max)
 }
 
-// DefaultMaxBytes is how much a session may hold if its store does not say so.
+// DefaultMaxBytes is the default limit on the size of a session.
 const DefaultMaxBytes = 512 << 20
 
-// CheckSize holds a session to a limit: 0 is DefaultMaxBytes, below 0 there is none.
-// The error is a [*SizeError].
+// CheckSize returns a [*SizeError] if a session is above a limit. Limit 0 means
+// DefaultMaxBytes, and a negative limit means no limit.
 func CheckSize(session string, bytes, limit int64) error {
 	if limit = cmp.Or(limit, DefaultMaxBytes); limit > 0 && bytes > limit {
 		return &SizeError{Session: session, Bytes: bytes, Max: limit}
@@ -154,11 +153,11 @@ func CheckSize(session string, bytes, limit int64) error {
 	return nil
 }
 
-// StoreError says that the store could not do what it was asked for, such as a
-// disk that is full.
+// StoreError says that an operation of the store failed, for example because the disk
+// is full.
 type StoreError struct {
 	Session string
-	Seq     int64 // of the first event that was to be written or read; 0: of none, when opening or closing
+	Seq     int64 // of the first event to write or read; 0 for opening and closing
 	Err     error
 }
 
@@ -175,8 +174,8 @@ func (e *StoreError) Unwrap() error { return e.Err }
 
 var errClosed = errors.New("journal: the log is closed")
 
-// CheckName holds what [Journal] says of names, so that every store can keep
-// every name as text.
+// CheckName checks the rules of [Journal] for names, so that every store can keep every
+// name as text.
 func CheckName(session string) error {
 	switch {
 	case session == "":

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// formatVersion is that of the files that this version writes. The header keeps
-// its form in all versions.
+// formatVersion is the version of the files that this package writes. The header has the
+// same form in all versions.
 const formatVersion = 1
 
 // header is the first line of a file.
@@ -25,9 +25,9 @@ type header struct {
 
 const formatName = "toolloop"
 
-// A line is an event's JSON with three members more: how many lines of the same
-// append follow, how many bytes of the file were known to be on the disk when
-// the line was written, and a checksum of all that stands before it in the line.
+// A line is an event's JSON with three more members: how many lines of the same append
+// follow, how many bytes of the file were known to be on the disk at the time of writing,
+// and a checksum of the line before the checksum.
 const (
 	leftMember   = `,"left":`
 	syncedMember = `,"synced":`
@@ -35,7 +35,7 @@ const (
 	sumLen       = len(sumMember) + 8 + len(`"}`)
 )
 
-// frame is what a line says beside its event.
+// frame has the members of a line beside its event.
 type frame struct {
 	seq    int64
 	left   int
@@ -50,7 +50,7 @@ func encodeHeader(session string) []byte {
 	return seal(b.Bytes()[:b.Len()-len("}\n")])
 }
 
-// encodeAppend adds the lines of one append.
+// encodeAppend adds the lines of an append.
 func encodeAppend(b []byte, synced int64, events []event.Event) ([]byte, error) {
 	for i, e := range events {
 		data, err := e.MarshalJSON()
@@ -68,13 +68,13 @@ func encodeAppend(b []byte, synced int64, events []event.Event) ([]byte, error) 
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// seal ends an object that is open with its checksum and a line feed.
+// seal closes an open object with its checksum and a line feed.
 func seal(line []byte) []byte {
 	return fmt.Appendf(line, `%s%08x"}`+"\n", sumMember, crc32.Checksum(line, castagnoli))
 }
 
-// unseal returns what stands before the checksum of a line without its line
-// feed. False: the checksum is not there, or another.
+// unseal returns the text before the checksum of a line without line feed. False means
+// that the checksum is missing or wrong.
 func unseal(line []byte) ([]byte, bool) {
 	at := len(line) - sumLen
 	if at < 0 || !bytes.HasPrefix(line[at:], []byte(sumMember)) || !bytes.HasSuffix(line, []byte(`"}`)) {
@@ -82,7 +82,7 @@ func unseal(line []byte) ([]byte, bool) {
 	}
 	text := line[at+len(sumMember):][:8]
 	sum, err := hex.DecodeString(string(text))
-	if err != nil || bytes.ContainsAny(text, "ABCDEF") { // one form, so that no flipped bit is harmless
+	if err != nil || bytes.ContainsAny(text, "ABCDEF") { // a single spelling, so that no flipped bit goes unnoticed
 		return nil, false
 	}
 	want := crc32.Checksum(line[:at], castagnoli)

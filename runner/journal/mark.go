@@ -8,26 +8,26 @@ import (
 	"strings"
 )
 
-// markExtension is that of the file beside a session's, which says in the same form as
-// the session's own lines how much of it is known to be on the disk. It is never ahead
-// of the truth: it is written after the sync, and not synced itself. So it may be
-// behind, after a crash, or not there, and then it says nothing.
+// markExtension is the ending of the small file beside a session file. The small file
+// says, in the form of a session line, how much of the session is known to be on the
+// disk. It is written after the sync and not synced itself, so it is never ahead of the
+// truth. After a crash it may be behind or missing.
 const markExtension = ".synced"
 
 func (l *fileLog) markPath() string { return l.path + markExtension }
 
-// mark writes down how much is on the disk. That this fails is no harm.
+// mark writes the synced position. A failure does no harm.
 func (l *fileLog) mark() {
 	_ = l.files.write(l.markPath(), markText(l.synced))
 }
 
-// markText has one length for all positions, so that it replaces what was there.
+// markText has the same length for all positions, so that a write replaces the old text.
 func markText(n int64) []byte {
 	text := fmt.Appendf(nil, "%020d", n)
 	return fmt.Appendf(text, " %08x\n", crc32.Checksum(text, castagnoli))
 }
 
-// marked is what was written down; 0: nothing that can be read.
+// marked returns the written position. 0 means that there is no readable position.
 func (l *fileLog) marked() int64 {
 	in, err := l.files.read(l.markPath())
 	if err != nil {
@@ -46,8 +46,8 @@ func (l *fileLog) marked() int64 {
 	return n
 }
 
-// forget removes what was written down of an earlier session of this name, whose file
-// somebody has removed.
+// forget removes the position of an earlier session of this name, whose file somebody
+// has removed.
 func (l *fileLog) forget() {
 	if l.marked() > 0 {
 		_ = l.files.remove(l.markPath())

@@ -11,11 +11,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// Memory is a [Journal] in memory. The zero value is empty and ready. Its JSON
-// holds every session, so it can be kept anywhere without a store; reading it
-// back replaces what is there.
+// Memory is a [Journal] in memory. The zero value is empty and ready. The JSON of a
+// Memory holds every session, so you can keep it anywhere. Unmarshalling replaces all
+// sessions.
 //
-// It is safe for concurrent use and must not be copied.
+// A Memory is safe for concurrent use and must not be copied.
 type Memory struct {
 	mu       sync.Mutex
 	sessions map[string][]event.Event
@@ -55,8 +55,8 @@ func (m *Memory) MarshalJSON() ([]byte, error) {
 	return json.Marshal(m.sessions)
 }
 
-// UnmarshalJSON implements [json.Unmarshaler]. It is an error while a session
-// is open, or where the events of one are not numbered from 1 without a gap.
+// UnmarshalJSON implements [json.Unmarshaler]. It returns an error while a session is
+// open, and for a session whose events are not numbered from 1 without a gap.
 func (m *Memory) UnmarshalJSON(data []byte) error {
 	var sessions map[string][]event.Event
 	if err := json.Unmarshal(data, &sessions); err != nil {
@@ -78,7 +78,7 @@ func (m *Memory) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// memoryLog is one opening of a session.
+// memoryLog is an opening of a session.
 type memoryLog struct {
 	journal *Memory
 	session string
@@ -92,11 +92,11 @@ func (l *memoryLog) Events(ctx context.Context) iter.Seq2[event.Event, error] {
 	return l.EventsAfter(ctx, 0)
 }
 
-// EventsAfter is the method that [Log] describes.
+// EventsAfter implements the optional method of [Log].
 func (l *memoryLog) EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		l.journal.mu.Lock()
-		// Events are only ever added, so this view stays as it is.
+		// Events are only added, so this view never changes.
 		events := l.journal.sessions[l.session]
 		l.journal.mu.Unlock()
 		if l.ctx.Err() != nil {

@@ -11,19 +11,19 @@ import (
 	"github.com/seed-916e8f6a/toolloop/internal/opening"
 )
 
-// scan is what reading a file from its beginning finds.
+// scan is the result of reading a file from its beginning.
 type scan struct {
 	session string
 	path    string
 
-	end    int64 // the bytes of whole appends, the header included
-	next   int64 // the Seq of the event that comes next
-	synced int64 // the bytes that were known to be on the disk; 0: none
-	lines  int   // of the whole appends and of the one that is being read
+	end    int64 // bytes of whole appends, header included
+	next   int64 // the Seq of the next event
+	synced int64 // bytes known to be on the disk
+	lines  int   // of the whole appends and of the current append
 }
 
-// scanFile reads a file. What an interrupted write left at its end is no error:
-// it lies beyond end.
+// scanFile reads a file. The rest of an interrupted write is not an error: it lies
+// beyond end.
 func scanFile(ctx context.Context, r io.ReaderAt, size int64, session, path string) (*scan, error) {
 	s := &scan{session: session, path: path, next: 1}
 	in := bufio.NewReaderSize(io.NewSectionReader(r, 0, size), 1<<16)
@@ -46,7 +46,7 @@ func scanFile(ctx context.Context, r io.ReaderAt, size int64, session, path stri
 
 var errNewer = errors.New("the file was written by a newer version of this library")
 
-// header reads the first line. An empty file has none.
+// header reads the first line. An empty file has no header.
 func (s *scan) header(in *bufio.Reader) (torn bool, err error) {
 	raw, err := readLine(in)
 	if err != nil || len(raw) == 0 {
@@ -68,7 +68,7 @@ func (s *scan) header(in *bufio.Reader) (torn bool, err error) {
 	return false, nil
 }
 
-// append reads the lines of one append.
+// append reads the lines of an append.
 func (s *scan) append(in *bufio.Reader) (torn bool, err error) {
 	end, next, synced := s.end, s.next, s.synced
 	for left := -1; left != 0; {
@@ -92,9 +92,9 @@ func (s *scan) append(in *bufio.Reader) (torn bool, err error) {
 	return false, nil
 }
 
-// judge tells what an interrupted write can leave from damage. A crash cuts what
-// was not synced anywhere, and can leave zeros in place of any part of it. So a
-// line that is whole in length, without zeros and wrong was damaged.
+// judge distinguishes the rest of an interrupted write from damage. A crash cuts unsynced
+// bytes anywhere, and can leave zeros in place of any part of them. A wrong line of full
+// length without zeros was therefore damaged.
 func (s *scan) judge(raw []byte, seq int64, cause error) (torn bool, err error) {
 	if hole(raw) {
 		return true, nil
@@ -107,15 +107,15 @@ func (s *scan) judge(raw []byte, seq int64, cause error) (torn bool, err error) 
 	return true, nil
 }
 
-// hole says whether a line holds zeros that a crash can have left. JSON text has
-// none. One alone, inside, was a space before a bit of it flipped: a block that
-// was not written is larger, or what is to be seen of it lies at one end.
+// hole reports whether a line holds zeros that a crash can have left. JSON text has no
+// zeros. A single NUL in the middle is a flipped bit of a space (damage); an unwritten
+// block leaves a run of NULs, or NULs at an end of the line.
 func hole(raw []byte) bool {
 	return bytes.Contains(raw, []byte{0, 0}) || raw[0] == 0 || raw[len(raw)-1] == 0
 }
 
-// beyond reads what stands behind a place that looks torn. If a line there says
-// that this place was on the disk already, no crash explains it.
+// beyond reads the lines behind a torn place. If such a line says that the place was
+// already on the disk, no crash explains the tear.
 func (s *scan) beyond(in *bufio.Reader) error {
 	place := *s
 	for {
@@ -137,8 +137,8 @@ func (s *scan) corrupt(seq int64, reason error) error {
 	}
 }
 
-// readLine returns the next line with its line feed, which the last may not
-// have, and nothing at the end.
+// readLine returns the next line with its line feed, which the last line may lack, and
+// nothing at the end.
 func readLine(in *bufio.Reader) ([]byte, error) {
 	raw, err := in.ReadBytes('\n')
 	if errors.Is(err, io.EOF) {

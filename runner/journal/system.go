@@ -7,10 +7,10 @@ import (
 	"os"
 )
 
-// fileSystem is what [Dir] needs of one. Paths are those of the system.
+// fileSystem has the operations that [Dir] needs. Paths are paths of the system.
 type fileSystem interface {
-	open(path string) (f file, made bool, err error) // to read and write; makes it if there is none
-	write(path string, data []byte) error            // from the beginning of a small file, which is made if there is none; it is not synced
+	open(path string) (f file, made bool, err error) // for reading and writing; makes a missing file
+	write(path string, data []byte) error            // replaces a small file without a sync; makes a missing file
 	read(path string) (io.ReadCloser, error)
 	list(dir string) ([]string, error)
 	mkdir(dir string) error

@@ -18,8 +18,8 @@ func (f systemFile) lock() (bool, error) {
 	return err == nil, err
 }
 
-// Close unlocks by itself: a child process that is just being started has the
-// file, too, and would keep the lock for a moment.
+// Close unlocks explicitly, because a child process that starts right now has the file,
+// too, and would keep the lock for a moment.
 func (f systemFile) Close() error {
 	return errors.Join(f.flock(syscall.LOCK_UN), f.File.Close())
 }
@@ -47,7 +47,7 @@ func (systemFiles) syncDir(dir string) error {
 		return err
 	}
 	defer d.Close()
-	if err := d.Sync(); !errors.Is(err, syscall.EINVAL) { // which says that there is nothing to sync in directories here
+	if err := d.Sync(); !errors.Is(err, syscall.EINVAL) { // EINVAL means that this file system does not sync directories
 		return err
 	}
 	return nil

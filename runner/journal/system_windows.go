@@ -20,8 +20,8 @@ const (
 	errLockViolation = syscall.Errno(33)
 )
 
-// lock locks one byte far behind the end of the file, since a lock on Windows
-// keeps others from reading what is locked.
+// lock locks a byte far behind the end of the file, because a lock on Windows keeps
+// others from reading the locked bytes.
 func (f systemFile) lock() (bool, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -45,12 +45,11 @@ func (f systemFile) lock() (bool, error) {
 
 func farBehind() *syscall.Overlapped { return &syscall.Overlapped{OffsetHigh: 0x7fffffff} }
 
-// Close unlocks by itself: the system takes its time to do so for a handle that
-// was closed.
+// Close unlocks explicitly, because the system unlocks a closed handle only after a while.
 func (f systemFile) Close() error {
 	if raw, err := f.SyscallConn(); err == nil {
 		_ = raw.Control(func(handle uintptr) {
-			_, _, _ = unlockFileEx.Call(handle, 0, 1, 0, uintptr(unsafe.Pointer(farBehind()))) // not locked is no error
+			_, _, _ = unlockFileEx.Call(handle, 0, 1, 0, uintptr(unsafe.Pointer(farBehind()))) // an unlocked file is fine
 		})
 	}
 	return f.File.Close()
