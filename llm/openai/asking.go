@@ -21,6 +21,8 @@ type asking struct {
 	model string
 	emit  func(llm.Delta) error
 	shown bool // a piece of an answer went out
+
+	visible *llm.Request // req with notes in the place of media that are not sent
 }
 
 // watched returns a sink that notes whether something was shown.
@@ -43,6 +45,7 @@ func (a *asking) ask(ctx context.Context) (*llm.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.visible = d.unseen.request(a.req)
 	first, err := a.encode(&d.Profile)
 	if err != nil {
 		return nil, err
@@ -71,7 +74,7 @@ func (a *asking) taught(ctx context.Context, present *dialect, refusal *llm.APIE
 		return true
 	})
 	if len(lessons) == 0 {
-		return nil, refusal
+		return a.blindly(ctx, present, refusal, sent)
 	}
 	return a.again(ctx, present, refusal, lessons, sent)
 }
@@ -113,6 +116,44 @@ func (a *asking) again(ctx context.Context, present *dialect, refusal *llm.APIEr
 	return resp, err
 }
 
+// blindly sends the request once more, with notes in the place of earlier media,
+// if the refusal is about those. If it is about the newest message, it says so.
+func (a *asking) blindly(ctx context.Context, present *dialect, refusal *llm.APIError, sent encoding) (*llm.Response, error) {
+	v := present.unseen.judge(a.req.Messages, refusal, sent.body)
+	if v.unseen == nil {
+		return nil, withPlace(refusal, v.newest)
+	}
+	a.visible = v.unseen.request(a.req)
+	second, err := a.encode(&present.Profile)
+	if err != nil || second.equal(sent) {
+		return nil, withPlace(refusal, v.newest)
+	}
+	if err := a.tell("the provider refused the request (" + v.words + "); from now on " + v.told); err != nil {
+		return nil, err
+	}
+	d := a.dialects.blind(a.model, present, v.unseen)
+	resp, err := a.send(ctx, a.req, a.model, second, a.emit)
+	again, ok := errors.AsType[*llm.APIError](err)
+	if !ok {
+		return resp, err
+	}
+	if again.Kind == refusal.Kind && again.Message == refusal.Message && again.Param == refusal.Param {
+		a.dialects.unlearn(a.model, d, present)
+	}
+	if len(refusedKinds(again)) > 0 {
+		return nil, withPlace(again, v.newest)
+	}
+	return nil, err
+}
+
+// withPlace says where in the conversation it stands what the provider refused.
+func withPlace(refusal *llm.APIError, place string) error {
+	if place != "" {
+		refusal.Message += fmt.Sprintf(" (%s, the newest: when another message of the user follows, a note takes its place)", place)
+	}
+	return refusal
+}
+
 // effortTold is the key in the memo of what was told of the effort.
 type effortTold struct{ model string }
 
@@ -130,7 +171,7 @@ func (a *asking) lostEffort(p *Profile) []string {
 }
 
 func (a *asking) encode(p *Profile) (encoding, error) {
-	return p.encode(a.req, a.model, a.origin(), size(a.MaxResultBytes, DefaultMaxResultBytes, math.MaxInt64))
+	return p.encode(a.visible, a.model, a.origin(), size(a.MaxResultBytes, DefaultMaxResultBytes, math.MaxInt64))
 }
 
 func (a *asking) tell(notes ...string) error {

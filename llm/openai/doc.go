@@ -26,6 +26,15 @@
 // them, Config.Profile overrides it, and a refusal whose words are known teaches
 // more. Nothing of it is stored.
 //
+// A picture, sound or file that the provider refuses would make it refuse each
+// later request of the conversation, too. If it stands in the newest message of
+// the user, the error says so, and nothing is left out: the author can send
+// another. If it stands further back, or came from a tool, the request is sent
+// once more with a note in its place that tells the model the provider's reason,
+// and an llm.Notice tells of it. So the conversation goes on with the user's next
+// message, in another process as well, at the price of one refused request for
+// each process. The messages themselves stay as they are.
+//
 // # What is received
 //
 // A body is read for what it is, a document or a stream of events, whatever was
@@ -51,4 +60,9 @@
 // provider "openai". No error holds a key, a header or the credentials of a
 // URL, also where the provider repeats them. When the caller's ctx ends, the
 // error is context.Cause(ctx).
+//
+// A connection that the server closed between two requests is no error: the
+// request that finds out is sent again at once on another connection, if no byte
+// of an answer came and it broke within two seconds. This is not counted as a
+// retry.
 package openai

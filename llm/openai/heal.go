@@ -336,6 +336,7 @@ func toolEffort(p *Profile, e *llm.APIError) string {
 type dialect struct {
 	Profile
 	learned []string
+	unseen  *unseen
 }
 
 // dialects are those of a client, by model. They are safe for concurrent use.
@@ -421,7 +422,7 @@ func (d *dialects) heal(model string, e *llm.APIError, lessons []lesson) (*diale
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	present := d.byModel[model]
-	next := &dialect{Profile: present.clone(), learned: slices.Clone(present.learned)}
+	next := &dialect{Profile: present.clone(), learned: slices.Clone(present.learned), unseen: present.unseen}
 	keep := true
 	var news []string
 	for _, l := range lessons {
@@ -437,12 +438,24 @@ func (d *dialects) heal(model string, e *llm.APIError, lessons []lesson) (*diale
 	return next, news
 }
 
+// blind returns present without what is unseen from now on.
+func (d *dialects) blind(model string, present *dialect, u *unseen) *dialect {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	next := &dialect{Profile: present.clone(), learned: present.learned, unseen: u}
+	if latest := d.byModel[model]; latest != present { // something was learned at the same time
+		next = &dialect{Profile: latest.clone(), learned: latest.learned, unseen: latest.unseen.and(u.kinds, u.parts)}
+	}
+	d.byModel[model] = next
+	return next
+}
+
 // stay returns to the API of present, and keeps what else was learned in tried and
 // that the other API is not there.
 func (d *dialects) stay(model string, tried, present *dialect) *dialect {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	next := &dialect{Profile: tried.clone(), learned: tried.learned}
+	next := &dialect{Profile: tried.clone(), learned: tried.learned, unseen: tried.unseen}
 	next.API = present.API
 	if d.byModel[model] == tried {
 		d.byModel[model] = next

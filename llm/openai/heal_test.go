@@ -1,6 +1,7 @@
 package openai_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,7 +20,9 @@ import (
 // picky is a provider that refuses bodies with the words of the first rule that
 // finds fault. It is safe for concurrent use.
 type picky struct {
-	rules []rule
+	rules  []rule
+	status int    // of refusals; 0: 400
+	answer string // "": ok
 
 	mu     sync.Mutex
 	bodies []string
@@ -46,11 +49,11 @@ func (p *picky) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.bodies = append(p.bodies, string(data))
-	status, answer := 200, ok
+	status, answer := 200, cmp.Or(p.answer, ok)
 	for _, rule := range p.rules {
 		if rule.fault(string(data)) {
 			message, _ := json.Marshal(rule.words)
-			status, answer = 400, fmt.Sprintf(`{"error":{"message":%s,"type":"invalid_request_error"}}`, message)
+			status, answer = cmp.Or(p.status, 400), fmt.Sprintf(`{"error":{"message":%s,"type":"invalid_request_error"}}`, message)
 			break
 		}
 	}

@@ -1,0 +1,265 @@
+package openai
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+var (
+	// mediaText are the words for what a message can show.
+	mediaText = map[string]*regexp.Regexp{
+		"image": regexp.MustCompile(`(?i)\b(input_)?image(s|_url|_data)?\b|\bpictures?\b|\bvision\b|multi-?modal|\bmmproj\b|\bmtmd`),
+		"audio": regexp.MustCompile(`(?i)\b(input_)?audio\b|multi-?modal`),
+		"video": regexp.MustCompile(`(?i)\b(input_)?video(s|_url)?\b|multi-?modal`),
+		"file":  regexp.MustCompile(`(?i)\b(input_)?files?\b|\bfile_(data|id)\b|\bpdfs?\b|\bdocuments?\b`),
+	}
+	// listText refuses a content that is no text, without a word of what it shows.
+	listText = regexp.MustCompile(`(?i)content\b.*(must be a string|(should|must) be a valid string|of type string)|invalid type: sequence, expected a string` +
+		`|did not match any variant of untagged enum \w*content|(only|unsupported) .{0,30}content\W? (part )?types?\b|non-text content|text-only`)
+	// noneText says that nothing of the kind is taken.
+	noneText = regexp.MustCompile(`(?i)not (supported|enabled|a (multi-?modal|vision) model|configured)|unsupported|(does not|doesn't|do not|cannot) (support|accept|handle|process)` +
+		`|no endpoints found|unknown variant|expected .?text|only supported by certain models|at most 0 |requires? (a )?multi-?modal|mmproj`)
+	// faultText says what is wrong with one of them.
+	faultText = regexp.MustCompile(`(?i)format|media.?type|\bmime|dimension|resolution|pixel|too (large|big|small|many)|exceed|\bsize\b|decod|corrupt|download|fetch|\burls?\b|base64` +
+		`|process (the )?(input )?image|load (the )?image|(in)?valid image|unsupported image|safety|policy`)
+
+	// manyText says that there are too many of them, so that the earlier ones go.
+	manyText   = regexp.MustCompile(`(?i)(at most|maximum( number)? of|more than|up to|limit of) [1-9]\d* (input )?(images?|files?|audios?|videos?)|too many (images|files|audios|videos)`)
+	fetchText  = regexp.MustCompile(`(?i)download|fetch|\burls?\b|https?:|timed? ?out`)
+	weightText = regexp.MustCompile(`(?i)too (large|big)|exceed|dimension|\bsize\b|pixel|resolution`)
+	placeText  = regexp.MustCompile(`(?:messages|input)[.\[](\d+)\]?(?:[.\[]content[.\[](\d+))?`)
+)
+
+// mediaKinds are all.
+var mediaKinds = []string{"image", "audio", "video", "file"}
+
+// maxReason bounds the provider's words in a note.
+const maxReason = 200
+
+// A suspect is something shown for which the provider may have refused a request.
+type suspect struct {
+	llm.Part
+	kind, value string
+	message     int  // the index of its message
+	answered    bool // the model has spoken since, and to its message
+}
+
+// refusedKinds are the kinds of media that the provider complains of.
+func refusedKinds(e *llm.APIError) (kinds []string) {
+	text := e.Message + "\n" + e.Param + "\n" + e.Code + "\n" + e.Type
+	if strings.HasPrefix(e.Param, "tools") || strings.HasPrefix(e.Param, "response_format") {
+		return nil
+	}
+	possible := invalid(e) || e.Kind == llm.KindNotFound && noneText.MatchString(text) || e.Kind == llm.KindContentFilter || e.Kind == llm.KindTooLarge
+	if !possible {
+		return nil
+	}
+	for _, kind := range mediaKinds {
+		if mediaText[kind].MatchString(text) {
+			kinds = append(kinds, kind)
+		}
+	}
+	if kinds == nil && invalid(e) && listText.MatchString(text) {
+		return mediaKinds
+	}
+	return kinds
+}
+
+// suspects lists what of the kinds was sent.
+func (u *unseen) suspects(messages []llm.Message, kinds []string) (all []suspect) {
+	spoken, asked := -1, newest(messages)
+	for i, m := range messages {
+		if m.Role == llm.RoleAssistant {
+			spoken = i
+		}
+	}
+	for i, m := range messages {
+		// Two messages of the user in a row: the first one's request failed.
+		failed := m.Role == llm.RoleUser && i+1 < len(messages) && messages[i+1].Role == llm.RoleUser
+		add := func(p llm.Part) {
+			if kind := mediaKind(p); slices.Contains(kinds, kind) && (u == nil || i == asked || u.reason(p) == "") {
+				all = append(all, suspect{p, kind, mediaValue(p), i, i < spoken && !failed})
+			}
+		}
+		for _, p := range m.Parts {
+			if result, ok := p.(llm.ToolResult); ok {
+				for _, inner := range result.Parts {
+					add(inner)
+				}
+			} else if m.Role != llm.RoleAssistant {
+				add(p)
+			}
+		}
+	}
+	return all
+}
+
+// narrowed returns those that f is true of, or all if it is true of none.
+func narrowed(all []suspect, f func(suspect) bool) []suspect {
+	some := slices.DeleteFunc(slices.Clone(all), func(s suspect) bool { return !f(s) })
+	if len(some) == 0 {
+		return all
+	}
+	return some
+}
+
+// culprits are those among the suspects that the refusal is about, as far as its
+// words and the media themselves tell.
+func culprits(all []suspect, e *llm.APIError, sent body) []suspect {
+	text := e.Message + "\n" + e.Param
+	if named := sent.named(all, text); len(named) > 0 {
+		return named
+	}
+	if manyText.MatchString(text) {
+		return all
+	}
+	if fetchText.MatchString(text) {
+		all = narrowed(all, func(s suspect) bool { return strings.HasPrefix(s.value, "http") })
+	}
+	all = narrowed(all, func(s suspect) bool { return !s.answered })
+	all = narrowed(all, func(s suspect) bool { return !readable(s.Part) })
+	if weightText.MatchString(text) && len(all) > 0 {
+		heaviest := slices.MaxFunc(all, func(a, b suspect) int { return len(a.value) - len(b.value) })
+		all = narrowed(all, func(s suspect) bool { return s.value == heaviest.value })
+	}
+	return all
+}
+
+// named returns the suspects that the text names, by their URL or by the place
+// where they were sent.
+func (b body) named(all []suspect, text string) (named []suspect) {
+	if named = byURL(all, text); named != nil {
+		return named
+	}
+	m := placeText.FindStringSubmatch(text)
+	if m == nil {
+		return nil
+	}
+	place := b.at(m[1], m[2])
+	for _, s := range all {
+		if place != nil && bytes.Contains(place, appendString(nil, s.value)) {
+			named = append(named, s)
+		}
+	}
+	return named
+}
+
+func byURL(all []suspect, text string) (named []suspect) {
+	for _, s := range all {
+		if strings.HasPrefix(s.value, "http") && strings.Contains(text, s.value) {
+			named = append(named, s)
+		}
+	}
+	return named
+}
+
+// at returns the JSON of a message or an item as it was sent, or of a part of its
+// content.
+func (b body) at(message, part string) []byte {
+	all := slices.Concat(b...)
+	list := member(all, "messages")
+	if list == nil {
+		list = member(all, "input")
+	}
+	found := element(list, message)
+	if part != "" {
+		found = element(member(found, "content"), part)
+	}
+	return found
+}
+
+// element returns the element of an array at an index in digits, or nil.
+func element(list []byte, index string) []byte {
+	n, err := strconv.Atoi(index)
+	if err != nil {
+		return nil
+	}
+	for v := range elements(list) {
+		if n == 0 {
+			return v
+		}
+		n--
+	}
+	return nil
+}
+
+// readable reports whether the first bytes of a picture are those of a format that
+// all providers read.
+func readable(p llm.Part) bool {
+	image, ok := p.(llm.Image)
+	if !ok || len(image.Data) == 0 {
+		return true
+	}
+	found := http.DetectContentType(image.Data)
+	return slices.Contains([]string{"image/png", "image/jpeg", "image/gif", "image/webp"}, found) &&
+		(image.MediaType == "" || image.MediaType == found || image.MediaType == "image/jpg")
+}
+
+// A verdict is what follows from a refusal.
+type verdict struct {
+	unseen *unseen // what is not sent from now on; nil: nothing new
+	told   string  // how a notice says so
+	newest string  // what the newest message shows that may be at fault; "": nothing
+	words  string  // the provider's, on one line
+}
+
+// judge finds out what the provider has refused of what was sent. What the newest
+// message shows stays as it is: its author hears of the refusal, unless something
+// earlier is at fault.
+func (u *unseen) judge(messages []llm.Message, e *llm.APIError, sent body) (v verdict) {
+	refusal, _, _ := strings.Cut(e.Message, " (POST ") // the provider's words, without ours
+	text := refusal + "\n" + e.Param
+	all := u.suspects(messages, refusedKinds(e))
+	if len(all) == 0 && invalid(e) {
+		all = byURL(u.suspects(messages, mediaKinds), text)
+	}
+	asked := newest(messages)
+	var earlier []suspect
+	for _, s := range all {
+		if s.message != asked {
+			earlier = append(earlier, s)
+		} else if v.newest == "" {
+			v.newest = s.String()
+		}
+	}
+	v.words = clip(strings.Join(strings.Fields(refusal), " "), maxReason)
+	named := sent.named(all, text)
+	switch {
+	case len(earlier) == 0, len(named) > 0 && !slices.ContainsFunc(named, func(s suspect) bool { return s.message != asked }):
+	case listText.MatchString(text), noneText.MatchString(text) && !faultText.MatchString(text):
+		v.unseen, v.told = u.withoutKinds(earlier, v.words)
+	default:
+		v.unseen, v.told = u.withoutParts(culprits(earlier, e, sent), v.words)
+	}
+	return v
+}
+
+func (s suspect) String() string { return fmt.Sprintf("the %s of message %d", s.kind, s.message) }
+
+// withoutKinds leaves out all that is of the kinds of these.
+func (u *unseen) withoutKinds(these []suspect, words string) (*unseen, string) {
+	kinds := map[string]string{}
+	for _, s := range these {
+		kinds[s.kind] = words
+	}
+	return u.and(kinds, map[string]string{}), "a note takes the place of each " + strings.Join(slices.Sorted(maps.Keys(kinds)), " and ") + " of earlier messages"
+}
+
+// withoutParts leaves out these.
+func (u *unseen) withoutParts(these []suspect, words string) (*unseen, string) {
+	parts := map[string]string{}
+	var names []string
+	for _, s := range these {
+		parts[mediaDigest(s.Part)] = words
+		names = append(names, s.String())
+	}
+	return u.and(map[string]string{}, parts), "a note takes the place of " + strings.Join(slices.Compact(names), " and ")
+}

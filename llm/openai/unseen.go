@@ -1,0 +1,167 @@
+package openai
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// A picture that a provider refuses stays in the conversation, where it would make
+// the provider refuse each later request as well. So the client learns to send a
+// note in its place. The message that a request asks about is the exception: its
+// author is to read the error, and not an answer about something that no model
+// saw. What holds for pictures holds for sounds, videos and files.
+
+// unseen are the media that a provider has refused, with its words. It is never
+// changed. Nil: none.
+type unseen struct {
+	kinds map[string]string // the provider takes none of this kind
+	parts map[string]string // by their digest
+}
+
+// and returns u with more in it.
+func (u *unseen) and(kinds, parts map[string]string) *unseen {
+	next := &unseen{kinds: maps.Clone(kinds), parts: maps.Clone(parts)}
+	if u != nil {
+		maps.Copy(next.kinds, u.kinds)
+		maps.Copy(next.parts, u.parts)
+	}
+	return next
+}
+
+// reason returns why a part is not sent, and "" if it is.
+func (u *unseen) reason(p llm.Part) string {
+	kind := mediaKind(p)
+	if kind == "" {
+		return ""
+	}
+	if words, ok := u.kinds[kind]; ok {
+		return "the provider takes none: " + words
+	}
+	if words, ok := u.parts[mediaDigest(p)]; ok {
+		return "the provider refused it: " + words
+	}
+	return ""
+}
+
+// request returns the request with notes in the place of what is not sent.
+func (u *unseen) request(req *llm.Request) *llm.Request {
+	if u == nil {
+		return req
+	}
+	r, asked := *req, newest(req.Messages)
+	r.Messages = slices.Clone(req.Messages)
+	for i, m := range r.Messages {
+		if i != asked && m.Role != llm.RoleAssistant {
+			r.Messages[i].Parts = u.replace(m.Parts)
+		}
+	}
+	return &r
+}
+
+// replace returns the parts, or a copy with notes in it.
+func (u *unseen) replace(parts llm.Parts) llm.Parts {
+	var out llm.Parts
+	put := func(i int, p llm.Part) {
+		if out == nil {
+			out = slices.Clone(parts)
+		}
+		out[i] = p
+	}
+	for i, p := range parts {
+		if result, ok := p.(llm.ToolResult); ok {
+			if inner := u.replace(result.Parts); len(inner) > 0 && &inner[0] != &result.Parts[0] {
+				result.Parts = inner
+				put(i, result)
+			}
+		} else if why := u.reason(p); why != "" {
+			put(i, llm.Text{Text: mediaNote(p, why)})
+		}
+	}
+	if out == nil {
+		return parts
+	}
+	return out
+}
+
+// newest is the index of the message that the request asks about: the last one of
+// the user, if neither the model nor a tool has spoken since. -1: there is none.
+func newest(messages []llm.Message) int {
+	for i, m := range slices.Backward(messages) {
+		switch m.Role {
+		case llm.RoleUser:
+			return i
+		case llm.RoleAssistant, llm.RoleTool:
+			return -1
+		}
+	}
+	return -1
+}
+
+// mediaKind is what a part shows: "image", "audio", "video" or "file"; "" for all
+// that shows nothing.
+func mediaKind(p llm.Part) string {
+	switch p := p.(type) {
+	case llm.Image:
+		return "image"
+	case llm.Audio:
+		return "audio"
+	case llm.File:
+		return "file"
+	case llm.RawPart:
+		typ := str(member([]byte(p.JSON), "type"))
+		for _, kind := range mediaKinds {
+			if strings.Contains(typ, kind) {
+				return kind
+			}
+		}
+	}
+	return ""
+}
+
+// mediaValue is the text as which a part travels: a URL, base64, an id, or JSON.
+func mediaValue(p llm.Part) string {
+	switch p := p.(type) {
+	case llm.Image:
+		if len(p.Data) > 0 {
+			return dataURL(p.MediaType, p.Data)
+		}
+		return p.URL
+	case llm.Audio:
+		return base64.StdEncoding.EncodeToString(p.Data)
+	case llm.File:
+		if len(p.Data) > 0 {
+			return dataURL(p.MediaType, p.Data)
+		}
+		return p.ID
+	case llm.RawPart:
+		return p.JSON
+	}
+	return ""
+}
+
+// mediaDigest stands for what a part shows, wherever it stands.
+func mediaDigest(p llm.Part) string { return digest(mediaKind(p)+" "+mediaValue(p), 40) }
+
+// mediaNote takes the place of a part that is not sent.
+func mediaNote(p llm.Part, why string) string {
+	name, size := mediaKind(p), 0
+	switch p := p.(type) {
+	case llm.Image:
+		if len(p.Data) == 0 && !strings.HasPrefix(p.URL, "data:") {
+			return fmt.Sprintf("\n[image %s: not shown, as %s]\n", p.URL, why)
+		}
+		size = max(len(p.Data), len(p.URL))
+	case llm.Audio:
+		size = len(p.Data)
+	case llm.File:
+		name, size = fmt.Sprintf("file %q", cmpOr(p.Name, p.ID)), len(p.Data)
+	case llm.RawPart:
+		size = len(p.JSON)
+	}
+	return fmt.Sprintf("\n[%s of %d bytes: not shown, as %s]\n", name, size, why)
+}
