@@ -79,6 +79,7 @@ var said = fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCon
 func TestPooledConnectionIsDead(t *testing.T) {
 	t.Parallel()
 	whole, gone := act{say: said}, act{shut: true}
+	slow := act{wait: time.Second, say: said} // so that requests at the same time get a connection each
 	for _, tt := range []struct {
 		name  string
 		conns [][]act
@@ -88,7 +89,7 @@ func TestPooledConnectionIsDead(t *testing.T) {
 		read  []int
 	}{
 		{name: "closed without a word", conns: [][]act{{whole, gone}, {whole}}, warm: 1, read: []int{2, 1}},
-		{name: "so are all in the pool", conns: [][]act{{whole, gone}, {whole, gone}, {whole, gone}, {whole}}, warm: 3, read: []int{2, 2, 2, 1}},
+		{name: "so are all in the pool", conns: [][]act{{slow, gone}, {slow, gone}, {slow, gone}, {whole}}, warm: 3, read: []int{2, 2, 2, 1}},
 		{name: "closed after a while", conns: [][]act{{whole, {wait: time.Second, shut: true}}, {whole}}, warm: 1, took: time.Second, read: []int{2, 1}},
 		{name: "closed when there was time to work", conns: [][]act{{whole, {wait: time.Minute, shut: true}}}, warm: 1, took: time.Minute, kind: llm.KindNetwork, read: []int{2}},
 		{name: "closed in an answer", conns: [][]act{{whole, {say: said[:20], shut: true}}}, warm: 1, kind: llm.KindNetwork, read: []int{2}},
