@@ -20,13 +20,14 @@ type refundArgs struct {
 	Amount float64 `json:"amount" jsonschema:"minimum=0.01" jsonschema_description:"What to pay back, in euros"`
 }
 
-// limit is what the assistant may pay back without being asked.
+// limit is the largest refund without approval, in euros.
 const limit = 100.00
 
 func isLarge(_ context.Context, in refundArgs) (bool, error) { return in.Amount > limit, nil }
 
-// A bank keeps a receipt for each payment, in a file that is named for the call's
-// idempotency key. Yours would be behind HTTP, and get the key with the request.
+// A bank keeps a receipt for each payment, in a file named for the call's
+// idempotency key. The bank of a real program would be a server that receives the
+// key with the request.
 type bank struct{ dir string }
 
 func (b bank) receipt(key string) string {
@@ -41,7 +42,7 @@ func (b bank) refund(ctx context.Context, in refundArgs) (string, error) {
 	return text, os.WriteFile(b.receipt(tool.CallFrom(ctx).Key), []byte(text), 0o600)
 }
 
-// look is asked after a crash: was it paid? So nothing is ever paid twice.
+// look reports after a crash whether the bank has paid. So no payment happens twice.
 func (b bank) look(_ context.Context, c tool.Call, _ json.RawMessage) (receipt string, paid bool, err error) {
 	text, err := os.ReadFile(b.receipt(c.Key))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,9 +1,9 @@
-// Approve is an order desk that may pay back up to 100 euros by itself. For more
-// than that it asks: the session is paused, the program ends, and a second start
-// goes on with your answer, tomorrow or on another terminal.
+// Approve is an order desk that refunds up to 100 euros without approval. For a
+// larger amount the session pauses and the program ends. A second start continues
+// with your decision, tomorrow or on another terminal.
 //
-// The tool and the agent are in assistant.go, which can be copied; this file has
-// the commands, the flags and the printing of the examples.
+// The tool and the agent are in assistant.go, which you can copy. This file has the
+// commands, the flags and the output of the examples.
 package main
 
 import (
@@ -38,7 +38,7 @@ func main() {
 	app.Main(usage, func(*cli.App) error { return d.run() })
 }
 
-// desk is one start of the program.
+// A desk is one start of the program.
 type desk struct {
 	*cli.App
 	dir, name string
@@ -69,8 +69,8 @@ func (d *desk) run() error {
 	return d.goOn(ctx, in...)
 }
 
-// input is what the run begins with: an answer to what waits, a message, or
-// nothing, which goes on with a run that has not ended.
+// input returns the input of the run: a decision about a call that waits, a message,
+// or nothing. Without input the session continues an unfinished run.
 func (d *desk) input(ctx context.Context) ([]runner.Input, error) {
 	switch command := strings.Join(d.Args[:min(1, len(d.Args))], ""); command {
 	case "approve", "deny", "edit":
@@ -88,7 +88,7 @@ func (d *desk) input(ctx context.Context) ([]runner.Input, error) {
 	return []runner.Input{runner.Say(llm.User(cmp.Or(message, question)))}, nil
 }
 
-// ended reports whether the conversation waits for the user.
+// ended reports whether the conversation waits for a message of the user.
 func ended(said []llm.Message) bool {
 	if len(said) == 0 {
 		return true
@@ -97,7 +97,7 @@ func ended(said []llm.Message) bool {
 	return last.Role == llm.RoleAssistant && len(last.Calls()) == 0
 }
 
-// decision answers the first call that waits.
+// decision returns the decision about the first call that waits.
 func (d *desk) decision(ctx context.Context, command, text string) (runner.Input, error) {
 	waiting, err := d.session.Pending(ctx)
 	switch {
@@ -120,7 +120,7 @@ func (d *desk) decision(ctx context.Context, command, text string) (runner.Input
 	return p.Edit(json.RawMessage(text)), nil
 }
 
-// goOn runs the session as far as it goes, and shows it.
+// goOn runs the session until the final answer or a pause, and prints the events.
 func (d *desk) goOn(ctx context.Context, in ...runner.Input) error {
 	a := assistant(d.Provider.Model(d.Model), bank{filepath.Join(d.dir, "receipts")})
 	for e, err := range d.session.Stream(ctx, a, in...) {
@@ -135,7 +135,7 @@ func (d *desk) goOn(ctx context.Context, in ...runner.Input) error {
 	return nil
 }
 
-// tell says what the session waits for, and how to go on.
+// tell prints the calls that wait for a decision, and the commands that decide.
 func (d *desk) tell(ctx context.Context) error {
 	waiting, err := d.session.Pending(ctx)
 	if err != nil || len(waiting) == 0 || d.JSON {
@@ -155,7 +155,7 @@ func (d *desk) tell(ctx context.Context) error {
 	return nil
 }
 
-// advice is how to go on from a call that waits.
+// advice returns the commands that decide about a call.
 func advice(p runner.Pending) string {
 	if p.InDoubt {
 		return "Start the program again with one of these:\n" +
@@ -169,22 +169,22 @@ func advice(p runner.Pending) string {
 		"  show\n\n"
 }
 
-// smaller is an example of other arguments: what needs no approval.
+// smaller returns an example of other arguments, which need no approval.
 func smaller(arguments string) string {
 	var in refundArgs
-	_ = json.Unmarshal([]byte(arguments), &in) // they were checked
+	_ = json.Unmarshal([]byte(arguments), &in) // the runner has validated the arguments
 	in.Amount = limit
-	data, _ := json.Marshal(in) // a string and a number
+	data, _ := json.Marshal(in) // cannot fail for a string and a number
 	return string(data)
 }
 
-// show prints the session so far, as it looked while it went on.
+// show prints the session so far, as the earlier starts printed it.
 func (d *desk) show(ctx context.Context) error {
 	log, err := d.journal.Open(ctx, d.name)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }() // again, which does nothing, unless there is an error
+	defer func() { _ = log.Close() }() // for early returns; a second Close does nothing
 	for e, err := range log.Events(ctx) {
 		if err != nil {
 			return err

@@ -27,7 +27,7 @@ type timerArgs struct {
 	Seconds float64 `json:"seconds" jsonschema:"minimum=0,maximum=60"`
 }
 
-// setTimer is slow, and watches its context: ^C ends it at once.
+// setTimer is slow and obeys its context: ^C ends the call at once.
 func setTimer(ctx context.Context, in timerArgs) (string, error) {
 	select {
 	case <-time.After(time.Duration(in.Seconds * float64(time.Second))):

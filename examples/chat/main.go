@@ -1,9 +1,9 @@
 // Chat is a conversation in the terminal with an agent that rolls dice and sets
-// timers. ^C cancels the answer that is on its way, and ends the program at the
-// prompt; so do /quit and the end of the input.
+// timers. ^C cancels an unfinished answer. At the prompt, ^C, /quit and the end of
+// the input end the program.
 //
-// The tools and the agent are in assistant.go, which can be copied; this file
-// has the flags, the lines that are read, and the printing of the examples.
+// The tools and the agent are in assistant.go, which you can copy. This file has the
+// flags, the input and the output of the examples.
 package main
 
 import (
@@ -40,11 +40,11 @@ type chat struct {
 	*cli.App
 	assistant *agent.Agent
 	session   *runner.Session
-	prompts   bool // somebody sits there and types
+	prompts   bool // stdin is a terminal
 	answered  bool
 }
 
-// talk answers line by line.
+// talk answers each line of the input.
 func (c *chat) talk(in *bufio.Reader) error {
 	for {
 		line, end := c.read(in)
@@ -65,7 +65,7 @@ func (c *chat) talk(in *bufio.Reader) error {
 	}
 }
 
-// read returns the next line; with an error if it is the last.
+// read returns the next line, and an error with the last line.
 func (c *chat) read(in *bufio.Reader) (string, error) {
 	if c.prompts {
 		c.Prompt()
@@ -74,9 +74,9 @@ func (c *chat) read(in *bufio.Reader) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
-// turn answers one line. An error that it returns ends the chat; in front of
-// somebody who had an answer before, others are shown only: he has something to
-// lose, and can try again.
+// turn answers one line. A returned error ends the chat. After a first answer at a
+// terminal, turn prints the error and the chat continues, because the user would
+// lose the conversation and can try again.
 func (c *chat) turn(line string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -87,7 +87,7 @@ func (c *chat) turn(line string) error {
 		c.answered = true
 	case errors.Is(err, context.Canceled):
 		if c.prompts {
-			c.Text("\n") // behind the ^C that the terminal shows
+			c.Text("\n") // after the ^C that the terminal shows
 		}
 		c.Void("cancelled")
 	case c.prompts && c.answered:

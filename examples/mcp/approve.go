@@ -14,14 +14,14 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner"
 )
 
-// An approver decides about calls that need approval: it asks whoever sits at the
+// An approver decides about calls that need approval: it asks the user at the
 // terminal.
 type approver struct {
 	*cli.App
-	yes   bool          // to all
-	lines <-chan string // what is typed while it asks; nil: there is nobody
+	yes   bool          // approve all calls
+	lines <-chan string // the input while a question is open; nil without a terminal
 	asks  atomic.Bool   // a question has no answer yet
-	alone sync.Once     // that there is nobody was told
+	alone sync.Once     // limits the message about the missing terminal to one
 }
 
 func newApprover(app *cli.App, yes bool) *approver {
@@ -32,11 +32,11 @@ func newApprover(app *cli.App, yes bool) *approver {
 	return a
 }
 
-// typed passes on what is typed while somebody waits for it. What was typed before
-// that is no answer to a question that had not been asked.
+// typed sends the lines of the terminal while a question is open. It drops earlier
+// lines, because the user typed them before the question.
 func typed(asks *atomic.Bool) <-chan string {
 	lines := make(chan string)
-	go func() { // as long as the program: reading a terminal cannot be cancelled
+	go func() { // lives as long as the program: a read from a terminal cannot be cancelled
 		defer close(lines)
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 			if asks.CompareAndSwap(true, false) { // one line for each question
@@ -47,7 +47,7 @@ func typed(asks *atomic.Bool) <-chan string {
 	return lines
 }
 
-// decide is a Runner's Decide.
+// decide implements Runner.Decide.
 func (a *approver) decide(ctx context.Context, p runner.Pending) (runner.Input, error) {
 	switch {
 	case a.yes:
@@ -58,8 +58,8 @@ func (a *approver) decide(ctx context.Context, p runner.Pending) (runner.Input, 
 		}
 		return p.Deny("there is nobody to ask"), nil
 	}
-	a.Text(fmt.Sprintf("Run %s %s\n", p.ToolCall.Name, visible(p.ToolCall.Arguments))) // all of it
-	a.asks.Store(true)                                                                 // before anybody can see the question, and answer it
+	a.Text(fmt.Sprintf("Run %s %s\n", p.ToolCall.Name, visible(p.ToolCall.Arguments))) // the whole arguments
+	a.asks.Store(true)                                                                 // before the user can see the question and answer it
 	defer a.asks.Store(false)
 	a.Ask("y, n, or why not:")
 	answer, err := a.answer(ctx)
@@ -75,7 +75,7 @@ func (a *approver) decide(ctx context.Context, p runner.Pending) (runner.Input, 
 	return p.Deny(answer), nil
 }
 
-// answer returns the next line that is typed; an empty one if there will be none.
+// answer returns the next line of the input, and "" after the end of the input.
 func (a *approver) answer(ctx context.Context) (string, error) {
 	select {
 	case line, more := <-a.lines:
@@ -84,12 +84,12 @@ func (a *approver) answer(ctx context.Context) (string, error) {
 		}
 		return line, nil
 	case <-ctx.Done():
-		a.Text("\n") // behind the ^C that the terminal shows
+		a.Text("\n") // after the ^C that the terminal shows
 		return "", ctx.Err()
 	}
 }
 
-// visible returns JSON with escapes for what a terminal does not show as it is.
+// visible returns JSON in which all characters that a terminal hides are escaped.
 func visible(json string) string {
 	var b strings.Builder
 	for _, r := range json {

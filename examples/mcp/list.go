@@ -10,7 +10,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// list prints what the servers offer. Its error says how many could not be asked.
+// list prints the tools of the servers. The error says how many servers failed to
+// list all their tools.
 func list(app *cli.App, all []mcp.Status) error {
 	failed := 0
 	for _, s := range all {
@@ -29,7 +30,7 @@ func list(app *cli.App, all []mcp.Status) error {
 	return nil
 }
 
-// section is what people read of a server.
+// section returns the text about a server.
 func section(s mcp.Status) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n", s.Server, summary(s))
@@ -59,7 +60,7 @@ func summary(s mcp.Status) string {
 	return n + ", and " + cli.OneLine(s.Err.Error())
 }
 
-// traits are what a server says of a tool, of which only the first has an effect.
+// traits returns the annotations of a tool. Only the first annotation has an effect.
 func traits(d mcp.Definition) []string {
 	if d.ReadOnly {
 		return []string{"read-only"}
@@ -92,7 +93,7 @@ func pretty(schema json.RawMessage) string {
 	return visible(b.String())
 }
 
-// A listed is a server as -json prints it.
+// A listed is the -json form of a server.
 type listed struct {
 	Type    string       `json:"type"`
 	Server  string       `json:"server"`
@@ -107,7 +108,7 @@ type listedTool struct {
 	Description string          `json:"description"`
 	Schema      json.RawMessage `json:"schema"`
 	Output      json.RawMessage `json:"output,omitempty"`
-	Approval    bool            `json:"approval"` // calls wait for it
+	Approval    bool            `json:"approval"` // calls need approval
 	ReadOnly    bool            `json:"read_only"`
 	Destructive bool            `json:"destructive"`
 	Idempotent  bool            `json:"idempotent"`

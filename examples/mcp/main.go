@@ -1,9 +1,9 @@
-// Mcp is an agent whose tools are those of MCP servers: it starts some, or speaks
-// to others over HTTP, and asks at the terminal before a tool changes anything.
-// Told of no server it starts itself as one, with the tools of notebook.go.
+// Mcp is an agent with the tools of MCP servers. It starts servers or connects to
+// servers over HTTP, and asks at the terminal before a tool changes anything.
+// Without flags for servers the program starts itself as a server.
 //
-// The tools are in notebook.go; this file has the agent, the flags and the printing of
-// the examples.
+// The tools of that server are in notebook.go. This file has the agent, the flags
+// and the output of the examples.
 package main
 
 import (
@@ -47,7 +47,7 @@ func main() {
 	p.Main(usage, func(*cli.App) error { return p.run() })
 }
 
-// program is one start of it.
+// A program is one start of the program.
 type program struct {
 	*cli.App
 	servers              servers
@@ -100,7 +100,7 @@ func (p *program) run() (err error) {
 	return nil
 }
 
-// tellAfter tells whoever sits at a terminal why nothing happens.
+// tellAfter prints the reason of a long wait if stderr is a terminal.
 func tellAfter(d time.Duration, text string) *time.Timer {
 	return time.AfterFunc(d, func() {
 		if cli.IsTerminal(os.Stderr) {

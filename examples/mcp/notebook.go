@@ -15,7 +15,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// The tools are Go functions like any others: nothing in them knows of MCP.
+// The tools are ordinary Go functions. They do not depend on MCP.
 
 // A notebook lives as long as its server.
 type notebook struct {
@@ -41,7 +41,7 @@ func (in aboutArgs) match(entry string) bool {
 
 type found struct {
 	Entries []string `json:"entries"`
-	Of      int      `json:"of"` // how many there are
+	Of      int      `json:"of"` // the number of entries
 }
 
 func (b *notebook) find(_ context.Context, in aboutArgs) (found, error) {
@@ -63,7 +63,7 @@ type addArgs struct {
 func (b *notebook) add(_ context.Context, in addArgs) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if slices.Contains(b.entries, in.Text) { // the model reads this
+	if slices.Contains(b.entries, in.Text) { // the model reads this error
 		return "", errors.New("it is in there already")
 	}
 	b.entries = append(b.entries, in.Text)
@@ -78,7 +78,7 @@ func (b *notebook) delete(_ context.Context, in aboutArgs) (string, error) {
 	return fmt.Sprintf("%d of %d entries were deleted.", before-len(b.entries), before), nil
 }
 
-// proofread takes its time, so that its reports can be watched.
+// proofread is slow, so that a user can see its progress.
 func (b *notebook) proofread(ctx context.Context, _ struct{}) ([]string, error) {
 	b.mu.Lock()
 	entries := slices.Clone(b.entries)
@@ -124,7 +124,7 @@ func newServer() (*sdk.Server, error) {
 	return server, err
 }
 
-// hints tell clients, if they trust this server, which calls to ask about.
+// hints are the annotations by which clients decide which calls need approval.
 func hints() map[string]*sdk.ToolAnnotations {
 	return map[string]*sdk.ToolAnnotations{
 		"find":      {ReadOnlyHint: true, OpenWorldHint: new(false)},

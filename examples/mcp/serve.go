@@ -16,7 +16,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
 )
 
-// serve is the program as a server, by itself.
+// serve runs the program as a server.
 func serve() error {
 	address := flag.String("http", "", "speak streamable HTTP there and not over stdin and stdout, as `host:port` of this machine only; port 0 is any free one")
 	cli.Parse("mcp serve [flags]")
@@ -48,15 +48,15 @@ func serveHTTP(ctx context.Context, server *sdk.Server, address string) error {
 		Handler:           sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, nil),
 		ReadHeaderTimeout: 10 * time.Second,
 	}
-	defer context.AfterFunc(ctx, func() { _ = h.Close() })() // streams would hold up Shutdown
+	defer context.AfterFunc(ctx, func() { _ = h.Close() })() // ends the open streams, which would delay Shutdown
 	if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
 }
 
-// listen listens on the loopback interface only: whoever reaches the server may
-// call its tools.
+// listen listens on the loopback interface only, because every client of the server
+// may call its tools.
 func listen(ctx context.Context, address string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {

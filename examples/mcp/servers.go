@@ -15,14 +15,14 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// servers are those of the command line, in its order.
+// servers are the servers on the command line, in order.
 type servers struct {
 	all []mcp.Server
-	err error // the first
+	err error // the first error
 }
 
-// define defines the flags. What is wrong with one is told by err: package flag
-// would print the value, which may be a secret, and the usage.
+// define defines the flags. Errors go to err, because package flag would print the
+// value, which may be a secret, and the usage.
 func (s *servers) define() {
 	for _, f := range []struct {
 		name, usage string
@@ -42,7 +42,8 @@ func (s *servers) define() {
 	}
 }
 
-// open opens a client for the servers; without any that of this program.
+// open opens a client for the servers. Without servers it uses this program as the
+// server.
 func (s *servers) open(log *slog.Logger) (*mcp.Client, error) {
 	if s.err != nil {
 		return nil, &cli.UsageError{Err: s.err}
@@ -60,7 +61,7 @@ func (s *servers) open(log *slog.Logger) (*mcp.Client, error) {
 	return mcp.Open(s.all...)
 }
 
-// add adds a server under a name that no other has.
+// add adds a server under a unique name.
 func (s *servers) add(name string, server mcp.Server) {
 	taken := func(name string) bool {
 		return slices.ContainsFunc(s.all, func(s mcp.Server) bool { return s.Name == name })
@@ -96,7 +97,7 @@ func (s *servers) command(text string) error {
 	return nil
 }
 
-// named takes a name such as "files:" off the words.
+// named removes a name such as "files:" from the words and returns it.
 func named(words []string) (name string, rest []string) {
 	if len(words) > 1 {
 		if name, ok := strings.CutSuffix(words[0], ":"); ok {
@@ -107,16 +108,17 @@ func named(words []string) (name string, rest []string) {
 }
 
 var (
-	// launchers are programs that start another, and what they are told.
+	// launchers are programs that start another program, each with its subcommands.
 	launchers = strings.Fields("npx npm bunx bun uvx uv pnpm yarn node deno python python3 docker podman go sh bash env exec dlx run x")
-	// insides are files and directories of a program, which is called by another name.
+	// insides are common files and directories inside of a program, which do not
+	// name it.
 	insides = strings.Fields("index main cli server src dist build bin")
 
 	affix = regexp.MustCompile(`^(mcp-server-|server-|mcp-)|(-mcp-server|-mcp|-server)?(\.exe|\.[cm]?[jt]s|\.py)?$`)
 )
 
-// nameOf returns a name for the server of a command, such as "filesystem" for
-// npx -y @modelcontextprotocol/server-filesystem@1.0.
+// nameOf returns a name for the server of a command, such as "filesystem" for npx -y
+// @modelcontextprotocol/server-filesystem@1.0.
 func nameOf(command []string) string {
 	for _, word := range command {
 		if strings.HasPrefix(word, "-") {
@@ -124,7 +126,7 @@ func nameOf(command []string) string {
 		}
 		parts := strings.FieldsFunc(word, func(r rune) bool { return r == '/' || r == '\\' })
 		for _, part := range slices.Backward(parts) {
-			part, _, _ = strings.Cut(part, "@") // a version
+			part, _, _ = strings.Cut(part, "@") // removes a version
 			name := clean(affix.ReplaceAllString(part, ""))
 			if slices.Contains(launchers, name) {
 				break
@@ -139,7 +141,8 @@ func nameOf(command []string) string {
 
 var unclean = regexp.MustCompile(`[^a-zA-Z0-9]+`)
 
-// clean makes a name of a text: letters and digits, and - for all else.
+// clean returns a text as a name: letters and digits, and - in place of other
+// characters.
 func clean(s string) string {
 	s = unclean.ReplaceAllString(s, "-")
 	return strings.Trim(s[:min(len(s), 32)], "-")

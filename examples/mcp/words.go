@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// split returns the words of a command as a POSIX shell finds them: between white
-// space, with '…' verbatim, \ before one character, and "…" in which \ quotes ", \,
-// $, ` and the end of a line only. Nothing is expanded.
+// split returns the words of a command by the rules of a POSIX shell: white space
+// separates words, '…' is verbatim, \ quotes one character, and inside of "…" \
+// quotes only ", \, $, ` and the end of a line. split expands nothing.
 func split(command string) ([]string, error) {
 	var words []string
 	var word strings.Builder
-	inside := false // a word, which may be empty
+	inside := false // a word has begun, which may be empty
 	var quote rune
 	runes := []rune(command)
 	for i := 0; i < len(runes); i++ {

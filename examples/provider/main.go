@@ -1,6 +1,6 @@
-// Provider runs the embedded demo provider by itself, for programs of your own:
-// set the OPENAI_BASE_URL that it prints. It understands nothing, and calls
-// whatever tools your program offers. On stderr it tells of each request.
+// Provider runs the embedded demo provider as a program. Set the OPENAI_BASE_URL
+// that it prints in your program. The provider has no model and calls the tools that
+// your program offers. It prints a line for each request on stderr.
 package main
 
 import (

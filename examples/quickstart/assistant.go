@@ -12,8 +12,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A tool is a Go function. What the model is told of its arguments comes from
-// the struct and its tags; arguments that do not fit never reach the function.
+// A tool is a Go function. The struct and its tags describe the arguments for the
+// model. Invalid arguments never reach the function.
 
 type weatherArgs struct {
 	City string `json:"city" jsonschema_description:"City, e.g. Beijing"`
@@ -34,7 +34,7 @@ var table = map[string]weather{
 
 func getWeather(_ context.Context, in weatherArgs) (weather, error) {
 	w, ok := table[strings.ToLower(in.City)]
-	if !ok { // the model reads this, and can do something about it
+	if !ok { // the model reads this error and can react to it
 		known := slices.Sorted(maps.Keys(table))
 		return w, fmt.Errorf("nothing is known of %q, only of %s", in.City, strings.Join(known, ", "))
 	}

@@ -1,8 +1,8 @@
-// Quickstart has an agent with two tools answer a question: the text streams,
-// each tool call is shown as it runs, and the usage at the end.
+// Quickstart runs an agent with two tools on one question. It streams the answer and
+// prints each tool call and the usage.
 //
-// The tools and the agent are in assistant.go, which can be copied; this file
-// has the flags and the printing of the examples.
+// The tools and the agent are in assistant.go, which you can copy. This file has the
+// flags and the output of the examples.
 package main
 
 import (

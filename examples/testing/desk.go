@@ -1,5 +1,5 @@
-// Package desk is an agent that looks after refunds, with a test file as yours
-// may be: desk_test.go.
+// Package desk is an agent for refunds, with an example of a test file:
+// desk_test.go.
 package desk
 
 import (
@@ -39,18 +39,18 @@ func New(shop *Shop, model llm.Model) *agent.Agent {
 	}
 }
 
-// isLarge says which refunds a person has to approve.
+// isLarge reports whether a refund needs the approval of a person.
 func isLarge(_ context.Context, in RefundArgs) (bool, error) { return in.Cents > 100_00, nil }
 
 func (s *Shop) find(ctx context.Context, in FindArgs) (Order, error) { return s.Find(ctx, in.Order) }
 
 func (s *Shop) refund(ctx context.Context, in RefundArgs) (Order, error) {
-	return s.Refund(ctx, tool.CallFrom(ctx).Key, in.Order, in.Cents) // the key: once, whoever repeats it
+	return s.Refund(ctx, tool.CallFrom(ctx).Key, in.Order, in.Cents) // the key prevents a second refund when the call is repeated
 }
 
 func (s *Shop) mail(ctx context.Context, in MailArgs) (string, error) {
 	if err := s.Mail(ctx, in.Order, in.Text); err != nil {
-		return "", tool.Hide(err) // the model need not know the mail server
+		return "", tool.Hide(err) // the model does not need the name of the mail server
 	}
 	return "The mail is sent.", nil
 }

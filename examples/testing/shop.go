@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// A Shop stands for the systems that your tools work with.
+// A Shop stands for the systems behind your tools.
 type Shop struct {
-	// Latency is how long it takes to answer. Set it before the first use.
+	// Latency is the duration of each operation. Set it before the first use.
 	Latency time.Duration
 
 	mu      sync.Mutex
@@ -19,7 +19,7 @@ type Shop struct {
 	mails   []string        // sent
 }
 
-// An Order is what a customer paid.
+// An Order is a paid order of a customer.
 type Order struct {
 	Number   string `json:"number"`
 	Cents    int    `json:"cents"`
@@ -45,7 +45,7 @@ func (s *Shop) Find(ctx context.Context, number string) (Order, error) {
 	return s.order(number)
 }
 
-// Refund pays back, once for each key, and returns the order as it is then.
+// Refund refunds an amount once for each key. It returns the changed order.
 func (s *Shop) Refund(ctx context.Context, key, number string, cents int) (Order, error) {
 	if err := s.wait(ctx); err != nil {
 		return Order{}, err
@@ -64,7 +64,7 @@ func (s *Shop) Refund(ctx context.Context, key, number string, cents int) (Order
 	return o, nil
 }
 
-// Mail writes to the customer of an order.
+// Mail sends a text to the customer of an order.
 func (s *Shop) Mail(ctx context.Context, number, text string) error {
 	if err := s.wait(ctx); err != nil {
 		return err
@@ -78,14 +78,14 @@ func (s *Shop) Mail(ctx context.Context, number, text string) error {
 	return nil
 }
 
-// Refunded returns how many cents of an order were paid back.
+// Refunded returns the refunded cents of an order.
 func (s *Shop) Refunded(number string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.orders[number].Refunded
 }
 
-// order finds an order. The caller holds mu.
+// order returns an order. The caller holds mu.
 func (s *Shop) order(number string) (Order, error) {
 	o, ok := s.orders[number]
 	if !ok {

@@ -1,5 +1,5 @@
-// Package cli is what the example programs have in common: flags, the choice of
-// a provider, and how a run looks in a terminal.
+// Package cli is shared by the example programs: the flags, the choice of a
+// provider, and the output of a run in a terminal.
 package cli
 
 import (
@@ -21,20 +21,20 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/wrap"
 )
 
-// App is what a program was started with.
+// An App is the configuration of a program: the flags and the provider.
 type App struct {
 	Model    string        // the name of the model
-	Provider openai.Config // where it is
-	Embedded bool          // it is the embedded one
-	Own      bool          // to be set before Main: the program brings an embedded one of its own
+	Provider openai.Config // the provider
+	Embedded bool          // Provider is the embedded provider
+	Own      bool          // the program has an embedded provider of its own; set it before Main
 	NoStream bool
 	JSON     bool
-	Offline  bool // no model is asked: none is looked for
+	Offline  bool // the program needs no provider
 	Args     []string
 	*Out
 }
 
-// Main runs a program whose answers stream unless -stream=false. See [App.Main].
+// Main runs a program with a flag -stream, which is true by default. See [App.Main].
 func Main(usage string, run func(*App) error) {
 	app, stream := New(), true
 	flag.BoolVar(&stream, "stream", true, "stream the answers")
@@ -44,14 +44,14 @@ func Main(usage string, run func(*App) error) {
 	})
 }
 
-// New defines the flags that programs with one run have.
+// New defines the flags of a program that runs an agent.
 func New() *App {
 	app := Bare()
 	flag.BoolVar(&app.JSON, "json", false, "print the events as JSON, one a line")
 	return app
 }
 
-// Bare defines the flags that say which model is asked.
+// Bare defines the flags that select the model.
 func Bare() *App {
 	app := &App{Out: newOut(os.Stdout, os.Stderr)}
 	flag.StringVar(&app.Model, "model", "", "name of the model (default $OPENAI_MODEL or "+demo.Model+")")
@@ -59,17 +59,17 @@ func Bare() *App {
 	return app
 }
 
-// Main runs a program and exits: with status 1 and one line on stderr if run
-// fails, with 130 if it was interrupted, with 2 if the flags are wrong. The usage
-// is that of [Parse].
+// Main runs a program and exits. The status is 1 after an error of run, which Main
+// prints in one line on stderr, 130 after an interrupt, and 2 after wrong flags. For
+// usage see [Parse].
 func (app *App) Main(usage string, run func(*App) error) {
 	app.Args = Parse(usage)
 	os.Exit(app.exit(app.run(run)))
 }
 
-// Parse reads the command line and returns what stands behind the flags. If it
-// is wrong, or asks for help, Parse prints the usage and exits. The usage, such
-// as "chat [flags]", has more than flags if the program takes more than that.
+// Parse parses the command line and returns the arguments after the flags. After a
+// wrong command line, or with -h, Parse prints the usage and exits. If usage ends in
+// " [flags]", as in "chat [flags]", the program accepts no arguments.
 func Parse(usage string) []string {
 	flag.Usage = func() {
 		_, _ = fmt.Fprintln(flag.CommandLine.Output(), "usage:", usage)
@@ -93,8 +93,8 @@ func (app *App) run(do func(*App) error) error {
 	return do(app)
 }
 
-// connect chooses the provider: that of the flags and the environment, or else
-// an embedded one, which is reached over HTTP like any other.
+// connect selects the provider of the flags and the environment. Otherwise it starts
+// an embedded provider, which the program reaches over HTTP like other providers.
 func (app *App) connect() (close func(), err error) {
 	if app.Offline {
 		return func() {}, nil
@@ -114,21 +114,21 @@ func (app *App) connect() (close func(), err error) {
 		return nil, fmt.Errorf("embedded provider: %w", err)
 	}
 	app.Provider.BaseURL, app.Embedded = server.BaseURL, true
-	app.Model = cmp.Or(app.Model, demo.Model) // OPENAI_MODEL belongs to another provider
+	app.Model = cmp.Or(app.Model, demo.Model) // ignores OPENAI_MODEL, which belongs to another provider
 	_, _ = fmt.Fprintln(os.Stderr, "OPENAI_API_KEY is not set: an embedded demo answers, which understands nothing.")
 	return server.Close, nil
 }
 
-// impatient returns a client that does not wait for an unreachable host as long
-// as a server program should: somebody sits in front of it.
+// impatient returns a client with a short timeout for connections, because a person
+// waits for the program.
 func impatient() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DialContext = (&net.Dialer{Timeout: 2500 * time.Millisecond}).DialContext
 	return &http.Client{Transport: t}
 }
 
-// Question is what the command line asks; standard, where it asks nothing. An empty
-// one is none: it comes of a variable that is not set.
+// Question returns the question on the command line, and standard without arguments.
+// An empty question is an error: the cause is usually an unset variable.
 func (app *App) Question(standard string) (string, error) {
 	question := strings.Join(app.Args, " ")
 	switch {
@@ -140,13 +140,13 @@ func (app *App) Question(standard string) (string, error) {
 	return question, nil
 }
 
-// UsageError says that the command line is wrong.
+// UsageError reports a wrong command line.
 type UsageError struct{ Err error }
 
 func (e *UsageError) Error() string { return e.Err.Error() }
 func (e *UsageError) Unwrap() error { return e.Err }
 
-// exit returns the status of a program that ended with err, and tells of it.
+// exit prints err and returns the exit status.
 func (app *App) exit(err error) int {
 	switch {
 	case err == nil:
@@ -163,7 +163,7 @@ func (app *App) exit(err error) int {
 	return 1
 }
 
-// Report tells of err in one line on stderr, and with -json also on stdout.
+// Report prints err in one line on stderr, and with -json also on stdout.
 func (app *App) Report(err error) {
 	text := OneLine(err.Error())
 	app.EndLine()
@@ -173,10 +173,10 @@ func (app *App) Report(err error) {
 	_, _ = fmt.Fprintf(os.Stderr, "%s: %s\n", Name(), text)
 }
 
-// Name returns that of the program.
+// Name returns the name of the program.
 func Name() string { return strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe") }
 
-// failure is the last line of -json if a program fails.
+// A failure is the last line of -json after an error.
 type failure struct {
 	Type  string `json:"type"`
 	Error string `json:"error"`

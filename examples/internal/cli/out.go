@@ -10,13 +10,13 @@ import (
 	"golang.org/x/term"
 )
 
-// Out prints a run for people: the text of answers, and lines about all else,
-// which are dim where there are colours.
+// Out prints a run for people: the text of answers, and lines about the other
+// events. In a terminal with colours these lines are dim.
 type Out struct {
 	out   stream
 	err   stream
 	open  bool // the cursor is behind text
-	shown bool // pieces of the answer that is on its way were printed
+	shown bool // pieces of the current answer were printed
 }
 
 // A stream is stdout or stderr.
@@ -29,12 +29,12 @@ func newOut(out, err *os.File) *Out {
 	return &Out{out: stream{out, hasColor(out)}, err: stream{err, hasColor(err)}}
 }
 
-// hasColor reports whether f is a terminal whose user did not refuse colours.
+// hasColor reports whether f is a terminal whose user did not disable colours.
 func hasColor(f *os.File) bool {
 	return IsTerminal(f) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// IsTerminal reports whether f is one.
+// IsTerminal reports whether f is a terminal.
 func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // Text prints a piece of an answer.
@@ -59,13 +59,13 @@ func (o *Out) Answer(text string) {
 // Note prints a dim line.
 func (o *Out) Note(format string, args ...any) { o.line(o.out, format, args...) }
 
-// Notice prints a dim line on stderr: it is about the run, and no part of it.
+// Notice prints a dim line on stderr, about the run and outside of its output.
 func (o *Out) Notice(format string, args ...any) { o.line(o.err, format, args...) }
 
 func (o *Out) line(to stream, format string, args ...any) {
 	o.EndLine()
 	text := fmt.Sprintf(format, args...)
-	line := strings.Repeat(" ", len(text)-len(strings.TrimLeft(text, " "))) + OneLine(text) // indented as it was
+	line := strings.Repeat(" ", len(text)-len(strings.TrimLeft(text, " "))) + OneLine(text) // with the indentation of text
 	if to.color {
 		line = "\x1b[2m" + line + "\x1b[0m"
 	}
@@ -78,13 +78,13 @@ func (o *Out) Void(format string, args ...any) {
 	o.Note(format, args...)
 }
 
-// Prompt asks for a line.
+// Prompt prints the prompt for a line.
 func (o *Out) Prompt() {
 	o.EndLine()
 	_, _ = io.WriteString(o.out.w, "> ")
 }
 
-// Ask asks something on stderr, and leaves the cursor behind it.
+// Ask prints a question on stderr, without the end of the line.
 func (o *Out) Ask(question string) {
 	o.EndLine()
 	_, _ = io.WriteString(o.err.w, OneLine(question)+" ")
@@ -98,10 +98,10 @@ func (o *Out) EndLine() {
 	}
 }
 
-// maxLine bounds a line, in characters.
+// maxLine limits a line, in characters.
 const maxLine = 500
 
-// OneLine makes one line of a text.
+// OneLine returns a text as one line.
 func OneLine(s string) string {
 	line := []rune(strings.Join(strings.Fields(printable(s)), " "))
 	if len(line) > maxLine {
@@ -110,12 +110,12 @@ func OneLine(s string) string {
 	return string(line)
 }
 
-// printable drops control characters and those that nobody sees: a model or a tool
-// could move the cursor, turn text around, or worse, with them.
+// printable drops control characters and invisible characters, with which a model or
+// a tool could move the cursor or reverse text.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch r {
-		case '\n', '\t', '\u200c', '\u200d': // the last join letters and emoji, or keep them apart
+		case '\n', '\t', '\u200c', '\u200d': // the last two join letters and emoji, or separate them
 			return r
 		}
 		if unicode.In(r, unicode.Cc, unicode.Cf) {

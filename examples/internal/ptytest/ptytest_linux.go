@@ -1,5 +1,5 @@
-// Package ptytest starts programs at a terminal, for tests of what they do there. Only
-// Linux has it.
+// Package ptytest starts programs at a terminal, for tests of their behaviour there.
+// It supports only Linux.
 package ptytest
 
 import (
@@ -15,25 +15,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Terminal is one at which a program was started. One goroutine uses it.
+// A Terminal is a terminal with a running program. It is for one goroutine.
 type Terminal struct {
 	master *os.File
 	screen strings.Builder
 }
 
-// Start starts a command, of which Args and Env count, at an xterm of 100 columns and
-// 30 lines. The end of t hangs up.
+// Start starts a command at an xterm of 100 columns and 30 lines. Of cmd, Start uses
+// Args and Env. The end of t closes the terminal.
 func Start(t testing.TB, program *exec.Cmd) *Terminal {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	must(t, err)
-	// A shell holds the terminal until all is read: what is on its way when the
-	// first process of a terminal ends may be lost.
+	// A shell keeps the terminal open until the test has read all output. Output may
+	// be lost when the first process of a terminal ends.
 	shell := exec.CommandContext(t.Context(), "sh", append([]string{"-c", `trap : INT; "$@"; echo "status $?"; read end`, "sh"}, program.Args...)...)
 	t.Cleanup(func() {
 		_ = master.Close()
 		if shell.Process != nil {
-			_ = shell.Wait() // it is hung up on
+			_ = shell.Wait() // the error says that the terminal was closed
 		}
 	})
 	must(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
@@ -51,14 +51,14 @@ func Start(t testing.TB, program *exec.Cmd) *Terminal {
 	return &Terminal{master: master}
 }
 
-// Type types text; "\x03" is ^C, and "\x04" ^D.
+// Type types text. "\x03" is ^C, and "\x04" is ^D.
 func (m *Terminal) Type(t testing.TB, text string) {
 	t.Helper()
 	_, err := m.master.WriteString(text)
 	must(t, err)
 }
 
-// Until reads until there was text, and returns all that was written so far.
+// Until reads until the output contains text. It returns the output so far.
 func (m *Terminal) Until(t testing.TB, text string) string {
 	t.Helper()
 	return m.read(t, func(screen string) bool { return strings.Contains(screen, text) })
@@ -66,8 +66,8 @@ func (m *Terminal) Until(t testing.TB, text string) string {
 
 var ended = regexp.MustCompile(`(?s)^(.*)status (\d+)\r\n$`)
 
-// Rest reads until the program has ended. It returns all that was written, with "\n"
-// at the end of a line, and the status.
+// Rest reads until the program ends. It returns the output, with "\n" at the end of
+// each line, and the exit status.
 func (m *Terminal) Rest(t testing.TB) (screen, status string) {
 	t.Helper()
 	parts := ended.FindStringSubmatch(m.read(t, ended.MatchString))
