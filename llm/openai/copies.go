@@ -10,8 +10,8 @@ import (
 // of the answer so far: it replaces what came before, and never repeats it.
 
 // mostCompared bounds what messages are compared with, all in all. An honest server
-// sends as much of them.
-const mostCompared = 1 << 30
+// sends at least as many bytes of them, and MaxResponseBytes bounds these.
+const mostCompared = 1 << 28
 
 // copied takes a message that came without a delta. Servers that have no deltas at
 // all send pieces under that name, or running totals.

@@ -14,7 +14,7 @@ import (
 // TestManyCalls sends histories with many calls in one message. What it costs
 // grows with their number, and not with its square. It runs alone: others would
 // allocate meanwhile.
-func TestManyCalls(t *testing.T) { //nolint:paralleltest // it measures
+func TestManyCalls(t *testing.T) {
 	const few, many = 1 << 10, 1 << 14
 	id := func(i int) string { return fmt.Sprintf("call_%d", i) }
 	for _, tt := range []struct {

@@ -205,6 +205,13 @@ func TestNoCalls(t *testing.T) {
 func TestTooManyPieces(t *testing.T) {
 	t.Parallel()
 	big := strings.Repeat("x", 2<<20)
+	hundred := func(i int) string { // members
+		var b strings.Builder
+		for n := range 100 {
+			fmt.Fprintf(&b, `,"%d":1`, 100*i+n)
+		}
+		return b.String()
+	}
 	for _, tt := range []struct {
 		name   string
 		first  string
@@ -215,8 +222,8 @@ func TestTooManyPieces(t *testing.T) {
 		{"one long text", delta(`{"reasoning_details":[{"index":0,"text":"` + big + `"}]}`), func(int) string { return delta(`{"reasoning_details":[{"index":0,"text":"x"}]}`) }, 20_000, false},
 		{"an element that contradicts", delta(`{"images":[{"index":0,"url":"` + big + `"}]}`), func(i int) string { return delta(fmt.Sprintf(`{"images":[{"index":0,"url":"%d"}]}`, i)) }, 20_000, false},
 		{"elements", delta(`{"x":[{}]}`), func(i int) string { return delta(`{"x":[` + strings.Repeat(`{"a":1},`, 100) + fmt.Sprint(i) + `]}`) }, 2_000, true},
-		{"members of one element", delta(`{"x":[{"index":0}]}`), func(i int) string { return delta(fmt.Sprintf(`{"x":[{"index":0,"%d":1}]}`, i)) }, 140_000, true},
-		{"members of calls", calls(`{"index":0,"id":"a","x":{"y":1}}`), func(i int) string { return calls(fmt.Sprintf(`{"index":0,"x":{"%d":1}}`, i)) }, 140_000, true},
+		{"members of one element", delta(`{"x":[{"index":0}]}`), func(i int) string { return delta(`{"x":[{"index":0` + hundred(i) + `}]}`) }, 1_400, true},
+		{"members of calls", calls(`{"index":0,"id":"a","x":{"y":1}}`), func(i int) string { return calls(`{"index":0,"x":{"y":1` + hundred(i) + `}}`) }, 1_400, true},
 		{"pieces of messages", `{"choices":[{"message":{"content":"x"}}]}`, func(i int) string { return fmt.Sprintf(`{"choices":[{"message":{"content":"%d"}}]}`, i) }, 20_000, false},
 		{"messages behind a long text", delta(`{"content":"` + big + `"}`), func(int) string { return `{"choices":[{"message":{"content":"y"}}]}` }, 20_000, true},
 		{"whole calls of one index", "{}", func(i int) string {
