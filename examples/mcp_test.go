@@ -326,7 +326,7 @@ func TestMCPBadFlags(t *testing.T) {
 		{[]string{"-list", "What?"}, "mcp: -list answers no question\n", 2},
 		{[]string{"-server", " "}, "mcp: -server: there is no command\n", 2},
 		{[]string{"-server", "A=secret"}, "mcp: -server: there is no command\n", 2},
-		{[]string{"-server", "bad__name: mcp"}, `mcp: mcp server "bad__name": Name: has 1 to 32 letters, digits, - and single _, of which _ is not the last` + "\n", 1},
+		{[]string{"-server", "bad__name: mcp"}, `mcp: mcp server "bad__name": Name: must have 1 to 32 letters, digits, - and single _, and must not end in _` + "\n", 1},
 		{[]string{"-url", "localhost"}, "mcp: -url: is no URL such as https://example.com/mcp\n", 2},
 		{[]string{"-header", "Key: secret"}, `mcp: -header "Key": must stand behind the -url that it is for` + "\n", 2},
 		{[]string{"-url", "http://127.0.0.1:1", "-header", "secret"}, "mcp: -header: is to be 'Name: value'\n", 2},

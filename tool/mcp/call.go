@@ -20,10 +20,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// KeyMeta names the member of a call's _meta by which a server may know what it has
-// done: a text that is the same whenever the call is made, and no other call's. It is
-// made of [tool.Call].Key, the first 16 bytes of its SHA-256 in hexadecimal digits,
-// since the key has the session's name in it, which is none of the server's business.
+// KeyMeta names the member of a call's _meta by which a server recognizes a repeated
+// call. The value is the same whenever the call is made, and differs from the value of
+// every other call. It is made from [tool.Call].Key: the first 16 bytes of the SHA-256,
+// in hexadecimal digits. The key itself is not sent, because it contains the name of
+// the session.
 const KeyMeta = "toolloop/key"
 
 func keyMeta(key string) string {
@@ -31,92 +32,93 @@ func keyMeta(key string) string {
 	return hex.EncodeToString(digest[:16])
 }
 
-// caller is the function of a tool.
-func (l *link) caller(d Definition) func(context.Context, json.RawMessage) (llm.Parts, error) {
+// function returns the function that calls the tool.
+func (l *link) function(d Definition) func(context.Context, json.RawMessage) (llm.Parts, error) {
 	return func(ctx context.Context, args json.RawMessage) (llm.Parts, error) {
 		parts, again, err := l.call(ctx, d, args)
-		if again { // the server has done nothing: a new connection will do
+		if again { // the call had no effect, so repeat it once, over a new connection
 			parts, _, err = l.call(ctx, d, args)
 		}
 		return parts, err
 	}
 }
 
-// call makes a call. again says that it had no effect because the connection was no
-// good any more.
+// call makes a call. again reports that the call had no effect because the connection
+// was no longer usable.
 func (l *link) call(ctx context.Context, d Definition, args json.RawMessage) (parts llm.Parts, again bool, err error) {
-	v := l.view(ctx, ofCalls)
-	if v.live == nil {
+	v := l.view(ctx, callBurst)
+	if v.conn == nil {
 		return nil, false, notMade("the server of the tool cannot be reached now", v.err)
 	}
-	switch mark, offered := v.list.marks[d.Name]; {
+	switch mark, offered := v.list.fingerprints[d.Name]; {
 	case !offered:
-		return nil, false, notMade("the server has this tool no more", nil)
+		return nil, false, notMade("the server no longer has this tool", nil)
 	case mark != d.Fingerprint:
-		return nil, false, notMade("the server has changed what this tool is", nil)
+		return nil, false, notMade("the server has changed this tool", nil)
 	}
-	s := new(sending)
-	res, err := l.send(ctx, v.live, s, d, args)
+	s := new(delivery)
+	res, err := l.send(ctx, v.conn, s, d, args)
 	if err == nil {
-		l.answered()
-		return l.received(res)
+		l.callAnswered()
+		return l.resultParts(res)
 	}
-	if v, ok := errors.AsType[*verdict](err); ok {
+	if v, ok := errors.AsType[*finalError](err); ok {
 		return nil, false, v.failure
 	}
 	if errors.Is(err, sdk.ErrConnectionClosed) {
-		v.live.sever() // it may be waiting for something
+		v.conn.abort() // the SDK may still wait for the server
 	}
-	again = s.lost.Load() || !s.sent.Load() && ctx.Err() == nil
-	if again || !isAnswer(err) && !isNoAnswer(err) {
-		v.live.awaitEnd(ctx, err)
-		err = v.live.explain(err)
+	again = s.sessionLost.Load() || !s.sent.Load() && ctx.Err() == nil
+	if again || !isServerError(err) && !isInvalidResponse(err) {
+		v.conn.awaitEnd(ctx, err)
+		err = v.conn.explain(err)
 	}
 	return nil, again, l.failure(ctx, d, s, err)
 }
 
-func (l *link) send(ctx context.Context, lv *live, s *sending, d Definition, args json.RawMessage) (*sdk.CallToolResult, error) {
+func (l *link) send(ctx context.Context, conn *connection, s *delivery, d Definition, args json.RawMessage) (*sdk.CallToolResult, error) {
 	call := tool.CallFrom(ctx)
-	tell := &teller{to: func(done, total float64, message string) { call.Progress(done, total, l.secrets.hide(message)) }}
-	token, done := l.reports.expect(tell.progress)
+	tell := &progressReporter{report: func(done, total float64, message string) { call.Progress(done, total, l.secrets.hide(message)) }}
+	token, done := l.progress.register(tell.progress)
 	defer done()
 	params := &sdk.CallToolParams{Name: d.Name, Arguments: args, Meta: sdk.Meta{"progressToken": token}}
 	if call.Key != "" {
 		params.Meta[KeyMeta] = keyMeta(call.Key)
 	}
-	if d.task && lv.noTasks == nil { // else it is offered for calls of another kind by now
-		return l.callTask(ctx, lv, s, d, params, tell)
+	if d.task && conn.noTasks == nil { // otherwise the tool no longer has to be called as a task
+		return l.callTask(ctx, conn, s, d, params, tell)
 	}
-	return lv.call(ctx, s, params)
+	return conn.call(ctx, s, params)
 }
 
-// call lets the SDK call a tool.
-func (lv *live) call(ctx context.Context, s *sending, params *sdk.CallToolParams) (res *sdk.CallToolResult, err error) {
-	err = lv.request(ctx, s, func(ctx context.Context) error {
-		res, err = lv.session.CallTool(ctx, params)
+// call calls a tool through the SDK.
+func (conn *connection) call(ctx context.Context, s *delivery, params *sdk.CallToolParams) (res *sdk.CallToolResult, err error) {
+	err = conn.request(ctx, s, func(ctx context.Context) error {
+		res, err = conn.session.CallTool(ctx, params)
 		return err
 	})
 	return res, err
 }
 
-func (l *link) received(res *sdk.CallToolResult) (llm.Parts, bool, error) {
+func (l *link) resultParts(res *sdk.CallToolResult) (llm.Parts, bool, error) {
 	if res.NeedsInput() {
-		return nil, false, tool.Fail(tool.Failed, "The tool asks for input of a person, and nobody is there to give it.", nil)
+		return nil, false, tool.Fail(tool.Failed, "The tool asks for a person's input, and no person is there to give it.", nil)
 	}
-	parts, err := result(carried(res.Meta))
+	parts, err := result(rawResult(res.Meta))
 	return parts, false, err
 }
 
-// awaitEnd waits until the link knows that the connection has ended, if it has: who
-// calls next is to find a new one, or what is wrong.
-func (lv *live) awaitEnd(ctx context.Context, err error) {
+// awaitEnd waits until the link has noticed the end of the connection, if the
+// connection has ended. The next call then gets a new connection, or the reason why
+// there is none.
+func (conn *connection) awaitEnd(ctx context.Context, err error) {
 	if ctx.Err() != nil && !errors.Is(err, sdk.ErrSessionMissing) {
 		return
 	}
 	select {
-	case <-lv.gone:
+	case <-conn.gone:
 	case <-ctx.Done():
-	case <-time.After(time.Second): // it goes on: one request failed
+	case <-time.After(time.Second): // the connection goes on; only this request failed
 	}
 }
 
@@ -127,45 +129,46 @@ func notMade(reason string, cause error) *tool.Error {
 
 var unknownTool = regexp.MustCompile(`(?i)^(unknown tool\b|tool\b.*\bnot found)`)
 
-// failure says what an error means. What may have reached the server and was not
-// answered may have had its effect.
-func (l *link) failure(ctx context.Context, d Definition, s *sending, err error) error {
+// failure translates an error into a failure for the model. The order of the cases
+// matters: a call that may have reached the server and got no response may have had its
+// effect.
+func (l *link) failure(ctx context.Context, d Definition, s *delivery, err error) error {
 	answer, _ := errors.AsType[*jsonrpc.Error](err)
-	answered := isAnswer(err)
+	answered := isServerError(err)
 	status := int(s.status.Load())
-	cause, said := l.secrets.err(err), l.said(s, answer)
+	cause, said := l.secrets.err(err), l.serverText(s, answer)
 	switch {
 	case !s.sent.Load():
 		if ctx.Err() != nil {
-			return notMade("its time was over", context.Cause(ctx))
+			return notMade("its time had run out", context.Cause(ctx))
 		}
 		return notMade("the server of the tool cannot be reached now", cause)
 	case ctx.Err() != nil:
 		return tool.Fail(tool.OutcomeUnknown, "", context.Cause(ctx))
-	case s.lost.Load():
-		return notMade("the server does not know us any more", cause)
+	case s.sessionLost.Load():
+		return notMade("the server has lost our session", cause)
 	case status >= 400 && status < 500 && status != http.StatusRequestTimeout && !answered:
 		return notMade(fmt.Sprintf("the server refused it (%d %s%s)", status, http.StatusText(status), said), cause)
 	case answered && s.guessed.Load():
-		return l.doubt(d, "answered with an error that names no request"+said, cause)
+		return l.outcomeUnknown(d, "answered with an error that names no request"+said, cause)
 	case answered && status < 500:
-		return l.answerFailure(d, answer, cause)
+		return l.errorResponseFailure(d, answer, cause)
 	case status >= 500:
-		return l.doubt(d, fmt.Sprintf("answered with an error of its own (%d %s%s)", status, http.StatusText(status), said), cause)
-	case isNoAnswer(err):
-		return l.doubt(d, strings.TrimPrefix(line(l.secrets.hide(answer.Message), maxErrorText), "the server "), cause)
+		return l.outcomeUnknown(d, fmt.Sprintf("answered with a server error (%d %s%s)", status, http.StatusText(status), said), cause)
+	case isInvalidResponse(err):
+		return l.outcomeUnknown(d, strings.TrimPrefix(line(l.secrets.hide(answer.Message), maxErrorText), "the server "), cause)
 	}
-	if r, ok := errors.AsType[*refusal](err); ok { // of a question about a task
-		return l.doubt(d, "answered "+line(l.secrets.hide(r.answer()), maxErrorText), cause)
+	if r, ok := errors.AsType[*refusal](err); ok { // the response to a request about a task
+		return l.outcomeUnknown(d, "answered "+line(l.secrets.hide(r.answer()), maxErrorText), cause)
 	}
-	return l.doubt(d, "broke off before it answered", cause)
+	return l.outcomeUnknown(d, "disconnected before it answered", cause)
 }
 
-// said are the words of a server about a request that failed, behind a colon; "" if
-// there are none.
-func (l *link) said(s *sending, answer *jsonrpc.Error) (text string) {
+// serverText returns the server's message about a failed request, after a colon, or ""
+// if there is no message.
+func (l *link) serverText(s *delivery, answer *jsonrpc.Error) (text string) {
 	if r := s.refusal.Load(); r != nil {
-		text = r.said
+		text = r.serverText
 	}
 	if answer != nil && answer.Code != codeRejected && text == "" {
 		text = answer.Message
@@ -176,9 +179,9 @@ func (l *link) said(s *sending, answer *jsonrpc.Error) (text string) {
 	return ": " + text
 }
 
-// doubt is the failure of a call that may have had its effect, with what the server
-// did.
-func (l *link) doubt(d Definition, happened string, cause error) *tool.Error {
+// outcomeUnknown is the failure of a call that may have had an effect. happened
+// describes the server's behaviour.
+func (l *link) outcomeUnknown(d Definition, happened string, cause error) *tool.Error {
 	happened = "The server of the tool " + strings.TrimRight(happened, ".") + ". "
 	if l.server.mayRepeat(d) {
 		return tool.Fail(tool.Failed, happened+"The same call may be made again.", cause)
@@ -189,8 +192,8 @@ func (l *link) doubt(d Definition, happened string, cause error) *tool.Error {
 	}
 }
 
-// answerFailure is that of a JSON-RPC error.
-func (l *link) answerFailure(d Definition, answer *jsonrpc.Error, cause error) error {
+// errorResponseFailure translates a JSON-RPC error.
+func (l *link) errorResponseFailure(d Definition, answer *jsonrpc.Error, cause error) error {
 	text := visible(l.secrets.hide(answer.Message))
 	switch {
 	case answer.Code == jsonrpc.CodeInvalidParams && unknownTool.MatchString(text):
@@ -201,40 +204,41 @@ func (l *link) answerFailure(d Definition, answer *jsonrpc.Error, cause error) e
 	return tool.Fail(tool.Failed, text, cause)
 }
 
-// reports are those of the progress of calls that run.
-type reports struct {
-	mu   sync.Mutex
-	last int
-	to   map[string]func(done, total float64, message string)
+// A progressRouter passes progress notifications on to the running calls.
+type progressRouter struct {
+	mu        sync.Mutex
+	last      int
+	receivers map[string]func(done, total float64, message string)
 }
 
-// expect returns the token of a call's reports. After done none is passed on.
-func (r *reports) expect(tell func(done, total float64, message string)) (token string, done func()) {
+// register returns the progress token of a call. After done, no notification is passed
+// on.
+func (r *progressRouter) register(tell func(done, total float64, message string)) (token string, done func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last++
 	token = fmt.Sprint("p", r.last)
-	if r.to == nil {
-		r.to = map[string]func(done, total float64, message string){}
+	if r.receivers == nil {
+		r.receivers = map[string]func(done, total float64, message string){}
 	}
-	r.to[token] = tell
+	r.receivers[token] = tell
 	return token, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		delete(r.to, token)
+		delete(r.receivers, token)
 	}
 }
 
-// report passes a report on. It is called by who reads the server's messages, and
-// does not wait.
-func (r *reports) report(params json.RawMessage) {
+// deliver passes a notification on. The reader of the server's messages calls deliver,
+// so deliver does not block.
+func (r *progressRouter) deliver(params json.RawMessage) {
 	var token, message string
 	var progress, total float64
 	if (fields{"progressToken": &token, "progress": &progress, "total": &total, "message": &message}).decode(params) != nil {
 		return
 	}
 	r.mu.Lock()
-	tell := r.to[token]
+	tell := r.receivers[token]
 	r.mu.Unlock()
 	if tell != nil {
 		tell(progress, total, line(message, maxErrorText))

@@ -17,7 +17,8 @@ var (
 	headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 )
 
-// check says which field is bad. No value of Env and Header is in its errors.
+// check returns an error that names an invalid field. Errors contain no values of Env
+// and Header.
 func (s Server) check() error {
 	for _, err := range []error{s.checkName(), s.checkWay(), s.checkBounds(), checkPatterns("Allow", s.Allow), checkPatterns("Deny", s.Deny)} {
 		if err != nil {
@@ -34,7 +35,7 @@ func bad(field, format string, args ...any) error {
 
 func (s Server) checkName() error {
 	if !serverName.MatchString(s.Name) || strings.Contains(s.Name, "__") || strings.HasSuffix(s.Name, "_") {
-		return bad("Name", "has 1 to 32 letters, digits, - and single _, of which _ is not the last")
+		return bad("Name", "must have 1 to 32 letters, digits, - and single _, and must not end in _")
 	}
 	return nil
 }
@@ -68,7 +69,7 @@ func (s Server) checkCommand() error {
 	}
 	for name, value := range s.Env {
 		if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") {
-			return bad("Env", "%q can be no variable", name)
+			return bad("Env", "%q is not a valid variable", name)
 		}
 	}
 	return nil
@@ -90,7 +91,7 @@ func (s Server) checkURL() error {
 		}
 		seen[key] = true
 		if !headerName.MatchString(name) || strings.ContainsAny(value, "\r\n\x00") {
-			return bad("Header", "%q can be no header", name)
+			return bad("Header", "%q is not a valid header", name)
 		}
 		if key == "Authorization" && s.OAuth != nil {
 			return bad("Header", "Authorization is set by OAuth")
@@ -102,13 +103,13 @@ func (s Server) checkURL() error {
 func (s Server) checkBounds() error {
 	switch {
 	case s.StartTimeout < -1:
-		return bad("StartTimeout", "%v is negative; -1 is no limit", s.StartTimeout)
+		return bad("StartTimeout", "%v is negative; -1 means no limit", s.StartTimeout)
 	case s.MaxTools < -1:
-		return bad("MaxTools", "%d is negative; -1 is no limit", s.MaxTools)
+		return bad("MaxTools", "%d is negative; -1 means no limit", s.MaxTools)
 	case s.MaxMessage < 0:
 		return bad("MaxMessage", "%d is negative", s.MaxMessage)
 	case s.Changed != AskAgain && s.Changed != Drop:
-		return bad("Changed", "there is no %q", string(s.Changed))
+		return bad("Changed", "%q is unknown", string(s.Changed))
 	}
 	return nil
 }
@@ -116,7 +117,7 @@ func (s Server) checkBounds() error {
 func checkPatterns(field string, patterns []string) error {
 	for _, p := range patterns {
 		if _, err := path.Match(p, ""); err != nil {
-			return bad(field, "%q is no pattern", p)
+			return bad(field, "%q is not a valid pattern", p)
 		}
 	}
 	return nil

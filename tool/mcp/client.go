@@ -9,17 +9,16 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A Client holds the connections to some servers. They are made when their tools
-// are listed first, all at once, and made anew when they broke. Any goroutine may
-// use it.
+// A Client manages connections to MCP servers. It makes all connections when the tools
+// are first listed, and remakes a broken connection. Any goroutine may use it.
 type Client struct {
 	links  []*link
 	cancel context.CancelFunc
 	first  sync.Once
 }
 
-// Open checks what is said of servers. It starts none. An error names the server
-// and its bad field.
+// Open validates the servers and returns their client. It starts no server. An error
+// names the server and the invalid field.
 func Open(servers ...Server) (*Client, error) {
 	seen := make(map[string]bool, len(servers))
 	for _, s := range servers {
@@ -39,16 +38,16 @@ func Open(servers ...Server) (*Client, error) {
 	return c, nil
 }
 
-// Toolsets returns one set of tools for each server, in their order. The first of
-// them that is listed starts all servers. A set is tool.Set.Optional unless its
-// server is Required: what a server cannot offer is told as a notice, and if it
-// broke, the list that it gave before holds.
+// Toolsets returns one set of tools for each server, in order. The first listing of any
+// set starts all servers. A set is tool.Set.Optional unless its server is Required:
+// then a failure is reported as a notice, and the last list of a broken server remains
+// valid.
 func (c *Client) Toolsets() []tool.Set {
 	sets := make([]tool.Set, len(c.links))
 	for i, l := range c.links {
 		sets[i] = tool.Set{
 			Name: l.server.Name, Optional: !l.server.Required,
-			Timeout: -1, // that of the server holds
+			Timeout: -1, // StartTimeout applies
 			List: func(ctx context.Context) ([]tool.Tool, error) {
 				c.start()
 				return l.tools(ctx)
@@ -58,37 +57,36 @@ func (c *Client) Toolsets() []tool.Set {
 	return sets
 }
 
-// start begins to connect to all servers, so that a slow one is ready when it is
-// asked.
+// start begins to connect to all servers, so that a slow server is ready sooner.
 func (c *Client) start() {
 	c.first.Do(func() {
 		for _, l := range c.links {
-			l.begin()
+			l.start()
 		}
 	})
 }
 
-// A Status is what is known of a server.
+// A Status describes the tools of a server.
 type Status struct {
 	Server      string
-	Definitions []Definition // of the tools that are offered
-	LeftOut     []LeftOut    // the tools that are not, at most 100 of them
-	// Err says why there is no list, or only an earlier one or a part of one.
+	Definitions []Definition // the tools that are offered
+	LeftOut     []LeftOut    // the tools that are left out, at most 100
+	// Err says why the list is missing, old or incomplete. Nil means a complete,
+	// current list.
 	Err error
 }
 
 // A LeftOut is a tool that is not offered.
 type LeftOut struct {
-	Name   string // as the server says it, without what nobody sees
+	Name   string // the server's name of the tool, without invisible characters
 	Reason string
-	// Definition is that of a tool that is left out since it is not the known one;
-	// nil if there is another reason. Somebody may look at it, and enter its
-	// fingerprint into [Server].Known.
+	// Definition is set if the tool is left out because its definition is not the known
+	// one. After a review, add the fingerprint to [Server].Known.
 	Definition *Definition
 }
 
-// Status asks all servers for their tools as a run does, and reports what they
-// offer, in the order of the servers. It returns when ctx ends, with what there is.
+// Status lists the tools of all servers as a run does, and reports the offers in the
+// order of the servers. When ctx ends, Status returns what is known by then.
 func (c *Client) Status(ctx context.Context) []Status {
 	c.start()
 	all := make([]Status, len(c.links))
@@ -100,10 +98,10 @@ func (c *Client) Status(ctx context.Context) []Status {
 	return all
 }
 
-// Close ends all connections, and the processes that the client started: their
-// standard input is closed, 2 seconds later they get a signal to end, and after 2
-// more they are killed, with what they started. Calls that run fail. An error is
-// of a process that did not end.
+// Close ends all connections and the processes that the client started. For a process,
+// Close first closes standard input; after 2 seconds it sends a signal to terminate,
+// and after 2 more it kills the process with its children. Running calls fail. An error
+// reports a process that did not end.
 func (c *Client) Close() error {
 	c.cancel()
 	errs := make([]error, len(c.links))

@@ -25,21 +25,21 @@ func ReadConfig(name string) ([]Server, error) {
 	return servers, nil
 }
 
-// ParseConfig reads servers in the JSON that many programs use,
+// ParseConfig reads the JSON in which many programs list their servers:
 //
 //	{"mcpServers": {"files": {"command": "npx", "args": ["-y", "…"], "env": {"KEY": "${KEY}"}},
 //	                "desk": {"url": "https://…", "headers": {"Authorization": "Bearer ${TOKEN}"}}}}
 //
-// in their order. "servers" is read as "mcpServers" is, and a server has "cwd",
-// "type" (stdio, http or streamable-http; without it, what the others say) and
-// "disabled", which leaves it out. Other members are not read, such as those by which
-// other programs let tools pass without approval. A member that is there twice, or that
-// differs from one of these in its capitals only, is an error. Characters that no Name
-// has become "-".
+// It returns the servers in the order of the file. "servers" is accepted in place of
+// "mcpServers". A server may also have "cwd", "type" (stdio, http or streamable-http;
+// without a type, "command" or "url" decides) and "disabled", which skips the server.
+// Further members are ignored, such as the lists by which other programs let tools run
+// without approval. Duplicate members are errors, and so are these names in other
+// capitals. Characters that [Server].Name does not allow become "-".
 //
-// In all texts ${VAR} and ${env:VAR} are variables of the environment, and
-// ${VAR:-other} is other if VAR is not set or empty. Without that, one that is not
-// set is an error. Errors name variables and members, never a value.
+// In all texts, ${VAR} and ${env:VAR} stand for environment variables, and
+// ${VAR:-default} stands for default if VAR is not set or empty. An unset variable
+// without a default is an error. Errors name variables and members, never a value.
 func ParseConfig(data []byte) ([]Server, error) {
 	entries, err := configServers(data)
 	if err != nil {
@@ -64,17 +64,17 @@ func ParseConfig(data []byte) ([]Server, error) {
 	return servers, nil
 }
 
-// configServers are the servers of a file.
+// configServers returns the servers of a file.
 func configServers(data []byte) ([]member, error) {
 	var servers, mcpServers, text json.RawMessage
-	if err := json.Unmarshal(data, &text); err != nil { // it says where it is no JSON
-		return nil, place(err)
+	if err := json.Unmarshal(data, &text); err != nil { // the error says where the JSON is broken
+		return nil, withoutValue(err)
 	}
 	names := fields{"mcpServers": &mcpServers, "servers": &servers}
 	if err := names.check(text); err != nil {
 		return nil, err
 	}
-	_ = names.decode(text) // they are of any type
+	_ = names.decode(text) // the members may have any type
 	if mcpServers == nil {
 		mcpServers = servers
 	}
@@ -83,17 +83,17 @@ func configServers(data []byte) ([]member, error) {
 	}
 	entries, err := members(mcpServers)
 	if err != nil {
-		return nil, errors.New(`"mcpServers" is no object`)
+		return nil, errors.New(`"mcpServers" is not an object`)
 	}
 	return entries, fields{}.check(mcpServers)
 }
 
-// check is an error for an object in which a person has written a name twice, or one
-// of these in another spelling: programs read such files in different ways.
+// check returns an error for an object in which a name is there twice, or in which a
+// known name has other capitals: programs read such files in different ways.
 func (f fields) check(object json.RawMessage) error {
 	all, err := members(object)
 	if err != nil {
-		return place(err)
+		return withoutValue(err)
 	}
 	for _, m := range all {
 		if m.twice {
@@ -111,7 +111,7 @@ func (f fields) check(object json.RawMessage) error {
 	return nil
 }
 
-// A configServer is what is read of a server.
+// A configServer is a server as the file describes it.
 type configServer struct {
 	kind, command, cwd, url string
 	args                    []string
@@ -131,7 +131,7 @@ func (c *configServer) read(text json.RawMessage) error {
 		return err
 	}
 	if err := names.decode(text); err != nil {
-		return place(err)
+		return withoutValue(err)
 	}
 	var env, headers json.RawMessage
 	_ = fields{"env": &env, "headers": &headers}.decode(text) // it was decoded before
@@ -189,12 +189,13 @@ func (c configServer) checkType() error {
 	case "sse":
 		return errors.New(`"type" sse is the old transport; where a server has no other, use Server.Dial with the SDK's SSEClientTransport`)
 	default:
-		return fmt.Errorf(`there is no "type" %q`, line(c.kind, 64))
+		return fmt.Errorf(`unknown "type" %q`, line(c.kind, 64))
 	}
 	return nil
 }
 
-// checkWay wants one way to the server. Who has none has perhaps misspelt it.
+// checkWay returns an error unless the server has either a command or a URL. Without
+// both, the error lists the members of the server, since a name may be misspelt.
 func (c configServer) checkWay(m member) error {
 	switch {
 	case c.command != "" && c.url != "":
@@ -215,7 +216,7 @@ func (c configServer) checkWay(m member) error {
 
 var notOfName = regexp.MustCompile(`[^a-zA-Z0-9-]+`)
 
-// configName is a name for a server that may be called anything.
+// configName turns any name into a valid [Server].Name.
 func configName(name string) string {
 	parts := strings.FieldsFunc(name, func(r rune) bool { return r == '_' })
 	for i, p := range parts {
@@ -226,13 +227,13 @@ func configName(name string) string {
 	return strings.TrimRight(name[:min(len(name), 32)], "_-")
 }
 
-// place is an error of decoding without the value that was found.
-func place(err error) error {
+// withoutValue drops the value from a decoding error, so that secrets are not echoed.
+func withoutValue(err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("%q is no %s", wrong.Field, wrong.Type.Kind())
+		return fmt.Errorf("%q is not a %s", wrong.Field, wrong.Type.Kind())
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Errorf("no JSON at byte %d", syntax.Offset)
+		return fmt.Errorf("invalid JSON at byte %d", syntax.Offset)
 	}
 	if errors.Is(err, errNoObject) {
 		return err
@@ -240,7 +241,7 @@ func place(err error) error {
 	return errors.New("no JSON")
 }
 
-// An expansion replaces variables, and keeps the first error.
+// An expansion replaces variables and keeps the first error.
 type expansion struct{ err error }
 
 var variable = regexp.MustCompile(`\$\{([^}]*)\}`)

@@ -14,10 +14,10 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// wireTool is a tool as a server says it.
+// wireTool is a tool as the server sends it.
 type wireTool struct {
 	name, title, description string
-	input, output            json.RawMessage // schemas
+	input, output            json.RawMessage // JSON Schema
 	hints                    wireHints
 	execution                wireExecution
 }
@@ -26,12 +26,12 @@ func (w *wireTool) UnmarshalJSON(text []byte) error {
 	return fields{
 		"name": &w.name, "title": &w.title, "description": &w.description,
 		"inputSchema": &w.input, "outputSchema": &w.output,
-		"annotations": single{&w.hints}, "execution": &w.execution,
+		"annotations": uniqueMember{&w.hints}, "execution": &w.execution,
 	}.decode(text)
 }
 
-// wireHints are its annotations. A hint that is said twice may be read in two ways, so
-// it is as if it were not there.
+// wireHints are the annotations of a tool. A duplicate hint is ambiguous, so it is
+// ignored.
 type wireHints struct {
 	title                                        string
 	readOnly, destructive, idempotent, openWorld *bool
@@ -39,8 +39,8 @@ type wireHints struct {
 
 func (w *wireHints) UnmarshalJSON(text []byte) error {
 	return fields{
-		"title": &w.title, "readOnlyHint": single{&w.readOnly}, "destructiveHint": single{&w.destructive},
-		"idempotentHint": single{&w.idempotent}, "openWorldHint": single{&w.openWorld},
+		"title": &w.title, "readOnlyHint": uniqueMember{&w.readOnly}, "destructiveHint": uniqueMember{&w.destructive},
+		"idempotentHint": uniqueMember{&w.idempotent}, "openWorldHint": uniqueMember{&w.openWorld},
 	}.decode(text)
 }
 
@@ -50,7 +50,7 @@ func (w *wireExecution) UnmarshalJSON(text []byte) error {
 	return fields{"taskSupport": &w.taskSupport}.decode(text)
 }
 
-// define reads what a server says of a tool.
+// define reads a tool that the server has listed.
 func (s Server) define(text json.RawMessage) (Definition, error) {
 	var w wireTool
 	err := json.Unmarshal(text, &w)
@@ -62,7 +62,7 @@ func (s Server) define(text json.RawMessage) (Definition, error) {
 		Destructive: orDefault(w.hints.destructive, true),
 		Idempotent:  orDefault(w.hints.idempotent, false),
 		OpenWorld:   orDefault(w.hints.openWorld, true),
-		task:        w.execution.taskSupport == "required", // a call in another way would always fail
+		task:        w.execution.taskSupport == "required", // every other call would fail
 	}
 	d.Fingerprint = d.fingerprint()
 	switch {
@@ -76,7 +76,7 @@ func (s Server) define(text json.RawMessage) (Definition, error) {
 	return d, nil
 }
 
-// clone shares nothing with d.
+// clone returns a copy that shares no memory with d.
 func (d Definition) clone() Definition {
 	d.Schema, d.Output = slices.Clone(d.Schema), slices.Clone(d.Output)
 	return d
@@ -89,7 +89,7 @@ func orDefault(b *bool, other bool) bool {
 	return *b
 }
 
-// maxDescription is how much of a description a model reads, in bytes.
+// maxDescription is how many bytes of a description the model gets.
 const maxDescription = 8 << 10
 
 func description(s string) string {
@@ -101,7 +101,7 @@ func description(s string) string {
 	return kept
 }
 
-// fingerprint is the digest of a definition. White space between the words of its
+// fingerprint returns the digest of a definition. White space between the tokens of the
 // schemas does not count.
 func (d Definition) fingerprint() string {
 	h := sha256.New()
@@ -109,7 +109,7 @@ func (d Definition) fingerprint() string {
 		d.Server, d.Name, d.Description, compact(d.Schema), compact(d.Output),
 		fmt.Sprint(d.ReadOnly, d.Destructive, d.Idempotent, d.OpenWorld),
 	} {
-		fmt.Fprintf(h, "%d:%s", len(part), part) // so that no two definitions are joined alike
+		fmt.Fprintf(h, "%d:%s", len(part), part) // the length prevents collisions between definitions
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
@@ -123,12 +123,12 @@ func compact(raw json.RawMessage) string {
 }
 
 const (
-	maxName     = 64  // of a tool that the model sees, in bytes
-	maxWireName = 512 // of one as its server names it; the protocol wants 128 characters
+	maxName     = 64  // bytes of a name for the model
+	maxWireName = 512 // bytes of a name from the server; the protocol wants at most 128 characters
 )
 
-// exposed is the name that the model sees of a tool. One that had to be changed or
-// cut gets a mark that is another for each name.
+// exposed returns the name that the model sees. A name that had to be changed or cut
+// gets a suffix that is different for each name.
 func (s Server) exposed(name string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' {
@@ -148,7 +148,7 @@ func (s Server) exposed(name string) string {
 	return full[:min(len(full), maxName-len(mark))] + mark
 }
 
-// tool makes a tool of a definition.
+// tool makes a tool from a definition.
 func (l *link) tool(d Definition) (tool.Tool, error) {
 	schema, err := cleanSchema(d.Schema)
 	if err != nil {
@@ -158,15 +158,15 @@ func (l *link) tool(d Definition) (tool.Tool, error) {
 	if err != nil {
 		return tool.Tool{}, err
 	}
-	return tool.NewRaw(d.Tool, d.Description, schema, l.caller(d), opts...)
+	return tool.NewRaw(d.Tool, d.Description, schema, l.function(d), opts...)
 }
 
-// options are what a tool is made with. The hints of one that nobody has looked at say
-// nothing of a call that was made of the one that it was.
+// options returns the options of a tool. The hints of a changed definition are ignored:
+// they say nothing about a call that was made before the change.
 func (s Server) options(d Definition) (opts []tool.Option, err error) {
-	defer func() { // it is the caller's code, on a goroutine of ours
+	defer func() { // the caller's code runs on a goroutine of ours
 		if v := recover(); v != nil {
-			err = fmt.Errorf("the caller's functions broke down over it: panic: %v", v)
+			err = fmt.Errorf("a function of the caller panicked: %v", v)
 		}
 	}()
 	opts = append(opts, tool.AllowUnchecked())
@@ -179,7 +179,7 @@ func (s Server) options(d Definition) (opts []tool.Option, err error) {
 	if s.Options != nil {
 		opts = append(opts, s.Options(d)...)
 	}
-	if d.Changed { // whatever the policy of the options says
+	if d.Changed { // even if the caller's options say otherwise
 		opts = append(opts, tool.NeedsApproval())
 	}
 	return opts, nil

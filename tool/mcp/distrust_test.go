@@ -56,7 +56,7 @@ func TestCallersPanic(t *testing.T) {
 			s.Name, s.Dial = "s", offering(answering("{}"), named("bad"), named("good")).dial
 			client := open(t, s)
 			require.Equal(t, []string{"s__good"}, namesOf(toolsOf(t, client)))
-			require.Equal(t, []mcp.LeftOut{{Name: "bad", Reason: "the caller's functions broke down over it: panic: boom"}}, client.Status(t.Context())[0].LeftOut)
+			require.Equal(t, []mcp.LeftOut{{Name: "bad", Reason: "a function of the caller panicked: boom"}}, client.Status(t.Context())[0].LeftOut)
 		})
 	}
 }

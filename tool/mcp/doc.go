@@ -1,6 +1,6 @@
-// Package mcp joins the tools of MCP servers to an agent, and offers Go tools to
-// any MCP client. It stands on the official SDK,
-// github.com/modelcontextprotocol/go-sdk, which is called sdk below.
+// Package mcp offers the tools of MCP servers to an agent, and Go tools to MCP
+// clients. It uses the official SDK, github.com/modelcontextprotocol/go-sdk, which
+// this page calls sdk.
 //
 //	client, err := mcp.Open(mcp.Server{
 //		Name:    "files",
@@ -10,52 +10,52 @@
 //	defer client.Close()
 //	a := &agent.Agent{Name: "clerk", Model: model, Toolsets: client.Toolsets()}
 //
-// The model sees the tools as files__read_file and so on. Their calls run as those
-// of Go functions do: the arguments are held to the schema, time and results are
-// bounded, progress becomes an event, and what goes wrong becomes a result that
-// helps the model.
+// The model sees the tools as files__read_file and so on. Calls run like calls of Go
+// functions: arguments are validated against the schema, time and results are bounded,
+// progress becomes events, and failures become results that help the model.
 //
 // # Failures
 //
-// What goes wrong is told as what it is. A call that did not reach the server had no
-// effect, and its failure says so; of one that was not answered it is not known, unless
-// the server calls the tool idempotent or read-only. A server that broke is started
-// anew when it is needed next: at once if it had been of use, and after 1, 2, 4 … 30
-// seconds if it breaks again. Until then calls fail at once, and the tools of before
-// are listed. A session that an HTTP server has forgotten is begun anew, and the call
-// is made once more.
+// A failure says whether the call may have had an effect. A call that did not reach the
+// server had no effect. If the server did not respond, the outcome is unknown, unless
+// the server declares the tool idempotent or read-only. A broken server is restarted
+// when a listing or a call needs the server: at once if it had worked before, and after
+// 1, 2, 4 … 30 seconds if it breaks again. Until then, calls fail at once, and the last
+// list of tools remains valid. If an HTTP server has forgotten the session, the client
+// starts a new session and repeats the call once.
 //
 // # Tasks
 //
-// A tool that can only be called as a task (execution.taskSupport "required", in the
-// protocol 2025-11-25) is called as one. The call lasts until the task has ended, within
-// the timeout of the tool ([tool.Timeout] in [Server].Options, else that of the run).
-// What the server says of the task's state is progress; a task that asks for something
-// gets it from [Server].Elicit or [Server].Sample; one that is given up is cancelled, as
-// far as the server listens. A call that may have become a task is not made again. Other
-// tools, also those that may be called as tasks, are called in the ordinary way.
+// In protocol version 2025-11-25, a tool may require calls as tasks
+// (execution.taskSupport "required"). The client calls such a tool as a task, and waits
+// for the end of the task within the timeout of the tool ([tool.Timeout] in
+// [Server].Options, else the timeout of the run). Messages about the state of the task
+// are reported as progress. [Server].Elicit and [Server].Sample handle the questions of a
+// task. If the caller gives up, the client asks the server to cancel the task. A call
+// that may have become a task is not repeated. All tools without this requirement are
+// called in the ordinary way.
 //
 // # Trust
 //
-// A server is not trusted. Its tools wait for approval unless it calls them
-// read-only, and [Server].Ask says otherwise. What it says of a tool is bounded,
-// rid of characters that nobody sees, and compared with what it said before: a tool
-// that has changed asks again or is dropped ([Server].Changed), and a call of the
-// one that it was is not made. A server's process finds little of our environment
-// ([Server].Env), its output and its errors are logged without controls, and no
-// address but that of its URL gets its headers.
+// A server is not trusted. Calls of a tool wait for approval unless the server declares
+// the tool read-only; [Server].Ask changes this rule. Definitions are bounded, cleaned of
+// invisible characters, and compared with earlier definitions: a changed tool waits for
+// approval or is left out ([Server].Changed), and a call of the earlier definition is not
+// made. The process of a server inherits few variables of our environment ([Server].Env).
+// Its output and its errors are logged without control characters. Headers are sent only
+// to the host of the server's URL.
 //
-// Somebody who has looked at the tools of a server can pin them: what [Client.Status]
-// says of them is kept, and is the [Server].Known of the clients to come.
+// After a review, a program can pin the tools of a server: store the fingerprints of
+// [Client.Status], and set [Server].Known in later clients.
 //
 //	known := map[string]string{} // as JSON in a file, for instance
 //	for _, d := range client.Status(ctx)[0].Definitions {
 //		known[d.Name] = d.Fingerprint
 //	}
 //
-// A tool that differs from then on, or is new, has [Definition].Changed; a notice of
-// the run and a line of the log tell of it. With Drop it is in [Status].LeftOut, with
-// the definition to look at and to pin anew.
+// From then on, a new or different tool has [Definition].Changed, and a notice of the run
+// and a line of the log report the change. With Drop, the tool is in [Status].LeftOut,
+// with its definition for a new review.
 //
-// Words owned here: server (of MCP), definition (what a server says of a tool).
+// Terms: a server is an MCP server; a definition is a tool as its server describes it.
 package mcp

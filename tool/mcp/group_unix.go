@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// ownGroup makes the process the first of a group, with which all that it starts
-// can be ended.
+// ownGroup puts the process into a new process group, so that a signal also reaches the
+// children of the process.
 func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 func terminate(cmd *exec.Cmd) { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }

@@ -28,7 +28,7 @@ func TestHostileAnswers(t *testing.T) {
 	}
 	const gone = inDoubt + "|outcome_unknown"
 	doubted := func(happened string) string {
-		return strings.Replace(gone, "broke off before it answered", happened, 1)
+		return strings.Replace(gone, "disconnected before it answered", happened, 1)
 	}
 	for name, tt := range map[string]struct {
 		do   misdeed
@@ -70,7 +70,7 @@ func TestHostileAnswers(t *testing.T) {
 		"an error without a message":  {saidAt(`{"jsonrpc":"2.0","id":$id,"error":{"code":-32000}}`), "The tool failed and gave no reason.|failed"},
 		"an error that is none":       {saidAt(`{"jsonrpc":"2.0","id":$id,"error":"no"}`), "no|failed"},
 		"an error with escapes":       {failed("a\x1b[2J\u202eb\U000E0061c"), "a[2Jbc|failed"},
-		"input that nobody gives":     {resultOf(`{"resultType":"input_required","inputRequests":{"a":{"method":"elicitation/create","params":{}}}}`), "The tool asks for input of a person, and nobody is there to give it.|failed"},
+		"input that nobody gives":     {resultOf(`{"resultType":"input_required","inputRequests":{"a":{"method":"elicitation/create","params":{}}}}`), "The tool asks for a person's input, and no person is there to give it.|failed"},
 		"a URL to be opened":          {saidAt(`{"jsonrpc":"2.0","id":$id,"error":{"code":-32042,"message":"open it","data":{"elicitations":[{"mode":"url","url":"http://evil.example","elicitationId":"x","message":"m"}]}}}`), "open it|failed"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -130,8 +130,8 @@ func TestHostileChangeWhileAPersonLooks(t *testing.T) {
 func TestHostileKnown(t *testing.T) {
 	t.Parallel()
 	for change, want := range map[mcp.Change]outcome{
-		mcp.AskAgain: {"The call was denied: never seen. It did not run. Do not repeat it: go on without it, or ask the user.", "denied", waits + "(it is not among the known ones)"},
-		mcp.Drop:     {noTool, "unknown_tool", leaves + "(it is not among the known ones)"},
+		mcp.AskAgain: {"The call was denied: never seen. It did not run. Do not repeat it: go on without it, or ask the user.", "denied", waits + "(it is not a known tool)"},
+		mcp.Drop:     {noTool, "unknown_tool", leaves + "(it is not a known tool)"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			do := lists(`{"name":"work","annotations":{"readOnlyHint":true,"idempotentHint":true}}`)

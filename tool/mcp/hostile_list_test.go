@@ -17,7 +17,7 @@ import (
 const (
 	isWorked    = "Worked."
 	unreachable = "The call was not made, so it had no effect: the server of the tool cannot be reached now."
-	isChanged   = "The call was not made, so it had no effect: the server has changed what this tool is."
+	isChanged   = "The call was not made, so it had no effect: the server has changed this tool."
 )
 
 // TestHostileLists: whatever a server lists, the run goes on with what is fit.

@@ -45,7 +45,7 @@ func phases(wrong func(f *foe, h heard)) map[string]misdeed {
 const (
 	noTool   = "There is no tool named \"evil__work\". The tools are: good__greet."
 	timedOut = "The tool did not finish within 2m0s and was given up. It may have had an effect all the same: check before you call it again."
-	inDoubt  = "The server of the tool broke off before it answered. It is not known whether the call took effect: check before you call it again."
+	inDoubt  = "The server of the tool disconnected before it answered. It is not known whether the call took effect: check before you call it again."
 )
 
 // TestHostileHang: a server that stops to answer at any time is waited for as long

@@ -21,7 +21,7 @@ import (
 func TestHostileTasks(t *testing.T) {
 	t.Parallel()
 	const check = ". It is not known whether the call took effect: check before you call it again.|outcome_unknown"
-	const nobody = "The server of the tool began the call as a task that nobody can ask for" + check
+	const nobody = "The server of the tool began the call as a task without a usable id" + check
 	unsaid := func(*foe, heard) {} // no answer comes
 	refuses := func(method string) misdeed {
 		return at(method, func(f *foe, h heard) { f.refuse(h, -32602, "Task \x1b[2Jnot found\u202e") })
@@ -50,9 +50,9 @@ func TestHostileTasks(t *testing.T) {
 		"an empty id":                  {working, created(`{"task":{"taskId":"","status":"working"}}`), nobody, "tools/call"},
 		"an id that is no text":        {working, created(`{"task":{"taskId":{},"status":"working"}}`), nobody, "tools/call"},
 		"an id of a megabyte":          {working, created(`{"task":{"taskId":"` + strings.Repeat("x", 1<<20) + `","status":"working"}}`), nobody, "tools/call"},
-		"an unknown state":             {inState(`\u001b[2Jdone\u202e`), nil, `The server of the tool says of the call what cannot be understood (that it is "[2Jdone")` + check, "tools/call cancel"},
-		"no state":                     {working, answersAt("tasks/get", `{"taskId":"t1"}`), `The server of the tool says of the call what cannot be understood (that it is "")` + check, "tools/call get cancel"},
-		"a state of a megabyte":        {inState(strings.Repeat("x", 1<<20)), nil, `The server of the tool says of the call what cannot be understood (that it is "` + strings.Repeat("x", 64) + `…")` + check, "tools/call cancel"},
+		"an unknown state":             {inState(`\u001b[2Jdone\u202e`), nil, `The server of the tool reported an unknown state of the call ("[2Jdone")` + check, "tools/call cancel"},
+		"no state":                     {working, answersAt("tasks/get", `{"taskId":"t1"}`), `The server of the tool reported an unknown state of the call ("")` + check, "tools/call get cancel"},
+		"a state of a megabyte":        {inState(strings.Repeat("x", 1<<20)), nil, `The server of the tool reported an unknown state of the call ("` + strings.Repeat("x", 64) + `…")` + check, "tools/call cancel"},
 		"a state that is no object":    {working, answersAt("tasks/get", `[7]`), inDoubt + "|outcome_unknown", "tools/call get get get get cancel"},
 		"the state of another task":    {working, answersAt("tasks/get", `{"taskId":"t2","status":"completed"}`), isWorked, "tools/call get result"},
 		"many states at once":          {working, answersAt("tasks/get", `{"taskId":"t1","status":"working","status":"completed"}`), isWorked, "tools/call get result"},
@@ -65,7 +65,7 @@ func TestHostileTasks(t *testing.T) {
 		"its result is a task":         {completed, answersAt("tasks/result", `{"task":{"taskId":"t2","status":"working"}}`), "(no output)", "tools/call result"},
 		"its result is no object":      {completed, answersAt("tasks/result", `"x"`), "The tool ran, but the server's answer cannot be read: \"x\"|failed", "tools/call result"},
 		"it was cancelled":             {inState("cancelled", `"statusMessage":"Not now."`), refuses("tasks/result"), "The server of the tool cancelled the call (Not now. (Task [2Jnot found))" + check, "tools/call result"},
-		"it vanishes":                  {working, refuses("tasks/get"), "The server of the tool does not say what became of the call (Task [2Jnot found)" + check, "tools/call get cancel"},
+		"it vanishes":                  {working, refuses("tasks/get"), "The server of the tool did not report the outcome of the call (Task [2Jnot found)" + check, "tools/call get cancel"},
 		"it asks, and is gone":         {inState("input_required") + "|" + failing, refuses("tasks/result"), "No tea. (Task [2Jnot found)|failed", "tools/call result get result"},
 		"it asks, and is not waiting":  {inState("input_required", `"pollInterval":7000`), refuses("tasks/result"), timedOut + "|timed_out", "tools/call result" + strings.Repeat(" get result", 17) + " cancel"},
 		"hangs at its creation":        {working, at("tools/call", unsaid), timedOut + "|timed_out", "tools/call"},
@@ -109,9 +109,9 @@ func TestTaskRounds(t *testing.T) {
 		"with a task":                    {answersAt("tools/call", `{"task":`+inState("completed")+`,`+asks+`}`), "", "tools/call result"},
 		"with a task, for nothing":       {answersAt("tools/call", `{"task":`+inState("completed")+`,"inputRequests":{}}`), "", "tools/call result"},
 		"with a task that is not inside": {answersAt("tools/call", inState("completed", asks)), "", "tools/call result"},
-		"in the place of a task":         {answersAt("tools/call", `{`+asks+`}`), "The tool asks for input of a person, and nobody is there to give it.", "tools/call"},
+		"in the place of a task":         {answersAt("tools/call", `{`+asks+`}`), "The tool asks for a person's input, and no person is there to give it.", "tools/call"},
 		"with a state":                   {answersAt("tasks/get", inState("completed", asks)), "", "tools/call get result"},
-		"with a result":                  {answersAt("tasks/result", worked[:len(worked)-1]+`,`+asks+`}`), "The tool asks for input of a person, and nobody is there to give it.", "tools/call get result"},
+		"with a result":                  {answersAt("tasks/result", worked[:len(worked)-1]+`,`+asks+`}`), "The tool asks for a person's input, and no person is there to give it.", "tools/call get result"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -178,9 +178,9 @@ func TestTaskDoubt(t *testing.T) {
 	}{
 		"a crash at the state":                     {"", "tasks/get", inDoubt, "tools/call get|tools/call get get get get cancel"},
 		"a crash at the result":                    {"", "tasks/result", inDoubt, "tools/call get result|tools/call get result result result result"},
-		"a crash of what may be repeated":          {repeatable, "tasks/get", "The server of the tool broke off before it answered. The same call may be made again.", "tools/call get|tools/call get get get get cancel"},
-		"a task that is gone":                      {"", "gone", "The server of the tool does not say what became of the call (gone). It is not known whether the call took effect: check before you call it again.", "tools/call get cancel|tools/call get cancel"},
-		"a task that is gone, of what may be made": {repeatable, "gone", "The server of the tool does not say what became of the call (gone). The same call may be made again.", "tools/call get cancel|tools/call get cancel"},
+		"a crash of what may be repeated":          {repeatable, "tasks/get", "The server of the tool disconnected before it answered. The same call may be made again.", "tools/call get|tools/call get get get get cancel"},
+		"a task that is gone":                      {"", "gone", "The server of the tool did not report the outcome of the call (gone). It is not known whether the call took effect: check before you call it again.", "tools/call get cancel|tools/call get cancel"},
+		"a task that is gone, of what may be made": {repeatable, "gone", "The server of the tool did not report the outcome of the call (gone). The same call may be made again.", "tools/call get cancel|tools/call get cancel"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -149,11 +149,11 @@ func TestHostileWeb(t *testing.T) {
 	fine, lost := outcome{Evil: isWorked}, outcome{noTool, "unknown_tool", ""}
 	late, doubt := outcome{timedOut, "timed_out", ""}, outcome{inDoubt, "outcome_unknown", ""}
 	doubted := func(happened string) outcome {
-		return outcome{strings.Replace(inDoubt, "broke off before it answered", happened, 1), "outcome_unknown", ""}
+		return outcome{strings.Replace(inDoubt, "disconnected before it answered", happened, 1), "outcome_unknown", ""}
 	}
 	const noise, maxSaid = "no [2J[redacted]", 256
 	broken := func(said string) outcome {
-		return doubted("answered with an error of its own (500 Internal Server Error: " + said + ")")
+		return doubted("answered with a server error (500 Internal Server Error: " + said + ")")
 	}
 	odd := func(how string) outcome { return doubted("answered 200 OK " + how) }
 	const deep = `{"jsonrpc":"2.0","id":4,"result":{"content":`
@@ -211,8 +211,8 @@ func TestHostileWeb(t *testing.T) {
 		"an endless body":                   {do: webAt(call, writes("application/json", `{"a":"`, strings.Repeat("x", 10_000), 0)), out: doubt},
 		"an endless body that comes slowly": {do: webAt(call, writes("application/json", `{"a":"`, "x", time.Second)), out: late},
 		"an endless body of no kind":        {do: webAt(call, writes("", "", strings.Repeat("x", 10_000), 0)), out: odd("without a content type")},
-		"an endless body of text":           {do: webAt(call, writes("text/plain", "", strings.Repeat("x", 10_000), 0)), out: odd("with text/plain, which is not of the protocol: " + long)},
-		"a body of text that comes slowly":  {do: webAt(call, writes("text/plain", "no", "x", time.Hour)), out: odd("with text/plain, which is not of the protocol: nox")},
+		"an endless body of text":           {do: webAt(call, writes("text/plain", "", strings.Repeat("x", 10_000), 0)), out: odd("with text/plain, which the protocol does not allow: " + long)},
+		"a body of text that comes slowly":  {do: webAt(call, writes("text/plain", "no", "x", time.Hour)), out: odd("with text/plain, which the protocol does not allow: nox")},
 		"an endless error": {do: webAt(call, func(w http.ResponseWriter, r *http.Request, h heard) {
 			w.WriteHeader(500)
 			writes("text/plain", "", strings.Repeat("x", 10_000), 0)(w, r, h)
@@ -243,7 +243,7 @@ func TestHostileWeb(t *testing.T) {
 			}
 			return h.Method == call
 		}, out: late},
-		"no session": {do: webAt(call, status(404)), out: outcome{"The call was not made, so it had no effect: the server does not know us any more.", "failed", `toolset "evil": the connection to the server has ended`}},
+		"no session": {do: webAt(call, status(404)), out: outcome{"The call was not made, so it had no effect: the server has lost our session.", "failed", `toolset "evil": the connection to the server has ended`}},
 		"no session, ever": {do: func(w http.ResponseWriter, r *http.Request, h heard) bool {
 			if h.Method != call && h.Method != list {
 				return false
@@ -255,19 +255,19 @@ func TestHostileWeb(t *testing.T) {
 		"403":                           {do: webAt(call, status(403)), out: outcome{"The call was not made, so it had no effect: the server refused it (403 Forbidden: " + noise + ").", "failed", ""}},
 		"429 for years":                 {do: webAt(call, status(429, "Retry-After", "1000000000")), out: outcome{"The call was not made, so it had no effect: the server refused it (429 Too Many Requests: " + noise + ").", "failed", ""}},
 		"500":                           {do: webAt(call, status(500)), out: broken(noise)},
-		"nothing":                       {do: webAt(call, status(202)), out: doubted("answered 202 Accepted with text/plain, which is not of the protocol: " + noise)},
+		"nothing":                       {do: webAt(call, status(202)), out: doubted("answered 202 Accepted with text/plain, which the protocol does not allow: " + noise)},
 		"401 at the start":              {do: webAt(start, status(401)), out: lost.with(`toolset "evil": http://evil.example/mcp answers 401 Unauthorized: ` + noise)},
 		"500 for all":                   {do: func(w http.ResponseWriter, r *http.Request, h heard) bool { status(500)(w, r, h); return true }, out: lost.with(`toolset "evil": http://evil.example/mcp answers 500 Internal Server Error: ` + noise)},
 		"a bomb":                        {do: webAt(call, bomb), out: doubt},
-		"HTML":                          {do: webAt(call, bodyOf("text/html", "<script>")), out: odd("with text/html, which is not of the protocol")},
-		"a picture":                     {do: webAt(call, bodyOf("image/png", "\x89PNG")), out: odd("with image/png, which is not of the protocol")},
-		"no JSON":                       {do: webAt(call, bodyOf("application/json", "<html>")), out: odd("with what is no message")},
-		"no message":                    {do: webAt(call, bodyOf("application/json", `{"a":1}`)), out: odd(`with what is no message: {"a":1}`)},
+		"HTML":                          {do: webAt(call, bodyOf("text/html", "<script>")), out: odd("with text/html, which the protocol does not allow")},
+		"a picture":                     {do: webAt(call, bodyOf("image/png", "\x89PNG")), out: odd("with image/png, which the protocol does not allow")},
+		"no JSON":                       {do: webAt(call, bodyOf("application/json", "<html>")), out: odd("with an invalid message")},
+		"no message":                    {do: webAt(call, bodyOf("application/json", `{"a":1}`)), out: odd(`with an invalid message: {"a":1}`)},
 		"a message without an id":       {do: webAt(call, bodyOf("application/json", `{"jsonrpc":"2.0","id":null,"result":{}}`)), out: doubted("answered without the id of a request")},
 		"an error without an id":        {do: webAt(call, bodyOf("application/json", `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"no"}}`)), out: outcome{"no", "failed", ""}},
 		"the answer to another":         {do: webAt(call, bodyOf("application/json", `{"jsonrpc":"2.0","id":999,"result":`+worked+`}`)), out: doubted("answered with the id 999, which no request has")},
 		"an event that answers another": {do: webAt(call, bodyOf("text/event-stream", `data: {"jsonrpc":"2.0","id":999,"result":`+worked+"}\n\n")), out: doubted("answered with the id 999, which no request has")},
-		"100,000 deep":                  {do: webAt(call, bodyOf("application/json", `{"jsonrpc":"2.0","id":$id,"result":{"content":`+strings.Repeat("[", 100_000)+strings.Repeat("]", 100_000)+`}}`)), out: odd("with what is no message: " + deep + strings.Repeat("[", maxSaid-len(deep)) + "…")},
+		"100,000 deep":                  {do: webAt(call, bodyOf("application/json", `{"jsonrpc":"2.0","id":$id,"result":{"content":`+strings.Repeat("[", 100_000)+strings.Repeat("]", 100_000)+`}}`)), out: odd("with an invalid message: " + deep + strings.Repeat("[", maxSaid-len(deep)) + "…")},
 		"two messages":                  {do: webAt(call, bodyOf("application/json", answer+answer)), out: fine},
 		"a batch":                       {do: webAt(call, bodyOf("application/json", "["+answer+"]")), out: fine},
 		"a session of control characters": {do: webAt(start, func(w http.ResponseWriter, _ *http.Request, h heard) {

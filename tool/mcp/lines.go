@@ -20,8 +20,8 @@ type lines struct {
 	buf   *bufio.Reader
 }
 
-// next returns a line without its end, blanks around it and a mark of byte order.
-// With an error it may return the last one.
+// next returns a line without its end, surrounding blanks and a byte order mark. It may
+// return the last line together with an error.
 func (l *lines) next() ([]byte, error) {
 	if l.buf == nil {
 		l.buf = bufio.NewReaderSize(l.from, 64<<10)
@@ -40,7 +40,8 @@ func (l *lines) next() ([]byte, error) {
 	}
 }
 
-// batch returns the messages of a line, which older servers write several into.
+// batch returns the messages of a line. Older servers send several messages as an
+// array.
 func batch(text []byte) []json.RawMessage {
 	var several []json.RawMessage
 	if bytes.HasPrefix(text, []byte("[")) && json.Unmarshal(text, &several) == nil {
@@ -49,29 +50,30 @@ func batch(text []byte) []json.RawMessage {
 	return []json.RawMessage{text}
 }
 
-// answers are lines in which the SDK can read every answer.
-type answers struct {
-	lines
+// normalizer rewrites lines so that the SDK can read every response.
+type normalizer struct {
+	lines lines
 	io.Closer
-	rest []byte
-	err  error // behind the rest
+	unread []byte
+	err    error // returned after unread
 }
 
-func (a *answers) Read(p []byte) (int, error) {
-	for len(a.rest) == 0 {
+func (a *normalizer) Read(p []byte) (int, error) {
+	for len(a.unread) == 0 {
 		if a.err != nil {
 			return 0, a.err
 		}
-		text, err := a.next()
-		a.rest, a.err = append(readable(text), '\n'), err
+		text, err := a.lines.next()
+		a.unread, a.err = append(normalized(text), '\n'), err
 	}
-	n := copy(p, a.rest)
-	a.rest = a.rest[n:]
+	n := copy(p, a.unread)
+	a.unread = a.unread[n:]
 	return n, nil
 }
 
-// readable is a line whose answers the SDK can read; what is no message stays as it is.
-func readable(text []byte) []byte {
+// normalized returns a line that the SDK can read. A line that is not a message is
+// returned unchanged.
+func normalized(text []byte) []byte {
 	var own []byte
 	for _, one := range batch(text) {
 		m, err := readMessage(one)
@@ -79,7 +81,7 @@ func readable(text []byte) []byte {
 			return text
 		}
 		if answer, ok := m.(*jsonrpc.Response); ok {
-			one, _ = jsonrpc.EncodeMessage(answer) // it was decoded from JSON
+			one, _ = jsonrpc.EncodeMessage(answer) // cannot fail: we decoded it
 		}
 		own = append(append(own, one...), '\n')
 	}
@@ -90,17 +92,17 @@ func readable(text []byte) []byte {
 }
 
 const (
-	maxTail    = 4 << 10 // of a server's standard error, in bytes
+	maxTail    = 4 << 10 // of the standard error, in bytes
 	maxLogLine = 8 << 10
 )
 
-// A tail takes a server's standard error: it logs the lines and keeps the last.
+// A tail receives a server's standard error: it logs the lines and keeps the end.
 type tail struct {
-	diary *diary
+	log *serverLog
 
 	mu    sync.Mutex
 	kept  []byte
-	short bool // kept begins somewhere in a line
+	short bool // kept begins in the middle of a line
 	line  []byte
 }
 
@@ -116,21 +118,21 @@ func (t *tail) Write(p []byte) (int, error) {
 		t.line = append(t.line, text[:min(len(text), maxLogLine-len(t.line))]...)
 		rest = more
 		if ended {
-			t.log()
+			t.flush()
 		}
 	}
 	return len(p), nil
 }
 
-func (t *tail) log() {
+func (t *tail) flush() {
 	if text := bytes.TrimSpace(t.line); len(text) > 0 {
-		t.diary.write(slog.LevelInfo, "mcp server", string(text))
+		t.log.write(slog.LevelInfo, "mcp server", string(text))
 	}
 	t.line = t.line[:0]
 }
 
-// String is what was written last. It begins with a line: half of a secret would not
-// be known as one.
+// String returns the last lines. It omits a cut-off first line, since a part of a
+// secret would not be redacted.
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -17,79 +17,81 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A link is the way to one server: a connection while there is one, and the last
-// list of its tools.
+// A link manages one server: the connection, remade on demand, and the last list of
+// tools.
 type link struct {
-	server  Server // with its defaults
-	base    context.Context
-	secrets *secrets
-	diary   *diary
-	reports reports
-	asked   chan struct{} // a token for each function of the caller that runs
-	news    chan struct{} // a token if the list has changed since somebody looked
+	server         Server // with defaults filled in
+	base           context.Context
+	secrets        *secrets
+	log            *serverLog
+	progress       progressRouter
+	serverRequests chan struct{} // a token for each running function of the caller
+	changeSignal   chan struct{} // holds a token if the list has changed since the last listing
 
-	work sync.WaitGroup // goroutines; none begins once it is closed
+	work sync.WaitGroup // goroutines; none starts after closed is set
 
-	mu      sync.Mutex // held across no wait
-	closed  bool
-	live    *live    // nil: none
-	attempt *attempt // that runs; nil: none
-	list    *list    // the last one; nil: none
-	stale   bool
-	rested  time.Time // when all listings that may be made at once may be
-	called  time.Time // when the last call was answered
-	changes bool      // the server has changed its list before
-	down    outage
-	old     bool              // the server is spoken to in the old protocol
-	tried   bool              // an attempt has ended
-	known   map[string]string // fingerprints by the server's names
+	mu             sync.Mutex // never held while waiting
+	closed         bool
+	conn           *connection // nil if there is no connection
+	attempt        *attempt    // the running attempt, or nil
+	list           *list       // the last list, or nil
+	stale          bool
+	burstFull      time.Time // when a full burst of listings is available again
+	lastCall       time.Time // when the last call was answered
+	listChanges    bool      // the server has announced a changed list before
+	down           outage
+	useOldProtocol bool              // connect with oldProtocol
+	attempted      bool              // an attempt has ended
+	known          map[string]string // fingerprints by the server's names
 }
 
-// An attempt connects to the server and lists its tools, for all who wait for it.
+// An attempt connects to the server and lists its tools, for all callers who wait for
+// done.
 type attempt struct {
 	done chan struct{}
-	view
+	view view
 }
 
-// A view is what there is of a server at a time.
+// A view is the state of a server at one time.
 type view struct {
-	live *live // nil: no connection
-	list *list // nil: never listed
-	err  error // why there is no connection, or no new list
+	conn *connection // nil if there is no connection
+	list *list       // nil if the tools were never listed
+	err  error       // why the connection or a new list is missing
 }
 
 var errClosed = errors.New("the client is closed")
 
 func newLink(base context.Context, s Server) *link {
 	s = s.withDefaults()
-	l := &link{server: s, base: base, secrets: secretsOf(s), asked: make(chan struct{}, maxAsked), news: make(chan struct{}, 1), known: map[string]string{}}
-	l.diary = &diary{server: s.Name, log: s.Log, secrets: l.secrets}
+	l := &link{server: s, base: base, secrets: secretsOf(s), serverRequests: make(chan struct{}, maxServerRequests), changeSignal: make(chan struct{}, 1), known: map[string]string{}}
+	l.log = &serverLog{server: s.Name, log: s.Log, secrets: l.secrets}
 	for name, fingerprint := range s.Known {
 		l.known[name] = fingerprint
 	}
 	return l
 }
 
-// tools lists the tools as a set does: with an error, those of the last list.
+// tools lists the tools for a tool.Set. With an error, it returns the tools of the last
+// list.
 func (l *link) tools(ctx context.Context) ([]tool.Tool, error) {
-	l.awaitNews(ctx)
-	v := l.view(ctx, atOnce)
+	l.awaitChange(ctx)
+	v := l.view(ctx, listBurst)
 	if down, ok := errors.AsType[*downError](v.err); ok {
-		v.err = down.why // without the time, so that it is told once
+		v.err = down.why // without the time, so that repeated notices are equal
 	}
 	if v.list == nil {
 		return nil, v.err
 	}
-	if v.err == nil && !l.server.Required { // who is required has at least a list
-		v.err = v.list.remarks()
+	if v.err == nil && !l.server.Required { // the run of a required server fails on an error, so warnings are left out
+		v.err = v.list.warning()
 	}
 	return v.list.tools, v.err
 }
 
-// remarks are what whoever is offered a list should know: why it is not whole, and
-// which definitions are not the known ones. Each listing says it, since each run has
-// to hear it; a run tells what stays the same once.
-func (l *list) remarks() error {
+// warning returns the reason why a list is incomplete, and the changed definitions.
+// Every listing returns the warning, because every run has to report it; within a run,
+// equal warnings are reported once.
+func (l *list) warning() error {
 	switch {
 	case l.changed == "":
 		return l.partial
@@ -100,10 +102,10 @@ func (l *list) remarks() error {
 }
 
 func (l *link) status(ctx context.Context) Status {
-	v := l.view(ctx, atOnce)
+	v := l.view(ctx, listBurst)
 	s := Status{Server: l.server.Name, Err: v.err}
 	if v.list != nil {
-		s.Definitions, s.LeftOut = v.list.offered(), v.list.others()
+		s.Definitions, s.LeftOut = v.list.offered(), v.list.omitted()
 		if s.Err == nil {
 			s.Err = v.list.partial
 		}
@@ -111,31 +113,34 @@ func (l *link) status(ctx context.Context) Status {
 	return s
 }
 
-// begin starts to connect, and does not wait.
-func (l *link) begin() {
+// start begins to connect, without waiting.
+func (l *link) start() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.next(atOnce)
+	l.nextAttempt(listBurst)
 }
 
 const (
-	// atOnce is how many listings follow upon each other if the list changes as often.
-	// Then there is one in pace, and who must have the list waits for it.
-	atOnce = 10
-	// ofCalls is how many of these are for calls, which can do with an older list: what
-	// has become of the tool in this moment the server knows itself.
-	ofCalls = 5
-	pace    = time.Second
-	// settling is how long after the answer to a call the notice may come that the call
-	// has changed the list: servers collect such notices for some milliseconds. Only those
-	// that have changed their list before are waited for.
-	settling = 50 * time.Millisecond
+	// listBurst is how many listings may follow each other at once if the list changes
+	// that often. After the burst there is one listing per listInterval; listings for a
+	// run wait.
+	listBurst = 10
+	// callBurst is how many listings of the burst are available to calls. A call can
+	// use an older list, since the server itself knows the current state of the tool.
+	callBurst    = 5
+	listInterval = time.Second
+	// changeDelay is how long after the response to a call a notification may come that
+	// the call has changed the list, because servers collect such notifications for
+	// some milliseconds. Only servers that have sent such a notification before are
+	// waited for.
+	changeDelay = 50 * time.Millisecond
 )
 
-// awaitNews waits while the notice may come that the last call has changed the list.
-func (l *link) awaitNews(ctx context.Context) {
+// awaitChange waits while a notification may come that the last call has changed the
+// list.
+func (l *link) awaitChange(ctx context.Context) {
 	l.mu.Lock()
-	wait, changes := time.Until(l.called.Add(settling)), l.changes
+	wait, changes := time.Until(l.lastCall.Add(changeDelay)), l.listChanges
 	l.mu.Unlock()
 	if wait <= 0 || !changes {
 		return
@@ -143,18 +148,18 @@ func (l *link) awaitNews(ctx context.Context) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-l.news:
+	case <-l.changeSignal:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
 }
 
-// view returns what there is now of the server, after connecting and listing if
-// that is due; often says how many listings may follow upon each other for it. When ctx
-// ends it returns the last list.
+// view returns the current state of the server. If a connection or a listing is due,
+// view makes it first. burst is the number of listings that may follow each other for
+// this caller. When ctx ends, view returns the last list.
 func (l *link) view(ctx context.Context, often int) view {
 	l.mu.Lock()
-	v, a := l.next(often)
+	v, a := l.nextAttempt(often)
 	l.mu.Unlock()
 	if a == nil {
 		return v
@@ -169,67 +174,68 @@ func (l *link) view(ctx context.Context, often int) view {
 	}
 }
 
-// next returns the attempt to wait for, which it starts if one is due, or else what
-// there is.
-func (l *link) next(often int) (view, *attempt) {
+// nextAttempt returns the attempt to wait for, and starts it if one is due. Without an
+// attempt it returns the current view.
+func (l *link) nextAttempt(often int) (view, *attempt) {
 	now := time.Now()
-	wait := l.rested.Sub(now) - time.Duration(often-1)*pace
+	wait := l.burstFull.Sub(now) - time.Duration(often-1)*listInterval
 	switch {
 	case l.closed:
 		return view{err: errClosed}, nil
 	case l.attempt != nil:
 		return view{}, l.attempt
 	case now.Before(l.down.until):
-		return view{live: l.live, list: l.list, err: &downError{l.down.why, l.down.until.Sub(now)}}, nil
-	case l.live != nil && (!l.stale || wait > 0 && often < atOnce):
-		return view{live: l.live, list: l.list}, nil
-	case l.live == nil:
-		wait = 0 // an outage has its own pace
+		return view{conn: l.conn, list: l.list, err: &downError{l.down.why, l.down.until.Sub(now)}}, nil
+	case l.conn != nil && (!l.stale || wait > 0 && often < listBurst):
+		return view{conn: l.conn, list: l.list}, nil
+	case l.conn == nil:
+		wait = 0 // an outage has its own delay
 	}
 	l.attempt = &attempt{done: make(chan struct{})}
 	a := l.attempt
-	l.work.Go(func() { l.take(a, wait) })
+	l.work.Go(func() { l.runAttempt(a, wait) })
 	return view{}, a
 }
 
-// begun notes that the list is fetched, and returns by what.
-func (l *link) begun() (lv *live, old bool) {
+// beginListing records that a listing begins, and returns the connection and the
+// protocol to use.
+func (l *link) beginListing() (conn *connection, old bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now := time.Now(); l.rested.Before(now) {
-		l.rested = now
+	if now := time.Now(); l.burstFull.Before(now) {
+		l.burstFull = now
 	}
-	l.rested = l.rested.Add(pace)
-	l.stale = false // what is told from now on counts for the next list
+	l.burstFull = l.burstFull.Add(listInterval)
+	l.stale = false // later notifications concern the next list
 	select {
-	case <-l.news:
+	case <-l.changeSignal:
 	default:
 	}
-	return l.live, l.old
+	return l.conn, l.useOldProtocol
 }
 
-// take connects if there is no connection, and lists the tools.
-func (l *link) take(a *attempt, wait time.Duration) {
+// runAttempt connects, if there is no connection, and lists the tools.
+func (l *link) runAttempt(a *attempt, wait time.Duration) {
 	if wait > 0 {
 		select {
 		case <-time.After(wait):
 		case <-l.base.Done():
 		}
 	}
-	lv, old := l.begun()
+	conn, old := l.beginListing()
 	ctx, cancel := l.startContext()
 	defer cancel()
 	var found *list
 	var err error
-	if lv == nil {
-		lv, err = l.connect(ctx, old)
+	if conn == nil {
+		conn, err = l.connect(ctx, old)
 	}
 	if err == nil {
-		if found, err = l.fetch(ctx, lv); err != nil && !isAnswer(err) && ctx.Err() == nil {
-			err = lv.explain(orEnded(err))
+		if found, err = l.fetch(ctx, conn); err != nil && !isServerError(err) && ctx.Err() == nil {
+			err = conn.explain(connectionError(err))
 		}
 	}
-	l.settle(a, lv, found, err)
+	l.finishAttempt(a, conn, found, err)
 }
 
 func (l *link) startContext() (context.Context, context.CancelFunc) {
@@ -240,36 +246,37 @@ func (l *link) startContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(l.base, l.server.StartTimeout, late)
 }
 
-// connect opens a connection. A server that ends when it is asked what it does not
-// know is started again and asked in the old way.
-func (l *link) connect(ctx context.Context, old bool) (*live, error) {
+// connect opens a connection. A server that exits on an unknown method is started again
+// with the old protocol.
+func (l *link) connect(ctx context.Context, old bool) (*connection, error) {
 	version := ""
 	if old {
 		version = oldProtocol
 	}
-	lv, err := l.open(ctx, version)
+	conn, err := l.open(ctx, version)
 	if err != nil && !old && ctx.Err() == nil && errors.Is(err, errEnded) {
-		lv, err = l.open(ctx, oldProtocol)
+		conn, err = l.open(ctx, oldProtocol)
 	}
 	if err != nil {
 		return nil, err
 	}
-	l.work.Go(func() { // until the connection ends, which lost and close make it
-		_ = lv.session.Wait()
-		l.lost(lv)
-		close(lv.gone)
-		lv.sever()
-		_ = lv.wait()
+	l.work.Go(func() { // ends with the connection; close and connectionEnded see to that
+		_ = conn.session.Wait()
+		l.connectionEnded(conn)
+		close(conn.gone)
+		conn.abort()
+		_ = conn.wait()
 	})
-	return lv, nil
+	return conn, nil
 }
 
-// settle ends an attempt. A connection that was of use is kept if the server answers
-// with an error, or one request fails: calls may be running.
-func (l *link) settle(a *attempt, lv *live, found *list, err error) {
+// finishAttempt ends an attempt. If the listing fails with an error of the server, or
+// only this request fails, a working connection is kept, because calls may be running
+// on it.
+func (l *link) finishAttempt(a *attempt, conn *connection, found *list, err error) {
 	l.mu.Lock()
 	again := false
-	keep := err == nil || isOfOneRequest(err) && l.live == lv && lv != nil
+	keep := err == nil || isOfOneRequest(err) && l.conn == conn && conn != nil
 	switch {
 	case l.closed:
 		err, keep = errClosed, false
@@ -277,55 +284,55 @@ func (l *link) settle(a *attempt, lv *live, found *list, err error) {
 		err = l.secrets.err(err)
 		l.down.fail(time.Now(), err, false)
 		l.stale = true
-		if lv == nil {
-			l.old = !l.old // it may be the protocol that the server cannot bear
+		if conn == nil {
+			l.useOldProtocol = !l.useOldProtocol // the server may not support the protocol version, so the next attempt uses the other
 		}
-	case lv.ended:
+	case conn.ended:
 		l.list, keep = found, false
-		err = l.secrets.err(lv.explain(errConnection))
+		err = l.secrets.err(conn.explain(errConnection))
 		l.down.fail(time.Now(), err, true)
 	default:
-		again = l.tried && l.live != lv
-		l.live, l.list = lv, found
+		again = l.attempted && l.conn != conn
+		l.conn, l.list = conn, found
 		l.down.until = time.Time{}
-		lv.worked = true
+		conn.listed = true
 	}
 	if !keep {
-		l.live = nil
+		l.conn = nil
 	}
-	l.attempt, l.tried = nil, true
-	a.view = view{live: l.live, list: l.list, err: err}
+	l.attempt, l.attempted = nil, true
+	a.view = view{conn: l.conn, list: l.list, err: err}
 	l.mu.Unlock()
 	switch {
 	case err != nil:
-		l.diary.write(slog.LevelWarn, "mcp server cannot be listed", err.Error())
+		l.log.write(slog.LevelWarn, "mcp server cannot be listed", err.Error())
 	case again:
-		l.diary.write(slog.LevelInfo, "mcp server is started again", fmt.Sprintf("%d tools", len(found.tools)))
+		l.log.write(slog.LevelInfo, "mcp server was restarted", fmt.Sprintf("%d tools", len(found.tools)))
 	}
 	close(a.done)
-	if !keep && lv != nil {
-		_ = lv.close()
+	if !keep && conn != nil {
+		_ = conn.close()
 	}
 }
 
-// lost notes that a connection has ended.
-func (l *link) lost(lv *live) {
-	why := l.secrets.err(lv.explain(errConnection))
+// connectionEnded records that a connection has ended.
+func (l *link) connectionEnded(conn *connection) {
+	why := l.secrets.err(conn.explain(errConnection))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lv.ended = true
-	if l.live == lv {
-		l.live = nil
-		l.down.fail(time.Now(), why, lv.worked)
-		l.diary.write(slog.LevelWarn, "mcp server is gone", why.Error())
+	conn.ended = true
+	if l.conn == conn {
+		l.conn = nil
+		l.down.fail(time.Now(), why, conn.listed)
+		l.log.write(slog.LevelWarn, "mcp server has disconnected", why.Error())
 	}
 }
 
 var errConnection = errors.New("the connection to the server has ended")
 
-// orEnded is err, or errConnection where it says no more than that: who sees the end
-// first, when reading or writing, must not make another text of it each time.
-func orEnded(err error) error {
+// connectionError returns errConnection if err says only that the connection has ended,
+// else err. The text must not depend on whether a read or a write fails first.
+func connectionError(err error) error {
 	if _, request := errors.AsType[*url.Error](err); request {
 		return err
 	}
@@ -340,61 +347,61 @@ func orEnded(err error) error {
 	return err
 }
 
-// changed notes that the server has other tools. It is called by who reads the
-// server's messages, so it asks for nothing.
-func (l *link) changed() {
+// listChanged records that the server has a new list. The reader of the server's
+// messages calls listChanged, so no request may be made here.
+func (l *link) listChanged() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.stale, l.changes = true, true
+	l.stale, l.listChanges = true, true
 	select {
-	case l.news <- struct{}{}:
+	case l.changeSignal <- struct{}{}:
 	default:
 	}
 }
 
-// answered notes that the server is of use.
-func (l *link) answered() {
+// callAnswered resets the outage, since the server works.
+func (l *link) callAnswered() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.down.failures = 0
-	l.called = time.Now()
+	l.lastCall = time.Now()
 }
 
 func (l *link) close() error {
 	l.mu.Lock()
-	lv := l.live
-	l.closed, l.live = true, nil
+	conn := l.conn
+	l.closed, l.conn = true, nil
 	l.mu.Unlock()
 	var err error
-	if lv != nil {
-		err = lv.close()
+	if conn != nil {
+		err = conn.close()
 	}
 	ended := make(chan struct{})
-	go func() { // until the functions that the server asked return
+	go func() { // ends when the functions that the server called have returned
 		defer close(ended)
 		l.work.Wait()
 	}()
 	select {
 	case <-ended:
-	case <-time.After(maxEnd):
+	case <-time.After(closeTimeout):
 	}
 	return err
 }
 
-// maxEnd bounds what close waits for beside what it ends itself.
-const maxEnd = 10 * time.Second
+// closeTimeout bounds the wait of close for functions of the caller.
+const closeTimeout = 10 * time.Second
 
-// An outage is a time in which a server is not tried again.
+// An outage is a period in which we do not connect to a server.
 type outage struct {
-	failures int // without a call that was answered
+	failures int // consecutive, without an answered call
 	until    time.Time
 	why      error
 }
 
 const maxOutage = 30 * time.Second
 
-// fail lengthens the time: none for the first connection that was lost after it had
-// been of use, else 1, 2, 4 … 30 seconds.
+// fail starts or extends the outage. The first loss of a connection that has worked
+// causes no delay; further failures cause 1, 2, 4 … 30 seconds.
 func (o *outage) fail(now time.Time, why error, worked bool) {
 	doublings := o.failures
 	o.failures++
@@ -409,7 +416,7 @@ func (o *outage) fail(now time.Time, why error, worked bool) {
 	o.until = now.Add(min(maxOutage, time.Second<<min(doublings, 10)))
 }
 
-// A downError says that a server is not tried now.
+// A downError says that an outage prevents a connection.
 type downError struct {
 	why  error
 	wait time.Duration

@@ -27,23 +27,23 @@ func TestOpenChecks(t *testing.T) {
 	t.Parallel()
 	dial := offering(answering("{}")).dial
 	for want, s := range map[string]mcp.Server{
-		`mcp server "": Name: has 1 to 32 letters, digits, - and single _, of which _ is not the last`:     {Dial: dial},
-		`mcp server "a__b": Name: has 1 to 32 letters, digits, - and single _, of which _ is not the last`: {Name: "a__b", Dial: dial},
-		`mcp server "a_": Name: has 1 to 32 letters, digits, - and single _, of which _ is not the last`:   {Name: "a_", Dial: dial},
-		`mcp server "s": exactly one of Command, URL and Dial must be set`:                                 {Name: "s"},
-		`mcp server "t": exactly one of Command, URL and Dial must be set`:                                 {Name: "t", Dial: dial, URL: "http://localhost"},
-		`mcp server "s": Env, Dir: are for a Command`:                                                      {Name: "s", Dial: dial, Dir: "x"},
-		`mcp server "s": Header, OAuth, HTTPClient: are for a URL`:                                         {Name: "s", Dial: dial, Header: map[string]string{"A": "b"}},
-		`mcp server "s": Command: the program has no name`:                                                 {Name: "s", Command: []string{""}},
-		`mcp server "s": Env: "A=B" can be no variable`:                                                    {Name: "s", Command: []string{"x"}, Env: map[string]string{"A=B": "secret"}},
-		`mcp server "s": URL: must be an absolute http or https URL`:                                       {Name: "s", URL: "localhost:80/secret"},
-		`mcp server "s": URL: has credentials; put them into Header`:                                       {Name: "s", URL: "https://u:secret@h/"},
-		`mcp server "s": Header: "A" can be no header`:                                                     {Name: "s", URL: "https://h/", Header: map[string]string{"A": "secret\n"}},
-		`mcp server "s": Allow: "[" is no pattern`:                                                         {Name: "s", Dial: dial, Allow: []string{"["}},
-		`mcp server "s": StartTimeout: -2ns is negative; -1 is no limit`:                                   {Name: "s", Dial: dial, StartTimeout: -2},
-		`mcp server "s": MaxTools: -2 is negative; -1 is no limit`:                                         {Name: "s", Dial: dial, MaxTools: -2},
-		`mcp server "s": MaxMessage: -1 is negative`:                                                       {Name: "s", Dial: dial, MaxMessage: -1},
-		`mcp server "s": Changed: there is no "x"`:                                                         {Name: "s", Dial: dial, Changed: "x"},
+		`mcp server "": Name: must have 1 to 32 letters, digits, - and single _, and must not end in _`:     {Dial: dial},
+		`mcp server "a__b": Name: must have 1 to 32 letters, digits, - and single _, and must not end in _`: {Name: "a__b", Dial: dial},
+		`mcp server "a_": Name: must have 1 to 32 letters, digits, - and single _, and must not end in _`:   {Name: "a_", Dial: dial},
+		`mcp server "s": exactly one of Command, URL and Dial must be set`:                                  {Name: "s"},
+		`mcp server "t": exactly one of Command, URL and Dial must be set`:                                  {Name: "t", Dial: dial, URL: "http://localhost"},
+		`mcp server "s": Env, Dir: are for a Command`:                                                       {Name: "s", Dial: dial, Dir: "x"},
+		`mcp server "s": Header, OAuth, HTTPClient: are for a URL`:                                          {Name: "s", Dial: dial, Header: map[string]string{"A": "b"}},
+		`mcp server "s": Command: the program has no name`:                                                  {Name: "s", Command: []string{""}},
+		`mcp server "s": Env: "A=B" is not a valid variable`:                                                {Name: "s", Command: []string{"x"}, Env: map[string]string{"A=B": "secret"}},
+		`mcp server "s": URL: must be an absolute http or https URL`:                                        {Name: "s", URL: "localhost:80/secret"},
+		`mcp server "s": URL: has credentials; put them into Header`:                                        {Name: "s", URL: "https://u:secret@h/"},
+		`mcp server "s": Header: "A" is not a valid header`:                                                 {Name: "s", URL: "https://h/", Header: map[string]string{"A": "secret\n"}},
+		`mcp server "s": Allow: "[" is not a valid pattern`:                                                 {Name: "s", Dial: dial, Allow: []string{"["}},
+		`mcp server "s": StartTimeout: -2ns is negative; -1 means no limit`:                                 {Name: "s", Dial: dial, StartTimeout: -2},
+		`mcp server "s": MaxTools: -2 is negative; -1 means no limit`:                                       {Name: "s", Dial: dial, MaxTools: -2},
+		`mcp server "s": MaxMessage: -1 is negative`:                                                        {Name: "s", Dial: dial, MaxMessage: -1},
+		`mcp server "s": Changed: "x" is unknown`:                                                           {Name: "s", Dial: dial, Changed: "x"},
 	} {
 		_, err := mcp.Open(s)
 		require.EqualError(t, err, want)
@@ -103,7 +103,7 @@ func TestCrashingServer(t *testing.T) {
 		const down = "failed: the connection to the server has ended; the server is tried again in 1s at the earliest"
 		require.Equal(t, []string{lost, lost, down, down, lost}, got)
 		lines := regexp.MustCompile(`(?m)^time=\S+ `).ReplaceAllString(log.String(), "")
-		const gone, again = "level=WARN msg=\"mcp server is gone\" server=s text=\"the connection to the server has ended\"\n", "level=INFO msg=\"mcp server is started again\" server=s text=\"1 tools\"\n"
+		const gone, again = "level=WARN msg=\"mcp server has disconnected\" server=s text=\"the connection to the server has ended\"\n", "level=INFO msg=\"mcp server was restarted\" server=s text=\"1 tools\"\n"
 		require.Equal(t, gone+again+gone+again+gone, lines)
 	})
 }
@@ -298,7 +298,7 @@ func TestServerRequests(t *testing.T) {
 	require.Equal(t, "[{(no output) []}]", call(mcp.Server{}, "ping"))
 	require.Contains(t, call(mcp.Server{}, "name?"), "does not support")
 	require.Equal(t, "[{decline []}]", call(mcp.Server{Elicit: elicit}, "name?"))
-	require.Contains(t, call(mcp.Server{Elicit: elicit}, "panic"), "the client's function broke down")
+	require.Contains(t, call(mcp.Server{Elicit: elicit}, "panic"), "the client's function failed")
 }
 
 // deafConn never takes an answer.

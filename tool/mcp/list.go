@@ -17,17 +17,17 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A list is what a server offered at a time. It is not changed.
+// A list is the immutable result of one listing.
 type list struct {
-	tools   []tool.Tool
-	defs    []Definition
-	marks   map[string]string // fingerprints of all that can be read, by the server's names
-	leftOut []LeftOut
-	partial error  // why there may be more
-	changed string // what to tell of definitions that are not the known ones; "": nothing
+	tools        []tool.Tool
+	defs         []Definition
+	fingerprints map[string]string // of all readable definitions, by the server's names
+	leftOut      []LeftOut
+	partial      error  // why the list may be incomplete
+	changed      string // a summary of changed definitions; "" means no changes
 }
 
-// offered returns the definitions; they are the caller's.
+// offered returns a copy of the definitions.
 func (l *list) offered() []Definition {
 	defs := slices.Clone(l.defs)
 	for i := range defs {
@@ -36,8 +36,8 @@ func (l *list) offered() []Definition {
 	return defs
 }
 
-// others returns what is not offered; it is the caller's.
-func (l *list) others() []LeftOut {
+// omitted returns a copy of the tools that are left out.
+func (l *list) omitted() []LeftOut {
 	all := slices.Clone(l.leftOut)
 	for i := range all {
 		if d := all[i].Definition; d != nil {
@@ -51,31 +51,31 @@ const (
 	maxPages       = 100
 	maxDefinitions = 4 << 20 // of one server, in bytes
 	maxLeftOut     = 100
-	maxText        = 16 << 20 // of a list that is read, in bytes
+	maxText        = 16 << 20 // of a list, in bytes
 	maxKnown       = 5 * maxListed
 )
 
 var errRepeats = errors.New("the server's list of tools does not end: it repeats a cursor")
 
-// fetch lists the tools. What there is of a list that does not end well is kept.
-func (l *link) fetch(ctx context.Context, lv *live) (*list, error) {
-	b := &builder{link: l, list: &list{marks: map[string]string{}}}
-	err := b.fetch(ctx, lv)
+// fetch lists the tools. If a later page fails, it keeps the earlier pages.
+func (l *link) fetch(ctx context.Context, conn *connection) (*list, error) {
+	b := &listBuilder{link: l, list: &list{fingerprints: map[string]string{}}}
+	err := b.fetch(ctx, conn)
 	if err != nil && b.pages == 0 {
 		return nil, err
 	}
 	b.list.partial = l.secrets.err(err)
 	if err != nil {
-		l.diary.write(slog.LevelWarn, "mcp server lists a part of its tools", err.Error())
+		l.log.write(slog.LevelWarn, "mcp server lists only a part of its tools", err.Error())
 	}
-	if b.list.changed = b.tellChanged(); b.list.changed != "" && b.list.changed != l.lastChanged() {
-		l.diary.write(slog.LevelWarn, "mcp server has other tools than the known ones", b.list.changed)
+	if b.list.changed = b.changeSummary(); b.list.changed != "" && b.list.changed != l.lastChangeSummary() {
+		l.log.write(slog.LevelWarn, "mcp server has changed tools", b.list.changed)
 	}
 	return b.list, nil
 }
 
-// lastChanged is what the last list had to tell of changes.
-func (l *link) lastChanged() string {
+// lastChangeSummary returns the change summary of the last list.
+func (l *link) lastChangeSummary() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.list == nil {
@@ -84,30 +84,30 @@ func (l *link) lastChanged() string {
 	return l.list.changed
 }
 
-// A builder makes a list of a server's pages.
-type builder struct {
+// A listBuilder builds a list from a server's pages.
+type listBuilder struct {
 	link  *link
 	list  *list
 	pages int
-	count int             // of the tools that were read
-	text  int             // of these, in bytes
-	bytes int             // of those that could be offered
-	names map[string]bool // that the model sees
+	count int             // tools that were read
+	text  int             // bytes that were read
+	bytes int             // bytes of tools that may be offered
+	names map[string]bool // names that the model sees
 
-	changed []string // the tools whose definitions are not the known ones, and why
+	changed []string // changed tools, each with the reason
 }
 
-func (b *builder) fetch(ctx context.Context, lv *live) error {
+func (b *listBuilder) fetch(ctx context.Context, conn *connection) error {
 	b.names = map[string]bool{}
-	cursors := map[[sha256.Size]byte]bool{} // their digests: a cursor may be long
+	cursors := map[[sha256.Size]byte]bool{} // digests, because a cursor may be long
 	for cursor := ""; ; b.pages++ {
 		if b.pages == maxPages {
 			return fmt.Errorf("the server's list of tools has more than %d pages", maxPages)
 		}
-		sent := new(sending)
+		sent := new(delivery)
 		var page *sdk.ListToolsResult
-		err := lv.request(ctx, sent, func(ctx context.Context) (err error) {
-			page, err = lv.session.ListTools(ctx, &sdk.ListToolsParams{Cursor: cursor})
+		err := conn.request(ctx, sent, func(ctx context.Context) (err error) {
+			page, err = conn.session.ListTools(ctx, &sdk.ListToolsParams{Cursor: cursor})
 			return err
 		})
 		if err != nil && ctx.Err() != nil {
@@ -116,7 +116,7 @@ func (b *builder) fetch(ctx context.Context, lv *live) error {
 		if err != nil {
 			return sent.explain(err)
 		}
-		if err := b.page(page, lv.noTasks); err != nil {
+		if err := b.page(page, conn.noTasks); err != nil {
 			b.pages++
 			return err
 		}
@@ -133,12 +133,12 @@ func (b *builder) fetch(ctx context.Context, lv *live) error {
 	}
 }
 
-// page takes the tools of one page that the SDK accepts, too. noTasks says why those
-// that are called as tasks are left out; nil: they are not.
-func (b *builder) page(page *sdk.ListToolsResult, noTasks error) error {
+// page adds the tools of one page, except tools that the SDK rejects. If noTasks is not
+// nil, it is the reason why tools that run as tasks are left out.
+func (b *listBuilder) page(page *sdk.ListToolsResult, noTasks error) error {
 	var listed json.RawMessage
-	_ = fields{"tools": &listed}.decode(carried(page.Meta)) // what is no list is an empty one
-	delete(page.Meta, rawKey)                               // the SDK keeps the page
+	_ = fields{"tools": &listed}.decode(rawResult(page.Meta)) // a value that is not a list counts as empty
+	delete(page.Meta, rawKey)                                 // the SDK caches the page, so save memory
 	accepted := make(map[string]bool, len(page.Tools))
 	for _, t := range page.Tools {
 		accepted[t.Name] = true
@@ -163,7 +163,7 @@ func (b *builder) page(page *sdk.ListToolsResult, noTasks error) error {
 			err = noTasks
 		}
 		if err == nil {
-			err = b.take(d, len(text))
+			err = b.add(d, len(text))
 		}
 		if err != nil {
 			b.leaveOut(d, err)
@@ -172,20 +172,20 @@ func (b *builder) page(page *sdk.ListToolsResult, noTasks error) error {
 	return nil
 }
 
-// take offers a tool, or says why not.
-func (b *builder) take(d Definition, size int) error {
-	if _, twice := b.list.marks[d.Name]; twice {
+// add offers a tool, or returns the reason why the tool is left out.
+func (b *listBuilder) add(d Definition, size int) error {
+	if _, twice := b.list.fingerprints[d.Name]; twice {
 		return errors.New("the server has two tools of this name")
 	}
-	b.list.marks[d.Name] = d.Fingerprint
+	b.list.fingerprints[d.Name] = d.Fingerprint
 	news := b.link.compare(d)
 	switch b.bytes += size; {
 	case !b.link.server.allows(d.Name):
-		return errors.New("it is not among those that Allow and Deny let pass")
+		return errors.New("Allow or Deny excludes it")
 	case b.bytes > maxDefinitions:
 		return fmt.Errorf("the server's definitions have more than %d bytes", maxDefinitions)
 	case news != nil && b.link.server.Changed == Drop:
-		b.note(d, news)
+		b.noteChange(d, news)
 		return news
 	case b.names[d.Tool]:
 		return fmt.Errorf("another tool is offered as %s", d.Tool)
@@ -196,16 +196,16 @@ func (b *builder) take(d Definition, size int) error {
 		return err
 	}
 	if d.Changed {
-		b.note(d, news)
+		b.noteChange(d, news)
 	}
 	b.names[d.Tool] = true
 	b.list.tools, b.list.defs = append(b.list.tools, t), append(b.list.defs, d)
 	return nil
 }
 
-// leaveOut tells of a tool that is not offered. Its definition is kept if that is the
-// reason.
-func (b *builder) leaveOut(d Definition, reason error) {
+// leaveOut records a tool that is not offered. The definition is kept if the tool is
+// left out because the definition has changed.
+func (b *listBuilder) leaveOut(d Definition, reason error) {
 	if len(b.list.leftOut) >= maxLeftOut {
 		return
 	}
@@ -219,11 +219,11 @@ func (b *builder) leaveOut(d Definition, reason error) {
 
 var (
 	errChanged = errors.New("its definition has changed")
-	errUnknown = errors.New("it is not among the known ones")
+	errUnknown = errors.New("it is not a known tool")
 )
 
-// compare says why a definition is not the known one; nil: it is. Without
-// Server.Known the first is.
+// compare returns nil if a definition is the known one, else the reason. Without
+// Server.Known, the first definition of a tool becomes the known one.
 func (l *link) compare(d Definition) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -240,15 +240,15 @@ func (l *link) compare(d Definition) error {
 	return nil
 }
 
-// maxTold is how many tools one text names.
-const maxTold = 10
+// maxNamed is how many tools a summary names.
+const maxNamed = 10
 
-func (b *builder) note(d Definition, news error) {
+func (b *listBuilder) noteChange(d Definition, news error) {
 	b.changed = append(b.changed, fmt.Sprintf("%q (%v)", line(d.Name, 64), news))
 }
 
-// tellChanged tells of the tools whose definitions are not the known ones.
-func (b *builder) tellChanged() string {
+// changeSummary describes the tools whose definitions have changed.
+func (b *listBuilder) changeSummary() string {
 	if len(b.changed) == 0 {
 		return ""
 	}
@@ -256,8 +256,8 @@ func (b *builder) tellChanged() string {
 	if b.link.server.Changed == Drop {
 		what = "changed tools, which are left out: "
 	}
-	what += strings.Join(b.changed[:min(len(b.changed), maxTold)], ", ")
-	if more := len(b.changed) - maxTold; more > 0 {
+	what += strings.Join(b.changed[:min(len(b.changed), maxNamed)], ", ")
+	if more := len(b.changed) - maxNamed; more > 0 {
 		what += fmt.Sprintf(" and %d more", more)
 	}
 	return what
@@ -265,19 +265,20 @@ func (b *builder) tellChanged() string {
 
 func (s Server) allows(name string) bool {
 	matches := func(pattern string) bool {
-		ok, _ := path.Match(pattern, name) // Open has checked it
+		ok, _ := path.Match(pattern, name) // cannot fail: Open has checked the pattern
 		return ok
 	}
 	return (len(s.Allow) == 0 || slices.ContainsFunc(s.Allow, matches)) && !slices.ContainsFunc(s.Deny, matches)
 }
 
-// isAnswer reports whether an error is what a server answered.
-func isAnswer(err error) bool {
+// isServerError reports whether err is an error that the server returned.
+func isServerError(err error) bool {
 	answer, _ := errors.AsType[*jsonrpc.Error](err)
-	return isOfOneRequest(err) && answer.Code != codeRejected && answer.Code != codeNoAnswer
+	return isOfOneRequest(err) && answer.Code != codeRejected && answer.Code != codeInvalidResponse
 }
 
-// isOfOneRequest reports whether an error leaves the connection as it was.
+// isOfOneRequest reports whether only this request failed, and the connection still
+// works.
 func isOfOneRequest(err error) bool {
 	_, ok := errors.AsType[*jsonrpc.Error](err)
 	return ok && !errors.Is(err, sdk.ErrConnectionClosed)

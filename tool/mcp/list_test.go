@@ -142,7 +142,7 @@ func TestAllowAndDeny(t *testing.T) {
 		Dial: offering(answering("{}"), named("read_one"), named("read_all"), named("write"), named("list")).dial,
 	})
 	require.Equal(t, []string{"s__read_one", "s__list"}, namesOf(toolsOf(t, client)))
-	const reason = "it is not among those that Allow and Deny let pass"
+	const reason = "Allow or Deny excludes it"
 	require.Equal(t, []mcp.LeftOut{{Name: "read_all", Reason: reason}, {Name: "write", Reason: reason}}, client.Status(t.Context())[0].LeftOut)
 }
 
@@ -163,7 +163,7 @@ func TestDefinition(t *testing.T) {
 	status := client.Status(t.Context())[0]
 	require.NoError(t, status.Err)
 	require.Equal(t, []mcp.LeftOut{
-		{Name: "v", Reason: "its schema has names or values with characters that nobody sees"},
+		{Name: "v", Reason: "its schema has names or values with invisible characters"},
 		{Name: "x", Reason: `tool "s__x": schema: the arguments must be of type object, not string`},
 	}, status.LeftOut)
 	first := status.Definitions[0]
@@ -265,7 +265,7 @@ func TestChangedDefinitions(t *testing.T) {
 				time.Sleep(2 * time.Second) // synctest: exact in a bubble
 				server.change(changed)
 				_, err := old.Call(t.Context(), json.RawMessage(`{}`))
-				require.EqualError(t, err, "failed: The call was not made, so it had no effect: the server has changed what this tool is.")
+				require.EqualError(t, err, "failed: The call was not made, so it had no effect: the server has changed this tool.")
 				tools, err := client.Toolsets()[0].Tools(t.Context())
 				require.EqualError(t, err, `toolset "s": changed tools, whose calls wait for approval: "t" (its definition has changed)`)
 				require.True(t, tools[0].AsksApproval())
@@ -307,7 +307,7 @@ func TestChangedDefinitions(t *testing.T) {
 			for now, notice := range map[string]string{
 				honest: "",
 				evil:   `"t" (its definition has changed)`,
-				`{"name":"new","annotations":{"readOnlyHint":true}}`: `"new" (it is not among the known ones)`,
+				`{"name":"new","annotations":{"readOnlyHint":true}}`: `"new" (it is not a known tool)`,
 			} {
 				log := new(logged)
 				client := open(t, mcp.Server{Name: "s", Dial: newChanging(now).dial, Known: known, Log: slog.New(slog.NewTextHandler(log, nil))})
@@ -321,7 +321,7 @@ func TestChangedDefinitions(t *testing.T) {
 					continue
 				}
 				require.EqualError(t, err, `toolset "s": changed tools, whose calls wait for approval: `+notice)
-				require.Contains(t, log.String(), `level=WARN msg="mcp server has other tools than the known ones"`)
+				require.Contains(t, log.String(), `level=WARN msg="mcp server has changed tools"`)
 			}
 		})
 	})
@@ -333,7 +333,7 @@ func TestChangedDefinitions(t *testing.T) {
 			time.Sleep(2 * time.Second) // synctest: exact in a bubble
 			server.change(named("other"))
 			_, err := old.Call(t.Context(), json.RawMessage(`{}`))
-			require.EqualError(t, err, "failed: The call was not made, so it had no effect: the server has this tool no more.")
+			require.EqualError(t, err, "failed: The call was not made, so it had no effect: the server no longer has this tool.")
 		})
 	})
 }
@@ -353,7 +353,7 @@ func TestToldToEachRun(t *testing.T) {
 			}
 			return err.Error()
 		}
-		const changed = `changed tools, whose calls wait for approval: "a" (it is not among the known ones), "c" (it is not among the known ones)`
+		const changed = `changed tools, whose calls wait for approval: "a" (it is not a known tool), "c" (it is not a known tool)`
 		require.Equal(t, `toolset "s": `+changed, told())
 		require.Equal(t, `toolset "s": `+changed, told())
 		time.Sleep(2 * time.Second) // synctest: exact in a bubble
@@ -361,7 +361,7 @@ func TestToldToEachRun(t *testing.T) {
 		require.Equal(t, `toolset "s": the server has more than 2 tools; the others are left out; `+changed, told())
 		time.Sleep(2 * time.Second) // synctest: exact in a bubble
 		server.change(named("a"))
-		require.Equal(t, `toolset "s": changed tools, whose calls wait for approval: "a" (it is not among the known ones)`, told())
+		require.Equal(t, `toolset "s": changed tools, whose calls wait for approval: "a" (it is not a known tool)`, told())
 
 		s.Required = true
 		toolsOf(t, open(t, s))
@@ -372,7 +372,7 @@ func TestToldToEachRun(t *testing.T) {
 			all = append(all, named(fmt.Sprint("t", i)))
 		}
 		_, err := open(t, mcp.Server{Name: "s", Dial: newChanging(strings.Join(all, ",")).dial, Known: map[string]string{}, Changed: mcp.Drop}).Toolsets()[0].Tools(t.Context())
-		require.ErrorContains(t, err, `"t9" (it is not among the known ones) and 2 more`)
+		require.ErrorContains(t, err, `"t9" (it is not a known tool) and 2 more`)
 	})
 }
 

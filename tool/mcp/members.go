@@ -7,16 +7,17 @@ import (
 	"reflect"
 )
 
-// A member is one of a JSON object.
+// A member is a member of a JSON object.
 type member struct {
 	name  string
 	value json.RawMessage
-	twice bool // the object has more than one of this name
+	twice bool // the object has several members of this name
 }
 
-var errNoObject = errors.New("it is no JSON object")
+var errNoObject = errors.New("it is not a JSON object")
 
-// members returns those of an object in their order; of two of one name, the last.
+// members returns the members of an object in their order. Of several members with one
+// name, the last counts.
 func members(raw json.RawMessage) ([]member, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
@@ -29,7 +30,7 @@ func members(raw json.RawMessage) ([]member, error) {
 		if err != nil {
 			return nil, err
 		}
-		m := member{name: name.(string)} // a key is always one
+		m := member{name: name.(string)} // an object's key is always a string
 		if err := dec.Decode(&m.value); err != nil {
 			return nil, err
 		}
@@ -44,17 +45,18 @@ func members(raw json.RawMessage) ([]member, error) {
 	return all, nil
 }
 
-// fields say into what the members of an object are decoded, by their exact names.
-// [json.Unmarshal] takes "READONLYHINT" for "readOnlyHint" as well, and joins two
-// objects of one name: a server could tell its reader another thing than it tells us.
+// fields maps the exact names of an object's members to the variables that they are
+// decoded into. [json.Unmarshal] also accepts "READONLYHINT" for "readOnlyHint" and
+// merges duplicate objects: a server could tell a reviewer something else than it tells
+// us.
 type fields map[string]any
 
-// A single is where a member is decoded into that counts only if it is said once.
-type single struct{ into any }
+// A uniqueMember is the destination of a member that is ignored if it is there twice.
+type uniqueMember struct{ into any }
 
-// decode decodes the members that have a field. Of two of one name the last counts.
-// null says nothing. A member of the wrong type leaves its field as it is, and the
-// others are decoded all the same; the error is that of the first.
+// decode decodes the members that have a field. Of duplicate members the last counts.
+// null leaves all fields as they are. A member of the wrong type leaves its field
+// unchanged; decoding continues, and decode returns the first such error.
 func (f fields) decode(raw json.RawMessage) error {
 	if string(raw) == "null" {
 		return nil
@@ -68,20 +70,20 @@ func (f fields) decode(raw json.RawMessage) error {
 		if !known {
 			continue
 		}
-		if one, ok := into.(single); ok {
+		if one, ok := into.(uniqueMember); ok {
 			if into = one.into; m.twice {
 				continue
 			}
 		}
 		if wrong := json.Unmarshal(m.value, into); wrong != nil && err == nil {
-			err = within(m.name, into, wrong)
+			err = inMember(m.name, into, wrong)
 		}
 	}
 	return err
 }
 
-// within is the error of decoding a member, with the member's name.
-func within(name string, into any, err error) error {
+// inMember adds the name of a member to a decoding error.
+func inMember(name string, into any, err error) error {
 	wrong := json.UnmarshalTypeError{Type: reflect.TypeOf(into).Elem()}
 	if inner, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		wrong = *inner
@@ -97,14 +99,14 @@ func writeMember(b *bytes.Buffer, m member) {
 	if b.Len() > 1 {
 		b.WriteByte(',')
 	}
-	name, _ := json.Marshal(m.name) // a string always has a JSON form
+	name, _ := json.Marshal(m.name) // cannot fail: it is a string
 	b.Write(name)
 	b.WriteByte(':')
 	b.Write(m.value)
 }
 
-// with is an object that we wrote, and one member more.
-func with(object json.RawMessage, more member) json.RawMessage {
+// withMember adds a member to an object that we wrote.
+func withMember(object json.RawMessage, more member) json.RawMessage {
 	all, _ := members(object)
 	var b bytes.Buffer
 	b.WriteByte('{')

@@ -17,54 +17,54 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// A process is a server that we started, and the connection to it.
+// A process is a server that we started, and the SDK's connection to it.
 type process struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	stdout *os.File
-	diary  *diary
+	log    *serverLog
 	limit  int
-	tail   *tail // of its standard error
+	tail   *tail // the end of the standard error
 
 	in       chan jsonrpc.Message
-	out      chan outgoing
-	silent   chan struct{} // closed when nothing more is read; then fault is set
+	out      chan pendingWrite
+	readDone chan struct{} // closed when reading has ended; fault is set before
 	fault    error
 	stopping chan struct{}
 	stopOnce sync.Once
-	exited   chan struct{} // closed when the process has ended; then exit is set
+	exited   chan struct{} // closed when the process has ended; exit is set before
 	exit     error
-	done     chan struct{} // closed when nothing of it is left
+	done     chan struct{} // closed when all goroutines have ended
 }
 
-// An outgoing is a message to be written.
-type outgoing struct {
+// A pendingWrite is a message to be written.
+type pendingWrite struct {
 	text []byte
 	done chan error
 }
 
 var errEnded = errors.New("the server's process ended")
 
-// startProcess starts the server. Its standard error goes to the diary.
-func startProcess(s Server, j *diary) (*process, error) {
+// startProcess starts the server. Its standard error goes to the log.
+func startProcess(s Server, j *serverLog) (*process, error) {
 	stdout, theirs, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	p := &process{
-		stdout: stdout, diary: j, limit: s.MaxMessage, tail: &tail{diary: j},
-		in: make(chan jsonrpc.Message), out: make(chan outgoing),
-		silent: make(chan struct{}), stopping: make(chan struct{}), exited: make(chan struct{}), done: make(chan struct{}),
+		stdout: stdout, log: j, limit: s.MaxMessage, tail: &tail{log: j},
+		in: make(chan jsonrpc.Message), out: make(chan pendingWrite),
+		readDone: make(chan struct{}), stopping: make(chan struct{}), exited: make(chan struct{}), done: make(chan struct{}),
 	}
 	p.cmd = exec.Command(s.Command[0], s.Command[1:]...) //nolint:gosec,noctx // the caller names the program, and Close ends it
 	p.cmd.Dir, p.cmd.Env = s.Dir, environment(s.Env, os.Environ())
 	p.cmd.Stdout, p.cmd.Stderr = theirs, p.tail
-	p.cmd.WaitDelay = time.Second // for a child of the server that holds the standard error
+	p.cmd.WaitDelay = time.Second // a child of the server may keep the standard error open
 	ownGroup(p.cmd)
 	if p.stdin, err = p.cmd.StdinPipe(); err == nil {
 		err = p.cmd.Start()
 	}
-	_ = theirs.Close() // it is the server's now
+	_ = theirs.Close() // the server has its own copy
 	if err != nil {
 		_ = stdout.Close()
 		return nil, err
@@ -73,10 +73,10 @@ func startProcess(s Server, j *diary) (*process, error) {
 	return p, nil
 }
 
-// Connect returns the connection to the process.
+// Connect returns the process as the connection.
 func (p *process) Connect(context.Context) (sdk.Connection, error) { return p, nil }
 
-// run owns all goroutines of the process, and waits for them.
+// run starts all goroutines of the process and waits for them.
 func (p *process) run() {
 	defer close(p.done)
 	var wg sync.WaitGroup
@@ -85,16 +85,16 @@ func (p *process) run() {
 	wg.Go(p.end)
 	p.exit = p.cmd.Wait()
 	close(p.exited)
-	kill(p.cmd)                                               // what the server started and left behind
-	_ = p.stdout.SetReadDeadline(time.Now().Add(time.Second)) // and what got away
+	kill(p.cmd)                                               // children that the server left behind
+	_ = p.stdout.SetReadDeadline(time.Now().Add(time.Second)) // children that escaped the process group may keep the output open
 	wg.Wait()
 	_ = p.stdout.Close()
 }
 
-// stop begins to end the process.
+// stop begins to end the process. It does not wait.
 func (p *process) stop() { p.stopOnce.Do(func() { close(p.stopping) }) }
 
-// wait waits for the end of a process that was stopped.
+// wait stops the process and waits for its end.
 func (p *process) wait() error {
 	p.stop()
 	select {
@@ -105,13 +105,14 @@ func (p *process) wait() error {
 	}
 }
 
-// end ends the process when it is to be stopped, or has closed its standard output.
+// end ends the process after stop, or after the process has closed its standard output:
+// first by closing its standard input, then by signals.
 func (p *process) end() {
 	select {
 	case <-p.exited:
 		return
 	case <-p.stopping:
-	case <-p.silent:
+	case <-p.readDone:
 	}
 	_ = p.stdin.Close()
 	for _, signal := range []func(*exec.Cmd){terminate, kill} {
@@ -124,9 +125,9 @@ func (p *process) end() {
 	}
 }
 
-// read hands out the messages of the standard output.
+// read passes on the messages of the standard output.
 func (p *process) read() {
-	defer close(p.silent)
+	defer close(p.readDone)
 	l := lines{from: p.stdout, limit: p.limit}
 	for {
 		text, err := l.next()
@@ -145,7 +146,8 @@ func (p *process) read() {
 	}
 }
 
-// messages are those of a line. What is none is noise, such as a greeting.
+// messages returns the messages of a line. Text between messages, such as a greeting,
+// is logged.
 func (p *process) messages(text []byte) (all []jsonrpc.Message) {
 	if len(text) == 0 {
 		return nil
@@ -153,8 +155,8 @@ func (p *process) messages(text []byte) (all []jsonrpc.Message) {
 	for _, one := range batch(text) {
 		m, err := readMessage(one)
 		if err != nil {
-			p.diary.write(slog.LevelWarn, "mcp server writes what is no message", string(one[:min(len(one), 4<<10)]))
-			m = brokenAnswer(one)
+			p.log.write(slog.LevelWarn, "mcp server wrote a line that is not a message", string(one[:min(len(one), 4<<10)]))
+			m = truncatedResponse(one)
 		}
 		if m != nil {
 			all = append(all, m)
@@ -182,21 +184,21 @@ func (p *process) Read(ctx context.Context) (jsonrpc.Message, error) {
 	select {
 	case m := <-p.in:
 		return m, nil
-	case <-p.silent:
+	case <-p.readDone:
 		return nil, p.explain(p.fault)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// Write writes a message. A message that ctx cut off is written nevertheless: half
-// of one would break the connection.
+// Write writes a message. If ctx ends during the write, the message is still written,
+// because half a message would break the connection.
 func (p *process) Write(ctx context.Context, m jsonrpc.Message) error {
 	text, err := jsonrpc.EncodeMessage(m)
 	if err != nil {
 		return err
 	}
-	o := outgoing{append(text, '\n'), make(chan error, 1)}
+	o := pendingWrite{append(text, '\n'), make(chan error, 1)}
 	select {
 	case p.out <- o:
 	case <-ctx.Done():
@@ -209,7 +211,7 @@ func (p *process) Write(ctx context.Context, m jsonrpc.Message) error {
 	select {
 	case err := <-o.done:
 		if err != nil {
-			p.awaitSilence(ctx) // who does not read any more has mostly ended
+			p.awaitReadDone(ctx) // a process that does not read has usually ended
 			err = p.explain(err)
 		}
 		return err
@@ -218,36 +220,37 @@ func (p *process) Write(ctx context.Context, m jsonrpc.Message) error {
 	}
 }
 
-// awaitSilence waits until nothing more is read, if that is soon.
-func (p *process) awaitSilence(ctx context.Context) {
+// awaitReadDone waits a short time for the end of reading.
+func (p *process) awaitReadDone(ctx context.Context) {
 	select {
-	case <-p.silent:
+	case <-p.readDone:
 	case <-ctx.Done():
 	case <-time.After(closing / 4):
 	}
 }
 
-// Close begins to end the process. The SDK must not wait.
+// Close begins to end the process. It does not wait, because the SDK must not block.
 func (p *process) Close() error {
 	p.stop()
 	return nil
 }
 
-// SessionID is empty: the process is the session.
+// SessionID returns "": the process is the session.
 func (p *process) SessionID() string { return "" }
 
-// explain says how the process ended, if it did: err is often only a pipe's.
+// explain adds how the process ended, if it has ended. err is often only the error of a
+// pipe.
 func (p *process) explain(err error) error {
 	select {
-	case <-p.silent:
+	case <-p.readDone:
 	default:
 		return err
 	}
 	if p.fault != nil && !errors.Is(p.fault, io.EOF) && !errors.Is(p.fault, errClosed) && !errors.Is(p.fault, os.ErrDeadlineExceeded) {
-		return p.fault // it was ended for what it wrote
+		return p.fault // we ended the process because of its output
 	}
 	select {
-	case <-p.exited: // it is about to, if it was its end that closed the pipe
+	case <-p.exited: // if its end closed the pipe, the exit follows soon
 	case <-time.After(closing / 4):
 		return errors.New("the server closed its standard output")
 	}
@@ -261,27 +264,28 @@ func (p *process) explain(err error) error {
 	return fmt.Errorf("%w: %s", errEnded, how)
 }
 
-// passed are the variables of ours that a server finds in its environment. None of
-// them holds a secret, as a rule.
-var passed = []string{
+// inherited are the variables of our environment that a server gets. As a rule, they
+// hold no secrets.
+var inherited = []string{
 	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "TZ", "TMPDIR",
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
-	// Programs of Windows do not run without these.
+	// Windows programs need these.
 	"APPDATA", "LOCALAPPDATA", "HOMEDRIVE", "HOMEPATH", "PATHEXT", "COMSPEC", "PROGRAMDATA", "PROGRAMFILES",
 	"SYSTEMDRIVE", "SYSTEMROOT", "TEMP", "TMP", "USERNAME", "USERPROFILE", "WINDIR", "PROCESSOR_ARCHITECTURE",
 }
 
-// environment is what a server finds of ours, and own.
+// environment returns the environment of a server: the inherited variables of ours, and
+// own.
 func environment(own map[string]string, ours []string) []string {
 	env := []string{}
 	for _, pair := range ours {
 		name, _, _ := strings.Cut(pair, "=")
 		upper := strings.ToUpper(name)
-		if slices.Contains(passed, upper) || strings.HasPrefix(upper, "LC_") {
+		if slices.Contains(inherited, upper) || strings.HasPrefix(upper, "LC_") {
 			env = append(env, pair)
 		}
 	}
-	for name, value := range own { // the last of one name counts
+	for name, value := range own { // later variables replace earlier ones
 		env = append(env, name+"="+value)
 	}
 	return env

@@ -42,7 +42,7 @@ func TestProcess(t *testing.T) {
 			require.NotContains(t, log.String(), "hunter2")
 			require.NotContains(t, log.String(), "\x1b")
 			if mode == "noise" {
-				require.Contains(t, log.String(), `msg="mcp server writes what is no message" server=s text="Server v1"`)
+				require.Contains(t, log.String(), `msg="mcp server wrote a line that is not a message" server=s text="Server v1"`)
 			}
 			if m := regexp.MustCompile(`child (\d+)`).FindStringSubmatch(log.String()); m != nil {
 				pid, _ := strconv.Atoi(m[1])

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// wireResult is what a server answers to a call.
+// wireResult is the result of a call as the server sends it.
 type wireResult struct {
 	content    []json.RawMessage
 	structured json.RawMessage
@@ -26,7 +26,7 @@ func (w *wireResult) UnmarshalJSON(text []byte) error {
 	return fields{"content": &w.content, "structuredContent": &w.structured, "isError": &w.isError, "_meta": &w.meta}.decode(text)
 }
 
-// wireContent is a part of it, of any type.
+// wireContent is one content item of any type.
 type wireContent struct {
 	kind, text, data, mime        string
 	uri, name, title, description string
@@ -50,16 +50,16 @@ func (w *wireResource) UnmarshalJSON(text []byte) error {
 	return fields{"uri": &w.uri, "mimeType": &w.mime, "text": &w.text, "blob": &w.blob}.decode(text)
 }
 
-// maxFailureText is how much of a failure's text is handed on, in bytes.
+// maxFailureText is how many bytes of a failure's text the model gets.
 const maxFailureText = 16 << 10
 
-// result makes parts of what a server answered, or the failure that it is.
+// result turns a server's result into parts, or into a failure if isError is set.
 func result(text json.RawMessage) (llm.Parts, error) {
 	var w wireResult
-	if err := json.Unmarshal(text, &w); err != nil && len(text) > 0 { // an empty result has nothing to carry
+	if err := json.Unmarshal(text, &w); err != nil && len(text) > 0 { // an empty result has no content
 		return nil, tool.Fail(tool.Failed, "The tool ran, but the server's answer cannot be read: "+line(string(text), maxErrorText), err)
 	}
-	r := new(reading)
+	r := new(partsBuilder)
 	for _, raw := range w.content {
 		r.content(raw)
 	}
@@ -68,15 +68,15 @@ func result(text json.RawMessage) (llm.Parts, error) {
 	case "", "null", "false":
 		return r.parts, nil
 	case "true":
-	default: // a failure must not be taken for success
+	default: // never take a failure for success
 		r.note("isError is %s, which is neither true nor false: it is not known whether the tool failed", line(flag, 64))
 	}
-	return nil, &tool.Error{Failure: failureOf(w.meta), Message: cut(described(r.parts), maxFailureText)}
+	return nil, &tool.Error{Failure: failureOf(w.meta), Message: cut(textOf(r.parts), maxFailureText)}
 }
 
-// described is the text of parts, with notes in the place of what is none.
-func described(parts llm.Parts) string {
-	r := new(reading)
+// textOf returns the text of parts, with a note in place of each image, audio or file.
+func textOf(parts llm.Parts) string {
+	r := new(partsBuilder)
 	for _, p := range parts {
 		switch p := p.(type) {
 		case llm.Text:
@@ -96,11 +96,11 @@ func described(parts llm.Parts) string {
 	return b.String()
 }
 
-// A reading makes parts of content.
-type reading struct{ parts llm.Parts }
+// A partsBuilder turns content into parts.
+type partsBuilder struct{ parts llm.Parts }
 
-// text adds text, on a line of its own if there is text before it.
-func (r *reading) text(s string) {
+// text adds text, on a new line if there is text before.
+func (r *partsBuilder) text(s string) {
 	if s == "" {
 		return
 	}
@@ -112,9 +112,11 @@ func (r *reading) text(s string) {
 	r.parts = append(r.parts, llm.Text{Text: s})
 }
 
-func (r *reading) note(format string, args ...any) { r.text("[" + fmt.Sprintf(format, args...) + "]") }
+func (r *partsBuilder) note(format string, args ...any) {
+	r.text("[" + fmt.Sprintf(format, args...) + "]")
+}
 
-func (r *reading) content(raw json.RawMessage) {
+func (r *partsBuilder) content(raw json.RawMessage) {
 	var c wireContent
 	if json.Unmarshal(raw, &c) != nil {
 		r.note("content that cannot be read")
@@ -134,7 +136,7 @@ func (r *reading) content(raw json.RawMessage) {
 	}
 }
 
-func (r *reading) link(c wireContent) {
+func (r *partsBuilder) link(c wireContent) {
 	words := []string{}
 	for _, s := range []string{c.uri, c.mime, c.name, c.title, c.description} {
 		if s = line(s, maxErrorText); s != "" && !slices.Contains(words, s) {
@@ -144,8 +146,8 @@ func (r *reading) link(c wireContent) {
 	r.note("resource: %s", strings.Join(words, ", "))
 }
 
-// resource adds an embedded resource under its address.
-func (r *reading) resource(w *wireResource) {
+// resource adds an embedded resource, preceded by its URI.
+func (r *partsBuilder) resource(w *wireResource) {
 	switch {
 	case w == nil || w.text == nil && w.blob == nil:
 		r.note("a resource without content")
@@ -157,11 +159,11 @@ func (r *reading) resource(w *wireResource) {
 	}
 }
 
-// pictures are the types of images that models can see.
-var pictures = []string{"image/png", "image/jpeg", "image/gif", "image/webp"}
+// imageTypes are the media types of images that models can see.
+var imageTypes = []string{"image/png", "image/jpeg", "image/gif", "image/webp"}
 
-// data adds bytes as what they are.
-func (r *reading) data(encoded, mime, uri, what string) {
+// data adds binary data as a part of the right type.
+func (r *partsBuilder) data(encoded, mime, uri, what string) {
 	data, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
 		r.note("%s, %s, whose data cannot be decoded", what, line(mime, 128))
@@ -172,7 +174,7 @@ func (r *reading) data(encoded, mime, uri, what string) {
 	}
 	kind, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(mime)), ";")
 	switch family, format, _ := strings.Cut(kind, "/"); {
-	case slices.Contains(pictures, kind), kind == "" && what == "image":
+	case slices.Contains(imageTypes, kind), kind == "" && what == "image":
 		r.parts = append(r.parts, llm.Image{Data: data, MediaType: kind})
 	case family == "audio" || kind == "" && what == "audio":
 		r.parts = append(r.parts, llm.Audio{Data: data, Format: audioFormat(format)})
@@ -198,7 +200,7 @@ func isText(kind string) bool {
 		strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
 }
 
-// fileName is the last step of an address.
+// fileName returns the last segment of a URI's path.
 func fileName(uri string) string {
 	if u, err := url.Parse(uri); err == nil && u.Path != "" {
 		uri = u.Path
@@ -206,18 +208,17 @@ func fileName(uri string) string {
 	return line(uri[strings.LastIndexByte(uri, '/')+1:], 128)
 }
 
-// structured adds a structured result, unless the content says the same.
-func (r *reading) structured(raw json.RawMessage, content []json.RawMessage) {
-	if len(raw) == 0 || string(raw) == "null" || saidIn(raw, content) || saidIn(only(raw), content) {
+// structured adds a structured result, unless the content contains it.
+func (r *partsBuilder) structured(raw json.RawMessage, content []json.RawMessage) {
+	if len(raw) == 0 || string(raw) == "null" || contentContains(raw, content) || contentContains(soleValue(raw), content) {
 		return
 	}
 	r.text(compact(raw))
 }
 
-// only returns the value of the one member of an object, else nil: a structured
-// result has to be an object, so that servers wrap what is none, as in
-// {"result": …}.
-func only(object json.RawMessage) json.RawMessage {
+// soleValue returns the value of an object with one member, else nil. A structured
+// result must be an object, so servers wrap other values, as in {"result": …}.
+func soleValue(object json.RawMessage) json.RawMessage {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(object, &members) != nil || len(members) != 1 {
 		return nil
@@ -228,44 +229,44 @@ func only(object json.RawMessage) json.RawMessage {
 	return nil
 }
 
-// saidIn reports whether one part of the content says the value, or whether the
-// value is a list of which each part says one element.
-func saidIn(value json.RawMessage, content []json.RawMessage) bool {
-	if slices.ContainsFunc(content, readyToCompare(value).saidBy) {
+// contentContains reports whether one content item holds the value, or whether the
+// value is a list and each content item holds one element.
+func contentContains(value json.RawMessage, content []json.RawMessage) bool {
+	if slices.ContainsFunc(content, newJSONValue(value).matches) {
 		return true
 	}
 	var list []json.RawMessage
 	return json.Unmarshal(value, &list) == nil && len(list) > 0 &&
-		slices.EqualFunc(list, content, func(v, c json.RawMessage) bool { return readyToCompare(v).saidBy(c) })
+		slices.EqualFunc(list, content, func(v, c json.RawMessage) bool { return newJSONValue(v).matches(c) })
 }
 
-// A compared is a value that is compared with many others.
-type compared struct {
-	canonical []byte  // nil: no JSON
-	text      *string // nil: the value is no string
+// A jsonValue is prepared for many comparisons.
+type jsonValue struct {
+	canonical []byte  // nil if the value is not JSON
+	text      *string // nil if the value is not a string
 }
 
-func readyToCompare(value json.RawMessage) (v compared) {
+func newJSONValue(value json.RawMessage) (v jsonValue) {
 	v.canonical, _ = canonical(value)
 	var text *string
-	if json.Unmarshal(value, &text) == nil { // what is no string
+	if json.Unmarshal(value, &text) == nil { // fails for other types
 		v.text = text
 	}
 	return v
 }
 
-// saidBy reports whether a part of the content is the value, or its text.
-func (v compared) saidBy(content json.RawMessage) bool {
+// matches reports whether a content item holds the value, as JSON or as text.
+func (v jsonValue) matches(content json.RawMessage) bool {
 	var c wireContent
-	if json.Unmarshal(content, &c) == nil && c.kind == "text" && (v.is([]byte(c.text)) || v.text != nil && *v.text == c.text) {
+	if json.Unmarshal(content, &c) == nil && c.kind == "text" && (v.equals([]byte(c.text)) || v.text != nil && *v.text == c.text) {
 		return true
 	}
-	return v.is(content)
+	return v.equals(content)
 }
 
-// is reports whether a text is the same JSON value, whatever the order of its members.
-// Numbers are compared as they are written.
-func (v compared) is(raw []byte) bool {
+// equals reports whether raw is the same JSON value. The order of members does not
+// matter; numbers are compared as text.
+func (v jsonValue) equals(raw []byte) bool {
 	other, ok := canonical(raw)
 	return ok && v.canonical != nil && bytes.Equal(v.canonical, other)
 }

@@ -93,7 +93,7 @@ func TestFailures(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 20<<10)
 	repeatable := `{"name":"run","annotations":{"idempotentHint":true}}`
-	unknown := "The server of the tool broke off before it answered. It is not known whether the call took effect: check before you call it again."
+	unknown := "The server of the tool disconnected before it answered. It is not known whether the call took effect: check before you call it again."
 	for _, tt := range []struct {
 		name, tool, result string
 		err                error
@@ -109,9 +109,9 @@ func TestFailures(t *testing.T) {
 		{"unknown tool", plainTool, "", &jsonrpc.Error{Code: -32602, Message: "Unknown tool: run"}, tool.UnknownTool, `There is no tool named "s__run". Call only tools that you were offered.`},
 		{"protocol error", plainTool, "", &jsonrpc.Error{Code: -32603, Message: "disk\u202e full"}, tool.Failed, "disk full"},
 		{"crash", plainTool, "", errDrop, tool.OutcomeUnknown, unknown},
-		{"crash of what may be repeated", repeatable, "", errDrop, tool.Failed, "The server of the tool broke off before it answered. The same call may be made again."},
+		{"crash of what may be repeated", repeatable, "", errDrop, tool.Failed, "The server of the tool disconnected before it answered. The same call may be made again."},
 		{"an answer that is none", plainTool, `{"content":{"a":1}}`, nil, tool.Failed, "The tool ran, but the server's answer cannot be read: {\"content\":{\"a\":1}}"},
-		{"input of a person", plainTool, `{"resultType":"input_required","inputRequests":{"1":{"method":"elicitation/create","params":{"message":"?"}}}}`, nil, tool.Failed, "The tool asks for input of a person, and nobody is there to give it."},
+		{"input of a person", plainTool, `{"resultType":"input_required","inputRequests":{"1":{"method":"elicitation/create","params":{"message":"?"}}}}`, nil, tool.Failed, "The tool asks for a person's input, and no person is there to give it."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -35,7 +35,7 @@ func TestCrashInARun(t *testing.T) {
 	require.NoError(t, err)
 	require.Less(t, time.Since(start), 10*time.Second)
 	require.Equal(t, "Done.", result.Text)
-	require.Equal(t, "The server of the tool broke off before it answered. It is not known whether the call took effect: check before you call it again.",
+	require.Equal(t, "The server of the tool disconnected before it answered. It is not known whether the call took effect: check before you call it again.",
 		result.Messages[2].Results()[0].Text())
 	require.Contains(t, result.Messages[4].Results()[0].Text(), `"name":"echo"`)
 }
@@ -188,6 +188,6 @@ func TestEachRunIsWarned(t *testing.T) {
 				notices = append(notices, n.Text)
 			}
 		}
-		require.Equal(t, []string{`toolset "s": changed tools, whose calls wait for approval: "run" (it is not among the known ones)`}, notices)
+		require.Equal(t, []string{`toolset "s": changed tools, whose calls wait for approval: "run" (it is not a known tool)`}, notices)
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// cleanSchema is a schema whose descriptions have no characters that nobody sees.
-// Everything else of it stays, in its order and to the last digit: names and values
-// must be the server's own.
+// cleanSchema removes invisible characters from the descriptions of a schema.
+// Everything else stays as it is, with the order of members and all digits: names and
+// values must be the server's own.
 func cleanSchema(raw json.RawMessage) (json.RawMessage, error) {
 	if string(raw) == "true" {
 		return json.RawMessage("{}"), nil
@@ -25,7 +25,7 @@ func cleanSchema(raw json.RawMessage) (json.RawMessage, error) {
 	return c.out.Bytes(), nil
 }
 
-// isPlain reports whether there is nothing to clean.
+// isPlain reports whether a schema has no characters to remove.
 func isPlain(raw json.RawMessage) bool {
 	for _, b := range raw {
 		if b >= 0x7F || b == '\\' {
@@ -36,8 +36,8 @@ func isPlain(raw json.RawMessage) bool {
 }
 
 var (
-	errDeep     = errors.New("its schema is too deep")
-	errDeceives = errors.New("its schema has names or values with characters that nobody sees")
+	errDeep           = errors.New("its schema is too deep")
+	errDeceptiveChars = errors.New("its schema has names or values with invisible characters")
 )
 
 const maxSchemaDepth = 200
@@ -47,14 +47,14 @@ type cleaner struct {
 	out bytes.Buffer
 }
 
-// value writes the next value, that of a member of this name.
+// value writes the next value. name is the name of its member.
 func (c *cleaner) value(name string, depth int) error {
 	if depth > maxSchemaDepth {
 		return errDeep
 	}
 	token, err := c.dec.Token()
 	if err != nil {
-		return errors.New("its schema is no JSON")
+		return errors.New("its schema is not valid JSON")
 	}
 	switch token := token.(type) {
 	case json.Delim:
@@ -64,7 +64,7 @@ func (c *cleaner) value(name string, depth int) error {
 	case json.Number:
 		c.out.WriteString(token.String())
 	case bool:
-		text, _ := json.Marshal(token) // it has a JSON form
+		text, _ := json.Marshal(token) // cannot fail: it is a bool
 		c.out.Write(text)
 	case nil:
 		c.out.WriteString("null")
@@ -82,9 +82,9 @@ func (c *cleaner) group(open json.Delim, name string, depth int) error {
 		if open == '{' {
 			key, err := c.dec.Token()
 			if err != nil {
-				return errors.New("its schema is no JSON")
+				return errors.New("its schema is not valid JSON")
 			}
-			inner, _ = key.(string) // a key is always one
+			inner, _ = key.(string) // an object's key is always a string
 			if err := c.text("", inner); err != nil {
 				return err
 			}
@@ -96,7 +96,7 @@ func (c *cleaner) group(open json.Delim, name string, depth int) error {
 	}
 	end, err := c.dec.Token()
 	if err != nil {
-		return errors.New("its schema is no JSON")
+		return errors.New("its schema is not valid JSON")
 	}
 	c.out.WriteString(end.(json.Delim).String())
 	return nil
@@ -106,14 +106,14 @@ func (c *cleaner) text(name, s string) error {
 	switch {
 	case name == "description" || name == "title" || name == "$comment":
 		s = visible(s)
-	case deceives(s):
-		return errDeceives
+	case hasDeceptiveChars(s):
+		return errDeceptiveChars
 	}
 	e := json.NewEncoder(&c.out)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(strings.ToValidUTF8(s, "\uFFFD")); err != nil {
 		return err
 	}
-	c.out.Truncate(c.out.Len() - 1) // the line feed
+	c.out.Truncate(c.out.Len() - 1) // the newline of Encode
 	return nil
 }

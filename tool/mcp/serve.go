@@ -17,77 +17,78 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// FailureMeta names the member of a result's _meta in which [AddTools] says what
-// kind of failure it is, as a [tool.Failure]. The text of the result says the same
-// to a model; this is for programs.
+// FailureMeta names the member of a result's _meta in which [AddTools] reports the kind
+// of a failure, as a [tool.Failure]. Programs read this member; models read the text of
+// the result.
 const FailureMeta = "toolloop/failure"
 
-// A Service offers Go tools to clients of the protocol. The zero Service offers those
-// that need no approval. It is not changed while it is used; any goroutine may use it.
+// A Service offers Go tools to MCP clients. The zero Service offers tools that need no
+// approval. A Service must not be changed while it is in use. Any goroutine may use it.
 type Service struct {
-	// Approve decides about the calls that need approval, of a [tool.NeedsApproval] or
-	// [tool.NeedsApprovalIf]: nil lets a call run, and the text of an error is the reason
-	// that the client reads; such a call does not run. The arguments are those that the
-	// function would get. Approve has the time that the tool has (2 minutes if that has
-	// none). If it panics, or does not return in time, the call does not run.
-	// [SessionFrom] tells it whose call it is. Several goroutines may call it at once.
+	// Approve decides about calls that need approval, by [tool.NeedsApproval] or
+	// [tool.NeedsApprovalIf]. If it returns nil, the call runs. If it returns an error,
+	// the call does not run, and the client receives the text of the error as the
+	// reason. args are the arguments that the function would get. Approve has as much
+	// time as the tool (2 minutes if the tool has no timeout). If Approve panics or
+	// exceeds the time, the call does not run. [SessionFrom] returns the session of the
+	// caller. Several goroutines may call Approve at once.
 	//
-	// Nil: a tool that may need approval is an error of AddTools and Serve, since the
-	// protocol has nobody to ask. What a client says about approval is its own word.
+	// If Approve is nil, AddTools and Serve refuse a tool that may need approval,
+	// because the protocol has no way to ask the server's user. A client's claim of its
+	// user's approval is not trusted.
 	Approve func(ctx context.Context, t tool.Tool, args json.RawMessage) error
-	// Hints say by the names of the tools what a tool does, for clients that trust this
-	// server. A tool without them is told without any, and is taken for one that may
-	// destroy something. Hints for a tool that is not offered are an error. They are
-	// copied.
+	// Hints describe the effects of tools, by the names of the tools, for clients that
+	// trust this server. A tool without hints is sent without annotations, and clients
+	// assume that it may be destructive. Hints for a tool that is not offered are an
+	// error. The hints are copied.
 	Hints map[string]*sdk.ToolAnnotations
 
-	log *slog.Logger // of panics; nil: nowhere
+	log *slog.Logger // logs panics; nil means no log
 }
 
-// AddTools is the method AddTools of the zero [Service]: a tool that needs approval is
-// an error.
+// AddTools offers tools as the zero [Service] does. A tool that needs approval is an
+// error.
 func AddTools(server *sdk.Server, tools ...tool.Tool) error {
 	return Service{}.AddTools(server, tools...)
 }
 
-// AddAnnotated is the method AddTools of a [Service] with these Hints.
+// AddAnnotated offers tools as a [Service] with these Hints does.
 func AddAnnotated(server *sdk.Server, hints map[string]*sdk.ToolAnnotations, tools ...tool.Tool) error {
 	return Service{Hints: hints}.AddTools(server, tools...)
 }
 
-// AddTools offers tools on a server of the SDK, in place of those of the same
-// names. All are added, or with an error none.
+// AddTools adds tools to a server of the SDK. They replace tools with the same names.
+// On an error, no tool is added.
 //
-// Name and description are told as [tool.Tool.Def] has them, the tools in their
-// order. The schema is that of Def, or as its author gave it to [tool.NewRaw] if
-// nothing of it was repaired: clients take more of JSON Schema than model providers
-// do. Results are text, as a
-// model reads them, and other parts: there is no outputSchema and no
-// structuredContent. That a tool is [tool.Idempotent] is not told as idempotentHint: it
-// is so by the Key of its calls, which clients of others do not send, while the hint
-// says that a call with the same arguments has no more effect whoever makes it.
+// Clients see the name and the description of [tool.Tool.Def], and the tools in their
+// order. The schema is the schema of Def; for a tool of [tool.NewRaw] without schema
+// repairs it is the author's schema, because clients accept more of JSON Schema than
+// model providers do. Results are content: the text that a model would read, and the
+// other parts. There is no outputSchema and no structuredContent. [tool.Idempotent] is
+// not sent as idempotentHint: such a tool is idempotent by the Key of its calls, which
+// other clients do not send, while the hint promises that a repeated call with the same
+// arguments has no further effect.
 //
-// A call is run as an agent's run does it: the arguments are repaired and
-// held to the schema, [tool.Concurrency] and the tool's timeout hold (2 minutes
-// without one), a panic is a failure, and a function that ignores its context is
-// left behind 5 seconds after that ended. A call of a tool that is
-// [tool.Alone] runs alone among all calls of the tools that were added together
-// with it, whoever makes them, since the protocol knows no turns. At most 256 of
-// those run at a time; others wait, which is not part of their timeouts. A result
-// that would make a message too large for common clients (16 MiB) is cut, and
-// says so.
+// A call runs as in an agent's run: the arguments are repaired and validated,
+// [tool.Concurrency] and the tool's timeout apply (2 minutes if the tool has no
+// timeout), a panic is a failure, and a function that ignores its context is abandoned
+// 5 seconds after the context has ended. A call of a tool with [tool.Alone] runs alone
+// among all calls of the tools that were added together, whoever makes the calls, since
+// the protocol has no turns. At most 256 of these calls run at a time. Further calls
+// wait; waiting does not count against their timeouts. A result that would exceed the
+// message size of common clients (16 MiB) is cut, with a note.
 //
-// A failure is a result with isError, the text that a model reads of it verbatim,
-// and its kind as [FailureMeta]. That of [tool.Abort] is one, too: what becomes
-// of the run is the client's affair. What the client is not told, such as the
-// value and stack of a panic, is the *[tool.Error] that
-// [sdk.CallToolResult.GetError] returns in a middleware of the server.
+// A failure is a result with isError, the text that a model would read, and the kind as
+// [FailureMeta]. [tool.Abort] is a failure, too: the client decides about its run. The
+// text leaves out details such as the value and the stack of a panic. In a middleware
+// of the server, [sdk.CallToolResult.GetError] returns these details as a
+// *[tool.Error].
 //
-// Within a tool's function [tool.CallFrom] tells the tool and its deadline, passes
-// progress on as it is told (the protocol wants it to grow), and has as Key what the
-// client sent as [KeyMeta]. That is the client's word, at most 256 bytes of it: a
-// server for several users does not take one's key for another's. Without it the key
-// is a new one for each call.
+// Inside a tool's function, [tool.CallFrom] returns the tool and the deadline. Progress
+// is sent as the function reports it (the protocol requires growing numbers). The Key
+// is the [KeyMeta] of the client, if that has at most 256 bytes, else a new key for
+// each call. The client chooses the key, so a server for several users must not take
+// one user's key for another's.
 func (s Service) AddTools(server *sdk.Server, tools ...tool.Tool) error {
 	if server == nil {
 		return errors.New("mcp: the server is nil")
@@ -107,8 +108,8 @@ func (s Service) AddTools(server *sdk.Server, tools ...tool.Tool) error {
 	together := newGate(maxCalls)
 	for _, t := range tools {
 		described := describe(t)
-		described.Annotations = copied(s.Hints[t.Name()])
-		server.AddTool(described, (&served{t, together, s.Approve, s.log}).handle)
+		described.Annotations = copyHints(s.Hints[t.Name()])
+		server.AddTool(described, (&servedTool{t, together, s.Approve, s.log}).handle)
 	}
 	byName := func(a, b tool.Tool) int { return cmp.Compare(a.Name(), b.Name()) }
 	if !slices.IsSortedFunc(tools, byName) {
@@ -117,8 +118,8 @@ func (s Service) AddTools(server *sdk.Server, tools ...tool.Tool) error {
 	return nil
 }
 
-// copied shares nothing with the hints: the server keeps it.
-func copied(hints *sdk.ToolAnnotations) *sdk.ToolAnnotations {
+// copyHints returns a copy, since the server keeps the hints.
+func copyHints(hints *sdk.ToolAnnotations) *sdk.ToolAnnotations {
 	if hints == nil {
 		return nil
 	}
@@ -131,17 +132,17 @@ func copied(hints *sdk.ToolAnnotations) *sdk.ToolAnnotations {
 	return &own
 }
 
-// servable says why a tool cannot be offered.
+// servable returns the reason why a tool cannot be offered, or nil.
 func (s Service) servable(t tool.Tool, seen map[string]bool) (err error) {
 	switch {
 	case t.IsZero():
 		return errors.New("is the zero Tool")
 	case seen[t.Name()]:
-		return errors.New("there are two of this name")
+		return errors.New("another tool has the same name")
 	case t.AsksApproval() && s.Approve == nil:
 		return errors.New("needs approval, which a client of the protocol cannot be asked for")
 	}
-	defer func() { // the SDK refuses by a panic what it cannot offer
+	defer func() { // the SDK panics on an invalid tool
 		if v := recover(); v != nil {
 			err = fmt.Errorf("%v", v)
 		}
@@ -159,15 +160,14 @@ func describe(t tool.Tool) *sdk.Tool {
 	return &sdk.Tool{Name: def.Name, Description: def.Description, InputSchema: schema}
 }
 
-// ofObject reports whether a schema says that it is one of an object, as the
-// protocol wants it.
+// ofObject reports whether a schema has the type object, as the protocol requires.
 func ofObject(schema json.RawMessage) bool {
 	var kind any
 	return fields{"type": &kind}.decode(schema) == nil && kind == "object"
 }
 
-// inOrder lists tools in their order, at the places that they have among those of
-// a page. The SDK lists them by name, and models take the first for the foremost.
+// inOrder sorts our tools on each page of the list. The SDK sorts by name, and models
+// prefer the first tools.
 func inOrder(tools []tool.Tool) sdk.Middleware {
 	rank := make(map[string]int, len(tools))
 	for i, t := range tools {
@@ -193,18 +193,18 @@ func inOrder(tools []tool.Tool) sdk.Middleware {
 	}
 }
 
-// Serve is the method Serve of the zero [Service]: a tool that needs approval is an
+// Serve serves tools as the zero [Service] does. A tool that needs approval is an
 // error.
 func Serve(ctx context.Context, transport sdk.Transport, tools ...tool.Tool) error {
 	return Service{}.Serve(ctx, transport, tools...)
 }
 
-// Serve offers tools to the one client at the other end of a transport, such as
-// &[sdk.StdioTransport]{}, until it leaves or ctx ends, and then returns the error
-// of the connection or that of ctx. Calls that still run are cancelled and waited
-// for, as [Service.AddTools] says; panics go to [slog.Default], which writes to the
-// standard error. A server with more than tools, or of many clients, is made with the
-// SDK, and AddTools.
+// Serve offers tools to the client at the other end of a transport, such as
+// &[sdk.StdioTransport]{}. It returns when the client disconnects or ctx ends, with the
+// error of the connection or of ctx. Running calls are then canceled and waited for, as
+// [Service.AddTools] describes. Panics are logged to [slog.Default], which writes to
+// standard error. For a server with prompts or resources, or with several clients, use
+// the SDK and AddTools.
 func (s Service) Serve(ctx context.Context, transport sdk.Transport, tools ...tool.Tool) error {
 	server := sdk.NewServer(program(), nil)
 	s.log = slog.Default()
@@ -215,7 +215,7 @@ func (s Service) Serve(ctx context.Context, transport sdk.Transport, tools ...to
 	return server.Run(ctx, transport)
 }
 
-// program names this program.
+// program returns the name and version of the running program.
 func program() *sdk.Implementation {
 	build, ok := debug.ReadBuildInfo()
 	if !ok || build.Main.Path == "" {
@@ -224,7 +224,8 @@ func program() *sdk.Implementation {
 	return &sdk.Implementation{Name: path.Base(build.Main.Path), Version: build.Main.Version}
 }
 
-// endingWith cancels what a server is doing when ctx ends: the SDK would wait for it.
+// endingWith cancels the running requests when ctx ends, because the SDK would wait for
+// them.
 func endingWith(ctx context.Context) sdk.Middleware {
 	return func(next sdk.MethodHandler) sdk.MethodHandler {
 		return func(call context.Context, method string, req sdk.Request) (sdk.Result, error) {
@@ -238,11 +239,11 @@ func endingWith(ctx context.Context) sdk.Middleware {
 
 type sessionKey struct{}
 
-// SessionFrom returns the session of the client that a tool's function runs for,
-// for logging, sampling and elicitation; nil outside of a call by [AddTools]. In the
-// revision of 2026-07-28 a server makes no requests, so sampling and elicitation are
-// errors there; a tool that must ask puts its questions into a result
-// ([sdk.CallToolResult].InputRequests), by the SDK's own AddTool.
+// SessionFrom returns the client's session inside of a tool's function that [AddTools]
+// has offered, for logging, sampling and elicitation. Elsewhere it returns nil. In
+// protocol revision 2026-07-28, sampling and elicitation fail, because a server makes
+// no requests. A tool that must ask there returns its questions in a result
+// ([sdk.CallToolResult].InputRequests), with the AddTool of the SDK.
 func SessionFrom(ctx context.Context) *sdk.ServerSession {
 	session, _ := ctx.Value(sessionKey{}).(*sdk.ServerSession)
 	return session

@@ -18,31 +18,31 @@ import (
 
 const (
 	defaultCallTimeout = 2 * time.Minute
-	maxCalls           = 256 // at a time
-	maxKey             = 256 // bytes
+	maxCalls           = 256 // calls at a time
+	maxKey             = 256 // in bytes
 )
 
-// served is a tool on a server.
-type served struct {
-	tool     tool.Tool
-	together *gate // of the tools that were added together
-	approve  func(context.Context, tool.Tool, json.RawMessage) error
-	log      *slog.Logger
+// A servedTool is a tool on a server.
+type servedTool struct {
+	tool    tool.Tool
+	gate    *gate // shared by the tools that were added together
+	approve func(context.Context, tool.Tool, json.RawMessage) error
+	log     *slog.Logger
 }
 
-// handle answers one call.
-func (s *served) handle(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+// handle runs one call.
+func (s *servedTool) handle(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 	args, _, err := s.tool.Parse(string(req.Params.Arguments))
 	if err != nil {
 		return failedResult(err), nil
 	}
-	progress := reportTo(ctx, req)
+	progress := newReporter(ctx, req)
 	inSession := context.WithValue(ctx, sessionKey{}, req.Session)
 	var parts llm.Parts
-	if err = s.judge(inSession, args); err == nil {
-		parts, err = s.whenFree(inSession, args, keyOf(req), progress)
+	if err = s.checkApproval(inSession, args); err == nil {
+		parts, err = s.callWhenFree(inSession, args, keyOf(req), progress)
 	}
-	progress.end() // the slots are free by now: a client that does not read holds up only itself
+	progress.end() // after the slots were released, so that a slow client blocks no other call
 	switch {
 	case err == nil:
 		return &sdk.CallToolResult{Content: contentOf(parts)}, nil
@@ -52,8 +52,8 @@ func (s *served) handle(ctx context.Context, req *sdk.CallToolRequest) (*sdk.Cal
 	return failedResult(err), nil
 }
 
-// judge returns nil if a call may run.
-func (s *served) judge(ctx context.Context, args json.RawMessage) error {
+// checkApproval returns nil if the call may run.
+func (s *servedTool) checkApproval(ctx context.Context, args json.RawMessage) error {
 	if !s.tool.AsksApproval() {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (s *served) judge(ctx context.Context, args json.RawMessage) error {
 				err = fmt.Errorf("panic: %v", v)
 			}
 		}()
-		if need, _ := s.tool.NeedsApproval(own, args); !need { // what cannot be judged needs it
+		if need, _ := s.tool.NeedsApproval(own, args); !need { // if it cannot be decided, need is true
 			return nil, nil
 		}
 		return s.approve(own, s.tool, args), nil
@@ -81,8 +81,8 @@ func (s *served) judge(ctx context.Context, args json.RawMessage) error {
 	return nil
 }
 
-// timeout is how long a call may take.
-func (s *served) timeout() time.Duration {
+// timeout returns how long a call may take.
+func (s *servedTool) timeout() time.Duration {
 	return cmp.Or(s.tool.Timeout(), defaultCallTimeout)
 }
 
@@ -92,11 +92,11 @@ func failedResult(err error) *sdk.CallToolResult {
 		Meta:    sdk.Meta{FailureMeta: string(e.Failure)},
 		Content: []sdk.Content{&sdk.TextContent{Text: e.Message}},
 	}
-	res.SetError(e) // for the server's middleware; the content stays
+	res.SetError(e) // for middleware; the content stays as it is
 	return res
 }
 
-// keyOf is the idempotency key of a call.
+// keyOf returns the idempotency key of a call.
 func keyOf(req *sdk.CallToolRequest) string {
 	if key, ok := req.Params.Meta[KeyMeta].(string); ok && key != "" && len(key) <= maxKey {
 		return key
@@ -104,14 +104,14 @@ func keyOf(req *sdk.CallToolRequest) string {
 	return rand.Text()
 }
 
-// whenFree runs a call as soon as the limits on concurrent calls allow.
-func (s *served) whenFree(ctx context.Context, args json.RawMessage, key string, progress *reporter) (llm.Parts, error) {
-	release, err := s.tool.Acquire(ctx) // first: a busy tool keeps no other from running
+// callWhenFree runs a call as soon as the limits on concurrent calls allow.
+func (s *servedTool) callWhenFree(ctx context.Context, args json.RawMessage, key string, progress *reporter) (llm.Parts, error) {
+	release, err := s.tool.Acquire(ctx) // first, so that waiting for a busy tool blocks no other tool
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	leave, err := s.together.enter(ctx, s.tool.Alone())
+	leave, err := s.gate.enter(ctx, s.tool.Alone())
 	if err != nil {
 		return nil, err
 	}
@@ -120,10 +120,10 @@ func (s *served) whenFree(ctx context.Context, args json.RawMessage, key string,
 }
 
 // invoke calls the tool's function under its deadline.
-func (s *served) invoke(ctx context.Context, args json.RawMessage, key string, progress *reporter) (llm.Parts, error) {
+func (s *servedTool) invoke(ctx context.Context, args json.RawMessage, key string, progress *reporter) (llm.Parts, error) {
 	o := invoke.Call{
 		Tool: s.tool, Args: args, Info: tool.Call{Key: key, Tool: s.tool.Name()},
-		Timeout: s.timeout(), Progress: progress.tell,
+		Timeout: s.timeout(), Progress: progress.report,
 	}.Do(ctx)
 	if o.Err == nil {
 		return o.Parts, nil

@@ -16,12 +16,12 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// maxContent bounds the content of a result as it is encoded, in bytes: clients of
-// the SDK end the connection at messages of 16 MiB.
+// maxContent bounds the encoded content of a result, in bytes. Clients that use the SDK
+// end the connection at messages above 16 MiB.
 const maxContent = 15 << 20
 
-// contentOf is the content of a result. Of an image or a file that is elsewhere
-// the client gets the address.
+// contentOf returns the content of a result. An image without data is sent as its URL,
+// a file without data as its id.
 func contentOf(parts llm.Parts) []sdk.Content {
 	w := contentWriter{room: maxContent}
 	for _, p := range parts {
@@ -49,7 +49,7 @@ func (w *contentWriter) add(c sdk.Content, size int) {
 	w.room -= size
 }
 
-// text adds as much of a text as there is room for.
+// text adds as much of a text as fits.
 func (w *contentWriter) text(s string) {
 	shown := s
 	for encoded(shown) > w.room {
@@ -62,8 +62,8 @@ func (w *contentWriter) text(s string) {
 	}
 }
 
-// join adds text to the text before it, if there is one, so that a client reads what a
-// model reads of a result: see [llm.ToolResult.Text].
+// join appends text to a preceding text, so that a client reads what a model reads; see
+// [llm.ToolResult.Text].
 func (w *contentWriter) join(s string) {
 	if n := len(w.content); n > 0 {
 		if before, ok := w.content[n-1].(*sdk.TextContent); ok {
@@ -79,12 +79,13 @@ func (w *contentWriter) join(s string) {
 	w.content = append(w.content, &sdk.TextContent{Text: s})
 }
 
-// encoded is how long a text is in JSON, in which a byte may take six.
+// encoded returns the length of a text in JSON. For short texts it returns an upper
+// bound.
 func encoded(s string) int {
 	if len(s) < maxContent/1000 {
 		return 6 * len(s)
 	}
-	b, _ := json.Marshal(s) // a string always has a JSON form
+	b, _ := json.Marshal(s) // cannot fail: it is a string
 	return len(b)
 }
 
@@ -100,7 +101,7 @@ func (w *contentWriter) note(format string, args ...any) {
 	w.join("\n[" + fmt.Sprintf(format, args...) + "]")
 }
 
-// data adds what is encoded in base64, if there is room for it.
+// data adds binary content, if its base64 encoding fits.
 func (w *contentWriter) data(c sdk.Content, what string, bytes int) {
 	size := base64.StdEncoding.EncodedLen(bytes)
 	if size > w.room {
@@ -125,7 +126,7 @@ func (w *contentWriter) image(p llm.Image) {
 	w.data(&sdk.ImageContent{Data: data, MIMEType: mediaType}, "An image", len(data))
 }
 
-// readDataURL decodes an address that holds what it stands for.
+// readDataURL decodes a data URL.
 func readDataURL(address string) (data []byte, mediaType string, ok bool) {
 	rest, ok := strings.CutPrefix(address, "data:")
 	if !ok {
@@ -140,7 +141,7 @@ func readDataURL(address string) (data []byte, mediaType string, ok bool) {
 	return data, mediaType, err == nil
 }
 
-// audioTypes are the media types of formats that are named otherwise.
+// audioTypes are the media types of formats whose names differ from the subtype.
 var audioTypes = map[string]string{"mp3": "audio/mpeg", "": "audio/wav", "pcm16": "audio/pcm"}
 
 func (w *contentWriter) audio(p llm.Audio) {
@@ -166,7 +167,7 @@ func (w *contentWriter) file(p llm.File) {
 		mediaType = http.DetectContentType(p.Data)
 	}
 	w.data(&sdk.EmbeddedResource{Resource: &sdk.ResourceContents{
-		URI:      "attachment:///" + url.PathEscape(cmp.Or(p.Name, "file")), // a name, and no place
+		URI:      "attachment:///" + url.PathEscape(cmp.Or(p.Name, "file")), // a name, not a location
 		MIMEType: mediaType, Blob: p.Data,
 	}}, "A file", len(p.Data))
 }

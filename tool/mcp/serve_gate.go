@@ -1,29 +1,31 @@
 package mcp
 
-import "context"
+import (
+	"context"
+)
 
-// A gate lets so many calls through at a time, or one that is to be alone.
+// A gate admits a limited number of concurrent calls, or one call that must run alone.
 type gate struct {
-	door   chan struct{} // held while entering: who waits to be alone is not overtaken
-	inside chan struct{} // a token for each call inside; all of them for one alone
+	entry  chan struct{} // held while entering, so that no call overtakes one that waits to run alone
+	inside chan struct{} // a token per running call; a call that runs alone holds all tokens
 }
 
 func newGate(n int) *gate {
-	return &gate{door: make(chan struct{}, 1), inside: make(chan struct{}, n)}
+	return &gate{entry: make(chan struct{}, 1), inside: make(chan struct{}, n)}
 }
 
-// enter waits until a call may run. Its error is the cause of ctx.
+// enter waits until the call may run. Its error is the cause of ctx.
 func (g *gate) enter(ctx context.Context, alone bool) (leave func(), err error) {
-	if err := put(ctx, g.door); err != nil {
+	if err := acquire(ctx, g.entry); err != nil {
 		return nil, err
 	}
-	defer func() { <-g.door }()
+	defer func() { <-g.entry }()
 	want := 1
 	if alone {
 		want = cap(g.inside)
 	}
 	for have := range want {
-		if err := put(ctx, g.inside); err != nil {
+		if err := acquire(ctx, g.inside); err != nil {
 			g.leave(have)
 			return nil, err
 		}
@@ -37,7 +39,7 @@ func (g *gate) leave(tokens int) {
 	}
 }
 
-func put(ctx context.Context, c chan<- struct{}) error {
+func acquire(ctx context.Context, c chan<- struct{}) error {
 	select {
 	case c <- struct{}{}:
 		return nil

@@ -7,21 +7,21 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// A reporter passes a call's progress on to a client that asked for it. The
-// function that reports never waits for the client: of several reports that were
-// not sent yet the last counts.
+// A reporter sends a call's progress to a client that asked for it. The reporting
+// function never waits for the client: a new report replaces a report that was not sent
+// yet.
 type reporter struct {
 	send func(sdk.ProgressNotificationParams)
 	wake chan struct{}
-	done chan struct{} // closed when nothing is sent any more
+	done chan struct{} // closed after the last report
 
 	mu   sync.Mutex
-	next *sdk.ProgressNotificationParams // not sent yet; nil: none
+	next *sdk.ProgressNotificationParams // waits to be sent; nil if there is no report
 	over bool
 }
 
-// reportTo returns the reporter of a call; nil if the client wants no reports.
-func reportTo(ctx context.Context, req *sdk.CallToolRequest) *reporter {
+// newReporter returns the reporter of a call, or nil if the client wants no progress.
+func newReporter(ctx context.Context, req *sdk.CallToolRequest) *reporter {
 	token := req.Params.GetProgressToken()
 	if token == nil || req.Session == nil {
 		return nil
@@ -29,26 +29,26 @@ func reportTo(ctx context.Context, req *sdk.CallToolRequest) *reporter {
 	r := &reporter{wake: make(chan struct{}, 1), done: make(chan struct{})}
 	r.send = func(p sdk.ProgressNotificationParams) {
 		p.ProgressToken = token
-		_ = req.Session.NotifyProgress(ctx, &p) // who is gone need not know
+		_ = req.Session.NotifyProgress(ctx, &p) // progress is optional
 	}
-	go r.run() // until end, which waits for it
+	go r.run() // end waits for it
 	return r
 }
 
-func (r *reporter) tell(done, total float64, message string) {
+func (r *reporter) report(done, total float64, message string) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.over {
-		return // a function that was left behind
+		return // the call has ended without its function
 	}
 	r.next = &sdk.ProgressNotificationParams{Progress: done, Total: total, Message: message}
-	r.poke()
+	r.signal()
 }
 
-func (r *reporter) poke() {
+func (r *reporter) signal() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -71,15 +71,14 @@ func (r *reporter) run() {
 	}
 }
 
-// end sends the last report and returns when it was sent: no report comes after
-// the result.
+// end sends the last report and waits for it, so that no report follows the result.
 func (r *reporter) end() {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	r.over = true
-	r.poke()
+	r.signal()
 	r.mu.Unlock()
 	<-r.done
 }

@@ -541,7 +541,7 @@ func TestAddToolsRefuses(t *testing.T) {
 		want string
 	}{
 		{tool.Tool{}, `mcp: tool 1 (""): is the zero Tool`},
-		{good, `mcp: tool 1 ("good"): there are two of this name`},
+		{good, `mcp: tool 1 ("good"): another tool has the same name`},
 		{sleeper("pay", 0, tool.NeedsApproval()), `mcp: tool 1 ("pay"): needs approval, which a client of the protocol cannot be asked for`},
 		{made(tool.NewRaw("h", "", header, func(context.Context, json.RawMessage) (string, error) { return "", nil })),
 			`mcp: tool 1 ("h"): AddTool "h": invalid parameter header annotations: property "a": x-mcp-header can only be applied to primitive types (integer, string, boolean), got "array"`},

@@ -13,124 +13,120 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A Server says where an MCP server is and how far it is trusted. Exactly one of
-// Command, URL and Dial must be set. It is not changed once a [Client] was opened
-// with it; its functions may be called by several goroutines at once.
+// A Server describes how to reach an MCP server, and how far to trust it. Exactly one
+// of Command, URL and Dial must be set. A Server must not be changed after a [Client]
+// was opened with it. Several goroutines may call its functions at once.
 type Server struct {
-	// Name comes before the names of the tools, as in name__tool. It consists of
-	// letters, digits, - and single _ (not at the end), at most 32, and must be the
-	// only one of its client.
+	// Name is the prefix of the tools' names, as in name__tool. Each server of a client
+	// needs another Name. It has 1 to 32 letters, digits, "-" and single "_", and does
+	// not end in "_".
 	Name string
-	// Bare leaves Name out of the names of the tools. A bare server can then offer
-	// what another one would, if that cannot be reached: have one at most.
+	// Bare omits Name from the tools' names. While another server is unreachable, a
+	// bare server could offer tools under the other server's names, so use at most one.
 	Bare bool
 
-	// Command is a program and its arguments: the server is a process of ours,
-	// spoken to over its standard input and output. What it writes to its standard
-	// error goes to Log.
+	// Command is a program with its arguments. The client starts the program as a child
+	// process, communicates over its standard input and output, and logs its standard
+	// error.
 	Command []string
-	// Env is what the process finds in its environment beside PATH, HOME, the proxies
-	// and a few more, which name no secret unless a proxy's address does. A value is
-	// not logged.
+	// Env is added to the environment of the process. The process also inherits PATH,
+	// HOME, proxy settings and a few more variables, which hold no secrets unless a
+	// proxy's URL does. Values are not logged.
 	Env map[string]string
-	// Dir is the process's working directory. Empty: that of this process.
+	// Dir is the working directory of the process. Empty means the current directory.
 	Dir string
 
-	// URL is that of a server that speaks streamable HTTP.
+	// URL is the address of a server that speaks streamable HTTP.
 	URL string
-	// Header is sent with each request to the host of URL, and to no other.
+	// Header is sent with each request to the host of URL, and to no other host.
 	Header map[string]string
-	// OAuth gets tokens; see the SDK's package auth. Nil: none.
+	// OAuth gets access tokens; see the SDK's package auth. Nil means no OAuth.
 	OAuth auth.OAuthHandler
-	// HTTPClient makes the requests. Nil: one of our own.
+	// HTTPClient makes the requests. Nil means a client of this package.
 	HTTPClient *http.Client
 
-	// Dial connects to a server in any other way, as to one in this process.
-	// It is called for each connection. ctx ends with the connection, or when
-	// StartTimeout is over before there is one.
+	// Dial connects to a server in any other way, for example in the same process. Each
+	// connection calls Dial. ctx ends with the connection, or when StartTimeout expires
+	// before there is a connection.
 	Dial func(ctx context.Context) (sdk.Transport, error)
 
-	// Allow names the tools that are offered, as the server names them, in the
-	// patterns of [path.Match]; empty: all. Deny names those that are not.
+	// Allow lists the tools to offer, by the server's names, as patterns of
+	// [path.Match]. Empty means all tools. Deny lists the tools to leave out.
 	Allow, Deny []string
 
-	// Ask reports whether each call of a tool waits for a person's approval. Nil:
-	// if the server does not call the tool read-only.
+	// Ask reports whether each call of a tool waits for a person's approval. Nil means
+	// that calls wait unless the server declares the tool read-only.
 	Ask func(Definition) bool
-	// Options are more of what to make a tool with: tool.Timeout, tool.Concurrency,
-	// a policy of approval.
+	// Options returns further options for a tool, such as tool.Timeout,
+	// tool.Concurrency or an approval policy.
 	Options func(Definition) []tool.Option
-	// IgnoreHints takes no tool for read-only or idempotent because its server
-	// says so.
+	// IgnoreHints ignores the server's claims that a tool is read-only or idempotent.
 	IgnoreHints bool
 
-	// Known are the fingerprints of the definitions that somebody has looked at, by
-	// the server's name of the tool; see [Definition]. A tool that is not among
-	// them counts as changed. Nil: the first definition that this client sees of a
-	// tool is taken for known.
+	// Known holds the fingerprints of definitions that a person has reviewed, by the
+	// server's names of the tools; see [Definition]. A tool without an entry counts as
+	// changed. Nil means that the first definition of each tool counts as known.
 	Known map[string]string
-	// Changed says what becomes of a tool whose definition is not the known one. That
-	// there is one is told in Log, and unless the server is Required as a notice.
+	// Changed is the treatment of tools with changed definitions. Log reports such
+	// tools, and so does a notice of the run, unless the server is Required.
 	Changed Change
 
-	// Sample answers the server's requests to a model, Elicit those to a person.
-	// Nil: they are refused. They must return when their context ends. In the mode
-	// "url" an elicitation is about a page that the person is to open.
+	// Sample handles the server's requests for a model, Elicit its requests for a
+	// person's input. Nil means that the client refuses the requests. Both must return
+	// when their context ends. In mode "url", the person is asked to open a page.
 	//
 	//lint:ignore SA1019 the protocol's newest version lacks it, and servers of the older ones ask
 	Sample func(context.Context, *sdk.CreateMessageRequest) (*sdk.CreateMessageResult, error)
 	Elicit func(context.Context, *sdk.ElicitRequest) (*sdk.ElicitResult, error)
 
 	// Required makes a run fail if the server cannot be reached when its tools are
-	// listed. Else it goes on without them, and a notice tells.
+	// listed. Otherwise the run continues without the tools, and a notice reports it.
 	Required bool
 
-	// StartTimeout bounds the time until the tools are listed, starting the
-	// process included. 0: 60 seconds; -1: none.
+	// StartTimeout bounds the start of the server and the listing of its tools. Zero
+	// means 60 seconds. −1 means no limit.
 	StartTimeout time.Duration
-	// MaxTools is how many tools are offered; the server's others are left out. 0:
-	// 128, more than which some providers refuse; -1: as many as there are.
+	// MaxTools is how many tools are offered; further tools are left out. Zero means
+	// 128, since some providers refuse more. −1 means no limit.
 	MaxTools int
-	// MaxMessage is how large a message of the server may be, in bytes; a larger
-	// one ends the connection. 0: 16 MiB.
+	// MaxMessage is the largest message that the server may send, in bytes. A larger
+	// message ends the connection. Zero means 16 MiB.
 	MaxMessage int
 
-	// Log gets what the process writes to its standard error, what is odd about the
-	// server, and that it was started again, each line with Name as its attribute
-	// "server". Nil: nothing is logged.
+	// Log receives the standard error of the process, problems of the server, and
+	// restarts. Each line has Name as its attribute "server". Nil means no log.
 	Log *slog.Logger
 }
 
-// A Change says what becomes of a tool whose definition has changed since somebody
-// looked at it.
+// A Change is the treatment of a tool whose definition has changed since the review.
 type Change string
 
-// What becomes of a changed tool.
+// The values of a Change.
 const (
-	AskAgain Change = ""     // each of its calls waits for approval
-	Drop     Change = "drop" // it is not offered
+	AskAgain Change = ""     // each call waits for approval
+	Drop     Change = "drop" // the tool is not offered
 )
 
-// A Definition is what a server says of a tool. It is not to be trusted; the
-// hints least of all.
+// A Definition is a tool as the server describes it. Do not trust it, least of all the
+// hints.
 type Definition struct {
-	Server      string          // its Name
-	Name        string          // as the server says it
+	Server      string          // [Server].Name
+	Name        string          // the server's name of the tool
 	Tool        string          // the name that the model sees
-	Description string          // as the model sees it
-	Schema      json.RawMessage // of the arguments, byte for byte
-	Output      json.RawMessage // the schema of structured results, byte for byte; nil: none
+	Description string          // the description that the model sees
+	Schema      json.RawMessage // the schema of the arguments, byte for byte
+	Output      json.RawMessage // the schema of structured results, byte for byte; nil if there is none
 
-	// The hints, with the protocol's defaults for those that are missing.
+	// The hints of the server, or the protocol's defaults.
 	ReadOnly, Destructive, Idempotent, OpenWorld bool
 
-	// Fingerprint is a digest of all of the above but Tool, the same in every
+	// Fingerprint is a digest of all fields above except Tool. It is the same in every
 	// process.
 	Fingerprint string
 
-	// Changed says that the definition is not the known one: its fingerprint is not
-	// that of [Server].Known, or without that not the first that the client saw.
+	// Changed reports a change of the definition: the fingerprint differs from
+	// [Server].Known or, without Known, from the first definition that the client saw.
 	Changed bool
 
-	task bool // it can be called as a task only
+	task bool // calls are possible only as tasks
 }

@@ -17,91 +17,94 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// The SDK knows no tasks, and sends nothing that it does not know. What is said of them
-// is a call of a tool to it, which goes out as what its disguise makes of it.
-type disguise func(params json.RawMessage) (method string, own json.RawMessage)
+// A rewriter changes the method and the parameters of a request on its way out. The SDK
+// cannot send tasks/* requests, so we send CallTool and rewrite it.
+type rewriter func(params json.RawMessage) (method string, own json.RawMessage)
 
-// asTask lets a call be made as a task. Whoever is to forget it may do so once nobody
-// can ask for it any more.
-func asTask(ctx context.Context) disguise {
+// asTask makes a call a task. The server may forget the task once the call has timed
+// out.
+func asTask(ctx context.Context) rewriter {
 	task := json.RawMessage(`{}`)
 	if end, ok := ctx.Deadline(); ok {
-		task = fmt.Appendf(nil, `{"ttl":%d}`, max(time.Until(end), 0).Milliseconds()+keepTask.Milliseconds())
+		task = fmt.Appendf(nil, `{"ttl":%d}`, max(time.Until(end), 0).Milliseconds()+taskTTLMargin.Milliseconds())
 	}
 	return func(params json.RawMessage) (string, json.RawMessage) {
-		return "tools/call", with(params, member{name: "task", value: task})
+		return "tools/call", withMember(params, member{name: "task", value: task})
 	}
 }
 
-// asMethod takes the arguments of a call for the parameters of a method. The name of
-// the tool is the method's: as it is, the call would be one of a tool that nobody has.
-func asMethod(method string) disguise {
+// asMethod turns a call into a request of another method, with the call's arguments as
+// parameters. The call's tool has the name of the method: if the rewriting failed, no
+// real tool would be called.
+func asMethod(method string) rewriter {
 	return func(params json.RawMessage) (string, json.RawMessage) {
 		var p struct {
 			Arguments json.RawMessage `json:"arguments"`
 		}
-		_ = json.Unmarshal(params, &p) // the SDK wrote it
+		_ = json.Unmarshal(params, &p) // cannot fail: the SDK wrote it
 		return method, p.Arguments
 	}
 }
 
-// tasksRefused says why calls cannot be made as tasks; nil: they can.
+// tasksRefused returns the reason why calls cannot be tasks, or nil.
 func tasksRefused(hello *sdk.InitializeResult) error {
-	announced := carried(hello.Meta)
-	delete(hello.Meta, rawKey) // the SDK keeps it
+	announced := rawResult(hello.Meta)
+	delete(hello.Meta, rawKey) // the SDK keeps the result, so save memory
 	for _, name := range []string{"capabilities", "tasks", "requests", "tools", "call"} {
 		var inner json.RawMessage
-		_ = fields{name: &inner}.decode(announced) // what is odd is not announced
+		_ = fields{name: &inner}.decode(announced) // an invalid capability counts as missing
 		announced = inner
 	}
 	switch call := string(announced); {
 	case hello.ProtocolVersion != oldProtocol:
-		return fmt.Errorf("it can be called as a task only, as the protocol %s has it, and the server speaks %s", oldProtocol, line(hello.ProtocolVersion, 32))
+		return fmt.Errorf("it requires calls as tasks, as in protocol %s, and the server speaks %s", oldProtocol, line(hello.ProtocolVersion, 32))
 	case call == "" || call == "null" || call == "false":
-		return errors.New("it can be called as a task only, and the server does not announce that its tools can be")
+		return errors.New("it requires calls as tasks, and the server does not support tasks for its tools")
 	}
 	return nil
 }
 
 const (
-	// defaultPoll is how long to wait before a task is asked for again, if its server
-	// does not say it; minPoll and maxPoll bound what it says.
+	// defaultPoll is the time between requests about a task, if the server names no
+	// time. minPoll and maxPoll bound the server's time.
 	defaultPoll = time.Second
 	minPoll     = 100 * time.Millisecond
 	maxPoll     = 30 * time.Second
-	// maxLapses is how many requests in a row may fail while the connection stands:
-	// what they ask for is still there.
-	maxLapses = 3
-	// giveUp is how long a server has to take note that a task is given up.
-	giveUp = time.Second
-	// keepTask is how long a task is to be kept beyond the end of its call.
-	keepTask  = time.Minute
-	maxTaskID = 1 << 10 // in bytes
+	// maxFailures is how many consecutive requests about a task may fail while the
+	// connection works; the task still exists.
+	maxFailures = 3
+	// cancelTimeout bounds the request that cancels a task.
+	cancelTimeout = time.Second
+	// taskTTLMargin is how long the server should keep a task after the end of its
+	// call.
+	taskTTLMargin = time.Minute
+	maxTaskID     = 1 << 10 // in bytes
 )
 
-// The states of a task. In a state that is not known it cannot be waited for.
+// The states of a task. A task in an unknown state cannot be waited for.
 const (
-	taskWorking   = "working"
-	taskAsks      = "input_required" // who asks for the result is asked
-	taskCompleted = "completed"
-	taskFailed    = "failed"
-	taskCancelled = "cancelled"
+	taskWorking       = "working"
+	taskInputRequired = "input_required" // the request for the result delivers the server's questions
+	taskCompleted     = "completed"
+	taskFailed        = "failed"
+	taskCancelled     = "cancelled"
 )
 
-// wireTask is a task as a server says it.
+// wireTask is a task as the server sends it.
 type wireTask struct {
-	id, state, message string
-	pollInterval       json.RawMessage // in milliseconds
+	id, status, message string
+	pollInterval        json.RawMessage // in milliseconds
 }
 
 func (w *wireTask) UnmarshalJSON(text []byte) error {
-	return fields{"taskId": &w.id, "status": &w.state, "statusMessage": &w.message, "pollInterval": &w.pollInterval}.decode(text)
+	return fields{"taskId": &w.id, "status": &w.status, "statusMessage": &w.message, "pollInterval": &w.pollInterval}.decode(text)
 }
 
-// taskOf reads the answer to a call that was to become a task. nil: it is the result.
+// taskOf reads the response to a call that should become a task. It returns nil if the
+// response is the result of the call.
 func taskOf(text json.RawMessage) *wireTask {
-	var wrapped, id, content json.RawMessage                                      // a task may be without its wrapping
-	_ = fields{"task": &wrapped, "taskId": &id, "content": &content}.decode(text) // what is no object is no task
+	var wrapped, id, content json.RawMessage                                      // some servers send the task unwrapped
+	_ = fields{"task": &wrapped, "taskId": &id, "content": &content}.decode(text) // if it is not an object, it is not a task
 	switch {
 	case len(wrapped) > 0 && string(wrapped) != "null":
 		text = wrapped
@@ -109,55 +112,55 @@ func taskOf(text json.RawMessage) *wireTask {
 		return nil
 	}
 	t := new(wireTask)
-	_ = json.Unmarshal(text, t) // what cannot be read is as if it were not there
+	_ = json.Unmarshal(text, t) // invalid members count as missing
 	return t
 }
 
 func (w wireTask) over() bool {
-	return w.state == taskCompleted || w.state == taskFailed || w.state == taskCancelled
+	return w.status == taskCompleted || w.status == taskFailed || w.status == taskCancelled
 }
 
 func (w wireTask) interval() time.Duration {
-	ms, _ := strconv.ParseFloat(string(w.pollInterval), 64) // beyond all numbers: infinite
+	ms, _ := strconv.ParseFloat(string(w.pollInterval), 64) // infinite if it exceeds a float64
 	if ms <= 0 {
 		return defaultPoll
 	}
 	return max(minPoll, time.Duration(min(ms, float64(maxPoll.Milliseconds())))*time.Millisecond)
 }
 
-// A task is a call that the server makes beside, and is asked for.
+// A task is a call that the server runs in the background.
 type task struct {
-	*link
-	live *live
-	def  Definition
-	tell *teller
-	wireTask
+	link     *link
+	conn     *connection
+	def      Definition
+	progress *progressReporter
+	now      wireTask // the last state that the server reported
 }
 
-// callTask makes a call as a task. A server that answers it at once may.
-func (l *link) callTask(ctx context.Context, lv *live, s *sending, d Definition, params *sdk.CallToolParams, tell *teller) (*sdk.CallToolResult, error) {
-	s.as = asTask(ctx)
-	res, err := lv.call(ctx, s, params)
+// callTask makes a call as a task. The server may also return the result at once.
+func (l *link) callTask(ctx context.Context, conn *connection, s *delivery, d Definition, params *sdk.CallToolParams, tell *progressReporter) (*sdk.CallToolResult, error) {
+	s.rewrite = asTask(ctx)
+	res, err := conn.call(ctx, s, params)
 	if err != nil {
 		return nil, err
 	}
-	begun := taskOf(carried(res.Meta))
+	begun := taskOf(rawResult(res.Meta))
 	if begun == nil {
 		return res, nil
 	}
-	t := &task{link: l, live: lv, def: d, tell: tell, wireTask: *begun}
-	if t.id == "" || len(t.id) > maxTaskID {
-		return nil, t.doubt("began the call as a task that nobody can ask for", nil)
+	t := &task{link: l, conn: conn, def: d, progress: tell, now: *begun}
+	if t.now.id == "" || len(t.now.id) > maxTaskID {
+		return nil, t.outcomeUnknown("began the call as a task without a usable id", nil)
 	}
-	tell.status(t.message)
+	tell.status(t.now.message)
 	res, err = t.follow(ctx)
-	if err != nil && !t.over() {
-		t.giveUp(ctx)
+	if err != nil && !t.now.over() {
+		t.cancel(ctx)
 	}
 	return res, err
 }
 
-// follow asks for a task until there is its result.
+// follow asks for the task until the result is there.
 func (t *task) follow(ctx context.Context) (*sdk.CallToolResult, error) {
 	for lapses := 0; ; {
 		res, err := t.step(ctx)
@@ -166,7 +169,7 @@ func (t *task) follow(ctx context.Context) (*sdk.CallToolResult, error) {
 			return res, nil
 		case err == nil:
 			lapses = 0
-		case isLapse(err) && lapses < maxLapses && t.pause(ctx):
+		case isTransient(err) && lapses < maxFailures && t.pause(ctx):
 			lapses++
 		default:
 			return nil, err
@@ -174,145 +177,144 @@ func (t *task) follow(ctx context.Context) (*sdk.CallToolResult, error) {
 	}
 }
 
-// isLapse reports whether a request failed of which the connection takes no harm, as
-// far as the request shows.
-func isLapse(err error) bool {
-	_, final := errors.AsType[*verdict](err)
-	return !final && !isAnswer(err) && !errors.Is(err, sdk.ErrConnectionClosed)
+// isTransient reports whether a request failed although the connection may still work.
+func isTransient(err error) bool {
+	_, final := errors.AsType[*finalError](err)
+	return !final && !isServerError(err) && !errors.Is(err, sdk.ErrConnectionClosed)
 }
 
-// step asks for the result if it may be there, else and after that for the state. It
-// returns nothing if there is to be another step.
+// step asks for the result, if the result may be there, and otherwise for the state. It
+// returns nil and no error if a further step is needed.
 func (t *task) step(ctx context.Context) (*sdk.CallToolResult, error) {
-	if !t.over() && t.state != taskWorking && t.state != taskAsks {
-		return nil, t.doubt(fmt.Sprintf("says of the call what cannot be understood (that it is %q)", line(t.secrets.hide(t.state), 64)), nil)
+	if !t.now.over() && t.now.status != taskWorking && t.now.status != taskInputRequired {
+		return nil, t.outcomeUnknown(fmt.Sprintf("reported an unknown state of the call (%q)", line(t.link.secrets.hide(t.now.status), 64)), nil)
 	}
-	if t.state != taskWorking {
-		res, err := t.ask(ctx, "tasks/result")
-		if err == nil || !isAnswer(err) {
+	if t.now.status != taskWorking {
+		res, err := t.request(ctx, "tasks/result")
+		if err == nil || !isServerError(err) {
 			return res, err
 		}
-		if t.over() {
-			return nil, t.ended(err)
+		if t.now.over() {
+			return nil, t.failure(err)
 		}
 	}
-	t.pause(ctx) // if it cannot be asked for, the question tells
-	res, err := t.ask(ctx, "tasks/get")
+	t.pause(ctx) // a failed connection shows in the next request
+	res, err := t.request(ctx, "tasks/get")
 	switch {
 	case err == nil:
-		t.take(carried(res.Meta))
+		t.update(rawResult(res.Meta))
 		return nil, nil
-	case isAnswer(err):
-		return nil, t.doubt("does not say what became of the call"+because(t.errorText(err)), t.secrets.err(err))
+	case isServerError(err):
+		return nil, t.outcomeUnknown("did not report the outcome of the call"+inParentheses(t.errorText(err)), t.link.secrets.err(err))
 	}
 	return nil, err
 }
 
-// take notes what a server says of the task by now.
-func (t *task) take(text json.RawMessage) {
+// update records the state that the server reported.
+func (t *task) update(text json.RawMessage) {
 	var now wireTask
-	_ = json.Unmarshal(text, &now) // what cannot be read is as if it were not there
-	now.id = t.id
-	t.wireTask = now
-	t.tell.status(t.message)
+	_ = json.Unmarshal(text, &now) // invalid members count as missing
+	now.id = t.now.id
+	t.now = now
+	t.progress.status(t.now.message)
 }
 
-// ended is the failure of a task that is over, for whose result the server answers
-// with an error.
-func (t *task) ended(err error) error {
-	said, cause := line(t.secrets.hide(t.message), maxErrorText/4), t.secrets.err(err)
+// failure returns the failure of a task that has ended, if the server responds with an
+// error to the request for the result.
+func (t *task) failure(err error) error {
+	said, cause := line(t.link.secrets.hide(t.now.message), maxErrorText/4), t.link.secrets.err(err)
 	if answer := t.errorText(err); !strings.Contains(said, answer) {
-		said = strings.TrimSpace(said + because(answer))
+		said = strings.TrimSpace(said + inParentheses(answer))
 	}
-	switch t.state {
+	switch t.now.status {
 	case taskCompleted:
 		said = "The tool ran, but the server does not give its result: " + cmp.Or(said, "it does not say why")
 	case taskCancelled:
-		return t.doubt("cancelled the call"+because(said), cause)
+		return t.outcomeUnknown("cancelled the call"+inParentheses(said), cause)
 	}
-	return &verdict{tool.Fail(tool.Failed, said, cause)}
+	return &finalError{tool.Fail(tool.Failed, said, cause)}
 }
 
-// A verdict is the failure of a call, which nothing that is known of its connection
-// makes another one.
-type verdict struct{ failure *tool.Error }
+// A finalError is returned as it is, whatever the state of the connection.
+type finalError struct{ failure *tool.Error }
 
-func (v *verdict) Error() string { return v.failure.Error() }
+func (v *finalError) Error() string { return v.failure.Error() }
 
-// doubt is the verdict on a call that may have had its effect.
-func (t *task) doubt(happened string, cause error) error {
-	return &verdict{t.link.doubt(t.def, happened, cause)}
+// outcomeUnknown is the final error of a call that may have had its effect.
+func (t *task) outcomeUnknown(happened string, cause error) error {
+	return &finalError{t.link.outcomeUnknown(t.def, happened, cause)}
 }
 
-// errorText is what a server answered.
+// errorText returns the server's error message.
 func (t *task) errorText(err error) string {
 	answer, _ := errors.AsType[*jsonrpc.Error](err)
-	return line(t.secrets.hide(answer.Message), maxErrorText/4)
+	return line(t.link.secrets.hide(answer.Message), maxErrorText/4)
 }
 
-// because puts what was said behind what it is about.
-func because(said string) string {
+// inParentheses returns text to append to a sentence.
+func inParentheses(said string) string {
 	if said == "" {
 		return ""
 	}
 	return " (" + said + ")"
 }
 
-// ask asks for something about the task. The question is not the call: how far it came
-// says nothing of that.
-func (t *task) ask(ctx context.Context, method string) (*sdk.CallToolResult, error) {
-	s := &sending{as: asMethod(method)}
-	res, err := t.live.call(ctx, s, &sdk.CallToolParams{Name: method, Arguments: map[string]string{"taskId": t.id}})
+// request makes a request about the task. It has its own delivery, because whether this
+// request was sent says nothing about the call.
+func (t *task) request(ctx context.Context, method string) (*sdk.CallToolResult, error) {
+	s := &delivery{rewrite: asMethod(method)}
+	res, err := t.conn.call(ctx, s, &sdk.CallToolParams{Name: method, Arguments: map[string]string{"taskId": t.now.id}})
 	if err != nil {
 		return nil, s.explain(err)
 	}
 	return res, nil
 }
 
-// pause waits before the task is asked for again. It reports whether it can be.
+// pause waits for the poll interval. It returns false if the connection or ctx has
+// ended.
 func (t *task) pause(ctx context.Context) bool {
-	timer := time.NewTimer(t.interval())
+	timer := time.NewTimer(t.now.interval())
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-t.live.gone:
+	case <-t.conn.gone:
 	case <-ctx.Done():
 	}
 	return false
 }
 
-// giveUp tells the server that nobody waits for the task any more.
-func (t *task) giveUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUp)
+// cancel tells the server that nobody waits for the task any more.
+func (t *task) cancel(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer cancel()
-	_, _ = t.ask(ctx, "tasks/cancel") // it may be over, or the server gone
+	_, _ = t.request(ctx, "tasks/cancel") // best effort: the task may be over, or the server gone
 }
 
-// A teller reports the progress of a task, and its states between.
-type teller struct {
-	to func(done, total float64, message string)
+// A progressReporter reports the progress of a task, and the messages of its states.
+type progressReporter struct {
+	report func(done, total float64, message string)
 
 	mu          sync.Mutex
 	done, total float64
-	last        string // state
+	last        string // message
 }
 
-func (t *teller) progress(done, total float64, message string) {
+func (t *progressReporter) progress(done, total float64, message string) {
 	t.mu.Lock()
 	t.done, t.total = done, total
 	t.mu.Unlock()
-	t.to(done, total, message)
+	t.report(done, total, message)
 }
 
-// status reports what a server says of a state, if that is news.
-func (t *teller) status(message string) {
+// status reports the message of a state, if the message is new.
+func (t *progressReporter) status(message string) {
 	message = line(message, maxErrorText)
 	t.mu.Lock()
 	done, total, news := t.done, t.total, message != "" && message != t.last
 	t.last = message
 	t.mu.Unlock()
 	if news {
-		t.to(done, total, message)
+		t.report(done, total, message)
 	}
 }

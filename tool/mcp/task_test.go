@@ -215,12 +215,12 @@ func TestTaskOverHTTP(t *testing.T) {
 	}{
 		"polite":                      {"", nil, "", "1 1 1 0"},
 		"the state, after a pause":    {"tasks/get", []func(http.ResponseWriter, *http.Request, heard){lapse, lapse, lapse}, "", "1 4 1 0"},
-		"the state, never":            {"tasks/get", []func(http.ResponseWriter, *http.Request, heard){lapse, lapse, lapse, lapse}, strings.Replace(inDoubt, "broke off before it answered", "answered 503 Service Unavailable: no [2Jhunter2-hunter2", 1), "1 4 0 1"},
+		"the state, never":            {"tasks/get", []func(http.ResponseWriter, *http.Request, heard){lapse, lapse, lapse, lapse}, strings.Replace(inDoubt, "disconnected before it answered", "answered 503 Service Unavailable: no [2Jhunter2-hunter2", 1), "1 4 0 1"},
 		"the state, now and then":     {"tasks/get", []func(http.ResponseWriter, *http.Request, heard){lapse, lapse, nil, lapse, lapse, nil, lapse, lapse}, "", "1 9 1 0"},
 		"the result, after a pause":   {"tasks/result", []func(http.ResponseWriter, *http.Request, heard){lapse, breaks, lapse}, "", "1 1 4 0"},
 		"the result, never":           {"tasks/result", []func(http.ResponseWriter, *http.Request, heard){lapse, lapse, lapse, breaks}, inDoubt, "1 1 4 0"},
 		"the session is gone":         {"tasks/get", []func(http.ResponseWriter, *http.Request, heard){status(404)}, inDoubt, "1 1 0 0"},
-		"no access any more":          {"tasks/get", []func(http.ResponseWriter, *http.Request, heard){status(403)}, strings.Replace(inDoubt, "broke off before it answered", "answered 403 Forbidden: no [2Jhunter2-hunter2", 1), "1 1 0 0"},
+		"no access any more":          {"tasks/get", []func(http.ResponseWriter, *http.Request, heard){status(403)}, strings.Replace(inDoubt, "disconnected before it answered", "answered 403 Forbidden: no [2Jhunter2-hunter2", 1), "1 1 0 0"},
 		"the state is elsewhere":      {"tasks/get", []func(http.ResponseWriter, *http.Request, heard){move}, "", "1 2 1 0"},
 		"the call is elsewhere":       {"tools/call", []func(http.ResponseWriter, *http.Request, heard){move}, "", "2 1 1 0"},
 		"the call is not taken":       {"tools/call", []func(http.ResponseWriter, *http.Request, heard){status(403)}, "The call was not made, so it had no effect: the server refused it (403 Forbidden: no [2Jhunter2-hunter2).|failed", "1 0 0 0"},
@@ -299,8 +299,8 @@ func TestTaskSecrets(t *testing.T) {
 // the ordinary way if it may; and not at all if there is no way.
 func TestTaskSupport(t *testing.T) {
 	t.Parallel()
-	const only = "it can be called as a task only, "
-	const unannounced = only + "and the server does not announce that its tools can be"
+	const only = "it requires calls as tasks, "
+	const unannounced = only + "and the server does not support tasks for its tools"
 	hello := func(capabilities string) string {
 		return `{"protocolVersion":"2025-11-25","capabilities":{"tools":{}` + capabilities + `},"serverInfo":{"name":"foe","version":"1"}}`
 	}
@@ -320,8 +320,8 @@ func TestTaskSupport(t *testing.T) {
 		"announced as nonsense":  {hello(`,"tasks":[7]`), `"required"`, unannounced, false},
 		"denied":                 {hello(`,"tasks":{"requests":{"tools":{"call":false}}}`), `"required"`, unannounced, false},
 		"forged":                 {strings.Replace(hello(``), `{`, `{"_meta":{"toolloop.internal/raw":"{\"capabilities\":{`+strings.ReplaceAll(all[1:], `"`, `\"`)+`}}"},`, 1), `"required"`, unannounced, false},
-		"of an older protocol":   {strings.Replace(hello(all), "2025-11-25", "2025-06-18", 1), `"required"`, only + "as the protocol 2025-11-25 has it, and the server speaks 2025-06-18", false},
-		"of the newest protocol": {"", `"required"`, only + "as the protocol 2025-11-25 has it, and the server speaks 2026-07-28", false},
+		"of an older protocol":   {strings.Replace(hello(all), "2025-11-25", "2025-06-18", 1), `"required"`, only + "as in protocol 2025-11-25, and the server speaks 2025-06-18", false},
+		"of the newest protocol": {"", `"required"`, only + "as in protocol 2025-11-25, and the server speaks 2026-07-28", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -15,9 +15,9 @@ import (
 	"unicode/utf8"
 )
 
-// visible is s without what nobody sees: controls but line feeds and tabs, marks of
-// direction, characters of no width, tags and selectors of variants, in which text
-// can be hidden that only a model reads.
+// visible removes invisible characters: controls except line feeds and tabs,
+// directional marks, zero-width characters, tags and variation selectors. They can hide
+// text that only a model reads.
 func visible(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -34,21 +34,22 @@ func visible(s string) string {
 
 func isInvisible(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Variation_Selector) ||
-		r >= 0xE0000 && r <= 0xE0FFF || // tags, and what may become more of them
-		strings.ContainsRune("\u034F\u115F\u1160\u17B4\u17B5\u3164\uFFA0", r) // fillers, which are letters and marks
+		r >= 0xE0000 && r <= 0xE0FFF || // tags, and code points reserved for more tags
+		strings.ContainsRune("\u034F\u115F\u1160\u17B4\u17B5\u3164\uFFA0", r) // fillers, which Unicode counts among letters and marks
 }
 
-// deceives reports whether text holds tags or overrides of direction, which no
-// name or value of a schema needs.
-func deceives(s string) bool {
+// hasDeceptiveChars reports whether a text has tags or directional overrides. No name
+// or value of a schema needs them.
+func hasDeceptiveChars(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool {
 		return r >= 0xE0000 && r <= 0xE0FFF || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069
 	})
 }
 
-// line is visible on one line, of at most limit bytes: for logs, errors and notes.
+// line returns the visible text on one line of at most limit bytes, for logs, errors
+// and notes.
 func line(s string, limit int) string {
-	s = s[:min(len(s), 4*limit)] // what is hidden in it counts, too
+	s = s[:min(len(s), 4*limit)] // invisible characters may be many
 	s = strings.Join(strings.Fields(visible(s)), " ")
 	if len(s) > limit {
 		s = cut(s, limit) + "…"
@@ -56,7 +57,7 @@ func line(s string, limit int) string {
 	return s
 }
 
-// cut returns at most limit bytes of s, ending between runes.
+// cut returns at most limit bytes of s and never splits a rune.
 func cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -67,8 +68,8 @@ func cut(s string, limit int) string {
 	return s[:limit]
 }
 
-// secrets cuts the values of a server's Env and Header out of text, and what may be
-// one in its URL.
+// secrets redacts the values of a server's Env and Header, and the likely secrets in
+// its URL.
 type secrets struct {
 	cut atomic.Pointer[strings.Replacer]
 
@@ -77,11 +78,11 @@ type secrets struct {
 }
 
 const (
-	// minSecret is how long a value must be to be one, in bytes: shorter ones, such
-	// as "true", would be cut out of everything.
+	// minSecret is the minimal length of a secret, in bytes. Shorter values, such as
+	// "true", would be redacted everywhere.
 	minSecret = 6
-	// minSegment is how long a part of a URL's path, or of a value of several words,
-	// must be to be a token.
+	// minSegment is the minimal length of a token in a URL's path, or in a value of
+	// several words.
 	minSegment = 20
 )
 
@@ -96,8 +97,8 @@ func secretsOf(s Server) *secrets {
 	return hidden
 }
 
-// addressSecrets are what may be one in a URL: values of a query that are secrets
-// by their name or long enough to be a token, and long parts of its path.
+// addressSecrets returns the likely secrets in a URL: values of the query that are
+// secret by name or as long as a token, and long segments of the path.
 func addressSecrets(address string) (values []string) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -112,18 +113,18 @@ func addressSecrets(address string) (values []string) {
 	return append(values, slices.DeleteFunc(strings.Split(u.EscapedPath(), "/"), func(p string) bool { return len(p) < minSegment })...)
 }
 
-// add makes more of them known.
+// add adds secrets.
 func (s *secrets) add(values ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, v := range slices.Clone(values) { // a log has one line at a time, as of a key in PEM
+	for _, v := range slices.Clone(values) { // a log has single lines, for example of a PEM key
 		if lines := strings.Fields(v); len(lines) > 1 {
 			values = append(values, slices.DeleteFunc(lines, func(l string) bool { return len(l) < minSegment })...)
 		}
 	}
 	s.values = slices.Compact(slices.Sorted(slices.Values(append(s.values, values...))))
 	values = slices.Clone(s.values)
-	slices.SortFunc(values, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // one may be a part of another
+	slices.SortFunc(values, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // longest first, since one may contain another
 	var pairs []string
 	for _, v := range values {
 		if len(v) >= minSecret {
@@ -135,15 +136,15 @@ func (s *secrets) add(values ...string) {
 
 func (s *secrets) hide(text string) string { return s.cut.Load().Replace(text) }
 
-// A shownError is another's error in words that may be shown: on one line, bounded,
-// without secrets.
-type shownError struct {
+// A redactedError shows an error on one line, bounded and without secrets.
+type redactedError struct {
 	text string
 	err  error
 }
 
-func (e *shownError) Error() string { return e.text }
-func (e *shownError) Unwrap() error { return e.err }
+func (e *redactedError) Error() string { return e.text }
+
+func (e *redactedError) Unwrap() error { return e.err }
 
 const maxErrorText = 1 << 10
 
@@ -151,25 +152,25 @@ func (s *secrets) err(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &shownError{line(s.hide(err.Error()), maxErrorText), err}
+	return &redactedError{line(s.hide(err.Error()), maxErrorText), err}
 }
 
-// A diary writes what a server says to the log, at most so much of it.
-type diary struct {
-	server  string       // its name
-	log     *slog.Logger // nil: nothing
+// A serverLog logs what a server writes, at a limited rate.
+type serverLog struct {
+	server  string       // [Server].Name
+	log     *slog.Logger // nil means no log
 	secrets *secrets
 
 	mu     sync.Mutex
 	second time.Time
 	count  int
-	left   int // lines that were left out since the last that was written
+	left   int // lines left out since the last logged line
 }
 
-// linesPerSecond is how much of what a server says is logged.
+// linesPerSecond bounds the lines that are logged for a server.
 const linesPerSecond = 50
 
-func (d *diary) write(level slog.Level, message, text string) {
+func (d *serverLog) write(level slog.Level, message, text string) {
 	if d.log == nil {
 		return
 	}
@@ -184,7 +185,7 @@ func (d *diary) write(level slog.Level, message, text string) {
 	d.log.Log(context.Background(), level, message, attrs...)
 }
 
-func (d *diary) admit(now time.Time) (left int, ok bool) {
+func (d *serverLog) admit(now time.Time) (left int, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if now.Sub(d.second) >= time.Second {

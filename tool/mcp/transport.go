@@ -8,21 +8,21 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// transport returns that of a new connection to the server.
-func (l *link) transport(ctx context.Context, lv *live) (sdk.Transport, error) {
-	tap := &tap{progress: l.reports.report, changed: l.changed}
-	lv.tap = tap
-	h := &held{tap: tap, got: lv.keep}
+// transport returns the transport of a new connection.
+func (l *link) transport(ctx context.Context, conn *connection) (sdk.Transport, error) {
+	tap := &tap{progress: l.progress.deliver, changed: l.listChanged}
+	conn.tap = tap
+	h := &observedTransport{tap: tap, onConnect: conn.setConn}
 	switch {
 	case len(l.server.Command) > 0:
-		p, err := startProcess(l.server, l.diary)
+		p, err := startProcess(l.server, l.log)
 		if err != nil {
 			return nil, err
 		}
-		lv.own(p)
+		conn.setProcess(p)
 		h.Transport = p
 	case l.server.URL != "":
-		h.Transport = l.streamable(lv, tap, &sdk.StreamableClientTransport{
+		h.Transport = l.streamable(conn, tap, &sdk.StreamableClientTransport{
 			Endpoint: l.server.URL, HTTPClient: l.server.HTTPClient, OAuthHandler: l.server.OAuth,
 		})
 		h.tap = nil
@@ -33,12 +33,12 @@ func (l *link) transport(ctx context.Context, lv *live) (sdk.Transport, error) {
 		}
 		h.Transport = dialed
 		switch t := dialed.(type) {
-		case *sdk.StreamableClientTransport: // it wants its connection untouched
+		case *sdk.StreamableClientTransport: // the SDK needs the connection unwrapped
 			l.secrets.add(addressSecrets(t.Endpoint)...)
-			h.Transport, h.tap = l.streamable(lv, tap, t), nil
+			h.Transport, h.tap = l.streamable(conn, tap, t), nil
 		case *sdk.IOTransport:
 			own := *t
-			own.Reader = &answers{lines: lines{from: t.Reader, limit: l.server.MaxMessage}, Closer: t.Reader}
+			own.Reader = &normalizer{lines: lines{from: t.Reader, limit: l.server.MaxMessage}, Closer: t.Reader}
 			h.Transport = &own
 		case *sdk.SSEClientTransport:
 			l.secrets.add(addressSecrets(t.Endpoint)...)
@@ -48,22 +48,22 @@ func (l *link) transport(ctx context.Context, lv *live) (sdk.Transport, error) {
 }
 
 func (l *link) dial(ctx context.Context) (t sdk.Transport, err error) {
-	defer func() { // it is the caller's code, on a goroutine of ours
+	defer func() { // the caller's code runs on a goroutine of ours
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v", v)
 		}
 	}()
 	t, err = l.server.Dial(ctx)
 	if t == nil && err == nil {
-		return nil, errors.New("no transport came of Dial")
+		return nil, errors.New("Dial returned no transport")
 	}
 	return t, err
 }
 
-// streamable is a copy of a transport whose messages the tap sees.
-func (l *link) streamable(lv *live, tap *tap, t *sdk.StreamableClientTransport) *sdk.StreamableClientTransport {
+// streamable returns a copy of a transport whose messages the tap sees.
+func (l *link) streamable(conn *connection, tap *tap, t *sdk.StreamableClientTransport) *sdk.StreamableClientTransport {
 	own := *t
-	own.MaxEventSize = -1 // we hold it to MaxMessage, and what we make of it is longer
-	own.HTTPClient = l.httpClient(lv, tap, t)
+	own.MaxEventSize = -1 // we enforce MaxMessage, and our rewritten messages may be longer
+	own.HTTPClient = l.httpClient(conn, tap, t)
 	return &own
 }

@@ -10,36 +10,37 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// rawKey names the member of _meta in which we hand the text of a result through
-// the SDK, which would decode it and lose the order of members and the digits of
-// numbers. What a server writes under this name is removed.
+// rawKey names the member of _meta in which we pass the raw text of a result through
+// the SDK. The SDK would decode the result and lose the order of members and the digits
+// of numbers. A member of this name from the server is removed.
 const rawKey = "toolloop.internal/raw"
 
 // A tap sees the messages of a server before the SDK does.
 type tap struct {
-	waiting
+	pending  pendingRequests
 	progress func(params json.RawMessage)
 	changed  func()
-	// once: a request is made once. The protocol that is spoken knows no result that
-	// asks for something and wants the request again; the SDK knows it in each.
-	once atomic.Bool
+	// noRetry removes the requests for input from results. In the older protocols no
+	// result can ask for input and have its request repeated, but the SDK handles that
+	// in all protocols.
+	noRetry atomic.Bool
 }
 
-// see takes a message of a stream on which everything is answered.
-func (t *tap) see(m jsonrpc.Message) {
+// receive handles a message of a connection where all responses share one stream.
+func (t *tap) receive(m jsonrpc.Message) {
 	if answer, ok := m.(*jsonrpc.Response); ok {
-		s := t.answer(answer)
+		s := t.pending.match(answer)
 		if s == nil {
-			t.place(answer)
+			t.pending.matchUnnamed(answer)
 		}
-		t.take(answer, s)
+		t.rewriteResponse(answer, s)
 		return
 	}
-	t.hear(m)
+	t.notify(m)
 }
 
-// hear notes what a notification tells.
-func (t *tap) hear(m jsonrpc.Message) {
+// notify handles a notification.
+func (t *tap) notify(m jsonrpc.Message) {
 	req, ok := m.(*jsonrpc.Request)
 	switch {
 	case !ok:
@@ -50,24 +51,25 @@ func (t *tap) hear(m jsonrpc.Message) {
 	}
 }
 
-// take adds its text to a result that we read ourselves. nil: nobody waits for it.
-func (t *tap) take(m *jsonrpc.Response, s *sending) {
-	m.Result, m.Error = t.carry(m.Result, s != nil && s.calls.Load()), answered(m.Error)
+// rewriteResponse attaches the raw text to a result that we read ourselves. s is nil if
+// no request waits for the response.
+func (t *tap) rewriteResponse(m *jsonrpc.Response, s *delivery) {
+	m.Result, m.Error = t.carryRaw(m.Result, s != nil && s.isCall.Load()), withoutSDKCode(m.Error)
 }
 
-// The SDK tells by these codes what it knows itself: that the connection is closed, or
-// that the transport did not take a request, which may have reached the server.
+// The SDK reports its own errors with these codes: the connection is closed, or the
+// transport did not accept a request. That request may still have reached the server.
 const (
-	codeServerClosing = -32004
-	codeClientClosing = -32003
-	codeRejected      = -32005
-	codeServerError   = -32000 // of no special meaning
-	codeNoAnswer      = -32006 // ours: what came is no answer
+	codeServerClosing   = -32004
+	codeClientClosing   = -32003
+	codeRejected        = -32005
+	codeServerError     = -32000 // without a special meaning
+	codeInvalidResponse = -32006 // ours: the response is invalid
 )
 
-// answered is the error that a server answered, under a code that the SDK does not
-// take for its own.
-func answered(err error) error {
+// withoutSDKCode replaces an error code of the server that the SDK uses for its own
+// errors.
+func withoutSDKCode(err error) error {
 	e, ok := errors.AsType[*jsonrpc.Error](err)
 	if !ok || e.Code != codeServerClosing && e.Code != codeClientClosing && e.Code != codeRejected {
 		return err
@@ -75,14 +77,14 @@ func answered(err error) error {
 	return &jsonrpc.Error{Code: codeServerError, Message: e.Message, Data: e.Data}
 }
 
-// carry puts the text of a list of tools, of a call's result, of a task, and of how a
-// server presents itself where the SDK leaves it as it is. What the SDK would decode of
-// it is cut down to what it needs: nothing odd in one tool keeps it from the others, and
-// of the result of a call it needs nothing.
-func (t *tap) carry(result json.RawMessage, ofCall bool) json.RawMessage {
+// carryRaw stores the raw text of a result in its _meta: of a list of tools, the result
+// of a call, a task, or the initialization. The SDK decodes only a reduced result: a
+// problem in one tool then hides no other tool, and of the result of a call the SDK
+// needs nothing.
+func (t *tap) carryRaw(result json.RawMessage, ofCall bool) json.RawMessage {
 	all, err := members(result)
 	if err != nil && (!ofCall || len(result) == 0) {
-		return result // the SDK says what is wrong
+		return result // the SDK reports the problem
 	}
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -93,10 +95,10 @@ func (t *tap) carry(result json.RawMessage, ofCall bool) json.RawMessage {
 		case "_meta":
 			meta = m.value
 			continue
-		case "ttlMs": // we keep lists ourselves, and know when they are stale
+		case "ttlMs": // we cache lists ourselves
 			continue
 		case "tools":
-			ours, m.value = true, reduced(m.value)
+			ours, m.value = true, reducedTools(m.value)
 		case "content":
 			ours, m.value = true, json.RawMessage("[]")
 		case "structuredContent", "task", "isError", "taskId":
@@ -105,7 +107,7 @@ func (t *tap) carry(result json.RawMessage, ofCall bool) json.RawMessage {
 		case "capabilities":
 			ours = true
 		case "inputRequests", "requestState":
-			if t.once.Load() {
+			if t.noRetry.Load() {
 				continue
 			}
 		}
@@ -114,16 +116,16 @@ func (t *tap) carry(result json.RawMessage, ofCall bool) json.RawMessage {
 	if !ours {
 		result = nil
 	}
-	if meta = marked(meta, result); meta != nil {
+	if meta = rawMeta(meta, result); meta != nil {
 		writeMember(&b, member{name: "_meta", value: meta})
 	}
 	b.WriteByte('}')
 	return b.Bytes()
 }
 
-// marked is the _meta of a result with its text, if there is one, and without what
-// the server wrote in its place; nil if there is nothing in it.
-func marked(meta, text json.RawMessage) json.RawMessage {
+// rawMeta returns a result's _meta with the raw text, if there is one, and without a
+// member of the server under that name. It returns nil if nothing is left.
+func rawMeta(meta, text json.RawMessage) json.RawMessage {
 	kept := map[string]json.RawMessage{}
 	if all, err := members(meta); err == nil {
 		for _, m := range all {
@@ -132,21 +134,21 @@ func marked(meta, text json.RawMessage) json.RawMessage {
 	}
 	delete(kept, rawKey)
 	if text != nil {
-		kept[rawKey], _ = json.Marshal(string(text)) // a string always has a JSON form
+		kept[rawKey], _ = json.Marshal(string(text)) // cannot fail: it is a string
 	}
 	if len(kept) == 0 {
 		return nil
 	}
-	value, _ := json.Marshal(kept) // it was decoded from JSON
+	value, _ := json.Marshal(kept) // cannot fail: it was decoded from JSON
 	return value
 }
 
-// maxListed is how many tools are read of a list, and of each of its pages. What more
-// there is costs a server a few bytes each and us hundreds.
+// maxListed bounds the tools that are read of a list, and of each page. A tool costs
+// the server a few bytes and us hundreds.
 const maxListed = 10_000
 
-// elements returns the first elements of a list, one more than maxListed at most; none
-// of what is no list.
+// elements returns the first elements of an array, at most one more than maxListed, or
+// none if the value is not an array.
 func elements(raw json.RawMessage) []json.RawMessage {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if open, err := dec.Token(); err != nil || open != json.Delim('[') {
@@ -163,8 +165,8 @@ func elements(raw json.RawMessage) []json.RawMessage {
 	return all
 }
 
-// reduced is a list of tools with no more than the SDK needs of them.
-func reduced(tools json.RawMessage) json.RawMessage {
+// reducedTools returns a list of tools with only the members that the SDK needs.
+func reducedTools(tools json.RawMessage) json.RawMessage {
 	type tool struct {
 		Name        string          `json:"name"`
 		InputSchema json.RawMessage `json:"inputSchema,omitempty"`
@@ -175,25 +177,25 @@ func reduced(tools json.RawMessage) json.RawMessage {
 		if (fields{"name": &t.Name, "inputSchema": &t.InputSchema}).decode(text) != nil || t.Name == "" {
 			continue
 		}
-		if !headed(t.InputSchema) {
+		if !usesHeaderParams(t.InputSchema) {
 			t.InputSchema = nil
 		}
 		known = append(known, t)
 	}
-	text, _ := json.Marshal(known) // they were decoded from JSON
+	text, _ := json.Marshal(known) // cannot fail: they were decoded from JSON
 	return text
 }
 
-// headed reports whether the SDK finds in a schema that arguments are to be sent as
-// headers, too. One that it cannot decode, as for a number beyond a float64, would
-// keep it from the other tools.
-func headed(schema json.RawMessage) bool {
+// usesHeaderParams reports whether a schema may ask for arguments in HTTP headers, so
+// that the SDK needs the schema. A schema that the SDK cannot decode, for example with
+// a number beyond a float64, would hide the other tools.
+func usesHeaderParams(schema json.RawMessage) bool {
 	var v any
 	return bytes.Contains(schema, []byte("x-mcp-header")) && json.Unmarshal(schema, &v) == nil
 }
 
-// carried returns the text of a result that carry put into it; empty if none.
-func carried(meta sdk.Meta) json.RawMessage {
+// rawResult returns the raw text that carryRaw has stored, or nothing.
+func rawResult(meta sdk.Meta) json.RawMessage {
 	text, _ := meta[rawKey].(string)
 	return json.RawMessage(text)
 }

@@ -1,6 +1,6 @@
-// Command client is what the MCP conformance suite tests as a client: it opens the
-// server at the URL that it is given with mcp.Open, lists the tools, and makes the
-// calls that the scenario wants, as an agent's run would make them.
+// Command client is the client that the MCP conformance suite tests. It opens the
+// server at the given URL with mcp.Open, lists the tools, and makes the calls of the
+// scenario as an agent's run would.
 package main
 
 import (
@@ -32,10 +32,10 @@ func main() {
 	}
 }
 
-// A scenario is what the suite wants of a client.
+// A scenario describes what the client does in a scenario of the suite.
 type scenario struct {
 	server mcp.Server
-	calls  func([]mcp.Definition) []call // nil: none
+	calls  func([]mcp.Definition) []call // nil means no calls
 }
 
 type call struct {
@@ -43,7 +43,7 @@ type call struct {
 	Arguments json.RawMessage
 }
 
-// A setting is what the suite says of a scenario beside its name.
+// A setting is the context that the suite passes to a scenario.
 type setting struct {
 	ToolCalls    []call `json:"toolCalls"`
 	ClientID     string `json:"client_id"`
@@ -98,7 +98,7 @@ func these(name, arguments string) func([]mcp.Definition) []call {
 	return func([]mcp.Definition) []call { return []call{{name, json.RawMessage(arguments)}} }
 }
 
-// every calls each tool that is offered.
+// every calls each offered tool.
 func every(arguments string) func([]mcp.Definition) []call {
 	return func(definitions []mcp.Definition) []call {
 		var all []call
@@ -109,7 +109,7 @@ func every(arguments string) func([]mcp.Definition) []call {
 	}
 }
 
-// echo sends the schema of one tool to another.
+// echo sends the schema of a tool to the suite's echo tool.
 func echo(definitions []mcp.Definition) []call {
 	for _, d := range definitions {
 		if d.Name == "json_schema_2020_12_tool" {
@@ -141,15 +141,15 @@ func (s *scenario) run(ctx context.Context, url string) (err error) {
 	}
 	status := client.Status(ctx)[0]
 	for _, c := range s.calls(status.Definitions) {
-		if err := make1(ctx, tools, status.Definitions, c); err != nil {
-			log.Printf("%s: %v", c.Name, err) // the suite says whether that is right
+		if err := callTool(ctx, tools, status.Definitions, c); err != nil {
+			log.Printf("%s: %v", c.Name, err) // the suite decides whether an error is right
 		}
 	}
 	return nil
 }
 
-// make1 makes a call as a run does.
-func make1(ctx context.Context, tools []tool.Tool, definitions []mcp.Definition, c call) error {
+// callTool makes a call as a run does.
+func callTool(ctx context.Context, tools []tool.Tool, definitions []mcp.Definition, c call) error {
 	for i, d := range definitions {
 		if d.Name != c.Name {
 			continue

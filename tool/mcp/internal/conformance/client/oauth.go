@@ -10,10 +10,10 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
 )
 
-// callback is where a browser would be sent; nobody listens there.
+// callback is the redirect address of the browser; no server listens there.
 const callback = "http://localhost:3000/callback"
 
-// authorize lets the client get tokens in each way that the SDK knows.
+// authorize lets the client get tokens in each way that the SDK supports.
 func (s *scenario) authorize(set setting) error {
 	config := &auth.AuthorizationCodeHandlerConfig{
 		RedirectURL:                    callback,
@@ -42,8 +42,8 @@ func (set setting) credentials() *oauthex.ClientCredentials {
 	return &oauthex.ClientCredentials{ClientID: set.ClientID, ClientSecretAuth: &oauthex.ClientSecretAuth{ClientSecret: set.ClientSecret}}
 }
 
-// consent does what a person would do in a browser: the suite's authorization
-// server sends everybody straight back.
+// consent acts as a person with a browser: the suite's authorization server redirects
+// at once.
 func consent(ctx context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, args.URL, nil)
 	if err != nil {

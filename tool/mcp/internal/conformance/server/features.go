@@ -26,7 +26,7 @@ func addResources(server *sdk.Server) {
 
 func read(contents sdk.ResourceContents) sdk.ResourceHandler {
 	return func(context.Context, *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
-		own := contents // the SDK fills in what is missing
+		own := contents // the SDK fills in missing fields
 		return &sdk.ReadResourceResult{Contents: []*sdk.ResourceContents{&own}}, nil
 	}
 }

@@ -1,8 +1,8 @@
-// Command server is what the MCP conformance suite tests as a server: the tools
-// that it asks for, offered by mcp.AddTools, beside prompts, resources and tools
-// about the protocol itself that are offered by the SDK. It listens on a free port
-// of this machine and prints its address: /mcp has sessions, as the revisions until
-// 2025-11-25 do, and /stateless has none.
+// Command server is the server that the MCP conformance suite tests. It offers the
+// suite's tools by mcp.AddTools, and prompts, resources and tools about the protocol
+// itself by the SDK. The server listens on a free port of this machine and prints the
+// address. /mcp has sessions, as revisions until 2025-11-25 do; /stateless has no
+// sessions.
 package main
 
 import (
@@ -13,7 +13,6 @@ import (
 	"net/http"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
-
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 

@@ -11,9 +11,9 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// addProtocolTools adds tools that are about the protocol, as no Go function is:
-// they break a stream off, answer with an error of JSON-RPC, or with a question and
-// a state that the client brings along with its answer.
+// addProtocolTools adds tools that are about the protocol, so they cannot be Go
+// functions: they close a stream, return a JSON-RPC error, or return a question with a
+// state that the client sends back with its answer.
 func addProtocolTools(server *sdk.Server) {
 	for name, handler := range map[string]sdk.ToolHandler{
 		"test_reconnection":                         breakOff,
@@ -60,8 +60,9 @@ func said(text string) *sdk.CallToolResult {
 	return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: text}}}
 }
 
-// asking is a result that wants to know more; state comes back with the answers.
-func asking(state string, requests sdk.InputRequestMap) *sdk.CallToolResult {
+// inputRequired is a result that asks for input; the client sends state back with the
+// answers.
+func inputRequired(state string, requests sdk.InputRequestMap) *sdk.CallToolResult {
 	return &sdk.CallToolResult{InputRequests: requests, RequestState: state}
 }
 
@@ -70,7 +71,8 @@ func askFor(field, kind string) sdk.InputRequest {
 	return &sdk.ElicitParams{Message: "What is the " + field + "?", RequestedSchema: schema}
 }
 
-func askName() sdk.InputRequest  { return askFor("name", "string") }
+func askName() sdk.InputRequest { return askFor("name", "string") }
+
 func askRoots() sdk.InputRequest { return new(sdk.ListRootsParams) }
 
 func askModel() sdk.InputRequest {
@@ -79,7 +81,7 @@ func askModel() sdk.InputRequest {
 	}}
 }
 
-// answered reports whether a client answered a question, and did so in full.
+// answered reports whether a client answered a question completely.
 func answered(responses sdk.InputResponseMap, question string) bool {
 	switch r := responses[question].(type) {
 	case *sdk.ElicitResult:
@@ -90,7 +92,7 @@ func answered(responses sdk.InputResponseMap, question string) bool {
 	return true
 }
 
-// wellFormed holds a name to be a text.
+// wellFormed reports whether the answer has a name that is a text.
 func wellFormed(question string, content map[string]any) bool {
 	name, isText := content["name"].(string)
 	return question != "user_name" || isText && name != ""
@@ -109,13 +111,13 @@ func askAll(questions map[string]func() sdk.InputRequest) sdk.ToolHandler {
 			}
 		}
 		if len(open) > 0 {
-			return asking("open", open), nil
+			return inputRequired("open", open), nil
 		}
 		return said("Thank you."), nil
 	}
 }
 
-// confirming is the one state that askWithState gave out.
+// confirming is the state that askWithState returns.
 const confirming = "confirming"
 
 func askWithState(_ context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
@@ -125,15 +127,15 @@ func askWithState(_ context.Context, req *sdk.CallToolRequest) (*sdk.CallToolRes
 	case req.Params.RequestState == confirming && answered(req.Params.InputResponses, "confirm"):
 		return said("state-ok"), nil
 	}
-	return asking(confirming, sdk.InputRequestMap{"confirm": askFor("ok", "boolean")}), nil
+	return inputRequired(confirming, sdk.InputRequestMap{"confirm": askFor("ok", "boolean")}), nil
 }
 
 func askTwice(_ context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 	switch req.Params.RequestState {
 	case "":
-		return asking("first", sdk.InputRequestMap{"step1": askName()}), nil
+		return inputRequired("first", sdk.InputRequestMap{"step1": askName()}), nil
 	case "first":
-		return asking("second", sdk.InputRequestMap{"step2": askFor("color", "string")}), nil
+		return inputRequired("second", sdk.InputRequestMap{"step2": askFor("color", "string")}), nil
 	}
 	return said("Thank you twice."), nil
 }
@@ -149,5 +151,5 @@ func askWhatIsDeclared(_ context.Context, req *sdk.CallToolRequest) (*sdk.CallTo
 	if len(req.Params.InputResponses) > 0 || len(questions) == 0 {
 		return said("Thank you."), nil
 	}
-	return asking("", questions), nil
+	return inputRequired("", questions), nil
 }

@@ -1,6 +1,6 @@
 package main
 
-// The schemas are those that the suite looks for.
+// These schemas are part of the suite's scenarios.
 const (
 	defaultsSchema = `{"type":"object","properties":{
 		"name":{"type":"string","default":"John Doe"},

@@ -15,13 +15,12 @@ import (
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
-
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/tool"
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// tools are those that Go functions can be. server is changed by two of them.
+// tools returns the tools that are Go functions. Two of them change server.
 func tools(server *sdk.Server) []tool.Tool {
 	return []tool.Tool{
 		plain("test_simple_text", func(context.Context) (string, error) { return "This is a simple text response for testing.", nil }),
@@ -63,12 +62,12 @@ func made(t tool.Tool, err error) tool.Tool {
 	return t
 }
 
-// plain is a tool without arguments.
+// plain makes a tool without arguments.
 func plain[Out any](name string, fn func(context.Context) (Out, error)) tool.Tool {
 	return made(tool.New(name, "For the suite.", func(ctx context.Context, _ struct{}) (Out, error) { return fn(ctx) }))
 }
 
-// raw is a tool of a schema, which says what it was called with.
+// raw makes a tool with a given schema. It returns its arguments.
 func raw(name, schema string) tool.Tool {
 	return made(tool.NewRaw(name, "For the suite.", json.RawMessage(schema), func(_ context.Context, args json.RawMessage) (string, error) {
 		return "Called with " + string(args), nil
@@ -83,11 +82,11 @@ func picture() llm.Image {
 	return llm.Image{Data: b.Bytes()}
 }
 
-// silence is a WAV file without a sample.
+// silence is a WAV file without samples.
 func silence() llm.Audio {
 	b := []byte("RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00")
-	b = binary.LittleEndian.AppendUint32(b, 8000)  // samples a second
-	b = binary.LittleEndian.AppendUint32(b, 16000) // bytes a second
+	b = binary.LittleEndian.AppendUint32(b, 8000)  // samples per second
+	b = binary.LittleEndian.AppendUint32(b, 16000) // bytes per second
 	return llm.Audio{Data: append(b, "\x02\x00\x10\x00data\x00\x00\x00\x00"...), Format: "wav"}
 }
 
@@ -95,7 +94,7 @@ func note() llm.File {
 	return llm.File{Name: "note.txt", MediaType: "text/plain", Data: []byte("This is an embedded resource content.")}
 }
 
-// pause is long enough for a client to tell two messages apart.
+// pause is long enough for a client to receive two messages separately.
 func pause(ctx context.Context) error {
 	select {
 	case <-time.After(50 * time.Millisecond):

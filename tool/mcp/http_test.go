@@ -211,8 +211,8 @@ func TestStatusOfACall(t *testing.T) {
 	for status, want := range map[int]string{
 		401: "The call was not made, so it had no effect: the server refused it (401 Unauthorized).",
 		413: "The call was not made, so it had no effect: the server refused it (413 Request Entity Too Large).",
-		500: "The server of the tool answered with an error of its own (500 Internal Server Error). It is not known whether the call took effect: check before you call it again.",
-		504: "The server of the tool answered with an error of its own (504 Gateway Timeout). It is not known whether the call took effect: check before you call it again.",
+		500: "The server of the tool answered with a server error (500 Internal Server Error). It is not known whether the call took effect: check before you call it again.",
+		504: "The server of the tool answered with a server error (504 Gateway Timeout). It is not known whether the call took effect: check before you call it again.",
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
@@ -492,9 +492,9 @@ func TestRefusals(t *testing.T) {
 		{"404 with a page", gives(404, "text/html", "<html>"), at + "404 Not Found"},
 		{"an unknown status", gives(599, "", ""), at + "599"},
 		{"not to be followed", gives(304, "", ""), at + "304 Not Modified"},
-		{"a page", gives(200, "text/html; charset=utf-8", "<html>"), at + "200 OK with text/html, which is not of the protocol"},
+		{"a page", gives(200, "text/html; charset=utf-8", "<html>"), at + "200 OK with text/html, which the protocol does not allow"},
 		{"no type", gives(200, "", "x"), at + "200 OK without a content type"},
-		{"no message", gives(200, "application/json", "<html>"), at + "200 OK with what is no message"},
+		{"no message", gives(200, "application/json", "<html>"), at + "200 OK with an invalid message"},
 		{"no connection after an answer", func(req *http.Request) (*http.Response, error) {
 			if body, _ := io.ReadAll(req.Body); strings.Contains(string(body), "server/discover") {
 				return statusResponse(req, 404), nil

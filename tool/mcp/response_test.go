@@ -164,7 +164,7 @@ func TestOddAnswersOfAProcess(t *testing.T) {
 		"the id null":    {noise + `{"jsonrpc":"2.0","error":{"code":-32603,"message":"it broke inside"},"id":null}`, nameless},
 		"no number":      {noise + `{"jsonrpc":"2.0","error":{"code":"ENOENT","message":"no such file"},"id":$id}`, "no such file (ENOENT)|failed"},
 		"a batch":        {noise + `[{"jsonrpc":"2.0","result":` + worked + `,"id":"$id"},7]`, isWorked},
-		"half an answer": {noise + `{"jsonrpc":"2.0","id":$id,"result":{"content":[`, `The server of the tool answered with what cannot be read: {"jsonrpc":"2.0","id":4,"result":{"content":[` + unsure},
+		"half an answer": {noise + `{"jsonrpc":"2.0","id":$id,"result":{"content":[`, `The server of the tool sent a response that cannot be read: {"jsonrpc":"2.0","id":4,"result":{"content":[` + unsure},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -193,13 +193,13 @@ func TestOddResponses(t *testing.T) {
 		do   func(http.ResponseWriter, *http.Request, heard)
 		want string
 	}{
-		"200, a detail":              {with(200, "application/json", `{"detail":"it broke inside"}`), doubted("answered 200 OK with what is no message: it broke inside")},
-		"200, a message":             {with(200, "application/json", `{"status":"error","message":"it broke inside"}`), doubted("answered 200 OK with what is no message: it broke inside")},
-		"200, an error and more":     {with(200, "application/json", `{"status":500,"error":"it broke inside"}`), doubted("answered 200 OK with what is no message: it broke inside")},
-		"200, a text in JSON":        {with(200, "application/json", `"it broke inside"`), doubted(`answered 200 OK with what is no message: "it broke inside"`)},
-		"200, nothing":               {with(200, "application/json", ``), doubted("answered 200 OK with what is no message")},
-		"200, text":                  {with(200, "text/plain", `it broke inside`), doubted("answered 200 OK with text/plain, which is not of the protocol: it broke inside")},
-		"200, a problem":             {with(200, "application/problem+json", `{"title":"x","detail":"it broke inside"}`), doubted("answered 200 OK with application/problem+json, which is not of the protocol: it broke inside")},
+		"200, a detail":              {with(200, "application/json", `{"detail":"it broke inside"}`), doubted("answered 200 OK with an invalid message: it broke inside")},
+		"200, a message":             {with(200, "application/json", `{"status":"error","message":"it broke inside"}`), doubted("answered 200 OK with an invalid message: it broke inside")},
+		"200, an error and more":     {with(200, "application/json", `{"status":500,"error":"it broke inside"}`), doubted("answered 200 OK with an invalid message: it broke inside")},
+		"200, a text in JSON":        {with(200, "application/json", `"it broke inside"`), doubted(`answered 200 OK with an invalid message: "it broke inside"`)},
+		"200, nothing":               {with(200, "application/json", ``), doubted("answered 200 OK with an invalid message")},
+		"200, text":                  {with(200, "text/plain", `it broke inside`), doubted("answered 200 OK with text/plain, which the protocol does not allow: it broke inside")},
+		"200, a problem":             {with(200, "application/problem+json", `{"title":"x","detail":"it broke inside"}`), doubted("answered 200 OK with application/problem+json, which the protocol does not allow: it broke inside")},
 		"202":                        {with(202, "", ``), doubted("answered 202 Accepted without a content type")},
 		"204":                        {with(204, "", ``), doubted("answered 204 No Content without a content type")},
 		"400, the id null":           {with(400, "application/json", `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"it broke inside"}}`), refused("400 Bad Request", "it broke inside")},
@@ -208,15 +208,15 @@ func TestOddResponses(t *testing.T) {
 		"400, its own, as text":      {with(400, "application/json", strings.Replace(own, "-32603", `"EIO"`, 1)), "it broke inside (EIO)|failed"},
 		"403, text":                  {with(403, "text/plain; charset=utf-8", "no access\r\n"), refused("403 Forbidden", "no access")},
 		"429, a detail":              {with(429, "application/json", `{"detail":"slow down"}`), refused("429 Too Many Requests", "slow down")},
-		"500, its own":               {with(500, "application/json", own), doubted("answered with an error of its own (500 Internal Server Error: it broke inside)")},
-		"502, a page":                {with(502, "text/html", "<h1>no</h1>"), doubted("answered with an error of its own (502 Bad Gateway)")},
-		"503, text":                  {with(503, "text/plain", "it starts"), doubted("answered with an error of its own (503 Service Unavailable: it starts)")},
+		"500, its own":               {with(500, "application/json", own), doubted("answered with a server error (500 Internal Server Error: it broke inside)")},
+		"502, a page":                {with(502, "text/html", "<h1>no</h1>"), doubted("answered with a server error (502 Bad Gateway)")},
+		"503, text":                  {with(503, "text/plain", "it starts"), doubted("answered with a server error (503 Service Unavailable: it starts)")},
 		"events, of errors":          {with(200, "text/event-stream", "event: error\ndata: {\"message\":\"it broke inside\"}\n\n"), doubted("broke its answer off with an error: it broke inside")},
 		"events, of errors as text":  {with(200, "text/event-stream", "event: error\ndata: it broke inside\n\n"), doubted("broke its answer off with an error: it broke inside")},
-		"events, no message":         {with(200, "text/event-stream", "data: it broke inside\n\n"), doubted("answered with what is no message: it broke inside")},
+		"events, no message":         {with(200, "text/event-stream", "data: it broke inside\n\n"), doubted("answered with an invalid message: it broke inside")},
 		"events, one is no message":  {with(200, "text/event-stream", "data: [DONE]\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":"+worked+"}\n\n"), isWorked},
-		"events, nothing":            {with(200, "text/event-stream", ""), doubted("broke off before it answered")},
-		"events, only notifications": {with(200, "text/event-stream", "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}\n\n"), doubted("broke off before it answered")},
+		"events, nothing":            {with(200, "text/event-stream", ""), doubted("disconnected before it answered")},
+		"events, only notifications": {with(200, "text/event-stream", "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}\n\n"), doubted("disconnected before it answered")},
 		"events, first another":      {with(200, "text/event-stream", "data: {\"jsonrpc\":\"2.0\",\"id\":999,\"result\":{}}\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":"+worked+"}\n\n"), isWorked},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,89 +16,91 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// A web makes the requests of one connection over HTTP.
-type web struct {
+// An httpTransport makes the HTTP requests of one connection. It adds the headers of
+// the server, shows every message to the tap, and repairs responses for the SDK.
+type httpTransport struct {
 	base   http.RoundTripper
 	home   *url.URL
 	header map[string]string
 	tap    *tap
 	limit  int
-	live   *live
-	oauth  bool // somebody gets tokens, and says why there is none
+	conn   *connection
+	oauth  bool // an OAuthHandler is set; it reports refused tokens itself
 }
 
-func (l *link) httpClient(lv *live, tap *tap, t *sdk.StreamableClientTransport) *http.Client {
+func (l *link) httpClient(conn *connection, tap *tap, t *sdk.StreamableClientTransport) *http.Client {
 	var client http.Client
 	if t.HTTPClient != nil {
 		client = *t.HTTPClient
 	}
-	w := &web{base: client.Transport, header: l.server.Header, tap: tap, limit: l.server.MaxMessage, live: lv, oauth: t.OAuthHandler != nil}
+	w := &httpTransport{base: client.Transport, header: l.server.Header, tap: tap, limit: l.server.MaxMessage, conn: conn, oauth: t.OAuthHandler != nil}
 	if w.base == nil {
 		w.base = http.DefaultTransport
 	}
-	w.home, _ = url.Parse(t.Endpoint) // who cannot be parsed is no home, and cannot be asked
+	w.home, _ = url.Parse(t.Endpoint) // the request fails on an invalid URL, so home is not needed
 	client.Transport = w
 	return &client
 }
 
 const (
 	sessionHeader   = "Mcp-Session-Id"
-	lastEventHeader = "Last-Event-ID" // of a stream that goes on
-	// maxStreamStart is how long a server may take to say that it has a stream of
-	// its own messages; some never say it. Without one its messages are not heard.
+	lastEventHeader = "Last-Event-ID" // of a stream that is resumed
+	// maxStreamStart bounds the wait for the response headers of the stream of the
+	// server's own messages, because some servers never send the headers. Without the
+	// stream we do not receive these messages.
 	maxStreamStart = 10 * time.Second
-	// maxErrorBody is how much is read of a response that is an error, in bytes.
+	// maxErrorBody is how many bytes of an error response are read.
 	maxErrorBody = 64 << 10
 )
 
-func (w *web) RoundTrip(req *http.Request) (*http.Response, error) {
+func (w *httpTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(req.Context())
-	stop := context.AfterFunc(w.live.ctx, cancel)
+	stop := context.AfterFunc(w.conn.ctx, cancel)
 	end := func() { stop(); cancel() }
 	own := req.Clone(ctx)
 	if w.isHome(req.URL) {
 		for name, value := range w.header {
 			own.Header.Set(name, value)
 		}
-	} else { // a redirect leads elsewhere
+	} else { // redirected to another host
 		own.Header.Del(sessionHeader)
 	}
 	m := messageOf(req)
-	s := sendingOf(req.Context(), m)
-	s.refusal.Store(nil) // it was of another request
-	asked := s.own(m)
-	if s.as != nil {
+	s := deliveryOf(req.Context(), m)
+	s.refusal.Store(nil) // it belongs to an earlier request
+	asked := s.rewritten(m)
+	if s.rewrite != nil {
 		if err := repost(own, asked); err != nil {
 			end()
 			return nil, err
 		}
 	}
 	if asked != nil {
-		w.tap.asked(asked, s)
+		w.tap.pending.add(asked, s)
 	}
 	resp, err := w.send(s, own, cancel)
 	if err != nil {
 		end()
-		if isStream(req) && w.live.ctx.Err() == nil && req.Context().Err() == nil {
+		if isStream(req) && w.conn.ctx.Err() == nil && req.Context().Err() == nil {
 			return noStream(req), nil
 		}
 		return nil, err
 	}
 	resp.Body = &body{Reader: resp.Body, Closer: resp.Body, end: end}
 	r := w.newReply(s, asked, req, resp)
-	s.refusal.Store(w.refusal(r, resp, w.judge(s, req, resp)))
+	s.refusal.Store(w.refusal(r, resp, w.inspectStatus(s, req, resp)))
 	r.rewrite(resp)
 	return resp, nil
 }
 
-// isStream reports whether a request is for the server's own messages; another one
-// takes an answer up again.
+// isStream reports whether a request opens the stream of the server's own messages. A
+// GET with a Last-Event-ID resumes a response.
 func isStream(req *http.Request) bool {
 	return req.Method == http.MethodGet && req.Header.Get(lastEventHeader) == ""
 }
 
-// send makes a request, and notes whether it may have reached the server.
-func (w *web) send(s *sending, req *http.Request, cancel func()) (*http.Response, error) {
+// send makes a request, and records whether the request may have reached the server.
+func (w *httpTransport) send(s *delivery, req *http.Request, cancel func()) (*http.Response, error) {
 	if isStream(req) {
 		defer time.AfterFunc(maxStreamStart, cancel).Stop()
 	}
@@ -109,14 +111,15 @@ func (w *web) send(s *sending, req *http.Request, cancel func()) (*http.Response
 	case isUnsent(err):
 		s.sent.Store(before)
 	default:
-		s.status.Store(0) // what an earlier attempt was told is not of this one
+		s.status.Store(0) // the status belongs to an earlier attempt
 	}
 	return resp, err
 }
 
-// messageOf returns what a request posts; nil if that is no message.
+// messageOf returns the message that a request posts, or nil if the body is not a
+// message.
 func messageOf(req *http.Request) jsonrpc.Message {
-	if req.Method != http.MethodPost || req.GetBody == nil || req.Context().Value(sendingKey{}) == nil {
+	if req.Method != http.MethodPost || req.GetBody == nil || req.Context().Value(deliveryKey{}) == nil {
 		return nil
 	}
 	body, err := req.GetBody()
@@ -132,7 +135,7 @@ func messageOf(req *http.Request) jsonrpc.Message {
 	return m
 }
 
-// repost puts a message in the place of what a request posts.
+// repost replaces the message that a request posts.
 func repost(req *http.Request, m jsonrpc.Message) error {
 	_ = req.Body.Close()
 	text, err := jsonrpc.EncodeMessage(m)
@@ -145,8 +148,9 @@ func repost(req *http.Request, m jsonrpc.Message) error {
 	return nil
 }
 
-// isHome reports whether the server's own host is asked, and no less safely.
-func (w *web) isHome(u *url.URL) bool {
+// isHome reports whether the request goes to the server's own host, over the same or a
+// safer scheme.
+func (w *httpTransport) isHome(u *url.URL) bool {
 	if w.home == nil || !strings.EqualFold(u.Hostname(), w.home.Hostname()) {
 		return false
 	}
@@ -166,7 +170,7 @@ func port(u *url.URL) string {
 	return "80"
 }
 
-// isUnsent reports whether an error is of a request that did not reach the server.
+// isUnsent reports whether err proves that the request did not reach the server.
 func isUnsent(err error) bool {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Op == "dial"
@@ -175,7 +179,7 @@ func isUnsent(err error) bool {
 	return noHost
 }
 
-// noStream says that there is no stream, as a server may.
+// noStream makes the response of a server that does not offer the stream.
 func noStream(req *http.Request) *http.Response {
 	return &http.Response{
 		Status: "405 Method Not Allowed", StatusCode: http.StatusMethodNotAllowed, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -183,12 +187,12 @@ func noStream(req *http.Request) *http.Response {
 	}
 }
 
-// judge notes what the status says of a call. Servers tell in several ways that
-// they do not know the session: with 404, as the protocol has it, but with a body that
-// the SDK takes for the answer to the call, or with 400. The words of an error are
-// returned.
-func (w *web) judge(s *sending, req *http.Request, resp *http.Response) (said string) {
-	s.status.Store(int32(resp.StatusCode)) //nolint:gosec // it has three digits
+// inspectStatus records what the status says about a call, and returns the server's
+// error message. Servers report an unknown session in several ways: with 404, as the
+// protocol requires, but with a body that the SDK takes for the result of the call; or
+// with 400.
+func (w *httpTransport) inspectStatus(s *delivery, req *http.Request, resp *http.Response) (said string) {
+	s.status.Store(int32(resp.StatusCode)) //nolint:gosec // the status has three digits
 	if resp.StatusCode < 400 {
 		return ""
 	}
@@ -197,15 +201,15 @@ func (w *web) judge(s *sending, req *http.Request, resp *http.Response) (said st
 	inSession := req.Method == http.MethodPost && req.Header.Get(sessionHeader) != ""
 	unknown := resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusBadRequest && isSessionError(text)
 	if inSession && unknown {
-		s.lost.Store(true)
+		s.sessionLost.Store(true)
 		resp.StatusCode, resp.Status = http.StatusNotFound, "404 Not Found"
 		resp.Body = &body{Reader: http.NoBody, Closer: resp.Body}
 	}
-	return errorWords(contentType(resp), text)
+	return errorText(contentType(resp), text)
 }
 
-// isSessionError reports whether the body of a response is an error about the
-// session, and no answer to a request.
+// isSessionError reports whether a body is an error about the session, and not the
+// response to a request.
 func isSessionError(text []byte) bool {
 	m, err := readMessage(text)
 	answer, ok := m.(*jsonrpc.Response)
@@ -219,9 +223,9 @@ func contentType(resp *http.Response) string {
 	return strings.TrimSpace(strings.ToLower(kind))
 }
 
-// refusal says what a response is that no server of the protocol gives to whom it
-// serves; nil: it may be one. What follows from a redirect is another response.
-func (w *web) refusal(r *reply, resp *http.Response, said string) *refusal {
+// refusal returns an error if the response cannot come from a working server of the
+// protocol, else nil. A redirect is followed, so it is not a refusal.
+func (w *httpTransport) refusal(r *httpReply, resp *http.Response, said string) *refusal {
 	kind := contentType(resp)
 	switch {
 	case w.oauth && (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden):
@@ -233,27 +237,27 @@ func (w *web) refusal(r *reply, resp *http.Response, said string) *refusal {
 	case resp.StatusCode != http.StatusOK || kind == typeJSON || kind == typeEvents:
 		return nil
 	}
-	return refused(r.req, r.status, oddity(kind), "")
+	return refused(r.req, r.status, contentTypeProblem(kind), "")
 }
 
-// refused names the address without its query.
+// refused makes a refusal. The address is shown without its query.
 func refused(req *http.Request, status, how, said string) *refusal {
 	u := url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: req.URL.Path, RawPath: req.URL.RawPath}
-	return &refusal{address: u.String(), what: strings.TrimSpace(status + " " + how), said: said}
+	return &refusal{address: u.String(), status: strings.TrimSpace(status + " " + how), serverText: said}
 }
 
-// tooLarge ends the connection.
-func (w *web) tooLarge() error {
+// tooLarge aborts the connection.
+func (w *httpTransport) tooLarge() error {
 	err := fmt.Errorf("a message of the server has more than %d bytes", w.limit)
-	w.live.fail(err)
+	w.conn.fail(err)
 	return err
 }
 
-// A body is one whose end is noticed.
+// A body calls end when it is closed.
 type body struct {
 	io.Reader
 	io.Closer
-	end func() // nil: nothing to do
+	end func() // may be nil
 }
 
 func (b *body) Close() error {
