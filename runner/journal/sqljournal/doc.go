@@ -12,10 +12,14 @@
 //	go mod edit -require github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal@v0.1.0 -replace github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal=CLONE/runner/journal/sqljournal
 //
 // A session is run by one worker at a time. Who opens it takes a lease in the
-// database and renews it while it is open. Each append names the holder and the
-// position, and is refused if either is another: who lost the lease, because its
-// machine slept or its process hung, writes nothing any more. Only the
-// database's clock counts.
+// database; a process renews the leases of all its sessions in one statement. Each
+// append names the holder and the position, and is refused if either is another: who
+// lost the lease, because its machine slept or its process hung, writes nothing any
+// more. In the database only its clock counts. A worker compares its lease with its
+// own clock besides, right before each function of a tool, and calls none once three
+// quarters of the lease have passed since the database answered last. A wall clock
+// that is set forward by as much ends the sessions that are open; they go on with the
+// next run.
 //
 // # Effects
 //

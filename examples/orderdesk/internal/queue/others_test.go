@@ -61,7 +61,7 @@ func TestOthersDied(t *testing.T) {
 		f.add(t, "look")
 		f.journal.Lease = time.Hour
 		f.exec(t, `UPDATE requests SET state = 'running'`)
-		f.exec(t, fmt.Sprintf(`INSERT INTO toolloop_sessions VALUES ('request-1', 0, 'other', CAST(unixepoch('subsec') * 1000 AS INTEGER) + %d)`, tt.left))
+		f.exec(t, fmt.Sprintf(`INSERT INTO toolloop_sessions (name, seq, owner, expires) VALUES ('request-1', 0, 'other', CAST(unixepoch('subsec') * 1000 AS INTEGER) + %d)`, tt.left))
 		var once sync.Once
 		f.workers.Report = func(r queue.Report) {
 			once.Do(func() {
