@@ -1,9 +1,8 @@
-// Package board shows workers at work: in a terminal a line for each, which is
-// drawn again in place, with a summary below them and above them what is over;
-// elsewhere a line for each event of interest.
+// Package board shows the progress of workers. In a terminal it redraws a line for
+// each worker and a summary in place, with finished requests above them. Elsewhere
+// it prints a line for each event of interest.
 //
-// Nothing that a user, a model or a tool wrote reaches the terminal but as
-// printable text.
+// Text of users, models and tools reaches the terminal only as printable characters.
 package board
 
 import (
@@ -17,8 +16,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// A Board shows workers. Make one with [New], and close it. It is safe for
-// concurrent use.
+// A Board shows workers. Create it with [New] and close it at the end. It is safe
+// for concurrent use.
 type Board struct {
 	out   io.Writer
 	size  func() (width, height int)
@@ -30,25 +29,25 @@ type Board struct {
 	seats  []seat
 	totals queue.Totals
 	others queue.Others
-	waited bool     // that was told, where there is no terminal
-	above  []string // lines that are over, to be printed above the rest
-	drawn  int      // lines that are in place
+	waited bool     // the wait was printed, outside of a terminal
+	above  []string // lines about finished requests, to be printed above the workers
+	drawn  int      // the number of lines in place
 	shown  string   // the lines in place
 	closed bool
 }
 
-// A seat is what one worker does.
+// A seat is the current work of one worker.
 type seat struct {
-	request int64 // 0: nothing
+	request int64 // 0 means idle
 	doing   string
 	tokens  int64
 }
 
-// refresh is how often a board is drawn, at most.
+// refresh is the shortest interval between two drawings.
 const refresh = 100 * time.Millisecond
 
-// New returns a board for so many workers, one at least. Size tells how many characters the
-// terminal has; nil: it is none.
+// New returns a board for the workers, at least one. size returns the size of the
+// terminal in characters. A nil size means that the output is not a terminal.
 func New(out io.Writer, size func() (width, height int), workers int) *Board {
 	b := &Board{out: out, size: size, began: time.Now(), stop: make(chan struct{}), seats: make([]seat, max(workers, 1))}
 	if size != nil {
@@ -57,7 +56,7 @@ func New(out io.Writer, size func() (width, height int), workers int) *Board {
 	return b
 }
 
-// redraw draws the board until it is closed.
+// redraw draws the board until Close.
 func (b *Board) redraw() {
 	tick := time.NewTicker(refresh)
 	defer tick.Stop()
@@ -71,8 +70,8 @@ func (b *Board) redraw() {
 	}
 }
 
-// Close leaves the lines of what is over. What comes later is not shown. It may be
-// called more than once.
+// Close removes the lines of the workers and keeps the lines above them. Later
+// reports are not shown. Close may be called more than once.
 func (b *Board) Close() {
 	b.mu.Lock()
 	again := b.closed
@@ -90,7 +89,7 @@ func (b *Board) Close() {
 	}
 }
 
-// Report takes note of what happened.
+// Report updates the board.
 func (b *Board) Report(r queue.Report) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -126,7 +125,7 @@ func (b *Board) Report(r queue.Report) {
 	}
 }
 
-// state tells of a request's new state.
+// state shows a request's new state.
 func (b *Board) state(at *seat, r queue.Request) {
 	switch r.State {
 	case queue.Running:
@@ -143,7 +142,7 @@ func (b *Board) state(at *seat, r queue.Request) {
 	}
 }
 
-// tellWait says once why nothing happens, to those who do not see the workers.
+// tellWait prints the reason of a wait once, outside of a terminal.
 func (b *Board) tellWait() {
 	busy := slices.ContainsFunc(b.seats, func(at seat) bool { return at.request != 0 })
 	if b.size == nil && !busy && !b.waited && b.others.Count > 0 {
@@ -152,19 +151,19 @@ func (b *Board) tellWait() {
 	}
 }
 
-// Print shows a line about all of it.
+// Print prints a line that is not about one request.
 func (b *Board) Print(text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.print(oneLine(text))
 }
 
-// line tells of a request.
+// line prints a line about a request.
 func (b *Board) line(r queue.Request, what, text string) {
 	b.print(fmt.Sprintf("%4d  %-8s  %s", r.ID, what, oneLine(text)))
 }
 
-// detail is a line that only those read who do not see the workers.
+// detail prints a line that appears only outside of a terminal.
 func (b *Board) detail(r queue.Request, what, text string) {
 	if b.size == nil {
 		b.line(r, what, text)

@@ -10,24 +10,24 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
 )
 
-// The terminal's own language. Between two frames it is as it was: however this
-// program ends, it leaves nothing behind.
+// Control sequences of the terminal. Between two frames the terminal is in its
+// normal state, so it stays usable however the program ends.
 const (
-	takeOver  = "\x1b[?25l\x1b[?7l" // no cursor, and lines that are too long do not wrap
+	takeOver  = "\x1b[?25l\x1b[?7l" // hides the cursor, and cuts long lines instead of wrapping them
 	giveBack  = "\x1b[?7h\x1b[?25h"
-	clearLine = "\x1b[K" // from the cursor on
-	clearRest = "\x1b[J" // of the screen
+	clearLine = "\x1b[K" // from the cursor to the end of the line
+	clearRest = "\x1b[J" // to the end of the screen
 )
 
-// draw brings the terminal up to date, in one write.
+// draw updates the terminal in one write.
 func (b *Board) draw() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.write(b.lines())
 }
 
-// write puts the lines that are over, and these, in the place of those drawn
-// before.
+// write prints the lines about finished requests, and then these lines, in place of
+// the lines of the last frame.
 func (b *Board) write(lines []string) {
 	frame := strings.Join(lines, "\n")
 	if frame == b.shown && len(b.above) == 0 {
@@ -40,8 +40,8 @@ func (b *Board) write(lines []string) {
 		fmt.Fprintf(&to, "\x1b[%dA", b.drawn)
 	}
 	to.WriteString("\r")
-	// A line that is cut leaves the last column free: there the cursor would stand
-	// on the text that is to stay.
+	// A cut line leaves the last column free: otherwise the cursor would stand on
+	// the last character and erase it.
 	for _, line := range append(b.above, lines...) {
 		to.WriteString(cut(line, width-1) + clearLine + "\n")
 	}
@@ -50,12 +50,12 @@ func (b *Board) write(lines []string) {
 	_, _ = b.out.Write(to.Bytes())
 }
 
-// lines are what is drawn in place.
+// lines returns the lines in place.
 func (b *Board) lines() []string {
 	width, height := b.size()
 	below := b.below(width)
-	// There must be room for the empty line, for how many are not shown, and for
-	// the line of the cursor.
+	// The screen needs space for the empty line, for the number of hidden workers,
+	// and for the line of the cursor.
 	shown := min(len(b.seats), max(height-3-len(below), 1))
 	lines := []string{""}
 	for n, at := range b.seats[:shown] {
@@ -72,7 +72,7 @@ func (b *Board) lines() []string {
 	return append(lines, below...)
 }
 
-// below are the lines below the workers.
+// below returns the lines below the workers.
 func (b *Board) below(width int) (lines []string) {
 	if b.others.Count > 0 {
 		lines = append(lines, "  elsewhere  "+about(b.others))
@@ -84,7 +84,7 @@ func (b *Board) below(width int) (lines []string) {
 	return append(lines, "  "+states, "  "+cost)
 }
 
-// about says how many requests others have, and until when.
+// about describes the requests of other processes, and the time until they are free.
 func about(o queue.Others) string {
 	text := fmt.Sprint(o.Count)
 	if o.Free > 0 {
@@ -93,7 +93,7 @@ func about(o queue.Others) string {
 	return text
 }
 
-// summary is where the requests stand, and what that took.
+// summary describes the totals of the requests.
 func (b *Board) summary() (states, cost string) {
 	t := b.totals
 	tokens := t.Tokens
@@ -104,7 +104,7 @@ func (b *Board) summary() (states, cost string) {
 		fmt.Sprintf("%d tokens · %s", tokens, time.Since(b.began).Truncate(time.Second))
 }
 
-// cut makes a line fit.
+// cut shortens a line to the width.
 func cut(line string, width int) string {
 	runes := []rune(line)
 	if width < 1 || len(runes) <= width {

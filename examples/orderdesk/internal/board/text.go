@@ -5,12 +5,12 @@ import (
 	"unicode"
 )
 
-// maxLine bounds a line, in characters.
+// maxLine limits a line, in characters.
 const maxLine = 500
 
-// oneLine makes one line of a text. It drops control characters, with which a model
-// or a tool could move the cursor, or worse; and those that say in which direction
-// a text runs.
+// oneLine returns a text as one line. It drops control characters, with which a
+// model or a tool could move the cursor, and characters that change the direction of
+// text.
 func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) {

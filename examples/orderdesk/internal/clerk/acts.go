@@ -8,7 +8,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
 )
 
-// byEmail finds the user. A result is one word, an error is more.
+// byEmail finds the user. A result is one word; an error has more words.
 func byEmail(email string) act {
 	return act{tool: "find_user_id_by_email", args: args{"email": email}, take: identify}
 }
@@ -25,7 +25,7 @@ func identify(t *talk, text string) error {
 	return nil
 }
 
-// orders looks at the user that was found, and at orders, at once.
+// orders looks up the user and the orders at once.
 func orders(ids ...string) func(*talk) []act {
 	return func(t *talk) []act {
 		acts := []act{{tool: "get_user_details", args: args{"user_id": t.id}, take: reads(func(t *talk, u desk.User) { t.user = u })}}
@@ -36,7 +36,7 @@ func orders(ids ...string) func(*talk) []act {
 	}
 }
 
-// product looks at a product, for what the user might want of it.
+// product looks up a product and the variant that the user may want.
 func product(id string) act {
 	return act{tool: "get_product_details", args: args{"product_id": id}, take: reads(func(t *talk, p desk.Product) { t.product = p })}
 }
@@ -61,7 +61,7 @@ func pay(order, method string) act {
 		tool: "modify_pending_order_payment", args: args{"order_id": order, "payment_method_id": method},
 		wish: "change the payment of order " + order,
 		take: reads(func(t *talk, o desk.Order) {
-			last := o.PaymentHistory[len(o.PaymentHistory)-2:] // the new payment, and the old one's refund
+			last := o.PaymentHistory[len(o.PaymentHistory)-2:] // the new payment, and the refund of the old payment
 			t.say("Order %s is now paid with %s, and %s goes back to %s.",
 				o.OrderID, t.method(last[0].PaymentMethodID), last[1].Amount, t.method(last[1].PaymentMethodID))
 		}),
@@ -76,7 +76,7 @@ func sendTo(order string, a desk.Address) act {
 	}
 }
 
-// address is an address of somebody or something.
+// An address is the address of a user or an order.
 func address(key, id string, a desk.Address) args {
 	return args{
 		key: id, "address1": a.Address1, "address2": a.Address2, "city": a.City,
@@ -84,7 +84,7 @@ func address(key, id string, a desk.Address) args {
 	}
 }
 
-// moveTo changes the address in the profile of the user that was found.
+// moveTo changes the address of the user.
 func moveTo(t *talk, a desk.Address) act {
 	return act{
 		tool: "modify_user_address", args: address("user_id", t.id, a),
@@ -93,8 +93,8 @@ func moveTo(t *talk, a desk.Address) act {
 	}
 }
 
-// A swap is what changing the items of an order and exchanging them have in
-// common.
+// A swap changes the items of an order: before the delivery, or as an exchange after
+// it.
 type swap struct {
 	order     string
 	items, by []string

@@ -1,10 +1,10 @@
-// Package clerk stands in for a model at the order desk, for whoever has no key.
-// It knows the requests of the desk's own users, and works off these by script:
-// over the wire, so that all but the model is there in earnest.
+// Package clerk stands in for a model at the order desk when there is no key. It has
+// scripts for the requests of the desk's own users and answers over the wire, so
+// that only the model is simulated.
 //
-// What it answers depends on nothing but the conversation that it is sent. So it
-// goes on with one that another process began, in any number at once, and takes a
-// refusal or a denied call as it comes.
+// An answer depends only on the conversation in the request. So the clerk continues
+// conversations of other processes, any number at once, and reacts to refusals and
+// denied calls.
 package clerk
 
 import (
@@ -19,9 +19,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
 )
 
-// Requests returns the requests of the desk's own users, those of the seed, in
-// the order in which they came in. They can be worked off in any. The slice is
-// the caller's.
+// Requests returns the requests of the users in the seed, in the order of arrival.
+// Every order of work is valid. The slice is the caller's.
 func Requests() []string {
 	texts := make([]string, len(requests))
 	for i, r := range requests {
@@ -30,13 +29,13 @@ func Requests() []string {
 	return texts
 }
 
-// Model returns a model that works off [Requests] and the [Copy] of each, with a
-// pause before every answer. It is an openai client of an embedded provider, which
-// has no port. A request that it does not know is an error of kind auth, which
-// says what to set for a model that does.
+// Model returns a model that answers [Requests] and the [Copy] of each, with a pause
+// before each answer. It is an openai client of an embedded provider, which has no
+// port. An unknown request is an error of kind auth, with advice on the variables to
+// set.
 func Model(pause time.Duration) llm.Model { return Client(Transport(pause)) }
 
-// Transport is the embedded provider: it answers requests for Chat Completions,
+// Transport returns the embedded provider: it answers requests for Chat Completions
 // at any host, each after a pause. It is safe for concurrent use.
 func Transport(pause time.Duration) http.RoundTripper {
 	return llmtest.NewScript(llmtest.Reply(func(ctx context.Context, req *llm.Request) (*llm.Response, error) {
@@ -58,7 +57,7 @@ func Client(t http.RoundTripper) llm.Model {
 	}.Model("clerk")
 }
 
-// answer is what comes next in a conversation.
+// answer returns the next message of a conversation.
 func answer(req *llm.Request) (*llm.Response, error) {
 	i := lastUser(req.Messages)
 	if i < 0 {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// A copy of a request is about another user, who has all that the user of the
-// seed has under names of his own. The number stands behind each of them.
+// A copy of a request is about another user, who has everything that the user of the
+// seed has, under other names. The names end in the number of the copy.
 var (
 	names  = regexp.MustCompile(`@example\.com|#D\d{7}|\b\d{5}\b|\b[a-z]+_[a-z]+_\d{4}\b`) // email addresses, orders, zip codes, users
 	copies = regexp.MustCompile(`(#D\d{7}|\b\d{5})-(\d{4,})\b|\+(\d+)@example\.com`)
@@ -15,8 +15,8 @@ var (
 
 const domain = "@example.com"
 
-// Copy returns a text about users of the seed, such as one of [Requests] or the
-// seed itself, as it is about their copies of that number. Zero: the text.
+// Copy returns a text about users of the seed, such as one of [Requests] or the seed
+// itself, changed for the copies with that number. Zero returns the text unchanged.
 func Copy(text string, number int) string {
 	if number == 0 {
 		return text
@@ -37,13 +37,14 @@ func Copy(text string, number int) string {
 	})
 }
 
-// original returns a request as it is in [Requests], and the number of the copy.
+// original returns the original in [Requests] of a request, and the number of the
+// copy.
 func original(text string) (string, int) {
 	m := copies.FindStringSubmatch(text)
 	if m == nil {
 		return text, 0
 	}
-	number, err := strconv.Atoi(m[2] + m[3]) // one of them is empty
+	number, err := strconv.Atoi(m[2] + m[3]) // either group is empty
 	if err != nil {
 		return text, 0
 	}

@@ -2,8 +2,9 @@ package clerk
 
 import "slices"
 
-// Outcomes returns what must come of each of [Requests]. That of a [Copy] is the
-// same, copied. The slice is the caller's, what it holds is only for reading.
+// Outcomes returns the expected outcome of each of [Requests]. The outcome of a
+// [Copy] is the copy of the outcome. The slice is the caller's; its contents are
+// read-only.
 func Outcomes() []Outcome { return slices.Clone(outcomes) }
 
 // outcomes are written by hand from the seed and the rules of the desk.

@@ -11,16 +11,17 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
 )
 
-// An Outcome is what must come of a request, if all that asks is approved.
+// An Outcome is the expected result of a request if a person approves all calls.
 type Outcome struct {
 	Answer  string
-	Calls   int      // that the model makes
-	Asks    int      // how many of them wait for a person
-	Changes []string // of the database, as Diff tells them
+	Calls   int      // the number of calls
+	Asks    int      // the number of calls that need approval
+	Changes []string // changes of the database, in the form of Diff
 }
 
-// Diff tells what is different in after, a line for each value, in their order:
-// "orders #D0000001 status: "pending" → "cancelled"". What is not there is "none".
+// Diff describes the differences of after from before, a line for each value, in
+// order: "orders #D0000001 status: "pending" → "cancelled"". A missing value is
+// "none".
 func Diff(before, after *desk.Data) ([]string, error) {
 	was, err := flat(before)
 	if err != nil {
@@ -40,7 +41,7 @@ func Diff(before, after *desk.Data) ([]string, error) {
 	return lines, nil
 }
 
-// flat is data as objects by kind and id.
+// flat returns data as objects by kind and id.
 func flat(data *desk.Data) (kinds map[string]map[string]any, err error) {
 	text, err := json.Marshal(data)
 	if err != nil {
@@ -51,8 +52,7 @@ func flat(data *desk.Data) (kinds map[string]map[string]any, err error) {
 	return kinds, d.Decode(&kinds)
 }
 
-// diff tells the difference at a place. What is of one kind on both sides is
-// gone into.
+// diff describes the difference at a path. It descends into values of the same kind.
 func diff(place string, was, is any) (lines []string) {
 	wasMembers, isMembers := members(was), members(is)
 	if wasMembers == nil || isMembers == nil {
@@ -63,7 +63,7 @@ func diff(place string, was, is any) (lines []string) {
 	}
 	for name := range union(wasMembers, isMembers) {
 		next := place + "." + name
-		if place[len(place)-1] == ' ' { // of an object itself
+		if place[len(place)-1] == ' ' { // the path of an object itself
 			next = place + name
 		}
 		lines = append(lines, diff(next, wasMembers[name], isMembers[name])...)
@@ -71,7 +71,7 @@ func diff(place string, was, is any) (lines []string) {
 	return lines
 }
 
-// members are those of an object or an array, or nil.
+// members returns the members of an object or an array, or nil.
 func members(v any) map[string]any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -92,7 +92,7 @@ func show(v any) string {
 	}
 	text, err := json.Marshal(v)
 	if err != nil {
-		return fmt.Sprint(v) // it came from JSON, so there is no such value
+		return fmt.Sprint(v) // values from JSON never fail
 	}
 	return string(text)
 }

@@ -6,10 +6,10 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
 )
 
-// requests are about users of the seed. None needs what another changes, so they
-// can be worked off in any order.
+// requests are about users of the seed. No request needs a change of another
+// request, so every order of work is valid.
 var requests = []request{
-	{ // a look, and an answer
+	{ // a lookup and an answer
 		text: "Hi, I am Ada Pine (ada.pine@example.com). What was in my order #D0001002, and which parcel did it come in?",
 		turns: []func(*talk) []act{
 			always(byEmail("ada.pine@example.com")),
@@ -20,7 +20,7 @@ var requests = []request{
 			t.say("Order %s is %s: %s. It came in parcel %s.", o.OrderID, o.Status, itemsOf(o), parcels(o))
 		},
 	},
-	{ // two changes at once, one above the limit: a person is asked
+	{ // two changes at once; the larger change is above the limit and needs approval
 		text: "Please cancel my order #D0001003, I don't need it any longer. And my address is now 5 Dock Square, Boston, MA 02109. Ben Holt, zip 02108 until now.",
 		turns: []func(*talk) []act{
 			always(byName("Ben", "Holt", "02108")),
@@ -32,7 +32,7 @@ var requests = []request{
 			},
 		},
 	},
-	{ // below
+	{ // below the limit
 		text: "I ordered the blanket in #D0001006 by mistake, can you stop it? My email address is elif.kaya@example.com.",
 		turns: []func(*talk) []act{
 			always(byEmail("elif.kaya@example.com")),
@@ -67,7 +67,7 @@ var requests = []request{
 			always(change(swap{"#D0001010", []string{"7100000071"}, []string{"7100000072"}, "paypal_1008"})),
 		},
 	},
-	{ // the first look finds nobody
+	{ // the first lookup finds no user
 		text: "The frying pan from #D0001013 is too big, can I have the one with 24 cm for it? Kiko Tanaka, kiko.tanaka@exampel.com, zip 96801. The gift card is fine for the difference.",
 		turns: []func(*talk) []act{
 			always(perhaps(byEmail("kiko.tanaka@exampel.com"))),
@@ -85,7 +85,7 @@ var requests = []request{
 			always(giveBack("#D0001008", "paypal_1006", "7100000101")),
 		},
 	},
-	{ // one of two alike
+	{ // one of two identical items
 		text: "Hello, carla.ruiz@example.com again. Of order #D0001004 I want to return one notebook and the garden shears, on the gift card please.",
 		turns: []func(*talk) []act{
 			always(byEmail("carla.ruiz@example.com")),

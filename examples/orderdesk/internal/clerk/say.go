@@ -9,7 +9,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
 )
 
-// method names a method of payment of the user's.
+// method returns the name of a payment method of the user.
 func (t *talk) method(id string) string {
 	switch m := t.user.PaymentMethods[id]; m.Source {
 	case "gift_card":
@@ -22,13 +22,13 @@ func (t *talk) method(id string) string {
 	return cmp.Or(id, "you")
 }
 
-// line is an address in one line.
+// line returns an address in one line.
 func line(a desk.Address) string {
 	parts := []string{a.Address1, a.Address2, a.City, a.State + " " + a.Zip}
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ", ")
 }
 
-// itemsOf lists what is in an order.
+// itemsOf lists the items of an order.
 func itemsOf(o desk.Order) string {
 	var items []string
 	for _, i := range o.Items {
@@ -41,7 +41,7 @@ func itemsOf(o desk.Order) string {
 	return strings.Join(items, " and ")
 }
 
-// priceOf is what an item of an order cost.
+// priceOf returns the price of an item of an order.
 func priceOf(o desk.Order, item string) desk.Cents {
 	i := slices.IndexFunc(o.Items, func(i desk.Item) bool { return i.ItemID == item })
 	if i < 0 {
@@ -50,7 +50,7 @@ func priceOf(o desk.Order, item string) desk.Cents {
 	return o.Items[i].Price
 }
 
-// parcels lists how an order was sent.
+// parcels lists the parcels of an order.
 func parcels(o desk.Order) string {
 	var ids []string
 	for _, f := range o.Fulfillments {

@@ -12,12 +12,12 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A request is what a user writes, and how it is worked off: turn by turn, and
-// then an answer of all that the acts have to say.
+// A request is a user's text and a script: turns with calls, and then an answer from
+// the texts of all acts.
 type request struct {
 	text  string
 	turns []func(*talk) []act
-	end   func(*talk) // says what no act says; may be nil
+	end   func(*talk) // adds to the answer; may be nil
 }
 
 // byText finds a request.
@@ -29,25 +29,25 @@ var byText = func() map[string]*request {
 	return m
 }()
 
-// An act is a call, and what becomes of its result.
+// An act is a call and the use of its result.
 type act struct {
 	tool string
 	args args
-	// wish says what the user wants of it: "cancel order #D0000000". An act without
-	// one is a step on the way: if it fails, that is the end.
+	// wish is the user's wish behind the call: "cancel order #D0000000". An act
+	// without a wish is a step on the way: if it fails, the script ends.
 	wish string
-	// take reads the result, for the acts that come later and for the answer. An
-	// error: it is no result, but says why there is none.
+	// take reads the result for later acts and for the answer. An error means that
+	// the result is a failure, and says why.
 	take func(t *talk, result string) error
 }
 
 // args are the arguments of a call.
 type args map[string]any
 
-// A talk is what is known so far, and what is to be said of it.
+// A talk is the knowledge so far, and the answer so far.
 type talk struct {
-	number  int    // of the copy
-	id      string // the user's
+	number  int    // the number of the copy
+	id      string // the id of the user
 	user    desk.User
 	orders  map[string]desk.Order // by their ids in the seed
 	product desk.Product
@@ -56,7 +56,7 @@ type talk struct {
 
 func (t *talk) say(format string, args ...any) { t.said = append(t.said, fmt.Sprintf(format, args...)) }
 
-// A result is that of a call, as the model reads it.
+// A result is the result of a call as the model reads it.
 type result struct{ tool, text string }
 
 // turnsOf returns the results of each turn, in the order of its calls.
@@ -73,7 +73,7 @@ func turnsOf(messages []llm.Message) (turns [][]result) {
 	return turns
 }
 
-// textOf leaves out what the library notes of a call before its result.
+// textOf removes the library's notes about a call from its result.
 func textOf(r llm.ToolResult) string {
 	text := r.Text()
 	if strings.HasPrefix(text, "[") {
@@ -84,8 +84,7 @@ func textOf(r llm.ToolResult) string {
 	return text
 }
 
-// next goes through the script as far as there are results, and returns the
-// message that follows on them.
+// next follows the script as far as there are results, and returns the next message.
 func (r *request) next(turns [][]result, number int) llm.Message {
 	t := &talk{number: number, orders: map[string]desk.Order{}}
 	for i, turn := range r.turns {
@@ -107,7 +106,7 @@ func (t *talk) answer() llm.Message {
 	return llm.Assistant(strings.Join(t.said, " "))
 }
 
-// calls have ids of the conversation, so that they are the same each time.
+// The ids of calls depend only on the conversation, so they are the same each time.
 func (t *talk) calls(turn int, acts []act) llm.Message {
 	var parts []llm.Part
 	for k, a := range acts {
@@ -120,7 +119,7 @@ func (t *talk) calls(turn int, acts []act) llm.Message {
 	return llm.Assistant("", parts...)
 }
 
-// takeAll takes the results of a turn. False: there is no going on.
+// takeAll reads the results of a turn. It reports whether the script continues.
 func (t *talk) takeAll(acts []act, results []result) bool {
 	ok := true
 	for k, a := range acts {
@@ -136,7 +135,7 @@ func (t *talk) takeAll(acts []act, results []result) bool {
 	return ok
 }
 
-// sorry tells why something was not done.
+// sorry describes why an act failed.
 func (t *talk) sorry(a act, why string) {
 	wish := Copy(cmp.Or(a.wish, "look that up"), t.number)
 	switch reason, denied := strings.CutPrefix(why, "The call was denied"); {
@@ -150,7 +149,7 @@ func (t *talk) sorry(a act, why string) {
 	}
 }
 
-// reads makes take of a function that is given the object of the result.
+// reads makes take of a function that reads the object of the result.
 func reads[T any](use func(*talk, T)) func(*talk, string) error {
 	return func(t *talk, text string) error {
 		var v T
@@ -162,7 +161,7 @@ func reads[T any](use func(*talk, T)) func(*talk, string) error {
 	}
 }
 
-// perhaps is an act that may fail.
+// perhaps returns an act that may fail.
 func perhaps(a act) act {
 	take := a.take
 	a.take = func(t *talk, text string) error {
@@ -172,7 +171,7 @@ func perhaps(a act) act {
 	return a
 }
 
-// always is a turn that does not depend on what is known.
+// always returns a turn that does not depend on earlier results.
 func always(acts ...act) func(*talk) []act {
 	return func(*talk) []act { return slices.Clone(acts) }
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/clerk"
 )
 
-// maxFindings bounds what an error lists.
+// maxFindings limits the list in an error.
 const maxFindings = 10
 
-// Check says whether all came to what it must: each request to its answer by the
-// calls that it needs, the database to exactly the changes of all of them, and
-// the journal to the events that were seen.
+// Check compares the results with the expected results: the answer and the calls of
+// each request, the changes of the database, and the number of events in the
+// journal.
 func (l *Load) Check(ctx context.Context) error {
 	var found, want []string
 	for _, j := range l.jobs {
@@ -44,7 +44,7 @@ func describe(o clerk.Outcome) string {
 	return fmt.Sprintf("%q after %d calls, %d of them approved", o.Answer, o.Calls, o.Asks)
 }
 
-// compare says what two sorted lists differ in.
+// compare describes the differences of two sorted lists.
 func compare(want, got []string) (found []string) {
 	for len(want) > 0 || len(got) > 0 {
 		switch {
@@ -59,7 +59,7 @@ func compare(want, got []string) (found []string) {
 	return found
 }
 
-// lostEvents compares what was seen with what is kept.
+// lostEvents compares the number of events in the reports and in the journal.
 func (l *Load) lostEvents(ctx context.Context) (found []string, err error) {
 	kept := map[string]int64{}
 	rows, err := l.desk.Journal().DB.QueryContext(ctx, `SELECT session, COUNT(*) FROM toolloop_events WHERE session LIKE 'load-%' GROUP BY session`)
@@ -83,7 +83,7 @@ func (l *Load) lostEvents(ctx context.Context) (found []string, err error) {
 	return found, rows.Err()
 }
 
-// findings is the error for what was found, or nil.
+// findings returns the findings as an error, or nil.
 func findings(what string, found []string) error {
 	if len(found) == 0 {
 		return nil

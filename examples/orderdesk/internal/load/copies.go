@@ -11,9 +11,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
 )
 
-// copies makes users like those of the seed, with all they ordered.
+// copies makes copies of the users of the seed, with all their orders.
 type copies struct {
-	of   []string // by request: the user and the orders that it is about, as JSON
+	of   []string // by request: its user and orders, as JSON
 	data *desk.Data
 }
 
@@ -53,7 +53,7 @@ func about(seed *desk.Data, text string) (*desk.Data, error) {
 	return nil, fmt.Errorf("load: nobody asks this: %s", text)
 }
 
-// add makes the copy of a request's user.
+// add adds the copy of a request's user.
 func (c *copies) add(request, number int) error {
 	var one desk.Data
 	if err := json.Unmarshal([]byte(clerk.Copy(c.of[request], number)), &one); err != nil {
@@ -68,7 +68,7 @@ func (c *copies) add(request, number int) error {
 	return nil
 }
 
-// free returns the number from which on there are no copies.
+// free returns the first number of which no copies exist, nor of later numbers.
 func free(there *desk.Data) int {
 	first := 1
 	for id := range there.Users {

@@ -11,17 +11,17 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
 )
 
-// Figures are what a [Load] took.
+// Figures are the measurements of a [Load].
 type Figures struct {
 	Requests, Calls, Replies, Events, Errors int
 
-	Took  time.Duration // all of them
+	Took  time.Duration // of the whole load
 	Whole []time.Duration
-	Added []time.Duration // to the provider's own time
+	Added []time.Duration // the latency without the provider's time
 	Peak  Peak
 }
 
-// figures puts the jobs together. What failed is in no latency.
+// figures summarizes the jobs. Latencies do not include failed jobs.
 func (l *Load) figures(took time.Duration) *Figures {
 	f := &Figures{Requests: len(l.jobs), Took: took}
 	for _, j := range l.jobs {
@@ -55,7 +55,7 @@ func (f *Figures) Print(out io.Writer) {
 	p("errors", "%d", f.Errors)
 }
 
-// percentiles are those of a sorted list.
+// percentiles returns the percentiles of a sorted list.
 func percentiles(sorted []time.Duration) string {
 	if len(sorted) == 0 {
 		return "none"
@@ -78,7 +78,7 @@ func size(bytes uint64) string {
 	return fmt.Sprintf("%.0f MB", float64(bytes)/1e6)
 }
 
-// Size is that of the database, in bytes.
+// Size returns the size of the database, in bytes.
 func (l *Load) Size(ctx context.Context) (bytes uint64, err error) {
 	j := l.desk.Journal()
 	query := `SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()`

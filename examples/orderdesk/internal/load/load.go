@@ -1,5 +1,5 @@
-// Package load works off copies of the desk's own requests, all at once, against
-// a slow provider, measures that, and holds what came of it to what must.
+// Package load runs copies of the desk's own requests, all at once, against a slow
+// provider. It measures the run and compares the results with the expected results.
 package load
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// A Load is a number of requests, each of a user of its own.
+// A Load is a number of requests, each of another user.
 type Load struct {
 	desk   *desk.Desk
 	jobs   []*job
@@ -25,22 +25,22 @@ type Load struct {
 	over   atomic.Int64
 }
 
-// A job is a copy of a request, and what has come of it.
+// A job is a copy of a request, and its result.
 type job struct {
-	number int // of the copy
+	number int // the number of the copy
 	text   string
-	want   clerk.Outcome // but for the changes
+	want   clerk.Outcome // without the changes
 	got    clerk.Outcome
 
 	session string
-	events  int64 // that are kept
-	replies int   // of the provider
+	events  int64 // in the journal
+	replies int   // the provider's replies
 	took    time.Duration
 	err     error
 }
 
-// New readies n requests, and puts their users and what these ordered into the
-// database, which may hold others. The copies have numbers that are free there.
+// New prepares n requests. It adds their users and orders to the database, which may
+// have others, under numbers that are free there.
 func New(ctx context.Context, d *desk.Desk, n int) (*Load, error) {
 	if _, err := d.Seed(ctx); err != nil {
 		return nil, err
@@ -81,9 +81,8 @@ func copyAll(lines []string, number int) []string {
 	return all
 }
 
-// Run works off all requests, each in a session of its own, at the same time, and
-// returns what that took. The error names some of
-// the requests that failed.
+// Run runs all requests at the same time, each in a session, and returns the
+// measurements. The error names some of the failed requests.
 func (l *Load) Run(ctx context.Context) (*Figures, error) {
 	r := runner.Runner{
 		Model:   clerk.Client(newSlow(clerk.Transport(0))),
@@ -113,10 +112,10 @@ func (l *Load) Run(ctx context.Context) (*Figures, error) {
 	return f, findings("requests that failed", failed)
 }
 
-// Over is how many requests are, while they are run.
+// Over returns the number of finished requests during Run.
 func (l *Load) Over() int { return int(l.over.Load()) }
 
-// work runs the session, and counts.
+// work runs the session and counts its events.
 func (j *job) work(ctx context.Context, r runner.Runner, a *agent.Agent) {
 	began := time.Now()
 	for e, err := range r.Session(j.session).Stream(ctx, a, runner.Say(llm.User(j.text))) {

@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// Peak is the most that this process had at a time.
+// Peak is the largest memory use of this process.
 type Peak struct {
 	Heap       uint64 // bytes of objects
-	Resident   uint64 // bytes, since it started; 0: this system does not tell
+	Resident   uint64 // bytes, since the start of the process; 0 means that the system does not report it
 	Goroutines uint64
 }
 
-// A watcher looks every now and then.
+// A watcher samples the memory at intervals.
 type watcher struct {
 	peak Peak
 	end  chan struct{}
 	done sync.WaitGroup
 }
 
-// every is how often a watcher looks.
+// every is the interval of a watcher.
 const every = 50 * time.Millisecond
 
 func watch() *watcher {
@@ -59,7 +59,7 @@ func (w *watcher) stop() Peak {
 	return w.peak
 }
 
-// resident reads what Linux tells of the most memory that this process had.
+// resident reads the peak of the resident memory on Linux.
 func resident() uint64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -9,28 +9,28 @@ import (
 	"time"
 )
 
-// What the provider takes for each reply.
+// The times of the provider for each reply.
 const (
 	Reply     = 500 * time.Millisecond // from the request to the last byte
-	FirstByte = 200 * time.Millisecond // of these
-	Pieces    = 10                     // of the body, which come at equal distances
+	FirstByte = 200 * time.Millisecond // from the request to the first byte
+	Pieces    = 10                     // of the body, at equal intervals
 )
 
-// slow is a provider that thinks, and then types.
+// slow is a provider that waits before a reply and then sends it in pieces.
 type slow struct {
 	http.RoundTripper
-	at chan struct{} // as many as it looks at together
+	at chan struct{} // limits the replies that are computed at once
 }
 
-// newSlow makes a provider of one that has its answers at once. That is work for
-// this machine, which a provider's is not: it is done for a few at a time, or what
-// has to be done in time here would wait behind all of it.
+// newSlow makes a slow provider of a fast provider. The fast provider uses this
+// machine's processors, unlike a real provider. So slow computes only a few replies
+// at once: otherwise the work under measurement would wait behind them.
 func newSlow(fast http.RoundTripper) slow {
 	return slow{fast, make(chan struct{}, runtime.GOMAXPROCS(0))}
 }
 
-// RoundTrip hands the answer out by the clock: when a piece comes does not depend
-// on when the one before was fetched.
+// RoundTrip delivers the reply on schedule: the time of a piece does not depend on
+// when the reader fetched the piece before.
 func (s slow) RoundTrip(r *http.Request) (*http.Response, error) {
 	began := time.Now()
 	resp, all, err := s.fetch(r)
@@ -60,12 +60,12 @@ func (s slow) fetch(r *http.Request) (*http.Response, []byte, error) {
 	return resp, all, err
 }
 
-// A paced body lets its reader wait.
+// A paced body makes its reader wait.
 type paced struct {
-	ctx   context.Context // of the request, whose answer this is
+	ctx   context.Context // the context of the request
 	began time.Time
 	all   []byte
-	piece int // the one that rest is of, from 1
+	piece int // the number of the piece in rest, from 1
 	rest  bytes.Reader
 }
 
@@ -85,7 +85,7 @@ func (p *paced) Read(b []byte) (int, error) {
 
 func (*paced) Close() error { return nil }
 
-// until waits until then, or until ctx ends.
+// until waits until a time, or until ctx ends.
 func until(ctx context.Context, then time.Time) error {
 	timer := time.NewTimer(time.Until(then))
 	defer timer.Stop()

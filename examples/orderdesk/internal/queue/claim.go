@@ -7,16 +7,16 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// errTaken says that somebody else was faster.
+// errTaken says that another worker has begun the request.
 var errTaken = errors.New("another worker had the request meanwhile")
 
-// A claim is a journal that opens the session of a request for a run. It looks
-// once more whether there is something to do when it has the lease, since only
-// then nobody else can do it.
+// A claim is a journal that opens the session of a request for a run. Once the claim
+// has the lease on the session, it checks again whether the request needs a worker,
+// because only then no other worker can take the request.
 type claim struct {
 	journal.Journal
 	begin func(context.Context) (bool, error) // marks the request as taken
-	fresh bool                                // the request is to be said, which must happen once
+	fresh bool                                // the run begins with the text of the request, which must happen once
 }
 
 func (c claim) Open(ctx context.Context, session string) (journal.Log, error) {

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// serve brings a request on as far as it goes, and records where that is. An
-// error is about the database.
+// serve runs a request as far as possible and records the new state. An error is
+// about the database.
 func (s *shift) serve(ctx context.Context, n int, r Request) error {
 	id, after := r.ID, again
 	defer func() { s.leave(id, after) }()
@@ -40,14 +40,14 @@ func (s *shift) serve(ctx context.Context, n int, r Request) error {
 		after = 0
 	}
 	s.judge(r.State, why)
-	if !news { // somebody else was faster, and told of it
+	if !news { // another process was faster and has reported the state
 		r = Request{}
 	}
 	return s.tell(ctx, n, r)
 }
 
-// converse runs the conversation about a request until it stops, and returns why:
-// nil if it has come to its end, or waits.
+// converse runs the conversation about a request until it stops, and returns the
+// reason. The reason is nil if the conversation has ended or is paused.
 func (s *shift) converse(ctx context.Context, n int, r Request) (why, err error) {
 	at, err := s.Queue.standing(ctx, r)
 	if isA[*journal.CorruptError](err) {
@@ -60,7 +60,7 @@ func (s *shift) converse(ctx context.Context, n int, r Request) (why, err error)
 	switch at.last.(type) {
 	case nil:
 		in = append(in, runner.Say(llm.User(r.Text)))
-	case event.RunFinished: // and its worker died before the request said so
+	case event.RunFinished: // the worker died before it wrote the state of the request
 		return nil, nil
 	case event.RunPaused:
 		var why error
@@ -77,17 +77,17 @@ func (s *shift) converse(ctx context.Context, n int, r Request) (why, err error)
 		return mine, err
 	}
 	run.Journal = claim{run.Journal, begin, at.last == nil}
-	run.Model = nil // the agent has it
+	run.Model = nil // the agent has the model
 	for e, why := range run.Session(r.Session()).Stream(context.WithoutCancel(ctx), s.agentUntil(ctx), in...) {
 		if why != nil {
-			return why, err // that of begin, which is the database's
+			return why, err // the error of begin, which is about the database
 		}
 		s.report(Report{Worker: n, Request: r, Event: e})
 	}
 	return nil, nil
 }
 
-// begin marks a request as ours, unless it does not wait for a worker any more.
+// begin marks a request as ours, unless the request no longer waits for a worker.
 func (s *shift) begin(ctx context.Context, n int, r Request) (bool, error) {
 	mine, err := s.Queue.begin(ctx, r.ID)
 	if err == nil && mine {
@@ -97,9 +97,9 @@ func (s *shift) begin(ctx context.Context, n int, r Request) (bool, error) {
 	return mine, err
 }
 
-// outcome is what the journal says of a request whose conversation stopped, up to
-// the position seq. One that is Running still is somebody else's, or to be tried
-// again; one that is Waiting was interrupted.
+// outcome returns the state of a stopped request by its journal, up to the position
+// seq. Running means that another process has the request, or that a worker must try
+// it again. Waiting means that the run was interrupted.
 func (s *shift) outcome(ctx context.Context, r Request, why error, ended bool) (Request, int64, error) {
 	at, err := s.Queue.standing(ctx, r)
 	if err = cmp.Or(err, corruption(why)); isA[*journal.CorruptError](err) {
@@ -134,15 +134,16 @@ func (s *shift) outcome(ctx context.Context, r Request, why error, ended bool) (
 	return r, at.seq, nil
 }
 
-// damaged is a request whose journal cannot be read: the others have nothing to do
-// with it. What its journal has is no position any more: the request stays at its own.
+// damaged returns the failed state of a request whose journal is unreadable. Other
+// requests are not affected. The journal has no valid position then, so the request
+// keeps its recorded position.
 func (s *shift) damaged(ctx context.Context, r Request, tokens int64, why error) (Request, int64, error) {
-	r.State, r.Note, r.Pending, r.Tokens = Failed, why.Error(), nil, max(r.Tokens, tokens) // what is lost was paid for
+	r.State, r.Note, r.Pending, r.Tokens = Failed, why.Error(), nil, max(r.Tokens, tokens) // the lost tokens were paid for, too
 	seq, err := s.Queue.position(ctx, r.ID)
 	return r, seq, err
 }
 
-// corruption is the damage that is among the reasons of an error; nil: none is.
+// corruption returns the damage among the reasons of an error, or nil.
 func corruption(err error) error {
 	if e, damaged := errors.AsType[*journal.CorruptError](err); damaged {
 		return e
@@ -150,8 +151,8 @@ func corruption(err error) error {
 	return nil
 }
 
-// elsewhere reports whether an error says that a session is, or was, somebody
-// else's, or that the journal could not be written to: it is not the request's.
+// elsewhere reports whether an error says that another process has or had the
+// session, or that the journal was not writable. The request itself did not fail.
 func elsewhere(err error) bool {
 	return errors.Is(err, errTaken) || isA[*journal.BusyError](err) || isA[*journal.ConflictError](err) ||
 		isA[*journal.StoreError](err) || isA[*runner.DecisionError](err)

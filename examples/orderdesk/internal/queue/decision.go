@@ -11,21 +11,22 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// A Decision is the answer to calls that wait.
+// A Decision is a person's answer to calls that wait.
 type Decision struct {
-	// Call is the one that is meant; "" stands for all that wait.
+	// Call is the call that the decision is about. "" means all calls that wait.
 	Call event.CallRef
-	// Approved lets the call run; a call in doubt runs again.
+	// Approved lets the call run. A call in doubt runs again.
 	Approved bool
-	// Reason is why it is not approved; the model reads it.
+	// Reason is the reason of a denial. The model reads it.
 	Reason string
 }
 
-// Decide answers calls of a request that asks about them, and returns them: those
-// that were not answered before. A worker goes on with it, in whatever process.
+// Decide records a decision about the waiting calls of a request, and returns the
+// calls that had no decision before. A worker in any process then continues the
+// request.
 func (q *Queue) Decide(ctx context.Context, id int64, d Decision) (decided []runner.Pending, err error) {
 	err = q.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		// The first thing is to write, which keeps others from the row.
+		// The transaction begins with a write, which locks the row.
 		result, err := tx.ExecContext(ctx, `UPDATE requests SET state = 'decided' WHERE id = $1 AND state IN ('asking', 'decided')`, id)
 		if err != nil {
 			return err
@@ -50,8 +51,8 @@ func (q *Queue) Decide(ctx context.Context, id int64, d Decision) (decided []run
 	return decided, nil
 }
 
-// Decisions returns the answers that were given to the pending calls of a request,
-// in no order.
+// Decisions returns the decisions about the pending calls of a request, in no
+// particular order.
 func (q *Queue) Decisions(ctx context.Context, r Request) ([]Decision, error) {
 	all, err := decisionsOn(ctx, q.journal.DB, r)
 	if err != nil {
@@ -60,7 +61,7 @@ func (q *Queue) Decisions(ctx context.Context, r Request) ([]Decision, error) {
 	return all, nil
 }
 
-// decide keeps the answer to each call that is meant and has none.
+// decide records the decision for each selected call without a decision.
 func (r Request) decide(ctx context.Context, tx *sql.Tx, d Decision) (decided []runner.Pending, err error) {
 	for _, p := range r.Pending {
 		if d.Call != "" && d.Call != p.Call {
@@ -84,7 +85,7 @@ func (r Request) decide(ctx context.Context, tx *sql.Tx, d Decision) (decided []
 	return nil, r.notAsked(ctx, tx, d.Call)
 }
 
-// notAsked says why there is nothing to decide about a call; "" stands for all.
+// notAsked returns the reason why a call needs no decision. "" stands for all calls.
 func (r Request) notAsked(ctx context.Context, tx *sql.Tx, call event.CallRef) error {
 	before, err := decisionsOn(ctx, tx, r)
 	if err != nil {
@@ -101,7 +102,7 @@ func (r Request) notAsked(ctx context.Context, tx *sql.Tx, call event.CallRef) e
 	return fmt.Errorf("%s was %s already; a worker goes on with it", what, verdict(before))
 }
 
-// verdict is what several decisions come to.
+// verdict summarizes several decisions.
 func verdict(all []Decision) string {
 	differs := func(d Decision) bool { return d.Approved != all[0].Approved }
 	switch {
@@ -113,13 +114,12 @@ func verdict(all []Decision) string {
 	return "denied"
 }
 
-// querier is a database or a transaction.
+// A querier is a database or a transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// decisionsOn returns the answers that were given to the calls of a request which
-// wait.
+// decisionsOn returns the decisions about the waiting calls of a request.
 func decisionsOn(ctx context.Context, db querier, r Request) (all []Decision, err error) {
 	rows, err := db.QueryContext(ctx, `SELECT call, asked, approved, reason FROM decisions WHERE request = $1`, r.ID)
 	if err != nil {
@@ -139,7 +139,7 @@ func decisionsOn(ctx context.Context, db querier, r Request) (all []Decision, er
 	return all, rows.Err()
 }
 
-// answersTo returns those answers as inputs of the run that asked.
+// answersTo returns the decisions as inputs of the run that asked for them.
 func answersTo(ctx context.Context, db querier, r Request) (in []runner.Input, err error) {
 	all, err := decisionsOn(ctx, db, r)
 	for _, d := range all {
@@ -152,7 +152,7 @@ func answersTo(ctx context.Context, db querier, r Request) (in []runner.Input, e
 	return in, err
 }
 
-// input is what the run is told.
+// input returns the decision as an input of a run.
 func (d Decision) input(p runner.Pending) runner.Input {
 	switch {
 	case p.InDoubt && d.Approved:

@@ -1,6 +1,6 @@
-// Package queue keeps requests in a database and has workers answer them, each in
-// a conversation of its own, across pauses, crashes and any number of processes.
-// It knows nothing of what the requests are about.
+// Package queue keeps requests in a database. Workers answer each request in a
+// session, across pauses, crashes and any number of processes. The package does not
+// depend on the subject of the requests.
 //
 //	q, err := queue.Open(ctx, journal)
 //	ids, err := q.Add(ctx, "Please cancel my order.")
@@ -8,14 +8,14 @@
 //
 // # What to copy
 //
-// The journal is what is true of a conversation, and its lease on the session is
-// what keeps two workers from one request. The row of a request only tells of it:
-// its state carries the position in the journal that it was read at, and an older
-// one never replaces a newer one. So a process may die between the end of a run
-// and the row: the next one reads the journal and writes the row again.
+// The journal is the truth about a conversation, and its lease on the session keeps
+// two workers from the same request. The row of a request is a copy: its state has
+// the position in the journal at which a worker read it, and an older state never
+// replaces a newer state. So a process may die between the end of a run and the
+// update of the row: the next process reads the journal and updates the row.
 //
-// A decision is a row, too, which names what was asked by its position in the
-// journal. Whoever decides opens no session, and so need not wait for a worker,
-// or be one: the request is [Decided] then. The worker that takes the request next
-// gives the decision to the run; one that no longer fits is left where it is.
+// A decision is a row, too, and names the question by its position in the journal.
+// Whoever decides does not open the session, and so does not wait for a worker. The
+// request is [Decided] then. The next worker passes the decision to the run, and
+// ignores a decision about an older question.
 package queue

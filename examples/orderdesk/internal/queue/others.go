@@ -9,16 +9,16 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
 )
 
-// Others are requests that other processes have, or had when they died.
+// Others counts the requests of other processes, including processes that died.
 type Others struct {
 	Count int
-	// Free is how long it takes until the first of them is free, since its lease is
-	// not renewed any more: its process died, or hangs. Zero: each is renewed, by
-	// processes with the lease that this one has.
+	// Free is the time until the first of these requests is free, because nothing
+	// renews its lease: its process died or hangs. Zero means that all leases are
+	// renewed, by processes with the same lease duration as this process.
 	Free time.Duration
 }
 
-// others looks who has the requests that are running.
+// others looks up which processes have the running requests.
 func (s *shift) others(ctx context.Context) (o Others, err error) {
 	rows, err := s.Queue.journal.DB.QueryContext(ctx, s.Queue.leases())
 	if err != nil {
@@ -34,7 +34,7 @@ func (s *shift) others(ctx context.Context) (o Others, err error) {
 			continue
 		}
 		o.Count++
-		// A lease is renewed when a third of it is over.
+		// A process renews a lease after a third of its time.
 		if free := time.Duration(left) * time.Millisecond; free < s.Queue.lease()/2 && (o.Free == 0 || free < o.Free) {
 			o.Free = free
 		}
@@ -42,8 +42,7 @@ func (s *shift) others(ctx context.Context) (o Others, err error) {
 	return o, rows.Err()
 }
 
-// leases selects the requests that somebody has, and for how many milliseconds
-// more.
+// leases selects the requests with a lease, and the milliseconds that remain.
 func (q *Queue) leases() string {
 	now := `CAST(unixepoch('subsec') * 1000 AS INTEGER)`
 	if q.journal.Dialect == sqljournal.Postgres {
@@ -53,20 +52,20 @@ func (q *Queue) leases() string {
 		WHERE r.state = 'running' AND s.owner <> '' AND s.expires > ` + now
 }
 
-// table is the name of one of the journal's tables.
+// table returns the name of a table of the journal.
 func (q *Queue) table(name string) string { return cmp.Or(q.journal.Prefix, "toolloop_") + name }
 
-// lease is the journal's.
+// lease returns the lease duration of the journal.
 func (q *Queue) lease() time.Duration { return cmp.Or(q.journal.Lease, 30*time.Second) }
 
-// ours reports whether one of us has a request.
+// ours reports whether a worker of this process has a request.
 func (s *shift) ours(id int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.mine[id]
 }
 
-// tellHeld reports, once, that a request stays somebody else's.
+// tellHeld reports, once, that another process keeps a request.
 func (s *shift) tellHeld(n int, r Request) {
 	s.mu.Lock()
 	since, known := s.since[r.ID]
@@ -84,7 +83,7 @@ func (s *shift) tellHeld(n int, r Request) {
 	}
 }
 
-// found takes note that a request is ours.
+// found records that a request is ours.
 func (s *shift) found(id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

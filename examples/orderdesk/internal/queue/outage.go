@@ -7,10 +7,10 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// An OutageError says that the workers stopped since the model could not be asked.
+// An OutageError says that the workers stopped because the model was unreachable.
 type OutageError struct {
-	Failed int   // requests, one after the other
-	Err    error // why the last one did
+	Failed int   // the number of failed requests in a row
+	Err    error // the error of the last request
 }
 
 func (e *OutageError) Error() string {
@@ -19,19 +19,19 @@ func (e *OutageError) Error() string {
 
 func (e *OutageError) Unwrap() error { return e.Err }
 
-// leastOutage is how many failures in a row are no accident, however few workers
-// there are.
+// leastOutage is the number of failures in a row that count as an outage, even with
+// few workers.
 const leastOutage = 3
 
-// judge looks whether requests fail that would not if the model could be asked, and
-// then ends the work.
+// judge counts failures that every request would meet, and stops the workers after
+// too many in a row.
 func (s *shift) judge(state State, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case state == Failed && outage(why):
 		s.row++
-	case state != Waiting: // or it was only interrupted
+	case state != Waiting: // unless the request was only interrupted
 		s.row = 0
 	}
 	if s.row >= max(s.Count, leastOutage) {
@@ -39,7 +39,7 @@ func (s *shift) judge(state State, why error) {
 	}
 }
 
-// outage reports whether an error is one that any other request would meet, too.
+// outage reports whether every other request would meet the same error.
 func outage(err error) bool {
 	e, ok := errors.AsType[*llm.APIError](err)
 	if !ok {

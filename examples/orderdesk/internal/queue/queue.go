@@ -13,21 +13,21 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
 )
 
-// A State is where a request stands.
+// A State is the progress of a request.
 type State string
 
-// The states. A request that is done stays so. Where a process died it may take
-// until the next one works that the state is right.
+// The states. A request that is done stays done. After the death of a process, a
+// state may be out of date until the next worker has run.
 const (
-	Waiting State = "waiting" // for a worker
-	Running State = "running" // a worker has it
-	Asking  State = "asking"  // it asks a person whether calls may run
-	Decided State = "decided" // a person answered, and it waits for a worker again
+	Waiting State = "waiting" // waits for a worker
+	Running State = "running" // a worker has the request
+	Asking  State = "asking"  // the request waits for a person's decision about calls
+	Decided State = "decided" // a person has decided, and the request waits for a worker again
 	Done    State = "done"
-	Failed  State = "failed" // until somebody says [Queue.Retry]
+	Failed  State = "failed" // until [Queue.Retry]
 )
 
-// Phrase is the state as a part of a sentence, "is done".
+// Phrase returns the state as a part of a sentence, such as "is done".
 func (s State) Phrase() string {
 	if s == Failed {
 		return "has failed"
@@ -35,38 +35,40 @@ func (s State) Phrase() string {
 	return "is " + string(s)
 }
 
-// open reports whether a worker is to take the request.
+// open reports whether the request needs a worker.
 func (s State) open() bool { return s == Waiting || s == Decided || s == Running }
 
-// A Request is what somebody wants, and what came of it so far.
+// A Request is a user's request and its result so far.
 type Request struct {
-	ID    int64 // from 1, in the order in which they came in
+	ID    int64 // counts from 1 in the order of arrival
 	Text  string
 	State State
-	// Note is the answer to a request that is done, and why one failed.
+	// Note is the answer to a request that is done, and the error of a failed
+	// request.
 	Note string
-	// Pending are the calls that a request asks about, or asked until it was decided.
+	// Pending are the calls that need a decision, or had needed it before the
+	// decision.
 	Pending []runner.Pending
-	Tokens  int64 // that it took so far, both ways
+	Tokens  int64 // the sum of input and output so far
 }
 
-// Session is the name of the request's conversation in the journal.
+// Session returns the name of the request's session in the journal.
 func (r Request) Session() string { return fmt.Sprintf("request-%d", r.ID) }
 
-// Totals are how many requests are in each state, and what all of them took. Those
-// that are decided wait for a worker, and count as Waiting.
+// Totals are the numbers of requests in each state, and the sum of their tokens.
+// Decided requests wait for a worker and count as Waiting.
 type Totals struct {
 	Waiting, Running, Asking, Done, Failed int
 	Tokens                                 int64
 }
 
-// A Queue is requests in a database. It is safe for concurrent use; several
-// processes may have it open.
+// A Queue is a queue of requests in a database. It is safe for concurrent use, and
+// several processes may have it open.
 type Queue struct{ journal *sqljournal.Journal }
 
-// Open returns the queue that is in the same database as a journal, and readies
-// the tables of both. A journal whose fields are wrong, such as a lease that is too
-// short, is an error here, before any request meets it.
+// Open returns the queue in the database of a journal, and creates the tables of
+// both. A journal with invalid fields, such as a lease that is too short, is an
+// error here, before the first request.
 func Open(ctx context.Context, j *sqljournal.Journal) (*Queue, error) {
 	q := &Queue{j}
 	if err := j.Migrate(ctx); err != nil {
@@ -111,22 +113,21 @@ func (q *Queue) migrate(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// transact runs f in a transaction, which is committed unless f fails. Those of
-// SQLite exclude each other.
+// transact runs f in a transaction, which is committed unless f fails. Transactions
+// of SQLite exclude each other.
 func (q *Queue) transact(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
 	tx, err := q.journal.DB.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
 	if err := f(ctx, tx); err != nil {
 		return err
 	}
 	return tx.Commit()
 }
 
-// alone keeps other transactions that want to be alone waiting until this one has
-// ended.
+// alone makes other transactions that call alone wait until this transaction ends.
 func (q *Queue) alone(ctx context.Context, tx *sql.Tx) error {
 	if q.journal.Dialect != sqljournal.Postgres {
 		return nil
@@ -135,7 +136,7 @@ func (q *Queue) alone(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
-// Add puts requests at the end of the queue, all or none, and returns their ids.
+// Add appends requests to the queue, all or none, and returns their ids.
 func (q *Queue) Add(ctx context.Context, texts ...string) (ids []int64, err error) {
 	err = q.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		ids, err = add(ctx, tx, texts)
@@ -147,8 +148,8 @@ func (q *Queue) Add(ctx context.Context, texts ...string) (ids []int64, err erro
 	return ids, nil
 }
 
-// Seed is Add for a queue that never had a request. It reports whether it was
-// such a one.
+// Seed is Add for a queue that never had a request. It reports whether it has added
+// the requests.
 func (q *Queue) Seed(ctx context.Context, texts ...string) (did bool, err error) {
 	err = q.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := q.alone(ctx, tx); err != nil {
@@ -195,7 +196,7 @@ func (q *Queue) Get(ctx context.Context, id int64) (Request, error) {
 	return all[0], nil
 }
 
-// List returns all requests in their order.
+// List returns all requests in order.
 func (q *Queue) List(ctx context.Context) ([]Request, error) {
 	all, err := q.read(ctx, `SELECT `+columns+` FROM requests ORDER BY id`)
 	if err != nil {
@@ -264,8 +265,8 @@ func (q *Queue) Totals(ctx context.Context) (t Totals, err error) {
 	return t, rows.Err()
 }
 
-// Retry lets workers take requests that failed again, all of these or none. Their
-// conversations go on where they failed.
+// Retry makes failed requests available to workers again, all of them or none. Their
+// conversations continue where they failed.
 func (q *Queue) Retry(ctx context.Context, ids ...int64) error {
 	return q.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, id := range ids {
@@ -301,7 +302,7 @@ func get(ctx context.Context, tx *sql.Tx, id int64) (Request, error) {
 	return r, err
 }
 
-// exec changes a row, and reports whether there was one.
+// exec changes a row, and reports whether the row existed.
 func (q *Queue) exec(ctx context.Context, statement string, args ...any) (bool, error) {
 	result, err := q.journal.DB.ExecContext(ctx, statement, args...)
 	if err != nil {
@@ -311,19 +312,20 @@ func (q *Queue) exec(ctx context.Context, statement string, args ...any) (bool, 
 	return n > 0, err
 }
 
-// begin marks a request as a worker's, unless it does not wait for one any more.
+// begin marks a request as running, unless it no longer waits for a worker.
 func (q *Queue) begin(ctx context.Context, id int64) (bool, error) {
 	return q.exec(ctx, `UPDATE requests SET state = 'running' WHERE id = $1 AND state IN ('waiting', 'decided', 'running')`, id)
 }
 
-// open returns the first requests that wait for a worker, or that one has or had.
+// open returns the first requests that wait for a worker or are running.
 func (q *Queue) open(ctx context.Context, limit int) ([]Request, error) {
 	return q.read(ctx, `SELECT `+columns+` FROM requests WHERE state IN ('waiting', 'decided', 'running') ORDER BY id LIMIT $1`, limit)
 }
 
-// save records where the conversation of a request stands at a position in the
-// journal, unless that or something newer is recorded; news: it was not. A request
-// whose questions were answered meanwhile does not ask: it is decided.
+// save records the state of a request at a position in the journal, unless that
+// position or a newer position is recorded already; news reports whether save has
+// changed the row. A request becomes Decided instead of Asking if a person has
+// answered all its questions in the meantime.
 func (q *Queue) save(ctx context.Context, r Request, seq int64) (saved Request, news bool, err error) {
 	pending, err := json.Marshal(r.Pending)
 	if err != nil {
@@ -356,7 +358,7 @@ func (q *Queue) save(ctx context.Context, r Request, seq int64) (saved Request, 
 	return saved, news, err
 }
 
-// pendingText is what the column keeps.
+// pendingText returns the text of the column pending.
 func pendingText(pending []byte) string {
 	if string(pending) == "null" {
 		return "[]"

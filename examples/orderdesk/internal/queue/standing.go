@@ -9,17 +9,17 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// A standing is where a conversation stands, by what its journal has.
+// A standing is the progress of a conversation by its journal.
 type standing struct {
-	seq    int64      // of the last event; 0: nothing was said yet
-	last   event.Body // what that was
-	answer string     // the last one
+	seq    int64      // the position of the last event; 0 before the first event
+	last   event.Body // the last event
+	answer string     // the last answer
 	tokens int64
 }
 
-// Events returns what happened in the conversation about a request so far. It
-// needs no lease, and may be called while somebody works on it. With a
-// [journal.CorruptError] it returns what is before the event that is damaged.
+// Events returns the events of the conversation about a request so far. It needs no
+// lease, so a worker may have the request at the same time. With a
+// [journal.CorruptError] it returns the events before the damage.
 func (q *Queue) Events(ctx context.Context, r Request) ([]event.Event, error) {
 	rows, err := q.journal.DB.QueryContext(ctx,
 		`SELECT body FROM `+q.table("events")+` WHERE session = $1 ORDER BY seq`, r.Session())
@@ -44,7 +44,8 @@ func (q *Queue) Events(ctx context.Context, r Request) ([]event.Event, error) {
 	return all, rows.Err()
 }
 
-// position is the one in the journal at which a request was as it is kept.
+// position returns the position in the journal at which the state of a request was
+// recorded.
 func (q *Queue) position(ctx context.Context, id int64) (seq int64, err error) {
 	err = q.journal.DB.QueryRowContext(ctx, `SELECT seq FROM requests WHERE id = $1`, id).Scan(&seq)
 	return seq, err

@@ -7,16 +7,16 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A generate is an [llm.Model].
+// A generate is a function as an [llm.Model].
 type generate func(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error)
 
 func (g generate) Generate(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
 	return g(ctx, req, sink)
 }
 
-// stoppable returns a model that is not asked any more once stop has ended. So a
-// run stops between two turns: no call is cut off in the middle of its work, and
-// none of those that the model made is dropped.
+// stoppable returns a model that refuses requests after the end of stop. So a run
+// stops between two turns: no call is interrupted, and all calls of the last answer
+// run.
 func stoppable(stop context.Context, model llm.Model) llm.Model {
 	return generate(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
 		ctx, cancel := context.WithCancelCause(ctx)
@@ -29,14 +29,14 @@ func stoppable(stop context.Context, model llm.Model) llm.Model {
 	})
 }
 
-// agentUntil returns the agent with a model that is stoppable. Other agents that
-// it may hand over to keep theirs.
+// agentUntil returns the agent with a stoppable model. Agents that it hands over to
+// keep their models.
 func (w Workers) agentUntil(stop context.Context) *agent.Agent {
 	a := *w.Agent
 	if w.Runner.Model != nil {
 		a.Model = w.Runner.Model
 	}
-	if a.Model != nil { // or the runner says what is missing
+	if a.Model != nil { // the runner reports a missing model
 		a.Model = stoppable(stop, a.Model)
 	}
 	return &a

@@ -16,56 +16,58 @@ import (
 type Workers struct {
 	Queue *Queue
 	Agent *agent.Agent
-	// Runner is how conversations are run. Leave its Journal unset: Run sets it to
-	// the one that the queue was opened with. Its Model, if set, is asked in place of
-	// the agent's.
+	// Runner runs the conversations. Leave its Journal nil: Run sets it to the
+	// journal of the queue. Its Model, if set, replaces the agent's model.
 	Runner runner.Runner
-	// Count is how many requests are worked on at once. Default 1.
+	// Count is the number of concurrent requests. Default 1.
 	Count int
-	// Watch keeps the workers waiting for new requests and decisions when there is
-	// nothing to do.
+	// Watch keeps the workers waiting for new requests and decisions when all work
+	// is done.
 	Watch bool
-	// Report, if not nil, is told what happens. It is called from several
-	// goroutines at once, and should not take long.
+	// Report, if not nil, receives reports about the work, from several goroutines
+	// at once. It should return quickly.
 	Report func(Report)
 }
 
-// A Report is one thing that happened.
+// A Report describes one step of a worker.
 type Report struct {
-	Worker int // which one, from 0
-	// Request is as it is now. The zero Request: the worker has nothing to do; while
-	// it waits for something it says so again with every look, four times a second,
-	// for the sake of Totals and Others.
+	Worker int // counts from 0
+	// Request is the current request. The zero Request means that the worker is
+	// idle. A worker that waits repeats this report four times a second, with new
+	// Totals and Others.
 	Request Request
-	// Event is what happened in its conversation. Without a Body, the state of the
-	// request is what is new.
+	// Event is an event of the conversation. Without a Body, the report is about a
+	// new state of the request.
 	Event event.Event
-	// Elsewhere: the request has been another process's for a lease or longer, so
-	// that one is alive. It is told once, and looked at again until it is over.
+	// Elsewhere means that another process has had the request for a lease or
+	// longer, so that process is alive. There is one such report until the request
+	// changes hands.
 	Elsewhere bool
-	// Totals and Others are told with a new state, and by who has nothing to do.
+	// Totals and Others are set in reports about a new state, and in those of idle
+	// workers.
 	Totals Totals
 	Others Others
 }
 
 const (
-	// poll is how often workers that have nothing to do look for something.
+	// poll is the interval at which idle workers look for work.
 	poll = 250 * time.Millisecond
-	// again is when a request that another process has is looked at again.
+	// again is the delay before a worker looks again at a request of another
+	// process.
 	again = time.Second
-	// lastWords bounds what is written after the context has ended.
+	// lastWords limits the writes after the end of the context.
 	lastWords = 5 * time.Second
 )
 
-// Run works until each request is done, failed, or asking; with Watch until ctx
-// ends. Requests that another process has are waited for. When ctx ends, no model
-// is asked any more, the tools that run are waited for, and the error is its cause;
-// the next call goes on with all of it.
+// Run works until each request is done, failed, or asking; with Watch, until ctx
+// ends. Run waits for requests of other processes. When ctx ends, no more requests
+// go to the model, Run waits for the tools that run, and the error is the cause of
+// ctx. The next call of Run continues the work.
 //
-// A provider that does not answer, or refuses the key, would fail one request after
-// the other. When several in a row failed for such a reason, as many as there are
-// workers and 3 at least, Run stops as if ctx had ended, with an [OutageError]. The
-// others wait for the next call.
+// An unreachable provider, or a refused key, would fail one request after the other.
+// After several such failures in a row (as many as there are workers, and at least
+// 3) Run stops as if ctx had ended, with an [OutageError]. The other requests wait
+// for the next call.
 func (w Workers) Run(ctx context.Context) error {
 	w.Runner.Journal = w.Queue.journal
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -75,7 +77,7 @@ func (w Workers) Run(ctx context.Context) error {
 	for n := range max(w.Count, 1) {
 		group.Go(func() {
 			if err := s.work(ctx, n); err != nil {
-				cancel(err) // one that cannot reach the database ends all
+				cancel(err) // a worker without a database stops all workers
 			}
 		})
 	}
@@ -86,18 +88,18 @@ func (w Workers) Run(ctx context.Context) error {
 	return nil
 }
 
-// A shift is workers while they work.
+// A shift is a call of Run.
 type shift struct {
 	Workers
 	stop  context.CancelCauseFunc
 	mu    sync.Mutex
-	later map[int64]time.Time // when a request may be taken; the zero time: one of us has it
-	mine  map[int64]bool      // whose sessions one of us has
-	since map[int64]time.Time // when a request was found to be somebody else's; the zero time: that was told
-	row   int                 // requests that failed one after the other by no fault of theirs
+	later map[int64]time.Time // when a worker may take a request; the zero time means that a worker of this process has it
+	mine  map[int64]bool      // the requests whose sessions this process has
+	since map[int64]time.Time // since when another process has a request; the zero time means that this was reported
+	row   int                 // the number of outage failures in a row
 }
 
-// work is what one worker does.
+// work is the loop of one worker.
 func (s *shift) work(ctx context.Context, n int) error {
 	for ctx.Err() == nil {
 		r, open, err := s.take(ctx)
@@ -132,12 +134,12 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// take returns the first request that nobody is known to have, or the zero Request.
-// Open: there are others, which may need somebody soon.
+// take returns the first request that is free as far as this process knows, or the
+// zero Request. open means that other requests may need a worker soon.
 func (s *shift) take(ctx context.Context) (r Request, open bool, err error) {
 	for {
 		limit := s.held() + 1
-		all, err := s.Queue.open(ctx, limit) // with one, at least, that nobody had
+		all, err := s.Queue.open(ctx, limit) // so the result has at least one free request
 		if err != nil {
 			return r, false, err
 		}
@@ -147,11 +149,12 @@ func (s *shift) take(ctx context.Context) (r Request, open bool, err error) {
 		if len(all) < limit {
 			return r, len(all) > 0, nil
 		}
-		// Others took all of these meanwhile: there may be more.
+		// Other workers have taken all these requests in the meantime. There may be
+		// more requests.
 	}
 }
 
-// held is how many requests are not to be taken now.
+// held returns the number of requests that are not free now.
 func (s *shift) held() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,7 +162,7 @@ func (s *shift) held() int {
 	return len(s.later)
 }
 
-// first takes the first of some requests that may be taken, if there is one.
+// first takes the first free request of a list, if there is one.
 func (s *shift) first(all []Request) (Request, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,7 +175,7 @@ func (s *shift) first(all []Request) (Request, bool) {
 	return Request{}, false
 }
 
-// leave gives a request back, to be taken after a while.
+// leave gives a request back. A worker may take it again after a delay.
 func (s *shift) leave(id int64, after time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
