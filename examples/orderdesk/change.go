@@ -14,7 +14,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// add puts requests into the queue.
+// add adds requests to the queue.
 func (o *office) add(ctx context.Context, args []string) error {
 	texts := []string{strings.Join(args, " ")}
 	if texts[0] == "-" {
@@ -38,7 +38,7 @@ func (o *office) add(ctx context.Context, args []string) error {
 
 var errNoText = errors.New("add: there is no text")
 
-// lines returns the lines of a file that are not empty.
+// lines returns the non-empty lines of a file.
 func lines(f *os.File) (texts []string, err error) {
 	in := bufio.NewScanner(f)
 	in.Buffer(nil, 1<<20)
@@ -50,14 +50,14 @@ func lines(f *os.File) (texts []string, err error) {
 	return texts, in.Err()
 }
 
-// isCall is what the name of a call looks like.
+// isCall matches the name of a call.
 var isCall = regexp.MustCompile(`^r\d+\.t\d+\.c\d+$`)
 
-// isTypo is what somebody may have meant for the name of a call, or for a flag: as a
-// reason, the user would read it.
+// isTypo matches a likely typo in the name of a call or of a flag, which the model
+// would otherwise read as a reason.
 var isTypo = regexp.MustCompile(`(?i)^[rtc]\d+\b|^--?[a-z]`)
 
-// approve lets calls run.
+// approve approves calls.
 func (o *office) approve(ctx context.Context, args []string) error {
 	d := queue.Decision{Approved: true}
 	if len(args) > 1 {
@@ -69,7 +69,7 @@ func (o *office) approve(ctx context.Context, args []string) error {
 	return o.decide(ctx, args[0], d, "approved")
 }
 
-// deny keeps calls from running.
+// deny denies calls.
 func (o *office) deny(ctx context.Context, args []string) error {
 	var d queue.Decision
 	request, reason := args[0], args[1:]
@@ -99,7 +99,7 @@ func (o *office) decide(ctx context.Context, request string, d queue.Decision, w
 	return nil
 }
 
-// retry tries requests that failed again: those named, or all.
+// retry makes failed requests available again: the named requests, or all of them.
 func (o *office) retry(ctx context.Context, args []string) error {
 	ids, err := numbers(args)
 	if err != nil {
@@ -131,7 +131,7 @@ func numbers(args []string) (ids []int64, err error) {
 	return ids, nil
 }
 
-// failed are the requests that did. None is an error.
+// failed returns the ids of the failed requests. It is an error if there are none.
 func (o *office) failed(ctx context.Context) (ids []int64, err error) {
 	all, err := o.queue.List(ctx)
 	for _, r := range in(queue.Failed, all) {

@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// A command is what can be done.
+// A command is a command of the program.
 type command struct {
 	form, about string // "show ID"
-	min, max    int    // arguments
-	makes       bool   // a database, if there is none
+	min, max    int    // the number of arguments
+	makes       bool   // creates a missing database
 	office      func(*office, context.Context, []string) error
-	alone       func() error // without a database
+	alone       func() error // runs without a database
 }
 
 const many = math.MaxInt
@@ -43,7 +43,7 @@ func (c command) name() string {
 	return name
 }
 
-// help prints what there is.
+// help prints the commands and flags.
 func help(to io.Writer) {
 	var b strings.Builder
 	b.WriteString("usage: orderdesk [flags] [command]\n\n")
@@ -56,8 +56,8 @@ func help(to io.Writer) {
 	_, _ = io.WriteString(to, b.String())
 }
 
-// parse reads the command line: what is to be done, and with what. Flags may stand
-// behind the name of the command, too. An error is one line.
+// parse parses the command line and returns the command and its arguments. Flags may
+// also follow the name of the command. An error is one line.
 func (o *office) parse(words []string) (command, []string, error) {
 	all := commands()
 	flags := flag.CommandLine
@@ -88,7 +88,7 @@ func (o *office) parse(words []string) (command, []string, error) {
 	return c, args, o.check()
 }
 
-// check says which flag is wrong, before anything is touched.
+// check validates the flags before the program touches anything.
 func (o *office) check() error {
 	switch {
 	case o.where == "":
@@ -105,7 +105,7 @@ func (o *office) check() error {
 	return nil
 }
 
-// given reports whether a flag was.
+// given reports whether the command line has a flag.
 func given(name string) (is bool) {
 	flag.Visit(func(f *flag.Flag) { is = is || f.Name == name })
 	return is

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// unbounded is the width of what is no terminal.
+// unbounded is the width of an output that is not a terminal.
 const unbounded = 1 << 20
 
-// width is how many characters a line on stdout may have.
+// width returns the number of characters in a line of stdout.
 func width() int {
 	size := terminal(os.Stdout)
 	if size == nil {
@@ -18,7 +18,7 @@ func width() int {
 	return max(w, 20)
 }
 
-// brief cuts a text that is longer than n characters.
+// brief cuts a text to n characters.
 func brief(text string, n int) string {
 	if runes := []rune(text); len(runes) > n {
 		return string(runes[:max(n-1, 0)]) + "…"
@@ -26,8 +26,8 @@ func brief(text string, n int) string {
 	return text
 }
 
-// wrap breaks a line between words where it would be too long, and a word that is too
-// long behind its commas, as JSON has them. What follows is indented.
+// wrap breaks a line between words, and breaks long words after commas, as in JSON.
+// It indents the continuation.
 func wrap(line string, width int, indent string) string {
 	var b strings.Builder
 	at := 0

@@ -14,10 +14,10 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/load"
 )
 
-// runLoad works off so many copies of the desk's own requests at once, against a
-// slow provider, prints what that took, and fails unless all came to exactly what
-// it must. The copies are added to the database; "" is a file that is removed
-// afterwards. Live: out is a terminal, which shows how far it is.
+// runLoad runs copies of the desk's own requests at once, against a slow provider,
+// prints the measurements, and fails unless all results are exactly as expected. It
+// adds the copies to the database; "" means a temporary file. live means that out is
+// a terminal, which shows the progress.
 func runLoad(ctx context.Context, out io.Writer, live bool, where string, copies int) (err error) {
 	if where == "" {
 		dir, err := os.MkdirTemp("", "orderdesk")
@@ -48,7 +48,7 @@ func runLoad(ctx context.Context, out io.Writer, live bool, where string, copies
 	figures, failed := l.Run(ctx)
 	ended()
 	if ctx.Err() != nil {
-		return context.Cause(ctx) // figures of what was cut off measure nothing
+		return context.Cause(ctx) // measurements of an interrupted run mean nothing
 	}
 	figures.Print(out)
 	size, err := l.Size(ctx)
@@ -63,8 +63,8 @@ func runLoad(ctx context.Context, out io.Writer, live bool, where string, copies
 	return nil
 }
 
-// showProgress shows every second how many requests are over, in one line, until
-// the returned function is called.
+// showProgress prints the number of finished requests every second in one line,
+// until the caller calls the returned function.
 func showProgress(out io.Writer, l *load.Load, copies int) (end func()) {
 	stop, began := make(chan struct{}), time.Now()
 	var showing sync.WaitGroup

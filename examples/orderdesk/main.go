@@ -1,11 +1,11 @@
-// Orderdesk is the back office of a shop. It takes requests from a queue and has
-// workers answer them, several at once; what costs more than a little waits until
-// a person says yes. All of it is in one database, so that it can be stopped at
-// any time, or die, and goes on when it is started again.
+// Orderdesk is the back office of a shop. Several workers answer requests from a
+// queue. A change above a limit waits for the approval of a person. All data is in
+// one database, so the program can stop or die at any time, and another start
+// continues.
 //
 // The shop and its tools are in internal/desk, the queue and its workers in
-// internal/queue, and what a terminal shows in internal/board: they can be copied.
-// The files here have the commands and the printing.
+// internal/queue, and the display in internal/board: you can copy these packages.
+// The files here have the commands and the output.
 package main
 
 import (
@@ -34,7 +34,7 @@ func main() {
 	flag.DurationVar(&o.pause, "pause", 300*time.Millisecond, "how long the scripted clerk thinks about a reply, without a key")
 	flag.DurationVar(&o.lease, "lease", 10*time.Second, "how long the requests of a process that died stay taken, 1s at least")
 	flag.IntVar(&o.load, "load", 0, "instead, work off `n` copies of the requests at once, and measure that (-db default: a temporary file)")
-	flag.CommandLine.Init("orderdesk", flag.ContinueOnError) // what is wrong, parse says
+	flag.CommandLine.Init("orderdesk", flag.ContinueOnError) // parse reports errors
 	flag.CommandLine.SetOutput(io.Discard)
 	app.Main("orderdesk", func(*cli.App) error {
 		do, args, err := o.parse(os.Args[1:])
@@ -46,7 +46,7 @@ func main() {
 	})
 }
 
-// office is one start of the program.
+// An office is one start of the program.
 type office struct {
 	*cli.App
 	where        string
@@ -78,14 +78,14 @@ func (o *office) run(do command, args []string) error {
 	if err == nil {
 		return nil
 	}
-	if words := plain(err); words.Error() != err.Error() { // it is about the database
+	if words := plain(err); words.Error() != err.Error() { // an error of the database
 		return fmt.Errorf("%s: %w", o.place(), words)
 	}
 	return err
 }
 
-// open opens the database. One that is new gets the example's shop, and the
-// requests of its users, if it is to be made.
+// open opens the database. If makes is set, a new database gets the example shop
+// and the requests of its users.
 func (o *office) open(ctx context.Context, makes bool) (err error) {
 	if !makes {
 		if there, err := desk.Exists(ctx, o.where); err != nil || !there {

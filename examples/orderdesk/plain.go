@@ -11,8 +11,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// plain says once, and in words, why a database cannot be used. What it has no
-// words for stays as it is, and so does what is about the provider.
+// plain replaces errors about unusable databases by one clear sentence. Other
+// errors, such as errors of the provider, stay as they are.
 func plain(err error) error {
 	if _, is := errors.AsType[*llm.APIError](err); is {
 		return err
@@ -34,7 +34,7 @@ func plain(err error) error {
 	return err
 }
 
-// sqliteWords are for codes of https://www.sqlite.org/rescode.html.
+// sqliteWords are texts for codes of https://www.sqlite.org/rescode.html.
 var sqliteWords = map[int]string{
 	5:  "the file is locked by another program",
 	8:  "the file cannot be written to",

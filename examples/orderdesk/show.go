@@ -15,7 +15,7 @@ func (o *office) list(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
-	const before = 24 // characters, of the columns before the text
+	const before = 24 // the characters of the columns before the text
 	o.Text(fmt.Sprintf("%4s  %-8s %6s  %s\n", "ID", "STATE", "TOKENS", "REQUEST"))
 	for _, r := range all {
 		o.Text(fmt.Sprintf("%4d  %-8s %6d  %s\n", r.ID, r.State, r.Tokens, brief(cli.OneLine(r.Text), width()-before)))
@@ -50,7 +50,7 @@ func (o *office) show(ctx context.Context, args []string) error {
 	return o.tellOpen(ctx, []queue.Request{r})
 }
 
-// tellDecided says what was decided, and who acts upon it.
+// tellDecided prints the decisions, and how the request continues.
 func (o *office) tellDecided(ctx context.Context, r queue.Request) error {
 	all, err := o.queue.Decisions(ctx, r)
 	if err != nil {
@@ -63,7 +63,7 @@ func (o *office) tellDecided(ctx context.Context, r queue.Request) error {
 	return nil
 }
 
-// event prints a part of a conversation.
+// event prints an event of a conversation.
 func (o *office) event(e event.Event) {
 	switch b := e.Body.(type) {
 	case event.ModelAnswered:

@@ -10,7 +10,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner"
 )
 
-// tellEnd says what the queue has come to, and how to go on.
+// tellEnd prints the state of the queue, and the commands to continue.
 func (o *office) tellEnd(ctx context.Context) error {
 	totals, err := o.queue.Totals(ctx)
 	if err != nil {
@@ -32,10 +32,11 @@ func (o *office) tellEnd(ctx context.Context) error {
 	return nil
 }
 
-// maxTold is how many requests of a kind are told of at the end.
+// maxTold limits the requests of each state in the output at the end.
 const maxTold = 10
 
-// tellOpen says of requests that ask, or failed, what can be done about them.
+// tellOpen prints the requests that are asking or failed, with the commands for
+// them.
 func (o *office) tellOpen(ctx context.Context, all []queue.Request) error {
 	asking, failed := in(queue.Asking, all), in(queue.Failed, all)
 	for _, r := range asking[:min(len(asking), maxTold)] {
@@ -64,7 +65,7 @@ func (o *office) tellMore(n int) {
 	}
 }
 
-// tellFailed says why requests failed.
+// tellFailed prints the errors of failed requests.
 func (o *office) tellFailed(failed []queue.Request) {
 	if len(failed) == 0 {
 		return
@@ -81,7 +82,7 @@ func (o *office) tellFailed(failed []queue.Request) {
 	o.Text(fmt.Sprintf("  %s   (all of them; or only some: retry %d)\n", o.invocation("retry"), failed[0].ID))
 }
 
-// tellAsking says what a request waits for.
+// tellAsking prints the calls of a request that wait for a decision.
 func (o *office) tellAsking(ctx context.Context, r queue.Request) error {
 	o.Text("\n")
 	o.wrapped("Request %d is asking: %s", r.ID, brief(cli.OneLine(r.Text), 200))
@@ -97,15 +98,15 @@ func (o *office) tellAsking(ctx context.Context, r queue.Request) error {
 	return nil
 }
 
-// answers are what to type for a yes, and for a no.
+// answers returns the commands that approve and deny.
 func (o *office) answers(r queue.Request) (approve, deny string) {
 	return o.invocation("approve %d", r.ID), o.invocation(`deny %d "the reason"`, r.ID)
 }
 
-// note prints a dim line that is broken where the window ends.
+// note prints a dim line, wrapped to the width of the terminal.
 func (o *office) note(format string, args ...any) { o.dim("", format, args...) }
 
-// noted is note for what a conversation holds, of which the first line stands out.
+// noted is note with an indented continuation, for events of a conversation.
 func (o *office) noted(format string, args ...any) { o.dim("    ", format, args...) }
 
 func (o *office) dim(indent, format string, args ...any) {
@@ -114,12 +115,12 @@ func (o *office) dim(indent, format string, args ...any) {
 	}
 }
 
-// wrapped prints a line that is broken between words where the window ends.
+// wrapped prints a line, wrapped between words to the width of the terminal.
 func (o *office) wrapped(format string, args ...any) {
 	o.Text(wrap(fmt.Sprintf(format, args...), width(), "    ") + "\n")
 }
 
-// call is how a call that waits is printed.
+// call describes a call that waits.
 func call(p runner.Pending) string {
 	text := fmt.Sprintf("[%s] %s %s", p.Call, p.ToolCall.Name, cli.OneLine(p.ToolCall.Arguments))
 	if p.InDoubt {
@@ -128,7 +129,7 @@ func call(p runner.Pending) string {
 	return text
 }
 
-// goesOn says who acts upon what was changed in the queue.
+// goesOn says how a request continues after a change in the queue.
 func (o *office) goesOn() {
 	o.note("A worker goes on with it. If none is at work:")
 	o.Text("  " + o.invocation("") + "\n")

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// invocation is what to type for a command.
+// invocation returns the shell command for a command of the program.
 func (o *office) invocation(format string, args ...any) string {
 	dir, _ := os.Getwd()
 	info, _ := debug.ReadBuildInfo()
@@ -28,8 +28,8 @@ func (o *office) invocation(format string, args ...any) string {
 	return strings.Join(words, " ")
 }
 
-// typed is how the program is started in a directory: by its name, or where go run
-// made it, by a form of go run that works there.
+// typed returns the shell command that started the program: its path, or a form of
+// go run that works in the directory.
 func typed(program, dir, pkg string) string {
 	const here = "examples/orderdesk"
 	switch {
@@ -50,7 +50,7 @@ func isFile(path string) bool {
 	return err == nil && !info.IsDir()
 }
 
-// quoted is a word as a shell reads it.
+// quoted quotes a word for a shell.
 func quoted(word string) string {
 	if word == "" || strings.ContainsAny(word, " '\"\\$&;?*()<>|`") {
 		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
@@ -58,10 +58,10 @@ func quoted(word string) string {
 	return word
 }
 
-// userinfo is where a URL has a password that is no right URL.
+// userinfo matches the user and password in an invalid URL.
 var userinfo = regexp.MustCompile(`://.*@`)
 
-// place names the database, without the password that its URL may have.
+// place returns the database for people, without the password in its URL.
 func (o *office) place() string { return withoutPassword(o.where) }
 
 func withoutPassword(where string) string {

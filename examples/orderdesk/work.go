@@ -46,14 +46,14 @@ func (o *office) work(ctx context.Context, _ []string) error {
 	return cmp.Or(err, o.tellEnd(context.WithoutCancel(ctx)))
 }
 
-// hint says what to type about a request that asks. Without -watch that is said at
-// the end.
+// hint prints the commands for a request that is asking. Without -watch, tellEnd
+// prints them.
 func (o *office) hint(ctx context.Context, b *board.Board, r queue.Report) {
 	if !o.watch || r.Event.Body != nil || r.Request.State != queue.Asking {
 		return
 	}
 	for _, p := range r.Request.Pending {
-		if money, err := o.desk.Amount(ctx, p.ToolCall); err == nil { // or the end says it
+		if money, err := o.desk.Amount(ctx, p.ToolCall); err == nil { // tellEnd reports an error
 			b.Print(fmt.Sprintf("request %d is asking about %s:", r.Request.ID, money))
 		}
 	}
@@ -62,16 +62,16 @@ func (o *office) hint(ctx context.Context, b *board.Board, r queue.Report) {
 	b.Print(deny)
 }
 
-// heard returns out, and a context that ends, too, when nobody reads that any more:
-// ^C ends all programs of a pipe, and this one is to come to its end in order. Until
-// the program ends, no broken pipe is a signal.
+// heard returns out, and a context that ends when the reader of out is gone. ^C ends
+// all programs of a pipe, but this program must still end in order. Until the end of
+// the program, a broken pipe is not a signal.
 func heard(ctx context.Context, out io.Writer) (context.Context, io.Writer, context.CancelFunc) {
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := context.WithCancel(ctx)
 	return ctx, listener{out, stop}, stop
 }
 
-// A listener stops the work when it is gone.
+// A listener stops the work when the reader is gone.
 type listener struct {
 	io.Writer
 	stop context.CancelFunc
@@ -85,7 +85,7 @@ func (l listener) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// model is whom the workers ask.
+// model returns the model of the workers.
 func (o *office) model() llm.Model {
 	if o.Embedded {
 		return clerk.Model(o.pause)
@@ -93,7 +93,8 @@ func (o *office) model() llm.Model {
 	return o.Provider.Model(o.Model)
 }
 
-// terminal returns a function for the size of a terminal; nil: f is none.
+// terminal returns a function for the size of a terminal, or nil if f is not a
+// terminal.
 func terminal(f *os.File) func() (width, height int) {
 	if !cli.IsTerminal(f) || os.Getenv("TERM") == "dumb" {
 		return nil
@@ -108,10 +109,10 @@ func terminal(f *os.File) func() (width, height int) {
 }
 
 // interruptible returns a context that the first signal ends: ^C, the end of the
-// terminal, a polite kill. The second one then ends the program, as if it had never
-// been caught. What nohup and the like keep from the program stays away from it.
+// terminal, or SIGTERM. The second signal ends the program as usual. Signals that
+// the parent ignores, as nohup does, stay ignored.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	signals := []os.Signal{syscall.SIGTERM} // with none, it would hear all of them
+	signals := []os.Signal{syscall.SIGTERM} // without any signal, Notify would relay all signals
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
 		if !signal.Ignored(s) {
 			signals = append(signals, s)

@@ -11,8 +11,7 @@ type calculateArgs struct {
 	Expression string `json:"expression" jsonschema_description:"Numbers, the operators + - * /, parentheses and spaces, e.g. (2 + 3) * 4.5"`
 }
 
-// maxExpression bounds an expression, in bytes, and with that how deep its
-// parentheses go.
+// maxExpression limits an expression, in bytes, and so the depth of its parentheses.
 const maxExpression = 4096
 
 // calculate rounds the result to two places.
@@ -36,17 +35,17 @@ func calculate(_ context.Context, in calculateArgs) (string, error) {
 
 func foreign(r rune) bool { return !strings.ContainsRune("0123456789+-*/(). ", r) }
 
-// twoPlaces rounds the binary value, and writes at least one place.
+// twoPlaces rounds the binary value and writes at least one place.
 func twoPlaces(x float64) string {
 	return strings.TrimSuffix(strconv.FormatFloat(x, 'f', 2, 64), "0")
 }
 
-// sum reads an expression. Its methods report whether there is one.
+// A sum parses an expression. Its methods report whether the text is valid.
 type sum struct{ rest string }
 
 func (s *sum) skip() { s.rest = strings.TrimLeft(s.rest, " ") }
 
-// next takes one of some characters, or returns 0.
+// next consumes one of some characters, or returns 0.
 func (s *sum) next(of string) byte {
 	s.skip()
 	if s.rest == "" || strings.IndexByte(of, s.rest[0]) < 0 {
@@ -82,9 +81,9 @@ func (s *sum) factors() (float64, bool) {
 		}
 		var y float64
 		if y, ok = s.factor(); op == '*' {
-			x = float64(x * y) // no other machine fuses it with a sum
+			x = float64(x * y) // the conversion prevents a fused multiply-add, which rounds differently
 		} else {
-			x /= y // by zero: no finite result
+			x /= y // a division by zero has no finite result
 		}
 	}
 	return x, ok

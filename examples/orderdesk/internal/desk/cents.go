@@ -28,7 +28,7 @@ func (c Cents) MarshalJSON() ([]byte, error) { return []byte(c.String()), nil }
 // UnmarshalJSON implements [json.Unmarshaler]. It reads a decimal number by its
 // text, and refuses parts of a cent.
 func (c *Cents) UnmarshalJSON(text []byte) error {
-	if string(text) == "null" { // as is the custom
+	if string(text) == "null" { // null changes nothing, by convention
 		return nil
 	}
 	got, err := parseCents(string(text))

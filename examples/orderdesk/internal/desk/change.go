@@ -10,7 +10,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// look makes a tool's function of one that reads.
+// look makes a tool's function of a function that only reads.
 func look[In, Out any](d *Desk, read func(context.Context, *tx, In) (Out, error)) func(context.Context, In) (Out, error) {
 	return func(ctx context.Context, in In) (out Out, err error) {
 		err = d.view(ctx, func(t *tx) (err error) {
@@ -21,11 +21,11 @@ func look[In, Out any](d *Desk, read func(context.Context, *tx, In) (Out, error)
 	}
 }
 
-// change makes a tool's function of one that changes something: in one
-// transaction, and once for each call, however often that is made. What is
-// answered the second time is what was answered the first. A refused call has
-// changed nothing, and a later attempt at it is looked at anew; an earlier one,
-// whose process slept, changes nothing any more.
+// change makes a tool's function of a function that changes the database. The change
+// is one transaction and happens once for each call, however often the runner
+// repeats the call. A repetition returns the first result. A refused call has
+// changed nothing, and a later attempt runs again. An earlier attempt, whose process
+// was stopped, changes nothing any more.
 func change[In, Out any](d *Desk, do func(context.Context, *tx, In) (Out, error)) func(context.Context, In) (Out, error) {
 	return func(ctx context.Context, in In) (out Out, err error) {
 		call := tool.CallFrom(ctx)
@@ -49,9 +49,9 @@ func change[In, Out any](d *Desk, do func(context.Context, *tx, In) (Out, error)
 	}
 }
 
-// buried keeps attempts at a refused call from having an effect later: those up to
-// this one. An earlier attempt can have had its effect since the refusal; then the
-// answer is that attempt's.
+// buried prevents effects of this attempt and earlier attempts at a refused call. If
+// an earlier attempt has had its effect since the refusal, buried returns the result
+// of that attempt.
 func buried[Out any](ctx context.Context, d *Desk, call tool.Call, refusal Refusal) (out Out, err error) {
 	if call.Key == "" || call.Fence == 0 {
 		return out, refusal
@@ -74,11 +74,11 @@ func buried[Out any](ctx context.Context, d *Desk, call tool.Call, refusal Refus
 
 var errBuried = errors.New("a later attempt at this call was made")
 
-// claim takes a call's key for this transaction with the number of the attempt, or
-// returns what was answered when the call was made before. While another process
-// makes the same call, as one may that was taken for dead, it waits for its end. A
-// call that was refused in a later attempt is an error. A function that runs
-// outside of a call, in a test say, has no key.
+// claim records a call's key and the number of the attempt for this transaction, or
+// returns the result of an earlier attempt. It waits while another process makes the
+// same call, which is possible for a process that was taken for dead. A call that
+// was refused in a later attempt is an error. A function outside of a call, for
+// example in a test, has no key.
 func (t *tx) claim(ctx context.Context, call tool.Call) (before string, done bool, err error) {
 	if call.Key == "" {
 		return "", false, nil
@@ -99,7 +99,7 @@ func (t *tx) claim(ctx context.Context, call tool.Call) (before string, done boo
 	return before, err == nil, err
 }
 
-// keep records what a call is answered.
+// keep records the result of a call.
 func (t *tx) keep(ctx context.Context, call tool.Call, out any) error {
 	if call.Key == "" {
 		return nil
@@ -111,9 +111,9 @@ func (t *tx) keep(ctx context.Context, call tool.Call, out any) error {
 	return t.exec(ctx, `UPDATE calls SET result = $2 WHERE key = $1`, call.Key, string(result))
 }
 
-// told is the error that leaves the desk. The model reads refusals. Whatever else
-// goes wrong is about the database, and none of its business, but for one thing:
-// whether there may have been an effect.
+// told returns the error for the model. The model reads refusals. All other errors
+// are about the database; the model learns only whether the call may have had an
+// effect.
 func told(err error) error {
 	if err == nil {
 		return nil
@@ -127,12 +127,12 @@ func told(err error) error {
 	return tool.Hide(err)
 }
 
-// limit is up to which amount the agent acts by itself.
+// limit is the largest amount without approval.
 const limit Cents = 100_00
 
-// over makes an approval policy of what a call moves: a person is asked above the
-// limit. A call that would be refused is not worth asking about, unless what it lacks
-// is money on a gift card, which another call may put there before this one runs.
+// over returns the approval policy: a person must approve an amount above the limit.
+// A call that would be refused needs no approval, unless it lacks only money on a
+// gift card, because another call may add the money first.
 func over[In any](d *Desk, amount amount[In]) tool.Option {
 	return tool.NeedsApprovalIf(func(ctx context.Context, in In) (bool, error) {
 		moved, err := moves(ctx, d, amount, in)
@@ -140,11 +140,11 @@ func over[In any](d *Desk, amount amount[In]) tool.Option {
 	})
 }
 
-// An amount is the policy's view of a tool: how much money its call moves.
+// An amount returns the money that a call moves, for the policy.
 type amount[In any] func(context.Context, *tx, In) (Cents, error)
 
-// moves returns what a call would move now. One that would be refused moves
-// nothing, but for one that a gift card cannot pay yet.
+// moves returns the money that a call would move now. A call that would be refused
+// moves nothing, unless it lacks only money on a gift card.
 func moves[In any](ctx context.Context, d *Desk, amount amount[In], in In) (moved Cents, err error) {
 	err = d.view(ctx, func(t *tx) (err error) {
 		moved, err = amount(ctx, t, in)
@@ -156,9 +156,9 @@ func moves[In any](ctx context.Context, d *Desk, amount amount[In], in In) (move
 	return moved, err
 }
 
-// Amount returns what a call of one of the desk's tools would move now: what the
-// policy compares with its limit. It is 0 for a call that would be refused, but for
-// one that a gift card cannot pay yet, and for tools that move nothing.
+// Amount returns the money that a call of a tool of the desk would move now: the
+// policy compares it with the limit. It is 0 for tools that move no money, and for a
+// call that would be refused, unless the call lacks only money on a gift card.
 func (d *Desk) Amount(ctx context.Context, call llm.ToolCall) (Cents, error) {
 	switch call.Name {
 	case "cancel_pending_order":

@@ -17,8 +17,8 @@ var (
 	errDirectory = errors.New("it is a directory")
 )
 
-// Exists reports whether [Open] would find a desk, and not make one. A database of
-// others is an error.
+// Exists reports whether [Open] would find a desk instead of creating it. A database
+// with other tables is an error.
 func Exists(ctx context.Context, where string) (bool, error) {
 	c, err := contentsOf(ctx, where)
 	if err == nil && !c.desk && len(c.others) > 0 {
@@ -27,13 +27,13 @@ func Exists(ctx context.Context, where string) (bool, error) {
 	return c.desk, err
 }
 
-// contents are what is in a database.
+// contents describes a database.
 type contents struct {
 	desk   bool
-	others []string // tables that are neither a desk's nor a journal's, by their names
+	others []string // names of tables of neither a desk nor a journal
 }
 
-// contentsOf looks into a database and leaves it as it is.
+// contentsOf reads the contents of a database without a change.
 func contentsOf(ctx context.Context, where string) (c contents, err error) {
 	driver, query := "pgx", `SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename`
 	if !isPostgres(where) {
@@ -71,7 +71,7 @@ func (c *contents) add(table string) {
 	}
 }
 
-// readOnly is how to look into an SQLite file; "" if there is none.
+// readOnly returns the data source for reading an SQLite file, or "" without a file.
 func readOnly(where string) (string, error) {
 	path := where
 	if strings.HasPrefix(where, "file:") {

@@ -1,14 +1,14 @@
 package desk
 
-// Data is all that a desk knows, each object under its id. Its JSON is the form
-// of the seed.
+// Data is the data of a desk: all objects under their ids. Its JSON is the format of
+// the seed.
 type Data struct {
 	Users    map[string]*User    `json:"users"`
 	Products map[string]*Product `json:"products"`
 	Orders   map[string]*Order   `json:"orders"`
 }
 
-// A User buys things.
+// A User is a customer.
 type User struct {
 	Name           Name                     `json:"name"`
 	Address        Address                  `json:"address"`
@@ -17,13 +17,13 @@ type User struct {
 	Orders         []string                 `json:"orders"`
 }
 
-// A Name is a person's.
+// A Name is the name of a person.
 type Name struct {
 	First string `json:"first_name"`
 	Last  string `json:"last_name"`
 }
 
-// An Address is a postal one.
+// An Address is a postal address.
 type Address struct {
 	Address1 string `json:"address1" jsonschema_description:"First line, e.g. 4 Mill Road"`
 	Address2 string `json:"address2" jsonschema_description:"Second line, e.g. Flat 2; may be empty"`
@@ -44,14 +44,14 @@ type PaymentMethod struct {
 	Balance  *Cents `json:"balance,omitempty"`   // of a gift card
 }
 
-// A Product comes in variants.
+// A Product has variants.
 type Product struct {
 	Name      string             `json:"name"`
 	ProductID string             `json:"product_id"`
 	Variants  map[string]Variant `json:"variants"`
 }
 
-// A Variant is what can be bought.
+// A Variant is an article that a user can buy.
 type Variant struct {
 	ItemID    string  `json:"item_id"`
 	Options   Options `json:"options"`
@@ -59,12 +59,12 @@ type Variant struct {
 	Price     Cents   `json:"price"`
 }
 
-// Options tell variants of a product apart. Their names differ from product to
-// product.
+// Options distinguish the variants of a product. Their names differ between
+// products.
 type Options map[string]string
 
-// The states of an order that matter here. Others, such as "processed", are only
-// shown.
+// The order states that the desk uses. The desk only shows other states, such as
+// "processed".
 const (
 	pending   = "pending"
 	modified  = "pending (item modified)" // and so no longer pending
@@ -74,8 +74,8 @@ const (
 	swapping  = "exchange requested"
 )
 
-// An Order is what a user bought. What the desk did to it stands in members that
-// are absent before.
+// An Order is an order of a user. The members for actions of the desk are absent
+// before the action.
 type Order struct {
 	OrderID        string        `json:"order_id"`
 	UserID         string        `json:"user_id"`
@@ -96,7 +96,7 @@ type Order struct {
 	ReturnPaymentMethodID string   `json:"return_payment_method_id,omitempty"`
 }
 
-// An Item is one thing in an order, as it was sold. An order may hold several
+// An Item is an item of an order, as it was sold. An order may have several items
 // with the same id.
 type Item struct {
 	Name      string  `json:"name"`
@@ -118,7 +118,7 @@ const (
 	refund  = "refund"
 )
 
-// A Payment is an entry of an order's history: money that came or went back.
+// A Payment is an entry in the history of an order: a payment or a refund.
 type Payment struct {
 	TransactionType string `json:"transaction_type"`
 	Amount          Cents  `json:"amount"`

@@ -11,23 +11,24 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
 )
 
-// A Desk is a database of users, products and orders, and the conversations about
-// them. It is safe for concurrent use; several processes may have it open.
+// A Desk is a database of users, products and orders, with the conversations about
+// them. It is safe for concurrent use, and several processes may have it open.
 type Desk struct {
 	db       *sql.DB
-	reads    *sql.DB       // for transactions that only look; for PostgreSQL it is db
-	turn     chan struct{} // held by a transaction on db
+	reads    *sql.DB       // for read-only transactions; the same as db for PostgreSQL
+	turn     chan struct{} // a transaction on db holds it
 	postgres bool
-	journal  *sqljournal.Journal // on db
+	journal  *sqljournal.Journal // uses db
 }
 
-// Open opens a database and readies its tables: PostgreSQL by a URL that begins
-// with postgres:// or postgresql://, else an SQLite file by its path, which is
-// made if there is none. A path that begins with file: is given to SQLite as it
-// stands, and says itself how it is opened. A database that has tables of others, and
-// none of a desk, is left as it is.
+// Open opens a database and creates its tables. A URL that begins with postgres://
+// or postgresql:// is PostgreSQL. Any other text is the path of an SQLite file,
+// which Open creates if necessary. SQLite receives a path that begins with file:
+// unchanged, with its own options. Open does not change a database that has other
+// tables and no desk.
 func Open(ctx context.Context, where string) (*Desk, error) {
-	// What cannot be looked into, the rest of Open tells better, but for these.
+	// If contentsOf fails, the code below reports a clearer error, except for these
+	// errors.
 	if _, err := Exists(ctx, where); errors.Is(err, errOthers) || errors.Is(err, errDirectory) {
 		return nil, err
 	}
@@ -46,9 +47,9 @@ func Open(ctx context.Context, where string) (*Desk, error) {
 	return d, nil
 }
 
-// The connections that one process keeps. SQLite has one writer, for which the
-// journal and the tools wait in a queue, in place of trying again and again. Who
-// only looks waits for nobody: its mode WAL shows the state before.
+// The connections of one process. SQLite allows one writer at a time, so the journal
+// and the tools queue up here instead of retrying. Read-only transactions do not
+// wait: in WAL mode they see the state before the write.
 const (
 	sqliteReads   = 4
 	postgresConns = 16
@@ -56,7 +57,7 @@ const (
 
 func connect(ctx context.Context, where string) (*Desk, error) {
 	if isPostgres(where) {
-		journal, err := sqljournal.OpenPostgres(ctx, where) // whose pool finds connections that were forgotten
+		journal, err := sqljournal.OpenPostgres(ctx, where) // its pool detects lost connections
 		if err != nil {
 			return nil, err
 		}
@@ -83,12 +84,12 @@ func connect(ctx context.Context, where string) (*Desk, error) {
 	return &Desk{db: db, reads: reads, turn: make(chan struct{}, 1), journal: journal}, nil
 }
 
-// durable is an SQLite file whose transactions are on the disk once they are
-// committed.
+// durable returns the data source of an SQLite file whose committed transactions are
+// on the disk.
 func durable(path string) string {
 	query := url.Values{
 		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)"},
-		"_txlock": {"immediate"}, // else two that read first and then write refuse each other
+		"_txlock": {"immediate"}, // otherwise two transactions that first read and then write refuse each other
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
 }
@@ -102,16 +103,16 @@ func (d *Desk) Close() error {
 	return err
 }
 
-// Journal keeps conversations in the same database. It must not be closed.
+// Journal returns the journal in the same database. Do not close it.
 func (d *Desk) Journal() *sqljournal.Journal { return d.journal }
 
-// tx is a transaction.
+// A tx is a transaction.
 type tx struct {
 	*sql.Tx
-	lock string // keeps others from the rows of a SELECT that it ends
+	lock string // appended to a SELECT, locks its rows
 }
 
-// view shows f one state of the database, which it does not change.
+// view runs f with one read-only state of the database.
 func (d *Desk) view(ctx context.Context, f func(*tx) error) error {
 	opts := sql.TxOptions{ReadOnly: true}
 	if !d.postgres {
@@ -130,9 +131,9 @@ func (d *Desk) update(ctx context.Context, f func(*tx) error) error {
 	return d.inTurn(ctx, func() error { return transact(ctx, d.db, nil, lock, f) })
 }
 
-// inTurn lets as many to the database as it has connections, as they come. It
-// would hand one to any of those who wait, and with thousands of tools among them
-// the journal would wait for very long.
+// inTurn admits callers in their order, as many as db has connections. A sql.DB
+// gives a free connection to any waiting caller, so the journal could wait very long
+// among thousands of tools.
 func (d *Desk) inTurn(ctx context.Context, do func() error) error {
 	select {
 	case d.turn <- struct{}{}:
@@ -148,7 +149,7 @@ func transact(ctx context.Context, db *sql.DB, opts *sql.TxOptions, lock string,
 	if err != nil {
 		return err
 	}
-	defer func() { _ = began.Rollback() }() // after Commit it does nothing
+	defer func() { _ = began.Rollback() }() // does nothing after Commit
 	if err := f(&tx{Tx: began, lock: lock}); err != nil {
 		return err
 	}
@@ -158,7 +159,7 @@ func transact(ctx context.Context, db *sql.DB, opts *sql.TxOptions, lock string,
 	return nil
 }
 
-// A commitError leaves open whether the transaction took effect.
+// A commitError means that the transaction may or may not have taken effect.
 type commitError struct{ err error }
 
 func (e *commitError) Error() string { return "commit: " + e.err.Error() }

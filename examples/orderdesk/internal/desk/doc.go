@@ -1,5 +1,5 @@
 // Package desk is the back office of a shop: users, products and orders in a
-// database, and the tools with which an agent works on them.
+// database, and an agent's tools for them.
 //
 //	d, err := desk.Open(ctx, "desk.db") // or "postgres://…"
 //	…
@@ -8,15 +8,15 @@
 //
 // # What to copy
 //
-// A tool that changes something is one transaction (change.go). The call's
-// idempotency key is claimed at its beginning and the result kept at its end, so
-// a call that is made again, because its process died before the answer was
-// recorded, finds what it did and answers the same. The conversations are in the
-// same database, in tables of their own.
+// Each tool that changes something is one transaction (change.go). The transaction
+// claims the call's idempotency key first and records the result last. If the
+// process dies before the runner records the result, the repeated call finds the
+// first result and returns it. The conversations are in the same database, in
+// separate tables.
 //
-// Money is whole cents ([Cents]), in Go and in the database. Lists have a
-// position in the database, since the order of rows is part of the answer.
+// Money is in whole cents ([Cents]), in Go and in the database. Lists have a
+// position in the database, because the order of rows is part of the answer.
 //
-// What the desk refuses is a [Refusal], which the model reads. All other errors
-// are hidden from it: they are about the database.
+// A [Refusal] is an error that the model reads. All other errors are about the
+// database, and the desk hides them from the model.
 package desk

@@ -12,15 +12,16 @@ type swapArgs struct {
 	PaymentMethodID string   `json:"payment_method_id" jsonschema_description:"Pays or receives the difference; one of the user's, e.g. gift_card_0000000"`
 }
 
-// A swap is a plan: the variants in place of the items, pair by pair.
+// A swap is a plan: new variants in place of items, pair by pair.
 type swap struct {
 	order      *Order
 	variants   []Variant
 	difference Cents // new minus old
 }
 
-// planSwap plans what modifying and exchanging have in common. An order of
-// another state is refused with other, and a gift card that cannot pay with poor.
+// planSwap is the common plan of modifyItems and exchangeItems. It returns the
+// refusal other for an order in another state, and the refusal poor if the gift card
+// has too little money.
 func planSwap(ctx context.Context, t *tx, in swapArgs, state string, other, poor Refusal) (*swap, error) {
 	o, err := t.order(ctx, in.OrderID)
 	switch {
@@ -51,7 +52,7 @@ func planSwap(ctx context.Context, t *tx, in swapArgs, state string, other, poor
 	return s, nil
 }
 
-// lacks returns the first of ids that is named more often than the order has it.
+// lacks returns the first of ids that occurs more often than in the order.
 func (o *Order) lacks(ids []string) (id string, lacks bool) {
 	has, named := map[string]int{}, map[string]int{}
 	for _, i := range o.Items {
@@ -68,7 +69,7 @@ func (o *Order) lacks(ids []string) (id string, lacks bool) {
 	return "", false
 }
 
-// position is where the first item of that id is. There is one.
+// position returns the index of the first item with that id. The item must exist.
 func (o *Order) position(id string) int {
 	return slices.IndexFunc(o.Items, func(i Item) bool { return i.ItemID == id })
 }
@@ -91,9 +92,8 @@ func planModify(ctx context.Context, t *tx, in swapArgs) (*swap, error) {
 	return planSwap(ctx, t, in, pending, errModified, "insufficient gift card balance to pay for the new item")
 }
 
-// modifyItems swaps the items of an order that is not on its way, and settles the
-// difference at once. An item that came into the order by one pair can leave it by
-// the next.
+// modifyItems swaps the items of a pending order and settles the difference at once.
+// A later pair may replace an item that an earlier pair has added.
 func modifyItems(ctx context.Context, t *tx, in swapArgs) (*Order, error) {
 	s, err := planModify(ctx, t, in)
 	if err != nil {
@@ -133,8 +133,7 @@ func planExchange(ctx context.Context, t *tx, in swapArgs) (*swap, error) {
 	return planSwap(ctx, t, in, delivered, "non-delivered order cannot be exchanged", "insufficient gift card balance to pay for the price difference")
 }
 
-// exchangeItems only asks for an exchange: nothing moves before the items are
-// back.
+// exchangeItems requests an exchange. No money moves before the items are back.
 func exchangeItems(ctx context.Context, t *tx, in swapArgs) (*Order, error) {
 	s, err := planExchange(ctx, t, in)
 	if err != nil {
@@ -151,7 +150,7 @@ func exchangeAmount(ctx context.Context, t *tx, in swapArgs) (Cents, error) {
 	return difference(planExchange(ctx, t, in))
 }
 
-// sorted returns ids in their order, none as an empty list.
+// sorted returns ids in order, and an empty list instead of nil.
 func sorted(ids []string) []string {
 	ids = append([]string{}, ids...)
 	slices.Sort(ids)
@@ -185,7 +184,7 @@ func planReturn(ctx context.Context, t *tx, in returnArgs) (*Order, error) {
 	return o, nil
 }
 
-// returnItems only asks for a return: the money goes back when the items are.
+// returnItems requests a return. The refund follows when the items are back.
 func returnItems(ctx context.Context, t *tx, in returnArgs) (*Order, error) {
 	o, err := planReturn(ctx, t, in)
 	if err != nil {
@@ -196,8 +195,8 @@ func returnItems(ctx context.Context, t *tx, in returnArgs) (*Order, error) {
 	return o, t.updateOrder(ctx, o)
 }
 
-// returnAmount is what the items cost. Those of one id may have been sold at
-// different prices: the first ones count.
+// returnAmount returns the price of the items. Items with the same id may have
+// different prices; the first items count.
 func returnAmount(ctx context.Context, t *tx, in returnArgs) (sum Cents, err error) {
 	o, err := planReturn(ctx, t, in)
 	if err != nil {

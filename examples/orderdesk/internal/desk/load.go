@@ -9,14 +9,14 @@ import (
 	"fmt"
 )
 
-// A Refusal is why the desk does not do what it is asked to. It has changed
+// A Refusal is the reason why the desk refuses a change. The desk has changed
 // nothing.
 type Refusal string
 
-// Error is what the model reads.
+// Error returns the text for the model.
 func (r Refusal) Error() string { return "Error: " + string(r) }
 
-// column is a value that the database keeps as JSON, or a nil one as NULL.
+// A column is a value that the database stores as JSON, or as NULL if it is nil.
 type column[T any] struct{ to *T }
 
 // Scan implements [sql.Scanner].
@@ -32,14 +32,14 @@ func (c column[T]) Scan(from any) error {
 	return fmt.Errorf("a %T is no JSON", from)
 }
 
-// asJSON is what a column keeps.
+// asJSON returns the stored form of a column.
 func asJSON[T ~map[string]string | ~[]string](v T) any {
 	if v == nil {
 		return nil
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // there is no such value of these types
+		panic(err) // values of these types never fail
 	}
 	return string(b)
 }
@@ -59,7 +59,7 @@ func (t *tx) rows(ctx context.Context, query string, args []any, row func(scan f
 	return rows.Err()
 }
 
-// only restricts a query to an id; "" stands for all.
+// only restricts a query to an id; "" means no restriction.
 func only(column, id string) (where string, args []any) {
 	if id == "" {
 		return "", nil
@@ -67,8 +67,8 @@ func only(column, id string) (where string, args []any) {
 	return " WHERE " + column + " = $1", []any{id}
 }
 
-// user returns a user. A transaction that changes something keeps others from the
-// user, and with that from the balances.
+// user returns a user. A transaction that changes data also locks the user and so
+// the balances.
 func (t *tx) user(ctx context.Context, id string) (*User, error) {
 	return found(ctx, t.users, id, errNoUser)
 }
@@ -78,14 +78,13 @@ func (t *tx) product(ctx context.Context, id string) (*Product, error) {
 	return found(ctx, t.products, id, "product not found")
 }
 
-// order returns an order. A transaction that changes something keeps others from
-// it.
+// order returns an order. A transaction that changes data also locks the order.
 func (t *tx) order(ctx context.Context, id string) (*Order, error) {
 	return found(ctx, t.orders, id, "order not found")
 }
 
 func found[T any](ctx context.Context, load func(context.Context, string) (map[string]*T, error), id string, missing Refusal) (*T, error) {
-	if id == "" { // would be all
+	if id == "" { // "" would select all orders
 		return nil, missing
 	}
 	all, err := load(ctx, id)
@@ -98,7 +97,7 @@ func found[T any](ctx context.Context, load func(context.Context, string) (map[s
 	return all[id], nil
 }
 
-// users returns the user of that id, if there is one; "" stands for all.
+// users returns the user with that id, if it exists; "" selects all users.
 func (t *tx) users(ctx context.Context, id string) (map[string]*User, error) {
 	users := map[string]*User{}
 	where, args := only("id", id)
@@ -144,7 +143,7 @@ func (a *Address) columns() []any {
 	return []any{&a.Address1, &a.Address2, &a.City, &a.State, &a.Country, &a.Zip}
 }
 
-// products returns the product of that id, if there is one; "" stands for all.
+// products returns the product with that id, if it exists; "" selects all products.
 func (t *tx) products(ctx context.Context, id string) (map[string]*Product, error) {
 	products := map[string]*Product{}
 	where, args := only("id", id)
@@ -176,7 +175,7 @@ func (v *Variant) columns() []any {
 	return []any{&v.ItemID, column[Options]{&v.Options}, &v.Available, &v.Price}
 }
 
-// variant returns a product's variant, and whether there is one.
+// variant returns a variant of a product, and whether it exists.
 func (t *tx) variant(ctx context.Context, product, item string) (v Variant, ok bool, err error) {
 	err = t.QueryRowContext(ctx, `SELECT `+variantColumns+` FROM variants WHERE product_id = $1 AND item_id = $2`, product, item).
 		Scan(v.columns()...)
@@ -186,7 +185,7 @@ func (t *tx) variant(ctx context.Context, product, item string) (v Variant, ok b
 	return v, err == nil, err
 }
 
-// orders returns the order of that id, if there is one; "" stands for all.
+// orders returns the order with that id, if it exists; "" selects all orders.
 func (t *tx) orders(ctx context.Context, id string) (map[string]*Order, error) {
 	orders := map[string]*Order{}
 	where, args := only("id", id)

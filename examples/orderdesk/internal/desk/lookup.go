@@ -27,8 +27,8 @@ type nameArgs struct {
 	Zip       string `json:"zip" jsonschema_description:"That of the profile's address, e.g. 12345"`
 }
 
-// findByName compares the names here: what is upper and lower case in other
-// letters than English ones, databases do not agree on.
+// findByName compares the names in Go, because databases treat the case of non-ASCII
+// letters differently.
 func findByName(ctx context.Context, t *tx, in nameArgs) (string, error) {
 	var ids []string
 	err := t.rows(ctx, `SELECT id, first_name, last_name FROM users WHERE zip = $1 ORDER BY id`, []any{in.Zip},
@@ -71,7 +71,7 @@ func productDetails(ctx context.Context, t *tx, in productArgs) (*Product, error
 
 type noArgs struct{}
 
-// productTypes returns the ids of the products by their names, which JSON sorts.
+// productTypes returns the ids of the products by name. JSON sorts the names.
 func productTypes(ctx context.Context, t *tx, _ noArgs) (map[string]string, error) {
 	ids := map[string]string{}
 	err := t.rows(ctx, `SELECT name, id FROM products ORDER BY id`, nil, func(scan func(...any) error) error {

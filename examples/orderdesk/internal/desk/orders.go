@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// What is done to an order is planned first: the checks, in the order in which
-// their refusals are told, and what follows from them. The approval policy asks
-// for the plan and does not carry it out. A plan that lacks nothing but the money on
-// a gift card comes with its refusal: the money may be there when the call runs.
+// Each change of an order begins with a plan: the checks, in the order of their
+// refusals, and the consequences. The approval policy reads the plan without
+// carrying it out. A plan that lacks only money on a gift card comes with its
+// refusal, because the money may be there when the call runs.
 
 type orderArgs struct {
 	OrderID string `json:"order_id" jsonschema_description:"With its leading #, e.g. #W0000000"`
@@ -26,13 +26,13 @@ func planCancel(ctx context.Context, t *tx, in cancelArgs) (*Order, error) {
 		return nil, err
 	case o.Status != pending:
 		return nil, Refusal("non-pending order cannot be cancelled")
-	case in.Reason != "no longer needed" && in.Reason != "ordered by mistake": // whoever calls without the schema
+	case in.Reason != "no longer needed" && in.Reason != "ordered by mistake": // for calls without the schema
 		return nil, Refusal("invalid reason")
 	}
 	return o, nil
 }
 
-// cancelOrder gives back what was paid.
+// cancelOrder refunds the payments.
 func cancelOrder(ctx context.Context, t *tx, in cancelArgs) (*Order, error) {
 	o, err := planCancel(ctx, t, in)
 	if err != nil {
@@ -50,7 +50,7 @@ func cancelOrder(ctx context.Context, t *tx, in cancelArgs) (*Order, error) {
 	return o, t.updateOrder(ctx, o)
 }
 
-// paid returns the payments of an order as far as they were not given back.
+// paid returns the payments of an order that were not refunded.
 func (o *Order) paid() []Payment {
 	var paid []Payment
 	for _, p := range o.PaymentHistory {
@@ -67,11 +67,11 @@ func (o *Order) paid() []Payment {
 			}
 		}
 	}
-	free := o.total() == 0 // then an empty payment is all that was paid
+	free := o.total() == 0 // then an empty payment counts as the whole price
 	return slices.DeleteFunc(paid, func(p Payment) bool { return p.Amount == 0 && !free })
 }
 
-// total is what the items of an order cost.
+// total returns the price of the items of an order.
 func (o *Order) total() (sum Cents) {
 	for _, i := range o.Items {
 		sum += i.Price
@@ -134,7 +134,7 @@ func planPayment(ctx context.Context, t *tx, in paymentArgs) (*Order, error) {
 	return o, nil
 }
 
-// method returns a method of payment of the order's user.
+// method returns a payment method of the order's user.
 func (t *tx) method(ctx context.Context, o *Order, id string) (PaymentMethod, error) {
 	u, err := t.user(ctx, o.UserID)
 	if err != nil {
@@ -147,12 +147,12 @@ func (t *tx) method(ctx context.Context, o *Order, id string) (PaymentMethod, er
 	return m, nil
 }
 
-// covers tells whether an amount can be paid.
+// covers reports whether a payment method can pay an amount.
 func (m PaymentMethod) covers(amount Cents) bool {
 	return m.Source != giftCard || m.Balance != nil && *m.Balance >= amount
 }
 
-// changePayment pays in the new way, and gives back what was paid in the old one.
+// changePayment pays with the new method and refunds the old payment.
 func changePayment(ctx context.Context, t *tx, in paymentArgs) (*Order, error) {
 	o, err := planPayment(ctx, t, in)
 	if err != nil {

@@ -2,7 +2,7 @@ package desk
 
 import "context"
 
-// updateOrder writes what the desk may have changed of an order, but for its lists.
+// updateOrder saves the changes of an order, without its lists.
 func (t *tx) updateOrder(ctx context.Context, o *Order) error {
 	return t.exec(ctx, `UPDATE orders SET status = $2, address1 = $3, address2 = $4, city = $5, state = $6, country = $7, zip = $8,
 		cancel_reason = $9, exchange_items = $10, exchange_new_items = $11, exchange_payment_method_id = $12,
@@ -10,7 +10,7 @@ func (t *tx) updateOrder(ctx context.Context, o *Order) error {
 		append([]any{o.OrderID}, o.values()...)...)
 }
 
-// values are those of orderColumns.
+// values returns the values of orderColumns.
 func (o *Order) values() []any {
 	return append(append([]any{o.Status}, o.Address.values()...), o.CancelReason,
 		asJSON(o.ExchangeItems), asJSON(o.ExchangeNewItems), o.ExchangePaymentMethodID, o.ExchangePriceDifference,
@@ -21,7 +21,7 @@ func (a Address) values() []any {
 	return []any{a.Address1, a.Address2, a.City, a.State, a.Country, a.Zip}
 }
 
-// addPayments adds entries to an order's history.
+// addPayments adds entries to the history of an order.
 func (t *tx) addPayments(ctx context.Context, o *Order, entries ...Payment) error {
 	for _, p := range entries {
 		if err := t.insertPayment(ctx, o.OrderID, len(o.PaymentHistory), p); err != nil {
@@ -37,7 +37,7 @@ func (t *tx) insertPayment(ctx context.Context, order string, position int, p Pa
 		order, position, p.TransactionType, p.Amount, p.PaymentMethodID)
 }
 
-// replaceItem puts a variant of the same product in the place of an item.
+// replaceItem replaces an item by a variant of the same product.
 func (t *tx) replaceItem(ctx context.Context, o *Order, position int, v Variant) error {
 	i := &o.Items[position]
 	i.ItemID, i.Price, i.Options = v.ItemID, v.Price, v.Options
@@ -45,8 +45,8 @@ func (t *tx) replaceItem(ctx context.Context, o *Order, position int, v Variant)
 		o.OrderID, position, v.ItemID, v.Price, asJSON(v.Options))
 }
 
-// give adds to the balance of a gift card; less than zero takes. Other methods of
-// payment have none, and what moves there is not this database's business.
+// give adds an amount to the balance of a gift card; a negative amount reduces it.
+// Other payment methods have no balance in this database, and give ignores them.
 func (t *tx) give(ctx context.Context, user, method string, amount Cents) error {
 	return t.exec(ctx, `UPDATE payment_methods SET balance_cents = balance_cents + $3 WHERE user_id = $1 AND id = $2 AND source = $4`,
 		user, method, amount, giftCard)

@@ -9,8 +9,8 @@ import (
 	"modernc.org/sqlite"
 )
 
-// migrations bring the tables to the form of this version, each once and in
-// their order. They are only ever added to.
+// migrations bring the tables to the current version, each once and in order. Only
+// append to them.
 var migrations = [][]string{
 	{
 		`CREATE TABLE users (
@@ -75,15 +75,15 @@ var migrations = [][]string{
 			tool TEXT NOT NULL,
 			result TEXT NOT NULL)`,
 	},
-	// The number of the attempt that wrote the row last. A row without a result is
-	// that of a refused call, and keeps earlier attempts out.
+	// The number of the last attempt that wrote the row. A row without a result
+	// belongs to a refused call and stops earlier attempts.
 	{`ALTER TABLE calls ADD COLUMN fence BIGINT NOT NULL DEFAULT 0`},
 }
 
-// migrate may be run by any number of processes at once.
+// migrate is safe to run in any number of processes at once.
 func (d *Desk) migrate(ctx context.Context) error {
 	err := d.patient(ctx, func(t *tx) error {
-		if d.postgres { // SQLite's transactions exclude each other
+		if d.postgres { // transactions of SQLite exclude each other
 			if err := t.exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('desk_version'))`); err != nil {
 				return err
 			}
@@ -103,15 +103,15 @@ func (d *Desk) migrate(ctx context.Context) error {
 	return nil
 }
 
-// What is done where SQLite says that a file is locked, and does not wait.
+// The retries after SQLite reports a locked file without waiting.
 const (
 	sqliteBusy = 5
 	lookAgain  = 20 * time.Millisecond
-	patience   = 500 // times: as long as it waits where it does
+	patience   = 500 // as many as fit into the time for which SQLite usually waits
 )
 
-// patient is update for a file that may be new. SQLite does not wait for another
-// process that makes it at this moment, and has not set its mode to WAL yet.
+// patient is update for a file that may be new. While another process creates the
+// file and has not set WAL mode yet, SQLite does not wait for it.
 func (d *Desk) patient(ctx context.Context, f func(*tx) error) error {
 	for n := 1; ; n++ {
 		err := d.update(ctx, f)

@@ -13,7 +13,7 @@ import (
 //go:embed seed.json
 var seed []byte
 
-// SeedData returns the shop of the example. It is the caller's.
+// SeedData returns the example shop. The value is the caller's.
 func SeedData() (*Data, error) {
 	var data Data
 	if err := json.Unmarshal(seed, &data); err != nil {
@@ -22,8 +22,8 @@ func SeedData() (*Data, error) {
 	return &data, nil
 }
 
-// Seed puts the shop of the example into a database that has no users, and
-// reports whether it did.
+// Seed adds the example shop to a database without users, and reports whether it has
+// added the shop.
 func (d *Desk) Seed(ctx context.Context) (bool, error) {
 	data, err := SeedData()
 	if err != nil {
@@ -31,7 +31,7 @@ func (d *Desk) Seed(ctx context.Context) (bool, error) {
 	}
 	did := false
 	err = d.update(ctx, func(t *tx) error {
-		if d.postgres { // two programs that start at once
+		if d.postgres { // for two programs that start at once
 			if err := t.exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('desk_seed'))`); err != nil {
 				return err
 			}
@@ -49,8 +49,8 @@ func (d *Desk) Seed(ctx context.Context) (bool, error) {
 	return did, nil
 }
 
-// Import adds objects to the database. If one is there already, or does not fit
-// the others, none is added.
+// Import adds objects to the database. If an object exists already, or does not fit
+// the others, Import adds nothing.
 func (d *Desk) Import(ctx context.Context, data *Data) error {
 	if err := d.update(ctx, func(t *tx) error { return t.add(ctx, data) }); err != nil {
 		return fmt.Errorf("desk: import: %w", err)
@@ -58,7 +58,7 @@ func (d *Desk) Import(ctx context.Context, data *Data) error {
 	return nil
 }
 
-// Export returns all that the database holds, as it is at one moment.
+// Export returns all data of the database at one moment.
 func (d *Desk) Export(ctx context.Context) (*Data, error) {
 	var data Data
 	err := d.view(ctx, func(t *tx) (err error) {

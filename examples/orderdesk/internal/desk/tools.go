@@ -16,13 +16,13 @@ Look before you act, and say only what the tools tell you. Pending orders can be
 
 Hand over to a colleague what the tools cannot do, and nothing else.`
 
-// Agent returns the agent that works at the desk.
+// Agent returns the agent of the desk.
 func (d *Desk) Agent(model llm.Model) *agent.Agent {
 	return &agent.Agent{Name: "order-desk", Instructions: instructions, Model: model, Tools: d.Tools()}
 }
 
-// Tools returns the desk's tools. All of them may be called again by a process
-// that goes on with the work of one that died.
+// Tools returns the tools of the desk. All tools are idempotent, so another process
+// may continue the work of a process that died.
 func (d *Desk) Tools() []tool.Tool {
 	again := tool.Idempotent()
 	return []tool.Tool{
@@ -63,5 +63,5 @@ type transferArgs struct {
 	Summary string `json:"summary" jsonschema_description:"What the user wants, for the colleague who takes over"`
 }
 
-// transfer tells nobody: the conversation, with the call, is in the journal.
+// transfer notifies no one: the journal has the conversation, with the call.
 func transfer(context.Context, transferArgs) (string, error) { return "Transfer successful", nil }
