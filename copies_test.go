@@ -27,7 +27,7 @@ import (
 )
 
 // notCopied are used by pointer, as their documentation says.
-var notCopied = []string{"llm.Memo", "llmtest.Model", "llmtest.Server", "tape.Tape", "journal.Memory", "runner.Limit", "runner.Session"}
+var notCopied = []string{"llm.Memo", "llmtest.Model", "llmtest.Server", "tape.Tape", "journal.Memory", "runner.CallLimit", "runner.Session"}
 
 // copies returns a copy of a variable of every other exported struct: go vet
 // refuses a line of it should the struct come to hold a lock.
@@ -143,7 +143,7 @@ func TestCopies(t *testing.T) {
 	}
 	require.ElementsMatch(t, exportedStructs(t), append(known, notCopied...))
 
-	for _, v := range []any{new(runner.Limit), new(llmtest.Model), new(journal.Memory)} { // the check can fail
+	for _, v := range []any{new(runner.CallLimit), new(llmtest.Model), new(journal.Memory)} { // the check can fail
 		require.NotEmpty(t, lockIn(reflect.TypeOf(v).Elem()), "%T", v)
 	}
 }

@@ -159,7 +159,7 @@ func TestEndWhileCallsWait(t *testing.T) {
 					l := newTimeline()
 					a := newAgent(l.tool("free"), l.tool("alone", tool.Alone()), l.tool("single", tool.Concurrency(1)), progressing())
 					script := llmtest.Script(t, turnOf(tt.calls...), llmtest.Text("Fine."))
-					r := runner.Runner{Model: script, Calls: runner.NewLimit(tt.limit), Journal: new(journal.Memory)}
+					r := runner.Runner{Model: script, Calls: runner.NewCallLimit(tt.limit), Journal: new(journal.Memory)}
 					ctx, cancel := context.WithCancelCause(t.Context())
 					defer cancel(nil)
 					for e, err := range r.Session("s").Stream(ctx, a, runner.Say(llm.User("Hi."))) {
@@ -257,7 +257,7 @@ func TestWaitingIsNotTheTimeout(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newTimeline()
 				script := llmtest.Script(t, turnOf("x", "a", 3, "x", "b", 3, "x", "c", 9), llmtest.Text("Fine."))
-				r := runner.Runner{Model: script, Calls: runner.NewLimit(tt.limit), ToolTimeout: 4 * time.Second}
+				r := runner.Runner{Model: script, Calls: runner.NewCallLimit(tt.limit), ToolTimeout: 4 * time.Second}
 				result, err := r.Run(t.Context(), newAgent(l.tool("x", tt.opts...)), llm.User("Hi."))
 				require.NoError(t, err)
 				require.Equal(t, []string{"a 0s-3s", "b 3s-6s", "c 6s-10s"}, l.sorted())
@@ -320,7 +320,7 @@ func TestNoDeadlock(t *testing.T) {
 // itself.
 type grove struct {
 	start time.Time
-	limit *runner.Limit
+	limit *runner.CallLimit
 	tools []tool.Tool
 	mu    sync.Mutex
 	rand  *rand.Rand
@@ -329,7 +329,7 @@ type grove struct {
 
 func newGrove(seed uint64) *grove {
 	g := &grove{start: time.Now(), rand: rand.New(rand.NewPCG(seed, 0)), left: 40}
-	g.limit = runner.NewLimit(1 + g.rand.IntN(3))
+	g.limit = runner.NewCallLimit(1 + g.rand.IntN(3))
 	for i := range 4 {
 		var opts []tool.Option
 		if g.rand.IntN(3) > 0 {

@@ -102,17 +102,17 @@ func TestLimitOfCalls(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name  string
-		limit *runner.Limit
+		limit *runner.CallLimit
 		runs  int
 		want  time.Duration
 	}{
 		{"default", nil, 1, 3 * time.Second},
-		{"own", runner.NewLimit(10), 1, 4 * time.Second},
-		{"shared by two runs", runner.NewLimit(10), 2, 8 * time.Second},
-		{"one", runner.NewLimit(1), 1, 40 * time.Second},
-		{"zero is the default", runner.NewLimit(0), 1, 3 * time.Second},
-		{"the zero Limit", new(runner.Limit), 1, 3 * time.Second},
-		{"no limit", runner.NewLimit(-1), 1, time.Second},
+		{"own", runner.NewCallLimit(10), 1, 4 * time.Second},
+		{"shared by two runs", runner.NewCallLimit(10), 2, 8 * time.Second},
+		{"one", runner.NewCallLimit(1), 1, 40 * time.Second},
+		{"zero is the default", runner.NewCallLimit(0), 1, 3 * time.Second},
+		{"the zero Limit", new(runner.CallLimit), 1, 3 * time.Second},
+		{"no limit", runner.NewCallLimit(-1), 1, time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -172,7 +172,7 @@ func TestAbort(t *testing.T) {
 		}))
 		script := llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 5}).And(llmtest.Calls("abort", nil), llmtest.Calls("wait", waitArgs{"b", 1})))
 		start := time.Now()
-		result, err := runner.Runner{Model: script, Calls: runner.NewLimit(2)}.Run(t.Context(), newAgent(waiter(), abort), llm.User("Hi."))
+		result, err := runner.Runner{Model: script, Calls: runner.NewCallLimit(2)}.Run(t.Context(), newAgent(waiter(), abort), llm.User("Hi."))
 		require.ErrorIs(t, err, errPlanted)
 		require.EqualError(t, err, "turn 1: tool abort: planted")
 		require.Equal(t, 5*time.Second, time.Since(start))
@@ -193,7 +193,7 @@ func TestAbortDoesNotWaitForASlot(t *testing.T) {
 			time.Sleep(time.Second) // synctest: exact in a bubble
 			return "", tool.Abort(errPlanted)
 		}))
-		limit := runner.NewLimit(2)
+		limit := runner.NewCallLimit(2)
 		other := llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 100}).And(llmtest.Calls("wait", waitArgs{"b", 100})), llmtest.Text("Fine."))
 		script := llmtest.Script(t, llmtest.Calls("abort", nil).And(llmtest.Calls("wait", waitArgs{"c", 1})))
 		start := time.Now()
@@ -217,7 +217,7 @@ func TestAbortDoesNotWaitForASlot(t *testing.T) {
 func TestNestedRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		limit := runner.NewLimit(1)
+		limit := runner.NewCallLimit(1)
 		inner := runner.Runner{Calls: limit, Model: llmtest.Script(t, llmtest.Calls("wait", waitArgs{"a", 1}), llmtest.Text("Inner."))}
 		ask := tool.Must(tool.New("ask", "Asks another agent.", func(ctx context.Context, _ struct{}) (string, error) {
 			result, err := inner.Run(ctx, newAgent(waiter()), llm.User("Hi."))

@@ -29,7 +29,7 @@ func play(t *testing.T) runner.Runner {
 		llmtest.Text(""),
 		llmtest.Text("All of them waited."))
 	m.Delay = 100 * time.Millisecond
-	return runner.Runner{Model: m, Calls: runner.NewLimit(2), Journal: new(journal.Memory)}
+	return runner.Runner{Model: m, Calls: runner.NewCallLimit(2), Journal: new(journal.Memory)}
 }
 
 var errBody = errors.New("planted in the loop body")

@@ -1,21 +1,20 @@
-// Package runner runs agents: it asks the model, runs the tool calls of each
-// turn concurrently, hands the results back, and repeats until the model has
-// answered.
+// Package runner runs agents: it asks the model, runs the tool calls of each turn
+// concurrently, sends the results back, and repeats until the model has answered.
 //
 //	result, err := runner.Run(ctx, assistant, llm.User("What is it like in Beijing?"))
 //	fmt.Println(result.Text)
 //
-// [Stream] is the same with every event as it happens. A [Session] keeps a
+// [Stream] does the same and yields every event as it happens. A [Session] keeps a
 // conversation over several runs in a journal.
 //
 // # Tools
 //
-// A tool's function runs on a goroutine of its own, with a context that ends at
-// its deadline, when the run's context ends, or when the consumer of Stream
-// leaves. Go cannot kill a function: one that has not returned some seconds
-// after its context ended is left behind. It is reported as timed out (or, if
-// the run was cancelled, its outcome is unknown), logged, and what it returns
-// later is dropped. A hung tool never hangs a run.
+// A tool's function runs on its own goroutine. Its context ends at its deadline, when
+// the run's context ends, or when the consumer of Stream leaves. Go cannot kill a
+// function, so the run leaves a function behind that has not returned some seconds
+// after its context ended: the call is reported as timed out (or with unknown outcome,
+// if the run was cancelled), the run logs it, and a late result is dropped. A hung tool
+// never hangs a run.
 //
 // A run calls other functions of the program in the same way: the model,
 // [Runner.Decide], [Runner.Redact], the agent's Instruct, toolsets, approval policies
@@ -35,14 +34,14 @@
 //
 // # The history
 //
-// [Result.Messages] is valid to send at any time, however the run ended: each
-// tool call has one result, in the order of the calls, directly after the
-// message that made them, and arguments are JSON objects. A call whose function
-// did not run says so, and so does one whose outcome nobody knows.
+// Every provider accepts [Result.Messages], however the run ended: each tool call has
+// one result, in the order of the calls, directly after the message with the calls, and
+// arguments are JSON objects. The result of a call that did not run says so, and so does
+// the result of a call with unknown outcome.
 //
 // A run can end after the model made calls and before their functions began: by an
 // error, a cancelled context, or a consumer that leaves. In a session these calls stay
 // open. They run when the session continues without a message. A message closes them.
 //
-// Words owned here: run, turn, session.
+// The words of this package: run, turn, session.
 package runner

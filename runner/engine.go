@@ -38,7 +38,7 @@ type engine struct {
 	listings []listing // of the agent's toolsets, for this turn
 	told     []string  // what the last notices said of each toolset
 	limits   loop.Limits
-	calls    *Limit
+	calls    *CallLimit
 	memo     *llm.Memo
 	logger   *slog.Logger
 	yield    func(event.Event) bool
@@ -150,6 +150,7 @@ func (e *engine) holds() error {
 }
 
 func (e *engine) acquire() { e.lock <- struct{}{} }
+
 func (e *engine) release() { <-e.lock }
 
 // execute runs the agent on the input. When it returns, nothing of the run is
@@ -215,7 +216,7 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 	}
 	e.calls = e.runner.Calls
 	if e.calls == nil || e.calls.within(ctx) {
-		e.calls = new(Limit)
+		e.calls = new(CallLimit)
 	}
 	e.memo = new(llm.Memo)
 	return in, nil

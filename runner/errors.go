@@ -10,9 +10,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 )
 
-// ErrNoInput is the error of a run that was given no messages where no
-// conversation waits for an answer: for who goes on with sessions, that there is
-// nothing left to do in this one.
+// ErrNoInput says that no messages were given and that the session has no unfinished
+// run. Code that resumes sessions may treat the session as done.
 var ErrNoInput = errors.New("runner: no messages were given, and no conversation waits for an answer")
 
 // A LimitError says that a bound ended the run.
@@ -48,21 +47,20 @@ func (e *LimitError) Is(target error) bool {
 	return e.Limit == runTime && target == context.DeadlineExceeded
 }
 
-// A FinishError says that the model ended its answer in a way that is no
-// answer. The Result has the text that there is.
+// A FinishError says that the end of the model's answer makes the answer unusable. The
+// Result has the text so far.
 type FinishError struct {
-	// Reason is "length" (the answer was cut off), "content_filter", "refusal",
-	// "error" (the provider failed on the way), or what the model was asked to do
-	// better and did not: "cut_off" (its tool calls were cut off), "empty",
-	// "lost_calls" (calls announced and none made), "no_call" (the tool choice made
-	// it call a tool, and it called none).
+	// Reason is "length" (the answer was cut off), "content_filter", "refusal" or "error"
+	// (the provider failed during the answer). After a second request to the model, Reason
+	// is "cut_off" (the tool calls were cut off), "empty", "lost_calls" (the answer
+	// announced calls and has none) or "no_call" (the tool choice demands a call).
 	Reason string
 	Finish llm.Finish
-	// Refusal is the text with which the model declined; "" for other reasons.
+	// Refusal is the text of the model's refusal. Empty for other reasons.
 	Refusal string
 }
 
-// Error says what happened, with the provider's own word for it.
+// Error returns the reason, with the provider's own word.
 func (e *FinishError) Error() string {
 	text := map[string]string{
 		loop.Short.String():    "the answer was cut off by the limit on tokens",
@@ -78,7 +76,7 @@ func (e *FinishError) Error() string {
 		text += ": " + safeText(e.Refusal)
 	}
 	switch {
-	case e.Finish.Raw == "completed", e.Finish.Raw == "incomplete": // a status of the Responses API, which says less than our word
+	case e.Finish.Raw == "completed", e.Finish.Raw == "incomplete": // a status of the Responses API says less than our own word
 		return fmt.Sprintf("%s (finish reason %q)", text, e.Finish.Reason)
 	case e.Finish.Native != "":
 		return fmt.Sprintf("%s (finish reason %q, %q)", text, e.Finish.Raw, e.Finish.Native)
@@ -89,7 +87,7 @@ func (e *FinishError) Error() string {
 // errLeft is the cause of contexts when the consumer left its loop.
 var errLeft = errors.New("runner: the consumer left the loop")
 
-// errUnwound is the end of a run in which the loop body, a model, instructions,
-// Decide or a journal panicked or called runtime.Goexit. That goes on on the caller's
+// errUnwound ends a run in which the loop body, a model, instructions, Decide or a
+// journal panicked or called runtime.Goexit. The panic continues on the caller's
 // goroutine.
 var errUnwound = errors.New("runner: a function of the caller's panicked or ended its goroutine")

@@ -7,9 +7,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// checkInput returns the messages as a history that every provider takes, or
-// says what is wrong with them. Results are put in the order of their calls,
-// and answers with nothing in them are left out.
+// checkInput returns the messages as a history that every provider accepts, or an error.
+// Results are sorted into the order of their calls, and empty answers are left out.
 func checkInput(messages []llm.Message) ([]llm.Message, error) {
 	out := make([]llm.Message, 0, len(messages))
 	for i := 0; i < len(messages); i++ {
@@ -54,7 +53,7 @@ func checkMessage(m llm.Message) error {
 	if m.Role == llm.RoleTool && len(m.Parts) != 1 {
 		return errors.New("a message with role tool holds one result")
 	}
-	return m.Validate() // once recorded, it would fail each turn of the session
+	return m.Validate() // a recorded bad message would fail every turn of the session
 }
 
 func checkPart(p llm.Part, role llm.Role) error {
@@ -76,7 +75,7 @@ func checkPart(p llm.Part, role llm.Role) error {
 	return nil
 }
 
-// isEmpty reports whether nothing is said in m.
+// isEmpty reports whether m has no content.
 func isEmpty(m llm.Message) bool {
 	for _, p := range m.Parts {
 		if t, ok := p.(llm.Text); !ok || t.Text != "" {
@@ -86,8 +85,8 @@ func isEmpty(m llm.Message) bool {
 	return true
 }
 
-// pairResults returns the results of the calls, in their order, which must be
-// the first of what follows.
+// pairResults returns the results of the calls, in the order of the calls. The results
+// must be the first messages behind the calls.
 func pairResults(calls []llm.ToolCall, following []llm.Message) ([]llm.Message, error) {
 	results := make([]llm.Message, len(calls))
 	used := make([]bool, len(calls))

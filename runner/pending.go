@@ -14,35 +14,32 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// ErrPaused says that a run waits for decisions about the calls in
-// [Result.Pending]. Nothing of it is running, and nothing is lost: the session's
-// next run goes on with the answers to them.
+// ErrPaused says that a run waits for decisions about the calls in [Result.Pending].
+// Nothing of the run is running, and nothing is lost: the session's next run continues
+// with the answers.
 var ErrPaused = errors.New("runner: the run is paused: tool calls wait for a decision")
 
 // errPausedForGood is ErrPaused for a run that nothing can answer.
 var errPausedForGood = fmt.Errorf("%w; outside a session nobody can answer them: use a Session, or Runner.Decide", ErrPaused)
 
-// Pending is a tool call that somebody must decide about. Its methods make the
-// inputs with which the session's next run goes on. It may be kept as JSON, and
-// answered by another process.
+// Pending is a tool call that needs a decision. Its methods make the inputs for the
+// session's next run. A Pending may be stored as JSON and answered by another process.
 type Pending struct {
 	// Call is our name of the call.
 	Call event.CallRef `json:"call"`
-	// Hash names the arguments: a decision is about these, and is refused for any
-	// others.
+	// Hash is a hash of the arguments. A decision is refused for other arguments.
 	Hash string `json:"hash"`
-	// InDoubt: the call was started, and its end was never recorded; it may have
-	// had its effect or not. Else it waits for approval and has not run.
+	// InDoubt means that the call began and has no recorded end: its effect may or may not
+	// have happened. False means that the call waits for approval and has not run.
 	InDoubt bool `json:"in_doubt,omitempty"`
-	// Key is the call's idempotency key, by which the outside world may know it. A
-	// decision is about this call, and not about one of another session.
+	// Key is the call's idempotency key, the name of the call in the outside world. A
+	// decision never fits a call of another session.
 	Key string `json:"key"`
-	// Seq is the position in the session of what raised the question. Should the
-	// call be asked about again, or run again and be in doubt again, that is another
-	// question, which an answer that comes late or twice does not fit. Of a call in
-	// doubt it is the [tool.Call.Fence] of the attempt.
+	// Seq is the position of the question in the session. A later question about the same
+	// call has another Seq, so a late or repeated answer does not fit. For a call in doubt,
+	// Seq is the [tool.Call.Fence] of the attempt.
 	Seq int64 `json:"seq"`
-	// ToolCall is the call, with the checked arguments that run, or ran.
+	// ToolCall is the call, with the checked arguments of the function.
 	ToolCall llm.ToolCall `json:"tool_call"`
 }
 
@@ -89,41 +86,39 @@ func (p Pending) Deny(reason string) Input {
 	return d
 }
 
-// Edit lets the call run with other arguments, a JSON object, which are checked as
-// the model's are. The model is told of the change.
+// Edit lets the call run with other arguments, a JSON object. The arguments are checked
+// like the model's own, and the model is told about the change.
 func (p Pending) Edit(arguments json.RawMessage) Input {
 	d := p.decide(edit)
 	d.args = arguments
 	return d
 }
 
-// Happened says of a call in doubt that it took effect, with this result.
+// Happened says that the effect of a call in doubt happened, with this result.
 func (p Pending) Happened(result ...llm.Part) Input {
 	d := p.doubt(event.Happened)
 	d.parts = result
 	return d
 }
 
-// NotHappened says of a call in doubt that it took no effect. The model is told,
-// and may call again, under another key.
+// NotHappened says that the effect of a call in doubt did not happen. The model reads
+// that and may call again, under another key.
 //
-// "It is not there" is final only once the attempt is buried: the process that
-// started the call may be stopped and not dead, and its effect can come after this
-// answer. Whoever decides records Key and Seq in the statement that looks for the
-// effect, and the tool refuses to act for a Key whose recorded number is not below
-// its [tool.Call.Fence]: see [tool.Reconcile]. Without that, Unknown is the safe
-// answer for an effect that must not happen twice.
+// NotHappened is final only after the attempt is buried. The process of the call may be
+// stopped and not dead, so its effect can come after this answer. Record Key and Seq in
+// the statement that looks for the effect, and let the tool refuse a Key whose recorded
+// number is not below its [tool.Call.Fence]; see [tool.Reconcile]. Without that, Unknown
+// is the safe answer for an effect that must not happen twice.
 func (p Pending) NotHappened() Input { return p.doubt(event.NotHappened) }
 
 // RunAgain runs a call in doubt again, with the same idempotency key and a higher
 // [tool.Call.Fence].
 func (p Pending) RunAgain() Input { return p.doubt(event.RunAgain) }
 
-// Unknown tells the model of a call in doubt that nobody knows what became of it.
+// Unknown tells the model that nobody knows the outcome of a call in doubt.
 func (p Pending) Unknown() Input { return p.doubt(event.Unknown) }
 
-// A DecisionError says that a decision does not fit the session. Nothing was
-// recorded.
+// A DecisionError says that a decision does not fit the session. Nothing was recorded.
 type DecisionError struct {
 	Call   event.CallRef
 	Reason string
@@ -134,8 +129,8 @@ func (e *DecisionError) Error() string {
 	return fmt.Sprintf("runner: decision about call %s: %s", e.Call, e.Reason)
 }
 
-// pending lists what waits for a decision, once nothing is running. The caller
-// holds the lock.
+// pending lists the calls that need a decision, when nothing is running. The caller holds
+// the lock.
 func (e *engine) pending() []Pending {
 	if e.state.Running() && !e.state.Paused() {
 		return nil
@@ -159,7 +154,8 @@ func (e *engine) pendingOf(calls []loop.Call) []Pending {
 	return all
 }
 
-// decided makes events of decisions. All fit, or there is an error.
+// decided makes events of decisions. If a decision does not fit, decided returns an
+// error and no event.
 func (e *engine) decided(decisions []decision) ([]event.Body, error) {
 	var bodies []event.Body
 	seen := map[event.CallRef]bool{}
@@ -195,7 +191,7 @@ func (e *engine) decided(decisions []decision) ([]event.Body, error) {
 	return bodies, nil
 }
 
-// decideCall makes the events of one decision, or says why it cannot be.
+// decideCall makes the events of a decision, or returns the reason against it.
 func (e *engine) decideCall(d decision, c loop.Call) (_ []event.Body, reason string) {
 	if d.inDoubt {
 		if c.Status != loop.Started {
@@ -218,7 +214,7 @@ func (e *engine) decideCall(d decision, c loop.Call) (_ []event.Body, reason str
 		if !ok {
 			return nil, "the agent has no such tool to check the arguments for"
 		}
-		if !bytes.HasPrefix(bytes.TrimSpace(d.args), []byte("{")) { // of a model, nothing at all is taken for {}
+		if !bytes.HasPrefix(bytes.TrimSpace(d.args), []byte("{")) { // only for a model does an empty text mean {}
 			return nil, "the arguments are no JSON object"
 		}
 		args, repairs, err := e.parse(t, string(d.args))
@@ -230,8 +226,8 @@ func (e *engine) decideCall(d decision, c loop.Call) (_ []event.Body, reason str
 	return []event.Body{b}, ""
 }
 
-// denied ends a call that was not approved. One that is not to run again may have
-// had its effect all the same.
+// denied ends a call that was not approved. A call that must not run again may have had
+// its effect all the same.
 func (e *engine) denied(c loop.Call, reason string) event.ToolCallFinished {
 	if !c.Tried {
 		return e.failure(c, tool.Fail(tool.Denied, reason, nil))
@@ -244,7 +240,8 @@ func (e *engine) denied(c loop.Call, reason string) event.ToolCallFinished {
 	return e.withEdit(c, e.failure(c, err))
 }
 
-// checkResult says why parts can be no result of a call; "": they can.
+// checkResult returns why parts cannot be the result of a call. Empty means that they
+// can.
 func checkResult(parts llm.Parts) (reason string) {
 	for _, p := range parts {
 		switch p := p.(type) {

@@ -7,44 +7,42 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A Result is what a run came to. It is the caller's.
+// A Result is the outcome of a run. The Result is the caller's.
 type Result struct {
-	// Text is that of the last answer. It is the final answer if there was no
-	// error; with an error it is what there is of one.
+	// Text is the text of the last answer: the final answer, or beside an error the text
+	// so far.
 	Text string `json:"text"`
-	// Messages is the whole conversation, with the messages that the run was
-	// given. It is valid to send; see the package comment. The slice is the
-	// caller's; what the messages hold is only for reading.
+	// Messages is the whole conversation, including the caller's messages. Every provider
+	// accepts Messages; see the package comment. The slice is the caller's; the contents of
+	// the messages are only for reading.
 	Messages []llm.Message `json:"messages"`
 	Finish   llm.Finish    `json:"finish"`            // of the last answer
 	Usage    llm.Usage     `json:"usage"`             // the sum over the turns of the run
 	Turns    int           `json:"turns"`             // of the run
 	Run      int           `json:"run"`               // its number in the session, from 1; 0 if it did not begin
 	Session  string        `json:"session,omitempty"` // empty outside a session
-	// Events are the durable events of this run in their order, from RunStarted
-	// to RunFinished, RunFailed or RunPaused, however it ended. Of a run that goes
-	// on after a pause or a crash they are those that were recorded since; Earlier has
-	// the others. There are none if the run did not begin, and no end if a journal
-	// refused that. Finished runs of a session are not in it. The slice is the caller's; what the events hold is
-	// shared and only for reading. They are no part of the JSON of a Result, as
-	// they hold the instructions; a journal keeps them.
+	// Events are the durable events of this run in order, from RunStarted to RunFinished,
+	// RunFailed or RunPaused. After a pause or a crash, Events are the events since the
+	// run continued, and Earlier has the events before. Events are empty if the run did not
+	// begin, and lack the end if a journal refused the end. The slice is the caller's; the
+	// contents are shared and only for reading. The JSON of a Result omits Events, because
+	// events hold the instructions; a journal stores them.
 	Events []event.Event `json:"-"`
-	// Earlier are the durable events that the run goes on from: those of the same
-	// run before it was paused or its process died, and those of the earlier run
-	// whose calls it goes on with or closes, each from RunStarted on. Empty for a
-	// run that began without open calls. Earlier and Events together are a piece
-	// of the session without a gap. The rules of Events hold for it.
+	// Earlier are the durable events from before: the events of the same run before a
+	// pause or crash, and the events of the earlier run whose calls this run continues or
+	// closes, each from RunStarted. A run without open calls at its begin has no Earlier.
+	// Earlier and Events together are a piece of the session without a gap, under the same
+	// rules.
 	Earlier []event.Event `json:"-"`
-	// Pending are the calls that a paused run waits for, or that a failed one left
-	// for somebody to decide about. Their answers are inputs of the session's next
-	// run.
+	// Pending are the calls that need a decision, of a paused or failed run. Their answers
+	// are inputs of the session's next run.
 	Pending []Pending `json:"pending,omitempty"`
 }
 
 func (e *engine) result() *Result {
 	e.acquire()
 	defer e.release()
-	if !e.began { // what stands in the state is of an earlier run
+	if !e.began { // the state belongs to an earlier run
 		return &Result{Messages: e.state.History(placeholder), Session: e.session, Pending: e.pending()}
 	}
 	return &Result{
@@ -61,12 +59,12 @@ func (e *engine) result() *Result {
 	}
 }
 
-// placeholder answers a call that has no result.
+// placeholder is the result of a call without a result.
 func placeholder(c loop.Call) llm.ToolResult {
 	return failure(c, unanswered(c)).Result
 }
 
-// unanswered is the failure of a call that has no result and will get none.
+// unanswered is the failure of a call that never gets a result.
 func unanswered(c loop.Call) *tool.Error {
 	switch {
 	case c.Status == loop.Started, c.Tried:

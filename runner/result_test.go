@@ -95,7 +95,7 @@ func TestBegan(t *testing.T) {
 		script := llmtest.Script(t,
 			llmtest.Calls("wait", waitArgs{"a", 2}).And(llmtest.Calls("wait", waitArgs{"b", 3}), llmtest.Calls("wait", "[]")),
 			llmtest.Text("Done."))
-		r := runner.Runner{Model: script, Calls: runner.NewLimit(1)}
+		r := runner.Runner{Model: script, Calls: runner.NewCallLimit(1)}
 		result, err := r.Run(t.Context(), newAgent(waiter()), llm.User("Hi."))
 		require.NoError(t, err)
 		began := map[event.CallRef]time.Time{}

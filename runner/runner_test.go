@@ -500,7 +500,7 @@ func TestConcurrentRuns(t *testing.T) {
 	}).Forever())
 	a := newAgent(weather())
 	a.Model = m
-	limit := runner.NewLimit(10)
+	limit := runner.NewCallLimit(10)
 	var group sync.WaitGroup
 	for i := range 1000 {
 		group.Go(func() {

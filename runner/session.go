@@ -16,15 +16,14 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// A Session is a conversation that goes on over several runs. Its events are
-// in the Runner's Journal under the session's name; each run begins where they
-// end, in whatever process. One run of a session goes at a time: another one is
-// refused with a [*journal.BusyError]. A Session is safe for concurrent use.
+// A Session is a conversation over several runs. Its events are in the Runner's Journal
+// under the session's name, and each run begins where the events end, in any process. A
+// session has a single run at a time: another run gets a [*journal.BusyError]. A Session
+// is safe for concurrent use.
 //
-// A Session keeps the conversation in memory between its runs, and reads only what
-// others have added since, if the journal's log has EventsAfter (see [journal.Log]). So
-// keep the value for a conversation that goes on at once, and let go of it for one that
-// waits for days.
+// A Session keeps the conversation in memory between its runs and reads only new events,
+// if the journal's log has EventsAfter (see [journal.Log]). Keep the value while the
+// conversation is active, and drop the value when the conversation waits for days.
 type Session struct {
 	runner Runner
 	name   string
@@ -33,18 +32,18 @@ type Session struct {
 	past *past // guarded by mu; nil: not known, or in use
 }
 
-// past is what a session's events come to, up to some position.
+// past is the state of a session's events up to a position.
 type past struct {
 	state  *loop.State
 	recent []event.Event // see engine.recent; not empty
 }
 
-// tail is a log that can read from a position on.
+// tail is a log that can read from a position.
 type tail interface {
 	EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error]
 }
 
-// sameEvent says whether two events are one: as they are kept.
+// sameEvent reports whether two events have the same stored form.
 func sameEvent(a, b event.Event) bool {
 	one, err := a.MarshalJSON()
 	if err != nil {
@@ -54,7 +53,7 @@ func sameEvent(a, b event.Event) bool {
 	return err == nil && bytes.Equal(one, other)
 }
 
-// known takes what is known of the session: whoever holds it may change it.
+// known takes the kept state of the session. The holder may change the state.
 func (s *Session) known() *past {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,9 +62,9 @@ func (s *Session) known() *past {
 	return p
 }
 
-// learn keeps what a run has left. The caller does not use the engine any more.
+// learn keeps the state that a run has left. The caller no longer uses the engine.
 func (s *Session) learn(e *engine) {
-	e.acquire() // what was left behind may still hold it
+	e.acquire() // a function left behind may still hold the lock
 	defer e.release()
 	if len(e.recent) == 0 {
 		return
@@ -77,8 +76,8 @@ func (s *Session) learn(e *engine) {
 	}
 }
 
-// Session returns the session of that name. Nothing is read or written before
-// its first run. Without a Journal the session lives as long as the value.
+// Session returns the session with that name. Nothing is read or written before the
+// first run. Without a Journal, the session lives as long as the value.
 func (r Runner) Session(name string) *Session {
 	if r.Journal == nil {
 		r.Journal = new(journal.Memory)
@@ -86,8 +85,8 @@ func (r Runner) Session(name string) *Session {
 	return &Session{runner: r, name: name}
 }
 
-// An Input is what a run of a session begins with: [Say], or the answers to
-// the [Result.Pending] of a paused run.
+// An Input begins a run of a session: [Say], or an answer to the [Result.Pending] of a
+// paused run.
 type Input interface{ input() }
 
 type said []llm.Message
@@ -97,25 +96,26 @@ func (said) input() {}
 // Say adds messages to the conversation.
 func Say(messages ...llm.Message) Input { return said(messages) }
 
-// Run runs an agent on the conversation so far and the input. It is as
-// [Runner.Run] is; Messages of the Result holds the whole session.
+// Run runs an agent on the conversation so far and the input, like [Runner.Run].
+// Messages of the Result has the whole session.
 //
-// With messages it begins a new run. Tool calls that an earlier run left without
-// a result are closed first: the model reads that the call did not run, or that
-// its outcome is unknown.
+// With messages, a new run begins. Tool calls without a result are closed first: the
+// model reads that the call did not run, or that its outcome is unknown.
 //
-// Without messages it goes on: with a run that was paused, whose process died, or
-// that failed. Results that are recorded are used, calls that did not begin
-// begin, and a call that was started and whose end was never recorded is in
-// doubt: it runs again only if its tool is [tool.Idempotent] or can tell that it
-// did not happen ([tool.Reconcile]); else the run pauses. Decisions about calls
-// are given as inputs, as many at a time as there are; the run goes on as far as
-// they allow, and pauses again if it must: the error is then [ErrPaused]. One
-// that does not fit is a [*DecisionError], and nothing is recorded. A session that
-// has nothing to go on with is [ErrNoInput].
+// Without messages, Run continues a run that was paused, that failed, or whose process
+// died:
 //
-// The agent need not be the same value, nor in the same process, as before; what
-// its tools have become holds.
+//   - Recorded results count, and calls that never began begin.
+//   - A call that began and has no recorded end is in doubt. It runs again only if its
+//     tool is [tool.Idempotent] or reports that nothing happened ([tool.Reconcile]).
+//     Otherwise the run pauses.
+//   - Decisions about calls are inputs, any number at a time. The run continues as far as
+//     they allow and pauses again if necessary: the error is then [ErrPaused].
+//   - A decision that does not fit is a [*DecisionError], and nothing is recorded.
+//   - A session without anything to continue is [ErrNoInput].
+//
+// The agent may be another value in another process. The current definitions of its
+// tools count.
 func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result, error) {
 	e := newEngine(s.runner, s.name, false)
 	e.retains = true
@@ -127,7 +127,7 @@ func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result
 	return result, err
 }
 
-// Stream is Run with every event as it happens, under the rules of [Runner.Stream].
+// Stream is like Run and yields every event, under the rules of [Runner.Stream].
 func (s *Session) Stream(ctx context.Context, a *agent.Agent, in ...Input) iter.Seq2[event.Event, error] {
 	return once(func(yield func(event.Event, error) bool) {
 		e := newEngine(s.runner, s.name, !s.runner.NoStream)
@@ -141,7 +141,7 @@ func (s *Session) Stream(ctx context.Context, a *agent.Agent, in ...Input) iter.
 	})
 }
 
-// input is what a run begins with.
+// input has the messages and decisions at the begin of a run.
 type input struct {
 	messages  []llm.Message
 	decisions []decision
@@ -159,8 +159,8 @@ func inputOf(all []Input) (in input) {
 	return in
 }
 
-// open runs do with the session's log open and its state in e. The context of
-// do ends when the log is lost.
+// open calls do with the session's log open and its state in e. The context of do ends
+// when the log is lost.
 func (s *Session) open(ctx context.Context, e *engine, do func(context.Context) error) (err error) {
 	if s.name == "" {
 		return errors.New("runner: the session has no name")
@@ -192,7 +192,7 @@ func (s *Session) open(ctx context.Context, e *engine, do func(context.Context) 
 	return do(ctx)
 }
 
-// whyStopped adds to an error why its context ended, if that was the bound on opening.
+// whyStopped adds the bound on opening to an error whose context the bound ended.
 func whyStopped(ctx, bounded context.Context, err error) error {
 	cause := context.Cause(bounded)
 	if cause == nil || ctx.Err() != nil || errors.Is(err, cause) {
@@ -201,8 +201,8 @@ func whyStopped(ctx, bounded context.Context, err error) error {
 	return fmt.Errorf("%w: %w", cause, err)
 }
 
-// Messages returns the conversation so far, valid to send as Result.Messages is.
-// It opens the journal, and so it is an error while a run is going on.
+// Messages returns the conversation so far. Every provider accepts these messages, as
+// with Result.Messages. Messages opens the journal, so it is an error during a run.
 func (s *Session) Messages(ctx context.Context) ([]llm.Message, error) {
 	e := newEngine(s.runner, s.name, false)
 	if err := s.open(ctx, e, func(context.Context) error { return nil }); err != nil {
@@ -212,9 +212,8 @@ func (s *Session) Messages(ctx context.Context) ([]llm.Message, error) {
 	return e.result().Messages, nil
 }
 
-// Pending returns the calls that a paused session waits for, or that a failed run
-// left for somebody to decide about; none while there is nothing to decide. It
-// opens the journal, and so it is an error while a run is going on.
+// Pending returns the calls that need a decision: calls of a paused run, or calls that a
+// failed run left. Pending opens the journal, so it is an error during a run.
 func (s *Session) Pending(ctx context.Context) ([]Pending, error) {
 	e := newEngine(s.runner, s.name, false)
 	if err := s.open(ctx, e, func(context.Context) error { return nil }); err != nil {

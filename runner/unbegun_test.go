@@ -29,7 +29,7 @@ func TestNothingIsLost(t *testing.T) {
 			j, l := new(journal.Memory), newLedger()
 			n := 0
 			ctx, cancel := context.WithCancel(t.Context())
-			r := runner.Runner{Model: worker(), Journal: j, NoStream: true, Calls: runner.NewLimit(1)}
+			r := runner.Runner{Model: worker(), Journal: j, NoStream: true, Calls: runner.NewCallLimit(1)}
 			ended = true
 			for _, err := range r.Session("s").Stream(ctx, desk(l), runner.Say(llm.User("Do it all."))) {
 				if n == at {

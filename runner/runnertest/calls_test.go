@@ -86,13 +86,13 @@ func TestOverlap(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name                 string
-		limit                *runner.Limit
+		limit                *runner.CallLimit
 		lookRefund, lookLook bool
 		most                 int
 	}{
 		{"all", nil, true, true, 3},
-		{"two", runner.NewLimit(2), true, false, 2}, // the second look begins when the first has ended
-		{"one", runner.NewLimit(1), false, false, 1},
+		{"two", runner.NewCallLimit(2), true, false, 2}, // the second look begins when the first has ended
+		{"one", runner.NewCallLimit(1), false, false, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,65 @@
+package runner
+
+import (
+	"context"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+)
+
+const defaultCalls = 16
+
+// A CallLimit bounds the tool calls that run at the same time, over all runs whose
+// Runner points to the CallLimit. The zero CallLimit allows 16 calls. A CallLimit must
+// not be copied.
+//
+// A run inside a tool call does not wait for the slot of that call: its own calls have
+// the default bound of a run instead. A function that was left behind holds no slot.
+type CallLimit struct {
+	once  sync.Once
+	slots *semaphore.Weighted // nil: no limit
+}
+
+// NewCallLimit returns a CallLimit of n calls. Zero means 16, -1 means no limit.
+func NewCallLimit(n int) *CallLimit {
+	l := new(CallLimit)
+	l.once.Do(func() { l.set(n) })
+	return l
+}
+
+func (l *CallLimit) set(n int) {
+	if n = orDefault(n, defaultCalls); n > 0 {
+		l.slots = semaphore.NewWeighted(int64(n))
+	}
+}
+
+// acquire waits for a slot, in the order of the callers.
+func (l *CallLimit) acquire(ctx context.Context) error {
+	l.once.Do(func() { l.set(0) })
+	if l.slots == nil {
+		return ctx.Err()
+	}
+	return l.slots.Acquire(ctx, 1)
+}
+
+// tryAcquire takes a slot if one is free and nobody waits for it.
+func (l *CallLimit) tryAcquire() bool {
+	l.once.Do(func() { l.set(0) })
+	return l.slots == nil || l.slots.TryAcquire(1)
+}
+
+func (l *CallLimit) release() {
+	if l.slots != nil {
+		l.slots.Release(1)
+	}
+}
+
+type holding struct{ limit *CallLimit }
+
+// holds marks ctx as the context of a call with a slot of l.
+func (l *CallLimit) holds(ctx context.Context) context.Context {
+	return context.WithValue(ctx, holding{l}, true)
+}
+
+// within reports whether ctx is the context of such a call.
+func (l *CallLimit) within(ctx context.Context) bool { return ctx.Value(holding{l}) != nil }
