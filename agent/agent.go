@@ -9,34 +9,34 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// An Agent is a value: build it as a literal, and leave it alone once a run
-// uses it. Any number of runs may use one Agent at once.
+// An Agent is a value: build an Agent as a literal, and do not change the Agent while a
+// run uses it. Several runs may use one Agent at the same time.
 type Agent struct {
-	// Name tells agents apart in events, logs and errors. Empty: "agent".
+	// Name is the name of the agent in events, logs and errors. Empty means "agent".
 	Name string
-	// Instructions are sent as the leading system message of each request. They
-	// are not part of the history. Empty: none are sent.
+	// Instructions are sent as the leading system message of each request. Instructions
+	// are not part of the history. Empty means that no instructions are sent.
 	Instructions string
-	// Instruct, if not nil, is asked for the instructions before each turn, in
-	// place of Instructions. Its error ends the run.
+	// Instruct, if not nil, returns the instructions before each turn, in place of
+	// Instructions. An error ends the run.
 	Instruct func(context.Context, Info) (string, error)
-	// Model answers. The runner's Model stands in for it if there is one.
+	// Model generates the responses. A Model of the runner replaces this Model.
 	Model llm.Model
-	// Tools are what the model may call. Their names must differ. The slice is
+	// Tools are the tools that the model may call. The names must differ. The slice is
 	// copied when a run starts.
 	Tools []tool.Tool
-	// Toolsets are more tools, which are listed before each turn, all sets at the
-	// same time. Their names and those of Tools must differ, else the run ends with
-	// an error; of a set that is Optional, tools with the name of another are left
-	// out.
+	// Toolsets are further tools, listed before each turn, all sets at the same time. If
+	// two tools of Tools and Toolsets have the same name, the run ends with an error. An
+	// Optional set drops such a tool instead.
 	Toolsets []tool.Set
 	// Output asks the model for a form of its final answer. The answer is not
 	// checked against it. Some servers never call a tool if a request asks for a form.
 	// Requests to them that offer tools go without Output, and a notice says so (see
-	// openai.Profile.OutputAlone). Describe the form in the instructions, too. Nil: text.
+	// openai.Profile.OutputAlone). Describe the form in the instructions, too. Nil
+	// means text.
 	Output *llm.OutputFormat
 	// Settings go into each request unchanged, such as Temperature. A runner enforces
-	// two of them, because some providers ignore them:
+	// two of these, because some providers ignore them:
 	//
 	//   - ParallelToolCalls false: the calls of an answer run one after the other, in
 	//     order. A call that waits for approval, or is in doubt, blocks the calls after
@@ -56,16 +56,16 @@ type Agent struct {
 	Settings llm.Settings
 }
 
-// Info is what [Agent.Instruct] is told about the run that it is asked for.
+// Info describes the run for [Agent.Instruct].
 type Info struct {
-	Session string // empty outside a session
-	Run     int    // of the session, from 1
-	Turn    int    // that is about to begin, from 1
-	// Messages is the history so far. It is for reading only.
+	Session string // name of the session; empty outside a session
+	Run     int    // number of the run in the session, from 1
+	Turn    int    // number of the turn that is about to begin, from 1
+	// Messages is the history so far. Do not change the messages.
 	Messages []llm.Message
 }
 
-// DisplayName returns the Name, or "agent" if it has none.
+// DisplayName returns the Name, or "agent" if the Name is empty.
 func (a *Agent) DisplayName() string {
 	if a.Name == "" {
 		return "agent"
@@ -73,9 +73,8 @@ func (a *Agent) DisplayName() string {
 	return a.Name
 }
 
-// Validate reports an Agent that cannot run, whatever its model says: a tool
-// that is the zero [tool.Tool], or two tools of one name. A runner calls it
-// before the first request.
+// Validate returns an error for an Agent that cannot run: the zero [tool.Tool] in Tools,
+// or two tools with the same name. A runner calls Validate before the first request.
 func (a *Agent) Validate() error {
 	if a == nil {
 		return errors.New("agent: is nil")

@@ -1,6 +1,5 @@
-// Package agent says what an agent is: a value that names a model, what it is
-// told and the tools it has. It does no I/O and knows no loop; package runner
-// runs it.
+// Package agent defines an agent: a value with a model, instructions and tools. The
+// package does no I/O. Package runner runs an agent.
 //
 //	assistant := &agent.Agent{
 //		Name:         "assistant",
@@ -8,6 +7,4 @@
 //		Model:        openai.Model("gpt-4o-mini"),
 //		Tools:        []tool.Tool{weather},
 //	}
-//
-// Words owned here: agent, instructions.
 package agent

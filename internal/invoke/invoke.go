@@ -1,5 +1,5 @@
-// Package invoke calls the functions of tools for whoever runs them: the runner, and a
-// server that offers them to others. Whatever a function does, its caller goes on.
+// Package invoke calls the functions of tools, for the runner and for servers that offer
+// tools to other programs. Whatever a function does, its caller continues.
 package invoke
 
 import (
@@ -13,25 +13,25 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// Grace is how long a function may go on after its context ended.
+// Grace is the time that a function may continue after the end of its context.
 const Grace = 5 * time.Second
 
-// A Call is what a function is called with.
+// A Call describes one call of a tool's function.
 type Call struct {
 	Tool     tool.Tool
-	Args     json.RawMessage // as Tool.Parse returned them
-	Info     tool.Call       // what the function may know; its Deadline is set here
-	Timeout  time.Duration   // not above 0: none
+	Args     json.RawMessage // result of Tool.Parse
+	Info     tool.Call       // visible to the function; Do sets the Deadline
+	Timeout  time.Duration   // zero and below mean no limit
 	Progress func(done, total float64, message string)
-	// May, if not nil, is asked right before the function is called; an error keeps it
-	// from being called, and is the outcome's.
+	// May, if not nil, runs directly before the function. An error of May prevents the
+	// call and becomes the error of the Outcome.
 	May func() error
 }
 
-// An Outcome is what came of a call: parts, or an error.
+// An Outcome is the result of a call: parts, or an error.
 type Outcome struct {
 	Parts llm.Parts
-	Err   *tool.Error // nil: none
+	Err   *tool.Error // nil for a successful call
 	Left  bool        // the function still runs
 }
 
@@ -40,24 +40,23 @@ var (
 	errLate   = errors.New("the tool's function did not return after its context ended")
 )
 
-// Do calls the function under its deadline and waits for it, after the end of its
-// context for no longer than Grace. An error that came when the time was over, and ctx
-// was not, is a [tool.TimedOut]; a function that does not return is left behind, and
-// its outcome unknown.
+// Do calls the function under its deadline and waits for the function, after the end of
+// its context for at most Grace. If the function fails after its deadline while ctx has
+// not ended, the error is a [tool.TimedOut]. A function that does not return is left,
+// and its outcome is unknown.
 func (c Call) Do(ctx context.Context) Outcome {
 	own, cancel := Within(ctx, c.Timeout)
 	defer cancel()
 	o := await(own, c.start(own))
 	if o.Err != nil && own.Err() != nil && ctx.Err() == nil {
 		late := tool.Fail(tool.TimedOut, c.Timeout.String(), cmp.Or(o.Err.Err, context.DeadlineExceeded))
-		late.Stack = o.Err.Stack // of a function that broke down over it
+		late.Stack = o.Err.Stack // of a function that panicked because of the timeout
 		o.Err = late
 	}
 	return o
 }
 
-// Within bounds the time of what is done with the context that it returns; not above
-// 0: it does not.
+// Within returns a context with the time limit d. Zero and below mean no limit.
 func Within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	if d > 0 {
 		return context.WithTimeout(ctx, d)
@@ -65,13 +64,13 @@ func Within(ctx context.Context, d time.Duration) (context.Context, context.Canc
 	return context.WithCancel(ctx)
 }
 
-// start calls the function on a goroutine of its own, so that one that ignores its
-// context can be left behind.
+// start calls the function on a new goroutine, so that a function that ignores its
+// context can be left.
 func (c Call) start(ctx context.Context) <-chan Outcome {
 	c.Info.Deadline, _ = ctx.Deadline()
 	ctx = tool.WithCall(ctx, c.Info, c.Progress)
 	done := make(chan Outcome, 1)
-	go func() { // await waits for it as long as it keeps to its context
+	go func() { // await waits for this goroutine, unless the function ignores its context
 		o := Outcome{Err: tool.Fail(tool.Failed, "The tool ended without a result.", errGoexit)}
 		defer func() { done <- o }()
 		if c.May != nil {
@@ -89,7 +88,7 @@ func (c Call) start(ctx context.Context) <-chan Outcome {
 	return done
 }
 
-// await waits for the outcome, until some time after ctx ended.
+// await waits for the outcome, at most Grace after the end of ctx.
 func await(ctx context.Context, done <-chan Outcome) Outcome {
 	select {
 	case o := <-done:
@@ -106,7 +105,8 @@ func await(ctx context.Context, done <-chan Outcome) Outcome {
 	}
 }
 
-// Error is an error as a tool's: one that is none is a failure with its text.
+// Error converts an error to a tool's error. Other errors become a failure with their
+// text.
 func Error(err error) *tool.Error {
 	if e, ok := errors.AsType[*tool.Error](err); ok {
 		return e
@@ -114,16 +114,16 @@ func Error(err error) *tool.Error {
 	return tool.Fail(tool.Failed, err.Error(), err)
 }
 
-// Ask returns what f returns. It waits for f no longer than ctx lasts: then, or if f
-// calls runtime.Goexit, it returns an error, and the zero value. An f that ignores ctx
-// is left behind.
+// Ask returns the result of f, and waits for f only until the end of ctx. At the end of
+// ctx, or if f calls runtime.Goexit, Ask returns an error and the zero value. A function
+// that ignores ctx is left.
 func Ask[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type answer struct {
 		value T
 		err   error
 	}
 	done := make(chan answer, 1)
-	go func() { // Ask waits for it as long as it keeps to ctx
+	go func() { // Ask waits for this goroutine, unless f ignores ctx
 		a := answer{err: errGoexit}
 		defer func() { done <- a }()
 		a.value, a.err = f()

@@ -1,2 +1,2 @@
-// Package secret cuts credentials out of texts that people and models read.
+// Package secret removes credentials from texts that people and models read.
 package secret

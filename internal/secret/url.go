@@ -7,8 +7,8 @@ import (
 
 var queryKey = regexp.MustCompile(`(?i)([?&#](?:[\w.-]*[-_.])?(?:api|access|auth|secret|subscription)?(?:key|token|secret|password|passwd|pwd|sig|signature|credential|auth)=)[^&#\s"'<>]+`)
 
-// Redact cuts the credentials of URLs: passwords before the @ of a host, and the
-// values of query parameters that are named like keys.
+// Redact replaces the credentials in URLs: passwords before the @ of a host, and the
+// values of query parameters with names such as key or token.
 func Redact(s string) string {
 	if !strings.Contains(s, "://") && !strings.ContainsAny(s, "?&#") {
 		return s
@@ -16,29 +16,28 @@ func Redact(s string) string {
 	return queryKey.ReplaceAllString(CutUserinfo(s, userinfoEnd), "${1}[redacted]")
 }
 
-// maxUserinfo is how far behind :// credentials are looked for, in bytes.
+// maxUserinfo bounds the search for credentials after ://, in bytes.
 const maxUserinfo = 4 << 10
 
 var (
-	// A port and an @ further on are no credentials. In an address of the web the
-	// @ may be in the path; in any other a slash belongs to the password, unless
-	// there is a blank behind it. What has brackets is a host.
+	// A port followed by a later @ is not a password. In a web address, the @ may be in
+	// the path. In other addresses, a slash belongs to the password, unless a blank
+	// follows. A host may be in brackets.
 	port = regexp.MustCompile(`^[\w+.-]*://[^:]*:[0-9]+(?:[?#\s]|/\S*\s)|^(?i:https?|wss?)://[^:]*:[0-9]+/` +
 		`|^[\w+.-]*://\[[0-9A-Fa-f:.]+\](?::[0-9]+)?[/?#\s]`)
-	// digest names content behind an @, as in docker-pullable://nginx@sha256:…
+	// A digest after the @ names content, as in docker-pullable://nginx@sha256:…
 	digest = regexp.MustCompile(`^sha(?:256|384|512):[0-9a-f]`)
-	// name is a user without a password, as in https://ann@dev.azure.com, or a key
-	// that is no secret, as in enode://6f8a…@10.0.0.1; token is a secret in the place
-	// of a name, which its issuer marks as one.
+	// A name is a user without a password, as in https://ann@dev.azure.com, or a public
+	// key, as in enode://6f8a…@10.0.0.1. A token is a secret in place of the name, with
+	// a prefix of its issuer.
 	name  = regexp.MustCompile(`^[\w+.-]*://[^:]*@$`)
 	token = regexp.MustCompile(`://(?:gh[pousr]_|github_pat_|glpat-)\w+@$`)
-	// template is where a program or a person fills in the password.
+	// A template is a placeholder for a password.
 	template = regexp.MustCompile(`:(?:\$\w+|\$\{[^}]*\}|\$\([^)]*\)|\{[^}]*\}|\{\{[^}]*\}\}|%[a-z]|\*+|\.\.\.|…)@$`)
 )
 
-// CutUserinfo cuts a password before the host of a URL, and the name of its user
-// with it. end finds both. Regular expressions see only what may be one: a result
-// can be long.
+// CutUserinfo replaces the user and the password before the host of a URL. end finds the
+// end of both. Regular expressions run only on candidates, because a result can be long.
 func CutUserinfo(s string, end func(string) int) string {
 	if !strings.Contains(s, "@") {
 		return s
@@ -62,13 +61,13 @@ func CutUserinfo(s string, end func(string) int) string {
 	}
 }
 
-// isHonest reports whether what looks like credentials, up to its @, is none.
+// isHonest reports whether found, which ends in @, is free of secrets.
 func isHonest(found, behind string) bool {
 	return port.MatchString(found) || name.MatchString(found) && !token.MatchString(found) ||
 		template.MatchString(found) || digest.MatchString(behind)
 }
 
-// schemeStart returns where the scheme begins that ends at end.
+// schemeStart returns the start of the scheme that ends at end.
 func schemeStart(s string, from, end int) int {
 	for end > from && (isWord(s[end-1]) || strings.IndexByte("+.-", s[end-1]) >= 0) {
 		end--
@@ -86,11 +85,10 @@ const (
 	lists  = ",;|(){}[]" // marks that end a URL in a list
 )
 
-// userinfoEnd returns the end of what may be credentials that s begins with, behind
-// their @; 0 if there are none. It is for errors: rather too much is cut of them
-// than too little. Credentials are, in this order: what stands before an @ in the
-// place of a host, without the marks of lists; a name, a colon and what follows
-// without a blank; the same with blanks in it.
+// userinfoEnd returns the end of the credentials at the start of s, after their @, or 0.
+// userinfoEnd is for errors, where cutting too much is better than too little.
+// Credentials are, in this order: text before an @ in place of a host, without list
+// marks; a name, a colon and text without blanks; a name, a colon and text with blanks.
 func userinfoEnd(s string) int {
 	if strings.IndexByte(s, '@') < 0 {
 		return 0
@@ -114,12 +112,12 @@ func userinfoEnd(s string) int {
 	return 0
 }
 
-// listed is a port, or the end of a URL in a list, and not the begin of a password.
+// listed matches a port, or the end of a URL in a list, rather than a password.
 var listed = regexp.MustCompile(`^[0-9]*[` + regexp.QuoteMeta(lists) + `]`)
 
-// PasswordEnd is userinfoEnd for results, which models work with and write back:
-// nothing is cut of them that is not surely a password, where the syntax of URLs
-// has it.
+// PasswordEnd is userinfoEnd for results, which models process and write back.
+// PasswordEnd finds only certain passwords, in the place that the syntax of URLs
+// defines.
 func PasswordEnd(s string) int {
 	if strings.IndexByte(s, '@') < 0 {
 		return 0
@@ -132,7 +130,7 @@ func PasswordEnd(s string) int {
 		}
 		user, password, found := strings.Cut(part[:at], ":")
 		switch {
-		case !found && !strings.ContainsAny(user, lists): // a token, or else honest
+		case !found && !strings.ContainsAny(user, lists): // a token, or else no secret
 			return at + 1
 		case found && password != "" && !strings.ContainsAny(user, "[@") && !listed.MatchString(password) && !address.MatchString(part[:at]):
 			return at + 1
@@ -142,10 +140,10 @@ func PasswordEnd(s string) int {
 	return 0
 }
 
-// address is a host with its port.
+// address matches a host with its port.
 var address = regexp.MustCompile(`^[0-9]+(?:\.[0-9]+){3}:[0-9]+$`)
 
-// until is s up to the first of the characters.
+// until returns s up to the first of the characters.
 func until(s, chars string) string {
 	if i := strings.IndexAny(s, chars); i >= 0 {
 		return s[:i]

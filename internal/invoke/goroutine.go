@@ -17,8 +17,8 @@ type Return[T any] struct {
 	Late <-chan Return[T] // with Left: receives the Return if the function ends later
 
 	Exited bool   // the function called runtime.Goexit
-	Panic  any    // the function panicked with this value
-	Stack  []byte // of the panic; nil: there was none
+	Panic  any    // value of the function's panic
+	Stack  []byte // stack of the panic; nil without a panic
 }
 
 // Resume repeats the panic or the runtime.Goexit of the function on the goroutine of
@@ -42,7 +42,7 @@ func (r Return[T]) Resume() {
 func Apart[T any](ctx context.Context, f func(ctx context.Context, here func(func())) (T, error)) Return[T] {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	v := visit{asked: make(chan request), over: make(chan struct{})}
+	v := callerQueue{requests: make(chan request), over: make(chan struct{})}
 	done := make(chan Return[T], 1)
 	go run(ctx, f, v.here, done)
 	returned := false
@@ -58,10 +58,10 @@ func Apart[T any](ctx context.Context, f func(ctx context.Context, here func(fun
 	return r
 }
 
-// A visit carries functions to the goroutine of the caller.
-type visit struct {
-	asked chan request
-	over  chan struct{} // closed when the caller stops serving
+// A callerQueue carries functions to the goroutine of the caller.
+type callerQueue struct {
+	requests chan request
+	over     chan struct{} // closed when the caller stops serving
 }
 
 type request struct {
@@ -69,17 +69,17 @@ type request struct {
 	done chan<- struct{}
 }
 
-func (v visit) here(do func()) {
+func (v callerQueue) here(do func()) {
 	done := make(chan struct{})
 	select {
-	case v.asked <- request{do, done}:
+	case v.requests <- request{do, done}:
 		<-done
 	case <-v.over:
 	}
 }
 
-// answer runs the function. Its visitor continues even if the function panics.
-func (r request) answer() {
+// run runs the function. The requester continues even if the function panics.
+func (r request) run() {
 	defer close(r.done)
 	r.do()
 }
@@ -97,14 +97,14 @@ func run[T any](ctx context.Context, f func(context.Context, func(func())) (T, e
 	r = Return[T]{Value: value, Err: err}
 }
 
-// serve runs the functions of the visit until f ends or is left behind.
-func serve[T any](ctx context.Context, v visit, done chan Return[T]) Return[T] {
+// serve runs the requested functions until f ends or is left behind.
+func serve[T any](ctx context.Context, v callerQueue, done chan Return[T]) Return[T] {
 	ended := ctx.Done()
 	var late <-chan time.Time
 	for {
 		select {
-		case r := <-v.asked:
-			r.answer()
+		case r := <-v.requests:
+			r.run()
 		case r := <-done:
 			return r
 		case <-ended:
