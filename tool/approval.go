@@ -45,7 +45,7 @@ func NeedsApprovalIf[In any](need func(ctx context.Context, in In) (bool, error)
 		s.approvalType = reflect.TypeFor[In]()
 		names := gotype.ShapeOf(s.approvalType, map[reflect.Type]*gotype.Shape{})
 		s.approval = func(ctx context.Context, args json.RawMessage) (bool, error) {
-			if err := names.Match(args); err != nil {
+			if err := names.CheckJSON(args); err != nil {
 				return true, err
 			}
 			var in In
@@ -91,7 +91,8 @@ func Reconcile[Out any](ask func(ctx context.Context, c Call, args json.RawMessa
 }
 
 // checkApprovalType refuses an approval policy whose type does not match the arguments.
-// in is the type of the arguments. Nil stands for a raw tool, whose properties are compared.
+// in is the type of the arguments. Nil stands for a raw tool, whose properties are
+// compared.
 func (s *spec) checkApprovalType(in reflect.Type) error {
 	t := s.approvalType
 	switch {

@@ -346,7 +346,7 @@ func collectFields(t reflect.Type, outer string, index []int, around []reflect.T
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		at, goName := append(slices.Clone(index), i), strings.TrimPrefix(outer+"."+sf.Name, ".")
-		name, options := gotype.JsonTag(sf)
+		name, options := gotype.JSONTag(sf)
 		inner := sf.Type
 		if inner.Kind() == reflect.Pointer && inner.Name() == "" {
 			inner = inner.Elem()

@@ -29,7 +29,7 @@ func Reflected(t reflect.Type, alter func(schema map[string]any)) (Tool, error) 
 	if err != nil {
 		return Tool{}, constructError("reflected", err)
 	}
-	held := r.Hold(shown)
+	held := r.Held(shown)
 	if alter != nil {
 		shown, held = altered(shown, alter), altered(held, alter)
 	}

@@ -39,7 +39,7 @@ func schemaFor(t reflect.Type) (*schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	return schemaOf(r, t, shown, r.Hold(shown))
+	return schemaOf(r, t, shown, r.Held(shown))
 }
 
 // schemaOf builds a schema from the two reflected documents: shown is for the model,
@@ -72,7 +72,7 @@ func (s *schema) parse(name, arguments string) (json.RawMessage, []string, error
 	if err := s.check(name, args, done); err != nil {
 		return nil, nil, err
 	}
-	s.shape.Count(args)
+	s.shape.ConvertDurations(args)
 	raw := args.JSON()
 	if err := s.decode(raw); err != nil {
 		return nil, nil, decodeFailure(name, err)
@@ -99,8 +99,8 @@ func (s *schema) check(name string, args *tree.Value, done *tree.Repairs) error 
 		return Fail(InvalidArguments, validate.Report(name, found), nil)
 	}
 	names := &validate.Explainer{Args: args}
-	if s.shape.Check(args, names, nil); len(names.Problems) > 0 {
-		return Fail(InvalidArguments, validate.Report(name, names.Findings), nil)
+	if s.shape.Check(args, names, nil); len(names.Found.Problems) > 0 {
+		return Fail(InvalidArguments, validate.Report(name, names.Found), nil)
 	}
 	return nil
 }
@@ -148,13 +148,13 @@ func rawSchema(raw json.RawMessage) (*schema, error) {
 	}
 	sch := &schema{raw: slices.Clone(raw), decode: func(json.RawMessage) error { return nil }}
 	var err error
-	if sch.repairs, err = forms.Ready(doc); err != nil {
+	if sch.repairs, err = forms.Normalize(doc); err != nil {
 		return nil, err
 	}
 	if sch.valid, err = forms.CompileRaw(doc); err != nil {
 		sch.valid, sch.unchecked = nil, err
 	}
-	shown, err := forms.Showable(doc)
+	shown, err := forms.Shown(doc)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (s *schema) dropUnreadable() error {
 	if err != nil {
 		return err
 	}
-	if err := forms.CutUnread(shown); err != nil {
+	if err := forms.DropInvalid(shown); err != nil {
 		return err
 	}
 	s.wire = shown.JSON()

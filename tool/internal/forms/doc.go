@@ -1,10 +1,10 @@
-// Package forms makes the forms of a schema that a model is shown.
+// Package forms makes the schemas that a model sees.
 //
-// [ToWire] drops what providers refuse. [Showable] does the same for schemas from
-// elsewhere: it reads them in the draft that they were written for, repairs them
-// where their meaning is plain, and shows them as draft 2020-12.
+// [ToWire] drops the keywords that providers refuse. [Normalize] and [Shown] prepare
+// schemas from elsewhere: they read the draft of the schema, repair common mistakes, and
+// show the schema in draft 2020-12.
 //
-// [StrictForm] rewrites a schema for providers that hold a model to it ("strict":
-// true), or says why no such form exists. A form that lost a call would be worse than
-// none.
+// [StrictForm] rewrites a schema for "strict": true, where a provider forces the model
+// to follow the schema, or says why no such form exists. A form must not lose a call
+// that the tool accepts.
 package forms

@@ -9,10 +9,10 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
-// CompileRaw compiles a schema that is not ours. Many say nothing of their draft
-// and are written as an older one, or OpenAPI 3.0, would have it: those are read
-// as draft 2020-12 would say it. To take them for the older draft would hold
-// formats that nobody asked for, and drop what came later.
+// CompileRaw compiles a schema of NewRaw. Many schemas have no "$schema" and use
+// keywords of an older draft or of OpenAPI 3.0. Such keywords are translated to draft
+// 2020-12. To compile the whole schema as an older draft would enforce formats, which
+// the author did not ask for, and would ignore newer keywords.
 func CompileRaw(doc *tree.Value) (*validate.Validator, error) {
 	valid, err := validate.Compile(doc, nil)
 	if err == nil || doc.Has("$schema") {
@@ -26,19 +26,18 @@ func CompileRaw(doc *tree.Value) (*validate.Validator, error) {
 	if valid, none := validate.Compile(newer, nil); none == nil {
 		return valid, nil
 	}
-	return nil, err // about the schema as it was written
+	return nil, err // the error for the schema as written
 }
 
-// modernize writes what a schema has of older drafts as draft 2020-12 does:
-// "items" that differ by their place, exclusive bounds that are booleans beside
-// others, and names in "$id".
+// modernize translates keywords of older drafts to draft 2020-12: "items" with a list,
+// boolean exclusive bounds, and names in "$id".
 func modernize(root *tree.Value) {
 	repoint(root, root)
 	upgrade(root)
 }
 
 func upgrade(s *tree.Value) {
-	s.Inner(func(below *tree.Value, _ ...string) { upgrade(below) })
+	s.EachSubschema(func(below *tree.Value, _ ...string) { upgrade(below) })
 	exclusive(s)
 	if name, ok := strings.CutPrefix(s.Get("$id").Str(), "#"); ok && name != "" {
 		s.Remove("$id")
@@ -57,8 +56,8 @@ func upgrade(s *tree.Value) {
 	}
 }
 
-// exclusive writes the bounds of draft-04, where exclusiveMinimum is a boolean
-// beside minimum, as all later drafts do.
+// exclusive translates the exclusive bounds of draft-04. In draft-04, exclusiveMinimum
+// is a boolean beside minimum; in all later drafts, exclusiveMinimum is a number.
 func exclusive(s *tree.Value) {
 	for _, keyword := range []string{"exclusiveMinimum", "exclusiveMaximum"} {
 		b := s.Get(keyword)
@@ -75,19 +74,18 @@ func exclusive(s *tree.Value) {
 	}
 }
 
-// isTuple reports whether the items of a schema differ by their place, as drafts
-// before 2020-12 say it.
+// isTuple reports whether "items" is a list of schemas, as in drafts before 2020-12.
 func isTuple(s *tree.Value) bool {
 	items := s.Get("items")
 	return items != nil && items.Form == tree.ArrayForm && !s.Has("prefixItems")
 }
 
-// tupleNames are what the keywords of a tuple are called since then.
+// tupleNames maps the keywords of a tuple to the names of draft 2020-12.
 var tupleNames = map[string]string{"items": "prefixItems", "additionalItems": "items"}
 
-// repoint makes references lead where they led when the names have changed.
+// repoint updates references into tuples, whose keywords get new names.
 func repoint(s, root *tree.Value) {
-	s.Inner(func(below *tree.Value, _ ...string) { repoint(below, root) })
+	s.EachSubschema(func(below *tree.Value, _ ...string) { repoint(below, root) })
 	path, local := tree.PathOf(s.Get("$ref").Str())
 	if !local {
 		return

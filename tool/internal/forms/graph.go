@@ -9,13 +9,13 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
-// A site is where a schema stands. base is the "$id" around it, to which names are
-// relative.
+// A site is the place of a schema. base is the enclosing "$id"; names are relative to
+// base.
 type site struct {
 	schema *tree.Value
 	base   string
-	above  *site    // nil at the top
-	steps  []string // from there
+	above  *site    // enclosing schema; nil at the top
+	steps  []string // path from above
 }
 
 func (s *site) path() (path []string) {
@@ -28,17 +28,17 @@ func (s *site) path() (path []string) {
 // A graph is a schema with its references.
 type graph struct {
 	root  *tree.Value
-	base  string  // at the top
-	id    string  // the keyword that names a schema
-	sites []*site // in their order, each before those inside
+	base  string  // base at the top
+	id    string  // keyword that names a schema
+	sites []*site // in document order, each before its inner schemas
 	known map[*tree.Value]bool
-	ids   map[string]string // each name, in full, to the pointer of its schema
+	ids   map[string]string // full names to the pointers of their schemas
 }
 
 func readGraph(root *tree.Value) *graph {
 	g := &graph{root: root, base: validate.SchemaURL, id: "$id", known: map[*tree.Value]bool{}, ids: map[string]string{validate.SchemaURL: ""}}
 	if strings.Contains(root.Get("$schema").Str(), "draft-04") {
-		g.id = "id" // which means nothing to later drafts
+		g.id = "id" // later drafts ignore "id"
 	}
 	g.read(&site{schema: root, base: validate.SchemaURL})
 	g.base = g.sites[0].base
@@ -58,10 +58,10 @@ func (g *graph) read(s *site) {
 	}
 	g.known[s.schema] = true
 	g.sites = append(g.sites, s)
-	s.schema.Inner(func(below *tree.Value, steps ...string) { g.read(&site{below, s.base, s, steps}) })
+	s.schema.EachSubschema(func(below *tree.Value, steps ...string) { g.read(&site{below, s.base, s, steps}) })
 }
 
-// reference returns a reference from where base holds as one to the whole schema.
+// reference rewrites a reference that is relative to base as a reference from the root.
 func (g *graph) reference(ref, base string) string {
 	at, rest := locate(base, ref)
 	if to, ok := g.ids[at+rest]; ok {
@@ -73,7 +73,7 @@ func (g *graph) reference(ref, base string) string {
 	return ref
 }
 
-// target returns where a reference leads to; nil if it leads nowhere in the schema.
+// target returns the target of a reference, or nil if the schema contains no target.
 func (g *graph) target(s *site) ([]string, *tree.Value) {
 	ref := s.schema.Get("$ref").Str()
 	if ref == "" {
@@ -89,18 +89,18 @@ func (g *graph) target(s *site) ([]string, *tree.Value) {
 	return nil, nil
 }
 
-// point makes the reference of a schema lead to path.
+// point sets the reference of a schema to path.
 func (g *graph) point(s *site, path []string) string {
 	ref := fragment(tree.Pointer(path))
-	if s.base != g.base { // there # is another schema
+	if s.base != g.base { // a nested "$id" changes the meaning of #
 		ref = g.base + ref
 	}
 	s.schema.Set("$ref", tree.Text(ref))
 	return ref
 }
 
-// leads reports whether a reference leads somewhere, which may be outside.
-func (g *graph) leads(s *site) bool {
+// isValid reports whether the reference of s is valid. A remote reference is valid, too.
+func (g *graph) isValid(s *site) bool {
 	ref := s.schema.Get("$ref").Str()
 	if _, to := g.target(s); to != nil {
 		return true
@@ -108,24 +108,24 @@ func (g *graph) leads(s *site) bool {
 	return ref == "" || s.isRemote()
 }
 
-// isRemote reports whether a reference is to an address elsewhere.
+// isRemote reports whether a reference leaves the schema.
 func (s *site) isRemote() bool {
 	name, _, _ := strings.Cut(s.schema.Get("$ref").Str(), "#")
 	return strings.Contains(name, ":") || name != "" && !strings.HasPrefix(s.base, validate.SchemaURL[:len("tool:")])
 }
 
-// dropDangling removes references that lead nowhere, or out of a schema that is shown.
+// dropDangling removes invalid and remote references from a shown schema.
 func dropDangling(shown *tree.Value) {
 	g := readGraph(shown)
 	for _, s := range g.sites {
-		if !g.leads(s) || s.isRemote() {
+		if !g.isValid(s) || s.isRemote() {
 			s.schema.DropReference("$ref")
 		}
 	}
 }
 
-// dropDynamic removes dynamic references if the schemas that they choose from have one
-// name, which they cannot have without an "$id".
+// dropDynamic removes dynamic references if several schemas share a dynamic anchor.
+// Anchors of one name need an "$id" each, and the shown schema has no "$id".
 func (g *graph) dropDynamic() {
 	seen, twice := map[string]bool{}, false
 	for _, s := range g.sites {
@@ -142,29 +142,29 @@ func (g *graph) dropDynamic() {
 	}
 }
 
-// references makes those that lead nowhere lead to what their author meant: the
-// same path from a schema around them, since generators put one whole schema into
-// another, or the only definition of that name.
-func (m *mender) references(root *tree.Value) {
+// references repairs invalid references. A reference may be relative to an enclosing
+// schema, since generators copy whole schemas into other schemas, or may name the only
+// definition with its name.
+func (m *repairer) references(root *tree.Value) {
 	g := readGraph(root)
 	named := g.definitions()
 	for _, s := range g.sites {
-		if g.leads(s) {
+		if g.isValid(s) {
 			continue
 		}
 		ref := s.schema.Get("$ref").Str()
-		if path := g.meant(s, named); path != nil {
+		if path := g.intended(s, named); path != nil {
 			m.at = nil
 			for _, name := range s.path() {
 				m.at = append(m.at, tree.Step{Name: name, Index: -1})
 			}
-			m.tell("reference %s leads nowhere and is read as %s", tree.Quote(ref), tree.Quote(g.point(s, path)))
+			m.report("reference %s leads nowhere and is read as %s", tree.Quote(ref), tree.Quote(g.point(s, path)))
 		}
 	}
 	m.at = nil
 }
 
-func (g *graph) meant(s *site, named map[string][][]string) []string {
+func (g *graph) intended(s *site, named map[string][][]string) []string {
 	ref := s.schema.Get("$ref").Str()
 	if path, local := tree.PathOf(ref); local {
 		for around := s; around != nil; around = around.above {
@@ -180,7 +180,7 @@ func (g *graph) meant(s *site, named map[string][][]string) []string {
 	return nil
 }
 
-// definitions returns where the definitions of each name stand.
+// definitions returns the places of the definitions by name.
 func (g *graph) definitions() map[string][][]string {
 	named := map[string][][]string{}
 	for _, s := range g.sites {
@@ -198,12 +198,11 @@ func (g *graph) definitions() map[string][][]string {
 	return named
 }
 
-// maxHoists bounds how deep definitions that stand in no keyword refer to others
-// of that kind elsewhere.
+// maxHoists bounds the passes of hoist. Each pass can reveal further references.
 const maxHoists = 16
 
-// hoist moves schemas that references lead to but that stand in no keyword of JSON
-// Schema, such as those of OpenAPI in "components", to the definitions.
+// hoist moves referenced schemas that are not below a keyword of JSON Schema, such as
+// the "components" of OpenAPI, to the definitions.
 func hoist(root *tree.Value) error {
 	left := []string{"components"}
 	for range maxHoists {
@@ -228,7 +227,7 @@ func hoist(root *tree.Value) error {
 	return nil
 }
 
-// reaches reports whether a reference leads into that member of the root.
+// reaches reports whether a reference leads into the member name of the root.
 func (g *graph) reaches(name string) bool {
 	return slices.ContainsFunc(g.sites, func(s *site) bool {
 		path, _ := g.target(s)
@@ -236,14 +235,15 @@ func (g *graph) reaches(name string) bool {
 	})
 }
 
-// A move is of a schema to the definition of that name.
+// A move moves a schema to the definition with the name.
 type move struct {
 	from   []string
 	schema *tree.Value
 	name   string
 }
 
-// hoist moves what references lead to now. There may be more of that in it.
+// hoist moves the schemas that references lead to now. The moved schemas may contain
+// further references to move.
 func (g *graph) hoist() []move {
 	var moves []move
 	looked := map[string]bool{}
@@ -252,7 +252,7 @@ func (g *graph) hoist() []move {
 		if to == nil || g.known[to] || looked[tree.Pointer(path)] {
 			continue
 		}
-		for _, mv := range g.beside(path, to) {
+		for _, mv := range g.siblings(path, to) {
 			if at := tree.Pointer(mv.from); !looked[at] {
 				looked[at] = true
 				moves = append(moves, mv)
@@ -266,7 +266,7 @@ func (g *graph) hoist() []move {
 	for _, mv := range moves {
 		moved[tree.Pointer(mv.from)] = mv
 	}
-	for _, mv := range moves { // which have references of their own
+	for _, mv := range moves { // moved schemas contain references, too
 		g.read(&site{schema: mv.schema, base: g.base})
 	}
 	for _, s := range g.sites {
@@ -276,8 +276,8 @@ func (g *graph) hoist() []move {
 	return moves
 }
 
-// define adds the definitions, each with a name of its own. It reports whether it
-// could.
+// define adds the definitions under unused names. define reports false if "$defs" is not
+// an object.
 func (g *graph) define(moves []move) bool {
 	g.root.SetDefault("$defs", tree.Object())
 	defs := g.root.Get("$defs")
@@ -300,7 +300,7 @@ func (g *graph) define(moves []move) bool {
 	return true
 }
 
-// follow makes a reference to what was moved lead to where it is now.
+// follow updates a reference to a moved schema.
 func (g *graph) follow(s *site, path []string, moved map[string]move) {
 	for n := len(path); n > 0; n-- {
 		if mv, ok := moved[tree.Pointer(path[:n])]; ok {
@@ -310,8 +310,9 @@ func (g *graph) follow(s *site, path []string, moved map[string]move) {
 	}
 }
 
-// beside returns a schema and those of its like, if they stand in a group of their own.
-func (g *graph) beside(path []string, schema *tree.Value) []move {
+// siblings returns a schema together with its siblings if all of them are schemas, such as
+// all of "components/schemas".
+func (g *graph) siblings(path []string, schema *tree.Value) []move {
 	within := path[:len(path)-1]
 	group := tree.Descend(g.root, within)
 	if len(within) == 0 || g.known[group] || group.Form != tree.ObjectForm ||
@@ -325,8 +326,9 @@ func (g *graph) beside(path []string, schema *tree.Value) []move {
 	return all
 }
 
-// keepRoot makes "#" go on to mean what it does where the top of what is shown will
-// say something else: there it is an object, without combinations.
+// keepRoot preserves the meaning of "#" where the shown top differs from the original
+// top. The shown top is always an object without combinations, so the original top
+// becomes a definition.
 func keepRoot(shown *tree.Value) {
 	top := shown.Get("type")
 	if shown.Get("$ref").Str() == "#" || top.Str() == "object" && !shown.Has(tree.Combinators...) {
@@ -349,6 +351,6 @@ func keepRoot(shown *tree.Value) {
 		g.point(s, []string{"$defs", name})
 	}
 	whole := shown.Clone()
-	whole.Remove(tree.Storage...)
+	whole.Remove(tree.DefinitionKeywords...)
 	defs.Set(name, whole)
 }

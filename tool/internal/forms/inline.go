@@ -7,20 +7,19 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
-// inlineTop returns a schema that is shown with what the reference at its top
-// leads to in the reference's place: who looks past it would see a tool without
-// arguments. legacy is whether nothing beside a reference counts. What would not
-// mean the same stays a reference.
+// inlineTop replaces a reference at the top by its target, because some readers ignore
+// the reference and would see a tool without arguments. legacy means that keywords
+// beside a reference do not count. If the meaning would change, the reference stays.
 func inlineTop(shown *tree.Value, legacy bool) *tree.Value {
-	for range 8 { // references that lead to references
+	for range 8 { // bounds chains of references
 		path, local := tree.PathOf(shown.Get("$ref").Str())
 		target := tree.Descend(shown, path)
 		if !local || len(path) == 0 || !fitsTop(target) {
 			break
 		}
 		made := target.Clone()
-		made.Remove(tree.Storage...) // references name them where they stand
-		if !made.AddBeside(shown, legacy) {
+		made.Remove(tree.DefinitionKeywords...) // references name the definitions at their place
+		if !made.AddSiblings(shown, legacy) {
 			break
 		}
 		made.DropUnused(path)
@@ -29,8 +28,7 @@ func inlineTop(shown *tree.Value, legacy bool) *tree.Value {
 	return shown
 }
 
-// fitsTop reports whether a schema may be that of arguments, with all that it
-// says shown.
+// fitsTop reports whether the model may see s as the schema of the arguments.
 func fitsTop(s *tree.Value) bool {
 	if s == nil || s.Form != tree.ObjectForm || s.Has(tree.Combinators...) {
 		return false

@@ -13,16 +13,16 @@ import (
 const (
 	maxStrictProperties = 5_000
 	maxStrictDepth      = 10
-	maxStrictCharacters = 120_000 // of names and enum values together
+	maxStrictCharacters = 120_000 // names and enum values together
 	maxStrictEnum       = 1_000   // values of all enums together
-	manyEnumValues      = 250     // of one enum of strings; with more of them
-	maxEnumCharacters   = 15_000  // they may have so many characters together
+	manyEnumValues      = 250     // an enum of strings with more values
+	maxEnumCharacters   = 15_000  // may have so many characters in total
 )
 
-// A strictSize is what counts against the limits.
+// A strictSize counts what the limits bound.
 type strictSize struct{ properties, characters, values int }
 
-// checkStrict refuses a strict schema that is too large, or that cannot end.
+// checkStrict refuses a strict schema that is too large or that has endless references.
 func checkStrict(root *tree.Value) error {
 	size := strictSize{}
 	if err := size.add(root, nil); err != nil {
@@ -62,7 +62,7 @@ func (z *strictSize) add(n *tree.Value, path []string) error {
 	}
 	z.properties += len(tree.Members(n.Get("properties")))
 	var err error
-	n.Inner(func(s *tree.Value, steps ...string) {
+	n.EachSubschema(func(s *tree.Value, steps ...string) {
 		if err == nil {
 			err = z.add(s, append(path, steps...))
 		}
@@ -70,15 +70,15 @@ func (z *strictSize) add(n *tree.Value, path []string) error {
 	return err
 }
 
-// depths knows how deep the definitions of a strict schema are nested.
+// depths computes the depth of the definitions of a strict schema.
 type depths struct {
 	root  *tree.Value
 	known map[string]int
-	open  map[string]bool // that are being looked at
+	open  map[string]bool // definitions under computation
 }
 
-// of returns how many objects and lists stand in one another, through
-// references too; what holds itself counts once.
+// of returns the depth of objects and arrays below n, also through references. A
+// recursive definition counts once.
 func (d *depths) of(n *tree.Value) int {
 	if ref := n.Get("$ref").Str(); ref != "" {
 		return d.ofDefinition(ref)
@@ -121,7 +121,7 @@ func (d *depths) definition(ref string) *tree.Value {
 	return d.root.Get("$defs").Get(name)
 }
 
-// checkEnds refuses definitions that are nothing but references to each other.
+// checkEnds refuses definitions that consist only of references to each other.
 func (d *depths) checkEnds() error {
 	ends := map[string]bool{}
 	for _, def := range tree.Members(d.root.Get("$defs")) {
@@ -132,7 +132,7 @@ func (d *depths) checkEnds() error {
 	return nil
 }
 
-// ends follows the references of n that are about the same value.
+// ends reports whether the references of n for the same value come to an end.
 func (d *depths) ends(n *tree.Value, known map[string]bool) bool {
 	if either := n.Get("anyOf"); either != nil {
 		return !slices.ContainsFunc(either.Items, func(form *tree.Value) bool { return !d.ends(form, known) })

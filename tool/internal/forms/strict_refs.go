@@ -9,36 +9,36 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// A definition is a schema that others refer to.
+// A definition is the target of a reference.
 type definition struct {
 	name     string
 	path     []string
-	refs     []*definition // that it refers to
-	optional error         // for a property of it that may be left out
+	refs     []*definition // definitions that this definition refers to
+	optional error         // error for an optional property of the definition, used inside of unions
 }
 
-// reference rewrites a reference. Beside it the form takes no other keyword.
-func (s *stricter) reference(n *tree.Value) (*tree.Value, error) {
+// reference rewrites a reference. The form allows no other keyword beside a reference.
+func (s *strictBuilder) reference(n *tree.Value) (*tree.Value, error) {
 	ref := n.Get("$ref").Str()
 	path, target := s.follow(ref)
 	if target == nil {
-		return nil, s.no("a reference to %s, which cannot be followed", tree.Quote(ref))
+		return nil, s.errorf("a reference to %s, which cannot be followed", tree.Quote(ref))
 	}
 	for _, m := range n.Members {
 		same := m.Name == "type" && slices.Equal(strictTypes(n), strictTypes(target))
 		if m.Name != "$ref" && !same && !tree.IsAnnotation(m.Name) {
-			return nil, s.no("%s beside a reference", m.Name)
+			return nil, s.errorf("%s beside a reference", m.Name)
 		}
 	}
 	to := "#"
 	if d := s.definition(path); d != s.top {
 		to = "#/$defs/" + d.name
 	}
-	return described(n, tree.Object(tree.Member{Name: "$ref", Value: tree.Text(to)})), nil
+	return withDescription(n, tree.Object(tree.Member{Name: "$ref", Value: tree.Text(to)})), nil
 }
 
-// follow returns the schema that a local reference names, nil if it is none.
-func (s *stricter) follow(ref string) ([]string, *tree.Value) {
+// follow returns the target of a local reference, or nil for other references.
+func (s *strictBuilder) follow(ref string) ([]string, *tree.Value) {
 	path, local := tree.PathOf(ref)
 	if !local {
 		return nil, nil
@@ -46,8 +46,9 @@ func (s *stricter) follow(ref string) ([]string, *tree.Value) {
 	return path, tree.Descend(s.shown, path)
 }
 
-// definition returns that of the schema at path, a new one if it has none.
-func (s *stricter) definition(path []string) *definition {
+// definition returns the definition of the schema at path, and makes a new definition at
+// the first reference.
+func (s *strictBuilder) definition(path []string) *definition {
 	key := tree.Pointer(path)
 	d := s.defs[key]
 	if len(path) == 0 {
@@ -58,15 +59,15 @@ func (s *stricter) definition(path []string) *definition {
 		s.defs[key] = d
 		s.queue = append(s.queue, d)
 	}
-	if s.choice {
-		s.inside = append(s.inside, d)
+	if s.inUnion {
+		s.unionRefs = append(s.unionRefs, d)
 	}
-	s.within.refs = append(s.within.refs, d)
+	s.current.refs = append(s.current.refs, d)
 	return d
 }
 
-// unused makes a name that needs no escapes in a reference.
-func (s *stricter) unused(name string) string {
+// unused returns an unused name that needs no escapes in a reference.
+func (s *strictBuilder) unused(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) || r == '-' || r == '.' {
 			return r
@@ -81,38 +82,37 @@ func (s *stricter) unused(name string) string {
 	return unique
 }
 
-// define adds what was referred to, and what that refers to.
-func (s *stricter) define(root *tree.Value) error {
+// define rewrites all definitions, including those that other definitions refer to.
+func (s *strictBuilder) define(root *tree.Value) error {
 	defs := tree.Object()
 	for i := 0; i < len(s.queue); i++ {
 		d := s.queue[i]
-		s.within, s.choice, s.path = d, false, nil
+		s.current, s.inUnion, s.path = d, false, nil
 		made, err := s.below(tree.Descend(s.shown, d.path), d.path...)
 		if err != nil {
 			return err
 		}
-		defs.Members = append(defs.Members, tree.Member{Name: d.name, Value: alone(tree.Object(), "", made)})
+		defs.Members = append(defs.Members, tree.Member{Name: d.name, Value: liftDescription(tree.Object(), "", made)})
 	}
 	if len(defs.Members) > 0 {
 		root.Set("$defs", defs)
 	}
-	return s.checkInside()
+	return s.checkUnionRefs()
 }
 
-// checkInside refuses properties that may be left out in what is referred to
-// from inside of a choice.
-func (s *stricter) checkInside() error {
+// checkUnionRefs refuses optional properties in definitions that unions refer to.
+func (s *strictBuilder) checkUnionRefs() error {
 	seen := map[*definition]bool{}
-	for len(s.inside) > 0 {
-		d := s.inside[0]
-		s.inside = s.inside[1:]
+	for len(s.unionRefs) > 0 {
+		d := s.unionRefs[0]
+		s.unionRefs = s.unionRefs[1:]
 		if seen[d] {
 			continue
 		}
 		if seen[d] = true; d.optional != nil {
 			return d.optional
 		}
-		s.inside = append(s.inside, d.refs...)
+		s.unionRefs = append(s.unionRefs, d.refs...)
 	}
 	return nil
 }

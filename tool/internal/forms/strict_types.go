@@ -9,8 +9,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
-// strictTypes returns the types of a schema, null among them; where it names
-// none those which its other keywords are about. Integers are numbers.
+// strictTypes returns the types of a schema, including null. Without "type", the types
+// are inferred from the other keywords. Integers are dropped beside numbers.
 func strictTypes(n *tree.Value) []string {
 	var types []string
 	switch t := n.Get("type"); {
@@ -43,14 +43,15 @@ func typeOf(v *tree.Value) string {
 	return string(v.Form)
 }
 
-// typed rewrites a schema without references and combinations. More types than
-// one and null become a choice, each with the keywords that are about it.
-func (s *stricter) typed(n *tree.Value, types []string) (*tree.Value, error) {
+// typed rewrites a schema without references and combinations. Several types become an
+// anyOf, where each branch has the keywords of its type. One type and null need no
+// anyOf.
+func (s *strictBuilder) typed(n *tree.Value, types []string) (*tree.Value, error) {
 	enum := n.Has("enum", "const")
 	null := slices.Contains(types, "null") && (!enum || slices.ContainsFunc(tree.EnumOf(n), func(v *tree.Value) bool { return v.Form == tree.NullForm }))
 	var forms []*tree.Value
 	for _, typ := range types {
-		made, err := s.one(n, typ, enum)
+		made, err := s.ofType(n, typ, enum)
 		if err != nil {
 			return nil, err
 		}
@@ -60,43 +61,43 @@ func (s *stricter) typed(n *tree.Value, types []string) (*tree.Value, error) {
 	}
 	switch {
 	case len(forms) == 0 && null:
-		return described(n, tree.Object(tree.Member{Name: "type", Value: tree.Text("null")})), nil
+		return withDescription(n, tree.Object(tree.Member{Name: "type", Value: tree.Text("null")})), nil
 	case len(forms) == 0:
-		return nil, s.no("no value at all")
+		return nil, s.errorf("no value at all")
 	case len(forms) == 1 && null:
-		return described(n, nullable(forms[0])), nil
+		return withDescription(n, nullable(forms[0])), nil
 	case len(forms) == 1:
-		return described(n, forms[0]), nil
+		return withDescription(n, forms[0]), nil
 	case null:
 		forms = append(forms, tree.Object(tree.Member{Name: "type", Value: tree.Text("null")}))
 	}
-	return described(n, choice(forms)), nil
+	return withDescription(n, anyOf(forms)), nil
 }
 
-// choice makes one schema of several forms.
-func choice(forms []*tree.Value) *tree.Value {
+// anyOf returns the anyOf of forms.
+func anyOf(forms []*tree.Value) *tree.Value {
 	made := tree.Object()
 	for i := range forms {
-		forms[i] = alone(made, "", forms[i])
+		forms[i] = liftDescription(made, "", forms[i])
 	}
 	made.Set("anyOf", &tree.Value{Form: tree.ArrayForm, Items: forms})
 	return made
 }
 
-// kept are the keywords that the form has, by the type that they are about.
-var kept = map[string][]string{
+// supportedKeywords lists the keywords that the form supports, by type.
+var supportedKeywords = map[string][]string{
 	"string":  {"pattern", "format"},
 	"number":  {"multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
 	"integer": {"multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
 	"array":   {"minItems", "maxItems"},
 }
 
-// strictFormats are the formats that the form has.
+// strictFormats lists the formats that the form supports.
 var strictFormats = []string{"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
 
-// one rewrites a schema as far as it is about one type other than null. It
-// returns nil if the enum has no value of the type.
-func (s *stricter) one(n *tree.Value, typ string, enum bool) (*tree.Value, error) {
+// ofType rewrites the keywords of a schema for one type. The result is nil for null, and if
+// no value of the enum has the type.
+func (s *strictBuilder) ofType(n *tree.Value, typ string, enum bool) (*tree.Value, error) {
 	made := tree.Object(tree.Member{Name: "type", Value: tree.Text(typ)})
 	if enum {
 		if values := enumFor(n, typ); len(values) > 0 {
@@ -106,7 +107,7 @@ func (s *stricter) one(n *tree.Value, typ string, enum bool) (*tree.Value, error
 		}
 	}
 	for _, m := range n.Members {
-		if slices.Contains(kept[typ], m.Name) {
+		if slices.Contains(supportedKeywords[typ], m.Name) {
 			made.Set(m.Name, m.Value)
 		}
 	}
@@ -115,7 +116,7 @@ func (s *stricter) one(n *tree.Value, typ string, enum bool) (*tree.Value, error
 	case typ == "null":
 		return nil, nil
 	case typ == "object" && enum, typ == "array" && enum:
-		return nil, s.no("an enum of objects or lists")
+		return nil, s.errorf("an enum of objects or lists")
 	case typ == "object":
 		err = s.object(n, made)
 	case typ == "array":
@@ -123,13 +124,13 @@ func (s *stricter) one(n *tree.Value, typ string, enum bool) (*tree.Value, error
 	case typ == "string":
 		narrow(made)
 	}
-	for _, sentence := range spoken(n, typ) {
-		made.Say(sentence)
+	for _, sentence := range sentences(n, typ) {
+		made.AddSentence(sentence)
 	}
 	return made, err
 }
 
-// enumFor returns the different values of an enum that are of a type.
+// enumFor returns the distinct enum values of a type.
 func enumFor(n *tree.Value, typ string) []*tree.Value {
 	var values []*tree.Value
 	seen := map[string]bool{}
@@ -143,12 +144,12 @@ func enumFor(n *tree.Value, typ string) []*tree.Value {
 	return values
 }
 
-// narrow moves what the form does not know of strings into the description.
+// narrow moves unsupported patterns and formats of strings into the description.
 func narrow(made *tree.Value) {
 	if p := made.Get("pattern"); p != nil {
 		if _, err := validate.StrictPattern(p.Str()); err != nil {
 			made.Remove("pattern")
-			made.Say("Must match the regular expression " + tree.Clip(p.Str(), 3*tree.MaxEcho) + " .")
+			made.AddSentence("Must match the regular expression " + tree.Clip(p.Str(), 3*tree.MaxEcho) + " .")
 		}
 	}
 	if f := made.Get("format"); f != nil && !slices.Contains(strictFormats, f.Str()) {
@@ -157,31 +158,31 @@ func narrow(made *tree.Value) {
 		if known, ok := validate.FormatTexts[f.Str()]; ok {
 			must = known
 		}
-		made.Say("Must be " + must + ".")
+		made.AddSentence("Must be " + must + ".")
 	}
 }
 
-func (s *stricter) array(n, made *tree.Value) error {
+func (s *strictBuilder) array(n, made *tree.Value) error {
 	items := n.Get("items")
 	if items == nil {
-		return s.no("a list of any values")
+		return s.errorf("a list of any values")
 	}
 	inner, err := s.below(items, "items")
 	if err != nil {
 		return err
 	}
-	made.Set("items", alone(made, "Each item: ", inner))
+	made.Set("items", liftDescription(made, "Each item: ", inner))
 	return nil
 }
 
-func (s *stricter) object(n, made *tree.Value) error {
+func (s *strictBuilder) object(n, made *tree.Value) error {
 	if err := s.checkClosed(n); err != nil {
 		return err
 	}
 	required := map[string]bool{}
 	for _, name := range n.Get("required").Strings() {
 		if required[name] = true; !n.Get("properties").Has(name) {
-			return s.no("requires the property %s, which it does not describe", tree.Quote(name))
+			return s.errorf("requires the property %s, which it does not describe", tree.Quote(name))
 		}
 	}
 	properties := tree.Object()
@@ -194,12 +195,12 @@ func (s *stricter) object(n, made *tree.Value) error {
 			return err
 		}
 		if !required[p.Name] {
-			if err := s.absent(p); err != nil {
+			if err := s.checkOptional(p); err != nil {
 				return err
 			}
 			inner = nullable(inner)
 		}
-		properties.Members = append(properties.Members, tree.Member{Name: p.Name, Value: alone(made, p.Name+": ", inner)})
+		properties.Members = append(properties.Members, tree.Member{Name: p.Name, Value: liftDescription(made, p.Name+": ", inner)})
 	}
 	made.Set("properties", properties)
 	made.Set("required", tree.Texts(properties.Names()...))
@@ -207,41 +208,41 @@ func (s *stricter) object(n, made *tree.Value) error {
 	return nil
 }
 
-// checkClosed refuses an object that takes properties of any name. One that
-// describes some and says nothing of others is taken for closed, as the schemas
-// of most tools are written; so are arguments without properties.
-func (s *stricter) checkClosed(n *tree.Value) error {
+// checkClosed refuses an object with arbitrary properties. An object counts as closed if
+// it declares some properties and does not mention others, as the schemas of most tools
+// do. Arguments without properties count as closed, too.
+func (s *strictBuilder) checkClosed(n *tree.Value) error {
 	for _, keyword := range []string{"additionalProperties", "unevaluatedProperties"} {
 		if rest := n.Get(keyword); rest != nil && !isFalse(rest) {
-			return s.no("properties of any name (%s)", keyword)
+			return s.errorf("properties of any name (%s)", keyword)
 		} else if rest != nil {
 			return s.checkPatterns(n)
 		}
 	}
 	if len(tree.Members(n.Get("properties"))) == 0 && len(s.path) > 0 {
-		return s.no("properties of any name")
+		return s.errorf("properties of any name")
 	}
 	return s.checkPatterns(n)
 }
 
-func (s *stricter) checkPatterns(n *tree.Value) error {
+func (s *strictBuilder) checkPatterns(n *tree.Value) error {
 	if len(tree.Members(n.Get("patternProperties"))) > 0 {
-		return s.no("properties of any name that fits (patternProperties)")
+		return s.errorf("properties of any name that fits (patternProperties)")
 	}
 	return nil
 }
 
-// isFalse reports whether a schema takes nothing; some generators write not {}.
+// isFalse reports whether no value is valid for n. Some generators write not {}.
 func isFalse(n *tree.Value) bool {
 	not := n.Get("not")
 	return n.Form == tree.BooleanForm && n.Text == "false" ||
 		len(n.Members) == 1 && not != nil && (not.Form == tree.ObjectForm && len(not.Members) == 0 || not.Text == "true")
 }
 
-// absent notes that a property may be left out. Inside of a choice no repair
-// drops its null. Where the property takes null, too, null would say both, unless the
-// one is the default of the other.
-func (s *stricter) absent(p tree.Member) error {
+// checkOptional checks an optional property. Inside of a union, validation drops no
+// null, so the form cannot express the absence. If the property admits null, then null
+// would have two meanings, unless null is also the default.
+func (s *strictBuilder) checkOptional(p tree.Member) error {
 	if s.takesNull(p.Value, 0) {
 		if s.held == nil || s.defaultsToNull(p.Name) {
 			return nil
@@ -250,20 +251,20 @@ func (s *stricter) absent(p tree.Member) error {
 	}
 	err := errors.New(place(append(s.path, "properties", p.Name)) +
 		": may be left out, inside of a choice of forms, where null could not stand for that")
-	if s.choice {
+	if s.inUnion {
 		return err
 	}
-	if s.within.optional == nil {
-		s.within.optional = err
+	if s.current.optional == nil {
+		s.current.optional = err
 	}
 	return nil
 }
 
-// defaultsToNull reports whether null is the default of a property of the schema that
-// is being rewritten. The model is not shown it.
-func (s *stricter) defaultsToNull(name string) bool {
+// defaultsToNull reports whether null is the default of a property of the current
+// schema. Only the schema for validation contains the default.
+func (s *strictBuilder) defaultsToNull(name string) bool {
 	at := slices.Concat(s.path, []string{"properties", name})
-	path, _ := tree.PathOf(s.held.Get("$ref").Str()) // what it leads to may be shown in its place
+	path, _ := tree.PathOf(s.held.Get("$ref").Str()) // the target may be shown in place of the reference
 	for _, from := range []*tree.Value{s.held, tree.Descend(s.held, path)} {
 		if d := tree.Descend(from, at).Get("default"); d != nil && d.Form == tree.NullForm {
 			return true
@@ -272,8 +273,8 @@ func (s *stricter) defaultsToNull(name string) bool {
 	return false
 }
 
-// takesNull reports whether what is shown of a property says that it takes null.
-func (s *stricter) takesNull(n *tree.Value, depth int) bool {
+// takesNull reports whether the shown schema of a property admits null.
+func (s *strictBuilder) takesNull(n *tree.Value, depth int) bool {
 	if depth > 8 {
 		return false
 	}

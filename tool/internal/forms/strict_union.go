@@ -8,12 +8,12 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// maxExclusive bounds how many forms of a oneOf are compared with each other.
+// maxExclusive bounds the branches of a oneOf, which are compared in pairs.
 const maxExclusive = 64
 
-// union rewrites anyOf, and oneOf where at most one of its forms can fit, so
-// that it means the same.
-func (s *stricter) union(n *tree.Value) (*tree.Value, error) {
+// union rewrites anyOf, and also oneOf if the branches exclude each other. In this case,
+// both keywords mean the same.
+func (s *strictBuilder) union(n *tree.Value) (*tree.Value, error) {
 	keyword := "anyOf"
 	if n.Has("oneOf") {
 		keyword = "oneOf"
@@ -21,12 +21,12 @@ func (s *stricter) union(n *tree.Value) (*tree.Value, error) {
 	branches, rest := n.Get(keyword), n.Shallow()
 	rest.Remove(keyword)
 	if sentence := presence(keyword, branches, rest); sentence != "" {
-		rest.Say(sentence)
+		rest.AddSentence(sentence)
 		return s.schema(rest)
 	}
 	for _, m := range rest.Members {
 		if m.Name != "type" && !tree.IsAnnotation(m.Name) {
-			return nil, s.no("%s beside %s", m.Name, keyword)
+			return nil, s.errorf("%s beside %s", m.Name, keyword)
 		}
 	}
 	if keyword == "oneOf" {
@@ -39,19 +39,18 @@ func (s *stricter) union(n *tree.Value) (*tree.Value, error) {
 	case err != nil:
 		return nil, err
 	case len(forms) == 0:
-		return nil, s.no("no value at all")
+		return nil, s.errorf("no value at all")
 	case len(forms) == 1:
-		return described(n, forms[0]), nil
+		return withDescription(n, forms[0]), nil
 	}
-	return described(n, choice(forms)), nil
+	return withDescription(n, anyOf(forms)), nil
 }
 
-// forms rewrites the branches of a union; types are those that stand beside it,
-// if any do.
-func (s *stricter) forms(keyword string, branches []*tree.Value, types []string) ([]*tree.Value, error) {
-	before := s.choice
-	defer func() { s.choice = before }()
-	s.choice = before || several(branches)
+// forms rewrites the branches of a union. types are the types beside the union, if any.
+func (s *strictBuilder) forms(keyword string, branches []*tree.Value, types []string) ([]*tree.Value, error) {
+	before := s.inUnion
+	defer func() { s.inUnion = before }()
+	s.inUnion = before || several(branches)
 	var forms []*tree.Value
 	for i, b := range branches {
 		if isFalse(b) {
@@ -75,8 +74,8 @@ func (s *stricter) forms(keyword string, branches []*tree.Value, types []string)
 	return forms, nil
 }
 
-// several reports whether more than one branch takes anything but null: then
-// a repairer does not know which one is meant, and drops no null.
+// several reports whether more than one branch admits a value other than null.
+// Validation then cannot know the intended branch, and drops no null.
 func several(branches []*tree.Value) bool {
 	n := 0
 	for _, b := range branches {
@@ -87,9 +86,9 @@ func several(branches []*tree.Value) bool {
 	return n > 1
 }
 
-// withTypes returns a branch that takes only those types; nil if it takes none
-// of them. A reference takes what it takes: its other types are held to.
-func (s *stricter) withTypes(b *tree.Value, types []string) *tree.Value {
+// withTypes restricts a branch to the types. The result is nil if no type is left. A
+// $ref branch is returned unchanged; validation rejects its extra types.
+func (s *strictBuilder) withTypes(b *tree.Value, types []string) *tree.Value {
 	if b.Has("$ref") || b.Form != tree.ObjectForm {
 		return b
 	}
@@ -108,28 +107,29 @@ func (s *stricter) withTypes(b *tree.Value, types []string) *tree.Value {
 	return b
 }
 
-// checkExclusive refuses a oneOf of which two forms might fit one value: as an
-// anyOf it would take what the tool refuses, and no word could say what.
-func (s *stricter) checkExclusive(branches []*tree.Value) error {
+// checkExclusive refuses a oneOf if two branches might accept the same value. An anyOf
+// would accept values that the tool rejects, and no sentence could describe these
+// values.
+func (s *strictBuilder) checkExclusive(branches []*tree.Value) error {
 	if len(branches) > maxExclusive {
-		return s.no("oneOf with more than %d forms", maxExclusive)
+		return s.errorf("oneOf with more than %d forms", maxExclusive)
 	}
 	for i, a := range branches {
 		for j, b := range branches[:i] {
 			if !s.exclude(a, b) {
-				return s.no("oneOf: forms %d and %d do not exclude each other", j, i)
+				return s.errorf("oneOf: forms %d and %d do not exclude each other", j, i)
 			}
 		}
 	}
 	return nil
 }
 
-// exclude reports whether no value fits both schemas, as far as that is easy to
-// see: by type, by enum, by a property that marks the form, or by one that only
-// one of them has.
-func (s *stricter) exclude(a, b *tree.Value) bool {
+// exclude reports whether no value is valid for both schemas. Only simple cases are
+// recognised: different types, different enum values, a property that marks the branch,
+// or a required property that the other branch forbids.
+func (s *strictBuilder) exclude(a, b *tree.Value) bool {
 	a, b = s.target(a), s.target(b)
-	if apart(a, b) {
+	if disjoint(a, b) {
 		return true
 	}
 	if !isObject(a) || !isObject(b) {
@@ -141,7 +141,7 @@ func (s *stricter) exclude(a, b *tree.Value) bool {
 	}
 	for _, name := range a.Get("required").Strings() {
 		pa, pb := s.target(a.Get("properties").Get(name)), s.target(b.Get("properties").Get(name))
-		if inB[name] && apart(pa, pb) || closedWithout(b, name) {
+		if inB[name] && disjoint(pa, pb) || closedWithout(b, name) {
 			return true
 		}
 	}
@@ -155,9 +155,8 @@ func closedWithout(n *tree.Value, name string) bool {
 	return rest != nil && isFalse(rest) && !n.Has("patternProperties") && !n.Get("properties").Has(name)
 }
 
-// apart reports whether the types or the enums of two schemas have nothing in
-// common.
-func apart(a, b *tree.Value) bool {
+// disjoint reports whether two schemas have no type or no enum value in common.
+func disjoint(a, b *tree.Value) bool {
 	if a == nil || b == nil || a.Form != tree.ObjectForm || b.Form != tree.ObjectForm {
 		return false
 	}
@@ -178,8 +177,8 @@ func apart(a, b *tree.Value) bool {
 	return !slices.ContainsFunc(tree.EnumOf(b), func(v *tree.Value) bool { return values[string(v.JSON())] })
 }
 
-// target follows references.
-func (s *stricter) target(n *tree.Value) *tree.Value {
+// target follows a chain of references.
+func (s *strictBuilder) target(n *tree.Value) *tree.Value {
 	for range 8 {
 		ref := n.Get("$ref")
 		if ref == nil {
@@ -192,8 +191,8 @@ func (s *stricter) target(n *tree.Value) *tree.Value {
 	return n
 }
 
-// presence says in a sentence what a combination of nothing but "required"
-// means for an object; empty if it is more than that.
+// presence describes a combination of "required" lists in one sentence. presence returns
+// "" if the combination contains other keywords.
 func presence(keyword string, branches, n *tree.Value) string {
 	items := branches.Items
 	if keyword == "not" {

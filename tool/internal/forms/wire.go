@@ -8,13 +8,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// ToWire makes of a schema what the model is shown of it: without "$schema",
-// "$id", "$anchor", "$comment" and "title", which some providers refuse and which tell a
-// model nothing. A default becomes a sentence of the description: it would be
-// refused too, but the model should know what happens without the property. What
-// only older drafts know is written as draft 2020-12 does, and what does not count
-// there is left out. A reference that leads
-// nowhere is left out.
+// ToWire turns a schema into the schema for the model. ToWire removes "$schema", "$id",
+// "$anchor", "$comment" and "title", since some providers refuse these keywords and a
+// model learns nothing from them. A default becomes a sentence of the description,
+// because providers may refuse "default", too. Keywords of older drafts are translated
+// to draft 2020-12, keywords without effect are removed, and so are invalid references.
 func ToWire(root *tree.Value) {
 	g, legacy := readGraph(root), isLegacy(root)
 	g.dropDynamic()
@@ -31,8 +29,8 @@ func ToWire(root *tree.Value) {
 	dropDangling(root)
 }
 
-// locate returns the address that a reference names, in full, and the fragment of
-// it, which is empty or begins with #.
+// locate resolves a reference against base. at is the full address. rest is the
+// fragment, which is empty or begins with #.
 func locate(base, ref string) (at, rest string) {
 	name, rest, _ := strings.Cut(ref, "#")
 	if rest != "" {
@@ -52,7 +50,7 @@ func locate(base, ref string) (at, rest string) {
 	return to.String(), rest
 }
 
-// fragment is a JSON pointer as a reference.
+// fragment returns a JSON pointer as a local reference.
 func fragment(pointer string) string {
 	return "#" + (&url.URL{Fragment: pointer}).EscapedFragment()
 }

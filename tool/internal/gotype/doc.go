@@ -1,10 +1,11 @@
-// Package gotype makes JSON Schemas of Go types, and holds them to encoding/json.
+// Package gotype reflects JSON Schemas from Go types, in agreement with encoding/json.
 //
-// A [Reflection] makes two schemas of a type: the shown schema for the model, and the
-// held schema, which knows what would only confuse a model (nil is null, the bounds of
-// an int64, what UnmarshalText reads). A [Shape] finds members whose names differ
-// from a field only by case, which encoding/json takes and a schema refuses.
+// A [Reflection] makes two schemas of a type. The model sees the shown schema. Arguments
+// are validated against the held schema, which also contains rules that would confuse a
+// model: null for nil, the bounds of an int64, the texts that UnmarshalText reads. A
+// [Shape] finds members whose names differ from a field only in case, which
+// encoding/json accepts and the schema refuses.
 //
-// What cannot be expressed is an error with the Go field: types without a form, two
-// fields of one name, tags without effect, tags that the type contradicts.
+// A type without a schema is an error that names the Go field. So are two fields with
+// one name, tags without effect, and tags that contradict the type.
 package gotype

@@ -14,26 +14,26 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
-// A model writes a time.Duration as Go does in text, "1h30m". What the function gets,
-// and whoever else reads the arguments, is the number of nanoseconds that encoding/json
-// knows. That number is taken from callers, too: a program marshals its own arguments.
+// A model writes a time.Duration as text in Go's format, "1h30m". All readers of the
+// canonical arguments, including the function, get nanoseconds, as encoding/json
+// expects. Callers may also send nanoseconds, because a program marshals its own
+// arguments.
 
-// durationPattern is the text that a model is shown; ParseDuration reads a little more.
+// durationPattern is the shown format. ParseDuration reads a little more.
 const durationPattern = `([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$`
 
-// durationLimits are what a tag says of durations.
+// durationLimits are the limits of a duration in a tag.
 type durationLimits struct {
 	min, max     *time.Duration
-	above, below *time.Duration // minimum and maximum, exclusive
+	above, below *time.Duration // exclusive limits
 	multiple     *time.Duration
 	enum         []time.Duration
 }
 
-// limitTags are the keywords of a tag that bound numbers, and so durations.
+// limitTags lists the keywords that bound numbers and durations.
 var limitTags = []string{"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
 
-// textTags are the keywords that have no meaning for a duration, though it is shown
-// as text.
+// textTags lists the keywords of strings that have no effect on a duration.
 var textTags = []string{"pattern", "format", "minLength", "maxLength"}
 
 func durationLimitsOf(tag reflect.StructTag) (*durationLimits, error) {
@@ -58,7 +58,7 @@ func durationLimitsOf(tag reflect.StructTag) (*durationLimits, error) {
 	return l, nil
 }
 
-// durationOf reads a duration: text with a unit, or whole nanoseconds.
+// durationOf parses a duration: text with a unit, or whole nanoseconds.
 func durationOf(s string) (time.Duration, bool) {
 	if d, err := time.ParseDuration(s); err == nil {
 		return d, true
@@ -71,7 +71,7 @@ func durationOf(s string) (time.Duration, bool) {
 	return time.Duration(ns), err == nil
 }
 
-// durationText is the shortest text of a duration.
+// durationText returns the shortest text of a duration.
 func durationText(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -83,8 +83,8 @@ func durationText(d time.Duration) string {
 	return s
 }
 
-// fitDuration describes a duration, or one that travels in a string as ",string" says,
-// which is the same to a model. null is whether it can be nil.
+// fitDuration describes a duration. A duration with ",string" looks the same to a model.
+// null reports whether the value may be nil.
 func (r *Reflection) fitDuration(n *tree.Value, tag reflect.StructTag, quoted, null bool) error {
 	limits, err := durationLimitsOf(tag)
 	if err != nil {
@@ -101,7 +101,7 @@ func (r *Reflection) fitDuration(n *tree.Value, tag reflect.StructTag, quoted, n
 		must = validate.MustBeOneOf(n.Get("enum").Items)
 	default:
 		n.Set("pattern", tree.Text(limits.pattern()))
-		tell(n, "A"+must[len("must be a"):]+".")
+		describe(n, "A"+must[len("must be a"):]+".")
 	}
 	if tried := limits.samples(); len(tag) > 0 && limits.bounded() && !n.Has("enum", "examples") && len(tried) > 0 {
 		n.Set("examples", tree.Texts(tried...))
@@ -116,7 +116,7 @@ func (r *Reflection) fitDuration(n *tree.Value, tag reflect.StructTag, quoted, n
 	return nil
 }
 
-// isDurations reports whether a type is a duration, or a list of them.
+// isDurations reports whether t is a duration, or a list of durations.
 func isDurations(t reflect.Type) bool {
 	t = Indirect(t)
 	if k := t.Kind(); k == reflect.Slice || k == reflect.Array {
@@ -125,7 +125,7 @@ func isDurations(t reflect.Type) bool {
 	return t == durationType
 }
 
-// readDurations reports whether a value in a tag is a duration, or a list of them.
+// readDurations checks that a value in a tag is a duration, or a list of durations.
 func readDurations(v *tree.Value) error {
 	for _, item := range v.Items {
 		if err := readDurations(item); err != nil {
@@ -138,7 +138,7 @@ func readDurations(v *tree.Value) error {
 	return nil
 }
 
-// asDurations writes the durations of a tag as a model does.
+// asDurations rewrites the durations of a tag as text for the model.
 func asDurations(v *tree.Value) {
 	if v == nil {
 		return
@@ -153,7 +153,7 @@ func asDurations(v *tree.Value) {
 
 var errNoDuration = errors.New("no duration within the limits")
 
-// check reports whether a value is such a duration.
+// check validates a value against the limits.
 func (l *durationLimits) check(v any, quoted, null bool) error {
 	var d time.Duration
 	ok := false
@@ -193,7 +193,7 @@ func (l *durationLimits) bounded() bool {
 	return l.min != nil || l.max != nil || l.above != nil || l.below != nil || l.multiple != nil
 }
 
-// must says what a duration must be.
+// must describes the valid durations.
 func (l *durationLimits) must() string {
 	must := "must be a duration"
 	if samples := l.samples(); len(samples) > 0 {
@@ -216,7 +216,7 @@ func (l *durationLimits) must() string {
 	return must
 }
 
-// samples are up to two durations within the limits, as a model may write them.
+// samples returns up to two durations within the limits, as text for the model.
 func (l *durationLimits) samples() []string {
 	tried := []time.Duration{30 * time.Second, 90 * time.Minute, time.Minute, time.Second, 100 * time.Millisecond, time.Hour, 24 * time.Hour}
 	for _, d := range []*time.Duration{l.min, l.max, l.multiple} {
@@ -239,7 +239,8 @@ func (l *durationLimits) samples() []string {
 	return samples
 }
 
-// pattern is that of the text, without a sign where no duration may be negative.
+// pattern returns the pattern of the text, without a sign if negative durations are
+// invalid.
 func (l *durationLimits) pattern() string {
 	if l.min != nil && *l.min >= 0 || l.above != nil && *l.above >= 0 {
 		return "^" + durationPattern

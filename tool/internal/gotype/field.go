@@ -14,15 +14,15 @@ import (
 	"unicode"
 )
 
-// A field is a member of a JSON object as encoding/json finds it in a struct.
+// A field is a member of a JSON object, as encoding/json finds the field in a struct.
 type field struct {
 	name   string // in JSON
-	goName string // for errors; Outer.Inner if it is embedded
+	goName string // for errors; Outer.Inner for an embedded field
 	typ    reflect.Type
 	tag    reflect.StructTag
 	quoted bool // ",string": a number or boolean in a JSON string
-	absent bool // behind an embedded pointer: not there where that is nil
-	hidden bool // from the model; encoding/json still knows it
+	absent bool // behind an embedded pointer, and absent if the pointer is nil
+	hidden bool // from the model, but not from encoding/json
 }
 
 var (
@@ -38,8 +38,7 @@ var (
 	addrType            = reflect.TypeFor[netip.Addr]()
 )
 
-// Indirect returns the type that pointers lead to. A type that is a pointer to
-// itself stays one.
+// Indirect removes pointers from a type, up to a fixed number.
 func Indirect(t reflect.Type) reflect.Type {
 	for range 8 {
 		if t.Kind() != reflect.Pointer {
@@ -50,18 +49,18 @@ func Indirect(t reflect.Type) reflect.Type {
 	return t
 }
 
-// readsItself reports whether a type has its own UnmarshalJSON, which no schema
-// can be found for.
+// readsItself reports whether a type has its own UnmarshalJSON. Such a type has no known
+// schema.
 func readsItself(t reflect.Type) bool {
 	return t != timeType && t != RawType && reflect.PointerTo(t).Implements(unmarshalerType)
 }
 
-// readsText reports whether a type decodes from a JSON string by its own method.
+// readsText reports whether a type has its own UnmarshalText.
 func readsText(t reflect.Type) bool {
 	return t.Kind() != reflect.Interface && reflect.PointerTo(t).Implements(textUnmarshalerType)
 }
 
-// isBytes reports whether a type is base64 in JSON.
+// isBytes reports whether encoding/json reads a type from base64.
 func isBytes(t reflect.Type) bool {
 	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 &&
 		!readsText(t.Elem()) && !readsItself(t.Elem())
@@ -81,8 +80,8 @@ func IsScalar(k reflect.Kind) bool {
 	return IsInt(k) || IsUint(k) || k == reflect.Bool || k == reflect.Float32 || k == reflect.Float64
 }
 
-// fieldsOf lists the fields of a struct, those of embedded structs in their
-// place. What the reflector and encoding/json read in different ways is an error.
+// fieldsOf lists the fields of a struct, including embedded fields, in order. A field
+// that the reflector and encoding/json treat differently is an error.
 func fieldsOf(t reflect.Type) ([]field, error) {
 	fields, err := collect(t, "", nil)
 	if err != nil {
@@ -120,13 +119,13 @@ func collect(t reflect.Type, outer string, around []reflect.Type) ([]field, erro
 			continue
 		}
 		if hidden(sf) {
-			fields = append(fields, concealed(sf, goName, append(around, t))...)
+			fields = append(fields, hiddenFields(sf, goName, append(around, t))...)
 			continue
 		}
 		if err := checkTags(sf); err != nil {
 			return nil, &fieldError{goName, err}
 		}
-		name, options := JsonTag(sf)
+		name, options := JSONTag(sf)
 		if embeds(sf) {
 			inner, err := embedded(sf, goName, append(around, t))
 			if err != nil {
@@ -147,29 +146,29 @@ func collect(t reflect.Type, outer string, around []reflect.Type) ([]field, erro
 	return fields, nil
 }
 
-func JsonTag(sf reflect.StructField) (name string, options []string) {
+func JSONTag(sf reflect.StructField) (name string, options []string) {
 	parts := strings.Split(sf.Tag.Get("json"), ",")
 	return parts[0], parts[1:]
 }
 
-// invisible reports whether neither the model nor the decoder knows the field.
+// invisible reports whether neither the model nor encoding/json uses the field.
 func invisible(sf reflect.StructField) bool {
 	return !sf.IsExported() && !sf.Anonymous || sf.Tag.Get("json") == "-"
 }
 
-// hidden reports whether the author hides the field from the model: the schema
-// refuses it, although the decoder would not.
+// hidden reports whether the author hides the field from the model. The schema refuses
+// the name, although encoding/json would decode the member.
 func hidden(sf reflect.StructField) bool {
 	schemaTag, _, _ := strings.Cut(sf.Tag.Get("jsonschema"), ",")
 	return schemaTag == "-"
 }
 
-// concealed lists the names that a hidden field takes: what the model writes
-// under them the decoder puts there, or nowhere.
-func concealed(sf reflect.StructField, goName string, around []reflect.Type) []field {
-	name, _ := JsonTag(sf)
+// hiddenFields lists the names of a hidden field. encoding/json would decode members with
+// these names into the field.
+func hiddenFields(sf reflect.StructField, goName string, around []reflect.Type) []field {
+	name, _ := JSONTag(sf)
 	if embeds(sf) {
-		inner, _ := collect(Indirect(sf.Type), goName, around) // what is wrong with it does not matter
+		inner, _ := collect(Indirect(sf.Type), goName, around) // errors in a hidden field do not matter
 		for i := range inner {
 			inner[i].hidden = true
 		}
@@ -182,7 +181,7 @@ func concealed(sf reflect.StructField, goName string, around []reflect.Type) []f
 }
 
 func embeds(sf reflect.StructField) bool {
-	name, _ := JsonTag(sf)
+	name, _ := JSONTag(sf)
 	t := sf.Type
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -208,9 +207,9 @@ func embedded(sf reflect.StructField, goName string, around []reflect.Type) ([]f
 	return inner, err
 }
 
-// checkTags refuses what the reflector and encoding/json do not agree on.
+// checkTags refuses tags that the reflector and encoding/json treat differently.
 func checkTags(sf reflect.StructField) error {
-	name, options := JsonTag(sf)
+	name, options := JSONTag(sf)
 	switch {
 	case sf.Anonymous && !sf.IsExported() && !embeds(sf) && name == "":
 		return errors.New("encoding/json ignores an embedded unexported type that is no struct; name the field")
@@ -259,10 +258,10 @@ func isQuoted(t reflect.Type, options []string) (bool, error) {
 	return false, nil
 }
 
-// A fieldError names the Go field that cannot be expressed: Filter.Tags[] is
-// what the field Tags of the field Filter has as its elements.
+// A fieldError is an error about a Go field, such as Filter.Tags[] for the elements of
+// the field Tags in the field Filter.
 type fieldError struct {
-	at  string // empty: the arguments as a whole
+	at  string // "" means the arguments as a whole
 	err error
 }
 
@@ -279,7 +278,7 @@ func errAt(at, format string, args ...any) error {
 	return &fieldError{at, fmt.Errorf(format, args...)}
 }
 
-// wrapField names the field unless the error does.
+// wrapField adds the field to an error without a field.
 func wrapField(at string, err error) error {
 	if _, named := errors.AsType[*fieldError](err); named || err == nil {
 		return err
@@ -287,8 +286,8 @@ func wrapField(at string, err error) error {
 	return &fieldError{at, err}
 }
 
-// inside puts an error about a field into the field that holds it.
-func inside(at string, err error) error {
+// prefixField prefixes the field of an error with the enclosing field.
+func prefixField(at string, err error) error {
 	e, named := errors.AsType[*fieldError](err)
 	if !named {
 		return &fieldError{at, err}
@@ -296,7 +295,7 @@ func inside(at string, err error) error {
 	return &fieldError{strings.Trim(at+"."+e.at, "."), e.err}
 }
 
-// Implements reports whether a type, or a pointer to it, has the methods.
+// Implements reports whether t or *t implements the interface methods.
 func Implements(t, methods reflect.Type) bool {
 	return t.Implements(methods) || t.Kind() != reflect.Interface && reflect.PointerTo(t).Implements(methods)
 }

@@ -14,37 +14,37 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
-// A Reflection makes two schemas of a Go type: the one that the model is shown,
-// and the one that is held, which knows what would only confuse a model: that
-// nil is null, the bounds of an int64, what a type's UnmarshalText reads.
+// A Reflection makes two schemas of a Go type: the shown schema for the model, and the
+// held schema for validation. The held schema also contains rules that would confuse a
+// model: null for nil, the bounds of an int64, the texts that UnmarshalText reads.
 type Reflection struct {
-	*survey
-	root    reflect.Type // the type that is being reflected, until it was met
+	scan    *typeScan
+	root    reflect.Type // type under reflection, until its first occurrence
 	held    map[*tree.Value]*extra
 	Formats map[string]validate.TextFormat
 
-	KeepsNull error // the first field that null is not absence for
+	KeepsNull error // first field for which null differs from absence
 }
 
-// An extra is what the held schema says beside what the model is shown.
+// An extra is the difference between the held and the shown schema at one place.
 type extra struct {
 	drop   []string      // keywords that are only shown
-	set    []tree.Member // in the place of those
-	also   []tree.Member // of a schema that must hold too
-	null   bool          // null is taken
-	absent []string      // required properties that may be missing
+	set    []tree.Member // keywords in place of the dropped keywords
+	also   []tree.Member // keywords of a further schema that must match
+	null   bool          // null is valid
+	absent []string      // required properties that may be absent
 }
 
-// ReflectArguments returns what the model is shown of arguments of type t, and
-// with it what else is held.
+// ReflectArguments returns the shown schema of type t. The Reflection makes the held
+// schema.
 func ReflectArguments(t reflect.Type) (r *Reflection, shown *tree.Value, err error) {
-	defer func() { // the reflector panics, and so may a type's own JSONSchema
+	defer func() { // the reflector panics, and a type's own JSONSchema may panic
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the schema of %s: %v", t, p)
 		}
 	}()
 	r = &Reflection{held: map[*tree.Value]*extra{}, Formats: map[string]validate.TextFormat{}}
-	r.survey = newSurvey(hasSchema)
+	r.scan = newTypeScan(hasSchema)
 	base := Indirect(t)
 	if err := r.checkRoot(base); err != nil {
 		return nil, nil, err
@@ -63,7 +63,7 @@ func ReflectArguments(t reflect.Type) (r *Reflection, shown *tree.Value, err err
 }
 
 func (r *Reflection) checkRoot(t reflect.Type) error {
-	if _, err := r.visit(t, ""); err != nil {
+	if _, err := r.scan.visit(t, ""); err != nil {
 		return err
 	}
 	own, _ := hasSchema(t)
@@ -76,8 +76,7 @@ func (r *Reflection) checkRoot(t reflect.Type) error {
 	return fmt.Errorf("arguments are a JSON object: a struct or a map with string keys, not %s", t)
 }
 
-// reflect returns the schema of one type, in which types that hold themselves
-// are references.
+// reflect returns the schema of one type, with references to recursive types.
 func (r *Reflection) reflect(t reflect.Type) (*tree.Value, error) {
 	r.root = t
 	s := (&js.Reflector{Anonymous: true, DoNotReference: true, Mapper: r.schemaOf}).ReflectFromType(t)
@@ -96,8 +95,8 @@ func (r *Reflection) reflect(t reflect.Type) (*tree.Value, error) {
 	return shown, r.fit(shown, t, nil, "")
 }
 
-// emptyEnum finds an "enum" without values, of which the JSON of the schema would have
-// no trace: a type's own JSONSchema may make its list while the program runs.
+// emptyEnum finds an "enum" without values. A type's own JSONSchema may build such a
+// list at run time, and the JSON of the schema would not contain the keyword.
 func emptyEnum(s *js.Schema, at []string) (where []string, found bool) {
 	if s == nil || s.Enum != nil && len(s.Enum) == 0 {
 		return append(at, "enum"), s != nil
@@ -125,24 +124,24 @@ func emptyEnum(s *js.Schema, at []string) (where []string, found bool) {
 	return where, found
 }
 
-// define adds the types that hold themselves.
+// define adds the definitions of recursive types.
 func (r *Reflection) define(shown *tree.Value) error {
-	if len(r.defs) == 0 {
+	if len(r.scan.defs) == 0 {
 		return nil
 	}
 	defs := tree.Object()
-	for _, t := range slices.SortedFunc(maps.Keys(r.defs), func(a, b reflect.Type) int { return strings.Compare(r.defs[a], r.defs[b]) }) {
+	for _, t := range slices.SortedFunc(maps.Keys(r.scan.defs), func(a, b reflect.Type) int { return strings.Compare(r.scan.defs[a], r.scan.defs[b]) }) {
 		def, err := r.reflect(t)
 		if err != nil {
 			return err
 		}
-		defs.Set(r.defs[t], def)
+		defs.Set(r.scan.defs[t], def)
 	}
 	shown.Set("$defs", defs)
 	return nil
 }
 
-// The hooks by which a type can bring its own schema.
+// The hooks by which a type can define its own schema.
 type (
 	schemaHook   interface{ JSONSchema() *js.Schema }
 	aliasHook    interface{ JSONSchemaAlias() any }
@@ -150,7 +149,7 @@ type (
 	extendHook   interface{ JSONSchemaExtend(*js.Schema) }
 )
 
-// hasSchema reports whether a type brings its own schema.
+// hasSchema reports whether a type defines its own schema.
 func hasSchema(t reflect.Type) (bool, error) {
 	if t.Kind() == reflect.Interface {
 		return false, nil
@@ -168,8 +167,8 @@ func hasSchema(t reflect.Type) (bool, error) {
 	return false, nil
 }
 
-// checkPromoted refuses a struct that has its schema from an embedded one: it
-// would not describe the fields beside it.
+// checkPromoted refuses a struct whose schema comes from an embedded struct, because
+// such a schema does not describe the other fields.
 func checkPromoted(t reflect.Type) error {
 	if t.Kind() != reflect.Struct {
 		return nil
@@ -186,8 +185,8 @@ func checkPromoted(t reflect.Type) error {
 	return nil
 }
 
-// ownSchema returns a copy of the schema that a type brings, so that the tags of
-// one field do not change it for all.
+// ownSchema returns a copy of a type's own schema, so that the tags of one field do not
+// change the schema of other fields.
 func ownSchema(t reflect.Type) *js.Schema {
 	own := reflect.New(t).Interface().(schemaHook).JSONSchema()
 	if own == nil {
@@ -202,12 +201,12 @@ func ownSchema(t reflect.Type) *js.Schema {
 	return &c
 }
 
-// schemaOf is the reflector's Mapper: the types that it gets wrong. Nil leaves
-// a type to the reflector.
+// schemaOf is the reflector's Mapper, for types that the reflector gets wrong. Nil
+// leaves a type to the reflector.
 func (r *Reflection) schemaOf(t reflect.Type) *js.Schema {
 	if r.root == t {
-		r.root = nil // next time it is met inside itself
-	} else if name, ok := r.defs[t]; ok {
+		r.root = nil // the next occurrence is recursive
+	} else if name, ok := r.scan.defs[t]; ok {
 		return &js.Schema{Ref: "#/$defs/" + name}
 	}
 	own, _ := hasSchema(t)

@@ -18,9 +18,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
-// fit makes a reflected schema agree with what encoding/json does with the
-// type, and notes what the held schema says beyond it. f is the field that the
-// type is of; nil where it is none.
+// fit corrects a reflected schema to match encoding/json, and records the extras of the
+// held schema. f is the field of the type, or nil outside of fields.
 func (r *Reflection) fit(n *tree.Value, t reflect.Type, f *field, at string) error {
 	if n.Form == tree.BooleanForm && n.Text == "true" {
 		*n = *tree.Object()
@@ -35,9 +34,9 @@ func (r *Reflection) fit(n *tree.Value, t reflect.Type, f *field, at string) err
 	case own:
 		keepDescription(n, base)
 	case n.Has("$ref"):
-	case f != nil && typed(*f) && readsText(base) && !readsItself(base) && n.Get("type").Str() != "string":
+	case f != nil && setsType(*f) && readsText(base) && !readsItself(base) && n.Get("type").Str() != "string":
 		err = fmt.Errorf("tag jsonschema: %s is read from a string", base)
-	case f != nil && typed(*f) && (readsItself(base) || !readsText(base)):
+	case f != nil && setsType(*f) && (readsItself(base) || !readsText(base)):
 	default:
 		err = r.fitType(n, base, f, at, nullable || holdsNil(t))
 	}
@@ -49,9 +48,9 @@ func (r *Reflection) fit(n *tree.Value, t reflect.Type, f *field, at string) err
 	}
 	n.Front("description")
 	n.Front("type")
-	r.note(n).null = holdsNil(t) && base != durationType // which knows it by itself
+	r.note(n).null = holdsNil(t) && base != durationType // the format of a duration checks null
 	if nullable || n.Has("$ref") && t.Kind() == reflect.Pointer {
-		tree.AdmitNull(n) // a model must be able to end what holds itself
+		tree.AdmitNull(n) // a model must be able to end a recursion
 	}
 	return nil
 }
@@ -65,10 +64,10 @@ func (r *Reflection) fitType(n *tree.Value, t reflect.Type, f *field, at string,
 	case f != nil && f.quoted:
 		r.fitQuoted(n, t)
 	case t == timeType:
-		r.reads(n, t, validate.DateTimeText)
+		r.requireText(n, t, validate.DateTimeText)
 	case t == RawType, t == numberType, readsItself(t):
 	case readsText(t):
-		r.reads(n, t, textForms[t])
+		r.requireText(n, t, textForms[t])
 	case isBytes(t):
 	case IsInt(t.Kind()), IsUint(t.Kind()):
 		r.fitInteger(n, t)
@@ -90,15 +89,14 @@ func (r *Reflection) fitItems(n *tree.Value, t reflect.Type, f *field, at string
 	if items == nil {
 		return nil
 	}
-	if f != nil && Indirect(t.Elem()) == durationType { // the tag is about them
+	if f != nil && Indirect(t.Elem()) == durationType { // the tag applies to the items
 		asDurations(n.Get("default"))
 		return r.fitDuration(items, f.tag, false, holdsNil(t.Elem()))
 	}
 	return r.fit(items, t.Elem(), nil, at+"[]")
 }
 
-// textForms says what the types of the standard library read, whose own errors
-// speak of Go.
+// textForms describes the text formats of the standard library, whose errors mention Go.
 var textForms = map[reflect.Type]string{
 	addrType:                          "an IP address such as 192.0.2.1 or 2001:db8::1",
 	reflect.TypeFor[net.IP]():         "an IP address such as 192.0.2.1 or 2001:db8::1",
@@ -110,7 +108,7 @@ var textForms = map[reflect.Type]string{
 
 func (r *Reflection) fitStruct(n *tree.Value, t reflect.Type, at string) error {
 	properties := n.Get("properties")
-	fields := r.fields[t]
+	fields := r.scan.fields[t]
 	_, extends := reflect.Zero(t).Interface().(extendHook)
 	for _, f := range fields {
 		p := properties.Get(f.name)
@@ -125,7 +123,7 @@ func (r *Reflection) fitStruct(n *tree.Value, t reflect.Type, at string) error {
 		}
 		switch required := slices.Contains(n.Get("required").Strings(), f.name); {
 		case required && f.typ.Kind() == reflect.Pointer:
-			tree.AdmitNull(p) // else nothing could be said where there is nothing to say
+			tree.AdmitNull(p) // the model needs a way to send no value
 		case !required && r.KeepsNull == nil && seesNull(f.typ) && showsNull(p):
 			r.KeepsNull = errAt(strings.TrimPrefix(at+"."+f.goName, "."), "may be left out and may be null, and %s tells these apart", f.typ)
 		}
@@ -146,7 +144,7 @@ func (r *Reflection) fitMap(n *tree.Value, t reflect.Type, at string) error {
 		n.Set("additionalProperties", patterns.Members[0].Value)
 	}
 	if key := t.Key(); key.Kind() != reflect.String {
-		tell(n, aboutKeys)
+		describe(n, aboutKeys)
 		format := r.format(validate.TextFormat{Read: func(s string) error { return readInteger(s, key) }, Must: "a whole number in range"})
 		r.also(n, tree.Member{Name: "propertyNames", Value: tree.Object(tree.Member{Name: "format", Value: tree.Text(format)})})
 	}
@@ -156,8 +154,8 @@ func (r *Reflection) fitMap(n *tree.Value, t reflect.Type, at string) error {
 	return nil
 }
 
-// fitInteger bounds an integer. The bounds of the large ones are only held: to
-// a model they say nothing, and some providers refuse numbers of that size.
+// fitInteger bounds an integer. Large bounds are only held: they say nothing to a model,
+// and some providers refuse large numbers.
 func (r *Reflection) fitInteger(n *tree.Value, t reflect.Type) {
 	low, high := bounds(t)
 	r.also(n, tree.Member{Name: "minimum", Value: tree.Number(low)}, tree.Member{Name: "maximum", Value: tree.Number(high)})
@@ -174,7 +172,7 @@ func (r *Reflection) fitInteger(n *tree.Value, t reflect.Type) {
 	}
 }
 
-// largest is the largest number of a type of floats.
+// largest returns the largest number of a float type.
 func largest(t reflect.Type) string {
 	if t.Kind() == reflect.Float32 {
 		return strconv.FormatFloat(math.MaxFloat32, 'g', -1, 32)
@@ -205,13 +203,13 @@ func readInteger(s string, t reflect.Type) error {
 		}
 		shortest = strconv.FormatInt(n, 10)
 	}
-	if shortest != s { // another spelling could name the same key twice
+	if shortest != s { // another spelling could repeat a key
 		return errors.New("not in its shortest form")
 	}
 	return nil
 }
 
-// fitQuoted describes a number or boolean that travels in a string.
+// fitQuoted describes a number or boolean inside a string.
 func (r *Reflection) fitQuoted(n *tree.Value, t reflect.Type) {
 	must := "a number in a string"
 	switch {
@@ -231,8 +229,8 @@ func (r *Reflection) fitQuoted(n *tree.Value, t reflect.Type) {
 	r.also(n, tree.Member{Name: "format", Value: tree.Text(format)})
 }
 
-// readQuoted reads a number or boolean as encoding/json does with ",string":
-// the text as it stands, and nothing for null.
+// readQuoted parses a number or boolean like encoding/json with ",string": without
+// spaces, and never null.
 func readQuoted(s string, t reflect.Type) error {
 	v, err := tree.Parse(s, tree.ArgumentLimits)
 	switch {
@@ -246,16 +244,16 @@ func readQuoted(s string, t reflect.Type) error {
 
 const aboutKeys = "Its keys are whole numbers."
 
-// tell adds to the description what no keyword says.
-func tell(n *tree.Value, about string) {
+// describe appends a sentence to the description.
+func describe(n *tree.Value, about string) {
 	if d := n.Get("description").Str(); d != "" {
 		about = d + " (" + about + ")"
 	}
 	n.Set("description", tree.Text(about))
 }
 
-// reads holds a string to what the type's UnmarshalText takes.
-func (r *Reflection) reads(n *tree.Value, t reflect.Type, must string) {
+// requireText requires that the type's UnmarshalText accepts a string.
+func (r *Reflection) requireText(n *tree.Value, t reflect.Type, must string) {
 	format := r.format(validate.TextFormat{Must: must, Read: func(s string) error {
 		return reflect.New(t).Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s))
 	}})
@@ -280,14 +278,14 @@ func (r *Reflection) also(n *tree.Value, also ...tree.Member) {
 	note.also = append(note.also, also...)
 }
 
-// Hold returns the schema that arguments are held to.
-func (r *Reflection) Hold(n *tree.Value) *tree.Value {
+// Held returns the held schema: a copy of n with the extras.
+func (r *Reflection) Held(n *tree.Value) *tree.Value {
 	c := &tree.Value{Form: n.Form, Text: n.Text}
 	for _, item := range n.Items {
-		c.Items = append(c.Items, r.Hold(item))
+		c.Items = append(c.Items, r.Held(item))
 	}
 	for _, m := range n.Members {
-		c.Members = append(c.Members, tree.Member{Name: m.Name, Value: r.Hold(m.Value)})
+		c.Members = append(c.Members, tree.Member{Name: m.Name, Value: r.Held(m.Value)})
 	}
 	note := r.held[n]
 	if note == nil {
@@ -325,19 +323,19 @@ func holdsNil(t reflect.Type) bool {
 	return false
 }
 
-// seesNull reports whether a type is told of a null, by its own method. Any other is
-// left as it was.
+// seesNull reports whether the type's own method decodes null. Null leaves other types
+// unchanged.
 func seesNull(t reflect.Type) bool {
 	return t.Kind() != reflect.Pointer && t.Kind() != reflect.Interface && t != timeType && Implements(t, unmarshalerType)
 }
 
-// showsNull reports whether a model is told that it may write null.
+// showsNull reports whether the shown schema admits null.
 func showsNull(n *tree.Value) bool {
 	return n.Get("type").Str() == "null" || slices.Contains(n.Get("type").Strings(), "null") || tree.TakesNull(n.Get("anyOf")) || tree.TakesNull(n.Get("oneOf"))
 }
 
-// unwrapNullable undoes what the reflector makes of the tag "nullable", and
-// reports whether it had: some providers understand ["string","null"] only.
+// unwrapNullable reverts the reflector's schema of the tag "nullable", and reports
+// whether the tag was set. Some providers understand only ["string","null"].
 func unwrapNullable(n *tree.Value) bool {
 	either := n.Get("oneOf")
 	if either == nil || len(n.Members) != 1 || len(either.Items) != 2 || either.Items[1].Get("type").Str() != "null" {
@@ -350,8 +348,8 @@ func unwrapNullable(n *tree.Value) bool {
 	return true
 }
 
-// keepDescription restores the description that a type's own schema has, which
-// the reflector wipes at each field.
+// keepDescription restores the description of a type's own schema, which the reflector
+// clears at each field.
 func keepDescription(n *tree.Value, t reflect.Type) {
 	if d := ownSchema(t).Description; d != "" {
 		n.SetDefault("description", tree.Text(d))

@@ -14,25 +14,26 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
-// A Shape is where in a type encoding/json matches names, which it does without
-// regard to case. What a schema says of "amount" would not bear on "AMOUNT"
-// where a type's own schema admits properties that it does not name.
+// A Shape contains the places in a type where encoding/json matches names without regard
+// to case. If a type's own schema admits further properties, the rules for "amount" do
+// not apply to "AMOUNT", although encoding/json decodes both into one field.
 type Shape struct {
-	Fields map[string]*Shape // of a struct, by JSON name; the shape may be nil
-	folded map[string]string // those names, by foldCase; empty for one that is hidden
-	elem   *Shape            // of what a slice, array or map holds
-	span   bool              // a time.Duration
-	quoted bool              // by ",string"
+	Fields   map[string]*Shape // fields of a struct, by JSON name; a Shape may be nil
+	folded   map[string]string // JSON names by foldCase; "" for a hidden name
+	elem     *Shape            // elements of a slice, array or map
+	duration bool              // time.Duration
+	quoted   bool              // ",string"
 }
 
-// ShapeOf returns nil for a type that reads itself, and one without members.
+// ShapeOf returns the shape of a type, or nil for a type that decodes itself or has no
+// members.
 func ShapeOf(t reflect.Type, known map[reflect.Type]*Shape) *Shape {
 	t = Indirect(t)
 	if s, ok := known[t]; ok {
 		return s
 	}
 	if t == durationType {
-		return &Shape{span: true}
+		return &Shape{duration: true}
 	}
 	if readsItself(t) || readsText(t) || t == RawType {
 		return nil
@@ -52,12 +53,12 @@ func ShapeOf(t reflect.Type, known map[reflect.Type]*Shape) *Shape {
 	return nil
 }
 
-// collect adds the fields of a struct, those of embedded ones after its own.
+// collect adds the fields of a struct, then the fields of embedded structs.
 func (s *Shape) collect(t reflect.Type, known map[reflect.Type]*Shape, around []reflect.Type) {
 	var inner []reflect.Type
 	for i := range t.NumField() {
 		sf := t.Field(i)
-		name, options := JsonTag(sf)
+		name, options := JSONTag(sf)
 		switch {
 		case embeds(sf):
 			inner = append(inner, Indirect(sf.Type))
@@ -71,7 +72,7 @@ func (s *Shape) collect(t reflect.Type, known map[reflect.Type]*Shape, around []
 			s.folded[foldCase(name)] = ""
 		} else if _, shadowed := s.Fields[name]; !hidden(sf) && !shadowed {
 			s.Fields[name] = ShapeOf(sf.Type, known)
-			if inner := s.Fields[name]; inner != nil && inner.span {
+			if inner := s.Fields[name]; inner != nil && inner.duration {
 				inner.quoted = slices.Contains(options, "string")
 			}
 			s.folded[foldCase(name)] = name
@@ -85,7 +86,7 @@ func (s *Shape) collect(t reflect.Type, known map[reflect.Type]*Shape, around []
 	}
 }
 
-// foldCase is what encoding/json compares of two names that are not the same.
+// foldCase returns the form of a name that encoding/json compares.
 func foldCase(name string) string {
 	return strings.Map(func(r rune) rune {
 		for {
@@ -98,14 +99,14 @@ func foldCase(name string) string {
 	}, name)
 }
 
-// Count writes the durations in arguments that are texts as the whole nanoseconds that
-// encoding/json knows.
-func (s *Shape) Count(args *tree.Value) {
+// ConvertDurations converts durations that are text to the nanoseconds that
+// encoding/json expects.
+func (s *Shape) ConvertDurations(args *tree.Value) {
 	switch {
 	case s == nil:
-	case s.span && args.Form == tree.StringForm:
+	case s.duration && args.Form == tree.StringForm:
 		d, err := time.ParseDuration(args.Text)
-		if err != nil { // the number in a string that ",string" says
+		if err != nil { // the number in a string of ",string"
 			return
 		}
 		ns := strconv.FormatInt(int64(d), 10)
@@ -114,21 +115,21 @@ func (s *Shape) Count(args *tree.Value) {
 		}
 	case s.Fields != nil:
 		for _, m := range args.Members {
-			s.Fields[m.Name].Count(m.Value)
+			s.Fields[m.Name].ConvertDurations(m.Value)
 		}
 	default:
 		for _, item := range args.Items {
-			s.elem.Count(item)
+			s.elem.ConvertDurations(item)
 		}
 		for _, m := range args.Members {
-			s.elem.Count(m.Value)
+			s.elem.ConvertDurations(m.Value)
 		}
 	}
 }
 
-// Match refuses arguments that have such names: what reads them without Go would
-// see other values than the type does.
-func (s *Shape) Match(args json.RawMessage) error {
+// CheckJSON refuses arguments with names that differ from a field only in case. A reader
+// other than encoding/json would find other values.
+func (s *Shape) CheckJSON(args json.RawMessage) error {
 	if s == nil {
 		return nil
 	}
@@ -137,13 +138,13 @@ func (s *Shape) Match(args json.RawMessage) error {
 		return err
 	}
 	names := &validate.Explainer{Args: v}
-	if s.Check(v, names, nil); len(names.Problems) == 0 {
+	if s.Check(v, names, nil); len(names.Found.Problems) == 0 {
 		return nil
 	}
-	return errors.New(strings.TrimPrefix(names.Problems[0].Line(), "- "))
+	return errors.New(strings.TrimPrefix(names.Found.Problems[0].Line(), "- "))
 }
 
-// Check finds the names that only their case keeps from being those of fields.
+// Check reports names that differ from a field only in case.
 func (s *Shape) Check(args *tree.Value, ex *validate.Explainer, at []string) {
 	if s == nil || args.Form != tree.ObjectForm && args.Form != tree.ArrayForm {
 		return

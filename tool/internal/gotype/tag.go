@@ -16,8 +16,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
-// schemaTags are the keywords that a jsonschema tag may set, and where in the
-// schema each shows.
+// schemaTags maps the keywords of a jsonschema tag to the keywords of the schema.
 var schemaTags = map[string]string{
 	"title": "title", "description": "description", "type": "type", "anchor": "$anchor",
 	"oneof_type": "oneOf", "anyof_type": "anyOf", "default": "default", "example": "examples", "enum": "enum",
@@ -31,7 +30,7 @@ var schemaTags = map[string]string{
 var numberTags = []string{"multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
 	"minLength", "maxLength", "minItems", "maxItems"}
 
-// checkSchemaTag refuses what the reflector would drop without a word.
+// checkSchemaTag refuses elements of a tag that the reflector would ignore.
 func checkSchemaTag(tag string, t reflect.Type) error {
 	for _, element := range tagElements(tag) {
 		key, val, found := strings.Cut(element, "=")
@@ -57,7 +56,7 @@ func checkSchemaTag(tag string, t reflect.Type) error {
 	return nil
 }
 
-// didYouMean suggests the name that is nearest to what was written, if one is near.
+// didYouMean suggests the most similar name, if there is a similar name.
 func didYouMean(written string, names []string) string {
 	meant := tree.Closest(written, names)
 	if meant == "" {
@@ -73,9 +72,9 @@ func didYouMean(written string, names []string) string {
 	return "; did you mean " + tree.Quote(meant) + "?"
 }
 
-// checkTagNames refuses the names of struct tags that are misspelt, or are a keyword
-// that belongs into the tag jsonschema: encoding/json and the reflector do not look at
-// them. A keyword that is there, too, was written for someone else.
+// checkTagNames refuses misspelt struct tags, and tags that belong inside the tag
+// jsonschema, because encoding/json and the reflector ignore such tags. If the keyword
+// is also in the tag jsonschema, the tag is for another library.
 func checkTagNames(tag reflect.StructTag) error {
 	names, err := tagNames(tag)
 	if err != nil {
@@ -101,7 +100,7 @@ func checkTagNames(tag reflect.StructTag) error {
 	return nil
 }
 
-// schemaKeys are the keywords that the tags of a schema say.
+// schemaKeys returns the keywords in the schema tags of a field.
 func schemaKeys(tag reflect.StructTag) map[string]bool {
 	said := map[string]bool{}
 	for _, element := range tagElements(tag.Get("jsonschema")) {
@@ -114,11 +113,10 @@ func schemaKeys(tag reflect.StructTag) map[string]bool {
 	return said
 }
 
-// ourTags are the struct tags that are read here.
+// ourTags lists the struct tags that this package reads.
 var ourTags = []string{"json", "jsonschema", "jsonschema_description", "jsonschema_extras"}
 
-// misspelt returns the tag that was meant by another; "" if it is nobody's or another
-// library's, as bson is.
+// misspelt returns the intended tag, or "" for the tag of another library, such as bson.
 func misspelt(name string) string {
 	if slices.Contains(ourTags, name) {
 		return ""
@@ -146,8 +144,8 @@ func sorted(s string) string {
 	return string(b)
 }
 
-// tagNames lists the names in a struct tag. One that is not written as Go reads it
-// ends the tag without a word.
+// tagNames lists the names in a struct tag. Go silently ignores the rest of an
+// ill-formed tag, so tagNames returns an error.
 func tagNames(tag reflect.StructTag) (names []string, err error) {
 	for rest := strings.TrimLeft(string(tag), " "); rest != ""; rest = strings.TrimLeft(rest, " ") {
 		name, behind, found := strings.Cut(rest, ":")
@@ -161,7 +159,7 @@ func tagNames(tag reflect.StructTag) (names []string, err error) {
 	return names, nil
 }
 
-// tagElements splits a tag at its commas; \, is one that belongs to a text.
+// tagElements splits a tag at its commas, except for commas written as \,.
 func tagElements(tag string) []string {
 	if tag == "" {
 		return nil
@@ -173,25 +171,25 @@ func tagElements(tag string) []string {
 	return elements
 }
 
-// typed reports whether a field's tag sets its JSON type.
-func typed(f field) bool {
+// setsType reports whether a field's tag sets the JSON type.
+func setsType(f field) bool {
 	return slices.ContainsFunc(tagElements(f.tag.Get("jsonschema")), func(e string) bool {
 		return strings.HasPrefix(e, "type=") || strings.HasPrefix(e, "oneof_type=") || strings.HasPrefix(e, "anyof_type=")
 	})
 }
 
-// checkTyped refuses a JSON type in the tag of a field whose Go type has one: no
-// call could ever fit both, or what the Go type takes would not be held.
+// checkTyped refuses a JSON type in the tag of a field whose Go type has a known schema.
+// Such a tag would contradict the type, or would hide rules of the type.
 func checkTyped(f field) error {
 	t := Indirect(f.typ)
-	if !typed(f) || t.Kind() == reflect.Interface || t == RawType || readsItself(t) || readsText(t) {
+	if !setsType(f) || t.Kind() == reflect.Interface || t == RawType || readsItself(t) || readsText(t) {
 		return nil
 	}
 	return errAt(f.goName, "tag jsonschema: the JSON type of %s cannot be set; only that of any, and of types that read themselves", f.typ)
 }
 
-// checkEffect refuses a tag that left no trace in the schema: the reflector
-// drops what does not fit the type.
+// checkEffect refuses a tag that left no trace in the schema. The reflector ignores
+// keywords that do not fit the type.
 func checkEffect(n *tree.Value, f field) error {
 	enums := 0
 	for _, element := range tagElements(f.tag.Get("jsonschema")) {
@@ -226,16 +224,16 @@ func checkEffect(n *tree.Value, f field) error {
 	return checkValues(n, f)
 }
 
-// onItems reports whether the reflector puts a keyword for strings onto the
-// items of an array, whatever they are.
+// onItems reports whether the reflector moves a string keyword to the items of an array,
+// whatever their type.
 func onItems(keyword string) bool { return keyword == "pattern" || keyword == "format" }
 
-// checkValues refuses values and bounds that are not those of the Go type: the
-// model is shown them, and what it then writes would not decode.
+// checkValues refuses values and bounds that the Go type cannot hold, because the model
+// would send values that do not decode.
 func checkValues(n *tree.Value, f field) error {
 	t := Indirect(f.typ)
 	own, err := hasSchema(t)
-	if own || typed(f) && !readsText(t) || err != nil {
+	if own || setsType(f) && !readsText(t) || err != nil {
 		return err
 	}
 	if k := t.Kind(); (k == reflect.Slice || k == reflect.Array) && n.Has("items") {
@@ -260,17 +258,17 @@ func checkValues(n *tree.Value, f field) error {
 		values = append(values, d)
 	}
 	for _, v := range values {
-		if err := reads(v, t, f.quoted); err != nil {
+		if err := decodes(v, t, f.quoted); err != nil {
 			return fmt.Errorf("tag jsonschema: %s does not fit %s", tree.Clip(string(v.JSON()), tree.MaxEcho), f.typ)
 		}
 	}
 	return nil
 }
 
-// checkArray refuses what a tag says of the length of an array, which Go says
-// already, and a default that does not fit.
+// checkArray refuses a length in the tag of an array, whose length Go fixes, and a
+// default that does not fit.
 func checkArray(n *tree.Value, t reflect.Type) error {
-	if n.Has("default") && reads(n.Get("default"), t, false) != nil {
+	if n.Has("default") && decodes(n.Get("default"), t, false) != nil {
 		return fmt.Errorf("tag jsonschema: its default does not fit %s", t)
 	}
 	if t.Kind() == reflect.Array && (n.Bound("minItems") != strconv.Itoa(t.Len()) || n.Bound("maxItems") != strconv.Itoa(t.Len())) {
@@ -279,7 +277,7 @@ func checkArray(n *tree.Value, t reflect.Type) error {
 	return nil
 }
 
-// checkBounds refuses a bound beyond what the type can hold.
+// checkBounds refuses a bound that the type cannot hold.
 func checkBounds(n *tree.Value, t reflect.Type) error {
 	var low, high string
 	switch {
@@ -305,8 +303,8 @@ func less(a, b string) bool {
 	return okX && okY && x.Cmp(y) < 0
 }
 
-// reads reports why a value does not decode into the type.
-func reads(v *tree.Value, t reflect.Type, quoted bool) error {
+// decodes returns the error of decoding a value into the type.
+func decodes(v *tree.Value, t reflect.Type, quoted bool) error {
 	if isDurations(t) {
 		return readDurations(v)
 	}

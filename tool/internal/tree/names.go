@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// List joins names by commas as far as they fit in room bytes.
+// List joins names by commas, as many as fit in room bytes.
 func List(names []string, room int) string { return ListOf(names, len(names), room) }
 
-// ListOf is list for the first of so many names. If not all are there, they are
-// more than fit.
+// ListOf is List for the first of total names. If names are missing, the given names
+// already exceed room.
 func ListOf(names []string, total, room int) string {
 	var b strings.Builder
 	for i, name := range names {
@@ -25,8 +25,8 @@ func ListOf(names []string, total, room int) string {
 	return b.String()
 }
 
-// Closest returns the name that is nearest to what was written, or "" if none
-// is near. Case, hyphens and underscores do not count.
+// Closest returns the most similar name, or "" if no name is similar. Case, hyphens and
+// underscores do not count.
 func Closest(written string, names []string) string {
 	if len(written) > 100 || len(names) > 1000 {
 		return ""
@@ -48,7 +48,7 @@ var separators = strings.NewReplacer("_", "", "-", "", " ", "", ".", "")
 
 func Fold(s string) string { return separators.Replace(strings.ToLower(s)) }
 
-// Distance is the number of runes to insert, delete or replace to make b of a.
+// Distance returns the number of runes to insert, delete or replace to turn a into b.
 func Distance(a, b string) int {
 	s, t := []rune(a), []rune(b)
 	row := make([]int, len(t)+1)

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// A decimal is a JSON number taken apart: its digits are whole+fraction, and
-// its value has the point exponent places to the right of that between them.
+// A decimal is a JSON number in parts. The digits are Whole+Fraction. The decimal point
+// is Exponent places to the right of the end of Whole.
 type decimal struct {
 	Negative        bool
 	Whole, Fraction string
@@ -54,11 +54,10 @@ func leadingDigits(s string) (digits, rest string) {
 	return s[:n], s[n:]
 }
 
-// Canonical is the number without point and exponent if it is whole and has at
-// most 20 digits (any int64 or uint64), since encoding/json reads 1.0 and 1e2
-// into no integer. Zero has no sign: -0 and 0 are the same value to JSON Schema,
-// and encoding/json reads -0 into no unsigned integer. Every other number stays
-// as it was written.
+// Canonical returns a whole number of at most 20 digits (any int64 or uint64) without
+// point and exponent, because encoding/json decodes 1.0 and 1e2 into no integer. Zero
+// loses its sign: -0 equals 0 in JSON Schema, but encoding/json decodes -0 into no
+// unsigned integer. Other numbers are returned as written.
 func (d decimal) Canonical(raw string) string {
 	digits := d.Whole + d.Fraction
 	point := len(d.Whole) + d.Exponent

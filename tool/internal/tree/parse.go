@@ -9,40 +9,39 @@ import (
 	"unicode/utf8"
 )
 
-// Limits bound what is read of JSON that others wrote. Beyond them the
-// libraries behind us take seconds, gigabytes, or the process down.
+// Limits bound foreign JSON. Beyond the limits, the libraries need seconds or gigabytes,
+// or crash the process.
 type Limits struct {
-	bytes int // of the text
-	Depth int // of objects and arrays in one another
-	Nodes int // values, of any kind
+	bytes int // size of the text
+	Depth int // nesting of objects and arrays
+	Nodes int // number of values of any kind
 
-	halves bool // half of a surrogate pair is read as U+FFFD, as encoding/json does
+	allowHalves bool // half of a surrogate pair becomes U+FFFD, as in encoding/json
 }
 
 var (
 	ArgumentLimits = Limits{bytes: 1 << 20, Depth: 64, Nodes: 100_000}
-	// A description that was cut in the middle of a character does not cost the tool.
-	SchemaLimits = Limits{bytes: 256 << 10, Depth: 64, Nodes: 20_000, halves: true}
-	// A schema of ours may be larger: it comes from the program.
+	// A description that was cut inside of a character must not cost the tool.
+	SchemaLimits = Limits{bytes: 256 << 10, Depth: 64, Nodes: 20_000, allowHalves: true}
+	// A reflected schema comes from the program and may be larger.
 	ReflectedLimits = Limits{bytes: 4 << 20, Depth: 256, Nodes: 200_000}
 )
 
 const (
 	MaxNumber   = 64  // characters
-	MaxExponent = 400 // either way; a float64 ends at 308
+	MaxExponent = 400 // in both directions; a float64 ends at 308
 )
 
 var errCutOff = errors.New("its JSON ends too early (cut off?)")
 
-// Parse reads one JSON value and nothing else. Its errors are clauses for the
-// model. Numbers come out in one spelling where they are whole; see canonical.
+// Parse parses exactly one JSON value. Errors are clauses for the model. Whole numbers
+// get one spelling; see decimal.Canonical.
 func Parse(src string, lim Limits) (*Value, error) {
 	return (&Parser{Src: src, lim: lim}).document()
 }
 
-// ParseLoosely reads what is not quite JSON, too, where it can be read in one way
-// only, and tells done of it: line breaks and other control characters in strings,
-// a comma behind the last element, comments.
+// ParseLoosely also accepts text that is almost JSON, and adds the repairs to done:
+// control characters such as line breaks in strings, a trailing comma, comments.
 func ParseLoosely(src string, lim Limits, done *Repairs) (*Value, error) {
 	return (&Parser{Src: src, lim: lim, done: done}).document()
 }
@@ -70,11 +69,11 @@ type Parser struct {
 	Pos   int
 	lim   Limits
 	nodes int
-	path  []string // where the value that is being read stands
+	path  []string // path of the current value
 
-	done    *Repairs // nil: nothing but JSON is read
-	comment bool     // one was told
-	behind  int      // where the last number ends
+	done            *Repairs // nil means strict JSON
+	commentReported bool     // a comment was reported
+	numberEnd       int      // end of the last number
 }
 
 func (p *Parser) value() (*Value, error) {
@@ -108,7 +107,7 @@ func (p *Parser) object() (*Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		if seen, err = p.once(seen, v.Members, name); err != nil {
+		if seen, err = p.checkUnique(seen, v.Members, name); err != nil {
 			return nil, err
 		}
 		m, err := p.below(name)
@@ -120,9 +119,9 @@ func (p *Parser) object() (*Value, error) {
 	return v, err
 }
 
-// once refuses a name that the object has already: the decoder would take the
-// last and a person who reads the call the first. Few members need no map.
-func (p *Parser) once(seen map[string]bool, members []Member, name string) (map[string]bool, error) {
+// checkUnique refuses a duplicate name: the decoder would use the last value, and a
+// reader of the call might see the first value. A map is used only for many members.
+func (p *Parser) checkUnique(seen map[string]bool, members []Member, name string) (map[string]bool, error) {
 	if seen == nil && len(members) == 16 {
 		seen = make(map[string]bool, 64)
 		for _, m := range members {
@@ -155,7 +154,7 @@ func (p *Parser) array() (*Value, error) {
 	return v, err
 }
 
-// open enters an object or array and reports whether it has a first element.
+// open enters an object or array and reports whether there is a first element.
 func (p *Parser) open(end byte) (bool, error) {
 	p.Pos++
 	if len(p.path) >= p.lim.Depth {
@@ -168,7 +167,7 @@ func (p *Parser) open(end byte) (bool, error) {
 	return true, nil
 }
 
-// next goes past a comma (true) or the end (false).
+// next skips a comma (true) or the end (false).
 func (p *Parser) next(end byte) (bool, error) {
 	p.skipSpace()
 	if p.Pos == len(p.Src) {
@@ -185,8 +184,8 @@ func (p *Parser) next(end byte) (bool, error) {
 	return false, p.unexpected("a comma or " + string(rune(end)))
 }
 
-// endsAfterComma reports whether an object or array ends behind a comma, and goes past
-// the end.
+// endsAfterComma reports whether an object or array ends after a comma, and skips the
+// end.
 func (p *Parser) endsAfterComma(end byte) bool {
 	if p.done == nil {
 		return false
@@ -195,13 +194,13 @@ func (p *Parser) endsAfterComma(end byte) bool {
 		return false
 	}
 	p.Pos++
-	p.tell("the comma behind the last element was left out")
+	p.report("the comma behind the last element was left out")
 	return true
 }
 
-// tell notes a repair of the value that is being read.
-func (p *Parser) tell(what string) {
-	if len(p.done.Told) == maxRepairs {
+// report adds a repair of the current value.
+func (p *Parser) report(what string) {
+	if len(p.done.Done) == maxRepairs {
 		p.done.more++
 		return
 	}
@@ -247,7 +246,7 @@ func (p *Parser) string() (string, error) {
 		switch c := p.Src[p.Pos]; {
 		case c == '"':
 			p.Pos++
-			p.tellControl(control)
+			p.reportControl(control)
 			return p.Src[start : p.Pos-1], nil
 		case c == '\\':
 			return p.escaped(start, control)
@@ -259,14 +258,14 @@ func (p *Parser) string() (string, error) {
 	return "", errCutOff
 }
 
-// tellControl notes that a string had control characters, which stand for themselves.
-func (p *Parser) tellControl(had bool) {
+// reportControl adds the repair of control characters in a string.
+func (p *Parser) reportControl(had bool) {
 	if had {
-		p.tell("line breaks or control characters in a string were escaped")
+		p.report("line breaks or control characters in a string were escaped")
 	}
 }
 
-// escaped reads a string from its first escape on.
+// escaped parses the rest of a string after the first escape.
 func (p *Parser) escaped(start int, control bool) (string, error) {
 	b := []byte(p.Src[start:p.Pos])
 	for p.Pos < len(p.Src) {
@@ -274,7 +273,7 @@ func (p *Parser) escaped(start int, control bool) (string, error) {
 		switch {
 		case c == '"':
 			p.Pos++
-			p.tellControl(control)
+			p.reportControl(control)
 			return string(b), nil
 		case c < ' ' && p.done == nil:
 			return "", p.controlCharacter()
@@ -297,7 +296,7 @@ func (p *Parser) controlCharacter() error {
 	return errors.New("a string " + p.where() + " holds a line break or control character, which must be escaped (such as \\n)")
 }
 
-const escapes = `""\\//b` + "\b" + "f\fn\nr\rt\t" // pairs of what is written and what it means
+const escapes = `""\\//b` + "\b" + "f\fn\nr\rt\t" // pairs of escape and character
 
 func (p *Parser) escape() (rune, error) {
 	if p.Pos+1 >= len(p.Src) {
@@ -335,7 +334,7 @@ func (p *Parser) UnicodeEscape() (rune, error) {
 	if strings.HasPrefix(`\u`, p.Src[p.Pos:]) {
 		return 0, errCutOff
 	}
-	if !p.lim.halves {
+	if !p.lim.allowHalves {
 		return 0, fmt.Errorf("a string %s holds \\u%04x, half of a surrogate pair, which is no character", p.where(), r)
 	}
 	return utf8.RuneError, nil
@@ -388,8 +387,8 @@ func (p *Parser) number() (*Value, error) {
 	case n.Exponent < -MaxExponent || n.Exponent > MaxExponent:
 		return nil, errors.New(p.numberHere(raw) + " has an exponent out of range")
 	}
-	p.nodes += max(n.Exponent, -n.Exponent) / 32 // to compute with it takes as long
-	p.behind = p.Pos
+	p.nodes += max(n.Exponent, -n.Exponent) / 32 // computing with large exponents takes time
+	p.numberEnd = p.Pos
 	return Number(n.Canonical(raw)), nil
 }
 
@@ -403,7 +402,8 @@ func (p *Parser) skipSpace() {
 	}
 }
 
-// skipComment goes to the last byte of a comment, and reports whether there is one.
+// skipComment moves to the last byte of a comment, and reports whether there is a
+// comment.
 func (p *Parser) skipComment() bool {
 	if p.done == nil {
 		return false
@@ -413,39 +413,38 @@ func (p *Parser) skipComment() bool {
 		return false
 	}
 	p.Pos += length - 1
-	if !p.comment {
-		p.comment = true
+	if !p.commentReported {
+		p.commentReported = true
 		p.done.Add(nil, "comments were left out")
 	}
 	return true
 }
 
-// commentLength returns how long the comment is with which rest begins; 0: there is
-// none.
+// commentLength returns the length of the comment at the start of rest, or 0.
 func (p *Parser) commentLength(rest string) int {
 	switch {
 	case strings.HasPrefix(rest, "/*"):
 		if end := strings.Index(rest[2:], "*/"); end >= 0 {
 			return end + 4
 		}
-	case rest[0] == '#', strings.HasPrefix(rest, "//") && !p.divides(rest[2:]):
+	case rest[0] == '#', strings.HasPrefix(rest, "//") && !p.isDivision(rest[2:]):
 		if end := strings.IndexAny(rest, "\r\n"); end >= 0 {
 			return end + 1
 		}
 	default:
 		return 0
 	}
-	return len(rest) // it does not end
+	return len(rest) // the comment has no end
 }
 
-// divides reports whether two slashes behind a number on its line may be an operator:
-// 7 // 2 is 3 in Python.
-func (p *Parser) divides(rest string) bool {
+// isDivision reports whether two slashes after a number may be an operator: 7 // 2 is 3 in
+// Python.
+func (p *Parser) isDivision(rest string) bool {
 	rest = strings.TrimLeft(rest, " \t")
-	return p.behind > 0 && strings.Trim(p.Src[p.behind:p.Pos], " \t") == "" && rest != "" && strings.IndexByte("0123456789-(.", rest[0]) >= 0
+	return p.numberEnd > 0 && strings.Trim(p.Src[p.numberEnd:p.Pos], " \t") == "" && rest != "" && strings.IndexByte("0123456789-(.", rest[0]) >= 0
 }
 
-// where names the place of the value that is being read.
+// where describes the place of the current value.
 func (p *Parser) where() string {
 	if len(p.path) == 0 {
 		return "at the top level"

@@ -7,36 +7,34 @@ import (
 )
 
 const (
-	maxRepairs  = 8 // that are told one by one
-	MaxUnwraps  = 4 // of one string that holds a string that holds …
+	maxRepairs  = 8 // repairs that are listed individually
+	MaxUnwraps  = 4 // levels of strings inside of strings
 	RepairSteps = 16 * 100_000
 )
 
-// Repairs are what was done to arguments so that they say what the model
-// plainly meant.
+// Repairs lists the changes to arguments, as sentences for people.
 type Repairs struct {
-	Told []string
+	Done []string
 	more int
 }
 
 func (r *Repairs) Add(at Path, what string) {
-	if len(r.Told) == maxRepairs {
+	if len(r.Done) == maxRepairs {
 		r.more++
 		return
 	}
 	if len(at) > 0 {
 		what = Clip(strings.ToValidUTF8(Pointer(at.Steps()), "\uFFFD"), MaxEcho) + ": " + what
 	}
-	r.Told = append(r.Told, what)
+	r.Done = append(r.Done, what)
 }
 
-// A Path is where a value stands: names of members, and indexes, which become text
-// only when they are told.
+// A Path is the place of a value: names and indexes. Indexes become text only on demand.
 type Path []Step
 
 type Step struct {
 	Name  string
-	Index int // -1: it is the member of that name
+	Index int // -1 for a member with the name
 }
 
 func (p Path) Steps() []string {
@@ -51,18 +49,19 @@ func (p Path) Steps() []string {
 
 func (r *Repairs) List() []string {
 	if r.more > 0 {
-		return append(r.Told, fmt.Sprintf("and %d more", r.more))
+		return append(r.Done, fmt.Sprintf("and %d more", r.more))
 	}
-	return r.Told
+	return r.Done
 }
 
-// A Contained is the array or object that a string holds; nil: it holds none.
+// A Contained is the array or object inside of a string. The zero Contained means that
+// the string contains neither.
 type Contained struct {
-	*Value
-	Loose bool // it is not quite JSON
+	Value *Value
+	Loose bool // the text is not strict JSON
 }
 
-func (h Contained) Is(f form) bool { return h.Value != nil && h.Form == f }
+func (h Contained) Is(f form) bool { return h.Value != nil && h.Value.Form == f }
 
 func (r *Repairs) Unwrapped(at Path, h Contained) {
 	r.Add(at, "a string that held the JSON was unwrapped")

@@ -9,10 +9,10 @@ import (
 	"github.com/seed-916e8f6a/toolloop/internal/secret"
 )
 
-// MaxMessage bounds what the model reads of a failure, in bytes.
+// MaxMessage bounds the text of a failure for the model, in bytes.
 const MaxMessage = 1024
 
-// Cut returns at most limit bytes of s, ending between runes.
+// Cut returns at most limit bytes of s and ends between runes.
 func Cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -23,22 +23,23 @@ func Cut(s string, limit int) string {
 	return s[:limit]
 }
 
-// MaxEcho bounds what is repeated of the model's own words, in runes.
+// MaxEcho bounds quotations of the model's own text, in runes.
 const MaxEcho = 80
 
-// SafeText is s as the model or a log may read it: valid UTF-8, credentials in
-// URLs cut, at most about limit bytes.
+// SafeText prepares s for a model or a log: valid UTF-8, no credentials in URLs, at most
+// about limit bytes.
 func SafeText(s string, limit int) string {
-	// Far beyond what is shown nothing needs to be looked at; a credential that
-	// straddles this first cut is not within the limit.
+	// The rest is never shown. A credential that crosses this first cut is beyond the
+	// limit, too.
 	near := s[:min(len(s), 16*max(limit, MaxMessage))]
 	return clipFrom(secret.Redact(strings.ToValidUTF8(near, "\uFFFD")), limit, len(s)-len(near))
 }
 
-// ClipBytes cuts s to about limit bytes, between runes, and says so.
+// ClipBytes shortens s to about limit bytes, between runes, and says how much is
+// missing.
 func ClipBytes(s string, limit int) string { return clipFrom(s, limit, 0) }
 
-// clipFrom is clipBytes of a text that has so many bytes more than s.
+// clipFrom is ClipBytes for a text that has more bytes after s.
 func clipFrom(s string, limit, more int) string {
 	if len(s) <= limit && more == 0 {
 		return s
@@ -47,7 +48,7 @@ func clipFrom(s string, limit, more int) string {
 	return kept + "… (" + strconv.Itoa(len(s)-len(kept)+more) + " more bytes)"
 }
 
-// Clip cuts s to limit runes.
+// Clip shortens s to limit runes.
 func Clip(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -62,10 +63,10 @@ func Clip(s string, limit int) string {
 	return s
 }
 
-// Quote is s as a JSON string, clipped, with nothing in it that could pass for
-// text of ours.
+// Quote returns s as a clipped JSON string, so that s cannot pass for text of this
+// package.
 func Quote(s string) string {
-	s = s[:min(len(s), 4*MaxEcho+utf8.UTFMax)] // more than is kept
+	s = s[:min(len(s), 4*MaxEcho+utf8.UTFMax)] // Clip keeps less than this.
 	s = Clip(strings.ToValidUTF8(s, "\uFFFD"), MaxEcho)
 	for _, r := range s {
 		if r == '"' || r == '\\' || !unicode.IsPrint(r) {

@@ -1,11 +1,11 @@
-// Package validate checks arguments against a compiled JSON Schema, repairs what a
-// model plainly meant, and explains the rest.
+// Package validate validates arguments against a compiled JSON Schema, repairs common
+// mistakes of models, and explains the remaining problems.
 //
-// [Compile] makes a [Validator]. The library santhosh-tekuri/jsonschema judges; this
-// package adds its own keywords where the library takes too long (enum, const,
-// uniqueItems), Go's regexp as the engine for patterns, and fuel.
+// [Compile] makes a [Validator]. The library santhosh-tekuri/jsonschema validates. This
+// package replaces the keywords that are slow in the library (enum, const, uniqueItems),
+// uses Go's regexp for patterns, and adds fuel.
 //
-// Fuel is the only door for schemas from elsewhere: each subschema is charged before
-// it looks at a value, so a check ends in time whatever the schema. Schemas of Go
-// types are checked without fuel.
+// Fuel bounds schemas from elsewhere: each subschema consumes fuel before its keywords
+// are applied to a value, so every validation ends in time. Schemas of Go types need no
+// fuel. No other package deals with fuel.
 package validate

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// What ECMA means by \s, \S and the dot, as what stands in a class. Each ends in
-// a range, so that a hyphen behind it stands for itself.
+// The character sets of \s, \S and the dot in ECMA, for use in a class. Each set ends in
+// a range, so that a following hyphen is literal.
 const (
 	ecmaSpace    = ` \x{A0}\x{1680}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}\x{FEFF}\t-\r\x{2000}-\x{200A}`
 	ecmaNonSpace = `\x{0}-\x{8}\x{E}-\x{1F}!-\x{9F}\x{A1}-\x{167F}\x{1681}-\x{1FFF}\x{200B}-\x{2027}\x{202A}-\x{202E}` +
@@ -22,13 +22,13 @@ const (
 	anyRune = `\x{0}-\x{10FFFF}`
 )
 
-// dotFlag is Go's flag for what a dot is; ECMA has none inside of an expression.
+// dotFlag matches Go's flag s, which ECMA does not have inside of a pattern.
 var dotFlag = regexp.MustCompile(`\(\?[imU]*s`)
 
 var errCodePoint = errors.New(`holds a \u escape of no character`)
 
-// fromECMA writes an expression of ECMA-262, the language of JSON Schema, as one
-// of Go that matches the same. What Go does not have stays for Go to refuse.
+// fromECMA translates a pattern of ECMA-262, the language of JSON Schema, to Go. Syntax
+// that Go does not support is left for Go to refuse.
 func fromECMA(written string) (string, error) {
 	if !strings.ContainsAny(written, `.[\`) {
 		return written, nil
@@ -43,13 +43,13 @@ func fromECMA(written string) (string, error) {
 }
 
 type translator struct {
-	rest   string // that is to be read
+	rest   string // pattern still to read
 	out    strings.Builder
-	class  bool // rest is inside of one
+	class  bool // rest begins inside of a class
 	dotAll bool
 }
 
-// write writes s in place of the next n bytes.
+// write writes s and skips the next n bytes.
 func (t *translator) write(n int, s string) {
 	t.out.WriteString(s)
 	t.rest = t.rest[n:]
@@ -60,7 +60,7 @@ func (t *translator) copy(n int) {
 	t.write(n, t.rest[:n])
 }
 
-// set writes what stands in a class in place of the next n bytes.
+// set writes a character set and skips the next n bytes.
 func (t *translator) set(n int, s string) {
 	if !t.class {
 		s = "[" + s + "]"
@@ -85,8 +85,8 @@ func (t *translator) next() error {
 	return nil
 }
 
-// open enters a class. A bracket that comes first stands for itself in Go; in
-// ECMA it ends the class, which then has nothing, or everything.
+// open enters a class. In ECMA a bracket at the start ends the class, which is then
+// empty or matches everything. In Go such a bracket is literal.
 func (t *translator) open() {
 	switch {
 	case strings.HasPrefix(t.rest, "[]"):
@@ -108,9 +108,9 @@ func (t *translator) inClass(c byte) {
 	case c == ']':
 		t.class = false
 		t.copy(1)
-	case named && strings.HasPrefix(t.rest, "[:"): // a class that Go has a name for
+	case named && strings.HasPrefix(t.rest, "[:"): // named class of Go
 		t.copy(len("[::]") + len(name))
-	case strings.HasPrefix(t.rest, `-\s`), strings.HasPrefix(t.rest, `-\S`): // no range
+	case strings.HasPrefix(t.rest, `-\s`), strings.HasPrefix(t.rest, `-\S`): // not a range
 		t.write(1, `\-`)
 	default:
 		t.copy(1)
@@ -133,7 +133,7 @@ func (t *translator) escape() error {
 		t.write(3, fmt.Sprintf(`\x%02X`, t.rest[2]&31))
 	case c == 'u':
 		return t.codePoint()
-	case c == 'Q': // of Go: what follows stands for itself
+	case c == 'Q': // quoted text of Go
 		quoted, _, _ := strings.Cut(t.rest, `\E`)
 		t.copy(len(quoted) + 2)
 	default:
@@ -143,7 +143,7 @@ func (t *translator) escape() error {
 	return nil
 }
 
-// codePoint writes \uXXXX, a pair of them that is one character, or \u{X…}.
+// codePoint translates \uXXXX, a surrogate pair, or \u{X…}.
 func (t *translator) codePoint() error {
 	if inner, braced := strings.CutPrefix(t.rest, `\u{`); braced {
 		hex, _, _ := strings.Cut(inner, "}")

@@ -9,21 +9,21 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// ErrTooComplex ends a check that goes on for too long.
+// ErrTooComplex is the error of a validation that takes too long.
 var ErrTooComplex = errors.New("the arguments take too long to check against the schema")
 
-// A fuel bounds one check against a schema that is not ours. A few alternatives
-// that refer to each other make a hundred bytes of arguments take hours, and the
-// library has neither a limit nor a context. A unit is what the library needs to
-// hold one value to one schema: about 400 bytes, and a microsecond or two. A nil fuel has no end.
+// A fuel bounds one validation against a schema from elsewhere. A few alternatives that
+// refer to each other can turn a hundred bytes of arguments into hours, and the library
+// has no limit and no context. One unit pays for one value against one schema: about 400
+// bytes, and one or two microseconds. A nil fuel is unlimited.
 type fuel struct {
 	left   int
-	depths map[uintptr]int // of arrays and objects that stand deep
+	depths map[uintptr]int // depths of nested arrays and objects
 }
 
-// fill readies fuel for arguments. What honest schemas take grows with the
-// arguments: for as many values as a model writes there are several units each;
-// for as many as are read at all there is little to spare.
+// fill refills the fuel for arguments. The need of ordinary schemas grows with the
+// arguments. Arguments of usual size get several units for each value, and arguments at
+// the limits get few.
 func (f *fuel) fill(args *tree.Value) {
 	f.left = 80_000 + args.Len()*3/4 + args.Size()/64
 	f.depths = nil
@@ -38,11 +38,11 @@ func (f *fuel) use(units int) {
 	}
 }
 
-// shallow is how deep an array or object may stand before its place matters.
-const shallow = 6
+// freeDepth is the depth up to which places cost nothing.
+const freeDepth = 6
 
-// locate notes where the arrays and objects of arguments stand that are so deep
-// that the errors of what is in them, which all repeat the place, need memory.
+// locate records the depth of deep arrays and objects. The error of each inner value
+// repeats the whole place, which needs memory.
 func (f *fuel) locate(v any, depth int) {
 	switch v := v.(type) {
 	case []any:
@@ -59,7 +59,7 @@ func (f *fuel) locate(v any, depth int) {
 }
 
 func (f *fuel) note(v any, size, depth int) {
-	if depth <= shallow || size == 0 {
+	if depth <= freeDepth || size == 0 {
 		return
 	}
 	if f.depths == nil {
@@ -68,7 +68,7 @@ func (f *fuel) note(v any, size, depth int) {
 	f.depths[reflect.ValueOf(v).Pointer()] = depth
 }
 
-// place charges for the errors that what is in v may have.
+// place pays for the places of errors inside of v.
 func (f *fuel) place(v any, size int) {
 	if f == nil || f.depths == nil || size == 0 {
 		return
@@ -76,27 +76,28 @@ func (f *fuel) place(v any, size int) {
 	f.use(size * f.depths[reflect.ValueOf(v).Pointer()] / 24)
 }
 
-// A metered is a schema compiled with fuel of its own: it serves one check at a time.
+// A metered is a schema compiled with its own fuel. Only one validation at a time may
+// use a metered.
 type metered struct {
-	compiled
-	fuel fuel
+	compiled compiled
+	fuel     fuel
 }
 
-// A shelf has the copies of one schema that no check uses. The one used last is
-// taken first, so there are as many as checks ever ran at once, up to GOMAXPROCS.
-type shelf struct {
-	places chan struct{} // one is taken by each check
+// A pool is a pool of the unused copies of one schema. The copy that was used last is
+// taken first. The pool never has more copies than validations ran at once, at most
+// GOMAXPROCS.
+type pool struct {
+	places chan struct{} // each validation takes one place
 	mu     sync.Mutex
 	free   []*metered
 }
 
-// meter compiles the first of the copies. The others are compiled when they are
-// needed.
-func (v *Validator) meter() error {
-	v.metered = &shelf{places: make(chan struct{}, runtime.GOMAXPROCS(0))}
+// newPool compiles the first copy. Further copies are compiled on demand.
+func (v *Validator) newPool() error {
+	v.pool = &pool{places: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	m, err := v.newMetered()
 	if err == nil {
-		v.metered.free = append(v.metered.free, m)
+		v.pool.free = append(v.pool.free, m)
 	}
 	return err
 }
@@ -110,11 +111,11 @@ func (v *Validator) newMetered() (*metered, error) {
 	return m, nil
 }
 
-// borrow waits for a place, and returns a schema that is to be put back even if it
-// is nil. Every check is bounded, and so is the wait.
-func (v *Validator) borrow(args *tree.Value) (m *metered, err error) {
-	v.metered.places <- struct{}{}
-	if m = v.metered.take(); m == nil {
+// acquire waits for a place and returns a copy. The caller must call putBack, also for a
+// nil copy. The wait is bounded because every validation is bounded.
+func (v *Validator) acquire(args *tree.Value) (m *metered, err error) {
+	v.pool.places <- struct{}{}
+	if m = v.pool.take(); m == nil {
 		m, err = v.newMetered()
 	}
 	if m != nil {
@@ -123,8 +124,8 @@ func (v *Validator) borrow(args *tree.Value) (m *metered, err error) {
 	return m, err
 }
 
-// take returns nil if there is no copy left.
-func (s *shelf) take() *metered {
+// pop returns nil if no copy is unused.
+func (s *pool) take() *metered {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.free) == 0 {
@@ -136,7 +137,7 @@ func (s *shelf) take() *metered {
 	return m
 }
 
-func (s *shelf) putBack(m *metered) {
+func (s *pool) putBack(m *metered) {
 	s.mu.Lock()
 	if m != nil {
 		s.free = append(s.free, m)

@@ -12,43 +12,43 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// keywords hears of every schema while it is compiled, and changes what the
-// library does with some keywords. "enum", "const" and "uniqueItems" compare
-// each with each there; here they look values up. Where there is fuel, each
-// schema is charged for before what is in it is looked at.
+// keywords collects every schema during compilation, and replaces some keywords of the
+// library. In the library, "enum", "const" and "uniqueItems" compare all pairs of
+// values; here they use maps. With fuel, each schema pays before its keywords are
+// applied.
 type keywords struct {
 	fuel   *fuel
 	all    []*keyword
-	unions unions // once it is installed
+	unions unions // set by install
 }
 
-// A keyword is one schema as keywords sees it.
+// A keyword is one collected schema.
 type keyword struct {
-	*fuel
+	fuel    *fuel
 	schema  *sj.Schema
 	unique  bool
-	allowed []allowance // sets of which each must have the value
-	tag     *tag        // nil: it is no variant
+	allowed []valueSet // a value must be in each set
+	tag     *tag       // nil if the schema is not a variant
 	format  func(any) error
 
-	inPlace  int // schemas that the same value is held to
-	named    int // properties that the schema knows
-	members  int // what each member of an object costs, in quarters
-	passes   int // what each item of an array costs, in quarters
-	required int // names that are looked for in an object
-	pattern  int // the size of the expression that a string is held to
-	names    int // of those that names are held to
+	inPlace  int // schemas for the same value
+	named    int // declared properties
+	members  int // cost of each member of an object, in quarters
+	passes   int // cost of each item of an array, in quarters
+	required int // names required in an object
+	pattern  int // size of the pattern for strings
+	names    int // size of the patterns for names
 }
 
-// An allowance is a set of values, by their keys.
-type allowance struct {
+// An valueSet is a set of values, by key.
+type valueSet struct {
 	keys    map[string]bool
-	longest int  // of the keys
-	nested  bool // it has arrays or objects
+	longest int  // length of the longest key
+	nested  bool // the set contains arrays or objects
 	err     *notAllowed
 }
 
-// A notAllowed says that a value is not one of those of "enum" or "const".
+// A notAllowed is the error of a value that is not in "enum" or "const".
 type notAllowed struct {
 	keyword string
 	values  []any
@@ -56,13 +56,13 @@ type notAllowed struct {
 
 func (e *notAllowed) Error() string { return "not among the values of " + e.keyword }
 
-// heard are the keywords that the library is slow with, and those of unions.
-var heard = []string{"enum", "const", "uniqueItems", "format", "anyOf", "oneOf"}
+// replacedKeywords lists the keywords that are slow in the library, and those of unions.
+var replacedKeywords = []string{"enum", "const", "uniqueItems", "format", "anyOf", "oneOf"}
 
-// vocabulary is one without keywords.
+// vocabulary returns a vocabulary without keywords, only to observe the compilation.
 func (ks *keywords) vocabulary() *sj.Vocabulary {
 	return &sj.Vocabulary{URL: "tool:///keywords", Compile: func(c *sj.CompilerContext, obj map[string]any) (sj.SchemaExt, error) {
-		if ks.fuel == nil && !slices.ContainsFunc(heard, func(name string) bool { return obj[name] != nil }) {
+		if ks.fuel == nil && !slices.ContainsFunc(replacedKeywords, func(name string) bool { return obj[name] != nil }) {
 			return nil, nil
 		}
 		k := &keyword{fuel: ks.fuel, schema: c.Enqueue(nil)}
@@ -74,7 +74,7 @@ func (ks *keywords) vocabulary() *sj.Vocabulary {
 	}}
 }
 
-// install changes the schemas that were heard of, once all of them are whole.
+// install changes the collected schemas after the compilation.
 func (ks *keywords) install() {
 	levels := ks.levels()
 	unevaluated := slices.ContainsFunc(ks.all, func(k *keyword) bool {
@@ -94,7 +94,7 @@ func (ks *keywords) install() {
 	}
 }
 
-// take takes them over.
+// take moves keywords from the library's schema to k.
 func (k *keyword) take() {
 	s := k.schema
 	if s.Format != nil && s.Format.Name == "regex" {
@@ -111,8 +111,8 @@ func (k *keyword) take() {
 	}
 }
 
-// readPattern is the format "regex". In a schema that is not ours it admits
-// everything, as other languages know more expressions.
+// readPattern implements the format "regex". A schema from elsewhere accepts every text,
+// since other languages have other patterns.
 func (k *keyword) readPattern(v any) error {
 	if s, ok := v.(string); ok && k.fuel == nil {
 		return checkPattern(s)
@@ -120,8 +120,8 @@ func (k *keyword) readPattern(v any) error {
 	return nil
 }
 
-func allow(keyword string, values ...any) allowance {
-	a := allowance{err: &notAllowed{keyword, values}, keys: make(map[string]bool, len(values))}
+func allow(keyword string, values ...any) valueSet {
+	a := valueSet{err: &notAllowed{keyword, values}, keys: make(map[string]bool, len(values))}
 	for _, v := range values {
 		key := string(AppendKey(nil, v))
 		a.keys[key] = true
@@ -131,9 +131,8 @@ func allow(keyword string, values ...any) allowance {
 	return a
 }
 
-// install puts itself before everything that the library does with a value but
-// the look at its type: an extension would come last, and not at all inside of
-// "not"; the format comes first.
+// install puts k before all other keywords, except for "type". The library runs formats
+// first. An extension would run last, and never inside of "not".
 func (k *keyword) install() {
 	before := &sj.Format{Validate: func(any) error { return nil }}
 	if k.schema.Format != nil {
@@ -158,7 +157,7 @@ func (k *keyword) check(got any) error {
 	return k.format(got)
 }
 
-func (a allowance) has(got any, f *fuel) bool {
+func (a valueSet) has(got any, f *fuel) bool {
 	if isNested(got) && !a.nested {
 		return false
 	}
@@ -171,10 +170,10 @@ func (a allowance) has(got any, f *fuel) bool {
 	return a.keys[string(key)]
 }
 
-// Validate is called at the end of a schema. The errors of a value repeat where
-// it stands.
+// Validate runs at the end of a schema. Errors repeat the place of the value, which
+// costs fuel.
 func (k *keyword) Validate(c *sj.ValidatorContext, got any) {
-	k.use(len(c.ValueLocation()) / 8)
+	k.fuel.use(len(c.ValueLocation()) / 8)
 	items, ok := got.([]any)
 	if !ok || !k.unique || len(items) < 2 {
 		return
@@ -182,7 +181,7 @@ func (k *keyword) Validate(c *sj.ValidatorContext, got any) {
 	first := make(map[string]int, len(items))
 	for i, item := range items {
 		key := string(AppendKey(nil, item))
-		k.use(len(key) / 128)
+		k.fuel.use(len(key) / 128)
 		if j, twice := first[key]; twice {
 			c.AddError(&kind.UniqueItems{Duplicates: [2]int{j, i}})
 			return
@@ -199,7 +198,8 @@ func isNested(v any) bool {
 	return false
 }
 
-// AppendKey appends a text that two values share if and only if they are equal.
+// AppendKey appends a key to b. Two values have the same key if and only if they are
+// equal.
 func AppendKey(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case bool:
@@ -243,9 +243,8 @@ func appendNumberKey(b []byte, raw string) []byte {
 	return strconv.AppendInt(b, int64(exponent+len(digits)-len(short)), 10)
 }
 
-// weigh computes what one look at a value costs. level is how many schemas may
-// be at work on the same value when this one is: the library goes through them
-// in search of a cycle.
+// weigh computes the cost of one value. level is the number of enclosing schemas for the
+// same value, which the library searches for a cycle.
 func (k *keyword) weigh(level int, unevaluated bool) {
 	s := k.schema
 	k.inPlace = len(inPlace(s)) + len(s.DependentSchemas) + len(s.Dependencies)
@@ -270,7 +269,7 @@ func (k *keyword) weigh(level int, unevaluated bool) {
 			k.passes += 4
 		}
 	}
-	if unevaluated { // each of the schemas has its own list of what is left
+	if unevaluated { // each schema has its own list of unevaluated members
 		k.members += k.inPlace
 		k.passes += k.inPlace
 	}
@@ -281,25 +280,25 @@ func (k *keyword) charge(got any) {
 	if k.fuel == nil {
 		return
 	}
-	k.use(k.inPlace)
+	k.fuel.use(k.inPlace)
 	switch got := got.(type) {
-	case string: // the library copies it
-		k.use(len(got)/256 + len(got)*k.pattern/500)
+	case string: // the library copies the string
+		k.fuel.use(len(got)/256 + len(got)*k.pattern/500)
 	case []any:
-		k.use(len(got) * (1 + 2*k.passes) / 8)
-		k.place(got, len(got))
+		k.fuel.use(len(got) * (1 + 2*k.passes) / 8)
+		k.fuel.place(got, len(got))
 	case map[string]any:
-		k.use(min(len(got), k.named) + len(got)*(1+2*k.members)/8 + k.required/4)
-		k.place(got, len(got))
+		k.fuel.use(min(len(got), k.named) + len(got)*(1+2*k.members)/8 + k.required/4)
+		k.fuel.place(got, len(got))
 		if k.names > 0 {
 			for name := range got {
-				k.use(len(name) * k.names / 500)
+				k.fuel.use(len(name) * k.names / 500)
 			}
 		}
 	}
 }
 
-// inPlace returns the schemas that the same value is held to.
+// inPlace returns the subschemas that apply to the same value.
 func inPlace(s *sj.Schema) []*sj.Schema {
 	below := slices.Concat([]*sj.Schema{s.Ref, s.RecursiveRef, s.Not, s.If, s.Then, s.Else}, s.AllOf, s.AnyOf, s.OneOf)
 	if s.DynamicRef != nil {
@@ -308,8 +307,8 @@ func inPlace(s *sj.Schema) []*sj.Schema {
 	return slices.DeleteFunc(below, func(s *sj.Schema) bool { return s == nil })
 }
 
-// levels counts, for each schema, how many others may be at work on the same
-// value. Those in a cycle, and below one, count as if they all were.
+// levels returns, for each schema, the number of enclosing schemas for the same value. A
+// schema in or below a cycle counts as if all schemas enclosed it.
 func (ks *keywords) levels() map[*sj.Schema]int {
 	above, levels := map[*sj.Schema]int{}, map[*sj.Schema]int{}
 	for _, k := range ks.all {

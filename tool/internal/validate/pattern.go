@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	maxPattern  = 10_000 // the size of one expression, about its instructions
-	maxPatterns = 40_000 // of all those of a schema that is not ours
+	maxPattern  = 10_000 // instructions of one pattern, approximately
+	maxPatterns = 40_000 // instructions of all patterns of a schema from elsewhere
 )
 
 var errPatternSize = errors.New("is too large")
 
-// A pattern is an expression that shows as its author wrote it.
+// A pattern is a compiled pattern that keeps its source text.
 type pattern struct {
 	*regexp.Regexp
 	written string
@@ -28,12 +28,13 @@ type pattern struct {
 
 func (p *pattern) String() string { return p.written }
 
-// Anything stands for a pattern that Go cannot compile; see [keywords.forgive].
-type Anything string
+// MatchAll stands for a pattern that Go cannot compile, and matches everything; see
+// [keywords.relax].
+type MatchAll string
 
-func (a Anything) MatchString(string) bool { return true }
+func (a MatchAll) MatchString(string) bool { return true }
 
-func (a Anything) String() string { return string(a) }
+func (a MatchAll) String() string { return string(a) }
 
 func sizeOf(re sj.Regexp) int {
 	if p, ok := re.(*pattern); ok {
@@ -42,11 +43,11 @@ func sizeOf(re sj.Regexp) int {
 	return 0
 }
 
-// looked matches what checkPattern replaces, and an escaped backslash, in which
-// no other escape begins.
-var looked = regexp.MustCompile(`\\\\|\\[pP](?:[A-Z]|\{\^?\w+\})|(?:\\u[dD][89abAB][0-9a-fA-F]{2})?\\u[0-9a-fA-F]{4}`)
+// largeEscape matches the escapes that checkPattern replaces, and also an escaped
+// backslash, so that no match begins in the middle.
+var largeEscape = regexp.MustCompile(`\\\\|\\[pP](?:[A-Z]|\{\^?\w+\})|(?:\\u[dD][89abAB][0-9a-fA-F]{2})?\\u[0-9a-fA-F]{4}`)
 
-// StrictPattern compiles a pattern that Go can say.
+// StrictPattern compiles a pattern, and refuses a pattern that Go cannot compile.
 func StrictPattern(written string) (sj.Regexp, error) {
 	p, err := compilePattern(written)
 	if err != nil {
@@ -56,7 +57,7 @@ func StrictPattern(written string) (sj.Regexp, error) {
 }
 
 func compilePattern(written string) (*pattern, error) {
-	// A class of Unicode has hundreds of ranges, of which each use has a copy.
+	// A Unicode class has hundreds of ranges, and each use copies them.
 	size := 200 * (strings.Count(written, `\p`) + strings.Count(written, `\P`))
 	if size+len(written) > maxPattern {
 		return nil, errPatternSize
@@ -79,7 +80,7 @@ func compilePattern(written string) (*pattern, error) {
 	return &pattern{re, written, size}, nil
 }
 
-// patternSize is about the number of instructions that an expression becomes.
+// patternSize estimates the number of instructions of a pattern.
 func patternSize(re *syntax.Regexp) int {
 	size := 1 + len(re.Rune)/8
 	if re.Op == syntax.OpLiteral {
@@ -94,17 +95,17 @@ func patternSize(re *syntax.Regexp) int {
 	return min(size, maxPatterns+1)
 }
 
-// checkPattern is compilePattern for one that is not used. What would become
-// large is looked at as a dot.
+// checkPattern validates the syntax of a pattern that is never used. Large classes are
+// replaced by a dot.
 func checkPattern(written string) error {
 	if strings.Contains(written, `\`) {
-		written = looked.ReplaceAllStringFunc(written, lookAt)
+		written = largeEscape.ReplaceAllStringFunc(written, shrinkEscape)
 	}
 	_, err := syntax.Parse(written, syntax.Perl)
 	return err
 }
 
-func lookAt(escape string) string {
+func shrinkEscape(escape string) string {
 	switch {
 	case escape == `\\`:
 		return escape
@@ -114,8 +115,8 @@ func lookAt(escape string) string {
 	return "."
 }
 
-// patterns compiles those of a schema that is not ours. What Go does not
-// understand allows everything, since otherwise a whole tool would be lost to it.
+// patterns compiles the patterns of a schema from elsewhere. A pattern that Go does not
+// understand matches everything, because otherwise the whole tool would be lost.
 type patterns struct {
 	left int
 	done map[string]sj.Regexp
@@ -123,9 +124,9 @@ type patterns struct {
 
 func (ps *patterns) compile(written string) (sj.Regexp, error) {
 	if re, ok := ps.done[written]; ok || ps.left < 0 {
-		return cmp.Or[sj.Regexp](re, Anything(written)), nil // err tells if there were too many
+		return cmp.Or[sj.Regexp](re, MatchAll(written)), nil // err reports too many patterns
 	}
-	var re sj.Regexp = Anything(written)
+	var re sj.Regexp = MatchAll(written)
 	p, err := compilePattern(written)
 	switch {
 	case err == nil:

@@ -12,16 +12,16 @@ import (
 
 const (
 	maxProblems = 8
-	maxReport   = tree.MaxMessage - 180 // room for the sentence that follows
+	maxReport   = tree.MaxMessage - 180 // leaves room for the sentence that follows
 	maxEnum     = 20
 )
 
-// A Problem is one thing that is wrong with arguments: where, and what was
-// expected and came instead.
+// A Problem is one problem of the arguments: the place, the expected value, and the
+// actual value.
 type Problem struct {
-	Path []string // nil: the top level
+	Path []string // nil for the top level
 	Text string
-	hint func() string // what follows the text; nil: nothing. Only what is shown is asked for
+	hint func() string // returns more text, only for problems that are shown; may be nil
 }
 
 func (p Problem) Line() string {
@@ -36,7 +36,7 @@ func (p Problem) Line() string {
 	return line
 }
 
-// Report lists the problems, sorted, as many as fit.
+// Report lists the problems in order, as many as fit.
 func Report(tool string, found Findings) string {
 	problems := found.Problems
 	slices.SortFunc(problems, compareProblems)
@@ -64,7 +64,7 @@ func compareProblems(a, b Problem) int {
 	return cmp.Or(slices.CompareFunc(a.Path, b.Path, compareSteps), cmp.Compare(a.Text, b.Text))
 }
 
-// compareSteps puts item 2 before item 10.
+// compareSteps orders numbers by value: item 2 before item 10.
 func compareSteps(a, b string) int {
 	i, errA := strconv.Atoi(a)
 	j, errB := strconv.Atoi(b)
@@ -74,7 +74,7 @@ func compareSteps(a, b string) int {
 	return cmp.Compare(a, b)
 }
 
-// howMany is careful with large numbers: beyond maxCauses nothing is looked at.
+// howMany says "at least" for large numbers, because the search stops at MaxCauses.
 func howMany(problems int) string {
 	if problems >= MaxCauses-1 {
 		return "at least " + strconv.Itoa(problems) + " problems"
@@ -92,7 +92,7 @@ func Count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// Describe names a value to the model that wrote it.
+// Describe describes a value to the model that wrote the value.
 func Describe(v *tree.Value) string {
 	switch {
 	case v == nil:
@@ -113,8 +113,7 @@ func Describe(v *tree.Value) string {
 	return "null"
 }
 
-// unquoted is the advice for a string that holds what was wanted as JSON; empty
-// if it does not.
+// unquoted returns advice for a string that contains the wanted value as JSON, or "".
 func unquoted(got *tree.Value, want []string) string {
 	if got.Str() == "" || len(got.Text) > 4*tree.MaxMessage {
 		return ""
@@ -136,7 +135,7 @@ func unquoted(got *tree.Value, want []string) string {
 	return ""
 }
 
-// missing says that a property is missing, and what its schema says of it.
+// missing reports a missing property, with its type and description.
 func missing(name string, find func() *tree.Value) Problem {
 	return Problem{Text: "required property " + tree.Quote(name) + " is missing", hint: func() string {
 		schema := find()
@@ -152,7 +151,7 @@ func missing(name string, find func() *tree.Value) Problem {
 	}}
 }
 
-// unknown says that a property is not allowed, and which was meant or may be.
+// unknown reports a property that is not allowed, with a similar name or all names.
 func unknown(name string, properties *tree.Value) Problem {
 	return Problem{Text: "unknown property " + tree.Quote(name), hint: func() string {
 		allowed := properties.Names()
@@ -184,8 +183,8 @@ func MustBeOneOf(enum []*tree.Value) string {
 	return "must be one of " + strings.Join(shown, ", ")
 }
 
-// notOneOf says that a value is not among those allowed, which must says. null is
-// among those of a schema of ours only for the sake of Go's nil.
+// notOneOf reports a value that is not allowed. must lists the allowed values. Schemas
+// of Go types allow null only for nil, so null is not listed.
 func notOneOf(must string, enum []*tree.Value, got *tree.Value) Problem {
 	return Problem{Text: must + "; got " + Describe(got), hint: func() string {
 		var meant []string
@@ -199,7 +198,7 @@ func notOneOf(must string, enum []*tree.Value, got *tree.Value) Problem {
 	}}
 }
 
-// TypesOf returns what a schema's "type" says, without null.
+// TypesOf returns the types in "type", without null.
 func TypesOf(schema *tree.Value) []string {
 	t := schema.Get("type")
 	if t == nil {

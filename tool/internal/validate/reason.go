@@ -15,11 +15,10 @@ var (
 	goType = regexp.MustCompile(`\*[a-z]\w*\.[A-Z]|json: |Go |reflect`)
 )
 
-// Reason is what a type's own error says of a value, as far as it means
-// something to a model: without the Go functions that it comes from, and empty
-// if it is about Go.
+// Reason returns the text of a type's own error for a model: without the names of Go
+// functions, and "" if the error is about Go.
 func Reason(err error) string {
-	s := tree.Cut(err.Error(), 16*tree.MaxMessage) // it may repeat all of the arguments
+	s := tree.Cut(err.Error(), 16*tree.MaxMessage) // the error may repeat all arguments
 	if e, ok := errors.AsType[*strconv.NumError](err); ok {
 		s = e.Err.Error()
 	}

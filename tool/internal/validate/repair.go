@@ -13,7 +13,7 @@ import (
 
 var fenced = regexp.MustCompile("(?s)^```[A-Za-z0-9_-]*[ \t]*\r?\n(.*?)\r?\n?[ \t]*```$")
 
-// unfence takes one Markdown fence off that stands around everything.
+// unfence removes one Markdown fence around the whole text.
 func unfence(s string) (string, bool) {
 	m := fenced.FindStringSubmatch(strings.TrimSpace(s))
 	if m == nil {
@@ -22,7 +22,7 @@ func unfence(s string) (string, bool) {
 	return m[1], true
 }
 
-// ParseObject reads what must be a JSON object.
+// ParseObject parses a text that must contain a JSON object.
 func ParseObject(arguments string, done *tree.Repairs) (*tree.Value, error) {
 	if strings.TrimSpace(arguments) == "" {
 		done.Add(nil, "nothing was sent and taken for {}")
@@ -52,7 +52,7 @@ func ParseObject(arguments string, done *tree.Repairs) (*tree.Value, error) {
 	return args, nil
 }
 
-// unwrap returns what a string holds within the limits.
+// unwrap parses the JSON inside of a string, within the limits.
 func unwrap(v *tree.Value, lim tree.Limits) (h tree.Contained) {
 	if v.Form != tree.StringForm {
 		return tree.Contained{}
@@ -74,26 +74,26 @@ func unwrap(v *tree.Value, lim tree.Limits) (h tree.Contained) {
 	if v.Form != tree.ArrayForm && v.Form != tree.ObjectForm {
 		return tree.Contained{}
 	}
-	return tree.Contained{Value: v, Loose: len(done.Told) > 0}
+	return tree.Contained{Value: v, Loose: len(done.Done) > 0}
 }
 
-// A repairer changes arguments where the schema leaves one reading only: a value
-// of a type that it does not take becomes what it takes if nothing is lost. It
-// gives up after so many steps: a hostile schema could make it take
-// exponentially many. What strings hold counts towards the limits of the whole.
+// A repairer changes values of a wrong type if the schema leaves only one interpretation
+// and nothing is lost. The number of steps is bounded, because a hostile schema could
+// cause exponentially many steps. The content of strings counts towards the limits of
+// the arguments.
 type repairer struct {
-	*tree.Repairs
-	unions
-	args  *tree.Value
-	at    tree.Path // of the value that is looked at: one for all, since there are many
-	steps int
-	nodes int                            // that strings may still turn out to hold; -1: args was not counted
-	held  map[*tree.Value]tree.Contained // by strings that were looked into
-	null  map[*sj.Schema]bool
+	done   *tree.Repairs
+	unions unions
+	args   *tree.Value
+	at     tree.Path // place of the current value
+	steps  int
+	nodes  int                            // values that strings may still add; -1 before args were counted
+	held   map[*tree.Value]tree.Contained // content of strings that were parsed
+	null   map[*sj.Schema]bool
 }
 
-func newRepairer(told *tree.Repairs, args *tree.Value, us unions) *repairer {
-	return &repairer{Repairs: told, unions: us, args: args, steps: tree.RepairSteps, nodes: -1}
+func newRepairer(done *tree.Repairs, args *tree.Value, us unions) *repairer {
+	return &repairer{done: done, unions: us, args: args, steps: tree.RepairSteps, nodes: -1}
 }
 
 func (r *repairer) repair(v *tree.Value, s *sj.Schema) {
@@ -130,7 +130,7 @@ func (r *repairer) below(to tree.Step, v *tree.Value, s *sj.Schema) {
 	r.at = r.at[:len(r.at)-1]
 }
 
-// retype reads a string as what the schema wants in its place.
+// retype converts a string to the type that the schema wants.
 func (r *repairer) retype(v *tree.Value, s *sj.Schema) {
 	want := r.wanted(s, 8)
 	if want == 0 || want&typeString != 0 {
@@ -138,12 +138,12 @@ func (r *repairer) retype(v *tree.Value, s *sj.Schema) {
 	}
 	if inner := r.unwrap(v, want); inner.Value != nil {
 		*v = *inner.Value
-		r.Unwrapped(r.at, inner)
+		r.done.Unwrapped(r.at, inner)
 		return
 	}
 	if (v.Text == "true" || v.Text == "false") && want&typeBoolean != 0 {
 		v.Form = tree.BooleanForm
-		r.Add(r.at, "a string became the boolean that it held")
+		r.done.Add(r.at, "a string became the boolean that it held")
 		return
 	}
 	if len(v.Text) > tree.MaxNumber {
@@ -157,25 +157,25 @@ func (r *repairer) retype(v *tree.Value, s *sj.Schema) {
 	whole := !strings.ContainsAny(plain, ".eE")
 	if want&typeNumber != 0 || whole && want&typeInteger != 0 {
 		*v = *tree.Number(plain)
-		r.Add(r.at, "a string became the number that it held")
+		r.done.Add(r.at, "a string became the number that it held")
 	}
 }
 
-// unwrap returns what a string holds if it is wanted. Each string is looked into
-// once, however many schemas bear on it.
+// unwrap returns the content of a string if the type is wanted. Each string is parsed
+// only once, even if several schemas apply.
 func (r *repairer) unwrap(v *tree.Value, want sj.Types) tree.Contained {
 	if want&(typeArray|typeObject) == 0 {
 		return tree.Contained{}
 	}
 	inner, known := r.held[v]
 	if !known {
-		inner = r.look(v)
+		inner = r.parseString(v)
 	}
 	if inner.Value == nil || inner.Is(tree.ArrayForm) && want&typeArray == 0 || inner.Is(tree.ObjectForm) && want&typeObject == 0 {
 		return tree.Contained{}
 	}
-	n := inner.Len()
-	if n > r.nodes { // others came before
+	n := inner.Value.Len()
+	if n > r.nodes { // earlier strings used up the limit
 		return tree.Contained{}
 	}
 	r.nodes -= n
@@ -183,7 +183,7 @@ func (r *repairer) unwrap(v *tree.Value, want sj.Types) tree.Contained {
 	return inner
 }
 
-func (r *repairer) look(v *tree.Value) tree.Contained {
+func (r *repairer) parseString(v *tree.Value) tree.Contained {
 	if r.nodes < 0 {
 		r.nodes = max(0, tree.ArgumentLimits.Nodes-r.args.Len())
 	}
@@ -213,7 +213,7 @@ func typeBit(name string) (t sj.Types) {
 	return t
 }
 
-// wanted returns the types that a schema takes; none if that cannot be told.
+// wanted returns the types that a schema accepts, or 0 if the types are unknown.
 func (r *repairer) wanted(s *sj.Schema, depth int) (want sj.Types) {
 	if r.steps--; r.steps < 0 || depth == 0 {
 		return 0
@@ -238,20 +238,20 @@ func (r *repairer) wanted(s *sj.Schema, depth int) (want sj.Types) {
 	return want
 }
 
-// dropNulls removes null for optional properties that do not admit it: the way
-// in which many models say that they have nothing to say.
+// dropNulls removes null for optional properties that do not admit null. Many models
+// send null for an absent value.
 func (r *repairer) dropNulls(v *tree.Value, s *sj.Schema) {
 	v.Members = slices.DeleteFunc(v.Members, func(m tree.Member) bool {
 		if m.Value.Form != tree.NullForm || !r.optional(s, m.Name) {
 			return false
 		}
-		r.Add(append(r.at, tree.Step{Name: m.Name, Index: -1}), "null was left out")
+		r.done.Add(append(r.at, tree.Step{Name: m.Name, Index: -1}), "null was left out")
 		return true
 	})
 }
 
-// optional reports whether s has a property of that name which may be left out
-// and may not be null.
+// optional reports whether s has an optional property of this name that does not admit
+// null.
 func (r *repairer) optional(s *sj.Schema, name string) bool {
 	p, ok := s.Properties[name]
 	if r.steps -= len(s.Required); !ok || r.steps < 0 || slices.Contains(s.Required, name) {
@@ -268,15 +268,15 @@ func (r *repairer) optional(s *sj.Schema, name string) bool {
 	return !takes
 }
 
-// branch returns the one branch that can be meant; nil if that cannot be told.
+// branch returns the intended branch, or nil if the branch is not clear.
 func (r *repairer) branch(branches []*sj.Schema, v *tree.Value) *sj.Schema {
 	if only := r.only(branches); only != nil {
 		return only
 	}
-	return r.variant(branches, v)
+	return r.unions.variant(branches, v)
 }
 
-// only returns the one branch that is not just null, if there is exactly one.
+// only returns the only branch besides null, if there is exactly one.
 func (r *repairer) only(branches []*sj.Schema) *sj.Schema {
 	var found *sj.Schema
 	for _, b := range branches {
@@ -291,8 +291,8 @@ func (r *repairer) only(branches []*sj.Schema) *sj.Schema {
 	return found
 }
 
-// memberSchema returns the schema of a member. One that a pattern bears on is not
-// additional, and stays as it is.
+// memberSchema returns the schema of a member. A member that matches a pattern is not an
+// additional property, and is not repaired.
 func (r *repairer) memberSchema(s *sj.Schema, name string) *sj.Schema {
 	if p, ok := s.Properties[name]; ok {
 		return p

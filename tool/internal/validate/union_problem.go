@@ -12,19 +12,19 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// union explains a value that fits none of several schemas by the one that was
-// probably meant, else by what keeps it from being any of them.
+// union explains a value that matches no branch. The explanation uses the branch that
+// was probably meant, or else the difference to all branches.
 func (ex *Explainer) union(at []string, e *sj.ValidationError) {
 	branches := e.Causes
-	if got := ex.find(at); got != nil && got.Form != tree.NullForm && len(branches) > 1 {
+	if got := ex.argumentAt(at); got != nil && got.Form != tree.NullForm && len(branches) > 1 {
 		branches = slices.DeleteFunc(slices.Clone(branches), func(b *sj.ValidationError) bool {
 			return slices.Equal(mismatch(b, at), []string{"null"})
 		})
 	}
 	if want := mergeTypes(branches, at); want != nil {
-		p := ex.mustBe(want, ex.find(at))
+		p := ex.mustBe(want, ex.argumentAt(at))
 		p.Path = slices.Clone(at)
-		ex.Problems = append(ex.Problems, p)
+		ex.Found.Problems = append(ex.Found.Problems, p)
 		return
 	}
 	meant := slices.DeleteFunc(slices.Clone(branches), func(b *sj.ValidationError) bool { return mismatch(b, at) != nil })
@@ -47,12 +47,11 @@ func (ex *Explainer) union(at []string, e *sj.ValidationError) {
 		ex.explain(meant[0])
 	case ex.noVariant(at, e.SchemaURL, tags), ex.nearest(at, meant), ex.noneGiven(at, e.SchemaURL, meant):
 	default:
-		ex.Add(at, fmt.Sprintf("matches none of its %d allowed forms; got %s", len(branches), Describe(ex.find(at))))
+		ex.Add(at, fmt.Sprintf("matches none of its %d allowed forms; got %s", len(branches), Describe(ex.argumentAt(at))))
 	}
 }
 
-// mergeTypes returns the types that all branches together would take, if all of
-// them fail by type.
+// mergeTypes returns the types of all branches if every branch fails by type.
 func mergeTypes(branches []*sj.ValidationError, at []string) (want []string) {
 	for _, b := range branches {
 		types := mismatch(b, at)
@@ -65,8 +64,8 @@ func mergeTypes(branches []*sj.ValidationError, at []string) (want []string) {
 	return slices.Compact(want)
 }
 
-// mismatch returns the types that a branch wants if it fails by the type of the
-// value itself, else nil.
+// mismatch returns the types that a branch wants if the value itself has a wrong type,
+// or else nil.
 func mismatch(e *sj.ValidationError, at []string) []string {
 	switch k := e.ErrorKind.(type) {
 	case *kind.Type:
@@ -81,13 +80,12 @@ func mismatch(e *sj.ValidationError, at []string) []string {
 	return nil
 }
 
-// tagErrors are the constants directly in an object that a branch fails by, by
-// their names.
+// tagErrors contains the wrong constants directly in an object, by name.
 type tagErrors map[string]*notAllowed
 
 func (tags tagErrors) collect(e *sj.ValidationError, at []string) {
 	if other := otherVariantOf(e.ErrorKind); other != nil && len(e.InstanceLocation) == len(at) {
-		tags[other.tag] = other.notAllowed
+		tags[other.tag] = other.not
 	}
 	switch k := e.ErrorKind.(type) {
 	case *kind.Format:
@@ -101,12 +99,11 @@ func (tags tagErrors) collect(e *sj.ValidationError, at []string) {
 	}
 }
 
-// keyErrors counts the properties that an object lacks for a branch, and those that the
-// branch does not know.
+// keyErrors counts the missing and the unknown properties of an object for a branch.
 func keyErrors(e *sj.ValidationError, at []string) (n int) {
 	if len(e.InstanceLocation) > len(at) {
 		if _, none := e.ErrorKind.(*kind.FalseSchema); none && len(e.InstanceLocation) == len(at)+1 {
-			return 1 // what "unevaluatedProperties" and a property that is false say
+			return 1 // from "unevaluatedProperties" or a false property
 		}
 		return 0
 	}
@@ -126,8 +123,8 @@ func keyErrors(e *sj.ValidationError, at []string) (n int) {
 	return n
 }
 
-// withKeys returns the branches whose properties an object has: what is wrong with it
-// is the value of one.
+// withKeys returns the branches whose properties match those of the object. In such a
+// branch, only the value of a property is wrong.
 func withKeys(branches []*sj.ValidationError, at []string) (likely []*sj.ValidationError) {
 	for _, b := range branches {
 		if keyErrors(b, at) == 0 {
@@ -137,8 +134,9 @@ func withKeys(branches []*sj.ValidationError, at []string) (likely []*sj.Validat
 	return likely
 }
 
-// nearest explains the branch whose properties an object has but for the fewest, if one
-// of those tells it from other branches. It reports whether there is one such.
+// nearest explains the branch with the fewest missing and unknown properties, if a
+// property of the object distinguishes this branch from another branch. nearest reports
+// whether there is such a branch.
 func (ex *Explainer) nearest(at []string, branches []*sj.ValidationError) bool {
 	var best, second int // errors
 	var meant *sj.ValidationError
@@ -150,35 +148,35 @@ func (ex *Explainer) nearest(at []string, branches []*sj.ValidationError) bool {
 			second = n
 		}
 	}
-	if len(branches) < 2 || best == second || !ex.isTold(at, meant, branches) {
+	if len(branches) < 2 || best == second || !ex.distinguishes(at, meant, branches) {
 		return false
 	}
 	ex.explain(meant)
 	return true
 }
 
-// isTold reports whether an object has a property that only some of the branches know,
-// and this one among them.
-func (ex *Explainer) isTold(at []string, meant *sj.ValidationError, branches []*sj.ValidationError) bool {
+// distinguishes reports whether the object has a property that meant declares and some
+// other branch does not.
+func (ex *Explainer) distinguishes(at []string, meant *sj.ValidationError, branches []*sj.ValidationError) bool {
 	known := make([]map[string]bool, len(branches))
 	for i, b := range branches {
 		known[i] = map[string]bool{}
 		ex.properties(b, at, known[i])
 	}
 	own := known[slices.Index(branches, meant)]
-	return slices.ContainsFunc(tree.Members(ex.find(at)), func(m tree.Member) bool {
+	return slices.ContainsFunc(tree.Members(ex.argumentAt(at)), func(m tree.Member) bool {
 		return own[m.Name] && slices.ContainsFunc(known, func(names map[string]bool) bool { return !names[m.Name] })
 	})
 }
 
-// properties collects the properties that a branch knows which fails by its keys.
+// properties collects the declared properties of a branch that fails by its properties.
 func (ex *Explainer) properties(e *sj.ValidationError, at []string, to map[string]bool) {
 	if len(e.InstanceLocation) > len(at) {
 		return
 	}
 	switch e.ErrorKind.(type) {
 	case *kind.Required, *kind.AdditionalProperties:
-		for _, name := range ex.node(e.SchemaURL).Get("properties").Names() {
+		for _, name := range ex.schemaAt(e.SchemaURL).Get("properties").Names() {
 			to[name] = true
 		}
 	}
@@ -195,8 +193,8 @@ func otherVariantOf(k sj.ErrorKind) *otherVariant {
 	return nil
 }
 
-// withoutTags returns the branches that do not fail by a constant: with one, it is
-// another variant than the one that was meant.
+// withoutTags returns the branches that do not fail by a constant. A wrong constant
+// means that another variant was meant.
 func withoutTags(branches []*sj.ValidationError, tags []tagErrors) (likely []*sj.ValidationError) {
 	for i, b := range branches {
 		if len(tags[i]) == 0 {
@@ -206,8 +204,8 @@ func withoutTags(branches []*sj.ValidationError, tags []tagErrors) (likely []*sj
 	return likely
 }
 
-// noVariant says which values a member may have if every branch fails by its. It
-// reports whether there is one such member.
+// noVariant lists the allowed values of a member if every branch fails by this member.
+// noVariant reports whether there is such a member.
 func (ex *Explainer) noVariant(at []string, union string, tags []tagErrors) bool {
 	found := false
 	if len(tags) == 0 {
@@ -224,22 +222,22 @@ func (ex *Explainer) noVariant(at []string, union string, tags []tagErrors) bool
 			continue
 		}
 		path := append(slices.Clone(at), name)
-		p := ex.oneOf(ex.merged(unionTag{union, name, first}, func() [][]*tree.Value { return knownLists(all) }), ex.find(path))
+		p := ex.oneOf(ex.merged(unionTag{union, name, first}, func() [][]*tree.Value { return knownLists(all) }), ex.argumentAt(path))
 		p.Path = path
-		ex.Problems = append(ex.Problems, p)
+		ex.Found.Problems = append(ex.Found.Problems, p)
 		found = true
 	}
 	return found
 }
 
-// A unionTag is a member that the branches of a union have.
+// A unionTag is a member that all branches of a union have.
 type unionTag struct {
 	union, name string
-	first       *notAllowed // nil: the member is missing
+	first       *notAllowed // nil if the member is missing
 }
 
-// merged returns the different values that the branches of a union take together.
-// Many values can have failed by one union.
+// merged returns the distinct values of all branches of a union. The result is cached,
+// because many values may fail by the same union.
 func (ex *Explainer) merged(key unionTag, lists func() [][]*tree.Value) []*tree.Value {
 	if values, ok := ex.merges[key]; ok {
 		return values
@@ -248,7 +246,7 @@ func (ex *Explainer) merged(key unionTag, lists func() [][]*tree.Value) []*tree.
 	seen := map[string]bool{}
 	for _, list := range lists() {
 		for _, v := range list {
-			if key := string(v.JSON()); !seen[key] && !(v.Form == tree.NullForm && ex.Formats != nil) {
+			if key := string(v.JSON()); !seen[key] && !(v.Form == tree.NullForm && ex.Validator.Formats != nil) {
 				seen[key] = true
 				values = append(values, v)
 			}
@@ -264,17 +262,17 @@ func (ex *Explainer) merged(key unionTag, lists func() [][]*tree.Value) []*tree.
 func knownLists(all []*notAllowed) (lists [][]*tree.Value) {
 	for _, not := range all {
 		for _, v := range not.values {
-			lists = append(lists, []*tree.Value{known(v)})
+			lists = append(lists, []*tree.Value{fromPlain(v)})
 		}
 	}
 	return lists
 }
 
-// maxChoices bounds how many choices of missing properties are told.
+// maxChoices bounds the listed choices of missing properties.
 const maxChoices = 8
 
-// noneGiven says which properties to give if every branch lacks some. It reports
-// whether it does.
+// noneGiven lists the properties to add if every branch lacks some. noneGiven reports
+// whether this is the case.
 func (ex *Explainer) noneGiven(at []string, union string, branches []*sj.ValidationError) bool {
 	lacks := make([]lacking, len(branches))
 	for i, b := range branches {
@@ -287,13 +285,13 @@ func (ex *Explainer) noneGiven(at []string, union string, branches []*sj.Validat
 		return false
 	}
 	if !ex.noTag(at, union, lacks) {
-		ex.Add(at, "must have "+choices(lacks)+"; got "+Describe(ex.find(at)))
+		ex.Add(at, "must have "+choices(lacks)+"; got "+Describe(ex.argumentAt(at)))
 	}
 	return true
 }
 
-// lacking are the properties that a branch requires and an object lacks, and the
-// places of the schemas that say so.
+// lacking contains the missing required properties of a branch, with the places of the
+// schemas that require them.
 type lacking map[string]string
 
 func (l lacking) collect(e *sj.ValidationError, at []string) {
@@ -311,8 +309,8 @@ func (l lacking) collect(e *sj.ValidationError, at []string) {
 	}
 }
 
-// noTag says that a member is missing which would tell the branches apart, and
-// what it may be. It reports whether there is one.
+// noTag reports a missing member that distinguishes the branches, with the allowed
+// values. noTag reports whether there is such a member.
 func (ex *Explainer) noTag(at []string, union string, lacks []lacking) bool {
 	for _, name := range slices.Sorted(maps.Keys(lacks[0])) {
 		values := ex.merged(unionTag{union, name, nil}, func() [][]*tree.Value { return ex.tagValues(name, lacks) })
@@ -324,15 +322,15 @@ func (ex *Explainer) noTag(at []string, union string, lacks []lacking) bool {
 	return false
 }
 
-// tagValues returns the values of a member that each branch requires and holds to
-// constants; none if one does not.
+// tagValues returns the constants of a member in each branch, or none if some branch
+// does not require constants.
 func (ex *Explainer) tagValues(name string, lacks []lacking) (lists [][]*tree.Value) {
 	for _, l := range lacks {
 		at, ok := l[name]
 		if !ok {
 			return nil
 		}
-		list := tree.EnumOf(ex.resolve(ex.node(at).Get("properties").Get(name)))
+		list := tree.EnumOf(ex.resolve(ex.schemaAt(at).Get("properties").Get(name)))
 		if len(list) == 0 {
 			return nil
 		}
@@ -341,7 +339,7 @@ func (ex *Explainer) tagValues(name string, lacks []lacking) (lists [][]*tree.Va
 	return lists
 }
 
-// choices lists what each branch lacks.
+// choices lists the missing properties of each branch.
 func choices(lacks []lacking) string {
 	var all []string
 	for _, l := range lacks {

@@ -14,29 +14,30 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// SchemaURL is where a schema pretends to be. It must not be a file: paths of
-// this machine would show in error texts, and relative references would reach it.
+// SchemaURL is the pretended address of a schema. The address must not be a file: error
+// texts would show paths of this machine, and relative references could reach files.
 const SchemaURL = "tool:///schema"
 
-// A Validator holds arguments to a schema. It is safe for concurrent use.
+// A Validator validates arguments against a schema. A Validator is safe for concurrent
+// use.
 type Validator struct {
-	Doc      *tree.Value           // what was compiled, to explain problems from
-	Formats  map[string]TextFormat // of Go types; nil for a schema that is not ours
-	compiled compiled              // zero for a schema that is not ours
-	metered  *shelf                // nil for a schema of ours
+	Doc      *tree.Value           // source of compiled, for explanations
+	Formats  map[string]TextFormat // formats of Go types; nil for a schema from elsewhere
+	compiled compiled              // zero for a schema from elsewhere
+	pool     *pool                 // nil for a schema of a Go type
 }
 
-// compiled is a schema as the library has it, and what it does not know of it.
+// compiled is a schema of the library, together with its unions.
 type compiled struct {
 	schema *sj.Schema
 	unions unions
 }
 
-// A TextFormat is text that a Go type reads.
+// A TextFormat is the text format of a Go type.
 type TextFormat struct {
 	Read func(string) error
-	Any  func(any) error // in the place of read: of values that are no text, too
-	Must string          // what the model is told; empty: the error's text
+	Any  func(any) error // replaces Read for formats that also apply to other values
+	Must string          // text for the model; "" means the text of the error
 }
 
 func (f TextFormat) validate(v any) error {
@@ -55,7 +56,7 @@ func (f TextFormat) validate(v any) error {
 	return f.Read(s)
 }
 
-// A TypePanic is that of a type's UnmarshalText, on its way through the library.
+// A TypePanic carries a panic of a type's UnmarshalText through the library.
 type TypePanic struct {
 	Value any
 	Stack []byte
@@ -63,14 +64,14 @@ type TypePanic struct {
 
 func (p *TypePanic) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 
-// Compile readies a schema. formats is nil for a schema that is not ours: there
-// "format" is asserted only where its draft says so, and a regular expression
-// that Go does not understand allows everything, since otherwise a whole tool
-// would be lost to it. Nothing outside of doc is loaded.
+// Compile compiles a schema. formats is nil for a schema from elsewhere. In such a
+// schema "format" is asserted only if the draft requires this, and a pattern that Go
+// does not understand matches everything, because otherwise the whole tool would be
+// lost. Compile loads nothing besides doc.
 func Compile(doc *tree.Value, formats map[string]TextFormat) (*Validator, error) {
 	v := &Validator{Doc: doc, Formats: formats}
 	if formats == nil {
-		return v, v.meter()
+		return v, v.newPool()
 	}
 	var err error
 	v.compiled, err = compileSchema(doc, formats, nil)
@@ -108,13 +109,13 @@ func compileSchema(doc *tree.Value, formats map[string]TextFormat, f *fuel) (mad
 	if err != nil {
 		return made, CompileError(doc, err)
 	}
-	ks.forgive()
+	ks.relax()
 	ks.install()
 	made.unions = ks.unions
 	return made, nil
 }
 
-// CompileError says in one line what is wrong with a schema.
+// CompileError describes the first problem of a schema in one line.
 func CompileError(doc *tree.Value, err error) error {
 	invalid, ok := errors.AsType[*sj.SchemaValidationError](err)
 	if !ok {
@@ -126,15 +127,15 @@ func CompileError(doc *tree.Value, err error) error {
 	}
 	ex := &Explainer{Validator: &Validator{}, Args: doc}
 	ex.explain(tree)
-	if len(ex.Problems) == 0 {
+	if len(ex.Found.Problems) == 0 {
 		return fmt.Errorf("schema: %w", err)
 	}
-	slices.SortFunc(ex.Problems, compareProblems)
-	return errors.New("schema: " + strings.TrimPrefix(ex.Problems[0].Line(), "- "))
+	slices.SortFunc(ex.Found.Problems, compareProblems)
+	return errors.New("schema: " + strings.TrimPrefix(ex.Found.Problems[0].Line(), "- "))
 }
 
-// Check repairs args and returns what is wrong with the rest. An error means
-// that it cannot be told.
+// Check repairs args and returns the remaining problems. An error means that the
+// validation did not finish.
 func (v *Validator) Check(args *tree.Value, done *tree.Repairs) (found Findings, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -142,9 +143,9 @@ func (v *Validator) Check(args *tree.Value, done *tree.Repairs) (found Findings,
 		}
 	}()
 	made, f := v.compiled, (*fuel)(nil)
-	if v.metered != nil {
-		m, err := v.borrow(args)
-		defer v.metered.putBack(m)
+	if v.pool != nil {
+		m, err := v.acquire(args)
+		defer v.pool.putBack(m)
 		if err != nil {
 			return Findings{}, err
 		}
@@ -165,10 +166,10 @@ func (v *Validator) Check(args *tree.Value, done *tree.Repairs) (found Findings,
 	}
 	ex := &Explainer{Validator: v, Args: args}
 	ex.explain(invalid)
-	if len(ex.Problems) == 0 {
+	if len(ex.Found.Problems) == 0 {
 		ex.Add(nil, "does not match the schema")
 	}
-	return ex.Findings, nil
+	return ex.Found, nil
 }
 
 func notChecked(p any) error {
@@ -180,45 +181,45 @@ func notChecked(p any) error {
 	return fmt.Errorf("schema: the validator panicked: %v", p)
 }
 
-// An Explainer makes problems of a validation error. It reads the typed kinds,
-// never their texts: those repeat whole values, in random order.
+// An Explainer turns a validation error into problems. An Explainer reads the typed
+// kinds of the library, not the texts, which repeat whole values in random order.
 type Explainer struct {
-	*Validator
-	Args *tree.Value
-	Findings
-	seen   int
-	enums  map[*tree.Value]string // what was said of lists, by their first value
-	merges map[unionTag][]*tree.Value
+	Validator *Validator // source of the schemas; nil if only Add is used
+	Args      *tree.Value
+	Found     Findings
+	seen      int
+	enums     map[*tree.Value]string // texts of enums, by their first value
+	merges    map[unionTag][]*tree.Value
 }
 
-// Findings are what is wrong with arguments: problems, and how many more there
-// are that nobody looked into.
+// Findings are the problems of arguments, and the number of further problems without
+// details.
 type Findings struct {
 	Problems []Problem
 	more     int
 }
 
-// MaxCauses bounds how much of an error tree is looked at; unions in one
-// another can make it huge.
+// MaxCauses bounds the visited part of an error tree. Nested unions can make the tree
+// huge.
 const MaxCauses = 1_000
 
 func (ex *Explainer) Add(path []string, text string) {
-	ex.Problems = append(ex.Problems, Problem{Path: slices.Clone(path), Text: text})
+	ex.Found.Problems = append(ex.Found.Problems, Problem{Path: slices.Clone(path), Text: text})
 }
 
-// each adds a problem for every name, up to as many as are shown at all: there
-// may be as many names as arguments have values.
-func (ex *Explainer) each(path, names []string, about func(string) Problem) {
+// addEach adds a problem for each name, up to the number of shown problems. There may be as
+// many names as the arguments have values.
+func (ex *Explainer) addEach(path, names []string, about func(string) Problem) {
 	shown := least(names, maxProblems)
 	for _, name := range shown {
 		p := about(name)
 		p.Path = slices.Clone(path)
-		ex.Problems = append(ex.Problems, p)
+		ex.Found.Problems = append(ex.Found.Problems, p)
 	}
-	ex.more += len(names) - len(shown)
+	ex.Found.more += len(names) - len(shown)
 }
 
-// least returns the first n of names, sorted.
+// least returns the n smallest names in order.
 func least(names []string, n int) []string {
 	var first []string
 	for _, name := range names {
@@ -234,7 +235,7 @@ func (ex *Explainer) explain(e *sj.ValidationError) {
 	if ex.seen++; ex.seen > MaxCauses {
 		return
 	}
-	at, schema := e.InstanceLocation, ex.node(e.SchemaURL)
+	at, schema := e.InstanceLocation, ex.schemaAt(e.SchemaURL)
 	switch k := e.ErrorKind.(type) {
 	case *kind.Schema, *kind.Group, *kind.AllOf, *kind.Reference:
 		for _, cause := range e.Causes {
@@ -249,13 +250,13 @@ func (ex *Explainer) explain(e *sj.ValidationError) {
 		}
 		ex.union(at, e)
 	case *kind.Required:
-		ex.each(at, k.Missing, func(name string) Problem {
+		ex.addEach(at, k.Missing, func(name string) Problem {
 			return missing(name, func() *tree.Value { return ex.resolve(schema.Get("properties").Get(name)) })
 		})
 	case *kind.AdditionalProperties:
-		ex.each(at, k.Properties, func(name string) Problem { return unknown(name, schema.Get("properties")) })
+		ex.addEach(at, k.Properties, func(name string) Problem { return unknown(name, schema.Get("properties")) })
 	case *kind.PropertyNames:
-		// The library gives a wrong place for this one; the name has to do.
+		// The library reports a wrong place here, so only the name is used.
 		ex.Add(nil, "property name "+tree.Quote(k.Property)+" is not allowed")
 	case *kind.Dependency:
 		ex.Add(at, needs(k.Prop, k.Missing))
@@ -263,12 +264,12 @@ func (ex *Explainer) explain(e *sj.ValidationError) {
 		ex.Add(at, needs(k.Prop, k.Missing))
 	default:
 		if other := otherVariantOf(k); other != nil {
-			ex.noVariant(at, e.SchemaURL, []tagErrors{{other.tag: other.notAllowed}})
+			ex.noVariant(at, e.SchemaURL, []tagErrors{{other.tag: other.not}})
 			return
 		}
-		p := ex.expected(e.ErrorKind, schema, ex.find(at))
+		p := ex.expected(e.ErrorKind, schema, ex.argumentAt(at))
 		p.Path = slices.Clone(at)
-		ex.Problems = append(ex.Problems, p)
+		ex.Found.Problems = append(ex.Found.Problems, p)
 	}
 }
 
@@ -277,7 +278,7 @@ func needs(name string, missing []string) string {
 	return "property " + tree.Quote(name) + " also needs " + tree.List(missing, tree.MaxEcho)
 }
 
-// expected says what a single value should have been.
+// expected says what a single value must be.
 func (ex *Explainer) expected(k sj.ErrorKind, schema, got *tree.Value) Problem {
 	keyword := func(name string) string { return tree.Clip(schema.Bound(name), tree.MaxEcho) }
 	must := ""
@@ -314,12 +315,12 @@ func (ex *Explainer) expected(k sj.ErrorKind, schema, got *tree.Value) Problem {
 	case *kind.Contains:
 		must = "must contain an item of the required form"
 	default:
-		return Problem{Text: counted(k)}
+		return Problem{Text: wrongCount(k)}
 	}
 	return Problem{Text: must + "; got " + Describe(got)}
 }
 
-func counted(k sj.ErrorKind) string {
+func wrongCount(k sj.ErrorKind) string {
 	switch k := k.(type) {
 	case *kind.MinLength:
 		return fmt.Sprintf("must have at least %s; got %d", Count(k.Want, "character"), k.Got)
@@ -346,7 +347,7 @@ func counted(k sj.ErrorKind) string {
 }
 
 func (ex *Explainer) mustBe(want []string, got *tree.Value) Problem {
-	if ex.Formats != nil && len(want) > 1 {
+	if ex.Validator.Formats != nil && len(want) > 1 {
 		want = slices.DeleteFunc(slices.Clone(want), func(s string) bool { return s == "null" })
 	}
 	return Problem{
@@ -355,7 +356,8 @@ func (ex *Explainer) mustBe(want []string, got *tree.Value) Problem {
 	}
 }
 
-// oneOf says which values are allowed; many values can have failed by one list.
+// oneOf reports the allowed values. The text is cached, because many values may fail by
+// one enum.
 func (ex *Explainer) oneOf(enum []*tree.Value, got *tree.Value) Problem {
 	if len(enum) == 0 {
 		return notOneOf(MustBeOneOf(enum), enum, got)
@@ -380,23 +382,23 @@ func (ex *Explainer) allowed(v *tree.Value, keyword string) []*tree.Value {
 }
 
 func (ex *Explainer) withoutNull(enum *tree.Value) []*tree.Value {
-	if ex.Formats == nil {
+	if ex.Validator.Formats == nil {
 		return enum.Items
 	}
 	return slices.DeleteFunc(slices.Clone(enum.Items), func(v *tree.Value) bool { return v.Form == tree.NullForm })
 }
 
-// wanted returns what a keyword says, and what the library says it does where
-// the schema is not ours to read, as that of schemas is.
+// wanted returns the value of a keyword. If the schema is not at hand, such as a
+// meta-schema, wanted uses the value that the library reports.
 func wanted(schema *tree.Value, keyword string, want any) *tree.Value {
 	if v := schema.Get(keyword); v != nil {
 		return v
 	}
-	return known(want)
+	return fromPlain(want)
 }
 
-// known returns a value of the library's as one of ours.
-func known(plain any) *tree.Value {
+// fromPlain converts a value of the library.
+func fromPlain(plain any) *tree.Value {
 	raw, err := json.Marshal(plain)
 	if err != nil {
 		return tree.Object()
@@ -409,7 +411,7 @@ func known(plain any) *tree.Value {
 }
 
 func (ex *Explainer) mustRead(k *kind.Format) string {
-	f, ours := ex.Formats[k.Want]
+	f, ours := ex.Validator.Formats[k.Want]
 	switch {
 	case ours && f.Must != "":
 		return "must be " + f.Must
@@ -438,34 +440,32 @@ var FormatTexts = map[string]string{
 	"regex":     "a regular expression",
 }
 
-// find returns the argument at a place.
-func (ex *Explainer) find(path []string) *tree.Value { return tree.Descend(ex.Args, path) }
+// argumentAt returns the argument at a path.
+func (ex *Explainer) argumentAt(path []string) *tree.Value { return tree.Descend(ex.Args, path) }
 
-var unescape = strings.NewReplacer("~1", "/", "~0", "~")
-
-// node returns the schema at a location that the library names.
-func (ex *Explainer) node(location string) *tree.Value {
+// schemaAt returns the schema at a location of the library.
+func (ex *Explainer) schemaAt(location string) *tree.Value {
 	_, fragment, _ := strings.Cut(location, "#")
 	fragment, err := url.PathUnescape(fragment)
 	if err != nil || fragment == "" {
-		return ex.Doc
+		return ex.Validator.Doc
 	}
 	var path []string
 	for step := range strings.SplitSeq(strings.TrimPrefix(fragment, "/"), "/") {
-		path = append(path, unescape.Replace(step))
+		path = append(path, tree.UnescapeStep.Replace(step))
 	}
-	return tree.Descend(ex.Doc, path)
+	return tree.Descend(ex.Validator.Doc, path)
 }
 
-// resolve follows references within the schema, so that a property can be
-// described by what it refers to.
+// resolve follows references within the schema, so that the target describes the
+// property.
 func (ex *Explainer) resolve(schema *tree.Value) *tree.Value {
 	for range 8 {
 		ref := schema.Get("$ref").Str()
 		if !strings.HasPrefix(ref, "#/") {
 			break
 		}
-		schema = ex.node(ref)
+		schema = ex.schemaAt(ref)
 	}
 	return schema
 }

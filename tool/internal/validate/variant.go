@@ -8,18 +8,18 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// A union is an anyOf or oneOf that a member tells the branches of apart: each
-// that takes objects has values of its own for it.
+// A union is an anyOf or oneOf with a tag: a member that has different values in each
+// branch for objects.
 type union struct {
 	tag      string
-	branches map[string]*sj.Schema // by the keys of the values
+	branches map[string]*sj.Schema // by the keys of the tag's values
 }
 
-// unions are those of a schema, by their first branches.
+// unions contains the unions of a schema, by their first branches.
 type unions map[*sj.Schema]*union
 
-// variant returns the branch that an object names by its tag; nil if there is no
-// such branch, or the branches have no tag.
+// variant returns the branch that the tag of an object selects. variant returns nil if
+// there is no such branch, or if the union has no tag.
 func (us unions) variant(branches []*sj.Schema, v *tree.Value) *sj.Schema {
 	if len(branches) == 0 || v.Form != tree.ObjectForm {
 		return nil
@@ -35,24 +35,24 @@ func (us unions) variant(branches []*sj.Schema, v *tree.Value) *sj.Schema {
 	return u.branches[string(AppendKey(nil, got.Any()))]
 }
 
-// An otherVariant says that an object is one, and nothing else of it.
+// An otherVariant is the error of an object that belongs to another variant.
 type otherVariant struct {
 	tag string
-	*notAllowed
+	not *notAllowed
 }
 
 func (e *otherVariant) Error() string {
-	return "another variant: " + e.tag + " is " + e.notAllowed.Error()
+	return "another variant: " + e.tag + " is " + e.not.Error()
 }
 
-// A tag is what a branch of a union takes for the member that tells it from others.
+// A tag contains the values of the distinguishing member in one branch of a union.
 type tag struct {
 	name    string
-	allowed allowance
+	allowed valueSet
 }
 
-// exclude returns an error for an object of another variant. A branch costs little
-// then, however many there are.
+// exclude returns an error for an object of another variant. Therefore each further
+// branch costs little.
 func (t *tag) exclude(got any, f *fuel) error {
 	object, ok := got.(map[string]any)
 	if t == nil || !ok {
@@ -65,13 +65,13 @@ func (t *tag) exclude(got any, f *fuel) error {
 	return nil
 }
 
-// maxLooks bounds the search for tags, in properties and values: a hostile schema
-// could make it take the square of its size. Unions that are not reached have none.
-const maxLooks = 20_000
+// maxTagSearch bounds the search for tags, in properties and values, because a hostile
+// schema could cause a quadratic search. Unions beyond the bound have no tag.
+const maxTagSearch = 20_000
 
-// findUnions finds the unions that have a tag, and gives it to their branches.
+// findUnions finds the unions that have a tag, and stores the tags in their branches.
 func (ks *keywords) findUnions() unions {
-	search := &tagSearch{by: make(map[*sj.Schema]*keyword, len(ks.all)), left: maxLooks}
+	search := &tagSearch{by: make(map[*sj.Schema]*keyword, len(ks.all)), left: maxTagSearch}
 	for _, k := range ks.all {
 		search.by[k.schema] = k
 	}
@@ -105,8 +105,8 @@ func (t *tagSearch) union(tags map[*sj.Schema]*tag) *union {
 	return u
 }
 
-// tags returns the tag of each branch that takes objects; nil if no member tells
-// them apart.
+// tags returns the tag of each branch for objects, or nil if no member distinguishes the
+// branches.
 func (t *tagSearch) tags(branches []*sj.Schema) map[*sj.Schema]*tag {
 	var variants []*sj.Schema
 	for _, b := range branches {
@@ -132,7 +132,7 @@ func (t *tagSearch) tags(branches []*sj.Schema) map[*sj.Schema]*tag {
 	return nil
 }
 
-// tagsBy returns the tags of that name if no two variants share a value of it.
+// tagsBy returns the tags with the name if no two variants share a value.
 func (t *tagSearch) tagsBy(name string, variants []*sj.Schema) map[*sj.Schema]*tag {
 	tags, seen := map[*sj.Schema]*tag{}, map[string]bool{}
 	for _, v := range variants {
@@ -155,11 +155,11 @@ func (t *tagSearch) tagsBy(name string, variants []*sj.Schema) map[*sj.Schema]*t
 	return tags
 }
 
-// constants returns the values that "const" or "enum" leaves.
-func (t *tagSearch) constants(p *sj.Schema) (allowance, bool) {
+// constants returns the values that "const" or "enum" allows.
+func (t *tagSearch) constants(p *sj.Schema) (valueSet, bool) {
 	k := t.by[target(p)]
 	if k == nil || len(k.allowed) == 0 {
-		return allowance{}, false
+		return valueSet{}, false
 	}
 	return k.allowed[0], true
 }

@@ -10,23 +10,23 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
-// Showable returns what the model is shown of a schema. Combinations at its top
-// are held but not shown: providers refuse the whole request for one of them. Of
-// "allOf" the properties are.
-func Showable(doc *tree.Value) (*tree.Value, error) {
+// Shown returns the schema for the model. Providers refuse a whole request because of
+// combinations at the top, so the model does not see these combinations, except for the
+// properties of "allOf". Arguments are still validated against the combinations.
+func Shown(doc *tree.Value) (*tree.Value, error) {
 	shown := doc.Clone()
 	ToWire(shown)
 	shown = inlineTop(shown, isLegacy(doc))
 	keepRoot(shown)
 	shown.Set("type", tree.Text("object"))
 	shown.SetDefault("properties", tree.Object())
-	whole := shown.JoinTop()
+	whole := shown.MergeAllOf()
 	if shown.Has(tree.Combinators...) && len(shown.Get("properties").Members) == 0 {
 		return nil, errors.New(`schema: providers refuse oneOf, anyOf, allOf, not and enum at the top; describe the arguments in "properties"`)
 	}
 	shown.Remove("allOf")
 	if !whole || shown.Has(tree.Combinators...) {
-		shown.Remove("unevaluatedProperties") // it would forbid what only a combination knows
+		shown.Remove("unevaluatedProperties") // Without the combinations, this keyword would forbid properties that only a combination declares.
 	}
 	shown.Remove(tree.Combinators...)
 	shown.Front("properties")
@@ -34,12 +34,12 @@ func Showable(doc *tree.Value) (*tree.Value, error) {
 	return shown, nil
 }
 
-// maxCuts bounds how often a schema is looked at for what is ill-formed.
+// maxCuts bounds the passes that remove ill-formed keywords.
 const maxCuts = 64
 
-// CutUnread removes what is ill-formed of a schema that is shown: providers that
-// read schemas would refuse every request that it is in.
-func CutUnread(shown *tree.Value) error {
+// DropInvalid removes ill-formed keywords from a shown schema. Providers that read schemas
+// would refuse every request with such a keyword.
+func DropInvalid(shown *tree.Value) error {
 	var err error
 	for range maxCuts {
 		if err = WellFormed(shown); err == nil {
@@ -54,14 +54,13 @@ func CutUnread(shown *tree.Value) error {
 			break
 		}
 		for _, path := range leaves(tree, nil) {
-			shown.Cut(path)
+			shown.RemoveAt(path)
 		}
 	}
 	return validate.CompileError(shown, err)
 }
 
-// WellFormed reports whether a schema is one of draft 2020-12, whatever its
-// expressions are.
+// WellFormed reports whether doc is a schema of draft 2020-12. Patterns are not checked.
 func WellFormed(doc *tree.Value) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -71,7 +70,7 @@ func WellFormed(doc *tree.Value) (err error) {
 	c := sj.NewCompiler()
 	c.DefaultDraft(sj.Draft2020)
 	c.UseLoader(sj.SchemeURLLoader{})
-	c.UseRegexpEngine(func(s string) (sj.Regexp, error) { return validate.Anything(s), nil })
+	c.UseRegexpEngine(func(s string) (sj.Regexp, error) { return validate.MatchAll(s), nil })
 	if err := c.AddResource(validate.SchemaURL, doc.Any()); err != nil {
 		return err
 	}
@@ -79,7 +78,7 @@ func WellFormed(doc *tree.Value) (err error) {
 	return err
 }
 
-// leaves appends the places of the errors that have no causes.
+// leaves appends the places of the errors without causes.
 func leaves(e *sj.ValidationError, to [][]string) [][]string {
 	if len(e.Causes) == 0 && len(to) < validate.MaxCauses {
 		return append(to, slices.Clone(e.InstanceLocation))

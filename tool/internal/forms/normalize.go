@@ -11,35 +11,34 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
-// MaxRawSchemas bounds the objects and booleans of a schema that is not ours,
-// each of which may be a schema: to compile them takes the square of their number.
+// MaxRawSchemas bounds the objects and booleans of a schema of NewRaw. Each may be a
+// schema, and the time to compile schemas grows with the square of their number.
 const MaxRawSchemas = 4_000
 
-// Ready makes a schema the one that arguments are held to. It returns what was
-// repaired.
-func Ready(doc *tree.Value) ([]string, error) {
+// Normalize prepares a schema of NewRaw for validation, and returns the repairs.
+func Normalize(doc *tree.Value) ([]string, error) {
 	if doc.Form != tree.ObjectForm {
 		return nil, fmt.Errorf("schema: must be a JSON object, not %s", validate.Describe(doc))
 	}
 	if err := hoist(doc); err != nil {
 		return nil, err
 	}
-	repairs, err := mend(doc)
+	repairs, err := repair(doc)
 	if err != nil {
 		return nil, err
 	}
-	if err := tidy(doc); err != nil {
+	if err := removeUncompilable(doc); err != nil {
 		return nil, err
 	}
-	doc.Inner(func(s *tree.Value, _ ...string) { admitNullables(s) })
+	doc.EachSubschema(func(s *tree.Value, _ ...string) { admitNullables(s) })
 	if tree.IsTrue(doc.Get("nullable")) && doc.Has("type") && !doc.Has("$ref", "anyOf", "oneOf", "not", "const") {
-		tree.AdmitNull(doc) // where "#" stands; the arguments themselves are no null
+		tree.AdmitNull(doc) // where "#" refers to the top; the arguments themselves are never null
 	}
 	doc.Remove("nullable")
 	return repairs, nil
 }
 
-// drafts are the values of "$schema" that the validator knows, without scheme.
+// drafts lists the values of "$schema" that the validator supports, without scheme.
 var drafts = []string{
 	"json-schema.org/schema",
 	"json-schema.org/draft/2020-12/schema",
@@ -49,14 +48,15 @@ var drafts = []string{
 	"json-schema.org/draft-04/schema",
 }
 
-// tidy removes from a schema what would only keep it from being compiled. Its errors
-// say what no tool can have. It adds nothing: "#" would mean something else then.
-func tidy(doc *tree.Value) error {
+// removeUncompilable removes keywords that would only prevent the compilation. The
+// errors are about schemas that cannot describe arguments. removeUncompilable adds
+// nothing, because an addition at the top would change the meaning of "#".
+func removeUncompilable(doc *tree.Value) error {
 	if !isAbsolute(doc.Get("$id").Str()) {
 		doc.Remove("$id")
 	}
 	doc.Remove("id")
-	tidyKeywords(doc)
+	removeUnknown(doc)
 	if types := validate.TypesOf(doc); doc.Has("type") && !slices.Contains(types, "object") {
 		return fmt.Errorf("schema: the arguments must be of type object, not %s", strings.Join(types, " or "))
 	}
@@ -66,8 +66,8 @@ func tidy(doc *tree.Value) error {
 	return nil
 }
 
-// tidyKeywords removes, at every depth, drafts and names that nobody knows.
-func tidyKeywords(s *tree.Value) {
+// removeUnknown removes unknown drafts and invalid names at every depth.
+func removeUnknown(s *tree.Value) {
 	if u := s.Get("$schema"); u != nil && !slices.Contains(drafts, draftName(u.Str())) {
 		s.Remove("$schema")
 	}
@@ -77,23 +77,23 @@ func tidyKeywords(s *tree.Value) {
 		}
 	}
 	if required := s.Get("required"); required != nil && required.Form == tree.ArrayForm && len(required.Items) == 0 {
-		s.Remove("required") // draft-04 forbids it
+		s.Remove("required") // draft-04 forbids an empty list
 	}
-	s.Inner(func(below *tree.Value, _ ...string) { tidyKeywords(below) })
+	s.EachSubschema(func(below *tree.Value, _ ...string) { removeUnknown(below) })
 }
 
-// isName reports whether a schema may have such a name: some generators write
-// where it stands.
+// isName reports whether id is a valid name of a schema. Some generators write the place
+// of the schema instead.
 func isName(id string) bool {
 	u, err := url.Parse(id)
 	return err == nil && !strings.HasPrefix(u.Fragment, "/")
 }
 
-// admitNullables makes what OpenAPI calls nullable take null. It is no keyword of
-// JSON Schema, but the model reads it, and says null for "empty it": to leave that
-// out would be another call, and to refuse it would be unfair.
+// admitNullables lets schemas with "nullable" of OpenAPI accept null. JSON Schema has no
+// such keyword, but the model reads "nullable" and sends null to clear a value. Dropping
+// the null would change the call, and refusing the null would contradict the schema.
 func admitNullables(s *tree.Value) {
-	s.Inner(func(below *tree.Value, _ ...string) { admitNullables(below) })
+	s.EachSubschema(func(below *tree.Value, _ ...string) { admitNullables(below) })
 	if !tree.IsTrue(s.Get("nullable")) {
 		return
 	}
@@ -101,8 +101,8 @@ func admitNullables(s *tree.Value) {
 	tree.AdmitNull(s)
 }
 
-// isAbsolute reports whether an "$id" is an address that references in the schema
-// may use. Any other would only make it another's.
+// isAbsolute reports whether an "$id" is an absolute address, which references in the
+// schema may use. Other names would only change the base of the references.
 func isAbsolute(id string) bool {
 	u, err := url.Parse(id)
 	return err == nil && slices.Contains([]string{"http", "https", "urn"}, u.Scheme) && u.Fragment == ""

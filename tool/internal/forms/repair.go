@@ -10,77 +10,77 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
-// A mender rewrites what is no JSON Schema as its author plainly meant it. A
-// provider that reads schemas strictly refuses each request that has another.
-type mender struct {
-	*tree.Repairs
-	at  tree.Path
-	err error // what no tool can have
+// A repairer repairs common mistakes in a schema. Strict providers refuse every request
+// that contains an invalid schema.
+type repairer struct {
+	done *tree.Repairs
+	at   tree.Path
+	err  error // error that no repair can fix
 }
 
-// mend rewrites a schema at every depth. It returns what it did, one sentence each.
-func mend(doc *tree.Value) ([]string, error) {
-	m := &mender{Repairs: &tree.Repairs{}}
+// repair repairs a schema at every depth, and returns one sentence for each repair.
+func repair(doc *tree.Value) ([]string, error) {
+	m := &repairer{done: &tree.Repairs{}}
 	m.schema(doc)
 	if m.err != nil {
 		return nil, m.err
 	}
 	m.references(doc)
-	return m.List(), nil
+	return m.done.List(), nil
 }
 
-func (m *mender) tell(format string, args ...any) { m.Add(m.at, fmt.Sprintf(format, args...)) }
+func (m *repairer) report(format string, args ...any) { m.done.Add(m.at, fmt.Sprintf(format, args...)) }
 
-func (m *mender) schema(s *tree.Value) {
+func (m *repairer) schema(s *tree.Value) {
 	if s.Form != tree.ObjectForm {
 		return
 	}
 	m.nulls(s)
 	m.misplaced(s)
 	m.types(s)
-	m.values(s)
+	m.enum(s)
 	m.numbers(s)
 	m.booleans(s)
 	m.annotations(s)
 	m.groups(s)
 	m.required(s)
-	s.Inner(func(below *tree.Value, steps ...string) {
+	s.EachSubschema(func(below *tree.Value, steps ...string) {
 		before := len(m.at)
 		for _, name := range steps {
 			m.at = append(m.at, tree.Step{Name: name, Index: -1})
 		}
-		m.inPlace(below, steps[0])
+		m.inner(below, steps[0])
 		m.at = m.at[:before]
 	})
 }
 
-// inPlace mends what stands where a keyword has a schema.
-func (m *mender) inPlace(v *tree.Value, keyword string) {
+// inner repairs a value in the place of a schema.
+func (m *repairer) inner(v *tree.Value, keyword string) {
 	switch v.Form {
 	case tree.NullForm:
 		*v = *tree.Object()
-		m.tell("null is read as any value")
+		m.report("null is read as any value")
 	case tree.StringForm:
 		if t, ok := typeNames[strings.ToLower(v.Text)]; ok {
-			m.tell("%s is read as a schema of this type", tree.Quote(v.Text))
+			m.report("%s is read as a schema of this type", tree.Quote(v.Text))
 			*v = *tree.Object()
 			if t != "" {
 				v.Set("type", tree.Text(t))
 			}
 		} else if keyword == "properties" {
 			*v = *tree.Object(tree.Member{Name: "description", Value: tree.Text(v.Text)})
-			m.tell("a text is read as the description of any value")
+			m.report("a text is read as the description of any value")
 		}
 	case tree.ArrayForm:
 		if len(v.Items) == 0 && keyword != "dependencies" && keyword != "items" {
 			*v = *tree.Object()
-			m.tell("[] is read as {}")
+			m.report("[] is read as {}")
 		}
 	}
 	m.schema(v)
 }
 
-// Keywords by what they hold.
+// Keywords by the type of their values.
 var (
 	numeric = []string{"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength",
 		"minItems", "maxItems", "minContains", "maxContains", "minProperties", "maxProperties"}
@@ -91,30 +91,31 @@ var (
 		[]string{"type", "enum", "required", "dependentRequired", "examples"})
 )
 
-// nulls removes keywords that are null. Some generators write that for none.
-func (m *mender) nulls(s *tree.Value) {
+// nulls removes keywords that are null. Some generators write null for an absent
+// keyword.
+func (m *repairer) nulls(s *tree.Value) {
 	s.Members = slices.DeleteFunc(s.Members, func(k tree.Member) bool {
 		none := k.Value.Form == tree.NullForm && slices.Contains(wellKnown, k.Name)
 		if none {
-			m.tell("%s: null is left out", tree.Quote(k.Name))
+			m.report("%s: null is left out", tree.Quote(k.Name))
 		}
 		return none
 	})
 }
 
-// misplaced moves keywords of an object out of its properties. What is moved could
-// not be the schema of a property.
-func (m *mender) misplaced(s *tree.Value) {
+// misplaced moves keywords of an object out of its properties. Only values that cannot
+// be the schema of a property are moved.
+func (m *repairer) misplaced(s *tree.Value) {
 	properties := s.Get("properties")
 	texts := func(p tree.Member) bool { return p.Value.Form == tree.StringForm && !isMisplaced(p) }
 	if slices.ContainsFunc(tree.Members(properties), texts) {
-		return // all may be texts
+		return // all strings may be descriptions
 	}
 	for _, p := range slices.Clone(tree.Members(properties)) {
 		if !isMisplaced(p) {
 			continue
 		}
-		m.tell("%s among the properties is read as the keyword of the object", tree.Quote(p.Name))
+		m.report("%s among the properties is read as the keyword of the object", tree.Quote(p.Name))
 		properties.Remove(p.Name)
 		if p.Name == "required" {
 			s.Require(p.Value.Strings()...)
@@ -137,7 +138,7 @@ func isMisplaced(p tree.Member) bool {
 	return false
 }
 
-// typeNames are what authors call the types of JSON; empty for any type.
+// typeNames maps common type names to the types of JSON. "" means any type.
 var typeNames = map[string]string{
 	"string": "string", "str": "string", "text": "string", "varchar": "string",
 	"integer": "integer", "int": "integer", "int8": "integer", "int16": "integer", "int32": "integer", "int64": "integer",
@@ -152,8 +153,8 @@ var typeNames = map[string]string{
 	"any": "", "mixed": "", "unknown": "", "": "",
 }
 
-// types writes the types as JSON Schema calls them.
-func (m *mender) types(s *tree.Value) {
+// types translates type names to those of JSON Schema.
+func (m *repairer) types(s *tree.Value) {
 	written := s.Get("type")
 	if written == nil || slices.ContainsFunc(written.Items, func(v *tree.Value) bool { return v.Form != tree.StringForm }) {
 		return
@@ -166,7 +167,7 @@ func (m *mender) types(s *tree.Value) {
 	}
 	if len(names) == 0 {
 		s.Remove("type")
-		m.tell("type [] is left out")
+		m.report("type [] is left out")
 	}
 	var types []string
 	for _, name := range names {
@@ -175,7 +176,7 @@ func (m *mender) types(s *tree.Value) {
 		case !ok:
 			return
 		case t == "":
-			m.tell("type %s is read as any value", tree.Clip(string(written.JSON()), tree.MaxEcho))
+			m.report("type %s is read as any value", tree.Clip(string(written.JSON()), tree.MaxEcho))
 			s.Remove("type")
 			return
 		case !slices.Contains(types, t):
@@ -183,41 +184,41 @@ func (m *mender) types(s *tree.Value) {
 		}
 	}
 	if !slices.Equal(types, names) || written.Form == tree.StringForm && len(names) > 1 {
-		m.typed(s, written, types)
+		m.setTypes(s, written, types)
 	}
 }
 
-func (m *mender) typed(s, written *tree.Value, types []string) {
+func (m *repairer) setTypes(s, written *tree.Value, types []string) {
 	now := tree.Texts(types...)
 	if len(types) == 1 {
 		now = tree.Text(types[0])
 	}
 	s.Set("type", now)
-	m.tell("type %s is read as %s", tree.Clip(string(written.JSON()), tree.MaxEcho), tree.Clip(string(now.JSON()), tree.MaxEcho))
+	m.report("type %s is read as %s", tree.Clip(string(written.JSON()), tree.MaxEcho), tree.Clip(string(now.JSON()), tree.MaxEcho))
 }
 
-// values makes a list of distinct values of "enum". An empty one takes nothing: no
-// call could be made with it.
-func (m *mender) values(s *tree.Value) {
+// enum turns "enum" into a list of distinct values. An empty enum is an error, because
+// no value would be valid.
+func (m *repairer) enum(s *tree.Value) {
 	enum := s.Get("enum")
 	if enum == nil {
 		return
 	}
-	m.listed(enum, "enum")
+	m.asList(enum, "enum")
 	if enum.Form != tree.ArrayForm && enum.Form != tree.ObjectForm {
 		*enum = tree.Value{Form: tree.ArrayForm, Items: []*tree.Value{{Form: enum.Form, Text: enum.Text}}}
-		m.tell("enum is read as a list of this one value")
+		m.report("enum is read as a list of this one value")
 	}
 	if enum.Form == tree.ArrayForm && len(enum.Items) == 0 && m.err == nil {
 		where := tree.Clip(tree.Pointer(append(m.at.Steps(), "enum")), 3*tree.MaxEcho)
 		m.err = errors.New("schema: " + where + ": has no values, so nothing would be taken; give some or leave it out")
 	}
-	m.distinct(enum, "enum")
+	m.dedupe(enum, "enum")
 }
 
-// listed reads an object whose names are indexes as a list. PHP and Lua write some
-// lists so.
-func (m *mender) listed(v *tree.Value, keyword string) {
+// asList turns an object whose names are indexes into a list. PHP and Lua write some
+// lists in this way.
+func (m *repairer) asList(v *tree.Value, keyword string) {
 	isIndex := func(name string) bool { return name != "" && strings.Trim(name, "0123456789") == "" }
 	if v.Form != tree.ObjectForm || slices.ContainsFunc(v.Names(), func(name string) bool { return !isIndex(name) }) {
 		return
@@ -227,10 +228,10 @@ func (m *mender) listed(v *tree.Value, keyword string) {
 		list.Items = append(list.Items, item.Value)
 	}
 	*v = list
-	m.tell("%s is read as a list", keyword)
+	m.report("%s is read as a list", keyword)
 }
 
-func (m *mender) distinct(list *tree.Value, keyword string) {
+func (m *repairer) dedupe(list *tree.Value, keyword string) {
 	seen := map[string]bool{}
 	before := len(list.Items)
 	list.Items = slices.DeleteFunc(list.Items, func(v *tree.Value) bool {
@@ -240,13 +241,13 @@ func (m *mender) distinct(list *tree.Value, keyword string) {
 		return twice
 	})
 	if len(list.Items) < before {
-		m.tell("%s has each value once", keyword)
+		m.report("%s has each value once", keyword)
 	}
 }
 
-// numbers reads bounds that are written as strings. An exclusive bound of draft-04
-// without a bound beside it says nothing.
-func (m *mender) numbers(s *tree.Value) {
+// numbers parses bounds that are strings. numbers also removes boolean exclusive bounds
+// of draft-04 that have no bound beside them, since such a keyword has no effect.
+func (m *repairer) numbers(s *tree.Value) {
 	for _, keyword := range numeric {
 		bound := s.Get(keyword)
 		if bound == nil {
@@ -254,33 +255,33 @@ func (m *mender) numbers(s *tree.Value) {
 		}
 		if d, ok := tree.ReadNumber(bound.Str()); ok && len(bound.Text) <= tree.MaxNumber && max(d.Exponent, -d.Exponent) <= tree.MaxExponent {
 			*bound = *tree.Number(d.Canonical(bound.Text))
-			m.tell("%s is read as the number in the string", keyword)
+			m.report("%s is read as the number in the string", keyword)
 		}
 		inclusive := strings.ToLower(strings.TrimPrefix(keyword, "exclusive"))
 		if bound.Form == tree.BooleanForm && inclusive != strings.ToLower(keyword) && !s.Has(inclusive) {
 			s.Remove(keyword)
-			m.tell("%s without %s is left out", keyword, inclusive)
+			m.report("%s without %s is left out", keyword, inclusive)
 		}
 	}
 }
 
-// booleans reads booleans that are written as strings.
-func (m *mender) booleans(s *tree.Value) {
+// booleans parses booleans that are strings.
+func (m *repairer) booleans(s *tree.Value) {
 	for _, keyword := range slices.Concat(logical, tree.OneSchema) {
 		if v := s.Get(keyword); asBoolean(v) && v.Form == tree.StringForm {
 			*v = tree.Value{Form: tree.BooleanForm, Text: strings.ToLower(v.Text)}
-			m.tell("%s is read as the boolean in the string", keyword)
+			m.report("%s is read as the boolean in the string", keyword)
 		}
 	}
 }
 
-// asBoolean reports whether v is a boolean, perhaps in a string.
+// asBoolean reports whether v is a boolean or the text of a boolean.
 func asBoolean(v *tree.Value) bool {
 	return v != nil && (v.Form == tree.BooleanForm || v.Form == tree.StringForm && slices.Contains([]string{"true", "false"}, strings.ToLower(v.Text)))
 }
 
-// annotations removes those that are ill-formed: they hold no value to anything.
-func (m *mender) annotations(s *tree.Value) {
+// annotations removes ill-formed annotations, which do not affect validation.
+func (m *repairer) annotations(s *tree.Value) {
 	for _, keyword := range []string{"title", "description", "$comment", "format", "deprecated", "readOnly", "writeOnly"} {
 		v, want := s.Get(keyword), tree.StringForm
 		if slices.Contains(logical, keyword) {
@@ -290,42 +291,42 @@ func (m *mender) annotations(s *tree.Value) {
 		case v == nil || v.Form == want:
 		case keyword == "description" && len(v.Items) > 0 && !slices.ContainsFunc(v.Items, func(v *tree.Value) bool { return v.Form != tree.StringForm }):
 			*v = *tree.Text(strings.Join(v.Strings(), " "))
-			m.tell("description is read as one text")
+			m.report("description is read as one text")
 		default:
 			s.Remove(keyword)
-			m.tell("%s is left out: it is no %s", keyword, want)
+			m.report("%s is left out: it is no %s", keyword, want)
 		}
 	}
 	if v := s.Get("examples"); v != nil && v.Form != tree.ArrayForm {
 		s.Set("examples", &tree.Value{Form: tree.ArrayForm, Items: []*tree.Value{v}})
-		m.tell("examples is read as a list of this one")
+		m.report("examples is read as a list of this one")
 	}
 }
 
-// groups mends keywords that hold several schemas.
-func (m *mender) groups(s *tree.Value) {
+// groups repairs keywords that contain several schemas.
+func (m *repairer) groups(s *tree.Value) {
 	for _, k := range s.Members {
 		switch {
 		case k.Value.Form == tree.ArrayForm && len(k.Value.Items) == 0 && slices.Contains(tree.SchemasByNames, k.Name):
-			*k.Value = *tree.Object() // PHP has one empty array for both
-			m.tell("%s: [] is read as {}", k.Name)
+			*k.Value = *tree.Object() // PHP writes an empty object as []
+			m.report("%s: [] is read as {}", k.Name)
 		case k.Value.Form == tree.ObjectForm && k.Name != "items" && slices.Contains(tree.ListOfSchemas, k.Name):
 			one := *k.Value
 			*k.Value = tree.Value{Form: tree.ArrayForm, Items: []*tree.Value{&one}}
-			m.tell("%s is read as a list of this one schema", k.Name)
+			m.report("%s is read as a list of this one schema", k.Name)
 		}
 	}
 }
 
-// required makes a list of names of "required", also of what the properties say of
-// themselves, as up to draft-03.
-func (m *mender) required(s *tree.Value) {
+// required turns "required" into a list of names. Booleans inside of the properties, as
+// in drafts up to draft-03, are included.
+func (m *repairer) required(s *tree.Value) {
 	own := s.Get("required")
 	switch {
 	case own == nil:
 	case asBoolean(own):
 		s.Remove("required")
-		m.tell("required is left out: it has no names")
+		m.report("required is left out: it has no names")
 	default:
 		m.names(s, own)
 	}
@@ -338,15 +339,15 @@ func (m *mender) required(s *tree.Value) {
 		if strings.EqualFold(own.Text, "true") {
 			s.Require(p.Name)
 		}
-		m.tell("required of property %s is read as the keyword of the object", tree.Quote(p.Name))
+		m.report("required of property %s is read as the keyword of the object", tree.Quote(p.Name))
 	}
 }
 
-func (m *mender) names(s, list *tree.Value) {
+func (m *repairer) names(s, list *tree.Value) {
 	if list.Form == tree.StringForm && s.Get("properties").Get(list.Text) != nil {
 		*list = *tree.Texts(list.Text)
-		m.tell("required is read as a list of this one name")
+		m.report("required is read as a list of this one name")
 	}
-	m.listed(list, "required")
-	m.distinct(list, "required")
+	m.asList(list, "required")
+	m.dedupe(list, "required")
 }

@@ -10,22 +10,22 @@ import (
 	"strings"
 )
 
-// A survey looks through a type before the reflector does: the reflector would
-// overflow the stack on a type that holds itself, which nothing can recover.
-type survey struct {
-	hooked func(reflect.Type) (bool, error) // whether a type brings its own schema
-	open   map[reflect.Type]bool            // types that hold the one that is looked at
-	sizes  map[reflect.Type]int             // of the types that are done, in schemas
+// A typeScan examines a type before the reflector. The reflector would overflow the stack
+// on a recursive type, and Go cannot recover from a stack overflow.
+type typeScan struct {
+	hooked func(reflect.Type) (bool, error) // reports whether a type defines its own schema
+	open   map[reflect.Type]bool            // enclosing types of the current type
+	sizes  map[reflect.Type]int             // number of schemas of each finished type
 	fields map[reflect.Type][]field
-	defs   map[reflect.Type]string // types that hold themselves, and the name of each
+	defs   map[reflect.Type]string // names of the recursive types
 }
 
-// maxSchemas bounds how many schemas a type unfolds into: few types that hold
-// each other twice make a schema without end.
+// maxSchemas bounds the schemas of one type. A few types that contain each other twice
+// would unfold without end.
 const maxSchemas = 20_000
 
-func newSurvey(hooked func(reflect.Type) (bool, error)) *survey {
-	return &survey{
+func newTypeScan(hooked func(reflect.Type) (bool, error)) *typeScan {
+	return &typeScan{
 		hooked: hooked,
 		open:   map[reflect.Type]bool{},
 		sizes:  map[reflect.Type]int{},
@@ -34,8 +34,8 @@ func newSurvey(hooked func(reflect.Type) (bool, error)) *survey {
 	}
 }
 
-// visit returns the number of schemas that a type unfolds into.
-func (s *survey) visit(t reflect.Type, at string) (int, error) {
+// visit returns the number of schemas of a type, including inner types.
+func (s *typeScan) visit(t reflect.Type, at string) (int, error) {
 	t = Indirect(t)
 	if s.open[t] {
 		return 1, s.define(t, at)
@@ -43,7 +43,7 @@ func (s *survey) visit(t reflect.Type, at string) (int, error) {
 	if n, done := s.sizes[t]; done {
 		return n, nil
 	}
-	if t.Name() != "" { // every cycle goes through a type that has a name, and can be defined there
+	if t.Name() != "" { // Every cycle contains a named type, which can be a definition.
 		s.open[t] = true
 	}
 	n, err := s.unfold(t, at)
@@ -55,8 +55,8 @@ func (s *survey) visit(t reflect.Type, at string) (int, error) {
 	return n, err
 }
 
-// define gives a name to a type that holds itself.
-func (s *survey) define(t reflect.Type, at string) error {
+// define names a recursive type.
+func (s *typeScan) define(t reflect.Type, at string) error {
 	if s.defs[t] != "" {
 		return nil
 	}
@@ -72,7 +72,7 @@ func (s *survey) define(t reflect.Type, at string) error {
 	return nil
 }
 
-func (s *survey) unfold(t reflect.Type, at string) (int, error) {
+func (s *typeScan) unfold(t reflect.Type, at string) (int, error) {
 	if hooked, err := s.hooked(t); hooked || err != nil {
 		return 1, wrapField(at, err)
 	}
@@ -82,7 +82,7 @@ func (s *survey) unfold(t reflect.Type, at string) (int, error) {
 	case t == urlType:
 		return 1, errAt(at, "encoding/json cannot decode url.URL from a string; use a string")
 	case readsItself(t):
-		return 1, errAt(at, "%s", unreadable(t, at))
+		return 1, errAt(at, "%s", explainUnreadable(t, at))
 	case t.Name() == "" && promotes(t, textUnmarshalerType) != nil && t.NumField() > 1:
 		return 1, errAt(at, "the whole of %s is decoded by the UnmarshalText of the embedded %s; give that field a name, so that it is not embedded", t, promotes(t, textUnmarshalerType))
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 && !readsText(t) && isBytes(t) != writesBytes(t):
@@ -106,7 +106,7 @@ func (s *survey) unfold(t reflect.Type, at string) (int, error) {
 	return 1, errAt(at, "JSON cannot be decoded into %s", t)
 }
 
-func (s *survey) unfoldMap(t reflect.Type, at string) (int, error) {
+func (s *typeScan) unfoldMap(t reflect.Type, at string) (int, error) {
 	k := t.Key()
 	if readsText(k) || k.Kind() != reflect.String && !IsInt(k.Kind()) && !IsUint(k.Kind()) {
 		return 1, errAt(at, "a map needs keys that are strings or integers, not %s", k)
@@ -115,16 +115,16 @@ func (s *survey) unfoldMap(t reflect.Type, at string) (int, error) {
 	return n + 1, err
 }
 
-func (s *survey) unfoldStruct(t reflect.Type, at string) (int, error) {
+func (s *typeScan) unfoldStruct(t reflect.Type, at string) (int, error) {
 	fields, err := fieldsOf(t)
 	if err != nil {
-		return 1, inside(at, err)
+		return 1, prefixField(at, err)
 	}
 	s.fields[t] = fields
 	total := 1
 	for _, f := range fields {
-		if typed(f) && readsItself(Indirect(f.typ)) {
-			continue // its author says in the tag what it looks like
+		if setsType(f) && readsItself(Indirect(f.typ)) {
+			continue // the tag states the JSON type
 		}
 		n, err := s.visit(f.typ, strings.TrimPrefix(at+"."+f.goName, "."))
 		if err != nil {
@@ -135,9 +135,9 @@ func (s *survey) unfoldStruct(t reflect.Type, at string) (int, error) {
 	return total, nil
 }
 
-// unreadable says of a type that decodes itself how its schema can be told, from where
-// it stands.
-func unreadable(t reflect.Type, at string) string {
+// explainUnreadable explains how to state the schema of a type that decodes itself. at
+// is the place of the type.
+func explainUnreadable(t reflect.Type, at string) string {
 	const hook = "a method JSONSchema() *jsonschema.Schema"
 	if inner := promotes(t, unmarshalerType); inner != nil && t.Name() == "" {
 		return fmt.Sprintf("the whole of %s is decoded by the UnmarshalJSON of the embedded %s; give that field a name, so that it is not embedded", t, inner)
@@ -152,11 +152,11 @@ func unreadable(t reflect.Type, at string) string {
 	case strings.HasSuffix(at, "[]"):
 		return does + "give it " + hook + ", or put in its place a type of your own that embeds it and has one"
 	}
-	return does + "say it in the tag of the field, as in `jsonschema:\"type=" + takenType(t) + "\"`, or give it " + hook
+	return does + "say it in the tag of the field, as in `jsonschema:\"type=" + probeType(t) + "\"`, or give it " + hook
 }
 
-// takenType finds out the JSON type that a type reads itself from.
-func takenType(t reflect.Type) (name string) {
+// probeType finds a JSON type that the type decodes.
+func probeType(t reflect.Type) (name string) {
 	defer func() {
 		if recover() != nil {
 			name = "string"
@@ -170,8 +170,8 @@ func takenType(t reflect.Type) (name string) {
 	return "string"
 }
 
-// promotes returns the embedded type that a struct may have a method of an interface
-// from; nil if it does not have it, or none that is embedded has.
+// promotes returns the embedded type that may provide a method of a struct, or nil if
+// there is no such embedded type.
 func promotes(t, methods reflect.Type) reflect.Type {
 	if t.Kind() != reflect.Struct || !Implements(t, methods) {
 		return nil

@@ -7,15 +7,14 @@ import (
 	sj "github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// forgive takes out of compiled schemas what an expression that Go cannot read
-// would make stricter. Such an expression matches everything: that is lenient
-// where it stands, but not below "not", and not for the names that it picks. Only
-// what is understood is held.
-func (ks *keywords) forgive() {
-	unread := ks.unread()
+// relax relaxes compiled schemas that contain a pattern that Go cannot compile. Such a
+// pattern matches everything. This is lenient in most places, but strict below "not" and
+// in the names of "patternProperties". Only understood keywords are enforced.
+func (ks *keywords) relax() {
+	unread := ks.unreadable()
 	for s := range unread {
 		for re := range s.PatternProperties {
-			if isUnread(re) {
+			if isUnreadable(re) {
 				s.PatternProperties[re] = anySchema()
 			}
 		}
@@ -26,39 +25,38 @@ func (ks *keywords) forgive() {
 			s.MaxContains = nil
 		}
 		if slices.ContainsFunc(s.OneOf, func(branch *sj.Schema) bool { return unread[branch] }) {
-			holdToAny(s, s.OneOf)
+			requireAny(s, s.OneOf)
 			s.OneOf = nil
 		}
 		if unread[s.If] {
-			holdToAny(s, present(s.If, s.Then, s.Else, anySchema()))
+			requireAny(s, present(s.If, s.Then, s.Else, anySchema()))
 			s.If, s.Then, s.Else = nil, nil, nil
 		}
 	}
 }
 
-func isUnread(re sj.Regexp) bool {
-	_, unread := re.(Anything)
+func isUnreadable(re sj.Regexp) bool {
+	_, unread := re.(MatchAll)
 	return unread
 }
 
-// anySchema takes everything.
+// anySchema returns a schema that accepts everything.
 func anySchema() *sj.Schema { return &sj.Schema{Bool: new(true)} }
 
-// holdToAny holds s to one of the branches at least. What they know of an object
-// or array stays known to "unevaluatedProperties" and "unevaluatedItems". One that
-// has such branches already is not held to others.
-func holdToAny(s *sj.Schema, branches []*sj.Schema) {
+// requireAny requires one of the branches. The branches still declare properties and
+// items for "unevaluatedProperties" and "unevaluatedItems". A schema with its own anyOf
+// keeps that anyOf instead.
+func requireAny(s *sj.Schema, branches []*sj.Schema) {
 	if s.AnyOf == nil {
 		s.AnyOf = branches
 	}
 }
 
-// unread returns the schemas that have such an expression, or from which one is
-// reached that has.
-func (ks *keywords) unread() map[*sj.Schema]bool {
+// unreadable returns the schemas that contain such a pattern, also through references.
+func (ks *keywords) unreadable() map[*sj.Schema]bool {
 	var queue []*sj.Schema
 	for _, k := range ks.all {
-		if isUnread(k.schema.Pattern) || slices.ContainsFunc(slices.Collect(maps.Keys(k.schema.PatternProperties)), isUnread) {
+		if isUnreadable(k.schema.Pattern) || slices.ContainsFunc(slices.Collect(maps.Keys(k.schema.PatternProperties)), isUnreadable) {
 			queue = append(queue, k.schema)
 		}
 	}
@@ -83,7 +81,7 @@ func (ks *keywords) unread() map[*sj.Schema]bool {
 	return found
 }
 
-// below returns the schemas that s refers to or that stand directly in it.
+// below returns the direct subschemas of s and the targets of its references.
 func below(s *sj.Schema) []*sj.Schema {
 	all := slices.Concat(inPlace(s), s.PrefixItems,
 		[]*sj.Schema{s.PropertyNames, s.UnevaluatedProperties, s.Contains, s.Items2020, s.UnevaluatedItems})
@@ -91,7 +89,7 @@ func below(s *sj.Schema) []*sj.Schema {
 	all = slices.AppendSeq(all, maps.Values(s.PatternProperties))
 	all = slices.AppendSeq(all, maps.Values(s.DependentSchemas))
 	for _, keyword := range append(slices.Collect(maps.Values(s.Dependencies)), s.AdditionalProperties, s.Items, s.AdditionalItems) {
-		switch k := keyword.(type) { // which may be something else
+		switch k := keyword.(type) { // the value may have another type
 		case *sj.Schema:
 			all = append(all, k)
 		case []*sj.Schema:

@@ -8,19 +8,19 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
-// spoken says in sentences what the strict form has no keyword for, of the
-// keywords that are about a type.
-func spoken(n *tree.Value, typ string) []string {
+// sentences returns sentences for the keywords of a type that the strict form does not
+// support.
+func sentences(n *tree.Value, typ string) []string {
 	var all []string
 	for _, m := range n.Members {
 		sentence := ""
 		switch typ {
 		case "string":
-			sentence = spokenOfText(m)
+			sentence = stringSentence(m)
 		case "array":
-			sentence = spokenOfList(n, m)
+			sentence = arraySentence(n, m)
 		case "object":
-			sentence = spokenOfObject(m)
+			sentence = objectSentence(m)
 		}
 		if sentence != "" {
 			all = append(all, sentence)
@@ -29,12 +29,12 @@ func spoken(n *tree.Value, typ string) []string {
 	return all
 }
 
-func spokenOfText(m tree.Member) string {
+func stringSentence(m tree.Member) string {
 	switch m.Name {
 	case "minLength":
-		return "At least " + times(m.Value, "character") + "."
+		return "At least " + quantity(m.Value, "character") + "."
 	case "maxLength":
-		return "At most " + times(m.Value, "character") + "."
+		return "At most " + quantity(m.Value, "character") + "."
 	case "contentEncoding":
 		return "Encoded in " + tree.Clip(m.Value.Str(), tree.MaxEcho) + "."
 	case "contentMediaType":
@@ -43,7 +43,7 @@ func spokenOfText(m tree.Member) string {
 	return ""
 }
 
-func spokenOfList(n *tree.Value, m tree.Member) string {
+func arraySentence(n *tree.Value, m tree.Member) string {
 	switch {
 	case m.Name == "uniqueItems" && m.Value.Text == "true":
 		return "All items are different."
@@ -60,12 +60,12 @@ func spokenOfList(n *tree.Value, m tree.Member) string {
 	return ""
 }
 
-func spokenOfObject(m tree.Member) string {
+func objectSentence(m tree.Member) string {
 	switch m.Name {
 	case "minProperties":
-		return "Give at least " + times(m.Value, "property") + "."
+		return "Give at least " + quantity(m.Value, "property") + "."
 	case "maxProperties":
-		return "Give at most " + times(m.Value, "property") + "."
+		return "Give at most " + quantity(m.Value, "property") + "."
 	case "dependentRequired", "dependencies":
 		var rules []string
 		for _, d := range m.Value.Members {
@@ -78,8 +78,8 @@ func spokenOfObject(m tree.Member) string {
 	return ""
 }
 
-// times is count for a number as its author wrote it.
-func times(n *tree.Value, what string) string {
+// quantity returns a count, with the number exactly as written in the schema.
+func quantity(n *tree.Value, what string) string {
 	if n.Text == "1" {
 		return validate.Count(1, what)
 	}
@@ -87,8 +87,8 @@ func times(n *tree.Value, what string) string {
 	return n.Text + " " + many
 }
 
-// annotated says what is told about a value without holding it to anything.
-func annotated(n *tree.Value) string {
+// annotationSentences returns sentences for annotations: examples and deprecated.
+func annotationSentences(n *tree.Value) string {
 	s := ""
 	if examples := n.Get("examples"); examples != nil && len(examples.Items) > 0 {
 		var shown []string
