@@ -365,7 +365,7 @@ func TestRepairsOfApprovedCalls(t *testing.T) {
 	require.ErrorIs(t, err, runner.ErrPaused)
 	result, err = s.Run(t.Context(), a, result.Pending[0].Approve(), result.Pending[1].Edit(json.RawMessage(`{"order":"W2","cents":"7"}`)))
 	require.NoError(t, err)
-	want := []string{"/cents: a string became the number that it held"}
+	want := []string{"/cents: a string became the number in its text"}
 	for _, e := range result.Events {
 		if b, ok := e.Body.(event.ToolCallStarted); ok {
 			require.Equal(t, want, b.Repairs, b.Call)

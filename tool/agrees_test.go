@@ -49,8 +49,8 @@ func (f *figures) add(more figures) {
 	f.refused += more.refused
 }
 
-// agrees holds one type to the properties, with so many documents. alter plants
-// a bug; nil for none.
+// agrees holds one type to the properties, with so many documents. alter plants a bug;
+// nil means no bug.
 func agrees(t reflect.Type, r *rand.Rand, documents int, alter func(map[string]any)) (f figures, err error) {
 	made, err := tool.Reflected(t, alter)
 	if err != nil {
@@ -85,8 +85,7 @@ type checker struct {
 	*figures
 }
 
-// marshalled holds what json.Marshal writes of a value. Nil for all arguments
-// means none, which is {}.
+// marshalled holds what json.Marshal writes of a value. Nil for all arguments means {}.
 func (c *checker) marshalled(v any) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -120,7 +119,8 @@ func (c *checker) accepted(check, doc string) error {
 	return &disagreement{check: check, doc: doc, why: err.Error()}
 }
 
-// mutant holds a document that may be wrong: what is accepted must decode whole.
+// mutant checks a document that may be invalid: accepted documents must decode without
+// loss.
 func (c *checker) mutant(doc any) error {
 	raw, err := json.Marshal(doc)
 	if err != nil {
@@ -137,13 +137,14 @@ func (c *checker) mutant(doc any) error {
 	return c.lossless(string(raw), args)
 }
 
-// mayRefuse reports whether a type that reads itself refused what its author
-// said of it in a tag: big.Int reads no exponents.
+// mayRefuse reports whether a type with its own UnmarshalJSON may refuse values that its
+// tag allows: big.Int reads no exponents.
 func (c *checker) mayRefuse(e *tool.DecodeError) bool {
 	return strings.HasPrefix(e.Err.Error(), "math/big:")
 }
 
-// lossless decodes arguments and compares what comes of them with what they were.
+// lossless decodes arguments, encodes the value, and compares the result with the
+// arguments.
 func (c *checker) lossless(doc string, args json.RawMessage) error {
 	c.figures.accepted++
 	v := reflect.New(c.typ)
@@ -168,8 +169,8 @@ func (c *checker) lossless(doc string, args json.RawMessage) error {
 	return &disagreement{check: check, doc: doc, why: fmt.Sprintf("%v; decoded and written again: %s", lost, again)}
 }
 
-// TestSchemaAgreesRefuses puts types that no schema can be found for somewhere
-// into generated ones. The error names the field.
+// TestSchemaAgreesRefuses inserts types without a schema into generated types. The error
+// names the field.
 func TestSchemaAgreesRefuses(t *testing.T) {
 	for i := range 500 {
 		r := rand.New(rand.NewPCG(1, uint64(i)))
@@ -192,11 +193,11 @@ func environment(t *testing.T, name string, otherwise int) int {
 }
 
 // TestSchemaAgrees holds generated types and documents to the properties above.
-// TOOLLOOP_SEED, TOOLLOOP_TYPES and TOOLLOOP_DOCUMENTS change what is generated;
-// with TOOLLOOP_DURATION, such as 60m, it goes on with the next seeds for so long.
+// TOOLLOOP_SEED, TOOLLOOP_TYPES and TOOLLOOP_DOCUMENTS change the generated cases.
+// TOOLLOOP_DURATION, such as 60m, continues with the next seeds for that time.
 //
-// None of these tests is parallel to others: they take all processors and much
-// memory, and some of the others hold attacks to a time and a number of bytes.
+// These tests are not parallel to other tests: they use all processors and much memory,
+// and the attack tests measure time and bytes.
 func TestSchemaAgrees(t *testing.T) {
 	seed, types, documents := environment(t, "TOOLLOOP_SEED", 1), environment(t, "TOOLLOOP_TYPES", someTypes), environment(t, "TOOLLOOP_DOCUMENTS", 200)
 	end := time.Now()

@@ -99,16 +99,16 @@ func (s *spec) checkApprovalType(in reflect.Type) error {
 	case t == nil, t == gotype.RawType, in != nil && gotype.Indirect(t) == gotype.Indirect(in):
 		return nil
 	case in != nil:
-		return fmt.Errorf("NeedsApprovalIf judges %s, and the arguments are %s", t, in)
+		return fmt.Errorf("NeedsApprovalIf takes %s, but the arguments are %s", t, in)
 	}
 	fields := gotype.ShapeOf(t, map[reflect.Type]*gotype.Shape{})
 	if fields == nil || gotype.Indirect(t).Kind() != reflect.Struct {
-		return fmt.Errorf("NeedsApprovalIf judges %s; use json.RawMessage or a struct", t)
+		return fmt.Errorf("NeedsApprovalIf takes %s; use json.RawMessage or a struct", t)
 	}
 	known := s.schema.properties()
 	for _, name := range slices.Sorted(maps.Keys(fields.Fields)) {
 		if !slices.Contains(known, name) {
-			return fmt.Errorf("NeedsApprovalIf judges a property %s, and the schema has none", tree.Quote(name))
+			return fmt.Errorf("NeedsApprovalIf takes the property %s, which the schema does not declare", tree.Quote(name))
 		}
 	}
 	return nil
@@ -133,7 +133,7 @@ func (t Tool) NeedsApproval(ctx context.Context, args json.RawMessage) (need boo
 	return need || err != nil, err
 }
 
-var errNoReconcile = errors.New("the tool cannot tell")
+var errNoReconcile = errors.New("the tool cannot find out")
 
 // Reconcile asks the tool whether a call happened, and renders the result if so. An
 // error says that the tool could not find out.

@@ -57,8 +57,7 @@ func TestNeedsApproval(t *testing.T) {
 	require.EqualError(t, err, `tool "pay": the function of NeedsApprovalIf is nil`)
 }
 
-// What a schema that is not ours leaves open must not be decoded over what the
-// tool will read.
+// Further properties of a foreign schema must not overwrite the decoded arguments.
 func TestNeedsApprovalIfIsNotPassedByCase(t *testing.T) {
 	t.Parallel()
 	pay, err := tool.NewRaw("pay", "", json.RawMessage(`{"properties":{"cents":{"type":"integer"}}}`), echo,
@@ -77,7 +76,7 @@ func TestNeedsApprovalIfIsNotPassedByCase(t *testing.T) {
 	require.False(t, need)
 }
 
-// TestForeignPolicy: one about fields that are never there would let all pass.
+// TestForeignPolicy: a policy about missing fields would approve everything.
 func TestForeignPolicy(t *testing.T) {
 	t.Parallel()
 	type amount struct {
@@ -89,15 +88,15 @@ func TestForeignPolicy(t *testing.T) {
 		return err
 	}
 	_, err := tool.New("pay", "", fn, tool.NeedsApprovalIf(func(context.Context, amount) (bool, error) { return false, nil }))
-	require.EqualError(t, err, `tool "pay": NeedsApprovalIf judges tool_test.amount, and the arguments are tool_test.payArgs`)
+	require.EqualError(t, err, `tool "pay": NeedsApprovalIf takes tool_test.amount, but the arguments are tool_test.payArgs`)
 	_, err = tool.New("pay", "", fn, tool.NeedsApprovalIf(func(context.Context, map[string]any) (bool, error) { return false, nil }))
 	require.Error(t, err)
 	_, err = tool.New("pay", "", fn, tool.NeedsApprovalIf(func(context.Context, *payArgs) (bool, error) { return false, nil }))
 	require.NoError(t, err)
 	require.EqualError(t, raw(tool.NeedsApprovalIf(func(context.Context, amount) (bool, error) { return false, nil })),
-		`tool "pay": NeedsApprovalIf judges a property "amount", and the schema has none`)
+		`tool "pay": NeedsApprovalIf takes the property "amount", which the schema does not declare`)
 	require.EqualError(t, raw(tool.NeedsApprovalIf(func(context.Context, map[string]any) (bool, error) { return false, nil })),
-		`tool "pay": NeedsApprovalIf judges map[string]interface {}; use json.RawMessage or a struct`)
+		`tool "pay": NeedsApprovalIf takes map[string]interface {}; use json.RawMessage or a struct`)
 	require.NoError(t, raw(tool.NeedsApprovalIf(func(context.Context, payArgs) (bool, error) { return false, nil })))
 }
 

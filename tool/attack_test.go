@@ -22,8 +22,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// What follows is what others can send: a model its arguments, an MCP server
-// its schemas. Each ends as it should within aSecond and maxAttack.
+// The following inputs come from outside: arguments from a model, schemas from an MCP
+// server. Each ends as it should within aSecond and maxAttack.
 
 func bounded(t *testing.T, f func()) {
 	t.Helper()
@@ -139,7 +139,7 @@ func TestAttackArguments(t *testing.T) {
 		{"duplicate keys by an escape", `{"d":{"n":1,"\u006e":-1}}`, `duplicate property "n" at /d`},
 		{"50,000 names, one of them twice", `{` + many(`"k%":1`, 50_000) + `,"k00000":2}`, `duplicate property "k00000"`},
 		{"invalid UTF-8", "{\"s\":\"\xff\"}", "its JSON is not valid UTF-8"},
-		{"half of a surrogate pair", `{"q":"\ud83d"}`, `a string at /q holds \ud83d, half of a surrogate pair, which is no character`},
+		{"half of a surrogate pair", `{"q":"\ud83d"}`, `a string at /q holds \ud83d, half of a surrogate pair, which is not a character`},
 		{"a fence without an end", "```json\n{\"a\":1}", "malformed at byte 1"},
 		{"100,000 fences", repeat("```\n", 100_000), "malformed at byte 1"},
 		{"a fence around too much", "```\n{\"a\":" + repeat("[", 100_000) + "\n```", "nested more than 64 deep"},
@@ -150,8 +150,8 @@ func TestAttackArguments(t *testing.T) {
 	}
 }
 
-// requireParsed holds that arguments are taken, or refused with an error that
-// has want in it and is short.
+// requireParsed requires that arguments are valid, or that the error is short and
+// contains want.
 func requireParsed(t *testing.T, x tool.Tool, in, want string) {
 	t.Helper()
 	bounded(t, func() {
@@ -260,7 +260,7 @@ func TestAttackSchemasThatReach(t *testing.T) {
 	require.Zero(t, hits.Load())
 }
 
-// outcome is all that is said of a schema and of arguments for it.
+// outcome returns all texts about a schema and its arguments.
 func outcome(schema string) string {
 	x, err := tool.NewRaw("x", "", json.RawMessage(schema), echo)
 	if err != nil {
@@ -313,8 +313,8 @@ func TestAttackSchemas(t *testing.T) {
 	}
 }
 
-// Schemas that can be compiled, and arguments that keep them busy. An empty want
-// is a success.
+// Schemas that compile, and arguments whose validation takes long. An empty want is a
+// success.
 func TestAttackHostileSchemas(t *testing.T) {
 	const (
 		left  = "(?!\\.)(?!.*\\.\\.)"
@@ -399,7 +399,7 @@ func TestAttackHostileSchemas(t *testing.T) {
 	}
 }
 
-// brokenReader fails with what nobody should read.
+// brokenReader fails with an error that the model must not read.
 type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { panic("hunter2") }

@@ -15,7 +15,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// gate holds back those who come to it until there are as many as it waits for.
+// gate blocks goroutines until the given number has arrived.
 type gate struct {
 	mu      sync.Mutex
 	missing int
@@ -38,8 +38,8 @@ type gateKey struct{}
 // passGate waits in a tool's function until all calls are in theirs.
 func passGate(ctx context.Context) { ctx.Value(gateKey{}).(*gate).pass() }
 
-// TestConcurrentCalls has 10,000 calls of one tool, atOnce of them in its function
-// at the same moment. Every seventh panics; each gets the result of its own.
+// TestConcurrentCalls makes 10,000 calls of one tool, with atOnce calls inside the
+// function at the same time. Every seventh panics; each gets the result of its own.
 func TestConcurrentCalls(t *testing.T) {
 	t.Parallel()
 	type in struct {

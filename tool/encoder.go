@@ -38,7 +38,7 @@ const (
 // maxWritten bounds the depth of a result. A cyclic result has no end.
 const maxWritten = 10_000
 
-var errEndless = errors.New("the result is nested too deep, or holds itself")
+var errEndless = errors.New("the result is nested too deep, or contains itself")
 
 // writeJSON returns a value as JSON.
 func writeJSON(v reflect.Value) (string, error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// A DecodeError is that of arguments that fit the held schema.
+// A DecodeError is the error of decoding arguments that fit the held schema.
 type DecodeError struct{ Err error }
 
 func (e *DecodeError) Error() string { return "decode: " + e.Err.Error() }
@@ -88,7 +88,7 @@ func alterAll(schema any, alter func(map[string]any)) {
 	alter(s)
 }
 
-// StrictForm is strictForm of a schema that holds no more than it shows.
+// StrictForm returns the strict form of a schema that is completely shown.
 func StrictForm(wire json.RawMessage) (json.RawMessage, error) { return forms.StrictForm(wire, nil) }
 
 // Written is what a result is written as.

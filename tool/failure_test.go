@@ -144,8 +144,8 @@ func TestErrorsOfAFunction(t *testing.T) {
 	require.False(t, tool.IsAbort(io.EOF))
 }
 
-// TestVeryLongErrors: nothing looks at what lies far beyond what is kept. It runs
-// alone, since it counts bytes.
+// TestVeryLongErrors: text far beyond the limit is not processed. The test runs alone
+// because the test counts allocated bytes.
 func TestVeryLongErrors(t *testing.T) {
 	long := strings.Repeat("https://u:p@h "+strings.Repeat("x", 1<<10), 256<<10)
 	for name, err := range map[string]error{

@@ -83,8 +83,8 @@ func TestManyCallsOfOneRawTool(t *testing.T) {
 	calls.Wait()
 }
 
-// Calls one after another need one copy of the schema: a second one would cost
-// each of the first calls what it takes to compile it.
+// Sequential calls need only one copy of the schema. A second copy would cost each of
+// the first calls a compilation.
 func TestCallsInARowUseOneCopyOfTheSchema(t *testing.T) {
 	x := tool.Must(tool.NewRaw("x", "", json.RawMessage(`{"properties":{`+many(`"p%":{"type":"string","minLength":1}`, 1_900)+`}}`), echo))
 	for range 2 * runtime.GOMAXPROCS(0) {

@@ -71,7 +71,8 @@ func (g docGen) doc(s map[string]any, f jsonField, depth int) any {
 	return reparse(g.loose(2))
 }
 
-// written is a value of a type that reads text, as encoding/json writes it.
+// written returns a value of a type with UnmarshalText, as encoding/json writes the
+// value.
 func (g docGen) written(t reflect.Type) any { return reparse(g.value(t, 1).Addr().Interface()) }
 
 // reparse returns v as JSON that was read.
@@ -345,7 +346,7 @@ func mutateAt(r *rand.Rand, at place, all []place) {
 	}
 }
 
-// recase writes the name of a member in another case, in its place or beside it.
+// recase changes the case of a member's name, or adds such a member.
 func recase(r *rand.Rand, at place) {
 	name := pick(r, []string{strings.ToUpper(at.name), strings.ToLower(at.name), strings.ReplaceAll(at.name, "k", "\u212a"), strings.ReplaceAll(at.name, "_", "-")})
 	if r.IntN(2) == 0 {

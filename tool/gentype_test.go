@@ -19,7 +19,7 @@ import (
 	"github.com/invopop/jsonschema"
 )
 
-// Building blocks that reflect cannot make.
+// Types that package reflect cannot make.
 type (
 	GenBase struct {
 		ID   int8    `json:"base_id"`
@@ -125,7 +125,7 @@ type (
 	}
 )
 
-// genColor has an enum of its own.
+// genColor has its own enum.
 type genColor string
 
 func (genColor) JSONSchema() *jsonschema.Schema {
@@ -139,7 +139,7 @@ func (*genKelvin) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "number", Minimum: "0", Maximum: "10000"}
 }
 
-// genMoney reads itself and says exactly what.
+// genMoney has its own UnmarshalJSON and an exact schema.
 type genMoney struct{ cents int32 }
 
 const moneyPattern = `^(0|[1-9][0-9]{0,6})c$`
@@ -158,7 +158,7 @@ func (m *genMoney) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// genPoint has a schema of its own, closed, in which one property is optional.
+// genPoint has its own closed schema with one optional property.
 type genPoint struct {
 	X float64  `json:"x"`
 	Y *float64 `json:"y,omitempty"`
@@ -171,7 +171,7 @@ func (genPoint) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "object", Properties: p, Required: []string{"x"}, AdditionalProperties: jsonschema.FalseSchema}
 }
 
-// genExtended is what the reflector says of it, and a little more.
+// genExtended extends the reflected schema.
 type genExtended struct {
 	Amount uint `json:"amount"`
 	Secret bool `json:"secret,omitzero" jsonschema:"-"`
@@ -194,7 +194,7 @@ func (genUnit) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// genWrites is a slice that is text; a nil one is the empty text.
+// genWrites is a slice that is written as text; nil is the empty text.
 type genWrites []string
 
 func (w genWrites) MarshalText() ([]byte, error) { return []byte(strings.Join(w, ";")), nil }
@@ -293,8 +293,8 @@ var genBlocks = []reflect.Type{
 	reflect.TypeFor[map[genName]json.Number](), reflect.TypeFor[genPair[time.Time, genList]](),
 }
 
-// A facet is what a tag says of a field: the values that it allows, as JSON, or
-// how many items.
+// A facet is the limit in a field's tag: the allowed values as JSON, or the number of
+// items.
 type facet struct {
 	tag   string
 	good  []string
@@ -366,7 +366,7 @@ var genBlockFacets = map[reflect.Type][]facet{
 	reflect.TypeFor[[]*any]():          {{tag: "maxItems=2", items: [2]int{0, 2}}},
 }
 
-// facetOf returns what a field's tag says; none if it has no such tag.
+// facetOf returns the facet in a field's tag, or nil without such a tag.
 func facetOf(t reflect.Type, tag reflect.StructTag) (facet, bool) {
 	for _, f := range slices.Concat(genFacets[t], genBlockFacets[t]) {
 		if f.tag == tag.Get("jsonschema") {
@@ -427,8 +427,8 @@ func (g typeGen) any(depth int) reflect.Type {
 	return g.object(depth - 1)
 }
 
-// elem makes what a map holds. It has no address there, and encoding/json then
-// does not write a type whose MarshalText has a pointer receiver as it reads it.
+// elem makes the element type of a map. The element has no address, so encoding/json
+// does not use a MarshalText with a pointer receiver.
 func (g typeGen) elem(depth int) reflect.Type {
 	if t := g.any(depth); !needsAddress(t) {
 		return t
@@ -476,8 +476,7 @@ var genRefused = []reflect.Type{
 // genPointer holds itself and nothing else.
 type genPointer *genPointer
 
-// bad makes a struct that holds a type that is refused, and returns the Go field
-// that it is in.
+// bad makes a struct that contains a refused type, and returns the Go field of the type.
 func (g typeGen) bad(depth int) (t reflect.Type, path string) {
 	inner := pick(g.Rand, genRefused)
 	if depth > 0 && g.IntN(3) > 0 {

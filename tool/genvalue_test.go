@@ -14,12 +14,12 @@ import (
 	"time"
 )
 
-// A valueGen makes random values of a type that its tags allow.
+// A valueGen makes random values of a type within the limits of the tags.
 type valueGen struct{ *rand.Rand }
 
 var genStrings = []string{"", "a", "null", "true", "1", "1e2", "é😀", "\u2028<>&\"\\/\n\t\x01", "\ufffd\u0000", " x ", "2024-01-01T00:00:00Z", "YQ==", "\xff"}
 
-// genMakers are the types that are not what their kind says.
+// genMakers lists the types whose JSON differs from their kind.
 var genMakers = map[reflect.Type]func(valueGen) any{
 	reflect.TypeFor[time.Time](): func(g valueGen) any {
 		return pick(g.Rand, []time.Time{{}, time.Unix(0, 1).UTC(), time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC), time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC),

@@ -18,8 +18,8 @@ import (
 
 var errRequired = errors.New("a required member is not there")
 
-// sameAs compares arguments with what is written of the value that they decode to.
-// These differences are allowed, and no other:
+// sameAs compares arguments with the JSON of the decoded value. These differences are
+// allowed, and no other:
 //
 //   - A number in another spelling, -0 for 0 among them: JSON, JSON Schema and Go
 //     call the values equal, and 0 is the one canonical spelling.
@@ -247,7 +247,7 @@ func sameMember(got any, again map[string]any, name string, f jsonField) error {
 	return errors.New("it is lost")
 }
 
-// isEmpty is what omitempty leaves out.
+// isEmpty reports whether omitempty omits the value.
 func isEmpty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Slice, reflect.Map, reflect.Array, reflect.String:
@@ -258,7 +258,7 @@ func isEmpty(v reflect.Value) bool {
 	return v.IsZero()
 }
 
-// isZero is what omitzero leaves out.
+// isZero reports whether omitzero omits the value.
 func isZero(v reflect.Value) bool {
 	if z, ok := v.Interface().(interface{ IsZero() bool }); ok && (v.Kind() != reflect.Pointer || !v.IsNil()) {
 		return z.IsZero()

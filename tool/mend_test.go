@@ -13,8 +13,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// TestSchemaRepairs: what its author plainly meant becomes a schema that strict
-// providers take, and is told.
+// TestSchemaRepairs: common mistakes become a schema that strict providers accept, and
+// are reported.
 func TestSchemaRepairs(t *testing.T) {
 	t.Parallel()
 	type told = []string
@@ -59,8 +59,8 @@ func TestSchemaRepairs(t *testing.T) {
 				`/properties/a: maxLength is read as the number in the string`, `/properties/a: uniqueItems is read as the boolean in the string`}},
 		{"annotations", `{"properties":{"a":{"title":1,"description":["One.","Two."],"examples":"x","format":{},"deprecated":"yes"}}}`,
 			`{"type":"object","properties":{"a":{"description":"One. Two.","examples":["x"]}}}`,
-			told{`/properties/a: title is left out: it is no string`, `/properties/a: description is read as one text`, `/properties/a: format is left out: it is no string`,
-				`/properties/a: deprecated is left out: it is no boolean`, `/properties/a: examples is read as a list of this one`}},
+			told{`/properties/a: title is removed, because its value is not a string`, `/properties/a: description is read as one text`, `/properties/a: format is removed, because its value is not a string`,
+				`/properties/a: deprecated is removed, because its value is not a boolean`, `/properties/a: examples is read as a list of this one`}},
 		{"schemas in short", `{"properties":{"a":"string","b":"Any","c":"How many","d":{"items":"int"}}}`,
 			`{"type":"object","properties":{"a":{"type":"string"},"b":{},"c":{"description":"How many"},"d":{"items":{"type":"integer"}}}}`,
 			told{`/properties/a: "string" is read as a schema of this type`, `/properties/b: "Any" is read as a schema of this type`,
@@ -95,7 +95,7 @@ func TestSchemaRepairs(t *testing.T) {
 	}
 }
 
-// requireSendable holds that a provider that reads schemas strictly takes this one.
+// requireSendable requires that a strict provider accepts the schema.
 func requireSendable(t *testing.T, made tool.Tool) {
 	t.Helper()
 	shown := made.Def().Schema
@@ -129,8 +129,8 @@ func TestUnreadSchemas(t *testing.T) {
 	}
 }
 
-// TestWhatIsSentIsASchema: schemas in which something is broken are refused, or
-// what is sent of them is well-formed.
+// TestWhatIsSentIsASchema: a broken schema is refused, or the sent schema is
+// well-formed.
 func TestWhatIsSentIsASchema(t *testing.T) {
 	t.Parallel()
 	const whole = `{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"a":{"type":"string","enum":["x","y"],"minLength":1,"pattern":"^x"},

@@ -9,8 +9,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// TestSchemaOfNoDraft: who does not say of which draft a schema is may have
-// written it as an older one.
+// TestSchemaOfNoDraft: a schema without "$schema" may use keywords of an older draft.
 func TestSchemaOfNoDraft(t *testing.T) {
 	t.Parallel()
 	type list = []any
@@ -45,7 +44,7 @@ func TestSchemaOfNoDraft(t *testing.T) {
 	}
 }
 
-// TestSchemaOfAnyDraftThatIsWrong: the error is about what was written.
+// TestSchemaOfAnyDraftThatIsWrong: the error is about the schema as written.
 func TestSchemaOfAnyDraftThatIsWrong(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ schema, want string }{

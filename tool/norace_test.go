@@ -4,7 +4,7 @@ package tool_test
 
 import "time"
 
-// aSecond is what an attack may take.
+// aSecond is the time limit of an attack.
 const aSecond = time.Second
 
 // atOnce is how many calls are in a tool's function at the same moment.

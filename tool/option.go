@@ -9,7 +9,7 @@ import (
 type Option func(*spec) error
 
 // Timeout sets the time limit of one call of the tool. Without Timeout, the runner's
-// default applies. −1 means no limit. The constructor refuses zero and other negative
+// default applies. -1 means no limit. The constructor refuses zero and other negative
 // values.
 func Timeout(d time.Duration) Option {
 	return func(s *spec) error {
@@ -61,7 +61,7 @@ func Idempotent() Option {
 }
 
 // MaxResult bounds the text of one result, in bytes. Without MaxResult, the bound is 256
-// KiB. −1 means no limit, except for 64 MiB of an [io.Reader]. Text beyond the bound is
+// KiB. -1 means no limit, except for 64 MiB of an [io.Reader]. Text beyond the bound is
 // dropped, and a last line says how much. The constructor refuses zero and other
 // negative values.
 func MaxResult(bytes int) Option {

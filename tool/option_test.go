@@ -79,10 +79,10 @@ func TestOptions(t *testing.T) {
 	require.Empty(t, tool.Tool{}.Fingerprint())
 }
 
-// uncompilable is a schema as other programs have it: its reference leads nowhere.
+// uncompilable is a schema of another program with an invalid reference.
 var uncompilable = json.RawMessage(`{"type":"object","properties":{"a":{"$ref":"#/$defs/Gone"}},"required":["a"]}`)
 
-// TestAllowUnchecked: the arguments of such a tool are an object, whatever is in it.
+// TestAllowUnchecked: the arguments of an unchecked tool may be any object.
 func TestAllowUnchecked(t *testing.T) {
 	t.Parallel()
 	_, err := tool.NewRaw("x", "", uncompilable, echo)
@@ -107,8 +107,8 @@ func TestAllowUnchecked(t *testing.T) {
 	}
 }
 
-// TestFingerprint: it is stable, since journals keep it, and changes with all
-// that a model is told, and with nothing else.
+// TestFingerprint: the fingerprint is stable, since journals record it, and changes only
+// with the definition for the model.
 func TestFingerprint(t *testing.T) {
 	t.Parallel()
 	schema := json.RawMessage(`{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}`)

@@ -17,8 +17,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// The arguments of the order desk's tools, as one writes them for a tool of
-// one's own.
+// The arguments of the order desk's tools as Go structs.
 type (
 	calculateArgs struct {
 		Expression string `json:"expression" jsonschema_description:"Numbers, the operators + - * /, parentheses and spaces, e.g. (2 + 3) * 4.5"`
@@ -122,7 +121,7 @@ func handsBackRaw(d deskTool) (tool.Tool, error) {
 	})
 }
 
-// got is what a tool was called with.
+// got contains the received arguments.
 type got[In any] struct {
 	Got In `json:"got"`
 }
@@ -188,8 +187,8 @@ func deskCalls(t *testing.T, dir string) (calls []deskCall) {
 	return calls
 }
 
-// TestOrderDesk holds the recorded calls of an outside benchmark to its 16
-// tools, as it declares them and as Go structs.
+// TestOrderDesk validates the recorded calls of an outside benchmark against its 16
+// tools, both as declared and as Go structs.
 func TestOrderDesk(t *testing.T) {
 	dir := deskDir(t)
 	raw, typed := map[string]tool.Tool{}, map[string]tool.Tool{}
@@ -235,8 +234,8 @@ func deskShows(t *testing.T, x tool.Tool) (shown deskSchema) {
 	return shown
 }
 
-// requireDeskCall holds that a recorded call is taken as it is, and that the
-// function sees all of it.
+// requireDeskCall requires that a recorded call is valid without repairs, and that the
+// function receives all arguments.
 func requireDeskCall(t *testing.T, x tool.Tool, c deskCall, where string) {
 	t.Helper()
 	args, repairs, err := x.Parse(string(c.Arguments))
@@ -266,7 +265,7 @@ func requireOmissionsRefused(t *testing.T, x tool.Tool, c deskCall, where string
 	return len(shown.Required)
 }
 
-// deskMissing is the line that a model reads.
+// deskMissing is the text for the model about a missing property.
 func deskMissing(name string, p deskProperty) string {
 	about := p.Type
 	if d := []rune(strings.Join(strings.Fields(p.Description), " ")); len(d) > 80 {

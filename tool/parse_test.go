@@ -90,11 +90,11 @@ func TestParseRefuses(t *testing.T) {
 		{"a line break in a string that does not end", "{\"a\":\"x\n, \"b\": 2}", `its JSON is malformed at byte 12, at the top level: got "b" where a comma or } was expected`},
 		{"unknown escape", `{"a":"C:\dir"}`, `a string at /a holds an unknown escape; write \\ for a backslash`},
 		{"malformed \\u", `{"a":"\u00zz"}`, `a string at /a holds a malformed \u escape`},
-		{"half of a pair", `{"a":["\ud83d"]}`, `a string at /a/0 holds \ud83d, half of a surrogate pair, which is no character`},
-		{"half of a pair before text", `{"a":"\ud83dx"}`, `a string at /a holds \ud83d, half of a surrogate pair, which is no character`},
-		{"half of a pair before an escape", `{"a":"\uD83D\u0041"}`, `a string at /a holds \ud83d, half of a surrogate pair, which is no character`},
-		{"the halves of a pair in the wrong order", `{"a":"\ude00\ud83d"}`, `a string at /a holds \ude00, half of a surrogate pair, which is no character`},
-		{"half of a pair in a name", `{"\ud83d":1}`, `a string at the top level holds \ud83d, half of a surrogate pair, which is no character`},
+		{"half of a pair", `{"a":["\ud83d"]}`, `a string at /a/0 holds \ud83d, half of a surrogate pair, which is not a character`},
+		{"half of a pair before text", `{"a":"\ud83dx"}`, `a string at /a holds \ud83d, half of a surrogate pair, which is not a character`},
+		{"half of a pair before an escape", `{"a":"\uD83D\u0041"}`, `a string at /a holds \ud83d, half of a surrogate pair, which is not a character`},
+		{"the halves of a pair in the wrong order", `{"a":"\ude00\ud83d"}`, `a string at /a holds \ude00, half of a surrogate pair, which is not a character`},
+		{"half of a pair in a name", `{"\ud83d":1}`, `a string at the top level holds \ud83d, half of a surrogate pair, which is not a character`},
 		{"cut off in a pair", `{"a":"\ud83d`, "its JSON ends too early (cut off?)"},
 		{"cut off between the halves of a pair", `{"a":"\ud83d\`, "its JSON ends too early (cut off?)"},
 		{"leading zero", `{"a":007}`, "the number 007 at /a is malformed"},
@@ -160,8 +160,8 @@ func TestNullsForOptionalProperties(t *testing.T) {
 	require.ErrorContains(t, err, "/must: must be string, got null")
 }
 
-// FuzzParse holds that what is taken is JSON of the same meaning, that it is a
-// fixed point, and that a refusal is short text.
+// FuzzParse requires that accepted text is JSON with the same meaning, that the output
+// is a fixed point, and that errors are short.
 func FuzzParse(f *testing.F) {
 	seeds := [][]byte{}
 	for _, seed := range []string{
@@ -204,7 +204,7 @@ func FuzzParse(f *testing.F) {
 
 var loosely = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*"|(?://|#)[^\r\n]*|/\*.*?(?:\*/|$)|,`)
 
-// plain is what is read of text that may not quite be JSON, as JSON.
+// plain returns the strict JSON of text that is almost JSON.
 func plain(written string) string {
 	comma := -1
 	var out []byte

@@ -59,7 +59,7 @@ func TestPatternsAreECMAs(t *testing.T) {
 		{`^[\u4e00-\u9fa5]+$`, texts{"北京"}, texts{"Beijing"}},
 		{`^\ud83d\ude00$`, texts{"😀"}, texts{"x"}},
 		{`^[\ud83d\ude00-\ud83d\ude02]\u{1F600}$`, texts{"😁😀"}, texts{"\ufffd😀", "😀😁"}},
-		// What Go does not have is not held.
+		// Patterns that Go does not support are not checked.
 		{`^[\uD83C-\uDBFF\uDC00-\uDFFF]+$`, texts{"😀", "x"}, nil},
 		{`^\u{110000}\u{-1}\u{`, texts{"x"}, nil},
 		{`^(?!\.)x$`, texts{"anything"}, nil},
@@ -83,7 +83,8 @@ func TestPatternsAreECMAs(t *testing.T) {
 	}
 }
 
-// TestPatternIsToldAsWritten: not as Go reads it.
+// TestPatternIsToldAsWritten: errors quote a pattern as written, without the translation
+// to Go.
 func TestPatternIsToldAsWritten(t *testing.T) {
 	t.Parallel()
 	x := tool.Must(tool.NewRaw("x", "", json.RawMessage(`{"properties":{"a":{"pattern":"^\\s.\\u0041$"}}}`), echo))
@@ -106,8 +107,8 @@ func TestFormatRegex(t *testing.T) {
 	requireProblems(t, err, "takes", `/p: must be a regular expression; got the string "("`)
 }
 
-// TestUnreadPatterns: an expression that Go cannot read forbids nothing, wherever
-// it stands; what stands beside it is held.
+// TestUnreadPatterns: a pattern that Go cannot compile forbids nothing, in any place.
+// Other keywords still apply.
 func TestUnreadPatterns(t *testing.T) {
 	t.Parallel()
 	type object = map[string]any

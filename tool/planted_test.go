@@ -11,14 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A planted bug changes a schema as a reflector that errs would make it.
+// A planted bug changes a schema as a faulty reflector would.
 type planted struct {
 	name   string
 	alter  func(map[string]any)
 	caught string // the check that notices it first
 }
 
-// plantedBugs are those that the reflectors measured have, and a few more.
+// plantedBugs lists the bugs of existing reflectors, and a few more.
 func plantedBugs() []planted {
 	return []planted{
 		{"null of a nil pointer is not admitted", func(s map[string]any) {
@@ -133,8 +133,8 @@ func TestSchemaAgreesWithoutBugs(t *testing.T) {
 	}
 }
 
-// TestSchemaAgreesNoticesBugs plants bugs of reflectors in both schemas of the
-// same generated types. Each is noticed by the check that it is about.
+// TestSchemaAgreesNoticesBugs plants bugs of reflectors in both schemas of the same
+// generated types. The corresponding check finds each bug.
 func TestSchemaAgreesNoticesBugs(t *testing.T) {
 	const types, documents = 400, 100
 	for _, bug := range plantedBugs() {

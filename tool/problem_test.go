@@ -48,7 +48,7 @@ const orderSchema = `{
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	cancel := tool.Must(tool.NewRaw("cancel_items", "", json.RawMessage(orderSchema), echo))
-	// with has what the schema requires, and one thing more.
+	// with returns the required members and one further member.
 	with := func(more string) string { return `{"order_id":"#W1234567","item_ids":["1"],` + more + `}` }
 	tests := []struct {
 		name, in string

@@ -4,7 +4,8 @@ package tool_test
 
 import "time"
 
-// aSecond is what an attack may take. The race detector makes it ten.
+// aSecond is the time limit of an attack. With the race detector, aSecond is ten
+// seconds.
 const aSecond = 10 * time.Second
 
 // atOnce is how many calls are in a tool's function at the same moment. The race

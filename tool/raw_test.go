@@ -9,7 +9,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// TestRawSchemasMeanWhatTheySay: what is shown of a schema, and what it takes.
+// TestRawSchemasMeanWhatTheySay checks the shown schema, and the arguments that are
+// valid.
 func TestRawSchemasMeanWhatTheySay(t *testing.T) {
 	t.Parallel()
 	type list = []string

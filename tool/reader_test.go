@@ -25,7 +25,7 @@ func returnsBounded[Out any](t *testing.T, limit int, out Out) (llm.Parts, error
 	return returning.Call(t.Context(), json.RawMessage(`{}`))
 }
 
-// closing is a reader that counts how often it is closed.
+// closing is a reader that counts the calls of Close.
 type closing struct {
 	io.Reader
 	closed int
@@ -34,7 +34,7 @@ type closing struct {
 
 func (c *closing) Close() error { c.closed++; return c.err }
 
-// jsonReader has a form of its own, which counts.
+// jsonReader defines its JSON, which takes precedence.
 type jsonReader struct{ *strings.Reader }
 
 func (jsonReader) MarshalJSON() ([]byte, error) { return []byte(`{"a":1}`), nil }
@@ -266,8 +266,8 @@ func equalParts(a, b llm.Parts) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// TestCredentialsInResults: they are cut; what only looks like them is not, as
-// a result is what the model works with.
+// TestCredentialsInResults: credentials are removed. Text that only looks similar stays,
+// because the model works with the result.
 func TestCredentialsInResults(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text, want string }{

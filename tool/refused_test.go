@@ -49,7 +49,7 @@ type rudeSchema struct{}
 
 func (rudeSchema) JSONSchema() *jsonschema.Schema { panic("rude") }
 
-// emptyEnum makes its list while the program runs, and has none yet.
+// emptyEnum builds its list at run time, and the list is still empty.
 type emptyEnum struct{}
 
 func (emptyEnum) JSONSchema() *jsonschema.Schema {
@@ -58,7 +58,7 @@ func (emptyEnum) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "object", Properties: p}
 }
 
-// amount decodes itself by what it embeds.
+// amount has the UnmarshalJSON of an embedded type.
 type amount struct {
 	big.Int
 	Currency string
@@ -136,7 +136,7 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 		{"embedded unexported integer", takes[struct {
 			lowly
 			X int
-		}], "field lowly: encoding/json ignores an embedded unexported type that is no struct; name the field"},
+		}], "field lowly: encoding/json ignores an embedded unexported type that is not a struct; name the field"},
 		{"inline", takes[struct {
 			O Options `json:",inline"`
 		}], `field O: encoding/json ignores "inline" on a named field; embed the struct`},
@@ -177,15 +177,15 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 		}], "field X: tag jsonschema: enum= has no value"},
 		{"description as a tag", takes[struct {
 			X string `json:"x" description:"The city."`
-		}], "field X: nobody reads the struct tag description; the tag for it is jsonschema_description"},
+		}], "field X: the struct tag description has no effect here; use jsonschema_description"},
 		{"desc as a tag", takes[struct {
 			In []struct {
 				X string `desc:"The city."`
 			}
-		}], "field In[].X: nobody reads the struct tag desc; the tag for it is jsonschema_description"},
+		}], "field In[].X: the struct tag desc has no effect here; use jsonschema_description"},
 		{"keyword as a tag", takes[struct {
 			X int `json:"x" jsonschema:"maximum=9" minimum:"1"`
-		}], "field X: nobody reads the struct tag minimum; write it as `jsonschema:\"minimum=…\"`"},
+		}], "field X: the struct tag minimum has no effect here; write `jsonschema:\"minimum=…\"`"},
 		{"misspelt tag", takes[struct {
 			X int `json:"x" jsonshema:"minimum=1"`
 		}], `field X: struct tag "jsonshema" is not known; did you mean jsonschema?`},
@@ -203,10 +203,10 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 		}], `field X: struct tag "josn" is not known; did you mean json?`},
 		{"no number", takes[struct {
 			X int `jsonschema:"minimum=abc"`
-		}], "field X: tag jsonschema: minimum=abc is no number"},
+		}], "field X: tag jsonschema: minimum=abc is not a number"},
 		{"NaN", takes[struct {
 			X float64 `jsonschema:"minimum=NaN"`
-		}], "field X: tag jsonschema: minimum=NaN is no number"},
+		}], "field X: tag jsonschema: minimum=NaN is not a number"},
 		{"keyword of another type", takes[struct {
 			In []struct {
 				X string `jsonschema:"minimum=3"`
@@ -241,13 +241,13 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 		}], `field X: tag jsonschema: "today" does not fit time.Time`},
 		{"minimum below the type", takes[struct {
 			X uint `jsonschema:"minimum=-5"`
-		}], "field X: tag jsonschema: minimum=-5 is beyond what uint holds"},
+		}], "field X: tag jsonschema: minimum=-5 is out of range for uint"},
 		{"maximum above the type", takes[struct {
 			X []int8 `jsonschema:"maximum=1000"`
-		}], "field X: tag jsonschema: maximum=1000 is beyond what int8 holds"},
+		}], "field X: tag jsonschema: maximum=1000 is out of range for int8"},
 		{"bound beyond a float", takes[struct {
 			X float32 `jsonschema:"exclusiveMaximum=1e300"`
-		}], "field X: tag jsonschema: exclusiveMaximum=1e300 is beyond what float32 holds"},
+		}], "field X: tag jsonschema: exclusiveMaximum=1e300 is out of range for float32"},
 		{"text as a number", takes[struct {
 			X netip.Addr `jsonschema:"type=integer"`
 		}], "field X: tag jsonschema: netip.Addr is read from a string"},
@@ -265,14 +265,14 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 		}], "field X: tag jsonschema: format=date is not what time.Time reads"},
 		{"limit of a duration", takes[struct {
 			X time.Duration `jsonschema:"minimum=soon"`
-		}], "field X: tag jsonschema: minimum=soon is no duration"},
+		}], "field X: tag jsonschema: minimum=soon is not a duration"},
 		{"limit beyond a duration", takes[struct {
 			X []*time.Duration `jsonschema:"maximum=1e30"`
-		}], "field X: tag jsonschema: maximum=1e30 is no duration"},
-		{"enum that is no duration", takes[struct {
+		}], "field X: tag jsonschema: maximum=1e30 is not a duration"},
+		{"enum that is not a duration", takes[struct {
 			X *time.Duration `jsonschema:"enum=1s,enum=1 day"`
-		}], "field X: tag jsonschema: enum=1 day is no duration"},
-		{"default that is no duration", takes[struct {
+		}], "field X: tag jsonschema: enum=1 day is not a duration"},
+		{"default that is not a duration", takes[struct {
 			X time.Duration `jsonschema:"default=none"`
 		}], `field X: tag jsonschema: "none" does not fit time.Duration`},
 		{"default of durations", takes[struct {
@@ -283,7 +283,7 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 		}], "field X: tag jsonschema: pattern=^1s$ has no effect on time.Duration"},
 		{"multiple of nothing", takes[struct {
 			X time.Duration `jsonschema:"multipleOf=0s"`
-		}], "field X: tag jsonschema: multipleOf=0s is no duration"},
+		}], "field X: tag jsonschema: multipleOf=0s is not a duration"},
 		{"pattern for numbers", takes[struct {
 			X []int `jsonschema:"pattern=^1$"`
 		}], "field X: tag jsonschema: pattern=^1$ has no effect on []int"},

@@ -26,15 +26,15 @@ type repairedArgs struct {
 }
 
 const (
-	unwrapped = "a string that held the JSON was unwrapped"
-	toNumber  = "a string became the number that it held"
-	toBoolean = "a string became the boolean that it held"
-	nullOut   = "null was left out"
+	unwrapped = "a string was replaced by the JSON in its text"
+	toNumber  = "a string became the number in its text"
+	toBoolean = "a string became the boolean in its text"
+	nullOut   = "null was removed"
 
 	escaped    = "line breaks or control characters in a string were escaped"
-	noComma    = "the comma behind the last element was left out"
-	noComments = "comments were left out"
-	mended     = "line breaks, commas or comments in what the string held were mended"
+	noComma    = "the comma after the last element was removed"
+	noComments = "comments were removed"
+	mended     = "line breaks, commas or comments in the text of the string were repaired"
 )
 
 func TestParseRepairs(t *testing.T) {
@@ -45,10 +45,10 @@ func TestParseRepairs(t *testing.T) {
 		repairs        []string
 	}{
 		{"nothing wrong", `{"count":1.0,"text":"3","any":"3","quoted":"7"}`, `{"count":1,"text":"3","any":"3","quoted":"7"}`, nil},
-		{"nothing", " \n", `{}`, []string{"nothing was sent and taken for {}"}},
-		{"null", "null", `{}`, []string{"null was taken for {}"}},
-		{"fence", "```json\n{\"count\":1}\n```", `{"count":1}`, []string{"a Markdown fence was taken off"}},
-		{"bare fence", "\n```\r\n{\"text\":\"```\"}```\n", "{\"text\":\"```\"}", []string{"a Markdown fence was taken off"}},
+		{"nothing", " \n", `{}`, []string{"an empty text became {}"}},
+		{"null", "null", `{}`, []string{"null became {}"}},
+		{"fence", "```json\n{\"count\":1}\n```", `{"count":1}`, []string{"a Markdown fence was removed"}},
+		{"bare fence", "\n```\r\n{\"text\":\"```\"}```\n", "{\"text\":\"```\"}", []string{"a Markdown fence was removed"}},
 		{"a line break and a tab in a string", "{\"text\":\"one\ntwo\\n\tthree\",\"inner\":{\"text\":\"\x00\r\n\"}}", `{"text":"one\ntwo\n\tthree","inner":{"text":"\u0000\r\n"}}`,
 			[]string{"/text: " + escaped, "/inner/text: " + escaped}},
 		{"a line break in a name", "{\"names\":{\"a\nb\":\"c\"}}", `{"names":{"a\nb":"c"}}`, []string{"/names: " + escaped}},
@@ -56,7 +56,7 @@ func TestParseRepairs(t *testing.T) {
 		{"comments", "// a call\n{/* how\nmany */\"count\":/**/1, # that many\r\"text\":\"// http://x.test # /* */\" // no\n}// 2", `{"count":1,"text":"// http://x.test # /* */"}`, []string{noComments}},
 		{"a comment and a comma", "{\"count\":1, // that many\n}", `{"count":1}`, []string{noComments, noComma}},
 		{"a comment behind a number", "{\"count\":1// that many\n}", `{"count":1}`, []string{noComments}},
-		{"a fence, commas and a comment", "```json\n{\"list\":[1,],} // done\n```", `{"list":[1]}`, []string{"/list: " + noComma, noComma, noComments, "a Markdown fence was taken off"}},
+		{"a fence, commas and a comment", "```json\n{\"list\":[1,],} // done\n```", `{"list":[1]}`, []string{"/list: " + noComma, noComma, noComments, "a Markdown fence was removed"}},
 		{"not quite JSON in a string", `{"inner":"{\"text\":\"a\nb\",}","list":"[1,2,] // two"}`, `{"inner":{"text":"a\nb"},"list":[1,2]}`,
 			[]string{"/inner: " + unwrapped, "/inner: " + mended, "/list: " + unwrapped, "/list: " + mended}},
 		{"the whole in a string, and not quite JSON", `"{\"text\":\"a\tb\",}"`, `{"text":"a\tb"}`, []string{unwrapped, mended}},
@@ -92,7 +92,8 @@ func TestParseRepairs(t *testing.T) {
 	}
 }
 
-// What leaves more than one reading, or loses anything, goes back to the model.
+// Text with several interpretations, and repairs that lose data, are errors for the
+// model.
 func TestParseGuessesNothing(t *testing.T) {
 	t.Parallel()
 	x := tool.Must(takes[repairedArgs]())
@@ -133,5 +134,5 @@ func TestMembersThatAPatternBearsOnAreNotAdditional(t *testing.T) {
 	args, repairs, err := x.Parse(`{"zip_home":"12345","s_a":"6","n":"7"}`)
 	require.NoError(t, err)
 	require.Equal(t, `{"zip_home":"12345","s_a":"6","n":7}`, string(args))
-	require.Equal(t, []string{"/n: a string became the number that it held"}, repairs)
+	require.Equal(t, []string{"/n: a string became the number in its text"}, repairs)
 }

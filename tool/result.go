@@ -38,7 +38,7 @@ const (
 var readerType = reflect.TypeFor[io.Reader]()
 
 // render converts the result of a function to parts, with at most limit bytes of text.
-// −1 means no limit.
+// -1 means no limit.
 func render(c Call, out any, limit int) (llm.Parts, error) {
 	if limit < 0 {
 		limit = math.MaxInt

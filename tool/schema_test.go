@@ -24,7 +24,7 @@ type jsonTime struct {
 	At time.Time `json:"at"`
 }
 
-// takes makes a tool of In that hands back what it decoded.
+// takes makes a tool of In that returns the decoded arguments.
 func takes[In any]() (tool.Tool, error) {
 	return tool.New("takes", "", func(_ context.Context, in In) (In, error) { return in, nil })
 }
@@ -52,7 +52,7 @@ type page[T any] struct {
 	Items []T `json:"items"`
 }
 
-// celsius brings its own schema, by a pointer receiver, from one shared value.
+// celsius has its own schema, by a pointer receiver and from one shared value.
 type celsius float64
 
 var celsiusSchema = &jsonschema.Schema{Type: "number", Minimum: "-273.15", Description: "Degrees Celsius"}
@@ -380,7 +380,7 @@ func TestNumbersInStrings(t *testing.T) {
 	requireProblems(t, err, "takes", `/b: must be one of "true", "false"; got the string "null"`)
 }
 
-// onlyRead is a slice that is read as text and written as what it is: nil is null.
+// onlyRead is a slice that is read as text and written as a slice: nil becomes null.
 type onlyRead []string
 
 func (r *onlyRead) UnmarshalText(b []byte) error {
@@ -503,12 +503,12 @@ func TestErrorsOfUnmarshalTextAreFreeOfGo(t *testing.T) {
 	}
 }
 
-// loose says of itself what it is not.
+// loose has a JSONSchema that contradicts the type.
 type loose int
 
 func (loose) JSONSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: "string"} }
 
-// unit brings one shared schema with keywords of its own.
+// unit returns one shared schema with extra keywords.
 type unit float64
 
 var unitSchema = &jsonschema.Schema{Type: "number", Extras: map[string]any{"x-unit": "C"}}

@@ -32,7 +32,7 @@ type Set struct {
 	Optional bool
 	// Timeout limits one List under a runner. At the timeout the context of List ends,
 	// and some seconds later a List that ignores its context is abandoned. Zero means 30
-	// seconds. −1 means no limit besides that of the run.
+	// seconds. -1 means no limit besides that of the run.
 	Timeout time.Duration
 }
 

@@ -90,8 +90,8 @@ func TestSetGetsTheContext(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// TestSetRenames: a renamed tool is the same but for its name; what was listed
-// stays as it is, the slice included.
+// TestSetRenames: a renamed tool differs only in its name. The listed tools and their
+// slice do not change.
 func TestSetRenames(t *testing.T) {
 	t.Parallel()
 	type args struct {
@@ -167,8 +167,8 @@ func TestSetThatPanics(t *testing.T) {
 	require.EqualError(t, err, `toolset "mail": panic: boom`)
 }
 
-// TestOptionalSet: it returns what it can offer, and the first reason why that is
-// not all.
+// TestOptionalSet: an optional set returns the tools that can be offered, and the first
+// error of the others.
 func TestOptionalSet(t *testing.T) {
 	t.Parallel()
 	planted := errors.New("planted")

@@ -68,7 +68,7 @@ func TestANameInAnotherCaseDoesNotPassTheSchema(t *testing.T) {
 	requireProblems(t, err, "takes", `(top level): unknown property "Kids"; did you mean "kids"?`)
 }
 
-// opened has a hidden field, and a schema that admits other properties.
+// opened has a hidden field and a schema that admits further properties.
 type opened struct {
 	Amount int  `json:"amount"`
 	Admin  bool `json:"admin" jsonschema:"-"`

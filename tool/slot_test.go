@@ -41,8 +41,8 @@ func TestSlots(t *testing.T) {
 	second()
 }
 
-// TestSlotsOfOthers: copies of a tool and those that a Set renamed share its
-// slots; tools that were made alike do not.
+// TestSlotsOfOthers: copies and renamed copies of a tool share slots; separate tools do
+// not.
 func TestSlotsOfOthers(t *testing.T) {
 	t.Parallel()
 	x := tool.Must(tool.New("x", "", nothing, tool.Concurrency(1)))
@@ -66,7 +66,7 @@ func TestSlotsOfOthers(t *testing.T) {
 	require.True(t, ok)
 }
 
-// TestSlotsWithoutABound: there is always one, and the context stays as it is.
+// TestSlotsWithoutABound: a slot is always free, and the context does not change.
 func TestSlotsWithoutABound(t *testing.T) {
 	t.Parallel()
 	ended, cancel := context.WithCancel(t.Context())
@@ -140,7 +140,8 @@ func TestSlotsAreBounded(t *testing.T) {
 	})
 }
 
-// TestProgress: to whom a report goes, and that it goes nowhere outside of a call.
+// TestProgress: reports go to the progress function of the call, and nowhere outside of
+// a call.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	type report struct {

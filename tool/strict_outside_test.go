@@ -36,14 +36,14 @@ func sharedDir(t *testing.T, variable, name string) string {
 	return ""
 }
 
-// A strictCount counts the schemas that have a strict form, and why others have
-// none.
+// A strictCount counts the schemas with a strict form, and the reasons why the others
+// have no such form.
 type strictCount struct {
 	strict int
 	why    map[string]int
 }
 
-// add checks one tool by the rules.
+// add checks the strict form of one tool.
 func (c *strictCount) add(t *testing.T, made tool.Tool) {
 	t.Helper()
 	def := made.Def()

@@ -15,10 +15,10 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// TestStrictMeansTheSame holds the strict forms of random schemas to what they
-// are for, in both directions: what fits the strict form is taken by the tool,
-// unless it breaks a rule that only words say; and what fits the schema that is
-// shown fits the strict form, once null stands for what is absent.
+// TestStrictMeansTheSame checks the strict forms of random schemas in both directions.
+// The tool accepts every document of the strict form, unless the document breaks a rule
+// that is only in the description. A document of the shown schema fits the strict form
+// after null replaces absent properties.
 func TestStrictMeansTheSame(t *testing.T) {
 	t.Parallel()
 	const seed, schemas, documents = 20260301, 80, 20
@@ -64,7 +64,7 @@ func TestStrictMeansTheSame(t *testing.T) {
 	require.Greater(t, whole, strict*documents/2)
 }
 
-// wordKeywords are those that a strict form has no place for.
+// wordKeywords lists the keywords that a strict form describes in words.
 var wordKeywords = []string{"minLength", "maxLength", "uniqueItems", "minProperties", "maxProperties", "contains", "minContains", "maxContains", "dependentRequired"}
 
 // withoutWords returns a schema of the generator without them.
@@ -223,8 +223,8 @@ func (g *schemaMaker) marked(mark string, depth int) map[string]any {
 	return n
 }
 
-// A documentMaker makes documents that fit a schema, as a model does that is
-// held to it: it knows the keywords that a strict form has.
+// A documentMaker makes valid documents for a strict form, as a provider with "strict":
+// true does.
 type documentMaker struct {
 	*rand.Rand
 	root     map[string]any
@@ -330,7 +330,7 @@ func encode(t *testing.T, v any) json.RawMessage {
 	return b
 }
 
-// instance returns v as the validator wants it.
+// instance converts v for the validator.
 func instance(t *testing.T, v any) any {
 	t.Helper()
 	out, err := sj.UnmarshalJSON(strings.NewReader(string(encode(t, v))))

@@ -11,9 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// strictRules walks a schema as a provider does that documents what it takes
-// with "strict": true, and returns what it would refuse. It shares nothing with
-// the code under test: it reads the bytes that are sent.
+// strictRules applies the documented rules of a provider for "strict": true, and returns
+// the violations. strictRules shares no code with the package and reads the sent bytes.
 //
 // Source: "Structured model outputs", section "Supported schemas", of OpenAI's
 // documentation, as of February 2026; that a reference stands alone and that an
@@ -209,7 +208,7 @@ func TestStrictRulesCanFail(t *testing.T) {
 	}
 }
 
-// nested returns an object in which as many others stand in one another.
+// nested returns an object with the given number of nested objects.
 func nestingOf(levels int) string {
 	s := `{"type":"string"}`
 	for range levels {

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// TestStrictForms: what stands in a property, and what becomes of it.
+// TestStrictForms compares the schema of a property with the strict form.
 func TestStrictForms(t *testing.T) {
 	t.Parallel()
 	object := func(properties, required string) string {
@@ -203,7 +203,7 @@ func TestNotStrict(t *testing.T) {
 	require.Error(t, tool.Tool{}.NotStrict())
 }
 
-// TestStrictLimits: what is just within them has a strict form.
+// TestStrictLimits: a schema just within the limits has a strict form.
 func TestStrictLimits(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{nestingOf(10), wide(5_000), wideEnum(1_000)} {
@@ -231,9 +231,9 @@ func wideEnum(n int) string {
 	return `{"type":"object","properties":{"p":{"enum":[` + b.String()[1:] + `]}},"required":["p"]}`
 }
 
-// TestNullOfOptionalThatTakesNull: where null is a value of a property that may
-// be left out, it stays, and is not what the property's absence is. So the strict
-// form, which has null for both, would lose calls.
+// TestNullOfOptionalThatTakesNull: null stays if an optional property admits null, and
+// differs from the absence. So the strict form, which has null for both, would lose
+// calls.
 func TestNullOfOptionalThatTakesNull(t *testing.T) {
 	t.Parallel()
 	const defs = `"$defs":{"n":{"type":["integer","null"]}}`

@@ -248,7 +248,7 @@ func (t Tool) RawSchema() json.RawMessage {
 // NotStrict returns nil if [Tool.Def] has a strict form. Otherwise, the error says why
 // not, in one line that names the place in the schema: an object with arbitrary
 // properties, a value of any type, allOf and other conditions, recursion, or a size
-// beyond the limits of providers. Such a tool is sent with its plain schema.
+// beyond the limits of providers. Without a strict form, the plain schema is sent.
 //
 // In the strict form, null stands for an absent optional property, and [Tool.Parse]
 // removes the null again. A property that also admits null has no strict form, because
@@ -265,7 +265,7 @@ func (t Tool) NotStrict() error {
 	return nil
 }
 
-// Timeout returns the time limit of one call. Zero means the runner's default. −1 means
+// Timeout returns the time limit of one call. Zero means the runner's default. -1 means
 // no limit.
 func (t Tool) Timeout() time.Duration {
 	if t.spec == nil {

@@ -172,7 +172,7 @@ func TestNullableTakesNull(t *testing.T) {
 	args, repairs, err := x.Parse(`{"a":null,"b":null,"c":null,"d":null,"nullable":true}`)
 	require.NoError(t, err)
 	require.Equal(t, `{"a":null,"b":null,"c":null,"nullable":true}`, string(args))
-	require.Equal(t, []string{"/d: null was left out"}, repairs)
+	require.Equal(t, []string{"/d: null was removed"}, repairs)
 	_, _, err = x.Parse(`{"a":1,"b":"y","c":1}`)
 	requireProblems(t, err, "update", "/a: must be null or string, got the number 1", `/b: must be one of "x", null; got the string "y"`)
 }
@@ -189,7 +189,8 @@ func TestCallFrom(t *testing.T) {
 	require.Equal(t, `{"ID":"call_1","Key":"s/r1.t2.c0","Fence":5,"Tool":"which","Session":"s","Turn":2,"Deadline":"0001-01-01T00:00:00Z"}`, llm.Message{Parts: got}.Text())
 }
 
-// A function that ends its goroutine ends the caller's; an engine gives it one.
+// A function that calls Goexit ends the caller's goroutine, so an engine starts a
+// goroutine for the function.
 func TestGoexit(t *testing.T) {
 	t.Parallel()
 	quits := tool.Must(tool.New("quits", "", func(context.Context, struct{}) (string, error) {

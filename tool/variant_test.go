@@ -16,8 +16,7 @@ const payments = `{"properties":{"p":{"oneOf":[
 	{"$ref":"#/$defs/gift"}]}},
 	"$defs":{"gift":{"type":"object","properties":{"kind":{"enum":["gift","voucher"]},"note":{"type":"string"},"for":{"$ref":"#/properties/p"}},"required":["kind"]}}}`
 
-// What is repaired in a union is what is repaired elsewhere, where a constant says
-// which branch is meant.
+// Unions are repaired like other schemas if a constant selects the branch.
 func TestRepairsInTheBranchThatATagNames(t *testing.T) {
 	t.Parallel()
 	x := tool.Must(tool.NewRaw("x", "", json.RawMessage(payments), echo))
@@ -38,7 +37,7 @@ func TestRepairsInTheBranchThatATagNames(t *testing.T) {
 	}
 }
 
-// Without a constant that only one branch has, nobody knows which one is meant.
+// Without a distinguishing constant, the intended branch is unknown.
 func TestNoRepairsInABranchThatMayNotBeMeant(t *testing.T) {
 	t.Parallel()
 	for name, branches := range map[string]string{

@@ -10,7 +10,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// TestWireCopy: what the model is shown of a schema, and what it is held to.
+// TestWireCopy compares the shown schema with the validation.
 func TestWireCopy(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é", 100)

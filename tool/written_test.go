@@ -40,7 +40,7 @@ func (e *byPointer) Error() string  { return "pointer: " + e.Why }
 func (e tagged) Error() string      { return "tagged" }
 func (e manyErrs) Error() string    { return errors.Join(e...).Error() }
 
-// jsonError says itself how it looks.
+// jsonError defines its JSON.
 type jsonError struct{}
 
 func (jsonError) Error() string                 { return "text" }
@@ -167,13 +167,13 @@ func TestResultsWithoutAnEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := returns(t, out)
-			require.EqualError(t, err, "failed: the result is nested too deep, or holds itself")
+			require.EqualError(t, err, "failed: the result is nested too deep, or contains itself")
 		})
 	}
 }
 
-// TestResultsAreWrittenAsGoDoes holds generated values, which hold no errors, to what
-// encoding/json writes of a pointer to them, as they are and within any.
+// TestResultsAreWrittenAsGoDoes compares generated values without errors with the output
+// of encoding/json for a pointer, directly and inside of any.
 func TestResultsAreWrittenAsGoDoes(t *testing.T) {
 	t.Parallel()
 	for i := range 2_000 {

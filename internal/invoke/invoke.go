@@ -42,8 +42,8 @@ var (
 
 // Do calls the function under its deadline and waits for the function, after the end of
 // its context for at most Grace. If the function fails after its deadline while ctx has
-// not ended, the error is a [tool.TimedOut]. A function that does not return is left,
-// and its outcome is unknown.
+// not ended, the error is a [tool.TimedOut]. A function that does not return is left, with an
+// unknown outcome.
 func (c Call) Do(ctx context.Context) Outcome {
 	own, cancel := Within(ctx, c.Timeout)
 	defer cancel()

@@ -17,7 +17,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// TestDo: whatever a function does, Do returns, and says what came of it.
+// TestDo: Do returns for every behaviour of a function, with the right outcome.
 func TestDo(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -33,7 +33,7 @@ var every = []struct {
 			`"model":"m","id":"a","request_id":"req_1","extra":[{"name":"n","value":"[ 1 ]"}]`,
 	},
 	{event.ToolCallStarted{Call: "r1.t1.c0", ID: "c", Name: "f", Arguments: `{"a":1}`}, `"type":"tool_call_started","call":"r1.t1.c0","id":"c","name":"f","arguments":"{\"a\":1}"`},
-	{event.ToolCallStarted{Call: "r1.t1.c0", Name: "f", Arguments: `{}`, Repairs: []string{"null was taken for {}"}}, `"type":"tool_call_started","call":"r1.t1.c0","name":"f","arguments":"{}","repairs":["null was taken for {}"]`},
+	{event.ToolCallStarted{Call: "r1.t1.c0", Name: "f", Arguments: `{}`, Repairs: []string{"null became {}"}}, `"type":"tool_call_started","call":"r1.t1.c0","name":"f","arguments":"{}","repairs":["null became {}"]`},
 	{event.TurnPrepared{Turn: 2, Agent: "a", Tools: []event.OfferedTool{}}, `"type":"turn_prepared","turn":2,"agent":"a","tools":[]`},
 	{event.TurnPrepared{Turn: 2, Agent: "a", Tools: []event.OfferedTool{{Name: "f", Fingerprint: "0f"}}}, `"type":"turn_prepared","turn":2,"agent":"a","tools":[{"name":"f","fingerprint":"0f"}]`},
 	{event.ToolProgress{Call: "r1.t1.c0", Name: "f", Done: 1, Total: 2.5, Message: "half"}, `"type":"tool_progress","call":"r1.t1.c0","name":"f","done":1,"total":2.5,"message":"half"`},

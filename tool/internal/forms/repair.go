@@ -294,7 +294,7 @@ func (m *repairer) annotations(s *tree.Value) {
 			m.report("description is read as one text")
 		default:
 			s.Remove(keyword)
-			m.report("%s is left out: it is no %s", keyword, want)
+			m.report("%s is removed, because its value is not a %s", keyword, want)
 		}
 	}
 	if v := s.Get("examples"); v != nil && v.Form != tree.ArrayForm {

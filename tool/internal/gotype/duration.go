@@ -48,7 +48,7 @@ func durationLimitsOf(tag reflect.StructTag) (*durationLimits, error) {
 		d, ok := durationOf(val)
 		switch {
 		case !ok, key == "multipleOf" && d <= 0:
-			return nil, fmt.Errorf("tag jsonschema: %s is no duration", element)
+			return nil, fmt.Errorf("tag jsonschema: %s is not a duration", element)
 		case limit != nil:
 			*limit = &d
 		default:

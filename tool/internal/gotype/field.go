@@ -212,7 +212,7 @@ func checkTags(sf reflect.StructField) error {
 	name, options := JSONTag(sf)
 	switch {
 	case sf.Anonymous && !sf.IsExported() && !embeds(sf) && name == "":
-		return errors.New("encoding/json ignores an embedded unexported type that is no struct; name the field")
+		return errors.New("encoding/json ignores an embedded unexported type that is not a struct; name the field")
 	case sf.Anonymous && !sf.IsExported() && !embeds(sf):
 		return errors.New("encoding/json ignores an unexported field; export its type")
 	case name == "-":

@@ -47,7 +47,7 @@ func checkSchemaTag(tag string, t reflect.Type) error {
 			return fmt.Errorf("tag jsonschema: %s= has no value", key)
 		case slices.Contains(numberTags, key):
 			if _, ok := tree.ReadNumber(val); !ok && !(isDurations(t) && slices.Contains(limitTags, key)) {
-				return fmt.Errorf("tag jsonschema: %s=%s is no number", key, val)
+				return fmt.Errorf("tag jsonschema: %s=%s is not a number", key, val)
 			}
 		case key == "uniqueItems" && val != "true":
 			return errors.New("tag jsonschema: uniqueItems can only be true")
@@ -93,9 +93,9 @@ func checkTagNames(tag reflect.StructTag) error {
 			continue
 		}
 		if keyword == "description" {
-			return fmt.Errorf("nobody reads the struct tag %s; the tag for it is jsonschema_description", name)
+			return fmt.Errorf("the struct tag %s has no effect here; use jsonschema_description", name)
 		}
-		return fmt.Errorf("nobody reads the struct tag %s; write it as `jsonschema:\"%s=…\"`", name, keyword)
+		return fmt.Errorf("the struct tag %s has no effect here; write `jsonschema:\"%s=…\"`", name, keyword)
 	}
 	return nil
 }
@@ -291,7 +291,7 @@ func checkBounds(n *tree.Value, t reflect.Type) error {
 	}
 	for _, keyword := range []string{"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"} {
 		if bound := n.Get(keyword); bound != nil && (less(bound.Text, low) || less(high, bound.Text)) {
-			return fmt.Errorf("tag jsonschema: %s=%s is beyond what %s holds", keyword, bound.Text, t)
+			return fmt.Errorf("tag jsonschema: %s=%s is out of range for %s", keyword, bound.Text, t)
 		}
 	}
 	return nil

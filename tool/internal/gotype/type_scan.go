@@ -61,7 +61,7 @@ func (s *typeScan) define(t reflect.Type, at string) error {
 		return nil
 	}
 	if t.Name() == "" || t.Kind() == reflect.Pointer {
-		return errAt(at, "%s holds itself", t)
+		return errAt(at, "%s contains itself", t)
 	}
 	base, _, _ := strings.Cut(t.Name(), "[")
 	name := base

@@ -194,7 +194,7 @@ func (p *Parser) endsAfterComma(end byte) bool {
 		return false
 	}
 	p.Pos++
-	p.report("the comma behind the last element was left out")
+	p.report("the comma after the last element was removed")
 	return true
 }
 
@@ -335,7 +335,7 @@ func (p *Parser) UnicodeEscape() (rune, error) {
 		return 0, errCutOff
 	}
 	if !p.lim.allowHalves {
-		return 0, fmt.Errorf("a string %s holds \\u%04x, half of a surrogate pair, which is no character", p.where(), r)
+		return 0, fmt.Errorf("a string %s holds \\u%04x, half of a surrogate pair, which is not a character", p.where(), r)
 	}
 	return utf8.RuneError, nil
 }
@@ -415,7 +415,7 @@ func (p *Parser) skipComment() bool {
 	p.Pos += length - 1
 	if !p.commentReported {
 		p.commentReported = true
-		p.done.Add(nil, "comments were left out")
+		p.done.Add(nil, "comments were removed")
 	}
 	return true
 }

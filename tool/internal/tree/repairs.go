@@ -64,8 +64,8 @@ type Contained struct {
 func (h Contained) Is(f form) bool { return h.Value != nil && h.Value.Form == f }
 
 func (r *Repairs) Unwrapped(at Path, h Contained) {
-	r.Add(at, "a string that held the JSON was unwrapped")
+	r.Add(at, "a string was replaced by the JSON in its text")
 	if h.Loose {
-		r.Add(at, "line breaks, commas or comments in what the string held were mended")
+		r.Add(at, "line breaks, commas or comments in the text of the string were repaired")
 	}
 }

@@ -25,7 +25,7 @@ func unfence(s string) (string, bool) {
 // ParseObject parses a text that must contain a JSON object.
 func ParseObject(arguments string, done *tree.Repairs) (*tree.Value, error) {
 	if strings.TrimSpace(arguments) == "" {
-		done.Add(nil, "nothing was sent and taken for {}")
+		done.Add(nil, "an empty text became {}")
 		return tree.Object(), nil
 	}
 	inner, off := unfence(arguments)
@@ -34,7 +34,7 @@ func ParseObject(arguments string, done *tree.Repairs) (*tree.Value, error) {
 		return nil, err
 	}
 	if off {
-		done.Add(nil, "a Markdown fence was taken off")
+		done.Add(nil, "a Markdown fence was removed")
 	}
 	if inner := unwrap(args, tree.ArgumentLimits); inner.Is(tree.ObjectForm) {
 		done.Unwrapped(nil, inner)
@@ -42,7 +42,7 @@ func ParseObject(arguments string, done *tree.Repairs) (*tree.Value, error) {
 	}
 	switch {
 	case args.Form == tree.NullForm:
-		done.Add(nil, "null was taken for {}")
+		done.Add(nil, "null became {}")
 		return tree.Object(), nil
 	case args.Form == tree.StringForm && strings.HasPrefix(strings.TrimSpace(args.Text), "{"):
 		return nil, errors.New("its arguments are a string that holds JSON, not a JSON object")
@@ -143,7 +143,7 @@ func (r *repairer) retype(v *tree.Value, s *sj.Schema) {
 	}
 	if (v.Text == "true" || v.Text == "false") && want&typeBoolean != 0 {
 		v.Form = tree.BooleanForm
-		r.done.Add(r.at, "a string became the boolean that it held")
+		r.done.Add(r.at, "a string became the boolean in its text")
 		return
 	}
 	if len(v.Text) > tree.MaxNumber {
@@ -157,7 +157,7 @@ func (r *repairer) retype(v *tree.Value, s *sj.Schema) {
 	whole := !strings.ContainsAny(plain, ".eE")
 	if want&typeNumber != 0 || whole && want&typeInteger != 0 {
 		*v = *tree.Number(plain)
-		r.done.Add(r.at, "a string became the number that it held")
+		r.done.Add(r.at, "a string became the number in its text")
 	}
 }
 
@@ -245,7 +245,7 @@ func (r *repairer) dropNulls(v *tree.Value, s *sj.Schema) {
 		if m.Value.Form != tree.NullForm || !r.optional(s, m.Name) {
 			return false
 		}
-		r.done.Add(append(r.at, tree.Step{Name: m.Name, Index: -1}), "null was left out")
+		r.done.Add(append(r.at, tree.Step{Name: m.Name, Index: -1}), "null was removed")
 		return true
 	})
 }

@@ -194,7 +194,7 @@ func otherVariantOf(k sj.ErrorKind) *otherVariant {
 }
 
 // withoutTags returns the branches that do not fail by a constant. A wrong constant
-// means that another variant was meant.
+// points to a different variant.
 func withoutTags(branches []*sj.ValidationError, tags []tagErrors) (likely []*sj.ValidationError) {
 	for i, b := range branches {
 		if len(tags[i]) == 0 {
