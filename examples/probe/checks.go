@@ -17,7 +17,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// checks are all of them, in their order. The first is the simplest request.
+// checks are the checks in order. The first check is the simplest request.
 func checks() []check {
 	omit := func(name string) variant {
 		return func(p *openai.Profile) {
@@ -99,7 +99,7 @@ func plainText(ctx context.Context, t *trial) (string, error) {
 	return "", err
 }
 
-// obeyed is the word that instructions ask for.
+// obeyed is the word that the instructions ask for.
 const obeyed = "pineapple"
 
 func systemRole(ctx context.Context, t *trial) (string, error) {
@@ -113,7 +113,7 @@ func developerRole(ctx context.Context, t *trial) (string, error) {
 	return "", mentions(resp, err, obeyed)
 }
 
-// mentions returns err, or what is to be said of an answer without that word.
+// mentions returns err, or describes an answer without the word.
 func mentions(resp *llm.Response, err error, word string) error {
 	if err == nil && !strings.Contains(strings.ToLower(resp.Message.Text()), word) {
 		return unclearf("it was taken, but the answer does not say %q", word)
@@ -199,8 +199,7 @@ func choiceNamed(ctx context.Context, t *trial) (string, error) {
 	return "", called(resp, err, clock.Name)
 }
 
-// called returns err, or what is to be said of an answer that is no call of that
-// tool with a city.
+// called returns err, or describes an answer without a call of the tool with a city.
 func called(resp *llm.Response, err error, name string) error {
 	if err != nil {
 		return err
@@ -262,8 +261,9 @@ func largeSchema(ctx context.Context, t *trial) (string, error) {
 	return "", err
 }
 
-// strictSchema tries what the profile can switch on for tools that have a strict
-// form. None is lost without it, and so no profile is recommended for it.
+// strictSchema tries the strict schemas that a profile can switch on for tools with
+// a strict form. The search recommends no profile for them, because tools also work
+// without them.
 func strictSchema(ctx context.Context, t *trial) (string, error) {
 	strict := weather
 	strict.Strict = json.RawMessage(`{"type":"object","properties":{"city":{"type":"string"}},"required":["city"],"additionalProperties":false}`)
@@ -317,8 +317,8 @@ func imageInput(ctx context.Context, t *trial) (string, error) {
 	return "", mentions(resp, err, "red")
 }
 
-// tokenBound asks for more than the bound allows. A model that thinks uses it up
-// for that, which is as well.
+// tokenBound asks for more than the limit allows. A model that thinks may use the
+// limit up for its thoughts, which also shows that the limit works.
 func tokenBound(ctx context.Context, t *trial) (string, error) {
 	name := cmp.Or(t.profile.MaxTokensField, "max_completion_tokens")
 	resp, err := t.ask(ctx, llm.Request{
@@ -363,8 +363,8 @@ func rateLimits(ctx context.Context, t *trial) (string, error) {
 	return strings.Join(t.limits, ", "), nil
 }
 
-// wholeRun has an agent answer in the profile that is recommended: nothing may be
-// refused any more.
+// wholeRun runs an agent with the recommended profile. The provider may not refuse
+// any request.
 func wholeRun(ctx context.Context, t *trial) (string, error) {
 	type place struct {
 		City string `json:"city"`
@@ -382,7 +382,7 @@ func wholeRun(ctx context.Context, t *trial) (string, error) {
 		Name: "probe", Instructions: "Answer questions about the weather. Use the tool.", Model: watched,
 		Tools: []tool.Tool{tool.Must(tool.New(weather.Name, weather.Description, report))},
 	}
-	r := runner.Runner{Logger: slog.New(slog.DiscardHandler)} // the waits are told
+	r := runner.Runner{Logger: slog.New(slog.DiscardHandler)} // the probe reports the waits
 	result, err := r.Run(ctx, a, llm.User("What is the weather in Lisbon and in Nairobi?"))
 	if err != nil {
 		return "", err

@@ -19,7 +19,7 @@ var constants = map[any]string{
 	openai.ToolChoiceWords: "openai.ToolChoiceWords", openai.ToolChoiceAuto: "openai.ToolChoiceAuto",
 }
 
-// differences are the names of the fields in which two profiles differ.
+// differences returns the names of the fields in which two profiles differ.
 func differences(a, b openai.Profile) []string {
 	var names []string
 	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
@@ -31,7 +31,7 @@ func differences(a, b openai.Profile) []string {
 	return names
 }
 
-// changes are the fields of b in which it differs from a, as in a literal.
+// changes returns the fields of b that differ from a, as in a literal.
 func changes(a, b openai.Profile) []string {
 	var fields []string
 	for _, name := range differences(a, b) {
@@ -40,7 +40,7 @@ func changes(a, b openai.Profile) []string {
 	return fields
 }
 
-// literal is a value in Go.
+// literal returns a value as Go code.
 func literal(v any) string {
 	if name, ok := constants[key(v)]; ok {
 		return name
@@ -48,7 +48,7 @@ func literal(v any) string {
 	return fmt.Sprintf("%#v", v)
 }
 
-// key is v if it can be the key of a map.
+// key returns v if it can be the key of a map.
 func key(v any) any {
 	if reflect.TypeOf(v).Comparable() {
 		return v
@@ -56,7 +56,7 @@ func key(v any) any {
 	return nil
 }
 
-// code is a profile as Go code.
+// code returns a profile as Go code.
 func code(p openai.Profile) string {
 	fields := changes(openai.Profile{}, p)
 	if len(fields) == 0 {

@@ -9,12 +9,12 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// celsius is what the tool says, and then the model, which cannot know it.
+// celsius is the result of the tool. A model cannot guess it.
 const celsius = 27
 
 var weatherResult = fmt.Sprintf(`{"celsius":%d}`, celsius)
 
-// toolResults is the round trip: a call of the model, and the result of it.
+// toolResults checks the round trip: a call of the model, and its result.
 func toolResults(ctx context.Context, t *trial) (string, error) {
 	req := llm.Request{
 		Messages: user(weatherQuestion), Tools: []llm.ToolDef{weather}, Settings: llm.Settings{ToolChoice: llm.ToolRequired},
@@ -31,18 +31,18 @@ func toolResults(ctx context.Context, t *trial) (string, error) {
 	return "", says(t.ask(ctx, req))
 }
 
-// result is the message with the result of a call.
+// result returns the message with the result of a call.
 func result(c llm.ToolCall, parts ...llm.Part) llm.Message {
 	return llm.Message{Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: c.ID, Name: c.Name, Parts: parts}}}
 }
 
-// says returns err, or what is to be said of an answer without the temperature.
+// says returns err, or describes an answer without the temperature.
 func says(resp *llm.Response, err error) error {
 	return mentions(resp, err, fmt.Sprint(celsius))
 }
 
-// foreign is a call as models elsewhere make them: its id is longer than OpenAI
-// takes, there is no text beside it, and what was thought before is not known.
+// foreign is a call of another provider's model: its id is longer than OpenAI
+// accepts, there is no text beside it, and its reasoning is unknown.
 var foreign = llm.ToolCall{ID: "functions.get_weather:0|" + strings.Repeat("x", 32), Name: weather.Name, Arguments: `{"city":"Lisbon"}`}
 
 // answered is a conversation up to the result of that call.
@@ -50,7 +50,7 @@ func answered() []llm.Message {
 	return append(user(weatherQuestion), llm.Assistant("", foreign), result(foreign, llm.Text{Text: weatherResult}))
 }
 
-// callsOfOthers has the provider go on with a conversation begun elsewhere.
+// callsOfOthers makes the provider continue a conversation of another provider.
 func callsOfOthers(ctx context.Context, t *trial) (string, error) {
 	return "", says(t.ask(ctx, llm.Request{Messages: answered(), Tools: []llm.ToolDef{weather}}))
 }
@@ -66,7 +66,7 @@ func resultsWithoutTools(ctx context.Context, t *trial) (string, error) {
 	return "", says(t.ask(ctx, llm.Request{Messages: answered()}))
 }
 
-// imageOfTool has a tool return a picture.
+// imageOfTool checks a tool result with a picture.
 func imageOfTool(ctx context.Context, t *trial) (string, error) {
 	camera := llm.ToolDef{Name: "take_picture", Description: "Takes a picture.", Schema: json.RawMessage(`{"type":"object","properties":{}}`)}
 	call := llm.ToolCall{ID: "call00001", Name: camera.Name, Arguments: `{}`}

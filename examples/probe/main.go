@@ -1,9 +1,9 @@
-// Probe finds out what an OpenAI-compatible provider takes and what it does: it
-// tries one thing after the other, each with real requests, tells of each
-// whether it works, and in the end recommends a profile as Go code.
+// Probe finds out which features an OpenAI-compatible provider supports. It sends
+// real requests for one feature after the other, prints whether each feature works,
+// and recommends a profile as Go code at the end.
 //
-// The checks are in checks.go, in the order in which they run; probe.go has the
-// search for a profile in which a check passes.
+// The checks are in checks.go, in their order. The search for a profile with which a
+// check passes is in probe.go.
 package main
 
 import (

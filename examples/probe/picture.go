@@ -14,15 +14,16 @@ var (
 	blue = color.RGBA{B: 0xff, A: 0xff}
 )
 
-// edge is that of a picture, in pixels: some models take none below 28.
+// edge is the width and height of the picture, in pixels. Some models require at
+// least 28.
 const edge = 32
 
-// picture is a square in one colour.
+// picture returns a square in one colour.
 func picture(c color.RGBA) llm.Image {
 	square := image.NewPaletted(image.Rect(0, 0, edge, edge), color.Palette{c})
 	var b bytes.Buffer
 	if err := png.Encode(&b, square); err != nil {
-		panic(err) // it cannot fail on a buffer
+		panic(err) // a write to a buffer cannot fail
 	}
 	return llm.Image{Data: b.Bytes(), MediaType: "image/png"}
 }

@@ -17,16 +17,16 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/wrap"
 )
 
-// A probe tries a provider. What one check finds out holds for the next ones.
+// A probe checks a provider. The findings of a check apply to later checks.
 type probe struct {
 	config  openai.Config
 	model   string
-	timeout time.Duration                    // of each check
-	tell    func(format string, args ...any) // that there is a wait; may be nil
+	timeout time.Duration                    // limits each check
+	tell    func(format string, args ...any) // reports a wait; may be nil
 
-	known   openai.Profile // what the library knows of the provider
-	profile openai.Profile // with what was found out so far
-	stream  bool           // the provider answers in no other way
+	known   openai.Profile // the library's profile for the provider
+	profile openai.Profile // the profile with the findings so far
+	stream  bool           // the provider supports only streams
 	done    map[string]status
 	ledger
 }
@@ -39,53 +39,55 @@ func newProbe(config openai.Config, model string, timeout time.Duration) *probe 
 	return &probe{config: config, model: model, timeout: timeout, known: known, profile: known, done: map[string]status{}}
 }
 
-// A check is one thing to find out.
+// A check is one feature to check.
 type check struct {
 	name string
-	// needs names checks without which this one makes no sense.
+	// needs names checks that must pass before this check makes sense.
 	needs []string
-	// sure says that those have to have worked, and not only to have been taken.
+	// sure requires that those checks have shown an effect, and not only that the
+	// provider accepted the requests.
 	sure bool
-	// run asks the provider. It returns what is worth knowing if it works, or an
-	// error; an [unclear] one if nothing was refused but the answer shows no effect.
+	// run sends the requests. It returns a remark about a feature that works, or an
+	// error. An [unclear] error means that the provider refused nothing, but the
+	// answer shows no effect.
 	run func(ctx context.Context, t *trial) (string, error)
-	// variants are ways in which the provider may want it, the smallest change first.
+	// variants are changes of the profile that may help, the smallest change first.
 	variants []variant
-	// insist tries them also if the answer shows no effect.
+	// insist tries the variants also if the answer shows no effect.
 	insist bool
 }
 
 // A variant changes a profile.
 type variant func(*openai.Profile)
 
-// unclear is why nobody can say whether something works: models do not always
-// do what they are told.
+// unclear is the reason why a check has no definite outcome: models do not always
+// follow instructions.
 type unclear struct{ why string }
 
 func (u unclear) Error() string { return u.why }
 
 func unclearf(format string, args ...any) error { return unclear{fmt.Sprintf(format, args...)} }
 
-// missing is what a provider does not have, and need not.
+// missing names an optional feature that a provider does not have.
 type missing struct{ why string }
 
 func (m missing) Error() string { return m.why }
 
-// A trial is one run of a check in one profile.
+// A trial is one run of a check with one profile.
 type trial struct {
 	*probe
 	profile openai.Profile
-	types   []string // of the contents that came, as their headers say
-	errBody []byte   // of the last error
-	healed  []string // what was refused at first, and taken when the client had changed it
-	notices []string // what the client said of that
-	refused string   // the words of the first refusal of a request that failed
+	types   []string // the content types of the responses
+	errBody []byte   // the body of the last error
+	healed  []string // refusals that the client answered with a changed request
+	notices []string // the client's notices about them
+	refused string   // the provider's first refusal of a request that failed
 	note    string
 	err     error
 }
 
-// model returns the provider in the profile of the trial. Each request is sent
-// by a client of its own, which has learned nothing from another.
+// model returns the provider with the profile of the trial. A new client sends each
+// request, so that it has learned nothing from earlier requests.
 func (t *trial) model() llm.Model {
 	return t.config.Retry.Model(llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
 		if t.stream && !req.Stream {
@@ -122,20 +124,20 @@ func (t *trial) ask(ctx context.Context, req llm.Request) (*llm.Response, error)
 	return t.model().Generate(ctx, &req, t.watch)
 }
 
-// watch tells of waits before a request is sent again.
+// watch reports waits before the client repeats a request.
 func (t *trial) watch(d llm.Delta) {
 	if n, ok := d.(llm.Notice); ok && t.tell != nil {
 		t.tell("%s", n.Text)
 	}
 }
 
-// A rank says how good the outcome of a trial is.
+// A rank orders the outcomes of trials.
 type rank int
 
 const (
 	failed   rank = iota
-	mended        // the client had to change a request before it was taken
-	accepted      // nothing was refused, and no effect shown
+	mended        // the provider accepted a request after the client had changed it
+	accepted      // the provider accepted the request, but the answer shows no effect
 	worked
 )
 
@@ -154,13 +156,13 @@ func (t *trial) rank() rank {
 	return worked
 }
 
-// missing says that there is nothing to find out; else it is "".
+// missing returns the reason why a check does not apply, or "".
 func (t *trial) missing() string {
 	m, _ := errors.AsType[missing](t.err)
 	return m.why
 }
 
-// words are the provider's when it refused something for the first time.
+// words returns the provider's first refusal.
 func (t *trial) words() string {
 	if len(t.healed) > 0 {
 		return t.healed[0]
@@ -168,7 +170,7 @@ func (t *trial) words() string {
 	return t.refused
 }
 
-// reason is why a trial is not good enough.
+// reason returns the reason why a trial is not good enough.
 func (t *trial) reason() string {
 	if words := t.words(); words != "" || t.err == nil {
 		return words
@@ -176,7 +178,7 @@ func (t *trial) reason() string {
 	return t.err.Error()
 }
 
-// hopeless reports whether another profile cannot help.
+// hopeless reports whether no other profile can help.
 func (t *trial) hopeless() bool {
 	e, ok := errors.AsType[*llm.APIError](t.err)
 	return ok && !slices.Contains([]llm.ErrorKind{llm.KindInvalidRequest, llm.KindNotFound, llm.KindServer}, e.Kind)
@@ -188,8 +190,8 @@ func (p *probe) try(ctx context.Context, c check, profile openai.Profile) *trial
 	return t
 }
 
-// findings runs the checks. An error is the last pair: the provider cannot be
-// used at all, or ctx has ended.
+// findings runs the checks. An error is the last pair: the provider is unusable, or
+// ctx has ended.
 func (p *probe) findings(ctx context.Context) iter.Seq2[finding, error] {
 	return func(yield func(finding, error) bool) {
 		for i, c := range checks() {
@@ -233,9 +235,8 @@ func (p *probe) find(ctx context.Context, c check, first bool) (finding, error) 
 	return f, nil
 }
 
-// streams finds out whether the provider that refused the simplest request would
-// have answered it piece by piece, as some do in no other way. If not, it returns
-// the refusal.
+// streams checks whether the provider that refused the simplest request supports
+// only streams. If not, it returns the refusal.
 func (p *probe) streams(ctx context.Context, refusal error) error {
 	e, ok := errors.AsType[*llm.APIError](refusal)
 	if !ok || e.Kind != llm.KindInvalidRequest {
@@ -255,7 +256,8 @@ func (p *probe) once(ctx context.Context, c check) *trial {
 	return p.try(ctx, c, p.profile)
 }
 
-// gone reports whether the trouble may be with the provider, and not with the check.
+// gone reports whether the cause of a failure may be the provider, and not the
+// check.
 func gone(err error) bool {
 	if _, ok := errors.AsType[slow](err); ok {
 		return true
@@ -264,18 +266,19 @@ func gone(err error) bool {
 	return ok && slices.Contains([]llm.ErrorKind{llm.KindNetwork, llm.KindTimeout, llm.KindAuth, llm.KindQuota}, e.Kind)
 }
 
-// slow says that a check took too long.
+// slow returns the error of a check that took too long.
 type slow struct{ bound time.Duration }
 
 func (s slow) Error() string { return fmt.Sprintf("no answer within %v", s.bound) }
 
-// bounded bounds a check.
+// bounded limits the time of a check.
 func (p *probe) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, p.timeout, slow{p.timeout})
 }
 
-// search runs the check in the profile as it is, and if that will not do, in
-// others. It returns the best trial, and why the first was not good enough.
+// search runs the check with the current profile, and with other profiles if
+// necessary. It returns the best trial, and the reason why the first trial was not
+// good enough.
 func (p *probe) search(ctx context.Context, c check) (*trial, string) {
 	ctx, cancel := p.bounded(ctx)
 	defer cancel()
@@ -289,7 +292,7 @@ func (p *probe) search(ctx context.Context, c check) (*trial, string) {
 	if s.best == base {
 		return base, base.reason()
 	}
-	if base.words() == "" { // nothing was refused: it may have been bad luck
+	if base.words() == "" { // without a refusal, the failure may be accidental
 		if again := p.try(ctx, c, p.profile); again.rank() >= s.best.rank() {
 			return again, again.reason()
 		}
@@ -298,25 +301,25 @@ func (p *probe) search(ctx context.Context, c check) (*trial, string) {
 	return s.best, base.reason()
 }
 
-// maxTrials bounds the trials of one check, and with that what it costs.
+// maxTrials limits the trials of one check, and so its cost.
 const maxTrials = 24
 
-// A search looks for a profile in which a check passes.
+// A search looks for a profile with which a check passes.
 type search struct {
 	*probe
 	check  check
 	trials int
 	best   *trial
-	seen   []string // the gist of what was refused
+	seen   []string // the essence of earlier refusals
 }
 
 var numbered = regexp.MustCompile(`[0-9a-zA-Z_-]*[0-9][0-9a-zA-Z_-]*`)
 
-// gist is a refusal without what differs each time, such as the id of a request.
+// gist returns a refusal without its variable parts, such as the id of a request.
 func gist(words string) string { return numbered.ReplaceAllString(words, "#") }
 
-// from tries all variants of a profile, and then variants of those with which the
-// provider came as far as refusing something else. It reports whether one works.
+// from tries all variants of a profile, and then variants of the profiles with which
+// the provider refused something else. It reports whether the check passes.
 func (s *search) from(ctx context.Context, t *trial) bool {
 	var further []*trial
 	for _, v := range s.check.variants {
@@ -345,13 +348,13 @@ func (s *search) from(ctx context.Context, t *trial) bool {
 	return slices.ContainsFunc(further, func(t *trial) bool { return s.from(ctx, t) })
 }
 
-// prune takes back those changes without which the check does as well.
+// prune removes the changes that the check does not need.
 func (s *search) prune(ctx context.Context) {
 	start := s.probe.profile
 	names := differences(start, s.best.profile)
 	for _, name := range names {
 		if len(names) == 1 {
-			return // without it, it is where the search began
+			return // without this change, the profile is the first profile of the search
 		}
 		without := s.best.profile
 		reflect.ValueOf(&without).Elem().FieldByName(name).Set(reflect.ValueOf(start).FieldByName(name))
@@ -361,14 +364,14 @@ func (s *search) prune(ctx context.Context) {
 	}
 }
 
-// varied returns a changed copy that shares nothing with p.
+// varied returns a changed deep copy of p.
 func varied(p openai.Profile, v variant) openai.Profile {
 	p.Echo, p.Omit = slices.Clone(p.Echo), slices.Clone(p.Omit)
 	v(&p)
 	return p
 }
 
-// finding says what came of a check.
+// finding returns the finding of a check.
 func (p *probe) finding(c check, t *trial, refused string) finding {
 	f := finding{Check: c.name, Status: works, Profile: changes(p.profile, t.profile), Why: t.note}
 	switch t.rank() {

@@ -14,29 +14,29 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
 )
 
-// status is the outcome of a check.
+// A status is the outcome of a check.
 type status string
 
 const (
 	works       status = "works"
-	withProfile status = "works_with_profile" // which the finding names
-	withNotice  status = "works_when_healed"  // in a form that the client finds by itself, and no known profile does
-	doubtful    status = "unclear"            // nothing was refused, and no effect shown
-	absent      status = "none"               // the provider does not have it, and need not
+	withProfile status = "works_with_profile" // works with the profile in the finding
+	withNotice  status = "works_when_healed"  // works in a form that the client finds by itself, but with no known profile
+	doubtful    status = "unclear"            // the provider refused nothing, but the answer shows no effect
+	absent      status = "none"               // the provider does not have this optional feature
 	fails       status = "fails"
 	skipped     status = "skipped"
 )
 
-// finding is what came of a check.
+// A finding is the result of a check.
 type finding struct {
 	Check   string   `json:"check"`
 	Status  status   `json:"status"`
-	Profile []string `json:"profile,omitempty"` // the fields that it takes, as in a literal
-	Refused string   `json:"refused,omitempty"` // what the provider says without them
+	Profile []string `json:"profile,omitempty"` // the necessary fields, as in a literal
+	Refused string   `json:"refused,omitempty"` // the provider's refusal without the fields
 	Why     string   `json:"why,omitempty"`
 }
 
-// text is a finding in one line.
+// text returns the finding in one line.
 func (f finding) text() string {
 	text := map[status]string{
 		works: "works", withProfile: "works with ", withNotice: "works when the client changes the request", doubtful: "unclear", absent: "none", fails: "fails", skipped: "skipped",
@@ -50,15 +50,15 @@ func (f finding) text() string {
 	return text + ": " + f.Why
 }
 
-// document is what -json prints.
+// A document is the output with -json.
 type document struct {
 	BaseURL  string         `json:"base_url"`
-	Embedded bool           `json:"embedded,omitempty"` // there is no other provider
+	Embedded bool           `json:"embedded,omitempty"` // the provider is the embedded provider
 	Model    string         `json:"model"`
 	Checks   []finding      `json:"checks"`
 	Profile  openai.Profile `json:"profile"`
-	Code     string         `json:"code"`   // Profile in Go
-	Preset   bool           `json:"preset"` // it is what the library knows of the provider anyway
+	Code     string         `json:"code"`   // Profile as Go code
+	Preset   bool           `json:"preset"` // Profile equals the library's profile for the provider
 	Requests int            `json:"requests"`
 	Tokens   struct {
 		In  int64 `json:"in"`
@@ -66,14 +66,14 @@ type document struct {
 	} `json:"tokens"`
 }
 
-// report prints what is found out.
+// A report prints the findings.
 type report struct {
 	*cli.App
 	*probe
 	findings []finding
 }
 
-// begin tells who is probed, as soon as it has answered.
+// begin prints the model and the address after the first answer.
 func (r *report) begin() {
 	r.Note("%s at %s", r.probe.model, r.where())
 	if fields := changes(openai.Profile{}, r.known); len(fields) > 0 {
@@ -89,7 +89,7 @@ func (r *report) where() string {
 	return r.baseURL()
 }
 
-// baseURL is where the provider is, without what may be secret.
+// baseURL returns the address of the provider, without secrets.
 func (r *report) baseURL() string {
 	u, err := url.Parse(r.config.BaseURL)
 	if err != nil {
@@ -99,7 +99,7 @@ func (r *report) baseURL() string {
 	return u.String()
 }
 
-// nameWidth is that of the column of names.
+// nameWidth is the width of the column of names.
 const nameWidth = 22
 
 func (r *report) add(f finding) {
@@ -116,7 +116,7 @@ func (r *report) add(f finding) {
 	}
 }
 
-// end prints what is recommended.
+// end prints the recommendation.
 func (r *report) end() {
 	preset := reflect.DeepEqual(r.profile, r.known)
 	if r.JSON {
@@ -141,9 +141,9 @@ func recommendation(preset bool) string {
 	return "Recommended for Config.Profile:"
 }
 
-// lines prints a row of the table, in several lines if it has to.
+// lines prints a row of the table, in several lines if necessary.
 func (r *report) lines(name, text string) {
-	width := 0 // no end
+	width := 0 // no limit
 	if cli.IsTerminal(os.Stdout) {
 		if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
 			width = w - nameWidth - 1
@@ -157,11 +157,11 @@ func (r *report) lines(name, text string) {
 	}
 }
 
-// minWidth is the least for which lines are broken.
+// minWidth is the smallest width at which lines are broken.
 const minWidth = 20
 
-// wrapped breaks a line into lines of at most so many characters: between words,
-// and in those that are too long. Narrow ones it leaves to the terminal.
+// wrapped breaks a line into lines of at most width characters: between words, and
+// inside of long words. It does not break lines for narrow terminals.
 func wrapped(line string, width int) []string {
 	if width < minWidth {
 		return []string{line}

@@ -13,25 +13,25 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A ledger counts what the provider was asked.
+// A ledger counts the requests and their tokens.
 type ledger struct {
 	requests int
 	usage    llm.Usage
-	limits   []string // the headers of rate limits that came with answers
+	limits   []string // the rate limit headers of the responses
 }
 
-// maxErrorBody bounds what is read of the body of an error.
+// maxErrorBody limits the part of an error's body that is read.
 const maxErrorBody = 64 << 10
 
-// A wire is what passes between us and the provider for one request of a
-// program, which is sent at most twice: see openai.Config.Profile.
+// A wire records the traffic of one request of a program, which the client sends at
+// most twice: see openai.Config.Profile.
 type wire struct {
 	next http.RoundTripper
 	*ledger
 
 	types    []string
-	refusals []string // the words of refusals
-	body     []byte   // of the last error
+	refusals []string // the texts of the refusals
+	body     []byte   // the body of the last error
 }
 
 var limitHeader = regexp.MustCompile(`(?i)rate-?limit|^retry-after`)
@@ -66,8 +66,8 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// withoutKey returns the body without the key that the request was sent with, which
-// some providers repeat.
+// withoutKey removes the request's key from the body, because some providers repeat
+// the key.
 func withoutKey(body []byte, h http.Header) []byte {
 	key := strings.TrimPrefix(h.Get("Authorization"), "Bearer ")
 	if key == "" {
@@ -76,7 +76,7 @@ func withoutKey(body []byte, h http.Header) []byte {
 	return bytes.ReplaceAll(body, []byte(key), []byte("[hidden]"))
 }
 
-// failing passes on the error that the one who read before got, if there was one.
+// A failing reader returns the error of an earlier read, if there was one.
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) {
@@ -86,7 +86,7 @@ func (f failing) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// refusalIn returns the provider's words in the body of an error, for people.
+// refusalIn returns the provider's text in the body of an error, for people.
 func refusalIn(body []byte) string {
 	var b struct {
 		Error   json.RawMessage
@@ -99,7 +99,7 @@ func refusalIn(body []byte) string {
 	if json.Unmarshal(body, &list) == nil && len(list) > 0 {
 		body = list[0]
 	}
-	_ = json.Unmarshal(body, &b) // what is something else is shown as it is
+	_ = json.Unmarshal(body, &b) // shows any other JSON unchanged
 	for _, raw := range []json.RawMessage{b.Error, b.Message, b.Detail} {
 		switch {
 		case json.Unmarshal(raw, &inner) == nil && inner.Message != "":
@@ -113,7 +113,7 @@ func refusalIn(body []byte) string {
 	return strings.TrimSpace(string(body))
 }
 
-// likeOpenAI reports whether the body of an error has OpenAI's form.
+// likeOpenAI reports whether the body of an error has OpenAI's format.
 func likeOpenAI(body []byte) bool {
 	var b struct {
 		Error struct{ Message, Type *string }

@@ -1,21 +1,19 @@
-// Package demo is an embedded provider, for programs that are run without a
-// key. It speaks Chat Completions on a loopback port and understands nothing:
+// Package demo is an embedded provider for programs without a key. It serves Chat
+// Completions on a loopback port and has no model:
 //
 //   - It calls a tool if the question shares a word with the tool's name or
-//     description, and the only tool also if the question has what it needs.
-//   - It takes the arguments from what a tool said before under the same name, and
-//     else from the question: numbers for numbers, the values of an enum, times,
-//     addresses and the like for strings of that format; for other strings the
-//     examples of a description ("Article, e.g. lamp") that the question has, what
-//     stands behind "from", "to", "about" or a colon where the name of the property
-//     asks for that, names (words with a capital or a digit, or in quotes), and
-//     else the nouns that are no words of the tool.
-//   - What it does not find it makes up so that it fits the schema: an example if
-//     there is one.
-//   - When no tool is left to be called, it repeats what the tools said.
+//     description. It also calls the only tool if the question has its arguments.
+//   - It takes the arguments from earlier results with a member of the same name,
+//     and otherwise from the question. A number fits a number, and a value of an
+//     enum fits the enum. Times, addresses and the like fit strings of that format.
+//     Other strings get an example of the description ("Article, e.g. lamp") that
+//     the question has, the text behind "from", "to", "about" or a colon if the
+//     name of the property suggests it, a name (a word with a capital or a digit,
+//     or in quotes), or else a noun that does not describe the tool.
+//   - It invents missing values that fit the schema, or takes an example.
+//   - When there is no tool left to call, it repeats the results of the tools.
 //
-// That is enough to see a program at work, with any tools, offline and the same
-// each time.
+// So a program runs offline, with any tools, and each time in the same way.
 package demo
 
 import (
@@ -33,8 +31,8 @@ import (
 // Model is the first of [Models].
 const Model = "gpt-4o-mini"
 
-// Models returns the names of the models that exist, all of them the same one:
-// those that programs ask for. The slice is the caller's.
+// Models returns the names of the models that programs commonly ask for. All names
+// are the same model. The slice is the caller's.
 func Models() []string {
 	return []string{
 		Model, "gpt-4o", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano",
@@ -42,10 +40,10 @@ func Models() []string {
 	}
 }
 
-// delay lies between the chunks of an answer, so that people see it stream.
+// delay is the time between the chunks of an answer, so that people see it stream.
 const delay = 12 * time.Millisecond
 
-// A Server is the provider.
+// A Server is a running provider.
 type Server struct {
 	BaseURL string // "http://127.0.0.1:<port>/v1"
 
@@ -53,9 +51,8 @@ type Server struct {
 	loops sync.WaitGroup
 }
 
-// Serve starts the provider on an address, such as "127.0.0.1:0". log, if it is
-// not nil, is told of each request when it is done, from several goroutines. The
-// caller closes the server.
+// Serve starts the provider on an address, such as "127.0.0.1:0". A non-nil log is
+// called after each request, from several goroutines. The caller closes the server.
 func Serve(address string, log func(Request)) (*Server, error) {
 	script := llmtest.NewScript(llmtest.Reply(reply).Forever())
 	script.Delay = delay
@@ -72,7 +69,7 @@ func Serve(address string, log func(Request)) (*Server, error) {
 	return s, nil
 }
 
-// reachable returns an address that a client on this machine can use.
+// reachable returns an address for clients on this machine.
 func reachable(addr net.Addr) string {
 	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
@@ -80,12 +77,12 @@ func reachable(addr net.Addr) string {
 	return addr.String()
 }
 
-// Close stops the server. Requests that are being answered have a moment to end.
+// Close stops the server. Open requests have one second to end.
 func (s *Server) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if s.http.Shutdown(ctx) != nil {
-		_ = s.http.Close() // of a listener that nobody reads from any more
+		_ = s.http.Close() // an error of the listener does not matter any more
 	}
 	s.loops.Wait()
 }

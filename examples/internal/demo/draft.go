@@ -9,19 +9,19 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A draft is the calls of one tool that a question suggests.
+// A draft is the calls of one tool for a question.
 type draft struct {
 	calls   []llm.Part
-	found   int // arguments that were found somewhere
-	missing int // required arguments that are made up
+	found   int // the number of arguments with a found value
+	missing int // the number of required arguments with an invented value
 }
 
-// maxCalls bounds the calls of one tool: a question may be a long text.
+// maxCalls limits the calls of one tool, because a question may be a long text.
 const maxCalls = 8
 
-// draft makes as many calls as there are things to call the tool for: of
-// "Beijing and Lisbon" two with one city each, or one from a city to another.
-// No two of them are the same.
+// draft makes a call for each thing in the question: for "Beijing and Lisbon" two
+// calls with one city each, or one call from one city to the other. All calls
+// differ.
 func (t talk) draft(def llm.ToolDef, except []string) draft {
 	examples, about := examplesIn(def.Description)
 	n := t.plan(def.Schema, examples)
@@ -40,7 +40,7 @@ func (t talk) draft(def llm.ToolDef, except []string) draft {
 	for i := range min(max(1, n.width()), maxCalls) {
 		all = append(all, n.write(i, false))
 	}
-	if !slices.ContainsFunc(all, accepts) { // what was found does not go together
+	if !slices.ContainsFunc(all, accepts) { // the found values do not fit together
 		n.forget()
 		all = []json.RawMessage{n.write(0, false)}
 	}
@@ -54,15 +54,15 @@ func (t talk) draft(def llm.ToolDef, except []string) draft {
 	return d
 }
 
-// mustBeFound reports whether a made-up value would not do as well.
+// mustBeFound reports whether an invented value is not good enough.
 func (s schema) mustBeFound() bool {
 	return s.enum == nil && s.given == nil && s.encoding == "" && (s.is("string") || s.numeric())
 }
 
 func (s schema) numeric() bool { return s.is("number") || s.is("integer") }
 
-// found counts the values that were found, but for choices: those alone are no
-// reason to call a tool.
+// found counts the found values, without values of enums, which alone are no reason
+// for a call.
 func (n *node) found() int {
 	if n.values != nil && n.enum == nil && !n.is("boolean") {
 		return 1
@@ -74,7 +74,8 @@ func (n *node) found() int {
 	return count
 }
 
-// find gives what the tools said before and what the question has to where it fits.
+// find assigns values from earlier results and from the question to the arguments
+// that they fit.
 func (t talk) find(n *node, except []string, skip func(low string) bool) {
 	t.recall(n)
 	t.choose(n.places(true, false))
@@ -93,12 +94,12 @@ func (t talk) find(n *node, except []string, skip func(low string) bool) {
 	open = slices.DeleteFunc(open, func(p place) bool { return p.values != nil || p.examples != nil })
 	share(open, left(), place.named)
 
-	// An id of digits, beside names.
+	// An id of digits may stand beside names.
 	open = slices.DeleteFunc(open, func(p place) bool { return p.pattern == "" || p.values != nil })
 	share(open, t.ids(), place.named)
 }
 
-// written returns the texts and numbers that were found, in small letters.
+// written returns the found texts and numbers, in small letters.
 func (n *node) written() []string {
 	var all []string
 	n.each(func(n *node) {
@@ -114,8 +115,8 @@ func (n *node) written() []string {
 	return all
 }
 
-// skips returns what tells the words that are about a tool from those that it is to
-// be called with.
+// skips returns a function that reports the words about the tool, which are not
+// arguments.
 func (t talk) skips(n *node, about string, except []string) func(string) bool {
 	all := append(words(about, 3), t.tools...)
 	n.each(func(n *node) { all = append(all, parts(n.name)...) })
@@ -124,7 +125,7 @@ func (t talk) skips(n *node, about string, except []string) func(string) bool {
 	}
 }
 
-// findFormatted gives times, addresses and the like to strings of that format.
+// findFormatted assigns times, addresses and the like to strings of that format.
 func (t talk) findFormatted(n *node) {
 	open := n.places(true, false)
 	var done []string
@@ -136,7 +137,7 @@ func (t talk) findFormatted(n *node) {
 		done = append(done, format)
 		same := func(p place, _ any) bool { return p.is("string") && p.wants() == format }
 		direct, derived := t.formatted(format)
-		if direct == nil { // no call more for the sake of a part of something
+		if direct == nil { // a derived value is no reason for another call
 			count := len(slices.DeleteFunc(slices.Clone(open), func(p place) bool { return !same(p, nil) }))
 			direct = derived[:min(count, len(derived))]
 		}
@@ -144,25 +145,25 @@ func (t talk) findFormatted(n *node) {
 	}
 }
 
-// has reports whether there is a place for a format in n.
+// has reports whether n has a string of a format.
 func (n *node) has(format string) bool {
 	return n.is("string") && n.wants() == format ||
 		slices.ContainsFunc(n.inner(), func(inner *node) bool { return inner.has(format) })
 }
 
-// named reports whether the place takes names, and this one.
+// named reports whether the place accepts names, and this name.
 func (p place) named(name any) bool {
 	if p.pattern != "" {
 		text, _ := name.(string)
-		long := len(text) > 18 && strings.Trim(text, "-0123456789") == "" // the pattern may be that of an int64
+		long := len(text) > 18 && strings.Trim(text, "-0123456789") == "" // the pattern may be the pattern of an int64
 		if _, err := regexp.Compile(p.pattern); err != nil || long {
-			return false // nobody can tell what fits
+			return false // nobody can know the valid values
 		}
 	}
 	return p.is("string") && p.encoding == "" && p.wants() == "" && p.enum == nil
 }
 
-// recall takes what a tool said before under the same name.
+// recall assigns values that earlier results have under the same name.
 func (t talk) recall(n *node) {
 	for _, m := range n.members {
 		for _, v := range t.said(m.name) {
@@ -180,8 +181,8 @@ func (t talk) recall(n *node) {
 	}
 }
 
-// share deals the values of a pool to the places that take and fit them: to each
-// place one, in their order, and what is left to a list or around again.
+// share assigns the values of a pool to the places that accept them: one value to
+// each place in order, and the rest to a list or in a second round.
 func share(places []place, pool []any, takes func(place, any) bool) {
 	for _, v := range pool {
 		best := -1
@@ -196,7 +197,7 @@ func share(places []place, pool []any, takes func(place, any) bool) {
 	}
 }
 
-// load says how unfit a place is for one more value: one that is empty comes
+// load ranks the places for another value: an empty place comes first, then a list.
 // first, then a list.
 func (p place) load() int {
 	n := len(p.values)
@@ -206,8 +207,8 @@ func (p place) load() int {
 	return n
 }
 
-// choose gives the values that the question names to enums: one to each, unless
-// there is a list to fill; to those with the same values one after the other.
+// choose assigns the values that the question names to enums: one value to each enum
+// unless it is in a list. Enums with the same values get the values in turn.
 func (t talk) choose(places []place) {
 	dealt := map[string]int{}
 	for _, p := range places {
@@ -236,7 +237,8 @@ func (t talk) choose(places []place) {
 	}
 }
 
-// chosen returns the values of an enum that the question names, in its order.
+// chosen returns the values of an enum that the question names, in the order of the
+// question.
 func (t talk) chosen(p place) []any {
 	var all []any
 	at := map[any]int{}
@@ -253,7 +255,7 @@ func (t talk) chosen(p place) []any {
 	return all
 }
 
-// form fills in the form that a final answer must have.
+// form returns a final answer for a schema.
 func (t talk) form(raw json.RawMessage) string {
 	n := t.plan(raw, nil)
 	t.find(n, nil, t.skips(n, "", nil))
@@ -265,7 +267,8 @@ func (t talk) form(raw json.RawMessage) string {
 	return string(text)
 }
 
-// enumWords returns the values of all enums: "Fahrenheit" is no name of a city.
+// enumWords returns the words of all enum values: "Fahrenheit" is not the name of a
+// city.
 func (t talk) enumWords(tools []llm.ToolDef) []string {
 	var all []string
 	for _, def := range tools {

@@ -10,15 +10,15 @@ import (
 // A heard is a word of the question.
 type heard struct {
 	text, low string // without the punctuation around it; in small letters
-	begins    bool   // a sentence
-	ends      bool   // a clause: punctuation stands behind it
-	joins     bool   // it or a comma joins what stands before it with what follows
+	begins    bool   // begins a sentence
+	ends      bool   // ends a clause, with punctuation behind it
+	joins     bool   // the word or its comma joins the words before it with the words after it
 }
 
-// marks stand around words and are no part of them.
+// marks are punctuation around words.
 const marks = "\"'“”‘’„«»()[]{}<>,;:!?…"
 
-// hear takes the question apart.
+// hear splits the question into words.
 func (t talk) hear() []heard {
 	var all []heard
 	begins := true
@@ -42,34 +42,34 @@ var (
 	joiners  = strings.Fields("and or & plus")
 	subjects = strings.Fields("i we you they he she")
 	articles = strings.Fields("a an the my our your their his her its this that these those some any all both each every of")
-	// function are words that say nothing of what a question is about.
+	// function are words without a subject of their own.
 	function = slices.Concat(joiners, subjects, articles, strings.Fields(`
 		is are was were be been am do does did has have had can could will would shall should may might must let
 		what which who whom whose where when why how whether if than then there here it me us them him one many much more most few
 		in on at to into from with without for by about as up out off over under between per via near behind
 		not no yes please thanks thank ok okay hi hey just only also still left ever today tomorrow tonight now currently right away again soon
 		it's what's i'm i'd let's don't doesn't isn't aren't`))
-	// verbs are what people ask for, and what things do.
+	// verbs are common requests and actions.
 	verbs = strings.Fields(`
 		get give show tell say find look looks see check list fetch read print display know need want like help try make put set take use
 		cost costs mean means weigh weighs work works exist exists happen happens come comes go goes buy order ask
 		calculate compute translate convert define describe explain search remind add create write send call open`)
-	// now are words at the end of a phrase that say when.
+	// now are words for a time at the end of a phrase.
 	now = strings.Fields("today tomorrow tonight now currently please right again soon")
 )
 
-// A thing is something that the question speaks of: "red lamp".
+// A thing is a subject in the question: "red lamp".
 type thing struct {
 	text   string
 	joined bool // with the thing before it, as in "lamps and chairs"
 }
 
-// things returns what the question speaks of: its words in a row that are neither
-// function words, verbs nor numbers, nor skipped.
+// things returns the subjects of the question: rows of words without function words,
+// verbs, numbers and skipped words.
 func (t talk) things(skip func(low string) bool) []thing {
 	var all []thing
 	var run []string
-	joined, verb := false, false // the next thing is; the next word is one
+	joined, verb := false, false // about the next thing; about the next word
 	flush := func() {
 		if run != nil {
 			all, run = append(all, thing{strings.Join(run, " "), joined}), nil
@@ -104,7 +104,8 @@ func isNumber(s string) bool {
 	return strings.ContainsFunc(s, unicode.IsDigit) && !strings.ContainsFunc(s, unicode.IsLetter) || measure.MatchString(s) || numbers10[s] != ""
 }
 
-// phraseOf returns a phrase without the words at its ends that say nothing.
+// phraseOf returns a phrase without articles at its start and words of time at its
+// end.
 func phraseOf(text string) string {
 	fields := strings.FieldsFunc(text, unicode.IsSpace)
 	for i := range fields {
@@ -119,8 +120,8 @@ func phraseOf(text string) string {
 	return strings.Join(fields, " ")
 }
 
-// behind returns what follows one of these words: a name, or the words up to the
-// next one that says nothing.
+// behind returns the text after one of these words: a name, or the words up to the
+// next function word or number.
 func (t talk) behind(words ...string) string {
 	all := t.hear()
 	for i, w := range all {
@@ -134,7 +135,7 @@ func (t talk) behind(words ...string) string {
 				break
 			}
 			if capital := unicode.IsUpper([]rune(next.text)[0]); len(run) > 0 && capital != unicode.IsUpper([]rune(run[0])[0]) {
-				break // the name, or what is none, is over
+				break // the name has ended, or the text before a name
 			}
 			if !article {
 				run = append(run, next.text)
@@ -150,7 +151,7 @@ func (t talk) behind(words ...string) string {
 	return ""
 }
 
-// introduced is what stands behind a colon, or behind a word that introduces a text.
+// introduced matches the text after a colon, or after a word such as "saying".
 var introduced = regexp.MustCompile(`(?s)(?::|\b(?:that|saying|says))\s+(\S.*)$`)
 
 // introducedText returns the text that the question introduces.
@@ -166,14 +167,14 @@ func (t talk) introducedText() string {
 type amount struct {
 	text          string
 	before, after string
-	unit          string // of it, directly behind or before
-	thing         string // after, as it is written
+	unit          string // the unit directly behind or before the number
+	thing         string // the word after the number, as in the question
 }
 
 var (
 	units   = `km|m|cm|mm|mi|ft|kg|g|mg|lbs?|oz|ml|l|s|sec|secs|mins?|h|hrs?|d|ms|gb|mb|kb|kw|w|v`
 	measure = regexp.MustCompile(`(?i)^-?\d+(?:[.,]\d+)*(?:` + units + `|st|nd|rd|th|°[cf]?|-[a-z]+)$`)
-	// number is a number that is no part of a name, or the word for one.
+	// number matches a number outside of names, or a word for a number.
 	number = regexp.MustCompile(`(?i)(?:^|[^\w.-])([€$£]?)(-?\d{1,3}(?:,\d{3})+(?:\.\d+)?\b|-?\d+(?:\.\d+)?)(?:(°[cf]?|%|(?:` + units + `)\b|(?:st|nd|rd|th)\b)|-([a-z]+)|\b)` +
 		`|\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|fifty|hundred|dozen)\b`)
 	numbers10 = map[string]string{

@@ -9,14 +9,14 @@ import (
 )
 
 var (
-	// exampled is how descriptions give examples.
+	// exampled matches the examples in a description.
 	exampled = regexp.MustCompile(`(?i)(?:\be\.\s?g\.|\bfor example\b|\bfor instance\b|\bsuch as\b|\bexamples?:|\bone of\b)[,:]?\s*((?:[^.;()\n]|\.\S)+)|\(((?:[^().;\n]|\.\S)+,(?:[^().;\n]|\.\S)+)\)`)
-	// either is a description that is nothing but the choices.
+	// either matches a description that consists of choices.
 	either  = regexp.MustCompile(`^(?:[\w-]+, )*[\w-]+,? or [\w-]+\.?$`)
 	between = regexp.MustCompile(`,\s*(?:or |and )?|\s+(?:or|and)\s+`)
 )
 
-// examplesIn returns the examples that a description gives, and the rest of it.
+// examplesIn returns the examples in a description, and the rest of the description.
 func examplesIn(description string) (examples []string, rest string) {
 	rest = exampled.ReplaceAllStringFunc(description, func(text string) string {
 		m := exampled.FindStringSubmatch(text)
@@ -50,12 +50,12 @@ func parts(name string) []string {
 	return strings.FieldsFunc(b.String(), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
-// isCalled reports whether one of these words is in the name of the place.
+// isCalled reports whether the name of the place has one of these words.
 func (p place) isCalled(names ...string) bool {
 	return slices.ContainsFunc(parts(p.name), func(w string) bool { return slices.Contains(names, w) })
 }
 
-// free reports whether the place takes any text.
+// free reports whether the place accepts any text.
 func (p place) free() bool {
 	return p.values == nil && p.is("string") && p.enum == nil && p.encoding == "" && p.wants() == ""
 }
@@ -72,14 +72,13 @@ var (
 	numbered = strings.Fields("id number no code sku zip isbn plate key ref reference")
 	letters  = strings.Fields("letter character char")
 	formulas = strings.Fields("expression expr formula equation calculation term")
-	// known are words with a capital that are no names.
+	// known are capitalized words that are not names.
 	known = strings.Fields("monday tuesday wednesday thursday friday saturday sunday january february march april june july august september october november december")
-	// formula is a calculation.
+	// formula matches a calculation.
 	formula = regexp.MustCompile(`[-(]?\d[\d\s.,()]*(?:[-+*/^%×÷][\s(-]*\d[\d\s.,)]*)+`)
 )
 
-// hint gives to texts what the words around it, or the examples in a description,
-// say is meant for them.
+// hint assigns texts by the words around them, or by the examples in a description.
 func (t talk) hint(places []place, skip func(low string) bool) {
 	for _, p := range places {
 		if p.is("boolean") && p.must && p.values == nil && slices.ContainsFunc(t.hear(), func(w heard) bool { return slices.Contains(negative, w.low) }) {
@@ -96,8 +95,8 @@ func (t talk) hint(places []place, skip func(low string) bool) {
 	}
 }
 
-// exemplary returns the examples of a place that the question has, and what it joins
-// with them, as in "lamps and chairs". Names are found without that.
+// exemplary returns the examples of a place in the question, and the things joined
+// to them, as in "lamps and chairs". It skips names, which names returns.
 func (t talk) exemplary(p place, skip func(low string) bool) (values []any) {
 	names := t.names(nil, func(string) bool { return false })
 	add := func(text string) {
@@ -125,13 +124,13 @@ func (t talk) exemplary(p place, skip func(low string) bool) (values []any) {
 		}
 		begin = end
 	}
-	if form := t.example(p); values == nil && form != "" && !slices.Contains(names, any(form)) { // a word of the tool, too
+	if form := t.example(p); values == nil && form != "" && !slices.Contains(names, any(form)) { // a word of the tool may be an example, too
 		add(form)
 	}
 	return values
 }
 
-// example returns the first of the examples that the question has.
+// example returns the first example in the question.
 func (t talk) example(p place) string {
 	for _, e := range p.examples {
 		if form := t.mention(e); form != "" {
@@ -141,7 +140,7 @@ func (t talk) example(p place) string {
 	return ""
 }
 
-// hinted returns what stands where a text of that name would.
+// hinted returns the text at the usual position for the name of the place.
 func (t talk) hinted(p place) string {
 	switch {
 	case p.isCalled(formulas...):
@@ -162,7 +161,7 @@ func (t talk) hinted(p place) string {
 	return ""
 }
 
-// moment returns a day or a time that the question names.
+// moment returns a day or a time in the question.
 func (t talk) moment() string {
 	for _, w := range t.hear() {
 		if slices.Contains(known, w.low) || slices.Contains([]string{"today", "tomorrow", "tonight"}, w.low) {
@@ -196,8 +195,8 @@ func firstOf(a, b string) string {
 	return b
 }
 
-// mention returns the form in which the question has an example: its own, or that
-// of the example where the question has a plural.
+// mention returns the form of an example in the question, or the example itself if
+// the question has its plural.
 func (t talk) mention(example string) string {
 	if t.mentions(example) {
 		return example
@@ -213,13 +212,13 @@ func (t talk) mention(example string) string {
 	return ""
 }
 
-// plural reports whether a is b in the plural.
+// plural reports whether a is the plural of b.
 func plural(a, b string) bool {
 	return len(b) > 2 && (a == b+"s" || a == b+"es" || strings.HasSuffix(b, "y") && a == strings.TrimSuffix(b, "y")+"ies")
 }
 
-// suits reports whether a name is of the kind that the place is for: one with
-// digits, one of a letter, or one as its examples are.
+// suits reports whether a name is of the kind of the place: with digits, a single
+// letter, or similar to the examples.
 func (p place) suits(name any) bool {
 	text, _ := name.(string)
 	digit := strings.ContainsFunc(text, unicode.IsDigit)
@@ -241,11 +240,11 @@ func (p place) suits(name any) bool {
 	return !digit
 }
 
-// isSpecial reports whether the place takes names of one kind only.
+// isSpecial reports whether the place accepts names of one kind only.
 func (p place) isSpecial() bool { return p.isCalled(letters...) || p.isCalled(numbered...) }
 
-// deal gives the numbers of the question to the places that their words name, and
-// then to those that must have one.
+// deal assigns the numbers of the question: first to the places that the words
+// around a number name, and then to the required places.
 func (t talk) deal(places []place) {
 	_, rest := t.finds()
 	var others []any
@@ -280,7 +279,7 @@ func (p place) counts(a amount) bool {
 	})
 }
 
-// stem is a word without what makes a plural or a participle of it.
+// stem returns a word without the endings of plurals and participles.
 func stem(w string) string {
 	w = strings.TrimSuffix(w, "s")
 	if strings.HasSuffix(w, "ed") {
@@ -289,8 +288,7 @@ func stem(w string) string {
 	return w
 }
 
-// guess gives to the texts that must be written, and that nothing was found for, what
-// the question speaks of.
+// guess assigns the subjects of the question to the required texts without a value.
 func (t talk) guess(n *node, skip func(low string) bool) {
 	var open []place
 	for _, p := range n.places(true, false) {
@@ -309,8 +307,8 @@ func (t talk) guess(n *node, skip func(low string) bool) {
 	}
 }
 
-// spoken returns what the question speaks of, the likeliest first; the whole of its
-// last phrase also if that joins several things.
+// spoken returns the subjects of the question, the likeliest first. If the last
+// phrase joins several things, the whole phrase is a subject, too.
 func (t talk) spoken(skip func(string) bool, used []string, whole bool) []thing {
 	if text := t.introducedText(); text != "" {
 		return []thing{{text: text}}
@@ -319,7 +317,7 @@ func (t talk) spoken(skip func(string) bool, used []string, whole bool) []thing 
 		return slices.ContainsFunc(used, func(u string) bool { return strings.Contains(spaced(u), spaced(text)) })
 	}
 	all := t.things(func(low string) bool { return skip(low) || isUsed(low) })
-	if all == nil && t.asksWhether() { // "Is the lamp on?" to a tool that is called lamp
+	if all == nil && t.asksWhether() { // "Is the lamp on?" for a tool with the name lamp
 		all = t.things(isUsed)
 	}
 	phrase := phraseOf(t.phrase())
@@ -332,8 +330,8 @@ func (t talk) spoken(skip func(string) bool, used []string, whole bool) []thing 
 	return all
 }
 
-// asksWhether reports whether the question is about its subject, and not about what
-// stands at its end: "Is the lamp in the box?"
+// asksWhether reports whether the question is about its grammatical subject instead
+// of its last words: "Is the lamp in the box?"
 func (t talk) asksWhether() bool {
 	all := t.hear()
 	return len(all) > 1 && (slices.Contains(strings.Fields("is are do does can have has was were"), all[0].low) ||

@@ -13,10 +13,10 @@ import (
 	"unicode/utf8"
 )
 
-// maxTries bounds how many values are made up until one fits.
+// maxTries limits the attempts to invent a valid value.
 const maxTries = 1000
 
-// idea makes up the i-th value of those that fit, or the last one.
+// idea invents the i-th valid value, or the last value.
 func (n *node) idea(i int) json.RawMessage {
 	last := json.RawMessage("null")
 	seen := map[string]bool{}
@@ -37,7 +37,7 @@ func (n *node) idea(i int) json.RawMessage {
 	return last
 }
 
-// ideas returns what could fit, the most likely first.
+// ideas returns candidates, the likeliest first.
 func (n *node) ideas() iter.Seq[any] {
 	return func(yield func(any) bool) {
 		for _, s := range n.readings {
@@ -92,7 +92,7 @@ func values(all ...any) iter.Seq[any] {
 	}
 }
 
-// variants is how many texts are made up of one kind.
+// variants is the number of invented texts of one kind.
 const variants = 40
 
 func (t talk) texts(s schema, format string) iter.Seq[any] {
@@ -122,7 +122,7 @@ func (t talk) texts(s schema, format string) iter.Seq[any] {
 	}
 }
 
-// sized gives the i-th text a length that the schema allows.
+// sized changes the length of the i-th text to a valid length.
 func sized(text string, i int, s schema) string {
 	runes := []rune(text)
 	for len(runes) < s.minLength && len(runes) < math.MaxInt16 {
@@ -130,7 +130,7 @@ func sized(text string, i int, s schema) string {
 	}
 	if s.maxLength >= 0 && len(runes) > s.maxLength {
 		runes = runes[:s.maxLength]
-		if number := []rune(fmt.Sprint(i + 1)); i > 0 && len(number) <= len(runes) { // what told it from others is cut
+		if number := []rune(fmt.Sprint(i + 1)); i > 0 && len(number) <= len(runes) { // the cut removes the difference from other texts
 			copy(runes[len(runes)-len(number):], number)
 		}
 	}
@@ -171,7 +171,7 @@ func sample(format string, i int) (string, bool) {
 	return "", false
 }
 
-// nth tells the later samples from the first.
+// nth makes later samples differ from the first.
 func nth(i int) string {
 	if i == 0 {
 		return ""
@@ -179,8 +179,8 @@ func nth(i int) string {
 	return fmt.Sprint(i + 1)
 }
 
-// matching returns texts that match the pattern of s; none if Go does not
-// understand it.
+// matching returns texts for the pattern of s, or none if Go does not support the
+// pattern.
 func matching(s schema) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		re, err := syntax.Parse(s.pattern, syntax.Perl)
@@ -203,8 +203,8 @@ func matching(s schema) iter.Seq[string] {
 	}
 }
 
-// match writes a text that matches re: what may be repeated more often than it
-// must be, and the i-th of what there is to choose from.
+// match writes a text for re: it varies the repetitions, and takes the i-th of the
+// alternatives.
 func match(b *strings.Builder, re *syntax.Regexp, more, i int) {
 	times, least := 1, 0
 	switch re.Op {
@@ -259,7 +259,7 @@ func runeOf(ranges []rune, i int) rune {
 	return ranges[0] + rune(i)%(ranges[1]-ranges[0]+1)
 }
 
-// numbers returns small numbers, and others at the bounds of s and between them.
+// numbers returns small numbers, and numbers at and between the bounds of s.
 func numbers(s schema, whole bool) iter.Seq[any] {
 	return func(yield func(any) bool) {
 		step := big.NewRat(1, 1)
@@ -286,7 +286,7 @@ func numbers(s schema, whole bool) iter.Seq[any] {
 				return
 			}
 		}
-		if !whole && !stepped && isLow && isHigh { // there may be no whole numbers
+		if !whole && !stepped && isLow && isHigh { // there may be no whole numbers between the bounds
 			step = new(big.Rat).Quo(new(big.Rat).Sub(high, low), big.NewRat(1000, 1))
 		}
 		for _, base := range bases {
@@ -307,7 +307,7 @@ func (s schema) bound(names ...string) (*big.Rat, bool) {
 	for _, name := range names {
 		text := s.bounds[name].String()
 		if f, err := s.bounds[name].Float64(); err != nil || math.Abs(f) > 0 && math.Abs(f) < 1e-30 {
-			continue // nobody means that
+			continue // such a bound is a mistake
 		}
 		if r, ok := new(big.Rat).SetString(text); ok {
 			return r, true
@@ -316,7 +316,7 @@ func (s schema) bound(names ...string) (*big.Rat, bool) {
 	return nil, false
 }
 
-// onGrid returns the least multiple of step that is not below r.
+// onGrid returns the least multiple of step that is at least r.
 func onGrid(r, step *big.Rat) *big.Rat {
 	q := new(big.Rat).Quo(r, step)
 	n := new(big.Int).Div(q.Num(), q.Denom()) // rounds down

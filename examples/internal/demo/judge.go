@@ -8,13 +8,14 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A judge says whether a value fits a schema.
+// A judge reports whether a value fits a schema.
 type judge func(value any) bool
 
-// judge returns the judge of a schema inside the document: a tool with one
-// argument. Of the drafts, that of 2018 holds strings to their formats.
+// judge returns the judge of a schema inside the document, in the form of a tool
+// with one argument. It uses the draft of 2018, under which formats of strings are
+// validated.
 func (d *document) judge(raw json.RawMessage) judge {
-	if m := membersOf(raw); m["$ref"] != nil && len(m) > 1 { // of which it would read the reference only
+	if m := membersOf(raw); m["$ref"] != nil && len(m) > 1 { // otherwise the judge would use the reference only
 		ref := encode(map[string]json.RawMessage{"$ref": m["$ref"]})
 		delete(m, "$ref")
 		raw = encode(map[string]any{"allOf": []any{ref, m}})
@@ -34,8 +35,8 @@ func (d *document) judge(raw json.RawMessage) judge {
 	return func(value any) bool { return accepts(encode(map[string]any{"v": value})) }
 }
 
-// accepting returns whether arguments fit the schema of a tool. With a schema
-// that no tool can have all do.
+// accepting returns a function that reports whether arguments fit the schema of a
+// tool. For an invalid schema, all arguments fit.
 func accepting(schema json.RawMessage) func(arguments json.RawMessage) bool {
 	none := func(context.Context, json.RawMessage) (string, error) { return "", nil }
 	t, err := tool.NewRaw("judge", "", schema, none)
@@ -54,7 +55,7 @@ func encode(v any) json.RawMessage {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if enc.Encode(v) != nil {
-		return json.RawMessage("null") // a schema that is no JSON
+		return json.RawMessage("null") // a schema with invalid JSON
 	}
 	return bytes.TrimSpace(b.Bytes())
 }

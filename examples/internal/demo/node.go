@@ -7,32 +7,31 @@ import (
 	"sync"
 )
 
-// A node is a value that is to be written: that of one schema, with the nodes of
-// what it holds.
+// A node is a value to write: its schema, and the nodes of its members or items.
 type node struct {
-	name     string // of the property; of the items of an array, that of the array
+	name     string // the name of the property; items have the name of the array
 	readings []schema
-	schema   // the first of the readings
+	schema   // the first form
 	planner  *planner
 	fits     judge
-	values   []any    // what was found for it; the i-th is for the i-th call or item
-	examples []string // that its description gives, or the tool's
+	values   []any    // the found values; the i-th value is for the i-th call or item
+	examples []string // from its description, or the tool's description
 
-	members []*node // of an object: its properties
-	must    bool    // a member: it is required
+	members []*node // the properties of an object
+	must    bool    // a required property
 	prefix  []*node
-	items   *node // of an array, or the values of a map
-	keys    *node // of a map
+	items   *node // the items of an array, or the values of a map
+	keys    *node // the keys of a map
 }
 
 // A planner makes the nodes of a document.
 type planner struct {
 	talk
 	document
-	examples []string // for texts without any
+	examples []string // for texts without examples
 }
 
-// plan returns the node of a whole schema; examples are for its texts.
+// plan returns the node of a whole schema. The examples are for its texts.
 func (t talk) plan(raw json.RawMessage, examples []string) *node {
 	p := &planner{talk: t, document: document{root: raw}, examples: examples}
 	n := p.node("", raw, p.inside())
@@ -42,7 +41,7 @@ func (t talk) plan(raw json.RawMessage, examples []string) *node {
 	return n
 }
 
-// node returns the node of a schema, or nil where the schema holds itself.
+// node returns the node of a schema, or nil for a schema that contains itself.
 func (p *planner) node(name string, raw json.RawMessage, path []string) *node {
 	forms := p.forms(raw, path)
 	if len(forms) == 0 {
@@ -62,7 +61,7 @@ func (p *planner) node(name string, raw json.RawMessage, path []string) *node {
 	if !composite {
 		return n
 	}
-	for i, f := range forms { // the first of a union that can be made up so that it fits
+	for i, f := range forms { // uses the first form of a union for which a valid value exists
 		n.schema = f.read()
 		n.readings = []schema{n.schema}
 		if p.fill(n, f.path) && (i == len(forms)-1 || n.fits(n.write(0, true))) {
@@ -77,7 +76,7 @@ func (p *planner) lazyJudge(raw json.RawMessage) judge {
 	return func(v any) bool { return once()(v) }
 }
 
-// fill makes the nodes inside n. It reports whether it could.
+// fill makes the nodes inside n. It reports success.
 func (p *planner) fill(n *node, path []string) bool {
 	n.members, n.prefix, n.items, n.keys = nil, nil, nil, nil
 	if len(n.kinds) == 0 {
@@ -144,15 +143,15 @@ func (p *planner) fillObject(n *node, path []string) bool {
 	return n.items != nil || n.minProperties <= len(n.members)
 }
 
-// A place is a node that can take what was found.
+// A place is a node that may get a found value.
 type place struct {
 	*node
-	must bool // something has to be written there
-	many bool // it takes any number of values at once
+	must bool // needs a value
+	many bool // accepts any number of values at once
 }
 
-// places returns the leaves below n: all of those that must be written, and of
-// the others those that stand beside them.
+// places returns the leaves below n: all required leaves, and the optional leaves
+// beside them.
 func (n *node) places(must, many bool) []place {
 	if n.values != nil {
 		return nil
@@ -164,14 +163,14 @@ func (n *node) places(must, many bool) []place {
 		for _, m := range n.members {
 			all = append(all, m.places(m.must, many)...)
 		}
-		if free && n.minProperties < 1 { // nothing is required: what is found is welcome
+		if free && n.minProperties < 1 { // without required members, optional members accept values
 			for i := range all {
 				all[i].must = true
 			}
 		}
 	case n.members != nil:
 	case n.keys != nil:
-		if n.items.is("number") || n.items.is("integer") { // so many of each
+		if n.items.is("number") || n.items.is("integer") { // an equal share of the numbers for each
 			all = append(all, place{n.keys, must, true}, place{n.items, must, true})
 		}
 	case n.is("array"):
@@ -187,7 +186,7 @@ func (n *node) places(must, many bool) []place {
 	return all
 }
 
-// width is the number of things to write for what was found: of calls, or of items.
+// width returns the number of calls or items for the found values.
 func (n *node) width() int {
 	if n.values != nil {
 		return len(n.values)
@@ -197,12 +196,12 @@ func (n *node) width() int {
 		width = max(width, m.width())
 	}
 	for _, inner := range n.inner() {
-		width = max(width, min(inner.width(), 1)) // which takes all of it at once
+		width = max(width, min(inner.width(), 1)) // one call or item takes all values of it
 	}
 	return width
 }
 
-// write returns the JSON of the i-th value; with made, one that is made up.
+// write returns the JSON of the i-th value; if made is set, an invented value.
 func (n *node) write(i int, made bool) json.RawMessage {
 	switch {
 	case n.values != nil && !made:
@@ -220,7 +219,7 @@ func (n *node) write(i int, made bool) json.RawMessage {
 	return n.idea(i)
 }
 
-// forget drops all that was found.
+// forget drops all found values.
 func (n *node) forget() {
 	n.values = nil
 	for _, inner := range n.inner() {
@@ -265,7 +264,7 @@ func (n *node) writeObject(i int, made bool) json.RawMessage {
 	}
 	for j := 0; j < found+maxTries && (j < found || count < n.minProperties); j++ {
 		var key string
-		_ = json.Unmarshal(n.keys.write(j, j >= found), &key) // its schema says that it is a string
+		_ = json.Unmarshal(n.keys.write(j, j >= found), &key) // the schema of keys is a string
 		if !seen[key] {
 			seen[key] = true
 			add(key, n.items.write(j, j >= found))

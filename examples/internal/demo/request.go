@@ -7,15 +7,15 @@ import (
 	"net/http"
 )
 
-// A Request is one that the provider has answered.
+// A Request describes a request that the provider has answered.
 type Request struct {
 	Method, Path string
-	Model        string // that it asks for
-	Messages     int    // that it brings
+	Model        string // the requested model
+	Messages     int    // the number of messages
 	Status       int
 }
 
-// logged tells log of each request to h.
+// logged calls log after each request to h.
 func logged(h http.Handler, log func(Request)) http.Handler {
 	if log == nil {
 		return h
@@ -32,12 +32,12 @@ func logged(h http.Handler, log func(Request)) http.Handler {
 			Model    string            `json:"model"`
 			Messages []json.RawMessage `json:"messages"`
 		}
-		_ = json.Unmarshal(body.Bytes(), &asked) // what is no request asks for nothing
+		_ = json.Unmarshal(body.Bytes(), &asked) // an invalid body leaves the fields empty
 		log(Request{r.Method, r.URL.Path, asked.Model, len(asked.Messages), answer.status})
 	})
 }
 
-// An answer remembers its status.
+// An answer records its status.
 type answer struct {
 	http.ResponseWriter
 	status int
@@ -48,5 +48,5 @@ func (a *answer) WriteHeader(status int) {
 	a.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap is how http.ResponseController finds what can flush.
+// Unwrap lets http.ResponseController find the Flusher.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

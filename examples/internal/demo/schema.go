@@ -10,18 +10,18 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A schema is what the provider reads in a JSON Schema: references, allOf and
-// unions are resolved. What it does not read is left to the [judge].
+// A schema is the part of a JSON Schema that the provider understands, with
+// references, allOf and unions resolved. The [judge] checks the other keywords.
 type schema struct {
-	kinds    []string // of the value; none: any
-	enum     []any    // or the one const
+	kinds    []string // the types of the value; empty means any type
+	enum     []any    // also holds a const
 	given    []any    // the default and the examples
 	format   string
 	encoding string // "base64"
 	pattern  string
-	about    string // its description
+	about    string // the description
 
-	minLength, maxLength int // -1: none
+	minLength, maxLength int // -1 means no limit
 	minItems, maxItems   int
 	minProperties        int
 	unique               bool
@@ -29,14 +29,14 @@ type schema struct {
 
 	properties []llm.Member
 	required   []string
-	names      json.RawMessage // of the properties
-	others     json.RawMessage // the properties that have no name; nil: any, or none
+	names      json.RawMessage // the schema of the properties' names
+	others     json.RawMessage // the schema of other properties; nil means any or none
 	prefix     []json.RawMessage
-	items      json.RawMessage // nil: any
+	items      json.RawMessage // nil means any items
 }
 
-// members is an object of a schema; the order of its properties counts, that of
-// its keywords does not.
+// members is a JSON object in a schema. The order of properties matters, but not the
+// order of keywords.
 type members map[string]json.RawMessage
 
 func membersOf(raw json.RawMessage) members {
@@ -48,13 +48,13 @@ func membersOf(raw json.RawMessage) members {
 	return m
 }
 
-// A document is a schema and what its references refer to.
+// A document is a schema with the targets of its references.
 type document struct {
 	root  json.RawMessage
-	nodes int // that were looked at so far
+	nodes int // the number of visited nodes
 }
 
-// maxNodes bounds how much a schema unfolds into.
+// maxNodes limits the unfolding of a schema.
 const maxNodes = 1000
 
 // resolve follows the pointer of a reference, such as "#/$defs/Node".
@@ -70,8 +70,8 @@ func (d *document) resolve(ref string) (json.RawMessage, bool) {
 	return raw, ok && raw != nil
 }
 
-// inside returns the references that stand for the whole document, which a type
-// that holds itself has beside its root.
+// inside returns the references that stand for the whole document, which a recursive
+// type has beside its root.
 func (d *document) inside() []string {
 	refs := []string{"#"}
 	root := membersOf(d.root)
@@ -85,14 +85,14 @@ func (d *document) inside() []string {
 	return refs
 }
 
-// A form is one way to read a schema: a union has several.
+// A form is one alternative of a schema with unions.
 type form struct {
 	members
-	path []string // the references that led here
+	path []string // the references on the path to this form
 }
 
-// forms returns the ways to read a schema, null behind the others. There are
-// none where it holds itself: whoever wants a value there must do without.
+// forms returns the alternatives of a schema, with null last. A recursive schema has
+// none, so the caller must do without a value.
 func (d *document) forms(raw json.RawMessage, path []string) []form {
 	if d.nodes++; d.nodes > maxNodes {
 		return nil
@@ -136,10 +136,10 @@ func rank(f form) int {
 	return 0
 }
 
-// maxForms bounds the ways to read a schema: unions multiply.
+// maxForms limits the forms, because unions multiply.
 const maxForms = 16
 
-// combine returns each form of the one together with each of the other.
+// combine returns each form of one list together with each form of the other list.
 func combine(as, bs []form) []form {
 	var all []form
 	for _, a := range as {
@@ -159,7 +159,7 @@ func longer(a, b []string) []string {
 	return b
 }
 
-// merge joins the members of two schemas that both hold.
+// merge joins the members of two schemas that both apply.
 func merge(a, b members) members {
 	m := maps.Clone(a)
 	for name, value := range b {
@@ -177,7 +177,7 @@ func merge(a, b members) members {
 	return m
 }
 
-// spliced joins two JSON objects, or two arrays.
+// spliced joins two JSON objects or two arrays.
 func spliced(a, b json.RawMessage, begin, end byte) json.RawMessage {
 	inner := func(raw json.RawMessage) string {
 		s := strings.TrimSpace(string(raw))
@@ -192,14 +192,14 @@ func spliced(a, b json.RawMessage, begin, end byte) json.RawMessage {
 
 func list(raw json.RawMessage) []json.RawMessage {
 	var all []json.RawMessage
-	_ = json.Unmarshal(raw, &all) // what is no list has no items
+	_ = json.Unmarshal(raw, &all) // other JSON values have no items
 	return all
 }
 
-// defaulted is how descriptions tell a default.
+// defaulted matches a default in a description.
 var defaulted = regexp.MustCompile(`(?i)\bdefaults?(?: to| is|:)?\s+("[^"]*"|[^\s,;]*[^\s,;.])`)
 
-// valueOf is what a text is in JSON: a number, say, or the text.
+// valueOf returns a text as a JSON value, such as a number, or as a string.
 func valueOf(text string) any {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()
@@ -210,7 +210,7 @@ func valueOf(text string) any {
 	return v
 }
 
-// read returns what the provider understands of a form.
+// read returns the understood part of a form.
 func (f form) read() schema {
 	s := schema{
 		minLength: -1, maxLength: -1, minItems: -1, maxItems: -1, minProperties: -1,
@@ -248,13 +248,13 @@ func (f form) read() schema {
 	s.properties, _ = llm.ParseMembers(f.members["properties"])
 	s.others = f.schemaAt("additionalProperties")
 	s.items = f.schemaAt("items")
-	if tuple := list(f.members["items"]); tuple != nil { // as older drafts write it
+	if tuple := list(f.members["items"]); tuple != nil { // the syntax of older drafts
 		s.prefix, s.items = tuple, f.schemaAt("additionalItems")
 	}
 	return s
 }
 
-// get decodes a keyword; numbers as they are written.
+// get decodes a keyword. Numbers keep their text.
 func (f form) get(name string, into any) bool {
 	raw, ok := f.members[name]
 	if !ok {
@@ -265,7 +265,7 @@ func (f form) get(name string, into any) bool {
 	return dec.Decode(into) == nil
 }
 
-// schemaAt returns a keyword that is an object.
+// schemaAt returns a keyword whose value is an object.
 func (f form) schemaAt(name string) json.RawMessage {
 	if raw := f.members[name]; strings.HasPrefix(string(raw), "{") {
 		return raw
@@ -273,7 +273,7 @@ func (f form) schemaAt(name string) json.RawMessage {
 	return nil
 }
 
-// kinds returns the types of the values, or what the keywords say of them.
+// kinds returns the types of the values, by the keyword type or by other keywords.
 func (f form) kinds() []string {
 	var one string
 	var some []string
@@ -281,7 +281,7 @@ func (f form) kinds() []string {
 	case f.get("type", &one):
 		return []string{one}
 	case f.get("type", &some):
-		if i := slices.Index(some, "null"); i >= 0 { // the last choice
+		if i := slices.Index(some, "null"); i >= 0 { // null is the last choice
 			some = append(slices.Delete(some, i, i+1), "null")
 		}
 		return some

@@ -9,13 +9,13 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A talk is what was said since the user spoke last.
+// A talk is the conversation since the last message of the user.
 type talk struct {
 	question string
-	count    int // of the user's messages so far
+	count    int // the number of the user's messages so far
 	calls    []llm.ToolCall
 	results  []llm.ToolResult
-	tools    []string // the words of their names
+	tools    []string // the words of the tools' names
 }
 
 func listen(messages []llm.Message) talk {
@@ -37,11 +37,11 @@ func listen(messages []llm.Message) talk {
 	return t
 }
 
-// next returns the calls to make now; none, if it is time to answer. A tool is
-// called in one turn per question, when all that it needs is there, so that one
-// tool can wait for what another says. When none is ready, the one that lacks
-// the least is called with something made up; behind other calls only if a part
-// of what it needs was found.
+// next returns the calls to make now, or none if it is time to answer. It calls a
+// tool at most once for each question, in the first turn in which all required
+// arguments are known, so a tool can wait for the result of another tool. If no tool
+// is ready, it calls the tool with the fewest missing arguments and invents them.
+// After other calls it does so only if some argument was found.
 func (t talk) next(req *llm.Request) []llm.Part {
 	for _, def := range req.Tools {
 		t.tools = append(t.tools, parts(def.Name)...)
@@ -69,7 +69,7 @@ func (t talk) next(req *llm.Request) []llm.Part {
 	return ready
 }
 
-// offered returns the tools that may be called, and whether one of them must be.
+// offered returns the tools that may be called, and whether a call is required.
 func offered(req *llm.Request) (tools []llm.ToolDef, must bool) {
 	if name, ok := req.ToolChoice.Named(); ok {
 		others := func(d llm.ToolDef) bool { return d.Name != name }
@@ -85,7 +85,7 @@ func (t talk) called(name string) bool {
 	return slices.ContainsFunc(t.calls, func(c llm.ToolCall) bool { return c.Name == name })
 }
 
-// shares reports whether the question has a word of what is known of the tool.
+// shares reports whether the question has a word of the tool's name or description.
 func (t talk) shares(def llm.ToolDef) bool {
 	about := words(def.Name+" "+def.Description, 3)
 	return slices.ContainsFunc(words(t.question, 3), func(q string) bool {
@@ -93,11 +93,11 @@ func (t talk) shares(def llm.ToolDef) bool {
 	})
 }
 
-// said returns the values that results so far have under a name.
+// said returns the values that earlier results have under a name.
 func (t talk) said(name string) []any {
 	var values []any
 	for _, r := range t.results {
-		members, _ := llm.ParseMembers([]byte(r.Text())) // most results are no objects
+		members, _ := llm.ParseMembers([]byte(r.Text())) // most results are not objects
 		for _, m := range members {
 			if strings.EqualFold(m.Name, name) {
 				values = append(values, json.RawMessage(m.Value))
@@ -118,7 +118,7 @@ func (t talk) answer(req *llm.Request) string {
 	return t.text(req)
 }
 
-// text is the answer in words.
+// text returns the answer as text.
 func (t talk) text(req *llm.Request) string {
 	switch {
 	case len(t.results) > 0:
@@ -134,7 +134,7 @@ func (t talk) text(req *llm.Request) string {
 		"and I was offered %s. (I count %d of your messages.)", strings.Join(names, ", "), t.count)
 }
 
-// report repeats what the tools said.
+// report repeats the results of the tools.
 func (t talk) report() string {
 	args := map[string]string{}
 	for _, c := range t.calls {
@@ -147,8 +147,8 @@ func (t talk) report() string {
 	return text
 }
 
-// plain returns a JSON object as a list of its values, or of their names and
-// values, and any other text as it is.
+// plain returns a JSON object as a list of its values, or of its names and values.
+// It returns any other text unchanged.
 func plain(text string, named bool) string {
 	members, err := llm.ParseMembers([]byte(text))
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"unicode"
 )
 
-// A find is something in the question that has a format of its own.
+// A find is a text in the question that has a known format.
 type find struct{ format, text string }
 
 const clock = `\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[zZ]|[+-]\d\d:\d\d)?`
@@ -26,7 +26,7 @@ var formats = []struct {
 	{"ipv4", regexp.MustCompile(`\b\d{1,3}(?:\.\d{1,3}){3}\b`)},
 }
 
-// finds returns what has a format, and the question without it.
+// finds returns the texts with a format, and the rest of the question.
 func (t talk) finds() (all []find, rest string) {
 	rest = t.question
 	for _, f := range formats {
@@ -44,7 +44,7 @@ var hints = map[string]string{
 	"ip": "ipv4", "uuid": "uuid", "date": "date",
 }
 
-// wants returns the format of a text, or the one that its name suggests.
+// wants returns the format of a string, or the format that its name suggests.
 func (n *node) wants() string {
 	if n.format != "" || n.pattern != "" || n.encoding != "" {
 		return n.format
@@ -56,8 +56,8 @@ func (n *node) wants() string {
 	return hints[all[len(all)-1]]
 }
 
-// formatted returns the texts of the question that are of a format, and those
-// that can be made of others, such as the day of a time.
+// formatted returns the texts of the question in a format, and the texts that derive
+// from other formats, such as the day of a time.
 func (t talk) formatted(format string) (direct, derived []any) {
 	all, _ := t.finds()
 	var fits judge
@@ -110,9 +110,9 @@ var (
 	behind = regexp.MustCompile(`.*\b(?:in|of|for|to|about|with|at|on) (.+)`)
 )
 
-// names returns what the question calls by name: what is quoted, or words with a
-// capital letter inside a sentence or with a digit and, unless taken says that
-// another argument takes them, addresses; or else numbers; each once.
+// names returns the names in the question: texts in quotes, or words with a capital
+// letter inside a sentence, words with a digit, and addresses unless taken reports
+// that another argument has them; otherwise numbers. There are no duplicates.
 func (t talk) names(except []string, taken func(format string) bool) []any {
 	var names []any
 	add := func(name string) {
@@ -145,7 +145,7 @@ func (t talk) names(except []string, taken func(format string) bool) []any {
 
 func capitalised(s string) []string {
 	var names []string
-	begins, follows := true, false // the sentence; a name, directly
+	begins, follows := true, false // at the start of a sentence; directly after a name
 	for _, field := range strings.Fields(s) {
 		word := strings.TrimFunc(field, unicode.IsPunct)
 		ends := strings.HasSuffix(field, word)
@@ -196,8 +196,8 @@ func numerals(s string) []string {
 	return all
 }
 
-// phrase is what the question seems to be about: what stands behind its last
-// preposition, or all of it.
+// phrase returns the likely subject of the question: the words after its last
+// preposition, or the whole question.
 func (t talk) phrase() string {
 	text := strings.TrimRightFunc(t.question, unicode.IsPunct)
 	if m := behind.FindStringSubmatch(text); m != nil {
@@ -206,7 +206,8 @@ func (t talk) phrase() string {
 	return text
 }
 
-// alike takes "temperature" and "temperatures" for the same.
+// alike reports whether two words are equal but for a plural: "temperature" and
+// "temperatures".
 func alike(a, b string) bool {
 	if min(len(a), len(b)) < 4 {
 		return a == b
@@ -216,8 +217,8 @@ func alike(a, b string) bool {
 
 var common = strings.Fields("the and for are was you your get give say tell what how who which when where with from into this that all has have one its")
 
-// words returns the words of a text, of at least so many letters, that may say
-// what it is about.
+// words returns the words of a text that may describe its subject, with a minimum
+// length.
 func words(s string, letters int) []string {
 	all := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !unicode.IsLetter(r) })
 	return slices.DeleteFunc(all, func(w string) bool { return len(w) < letters || slices.Contains(common, w) })
@@ -228,8 +229,8 @@ func (t talk) mentions(text string) bool {
 	return strings.Contains(spaced(t.question), spaced(text)) && spaced(text) != "  "
 }
 
-// place returns where the question has a value of an enum, or -1: its words, or one
-// in the plural.
+// place returns the position at which the question names a value of an enum, also in
+// the plural, or -1.
 func (t talk) place(value string) int {
 	if t.mentions(value) {
 		return strings.Index(spaced(t.question), spaced(value))
@@ -242,7 +243,7 @@ func (t talk) place(value string) int {
 	return -1
 }
 
-// spaced returns the words of a text in small letters, with a blank around each.
+// spaced returns the words of a text in small letters, with a space around each.
 func spaced(s string) string {
 	fields := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	return " " + strings.Join(fields, " ") + " "
