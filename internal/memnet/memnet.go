@@ -1,5 +1,5 @@
-// Package memnet connects an HTTP client with a server of the same process by pipes.
-// No network is between them, so they keep exact time in a bubble of testing/synctest.
+// Package memnet connects an HTTP client with a server in the same process, by pipes.
+// Without a network, both keep exact time in a bubble of testing/synctest.
 package memnet
 
 import (
@@ -8,20 +8,20 @@ import (
 	"sync"
 )
 
-// A Listener accepts the connections that its Dial makes. Any goroutine may use it.
+// A Listener accepts the connections of its Dial. Any goroutine may use a Listener.
 type Listener struct {
 	conns  chan net.Conn
 	once   sync.Once
 	closed chan struct{}
 }
 
-// Listen returns a listener that is open.
+// Listen returns an open listener.
 func Listen() *Listener {
 	return &Listener{conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// Dial returns a connection to whoever accepts at l, whatever address is dialled. It is
-// an [net/http.Transport]'s DialContext.
+// Dial returns a connection to the goroutine in Accept. The address is ignored, so Dial
+// can be the DialContext of a [net/http.Transport].
 func (l *Listener) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
@@ -34,7 +34,7 @@ func (l *Listener) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// Accept waits for a connection, until l is closed.
+// Accept waits for a connection. After Close it returns [net.ErrClosed].
 func (l *Listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
@@ -44,11 +44,11 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends Accept and Dial. Connections that were made stay open.
+// Close ends Accept and Dial. Established connections stay open.
 func (l *Listener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return nil
 }
 
-// Addr is no address that could be dialled elsewhere.
+// Addr returns a name. It cannot be dialled elsewhere.
 func (l *Listener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }

@@ -1,7 +1,6 @@
-// Package mutant makes inputs for fuzz targets out of good ones, always the
-// same ones. A target that adds them as seeds is a little fuzzing in each
-// ordinary test run, which a change cannot pass by luck nor fail by chance; the
-// fuzzer itself is run by hand.
+// Package mutant derives inputs for fuzz targets from valid inputs. The same corpus
+// gives the same mutants. A target with mutants as seeds does a little fuzzing in each
+// ordinary test run, with a reproducible result. The fuzzer itself is run by hand.
 package mutant
 
 import (
@@ -9,14 +8,15 @@ import (
 	"math/rand/v2"
 )
 
-// pieces are what mutants are mended with: the bytes that formats are made of.
+// pieces are inserted into mutants. They are tokens of JSON, HTTP and server-sent
+// events.
 var pieces = []string{
 	"{", "}", "[", "]", `"`, ":", ",", "\\", "\n", "\r\n", "\n\n", " ", "null", "true", "0", "-1", "1e999", "1.0",
 	`""`, "{}", "[]", "data:", "data: [DONE]\n\n", "\x00", "\xff", "\u2028", `\u0000`, `\ud800`, "\ufeff", `"type":`, `"index":0`,
 }
 
-// Of returns n mutants of the corpus, which must not be empty; with the race
-// detector the first tenth of them. The same corpus gives the same mutants.
+// Of returns n mutants of the corpus, or n/10 with the race detector. The corpus must
+// not be empty. The same corpus gives the same mutants.
 func Of(corpus [][]byte, n int) [][]byte {
 	r := rand.New(rand.NewPCG(uint64(len(corpus)), uint64(n)))
 	out := make([][]byte, n/portion)
@@ -34,13 +34,13 @@ func mutate(r *rand.Rand, m []byte, corpus [][]byte) []byte {
 	at := r.IntN(len(m) + 1)
 	end := min(len(m), at+1+r.IntN(8))
 	switch r.IntN(6) {
-	case 0: // cut off
+	case 0: // truncate
 		return m[:at]
-	case 1: // leave something out
+	case 1: // delete some bytes
 		return append(m[:at:at], m[end:]...)
-	case 2: // put something in
+	case 2: // insert a piece
 		return splice(m, at, []byte(pieces[r.IntN(len(pieces))]), at)
-	case 3: // say something twice
+	case 3: // repeat some bytes
 		return splice(m, end, m[at:end], end)
 	case 4: // change a byte
 		if at < len(m) {
@@ -48,7 +48,7 @@ func mutate(r *rand.Rand, m []byte, corpus [][]byte) []byte {
 		}
 		return m
 	}
-	other := corpus[r.IntN(len(corpus))] // go on as another one does
+	other := corpus[r.IntN(len(corpus))] // continue with the rest of another input
 	return splice(m, at, other[min(at, len(other)):], len(m))
 }
 

@@ -2,6 +2,6 @@
 
 package mutant
 
-// What an input takes grows tenfold with the race detector, which finds little in
-// formats: the ordinary run takes all mutants, the other one in ten.
+// With the race detector an input takes ten times as long, and formats have few races.
+// So only every tenth mutant is tested.
 const portion = 10

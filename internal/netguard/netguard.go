@@ -1,7 +1,7 @@
-// Package netguard lets a test forbid the network to this library. It holds the
-// one state of the process that the library can be set by, and is the exception
-// to the rule that there is none: a test cannot reach into each client that the
-// code under test may make. Nothing but llmtest.NoNetwork sets it.
+// Package netguard lets a test forbid the network to this library. The guards are the
+// only state of the process that changes the library. A global is needed here, because
+// a test cannot reach every client of the code under test. Only llmtest.NoNetwork sets
+// a guard.
 package netguard
 
 import (
@@ -12,7 +12,7 @@ import (
 	"sync"
 )
 
-// ErrForbidden is what an address is refused with while the network is forbidden.
+// ErrForbidden is the error of every request while the network is forbidden.
 var ErrForbidden = errors.New("the network is forbidden in this test")
 
 var (
@@ -20,9 +20,10 @@ var (
 	guards []*func(url string)
 )
 
-// Forbid forbids the network, but for this machine, until allow is called. report
-// is called with each URL that was asked for, without its credentials and query;
-// perhaps by several goroutines, and never after allow has returned.
+// Forbid forbids the network, except for addresses of this machine, until allow is
+// called. report is called with the URL of each refused request, without credentials
+// and query. Several goroutines may call report at once, but never after allow has
+// returned.
 func Forbid(report func(url string)) (allow func()) {
 	mu.Lock()
 	defer mu.Unlock()
@@ -35,7 +36,7 @@ func Forbid(report func(url string)) (allow func()) {
 	}
 }
 
-// Check returns ErrForbidden if u is elsewhere and the network is forbidden.
+// Check returns ErrForbidden if the network is forbidden and u is not on this machine.
 func Check(u *url.URL) error {
 	mu.Lock()
 	defer mu.Unlock()
@@ -49,7 +50,8 @@ func Check(u *url.URL) error {
 	return ErrForbidden
 }
 
-// here tells this machine by its name or its address; no name is looked up.
+// here reports whether host is this machine, by its name or its address. No name is
+// resolved.
 func here(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()

@@ -10,20 +10,21 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// LookArgs are those of the tool look.
+// LookArgs are the arguments of the tool look.
 type LookArgs struct {
 	Order   string `json:"order"`
 	Seconds int    `json:"seconds,omitempty"`
 }
 
-// RefundArgs are those of the tool refund.
+// RefundArgs are the arguments of the tool refund.
 type RefundArgs struct {
 	Order string `json:"order"`
 	Cents int    `json:"cents" jsonschema:"minimum=1"`
 	Note  any    `json:"note,omitempty"`
 }
 
-// Wait waits so many seconds, unless ctx ends.
+// Wait waits for the given number of seconds. If ctx ends first, Wait returns its
+// cause.
 func Wait(ctx context.Context, seconds int) error {
 	select {
 	case <-time.After(time.Duration(seconds) * time.Second):
@@ -33,7 +34,7 @@ func Wait(ctx context.Context, seconds int) error {
 	}
 }
 
-// Desk is an agent whose tools take their time and fail in every way.
+// Desk returns an agent whose tools take their time and fail in every way.
 func Desk() *agent.Agent {
 	made := func(t tool.Tool, err error) tool.Tool { return tool.Must(t, err) }
 	return &agent.Agent{

@@ -12,7 +12,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// called lists the calls, with the failures of those that failed.
+// called lists the calls of a run, with the kinds of their failures.
 func called(result *runner.Result) string {
 	var calls []string
 	failures := map[event.CallRef]string{}
@@ -31,7 +31,7 @@ func called(result *runner.Result) string {
 	return strings.Join(calls, ", ")
 }
 
-// kindOf says what kind of error ended a run.
+// kindOf returns the kind of error that ended a run, or "".
 func kindOf(err error) string {
 	if e, ok := errors.AsType[*llm.APIError](err); ok {
 		return string(e.Kind)
@@ -51,8 +51,8 @@ func kindOf(err error) string {
 	return err.Error()
 }
 
-// heard is what a script was asked, without the instructions: they stand beside
-// the messages here and among them on the wire.
+// heard returns the messages that a script received, without the instructions: these
+// are separate from the messages here, and among them on the wire.
 func heard(script *llmtest.Model) []string {
 	var out []string
 	for i, req := range script.Requests() {

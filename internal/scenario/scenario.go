@@ -1,6 +1,6 @@
-// Package scenario holds runs of an order desk, each written once: what the model
-// says, and what comes of it wherever the model and the tools are, and whether the
-// model streams or not. Only tests import it.
+// Package scenario has runs of an order desk for tests. Each scenario is written once,
+// with the model's script and the expected outcome. The outcome is the same in every
+// seat, with local and remote tools, and with and without a stream.
 package scenario
 
 import (
@@ -23,32 +23,32 @@ import (
 type Scenario struct {
 	Name   string
 	Runner runner.Runner
-	HangUp time.Duration // when the customer hangs up; zero: never
+	HangUp time.Duration // when the customer hangs up; zero means never
 	Steps  []llmtest.Step
 	Want   Outcome
 }
 
-// Outcome is what the caller of a run sees.
+// An Outcome is what the caller of a run sees.
 type Outcome struct {
-	Text     string        // of the last answer
-	Err      string        // what kind of error it is; empty: none
-	Calls    string        // in the order of the model, with their failures
-	Most     int           // calls that ran at the same time
-	Took     time.Duration // exactly
+	Text     string        // of the last response
+	Err      string        // the kind of error; empty means success
+	Calls    string        // in the model's order, with their failures
+	Most     int           // the most calls that ran concurrently
+	Took     time.Duration // the exact duration
 	Usage    llm.Usage
 	Requests int
-	Shown    string // of a stream: the text of the last turn. Empty: Text
-	Restarts int    // of a stream
+	Shown    string // the streamed text of the last turn; empty in Want means Text
+	Restarts int    // restarts of the stream
 }
 
-// Ran is a run that has ended. Of a stream the Result holds what its events say.
+// Ran is a run that has ended. For a stream, the Result is collected from the events.
 type Ran struct {
 	Outcome
 	Result *runner.Result
-	Heard  []string // by the model
+	Heard  []string // the messages that the model received
 }
 
-// Expected is what a run of the scenario comes to, streaming or not.
+// Expected returns the expected outcome of the scenario, streaming or not.
 func (s Scenario) Expected(stream bool) Outcome {
 	want := s.Want
 	switch {
@@ -60,15 +60,15 @@ func (s Scenario) Expected(stream bool) Outcome {
 	return want
 }
 
-// Golden is the file with the transcript, in a directory.
+// Golden returns the transcript's file in a directory.
 func (s Scenario) Golden(dir string) string {
 	return path.Join(dir, strings.ReplaceAll(s.Name, " ", "_")+".txt")
 }
 
-// errHungUp is why a run is cancelled.
+// errHungUp is the cause of a canceled run.
 var errHungUp = errors.New("the customer hung up")
 
-// Run runs the scenario in a seat. desk is [Desk], or one with the same tools.
+// Run runs the scenario in a seat. desk is [Desk], or an agent with the same tools.
 func (s Scenario) Run(t *testing.T, where Seat, stream bool, desk *agent.Agent) Ran {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -12,20 +12,20 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/wrap"
 )
 
-// retries are the same in each seat. They wait only for as long as the provider
-// asks, so that times are exact.
+// retries is the same in each seat. Only the provider's Retry-After causes a delay, so
+// that durations are exact.
 var retries = wrap.Retry{MinDelay: -1, Restart: true}
 
-// A Seat is a way in which a program meets a script.
+// A Seat connects a runner with a script.
 type Seat struct {
 	Name  string
-	Exact bool // time is
+	Exact bool // durations are exact
 	Model func(*testing.T, *llmtest.Model) llm.Model
 }
 
-// Seats are the seats that run in a bubble: in the process, and over both wires
-// through an http.RoundTripper and over HTTP through a pipe. In the last seat the
-// wire changes after every answer. The first seat is the simplest.
+// Seats returns the seats that run in a bubble: in the process, and both wires over an
+// http.RoundTripper and over HTTP through a pipe. The last seat changes the wire after
+// every response. The first seat is the simplest.
 func Seats() []Seat {
 	return []Seat{
 		{"in process", true, func(_ *testing.T, m *llmtest.Model) llm.Model { return retries.Model(m) }},
@@ -37,7 +37,7 @@ func Seats() []Seat {
 	}
 }
 
-// changing is a model that asks over the other wire after each answer.
+// changing returns a model that changes the wire after each response.
 func changing(m *llmtest.Model) llm.Model {
 	wires := []llm.Model{client(m.Client(), openai.APIResponses), client(m.Client(), openai.APIChat)}
 	var answers atomic.Int64
@@ -50,7 +50,7 @@ func changing(m *llmtest.Model) llm.Model {
 	})
 }
 
-// Loopback is a real port, which no bubble admits.
+// Loopback returns a seat over a real port. It cannot run in a bubble.
 func Loopback() Seat {
 	return Seat{"loopback", false, func(_ *testing.T, m *llmtest.Model) llm.Model {
 		return openai.Config{BaseURL: m.Serve().BaseURL, Key: "k", Retry: retries}.Model("m")

@@ -11,22 +11,22 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner"
 )
 
-// Answers is what so many answers cost.
+// Answers returns the usage of n responses of the script.
 func Answers(n int64) llm.Usage {
 	return llm.Usage{InputTokens: 10 * n, OutputTokens: 5 * n, TotalTokens: 15 * n}
 }
 
-// Look calls the tool of that name.
+// Look calls the tool look.
 func Look(order string, seconds int) llmtest.Step {
 	return llmtest.Calls("look", LookArgs{order, seconds})
 }
 
-// Refund calls the tool of that name.
+// Refund calls the tool refund.
 func Refund(order string, cents int) llmtest.Step {
 	return llmtest.Calls("refund", RefundArgs{order, cents, nil})
 }
 
-// chain makes n calls, one a turn, and an answer.
+// chain makes n turns with a call each, and a final response.
 func chain(n int) []llmtest.Step {
 	var steps []llmtest.Step
 	for i := range n {
@@ -40,7 +40,7 @@ var (
 	sorry = llmtest.Text(SorryText)
 )
 
-// What the model answers.
+// The texts of the model.
 const (
 	SentText  = "It was sent on Monday."
 	SorryText = "Sorry, I could not."
@@ -53,7 +53,7 @@ func tooBig() error {
 	}
 }
 
-// All returns the scenarios. Their transcripts stand in
+// All returns the scenarios. Their transcripts are in
 // runner/runnertest/testdata/scenarios.
 func All() []Scenario { return slices.Clone(all) }
 
@@ -113,7 +113,7 @@ var all = []Scenario{
 		Want:  Outcome{Text: SorryText, Calls: "break_down: panicked", Most: 1, Usage: Answers(2), Requests: 2},
 	},
 	{
-		Name:  "tool that aborts", // the other call is waited for
+		Name:  "tool that aborts", // the run waits for the other call
 		Steps: []llmtest.Step{Look("W1", 4).And(llmtest.Calls("abort", nil))},
 		Want: Outcome{
 			Err: "turn 1: tool abort: the shop is closed", Calls: "look, abort: failed", Most: 1,
@@ -133,7 +133,7 @@ var all = []Scenario{
 		Want: Outcome{Text: SentText, Took: 7 * time.Second, Usage: Answers(1), Requests: 2},
 	},
 	{
-		Name:  "context overflow", // no retry helps
+		Name:  "context overflow", // no retry, since it cannot help
 		Steps: []llmtest.Step{Look("W1", 0), llmtest.Fail(tooBig())},
 		Want:  Outcome{Err: "context_overflow", Calls: "look", Most: 1, Usage: Answers(1), Requests: 2},
 	},
@@ -148,17 +148,17 @@ var all = []Scenario{
 		Want:  Outcome{Err: "finish refusal", Usage: Answers(1), Requests: 1},
 	},
 	{
-		Name:  "content filter", // a call that a filter cut off is not run
+		Name:  "content filter", // a call that a filter cut off does not run
 		Steps: []llmtest.Step{llmtest.Text("One").And(Refund("W1", 250)).Finish("content_filter")},
 		Want:  Outcome{Text: "One", Err: "finish content_filter", Calls: "refund", Usage: Answers(1), Requests: 1},
 	},
 	{
-		Name:  "empty answer", // the model is asked once more
+		Name:  "empty answer", // the model is called once more
 		Steps: []llmtest.Step{llmtest.Text(""), sent},
 		Want:  Outcome{Text: SentText, Usage: Answers(2), Requests: 2},
 	},
 	{
-		Name:   "cancel mid-tool", // what had its result keeps it
+		Name:   "cancel mid-tool", // a finished call keeps its result
 		HangUp: 4 * time.Second,
 		Steps:  []llmtest.Step{Look("W1", 1).And(Refund("W2", 250), Look("W3", 60))},
 		Want: Outcome{

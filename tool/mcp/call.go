@@ -179,8 +179,8 @@ func (l *link) serverText(s *delivery, answer *jsonrpc.Error) (text string) {
 	return ": " + text
 }
 
-// outcomeUnknown is the failure of a call that may have had an effect. happened
-// describes the server's behaviour.
+// outcomeUnknown is the failure of a call with a possible effect. happened describes
+// the server's behaviour.
 func (l *link) outcomeUnknown(d Definition, happened string, cause error) *tool.Error {
 	happened = "The server of the tool " + strings.TrimRight(happened, ".") + ". "
 	if l.server.mayRepeat(d) {

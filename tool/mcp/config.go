@@ -33,9 +33,9 @@ func ReadConfig(name string) ([]Server, error) {
 // It returns the servers in the order of the file. "servers" is accepted in place of
 // "mcpServers". A server may also have "cwd", "type" (stdio, http or streamable-http;
 // without a type, "command" or "url" decides) and "disabled", which skips the server.
-// Further members are ignored, such as the lists by which other programs let tools run
-// without approval. Duplicate members are errors, and so are these names in other
-// capitals. Characters that [Server].Name does not allow become "-".
+// Further members are ignored, such as lists of tools that may run without approval.
+// Duplicate members are errors, and so are these names in different capitals.
+// Characters that [Server].Name does not allow become "-".
 //
 // In all texts, ${VAR} and ${env:VAR} stand for environment variables, and
 // ${VAR:-default} stands for default if VAR is not set or empty. An unset variable

@@ -16,17 +16,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A conformance is what the suite said of a peer, by scenario.
+// A conformance lists the scenarios that a peer passed and failed.
 type conformance struct{ passed, failed []string }
 
 func (c conformance) String() string {
 	return fmt.Sprintf("%d of %d", len(c.passed), len(c.passed)+len(c.failed))
 }
 
-// optional are the scenarios that the SDK's own client does not pass either: ways to
-// get tokens that it does not know, all of them extensions of the protocol. (It does
-// not try client credentials, which a handler of the SDK does for ours.) Its own
-// server passes all.
+// optional are scenarios that the SDK's own client does not pass either: ways to get
+// tokens that the SDK does not support, all of them extensions of the protocol. The
+// SDK's client does not try client credentials; ours uses a handler of the SDK for
+// them. The SDK's server passes all scenarios.
 var optional = []string{
 	"auth/client-credentials-jwt", "auth/enterprise-managed-authorization", "auth/dpop", "auth/dpop-nonce", "auth/wif-jwt-bearer",
 }
@@ -55,7 +55,7 @@ func TestConformance(t *testing.T) {
 	require.Contains(t, string(page), figures, "the README's figures")
 }
 
-// A suite is the npm package of the conformance suite, with a Node that runs it.
+// A suite is the npm package of the conformance suite, and the Node that runs it.
 type suite struct{ node, script string }
 
 const (

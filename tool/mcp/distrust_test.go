@@ -21,8 +21,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// TestChangedHints: what a tool has become that nobody has looked at does not say that
-// a call in doubt may be made again.
+// TestChangedHints: the hints of a changed definition that nobody has reviewed do not
+// allow a call in doubt to be repeated.
 func TestChangedHints(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -38,8 +38,8 @@ func TestChangedHints(t *testing.T) {
 	})
 }
 
-// TestCallersPanic: a function of the caller's that breaks down over one tool costs that
-// tool, and not the program.
+// TestCallersPanic: if a function of the caller panics over a tool, only this tool is
+// left out; the program goes on.
 func TestCallersPanic(t *testing.T) {
 	t.Parallel()
 	breaksOver := func(d mcp.Definition) {
@@ -61,8 +61,7 @@ func TestCallersPanic(t *testing.T) {
 	}
 }
 
-// TestSlowResumption: who takes an answer up again waits for it as long as the call
-// does.
+// TestSlowResumption: resuming a stream may take as long as the call.
 func TestSlowResumption(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -95,8 +94,8 @@ func TestSlowResumption(t *testing.T) {
 	})
 }
 
-// TestManyPartsAndALargeStructure are compared in a time that grows with their size, and
-// not with its square, which is more than a day here.
+// TestManyPartsAndALargeStructure: comparing them takes linear time. Quadratic time
+// would be more than a day here.
 func TestManyPartsAndALargeStructure(t *testing.T) {
 	t.Parallel()
 	const parts = 100_000
@@ -109,8 +108,8 @@ func TestManyPartsAndALargeStructure(t *testing.T) {
 	require.Equal(t, llm.Parts{llm.Text{Text: "7"}, llm.Text{Text: "\n7"}}, got[:2])
 }
 
-// TestNothingIsLeftOfALostConnection: in the newest version of the protocol, too, in
-// which the SDK keeps a request open for changes.
+// TestNothingIsLeftOfALostConnection: also in the newest version of the protocol, where
+// the SDK keeps a request open for changes.
 func TestNothingIsLeftOfALostConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) { // it waits for all goroutines
@@ -136,7 +135,8 @@ func TestNothingIsLeftOfALostConnection(t *testing.T) {
 	})
 }
 
-// TestListingThatFails for once does not end a connection on which calls run.
+// TestListingThatFails: one failed listing does not end a connection with running
+// calls.
 func TestListingThatFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -189,7 +189,7 @@ func TestListingThatFails(t *testing.T) {
 	})
 }
 
-// TestSecretOfSeveralLines is not told line by line either.
+// TestSecretOfSeveralLines: a secret of several lines is also redacted line by line.
 func TestSecretOfSeveralLines(t *testing.T) {
 	t.Parallel()
 	server, log := stdio(t, "")

@@ -1,6 +1,6 @@
-// Package mcp offers the tools of MCP servers to an agent, and Go tools to MCP
-// clients. It uses the official SDK, github.com/modelcontextprotocol/go-sdk, which
-// this page calls sdk.
+// Package mcp offers the tools of MCP servers to an agent, and Go tools to MCP clients.
+// The package uses the official SDK, github.com/modelcontextprotocol/go-sdk, called sdk
+// below.
 //
 //	client, err := mcp.Open(mcp.Server{
 //		Name:    "files",
@@ -38,12 +38,12 @@
 // # Trust
 //
 // A server is not trusted. Calls of a tool wait for approval unless the server declares
-// the tool read-only; [Server].Ask changes this rule. Definitions are bounded, cleaned of
-// invisible characters, and compared with earlier definitions: a changed tool waits for
-// approval or is left out ([Server].Changed), and a call of the earlier definition is not
-// made. The process of a server inherits few variables of our environment ([Server].Env).
-// Its output and its errors are logged without control characters. Headers are sent only
-// to the host of the server's URL.
+// the tool read-only; [Server].Ask changes this rule. Definitions are bounded, cleaned
+// of invisible characters, and compared with earlier definitions: a changed tool waits
+// for approval or is left out ([Server].Changed), and a call of the earlier definition
+// is not made. The process of a server inherits few variables of our environment
+// ([Server].Env). Output and errors are logged without control characters. Headers are
+// sent only to the host of the server's URL.
 //
 // After a review, a program can pin the tools of a server: store the fingerprints of
 // [Client.Status], and set [Server].Known in later clients.

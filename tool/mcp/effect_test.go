@@ -26,7 +26,7 @@ func statusResponse(req *http.Request, status int) *http.Response {
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody, Request: req}
 }
 
-// brokenStream is an answer that breaks off, and can be taken up again.
+// brokenStream is a response that breaks off and can be resumed.
 func brokenStream(req *http.Request) *http.Response {
 	return &http.Response{
 		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}}, Request: req,
@@ -34,8 +34,8 @@ func brokenStream(req *http.Request) *http.Response {
 	}
 }
 
-// TestDoubtOverHTTP: a call that a server may have taken is made once, and nobody
-// says that it had no effect, whatever becomes of the requests that belong to it.
+// TestDoubtOverHTTP: a call that may have reached the server is made once, and no text
+// claims that it had no effect, whatever happens to its requests.
 func TestDoubtOverHTTP(t *testing.T) {
 	t.Parallel()
 	type answer = func(*http.Request) (*http.Response, error)
@@ -81,8 +81,7 @@ func TestDoubtOverHTTP(t *testing.T) {
 	}
 }
 
-// TestCancelledOverHTTP: that the server cannot be told of the end of a call says
-// nothing of the call.
+// TestCancelledOverHTTP: a failed cancellation says nothing about the call.
 func TestCancelledOverHTTP(t *testing.T) {
 	t.Parallel()
 	for range 50 {
@@ -112,8 +111,8 @@ func TestCancelledOverHTTP(t *testing.T) {
 	}
 }
 
-// TestCodesOfTheSDK: a server may use the codes by which the SDK says that there is no
-// connection. Its answer is an answer, and the connection goes on.
+// TestCodesOfTheSDK: a server may use the error codes by which the SDK reports a lost
+// connection. They are treated as errors of the server, and the connection goes on.
 func TestCodesOfTheSDK(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int64{-32003, -32004, -32005} {

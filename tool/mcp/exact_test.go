@@ -15,8 +15,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// TestExactHints: a hint counts under its exact name only, and only if it is said once.
-// Otherwise a call would run that nobody was asked about.
+// TestExactHints: a hint counts only under its exact name, and only if it is there
+// once. Otherwise a call could run without approval.
 func TestExactHints(t *testing.T) {
 	t.Parallel()
 	const careful, harmless = "asks true, repeats false, destructive true, open true", "asks false, repeats true, destructive false, open false"
@@ -49,8 +49,8 @@ func TestExactHints(t *testing.T) {
 	}
 }
 
-// TestExactDefinition: what a tool is called and said to be, and what it takes, is under
-// the exact names. Of two members of one name the last counts, as nearly everywhere.
+// TestExactDefinition: the name, the description and the schema are read from members
+// with the exact names. Of duplicate members the last counts, as in most decoders.
 func TestExactDefinition(t *testing.T) {
 	t.Parallel()
 	const schema = `{"type":"object","properties":{"a":{}}}`
@@ -72,7 +72,7 @@ func TestExactDefinition(t *testing.T) {
 	}
 }
 
-// TestExactResults: the same of results and their content.
+// TestExactResults: the same for results and their content.
 func TestExactResults(t *testing.T) {
 	t.Parallel()
 	text := func(s string) llm.Parts { return llm.Parts{llm.Text{Text: s}} }
@@ -111,7 +111,7 @@ func TestExactResults(t *testing.T) {
 	}
 }
 
-// TestExactNotices: the same of lists, progress and tasks.
+// TestExactNotices: the same for lists, progress and tasks.
 func TestExactNotices(t *testing.T) {
 	t.Parallel()
 	t.Run("a list", func(t *testing.T) {

@@ -21,7 +21,7 @@ var model = llmtest.NewScript(
 	llmtest.Calls("office__greet", greetArgs{Name: "Ada"}),
 	llmtest.Text("She was greeted."))
 
-// The tools of a server that is a program, as any of npm.
+// The tools of a server that runs as a program, for example from npm.
 func ExampleOpen() {
 	client, err := mcp.Open(mcp.Server{
 		Name:    "files",
@@ -43,8 +43,8 @@ type greetArgs struct {
 	Name string `json:"name"`
 }
 
-// A Go function as the tool of a server, here in the same process, and an agent
-// that uses it.
+// A Go function as a tool of a server, here in the same process, and an agent that uses
+// the tool.
 func ExampleServe() {
 	greet := tool.Must(tool.New("greet", "Greets somebody.", func(_ context.Context, in greetArgs) (string, error) {
 		return "Hello, " + in.Name + "!", nil
@@ -78,7 +78,7 @@ func ExampleServe() {
 	// She was greeted.
 }
 
-// A program that serves tools which need approval decides about their calls itself.
+// A server decides by itself about calls of tools that need approval.
 func ExampleService_approve() {
 	type refundArgs struct {
 		Amount int `json:"amount"`
@@ -119,7 +119,7 @@ func ExampleService_approve() {
 	// The call was denied: refunds above 100 need a clerk. It did not run. Do not repeat it: go on without it, or ask the user.
 }
 
-// Tools that somebody has looked at are pinned: one that differs later is told.
+// A review pins the tools of a server; a later change is reported.
 func ExampleServer_pinned() {
 	status := func(description string, known map[string]string) mcp.Status {
 		greet := tool.Must(tool.New("greet", description, func(context.Context, greetArgs) (string, error) { return "", nil }))

@@ -12,13 +12,13 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// saidAt is the misdeed of answering a call with a line of one's own; $id is its id.
+// saidAt is a misdeed that answers a call with a given line; $id stands for the id.
 func saidAt(line string) misdeed {
 	return at("tools/call", func(f *foe, h heard) { f.say(strings.ReplaceAll(line, "$id", string(h.ID))) })
 }
 
-// TestHostileAnswers: whatever a server answers to a call, the model reads what it is
-// fit to read, and the run goes on.
+// TestHostileAnswers: whatever a server answers to a call, the model reads only clean
+// text, and the run goes on.
 func TestHostileAnswers(t *testing.T) {
 	t.Parallel()
 	resultOf := func(result string) misdeed { return answersAt("tools/call", result) }
@@ -87,7 +87,7 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// requireClean fails if text has what a terminal obeys or a person does not see.
+// requireClean fails if text has control sequences or invisible characters.
 func requireClean(t *testing.T, text string) {
 	t.Helper()
 	for _, bad := range []string{"\x1b", "\u202e", "\U000E0061", "\u200b", "\x00"} {
@@ -95,7 +95,7 @@ func requireClean(t *testing.T, text string) {
 	}
 }
 
-// TestHostileSizes: what is too large is cut or refused, for the model and for the log.
+// TestHostileSizes: oversized texts are cut or refused, for the model and for the log.
 func TestHostileSizes(t *testing.T) {
 	t.Parallel()
 	big := bigText
@@ -137,7 +137,7 @@ func TestHostileSizes(t *testing.T) {
 	}
 }
 
-// TestHostileFloods: messages that nobody asked for hold nothing up, and are not kept.
+// TestHostileFloods: unsolicited messages block nothing and are not stored.
 func TestHostileFloods(t *testing.T) {
 	t.Parallel()
 	const many = 5_000

@@ -16,8 +16,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// fickle is a foe whose tool is another from the n-th listing on, and which says so
-// whenever it was called.
+// fickle is a server whose tool changes with the n-th listing. It announces the change
+// after each call.
 func fickle(definitions ...string) misdeed {
 	listed := 0
 	return func(f *foe, h heard) bool {
@@ -35,8 +35,7 @@ func fickle(definitions ...string) misdeed {
 	}
 }
 
-// slowly makes two seconds pass before the steps that follow, in which a list may
-// become old.
+// slowly delays the following steps by two seconds, so that a list may become stale.
 func slowly(step llmtest.Step) llmtest.Step { return step.Delay(2 * time.Second) }
 
 const (
@@ -46,8 +45,8 @@ const (
 	leaves  = `toolset "evil": changed tools, which are left out: "work" `
 )
 
-// TestHostileChange: what somebody approved of is what is called. A definition that
-// changed is asked about again, or is no tool any more.
+// TestHostileChange: the definition that was approved is the definition that is called.
+// A changed tool needs a new approval or is left out.
 func TestHostileChange(t *testing.T) {
 	t.Parallel()
 	const (
@@ -89,8 +88,8 @@ func TestHostileChange(t *testing.T) {
 	}
 }
 
-// TestHostileChangeWhileAPersonLooks: the definition that was approved of is not the
-// one that the server has now, so nothing is called.
+// TestHostileChangeWhileAPersonLooks: the server changes the tool during the approval,
+// so the call is not made.
 func TestHostileChangeWhileAPersonLooks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -126,7 +125,7 @@ func TestHostileChangeWhileAPersonLooks(t *testing.T) {
 	})
 }
 
-// TestHostileKnown: a tool that nobody has looked at is asked about, whatever it says.
+// TestHostileKnown: a tool without a review needs approval, whatever the server claims.
 func TestHostileKnown(t *testing.T) {
 	t.Parallel()
 	for change, want := range map[mcp.Change]outcome{
@@ -144,9 +143,9 @@ func TestHostileKnown(t *testing.T) {
 	}
 }
 
-// TestHostileOtherToolsEachTime: a server that lists other tools each time is listed
-// ten times, and then once a second, for which its run waits. Each turn has its newest
-// list, and what was called is what was offered.
+// TestHostileOtherToolsEachTime: a server that changes its list all the time is listed
+// ten times at once, and then once a second; the run waits for these listings. Each
+// turn has the newest list, and only offered tools are called.
 func TestHostileOtherToolsEachTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -181,8 +180,8 @@ func TestHostileOtherToolsEachTime(t *testing.T) {
 	})
 }
 
-// TestNewListInTheNextTurn: the next turn has the list of after a call, however soon it
-// begins, and a tool that is gone is not called.
+// TestNewListInTheNextTurn: the turn after a call that changes the list has the new
+// list, however soon it begins, and a removed tool is not called.
 func TestNewListInTheNextTurn(t *testing.T) {
 	t.Parallel()
 	const change = `{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`
@@ -235,8 +234,8 @@ func TestNewListInTheNextTurn(t *testing.T) {
 	}
 }
 
-// TestHostileText: what the model, a person, and a terminal get of a definition is
-// what can be seen, and the same for all.
+// TestHostileText: models, people and terminals get the same visible text of a
+// definition.
 func TestHostileText(t *testing.T) {
 	t.Parallel()
 	hidden := ""
@@ -281,7 +280,7 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
-// requireSeen fails if there is anything in a text that nobody sees.
+// requireSeen fails if a text has invisible characters.
 func requireSeen(t *testing.T, text string) {
 	t.Helper()
 	for _, r := range text {

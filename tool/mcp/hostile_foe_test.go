@@ -13,21 +13,21 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// A foe is a server that speaks in lines and may write whatever it likes. It is
-// served from memory, or by a process.
+// A foe is a server that speaks in lines and may write anything. It runs in this
+// process or in a process of its own.
 type foe struct {
 	in  *bufio.Reader
 	out io.Writer
 	log io.Writer // its standard error; in memory nobody reads it
-	// start counts the starts of this server, from 1; 0 in a process.
+	// start counts the starts of this server from 1. In a process it is 0.
 	start int
-	// end crashes it.
+	// end crashes the server.
 	end func()
-	// hang waits for its end.
+	// hang waits for the end of the server.
 	hang func()
 }
 
-// A heard is what a foe hears.
+// A heard is a message that a foe has received.
 type heard struct {
 	ID     json.RawMessage `json:"id"`
 	Method string          `json:"method"`
@@ -50,7 +50,7 @@ func (h heard) token() string {
 	return p.Meta.Token
 }
 
-// say writes a line, as it is.
+// say writes a line unchanged.
 func (f *foe) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(f.out, format+"\n", args...)
 }
@@ -71,12 +71,13 @@ const (
 	worked    = `{"content":[{"type":"text","text":"Worked."}]}`
 )
 
-// A misdeed is what a foe does in the place of a polite answer. False: it is polite.
+// A misdeed replaces the answer of a correct server. If it returns false, the foe
+// answers correctly.
 type misdeed func(f *foe, h heard) bool
 
 func polite(*foe, heard) bool { return false }
 
-// serve answers until nobody asks any more.
+// serve answers requests until the input ends.
 func (f *foe) serve(do misdeed) {
 	for {
 		line, err := f.in.ReadBytes('\n')
@@ -106,7 +107,7 @@ func (f *foe) polite(h heard) {
 	}
 }
 
-// at is a misdeed in the place of the answer to one method.
+// at is a misdeed in place of the answer to one method.
 func at(method string, do func(f *foe, h heard)) misdeed {
 	return func(f *foe, h heard) bool {
 		if h.Method != method {
@@ -117,12 +118,12 @@ func at(method string, do func(f *foe, h heard)) misdeed {
 	}
 }
 
-// answersAt is a misdeed that answers a method so.
+// answersAt is a misdeed that answers a method with a given result.
 func answersAt(method, result string) misdeed {
 	return at(method, func(f *foe, h heard) { f.answer(h, result) })
 }
 
-// lists is a foe that lists these tools.
+// lists is a misdeed that lists the given tools.
 func lists(tools ...string) misdeed {
 	return answersAt("tools/list", `{"tools":[`+strings.Join(tools, ",")+`]}`)
 }
@@ -154,8 +155,7 @@ func inMemoryFoe(t *testing.T, do misdeed) func(context.Context) (sdk.Transport,
 	}
 }
 
-// An endWriter tells the foe that the connection is closed, as a process would be
-// told by a signal.
+// An endWriter tells the foe that the connection is closed.
 type endWriter struct {
 	io.WriteCloser
 	end func()

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// bigText is as long as messages get that a server sends; the race detector makes
-// each of its bytes ten times as dear.
+// bigText is as large as a server's message may be. It is smaller with the race
+// detector, which makes it ten times as slow.
 var bigText = strings.Repeat("x", bigMegabytes<<20)
 
-// largeFoes are processes that say more than anybody wants to hear.
+// largeFoes are processes that write too much.
 func largeFoes() map[string]misdeed {
 	long := func(f *foe, begin string, megabytes int, end string) {
 		chunk := strings.Repeat("x", 1<<20)

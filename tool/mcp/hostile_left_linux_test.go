@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// processesOf returns the command lines of the processes that have this mark in their
-// environment. Those that have ended and were not waited for have none any more.
+// processesOf returns the command lines of the processes with this mark in their
+// environment. Zombies have no environment, so they are left out.
 func processesOf(mark string) string {
 	var left []string
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")

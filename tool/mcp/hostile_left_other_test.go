@@ -2,5 +2,5 @@
 
 package mcp_test
 
-// processesOf finds none: only Linux shows the environment of processes.
+// processesOf returns nothing: only Linux shows the environment of processes.
 func processesOf(string) string { return "" }

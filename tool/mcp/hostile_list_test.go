@@ -20,7 +20,7 @@ const (
 	isChanged   = "The call was not made, so it had no effect: the server has changed this tool."
 )
 
-// TestHostileLists: whatever a server lists, the run goes on with what is fit.
+// TestHostileLists: whatever a server lists, the run goes on with the valid tools.
 func TestHostileLists(t *testing.T) {
 	t.Parallel()
 	tool := func(name, members string) string {
@@ -175,7 +175,7 @@ func TestHostileLists(t *testing.T) {
 
 func repeated(s string, n int) []string { return slices.Repeat([]string{s}, n) }
 
-// numbered are names that end with the numbers from 0.
+// numbered returns names with numbers from 0.
 func numbered(prefix string, n int) []string {
 	names := make([]string, n)
 	for i := range names {

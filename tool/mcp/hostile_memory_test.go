@@ -12,8 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestHostileMemory: what a run takes does not grow with what a server says. Not
-// parallel: it measures the heap, which is another one under the race detector.
+// TestHostileMemory: the memory of a run does not grow with the output of a server. The
+// test is not parallel, since it measures the heap. The race detector has a different
+// heap.
 func TestHostileMemory(t *testing.T) {
 	const tooLong = `toolset "evil": a message of the server has more than 16777216 bytes`
 	const doubted = inDoubt + "|outcome_unknown|"
@@ -38,8 +39,7 @@ func TestHostileMemory(t *testing.T) {
 	}
 }
 
-// peakOf returns how much larger the heap was while f ran than before, in bytes, what
-// is garbage included.
+// peakOf returns how many bytes the heap grew while f ran, garbage included.
 func peakOf(t *testing.T, f func()) uint64 {
 	t.Helper()
 	runtime.GC()

@@ -14,8 +14,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// phases are the times in the life of a server at which it can go wrong, by what it
-// hears then.
+// phases are the phases in the life of a server, by the message that it receives.
 func phases(wrong func(f *foe, h heard)) map[string]misdeed {
 	secondPage := func(f *foe, h heard) bool {
 		if h.Method != "tools/list" {
@@ -48,8 +47,7 @@ const (
 	inDoubt  = "The server of the tool disconnected before it answered. It is not known whether the call took effect: check before you call it again."
 )
 
-// TestHostileHang: a server that stops to answer at any time is waited for as long
-// as it was said, and no longer.
+// TestHostileHang: the wait for a server that stops to respond ends at its timeout.
 func TestHostileHang(t *testing.T) {
 	t.Parallel()
 	type want struct {
@@ -76,7 +74,7 @@ func TestHostileHang(t *testing.T) {
 	require.Equal(t, wants, got)
 }
 
-// TestHostileCrash: a server that ends at any time ends nothing else.
+// TestHostileCrash: a server that crashes at any time ends nothing else.
 func TestHostileCrash(t *testing.T) {
 	t.Parallel()
 	const told = `toolset "evil": (.*EOF.*|the connection to the server has ended)`
@@ -103,8 +101,8 @@ func TestHostileCrash(t *testing.T) {
 	}
 }
 
-// TestHostileCrashAlways: a server that comes back and crashes each time is tried
-// less and less often, and each call says so at once.
+// TestHostileCrashAlways: a server that crashes after each start is started less and
+// less often, and meanwhile calls fail at once.
 func TestHostileCrashAlways(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -121,7 +119,7 @@ func TestHostileCrashAlways(t *testing.T) {
 	})
 }
 
-// TestHostileHangAtClose: a server that does not end is left after a bounded time.
+// TestHostileHangAtClose: Close leaves a server that does not end after a bounded time.
 func TestHostileHangAtClose(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -141,7 +139,7 @@ func TestHostileHangAtClose(t *testing.T) {
 	})
 }
 
-// A stuckTransport has a connection that does not return from Close until it may.
+// A stuckTransport has a connection whose Close blocks.
 type stuckTransport struct {
 	sdk.Transport
 	until chan struct{}

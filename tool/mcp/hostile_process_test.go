@@ -28,7 +28,7 @@ const (
 	foeSecret    = "hunter2-hunter2"
 )
 
-// serveFoe is a hostile server on the standard input and output.
+// serveFoe runs a hostile server on standard input and output.
 func serveFoe(name string) {
 	f := &foe{in: bufio.NewReader(os.Stdin), out: os.Stdout, log: os.Stderr, end: func() { os.Exit(3) }, hang: func() { <-time.After(time.Hour) }}
 	do, isLate := processFoes()[name], strings.HasSuffix(name, "at close")
@@ -53,7 +53,7 @@ func serveFoe(name string) {
 	}
 }
 
-// beginnings are what foes do before they listen.
+// beginnings run before a foe reads its input.
 func beginnings() map[string]func(*foe) {
 	flood := func(f *foe, text string) {
 		for {
@@ -81,14 +81,14 @@ func beginnings() map[string]func(*foe) {
 	}
 }
 
-// grandchild is a process that holds our standard output and error.
+// grandchild is a process that keeps our standard output and error open.
 func grandchild() {
 	child := exec.CommandContext(context.Background(), "sleep", "600")
 	child.Stdout, child.Stderr = os.Stdout, os.Stderr
 	_ = child.Start()
 }
 
-// processFoes are what foes do in the place of answers.
+// processFoes are misdeeds of processes.
 func processFoes() map[string]misdeed {
 	foes := map[string]misdeed{
 		"noise": func(f *foe, h heard) bool {
@@ -137,8 +137,8 @@ func processFoes() map[string]misdeed {
 	return foes
 }
 
-// TestHostileProcesses: whatever a process does, the run ends, and nothing of the
-// process is left.
+// TestHostileProcesses: whatever a process does, the run ends, and the process and its
+// children end, too.
 func TestHostileProcesses(t *testing.T) {
 	t.Parallel()
 	const (
@@ -238,7 +238,7 @@ func runWaiting(t *testing.T, tests map[string]func(*testing.T)) {
 	wg.Wait()
 }
 
-// foeProcess is this program as a hostile server.
+// foeProcess starts this program as a hostile server.
 func foeProcess(t *testing.T, name string) mcp.Server {
 	t.Helper()
 	exe, err := os.Executable()
@@ -246,8 +246,8 @@ func foeProcess(t *testing.T, name string) mcp.Server {
 	return mcp.Server{Command: []string{exe}, Env: map[string]string{foeVariable: name, markVariable: markOf(t), "SECRET": foeSecret}}
 }
 
-// leavesNothing plays, and fails the test if a process or a goroutine that began in it
-// is left.
+// leavesNothing calls play, and fails the test if a process or a goroutine of play is
+// left.
 func leavesNothing(t *testing.T, play func()) {
 	t.Helper()
 	pprof.Do(t.Context(), pprof.Labels("test", t.Name()), func(context.Context) { play() })
@@ -257,10 +257,10 @@ func leavesNothing(t *testing.T, play func()) {
 	}
 }
 
-// markOf is the mark of the processes of a test, and of no other that runs now.
+// markOf returns a mark for the processes of a test. No other running test has it.
 func markOf(t *testing.T) string { return fmt.Sprint(t.Name(), " of ", os.Getpid()) }
 
-// goroutinesOf returns the stacks of those that a test began, which have its label.
+// goroutinesOf returns the stacks of the goroutines of a test, by their label.
 func goroutinesOf(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder

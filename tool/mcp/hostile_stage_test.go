@@ -22,8 +22,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// A stage is where a hostile server and a good one are the tools of one run. The
-// model calls a tool of each, and then answers.
+// A stage is a run with a hostile server and a good server. The model calls a tool of
+// each, and then answers.
 type stage struct {
 	server mcp.Server     // the hostile one; it is called "evil"
 	steps  []llmtest.Step // nil: it calls evil__work and good__greet at once, and is done
@@ -32,14 +32,14 @@ type stage struct {
 	watch  func(event.Event) // sees each event
 }
 
-// An outcome is what a run came to, as far as a hostile server can bend it.
+// An outcome is the part of a run that a hostile server can influence.
 type outcome struct {
 	Evil    string // what the model read of the last call of evil__work
 	Failure string // its kind
 	Notices string // a line each
 }
 
-// A told is all that left the client: what models, logs, and people see.
+// A told is all output of the client: for models, logs and people.
 type told struct {
 	requests []llm.Request
 	events   string
@@ -66,7 +66,7 @@ func (s told) everything(t *testing.T) string {
 	return string(requests) + s.events + s.log + b.String()
 }
 
-// offered are the names that the model was offered in a request.
+// offered returns the names of the tools in a request.
 func (s told) offered(request int) []string {
 	names := []string{}
 	for _, def := range s.requests[request].Tools {
@@ -77,13 +77,13 @@ func (s told) offered(request int) []string {
 
 var evilWork = llmtest.Calls("evil__work", nil)
 
-// twice are steps in which the model calls the hostile server two times.
+// twice are steps in which the model calls the hostile server twice.
 func twice() []llmtest.Step {
 	return []llmtest.Step{evilWork, evilWork.And(llmtest.Calls("good__greet", nil)), llmtest.Text("Done.")}
 }
 
-// play makes the run. It fails the test unless the run ends with the answer of the
-// model and the good tool worked.
+// play makes the run. It fails the test unless the run ends with the model's answer and
+// the good tool worked.
 func (s stage) play(t *testing.T) (outcome, told) {
 	t.Helper()
 	log := new(logged)
@@ -155,7 +155,7 @@ func textOf(parts llm.Parts) string {
 	return b.String()
 }
 
-// goodServer dials a server in this process that greets.
+// goodServer dials a server in this process with a tool that greets.
 func goodServer(t *testing.T) func(context.Context) (sdk.Transport, error) {
 	t.Helper()
 	server := sdk.NewServer(&sdk.Implementation{Name: "good"}, nil)

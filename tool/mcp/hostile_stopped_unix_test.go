@@ -7,6 +7,5 @@ import (
 	"syscall"
 )
 
-// stopped stops this process as ^Z would: it takes no signal but one that goes on with
-// it, or kills it.
+// stopped stops this process as ^Z would. Then only SIGCONT and SIGKILL have an effect.
 func stopped() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }

@@ -16,8 +16,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// TestHostileTasks: whatever a server makes of a task, the model reads what became of
-// the call as far as it is known, and the call is made once.
+// TestHostileTasks: whatever a server does with a task, the model reads what is known
+// about the call, and the call is made once.
 func TestHostileTasks(t *testing.T) {
 	t.Parallel()
 	const check = ". It is not known whether the call took effect: check before you call it again.|outcome_unknown"
@@ -97,8 +97,8 @@ func TestHostileTasks(t *testing.T) {
 	}
 }
 
-// TestTaskRounds: the protocol that has tasks has no results which ask for something
-// and want the request again. No call is made twice for one, and nobody is asked.
+// TestTaskRounds: the protocol with tasks has no results that ask for input and a
+// repeated request. Such a result causes no second call, and no person is asked.
 func TestTaskRounds(t *testing.T) {
 	t.Parallel()
 	const asks = `"resultType":"input_required","inputRequests":{"a":{"method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}}}`

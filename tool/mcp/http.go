@@ -240,7 +240,7 @@ func (w *httpTransport) refusal(r *httpReply, resp *http.Response, said string) 
 	return refused(r.req, r.status, contentTypeProblem(kind), "")
 }
 
-// refused makes a refusal. The address is shown without its query.
+// refused makes a refusal. The address is shown without query.
 func refused(req *http.Request, status, how, said string) *refusal {
 	u := url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: req.URL.Path, RawPath: req.URL.RawPath}
 	return &refusal{address: u.String(), status: strings.TrimSpace(status + " " + how), serverText: said}

@@ -131,8 +131,7 @@ const (
 	listInterval = time.Second
 	// changeDelay is how long after the response to a call a notification may come that
 	// the call has changed the list, because servers collect such notifications for
-	// some milliseconds. Only servers that have sent such a notification before are
-	// waited for.
+	// some milliseconds. Servers without such a notification so far cause no wait.
 	changeDelay = 50 * time.Millisecond
 )
 
@@ -155,11 +154,11 @@ func (l *link) awaitChange(ctx context.Context) {
 }
 
 // view returns the current state of the server. If a connection or a listing is due,
-// view makes it first. burst is the number of listings that may follow each other for
-// this caller. When ctx ends, view returns the last list.
-func (l *link) view(ctx context.Context, often int) view {
+// view makes it first. burst is the number of consecutive listings that this caller may
+// cause. When ctx ends, view returns the last list.
+func (l *link) view(ctx context.Context, burst int) view {
 	l.mu.Lock()
-	v, a := l.nextAttempt(often)
+	v, a := l.nextAttempt(burst)
 	l.mu.Unlock()
 	if a == nil {
 		return v
@@ -174,11 +173,11 @@ func (l *link) view(ctx context.Context, often int) view {
 	}
 }
 
-// nextAttempt returns the attempt to wait for, and starts it if one is due. Without an
-// attempt it returns the current view.
-func (l *link) nextAttempt(often int) (view, *attempt) {
+// nextAttempt returns the running attempt, or starts an attempt if one is due. Without
+// an attempt it returns the current view.
+func (l *link) nextAttempt(burst int) (view, *attempt) {
 	now := time.Now()
-	wait := l.burstFull.Sub(now) - time.Duration(often-1)*listInterval
+	wait := l.burstFull.Sub(now) - time.Duration(burst-1)*listInterval
 	switch {
 	case l.closed:
 		return view{err: errClosed}, nil
@@ -186,7 +185,7 @@ func (l *link) nextAttempt(often int) (view, *attempt) {
 		return view{}, l.attempt
 	case now.Before(l.down.until):
 		return view{conn: l.conn, list: l.list, err: &downError{l.down.why, l.down.until.Sub(now)}}, nil
-	case l.conn != nil && (!l.stale || wait > 0 && often < listBurst):
+	case l.conn != nil && (!l.stale || wait > 0 && burst < listBurst):
 		return view{conn: l.conn, list: l.list}, nil
 	case l.conn == nil:
 		wait = 0 // an outage has its own delay
@@ -315,7 +314,7 @@ func (l *link) finishAttempt(a *attempt, conn *connection, found *list, err erro
 	}
 }
 
-// connectionEnded records that a connection has ended.
+// connectionEnded records the end of a connection.
 func (l *link) connectionEnded(conn *connection) {
 	why := l.secrets.err(conn.explain(errConnection))
 	l.mu.Lock()

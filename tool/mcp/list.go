@@ -133,7 +133,7 @@ func (b *listBuilder) fetch(ctx context.Context, conn *connection) error {
 	}
 }
 
-// page adds the tools of one page, except tools that the SDK rejects. If noTasks is not
+// page adds the tools of one page, except tools rejected by the SDK. If noTasks is not
 // nil, it is the reason why tools that run as tasks are left out.
 func (b *listBuilder) page(page *sdk.ListToolsResult, noTasks error) error {
 	var listed json.RawMessage

@@ -17,7 +17,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// A process is a server that we started, and the SDK's connection to it.
+// A process is a server that we started, and the SDK's connection to the server.
 type process struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
@@ -45,7 +45,7 @@ type pendingWrite struct {
 
 var errEnded = errors.New("the server's process ended")
 
-// startProcess starts the server. Its standard error goes to the log.
+// startProcess starts the server. The log receives the standard error.
 func startProcess(s Server, j *serverLog) (*process, error) {
 	stdout, theirs, err := os.Pipe()
 	if err != nil {

@@ -22,8 +22,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// TestProcess: a server is started, spoken to and ended, whatever it writes between
-// its messages; no secret of its environment is in the log.
+// TestProcess: a server starts, works and ends, whatever it writes between its
+// messages. No secret of its environment is in the log.
 func TestProcess(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"", "noise", "quits on discover", "grandchild"} {
@@ -58,7 +58,7 @@ func isDead(pid int) bool {
 	return err != nil && syscall.Kill(pid, 0) != nil || bytes.Contains(stat, []byte(") Z "))
 }
 
-// TestProcessEnvironment: a server finds what it needs of ours, and its own.
+// TestProcessEnvironment: a server gets the inherited variables and its own.
 func TestProcessEnvironment(t *testing.T) { // sets a variable
 	t.Setenv("OPENAI_API_KEY", "sk-ours")
 	server, _ := stdio(t, "")
@@ -70,8 +70,8 @@ func TestProcessEnvironment(t *testing.T) { // sets a variable
 	require.NotContains(t, text, "sk-ours")
 }
 
-// TestProcessFails: the error says how it ended and what it said last, without
-// secrets and controls.
+// TestProcessFails: the error has the exit status and the end of the standard error,
+// without secrets and control characters.
 func TestProcessFails(t *testing.T) {
 	t.Parallel()
 	server, _ := stdio(t, "fails")
@@ -85,8 +85,8 @@ func TestProcessFails(t *testing.T) {
 	require.ErrorContains(t, err, "no such file or directory")
 }
 
-// TestProcessBreaks in the middle of a call: the call fails at once, with the reason,
-// and the next one finds a new process.
+// TestProcessBreaks: if the process ends during a call, the call fails at once with the
+// reason, and the next call starts a new process.
 func TestProcessBreaks(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
@@ -107,7 +107,8 @@ func TestProcessBreaks(t *testing.T) {
 	}
 }
 
-// TestDeafProcess: a call whose arguments nobody reads ends with its context.
+// TestDeafProcess: a call ends with its context if the server does not read the
+// arguments.
 func TestDeafProcess(t *testing.T) {
 	t.Parallel()
 	server, _ := stdio(t, "")
@@ -127,7 +128,7 @@ func TestDeafProcess(t *testing.T) {
 	}
 }
 
-// TestStubbornProcess is killed.
+// TestStubbornProcess: a process that ignores the signal is killed.
 func TestStubbornProcess(t *testing.T) {
 	t.Parallel()
 	server, _ := stdio(t, "stubborn")

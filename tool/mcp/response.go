@@ -145,7 +145,7 @@ func jsonText(raw json.RawMessage) string {
 const maxSnippet = 256
 
 // errorText returns the message of an error body, or of a body that came in place of a
-// response. For HTML pages it returns "".
+// response. An HTML page has no message, so the result is "".
 func errorText(kind string, text []byte) string {
 	text = bytes.TrimSpace(text)
 	all, err := members(text)

@@ -21,12 +21,13 @@ import (
 
 const unsure = ". It is not known whether the call took effect: check before you call it again.|outcome_unknown"
 
-// oddAnswers are answers to a call of which the SDK understands none, or that name
+// oddAnswers are responses to a call that the SDK does not understand, or that name
 // another request. $id is the id of the call.
 var oddAnswers = []struct {
 	name, answer string
-	// What the model reads, and behind | the kind of the failure. Over HTTP an answer is
-	// that to its request. Among lines it may be that to another: "" is the same.
+	// What the model reads, "|", and the kind of the failure. Over HTTP a response
+	// belongs to its request. On a shared stream it may belong to another request; ""
+	// means the same as over HTTP.
 	web, lines string
 }{
 	{"an error with another id", `{"jsonrpc":"2.0","error":{"code":-32603,"message":"it broke inside"},"id":"xxx"}`, "it broke inside|failed", nameless},
@@ -83,7 +84,7 @@ var oddAnswers = []struct {
 
 const nameless = "The server of the tool answered with an error that names no request: it broke inside" + unsure
 
-// called is what a call of work comes to, and how long it takes.
+// called returns the outcome of a call of the tool work, and its duration.
 func called(t *testing.T, s mcp.Server) (string, time.Duration) {
 	t.Helper()
 	s.Name = "s"
@@ -101,7 +102,7 @@ func called(t *testing.T, s mcp.Server) (string, time.Duration) {
 	return textOf(parts), took
 }
 
-// answersOverWeb are servers over HTTP that answer a call so.
+// answersOverWeb are HTTP servers that answer a call with the given response.
 func answersOverWeb(answer string) map[string]func(http.ResponseWriter, *http.Request, heard) {
 	line := strings.ReplaceAll(answer, "\n", " ")
 	return map[string]func(http.ResponseWriter, *http.Request, heard){
@@ -115,8 +116,8 @@ func answersOverWeb(answer string) map[string]func(http.ResponseWriter, *http.Re
 	}
 }
 
-// TestOddAnswersOverHTTP: a call does not wait for what cannot come, and what the server
-// said is told.
+// TestOddAnswersOverHTTP: a call does not wait for an impossible response, and the
+// failure quotes the server.
 func TestOddAnswersOverHTTP(t *testing.T) {
 	t.Parallel()
 	for _, tt := range oddAnswers {
@@ -134,7 +135,7 @@ func TestOddAnswersOverHTTP(t *testing.T) {
 	}
 }
 
-// TestOddAnswersInLines: the same where all answers come on one stream.
+// TestOddAnswersInLines: the same with all responses on one stream.
 func TestOddAnswersInLines(t *testing.T) {
 	t.Parallel()
 	for _, tt := range oddAnswers {
@@ -153,7 +154,7 @@ func TestOddAnswersInLines(t *testing.T) {
 	}
 }
 
-// TestOddAnswersOfAProcess: the same of a process, between lines that are no messages.
+// TestOddAnswersOfAProcess: the same for a process that also writes other lines.
 func TestOddAnswersOfAProcess(t *testing.T) {
 	t.Parallel()
 	exe, err := os.Executable()
@@ -174,7 +175,7 @@ func TestOddAnswersOfAProcess(t *testing.T) {
 	}
 }
 
-// TestOddResponses: what HTTP says beside the protocol is told, too.
+// TestOddResponses: the failure also quotes HTTP errors outside of the protocol.
 func TestOddResponses(t *testing.T) {
 	t.Parallel()
 	with := func(code int, kind, text string) func(http.ResponseWriter, *http.Request, heard) {
@@ -231,8 +232,8 @@ func TestOddResponses(t *testing.T) {
 	}
 }
 
-// TestOddAnswersAmongOthers: an error that names no request is not taken for that of a
-// call which is answered otherwise, nor for that of a notification.
+// TestOddAnswersAmongOthers: an error without a request id is not assigned to a call
+// that gets its own response, nor to a notification.
 func TestOddAnswersAmongOthers(t *testing.T) {
 	t.Parallel()
 	const nobodys = `{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"it broke inside"}}`
@@ -325,8 +326,8 @@ func TestOddAnswersAmongOthers(t *testing.T) {
 	}
 }
 
-// TestOddAnswersBeforeCalls: what a server says when it is connected to, or listed, in the
-// place of an answer is the error of that.
+// TestOddAnswersBeforeCalls: an invalid response to the connection or a listing is
+// reported as the error of that request.
 func TestOddAnswersBeforeCalls(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"initialize", "tools/list"} {

@@ -63,8 +63,8 @@ func TestResults(t *testing.T) {
 	}
 }
 
-// TestTextsAroundPictures: the texts of a result are told in their order and apart, also
-// where a model reads them as one text.
+// TestTextsAroundPictures: the texts of a result keep their order and stay separate,
+// also where a model reads them as one text.
 func TestTextsAroundPictures(t *testing.T) {
 	t.Parallel()
 	const total, rows, picture = `{"type":"text","text":"total: 42"}`, `{"type":"text","text":"7 rows"}`, `{"type":"image","data":"aGk=","mimeType":"image/png"}`
@@ -88,7 +88,7 @@ func TestTextsAroundPictures(t *testing.T) {
 	}
 }
 
-// TestFailures: each way in which a call can fail is told as what it is.
+// TestFailures: each way in which a call can fail has the right kind and text.
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 20<<10)
@@ -134,7 +134,8 @@ func TestFailures(t *testing.T) {
 	})
 }
 
-// TestCrashedServerIsToldAtOnce, and the next call finds a new one.
+// TestCrashedServerIsToldAtOnce: a crash is reported at once, and the next call starts
+// a new server.
 func TestCrashedServerIsToldAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

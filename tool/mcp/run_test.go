@@ -22,8 +22,8 @@ import (
 
 func never(mcp.Definition) bool { return false }
 
-// TestCrashInARun: the pending call has a result at once, and the next turn finds the
-// server again.
+// TestCrashInARun: the pending call gets a result at once, and the next turn reaches
+// the restarted server.
 func TestCrashInARun(t *testing.T) {
 	t.Parallel()
 	server, _ := stdio(t, "")
@@ -40,7 +40,7 @@ func TestCrashInARun(t *testing.T) {
 	require.Contains(t, result.Messages[4].Results()[0].Text(), `"name":"echo"`)
 }
 
-// TestProgressInARun becomes an event.
+// TestProgressInARun: progress becomes an event.
 func TestProgressInARun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestProgressInARun(t *testing.T) {
 	})
 }
 
-// TestCancelledInARun: the server is told when a call's time is over.
+// TestCancelledInARun: the server is notified when a call times out.
 func TestCancelledInARun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -84,8 +84,8 @@ func TestCancelledInARun(t *testing.T) {
 	})
 }
 
-// TestOneBadServerInARun is told as one notice however many turns there are, and the
-// run goes on with the other.
+// TestOneBadServerInARun: a bad server causes one notice in all turns, and the run goes
+// on with the other server.
 func TestOneBadServerInARun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestOneBadServerInARun(t *testing.T) {
 	})
 }
 
-// noticesOf are those of a run.
+// noticesOf returns the notices of a run.
 func noticesOf(t *testing.T, model llm.Model, client *mcp.Client) (notices []string) {
 	t.Helper()
 	for e, err := range runner.Stream(t.Context(), &agent.Agent{Model: model, Toolsets: client.Toolsets()}, llm.User("Go.")) {
@@ -112,8 +112,8 @@ func noticesOf(t *testing.T, model llm.Model, client *mcp.Client) (notices []str
 	return notices
 }
 
-// TestDoubtInASession: a call that was in flight when our process died is asked about,
-// unless its server says that it may be repeated and is believed.
+// TestDoubtInASession: a call that was in flight when our process died waits for a
+// person's decision, unless the server allows repetition and its hints are trusted.
 func TestDoubtInASession(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -173,8 +173,8 @@ func TestDoubtInASession(t *testing.T) {
 	}
 }
 
-// TestEachRunIsWarned: a definition that is not the known one is a notice of each run
-// that is offered it, once.
+// TestEachRunIsWarned: a changed definition is reported once in each run that offers
+// the tool.
 func TestEachRunIsWarned(t *testing.T) {
 	t.Parallel()
 	client := open(t, mcp.Server{Name: "s", Ask: never, Dial: offering(answering(`{"content":[]}`), plainTool).dial, Known: map[string]string{}})

@@ -24,8 +24,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// TestScenarios runs the scenarios of the loop's own tests with all tools of the
-// desk behind an MCP server: the outcomes and transcripts are the same ones.
+// TestScenarios runs the scenarios of the loop's own tests with all tools of the desk
+// behind an MCP server. Outcomes and transcripts are the same as without a server.
 func TestScenarios(t *testing.T) {
 	var passed atomic.Int32
 	t.Run("all", func(t *testing.T) {
@@ -57,7 +57,7 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// TestScenarioDefinitions: what the model is told of the tools is the same, too.
+// TestScenarioDefinitions: the model sees the same definitions, too.
 func TestScenarioDefinitions(t *testing.T) {
 	t.Parallel()
 	tools, err := remoteDesk(t).Toolsets[0].Tools(t.Context())
@@ -105,13 +105,13 @@ func remoteDesk(t *testing.T) *agent.Agent {
 	return desk
 }
 
-// causes are those of failed calls, by the keys of the calls. A server keeps them
-// to itself, and for good reason: they are what a panic said and what tool.Hide
-// hides. The desk has both ends of the connection, and puts together again what is
-// in its own two logs. Kind and text of each failure are the client's.
+// causes are the causes of failed calls, by the keys of the calls. A server keeps
+// causes to itself: they include the values of panics and errors behind tool.Hide. The
+// desk has both ends of the connection, so it can add the causes for the comparison.
+// Kind and text of each failure come from the client.
 //
-// An Abort among them ends the run, as it does without a server. That is the desk's
-// doing: no server can end a run.
+// If the cause is an Abort, it ends the run, as it does without a server. Only the desk
+// does this: no server can end a run.
 type causes struct{ byKey sync.Map }
 
 func (c *causes) middleware(next sdk.MethodHandler) sdk.MethodHandler {
@@ -136,7 +136,7 @@ func (c *causes) list(list func(context.Context) ([]tool.Tool, error)) func(cont
 	}
 }
 
-// keyMeta is what the client sends of a call's key.
+// keyMeta returns the value of KeyMeta for a key.
 func keyMeta(key string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(key)))[:32] }
 
 func (c *causes) explained(t tool.Tool) tool.Tool {
@@ -155,8 +155,7 @@ func (c *causes) explained(t tool.Tool) tool.Tool {
 	}, opts...))
 }
 
-// TestParts: what a tool returns comes to the loop as it was, or as near to it as
-// the protocol has a form for.
+// TestParts: a tool's result arrives unchanged, as far as the protocol can express it.
 func TestParts(t *testing.T) {
 	t.Parallel()
 	tools, err := remoteDesk(t).Toolsets[0].Tools(t.Context())

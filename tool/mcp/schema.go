@@ -47,7 +47,7 @@ type cleaner struct {
 	out bytes.Buffer
 }
 
-// value writes the next value. name is the name of its member.
+// value writes the next value. name is the member's name.
 func (c *cleaner) value(name string, depth int) error {
 	if depth > maxSchemaDepth {
 		return errDeep

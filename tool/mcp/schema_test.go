@@ -11,8 +11,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// badSchemas are schemas as servers write them by mistake. Strict providers refuse
-// every request that has one.
+// badSchemas are frequent mistakes in the schemas of servers. Strict providers refuse
+// every request with such a schema.
 var badSchemas = map[string]struct {
 	schema string
 	shown  string // what the model gets; "": the tool is left out
@@ -35,8 +35,8 @@ var badSchemas = map[string]struct {
 	"with what nobody sees":       {`{"type":"object","properties":{"n":{"type":"int","description":"a\u200bb"}}}`, `{"type":"object","properties":{"n":{"type":"integer","description":"ab"}}}`, ""},
 }
 
-// TestBadSchemas: a schema of a server is repaired, or its tool is left out with the
-// reason. It is never sent as it is, and costs no other tool.
+// TestBadSchemas: a bad schema is repaired, or its tool is left out with the reason. No
+// bad schema is sent, and other tools are not affected.
 func TestBadSchemas(t *testing.T) {
 	t.Parallel()
 	for name, tt := range badSchemas {
@@ -61,7 +61,7 @@ func TestBadSchemas(t *testing.T) {
 	}
 }
 
-// TestBadSchemasServed: nor are clients of our server told what had to be repaired.
+// TestBadSchemasServed: clients of our server see the repaired schemas, too.
 func TestBadSchemasServed(t *testing.T) {
 	t.Parallel()
 	for name, tt := range badSchemas {

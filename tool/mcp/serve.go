@@ -28,10 +28,10 @@ type Service struct {
 	// Approve decides about calls that need approval, by [tool.NeedsApproval] or
 	// [tool.NeedsApprovalIf]. If it returns nil, the call runs. If it returns an error,
 	// the call does not run, and the client receives the text of the error as the
-	// reason. args are the arguments that the function would get. Approve has as much
-	// time as the tool (2 minutes if the tool has no timeout). If Approve panics or
-	// exceeds the time, the call does not run. [SessionFrom] returns the session of the
-	// caller. Several goroutines may call Approve at once.
+	// reason. args are the repaired and validated arguments. Approve has as much time
+	// as the tool (2 minutes if the tool has no timeout). If Approve panics or exceeds
+	// the time, the call does not run. [SessionFrom] returns the session of the caller.
+	// Several goroutines may call Approve at once.
 	//
 	// If Approve is nil, AddTools and Serve refuse a tool that may need approval,
 	// because the protocol has no way to ask the server's user. A client's claim of its
@@ -63,9 +63,9 @@ func AddAnnotated(server *sdk.Server, hints map[string]*sdk.ToolAnnotations, too
 // Clients see the name and the description of [tool.Tool.Def], and the tools in their
 // order. The schema is the schema of Def; for a tool of [tool.NewRaw] without schema
 // repairs it is the author's schema, because clients accept more of JSON Schema than
-// model providers do. Results are content: the text that a model would read, and the
-// other parts. There is no outputSchema and no structuredContent. [tool.Idempotent] is
-// not sent as idempotentHint: such a tool is idempotent by the Key of its calls, which
+// model providers do. Results are content: the text for a model, and the parts beside
+// the text. There is no outputSchema and no structuredContent. [tool.Idempotent] is not
+// sent as idempotentHint: such a tool is idempotent by the Key of its calls, which
 // other clients do not send, while the hint promises that a repeated call with the same
 // arguments has no further effect.
 //

@@ -15,8 +15,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// TestServiceApproves: a call that needs approval runs if the policy of the service says
-// so, and else does not.
+// TestServiceApproves: a call that needs approval runs if the policy allows the call,
+// and only then.
 func TestServiceApproves(t *testing.T) {
 	t.Parallel()
 	type in struct {
@@ -82,7 +82,7 @@ func TestServiceApproves(t *testing.T) {
 	}
 }
 
-// TestServiceServes: Serve of a service knows its policy and its hints.
+// TestServiceServes: the Serve of a Service uses the policy and the hints.
 func TestServiceServes(t *testing.T) {
 	t.Parallel()
 	pay := sleeper("pay", 0, tool.NeedsApproval())

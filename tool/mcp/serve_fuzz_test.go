@@ -18,7 +18,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// lines are what clients say, of either age of the protocol.
+// lines are messages of clients, in old and new versions of the protocol.
 var lines = []string{
 	`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`,
 	`{"jsonrpc":"2.0","method":"notifications/initialized"}`,
@@ -32,8 +32,8 @@ var lines = []string{
 	`{"jsonrpc":"2.0","id":7,"method":"ping"}`,
 }
 
-// FuzzServed: whatever a client writes, the server answers in JSON-RPC or hangs up,
-// calls functions only with what fits their schemas, and serves others as before.
+// FuzzServed: whatever a client writes, the server answers in JSON-RPC or disconnects,
+// calls functions only with valid arguments, and goes on serving other clients.
 func FuzzServed(f *testing.F) {
 	whole := strings.Join(lines, "\n") + "\n"
 	corpus := [][]byte{[]byte(whole)}
@@ -64,8 +64,7 @@ func FuzzServed(f *testing.F) {
 	})
 }
 
-// write sends data to the server, and returns what it answers until nothing more
-// comes.
+// write sends data to the server, and returns its answers until no more come.
 func (s *served) write(t *testing.T, data []byte) []byte {
 	t.Helper()
 	in, out := io.Pipe()
@@ -92,7 +91,7 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 
 func (l *lockedBuffer) Close() error { return nil }
 
-// TestServedLines: what FuzzServed begins with is answered.
+// TestServedLines: the server answers the seeds of FuzzServed.
 func TestServedLines(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -14,7 +14,7 @@ func newGate(n int) *gate {
 	return &gate{entry: make(chan struct{}, 1), inside: make(chan struct{}, n)}
 }
 
-// enter waits until the call may run. Its error is the cause of ctx.
+// enter waits until the call may run. The error is the cause of ctx.
 func (g *gate) enter(ctx context.Context, alone bool) (leave func(), err error) {
 	if err := acquire(ctx, g.entry); err != nil {
 		return nil, err

@@ -14,8 +14,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// TestServedLarge: no result is too large for a client of the SDK. The race detector
-// would take a minute over its messages.
+// TestServedLarge: no result is too large for a client of the SDK. With the race
+// detector the test would take a minute.
 func TestServedLarge(t *testing.T) {
 	t.Parallel()
 	client := serve(t,

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// TestServePanics: whoever serves finds in the log what the client is not told. It is
-// not parallel, since the log is that of the process.
+// TestServePanics: the log has the details of a panic, which the client does not get.
+// The test is not parallel, since slog.Default is global.
 func TestServePanics(t *testing.T) {
 	var log bytes.Buffer
 	before := slog.Default()

@@ -7,9 +7,9 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// A reporter sends a call's progress to a client that asked for it. The reporting
-// function never waits for the client: a new report replaces a report that was not sent
-// yet.
+// A reporter sends a call's progress to the client, at the client's request. The
+// reporting function never waits for the client: a new report replaces a report that
+// was not sent yet.
 type reporter struct {
 	send func(sdk.ProgressNotificationParams)
 	wake chan struct{}

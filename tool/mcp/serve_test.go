@@ -21,7 +21,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// A served is a server of the SDK with tools, and what its middleware saw.
+// A served is a server of the SDK with tools, and the results that its middleware saw.
 type served struct {
 	*sdk.Server
 	mu     sync.Mutex
@@ -78,7 +78,7 @@ func call(t *testing.T, c *sdk.ClientSession, name, args string) *sdk.CallToolRe
 	return res
 }
 
-// said is the text of a result, and the kind of its failure.
+// said returns the text of a result, and the kind of its failure.
 func said(t *testing.T, res *sdk.CallToolResult) (text, failure string) {
 	t.Helper()
 	require.Len(t, res.Content, 1)
@@ -92,12 +92,12 @@ type refundArgs struct {
 	Cents int    `json:"cents" jsonschema:"minimum=1" jsonschema_description:"a < b & c > d"`
 }
 
-// refund says what it was called with.
+// refund returns its arguments.
 func refund(_ context.Context, in refundArgs) (refundArgs, error) { return in, nil }
 
 func made(t tool.Tool, err error) tool.Tool { return tool.Must(t, err) }
 
-// odd is a schema in an order and with numbers that a decoder would not keep.
+// odd is a schema whose order and numbers a decoder would not keep.
 const odd = `{"$schema":"https://json-schema.org/draft/2020-12/schema","allOf":[{"required":["z"]}],"type":"object","properties":{"z":{"type":"integer","maximum":9007199254740993},"a":{"description":"<b>&amp;\u2028"}},"required":["z"]}`
 
 func TestServedDefinitions(t *testing.T) {
@@ -126,8 +126,8 @@ func TestServedDefinitions(t *testing.T) {
 	require.Equal(t, "Refunds <an order> & says so.\nÜber.", list.Tools[0].Description)
 }
 
-// TestServedOrder: tools keep the order in which they were added together, among
-// others too and over pages.
+// TestServedOrder: tools keep the order in which they were added together, also among
+// other tools and over several pages.
 func TestServedOrder(t *testing.T) {
 	t.Parallel()
 	s := serveWith(t, &sdk.ServerOptions{PageSize: 4}, sleeper("z", 0), sleeper("a", 0))
@@ -141,8 +141,8 @@ func TestServedOrder(t *testing.T) {
 	require.Equal(t, []string{"a", "x", "m", "b", "y", "z"}, names, "pages: a b m x, y z")
 }
 
-// TestServedHints: a client is told what it is told here, of each tool, and of no
-// tool what its options say.
+// TestServedHints: a client gets the given hints of each tool, and no hints from the
+// tool's options.
 func TestServedHints(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -252,7 +252,7 @@ func TestServedGoexit(t *testing.T) {
 	require.Equal(t, "failed", failure)
 }
 
-// waiting waits unless ctx ends.
+// waiting waits for d, or until ctx ends.
 func waiting(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
@@ -288,8 +288,8 @@ func TestServedTimeout(t *testing.T) {
 	}
 }
 
-// TestServedLeftBehind: a function that ignores its context holds up neither its
-// call nor the next one.
+// TestServedLeftBehind: a function that ignores its context delays neither its call nor
+// the next call.
 func TestServedLeftBehind(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -378,8 +378,7 @@ func TestServedClients(t *testing.T) {
 	}
 }
 
-// TestServedAlone: others that came before have ended, and others that came after
-// have not begun.
+// TestServedAlone: earlier calls have ended, and later calls have not begun.
 func TestServedAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -405,7 +404,7 @@ func TestServedAlone(t *testing.T) {
 	})
 }
 
-// TestServedBusy: who waits for a busy tool keeps no other from running.
+// TestServedBusy: waiting for a busy tool blocks no other tool.
 func TestServedBusy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -518,7 +517,7 @@ func TestServedSession(t *testing.T) {
 		}
 		return res.Action, nil
 	}))
-	// The newest protocol has no requests of a server.
+	// The newest protocol has no requests from a server.
 	s := serveWith(t, &sdk.ServerOptions{SupportedProtocolVersions: []string{"2025-11-25"}}, ask)
 	declines := sdk.ClientOptions{ElicitationHandler: func(context.Context, *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
 		return &sdk.ElicitResult{Action: "decline"}, nil
@@ -556,7 +555,7 @@ func TestAddToolsRefuses(t *testing.T) {
 	require.EqualError(t, mcp.AddTools(nil, good), "mcp: the server is nil")
 }
 
-// TestServe: it ends with the client and with its context, whatever still runs.
+// TestServe: it ends with the client or with its context, even if calls are running.
 func TestServe(t *testing.T) {
 	t.Parallel()
 	start := func(t *testing.T, ctx context.Context, tools ...tool.Tool) (*sdk.ClientSession, <-chan error) {

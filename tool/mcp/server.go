@@ -22,7 +22,8 @@ type Server struct {
 	// not end in "_".
 	Name string
 	// Bare omits Name from the tools' names. While another server is unreachable, a
-	// bare server could offer tools under the other server's names, so use at most one.
+	// bare server could offer tools under the names of the unreachable server, so use
+	// at most one bare server.
 	Bare bool
 
 	// Command is a program with its arguments. The client starts the program as a child
@@ -120,8 +121,8 @@ type Definition struct {
 	// The hints of the server, or the protocol's defaults.
 	ReadOnly, Destructive, Idempotent, OpenWorld bool
 
-	// Fingerprint is a digest of all fields above except Tool. It is the same in every
-	// process.
+	// Fingerprint is a digest of all fields above except Tool. All processes compute the
+	// same value.
 	Fingerprint string
 
 	// Changed reports a change of the definition: the fingerprint differs from

@@ -13,7 +13,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// stdio is this program as a server.
+// stdio starts this program as a server.
 func stdio(t *testing.T, mode string) (mcp.Server, *logged) {
 	t.Helper()
 	exe, err := os.Executable()

@@ -12,9 +12,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// TestStructuredContentIsToldOnce: servers say a structured result in their content
-// as well, as the protocol wants it, and wrap what is no object. The model reads it
-// once, unless the two differ.
+// TestStructuredContentIsToldOnce: servers repeat a structured result in their content,
+// as the protocol requires, and wrap values that are not objects. The model reads the
+// result once, unless the two differ.
 func TestStructuredContentIsToldOnce(t *testing.T) {
 	t.Parallel()
 	text := func(s string) sdk.Content { return &sdk.TextContent{Text: s} }

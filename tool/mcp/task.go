@@ -240,7 +240,7 @@ type finalError struct{ failure *tool.Error }
 
 func (v *finalError) Error() string { return v.failure.Error() }
 
-// outcomeUnknown is the final error of a call that may have had its effect.
+// outcomeUnknown is the final error of a call with a possible effect.
 func (t *task) outcomeUnknown(happened string, cause error) error {
 	return &finalError{t.link.outcomeUnknown(t.def, happened, cause)}
 }

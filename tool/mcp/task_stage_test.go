@@ -17,12 +17,12 @@ const (
 	taskTools = `{"tools":[{"name":"work","inputSchema":{"type":"object"},"execution":{"taskSupport":"required"}}]}`
 )
 
-// inState is a task in a state, with more of its members.
+// inState returns a task in a state, with further members.
 func inState(status string, more ...string) string {
 	return `{` + strings.Join(append([]string{`"taskId":"t1","status":"` + status + `"`}, more...), ",") + `}`
 }
 
-// A taskFoe is a server with one tool, which is called as a task.
+// A taskFoe is a server with one tool that is called as a task.
 type taskFoe struct {
 	do     misdeed  // false: it is polite
 	states []string // tasks, as it says them one after the other; the last again and again
@@ -59,7 +59,7 @@ func (f *taskFoe) serve(by *foe, h heard) bool {
 	return true
 }
 
-// next is what the server says of the task now.
+// next returns the next state of the task.
 func (f *taskFoe) next() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -70,7 +70,7 @@ func (f *taskFoe) next() string {
 	return now
 }
 
-// methods are what it heard, without tasks/ before the names.
+// methods returns the received methods, without the prefix "tasks/".
 func (f *taskFoe) methods() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -81,7 +81,7 @@ func (f *taskFoe) methods() string {
 	return strings.Join(all, " ")
 }
 
-// params are those of the first request of a method, as they came.
+// params returns the parameters of the first request of a method, unchanged.
 func (f *taskFoe) params(method string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -93,7 +93,7 @@ func (f *taskFoe) params(method string) string {
 	return ""
 }
 
-// taskTransports are the ways to a foe: by lines, and over HTTP.
+// taskTransports connect to a foe over lines and over HTTP.
 var taskTransports = map[string]func(*testing.T, *taskFoe) mcp.Server{
 	"lines": func(t *testing.T, f *taskFoe) mcp.Server {
 		return mcp.Server{Name: "evil", Dial: inMemoryFoe(t, f.serve)}
@@ -103,7 +103,8 @@ var taskTransports = map[string]func(*testing.T, *taskFoe) mcp.Server{
 	},
 }
 
-// onWeb lets a foe that speaks in lines speak in events. Who is not answered waits.
+// onWeb serves a foe that speaks in lines over HTTP, with events. A request without an
+// answer waits.
 func onWeb(do misdeed) webMisdeed {
 	return func(w http.ResponseWriter, r *http.Request, h heard) bool {
 		switch {
@@ -132,7 +133,7 @@ func onWeb(do misdeed) webMisdeed {
 	}
 }
 
-// An eventWriter makes an event of what is written at once.
+// An eventWriter turns each write into an event.
 type eventWriter struct {
 	to       http.ResponseWriter
 	answer   []byte // is in what answers the request
@@ -156,7 +157,7 @@ func (w *eventWriter) Write(line []byte) (int, error) {
 	return len(line), err
 }
 
-// metaOf returns a member of _meta of what was sent.
+// metaOf returns a member of the _meta of a request.
 func metaOf(params, name string) string {
 	var p struct {
 		Meta map[string]string `json:"_meta"`

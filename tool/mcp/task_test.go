@@ -21,7 +21,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// overTasks makes a test for each way to a server.
+// overTasks runs a test for each transport.
 func overTasks(t *testing.T, test func(t *testing.T, serve func(*testing.T, *taskFoe) mcp.Server)) {
 	t.Helper()
 	for name, serve := range taskTransports {
@@ -32,8 +32,7 @@ func overTasks(t *testing.T, test func(t *testing.T, serve func(*testing.T, *tas
 	}
 }
 
-// TestTask: a tool that can be called as a task only is called as one, and what comes
-// of it is as whole as any other result.
+// TestTask: a tool that requires tasks is called as a task, and its result is complete.
 func TestTask(t *testing.T) {
 	t.Parallel()
 	overTasks(t, func(t *testing.T, serve func(*testing.T, *taskFoe) mcp.Server) {
@@ -64,7 +63,7 @@ func TestTask(t *testing.T) {
 	})
 }
 
-// TestTaskPace: a task is asked for as often as its server says, within bounds.
+// TestTaskPace: the client polls a task at the server's interval, within bounds.
 func TestTaskPace(t *testing.T) {
 	t.Parallel()
 	for interval, want := range map[string]time.Duration{
@@ -86,8 +85,8 @@ func TestTaskPace(t *testing.T) {
 	}
 }
 
-// TestTaskProgress: what a server says of a task's state is progress, beside the
-// reports of the call, which do not end with the answer to it.
+// TestTaskProgress: the messages of a task's states are progress, beside the call's
+// progress reports, which continue after the task was created.
 func TestTaskProgress(t *testing.T) {
 	t.Parallel()
 	overTasks(t, func(t *testing.T, serve func(*testing.T, *taskFoe) mcp.Server) {
@@ -125,8 +124,7 @@ func TestTaskProgress(t *testing.T) {
 	})
 }
 
-// TestTaskAsks: a task that asks for something gets it, and its result comes when it
-// is there.
+// TestTaskAsks: a task that asks for input gets it, and then returns its result.
 func TestTaskAsks(t *testing.T) {
 	t.Parallel()
 	overTasks(t, func(t *testing.T, serve func(*testing.T, *taskFoe) mcp.Server) {
@@ -163,8 +161,8 @@ func TestTaskAsks(t *testing.T) {
 	})
 }
 
-// TestTaskGivenUp: a task that nobody waits for any more is cancelled, and its call is
-// in doubt.
+// TestTaskGivenUp: a task that the caller has given up is canceled, and the outcome of
+// the call is unknown.
 func TestTaskGivenUp(t *testing.T) {
 	t.Parallel()
 	errEnough := errors.New("enough")
@@ -183,7 +181,7 @@ func TestTaskGivenUp(t *testing.T) {
 	})
 }
 
-// TestTaskOfClosedClient: who closes the client waits for no task.
+// TestTaskOfClosedClient: closing the client does not wait for a task.
 func TestTaskOfClosedClient(t *testing.T) {
 	t.Parallel()
 	overTasks(t, func(t *testing.T, serve func(*testing.T, *taskFoe) mcp.Server) {
@@ -199,8 +197,8 @@ func TestTaskOfClosedClient(t *testing.T) {
 	})
 }
 
-// TestTaskOverHTTP: a request about a task that fails is made again, three times; no
-// other is, and each goes out as what it is.
+// TestTaskOverHTTP: a failed request about a task is repeated up to three times. No
+// other request is repeated, and each has its own method and parameters.
 func TestTaskOverHTTP(t *testing.T) {
 	t.Parallel()
 	lapse := status(http.StatusServiceUnavailable)
@@ -264,7 +262,7 @@ func TestTaskOverHTTP(t *testing.T) {
 	}
 }
 
-// secondBody sends the bodies that are there for when a request has to be made again.
+// secondBody uses GetBody, as a repeated request does.
 type secondBody struct{ http.RoundTripper }
 
 func (s secondBody) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -275,8 +273,8 @@ func (s secondBody) RoundTrip(req *http.Request) (*http.Response, error) {
 	return s.RoundTripper.RoundTrip(req)
 }
 
-// TestTaskSecrets: what a server says of a task, when it goes on or has failed, holds
-// none of ours.
+// TestTaskSecrets: the messages of a task contain no secrets of ours, during the task
+// and after a failure.
 func TestTaskSecrets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -295,8 +293,8 @@ func TestTaskSecrets(t *testing.T) {
 	})
 }
 
-// TestTaskSupport: a tool is called as a task if it has to be, and its server can; in
-// the ordinary way if it may; and not at all if there is no way.
+// TestTaskSupport: a tool is called as a task if it requires tasks and the server
+// supports them, in the ordinary way if tasks are optional, and is left out otherwise.
 func TestTaskSupport(t *testing.T) {
 	t.Parallel()
 	const only = "it requires calls as tasks, "

@@ -124,7 +124,7 @@ func (t *tap) carryRaw(result json.RawMessage, ofCall bool) json.RawMessage {
 }
 
 // rawMeta returns a result's _meta with the raw text, if there is one, and without a
-// member of the server under that name. It returns nil if nothing is left.
+// member of the server under that name. An empty _meta becomes nil.
 func rawMeta(meta, text json.RawMessage) json.RawMessage {
 	kept := map[string]json.RawMessage{}
 	if all, err := members(meta); err == nil {

@@ -1,4 +1,4 @@
-// Command server is the server that the MCP conformance suite tests. It offers the
+// Command server is the server under test of the MCP conformance suite. It offers the
 // suite's tools by mcp.AddTools, and prompts, resources and tools about the protocol
 // itself by the SDK. The server listens on a free port of this machine and prints the
 // address. /mcp has sessions, as revisions until 2025-11-25 do; /stateless has no

@@ -117,7 +117,7 @@ func askAll(questions map[string]func() sdk.InputRequest) sdk.ToolHandler {
 	}
 }
 
-// confirming is the state that askWithState returns.
+// confirming is the state returned by askWithState.
 const confirming = "confirming"
 
 func askWithState(_ context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
