@@ -109,3 +109,28 @@ func parseDouble(double tool.Tool, n int) (json.RawMessage, error) {
 	}
 	return args, err
 }
+
+// TestStrictFormUnderConcurrency builds the strict form while calls are parsed. Each
+// tool and each renamed copy returns the same form.
+func TestStrictFormUnderConcurrency(t *testing.T) {
+	raw := json.RawMessage(`{"type":"object","properties":{"a":{"type":"string"},"b":{"type":["integer","null"],"default":null}},"required":["a"]}`)
+	first := tool.Must(tool.NewRaw("first", "", raw, func(context.Context, json.RawMessage) (string, error) { return "", nil }))
+	set := tool.Set{Prefix: "x_", List: func(context.Context) ([]tool.Tool, error) { return []tool.Tool{first}, nil }}
+	copies, err := set.Tools(t.Context())
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	forms := make([]string, 16)
+	for i := range forms {
+		wg.Go(func() {
+			of := []tool.Tool{first, copies[0]}[i%2]
+			if _, _, err := of.Parse(`{"a":"1","b":null}`); err == nil && of.NotStrict() == nil {
+				forms[i] = string(of.Def().Strict)
+			}
+		})
+	}
+	wg.Wait()
+	for _, form := range forms {
+		require.NotEmpty(t, form)
+		require.Equal(t, forms[0], form)
+	}
+}

@@ -40,9 +40,9 @@
 // contradict the Go type (an enum value, a default or a bound outside of the type). The
 // model reads a default in the description; the function must apply the default.
 //
-// Validation uses a stricter schema than the model sees: null is valid for every nil
-// pointer, slice and map, large integers have bounds, and a type's UnmarshalText must
-// accept the text.
+// Validation knows more than the schema that the model sees: null is valid for every
+// nil pointer, slice and map, large integers have bounds, and a type's UnmarshalText
+// must accept the text.
 //
 // A time.Duration is text to the model, and tags may bound the duration by text, too
 // ("minimum=1s,maximum=1h,default=30s"). In the arguments that [Tool.Parse] returns, a

@@ -20,7 +20,7 @@ import (
 type schema struct {
 	raw    json.RawMessage     // schema as given to NewRaw; nil for a Go type
 	wire   json.RawMessage     // schema that the model sees
-	valid  *validate.Validator // validates arguments, and may be stricter than wire; nil if unchecked
+	valid  *validate.Validator // validates arguments, and may differ from wire; nil if unchecked
 	shape  *gotype.Shape       // fields of the Go type; nil for a raw schema
 	decode func(json.RawMessage) error
 
