@@ -21,7 +21,7 @@ func TestEveryResume(t *testing.T) {
 		for _, doubt := range []event.Doubt{event.RunAgain, event.Happened, event.NotHappened, event.Unknown} {
 			for _, names := range scripts() {
 				calls := slices.ContainsFunc(names, func(n string) bool { return n == "call" || n == "calls" || n == "others" })
-				if len(names) > 2 || !calls || way.ask && doubt != event.RunAgain {
+				if len(names) > 2 || !calls || (way.ask || way.serial) && doubt != event.RunAgain {
 					continue
 				}
 				whole := newSession(t)

@@ -47,7 +47,7 @@ func TestEveryScript(t *testing.T) {
 	t.Parallel()
 	for i, way := range ways {
 		for _, names := range scripts() {
-			if i > 2 && len(names) > 2 {
+			if i > 1 && len(names) > 2 {
 				continue
 			}
 			s := newSession(t)
@@ -122,9 +122,9 @@ func TestEveryFailure(t *testing.T) {
 // once.
 func TestEveryFailureGoesOn(t *testing.T) {
 	t.Parallel()
-	for _, way := range ways {
+	for i, way := range ways {
 		for _, names := range scripts() {
-			if len(names) > 2 {
+			if len(names) > 2 || i > 2 && len(names) > 1 {
 				continue
 			}
 			whole := newSession(t)
@@ -157,7 +157,9 @@ func TestEveryFailureGoesOn(t *testing.T) {
 					require.True(t, way.reject || barredOrCut(s.events, ref), "%v cut after %d: %s did not run", names, cut, ref)
 				}
 				requireValid(t, s.state.Messages)
-				require.Equal(t, s.state, replay(t, s.events))
+				if cut%5 == i%5 { // the other walks replay each one
+					require.Equal(t, s.state, replay(t, s.events))
+				}
 			}
 		}
 	}
