@@ -9,10 +9,10 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// An Object is a JSON object that is being written, its members in order.
+// An Object is a JSON object under construction, with its members in order.
 type Object []llm.Member
 
-// Set appends a member with the JSON of v, which is always one that marshals.
+// Set appends a member with the JSON of v. v must marshal without an error.
 func (o *Object) Set(name string, v any) {
 	if nested, ok := v.(Object); ok {
 		o.Put(name, nested.String())
@@ -20,12 +20,12 @@ func (o *Object) Set(name string, v any) {
 	}
 	b, err := Marshal(v)
 	if err != nil {
-		panic("llmtest: member " + name + ": " + err.Error()) // a bug of ours
+		panic("llmtest: member " + name + ": " + err.Error()) // a bug in this library
 	}
 	o.Put(name, string(b))
 }
 
-// Put appends a member with a value that is JSON already.
+// Put appends a member whose value is JSON already.
 func (o *Object) Put(name, value string) {
 	*o = append(*o, llm.Member{Name: name, Value: value})
 }
@@ -56,7 +56,8 @@ func Count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// Marshal is json.Marshal without the escapes for HTML, which no model writes.
+// Marshal is json.Marshal without the escapes for HTML, because models do not
+// write those escapes.
 func Marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// array makes an array of up to three items more than it must have.
+// array makes an array with at most three items more than the schema requires.
 func (g *generator) array(s schema, p place) (any, error) {
 	first, rest := items(s)
 	least, most := s.count("minItems", 0), s.count("maxItems", 1<<20)
@@ -15,7 +15,7 @@ func (g *generator) array(s schema, p place) (any, error) {
 		least = max(least, contained)
 	}
 	if rest == false {
-		most = min(most, max(len(first), least)) // what must be there and cannot fails below
+		most = min(most, max(len(first), least)) // a required item without a value fails below
 	}
 	if least > most {
 		return nil, p.errorf("it has at least %d items and at most %d", least, most)
@@ -26,14 +26,14 @@ func (g *generator) array(s schema, p place) (any, error) {
 	}
 	nodes := slices.Repeat([]any{rest}, n)
 	copy(nodes, first)
-	for i := n - contained; i < n; i++ { // the last ones are those that must be in it
+	for i := n - contained; i < n; i++ { // the last items satisfy contains
 		nodes[i] = allOf(nodes[i], s.keywords["contains"])
 	}
 	return g.items(nodes, least, contained == 0, s.keywords["uniqueItems"] == true, p)
 }
 
-// items makes an item of each schema. Where fewer will do, one that cannot be
-// ends the array.
+// items makes an item for each schema. Where fewer items are enough, the first
+// impossible item ends the array.
 func (g *generator) items(nodes []any, least int, fewer, unique bool, p place) (any, error) {
 	out := []any{}
 	for i, node := range nodes {
@@ -49,7 +49,7 @@ func (g *generator) items(nodes []any, least int, fewer, unique bool, p place) (
 	return out, nil
 }
 
-// items returns the schemas of the first items and that of all others.
+// items returns the schemas of the first items, and the schema of the rest.
 func items(s schema) (first []any, rest any) {
 	first, rest = s.list("prefixItems"), s.keywords["items"]
 	if tuple := s.list("items"); tuple != nil { // up to draft 2019-09
@@ -61,7 +61,7 @@ func items(s schema) (first []any, rest any) {
 	return first, rest
 }
 
-// item makes an item that differs from others, if it must.
+// item makes an item. If unique is true, the item differs from others.
 func (g *generator) item(node any, others []any, unique bool, p place) (any, error) {
 	for range 100 {
 		v, err := g.value(node, p)

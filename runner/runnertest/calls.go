@@ -14,46 +14,50 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A Call is a tool call of a run: what the tool's function got, and what became
-// of it.
+// A Call is a tool call of a run: the arguments of the tool's function, and the
+// result.
 type Call[Args any] struct {
-	// Args are the arguments that the function got. Zero if it was not called
-	// because there is no such tool or the arguments did not fit.
+	// Args are the arguments that the function received. Zero if the function was
+	// not called because the tool does not exist or the arguments did not fit.
 	Args Args
-	// Raw is what the model wrote for arguments, verbatim. Where the Result has no
-	// event with the model's answer, it is the arguments that the function got.
+	// Raw is the text of the arguments as the model wrote it. Where the Result has
+	// no event with the model's answer, Raw holds the arguments that the function
+	// received.
 	Raw string
-	// Text is the text of the result as the model read it, of a failure too;
-	// Parts are all of it. Empty if no result was recorded: the run ended while
-	// the function ran, or without looking at the call.
+	// Text is the text of the result as the model read it, also for a failure. Parts
+	// are all parts of the result. Both are empty if no result was recorded: the run
+	// ended while the function ran, or before the runner looked at the call.
 	Text  string
 	Parts llm.Parts
-	// Failure is the kind of failure. Empty: the call succeeded, or there is no
-	// result, which Finished tells.
+	// Failure is the kind of failure. Empty means that the call succeeded or has no
+	// result; a zero Finished means that there is no result.
 	Failure tool.Failure
-	// Err is the cause of a failure for people, where it says more than Text.
+	// Err is the cause of a failure, written for people, where the cause says more
+	// than Text.
 	Err string
-	// Rejected: the call was wrong, so that the model had to correct it.
+	// Rejected reports whether the call was wrong, so that the model had to correct
+	// the call.
 	Rejected bool
 	Turn     int // from 1
 	Ref      event.CallRef
-	// Started is when the function was called, and zero if it was not; Finished
-	// is when the result was recorded, and zero if there is none.
+	// Started is when the function was called. Zero means that the function was not
+	// called. Finished is when the result was recorded. Zero means that there is no
+	// result.
 	Started, Finished time.Time
 }
 
-// Calls returns the calls of a tool in a run, in the order of the model, with their
-// arguments decoded as the tool's function got them: numbers in fields of type
-// any are a [json.Number]. Calls that were rejected are among them. Arguments
-// that do not decode, or have a member that Args has no field for, end t; for
-// tools without a type of their own there are map[string]any and
-// [json.RawMessage].
+// Calls returns the calls of a tool in a run, in the order of the model,
+// rejected calls included. Arguments are decoded as for the tool's function:
+// numbers in fields of type any become a [json.Number]. Arguments that do not
+// decode, or have a member without a field in Args, end t. For tools without a
+// Go type, use map[string]any or [json.RawMessage].
 //
-// Of a run that went on after a pause or a crash, the calls before that are among
-// them ([runner.Result.Earlier]); and so are those calls of an earlier run that
-// this run went on with or closed.
+// If the run went on after a pause or a crash, Calls includes the calls before
+// the pause or crash ([runner.Result.Earlier]), and the calls of an earlier run
+// that this run continued or closed.
 //
-// A name that no call has gives none, so that a test can ask for that.
+// Calls returns no calls for a name that was never called, so a test can assert
+// that a tool was not called.
 //
 //	refunds := runnertest.Calls[RefundArgs](t, result, "refund")
 //	require.Len(t, refunds, 1)
@@ -87,7 +91,7 @@ func (c *Call[Args]) finish(tr *traced) {
 	c.Started, c.Finished = b.Began, tr.ended
 }
 
-// decode is as strict as the tools of Go types are.
+// decode is as strict as tools that take Go types.
 func decode(arguments string, into any) error {
 	d := json.NewDecoder(bytes.NewReader([]byte(arguments)))
 	d.UseNumber()
@@ -101,9 +105,9 @@ func decode(arguments string, into any) error {
 	return nil
 }
 
-// Order returns the names of the tools that the model called, in its order,
-// rejected calls included: turn by turn, and within a turn as they stand in the
-// answer, whatever finished first. They are the calls that [Calls] finds.
+// Order returns the names of the tools that the model called, rejected calls
+// included. The order is the model's: turn by turn, and within a turn as in the
+// answer, whichever call finished first. Order reads the same calls as [Calls].
 func Order(result *runner.Result) []string {
 	var names []string
 	for _, c := range traceOf(result).calls {
@@ -112,14 +116,15 @@ func Order(result *runner.Result) []string {
 	return names
 }
 
-// Overlapped reports whether some call of tool a and another one of tool b ran
-// at the same time; the names may be the same. A call runs from when its
-// function was called until its result was recorded. One that waited for its
-// turn under [runner.Runner.Calls] did not run yet; one whose result was never
-// recorded does not count.
+// Overlapped reports whether a call of tool a and a different call of tool b ran
+// at the same time. a and b may be the same name. A call runs from the start of
+// its function until its result was recorded. Time spent waiting under
+// [runner.Runner.Calls] does not count, and neither does a call whose result was
+// never recorded.
 //
-// Functions that take no time overlap or do not as the scheduler likes. In a
-// bubble of testing/synctest they never do, and those that wait do exactly.
+// Whether functions that take no time overlap depends on the scheduler. In a
+// bubble of testing/synctest, such functions never overlap, and functions that
+// wait overlap exactly.
 func Overlapped(result *runner.Result, a, b string) bool {
 	calls := traceOf(result).calls
 	for _, x := range calls {
@@ -138,12 +143,12 @@ func overlap(x, y *traced) bool {
 	return xKnown && yKnown && xBegan.Before(yEnded) && yBegan.Before(xEnded)
 }
 
-// MaxConcurrent returns how many calls ran at the same time at most, under the
-// rules of [Overlapped]. It is 0 if none ran.
+// MaxConcurrent returns the largest number of calls that ran at the same time,
+// under the rules of [Overlapped]. Zero means that no call ran.
 func MaxConcurrent(result *runner.Result) int {
 	most := 0
 	calls := traceOf(result).calls
-	for _, x := range calls { // the most run when one of them has just begun
+	for _, x := range calls { // the maximum occurs at the start of some call
 		began, _, known := x.span()
 		if !known {
 			continue

@@ -8,11 +8,11 @@ import (
 
 const (
 	around   = 3       // lines shown before and after a change
-	maxCells = 4 << 20 // of the table that finds the common lines
+	maxCells = 4 << 20 // of the table of common lines
 )
 
-// diff shows where two texts differ, line by line: "-" is only in want, "+"
-// only in got.
+// diff shows where two texts differ, line by line: lines marked "-" are only in
+// want, lines marked "+" only in got.
 func diff(want, got string) string {
 	a, b := strings.SplitAfter(want, "\n"), strings.SplitAfter(got, "\n")
 	start := 0
@@ -33,7 +33,7 @@ func diff(want, got string) string {
 func marked(mark string, lines []string) []string {
 	out := make([]string, 0, len(lines))
 	for _, line := range lines {
-		if line == "" { // what SplitAfter leaves behind the last line end
+		if line == "" { // SplitAfter returns an empty string after the last line end
 			continue
 		}
 		if !strings.HasSuffix(line, "\n") {
@@ -44,8 +44,8 @@ func marked(mark string, lines []string) []string {
 	return out
 }
 
-// edits turns a into b by lines kept, taken away and added. Texts too large to
-// compare are taken away and added as a whole.
+// edits turns a into b by lines that are kept, removed and added. Texts that are
+// too large to compare are removed and added as a whole.
 func edits(a, b []string) []string {
 	if (len(a)+1)*(len(b)+1) > maxCells {
 		return slices.Concat(marked("-", a), marked("+", b))
@@ -69,7 +69,8 @@ func edits(a, b []string) []string {
 	return out
 }
 
-// commonLines says for each i and j how many lines a[i:] and b[j:] share in order.
+// commonLines returns, for each i and j, how many lines a[i:] and b[j:] share in
+// order.
 func commonLines(a, b []string) [][]int {
 	table := make([][]int, len(a)+1)
 	for i := range table {
@@ -87,7 +88,7 @@ func commonLines(a, b []string) [][]int {
 	return table
 }
 
-// folded leaves out long stretches in which nothing changes.
+// folded leaves out long stretches without a change.
 func folded(lines []string) []string {
 	var out []string
 	for i := 0; i < len(lines); {

@@ -1,6 +1,6 @@
-// Package runnertest helps to test agents: it shows what a run did as text that
-// can be kept in a file, answers questions about the tool calls, and exercises
-// the tools of an agent by itself.
+// Package runnertest helps to test agents: it compares the transcript of a run
+// with a golden file, returns the tool calls of a run, and calls all tools of an
+// agent in a smoke test.
 //
 //	func TestRefund(t *testing.T) {
 //		script := llmtest.Script(t,
@@ -14,10 +14,10 @@
 //
 //	func TestTools(t *testing.T) { runnertest.Exercise(t, assistant) }
 //
-// All of it reads [runner.Result.Events] and [runner.Result.Earlier], which runs
-// made by Run have, in a session or not, and with an error too. A test that
-// streams can collect the events into a Result. How many turns a run took and what
-// it cost stand in the Result itself: Turns and Usage.
+// All functions read [runner.Result.Events] and [runner.Result.Earlier]. Run fills
+// both fields, with and without a session, and also when the run ends with an
+// error. A test that streams can collect the events into a Result. The Result
+// itself has the number of turns and the cost: Turns and Usage.
 //
-// Words owned here: transcript, golden file.
+// Words defined here: transcript, golden file.
 package runnertest

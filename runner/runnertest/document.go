@@ -14,8 +14,8 @@ import (
 
 const maxTries = 50 // documents made before the generator gives up
 
-// document makes a JSON document that fits a schema and that check takes, always
-// the same of one seed and name.
+// document makes a JSON document that fits a schema and passes check. The same
+// seed and name always give the same document.
 func document(seed uint64, name string, schemaText json.RawMessage, check func(string) error) (json.RawMessage, error) {
 	root, err := readJSON(schemaText)
 	if err != nil {
@@ -25,7 +25,7 @@ func document(seed uint64, name string, schemaText json.RawMessage, check func(s
 	_, _ = h.Write([]byte(name))
 	r := rand.New(rand.NewPCG(seed, h.Sum64()))
 	for try := range maxTries {
-		// What an author gives for an example may not fit what he says.
+		// An author's example may contradict the author's schema.
 		g := &generator{rand: r, root: root, noExamples: try >= maxTries/2}
 		var v any
 		if v, err = g.value(root, place{}); err != nil {
@@ -50,8 +50,9 @@ func writeJSON(v any) (json.RawMessage, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// held returns a check that holds documents to a schema of an object, as tools
-// do. For what no tool can have it takes everything.
+// held returns a check that validates documents against the schema of an object,
+// as tools do. For a schema that no tool can have, the check accepts every
+// document.
 func held(schemaText json.RawMessage) func(string) error {
 	t, err := tool.NewRaw("document", "", schemaText, func(context.Context, json.RawMessage) (string, error) { return "", nil })
 	if err != nil {
@@ -60,7 +61,7 @@ func held(schemaText json.RawMessage) func(string) error {
 	return func(text string) error { return parse(t, text) }
 }
 
-// parse reports whether a tool takes arguments as they stand.
+// parse reports whether a tool accepts arguments unchanged.
 func parse(t tool.Tool, arguments string) error {
 	_, repairs, err := t.Parse(arguments)
 	if err == nil && len(repairs) > 0 {

@@ -17,21 +17,25 @@ const (
 	exerciseTimeout = 30 * time.Second
 )
 
-// Exercise is a smoke test of an agent in one line: each of its tools is called
-// once, all at the same time, by an [Exerciser] in the place of its model, and
-// the agent answers. Calls that wait for approval are approved. It returns the run
+// Exercise is a smoke test of an agent in one line. An [Exerciser] in place of
+// the agent's model calls each tool once, all tools at the same time, and then
+// answers. Calls that wait for approval are approved. Exercise returns the run,
 // for tests that look closer.
 //
-// It fails t if the run ends in an error, which a tool's [tool.Abort] is, too; if
-// a tool has a schema for which no arguments are found, or refuses all that fit
-// it, and the others are called all the same; if a tool was not called; if its
-// function panics, or takes longer than its timeout (30 seconds where it has none).
+// Exercise fails t if
 //
-// An error that a tool returns is only logged: the arguments are made up, so
-// that an order of that number need not exist. So is [tool.Retry]. Arguments
-// that fit the schema which a model is shown and are refused all the same are
-// logged, too, the first of each tool, and others are taken: a model would have
-// had to guess.
+//   - the run ends in an error, also by a tool's [tool.Abort];
+//   - no arguments are found for the schema of a tool, or the tool refuses all
+//     arguments that fit its schema (Exercise still calls the remaining tools);
+//   - a tool was not called;
+//   - a tool's function panics, or takes longer than its timeout (30 seconds
+//     where the tool has no timeout).
+//
+// Exercise only logs an error that a tool returns, and a [tool.Retry]: the
+// arguments are made up, so an order of that number need not exist. Exercise
+// also logs the first arguments of each tool that fit the schema shown to a
+// model but were refused, and tries different arguments: a real model would have
+// to guess, too.
 func Exercise(t testing.TB, a *agent.Agent) *runner.Result {
 	t.Helper()
 	logged, unfit := map[string]bool{}, map[string]bool{}
@@ -51,7 +55,7 @@ func Exercise(t testing.TB, a *agent.Agent) *runner.Result {
 	r := runner.Runner{Model: e.model(), ToolTimeout: exerciseTimeout, Decide: approve}
 	result, err := r.Run(t.Context(), a, llm.User("Call each of your tools once, and then answer."))
 	finish, _ := errors.AsType[*runner.FinishError](err)
-	told := finish != nil && finish.Reason == "no_call" && len(unfit) > 0 // the tool that must be called is one that cannot be
+	told := finish != nil && finish.Reason == "no_call" && len(unfit) > 0 // the required tool cannot be called
 	if err != nil && !told {
 		t.Errorf("runnertest: the run failed: %v", err)
 	}
@@ -61,7 +65,7 @@ func Exercise(t testing.TB, a *agent.Agent) *runner.Result {
 
 func approve(_ context.Context, p runner.Pending) (runner.Input, error) { return p.Approve(), nil }
 
-// takes asks the tool itself.
+// takes asks the tool itself whether it accepts arguments.
 func takes(a *agent.Agent, name, arguments string) error {
 	for _, t := range a.Tools {
 		if t.Name() == name {

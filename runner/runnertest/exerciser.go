@@ -11,34 +11,36 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 )
 
-// Exerciser returns a model that calls each tool that it is offered once, and
-// then answers. It is for smoke tests without a script; see [Exercise].
+// Exerciser returns a model that calls each offered tool once and then answers.
+// It is for smoke tests without a script; see [Exercise].
 //
-// The calls are all in one answer, so that they run at the same time, or one in
-// each answer if Request.ParallelToolCalls is false. What was called since the
-// last message of the user is not called again. A ToolChoice holds: of "none"
-// nothing is called, of one tool that one, and where there must be a call and
-// all were made, the first tool is called again. The answer is a text, or JSON
-// that fits Request.Output.
+// All calls are in one answer, so that they run at the same time. If
+// Request.ParallelToolCalls is false, each answer has one call. A tool that was
+// called since the last message of the user is not called again. The model obeys
+// ToolChoice: with "none" it calls no tool; with a named tool it calls only that
+// tool; where a call is required and all tools were called, it calls the first
+// tool again. The answer is a text, or JSON that fits Request.Output.
 //
-// The arguments fit the tool's schema as the model is shown it, and depend on
-// the seed and the name of the tool only: the same seed gives the same calls,
-// whatever other tools there are. Half of what is optional is left out; numbers
-// are often at their bounds; texts hold what programs stumble over. Where a
-// schema gives examples, one of them is taken, which is how a tool can say what
-// it makes sense to be called with ("example=" in a jsonschema tag). A tool with
-// a schema for which nothing that fits is found is not called; when all others
-// were, it is an error of Generate that names the tool and the place.
+// The arguments fit the tool's schema as shown to the model. They depend only on
+// the seed and the name of the tool: the same seed gives the same calls,
+// whatever else is offered. Half of the optional properties are left out,
+// numbers are often at their bounds, and texts contain characters that often
+// break programs. Where a schema gives examples, the model uses an example: a
+// tool can suggest sensible arguments with "example=" in a jsonschema tag. If no
+// arguments are found for a schema, the tool is not called; after all other
+// calls, Generate returns an error that names the tool and the place in the
+// schema.
 //
-// The model streams if it is asked to, and is safe for concurrent use.
+// The model streams on request, and is safe for concurrent use.
 func Exerciser(seed uint64) llm.Model { return (&exerciser{seed: seed}).model() }
 
 type exerciser struct {
 	seed uint64
-	// check, if not nil, says whether a tool takes arguments.
+	// check reports whether a tool accepts arguments. Nil means that every tool
+	// does.
 	check func(tool, arguments string) error
-	// unfit, if not nil, is told of each tool for which no arguments are found, and
-	// the exerciser goes on without it.
+	// unfit, if not nil, is called with each tool for which no arguments are found.
+	// The exerciser then goes on without the tool.
 	unfit func(tool string, err error)
 }
 
@@ -75,7 +77,7 @@ func (e *exerciser) reply(_ context.Context, req *llm.Request) (*llm.Response, e
 	return e.answer(req)
 }
 
-// due returns the tools to call now, and how many of them at most.
+// due returns the tools to call now, and the largest number of calls.
 func due(req *llm.Request) (tools []llm.ToolDef, most int) {
 	if name, named := req.ToolChoice.Named(); named {
 		return slices.DeleteFunc(slices.Clone(req.Tools), func(t llm.ToolDef) bool { return t.Name != name }), 1
@@ -94,7 +96,8 @@ func due(req *llm.Request) (tools []llm.ToolDef, most int) {
 	return due, len(due)
 }
 
-// calledSince names the tools that were called since the user last spoke.
+// calledSince names the tools that were called since the last message of the
+// user.
 func calledSince(messages []llm.Message) []string {
 	var names []string
 	for _, m := range messages {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// formats makes texts of the formats that JSON Schema knows, and of "url", which
-// it does not.
+// formats makes texts of the formats of JSON Schema, and of "url", a common
+// format outside of JSON Schema.
 var formats = map[string]func(*generator) string{
 	"date-time": (*generator).dateTime,
 	"date":      func(g *generator) string { return g.time().Format(time.DateOnly) },
@@ -27,7 +27,7 @@ var formats = map[string]func(*generator) string{
 	"json-pointer": func(g *generator) string { return "/" + g.label() + "/0" },
 }
 
-// time is some time between 2000 and 2040, in some zone.
+// time makes a time between 2000 and 2040, in a random zone.
 func (g *generator) time() time.Time {
 	zone := time.UTC
 	if g.rand.IntN(2) == 0 {
@@ -57,7 +57,7 @@ func (g *generator) duration() string {
 	return fmt.Sprintf("PT%dH%dM", n(), n())
 }
 
-// label is a part of a host name.
+// label makes a label of a host name.
 func (g *generator) label() string {
 	var b strings.Builder
 	for range 3 + g.rand.IntN(8) {
@@ -66,7 +66,7 @@ func (g *generator) label() string {
 	return b.String()
 }
 
-// hostname is one of those that nobody has.
+// hostname makes a host name that nobody can register.
 func (g *generator) hostname() string { return g.label() + ".example" }
 
 func (g *generator) uri() string { return "https://" + g.hostname() + "/" + g.label() }

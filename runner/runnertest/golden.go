@@ -15,14 +15,14 @@ import (
 )
 
 // Golden compares the [Transcript] of a run with a file, and fails t with the
-// lines that differ. A file that is not there fails t, too. Line ends of the file
-// may be those of Windows.
+// lines that differ. Golden also fails t if the file does not exist. The file
+// may have line ends of Windows.
 //
-// To write the file, with the directories that it is in, run the test with the
-// environment variable TOOLLOOP_UPDATE set to 1 (or what else strconv.ParseBool
-// takes for true). Where the test binary defines a boolean flag -update of its
-// own, that will do too; this package defines none. Look at what was written:
-// nobody else checks it.
+// To write the file and its directories, run the test with the environment
+// variable TOOLLOOP_UPDATE set to 1 (or another true value of
+// strconv.ParseBool). The flag -update does the same if the test binary defines
+// a boolean flag of that name; this package does not define flags. Review the
+// written file: no test checks a new transcript.
 func Golden(t testing.TB, result *runner.Result, path string) {
 	t.Helper()
 	got := Transcript(result)
@@ -47,12 +47,12 @@ func Golden(t testing.TB, result *runner.Result, path string) {
 	}
 }
 
-// pattern is what go test runs this test by.
+// pattern returns the pattern by which go test -run runs this test.
 func pattern(t testing.TB) string {
 	return "^" + strings.ReplaceAll(regexp.QuoteMeta(t.Name()), "/", "$/^") + "$"
 }
 
-// updating reports whether golden files are to be written.
+// updating reports whether to write golden files.
 func updating() bool {
 	if on, err := strconv.ParseBool(os.Getenv("TOOLLOOP_UPDATE")); err == nil && on {
 		return true

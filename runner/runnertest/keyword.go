@@ -21,7 +21,8 @@ func (s schema) object(name string) map[string]any {
 
 func (s schema) text(name string) string { t, _ := s.keywords[name].(string); return t }
 
-// strings returns the texts of a keyword that is a text or a list.
+// strings returns the texts of a keyword whose value is a text or a list of
+// texts.
 func (s schema) strings(name string) []string {
 	if t, ok := s.keywords[name].(string); ok {
 		return []string{t}
@@ -35,10 +36,11 @@ func (s schema) strings(name string) []string {
 	return texts
 }
 
-// types returns what the keyword "type" says; nil: nothing.
+// types returns the types of the keyword "type". Nil means that the schema does
+// not name a type.
 func (s schema) types() []string { return s.strings("type") }
 
-// rat returns a number; nil if there is none.
+// rat returns the number of a keyword. Nil means that there is no number.
 func (s schema) rat(name string) *big.Rat { return ratOf(s.keywords[name]) }
 
 func ratOf(v any) *big.Rat {
@@ -47,7 +49,7 @@ func ratOf(v any) *big.Rat {
 		return nil
 	}
 	if _, exponent, found := strings.Cut(strings.ToLower(string(n)), "e"); found && len(exponent) > 4 {
-		return nil // a number that nobody can write down
+		return nil // too large to write down
 	}
 	r, ok := new(big.Rat).SetString(string(n))
 	if !ok {
@@ -56,7 +58,8 @@ func ratOf(v any) *big.Rat {
 	return r
 }
 
-// count returns a whole number that is not negative, or what holds without it.
+// count returns the keyword as a non-negative integer, or the value of without
+// if the keyword is not a count.
 func (s schema) count(name string, without int) int {
 	r := s.rat(name)
 	if r == nil || !r.IsInt() || r.Sign() < 0 || !r.Num().IsInt64() || r.Num().Int64() > 1<<20 {
@@ -65,7 +68,7 @@ func (s schema) count(name string, without int) int {
 	return int(r.Num().Int64())
 }
 
-// typesOf names the type of a value, in the words of "type".
+// typesOf returns the names of a value's types, in the words of "type".
 func typesOf(v any) []string {
 	switch v := v.(type) {
 	case nil:
@@ -85,7 +88,7 @@ func typesOf(v any) []string {
 	return []string{"object"}
 }
 
-// both returns a schema that says what a and b say.
+// both returns a schema with the constraints of a and b.
 func both(a, b schema) (schema, error) {
 	s := schema{keywords: maps.Clone(a.keywords), unions: slices.Concat(a.unions, b.unions)}
 	if s.keywords == nil {
@@ -106,7 +109,7 @@ func both(a, b schema) (schema, error) {
 	return s, nil
 }
 
-// bothSay joins the values of a keyword that two schemas have.
+// bothSay merges the values of a keyword that stands in two schemas.
 func bothSay(name string, a, b any) (any, error) {
 	switch name {
 	case "type":
@@ -134,7 +137,7 @@ func bothSay(name string, a, b any) (any, error) {
 	case "uniqueItems":
 		return a == true || b == true, nil
 	}
-	return a, nil // descriptions and the like; the check finds what is lost
+	return a, nil // descriptions and the like; the final check finds lost constraints
 }
 
 func allOf(a, b any) any { return map[string]any{"allOf": []any{a, b}} }
@@ -177,8 +180,8 @@ func commonValues(a, b any) (any, error) {
 // equal compares values as JSON Schema does: 1 is 1.0.
 func equal(a, b any) bool { return reflect.DeepEqual(canonical(a), canonical(b)) }
 
-// canonical returns a value in which each number has one form, a [*big.Rat] in
-// its lowest terms.
+// canonical returns a value in which each number has a single form, a [*big.Rat]
+// in lowest terms.
 func canonical(v any) any {
 	switch v := v.(type) {
 	case json.Number:
@@ -228,8 +231,9 @@ func bothItems(a, b []any) any {
 	return out
 }
 
-// extreme returns the larger number, or the smaller if sign is -1. What is no
-// number, as in the fourth draft, gives way.
+// extreme returns the larger number, or the smaller number if sign is -1. If
+// only one of a and b is a number, extreme returns that number; draft 4 has
+// booleans here.
 func extreme(a, b any, sign int) any {
 	x, y := ratOf(a), ratOf(b)
 	switch {

@@ -5,8 +5,8 @@ import (
 	"math/big"
 )
 
-// number makes a number. Half of the time of a schema with bounds it is near
-// one of them, where functions break.
+// number makes a number. If the schema has bounds, half of the numbers are near
+// a bound, where functions often break.
 func (g *generator) number(whole bool, s schema, p place) (any, error) {
 	low, high := bounds(s)
 	step := s.rat("multipleOf")
@@ -33,14 +33,14 @@ func (g *generator) number(whole bool, s schema, p place) (any, error) {
 	return json.Number(n.FloatString(digits)), nil
 }
 
-// A bound of numbers; nil: there is none.
+// A bound limits numbers. Nil means that there is no limit.
 type bound struct {
 	value *big.Rat
 	open  bool // the value itself is outside
 }
 
-// bounds returns those of a schema, and of numbers of at most twenty digits
-// where the schema lets one choose: tools refuse numbers that are very long.
+// bounds returns the bounds of a schema. Where a schema leaves the choice, the
+// bounds admit at most twenty digits: tools refuse very long numbers.
 func bounds(s schema) (low, high bound) {
 	low = tighter(bound{s.rat("minimum"), s.keywords["exclusiveMinimum"] == true}, bound{s.rat("exclusiveMinimum"), true}, 1)
 	high = tighter(bound{s.rat("maximum"), s.keywords["exclusiveMaximum"] == true}, bound{s.rat("exclusiveMaximum"), true}, -1)
@@ -62,7 +62,8 @@ func tighter(a, b bound, sign int) bound {
 	return a
 }
 
-// finestep is a power of ten that is small beside the distance of the bounds.
+// finestep returns a power of ten that is small compared with the distance of
+// the bounds.
 func finestep(low, high bound) *big.Rat {
 	step := big.NewRat(1, 100)
 	if low.value == nil || high.value == nil {
@@ -75,7 +76,7 @@ func finestep(low, high bound) *big.Rat {
 		}
 		step.Mul(step, big.NewRat(1, 10))
 	}
-	if low.value.Cmp(high.value) == 0 { // the only number may be any
+	if low.value.Cmp(high.value) == 0 { // any step reaches the only number
 		step.SetFrac64(1, 1)
 		for !new(big.Rat).Quo(low.value, step).IsInt() {
 			step.Mul(step, big.NewRat(1, 10))
@@ -84,8 +85,9 @@ func finestep(low, high bound) *big.Rat {
 	return step
 }
 
-// inSteps returns the first and the last multiple of step within the bounds;
-// where there is none, a hundred further.
+// inSteps returns the first and the last multiple of step within the bounds.
+// Where a bound is missing, the range extends a hundred beyond the present
+// bound, or from zero.
 func inSteps(low, high bound, step *big.Rat) (first, last *big.Int) {
 	one, span := big.NewInt(1), big.NewInt(100)
 	if !step.IsInt() {
@@ -116,10 +118,10 @@ func inSteps(low, high bound, step *big.Rat) (first, last *big.Int) {
 	return first, last
 }
 
-// floor returns the largest whole number that is not above r.
+// floor returns the largest integer not above r.
 func floor(r *big.Rat) *big.Int { return new(big.Int).Div(r.Num(), r.Denom()) }
 
-// between returns a whole number from first to last.
+// between returns an integer from first to last.
 func (g *generator) between(first, last *big.Int, bounded bool) *big.Int {
 	if bounded {
 		switch g.rand.IntN(8) {
@@ -131,7 +133,7 @@ func (g *generator) between(first, last *big.Int, bounded bool) *big.Int {
 	}
 	n := new(big.Int).Sub(last, first)
 	n.Add(n, big.NewInt(1))
-	// 64 bits more than are needed make the remainder as good as even.
+	// 64 extra bits make the remainder practically uniform.
 	r := new(big.Int)
 	for range n.BitLen()/64 + 2 {
 		r.Lsh(r, 64).Or(r, new(big.Int).SetUint64(g.rand.Uint64()))

@@ -6,7 +6,8 @@ import (
 	"strconv"
 )
 
-// object makes an object with all that is required and half of what is not.
+// object makes an object with all required properties and half of the optional
+// properties.
 func (g *generator) object(s schema, p place) (any, error) {
 	b := &objectBuilder{generator: g, schema: s, at: p, members: map[string]any{}}
 	for _, name := range s.strings("required") {
@@ -18,7 +19,7 @@ func (g *generator) object(s schema, p place) (any, error) {
 	for _, name := range b.optional() {
 		enough := len(b.members) >= least
 		if len(b.members) < most && (!enough || b.want()) {
-			_ = b.add(name) // one that cannot be is left out
+			_ = b.add(name) // an impossible property is left out
 		}
 	}
 	more := least
@@ -48,14 +49,14 @@ type objectBuilder struct {
 
 func (b *objectBuilder) want() bool { return !b.deep(b.at) && b.rand.IntN(2) == 0 }
 
-// optional returns the properties that are not there yet.
+// optional returns the declared properties that the object does not have yet.
 func (b *objectBuilder) optional() []string {
 	names := slices.Sorted(maps.Keys(b.schema.object("properties")))
 	b.rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	return names
 }
 
-// open reports whether the schema speaks of properties that it does not name.
+// open reports whether the schema describes properties without naming them.
 func (b *objectBuilder) open() bool {
 	switch more := b.keywords["additionalProperties"].(type) {
 	case map[string]any:
@@ -66,7 +67,7 @@ func (b *objectBuilder) open() bool {
 	return len(b.schema.object("patternProperties")) > 0
 }
 
-// add makes the property of that name unless it is there.
+// add makes the property of that name, unless the property exists.
 func (b *objectBuilder) add(name string) error {
 	if _, ok := b.members[name]; ok {
 		return nil
@@ -104,8 +105,8 @@ func (b *objectBuilder) addAny() error {
 	return b.add(name)
 }
 
-// name makes a name: of one of the patterns, or one that may be any. Numbers are
-// names that maps with keys of any type take.
+// name makes a property name: by propertyNames, by a pattern, or a number.
+// Numbers are valid keys for maps with keys of any type.
 func (b *objectBuilder) name() (string, error) {
 	if names, ok := b.keywords["propertyNames"]; ok {
 		v, err := b.value(allOf(names, map[string]any{"type": "string"}), b.at)
@@ -123,7 +124,7 @@ func (b *objectBuilder) name() (string, error) {
 	return strconv.Itoa(b.rand.IntN(100)), nil
 }
 
-// addDependent adds what properties that are there ask for.
+// addDependent adds the properties that existing properties require.
 func (b *objectBuilder) addDependent() error {
 	for _, keyword := range []string{"dependentRequired", "dependencies"} {
 		needs := b.schema.object(keyword)

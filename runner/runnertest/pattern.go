@@ -12,10 +12,10 @@ import (
 
 var codePoint = regexp.MustCompile(`\\u([0-9a-fA-F]{4})`)
 
-// goPattern writes a pattern of ECMA as Go does.
+// goPattern converts an ECMAScript pattern to the syntax of Go.
 func goPattern(pattern string) string { return codePoint.ReplaceAllString(pattern, `\x{$1}`) }
 
-// An expression is a pattern that Go understands.
+// An expression is a pattern that Go can compile.
 type expression struct {
 	*regexp.Regexp
 	tree *syntax.Regexp
@@ -30,8 +30,8 @@ func compile(pattern string) (expression, error) {
 	return expression{re, tree}, err
 }
 
-// compiled leaves out the patterns that Go does not understand: tools hold
-// nothing to them.
+// compiled leaves out patterns that Go cannot compile: tools ignore such
+// patterns, too.
 func compiled(patterns []string) []expression {
 	var known []expression
 	for _, pattern := range patterns {
@@ -42,8 +42,8 @@ func compiled(patterns []string) []expression {
 	return known
 }
 
-// matching makes a text of what an expression matches; where there is no bound,
-// things are repeated up to more times. What assertions ask for is not looked at.
+// matching makes a text that matches an expression. Unbounded repetitions repeat
+// at most more times. matching ignores assertions.
 func (g *generator) matching(e expression, more int) (string, error) {
 	var b strings.Builder
 	err := g.match(&b, e.tree, more)
@@ -107,12 +107,12 @@ func (g *generator) literal(b *strings.Builder, re *syntax.Regexp) {
 	}
 }
 
-// character chooses from ranges: one that can be typed, if there is any.
+// character chooses from ranges: a printable ASCII character if there is any.
 func (g *generator) character(ranges []rune) rune {
 	if typed := clamp(ranges, ' ', '~'); len(typed) > 0 {
 		ranges = typed
 	} else if whole := slices.Concat(clamp(ranges, 0, 0xD7FF), clamp(ranges, 0xE000, utf8.MaxRune)); len(whole) > 0 {
-		ranges = whole // without the halves of pairs
+		ranges = whole // without surrogates
 	}
 	total := 0
 	for i := 0; i < len(ranges); i += 2 {
@@ -129,7 +129,7 @@ func (g *generator) character(ranges []rune) rune {
 	return 'a'
 }
 
-// clamp returns what of the ranges lies from low to high.
+// clamp returns the parts of the ranges from low to high.
 func clamp(ranges []rune, low, high rune) []rune {
 	var out []rune
 	for i := 0; i < len(ranges); i += 2 {

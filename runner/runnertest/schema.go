@@ -13,14 +13,14 @@ import (
 	"strings"
 )
 
-// A schema is a JSON Schema with its references and allOf worked in: what is
-// left are keywords of one level, and unions that are still to choose from.
+// A schema is a JSON Schema with references and allOf resolved. The result has
+// keywords of a single level, and unions whose branch is still to choose.
 type schema struct {
 	keywords map[string]any
-	unions   [][]any // of each, one branch holds
+	unions   [][]any // one branch of each union must hold
 }
 
-// A place is where in the document a value stands, for errors.
+// A place is the position of a value in the document, for errors.
 type place struct {
 	path  string // a JSON pointer
 	depth int
@@ -46,16 +46,16 @@ func (p place) errorf(format string, args ...any) error {
 
 const (
 	maxDepth   = 40    // of a document; tools take 64
-	maxValues  = 4_000 // made for one document, those that were dropped again included
+	maxValues  = 4_000 // made for one document, dropped values included
 	maxSteps   = 10 * maxValues
-	manyValues = 200 // and deepDepth: from here on documents are brought to an end
+	manyValues = 200 // at this count or at deepDepth, the generator finishes the document soon
 	deepDepth  = 4
-	maxRefs    = 64 // that lead from one to the next
+	maxRefs    = 64 // in a chain of references
 )
 
-// A generator makes one JSON document that fits a schema, as far as it
-// understands it: "not" and what only 2020-12's unevaluated… say is left to
-// whoever checks the document.
+// A generator makes one JSON document that fits a schema, as far as the
+// generator understands the schema. The caller checks the document, because the
+// generator ignores "not" and the unevaluated… keywords of draft 2020-12.
 type generator struct {
 	rand       *rand.Rand
 	root       any
@@ -66,7 +66,7 @@ type generator struct {
 
 var errEndless = errors.New("no end was found: the schema holds itself")
 
-// readJSON decodes JSON with its numbers as they are written.
+// readJSON decodes JSON and keeps numbers as written.
 func readJSON(text []byte) (v any, err error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
@@ -83,8 +83,8 @@ func (g *generator) value(node any, p place) (any, error) {
 	return g.fit(s, p)
 }
 
-// fit makes a value that fits; where there are unions, the branches are tried
-// in a random order.
+// fit makes a value that fits the schema. Where there are unions, fit tries the
+// branches in random order.
 func (g *generator) fit(s schema, p place) (any, error) {
 	if g.values++; g.values > maxValues || p.depth > maxDepth {
 		return nil, p.errorf("%w", errEndless)
@@ -112,8 +112,8 @@ func (g *generator) fit(s schema, p place) (any, error) {
 	return nil, err
 }
 
-// order shuffles branches. Deep down, those without references come first: they
-// are sure to end.
+// order shuffles branches. Deep in the document, branches without references
+// come first, because such branches are sure to end.
 func (g *generator) order(branches []any, p place) []any {
 	branches = slices.Clone(branches)
 	g.rand.Shuffle(len(branches), func(i, j int) { branches[i], branches[j] = branches[j], branches[i] })
@@ -123,7 +123,7 @@ func (g *generator) order(branches []any, p place) []any {
 	return branches
 }
 
-// deep reports whether it is time to come to an end.
+// deep reports whether the generator should finish the document soon.
 func (g *generator) deep(p place) bool { return p.depth >= deepDepth || g.values >= manyValues }
 
 // references counts the references in a schema.
@@ -145,7 +145,7 @@ func references(node any) int {
 	return n
 }
 
-// single makes a value that fits keywords.
+// single makes a value that fits a schema without unions.
 func (g *generator) single(s schema, p place) (any, error) {
 	if values := s.list("examples"); len(values) > 0 && !g.noExamples {
 		if v, ok := g.among(s, values); ok {
@@ -172,7 +172,7 @@ func (g *generator) single(s schema, p place) (any, error) {
 	return nil, err
 }
 
-// among chooses a value of the right type.
+// among chooses a value of a permitted type.
 func (g *generator) among(s schema, values []any) (any, bool) {
 	types := s.types()
 	values = slices.DeleteFunc(slices.Clone(values), func(v any) bool {
@@ -202,8 +202,8 @@ func (g *generator) typed(name string, s schema, p place) (any, error) {
 	return nil, p.errorf("there is no type %q", name)
 }
 
-// types returns the types of which the value may be, in the order in which they
-// are to be tried. Null is rarely the first, unless it is time to end.
+// types returns the permitted types of the value, in the order of the attempts.
+// Null rarely comes first, unless the generator should finish soon.
 func (g *generator) types(s schema, p place) []string {
 	types := s.types()
 	if types == nil {
@@ -238,7 +238,8 @@ var impliedBy = []struct {
 	{"number", []string{"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}},
 }
 
-// implied are types for a schema that names none.
+// implied returns the types that the keywords imply, for a schema without a
+// type.
 func (g *generator) implied(s schema) []string {
 	for _, by := range impliedBy {
 		if slices.ContainsFunc(by.keywords, s.has) {
@@ -248,7 +249,7 @@ func (g *generator) implied(s schema) []string {
 	return []string{"string", "integer", "boolean"}
 }
 
-// flatten works references and allOf into a schema.
+// flatten resolves references and allOf into a schema.
 func (g *generator) flatten(node any, refs int) (schema, error) {
 	n, ok := node.(map[string]any)
 	g.steps++
@@ -291,9 +292,9 @@ func (g *generator) flatten(node any, refs int) (schema, error) {
 	return s, nil
 }
 
-// takeUnions makes unions of the keywords that are one. Of if, one branch is
-// what the condition and then say; of the other, the condition may hold by
-// accident, which whoever checks the document finds.
+// takeUnions turns the keywords anyOf, oneOf and if into unions. For if, the
+// first branch combines the condition with then. In the else branch, the
+// condition may hold by accident; the caller's check finds that case.
 func (s *schema) takeUnions() {
 	for _, name := range []string{"anyOf", "oneOf"} {
 		if branches := s.list(name); branches != nil {
@@ -316,7 +317,7 @@ func (s *schema) takeUnions() {
 	delete(s.keywords, "if")
 }
 
-// lookup follows a reference within the schema.
+// lookup resolves a reference within the schema.
 func (g *generator) lookup(ref string) (any, error) {
 	fragment, ok := strings.CutPrefix(ref, "#")
 	if !ok {
@@ -356,7 +357,7 @@ func child(node any, step string) (any, bool) {
 	return nil, false
 }
 
-// anchored returns the schema that has the anchor, or nil.
+// anchored returns the schema with the anchor, or nil.
 func anchored(node any, name string) any {
 	switch node := node.(type) {
 	case map[string]any:

@@ -18,10 +18,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// maxText is how much of one text a transcript shows, in characters.
+// maxText is the number of characters of a single text that a transcript shows.
 const maxText = 4000
 
-// clip cuts a text, and says how much is left out and what the whole was.
+// clip cuts a text, and appends the size of the cut part and a digest of the
+// whole.
 func clip(s string) string {
 	more := utf8.RuneCountInString(s) - maxText
 	if more <= 0 {
@@ -40,9 +41,9 @@ func digest(data []byte) string {
 	return "sha256 " + hex.EncodeToString(sum[:4])
 }
 
-// printable writes characters that do not show as Go does, and so a space at the
-// end, which editors cut. What is left can be kept in a file whatever becomes of
-// its line ends.
+// printable escapes non-printing characters as Go does, and a space at the end
+// of a line, because editors remove such a space. The result survives in a file,
+// whatever happens to the file's line ends.
 func printable(s string) string {
 	var b strings.Builder
 	for i, r := range s {
@@ -61,7 +62,8 @@ func printable(s string) string {
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
-// quoted is a name that others chose, in quotes if it could be taken for more.
+// quoted returns a name from outside, in quotes if a reader could take the name
+// for more than a name.
 func quoted(name string) string {
 	if plainName.MatchString(name) {
 		return name
@@ -69,7 +71,7 @@ func quoted(name string) string {
 	return strconv.Quote(name)
 }
 
-// sized describes bytes, of which there may be none.
+// sized describes data by size and digest. data may be empty.
 func sized(data []byte) string { return fmt.Sprintf("%d bytes, %s", len(data), digest(data)) }
 
 func imageLine(p llm.Image) string {
@@ -79,7 +81,7 @@ func imageLine(p llm.Image) string {
 	return fmt.Sprintf("[%s, %s]", cmp.Or(p.MediaType, http.DetectContentType(p.Data)), sized(p.Data))
 }
 
-// urlLine names a URL; one that holds the data itself is only described.
+// urlLine names a URL. A data URL is only described.
 func urlLine(what, url string) string {
 	if kind, ok := strings.CutPrefix(url, "data:"); ok {
 		kind, _, _ = strings.Cut(kind, ",")
@@ -88,7 +90,7 @@ func urlLine(what, url string) string {
 	return fmt.Sprintf("[%s %s]", what, url)
 }
 
-// audioLine leaves out the ID, which is the provider's.
+// audioLine leaves out the ID, because the provider chooses the ID.
 func audioLine(p llm.Audio) string {
 	if len(p.Data) == 0 {
 		return "[audio]"
@@ -113,7 +115,8 @@ func fileLine(p llm.File) string {
 	return "[" + line + "]"
 }
 
-// normalizer replaces in texts what differs between two runs that are the same.
+// normalizer returns a function that replaces the parts of a text that differ
+// between two equal runs.
 func normalizer(events []event.Event) func(string) string {
 	by := idsOf(events)
 	ids := slices.SortedFunc(maps.Keys(by), func(a, b string) int { // the longest first
@@ -133,8 +136,8 @@ func normalizer(events []event.Event) func(string) string {
 
 var loopback = regexp.MustCompile(`(127\.0\.0\.1|\[::1\]|localhost):[0-9]+`)
 
-// idsOf returns the ids that others chose, each with what is written for it.
-// Providers repeat them: the first counts.
+// idsOf returns the provider's ids with their replacements. Providers repeat
+// ids: the first use counts.
 func idsOf(events []event.Event) map[string]string {
 	by := map[string]string{}
 	add := func(id, text string) {
@@ -166,8 +169,8 @@ func idsOf(events []event.Event) map[string]string {
 	return by
 }
 
-// telling reports whether an id of a provider can be told from other words: some
-// name calls "0".
+// telling reports whether an id of a provider is distinguishable from ordinary
+// words. Some providers name calls "0".
 func telling(id string) bool {
 	return len(id) >= 5 && strings.ContainsAny(id, "0123456789") || len(id) >= 16
 }

@@ -11,28 +11,28 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// A trace is what the events of a run say of each tool call: of the run's own
-// calls, also of those before a pause, and of calls of an earlier run with which
-// it went on or which it closed.
+// A trace holds, for each tool call, the facts that the events of a run report:
+// for the run's own calls, also before a pause, and for calls of an earlier run
+// that this run continued or closed.
 type trace struct {
-	run   int       // whose answers are looked at
+	run   int       // the run whose answers count
 	calls []*traced // in the order of the model
 	byRef map[event.CallRef]*traced
 }
 
-// traced is one call: what the model asked for, and what became of it.
+// traced is one call with its events.
 type traced struct {
 	ref      event.CallRef
 	run      int
 	turn     int
 	position int
 	asked    llm.ToolCall
-	started  *event.ToolCallStarted  // nil: it never did
-	finished *event.ToolCallFinished // nil: nothing was recorded
+	started  *event.ToolCallStarted  // nil: the call never started
+	finished *event.ToolCallFinished // nil: no result was recorded
 	ended    time.Time               // when finished was recorded
-	carried  bool                    // its answer is not among the events of the Result
-	told     bool                    // those events say something of it
-	shown    bool                    // the transcript has it
+	carried  bool                    // the Result has no event with the answer that holds the call
+	told     bool                    // the events of the Result mention the call
+	shown    bool                    // the transcript shows the call already
 }
 
 func traceOf(result *runner.Result) *trace {
@@ -70,14 +70,14 @@ func (tr *trace) add(e event.Event, earlier bool) {
 
 func (tr *trace) open(ref event.CallRef, asked llm.ToolCall) *traced {
 	c := &traced{ref: ref, run: tr.run, asked: asked}
-	_, _ = fmt.Sscanf(string(ref), "r%d.t%d.c%d", &c.run, &c.turn, &c.position) // else it stands where it was told
+	_, _ = fmt.Sscanf(string(ref), "r%d.t%d.c%d", &c.run, &c.turn, &c.position) // otherwise the call keeps its place among the events
 	tr.byRef[ref] = c
 	tr.calls = append(tr.calls, c)
 	return c
 }
 
-// about returns a call. Where the events do not begin early enough to have its
-// answer, they say themselves what was asked.
+// about returns a call. Where the events begin after the model's answer, later
+// events repeat the request of the call.
 func (tr *trace) about(ref event.CallRef, asked llm.ToolCall, earlier bool) *traced {
 	c := tr.byRef[ref]
 	if c == nil {
@@ -88,7 +88,7 @@ func (tr *trace) about(ref event.CallRef, asked llm.ToolCall, earlier bool) *tra
 	return c
 }
 
-// ofTurn returns the calls of one answer.
+// ofTurn returns the calls of the model's answer in a turn.
 func (tr *trace) ofTurn(turn int) []*traced {
 	var calls []*traced
 	for _, c := range tr.calls {
@@ -99,8 +99,8 @@ func (tr *trace) ofTurn(turn int) []*traced {
 	return calls
 }
 
-// span is the time in which the tool's function ran. Known is false of a call
-// whose function was not called, and of one whose end nobody recorded.
+// span is the time in which the tool's function ran. known is false if the
+// function was not called, or if its end was not recorded.
 func (c *traced) span() (began, ended time.Time, known bool) {
 	if c.finished == nil || c.finished.Began.IsZero() {
 		return time.Time{}, time.Time{}, false

@@ -13,24 +13,25 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// Transcript shows a run as text that is the same each time the run is: who
-// said what in which turn, each call with the arguments that its function got
-// and what the model read of it, failures, limits, what it cost, and the end.
-// It is for golden files and for people; there is no way to read it back.
+// Transcript shows a run as text, for golden files and for people. Two equal
+// runs have equal transcripts. The text shows, turn by turn, all messages, each
+// call with the arguments that its function received and the result that the
+// model read, failures, limits, the cost, and the end of the run. A transcript
+// cannot be parsed back.
 //
-// Results stand with their calls, in the order of the model, whatever finished
-// first. There are no times, and no names of models. Ids that the provider gave
-// to calls and answers are left out, and replaced where a text repeats them; so
-// are the random id of the run, and the ports of loopback addresses. Texts longer
-// than 4000 characters are cut; how much was left out stands there, with a
-// digest of the whole, so that no change goes unseen. Images, sound and files
-// are shown as their type, size and digest. Characters that do not print are
-// written as Go writes them.
+// Results stand with their calls, in the order of the model, whichever call
+// finished first. Times and names of models are left out. Ids of calls and
+// answers from the provider are left out, too, and replaced where a text repeats
+// them; so are the random id of the run and the ports of loopback addresses.
+// Texts longer than 4000 characters are cut; the size of the cut part stands
+// there with a digest of the whole text, so that every change is visible.
+// Images, sound and files are shown as their type, size and digest. Non-printing
+// characters are escaped as in Go.
 //
-// Of a session it shows the one run that the Result is of, and of a run that went
-// on after a pause or a crash what happened since. Calls that were open before
-// stand there with their names and arguments. It panics if result is nil, which
-// the Result of a Run never is.
+// Of a session, Transcript shows only the run of this Result. Of a run that went
+// on after a pause or a crash, it shows the events since then. Calls that were
+// open before have their names and arguments there. Transcript panics if result
+// is nil; the Result of a Run is never nil.
 func Transcript(result *runner.Result) string {
 	w := &writer{trace: traceOf(result), normal: normalizer(slices.Concat(result.Earlier, result.Events))}
 	if len(result.Events) == 0 {
@@ -43,13 +44,14 @@ func Transcript(result *runner.Result) string {
 	return w.b.String()
 }
 
-// A writer writes a transcript. What others said is indented by four spaces, and
-// what we say of it by none or two: no text can pass for a heading.
+// A writer writes a transcript. Text from outside is indented by four spaces,
+// text of this package by at most two, so outside text cannot pass for a
+// heading.
 type writer struct {
 	*trace
 	normal  func(string) string
 	b       strings.Builder
-	carried []*traced // calls that were open before and of which something was told, in order to be shown
+	carried []*traced // calls that were open before and that events mention, still to be shown
 }
 
 func (w *writer) event(e event.Event) {
@@ -86,7 +88,7 @@ func (w *writer) event(e event.Event) {
 	}
 }
 
-// carry takes note of a call that was open before, once.
+// carry records, only once, a call that was open before.
 func (w *writer) carry(ref event.CallRef) {
 	if c := w.byRef[ref]; c.carried && !c.shown {
 		c.shown = true
@@ -94,8 +96,8 @@ func (w *writer) carry(ref event.CallRef) {
 	}
 }
 
-// showCarried shows calls that were open before, in the order of the model, when
-// something else follows.
+// showCarried shows the calls that were open before, in the order of the model,
+// as soon as a different kind of event follows.
 func (w *writer) showCarried(next event.Body) {
 	switch next.(type) {
 	case event.ToolCallStarted, event.ToolCallFinished:
@@ -110,7 +112,8 @@ func (w *writer) showCarried(next event.Body) {
 	w.carried = nil
 }
 
-// named is the reference of a call; of one that was open before, with its tool.
+// named returns the reference of a call, with the tool's name if the call was
+// open before.
 func (w *writer) named(ref event.CallRef) string {
 	if c := w.byRef[ref]; c != nil && c.carried {
 		return fmt.Sprintf("%s %s", ref, quoted(c.asked.Name))
@@ -118,7 +121,7 @@ func (w *writer) named(ref event.CallRef) string {
 	return string(ref)
 }
 
-// decision shows what a run waited for, and what was decided.
+// decision shows the reason of a pause and the decision.
 func (w *writer) decision(b event.Body) {
 	switch b := b.(type) {
 	case event.ApprovalAsked:
@@ -148,7 +151,7 @@ func (w *writer) decision(b event.Body) {
 	}
 }
 
-// answer shows an answer, and behind each call what became of it.
+// answer shows an answer of the model, and behind each call its result.
 func (w *writer) answer(b event.ModelAnswered) {
 	w.section(fmt.Sprintf("turn %d: %s, %s", b.Turn, cmp.Or(b.Finish.Reason, "no finish reason"), cost(b.Usage)))
 	if len(b.Message.Parts) == 0 {
@@ -183,7 +186,7 @@ func (w *writer) call(c *traced) {
 	w.result(c.finished)
 }
 
-// start shows what the function got.
+// start shows the arguments that the function received.
 func (w *writer) start(b *event.ToolCallStarted) {
 	w.json(b.Arguments)
 	for _, repair := range b.Repairs {
@@ -204,7 +207,7 @@ func (w *writer) result(b *event.ToolCallFinished) {
 	}
 }
 
-// parts shows parts, without a heading for a text that is alone.
+// parts shows parts. A text that stands alone has no heading.
 func (w *writer) parts(parts llm.Parts) {
 	if len(parts) == 1 {
 		if t, ok := parts[0].(llm.Text); ok {
@@ -237,7 +240,7 @@ func (w *writer) part(p llm.Part) {
 		}
 	case llm.File:
 		w.heading(fileLine(p))
-	case llm.ToolCall: // of a history that was brought along, as is the next
+	case llm.ToolCall: // from a history that the caller supplied, as in the next case
 		w.heading("call " + quoted(p.Name))
 		w.json(p.Arguments)
 	case llm.ToolResult:
@@ -260,10 +263,11 @@ func (w *writer) section(s string) {
 
 func (w *writer) heading(s string) { w.line("  " + s) }
 
-// line writes what we say; names of others may be in it.
+// line writes a line of this package, which may contain names from outside.
 func (w *writer) line(s string) { w.b.WriteString(printable(w.normal(s)) + "\n") }
 
-// text writes what others said. Empty lines have no indent, as editors cut it.
+// text writes text from outside. Empty lines have no indent, because editors
+// remove such an indent.
 func (w *writer) text(s string) {
 	for line := range strings.SplitSeq(clip(w.normal(s)), "\n") {
 		if line != "" {
@@ -273,7 +277,8 @@ func (w *writer) text(s string) {
 	}
 }
 
-// json writes JSON with a line for each value, and what is none as text.
+// json writes JSON with one line for each value, and writes invalid JSON as
+// text.
 func (w *writer) json(s string) {
 	var b bytes.Buffer
 	if json.Indent(&b, []byte(s), "", "  ") == nil {
@@ -289,7 +294,7 @@ func turns(n int) string {
 	return fmt.Sprintf("%d turns", n)
 }
 
-// cost says what was counted; what is zero but for the two sums is left out.
+// cost shows the usage. Zero counts are left out, except the two sums.
 func cost(u llm.Usage) string {
 	s := fmt.Sprintf("%d tokens in, %d out", u.InputTokens, u.OutputTokens)
 	for _, c := range []struct {

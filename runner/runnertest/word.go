@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	maxTexts  = 400     // tried for one place
-	maxLength = 1 << 16 // of one of them, in characters
+	maxTexts  = 400     // attempts for one place
+	maxLength = 1 << 16 // of one text, in characters
 )
 
 // text makes a string.
@@ -38,8 +38,9 @@ func (g *generator) text(s schema, p place) (any, error) {
 		[]string{"format", "pattern", "contentEncoding", "minLength", "maxLength"}, func(name string) bool { return !s.has(name) }), ", "))
 }
 
-// candidate makes a text that may fit: of the format, of a pattern, or words. A
-// format that never fits the pattern was only a remark.
+// candidate makes a text that may fit, by the format, by a pattern, or from
+// words. If texts of the format never fit the pattern, the format was only an
+// annotation.
 func (g *generator) candidate(s schema, patterns []expression, least, most, try int) (string, error) {
 	if strings.EqualFold(s.text("contentEncoding"), "base64") || s.text("format") == "byte" {
 		return g.base64(least, most), nil
@@ -56,7 +57,7 @@ func (g *generator) candidate(s schema, patterns []expression, least, most, try 
 	}
 	t, err := g.matching(patterns[try/2%len(patterns)], more)
 	if missing := least - utf8.RuneCountInString(t); missing > 0 && try%4 >= 2 {
-		t += g.words(missing, missing) // where the pattern has no end
+		t += g.words(missing, missing) // beyond the pattern's match, if the pattern is not anchored
 	}
 	return t, err
 }
@@ -73,13 +74,15 @@ func (g *generator) base64(least, most int) string {
 	return base64.StdEncoding.EncodeToString(data)
 }
 
-// vocabulary has what programs stumble over: other scripts, quotes, percent signs.
+// vocabulary has words that often break programs: other scripts, quotes, percent
+// signs.
 var vocabulary = []string{
 	"amber", "bridge", "copper", "delta", "ember", "forest", "granite", "harbour", "island", "juniper",
 	"größe", "naïve", "東京", "Привет", "🙂", `"quoted"`, "it's", "50%", "a/b", "<tag>", "back\\slash", "two\nlines",
 }
 
-// words makes a text of words, a short one where it may be short.
+// words makes a text of words, and prefers a short text where the schema
+// permits.
 func (g *generator) words(least, most int) string {
 	var b strings.Builder
 	n, end := 0, least+1+g.rand.IntN(16)
