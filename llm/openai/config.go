@@ -15,7 +15,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/wrap"
 )
 
-// What the zero values of [Config] stand for.
+// Defaults of the fields of [Config].
 const (
 	DefaultBaseURL          = "https://api.openai.com/v1"
 	DefaultFirstByteTimeout = 10 * time.Minute
@@ -26,112 +26,120 @@ const (
 	DefaultMaxResultBytes   = 512 << 10
 )
 
-// Model returns the model of that name, configured by the environment. It is
+// Model returns the named model, configured by the environment:
 // Config{}.Model(name).
 func Model(name string) llm.Model { return Config{}.Model(name) }
 
-// Config says where a model is and how it is reached. The zero value takes all
-// from the environment and is ready for use.
+// Config configures the access to a model. The zero value is ready for use and
+// takes all settings from the environment.
 //
 // A Config is a plain value: a copy is independent, and [Config.Model] copies
-// what it needs, so that later changes do not reach a model. Printed with fmt
-// or slog in any way it shows no key, no header value and no credentials of a
-// URL. The exception is a Config in an unexported field of another struct: fmt
-// calls no methods there and prints all of it, so keep it behind a pointer or in
-// an exported field of what is printed.
+// the fields, so that later changes do not affect a model. fmt and slog print a
+// Config without keys, header values and credentials in URLs. The exception is
+// a Config in an unexported field of another struct: fmt calls no methods there
+// and prints every field. Keep the Config behind a pointer or in an exported
+// field there.
 //
-// The environment is read when a model is used for the first time, once.
+// A model reads the environment once, at its first use.
 type Config struct {
-	// BaseURL is where the API is, "/chat/completions" left out or not. Empty:
-	// OPENAI_BASE_URL, and if that is empty, https://api.openai.com/v1.
+	// BaseURL is the URL of the API, with or without "/chat/completions" at the
+	// end. Empty means OPENAI_BASE_URL, and without that variable
+	// https://api.openai.com/v1.
 	//
-	// A URL without a path gets /v1. Any other path is taken to hold its version,
-	// such as https://api.example.com/v1beta/openai. A query is kept. White space
-	// around it and slashes at its end do not matter.
+	// A URL without a path gets /v1. A URL with a path, such as
+	// https://api.example.com/v1beta/openai, must contain the version already. A
+	// query is kept. White space around the URL and slashes at the end do not
+	// matter.
 	BaseURL string
 
-	// Key is sent as "Authorization: Bearer". Empty: OPENAI_API_KEY. If there is
-	// none, api.openai.com gets no request and Generate returns an error of kind
-	// auth; any other host gets a request without the header.
+	// Key is the API key, sent as "Authorization: Bearer". Empty means
+	// OPENAI_API_KEY. Without any key, Generate returns an error of kind auth for
+	// api.openai.com and sends no request; other hosts get requests without the
+	// header.
 	Key string
-	// Token gives the key anew for each request, for keys that rotate; it takes
-	// the place of Key. If it returns "", no key is sent. Its error is returned
-	// as an error of kind auth that wraps it. It is called on the goroutine of
-	// Generate, and by many at once. Of the limits below only Timeout counts its
-	// time.
+	// Token returns the key for each request, for keys that rotate, and takes the
+	// place of Key. If Token returns "", no key is sent. If Token returns an
+	// error, Generate returns an error of kind auth that wraps the error of
+	// Token. Generate calls Token on its own goroutine, so Token must be safe for
+	// concurrent use. Only Timeout, none of the limits below, includes the time
+	// of Token. Nil means Key.
 	Token func(ctx context.Context) (string, error)
 
-	Organization string // "OpenAI-Organization". Empty: OPENAI_ORG_ID, if set
-	Project      string // "OpenAI-Project". Empty: OPENAI_PROJECT_ID, if set
+	Organization string // sent as "OpenAI-Organization"; empty means OPENAI_ORG_ID, if set
+	Project      string // sent as "OpenAI-Project"; empty means OPENAI_PROJECT_ID, if set
 
-	// Header is sent with each request. It replaces headers of ours of the same
-	// name; a name without a value removes ours.
+	// Header is sent with each request. A header here replaces the client's own
+	// header of the same name; a name without a value removes the client's own.
 	Header http.Header
 
-	// AzureAPIVersion, such as "2024-10-21", makes this a client of Azure OpenAI:
-	// BaseURL is the resource's endpoint, the name of the model is the name of
-	// the deployment and goes into the path, the version goes into the query as
-	// "api-version", and Key is sent as "api-key". A Token is still sent as
-	// "Authorization: Bearer". Azure's v1 API (a base URL that ends in
-	// /openai/v1) needs none of this: leave it empty.
+	// AzureAPIVersion, such as "2024-10-21", makes the model a client of Azure
+	// OpenAI. BaseURL is then the endpoint of the resource. The name of the model
+	// is the name of the deployment and goes into the path. The version goes into
+	// the query as "api-version". Key is sent as "api-key", and a Token still as
+	// "Authorization: Bearer". Leave AzureAPIVersion empty for Azure's v1 API,
+	// whose base URL ends in /openai/v1.
 	AzureAPIVersion string
 
 	// API chooses between Chat Completions and the Responses API. Empty
-	// ([APIAuto]): Chat Completions, unless the model is known to need the other, or
-	// refuses a request and names the other; an llm.Notice tells of the change. A
-	// conversation can go on with the other API at any time.
+	// ([APIAuto]) means Chat Completions, unless the model is known to need the
+	// Responses API, or refuses a request and names the Responses API; an
+	// llm.Notice reports the change. A conversation can go on with the other API
+	// at any time.
 	API API
 
-	// HTTPClient sends the requests. It is used as it is and never changed. Nil:
-	// one of ours with the proxy of the environment and ten seconds for making a
-	// connection, whose connections all models share. Redirects are not followed unless it has a CheckRedirect of
-	// its own.
+	// HTTPClient sends the requests and is never changed. Nil means a client that
+	// all models share, with the proxy of the environment and a limit of ten
+	// seconds for making a connection. Redirects are not followed unless
+	// HTTPClient has its own CheckRedirect.
 	HTTPClient *http.Client
 
-	// FirstByteTimeout bounds the wait for the first byte of the answer's body,
-	// from sending on. Without Stream this is the time of the whole thinking.
-	// Zero: ten minutes. -1: no limit.
+	// FirstByteTimeout limits the wait from sending the request to the first byte
+	// of the response body. Without Stream this is the whole thinking time of the
+	// model. Zero means ten minutes. -1 means no limit.
 	FirstByteTimeout time.Duration
-	// StallTimeout bounds the wait between bytes after that; comments that keep
-	// the connection alive count as bytes. The time that a sink takes does not
-	// count. Zero: five minutes. -1: no limit. Once the finish reason of a stream
-	// has come, the rest is waited for no longer than ten seconds.
+	// StallTimeout limits each wait for more bytes after the first; comments that
+	// keep the connection alive count as bytes. The time that a sink takes does
+	// not count. Zero means five minutes. -1 means no limit. After the finish
+	// reason of a stream, the client waits at most ten seconds for the rest.
 	StallTimeout time.Duration
-	// Timeout bounds one request from sending to the end of its answer, sink
-	// included. Each retry has its own. Zero: half an hour. -1: no limit.
+	// Timeout limits one request from sending to the end of the response,
+	// including the time of the sink. Each retry has its own Timeout. Zero means
+	// half an hour. -1 means no limit.
 	Timeout time.Duration
 
-	// Retry says which failed requests are sent again. The zero value retries;
+	// Retry decides which failed requests are sent again. The zero value retries;
 	// wrap.Retry{Attempts: 1} does not.
 	Retry wrap.Retry
 
-	// MaxEventBytes bounds one event of a stream, and with that the memory for
-	// reading it. Zero: 32 MiB. -1: MaxResponseBytes.
+	// MaxEventBytes limits the size of one event of a stream, and so the memory
+	// for reading the event. Zero means 32 MiB. -1 means MaxResponseBytes.
 	MaxEventBytes int64
-	// MaxResponseBytes bounds the body of an answer after decompression, and what
-	// one answer can take of memory. Zero: 256 MiB. -1: no limit.
+	// MaxResponseBytes limits the response body after decompression, and the
+	// memory for one response. Zero means 256 MiB. -1 means no limit.
 	MaxResponseBytes int64
 
-	// MaxResultBytes bounds the text of one tool result that is sent; it is cut,
-	// which its text and an llm.Notice tell. Zero: 512 KiB. -1: no limit.
+	// MaxResultBytes limits the text of one tool result. A longer text is cut; a
+	// mark in the text and an llm.Notice report the cut. Zero means 512 KiB. -1
+	// means no limit.
 	MaxResultBytes int64
 
-	// Profile says in which form the provider takes requests. Nil: what
-	// [ProfileFor] knows. It is used as it stands: who wants to change one thing
-	// begins with ProfileFor.
+	// Profile describes the form in which the provider takes requests. Nil means
+	// the result of [ProfileFor]. A Profile is not merged with known facts: to
+	// change one field, begin with ProfileFor.
 	//
-	// A refusal whose words are known changes it for the model of the request, as
-	// long as the Model lives: the request is sent once more in the other form, and
-	// an llm.Notice names what was learned.
+	// When the provider refuses a request with known words, the Model changes the
+	// profile for the model of the request, sends the request once more in the
+	// new form, and reports the change in an llm.Notice. The change lasts as long
+	// as the Model.
 	Profile *Profile
 }
 
-// Model returns the model of that name. A request that names a model goes to
-// that one instead.
+// Model returns the named model. A request that names another model goes to the
+// model of the request.
 //
-// A Model is safe for concurrent use. What goes wrong on the way is an
-// [*llm.APIError] with provider "openai"; what is wrong with the request or with
-// c is another error, and both are told at first use.
+// A Model is safe for concurrent use. Failures between client and provider are
+// of type [*llm.APIError] with provider "openai". Mistakes in the request or in
+// c are errors of other types. Both are reported by Generate, not by Model.
 func (c Config) Model(name string) llm.Model {
 	c.Header = c.Header.Clone()
 	if c.Profile != nil {
@@ -160,7 +168,7 @@ func (c Config) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.String(
 // LogValue implements [slog.LogValuer].
 func (c Config) LogValue() slog.Value { return slog.GroupValue(c.attrs()...) }
 
-// attrs are the fields that are set, secrets as [hidden].
+// attrs returns the fields with a value, secrets as "[hidden]".
 func (c Config) attrs() []slog.Attr {
 	var attrs []slog.Attr
 	add := func(name, value string) {

@@ -1,5 +1,5 @@
-// Package openai is a client of OpenAI's Chat Completions API and of everything
-// that calls itself compatible with it.
+// Package openai is a client of OpenAI's Chat Completions API, of the Responses
+// API, and of all compatible servers.
 //
 //	m := openai.Model("gpt-4o-mini") // OPENAI_API_KEY, OPENAI_BASE_URL
 //	resp, err := m.Generate(ctx, &llm.Request{Messages: []llm.Message{llm.User("Hello!")}}, nil)
@@ -11,58 +11,60 @@
 //		AzureAPIVersion: "2024-10-21",
 //	}.Model("my-deployment")
 //
-// # What is sent
+// # Requests
 //
-// A history that every provider takes, whatever was stored: one system message
-// at the front; arguments as the model wrote them if they are a JSON object, else
-// {}; names of tools in letters that are allowed; a result for every call and a
-// call for every result, the missing ones added and the orphans left out; tool
-// results as one text that is never empty and not longer than MaxResultBytes; no
-// assistant message without text and calls; ids for calls that came without; no
-// tool_choice without tools; schemas of tools with properties. What was left out,
-// added or cut is told in an llm.Notice.
+// The client sends a history that every provider takes, whatever was stored:
+// one system message at the front; arguments as the model wrote them if they
+// are a JSON object, else {}; tool names in allowed letters; a result for every
+// call and a call for every result, with missing results added and orphans left
+// out; tool results as one text that is never empty and not longer than
+// MaxResultBytes; no assistant message without text and calls; ids for calls
+// without an id; no tool_choice without tools; tool schemas with properties. An
+// llm.Notice reports everything that the client left out, added or cut.
 //
-// How providers differ beyond that is a [Profile]: [ProfileFor] knows many of
-// them, Config.Profile overrides it, and a refusal whose words are known teaches
-// more. Nothing of it is stored.
+// A [Profile] describes further differences between providers. [ProfileFor]
+// knows many providers, Config.Profile overrides ProfileFor, and refusals with
+// known words change the profile of a Model. No part of a profile is stored.
 //
-// A picture, sound or file that the provider refuses would make it refuse each
-// later request of the conversation, too. If it stands in the newest message of
-// the user, the error says so, and nothing is left out: the author can send
-// another. If it stands further back, or came from a tool, the request is sent
-// once more with a note in its place that tells the model the provider's reason,
-// and an llm.Notice tells of it. So the conversation goes on with the user's next
-// message, in another process as well, at the price of one refused request for
-// each process. The messages themselves stay as they are.
+// If a provider refuses a picture, sound or file, every later request of the
+// conversation would fail, too. If the refused media stands in the newest user
+// message, the error says so and nothing is left out: the author can send
+// another message. If the refused media stands further back, or came from a
+// tool, the client sends the request once more with a note in place of the
+// media. The note gives the provider's reason to the model, and an llm.Notice
+// reports the change. So the conversation goes on with the next user message,
+// also in another process, at the price of one refused request per process. The
+// messages themselves stay unchanged.
 //
-// # What is received
+// # Responses
 //
-// A body is read for what it is, a document or a stream of events, whatever was
-// asked for and whatever its type says. Tool calls are put together by index,
-// id and name, so that missing, repeated and odd indices do no harm. A stream
-// counts as whole only with a finish reason or [DONE]; a cut-off one is an
-// error of kind truncated, and so is [DONE] in the middle of a call. Once the
-// finish reason has come, nothing that follows is waited for at the price of
-// the answer: if the connection breaks then, only the usage may be missing.
+// The first bytes of a body decide whether the body is a document or a stream
+// of events; the request and the content type do not matter. Tool calls are
+// joined by index, id and name, so that missing, repeated and odd indices do no
+// harm. A stream is complete only with a finish reason or [DONE]; a cut-off
+// stream is an error of kind truncated, and so is [DONE] in the middle of a
+// call. After the finish reason, no later failure costs the response: if the
+// connection breaks, only the usage may be missing.
 //
-// Arguments are the model's text, verbatim, except that nothing, blanks and
-// null become {}. Entries of tool_calls whose type is another one than "function"
-// are calls that the provider has run itself: they are kept as the last member of
-// Message.Extra, under that name, and are no calls of the message. Members that nobody modelled are kept unless they are empty
-// (null, "", [], {}): those of the message in Message.Extra, those of a call in
-// ToolCall.Extra, all others in Response.Extra. Over the chunks of a stream the
-// arrays of a message are appended, so are the strings of members known to come
-// in pieces (such as "thinking"), and of anything else the last one counts.
+// Arguments are the model's text, verbatim, except that empty text, blanks and
+// null become {}. Entries of tool_calls with a type other than "function" are
+// calls that the provider has run itself. Such entries are not calls of the
+// message, but the last member of Message.Extra, named "tool_calls". Unmodelled
+// members are kept unless empty (null, "", [], {}): members of the message in
+// Message.Extra, members of a call in ToolCall.Extra, all others in
+// Response.Extra. Over the chunks of a stream, arrays of a message are
+// appended, and so are strings of members that are known to come in pieces
+// (such as "thinking"). Of all other values, the last counts.
 //
 // # Errors
 //
-// What went wrong between us and the provider is an [*llm.APIError] with
+// Failures between client and provider are of type [*llm.APIError] with
 // provider "openai". No error holds a key, a header or the credentials of a
-// URL, also where the provider repeats them. When the caller's ctx ends, the
-// error is context.Cause(ctx).
+// URL, even if the provider repeats them. When the caller's ctx ends, the error
+// is context.Cause(ctx).
 //
-// A connection that the server closed between two requests is no error: the
-// request that finds out is sent again at once on another connection, if no byte
-// of an answer came and it broke within two seconds. This is not counted as a
-// retry.
+// If the server has closed a pooled connection between two requests, the client
+// sends the request again at once on another connection, provided that no byte
+// of a response came and the connection broke within two seconds. This
+// repetition does not count as a retry.
 package openai

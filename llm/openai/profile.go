@@ -5,108 +5,110 @@ import (
 	"slices"
 )
 
-// A Profile says in which form a provider takes requests. The zero value is
-// what OpenAI takes and, as far as is known, most others do; every field is one
-// way to differ.
+// A Profile describes the form in which a provider takes requests. The zero
+// value is the form of OpenAI and, as far as known, most other providers; every
+// field is one difference.
 //
-// A profile changes only what is sent. Nothing of it enters a message or any
-// other thing that is kept, so that a conversation can go on with another
+// A profile changes only the requests. Nothing in a profile enters a message or
+// anything else that is stored, so a conversation can go on with another
 // provider.
 type Profile struct {
-	// API is the one that requests go to. Empty: Chat Completions, until the
+	// API is the API for requests. Empty means Chat Completions, until the
 	// provider refuses a request there and names the Responses API. Config.API
-	// takes its place.
+	// takes precedence.
 	API API
 
-	// Echo names the members of the model's messages that are sent back with
-	// them, such as "reasoning_content" or "reasoning_details". Some providers
-	// demand it and others refuse it. "tool_calls" stands for the calls that the
-	// provider has run itself. Members of tool calls are another matter: see
-	// NoCallExtra. Nil: none.
+	// Echo names the members of the model's messages to send back, such as
+	// "reasoning_content" or "reasoning_details". Some providers demand such
+	// members, others refuse them. "tool_calls" stands for the calls that the
+	// provider has run itself. For members of tool calls see NoCallExtra. Nil
+	// means that no member is sent back.
 	Echo []string
-	// EchoEmpty sends "" as the first member of Echo in messages that hold tool
-	// calls and came without it.
+	// EchoEmpty sends the first member of Echo as "" in messages that hold tool
+	// calls and came without the member.
 	EchoEmpty bool
 
-	// MaxTokensField is the member that bounds the answer. Empty:
-	// "max_completion_tokens". Older servers know "max_tokens".
+	// MaxTokensField is the member that limits the tokens of the response. Empty
+	// means "max_completion_tokens". Older servers know "max_tokens".
 	MaxTokensField string
 
-	// EmptyContent is the content of a message that holds nothing but calls.
+	// EmptyContent is the content of a message that holds only tool calls.
 	EmptyContent EmptyContent
-	// CallIDs says which ids of tool calls the provider takes. Others are
-	// replaced, in the call and in its result, always by the same.
+	// CallIDs is the format of tool call ids that the provider takes. Any other
+	// id is replaced, always by the same id, in the call and in the result.
 	CallIDs CallIDs
-	// NoCallExtra leaves out the members of tool calls that nobody modelled, which
-	// another provider gave: strict ones refuse a conversation that was begun there.
+	// NoCallExtra leaves unmodelled members of tool calls out of requests. Strict
+	// providers refuse a conversation with such members from another provider.
 	NoCallExtra bool
-	// ToolName adds the name of the tool to its results.
+	// ToolName adds the name of the tool to each tool result.
 	ToolName bool
-	// ToolImages says how the pictures in the result of a tool travel.
+	// ToolImages decides how the pictures in a tool result are sent.
 	ToolImages ToolImages
-	// Bridge puts a short message of the assistant between the result of a tool
-	// and a message of the user.
+	// Bridge inserts a short assistant message between a tool result and a user
+	// message.
 	Bridge bool
 
-	// NoDeveloper sends messages of llm.RoleDeveloper as those of the system.
+	// NoDeveloper sends messages of llm.RoleDeveloper with the role "system".
 	NoDeveloper bool
-	// KeepSystem leaves each system message where it stands. False: those at the
-	// front, the instructions first, are one, and one further back becomes a part
-	// of the next message of the user, as templates of chat models want it.
+	// KeepSystem leaves each system message at its place. False means that the
+	// system messages at the front are joined, after the instructions, and that a
+	// later system message becomes a part of the next user message, as the
+	// templates of chat models expect.
 	KeepSystem bool
 
-	// Schema is the part of JSON Schema that the provider knows.
+	// Schema is the subset of JSON Schema that the provider knows.
 	Schema Schema
-	// SchemaOmit names keywords that are left out of schemas, whatever Schema says,
-	// such as "minimum". Nil: none.
+	// SchemaOmit names keywords to leave out of schemas in addition to Schema,
+	// such as "minimum". Nil means that no further keyword is left out.
 	SchemaOmit []string
-	// Strict says whether schemas are marked with "strict".
+	// Strict decides which schemas are marked with "strict".
 	Strict Strict
-	// ToolChoice says which tool choices the provider takes.
+	// ToolChoice is the set of tool choices that the provider takes.
 	ToolChoice ToolChoices
-	// ToolEffort is the reasoning effort of requests with tools, where the provider
-	// does not take every one there. Empty: as the request says. "omit": the member
-	// is left out. Anything else is sent in its place, whether the request asks for
-	// an effort or not. An llm.Notice tells of each conversation that does not get
-	// the effort that it asks for.
+	// ToolEffort is the reasoning effort of requests with tools, for providers
+	// that do not take every effort with tools. Empty means the effort of the
+	// request. "omit" leaves the member out. Any other value is sent in place of
+	// the effort of the request, even if the request has none. An llm.Notice
+	// reports once per conversation that the requested effort is not sent.
 	ToolEffort string
 	// NeedTools adds a tool that does nothing to a request without tools whose
 	// messages hold calls.
 	NeedTools bool
 	// OutputAlone sends Request.Output only if the model cannot call a tool. Some
-	// servers apply the form to every answer: the model answers in JSON at once and
-	// never calls a tool. Without the form, the server does not constrain the final
-	// answer. Describe the form in the instructions, or ask for the answer in a request
-	// without tools. A notice says so once in a conversation.
+	// servers apply the form to every response: the model writes JSON at once and
+	// never calls a tool. Without the form, the server does not constrain the
+	// final response. Describe the form in the instructions, or request the final
+	// response without tools. An llm.Notice says so once per conversation.
 	OutputAlone bool
 
-	// TextResults sends the results of tools to the Responses API as text alone.
-	// False: a result with pictures or files is a list of parts there. Chat
+	// TextResults sends tool results to the Responses API as text alone. False
+	// means that a result with pictures or files is a list of parts. Chat
 	// Completions always takes text; see ToolImages.
 	TextResults bool
-	// NoReasoningItems leaves the reasoning of earlier answers out of requests to
-	// the Responses API. False: it goes back to the endpoint that it came from.
+	// NoReasoningItems leaves the reasoning of earlier responses out of requests
+	// to the Responses API. False means that reasoning goes back to the endpoint
+	// that sent the reasoning.
 	NoReasoningItems bool
 
 	// Omit names members of the request that are never sent, such as
-	// "stream_options" or "parallel_tool_calls". Those of Settings.Extra are sent
-	// all the same. Nil: none.
+	// "stream_options" or "parallel_tool_calls". Members of Settings.Extra are
+	// sent nevertheless. Nil means that no member is left out.
 	Omit []string
 }
 
-// API is one of the two ways in which OpenAI-compatible servers are asked.
+// API is one of the two APIs of OpenAI-compatible servers.
 type API string
 
 const (
 	// APIAuto is Chat Completions, and the Responses API for models that refuse
-	// Chat Completions: known ones from the first request, others once they have
-	// refused a request.
+	// Chat Completions: known models from the first request, other models after
+	// they have refused a request.
 	APIAuto      API = ""
 	APIChat      API = "chat"      // Chat Completions, whatever the provider says
 	APIResponses API = "responses" // the Responses API
 )
 
-// EmptyContent is the content of a message that holds nothing but calls.
+// EmptyContent is the content of a message that holds only tool calls.
 type EmptyContent string
 
 const (
@@ -115,7 +117,7 @@ const (
 	ContentOmitted EmptyContent = "omit"  // the member is left out
 )
 
-// CallIDs says which ids of tool calls a provider takes.
+// CallIDs is the format of tool call ids that a provider takes.
 type CallIDs string
 
 const (
@@ -125,19 +127,19 @@ const (
 	CallIDsNine  CallIDs = "9"     // exactly nine letters and digits
 )
 
-// ToolImages says how the pictures in the result of a tool travel.
+// ToolImages decides how the pictures in a tool result are sent.
 type ToolImages string
 
 const (
-	// ToolImagesNote says in the result that there is a picture, and no more.
+	// ToolImagesNote replaces each picture by a note in the result.
 	ToolImagesNote ToolImages = ""
-	// ToolImagesUser sends them as a message of the user behind all results of
-	// the turn. The model has to be one that sees.
+	// ToolImagesUser sends the pictures in a user message after all results of
+	// the turn. The model must accept pictures.
 	ToolImagesUser ToolImages = "user"
 )
 
-// Schema is the part of JSON Schema that a provider knows. Whatever is sent,
-// arguments are to be validated against the whole.
+// Schema is the subset of JSON Schema that a provider knows. Arguments must be
+// validated against the full schema, whatever is sent.
 type Schema string
 
 const (
@@ -145,34 +147,36 @@ const (
 	SchemaNoIDs     Schema = "no-ids"    // without $schema and $id
 	SchemaGemini    Schema = "gemini"    // the subset of OpenAPI that Gemini knows
 	SchemaUnbounded Schema = "unbounded" // without bounds on values, such as maxLength, pattern and format
-	// SchemaGrammar is what llama.cpp makes a grammar of: that without bounds on
-	// values, true and false in the place of schemas, and references to the whole.
+	// SchemaGrammar is the subset that llama.cpp turns into a grammar: without
+	// bounds on values, without true and false as schemas, and without references
+	// to the whole schema.
 	SchemaGrammar Schema = "grammar"
 )
 
-// Strict says whether schemas are marked with "strict".
+// Strict decides which schemas are marked with "strict".
 type Strict string
 
 const (
-	// StrictOutput marks the schema of the answer if the request says so.
+	// StrictOutput marks the schema of the response if the request says so.
 	StrictOutput Strict = ""
-	// StrictTools also sends the strict form of those tools whose definition has
-	// one, and marks it; tool.Tool.NotStrict says why one has none. What Schema
-	// leaves out is left out of it too. With SchemaGemini, which knows no closed
-	// objects, no form is strict, and the plain one is sent.
+	// StrictTools also sends and marks the strict form of each tool whose
+	// definition has a strict form; tool.Tool.NotStrict gives the reason for a
+	// tool without a strict form. Keywords that Schema leaves out are left out of
+	// the strict form, too. SchemaGemini knows no closed objects, so the plain
+	// form is sent there.
 	StrictTools Strict = "tools"
-	// StrictNever marks none.
+	// StrictNever marks no schema.
 	StrictNever Strict = "never"
 )
 
-// ToolChoices says which tool choices a provider takes. Where a named tool is
-// not taken, no other tool is sent.
+// ToolChoices is the set of tool choices that a provider takes. Where the
+// provider takes no named tool, the named tool is the only tool that is sent.
 type ToolChoices string
 
 const (
-	ToolChoiceAny   ToolChoices = ""      // all
-	ToolChoiceWords ToolChoices = "words" // no named tool: that is "required"
-	ToolChoiceAuto  ToolChoices = "auto"  // nothing but none: all others are left to the model
+	ToolChoiceAny   ToolChoices = ""      // every tool choice
+	ToolChoiceWords ToolChoices = "words" // no named tool: "required" is sent in place of a name
+	ToolChoiceAuto  ToolChoices = "auto"  // only "none": otherwise the model decides
 )
 
 // maxTokensField is the member that bounds the answer.
@@ -183,13 +187,13 @@ const (
 	oldCap = "max_tokens"
 )
 
-// clone returns a copy that shares nothing with p.
+// clone returns a copy that shares no memory with p.
 func (p Profile) clone() Profile {
 	p.Echo, p.Omit, p.SchemaOmit = slices.Clone(p.Echo), slices.Clone(p.Omit), slices.Clone(p.SchemaOmit)
 	return p
 }
 
-// check reports a value that is none of the field's.
+// check reports a field with an unknown value.
 func (p *Profile) check() error {
 	switch {
 	case !slices.Contains([]API{APIAuto, APIChat, APIResponses}, p.API):
