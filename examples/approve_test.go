@@ -94,7 +94,7 @@ turns: 1, tokens: N in, N out
 func TestApproveWrong(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	nothing := "approve: no call of session \"desk\" waits for an answer\n"
+	nothing := "approve: no call of session \"desk\" waits for a decision\n"
 	require.Equal(t, outcome{"", notice + nothing, 1}, approve(t, dir, "approve"))
 	approve(t, dir)
 	o := approve(t, dir, "edit", `{"order":"W2002"}`)

@@ -26,7 +26,7 @@ func reply(t *testing.T, m *ptytest.Terminal, line string) (screen, status strin
 }
 
 const (
-	why = "y, n, or why not: "
+	why = "y, n, or a reason to deny: "
 	ask = `Run notebook__delete {"about":"Lisbon"}` + "\n" + why
 )
 

@@ -42,8 +42,8 @@ turns: 2, tokens: N in, N out
 [r1.t1.c1] notebook__delete {"about":"Lisbon"}
 [r1.t1.c1] = 2 of 3 entries were deleted.
 `
-	nobody   = "The call was denied: there is nobody to ask. It did not run. Do not repeat it: go on without it, or ask the user."
-	noAnswer = "there is no terminal to ask for approval at: denied; -yes approves all calls\n"
+	nobody   = "The call was denied: there is no terminal to ask a person. It did not run. Do not repeat it: go on without it, or ask the user."
+	noAnswer = "there is no terminal, so calls that need approval are denied; -yes approves all calls\n"
 )
 
 // mcpSaid is the answer when this came of the call that deletes.
@@ -231,7 +231,7 @@ func TestMCPConfig(t *testing.T) {
 
 	o = start(t, nil, "", "mcp", "-config", config, "-list")
 	require.Equal(t, 1, o.status)
-	require.Equal(t, "mcp: 1 of 2 servers did not tell all their tools\n", o.stderr)
+	require.Equal(t, "mcp: 1 of 2 servers did not list all their tools\n", o.stderr)
 	require.True(t, strings.HasPrefix(o.stdout, "desk: 4 tools\n"), o.stdout)
 	require.True(t, strings.HasSuffix(o.stdout, "\n\ngone: "+why+"\n\n"), o.stdout)
 }
@@ -323,14 +323,14 @@ func TestMCPBadFlags(t *testing.T) {
 		status int
 	}{
 		{[]string{"-server", "a 'b"}, "mcp: -server: a quote is not closed: '\n", 2},
-		{[]string{"-list", "What?"}, "mcp: -list answers no question\n", 2},
-		{[]string{"-server", " "}, "mcp: -server: there is no command\n", 2},
-		{[]string{"-server", "A=secret"}, "mcp: -server: there is no command\n", 2},
+		{[]string{"-list", "What?"}, "mcp: -list takes no question\n", 2},
+		{[]string{"-server", " "}, "mcp: -server: the command is missing\n", 2},
+		{[]string{"-server", "A=secret"}, "mcp: -server: the command is missing\n", 2},
 		{[]string{"-server", "bad__name: mcp"}, `mcp: mcp server "bad__name": Name: must have 1 to 32 letters, digits, - and single _, and must not end in _` + "\n", 1},
-		{[]string{"-url", "localhost"}, "mcp: -url: is no URL such as https://example.com/mcp\n", 2},
-		{[]string{"-header", "Key: secret"}, `mcp: -header "Key": must stand behind the -url that it is for` + "\n", 2},
-		{[]string{"-url", "http://127.0.0.1:1", "-header", "secret"}, "mcp: -header: is to be 'Name: value'\n", 2},
-		{[]string{"serve", "-http", "0.0.0.0:0"}, "mcp: -http 0.0.0.0:0: can be reached from elsewhere; say 127.0.0.1 or localhost\n", 1},
+		{[]string{"-url", "localhost"}, "mcp: -url: not a URL such as https://example.com/mcp\n", 2},
+		{[]string{"-header", "Key: secret"}, `mcp: -header "Key": must follow the -url that it is for` + "\n", 2},
+		{[]string{"-url", "http://127.0.0.1:1", "-header", "secret"}, "mcp: -header: the form is 'Name: value'\n", 2},
+		{[]string{"serve", "-http", "0.0.0.0:0"}, "mcp: -http 0.0.0.0:0: other machines can reach this address; use 127.0.0.1 or localhost\n", 1},
 	} {
 		o := start(t, nil, "", "mcp", tt.args...)
 		require.Equal(t, outcome{"", tt.want, tt.status}, outcome{o.stdout, strings.TrimPrefix(o.stderr, notice), o.status})

@@ -29,9 +29,9 @@ func TestProbe(t *testing.T) {
 	require.True(t, strings.HasPrefix(o.stdout, `gpt-4o-mini at the embedded provider
 
 plain text            works
-system role           unclear: it was taken, but the answer does not say "pineapple"
+system role           unclear: the provider accepted it, but the answer does not say "pineapple"
 `), o.stdout)
-	require.True(t, strings.HasSuffix(o.stdout, "Recommended: leave Config.Profile nil, which is this:\n\nopenai.Profile{}\n"), o.stdout)
+	require.True(t, strings.HasSuffix(o.stdout, "Recommended: leave Config.Profile nil, which means:\n\nopenai.Profile{}\n"), o.stdout)
 
 	o = start(t, nil, "", "probe", "-json", "-timeout", "1m")
 	require.Zero(t, o.status)
@@ -66,7 +66,7 @@ system role           unclear: it was taken, but the answer does not say "pineap
 			failed[c.Check] = c.Status
 		}
 	}
-	require.Equal(t, map[string]string{"rate-limit headers": "none", "image of a tool": "skipped"}, failed)
+	require.Equal(t, map[string]string{"rate-limit headers": "none", "image from a tool": "skipped"}, failed)
 }
 
 // TestProbeEnds: ^C ends it, and so does a provider that says nothing.

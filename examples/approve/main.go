@@ -32,7 +32,7 @@ const (
 func main() {
 	app := cli.New()
 	d := &desk{App: app}
-	flag.StringVar(&d.dir, "dir", "", "where sessions and receipts are (default in the user's cache)")
+	flag.StringVar(&d.dir, "dir", "", "directory of the sessions and receipts (default in the user's cache)")
 	flag.StringVar(&d.name, "session", "desk", "name of the session")
 	flag.BoolVar(&d.stream, "stream", true, "stream the answers")
 	app.Main(usage, func(*cli.App) error { return d.run() })
@@ -104,7 +104,7 @@ func (d *desk) decision(ctx context.Context, command, text string) (runner.Input
 	case err != nil:
 		return nil, err
 	case len(waiting) == 0:
-		return nil, fmt.Errorf("no call of session %q waits for an answer", d.name)
+		return nil, fmt.Errorf("no call of session %q waits for a decision", d.name)
 	}
 	p := waiting[0]
 	switch {
@@ -146,7 +146,7 @@ func (d *desk) tell(ctx context.Context) error {
 	for _, p := range waiting {
 		why := "waits for your approval"
 		if p.InDoubt {
-			why = "was interrupted, and nobody knows whether it took effect"
+			why = "was interrupted, and its effect is unknown"
 		}
 		d.Text(fmt.Sprintf("%s %s\n  %s.\n", p.ToolCall.Name, cli.OneLine(p.ToolCall.Arguments), why))
 	}
@@ -159,8 +159,8 @@ func (d *desk) tell(ctx context.Context) error {
 func advice(p runner.Pending) string {
 	if p.InDoubt {
 		return "Start the program again with one of these:\n" +
-			"  approve   to run it again\n" +
-			"  deny      to let the model know that nobody knows\n\n"
+			"  approve   to run the call again\n" +
+			"  deny      to tell the model that the outcome is unknown\n\n"
 	}
 	return "Start the program again with one of these:\n" +
 		"  approve\n" +

@@ -54,14 +54,16 @@ func (a *approver) decide(ctx context.Context, p runner.Pending) (runner.Input, 
 		return p.Approve(), nil
 	case a.lines == nil:
 		if !a.JSON {
-			a.alone.Do(func() { a.Notice("there is no terminal to ask for approval at: denied; -yes approves all calls") })
+			a.alone.Do(func() {
+				a.Notice("there is no terminal, so calls that need approval are denied; -yes approves all calls")
+			})
 		}
-		return p.Deny("there is nobody to ask"), nil
+		return p.Deny("there is no terminal to ask a person"), nil
 	}
 	a.Text(fmt.Sprintf("Run %s %s\n", p.ToolCall.Name, visible(p.ToolCall.Arguments))) // the whole arguments
 	a.asks.Store(true)                                                                 // before the user can see the question and answer it
 	defer a.asks.Store(false)
-	a.Ask("y, n, or why not:")
+	a.Ask("y, n, or a reason to deny:")
 	answer, err := a.answer(ctx)
 	if err != nil {
 		return nil, err

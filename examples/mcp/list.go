@@ -25,7 +25,7 @@ func list(app *cli.App, all []mcp.Status) error {
 		app.Text(section(s))
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d servers did not tell all their tools", failed, len(all))
+		return fmt.Errorf("%d of %d servers did not list all their tools", failed, len(all))
 	}
 	return nil
 }

@@ -40,9 +40,9 @@ func main() {
 	}
 	p := &program{App: cli.New()}
 	p.servers.define()
-	flag.BoolVar(&p.Offline, "list", false, "print the tools of the servers, and end")
+	flag.BoolVar(&p.Offline, "list", false, "print the tools of the servers and exit")
 	flag.BoolVar(&p.yes, "yes", false, "approve all calls")
-	flag.BoolVar(&p.verbose, "verbose", false, "show what servers write to their standard error, and what is odd about them")
+	flag.BoolVar(&p.verbose, "verbose", false, "print the standard error of the servers, and warnings about them")
 	flag.BoolVar(&p.stream, "stream", true, "stream the answers")
 	p.Main(usage, func(*cli.App) error { return p.run() })
 }
@@ -58,7 +58,7 @@ func (p *program) run() (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if p.Offline && len(p.Args) > 0 {
-		return &cli.UsageError{Err: errors.New("-list answers no question")}
+		return &cli.UsageError{Err: errors.New("-list takes no question")}
 	}
 	asked, err := p.Question(question)
 	if err != nil {
@@ -72,7 +72,7 @@ func (p *program) run() (err error) {
 		defer tellAfter(time.Second, "Ending the servers.").Stop()
 		err = errors.Join(err, client.Close())
 	}()
-	slow := tellAfter(5*time.Second, "A server takes its time to start; -verbose shows what servers say.")
+	slow := tellAfter(5*time.Second, "A server is slow to start; -verbose prints the output of the servers.")
 	defer slow.Stop()
 	if p.Offline {
 		all := client.Status(ctx)

@@ -64,7 +64,7 @@ func (b *notebook) add(_ context.Context, in addArgs) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if slices.Contains(b.entries, in.Text) { // the model reads this error
-		return "", errors.New("it is in there already")
+		return "", errors.New("the entry exists already")
 	}
 	b.entries = append(b.entries, in.Text)
 	return fmt.Sprintf("This is entry %d.", len(b.entries)), nil

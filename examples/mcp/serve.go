@@ -18,7 +18,7 @@ import (
 
 // serve runs the program as a server.
 func serve() error {
-	address := flag.String("http", "", "speak streamable HTTP there and not over stdin and stdout, as `host:port` of this machine only; port 0 is any free one")
+	address := flag.String("http", "", "serve streamable HTTP on this `host:port` of this machine, instead of stdin and stdout; port 0 selects a free port")
 	cli.Parse("mcp serve [flags]")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -29,7 +29,7 @@ func serve() error {
 	case *address != "":
 		return serveHTTP(ctx, server, *address)
 	case cli.IsTerminal(os.Stdin):
-		fmt.Fprintln(os.Stderr, "This speaks MCP over stdin and stdout, for a client that starts it. ^C ends it.")
+		fmt.Fprintln(os.Stderr, "Serving MCP over stdin and stdout, for a client that starts this program. ^C ends it.")
 	}
 	err = server.Run(ctx, &sdk.StdioTransport{}) // until stdin ends
 	if ctx.Err() != nil {
@@ -64,7 +64,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	}
 	if tcp, ok := l.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
 		_ = l.Close()
-		return nil, fmt.Errorf("-http %s: can be reached from elsewhere; say 127.0.0.1 or localhost", address)
+		return nil, fmt.Errorf("-http %s: other machines can reach this address; use 127.0.0.1 or localhost", address)
 	}
 	return l, nil
 }

@@ -28,10 +28,10 @@ func (s *servers) define() {
 		name, usage string
 		set         func(string) error
 	}{
-		{"server", "start this server, as `'[name:] command arguments'`; variables such as KEY=value may stand in front (repeatable)", s.command},
+		{"server", "start the server `'[name:] command arguments'`; variables such as KEY=value may come first (repeatable)", s.command},
 		{"url", "use the server at this `URL`, also as 'name: URL' (repeatable)", s.address},
-		{"header", "send this to the -url before it, as `'Name: value'` (repeatable)", s.header},
-		{"config", "use the servers of a `file` of JSON with \"mcpServers\" (repeatable)", s.config},
+		{"header", "send the header `'Name: value'` to the -url before this flag (repeatable)", s.header},
+		{"config", "use the servers of this JSON `file` with \"mcpServers\" (repeatable)", s.config},
 	} {
 		flag.Func(f.name, f.usage, func(value string) error {
 			if s.err == nil {
@@ -87,7 +87,7 @@ func (s *servers) command(text string) error {
 		server.Env[key], words = value, words[1:]
 	}
 	if len(words) == 0 {
-		return errors.New("-server: there is no command")
+		return errors.New("-server: the command is missing")
 	}
 	if name == "" {
 		name = nameOf(words)
@@ -152,7 +152,7 @@ func (s *servers) address(text string) error {
 	name, address := named(strings.Fields(text))
 	u, err := url.Parse(strings.Join(address, " "))
 	if err != nil || u.Host == "" {
-		return errors.New("-url: is no URL such as https://example.com/mcp")
+		return errors.New("-url: not a URL such as https://example.com/mcp")
 	}
 	if name == "" {
 		name = clean(u.Hostname())
@@ -164,10 +164,10 @@ func (s *servers) address(text string) error {
 func (s *servers) header(text string) error {
 	name, value, ok := strings.Cut(text, ":")
 	if !ok {
-		return errors.New("-header: is to be 'Name: value'")
+		return errors.New("-header: the form is 'Name: value'")
 	}
 	if len(s.all) == 0 || s.all[len(s.all)-1].URL == "" {
-		return fmt.Errorf("-header %q: must stand behind the -url that it is for", name)
+		return fmt.Errorf("-header %q: must follow the -url that it is for", name)
 	}
 	last := &s.all[len(s.all)-1]
 	if last.Header == nil {

@@ -20,7 +20,7 @@ func split(command string) ([]string, error) {
 		switch {
 		case escapes:
 			if i++; i == len(runes) {
-				return nil, errors.New(`there is nothing behind the last \`)
+				return nil, errors.New(`no character follows the last \`)
 			}
 			if runes[i] != '\n' {
 				word.WriteRune(runes[i])

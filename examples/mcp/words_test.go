@@ -28,7 +28,7 @@ var commands = []struct {
 	{`sh -c 'x="a b"; echo $x'`, []string{"sh", "-c", `x="a b"; echo $x`}, ""},
 	{`a 'b`, nil, "a quote is not closed: '"},
 	{`a "b\"`, nil, `a quote is not closed: "`},
-	{`a\`, nil, `there is nothing behind the last \`},
+	{`a\`, nil, `no character follows the last \`},
 }
 
 func TestSplit(t *testing.T) {

@@ -36,7 +36,7 @@ func (o *office) add(ctx context.Context, args []string) error {
 	return nil
 }
 
-var errNoText = errors.New("add: there is no text")
+var errNoText = errors.New("add: the text is missing")
 
 // lines returns the non-empty lines of a file.
 func lines(f *os.File) (texts []string, err error) {
@@ -62,7 +62,7 @@ func (o *office) approve(ctx context.Context, args []string) error {
 	d := queue.Decision{Approved: true}
 	if len(args) > 1 {
 		if !isCall.MatchString(args[1]) {
-			return fmt.Errorf("%q is no call; the name of one looks like r1.t3.c0", args[1])
+			return fmt.Errorf("%q is not a call; the name of a call looks like r1.t3.c0", args[1])
 		}
 		d.Call = event.CallRef(args[1])
 	}
@@ -77,7 +77,7 @@ func (o *office) deny(ctx context.Context, args []string) error {
 		d.Call, reason = event.CallRef(reason[0]), reason[1:]
 	}
 	if len(reason) > 0 && isTypo.MatchString(reason[0]) {
-		return fmt.Errorf("%q is no call and no reason; the name of a call looks like r1.t3.c0", reason[0])
+		return fmt.Errorf("%q is neither a call nor a reason; the name of a call looks like r1.t3.c0", reason[0])
 	}
 	d.Reason = strings.Join(reason, " ")
 	return o.decide(ctx, request, d, "denied")

@@ -27,13 +27,13 @@ const many = math.MaxInt
 
 func commands() []command {
 	return []command{
-		{form: "work", about: "work off the queue (without a command, too)", makes: true, office: (*office).work},
-		{form: "list", about: "the requests and where they stand", office: (*office).list},
-		{form: "show ID", about: "a request and its conversation", min: 1, max: 1, office: (*office).show},
-		{form: "add TEXT", about: "a new request; add - reads them from stdin, one a line", min: 1, max: many, makes: true, office: (*office).add},
-		{form: "approve ID [CALL]", about: "let the calls that it asks about run, or one of them", min: 1, max: 2, office: (*office).approve},
-		{form: "deny ID [CALL] [REASON]", about: "keep them from running; the model reads the reason", min: 1, max: many, office: (*office).deny},
-		{form: "retry [ID…]", about: "try requests again that failed: all, or these", max: many, office: (*office).retry},
+		{form: "work", about: "work off the queue (also the default)", makes: true, office: (*office).work},
+		{form: "list", about: "print the requests and their states", office: (*office).list},
+		{form: "show ID", about: "print a request and its conversation", min: 1, max: 1, office: (*office).show},
+		{form: "add TEXT", about: "add a request; add - reads a request from each line of stdin", min: 1, max: many, makes: true, office: (*office).add},
+		{form: "approve ID [CALL]", about: "approve the calls that wait, or one of them", min: 1, max: 2, office: (*office).approve},
+		{form: "deny ID [CALL] [REASON]", about: "deny them; the model reads the reason", min: 1, max: many, office: (*office).deny},
+		{form: "retry [ID…]", about: "try failed requests again: all, or these", max: many, office: (*office).retry},
 		{form: "help", about: "this page", alone: func() error { help(os.Stdout); return nil }},
 	}
 }
@@ -94,13 +94,13 @@ func (o *office) check() error {
 	case o.where == "":
 		return errors.New(`-db "" names no database`)
 	case o.workers < 1:
-		return fmt.Errorf("-workers %d: there must be one", o.workers)
+		return fmt.Errorf("-workers %d: at least 1 is required", o.workers)
 	case o.pause < 0:
 		return fmt.Errorf("-pause %v: it cannot be negative", o.pause)
 	case o.lease < time.Second:
 		return fmt.Errorf("-lease %v: it must be 1s or more", o.lease)
 	case given("load") && o.load < 1:
-		return fmt.Errorf("-load %d: there must be one request", o.load)
+		return fmt.Errorf("-load %d: at least 1 is required", o.load)
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func given(name string) (is bool) {
 func number(text string) (int64, error) {
 	id, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no number of a request", text)
+		return 0, fmt.Errorf("%q is not the number of a request", text)
 	}
 	return id, nil
 }

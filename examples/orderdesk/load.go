@@ -59,7 +59,7 @@ func runLoad(ctx context.Context, out io.Writer, live bool, where string, copies
 	if err := errors.Join(failed, l.Check(ctx)); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(out, "%-12s every answer, every object and every event is as it must be\n", "checked")
+	_, _ = fmt.Fprintf(out, "%-12s every answer, object and event is as expected\n", "checked")
 	return nil
 }
 

@@ -27,5 +27,5 @@ func requireLoad(t *testing.T, where string) {
 		`requests     20 in [0-9.]+ s: \d+/s\n(.*\n)*`+
 		`errors       0\n`+
 		`database     [0-9.]+ MB\n`+
-		`checked      every answer, every object and every event is as it must be\n$`, out.String())
+		`checked      every answer, object and event is as expected\n$`, out.String())
 }

@@ -29,11 +29,11 @@ func main() {
 	app.Own = true
 	o := &office{App: app}
 	flag.StringVar(&o.where, "db", "orderdesk.db", "an SQLite `file`, or postgres://… of a PostgreSQL database")
-	flag.IntVar(&o.workers, "workers", 4, "how many requests are worked on at once")
+	flag.IntVar(&o.workers, "workers", 4, "number of concurrent requests")
 	flag.BoolVar(&o.watch, "watch", false, "when all is done, wait for new requests and decisions")
-	flag.DurationVar(&o.pause, "pause", 300*time.Millisecond, "how long the scripted clerk thinks about a reply, without a key")
-	flag.DurationVar(&o.lease, "lease", 10*time.Second, "how long the requests of a process that died stay taken, 1s at least")
-	flag.IntVar(&o.load, "load", 0, "instead, work off `n` copies of the requests at once, and measure that (-db default: a temporary file)")
+	flag.DurationVar(&o.pause, "pause", 300*time.Millisecond, "time for which the scripted clerk thinks about a reply, without a key")
+	flag.DurationVar(&o.lease, "lease", 10*time.Second, "time for which the requests of a dead process stay taken, at least 1s")
+	flag.IntVar(&o.load, "load", 0, "measure a run of `n` copies of the requests at once, and do nothing else (-db default: a temporary file)")
 	flag.CommandLine.Init("orderdesk", flag.ContinueOnError) // parse reports errors
 	flag.CommandLine.SetOutput(io.Discard)
 	app.Main("orderdesk", func(*cli.App) error {
@@ -89,7 +89,7 @@ func (o *office) run(do command, args []string) error {
 func (o *office) open(ctx context.Context, makes bool) (err error) {
 	if !makes {
 		if there, err := desk.Exists(ctx, o.where); err != nil || !there {
-			return cmp.Or(err, errors.New("there is no such database; work and add make one"))
+			return cmp.Or(err, errors.New("the database does not exist; work and add create it"))
 		}
 	}
 	if o.desk, err = desk.Open(ctx, o.where); err != nil {

@@ -24,7 +24,7 @@ func plain(err error) error {
 		return fmt.Errorf("there is no host %s", e.Name)
 	}
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
-		return fmt.Errorf("no server answers at %v: %w", e.Addr, innermost(e))
+		return fmt.Errorf("no server responds at %v: %w", e.Addr, innermost(e))
 	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		if words, known := sqliteWords[e.Code()&0xff]; known {
@@ -41,8 +41,8 @@ var sqliteWords = map[int]string{
 	10: "the disk fails",
 	11: "the file is damaged",
 	13: "the disk is full",
-	14: "the file cannot be opened: is it in a directory that is there, and that may be written to?",
-	26: "the file is no SQLite database",
+	14: "the file cannot be opened: does its directory exist, and is it writable?",
+	26: "the file is not an SQLite database",
 }
 
 func innermost(err error) error {

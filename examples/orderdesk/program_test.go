@@ -419,17 +419,17 @@ func testNoProvider(t *testing.T, p program, want *desk.Data) {
 // is said why, without its password.
 func testNoDatabase(t *testing.T, p program, _ *desk.Data) {
 	for _, args := range [][]string{{"list"}, {"show", "1"}, {"approve", "1"}, {"deny", "1"}, {"retry"}} {
-		p.wrong(t, 1, "orderdesk: "+p.db+": there is no such database; work and add make one\n", args...)
+		p.wrong(t, 1, "orderdesk: "+p.db+": the database does not exist; work and add create it\n", args...)
 		require.NoFileExists(t, p.db)
 	}
 	require.NoError(t, os.WriteFile(p.db, bytes.Repeat([]byte("no database "), 1000), 0o600))
-	p.wrong(t, 1, "orderdesk: "+p.db+": the file is no SQLite database\n", "list")
+	p.wrong(t, 1, "orderdesk: "+p.db+": the file is not an SQLite database\n", "list")
 	inFile := filepath.Join(p.db, "desk.db")
 	p.wrong(t, 1, "orderdesk: "+inFile+": ", "-db", inFile, "work")
 	p.wrong(t, 1, "orderdesk: "+filepath.Dir(p.db)+": desk: it is a directory\n", "-db", filepath.Dir(p.db), "work")
 	p.db = filepath.Join(t.TempDir(), "theirs.db")
 	require.NoError(t, os.WriteFile(p.db, nil, 0o600))
-	p.wrong(t, 1, "orderdesk: "+p.db+": there is no such database; work and add make one\n", "list")
+	p.wrong(t, 1, "orderdesk: "+p.db+": the database does not exist; work and add create it\n", "list")
 	db, err := sql.Open("sqlite", p.db)
 	require.NoError(t, err)
 	execute(t, db, `CREATE TABLE theirs (a)`)
@@ -472,7 +472,7 @@ func testWrong(t *testing.T, p program, _ *desk.Data) {
 		{[]string{"show"}, "usage: orderdesk show ID"},
 		{[]string{"approve"}, "usage: orderdesk approve ID [CALL]"},
 		{[]string{"deny"}, "usage: orderdesk deny ID [CALL] [REASON]"},
-		{[]string{"add", " "}, "add: there is no text"},
+		{[]string{"add", " "}, "add: the text is missing"},
 		{[]string{"-lease", "-5s"}, "-lease -5s: it must be 1s or more"},
 		{[]string{"work", "-lease", "0"}, "-lease 0s: it must be 1s or more"},
 		{[]string{"-workers", "0"}, "-workers 0: there must be one"},
@@ -491,13 +491,13 @@ func testWrong(t *testing.T, p program, _ *desk.Data) {
 
 	p.do(t, "add", "Who are you?")
 	p.wrong(t, 1, "orderdesk: there is no request 99\n", "approve", "99")
-	p.wrong(t, 1, "orderdesk: \"x\" is no number of a request\n", "show", "x")
+	p.wrong(t, 1, "orderdesk: \"x\" is not the number of a request\n", "show", "x")
 	p.wrong(t, 1, "orderdesk: request 1 is waiting: there is nothing to decide\n", "approve", "1")
-	p.wrong(t, 1, "orderdesk: \"worn\" is no call; the name of one looks like r1.t3.c0\n", "approve", "1", "worn")
+	p.wrong(t, 1, "orderdesk: \"worn\" is not a call; the name of a call looks like r1.t3.c0\n", "approve", "1", "worn")
 	p.work(t)
 	p.wrong(t, 1, "orderdesk: request 2 does not ask about call r9.t1.c0\n", "deny", "2", "r9.t1.c0", "worn")
 	for _, typo := range []string{"r1.t3.co", "r1.t3", "R1.T3.C0", "--force"} {
-		p.wrong(t, 1, fmt.Sprintf("orderdesk: %q is no call and no reason; the name of a call looks like r1.t3.c0\n", typo), "deny", "2", typo)
+		p.wrong(t, 1, fmt.Sprintf("orderdesk: %q is neither a call nor a reason; the name of a call looks like r1.t3.c0\n", typo), "deny", "2", typo)
 	}
 	p.wrong(t, 1, "orderdesk: request 14 has failed: there is nothing to decide\n", "deny", "14", "249.00", "is", "too", "much")
 	p.wrong(t, 1, "orderdesk: request 14 has failed: there is nothing to decide\n", "deny", "14")

@@ -23,7 +23,7 @@ func (o *office) list(ctx context.Context, _ []string) error {
 	return nil
 }
 
-// show prints a request and its conversation.
+// show prints print a request and its conversation.
 func (o *office) show(ctx context.Context, args []string) error {
 	id, err := number(args[0])
 	if err != nil {

@@ -124,7 +124,7 @@ func (o *office) wrapped(format string, args ...any) {
 func call(p runner.Pending) string {
 	text := fmt.Sprintf("[%s] %s %s", p.Call, p.ToolCall.Name, cli.OneLine(p.ToolCall.Arguments))
 	if p.InDoubt {
-		text += " (it was interrupted, and nobody knows whether it took effect; to approve is to run it again)"
+		text += " (it was interrupted, and its effect is unknown; to approve is to run it again)"
 	}
 	return text
 }

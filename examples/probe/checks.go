@@ -69,7 +69,7 @@ func checks() []check {
 		{name: "tool_choice named", run: choiceNamed, needs: tools, variants: choices, insist: true},
 		{name: "parallel calls", run: parallelCalls, needs: tools, variants: []variant{omit("parallel_tool_calls")}},
 		{name: "tool results", run: toolResults, needs: tools, variants: histories},
-		{name: "calls of others", run: callsOfOthers, needs: tools, variants: histories},
+		{name: "foreign calls", run: callsOfOthers, needs: tools, variants: histories},
 		{name: "user after results", run: userAfterResults, needs: tools, variants: append([]variant{func(p *openai.Profile) { p.Bridge = true }}, histories...)},
 		{name: "results, no tools", run: resultsWithoutTools, needs: tools, variants: append([]variant{func(p *openai.Profile) { p.NeedTools = true }}, histories...)},
 		{name: "large schemas", run: largeSchema, needs: tools, variants: schemas},
@@ -77,9 +77,9 @@ func checks() []check {
 		{name: "json_object", run: jsonObject},
 		{name: "json_schema", run: jsonSchema, variants: append([]variant{func(p *openai.Profile) { p.Strict = openai.StrictNever }}, schemas...)},
 		{name: "image input", run: imageInput},
-		{name: "image of a tool", run: imageOfTool, needs: []string{"image input", "tool results"}, sure: true, insist: true,
+		{name: "image from a tool", run: imageOfTool, needs: []string{"image input", "tool results"}, sure: true, insist: true,
 			variants: []variant{func(p *openai.Profile) { p.ToolImages = openai.ToolImagesUser }}},
-		{name: "bound on tokens", run: tokenBound, insist: true, variants: []variant{
+		{name: "token limit", run: tokenBound, insist: true, variants: []variant{
 			func(p *openai.Profile) { p.MaxTokensField = "max_completion_tokens" },
 			func(p *openai.Profile) { p.MaxTokensField = "max_tokens" },
 		}},
@@ -94,7 +94,7 @@ func user(text string) []llm.Message { return []llm.Message{llm.User(text)} }
 func plainText(ctx context.Context, t *trial) (string, error) {
 	resp, err := t.ask(ctx, llm.Request{Messages: user("Say hello in one word.")})
 	if err == nil && strings.TrimSpace(resp.Message.Text()) == "" {
-		err = unclearf("the answer holds no text (finish reason %q)", resp.Finish.Raw)
+		err = unclearf("the answer has no text (finish reason %q)", resp.Finish.Raw)
 	}
 	return "", err
 }
@@ -116,7 +116,7 @@ func developerRole(ctx context.Context, t *trial) (string, error) {
 // mentions returns err, or describes an answer without the word.
 func mentions(resp *llm.Response, err error, word string) error {
 	if err == nil && !strings.Contains(strings.ToLower(resp.Message.Text()), word) {
-		return unclearf("it was taken, but the answer does not say %q", word)
+		return unclearf("the provider accepted it, but the answer does not say %q", word)
 	}
 	return err
 }
@@ -149,9 +149,9 @@ func usageInStreams(ctx context.Context, t *trial) (string, error) {
 	case resp.Usage != llm.Usage{}:
 		return fmt.Sprintf("%d tokens in, %d out", resp.Usage.InputTokens, resp.Usage.OutputTokens), nil
 	case slices.Contains(t.profile.Omit, "stream_options"):
-		return "", errors.New("none is sent, and it cannot be asked for")
+		return "", errors.New("the provider sends none, and has no option for it")
 	}
-	return "", errors.New("none is sent, though it was asked for")
+	return "", errors.New("the provider sends none, although the request asks for it")
 }
 
 var (
@@ -173,7 +173,7 @@ func choiceRequired(ctx context.Context, t *trial) (string, error) {
 		Messages: user("Lisbon."), Tools: []llm.ToolDef{weather}, Settings: llm.Settings{ToolChoice: llm.ToolRequired},
 	})
 	if err == nil && t.profile.ToolChoice == openai.ToolChoiceAuto {
-		return "it is left to the model", nil
+		return "the choice is left to the model", nil
 	}
 	if err == nil && len(resp.Message.Calls()) == 0 {
 		return "", unclearf("the choice is ignored: a call was required, and the model made none")
@@ -187,7 +187,7 @@ func choiceNamed(ctx context.Context, t *trial) (string, error) {
 		Settings: llm.Settings{ToolChoice: llm.ToolNamed(clock.Name)},
 	})
 	if err == nil && t.profile.ToolChoice == openai.ToolChoiceAuto {
-		return "it is left to the model, which gets no other tool", nil
+		return "the choice is left to the model, which gets no other tool", nil
 	}
 	if err == nil {
 		for _, c := range resp.Message.Calls() {
@@ -206,12 +206,12 @@ func called(resp *llm.Response, err error, name string) error {
 	}
 	calls := resp.Message.Calls()
 	if len(calls) == 0 {
-		return unclearf("it was taken, but the model called no tool")
+		return unclearf("the provider accepted it, but the model called no tool")
 	}
 	for _, c := range calls {
 		var args struct{ City string }
 		if c.Name != name {
-			return unclearf("it was taken, but the model called %s", c.Name)
+			return unclearf("the provider accepted it, but the model called %s", c.Name)
 		}
 		if json.Unmarshal([]byte(c.Arguments), &args) != nil || args.City == "" {
 			return unclearf("the model called the tool with %s", c.Arguments)
@@ -256,7 +256,7 @@ func largeSchema(ctx context.Context, t *trial) (string, error) {
 		Messages: user("Book a table for 4 guests on 2030-05-17 for Ada. Use the tool."), Tools: []llm.ToolDef{table},
 	})
 	if err == nil && len(resp.Message.Calls()) == 0 {
-		err = unclearf("it was taken, but the model called no tool")
+		err = unclearf("the provider accepted it, but the model called no tool")
 	}
 	return "", err
 }
@@ -294,7 +294,7 @@ func jsonSchema(ctx context.Context, t *trial) (string, error) {
 	}
 	var capital struct{ City string }
 	if json.Unmarshal([]byte(resp.Message.Text()), &capital) != nil || capital.City == "" {
-		return "", unclearf("it was taken, but the answer does not fit the schema: %s", resp.Message.Text())
+		return "", unclearf("the provider accepted it, but the answer does not fit the schema: %s", resp.Message.Text())
 	}
 	return "", nil
 }
@@ -305,7 +305,7 @@ func isObject(resp *llm.Response, err error) error {
 	}
 	var object map[string]any
 	if json.Unmarshal([]byte(resp.Message.Text()), &object) != nil {
-		return unclearf("it was taken, but the answer is no JSON object: %s", resp.Message.Text())
+		return unclearf("the provider accepted it, but the answer is not a JSON object: %s", resp.Message.Text())
 	}
 	return nil
 }
@@ -325,7 +325,7 @@ func tokenBound(ctx context.Context, t *trial) (string, error) {
 		Messages: user("Count from 1 to 200, one number after the other."), Settings: llm.Settings{MaxOutputTokens: 24},
 	})
 	if err == nil && resp.Finish.Reason != llm.FinishLength {
-		err = unclearf("%s was taken, but the answer goes on until %q", name, resp.Finish.Raw)
+		err = unclearf("the provider accepted %s, but the answer goes on until %q", name, resp.Finish.Raw)
 	}
 	return "", err
 }
@@ -333,7 +333,7 @@ func tokenBound(ctx context.Context, t *trial) (string, error) {
 func errorShape(ctx context.Context, t *trial) (string, error) {
 	resp, err := t.ask(ctx, llm.Request{Model: "no-such-model-of-probe", Messages: user("Hello.")})
 	if err == nil {
-		return "", unclearf("a wrong model name is not noticed: %s answered", resp.Model)
+		return "", unclearf("the provider accepts a wrong model name: %s answered", resp.Model)
 	}
 	e, ok := errors.AsType[*llm.APIError](err)
 	if !ok || e.StatusCode == 0 {
@@ -388,7 +388,7 @@ func wholeRun(ctx context.Context, t *trial) (string, error) {
 		return "", err
 	}
 	if !strings.Contains(result.Text, fmt.Sprint(celsius)) {
-		return "", unclearf("the answer does not say what the tool said: %s", result.Text)
+		return "", unclearf("the answer does not repeat the tool's result: %s", result.Text)
 	}
 	return fmt.Sprintf("%d turns, %d tokens", result.Turns, result.Usage.InputTokens+result.Usage.OutputTokens), nil
 }

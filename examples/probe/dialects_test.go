@@ -291,7 +291,7 @@ func dialects() []dialect {
 				},
 			),
 			want: openai.Profile{MaxTokensField: "max_tokens", Omit: []string{"stream_options"}},
-			odd:  map[string]status{"usage in streams": fails, "json_schema": fails, "image input": fails, "image of a tool": skipped},
+			odd:  map[string]status{"usage in streams": fails, "json_schema": fails, "image input": fails, "image from a tool": skipped},
 		},
 		{
 			name: "o series",
@@ -365,8 +365,8 @@ func dialects() []dialect {
 			refuse: member("tools", 404, `{"error":{"message":"No endpoints found that support tool use.","code":404}}`),
 			odd: map[string]status{
 				"tools": fails, "tool_choice required": skipped, "tool_choice named": skipped, "parallel calls": skipped, "tool results": skipped,
-				"calls of others": skipped, "user after results": skipped, "results, no tools": skipped, "large schemas": skipped, "strict schemas": skipped,
-				"image of a tool": skipped, "a whole run": skipped,
+				"foreign calls": skipped, "user after results": skipped, "results, no tools": skipped, "large schemas": skipped, "strict schemas": skipped,
+				"image from a tool": skipped, "a whole run": skipped,
 			},
 		},
 	}

@@ -22,9 +22,9 @@ import (
 func main() {
 	app, timeout := cli.New(), 2*time.Minute
 	flag.Lookup("json").Usage = "print the findings as one JSON document"
-	flag.Func("timeout", "bound on each check, as a `duration` (default 2m)", func(s string) (err error) {
+	flag.Func("timeout", "limit of each check, as a `duration` (default 2m)", func(s string) (err error) {
 		if timeout, err = time.ParseDuration(s); err == nil && timeout <= 0 {
-			err = errors.New("it has to be above zero")
+			err = errors.New("the timeout must be above zero")
 		}
 		return err
 	})

@@ -77,7 +77,7 @@ type report struct {
 func (r *report) begin() {
 	r.Note("%s at %s", r.probe.model, r.where())
 	if fields := changes(openai.Profile{}, r.known); len(fields) > 0 {
-		r.lines("", "known of it: "+strings.Join(fields, ", "))
+		r.lines("", "profile of the library: "+strings.Join(fields, ", "))
 	}
 	r.Note("")
 }
@@ -136,7 +136,7 @@ func (r *report) end() {
 
 func recommendation(preset bool) string {
 	if preset {
-		return "Recommended: leave Config.Profile nil, which is this:"
+		return "Recommended: leave Config.Profile nil, which means:"
 	}
 	return "Recommended for Config.Profile:"
 }

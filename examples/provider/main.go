@@ -17,7 +17,7 @@ import (
 )
 
 func main() {
-	address := flag.String("addr", "127.0.0.1:0", "where to listen, as `host:port`; port 0 is any free one")
+	address := flag.String("addr", "127.0.0.1:0", "`host:port` to listen on; port 0 selects a free port")
 	cli.Parse("provider [flags]")
 	if err := run(*address); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", cli.Name(), err)

@@ -97,7 +97,7 @@ func (b *Board) Report(r queue.Report) {
 		return
 	}
 	if r.Elsewhere {
-		b.line(r.Request, "held", "by another process, which is at work on it")
+		b.line(r.Request, "held", "by another process, which works on it")
 		return
 	}
 	at := &b.seats[r.Worker]

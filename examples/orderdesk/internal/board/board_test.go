@@ -257,7 +257,7 @@ func TestPlain(t *testing.T) {
    1  again     overloaded
    1  done      `+strings.Repeat("é", 100)+`
    2  asking    pay {"n":1}
-   3  held      by another process, which is at work on it
+   3  held      by another process, which works on it
    4  waits     for a worker
 stopping
 `, out.String())

@@ -37,7 +37,7 @@ func (l *Load) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return findings("not as it must be", append(found, lost...))
+	return findings("not as expected", append(found, lost...))
 }
 
 func describe(o clerk.Outcome) string {
@@ -49,7 +49,7 @@ func compare(want, got []string) (found []string) {
 	for len(want) > 0 || len(got) > 0 {
 		switch {
 		case len(want) == 0 || len(got) > 0 && got[0] < want[0]:
-			found, got = append(found, "changed by nobody: "+got[0]), got[1:]
+			found, got = append(found, "unexpected change: "+got[0]), got[1:]
 		case len(got) == 0 || want[0] < got[0]:
 			found, want = append(found, "not changed: "+want[0]), want[1:]
 		default:
@@ -77,7 +77,7 @@ func (l *Load) lostEvents(ctx context.Context) (found []string, err error) {
 	}
 	for _, j := range l.jobs {
 		if j.err == nil && kept[j.session] != j.events {
-			found = append(found, fmt.Sprintf("%s: %d events were seen, and %d are kept", j.session, j.events, kept[j.session]))
+			found = append(found, fmt.Sprintf("%s: %d events were reported, and %d are in the journal", j.session, j.events, kept[j.session]))
 		}
 	}
 	return found, rows.Err()

@@ -50,7 +50,7 @@ func about(seed *desk.Data, text string) (*desk.Data, error) {
 		}
 		return &desk.Data{Users: map[string]*desk.User{id: u}, Orders: orders}, nil
 	}
-	return nil, fmt.Errorf("load: nobody asks this: %s", text)
+	return nil, fmt.Errorf("load: unknown request: %s", text)
 }
 
 // add adds the copy of a request's user.

@@ -66,26 +66,26 @@ func TestSpoilt(t *testing.T) {
 		{
 			`UPDATE orders SET status = 'pending' WHERE id = '#D0001006-0003'`,
 			`UPDATE orders SET status = 'cancelled' WHERE id = '#D0001006-0003'`,
-			"load: not as it must be: 1\n" +
+			"load: not as expected: 1\n" +
 				`not changed: orders #D0001006-0003 status: "pending" → "cancelled"`,
 		},
 		{
 			`UPDATE payment_methods SET balance_cents = balance_cents - 4085 + 5000 WHERE id = 'gift_card_1001_4'`,
 			`UPDATE payment_methods SET balance_cents = balance_cents + 4085 - 5000 WHERE id = 'gift_card_1001_4'`,
-			"load: not as it must be: 2\n" +
+			"load: not as expected: 2\n" +
 				"not changed: users ada_pine_1001_4 payment_methods.gift_card_1001_4.balance: 75.00 → 34.15\n" +
-				"changed by nobody: users ada_pine_1001_4 payment_methods.gift_card_1001_4.balance: 75.00 → 43.30",
+				"unexpected change: users ada_pine_1001_4 payment_methods.gift_card_1001_4.balance: 75.00 → 43.30",
 		},
 		{
 			`INSERT INTO payments (order_id, position, type, amount_cents, payment_method_id) VALUES ('#D0001003-0002', 2, 'refund', 24900, 'paypal_1002')`,
 			`DELETE FROM payments WHERE order_id = '#D0001003-0002' AND position = 2`,
-			"load: not as it must be: 1\n" +
-				`changed by nobody: orders #D0001003-0002 payment_history.2: none → {"amount":249.00,"payment_method_id":"paypal_1002","transaction_type":"refund"}`,
+			"load: not as expected: 1\n" +
+				`unexpected change: orders #D0001003-0002 payment_history.2: none → {"amount":249.00,"payment_method_id":"paypal_1002","transaction_type":"refund"}`,
 		},
 		{
 			`UPDATE toolloop_events SET seq = 99 WHERE session = 'load-5' AND seq = 7; DELETE FROM toolloop_events WHERE seq = 99`,
 			``,
-			"load: not as it must be: 1\nload-5: 19 events were seen, and 18 are kept",
+			"load: not as expected: 1\nload-5: 19 events were reported, and 18 are in the journal",
 		},
 	} {
 		require.NoError(t, l.Check(t.Context()))

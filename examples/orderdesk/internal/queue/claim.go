@@ -8,7 +8,7 @@ import (
 )
 
 // errTaken says that another worker has begun the request.
-var errTaken = errors.New("another worker had the request meanwhile")
+var errTaken = errors.New("another worker has taken the request")
 
 // A claim is a journal that opens the session of a request for a run. Once the claim
 // has the lease on the session, it checks again whether the request needs a worker,

@@ -173,7 +173,7 @@ func add(ctx context.Context, tx *sql.Tx, texts []string) ([]int64, error) {
 	ids := make([]int64, len(texts))
 	for i, text := range texts {
 		if strings.TrimSpace(text) == "" {
-			return nil, errors.New("a request without text")
+			return nil, errors.New("the text of the request is empty")
 		}
 		if err := tx.QueryRowContext(ctx, `INSERT INTO requests (text) VALUES ($1) RETURNING id`, text).Scan(&ids[i]); err != nil {
 			return nil, err

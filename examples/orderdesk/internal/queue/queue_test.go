@@ -233,7 +233,7 @@ func TestWrongDecisions(t *testing.T) {
 	require.EqualError(t, f.Retry(t.Context(), 1), "request 1 is asking: there is nothing to try again")
 	require.EqualError(t, f.Retry(t.Context(), 3, 4), "there is no request 4")
 	_, err = f.Add(t.Context(), "look", " \n")
-	require.EqualError(t, err, "queue: a request without text")
+	require.EqualError(t, err, "queue: the text of the request is empty")
 	require.Equal(t, before, f.stands(t))
 	_, err = f.Decide(t.Context(), 1, queue.Decision{Approved: true})
 	require.NoError(t, err)
