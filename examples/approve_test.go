@@ -39,7 +39,8 @@ turns: 2, tokens: N in, N out
 `
 )
 
-// approve starts the program in a directory, whose name is DIR in what it prints.
+// approve starts the program in a directory. In the output, DIR replaces the name of
+// the directory.
 func approve(t *testing.T, dir string, args ...string) outcome {
 	t.Helper()
 	o := start(t, nil, "", "approve", append([]string{"-dir", dir}, args...)...)
@@ -47,7 +48,7 @@ func approve(t *testing.T, dir string, args ...string) outcome {
 	return o
 }
 
-// TestApprove: each start is a process of its own, and the next one goes on.
+// TestApprove: each start is a new process and continues the session.
 func TestApprove(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -90,7 +91,7 @@ turns: 1, tokens: N in, N out
 	}
 }
 
-// TestApproveWrong: what does not fit changes nothing.
+// TestApproveWrong: invalid decisions change nothing.
 func TestApproveWrong(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -105,7 +106,7 @@ func TestApproveWrong(t *testing.T) {
 	require.Equal(t, 1, approve(t, dir, "-session", "other", "approve").status, "another conversation")
 }
 
-// TestApproveJSON: the events are all that is printed.
+// TestApproveJSON: the output has only events.
 func TestApproveJSON(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -124,8 +125,8 @@ func TestApproveJSON(t *testing.T) {
 	}, types)
 }
 
-// TestApproveCrashed: the process died behind a payment that it had not recorded yet;
-// a start without arguments goes on, and pays nothing twice.
+// TestApproveCrashed: the process died after a payment, before its record. A start
+// without arguments continues and pays nothing twice.
 func TestApproveCrashed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -142,7 +143,7 @@ func TestApproveCrashed(t *testing.T) {
 	require.Equal(t, paid, again)
 }
 
-// cutBehindStart takes all that came after a call was started off the session, as
+// cutBehindStart removes all events after the start of a call from the session, as
 // if the process had died then.
 func cutBehindStart(t *testing.T, path, call string) {
 	t.Helper()

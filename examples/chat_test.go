@@ -23,24 +23,24 @@ This is what the tools say:
 turns: 2, tokens: N in, N out
 `, notice, 0}, o)
 
-	o = start(t, nil, "Hello.\nHello?", "chat", "-json", "-stream=false") // the last line ends without a break
+	o = start(t, nil, "Hello.\nHello?", "chat", "-json", "-stream=false") // the last line has no line break
 	require.Zero(t, o.status)
 	_, types := events(t, o.stdout)
 	one := []string{"run_started", "user_messaged", "turn_prepared", "model_answered", "run_finished"}
 	require.Equal(t, append(one, one...), types)
-	require.Contains(t, o.stdout, "(I count 2 of your messages.)") // the session goes on
+	require.Contains(t, o.stdout, "(I count 2 of your messages.)") // the session continues
 }
 
-// TestChatNull: nobody types into /dev/null, so that there is nothing to ask for.
+// TestChatNull: /dev/null is not a terminal, so there is no prompt.
 func TestChatNull(t *testing.T) {
 	t.Parallel()
-	cmd := command(t, nil, "chat") // without a stdin it is os.DevNull
+	cmd := command(t, nil, "chat") // nil stdin is os.DevNull
 	out, err := cmd.Output()
 	require.NoError(t, err)
 	require.Empty(t, string(out))
 }
 
-// TestChatInterrupted: ^C ends the turn, and the conversation goes on.
+// TestChatInterrupted: ^C ends the turn, and the conversation continues.
 func TestChatInterrupted(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
@@ -65,7 +65,7 @@ func TestChatInterrupted(t *testing.T) {
 	require.Equal(t, "cancelled", next())
 	_, err = io.WriteString(stdin, "Hello?\n")
 	require.NoError(t, err)
-	// The interrupt came before the function was called, or after.
+	// The interrupt came before or after the call of the function.
 	require.Regexp(t, `^\[r1\.t1\.c0\] set_timer (not_run|outcome_unknown): `, next())
 	require.Contains(t, next(), "(I count 2 of your messages.)")
 	require.NoError(t, stdin.Close())

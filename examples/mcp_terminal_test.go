@@ -17,7 +17,7 @@ func atTerminal(t *testing.T, name string, args ...string) *ptytest.Terminal {
 	return ptytest.Start(t, command(t, []string{"NO_COLOR=1"}, name, args...))
 }
 
-// reply types the last line and returns all that was on the screen, and the status.
+// reply types the last line and returns the screen and the status.
 func reply(t *testing.T, m *ptytest.Terminal, line string) (screen, status string) {
 	t.Helper()
 	m.Type(t, line)
@@ -30,7 +30,7 @@ const (
 	ask = `Run notebook__delete {"about":"Lisbon"}` + "\n" + why
 )
 
-// TestMCPTerminal: whoever sits there decides.
+// TestMCPTerminal: the user at the terminal decides.
 func TestMCPTerminal(t *testing.T) {
 	t.Parallel()
 	const denied = "The call was denied. It did not run. Do not repeat it: go on without it, or ask the user."
@@ -61,7 +61,7 @@ func TestMCPTerminal(t *testing.T) {
 	}
 }
 
-// TestMCPTerminalAhead: what was typed before the question is no answer to it.
+// TestMCPTerminalAhead: input before the question does not answer the question.
 func TestMCPTerminalAhead(t *testing.T) {
 	t.Parallel()
 	m := atTerminal(t, "mcp")
@@ -73,8 +73,8 @@ func TestMCPTerminalAhead(t *testing.T) {
 	require.Equal(t, "0", status)
 }
 
-// TestMCPTerminalWhole: nobody approves what is not shown, or shown as something
-// else.
+// TestMCPTerminalWhole: the question shows the whole arguments, and shows them as
+// they are.
 func TestMCPTerminalWhole(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text, shown string }{

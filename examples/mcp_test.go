@@ -46,7 +46,7 @@ turns: 2, tokens: N in, N out
 	noAnswer = "there is no terminal, so calls that need approval are denied; -yes approves all calls\n"
 )
 
-// mcpSaid is the answer when this came of the call that deletes.
+// mcpSaid returns the answer after an outcome of the call of delete.
 func mcpSaid(what string) string { return strings.Replace(mcpSays, "WHAT", what, 1) }
 
 var (
@@ -54,9 +54,8 @@ var (
 	results = regexp.MustCompile(`(?m)(^\[r1\.t1\.c\d\] = .*\n)+`)
 )
 
-// settled is an output with its results in the order of the calls, and without the
-// reports of progress: how many of them are seen depends on the time that all else
-// takes.
+// settled returns an output with the results in the order of the calls, and without
+// reports of progress, whose number depends on timing.
 func settled(output string) string {
 	return results.ReplaceAllStringFunc(reading.ReplaceAllString(output, ""), func(lines string) string {
 		return strings.Join(slices.Sorted(strings.Lines(lines)), "")
@@ -70,8 +69,8 @@ func runMCP(t *testing.T, args ...string) outcome {
 	return o
 }
 
-// TestMCP: without a server the program is its own. Without a terminal nobody
-// approves anything.
+// TestMCP: without flags the program is its own server. Without a terminal there is
+// no approval.
 func TestMCP(t *testing.T) {
 	t.Parallel()
 	denied := mcpCalls + "[r1.t1.c1] denied\n[r1.t1.c1] notebook__delete denied: " + nobody + "\n" + mcpSaid(nobody)
@@ -105,7 +104,7 @@ turns: 2, tokens: N in, N out
 	}
 }
 
-// TestMCPJSON: the events are told as they are, progress too.
+// TestMCPJSON: all events are printed, including progress.
 func TestMCPJSON(t *testing.T) {
 	t.Parallel()
 	o := runMCP(t, "-json")
@@ -140,7 +139,7 @@ const findTool = `
 func TestMCPList(t *testing.T) {
 	t.Parallel()
 	o := start(t, nil, "", "mcp", "-list")
-	require.Empty(t, o.stderr) // no model is looked for
+	require.Empty(t, o.stderr) // the program looks for no model
 	require.Zero(t, o.status)
 	require.True(t, strings.HasPrefix(o.stdout, "notebook: 4 tools\n"+findTool+`
   notebook__add (asks for approval)
@@ -178,7 +177,7 @@ func TestMCPList(t *testing.T) {
 	require.JSONEq(t, `{"type":"object","properties":{"about":{"type":"string","description":"A word that the entries have","minLength":1}},"additionalProperties":false,"required":["about"]}`, string(doc.Tools[0].Schema))
 }
 
-// TestMCPListHostile: what a server says cannot move the cursor, nor turn text around.
+// TestMCPListHostile: texts of a server cannot move the cursor or reverse text.
 func TestMCPListHostile(t *testing.T) {
 	t.Parallel()
 	server := sdk.NewServer(&sdk.Implementation{Name: "evil", Version: "v1"}, nil)
@@ -202,7 +201,8 @@ func TestMCPListHostile(t *testing.T) {
 `, "", 0}, o)
 }
 
-// mcpConfig is a file of two servers, of which the second does not start.
+// mcpConfig returns a configuration of two servers, of which the second does not
+// start.
 func mcpConfig(t *testing.T) string {
 	t.Helper()
 	type server struct {
@@ -219,7 +219,8 @@ func mcpConfig(t *testing.T) string {
 	return file
 }
 
-// TestMCPConfig: a server that does not start is told of, and the others are used.
+// TestMCPConfig: the program reports a server that does not start, and uses the
+// others.
 func TestMCPConfig(t *testing.T) {
 	t.Parallel()
 	const why = "the server's process ended: exit status 1; its standard error ended with: mcp: listen tcp: address nowhere: missing port in address"
@@ -236,7 +237,7 @@ func TestMCPConfig(t *testing.T) {
 	require.True(t, strings.HasSuffix(o.stdout, "\n\ngone: "+why+"\n\n"), o.stdout)
 }
 
-// TestMCPNames: several servers at once, each with a name of its own.
+// TestMCPNames: several servers at once have different names.
 func TestMCPNames(t *testing.T) {
 	t.Parallel()
 	self := "'" + filepath.Join(bin, "mcp"+exe) + "' serve"
@@ -259,7 +260,7 @@ func serveMCP(t *testing.T) (address *url.URL, stop func()) {
 	address, err = url.Parse(lines.Text())
 	require.NoError(t, err)
 	return address, func() {
-		if runtime.GOOS == "windows" { // no process can be interrupted from outside
+		if runtime.GOOS == "windows" { // Windows cannot interrupt another process
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
 			return
@@ -269,7 +270,7 @@ func serveMCP(t *testing.T) (address *url.URL, stop func()) {
 	}
 }
 
-// keyed is a way to a server that tells which keys it was sent.
+// keyed returns a proxy of a server, and the keys that it receives.
 func keyed(t *testing.T, target *url.URL) (address string, keys func() map[string]bool) {
 	t.Helper()
 	var mu sync.Mutex
@@ -289,8 +290,8 @@ func keyed(t *testing.T, target *url.URL) (address string, keys func() map[strin
 	}
 }
 
-// TestMCPOverHTTP: what one client changes, the next one sees. A header is sent to
-// the server behind which it stands, and to no other.
+// TestMCPOverHTTP: a client sees the changes of an earlier client. A header goes
+// only to the server before it.
 func TestMCPOverHTTP(t *testing.T) {
 	t.Parallel()
 	target, stop := serveMCP(t)
@@ -345,8 +346,9 @@ func TestMCPBadFlags(t *testing.T) {
 	require.Contains(t, o.stderr, "has no servers")
 }
 
-// TestMCPRealServers: servers of others, as a user starts them, below a directory
-// whose name has to be quoted. See TestRealServers of tool/mcp for the variables.
+// TestMCPRealServers: public servers, started as a user starts them, below a
+// directory whose name needs quotes. See TestRealServers of tool/mcp for the
+// variables.
 func TestMCPRealServers(t *testing.T) {
 	t.Parallel()
 	node := os.Getenv("TOOLLOOP_MCP_NODE")

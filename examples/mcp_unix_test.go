@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMCPLeavesNothing: a server ends with the program that started it, also if that
-// is killed and can do nothing about it, and with a call on its way.
+// TestMCPLeavesNothing: a server ends with the program that started it, even if the
+// program is killed during a call.
 func TestMCPLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -39,7 +39,7 @@ func TestMCPLeavesNothing(t *testing.T) {
 			stdout, err := cmd.StdoutPipe()
 			require.NoError(t, err)
 			require.NoError(t, cmd.Start())
-			pipe, err := os.Open(held) // once the server is there
+			pipe, err := os.Open(held) // blocks until the server has started
 			require.NoError(t, err)
 			defer func() { _ = pipe.Close() }()
 
@@ -48,10 +48,10 @@ func TestMCPLeavesNothing(t *testing.T) {
 			}
 			require.NoError(t, cmd.Process.Signal(tt.signal))
 			require.NoError(t, pipe.SetReadDeadline(time.Now().Add(time.Minute)))
-			rest, err := io.ReadAll(pipe) // until nobody holds it any more
+			rest, err := io.ReadAll(pipe) // until the last holder has closed it
 			require.NoError(t, err)
 			require.Empty(t, rest)
-			for lines.Scan() { // to its end
+			for lines.Scan() { // to the end
 			}
 			require.Error(t, cmd.Wait())
 			require.Equal(t, tt.status, cmd.ProcessState.ExitCode())

@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	bin string // the directory of the programs
+	bin string // the directory with the programs
 	exe = map[bool]string{true: ".exe"}[runtime.GOOS == "windows"]
 )
 
@@ -47,7 +47,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// command is a program without the provider of whoever runs the tests.
+// command returns a command of a program, without the provider of the user.
 func command(t *testing.T, env []string, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, name+exe), args...)
@@ -75,7 +75,7 @@ func start(t *testing.T, env []string, stdin, name string, args ...string) outco
 
 var tokens = regexp.MustCompile(`tokens: \d+ in, \d+ out`)
 
-// countless replaces the numbers of tokens, which depend on how schemas are written.
+// countless replaces the numbers of tokens, which depend on the format of schemas.
 func countless(s string) string { return tokens.ReplaceAllString(s, "tokens: N in, N out") }
 
 const (
@@ -100,8 +100,8 @@ const (
 `
 )
 
-// inCallOrder puts the results of concurrent calls, which come as they are
-// ready, into the order of the calls.
+// inCallOrder sorts the results of concurrent calls, which arrive in any order, by
+// call.
 func inCallOrder(stdout string) string {
 	lines := strings.Split(stdout, "\n")
 	for i := range len(lines) - 1 {
@@ -143,7 +143,7 @@ turns: 2, tokens: N in, N out
 `, notice, 0}, o)
 }
 
-// event is a line of -json.
+// An event is a line of -json.
 type event struct {
 	Type, Text, Error string
 }
@@ -177,7 +177,7 @@ func TestJSON(t *testing.T) {
 			o := start(t, nil, "", "quickstart", append(tt.args, "Is the weather in Beijing <better>?")...)
 			require.Equal(t, notice, o.stderr)
 			require.Zero(t, o.status)
-			require.Contains(t, o.stdout, "<better>") // no escapes for HTML
+			require.Contains(t, o.stdout, "<better>") // without escapes for HTML
 			all, types := events(t, o.stdout)
 			want := []string{
 				"run_started", "user_messaged",
@@ -197,15 +197,15 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// provider serves nothing but errors.
+// provider serves only errors.
 func provider(t *testing.T) *llmtest.Server {
 	server := &llmtest.Server{Model: llmtest.Script(t), Key: "right", Models: []string{"there"}}
 	require.NoError(t, server.Start())
 	return server
 }
 
-// unreachable returns an address where nobody listens: that of the other end of
-// a connection, which nobody else is given as long as it stands.
+// unreachable returns an address without a listener: the client side of an open
+// connection, which the system gives to no other process.
 func unreachable(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -222,7 +222,7 @@ func TestErrors(t *testing.T) {
 	good := []string{"OPENAI_BASE_URL=" + server.BaseURL, "OPENAI_API_KEY=right", "OPENAI_MODEL=there"}
 	for _, tt := range []struct {
 		name string
-		env  []string // beside what is right
+		env  []string // in addition to the valid variables
 		args []string
 		want string
 
@@ -244,7 +244,7 @@ func TestErrors(t *testing.T) {
 				o := start(t, append(good, tt.env...), "Hello\nHello again\n", name, tt.args...)
 				want := tt.want
 				if name == "probe" {
-					want = strings.TrimPrefix(want, "turn 1: ") // it has no turns
+					want = strings.TrimPrefix(want, "turn 1: ") // this run has no turns
 					require.Empty(t, o.stdout)
 				}
 				require.Equal(t, name+": "+want+"\n", noticed(t, o.stderr, tt.retries))
@@ -262,7 +262,7 @@ func TestErrors(t *testing.T) {
 
 var trying = regexp.MustCompile(`^.*network: .*; trying again in [\d.]+m?s \(try \d of 3\)\n$`)
 
-// noticed returns what stderr has behind so many notices of a wait.
+// noticed returns stderr after so many notices of a wait.
 func noticed(t *testing.T, stderr string, waits int) string {
 	t.Helper()
 	lines := strings.SplitAfter(stderr, "\n")
@@ -273,7 +273,7 @@ func noticed(t *testing.T, stderr string, waits int) string {
 	return strings.Join(lines[waits:], "")
 }
 
-// TestTextBeforeCalls: each call has a line of its own, whatever was printed before.
+// TestTextBeforeCalls: each call has a line, whatever was printed before.
 func TestTextBeforeCalls(t *testing.T) {
 	t.Parallel()
 	call := llmtest.Calls("get_weather", map[string]string{"city": "Lisbon"})
@@ -338,15 +338,15 @@ func TestQuickstartInterrupted(t *testing.T) {
 	lines := bufio.NewScanner(stdout)
 	require.True(t, lines.Scan()) // the question: the run has begun
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	for lines.Scan() { // to its end
+	for lines.Scan() { // to the end
 	}
 	require.Error(t, cmd.Wait())
 	require.Equal(t, 130, cmd.ProcessState.ExitCode())
 	require.Equal(t, notice+"quickstart: interrupted\n", stderr.String())
 }
 
-// TestCopy: the program of the examples' README, with a file of the quickstart as
-// it is, builds and runs in a module of its own.
+// TestCopy: the program in the README of the examples, with an unchanged file of the
+// quickstart, builds and runs in a separate module.
 func TestCopy(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("README.md")

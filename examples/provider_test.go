@@ -19,8 +19,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
 )
 
-// TestProbe: against the embedded provider, whose model does not do what it is
-// told, everything is taken.
+// TestProbe: the embedded provider accepts all requests, but its model does not
+// follow instructions.
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	o := start(t, nil, "", "probe")
@@ -69,7 +69,7 @@ system role           unclear: the provider accepted it, but the answer does not
 	require.Equal(t, map[string]string{"rate-limit headers": "none", "image from a tool": "skipped"}, failed)
 }
 
-// TestProbeEnds: ^C ends it, and so does a provider that says nothing.
+// TestProbeEnds: ^C ends the probe, and so does a provider without an answer.
 func TestProbeEnds(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
@@ -101,8 +101,8 @@ func TestProbeEnds(t *testing.T) {
 	require.Equal(t, outcome{"", "probe: no answer within 20ms\n", 1}, o)
 }
 
-// TestProvider: the provider by itself answers the other programs, tells of each
-// request, and comes back on its port.
+// TestProvider: the provider as a program answers the other programs, reports each
+// request, and can reuse its port.
 func TestProvider(t *testing.T) {
 	t.Parallel()
 	env, models, stop := serve(t)
@@ -127,7 +127,8 @@ func TestProvider(t *testing.T) {
 	require.Empty(t, stop())
 }
 
-// TestProviderEval: a shell can take what the provider prints, in one line or two.
+// TestProviderEval: a shell can evaluate the output of the provider, in one line or
+// two.
 func TestProviderEval(t *testing.T) {
 	t.Parallel()
 	sh, err := exec.LookPath("sh")
@@ -144,7 +145,7 @@ func TestProviderEval(t *testing.T) {
 	}
 }
 
-// serve starts the provider. stop ends it and returns what it told of requests.
+// serve starts the provider. stop ends it and returns its reports about requests.
 func serve(t *testing.T, args ...string) (env, models string, stop func() []string) {
 	t.Helper()
 	cmd := command(t, nil, "provider", args...)
@@ -159,10 +160,10 @@ func serve(t *testing.T, args ...string) (env, models string, stop func() []stri
 	require.True(t, ok, lines.Text())
 	require.True(t, lines.Scan())
 	return env, lines.Text(), func() []string {
-		if cmd.Process.Signal(os.Interrupt) != nil { // as on Windows
+		if cmd.Process.Signal(os.Interrupt) != nil { // on Windows
 			_ = cmd.Process.Kill()
 		}
-		_ = cmd.Wait() // "killed", there
+		_ = cmd.Wait() // the error is "killed" on Windows
 		var told []string
 		for line := range strings.Lines(stderr.String()) {
 			stamp, rest, _ := strings.Cut(strings.TrimSpace(line), " msg=request ")

@@ -10,7 +10,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
-// TestSection: what people read of servers.
+// TestSection: the text about servers.
 func TestSection(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, `desk: 1 tool, and the list has no end

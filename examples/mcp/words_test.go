@@ -44,7 +44,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestSplitShell: a shell finds the same words.
+// TestSplitShell: a shell splits into the same words.
 func TestSplitShell(t *testing.T) {
 	t.Parallel()
 	sh, err := exec.LookPath("sh")

@@ -25,26 +25,25 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 )
 
-// crashSeed draws a third of the calls; with TOOLLOOP_CRASHES=all a process is
+// crashSeed selects a third of the calls. With TOOLLOOP_CRASHES=all, a process is
 // killed at both moments of each call.
 const crashSeed = 7
 
-// A moment is when a process is killed: its tool has done its work, and committed
-// it, in either case.
+// A moment is the time of a kill. In both moments the tool has committed its work.
 type moment string
 
 const (
-	unrecorded moment = "unrecorded" // the journal does not have the result yet
-	recorded   moment = "recorded"   // it has
+	unrecorded moment = "unrecorded" // before the journal has the result
+	recorded   moment = "recorded"   // after the journal has the result
 )
 
-// A kill is what a child process is to be killed at.
+// A kill is the moment at which a child process is killed.
 type kill struct {
-	Call   int // from 0
+	Call   int // counts from 0
 	Moment moment
 }
 
-// kills returns where the processes of a job are killed, in order.
+// kills returns the kills of a job, in order.
 func kills(j job) (all []kill) {
 	r := rand.New(rand.NewPCG(crashSeed, uint64(j.line)))
 	for i := range j.Calls {
@@ -73,14 +72,14 @@ func (s *suite) crashPostgres(t *testing.T) func(*testing.T, job) {
 	require.NoError(t, err)
 	require.NoError(t, d.Import(t.Context(), s.start))
 	watch(t, d)
-	require.NoError(t, d.Close()) // or it could not be copied
+	require.NoError(t, d.Close()) // otherwise the file could not be copied
 	return func(t *testing.T, j job) {
 		s.crash(t, j, copyPostgres(t, *start, fmt.Sprintf("job_%d", j.line)))
 	}
 }
 
-// copyPostgres makes a database as a copy of another until the end of the test, and
-// returns where it is. There may be thousands of jobs, and a copy takes over 10 MB.
+// copyPostgres copies a database until the end of the test, and returns the address
+// of the copy. There may be thousands of jobs, and a copy takes over 10 MB.
 func copyPostgres(t *testing.T, from url.URL, name string) string {
 	t.Helper()
 	template := path.Base(from.Path)
@@ -89,14 +88,15 @@ func copyPostgres(t *testing.T, from url.URL, name string) string {
 	require.NoError(t, err)
 	execute(t, db, `CREATE DATABASE `+name+` TEMPLATE `+template)
 	t.Cleanup(func() {
-		_, err := db.ExecContext(context.WithoutCancel(t.Context()), `DROP DATABASE `+name+` WITH (FORCE)`) // a dead process's connections may linger
+		_, err := db.ExecContext(context.WithoutCancel(t.Context()), `DROP DATABASE `+name+` WITH (FORCE)`) // connections of dead processes may linger
 		require.NoError(t, errors.Join(err, db.Close()))
 	})
 	from.Path = "/" + name
 	return from.String()
 }
 
-// crash does a job in one process after the other, each of which but the last,
+// crash runs a job in several processes. All but the last process, which is this
+// process, are killed.
 // this one, is killed.
 func (s *suite) crash(t *testing.T, j job, where string) {
 	turns := oneByOne(j)
@@ -108,7 +108,7 @@ func (s *suite) crash(t *testing.T, j job, where string) {
 	in := []runner.Input{runner.Say(request)}
 	for i, k := range kills(j) {
 		die(t, child{Where: where, BaseURL: server.BaseURL, First: i == 0, Kill: k})
-		// Nobody waits until the dead process's lease runs out.
+		// The test does not wait for the end of the dead process's lease.
 		_, err := d.Journal().DB.ExecContext(t.Context(), `UPDATE toolloop_sessions SET expires = 0`)
 		require.NoError(t, err)
 		in = nil
@@ -118,7 +118,7 @@ func (s *suite) crash(t *testing.T, j job, where string) {
 	s.requireRight(t, j, turns, outcome{d, text, lastOf(script.Requests()), journalOf(t, d)})
 }
 
-// results counts those that a request tells the model of.
+// results counts the results in a request to the model.
 func results(req *llm.Request) (n int) {
 	for _, m := range req.Messages {
 		if m.Role == llm.RoleTool {
@@ -128,16 +128,16 @@ func results(req *llm.Request) (n int) {
 	return n
 }
 
-// child is what a process of its own does, until it is killed.
+// A child is the work of a child process until its death.
 type child struct {
 	Where, BaseURL string
-	First          bool // it begins the session
+	First          bool // the child begins the session
 	Kill           kill
 }
 
 const childEnv = "ORDERDESK_TEST_CHILD"
 
-// last words of a child that is killed where it should be.
+// The last words of a child that was killed at the right moment.
 const killed = "now\n"
 
 // die runs a child to its end.
@@ -163,7 +163,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// live is the child's life. It returns only if it was not killed.
+// live runs the child. It returns only if the child was not killed.
 func live(ctx context.Context, text string) error {
 	var c child
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
@@ -183,7 +183,7 @@ func live(ctx context.Context, text string) error {
 	return fmt.Errorf("it lives: %w", err)
 }
 
-// deadly is a journal that kills its process.
+// A deadly journal kills its process.
 type deadly struct {
 	journal.Journal
 	kill kill

@@ -20,11 +20,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A watched table belongs to the objects of a kind: its column key has their ids.
+// A watched table has the objects of a kind: its column key has their ids.
 type watched struct{ name, kind, key string }
 
-// tables are all that objects are made of. An order is in its user's list, too. Those
-// that refer to others come first.
+// tables are the tables of all objects. An order is also in its user's list. Tables
+// that refer to other tables come first.
 var tables = []watched{
 	{"payments", "orders", "order_id"},
 	{"fulfillments", "orders", "order_id"},
@@ -37,9 +37,9 @@ var tables = []watched{
 	{"products", "products", "id"},
 }
 
-// watch has the database itself write down, in the table touched, of which objects
-// a row is added, changed or removed. So does each copy of the database. To read
-// all objects after each job takes longer than the jobs.
+// watch makes the database record, in the table touched, the objects whose rows are
+// added, changed or removed. Copies of the database do the same. Reading all objects
+// after each job would take longer than the jobs.
 func watch(t *testing.T, d *desk.Desk) {
 	t.Helper()
 	db := d.Journal().DB
@@ -72,8 +72,7 @@ func execute(t *testing.T, db *sql.DB, statement string) {
 	require.NoError(t, err, statement)
 }
 
-// touched returns the ids of the objects of each kind that were touched since the
-// database is watched.
+// touched returns the ids of the recorded objects of each kind.
 func touched(t *testing.T, db *sql.DB) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
@@ -94,8 +93,8 @@ func (c changes) add(kind, id string, object any) {
 	c[kind][id] = object
 }
 
-// requireChanges: exactly these objects are different, and are now what they
-// should be. A kind without objects is as good as none.
+// requireChanges: exactly these objects differ, and have the expected values. A kind
+// without objects counts as absent.
 func requireChanges(t *testing.T, want map[string]map[string]map[string]any, got changes) {
 	t.Helper()
 	for kind := range got {
@@ -109,8 +108,8 @@ func requireChanges(t *testing.T, want map[string]map[string]map[string]any, got
 	}
 }
 
-// changed looks at the objects that were touched, as the desk's tools show them.
-// What is now as it was before is not different.
+// changed returns the recorded objects as the desk's tools show them. An object with
+// its old value does not differ.
 func (s *suite) changed(t *testing.T, d *desk.Desk) changes {
 	t.Helper()
 	found, tools := changes{}, d.Tools()
@@ -125,7 +124,7 @@ func (s *suite) changed(t *testing.T, d *desk.Desk) changes {
 	return found
 }
 
-// one is a kind in the singular.
+// one returns a kind in the singular.
 func one(kind string) string { return strings.TrimSuffix(kind, "s") }
 
 func shown(t *testing.T, show tool.Tool, kind, id string) (object any) {
@@ -138,7 +137,7 @@ func shown(t *testing.T, show tool.Tool, kind, id string) (object any) {
 	return object
 }
 
-// changedOfAll looks at all objects.
+// changedOfAll compares all objects.
 func (s *suite) changedOfAll(t *testing.T, d *desk.Desk) changes {
 	t.Helper()
 	end, err := d.Export(t.Context())
@@ -161,7 +160,7 @@ func compare[T any](t *testing.T, found changes, kind string, start, end map[str
 	}
 }
 
-// objectsOf are all objects as readers of their JSON see them.
+// objectsOf returns all objects in the form of their JSON.
 func objectsOf(t *testing.T, data *desk.Data) changes {
 	t.Helper()
 	all := changes{}
@@ -173,7 +172,7 @@ func objectsOf(t *testing.T, data *desk.Data) changes {
 	return all
 }
 
-// TestTouched: rows that are changed, removed and added are seen, in each table.
+// TestTouched: watch records changed, removed and added rows of each table.
 func TestTouched(t *testing.T) {
 	t.Parallel()
 	for name, where := range map[string]func(t *testing.T) string{
@@ -207,12 +206,12 @@ func TestTouched(t *testing.T) {
 	}
 }
 
-// keyOf is a column of a table.
+// A keyOf is a column of a table.
 func keyOf(table string) string {
 	return tables[slices.IndexFunc(tables, func(x watched) bool { return x.name == table })].key
 }
 
-// requireTouched executes a statement that does something to all rows of a table.
+// requireTouched executes a statement that changes all rows of a table.
 func requireTouched(t *testing.T, db *sql.DB, table, statement string) {
 	t.Helper()
 	want := map[string][]string{}
@@ -241,7 +240,7 @@ func column(t *testing.T, db *sql.DB, query string) (texts []string) {
 	return texts
 }
 
-// TestTables: objects are made of no other tables than those that are watched.
+// TestTables: the watched tables are all tables of objects.
 func TestTables(t *testing.T) {
 	t.Parallel()
 	d := openDesk(t, unsynced(filepath.Join(t.TempDir(), "desk.db")))

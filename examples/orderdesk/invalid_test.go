@@ -14,7 +14,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// spoilt has a wrong call before each right one. The kinds that apply take turns.
+// spoilt inserts an invalid call before each valid call. The applicable kinds take
+// turns.
 func spoilt(t *testing.T, j job) (turns []turn) {
 	t.Helper()
 	for i, c := range j.Calls {
@@ -24,12 +25,13 @@ func spoilt(t *testing.T, j job) (turns []turn) {
 	return append(turns, last(j))
 }
 
-// spoil returns the wrong calls that can be made of a right one.
+// spoil returns the invalid calls for a valid call.
 func spoil(t *testing.T, c call) []planned {
 	t.Helper()
 	var args map[string]any
 	require.NoError(t, json.Unmarshal(c.Arguments, &args))
-	// One letter too many: of a short name, more would leave nothing to guess.
+	// One letter too many: with more letters, a short name would leave nothing to
+	// guess.
 	bad := []planned{{call: call{Name: c.Name + "s", Arguments: c.Arguments}, bad: string(tool.UnknownTool), hint: `"` + c.Name + `"?`}}
 	with := func(hint string, change func(map[string]any)) {
 		var other map[string]any
@@ -67,8 +69,8 @@ func names(args map[string]any) (names []string) {
 	return names
 }
 
-// TestSpoilt: of whatever tool a job calls, each wrong call comes back as the variant
-// invalid demands. The jobs at hand do not call all tools.
+// TestSpoilt: for every tool, each invalid call is refused as the variant "invalid"
+// requires. The jobs at hand do not call all tools.
 func TestSpoilt(t *testing.T) {
 	t.Parallel()
 	d := openDesk(t, unsynced(filepath.Join(t.TempDir(), "desk.db")))
@@ -80,7 +82,7 @@ func TestSpoilt(t *testing.T) {
 	var turns []turn
 	var steps []llmtest.Step
 	for _, x := range d.Tools() {
-		right := call{Name: "think", Arguments: json.RawMessage(`{"thought":"Once more."}`)} // a few turns of wrong calls only would end the run
+		right := call{Name: "think", Arguments: json.RawMessage(`{"thought":"Once more."}`)} // too many turns of invalid calls in a row would end the run
 		wrong := spoil(t, call{Name: x.Def().Name, Arguments: fitting(t, x)})
 		turns = append(turns, turn{calls: append(wrong, planned{call: right})})
 	}
@@ -99,7 +101,7 @@ func TestSpoilt(t *testing.T) {
 	require.Equal(t, before, after)
 }
 
-// fitting returns arguments that a tool takes.
+// fitting returns valid arguments for a tool.
 func fitting(t *testing.T, x tool.Tool) json.RawMessage {
 	t.Helper()
 	var schema struct {

@@ -1,6 +1,6 @@
-// Package main_test replays the jobs of an outside benchmark, each on a database
-// of its own, through all that the program is made of: the runner, the client
-// over HTTP, the tools and the journal. What is right, the benchmark says.
+// Package main_test replays the jobs of an outside benchmark, each with a new
+// database, through all parts of the program: the runner, the client over HTTP, the
+// tools and the journal. The benchmark defines the right results.
 package main_test
 
 import (
@@ -27,7 +27,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// TestJobs replays all jobs in each way. It prints a line for each.
+// TestJobs replays all jobs in each variant. It prints a line for each variant.
 func TestJobs(t *testing.T) {
 	s := newSuite(t)
 	each := func(replay func(*testing.T, job)) func(*testing.T) func(*testing.T, job) {
@@ -35,7 +35,7 @@ func TestJobs(t *testing.T) {
 	}
 	s.variant(t, "plain", each(func(t *testing.T, j job) {
 		d := s.replay(t, j, oneByOne(j), runs)
-		if j.line%5 == 1 { // what was not touched is the same
+		if j.line%5 == 1 { // compares also the untouched objects
 			requireChanges(t, j.DBChanges, s.changedOfAll(t, d))
 		}
 	}))
@@ -47,10 +47,10 @@ func TestJobs(t *testing.T) {
 	s.variant(t, "crash-postgres", s.crashPostgres)
 }
 
-// suite is what the jobs share.
+// A suite is shared by the jobs.
 type suite struct {
 	jobs   []job
-	start  *desk.Data // the database that each begins with
+	start  *desk.Data // the database before each job
 	before changes    // the same as objects
 	sqlite []byte     // the same as a file
 }
@@ -59,7 +59,7 @@ func newSuite(t *testing.T) *suite {
 	t.Helper()
 	dir := sharedDir(t)
 	s := &suite{jobs: readJobs(t, dir), start: readData(t, dir)}
-	if raced { // the database is slower by far then, and it is not what may race
+	if raced { // the database is much slower with the race detector, and has no races to find
 		s.jobs = every(s.jobs, 15)
 	}
 	path := filepath.Join(t.TempDir(), "start.db")
@@ -75,7 +75,7 @@ func newSuite(t *testing.T) *suite {
 	return s
 }
 
-// every returns one in n, from the first on.
+// every returns each n-th job, from the first job on.
 func every(jobs []job, n int) (some []job) {
 	for i := 0; i < len(jobs); i += n {
 		some = append(some, jobs[i])
@@ -83,7 +83,7 @@ func every(jobs []job, n int) (some []job) {
 	return some
 }
 
-// requireSame: what a desk holds is what the files say.
+// requireSame: the desk has the data of the files.
 func requireSame(t *testing.T, dir string, d *desk.Desk) {
 	t.Helper()
 	end, err := d.Export(t.Context())
@@ -95,7 +95,8 @@ func requireSame(t *testing.T, dir string, d *desk.Desk) {
 	}
 }
 
-// unsynced is an SQLite file that outlives the process, but not a power failure.
+// unsynced returns an SQLite file that survives the process, but not a power
+// failure.
 func unsynced(path string) string {
 	query := url.Values{
 		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(OFF)", "foreign_keys(ON)"},
@@ -104,7 +105,7 @@ func unsynced(path string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
 }
 
-// variant replays each job as one test, and tells how many were right.
+// variant replays each job as one test, and counts the right results.
 func (s *suite) variant(t *testing.T, name string, ready func(*testing.T) func(*testing.T, job)) {
 	var ran, right atomic.Int32
 	t.Run(name, func(t *testing.T) {
@@ -121,8 +122,8 @@ func (s *suite) variant(t *testing.T, name string, ready func(*testing.T) func(*
 	s.tell(name, ran.Load(), right.Load())
 }
 
-// many has 32 jobs at work at the same time: none gets its first answer before
-// all have asked.
+// many runs 32 jobs at the same time: the first answer comes after all jobs have
+// asked.
 func (s *suite) many(t *testing.T) {
 	var ran, right atomic.Int32
 	t.Run("many", func(t *testing.T) {
@@ -132,7 +133,7 @@ func (s *suite) many(t *testing.T) {
 			for _, j := range batch {
 				done.Go(func() {
 					arrive := sync.OnceFunc(asked.Done)
-					defer arrive() // if it fails before
+					defer arrive() // for a job that fails before
 					t.Run(fmt.Sprintf("line %d", j.line), func(t *testing.T) {
 						ran.Add(1)
 						turns := oneByOne(j)
@@ -148,29 +149,28 @@ func (s *suite) many(t *testing.T) {
 	s.tell("many", ran.Load(), right.Load())
 }
 
-// tell prints the line of a variant, unless -run left it out.
+// tell prints the line of a variant, unless -run excludes it.
 func (s *suite) tell(variant string, ran, right int32) {
 	if ran > 0 {
 		fmt.Printf("orderdesk: %d of %d jobs (%s)\n", right, len(s.jobs), variant)
 	}
 }
 
-// A turn is what the scripted model answers at once: calls, or, the last one, a
-// text.
+// A turn is an answer of the scripted model: calls, or a text in the last turn.
 type turn struct {
 	calls  []planned
 	text   string
-	before func() // the answer
+	before func() // runs before the answer
 }
 
-// planned is a call with what must come back.
+// A planned is a call with its expected result.
 type planned struct {
 	call
-	bad  string // in a word, what is wrong with it; the call must not run
-	hint string // what the model must read of that
+	bad  string // the kind of mistake in the call, which must not run
+	hint string // the text that the model must read about the mistake
 }
 
-// oneByOne has each call in a turn of its own.
+// oneByOne puts each call into a separate turn.
 func oneByOne(j job) (turns []turn) {
 	for _, c := range j.Calls {
 		turns = append(turns, turn{calls: []planned{{call: c}}})
@@ -178,7 +178,7 @@ func oneByOne(j job) (turns []turn) {
 	return append(turns, last(j))
 }
 
-// together has the reads between two changes in one turn.
+// together puts the reads between two changes into one turn.
 func together(j job) (turns []turn) {
 	var reads []planned
 	for _, c := range j.Calls {
@@ -204,7 +204,7 @@ func last(j job) turn {
 	return turn{text: "You asked for this: " + strings.Join(j.Outputs, "; ") + "."}
 }
 
-// step is the turn for the script.
+// step returns the turn for the script.
 func (u turn) step() llmtest.Step {
 	step := llmtest.Text(u.text)
 	if u.calls != nil {
@@ -225,13 +225,13 @@ func (u turn) step() llmtest.Step {
 // work runs a session, and returns its final text and its durable events.
 type work func(ctx context.Context, s *runner.Session, d *desk.Desk, in ...runner.Input) (string, []event.Event, error)
 
-// runs is work by Run.
+// runs is work with Run.
 func runs(ctx context.Context, s *runner.Session, d *desk.Desk, in ...runner.Input) (string, []event.Event, error) {
 	result, err := s.Run(ctx, d.Agent(nil), in...)
 	return result.Text, result.Events, err
 }
 
-// streams is work by Stream. The text is what was to be seen in the end.
+// streams is work with Stream. The text is the visible text at the end.
 func streams(ctx context.Context, s *runner.Session, d *desk.Desk, in ...runner.Input) (text string, durable []event.Event, err error) {
 	for e, err := range s.Stream(ctx, d.Agent(nil), in...) {
 		if err != nil {
@@ -250,7 +250,7 @@ func streams(ctx context.Context, s *runner.Session, d *desk.Desk, in ...runner.
 	return text, durable, nil
 }
 
-// replay does a job by a script and holds all that came of it to the benchmark. It
+// replay runs a job by a script and compares all results with the benchmark. It
 // returns the desk, which is open until the end of the test.
 func (s *suite) replay(t *testing.T, j job, turns []turn, work work) *desk.Desk {
 	d := openDesk(t, s.copySQLite(t))
@@ -270,15 +270,15 @@ func (s *suite) replay(t *testing.T, j job, turns []turn, work work) *desk.Desk 
 	return d
 }
 
-// outcome is what came of a job.
+// An outcome is the result of a job.
 type outcome struct {
 	desk   *desk.Desk
-	text   string      // of the result
-	asked  llm.Request // the last one
+	text   string      // the text of the result
+	asked  llm.Request // the last request
 	events []event.Event
 }
 
-// requireRight holds what came of a job to the benchmark.
+// requireRight compares the result of a job with the benchmark.
 func (s *suite) requireRight(t *testing.T, j job, turns []turn, o outcome) {
 	t.Helper()
 	requireText(t, j, turns, o.text)
@@ -288,7 +288,7 @@ func (s *suite) requireRight(t *testing.T, j job, turns []turn, o outcome) {
 	s.requireDatabase(t, j, o.desk)
 }
 
-// copySQLite makes a database for a job, and returns where it is.
+// copySQLite makes a database for a job, and returns its path.
 func (s *suite) copySQLite(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "desk.db")
@@ -305,17 +305,17 @@ func openDesk(t *testing.T, where string) *desk.Desk {
 	return d
 }
 
-// approving is a runner for which a person approves whatever is asked.
+// approving returns a runner with a person who approves all calls.
 func approving(d *desk.Desk, baseURL string) runner.Runner {
 	return runner.Runner{
-		MaxTurns: -1, // the jobs have as many as they have
+		MaxTurns: -1, // the jobs have any number of turns
 		Journal:  d.Journal(),
 		Model:    openai.Config{BaseURL: baseURL, Key: "none"}.Model("scripted"),
 		Decide:   func(_ context.Context, p runner.Pending) (runner.Input, error) { return p.Approve(), nil },
 	}
 }
 
-// request is what the user says. The scripted model does not mind.
+// request returns the text of the user. The scripted model ignores it.
 var request = llm.User("Please see to it.")
 
 func lastOf[T any](all []T) T { return all[len(all)-1] }
@@ -326,7 +326,7 @@ func requireText(t *testing.T, j job, turns []turn, text string) {
 	require.Truef(t, said(text, j.Outputs), "%q does not say %q", text, j.Outputs)
 }
 
-// requireResults: what the model was told of its calls, as it came over the wire.
+// requireResults: the model received the expected results over the wire.
 func requireResults(t *testing.T, turns []turn, last llm.Request) {
 	t.Helper()
 	var told []string
@@ -355,7 +355,7 @@ func callsOf(turns []turn) (calls []planned) {
 	return calls
 }
 
-// fate is what the events say of a call.
+// A fate is the part of the events about a call.
 type fate struct {
 	Started, Asked, Approved, Rejected, IsError bool
 	Failure                                     string
@@ -373,8 +373,8 @@ func (c planned) fate(t *testing.T) fate {
 	return fate{Started: true, Asked: asked, Approved: asked}
 }
 
-// requireEvents: wrong calls did not start, others ran, and a person was asked
-// where the policy says so.
+// requireEvents: invalid calls did not start, other calls ran, and calls above the
+// limit of the policy had an approval.
 func requireEvents(t *testing.T, turns []turn, events []event.Event) {
 	t.Helper()
 	want, got := map[event.CallRef]fate{}, map[event.CallRef]fate{}
@@ -408,7 +408,7 @@ func requireEvents(t *testing.T, turns []turn, events []event.Event) {
 			if !c.poor() {
 				continue
 			}
-			// What it would have moved, the benchmark does not say.
+			// The benchmark does not have the amount of a refused call.
 			call := event.NewCallRef(1, i+1, k)
 			f := want[call]
 			f.Asked, f.Approved = got[call].Asked, got[call].Asked
@@ -439,8 +439,8 @@ func journalOf(t *testing.T, d *desk.Desk) (kept []event.Event) {
 	return kept
 }
 
-// requireDatabase: nothing is changed but what should be, and each change was
-// made by one call.
+// requireDatabase: the database has exactly the expected changes, and one call made
+// each change.
 func (s *suite) requireDatabase(t *testing.T, j job, d *desk.Desk) {
 	t.Helper()
 	requireChanges(t, j.DBChanges, s.changed(t, d))

@@ -10,7 +10,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 )
 
-// TestLoad: a small load, over a file of its own and over PostgreSQL.
+// TestLoad: a small load with a temporary file and with PostgreSQL.
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) { t.Parallel(); requireLoad(t, "") })

@@ -14,12 +14,12 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
 )
 
-// A job is a line of jobs.jsonl: the calls that solve a request, what an outside
-// benchmark answered to each, and what is then different in its database.
+// A job is a line of jobs.jsonl: the calls for a request, the results of an outside
+// benchmark, and the changes in its database.
 type job struct {
 	line      int
 	Calls     []call
-	Outputs   []string                             // the last answer contains these
+	Outputs   []string                             // the last answer contains these texts
 	DBChanges map[string]map[string]map[string]any `json:"db_changes"` // objects by kind and id
 }
 
@@ -29,11 +29,11 @@ type call struct {
 	Result    string
 }
 
-// refused: the benchmark's answer is an error.
+// refused: the benchmark's result is an error.
 func (c call) refused() bool { return strings.HasPrefix(c.Result, "Error: ") }
 
-// sharedDir is where the benchmark's data is, beside the repository or where
-// TOOLLOOP_ORDERDESK says.
+// sharedDir returns the directory of the benchmark's data: beside the repository, or
+// TOOLLOOP_ORDERDESK.
 func sharedDir(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("TOOLLOOP_ORDERDESK")
@@ -65,7 +65,7 @@ func readJobs(t *testing.T, dir string) (jobs []job) {
 	return jobs
 }
 
-// readData returns the database that the jobs begin with.
+// readData returns the database before the jobs.
 func readData(t *testing.T, dir string) *desk.Data {
 	t.Helper()
 	var data desk.Data
@@ -82,9 +82,10 @@ func readFile(t *testing.T, dir, name string) []byte {
 	return raw
 }
 
-// sameText compares a result with the benchmark's: as JSON where that is JSON.
+// sameText compares a result with the benchmark's result: as JSON if that result is
+// JSON.
 func sameText(want, got string) bool {
-	if want == "" { // what is empty, the library writes in words
+	if want == "" { // the library describes an empty result in words
 		return got == "(no output)"
 	}
 	var w, g any
@@ -94,8 +95,8 @@ func sameText(want, got string) bool {
 	return json.Unmarshal([]byte(got), &g) == nil && same(w, g)
 }
 
-// same compares values of JSON. The benchmark calculates in floating point, so
-// its amounts are a little off.
+// same compares JSON values. The benchmark calculates in floating point, so its
+// amounts are slightly off.
 func same(want, got any) bool {
 	switch want := want.(type) {
 	case float64:
@@ -127,7 +128,7 @@ func same(want, got any) bool {
 	return want == got
 }
 
-// asJSON is v as a reader of its JSON sees it.
+// asJSON returns v as its JSON decodes.
 func asJSON(t *testing.T, v any) (out any) {
 	t.Helper()
 	text, err := json.Marshal(v)
@@ -136,8 +137,8 @@ func asJSON(t *testing.T, v any) (out any) {
 	return out
 }
 
-// said tells whether an answer has the outputs that a job asks for. Commas do not
-// count, nor do those of an output: no answer without any could have them.
+// said reports whether an answer has the outputs of a job. Commas do not count on
+// either side.
 func said(answer string, outputs []string) bool {
 	plain := func(text string) string { return strings.ToLower(strings.ReplaceAll(text, ",", "")) }
 	for _, o := range outputs {
@@ -148,19 +149,19 @@ func said(answer string, outputs []string) bool {
 	return strings.TrimSpace(answer) != ""
 }
 
-// changing are the tools that change something; the others read.
+// changing are the tools that change data; the others read data.
 var changing = map[string]bool{
 	"cancel_pending_order": true, "modify_pending_order_address": true, "modify_pending_order_items": true,
 	"modify_pending_order_payment": true, "exchange_delivered_order_items": true, "return_delivered_order_items": true,
 	"modify_user_address": true,
 }
 
-// poor tells whether a gift card could not pay for a call.
+// poor reports whether a gift card could not pay for a call.
 func (c call) poor() bool {
 	return strings.HasPrefix(c.Result, "Error: insufficient gift card balance")
 }
 
-// asks tells by the benchmark's answer whether a person has to approve a call.
+// asks reports by the benchmark's result whether a call needs approval.
 func (c call) asks(t *testing.T) bool {
 	t.Helper()
 	if !changing[c.Name] || c.refused() {
@@ -201,7 +202,7 @@ func (c call) asks(t *testing.T) bool {
 	return moved > 100+1e-6
 }
 
-// TestSaid: what an answer has to contain for a job.
+// TestSaid: the required texts in the answer to a job.
 func TestSaid(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -28,18 +28,18 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 )
 
-// program is the program as it was built, over a database.
+// A program is the built program with a database.
 type program struct{ bin, db string }
 
-// process is a start of it.
+// A process is a start of the program.
 type process struct {
 	*exec.Cmd
 	lines  *bufio.Scanner // of stdout
 	stderr bytes.Buffer
 }
 
-// TestProgram starts the program as a user does, and stops it in all ways. Without
-// a key, it works off its own requests.
+// TestProgram starts the program as a user does, and stops it in all ways. Without a
+// key, the program works off its own requests.
 func TestProgram(t *testing.T) {
 	t.Parallel()
 	bin := filepath.Join(t.TempDir(), "orderdesk")
@@ -74,8 +74,8 @@ func TestProgram(t *testing.T) {
 	})
 }
 
-// tests are what is done with the program. Each has a new database, and the data of
-// one in which everything was approved.
+// tests are the tests of the program. Each has a new database, and the data of a
+// database in which all calls were approved.
 var tests = map[string]func(*testing.T, program, *desk.Data){
 	"denied": testDenied, "interrupted": testInterrupted, "killed": testKilled, "two at once": testTwoAtOnce,
 	"decided meanwhile": testDecidedMeanwhile, "show and list": testShow, "own requests": testOwnRequests, "wrong": testWrong,
@@ -84,7 +84,7 @@ var tests = map[string]func(*testing.T, program, *desk.Data){
 
 func newDB(t *testing.T) string { return filepath.Join(t.TempDir(), "desk.db") }
 
-// command is a start of the program without the provider of whoever runs the tests.
+// command returns a start of the program without the provider of the user.
 func (p program) command(t *testing.T, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), p.bin, append([]string{"-db", p.db, "-lease", "1s"}, args...)...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "OPENAI_") })
@@ -103,7 +103,7 @@ func (p program) start(t *testing.T, stdin io.Reader, args ...string) *process {
 	return s
 }
 
-// until reads lines up to the n-th that says what.
+// until reads lines up to the n-th line with a text.
 func (s *process) until(t *testing.T, n int, what string) {
 	t.Helper()
 	for n > 0 {
@@ -114,16 +114,16 @@ func (s *process) until(t *testing.T, n int, what string) {
 	}
 }
 
-// end reads the rest of what it says.
+// end reads the rest of the output.
 func (s *process) end() (lines []string, status int) {
 	for s.lines.Scan() {
 		lines = append(lines, s.lines.Text())
 	}
-	_ = s.Wait() // what matters is the status
+	_ = s.Wait() // only the status matters
 	return lines, s.ProcessState.ExitCode()
 }
 
-// do runs the program to its end, which must be a good one.
+// do runs the program to a successful end.
 func (p program) do(t *testing.T, args ...string) []string {
 	t.Helper()
 	s := p.start(t, nil, args...)
@@ -134,7 +134,7 @@ func (p program) do(t *testing.T, args ...string) []string {
 
 func (p program) work(t *testing.T) []string { return p.do(t, "-pause", "0", "work") }
 
-// ids are the requests in a state, by what list says.
+// ids returns the requests in a state by the command list.
 func (p program) ids(t *testing.T, state queue.State) (ids []string) {
 	t.Helper()
 	for _, line := range p.list(t) {
@@ -145,7 +145,7 @@ func (p program) ids(t *testing.T, state queue.State) (ids []string) {
 	return ids
 }
 
-// list is a line for each request.
+// list returns a line for each request.
 func (p program) list(t *testing.T) []string {
 	t.Helper()
 	lines := p.do(t, "list")
@@ -153,7 +153,7 @@ func (p program) list(t *testing.T) []string {
 	return lines[1:]
 }
 
-// approveAll approves what waits, and works off the rest.
+// approveAll approves the waiting calls, and works off the rest.
 func (p program) approveAll(t *testing.T) {
 	t.Helper()
 	for _, id := range p.ids(t, queue.Asking) {
@@ -163,7 +163,7 @@ func (p program) approveAll(t *testing.T) {
 	p.requireDone(t)
 }
 
-// requireDone: each request has its answer, and was said once.
+// requireDone: each request has its answer, and was sent once.
 func (p program) requireDone(t *testing.T) {
 	t.Helper()
 	d := openDesk(t, p.db)
@@ -193,7 +193,7 @@ func (p program) export(t *testing.T) *desk.Data {
 	return data
 }
 
-// testDenied: what was denied did not happen, and its requests are done.
+// testDenied: denied calls have no effect, and their requests are done.
 func testDenied(t *testing.T, p program, approved *desk.Data) {
 	p.work(t)
 	before := p.export(t)
@@ -214,12 +214,12 @@ func testDenied(t *testing.T, p program, approved *desk.Data) {
 	require.Equal(t, "0 asking, 0 failed.", regexp.MustCompile(`^\d+ done, `).ReplaceAllString(lastOf(lines), ""))
 }
 
-// longPause is for a process that is to be stopped: it must not be done before,
-// however slow this one is.
+// longPause is for a process that the test stops: it must not finish before, however
+// slow the test is.
 const longPause = "150ms"
 
-// testInterrupted: the next start goes on, and in the end all is as if nothing had
-// happened.
+// testInterrupted: the next start continues, and the final data is the same as
+// without an interrupt.
 func testInterrupted(t *testing.T, p program, want *desk.Data) {
 	skipWithoutSignals(t)
 	for calls, signal := range map[int]os.Signal{1: os.Interrupt, 3: syscall.SIGHUP} { // ^C, and the end of the terminal
@@ -239,7 +239,7 @@ func testInterrupted(t *testing.T, p program, want *desk.Data) {
 	require.Equal(t, want, p.export(t))
 }
 
-// testNohup: under nohup, the end of the terminal is none of its business.
+// testNohup: under nohup, the end of the terminal does not stop the program.
 func testNohup(t *testing.T, p program) {
 	t.Helper()
 	cmd := p.command(t, "-pause", longPause)
@@ -269,7 +269,7 @@ func lastLine(text string) string {
 	return lastOf(strings.SplitAfter(strings.TrimSuffix(text, "\n"), "\n")) + "\n"
 }
 
-// testKilled: so it does when the process had no last words.
+// testKilled: the next start also continues after a kill.
 func testKilled(t *testing.T, p program, want *desk.Data) {
 	for _, calls := range []int{1, 4} {
 		s := p.start(t, nil, "-pause", longPause, "-workers", "3")
@@ -308,7 +308,8 @@ func testTwoAtOnce(t *testing.T, p program, want *desk.Data) {
 	require.Equal(t, want, p.export(t))
 }
 
-// testDecidedMeanwhile: a process that works picks up what is decided elsewhere.
+// testDecidedMeanwhile: a running process continues requests that another process
+// has decided.
 func testDecidedMeanwhile(t *testing.T, p program, want *desk.Data) {
 	p.work(t)
 	asking := p.ids(t, queue.Asking)
@@ -321,13 +322,13 @@ func testDecidedMeanwhile(t *testing.T, p program, want *desk.Data) {
 	})
 	s.until(t, len(asking), "  done  ")
 	deciding.Wait()
-	require.NoError(t, s.Process.Kill()) // it waits for more
+	require.NoError(t, s.Process.Kill()) // the process waits for more requests
 	s.end()
 	p.requireDone(t)
 	require.Equal(t, want, p.export(t))
 }
 
-// testShow: where a request stands, what was said and done, and what to do next.
+// testShow: the state, the conversation, and the next commands of a request.
 func testShow(t *testing.T, p program, _ *desk.Data) {
 	lines := strings.Join(p.work(t), "\n")
 	id := p.ids(t, queue.Asking)[0]
@@ -346,7 +347,8 @@ Request `+id+` is asking: .*
   .* deny `+id+` "the reason"$`, shown)
 }
 
-// testOwnRequests: whoever has no key is told so, and can try again with one.
+// testOwnRequests: without a key, other requests fail with advice, and can be
+// retried with a key.
 func testOwnRequests(t *testing.T, p program, _ *desk.Data) {
 	p.work(t)
 	before := len(p.list(t))
@@ -367,7 +369,8 @@ func testOwnRequests(t *testing.T, p program, _ *desk.Data) {
 	p.wrong(t, 1, "orderdesk: no request has failed: there is nothing to try again\n", "retry")
 }
 
-// testUnheard: when nobody reads what it says, it stops in order, as after ^C.
+// testUnheard: when the reader of the output is gone, the program stops in order, as
+// after ^C.
 func testUnheard(t *testing.T, p program, want *desk.Data) {
 	skipWithoutSignals(t)
 	s := p.command(t, "-pause", longPause, "-workers", "3")
@@ -380,7 +383,7 @@ func testUnheard(t *testing.T, p program, want *desk.Data) {
 	for out.Scan() && !strings.Contains(out.Text(), "  calls  ") {
 	}
 	require.NoError(t, read.Close())
-	_ = s.Wait() // what matters is the status
+	_ = s.Wait() // only the status matters
 	require.Equal(t, 130, s.ProcessState.ExitCode(), s.ProcessState)
 	require.Empty(t, p.ids(t, queue.Running))
 	p.work(t)
@@ -388,17 +391,17 @@ func testUnheard(t *testing.T, p program, want *desk.Data) {
 	require.Equal(t, want, p.export(t))
 }
 
-// testTold: who watches is told what to type when a request asks.
+// testTold: with -watch, the program prints the commands when a request is asking.
 func testTold(t *testing.T, p program, _ *desk.Data) {
 	s := p.start(t, nil, "-pause", "0", "-watch")
 	s.until(t, 1, "request 2 is asking about 249.00:")
 	s.until(t, 1, p.bin+" -db "+p.db+" approve 2")
 	s.until(t, 1, p.bin+" -db "+p.db+` deny 2 "the reason"`)
-	require.NoError(t, s.Process.Kill()) // it waits for more
+	require.NoError(t, s.Process.Kill()) // the process waits for more requests
 	s.end()
 }
 
-// testNoProvider: one that nobody answers at fails some requests, and not all.
+// testNoProvider: with an unreachable provider, some requests fail, but not all.
 func testNoProvider(t *testing.T, p program, want *desk.Data) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
@@ -415,8 +418,8 @@ func testNoProvider(t *testing.T, p program, want *desk.Data) {
 	require.Equal(t, want, p.export(t))
 }
 
-// testNoDatabase: only who works or adds makes one, and of one that cannot be used
-// is said why, without its password.
+// testNoDatabase: only work and add create a database. The error about an unusable
+// database has the reason, without a password.
 func testNoDatabase(t *testing.T, p program, _ *desk.Data) {
 	for _, args := range [][]string{{"list"}, {"show", "1"}, {"approve", "1"}, {"deny", "1"}, {"retry"}} {
 		p.wrong(t, 1, "orderdesk: "+p.db+": the database does not exist; work and add create it\n", args...)
@@ -450,7 +453,7 @@ func testNoDatabase(t *testing.T, p program, _ *desk.Data) {
 	p.wrong(t, 1, "orderdesk: postgres://clerk:xxxxx@"+at+"/desk: no server answers at "+at+": ", "work")
 }
 
-// wrong runs the program to an end that is not good.
+// wrong runs the program to an unsuccessful end.
 func (p program) wrong(t *testing.T, status int, want string, args ...string) {
 	t.Helper()
 	s := p.start(t, nil, args...)
@@ -461,8 +464,8 @@ func (p program) wrong(t *testing.T, status int, want string, args ...string) {
 	require.True(t, strings.HasPrefix(said, want), said)
 }
 
-// testWrong: a wrong command line has the status 2, and what cannot be done the
-// status 1; both a line that says what is right.
+// testWrong: the status is 2 after a wrong command line, and 1 after other errors.
+// Each error is one line with advice.
 func testWrong(t *testing.T, p program, _ *desk.Data) {
 	for _, tt := range []struct {
 		args []string

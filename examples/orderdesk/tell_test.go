@@ -25,7 +25,7 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-// TestTyped: what is printed as a command can be typed where it is printed.
+// TestTyped: printed commands work in the directory in which they are printed.
 func TestTyped(t *testing.T) {
 	t.Parallel()
 	repo, outside := t.TempDir(), t.TempDir()

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
 )
 
-// testTerminal: whoever sits there sees the workers, stops them with ^C, and starts
-// them again. The terminal is left as it was.
+// testTerminal: the user at the terminal sees the workers, stops them with ^C, and
+// starts them again. The program restores the terminal.
 func testTerminal(t *testing.T, p program, want *desk.Data) {
 	m := ptytest.Start(t, p.command(t, "-pause", longPause, "-workers", "3"))
 	m.Until(t, "  worker 3  ")
@@ -30,7 +30,7 @@ func testTerminal(t *testing.T, p program, want *desk.Data) {
 	screen, status = m.Rest(t)
 	require.Equal(t, "0", status, screen)
 	requireGivenBack(t, screen)
-	end := screen[strings.LastIndex(screen, "\x1b"):] // what is said when the board is closed
+	end := screen[strings.LastIndex(screen, "\x1b"):] // the output after the end of the board
 	for _, id := range p.ids(t, queue.Asking) {
 		require.Contains(t, end, " approve "+id+"\n")
 	}
@@ -38,7 +38,7 @@ func testTerminal(t *testing.T, p program, want *desk.Data) {
 	require.Equal(t, want, p.export(t))
 }
 
-// requireGivenBack: each frame leaves the terminal as others want it.
+// requireGivenBack: each frame leaves the terminal in its normal state.
 func requireGivenBack(t *testing.T, screen string) {
 	t.Helper()
 	for _, mode := range []string{"\x1b[?25", "\x1b[?7"} {

@@ -23,25 +23,25 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
 )
 
-// A dialect is a provider that refuses and changes things as a real one does, in
-// its words.
+// A dialect is a provider that refuses and changes requests like a real provider,
+// with the same texts.
 type dialect struct {
 	name   string
 	refuse func(request) *refusal
-	change func(request) // of a request that is not refused
+	change func(request) // changes an accepted request
 	header http.Header
-	thinks bool // before calls, and tells of it
+	thinks bool // reasons before calls, and returns the reasoning
 	short  bool // ids of nine characters
-	moody  bool // the first time it does not call the tool that is named
+	moody  bool // ignores the named tool the first time
 
 	want openai.Profile
-	odd  map[string]status // the checks that neither work nor work with the profile
+	odd  map[string]status // the checks that work neither directly nor with the profile
 }
 
-// A request is the body of one.
+// A request is the body of a request.
 type request map[string]any
 
-// A refusal is the answer to a request that is not taken.
+// A refusal is the answer to a refused request.
 type refusal struct {
 	status int
 	body   string
@@ -51,7 +51,7 @@ func refused(status int, format string, args ...any) *refusal {
 	return &refusal{status, fmt.Sprintf(format, args...)}
 }
 
-// refusing returns a refuse function: the first of the rules that finds fault.
+// refusing returns a refuse function: the first failing rule refuses.
 func refusing(rules ...func(request) *refusal) func(request) *refusal {
 	return func(r request) *refusal {
 		for _, rule := range rules {
@@ -63,8 +63,8 @@ func refusing(rules ...func(request) *refusal) func(request) *refusal {
 	}
 }
 
-// member refuses a request with a member of that name, with a body that may hold
-// the name as %[1]s.
+// member refuses a request with a member of that name. The body may contain the name
+// as %[1]s.
 func member(name string, status int, body string) func(request) *refusal {
 	return func(r request) *refusal {
 		if _, ok := r[name]; !ok {
@@ -83,7 +83,7 @@ func (r request) messages() []request {
 	return all
 }
 
-// calls are the tool calls of a message.
+// calls returns the tool calls of a message.
 func (r request) calls() []request {
 	var all []request
 	list, _ := r["tool_calls"].([]any)
@@ -93,7 +93,7 @@ func (r request) calls() []request {
 	return all
 }
 
-// each refuses a request for one of its messages.
+// each refuses a request because of one of its messages.
 func each(rule func(i int, m request) *refusal) func(request) *refusal {
 	return func(r request) *refusal {
 		for i, m := range r.messages() {
@@ -105,7 +105,7 @@ func each(rule func(i int, m request) *refusal) func(request) *refusal {
 	}
 }
 
-// has reports whether v has that keyword anywhere inside.
+// has reports whether v has that keyword at any depth.
 func has(v any, found func(name string, v any) bool) bool {
 	switch v := v.(type) {
 	case map[string]any:
@@ -126,7 +126,7 @@ const (
 	unsupported    = `{"error":{"message":"Unsupported parameter: '%[1]s' is not supported with this model.","type":"invalid_request_error","param":"%[1]s","code":"unsupported_parameter"}}`
 )
 
-// thoughtMissing refuses calls that come back without what was thought before.
+// thoughtMissing refuses calls that come back without their reasoning.
 func thoughtMissing(format string) func(request) *refusal {
 	return each(func(i int, m request) *refusal {
 		_, thought := m["reasoning_content"]
@@ -151,7 +151,7 @@ func objectChoice(r request) *refusal {
 	return nil
 }
 
-// counting puts the number of the request into the words of a refusal.
+// counting inserts the number of the request into the text of a refusal.
 func counting(refuse func(request) *refusal) func(request) *refusal {
 	var count atomic.Int32
 	return func(r request) *refusal {
@@ -165,7 +165,7 @@ func counting(refuse func(request) *refusal) func(request) *refusal {
 
 func anyModel(r request) { r["model"] = "m" }
 
-// dialects are those of real providers, after public reports of their refusals.
+// dialects are modelled on public reports about real providers.
 func dialects() []dialect {
 	return []dialect{
 		{name: "openai", want: openai.Profile{ToolImages: openai.ToolImagesUser}},
@@ -192,7 +192,7 @@ func dialects() []dialect {
 					return nil
 				},
 			),
-			change: func(r request) { // usage comes unasked
+			change: func(r request) { // usage comes without a request for it
 				if r["stream"] == true {
 					r["stream_options"] = map[string]any{"include_usage": true}
 				}
@@ -219,7 +219,7 @@ func dialects() []dialect {
 				},
 				thoughtMissing("The `reasoning_content` in the thinking mode must be passed back to the API."),
 			),
-			change: func(r request) { delete(r, "max_completion_tokens") }, // which it does not know, and does not refuse
+			change: func(r request) { delete(r, "max_completion_tokens") }, // ignores the unknown member instead of refusing it
 			want: openai.Profile{
 				Echo: []string{"reasoning_content"}, EchoEmpty: true, NoDeveloper: true, MaxTokensField: "max_tokens",
 				ToolChoice: openai.ToolChoiceWords, ToolImages: openai.ToolImagesUser,
@@ -376,11 +376,11 @@ func dialects() []dialect {
 type server struct {
 	dialect
 	inner   *llmtest.Server
-	refused atomic.Int32 // requests
-	named   atomic.Int32 // requests that name a tool
+	refused atomic.Int32 // the number of refused requests
+	named   atomic.Int32 // the number of requests that name a tool
 }
 
-// serve starts the provider and returns it and its base URL.
+// serve starts the provider and returns it with its base URL.
 func (d dialect) serve(t *testing.T) (*server, string) {
 	s := &server{dialect: d}
 	s.inner = &llmtest.Server{Model: llmtest.NewScript(llmtest.Reply(s.reply).Forever()), Models: []string{"m"}, Key: "right"}
@@ -419,7 +419,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.inner.ServeHTTP(w, r)
 }
 
-// reply is a model that does what it is told, as far as the checks tell it.
+// reply is a model that follows instructions, as far as the checks need.
 func (s *server) reply(_ context.Context, req *llm.Request) (*llm.Response, error) {
 	return s.answer(req).Response()
 }
@@ -488,7 +488,7 @@ func seen(m llm.Message) string {
 	return ""
 }
 
-// config is that of a client of the provider.
+// config returns the configuration of a client of the provider.
 func config(baseURL string) openai.Config { return openai.Config{BaseURL: baseURL, Key: "right"} }
 
 func TestSeen(t *testing.T) {

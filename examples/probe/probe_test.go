@@ -35,8 +35,8 @@ func probed(t *testing.T, c openai.Config) (*probe, []finding) {
 	return p, all
 }
 
-// TestDialects: for each provider the profile that is recommended is the right
-// one, and with it nothing is refused any more.
+// TestDialects: the probe recommends the right profile for each provider, and with
+// this profile the provider refuses nothing.
 func TestDialects(t *testing.T) {
 	t.Parallel()
 	for _, d := range dialects() {
@@ -53,7 +53,7 @@ func TestDialects(t *testing.T) {
 					odd[f.Check] = f.Status
 				}
 				require.Equal(t, f.Status == withProfile, f.Profile != nil, f)
-				require.NotContains(t, f.Refused+f.Why, "key right") // which is the key
+				require.NotContains(t, f.Refused+f.Why, "key right") // the key of the request
 			}
 			if len(d.header) == 0 {
 				require.Equal(t, absent, odd["rate-limit headers"])
@@ -71,8 +71,8 @@ func TestDialects(t *testing.T) {
 	}
 }
 
-// TestIgnored: a choice that a server takes and does not hold is told, with what
-// holds it if there is something.
+// TestIgnored: the probe reports a tool choice that the server ignores, with a
+// profile that enforces the choice if there is one.
 func TestIgnored(t *testing.T) {
 	t.Parallel()
 	named := func(r request) bool { _, object := r["tool_choice"].(map[string]any); return object }
@@ -106,7 +106,7 @@ func TestIgnored(t *testing.T) {
 	}
 }
 
-// TestText: what a row says.
+// TestText: the text of a row.
 func TestText(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "none (in 24 answers)", finding{Status: absent, Why: "in 24 answers"}.text())
@@ -114,8 +114,8 @@ func TestText(t *testing.T) {
 	require.Equal(t, "fails: no", finding{Status: fails, Why: "no"}.text())
 }
 
-// converse has all kinds of requests answered in the profile, and fails if the
-// client has to change one.
+// converse sends all kinds of requests with the profile, and fails if the client has
+// to change a request.
 func converse(t *testing.T, c openai.Config, profile openai.Profile, tools, stream bool) {
 	t.Helper()
 	c.Profile = &profile
@@ -144,7 +144,8 @@ func converse(t *testing.T, c openai.Config, profile openai.Profile, tools, stre
 	}
 }
 
-// TestGone: a provider that goes away is the end, and not a row of failures.
+// TestGone: the probe ends when a provider disappears, instead of reporting a series
+// of failures.
 func TestGone(t *testing.T) {
 	t.Parallel()
 	var count atomic.Int32
@@ -167,7 +168,7 @@ func TestGone(t *testing.T) {
 	require.Len(t, names, 9)
 }
 
-// TestOnceBroken: what breaks one connection is no reason to end.
+// TestOnceBroken: one broken connection does not end the probe.
 func TestOnceBroken(t *testing.T) {
 	t.Parallel()
 	d := dialect{change: func(r request) {
@@ -185,7 +186,7 @@ func TestOnceBroken(t *testing.T) {
 	require.Equal(t, works, got["a whole run"])
 }
 
-// TestSlow: a check that takes too long is given up, and the next one runs.
+// TestSlow: the probe stops a slow check and runs the next check.
 func TestSlow(t *testing.T) {
 	t.Parallel()
 	done := make(chan struct{})
@@ -195,7 +196,7 @@ func TestSlow(t *testing.T) {
 		}
 	}}
 	_, url := d.serve(t)
-	t.Cleanup(func() { close(done) }) // before the server waits for its requests
+	t.Cleanup(func() { close(done) }) // runs before the server waits for its requests
 	p := newProbe(config(url), "m", time.Minute)
 	for f, err := range p.findings(t.Context()) {
 		require.NoError(t, err)
@@ -213,7 +214,7 @@ func TestSlow(t *testing.T) {
 	t.Fatal("json_schema was not checked")
 }
 
-// TestPreset: what the library knows of a provider is where the probe begins.
+// TestPreset: the probe starts with the library's profile for the provider.
 func TestPreset(t *testing.T) {
 	t.Parallel()
 	i := slices.IndexFunc(dialects(), func(d dialect) bool { return d.name == "mistral" })
@@ -231,7 +232,7 @@ func TestPreset(t *testing.T) {
 	require.Equal(t, want, p.profile)
 }
 
-// TestPrune: of what was changed on the way only that remains which it takes.
+// TestPrune: the final profile has only the necessary changes.
 func TestPrune(t *testing.T) {
 	t.Parallel()
 	c := check{
@@ -249,7 +250,7 @@ func TestPrune(t *testing.T) {
 			return "", errors.New(t.refused)
 		},
 		variants: []variant{
-			func(p *openai.Profile) { p.NeedTools = true }, // leads on, and astray
+			func(p *openai.Profile) { p.NeedTools = true }, // leads on, in the wrong direction
 			func(p *openai.Profile) { p.ToolName = true },
 			func(p *openai.Profile) { p.Bridge = true },
 		},
@@ -281,7 +282,7 @@ func TestRefusalIn(t *testing.T) {
 	require.Equal(t, "no [hidden]", string(withoutKey([]byte("no sk-1"), http.Header{"Authorization": {"Bearer sk-1"}})))
 }
 
-// TestCode: what is recommended is Go code that compiles, and says the same.
+// TestCode: the recommendation is valid Go code for the profile.
 func TestCode(t *testing.T) {
 	t.Parallel()
 	want := []openai.Profile{{}, {

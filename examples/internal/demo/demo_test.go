@@ -25,7 +25,7 @@ func model(t *testing.T) llm.Model {
 	return openai.Config{BaseURL: server.BaseURL}.Model(demo.Model)
 }
 
-// returns makes a tool that returns the same to whatever fits its arguments.
+// returns makes a tool with a constant result.
 func returns[In, Out any](name, description string, out Out) tool.Tool {
 	return tool.Must(tool.New(name, description, func(context.Context, In) (Out, error) { return out, nil }))
 }
@@ -62,7 +62,7 @@ type (
 	none struct{}
 )
 
-// TestCalls: whatever tools a program offers, the provider finds arguments for them.
+// TestCalls: the provider finds arguments for many kinds of tools.
 func TestCalls(t *testing.T) {
 	t.Parallel()
 	m := model(t)
@@ -150,7 +150,7 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// TestModels: it knows the names that programs use, and no others.
+// TestModels: the provider accepts the usual names of models, and no others.
 func TestModels(t *testing.T) {
 	t.Parallel()
 	server, err := demo.Serve("127.0.0.1:0", nil)

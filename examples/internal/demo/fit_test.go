@@ -15,7 +15,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// What tools of all kinds take.
+// Arguments of many kinds of tools.
 type (
 	meeting struct {
 		Title  string     `json:"title" jsonschema:"minLength=3,maxLength=12"`
@@ -108,7 +108,7 @@ type (
 	}
 )
 
-// rich returns a tool for each.
+// rich returns a tool for each type.
 func rich() []tool.Tool {
 	return []tool.Tool{
 		returns[meeting]("meeting", "", ""), returns[contact]("contact", "", ""), returns[lists]("lists", "", ""),
@@ -119,7 +119,8 @@ func rich() []tool.Tool {
 	}
 }
 
-// raw returns tools of hand-written schemas. The draft holds strings to their formats.
+// raw returns tools of hand-written schemas. The draft validates the formats of
+// strings.
 func raw() []tool.Tool {
 	var all []tool.Tool
 	for name, members := range map[string]string{
@@ -147,7 +148,7 @@ func raw() []tool.Tool {
 	} {
 		t, err := tool.NewRaw("raw", name, json.RawMessage(`{"$schema":"http://json-schema.org/draft-07/schema#","type":"object",`+members+`}`),
 			func(context.Context, json.RawMessage) (string, error) { return "", nil })
-		if err == nil { // "odd keywords" is no schema
+		if err == nil { // "odd keywords" is an invalid schema
 			all = append(all, t)
 		}
 	}
@@ -164,7 +165,7 @@ var questions = []string{
 	"SKU ABC-1234 to zip 12345, 1 1 1 1 1 1 1 1 1 1 1 1, New York, Lisbon, Nairobi, Oslo, Paris, Rome, Berlin, Madrid and Bern",
 }
 
-// TestFit: whatever a tool takes, it takes what the provider writes.
+// TestFit: every tool accepts the arguments of the provider.
 func TestFit(t *testing.T) {
 	t.Parallel()
 	for _, tl := range append(rich(), raw()...) {
@@ -191,7 +192,7 @@ func reply(t *testing.T, question string, choice llm.ToolChoice, tools ...tool.T
 	return resp.Message.Calls()
 }
 
-// TestLarge: a schema that unfolds without end does not keep anybody waiting.
+// TestLarge: a schema that unfolds without end takes little time.
 func TestLarge(t *testing.T) {
 	t.Parallel()
 	defs := map[string]any{}
@@ -214,7 +215,7 @@ func TestLarge(t *testing.T) {
 	require.Equal(t, "{}", resp.Message.Calls()[0].Arguments)
 }
 
-// TestFormsFit: so do the forms of final answers.
+// TestFormsFit: final answers fit their schemas.
 func TestFormsFit(t *testing.T) {
 	t.Parallel()
 	for _, tl := range append(rich(), raw()...) {

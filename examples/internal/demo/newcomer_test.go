@@ -11,8 +11,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// properties makes the schema of a tool out of pairs of names and descriptions. A name
-// that begins with # is that of a number, and all are required but those with a ?.
+// properties makes the schema of a tool from pairs of names and descriptions. A name
+// that begins with # is a number. All properties are required except those with a ?.
 func properties(pairs ...string) string {
 	members, required := "", ""
 	for i := 0; i < len(pairs); i += 2 {
@@ -40,7 +40,7 @@ func properties(pairs ...string) string {
 	return `{"type":"object","properties":{` + members + `},"required":[` + required + `]}`
 }
 
-// TestNewcomers: the first tools that people write look right with it.
+// TestNewcomers: typical first tools get sensible arguments.
 func TestNewcomers(t *testing.T) {
 	t.Parallel()
 	stock := properties("article", "Article, e.g. lamp")
