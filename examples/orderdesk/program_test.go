@@ -450,7 +450,7 @@ func testNoDatabase(t *testing.T, p program, _ *desk.Data) {
 	at := l.Addr().String()
 	require.NoError(t, l.Close())
 	p.db = "postgres://clerk:secret@" + at + "/desk"
-	p.wrong(t, 1, "orderdesk: postgres://clerk:xxxxx@"+at+"/desk: no server answers at "+at+": ", "work")
+	p.wrong(t, 1, "orderdesk: postgres://clerk:xxxxx@"+at+"/desk: no server responds at "+at+": ", "work")
 }
 
 // wrong runs the program to an unsuccessful end.
@@ -478,10 +478,10 @@ func testWrong(t *testing.T, p program, _ *desk.Data) {
 		{[]string{"add", " "}, "add: the text is missing"},
 		{[]string{"-lease", "-5s"}, "-lease -5s: it must be 1s or more"},
 		{[]string{"work", "-lease", "0"}, "-lease 0s: it must be 1s or more"},
-		{[]string{"-workers", "0"}, "-workers 0: there must be one"},
+		{[]string{"-workers", "0"}, "-workers 0: at least 1 is required"},
 		{[]string{"-pause", "-1s"}, "-pause -1s: it cannot be negative"},
-		{[]string{"-load", "0"}, "-load 0: there must be one request"},
-		{[]string{"-load", "-3"}, "-load -3: there must be one request"},
+		{[]string{"-load", "0"}, "-load 0: at least 1 is required"},
+		{[]string{"-load", "-3"}, "-load -3: at least 1 is required"},
 		{[]string{"-db", ""}, "-db \"\" names no database"},
 		{[]string{"-dv", "x"}, "flag provided but not defined: -dv"},
 	} {

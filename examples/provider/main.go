@@ -1,6 +1,6 @@
-// Provider runs the embedded demo provider as a program. Set the OPENAI_BASE_URL
-// that it prints in your program. The provider has no model and calls the tools that
-// your program offers. It prints a line for each request on stderr.
+// Provider runs the embedded demo provider as a program. It prints a value of
+// OPENAI_BASE_URL to set for your program. The provider has no model and calls the
+// tools that your program offers. It prints a line for each request on stderr.
 package main
 
 import (

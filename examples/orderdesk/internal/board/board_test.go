@@ -20,8 +20,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// screen is a terminal that understands what the board says to it, and nothing
-// else. It has as many lines as it needs.
+// A screen is a terminal that understands only the sequences of the board. It has as
+// many lines as necessary.
 type screen struct {
 	t      *testing.T
 	mu     sync.Mutex
@@ -48,8 +48,8 @@ func (s *screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// take takes one word: all of it, the number and the letter of a sequence, those of
-// a mode.
+// take consumes one sequence or character: the number and letter of a sequence, or a
+// mode.
 func (s *screen) take(w []string) {
 	switch {
 	case w[2] == "A":
@@ -75,7 +75,7 @@ func (s *screen) take(w []string) {
 	}
 }
 
-// put writes text over what is behind the cursor; no text removes that.
+// put writes text over the text behind the cursor, and nothing else.
 func (s *screen) put(text string) {
 	for len(s.lines) <= s.row {
 		s.lines = append(s.lines, "")
@@ -123,7 +123,7 @@ func answered(worker int, id, tokens int64) queue.Report {
 	return queue.Report{Worker: worker, Request: of(id, queue.Running, ""), Event: event.Event{Body: event.ModelAnswered{Usage: llm.Usage{InputTokens: tokens}}}}
 }
 
-// TestTerminal: a line for each worker, in place, and above them what is over.
+// TestTerminal: a line for each worker in place, and finished requests above them.
 func TestTerminal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -161,7 +161,7 @@ func TestTerminal(t *testing.T) {
 	})
 }
 
-// TestRate: nothing is drawn that was drawn already, and nothing ten times a second.
+// TestRate: the board draws only changes, and at most ten times a second.
 func TestRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -179,7 +179,7 @@ func TestRate(t *testing.T) {
 	})
 }
 
-// TestFits: lines are cut to the width of the terminal, and workers to its height.
+// TestFits: lines fit the width of the terminal, and workers fit its height.
 func TestFits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -199,7 +199,7 @@ func TestFits(t *testing.T) {
 	})
 }
 
-// TestElsewhere: what other processes have is no riddle.
+// TestElsewhere: the board describes the requests of other processes.
 func TestElsewhere(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -226,7 +226,7 @@ func TestElsewhere(t *testing.T) {
 	b := board.New(&out, nil, 2)
 	others := queue.Others{Count: 2, Free: 9 * time.Second}
 	b.Report(queue.Report{Worker: 0, Request: of(1, queue.Running, ""), Others: others})
-	b.Report(queue.Report{Worker: 1, Others: others}) // one is at work, and more to be seen
+	b.Report(queue.Report{Worker: 1, Others: others}) // one worker is busy, and there are more reports to come
 	b.Report(queue.Report{Worker: 0, Request: of(1, queue.Done, "yes"), Others: others})
 	b.Report(queue.Report{Worker: 0, Others: others})
 	b.Close()
@@ -236,7 +236,7 @@ waiting for requests of other processes: 2; if their process died, free in 9s
 `, out.String())
 }
 
-// TestPlain: a line for each thing of interest, whole.
+// TestPlain: outside of a terminal, each event of interest is a whole line.
 func TestPlain(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
@@ -263,7 +263,7 @@ stopping
 `, out.String())
 }
 
-// TestUntrusted: what users and models write does not speak to the terminal.
+// TestUntrusted: texts of users and models cannot control the terminal.
 func TestUntrusted(t *testing.T) {
 	t.Parallel()
 	evil := "a\x1b[2Jb\rc\u009bd\ae\nf\x00\u202e"

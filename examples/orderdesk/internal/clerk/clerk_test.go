@@ -1,4 +1,4 @@
-// Package clerk_test has the requests worked off over desks of their own.
+// Package clerk_test runs the requests, each with a separate desk.
 package clerk_test
 
 import (
@@ -21,8 +21,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// shop is a desk with the seed, and what it held at first. It need not outlive
-// the machine.
+// A shop is a desk with the seed, and its data at the start. It need not survive a
+// power failure.
 func shop(t *testing.T) (*desk.Desk, *desk.Data) {
 	t.Helper()
 	query := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(OFF)", "foreign_keys(ON)"}, "_txlock": {"immediate"}}
@@ -41,7 +41,7 @@ func export(t *testing.T, d *desk.Desk) *desk.Data {
 	return data
 }
 
-// changes are what is different at a desk.
+// changes returns the changes of a desk.
 func changes(t *testing.T, before *desk.Data, d *desk.Desk) []string {
 	t.Helper()
 	lines, err := clerk.Diff(before, export(t, d))
@@ -49,7 +49,7 @@ func changes(t *testing.T, before *desk.Data, d *desk.Desk) []string {
 	return lines
 }
 
-// outcome is what came of a run.
+// outcome returns the outcome of a run.
 func outcome(t *testing.T, before *desk.Data, d *desk.Desk, result *runner.Result) clerk.Outcome {
 	t.Helper()
 	o := clerk.Outcome{Answer: result.Text, Changes: changes(t, before, d)}
@@ -70,7 +70,7 @@ func deny(_ context.Context, p runner.Pending) (runner.Input, error) {
 	return p.Deny("ask for the invoice first."), nil
 }
 
-// TestRequests: each request comes to what is written of it.
+// TestRequests: each request has its expected outcome.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	outcomes := clerk.Outcomes()
@@ -89,8 +89,8 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestTogether: they come to the same at one desk, at the same time and by one
-// streamed model, in whatever order.
+// TestTogether: the outcomes are the same with one desk and one streamed model, at
+// the same time and in any order.
 func TestTogether(t *testing.T) {
 	t.Parallel()
 	d, before := shop(t)
@@ -122,8 +122,8 @@ func TestTogether(t *testing.T) {
 	require.Equal(t, want, changes(t, before, d))
 }
 
-// TestDenied: what a person denies does not happen, the user is told, and what
-// else was asked for does happen.
+// TestDenied: a denied change does not happen, the answer says so, and the other
+// changes of the request happen.
 func TestDenied(t *testing.T) {
 	t.Parallel()
 	denied := map[string]string{
@@ -157,7 +157,7 @@ func TestDenied(t *testing.T) {
 	require.Equal(t, len(denied), asking)
 }
 
-// TestAgain: whoever asks for the same once more reads why it does not work.
+// TestAgain: a repeated request gets the reason why it does not work.
 func TestAgain(t *testing.T) {
 	t.Parallel()
 	d, _ := shop(t)
@@ -172,8 +172,8 @@ func TestAgain(t *testing.T) {
 	require.Empty(t, changes(t, before, d))
 }
 
-// TestUnknown: what is no request of the desk's own has an error that helps, and
-// so has one that is almost one.
+// TestUnknown: an unknown request is an error with advice, and so is a request that
+// is almost known.
 func TestUnknown(t *testing.T) {
 	t.Parallel()
 	mixed := strings.Replace(clerk.Copy(clerk.Requests()[1], 7), "-0007", "-0008", 1)
@@ -184,7 +184,7 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// TestCopy: a copy is another user's, and nothing else is different.
+// TestCopy: a copy belongs to another user and has no other difference.
 func TestCopy(t *testing.T) {
 	t.Parallel()
 	const text = `ada.pine@example.com ada_pine_1001, zip 97201, #D0001001, gift_card_1001: 75.00 for 7100000001`
@@ -193,7 +193,7 @@ func TestCopy(t *testing.T) {
 	require.Equal(t, `ada.pine+12345@example.com ada_pine_1001_12345, zip 97201-12345, #D0001001-12345, gift_card_1001_12345: 75.00 for 7100000001`, clerk.Copy(text, 12345))
 }
 
-// TestPause: each answer takes its time.
+// TestPause: each answer takes the pause.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

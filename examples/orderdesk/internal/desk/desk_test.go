@@ -15,7 +15,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// shop is a desk with the seed.
+// A shop is a desk with the seed.
 func shop(t *testing.T) *desk.Desk {
 	t.Helper()
 	d, err := desk.Open(t.Context(), filepath.Join(t.TempDir(), "desk #1.db"))
@@ -38,8 +38,8 @@ func named(t *testing.T, d *desk.Desk, name string) tool.Tool {
 	return tool.Tool{}
 }
 
-// use calls a tool as a runner does, and returns what the model reads. A call
-// without a key is a new one.
+// use calls a tool as a runner does, and returns the text for the model. A call
+// without a key is a new call.
 func use(t *testing.T, d *desk.Desk, key, name, arguments string) string {
 	t.Helper()
 	return attempt(t, d, tool.Call{Key: key, Tool: name}, arguments)
@@ -73,7 +73,7 @@ func balance(t *testing.T, d *desk.Desk, user, card string) string {
 	return all.Users[user].PaymentMethods[card].Balance.String()
 }
 
-// TestSeed: a database is seeded once, and holds what its products say.
+// TestSeed: a database is seeded once, and its orders match its products.
 func TestSeed(t *testing.T) {
 	t.Parallel()
 	d := shop(t)
@@ -96,7 +96,7 @@ func TestSeed(t *testing.T) {
 	require.Error(t, d.Import(t.Context(), all), "all of it is there")
 }
 
-// TestApproval: the agent acts by itself up to 100.00.
+// TestApproval: changes up to 100.00 need no approval.
 func TestApproval(t *testing.T) {
 	t.Parallel()
 	d := shop(t)
@@ -129,8 +129,8 @@ func TestApproval(t *testing.T) {
 	require.True(t, got, "nobody can tell")
 }
 
-// TestApprovalOfThePoor: a card that cannot pay when the policy looks may be able to
-// when the call runs, since another call fills it. So a person is asked.
+// TestApprovalOfThePoor: another call may fill a gift card between the policy and
+// the call. So the call needs approval, although the card cannot pay yet.
 func TestApprovalOfThePoor(t *testing.T) {
 	t.Parallel()
 	d := shop(t)
@@ -155,8 +155,8 @@ func TestApprovalOfThePoor(t *testing.T) {
 	}
 }
 
-// TestRepeated: a call with one key takes effect once and is answered the same,
-// by however many it is made at a time; one with another key is another call.
+// TestRepeated: calls with the same key take effect once and have the same result,
+// also at the same time. A call with another key is another call.
 func TestRepeated(t *testing.T) {
 	t.Parallel()
 	d := shop(t)
@@ -175,13 +175,14 @@ func TestRepeated(t *testing.T) {
 	require.Len(t, order(t, d, "#D0001001").PaymentHistory, 3)
 	require.Equal(t, "Error: there should be exactly one payment for a pending order", use(t, d, "k2", "modify_pending_order_payment", args))
 
-	// The order is cancelled meanwhile; the first call is still answered as it was.
+	// The order was cancelled in the meantime; the first call still has its first
+	// result.
 	use(t, d, "k3", "cancel_pending_order", `{"order_id":"#D0001001","reason":"ordered by mistake"}`)
 	require.JSONEq(t, answers[0], use(t, d, "k1", "modify_pending_order_payment", args))
 }
 
-// TestLateAttempt: a process slept before it made a call, and another one made it
-// meanwhile. What that one was answered holds, a refusal too.
+// TestLateAttempt: a process was stopped before it made a call, and another process
+// made the call in the meantime. The result of that process counts, also a refusal.
 func TestLateAttempt(t *testing.T) {
 	t.Parallel()
 	for name, place := range map[string]func() string{
@@ -215,7 +216,7 @@ func TestLateAttempt(t *testing.T) {
 	}
 }
 
-// TestCancelRefundsWhatWasPaid: money that went back already does not go twice.
+// TestCancelRefundsWhatWasPaid: no payment is refunded twice.
 func TestCancelRefundsWhatWasPaid(t *testing.T) {
 	t.Parallel()
 	d := shop(t)
@@ -232,13 +233,14 @@ func TestCancelRefundsWhatWasPaid(t *testing.T) {
 	require.Equal(t, "75.00", balance(t, d, "ada_pine_1001", "gift_card_1001"))
 }
 
-// TestRefusals: the model reads the first that applies, and nothing has changed.
+// TestRefusals: the model reads the first applicable refusal, and nothing has
+// changed.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	d := shop(t)
 	before, err := d.Export(t.Context())
 	require.NoError(t, err)
-	const twice = `"7100000021","7100000021"` // what order #D0001012 has
+	const twice = `"7100000021","7100000021"` // the items of order #D0001012
 	for _, tt := range []struct{ want, tool, args string }{
 		{"user not found", "find_user_id_by_email", `{"email":"nobody@example.com"}`},
 		{"user not found", "find_user_id_by_name_zip", `{"first_name":"Ada","last_name":"Pine","zip":"97202"}`},
@@ -269,7 +271,7 @@ func TestRefusals(t *testing.T) {
 	require.Equal(t, before, after)
 }
 
-// TestPairs: an item that one pair brings into an order, the next can take out.
+// TestPairs: a later pair can replace the item of an earlier pair.
 func TestPairs(t *testing.T) {
 	t.Parallel()
 	d := shop(t)
@@ -281,7 +283,7 @@ func TestPairs(t *testing.T) {
 	require.Equal(t, "pending (item modified)", o.Status)
 }
 
-// TestHidden: what is wrong with the database is not the model's business.
+// TestHidden: the model does not read errors of the database.
 func TestHidden(t *testing.T) {
 	t.Parallel()
 	d := shop(t)
@@ -291,7 +293,7 @@ func TestHidden(t *testing.T) {
 	require.Equal(t, want, use(t, d, "k", "cancel_pending_order", `{"order_id":"#D0001001","reason":"no longer needed"}`))
 }
 
-// TestNewerTables: a database of a later version is left alone.
+// TestNewerTables: Open does not change a database of a later version.
 func TestNewerTables(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "desk.db")

@@ -11,7 +11,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 )
 
-// TestOpenAtOnce: whoever opens a new file at the same time finds it ready.
+// TestOpenAtOnce: processes that open a new file at the same time find it ready.
 func TestOpenAtOnce(t *testing.T) {
 	t.Parallel()
 	for range 10 {
@@ -31,7 +31,7 @@ func TestOpenAtOnce(t *testing.T) {
 	}
 }
 
-// TestExists: who looks for a desk makes none.
+// TestExists: Exists creates no desk.
 func TestExists(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a desk.db")

@@ -1,4 +1,4 @@
-// Package load_test runs small loads, and spoils what came of them.
+// Package load_test runs small loads and damages their results.
 package load_test
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/load"
 )
 
-// open opens a database, which need not outlive the machine.
+// open opens a database that need not survive a power failure.
 func open(t *testing.T) *desk.Desk {
 	t.Helper()
 	query := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(OFF)", "foreign_keys(ON)"}, "_txlock": {"immediate"}}
@@ -24,7 +24,7 @@ func open(t *testing.T) *desk.Desk {
 	return d
 }
 
-// TestLoad: two loads over one database, each of which comes to what it must.
+// TestLoad: two loads with one database have the expected results.
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -54,7 +54,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// TestSpoilt: what is lost, changed twice or changed by nobody is found.
+// TestSpoilt: Check finds lost, doubled and unexpected changes.
 func TestSpoilt(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -99,8 +99,7 @@ func TestSpoilt(t *testing.T) {
 	}
 }
 
-// TestWrongAnswer: a user whom the script does not find is told so, and that is
-// no success.
+// TestWrongAnswer: an error message for an unknown user is not a success.
 func TestWrongAnswer(t *testing.T) {
 	t.Parallel()
 	d := open(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
 )
 
-// TestDamaged: a conversation whose journal cannot be read is no reason to leave the
-// others undone, and can be tried again once that is mended.
+// TestDamaged: an unreadable journal does not affect other requests, and its request
+// can be retried after a repair.
 func TestDamaged(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -41,8 +41,8 @@ func TestDamaged(t *testing.T) {
 	require.Len(t, f.effects, 3)
 }
 
-// TestDamages: however a journal is damaged, its request fails, once, and nobody goes
-// home over it or asks for it again and again.
+// TestDamages: with any damage of a journal, its request fails once, and the workers
+// go on without repeating it.
 func TestDamages(t *testing.T) {
 	t.Parallel()
 	const of = ` toolloop_events WHERE session = 'request-1'`

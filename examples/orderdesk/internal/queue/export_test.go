@@ -2,7 +2,7 @@ package queue
 
 import "context"
 
-// Save is what a worker does at the end.
+// Save records the state of a request, as a worker does at the end.
 func (q *Queue) Save(ctx context.Context, r Request, seq int64) (Request, bool, error) {
 	return q.save(ctx, r, seq)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
 )
 
-// TestElsewhere: a request whose session another process has is waited for. It is
-// told of in numbers; in a word only when that process proves to be alive.
+// TestElsewhere: workers wait for a request of another process. Reports count it,
+// and name it only when that process proves to be alive.
 func TestElsewhere(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -50,11 +50,11 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
-// TestOthersDied: of a request whose process died is told when it will be free.
+// TestOthersDied: reports have the time until the request of a dead process is free.
 func TestOthersDied(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		left int64 // milliseconds, of a lease of an hour
+		left int64 // milliseconds of a lease of an hour
 		dead bool
 	}{{3_590_000, false}, {1_000_000, true}} {
 		f := newFixture(t)
@@ -66,7 +66,7 @@ func TestOthersDied(t *testing.T) {
 		f.workers.Report = func(r queue.Report) {
 			once.Do(func() {
 				f.report(r)
-				f.exec(t, `UPDATE toolloop_sessions SET owner = ''`) // nobody waits until then
+				f.exec(t, `UPDATE toolloop_sessions SET owner = ''`) // frees the request at once
 			})
 		}
 		require.NoError(t, f.workers.Run(t.Context()))

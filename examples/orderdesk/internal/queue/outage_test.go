@@ -11,8 +11,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// TestOutage: a provider that cannot be asked fails a few requests, and not the
-// queue.
+// TestOutage: an unreachable provider fails a few requests, but not the whole queue.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	down := &llm.APIError{Kind: llm.KindNetwork, Err: errors.New("connection refused")}
@@ -44,7 +43,7 @@ func TestOutage(t *testing.T) {
 			require.Equal(t, tt.failed, outage.Failed)
 			require.ErrorIs(t, err, down)
 			require.Zero(t, totals.Running)
-			require.Less(t, totals.Failed, 2*tt.failed) // those that failed at that moment, too
+			require.Less(t, totals.Failed, 2*tt.failed) // including the requests that failed at the same moment
 
 			f.broken = false
 			for _, r := range f.in(t, queue.Failed) {
@@ -57,7 +56,7 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// in are the requests in a state.
+// in returns the requests in a state.
 func (f *fixture) in(t *testing.T, state queue.State) (ids []int64) {
 	t.Helper()
 	all, err := f.List(t.Context())

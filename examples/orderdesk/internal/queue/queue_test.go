@@ -27,8 +27,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// fixture is a queue, and an agent that does what a request says: "look", "pay",
-// which needs approval, both, or "fail". Then it says "done".
+// A fixture is a queue, and an agent that follows the words of a request: "look",
+// "pay", which needs approval, both, or "fail". Then the agent answers "done".
 type fixture struct {
 	*queue.Queue
 	journal *sqljournal.Journal
@@ -36,12 +36,12 @@ type fixture struct {
 	workers queue.Workers
 
 	mu      sync.Mutex
-	effects []string // keys of the calls that were made
-	broken  bool     // the model fails where it is told to
-	failure error    // in this way
+	effects []string // keys of the executed calls
+	broken  bool     // the model fails at the word "fail"
+	failure error    // the error of the model
 	reports []queue.Report
-	asked   int           // how often the model was
-	think   time.Duration // how long it takes
+	asked   int           // the number of requests to the model
+	think   time.Duration // the time of the model for an answer
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -68,7 +68,7 @@ func openQueue(t *testing.T, j *sqljournal.Journal) *queue.Queue {
 	return q
 }
 
-// over are workers of a queue, which may be another one of the same database.
+// over returns workers for a queue, which may be another queue of the same database.
 func (f *fixture) over(q *queue.Queue) queue.Workers {
 	return queue.Workers{Queue: q, Agent: f.agent(), Runner: runner.Runner{NoStream: true}, Count: 2, Report: f.report}
 }
@@ -122,7 +122,7 @@ func (m *model) Generate(ctx context.Context, req *llm.Request, _ func(llm.Delta
 	return llmtest.Text("works again").Response()
 }
 
-// stands are the requests in the form "1 done: the note".
+// stands returns the requests in the form "1 done: the note".
 func (f *fixture) stands(t *testing.T) (all []string) {
 	t.Helper()
 	list, err := f.List(t.Context())
@@ -161,15 +161,15 @@ func (f *fixture) add(t *testing.T, texts ...string) {
 	require.NoError(t, err)
 }
 
-// exec changes the database behind the queue's back.
+// exec changes the database directly, without the queue.
 func (f *fixture) exec(t *testing.T, statement string) {
 	t.Helper()
 	_, err := f.journal.DB.ExecContext(t.Context(), statement)
 	require.NoError(t, err)
 }
 
-// TestWork: requests end, wait for a person, or fail, and what is decided about
-// them is done by the next who works.
+// TestWork: requests end, wait for a person, or fail. The next worker carries out
+// the decisions about them.
 func TestWork(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -215,7 +215,7 @@ func (f *fixture) states(t *testing.T) (all []string) {
 	return all
 }
 
-// TestWrongDecisions: what does not fit changes nothing.
+// TestWrongDecisions: invalid decisions change nothing.
 func TestWrongDecisions(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -241,7 +241,7 @@ func TestWrongDecisions(t *testing.T) {
 	require.EqualError(t, err, "request 1 was approved already; a worker goes on with it")
 }
 
-// TestSeed: once, whoever does it first.
+// TestSeed: only the first call adds the requests.
 func TestSeed(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -254,33 +254,33 @@ func TestSeed(t *testing.T) {
 	require.Equal(t, []string{"1 waiting: ", "2 waiting: "}, f.stands(t))
 }
 
-// TestDied: a process may die between any two things that it records.
+// TestDied: a process may die between any two of its records.
 func TestDied(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.add(t, "look", "pay", "look")
-	f.exec(t, `UPDATE requests SET state = 'running' WHERE id = 1`) // and nothing was said yet
+	f.exec(t, `UPDATE requests SET state = 'running' WHERE id = 1`) // before the first event
 	f.workers.Count = 1
 	require.NoError(t, f.workers.Run(t.Context()))
 	stands, asked := f.stands(t), f.asked
 	require.Equal(t, []string{"1 done: done", "2 asking: r1.t1.c0", "3 done: done"}, stands)
 
-	f.exec(t, `UPDATE requests SET state = 'running', seq = 0, note = '', pending = '[]'`) // it did not come to that
+	f.exec(t, `UPDATE requests SET state = 'running', seq = 0, note = '', pending = '[]'`) // before the update of the row
 	require.NoError(t, f.workers.Run(t.Context()))
 	require.Equal(t, stands, f.stands(t))
 	require.Equal(t, asked, f.asked)
 
 	_, err := f.Decide(t.Context(), 2, queue.Decision{Approved: true})
 	require.NoError(t, err)
-	f.exec(t, `UPDATE requests SET state = 'running' WHERE id = 2`) // with the decision, and no word of it in the journal
+	f.exec(t, `UPDATE requests SET state = 'running' WHERE id = 2`) // with the decision in the row, and before its event
 	require.NoError(t, f.workers.Run(t.Context()))
 	require.Equal(t, "2 done: done", f.stands(t)[1])
 	require.Equal(t, []string{"look request-1", "look request-3", "pay request-2"}, f.effects)
 	f.requireSaidOnce(t)
 }
 
-// TestInDoubt: the process died in the middle of a call that must not be made
-// twice. A person says what is to be done.
+// TestInDoubt: the process died during a call that must not run twice. A person
+// decides.
 func TestInDoubt(t *testing.T) {
 	t.Parallel()
 	for _, again := range []bool{true, false} {
@@ -289,14 +289,14 @@ func TestInDoubt(t *testing.T) {
 			died := filepath.Join(t.TempDir(), "died.db")
 			f := newFixture(t)
 			f.workers.Agent.Tools = []tool.Tool{tool.Must(tool.New("look", "Looks.", func(context.Context, struct{}) (string, error) {
-				f.exec(t, `VACUUM INTO '`+died+`'`) // all that the dead process leaves
+				f.exec(t, `VACUUM INTO '`+died+`'`) // the data after the death of the process
 				return "ok", nil
 			}))}
 			f.add(t, "look")
 			require.NoError(t, f.workers.Run(t.Context()))
 
 			f.journal = openJournal(t, died)
-			f.exec(t, `UPDATE toolloop_sessions SET expires = 0`) // nobody waits until the lease runs out
+			f.exec(t, `UPDATE toolloop_sessions SET expires = 0`) // ends the lease at once
 			f.Queue = openQueue(t, f.journal)
 			w := f.over(f.Queue)
 			require.Equal(t, []string{"1 running: "}, f.stands(t))
@@ -316,8 +316,7 @@ func TestInDoubt(t *testing.T) {
 	}
 }
 
-// TestLate: who is slow to record where a request stood changes nothing that came
-// after it.
+// TestLate: a late record of a state does not replace a newer state.
 func TestLate(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -344,8 +343,8 @@ func TestLate(t *testing.T) {
 	require.Equal(t, []string{"1 done: done"}, f.stands(t))
 }
 
-// TestStopped: workers can be stopped at any moment. What the model asked for is
-// done then, and the next time goes on behind it.
+// TestStopped: workers can stop at any moment. The calls of the last answer have run
+// then, and the next start continues after them.
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	for _, moment := range []string{"run_started", "turn_prepared", "model_answered", "tool_call_started", "tool_call_finished"} {
@@ -372,7 +371,7 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// requireNoFailure: no call of a request was cut off.
+// requireNoFailure: no call of a request was interrupted.
 func (f *fixture) requireNoFailure(t *testing.T, id int64) {
 	t.Helper()
 	r, err := f.Get(t.Context(), id)
@@ -386,7 +385,7 @@ func (f *fixture) requireNoFailure(t *testing.T, id int64) {
 	}
 }
 
-// TestWrongLease: a journal that cannot be worked with fails no request.
+// TestWrongLease: an invalid journal fails no request.
 func TestWrongLease(t *testing.T) {
 	t.Parallel()
 	j := openJournal(t, filepath.Join(t.TempDir(), "queue.db"))
@@ -395,7 +394,7 @@ func TestWrongLease(t *testing.T) {
 	require.EqualError(t, err, "queue: sqljournal: Lease is -5s, the shortest is 50ms")
 }
 
-// TestWatch: new requests and decisions are found by workers who have nothing to do.
+// TestWatch: idle workers find new requests and decisions.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -418,7 +417,7 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// TestTwo: the workers of two processes share a queue, and do nothing twice.
+// TestTwo: the workers of two processes share a queue and do nothing twice.
 func TestTwo(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -441,7 +440,7 @@ func TestTwo(t *testing.T) {
 	f.requireSaidOnce(t)
 }
 
-// TestReports: what a display is told of a request.
+// TestReports: the reports about a request for a display.
 func TestReports(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -462,8 +461,8 @@ func TestReports(t *testing.T) {
 	}, told)
 }
 
-// TestUnwritable: a database that can be read and not be written to ends the work.
-// It is not another process that has the request, and nobody waits for that one.
+// TestUnwritable: a read-only database ends the work. The workers do not mistake it
+// for a request of another process, and do not wait.
 func TestUnwritable(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -479,8 +478,8 @@ func TestUnwritable(t *testing.T) {
 	}
 }
 
-// TestDecidedOneByOne: the calls of a request are decided one after the other,
-// also while nobody works.
+// TestDecidedOneByOne: the calls of a request are decided one after the other, also
+// without workers.
 func TestDecidedOneByOne(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -506,8 +505,8 @@ func TestDecidedOneByOne(t *testing.T) {
 	require.Equal(t, []string{"pay request-1"}, f.effects)
 }
 
-// TestAtOnce: workers who look for something at the same time take different
-// requests, and none waits for the next look.
+// TestAtOnce: workers that look for work at the same time take different requests,
+// and no worker waits for the next look.
 func TestAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
