@@ -108,7 +108,7 @@ func named(words []string) (name string, rest []string) {
 }
 
 var (
-	// launchers are programs that start another program, each with its subcommands.
+	// launchers are programs that start a server, and their subcommands.
 	launchers = strings.Fields("npx npm bunx bun uvx uv pnpm yarn node deno python python3 docker podman go sh bash env exec dlx run x")
 	// insides are common files and directories inside of a program, which do not
 	// name it.

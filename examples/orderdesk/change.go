@@ -131,7 +131,8 @@ func numbers(args []string) (ids []int64, err error) {
 	return ids, nil
 }
 
-// failed returns the ids of the failed requests. It is an error if there are none.
+// failed returns the ids of the failed requests. Without failed requests, it returns
+// an error.
 func (o *office) failed(ctx context.Context) (ids []int64, err error) {
 	all, err := o.queue.List(ctx)
 	for _, r := range in(queue.Failed, all) {

@@ -317,8 +317,8 @@ func imageInput(ctx context.Context, t *trial) (string, error) {
 	return "", mentions(resp, err, "red")
 }
 
-// tokenBound asks for more than the limit allows. A model that thinks may use the
-// limit up for its thoughts, which also shows that the limit works.
+// tokenBound asks for more than the limit allows. A reasoning model may spend the
+// limit on reasoning, and the check passes, too.
 func tokenBound(ctx context.Context, t *trial) (string, error) {
 	name := cmp.Or(t.profile.MaxTokensField, "max_completion_tokens")
 	resp, err := t.ask(ctx, llm.Request{

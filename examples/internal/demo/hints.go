@@ -96,7 +96,7 @@ func (t talk) hint(places []place, skip func(low string) bool) {
 }
 
 // exemplary returns the examples of a place in the question, and the things joined
-// to them, as in "lamps and chairs". It skips names, which names returns.
+// to them, as in "lamps and chairs". The method names returns names.
 func (t talk) exemplary(p place, skip func(low string) bool) (values []any) {
 	names := t.names(nil, func(string) bool { return false })
 	add := func(text string) {

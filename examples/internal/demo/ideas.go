@@ -302,7 +302,7 @@ func numbers(s schema, whole bool) iter.Seq[any] {
 	}
 }
 
-// bound returns the first of these keywords that s has.
+// bound returns the first keyword that s has.
 func (s schema) bound(names ...string) (*big.Rat, bool) {
 	for _, name := range names {
 		text := s.bounds[name].String()

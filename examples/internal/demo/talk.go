@@ -148,7 +148,7 @@ func (t talk) report() string {
 }
 
 // plain returns a JSON object as a list of its values, or of its names and values.
-// It returns any other text unchanged.
+// Other texts stay unchanged.
 func plain(text string, named bool) string {
 	members, err := llm.ParseMembers([]byte(text))
 	if err != nil {

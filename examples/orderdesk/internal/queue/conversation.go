@@ -98,8 +98,8 @@ func (s *shift) begin(ctx context.Context, n int, r Request) (bool, error) {
 }
 
 // outcome returns the state of a stopped request by its journal, up to the position
-// seq. Running means that another process has the request, or that a worker must try
-// it again. Waiting means that the run was interrupted.
+// seq. Running means that another process has the request, or that a worker must
+// retry. Waiting means that the run was interrupted.
 func (s *shift) outcome(ctx context.Context, r Request, why error, ended bool) (Request, int64, error) {
 	at, err := s.Queue.standing(ctx, r)
 	if err = cmp.Or(err, corruption(why)); isA[*journal.CorruptError](err) {

@@ -9,7 +9,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
 )
 
-// Others counts the requests of other processes, including processes that died.
+// Others describes the requests of other processes, alive or dead.
 type Others struct {
 	Count int
 	// Free is the time until the first of these requests is free, because nothing
@@ -18,7 +18,7 @@ type Others struct {
 	Free time.Duration
 }
 
-// others looks up which processes have the running requests.
+// others reads the leases of the running requests.
 func (s *shift) others(ctx context.Context) (o Others, err error) {
 	rows, err := s.Queue.journal.DB.QueryContext(ctx, s.Queue.leases())
 	if err != nil {

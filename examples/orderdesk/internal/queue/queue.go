@@ -148,8 +148,8 @@ func (q *Queue) Add(ctx context.Context, texts ...string) (ids []int64, err erro
 	return ids, nil
 }
 
-// Seed is Add for a queue that never had a request. It reports whether it has added
-// the requests.
+// Seed is Add for a queue that never had a request. The result reports whether Seed
+// has added the requests.
 func (q *Queue) Seed(ctx context.Context, texts ...string) (did bool, err error) {
 	err = q.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := q.alone(ctx, tx); err != nil {

@@ -29,8 +29,8 @@ func stoppable(stop context.Context, model llm.Model) llm.Model {
 	})
 }
 
-// agentUntil returns the agent with a stoppable model. Agents that it hands over to
-// keep their models.
+// agentUntil returns the agent with a stoppable model. Handoff targets keep their
+// models.
 func (w Workers) agentUntil(stop context.Context) *agent.Agent {
 	a := *w.Agent
 	if w.Runner.Model != nil {

@@ -40,7 +40,7 @@ type Report struct {
 	// new state of the request.
 	Event event.Event
 	// Elsewhere means that another process has had the request for a lease or
-	// longer, so that process is alive. There is one such report until the request
+	// longer, so that process is alive. The report comes once until the request
 	// changes hands.
 	Elsewhere bool
 	// Totals and Others are set in reports about a new state, and in those of idle
