@@ -81,7 +81,7 @@ func configServers(data []byte) ([]member, error) {
 	if mcpServers == nil {
 		return nil, errors.New(`there is no "mcpServers"`)
 	}
-	entries, err := members(mcpServers)
+	entries, err := membersOf(mcpServers)
 	if err != nil {
 		return nil, errors.New(`"mcpServers" is not an object`)
 	}
@@ -91,7 +91,7 @@ func configServers(data []byte) ([]member, error) {
 // check returns an error for an object in which a name is there twice, or in which a
 // known name has other capitals: programs read such files in different ways.
 func (f fields) check(object json.RawMessage) error {
-	all, err := members(object)
+	all, err := membersOf(object)
 	if err != nil {
 		return withoutValue(err)
 	}
@@ -203,7 +203,7 @@ func (c configServer) checkWay(m member) error {
 	case c.command != "" || c.url != "":
 		return nil
 	}
-	found, err := members(m.value)
+	found, err := membersOf(m.value)
 	if err != nil || len(found) == 0 {
 		return errors.New(`has neither "command" nor "url"`)
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
+	"strings"
 )
 
 // A member is a member of a JSON object.
@@ -19,30 +21,107 @@ var errNoObject = errors.New("it is not a JSON object")
 // members returns the members of an object in their order. Of several members with one
 // name, the last counts.
 func members(raw json.RawMessage) ([]member, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
+	if !json.Valid(raw) {
 		return nil, errNoObject
 	}
-	var all []member
+	return membersOf(raw)
+}
+
+// membersOf is members for text that is known to be JSON. Other text gives any result, but
+// does no harm.
+func membersOf(raw json.RawMessage) (all []member, err error) {
+	i := spaceEnd(raw, 0)
+	if i >= len(raw) || raw[i] != '{' {
+		return nil, errNoObject
+	}
 	at := map[string]int{}
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		m := member{name: name.(string)} // an object's key is always a string
-		if err := dec.Decode(&m.value); err != nil {
-			return nil, err
-		}
-		if i, twice := at[m.name]; twice {
+	for i = spaceEnd(raw, i+1); i < len(raw) && raw[i] != '}'; {
+		end := valueEnd(raw, i)
+		m := member{name: stringOf(raw[i:end])}
+		i = spaceEnd(raw, spaceEnd(raw, end)+1) // behind the colon
+		end = valueEnd(raw, i)
+		m.value = raw[min(i, end):end:end]
+		if n, twice := at[m.name]; twice {
 			m.twice = true
-			all[i] = m
-			continue
+			all[n] = m
+		} else {
+			at[m.name] = len(all)
+			all = append(all, m)
 		}
-		at[m.name] = len(all)
-		all = append(all, m)
+		if i = spaceEnd(raw, end); i < len(raw) && raw[i] == ',' {
+			i = spaceEnd(raw, i+1)
+		}
 	}
 	return all, nil
+}
+
+// spaceEnd returns the end of the white space at i.
+func spaceEnd(raw []byte, i int) int {
+	for i < len(raw) && strings.IndexByte(" \n\r\t", raw[i]) >= 0 {
+		i++
+	}
+	return i
+}
+
+// valueEnd returns the end of the value at i.
+func valueEnd(raw []byte, i int) int {
+	for depth := 0; i < len(raw); {
+		switch raw[i] {
+		case '"':
+			i = stringEnd(raw, i)
+		case '{', '[':
+			depth++
+			i++
+			continue
+		case '}', ']':
+			depth--
+			i++
+		default:
+			i++
+			if depth > 0 || i < len(raw) && strings.IndexByte(" \n\r\t,:]}", raw[i]) < 0 {
+				continue
+			}
+		}
+		if depth <= 0 {
+			return i
+		}
+	}
+	return len(raw)
+}
+
+func stringEnd(raw []byte, i int) int {
+	for i++; i < len(raw); i++ {
+		switch raw[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(raw)
+}
+
+// stringOf returns the text of a string, and "" for any other value.
+func stringOf(raw []byte) (s string) {
+	if inner, ok := plainString(raw); ok {
+		return inner
+	}
+	_ = json.Unmarshal(raw, &s) // makes invalid UTF-8 valid
+	return s
+}
+
+// plainString returns the text of a string without escapes and bytes beyond ASCII.
+func plainString(raw []byte) (string, bool) {
+	if len(raw) < 2 || raw[0] != '"' {
+		return "", false
+	}
+	inner := raw[1 : len(raw)-1]
+	for _, b := range inner {
+		if b < ' ' || b >= 0x7F || b == '\\' || b == '"' {
+			return "", false
+		}
+	}
+	return string(inner), true
 }
 
 // fields maps the exact names of an object's members to the variables that they are
@@ -61,7 +140,7 @@ func (f fields) decode(raw json.RawMessage) error {
 	if string(raw) == "null" {
 		return nil
 	}
-	all, err := members(raw)
+	all, err := membersOf(raw)
 	if err != nil {
 		return err
 	}
@@ -75,11 +154,26 @@ func (f fields) decode(raw json.RawMessage) error {
 				continue
 			}
 		}
-		if wrong := json.Unmarshal(m.value, into); wrong != nil && err == nil {
+		if wrong := unmarshal(m.value, into); wrong != nil && err == nil {
 			err = inMember(m.name, into, wrong)
 		}
 	}
 	return err
+}
+
+// unmarshal is json.Unmarshal with a fast path for raw values and short texts.
+func unmarshal(raw json.RawMessage, into any) error {
+	switch into := into.(type) {
+	case *json.RawMessage:
+		*into = slices.Clone(raw)
+		return nil
+	case *string:
+		if text, ok := plainString(raw); ok {
+			*into = text
+			return nil
+		}
+	}
+	return json.Unmarshal(raw, into)
 }
 
 // inMember adds the name of a member to a decoding error.
@@ -107,7 +201,7 @@ func writeMember(b *bytes.Buffer, m member) {
 
 // withMember adds a member to an object that we wrote.
 func withMember(object json.RawMessage, more member) json.RawMessage {
-	all, _ := members(object)
+	all, _ := membersOf(object)
 	var b bytes.Buffer
 	b.WriteByte('{')
 	for _, m := range append(all, more) {

@@ -210,10 +210,16 @@ func fileName(uri string) string {
 
 // structured adds a structured result, unless the content contains it.
 func (r *partsBuilder) structured(raw json.RawMessage, content []json.RawMessage) {
-	if len(raw) == 0 || string(raw) == "null" || contentContains(raw, content) || contentContains(soleValue(raw), content) {
+	if len(raw) == 0 || string(raw) == "null" {
 		return
 	}
-	r.text(compact(raw))
+	items := make([]contentItem, len(content))
+	for i, c := range content {
+		items[i] = newContentItem(c)
+	}
+	if !contentContains(raw, items) && !contentContains(soleValue(raw), items) {
+		r.text(compact(raw))
+	}
 }
 
 // soleValue returns the value of an object with one member, else nil. A structured
@@ -231,13 +237,27 @@ func soleValue(object json.RawMessage) json.RawMessage {
 
 // contentContains reports whether one content item holds the value, or whether the
 // value is a list and each content item holds one element.
-func contentContains(value json.RawMessage, content []json.RawMessage) bool {
+func contentContains(value json.RawMessage, content []contentItem) bool {
 	if slices.ContainsFunc(content, newJSONValue(value).matches) {
 		return true
 	}
 	var list []json.RawMessage
 	return json.Unmarshal(value, &list) == nil && len(list) > 0 &&
-		slices.EqualFunc(list, content, func(v, c json.RawMessage) bool { return newJSONValue(v).matches(c) })
+		slices.EqualFunc(list, content, func(v json.RawMessage, c contentItem) bool { return newJSONValue(v).matches(c) })
+}
+
+// A contentItem is prepared for comparisons with several values.
+type contentItem struct {
+	raw  json.RawMessage
+	text *string // nil if the item is not text
+}
+
+func newContentItem(raw json.RawMessage) contentItem {
+	var c wireContent
+	if json.Unmarshal(raw, &c) != nil || c.kind != "text" {
+		return contentItem{raw: raw}
+	}
+	return contentItem{raw, &c.text}
 }
 
 // A jsonValue is prepared for many comparisons.
@@ -256,19 +276,22 @@ func newJSONValue(value json.RawMessage) (v jsonValue) {
 }
 
 // matches reports whether a content item holds the value, as JSON or as text.
-func (v jsonValue) matches(content json.RawMessage) bool {
-	var c wireContent
-	if json.Unmarshal(content, &c) == nil && c.kind == "text" && (v.equals([]byte(c.text)) || v.text != nil && *v.text == c.text) {
+func (v jsonValue) matches(item contentItem) bool {
+	if item.text != nil && (v.text != nil && *v.text == *item.text || v.equals([]byte(*item.text))) {
 		return true
 	}
-	return v.equals(content)
+	return v.equals(item.raw)
 }
 
 // equals reports whether raw is the same JSON value. The order of members does not
 // matter; numbers are compared as text.
 func (v jsonValue) equals(raw []byte) bool {
+	i := spaceEnd(raw, 0)
+	if len(v.canonical) == 0 || i == len(raw) || raw[i] != v.canonical[0] {
+		return false // equal values begin with the same byte
+	}
 	other, ok := canonical(raw)
-	return ok && v.canonical != nil && bytes.Equal(v.canonical, other)
+	return ok && bytes.Equal(v.canonical, other)
 }
 
 func canonical(raw []byte) ([]byte, bool) {

@@ -82,7 +82,7 @@ func withoutSDKCode(err error) error {
 // problem in one tool then hides no other tool, and of the result of a call the SDK
 // needs nothing.
 func (t *tap) carryRaw(result json.RawMessage, ofCall bool) json.RawMessage {
-	all, err := members(result)
+	all, err := membersOf(result)
 	if err != nil && (!ofCall || len(result) == 0) {
 		return result // the SDK reports the problem
 	}
@@ -127,7 +127,7 @@ func (t *tap) carryRaw(result json.RawMessage, ofCall bool) json.RawMessage {
 // member of the server under that name. An empty _meta becomes nil.
 func rawMeta(meta, text json.RawMessage) json.RawMessage {
 	kept := map[string]json.RawMessage{}
-	if all, err := members(meta); err == nil {
+	if all, err := membersOf(meta); err == nil {
 		for _, m := range all {
 			kept[m.name] = m.value
 		}
