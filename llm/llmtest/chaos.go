@@ -12,10 +12,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// Faults returns the catalogue: what goes wrong with providers and on the way to
-// them, each kind of trouble once or in its different forms. The waits in it are
-// seconds to minutes long, so tests that use all of it run in bubbles of
-// testing/synctest.
+// Faults returns the catalogue of faults of providers and networks. The waits
+// take seconds to minutes, so tests that use the whole catalogue run in bubbles
+// of testing/synctest.
 func Faults() []Fault {
 	const slow = `{"error":{"message":"Rate limit reached.","type":"requests","param":null,"code":"rate_limit_exceeded"}}`
 	// Longer than the patience of clients, which is tested so, and short enough to
@@ -80,17 +79,18 @@ func faulted(s Step, f Fault) Step {
 	return s
 }
 
-// EveryFault runs a test once for each of [Faults] at each step of a script, as
-// subtests with the names of both. There the step is given with the fault first
-// and then, to who asks again, without. So a program that does the right thing
-// goes on as if nothing had happened, or ends with the error; one that takes half
-// an answer for a whole one, or asks once more than it should, is found out.
+// EveryFault runs a test for each of [Faults] at each step of a script, as
+// subtests named after both. At that step the model first answers with the
+// fault, and answers the next request without the fault. A correct program
+// continues as if nothing had happened, or ends with the error. The test finds a
+// program that takes half an answer for a whole answer, or sends a request too
+// many.
 //
-// run gets a model as of [Script], but for one thing: steps may be left, since
-// not every fault lets a program go on. The fault itself may not: a program that
-// does not come so far as to meet it fails, and so does a script without steps,
-// since neither shows anything. Most programs wait before they ask again,
-// so run is a call of synctest.Test:
+// run gets a model as of [Script], except that steps may be left, because some
+// faults end a program. The fault itself must not be left: a program that ends
+// before the fault fails the test, and so does a script without steps, because
+// neither tests anything. Most programs wait before they repeat a request, so
+// run is a call of synctest.Test:
 //
 //	llmtest.EveryFault(t, steps, func(t *testing.T, m *llmtest.Model) {
 //		synctest.Test(t, func(t *testing.T) { … })
@@ -116,11 +116,11 @@ func EveryFault(t *testing.T, steps []Step, run func(t *testing.T, m *Model)) {
 	}
 }
 
-// Chaos returns a Model as of [Script] in which the seed has put faults of
-// [Faults] before about every other step, as [EveryFault] does before one; it is
-// the model's Seed as well. Steps may be left, but who never asks the model fails
-// the test. Zero draws a seed. A test that
-// fails shows the seed and what went wrong when.
+// Chaos returns a Model as of [Script], with random faults of [Faults] before
+// about every second step, as [EveryFault] puts a fault before one step. The
+// seed chooses the faults and is also the model's Seed. Zero means a random
+// seed. Steps may be left, but a test without any request fails. A failed test
+// logs the seed and the faults in order.
 func Chaos(t testing.TB, seed uint64, steps ...Step) *Model {
 	t.Helper()
 	if err := check(steps); err != nil {

@@ -57,8 +57,8 @@ const (
 // String names the fault in a few words, such as "cut after 2 pieces".
 func (f Fault) String() string { return cmp.Or(f.name, "no fault") }
 
-// Status is an answer with exactly this status, header and body in place of the
-// scripted one, as of [Wire]. The code is from 400 to 599.
+// Status replaces the scripted answer by exactly this status, header and body,
+// as [Wire] does. The code is from 400 to 599.
 func Status(code int, header http.Header, body string) Fault {
 	f := Fault{kind: statusFault, raw: &raw{status: code, header: header.Clone(), body: body}}
 	f.name = fmt.Sprintf("status %d", code)
@@ -73,7 +73,7 @@ func Status(code int, header http.Header, body string) Fault {
 	return f
 }
 
-// Late is an answer that is whole, but whose header comes only after d.
+// Late delays the header of the answer by d. The answer is whole.
 func Late(d time.Duration) Fault {
 	f := Fault{kind: lateFault, wait: d, name: fmt.Sprintf("late by %v", d)}
 	if d <= 0 {
@@ -82,11 +82,11 @@ func Late(d time.Duration) Fault {
 	return f
 }
 
-// Stall is an answer that falls silent after so many pieces, or between header
-// and body if it is not streamed. On the wire the connection is cut after d, if
-// the client has not gone by then; in process d is the client's patience, after
-// which there is an error of kind timeout. Zero: silent until the client goes
-// away, in process until ctx ends.
+// Stall lets the answer fall silent after so many pieces, or between header and
+// body without streaming. On the wire the server cuts the connection after d,
+// unless the client has gone by then. In process d is the client's patience;
+// afterwards Generate returns an error of kind timeout. Zero means silence until
+// the client goes away, or in process until ctx ends.
 func Stall(after int, d time.Duration) Fault {
 	f := Fault{kind: stallFault, after: after, wait: d, name: fmt.Sprintf("stall for %v after %s", d, rawjson.Count(after, "piece"))}
 	if d == 0 {
@@ -98,24 +98,24 @@ func Stall(after int, d time.Duration) Fault {
 	return f.checked()
 }
 
-// Cut is an answer whose connection ends after so many pieces, or after half of
-// its body if it is not streamed: kind truncated.
+// Cut ends the connection after so many pieces, or after half of the body
+// without streaming. The error's kind is truncated.
 func Cut(after int) Fault {
 	return Fault{kind: cutFault, after: after, name: "cut after " + rawjson.Count(after, "piece")}.checked()
 }
 
-// CutBytes is an answer whose connection ends after n bytes of its body: kind
-// truncated, unless it is a stream whose finish reason came before. One that has
-// no more than n bytes is whole. In process the bytes are those for a client that
-// asks for the usage of a stream.
+// CutBytes ends the connection after n bytes of the body. The error's kind is
+// truncated, unless a stream's finish reason came before. An answer of at most n
+// bytes is whole. In process, n counts the bytes for a client that asks for the
+// usage of a stream.
 func CutBytes(n int) Fault {
 	return Fault{kind: cutBytesFault, after: n, name: "cut after " + rawjson.Count(n, "byte")}.checked()
 }
 
-// Reset is an answer whose connection is reset after so many pieces, or after
-// half of its body if it is not streamed; -1: in place of any answer. The kind is
-// network. On the wire a connection that is no TCP connection is cut instead; and
-// systems other than Linux may lose what came just before.
+// Reset resets the connection after so many pieces, or after half of the body
+// without streaming. -1 means a reset in place of any answer. The error's kind
+// is network. On the wire, a connection other than TCP is cut instead, and
+// systems other than Linux may lose the last bytes before the reset.
 func Reset(after int) Fault {
 	f := Fault{kind: resetFault, after: after, name: "reset after " + rawjson.Count(after, "piece")}
 	if after == -1 {
@@ -125,12 +125,12 @@ func Reset(after int) Fault {
 	return f.checked()
 }
 
-// ErrorEvent is an answer that ends with an error after so many pieces, or is one
-// with the status 200 if it is not streamed. The error stands in the member
-// "error", in OpenAI's form with its "status" beside it. What no provider can say
-// of itself, such as a truncated answer, is of kind server, and so is what a client
-// can only tell by a status that err does not have; and there is no header for a
-// RetryAfter.
+// ErrorEvent ends a stream with an error after so many pieces. Without
+// streaming, the answer is the error, with status 200. The error stands in the
+// member "error", in OpenAI's form with its "status" beside it. The kind becomes
+// server where a provider cannot report the kind of err (such as truncated), or
+// where only a status could tell and err has no such status. A RetryAfter is
+// lost, because there is no header for it.
 func ErrorEvent(after int, err *llm.APIError) Fault {
 	f := Fault{kind: errorFault, after: after, name: "error event after " + rawjson.Count(after, "piece")}
 	if err == nil {
@@ -148,11 +148,12 @@ func ErrorEvent(after int, err *llm.APIError) Fault {
 	return f.checked()
 }
 
-// GarbageEvent is an answer with an event that is no JSON after so many pieces;
-// if it is not streamed, that is its body. The rest of a stream follows, for
-// clients that do not mind. The kind is truncated for a stream, since it was a
-// good one before, and for a body that begins like JSON and ends too soon; else
-// malformed. Data is a line that cannot be taken for JSON or for a line of a stream.
+// GarbageEvent sends an event that is not JSON after so many pieces; without
+// streaming, data is the body. The rest of a stream follows, for clients that
+// ignore the bad event. The error's kind is truncated for a stream, because the
+// stream was good so far, and for a body that begins like JSON and ends too
+// soon; otherwise the kind is malformed. Clients must not be able to read data
+// as JSON or as a line of a stream.
 func GarbageEvent(after int, data string) Fault {
 	f := Fault{kind: garbageFault, after: after, data: data, name: fmt.Sprintf("garbage event after %s", rawjson.Count(after, "piece"))}
 	field, _, _ := strings.Cut(data, ":")
@@ -164,9 +165,9 @@ func GarbageEvent(after int, data string) Fault {
 	return f.checked()
 }
 
-// ContentType is an answer that is whole, under this Content-Type; empty: under
-// none. Clients that look at what they get do not mind, and in process nothing
-// changes.
+// ContentType sends the whole answer under this Content-Type. Empty means no
+// Content-Type. Clients that look at the body ignore the header, and in process
+// nothing changes.
 func ContentType(value string) Fault {
 	return Fault{kind: typeFault, data: value, name: fmt.Sprintf("content type %q", value)}
 }
@@ -270,8 +271,8 @@ func (p *reply) cutBytes(n int) {
 	}
 }
 
-// A fate is what a client without patience of its own makes of an answer with a
-// fault.
+// A fate is the outcome of an answer with a fault, for a client without a
+// patience of its own.
 type fate struct {
 	pieces  int           // that it sees
 	silence time.Duration // and then waits for

@@ -16,26 +16,26 @@ import (
 
 var _ http.RoundTripper = (*Model)(nil)
 
-// A Model answers requests from a script: each takes the first unused step with
-// a condition that holds (see [Step.When]), and if there is none the next step
-// without a condition. Make one with [Script] or [NewScript]. It is safe for
-// concurrent use; of concurrent requests, whichever comes first gets the next
-// step.
+// A Model answers requests from a script. Each request takes the first unused
+// step whose condition holds (see [Step.When]), or else the next step without a
+// condition. Make a Model with [Script] or [NewScript]. A Model is safe for
+// concurrent use; concurrent requests take steps in the order of their arrival.
 //
-// The exported fields are set before the first request.
+// Set the exported fields before the first request.
 type Model struct {
-	// Delay is waited before each piece of a streamed answer, and once before an
-	// answer that is not streamed and before an error. Zero: none.
+	// Delay is the wait before each piece of a streamed answer, and before an error
+	// or an answer without streaming. Zero means no wait.
 	Delay time.Duration
 	// ChunkSize is the number of characters of text or arguments in a piece of a
-	// streamed answer. Zero: about a token; the arguments of a call come behind a
-	// piece with its name, in fragments. -1: all at once, and calls whole.
+	// streamed answer. Zero means about a token; the arguments of a call then follow
+	// the piece with the call's name, in fragments. -1 means the whole text at once,
+	// and whole calls.
 	ChunkSize int
-	// Seed, if not zero, decides how each streamed answer is cut, in place of
-	// ChunkSize: by tokens, by characters, in pieces of changing size or all at
-	// once; and whether its calls come whole, in fragments one call after the
-	// other, or in fragments that take turns. The same seed cuts the n-th answer
-	// the same way in all seats.
+	// Seed varies how each streamed answer is cut, in place of ChunkSize: by tokens,
+	// by characters, in pieces of random size, or not at all; with calls whole, in
+	// fragments one call after the next, or in interleaved fragments. The same seed
+	// cuts the n-th answer in the same way in all seats. Zero means that ChunkSize
+	// decides.
 	Seed uint64
 
 	t       testing.TB // nil without a test
@@ -56,10 +56,9 @@ type Model struct {
 
 var _ llm.Model = (*Model)(nil)
 
-// Script returns a Model for a test. A request beyond the steps, and one that
-// breaks the protocol, fails t, from whatever goroutine it comes, and gets an
-// error; steps that nobody asked for fail t when it ends. A step that is wrong in
-// itself ends t at once.
+// Script returns a Model for a test. A request beyond the steps, or a request
+// that breaks the protocol, fails t from any goroutine and gets an error. Steps
+// left at the end of t fail t. A step that is wrong in itself ends t at once.
 func Script(t testing.TB, steps ...Step) *Model {
 	t.Helper()
 	return NewScript(steps...).in(t)
@@ -80,8 +79,9 @@ func (m *Model) in(t testing.TB) *Model {
 }
 
 // NewScript returns a Model for examples and programs. A request beyond the
-// steps, and one that breaks the protocol, gets an error; [Model.Done] tells whether all steps were used. With a
-// step that is wrong in itself, each request gets an error that says so.
+// steps, or a request that breaks the protocol, gets an error; [Model.Done]
+// reports whether all steps were used. If a step is wrong in itself, each
+// request gets an error that names the mistake.
 func NewScript(steps ...Step) *Model {
 	return &Model{steps: slices.Clone(steps), used: make([]bool, len(steps)), misuse: check(steps)}
 }
@@ -285,11 +285,10 @@ func (m *Model) refuse(code, text string, req *llm.Request, report bool) error {
 	}
 }
 
-// Requests returns what was asked so far, in the order of arrival, requests
-// beyond the script included. Each is a copy made on arrival that shares nothing
-// with the caller's, without its Memo;
-// on the wire, what [ParseRequest] made of the body. A model made by NewScript
-// keeps the last hundred.
+// Requests returns the requests so far in the order of arrival, requests beyond
+// the script included. Each request is a copy without Memo, made on arrival,
+// that shares nothing with the caller's request; on the wire, it is the result
+// of [ParseRequest]. A model of NewScript keeps the last hundred requests.
 func (m *Model) Requests() []llm.Request {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -300,9 +299,8 @@ func (m *Model) Requests() []llm.Request {
 	return out
 }
 
-// Done returns nil if the script was followed to its end: every step was used,
-// there was no request beyond, and none broke the protocol. [Script] checks that
-// by itself.
+// Done returns nil if every step was used and no request was beyond the script
+// or broke the protocol. [Script] checks Done by itself.
 func (m *Model) Done() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

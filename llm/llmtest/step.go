@@ -43,9 +43,9 @@ func Text(s string) Step {
 }
 
 // Calls answers with a call of the tool name. The arguments are the JSON of
-// args, without escapes for HTML; a string, a [json.RawMessage] or a []byte is
-// taken as it stands, so that what is no JSON can be scripted; nil, and what is
-// blank or null, is "{}", see [llm.ToolCall].
+// args, without escapes for HTML. A string, a [json.RawMessage] or a []byte is
+// used unchanged, so a script can contain invalid JSON. Nil, blank and null
+// arguments become "{}"; see [llm.ToolCall].
 //
 // Several calls in one answer: Calls("a", x).And(Calls("b", y)).
 func Calls(name string, args any) Step {
@@ -56,22 +56,21 @@ func Calls(name string, args any) Step {
 	return Parts(llm.ToolCall{Name: name, Arguments: text})
 }
 
-// Reasoning answers with thinking that the model shows, which is sent in the
-// member "reasoning_content". It usually stands before others:
-// Reasoning("Hm.").And(Text("Yes.")).
+// Reasoning answers with visible reasoning, in the member "reasoning_content".
+// The step usually precedes more content: Reasoning("Hm.").And(Text("Yes.")).
 func Reasoning(s string) Step { return Parts(llm.Reasoning{Text: s}) }
 
 // Refusal answers by declining.
 func Refusal(s string) Step { return Parts(llm.Refusal{Text: s}) }
 
-// Parts answers with a message of these parts: for what the other steps cannot
-// say, such as calls with an ID or extra members of their own. A part that the
-// wire has no form for in an answer, such as an [llm.Image] or a refusal with
-// Extra, is misuse.
+// Parts answers with a message of these parts, for contents beyond the simpler
+// steps, such as calls with an ID or extra members. A part without a wire form
+// in an answer, such as an [llm.Image] or a refusal with Extra, is misuse.
 //
-// A [llm.Reasoning] with Extra is sent as a part of the content of type
-// "thinking"; one without in the member that its Field names, "reasoning_content"
-// if it is empty, and there can only be one such member in an answer.
+// An [llm.Reasoning] with Extra is sent as a content part of type "thinking".
+// Reasoning without Extra is sent in the member that its Field names
+// ("reasoning_content" if Field is empty); an answer can have only one such
+// member.
 func Parts(parts ...llm.Part) Step { return Step{parts: parts} }
 
 // Fail answers with an error. In process Generate returns err as it is. On the
@@ -88,25 +87,25 @@ func Fail(err error) Step {
 	return Step{err: err}
 }
 
-// Wire answers with exactly this status, header and body, on the wire; a streamed
-// and another request get the same. In process a status from 400 on becomes the
-// [*llm.APIError] that a client makes of it, as far as the header and a body in
-// OpenAI's form say; anything else is an error there that says so. The header is
-// copied.
+// Wire answers on the wire with exactly this status, header and body, with and
+// without streaming. In process, a status of 400 or above becomes the
+// [*llm.APIError] that a client would make of the header and of a body in
+// OpenAI's form; any lower status is an error in process. Wire copies the
+// header.
 func Wire(status int, header http.Header, body string) Step {
 	r := &raw{status: status, header: header.Clone(), body: body}
 	return Step{raw: r, misuse: r.wrong()}
 }
 
-// Reply answers with what f makes of the request, which f does not change. What
-// f leaves empty in the Response is filled in as for other steps, so a Message
-// is enough; [Step.Response] helps to build one. Usage that is zero is read from
-// RawUsage if that is there, in OpenAI's names. An error is treated as that of
-// [Fail], and a Response that the wire cannot carry is an error. On the wire ctx
-// ends when the client goes away.
+// Reply answers with the result of f, which must not change the request. Empty
+// fields of the Response are filled in as for all steps, so a Message is enough;
+// [Step.Response] helps to build a Response. Zero Usage is read from RawUsage,
+// in OpenAI's names, if RawUsage is present. An error is treated as in [Fail]. A
+// Response without a wire form is an error. On the wire, ctx ends when the
+// client goes away.
 //
 // f may run for several requests at once. To answer all requests of a program
-// with one function: NewScript(Reply(f).Forever()).
+// with one function, use NewScript(Reply(f).Forever()).
 func Reply(f func(ctx context.Context, req *llm.Request) (*llm.Response, error)) Step {
 	if f == nil {
 		return Step{misuse: errors.New("Reply needs a function")}
@@ -114,11 +113,11 @@ func Reply(f func(ctx context.Context, req *llm.Request) (*llm.Response, error))
 	return Step{reply: f}
 }
 
-// And joins the contents of s and more to one answer. Whatever the order here,
-// an answer holds its reasoning first, then its text, its refusal and its calls,
-// as on the wire. Finish, Usage and Delay are taken from the last that sets them.
-// Fail, Wire and Reply cannot be joined, and neither can what has a condition or
-// a fault be joined to another: put those behind the whole answer.
+// And joins the contents of s and more into one answer. The answer has the order
+// of the wire: reasoning, text, refusal, calls. Finish, Usage and Delay come
+// from the last step that sets them. Fail, Wire and Reply cannot be joined. A
+// step with a condition or a fault cannot be joined to another step: set the
+// condition or fault on the whole answer.
 func (s Step) And(more ...Step) Step {
 	for _, o := range more {
 		s = s.join(o)
@@ -154,20 +153,21 @@ func (s Step) join(o Step) Step {
 }
 
 // Finish sets the provider's finish reason, such as "length" or
-// "content_filter". Empty: the provider gives none.
+// "content_filter". Empty means that the provider sends no finish reason.
 func (s Step) Finish(raw string) Step {
 	s.finish = &raw
 	return s
 }
 
-// NativeFinish sets the "native_finish_reason" that routers send beside the
+// NativeFinish sets the "native_finish_reason", which routers send beside the
 // finish reason.
 func (s Step) NativeFinish(raw string) Step {
 	s.native = raw
 	return s
 }
 
-// Usage sets what the answer costs. The zero Usage: the provider reports none.
+// Usage sets the usage of the answer. Zero means that the provider reports no
+// usage.
 func (s Step) Usage(u llm.Usage) Step {
 	s.usage = &u
 	return s
@@ -180,19 +180,20 @@ func (s Step) Delay(d time.Duration) Step {
 	return s
 }
 
-// Forever makes the step answer all requests that are still to come, be there
-// none or many. No step can follow it.
+// Forever makes the step answer all remaining requests, if any. No step can
+// follow.
 func (s Step) Forever() Step {
 	s.forever = true
 	return s
 }
 
-// When gives the step a condition: it answers the first request for which match
-// is true that no earlier condition took, whatever steps without a condition
-// are left. Of several conditions all must hold. match is called for each
-// request, perhaps for several at once, and changes nothing.
+// When gives the step a condition: the step answers the first request for which
+// match is true, unless an earlier condition took the request. Steps with a
+// condition go before unused steps without a condition. Of several conditions,
+// all must hold. match is called for each request, perhaps concurrently, and
+// must not change the request.
 //
-// Conditions of use to many are [LastUser], [HasResult] and [Turn].
+// Common conditions are [LastUser], [HasResult] and [Turn].
 func (s Step) When(match func(*llm.Request) bool) Step {
 	switch first := s.match; {
 	case match == nil:
@@ -205,9 +206,9 @@ func (s Step) When(match func(*llm.Request) bool) Step {
 	return s
 }
 
-// With is this answer with a fault. [Late] and [ContentType] go with each other
-// and with any other; of the others an answer has one, and Fail and Wire, which
-// are no answers, have none.
+// With returns this answer with a fault. [Late] and [ContentType] combine with
+// each other and with any fault; an answer has at most one of the remaining
+// faults. Fail and Wire cannot have a fault.
 func (s Step) With(f Fault) Step {
 	switch {
 	case s.misuse != nil:
@@ -230,8 +231,8 @@ func (s Step) With(f Fault) Step {
 	return s
 }
 
-// Response returns the answer that the step describes, as far as the step says
-// it, or its error. It is for functions given to [Reply]:
+// Response returns the answer of the step, without the fields that a script
+// fills in, or the step's error. Response is for functions given to [Reply]:
 //
 //	return llmtest.Calls("get_weather", args).Response()
 func (s Step) Response() (*llm.Response, error) {
