@@ -6,77 +6,77 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// An answer collects one answer of a model: from one document, or from the
-// chunks of a stream. Both ways lead through the same code, so that they end in
-// equal Responses.
+// An answer collects one answer of a model from one document or from the chunks
+// of a stream. Both use the same code, so that both produce equal Responses.
 type answer struct {
 	emit  func(llm.Delta) error
-	round int // of messages and deltas
+	round int // counts messages and deltas
 	proof proof
 
 	id, model      string
 	seen           bool   // a choice came
-	index          string // of the first choice to come, which is the one that counts
+	index          string // of the first choice, the only choice that counts
 	finish, native string
 	usage          tally
 	logProbs       gathered
-	extra          gathered // of the document and of its choice
-	deltas         bool     // a delta said something
-	fallback       []byte   // a whole message beside the deltas
+	extra          gathered // members of the document and of the choice
+	deltas         bool     // a delta had content
+	fallback       []byte   // a whole message that came with the deltas
 	compared       int      // bytes that messages were compared with
-	beside         []byte   // the last event before a choice came
+	beside         []byte   // the last event before the first choice
 
 	reasoning  []run
 	content    []run
-	keyed      map[string]int // the latest run of an index or id of the content
+	keyed      map[string]int // index or id of content: the latest run
 	half       half           // of the content
 	thinking   half           // of the content's thinking
 	refusal    growingText
 	audio      llm.Audio
-	sound      string // of the audio: what is left until a group of four letters is whole
+	sound      string // audio: base64 text that does not yet fill a group of four letters
 	transcript growingText
 	calls      calls
-	hosted     hosted     // the calls that the provider has run
-	called     []llm.Part // what they amount to, in the end
+	hosted     hosted     // calls that the provider has run
+	called     []llm.Part // the calls at the end of the answer
 	members    gathered   // of the message
 }
 
-// A run is text of one kind that goes on.
+// A run is consecutive text of one kind.
 type run struct {
-	field string // reasoning: the member that it came in
+	field string // reasoning: the name of the member
 	think bool   // content: a thinking part
-	raw   string // content: a part of an unknown kind; there is no text then
-	round int    // that it was touched in last
+	raw   string // content: a part of an unknown kind, without text
+	round int    // the round of the last change
 	growingText
 	extra []llm.Member
 }
 
-// A growingText is text that comes in pieces, and in which the two halves of a
-// character can be in two of them.
+// A growingText is text in pieces. The two halves of a surrogate pair can be in
+// two pieces.
 type growingText struct {
 	text []byte
 	half half
 }
 
-// add appends the JSON string and returns what is new.
+// add appends the JSON string and returns the new text.
 func (g *growingText) add(raw []byte) string {
 	text := g.half.text(raw)
 	g.text = append(g.text, text...)
 	return text
 }
 
-// end appends what stands for a half that stayed alone, and returns it.
+// end appends the replacement for half a surrogate pair without its second
+// half, and returns the replacement.
 func (g *growingText) end() string {
 	rest := g.half.rest()
 	g.text = append(g.text, rest...)
 	return rest
 }
 
-// thoughtFields are the members that visible thinking comes in, the likeliest first.
+// thoughtFields are the members for visible thinking, the most common first.
 var thoughtFields = [...]string{"reasoning_content", "reasoning", "reasoning_text"}
 
-// textual are members of a delta whose strings are pieces of one text. Other
-// strings that nobody modelled repeat or replace each other.
+// textual are members of a delta whose strings are pieces of one text. Strings
+// of other unmodelled members repeat or replace each other.
 var textual = []string{"thinking", "thinking_content", "thought", "reasoning_summary", "reasoning_signature", "signature"}
 
 func newAnswer(tools []llm.ToolDef, emit func(llm.Delta) error) *answer {
@@ -87,7 +87,7 @@ func newAnswer(tools []llm.ToolDef, emit func(llm.Delta) error) *answer {
 	return &answer{calls: calls{declared: declared}, emit: emit}
 }
 
-// document takes a whole answer, or one chunk of it.
+// document reads a whole answer, or one chunk of an answer.
 func (a *answer) document(data []byte, whole bool) error {
 	for name, v := range members(data) {
 		switch name {
@@ -122,8 +122,8 @@ func cmpOr(a, b string) string {
 	return b
 }
 
-// choices takes the choice that counts. Within one list only the first of its
-// index does.
+// choices reads the choice that counts. In one list, only the first choice with
+// its index counts.
 func (a *answer) choices(list []byte, whole bool) error {
 	for c := range elements(list) {
 		index := cmpOr(scalar(member(c, "index")), "0")
@@ -167,9 +167,9 @@ func (a *answer) choice(data []byte, whole bool) error {
 	return nil
 }
 
-// choose takes the message of a whole answer and the delta of a chunk, and the
-// other one where the right one is missing. A message beside a delta that says
-// something may be all of the answer so far: it waits for the end.
+// choose reads the message of a whole answer and the delta of a chunk, or the
+// other member if the expected member is missing. A message next to a delta
+// with content may be the whole answer so far and is kept until the end.
 func (a *answer) choose(message, delta []byte, whole bool) error {
 	switch {
 	case whole && kind(message) == '{':
@@ -197,7 +197,7 @@ func (a *answer) piece(delta []byte, whole bool) error {
 	return err
 }
 
-// settle ends the answer, which is known to be whole.
+// settle ends the answer, which is known to be complete.
 func (a *answer) settle() error {
 	if len(a.fallback) > 0 {
 		if err := a.fill(a.fallback); err != nil {
@@ -217,7 +217,7 @@ func (a *answer) settle() error {
 	return nil
 }
 
-// halves ends what waits for the other half of a character.
+// halves ends all texts that wait for the second half of a surrogate pair.
 func (a *answer) halves() error {
 	a.refusal.end()
 	a.transcript.end()
@@ -237,12 +237,12 @@ func (a *answer) halves() error {
 	return a.calls.halves(a.emit)
 }
 
-// silent reports whether nothing was said.
+// silent reports whether the answer has no content.
 func (a *answer) silent() bool {
 	return len(a.content)+len(a.reasoning)+len(a.calls.slots)+len(a.hosted.calls)+len(a.refusal.text) == 0
 }
 
-// message takes a message or a delta of one.
+// message reads a message or a delta.
 func (a *answer) message(data []byte, whole bool) error {
 	var content, list, function []byte
 	var thoughts [len(thoughtFields)][]byte
@@ -277,7 +277,7 @@ func (a *answer) message(data []byte, whole bool) error {
 	return a.addCalls(list, function, whole)
 }
 
-// think takes the first that says something: some providers send the same text
+// think reads the first member with text: some providers send the same text
 // under two names.
 func (a *answer) think(thoughts [len(thoughtFields)][]byte) error {
 	for i, raw := range thoughts {
@@ -286,7 +286,7 @@ func (a *answer) think(thoughts [len(thoughtFields)][]byte) error {
 		}
 		text := a.thought(thoughtFields[i]).add(raw)
 		if text == "" {
-			return nil // half of a character
+			return nil // half a surrogate pair
 		}
 		a.proof.thought()
 		return a.emit(llm.ReasoningDelta{Text: text})
@@ -294,7 +294,8 @@ func (a *answer) think(thoughts [len(thoughtFields)][]byte) error {
 	return nil
 }
 
-// thought returns the reasoning that comes in the field, which may be new.
+// thought returns the reasoning text of the field and starts a new text if
+// needed.
 func (a *answer) thought(field string) *growingText {
 	at := slices.IndexFunc(a.reasoning, func(r run) bool { return r.field == field })
 	if at < 0 {
@@ -312,15 +313,15 @@ func (a *answer) refuse(raw []byte) {
 	a.refusal.add(raw)
 }
 
-// formerIndex is the index of the call in the form before tools: there is only one,
-// and it has no id.
+// formerIndex is the index of the call in the old function_call form, which has
+// a single call without an id.
 const formerIndex = "function_call"
 
 func (a *answer) addCalls(list, function []byte, whole bool) error {
 	a.calls.round++
 	n := 0
 	for c := range elements(list) {
-		if n++; n > mostCalls { // also of those that say nothing
+		if n++; n > mostCalls { // also counts pieces without content
 			return errTooMany
 		}
 		p := readPiece(c)
@@ -356,14 +357,15 @@ func (a *answer) addCall(p piece, whole bool) error {
 	return a.emit(d)
 }
 
-// addLogProbs appends the lists of a later chunk to those of the earlier ones.
+// addLogProbs appends the lists of a later chunk to the lists of earlier
+// chunks.
 func (a *answer) addLogProbs(data []byte) {
 	for name, v := range members(data) {
 		a.logProbs.appended(name, v)
 	}
 }
 
-// response returns what was collected.
+// response returns the collected answer.
 func (a *answer) response() *llm.Response {
 	return &llm.Response{
 		ID:       a.id,
@@ -377,8 +379,8 @@ func (a *answer) response() *llm.Response {
 	}
 }
 
-// ending unifies the reason. Where there is none, the calls tell it: the answer
-// is known to be whole.
+// ending maps the finish reason to llm.Finish. Without a reason, the calls
+// decide, because the answer is known to be complete.
 func (a *answer) ending() llm.Finish {
 	f := llm.FinishOf(a.finish, a.native)
 	switch {
@@ -391,7 +393,7 @@ func (a *answer) ending() llm.Finish {
 	return f
 }
 
-// parts puts the parts in one order, whatever order they came in.
+// parts returns the parts in a fixed order, whatever their order of arrival.
 func (a *answer) parts() llm.Parts {
 	var parts llm.Parts
 	for _, r := range a.reasoning {

@@ -14,18 +14,19 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// An asking is one Generate.
+// An asking is one call of Generate.
 type asking struct {
 	*client
 	req   *llm.Request
 	model string
 	emit  func(llm.Delta) error
-	shown bool // a piece of an answer went out
+	shown bool // the sink got a piece of an answer
 
-	visible *llm.Request // req with notes in the place of media that are not sent
+	visible *llm.Request // req with notes in place of media that are not sent
 }
 
-// watched returns a sink that notes whether something was shown.
+// watched returns a sink that records whether the caller saw a piece of the
+// answer.
 func (a *asking) watched(sink func(llm.Delta)) func(llm.Delta) {
 	if sink == nil {
 		return nil
@@ -38,8 +39,8 @@ func (a *asking) watched(sink func(llm.Delta)) func(llm.Delta) {
 	}
 }
 
-// ask sends the request, and once more if the provider's refusal taught how it
-// is to be.
+// ask sends the request, and once more if the provider's refusal changed the
+// profile.
 func (a *asking) ask(ctx context.Context) (*llm.Response, error) {
 	d, err := a.dialects.of(a.model, a.profile)
 	if err != nil {
@@ -61,7 +62,7 @@ func (a *asking) ask(ctx context.Context) (*llm.Response, error) {
 	return a.taught(ctx, d, refusal, first)
 }
 
-// taught sends the request once more if its refusal taught how it is to be, and
+// taught sends the request once more if the refusal gives a better profile, and
 // returns the refusal otherwise.
 func (a *asking) taught(ctx context.Context, present *dialect, refusal *llm.APIError, sent encoding) (*llm.Response, error) {
 	last := sent
@@ -79,8 +80,8 @@ func (a *asking) taught(ctx context.Context, present *dialect, refusal *llm.APIE
 	return a.again(ctx, present, refusal, lessons, sent)
 }
 
-// again sends the request in another dialect than present. Where the refusal
-// stays the same, nothing was learned.
+// again sends the request in another dialect than present. If the provider
+// refuses the request again for the same reason, the new dialect is dropped.
 func (a *asking) again(ctx context.Context, present *dialect, refusal *llm.APIError, lessons []lesson, sent encoding) (*llm.Response, error) {
 	d, news := a.dialects.heal(a.model, refusal, lessons)
 	if len(news) > 0 {
@@ -96,7 +97,7 @@ func (a *asking) again(ctx context.Context, present *dialect, refusal *llm.APIEr
 	if err != nil {
 		return nil, err
 	}
-	if effort := a.lostEffort(&d.Profile); len(news) == 0 { // else the news have told it
+	if effort := a.lostEffort(&d.Profile); len(news) == 0 { // otherwise the news reported the effort
 		if err := a.tell(effort...); err != nil {
 			return nil, err
 		}
@@ -105,19 +106,20 @@ func (a *asking) again(ctx context.Context, present *dialect, refusal *llm.APIEr
 	again, ok := errors.AsType[*llm.APIError](err)
 	switch {
 	case !ok:
-	case d.API != present.API && again.Kind == llm.KindNotFound && ctx.Err() == nil: // the server has one API only
+	case d.API != present.API && again.Kind == llm.KindNotFound && ctx.Err() == nil: // the server has only one API
 		return a.taught(ctx, a.dialects.stay(a.model, d, present), refusal, sent)
 	case again.Kind == refusal.Kind && again.Message == refusal.Message && again.Param == refusal.Param:
 		a.dialects.unlearn(a.model, d, present)
-	case d.ToolEffort != present.ToolEffort && invalid(again): // the remedy itself is refused
+	case d.ToolEffort != present.ToolEffort && invalid(again): // the provider refuses the remedy itself
 		a.dialects.unlearn(a.model, d, present)
 		return nil, refusal
 	}
 	return resp, err
 }
 
-// blindly sends the request once more, with notes in the place of earlier media,
-// if the refusal is about those. If it is about the newest message, it says so.
+// blindly sends the request once more, with notes in place of earlier media, if
+// the refusal is about earlier media. If the refusal is about the newest
+// message, the error says so.
 func (a *asking) blindly(ctx context.Context, present *dialect, refusal *llm.APIError, sent encoding) (*llm.Response, error) {
 	v := present.unseen.judge(a.req.Messages, refusal, sent.body)
 	if v.unseen == nil {
@@ -146,7 +148,7 @@ func (a *asking) blindly(ctx context.Context, present *dialect, refusal *llm.API
 	return nil, err
 }
 
-// withPlace says where in the conversation it stands what the provider refused.
+// withPlace adds the place in the conversation that the provider refused.
 func withPlace(refusal *llm.APIError, place string) error {
 	if place != "" {
 		refusal.Message += fmt.Sprintf(" (%s, the newest: when another message of the user follows, a note takes its place)", place)
@@ -154,11 +156,11 @@ func withPlace(refusal *llm.APIError, place string) error {
 	return refusal
 }
 
-// effortTold is the key in the memo of what was told of the effort.
+// effortTold is the memo key for a reported change of the effort.
 type effortTold struct{ model string }
 
-// lostEffort is the notice that the model thinks less than the request asks for,
-// once for each conversation.
+// lostEffort returns the notice that the model gets less effort than the
+// request asks for, once per conversation.
 func (a *asking) lostEffort(p *Profile) []string {
 	if !p.losesEffort(a.req) {
 		return nil
@@ -183,7 +185,7 @@ func (a *asking) tell(notes ...string) error {
 	return nil
 }
 
-// origin is the host that answers; see outputMember.
+// origin is the host of the endpoint; see outputMember.
 func (c *client) origin() string {
 	u, err := url.Parse(c.env().baseURL)
 	if err != nil {
@@ -192,13 +194,14 @@ func (c *client) origin() string {
 	return originOf(u)
 }
 
-// profile is the one of the Config, or what is known of the provider.
+// profile returns the profile of the Config, or the known profile of the
+// provider.
 func (c *client) profile(model string) (Profile, error) {
 	var p Profile
 	switch {
 	case c.Profile != nil:
 		p = c.Profile.clone()
-	case c.AzureAPIVersion != "": // also behind a host of its own
+	case c.AzureAPIVersion != "": // also behind a custom domain
 		p = ProfileFor("https://openai.azure.com", model)
 	default:
 		p = ProfileFor(c.env().baseURL, model)

@@ -16,9 +16,9 @@ var (
 	noLetter = regexp.MustCompile(`[^a-zA-Z0-9_-]+`)
 )
 
-// wire returns the id as the provider takes it: as it is if it may be, or else
-// one that depends on nothing but it, so that a call and its result agree, in
-// this request and in all later ones.
+// wire returns an id that the provider takes: id itself if allowed, else an id
+// that depends only on id. So a call and its result agree, in this request and
+// in all later requests.
 func (c CallIDs) wire(id string) string {
 	switch {
 	case c == CallIDsShort && utf8.RuneCountInString(id) > 40, c == CallIDs40 && !fortyID.MatchString(id):
@@ -29,15 +29,16 @@ func (c CallIDs) wire(id string) string {
 	return id
 }
 
-// digest returns n letters and digits that stand for text.
+// digest returns n letters and digits that identify text.
 func digest(text string, n int) string {
 	sum := sha256.Sum256([]byte(text))
 	d := strings.Repeat("0", n) + new(big.Int).SetBytes(sum[:]).Text(62)
-	return d[len(d)-n:] // the first ones are not evenly spread
+	return d[len(d)-n:] // the first digits are not evenly distributed
 }
 
-// wireName returns the name of a called tool in letters that providers take: a
-// model may have made one up, and a history with it would be refused for ever.
+// wireName returns the name of a called tool in letters that providers take. A
+// model may have made up a name, and providers would refuse every later request
+// with that name.
 func wireName(name string) string {
 	if toolName.MatchString(name) {
 		return name
@@ -47,5 +48,5 @@ func wireName(name string) string {
 		return fit
 	}
 	sum := sha256.Sum256([]byte(name))
-	return fit[:min(len(fit), 55)] + "_" + hex.EncodeToString(sum[:4]) // from the end two could become one
+	return fit[:min(len(fit), 55)] + "_" + hex.EncodeToString(sum[:4]) // without the digest, two names could become the same
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// client is the model inside the retries: one Generate, one HTTP request, or two
-// if the first one taught how requests are to be.
+// client is the model inside the retries. One Generate makes one HTTP request,
+// or two if the refusal of the first request changed the profile.
 type client struct {
 	Config
 	name     string
@@ -28,7 +28,8 @@ type client struct {
 	dialects dialects
 }
 
-// environment is what of a Config may come from the process's environment.
+// environment holds the settings of a Config that can come from environment
+// variables.
 type environment struct{ baseURL, key, organization, project string }
 
 func newClient(c Config, name string) *client {
@@ -63,7 +64,7 @@ func (c *client) Generate(ctx context.Context, req *llm.Request, sink func(llm.D
 	return a.ask(ctx)
 }
 
-// send makes one HTTP exchange.
+// send makes one HTTP request and reads the response.
 func (c *client) send(ctx context.Context, req *llm.Request, model string, e encoding, emit func(llm.Delta) error) (*llm.Response, error) {
 	w := newWatch(ctx, c.Config)
 	defer w.stop()
@@ -85,7 +86,7 @@ func (c *client) send(ctx context.Context, req *llm.Request, model string, e enc
 	return out, nil
 }
 
-// answer reads the answer in the form of the API that was asked.
+// answer reads the response in the form of the API of the request.
 func (x *exchange) answer(api API, req *llm.Request, emit func(llm.Delta) error) (*llm.Response, error) {
 	if api == APIResponses {
 		return x.readResponses(newResponsesAnswer(originOf(x.req.URL), req.MaxOutputTokens, emit))
@@ -93,8 +94,8 @@ func (x *exchange) answer(api API, req *llm.Request, emit func(llm.Delta) error)
 	return x.read(newAnswer(req.Tools, emit))
 }
 
-// emitter passes deltas of a streamed answer on, and notices of any, and looks
-// at ctx after each.
+// emitter passes the deltas of a streamed response to the sink, and notices of
+// any response. It checks ctx after each delta.
 func emitter(ctx context.Context, req *llm.Request, sink func(llm.Delta)) func(llm.Delta) error {
 	if sink == nil {
 		return func(llm.Delta) error { return nil }
@@ -115,7 +116,7 @@ func (c *client) capped(r io.Reader) io.Reader {
 	return &capped{r, size(c.MaxResponseBytes, DefaultMaxResponseBytes, math.MaxInt64)}
 }
 
-// size is a Config number of bytes with its default.
+// size returns a byte limit of Config with its default.
 func size(n, def, unlimited int64) int64 {
 	switch {
 	case n < 0:
@@ -126,7 +127,7 @@ func size(n, def, unlimited int64) int64 {
 	return n
 }
 
-// request makes the HTTP request, whose body can be read again.
+// request makes the HTTP request with a body that can be read again.
 func (c *client) request(ctx context.Context, model string, e encoding) (*http.Request, error) {
 	env := c.env()
 	if c.AzureAPIVersion != "" && env.baseURL == DefaultBaseURL {
@@ -163,7 +164,7 @@ func (c *client) header(ctx context.Context, env environment, u *url.URL) (http.
 	for name, values := range c.Header {
 		name = http.CanonicalHeaderKey(name)
 		h[name] = slices.Clone(values)
-		if len(values) == 0 && name != "User-Agent" { // Go's own would take its place
+		if len(values) == 0 && name != "User-Agent" { // otherwise Go sends its own User-Agent
 			delete(h, name)
 		}
 	}
@@ -176,8 +177,8 @@ func (c *client) header(ctx context.Context, env environment, u *url.URL) (http.
 	return h, nil
 }
 
-// checkHeader finds what HTTP cannot send, since the transport's error for it
-// looks like one of the network.
+// checkHeader finds headers that HTTP cannot send. The transport's error for
+// such a header looks like a network error.
 func checkHeader(h http.Header) error {
 	for name, values := range h {
 		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) }) {
@@ -224,8 +225,9 @@ func (c *client) authorize(ctx context.Context, h http.Header, env environment) 
 	return nil
 }
 
-// http returns the client to send with: one that reports redirects and does not
-// follow them, as they would send the conversation, or half of it, elsewhere.
+// http returns the HTTP client to send with. The client reports redirects and
+// does not follow them: a redirect would send the conversation, or half of it,
+// to another host.
 func (c *client) http() *http.Client {
 	var h http.Client
 	if c.HTTPClient != nil {
@@ -242,13 +244,13 @@ func (c *client) http() *http.Client {
 	return &h
 }
 
-// connectTimeout bounds the wait for a connection, which either comes soon or not
-// at all.
+// connectTimeout limits the wait for a connection. A connection comes soon or
+// not at all.
 const connectTimeout = 10 * time.Second
 
 // sharedTransport is http.DefaultTransport with a shorter wait for connections,
-// room for many calls to one host, and pings that notice a dead peer. Who put
-// another kind of RoundTripper there gets that one.
+// room for many calls to one host, and pings that notice a dead peer. A
+// RoundTripper of another type in http.DefaultTransport is used unchanged.
 var sharedTransport = sync.OnceValue(func() http.RoundTripper {
 	def, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
@@ -262,13 +264,13 @@ var sharedTransport = sync.OnceValue(func() http.RoundTripper {
 	return t
 })
 
-// guarded asks the network guard of tests before each request. Asking at each
-// dial would miss connections that are open already, and those to a proxy.
+// guarded checks each request with the network guard of tests. A check at each
+// dial would miss open connections and connections to a proxy.
 type guarded struct{ http.RoundTripper }
 
 func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if _, ours := g.RoundTripper.(*http.Transport); !ours {
-		return g.RoundTripper.RoundTrip(r) // what somebody put in place of the network
+		return g.RoundTripper.RoundTrip(r) // a replacement of the network, such as a fake
 	}
 	if err := netguard.Check(r.URL); err != nil {
 		_ = r.Body.Close() // as a RoundTripper does
@@ -277,7 +279,7 @@ func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	return g.RoundTripper.RoundTrip(r)
 }
 
-// String names the model and hides how it is reached.
+// String names the model and hides the configuration.
 func (c *client) String() string { return fmt.Sprintf("openai.Model(%q)", c.name) }
 
 // Format implements [fmt.Formatter].

@@ -19,18 +19,18 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// provider is what errors call this client.
+// provider is the name of this client in errors.
 const provider = "openai"
 
-// failed makes the error that Generate returns. Whatever came first to light,
-// the end of the caller's ctx is what is reported, then what the provider said,
-// and then a bound of ours.
+// failed makes the error that Generate returns. The end of the caller's ctx
+// takes precedence, then the words of the provider, and then a time limit of
+// Config, whichever came first.
 func (c *client) failed(ctx context.Context, w *watch, req *http.Request, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	api, told := errors.AsType[*llm.APIError](err)
-	if told && (api.StatusCode != 0 || req == nil) { // the provider's status, or Token, says more than our clock
+	if told && (api.StatusCode != 0 || req == nil) { // the provider's status, or Token, says more than a time limit
 		return err
 	}
 	if b := w.over(); b != nil {
@@ -42,8 +42,8 @@ func (c *client) failed(ctx context.Context, w *watch, req *http.Request, err er
 	return connectionError(req, err)
 }
 
-// connectionError is for what went wrong below HTTP. The URL in a *url.Error
-// may hold credentials, so only its cause is kept.
+// connectionError makes the error for failures below HTTP. The URL in a
+// *url.Error may hold credentials, so only its cause is kept.
 func connectionError(req *http.Request, err error) *llm.APIError {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
@@ -65,15 +65,16 @@ func connectionError(req *http.Request, err error) *llm.APIError {
 	return e
 }
 
-// headerTooLong reports a header beyond the limit of the transport, for which
-// net/http has no type but a text, whose two forms are those of HTTP/1 and HTTP/2.
+// headerTooLong reports a header beyond the limit of the transport. net/http
+// has no error type for the failure, but two texts: for HTTP/1 and for HTTP/2.
 func headerTooLong(err error) bool {
 	return strings.Contains(err.Error(), "server response headers exceeded") ||
 		strings.Contains(err.Error(), "response header list larger than advertised limit")
 }
 
-// nowhere reports what no retry will mend: there is no such host, or it does not
-// speak TLS, or not with a certificate that we trust, or a test forbids it.
+// nowhere reports a failure that no retry can mend: the host does not exist,
+// does not speak TLS, or has an untrusted certificate, or a test forbids the
+// host.
 func nowhere(err error) bool {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return dns.IsNotFound
@@ -83,7 +84,7 @@ func nowhere(err error) bool {
 	return plain || distrusted || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, netguard.ErrForbidden)
 }
 
-// quiet is an error whose text was rid of secrets.
+// quiet is an error with secrets removed from its text.
 type quiet struct {
 	text string
 	err  error
@@ -100,7 +101,7 @@ func (x *exchange) truncated(message string) error {
 	return x.report(&llm.APIError{Kind: llm.KindTruncated, Message: message, Err: io.ErrUnexpectedEOF})
 }
 
-// report completes e and cuts what it may not show.
+// report completes e and removes secrets.
 func (x *exchange) report(e *llm.APIError) *llm.APIError {
 	s := secretsOf(x.req)
 	e.Provider = provider
@@ -122,15 +123,15 @@ func requestID(h http.Header) string {
 	return ""
 }
 
-// refusalTime bounds the wait for the words of a refusal, whose status says
-// most of it.
+// refusalTime limits the wait for the body of a refusal. The status says most
+// already.
 const refusalTime = 5 * time.Second
 
-// refused makes the error of a response with a status that is none of success.
+// refused makes the error for a response whose status is not a success.
 func (x *exchange) refused() error {
 	status := x.resp.StatusCode
 	x.watch.leave(refusalTime)
-	body, _ := io.ReadAll(io.LimitReader(x.body, drainBytes)) // what there is of it
+	body, _ := io.ReadAll(io.LimitReader(x.body, drainBytes)) // a partial body is enough
 	if status < 400 {
 		return x.redirected()
 	}
@@ -146,7 +147,7 @@ func (x *exchange) refused() error {
 
 var challenge = regexp.MustCompile(`\berror_description="((?:[^"\\]|\\.)*)"`)
 
-// challenged returns what the header of a 401 or 403 says of the reason (RFC 6750).
+// challenged returns the reason in the header of a 401 or 403 (RFC 6750).
 func challenged(h http.Header) string {
 	for _, value := range h.Values("Www-Authenticate") {
 		if m := challenge.FindStringSubmatch(value); m != nil {
@@ -174,8 +175,8 @@ func (x *exchange) redirected() error {
 	})
 }
 
-// apiError makes the error that f and the status tell of. Status 200 stands
-// for none: then the body may name one.
+// apiError makes the error from f and the status. With status 200, the status
+// in the body counts, if there is one.
 func (x *exchange) apiError(f failure, status int) *llm.APIError {
 	var h http.Header
 	if status >= 400 {
@@ -200,7 +201,7 @@ func (x *exchange) apiError(f failure, status int) *llm.APIError {
 	return x.report(e)
 }
 
-// failure returns the error that a document or an event of a 200 holds, or nil.
+// failure returns the error in a document or an event of a 200, or nil.
 func (x *exchange) failure(data []byte) error {
 	switch kind(data) {
 	case '{':
@@ -211,7 +212,7 @@ func (x *exchange) failure(data []byte) error {
 		if says(member(data, "error")) || isEmpty(choices) && complains(data) {
 			return x.apiError(readFailure(data), x.resp.StatusCode)
 		}
-		if groq := member(data, "x_groq"); says(member(groq, "error")) { // why it ended the stream early
+		if groq := member(data, "x_groq"); says(member(groq, "error")) { // the reason why the stream ended early
 			f := readFailure(groq)
 			f.inner = cmpOr(f.inner, f.message)
 			return x.apiError(f, x.resp.StatusCode)
@@ -232,11 +233,12 @@ func (x *exchange) failure(data []byte) error {
 	return x.malformed("the answer is no JSON object: " + excerpt(data))
 }
 
-// says reports whether the value of an "error" member means that there is one.
+// says reports whether the value of an "error" member means that there is an
+// error.
 func says(v []byte) bool { return !isEmpty(v) && string(v) != "false" && string(v) != "0" }
 
-// complains reports whether an object without choices tells of an error by other
-// means than an "error" member.
+// complains reports whether an object without choices describes an error
+// without an "error" member.
 func complains(data []byte) bool {
 	for name, v := range members(data) {
 		switch name {
@@ -261,8 +263,8 @@ func complains(data []byte) bool {
 	return false
 }
 
-// noChoice makes the error of a 200 without a single choice. Some providers
-// put the reason beside it.
+// noChoice makes the error for a 200 without choices. Some providers give the
+// reason in another member.
 func (x *exchange) noChoice(data []byte) error {
 	if err := x.reason(data); err != nil {
 		return err
@@ -270,7 +272,8 @@ func (x *exchange) noChoice(data []byte) error {
 	return x.malformed("the answer holds no choice: " + excerpt(data))
 }
 
-// reason returns what data says of why there is no choice, if we understand it.
+// reason returns the error that data gives as the reason for missing choices,
+// or nil.
 func (x *exchange) reason(data []byte) error {
 	f := readFailure(data)
 	if f.empty || f.wordless {
@@ -282,8 +285,8 @@ func (x *exchange) reason(data []byte) error {
 	return nil
 }
 
-// overflown makes the error of an answer in which nothing is said, since the
-// prompt alone fills the context.
+// overflown makes the error for an empty answer to a prompt that fills the
+// context.
 func (x *exchange) overflown(a *answer) error {
 	for _, reason := range []string{a.finish, a.native} {
 		if reason == "model_context_window_exceeded" && a.silent() {

@@ -10,27 +10,27 @@ import (
 	"unicode/utf8"
 )
 
-// A failure is what a body says of an error, in whichever shape it came.
+// A failure is the description of an error in a body, in any known shape.
 type failure struct {
 	message, code, typ, param string
-	status                    int    // a status of HTTP that the body names, 0 if none
-	inner                     string // the code of an inner error, or the status as a word
-	behind                    int    // a status of HTTP that the quoted error of another server names, 0 if none
+	status                    int    // HTTP status in the body; 0 means no status
+	inner                     string // code of an inner error, or the status as a word
+	behind                    int    // HTTP status in the quoted error of another server; 0 means no status
 	reason                    string // the reason of details
 	reset                     string // X-RateLimit-Reset of metadata.headers
 	delay                     string // retryDelay of details
 	tokens, limit             int64  // of an overflow
 	empty                     bool   // there was no body
-	wordless                  bool   // nothing in it is known to be words: message is the body
-	host                      string // that answered
+	wordless                  bool   // message is the whole body, because the body has no known member with a text
+	host                      string // the host that sent the response
 }
 
-// maxMessage bounds the provider's words in an error.
+// maxMessage limits the provider's words in an error.
 const maxMessage = 2 << 10
 
-// readFailure reads the body of an error. It understands the shapes that
-// providers are known to send, the most specific first: an "error" object, an
-// "error" string, "message", "detail", a list of these; and what is no JSON.
+// readFailure reads the body of an error. It knows the shapes that providers
+// send, the most specific first: an "error" object, an "error" string,
+// "message", "detail", a list of these shapes, and text that is not JSON.
 func readFailure(body []byte) failure {
 	body = bytes.TrimSpace(valid(body))
 	if len(body) == 0 {
@@ -58,8 +58,8 @@ func readFailure(body []byte) failure {
 	return f
 }
 
-// read takes what an object says, and then what the "error" in it says, which
-// is more specific. Of nesting it follows as much as providers do.
+// read reads an object, and then the more specific "error" inside. It follows
+// as many levels of nesting as providers use.
 func (f *failure) read(object []byte, depth int) {
 	if s := str(object); s != "" {
 		f.message = s
@@ -117,11 +117,11 @@ func (f *failure) read(object []byte, depth int) {
 	f.message = cmpOr(joinWords(f.message, described), titled)
 }
 
-// errorName is an "error" that is a name, and no words.
+// errorName matches an "error" string that is a name, not a text.
 var errorName = regexp.MustCompile(`^[a-z][a-z0-9]*([_.-][a-z0-9]+)*$`)
 
-// name takes an "error" that is a string: the name of an error that other
-// members describe, or words.
+// name reads an "error" string: a text, or the name of an error that other
+// members describe.
 func (f *failure) name(s, described string) {
 	if errorName.MatchString(s) {
 		f.code = cmpOr(f.code, s)
@@ -132,7 +132,8 @@ func (f *failure) name(s, described string) {
 	f.message = joinWords(s, f.message)
 }
 
-// joinWords joins two texts about the same, unless one of them says it all.
+// joinWords joins two texts about the same error, unless one text contains the
+// other.
 func joinWords(a, b string) string {
 	switch {
 	case strings.Contains(a, b):
@@ -143,12 +144,13 @@ func joinWords(a, b string) string {
 	return a + ": " + b
 }
 
-// eventField is what stands before the data of an event, which some servers
-// send with the status of an error, too.
+// eventField is the prefix of an event's data. Some servers send an event with
+// an error status, too.
 var eventField = regexp.MustCompile(`^(event: ?\w+\s+)?data:\s*$`)
 
-// unquote takes what a gateway quotes of the server behind it: JSON among the
-// gateway's words. Its words stay, and those of the quoted error follow them.
+// unquote reads the quoted error of the server behind a gateway: JSON inside
+// the gateway's words. The gateway's words stay, and the words of the quoted
+// error follow.
 func (f *failure) unquote() {
 	from, to := strings.IndexByte(f.message, '{'), strings.LastIndexByte(f.message, '}')
 	if from < 0 || to < from || f.wordless {
@@ -173,7 +175,8 @@ func (f *failure) unquote() {
 	}
 }
 
-// baseResp is MiniMax's: a number that is no status of HTTP, 0 if all is well.
+// baseResp reads MiniMax's error number, which is not an HTTP status; 0 means
+// success.
 func (f *failure) baseResp(raw []byte) {
 	code := scalar(member(raw, "status_code"))
 	if code == "" || code == "0" {
@@ -184,14 +187,14 @@ func (f *failure) baseResp(raw []byte) {
 	f.message = cmpOr(f.message, strings.TrimSpace(words(member(raw, "status_msg"))+" ("+code+")"))
 }
 
-// number takes a status of HTTP.
+// number reads an HTTP status.
 func (f *failure) number(raw []byte) {
 	if n, err := strconv.Atoi(scalar(raw)); err == nil && n >= 400 && n <= 599 {
 		f.status = n
 	}
 }
 
-// details are the words of FastAPI, or Google's list with a delay in it.
+// details reads the words of FastAPI, or Google's list with a delay.
 func (f *failure) details(raw []byte) {
 	for e := range elements(raw) {
 		f.delay = cmpOr(f.delay, str(member(e, "retryDelay")))
@@ -202,7 +205,7 @@ func (f *failure) details(raw []byte) {
 	}
 }
 
-// metadata is what routers say of the provider behind them.
+// metadata reads what routers report about the provider behind the router.
 func (f *failure) metadata(raw []byte, depth int) {
 	for name, v := range members(member(raw, "headers")) {
 		if strings.EqualFold(name, "X-RateLimit-Reset") {
@@ -221,7 +224,7 @@ func (f *failure) metadata(raw []byte, depth int) {
 	f.inner = cmpOr(f.inner, behind.code)
 }
 
-// words returns a string, or anything else as compact JSON.
+// words returns a string, or any other value as compact JSON.
 func words(raw []byte) string {
 	if kind(raw) == '"' || isEmpty(raw) {
 		return str(raw)
@@ -239,11 +242,11 @@ var (
 	blanks    = regexp.MustCompile(`\s+`)
 )
 
-// excerpt returns the beginning of a body that is no JSON as one line: the
-// title of a page, or its text without tags.
+// excerpt returns the beginning of a body that is not JSON as one line: the
+// title of a page, or the text without tags.
 func excerpt(body []byte) string {
 	text := string(valid(body[:min(len(body), drainBytes)]))
-	if len(body) >= drainBytes { // which is where reading stopped
+	if len(body) >= drainBytes { // the client stopped reading there
 		text += ellipsis
 	}
 	if m := htmlTitle.FindStringSubmatch(text); m != nil && strings.TrimSpace(m[1]) != "" {
@@ -254,10 +257,10 @@ func excerpt(body []byte) string {
 	return clip(strings.TrimSpace(blanks.ReplaceAllString(html.UnescapeString(text), " ")), 200)
 }
 
-// ellipsis ends a text that was clipped.
+// ellipsis ends a clipped text.
 const ellipsis = "…"
 
-// clip cuts text to at most max bytes at the border of a character.
+// clip cuts text to at most max bytes at a character boundary.
 func clip(text string, max int) string {
 	if len(text) <= max {
 		return text

@@ -8,7 +8,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// leavesForm reports whether the profile leaves the form of the answer out of the
+// leavesForm reports whether the profile leaves the output format out of the
 // request, because the model may call a tool.
 func (p *Profile) leavesForm(req *llm.Request) bool {
 	o := req.Output
@@ -16,14 +16,16 @@ func (p *Profile) leavesForm(req *llm.Request) bool {
 	return p.OutputAlone && held && len(req.Tools)+len(req.HostedTools) > 0 && req.ToolChoice != llm.ToolNone
 }
 
-// formKey is the key of the note in a memo.
+// formKey is the memo key for the reported note.
 type formKey struct{}
 
-// formless is the lesson of a server that refuses a form of the answer beside tools.
+// formless is the change for a server that refuses an output format together
+// with tools.
 const formless = "requests that offer tools go without response_format"
 
-// formNotes says that the request goes without the form, once in a conversation. The
-// notice of a lesson has said it already.
+// formNotes returns the note that the request has no output format, once per
+// conversation. It returns no note if the notice of the profile change has said
+// so already.
 func (d *dialect) formNotes(req *llm.Request) []string {
 	if !d.leavesForm(req) || slices.Contains(d.learned, formless) || req.Memo.Slot(formKey{}, func() any { return new(atomic.Bool) }).(*atomic.Bool).Swap(true) {
 		return nil
@@ -31,10 +33,11 @@ func (d *dialect) formNotes(req *llm.Request) []string {
 	return []string{"requests that offer tools go without response_format: with it, this provider's models never call a tool (Profile.OutputAlone)"}
 }
 
-// notTogether are words for two members that a provider does not take together.
+// notTogether matches refusals of two members in one request.
 var notTogether = regexp.MustCompile(`(?is)\b(cannot|can.?t|not (be )?(supported|allowed|used|combined|possible)|unsupported|incompatible|together|mutually exclusive)\b`)
 
-// outputAlone learns from a server that refuses a form of the answer beside tools.
+// outputAlone changes the profile for a server that refuses an output format
+// together with tools.
 func outputAlone(p *Profile, e *llm.APIError) string {
 	if p.OutputAlone || !notTogether.MatchString(e.Message) {
 		return ""

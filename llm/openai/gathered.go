@@ -8,29 +8,30 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// What an answer can hold. More than that no model says: it costs a hostile
-// server a few bytes each, and us hundreds.
+// Limits on the contents of an answer. No honest model sends more. Each member
+// costs a hostile server a few bytes, and the client hundreds.
 const (
 	mostCalls       = 1 << 16
 	mostParts       = 1 << 17
-	mostMembers     = 1 << 10 // that nobody modelled, of a document or a message
-	mostPartMembers = 1 << 4  // the same, of one of many calls or parts
-	mostCounts      = 1 << 8  // of a usage; more are ignored
+	mostMembers     = 1 << 10 // unmodelled members of a document or a message
+	mostPartMembers = 1 << 4  // unmodelled members of one call or part
+	mostCounts      = 1 << 8  // counts of a usage; further counts are ignored
 )
 
-// errTooMany is what an answer of more than that is.
+// errTooMany reports an answer beyond these limits.
 var errTooMany = errors.New("the answer has more calls, parts or members than any answer")
 
-// gathered holds members that nobody modelled, in the order of their first
-// appearance, over all chunks of a stream.
+// gathered holds unmodelled members in the order of their first appearance,
+// over all chunks of a stream.
 type gathered struct {
 	names  []string
 	values map[string]*tree
-	nodes  int  // of values that came in pieces
-	over   bool // there were more than mostMembers, or mostParts nodes; the rest is gone
+	nodes  int  // JSON nodes of values that came in pieces
+	over   bool // more than mostMembers members or mostParts nodes came; the rest is dropped
 }
 
-// value returns the value of that name, which may be new; nil if there are too many.
+// value returns the value with that name and adds the name if needed. It
+// returns nil if there are too many members.
 func (g *gathered) value(name string) *tree {
 	if t := g.values[name]; t != nil {
 		return t
@@ -47,7 +48,7 @@ func (g *gathered) value(name string) *tree {
 	return t
 }
 
-// last keeps the value unless it is empty. A later one replaces it.
+// last keeps the value unless empty. A later value replaces an earlier value.
 func (g *gathered) last(name string, value []byte) {
 	if isEmpty(value) {
 		return
@@ -57,13 +58,14 @@ func (g *gathered) last(name string, value []byte) {
 	}
 }
 
-// update keeps the value unless it is empty. A later object says more of the
-// earlier one, and any other value replaces it.
+// update keeps the value unless empty. A later object extends an earlier
+// object; any other value replaces the earlier value.
 func (g *gathered) update(name string, value []byte) {
 	g.join(name, value, joint{grows: func(string, place) bool { return false }})
 }
 
-// piece keeps the value unless it is empty. A later one is more of it.
+// piece keeps the value unless empty. A later value is the next piece of the
+// earlier value.
 func (g *gathered) piece(name string, value []byte) {
 	g.join(name, value, joint{lists: true, grows: func(name string, c place) bool {
 		if c.depth == 0 {
@@ -86,8 +88,8 @@ func (g *gathered) join(name string, value []byte, j joint) {
 	g.nodes, g.over = j.nodes, g.over || j.over()
 }
 
-// appended keeps the value. The elements of a later list stand behind those of the
-// earlier one, even where they are the same; anything else replaces it.
+// appended keeps the value. The elements of a later list are appended, even if
+// they repeat earlier elements; any other value replaces the earlier value.
 func (g *gathered) appended(name string, value []byte) {
 	if t := g.values[name]; t != nil && kind(t.raw) == '[' && kind(value) == '[' && !isEmpty(value) {
 		t.appendElements(value)
@@ -104,7 +106,7 @@ func (g *gathered) members() []llm.Member {
 	return ms
 }
 
-// object returns the members as a JSON object, nil if there are none.
+// object returns the members as a JSON object, or nil without members.
 func (g *gathered) object() json.RawMessage {
 	if len(g.names) == 0 {
 		return nil

@@ -40,12 +40,13 @@ func endpoint(base, azureVersion, model string, api API) (*url.URL, error) {
 	return u, nil
 }
 
-// originOf names the endpoint whose items go back to it only: host and port.
+// originOf names an endpoint by host and port. Items go back only to their
+// origin.
 func originOf(u *url.URL) string { return strings.ToLower(u.Host) }
 
-// azure adds the deployment, unless the path names one, and the version. The
-// Responses API has no deployments in its path: the model's name stands in the
-// request.
+// azure adds the version, and the deployment unless the path names a
+// deployment. The Responses API has no deployments in its path: the request
+// names the model.
 func azure(u *url.URL, version, model string, api API) {
 	path := u.EscapedPath()
 	if path == "" {
@@ -63,14 +64,14 @@ func azure(u *url.URL, version, model string, api API) {
 	}
 }
 
-// setPath sets an escaped path, without empty segments.
+// setPath sets an escaped path and removes empty segments.
 func setPath(u *url.URL, escaped string) {
 	for strings.Contains(escaped, "//") {
 		escaped = strings.ReplaceAll(escaped, "//", "/")
 	}
 	path, err := url.PathUnescape(escaped)
 	if err != nil {
-		path = escaped // cannot be: it was parsed
+		path = escaped // impossible, since url.Parse accepted the path
 	}
 	u.Path, u.RawPath = path, escaped
 }
@@ -88,8 +89,9 @@ func safeURL(raw string) string {
 
 var schemeOf = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 
-// safeText returns what is safe to show of a text that is no URL: its scheme,
-// and what follows the last @, as all before that may be a user and a password.
+// safeText returns the safe part of a text that is not a URL: the scheme, and
+// the text after the last @, because everything before may be a user and a
+// password.
 func safeText(raw string) string {
 	scheme := schemeOf.FindString(raw)
 	rest := raw[len(scheme):]

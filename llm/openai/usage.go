@@ -7,14 +7,14 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A tally keeps the last usage that counts anything. Providers send running
-// totals, empty ones and nulls; they are never summed within one answer.
+// A tally keeps the last usage with a count above zero. Providers send running
+// totals, empty usages and nulls; usages within one answer are never summed.
 type tally struct {
 	usage llm.Usage
 	raw   json.RawMessage
 }
 
-// see reports whether raw counts anything.
+// see keeps raw if raw has a count above zero, and reports whether it has.
 func (t *tally) see(raw []byte) bool {
 	u := readUsage(raw)
 	if u == (llm.Usage{}) {
@@ -24,8 +24,8 @@ func (t *tally) see(raw []byte) bool {
 	return true
 }
 
-// readUsage reads the counts under all names that they are known by. The first
-// name with a count wins.
+// readUsage reads the counts under all known names. The first name with a count
+// wins.
 func readUsage(raw []byte) llm.Usage {
 	counts := map[string]int64{}
 	for name, v := range members(raw) {
