@@ -6,15 +6,17 @@ import (
 	"github.com/seed-916e8f6a/toolloop/internal/netguard"
 )
 
-// NoNetwork forbids this library the network until t ends: a request of an
-// openai client to another machine is not sent, but fails t, names its URL, and
-// gets an error of kind not_found, which nobody tries again. No name is looked up
-// and no proxy asked. Requests to this machine (127.0.0.0/8, ::1, localhost) go
-// on, and so do those through an HTTPClient with a Transport of its own,
-// such as [Model.Client], or a replaced [http.DefaultTransport].
+// NoNetwork forbids this library the network until t ends. If an openai client
+// sends a request to another machine, the request is not sent: t fails with the
+// URL, and the client gets an error of kind not_found, which no client retries.
+// NoNetwork also prevents look-ups of names and requests to proxies. Requests to
+// this machine (127.0.0.0/8, ::1, localhost) are allowed, and so are requests
+// through an HTTPClient with its own Transport, such as [Model.Client], or
+// through a replaced [http.DefaultTransport].
 //
-// It holds for the whole process. Of tests that run in parallel all are under it
-// as long as one is, and those that called it fail for a request of any of them.
+// NoNetwork applies to the whole process. While one of several parallel tests
+// forbids the network, the network is forbidden to all of them, and a request of
+// any test fails every test that called NoNetwork.
 func NoNetwork(t testing.TB) {
 	t.Helper()
 	t.Cleanup(netguard.Forbid(func(url string) {

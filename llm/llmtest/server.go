@@ -39,9 +39,10 @@ type Server struct {
 	// Model is the script that answers. Required.
 	Model *Model
 	// Key is the API key that clients must send, as "Authorization: Bearer" or as
-	// "api-key". Empty: any key and none will do.
+	// "api-key". Empty means that the server does not check keys.
 	Key string
-	// Models are the names of the models that exist. Empty: all.
+	// Models are the names of the models that exist. Empty means that every model
+	// exists.
 	Models []string
 	// BaseURL is set by [Server.Start]: "http://127.0.0.1:<port>/v1".
 	BaseURL string
@@ -53,10 +54,10 @@ type Server struct {
 	closed bool
 }
 
-// Serve starts a server for the script on a loopback port of its own. With
-// [Script] the end of the test closes it; else [Server.Close] does. It fails the
-// test, or panics without one, if there is no port or a step is wrong in itself;
-// programs use [Server.Start].
+// Serve starts a server for the script on a free loopback port. With [Script],
+// the end of the test closes the server; otherwise call [Server.Close]. If there
+// is no port or a step is wrong in itself, Serve fails the test, or panics
+// without a test. Programs use [Server.Start].
 func (m *Model) Serve() *Server {
 	s := &Server{Model: m}
 	err := s.Start()
@@ -97,8 +98,9 @@ func (s *Server) Start() error {
 }
 
 // Close stops the server, breaks its connections, and waits until all its
-// goroutines have ended; so a function given to [Reply] must heed its ctx.
-// Closing again, or a Server that was not started, does nothing.
+// goroutines have ended; so a function given to [Reply] must obey its ctx. A
+// second Close does nothing, and neither does the Close of a Server that was not
+// started.
 func (s *Server) Close() {
 	if s.http == nil {
 		return

@@ -17,13 +17,14 @@ import (
 
 const seatModel = "model"
 
-// Model returns real with the tape in front of it. When replaying, real is not
-// asked and may be nil. A request that [llm.Request.Validate] refuses, or whose
-// ctx has ended, is neither recorded nor looked for.
+// Model returns real with the tape in front. A replay does not call real, which
+// may then be nil. A request that [llm.Request.Validate] refuses, or whose ctx
+// has ended, is neither recorded nor replayed.
 //
-// A replayed Response is the recorded one, but for white space in RawUsage and
-// LogProbs and for what was cut out; the sink sees the recorded deltas. Put the
-// tape inside of retries to record the tries, outside to record their outcome.
+// A replayed Response equals the recorded Response, except for white space in
+// RawUsage and LogProbs and for scrubbed texts; the sink gets the recorded
+// deltas. Put the tape inside of retries to record each attempt, or outside to
+// record the outcome.
 func (tp *Tape) Model(real llm.Model) llm.Model {
 	return llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
 		if ctx.Err() != nil {

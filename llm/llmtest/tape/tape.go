@@ -105,10 +105,10 @@ import (
 //
 // A Tape is safe for concurrent use. It must not be copied.
 type Tape struct {
-	// Scrub, if it is set, is given each string that is written or compared, after
-	// the rules above, and returns what takes its place. What it returned must
-	// pass it unchanged. It may be called by many at once. Set it before the first
-	// request.
+	// Scrub, if not nil, is called with each string that is written or compared,
+	// after the rules above, and returns the replacement. Scrub must return its own
+	// results unchanged. Scrub may be called concurrently. Set Scrub before the
+	// first request.
 	Scrub func(string) string
 
 	t         testing.TB
@@ -122,10 +122,10 @@ type Tape struct {
 	over      bool        // the test has ended, t must not be used
 }
 
-// Record returns a Tape that asks the real model and keeps what it answers, in
-// place of what dir held before. The directory is made if it is not there. A dir
-// that has .. in it or cannot be written ends t at once; a test that asks nothing
-// fails.
+// Record returns a Tape that asks the real model and records its answers, in
+// place of the earlier recording in dir. Record creates the directory if
+// necessary. A dir that contains .. or is not writable ends t at once. A test
+// without any request fails.
 func Record(t testing.TB, dir string) *Tape {
 	t.Helper()
 	tp := &Tape{t: t, dir: dir, recording: true}
@@ -144,12 +144,11 @@ func Record(t testing.TB, dir string) *Tape {
 	return tp
 }
 
-// Replay returns a Tape that answers from what was recorded in dir, without the
-// real model. It does what [Record] does instead, when it is told to update: by
-// the flag -update, if the test's program defines a boolean flag of that name
-// (this package defines none), or by TOOLLOOP_UPDATE=1 in the environment (or what
-// else [strconv.ParseBool] takes for true). A dir
-// without a recording, or with one that cannot be read, ends t at once.
+// Replay returns a Tape that answers from the recording in dir, without the real
+// model. To record instead, as [Record] does, set the flag -update, if the test
+// binary defines a boolean flag of that name (this package does not), or
+// TOOLLOOP_UPDATE=1 in the environment (or another true value of
+// [strconv.ParseBool]). A dir without a readable recording ends t at once.
 func Replay(t testing.TB, dir string) *Tape {
 	t.Helper()
 	if updating(flag.Lookup("update"), os.Getenv("TOOLLOOP_UPDATE")) {
