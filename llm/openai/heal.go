@@ -10,20 +10,19 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A remedy changes the profile by what a provider says when it refuses a
-// request.
+// A remedy changes the profile after a provider has refused a request.
 type remedy struct {
-	words *regexp.Regexp // of the message, param, code and type of the error
+	words *regexp.Regexp // searched in message, param, code and type of the error
 	any   bool           // also with a status of the server's own failure; else 400 and 422
 	alone bool           // nothing else is to be changed with it
 
 	anyStatus bool // whatever the status
-	// learn changes the profile and returns what was learned, in words that stand
-	// for it: the same is not learned twice. "": there is nothing to learn.
+	// learn changes the profile and returns a text that identifies the change, so
+	// that no change is made twice. "" means that there is nothing to change.
 	learn func(*Profile, *llm.APIError) string
 }
 
-// refusal are the words for a member that a provider does not take.
+// refusal matches the words for a member that a provider does not take.
 const refusal = `(unsupported|not supported|does(n't| not) support|unknown|unrecognized|unexpected|extra_forbidden|extra inputs|not permitted|not allowed)`
 
 // both matches texts that hold a and b, in either order.
@@ -31,9 +30,9 @@ func both(a, b string) *regexp.Regexp {
 	return regexp.MustCompile(`(?is)` + a + `.*` + b + `|` + b + `.*` + a)
 }
 
-// remedies are tried in their order; the first that makes the request another
-// one is the one. Then come omitting and leavingOut, as some providers tell all at
-// once.
+// remedies are tried in order; the first remedy that changes the request is
+// used. Then omitting and leavingOut follow, because some providers report all
+// problems at once.
 var remedies = []remedy{
 	// OpenAI refuses functions on Chat Completions for its newest models
 	// (pipecat-ai/pipecat#4043, BerriAI/litellm#34569, firebase/genkit#6303).
@@ -168,18 +167,18 @@ const grammarWords = "schemas have no bounds on values, no true and false in the
 
 var grammarText = regexp.MustCompile(`(?is)failed to (parse|generate|compile|initialize) .*(grammar|samplers)|failed to parse grammar`)
 
-// omitting and leavingOut are tried behind them.
+// omitting and leavingOut are tried after the remedies.
 var omitting = remedy{words: regexp.MustCompile(`(?is)` + refusal), learn: omitKeywords}
 
 var leavingOut = remedy{words: regexp.MustCompile(`(?is)` + refusal + `|invalid \w+: only`), learn: leaveOut}
 
-// fits reports whether the error has the words.
+// fits reports whether the error matches the remedy.
 func (r remedy) fits(e *llm.APIError) bool {
 	return (r.anyStatus || r.any && (e.StatusCode >= 500 || e.StatusCode == http.StatusOK) || invalid(e)) && r.words.MatchString(strings.Join([]string{e.Message, e.Param, e.Code, e.Type}, "\n"))
 }
 
-// invalid reports whether the provider says that the request is at fault, with a
-// status of its own fault, too.
+// invalid reports whether the provider blames the request, even with a status
+// for a server failure.
 func invalid(e *llm.APIError) bool {
 	return e.Kind == llm.KindInvalidRequest &&
 		(e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity || e.StatusCode >= 500)
@@ -214,8 +213,8 @@ func forgetEcho(p *Profile, e *llm.APIError) string {
 	return "nothing is sent back as " + strings.Join(named, " and ")
 }
 
-// swapCap takes the other name for the bound on the answer, if the text says
-// that the present one will not do.
+// swapCap takes the other name of the token limit, if the text refuses the
+// present name.
 func swapCap(p *Profile, e *llm.APIError) string {
 	present := p.maxTokensField()
 	other := map[string]string{newCap: oldCap, oldCap: newCap}[present]
@@ -231,14 +230,14 @@ func swapCap(p *Profile, e *llm.APIError) string {
 
 var tooHigh = regexp.MustCompile(`(?i)at most|less than|too large|must be|maximum|exceed|\d+ is not`)
 
-// optional are the members of a request that may be left out without the caller
-// missing something in the answer.
+// optional are members of a request that can be left out without a loss in the
+// response.
 var optional = []string{
 	"temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "reasoning_effort", "verbosity", "parallel_tool_calls",
 	"stream_options", "service_tier", "store", "prompt_cache_key", "safety_identifier", "user", "metadata",
 }
 
-// refused find the names of members in the words that refuse them.
+// refused finds the names of refused members in an error text.
 var refused = []*regexp.Regexp{
 	regexp.MustCompile("(?i)(?:unsupported|unknown|unrecognized|unexpected)(?: request)?(?: (?:keyword )?(?:parameter|argument|field|name|value|property|key|option)s?)?(?: supplied)?:? ?[\"'`\\\\]*([a-z_]+)"),
 	regexp.MustCompile("(?i)([a-z_]+)[\"'`\\\\]*(?:=\\S+)? (?:is|are) (?:not supported|unsupported|not allowed|not permitted)"),
@@ -256,7 +255,7 @@ var additional = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)additional ?properties are not allowed \(((?:['"][^'"]+['"](?:, | and )?)+) (?:was|were) unexpected\)`),
 }
 
-// quotedUser is the member, and not the person.
+// quotedUser matches the member "user", not the person.
 var quotedUser = regexp.MustCompile("(?i)[\"'`]user[\"'`]|body\\W+user\\b|user: extra|(parameter|argument|field):? user\\b")
 
 var memberName = regexp.MustCompile(`[a-z_]+`)
@@ -282,14 +281,14 @@ func leaveOut(p *Profile, e *llm.APIError) string {
 	return "it goes without " + strings.Join(out, " and ")
 }
 
-// keywords are those of JSON Schema without which a schema still says what it is
-// about.
+// keywords are the JSON Schema keywords that a schema can lose and still
+// describe its values.
 var keywords = append(slices.Clone(bounds), "title", "default", "examples", "example", "deprecated", "readOnly", "writeOnly", "nullable",
 	"additionalProperties", "unevaluatedProperties", "unevaluatedItems", "dependentRequired", "dependentSchemas",
 	"not", "if", "then", "else", "const", "$schema", "$id", "$comment", "$anchor", "contentEncoding", "contentMediaType", "strict")
 
 var (
-	// namedKeywords find keywords in the words that refuse them.
+	// namedKeywords finds the names of refused keywords in an error text.
 	namedKeywords = append(slices.Clone(additional),
 		regexp.MustCompile("(?i)(?:unsupported|unknown|unrecognized|unexpected|invalid)(?: json)?(?: schema)? (?:keyword|schema (?:property|field|key))s?:? ?[\"'`]?([\\w$]+)"),
 		regexp.MustCompile("(?i)(?:keyword|schema (?:property|field|key))s? [\"'`]?([\\w$]+)[\"'`]? (?:is|are) (?:not supported|unsupported|not allowed|not permitted)"),
@@ -320,7 +319,8 @@ func omitKeywords(p *Profile, e *llm.APIError) string {
 
 var effortNone = regexp.MustCompile(`(?i)\bset reasoning_effort to ['"]?none`)
 
-// toolEffort sends tools without the effort, or with none, as the text has it.
+// toolEffort sends tools without the effort, or with effort "none", as the text
+// says.
 func toolEffort(p *Profile, e *llm.APIError) string {
 	const loss = ": the model thinks less than it was asked to, since its provider takes tools with an effort on /v1/responses only"
 	if effortNone.MatchString(e.Message) {
@@ -331,21 +331,22 @@ func toolEffort(p *Profile, e *llm.APIError) string {
 	return "requests with tools go without reasoning_effort" + loss
 }
 
-// A dialect is the profile in which requests for one model are sent, with what
-// was learned. It is never changed.
+// A dialect is the profile for requests to one model, with all changes so far.
+// A dialect is never changed.
 type dialect struct {
 	Profile
 	learned []string
 	unseen  *unseen
 }
 
-// dialects are those of a client, by model. They are safe for concurrent use.
+// dialects holds the dialects of a client by model. It is safe for concurrent
+// use.
 type dialects struct {
 	mu      sync.Mutex
 	byModel map[string]*dialect
 }
 
-// of returns the dialect of the model, at first as profile has it.
+// of returns the dialect of the model, initially with the given profile.
 func (d *dialects) of(model string, profile func(string) (Profile, error)) (*dialect, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -363,8 +364,8 @@ func (d *dialects) of(model string, profile func(string) (Profile, error)) (*dia
 	return d.byModel[model], nil
 }
 
-// A lesson is a remedy that helps. One that is for once is not remembered: the
-// provider refused the value, which is this request's, and not the member.
+// A lesson is a remedy that helps. A lesson for one request only is not
+// remembered: the provider refused the value in this request, not the member.
 type lesson struct {
 	remedy
 	what string
@@ -463,7 +464,7 @@ func (d *dialects) stay(model string, tried, present *dialect) *dialect {
 	return next
 }
 
-// unlearn takes back what did not help, unless something was learned since.
+// unlearn reverts a change that did not help, unless there was a later change.
 func (d *dialects) unlearn(model string, from, to *dialect) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -9,35 +9,35 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// memoKey names what the bytes of a message depend on, what was learned
-// included. Models with the same key share them.
+// memoKey holds everything that the bytes of a message depend on, including
+// changes of the profile. Models with the same key share the encoded messages.
 type memoKey struct{ messageRules }
 
-// written is a conversation as it is sent.
+// written is a conversation in the form in which it is sent.
 type written struct {
-	lead     []llm.Message // the system messages at its front
+	lead     []llm.Message // the system messages at the front
 	messages []byte        // JSON, joined with commas
-	end      []byte        // what is behind them for now, with its comma
-	called   bool          // there is a call in it
-	notes    []string      // what was mended, unless an earlier request has told
+	end      []byte        // messages at the end of this request only, with a comma
+	called   bool          // the conversation has a call
+	notes    []string      // repairs that no earlier request has reported
 }
 
-// write returns the messages of the request. What the memo holds already is
-// not encoded again.
+// write returns the messages of the request. Messages in the memo are not
+// encoded again.
 func (r messageRules) write(req *llm.Request) (written, error) {
 	slot := req.Memo.Slot(memoKey{r}, func() any { return &history{rules: r} })
 	return slot.(*history).write(req.Messages)
 }
 
-// A history is the encoded form of a conversation that only grows. The bytes
-// that it gave out are never changed: it appends behind them, or starts over in
-// new memory.
+// A history is the encoded form of a growing conversation. The returned bytes
+// are never changed: the history appends behind them, or starts again in new
+// memory.
 type history struct {
 	rules messageRules
 
 	mu      sync.Mutex
 	encoder encoder
-	known   []llm.Message // those in buf, to notice another conversation
+	known   []llm.Message // the messages in buf, to notice another conversation
 	buf     []byte
 	encoded int // bytes ever encoded
 }
@@ -65,7 +65,7 @@ func (h *history) write(messages []llm.Message) (written, error) {
 }
 
 func (h *history) add(m llm.Message) error {
-	next := h.encoder // a copy, so that an error leaves the history as it was
+	next := h.encoder // a copy, so that an error leaves the history unchanged
 	buf, err := next.append(h.buf, m, len(h.known))
 	if err != nil {
 		return err
@@ -75,8 +75,7 @@ func (h *history) add(m llm.Message) error {
 	return nil
 }
 
-// detached returns m with lists of its own, so that a part that is put in
-// place of another is noticed.
+// detached returns m with lists of its own, so that a replaced part is noticed.
 func detached(m llm.Message) llm.Message {
 	m.Parts, m.Extra = slices.Clone(m.Parts), slices.Clone(m.Extra)
 	for i, p := range m.Parts {
@@ -88,13 +87,13 @@ func detached(m llm.Message) llm.Message {
 	return m
 }
 
-// same reports whether two messages are equal. It is asked of the whole history
-// for each request, and is cheap, as equal strings are the same bytes.
+// same reports whether two messages are equal. Each request compares the whole
+// history, which is cheap, because equal strings share their bytes.
 func same(a, b llm.Message) bool {
 	return a.Role == b.Role && slices.Equal(a.Extra, b.Extra) && slices.EqualFunc(a.Parts, b.Parts, samePart)
 }
 
-// samePart looks at the parts that make up most of a history without reflection.
+// samePart compares the most common parts without reflection.
 func samePart(a, b llm.Part) bool {
 	switch a := a.(type) {
 	case llm.Text:

@@ -8,36 +8,36 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// builtin is the type of a tool of Kimi's whose calls the caller answers, with
-// their own arguments. It is kept with the call, as it has to go back with it.
-// Source: https://platform.moonshot.cn/docs/guide/use-web-search, read 2026-11-22.
+// builtin is the type of a Kimi tool whose calls the caller answers with the
+// arguments of the call. The type is kept with the call, because it must go
+// back with the call. Source:
+// https://platform.moonshot.cn/docs/guide/use-web-search, read 2026-11-22.
 const builtin = "builtin_function"
 
-// What an answer can hold of them: a piece is looked for among all, and a member
-// of what came in pieces costs us far more than a server.
+// Limits for hosted calls: each piece is searched for among all calls, and a
+// joined member costs the client far more than a server.
 const (
 	mostHosted        = 1 << 8
 	mostHostedMembers = 1 << 14
 )
 
-// hosted collects the calls that the provider has run itself: it tells of them
-// among the tool calls, under a type of its own. They are kept and never run, and
-// they have no result of ours.
+// hosted collects the calls that the provider has run itself, which come among
+// the tool calls with a type of their own. Such calls are kept, but never run,
+// and have no result in the conversation.
 type hosted struct {
 	calls []*hostedCall
 	built int // members of the calls that came in pieces
 }
 
-// A hostedCall is one entry of "tool_calls". It stands as it came unless it came
-// in pieces.
+// A hostedCall is one entry of "tool_calls", unchanged unless the entry came in
+// pieces.
 type hostedCall struct {
 	index, id string
 	tree      tree
 }
 
-// owns reports whether the piece is one of a call that the provider runs. A type
-// that stands beside the name of a declared function makes no such call; neither
-// does the type builtin.
+// owns reports whether the piece belongs to a call that the provider runs. A
+// piece with the name of a declared function, or of type builtin, does not.
 func (h *hosted) owns(p piece, declared map[string]bool) bool {
 	switch {
 	case p.kind == "":
@@ -48,7 +48,7 @@ func (h *hosted) owns(p piece, declared map[string]bool) bool {
 	return !declared[p.name]
 }
 
-// find returns the call that p goes on with, or nil.
+// find returns the call that p continues, or nil.
 func (h *hosted) find(p piece) *hostedCall {
 	for _, c := range slices.Backward(h.calls) {
 		switch {
@@ -63,7 +63,7 @@ func (h *hosted) find(p piece) *hostedCall {
 	return nil
 }
 
-// leave says that another call goes by that index from now on.
+// leave records that a different call uses the index from now on.
 func (h *hosted) leave(index string) {
 	for _, c := range h.calls {
 		if c.index == index {
@@ -72,8 +72,8 @@ func (h *hosted) leave(index string) {
 	}
 }
 
-// add takes the next piece, whose JSON is raw, and reports whether there is room
-// for it. In a whole message every piece is a call of its own.
+// add reads the next piece, whose JSON is raw, and reports whether there is
+// room for the piece. In a whole message every piece is a separate call.
 func (h *hosted) add(p piece, raw []byte, whole bool) bool {
 	c := h.find(p)
 	if whole || c == nil {
@@ -89,7 +89,7 @@ func (h *hosted) add(p piece, raw []byte, whole bool) bool {
 	return !j.over()
 }
 
-// extra are the calls as a member of the message, under the name that they came in.
+// extra returns the calls as a member of the message, under the original name.
 func (h *hosted) extra() []llm.Member {
 	if len(h.calls) == 0 {
 		return nil

@@ -4,9 +4,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// instruct takes a message of the system or the developer. Unless they are to
-// stay where they are, those at the front wait for the instructions of the
-// request, and others for the next message of the user.
+// instruct encodes a system or developer message. Without KeepSystem, messages
+// at the front wait for the instructions of the request, and later messages
+// wait for the next user message.
 func (e *encoder) instruct(b []byte, m llm.Message) ([]byte, error) {
 	f, err := e.speech(m)
 	switch {
@@ -25,7 +25,7 @@ func (e *encoder) instruct(b []byte, m llm.Message) ([]byte, error) {
 	return b, nil
 }
 
-// user takes a message of the user.
+// user encodes a user message.
 func (e *encoder) user(b []byte, m llm.Message) ([]byte, error) {
 	b, err := e.settle(b)
 	if err != nil {
@@ -40,7 +40,7 @@ func (e *encoder) user(b []byte, m llm.Message) ([]byte, error) {
 	return e.put(b, llm.RoleUser, f), nil
 }
 
-// release writes what was held for the user as a message of its own.
+// release writes the messages that waited for the user as a separate message.
 func (e *encoder) release(b []byte) ([]byte, error) {
 	if len(e.held) == 0 {
 		return b, nil
@@ -50,8 +50,9 @@ func (e *encoder) release(b []byte) ([]byte, error) {
 	return e.user(b, m)
 }
 
-// opening is the system message at the front: the instructions of the request
-// and what the history begins with. Nil: there is none.
+// opening returns the system message at the front: the instructions of the
+// request and the system messages at the front of the history. It returns nil
+// if there are none.
 func (r messageRules) opening(instructions string, lead []llm.Message) (fields, error) {
 	if instructions != "" {
 		lead = append([]llm.Message{llm.System(instructions)}, lead...)
@@ -66,8 +67,8 @@ func (r messageRules) opening(instructions string, lead []llm.Message) (fields, 
 	return r.speech(all)
 }
 
-// joined returns the parts of all messages: one text with blank lines between
-// them if they are nothing but text.
+// joined returns the parts of all messages. Plain texts become one text with
+// blank lines between.
 func joined(messages []llm.Message) llm.Parts {
 	if len(messages) == 1 {
 		return messages[0].Parts
@@ -90,8 +91,8 @@ func joined(messages []llm.Message) llm.Parts {
 	return parts
 }
 
-// speech is a message of the system, the developer or the user. What its Extra holds was
-// put there by the caller, and is sent.
+// speech encodes a system, developer or user message. Members of Extra come
+// from the caller and are sent.
 func (r messageRules) speech(m llm.Message) (fields, error) {
 	if r.responses {
 		return r.itemSpeech(m)

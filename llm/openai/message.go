@@ -9,10 +9,10 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// messageRules are what of a profile and a Config the bytes of a message depend
-// on. They can be compared.
+// messageRules are the fields of a profile and a Config that affect the bytes
+// of a message. They are comparable.
 type messageRules struct {
-	echo      string // names, each behind a NUL
+	echo      string // the names, each after a NUL
 	echoEmpty bool
 	empty     EmptyContent
 	ids       CallIDs
@@ -38,7 +38,7 @@ func (p *Profile) messageRules(maxResult int64) messageRules {
 	return r
 }
 
-// names are those of Profile.Echo.
+// names returns the names of Profile.Echo.
 func (r messageRules) names() []string {
 	if r.echo == "" {
 		return nil
@@ -46,23 +46,24 @@ func (r messageRules) names() []string {
 	return strings.Split(r.echo[1:], "\x00")
 }
 
-// An encoder writes messages in the form of Chat Completions, one after the
-// other, and mends what no provider takes. A copy of it takes its place, or is
-// dropped: of what both hold, a copy that is dropped changes nothing but what
-// stands behind the ends of the slices.
+// An encoder writes messages in the form of Chat Completions, in order, and
+// repairs what no provider takes. A copy either replaces the encoder or is
+// dropped; a dropped copy has changed nothing but the memory behind the ends of
+// shared slices.
 type encoder struct {
 	messageRules
-	last   llm.Role      // of the last message written; "" at the front
-	lead   []llm.Message // the system messages at the front, which are not written
-	held   []llm.Message // those further back, which wait for the user
-	open   *openCalls    // the calls of the last message that had any
+	last   llm.Role      // role of the last message written; "" at the front
+	lead   []llm.Message // the system messages at the front, not yet written
+	held   []llm.Message // later system messages, which wait for the user
+	open   *openCalls    // the calls of the last message with calls
 	shown  llm.Parts     // pictures of the results of this turn
-	called bool          // there was a call
+	called bool          // the conversation has a call
 	notes  []string      // what was mended
 }
 
-// append appends the n-th message to b, after a comma if b is not empty. An
-// assistant message with neither text nor calls is left out: no provider takes it.
+// append appends the n-th message to b, after a comma if b is not empty. It
+// leaves out an assistant message without text and calls, because no provider
+// takes such a message.
 func (e *encoder) append(b []byte, m llm.Message, n int) ([]byte, error) {
 	switch m.Role {
 	case llm.RoleSystem, llm.RoleDeveloper:
@@ -83,8 +84,8 @@ func (e *encoder) append(b []byte, m llm.Message, n int) ([]byte, error) {
 	return b, fmt.Errorf("unknown role %q", string(m.Role))
 }
 
-// end returns what stands behind the messages while no other follows them. It
-// is not part of the history: with the next message it may be something else.
+// end returns the text after the last message. The text is not part of the
+// history, because the next message may change it.
 func (e encoder) end() ([]byte, []string, error) {
 	e.notes = nil
 	b, err := e.settle(nil)
@@ -94,7 +95,7 @@ func (e encoder) end() ([]byte, []string, error) {
 	return b, e.notes, err
 }
 
-// bridgeText stands between the result of a tool and the user.
+// bridgeText is the assistant message between a tool result and a user message.
 const bridgeText = "I have read the results."
 
 // put writes a message.
@@ -105,7 +106,7 @@ func (e *encoder) put(b []byte, role llm.Role, f fields) []byte {
 	return e.putRaw(b, role, f.object())
 }
 
-// putRaw writes a message or an item behind those before it.
+// putRaw appends a message or an item.
 func (e *encoder) putRaw(b []byte, role llm.Role, raw []byte) []byte {
 	if e.last != "" {
 		b = append(b, ',')
@@ -114,7 +115,7 @@ func (e *encoder) putRaw(b []byte, role llm.Role, raw []byte) []byte {
 	return append(b, raw...)
 }
 
-// extend adds members that nobody modelled; those that are there already stay.
+// extend adds unmodelled members; existing members stay.
 func extend(f *fields, extra []llm.Member) error {
 	for _, m := range extra {
 		if !json.Valid([]byte(m.Value)) {
@@ -127,8 +128,8 @@ func extend(f *fields, extra []llm.Member) error {
 	return nil
 }
 
-// assistant is a message of the model. A refusal stands in for the text, as the
-// member of that name is refused by many providers.
+// assistant encodes a message of the model. A refusal becomes the text, because
+// many providers refuse the member "refusal".
 func (e *encoder) assistant(b []byte, m llm.Message, n int) ([]byte, error) {
 	if e.responses {
 		return e.itemAssistant(b, m, n)
@@ -175,8 +176,8 @@ func (e *encoder) emptyContent() []byte {
 	return []byte(`null`)
 }
 
-// answerParts are the parts that become the content: one text where that is
-// all, since few providers take a list from the model.
+// answerParts returns the parts for the content: one text if possible, because
+// few providers take a list from the model.
 func answerParts(m llm.Message) llm.Parts {
 	var parts llm.Parts
 	text, plain := false, true
@@ -200,7 +201,7 @@ func answerParts(m llm.Message) llm.Parts {
 	return parts
 }
 
-// audioRef refers to what the model said aloud before.
+// audioRef refers to earlier audio of the model.
 func audioRef(m llm.Message) []byte {
 	for _, p := range m.Parts {
 		if a, ok := p.(llm.Audio); ok && a.ID != "" {
@@ -210,7 +211,7 @@ func audioRef(m llm.Message) []byte {
 	return nil
 }
 
-// echoed adds the members of the provider's message that it wants back.
+// echoed adds the members that the provider wants back.
 func (e *encoder) echoed(f *fields, m llm.Message) {
 	names := e.names()
 	for _, name := range names {
@@ -232,7 +233,7 @@ func (e *encoder) echoed(f *fields, m llm.Message) {
 	}
 }
 
-// hosted adds to our calls those that the provider ran, where it wants them back.
+// hosted adds the calls that the provider ran, if the provider wants them back.
 func (e *encoder) hosted(calls []byte, m llm.Message) []byte {
 	i := slices.IndexFunc(m.Extra, func(x llm.Member) bool { return x.Name == "tool_calls" })
 	if i < 0 || !slices.Contains(e.names(), "tool_calls") || !json.Valid([]byte(m.Extra[i].Value)) {
@@ -242,7 +243,7 @@ func (e *encoder) hosted(calls []byte, m llm.Message) []byte {
 	return array(slices.AppendSeq(list, elements([]byte(m.Extra[i].Value))))
 }
 
-// thoughtIn returns the reasoning that came in the member of that name.
+// thoughtIn returns the reasoning from the member with the given name.
 func thoughtIn(m llm.Message, name string) string {
 	var b strings.Builder
 	for _, p := range m.Parts {

@@ -13,18 +13,19 @@ import (
 )
 
 const (
-	// mostDead bounds how many dead connections of the pool one request meets.
+	// mostDead limits the dead pooled connections for one request.
 	mostDead = 16
-	// deadWithin is how soon a closed connection shows after a request was written
-	// to it. A server that breaks off later may have worked on an answer.
+	// deadWithin is the time within which a closed connection shows after
+	// writing. If a server breaks off later, the server may have worked on an
+	// answer.
 	deadWithin = 2 * time.Second
 )
 
-// do sends the request. A server may close a connection between two requests
-// without a word, and we hear of it only when the next request is on its way:
-// that one goes out again at once, on another connection. It is no retry, as no
-// byte of an answer came and none can come. net/http does the same with requests
-// that it knows to be repeatable, which a POST is not.
+// do sends the request. A server may close a connection silently between two
+// requests, and the client notices only while sending the next request. That
+// request is sent again at once on another connection. The repetition is not a
+// retry, because no byte of an answer came and none can come. net/http does the
+// same for repeatable requests, but a POST is not repeatable.
 func (c *client) do(hreq *http.Request) (*http.Response, error) {
 	h := c.http()
 	for range mostDead {
@@ -40,11 +41,11 @@ func (c *client) do(hreq *http.Request) (*http.Response, error) {
 	return h.Do(hreq)
 }
 
-// A line is the connection that a request was given.
+// A line is the connection of a request.
 type line struct {
 	mu       sync.Mutex // the transport reports from its own goroutines
-	pooled   bool       // it has served another request before
-	wrote    time.Time  // when the request had gone out; zero: it had not
+	pooled   bool       // the connection has served an earlier request
+	wrote    time.Time  // time when the request was written; zero means not yet
 	answered bool       // a byte of an answer came
 }
 
@@ -77,7 +78,7 @@ func (l *line) dead(err error) bool {
 }
 
 // closed reports an error of a connection that the other side has closed.
-// net/http has no name for one of them.
+// net/http exports no error for one such case.
 func closed(err error) bool {
 	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE} {
 		if errors.Is(err, end) {

@@ -41,24 +41,24 @@ import (
 // them without [DONE]. The other 2 have [DONE], a whole call, and the usage behind it.
 type proof struct {
 	said     int  // pieces of the answer so far
-	answered bool // one of them was more than thinking
-	call     bool // the last one was of a call
+	answered bool // a piece was more than thinking
+	call     bool // the last piece was part of a call
 	copied   bool // a message repeated all deltas
 
-	mark    int  // said before this event
+	mark    int  // value of said before this event
 	ends    bool // this event has a finish reason
 	counted bool // this event has a usage
 
 	ended    bool // a finish reason came
-	ofAnswer bool // and text or a call had come before it, or with it
-	behind   bool // there is more behind the last one
-	again    bool // there was more behind one of them
+	ofAnswer bool // text or a call came before or with the finish reason
+	behind   bool // more pieces followed the last finish reason
+	again    bool // more pieces followed an earlier finish reason
 
 	usage   bool // a usage came
-	usageAt int  // what was said by then
+	usageAt int  // value of said at the usage
 	running bool // usages come with the pieces
 
-	strange string // a line or an event that was not understood
+	strange string // a line or an event that is not understood
 }
 
 func (p *proof) thought() { p.said, p.call = p.said+1, false }
@@ -88,19 +88,19 @@ func (p *proof) end() {
 	}
 }
 
-// spoil enters a line or an event that is not understood: it may be a piece of the
-// answer.
+// spoil records a line or an event that is not understood: it may be a piece of
+// the answer.
 func (p *proof) spoil(data []byte) {
 	if p.strange == "" {
 		p.strange = excerpt(data)
 	}
 }
 
-// stands reports whether the answer is whole, whatever comes now.
+// stands reports whether the answer is complete, whatever follows.
 func (p *proof) stands() bool { return p.ended && !p.again && p.strange == "" }
 
-// doubt returns why the answer is not whole where the stream has ended, or "". done
-// tells of [DONE]; never, of a provider that sends no finish reason.
+// doubt returns the reason why a stream that ended is incomplete, or "". done
+// says that [DONE] came; never says that the provider sends no finish reasons.
 func (a *answer) doubt(done, never bool) string {
 	p := &a.proof
 	switch {
@@ -122,8 +122,8 @@ func (a *answer) doubt(done, never bool) string {
 	return "the stream ended with [DONE], but without a finish reason, or anything else that proves the answer whole"
 }
 
-// keeps reports whether the answer stays although the provider has told of an error
-// behind it.
+// keeps reports whether the answer stays valid despite a later error of the
+// provider.
 func (a *answer) keeps(e *llm.APIError) bool {
 	switch e.Kind {
 	case llm.KindTruncated, llm.KindMalformed, llm.KindContentFilter:
@@ -136,9 +136,10 @@ func (a *answer) keeps(e *llm.APIError) bool {
 	return a.proof.stands() && a.proof.answered && !a.calls.cut()
 }
 
-// neverFinishes reports whether the model at that host is known to end its streams
-// with [DONE] and without a finish reason.
-// Source: github.com/earendil-works/pi, issue 6226; github.com/openclaw/openclaw, issue 98575.
+// neverFinishes reports whether the model at that host is known to end streams
+// with [DONE] and without a finish reason. Source:
+// github.com/earendil-works/pi, issue 6226; github.com/openclaw/openclaw, issue
+// 98575.
 func neverFinishes(host, model string) bool {
 	switch {
 	case host == "integrate.api.nvidia.com":

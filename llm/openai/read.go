@@ -16,10 +16,10 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// An exchange is a request that was sent and the response to it.
+// An exchange is a request that was sent, with the response.
 type exchange struct {
 	*client
-	model  string // that was asked
+	model  string // the model of the request
 	watch  *watch
 	caller context.Context
 	req    *http.Request
@@ -27,18 +27,17 @@ type exchange struct {
 	body   io.Reader
 }
 
-// drainTime and drainBytes bound what is read after the end of an answer so
-// that the connection can be used again.
+// drainTime and drainBytes limit reading after the end of an answer, for reuse
+// of the connection.
 const (
 	drainTime  = 100 * time.Millisecond
 	drainBytes = 64 << 10
 )
 
-// finishTime bounds the wait for what follows the finish reason: the usage and
-// [DONE].
+// finishTime limits the wait after the finish reason: for the usage and [DONE].
 const finishTime = 10 * time.Second
 
-// read reads the response, whatever it is, into a.
+// read reads a response of any form into a.
 func (x *exchange) read(a *answer) (*llm.Response, error) {
 	err := x.decode(func(r io.Reader) error { return x.document(r, a) }, func(r io.Reader) error { return x.stream(r, a) })
 	if err != nil {
@@ -52,7 +51,7 @@ func (x *exchange) read(a *answer) (*llm.Response, error) {
 	return resp, nil
 }
 
-// answered returns an error unless the response is an answer that can be read.
+// answered returns an error unless the response can be an answer.
 func (x *exchange) answered() error {
 	enc := x.resp.Header.Get("Content-Encoding")
 	encoded := enc != "" && !strings.EqualFold(enc, "identity")
@@ -68,8 +67,8 @@ func (x *exchange) answered() error {
 	return nil
 }
 
-// decode looks at the first byte to tell a stream from a document. Servers
-// answer one with the other, and call them by wrong types.
+// decode tells a stream from a document by the first byte. Servers confuse the
+// two, and send wrong content types.
 func (x *exchange) decode(document, stream func(io.Reader) error) error {
 	if err := x.answered(); err != nil {
 		return err
@@ -97,14 +96,14 @@ func (x *exchange) isEventStream() bool {
 	return strings.Contains(strings.ToLower(x.resp.Header.Get("Content-Type")), "event-stream")
 }
 
-// endsAnywhere reports whether the end of the body is just that of the
-// connection, and proves nothing.
+// endsAnywhere reports whether the body ends with the connection, so that the
+// end proves nothing.
 func (x *exchange) endsAnywhere() bool {
 	return x.resp.ProtoMajor == 1 && x.resp.ContentLength < 0 && len(x.resp.TransferEncoding) == 0 && !x.resp.Uncompressed
 }
 
-// firstByte skips a byte order mark and white space, with which some providers
-// keep the connection alive.
+// firstByte skips a byte order mark and white space. Some providers send white
+// space to keep the connection alive.
 func firstByte(r *bufio.Reader) (byte, error) {
 	if mark, _ := r.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
 		_, _ = r.Discard(len(mark))
@@ -134,14 +133,14 @@ func peek(r *bufio.Reader) []byte {
 	return start
 }
 
-// readSome reads as much of a useless body as an error shows of it.
+// readSome reads as much of a useless body as an error shows.
 func readSome(r io.Reader) []byte {
 	some, _ := io.ReadAll(io.LimitReader(r, drainBytes))
 	return some
 }
 
-// wholeBody reads a body that is one JSON value. With an error it returns the body
-// as far as it could be read.
+// wholeBody reads a body with one JSON value. With an error it returns the part
+// that was read.
 func (x *exchange) wholeBody(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
@@ -157,7 +156,8 @@ func (x *exchange) wholeBody(r io.Reader) ([]byte, error) {
 	return bytes.TrimSpace(data), nil
 }
 
-// isStream reports whether data is a JSON value that others, or events, follow.
+// isStream reports whether more values or events follow the first JSON value in
+// data.
 func isStream(data []byte) bool {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if d.Decode(new(json.RawMessage)) != nil {
@@ -195,8 +195,8 @@ func valid(data []byte) []byte {
 	return bytes.ToValidUTF8(data, []byte("\uFFFD"))
 }
 
-// stream reads events until [DONE], or until the end. What then becomes of the
-// answer is in the table of proof.
+// stream reads events until [DONE] or the end. The table at proof decides about
+// the answer.
 func (x *exchange) stream(r io.Reader, a *answer) error {
 	events := x.events(r)
 	for good := false; ; good = true {
@@ -224,7 +224,7 @@ func (x *exchange) stream(r io.Reader, a *answer) error {
 	}
 }
 
-// broken decides about a stream that could not be read to its end.
+// broken decides about a stream that could not be read to the end.
 func (x *exchange) broken(a *answer, err error) error {
 	switch {
 	case x.caller.Err() != nil:
@@ -239,8 +239,8 @@ func (x *exchange) broken(a *answer, err error) error {
 	return err
 }
 
-// late decides about an error in the stream. Behind the finish reason of a whole
-// answer it is told, and the answer stays.
+// late decides about an error in the stream. After the finish reason of a
+// complete answer, a notice reports the error and the answer stays.
 func (x *exchange) late(a *answer, err error) error {
 	e, told := errors.AsType[*llm.APIError](err)
 	if !told || !a.keeps(e) {
@@ -258,7 +258,8 @@ func (x *exchange) events(r io.Reader) *eventReader {
 	return newEventReader(r, int(limit))
 }
 
-// nextEvent skips events without content, and comments that a proxy took for data.
+// nextEvent skips events without content, and comments that a proxy sent as
+// data.
 func (x *exchange) nextEvent(events *eventReader) (event, error) {
 	for {
 		e, err := events.next()
@@ -272,8 +273,8 @@ func (x *exchange) nextEvent(events *eventReader) (event, error) {
 	}
 }
 
-// readable returns an error for an event that is not JSON. good: there was an event
-// before it that was.
+// readable returns an error for an event that is not JSON. good says that an
+// earlier event was JSON.
 func (x *exchange) readable(e event, good bool) error {
 	switch {
 	case json.Valid(e.data):
@@ -318,16 +319,16 @@ func (x *exchange) event(e event, a *answer, good bool) error {
 	return nil
 }
 
-// maxBeside bounds what is kept of an event without a choice.
+// maxBeside limits the stored bytes of an event without a choice.
 const maxBeside = 16 << 10
 
-// drain reads what little is left, for the sake of the connection.
+// drain reads the few bytes left, so that the connection can be reused.
 func (x *exchange) drain(r io.Reader) {
 	x.watch.leave(drainTime)
 	_, _ = io.CopyN(io.Discard, r, drainBytes)
 }
 
-// ended decides about a stream that ended, with [DONE] or without.
+// ended decides about a stream that ended with or without [DONE].
 func (x *exchange) ended(a *answer, done bool) error {
 	if !a.seen && a.proof.strange == "" {
 		if err := x.unsaid(a); err != nil {
@@ -343,7 +344,8 @@ func (x *exchange) ended(a *answer, done bool) error {
 	return a.settle()
 }
 
-// unsaid returns why a stream holds no choice, if its last event says so.
+// unsaid returns the reason why a stream has no choice, if its last event gives
+// the reason.
 func (x *exchange) unsaid(a *answer) error {
 	if a.seen || !json.Valid(a.beside) {
 		return nil

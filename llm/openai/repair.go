@@ -16,7 +16,7 @@ import (
 // a model did wrong is left as it stands for package tool, which has the schema,
 // and for the model itself. docs/decisions/wire.md has the table of repairs.
 
-// What a notice says of a repair.
+// Texts of notices about repairs.
 const (
 	wasEncodedTwice = "its arguments were encoded more than once, and are unwrapped"
 	wasSentAgain    = "its arguments were sent more than once, and count once"
@@ -47,8 +47,8 @@ func (c *calls) settle() (parts []llm.Part, repairs []string) {
 	return parts, repairs
 }
 
-// findCopies marks the calls that repeat others. What a copy says beyond its
-// original, the original takes over.
+// findCopies marks calls that repeat other calls. The original takes over any
+// further members of a copy.
 func (c *calls) findCopies() {
 	for _, s := range c.slots {
 		o := s.after
@@ -66,7 +66,8 @@ func (c *calls) findCopies() {
 	}
 }
 
-// modern returns the call that s, in the form before tools, stands for, or nil.
+// modern returns the tool call that repeats s, a call in the old function_call
+// form, or nil.
 func (c *calls) modern(s *slot) *slot {
 	for _, o := range c.slots {
 		if !o.former && s.repeats(o) {
@@ -83,9 +84,9 @@ func (s *slot) repeats(o *slot) bool {
 	return s.name == o.name && json.Valid([]byte(a)) && json.Valid([]byte(b)) && sameJSON([]byte(a), []byte(b))
 }
 
-// resolve returns the declared tool that name means: the one of that name, or
-// else the one that is left of it without white space and "functions.", with
-// which some models call tools. A name that means none stays as it is.
+// resolve returns the declared tool for name: the tool of that name, or else
+// the tool for name without white space and "functions.", which some models
+// add. A name without a tool stays unchanged.
 func (c *calls) resolve(name string) string {
 	if c.declared[name] {
 		return name
@@ -103,15 +104,14 @@ func renamed(from, to string) string {
 	return fmt.Sprintf(wasNamed, clip(from, 100))
 }
 
-// arguments decides what the fragments of s amount to, and says what of it is a
-// repair. Nothing at all, blanks and null stand for no arguments: {}. Nothing
-// else does: what cannot be told stays as it came.
+// arguments joins the fragments of s and names the repair, if any. Only empty
+// text, blanks and null become {}. Ambiguous arguments stay unchanged.
 func (s *slot) arguments() (text, repair string) {
 	text = strings.Join(s.fragments, "")
 	switch {
 	case text == "" || text == s.object:
 		text = s.object
-	case s.object != "" && s.object != "{}": // which of the two it is, nobody can tell
+	case s.object != "" && s.object != "{}": // nobody can tell which of the two is right
 		return s.object + text, ""
 	}
 	switch strings.TrimSpace(text) {
@@ -133,9 +133,9 @@ func (s *slot) arguments() (text, repair string) {
 	return text, ""
 }
 
-// grown returns the last fragment if each one repeats all before it, and the
-// last is an object. It is asked only where the fragments joined are no JSON:
-// those of an honest stream can grow like that, too.
+// grown returns the last fragment if each fragment repeats all earlier text and
+// the last is an object. Call grown only if the joined fragments are not JSON,
+// because fragments of an honest stream can look the same.
 func grown(fragments []string) (string, bool) {
 	for i := 1; i < len(fragments); i++ {
 		if !strings.HasPrefix(fragments[i], fragments[i-1]) {
@@ -148,8 +148,8 @@ func grown(fragments []string) (string, bool) {
 	return objectIn(fragments[len(fragments)-1])
 }
 
-// repeated returns the object of which text is two or more copies. The copy that
-// some servers send behind the fragments of it is one of these.
+// repeated returns the object if text consists of two or more copies of one
+// object. Some servers send such a copy after the fragments.
 func repeated(text string) (string, bool) {
 	d := json.NewDecoder(strings.NewReader(text))
 	var first, next json.RawMessage
@@ -166,7 +166,7 @@ func repeated(text string) (string, bool) {
 	}
 }
 
-// sameJSON reports whether a and b, which are valid, differ in white space at most.
+// sameJSON reports whether a and b, both valid, differ at most in white space.
 func sameJSON(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true
@@ -176,7 +176,7 @@ func sameJSON(a, b []byte) bool {
 	return bytes.Equal(x.Bytes(), y.Bytes())
 }
 
-// objectIn returns the object that text is, or that is encoded in it.
+// objectIn returns the object in text, or the object encoded in text.
 func objectIn(text string) (string, bool) {
 	if isObject(text) {
 		return text, true
@@ -184,11 +184,11 @@ func objectIn(text string) (string, bool) {
 	return unwrap(text)
 }
 
-// mostWraps bounds how often arguments may have been encoded.
+// mostWraps limits how often arguments can be encoded.
 const mostWraps = 3
 
-// unwrap returns the object that is encoded in a JSON string, or in a string in
-// that. Any other string is what the model wrote.
+// unwrap returns the object that is encoded in a JSON string, or in a string
+// within that string. The model wrote any other string on purpose.
 func unwrap(text string) (string, bool) {
 	for range mostWraps {
 		text = strings.TrimSpace(text)

@@ -9,18 +9,18 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// An encoding is a request as a provider of that profile takes it.
+// An encoding is a request in the form of a profile.
 type encoding struct {
 	api   API
 	body  body
-	notes []string // what was mended, for the caller
+	notes []string // repairs, for the caller
 }
 
 // equal reports whether both are the same request.
 func (e encoding) equal(other encoding) bool { return e.api == other.api && e.body.equal(other.body) }
 
-// encode returns the body of a request: a head that ends where the messages
-// begin, the messages as far as possible from the memo, and a tail.
+// encode returns the body of a request: a head up to the messages, the
+// messages, as far as possible from the memo, and a tail.
 func (p *Profile) encode(req *llm.Request, model, origin string, maxResult int64) (encoding, error) {
 	if p.API == APIResponses {
 		return p.encodeResponses(req, model, origin, maxResult)
@@ -35,7 +35,7 @@ func (p *Profile) encode(req *llm.Request, model, origin string, maxResult int64
 		return encoding{}, err
 	}
 	at := slices.IndexFunc(members, func(m field) bool { return m.name == "messages" })
-	if members[at].value != nil { // the caller's own, of Settings.Extra
+	if members[at].value != nil { // the caller set messages in Settings.Extra
 		return encoding{api: APIChat, body: body{members.object()}}, nil
 	}
 	opening, err := rules.opening(req.Instructions, w.lead)
@@ -98,12 +98,12 @@ func (p *Profile) members(req *llm.Request, model string, called bool) (fields, 
 	return f, nil
 }
 
-// noTool stands in a request that needs a tool and has none.
+// noTool is the tool for requests that need a tool and have none.
 var noTool = llm.ToolDef{Name: "no_tool", Description: "Does nothing. Never call it."}
 
-// tools writes the tools, those that the provider runs last, and what is said
-// about calling them; without tools nothing, as providers refuse the one without
-// the other.
+// tools writes the tools, the hosted tools last, and the settings for calls.
+// Without tools it writes neither, because providers refuse such settings
+// without tools.
 func (p *Profile) tools(f *fields, req *llm.Request, called bool) error {
 	tools, hosted, choice := p.choose(req)
 	none := len(tools)+len(hosted) == 0
@@ -136,8 +136,9 @@ func (p *Profile) tools(f *fields, req *llm.Request, called bool) error {
 	return nil
 }
 
-// choose returns the tools to send, ours and the provider's, and the choice, as
-// far as it is taken: a named tool that cannot be named is the only one.
+// choose returns the tools to send, the caller's and the provider's, and the
+// tool choice. If the provider takes no named tool, the named tool is the only
+// tool that is sent.
 func (p *Profile) choose(req *llm.Request) ([]llm.ToolDef, []json.RawMessage, llm.ToolChoice) {
 	tools, hosted, choice := req.Tools, req.HostedTools, req.ToolChoice
 	if name, named := choice.Named(); named && p.ToolChoice != ToolChoiceAny {
@@ -168,7 +169,7 @@ func (p *Profile) tool(t llm.ToolDef) ([]byte, error) {
 	return fields{{"type", []byte(`"function"`)}, {"function", f.object()}}.object(), nil
 }
 
-// sampling writes what shapes the answer.
+// sampling writes the settings that shape the answer.
 func (p *Profile) sampling(f *fields, s *llm.Settings) error {
 	for _, number := range []struct {
 		name  string
@@ -205,10 +206,10 @@ func (p *Profile) sampling(f *fields, s *llm.Settings) error {
 	return nil
 }
 
-// effortOmitted is the value of Profile.ToolEffort that sends none.
+// effortOmitted is the value of Profile.ToolEffort that leaves the effort out.
 const effortOmitted = "omit"
 
-// toolEffort writes the effort that the provider takes beside tools.
+// toolEffort writes the effort that the provider takes with tools.
 func (p *Profile) toolEffort(f *fields) {
 	switch {
 	case p.ToolEffort == "" || !f.has("tools"):
@@ -219,13 +220,13 @@ func (p *Profile) toolEffort(f *fields) {
 	}
 }
 
-// losesEffort reports whether the request asks for an effort that it does not get.
+// losesEffort reports whether the profile drops the effort of the request.
 func (p *Profile) losesEffort(req *llm.Request) bool {
 	return p.ToolEffort != "" && p.API != APIResponses && len(req.Tools) > 0 && req.ReasoningEffort != "" && req.ReasoningEffort != p.ToolEffort &&
 		!slices.ContainsFunc(req.Extra, func(m llm.Member) bool { return m.Name == "reasoning_effort" })
 }
 
-// output writes the form of the answer.
+// output writes the output format.
 func (p *Profile) output(f *fields, o *llm.OutputFormat) error {
 	if o == nil {
 		return nil
@@ -256,7 +257,7 @@ func (p *Profile) output(f *fields, o *llm.OutputFormat) error {
 	return nil
 }
 
-// service writes what concerns the provider and its books.
+// service writes the settings for service and accounting.
 func service(f *fields, s *llm.Settings) {
 	f.textIf("service_tier", s.ServiceTier)
 	boolean(f, "store", s.Store)

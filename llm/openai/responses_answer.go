@@ -10,23 +10,23 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A responsesAnswer collects one answer of the Responses API: from one document,
-// or from the events of a stream. A document counts as a stream whose items all
-// come whole, so both ways end in equal Responses.
+// A responsesAnswer collects one answer of the Responses API from one document
+// or from the events of a stream. A document counts as a stream with complete
+// items, so both produce equal Responses.
 type responsesAnswer struct {
 	emit   func(llm.Delta) error
 	origin string // the host of the endpoint; see outputMember
-	most   int64  // the bound on the tokens of the answer; 0: none was sent
+	most   int64  // the token limit of the request; 0 means no limit was sent
 
 	id, model string
-	status    string // of the response; "" until a terminal event or a document came
+	status    string // status of the response; "" until a terminal event or a document came
 	reason    string // of incomplete_details
 	usage     tally
 	extra     gathered
 	items     []*responseItem
 	byKey     map[string]*responseItem
-	calls     int             // items of type function_call so far
-	unknown   map[string]int  // events of types that nobody here has heard of
+	calls     int             // number of function_call items so far
+	unknown   map[string]int  // number of events by unknown type
 	notices   map[string]bool // contradictions that were reported
 }
 
@@ -34,8 +34,9 @@ func newResponsesAnswer(origin string, most int64, emit func(llm.Delta) error) *
 	return &responsesAnswer{emit: emit, origin: origin, most: most, byKey: map[string]*responseItem{}}
 }
 
-// echoedMembers are members of a response that repeat the request, or that other
-// fields of [llm.Response] hold. All other members go into Response.Extra.
+// echoedMembers are members of a response that repeat the request, or that
+// [llm.Response] holds in other fields. All further members go into
+// Response.Extra.
 var echoedMembers = []string{
 	"background", "completed_at", "conversation", "created_at", "error", "frequency_penalty", "id", "include",
 	"incomplete_details", "input", "instructions", "max_output_tokens", "max_tool_calls", "metadata", "model", "object",
@@ -56,7 +57,7 @@ func (a *responsesAnswer) document(data []byte) (bool, error) {
 	return true, a.whole(output)
 }
 
-// response takes the members of a response beside its items.
+// response reads the members of a response except the items.
 func (a *responsesAnswer) response(data []byte) error {
 	for name, v := range members(data) {
 		switch name {
@@ -82,8 +83,8 @@ func (a *responsesAnswer) response(data []byte) error {
 	return nil
 }
 
-// whole takes the items of a document, or of a terminal event without any items
-// before it.
+// whole reads the items of a document, or of a terminal event without earlier
+// items.
 func (a *responsesAnswer) whole(output []byte) error {
 	n := 0
 	for raw := range elements(output) {
@@ -99,8 +100,8 @@ func (a *responsesAnswer) whole(output []byte) error {
 	return nil
 }
 
-// item returns the item of that key, which it makes if it is new. raw is what is
-// known of the item, or nil.
+// item returns the item with that key, and creates the item if needed. raw
+// holds the known members of the item, or is nil.
 func (a *responsesAnswer) item(key string, raw []byte) (*responseItem, error) {
 	if it, known := a.byKey[key]; known {
 		return it, it.begin(a, raw)
@@ -114,14 +115,15 @@ func (a *responsesAnswer) item(key string, raw []byte) (*responseItem, error) {
 	return it, it.begin(a, raw)
 }
 
-// position reads an output_index. Other keys are ids of items.
+// position reads an output_index. A key that is not a number is the id of an
+// item.
 func position(key string) (int, bool) {
 	n, err := strconv.Atoi(key)
 	return n, err == nil && n >= 0
 }
 
-// finish takes an item that is complete. Its text counts, whatever its deltas
-// were.
+// finish reads a complete item. The text of the item counts, whatever the
+// deltas were.
 func (a *responsesAnswer) finish(it *responseItem, raw []byte) error {
 	it.done = slices.Clone(raw)
 	return it.catchUp(a)
@@ -139,7 +141,8 @@ func (a *responsesAnswer) note(text string) error {
 	return a.emit(llm.Notice{Text: text})
 }
 
-// settle ends the answer, which is known to be whole, and returns its Response.
+// settle ends the answer, which is known to be complete, and returns the
+// Response.
 func (a *responsesAnswer) settle() (*llm.Response, error) {
 	slices.SortStableFunc(a.items, compareItems)
 	m := llm.Message{Role: llm.RoleAssistant}
@@ -178,9 +181,9 @@ func (a *responsesAnswer) settle() (*llm.Response, error) {
 // unknown types, by type.
 const unknownEvents = "unknown_events"
 
-// repeats reports whether parts is a call that came before: under the same id,
-// with the same name and arguments. Another call under that id is a call of its
-// own; the encoder gives it another id.
+// repeats reports whether parts is a call that came before, with the same id,
+// name and arguments. A different call with a known id is a separate call, and
+// the encoder replaces its id.
 func (a *responsesAnswer) repeats(seen map[string]llm.ToolCall, parts llm.Parts) (bool, error) {
 	if len(parts) != 1 {
 		return false, nil
@@ -206,10 +209,10 @@ func compareItems(a, b *responseItem) int {
 	return cmp.Compare(a.place, b.place)
 }
 
-// ending is the finish of the answer. The API has no reason for calls: the items
-// show them. llama.cpp calls an answer completed that the bound on tokens cut off
-// in the middle of the arguments of a call. That the answer used all its tokens
-// tells it from a model that writes broken JSON.
+// ending returns the finish reason. The API has no finish reason for calls: the
+// items show calls. llama.cpp reports "completed" even if the token limit cut
+// off the arguments of a call. An answer that used all tokens was cut off;
+// otherwise the model wrote broken JSON.
 func (a *responsesAnswer) ending(m llm.Message) llm.Finish {
 	f := llm.FinishOf(a.status, a.reason)
 	calls := m.Calls()

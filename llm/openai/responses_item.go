@@ -10,11 +10,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A responseItem is one entry of "output" on its way. output_item.done says what
-// the item is. Where that event never came, added, the deltas and the .done
-// events of the parts do.
+// A responseItem is one entry of "output", possibly incomplete. The event
+// output_item.done has the whole item. Without that event, the item consists of
+// added, the deltas and the .done events of the parts.
 type responseItem struct {
-	place   int // in the order of appearance
+	place   int // position in the order of appearance
 	index   int // output_index
 	indexed bool
 
@@ -22,8 +22,8 @@ type responseItem struct {
 	added []byte // of output_item.added
 	done  []byte // of output_item.done, or of a document
 
-	call      int    // the position of a call among the calls; -1: not reported yet
-	named     bool   // the sink knows id and name of the call
+	call      int    // position of a call among the calls; -1 means not yet reported
+	named     bool   // the sink has the id and the name of the call
 	texts     pieces // of a message, by content_index
 	refusals  pieces
 	summaries pieces // of reasoning, by summary_index
@@ -34,8 +34,8 @@ type responseItem struct {
 // An itemText is a text that comes in deltas, or whole.
 type itemText struct {
 	text []byte // the deltas so far
-	half half   // of a character
-	full []byte // of the .done event; nil: none came
+	half half   // half a surrogate pair
+	full []byte // text of the .done event; nil means no such event
 }
 
 // delta adds more text and returns it.
@@ -53,8 +53,8 @@ func (p *itemText) value() string {
 	return string(p.text) + p.half.rest()
 }
 
-// pieces are texts by the index that the server gave them, in the order of their
-// appearance. An index is a key and never a position: servers send wrong ones.
+// pieces are texts in order of appearance, each with the index from the server.
+// The index is a key, never a position, because servers send wrong indices.
 type pieces struct {
 	keys  []string
 	texts map[string]*itemText
@@ -72,7 +72,7 @@ func (ps *pieces) at(key string) *itemText {
 	return p
 }
 
-// value joins the texts with nothing between.
+// value joins the texts without a separator.
 func (ps *pieces) value() string {
 	var b strings.Builder
 	for _, key := range ps.keys {
@@ -81,7 +81,7 @@ func (ps *pieces) value() string {
 	return b.String()
 }
 
-// begin takes what output_item.added says of the item.
+// begin reads the item of output_item.added.
 func (it *responseItem) begin(a *responsesAnswer, raw []byte) error {
 	if raw == nil {
 		return nil
@@ -91,7 +91,7 @@ func (it *responseItem) begin(a *responsesAnswer, raw []byte) error {
 	return it.announce(a)
 }
 
-// announce tells the sink of a call as soon as its name is known.
+// announce reports a call to the sink as soon as the name is known.
 func (it *responseItem) announce(a *responsesAnswer) error {
 	if it.typ != "function_call" || it.named {
 		return nil
@@ -104,7 +104,7 @@ func (it *responseItem) announce(a *responsesAnswer) error {
 	return a.emit(llm.CallDelta{Index: it.position(a), ID: id, Name: name})
 }
 
-// position is that of the call among the calls of the answer.
+// position returns the position of the call among the calls of the answer.
 func (it *responseItem) position(a *responsesAnswer) int {
 	if it.call < 0 {
 		it.call = a.calls
@@ -113,7 +113,7 @@ func (it *responseItem) position(a *responsesAnswer) int {
 	return it.call
 }
 
-// raw is the item as far as it is known.
+// raw returns the known JSON of the item.
 func (it *responseItem) raw() []byte {
 	if it.done != nil {
 		return it.done
@@ -121,7 +121,7 @@ func (it *responseItem) raw() []byte {
 	return it.added
 }
 
-// catchUp tells the sink what the complete item says beyond its deltas.
+// catchUp sends the sink everything in the complete item beyond the deltas.
 func (it *responseItem) catchUp(a *responsesAnswer) error {
 	it.typ = str(member(it.done, "type"))
 	switch it.typ {
@@ -149,8 +149,8 @@ func (it *responseItem) catchUpPart(a *responsesAnswer, p []byte) error {
 	return it.rest(a, it.texts.value(), str(member(p, "text")), func(s string) llm.Delta { return llm.TextDelta{Text: s} })
 }
 
-// rest emits what full has beyond shown. If the two contradict each other, full
-// counts, and a notice says so.
+// rest sends the text in full that goes beyond shown. If full contradicts
+// shown, full counts, and a notice says so.
 func (it *responseItem) rest(a *responsesAnswer, shown, full string, delta func(string) llm.Delta) error {
 	rest, ok := strings.CutPrefix(full, shown)
 	switch {
@@ -162,8 +162,8 @@ func (it *responseItem) rest(a *responsesAnswer, shown, full string, delta func(
 	return a.emit(delta(rest))
 }
 
-// argumentsOf returns the arguments of a call: usually a string, but an object
-// from sloppy servers.
+// argumentsOf returns the arguments of a call: usually a string, but some
+// servers send an object.
 func argumentsOf(item []byte) string {
 	v := member(item, "arguments")
 	if kind(v) == '{' {
@@ -172,8 +172,8 @@ func argumentsOf(item []byte) string {
 	return str(v)
 }
 
-// reasoningText is what we see of the thinking: the summary, or the open text
-// where there is no summary.
+// reasoningText returns the visible reasoning: the summary, or the open text
+// without a summary.
 func reasoningText(item []byte) string {
 	text := func(list []byte) string {
 		var b strings.Builder
@@ -188,8 +188,8 @@ func reasoningText(item []byte) string {
 	return text(member(item, "content"))
 }
 
-// parts returns what the item is in a message: texts, refusals, reasoning, a
-// call. Items of other types have no parts.
+// parts returns the parts of a message for the item: texts, refusals,
+// reasoning, a call. Items of other types have no parts.
 func (it *responseItem) parts(logProbs, annotations *gathered) (llm.Parts, error) {
 	switch it.typ {
 	case "message":

@@ -14,45 +14,47 @@ import (
 )
 
 var (
-	// mediaText are the words for what a message can show.
+	// mediaText matches words for each kind of media.
 	mediaText = map[string]*regexp.Regexp{
 		"image": regexp.MustCompile(`(?i)\b(input_)?image(s|_url|_data)?\b|\bpictures?\b|\bvision\b|multi-?modal|\bmmproj\b|\bmtmd`),
 		"audio": regexp.MustCompile(`(?i)\b(input_)?audio\b|multi-?modal`),
 		"video": regexp.MustCompile(`(?i)\b(input_)?video(s|_url)?\b|multi-?modal`),
 		"file":  regexp.MustCompile(`(?i)\b(input_)?files?\b|\bfile_(data|id)\b|\bpdfs?\b|\bdocuments?\b`),
 	}
-	// listText refuses a content that is no text, without a word of what it shows.
+	// listText matches refusals of content that is not text, without a word about
+	// the media.
 	listText = regexp.MustCompile(`(?i)content\b.*(must be a string|(should|must) be a valid string|of type string)|invalid type: sequence, expected a string` +
 		`|did not match any variant of untagged enum \w*content|(only|unsupported) .{0,30}content\W? (part )?types?\b|non-text content|text-only`)
-	// noneText says that nothing of the kind is taken.
+	// noneText matches refusals of a whole kind of media.
 	noneText = regexp.MustCompile(`(?i)not (supported|enabled|a (multi-?modal|vision) model|configured)|unsupported|(does not|doesn't|do not|cannot) (support|accept|handle|process)` +
 		`|no endpoints found|unknown variant|expected .?text|only supported by certain models|at most 0 |requires? (a )?multi-?modal|mmproj`)
-	// faultText says what is wrong with one of them.
+	// faultText matches complaints about one picture, sound, video or file.
 	faultText = regexp.MustCompile(`(?i)format|media.?type|\bmime|dimension|resolution|pixel|too (large|big|small|many)|exceed|\bsize\b|decod|corrupt|download|fetch|\burls?\b|base64` +
 		`|process (the )?(input )?image|load (the )?image|(in)?valid image|unsupported image|safety|policy`)
 
-	// manyText says that there are too many of them, so that the earlier ones go.
+	// manyText matches complaints about too many media, so that the earlier media
+	// are left out.
 	manyText   = regexp.MustCompile(`(?i)(at most|maximum( number)? of|more than|up to|limit of) [1-9]\d* (input )?(images?|files?|audios?|videos?)|too many (images|files|audios|videos)`)
 	fetchText  = regexp.MustCompile(`(?i)download|fetch|\burls?\b|https?:|timed? ?out`)
 	weightText = regexp.MustCompile(`(?i)too (large|big)|exceed|dimension|\bsize\b|pixel|resolution`)
 	placeText  = regexp.MustCompile(`(?:messages|input)[.\[](\d+)\]?(?:[.\[]content[.\[](\d+))?`)
 )
 
-// mediaKinds are all.
+// mediaKinds lists all kinds of media.
 var mediaKinds = []string{"image", "audio", "video", "file"}
 
-// maxReason bounds the provider's words in a note.
+// maxReason limits the provider's words in a note.
 const maxReason = 200
 
-// A suspect is something shown for which the provider may have refused a request.
+// A suspect is a media part for which the provider may have refused a request.
 type suspect struct {
 	llm.Part
 	kind, value string
 	message     int  // the index of its message
-	answered    bool // the model has spoken since, and to its message
+	answered    bool // the model has answered the message since
 }
 
-// refusedKinds are the kinds of media that the provider complains of.
+// refusedKinds returns the kinds of media in the provider's complaint.
 func refusedKinds(e *llm.APIError) (kinds []string) {
 	text := e.Message + "\n" + e.Param + "\n" + e.Code + "\n" + e.Type
 	if strings.HasPrefix(e.Param, "tools") || strings.HasPrefix(e.Param, "response_format") {
@@ -73,7 +75,7 @@ func refusedKinds(e *llm.APIError) (kinds []string) {
 	return kinds
 }
 
-// suspects lists what of the kinds was sent.
+// suspects lists the media of these kinds that were sent.
 func (u *unseen) suspects(messages []llm.Message, kinds []string) (all []suspect) {
 	spoken, asked := -1, newest(messages)
 	for i, m := range messages {
@@ -82,7 +84,7 @@ func (u *unseen) suspects(messages []llm.Message, kinds []string) (all []suspect
 		}
 	}
 	for i, m := range messages {
-		// Two messages of the user in a row: the first one's request failed.
+		// After two user messages in a row, the request of the first failed.
 		failed := m.Role == llm.RoleUser && i+1 < len(messages) && messages[i+1].Role == llm.RoleUser
 		add := func(p llm.Part) {
 			if kind := mediaKind(p); slices.Contains(kinds, kind) && (u == nil || i == asked || u.reason(p) == "") {
@@ -102,7 +104,8 @@ func (u *unseen) suspects(messages []llm.Message, kinds []string) (all []suspect
 	return all
 }
 
-// narrowed returns those that f is true of, or all if it is true of none.
+// narrowed returns the suspects for which f is true, or all if f is true for no
+// suspect.
 func narrowed(all []suspect, f func(suspect) bool) []suspect {
 	some := slices.DeleteFunc(slices.Clone(all), func(s suspect) bool { return !f(s) })
 	if len(some) == 0 {
@@ -111,8 +114,8 @@ func narrowed(all []suspect, f func(suspect) bool) []suspect {
 	return some
 }
 
-// culprits are those among the suspects that the refusal is about, as far as its
-// words and the media themselves tell.
+// culprits returns the suspects that the refusal is about, judged by its words
+// and by the media themselves.
 func culprits(all []suspect, e *llm.APIError, sent body) []suspect {
 	text := e.Message + "\n" + e.Param
 	if named := sent.named(all, text); len(named) > 0 {
@@ -133,8 +136,8 @@ func culprits(all []suspect, e *llm.APIError, sent body) []suspect {
 	return all
 }
 
-// named returns the suspects that the text names, by their URL or by the place
-// where they were sent.
+// named returns the suspects that the text names by URL or by place in the
+// request.
 func (b body) named(all []suspect, text string) (named []suspect) {
 	if named = byURL(all, text); named != nil {
 		return named
@@ -161,8 +164,8 @@ func byURL(all []suspect, text string) (named []suspect) {
 	return named
 }
 
-// at returns the JSON of a message or an item as it was sent, or of a part of its
-// content.
+// at returns the JSON of a message or an item in the request, or of a part of
+// its content.
 func (b body) at(message, part string) []byte {
 	all := slices.Concat(b...)
 	list := member(all, "messages")
@@ -176,7 +179,7 @@ func (b body) at(message, part string) []byte {
 	return found
 }
 
-// element returns the element of an array at an index in digits, or nil.
+// element returns the array element at an index in digits, or nil.
 func element(list []byte, index string) []byte {
 	n, err := strconv.Atoi(index)
 	if err != nil {
@@ -191,8 +194,8 @@ func element(list []byte, index string) []byte {
 	return nil
 }
 
-// readable reports whether the first bytes of a picture are those of a format that
-// all providers read.
+// readable reports whether a picture begins like a format that all providers
+// read.
 func readable(p llm.Part) bool {
 	image, ok := p.(llm.Image)
 	if !ok || len(image.Data) == 0 {
@@ -203,17 +206,17 @@ func readable(p llm.Part) bool {
 		(image.MediaType == "" || image.MediaType == found || image.MediaType == "image/jpg")
 }
 
-// A verdict is what follows from a refusal.
+// A verdict is the consequence of a refusal.
 type verdict struct {
-	unseen *unseen // what is not sent from now on; nil: nothing new
-	told   string  // how a notice says so
-	newest string  // what the newest message shows that may be at fault; "": nothing
-	words  string  // the provider's, on one line
+	unseen *unseen // media left out from now on; nil means nothing new
+	told   string  // text for a notice
+	newest string  // media in the newest message that may be at fault; "" means none
+	words  string  // the provider's words on one line
 }
 
-// judge finds out what the provider has refused of what was sent. What the newest
-// message shows stays as it is: its author hears of the refusal, unless something
-// earlier is at fault.
+// judge finds the media that the provider has refused. Media in the newest
+// message stay, and the author gets the error, unless earlier media are at
+// fault.
 func (u *unseen) judge(messages []llm.Message, e *llm.APIError, sent body) (v verdict) {
 	refusal, _, _ := strings.Cut(e.Message, " (POST ") // the provider's words, without ours
 	text := refusal + "\n" + e.Param
@@ -244,7 +247,7 @@ func (u *unseen) judge(messages []llm.Message, e *llm.APIError, sent body) (v ve
 
 func (s suspect) String() string { return fmt.Sprintf("the %s of message %d", s.kind, s.message) }
 
-// withoutKinds leaves out all that is of the kinds of these.
+// withoutKinds leaves out all media of the same kinds as these.
 func (u *unseen) withoutKinds(these []suspect, words string) (*unseen, string) {
 	kinds := map[string]string{}
 	for _, s := range these {
@@ -253,7 +256,7 @@ func (u *unseen) withoutKinds(these []suspect, words string) (*unseen, string) {
 	return u.and(kinds, map[string]string{}), "a note takes the place of each " + strings.Join(slices.Sorted(maps.Keys(kinds)), " and ") + " of earlier messages"
 }
 
-// withoutParts leaves out these.
+// withoutParts leaves out these parts.
 func (u *unseen) withoutParts(these []suspect, words string) (*unseen, string) {
 	parts := map[string]string{}
 	var names []string

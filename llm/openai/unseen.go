@@ -10,20 +10,20 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A picture that a provider refuses stays in the conversation, where it would make
-// the provider refuse each later request as well. So the client learns to send a
-// note in its place. The message that a request asks about is the exception: its
-// author is to read the error, and not an answer about something that no model
-// saw. What holds for pictures holds for sounds, videos and files.
+// A refused picture stays in the conversation, so the provider would refuse
+// each later request, too. The client therefore learns to send a note in its
+// place. The newest message is the exception: the author must see the error,
+// not an answer about a picture that no model saw. Sounds, videos and files are
+// handled in the same way.
 
-// unseen are the media that a provider has refused, with its words. It is never
-// changed. Nil: none.
+// unseen are the media that a provider has refused, with the provider's words.
+// It is never changed. Nil means no media.
 type unseen struct {
-	kinds map[string]string // the provider takes none of this kind
-	parts map[string]string // by their digest
+	kinds map[string]string // refused kinds, with the reason
+	parts map[string]string // refused parts by digest, with the reason
 }
 
-// and returns u with more in it.
+// and returns u with further kinds and parts.
 func (u *unseen) and(kinds, parts map[string]string) *unseen {
 	next := &unseen{kinds: maps.Clone(kinds), parts: maps.Clone(parts)}
 	if u != nil {
@@ -33,7 +33,7 @@ func (u *unseen) and(kinds, parts map[string]string) *unseen {
 	return next
 }
 
-// reason returns why a part is not sent, and "" if it is.
+// reason returns why a part is not sent, or "" if the part is sent.
 func (u *unseen) reason(p llm.Part) string {
 	kind := mediaKind(p)
 	if kind == "" {
@@ -48,7 +48,7 @@ func (u *unseen) reason(p llm.Part) string {
 	return ""
 }
 
-// request returns the request with notes in the place of what is not sent.
+// request returns the request with notes in place of refused media.
 func (u *unseen) request(req *llm.Request) *llm.Request {
 	if u == nil {
 		return req
@@ -63,7 +63,7 @@ func (u *unseen) request(req *llm.Request) *llm.Request {
 	return &r
 }
 
-// replace returns the parts, or a copy with notes in it.
+// replace returns the parts, or a copy with notes.
 func (u *unseen) replace(parts llm.Parts) llm.Parts {
 	var out llm.Parts
 	put := func(i int, p llm.Part) {
@@ -88,8 +88,8 @@ func (u *unseen) replace(parts llm.Parts) llm.Parts {
 	return out
 }
 
-// newest is the index of the message that the request asks about: the last one of
-// the user, if neither the model nor a tool has spoken since. -1: there is none.
+// newest returns the index of the newest message: the last user message, if
+// neither the model nor a tool has answered since. -1 means that there is none.
 func newest(messages []llm.Message) int {
 	for i, m := range slices.Backward(messages) {
 		switch m.Role {
@@ -102,8 +102,8 @@ func newest(messages []llm.Message) int {
 	return -1
 }
 
-// mediaKind is what a part shows: "image", "audio", "video" or "file"; "" for all
-// that shows nothing.
+// mediaKind returns the kind of media: "image", "audio", "video" or "file", or
+// "" for all other parts.
 func mediaKind(p llm.Part) string {
 	switch p := p.(type) {
 	case llm.Image:
@@ -123,7 +123,8 @@ func mediaKind(p llm.Part) string {
 	return ""
 }
 
-// mediaValue is the text as which a part travels: a URL, base64, an id, or JSON.
+// mediaValue returns the text that identifies the media: a URL, base64, an id,
+// or JSON.
 func mediaValue(p llm.Part) string {
 	switch p := p.(type) {
 	case llm.Image:
@@ -144,10 +145,10 @@ func mediaValue(p llm.Part) string {
 	return ""
 }
 
-// mediaDigest stands for what a part shows, wherever it stands.
+// mediaDigest identifies the media of a part anywhere in the conversation.
 func mediaDigest(p llm.Part) string { return digest(mediaKind(p)+" "+mediaValue(p), 40) }
 
-// mediaNote takes the place of a part that is not sent.
+// mediaNote replaces a part that is not sent.
 func mediaNote(p llm.Part, why string) string {
 	name, size := mediaKind(p), 0
 	switch p := p.(type) {

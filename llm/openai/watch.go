@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A bound is the cause with which one of our own limits on time ends a request.
+// A bound is the cause when a time limit of Config ends a request.
 type bound struct {
 	name  string // the field of Config
 	after time.Duration
@@ -16,7 +16,7 @@ type bound struct {
 
 func (b *bound) Error() string { return fmt.Sprintf("%s of %v is over", b.name, b.after) }
 
-// limit is a Config duration with its default; 0 is no limit.
+// limit returns a time limit of Config with its default; 0 means no limit.
 func limit(d, def time.Duration) time.Duration {
 	switch {
 	case d < 0:
@@ -27,14 +27,14 @@ func limit(d, def time.Duration) time.Duration {
 	return d
 }
 
-// A watch holds the limits on time over one request. Its context ends with the
-// caller's, or with a *bound as its cause.
+// A watch applies the time limits to one request. Its context ends with the
+// caller's context, or with a *bound as the cause.
 type watch struct {
 	ctx    context.Context // for the HTTP request, whose lifetime this is
 	cancel context.CancelCauseFunc
 	first  time.Duration
 	stall  time.Duration
-	silent *time.Timer // the wait for the next byte
+	silent *time.Timer // timer for the next byte
 	total  *time.Timer
 	hurry  *time.Timer
 }
@@ -80,14 +80,14 @@ func (w *watch) over() *bound {
 	return b
 }
 
-// leave leaves only d for what is left to read.
+// leave limits the remaining reading to d.
 func (w *watch) leave(d time.Duration) {
 	stopTimer(w.hurry)
 	w.hurry = w.after("", d)
 }
 
-// reader reads a body under the watch: until its first byte comes the time runs
-// from the start of the request, and then anew with each read.
+// reader applies the watch to a body: the first byte has a limit from the start
+// of the request, later bytes a limit per read.
 func (w *watch) reader(body io.Reader) io.Reader { return &watched{watch: w, body: body} }
 
 type watched struct {
@@ -110,7 +110,7 @@ func (r *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// errTooLarge is what a body beyond the cap is.
+// errTooLarge reports a body beyond MaxResponseBytes.
 var errTooLarge = errors.New("the answer is larger than MaxResponseBytes")
 
 // capped fails with errTooLarge beyond n bytes.

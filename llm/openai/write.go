@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// A body is what is sent, in segments that are never changed and so can be read
-// by many requests, and by the transport after Generate has returned.
+// A body is a request body in segments. Segments are never changed, so many
+// requests can read them, as can the transport after Generate has returned.
 type body [][]byte
 
 func (b body) size() (n int64) {
@@ -31,7 +31,7 @@ func (b body) open() (io.ReadCloser, error) {
 	return io.NopCloser(io.MultiReader(readers...)), nil
 }
 
-// fields are the members of an object that is being written.
+// fields are the members of an object in the making.
 type fields []field
 
 type field struct {
@@ -43,21 +43,21 @@ func (f *fields) raw(name string, value []byte) { *f = append(*f, field{name, va
 
 func (f *fields) text(name, value string) { f.raw(name, appendString(nil, value)) }
 
-// textIf leaves an empty string out.
+// textIf adds a string unless empty.
 func (f *fields) textIf(name, value string) {
 	if value != "" {
 		f.text(name, value)
 	}
 }
 
-// rawIf leaves out what is nil.
+// rawIf adds a value unless nil.
 func (f *fields) rawIf(name string, value []byte) {
 	if value != nil {
 		f.raw(name, value)
 	}
 }
 
-// replace sets the member of that name, in its place if there is one.
+// replace sets the named member, at its old place if present.
 func (f *fields) replace(name string, value []byte) {
 	i := slices.IndexFunc(*f, func(m field) bool { return m.name == name })
 	if i < 0 {
@@ -90,8 +90,8 @@ func array(values [][]byte) []byte {
 	return append(b, ']')
 }
 
-// encoded is json.Marshal without the escapes for HTML, which cost tokens and
-// which models copy. The value is one that always marshals.
+// encoded is json.Marshal without HTML escapes, which cost tokens and which
+// models copy. v must always marshal.
 func encoded(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -102,8 +102,8 @@ func encoded(v any) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// appendString appends s as a JSON string: no escapes but those that JSON
-// demands, and U+FFFD for what is no UTF-8.
+// appendString appends s as a JSON string, with only the escapes that JSON
+// demands and U+FFFD for invalid UTF-8.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	from := 0
