@@ -33,13 +33,12 @@ import (
 //
 // # What is compared
 //
-// A request is answered by the first exchange that is not used yet and holds the
-// same request. So equal requests get their answers in the recorded order;
-// others may come in any order, as those of parallel helpers do: a request holds
-// its whole conversation, and one that comes too early is another one. With
-// none, the test fails with the differences to the exchange that is nearest, and
-// the caller gets an error that no client tries again. Exchanges that nobody
-// asked for fail the test at its end.
+// The first unused exchange with the same request answers a request. So equal
+// requests get their answers in the recorded order. Different requests may come in
+// any order, as from parallel helpers: a request holds its whole conversation, so
+// a request that comes too early differs. Without a match, the test fails with the
+// differences to the nearest exchange, and the caller gets an error that no client
+// retries. Unused exchanges fail the test at its end.
 //
 // Of a request that goes through [Tape.Transport] the method, the path, the query
 // and the body count; headers and the host do not. Of one that goes through
@@ -55,8 +54,8 @@ import (
 //     blank for the T) are numbered in the same way. A date alone is compared as
 //     it stands.
 //
-// What else differs from run to run, such as a date in instructions, is what
-// Scrub is for.
+// Use Scrub for any further difference between runs, such as a date in
+// instructions.
 //
 // # What is not written
 //

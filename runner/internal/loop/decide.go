@@ -6,7 +6,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A Verdict says what an answer is to the loop.
+// A Verdict classifies an answer of the model.
 type Verdict int
 
 // The verdicts. What the model wrote decides, and the finish reason only where
@@ -69,8 +69,8 @@ func permits(c llm.ToolChoice, tool string) bool {
 	return c != llm.ToolNone && (!named || name == tool)
 }
 
-// contents reports whether m holds calls, and whether it holds anything that is
-// an answer. White space and reasoning are none.
+// contents reports whether m holds calls, and whether m holds content. White
+// space and reasoning do not count as content.
 func contents(m llm.Message) (calls, content bool) {
 	for _, p := range m.Parts {
 		switch p := p.(type) {

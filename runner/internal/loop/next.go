@@ -15,7 +15,7 @@ type Limits struct {
 	Serial bool
 }
 
-// An Action is what is to be done next. What came of it is applied as events.
+// An Action is the next thing to do. The caller applies the results as events.
 type Action interface{ action() }
 
 type (
@@ -77,9 +77,10 @@ const (
 	InvalidLimit = "invalid_rounds"
 )
 
-// Next says what is to be done in a state. live tells which of the started
-// calls this process is running; nil stands for none. Next changes nothing, and
-// what it returns shares no memory with the state that Apply would change.
+// Next returns the next action of a state. live reports whether this process is
+// running a started call; nil means that no call is running. Next does not
+// change the state, and the action shares no memory with the parts of the state
+// that Apply changes.
 func Next(s *State, lim Limits, live func(event.CallRef) bool) Action {
 	switch s.phase {
 	case opening, ready:
@@ -116,7 +117,8 @@ func nextTurn(s *State, lim Limits) Action {
 	return Prepare{Turn: s.Turn + 1}
 }
 
-// nextCalls starts what may start before anybody is asked about the rest.
+// nextCalls starts every call that may start, before anybody is asked about the
+// rest.
 func nextCalls(s *State, lim Limits, live func(event.CallRef) bool) Action {
 	var barred, able, held []Call
 	running := false
@@ -145,7 +147,7 @@ func nextCalls(s *State, lim Limits, live func(event.CallRef) bool) Action {
 	return Settle{Calls: held}
 }
 
-// again is what the model is told when its answer was of no use.
+// again is the message to the model after an unusable answer.
 func again(v Verdict, choice llm.ToolChoice) llm.Message {
 	name, named := choice.Named()
 	switch {

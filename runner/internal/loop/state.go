@@ -12,7 +12,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// phase says what a run waits for.
+// phase names the event that a run waits for.
 type phase int
 
 const (
@@ -27,8 +27,8 @@ const (
 	paused                // a decision
 )
 
-// State is what the events of a session so far come to. The zero State is that
-// of a new session. Its fields are for reading; Apply alone changes them.
+// State is the sum of the events of a session so far. The zero State is a new
+// session. The fields are for reading; only Apply changes them.
 type State struct {
 	Seq  int64  // of the last event
 	Run  int    // the current or last run, from 1
@@ -109,9 +109,9 @@ const (
 	Finished
 )
 
-// Apply enters what happened. An event that cannot follow is an error and
-// changes nothing. Ephemeral events are not applied. The state keeps the
-// messages of the event, which nobody changes.
+// Apply applies an event. An event that cannot follow the state is an error and
+// changes nothing. Ephemeral events must not be applied. The state keeps the
+// messages of the event, so nobody may change the messages.
 func (s *State) Apply(e event.Event) error {
 	if e.Seq != s.Seq+1 {
 		return fmt.Errorf("loop: event %d follows event %d", e.Seq, s.Seq)
@@ -159,8 +159,9 @@ func (s *State) apply(body event.Body) error {
 
 var errOrder = errors.New("cannot happen here")
 
-// runStarted may come at any time: the run before it may have been killed, or
-// wait for a decision. Its open calls stay open until they have a result.
+// runStarted may come at any time: the run before may have been killed, or may
+// wait for a decision. Open calls of the earlier run stay open until they have a
+// result.
 func (s *State) runStarted(b event.RunStarted) error {
 	if b.Version > event.Version {
 		return fmt.Errorf("is of version %d, and this library knows up to %d", b.Version, event.Version)
@@ -185,8 +186,8 @@ func (s *State) userMessaged(b event.UserMessaged) error {
 	return nil
 }
 
-// turnPrepared may come again for a turn that has no answer: the process died, and
-// the one that goes on has other instructions or tools.
+// turnPrepared may come again for a turn without an answer: the process died,
+// and the next process has different instructions or tools.
 func (s *State) turnPrepared(b event.TurnPrepared) error {
 	next := (s.phase == opening || s.phase == ready) && s.open == 0 && s.limit == "" && b.Turn == s.Turn+1
 	again := s.phase == prepared && b.Turn == s.Turn
@@ -235,8 +236,8 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 	return nil
 }
 
-// keepText adds a message to the history if there is something in it that can
-// be sent again.
+// keepText adds a message to the history if the message has content that can be
+// sent again.
 func (s *State) keepText(m llm.Message) {
 	if _, content := contents(m); content {
 		s.Messages = append(s.Messages, m)
@@ -278,8 +279,8 @@ func (s *State) callStarted(b event.ToolCallStarted) error {
 	return nil
 }
 
-// showRepaired puts the arguments of a call in the place of {} in the history: the
-// model would else read of a result that its call does not explain.
+// showRepaired replaces {} in the history by the repaired arguments of a call.
+// Otherwise the model would read a result that its call does not explain.
 func (s *State) showRepaired(c *Call) {
 	at := len(s.Messages) - 1
 	for at >= 0 && s.Messages[at].Role != llm.RoleAssistant {
@@ -318,8 +319,8 @@ func (s *State) approvalAsked(b event.ApprovalAsked) error {
 	return nil
 }
 
-// approvalDecided clears the call. One that was not approved stays as it is
-// until its result comes.
+// approvalDecided clears an approved call. A denied call stays unchanged until
+// its result comes.
 func (s *State) approvalDecided(b event.ApprovalDecided) error {
 	c := s.call(b.Call)
 	if c == nil || c.Status != Asked {
@@ -461,8 +462,8 @@ func (s *State) call(ref event.CallRef) *Call {
 	return &s.Calls[i]
 }
 
-// Waiting reports whether the conversation ends in something to be answered,
-// once its open calls are closed.
+// Waiting reports whether the conversation needs an answer of the model, once
+// its open calls are closed.
 func (s *State) Waiting() bool {
 	if len(s.Calls) > 0 {
 		return true
@@ -491,8 +492,8 @@ func (s *State) Open() []Call {
 	return open
 }
 
-// History returns the history as a provider takes it, at any moment: each open
-// call is answered by what placeholder says. The slice is the caller's.
+// History returns the history in the form that providers accept, at any moment:
+// placeholder makes the results of open calls. The caller owns the slice.
 func (s *State) History(placeholder func(Call) llm.ToolResult) []llm.Message {
 	h := slices.Clone(s.Messages)
 	for i := range s.Calls {
@@ -505,8 +506,8 @@ func (s *State) History(placeholder func(Call) llm.ToolResult) []llm.Message {
 	return h
 }
 
-// withArguments returns m with {} in place of arguments that are not good, which
-// would make providers refuse every later request.
+// withArguments returns m with {} in place of bad arguments, because providers
+// would refuse every later request with bad arguments.
 func withArguments(m llm.Message, good func(string) bool) llm.Message {
 	valid := func(p llm.Part) bool {
 		c, ok := p.(llm.ToolCall)
