@@ -182,7 +182,7 @@ func (e *hiddenError) Unwrap() error { return e.err }
 
 // failed makes an Error from the error of a tool's function.
 func failed(err error) *Error {
-	if e, ok := err.(*Error); ok && e != nil { // a wrapped Error belongs to another call
+	if e, ok := err.(*Error); ok && e != nil { //nolint:errorlint // a wrapped Error belongs to another call
 		own := *e
 		own.Message = tree.SafeText(orElse(own.Message, failureText(own.Failure, "")), maxOwnMessage)
 		return &own

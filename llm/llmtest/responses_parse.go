@@ -214,7 +214,7 @@ func (in *inputReader) message(role llm.Role, members []llm.Member) error {
 	switch role {
 	case llm.RoleSystem, llm.RoleDeveloper, llm.RoleUser, llm.RoleAssistant:
 	default:
-		return at("role", fmt.Errorf("Invalid value: '%s'. Supported values are: 'assistant', 'system', 'developer', and 'user'.", role)) //nolint:staticcheck // the provider's words
+		return at("role", inWords("Invalid value: '%s'. Supported values are: 'assistant', 'system', 'developer', and 'user'.", role))
 	}
 	var content llm.Parts
 	var extra []llm.Member
@@ -277,7 +277,7 @@ func parseItemPart(raw []byte, role llm.Role) (part llm.Part, err error) {
 		return nil, err
 	}
 	if said := kind == "output_text" || kind == "refusal"; kind == "input_text" && role == llm.RoleAssistant || said && role != llm.RoleAssistant {
-		return nil, at("type", fmt.Errorf("Invalid value: '%s'.", kind)) //nolint:staticcheck // the provider's words
+		return nil, at("type", inWords("Invalid value: '%s'.", kind))
 	}
 	switch kind {
 	case "input_text", "output_text":

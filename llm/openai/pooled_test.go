@@ -63,7 +63,7 @@ func (s *speaking) serve(n int, conn net.Conn) {
 		s.mu.Lock()
 		s.read[n]++
 		s.mu.Unlock()
-		time.Sleep(d.wait) // in a bubble
+		time.Sleep(d.wait) // synctest: exact in a bubble
 		if _, err := io.WriteString(conn, d.say); err != nil || d.shut {
 			return
 		}
