@@ -38,7 +38,7 @@ type calls struct {
 	over     bool // the extra of a slot has more than mostPartMembers, or all of them have more than mostParts nodes
 }
 
-// A piece is one element of "tool_calls", of a message or of a delta.
+// A piece is one element of "tool_calls" in a message or a delta.
 type piece struct {
 	index, id, name string
 	kind            string // "type"
@@ -90,12 +90,12 @@ func (p *piece) function(raw []byte) {
 	}
 }
 
-// says reports whether the piece holds anything of a call.
+// says reports whether the piece has content.
 func (p piece) says() bool {
 	return p.id+p.name != "" || len(p.extra) > 0 || p.object || !blank(p.arguments)
 }
 
-// blank reports whether arguments are none: nothing, white space, or null.
+// blank reports whether arguments are empty: no text, white space, or null.
 func blank(arguments string) bool {
 	text := strings.TrimSpace(arguments)
 	return text == "" || text == "null"
@@ -273,8 +273,8 @@ func (s *slot) written() string { return s.object + strings.Join(s.fragments, ""
 // empty reports whether no arguments came.
 func (s *slot) empty() bool { return s.object == "" && len(s.fragments) == 0 }
 
-// nothing reports whether the slot is no call: it names no tool and has no arguments,
-// or it has no more than {} and not even an id.
+// nothing reports whether the slot is not a call: the slot has no name and no
+// arguments, or only {} and no id.
 func (s *slot) nothing() bool {
 	switch {
 	case s.name != "":
@@ -286,7 +286,7 @@ func (s *slot) nothing() bool {
 	return s.id == "" && text == "{}"
 }
 
-// cut reports whether the arguments of any call are no whole JSON.
+// cut reports whether the arguments of any call are incomplete JSON.
 func (c *calls) cut() bool {
 	return slices.ContainsFunc(c.slots, func(s *slot) bool {
 		text, _ := s.arguments()
@@ -294,15 +294,15 @@ func (c *calls) cut() bool {
 	})
 }
 
-// given reports whether each call has arguments that are whole JSON. Arguments that
-// did not come yet are none.
+// given reports whether each call has complete JSON arguments. Missing
+// arguments do not count as complete.
 func (c *calls) given() bool {
 	return !c.cut() && !slices.ContainsFunc(c.slots, func(s *slot) bool {
 		return !s.echo && blank(s.written())
 	})
 }
 
-// halves ends what was waiting for the other half of a character.
+// halves ends all texts that wait for the second half of a surrogate pair.
 func (g *calls) halves(emit func(llm.Delta) error) error {
 	for _, s := range g.slots {
 		rest := s.half.rest()

@@ -6,15 +6,17 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// This file takes the messages of a stream, which has deltas. A message holds all
-// of the answer so far: it replaces what came before, and never repeats it.
+// This file reads the messages of a stream that also has deltas. A message
+// holds the whole answer so far: the message replaces earlier text, and never
+// repeats it.
 
-// mostCompared bounds what messages are compared with, all in all. An honest server
-// sends at least as many bytes of them, and MaxResponseBytes bounds these.
+// mostCompared limits the bytes that messages are compared with, in total. An
+// honest server sends at least as many bytes of messages, and MaxResponseBytes
+// limits those bytes.
 const mostCompared = 1 << 28
 
-// copied takes a message that came without a delta. Servers that have no deltas at
-// all send pieces under that name, or running totals.
+// copied reads a message that came without a delta. Servers without deltas send
+// pieces as messages, or running totals.
 func (a *answer) copied(message []byte) error {
 	if a.silent() {
 		return a.message(message, false)
@@ -36,7 +38,7 @@ func (a *answer) copied(message []byte) error {
 	return a.replace(b)
 }
 
-// fill takes from a message that came beside the deltas what they did not say.
+// fill adds the content of a message that the deltas lacked.
 func (a *answer) fill(message []byte) error {
 	b, err := a.read(message)
 	if err != nil {
@@ -60,7 +62,7 @@ func (a *answer) fill(message []byte) error {
 	return a.replace(b)
 }
 
-// read reads a whole message into an answer of its own.
+// read reads a whole message into a separate answer.
 func (a *answer) read(message []byte) (*answer, error) {
 	b := &answer{calls: calls{declared: a.calls.declared}, emit: func(llm.Delta) error { return nil }}
 	if err := b.message(message, true); err != nil {
@@ -69,7 +71,7 @@ func (a *answer) read(message []byte) (*answer, error) {
 	return b, b.halves()
 }
 
-// length returns how much was said.
+// length returns the size of the content.
 func (a *answer) length() int {
 	n := len(a.content) + len(a.reasoning) + len(a.calls.slots)
 	for _, r := range a.content {
@@ -81,7 +83,7 @@ func (a *answer) length() int {
 	return n
 }
 
-// continues reports whether b begins with all that a says.
+// continues reports whether b begins with all content of a.
 func (b *answer) continues(a *answer) bool {
 	if !strings.HasPrefix(b.spoken(), a.spoken()) || !strings.HasPrefix(b.thoughts(), a.thoughts()) || len(b.calls.slots) < len(a.calls.slots) {
 		return false
@@ -119,7 +121,8 @@ func (a *answer) thoughts() string {
 	return b.String()
 }
 
-// replace takes what b says in place of what a says. Where b is silent, a stays.
+// replace replaces the content of a by the content of b. Where b is empty, a
+// stays.
 func (a *answer) replace(b *answer) error {
 	if err := a.replaceContent(b); err != nil {
 		return err
@@ -144,8 +147,8 @@ func (a *answer) replace(b *answer) error {
 	return a.replaceCalls(&b.calls)
 }
 
-// latest returns the text that holds the other one, white space at its ends aside;
-// else both, since neither is a copy.
+// latest returns the text that contains the other text, apart from white space
+// at the ends. Otherwise it returns both texts, since neither is a copy.
 func latest(old, next string) string {
 	switch x, y := strings.TrimSpace(old), strings.TrimSpace(next); {
 	case strings.Contains(x, y):
@@ -169,7 +172,7 @@ func (a *answer) replaceContent(b *answer) error {
 		if rest, ok := strings.CutPrefix(next, old); ok {
 			return a.say(run{}, rest)
 		}
-		// What was shown stays shown.
+		// The text that the sink has seen stays.
 		var rest []run
 		for _, r := range a.content {
 			if r.think || r.raw != "" {
@@ -181,7 +184,7 @@ func (a *answer) replaceContent(b *answer) error {
 	return nil
 }
 
-// append says what the runs say, where nothing like it was said before.
+// append adds the runs unless there is similar text already.
 func (a *answer) append(runs []run) error {
 	if len(a.content) > 0 {
 		return nil
@@ -196,7 +199,8 @@ func (a *answer) append(runs []run) error {
 	return nil
 }
 
-// replaceReasoning takes the reasoning under the name under which it came first.
+// replaceReasoning replaces the reasoning, under the member name of the first
+// reasoning.
 func (a *answer) replaceReasoning(b *answer) error {
 	for i, r := range b.reasoning {
 		if len(a.reasoning) == i {
@@ -215,7 +219,7 @@ func (a *answer) replaceReasoning(b *answer) error {
 	return nil
 }
 
-// replaceCalls takes each call of b in place of the call of the same id, or else of
+// replaceCalls replaces calls by the calls of b with the same id, or else at
 // the same place.
 func (a *answer) replaceCalls(b *calls) error {
 	for i, o := range b.slots {
@@ -247,7 +251,7 @@ func (a *answer) replaceCalls(b *calls) error {
 	return nil
 }
 
-// replace takes what o says and returns what is new in it.
+// replace replaces s by o and returns the new content.
 func (s *slot) replace(o *slot, position int) llm.CallDelta {
 	d := llm.CallDelta{Index: position}
 	if s.id == "" {

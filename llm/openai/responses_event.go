@@ -45,7 +45,7 @@ func (a *responsesAnswer) event(name string, data []byte) (end bool, err error) 
 	return false, nil
 }
 
-// A partEvent is more of the text of an item.
+// A partEvent describes an event with text of an item.
 type partEvent struct {
 	typ   string // of the item
 	index string // the member that tells the parts of the item apart; "": there is one
@@ -89,8 +89,8 @@ var partEvents = map[string]partEvent{
 	"function_call_arguments.done":  {"function_call", "", nil, callDelta, "arguments"},
 }
 
-// partEvent adds text to its item. A whole text counts in place of its deltas;
-// what it has beyond them is told to the sink.
+// partEvent adds text to an item. A whole text replaces the deltas; the sink
+// gets the text beyond the deltas.
 func (a *responsesAnswer) partEvent(e partEvent, data []byte) error {
 	it, err := a.item(itemKey(data), nil)
 	if err != nil {
@@ -129,8 +129,8 @@ func (a *responsesAnswer) partEvent(e partEvent, data []byte) error {
 	return nil
 }
 
-// itemKey names the item of an event: by its output_index, or by the item's id
-// where the server sends no index.
+// itemKey identifies the item of an event by output_index, or by the item's id
+// if the server sends no index.
 func itemKey(data []byte) string {
 	if index := scalar(member(data, "output_index")); index != "" {
 		return index
@@ -154,9 +154,10 @@ func (a *responsesAnswer) itemEvent(typ string, data []byte) error {
 	return err
 }
 
-// terminal takes the last event. Its items count only if the stream had none: the
-// list may be empty, or have other ids. The one thing that is taken from them is
-// the encrypted content of a reasoning item that came without it.
+// terminal reads the last event. The items in the event count only if the
+// stream had none: the list may be empty, or have different ids. The exception
+// is the encrypted content of a reasoning item, if the stream lacked the
+// encrypted content.
 func (a *responsesAnswer) terminal(typ string, response []byte) error {
 	if err := a.response(response); err != nil {
 		return err
@@ -176,8 +177,8 @@ func (a *responsesAnswer) terminal(typ string, response []byte) error {
 	return nil
 }
 
-// complete gives the reasoning item of that id, or at that place, its encrypted
-// content.
+// complete adds the encrypted content to the reasoning item with that id, or at
+// that place.
 func (a *responsesAnswer) complete(place int, raw []byte) {
 	if isEmpty(member(raw, "encrypted_content")) {
 		return

@@ -17,7 +17,7 @@ import (
 // back before the item that it led to, and the results follow all calls of their
 // turn, in the order of the calls.
 
-// itemSpeech is a message of the system, the developer or the user.
+// itemSpeech encodes a system, developer or user message.
 func (r messageRules) itemSpeech(m llm.Message) (fields, error) {
 	role := m.Role
 	if role == llm.RoleDeveloper && r.noDeveloper {
@@ -81,8 +81,8 @@ func inputPart(p llm.Part) ([]byte, error) {
 	return f.object(), nil
 }
 
-// itemAssistant writes the items of a message of the model. A message without
-// text and calls is left out, with its reasoning.
+// itemAssistant writes the items of a message of the model. It leaves out a
+// message without text and calls, with its reasoning.
 func (e *encoder) itemAssistant(b []byte, m llm.Message, n int) ([]byte, error) {
 	spoken, calls := spokenParts(m)
 	if len(spoken)+len(calls) == 0 {
@@ -168,8 +168,8 @@ func memberCount(object []byte) (n int) {
 	return n
 }
 
-// assistantItem is a message of the model, without its id: an id would have to be
-// stored at the provider.
+// assistantItem encodes a message of the model without an id, because an id
+// must be stored at the provider.
 func assistantItem(it outputItem) []byte {
 	content := make([][]byte, 0, len(it.parts))
 	for _, p := range it.parts {
@@ -184,7 +184,7 @@ func assistantItem(it outputItem) []byte {
 	return keep(f, it.raw).object()
 }
 
-// keep adds the members that go back beside what the parts hold.
+// keep adds the members that the parts do not hold.
 func keep(f fields, outline []byte) fields {
 	for name, v := range beside(outline) {
 		if name != "digest" && name != "parts" {
@@ -222,7 +222,7 @@ func resultItem(o openCall, output []byte) fields {
 	return fields{{"type", []byte(`"function_call_output"`)}, {"call_id", appendString(nil, o.wire)}, {"output", output}}
 }
 
-// itemOutput is what a result says: a text, or a list of parts where it holds
+// itemOutput returns the content of a result: a text, or a list of parts for
 // pictures or files.
 func (e *encoder) itemOutput(r llm.ToolResult) []byte {
 	if e.textResults || !slices.ContainsFunc(r.Parts, shows) {

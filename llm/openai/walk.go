@@ -11,8 +11,8 @@ import (
 )
 
 // This file walks JSON that json.Valid has accepted. It finds members in one
-// pass without building a tree, and leaves the values as they stand, so that
-// what nobody modelled can be kept byte for byte.
+// pass without building a tree, and leaves the values unchanged, so that
+// unmodelled members are kept byte for byte.
 
 // members yields the members of an object in their order, duplicates included.
 // Any other value yields nothing.
@@ -46,7 +46,7 @@ func elements(data []byte) iter.Seq[[]byte] {
 	}
 }
 
-// member returns the last member of that name, or nil.
+// member returns the last member with that name, or nil.
 func member(data []byte, name string) (value []byte) {
 	for n, v := range members(data) {
 		if n == name {
@@ -64,8 +64,8 @@ func opened(data []byte, bracket byte) (int, bool) {
 	return space(data, i+1), true
 }
 
-// next goes from the end of a value over a comma to the next one, or to the
-// closing bracket.
+// next returns the position of the value after a comma, or of the closing
+// bracket.
 func next(data []byte, i int) int {
 	if i = space(data, i); i < len(data) && data[i] == ',' {
 		i = space(data, i+1)
@@ -132,8 +132,7 @@ func bracketEnd(data []byte, i int) int {
 	return i
 }
 
-// nesting follows the brackets and strings of JSON text, byte by byte, across
-// as many pieces as it comes in.
+// nesting follows the brackets and strings of JSON text that comes in pieces.
 type nesting struct {
 	depth             int
 	inString, escaped bool
@@ -184,11 +183,11 @@ func str(raw []byte) string {
 	return string(inner)
 }
 
-// A half is the escape of the first half of a surrogate pair that ended a piece
-// of a text; the second half is in the next piece.
+// A half is the escape of the first half of a surrogate pair at the end of a
+// piece; the second half is in the next piece.
 type half []byte
 
-// text returns the text of the next piece, from its half on.
+// text returns the text of the next piece, with the stored half in front.
 func (h *half) text(raw []byte) string {
 	if len(raw) < 2 || raw[0] != '"' {
 		return ""
@@ -216,7 +215,7 @@ func isHalf(raw []byte, at int) bool {
 	return backslashes%2 == 0
 }
 
-// rest returns what stands for a half whose other one never came.
+// rest returns the replacement for a half without its second half.
 func (h *half) rest() string {
 	if *h == nil {
 		return ""
@@ -237,7 +236,8 @@ func scalar(raw []byte) string {
 	return string(raw)
 }
 
-// kind returns the first byte of a value, which tells its type; 0 if there is none.
+// kind returns the first byte of a value, which determines the type; 0 for no
+// value.
 func kind(raw []byte) byte {
 	if len(raw) == 0 {
 		return 0
@@ -247,7 +247,7 @@ func kind(raw []byte) byte {
 
 func isNull(raw []byte) bool { return kind(raw) == 0 || raw[0] == 'n' }
 
-// isEmpty reports whether the value says nothing: null, "", [], {}.
+// isEmpty reports whether the value is null, "", [] or {}.
 func isEmpty(raw []byte) bool {
 	switch kind(raw) {
 	case '"':
@@ -259,7 +259,7 @@ func isEmpty(raw []byte) bool {
 }
 
 // count reads a number of tokens: an integer, a float, or either as a string.
-// Anything else, and what is negative, counts as 0.
+// Any other or negative value counts as 0.
 func count(raw []byte) int64 {
 	text := scalar(raw)
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
