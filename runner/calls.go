@@ -105,8 +105,8 @@ type looked struct {
 	err     error // it cannot run
 }
 
-// look checks the calls, and asks the policies about them, all at once: one that
-// hangs holds up no other.
+// look checks the calls and asks their approval policies, all at once, so a
+// policy that hangs delays no other policy.
 func (e *engine) look(calls []loop.Call) []looked {
 	all := make([]looked, len(calls))
 	var policies errgroup.Group
@@ -134,9 +134,9 @@ func (e *engine) look(calls []loop.Call) []looked {
 	return all
 }
 
-// isBuiltin reports whether the call is one of a hosted tool of the type
-// "builtin_function", as Kimi has them: the provider runs it when it gets the
-// arguments back as the result. No function of ours is meant.
+// isBuiltin reports whether the call is for a hosted tool of the type
+// "builtin_function", as at Kimi: the provider runs the tool when the provider
+// gets the arguments back as the result. No function of the program is meant.
 func (e *engine) isBuiltin(c loop.Call) bool {
 	if _, ours := e.tools[c.Call.Name]; ours {
 		return false
@@ -188,8 +188,8 @@ func (e *engine) parse(t tool.Tool, written string) (json.RawMessage, []string, 
 	return p.args, p.repairs, p.err
 }
 
-// hasChanged reports whether a call that was cleared is another one by now. What
-// was cleared runs as it was cleared, or is asked about again.
+// hasChanged reports whether the tool or the arguments of a cleared call differ
+// by now. A cleared call runs unchanged, or needs a new approval.
 func hasChanged(c loop.Call, t tool.Tool, args json.RawMessage) bool {
 	return c.Status == loop.Cleared &&
 		(string(args) != c.Arguments || c.Fingerprint != "" && c.Fingerprint != t.Fingerprint())
@@ -204,8 +204,8 @@ func (e *engine) mustAsk(c loop.Call, t tool.Tool, args json.RawMessage) bool {
 	return need
 }
 
-// judge asks the tool whether a call needs approval, in the time that a call has.
-// A function that does not answer in that time, or not at all, asks.
+// judge asks the tool whether a call needs approval, within the time of a call.
+// A policy that does not return in time counts as a yes.
 func (e *engine) judge(t tool.Tool, args json.RawMessage) (need bool, err error) {
 	ctx, cancel := e.toolContext(e.ctx, t)
 	defer cancel()
@@ -228,7 +228,8 @@ func (e *engine) launch(ctx context.Context, jobs []job) <-chan struct{} {
 	return done
 }
 
-// batches divides the jobs, in their order, into those that may run together.
+// batches divides the jobs, in their order, into groups of jobs that may run
+// together.
 func batches(jobs []job) (out [][]job) {
 	begin := 0
 	for i, j := range jobs {
@@ -280,9 +281,9 @@ func (e *engine) runLane(ctx, waiting context.Context, group *errgroup.Group, jo
 	}
 }
 
-// slots waits for a slot of the run's limit and one of the tool's. It never holds
-// one while it waits for the other, so no two runs wait for each other, and a busy
-// tool keeps no other from running.
+// slots waits for a slot of the run's limit and a slot of the tool's limit. It
+// never holds a slot while it waits for the other, so two runs never wait for
+// each other, and a busy tool does not delay other tools.
 func (e *engine) slots(ctx context.Context, t tool.Tool) (release func(), err error) {
 	for {
 		free, err := t.Acquire(ctx)
@@ -346,7 +347,7 @@ func (e *engine) run1(ctx context.Context, j job) {
 	}
 }
 
-// withEdit tells the model what ran, where a person changed what it wrote.
+// withEdit reports the executed arguments to the model if a person changed them.
 func (e *engine) withEdit(c loop.Call, b event.ToolCallFinished) event.ToolCallFinished {
 	if c.Edited {
 		note := llm.Text{Text: e.hook("[A person changed the arguments before the call ran: " + c.Arguments + "]\n")}
@@ -411,9 +412,9 @@ func (e *engine) callValue(c loop.Call) tool.Call {
 	}
 }
 
-// keyOf is the idempotency key of a call. It is the same after a restart, since
-// the run's id is read from the journal, and it is no other call's, even if the
-// journal was lost and the session's name is used again.
+// keyOf is the idempotency key of a call. The key is the same after a restart,
+// because the run's id is read from the journal. No other call has the key, even
+// if the journal was lost and the session's name is used again.
 func (e *engine) keyOf(c loop.Call) string {
 	key := c.RunID + "/" + string(c.Ref)
 	if e.session != "" {

@@ -87,8 +87,8 @@ func (e *engine) load(ctx context.Context, before *past) error {
 	return err
 }
 
-// loadAfter reads what the log has beyond before. False: it is not the log that before
-// is of, or it cannot tell.
+// loadAfter reads the events of the log after before. known is false if before
+// does not belong to this log, or if the log cannot tell.
 func (e *engine) loadAfter(ctx context.Context, before *past) (known bool, err error) {
 	log, ok := e.log.(tail)
 	if !ok || before == nil {
@@ -122,8 +122,8 @@ func (e *engine) replay(ctx context.Context, events iter.Seq2[event.Event, error
 	return nil
 }
 
-// apply enters an event. It keeps those since the last run that began without open
-// calls: what a Result may have of an earlier run.
+// apply applies an event. It keeps the events since the last run that began
+// without open calls, because a Result may need these events of an earlier run.
 func (e *engine) apply(ev event.Event) error {
 	open := len(e.state.Calls) > 0
 	if err := e.state.Apply(ev); err != nil {
@@ -139,9 +139,9 @@ func (e *engine) apply(ev event.Event) error {
 	return nil
 }
 
-// holds says whether the session is still this process's; else why it is not. A process
-// that was stopped for longer than its lease asks before the end of the run's context
-// has come to it.
+// holds returns nil if this process still owns the session, or the reason why
+// not. A process that was stopped for longer than its lease may ask before its
+// run's context has ended.
 func (e *engine) holds() error {
 	if e.log == nil || e.log.Context().Err() == nil {
 		return nil
@@ -255,7 +255,7 @@ func (e *engine) bound(ctx context.Context) (context.Context, context.CancelFunc
 	return context.WithTimeoutCause(ctx, d, &LimitError{Limit: runTime, Max: int64(d)})
 }
 
-// run does what the machine says until the run has ended.
+// run executes the actions of the state machine until the run has ended.
 func (e *engine) run(ctx context.Context, in input) error {
 	if err := causeOf(ctx); err != nil {
 		return err
@@ -285,7 +285,7 @@ func (e *engine) run(ctx context.Context, in input) error {
 	}
 }
 
-// ending says why the run must end now; nil: it need not.
+// ending returns the reason why the run must end now, or nil.
 func (e *engine) ending(ctx context.Context) error {
 	cause := causeOf(ctx)
 	if cause == nil {
@@ -366,8 +366,8 @@ func (e *engine) begin(ctx context.Context, in input) error {
 	return err
 }
 
-// resume goes on with a run that was paused, or whose process died. A paused one
-// needs a decision: one that was given, or one that can be had now.
+// resume continues a run that was paused, or whose process died. A paused run
+// needs a decision, from the caller or from Decide.
 func (e *engine) resume(ctx context.Context, decisions []event.Body) error {
 	e.began = true
 	e.logger.Info("run resumed", "paused", e.state.Paused())
@@ -490,8 +490,8 @@ func (e *engine) unbegun(c loop.Call) []event.Body {
 }
 
 // commit records events: it appends them to the log, applies them and queues
-// them for the consumer, for whom it never waits. Sync is for what must be
-// durable before the next thing happens.
+// them for the consumer, without waiting for the consumer. sync means that the
+// events must be durable before the next action.
 func (e *engine) commit(sync bool, bodies ...event.Body) error {
 	e.acquire()
 	defer e.release()

@@ -150,8 +150,8 @@ func (l *listing) giveWay(taken map[string]bool, set string) {
 	})
 }
 
-// missingTools says what is amiss with toolsets that the run can do without, unless
-// it was said in the turn before.
+// missingTools returns notices about optional toolsets that failed, unless the
+// turn before had the same notice.
 func (e *engine) missingTools() (notices []string) {
 	told := make([]string, len(e.listings))
 	for i, l := range e.listings {
@@ -167,9 +167,9 @@ func (e *engine) missingTools() (notices []string) {
 	return notices
 }
 
-// compareTools says what somebody should know about the tools of the next turn:
-// which could not be had, what has changed since the conversation's last one, and
-// whose arguments are not checked.
+// compareTools returns notices about the tools of the next turn: missing tools,
+// tools that changed since the conversation's last turn, and tools whose
+// arguments are not checked.
 func (e *engine) compareTools() []string {
 	notices := e.missingTools()
 	before := map[string]string{}

@@ -25,8 +25,8 @@ func safeText(s string) string { return tool.Fail(tool.Failed, s, nil).Message }
 // kept of it.
 const maxRedacted = 256 << 10
 
-// errorText is what err says. An Error method that panics, as that of a nil
-// pointer may, is told by what fmt makes of it.
+// errorText is the text of err. If the Error method panics, as on a nil pointer,
+// errorText returns fmt's description.
 func errorText(err error) (text string) {
 	defer func() {
 		if recover() != nil {
@@ -39,8 +39,9 @@ func errorText(err error) (text string) {
 // redact is an error's text as events and logs may have it.
 func (e *engine) redact(err error) string { return safeText(e.hookError(errorText(err))) }
 
-// hookError is hook for the text of an error, of which only the beginning is kept.
-// It cuts between words where it can, so that it leaves no half of a secret.
+// hookError is hook for the text of an error, of which events keep only the
+// beginning. hookError cuts between words where possible, so that half of a
+// secret never remains.
 func (e *engine) hookError(s string) string {
 	if e.runner.Redact == nil || len(s) <= maxRedacted {
 		return e.hook(s)
@@ -72,7 +73,7 @@ func (e *engine) hook(s string) string {
 	return text
 }
 
-// success is what is recorded of a call that has a result.
+// success is the recorded event of a call with a result.
 func (e *engine) success(c loop.Call, parts llm.Parts) event.ToolCallFinished {
 	if e.runner.Redact == nil {
 		return success(c, parts)
@@ -87,7 +88,7 @@ func (e *engine) success(c loop.Call, parts llm.Parts) event.ToolCallFinished {
 	return success(c, parts)
 }
 
-// failure is what is recorded of a call that has none.
+// failure is the recorded event of a call without a result.
 func (e *engine) failure(c loop.Call, err *tool.Error) event.ToolCallFinished {
 	if e.runner.Redact == nil {
 		return failure(c, err)
