@@ -24,6 +24,18 @@
 // list of tools remains valid. If an HTTP server has forgotten the session, the client
 // starts a new session and repeats the call once.
 //
+// A call fails at once if the response cannot be its answer: an error with another id or
+// without an id, a page of HTML, a result that is not an object. The failure has the
+// words of the server. If such an error may belong to another request, the outcome of the
+// call is unknown. An isError that is not a boolean is a failure.
+//
+// # Lists
+//
+// If the server announces that its tools have changed, the next turn has the new list. Up
+// to ten listings follow each other at once; then there is one listing in a second, and a
+// turn waits for it. An announcement that comes after a turn has begun counts for the
+// next turn. Until then, calls of a removed or changed tool fail without effect.
+//
 // # Tasks
 //
 // In protocol version 2025-11-25, a tool may require calls as tasks
@@ -45,6 +57,9 @@
 // ([Server].Env). Output and errors are logged without control characters. Headers are
 // sent only to the host of the server's URL.
 //
+// The hints of a tool, such as readOnlyHint, count under their exact names only. A hint
+// that a definition has twice is ignored.
+//
 // After a review, a program can pin the tools of a server: store the fingerprints of
 // [Client.Status], and set [Server].Known in later clients.
 //
@@ -56,6 +71,12 @@
 // From then on, a new or different tool has [Definition].Changed, and a notice of the run
 // and a line of the log report the change. With Drop, the tool is in [Status].LeftOut,
 // with its definition for a new review.
+//
+// # Serving
+//
+// [AddTools] and [Serve] offer Go tools to MCP clients. They refuse a tool that needs
+// approval; a [Service] with an Approve function offers the tool and decides about its
+// calls.
 //
 // Terms: a server is an MCP server; a definition is a tool as its server describes it.
 package mcp
