@@ -181,7 +181,7 @@ func (b *listBuilder) add(d Definition, size int) error {
 	news := b.link.compare(d)
 	switch b.bytes += size; {
 	case !b.link.server.allows(d.Name):
-		return errors.New("Allow or Deny excludes it")
+		return errors.New("excluded by Allow or Deny")
 	case b.bytes > maxDefinitions:
 		return fmt.Errorf("the server's definitions have more than %d bytes", maxDefinitions)
 	case news != nil && b.link.server.Changed == Drop:

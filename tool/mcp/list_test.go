@@ -142,7 +142,7 @@ func TestAllowAndDeny(t *testing.T) {
 		Dial: offering(answering("{}"), named("read_one"), named("read_all"), named("write"), named("list")).dial,
 	})
 	require.Equal(t, []string{"s__read_one", "s__list"}, namesOf(toolsOf(t, client)))
-	const reason = "Allow or Deny excludes it"
+	const reason = "excluded by Allow or Deny"
 	require.Equal(t, []mcp.LeftOut{{Name: "read_all", Reason: reason}, {Name: "write", Reason: reason}}, client.Status(t.Context())[0].LeftOut)
 }
 

@@ -167,7 +167,7 @@ func (w *pendingRequests) answersNotification(m *jsonrpc.Response) bool {
 	if stringID(m.ID) != missingID || w.notifications == 0 || isInvalidResponse(m.Error) {
 		return false
 	}
-	if e, ok := m.Error.(*jsonrpc.Error); ok && !strings.Contains(e.Message, "notifications/") {
+	if e, ok := m.Error.(*jsonrpc.Error); ok && !strings.Contains(e.Message, "notifications/") { //nolint:errorlint // the decoder made this very error
 		codes := []int64{jsonrpc.CodeInvalidRequest, jsonrpc.CodeMethodNotFound, jsonrpc.CodeInvalidParams}
 		if !slices.Contains(codes, e.Code) || strings.Contains(e.Message, "tools/") {
 			return false

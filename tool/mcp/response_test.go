@@ -264,7 +264,7 @@ func TestOddAnswersAmongOthers(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			run := toolsOf(t, open(t, mcp.Server{Name: "s", Dial: inMemoryFoe(t, at("tools/call", func(f *foe, h heard) {
-				time.Sleep(time.Second) // synctest: both wait by then
+				time.Sleep(time.Second) // synctest: exact in a bubble; both wait by then
 				f.say(nobodys)
 			}))}))[0]
 			errs := make(chan error, 2)

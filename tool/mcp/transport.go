@@ -55,7 +55,7 @@ func (l *link) dial(ctx context.Context) (t sdk.Transport, err error) {
 	}()
 	t, err = l.server.Dial(ctx)
 	if t == nil && err == nil {
-		return nil, errors.New("Dial returned no transport")
+		return nil, errors.New("the function Dial returned no transport")
 	}
 	return t, err
 }

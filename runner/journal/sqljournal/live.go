@@ -200,7 +200,7 @@ func (w *watcher) ask(x *watched) {
 	if w.check.TryLock() {
 		defer w.check.Unlock()
 		if lost := w.lost(w.silent(), x.conn.Config()); lost != nil {
-			time.Sleep(settling)
+			time.Sleep(settling) //nolint:forbidigo // real time: the database must get the chance to answer
 			for _, l := range w.silent() {
 				if slices.Contains(lost, l) {
 					_ = l.wire.Close()
