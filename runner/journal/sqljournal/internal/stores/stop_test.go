@@ -86,7 +86,7 @@ func stopAll(t *testing.T, c *campaign) {
 	late := make([]int, len(points))
 	for i, point := range points {
 		group.Go(func() (err error) {
-			err = errLease // of a process that was too slow, and so not stopped where it was to be
+			err = errLease // of a process that was too slow, and so not stopped at its point, or not at all
 			for n := 0; errors.Is(err, errLease) && n < 20; n++ {
 				late[i], err = c.stopped(t, point, fmt.Sprintf("stopped %d %d", i, n))
 			}
@@ -116,7 +116,7 @@ func (c *campaign) stopped(t *testing.T, point, session string) (late int, err e
 	select {
 	case <-first.stop.reached:
 	case err := <-done:
-		return 0, fmt.Errorf("%s: it was not stopped: %w", point, err)
+		return 0, fmt.Errorf("%s: it was not stopped: %w: %w", point, errLease, err)
 	}
 	text, err := (&life{ledger: world}).live(t.Context(), o)
 	before := len(first.points)
