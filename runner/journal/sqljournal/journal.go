@@ -13,34 +13,32 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// Journal is a [journal.Journal] in a database. Make one with [OpenSQLite] or
-// [OpenPostgres], or as a literal around a pool of your own, with [Journal.Migrate]
-// before the first use. It is safe for concurrent use once its fields are set, and
-// must not be copied: SQLite takes what sessions of one Journal write at the same
-// time together, in one transaction.
+// Journal is a [journal.Journal] in a database. Most programs use [OpenSQLite] or
+// [OpenPostgres]. A literal around your own pool works, too; call [Journal.Migrate] before
+// the first use. A Journal is safe for concurrent use after its fields are set, and must
+// not be copied: with SQLite, concurrent writes of one Journal share a transaction.
 type Journal struct {
-	// DB is the pool, whose driver is "pgx" of github.com/jackc/pgx/v5/stdlib, or
-	// "sqlite" of modernc.org/sqlite. How durable an append is, and how long
-	// SQLite waits for the lock of its file, is what the pool was set up for. It
-	// may be used for tables of your own beside the journal's; but where it has one
-	// connection, as that of OpenSQLite, a transaction or rows left open hold up
-	// every session.
+	// DB is the pool. Its driver is "pgx" of github.com/jackc/pgx/v5/stdlib, or "sqlite" of
+	// modernc.org/sqlite. The settings of the pool decide how durable an append is, and how
+	// long SQLite waits for the lock of its file. You may use DB for your own tables. But a
+	// pool with a single connection, like the pool of OpenSQLite, blocks every session
+	// during an open transaction or open rows.
 	DB *sql.DB
-	// Dialect is the database's.
+	// Dialect is the dialect of the database.
 	Dialect Dialect
-	// Lease is how long a session stays taken after its worker was heard of
-	// last; it is heard of three times as often. Zero: 30 seconds. Less than
-	// 50 ms is an error. A worker that dies holds a session up for this long. One
-	// that has not reached the database for three quarters of it gives up: by its
-	// monotonic clock, or by the wall clock where that has gone further, since the
-	// monotonic one stands while a machine sleeps.
+	// Lease is the time for which a session stays with its worker after the last renewal. A
+	// worker renews three times per lease. Zero means 30 seconds; less than 50 ms is an
+	// error. A dead worker blocks its session for this time. A worker that has not reached
+	// the database for three quarters of the lease gives up, by the larger of the monotonic
+	// and the wall-clock difference, because the monotonic clock stands while a machine
+	// sleeps.
 	Lease time.Duration
-	// Prefix begins the names of the tables. Empty: "toolloop_". It is part of
-	// the SQL as it stands, and must not come from outside.
+	// Prefix begins the names of the tables. Empty means "toolloop_". Prefix becomes part of
+	// the SQL unchanged, so it must not come from outside.
 	Prefix string
-	// MaxBytes bounds the JSON of the events of a session that is opened; a larger
-	// one is a [journal.SizeError]. A run that has begun may go beyond it. Default 512
-	// MiB, -1 is no limit.
+	// MaxBytes bounds the JSON of the events of a session that is opened. A larger session
+	// is a [journal.SizeError]. A run that has begun may exceed MaxBytes. Zero means
+	// 512 MiB, -1 means no limit.
 	MaxBytes int64
 
 	group   group   // of what is written to SQLite
@@ -54,14 +52,13 @@ const (
 	shortestLease = 50 * time.Millisecond
 )
 
-// storeBound is how long a journal may take for something that nobody waits for.
+// storeBound bounds operations of the database that nobody waits for.
 const storeBound = 10 * time.Second
 
 func (j *Journal) lease() time.Duration { return cmp.Or(j.Lease, defaultLease) }
 
-// Open implements [journal.Journal]. Damage that shows in the number of events is
-// found here; the events themselves are checked when they are read. PostgreSQL
-// does not take names of more than 2,600 bytes or so.
+// Open implements [journal.Journal]. Open finds damage that shows in the number of events;
+// reading checks the events themselves. PostgreSQL accepts names up to about 2,600 bytes.
 func (j *Journal) Open(ctx context.Context, session string) (journal.Log, error) {
 	if err := j.check(); err != nil {
 		return nil, err

@@ -38,9 +38,9 @@ func ready(ctx context.Context, db *sql.DB, d Dialect, err error) (*Journal, err
 	return j, nil
 }
 
-// Migrate brings the tables to the form of this version. Any number of workers
-// may do it at once. Tables that have it already are only looked at, so that a
-// worker needs no right to make any. Tables of a newer version are an error.
+// Migrate makes or updates the tables. Any number of workers may call Migrate at once. A
+// worker without the right to make tables can call Migrate if the tables are up to date.
+// Tables of a newer version are an error.
 func (j *Journal) Migrate(ctx context.Context) error {
 	if err := j.check(); err != nil {
 		return err

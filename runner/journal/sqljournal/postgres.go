@@ -34,11 +34,10 @@ const (
 	postgresIdle  = 5 * time.Minute
 )
 
-// OpenPostgres opens a PostgreSQL database by its URL or connection string, and
-// readies its tables. Its pool has at most 16 connections; sessions hold none,
-// and share them, but for one that renews leases while a session is open. An append
-// is as durable as the server's synchronous_commit says. [Journal.Close] closes the
-// connections.
+// OpenPostgres opens a PostgreSQL database by its URL or connection string, and prepares
+// its tables. The pool has at most 16 connections. Sessions share the connections; one
+// connection renews leases while a session is open. The server's synchronous_commit
+// decides how durable an append is. [Journal.Close] closes the connections.
 //
 // A connection that something on the way has forgotten, as a NAT forgets idle ones,
 // is found in a second or two and replaced. The pool asks each connection that was

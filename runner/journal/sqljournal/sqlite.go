@@ -22,12 +22,12 @@ const (
 	sqliteAdd = `INSERT INTO {events} (session, seq, body, sum) VALUES ($1, $2, $3, $4)`
 )
 
-// OpenSQLite opens a database file, which is made if there is none, and readies
-// its tables. Its journal mode is WAL, and each append is on the disk when it
-// returns (synchronous=FULL). Any number of processes of one machine may use the
-// file, each with one connection. [Journal.Close] closes it.
+// OpenSQLite opens or makes a database file, and prepares its tables. The journal mode is
+// WAL, and each append is on the disk when it returns (synchronous=FULL). Any number of
+// processes of a machine may use the file, each with one connection. [Journal.Close]
+// closes the file.
 //
-// A database in memory is an error: [journal.Memory] is one.
+// A database in memory is an error: use [journal.Memory].
 func OpenSQLite(ctx context.Context, path string) (*Journal, error) {
 	if path == "" || strings.HasPrefix(path, ":memory:") {
 		return nil, fmt.Errorf("sqljournal: %q is no file; see journal.Memory", path)
