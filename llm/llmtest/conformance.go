@@ -10,37 +10,33 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// TestModel checks that a model keeps the contract of [llm.Model], rule by rule,
-// each in a subtest. It is for whoever writes one: a client for a provider, or a
-// wrapper around other models.
+// TestModel checks that a model keeps the contract of [llm.Model], each rule in a subtest.
+// Use TestModel for your own client of a provider, or your own wrapper around other models.
 //
-// newModel makes the model under test, such that what it asks is answered by
-// these steps, in their order. It is called several times in each subtest, with
-// steps of every kind, those of [Reply] and [Fail] and with a [Fault] included. For a wrapper, that is the
-// wrapper around a script:
+// newModel makes the model under test, so that the given steps answer its requests in
+// order. Each subtest calls newModel several times, with steps of every kind, including
+// [Reply], [Fail] and steps with a [Fault]. For a wrapper, newModel wraps a script:
 //
 //	llmtest.TestModel(t, func(t *testing.T, steps ...llmtest.Step) llm.Model {
 //		return wrap.Retry{}.Model(llmtest.Script(t, steps...))
 //	})
 //
-// For a client that speaks Chat Completions, it is the client of a server:
+// For a client of Chat Completions or the Responses API, newModel makes a client of a
+// server:
 //
 //	llmtest.TestModel(t, func(t *testing.T, steps ...llmtest.Step) llm.Model {
 //		return mine.Model{BaseURL: llmtest.Script(t, steps...).Serve().BaseURL}
 //	})
 //
-// For any other client, it is the client of a server that the author writes for
-// his wire: the handler reads a request into an [llm.Request], asks the script
-// with it (its Generate, with the context of the request), and writes the
-// [llm.Response], or the deltas that the sink gets, or the [*llm.APIError], in the
-// form of the provider. The suite sees the requests through Reply, so it needs
-// nothing else.
+// For any other client, write a server for its wire. The handler reads a request into an
+// [llm.Request], calls Generate of the script with the context of the request, and writes
+// the [llm.Response], or the deltas of the sink, or the [*llm.APIError], in the form of
+// the provider. The suite sees the requests through Reply and needs nothing else.
 //
-// The steps say what they hold: newModel may call t.Skip with the reason for
-// what its provider has no form for, such as refusals; the rules that need one of
-// those stand in subtests of their own. A model that tries again must do so soon,
-// or give up when it is asked to wait for two hours, as [wrap.Retry] does. What
-// the provider makes up, such as ids, is not compared, and neither is RawUsage.
+// If a provider has no form for a part, such as refusals, newModel may call t.Skip with the
+// reason; rules about such parts have their own subtests. A model that retries must retry
+// soon, or give up when it is asked to wait for two hours, as [wrap.Retry] does. Ids and
+// RawUsage are not compared.
 //
 // With the race detector the rules on concurrent use bite harder.
 func TestModel(t *testing.T, newModel func(t *testing.T, steps ...Step) llm.Model) {

@@ -1,5 +1,5 @@
-// Package llmtest has language models for tests: they answer from a script, in
-// process or over HTTP, and things can go wrong.
+// Package llmtest has scripted language models for tests, in process or over HTTP, with
+// faults.
 //
 //	func TestWeather(t *testing.T) {
 //		script := llmtest.Script(t,
@@ -11,57 +11,63 @@
 //
 // # Three seats
 //
-// A program meets the same script in one of three ways:
+// A program can use the same script in three ways:
 //
 //   - in process: a [Model] is an [llm.Model];
-//   - as a transport: it is an [http.RoundTripper], which answers any client at any
+//   - as a transport: a Model is an [http.RoundTripper] that answers any client at any
 //     host: openai.Config{HTTPClient: script.Client(), Key: "k"};
 //   - as a server: [Model.Serve] listens on a loopback port, and a [Server] is an
-//     [http.Handler] with a key and models of its own.
+//     [http.Handler] with its own key and models.
 //
-// The two on the wire read Chat Completions and write JSON and server-sent events,
-// and share all but what carries the bytes. Whoever asks for a stream gets one;
-// the steps are the same. [Model.ChunkSize] and [Model.Seed] say in which pieces
-// it comes.
+// Transport and server answer Chat Completions and the Responses API, as JSON or as
+// server-sent events. If a request asks for a stream, the answer is a stream of the same
+// step. [Model.ChunkSize] and [Model.Seed] choose the pieces.
 //
-// All seats give a program the same Response, the one that the wire can carry:
-// the parts in the order of the wire and joined where it does not tell them
-// apart, empty ones left out, JSON in Extra without white space, U+FFFD for what
-// is no UTF-8. What it cannot carry, such as an [llm.Image] in an answer, is an
-// error in all. They differ in RawUsage only, which is nil in process where the
-// script did not set it.
+// On Chat Completions, all seats give a program the same Response: parts in the order of
+// the wire, adjacent texts joined, empty parts omitted, JSON in Extra without white space,
+// U+FFFD for invalid UTF-8. Content that the wire cannot carry, such as an [llm.Image] in
+// an answer, is an error in all seats. Only RawUsage differs: RawUsage is nil in process
+// unless the script sets it.
+//
+// The Responses API has other words: Finish.Raw is a status ("completed", "incomplete"),
+// and a message with reasoning keeps the items in its Extra. An [llm.RawPart] is an item of
+// its own there, and sound has no form.
 //
 // # A script is strict
 //
-// A request beyond the last [Step] fails the test and prints the request; a step
-// that nobody asked for fails it at its end. Where the order is not known, steps
-// have conditions: see [Step.When].
+// A request beyond the last [Step] fails the test and prints the request. An unused step
+// fails the test at its end. If the order of requests is unknown, give the steps
+// conditions: see [Step.When].
 //
-// Each request is held to what providers ask of a conversation. Every call of a
-// tool has one result, in a message of its own, in the order of the calls and
-// directly behind the message that has them; there is no other result; the
-// arguments of calls are JSON objects; parts stand in messages of the roles that
-// can have them; no two tools have one name. System and developer messages may
-// stand anywhere else, as OpenAI has it, and any role may begin, end and repeat.
-// A request that breaks one of these fails the test, is answered with status 400,
+// Each request must follow the rules of providers:
+//
+//   - Every tool call has a single result, in its own message, in the order of the calls,
+//     directly behind the message with the calls. There is no other result.
+//   - The arguments of calls are JSON objects.
+//   - Parts stand in messages of roles that can have them.
+//   - No two tools have the same name.
+//   - On the Responses API, a reasoning item stands before the item that it led to, with
+//     its own encrypted content, and no id stands twice.
+//
+// System and developer messages may stand anywhere else, as OpenAI allows, and any role
+// may begin, end and repeat. A request that breaks a rule fails the test, gets status 400,
 // and uses no step.
 //
 // # What a script fills in
 //
-// What a step does not say is the same each time, so that tests can compare
-// whole values: the calls are named "call_1", "call_2" … over the whole script,
-// the answers "chatcmpl-1", "chatcmpl-2" … by the number of the request, their
-// RequestID "req_1" …; the model is the one that was asked for; the finish reason
-// is "tool_calls" where there are calls and "stop" elsewhere; and each answer
-// costs 10 input and 5 output tokens.
+// The script fills in the rest of a step, always in the same way, so that tests can
+// compare whole values: calls are named "call_1", "call_2" … over the whole script,
+// answers "chatcmpl-1", "chatcmpl-2" … by the number of the request, and their RequestID
+// is "req_1" …. The model is the requested model, the finish reason is "tool_calls" for an
+// answer with calls and "stop" otherwise, and each answer costs 10 input and 5 output
+// tokens.
 //
 // # What goes wrong
 //
-// [Fail] answers with an error, [Wire] with any bytes, and [Step.With] puts a
-// [Fault] on an answer: a status, a delay, a stream that stalls, breaks off or is
-// spoilt. A program that survives all of it is tested by [EveryFault], which puts
-// each fault at each step of a script, and by [Chaos], which draws them from a
-// seed. [NoNetwork] makes sure that nothing else was asked.
+// [Fail] answers with an error, [Wire] with any bytes, and [Step.With] puts a [Fault] on
+// an answer: a status, a delay, a stream that stalls, breaks off or is damaged.
+// [EveryFault] tests a program with each fault at each step of a script, and [Chaos] draws
+// faults from a seed. [NoNetwork] makes sure that a test uses no network.
 //
 // # Real models
 //
@@ -71,9 +77,8 @@
 //
 // # Time
 //
-// In a bubble of testing/synctest the first two seats keep exact time, delays and
-// faults included: they wait on the goroutine that asks or reads, with timers.
-// A loopback server does not, since waiting for the network does not let a
-// bubble's clock advance; there [Model.Pipe] has a server and a client with a pipe
-// in memory between them.
+// In a bubble of testing/synctest the first two seats keep exact time, with delays and
+// faults: they wait with timers on the caller's goroutine. A loopback server cannot keep
+// exact time, because waiting for the network does not advance a bubble's clock. Use
+// [Model.Pipe] there: a server and a client with a pipe in memory between them.
 package llmtest

@@ -16,18 +16,17 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A Fault is what goes wrong with one answer: see [Step.With] and [Faults]. The
-// zero Fault is none.
+// A Fault is a failure of an answer: see [Step.With] and [Faults]. The zero Fault means no
+// fault.
 //
-// On the wire a fault is bytes, and what they mean to a client is the client's
-// business. In process it is the error that package openai makes of these bytes
-// when its own limits on time are longer than the waits of the fault; only
-// [Stall] stands for a client that loses its patience.
+// On the wire a fault is bytes, and the client decides about their meaning. In process a
+// fault is the error that package openai makes of these bytes when its own time limits are
+// longer than the waits of the fault. Only [Stall] stands for a client without patience.
 //
-// The pieces of a streamed answer are those between its first chunk, which names
-// the role, and the one with the finish reason. Where a fault comes after more
-// pieces than there are, it comes after the last one: the finish reason is never
-// sent. Each fault says what it does to an answer that is not streamed.
+// The pieces of a streamed answer stand between the first frame and the frame with the
+// finish reason (on the Responses API: the terminal event). A fault after more pieces than
+// the answer has comes after the last piece: the finish reason is never sent. Each fault
+// documents its effect on an answer that is not streamed.
 type Fault struct {
 	kind   faultKind
 	name   string

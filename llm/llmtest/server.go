@@ -27,14 +27,14 @@ const (
 // maxBody bounds the body of a request.
 const maxBody = 64 << 20
 
-// A Server speaks Chat Completions and the Responses API over HTTP for a script:
-// POST /v1/chat/completions and POST /v1/responses, answered with JSON, or with server-sent events if the
-// request says "stream": true. What a provider would refuse it refuses in
-// OpenAI's form, before the script is asked: another path or method, a body that
-// is no JSON or has no model or messages, a wrong key, an unknown model.
+// A Server answers Chat Completions (POST /v1/chat/completions) and the Responses API (POST
+// /v1/responses) over HTTP from a script: with JSON, or with server-sent events if the
+// request says "stream": true. Before it asks the script, the Server refuses bad requests
+// in OpenAI's form: another path or method, a body that is not JSON or has no model or
+// messages, a wrong key, an unknown model.
 //
-// The fields are set before the first request. A Server is also an
-// [http.Handler], for listeners of your own.
+// Set the fields before the first request. A Server is also an [http.Handler], for your
+// own listeners.
 type Server struct {
 	// Model is the script that answers. Required.
 	Model *Model
