@@ -36,7 +36,7 @@
 //
 // Every provider accepts [Result.Messages], however the run ended: each tool call has
 // one result, in the order of the calls, directly after the message with the calls, and
-// arguments are JSON objects. The result of a call that did not run says so, and so does
+// arguments of the model are JSON objects (in the caller's own messages: any JSON). The result of a call that did not run says so, and so does
 // the result of a call with unknown outcome.
 //
 // A run can end after the model made calls and before their functions began: by an
