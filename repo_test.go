@@ -52,8 +52,10 @@ var arrows = map[string][]string{
 	"runner/internal/loop":       {"llm", "runner/event"},
 	"runner/journal":             {"internal/opening", "llm", "runner/event"},
 	"runner":                     {"internal/invoke", "internal/opening", "llm", "tool", "agent", "runner/event", "runner/internal/loop", "runner/journal"},
-	"runner/runnertest":          {"llm", "llm/llmtest", "tool", "agent", "runner", "runner/event"},
+	"runner/runnertest":          {"llm", "llm/llmtest", "tool", "agent", "runner", "runner/event", "runner/runnertest/internal/sample"},
 	"runner/journal/journaltest": {"llm", "runner/event", "runner/journal"},
+
+	"runner/runnertest/internal/sample": {"tool"},
 }
 
 // outside says which packages may import what from outside the standard library.

@@ -9,6 +9,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/runnertest/internal/sample"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
@@ -69,7 +70,7 @@ func approve(_ context.Context, p runner.Pending) (runner.Input, error) { return
 func takes(a *agent.Agent, name, arguments string) error {
 	for _, t := range a.Tools {
 		if t.Name() == name {
-			return parse(t, arguments)
+			return sample.Accept(t, arguments)
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner/runnertest/internal/sample"
 )
 
 // Exerciser returns a model that calls each offered tool once and then answers.
@@ -112,8 +113,8 @@ func calledSince(messages []llm.Message) []string {
 }
 
 func (e *exerciser) arguments(t llm.ToolDef) (json.RawMessage, error) {
-	fits := held(t.Schema)
-	return document(e.seed, t.Name, t.Schema, func(text string) error {
+	fits := sample.Check(t.Schema)
+	return sample.Document(e.seed, t.Name, t.Schema, func(text string) error {
 		if err := fits(text); err != nil || e.check == nil {
 			return err
 		}
@@ -130,13 +131,13 @@ func (e *exerciser) answer(req *llm.Request) (*llm.Response, error) {
 	switch out := req.Output; {
 	case out == nil:
 	case len(out.Schema) > 0:
-		doc, err := document(e.seed, "output", out.Schema, held(out.Schema))
+		doc, err := sample.Document(e.seed, "output", out.Schema, sample.Check(out.Schema))
 		if err != nil {
 			return nil, fmt.Errorf("runnertest: output: %w", err)
 		}
 		text = string(doc)
 	case out.Type == "json_object":
-		doc, err := writeJSON(map[string]string{"answer": text})
+		doc, err := json.Marshal(map[string]string{"answer": text})
 		if err != nil {
 			return nil, fmt.Errorf("runnertest: output: %w", err)
 		}

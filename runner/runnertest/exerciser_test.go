@@ -137,15 +137,33 @@ func TestExerciserOutput(t *testing.T) {
 	require.EqualError(t, err, "runnertest: output: nothing that fits its schema was found in 50 tries; the last: /a: its schema is false: nothing fits")
 }
 
+// report has one field of each kind that schemas know.
+type report struct {
+	Title  string             `json:"title" jsonschema:"minLength=3,maxLength=9"`
+	Code   string             `json:"code" jsonschema:"pattern=^[A-Z]{2}-[0-9]+$"`
+	Amount float64            `json:"amount" jsonschema:"minimum=0,exclusiveMaximum=0.5"`
+	Final  bool               `json:"final,omitempty"`
+	When   time.Time          `json:"when"`
+	Lines  []struct{ N int8 } `json:"lines" jsonschema:"minItems=2"`
+	Sums   map[string]int     `json:"sums"`
+}
+
+func noted[In any](t testing.TB) tool.Tool {
+	t.Helper()
+	made, err := tool.New("noted", "Takes notes.", func(context.Context, In) (string, error) { return "", nil })
+	require.NoError(t, err)
+	return made
+}
+
 // TestExercise: a good agent passes, and is answered for.
 func TestExercise(t *testing.T) {
 	t.Parallel()
 	tools := desk().Tools
-	a := &agent.Agent{Tools: []tool.Tool{tools[6], noted[every](t), tools[7]}, Settings: llm.Settings{ToolChoice: llm.ToolRequired}}
+	a := &agent.Agent{Tools: []tool.Tool{tools[6], noted[report](t), tools[7]}, Settings: llm.Settings{ToolChoice: llm.ToolRequired}}
 	result := runnertest.Exercise(t, a)
 	require.Equal(t, []string{"show", "noted", "key"}, runnertest.Order(result))
 	require.Equal(t, "Called: show, noted, key.", result.Text)
-	require.Len(t, runnertest.Calls[every](t, result, "noted"), 1)
+	require.Len(t, runnertest.Calls[report](t, result, "noted"), 1)
 	require.Equal(t, "No tool was called.", runnertest.Exercise(t, &agent.Agent{}).Text)
 }
 
