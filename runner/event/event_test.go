@@ -2,6 +2,11 @@ package event_test
 
 import (
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -49,11 +54,38 @@ var every = []struct {
 	{event.LimitReached{Limit: "turns", Max: 30}, `"type":"limit_reached","limit":"turns","max":30`},
 	{event.RunFinished{Run: 1, Turns: 2, Usage: llm.Usage{InputTokens: 1}}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":1,"output_tokens":0}`},
 	{event.RunFailed{Run: 1, Turns: 2, Error: "why"}, `"type":"run_failed","run":1,"turns":2,"usage":{"input_tokens":0,"output_tokens":0},"error":"why"`},
+	{
+		event.ApprovalAsked{Call: "r1.t1.c0", ID: "c", Name: "f", Arguments: `{"a":1}`, Hash: "0f", Repairs: []string{"null became {}"}, Fingerprint: "f0"},
+		`"type":"approval_asked","call":"r1.t1.c0","id":"c","name":"f","arguments":"{\"a\":1}","hash":"0f","repairs":["null became {}"],"fingerprint":"f0"`,
+	},
+	{event.ApprovalDecided{Call: "r1.t1.c0", Hash: "0f", Approved: true, Arguments: `{}`}, `"type":"approval_decided","call":"r1.t1.c0","hash":"0f","approved":true,"arguments":"{}"`},
+	{event.ApprovalDecided{Call: "r1.t1.c0", Hash: "0f", Reason: "no"}, `"type":"approval_decided","call":"r1.t1.c0","hash":"0f","reason":"no"`},
+	{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "tool"}, `"type":"in_doubt_decided","call":"r1.t1.c0","decision":"run_again","by":"tool"`},
+	{event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0"}}, `"type":"run_paused","run":1,"calls":["r1.t1.c0"]`},
 	{event.TextDelta{Text: "It"}, `"type":"text_delta","text":"It"`},
 	{event.ReasoningDelta{Text: "Hm"}, `"type":"reasoning_delta","text":"Hm"`},
 	{event.CallDelta{Call: "r1.t1.c0", Name: "f", Arguments: `{"a`}, `"type":"call_delta","call":"r1.t1.c0","name":"f","arguments":"{\"a"`},
 	{event.Restarted{Turn: 1, Error: "why"}, `"type":"restarted","turn":1,"error":"why"`},
 	{event.Notice{Text: "so"}, `"type":"notice","text":"so"`},
+}
+
+// TestEvery: the table above, and with it the test below, has every type of Body.
+func TestEvery(t *testing.T) {
+	t.Parallel()
+	file, err := parser.ParseFile(token.NewFileSet(), "event.go", nil, parser.SkipObjectResolution)
+	require.NoError(t, err)
+	var bodies, tested []string
+	for _, decl := range file.Decls {
+		if f, ok := decl.(*ast.FuncDecl); ok && f.Recv != nil && f.Name.Name == "event" {
+			bodies = append(bodies, f.Recv.List[0].Type.(*ast.Ident).Name)
+		}
+	}
+	for _, tt := range every {
+		tested = append(tested, reflect.TypeOf(tt.body).Name())
+	}
+	slices.Sort(bodies)
+	slices.Sort(tested)
+	require.Equal(t, bodies, slices.Compact(tested))
 }
 
 // TestJSON holds the form of each event, and that reading gives it back.

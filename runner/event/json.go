@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -14,53 +15,60 @@ type head struct {
 	Type string    `json:"type"`
 }
 
+// A kind is a type of Body with its name, the "type" in the event's JSON.
+type kind struct {
+	name   string
+	body   reflect.Type
+	decode func(data []byte) (Body, error)
+}
+
+// The kinds by their names, and the names by the types of their bodies.
+var kinds, kindNames = index(
+	row[RunStarted]("run_started"),
+	row[UserMessaged]("user_messaged"),
+	row[TurnPrepared]("turn_prepared"),
+	row[ModelAnswered]("model_answered"),
+	row[ToolCallStarted]("tool_call_started"),
+	row[ToolCallFinished]("tool_call_finished"),
+	row[ApprovalAsked]("approval_asked"),
+	row[ApprovalDecided]("approval_decided"),
+	row[InDoubtDecided]("in_doubt_decided"),
+	row[RunPaused]("run_paused"),
+	row[OutputRejected]("output_rejected"),
+	row[LimitReached]("limit_reached"),
+	row[RunFinished]("run_finished"),
+	row[RunFailed]("run_failed"),
+	row[TextDelta]("text_delta"),
+	row[ReasoningDelta]("reasoning_delta"),
+	row[CallDelta]("call_delta"),
+	row[ToolProgress]("tool_progress"),
+	row[Restarted]("restarted"),
+	row[Notice]("notice"),
+)
+
+func row[B Body](name string) kind {
+	return kind{name: name, body: reflect.TypeFor[B](), decode: decode[B]}
+}
+
+func decode[B Body](data []byte) (Body, error) {
+	var b B
+	if err := json.Unmarshal(data, &b); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func index(rows ...kind) (map[string]kind, map[reflect.Type]string) {
+	byName, names := map[string]kind{}, map[reflect.Type]string{}
+	for _, k := range rows {
+		byName[k.name], names[k.body] = k, k.name
+	}
+	return byName, names
+}
+
 // Type returns the "type" in the event's JSON, for example "tool_call_started",
 // and "" for the zero Event.
-func (e Event) Type() string {
-	switch e.Body.(type) {
-	case RunStarted:
-		return "run_started"
-	case UserMessaged:
-		return "user_messaged"
-	case TurnPrepared:
-		return "turn_prepared"
-	case ModelAnswered:
-		return "model_answered"
-	case ToolCallStarted:
-		return "tool_call_started"
-	case ToolCallFinished:
-		return "tool_call_finished"
-	case ApprovalAsked:
-		return "approval_asked"
-	case ApprovalDecided:
-		return "approval_decided"
-	case InDoubtDecided:
-		return "in_doubt_decided"
-	case RunPaused:
-		return "run_paused"
-	case OutputRejected:
-		return "output_rejected"
-	case LimitReached:
-		return "limit_reached"
-	case RunFinished:
-		return "run_finished"
-	case RunFailed:
-		return "run_failed"
-	case TextDelta:
-		return "text_delta"
-	case ReasoningDelta:
-		return "reasoning_delta"
-	case CallDelta:
-		return "call_delta"
-	case ToolProgress:
-		return "tool_progress"
-	case Restarted:
-		return "restarted"
-	case Notice:
-		return "notice"
-	}
-	return ""
-}
+func (e Event) Type() string { return kindNames[reflect.TypeOf(e.Body)] }
 
 // MarshalJSON implements [json.Marshaler]. An event without a body is an error.
 func (e Event) MarshalJSON() ([]byte, error) {
@@ -91,64 +99,14 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &h); err != nil {
 		return fmt.Errorf("event: %w", err)
 	}
-	body, err := readBody(h.Type, data)
+	k, known := kinds[h.Type]
+	if !known {
+		return fmt.Errorf("event: %s: unknown type %q, perhaps of a newer version", h.Type, h.Type)
+	}
+	body, err := k.decode(data)
 	if err != nil {
 		return fmt.Errorf("event: %s: %w", h.Type, err)
 	}
 	*e = Event{Seq: h.Seq, Time: h.Time, Body: body}
 	return nil
-}
-
-func readBody(kind string, data []byte) (Body, error) {
-	switch kind {
-	case "run_started":
-		return decode[RunStarted](data)
-	case "user_messaged":
-		return decode[UserMessaged](data)
-	case "turn_prepared":
-		return decode[TurnPrepared](data)
-	case "model_answered":
-		return decode[ModelAnswered](data)
-	case "tool_call_started":
-		return decode[ToolCallStarted](data)
-	case "tool_call_finished":
-		return decode[ToolCallFinished](data)
-	case "approval_asked":
-		return decode[ApprovalAsked](data)
-	case "approval_decided":
-		return decode[ApprovalDecided](data)
-	case "in_doubt_decided":
-		return decode[InDoubtDecided](data)
-	case "run_paused":
-		return decode[RunPaused](data)
-	case "output_rejected":
-		return decode[OutputRejected](data)
-	case "limit_reached":
-		return decode[LimitReached](data)
-	case "run_finished":
-		return decode[RunFinished](data)
-	case "run_failed":
-		return decode[RunFailed](data)
-	case "text_delta":
-		return decode[TextDelta](data)
-	case "reasoning_delta":
-		return decode[ReasoningDelta](data)
-	case "call_delta":
-		return decode[CallDelta](data)
-	case "tool_progress":
-		return decode[ToolProgress](data)
-	case "restarted":
-		return decode[Restarted](data)
-	case "notice":
-		return decode[Notice](data)
-	}
-	return nil, fmt.Errorf("unknown type %q, perhaps of a newer version", kind)
-}
-
-func decode[B Body](data []byte) (Body, error) {
-	var b B
-	if err := json.Unmarshal(data, &b); err != nil {
-		return nil, err
-	}
-	return b, nil
 }

@@ -1,5 +1,0 @@
-//go:build !race
-
-package runnertest_test
-
-const raced = false
