@@ -307,8 +307,10 @@ func TestOutside(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), "go", args...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod", "OPENAI_API_KEY=", "OPENAI_BASE_URL="+server.BaseURL)
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s", out)
+		var messages strings.Builder // such as downloads of modules
+		cmd.Stderr = &messages
+		out, err := cmd.Output()
+		require.NoError(t, err, "%s%s", out, &messages)
 		return string(out)
 	}
 	outside("mod", "init", "example.com/outside")
