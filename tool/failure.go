@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
@@ -170,7 +171,7 @@ type (
 	hiddenError struct{ err error }
 )
 
-func (e *retryError) Error() string { return "retry: " + tree.Cut(e.hint, maxOwnMessage) }
+func (e *retryError) Error() string { return "retry: " + clip.Cut(e.hint, maxOwnMessage) }
 
 func (e *abortError) Error() string { return e.err.Error() }
 
@@ -206,7 +207,7 @@ func panicked(v any, stack []byte) *Error {
 		text = fmt.Sprint(v) // fmt.Sprint survives a panic of v's own methods
 	}
 	cause, _ := v.(error)
-	e := Fail(Panicked, "", &panicError{"panic: " + tree.Cut(text, maxOwnMessage), cause})
+	e := Fail(Panicked, "", &panicError{"panic: " + clip.Cut(text, maxOwnMessage), cause})
 	e.Stack = stack
 	return e
 }

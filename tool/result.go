@@ -12,10 +12,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/internal/secret"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/gotype"
-	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
 const (
@@ -220,12 +220,12 @@ func (b *resultParts) keep(p llm.Part) { b.kept = append(b.kept, p) }
 
 func (b *resultParts) text(t llm.Text) {
 	all := strings.ToValidUTF8(t.Text, "\uFFFD")
-	near := tree.Cut(all, min(b.room, math.MaxInt-lookahead)+lookahead)
+	near := clip.Cut(all, min(b.room, math.MaxInt-lookahead)+lookahead)
 	shown := near
 	if !b.verbatim {
 		shown = secret.CutUserinfo(near, secret.PasswordEnd)
 	}
-	t.Text = tree.Cut(shown, b.room)
+	t.Text = clip.Cut(shown, b.room)
 	b.room -= len(t.Text)
 	b.whole += int64(len(shown) + len(all) - len(near))
 	b.left += int64(len(shown) - len(t.Text) + len(all) - len(near))

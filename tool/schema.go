@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/forms"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/gotype"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
@@ -127,7 +128,7 @@ func decodeFailure(name string, err error) *Error {
 		if e.Field != "" {
 			p.Path = strings.Split(e.Field, ".")
 		}
-		p.Text = "does not fit, got a " + tree.Clip(e.Value, tree.MaxEcho)
+		p.Text = "does not fit, got a " + clip.Runes(e.Value, tree.MaxEcho)
 	} else {
 		p.Text += validate.Reason(err)
 	}

@@ -1,3 +1,11 @@
-// Package rawjson writes JSON objects member by member, in order, for packages that
-// must control each byte.
+// Package rawjson reads and writes JSON member by member, for packages that must
+// control each byte.
+//
+// [Members], [Elements] and [Member] walk text that json.Valid has accepted. A walk
+// makes one pass without building a tree, and yields each value as it stands in the
+// text, so unknown members can be kept byte for byte. Duplicate members are yielded
+// like others. Text that is not JSON gives any result, but does no harm.
+//
+// An [Object], [Marshal] and [AppendString] write JSON without the escapes for HTML,
+// because these escapes cost tokens and models copy them.
 package rawjson

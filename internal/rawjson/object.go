@@ -45,19 +45,10 @@ func (o Object) String() string {
 
 // Quote returns s as a JSON string.
 func Quote(s string) string {
-	b, _ := Marshal(s) // a string always marshals
-	return string(b)
+	return string(AppendString(nil, s))
 }
 
-func Count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// Marshal is json.Marshal without the escapes for HTML, because models do not
-// write those escapes.
+// Marshal is json.Marshal without the escapes for HTML.
 func Marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -68,6 +59,8 @@ func Marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
+// NumberOf returns a stand-in such as "[call 2]" for an id that differs from run to run.
+// Equal texts get equal numbers; seen holds them. The empty text stays empty.
 func NumberOf(seen map[string]string, text, kind string) string {
 	if text == "" {
 		return ""

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
@@ -372,7 +373,7 @@ func (s suite) memo(t *testing.T) error {
 func arrived(l *ledger, sent ...*llm.Request) error {
 	got := l.all()
 	if len(got) != len(sent) {
-		return fmt.Errorf("%s arrived, and %d were sent", rawjson.Count(len(got), "request"), len(sent))
+		return fmt.Errorf("%s arrived, and %d were sent", clip.Count(len(got), "request"), len(sent))
 	}
 	for i, req := range sent {
 		if want, is := heard(req), heard(&got[i]); want != is {

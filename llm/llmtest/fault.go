@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
@@ -87,9 +88,9 @@ func Late(d time.Duration) Fault {
 // afterwards Generate returns an error of kind timeout. Zero means silence until
 // the client goes away, or in process until ctx ends.
 func Stall(after int, d time.Duration) Fault {
-	f := Fault{kind: stallFault, after: after, wait: d, name: fmt.Sprintf("stall for %v after %s", d, rawjson.Count(after, "piece"))}
+	f := Fault{kind: stallFault, after: after, wait: d, name: fmt.Sprintf("stall for %v after %s", d, clip.Count(after, "piece"))}
 	if d == 0 {
-		f.wait, f.name = forever, fmt.Sprintf("stall after %s", rawjson.Count(after, "piece"))
+		f.wait, f.name = forever, fmt.Sprintf("stall after %s", clip.Count(after, "piece"))
 	}
 	if d < 0 {
 		f.misuse = fmt.Errorf("Stall needs a time, or zero, not %v", d)
@@ -100,7 +101,7 @@ func Stall(after int, d time.Duration) Fault {
 // Cut ends the connection after so many pieces, or after half of the body
 // without streaming. The error's kind is truncated.
 func Cut(after int) Fault {
-	return Fault{kind: cutFault, after: after, name: "cut after " + rawjson.Count(after, "piece")}.checked()
+	return Fault{kind: cutFault, after: after, name: "cut after " + clip.Count(after, "piece")}.checked()
 }
 
 // CutBytes ends the connection after n bytes of the body. The error's kind is
@@ -108,7 +109,7 @@ func Cut(after int) Fault {
 // bytes is whole. In process, n counts the bytes for a client that asks for the
 // usage of a stream.
 func CutBytes(n int) Fault {
-	return Fault{kind: cutBytesFault, after: n, name: "cut after " + rawjson.Count(n, "byte")}.checked()
+	return Fault{kind: cutBytesFault, after: n, name: "cut after " + clip.Count(n, "byte")}.checked()
 }
 
 // Reset resets the connection after so many pieces, or after half of the body
@@ -116,7 +117,7 @@ func CutBytes(n int) Fault {
 // is network. On the wire, a connection other than TCP is cut instead, and
 // systems other than Linux may lose the last bytes before the reset.
 func Reset(after int) Fault {
-	f := Fault{kind: resetFault, after: after, name: "reset after " + rawjson.Count(after, "piece")}
+	f := Fault{kind: resetFault, after: after, name: "reset after " + clip.Count(after, "piece")}
 	if after == -1 {
 		f.name = "reset before the answer"
 		return f
@@ -131,7 +132,7 @@ func Reset(after int) Fault {
 // where only a status could tell and err has no such status. A RetryAfter is
 // lost, because there is no header for it.
 func ErrorEvent(after int, err *llm.APIError) Fault {
-	f := Fault{kind: errorFault, after: after, name: "error event after " + rawjson.Count(after, "piece")}
+	f := Fault{kind: errorFault, after: after, name: "error event after " + clip.Count(after, "piece")}
 	if err == nil {
 		f.misuse = errors.New("ErrorEvent needs an error")
 		return f
@@ -143,7 +144,7 @@ func ErrorEvent(after int, err *llm.APIError) Fault {
 	e.Provider, e.RetryAfter = cmp.Or(e.Provider, provider), 0
 	e.Kind = kindOf(e.StatusCode, e.Code, e.Type)
 	e.Code = cmp.Or(e.Code, usualError(e.Kind).code)
-	f.err, f.name = &e, fmt.Sprintf("error event %s after %s", e.Kind, rawjson.Count(after, "piece"))
+	f.err, f.name = &e, fmt.Sprintf("error event %s after %s", e.Kind, clip.Count(after, "piece"))
 	return f.checked()
 }
 
@@ -154,7 +155,7 @@ func ErrorEvent(after int, err *llm.APIError) Fault {
 // soon; otherwise the kind is malformed. Clients must not be able to read data
 // as JSON or as a line of a stream.
 func GarbageEvent(after int, data string) Fault {
-	f := Fault{kind: garbageFault, after: after, data: data, name: fmt.Sprintf("garbage event after %s", rawjson.Count(after, "piece"))}
+	f := Fault{kind: garbageFault, after: after, data: data, name: fmt.Sprintf("garbage event after %s", clip.Count(after, "piece"))}
 	field, _, _ := strings.Cut(data, ":")
 	switch {
 	case strings.TrimSpace(data) == "", strings.ContainsAny(data, "\r\n"), json.Valid([]byte(data)), strings.Trim(data, " \t\"") == "[DONE]",

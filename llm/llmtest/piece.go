@@ -4,8 +4,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"unicode"
-	"unicode/utf8"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -141,7 +141,7 @@ func (c cutter) text(s string, tokens func(string) []string) []string {
 		}
 		end := 0
 		for ; n > 0 && end < len(s); n-- {
-			end = boundary(s, end+1)
+			end = clip.Boundary(s, end+1)
 		}
 		out, s = append(out, s[:end]), s[end:]
 	}
@@ -175,7 +175,7 @@ func fragments(s string) []string {
 	size := max(8, (len(s)+7)/8)
 	var out []string
 	for rest := s; rest != ""; {
-		i := boundary(rest, min(size, len(rest)))
+		i := clip.Boundary(rest, min(size, len(rest)))
 		out = append(out, rest[:i])
 		rest = rest[i:]
 	}
@@ -190,24 +190,12 @@ func halves(s string) []string {
 	if s == "" {
 		return nil
 	}
-	i := len(s) / 2
-	for i > 0 && !utf8.RuneStart(s[i]) {
-		i--
-	}
+	i := len(clip.Cut(s, len(s)/2))
 	if i == 0 {
-		i = boundary(s, 1)
+		i = clip.Boundary(s, 1)
 	}
 	if i == len(s) {
 		return []string{s}
 	}
 	return []string{s[:i], s[i:]}
-}
-
-// boundary returns the first place from i on where s can be cut without
-// splitting a character.
-func boundary(s string, i int) int {
-	for i < len(s) && !utf8.RuneStart(s[i]) {
-		i++
-	}
-	return i
 }

@@ -114,7 +114,7 @@ func checkArguments(m llm.Message) error {
 	for _, c := range m.Calls() {
 		text := strings.TrimSpace(canonicalArguments(c.Arguments))
 		if !strings.HasPrefix(text, "{") || !json.Valid([]byte(text)) {
-			return fmt.Errorf("the arguments of %s are no JSON object: %s", named(c), clip(c.Arguments))
+			return fmt.Errorf("the arguments of %s are no JSON object: %s", named(c), clipLine(c.Arguments))
 		}
 	}
 	return nil

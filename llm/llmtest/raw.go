@@ -20,7 +20,7 @@ type raw struct {
 	date   time.Duration // if not zero: Retry-After is the date so far from now
 }
 
-func (r *raw) Error() string { return fmt.Sprintf("status %d: %q", r.status, clip(r.body)) }
+func (r *raw) Error() string { return fmt.Sprintf("status %d: %q", r.status, clipLine(r.body)) }
 
 // wrong reports a status that ends no exchange or has no body.
 func (r *raw) wrong() error {
@@ -82,7 +82,7 @@ func (r *raw) inProcess() error {
 // name. Any other is the message as it stands.
 func (r *raw) words(e *llm.APIError) {
 	if r.body != "" {
-		e.Message = clip(r.body)
+		e.Message = clipLine(r.body)
 	}
 	var doc struct{ Error json.RawMessage }
 	if json.Unmarshal([]byte(r.body), &doc) != nil || doc.Error == nil {

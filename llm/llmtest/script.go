@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -109,7 +109,7 @@ func (m *Model) finish(t testing.TB) {
 	case !m.lenient:
 		err = m.unused()
 	case m.fault > 0 && !m.used[m.fault-1]:
-		err = fmt.Errorf("llmtest: the fault was not met: %s came, and none for step %d: %s", rawjson.Count(m.count, "request"), m.fault, m.steps[m.fault-1])
+		err = fmt.Errorf("llmtest: the fault was not met: %s came, and none for step %d: %s", clip.Count(m.count, "request"), m.fault, m.steps[m.fault-1])
 	case m.count == 0 && len(m.steps) > 0:
 		err = errors.New("llmtest: nobody asked the model: no fault can have been met")
 	}
@@ -265,7 +265,7 @@ func (m *Model) record(req *llm.Request) {
 // beyond says that no step is left for a request but those, whose conditions do
 // not hold.
 func (m *Model) beyond(number int, left []int) string {
-	text := fmt.Sprintf("request %d is beyond the script of %s", number, rawjson.Count(len(m.steps), "step"))
+	text := fmt.Sprintf("request %d is beyond the script of %s", number, clip.Count(len(m.steps), "step"))
 	if len(left) > 0 {
 		text += "; those left have conditions that it does not meet:" + m.list(left) + "\nit asks"
 	}
@@ -307,10 +307,10 @@ func (m *Model) Done() error {
 	err := errors.Join(m.misuse, m.unused())
 	if m.extra > 0 {
 		err = errors.Join(err, fmt.Errorf("llmtest: %s came beyond the script of %s",
-			rawjson.Count(m.extra, "request"), rawjson.Count(len(m.steps), "step")))
+			clip.Count(m.extra, "request"), clip.Count(len(m.steps), "step")))
 	}
 	if m.broken > 0 {
-		err = errors.Join(err, fmt.Errorf("llmtest: %s broke the protocol", rawjson.Count(m.broken, "request")))
+		err = errors.Join(err, fmt.Errorf("llmtest: %s broke the protocol", clip.Count(m.broken, "request")))
 	}
 	return err
 }
@@ -321,7 +321,7 @@ func (m *Model) unused() error {
 	if len(left) == 0 {
 		return nil
 	}
-	return fmt.Errorf("llmtest: %d of %s not used:%s", len(left), rawjson.Count(len(m.steps), "step"), m.list(left))
+	return fmt.Errorf("llmtest: %d of %s not used:%s", len(left), clip.Count(len(m.steps), "step"), m.list(left))
 }
 
 // left returns the steps that should have been used. The caller holds mu.

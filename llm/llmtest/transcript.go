@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -36,9 +36,9 @@ func (s Step) content() string {
 	case s.wrong() != nil:
 		return "misuse: " + s.wrong().Error()
 	case s.raw != nil && s.fault.kind == noFault:
-		return clip(fmt.Sprintf("raw bytes: %v", s.raw))
+		return clipLine(fmt.Sprintf("raw bytes: %v", s.raw))
 	case s.err != nil:
-		return clip(fmt.Sprintf("fails: %v", s.err))
+		return clipLine(fmt.Sprintf("fails: %v", s.err))
 	case s.reply != nil:
 		return "reply of a function"
 	case len(s.parts) == 0:
@@ -51,14 +51,14 @@ func (s Step) content() string {
 // for each message.
 func transcript(req *llm.Request) string {
 	var b strings.Builder
-	line := func(format string, args ...any) { b.WriteString("\n  " + clip(fmt.Sprintf(format, args...))) }
+	line := func(format string, args ...any) { b.WriteString("\n  " + clipLine(fmt.Sprintf(format, args...))) }
 	line("%s", headline(req))
 	if req.Instructions != "" {
 		line("instructions: %q", req.Instructions)
 	}
 	messages := req.Messages
 	if n := len(messages) - maxMessages; n > 0 {
-		line("… %s before", rawjson.Count(n, "message"))
+		line("… %s before", clip.Count(n, "message"))
 		messages = messages[n:]
 	}
 	for _, m := range messages {
@@ -93,7 +93,7 @@ func describe(parts llm.Parts) string {
 	for _, p := range parts {
 		out = append(out, describePart(p))
 	}
-	return clip(strings.Join(out, ", "))
+	return clipLine(strings.Join(out, ", "))
 }
 
 func describePart(p llm.Part) string {
@@ -120,14 +120,5 @@ func describePart(p llm.Part) string {
 	return fmt.Sprintf("%T", p)
 }
 
-// clip bounds a line.
-func clip(s string) string {
-	n := 0
-	for i := range s {
-		if n == maxLine {
-			return s[:i] + "…"
-		}
-		n++
-	}
-	return s
-}
+// clipLine bounds a line.
+func clipLine(s string) string { return clip.Runes(s, maxLine) }

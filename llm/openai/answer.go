@@ -1,8 +1,10 @@
 package openai
 
 import (
+	"cmp"
 	"slices"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -89,12 +91,12 @@ func newAnswer(tools []llm.ToolDef, emit func(llm.Delta) error) *answer {
 
 // document reads a whole answer, or one chunk of an answer.
 func (a *answer) document(data []byte, whole bool) error {
-	for name, v := range members(data) {
+	for name, v := range rawjson.Members(data) {
 		switch name {
 		case "id":
-			a.id = cmpOr(a.id, scalar(v))
+			a.id = cmp.Or(a.id, rawjson.Scalar(v))
 		case "model":
-			a.model = cmpOr(a.model, str(v))
+			a.model = cmp.Or(a.model, rawjson.Text(v))
 		case "object", "created", "obfuscation", "error":
 		case "usage":
 			a.proof.counts(a.usage.see(v))
@@ -103,7 +105,7 @@ func (a *answer) document(data []byte, whole bool) error {
 				return err
 			}
 		case "x_groq":
-			a.proof.counts(a.usage.see(member(v, "usage")))
+			a.proof.counts(a.usage.see(rawjson.Member(v, "usage")))
 			a.extra.update(name, v)
 		default:
 			a.extra.update(name, v)
@@ -115,18 +117,11 @@ func (a *answer) document(data []byte, whole bool) error {
 	return nil
 }
 
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
 // choices reads the choice that counts. In one list, only the first choice with
 // its index counts.
 func (a *answer) choices(list []byte, whole bool) error {
-	for c := range elements(list) {
-		index := cmpOr(scalar(member(c, "index")), "0")
+	for c := range rawjson.Elements(list) {
+		index := cmp.Or(rawjson.Scalar(rawjson.Member(c, "index")), "0")
 		if !a.seen {
 			a.seen, a.index = true, index
 		}
@@ -140,7 +135,7 @@ func (a *answer) choices(list []byte, whole bool) error {
 func (a *answer) choice(data []byte, whole bool) error {
 	var message, delta []byte
 	var finish, native string
-	for name, v := range members(data) {
+	for name, v := range rawjson.Members(data) {
 		switch name {
 		case "index", "text", "seed", "error":
 		case "message":
@@ -148,9 +143,9 @@ func (a *answer) choice(data []byte, whole bool) error {
 		case "delta":
 			delta = v
 		case "finish_reason":
-			finish = str(v)
+			finish = rawjson.Text(v)
 		case "native_finish_reason":
-			native = str(v)
+			native = rawjson.Text(v)
 		case "usage":
 			a.proof.counts(a.usage.see(v))
 		case "logprobs":
@@ -162,7 +157,7 @@ func (a *answer) choice(data []byte, whole bool) error {
 	if err := a.choose(message, delta, whole); err != nil {
 		return err
 	}
-	a.finish, a.native = cmpOr(finish, a.finish), cmpOr(native, a.native)
+	a.finish, a.native = cmp.Or(finish, a.finish), cmp.Or(native, a.native)
 	a.proof.finishes(finish != "" || native != "")
 	return nil
 }
@@ -172,11 +167,11 @@ func (a *answer) choice(data []byte, whole bool) error {
 // with content may be the whole answer so far and is kept until the end.
 func (a *answer) choose(message, delta []byte, whole bool) error {
 	switch {
-	case whole && kind(message) == '{':
+	case whole && rawjson.Kind(message) == '{':
 		return a.message(message, true)
-	case whole || kind(message) != '{':
+	case whole || rawjson.Kind(message) != '{':
 		return a.piece(delta, whole)
-	case kind(delta) != '{':
+	case rawjson.Kind(delta) != '{':
 		return a.copied(message)
 	}
 	said := a.proof.said
@@ -247,7 +242,7 @@ func (a *answer) message(data []byte, whole bool) error {
 	var content, list, function []byte
 	var thoughts [len(thoughtFields)][]byte
 	a.round++
-	for name, v := range members(data) {
+	for name, v := range rawjson.Members(data) {
 		switch name {
 		case "role":
 		case "content":
@@ -261,7 +256,7 @@ func (a *answer) message(data []byte, whole bool) error {
 		case "function_call":
 			function = v
 		default:
-			if i := slices.Index(thoughtFields[:], name); i >= 0 && kind(v) == '"' {
+			if i := slices.Index(thoughtFields[:], name); i >= 0 && rawjson.Kind(v) == '"' {
 				thoughts[i] = v
 				continue
 			}
@@ -281,7 +276,7 @@ func (a *answer) message(data []byte, whole bool) error {
 // under two names.
 func (a *answer) think(thoughts [len(thoughtFields)][]byte) error {
 	for i, raw := range thoughts {
-		if isEmpty(raw) {
+		if rawjson.IsEmpty(raw) {
 			continue
 		}
 		text := a.thought(thoughtFields[i]).add(raw)
@@ -306,7 +301,7 @@ func (a *answer) thought(field string) *growingText {
 }
 
 func (a *answer) refuse(raw []byte) {
-	if isEmpty(raw) || kind(raw) != '"' {
+	if rawjson.IsEmpty(raw) || rawjson.Kind(raw) != '"' {
 		return
 	}
 	a.proof.answer(false)
@@ -320,7 +315,7 @@ const formerIndex = "function_call"
 func (a *answer) addCalls(list, function []byte, whole bool) error {
 	a.calls.round++
 	n := 0
-	for c := range elements(list) {
+	for c := range rawjson.Elements(list) {
 		if n++; n > mostCalls { // also counts pieces without content
 			return errTooMany
 		}
@@ -337,7 +332,7 @@ func (a *answer) addCalls(list, function []byte, whole bool) error {
 			return err
 		}
 	}
-	if kind(function) != '{' {
+	if rawjson.Kind(function) != '{' {
 		return nil
 	}
 	p := piece{index: formerIndex}
@@ -360,7 +355,7 @@ func (a *answer) addCall(p piece, whole bool) error {
 // addLogProbs appends the lists of a later chunk to the lists of earlier
 // chunks.
 func (a *answer) addLogProbs(data []byte) {
-	for name, v := range members(data) {
+	for name, v := range rawjson.Members(data) {
 		a.logProbs.appended(name, v)
 	}
 }

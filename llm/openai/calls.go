@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -51,14 +52,14 @@ type piece struct {
 
 func readPiece(raw []byte) piece {
 	var p piece
-	for name, v := range members(raw) {
+	for name, v := range rawjson.Members(raw) {
 		switch name {
 		case "index":
-			p.index = scalar(v)
+			p.index = rawjson.Scalar(v)
 		case "id":
-			p.id = scalar(v)
+			p.id = rawjson.Scalar(v)
 		case "type":
-			if p.kind = str(v); p.kind == builtin {
+			if p.kind = rawjson.Text(v); p.kind == builtin {
 				p.extra = append(p.extra, llm.Member{Name: name, Value: string(v)})
 			}
 		case "function":
@@ -68,7 +69,7 @@ func readPiece(raw []byte) piece {
 				p.over = true
 				return p
 			}
-			if !isEmpty(v) {
+			if !rawjson.IsEmpty(v) {
 				p.extra = append(p.extra, llm.Member{Name: name, Value: string(v)})
 			}
 		}
@@ -77,13 +78,13 @@ func readPiece(raw []byte) piece {
 }
 
 func (p *piece) function(raw []byte) {
-	for name, v := range members(raw) {
+	for name, v := range rawjson.Members(raw) {
 		switch {
 		case name == "name":
-			p.name = str(v)
-		case name != "arguments" || isNull(v):
-		case kind(v) == '"':
-			p.arguments, p.raw = str(v), v
+			p.name = rawjson.Text(v)
+		case name != "arguments" || rawjson.IsNull(v):
+		case rawjson.Kind(v) == '"':
+			p.arguments, p.raw = rawjson.Text(v), v
 		default:
 			p.arguments, p.object = string(v), true
 		}

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ func newClient(c Config, name string) *client {
 }
 
 func orEnv(value, name, def string) string {
-	return cmpOr(strings.TrimSpace(value), cmpOr(strings.TrimSpace(os.Getenv(name)), def))
+	return cmp.Or(strings.TrimSpace(value), cmp.Or(strings.TrimSpace(os.Getenv(name)), def))
 }
 
 // Generate implements [llm.Model].
@@ -55,7 +56,7 @@ func (c *client) Generate(ctx context.Context, req *llm.Request, sink func(llm.D
 	if err := req.Validate(); err != nil {
 		return nil, err
 	}
-	model := cmpOr(req.Model, c.name)
+	model := cmp.Or(req.Model, c.name)
 	if model == "" {
 		return nil, errors.New("openai: the request names no model, and neither does Model")
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -22,7 +23,7 @@ func contentOf(parts llm.Parts) ([]byte, error) {
 		if text == "" {
 			return nil, nil
 		}
-		return appendString(nil, text), nil
+		return rawjson.AppendString(nil, text), nil
 	}
 	list := make([][]byte, 0, len(parts))
 	for i, p := range parts {
@@ -50,7 +51,7 @@ func plainText(parts llm.Parts) (string, bool) {
 func encodePart(p llm.Part) ([]byte, error) {
 	switch p := p.(type) {
 	case llm.Text:
-		return object("text", appendString(nil, p.Text), p.Extra)
+		return object("text", rawjson.AppendString(nil, p.Text), p.Extra)
 	case llm.Image:
 		image, err := imageURL(p)
 		if err != nil {
@@ -61,7 +62,7 @@ func encodePart(p llm.Part) ([]byte, error) {
 		if len(p.Data) == 0 {
 			return nil, errors.New("the audio has no Data")
 		}
-		f := fields{{"data", appendString(nil, base64.StdEncoding.EncodeToString(p.Data))}}
+		f := fields{{"data", rawjson.AppendString(nil, base64.StdEncoding.EncodeToString(p.Data))}}
 		f.text("format", p.Format)
 		return object("input_audio", f.object(), p.Extra)
 	case llm.File:
@@ -80,7 +81,7 @@ func encodePart(p llm.Part) ([]byte, error) {
 
 // object is a part: its type, a member of that name, and the extra members.
 func object(typ string, value []byte, extra []llm.Member) ([]byte, error) {
-	f := fields{{"type", appendString(nil, typ)}, {typ, value}}
+	f := fields{{"type", rawjson.AppendString(nil, typ)}, {typ, value}}
 	if err := extend(&f, extra); err != nil {
 		return nil, err
 	}
@@ -98,7 +99,7 @@ func imageURL(p llm.Image) ([]byte, error) {
 	if url == "" {
 		return nil, errors.New("the image has neither URL nor Data")
 	}
-	f := fields{{"url", appendString(nil, url)}}
+	f := fields{{"url", rawjson.AppendString(nil, url)}}
 	f.textIf("detail", p.Detail)
 	return f.object(), nil
 }

@@ -15,7 +15,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/internal/netguard"
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -117,7 +119,7 @@ var requestIDs = []string{"X-Request-Id", "Request-Id", "Apim-Request-Id", "X-Am
 func requestID(h http.Header) string {
 	for _, name := range requestIDs {
 		if id := h.Get(name); id != "" {
-			return clip(id, 200)
+			return clip.Bytes(id, 200)
 		}
 	}
 	return ""
@@ -136,8 +138,8 @@ func (x *exchange) refused() error {
 		return x.redirected()
 	}
 	f := readFailure(body)
-	f.message = cmpOr(f.message, challenged(x.resp.Header))
-	f.code = cmpOr(f.code, x.resp.Header.Get("X-Amzn-Errortype"))
+	f.message = cmp.Or(f.message, challenged(x.resp.Header))
+	f.code = cmp.Or(f.code, x.resp.Header.Get("X-Amzn-Errortype"))
 	e := x.apiError(f, status)
 	if status == http.StatusNotFound {
 		e.Message += fmt.Sprintf(" (POST %s%s)", secretsOf(x.req).cutURL(x.req.URL), baseURLHint(e))
@@ -151,7 +153,7 @@ var challenge = regexp.MustCompile(`\berror_description="((?:[^"\\]|\\.)*)"`)
 func challenged(h http.Header) string {
 	for _, value := range h.Values("Www-Authenticate") {
 		if m := challenge.FindStringSubmatch(value); m != nil {
-			return clip(m[1], maxMessage)
+			return clip.Bytes(m[1], maxMessage)
 		}
 	}
 	return ""
@@ -192,8 +194,8 @@ func (x *exchange) apiError(f failure, status int) *llm.APIError {
 	f.host = x.req.URL.Hostname()
 	kind := f.kind(status, wait)
 	e := &llm.APIError{
-		Kind: kind, StatusCode: status, Code: clip(f.code, 200), Type: clip(f.typ, 200),
-		Param: clip(f.param, 200), Message: message, RetryAfter: wait, Retries: f.retries(h, kind),
+		Kind: kind, StatusCode: status, Code: clip.Bytes(f.code, 200), Type: clip.Bytes(f.typ, 200),
+		Param: clip.Bytes(f.param, 200), Message: message, RetryAfter: wait, Retries: f.retries(h, kind),
 	}
 	if kind == llm.KindContextOverflow {
 		e.Tokens, e.TokenLimit = f.overflow()
@@ -203,22 +205,22 @@ func (x *exchange) apiError(f failure, status int) *llm.APIError {
 
 // failure returns the error in a document or an event of a 200, or nil.
 func (x *exchange) failure(data []byte) error {
-	switch kind(data) {
+	switch rawjson.Kind(data) {
 	case '{':
-		choices := member(data, "choices")
-		if !isEmpty(choices) && !bytes.Contains(data, []byte(`"error"`)) {
+		choices := rawjson.Member(data, "choices")
+		if !rawjson.IsEmpty(choices) && !bytes.Contains(data, []byte(`"error"`)) {
 			return nil
 		}
-		if says(member(data, "error")) || isEmpty(choices) && complains(data) {
+		if says(rawjson.Member(data, "error")) || rawjson.IsEmpty(choices) && complains(data) {
 			return x.apiError(readFailure(data), x.resp.StatusCode)
 		}
-		if groq := member(data, "x_groq"); says(member(groq, "error")) { // the reason why the stream ended early
+		if groq := rawjson.Member(data, "x_groq"); says(rawjson.Member(groq, "error")) { // the reason why the stream ended early
 			f := readFailure(groq)
-			f.inner = cmpOr(f.inner, f.message)
+			f.inner = cmp.Or(f.inner, f.message)
 			return x.apiError(f, x.resp.StatusCode)
 		}
-		for c := range elements(choices) {
-			if inner := member(c, "error"); says(inner) {
+		for c := range rawjson.Elements(choices) {
+			if inner := rawjson.Member(c, "error"); says(inner) {
 				return x.apiError(readFailure(c), x.resp.StatusCode)
 			}
 		}
@@ -226,7 +228,7 @@ func (x *exchange) failure(data []byte) error {
 	case 'n':
 		return nil
 	case '[':
-		for e := range elements(data) {
+		for e := range rawjson.Elements(data) {
 			return x.failure(e)
 		}
 	}
@@ -235,19 +237,19 @@ func (x *exchange) failure(data []byte) error {
 
 // says reports whether the value of an "error" member means that there is an
 // error.
-func says(v []byte) bool { return !isEmpty(v) && string(v) != "false" && string(v) != "0" }
+func says(v []byte) bool { return !rawjson.IsEmpty(v) && string(v) != "false" && string(v) != "0" }
 
 // complains reports whether an object without choices describes an error
 // without an "error" member.
 func complains(data []byte) bool {
-	for name, v := range members(data) {
+	for name, v := range rawjson.Members(data) {
 		switch name {
 		case "object", "type":
-			if str(v) == "error" {
+			if rawjson.Text(v) == "error" {
 				return true
 			}
 		case "message":
-			if str(v) != "" { // an object is a message of another API
+			if rawjson.Text(v) != "" { // an object is a message of another API
 				return true
 			}
 		case "detail", "errors":
@@ -255,7 +257,7 @@ func complains(data []byte) bool {
 				return true
 			}
 		case "base_resp":
-			if says(member(v, "status_code")) {
+			if says(rawjson.Member(v, "status_code")) {
 				return true
 			}
 		}

@@ -2,12 +2,15 @@ package openai
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"html"
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
 // A failure is the description of an error in a body, in any known shape.
@@ -41,56 +44,56 @@ func readFailure(body []byte) failure {
 		if f.unquote(); f.message == string(body) {
 			return failure{message: excerpt(body)}
 		}
-		f.message = clip(f.message, maxMessage)
+		f.message = clip.Bytes(f.message, maxMessage)
 		return f
 	}
-	for e := range elements(body) {
+	for e := range rawjson.Elements(body) {
 		body = e
 		break
 	}
 	var f failure
 	f.read(body, 0)
 	if f.message == "" {
-		f.message, f.wordless = clip(string(body), maxMessage), true
+		f.message, f.wordless = clip.Bytes(string(body), maxMessage), true
 	}
 	f.unquote()
-	f.message = clip(f.message, maxMessage)
+	f.message = clip.Bytes(f.message, maxMessage)
 	return f
 }
 
 // read reads an object, and then the more specific "error" inside. It follows
 // as many levels of nesting as providers use.
 func (f *failure) read(object []byte, depth int) {
-	if s := str(object); s != "" {
+	if s := rawjson.Text(object); s != "" {
 		f.message = s
 		return
 	}
 	var inner []byte
 	var described, titled string
-	for name, v := range members(object) {
+	for name, v := range rawjson.Members(object) {
 		switch name {
 		case "message", "Message", "msg", "status_msg", "error_msg", "error_message", "errorMessage":
-			f.message = cmpOr(words(v), f.message)
+			f.message = cmp.Or(words(v), f.message)
 		case "error_description", "description": // OAuth 2.0, RFC 6749
-			described = cmpOr(str(v), described)
+			described = cmp.Or(rawjson.Text(v), described)
 		case "title", "reason": // the first one of RFC 9457
-			titled = cmpOr(titled, str(v))
+			titled = cmp.Or(titled, rawjson.Text(v))
 		case "detail", "details":
 			f.details(v)
 		case "code":
-			f.code = cmpOr(scalar(v), f.code)
+			f.code = cmp.Or(rawjson.Scalar(v), f.code)
 			f.number(v)
 		case "status", "status_code":
 			f.number(v)
-			if kind(v) == '"' {
-				f.inner = cmpOr(f.inner, str(v))
+			if rawjson.Kind(v) == '"' {
+				f.inner = cmp.Or(f.inner, rawjson.Text(v))
 			}
 		case "type":
-			f.typ = cmpOr(str(v), f.typ)
+			f.typ = cmp.Or(rawjson.Text(v), f.typ)
 		case "param":
-			f.param = cmpOr(scalar(v), f.param)
+			f.param = cmp.Or(rawjson.Scalar(v), f.param)
 		case "innererror", "inner_error":
-			f.inner = cmpOr(str(member(v, "code")), f.inner)
+			f.inner = cmp.Or(rawjson.Text(rawjson.Member(v, "code")), f.inner)
 		case "metadata":
 			f.metadata(v, depth)
 		case "n_prompt_tokens":
@@ -102,19 +105,19 @@ func (f *failure) read(object []byte, depth int) {
 		case "error":
 			inner = v
 		case "errors":
-			for e := range elements(v) {
+			for e := range rawjson.Elements(v) {
 				inner = e
 				break
 			}
 		}
 	}
-	switch name := str(inner); {
+	switch name := rawjson.Text(inner); {
 	case name != "":
 		f.name(name, described)
-	case depth < 3 && !isNull(inner):
+	case depth < 3 && !rawjson.IsNull(inner):
 		f.read(inner, depth+1)
 	}
-	f.message = cmpOr(joinWords(f.message, described), titled)
+	f.message = cmp.Or(joinWords(f.message, described), titled)
 }
 
 // errorName matches an "error" string that is a name, not a text.
@@ -124,7 +127,7 @@ var errorName = regexp.MustCompile(`^[a-z][a-z0-9]*([_.-][a-z0-9]+)*$`)
 // members describe.
 func (f *failure) name(s, described string) {
 	if errorName.MatchString(s) {
-		f.code = cmpOr(f.code, s)
+		f.code = cmp.Or(f.code, s)
 		if f.message != "" || described != "" {
 			return
 		}
@@ -157,7 +160,7 @@ func (f *failure) unquote() {
 		return
 	}
 	quoted := []byte(f.message[from : to+1])
-	if !json.Valid(quoted) || isNull(member(quoted, "error")) && str(member(quoted, "message")) == "" {
+	if !json.Valid(quoted) || rawjson.IsNull(rawjson.Member(quoted, "error")) && rawjson.Text(rawjson.Member(quoted, "message")) == "" {
 		return
 	}
 	var behind failure
@@ -168,8 +171,8 @@ func (f *failure) unquote() {
 	before := eventField.ReplaceAllString(f.message[:from], "")
 	f.message = strings.TrimSpace(before + behind.message + f.message[to+1:])
 	f.behind = behind.status
-	f.inner = cmpOr(f.inner, behind.knownCode())
-	f.delay, f.reset = cmpOr(f.delay, behind.delay), cmpOr(f.reset, behind.reset)
+	f.inner = cmp.Or(f.inner, behind.knownCode())
+	f.delay, f.reset = cmp.Or(f.delay, behind.delay), cmp.Or(f.reset, behind.reset)
 	if f.tokens == 0 && f.limit == 0 {
 		f.tokens, f.limit = behind.tokens, behind.limit
 	}
@@ -178,27 +181,27 @@ func (f *failure) unquote() {
 // baseResp reads MiniMax's error number, which is not an HTTP status; 0 means
 // success.
 func (f *failure) baseResp(raw []byte) {
-	code := scalar(member(raw, "status_code"))
+	code := rawjson.Scalar(rawjson.Member(raw, "status_code"))
 	if code == "" || code == "0" {
 		return
 	}
-	f.code = cmpOr(f.code, code)
-	f.inner = cmpOr(f.inner, "base_resp "+code)
-	f.message = cmpOr(f.message, strings.TrimSpace(words(member(raw, "status_msg"))+" ("+code+")"))
+	f.code = cmp.Or(f.code, code)
+	f.inner = cmp.Or(f.inner, "base_resp "+code)
+	f.message = cmp.Or(f.message, strings.TrimSpace(words(rawjson.Member(raw, "status_msg"))+" ("+code+")"))
 }
 
 // number reads an HTTP status.
 func (f *failure) number(raw []byte) {
-	if n, err := strconv.Atoi(scalar(raw)); err == nil && n >= 400 && n <= 599 {
+	if n, err := strconv.Atoi(rawjson.Scalar(raw)); err == nil && n >= 400 && n <= 599 {
 		f.status = n
 	}
 }
 
 // details reads the words of FastAPI, or Google's list with a delay.
 func (f *failure) details(raw []byte) {
-	for e := range elements(raw) {
-		f.delay = cmpOr(f.delay, str(member(e, "retryDelay")))
-		f.reason = cmpOr(f.reason, str(member(e, "reason")))
+	for e := range rawjson.Elements(raw) {
+		f.delay = cmp.Or(f.delay, rawjson.Text(rawjson.Member(e, "retryDelay")))
+		f.reason = cmp.Or(f.reason, rawjson.Text(rawjson.Member(e, "reason")))
 	}
 	if f.message == "" && f.delay == "" {
 		f.message = words(raw)
@@ -207,13 +210,13 @@ func (f *failure) details(raw []byte) {
 
 // metadata reads what routers report about the provider behind the router.
 func (f *failure) metadata(raw []byte, depth int) {
-	for name, v := range members(member(raw, "headers")) {
+	for name, v := range rawjson.Members(rawjson.Member(raw, "headers")) {
 		if strings.EqualFold(name, "X-RateLimit-Reset") {
-			f.reset = scalar(v)
+			f.reset = rawjson.Scalar(v)
 		}
 	}
 	var behind failure
-	text := str(member(raw, "raw"))
+	text := rawjson.Text(rawjson.Member(raw, "raw"))
 	if json.Valid([]byte(text)) && depth < 3 {
 		behind.read([]byte(strings.TrimSpace(text)), depth+1)
 		text = behind.message
@@ -221,13 +224,13 @@ func (f *failure) metadata(raw []byte, depth int) {
 	if text != "" && text != f.message {
 		f.message = strings.TrimPrefix(f.message+": "+text, ": ")
 	}
-	f.inner = cmpOr(f.inner, behind.code)
+	f.inner = cmp.Or(f.inner, behind.code)
 }
 
 // words returns a string, or any other value as compact JSON.
 func words(raw []byte) string {
-	if kind(raw) == '"' || isEmpty(raw) {
-		return str(raw)
+	if rawjson.Kind(raw) == '"' || rawjson.IsEmpty(raw) {
+		return rawjson.Text(raw)
 	}
 	var b bytes.Buffer
 	if json.Compact(&b, raw) != nil {
@@ -247,26 +250,12 @@ var (
 func excerpt(body []byte) string {
 	text := string(valid(body[:min(len(body), drainBytes)]))
 	if len(body) >= drainBytes { // the client stopped reading there
-		text += ellipsis
+		text += clip.Ellipsis
 	}
 	if m := htmlTitle.FindStringSubmatch(text); m != nil && strings.TrimSpace(m[1]) != "" {
 		text = "an HTML page: " + m[1]
 	} else if strings.HasPrefix(strings.TrimSpace(text), "<") {
 		text = "an HTML page: " + htmlNoise.ReplaceAllString(text, " ")
 	}
-	return clip(strings.TrimSpace(blanks.ReplaceAllString(html.UnescapeString(text), " ")), 200)
-}
-
-// ellipsis ends a clipped text.
-const ellipsis = "…"
-
-// clip cuts text to at most max bytes at a character boundary.
-func clip(text string, max int) string {
-	if len(text) <= max {
-		return text
-	}
-	for max > 0 && !utf8.RuneStart(text[max]) {
-		max--
-	}
-	return text[:max] + ellipsis
+	return clip.Bytes(strings.TrimSpace(blanks.ReplaceAllString(html.UnescapeString(text), " ")), 200)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -50,7 +51,7 @@ func (g *gathered) value(name string) *tree {
 
 // last keeps the value unless empty. A later value replaces an earlier value.
 func (g *gathered) last(name string, value []byte) {
-	if isEmpty(value) {
+	if rawjson.IsEmpty(value) {
 		return
 	}
 	if t := g.value(name); t != nil {
@@ -76,7 +77,7 @@ func (g *gathered) piece(name string, value []byte) {
 }
 
 func (g *gathered) join(name string, value []byte, j joint) {
-	if isEmpty(value) {
+	if rawjson.IsEmpty(value) {
 		return
 	}
 	t := g.value(name)
@@ -91,7 +92,7 @@ func (g *gathered) join(name string, value []byte, j joint) {
 // appended keeps the value. The elements of a later list are appended, even if
 // they repeat earlier elements; any other value replaces the earlier value.
 func (g *gathered) appended(name string, value []byte) {
-	if t := g.values[name]; t != nil && kind(t.raw) == '[' && kind(value) == '[' && !isEmpty(value) {
+	if t := g.values[name]; t != nil && rawjson.Kind(t.raw) == '[' && rawjson.Kind(value) == '[' && !rawjson.IsEmpty(value) {
 		t.appendElements(value)
 		return
 	}
@@ -116,7 +117,7 @@ func (g *gathered) object() json.RawMessage {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(appendString(b, name), ':')
+		b = append(rawjson.AppendString(b, name), ':')
 		b = g.values[name].append(b)
 	}
 	return append(b, '}')

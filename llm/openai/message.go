@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -101,7 +102,7 @@ const bridgeText = "I have read the results."
 // put writes a message.
 func (e *encoder) put(b []byte, role llm.Role, f fields) []byte {
 	if e.bridge && role == llm.RoleUser && e.last == llm.RoleTool {
-		b = e.put(b, llm.RoleAssistant, fields{{"role", []byte(`"assistant"`)}, {"content", appendString(nil, bridgeText)}})
+		b = e.put(b, llm.RoleAssistant, fields{{"role", []byte(`"assistant"`)}, {"content", rawjson.AppendString(nil, bridgeText)}})
 	}
 	return e.putRaw(b, role, f.object())
 }
@@ -205,7 +206,7 @@ func answerParts(m llm.Message) llm.Parts {
 func audioRef(m llm.Message) []byte {
 	for _, p := range m.Parts {
 		if a, ok := p.(llm.Audio); ok && a.ID != "" {
-			return fields{{"id", appendString(nil, a.ID)}}.object()
+			return fields{{"id", rawjson.AppendString(nil, a.ID)}}.object()
 		}
 	}
 	return nil
@@ -239,8 +240,8 @@ func (e *encoder) hosted(calls []byte, m llm.Message) []byte {
 	if i < 0 || !slices.Contains(e.names(), "tool_calls") || !json.Valid([]byte(m.Extra[i].Value)) {
 		return calls
 	}
-	list := slices.Collect(elements(calls))
-	return array(slices.AppendSeq(list, elements([]byte(m.Extra[i].Value))))
+	list := slices.Collect(rawjson.Elements(calls))
+	return array(slices.AppendSeq(list, rawjson.Elements([]byte(m.Extra[i].Value))))
 }
 
 // thoughtIn returns the reasoning from the member with the given name.

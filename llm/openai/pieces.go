@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
 // This file joins JSON that comes in pieces. One rule holds for all of it: what is
@@ -51,7 +53,7 @@ func (t *tree) kind() byte {
 	case t.list:
 		return '['
 	}
-	return kind(t.raw)
+	return rawjson.Kind(t.raw)
 }
 
 // set makes v the value, whatever came before.
@@ -60,7 +62,7 @@ func (t *tree) set(v []byte) { *t = tree{raw: append(t.raw[:0], v...)} }
 // text returns the string in the member of that name.
 func (t *tree) text(name string) string {
 	if m := t.members[name]; m != nil {
-		return scalar(m.raw)
+		return rawjson.Scalar(m.raw)
 	}
 	return ""
 }
@@ -68,8 +70,8 @@ func (t *tree) text(name string) string {
 // join enters the next piece of t, which is the value of the member name.
 func (j *joint) join(t *tree, name string, v []byte, c place) {
 	c.thinks = c.thinks || thinks(name)
-	switch old, next := t.kind(), kind(v); {
-	case old != 0 && isEmpty(v):
+	switch old, next := t.kind(), rawjson.Kind(v); {
+	case old != 0 && rawjson.IsEmpty(v):
 	case old != next || c.depth == deepest:
 		t.set(v)
 	case next == '{':
@@ -120,7 +122,7 @@ func (j *joint) open(t *tree) {
 	}
 	raw := t.raw
 	*t = tree{members: map[string]*tree{}}
-	for name, v := range members(raw) {
+	for name, v := range rawjson.Members(raw) {
 		j.member(t, name).set(v)
 	}
 }
@@ -139,8 +141,8 @@ func (j *joint) member(t *tree, name string) *tree {
 func (j *joint) object(t *tree, v []byte, c place) {
 	j.open(t)
 	c.depth++
-	c.signed = len(str(member(v, "signature"))) > 0
-	for name, m := range members(v) {
+	c.signed = len(rawjson.Text(rawjson.Member(v, "signature"))) > 0
+	for name, m := range rawjson.Members(v) {
 		if j.over() {
 			return
 		}
@@ -167,7 +169,7 @@ func (j *joint) array(t *tree, v []byte, c place) {
 	c.depth++
 	c.keyed = true
 	first := true
-	for e := range elements(v) {
+	for e := range rawjson.Elements(v) {
 		if j.over() {
 			return
 		}
@@ -182,8 +184,8 @@ func (j *joint) array(t *tree, v []byte, c place) {
 }
 
 func holdsObjects(list []byte) bool {
-	for e := range elements(list) {
-		return kind(e) == '{'
+	for e := range rawjson.Elements(list) {
+		return rawjson.Kind(e) == '{'
 	}
 	return false
 }
@@ -201,7 +203,7 @@ func (t *tree) beginsRaw(v []byte) bool {
 // appendElements appends the elements of v, whatever they are.
 func (t *tree) appendElements(v []byte) {
 	t.raw = append(bytes.TrimRight(t.raw[:len(t.raw)-1], " \r\n\t"), ',')
-	t.raw = append(t.raw, v[space(v, 1):]...)
+	t.raw = append(t.raw, v[rawjson.SpaceEnd(v, 1):]...)
 }
 
 // spread takes the list apart.
@@ -211,7 +213,7 @@ func (j *joint) spread(t *tree) {
 	}
 	raw := t.raw
 	*t = tree{list: true, keys: map[string]*tree{}}
-	for e := range elements(raw) {
+	for e := range rawjson.Elements(raw) {
 		if j.over() {
 			return
 		}
@@ -237,13 +239,13 @@ func (t *tree) register(m *tree, e []byte) {
 }
 
 func labels(e []byte) (index, id, typ string) {
-	return scalar(member(e, "index")), scalar(member(e, "id")), str(member(e, "type"))
+	return rawjson.Scalar(rawjson.Member(e, "index")), rawjson.Scalar(rawjson.Member(e, "id")), rawjson.Text(rawjson.Member(e, "type"))
 }
 
 // repeatedBy reports whether v begins with all elements of the list.
 func (t *tree) repeatedBy(v []byte) bool {
 	n := 0
-	for e := range elements(v) {
+	for e := range rawjson.Elements(v) {
 		if n == len(t.elems) {
 			break
 		}
@@ -259,7 +261,7 @@ func (t *tree) repeatedBy(v []byte) bool {
 // index and of no other type or id, or else that of the same id. What the model
 // thought needs neither.
 func (j *joint) match(t *tree, e []byte, first bool, c place) *tree {
-	if kind(e) != '{' {
+	if rawjson.Kind(e) != '{' {
 		return nil
 	}
 	index, id, typ := labels(e)
@@ -309,21 +311,21 @@ func (t *tree) latest(key, typ string) *tree {
 // goesOn reports whether e, which has neither index nor id, is more of the thought
 // t. A thought ends with its signature, and what is encrypted comes whole.
 func (t *tree) goesOn(e []byte, typ string) bool {
-	if other(t.text("type"), typ) || !isEmpty(member(e, "data")) {
+	if other(t.text("type"), typ) || !rawjson.IsEmpty(rawjson.Member(e, "data")) {
 		return false
 	}
-	says := slices.ContainsFunc(pieced, func(name string) bool { return !isEmpty(member(e, name)) })
-	return says && (t.text("signature") == "" || str(member(e, "signature")) == t.text("signature"))
+	says := slices.ContainsFunc(pieced, func(name string) bool { return !rawjson.IsEmpty(rawjson.Member(e, name)) })
+	return says && (t.text("signature") == "" || rawjson.Text(rawjson.Member(e, "signature")) == t.text("signature"))
 }
 
 // contradicts reports whether a member of e has another value in t.
 func (t *tree) contradicts(e []byte) bool {
-	for name, v := range members(e) {
+	for name, v := range rawjson.Members(e) {
 		m := t.members[name]
-		if m == nil || isEmpty(v) || slices.Contains(pieced, name) {
+		if m == nil || rawjson.IsEmpty(v) || slices.Contains(pieced, name) {
 			continue
 		}
-		if old := m.append(nil); !isEmpty(old) && !sameJSON(old, v) {
+		if old := m.append(nil); !rawjson.IsEmpty(old) && !sameJSON(old, v) {
 			return true
 		}
 	}
@@ -339,7 +341,7 @@ func (t *tree) append(b []byte) []byte {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = t.members[name].append(append(appendString(b, name), ':'))
+			b = t.members[name].append(append(rawjson.AppendString(b, name), ':'))
 		}
 		return append(b, '}')
 	case t.list:

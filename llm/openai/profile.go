@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -180,7 +181,7 @@ const (
 )
 
 // maxTokensField is the member that bounds the answer.
-func (p *Profile) maxTokensField() string { return cmpOr(p.MaxTokensField, newCap) }
+func (p *Profile) maxTokensField() string { return cmp.Or(p.MaxTokensField, newCap) }
 
 const (
 	newCap = "max_completion_tokens"

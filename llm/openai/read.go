@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -57,10 +59,10 @@ func (x *exchange) answered() error {
 	encoded := enc != "" && !strings.EqualFold(enc, "identity")
 	switch {
 	case encoded && x.resp.StatusCode >= 300:
-		x.body = strings.NewReader(fmt.Sprintf("the error is encoded as %q, which was not asked for", clip(enc, 40)))
+		x.body = strings.NewReader(fmt.Sprintf("the error is encoded as %q, which was not asked for", clip.Bytes(enc, 40)))
 		return x.refused()
 	case encoded:
-		return x.malformed(fmt.Sprintf("the answer is encoded as %q, which was not asked for", clip(enc, 40)))
+		return x.malformed(fmt.Sprintf("the answer is encoded as %q, which was not asked for", clip.Bytes(enc, 40)))
 	case x.resp.StatusCode >= 300:
 		return x.refused()
 	}
@@ -113,7 +115,7 @@ func firstByte(r *bufio.Reader) (byte, error) {
 		if err != nil {
 			return 0, err
 		}
-		if !isSpace(c) {
+		if !rawjson.IsSpace(c) {
 			return c, r.UnreadByte()
 		}
 	}
@@ -164,7 +166,7 @@ func isStream(data []byte) bool {
 		return false
 	}
 	rest := bytes.TrimSpace(data[d.InputOffset():])
-	return kind(rest) == '{' || looksLikeEvents(rest) || isDone(rest)
+	return rawjson.Kind(rest) == '{' || looksLikeEvents(rest) || isDone(rest)
 }
 
 // document reads a whole answer.
@@ -290,7 +292,7 @@ func (x *exchange) readable(e event, good bool) error {
 }
 
 func (x *exchange) event(e event, a *answer, good bool) error {
-	if e.bare && e.name != "error" && (!json.Valid(e.data) || kind(e.data) != '{') {
+	if e.bare && e.name != "error" && (!json.Valid(e.data) || rawjson.Kind(e.data) != '{') {
 		a.proof.spoil(e.data)
 		return nil
 	}
@@ -303,11 +305,11 @@ func (x *exchange) event(e event, a *answer, good bool) error {
 	if e.name == "error" {
 		return x.apiError(readFailure(e.data), x.resp.StatusCode)
 	}
-	if e.bare && isEmpty(member(e.data, "choices")) {
+	if e.bare && rawjson.IsEmpty(rawjson.Member(e.data, "choices")) {
 		a.proof.spoil(e.data)
 		return nil
 	}
-	if kind(e.data) == '[' { // passed over, what it says would be missing
+	if rawjson.Kind(e.data) == '[' { // passed over, what it says would be missing
 		return x.malformed("an event is a list: " + excerpt(e.data))
 	}
 	if err := a.document(e.data, false); err != nil {

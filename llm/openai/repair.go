@@ -2,12 +2,14 @@ package openai
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -59,7 +61,7 @@ func (c *calls) findCopies() {
 			continue
 		}
 		s.again = true
-		o.id = cmpOr(o.id, s.id)
+		o.id = cmp.Or(o.id, s.id)
 		for _, m := range s.extra.members() {
 			o.extra.update(m.Name, []byte(m.Value))
 		}
@@ -101,7 +103,7 @@ func renamed(from, to string) string {
 	if from == to {
 		return ""
 	}
-	return fmt.Sprintf(wasNamed, clip(from, 100))
+	return fmt.Sprintf(wasNamed, clip.Bytes(from, 100))
 }
 
 // arguments joins the fragments of s and names the repair, if any. Only empty

@@ -1,11 +1,13 @@
 package openai
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -128,7 +130,7 @@ func (p *Profile) tools(f *fields, req *llm.Request, called bool) error {
 		return nil
 	}
 	if name, ok := choice.Named(); ok {
-		f.raw("tool_choice", fields{{"type", []byte(`"function"`)}, {"function", fields{{"name", appendString(nil, name)}}.object()}}.object())
+		f.raw("tool_choice", fields{{"type", []byte(`"function"`)}, {"function", fields{{"name", rawjson.AppendString(nil, name)}}.object()}}.object())
 	} else {
 		f.textIf("tool_choice", string(choice))
 	}
@@ -216,7 +218,7 @@ func (p *Profile) toolEffort(f *fields) {
 	case p.ToolEffort == effortOmitted:
 		*f = slices.DeleteFunc(*f, func(m field) bool { return m.name == "reasoning_effort" })
 	default:
-		f.replace("reasoning_effort", appendString(nil, p.ToolEffort))
+		f.replace("reasoning_effort", rawjson.AppendString(nil, p.ToolEffort))
 	}
 }
 
@@ -235,7 +237,7 @@ func (p *Profile) output(f *fields, o *llm.OutputFormat) error {
 	if typ == "" && len(o.Schema) > 0 {
 		typ = "json_schema"
 	}
-	switch typ = cmpOr(typ, "text"); typ {
+	switch typ = cmp.Or(typ, "text"); typ {
 	case "text", "json_object":
 		f.raw("response_format", fields{{"type", encoded(typ)}}.object())
 		return nil
@@ -247,7 +249,7 @@ func (p *Profile) output(f *fields, o *llm.OutputFormat) error {
 		return fmt.Errorf("openai: the schema of the output is no JSON")
 	}
 	var s fields
-	s.text("name", cmpOr(o.Name, "output"))
+	s.text("name", cmp.Or(o.Name, "output"))
 	s.textIf("description", o.Description)
 	s.raw("schema", p.fit(o.Schema))
 	if p.Strict != StrictNever {

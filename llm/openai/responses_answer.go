@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -47,8 +49,8 @@ var echoedMembers = []string{
 
 // document takes a whole response. It returns false if data has no list of items.
 func (a *responsesAnswer) document(data []byte) (bool, error) {
-	output := member(data, "output")
-	if kind(output) != '[' {
+	output := rawjson.Member(data, "output")
+	if rawjson.Kind(output) != '[' {
 		return false, nil
 	}
 	if err := a.response(data); err != nil {
@@ -59,16 +61,16 @@ func (a *responsesAnswer) document(data []byte) (bool, error) {
 
 // response reads the members of a response except the items.
 func (a *responsesAnswer) response(data []byte) error {
-	for name, v := range members(data) {
+	for name, v := range rawjson.Members(data) {
 		switch name {
 		case "id":
-			a.id = cmp.Or(scalar(v), a.id)
+			a.id = cmp.Or(rawjson.Scalar(v), a.id)
 		case "model":
-			a.model = cmp.Or(str(v), a.model)
+			a.model = cmp.Or(rawjson.Text(v), a.model)
 		case "status":
-			a.status = str(v)
+			a.status = rawjson.Text(v)
 		case "incomplete_details":
-			a.reason = str(member(v, "reason"))
+			a.reason = rawjson.Text(rawjson.Member(v, "reason"))
 		case "usage":
 			a.usage.see(v)
 		default:
@@ -87,7 +89,7 @@ func (a *responsesAnswer) response(data []byte) error {
 // items.
 func (a *responsesAnswer) whole(output []byte) error {
 	n := 0
-	for raw := range elements(output) {
+	for raw := range rawjson.Elements(output) {
 		item, err := a.item(strconv.Itoa(n), raw)
 		if err != nil {
 			return err
@@ -197,7 +199,7 @@ func (a *responsesAnswer) repeats(seen map[string]llm.ToolCall, parts llm.Parts)
 	if !known || before.Name != call.Name || before.Arguments != call.Arguments {
 		return false, nil
 	}
-	return true, a.note(fmt.Sprintf("the call %q came twice and counts once", clip(call.ID, maxShownID)))
+	return true, a.note(fmt.Sprintf("the call %q came twice and counts once", clip.Bytes(call.ID, maxShownID)))
 }
 
 // compareItems orders items by their output_index. Items without one keep the
@@ -233,7 +235,7 @@ func (a *responsesAnswer) ending(m llm.Message) llm.Finish {
 
 // cutOff reports whether arguments are the beginning of a JSON object.
 func cutOff(arguments string) bool {
-	if kind([]byte(arguments)) != '{' || json.Valid([]byte(arguments)) {
+	if rawjson.Kind([]byte(arguments)) != '{' || json.Valid([]byte(arguments)) {
 		return false
 	}
 	var n nesting

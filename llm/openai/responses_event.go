@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -25,12 +27,12 @@ import (
 //	no terminal event                           an error: truncated
 //	events behind the terminal event            are not read
 func (a *responsesAnswer) event(name string, data []byte) (end bool, err error) {
-	typ := cmp.Or(str(member(data, "type")), name)
+	typ := cmp.Or(rawjson.Text(rawjson.Member(data, "type")), name)
 	switch typ {
 	case "response.created", "response.in_progress", "response.queued":
-		return false, a.response(member(data, "response"))
+		return false, a.response(rawjson.Member(data, "response"))
 	case "response.completed", "response.incomplete":
-		return true, a.terminal(typ, member(data, "response"))
+		return true, a.terminal(typ, rawjson.Member(data, "response"))
 	case "response.output_item.added", "response.output_item.done":
 		return false, a.itemEvent(typ, data)
 	}
@@ -103,18 +105,18 @@ func (a *responsesAnswer) partEvent(e partEvent, data []byte) error {
 		if len(all.keys) == mostPartMembers*mostPartMembers {
 			return errTooMany
 		}
-		text = all.at(scalar(member(data, e.index)))
+		text = all.at(rawjson.Scalar(rawjson.Member(data, e.index)))
 	}
 	var more string
 	if e.whole == "" {
-		more = text.delta(member(data, "delta"))
+		more = text.delta(rawjson.Member(data, "delta"))
 	} else {
-		full := member(data, e.whole)
-		if isNull(full) {
+		full := rawjson.Member(data, e.whole)
+		if rawjson.IsNull(full) {
 			return nil
 		}
-		if kind(full) == '"' {
-			full = []byte(str(full))
+		if rawjson.Kind(full) == '"' {
+			full = []byte(rawjson.Text(full))
 		}
 		more, _ = strings.CutPrefix(string(full), string(text.text))
 		if !bytes.HasPrefix(full, text.text) {
@@ -132,15 +134,15 @@ func (a *responsesAnswer) partEvent(e partEvent, data []byte) error {
 // itemKey identifies the item of an event by output_index, or by the item's id
 // if the server sends no index.
 func itemKey(data []byte) string {
-	if index := scalar(member(data, "output_index")); index != "" {
+	if index := rawjson.Scalar(rawjson.Member(data, "output_index")); index != "" {
 		return index
 	}
-	return "id " + cmp.Or(scalar(member(data, "item_id")), scalar(member(member(data, "item"), "id")))
+	return "id " + cmp.Or(rawjson.Scalar(rawjson.Member(data, "item_id")), rawjson.Scalar(rawjson.Member(rawjson.Member(data, "item"), "id")))
 }
 
 func (a *responsesAnswer) itemEvent(typ string, data []byte) error {
-	raw := member(data, "item")
-	if kind(raw) != '{' {
+	raw := rawjson.Member(data, "item")
+	if rawjson.Kind(raw) != '{' {
 		return nil
 	}
 	if typ == "response.output_item.done" {
@@ -165,12 +167,12 @@ func (a *responsesAnswer) terminal(typ string, response []byte) error {
 	if a.status == "" || a.status == "in_progress" {
 		a.status = strings.TrimPrefix(typ, "response.")
 	}
-	output := member(response, "output")
+	output := rawjson.Member(response, "output")
 	if len(a.items) == 0 {
 		return a.whole(output)
 	}
 	n := 0
-	for raw := range elements(output) {
+	for raw := range rawjson.Elements(output) {
 		a.complete(n, raw)
 		n++
 	}
@@ -180,14 +182,14 @@ func (a *responsesAnswer) terminal(typ string, response []byte) error {
 // complete adds the encrypted content to the reasoning item with that id, or at
 // that place.
 func (a *responsesAnswer) complete(place int, raw []byte) {
-	if isEmpty(member(raw, "encrypted_content")) {
+	if rawjson.IsEmpty(rawjson.Member(raw, "encrypted_content")) {
 		return
 	}
-	id := scalar(member(raw, "id"))
+	id := rawjson.Scalar(rawjson.Member(raw, "id"))
 	at := slices.IndexFunc(a.items, func(it *responseItem) bool {
-		return it.typ == "reasoning" && (id != "" && scalar(member(it.raw(), "id")) == id || it.indexed && it.index == place)
+		return it.typ == "reasoning" && (id != "" && rawjson.Scalar(rawjson.Member(it.raw(), "id")) == id || it.indexed && it.index == place)
 	})
-	if at >= 0 && isEmpty(member(a.items[at].raw(), "encrypted_content")) {
+	if at >= 0 && rawjson.IsEmpty(rawjson.Member(a.items[at].raw(), "encrypted_content")) {
 		a.items[at].done = slices.Clone(raw)
 	}
 }
@@ -212,7 +214,7 @@ func (a *responsesAnswer) skip(typ string) {
 	if a.unknown == nil {
 		a.unknown = map[string]int{}
 	}
-	typ = clip(typ, maxShownID)
+	typ = clip.Bytes(typ, maxShownID)
 	if _, known := a.unknown[typ]; known || len(a.unknown) < mostPartMembers {
 		a.unknown[typ]++
 	}

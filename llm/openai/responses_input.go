@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -42,7 +43,7 @@ func (r messageRules) itemSpeech(m llm.Message) (fields, error) {
 }
 
 func textItem(typ, text string) []byte {
-	return fields{{"type", appendString(nil, typ)}, {"text", appendString(nil, text)}}.object()
+	return fields{{"type", rawjson.AppendString(nil, typ)}, {"text", rawjson.AppendString(nil, text)}}.object()
 }
 
 // inputPart is a part of a message or of a result.
@@ -51,21 +52,21 @@ func inputPart(p llm.Part) ([]byte, error) {
 	var extra []llm.Member
 	switch p := p.(type) {
 	case llm.Text:
-		f, extra = fields{{"type", []byte(`"input_text"`)}, {"text", appendString(nil, p.Text)}}, p.Extra
+		f, extra = fields{{"type", []byte(`"input_text"`)}, {"text", rawjson.AppendString(nil, p.Text)}}, p.Extra
 	case llm.Image:
 		image, err := imageURL(p)
 		if err != nil {
 			return nil, err
 		}
-		f, extra = fields{{"type", []byte(`"input_image"`)}, {"image_url", member(image, "url")}}, p.Extra
-		f.rawIf("detail", member(image, "detail"))
+		f, extra = fields{{"type", []byte(`"input_image"`)}, {"image_url", rawjson.Member(image, "url")}}, p.Extra
+		f.rawIf("detail", rawjson.Member(image, "detail"))
 	case llm.File:
 		f, extra = fields{{"type", []byte(`"input_file"`)}}, p.Extra
-		for name, v := range members(file(p)) {
+		for name, v := range rawjson.Members(file(p)) {
 			f.raw(name, v)
 		}
 	case llm.Audio:
-		audio := fields{{"data", appendString(nil, base64.StdEncoding.EncodeToString(p.Data))}, {"format", appendString(nil, p.Format)}}
+		audio := fields{{"data", rawjson.AppendString(nil, base64.StdEncoding.EncodeToString(p.Data))}, {"format", rawjson.AppendString(nil, p.Format)}}
 		f, extra = fields{{"type", []byte(`"input_audio"`)}, {"input_audio", audio.object()}}, p.Extra
 	case llm.RawPart:
 		if !json.Valid([]byte(p.JSON)) {
@@ -141,14 +142,14 @@ func plainOutput(spoken, calls llm.Parts) (items []outputItem) {
 // (xAI), an empty id (OpenAI), an id without encrypted content, since nothing is
 // stored, or no summary.
 func (e *encoder) reasoningItem(raw []byte) []byte {
-	encrypted := !isEmpty(member(raw, "encrypted_content"))
-	open := !isEmpty(member(raw, "content"))
+	encrypted := !rawjson.IsEmpty(rawjson.Member(raw, "encrypted_content"))
+	open := !rawjson.IsEmpty(rawjson.Member(raw, "content"))
 	if e.noReasoning || !encrypted && !open {
 		return nil
 	}
 	var f fields
-	for name, v := range members(raw) {
-		if !isNull(v) && (name != "id" || encrypted && len(v) > len(`""`)) {
+	for name, v := range rawjson.Members(raw) {
+		if !rawjson.IsNull(v) && (name != "id" || encrypted && len(v) > len(`""`)) {
 			f.raw(name, v)
 		}
 	}
@@ -162,7 +163,7 @@ func (e *encoder) reasoningItem(raw []byte) []byte {
 }
 
 func memberCount(object []byte) (n int) {
-	for range members(object) {
+	for range rawjson.Members(object) {
 		n++
 	}
 	return n
@@ -177,7 +178,7 @@ func assistantItem(it outputItem) []byte {
 		case llm.Text:
 			content = append(content, textItem("output_text", p.Text))
 		case llm.Refusal:
-			content = append(content, fields{{"type", []byte(`"refusal"`)}, {"refusal", appendString(nil, p.Text)}}.object())
+			content = append(content, fields{{"type", []byte(`"refusal"`)}, {"refusal", rawjson.AppendString(nil, p.Text)}}.object())
 		}
 	}
 	f := fields{{"type", []byte(`"message"`)}, {"role", []byte(`"assistant"`)}, {"content", array(content)}}
@@ -201,9 +202,9 @@ func (e *encoder) callItem(it outputItem, n, i int, used map[string]bool) []byte
 	e.open.add(o)
 	f := fields{
 		{"type", []byte(`"function_call"`)},
-		{"call_id", appendString(nil, o.wire)},
-		{"name", appendString(nil, o.name)},
-		{"arguments", appendString(nil, jsonOr(call.Arguments))},
+		{"call_id", rawjson.AppendString(nil, o.wire)},
+		{"name", rawjson.AppendString(nil, o.name)},
+		{"arguments", rawjson.AppendString(nil, jsonOr(call.Arguments))},
 	}
 	return keep(f, it.raw).object()
 }
@@ -219,14 +220,14 @@ func jsonOr(arguments string) string {
 
 // resultItem is the result of a call.
 func resultItem(o openCall, output []byte) fields {
-	return fields{{"type", []byte(`"function_call_output"`)}, {"call_id", appendString(nil, o.wire)}, {"output", output}}
+	return fields{{"type", []byte(`"function_call_output"`)}, {"call_id", rawjson.AppendString(nil, o.wire)}, {"output", output}}
 }
 
 // itemOutput returns the content of a result: a text, or a list of parts for
 // pictures or files.
 func (e *encoder) itemOutput(r llm.ToolResult) []byte {
 	if e.textResults || !slices.ContainsFunc(r.Parts, shows) {
-		return appendString(nil, e.resultText(r))
+		return rawjson.AppendString(nil, e.resultText(r))
 	}
 	list := make([][]byte, 0, len(r.Parts))
 	for _, p := range r.Parts {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -87,7 +88,7 @@ func (it *responseItem) begin(a *responsesAnswer, raw []byte) error {
 		return nil
 	}
 	it.added = slices.Clone(raw)
-	it.typ = str(member(raw, "type"))
+	it.typ = rawjson.Text(rawjson.Member(raw, "type"))
 	return it.announce(a)
 }
 
@@ -96,7 +97,7 @@ func (it *responseItem) announce(a *responsesAnswer) error {
 	if it.typ != "function_call" || it.named {
 		return nil
 	}
-	id, name := scalar(member(it.raw(), "call_id")), str(member(it.raw(), "name"))
+	id, name := rawjson.Scalar(rawjson.Member(it.raw(), "call_id")), rawjson.Text(rawjson.Member(it.raw(), "name"))
 	if name == "" {
 		return nil
 	}
@@ -123,10 +124,10 @@ func (it *responseItem) raw() []byte {
 
 // catchUp sends the sink everything in the complete item beyond the deltas.
 func (it *responseItem) catchUp(a *responsesAnswer) error {
-	it.typ = str(member(it.done, "type"))
+	it.typ = rawjson.Text(rawjson.Member(it.done, "type"))
 	switch it.typ {
 	case "message":
-		for p := range elements(member(it.done, "content")) {
+		for p := range rawjson.Elements(rawjson.Member(it.done, "content")) {
 			if err := it.catchUpPart(a, p); err != nil {
 				return err
 			}
@@ -143,10 +144,10 @@ func (it *responseItem) catchUp(a *responsesAnswer) error {
 }
 
 func (it *responseItem) catchUpPart(a *responsesAnswer, p []byte) error {
-	if str(member(p, "type")) != "output_text" || len(it.texts.keys) > 1 {
+	if rawjson.Text(rawjson.Member(p, "type")) != "output_text" || len(it.texts.keys) > 1 {
 		return nil
 	}
-	return it.rest(a, it.texts.value(), str(member(p, "text")), func(s string) llm.Delta { return llm.TextDelta{Text: s} })
+	return it.rest(a, it.texts.value(), rawjson.Text(rawjson.Member(p, "text")), func(s string) llm.Delta { return llm.TextDelta{Text: s} })
 }
 
 // rest sends the text in full that goes beyond shown. If full contradicts
@@ -165,11 +166,11 @@ func (it *responseItem) rest(a *responsesAnswer, shown, full string, delta func(
 // argumentsOf returns the arguments of a call: usually a string, but some
 // servers send an object.
 func argumentsOf(item []byte) string {
-	v := member(item, "arguments")
-	if kind(v) == '{' {
+	v := rawjson.Member(item, "arguments")
+	if rawjson.Kind(v) == '{' {
 		return string(v)
 	}
-	return str(v)
+	return rawjson.Text(v)
 }
 
 // reasoningText returns the visible reasoning: the summary, or the open text
@@ -177,15 +178,15 @@ func argumentsOf(item []byte) string {
 func reasoningText(item []byte) string {
 	text := func(list []byte) string {
 		var b strings.Builder
-		for p := range elements(list) {
-			b.WriteString(str(member(p, "text")))
+		for p := range rawjson.Elements(list) {
+			b.WriteString(rawjson.Text(rawjson.Member(p, "text")))
 		}
 		return b.String()
 	}
-	if s := text(member(item, "summary")); s != "" {
+	if s := text(rawjson.Member(item, "summary")); s != "" {
 		return s
 	}
-	return text(member(item, "content"))
+	return text(rawjson.Member(item, "content"))
 }
 
 // parts returns the parts of a message for the item: texts, refusals,
@@ -212,18 +213,18 @@ func (it *responseItem) messageParts(logProbs, annotations *gathered) (parts llm
 		}
 		return parts
 	}
-	content := member(it.done, "content")
-	if kind(content) == '"' {
-		return llm.Parts{llm.Text{Text: str(content)}}
+	content := rawjson.Member(it.done, "content")
+	if rawjson.Kind(content) == '"' {
+		return llm.Parts{llm.Text{Text: rawjson.Text(content)}}
 	}
-	for p := range elements(content) {
-		switch str(member(p, "type")) {
+	for p := range rawjson.Elements(content) {
+		switch rawjson.Text(rawjson.Member(p, "type")) {
 		case "output_text", "text":
-			parts = append(parts, llm.Text{Text: str(member(p, "text"))})
-			annotations.appended("annotations", member(p, "annotations"))
-			logProbs.appended("content", member(p, "logprobs"))
+			parts = append(parts, llm.Text{Text: rawjson.Text(rawjson.Member(p, "text"))})
+			annotations.appended("annotations", rawjson.Member(p, "annotations"))
+			logProbs.appended("content", rawjson.Member(p, "logprobs"))
 		case "refusal":
-			parts = append(parts, llm.Refusal{Text: str(member(p, "refusal"))})
+			parts = append(parts, llm.Refusal{Text: rawjson.Text(rawjson.Member(p, "refusal"))})
 		}
 	}
 	return parts
@@ -237,7 +238,7 @@ func (it *responseItem) reasoningParts() llm.Parts {
 			text = it.thoughts.value()
 		}
 	}
-	if kind(member(it.done, "summary")) != '[' || len(bytes.TrimSpace(member(it.done, "summary"))) <= 2 {
+	if rawjson.Kind(rawjson.Member(it.done, "summary")) != '[' || len(bytes.TrimSpace(rawjson.Member(it.done, "summary"))) <= 2 {
 		field = "content"
 	}
 	if text == "" {
@@ -248,7 +249,7 @@ func (it *responseItem) reasoningParts() llm.Parts {
 
 func (it *responseItem) callParts() (llm.Parts, error) {
 	c := llm.ToolCall{
-		ID: scalar(member(it.raw(), "call_id")), Name: str(member(it.raw(), "name")), Arguments: argumentsOf(it.raw()),
+		ID: rawjson.Scalar(rawjson.Member(it.raw(), "call_id")), Name: rawjson.Text(rawjson.Member(it.raw(), "name")), Arguments: argumentsOf(it.raw()),
 	}
 	if it.done == nil {
 		c.Arguments = it.arguments.value()

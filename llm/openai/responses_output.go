@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -65,8 +66,8 @@ var saidMembers = []string{"id", "type", "status", "role", "content", "call_id",
 // beside yields the members of an item beside saidMembers.
 func beside(raw []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
-		for name, v := range members(raw) {
-			if !slices.Contains(saidMembers, name) && !isEmpty(v) && !yield(name, v) {
+		for name, v := range rawjson.Members(raw) {
+			if !slices.Contains(saidMembers, name) && !rawjson.IsEmpty(v) && !yield(name, v) {
 				return
 			}
 		}
@@ -75,7 +76,7 @@ func beside(raw []byte) iter.Seq2[string, []byte] {
 
 // outline is a message or a call without what the parts hold.
 func (l *outputList) outline(raw []byte, typ string, parts llm.Parts) []byte {
-	f := fields{{"type", appendString(nil, typ)}, {"digest", appendString(nil, digestOf(parts))}}
+	f := fields{{"type", rawjson.AppendString(nil, typ)}, {"digest", rawjson.AppendString(nil, digestOf(parts))}}
 	if len(parts) != 1 {
 		f.raw("parts", strconv.AppendInt(nil, int64(len(parts)), 10))
 		l.needed = true
@@ -91,7 +92,7 @@ func (l *outputList) members() []llm.Member {
 	if !l.needed {
 		return nil
 	}
-	value := fields{{"origin", appendString(nil, l.origin)}, {"items", array(l.items)}}.object()
+	value := fields{{"origin", rawjson.AppendString(nil, l.origin)}, {"items", array(l.items)}}.object()
 	return []llm.Member{{Name: outputMember, Value: string(value)}}
 }
 
@@ -111,12 +112,12 @@ func outputOf(m llm.Message, origin string) (items []outputItem) {
 		return nil
 	}
 	value := []byte(m.Extra[at].Value)
-	if str(member(value, "origin")) != origin {
+	if rawjson.Text(rawjson.Member(value, "origin")) != origin {
 		return nil
 	}
 	spoken, calls := spokenParts(m)
-	for raw := range elements(member(value, "items")) {
-		it := outputItem{raw: raw, typ: str(member(raw, "type"))}
+	for raw := range rawjson.Elements(rawjson.Member(value, "items")) {
+		it := outputItem{raw: raw, typ: rawjson.Text(rawjson.Member(raw, "type"))}
 		rest, n := &spoken, partsOf(raw)
 		switch it.typ {
 		case "function_call":
@@ -130,7 +131,7 @@ func outputOf(m llm.Message, origin string) (items []outputItem) {
 			return nil
 		}
 		it.parts, *rest = (*rest)[:n], (*rest)[n:]
-		if digestOf(it.parts) != str(member(raw, "digest")) {
+		if digestOf(it.parts) != rawjson.Text(rawjson.Member(raw, "digest")) {
 			return nil
 		}
 		items = append(items, it)
@@ -143,7 +144,7 @@ func outputOf(m llm.Message, origin string) (items []outputItem) {
 
 // partsOf is the number of parts of a message that an outline stands for.
 func partsOf(outline []byte) int {
-	if n := member(outline, "parts"); n != nil {
+	if n := rawjson.Member(outline, "parts"); n != nil {
 		return int(count(n))
 	}
 	return 1
@@ -168,11 +169,11 @@ func digestOf(parts llm.Parts) string {
 	for _, p := range parts {
 		switch p := p.(type) {
 		case llm.Text:
-			text = appendString(append(text, 't'), p.Text)
+			text = rawjson.AppendString(append(text, 't'), p.Text)
 		case llm.Refusal:
-			text = appendString(append(text, 'r'), p.Text)
+			text = rawjson.AppendString(append(text, 'r'), p.Text)
 		case llm.ToolCall:
-			text = appendString(appendString(appendString(append(text, 'c'), p.ID), p.Name), p.Arguments)
+			text = rawjson.AppendString(rawjson.AppendString(rawjson.AppendString(append(text, 'c'), p.ID), p.Name), p.Arguments)
 		}
 	}
 	return digest(string(text), 12)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -77,18 +79,18 @@ func (x *exchange) responsesStream(r io.Reader, a *responsesAnswer) error {
 // eventFailure returns the error that an event tells of: an event of the type
 // error or response.failed, or an object with an "error".
 func (x *exchange) eventFailure(e event) error {
-	if kind(e.data) != '{' {
+	if rawjson.Kind(e.data) != '{' {
 		return x.malformed("an event is not a JSON object: " + excerpt(e.data))
 	}
-	switch cmp.Or(str(member(e.data, "type")), e.name) {
+	switch cmp.Or(rawjson.Text(rawjson.Member(e.data, "type")), e.name) {
 	case "error":
 		return x.apiError(readFailure(e.data), x.resp.StatusCode)
 	case "response.failed":
-		return x.responseFailure(member(e.data, "response"))
+		return x.responseFailure(rawjson.Member(e.data, "response"))
 	case "response.completed", "response.incomplete":
-		return x.responseFailure(member(e.data, "response"))
+		return x.responseFailure(rawjson.Member(e.data, "response"))
 	case "":
-		if says(member(e.data, "error")) || complains(e.data) {
+		if says(rawjson.Member(e.data, "error")) || complains(e.data) {
 			return x.apiError(readFailure(e.data), x.resp.StatusCode)
 		}
 	}
@@ -98,15 +100,15 @@ func (x *exchange) eventFailure(e event) error {
 // responseFailure returns the error of a response that is no answer: one with an
 // "error", or with a status other than completed and incomplete.
 func (x *exchange) responseFailure(response []byte) error {
-	if kind(response) != '{' {
+	if rawjson.Kind(response) != '{' {
 		return x.malformed("the response is not a JSON object: " + excerpt(response))
 	}
-	if says(member(response, "error")) {
+	if says(rawjson.Member(response, "error")) {
 		f := readFailure(response)
 		f.typ = "" // "response" is not the type of an error
 		return x.apiError(f, x.resp.StatusCode)
 	}
-	switch status := str(member(response, "status")); status {
+	switch status := rawjson.Text(rawjson.Member(response, "status")); status {
 	case "", "completed", "incomplete":
 		return nil
 	case "queued", "in_progress":
@@ -115,6 +117,6 @@ func (x *exchange) responseFailure(response []byte) error {
 			Message: fmt.Sprintf("the response is %s: an answer in the background (\"background\": true) is not waited for", status),
 		})
 	default:
-		return x.report(&llm.APIError{Kind: llm.KindServer, StatusCode: x.resp.StatusCode, Message: "the response has the status " + clip(status, maxShownID)})
+		return x.report(&llm.APIError{Kind: llm.KindServer, StatusCode: x.resp.StatusCode, Message: "the response has the status " + clip.Bytes(status, maxShownID)})
 	}
 }

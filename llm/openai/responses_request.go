@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -102,7 +103,7 @@ func (p *Profile) responsesTools(f *fields, req *llm.Request) error {
 	}
 	f.raw("tools", array(list))
 	if name, ok := choice.Named(); ok {
-		f.raw("tool_choice", fields{{"type", []byte(`"function"`)}, {"name", appendString(nil, name)}}.object())
+		f.raw("tool_choice", fields{{"type", []byte(`"function"`)}, {"name", rawjson.AppendString(nil, name)}}.object())
 	} else {
 		f.textIf("tool_choice", string(choice))
 	}
@@ -178,8 +179,8 @@ func (p *Profile) responsesText(f *fields, req *llm.Request) error {
 		return err
 	}
 	if len(chat) > 0 && !p.leavesForm(req) {
-		format := fields{{"type", member(chat[0].value, "type")}}
-		for name, v := range members(member(chat[0].value, "json_schema")) {
+		format := fields{{"type", rawjson.Member(chat[0].value, "type")}}
+		for name, v := range rawjson.Members(rawjson.Member(chat[0].value, "json_schema")) {
 			format.raw(name, v)
 		}
 		text.raw("format", format.object())

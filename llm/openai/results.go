@@ -1,10 +1,13 @@
 package openai
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -79,11 +82,11 @@ func (e *encoder) calls(calls []llm.ToolCall, n int) ([]byte, error) {
 		}
 		e.open.add(o)
 		f := fields{
-			{"id", appendString(nil, o.wire)},
-			{"type", appendString(nil, typ)},
+			{"id", rawjson.AppendString(nil, o.wire)},
+			{"type", rawjson.AppendString(nil, typ)},
 			{"function", fields{
-				{"name", appendString(nil, o.name)},
-				{"arguments", appendString(nil, objectOr(call.Arguments))},
+				{"name", rawjson.AppendString(nil, o.name)},
+				{"arguments", rawjson.AppendString(nil, objectOr(call.Arguments))},
 			}.object()},
 		}
 		if !e.noCallExtra {
@@ -106,7 +109,7 @@ func isBuiltin(c llm.ToolCall) bool {
 // conversation.
 func (e *encoder) wireID(id string, n, i int, used map[string]bool) string {
 	made := fmt.Sprintf("call_%d_%d", n, i)
-	wire := e.ids.wire(cmpOr(id, made))
+	wire := e.ids.wire(cmp.Or(id, made))
 	if e.responses && len(wire) > 64 { // the longest call_id that the API takes
 		wire = CallIDs40.wire(wire)
 	}
@@ -146,7 +149,7 @@ func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
 	for _, r := range m.Results() {
 		o, ok := e.open.answer(r.CallID)
 		if !ok {
-			e.note("the result of the call %q was left out: no call before it waits for one", clip(r.CallID, maxShownID))
+			e.note("the result of the call %q was left out: no call before it waits for one", clip.Bytes(r.CallID, maxShownID))
 			continue
 		}
 		f := e.resultOf(o, r)
@@ -169,9 +172,9 @@ func (e *encoder) resultOf(o openCall, r llm.ToolResult) fields {
 // result is a result that is a text.
 func (e *encoder) result(o openCall, text string) fields {
 	if e.responses {
-		return resultItem(o, appendString(nil, text))
+		return resultItem(o, rawjson.AppendString(nil, text))
 	}
-	f := fields{{"role", []byte(`"tool"`)}, {"tool_call_id", appendString(nil, o.wire)}}
+	f := fields{{"role", []byte(`"tool"`)}, {"tool_call_id", rawjson.AppendString(nil, o.wire)}}
 	if e.toolName {
 		f.text("name", o.name)
 	}
@@ -184,7 +187,7 @@ func (e *encoder) result(o openCall, text string) fields {
 func (e *encoder) settle(b []byte) ([]byte, error) {
 	for _, o := range e.open.waiting() {
 		b = e.put(b, llm.RoleTool, e.result(o, noResult))
-		e.note("the call %q has no result: one that says so was added", clip(o.id, maxShownID))
+		e.note("the call %q has no result: one that says so was added", clip.Bytes(o.id, maxShownID))
 	}
 	e.open = nil
 	if len(e.shown) == 0 {
@@ -223,8 +226,8 @@ func (e *encoder) cut(text, callID string) string {
 	if int64(len(text)) <= e.maxResult {
 		return text
 	}
-	e.note("the result of the call %q was cut: it has %d bytes", clip(callID, maxShownID), len(text))
-	return clip(text, int(e.maxResult)) + fmt.Sprintf("\n[The result is cut off here: it has %d bytes.]", len(text))
+	e.note("the result of the call %q was cut: it has %d bytes", clip.Bytes(callID, maxShownID), len(text))
+	return clip.Bytes(text, int(e.maxResult)) + fmt.Sprintf("\n[The result is cut off here: it has %d bytes.]", len(text))
 }
 
 func (e *encoder) note(format string, args ...any) {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
 // maxSchemaDepth is how deep schemas are rewritten; what is further inside is
@@ -18,7 +20,7 @@ const emptyParameters = `{"type":"object","properties":{}}`
 // an object with properties, and no list without items. What is fine comes
 // back as it stands.
 func parameters(schema json.RawMessage) json.RawMessage {
-	if kind(schema) != '{' { // nothing, null, true
+	if rawjson.Kind(schema) != '{' { // nothing, null, true
 		return json.RawMessage(emptyParameters)
 	}
 	root := parseSchema(schema, 0)
@@ -26,7 +28,7 @@ func parameters(schema json.RawMessage) json.RawMessage {
 	if root.member("type") == nil {
 		root.fields = append(fields{{"type", []byte(`"object"`)}}, root.fields...)
 	}
-	if root.isObject() && isNull(root.member("properties")) {
+	if root.isObject() && rawjson.IsNull(root.member("properties")) {
 		root.fields.replace("properties", []byte(`{}`))
 	}
 	return unlessSame(schema, root.bytes())
@@ -51,7 +53,7 @@ func addItems(s *schema) {
 
 // fit returns the schema in the form that the provider knows.
 func (p *Profile) fit(full json.RawMessage) json.RawMessage {
-	if p.Schema == SchemaFull && len(p.SchemaOmit) == 0 || kind(full) != '{' {
+	if p.Schema == SchemaFull && len(p.SchemaOmit) == 0 || rawjson.Kind(full) != '{' {
 		return full
 	}
 	root := parseSchema(full, 0)
@@ -96,7 +98,7 @@ type schema struct {
 // parseSchema reads valid JSON. What is no object has no members.
 func parseSchema(data []byte, depth int) *schema {
 	s := &schema{depth: depth}
-	for name, v := range members(data) {
+	for name, v := range rawjson.Members(data) {
 		s.fields.raw(name, v)
 	}
 	return s
@@ -115,13 +117,13 @@ func (s *schema) member(name string) []byte {
 
 func (s *schema) isObject() bool {
 	typ := s.member("type")
-	return string(typ) == `"object"` || kind(typ) == '[' && strings.Contains(string(typ), `"object"`)
+	return string(typ) == `"object"` || rawjson.Kind(typ) == '[' && strings.Contains(string(typ), `"object"`)
 }
 
 // edit does something to s and to all schemas inside.
 func (s *schema) edit(do func(*schema)) {
 	s.inner(func(v []byte) []byte {
-		if kind(v) != '{' {
+		if rawjson.Kind(v) != '{' {
 			return v
 		}
 		inside := parseSchema(v, s.depth+1)
@@ -148,7 +150,7 @@ func (s *schema) inner(replace func([]byte) []byte) {
 		case "prefixItems", "allOf", "anyOf", "oneOf":
 			s.fields[i].value = each(f.value, replace)
 		case "items":
-			if kind(f.value) == '[' {
+			if rawjson.Kind(f.value) == '[' {
 				s.fields[i].value = each(f.value, replace)
 			} else {
 				s.fields[i].value = replace(f.value)
@@ -159,11 +161,11 @@ func (s *schema) inner(replace func([]byte) []byte) {
 
 // each replaces the elements of an array, and returns any other value as it is.
 func each(list []byte, replace func([]byte) []byte) []byte {
-	if kind(list) != '[' {
+	if rawjson.Kind(list) != '[' {
 		return list
 	}
 	var all [][]byte
-	for v := range elements(list) {
+	for v := range rawjson.Elements(list) {
 		all = append(all, replace(v))
 	}
 	return array(all)
@@ -171,11 +173,11 @@ func each(list []byte, replace func([]byte) []byte) []byte {
 
 // eachMember does the same with the values of an object.
 func eachMember(object []byte, replace func([]byte) []byte) []byte {
-	if kind(object) != '{' {
+	if rawjson.Kind(object) != '{' {
 		return object
 	}
 	var all fields
-	for name, v := range members(object) {
+	for name, v := range rawjson.Members(object) {
 		all.raw(name, replace(v))
 	}
 	return all.object()

@@ -3,6 +3,8 @@ package openai
 import (
 	"slices"
 	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
 // maxInlined bounds what the references of one schema become: a small schema
@@ -43,7 +45,7 @@ func (g *geminiSchema) rewrite(s *schema, open []string) {
 	s.fields = slices.DeleteFunc(s.fields, unknownToGemini)
 	addItems(s)
 	s.inner(func(v []byte) []byte {
-		if kind(v) != '{' {
+		if rawjson.Kind(v) != '{' {
 			return []byte(`{}`) // true, and false cannot be said
 		}
 		inside := parseSchema(v, s.depth+1)
@@ -60,14 +62,14 @@ func unknownToGemini(f field) bool {
 	case f.name == "format":
 		return !slices.Contains(geminiFormats, string(f.value))
 	}
-	return f.name == "items" && kind(f.value) == '[' // a list for a tuple
+	return f.name == "items" && rawjson.Kind(f.value) == '[' // a list for a tuple
 }
 
 // resolve puts what a reference names in its place, and returns the references
 // within which s stands then. What stands beside it stays. A reference in
 // itself, or one too many, is any object.
 func (g *geminiSchema) resolve(s *schema, open []string) []string {
-	for ref := str(s.member("$ref")); ref != ""; ref = str(s.member("$ref")) {
+	for ref := rawjson.Text(s.member("$ref")); ref != ""; ref = rawjson.Text(s.member("$ref")) {
 		drop("$ref")(s)
 		target := g.find(ref)
 		if g.room -= len(target); target == nil || g.room < 0 || slices.Contains(open, ref) {
@@ -92,9 +94,9 @@ func (g *geminiSchema) find(ref string) []byte {
 	}
 	v := g.root
 	for name := range strings.SplitSeq(path, "/") {
-		v = member(v, strings.NewReplacer("~1", "/", "~0", "~").Replace(name))
+		v = rawjson.Member(v, strings.NewReplacer("~1", "/", "~0", "~").Replace(name))
 	}
-	if kind(v) != '{' {
+	if rawjson.Kind(v) != '{' {
 		return nil
 	}
 	return v
@@ -105,17 +107,17 @@ func (g *geminiSchema) find(ref string) []byte {
 func (g *geminiSchema) spread(s *schema, open []string) []string {
 	list := s.member("allOf")
 	drop("allOf")(s)
-	for v := range elements(list) {
+	for v := range rawjson.Elements(list) {
 		part := parseSchema(v, s.depth)
 		open = g.resolve(part, open)
 		for _, f := range part.fields {
 			switch have := s.member(f.name); {
 			case have == nil:
 				s.fields.raw(f.name, f.value)
-			case f.name == "properties" && kind(have) == '{':
+			case f.name == "properties" && rawjson.Kind(have) == '{':
 				s.fields.replace(f.name, united(have, f.value))
 			case f.name == "required":
-				s.fields.replace(f.name, array(slices.AppendSeq(slices.Collect(elements(have)), elements(f.value))))
+				s.fields.replace(f.name, array(slices.AppendSeq(slices.Collect(rawjson.Elements(have)), rawjson.Elements(f.value))))
 			}
 		}
 	}
@@ -127,7 +129,7 @@ func united(a, b []byte) []byte {
 	var all fields
 	seen := map[string]bool{}
 	for _, object := range [][]byte{a, b} {
-		for name, v := range members(object) {
+		for name, v := range rawjson.Members(object) {
 			if !seen[name] {
 				all.raw(name, v)
 			}
@@ -146,11 +148,11 @@ func rename(s *schema, from, to string) {
 // oneType makes a list of types one, and null a mark beside it.
 func oneType(s *schema) {
 	list := s.member("type")
-	if kind(list) != '[' {
+	if rawjson.Kind(list) != '[' {
 		return
 	}
 	var types [][]byte
-	for t := range elements(list) {
+	for t := range rawjson.Elements(list) {
 		if string(t) == `"null"` {
 			s.fields.replace("nullable", []byte(`true`))
 			continue
@@ -176,11 +178,11 @@ func oneType(s *schema) {
 // textEnum leaves enums to strings, as there are no others.
 func textEnum(s *schema) {
 	var texts [][]byte
-	for v := range elements(s.member("enum")) {
+	for v := range rawjson.Elements(s.member("enum")) {
 		switch {
-		case kind(v) == '"':
+		case rawjson.Kind(v) == '"':
 			texts = append(texts, v)
-		case isNull(v):
+		case rawjson.IsNull(v):
 			s.fields.replace("nullable", []byte(`true`))
 		default:
 			drop("enum")(s)
@@ -204,14 +206,14 @@ func onlyKnown(s *schema) {
 		return
 	}
 	properties := map[string]bool{}
-	for name := range members(s.member("properties")) {
+	for name := range rawjson.Members(s.member("properties")) {
 		properties[name] = true
 	}
 	var known [][]byte
-	for name := range elements(required) {
-		if properties[str(name)] {
+	for name := range rawjson.Elements(required) {
+		if properties[rawjson.Text(name)] {
 			known = append(known, name)
-			delete(properties, str(name))
+			delete(properties, rawjson.Text(name))
 		}
 	}
 	if len(known) == 0 {

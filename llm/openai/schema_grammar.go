@@ -3,6 +3,8 @@ package openai
 import (
 	"slices"
 	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
 // ungrammatical are the keywords that llama.cpp makes no grammar of. It passes
@@ -31,7 +33,7 @@ type grammarSchema struct {
 // grammar rewrites the whole schema.
 func grammar(full []byte, root *schema) {
 	g := grammarSchema{root: full, self: "self"}
-	for member(member(full, "$defs"), g.self) != nil {
+	for rawjson.Member(rawjson.Member(full, "$defs"), g.self) != nil {
 		g.self += "_"
 	}
 	g.rewrite(root)
@@ -52,29 +54,29 @@ func (g *grammarSchema) rewrite(s *schema) {
 		case "properties":
 			s.fields[i].value = withoutFalse(f.value)
 		case "anyOf", "oneOf", "allOf":
-			s.fields[i].value = array(slices.DeleteFunc(slices.Collect(elements(f.value)), isFalse))
+			s.fields[i].value = array(slices.DeleteFunc(slices.Collect(rawjson.Elements(f.value)), isFalse))
 		}
 	}
 	s.fields = slices.DeleteFunc(s.fields, func(f field) bool {
 		switch f.name {
 		case "$ref":
-			return !g.known(str(f.value))
+			return !g.known(rawjson.Text(f.value))
 		case "anyOf", "oneOf", "allOf":
 			return string(f.value) == "[]"
 		}
-		return f.name == "items" && kind(f.value) != '{' && kind(f.value) != '['
+		return f.name == "items" && rawjson.Kind(f.value) != '{' && rawjson.Kind(f.value) != '['
 	})
 	addItems(s)
-	if str(s.member("$ref")) == "#" {
-		s.fields.replace("$ref", appendString(nil, "#/$defs/"+g.self))
+	if rawjson.Text(s.member("$ref")) == "#" {
+		s.fields.replace("$ref", rawjson.AppendString(nil, "#/$defs/"+g.self))
 		g.used = true
 	}
-	if len(s.fields) > 0 && !slices.ContainsFunc(s.fields, func(f field) bool { return slices.Contains(kinded, f.name) }) && kind(s.member("additionalProperties")) != '{' {
+	if len(s.fields) > 0 && !slices.ContainsFunc(s.fields, func(f field) bool { return slices.Contains(kinded, f.name) }) && rawjson.Kind(s.member("additionalProperties")) != '{' {
 		s.fields.raw("type", []byte(anyType))
 	}
 	closed := s.member("additionalProperties")
 	s.inner(func(v []byte) []byte {
-		if kind(v) != '{' {
+		if rawjson.Kind(v) != '{' {
 			if v := string(v); v == "true" || v == "false" {
 				return []byte(`{}`)
 			}
@@ -84,7 +86,7 @@ func (g *grammarSchema) rewrite(s *schema) {
 		g.rewrite(inside)
 		return inside.bytes()
 	})
-	if closed != nil && kind(closed) != '{' { // there a boolean is known
+	if closed != nil && rawjson.Kind(closed) != '{' { // there a boolean is known
 		s.fields.replace("additionalProperties", closed)
 	}
 }
@@ -93,11 +95,11 @@ func isFalse(v []byte) bool { return string(v) == "false" }
 
 // withoutFalse leaves out the properties that nothing fits.
 func withoutFalse(properties []byte) []byte {
-	if kind(properties) != '{' {
+	if rawjson.Kind(properties) != '{' {
 		return properties
 	}
 	var all fields
-	for name, v := range members(properties) {
+	for name, v := range rawjson.Members(properties) {
 		if !isFalse(v) {
 			all.raw(name, v)
 		}
@@ -116,7 +118,7 @@ func (g *grammarSchema) known(ref string) bool {
 	}
 	v := g.root
 	for name := range strings.SplitSeq(path, "/") {
-		v = member(v, name)
+		v = rawjson.Member(v, name)
 	}
 	return v != nil
 }

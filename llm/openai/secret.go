@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 )
 
 const cutMark = "[key]"
@@ -105,7 +107,7 @@ const shortestHalf = 4
 
 // cutHalves replaces the beginnings of secrets that clipping left before a "…".
 func (s secrets) cutHalves(text string) string {
-	before, after, clipped := strings.Cut(text, ellipsis)
+	before, after, clipped := strings.Cut(text, clip.Ellipsis)
 	if !clipped {
 		return text
 	}
@@ -120,7 +122,7 @@ func (s secrets) cutHalves(text string) string {
 	if longest > 0 {
 		before = before[:len(before)-longest] + cutMark
 	}
-	return before + ellipsis + s.cutHalves(after)
+	return before + clip.Ellipsis + s.cutHalves(after)
 }
 
 var credentials = regexp.MustCompile(`://[^/\s"'@]*@`)

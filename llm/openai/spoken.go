@@ -2,12 +2,14 @@ package openai
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -16,13 +18,13 @@ import (
 // addContent takes a string or an array of parts. Any other value is the JSON
 // that was asked for and that a provider did not put into a string.
 func (a *answer) addContent(data []byte) error {
-	switch kind(data) {
+	switch rawjson.Kind(data) {
 	case '"':
 		return a.say(run{}, a.half.text(data))
 	case 'n', 0:
 		return nil
 	case '[':
-		for part := range elements(data) {
+		for part := range rawjson.Elements(data) {
 			if err := a.part(part); err != nil {
 				return err
 			}
@@ -114,7 +116,7 @@ func (a *answer) label(r run, at int) {
 // labels are the index or the id of a content part, with its kind.
 func (r run) labels() (keys []string) {
 	for _, name := range []string{"index", "id"} {
-		if v := scalar([]byte(r.member(name))); v != "" {
+		if v := rawjson.Scalar([]byte(r.member(name))); v != "" {
 			keys = append(keys, fmt.Sprintf("%s %v %s", name, r.think, v))
 		}
 	}
@@ -144,7 +146,7 @@ func (r *run) extend(extra []llm.Member) bool {
 			r.extra = append(r.extra, m)
 			continue
 		}
-		if old := r.extra[at].Value; slices.Contains(sealing, m.Name) && kind([]byte(old)) == '"' && m.Value[0] == '"' {
+		if old := r.extra[at].Value; slices.Contains(sealing, m.Name) && rawjson.Kind([]byte(old)) == '"' && m.Value[0] == '"' {
 			t := tree{raw: []byte(old)}
 			t.grow([]byte(m.Value), true, false)
 			m.Value = string(t.raw)
@@ -155,23 +157,23 @@ func (r *run) extend(extra []llm.Member) bool {
 }
 
 func (a *answer) part(data []byte) error {
-	if kind(data) == '"' {
+	if rawjson.Kind(data) == '"' {
 		return a.say(run{}, a.half.text(data))
 	}
-	typ := str(member(data, "type"))
+	typ := rawjson.Text(rawjson.Member(data, "type"))
 	extra := others(data, "type", "text", typ)
 	switch {
 	case len(extra) > mostPartMembers || len(a.content) == mostParts:
 		return errTooMany
 	case typ == "text" || typ == "output_text":
-		return a.say(run{extra: extra}, a.half.text(member(data, "text")))
+		return a.say(run{extra: extra}, a.half.text(rawjson.Member(data, "text")))
 	case typ == "thinking" || typ == "reasoning":
 		return a.say(run{think: true, extra: extra}, a.thinkingText(data, typ))
 	case typ == "refusal":
-		a.refuse(member(data, "refusal"))
+		a.refuse(rawjson.Member(data, "refusal"))
 		return nil
 	}
-	if kind(data) == '{' {
+	if rawjson.Kind(data) == '{' {
 		a.proof.answer(false)
 		a.content = append(a.content, run{raw: string(data)})
 	}
@@ -180,13 +182,13 @@ func (a *answer) part(data []byte) error {
 
 // thinkingText returns the text of a thinking part: a string, or a list of texts.
 func (a *answer) thinkingText(data []byte, typ string) string {
-	inner := member(data, typ)
-	if kind(inner) != '[' {
-		return a.thinking.text(firstText(inner, member(data, "text")))
+	inner := rawjson.Member(data, typ)
+	if rawjson.Kind(inner) != '[' {
+		return a.thinking.text(firstText(inner, rawjson.Member(data, "text")))
 	}
 	var b strings.Builder
-	for e := range elements(inner) {
-		b.WriteString(a.thinking.text(firstText(e, member(e, "text"))))
+	for e := range rawjson.Elements(inner) {
+		b.WriteString(a.thinking.text(firstText(e, rawjson.Member(e, "text"))))
 	}
 	return b.String()
 }
@@ -194,7 +196,7 @@ func (a *answer) thinkingText(data []byte, typ string) string {
 // firstText returns the first of the values that is a string and not empty.
 func firstText(values ...[]byte) []byte {
 	for _, v := range values {
-		if kind(v) == '"' && !isEmpty(v) {
+		if rawjson.Kind(v) == '"' && !rawjson.IsEmpty(v) {
 			return v
 		}
 	}
@@ -204,11 +206,11 @@ func firstText(values ...[]byte) []byte {
 // others returns the members that say something and are none of the known; of
 // too many it returns one more than there may be.
 func others(data []byte, known ...string) (ms []llm.Member) {
-	for name, v := range members(data) {
+	for name, v := range rawjson.Members(data) {
 		if len(ms) > mostPartMembers {
 			break
 		}
-		if !slices.Contains(known, name) && !isEmpty(v) {
+		if !slices.Contains(known, name) && !rawjson.IsEmpty(v) {
 			ms = append(ms, llm.Member{Name: name, Value: string(v)})
 		}
 	}
@@ -216,19 +218,19 @@ func others(data []byte, known ...string) (ms []llm.Member) {
 }
 
 func (a *answer) addAudio(data []byte) {
-	for name, v := range members(data) {
-		if !isEmpty(v) {
+	for name, v := range rawjson.Members(data) {
+		if !rawjson.IsEmpty(v) {
 			a.proof.answer(false)
 		}
 		switch name {
 		case "id":
-			a.audio.ID = cmpOr(a.audio.ID, str(v))
+			a.audio.ID = cmp.Or(a.audio.ID, rawjson.Text(v))
 		case "format":
-			a.audio.Format = cmpOr(a.audio.Format, str(v))
+			a.audio.Format = cmp.Or(a.audio.Format, rawjson.Text(v))
 		case "transcript":
 			a.transcript.add(v)
 		case "data":
-			a.addSound(str(v))
+			a.addSound(rawjson.Text(v))
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -148,7 +150,7 @@ func (b body) named(all []suspect, text string) (named []suspect) {
 	}
 	place := b.at(m[1], m[2])
 	for _, s := range all {
-		if place != nil && bytes.Contains(place, appendString(nil, s.value)) {
+		if place != nil && bytes.Contains(place, rawjson.AppendString(nil, s.value)) {
 			named = append(named, s)
 		}
 	}
@@ -168,13 +170,13 @@ func byURL(all []suspect, text string) (named []suspect) {
 // its content.
 func (b body) at(message, part string) []byte {
 	all := slices.Concat(b...)
-	list := member(all, "messages")
+	list := rawjson.Member(all, "messages")
 	if list == nil {
-		list = member(all, "input")
+		list = rawjson.Member(all, "input")
 	}
 	found := element(list, message)
 	if part != "" {
-		found = element(member(found, "content"), part)
+		found = element(rawjson.Member(found, "content"), part)
 	}
 	return found
 }
@@ -185,7 +187,7 @@ func element(list []byte, index string) []byte {
 	if err != nil {
 		return nil
 	}
-	for v := range elements(list) {
+	for v := range rawjson.Elements(list) {
 		if n == 0 {
 			return v
 		}
@@ -233,7 +235,7 @@ func (u *unseen) judge(messages []llm.Message, e *llm.APIError, sent body) (v ve
 			v.newest = s.String()
 		}
 	}
-	v.words = clip(strings.Join(strings.Fields(refusal), " "), maxReason)
+	v.words = clip.Bytes(strings.Join(strings.Fields(refusal), " "), maxReason)
 	named := sent.named(all, text)
 	switch {
 	case len(earlier) == 0, len(named) > 0 && !slices.ContainsFunc(named, func(s suspect) bool { return s.message != asked }):

@@ -1,12 +1,14 @@
 package openai
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -113,7 +115,7 @@ func mediaKind(p llm.Part) string {
 	case llm.File:
 		return "file"
 	case llm.RawPart:
-		typ := str(member([]byte(p.JSON), "type"))
+		typ := rawjson.Text(rawjson.Member([]byte(p.JSON), "type"))
 		for _, kind := range mediaKinds {
 			if strings.Contains(typ, kind) {
 				return kind
@@ -160,7 +162,7 @@ func mediaNote(p llm.Part, why string) string {
 	case llm.Audio:
 		size = len(p.Data)
 	case llm.File:
-		name, size = fmt.Sprintf("file %q", cmpOr(p.Name, p.ID)), len(p.Data)
+		name, size = fmt.Sprintf("file %q", cmp.Or(p.Name, p.ID)), len(p.Data)
 	case llm.RawPart:
 		size = len(p.JSON)
 	}

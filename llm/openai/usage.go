@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -28,12 +29,12 @@ func (t *tally) see(raw []byte) bool {
 // wins.
 func readUsage(raw []byte) llm.Usage {
 	counts := map[string]int64{}
-	for name, v := range members(raw) {
+	for name, v := range rawjson.Members(raw) {
 		if len(counts) > mostCounts {
 			break
 		}
 		counts[name] = count(v)
-		for sub, v := range members(v) {
+		for sub, v := range rawjson.Members(v) {
 			if len(counts) > mostCounts {
 				break
 			}

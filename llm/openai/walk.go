@@ -3,134 +3,16 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
-	"iter"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
 // This file walks JSON that json.Valid has accepted. It finds members in one
 // pass without building a tree, and leaves the values unchanged, so that
 // unmodelled members are kept byte for byte.
-
-// members yields the members of an object in their order, duplicates included.
-// Any other value yields nothing.
-func members(data []byte) iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
-		i, ok := opened(data, '{')
-		for ok && i < len(data) && data[i] != '}' {
-			end := valueEnd(data, i)
-			name := str(data[i:end])
-			i = space(data, space(data, end)+1) // over the colon
-			end = valueEnd(data, i)
-			if !yield(name, data[i:end]) {
-				return
-			}
-			i = next(data, end)
-		}
-	}
-}
-
-// elements yields the elements of an array. Any other value yields nothing.
-func elements(data []byte) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		i, ok := opened(data, '[')
-		for ok && i < len(data) && data[i] != ']' {
-			end := valueEnd(data, i)
-			if !yield(data[i:end]) {
-				return
-			}
-			i = next(data, end)
-		}
-	}
-}
-
-// member returns the last member with that name, or nil.
-func member(data []byte, name string) (value []byte) {
-	for n, v := range members(data) {
-		if n == name {
-			value = v
-		}
-	}
-	return value
-}
-
-func opened(data []byte, bracket byte) (int, bool) {
-	i := space(data, 0)
-	if i >= len(data) || data[i] != bracket {
-		return 0, false
-	}
-	return space(data, i+1), true
-}
-
-// next returns the position of the value after a comma, or of the closing
-// bracket.
-func next(data []byte, i int) int {
-	if i = space(data, i); i < len(data) && data[i] == ',' {
-		i = space(data, i+1)
-	}
-	return i
-}
-
-func space(data []byte, i int) int {
-	for i < len(data) && isSpace(data[i]) {
-		i++
-	}
-	return i
-}
-
-func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
-
-// valueEnd returns where the value that starts at i ends.
-func valueEnd(data []byte, i int) int {
-	if i >= len(data) {
-		return i
-	}
-	switch data[i] {
-	case '"':
-		return stringEnd(data, i)
-	case '{', '[':
-		return bracketEnd(data, i)
-	}
-	for i < len(data) && !isSpace(data[i]) && data[i] != ',' && data[i] != ']' && data[i] != '}' {
-		i++
-	}
-	return i
-}
-
-func stringEnd(data []byte, i int) int {
-	for start := i; ; {
-		n := bytes.IndexByte(data[i+1:], '"')
-		if n < 0 {
-			return len(data)
-		}
-		i += 1 + n
-		backslashes := 0
-		for data[i-1-backslashes] == '\\' && i-1-backslashes > start {
-			backslashes++
-		}
-		if backslashes%2 == 0 {
-			return i + 1
-		}
-	}
-}
-
-func bracketEnd(data []byte, i int) int {
-	for depth := 0; i < len(data); i++ {
-		switch data[i] {
-		case '"':
-			i = stringEnd(data, i) - 1
-		case '{', '[':
-			depth++
-		case '}', ']':
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		}
-	}
-	return i
-}
 
 // nesting follows the brackets and strings of JSON text that comes in pieces.
 type nesting struct {
@@ -167,22 +49,6 @@ func (n *nesting) feed(text []byte) {
 // complete reports whether what was fed is a whole string, object or array.
 func (n *nesting) complete() bool { return n.closed && !n.inString && n.depth <= 0 }
 
-// str returns the text of a JSON string, and "" for any other value.
-func str(raw []byte) string {
-	if len(raw) < 2 || raw[0] != '"' {
-		return ""
-	}
-	inner := raw[1 : len(raw)-1]
-	for _, c := range inner {
-		if c == '\\' || c >= utf8.RuneSelf {
-			var s string
-			_ = json.Unmarshal(raw, &s) // makes invalid UTF-8 valid; "" if it is no string
-			return s
-		}
-	}
-	return string(inner)
-}
-
 // A half is the escape of the first half of a surrogate pair at the end of a
 // piece; the second half is in the next piece.
 type half []byte
@@ -200,7 +66,7 @@ func (h *half) text(raw []byte) string {
 		*h = bytes.Clone(raw[at : len(raw)-1])
 		raw = append(bytes.Clone(raw[:at]), '"')
 	}
-	return str(raw)
+	return rawjson.Text(raw)
 }
 
 // isHalf reports whether the escape of a first half stands at raw[at].
@@ -224,44 +90,10 @@ func (h *half) rest() string {
 	return "\uFFFD"
 }
 
-// scalar returns the text of a string, a number or a boolean, and "" for null,
-// objects and arrays. Providers write codes and indices as either.
-func scalar(raw []byte) string {
-	switch kind(raw) {
-	case '"':
-		return str(raw)
-	case '{', '[', 'n', 0:
-		return ""
-	}
-	return string(raw)
-}
-
-// kind returns the first byte of a value, which determines the type; 0 for no
-// value.
-func kind(raw []byte) byte {
-	if len(raw) == 0 {
-		return 0
-	}
-	return raw[0]
-}
-
-func isNull(raw []byte) bool { return kind(raw) == 0 || raw[0] == 'n' }
-
-// isEmpty reports whether the value is null, "", [] or {}.
-func isEmpty(raw []byte) bool {
-	switch kind(raw) {
-	case '"':
-		return len(raw) == 2
-	case '[', '{':
-		return space(raw, 1) == len(raw)-1
-	}
-	return isNull(raw)
-}
-
 // count reads a number of tokens: an integer, a float, or either as a string.
 // Any other or negative value counts as 0.
 func count(raw []byte) int64 {
-	text := scalar(raw)
+	text := rawjson.Scalar(raw)
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return max(0, n)
 	}

@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
-	"unicode/utf8"
+
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
 // A body is a request body in segments. Segments are never changed, so many
@@ -41,7 +42,7 @@ type field struct {
 
 func (f *fields) raw(name string, value []byte) { *f = append(*f, field{name, value}) }
 
-func (f *fields) text(name, value string) { f.raw(name, appendString(nil, value)) }
+func (f *fields) text(name, value string) { f.raw(name, rawjson.AppendString(nil, value)) }
 
 // textIf adds a string unless empty.
 func (f *fields) textIf(name, value string) {
@@ -79,7 +80,7 @@ func (f fields) list(b []byte) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(append(appendString(b, m.name), ':'), m.value...)
+		b = append(append(rawjson.AppendString(b, m.name), ':'), m.value...)
 	}
 	return b
 }
@@ -98,47 +99,4 @@ func encoded(v any) []byte {
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(v)
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendString appends s as a JSON string, with only the escapes that JSON
-// demands and U+FFFD for invalid UTF-8.
-func appendString(b []byte, s string) []byte {
-	b = append(b, '"')
-	from := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
-			if r == utf8.RuneError && n == 1 {
-				b = append(append(b, s[from:i]...), "\uFFFD"...)
-				from = i + 1
-			}
-			i += n
-			continue
-		}
-		if c >= ' ' && c != '"' && c != '\\' {
-			i++
-			continue
-		}
-		b = appendEscape(append(b, s[from:i]...), c)
-		i++
-		from = i
-	}
-	return append(append(b, s[from:]...), '"')
-}
-
-func appendEscape(b []byte, c byte) []byte {
-	switch c {
-	case '"', '\\':
-		return append(b, '\\', c)
-	case '\n':
-		return append(b, '\\', 'n')
-	case '\r':
-		return append(b, '\\', 'r')
-	case '\t':
-		return append(b, '\\', 't')
-	}
-	return append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
@@ -94,7 +95,7 @@ const maxDescription = 8 << 10
 
 func description(s string) string {
 	s = strings.TrimSpace(visible(s))
-	kept := cut(s, maxDescription)
+	kept := clip.Cut(s, maxDescription)
 	if len(kept) < len(s) {
 		kept += fmt.Sprintf("\n[%d more bytes are left out.]", len(s)-len(kept))
 	}

@@ -6,7 +6,8 @@ import (
 	"errors"
 	"reflect"
 	"slices"
-	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
 // A member is a member of a JSON object.
@@ -30,17 +31,12 @@ func members(raw json.RawMessage) ([]member, error) {
 // membersOf is members for text that is known to be JSON. Other text gives any result, but
 // does no harm.
 func membersOf(raw json.RawMessage) (all []member, err error) {
-	i := spaceEnd(raw, 0)
-	if i >= len(raw) || raw[i] != '{' {
+	if rawjson.Kind(raw[rawjson.SpaceEnd(raw, 0):]) != '{' {
 		return nil, errNoObject
 	}
 	at := map[string]int{}
-	for i = spaceEnd(raw, i+1); i < len(raw) && raw[i] != '}'; {
-		end := valueEnd(raw, i)
-		m := member{name: stringOf(raw[i:end])}
-		i = spaceEnd(raw, spaceEnd(raw, end)+1) // behind the colon
-		end = valueEnd(raw, i)
-		m.value = raw[min(i, end):end:end]
+	for name, value := range rawjson.Members(raw) {
+		m := member{name: name, value: slices.Clip(value)}
 		if n, twice := at[m.name]; twice {
 			m.twice = true
 			all[n] = m
@@ -48,80 +44,8 @@ func membersOf(raw json.RawMessage) (all []member, err error) {
 			at[m.name] = len(all)
 			all = append(all, m)
 		}
-		if i = spaceEnd(raw, end); i < len(raw) && raw[i] == ',' {
-			i = spaceEnd(raw, i+1)
-		}
 	}
 	return all, nil
-}
-
-// spaceEnd returns the end of the white space at i.
-func spaceEnd(raw []byte, i int) int {
-	for i < len(raw) && strings.IndexByte(" \n\r\t", raw[i]) >= 0 {
-		i++
-	}
-	return i
-}
-
-// valueEnd returns the end of the value at i.
-func valueEnd(raw []byte, i int) int {
-	for depth := 0; i < len(raw); {
-		switch raw[i] {
-		case '"':
-			i = stringEnd(raw, i)
-		case '{', '[':
-			depth++
-			i++
-			continue
-		case '}', ']':
-			depth--
-			i++
-		default:
-			i++
-			if depth > 0 || i < len(raw) && strings.IndexByte(" \n\r\t,:]}", raw[i]) < 0 {
-				continue
-			}
-		}
-		if depth <= 0 {
-			return i
-		}
-	}
-	return len(raw)
-}
-
-func stringEnd(raw []byte, i int) int {
-	for i++; i < len(raw); i++ {
-		switch raw[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return len(raw)
-}
-
-// stringOf returns the text of a string, and "" for any other value.
-func stringOf(raw []byte) (s string) {
-	if inner, ok := plainString(raw); ok {
-		return inner
-	}
-	_ = json.Unmarshal(raw, &s) // makes invalid UTF-8 valid
-	return s
-}
-
-// plainString returns the text of a string without escapes and bytes beyond ASCII.
-func plainString(raw []byte) (string, bool) {
-	if len(raw) < 2 || raw[0] != '"' {
-		return "", false
-	}
-	inner := raw[1 : len(raw)-1]
-	for _, b := range inner {
-		if b < ' ' || b >= 0x7F || b == '\\' || b == '"' {
-			return "", false
-		}
-	}
-	return string(inner), true
 }
 
 // fields maps the exact names of an object's members to the variables that they are
@@ -168,7 +92,7 @@ func unmarshal(raw json.RawMessage, into any) error {
 		*into = slices.Clone(raw)
 		return nil
 	case *string:
-		if text, ok := plainString(raw); ok {
+		if text, ok := rawjson.PlainText(raw); ok {
 			*into = text
 			return nil
 		}

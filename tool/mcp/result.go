@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
@@ -71,7 +73,7 @@ func result(text json.RawMessage) (llm.Parts, error) {
 	default: // never take a failure for success
 		r.note("isError is %s, which is neither true nor false: it is not known whether the tool failed", line(flag, 64))
 	}
-	return nil, &tool.Error{Failure: failureOf(w.meta), Message: cut(textOf(r.parts), maxFailureText)}
+	return nil, &tool.Error{Failure: failureOf(w.meta), Message: clip.Cut(textOf(r.parts), maxFailureText)}
 }
 
 // textOf returns the text of parts, with a note in place of each image, audio or file.
@@ -286,7 +288,7 @@ func (v jsonValue) matches(item contentItem) bool {
 // equals reports whether raw is the same JSON value. The order of members does not
 // matter; numbers are compared as text.
 func (v jsonValue) equals(raw []byte) bool {
-	i := spaceEnd(raw, 0)
+	i := rawjson.SpaceEnd(raw, 0)
 	if len(v.canonical) == 0 || i == len(raw) || raw[i] != v.canonical[0] {
 		return false // equal values begin with the same byte
 	}

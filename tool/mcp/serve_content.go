@@ -13,6 +13,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -53,7 +54,7 @@ func (w *contentWriter) add(c sdk.Content, size int) {
 func (w *contentWriter) text(s string) {
 	shown := s
 	for encoded(shown) > w.room {
-		shown = halved(shown)
+		shown = clip.Cut(shown, len(shown)/2)
 	}
 	w.room -= encoded(shown)
 	w.join(shown)
@@ -87,14 +88,6 @@ func encoded(s string) int {
 	}
 	b, _ := json.Marshal(s) // cannot fail: it is a string
 	return len(b)
-}
-
-func halved(s string) string {
-	end := len(s) / 2
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end]
 }
 
 func (w *contentWriter) note(format string, args ...any) {

@@ -12,7 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode"
-	"unicode/utf8"
+
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 )
 
 // visible removes invisible characters: controls except line feeds and tabs,
@@ -50,22 +51,7 @@ func hasDeceptiveChars(s string) bool {
 // and notes.
 func line(s string, limit int) string {
 	s = s[:min(len(s), 4*limit)] // invisible characters may be many
-	s = strings.Join(strings.Fields(visible(s)), " ")
-	if len(s) > limit {
-		s = cut(s, limit) + "…"
-	}
-	return s
-}
-
-// cut returns at most limit bytes of s and never splits a rune.
-func cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit]
+	return clip.Bytes(strings.Join(strings.Fields(visible(s)), " "), limit)
 }
 
 // secrets redacts the values of a server's Env and Header, and the likely secrets in

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
@@ -156,7 +156,7 @@ func showDifferences(diffs []difference) string {
 	var b strings.Builder
 	for i, d := range diffs {
 		if i == maxDifferences {
-			fmt.Fprintf(&b, "\n  … and %s", rawjson.Count(len(diffs)-i, "more difference"))
+			fmt.Fprintf(&b, "\n  … and %s", clip.Count(len(diffs)-i, "more difference"))
 			break
 		}
 		recorded, got := d.texts()
@@ -174,12 +174,10 @@ func (d difference) texts() (recorded, got string) {
 		same++
 	}
 	if from := same - before; from > before {
-		for !utf8.RuneStart(recorded[from]) {
-			from--
-		}
-		recorded, got = "…"+recorded[from:], "…"+got[from:]
+		from = len(clip.Cut(recorded, from))
+		recorded, got = clip.Ellipsis+recorded[from:], clip.Ellipsis+got[from:]
 	}
-	return clipTo(recorded, all), clipTo(got, all)
+	return clip.Runes(recorded, all), clip.Runes(got, all)
 }
 
 func shown(v any, nothing bool) string {
@@ -191,15 +189,4 @@ func shown(v any, nothing bool) string {
 		return fmt.Sprint(v) // cannot be: it is decoded JSON
 	}
 	return string(text)
-}
-
-// clipTo bounds a text to n characters.
-func clipTo(s string, n int) string {
-	for i := range s {
-		if n == 0 {
-			return s[:i] + "…"
-		}
-		n--
-	}
-	return s
 }

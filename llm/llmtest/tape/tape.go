@@ -12,7 +12,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -239,7 +239,7 @@ func (tp *Tape) unused() error {
 		return nil
 	}
 	return fmt.Errorf("%d of %s in %s not used: %s",
-		len(left), rawjson.Count(len(tp.exchanges), "exchange"), tp.dir, strings.Join(left, ", "))
+		len(left), clip.Count(len(tp.exchanges), "exchange"), tp.dir, strings.Join(left, ", "))
 }
 
 func (tp *Tape) scrubber() scrubber { return scrubber{secrets: &tp.secrets, own: tp.Scrub} }
@@ -290,7 +290,7 @@ func (tp *Tape) find(seat string, request []byte) (*exchange, error) {
 	}
 	if nearest == nil {
 		return nil, tp.fail("beyond_recording", fmt.Sprintf("request %d is beyond the recording of %s in %s:\n  %s",
-			tp.asked, rawjson.Count(len(tp.exchanges), "exchange"), tp.dir, clipTo(string(tp.scrubber().json(request)), 2000)))
+			tp.asked, clip.Count(len(tp.exchanges), "exchange"), tp.dir, clip.Runes(string(tp.scrubber().json(request)), 2000)))
 	}
 	name := filepath.Join(tp.dir, fileName(place))
 	return nil, tp.fail("request_differs", fmt.Sprintf("request %d is not that of %s:%s", tp.asked, name, showDifferences(least)))

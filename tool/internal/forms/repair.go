@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
@@ -176,7 +177,7 @@ func (m *repairer) types(s *tree.Value) {
 		case !ok:
 			return
 		case t == "":
-			m.report("type %s is read as any value", tree.Clip(string(written.JSON()), tree.MaxEcho))
+			m.report("type %s is read as any value", clip.Runes(string(written.JSON()), tree.MaxEcho))
 			s.Remove("type")
 			return
 		case !slices.Contains(types, t):
@@ -194,7 +195,7 @@ func (m *repairer) setTypes(s, written *tree.Value, types []string) {
 		now = tree.Text(types[0])
 	}
 	s.Set("type", now)
-	m.report("type %s is read as %s", tree.Clip(string(written.JSON()), tree.MaxEcho), tree.Clip(string(now.JSON()), tree.MaxEcho))
+	m.report("type %s is read as %s", clip.Runes(string(written.JSON()), tree.MaxEcho), clip.Runes(string(now.JSON()), tree.MaxEcho))
 }
 
 // enum turns "enum" into a list of distinct values. An empty enum is an error, because
@@ -210,7 +211,7 @@ func (m *repairer) enum(s *tree.Value) {
 		m.report("enum is read as a list of this one value")
 	}
 	if enum.Form == tree.ArrayForm && len(enum.Items) == 0 && m.err == nil {
-		where := tree.Clip(tree.Pointer(append(m.at.Steps(), "enum")), 3*tree.MaxEcho)
+		where := clip.Runes(tree.Pointer(append(m.at.Steps(), "enum")), 3*tree.MaxEcho)
 		m.err = errors.New("schema: " + where + ": has no values, so nothing would be taken; give some or leave it out")
 	}
 	m.dedupe(enum, "enum")

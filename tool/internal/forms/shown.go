@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	sj "github.com/santhosh-tekuri/jsonschema/v6"
+
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )

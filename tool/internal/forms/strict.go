@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
@@ -85,7 +86,7 @@ func place(path []string) string {
 			return unicode.ReplacementChar
 		}
 		return r
-	}, tree.Clip(tree.Pointer(path), 3*tree.MaxEcho))
+	}, clip.Runes(tree.Pointer(path), 3*tree.MaxEcho))
 }
 
 func (s *strictBuilder) below(n *tree.Value, steps ...string) (*tree.Value, error) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
@@ -73,7 +74,7 @@ func (s *strictBuilder) unused(name string) string {
 			return r
 		}
 		return '_'
-	}, tree.Clip(name, tree.MaxEcho))
+	}, clip.Runes(name, tree.MaxEcho))
 	unique := name
 	for i := 2; s.names[unique]; i++ {
 		unique = fmt.Sprintf("%s_%d", name, i)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
@@ -36,9 +37,9 @@ func stringSentence(m tree.Member) string {
 	case "maxLength":
 		return "At most " + quantity(m.Value, "character") + "."
 	case "contentEncoding":
-		return "Encoded in " + tree.Clip(m.Value.Str(), tree.MaxEcho) + "."
+		return "Encoded in " + clip.Runes(m.Value.Str(), tree.MaxEcho) + "."
 	case "contentMediaType":
-		return "Of the media type " + tree.Clip(m.Value.Str(), tree.MaxEcho) + "."
+		return "Of the media type " + clip.Runes(m.Value.Str(), tree.MaxEcho) + "."
 	}
 	return ""
 }
@@ -55,7 +56,7 @@ func arraySentence(n *tree.Value, m tree.Member) string {
 		if high := n.Get("maxContains"); high != nil {
 			most = " and at most " + high.Text
 		}
-		return "Of its items " + least + most + " fit " + tree.Clip(string(m.Value.JSON()), 3*tree.MaxEcho) + "."
+		return "Of its items " + least + most + " fit " + clip.Runes(string(m.Value.JSON()), 3*tree.MaxEcho) + "."
 	}
 	return ""
 }
@@ -69,10 +70,10 @@ func objectSentence(m tree.Member) string {
 	case "dependentRequired", "dependencies":
 		var rules []string
 		for _, d := range m.Value.Members {
-			rules = append(rules, fmt.Sprintf("%s needs %s", tree.Clip(d.Name, tree.MaxEcho), tree.List(d.Value.Strings(), tree.MaxEcho)))
+			rules = append(rules, fmt.Sprintf("%s needs %s", clip.Runes(d.Name, tree.MaxEcho), tree.List(d.Value.Strings(), tree.MaxEcho)))
 		}
 		if len(rules) > 0 {
-			return tree.Clip(strings.Join(rules, "; "), 6*tree.MaxEcho) + "."
+			return clip.Runes(strings.Join(rules, "; "), 6*tree.MaxEcho) + "."
 		}
 	}
 	return ""

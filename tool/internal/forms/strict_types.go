@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
@@ -149,12 +150,12 @@ func narrow(made *tree.Value) {
 	if p := made.Get("pattern"); p != nil {
 		if _, err := validate.StrictPattern(p.Str()); err != nil {
 			made.Remove("pattern")
-			made.AddSentence("Must match the regular expression " + tree.Clip(p.Str(), 3*tree.MaxEcho) + " .")
+			made.AddSentence("Must match the regular expression " + clip.Runes(p.Str(), 3*tree.MaxEcho) + " .")
 		}
 	}
 	if f := made.Get("format"); f != nil && !slices.Contains(strictFormats, f.Str()) {
 		made.Remove("format")
-		must := "of the format " + tree.Clip(f.Str(), tree.MaxEcho)
+		must := "of the format " + clip.Runes(f.Str(), tree.MaxEcho)
 		if known, ok := validate.FormatTexts[f.Str()]; ok {
 			must = known
 		}

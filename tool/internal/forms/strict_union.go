@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
@@ -215,5 +216,5 @@ func presence(keyword string, branches, n *tree.Value) string {
 	if opening == "" || len(groups) == 0 {
 		return ""
 	}
-	return opening + tree.Clip(strings.Join(groups, "; "), 6*tree.MaxEcho) + "."
+	return opening + clip.Runes(strings.Join(groups, "; "), 6*tree.MaxEcho) + "."
 }

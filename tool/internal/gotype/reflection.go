@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	js "github.com/invopop/jsonschema"
+
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
@@ -259,7 +260,7 @@ func checkValues(n *tree.Value, f field) error {
 	}
 	for _, v := range values {
 		if err := decodes(v, t, f.quoted); err != nil {
-			return fmt.Errorf("tag jsonschema: %s does not fit %s", tree.Clip(string(v.JSON()), tree.MaxEcho), f.typ)
+			return fmt.Errorf("tag jsonschema: %s does not fit %s", clip.Runes(string(v.JSON()), tree.MaxEcho), f.typ)
 		}
 	}
 	return nil

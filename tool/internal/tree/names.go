@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 )
 
 // List joins names by commas, as many as fit in room bytes.
@@ -20,7 +22,7 @@ func ListOf(names []string, total, room int) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(Clip(name, MaxEcho))
+		b.WriteString(clip.Runes(name, MaxEcho))
 	}
 	return b.String()
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 )
 
 // Limits bound foreign JSON. Beyond the limits, the libraries need seconds or gigabytes,
@@ -393,7 +395,7 @@ func (p *Parser) number() (*Value, error) {
 }
 
 func (p *Parser) numberHere(raw string) string {
-	return "the number " + Clip(raw, MaxEcho) + " " + p.where()
+	return "the number " + clip.Runes(raw, MaxEcho) + " " + p.where()
 }
 
 func (p *Parser) skipSpace() {
@@ -449,7 +451,7 @@ func (p *Parser) where() string {
 	if len(p.path) == 0 {
 		return "at the top level"
 	}
-	return "at " + Clip(Pointer(p.path), MaxEcho)
+	return "at " + clip.Runes(Pointer(p.path), MaxEcho)
 }
 
 func (p *Parser) here() string { return "byte " + strconv.Itoa(p.Pos+1) }

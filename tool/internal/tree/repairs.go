@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 )
 
 const (
@@ -24,7 +26,7 @@ func (r *Repairs) Add(at Path, what string) {
 		return
 	}
 	if len(at) > 0 {
-		what = Clip(strings.ToValidUTF8(Pointer(at.Steps()), "\uFFFD"), MaxEcho) + ": " + what
+		what = clip.Runes(strings.ToValidUTF8(Pointer(at.Steps()), "\uFFFD"), MaxEcho) + ": " + what
 	}
 	r.Done = append(r.Done, what)
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 )
 
 // AdmitNull lets a schema admit null. An allOf of a reflected schema needs no change,
@@ -309,7 +311,7 @@ func (v *Value) EachSubschema(do func(s *Value, steps ...string)) {
 // ToWire prepares one schema for the model, without its subschemas; see forms.ToWire.
 func (v *Value) ToWire() {
 	if d := v.Get("default"); d != nil && d.Form != NullForm {
-		v.AddSentence("Default: " + Clip(string(d.JSON()), MaxEcho) + ".")
+		v.AddSentence("Default: " + clip.Runes(string(d.JSON()), MaxEcho) + ".")
 	}
 	v.Remove("$schema", "$id", "$anchor", "$comment", "title", "default") // references are pointers at this point
 	if v.Get("id").Str() != "" {

@@ -4,7 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
 // A Value is JSON with ordered members and with numbers as text. Schemas and arguments
@@ -212,7 +213,7 @@ func (v *Value) append(b []byte) []byte {
 	case BooleanForm, NumberForm:
 		return append(b, v.Text...)
 	case StringForm:
-		return AppendString(b, v.Text)
+		return rawjson.AppendString(b, v.Text)
 	case ArrayForm:
 		b = append(b, '[')
 		for i, item := range v.Items {
@@ -228,38 +229,13 @@ func (v *Value) append(b []byte) []byte {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = AppendString(b, m.Name)
+			b = rawjson.AppendString(b, m.Name)
 			b = append(b, ':')
 			b = m.Value.append(b)
 		}
 		return append(b, '}')
 	}
 	return append(b, "null"...)
-}
-
-// AppendString appends s as a JSON string with only the necessary escapes.
-func AppendString(b []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	s = strings.ToValidUTF8(s, string(utf8.RuneError))
-	b = append(b, '"')
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"', c == '\\':
-			b = append(b, '\\', c)
-		case c == '\n':
-			b = append(b, `\n`...)
-		case c == '\r':
-			b = append(b, `\r`...)
-		case c == '\t':
-			b = append(b, `\t`...)
-		case c < ' ':
-			b = append(b, `\u00`...)
-			b = append(b, hex[c>>4], hex[c&15])
-		default:
-			b = append(b, c)
-		}
-	}
-	return append(b, '"')
 }
 
 // Pointer returns a path as a JSON pointer.

@@ -9,6 +9,8 @@ import (
 
 	sj "github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
@@ -207,7 +209,7 @@ func AppendKey(b []byte, v any) []byte {
 	case json.Number:
 		return appendNumberKey(b, string(v))
 	case string:
-		return tree.AppendString(b, v)
+		return rawjson.AppendString(b, v)
 	case []any:
 		b = append(b, '[')
 		for _, item := range v {
@@ -217,7 +219,7 @@ func AppendKey(b []byte, v any) []byte {
 	case map[string]any:
 		b = append(b, '{')
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			b = append(tree.AppendString(b, name), ':')
+			b = append(rawjson.AppendString(b, name), ':')
 			b = append(AppendKey(b, v[name]), ',')
 		}
 		return append(b, '}')

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	sj "github.com/santhosh-tekuri/jsonschema/v6"
+
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
@@ -27,7 +28,7 @@ type Problem struct {
 func (p Problem) Line() string {
 	where := "(top level)"
 	if len(p.Path) > 0 {
-		where = tree.Clip(strings.ToValidUTF8(tree.Pointer(p.Path), "\uFFFD"), tree.MaxEcho)
+		where = clip.Runes(strings.ToValidUTF8(tree.Pointer(p.Path), "\uFFFD"), tree.MaxEcho)
 	}
 	line := "- " + where + ": " + p.Text
 	if p.hint != nil {
@@ -51,7 +52,7 @@ func Report(tool string, found Findings) string {
 		if shown > 0 && b.Len()+len(line) > maxReport-20 {
 			break
 		}
-		b.WriteString("\n" + tree.ClipBytes(line, maxReport-b.Len()))
+		b.WriteString("\n" + clip.Counted(line, maxReport-b.Len(), 0))
 		shown++
 	}
 	if rest := len(problems) + found.more - shown; rest > 0 {
@@ -130,7 +131,7 @@ func unquoted(got *tree.Value, want []string) string {
 			return "; send it as JSON, not as a string holding JSON"
 		}
 	case slices.Contains(want, form) && form != "null", form == "number" && whole && slices.Contains(want, "integer"):
-		return "; send it without quotes: " + tree.Clip(inner.Text, tree.MaxEcho)
+		return "; send it without quotes: " + clip.Runes(inner.Text, tree.MaxEcho)
 	}
 	return ""
 }
@@ -140,7 +141,7 @@ func missing(name string, find func() *tree.Value) Problem {
 	return Problem{Text: "required property " + tree.Quote(name) + " is missing", hint: func() string {
 		schema := find()
 		typ := strings.Join(TypesOf(schema), " or ")
-		about := tree.Clip(strings.Join(strings.Fields(schema.Get("description").Str()), " "), tree.MaxEcho)
+		about := clip.Runes(strings.Join(strings.Fields(schema.Get("description").Str()), " "), tree.MaxEcho)
 		switch {
 		case typ != "" && about != "":
 			return " (" + typ + ": " + about + ")"
@@ -170,7 +171,7 @@ func unknown(name string, properties *tree.Value) Problem {
 func MustBeOneOf(enum []*tree.Value) string {
 	var shown []string
 	for _, v := range enum[:min(len(enum), maxEnum)] {
-		shown = append(shown, tree.Clip(string(v.JSON()), tree.MaxEcho))
+		shown = append(shown, clip.Runes(string(v.JSON()), tree.MaxEcho))
 	}
 	switch {
 	case len(enum) == 0:

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
@@ -18,7 +19,7 @@ var (
 // Reason returns the text of a type's own error for a model: without the names of Go
 // functions, and "" if the error is about Go.
 func Reason(err error) string {
-	s := tree.Cut(err.Error(), 16*tree.MaxMessage) // the error may repeat all arguments
+	s := clip.Cut(err.Error(), 16*tree.MaxMessage) // the error may repeat all arguments
 	if e, ok := errors.AsType[*strconv.NumError](err); ok {
 		s = e.Err.Error()
 	}

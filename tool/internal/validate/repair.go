@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	sj "github.com/santhosh-tekuri/jsonschema/v6"
+
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 

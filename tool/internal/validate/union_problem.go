@@ -9,6 +9,8 @@ import (
 
 	sj "github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
@@ -347,7 +349,7 @@ func choices(lacks []lacking) string {
 		for i := range names {
 			names[i] = tree.Quote(names[i])
 		}
-		if choice := tree.Clip(strings.Join(names, " and "), 3*tree.MaxEcho); !slices.Contains(all, choice) {
+		if choice := clip.Runes(strings.Join(names, " and "), 3*tree.MaxEcho); !slices.Contains(all, choice) {
 			all = append(all, choice)
 		}
 		if len(all) > maxChoices {

@@ -11,6 +11,8 @@ import (
 
 	sj "github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
@@ -280,7 +282,7 @@ func needs(name string, missing []string) string {
 
 // expected says what a single value must be.
 func (ex *Explainer) expected(k sj.ErrorKind, schema, got *tree.Value) Problem {
-	keyword := func(name string) string { return tree.Clip(schema.Bound(name), tree.MaxEcho) }
+	keyword := func(name string) string { return clip.Runes(schema.Bound(name), tree.MaxEcho) }
 	must := ""
 	switch k := k.(type) {
 	case *kind.Type:
@@ -295,7 +297,7 @@ func (ex *Explainer) expected(k sj.ErrorKind, schema, got *tree.Value) Problem {
 		}
 		must = ex.mustRead(k)
 	case *kind.Pattern:
-		must = "must match the regular expression " + tree.Clip(k.Want, tree.MaxEcho)
+		must = "must match the regular expression " + clip.Runes(k.Want, tree.MaxEcho)
 	case *kind.Minimum:
 		must = "must be >= " + keyword("minimum")
 	case *kind.Maximum:

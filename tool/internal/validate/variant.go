@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	sj "github.com/santhosh-tekuri/jsonschema/v6"
+
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 

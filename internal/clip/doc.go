@@ -1,0 +1,9 @@
+// Package clip shortens texts for messages, errors and logs. A cut never splits a
+// character.
+//
+//   - [Cut] shortens to a number of bytes, without a mark.
+//   - [Bytes] and [Runes] mark the cut with an ellipsis.
+//   - [Counted] also says how many bytes are missing.
+//
+// A text that fits the limit is returned as it is.
+package clip
