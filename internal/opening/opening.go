@@ -1,5 +1,9 @@
-// Package opening bounds what it takes to open a session: the time that a store may
-// stand still, and how many sessions are decoded at the same time.
+// Package opening bounds the opening of sessions. [Bound] limits the time for which a store
+// may make no progress: a large session may take long, but a store that hangs may not.
+// [Decode] limits how many sessions are decoded at the same time.
+//
+// The engine (package runner) calls Bound. Stores call Progress and Decode while they read
+// a session.
 package opening
 
 import (
@@ -17,14 +21,14 @@ type bound struct {
 	last atomic.Pointer[time.Time] // of the last progress
 }
 
-// Bound returns a context that ends when nothing was heard of [Progress] for d. The
-// cause is then a [context.DeadlineExceeded]. The caller calls stop.
+// Bound returns a context that ends when nobody has called [Progress] for d. The cause is
+// then a [context.DeadlineExceeded]. The caller calls stop.
 func Bound(ctx context.Context, d time.Duration) (bounded context.Context, stop func()) {
 	b := new(bound)
 	b.progress()
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, key{}, b))
 	timer := time.NewTimer(d)
-	go func() { // until ctx ends, which stop sees to
+	go func() { // ends with ctx, and stop ends ctx
 		defer timer.Stop()
 		for {
 			select {
@@ -48,19 +52,19 @@ func (b *bound) progress() {
 	b.last.Store(&now)
 }
 
-// Progress says that the store gave something, or that the processor did something
-// with it. Outside of a [Bound] it does nothing.
+// Progress notes that the store has returned data, or that some data was decoded. Progress
+// does nothing if ctx does not come from [Bound].
 func Progress(ctx context.Context) {
 	if b, ok := ctx.Value(key{}).(*bound); ok {
 		b.progress()
 	}
 }
 
-// cores has a place for each goroutine that may decode.
+// cores is a semaphore with a slot for each processor.
 var cores = make(chan struct{}, runtime.GOMAXPROCS(0))
 
-// Decode runs f, which decodes something and waits for nothing, while no more others
-// do so than there are processors. They come in the order of asking.
+// Decode runs f in one of as many slots as there are processors. Callers get their slots in
+// the order of their calls, so no session waits for ever. f decodes data and must not wait.
 func Decode(f func()) {
 	cores <- struct{}{}
 	defer func() { <-cores }()

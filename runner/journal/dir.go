@@ -83,7 +83,7 @@ func (d Dir) Open(ctx context.Context, session string) (Log, error) {
 	}
 	l := &fileLog{session: session, path: path, files: d.files(), file: f}
 	if made {
-		l.forget()
+		l.removeStaleMark()
 	}
 	if err := l.load(ctx, d.MaxBytes); err != nil {
 		_ = f.Close()

@@ -104,44 +104,44 @@ func (l *fileLog) encode(events []event.Event) ([]byte, error) {
 // write adds bytes to the file, all or none. Otherwise the log is over.
 func (l *fileLog) write(data []byte, sync bool) error {
 	if sync && !l.file.isAt(l.path) {
-		return l.die(errors.New("the file was removed or replaced"))
+		return l.fail(errors.New("the file was removed or replaced"))
 	}
 	from, end := l.end, l.end+int64(len(data))
 	if sync && l.inherited > l.synced {
-		tail, err := l.unknown()
+		tail, err := l.unsynced()
 		if err != nil {
 			return err
 		}
 		from, data = l.synced, append(tail, data...)
 	}
 	if _, err := l.file.WriteAt(data, from); err != nil {
-		return l.undo(err)
+		return l.revert(err)
 	}
 	if sync {
 		if err := l.sync(); err != nil {
 			_ = l.file.Truncate(l.end) // the write was not acknowledged; if Truncate fails too, the next opening finds the rest
-			return l.die(err)
+			return l.fail(err)
 		}
 		l.synced = end
-		l.mark()
+		l.writeMark()
 	}
 	l.end = end
 	return nil
 }
 
-// unknown returns bytes that an earlier opening wrote and perhaps did not sync. They are
-// written again before a sync: after a failed sync, the system can believe that pages are
-// clean although they never reached the disk.
-func (l *fileLog) unknown() ([]byte, error) {
+// unsynced returns bytes that an earlier opening wrote and perhaps did not sync. The log
+// writes these bytes again before a sync: after a failed sync, the system can believe that
+// pages are clean although the pages never reached the disk.
+func (l *fileLog) unsynced() ([]byte, error) {
 	tail := make([]byte, l.end-l.synced)
 	_, err := io.ReadFull(io.NewSectionReader(l.file, l.synced, int64(len(tail))), tail)
 	return tail, err
 }
 
-// undo reverts a failed write.
-func (l *fileLog) undo(cause error) error {
+// revert removes the bytes of a failed write.
+func (l *fileLog) revert(cause error) error {
 	if err := l.cut(); err != nil {
-		return l.die(fmt.Errorf("%w; and what was written of it could not be taken back: %w", cause, err))
+		return l.fail(fmt.Errorf("%w; and what was written of it could not be taken back: %w", cause, err))
 	}
 	return cause
 }
@@ -151,13 +151,13 @@ func (l *fileLog) sync() error {
 		return err
 	}
 	if l.synced > 0 {
-		return nil // and so is the file's name
+		return nil // an earlier sync made the name of the file durable, too
 	}
 	return syncNames(l.files, filepath.Dir(l.path))
 }
 
-// die ends the log and its context.
-func (l *fileLog) die(cause error) error {
+// fail ends the log and its context.
+func (l *fileLog) fail(cause error) error {
 	l.cancel(&StoreError{Session: l.session, Seq: l.next, Err: fmt.Errorf("the log is over: %w", cause)})
 	return cause
 }

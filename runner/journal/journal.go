@@ -73,7 +73,7 @@ type Log interface {
 type BusyError struct {
 	Session string
 	// Lease is the time for which a dead process keeps the session, if its leases are as
-	// long as the leases of this store. 0 means that a dead process does not keep it.
+	// long as the leases of this store. 0 means that a dead process keeps nothing.
 	Lease time.Duration
 }
 

@@ -16,8 +16,9 @@ const markExtension = ".synced"
 
 func (l *fileLog) markPath() string { return l.path + markExtension }
 
-// mark writes the synced position. A failure does no harm.
-func (l *fileLog) mark() {
+// writeMark writes the synced position. A failure does no harm: an older position is
+// still true.
+func (l *fileLog) writeMark() {
 	_ = l.files.write(l.markPath(), markText(l.synced))
 }
 
@@ -46,9 +47,9 @@ func (l *fileLog) marked() int64 {
 	return n
 }
 
-// forget removes the position of an earlier session of this name, whose file somebody
-// has removed.
-func (l *fileLog) forget() {
+// removeStaleMark removes the position of an earlier session of this name. Somebody has
+// removed the file of the earlier session.
+func (l *fileLog) removeStaleMark() {
 	if l.marked() > 0 {
 		_ = l.files.remove(l.markPath())
 	}

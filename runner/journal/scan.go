@@ -36,7 +36,7 @@ func scanFile(ctx context.Context, r io.ReaderAt, size int64, session, path stri
 		torn, err = s.append(in)
 	}
 	if err == nil && torn {
-		err = s.beyond(in)
+		err = s.checkBehindTear(in)
 	}
 	if errors.Is(err, errNewer) {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -56,7 +56,7 @@ func (s *scan) header(in *bufio.Reader) (torn bool, err error) {
 	h, err := parseHeader(bytes.TrimSuffix(raw, []byte("\n")))
 	switch {
 	case err != nil || raw[len(raw)-1] != '\n':
-		return s.judge(raw, 1, err)
+		return s.tornOrCorrupt(raw, 1, err)
 	case h.Version > formatVersion:
 		return false, fmt.Errorf("%w: format %d, known are up to %d", errNewer, h.Version, formatVersion)
 	case h.Version < 1:
@@ -80,7 +80,7 @@ func (s *scan) append(in *bufio.Reader) (torn bool, err error) {
 		f, err := parseFrame(bytes.TrimSuffix(raw, []byte("\n")))
 		switch {
 		case err != nil || raw[len(raw)-1] != '\n':
-			return s.judge(raw, next, err)
+			return s.tornOrCorrupt(raw, next, err)
 		case f.seq != next:
 			return false, s.corrupt(next, fmt.Errorf("the line is that of event %d", f.seq))
 		case left >= 0 && f.left != left-1, f.synced < synced, f.synced > s.end:
@@ -92,11 +92,11 @@ func (s *scan) append(in *bufio.Reader) (torn bool, err error) {
 	return false, nil
 }
 
-// judge distinguishes the rest of an interrupted write from damage. A crash cuts unsynced
-// bytes anywhere, and can leave zeros in place of any part of them. A wrong line of full
-// length without zeros was therefore damaged.
-func (s *scan) judge(raw []byte, seq int64, cause error) (torn bool, err error) {
-	if hole(raw) {
+// tornOrCorrupt distinguishes the rest of an interrupted write from damage. A crash cuts
+// unsynced bytes anywhere, and can leave zeros in place of any part of them. A wrong line
+// of full length without zeros was therefore damaged.
+func (s *scan) tornOrCorrupt(raw []byte, seq int64, cause error) (torn bool, err error) {
+	if hasUnwrittenBlock(raw) {
 		return true, nil
 	}
 	if line, ended := bytes.CutSuffix(raw, []byte("\n")); ended {
@@ -107,16 +107,17 @@ func (s *scan) judge(raw []byte, seq int64, cause error) (torn bool, err error) 
 	return true, nil
 }
 
-// hole reports whether a line holds zeros that a crash can have left. JSON text has no
-// zeros. A single NUL in the middle is a flipped bit of a space (damage); an unwritten
-// block leaves a run of NULs, or NULs at an end of the line.
-func hole(raw []byte) bool {
+// hasUnwrittenBlock reports whether a line has zeros from a crash. JSON text has no zeros.
+// A single NUL in the middle is a flipped bit of a space (damage). An unwritten block of
+// the file leaves a run of NULs, or NULs at an end of the line.
+func hasUnwrittenBlock(raw []byte) bool {
 	return bytes.Contains(raw, []byte{0, 0}) || raw[0] == 0 || raw[len(raw)-1] == 0
 }
 
-// beyond reads the lines behind a torn place. If such a line says that the place was
-// already on the disk, no crash explains the tear.
-func (s *scan) beyond(in *bufio.Reader) error {
+// checkBehindTear reads the lines behind a torn place. Each line says how much of the file
+// was on the disk. If a line says that the torn place was, a crash cannot be the reason,
+// and the file is damaged.
+func (s *scan) checkBehindTear(in *bufio.Reader) error {
 	place := *s
 	for {
 		raw, err := readLine(in)
@@ -124,7 +125,7 @@ func (s *scan) beyond(in *bufio.Reader) error {
 			return err
 		}
 		line := bytes.TrimSuffix(raw, []byte("\n"))
-		f, err := parseFrame(line[bytes.LastIndexByte(line, 0)+1:])
+		f, err := parseFrame(line[bytes.LastIndexByte(line, 0)+1:]) // zeros of an unwritten block may stand before the line
 		if err == nil && f.synced > s.end {
 			return place.corrupt(s.next, errors.New("it was on the disk, and is not there any more"))
 		}

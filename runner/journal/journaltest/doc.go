@@ -1,4 +1,4 @@
-// Package journaltest checks that a store keeps what package journal promises.
+// Package journaltest checks that a store keeps the rules of package journal.
 //
 //	func TestStore(t *testing.T) {
 //		journaltest.Test(t, func(t *testing.T) journaltest.Store {
@@ -7,7 +7,7 @@
 //		})
 //	}
 //
-// It plays processes: each value that Open returns is one, and nothing that one
-// knows in memory may be needed by another. What only a machine without power
-// shows, that synced events are on a disk, a store has to test by itself.
+// Each value that Store.Open returns stands for a process. A process must not need the
+// memory of another process. The checks cannot switch off a machine: test yourself that
+// synced events are on the disk.
 package journaltest

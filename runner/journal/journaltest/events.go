@@ -18,7 +18,7 @@ var moment = time.Date(2026, 11, 21, 9, 30, 0, 123456789, time.UTC)
 
 const awkward = "a < b & \"c\" \\ \x00 \u2028 \x7f é 😀 \ufffd"
 
-// bodies has at least one of each durable kind, with the values that stores lose.
+// bodies returns at least one body of each durable kind, with values that stores often lose.
 func bodies() []event.Body {
 	return []event.Body{
 		event.RunStarted{Version: event.Version, Run: 1, Agent: awkward, ID: "KX4M"},
@@ -51,7 +51,7 @@ func bodies() []event.Body {
 	}
 }
 
-// everyKind: what is read is what was appended, to the byte and in order.
+// everyKind: a log returns the appended events, equal in every byte, in order.
 func everyKind(ctx context.Context, s Store) error {
 	events := make([]event.Event, len(bodies()))
 	for i, b := range bodies() {
@@ -60,8 +60,8 @@ func everyKind(ctx context.Context, s Store) error {
 	return leaves(ctx, s, func(log journal.Log) error { return add(ctx, log, true, 3, events) }, events)
 }
 
-// leaves does something with the session, and checks what it holds then, in the
-// same process and in another.
+// leaves opens the session, calls do, and checks the events in the same process and in a
+// new process.
 func leaves(ctx context.Context, s Store, do func(journal.Log) error, want []event.Event) error {
 	err := with(ctx, s.Open(), session, func(log journal.Log) error {
 		if err := do(log); err != nil {
@@ -95,7 +95,7 @@ func manyEvents(ctx context.Context, s Store) error {
 	}, events)
 }
 
-// largeEvents: 8 MB in one event, alone and beside others in an append.
+// largeEvents: an event has 8 MB, alone in an append and beside small events.
 func largeEvents(ctx context.Context, s Store) error {
 	const size = 8 << 20
 	events := []event.Event{
@@ -105,8 +105,8 @@ func largeEvents(ctx context.Context, s Store) error {
 	return leaves(ctx, s, func(log journal.Log) error { return add(ctx, log, true, 2, events) }, events)
 }
 
-// readingWhileOpen: a loop sees what was there when it began. Its body may
-// append, leave early and begin another loop.
+// readingWhileOpen: a loop yields the events that existed at its start. The loop body may
+// append, break, and start a second loop.
 func readingWhileOpen(ctx context.Context, s Store) error {
 	return leaves(ctx, s, func(log journal.Log) error {
 		if err := add(ctx, log, false, 4, notes(1, 300)); err != nil {
@@ -139,8 +139,8 @@ func readingWhileOpen(ctx context.Context, s Store) error {
 	}, notes(1, 600))
 }
 
-// readingAfter: a log that can read from a position on reads what Events does from
-// there, while it is open and when it is opened again.
+// readingAfter: EventsAfter yields the same events as Events does behind a position, in the
+// same opening and in the next.
 func readingAfter(ctx context.Context, s Store) error {
 	all := notes(1, 450)
 	return leaves(ctx, s, func(log journal.Log) error {
@@ -158,13 +158,13 @@ func readingAfter(ctx context.Context, s Store) error {
 	}, all)
 }
 
-// tails compares what a log reads from several positions on with what it holds.
+// tails compares EventsAfter at several positions with the expected events.
 func tails(ctx context.Context, log journal.Log, want []event.Event) error {
 	tail, ok := log.(interface {
 		EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error]
 	})
 	if !ok {
-		return nil // it need not
+		return nil // the method is optional
 	}
 	for _, after := range []int64{-1, 0, 1, 2, 199, 200, 201, int64(len(want)) - 1, int64(len(want)), int64(len(want)) + 1, 1 << 40} {
 		at := min(max(after, 0), int64(len(want)))

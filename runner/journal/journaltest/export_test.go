@@ -6,7 +6,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// Check makes one check.
+// Check runs one check.
 func Check(ctx context.Context, name string, s Store) error {
 	for _, c := range checks {
 		if c.name == name && c.unfit(s) == "" {
@@ -16,7 +16,7 @@ func Check(ctx context.Context, name string, s Store) error {
 	return nil
 }
 
-// Names are those of the checks.
+// Names returns the names of the checks.
 func Names() []string {
 	var names []string
 	for _, c := range checks {
@@ -25,5 +25,5 @@ func Names() []string {
 	return names
 }
 
-// Bodies are those of the events that stores are checked with.
+// Bodies returns the bodies of the events that every store must keep.
 func Bodies() []event.Body { return bodies() }

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// busy: a session is open once, in the same process and in others, until it is
-// closed. Only the opening that has it can give it back.
+// busy: an open session cannot be opened again, neither in the same process nor in a
+// second process. A second Close of a closed log does not close the next opening.
 func busy(ctx context.Context, s Store) error {
 	mine, theirs := s.Open(), s.Open()
 	first, err := mine.Open(ctx, session)
@@ -47,7 +47,7 @@ func busy(ctx context.Context, s Store) error {
 	)
 }
 
-// openers: of many who open a session at the same time one gets it.
+// openers: of many concurrent calls of Open, one gets the session.
 func openers(ctx context.Context, s Store) error {
 	const rounds, many = 10, 16
 	for round := range rounds {
@@ -92,7 +92,7 @@ func appendOnce(ctx context.Context, logs <-chan journal.Log, seq int64) error {
 	return errors.Join(errs...)
 }
 
-// manySessions: 64 sessions are written and read at once, and do not mix.
+// manySessions: 64 sessions are written and read at once, and their events do not mix.
 func manySessions(ctx context.Context, s Store) error {
 	const many = 64
 	j := s.Open()
@@ -128,8 +128,8 @@ func manySessions(ctx context.Context, s Store) error {
 	return nil
 }
 
-// closedLog: nothing can be done with it, its context has ended, and to close it
-// again does nothing.
+// closedLog: a closed log refuses Append and Events, its context has ended, and a second
+// Close does nothing.
 func closedLog(ctx context.Context, s Store) error {
 	log, err := s.Open().Open(ctx, session)
 	if err != nil {
@@ -163,8 +163,8 @@ func closedLog(ctx context.Context, s Store) error {
 	return kept(ctx, s, session, notes(1, 1))
 }
 
-// lostLock: who lost the lock writes nothing any more, whoever has it now, and
-// its context ends.
+// lostLock: a log that lost its lock adds no event, whether or not a second log has the
+// lock now, and the context of the log ends.
 func lostLock(ctx context.Context, s Store) error {
 	log, err := s.Open().Open(ctx, session)
 	if err != nil {
@@ -203,7 +203,7 @@ func endsRefusing(ctx context.Context, log journal.Log) error {
 	}
 }
 
-// oddNames: each name is a session of its own.
+// oddNames: each name names a session of its own.
 func oddNames(ctx context.Context, s Store) error {
 	names := []string{
 		"a", "A", "ä", "Ä", "a\u0308", " ", "a ", " a", ".", "..", "/", "a/b", "a\\b", "../a", "/etc/passwd", "a/", "a.", "a.jsonl",
@@ -234,7 +234,7 @@ func oddNames(ctx context.Context, s Store) error {
 	return nil
 }
 
-// badNames are refused.
+// badNames: Open refuses names that are not valid.
 func badNames(ctx context.Context, s Store) error {
 	for _, name := range []string{"", "\xff", "a\xc3", "\x00", "a\x00b"} {
 		if log, err := s.Open().Open(ctx, name); err == nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// positions: an append that does not follow is refused with the numbers, and
-// nothing of it is added.
+// positions: a log refuses an append at a wrong position, names both positions, and adds
+// no event.
 func positions(ctx context.Context, s Store) error {
 	return leaves(ctx, s, func(log journal.Log) error {
 		refused := func(kept int, want, got int64, events ...event.Event) func() error {
@@ -35,7 +35,7 @@ func positions(ctx context.Context, s Store) error {
 	}, notes(1, 3))
 }
 
-// noEvents: an append of nothing adds nothing, synced or not.
+// noEvents: an append without events adds nothing, with sync and without.
 func noEvents(ctx context.Context, s Store) error {
 	return leaves(ctx, s, func(log journal.Log) error {
 		return firstOf(
@@ -50,7 +50,7 @@ func noEvents(ctx context.Context, s Store) error {
 	}, notes(1, 3))
 }
 
-// reopened: process after process goes on where the last one ended.
+// reopened: each process continues at the position where the last process ended.
 func reopened(ctx context.Context, s Store) error {
 	total := 0
 	for i := range 12 {
@@ -62,7 +62,7 @@ func reopened(ctx context.Context, s Store) error {
 				return err
 			}
 			if i%4 == 3 {
-				return nil // one that only reads
+				return nil // this process only reads
 			}
 			n := 1 + i%3
 			err := add(ctx, log, i%2 == 0, 2, notes(int64(total)+1, n))
@@ -76,8 +76,8 @@ func reopened(ctx context.Context, s Store) error {
 	return kept(ctx, s, session, notes(1, total))
 }
 
-// endedContext: a context that has ended keeps Open, Append and Events from
-// doing anything. One that ends after Open does not end the log.
+// endedContext: Open, Append and Events do nothing if their context has ended. The log
+// outlives the context of Open.
 func endedContext(ctx context.Context, s Store) error {
 	cause := errors.New("enough")
 	ended, cancel := context.WithCancelCause(ctx)
@@ -119,8 +119,8 @@ func endedContext(ctx context.Context, s Store) error {
 	return holds(ctx, log, notes(1, 2))
 }
 
-// tornAppend: what is left of an interrupted append is not seen, however far it
-// came, and the session goes on.
+// tornAppend: no event of an interrupted append appears, wherever the append was cut off,
+// and the session continues.
 func tornAppend(ctx context.Context, s Store) error {
 	for n := 1; n <= 300; n++ {
 		err := with(ctx, s.Open(), session, func(log journal.Log) error {
@@ -132,7 +132,7 @@ func tornAppend(ctx context.Context, s Store) error {
 			if err := holds(ctx, log, notes(1, 2)); err != nil {
 				return err
 			}
-			return log.Append(ctx, false, notes(3, 3)...) // one that is synced is not torn any more
+			return log.Append(ctx, false, notes(3, 3)...) // without sync, because a synced append can no longer be torn
 		})
 		if err == nil {
 			err = s.Tear(session, n)

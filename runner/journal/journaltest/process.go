@@ -16,12 +16,12 @@ import (
 
 const session = "order-42"
 
-// note is an event with a text in it.
+// note makes an event with a text.
 func note(seq int64, text string) event.Event {
 	return event.Event{Seq: seq, Time: moment.Add(time.Duration(seq)), Body: event.UserMessaged{Message: llm.User(text)}}
 }
 
-// notes are n events, the first of which is at a position.
+// notes makes n events from position first on.
 func notes(first int64, n int) []event.Event {
 	events := make([]event.Event, n)
 	for i := range events {
@@ -31,7 +31,7 @@ func notes(first int64, n int) []event.Event {
 	return events
 }
 
-// with opens a session, does something and closes it.
+// with opens a session, calls do and closes the session.
 func with(ctx context.Context, j journal.Journal, session string, do func(journal.Log) error) error {
 	log, err := j.Open(ctx, session)
 	if err != nil {
@@ -47,12 +47,12 @@ func with(ctx context.Context, j journal.Journal, session string, do func(journa
 	return nil
 }
 
-// kept checks what a new process reads of a session.
+// kept checks the events that a new process reads from a session.
 func kept(ctx context.Context, s Store, session string, want []event.Event) error {
 	return with(ctx, s.Open(), session, func(log journal.Log) error { return holds(ctx, log, want) })
 }
 
-// holds checks what is read from a log.
+// holds checks the events of a log.
 func holds(ctx context.Context, log journal.Log, want []event.Event) error {
 	return same(log.Events(ctx), want)
 }
@@ -66,7 +66,7 @@ func same(events iter.Seq2[event.Event, error], want []event.Event) error {
 		if i == len(want) {
 			return fmt.Errorf("there are events after the last one, %d: %s", len(want), brief(e))
 		}
-		if !reflect.DeepEqual(e, want[i]) { // which is fast; what counts is the JSON
+		if !reflect.DeepEqual(e, want[i]) { // DeepEqual is fast, but only the JSON decides
 			if got, want := brief(e), brief(want[i]); got != want {
 				return fmt.Errorf("event %d was changed:\n got %s\nwant %s", i+1, cut(got), cut(want))
 			}
@@ -79,7 +79,7 @@ func same(events iter.Seq2[event.Event, error], want []event.Event) error {
 	return nil
 }
 
-// brief is an event as JSON.
+// brief returns the JSON of an event.
 func brief(e event.Event) string {
 	data, err := e.MarshalJSON()
 	if err != nil {
@@ -88,7 +88,7 @@ func brief(e event.Event) string {
 	return string(data)
 }
 
-// cut keeps what is printed short.
+// cut shortens a text for a message.
 func cut(text string) string {
 	if len(text) > 2000 {
 		return text[:1000] + " … " + text[len(text)-1000:]
@@ -96,7 +96,7 @@ func cut(text string) string {
 	return text
 }
 
-// add appends in batches of n.
+// add appends events in batches of n.
 func add(ctx context.Context, log journal.Log, sync bool, n int, events []event.Event) error {
 	for len(events) > 0 {
 		n := min(n, len(events))
@@ -108,7 +108,7 @@ func add(ctx context.Context, log journal.Log, sync bool, n int, events []event.
 	return nil
 }
 
-// refuses checks that an append is refused for its position.
+// refuses checks that a log refuses an append because of its position.
 func refuses(ctx context.Context, log journal.Log, want journal.ConflictError, events ...event.Event) error {
 	for _, sync := range []bool{false, true} {
 		err := log.Append(ctx, sync, events...)
@@ -147,8 +147,8 @@ func firstOf(steps ...func() error) error {
 	return nil
 }
 
-// large is a text of n bytes that does not compress to nothing and has all that
-// JSON escapes.
+// large makes a text of n bytes that compresses badly and has every kind of character
+// that JSON escapes.
 func large(n int, seed uint64) string {
 	var b strings.Builder
 	const unit = "\"\\\n\x00<&>\u2028é😀 "

@@ -7,24 +7,24 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// A Store is the data of a journal, empty at first, with the ways to get at it.
+// A Store is a new, empty journal for one check, with the operations that the check needs.
 type Store struct {
-	// Open returns the journal as a process would that has just been started:
-	// the same data with each call. Required.
+	// Open returns the journal as a new process sees it. All calls return the same data.
+	// Required.
 	Open func() journal.Journal
-	// Lose takes the lock or lease of a session away from the log that has it
-	// open, so that others can open it; what was kept stays. It need not tell
-	// the log. Nil: it cannot be lost.
+	// Lose takes the lock or lease of an open session away from its log, without a word to
+	// the log. The events stay, and the next Open gets the session. Nil means that a lock
+	// cannot be lost; the check of lost locks is then skipped.
 	Lose func(session string) error
-	// Tear makes the store look as if the last append of a session, which is
-	// closed, had been interrupted before its last n bytes were written. It is
-	// called with n from 1 up to a few hundred, for appends of more bytes than
-	// that. Nil: an append cannot be interrupted in the middle.
+	// Tear makes the store look as if a crash had interrupted the last append of a closed
+	// session before the last n bytes were written. n is between 1 and a few hundred, and
+	// smaller than the append. Nil means that an append cannot be torn; the check of torn
+	// appends is then skipped.
 	Tear func(session string, n int) error
 }
 
-// Test checks a store: every check, as a subtest, asks open for one of its own.
-// They run in parallel. Checks that need Lose or Tear are skipped without it.
+// Test checks a store. Every check is a parallel subtest and calls open for a Store of its
+// own.
 func Test(t *testing.T, open func(t *testing.T) Store) {
 	t.Helper()
 	for _, c := range checks {
@@ -41,7 +41,7 @@ func Test(t *testing.T, open func(t *testing.T) Store) {
 	}
 }
 
-// check is one promise. It reports how it was broken.
+// check tests one rule. The error of run says how the store broke the rule.
 type check struct {
 	name string
 	run  func(ctx context.Context, s Store) error
@@ -56,7 +56,7 @@ const (
 	needTear
 )
 
-// unfit says why a check cannot be made; "": it can.
+// unfit returns the reason to skip a check, or "".
 func (c check) unfit(s Store) string {
 	switch {
 	case c.need == needLose && s.Lose == nil:

@@ -14,8 +14,8 @@
 // A single worker runs a session at a time. Opening a session takes a lease in the
 // database, and a process renews the leases of all its sessions in one statement. Each
 // append names the holder and the position; the database refuses an append with another
-// holder or position. A worker that lost its lease, because its machine slept or its
-// process hung, writes nothing any more.
+// holder or position. A worker can lose its lease, for example because its machine slept.
+// The database then refuses every append of this worker.
 //
 // In the database only the database's clock counts. Right before each function of a tool,
 // a worker also compares its lease with its own clock, and calls no function after three

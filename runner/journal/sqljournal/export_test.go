@@ -13,7 +13,7 @@ import (
 func Abandon(l journal.Log, cause error) {
 	it := l.(*log)
 	it.cancel(cause)
-	it.journal.unkeep(it)
+	it.journal.unregister(it)
 }
 
 // ErrLost is the cause where a lease was lost.
@@ -59,16 +59,16 @@ func (g *Gate) Enter(ctx context.Context, db *sql.DB) (leave func(), err error) 
 // Elapsed is the time since a moment by the clock that has gone further.
 func Elapsed(since, now time.Time) time.Duration { return elapsed(since, now) }
 
-// Sleep makes a log believe that the database was heard of last so long ago.
+// Sleep makes a log believe that the database granted the lease so long ago.
 func Sleep(l journal.Log, d time.Duration) {
 	it := l.(*log)
-	at := it.heard.Load().Add(-d)
-	it.heard.Store(&at)
+	at := it.granted.Load().Add(-d)
+	it.granted.Store(&at)
 }
 
 // Keeping says whether a journal has a goroutine.
 func Keeping(j *Journal) bool {
-	j.keeper.mu.Lock()
-	defer j.keeper.mu.Unlock()
-	return j.keeper.round != nil
+	j.renewer.mu.Lock()
+	defer j.renewer.mu.Unlock()
+	return j.renewer.loop != nil
 }

@@ -6,16 +6,17 @@ import (
 	"sync"
 )
 
-// A gate lets as many to a pool as it has connections, in the order in which they
-// came. The pool itself hands a connection to any of those who wait: with
-// thousands of them some wait for longer than their lease. The zero gate is ready.
+// A gate is a semaphore in front of a pool. It serves callers in the order of their
+// arrival. The pool itself gives a free connection to any waiting caller: among
+// thousands of callers, some would wait for longer than their lease. The zero gate is
+// ready.
 type gate struct {
 	once  sync.Once
-	slots chan struct{} // nil: the pool has no bound
+	slots chan struct{} // nil if the pool has no limit
 }
 
-// enter waits until it is its turn, or until ctx ends. The caller calls leave. So
-// many connections are spared for others, if the pool has more.
+// enter waits for a slot, or until ctx ends. The caller calls leave. The gate has spared
+// fewer slots than the pool has connections, but at least one.
 func (g *gate) enter(ctx context.Context, db *sql.DB, spared int) (leave func(), err error) {
 	g.once.Do(func() {
 		if n := db.Stats().MaxOpenConnections; n > 0 {

@@ -10,32 +10,33 @@ import (
 	"sync/atomic"
 )
 
-// maxGroup bounds how many writes are put into one transaction, and with that how
-// long it keeps others from the file.
+// maxGroup bounds how many writes share a transaction. A long transaction would keep
+// other processes from the file.
 const maxGroup = 256
 
-// errUndone is what came of a write whose leader did not return.
-var errUndone = &unsettledError{errors.New("sqljournal: the transaction was left")}
+// errAbandoned is the result of a write whose leader panicked or ended its goroutine.
+var errAbandoned = &unknownOutcomeError{errors.New("sqljournal: the transaction was left")}
 
-// A group puts what sessions write while a transaction is going on into the next
-// one, in the order in which it came: one wait for the disk for all of them. SQLite
-// has one writer, and without this it does one small thing at a time, while leases
-// that nobody renews in time run out.
+// A group is a group commit: writes of sessions that arrive during a transaction share
+// the next transaction, in the order of their arrival, and therefore wait for the disk
+// once. SQLite has one writer. With a transaction for each write, sessions would wait so
+// long that their leases run out.
 //
-// There is no goroutine: one of those who wait leads, and is followed by the first
-// of those who came meanwhile. The zero group is ready.
+// A group has no goroutine. One of the waiting writers leads: its goroutine runs the
+// transaction for all of them, and then the first writer that arrived meanwhile leads.
+// The zero group is ready.
 type group struct {
 	mu      sync.Mutex
 	led     bool
-	waiting []*write // those that no transaction has taken up
+	waiting []*write // writes that are not yet in a transaction
 }
 
 // A write is a part of a transaction.
 type write struct {
 	ctx  context.Context
 	do   func(ctx context.Context, to execer) error
-	lead chan struct{} // closed when it is to lead
-	done chan struct{} // closed when err is what came of it
+	lead chan struct{} // closed when the goroutine of the write shall lead
+	done chan struct{} // closed when err is final
 	err  error
 	next bool // lead is closed; guarded by the group's mu
 }
@@ -47,22 +48,22 @@ type execer interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// write runs do, whose changes are made whole or not at all. If ctx ends before
-// it was its turn, it is not run.
+// write runs do in a transaction. The database keeps all changes of do or none. If ctx
+// ends while the write waits, do does not run.
 func (g *group) write(ctx context.Context, db *sql.DB, do func(context.Context, execer) error) error {
 	w := &write{ctx: ctx, do: do, lead: make(chan struct{}), done: make(chan struct{})}
 	g.enter(w, false)
 	return g.await(w, db)
 }
 
-// first is write for what goes before all that waits.
+// first is like write, but do runs before all waiting writes.
 func (g *group) first(ctx context.Context, db *sql.DB, do func(context.Context, execer) error) error {
 	w := &write{ctx: ctx, do: do, lead: make(chan struct{}), done: make(chan struct{})}
 	g.enter(w, true)
 	return g.await(w, db)
 }
 
-// await waits until w was made, and leads if it is to.
+// await waits for the end of w, and leads a transaction if w becomes the leader.
 func (g *group) await(w *write, db *sql.DB) error {
 	select {
 	case <-w.lead:
@@ -72,7 +73,7 @@ func (g *group) await(w *write, db *sql.DB) error {
 		if g.leave(w) {
 			return context.Cause(w.ctx)
 		}
-		select { // its turn has come: what comes of it is worth waiting for
+		select { // a transaction has the write already, so only its end tells the outcome
 		case <-w.lead:
 		case <-w.done:
 			return w.err
@@ -89,23 +90,24 @@ func (g *group) enter(w *write, first bool) {
 	if first {
 		at = 0
 		if len(g.waiting) > 0 && g.waiting[0].next {
-			at = 1 // it leads the transaction that this one will be in
+			at = 1 // behind the leader of the transaction that w will be in
 		}
 	}
 	g.waiting = slices.Insert(g.waiting, at, w)
 	if !g.led {
 		g.led = true
-		g.follow()
+		g.promote()
 	}
 }
 
-// follow makes the first of those who wait the leader. The caller holds mu.
-func (g *group) follow() {
+// promote makes the first waiting write the leader. The caller holds mu.
+func (g *group) promote() {
 	g.waiting[0].next = true
 	close(g.waiting[0].lead)
 }
 
-// leave withdraws a write. False: it was taken up, or is to lead.
+// leave withdraws a write. It returns false if a transaction has the write, or if the
+// write shall lead.
 func (g *group) leave(w *write) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -117,8 +119,7 @@ func (g *group) leave(w *write) bool {
 	return true
 }
 
-// run makes a transaction of those who wait, of whom the first leads, and hands
-// over.
+// run commits the waiting writes in one transaction, and makes the next write the leader.
 func (g *group) run(db *sql.DB) {
 	g.mu.Lock()
 	n := min(len(g.waiting), maxGroup)
@@ -126,7 +127,7 @@ func (g *group) run(db *sql.DB) {
 	g.waiting = slices.Delete(g.waiting, 0, n)
 	g.mu.Unlock()
 	for _, w := range batch {
-		w.err = errUndone
+		w.err = errAbandoned // stays only if a panic ends commit
 	}
 	defer func() {
 		for _, w := range batch {
@@ -135,59 +136,60 @@ func (g *group) run(db *sql.DB) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if g.led = len(g.waiting) > 0; g.led {
-			g.follow()
+			g.promote()
 		}
 	}()
 	commit(db, batch)
 }
 
-// commit runs a batch in a transaction, and says to each what came of it.
+// commit runs a batch in a transaction, and sets the error of each write.
 func commit(db *sql.DB, batch []*write) {
-	ctx, cancel := untilAll(batch)
+	ctx, cancel := contextOfAll(batch)
 	defer cancel()
 	own := make([]error, len(batch))
 	err := transact(ctx, db, batch, own)
 	for i, w := range batch {
 		w.err = cmp.Or(own[i], err)
-		if _, open := errors.AsType[*unsettledError](err); err != nil && !open && ctx.Err() != nil {
-			w.err = context.Cause(w.ctx) // and not what the database says of that
+		if _, unknown := errors.AsType[*unknownOutcomeError](err); err != nil && !unknown && ctx.Err() != nil {
+			w.err = context.Cause(w.ctx) // the reason, in place of the database's "interrupted"
 		}
 	}
 }
 
-// transact leaves in own the error of each write that is its own. The one that it
-// returns is that of all others: nothing was made of them, unless it is unsettled.
+// transact stores in own the errors that concern a single write. The returned error
+// applies to every other write of the batch: none was committed, unless the error is an
+// *unknownOutcomeError.
 func transact(ctx context.Context, db *sql.DB, batch []*write, own []error) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
 	to := &prepared{tx: tx, statements: map[string]*sql.Stmt{}}
 	defer to.close()
-	made := 0
+	changed := 0
 	for i, w := range batch {
 		if own[i] = context.Cause(w.ctx); own[i] != nil {
 			continue
 		}
 		var lost error
-		if own[i], lost = to.apart(ctx, w.do, len(batch) > 1); lost != nil {
+		if own[i], lost = to.savepoint(ctx, w.do, len(batch) > 1); lost != nil {
 			return lost
 		}
 		if own[i] == nil {
-			made++
+			changed++
 		}
 	}
-	if made == 0 {
+	if changed == 0 {
 		return nil
 	}
 	to.close()
 	return sqliteCommit(tx)
 }
 
-// untilAll returns a context that ends when those of all writes have: who gave up
-// takes nothing from the others.
-func untilAll(batch []*write) (context.Context, context.CancelFunc) {
+// contextOfAll returns a context that ends when the contexts of all writes have ended. A
+// caller that gives up must not cancel the writes of other callers.
+func contextOfAll(batch []*write) (context.Context, context.CancelFunc) {
 	if len(batch) == 1 {
 		return context.WithCancel(batch[0].ctx)
 	}
@@ -210,28 +212,29 @@ func untilAll(batch []*write) (context.Context, context.CancelFunc) {
 	}
 }
 
-// prepared is a transaction in which each statement is prepared once.
+// prepared is a transaction that prepares each statement once.
 type prepared struct {
 	tx         *sql.Tx
 	statements map[string]*sql.Stmt
 }
 
-// apart runs do such that its changes can be taken back without those of others.
-// lost: they could not, and with them all is gone.
-func (p *prepared) apart(ctx context.Context, do func(context.Context, execer) error, others bool) (err, lost error) {
-	if !others {
+// savepoint runs do. If the transaction is shared, do runs inside a savepoint, so that an
+// error of do reverts the changes of do alone. The second error means that the savepoint
+// could not be reverted: the whole transaction is lost.
+func (p *prepared) savepoint(ctx context.Context, do func(context.Context, execer) error, shared bool) (err, lost error) {
+	if !shared {
 		err := do(ctx, p)
 		return err, err
 	}
-	if _, err := p.ExecContext(ctx, `SAVEPOINT apart`); err != nil {
+	if _, err := p.ExecContext(ctx, `SAVEPOINT write`); err != nil {
 		return err, err
 	}
 	if err = do(ctx, p); err != nil {
-		if _, back := p.ExecContext(ctx, `ROLLBACK TO apart`); back != nil {
-			return err, err // such as a full disk, which ends the transaction
+		if _, reverted := p.ExecContext(ctx, `ROLLBACK TO write`); reverted != nil {
+			return err, err // a full disk, for example, ends the whole transaction
 		}
 	}
-	if _, released := p.ExecContext(ctx, `RELEASE apart`); released != nil {
+	if _, released := p.ExecContext(ctx, `RELEASE write`); released != nil {
 		return released, released
 	}
 	return err, nil
@@ -256,7 +259,7 @@ func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) 
 func (p *prepared) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	s, err := p.statement(ctx, query)
 	if err != nil {
-		return p.tx.QueryRowContext(ctx, query, args...) // whose error it then is
+		return p.tx.QueryRowContext(ctx, query, args...) // only a query can make a Row with an error
 	}
 	return s.QueryRowContext(ctx, args...)
 }
@@ -272,7 +275,7 @@ func (p *prepared) statement(ctx context.Context, query string) (*sql.Stmt, erro
 	return s, err
 }
 
-// close ends the statements, and may be called again.
+// close ends the statements. It may be called more than once.
 func (p *prepared) close() {
 	for _, s := range p.statements {
 		_ = s.Close()

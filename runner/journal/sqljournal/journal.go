@@ -41,10 +41,10 @@ type Journal struct {
 	// 512 MiB, -1 means no limit.
 	MaxBytes int64
 
-	group   group   // of what is written to SQLite
-	gate    gate    // to the pool, for all else
-	keeper  keeper  // of the leases
-	watcher watcher // of PostgreSQL's connections
+	group   group   // shares transactions of SQLite
+	gate    gate    // in front of the pool of PostgreSQL
+	renewer renewer // of the leases
+	monitor monitor // of the connections to PostgreSQL
 }
 
 const (
@@ -52,8 +52,8 @@ const (
 	shortestLease = 50 * time.Millisecond
 )
 
-// storeBound bounds operations of the database that nobody waits for.
-const storeBound = 10 * time.Second
+// storeTimeout bounds database operations that have no context of a caller.
+const storeTimeout = 10 * time.Second
 
 func (j *Journal) lease() time.Duration { return cmp.Or(j.Lease, defaultLease) }
 
@@ -71,15 +71,15 @@ func (j *Journal) Open(ctx context.Context, session string) (journal.Log, error)
 	}
 	l := &log{journal: j, session: session, owner: rand.Text()}
 	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	if err := l.take(ctx); err != nil {
+	if err := l.acquire(ctx); err != nil {
 		l.cancel(err)
 		return nil, err
 	}
-	j.keep(l)
+	j.register(l)
 	return l, nil
 }
 
-// check says whether the fields can be worked with.
+// check checks the fields.
 func (j *Journal) check() error {
 	switch {
 	case j.Dialect != SQLite && j.Dialect != Postgres:
@@ -92,8 +92,8 @@ func (j *Journal) check() error {
 	return nil
 }
 
-// write runs do, which changes the database: one statement, or for SQLite as many
-// as are to be made together.
+// write runs do, which changes the database: with PostgreSQL by one statement, with
+// SQLite by the statements of one transaction.
 func (j *Journal) write(ctx context.Context, do func(ctx context.Context, to execer) error) error {
 	if j.Dialect == Postgres {
 		return j.postgres(ctx, do)
@@ -101,22 +101,22 @@ func (j *Journal) write(ctx context.Context, do func(ctx context.Context, to exe
 	return j.group.write(ctx, j.DB, do)
 }
 
-// repeatable is write for a change that may be made twice. It is made again where a
+// repeatable is like write, for a change that may happen twice. It runs do again if the
 // connection breaks.
 func (j *Journal) repeatable(ctx context.Context, do func(ctx context.Context, to execer) error) error {
-	return again(ctx, func() error { return j.write(ctx, do) })
+	return retry(ctx, func() error { return j.write(ctx, do) })
 }
 
-// read runs do, which only looks. It is run again where a connection breaks.
+// read runs do, which only reads. It runs do again if the connection breaks.
 func (j *Journal) read(ctx context.Context, do func(ctx context.Context, from execer) error) error {
 	if j.Dialect == Postgres {
-		return again(ctx, func() error { return j.postgres(ctx, do) })
+		return retry(ctx, func() error { return j.postgres(ctx, do) })
 	}
 	return do(ctx, j.DB)
 }
 
-// Sessions yields the names of the sessions that were appended to, in the order
-// of their bytes, open ones as well. An error is the last pair.
+// Sessions yields the names of all sessions with events, open sessions included, in the
+// order of their bytes. An error is the last pair.
 func (j *Journal) Sessions(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for after := ""; ; {
@@ -138,15 +138,15 @@ func (j *Journal) Sessions(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// page returns some names after one. No connection is held while the caller looks
-// at them.
+// page returns the names that follow a name, at most pageSize. It holds no connection
+// while the caller uses the names.
 func (j *Journal) page(ctx context.Context, after string) (names []string, err error) {
 	if err := j.check(); err != nil {
 		return nil, err
 	}
 	err = j.read(ctx, func(ctx context.Context, from execer) (err error) {
 		names = nil
-		rows, err := from.QueryContext(ctx, j.sql(list), after, pageSize)
+		rows, err := from.QueryContext(ctx, j.sql(listSessions), after, pageSize)
 		if err != nil {
 			return err
 		}
@@ -163,9 +163,9 @@ func (j *Journal) page(ctx context.Context, after string) (names []string, err e
 	return names, err
 }
 
-// Close closes the pool. Close the logs first: what is open stays taken until its
-// lease has run out.
+// Close closes the pool. Close the logs first: a session whose log is open stays taken
+// until its lease has run out.
 func (j *Journal) Close() error {
-	j.rest(true)
+	j.stopRenewer(true)
 	return j.DB.Close()
 }

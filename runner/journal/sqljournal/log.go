@@ -18,28 +18,28 @@ var (
 	errLost   = errors.New("the lease is lost: another worker has taken the session, or may have")
 )
 
-// unsettledError is that of an append of which it is not known whether it was made.
-type unsettledError struct{ error }
+// unknownOutcomeError is the error of a write that the database may have committed.
+type unknownOutcomeError struct{ error }
 
-func (e *unsettledError) Unwrap() error { return e.error }
+func (e *unknownOutcomeError) Unwrap() error { return e.error }
 
-// log is one opening of a session.
+// log is an opening of a session.
 type log struct {
 	journal *Journal
 	session string
 	ctx     context.Context // ends with the lease; Log.Context hands it out
 	cancel  context.CancelCauseFunc
-	// heard is when the database was asked last for what it then granted: the
-	// lease, or an append, which prolongs it.
-	heard   atomic.Pointer[time.Time]
-	trouble atomic.Pointer[error] // why the last renewal failed; nil: none has
+	// granted is the time of the last request that the database granted: the lease, or an
+	// append, because an append renews the lease.
+	granted  atomic.Pointer[time.Time]
+	renewErr atomic.Pointer[error] // of the last failed renewal; nil if no renewal failed
 
-	mu     sync.Mutex // guards what follows, and is held while an append goes on
+	mu     sync.Mutex // guards the fields below, and is held during an append
 	last   int64      // Seq of the last event
 	closed bool       // Close was called
 
-	// leaseMu guards changes of owner, and is held while the lease is renewed:
-	// who renews it must not take a change for a loss. It comes after mu.
+	// leaseMu guards changes of owner, and is held while the owner changes: a renewal must
+	// not take a change for a loss. A goroutine that needs both locks takes mu first.
 	leaseMu sync.Mutex
 	owner   string // differs between all openings; read under mu or leaseMu, changed under both
 }
@@ -47,8 +47,8 @@ type log struct {
 // Context implements [journal.Log]. Its Err compares the lease with the clock.
 func (l *log) Context() context.Context { return leaseContext{l.ctx, l} }
 
-// Append implements [journal.Log]. Every append is a transaction of its own, and
-// durable as far as the database is set up to be.
+// Append implements [journal.Log]. Every append is a transaction of its own. The settings
+// of the database decide how durable an append is.
 func (l *log) Append(ctx context.Context, _ bool, events ...event.Event) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -72,15 +72,16 @@ func (l *log) Append(ctx context.Context, _ bool, events ...event.Event) error {
 		err = l.write(ctx, rows)
 	}
 	if err != nil {
-		return l.failed(l.last+1, err)
+		return l.storeError(l.last+1, err)
 	}
-	l.hear(asked)
+	l.extend(asked)
 	l.last += int64(len(events))
 	return nil
 }
 
-// write moves the session's position, which only the holder of the lease can from
-// where it believes it to be, and adds the rows.
+// write moves the position of the session and adds the rows. The database moves the
+// position only for the owner of the lease, and only from the position that the owner
+// believes in.
 func (l *log) write(ctx context.Context, rows []row) error {
 	write := l.writeSQLite
 	if l.journal.Dialect == Postgres {
@@ -88,60 +89,62 @@ func (l *log) write(ctx context.Context, rows []row) error {
 	}
 	for n := 1; ; n++ {
 		moved, err := write(ctx, rows)
-		broken, unsettled := errors.AsType[*unsettledError](err)
+		broken, unknown := errors.AsType[*unknownOutcomeError](err)
 		switch {
-		case !unsettled && err == nil && !moved:
-			return l.refused(ctx)
-		case !unsettled:
+		case !unknown && err == nil && !moved:
+			return l.refusal(ctx)
+		case !unknown:
 			return err
 		}
-		made, err := l.settle(int64(len(rows)), broken.error)
-		if made || l.ctx.Err() != nil || l.journal.Dialect == SQLite || n == attempts || ctx.Err() != nil {
+		added, err := l.findOutcome(int64(len(rows)), broken.error)
+		if added || l.ctx.Err() != nil || l.journal.Dialect == SQLite || n == attempts || ctx.Err() != nil {
 			return err
 		}
 	}
 }
 
-// settle finds out whether an append was made whose end nobody reported. It gives
-// the lease another owner, which waits for a transaction that is still going on,
-// and keeps out one that the database has received and not begun. With an error the
-// append was not made; or the log is over.
-func (l *log) settle(n int64, cause error) (made bool, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), storeBound)
+// findOutcome asks the database whether it added n rows, after a connection broke during
+// the append. A plain SELECT could not tell: the server may still be working on the
+// append, or may not have begun. Therefore findOutcome changes the owner of the lease.
+// The change waits for an open transaction of this session, and an append that the server
+// begins later fails, because the append names the old owner. After an error the rows were
+// not added, or the log is over.
+func (l *log) findOutcome(n int64, cause error) (added bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), storeTimeout)
 	defer cancel()
 	last, err := l.changeOwner(ctx)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return false, l.die(fmt.Errorf("%w; %w", errLost, cause))
+		return false, l.fail(fmt.Errorf("%w; %w", errLost, cause))
 	case err != nil:
-		return false, l.die(fmt.Errorf("%w; and whether it was added is not known: %w", cause, err))
+		return false, l.fail(fmt.Errorf("%w; and whether it was added is not known: %w", cause, err))
 	case last == l.last+n:
 		return true, nil
 	case last == l.last:
 		return false, cause
 	}
-	return false, l.die(fmt.Errorf("%w; %w", cause, &journal.ConflictError{Session: l.session, Want: last + 1, Got: l.last + 1}))
+	return false, l.fail(fmt.Errorf("%w; %w", cause, &journal.ConflictError{Session: l.session, Want: last + 1, Got: l.last + 1}))
 }
 
-// refused says why the position could not be moved.
-func (l *log) refused(ctx context.Context) error {
+// refusal returns the reason why the database did not move the position.
+func (l *log) refusal(ctx context.Context) error {
 	var owner string
 	var last int64
 	err := l.journal.read(ctx, func(ctx context.Context, from execer) error {
-		return from.QueryRowContext(ctx, l.journal.sql(look), l.session).Scan(&owner, &last)
+		return from.QueryRowContext(ctx, l.journal.sql(readOwner), l.session).Scan(&owner, &last)
 	})
 	switch {
 	case err != nil && !errors.Is(err, sql.ErrNoRows):
 		return err
 	case err == nil && owner == l.owner:
-		return l.die(&journal.ConflictError{Session: l.session, Want: last + 1, Got: l.last + 1})
+		return l.fail(&journal.ConflictError{Session: l.session, Want: last + 1, Got: l.last + 1})
 	}
-	return l.die(errLost)
+	return l.fail(errLost)
 }
 
-// die ends the log's context, and with it the log.
-func (l *log) die(cause error) error {
-	l.cancel(l.failed(l.last+1, fmt.Errorf("the log is over: %w", cause)))
+// fail ends the log and its context.
+func (l *log) fail(cause error) error {
+	l.cancel(l.storeError(l.last+1, fmt.Errorf("the log is over: %w", cause)))
 	return cause
 }
 
@@ -153,27 +156,27 @@ func affected(r sql.Result) int64 {
 	return n
 }
 
-// Close implements [journal.Log]. It waits for an append that is going on. A
-// session without events leaves nothing.
+// Close implements [journal.Log]. Close waits for a running append. A session without
+// events leaves nothing in the database.
 func (l *log) Close() error {
 	if !l.close() {
 		return nil
 	}
-	l.journal.unkeep(l)
-	if err := l.give(storeBound); err != nil {
-		l.journal.owe(l) // the lease is given back when it can be, or runs out
-		return l.failed(0, fmt.Errorf("the session stays taken for up to %v: its lease could not be given back: %w", l.journal.lease(), err))
+	l.journal.unregister(l)
+	if err := l.release(storeTimeout); err != nil {
+		l.journal.releaseLater(l)
+		return l.storeError(0, fmt.Errorf("the session stays taken for up to %v: its lease could not be given back: %w", l.journal.lease(), err))
 	}
 	if l.last > 0 {
 		return nil
 	}
-	if err := l.clear(); err != nil {
-		return l.failed(0, err)
+	if err := l.deleteEmpty(); err != nil {
+		return l.storeError(0, err)
 	}
 	return nil
 }
 
-// close ends the log for this process. False: it was closed.
+// close ends the log for this process. It returns false if the log was closed before.
 func (l *log) close() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// migrations are applied in their order, each once. They are only ever added to.
+// migrations run in this order, each once per database. New migrations go to the end;
+// existing migrations never change.
 var migrations = [][]string{
 	{
 		`CREATE TABLE {sessions} (name TEXT {bytewise} PRIMARY KEY, seq BIGINT NOT NULL, owner TEXT NOT NULL, expires BIGINT NOT NULL)`,
@@ -14,7 +15,7 @@ var migrations = [][]string{
 			seq BIGINT NOT NULL, body TEXT NOT NULL, sum BIGINT NOT NULL, PRIMARY KEY (session, seq))`,
 	},
 	{
-		// What the events of a session hold: to add it up takes all of them.
+		// The size of a session, kept beside the position: a sum at opening would read every event.
 		`ALTER TABLE {sessions} ADD COLUMN bytes BIGINT NOT NULL DEFAULT 0`,
 		`UPDATE {sessions} SET bytes = (SELECT COALESCE(SUM(octet_length(body)), 0) FROM {events} WHERE session = name)`,
 	},
@@ -55,7 +56,7 @@ func (j *Journal) Migrate(ctx context.Context) error {
 }
 
 func (j *Journal) migrate(ctx context.Context) error {
-	if j.Dialect == SQLite { // else there is nothing to take the lock with
+	if j.Dialect == SQLite { // the lock of SQLite is a write to this table
 		if _, err := j.DB.ExecContext(ctx, j.sql(createVersion)); err != nil {
 			return err
 		}
@@ -64,7 +65,7 @@ func (j *Journal) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
 	if err := j.lockVersion(ctx, tx); err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (j *Journal) migrate(ctx context.Context) error {
 	return tx.Commit()
 }
 
-// lockVersion keeps others from migrating until the transaction ends.
+// lockVersion keeps other processes from migrating until the transaction ends.
 func (j *Journal) lockVersion(ctx context.Context, tx *sql.Tx) error {
 	if j.Dialect == SQLite {
 		_, err := tx.ExecContext(ctx, j.sql(sqliteLock))
@@ -101,7 +102,7 @@ func (j *Journal) lockVersion(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
-// version is that of the tables.
+// version returns the version of the tables.
 func (j *Journal) version(ctx context.Context, from interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }) (version int, err error) {

@@ -12,15 +12,17 @@ import (
 const (
 	postgresNow  = `CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)`
 	postgresLock = `SELECT pg_advisory_xact_lock(hashtext($1))`
-	// postgresWrite is one statement, so that an append is one round trip.
+	// postgresWrite checks the lease, moves the position and adds the events in one
+	// statement, so an append is one round trip.
 	postgresWrite = `WITH moved AS (
 			UPDATE {sessions} SET seq = $3::bigint + cardinality($5::text[]), expires = {now} + $4, bytes = bytes + $7
 			WHERE name = $1 AND owner = $2 AND seq = $3::bigint RETURNING name)
 		INSERT INTO {events} (session, seq, body, sum)
 		SELECT moved.name, $3::bigint + added.place, added.body, added.sum
 		FROM moved, unnest($5::text[], $6::bigint[]) WITH ORDINALITY AS added (body, sum, place)`
-	// postgresRenew waits for no row that an append holds, which prolongs the lease
-	// itself. It tells the leases that are held, and of each whether it was renewed.
+	// postgresRenew skips rows that an append has locked, because the append renews the
+	// lease. The rows are the leases of this process; the second column reports
+	// whether the statement renewed the lease.
 	postgresRenew = `WITH mine AS (SELECT * FROM unnest($1::text[], $2::text[]) AS m (name, owner)),
 		free AS (SELECT s.name FROM {sessions} AS s, mine WHERE s.name = mine.name AND s.owner = mine.owner
 			FOR NO KEY UPDATE OF s SKIP LOCKED),
@@ -39,11 +41,11 @@ const (
 // connection renews leases while a session is open. The server's synchronous_commit
 // decides how durable an append is. [Journal.Close] closes the connections.
 //
-// A connection that something on the way has forgotten, as a NAT forgets idle ones,
-// is found in a second or two and replaced. The pool asks each connection that was
-// idle for a second whether it is alive; so tables of your own do well to use DB of
-// the Journal. A statement that waits longer than a second is looked for on the
-// server, by pg_stat_activity, and left alone if it is there.
+// A NAT or a proxy can forget an idle connection. The pool pings each connection that was
+// idle for a second, and replaces a dead connection within two seconds. Use Journal.DB for
+// tables of your own, too, to have the same check. A statement that runs for longer than a
+// second is looked up in pg_stat_activity. If the server runs the statement, it continues;
+// otherwise its connection is closed.
 func OpenPostgres(ctx context.Context, dsn string) (*Journal, error) {
 	db, err := openPool(dsn)
 	if err == nil {
@@ -54,7 +56,8 @@ func OpenPostgres(ctx context.Context, dsn string) (*Journal, error) {
 	return ready(ctx, db, Postgres, err)
 }
 
-// writePostgres adds rows at the position that the log believes to be the next.
+// writePostgres adds rows behind the position that the log believes in. moved is false if
+// the position or the owner in the database differs.
 func (l *log) writePostgres(ctx context.Context, rows []row) (moved bool, err error) {
 	bodies, sums := make([]string, len(rows)), make([]int64, len(rows))
 	for i, r := range rows {
@@ -62,7 +65,7 @@ func (l *log) writePostgres(ctx context.Context, rows []row) (moved bool, err er
 	}
 	j := l.journal
 	err = j.write(ctx, func(ctx context.Context, to execer) error {
-		result, err := to.ExecContext(ctx, j.sql(postgresWrite), l.session, l.owner, l.last, j.lease().Milliseconds(), bodies, sums, size(rows))
+		result, err := to.ExecContext(ctx, j.sql(postgresWrite), l.session, l.owner, l.last, j.lease().Milliseconds(), bodies, sums, bodyBytes(rows))
 		if err != nil {
 			return postgresFailed(err)
 		}
@@ -72,8 +75,8 @@ func (l *log) writePostgres(ctx context.Context, rows []row) (moved bool, err er
 	return moved, err
 }
 
-// postgresFailed tells what the server refused, or was never sent, from what may
-// have been done all the same.
+// postgresFailed makes an error an *unknownOutcomeError, unless the server refused the
+// statement or there was no connection.
 func postgresFailed(err error) error {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.SeverityUnlocalized == "ERROR" {
 		return err
@@ -81,10 +84,10 @@ func postgresFailed(err error) error {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return err
 	}
-	return &unsettledError{err}
+	return &unknownOutcomeError{err}
 }
 
-// postgresDamaged says whether a page or an index is not what was written.
+// postgresDamaged reports whether the server found a damaged page or index.
 func postgresDamaged(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (e.Code == "XX001" || e.Code == "XX002")

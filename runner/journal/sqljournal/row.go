@@ -14,24 +14,23 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// pageSize is how many rows are read by one statement, and pageBytes about how
-// much of them.
+// A statement reads at most pageSize rows, and stops after about pageBytes bytes.
 const (
 	pageSize  = 200
 	pageBytes = 8 << 20
 )
 
-// size is how much the rows hold.
-func size(rows []row) (n int64) {
+// bodyBytes returns the length of all bodies.
+func bodyBytes(rows []row) (n int64) {
 	for _, r := range rows {
 		n += int64(len(r.body))
 	}
 	return n
 }
 
-// row is what is kept of an event.
+// row is an event as a row of the table.
 type row struct {
-	body string // its JSON
+	body string // the JSON of the event
 	sum  int64  // CRC-32C of the body
 }
 
@@ -39,7 +38,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func sum(body []byte) int64 { return int64(crc32.Checksum(body, castagnoli)) }
 
-// encode makes the rows before a transaction begins, which keeps it short.
+// encode makes the rows. It runs before a transaction begins, so the transaction is short.
 func encode(events []event.Event) ([]row, error) {
 	rows := make([]row, len(events))
 	for i, e := range events {
@@ -57,7 +56,7 @@ func (l *log) Events(ctx context.Context) iter.Seq2[event.Event, error] {
 	return l.EventsAfter(ctx, 0)
 }
 
-// EventsAfter is the method that [journal.Log] describes.
+// EventsAfter implements the optional method of [journal.Log].
 func (l *log) EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		last, err := l.position()
@@ -80,7 +79,7 @@ func (l *log) EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Even
 	}
 }
 
-// position is that of the last event.
+// position returns the Seq of the last event.
 func (l *log) position() (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,15 +89,15 @@ func (l *log) position() (int64, error) {
 	return l.last, nil
 }
 
-// page returns some events, one at least, and perhaps an error after them. No
-// connection is held while they are decoded and the caller looks at them.
+// page returns events from position next on, and an error if reading stopped early. Without
+// an error there is at least one event. page holds no connection while it decodes events.
 func (l *log) page(ctx context.Context, next, last int64) (events []event.Event, err error) {
-	var kept []keptRow
+	var stored []storedRow
 	err = l.journal.read(ctx, func(ctx context.Context, from execer) (err error) {
-		kept, err = readRows(from.QueryContext(ctx, l.journal.sql(read), l.session, next, last, pageSize))
+		stored, err = scanRows(from.QueryContext(ctx, l.journal.sql(readEvents), l.session, next, last, pageSize))
 		return err
 	})
-	for _, r := range kept {
+	for _, r := range stored {
 		opening.Progress(ctx)
 		e, err := l.decode(next+int64(len(events)), r)
 		if err != nil {
@@ -108,39 +107,40 @@ func (l *log) page(ctx context.Context, next, last int64) (events []event.Event,
 	}
 	switch {
 	case err != nil:
-		return events, l.failed(next+int64(len(events)), err)
+		return events, l.storeError(next+int64(len(events)), err)
 	case len(events) == 0:
 		return nil, l.corrupt(next, "it is missing")
 	}
 	return events, nil
 }
 
-// keptRow is a row as the database has it.
-type keptRow struct {
+// storedRow is a row of the table.
+type storedRow struct {
 	seq, sum int64
 	body     []byte
 }
 
-// readRows reads rows until there is enough of them.
-func readRows(rows *sql.Rows, err error) (kept []keptRow, _ error) {
+// scanRows reads rows up to about pageBytes bytes.
+func scanRows(rows *sql.Rows, err error) (stored []storedRow, _ error) {
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for size := 0; size < pageBytes && rows.Next(); {
-		var r keptRow
+		var r storedRow
 		if err := rows.Scan(&r.seq, &r.body, &r.sum); err != nil {
-			return kept, err
+			return stored, err
 		}
 		size += len(r.body)
-		kept = append(kept, r)
+		stored = append(stored, r)
 	}
-	return kept, rows.Err()
+	return stored, rows.Err()
 }
 
-// decode reads a row that is to be that of an event. An event that is whole and
-// cannot be read is one of a newer version.
-func (l *log) decode(want int64, r keptRow) (e event.Event, err error) {
+// decode checks a row against its position and decodes the event. If the checksum is right
+// and the event cannot be decoded, a newer version of the library wrote the row: a
+// StoreError, because nothing is damaged.
+func (l *log) decode(want int64, r storedRow) (e event.Event, err error) {
 	switch {
 	case r.seq != want:
 		return e, l.corrupt(want, "it is missing")
@@ -149,7 +149,7 @@ func (l *log) decode(want int64, r keptRow) (e event.Event, err error) {
 	}
 	opening.Decode(func() { err = json.Unmarshal(r.body, &e) })
 	if err != nil {
-		return event.Event{}, l.failed(want, err)
+		return event.Event{}, l.storeError(want, err)
 	}
 	if e.Seq != want {
 		return event.Event{}, l.corrupt(want, fmt.Sprintf("the row is that of event %d", e.Seq))
@@ -157,19 +157,19 @@ func (l *log) decode(want int64, r keptRow) (e event.Event, err error) {
 	return e, nil
 }
 
-// intact says whether there are as many events as the session has, at their
-// places, and no more than are to be opened.
-func (l *log) intact(ctx context.Context) error {
+// verify checks that the number of stored events is the position of the session, that no
+// position is missing, and that the session is not above the size limit.
+func (l *log) verify(ctx context.Context) error {
 	var owner string
 	var bytes, n, wrong int64
 	err := l.journal.read(ctx, func(ctx context.Context, from execer) error {
-		return from.QueryRowContext(ctx, l.journal.sql(count), l.session).Scan(&owner, &l.last, &bytes, &n, &wrong)
+		return from.QueryRowContext(ctx, l.journal.sql(countEvents), l.session).Scan(&owner, &l.last, &bytes, &n, &wrong)
 	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows) || err == nil && owner != l.owner:
-		return l.busy() // the lease has run out, and somebody else took it
+		return l.busy() // the lease has already run out, and another worker took it
 	case err != nil:
-		return l.failed(0, err)
+		return l.storeError(0, err)
 	case wrong > 0 && wrong <= l.last:
 		return l.corrupt(wrong, "it is missing")
 	case n < l.last:
@@ -186,8 +186,9 @@ func (l *log) corrupt(seq int64, reason string) error {
 	}
 }
 
-// failed is the error of the database about an event; 0: about none.
-func (l *log) failed(seq int64, err error) error {
+// storeError wraps an error of the database. seq is the position of the first event of
+// the operation, or 0 for opening and closing.
+func (l *log) storeError(seq int64, err error) error {
 	if _, ok := errors.AsType[*journal.ConflictError](err); ok {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 
 const (
 	sqliteNow = `CAST(unixepoch('subsec') * 1000 AS INTEGER)`
-	// sqliteLock changes nothing, and takes the lock that only one can have.
+	// sqliteLock changes nothing, but takes the write lock of the file.
 	sqliteLock  = `DELETE FROM {version} WHERE version < 0`
 	sqliteMove  = `UPDATE {sessions} SET seq = $4, expires = {now} + $5, bytes = bytes + $6 WHERE name = $1 AND owner = $2 AND seq = $3`
 	sqliteRenew = `UPDATE {sessions} SET expires = {now} + $2 FROM json_each($1) AS mine
@@ -38,14 +38,14 @@ func OpenSQLite(ctx context.Context, path string) (*Journal, error) {
 	}
 	db, err := sql.Open("sqlite", sqliteURL(abs))
 	if err == nil {
-		// SQLite has one writer. Those of this process wait for it in a queue, in
-		// place of trying again and again.
+		// SQLite has one writer. With one connection, the writers of this process wait in
+		// the queue of the group, in place of polling the lock of the file.
 		db.SetMaxOpenConns(1)
 	}
 	return ready(ctx, db, SQLite, err)
 }
 
-// sqliteURL is the name of a file in a form in which it may have any letters.
+// sqliteURL returns the URL of a file. A plain path would not work with every letter.
 func sqliteURL(abs string) string {
 	path := filepath.ToSlash(abs)
 	if !strings.HasPrefix(path, "/") {
@@ -58,11 +58,12 @@ func sqliteURL(abs string) string {
 	return "file://" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
 }
 
-// writeSQLite adds rows at the position that the log believes to be the next.
+// writeSQLite adds rows behind the position that the log believes in. moved is false if the
+// position or the owner in the database differs.
 func (l *log) writeSQLite(ctx context.Context, rows []row) (moved bool, err error) {
 	j, last := l.journal, l.last+int64(len(rows))
 	err = j.write(ctx, func(ctx context.Context, to execer) error {
-		result, err := to.ExecContext(ctx, j.sql(sqliteMove), l.session, l.owner, l.last, last, j.lease().Milliseconds(), size(rows))
+		result, err := to.ExecContext(ctx, j.sql(sqliteMove), l.session, l.owner, l.last, last, j.lease().Milliseconds(), bodyBytes(rows))
 		if moved = err == nil && affected(result) > 0; !moved {
 			return err
 		}
@@ -77,20 +78,20 @@ func (l *log) writeSQLite(ctx context.Context, rows []row) (moved bool, err erro
 	return moved, err
 }
 
-// sqliteCommit commits. A disk that is full, or a lock that cannot be had, leaves
-// the file as it was; of a disk that fails nothing is known.
+// sqliteCommit commits. After a full disk or a lock that another process holds, the file
+// is unchanged. After any other failure of the disk the outcome is unknown.
 func sqliteCommit(tx *sql.Tx) error {
 	err := tx.Commit()
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err // it was not begun
+		return err // the commit has not begun
 	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok && (e.Code()&0xff == sqliteFull || e.Code()&0xff == sqliteBusy) {
 		return err
 	}
-	return &unsettledError{err}
+	return &unknownOutcomeError{err}
 }
 
-// The codes that mean something here. https://www.sqlite.org/rescode.html
+// Result codes of SQLite. Source: https://www.sqlite.org/rescode.html
 const (
 	sqliteBusy    = 5
 	sqliteCorrupt = 11
@@ -98,7 +99,7 @@ const (
 	sqliteNoDB    = 26
 )
 
-// sqliteDamaged says whether the file is no database any more.
+// sqliteDamaged reports whether the file is damaged.
 func sqliteDamaged(err error) bool {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	return ok && (e.Code()&0xff == sqliteCorrupt || e.Code()&0xff == sqliteNoDB)

@@ -1,17 +1,17 @@
-// Package pgtest gives tests a PostgreSQL server of their own, made with the
-// programs that are installed: nothing has to be set up or started before.
+// Package pgtest starts PostgreSQL servers for tests. The package needs only the installed
+// programs of PostgreSQL, and no server that already runs.
 //
 //	func TestSession(t *testing.T) {
 //		store, err := sqljournal.OpenPostgres(t.Context(), pgtest.Database(t))
 //		...
 //	}
 //
-// The programs are those of the newest version below /usr/lib/postgresql, unless
-// initdb is on PATH. Where there are none, a test is skipped with a line that says
-// what to install; with the environment variable TOOLLOOP_REQUIRE_POSTGRES it
-// fails. Servers are started on Unix only.
+// The package uses initdb from PATH, or else the newest version below
+// /usr/lib/postgresql. Without the programs, a test is skipped with a line that says how to
+// install them. If the environment variable TOOLLOOP_REQUIRE_POSTGRES is set, the test
+// fails. Servers run on Unix only.
 //
-// A server listens on a port of 127.0.0.1, keeps its data in a directory for
-// temporary files, and does not outlive the process, however that ends. PostgreSQL
-// does not run as root: for root it runs as the user postgres or nobody.
+// A server listens on a free port of 127.0.0.1 and keeps its data in a temporary
+// directory. The server ends with the process of the tests, even after SIGKILL. PostgreSQL
+// refuses to run as root, so for root the server runs as the user postgres or nobody.
 package pgtest

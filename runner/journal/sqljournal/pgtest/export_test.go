@@ -1,4 +1,4 @@
 package pgtest
 
-// Without ends a test that has no server.
-var Without = without
+// Skip skips a test that has no server, or fails the test.
+var Skip = skip

@@ -92,7 +92,7 @@ func TestWithout(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			pgtest.Without(got, "no server")
+			pgtest.Skip(got, "no server")
 		}()
 		<-done
 		require.Equal(t, tt.want, *got)

@@ -11,25 +11,25 @@ import (
 	"testing"
 )
 
-// required makes what would be skipped fail.
+// required is the environment variable that turns skipped tests into failures.
 const required = "TOOLLOOP_REQUIRE_POSTGRES"
 
-// missing says what there is not, and how to get it.
+// missing is the reason for a skip without the programs.
 const missing = "no PostgreSQL on this machine: initdb is not on PATH, nor below /usr/lib/postgresql; install the package postgresql (apt-get install postgresql)"
 
-// need skips a test where there is no server to start, or fails it.
+// need skips a test if no server can start here.
 func need(t testing.TB) {
 	t.Helper()
 	switch {
 	case runtime.GOOS == "windows" || runtime.GOOS == "plan9":
-		without(t, "a PostgreSQL server is started on Unix only")
+		skip(t, "a PostgreSQL server is started on Unix only")
 	case programs() == "":
-		without(t, missing)
+		skip(t, missing)
 	}
 }
 
-// without ends a test that has no server.
-func without(t testing.TB, reason string) {
+// skip skips a test, or fails the test if servers are required.
+func skip(t testing.TB, reason string) {
 	t.Helper()
 	if os.Getenv(required) != "" {
 		t.Fatalf("%s; and %s is set", reason, required)
@@ -37,19 +37,19 @@ func without(t testing.TB, reason string) {
 	t.Skip(reason)
 }
 
-// programs is the directory of the server's programs; "": there are none.
+// programs returns the directory of the programs, or "" if PostgreSQL is not installed.
 func programs() string {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		return filepath.Dir(path)
 	}
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the pattern is a right one
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // Glob fails only for a wrong pattern
 	if len(found) == 0 {
 		return ""
 	}
 	return filepath.Dir(slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) }))
 }
 
-// version is that of a path of programs; 0 if it is no number.
+// version returns the version in the path of a program, or 0 if the path has no number.
 func version(path string) int {
 	n, _ := strconv.Atoi(strings.Split(path, "/")[4])
 	return n

@@ -22,8 +22,9 @@ type Server struct {
 	end  func() error // stops the server and removes the files
 }
 
-// Start starts a server until the end of the test. Unlike the one of [Database] it
-// is the test's own, and what it acknowledges is on the disk.
+// Start starts a server for one test, and stops the server at the end of the test. Most
+// tests use [Database], which shares a server. A server of Start syncs every commit to the
+// disk, and a test may crash and restart it.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	need(t)
@@ -39,18 +40,18 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-// URL is where a database of the server is. There is one of the name postgres. The
-// URL stays the same when the server is restarted.
+// URL returns the URL of a database of the server. The database postgres always exists.
+// The URL stays the same after a restart.
 func (s *Server) URL(database string) string {
 	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", s.port, database)
 }
 
-// Crash ends the server at once: it finishes nothing, and tells nobody.
+// Crash kills the server. Clients get no answer, and the next start recovers the data.
 func (s *Server) Crash() error {
 	return s.run("pg_ctl", "-D", s.data(), "-m", "immediate", "-w", "stop")
 }
 
-// Restart starts the server after a crash.
+// Restart starts the server after [Server.Crash].
 func (s *Server) Restart() error {
 	return s.run("pg_ctl", "-D", s.data(), "-o", fmt.Sprintf("-p %d", s.port), "-l", filepath.Join(s.base, "log"), "-w", "start")
 }
@@ -59,13 +60,13 @@ func (s *Server) data() string { return filepath.Join(s.base, "data") }
 
 // newServer makes a server and starts it.
 func newServer(settings ...string) (_ *Server, err error) {
-	// Not the directory of a test, which its parents hide from other users.
+	// The directory of a test would not do: other users cannot read its parents.
 	base, err := os.MkdirTemp("", "pgtest")
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{base: base, bin: programs(), end: func() error { return os.RemoveAll(base) }}
-	if s.end, err = watch(base); err == nil {
+	if s.end, err = startStopper(base); err == nil {
 		err = s.initialize(settings)
 	}
 	if err == nil {
@@ -77,9 +78,9 @@ func newServer(settings ...string) (_ *Server, err error) {
 	return s, nil
 }
 
-// initialize makes the server's files.
+// initialize makes the files of the server.
 func (s *Server) initialize(settings []string) error {
-	if err := give(s.base); err != nil {
+	if err := chown(s.base); err != nil {
 		return err
 	}
 	if err := s.run("initdb", "-D", s.data(), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"); err != nil {
@@ -94,8 +95,8 @@ func (s *Server) initialize(settings []string) error {
 	return errors.Join(err, conf.Close())
 }
 
-// startAnywhere starts the server on a port that is free. Somebody else may take
-// it first: then another is tried.
+// startAnywhere starts the server on a free port. If another process takes the port in
+// the meantime, startAnywhere tries the next port.
 func (s *Server) startAnywhere() (err error) {
 	for range 5 {
 		if s.port, err = freePort(); err != nil {
@@ -116,15 +117,15 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// run runs a program of PostgreSQL's as a user that it takes.
+// run runs a program of PostgreSQL, as an unprivileged user if the tests run as root.
 func (s *Server) run(name string, args ...string) error {
-	// A server that is started keeps what it was given to write to: of a pipe the
-	// end would never come.
+	// The output goes to a file, because the server inherits the output of pg_ctl: a pipe
+	// would stay open, and the command would never end.
 	out, err := os.CreateTemp(s.base, name)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = errors.Join(out.Close(), os.Remove(out.Name())) }() // the directory is removed anyway
+	defer func() { _ = errors.Join(out.Close(), os.Remove(out.Name())) }() // a failure does no harm: the directory is removed later
 	cmd := exec.CommandContext(context.Background(), filepath.Join(s.bin, name), args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.base, out, out
 	asUser(cmd)
@@ -136,21 +137,22 @@ func (s *Server) run(name string, args ...string) error {
 	return nil
 }
 
-// ending waits for the end of its input, which is that of the process that starts
-// it. Then it stops the server of a directory and removes the directory. A server
-// that has stopped has removed the file with its number.
-const ending = `read -r _
+// stopScript is a shell script that waits for the end of its input. The input ends when
+// the process of the tests ends. Then the script stops the server of a directory and
+// removes the directory. A stopped server has removed the file postmaster.pid.
+const stopScript = `read -r _
 pid=$(head -n 1 "$0/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" && for _ in $(seq 600); do
 	[ -e "$0/data/postmaster.pid" ] && kill -0 "$pid" 2>/dev/null || break
 	sleep 0.05
 done
 rm -rf "$0"`
 
-// watch starts a process that does so. end has it do so now, and waits for it.
-func watch(base string) (end func() error, err error) {
-	cmd := exec.CommandContext(context.Background(), "sh", "-c", ending, base)
+// startStopper starts the stopScript in a process of its own. end closes the input of the
+// script and waits for its end.
+func startStopper(base string) (end func() error, err error) {
+	cmd := exec.CommandContext(context.Background(), "sh", "-c", stopScript, base)
 	cmd.Dir = "/"
-	aside(cmd)
+	detach(cmd)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

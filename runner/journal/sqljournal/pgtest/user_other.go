@@ -4,8 +4,8 @@ package pgtest
 
 import "os/exec"
 
-func give(string) error { return nil }
+func chown(string) error { return nil }
 
 func asUser(*exec.Cmd) {}
 
-func aside(*exec.Cmd) {}
+func detach(*exec.Cmd) {}

@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// unprivileged is who the server runs as where the tests run as root, whom it
-// refuses.
+// unprivileged returns the user for the server if the tests run as root, because
+// PostgreSQL refuses to run as root.
 func unprivileged() (uid, gid int, err error) {
 	for _, name := range []string{"postgres", "nobody"} {
 		u, err := user.Lookup(name)
@@ -28,8 +28,8 @@ func unprivileged() (uid, gid int, err error) {
 	return 0, 0, errors.New("the tests run as root, and there is neither a user postgres nor nobody to step down to")
 }
 
-// give makes a directory that of the user that the server runs as.
-func give(dir string) error {
+// chown gives a directory to the user of the server, if the tests run as root.
+func chown(dir string) error {
 	if os.Getuid() != 0 {
 		return nil
 	}
@@ -40,7 +40,8 @@ func give(dir string) error {
 	return os.Chown(dir, uid, gid)
 }
 
-// asUser makes a command run as that user. Without one, give has failed before.
+// asUser runs a command as the user of the server. If there is no such user, chown has
+// already failed.
 func asUser(cmd *exec.Cmd) {
 	if os.Getuid() != 0 {
 		return
@@ -50,5 +51,5 @@ func asUser(cmd *exec.Cmd) {
 	}
 }
 
-// aside keeps signals to this process's group from a command.
-func aside(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+// detach starts a command in a session of its own, so that Ctrl-C does not reach it.
+func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
