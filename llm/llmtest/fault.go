@@ -203,7 +203,7 @@ func (f *Fault) apply(p *reply, a *answer, q *query) {
 	case stallFault:
 		p.frames, p.end = append(p.frames, frame{wait: f.wait}), endsCut
 	case errorFault:
-		p.frames = append(p.frames, frame{wait: a.delay, data: f.errorEvent(q.responses)})
+		p.frames = append(p.frames, frame{wait: a.delay, data: f.errorEvent(p.frames, q.responses)})
 	case garbageFault:
 		p.frames = append(append(p.frames, frame{wait: a.delay, data: event(f.data)}), rest...)
 	}
@@ -227,8 +227,9 @@ func (f *Fault) applyWhole(p *reply) {
 	}
 }
 
-// errorEvent is the error as an event of a stream.
-func (f *Fault) errorEvent(responses bool) string {
+// errorEvent returns the error as the event of a stream after the frames. An event of the
+// Responses API has a number: the official clients refuse an event without one.
+func (f *Fault) errorEvent(frames []frame, responses bool) string {
 	if !responses {
 		return event(f.errorDocument())
 	}
@@ -236,8 +237,17 @@ func (f *Fault) errorEvent(responses bool) string {
 	body.Set("status", f.err.StatusCode)
 	doc := rawjson.Object{}
 	doc.Set("type", "error")
+	doc.Set("sequence_number", events(frames))
 	doc.Set("error", body)
 	return "event: error\n" + event(doc.String())
+}
+
+// events returns the number of events in the frames.
+func events(frames []frame) (n int) {
+	for _, f := range frames {
+		n += strings.Count(f.data, "\n\n")
+	}
+	return n
 }
 
 func (f *Fault) errorDocument() string {
