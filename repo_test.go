@@ -231,7 +231,7 @@ const userTests = "examples/testing/desk_test.go"
 func TestReadmeBlocks(t *testing.T) {
 	t.Parallel()
 	require.LessOrEqual(t, strings.Count(read(t, "README.md"), "\n"), 200)
-	examples, tests := read(t, "runner/example_test.go"), read(t, userTests)
+	examples, tests := examplesOf(t, "runner"), read(t, userTests)
 	code, printed := blocks(t, "README.md", "go"), blocks(t, "README.md", "text")
 	require.Len(t, append(code, printed...), strings.Count(read(t, "README.md"), "```")/2, "blocks in other languages")
 	require.Greater(t, len(code), 4)
@@ -239,13 +239,26 @@ func TestReadmeBlocks(t *testing.T) {
 		require.Contains(t, flush(examples), flush(block))
 	}
 	require.Contains(t, tests, code[len(code)-1])
-	servers := read(t, "tool/mcp/example_test.go")
+	servers := examplesOf(t, "tool/mcp")
 	for _, block := range blocks(t, "tool/mcp/README.md", "go") {
 		require.Contains(t, flush(servers), flush(block))
 	}
 	for _, block := range printed {
 		require.Contains(t, strings.ReplaceAll(flush(examples), "// ", ""), block)
 	}
+}
+
+// examplesOf returns the examples of a package, one file for each feature.
+func examplesOf(t *testing.T, dir string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "example_*_test.go"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	var all strings.Builder
+	for _, file := range files {
+		all.WriteString(read(t, file))
+	}
+	return all.String()
 }
 
 // TestComparedTests: docs/compare.md shows our own test of the examples, and counts

@@ -5,15 +5,16 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
 )
 
-// Tools that the provider runs stand in the agent's settings, in the provider's
-// words. What they came to is kept with the message, as it came.
+// Hosted tools run at the provider. The settings of the agent list these tools in the
+// provider's own form, and the message has the provider's results as extra members.
 func Example_hostedTools() {
-	assistant := newAssistant(answerWithSource())
+	assistant := &agent.Agent{Model: searchingModel()}
 	assistant.Settings.HostedTools = []json.RawMessage{
 		json.RawMessage(`{"type":"mcp","server_label":"docs","server_url":"https://docs.example.com/mcp"}`),
 		json.RawMessage(`{"type":"web_search"}`),
@@ -33,8 +34,8 @@ func Example_hostedTools() {
 	// annotations [{"type":"url_citation","url_citation":{"url":"https://example.com/oslo"}}]
 }
 
-// answerWithSource is an answer as a provider gives it that has searched.
-func answerWithSource() llm.Model {
+// searchingModel answers like a provider that has searched the web.
+func searchingModel() llm.Model {
 	return llmtest.NewScript(llmtest.Reply(func(context.Context, *llm.Request) (*llm.Response, error) {
 		return &llm.Response{Message: llm.Message{
 			Parts: llm.Parts{llm.Text{Text: "In 1925."}},

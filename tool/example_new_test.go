@@ -2,7 +2,6 @@ package tool_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -19,6 +18,8 @@ type weather struct {
 	Sky     string `json:"sky"`
 }
 
+// A Go function becomes a tool. Parse checks the arguments of the model, and Call
+// runs the function. A runner does both for a program.
 func Example() {
 	getWeather := tool.Must(tool.New("get_weather", "Current weather of a city.",
 		func(_ context.Context, in weatherArgs) (weather, error) {
@@ -56,32 +57,5 @@ func Example() {
 	// - (top level): required property "city" is missing (string: City, e.g. Beijing)
 	// - (top level): unknown property "town"; allowed: city, unit
 	// - /unit: must be one of "celsius", "fahrenheit"; got the string "Celsius"; did you mean "celsius"?
-	// Send the call again with corrected arguments.
-}
-
-func ExampleNewRaw() {
-	schema := json.RawMessage(`{"properties": {"to": {"type": "string"}}, "required": ["to"]}`)
-	send := tool.Must(tool.NewRaw("send", "Sends a message.", schema,
-		func(ctx context.Context, args json.RawMessage) (string, error) {
-			return fmt.Sprintf("%s got %s", tool.CallFrom(ctx).Key, args), nil
-		}))
-
-	ctx := tool.WithCall(context.Background(), tool.Call{Key: "order-42/r1.t1.c0"}, nil)
-	args, _, _ := send.Parse(`{ "to": "Ann" }`)
-	result, _ := send.Call(ctx, args)
-	fmt.Println(result)
-	// Output: [{order-42/r1.t1.c0 got {"to":"Ann"} []}]
-}
-
-func ExampleRetry() {
-	seat := tool.Must(tool.New("book_seat", "Books a seat.",
-		func(_ context.Context, in struct{ Seat string }) (string, error) {
-			return "", tool.Retry("Seat " + in.Seat + " is taken; 12A and 14C are free.")
-		}))
-	_, err := seat.Call(context.Background(), json.RawMessage(`{"Seat":"12B"}`))
-	failed, _ := errors.AsType[*tool.Error](err)
-	fmt.Println(failed.Message)
-	// Output:
-	// Seat 12B is taken; 12A and 14C are free.
 	// Send the call again with corrected arguments.
 }
