@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/internal/netguard"
+	"github.com/seed-916e8f6a/toolloop/internal/secret"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -205,7 +206,7 @@ func (c *client) authorize(ctx context.Context, h http.Header, env environment) 
 	if c.Token != nil {
 		token, err := c.Token(ctx)
 		if err != nil {
-			text := cutCredentials(err.Error())
+			text := secret.Redact(err.Error())
 			if b, ok := errors.AsType[*bound](context.Cause(ctx)); ok {
 				text += ": " + b.Error()
 			}

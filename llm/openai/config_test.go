@@ -112,7 +112,7 @@ func TestEnvironment(t *testing.T) {
 			url: "https://api.openai.com/v1/chat/completions", header: map[string]string{"Authorization": "Bearer h"}},
 		{name: "a key of two lines", config: openai.Config{Key: "k\nl"}, err: "openai: auth: the API key holds a line break or another control character"},
 		{name: "a token that fails", config: openai.Config{Token: func(context.Context) (string, error) { return "", errors.New("vault: https://u:p@v.test is closed") }},
-			err: "openai: auth: Config.Token: vault: https://v.test is closed"},
+			err: "openai: auth: Config.Token: vault: https://[redacted]@v.test is closed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for name, value := range tt.env {

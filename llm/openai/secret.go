@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"encoding/base64"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -10,56 +9,51 @@ import (
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/internal/clip"
+	"github.com/seed-916e8f6a/toolloop/internal/secret"
 )
 
-const cutMark = "[key]"
+// keyMark replaces a secret in the text of an error.
+const keyMark = "[key]"
 
-// shortest is the length from which on a secret is cut wherever it stands. A
-// shorter one may be part of an innocent word and is cut as a word only.
-const shortest = 8
+const (
+	// minSecret is the length from which a secret is replaced anywhere. A shorter
+	// secret may be part of an innocent word and is replaced as a word only.
+	minSecret = 8
+	// minFragment is the length from which the beginning of a secret is replaced.
+	minFragment = 4
+)
 
-// secrets are the strings that were sent and that no error may show, should
-// the provider repeat them.
+// secrets are the strings that the client has sent and that an error must not
+// show if the provider repeats them; the longest first.
+//
+// Other packages replace secrets in other ways: tape replaces secrets that are
+// split between events, and tool/mcp replaces secrets in each line of a log. Only
+// errors of this package hold texts that were clipped, perhaps within a secret.
 type secrets []string
 
-// secretsOf collects what the request proves itself with: headers, the user and
-// password of the URL, and those values of its query whose names are of secrets.
-// A value that everybody writes proves nothing.
+// secretsOf collects the credentials of the request: headers, the user and
+// password of the URL, and the values of secret query parameters. Values that
+// everybody writes are not secrets.
 func secretsOf(r *http.Request) secrets {
-	var s secrets
-	for name, values := range r.Header {
-		for _, v := range values {
+	values := append(secret.OfUser(r.URL.User), secret.LongestFirst(secret.OfQuery(r.URL.Query()), minFragment)...)
+	for name, all := range r.Header {
+		for _, v := range all {
 			if _, rest, ok := strings.Cut(v, " "); ok && strings.HasSuffix(name, "Authorization") {
 				v = strings.TrimSpace(rest) // behind the scheme
 			}
-			if sensitive(name) || len(v) >= shortest && !slices.Contains(harmless, name) {
-				s = append(s, v)
+			if secret.IsHeader(name) || len(v) >= minSecret && !slices.Contains(harmless, name) {
+				values = append(values, v)
 			}
 		}
 	}
-	if password, ok := r.URL.User.Password(); ok {
-		basic := base64.StdEncoding.EncodeToString([]byte(r.URL.User.Username() + ":" + password))
-		s = append(s, password, basic)
-	} else {
-		s = append(s, r.URL.User.Username())
-	}
-	for name, values := range r.URL.Query() {
-		for _, v := range values {
-			if len(v) >= shortestHalf && secretParameter(name) {
-				s = append(s, v, url.QueryEscape(v))
-			}
-		}
-	}
-	s = slices.DeleteFunc(s, common)
-	slices.SortFunc(s, func(a, b string) int { return len(b) - len(a) })
-	return s
+	return slices.DeleteFunc(secret.LongestFirst(values, 1), isCommon)
 }
 
-// common reports a value that proves nothing: nothing at all, a switch, a small
-// number, or what people write where a server wants no key.
-func common(value string) bool {
+// isCommon reports whether a value proves nothing: a switch, a small number, or
+// a placeholder for a server that needs no key.
+func isCommon(value string) bool {
 	_, err := strconv.ParseInt(value, 10, 32)
-	return value == "" || err == nil && len(value) < shortestHalf || slices.Contains(commonValues, strings.ToLower(value))
+	return err == nil && len(value) < minFragment || slices.Contains(commonValues, strings.ToLower(value))
 }
 
 var commonValues = []string{
@@ -73,62 +67,40 @@ var commonValues = []string{
 // providers repeat it for good reason.
 var harmless = []string{"Accept", "Content-Type", "User-Agent", "Openai-Organization", "Openai-Project"}
 
-var sensitiveWords = []string{"authorization", "key", "token", "secret", "cookie", "password", "credential"}
-
-func sensitive(header string) bool {
-	header = strings.ToLower(header)
-	return slices.ContainsFunc(sensitiveWords, func(w string) bool { return strings.Contains(header, w) })
-}
-
-// secretParameter reports a parameter of a query that is a secret by its name. A
-// "code" is the key of an Azure function, a "sig" that of a signed URL.
-func secretParameter(name string) bool {
-	name = strings.ToLower(name)
-	return sensitive(name) || slices.Contains([]string{"code", "sig", "sas", "jwt", "pass", "passwd", "pwd"}, name) ||
-		slices.ContainsFunc([]string{"auth", "signature", "session"}, func(w string) bool { return strings.Contains(name, w) })
-}
-
 // cut replaces every secret in text.
 func (s secrets) cut(text string) string {
-	for _, secret := range s {
+	for _, value := range s {
 		switch {
-		case len(secret) >= shortest:
-			text = strings.ReplaceAll(text, secret, cutMark)
-		case secret != "" && strings.Contains(text, secret):
-			word := regexp.MustCompile(`(^|[^\w-])` + regexp.QuoteMeta(secret) + `($|[^\w-])`)
-			text = word.ReplaceAllString(text, "${1}"+cutMark+"${2}")
+		case len(value) >= minSecret:
+			text = strings.ReplaceAll(text, value, keyMark)
+		case strings.Contains(text, value):
+			word := regexp.MustCompile(`(^|[^\w-])` + regexp.QuoteMeta(value) + `($|[^\w-])`)
+			text = word.ReplaceAllString(text, "${1}"+keyMark+"${2}")
 		}
 	}
-	return cutCredentials(s.cutHalves(text))
+	return secret.Redact(s.cutFragments(text))
 }
 
-// shortestHalf is the length from which on the beginning of a secret is cut.
-const shortestHalf = 4
-
-// cutHalves replaces the beginnings of secrets that clipping left before a "…".
-func (s secrets) cutHalves(text string) string {
+// cutFragments replaces the beginnings of secrets that clipping left before an
+// ellipsis.
+func (s secrets) cutFragments(text string) string {
 	before, after, clipped := strings.Cut(text, clip.Ellipsis)
 	if !clipped {
 		return text
 	}
 	longest := 0
-	for _, secret := range s {
-		for n := min(len(secret)-1, len(before)); n > longest && n >= shortestHalf; n-- {
-			if strings.HasSuffix(before, secret[:n]) {
+	for _, value := range s {
+		for n := min(len(value)-1, len(before)); n > longest && n >= minFragment; n-- {
+			if strings.HasSuffix(before, value[:n]) {
 				longest = n
 			}
 		}
 	}
 	if longest > 0 {
-		before = before[:len(before)-longest] + cutMark
+		before = before[:len(before)-longest] + keyMark
 	}
-	return before + clip.Ellipsis + s.cutHalves(after)
+	return before + clip.Ellipsis + s.cutFragments(after)
 }
-
-var credentials = regexp.MustCompile(`://[^/\s"'@]*@`)
-
-// cutCredentials removes the user and password of URLs in text.
-func cutCredentials(text string) string { return credentials.ReplaceAllString(text, "://") }
 
 // cutURL marks a query in text, which may hold a key.
 func (s secrets) cutURL(u *url.URL) string { return s.cut(safeURL(u.String())) }

@@ -2,7 +2,6 @@ package openai
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"slices"
 
@@ -91,12 +90,8 @@ func array(values [][]byte) []byte {
 	return append(b, ']')
 }
 
-// encoded is json.Marshal without HTML escapes, which cost tokens and which
-// models copy. v must always marshal.
+// encoded returns the JSON of v, which must always marshal.
 func encoded(v any) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	b, _ := rawjson.Marshal(v)
+	return b
 }

@@ -1,7 +1,6 @@
 package mcp
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -14,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/seed-916e8f6a/toolloop/internal/clip"
+	"github.com/seed-916e8f6a/toolloop/internal/secret"
 )
 
 // visible removes invisible characters: controls except line feeds and tabs,
@@ -83,20 +83,19 @@ func secretsOf(s Server) *secrets {
 	return hidden
 }
 
-// addressSecrets returns the likely secrets in a URL: values of the query that are
-// secret by name or as long as a token, and long segments of the path.
-func addressSecrets(address string) (values []string) {
+// addressSecrets returns the likely secrets in a URL: the password, values of the query
+// that are secret by name or as long as a token, and long segments of the path.
+func addressSecrets(address string) []string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil
 	}
-	for name, query := range u.Query() {
-		secret := slices.ContainsFunc([]string{"key", "token", "secret", "pass", "pwd", "credential", "auth", "sig", "code", "session", "jwt"},
-			func(word string) bool { return strings.Contains(strings.ToLower(name), word) })
-		values = append(values, slices.DeleteFunc(query, func(v string) bool { return !secret && len(v) < minSegment })...)
-	}
+	values := append(secret.OfUser(u.User), secret.OfQuery(u.Query())...)
 	values = append(values, u.RawQuery)
-	return append(values, slices.DeleteFunc(strings.Split(u.EscapedPath(), "/"), func(p string) bool { return len(p) < minSegment })...)
+	for _, query := range u.Query() {
+		values = append(values, secret.LongestFirst(query, minSegment)...)
+	}
+	return append(values, secret.LongestFirst(strings.Split(u.EscapedPath(), "/"), minSegment)...)
 }
 
 // add adds secrets.
@@ -105,17 +104,13 @@ func (s *secrets) add(values ...string) {
 	defer s.mu.Unlock()
 	for _, v := range slices.Clone(values) { // a log has single lines, for example of a PEM key
 		if lines := strings.Fields(v); len(lines) > 1 {
-			values = append(values, slices.DeleteFunc(lines, func(l string) bool { return len(l) < minSegment })...)
+			values = append(values, secret.LongestFirst(lines, minSegment)...)
 		}
 	}
-	s.values = slices.Compact(slices.Sorted(slices.Values(append(s.values, values...))))
-	values = slices.Clone(s.values)
-	slices.SortFunc(values, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // longest first, since one may contain another
+	s.values = secret.LongestFirst(append(s.values, values...), minSecret)
 	var pairs []string
-	for _, v := range values {
-		if len(v) >= minSecret {
-			pairs = append(pairs, v, "[redacted]")
-		}
+	for _, v := range s.values {
+		pairs = append(pairs, v, "[redacted]")
 	}
 	s.cut.Store(strings.NewReplacer(pairs...))
 }

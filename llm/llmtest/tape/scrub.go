@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
+	"github.com/seed-916e8f6a/toolloop/internal/secret"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -37,12 +38,7 @@ func (s *secrets) add(text string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, form := range []string{text, url.QueryEscape(text), url.PathEscape(text)} {
-		if !slices.Contains(s.texts, form) {
-			s.texts = append(s.texts, form)
-		}
-	}
-	slices.SortFunc(s.texts, func(a, b string) int { return len(b) - len(a) })
+	s.texts = secret.LongestFirst(append(s.texts, text, url.QueryEscape(text), url.PathEscape(text)), shortestSecret)
 }
 
 func (s *secrets) all() []string {
@@ -56,8 +52,8 @@ func (s *secrets) all() []string {
 
 // check reports a secret that is in text all the same.
 func (s *secrets) check(text string) error {
-	for _, secret := range s.all() {
-		if strings.Contains(text, secret) || strings.Contains(text, strings.Trim(rawjson.Quote(secret), `"`)) {
+	for _, value := range s.all() {
+		if strings.Contains(text, value) || strings.Contains(text, strings.Trim(rawjson.Quote(value), `"`)) {
 			return errors.New("a secret stands where it cannot be cut out")
 		}
 	}
@@ -82,24 +78,15 @@ func (s *secrets) addEnvironment(environ []string) {
 
 func (s *secrets) addRequest(r *http.Request) {
 	s.addHeader(r.Header)
-	for name, values := range r.URL.Query() {
-		if sensitiveQuery(name) {
-			for _, v := range values {
-				s.add(v)
-			}
-		}
-	}
-	if user := r.URL.User; user != nil {
-		password, _ := user.Password()
-		s.add(user.Username())
-		s.add(password)
-		s.add(base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password)))
+	s.add(r.URL.User.Username()) // a tape is a file that others read, so the name is removed, too
+	for _, v := range append(secret.OfUser(r.URL.User), secret.OfQuery(r.URL.Query())...) {
+		s.add(v)
 	}
 }
 
 func (s *secrets) addHeader(h http.Header) {
 	for name, values := range h {
-		if !containsAny(strings.ToLower(name), "key", "token", "secret", "authorization", "cookie", "password", "credential") {
+		if !secret.IsHeader(name) {
 			continue
 		}
 		for _, v := range values {
@@ -128,14 +115,6 @@ func (s *secrets) addValue(v string) {
 	}
 }
 
-func sensitiveQuery(name string) bool {
-	return containsAny(strings.ToLower(name), "key", "token", "secret", "password", "credential", "sig", "auth")
-}
-
-func containsAny(s string, words ...string) bool {
-	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
-}
-
 // knownKeys are the forms of keys. Where there is a group, it alone is the key.
 var knownKeys = []*regexp.Regexp{
 	regexp.MustCompile(`\b(?:sk|pk|rk)-[A-Za-z0-9][A-Za-z0-9_-]{14,}`),
@@ -161,14 +140,14 @@ type span struct{ from, to int }
 // spans returns where the secrets in text are, in order and apart.
 func (s scrubber) spans(text string) []span {
 	var found []span
-	for _, secret := range s.secrets.all() {
+	for _, value := range s.secrets.all() {
 		for i := 0; ; {
-			n := strings.Index(text[i:], secret)
+			n := strings.Index(text[i:], value)
 			if n < 0 {
 				break
 			}
-			found = append(found, span{i + n, i + n + len(secret)})
-			i += n + len(secret)
+			found = append(found, span{i + n, i + n + len(value)})
+			i += n + len(value)
 		}
 	}
 	for _, form := range knownKeys {

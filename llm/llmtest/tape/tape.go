@@ -68,7 +68,7 @@ import (
 //   - wherever they stand, be it cut in two by the events of a stream: the values
 //     of the headers that were sent or received under a name with key, token,
 //     secret, authorization, cookie, password or credential in it, of the query
-//     members named like that, or sig or auth, and of user and password of the
+//     members named like that, or sig, code, auth, session and the like, and of user and password of the
 //     URL, if they have eight bytes or more; and those of environment variables
 //     whose name ends in _KEY, _TOKEN, _SECRET or _PASSWORD, from 16 bytes on;
 //   - what looks like a key of a known form (sk-…, AIza…, gsk_…, xai-…, hf_…,

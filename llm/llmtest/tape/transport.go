@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
+	"github.com/seed-916e8f6a/toolloop/internal/secret"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -148,7 +149,7 @@ func wireRequest(r *http.Request, body []byte) []byte {
 	path := r.URL.EscapedPath()
 	if query := r.URL.Query(); len(query) > 0 {
 		for name, values := range query {
-			if sensitiveQuery(name) {
+			if secret.IsParameter(name) {
 				query[name] = slices.Repeat([]string{scrubMark}, len(values))
 			}
 		}
