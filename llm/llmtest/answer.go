@@ -29,7 +29,7 @@ func (s Step) respond(ctx context.Context, req *llm.Request) (*llm.Response, err
 	case s.raw != nil:
 		return nil, s.raw.with(s.contentType)
 	case s.fault.kind == resetFault && s.fault.after < 0:
-		return nil, &hangUp{broken(llm.KindNetwork, &s.fault, errReset())}
+		return nil, &resetError{faultError(llm.KindNetwork, &s.fault, errReset())}
 	case s.reply == nil:
 		return s.Response()
 	}
@@ -93,7 +93,7 @@ func defaultFinish(m llm.Message) llm.FinishReason {
 // and else after as long as the provider would think. It looks at ctx after every
 // piece.
 func (a *answer) play(ctx context.Context, stream bool, sink func(llm.Delta)) (*llm.Response, error) {
-	fate := a.fate(stream)
+	fate := a.outcome(stream)
 	if !stream {
 		if err := wait(ctx, a.delay); err != nil {
 			return nil, err
@@ -127,7 +127,7 @@ func (a *answer) play(ctx context.Context, stream bool, sink func(llm.Delta)) (*
 
 // reply gives the answer to the wire. It waits as long as the provider would
 // think.
-func (a *answer) reply(ctx context.Context, q *query) (*reply, error) {
+func (a *answer) reply(ctx context.Context, q *wireRequest) (*reply, error) {
 	stream := q.request.Stream
 	h := http.Header{"X-Request-Id": {a.resp.RequestID}, "Content-Type": {"application/json"}}
 	if stream {

@@ -62,7 +62,7 @@ func canonicalPart(p llm.Part) llm.Part {
 		}
 		out := llm.Reasoning{Text: utf8Text(p.Text), Field: p.Field, Extra: compactMembers(p.Extra)}
 		if out.Extra == nil {
-			out.Field = cmp.Or(p.Field, thoughtFields[0])
+			out.Field = cmp.Or(p.Field, reasoningFields[0])
 		}
 		return out
 	case llm.Refusal:
@@ -101,7 +101,7 @@ func appendPart(parts llm.Parts, p llm.Part) llm.Parts {
 		return parts
 	}
 	if n := len(parts); n > 0 {
-		if both := joined(parts[n-1], p); both != nil {
+		if both := joinParts(parts[n-1], p); both != nil {
 			parts[n-1] = both
 			return parts
 		}
@@ -109,14 +109,14 @@ func appendPart(parts llm.Parts, p llm.Part) llm.Parts {
 	return append(parts, p)
 }
 
-func joined(a, b llm.Part) llm.Part {
+func joinParts(a, b llm.Part) llm.Part {
 	switch b := b.(type) {
 	case llm.Text:
 		if a, ok := a.(llm.Text); ok && a.Extra == nil && b.Extra == nil {
 			return llm.Text{Text: a.Text + b.Text}
 		}
 	case llm.Reasoning:
-		if a, ok := a.(llm.Reasoning); ok && !asPart(a) && !asPart(b) {
+		if a, ok := a.(llm.Reasoning); ok && !isContentPart(a) && !isContentPart(b) {
 			a.Text += b.Text
 			return a
 		}
@@ -129,15 +129,15 @@ func joined(a, b llm.Part) llm.Part {
 	return nil
 }
 
-// asPart tells the reasoning that is sent as a part of the content, the only
+// isContentPart tells the reasoning that is sent as a part of the content, the only
 // form in which it has members of its own.
-func asPart(r llm.Reasoning) bool { return len(r.Extra) > 0 }
+func isContentPart(r llm.Reasoning) bool { return len(r.Extra) > 0 }
 
 // rank is the place of a part in a message on the wire.
 func rank(p llm.Part) int {
 	switch p := p.(type) {
 	case llm.Reasoning:
-		if !asPart(p) {
+		if !isContentPart(p) {
 			return 0
 		}
 	case llm.Refusal:

@@ -75,7 +75,7 @@ func faulted(s Step, f Fault) Step {
 	}
 	s = s.With(f)
 	s.forever = false
-	s.spare = true
+	s.faultCopy = true
 	return s
 }
 

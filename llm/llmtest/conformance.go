@@ -1,8 +1,6 @@
 package llmtest
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -90,7 +88,7 @@ func rules() []rule {
 	} {
 		all = append(all, rule{"an error of kind " + string(kind), func(s suite, t *testing.T) error { return s.kind(t, kind) }})
 	}
-	for _, a := range samples() {
+	for _, a := range sampleAnswers() {
 		all = append(all, rule{"an answer: " + a.name, func(s suite, t *testing.T) error { return s.answer(t, a.step) }})
 	}
 	return all
@@ -102,7 +100,7 @@ type sample struct {
 	step Step
 }
 
-func samples() []sample {
+func sampleAnswers() []sample {
 	call := Calls("f", `{"city": "Zürich", "n":[1, 2.50]}`)
 	return []sample{
 		{"text", Text("It is 22 °C <b>&\n\"quoted\" 今天北京的天气是二十二度晴.")},
@@ -124,8 +122,8 @@ func samples() []sample {
 	}
 }
 
-// question is a request with tools, for samples with calls.
-func question(text string) *llm.Request {
+// newQuestion is a request with tools, for samples with calls.
+func newQuestion(text string) *llm.Request {
 	tool := func(name string) llm.ToolDef {
 		return llm.ToolDef{Name: name, Description: "What " + name + " does.", Schema: []byte(`{"type":"object"}`)}
 	}
@@ -137,7 +135,7 @@ func question(text string) *llm.Request {
 }
 
 func streamedQuestion(text string) *llm.Request {
-	req := question(text)
+	req := newQuestion(text)
 	req.Stream = true
 	return req
 }
@@ -172,17 +170,4 @@ func (s suite) within(what string, f func() error) error {
 	case <-timer.C:
 		return fmt.Errorf("%s: Generate did not return within %v", what, s.patience)
 	}
-}
-
-var errGivenUp = errors.New("llmtest: the caller gave up")
-
-// gaveUp checks what Generate returns when its context has ended.
-func gaveUp(ctx context.Context, resp *llm.Response, err error) error {
-	switch cause := context.Cause(ctx); {
-	case resp != nil:
-		return errors.New("a response came although ctx had ended")
-	case err != cause: //nolint:errorlint // the contract is the cause itself
-		return fmt.Errorf("got the error %v (%T), want that of context.Cause, %v", err, err, cause) //nolint:errorlint // no caller may take this for the cause
-	}
-	return nil
 }

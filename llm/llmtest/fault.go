@@ -180,7 +180,7 @@ func (f Fault) checked() Fault {
 }
 
 // apply does to the frames of an answer what the fault says.
-func (f *Fault) apply(p *reply, a *answer, q *query) {
+func (f *Fault) apply(p *reply, a *answer, q *wireRequest) {
 	switch f.kind {
 	case cutBytesFault:
 		p.cutBytes(f.after)
@@ -281,9 +281,9 @@ func (p *reply) cutBytes(n int) {
 	}
 }
 
-// A fate is the outcome of an answer with a fault, for a client without a
+// A outcome is the outcome of an answer with a fault, for a client without a
 // patience of its own.
-type fate struct {
+type outcome struct {
 	pieces  int           // that it sees
 	silence time.Duration // and then waits for
 	event   bool          // the trouble comes with an event, and so after the delay of one
@@ -291,24 +291,24 @@ type fate struct {
 	usage   bool          // with the whole answer, its usage came
 }
 
-// fate returns what becomes of the answer in process.
-func (a *answer) fate(stream bool) fate {
+// outcome returns what becomes of the answer in process.
+func (a *answer) outcome(stream bool) outcome {
 	f, n := &a.fault, len(a.pieces)
 	switch f.kind {
 	case noFault, statusFault, lateFault, typeFault:
-		return fate{pieces: n, usage: true}
+		return outcome{pieces: n, usage: true}
 	case cutBytesFault:
-		return a.fateOfBytes(stream)
+		return a.outcomeOfBytes(stream)
 	}
-	out := fate{pieces: min(f.after, n), event: stream && (f.kind == errorFault || f.kind == garbageFault)}
+	out := outcome{pieces: min(f.after, n), event: stream && (f.kind == errorFault || f.kind == garbageFault)}
 	var err *llm.APIError
 	switch f.kind {
 	case cutFault:
-		err = broken(llm.KindTruncated, f, io.ErrUnexpectedEOF)
+		err = faultError(llm.KindTruncated, f, io.ErrUnexpectedEOF)
 	case resetFault:
-		err = broken(llm.KindNetwork, f, errReset())
+		err = faultError(llm.KindNetwork, f, errReset())
 	case stallFault:
-		out.silence, err = f.wait, broken(llm.KindTimeout, f, nil)
+		out.silence, err = f.wait, faultError(llm.KindTimeout, f, nil)
 	case errorFault:
 		err = new(*f.err)
 	case garbageFault:
@@ -321,23 +321,23 @@ func (a *answer) fate(stream bool) fate {
 	return out
 }
 
-func (a *answer) fateOfBytes(stream bool) fate {
+func (a *answer) outcomeOfBytes(stream bool) outcome {
 	p := &reply{frames: a.encode(stream, true)}
 	all := len(p.frames)
 	p.cutBytes(a.fault.after)
 	if p.end == endsWell {
-		return fate{pieces: len(a.pieces), usage: true}
+		return outcome{pieces: len(a.pieces), usage: true}
 	}
 	var last frame
 	if n := len(p.frames); n > 0 {
 		last = p.frames[n-1]
 	}
-	out := fate{pieces: last.pieces}
+	out := outcome{pieces: last.pieces}
 	if last.torn {
 		out.silence = last.wait
 	}
 	if !slices.ContainsFunc(p.frames, func(f frame) bool { return f.whole }) {
-		out.err = broken(llm.KindTruncated, &a.fault, io.ErrUnexpectedEOF)
+		out.err = faultError(llm.KindTruncated, &a.fault, io.ErrUnexpectedEOF)
 	}
 	// The usage stands in the last frame but one.
 	out.usage = len(p.frames) == all || len(p.frames) == all-1 && strings.HasSuffix(last.data, "\n")
@@ -346,7 +346,7 @@ func (a *answer) fateOfBytes(stream bool) fate {
 
 // garbage is what a client makes of the data.
 func (f *Fault) garbage(stream bool) *llm.APIError {
-	e := broken(f.garbageKind(stream), f, nil)
+	e := faultError(f.garbageKind(stream), f, nil)
 	if e.Kind == llm.KindMalformed {
 		e.StatusCode = http.StatusOK // a whole answer, and no sense in it
 	} else {
@@ -369,13 +369,13 @@ func (f *Fault) garbageKind(stream bool) llm.ErrorKind {
 // provider is what errors of a script in process come from.
 const provider = "llmtest"
 
-func broken(kind llm.ErrorKind, f *Fault, cause error) *llm.APIError {
+func faultError(kind llm.ErrorKind, f *Fault, cause error) *llm.APIError {
 	return &llm.APIError{Kind: kind, Provider: provider, Message: f.String(), Err: cause}
 }
 
-// A hangUp is an answer that does not even begin.
-type hangUp struct{ err error }
+// A resetError is an answer that does not even begin.
+type resetError struct{ err error }
 
-func (h *hangUp) Error() string { return h.err.Error() }
+func (h *resetError) Error() string { return h.err.Error() }
 
-func (h *hangUp) Unwrap() error { return h.err }
+func (h *resetError) Unwrap() error { return h.err }

@@ -95,7 +95,7 @@ func (c cutter) part(part llm.Part) []llm.Part {
 			return mapText(c.text(p.Text, words), func(s string) llm.Part { return llm.Text{Text: s} })
 		}
 	case llm.Reasoning:
-		if !asPart(p) {
+		if !isContentPart(p) {
 			return mapText(c.text(p.Text, words), func(s string) llm.Part { return llm.Reasoning{Text: s, Field: p.Field} })
 		}
 	case llm.Refusal:

@@ -9,7 +9,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// violated reports the first thing in a request for which one provider or
+// checkProtocol reports the first thing in a request for which one provider or
 // another refuses it, or misreads the conversation:
 //
 //   - each call of a tool has one result, in a message of its own, in the order
@@ -21,8 +21,8 @@ import (
 //
 // System and developer messages may stand anywhere but among results, as OpenAI
 // has it, and any role may begin, end and repeat.
-func violated(req *llm.Request) error {
-	if name := twice(req.Tools); name != "" {
+func checkProtocol(req *llm.Request) error {
+	if name := duplicateName(req.Tools); name != "" {
 		return fmt.Errorf("two tools are named %q", name)
 	}
 	var open []llm.ToolCall // calls that wait for their results
@@ -35,14 +35,14 @@ func violated(req *llm.Request) error {
 			return atMessage(i, err)
 		}
 		if m.Role == llm.RoleTool {
-			if err := answers(m.Results()[0], open); err != nil {
+			if err := checkResult(m.Results()[0], open); err != nil {
 				return atMessage(i, err)
 			}
 			open = open[1:]
 			continue
 		}
 		if len(open) > 0 {
-			return atMessage(i, fmt.Errorf("a message of the %s, where the result of %s is due", m.Role, named(open[0])))
+			return atMessage(i, fmt.Errorf("a message of the %s, where the result of %s is due", m.Role, callName(open[0])))
 		}
 		if err := checkArguments(m); err != nil {
 			return atMessage(i, err)
@@ -53,14 +53,14 @@ func violated(req *llm.Request) error {
 		open = m.Calls()
 	}
 	if len(open) > 0 {
-		return fmt.Errorf("the last message: %s has no result", named(open[0]))
+		return fmt.Errorf("the last message: %s has no result", callName(open[0]))
 	}
 	return nil
 }
 
 func atMessage(i int, err error) error { return at("messages", atIndex(i, err)) }
 
-func twice(tools []llm.ToolDef) string {
+func duplicateName(tools []llm.ToolDef) string {
 	for i, t := range tools {
 		for _, before := range tools[:i] {
 			if t.Name == before.Name {
@@ -71,17 +71,17 @@ func twice(tools []llm.ToolDef) string {
 	return ""
 }
 
-func named(c llm.ToolCall) string {
+func callName(c llm.ToolCall) string {
 	return strings.TrimSpace(fmt.Sprintf("the call of %s %s", c.Name, c.ID))
 }
 
-// answers reports a result that is not that of the first open call.
-func answers(r llm.ToolResult, open []llm.ToolCall) error {
+// checkResult reports a result that is not that of the first open call.
+func checkResult(r llm.ToolResult, open []llm.ToolCall) error {
 	switch {
 	case len(open) == 0:
 		return fmt.Errorf("a result for %q, where no call waits for one", r.CallID)
 	case r.CallID != open[0].ID:
-		return fmt.Errorf("a result for %q, where that of %s is due", r.CallID, named(open[0]))
+		return fmt.Errorf("a result for %q, where that of %s is due", r.CallID, callName(open[0]))
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func checkArguments(m llm.Message) error {
 	for _, c := range m.Calls() {
 		text := strings.TrimSpace(canonicalArguments(c.Arguments))
 		if !strings.HasPrefix(text, "{") || !json.Valid([]byte(text)) {
-			return fmt.Errorf("the arguments of %s are no JSON object: %s", named(c), clipLine(c.Arguments))
+			return fmt.Errorf("the arguments of %s are no JSON object: %s", callName(c), clipLine(c.Arguments))
 		}
 	}
 	return nil

@@ -22,8 +22,8 @@ type raw struct {
 
 func (r *raw) Error() string { return fmt.Sprintf("status %d: %q", r.status, clipLine(r.body)) }
 
-// wrong reports a status that ends no exchange or has no body.
-func (r *raw) wrong() error {
+// validate reports a status that ends no exchange or has no body.
+func (r *raw) validate() error {
 	if r.status < 200 || r.status > 599 || r.body != "" && (r.status == http.StatusNoContent || r.status == http.StatusNotModified) {
 		return fmt.Errorf("Wire needs a status from 200 to 599, and one that can have a body if there is one, not %d", r.status)
 	}
@@ -64,7 +64,7 @@ func (r *raw) inProcess() error {
 		Provider: provider, StatusCode: r.status, Message: http.StatusText(r.status),
 		RequestID: h.Get("x-request-id"), RetryAfter: retryAfter(h),
 	}
-	r.words(e)
+	r.readBody(e)
 	e.Kind = kindOf(r.status, e.Code, e.Type)
 	if r.status == http.StatusRequestEntityTooLarge && r.body == "" { // too many tokens, of which some providers say no more
 		e.Kind = llm.KindContextOverflow
@@ -78,9 +78,9 @@ func (r *raw) inProcess() error {
 	return e
 }
 
-// words reads a body in OpenAI's form: an object "error", or a text under that
+// readBody reads a body in OpenAI's form: an object "error", or a text under that
 // name. Any other is the message as it stands.
-func (r *raw) words(e *llm.APIError) {
+func (r *raw) readBody(e *llm.APIError) {
 	if r.body != "" {
 		e.Message = clipLine(r.body)
 	}

@@ -38,13 +38,13 @@ func checkItems(m llm.Message, seen map[string]bool) error {
 		content, encrypted := textMember(extra, "encrypted_content")
 		switch {
 		case given && !encrypted:
-			return inWords("Item with id '%s' not found. Items are not persisted when `store` is set to false.", id)
+			return providerErrorf("Item with id '%s' not found. Items are not persisted when `store` is set to false.", id)
 		case !given && !encrypted:
 			continue // reasoning of Chat Completions, or open text
 		case given && strings.HasPrefix(content, ownContent) && content != ownContent+id:
-			return inWords("Encrypted content item_id did not match the target item id.")
+			return providerErrorf("Encrypted content item_id did not match the target item id.")
 		case !followed(m.Parts[i+1:]):
-			return inWords("Item '%s' of type 'reasoning' was provided without its required following item.", id)
+			return providerErrorf("Item '%s' of type 'reasoning' was provided without its required following item.", id)
 		}
 	}
 	return nil
@@ -59,9 +59,9 @@ func checkItemID(id string, given bool, prefix string, seen map[string]bool) err
 	case !given:
 		return nil
 	case !strings.HasPrefix(id, prefix):
-		return inWords("Invalid 'id': '%s'. Expected an ID that begins with '%s'.", id, prefix)
+		return providerErrorf("Invalid 'id': '%s'. Expected an ID that begins with '%s'.", id, prefix)
 	case seen[id]:
-		return inWords("Duplicate item found with id %s. Remove duplicate items from your input and try again.", id)
+		return providerErrorf("Duplicate item found with id %s. Remove duplicate items from your input and try again.", id)
 	}
 	seen[id] = true
 	return nil
@@ -93,7 +93,7 @@ type providerError struct{ text string }
 
 func (e *providerError) Error() string { return e.text }
 
-// inWords returns an error in the words of a provider.
-func inWords(format string, args ...any) error {
+// providerErrorf returns an error in the words of a provider.
+func providerErrorf(format string, args ...any) error {
 	return &providerError{fmt.Sprintf(format, args...)}
 }

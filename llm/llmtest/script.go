@@ -44,14 +44,14 @@ type Model struct {
 	lenient bool // steps may be left
 	fault   int  // the step that may not be left all the same, from 1; 0: none
 
-	mu       sync.Mutex
-	used     []bool        // by step
-	count    int           // of the requests that came
-	requests []llm.Request // those that came last
-	extra    int           // how many of them were beyond the script
-	broken   int           // how many of them broke the protocol
-	calls    int           // calls that were given an id
-	over     bool          // the test has ended, t must not be used
+	mu         sync.Mutex
+	used       []bool        // by step
+	count      int           // of the requests that came
+	requests   []llm.Request // those that came last
+	unscripted int           // how many of them were beyond the script
+	violations int           // how many of them broke the protocol
+	calls      int           // calls that were given an id
+	ended      bool          // the test has ended, t must not be used
 }
 
 var _ llm.Model = (*Model)(nil)
@@ -88,7 +88,7 @@ func NewScript(steps ...Step) *Model {
 
 func check(steps []Step) error {
 	for i, s := range steps {
-		if err := s.wrong(); err != nil {
+		if err := s.validate(); err != nil {
 			return fmt.Errorf("llmtest: step %d: %w", i+1, err)
 		}
 		if s.forever && s.match == nil && slices.ContainsFunc(steps[i+1:], func(s Step) bool { return s.match == nil }) {
@@ -103,7 +103,7 @@ func check(steps []Step) error {
 func (m *Model) finish(t testing.TB) {
 	t.Helper()
 	m.mu.Lock()
-	m.over = true
+	m.ended = true
 	var err error
 	switch {
 	case !m.lenient:
@@ -125,7 +125,7 @@ func (m *Model) Generate(ctx context.Context, req *llm.Request, sink func(llm.De
 	if err := validate(req); err != nil {
 		return nil, err
 	}
-	a, err := m.ask(ctx, req)
+	a, err := m.nextAnswer(ctx, req)
 	if exact, ok := errors.AsType[*raw](err); ok {
 		return nil, exact.inProcess()
 	}
@@ -137,15 +137,15 @@ func (m *Model) Generate(ctx context.Context, req *llm.Request, sink func(llm.De
 
 // validate is Validate but for what the protocol check tells better.
 func validate(req *llm.Request) error {
-	if twice(req.Tools) != "" {
+	if duplicateName(req.Tools) != "" {
 		return nil
 	}
 	return req.Validate()
 }
 
-// ask takes the next step and has it answer req. It waits as long as that takes,
+// nextAnswer takes the next step and has it answer req. It waits as long as that takes,
 // but for the delay of an answer.
-func (m *Model) ask(ctx context.Context, req *llm.Request) (*answer, error) {
+func (m *Model) nextAnswer(ctx context.Context, req *llm.Request) (*answer, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -172,18 +172,18 @@ func (m *Model) ask(ctx context.Context, req *llm.Request) (*answer, error) {
 	if req.Stream {
 		a.pieces = m.cutter(number).pieces(a.resp.Message)
 	}
-	if step.spare {
-		a.done = func() { m.spare(i) }
+	if step.faultCopy {
+		a.done = func() { m.markOriginal(i) }
 	}
 	return a, nil
 }
 
-// spare marks the step as used that the i-th, given whole, stood before; others
+// markOriginal marks the step as used that the i-th, given whole, stood before; others
 // that stand before it, too.
-func (m *Model) spare(i int) {
+func (m *Model) markOriginal(i int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for ; m.steps[i].spare; i++ {
+	for ; m.steps[i].faultCopy; i++ {
 		m.used[i+1] = !m.steps[i+1].forever
 	}
 }
@@ -195,17 +195,17 @@ func (m *Model) take(req *llm.Request) (step, number int, err error) {
 		return 0, 0, m.misuse
 	}
 	holds := m.conditions(req) // a caller's functions, which may ask us
-	violation := violated(req)
+	violation := checkProtocol(req)
 	m.mu.Lock()
 	m.record(req)
 	number = m.count
 	step = -1
 	if violation != nil {
-		m.broken++
+		m.violations++
 	} else if step = m.pick(holds); step < 0 {
-		m.extra++
+		m.unscripted++
 	}
-	report := m.t != nil && !m.over
+	report := m.t != nil && !m.ended
 	left := m.left()
 	m.mu.Unlock()
 	switch {
@@ -305,12 +305,12 @@ func (m *Model) Done() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err := errors.Join(m.misuse, m.unused())
-	if m.extra > 0 {
+	if m.unscripted > 0 {
 		err = errors.Join(err, fmt.Errorf("llmtest: %s came beyond the script of %s",
-			clip.Count(m.extra, "request"), clip.Count(len(m.steps), "step")))
+			clip.Count(m.unscripted, "request"), clip.Count(len(m.steps), "step")))
 	}
-	if m.broken > 0 {
-		err = errors.Join(err, fmt.Errorf("llmtest: %s broke the protocol", clip.Count(m.broken, "request")))
+	if m.violations > 0 {
+		err = errors.Join(err, fmt.Errorf("llmtest: %s broke the protocol", clip.Count(m.violations, "request")))
 	}
 	return err
 }

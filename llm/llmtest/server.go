@@ -147,7 +147,7 @@ func (s *Server) reply(r *http.Request, known bool) *reply {
 		return p
 	}
 	ctx := r.Context()
-	a, err := s.Model.ask(ctx, q.request)
+	a, err := s.Model.nextAnswer(ctx, q.request)
 	if err == nil {
 		p, err := a.reply(ctx, q)
 		if err != nil {
@@ -161,14 +161,14 @@ func (s *Server) reply(r *http.Request, known bool) *reply {
 	if exact, ok := errors.AsType[*raw](err); ok {
 		return exact.reply()
 	}
-	if _, ok := errors.AsType[*hangUp](err); ok {
+	if _, ok := errors.AsType[*resetError](err); ok {
 		return &reply{}
 	}
 	return errorReply(refusalOf(err))
 }
 
-// A query is a request on the wire, and what llm.Request does not say of it.
-type query struct {
+// A wireRequest is a request on the wire, and what llm.Request does not say of it.
+type wireRequest struct {
 	request *llm.Request
 	usage   bool // stream_options.include_usage
 
@@ -177,8 +177,8 @@ type query struct {
 }
 
 // read checks and parses a request. The error says why a provider refuses it.
-func (s *Server) read(r *http.Request, known bool) (*query, *llm.APIError) {
-	if err := s.admit(r, known); err != nil {
+func (s *Server) read(r *http.Request, known bool) (*wireRequest, *llm.APIError) {
+	if err := s.checkHeader(r, known); err != nil {
 		return nil, err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
@@ -195,18 +195,18 @@ func (s *Server) read(r *http.Request, known bool) (*query, *llm.APIError) {
 	if wanted := strings.HasSuffix(r.URL.Path, "/responses"); wanted != q.responses && len(q.request.Messages) > 0 {
 		return nil, refuse(http.StatusBadRequest, "unknown_parameter", "", "The request is one for the other API: "+r.URL.Path+" is not its path.")
 	}
-	if err := s.accept(q.request); err != nil {
+	if err := s.checkRequest(q.request); err != nil {
 		return nil, err
 	}
-	if place := looseArguments(body); place != "" {
+	if place := nonStringArguments(body); place != "" {
 		return nil, refuse(http.StatusBadRequest, "invalid_type", place, fmt.Sprintf("Invalid type for '%s': expected a string.", place))
 	}
 	return q, nil
 }
 
-// looseArguments returns the place of the first arguments that are no string,
+// nonStringArguments returns the place of the first arguments that are no string,
 // which ParseRequest lets pass and providers do not.
-func looseArguments(body []byte) string {
+func nonStringArguments(body []byte) string {
 	var doc struct {
 		Messages []struct {
 			Calls []struct {
@@ -225,14 +225,14 @@ func looseArguments(body []byte) string {
 	return ""
 }
 
-// admit judges a request by its first lines.
-func (s *Server) admit(r *http.Request, known bool) *llm.APIError {
+// checkHeader judges a request by its first lines.
+func (s *Server) checkHeader(r *http.Request, known bool) *llm.APIError {
 	switch {
 	case !known:
 		return refuse(http.StatusNotFound, "", "", fmt.Sprintf("Invalid URL (%s %s)", r.Method, r.URL.Path))
 	case r.Method != http.MethodPost:
 		return refuse(http.StatusMethodNotAllowed, "method_not_supported", "", fmt.Sprintf("Not allowed to %s on %s", r.Method, r.URL.Path))
-	case !s.knows(r.Header):
+	case !s.authorized(r.Header):
 		return refuse(http.StatusUnauthorized, "invalid_api_key", "", "Incorrect API key provided.")
 	}
 	if mt, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mt != "application/json" {
@@ -241,7 +241,7 @@ func (s *Server) admit(r *http.Request, known bool) *llm.APIError {
 	return nil
 }
 
-func (s *Server) knows(h http.Header) bool {
+func (s *Server) authorized(h http.Header) bool {
 	key, ok := strings.CutPrefix(h.Get("Authorization"), "Bearer ")
 	if !ok {
 		key = h.Get("api-key")
@@ -249,8 +249,8 @@ func (s *Server) knows(h http.Header) bool {
 	return s.Key == "" || subtle.ConstantTimeCompare([]byte(key), []byte(s.Key)) == 1
 }
 
-// accept judges a request by what it asks.
-func (s *Server) accept(req *llm.Request) *llm.APIError {
+// checkRequest judges a request by what it asks.
+func (s *Server) checkRequest(req *llm.Request) *llm.APIError {
 	switch {
 	case req.Model == "":
 		return refuse(http.StatusBadRequest, "missing_required_parameter", "model", "you must provide a model parameter")

@@ -29,7 +29,7 @@ type Step struct {
 	late        time.Duration
 	contentType *string
 	fault       Fault
-	spare       bool // when it is given whole, the step behind it is used, too
+	faultCopy   bool // when it is given whole, the step behind it is used, too
 
 	misuse error // what is wrong with the step itself
 }
@@ -94,7 +94,7 @@ func Fail(err error) Step {
 // header.
 func Wire(status int, header http.Header, body string) Step {
 	r := &raw{status: status, header: header.Clone(), body: body}
-	return Step{raw: r, misuse: r.wrong()}
+	return Step{raw: r, misuse: r.validate()}
 }
 
 // Reply answers with the result of f, which must not change the request. Empty
@@ -237,8 +237,8 @@ func (s Step) With(f Fault) Step {
 //	return llmtest.Calls("get_weather", args).Response()
 func (s Step) Response() (*llm.Response, error) {
 	switch {
-	case s.wrong() != nil:
-		return nil, fmt.Errorf("llmtest: %w", s.wrong())
+	case s.validate() != nil:
+		return nil, fmt.Errorf("llmtest: %w", s.validate())
 	case s.raw != nil:
 		return nil, s.raw.inProcess()
 	case s.err != nil:
@@ -251,8 +251,8 @@ func (s Step) Response() (*llm.Response, error) {
 	return canonical(resp), nil
 }
 
-// wrong reports what is wrong with the step itself.
-func (s Step) wrong() error {
+// validate reports what is wrong with the step itself.
+func (s Step) validate() error {
 	if s.misuse != nil {
 		return s.misuse
 	}

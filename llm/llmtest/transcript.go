@@ -33,8 +33,8 @@ func (s Step) String() string {
 
 func (s Step) content() string {
 	switch {
-	case s.wrong() != nil:
-		return "misuse: " + s.wrong().Error()
+	case s.validate() != nil:
+		return "misuse: " + s.validate().Error()
 	case s.raw != nil && s.fault.kind == noFault:
 		return clipLine(fmt.Sprintf("raw bytes: %v", s.raw))
 	case s.err != nil:

@@ -17,30 +17,30 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A watch is a sink that sees how it is called.
-type watch struct {
+// A sinkRecorder is a sink that sees how it is called.
+type sinkRecorder struct {
 	onDelta func(llm.Delta) // may be nil
 	owner   string          // of the goroutines that Generate starts
 
 	mu       sync.Mutex
 	deltas   []llm.Delta
-	within   bool // a call has not ended
+	inCall   bool // a call has not ended
 	returned bool // Generate has
 	wrong    error
 }
 
-func (w *watch) see(d llm.Delta) {
+func (w *sinkRecorder) record(d llm.Delta) {
 	w.mu.Lock()
 	switch {
 	case w.wrong != nil:
 	case w.returned:
 		w.wrong = fmt.Errorf("the sink got %#v after Generate had returned", d)
-	case w.within:
+	case w.inCall:
 		w.wrong = fmt.Errorf("the sink got %#v while it was still busy with another delta", d)
 	case !calledBy("llmtest.generate"):
 		w.wrong = fmt.Errorf("the sink got %#v on another goroutine than that which called Generate", d)
 	}
-	w.within = true
+	w.inCall = true
 	w.deltas = append(w.deltas, d)
 	w.mu.Unlock()
 	runtime.Gosched() // whoever else has a delta may come now
@@ -48,7 +48,7 @@ func (w *watch) see(d llm.Delta) {
 		w.onDelta(d)
 	}
 	w.mu.Lock()
-	w.within = false
+	w.inCall = false
 	w.mu.Unlock()
 }
 
@@ -74,9 +74,9 @@ func calledBy(function string) bool {
 // generate asks m. Its name on the stack tells the goroutine.
 //
 //go:noinline
-func generate(ctx context.Context, m llm.Model, req *llm.Request, w *watch) (resp *llm.Response, err error) {
+func generate(ctx context.Context, m llm.Model, req *llm.Request, w *sinkRecorder) (resp *llm.Response, err error) {
 	pprof.Do(ctx, pprof.Labels(label, w.owner), func(ctx context.Context) {
-		resp, err = m.Generate(ctx, req, w.see)
+		resp, err = m.Generate(ctx, req, w.record)
 	})
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -84,8 +84,8 @@ func generate(ctx context.Context, m llm.Model, req *llm.Request, w *watch) (res
 	return resp, err
 }
 
-// seen returns the deltas, and what was wrong about them so far.
-func (w *watch) seen() ([]llm.Delta, error) {
+// recorded returns the deltas, and what was wrong about them so far.
+func (w *sinkRecorder) recorded() ([]llm.Delta, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.deltas, w.wrong
@@ -95,11 +95,11 @@ func (w *watch) seen() ([]llm.Delta, error) {
 // they inherit it.
 const label = "llmtest.generate"
 
-// owner tells the goroutines of one test from those of others.
-func owner(t *testing.T) string { return fmt.Sprintf("%p", t) }
+// ownerLabel tells the goroutines of one test from those of others.
+func ownerLabel(t *testing.T) string { return fmt.Sprintf("%p", t) }
 
-// started counts the goroutines of owner that have not ended.
-func started(owner string) (n int) {
+// runningGoroutines counts the goroutines of owner that have not ended.
+func runningGoroutines(owner string) (n int) {
 	var b bytes.Buffer
 	_ = pprof.Lookup("goroutine").WriteTo(&b, 1) // to memory
 	labelled := regexp.MustCompile(`(?m)^(\d+) @.*\n# labels: \{[^}]*` + regexp.QuoteMeta(fmt.Sprintf("%q:%q", label, owner)))
@@ -110,9 +110,9 @@ func started(owner string) (n int) {
 	return n
 }
 
-// settle waits until ok, looking less and less often, for about d. It looks a
+// poll waits until ok, looking less and less often, for about d. It looks a
 // few times however slow that is.
-func settle(d time.Duration, ok func() bool) bool {
+func poll(d time.Duration, ok func() bool) bool {
 	const looks = 5
 	pause := time.Millisecond
 	for i, begun := 0, time.Now(); i < looks || time.Since(begun) < d; i++ {
@@ -125,8 +125,8 @@ func settle(d time.Duration, ok func() bool) bool {
 	return ok()
 }
 
-// fold adds up deltas to what they show of an answer.
-func fold(deltas []llm.Delta) (text, reasoning string, calls []llm.ToolCall, err error) {
+// joinDeltas adds up deltas to what they show of an answer.
+func joinDeltas(deltas []llm.Delta) (text, reasoning string, calls []llm.ToolCall, err error) {
 	for _, d := range deltas {
 		switch d := d.(type) {
 		case llm.TextDelta:

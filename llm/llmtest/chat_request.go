@@ -54,7 +54,7 @@ func ParseRequest(body []byte) (*llm.Request, error) {
 	return q.request, nil
 }
 
-func parse(body []byte) (*query, error) {
+func parse(body []byte) (*wireRequest, error) {
 	members, err := membersOf(body)
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func parse(body []byte) (*query, error) {
 	if members == nil {
 		return nil, errors.New("got null, want a JSON object")
 	}
-	q := &query{request: new(llm.Request), responses: isResponses(members)}
+	q := &wireRequest{request: new(llm.Request), responses: isResponses(members)}
 	read := q.member
 	if q.responses {
 		read = q.responsesMember
@@ -85,7 +85,7 @@ func isResponses(members []llm.Member) bool {
 }
 
 // member reads one member of the request.
-func (q *query) member(m llm.Member) error {
+func (q *wireRequest) member(m llm.Member) error {
 	r := q.request
 	target, known := settings(r)[m.Name]
 	if known && m.Value == "null" {
@@ -118,7 +118,7 @@ func (q *query) member(m llm.Member) error {
 }
 
 // setting decodes a member that has a target.
-func (q *query) setting(m llm.Member, target any) error {
+func (q *wireRequest) setting(m llm.Member, target any) error {
 	if m.Name == "metadata" { // a map, which does not tell what stands twice
 		if _, err := membersOf([]byte(m.Value)); err != nil {
 			return err
@@ -205,7 +205,7 @@ func parseTools(value string, r *llm.Request, parse func([]byte) (*llm.ToolDef, 
 func parseTool(raw []byte) (def *llm.ToolDef, fits bool, err error) {
 	var kind string
 	var function json.RawMessage
-	fits, err = decode(raw, map[string]any{"type": &kind, "function": &function})
+	fits, err = decodeMembers(raw, map[string]any{"type": &kind, "function": &function})
 	if err != nil || !isFunction(kind, function) {
 		return nil, false, err
 	}
@@ -213,7 +213,7 @@ func parseTool(raw []byte) (def *llm.ToolDef, fits bool, err error) {
 	var strict *bool
 	whole := true
 	if function != nil {
-		whole, err = decode(function, map[string]any{
+		whole, err = decodeMembers(function, map[string]any{
 			"name": &def.Name, "description": &def.Description, "parameters": &def.Schema, "strict": &strict,
 		})
 	}
@@ -243,11 +243,11 @@ func parseToolChoice(value string) (choice llm.ToolChoice, fits bool) {
 	}
 	var kind, name string
 	var function json.RawMessage
-	outer, err := decode([]byte(value), map[string]any{"type": &kind, "function": &function})
+	outer, err := decodeMembers([]byte(value), map[string]any{"type": &kind, "function": &function})
 	if err != nil || function == nil {
 		return "", false
 	}
-	inner, err := decode(function, map[string]any{"name": &name})
+	inner, err := decodeMembers(function, map[string]any{"name": &name})
 	fits = err == nil && outer && inner && isFunction(kind, function) && name != ""
 	return choiceIf(llm.ToolNamed(name), fits), fits
 }
@@ -264,14 +264,14 @@ func choiceIf(c llm.ToolChoice, fits bool) llm.ToolChoice {
 func parseOutput(value string) (format *llm.OutputFormat, fits bool) {
 	var schema json.RawMessage
 	out := new(llm.OutputFormat)
-	fits, err := decode([]byte(value), map[string]any{"type": &out.Type, "json_schema": &schema})
+	fits, err := decodeMembers([]byte(value), map[string]any{"type": &out.Type, "json_schema": &schema})
 	switch {
 	case err != nil || !fits:
 		return nil, false
 	case schema == nil:
 		return outputIf(out, out.Type == "text" || out.Type == "json_object")
 	}
-	fits, err = decode(schema, map[string]any{
+	fits, err = decodeMembers(schema, map[string]any{
 		"name": &out.Name, "description": &out.Description, "schema": &out.Schema, "strict": &out.Strict,
 	})
 	return outputIf(out, err == nil && fits && out.Type == "json_schema")
@@ -299,9 +299,9 @@ func parseStreamOptions(value string) (usage, fits bool, err error) {
 	return usage, fits, err
 }
 
-// decode decodes the members of an object into the targets of their names. It
+// decodeMembers decodes the members of an object into the targets of their names. It
 // passes over null, and reports whether there were no members but these.
-func decode(object []byte, targets map[string]any) (whole bool, err error) {
+func decodeMembers(object []byte, targets map[string]any) (whole bool, err error) {
 	members, err := membersOf(object)
 	if err != nil {
 		return false, err
@@ -335,26 +335,26 @@ func membersOf(object []byte) ([]llm.Member, error) {
 	return members, err
 }
 
-// A placed error says where in the request the trouble is.
-type placed struct {
+// A pathError error says where in the request the trouble is.
+type pathError struct {
 	place string
 	err   error
 }
 
-func (p *placed) Error() string { return p.place + ": " + p.err.Error() }
+func (p *pathError) Error() string { return p.place + ": " + p.err.Error() }
 
-func (p *placed) Unwrap() error { return p.err }
+func (p *pathError) Unwrap() error { return p.err }
 
 // at puts the name of a member, or an index such as "[3]", before an error.
 func at(place string, err error) error {
-	inner, ok := errors.AsType[*placed](err)
+	inner, ok := errors.AsType[*pathError](err)
 	switch {
 	case !ok:
-		return &placed{place, err}
+		return &pathError{place, err}
 	case strings.HasPrefix(inner.place, "["):
-		return &placed{place + inner.place, inner.err}
+		return &pathError{place + inner.place, inner.err}
 	}
-	return &placed{place + "." + inner.place, inner.err}
+	return &pathError{place + "." + inner.place, inner.err}
 }
 
 func atIndex(i int, err error) error { return at(fmt.Sprintf("[%d]", i), err) }

@@ -130,7 +130,7 @@ func wireMessage(m llm.Message) rawjson.Object {
 	for _, p := range m.Parts {
 		switch p := p.(type) {
 		case llm.Reasoning:
-			if !asPart(p) {
+			if !isContentPart(p) {
 				out.Set(p.Field, p.Text)
 			}
 		case llm.Audio:
@@ -166,9 +166,9 @@ func wireContent(parts llm.Parts) string {
 			plain = false
 			list = append(list, p.JSON)
 		case llm.Reasoning:
-			if asPart(p) {
+			if isContentPart(p) {
 				plain = false
-				list = append(list, wireThought(p).String())
+				list = append(list, wireThinking(p).String())
 			}
 		}
 	}
@@ -205,8 +205,8 @@ func pieceDelta(p piece) rawjson.Object {
 	case llm.RawPart:
 		delta.Put("content", "["+part.JSON+"]")
 	case llm.Reasoning:
-		if asPart(part) {
-			delta.Put("content", "["+wireThought(part).String()+"]")
+		if isContentPart(part) {
+			delta.Put("content", "["+wireThinking(part).String()+"]")
 		} else {
 			delta.Set(part.Field, part.Text)
 		}
@@ -251,7 +251,7 @@ func wireText(t llm.Text) rawjson.Object {
 	return append(out, t.Extra...)
 }
 
-func wireThought(r llm.Reasoning) rawjson.Object {
+func wireThinking(r llm.Reasoning) rawjson.Object {
 	out := rawjson.Object{}
 	out.Set("type", "thinking")
 	out.Set("thinking", r.Text)

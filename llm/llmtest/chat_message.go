@@ -85,7 +85,7 @@ func (d *draft) member(m llm.Member) (err error) {
 		err = appendString(&d.reasoning, m, func(s string) llm.Part { return llm.Reasoning{Text: s, Field: m.Name} })
 	case "audio":
 		var audio llm.Audio
-		audio, err = parseSaid(m.Value)
+		audio, err = parseAudioReference(m.Value)
 		d.rest = append(d.rest, audio)
 	case "name":
 		err = json.Unmarshal([]byte(m.Value), &d.name)
@@ -132,11 +132,11 @@ func (d *draft) message(names map[string]string) (llm.Message, error) {
 	for _, parts := range []llm.Parts{d.reasoning, d.content, d.rest, d.calls} {
 		m.Parts = append(m.Parts, parts...)
 	}
-	return m, d.onlySpeech(m.Role)
+	return m, d.checkAssistantOnly(m.Role)
 }
 
-// onlySpeech refuses what only the assistant says.
-func (d *draft) onlySpeech(role llm.Role) error {
+// checkAssistantOnly refuses what only the assistant says.
+func (d *draft) checkAssistantOnly(role llm.Role) error {
 	if role != llm.RoleAssistant && len(d.reasoning)+len(d.rest)+len(d.calls) > 0 {
 		return fmt.Errorf("a message of the %s has members that only the assistant's have", role)
 	}
@@ -156,11 +156,11 @@ func (d *draft) result(names map[string]string) (llm.Message, error) {
 			r.Name = d.name
 		}
 	}
-	return llm.Message{Role: llm.RoleTool, Parts: llm.Parts{r}}, d.onlySpeech(llm.RoleTool)
+	return llm.Message{Role: llm.RoleTool, Parts: llm.Parts{r}}, d.checkAssistantOnly(llm.RoleTool)
 }
 
-// parseSaid reads how a message refers to what the model said aloud.
-func parseSaid(value string) (llm.Audio, error) {
+// parseAudioReference reads how a message refers to what the model said aloud.
+func parseAudioReference(value string) (llm.Audio, error) {
 	members, err := membersOf([]byte(value))
 	if err != nil {
 		return llm.Audio{}, err

@@ -10,16 +10,16 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// thoughtFields are the members of a message that clients read reasoning from;
+// reasoningFields are the members of a message that clients read reasoning from;
 // the first is ours.
-var thoughtFields = []string{"reasoning_content", "reasoning", "reasoning_text"}
+var reasoningFields = []string{"reasoning_content", "reasoning", "reasoning_text"}
 
 // checkResponse reports what the wire has no form for.
 func checkResponse(resp *llm.Response) error {
 	if err := checkParts(resp.Message.Parts); err != nil {
 		return err
 	}
-	taken := append([]string{"role", "content", "refusal", "audio", "function_call"}, thoughtFields...)
+	taken := append([]string{"role", "content", "refusal", "audio", "function_call"}, reasoningFields...)
 	if err := checkExtra(resp.Message.Extra, taken...); err != nil {
 		return fmt.Errorf("the message: %w", err)
 	}
@@ -79,12 +79,12 @@ func checkParts(parts llm.Parts) error {
 				return fmt.Errorf("part %d: an answer holds one Audio", i+1)
 			}
 		case llm.Reasoning:
-			if asPart(p) {
+			if isContentPart(p) {
 				continue
 			}
 			f := p.Field
 			if f == "" {
-				f = thoughtFields[0]
+				f = reasoningFields[0]
 			}
 			if field != "" && f != field {
 				return fmt.Errorf("part %d: an answer holds reasoning in one Field, not in %q and %q", i+1, field, f)
@@ -128,10 +128,10 @@ func checkText(text string, extra []llm.Member, taken ...string) error {
 
 func checkReasoning(p llm.Reasoning) error {
 	switch {
-	case p.Field != "" && asPart(p):
+	case p.Field != "" && isContentPart(p):
 		return errors.New("the wire has no form for a Reasoning with Field and Extra: with Extra it is a part of the content")
-	case p.Field != "" && !slices.Contains(thoughtFields, p.Field):
-		return fmt.Errorf("the Field of a Reasoning is %q, none of %s", p.Field, strings.Join(thoughtFields, ", "))
+	case p.Field != "" && !slices.Contains(reasoningFields, p.Field):
+		return fmt.Errorf("the Field of a Reasoning is %q, none of %s", p.Field, strings.Join(reasoningFields, ", "))
 	}
 	return checkText(p.Text, p.Extra, "type", "text", "thinking", "reasoning")
 }

@@ -14,7 +14,7 @@ import (
 const encryptedContent = "reasoning.encrypted_content"
 
 // responsesMember reads one member of a request to the Responses API.
-func (q *query) responsesMember(m llm.Member) error {
+func (q *wireRequest) responsesMember(m llm.Member) error {
 	r := q.request
 	target, known := responsesSettings(r)[m.Name]
 	if known && m.Value == "null" {
@@ -34,7 +34,7 @@ func (q *query) responsesMember(m llm.Member) error {
 	case "text":
 		fits, err = q.text(m.Value)
 	case "reasoning":
-		fits, err = decode([]byte(m.Value), map[string]any{"effort": &r.ReasoningEffort, "summary": &r.ReasoningSummary})
+		fits, err = decodeMembers([]byte(m.Value), map[string]any{"effort": &r.ReasoningEffort, "summary": &r.ReasoningSummary})
 	case "store": // a client says so by itself: nothing is stored
 		if fits = m.Value == "false" || m.Value == "true"; m.Value == "true" {
 			r.Store = new(true)
@@ -74,14 +74,14 @@ func responsesSettings(r *llm.Request) map[string]any {
 }
 
 // text reads the form of the answer and its verbosity.
-func (q *query) text(value string) (fits bool, err error) {
+func (q *wireRequest) text(value string) (fits bool, err error) {
 	var format json.RawMessage
-	whole, err := decode([]byte(value), map[string]any{"format": &format, "verbosity": &q.request.Verbosity})
+	whole, err := decodeMembers([]byte(value), map[string]any{"format": &format, "verbosity": &q.request.Verbosity})
 	if err != nil || format == nil {
 		return whole, err
 	}
 	out := new(llm.OutputFormat)
-	fits, err = decode(format, map[string]any{
+	fits, err = decodeMembers(format, map[string]any{
 		"type": &out.Type, "name": &out.Name, "description": &out.Description, "schema": &out.Schema, "strict": &out.Strict,
 	})
 	if err != nil {
@@ -93,7 +93,7 @@ func (q *query) text(value string) (fits bool, err error) {
 	return whole && fits, nil
 }
 
-func (q *query) include(value string) (fits bool, err error) {
+func (q *wireRequest) include(value string) (fits bool, err error) {
 	var names []string
 	if err := json.Unmarshal([]byte(value), &names); err != nil {
 		return true, err
@@ -118,7 +118,7 @@ func parseFlatTool(raw []byte) (def *llm.ToolDef, fits bool, err error) {
 	var kind string
 	var strict *bool
 	def = new(llm.ToolDef)
-	fits, err = decode(raw, map[string]any{
+	fits, err = decodeMembers(raw, map[string]any{
 		"type": &kind, "name": &def.Name, "description": &def.Description, "parameters": &def.Schema, "strict": &strict,
 	})
 	switch {
@@ -141,7 +141,7 @@ func parseFlatChoice(value string) (choice llm.ToolChoice, fits bool) {
 		return choiceIf(word, fits), fits
 	}
 	var kind, name string
-	whole, err := decode([]byte(value), map[string]any{"type": &kind, "name": &name})
+	whole, err := decodeMembers([]byte(value), map[string]any{"type": &kind, "name": &name})
 	fits = err == nil && whole && kind == "function" && name != ""
 	return choiceIf(llm.ToolNamed(name), fits), fits
 }
@@ -197,12 +197,12 @@ func (in *inputReader) item(raw []byte) error {
 	case kind == "":
 		return errors.New("the item has neither a type nor a role")
 	}
-	in.say(llm.RawPart{JSON: string(raw)})
+	in.appendToAssistant(llm.RawPart{JSON: string(raw)})
 	return nil
 }
 
-// say adds a part to the message of the model that is last.
-func (in *inputReader) say(parts ...llm.Part) {
+// appendToAssistant adds a part to the message of the model that is last.
+func (in *inputReader) appendToAssistant(parts ...llm.Part) {
 	if n := len(in.messages); n == 0 || in.messages[n-1].Role != llm.RoleAssistant {
 		in.messages = append(in.messages, llm.Message{Role: llm.RoleAssistant})
 	}
@@ -214,7 +214,7 @@ func (in *inputReader) message(role llm.Role, members []llm.Member) error {
 	switch role {
 	case llm.RoleSystem, llm.RoleDeveloper, llm.RoleUser, llm.RoleAssistant:
 	default:
-		return at("role", inWords("Invalid value: '%s'. Supported values are: 'assistant', 'system', 'developer', and 'user'.", role))
+		return at("role", providerErrorf("Invalid value: '%s'. Supported values are: 'assistant', 'system', 'developer', and 'user'.", role))
 	}
 	var content llm.Parts
 	var extra []llm.Member
@@ -231,7 +231,7 @@ func (in *inputReader) message(role llm.Role, members []llm.Member) error {
 		}
 	}
 	if role == llm.RoleAssistant {
-		in.say(content...)
+		in.appendToAssistant(content...)
 		last := &in.messages[len(in.messages)-1]
 		last.Extra = append(last.Extra, extra...)
 		return nil
@@ -277,12 +277,12 @@ func parseItemPart(raw []byte, role llm.Role) (part llm.Part, err error) {
 		return nil, err
 	}
 	if said := kind == "output_text" || kind == "refusal"; kind == "input_text" && role == llm.RoleAssistant || said && role != llm.RoleAssistant {
-		return nil, at("type", inWords("Invalid value: '%s'.", kind))
+		return nil, at("type", providerErrorf("Invalid value: '%s'.", kind))
 	}
 	switch kind {
 	case "input_text", "output_text":
 		text, err := stringMember(members, "text")
-		return llm.Text{Text: text, Extra: quiet(others(members, "text"))}, err
+		return llm.Text{Text: text, Extra: withoutEmptyMembers(others(members, "text"))}, err
 	case "refusal":
 		return parseRefusal(members)
 	case "input_image":
@@ -298,8 +298,8 @@ func parseItemPart(raw []byte, role llm.Role) (part llm.Part, err error) {
 	return part, nil
 }
 
-// quiet drops the members of a text of the model that say nothing.
-func quiet(members []llm.Member) []llm.Member {
+// withoutEmptyMembers drops the members of a text of the model that say nothing.
+func withoutEmptyMembers(members []llm.Member) []llm.Member {
 	return slices.DeleteFunc(members, func(m llm.Member) bool {
 		return (m.Name == "annotations" || m.Name == "logprobs") && (m.Value == "[]" || m.Value == "null")
 	})
@@ -386,7 +386,7 @@ func (in *inputReader) call(members []llm.Member) error {
 		return at("call_id", fmt.Errorf("string too long: at most 64 characters, got %d", len(c.ID)))
 	}
 	in.names[c.ID] = c.Name
-	in.say(c)
+	in.appendToAssistant(c)
 	return nil
 }
 
@@ -444,6 +444,6 @@ func (in *inputReader) reasoning(members []llm.Member) error {
 	if texts["summary"] != "" || r.Text == "" {
 		r.Text, r.Field = texts["summary"], "summary"
 	}
-	in.say(r)
+	in.appendToAssistant(r)
 	return nil
 }

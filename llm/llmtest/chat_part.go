@@ -44,7 +44,7 @@ func parsePart(raw []byte) (llm.Part, error) {
 		return nil, err
 	}
 	if kind == "" {
-		kind = onlyContent(members)
+		kind = inferredType(members)
 	}
 	var part llm.Part
 	switch kind {
@@ -65,9 +65,9 @@ func parsePart(raw []byte) (llm.Part, error) {
 	return part, err
 }
 
-// onlyContent returns the type that a part without one has by its content; none if
+// inferredType returns the type that a part without one has by its content; none if
 // it has the contents of several, or another.
-func onlyContent(members []llm.Member) string {
+func inferredType(members []llm.Member) string {
 	var kind string
 	for _, m := range members {
 		if slices.Contains([]string{"text", "refusal", "image_url", "input_audio", "file"}, m.Name) {
