@@ -163,7 +163,7 @@ func (r *Request) validateHosted() error {
 		}
 		var object map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &object); err != nil || object == nil {
-			return fmt.Errorf("llm: hosted tool %d: is no JSON object", i)
+			return fmt.Errorf("llm: hosted tool %d: is not a JSON object", i)
 		}
 		if kind := string(object["type"]); kind == `"function"` || kind == `"custom"` { // whose calls the provider leaves to us
 			return fmt.Errorf("llm: hosted tool %d: a tool of type %s is run by the caller, so it belongs into Tools", i, kind)

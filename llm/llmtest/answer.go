@@ -11,19 +11,18 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// An answer is what a step said to one request, with all that it left open
-// filled in.
+// An answer is the answer of a step to one request, with all fields filled in.
 type answer struct {
 	resp        *llm.Response
 	pieces      []piece // of a streamed answer
 	delay       time.Duration
 	fault       Fault
 	contentType *string
-	done        func() // to be called when the answer is whole to who asked; may be nil
-	encrypted   bool   // see query
+	done        func() // called when the caller has the whole answer; may be nil
+	encrypted   bool   // see wireRequest
 }
 
-// respond returns what the step says to req.
+// respond returns the response of the step to req.
 func (s Step) respond(ctx context.Context, req *llm.Request) (*llm.Response, error) {
 	switch {
 	case s.raw != nil:
@@ -48,7 +47,7 @@ func (s Step) respond(ctx context.Context, req *llm.Request) (*llm.Response, err
 	return resp, nil
 }
 
-// complete fills in what the step left open. resp is ours.
+// complete fills in the missing fields of resp, which belongs to the script.
 func (m *Model) complete(resp *llm.Response, s Step, req *llm.Request, number int) *llm.Response {
 	resp.ID = cmp.Or(utf8Text(resp.ID), fmt.Sprintf("chatcmpl-%d", number))
 	resp.RequestID = cmp.Or(resp.RequestID, fmt.Sprintf("req_%d", number))
@@ -56,7 +55,7 @@ func (m *Model) complete(resp *llm.Response, s Step, req *llm.Request, number in
 	if resp.Finish == (llm.Finish{}) && s.finish == nil {
 		resp.Finish = llm.FinishOf(string(defaultFinish(resp.Message)), "")
 	}
-	if resp.Finish.Reason == "" { // a client infers it, while the wire has none
+	if resp.Finish.Reason == "" { // clients infer a missing reason
 		resp.Finish.Reason = defaultFinish(resp.Message)
 	}
 	switch {
@@ -89,9 +88,8 @@ func defaultFinish(m llm.Message) llm.FinishReason {
 	return llm.FinishStop
 }
 
-// play gives the answer to a caller in this process, piece by piece if stream,
-// and else after as long as the provider would think. It looks at ctx after every
-// piece.
+// play gives the answer to a caller in this process: piece by piece for a stream,
+// otherwise after the delay. play checks ctx after every piece.
 func (a *answer) play(ctx context.Context, stream bool, sink func(llm.Delta)) (*llm.Response, error) {
 	fate := a.outcome(stream)
 	if !stream {
@@ -125,8 +123,8 @@ func (a *answer) play(ctx context.Context, stream bool, sink func(llm.Delta)) (*
 	return a.resp, nil
 }
 
-// reply gives the answer to the wire. It waits as long as the provider would
-// think.
+// reply returns the answer for the wire. Without streaming, reply waits for the delay
+// first.
 func (a *answer) reply(ctx context.Context, q *wireRequest) (*reply, error) {
 	stream := q.request.Stream
 	h := http.Header{"X-Request-Id": {a.resp.RequestID}, "Content-Type": {"application/json"}}
@@ -158,7 +156,8 @@ func setContentType(h http.Header, value *string) {
 	}
 }
 
-// wait waits for d, or for ever, or until ctx ends, whose cause it returns then.
+// wait waits for d, or for ever, or until ctx ends. wait returns the cause of an
+// ended ctx.
 func wait(ctx context.Context, d time.Duration) error {
 	switch {
 	case d > 0:

@@ -9,15 +9,14 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// canonical returns a copy of resp that shares nothing with it, and that is as
-// the wire hands it on: the parts in its order, plain texts in a row joined,
-// texts without any text left out, the reasoning in a member that has a name,
-// JSON without white space, the finish reason in our words and in the provider's.
-// checkResponse found nothing wrong with resp.
+// canonical returns a deep copy of resp in the form of the wire: parts in the order
+// of the wire, adjacent plain texts joined, empty texts omitted, reasoning with the
+// name of its member, JSON without white space, the finish reason as llm's value and
+// as the provider's string. checkResponse has accepted resp.
 func canonical(resp *llm.Response) *llm.Response {
 	out := *resp
 	out.Message = llm.Message{Role: llm.RoleAssistant, Extra: compactMembers(resp.Message.Extra)}
-	if i := slices.IndexFunc(out.Message.Extra, isHosted); i >= 0 { // a client has them last
+	if i := slices.IndexFunc(out.Message.Extra, isHosted); i >= 0 { // clients read this member last
 		hosted := out.Message.Extra[i]
 		out.Message.Extra = append(slices.Delete(out.Message.Extra, i, i+1), hosted)
 	}
@@ -39,7 +38,7 @@ func canonical(resp *llm.Response) *llm.Response {
 	return &out
 }
 
-// canonicalFinish works the reason out anew, as every client does.
+// canonicalFinish derives the reason again, as every client does.
 func canonicalFinish(f llm.Finish) llm.Finish {
 	if f.Raw == "" && f.Native == "" {
 		f.Raw = string(f.Reason)
@@ -47,8 +46,7 @@ func canonicalFinish(f llm.Finish) llm.Finish {
 	return llm.FinishOf(utf8Text(f.Raw), utf8Text(f.Native))
 }
 
-// canonicalPart returns the part as a client reads it, or nil if there is
-// nothing to read.
+// canonicalPart returns the part as clients read the part, or nil for an empty part.
 func canonicalPart(p llm.Part) llm.Part {
 	switch p := p.(type) {
 	case llm.Text:
@@ -84,8 +82,8 @@ func canonicalPart(p llm.Part) llm.Part {
 	return p
 }
 
-// canonicalArguments are what llm.ToolCall says of them: nothing, white space
-// and null are {}.
+// canonicalArguments replaces empty, blank and null arguments by {}, as documented in
+// llm.ToolCall.
 func canonicalArguments(text string) string {
 	switch strings.TrimSpace(text) {
 	case "", "null":
@@ -94,8 +92,8 @@ func canonicalArguments(text string) string {
 	return utf8Text(text)
 }
 
-// appendPart appends p, or joins it with the last part where the wire does not
-// tell the two apart.
+// appendPart appends p, or joins p with the last part if the wire cannot separate the
+// two.
 func appendPart(parts llm.Parts, p llm.Part) llm.Parts {
 	if p == nil {
 		return parts
@@ -129,11 +127,11 @@ func joinParts(a, b llm.Part) llm.Part {
 	return nil
 }
 
-// isContentPart tells the reasoning that is sent as a part of the content, the only
-// form in which it has members of its own.
+// isContentPart reports whether reasoning is sent as a part of the content. Only this
+// form has further members.
 func isContentPart(r llm.Reasoning) bool { return len(r.Extra) > 0 }
 
-// rank is the place of a part in a message on the wire.
+// rank returns the place of a part in a message on the wire.
 func rank(p llm.Part) int {
 	switch p := p.(type) {
 	case llm.Reasoning:

@@ -17,8 +17,8 @@ import (
 // of testing/synctest.
 func Faults() []Fault {
 	const slow = `{"error":{"message":"Rate limit reached.","type":"requests","param":null,"code":"rate_limit_exceeded"}}`
-	// Longer than the patience of clients, which is tested so, and short enough to
-	// leave time for another try to who bounds a whole run by an hour.
+	// Longer than the timeouts of clients, so that tests reach the timeouts. Short
+	// enough for a second attempt in a run that is limited to an hour.
 	const silence = 20 * time.Minute
 	header := func(name, value string) http.Header {
 		h := http.Header{"Content-Type": {"application/json"}}
@@ -56,8 +56,7 @@ func Faults() []Fault {
 	}
 }
 
-// statusUntil is Status with the Retry-After that is a date, so far from when the
-// answer is given.
+// statusUntil is Status with a date in Retry-After, d after the answer.
 func statusUntil(code int, d time.Duration, header http.Header, body string) Fault {
 	f := Status(code, header, body)
 	f.raw.date = d
@@ -65,10 +64,11 @@ func statusUntil(code int, d time.Duration, header http.Header, body string) Fau
 	return f
 }
 
-// faulted returns the answer of s with the fault, to stand before s. What is no
-// answer itself is replaced by one.
+// faulted returns a copy of s with the fault, for the place before s. A step that is
+// not an answer is replaced by an empty answer.
 //
-// Given whole, as with a fault that is only a delay, it stands for s itself.
+// If the copy arrives intact, for example with a fault that is only a delay, the copy
+// also counts as s.
 func faulted(s Step, f Fault) Step {
 	if s.err != nil || s.raw != nil || s.fault.kind != noFault {
 		s = Step{match: s.match, forever: s.forever, delay: s.delay}

@@ -119,8 +119,8 @@ func TestEveryFaultFindsMistakes(t *testing.T) {
 	for plant, want := range map[string]string{
 		"takes an error for an answer": "--- FAIL: TestEveryFault/in_process,_stream_true/step_3/cut_after_1_piece",
 		"asks twice":                   "request 4 is beyond the script of 4 steps:",
-		"asks nobody":                  "llmtest: the fault was not met: 0 requests came, and none for step 3: \"It is 42.\"",
-		"leaves out a result":          "breaks the protocol: messages[2]: a result for \"call_2\", where that of the call of f call_1 is due:",
+		"asks nobody":                  "llmtest: the fault was not reached: 0 requests came, but no request for step 3: \"It is 42.\"",
+		"leaves out a result":          "breaks the protocol: messages[2]: a result for \"call_2\", but the next result must answer the call of f call_1:",
 	} {
 		t.Run(plant, func(t *testing.T) {
 			t.Parallel()
@@ -211,5 +211,5 @@ func TestChaosShowsItsSeed(t *testing.T) {
 	require.Empty(t, tb.logs)
 
 	tb = new(fakeTB)
-	require.Equal(t, []string{"llmtest: nobody asked the model: no fault can have been met"}, tb.run(func(tb testing.TB) { llmtest.Chaos(tb, 7, flow...) }))
+	require.Equal(t, []string{"llmtest: no request came, so no fault was tested"}, tb.run(func(tb testing.TB) { llmtest.Chaos(tb, 7, flow...) }))
 }

@@ -30,7 +30,7 @@ func parseMessages(value string) ([]llm.Message, error) {
 	return messages, nil
 }
 
-// A draft is a message while its members are read: they come in any order.
+// A draft collects the members of a message, which come in any order.
 type draft struct {
 	role      string
 	name      string
@@ -78,7 +78,7 @@ func (d *draft) member(m llm.Member) (err error) {
 	case "refusal":
 		err = appendString(&d.rest, m, func(s string) llm.Part { return llm.Refusal{Text: s} })
 	case "reasoning_content", "reasoning", "reasoning_text":
-		if !strings.HasPrefix(m.Value, `"`) { // a provider's own object
+		if !strings.HasPrefix(m.Value, `"`) { // an object of a provider
 			d.extra = append(d.extra, m)
 			return nil
 		}
@@ -96,7 +96,7 @@ func (d *draft) member(m llm.Member) (err error) {
 	return err
 }
 
-// isPart tells the members that become parts.
+// isPart reports whether a member becomes a part.
 func isPart(name string) bool {
 	switch name {
 	case "tool_calls", "refusal", "reasoning_content", "reasoning", "reasoning_text", "audio":
@@ -114,7 +114,7 @@ func appendString(parts *llm.Parts, m llm.Member, part func(string) llm.Part) er
 	return nil
 }
 
-// message puts the members together.
+// message assembles the message from its members.
 func (d *draft) message(names map[string]string) (llm.Message, error) {
 	m := llm.Message{Role: llm.Role(d.role), Extra: d.extra}
 	switch m.Role {
@@ -127,7 +127,7 @@ func (d *draft) message(names map[string]string) (llm.Message, error) {
 		return m, at("role", fmt.Errorf("unknown role %q", d.role))
 	}
 	if d.callID != nil {
-		return m, at("tool_call_id", fmt.Errorf("a message of the %s has none", m.Role))
+		return m, at("tool_call_id", fmt.Errorf("is not allowed in a message of the %s", m.Role))
 	}
 	for _, parts := range []llm.Parts{d.reasoning, d.content, d.rest, d.calls} {
 		m.Parts = append(m.Parts, parts...)
@@ -135,15 +135,16 @@ func (d *draft) message(names map[string]string) (llm.Message, error) {
 	return m, d.checkAssistantOnly(m.Role)
 }
 
-// checkAssistantOnly refuses what only the assistant says.
+// checkAssistantOnly refuses reasoning, refusals, audio and calls of any role except
+// the assistant.
 func (d *draft) checkAssistantOnly(role llm.Role) error {
 	if role != llm.RoleAssistant && len(d.reasoning)+len(d.rest)+len(d.calls) > 0 {
-		return fmt.Errorf("a message of the %s has members that only the assistant's have", role)
+		return fmt.Errorf("a message of the %s has members that are reserved for the assistant", role)
 	}
 	return nil
 }
 
-// result returns the message of a tool.
+// result assembles the message of a tool.
 func (d *draft) result(names map[string]string) (llm.Message, error) {
 	if d.callID == nil || *d.callID == "" {
 		return llm.Message{}, at("tool_call_id", errors.New("is missing"))
@@ -159,7 +160,7 @@ func (d *draft) result(names map[string]string) (llm.Message, error) {
 	return llm.Message{Role: llm.RoleTool, Parts: llm.Parts{r}}, d.checkAssistantOnly(llm.RoleTool)
 }
 
-// parseAudioReference reads how a message refers to what the model said aloud.
+// parseAudioReference reads the reference of a message to earlier audio of the model.
 func parseAudioReference(value string) (llm.Audio, error) {
 	members, err := membersOf([]byte(value))
 	if err != nil {
@@ -176,8 +177,7 @@ func parseAudioReference(value string) (llm.Audio, error) {
 	return audio, nil
 }
 
-// parseCalls reads our calls, and leaves those that the provider has run as they
-// are.
+// parseCalls reads the calls of functions. Calls that the provider has run stay JSON.
 func parseCalls(value string) (calls llm.Parts, hosted []string, err error) {
 	var raws []json.RawMessage
 	if err := json.Unmarshal([]byte(value), &raws); err != nil {
@@ -236,8 +236,8 @@ func wantFunction(value string) error {
 	return nil
 }
 
-// parseFunction reads name and arguments. Arguments that are no string, which
-// providers refuse, are kept as the JSON that they are.
+// parseFunction reads name and arguments. Arguments of a different type than string
+// are kept as JSON; providers refuse such requests.
 func parseFunction(value string, c *llm.ToolCall) error {
 	members, err := membersOf([]byte(value))
 	if err != nil {

@@ -33,7 +33,8 @@ func parseContent(value string) (llm.Parts, error) {
 	return parts, nil
 }
 
-// parsePart reads a content part. What llm cannot hold whole is a RawPart.
+// parsePart reads a content part. A part that llm cannot represent completely becomes
+// a RawPart.
 func parsePart(raw []byte) (llm.Part, error) {
 	members, err := membersOf(raw)
 	if err != nil {
@@ -65,8 +66,9 @@ func parsePart(raw []byte) (llm.Part, error) {
 	return part, err
 }
 
-// inferredType returns the type that a part without one has by its content; none if
-// it has the contents of several, or another.
+// inferredType returns the type of a part without "type", by the name of its content.
+// The result is "" if the part has no known content, or the contents of several
+// types.
 func inferredType(members []llm.Member) string {
 	var kind string
 	for _, m := range members {
@@ -128,8 +130,9 @@ func parseFile(members []llm.Member) llm.Part {
 	return file
 }
 
-// innerStrings reads the object under name, whose members are strings of these
-// names. It is not ok if that is anything else, which no part has a place for.
+// innerStrings reads the member name, an object of strings. ok is false if the value
+// is not an object, or if the object has members beyond names: no part of llm can
+// hold these.
 func innerStrings(members []llm.Member, name string, names ...string) (values map[string]string, ok bool) {
 	for _, m := range members {
 		if m.Name != name {
@@ -163,7 +166,7 @@ func stringMember(members []llm.Member, name string) (string, error) {
 	return s, nil
 }
 
-// others returns the members that are neither the type nor the content of a part.
+// others returns the members of a part except "type" and the content.
 func others(members []llm.Member, content string) []llm.Member {
 	var out []llm.Member
 	for _, m := range members {
@@ -174,8 +177,8 @@ func others(members []llm.Member, content string) []llm.Member {
 	return out
 }
 
-// cutDataURL takes a data URL apart, if it is one that can be written again from
-// its data and media type as it was.
+// cutDataURL splits a data URL. ok is false unless data and media type are enough to
+// write the same URL again.
 func cutDataURL(url string) (data []byte, mediaType string, ok bool) {
 	rest, isData := strings.CutPrefix(url, "data:")
 	mediaType, text, found := strings.Cut(rest, ";base64,")
@@ -186,7 +189,8 @@ func cutDataURL(url string) (data []byte, mediaType string, ok bool) {
 	return data, mediaType, ok
 }
 
-// decode64 decodes base64 in its one canonical form.
+// decode64 decodes base64. The result is false for text that is not in canonical
+// form.
 func decode64(text string) ([]byte, bool) {
 	data, err := base64.StdEncoding.DecodeString(text)
 	return data, err == nil && len(data) > 0 && base64.StdEncoding.EncodeToString(data) == text

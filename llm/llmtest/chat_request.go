@@ -10,42 +10,41 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// ParseRequest reads the body of a request to Chat Completions or to the Responses
-// API (which has "input" in place of "messages"): what a provider is asked, in the
-// words of llm.
+// ParseRequest reads the body of a request to Chat Completions ("messages") or to the
+// Responses API ("input") into an [llm.Request]. Programs use ParseRequest to look at
+// the request that a provider would get; a [Server] and [Model.Requests] do the same.
 //
-// On the Responses API, reasoning, texts and calls of the model that follow each
-// other are one message. The Extra of a [llm.Reasoning] and of a call has the
-// members of the item. Items of other types are a [llm.RawPart]. "store" that is
-// false and "include" of the encrypted reasoning are not told, since clients say
-// both by themselves.
+// Nothing is lost:
 //
-// Nothing is lost. Members of the request that llm does not model stand in
-// Settings.Extra; so do, whole and as they came, "tools", "tool_choice" and
-// "response_format" that say more than llm can: other kinds (but hosted tools, if
-// they stand behind all functions), unknown members, a tool's "strict" that is
-// false. (What of the functions llm can say stands in Tools as well.) Unknown members of messages, parts and calls stand in their Extra,
-// those of a tool message in the Extra of its [llm.ToolResult]. Unknown members
-// of a call's "function" are one member of that name in the call's Extra, an
-// object of them all. Parts that are no part of llm are a [llm.RawPart].
+//   - Unknown members of the request are in Settings.Extra. "tools", "tool_choice"
+//     and "response_format" are there as well, whole and unchanged, if llm cannot
+//     represent all of the value: other types of tools (except hosted tools behind all
+//     functions), unknown members, a tool with "strict": false. Tools then has the
+//     functions as far as llm can represent these.
+//   - Unknown members of messages, parts and calls are in their Extra, and unknown
+//     members of a tool message in the Extra of its [llm.ToolResult]. Unknown members
+//     of a call's "function" are an object in the member "function" of the call's Extra.
+//   - Calls of other types than "function" were run by the provider. These calls are in
+//     the member "tool_calls" of the message's Extra. The type "builtin_function" is in
+//     the call's Extra.
+//   - An unknown part, and an unknown item of the Responses API, is an [llm.RawPart].
 //
-// Calls of other types than "function", which the provider has run, are one member
-// "tool_calls" in the message's Extra; so is the type "builtin_function" in a
-// call's.
+// Exceptions are members without information of their own: "stream_options" with only
+// "include_usage", the second name of MaxOutputTokens, the "type" of an object with known
+// members, the "index" of calls, and known members that are null or zero. Therefore tools,
+// choices, calls and parts may come without "type", as some clients send them. On the
+// Responses API, "store": false and "include" of the encrypted reasoning are left out,
+// because clients send both by themselves.
 //
-// The exceptions are what the wire says twice or for itself: "stream_options"
-// with nothing but "include_usage", the two names of MaxOutputTokens, the "type"
-// of what its other members tell, the "index" of calls, and known members that are
-// null or the zero of their field in llm. So a tool, a choice, a call and a part
-// are read without a "type", too, as some clients send them.
+// On the Responses API, consecutive reasoning, texts and calls of the model form one
+// message. The Extra of a [llm.Reasoning] and of a call has the members of the item.
 //
-// A leading system message stays a message, since the wire does not tell it from
-// Instructions. Content that is null or "" has no parts. The message of a tool
-// has the name of the tool from the call before it.
+// A leading system message stays a message, because the wire does not separate system
+// messages from Instructions. Content that is null or "" becomes no part. The message of a
+// tool gets the tool's name from the earlier call.
 //
-// A member that stands twice in its object, and one that a message of its role
-// does not have, are errors. An error names the place, as in
-// "messages[2].content: …".
+// Duplicate members of an object are an error, and so are members that do not belong to
+// the message's role. An error begins with the place, as in "messages[2].content: …".
 func ParseRequest(body []byte) (*llm.Request, error) {
 	q, err := parse(body)
 	if err != nil {
@@ -75,8 +74,8 @@ func parse(body []byte) (*wireRequest, error) {
 	return q, nil
 }
 
-// isResponses tells the two APIs apart: the conversation is "input" on Responses
-// and "messages" on Chat Completions.
+// isResponses reports whether a request is for the Responses API: the conversation is
+// "input" there, and "messages" on Chat Completions.
 func isResponses(members []llm.Member) bool {
 	named := func(name string) bool {
 		return slices.ContainsFunc(members, func(m llm.Member) bool { return m.Name == name })
@@ -84,7 +83,7 @@ func isResponses(members []llm.Member) bool {
 	return named("input") && !named("messages")
 }
 
-// member reads one member of the request.
+// member reads a member of the request.
 func (q *wireRequest) member(m llm.Member) error {
 	r := q.request
 	target, known := settings(r)[m.Name]
@@ -117,9 +116,9 @@ func (q *wireRequest) member(m llm.Member) error {
 	return err
 }
 
-// setting decodes a member that has a target.
+// setting decodes a member into its target.
 func (q *wireRequest) setting(m llm.Member, target any) error {
-	if m.Name == "metadata" { // a map, which does not tell what stands twice
+	if m.Name == "metadata" { // a map, which hides duplicate names
 		if _, err := membersOf([]byte(m.Value)); err != nil {
 			return err
 		}
@@ -132,8 +131,8 @@ func (q *wireRequest) setting(m llm.Member, target any) error {
 	return err
 }
 
-// settings names the members that are known: with a target those that are
-// decoded as they stand, with nil those that have a form of their own.
+// settings returns the known members. A member with a target is decoded into the
+// target; a member with nil has its own parser.
 func settings(r *llm.Request) map[string]any {
 	return map[string]any{
 		"messages": nil, "stop": nil, "tools": nil, "tool_choice": nil, "response_format": nil, "stream_options": nil,
@@ -173,8 +172,8 @@ func parseStop(value string) ([]string, error) {
 	return many, err
 }
 
-// parseTools reads the functions among the tools, and the tools that the provider
-// runs if these stand last; fits is false if that is not all there is to say.
+// parseTools reads the functions among the tools, and the provider's own tools if
+// these stand last. fits is false if llm cannot represent all tools completely.
 func parseTools(value string, r *llm.Request, parse func([]byte) (*llm.ToolDef, bool, error)) (fits bool, err error) {
 	var raws []json.RawMessage
 	if err := json.Unmarshal([]byte(value), &raws); err != nil {
@@ -229,8 +228,8 @@ func parseTool(raw []byte) (def *llm.ToolDef, fits bool, err error) {
 	return def, fits && whole && sayable, nil
 }
 
-// isFunction reports whether a tool or a choice is a function: its type says so, or
-// there is no type, and a function.
+// isFunction reports whether a tool or a choice is a function: by its type, or by its
+// member "function" if there is no type.
 func isFunction(kind string, function json.RawMessage) bool {
 	return kind == "function" || kind == "" && function != nil
 }
@@ -259,8 +258,8 @@ func choiceIf(c llm.ToolChoice, fits bool) llm.ToolChoice {
 	return c
 }
 
-// parseOutput reads the form of the answer; fits is false if llm cannot say all
-// of it.
+// parseOutput reads the form of the answer. fits is false if llm cannot represent the
+// form completely.
 func parseOutput(value string) (format *llm.OutputFormat, fits bool) {
 	var schema json.RawMessage
 	out := new(llm.OutputFormat)
@@ -299,8 +298,8 @@ func parseStreamOptions(value string) (usage, fits bool, err error) {
 	return usage, fits, err
 }
 
-// decodeMembers decodes the members of an object into the targets of their names. It
-// passes over null, and reports whether there were no members but these.
+// decodeMembers decodes the members of an object into the targets of their names.
+// Null is skipped. whole is false if the object has further members.
 func decodeMembers(object []byte, targets map[string]any) (whole bool, err error) {
 	members, err := membersOf(object)
 	if err != nil {
@@ -322,13 +321,13 @@ func decodeMembers(object []byte, targets map[string]any) (whole bool, err error
 	return whole, nil
 }
 
-// membersOf splits an object into its members, none of which stands twice.
+// membersOf splits an object into its members. Duplicate names are an error.
 func membersOf(object []byte) ([]llm.Member, error) {
 	members, err := llm.ParseMembers(object)
 	seen := make(map[string]bool, len(members))
 	for _, m := range members {
 		if seen[m.Name] {
-			return nil, at(m.Name, errors.New("stands twice"))
+			return nil, at(m.Name, errors.New("appears twice"))
 		}
 		seen[m.Name] = true
 	}

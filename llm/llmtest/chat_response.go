@@ -9,11 +9,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// created is the time that all answers bear, so that they are the same each time.
+// created is the time in all answers, so that equal scripts give equal bytes.
 const created = 1_700_000_000
 
-// encode returns the answer as it goes out when nothing goes wrong. usage: the
-// client of a stream asked for a usage chunk.
+// encode returns the frames of the answer without its fault. usage adds the usage
+// chunk to a stream.
 func (a *answer) encode(stream, usage bool) []frame {
 	if !stream {
 		return []frame{{data: a.completion(), whole: true}}
@@ -28,14 +28,14 @@ func (a *answer) encode(stream, usage bool) []frame {
 	return c.frames
 }
 
-// completion is the answer as one JSON document.
+// completion returns the answer as a JSON document.
 func (a *answer) completion() string {
 	doc := a.document("chat.completion", a.choice("message", wireMessage(a.resp.Message), true))
 	doc.Set("usage", wireUsage(a.resp.Usage, a.resp.RawUsage))
 	return append(doc, a.resp.Extra...).String() + "\n"
 }
 
-// chunks collects the events of one stream.
+// chunks collects the events of a stream.
 type chunks struct {
 	answer *answer
 	usage  bool
@@ -56,7 +56,7 @@ func (c *chunks) chunk(choice rawjson.Object, extra ...llm.Member) {
 	c.send(append(doc, extra...).String())
 }
 
-// send appends an event. There is no line break in data: what was raw is compacted.
+// send appends an event. data has no line break, because raw JSON was compacted.
 func (c *chunks) send(data string) {
 	pieces := 0
 	if len(c.frames) > 0 {
@@ -67,7 +67,7 @@ func (c *chunks) send(data string) {
 
 func event(data string) string { return "data: " + data + "\n\n" }
 
-// end appends what follows the last piece of the answer.
+// end appends the frames after the last piece of the answer.
 func (c *chunks) end() {
 	resp := c.answer.resp
 	if len(resp.Message.Extra) > 0 {
@@ -83,8 +83,8 @@ func (c *chunks) end() {
 	c.send("[DONE]")
 }
 
-// document returns a completion or a chunk of one, up to its choices; a nil
-// choice makes the list empty.
+// document returns a completion or a chunk up to "choices". The list is empty if
+// choice is nil.
 func (a *answer) document(kind string, choice rawjson.Object) rawjson.Object {
 	choices := "[]"
 	if choice != nil {
@@ -98,8 +98,8 @@ func (a *answer) document(kind string, choice rawjson.Object) rawjson.Object {
 	return append(doc, llm.Member{Name: "choices", Value: choices})
 }
 
-// choice returns the one choice, whose content stands under name. How the answer
-// ended stands in the last, or only, one.
+// choice returns the only choice of a document, with its content under name. The
+// finish reason is in the last chunk, or in the only document.
 func (a *answer) choice(name string, content rawjson.Object, last bool) rawjson.Object {
 	finish := llm.Finish{}
 	if last {
@@ -150,8 +150,8 @@ func wireMessage(m llm.Message) rawjson.Object {
 	return append(out, extra...)
 }
 
-// wireContent is a string where there is text only, else the list of parts. An
-// answer that is nothing but a call or a refusal has none.
+// wireContent returns the JSON of "content": a string for plain texts, otherwise a
+// list of parts. The result is null for an answer with only calls or a refusal.
 func wireContent(parts llm.Parts) string {
 	var text string
 	var list []string
@@ -181,7 +181,7 @@ func wireContent(parts llm.Parts) string {
 	return rawjson.Quote(text)
 }
 
-// roleDelta is the first chunk of a stream, which names the role.
+// roleDelta returns the delta of the first chunk, with the role.
 func roleDelta(m llm.Message) rawjson.Object {
 	delta := rawjson.Object{}
 	delta.Set("role", "assistant")
@@ -220,7 +220,8 @@ func pieceDelta(p piece) rawjson.Object {
 	return delta
 }
 
-// callDelta is a fragment of a call; only the first has an id and a name.
+// callDelta returns a fragment of a call. Only the first fragment has an id and a
+// name.
 func callDelta(c llm.ToolCall, index int) rawjson.Object {
 	out := rawjson.Object{}
 	out.Set("index", index)
@@ -270,8 +271,8 @@ func wireAudio(a llm.Audio) rawjson.Object {
 	return append(out, a.Extra...)
 }
 
-// wireUsage returns the usage as OpenAI reports it; nothing for one that counts
-// nothing, and raw where there is one.
+// wireUsage returns the usage in OpenAI's form: raw if raw is present, nil for a zero
+// usage.
 func wireUsage(u llm.Usage, raw json.RawMessage) any {
 	if raw != nil {
 		return raw
@@ -296,7 +297,7 @@ func wireUsage(u llm.Usage, raw json.RawMessage) any {
 	return out
 }
 
-// readUsage reads the counts that wireUsage writes.
+// readUsage reads the counts of a usage in OpenAI's form.
 func readUsage(raw json.RawMessage) llm.Usage {
 	type details struct {
 		Cached     int64 `json:"cached_tokens"`
@@ -311,7 +312,7 @@ func readUsage(raw json.RawMessage) llm.Usage {
 		Prompt     details `json:"prompt_tokens_details"`
 		Completion details `json:"completion_tokens_details"`
 	}
-	_ = json.Unmarshal(raw, &u) // what is no count counts nothing
+	_ = json.Unmarshal(raw, &u) // other types than numbers count as zero
 	return llm.Usage{
 		InputTokens: u.Input, CachedTokens: u.Prompt.Cached, CacheWriteTokens: u.Prompt.CacheWrite, InputAudioTokens: u.Prompt.Audio,
 		OutputTokens: u.Output, ReasoningTokens: u.Completion.Reasoning, OutputAudioTokens: u.Completion.Audio,

@@ -19,8 +19,8 @@ func LastUser(text string) func(*llm.Request) bool {
 	}
 }
 
-// HasResult is the condition that the model has just been given a result of this
-// tool: one that stands behind the last message of the assistant.
+// HasResult is the condition that a result of this tool stands behind the last
+// message of the assistant: the tool has just run.
 func HasResult(tool string) func(*llm.Request) bool {
 	return func(req *llm.Request) bool {
 		results := map[string]bool{}
@@ -39,8 +39,8 @@ func HasResult(tool string) func(*llm.Request) bool {
 	}
 }
 
-// Turn is the condition that the request is the n-th of its conversation, from
-// 1: it has n-1 messages of the assistant.
+// Turn is the condition that the request is the n-th request of its conversation,
+// from 1: the request has n-1 messages of the assistant.
 func Turn(n int) func(*llm.Request) bool {
 	return func(req *llm.Request) bool {
 		turn := 1

@@ -11,8 +11,8 @@ import (
 // TestModel checks that a model keeps the contract of [llm.Model], each rule in a subtest.
 // Use TestModel for your own client of a provider, or your own wrapper around other models.
 //
-// newModel makes the model under test, so that the given steps answer its requests in
-// order. Each subtest calls newModel several times, with steps of every kind, including
+// newModel makes the model under test. The given steps answer its requests in order.
+// Each subtest calls newModel several times, with steps of every kind, including
 // [Reply], [Fail] and steps with a [Fault]. For a wrapper, newModel wraps a script:
 //
 //	llmtest.TestModel(t, func(t *testing.T, steps ...llmtest.Step) llm.Model {
@@ -36,7 +36,8 @@ import (
 // soon, or give up when it is asked to wait for two hours, as [wrap.Retry] does. Ids and
 // RawUsage are not compared.
 //
-// With the race detector the rules on concurrent use bite harder.
+// Run TestModel with the race detector, too: it finds more violations of the rules on
+// concurrent use.
 func TestModel(t *testing.T, newModel func(t *testing.T, steps ...Step) llm.Model) {
 	t.Helper()
 	s := suite{newModel: newModel, patience: 10 * time.Second}
@@ -50,15 +51,15 @@ func TestModel(t *testing.T, newModel func(t *testing.T, steps ...Step) llm.Mode
 	}
 }
 
-// A suite is what the rules are checked with.
+// A suite has the inputs of every rule.
 type suite struct {
 	newModel func(t *testing.T, steps ...Step) llm.Model
-	patience time.Duration // with a model that does not return
+	patience time.Duration // the longest wait for Generate
 }
 
-// A rule is one thing that a model must do. check returns what is wrong with the
-// model; it uses t for newModel only, so that the rules can be tried on models
-// that break them.
+// A rule is a requirement for models. check returns an error if the model breaks the
+// rule. check passes t only to newModel, so that tests can run the rules with broken
+// models.
 type rule struct {
 	name  string
 	check func(s suite, t *testing.T) error
@@ -94,7 +95,7 @@ func rules() []rule {
 	return all
 }
 
-// A sample is an answer that every model must hand on.
+// A sample is an answer that every model must return unchanged.
 type sample struct {
 	name string
 	step Step
@@ -140,7 +141,7 @@ func streamedQuestion(text string) *llm.Request {
 	return req
 }
 
-// expect returns an error that says what was got in place of what.
+// expect returns an error with both values if want and got differ.
 func expect(what string, want, got any) error {
 	if w, g := fmt.Sprintf("%#v", want), fmt.Sprintf("%#v", got); w != g {
 		return fmt.Errorf("%s: got %s, want %s", what, g, w)
@@ -148,13 +149,13 @@ func expect(what string, want, got any) error {
 	return nil
 }
 
-// within runs f and returns its error, or one that says that it does not return.
+// within runs f and returns its error, or an error if f does not return in time.
 func (s suite) within(what string, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		ended := false
 		defer func() {
-			if !ended { // by a panic, which goes on, or by Goexit
+			if !ended { // by a panic, which continues, or by Goexit
 				done <- fmt.Errorf("%s: Generate ended the goroutine", what)
 			}
 		}()

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// answer checks that what the step says is what the caller gets, streamed, not
-// streamed, and without a sink.
+// answer checks that the caller gets the answer of the step: streamed, not streamed,
+// and without a sink.
 func (s suite) answer(t *testing.T, step Step) error {
 	want, err := step.Response()
 	if err != nil {
@@ -46,8 +46,7 @@ func (s suite) answer(t *testing.T, step Step) error {
 		expect("the response, with a sink and with nil", withoutIDs(got[1]), withoutIDs(resp)))
 }
 
-// matches compares what is in a response with what was to be in it, and with
-// what the sink saw of it.
+// matches compares a response with the wanted response and with the recorded deltas.
 func matches(want, got *llm.Response, w *sinkRecorder, stream bool) error {
 	if got == nil {
 		return errors.New("got neither a response nor an error")
@@ -71,7 +70,7 @@ func matches(want, got *llm.Response, w *sinkRecorder, stream bool) error {
 		expect("the calls of the deltas", callTexts(got.Message.Calls()), callTexts(calls)))
 }
 
-// callTexts shows calls without their ids.
+// callTexts returns calls as text, without their ids.
 func callTexts(calls []llm.ToolCall) []string {
 	var out []string
 	for _, c := range calls {
@@ -80,7 +79,7 @@ func callTexts(calls []llm.ToolCall) []string {
 	return out
 }
 
-// withoutIDs shows a response without what a provider makes up.
+// withoutIDs returns a response without generated values, such as ids.
 func withoutIDs(r *llm.Response) llm.Response {
 	out := llm.Response{Model: r.Model, Message: llm.Message{Role: r.Message.Role}, Finish: r.Finish, Usage: r.Usage, Extra: r.Extra}
 	for _, m := range r.Message.Extra {
@@ -146,8 +145,8 @@ func (s suite) members(t *testing.T) error {
 	return nil
 }
 
-// finishOn returns the finish that is right on the wire of got. The Responses API
-// has two statuses in place of finish reasons: the items show calls.
+// finishOn returns the right finish for the wire of got. The Responses API has two
+// statuses in place of finish reasons, and calls are visible in the items only.
 func finishOn(want *llm.Response, got llm.Finish) llm.Finish {
 	switch got.Raw {
 	case "completed":

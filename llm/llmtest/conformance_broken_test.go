@@ -102,7 +102,7 @@ func TestConformanceFindsWhatIsBroken(t *testing.T) {
 					<-done
 				}
 			}),
-			"the sink", `the sink got llm.ReasoningDelta{Text:"Hm, "} on another goroutine than that which called Generate`,
+			"the sink", `the sink got llm.ReasoningDelta{Text:"Hm, "} on a goroutine other than the caller's`,
 		},
 		"shows two deltas at once": {
 			onSink(func(s sink) sink {
@@ -224,7 +224,7 @@ func TestConformanceFindsWhatIsBroken(t *testing.T) {
 				}
 				return nil, err
 			}),
-			"a context that ends at a delta", "got the error context canceled (*errors.errorString), want that of context.Cause, llmtest: the caller gave up",
+			"a context that ends at a delta", "got the error context canceled (*errors.errorString), want context.Cause: llmtest: the caller gave up",
 		},
 		"answers although its context has ended": {
 			onError(func(ctx context.Context, err error) (*llm.Response, error) {
@@ -369,7 +369,7 @@ func TestConformanceFindsWhatIsBroken(t *testing.T) {
 					return g(ctx, req, s)
 				}
 			},
-			"no goroutine is left", "goroutines that Generate started are still running after 16 calls, and were ",
+			"no goroutine is left", "goroutines that Generate started still run after 16 calls, and ",
 		},
 		"forgets members": {
 			onCalls(func(_ int, c *llm.ToolCall) { c.Extra = nil }),

@@ -64,8 +64,8 @@ func (s suite) concurrent(t *testing.T) error {
 	return errors.Join(errs...)
 }
 
-// goroutines compares what is running after few calls with what is running after
-// more: a client may keep connections, but not one for each call.
+// goroutines compares the running goroutines after a few calls and after more calls:
+// a client may keep connections, but not one connection for each call.
 func (s suite) goroutines(t *testing.T) error {
 	const calls = 8
 	m := s.newModel(t, Text("One, two, three.").Forever())
@@ -86,13 +86,13 @@ func (s suite) goroutines(t *testing.T) error {
 		return err
 	}
 	if !poll(s.patience, func() bool { return runningGoroutines(ownerLabel(t)) < before+calls/2 }) {
-		return fmt.Errorf("%d goroutines that Generate started are still running after %d calls, and were %d after half of them",
+		return fmt.Errorf("%d goroutines that Generate started still run after %d calls, and %d after half of the calls",
 			runningGoroutines(ownerLabel(t)), 2*calls, before)
 	}
 	return nil
 }
 
-// oneOfMany asks m, and gives up in between if cut.
+// oneOfMany calls m, and cancels at the first delta if cut is true.
 func (s suite) oneOfMany(t *testing.T, m llm.Model, cut bool) error {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)

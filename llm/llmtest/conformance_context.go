@@ -73,13 +73,13 @@ func (s suite) endedAtDelta(t *testing.T) error {
 
 var errCancelled = errors.New("llmtest: the caller gave up")
 
-// checkCancelled checks what Generate returns when its context has ended.
+// checkCancelled checks the results of Generate for an ended context.
 func checkCancelled(ctx context.Context, resp *llm.Response, err error) error {
 	switch cause := context.Cause(ctx); {
 	case resp != nil:
 		return errors.New("a response came although ctx had ended")
 	case err != cause: //nolint:errorlint // the contract is the cause itself
-		return fmt.Errorf("got the error %v (%T), want that of context.Cause, %v", err, err, cause) //nolint:errorlint // no caller may take this for the cause
+		return fmt.Errorf("got the error %v (%T), want context.Cause: %v", err, err, cause) //nolint:errorlint // no caller may take this for the cause
 	}
 	return nil
 }

@@ -38,8 +38,8 @@ func (s suite) failure(t *testing.T, req *llm.Request, want *llm.APIError) (*llm
 	return api, err
 }
 
-// brokenOff lets a model choose: it reports an answer that broke off, or begins
-// again and says so.
+// brokenOff accepts two reactions to an answer that breaks off: an error, or a new
+// attempt with a delta [llm.Restarted].
 func (s suite) brokenOff(t *testing.T) error {
 	const whole = "One, two, three, four."
 	w := &sinkRecorder{}

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A requestLog keeps what arrived at the script.
+// A requestLog records the requests that arrive at the script.
 type requestLog struct {
 	mu   sync.Mutex
 	reqs []llm.Request
@@ -26,7 +26,7 @@ func (l *requestLog) all() []llm.Request {
 	return slices.Clone(l.reqs)
 }
 
-// logged is a step that enters the request and then says what s says.
+// logged returns a step that records the request and then answers like s.
 func (l *requestLog) logged(s Step) Step {
 	return Reply(func(_ context.Context, req *llm.Request) (*llm.Response, error) {
 		l.mu.Lock()
@@ -71,7 +71,7 @@ func (s suite) unchanged(t *testing.T) error {
 	return nil
 }
 
-// conversation is a conversation of so many turns, each with two calls.
+// conversation returns a request after several turns with two calls each.
 func conversation(turns int) *llm.Request {
 	req := newQuestion("What is it like?")
 	for i := range turns {
@@ -100,7 +100,7 @@ func (s suite) arrives(t *testing.T) error {
 	return nil
 }
 
-// memo asks what a run asks, with one memo and then again without.
+// memo sends the requests of a run, first with a shared memo, then without.
 func (s suite) memo(t *testing.T) error {
 	const turns = 3
 	var l requestLog
@@ -123,7 +123,7 @@ func (s suite) memo(t *testing.T) error {
 	return compareRequests(&l, sent...)
 }
 
-// compareRequests compares requests with what the provider read.
+// compareRequests compares the sent requests with the arrived requests.
 func compareRequests(l *requestLog, sent ...*llm.Request) error {
 	got := l.all()
 	if len(got) != len(sent) {
@@ -137,9 +137,10 @@ func compareRequests(l *requestLog, sent ...*llm.Request) error {
 	return nil
 }
 
-// requestText shows what of a request every provider must read. Ids of calls are
-// numbered: a client may send its own. Schemas are left out: it may rewrite them.
-// Instructions are a system message on many a wire.
+// requestText returns the content of a request that must reach every provider. Ids of
+// calls are numbered, because clients may send different ids. Schemas are left out,
+// because clients may rewrite schemas. Instructions are shown as a system message,
+// because many wires have no other form.
 func requestText(req *llm.Request) string {
 	ids := map[string]string{}
 	var b strings.Builder

@@ -17,15 +17,16 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A sinkRecorder is a sink that sees how it is called.
+// A sinkRecorder is a sink that records its deltas and the first wrong use of the
+// sink.
 type sinkRecorder struct {
 	onDelta func(llm.Delta) // may be nil
 	owner   string          // of the goroutines that Generate starts
 
 	mu       sync.Mutex
 	deltas   []llm.Delta
-	inCall   bool // a call has not ended
-	returned bool // Generate has
+	inCall   bool // a call of the sink runs now
+	returned bool // Generate has returned
 	wrong    error
 }
 
@@ -36,14 +37,14 @@ func (w *sinkRecorder) record(d llm.Delta) {
 	case w.returned:
 		w.wrong = fmt.Errorf("the sink got %#v after Generate had returned", d)
 	case w.inCall:
-		w.wrong = fmt.Errorf("the sink got %#v while it was still busy with another delta", d)
+		w.wrong = fmt.Errorf("the sink got %#v while it was still busy with a previous delta", d)
 	case !calledBy("llmtest.generate"):
-		w.wrong = fmt.Errorf("the sink got %#v on another goroutine than that which called Generate", d)
+		w.wrong = fmt.Errorf("the sink got %#v on a goroutine other than the caller's", d)
 	}
 	w.inCall = true
 	w.deltas = append(w.deltas, d)
 	w.mu.Unlock()
-	runtime.Gosched() // whoever else has a delta may come now
+	runtime.Gosched() // a chance for a wrong concurrent call
 	if w.onDelta != nil {
 		w.onDelta(d)
 	}
@@ -52,7 +53,7 @@ func (w *sinkRecorder) record(d llm.Delta) {
 	w.mu.Unlock()
 }
 
-// calledBy reports whether a function stands on the stack of this goroutine.
+// calledBy reports whether a function is on the stack of this goroutine.
 func calledBy(function string) bool {
 	pcs := make([]uintptr, 256)
 	n := runtime.Callers(1, pcs)
@@ -71,7 +72,8 @@ func calledBy(function string) bool {
 	}
 }
 
-// generate asks m. Its name on the stack tells the goroutine.
+// generate calls m.Generate. The name of this function on the stack identifies the
+// goroutine.
 //
 //go:noinline
 func generate(ctx context.Context, m llm.Model, req *llm.Request, w *sinkRecorder) (resp *llm.Response, err error) {
@@ -84,21 +86,21 @@ func generate(ctx context.Context, m llm.Model, req *llm.Request, w *sinkRecorde
 	return resp, err
 }
 
-// recorded returns the deltas, and what was wrong about them so far.
+// recorded returns the deltas so far, and an error for the first wrong use.
 func (w *sinkRecorder) recorded() ([]llm.Delta, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.deltas, w.wrong
 }
 
-// label marks the goroutines that Generate starts, and those that they start:
-// they inherit it.
+// label is a profiler label for the goroutines that Generate starts. A new goroutine
+// inherits the labels of its parent.
 const label = "llmtest.generate"
 
-// ownerLabel tells the goroutines of one test from those of others.
+// ownerLabel returns the value of label for one test.
 func ownerLabel(t *testing.T) string { return fmt.Sprintf("%p", t) }
 
-// runningGoroutines counts the goroutines of owner that have not ended.
+// runningGoroutines counts the running goroutines with the label of owner.
 func runningGoroutines(owner string) (n int) {
 	var b bytes.Buffer
 	_ = pprof.Lookup("goroutine").WriteTo(&b, 1) // to memory
@@ -110,8 +112,8 @@ func runningGoroutines(owner string) (n int) {
 	return n
 }
 
-// poll waits until ok, looking less and less often, for about d. It looks a
-// few times however slow that is.
+// poll calls ok with growing pauses for about d, at least five times, until ok
+// returns true.
 func poll(d time.Duration, ok func() bool) bool {
 	const looks = 5
 	pause := time.Millisecond
@@ -125,7 +127,7 @@ func poll(d time.Duration, ok func() bool) bool {
 	return ok()
 }
 
-// joinDeltas adds up deltas to what they show of an answer.
+// joinDeltas joins deltas to the texts and calls of an answer.
 func joinDeltas(deltas []llm.Delta) (text, reasoning string, calls []llm.ToolCall, err error) {
 	for _, d := range deltas {
 		switch d := d.(type) {

@@ -9,15 +9,33 @@
 //		…
 //	}
 //
+// Most users need only this: [Script] with the steps [Text] and [Calls], used as the Model
+// of a run. The test fails if the program sends a request too many, a request too few, or
+// a request that a provider would refuse.
+//
 // # Three seats
 //
-// A program can use the same script in three ways:
+// A program can use the same script in three ways. In process, a [Model] is an
+// [llm.Model]:
 //
-//   - in process: a [Model] is an [llm.Model];
-//   - as a transport: a Model is an [http.RoundTripper] that answers any client at any
-//     host: openai.Config{HTTPClient: script.Client(), Key: "k"};
-//   - as a server: [Model.Serve] listens on a loopback port, and a [Server] is an
-//     [http.Handler] with its own key and models.
+//	script := llmtest.Script(t, llmtest.Text("Hello."))
+//	resp, err := script.Generate(t.Context(), request, nil)
+//
+// As a transport, a Model is an [http.RoundTripper]. The transport answers any client at
+// any host:
+//
+//	script := llmtest.Script(t, llmtest.Text("Hello."))
+//	model := openai.Config{HTTPClient: script.Client(), Key: "k"}.Model("gpt-4o-mini")
+//	resp, err := model.Generate(t.Context(), request, nil)
+//
+// As a server, [Model.Serve] listens on a loopback port, for programs in any language.
+// A [Server] can also require a key and know only certain models:
+//
+//	script := llmtest.Script(t, llmtest.Text("Hello."))
+//	server := script.Serve()
+//	cmd := exec.Command("my-program")
+//	cmd.Env = append(os.Environ(), "OPENAI_BASE_URL="+server.BaseURL)
+//	err := cmd.Run()
 //
 // Transport and server answer Chat Completions and the Responses API, as JSON or as
 // server-sent events. If a request asks for a stream, the answer is a stream of the same
@@ -25,9 +43,9 @@
 //
 // On Chat Completions, all seats give a program the same Response: parts in the order of
 // the wire, adjacent texts joined, empty parts omitted, JSON in Extra without white space,
-// U+FFFD for invalid UTF-8. Content that the wire cannot carry, such as an [llm.Image] in
-// an answer, is an error in all seats. Only RawUsage differs: RawUsage is nil in process
-// unless the script sets it.
+// U+FFFD for invalid UTF-8. Content without a form on the wire, for example an [llm.Image]
+// in an answer, is an error in all seats. Only RawUsage differs: RawUsage is nil in
+// process unless the script sets it.
 //
 // The Responses API has other words: Finish.Raw is a status ("completed", "incomplete"),
 // and a message with reasoning keeps the items in its Extra. An [llm.RawPart] is an item of
@@ -44,10 +62,11 @@
 //   - Every tool call has a single result, in its own message, in the order of the calls,
 //     directly behind the message with the calls. There is no other result.
 //   - The arguments of calls are JSON objects.
-//   - Parts stand in messages of roles that can have them.
+//   - Parts stand in messages of the right roles: calls, reasoning and refusals only
+//     in messages of the assistant.
 //   - No two tools have the same name.
-//   - On the Responses API, a reasoning item stands before the item that it led to, with
-//     its own encrypted content, and no id stands twice.
+//   - On the Responses API, a reasoning item with its own encrypted content stands before
+//     the resulting item, and ids are unique.
 //
 // System and developer messages may stand anywhere else, as OpenAI allows, and any role
 // may begin, end and repeat. A request that breaks a rule fails the test, gets status 400,
@@ -71,9 +90,9 @@
 //
 // # Real models
 //
-// Package tape, below this one, replays the answers of a real model from files that
-// people can read and that hold no key. If you write an [llm.Model], [TestModel]
-// checks that it keeps the contract.
+// Package tape, below this package, replays the answers of a real model from readable
+// files without keys. [TestModel] checks an [llm.Model] of your own
+// against the contract.
 //
 // # Time
 //

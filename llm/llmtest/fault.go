@@ -20,14 +20,15 @@ import (
 // A Fault is a failure of an answer: see [Step.With] and [Faults]. The zero Fault means no
 // fault.
 //
-// On the wire a fault is bytes, and the client decides about their meaning. In process a
-// fault is the error that package openai makes of these bytes when its own time limits are
-// longer than the waits of the fault. Only [Stall] stands for a client without patience.
+// On the wire a fault is bytes, and the client decides about their meaning. In
+// process a fault is an error, the same as package openai makes of these bytes if its
+// timeouts are longer than the waits of the fault. Only [Stall] stands for a client
+// without patience.
 //
-// The pieces of a streamed answer stand between the first frame and the frame with the
-// finish reason (on the Responses API: the terminal event). A fault after more pieces than
-// the answer has comes after the last piece: the finish reason is never sent. Each fault
-// documents its effect on an answer that is not streamed.
+// The pieces of a streamed answer stand between the first frame and the frame with
+// the finish reason (on the Responses API: the terminal event). A fault after more
+// pieces than the answer has comes after the last piece: the finish reason is never
+// sent. Each fault also documents its effect without streaming.
 type Fault struct {
 	kind   faultKind
 	name   string
@@ -125,12 +126,12 @@ func Reset(after int) Fault {
 	return f.checked()
 }
 
-// ErrorEvent ends a stream with an error after so many pieces. Without
-// streaming, the answer is the error, with status 200. The error stands in the
-// member "error", in OpenAI's form with its "status" beside it. The kind becomes
-// server where a provider cannot report the kind of err (such as truncated), or
-// where only a status could tell and err has no such status. A RetryAfter is
-// lost, because there is no header for it.
+// ErrorEvent ends a stream with an error after so many pieces. Without streaming, the
+// answer is the error, with status 200. The event has the error in the member
+// "error", in OpenAI's form with a "status". The kind becomes server where a provider
+// cannot report the kind of err (such as truncated), or where only a status could
+// tell and err has no such status. A RetryAfter is lost, because there is no header
+// for it.
 func ErrorEvent(after int, err *llm.APIError) Fault {
 	f := Fault{kind: errorFault, after: after, name: "error event after " + clip.Count(after, "piece")}
 	if err == nil {
@@ -160,7 +161,7 @@ func GarbageEvent(after int, data string) Fault {
 	switch {
 	case strings.TrimSpace(data) == "", strings.ContainsAny(data, "\r\n"), json.Valid([]byte(data)), strings.Trim(data, " \t\"") == "[DONE]",
 		slices.Contains([]string{"", "data", "event", "id", "retry"}, strings.TrimSpace(field)):
-		f.misuse = fmt.Errorf("GarbageEvent needs a line that is no JSON and no line of a stream, not %q", data)
+		f.misuse = fmt.Errorf("GarbageEvent needs a line that is neither JSON nor a line of a stream, not %q", data)
 	}
 	return f.checked()
 }
@@ -174,18 +175,18 @@ func ContentType(value string) Fault {
 
 func (f Fault) checked() Fault {
 	if f.after < 0 && f.misuse == nil {
-		f.misuse = fmt.Errorf("%s: there are no fewer than 0", f.name)
+		f.misuse = fmt.Errorf("%s: the count must not be negative", f.name)
 	}
 	return f
 }
 
-// apply does to the frames of an answer what the fault says.
+// apply changes the frames of an answer as the fault requires.
 func (f *Fault) apply(p *reply, a *answer, q *wireRequest) {
 	switch f.kind {
 	case cutBytesFault:
 		p.cutBytes(f.after)
 		return
-	case noFault, statusFault, lateFault, typeFault: // nothing, or done before
+	case noFault, statusFault, lateFault, typeFault: // no effect on the frames, or applied before
 		return
 	}
 	if !q.request.Stream {
@@ -209,7 +210,7 @@ func (f *Fault) apply(p *reply, a *answer, q *wireRequest) {
 	}
 }
 
-// applyWhole is apply for an answer of one frame.
+// applyWhole is apply for an answer without streaming, which is a single frame.
 func (f *Fault) applyWhole(p *reply) {
 	doc := &p.frames[0]
 	doc.whole = false
@@ -267,8 +268,8 @@ func (p *reply) cutBytes(n int) {
 			return
 		}
 		if n < len(f.data) {
-			// A stream's line counts for a client once it has ended, without the
-			// empty line behind it.
+			// A client processes a line of a stream at the end of the line, without
+			// the empty line behind it.
 			f.whole = f.whole && !strings.HasPrefix(f.data, "{") && n == len(f.data)-1
 			if n < len(f.data)-1 && f.pieces > 0 {
 				f.pieces, f.torn = p.frames[i-1].pieces, true
@@ -281,17 +282,16 @@ func (p *reply) cutBytes(n int) {
 	}
 }
 
-// A outcome is the outcome of an answer with a fault, for a client without a
-// patience of its own.
+// An outcome is the result of an answer with a fault, for a client without a timeout.
 type outcome struct {
-	pieces  int           // that it sees
-	silence time.Duration // and then waits for
-	event   bool          // the trouble comes with an event, and so after the delay of one
-	err     error         // nil: the answer is whole
-	usage   bool          // with the whole answer, its usage came
+	pieces  int           // received by the client
+	silence time.Duration // wait after the pieces
+	event   bool          // the failure is an event, so it comes after the delay of a piece
+	err     error         // nil if the answer is whole
+	usage   bool          // the whole answer includes its usage
 }
 
-// outcome returns what becomes of the answer in process.
+// outcome returns the outcome of the answer in process.
 func (a *answer) outcome(stream bool) outcome {
 	f, n := &a.fault, len(a.pieces)
 	switch f.kind {
@@ -315,7 +315,7 @@ func (a *answer) outcome(stream bool) outcome {
 		err = f.garbage(stream)
 	}
 	if f.kind == errorFault || f.kind == garbageFault {
-		err.RequestID = a.resp.RequestID // what a provider said has one, a broken connection none
+		err.RequestID = a.resp.RequestID // an answer of a provider has an id, a broken connection has no id
 	}
 	out.err = err
 	return out
@@ -339,23 +339,23 @@ func (a *answer) outcomeOfBytes(stream bool) outcome {
 	if !slices.ContainsFunc(p.frames, func(f frame) bool { return f.whole }) {
 		out.err = faultError(llm.KindTruncated, &a.fault, io.ErrUnexpectedEOF)
 	}
-	// The usage stands in the last frame but one.
+	// The second-last frame has the usage.
 	out.usage = len(p.frames) == all || len(p.frames) == all-1 && strings.HasSuffix(last.data, "\n")
 	return out
 }
 
-// garbage is what a client makes of the data.
+// garbage returns the error that a client makes of the data.
 func (f *Fault) garbage(stream bool) *llm.APIError {
 	e := faultError(f.garbageKind(stream), f, nil)
 	if e.Kind == llm.KindMalformed {
-		e.StatusCode = http.StatusOK // a whole answer, and no sense in it
+		e.StatusCode = http.StatusOK // a complete answer without meaning
 	} else {
 		e.Err = io.ErrUnexpectedEOF
 	}
 	return e
 }
 
-// garbageKind is what kind of trouble the data is.
+// garbageKind returns the kind of the error.
 func (f *Fault) garbageKind(stream bool) llm.ErrorKind {
 	var doc json.RawMessage
 	err := json.NewDecoder(bytes.NewReader([]byte(f.data))).Decode(&doc)
@@ -366,14 +366,14 @@ func (f *Fault) garbageKind(stream bool) llm.ErrorKind {
 	return llm.KindMalformed
 }
 
-// provider is what errors of a script in process come from.
+// provider is the Provider of a script's errors in process.
 const provider = "llmtest"
 
 func faultError(kind llm.ErrorKind, f *Fault, cause error) *llm.APIError {
 	return &llm.APIError{Kind: kind, Provider: provider, Message: f.String(), Err: cause}
 }
 
-// A resetError is an answer that does not even begin.
+// A resetError is a connection reset in place of any answer.
 type resetError struct{ err error }
 
 func (h *resetError) Error() string { return h.err.Error() }

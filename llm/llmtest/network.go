@@ -14,9 +14,9 @@ import (
 // through an HTTPClient with its own Transport, such as [Model.Client], or
 // through a replaced [http.DefaultTransport].
 //
-// NoNetwork applies to the whole process. While one of several parallel tests
-// forbids the network, the network is forbidden to all of them, and a request of
-// any test fails every test that called NoNetwork.
+// NoNetwork applies to the whole process. If one of several parallel tests forbids
+// the network, the network is forbidden to all parallel tests, and a request of any
+// test fails every test that called NoNetwork.
 func NoNetwork(t testing.TB) {
 	t.Helper()
 	t.Cleanup(netguard.Forbid(func(url string) {

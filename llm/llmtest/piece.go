@@ -9,16 +9,17 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A piece is what one chunk of a stream holds: a fragment of a part, or a part
-// that is not cut. The first piece of a call has its ID, Name and Extra, and its
-// arguments if it comes whole; the others have its arguments.
+// A piece is the content of one chunk of a stream: a fragment of a part, or a whole
+// part. The first piece of a call has ID, Name and Extra. The arguments follow in
+// further pieces, unless the call comes whole.
 type piece struct {
 	part  llm.Part
 	index int // of a call: its position in the answer
 	item  int // the position of the part among the parts, calls last
 }
 
-// delta returns the piece as a caller sees it, or nil if callers do not.
+// delta returns the piece as a delta for callers, or nil if callers do not see the
+// piece.
 func (p piece) delta() llm.Delta {
 	switch part := p.part.(type) {
 	case llm.Text:
@@ -31,7 +32,7 @@ func (p piece) delta() llm.Delta {
 	return nil
 }
 
-// A cutter says how one answer is cut into pieces.
+// A cutter cuts one answer into pieces.
 type cutter struct {
 	size       int        // characters of a piece; 0: about a token; -1: all at once
 	random     *rand.Rand // if not nil, each piece has up to size characters
@@ -39,7 +40,7 @@ type cutter struct {
 	interleave bool       // fragments of calls take turns
 }
 
-// cutter returns how the answer to the request of that number is cut.
+// cutter returns the cutter for the answer to the request with that number.
 func (m *Model) cutter(number int) cutter {
 	if m.Seed == 0 {
 		return cutter{size: max(m.ChunkSize, -1), whole: m.ChunkSize < 0}

@@ -9,12 +9,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/internal/memnet"
 )
 
-// Pipe serves the script in memory, and returns an HTTP client for it, at any
-// host and over any scheme, as of [Model.RoundTrip]. On both sides is what is
-// there in earnest, an [http.Transport] and an [http.Server]; between them are
-// pipes and no network. So it keeps exact time in a bubble of testing/synctest,
-// which a loopback port does not. The end of t closes it: in a bubble, that is
-// the t of the bubble.
+// Pipe serves the script in memory and returns an HTTP client for any host and
+// scheme, like [Model.Client]. Unlike Client, Pipe uses a real [http.Transport] and a
+// real [http.Server], joined by pipes in memory in place of a network. Therefore Pipe
+// keeps exact time in a bubble of testing/synctest. The end of t closes server and
+// client; in a bubble, pass the t of the bubble.
 func (m *Model) Pipe(t testing.TB) *http.Client {
 	t.Helper()
 	l := memnet.Listen()

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// checkProtocol reports the first thing in a request for which one provider or
-// another refuses it, or misreads the conversation:
+// checkProtocol reports the first violation of these rules. Some provider refuses
+// such a request, or misreads the conversation:
 //
 //   - each call of a tool has one result, in a message of its own, in the order
 //     of the calls, directly behind the message of the assistant that has them;
@@ -19,8 +19,8 @@ import (
 //   - parts stand in messages of the roles that can have them, and hold something;
 //   - no two tools have the same name.
 //
-// System and developer messages may stand anywhere but among results, as OpenAI
-// has it, and any role may begin, end and repeat.
+// System and developer messages may stand anywhere except among results, as in
+// OpenAI's API, and any role may begin, end and repeat.
 func checkProtocol(req *llm.Request) error {
 	if name := duplicateName(req.Tools); name != "" {
 		return fmt.Errorf("two tools are named %q", name)
@@ -75,13 +75,13 @@ func callName(c llm.ToolCall) string {
 	return strings.TrimSpace(fmt.Sprintf("the call of %s %s", c.Name, c.ID))
 }
 
-// checkResult reports a result that is not that of the first open call.
+// checkResult reports a result that does not belong to the first open call.
 func checkResult(r llm.ToolResult, open []llm.ToolCall) error {
 	switch {
 	case len(open) == 0:
-		return fmt.Errorf("a result for %q, where no call waits for one", r.CallID)
+		return fmt.Errorf("a result for %q, but no call waits for a result", r.CallID)
 	case r.CallID != open[0].ID:
-		return fmt.Errorf("a result for %q, where that of %s is due", r.CallID, callName(open[0]))
+		return fmt.Errorf("a result for %q, but the next result must answer %s", r.CallID, callName(open[0]))
 	}
 	return nil
 }
@@ -95,7 +95,7 @@ func checkRole(m llm.Message) error {
 		}
 		return nil
 	default:
-		return fmt.Errorf("the role %q is none", m.Role)
+		return fmt.Errorf("unknown role %q", m.Role)
 	}
 	for _, p := range m.Parts {
 		switch p.(type) {
@@ -114,7 +114,7 @@ func checkArguments(m llm.Message) error {
 	for _, c := range m.Calls() {
 		text := strings.TrimSpace(canonicalArguments(c.Arguments))
 		if !strings.HasPrefix(text, "{") || !json.Valid([]byte(text)) {
-			return fmt.Errorf("the arguments of %s are no JSON object: %s", callName(c), clipLine(c.Arguments))
+			return fmt.Errorf("the arguments of %s are not a JSON object: %s", callName(c), clipLine(c.Arguments))
 		}
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// refuse returns the error of a request that will never do.
+// refuse returns the error for an invalid request.
 func refuse(status int, code, param, message string) *llm.APIError {
 	return &llm.APIError{
 		Kind: llm.KindInvalidRequest, StatusCode: status,
@@ -20,8 +20,8 @@ func refuse(status int, code, param, message string) *llm.APIError {
 	}
 }
 
-// refusalOf returns err as a provider would say it. An error that is no APIError
-// is the provider's own trouble.
+// refusalOf returns err as an APIError. An error of a different type becomes a server
+// error.
 func refusalOf(err error) *llm.APIError {
 	if e, ok := errors.AsType[*llm.APIError](err); ok {
 		return e
@@ -29,7 +29,7 @@ func refusalOf(err error) *llm.APIError {
 	return &llm.APIError{Kind: llm.KindServer, Message: err.Error()}
 }
 
-// statusOf is the status that says e.
+// statusOf returns the HTTP status for e.
 func statusOf(e *llm.APIError) int {
 	if isFailure(e.StatusCode) {
 		return e.StatusCode
@@ -37,7 +37,7 @@ func statusOf(e *llm.APIError) int {
 	return usualError(e.Kind).status
 }
 
-// errorBody is the object in the member "error".
+// errorBody returns the object for the member "error".
 func errorBody(e *llm.APIError) rawjson.Object {
 	usual := usualError(e.Kind)
 	body := rawjson.Object{}
@@ -48,7 +48,7 @@ func errorBody(e *llm.APIError) rawjson.Object {
 	return body
 }
 
-// errorReply says e with a status of its own.
+// errorReply returns e as a reply with an error status.
 func errorReply(e *llm.APIError) *reply {
 	h := http.Header{"Content-Type": {"application/json"}}
 	if e.RequestID != "" {
@@ -60,7 +60,7 @@ func errorReply(e *llm.APIError) *reply {
 	return &reply{status: statusOf(e), header: h, frames: []frame{{data: doc.String() + "\n"}}}
 }
 
-// isFailure tells the statuses that errors come with.
+// isFailure reports whether a status is an error status.
 func isFailure(status int) bool { return 400 <= status && status <= 599 }
 
 func setRetryAfter(h http.Header, d time.Duration) {
@@ -80,13 +80,13 @@ func orNull(s string) any {
 	return s
 }
 
-// A wireError is how OpenAI says a kind of error.
+// A wireError is OpenAI's form of a kind of error.
 type wireError struct {
 	status              int
 	kind, code, message string
 }
 
-// usualError fills in what an APIError leaves open.
+// usualError returns OpenAI's form of a kind, for the empty fields of an APIError.
 func usualError(kind llm.ErrorKind) wireError {
 	const invalid = "invalid_request_error"
 	switch kind {

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A raw is an answer on the wire, byte for byte. It is an error for those who
-// want a Response.
+// A raw is an answer on the wire, byte for byte. A raw is also the error of code that
+// needs a Response.
 type raw struct {
 	status int
 	header http.Header
@@ -22,15 +22,16 @@ type raw struct {
 
 func (r *raw) Error() string { return fmt.Sprintf("status %d: %q", r.status, clipLine(r.body)) }
 
-// validate reports a status that ends no exchange or has no body.
+// validate reports a status without a final meaning, or a body where the status
+// forbids a body.
 func (r *raw) validate() error {
 	if r.status < 200 || r.status > 599 || r.body != "" && (r.status == http.StatusNoContent || r.status == http.StatusNotModified) {
-		return fmt.Errorf("Wire needs a status from 200 to 599, and one that can have a body if there is one, not %d", r.status)
+		return fmt.Errorf("Wire needs a status from 200 to 599, with a body only where the status permits one, not %d", r.status)
 	}
 	return nil
 }
 
-// with is r under another content type, if there is one.
+// with returns r with the content type, or with its own if contentType is nil.
 func (r *raw) with(contentType *string) *raw {
 	out := *r
 	out.header = r.head()
@@ -54,7 +55,7 @@ func (r *raw) reply() *reply {
 	return &reply{status: r.status, header: r.head(), frames: []frame{{data: r.body}}}
 }
 
-// inProcess is the error that a client makes of the bytes.
+// inProcess returns the error that a client makes of the bytes.
 func (r *raw) inProcess() error {
 	if !isFailure(r.status) {
 		return fmt.Errorf("llmtest: these raw bytes need a seat on the wire, such as Serve or RoundTrip: %w", r)
@@ -66,7 +67,7 @@ func (r *raw) inProcess() error {
 	}
 	r.readBody(e)
 	e.Kind = kindOf(r.status, e.Code, e.Type)
-	if r.status == http.StatusRequestEntityTooLarge && r.body == "" { // too many tokens, of which some providers say no more
+	if r.status == http.StatusRequestEntityTooLarge && r.body == "" { // some providers report too many tokens in this way
 		e.Kind = llm.KindContextOverflow
 	}
 	switch asked := strings.ToLower(h.Get("x-should-retry")); {
@@ -78,8 +79,8 @@ func (r *raw) inProcess() error {
 	return e
 }
 
-// readBody reads a body in OpenAI's form: an object "error", or a text under that
-// name. Any other is the message as it stands.
+// readBody reads a body in OpenAI's form: an object "error", or a string "error". Any
+// other body becomes the message unchanged.
 func (r *raw) readBody(e *llm.APIError) {
 	if r.body != "" {
 		e.Message = clipLine(r.body)
@@ -103,11 +104,11 @@ func (r *raw) readBody(e *llm.APIError) {
 	}
 }
 
-// centuryMS is 100 years in milliseconds. Who asks for more asks for nothing that
-// a [time.Duration] is sure to hold.
+// centuryMS is 100 years in milliseconds. A longer wait may not fit into a
+// [time.Duration] and is ignored.
 const centuryMS = 100 * 365 * 24 * 60 * 60 * 1000
 
-// retryAfter reads the forms in which OpenAI and others ask for patience.
+// retryAfter reads the wait from Retry-After-Ms or Retry-After (seconds or a date).
 func retryAfter(h http.Header) time.Duration {
 	if ms, err := strconv.ParseFloat(h.Get("retry-after-ms"), 64); err == nil && 0 < ms && ms <= centuryMS {
 		return time.Duration(ms * float64(time.Millisecond))
@@ -122,8 +123,8 @@ func retryAfter(h http.Header) time.Duration {
 	return 0
 }
 
-// kindOf classifies an error by OpenAI's codes, and else by its status. Package
-// openai knows more: the codes and the words of other providers.
+// kindOf classifies an error by OpenAI's codes, or by its status. Package openai
+// knows more: the codes and messages of further providers.
 func kindOf(status int, codes ...string) llm.ErrorKind {
 	for _, code := range codes {
 		switch code {

@@ -13,27 +13,27 @@ import (
 	"time"
 )
 
-// A reply is what goes back over the wire to one request, whatever carries it.
+// A reply is the response on the wire to one request, for all seats on the wire.
 type reply struct {
 	status int // 0: the connection is reset in place of an answer
 	header http.Header
 	frames []frame
 	end    ending
-	done   func() // is called before the frame goes out with which the answer is whole; may be nil
+	done   func() // called before the frame that completes the answer is sent; may be nil
 }
 
-// A frame is sent at once.
+// A frame is a piece of the body, sent at once.
 type frame struct {
 	wait   time.Duration // before it; forever: until the client goes away
 	data   string
-	pieces int  // of the answer that were sent with it
-	whole  bool // a client that has it has the whole answer
-	torn   bool // there is only a part of it that says nothing
+	pieces int  // pieces of the answer up to this frame
+	whole  bool // a client with this frame has the whole answer
+	torn   bool // the frame is cut; its rest has no meaning for a client
 }
 
 const forever time.Duration = -1
 
-// An ending says what becomes of the connection behind the last frame.
+// An ending is the end of the connection after the last frame.
 type ending int
 
 const (
@@ -42,7 +42,8 @@ const (
 	endsReset
 )
 
-// next waits for the next frame and takes it off; false if there is none.
+// next waits for the next frame and removes the frame from the reply. The result is
+// false after the last frame.
 func (p *reply) next(ctx context.Context) (frame, bool, error) {
 	if len(p.frames) == 0 {
 		return frame{}, false, nil
@@ -58,7 +59,8 @@ func (p *reply) next(ctx context.Context) (frame, bool, error) {
 	return f, true, nil
 }
 
-// size is the length of the body, or -1 where only its end tells.
+// size returns the length of the body, or -1 for a body of several frames or without
+// a regular end.
 func (p *reply) size() int64 {
 	if p.end != endsWell || len(p.frames) > 1 {
 		return -1
@@ -78,7 +80,7 @@ func (p *reply) write(w http.ResponseWriter, r *http.Request) {
 	}
 	maps.Copy(w.Header(), p.header)
 	if p.header["Content-Type"] == nil {
-		w.Header()["Content-Type"] = nil // or the server would guess one
+		w.Header()["Content-Type"] = nil // otherwise the server guesses a type
 	}
 	w.WriteHeader(p.status)
 	flush := func() error { return nil }
@@ -107,26 +109,26 @@ func (p *reply) write(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// reset breaks the connection of w. One that is no TCP connection, or is shared
-// by several requests, is only cut.
+// reset resets the connection of w. A connection other than TCP, or shared by several
+// requests, is only cut.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // closing is all that is left to do
+		_ = tcp.SetLinger(0) // the connection is closed in any case
 	}
 	_ = conn.Close()
 }
 
-// errReset is what a client reads from a connection that was reset.
+// errReset returns the error of a read from a reset connection.
 func errReset() error {
 	return &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 }
 
-// response returns the reply to a client in this process, whose reading of the
-// body plays it.
+// response returns the reply for a client in this process. Reading the body plays the
+// frames.
 func (p *reply) response(r *http.Request) (*http.Response, error) {
 	if p.status == 0 {
 		return nil, errReset()
@@ -147,19 +149,19 @@ func (p *reply) response(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// errClosed is what a body that was closed reads as.
+// errClosed is the error of Read after Close.
 var errClosed = errors.New("http: read on closed response body")
 
-// A body plays a reply while it is read, on the goroutine that reads.
+// A body plays a reply on the goroutine of its reader.
 type body struct {
 	reply  *reply
-	ctx    context.Context // of the request, whose body this is
+	ctx    context.Context // the context of the request
 	cancel context.CancelCauseFunc
-	rest   string // of a frame
-	err    error  // what comes behind rest
+	rest   string // unread data of the current frame
+	err    error  // the error after rest
 }
 
-// Read waits for the next frame where the last one was read to its end.
+// Read waits for the next frame after the previous frame was read to its end.
 func (b *body) Read(p []byte) (int, error) {
 	for b.rest == "" {
 		if b.err == nil {
@@ -190,7 +192,7 @@ func (b *body) advance() {
 	}
 }
 
-// Close may be called while a Read waits, which it ends.
+// Close also ends a waiting Read.
 func (b *body) Close() error {
 	b.cancel(errClosed)
 	return nil

@@ -10,11 +10,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// reasoningFields are the members of a message that clients read reasoning from;
-// the first is ours.
+// reasoningFields are the members of a message from which clients read reasoning. The
+// first is the default of a script.
 var reasoningFields = []string{"reasoning_content", "reasoning", "reasoning_text"}
 
-// checkResponse reports what the wire has no form for.
+// checkResponse reports content without a form on the wire.
 func checkResponse(resp *llm.Response) error {
 	if err := checkParts(resp.Message.Parts); err != nil {
 		return err
@@ -31,23 +31,23 @@ func checkResponse(resp *llm.Response) error {
 	}
 	for name, text := range map[string]json.RawMessage{"RawUsage": resp.RawUsage, "LogProbs": resp.LogProbs} {
 		if _, err := llm.ParseMembers(text); text != nil && err != nil {
-			return fmt.Errorf("the %s is no JSON object", name)
+			return fmt.Errorf("the %s is not a JSON object", name)
 		}
 	}
 	return nil
 }
 
-// toolCalls is the member of Extra with the calls that a provider has run itself.
+// toolCalls is the member of Extra with the calls that a provider has run.
 const toolCalls = "tool_calls"
 
-// isHosted finds it.
+// isHosted reports whether a member is the member toolCalls.
 func isHosted(m llm.Member) bool { return m.Name == toolCalls }
 
-// isBuiltin finds the type of a call that a provider runs when it gets the
-// arguments back.
+// isBuiltin reports whether a member is the type of a built-in function: the provider
+// runs the call after the caller has sent the arguments back.
 func isBuiltin(m llm.Member) bool { return m.Name == "type" && m.Value == `"builtin_function"` }
 
-// checkHosted refuses calls that a client would take for ours.
+// checkHosted refuses calls that a client takes for calls of functions.
 func checkHosted(extra []llm.Member) error {
 	i := slices.IndexFunc(extra, isHosted)
 	if i < 0 {
@@ -61,7 +61,7 @@ func checkHosted(extra []llm.Member) error {
 	}
 	for _, c := range calls {
 		if slices.Contains([]string{"", "function", "builtin_function", "custom"}, strings.ToLower(c.Type)) {
-			return fmt.Errorf("a call of type %q is run by the caller: say it with a ToolCall", c.Type)
+			return fmt.Errorf("a call of type %q is run by the caller: use a ToolCall", c.Type)
 		}
 	}
 	return nil
@@ -131,12 +131,12 @@ func checkReasoning(p llm.Reasoning) error {
 	case p.Field != "" && isContentPart(p):
 		return errors.New("the wire has no form for a Reasoning with Field and Extra: with Extra it is a part of the content")
 	case p.Field != "" && !slices.Contains(reasoningFields, p.Field):
-		return fmt.Errorf("the Field of a Reasoning is %q, none of %s", p.Field, strings.Join(reasoningFields, ", "))
+		return fmt.Errorf("the Field of a Reasoning is %q, want one of %s", p.Field, strings.Join(reasoningFields, ", "))
 	}
 	return checkText(p.Text, p.Extra, "type", "text", "thinking", "reasoning")
 }
 
-// checkRaw refuses what clients read as a part of llm.
+// checkRaw refuses parts that clients read as a different part of llm.
 func checkRaw(p llm.RawPart) error {
 	members, err := llm.ParseMembers([]byte(p.JSON))
 	if err != nil || members == nil {
@@ -148,23 +148,23 @@ func checkRaw(p llm.RawPart) error {
 	}
 	switch kind {
 	case "text", "output_text":
-		return fmt.Errorf("a RawPart of type %q: say it with a Text", kind)
+		return fmt.Errorf("a RawPart of type %q: use a Text", kind)
 	case "thinking", "reasoning":
-		return fmt.Errorf("a RawPart of type %q: say it with a Reasoning that has Extra", kind)
+		return fmt.Errorf("a RawPart of type %q: use a Reasoning that has Extra", kind)
 	case "refusal":
-		return fmt.Errorf("a RawPart of type %q: say it with a Refusal", kind)
+		return fmt.Errorf("a RawPart of type %q: use a Refusal", kind)
 	}
 	return nil
 }
 
-// checkExtra reports members that would spoil the JSON around them.
+// checkExtra reports members that are not JSON, or whose name is used already.
 func checkExtra(extra []llm.Member, taken ...string) error {
 	for _, m := range extra {
 		if !json.Valid([]byte(m.Value)) {
-			return fmt.Errorf("the member %q of Extra is no JSON", m.Name)
+			return fmt.Errorf("the member %q of Extra is not JSON", m.Name)
 		}
 		if slices.Contains(taken, m.Name) {
-			return fmt.Errorf("the member %q of Extra is there already", m.Name)
+			return fmt.Errorf("the member %q of Extra is used already", m.Name)
 		}
 		taken = append(taken, m.Name)
 	}

@@ -7,15 +7,15 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// checkItems reports what OpenAI refuses in the items of a message of the model,
-// where nothing is stored:
+// checkItems reports items in a message of the model that OpenAI refuses when nothing
+// is stored:
 //
 //   - a reasoning item without the item that it led to;
 //   - a reasoning item with an id and without encrypted content;
 //   - an id that is empty, of the wrong kind, or stands twice;
 //   - encrypted content under the id of another item.
 //
-// seen holds the ids of all items so far.
+// seen has the ids of all items so far.
 func checkItems(m llm.Message, seen map[string]bool) error {
 	for i, p := range m.Parts {
 		var prefix string
@@ -50,8 +50,7 @@ func checkItems(m llm.Message, seen map[string]bool) error {
 	return nil
 }
 
-// ownContent begins the encrypted content that a script makes; the item's id
-// follows.
+// ownContent is the prefix of a script's encrypted content. The item's id follows.
 const ownContent = "toolloop-"
 
 func checkItemID(id string, given bool, prefix string, seen map[string]bool) error {
@@ -67,7 +66,7 @@ func checkItemID(id string, given bool, prefix string, seen map[string]bool) err
 	return nil
 }
 
-// followed reports whether something other than reasoning stands in parts.
+// followed reports whether parts contain more than reasoning.
 func followed(parts llm.Parts) bool {
 	for _, p := range parts {
 		if _, reasoning := p.(llm.Reasoning); !reasoning {
@@ -77,7 +76,7 @@ func followed(parts llm.Parts) bool {
 	return false
 }
 
-// textMember returns a member that is a string.
+// textMember returns the string value of a member.
 func textMember(members []llm.Member, name string) (string, bool) {
 	for _, m := range members {
 		if m.Name == name {

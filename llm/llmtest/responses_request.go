@@ -9,11 +9,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// encryptedContent is the value of "include" that asks for reasoning which can be
-// sent back.
+// encryptedContent is the value of "include" for encrypted reasoning, which a client
+// can send back.
 const encryptedContent = "reasoning.encrypted_content"
 
-// responsesMember reads one member of a request to the Responses API.
+// responsesMember reads a member of a request to the Responses API.
 func (q *wireRequest) responsesMember(m llm.Member) error {
 	r := q.request
 	target, known := responsesSettings(r)[m.Name]
@@ -35,7 +35,7 @@ func (q *wireRequest) responsesMember(m llm.Member) error {
 		fits, err = q.text(m.Value)
 	case "reasoning":
 		fits, err = decodeMembers([]byte(m.Value), map[string]any{"effort": &r.ReasoningEffort, "summary": &r.ReasoningSummary})
-	case "store": // a client says so by itself: nothing is stored
+	case "store": // clients send false by themselves
 		if fits = m.Value == "false" || m.Value == "true"; m.Value == "true" {
 			r.Store = new(true)
 		}
@@ -73,7 +73,7 @@ func responsesSettings(r *llm.Request) map[string]any {
 	}
 }
 
-// text reads the form of the answer and its verbosity.
+// text reads the form and the verbosity of the answer.
 func (q *wireRequest) text(value string) (fits bool, err error) {
 	var format json.RawMessage
 	whole, err := decodeMembers([]byte(value), map[string]any{"format": &format, "verbosity": &q.request.Verbosity})
@@ -112,8 +112,8 @@ func (q *wireRequest) include(value string) (fits bool, err error) {
 	return fits, nil
 }
 
-// parseFlatTool reads a function as the Responses API has it, and returns nil for
-// a tool of another kind.
+// parseFlatTool reads a function in the form of the Responses API, and returns nil
+// for a tool of a different type.
 func parseFlatTool(raw []byte) (def *llm.ToolDef, fits bool, err error) {
 	var kind string
 	var strict *bool
@@ -146,8 +146,8 @@ func parseFlatChoice(value string) (choice llm.ToolChoice, fits bool) {
 	return choiceIf(llm.ToolNamed(name), fits), fits
 }
 
-// inputReader puts the items of an input together to messages: reasoning, texts
-// and calls of the model that follow each other are one message.
+// inputReader assembles messages from the items of an input: consecutive reasoning,
+// texts and calls of the model form one message.
 type inputReader struct {
 	messages []llm.Message
 	names    map[string]string // of tools, by the id of their latest call
@@ -201,7 +201,8 @@ func (in *inputReader) item(raw []byte) error {
 	return nil
 }
 
-// appendToAssistant adds a part to the message of the model that is last.
+// appendToAssistant adds parts to the last message, if the message is the model's, or
+// to a new message.
 func (in *inputReader) appendToAssistant(parts ...llm.Part) {
 	if n := len(in.messages); n == 0 || in.messages[n-1].Role != llm.RoleAssistant {
 		in.messages = append(in.messages, llm.Message{Role: llm.RoleAssistant})
@@ -298,7 +299,7 @@ func parseItemPart(raw []byte, role llm.Role) (part llm.Part, err error) {
 	return part, nil
 }
 
-// withoutEmptyMembers drops the members of a text of the model that say nothing.
+// withoutEmptyMembers drops empty annotations and logprobs from a text of the model.
 func withoutEmptyMembers(members []llm.Member) []llm.Member {
 	return slices.DeleteFunc(members, func(m llm.Member) bool {
 		return (m.Name == "annotations" || m.Name == "logprobs") && (m.Value == "[]" || m.Value == "null")
@@ -415,8 +416,8 @@ func (in *inputReader) result(members []llm.Member) error {
 	return nil
 }
 
-// reasoning reads a reasoning item: its text is the summary, or the open text
-// where there is no summary. All other members stand in Extra.
+// reasoning reads a reasoning item: the text is the summary, or the open text if
+// there is no summary. The remaining members go to Extra.
 func (in *inputReader) reasoning(members []llm.Member) error {
 	r := llm.Reasoning{Field: "content"}
 	texts := map[string]string{}

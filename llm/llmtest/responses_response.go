@@ -15,7 +15,7 @@ import (
 // frame before all pieces, one frame for each piece, the last frame with the end),
 // so faults do the same on both wires.
 
-// encodeResponses returns the answer as it goes out when nothing goes wrong.
+// encodeResponses returns the frames of the answer without its fault.
 func (a *answer) encodeResponses(stream bool) []frame {
 	if !stream {
 		return []frame{{data: a.response(true).String() + "\n", whole: true}}
@@ -38,7 +38,7 @@ func (a *answer) encodeResponses(stream bool) []frame {
 	return s.frames
 }
 
-// status is that of the response when it has ended.
+// status returns the status of the complete response.
 func (a *answer) status() string {
 	switch a.resp.Finish.Reason {
 	case llm.FinishLength, llm.FinishContentFilter:
@@ -49,7 +49,8 @@ func (a *answer) status() string {
 	return "completed"
 }
 
-// response is the response as an object: with its items if it has ended.
+// response returns the response object, with items and usage if the response has
+// ended.
 func (a *answer) response(ended bool) rawjson.Object {
 	status, items := "in_progress", []string{}
 	var incomplete, failure, usage any
@@ -117,7 +118,7 @@ func list(values []string) string {
 	return string(append(b, ']'))
 }
 
-// An item is a part of the message on its way out.
+// An item is a part of the message in the form of the Responses API.
 type item struct {
 	id       string
 	part     llm.Part
@@ -126,8 +127,7 @@ type item struct {
 	encrypted bool // the client includes the encrypted content of reasoning
 }
 
-// items are the parts of the message in the order in which they go out: calls
-// last, as in a stream.
+// items returns the parts of the message as items: calls last, as in a stream.
 func (a *answer) items() (items []item) {
 	logProbs := "[]"
 	if members, err := llm.ParseMembers(a.resp.LogProbs); err == nil {
@@ -168,9 +168,9 @@ func (it item) prefix() string {
 	return "msg"
 }
 
-// status is that of the item when the response has ended in that way: the last
-// item of an answer that was cut off is incomplete on real servers, too, but all
-// items of a script have all their text.
+// status returns the status of the item for the final status of the response. On real
+// servers only the last item of a cut answer is incomplete; a script's items all have
+// their whole text.
 func (it item) status(response string) string {
 	if response == "failed" {
 		return "incomplete"
@@ -178,10 +178,10 @@ func (it item) status(response string) string {
 	return response
 }
 
-// object is the whole item.
+// object returns the whole item.
 func (it item) object(status string) rawjson.Object {
 	if raw, ok := it.part.(llm.RawPart); ok {
-		members, _ := llm.ParseMembers([]byte(raw.JSON)) // it was checked
+		members, _ := llm.ParseMembers([]byte(raw.JSON)) // valid: checked before
 		return rawjson.Object(members)
 	}
 	out := rawjson.Object{}
@@ -214,7 +214,7 @@ func (it item) object(status string) rawjson.Object {
 	return out
 }
 
-// content is the one part of the item.
+// content returns the content part of the item.
 func (it item) content() rawjson.Object {
 	out := rawjson.Object{}
 	switch p := it.part.(type) {
@@ -238,8 +238,8 @@ func (it item) content() rawjson.Object {
 	return out
 }
 
-// responsesUsage is the usage in the words of the Responses API; nothing for one
-// that counts nothing, and raw where there is one.
+// responsesUsage returns the usage in the form of the Responses API: raw if raw is
+// present, nil for a zero usage.
 func responsesUsage(u llm.Usage, raw json.RawMessage) any {
 	if raw != nil {
 		return raw
@@ -268,7 +268,7 @@ func responsesUsage(u llm.Usage, raw json.RawMessage) any {
 	return out
 }
 
-// An itemStream writes the events of one stream.
+// An itemStream writes the events of a stream.
 type itemStream struct {
 	answer *answer
 	items  []item
@@ -295,7 +295,7 @@ func (s *itemStream) frame(wait time.Duration, pieces int) {
 	s.pending = ""
 }
 
-// event adds an event with one member beside its type.
+// event adds an event with its type, the members of rest, and the member name.
 func (s *itemStream) event(typ, name string, v any, rest ...llm.Member) {
 	e := rawjson.Object{}
 	e.Set("type", typ)
@@ -306,7 +306,7 @@ func (s *itemStream) event(typ, name string, v any, rest ...llm.Member) {
 	s.pending += "event: " + typ + "\n" + event(e.String())
 }
 
-// place are the members that name the i-th item, or a part of it.
+// place returns the members with the position of item i, or of a part of item i.
 func (s *itemStream) place(i int, part string) rawjson.Object {
 	out := rawjson.Object{}
 	if part != "" {
@@ -319,7 +319,7 @@ func (s *itemStream) place(i int, part string) rawjson.Object {
 	return out
 }
 
-// open says that the i-th item begins.
+// open adds the events for the begin of item i.
 func (s *itemStream) open(i int) {
 	if s.opened == nil {
 		s.opened, s.closed = make([]bool, len(s.items)), make([]bool, len(s.items))
@@ -346,7 +346,7 @@ func (s *itemStream) open(i int) {
 	}
 }
 
-// withoutContent is an item that has begun.
+// withoutContent returns the object of an item that has just begun.
 func (s *itemStream) withoutContent(it item) rawjson.Object {
 	out := it.object("in_progress")
 	for i, m := range out {
@@ -357,7 +357,7 @@ func (s *itemStream) withoutContent(it item) rawjson.Object {
 	return out
 }
 
-// eventNames are the names of the events of an item.
+// eventNames has the names of the events and members of an item.
 type eventNames struct {
 	index string // the member with the index of the part
 	part  string // of the events about the part; "": there are none
@@ -382,7 +382,7 @@ func (s *itemStream) partEvents(i int) eventNames {
 	return eventNames{}
 }
 
-// piece writes the n-th piece, and the end of its item with the last one.
+// piece adds the events of piece n. The last piece of an item also ends the item.
 func (s *itemStream) piece(p piece, n int) {
 	s.open(p.item)
 	if text := pieceText(p.part); text != "" {
@@ -408,7 +408,7 @@ func pieceText(p llm.Part) string {
 	return ""
 }
 
-// close says that the i-th item is complete.
+// close adds the events for the end of item i.
 func (s *itemStream) close(i int) {
 	if s.closed[i] {
 		return

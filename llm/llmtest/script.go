@@ -41,16 +41,16 @@ type Model struct {
 	t       testing.TB // nil without a test
 	steps   []Step
 	misuse  error
-	lenient bool // steps may be left
-	fault   int  // the step that may not be left all the same, from 1; 0: none
+	lenient bool // unused steps are no error
+	fault   int  // if lenient: the number of the step that must be used, from 1; 0 means no such step
 
 	mu         sync.Mutex
-	used       []bool        // by step
-	count      int           // of the requests that came
-	requests   []llm.Request // those that came last
-	unscripted int           // how many of them were beyond the script
-	violations int           // how many of them broke the protocol
-	calls      int           // calls that were given an id
+	used       []bool        // used[i]: step i has answered
+	count      int           // number of requests so far
+	requests   []llm.Request // the latest requests
+	unscripted int           // number of requests beyond the script
+	violations int           // number of requests that broke the protocol
+	calls      int           // number of generated ids of calls
 	ended      bool          // the test has ended, t must not be used
 }
 
@@ -109,9 +109,9 @@ func (m *Model) finish(t testing.TB) {
 	case !m.lenient:
 		err = m.unused()
 	case m.fault > 0 && !m.used[m.fault-1]:
-		err = fmt.Errorf("llmtest: the fault was not met: %s came, and none for step %d: %s", clip.Count(m.count, "request"), m.fault, m.steps[m.fault-1])
+		err = fmt.Errorf("llmtest: the fault was not reached: %s came, but no request for step %d: %s", clip.Count(m.count, "request"), m.fault, m.steps[m.fault-1])
 	case m.count == 0 && len(m.steps) > 0:
-		err = errors.New("llmtest: nobody asked the model: no fault can have been met")
+		err = errors.New("llmtest: no request came, so no fault was tested")
 	}
 	m.mu.Unlock()
 	if err != nil {
@@ -119,8 +119,8 @@ func (m *Model) finish(t testing.TB) {
 	}
 }
 
-// Generate implements [llm.Model]. A request that [llm.Request.Validate] refuses,
-// or whose ctx has ended, uses no step.
+// Generate implements [llm.Model]. An invalid request (see [llm.Request.Validate])
+// and an ended ctx use no step.
 func (m *Model) Generate(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
 	if err := validate(req); err != nil {
 		return nil, err
@@ -135,7 +135,8 @@ func (m *Model) Generate(ctx context.Context, req *llm.Request, sink func(llm.De
 	return a.play(ctx, req.Stream, sink)
 }
 
-// validate is Validate but for what the protocol check tells better.
+// validate is Validate, except for duplicate tools: the protocol check describes
+// these better.
 func validate(req *llm.Request) error {
 	if duplicateName(req.Tools) != "" {
 		return nil
@@ -143,8 +144,8 @@ func validate(req *llm.Request) error {
 	return req.Validate()
 }
 
-// nextAnswer takes the next step and has it answer req. It waits as long as that takes,
-// but for the delay of an answer.
+// nextAnswer takes the next step and returns its answer to req. It waits for [Late]
+// and for the function of [Reply], and leaves the delay of the answer to the caller.
 func (m *Model) nextAnswer(ctx context.Context, req *llm.Request) (*answer, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -178,8 +179,8 @@ func (m *Model) nextAnswer(ctx context.Context, req *llm.Request) (*answer, erro
 	return a, nil
 }
 
-// markOriginal marks the step as used that the i-th, given whole, stood before; others
-// that stand before it, too.
+// markOriginal marks the original of a faulted copy as used, after the copy, step i,
+// arrived intact. Further copies between the two are marked as well.
 func (m *Model) markOriginal(i int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -188,13 +189,13 @@ func (m *Model) markOriginal(i int) {
 	}
 }
 
-// take records the request and returns the step that answers it, and the
-// request's number from 1.
+// take records the request and returns the step for the answer, and the request's
+// number from 1.
 func (m *Model) take(req *llm.Request) (step, number int, err error) {
 	if m.misuse != nil {
 		return 0, 0, m.misuse
 	}
-	holds := m.conditions(req) // a caller's functions, which may ask us
+	holds := m.conditions(req) // not under mu: the caller's functions may use this model
 	violation := checkProtocol(req)
 	m.mu.Lock()
 	m.record(req)
@@ -217,7 +218,7 @@ func (m *Model) take(req *llm.Request) (step, number int, err error) {
 	return step, number, nil
 }
 
-// conditions returns which steps have a condition that holds.
+// conditions returns the steps whose conditions hold.
 func (m *Model) conditions(req *llm.Request) map[int]bool {
 	var holds map[int]bool
 	for i, s := range m.steps {
@@ -231,7 +232,7 @@ func (m *Model) conditions(req *llm.Request) map[int]bool {
 	return holds
 }
 
-// pick uses the step that is next, or returns -1. The caller holds mu.
+// pick marks the next step as used and returns its index, or -1. The caller holds mu.
 func (m *Model) pick(holds map[int]bool) int {
 	next := -1
 	for i, s := range m.steps {
@@ -250,8 +251,8 @@ func (m *Model) pick(holds map[int]bool) int {
 	return next
 }
 
-// maxKept bounds the requests that a model without a test keeps, which may serve
-// for a long time.
+// maxKept bounds the stored requests of a model without a test, because such a model
+// may serve for a long time.
 const maxKept = 100
 
 func (m *Model) record(req *llm.Request) {
@@ -262,8 +263,8 @@ func (m *Model) record(req *llm.Request) {
 	}
 }
 
-// beyond says that no step is left for a request but those, whose conditions do
-// not hold.
+// beyond returns the message for a request without a step: only the steps in left are
+// unused, and their conditions do not hold.
 func (m *Model) beyond(number int, left []int) string {
 	text := fmt.Sprintf("request %d is beyond the script of %s", number, clip.Count(len(m.steps), "step"))
 	if len(left) > 0 {
@@ -272,8 +273,8 @@ func (m *Model) beyond(number int, left []int) string {
 	return text
 }
 
-// refuse returns the error for a request that the script does not answer. It is
-// one that no client tries again.
+// refuse returns the error for a request without an answer in the script. No client
+// retries this error.
 func (m *Model) refuse(code, text string, req *llm.Request, report bool) error {
 	text += ":\n" + transcript(req)
 	if report {
@@ -315,7 +316,7 @@ func (m *Model) Done() error {
 	return err
 }
 
-// unused returns an error that lists the steps left. The caller holds mu.
+// unused returns an error with a list of the unused steps. The caller holds mu.
 func (m *Model) unused() error {
 	left := m.left()
 	if len(left) == 0 {
@@ -324,7 +325,8 @@ func (m *Model) unused() error {
 	return fmt.Errorf("llmtest: %d of %s not used:%s", len(left), clip.Count(len(m.steps), "step"), m.list(left))
 }
 
-// left returns the steps that should have been used. The caller holds mu.
+// left returns the unused steps, without the steps of [Step.Forever]. The caller
+// holds mu.
 func (m *Model) left() []int {
 	var left []int
 	for i, s := range m.steps {

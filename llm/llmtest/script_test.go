@@ -435,24 +435,24 @@ func TestMisuse(t *testing.T) {
 		"joined raw bytes":   {[]llmtest.Step{llmtest.Wire(200, nil, "").And(llmtest.Text("a"))}, "step 1: Fail, Wire and Reply cannot be joined with And"},
 		"joined condition":   {[]llmtest.Step{llmtest.Text("a").And(llmtest.Text("b").When(llmtest.Turn(1)))}, "step 1: When and With belong behind the whole answer, not into And"},
 		"joined fault":       {[]llmtest.Step{llmtest.Text("a").And(llmtest.Text("b").With(llmtest.Late(1)))}, "step 1: When and With belong behind the whole answer, not into And"},
-		"raw status":         {[]llmtest.Step{llmtest.Wire(101, nil, "")}, "step 1: Wire needs a status from 200 to 599, and one that can have a body if there is one, not 101"},
-		"raw body":           {[]llmtest.Step{llmtest.Wire(204, nil, "a")}, "step 1: Wire needs a status from 200 to 599, and one that can have a body if there is one, not 204"},
+		"raw status":         {[]llmtest.Step{llmtest.Wire(101, nil, "")}, "step 1: Wire needs a status from 200 to 599, with a body only where the status permits one, not 101"},
+		"raw body":           {[]llmtest.Step{llmtest.Wire(204, nil, "a")}, "step 1: Wire needs a status from 200 to 599, with a body only where the status permits one, not 204"},
 		"two faults":         {[]llmtest.Step{llmtest.Text("a").With(llmtest.Cut(1)).With(llmtest.Reset(2))}, "step 1: an answer has one fault, not cut after 1 piece and reset after 2 pieces"},
-		"fault of an error":  {[]llmtest.Step{llmtest.Fail(errors.New("x")).With(llmtest.Cut(1))}, "step 1: cut after 1 piece: Fail and Wire are no answers that could have the fault"},
-		"fault of raw bytes": {[]llmtest.Step{llmtest.Wire(200, nil, "").With(llmtest.Status(500, nil, ""))}, "step 1: status 500: Fail and Wire are no answers that could have the fault"},
+		"fault of an error":  {[]llmtest.Step{llmtest.Fail(errors.New("x")).With(llmtest.Cut(1))}, "step 1: cut after 1 piece: Fail and Wire cannot have a fault"},
+		"fault of raw bytes": {[]llmtest.Step{llmtest.Wire(200, nil, "").With(llmtest.Status(500, nil, ""))}, "step 1: status 500: Fail and Wire cannot have a fault"},
 		"status fault":       {[]llmtest.Step{llmtest.Text("a").With(llmtest.Status(200, nil, ""))}, "step 1: Status needs a code from 400 to 599, not 200"},
 		"late":               {[]llmtest.Step{llmtest.Text("a").With(llmtest.Late(0))}, "step 1: Late needs a time, not 0s"},
 		"stall":              {[]llmtest.Step{llmtest.Text("a").With(llmtest.Stall(0, -1))}, "step 1: Stall needs a time, or zero, not -1ns"},
-		"pieces":             {[]llmtest.Step{llmtest.Text("a").With(llmtest.Cut(-1))}, "step 1: cut after -1 pieces: there are no fewer than 0"},
-		"bytes":              {[]llmtest.Step{llmtest.Text("a").With(llmtest.CutBytes(-2))}, "step 1: cut after -2 bytes: there are no fewer than 0"},
-		"reset":              {[]llmtest.Step{llmtest.Text("a").With(llmtest.Reset(-2))}, "step 1: reset after -2 pieces: there are no fewer than 0"},
+		"pieces":             {[]llmtest.Step{llmtest.Text("a").With(llmtest.Cut(-1))}, "step 1: cut after -1 pieces: the count must not be negative"},
+		"bytes":              {[]llmtest.Step{llmtest.Text("a").With(llmtest.CutBytes(-2))}, "step 1: cut after -2 bytes: the count must not be negative"},
+		"reset":              {[]llmtest.Step{llmtest.Text("a").With(llmtest.Reset(-2))}, "step 1: reset after -2 pieces: the count must not be negative"},
 		"no error":           {[]llmtest.Step{llmtest.Text("a").With(llmtest.ErrorEvent(0, nil))}, "step 1: ErrorEvent needs an error"},
-		"garbage: JSON":      {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, "{}"))}, `step 1: GarbageEvent needs a line that is no JSON and no line of a stream, not "{}"`},
-		"garbage: the end":   {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, "[DONE]"))}, `step 1: GarbageEvent needs a line that is no JSON and no line of a stream, not "[DONE]"`},
-		"garbage: nothing":   {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, " "))}, `step 1: GarbageEvent needs a line that is no JSON and no line of a stream, not " "`},
-		"garbage: lines":     {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, "a\nb"))}, `step 1: GarbageEvent needs a line that is no JSON and no line of a stream, not "a\nb"`},
-		"garbage: a comment": {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, ": a"))}, `step 1: GarbageEvent needs a line that is no JSON and no line of a stream, not ": a"`},
-		"garbage: a field":   {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, "data: a"))}, `step 1: GarbageEvent needs a line that is no JSON and no line of a stream, not "data: a"`},
+		"garbage: JSON":      {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, "{}"))}, `step 1: GarbageEvent needs a line that is neither JSON nor a line of a stream, not "{}"`},
+		"garbage: the end":   {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, "[DONE]"))}, `step 1: GarbageEvent needs a line that is neither JSON nor a line of a stream, not "[DONE]"`},
+		"garbage: nothing":   {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, " "))}, `step 1: GarbageEvent needs a line that is neither JSON nor a line of a stream, not " "`},
+		"garbage: lines":     {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, "a\nb"))}, `step 1: GarbageEvent needs a line that is neither JSON nor a line of a stream, not "a\nb"`},
+		"garbage: a comment": {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, ": a"))}, `step 1: GarbageEvent needs a line that is neither JSON nor a line of a stream, not ": a"`},
+		"garbage: a field":   {[]llmtest.Step{llmtest.Text("a").With(llmtest.GarbageEvent(0, "data: a"))}, `step 1: GarbageEvent needs a line that is neither JSON nor a line of a stream, not "data: a"`},
 		"step after forever": {[]llmtest.Step{llmtest.Text("a").Forever(), llmtest.Text("b")}, "step 1 answers for ever: no step without a condition can follow it"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -478,7 +478,7 @@ func TestReplyThatSaysNothing(t *testing.T) {
 	_, err := llmtest.Script(t, reply).Generate(t.Context(), ask("hi"), nil)
 	require.EqualError(t, err, "llmtest: the function given to Reply returned neither a response nor an error")
 	_, err = reply.Response()
-	require.EqualError(t, err, "llmtest: a Reply has no response before it is asked")
+	require.EqualError(t, err, "llmtest: a Reply has no response before a request")
 	_, err = llmtest.Fail(nil).Response()
 	require.EqualError(t, err, "llmtest: Fail needs an error")
 }

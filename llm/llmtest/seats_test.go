@@ -130,18 +130,18 @@ func TestPartsThatTheWireCannotCarry(t *testing.T) {
 		"nil":                 {llm.Parts{nil}, "part 1: the wire has no form for a <nil> in an answer"},
 		"refusal extra":       {llm.Parts{llm.Refusal{Text: "a", Extra: member("b", "1")}}, "part 1: the wire has no form for a Refusal with Extra"},
 		"reasoning extra":     {llm.Parts{llm.Reasoning{Text: "a", Field: "reasoning", Extra: member("b", "1")}}, "part 1: the wire has no form for a Reasoning with Field and Extra: with Extra it is a part of the content"},
-		"reasoning field":     {llm.Parts{llm.Reasoning{Text: "a", Field: "thinking"}}, `part 1: the Field of a Reasoning is "thinking", none of reasoning_content, reasoning, reasoning_text`},
+		"reasoning field":     {llm.Parts{llm.Reasoning{Text: "a", Field: "thinking"}}, `part 1: the Field of a Reasoning is "thinking", want one of reasoning_content, reasoning, reasoning_text`},
 		"two fields":          {llm.Parts{llm.Reasoning{Text: "a"}, llm.Reasoning{Text: "b", Field: "reasoning"}}, `part 2: an answer holds reasoning in one Field, not in "reasoning_content" and "reasoning"`},
 		"two sounds":          {llm.Parts{llm.Audio{ID: "a"}, llm.Audio{ID: "b"}}, "part 2: an answer holds one Audio"},
 		"silent audio":        {llm.Parts{llm.Audio{Format: "wav"}}, "part 1: an Audio needs an ID, Data or a Transcript"},
 		"extra without text":  {llm.Parts{llm.Text{Extra: member("b", "1")}}, "part 1: there is Extra, but no text"},
-		"extra that is none":  {llm.Parts{llm.Text{Text: "a", Extra: member("b", "{")}}, `part 1: the member "b" of Extra is no JSON`},
-		"extra that is there": {llm.Parts{llm.ToolCall{Name: "f", Extra: member("id", "1")}}, `part 1: the member "id" of Extra is there already`},
-		"extra twice":         {llm.Parts{llm.Text{Text: "a", Extra: append(member("b", "1"), member("b", "2")...)}}, `part 1: the member "b" of Extra is there already`},
+		"extra that is none":  {llm.Parts{llm.Text{Text: "a", Extra: member("b", "{")}}, `part 1: the member "b" of Extra is not JSON`},
+		"extra that is there": {llm.Parts{llm.ToolCall{Name: "f", Extra: member("id", "1")}}, `part 1: the member "id" of Extra is used already`},
+		"extra twice":         {llm.Parts{llm.Text{Text: "a", Extra: append(member("b", "1"), member("b", "2")...)}}, `part 1: the member "b" of Extra is used already`},
 		"raw that is none":    {llm.Parts{llm.RawPart{JSON: "null"}}, "part 1: a RawPart needs a JSON object"},
-		"raw text":            {llm.Parts{llm.RawPart{JSON: `{"type":"text","text":"a"}`}}, `part 1: a RawPart of type "text": say it with a Text`},
-		"raw thinking":        {llm.Parts{llm.RawPart{JSON: `{"type":"thinking"}`}}, `part 1: a RawPart of type "thinking": say it with a Reasoning that has Extra`},
-		"raw refusal":         {llm.Parts{llm.RawPart{JSON: `{"type":"refusal"}`}}, `part 1: a RawPart of type "refusal": say it with a Refusal`},
+		"raw text":            {llm.Parts{llm.RawPart{JSON: `{"type":"text","text":"a"}`}}, `part 1: a RawPart of type "text": use a Text`},
+		"raw thinking":        {llm.Parts{llm.RawPart{JSON: `{"type":"thinking"}`}}, `part 1: a RawPart of type "thinking": use a Reasoning that has Extra`},
+		"raw refusal":         {llm.Parts{llm.RawPart{JSON: `{"type":"refusal"}`}}, `part 1: a RawPart of type "refusal": use a Refusal`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -155,12 +155,12 @@ func TestPartsThatTheWireCannotCarry(t *testing.T) {
 		})
 	}
 	for want, resp := range map[string]*llm.Response{
-		`the message: the member "content" of Extra is there already`:                                                           {Message: llm.Message{Extra: member("content", "1")}},
-		`the message: the member "tool_calls" of Extra: want a list of the calls that the provider has run`:                     {Message: llm.Message{Extra: member("tool_calls", "[]")}},
-		`the message: the member "tool_calls" of Extra: a call of type "function" is run by the caller: say it with a ToolCall`: {Message: llm.Message{Extra: member("tool_calls", `[{"type":"mcp"},{"type":"function"}]`)}},
-		`the response: the member "usage" of Extra is there already`:                                                            {Extra: member("usage", "1")},
-		"the RawUsage is no JSON object": {RawUsage: json.RawMessage("1")},
-		"the LogProbs is no JSON object": {LogProbs: json.RawMessage("{")},
+		`the message: the member "content" of Extra is used already`:                                                    {Message: llm.Message{Extra: member("content", "1")}},
+		`the message: the member "tool_calls" of Extra: want a list of the calls that the provider has run`:             {Message: llm.Message{Extra: member("tool_calls", "[]")}},
+		`the message: the member "tool_calls" of Extra: a call of type "function" is run by the caller: use a ToolCall`: {Message: llm.Message{Extra: member("tool_calls", `[{"type":"mcp"},{"type":"function"}]`)}},
+		`the response: the member "usage" of Extra is used already`:                                                     {Extra: member("usage", "1")},
+		"the RawUsage is not a JSON object":                                                                             {RawUsage: json.RawMessage("1")},
+		"the LogProbs is not a JSON object":                                                                             {LogProbs: json.RawMessage("{")},
 	} {
 		requireReplyFails(t, resp, want)
 	}

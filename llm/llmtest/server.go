@@ -18,7 +18,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// The paths that a Server knows.
+// The paths of a Server.
 const (
 	chatPath      = "/v1/chat/completions"
 	responsesPath = "/v1/responses"
@@ -36,13 +36,12 @@ const maxBody = 64 << 20
 // Set the fields before the first request. A Server is also an [http.Handler], for your
 // own listeners.
 type Server struct {
-	// Model is the script that answers. Required.
+	// Model is the script with the answers. Required.
 	Model *Model
-	// Key is the API key that clients must send, as "Authorization: Bearer" or as
-	// "api-key". Empty means that the server does not check keys.
+	// Key is the API key of clients, sent as "Authorization: Bearer" or as "api-key".
+	// Empty means no check of keys.
 	Key string
-	// Models are the names of the models that exist. Empty means that every model
-	// exists.
+	// Models are the names of the existing models. Empty means any name.
 	Models []string
 	// BaseURL is set by [Server.Start]: "http://127.0.0.1:<port>/v1".
 	BaseURL string
@@ -97,10 +96,9 @@ func (s *Server) Start() error {
 	return nil
 }
 
-// Close stops the server, breaks its connections, and waits until all its
-// goroutines have ended; so a function given to [Reply] must obey its ctx. A
-// second Close does nothing, and neither does the Close of a Server that was not
-// started.
+// Close stops the server, breaks its connections, and waits until all its goroutines
+// have ended. Therefore a function given to [Reply] must obey its ctx. A second Close
+// does nothing, and Close of a Server that was not started does nothing.
 func (s *Server) Close() {
 	if s.http == nil {
 		return
@@ -108,12 +106,12 @@ func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	_ = s.http.Close() // of a listener that nobody reads from any more
+	_ = s.http.Close() // the error is about a listener that is not used any more
 	s.conns.Wait()
 }
 
-// track counts the connections. One that was accepted while the server closed is
-// unknown to http.Server.Close, which has been through its list by then.
+// track counts the connections. http.Server.Close does not close a connection that is
+// accepted during the Close itself, so track closes that connection.
 func (s *Server) track(c net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
@@ -135,8 +133,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// reply answers a request, or returns nil if the client has gone. known: its path
-// is that of Chat Completions.
+// reply answers a request, or returns nil if the client has gone. known means that
+// the path belongs to Chat Completions or the Responses API.
 func (s *Server) reply(r *http.Request, known bool) *reply {
 	q, refused := s.read(r, known)
 	if refused != nil {
@@ -167,16 +165,17 @@ func (s *Server) reply(r *http.Request, known bool) *reply {
 	return errorReply(refusalOf(err))
 }
 
-// A wireRequest is a request on the wire, and what llm.Request does not say of it.
+// A wireRequest is a request on the wire: an llm.Request and the settings without a
+// field there.
 type wireRequest struct {
 	request *llm.Request
 	usage   bool // stream_options.include_usage
 
-	responses bool // it came to the Responses API
-	encrypted bool // it includes reasoning.encrypted_content
+	responses bool // sent to the Responses API
+	encrypted bool // include has reasoning.encrypted_content
 }
 
-// read checks and parses a request. The error says why a provider refuses it.
+// read checks and parses a request. The error is the refusal of a provider.
 func (s *Server) read(r *http.Request, known bool) (*wireRequest, *llm.APIError) {
 	if err := s.checkHeader(r, known); err != nil {
 		return nil, err
@@ -193,7 +192,7 @@ func (s *Server) read(r *http.Request, known bool) (*wireRequest, *llm.APIError)
 		return nil, refuse(http.StatusBadRequest, "", "", "We could not parse the body of your request: "+err.Error())
 	}
 	if wanted := strings.HasSuffix(r.URL.Path, "/responses"); wanted != q.responses && len(q.request.Messages) > 0 {
-		return nil, refuse(http.StatusBadRequest, "unknown_parameter", "", "The request is one for the other API: "+r.URL.Path+" is not its path.")
+		return nil, refuse(http.StatusBadRequest, "unknown_parameter", "", "The request belongs to the other API: "+r.URL.Path+" is not its path.")
 	}
 	if err := s.checkRequest(q.request); err != nil {
 		return nil, err
@@ -204,8 +203,8 @@ func (s *Server) read(r *http.Request, known bool) (*wireRequest, *llm.APIError)
 	return q, nil
 }
 
-// nonStringArguments returns the place of the first arguments that are no string,
-// which ParseRequest lets pass and providers do not.
+// nonStringArguments returns the place of the first arguments that are not a string.
+// ParseRequest accepts these arguments, but providers refuse the request.
 func nonStringArguments(body []byte) string {
 	var doc struct {
 		Messages []struct {
@@ -214,7 +213,7 @@ func nonStringArguments(body []byte) string {
 			} `json:"tool_calls"`
 		}
 	}
-	_ = json.Unmarshal(body, &doc) // it was parsed before
+	_ = json.Unmarshal(body, &doc) // valid: parsed before
 	for i, m := range doc.Messages {
 		for j, c := range m.Calls {
 			if a := c.Function.Arguments; len(a) > 0 && a[0] != '"' {
@@ -225,7 +224,7 @@ func nonStringArguments(body []byte) string {
 	return ""
 }
 
-// checkHeader judges a request by its first lines.
+// checkHeader checks the request line and the headers.
 func (s *Server) checkHeader(r *http.Request, known bool) *llm.APIError {
 	switch {
 	case !known:
@@ -249,7 +248,7 @@ func (s *Server) authorized(h http.Header) bool {
 	return s.Key == "" || subtle.ConstantTimeCompare([]byte(key), []byte(s.Key)) == 1
 }
 
-// checkRequest judges a request by what it asks.
+// checkRequest checks the content of a request.
 func (s *Server) checkRequest(req *llm.Request) *llm.APIError {
 	switch {
 	case req.Model == "":

@@ -9,7 +9,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// snapshot copies a request, down to what its pointers point to.
+// snapshot returns a deep copy of a request.
 func snapshot(req *llm.Request) llm.Request {
 	out := *req
 	out.Memo = nil
@@ -95,8 +95,8 @@ func copyPart(p llm.Part) llm.Part {
 	return p // a RawPart, or nil
 }
 
-// compacted is JSON as it can stand on a line of its own: without white space
-// between its tokens, and valid UTF-8. It was found to be valid.
+// compacted returns valid JSON without white space between tokens and with valid
+// UTF-8, so that the result fits on one line.
 func compacted(text []byte) json.RawMessage {
 	var b bytes.Buffer
 	_ = json.Compact(&b, bytes.ToValidUTF8(text, []byte("\uFFFD")))
@@ -115,5 +115,5 @@ func compactMembers(members []llm.Member) []llm.Member {
 	return out
 }
 
-// utf8Text is s as it comes out of JSON: each byte that is no UTF-8 is U+FFFD.
+// utf8Text replaces each invalid byte by U+FFFD, as decoders of JSON do.
 func utf8Text(s string) string { return string([]rune(s)) }

@@ -23,13 +23,13 @@ type Step struct {
 	usage   *llm.Usage
 	delay   *time.Duration
 	forever bool
-	match   func(*llm.Request) bool // its condition; nil: none
+	match   func(*llm.Request) bool // the condition; nil means no condition
 
-	raw         *raw // in place of an answer
+	raw         *raw // the bytes of Wire and Status
 	late        time.Duration
 	contentType *string
 	fault       Fault
-	faultCopy   bool // when it is given whole, the step behind it is used, too
+	faultCopy   bool // a copy with a fault: if the copy arrives intact, the original behind it counts as used
 
 	misuse error // what is wrong with the step itself
 }
@@ -42,10 +42,10 @@ func Text(s string) Step {
 	return Parts(llm.Text{Text: s})
 }
 
-// Calls answers with a call of the tool name. The arguments are the JSON of
-// args, without escapes for HTML. A string, a [json.RawMessage] or a []byte is
-// used unchanged, so a script can contain invalid JSON. Nil, blank and null
-// arguments become "{}"; see [llm.ToolCall].
+// Calls answers with a call of the tool name. The arguments are the JSON of args,
+// without escapes for HTML. A string, a [json.RawMessage] or a []byte is used
+// unchanged, even if it is not valid JSON. Nil, blank and null arguments become "{}";
+// see [llm.ToolCall].
 //
 // Several calls in one answer: Calls("a", x).And(Calls("b", y)).
 func Calls(name string, args any) Step {
@@ -68,15 +68,14 @@ func Refusal(s string) Step { return Parts(llm.Refusal{Text: s}) }
 // in an answer, such as an [llm.Image] or a refusal with Extra, is misuse.
 //
 // An [llm.Reasoning] with Extra is sent as a content part of type "thinking".
-// Reasoning without Extra is sent in the member that its Field names
-// ("reasoning_content" if Field is empty); an answer can have only one such
-// member.
+// Reasoning without Extra is sent in the member named by Field ("reasoning_content"
+// if Field is empty). An answer can have only one Field.
 func Parts(parts ...llm.Part) Step { return Step{parts: parts} }
 
-// Fail answers with an error. In process Generate returns err as it is. On the
-// wire an [*llm.APIError] becomes its StatusCode (or the usual one of its Kind),
-// an error body in OpenAI's form, and a Retry-After header; any other error is a
-// status 500. A StatusCode that is not from 400 to 599 is misuse.
+// Fail answers with an error. In process Generate returns err as it is. On the wire
+// an [*llm.APIError] becomes its StatusCode (or the usual status of its Kind), an
+// error body in OpenAI's form, and a Retry-After header. An error of a different type
+// becomes status 500. A StatusCode that is not from 400 to 599 is misuse.
 func Fail(err error) Step {
 	if err == nil {
 		return Step{misuse: errors.New("Fail needs an error")}
@@ -113,11 +112,11 @@ func Reply(f func(ctx context.Context, req *llm.Request) (*llm.Response, error))
 	return Step{reply: f}
 }
 
-// And joins the contents of s and more into one answer. The answer has the order
-// of the wire: reasoning, text, refusal, calls. Finish, Usage and Delay come
-// from the last step that sets them. Fail, Wire and Reply cannot be joined. A
-// step with a condition or a fault cannot be joined to another step: set the
-// condition or fault on the whole answer.
+// And joins the contents of s and more into one answer. The answer has the order of
+// the wire: reasoning, text, refusal, calls. The last step with a Finish, Usage or
+// Delay decides. Fail, Wire and Reply cannot be joined. A step with a condition or a
+// fault cannot be joined to another step: set the condition or fault on the whole
+// answer.
 func (s Step) And(more ...Step) Step {
 	for _, o := range more {
 		s = s.join(o)
@@ -152,8 +151,8 @@ func (s Step) join(o Step) Step {
 	return s
 }
 
-// Finish sets the provider's finish reason, such as "length" or
-// "content_filter". Empty means that the provider sends no finish reason.
+// Finish sets the provider's finish reason, such as "length" or "content_filter".
+// Empty means that the answer has no finish reason.
 func (s Step) Finish(raw string) Step {
 	s.finish = &raw
 	return s
@@ -166,8 +165,7 @@ func (s Step) NativeFinish(raw string) Step {
 	return s
 }
 
-// Usage sets the usage of the answer. Zero means that the provider reports no
-// usage.
+// Usage sets the usage of the answer. Zero means that the answer has no usage.
 func (s Step) Usage(u llm.Usage) Step {
 	s.usage = &u
 	return s
@@ -220,7 +218,7 @@ func (s Step) With(f Fault) Step {
 		s.contentType = &f.data
 	case f.kind == noFault:
 	case s.err != nil || s.raw != nil:
-		s.misuse = fmt.Errorf("%s: Fail and Wire are no answers that could have the fault", f)
+		s.misuse = fmt.Errorf("%s: Fail and Wire cannot have a fault", f)
 	case s.fault.kind != noFault:
 		s.misuse = fmt.Errorf("an answer has one fault, not %s and %s", s.fault, f)
 	case f.kind == statusFault:
@@ -244,14 +242,14 @@ func (s Step) Response() (*llm.Response, error) {
 	case s.err != nil:
 		return nil, s.err
 	case s.reply != nil:
-		return nil, errors.New("llmtest: a Reply has no response before it is asked")
+		return nil, errors.New("llmtest: a Reply has no response before a request")
 	}
 	resp := &llm.Response{Message: llm.Message{Role: llm.RoleAssistant, Parts: s.parts}}
 	s.adjust(resp)
 	return canonical(resp), nil
 }
 
-// validate reports what is wrong with the step itself.
+// validate reports an error in the step itself.
 func (s Step) validate() error {
 	if s.misuse != nil {
 		return s.misuse
@@ -259,7 +257,7 @@ func (s Step) validate() error {
 	return checkParts(s.parts)
 }
 
-// adjust writes what the step overrides into resp.
+// adjust writes usage and finish of the step into resp.
 func (s Step) adjust(resp *llm.Response) {
 	if s.usage != nil {
 		resp.Usage, resp.RawUsage = *s.usage, nil

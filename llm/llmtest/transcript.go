@@ -47,8 +47,8 @@ func (s Step) content() string {
 	return describe(s.parts)
 }
 
-// transcript shows a request to a person: a line for what is asked, and a line
-// for each message.
+// transcript returns a request as text for people: a line for the model and its
+// tools, and a line for each message.
 func transcript(req *llm.Request) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { b.WriteString("\n  " + clipLine(fmt.Sprintf(format, args...))) }

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// RoundTrip implements [http.RoundTripper]: the script answers as a provider
-// would that is at the URL of the request, whichever host that is. The path ends
-// in /chat/completions or /responses. There is no connection and no goroutine: RoundTrip waits
-// until the header would come, and each Read of the body until its next bytes
-// would. So it keeps exact time in a bubble of testing/synctest.
+// RoundTrip implements [http.RoundTripper]: the script answers like a provider at the
+// URL of the request, at any host. The path must end in /chat/completions or
+// /responses. RoundTrip uses no connection and no goroutine: RoundTrip itself waits
+// until the header is due, and each Read of the body waits until the next bytes are
+// due. Therefore the transport keeps exact time in a bubble of testing/synctest.
 //
-// What it checks and what it sends is that of a [Server] without Key and Models.
+// The checks and the answers are the same as in a [Server] without Key and Models.
 func (m *Model) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body == nil {
 		r = r.Clone(r.Context()) // a RoundTripper leaves its request as it is
@@ -30,11 +30,12 @@ func (m *Model) RoundTrip(r *http.Request) (*http.Response, error) {
 	return p.response(r)
 }
 
-// Client returns an HTTP client whose every request the script answers, for
-// clients that take one, such as openai.Config.HTTPClient.
+// Client returns an HTTP client with this Model as its transport, for example for
+// openai.Config.HTTPClient. The script answers all requests of the client.
 func (m *Model) Client() *http.Client { return &http.Client{Transport: m} }
 
-// isChat tells requests for an answer of a model, wherever the API stands.
+// isChat reports whether the path is a path of Chat Completions or the Responses API,
+// under any prefix.
 func isChat(r *http.Request) bool {
 	return strings.HasSuffix(r.URL.Path, "/chat/completions") || strings.HasSuffix(r.URL.Path, "/responses")
 }

@@ -30,14 +30,14 @@ var plants = []struct {
 		h.tell = func(results []llm.Message) []llm.Message { return results[1:] }
 	}, []string{
 		"FAIL: TestHomemade/flow",
-		`llmtest: request 2 breaks the protocol: messages[2]: a result for "call_2", where that of the call of look call_1 is due:`,
+		`llmtest: request 2 breaks the protocol: messages[2]: a result for "call_2", but the next result must answer the call of look call_1:`,
 	}},
 	{"drops the last result", func(h *homemade) {
 		h.tell = func(results []llm.Message) []llm.Message { return results[:len(results)-1] }
 	}, []string{"llmtest: request 2 breaks the protocol: the last message: the call of look call_2 has no result:"}},
 	{"answers in the order in which calls end", func(h *homemade) {
 		h.tell = func(results []llm.Message) []llm.Message { slices.Reverse(results); return results }
-	}, []string{`llmtest: request 2 breaks the protocol: messages[2]: a result for "call_2", where that of the call of look call_1 is due:`}},
+	}, []string{`llmtest: request 2 breaks the protocol: messages[2]: a result for "call_2", but the next result must answer the call of look call_1:`}},
 	{"gives each call the result of another", func(h *homemade) {
 		together := h.runAll
 		h.runAll = func(ctx context.Context, jobs []job) []string {
@@ -48,7 +48,7 @@ var plants = []struct {
 	}, []string{"FAIL: TestHomemade/flow", "what the model read"}},
 	{"answers a call twice", func(h *homemade) {
 		h.tell = func(results []llm.Message) []llm.Message { return append(results, results[0]) }
-	}, []string{`llmtest: request 2 breaks the protocol: messages[4]: a result for "call_1", where no call waits for one:`}},
+	}, []string{`llmtest: request 2 breaks the protocol: messages[4]: a result for "call_1", but no call waits for a result:`}},
 	{"says something between call and result", func(h *homemade) {
 		h.tell = func(results []llm.Message) []llm.Message {
 			return append([]llm.Message{llm.System("Be brief.")}, results...)
@@ -60,7 +60,7 @@ var plants = []struct {
 			req.Messages = req.Messages[len(req.Messages)-1:]
 			return ask(ctx, req)
 		}
-	}, []string{`llmtest: request 2 breaks the protocol: messages[0]: a result for "call_2", where no call waits for one:`}},
+	}, []string{`llmtest: request 2 breaks the protocol: messages[0]: a result for "call_2", but no call waits for a result:`}},
 	{"changes what was said", func(h *homemade) {
 		ask := h.ask
 		h.ask = func(ctx context.Context, req *llm.Request) (*llm.Response, error) {
@@ -73,7 +73,7 @@ var plants = []struct {
 		h.keep = func(m llm.Message) llm.Message { return m }
 	}, []string{
 		"FAIL: TestHomemade/no_JSON",
-		`llmtest: request 2 breaks the protocol: messages[1]: the arguments of the call of look call_1 are no JSON object: {"order":`,
+		`llmtest: request 2 breaks the protocol: messages[1]: the arguments of the call of look call_1 are not a JSON object: {"order":`,
 	}},
 	{"invents arguments", func(h *homemade) {
 		call := h.call
