@@ -54,12 +54,12 @@ func (l *CallLimit) release() {
 	}
 }
 
-type holding struct{ limit *CallLimit }
+type slotKey struct{ limit *CallLimit }
 
-// holds marks ctx as the context of a call with a slot of l.
-func (l *CallLimit) holds(ctx context.Context) context.Context {
-	return context.WithValue(ctx, holding{l}, true)
+// withSlot marks ctx as the context of a call with a slot of l.
+func (l *CallLimit) withSlot(ctx context.Context) context.Context {
+	return context.WithValue(ctx, slotKey{l}, true)
 }
 
-// within reports whether ctx is the context of such a call.
-func (l *CallLimit) within(ctx context.Context) bool { return ctx.Value(holding{l}) != nil }
+// hasSlot reports whether ctx is the context of a call with a slot of l.
+func (l *CallLimit) hasSlot(ctx context.Context) bool { return ctx.Value(slotKey{l}) != nil }

@@ -93,7 +93,7 @@ func pairResults(calls []llm.ToolCall, following []llm.Message) ([]llm.Message, 
 	for i, c := range calls {
 		at := -1
 		for k := range min(len(calls), len(following)) {
-			if !used[k] && answers(following[k], c) {
+			if !used[k] && isResultOf(following[k], c) {
 				at = k
 				break
 			}
@@ -106,7 +106,7 @@ func pairResults(calls []llm.ToolCall, following []llm.Message) ([]llm.Message, 
 	return results, nil
 }
 
-func answers(m llm.Message, c llm.ToolCall) bool {
+func isResultOf(m llm.Message, c llm.ToolCall) bool {
 	r := m.Results()
 	return m.Role == llm.RoleTool && len(m.Parts) == 1 && len(r) == 1 && r[0].CallID == c.ID
 }

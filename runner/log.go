@@ -4,16 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-
-	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
-	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// baseLogger returns the logger of a run that has not begun, which is never nil.
+// baseLogger returns the logger of a run that has not begun. It is never nil.
 func (e *engine) baseLogger() *slog.Logger {
 	l := e.runner.Logger
 	switch {
-	case l == nil && e.retains: // nobody sees the events
+	case l == nil && e.collector != nil: // the caller of Run sees no events
 		l = slog.New(warnings{slog.Default().Handler()})
 	case l == nil:
 		l = slog.New(slog.DiscardHandler)
@@ -21,8 +18,7 @@ func (e *engine) baseLogger() *slog.Logger {
 	return l
 }
 
-// newLogger returns the run's logger. Runs that go on at the same time are told apart
-// by the id.
+// newLogger returns the run's logger. The id tells concurrent runs apart.
 func (e *engine) newLogger(run int, id string) *slog.Logger {
 	l := e.baseLogger().With("agent", e.agent.DisplayName(), "run", run, "run_id", id)
 	if e.session != "" {
@@ -31,7 +27,12 @@ func (e *engine) newLogger(run int, id string) *slog.Logger {
 	return l
 }
 
-// warnings is a handler without what is below a warning.
+// setLogger gives a logger to all parts of the engine. No tool call is running.
+func (e *engine) setLogger(l *slog.Logger) {
+	e.logger, e.recorder.logger, e.redactor.logger, e.invoker.logger = l, l, l, l
+}
+
+// A warnings handler drops records below the level of warnings.
 type warnings struct{ slog.Handler }
 
 // Enabled implements [slog.Handler].
@@ -44,22 +45,13 @@ func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return warnings{w.Handler.WithAttrs(attrs)}
 }
 
-// logEnd says how a run ended that did not finish.
-func (e *engine) logEnd(cause error) {
-	if errors.Is(cause, errLeft) {
-		e.logger.Info("run left by its consumer", "turns", e.state.Turn)
-		return
-	}
-	if e.runner.Logger == nil {
-		return // the caller gets the error
-	}
-	e.logger.Warn("run failed", "turns", e.state.Turn, "error", e.redact(cause))
-}
-
-// logPanic logs the stack of a tool that panicked, which nobody else is told.
-func (e *engine) logPanic(c loop.Call, err *tool.Error) {
-	if err != nil && err.Stack != nil {
-		e.logger.Error("tool panicked", "call", c.Ref, "tool", c.Call.Name,
-			"error", e.redact(err), "stack", string(err.Stack))
+// logFailure logs the end of a failed run. Without a Logger the caller alone gets the
+// error.
+func (e *engine) logFailure(cause error, turns int) {
+	switch {
+	case errors.Is(cause, errLeft):
+		e.logger.Info("run left by its consumer", "turns", turns)
+	case e.runner.Logger != nil:
+		e.logger.Warn("run failed", "turns", turns, "error", e.redactor.error(cause))
 	}
 }

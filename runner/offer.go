@@ -4,66 +4,83 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 	"github.com/seed-916e8f6a/toolloop/tool"
-	"golang.org/x/sync/errgroup"
 )
 
-// listTools finds out which tools the next turn offers: those of the agent, and
-// those that its toolsets list now.
-func (e *engine) listTools(ctx context.Context) error {
-	if e.tools != nil && len(e.agent.Toolsets) == 0 {
-		return nil // they cannot have changed
-	}
-	listings, err := e.listSets(ctx)
-	if err != nil {
-		return err
-	}
-	all, err := e.unite(listings)
-	if err != nil {
-		return err
-	}
-	tools := make(map[string]tool.Tool, len(all))
-	defs := make([]llm.ToolDef, len(all))
-	marks := make([]event.OfferedTool, len(all))
-	for i, t := range all {
-		tools[t.Name()] = t
-		defs[i], marks[i] = t.Def(), event.OfferedTool{Name: t.Name(), Fingerprint: t.Fingerprint()}
-	}
-	if slices.Equal(marks, e.marks) {
-		defs = e.defs // who encoded them knows the slice
-	}
-	e.tools, e.defs, e.marks, e.listings = tools, defs, marks, listings
-	return nil
+// defaultListTimeout is the time of a toolset's List.
+const defaultListTimeout = 30 * time.Second
+
+// An offer is the tools that the model may call in a turn: the tools of the agent, and
+// the tools that its toolsets listed for this turn. An offer does not change after
+// listTools returned it, so goroutines may share an offer without a lock.
+type offer struct {
+	agent    *agent.Agent
+	tools    map[string]tool.Tool
+	defs     []llm.ToolDef
+	marks    []event.OfferedTool // names and fingerprints, in the order of defs
+	listings []listing           // of the agent's toolsets
 }
 
-// A listing is what a toolset said. It has an error if tools are missing that the
-// run can do without.
+// A listing is the outcome of one List. err says why tools are missing that the run can
+// do without.
 type listing struct {
 	tools []tool.Tool
 	err   error
 	late  <-chan invoke.Return[[]tool.Tool] // of a List that was left behind
 }
 
-// defaultListTimeout is the time of a toolset's List.
-const defaultListTimeout = 30 * time.Second
+// listTools returns the offer of the next turn. before is the offer of the turn before,
+// or nil.
+func listTools(ctx context.Context, a *agent.Agent, before *offer, logger *slog.Logger) (*offer, error) {
+	if before == nil {
+		before = new(offer)
+	} else if len(a.Toolsets) == 0 {
+		return before, nil // only toolsets change their tools
+	}
+	listings, err := listSets(ctx, a.Toolsets, before.listings, logger)
+	if err != nil {
+		return nil, err
+	}
+	all, err := joinTools(a, listings)
+	if err != nil {
+		return nil, err
+	}
+	o := &offer{
+		agent: a, listings: listings,
+		tools: make(map[string]tool.Tool, len(all)), defs: make([]llm.ToolDef, len(all)), marks: make([]event.OfferedTool, len(all)),
+	}
+	for i, t := range all {
+		o.tools[t.Name()] = t
+		o.defs[i], o.marks[i] = t.Def(), event.OfferedTool{Name: t.Name(), Fingerprint: t.Fingerprint()}
+	}
+	if slices.Equal(o.marks, before.marks) {
+		o.defs = before.defs // a client that encoded the slice recognizes it
+	}
+	return o, nil
+}
 
-// listSets asks all toolsets at the same time. The first error of one that is not
+// listSets lists all toolsets at the same time. The first error of a set that is not
 // optional ends the wait for the others.
-func (e *engine) listSets(ctx context.Context) ([]listing, error) {
-	listings := make([]listing, len(e.agent.Toolsets))
-	copy(listings, e.listings) // for what is still late
+func listSets(ctx context.Context, sets []tool.Set, before []listing, logger *slog.Logger) ([]listing, error) {
+	listings := make([]listing, len(sets))
+	copy(listings, before) // for the Lists of earlier turns that are still running
 	group, within := errgroup.WithContext(ctx)
-	for i, set := range e.agent.Toolsets {
+	for i, set := range sets {
 		group.Go(func() error {
-			listings[i] = e.list(within, set, listings[i].late)
+			listings[i] = list(within, set, listings[i].late, logger)
 			if set.Optional {
 				return nil
 			}
@@ -73,23 +90,23 @@ func (e *engine) listSets(ctx context.Context) ([]listing, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return listings, causeOf(ctx) // for which a set that is optional need not have cared
+	return listings, causeOf(ctx) // an optional set may have hidden the end of ctx
 }
 
 // list lists the tools of one set within its time. While an abandoned List of the set
 // is running, list does not call List again: each turn would leave one more behind.
-func (e *engine) list(ctx context.Context, set tool.Set, late <-chan invoke.Return[[]tool.Tool]) listing {
+func list(ctx context.Context, set tool.Set, late <-chan invoke.Return[[]tool.Tool], logger *slog.Logger) listing {
 	if late != nil && len(late) == 0 {
 		return listing{late: late, err: fmt.Errorf("toolset %q: its List of an earlier turn has not returned", set.Name)}
 	}
 	d := orDefault(set.Timeout, defaultListTimeout)
 	own, cancel := invoke.Within(ctx, d)
 	defer cancel()
-	r := invoke.Apart(own, func(ctx context.Context, _ here) ([]tool.Tool, error) { return set.Tools(ctx) })
+	r := invoke.Apart(own, func(ctx context.Context, _ onCaller) ([]tool.Tool, error) { return set.Tools(ctx) })
 	l := listing{tools: r.Value, err: r.Err, late: r.Late}
 	switch {
 	case r.Left:
-		e.logger.Warn("toolset left behind: its List ignores its context", "toolset", set.Name)
+		logger.Warn("toolset left behind: its List ignores its context", "toolset", set.Name)
 		l.err = fmt.Errorf("toolset %q: its List did not return: %w", set.Name, causeOf(own))
 	case r.Exited:
 		l.err = fmt.Errorf("toolset %q: its List ended the goroutine", set.Name)
@@ -99,47 +116,46 @@ func (e *engine) list(ctx context.Context, set tool.Set, late <-chan invoke.Retu
 	return l
 }
 
-// unite returns the tools of a turn in the order of the sets. A tool of an
-// optional set gives way to those of its name that the run cannot do without,
-// wherever these stand, and to those of optional sets before it: no server can
-// take a tool's place, nor end the run by trying.
-func (e *engine) unite(listings []listing) ([]tool.Tool, error) {
+// joinTools returns the tools of a turn in the order of the sets. A tool of an optional
+// set is left out if another tool has its name: a tool that the run needs, wherever that
+// tool stands, or a tool of an earlier optional set. No server can therefore replace a
+// tool of the program, or end the run by trying.
+func joinTools(a *agent.Agent, listings []listing) ([]tool.Tool, error) {
 	taken := make(map[string]bool)
-	if err := e.claim(taken, e.agent.Tools); err != nil {
+	if err := takeNames(a, taken, a.Tools); err != nil {
 		return nil, err
 	}
-	for i, set := range e.agent.Toolsets {
+	for i, set := range a.Toolsets {
 		if set.Optional {
 			continue
 		}
-		if err := cmp.Or(listings[i].err, e.claim(taken, listings[i].tools)); err != nil {
+		if err := cmp.Or(listings[i].err, takeNames(a, taken, listings[i].tools)); err != nil {
 			return nil, err
 		}
 	}
-	all := slices.Clone(e.agent.Tools)
-	for i, set := range e.agent.Toolsets {
+	all := slices.Clone(a.Tools)
+	for i, set := range a.Toolsets {
 		if set.Optional {
-			listings[i].giveWay(taken, set.Name)
+			listings[i].dropTaken(taken, set.Name)
 		}
 		all = append(all, listings[i].tools...)
 	}
 	return all, nil
 }
 
-// claim enters the names of tools of which none may be taken.
-func (e *engine) claim(taken map[string]bool, tools []tool.Tool) error {
+// takeNames enters the names of tools in taken. A taken name is an error.
+func takeNames(a *agent.Agent, taken map[string]bool, tools []tool.Tool) error {
 	for _, t := range tools {
 		if taken[t.Name()] {
-			return fmt.Errorf("agent %q: two tools are named %q", e.agent.DisplayName(), t.Name())
+			return fmt.Errorf("agent %q: two tools are named %q", a.DisplayName(), t.Name())
 		}
 		taken[t.Name()] = true
 	}
 	return nil
 }
 
-// giveWay leaves out the tools whose names are taken, and takes those of the
-// others.
-func (l *listing) giveWay(taken map[string]bool, set string) {
+// dropTaken leaves out the tools with taken names, and enters the names of the others.
+func (l *listing) dropTaken(taken map[string]bool, set string) {
 	l.tools = slices.DeleteFunc(l.tools, func(t tool.Tool) bool {
 		if !taken[t.Name()] {
 			taken[t.Name()] = true
@@ -150,46 +166,49 @@ func (l *listing) giveWay(taken map[string]bool, set string) {
 	})
 }
 
-// missingTools returns notices about optional toolsets that failed, unless the
-// turn before had the same notice.
-func (e *engine) missingTools() (notices []string) {
-	told := make([]string, len(e.listings))
-	for i, l := range e.listings {
-		if l.err == nil {
-			continue
-		}
-		told[i] = e.redact(l.err)
-		if i >= len(e.told) || told[i] != e.told[i] {
-			notices = append(notices, told[i])
+// names returns the names of the tools, in the order of the offer.
+func (o *offer) names() []string {
+	names := make([]string, len(o.defs))
+	for i, d := range o.defs {
+		names[i] = d.Name
+	}
+	return names
+}
+
+// missing returns the errors of optional toolsets as notices, one for each toolset,
+// empty for a toolset without error.
+func (o *offer) missing(red *redactor) []string {
+	notices := make([]string, len(o.listings))
+	for i, l := range o.listings {
+		if l.err != nil {
+			notices[i] = red.error(l.err)
 		}
 	}
-	e.told = told
 	return notices
 }
 
-// compareTools returns notices about the tools of the next turn: missing tools,
-// tools that changed since the conversation's last turn, and tools whose
-// arguments are not checked.
-func (e *engine) compareTools() []string {
-	notices := e.missingTools()
+// changes returns notices about new, changed and missing tools since the conversation's
+// last turn, and about tools with unchecked arguments or a repaired schema. Between two
+// agents every tool differs, so changes compares only the turns of one agent.
+func (o *offer) changes(s loop.State, red *redactor) (notices []string) {
 	before := map[string]string{}
-	same := e.state.ToolsAgent == e.agent.DisplayName()
-	for _, t := range e.state.Tools {
-		if same {
+	same := s.ToolsAgent == o.agent.DisplayName()
+	if same {
+		for _, t := range s.Tools {
 			before[t.Name] = t.Fingerprint
 		}
 	}
-	for _, t := range e.marks {
+	for _, t := range o.marks {
 		old, known := before[t.Name]
 		delete(before, t.Name)
 		if known && old == t.Fingerprint {
 			continue
 		}
-		if err := e.tools[t.Name].Unchecked(); err != nil {
-			notices = append(notices, fmt.Sprintf("the arguments of tool %s are not checked: %s", t.Name, e.redact(err)))
+		if err := o.tools[t.Name].Unchecked(); err != nil {
+			notices = append(notices, fmt.Sprintf("the arguments of tool %s are not checked: %s", t.Name, red.error(err)))
 		}
-		if repairs := e.tools[t.Name].SchemaRepairs(); len(repairs) > 0 {
-			notices = append(notices, fmt.Sprintf("the schema of tool %s was repaired: %s", t.Name, e.redactText(strings.Join(repairs, "; "))))
+		if repairs := o.tools[t.Name].SchemaRepairs(); len(repairs) > 0 {
+			notices = append(notices, fmt.Sprintf("the schema of tool %s was repaired: %s", t.Name, red.text(strings.Join(repairs, "; "))))
 		}
 		switch {
 		case known:
@@ -198,11 +217,8 @@ func (e *engine) compareTools() []string {
 			notices = append(notices, fmt.Sprintf("tool %s is new", t.Name))
 		}
 	}
-	for _, gone := range slices.Sorted(maps.Keys(before)) {
-		notices = append(notices, fmt.Sprintf("tool %s is gone", gone))
-	}
-	for _, text := range notices {
-		e.logger.Warn("notice", "turn", e.state.Turn+1, "text", text)
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		notices = append(notices, fmt.Sprintf("tool %s is gone", name))
 	}
 	return notices
 }

@@ -3,8 +3,6 @@ package runner
 import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
-	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
-	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
 // A Result is the outcome of a run. The Result is the caller's.
@@ -39,40 +37,27 @@ type Result struct {
 	Pending []Pending `json:"pending,omitempty"`
 }
 
+// A collector is the consumer of a run without a loop. It keeps the events of the Result.
+type collector struct {
+	events  []event.Event
+	earlier []event.Event
+}
+
+// add keeps durable events.
+func (c *collector) add(ev event.Event) bool {
+	if ev.Seq > 0 {
+		c.events = append(c.events, ev)
+	}
+	return true
+}
+
 func (e *engine) result() *Result {
-	e.acquire()
-	defer e.release()
-	if !e.began { // the state belongs to an earlier run
-		return &Result{Messages: e.state.History(placeholder), Session: e.session, Pending: e.pending()}
+	s := e.recorder.snapshot()
+	r := &Result{Messages: s.History(placeholder), Session: e.session, Pending: pendingCalls(e.session, s)}
+	if !e.began { // the other fields of the state belong to an earlier run
+		return r
 	}
-	return &Result{
-		Text:     e.state.Text,
-		Messages: e.state.History(placeholder),
-		Finish:   e.state.Finish,
-		Usage:    e.state.Usage,
-		Turns:    e.state.Turn,
-		Run:      e.state.Run,
-		Session:  e.session,
-		Events:   e.kept,
-		Earlier:  e.earlier,
-		Pending:  e.pending(),
-	}
-}
-
-// placeholder is the result of a call without a result.
-func placeholder(c loop.Call) llm.ToolResult {
-	return failure(c, unanswered(c)).Result
-}
-
-// unanswered is the failure of a call that never gets a result.
-func unanswered(c loop.Call) *tool.Error {
-	switch {
-	case c.Status == loop.Started, c.Tried:
-		return tool.Fail(tool.OutcomeUnknown, "", nil)
-	case c.Status == loop.Asked:
-		return tool.Fail(tool.NotRun, "nobody approved it before the conversation went on", nil)
-	case c.Status == loop.Cleared:
-		return tool.Fail(tool.NotRun, "the conversation went on before it began", nil)
-	}
-	return tool.Fail(tool.NotRun, "the run ended before it began", nil)
+	r.Text, r.Finish, r.Usage, r.Turns, r.Run = s.Text, s.Finish, s.Usage, s.Turn, s.Run
+	r.Events, r.Earlier = e.collector.events, e.collector.earlier
+	return r
 }

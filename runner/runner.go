@@ -120,8 +120,8 @@ func Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.S
 // [ErrPaused], and the call never runs: only a [Session] can continue with the call.
 func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message) (*Result, error) {
 	e := newEngine(r, "", false)
-	e.retains = true
-	err := e.execute(ctx, a, input{messages: messages}, e.retain)
+	e.collector = new(collector)
+	err := e.execute(ctx, a, input{messages: messages}, e.collector.add)
 	return e.result(), err
 }
 
@@ -139,18 +139,10 @@ func (r Runner) Stream(ctx context.Context, a *agent.Agent, messages ...llm.Mess
 	return once(func(yield func(event.Event, error) bool) {
 		e := newEngine(r, "", !r.NoStream)
 		err := e.execute(ctx, a, input{messages: messages}, func(ev event.Event) bool { return yield(ev, nil) })
-		if err != nil && !e.left {
+		if err != nil && !e.recorder.consumer.left {
 			yield(event.Event{}, err)
 		}
 	})
-}
-
-// retain is the consumer of Run: it keeps durable events.
-func (e *engine) retain(ev event.Event) bool {
-	if ev.Seq > 0 {
-		e.kept = append(e.kept, ev)
-	}
-	return true
 }
 
 var errUsed = errors.New("runner: this stream was consumed already")

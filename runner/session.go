@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"sync"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
@@ -29,17 +30,17 @@ type Session struct {
 	name   string
 
 	mu   sync.Mutex
-	past *past // guarded by mu; nil: not known, or in use
+	last *snapshot // guarded by mu; nil if not known, or while a run uses the snapshot
 }
 
-// past is the state of a session's events up to a position.
-type past struct {
+// A snapshot is the state of a session after its last known event.
+type snapshot struct {
 	state  *loop.State
-	recent []event.Event // see engine.recent; not empty
+	recent []event.Event // see recorder.recent; not empty
 }
 
-// tail is a log that can read from a position.
-type tail interface {
+// A tailReader is a log that can read from a position on.
+type tailReader interface {
 	EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error]
 }
 
@@ -53,26 +54,27 @@ func sameEvent(a, b event.Event) bool {
 	return err == nil && bytes.Equal(one, other)
 }
 
-// known takes the kept state of the session. The holder may change the state.
-func (s *Session) known() *past {
+// takeSnapshot takes the snapshot of the session. The run of the caller may change the
+// state, so another run must not get the same snapshot.
+func (s *Session) takeSnapshot() *snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.past
-	s.past = nil
+	p := s.last
+	s.last = nil
 	return p
 }
 
-// learn keeps the state that a run has left. The caller no longer uses the engine.
-func (s *Session) learn(e *engine) {
-	e.acquire() // a function left behind may still hold the lock
-	defer e.release()
-	if len(e.recent) == 0 {
+// keepSnapshot keeps the state that a run has left, unless a later run was faster. The
+// caller no longer uses the recorder.
+func (s *Session) keepSnapshot(r *recorder) {
+	state, recent := r.handOver()
+	if len(recent) == 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.past == nil || s.past.state.Seq < e.state.Seq {
-		s.past = &past{e.state, e.recent}
+	if s.last == nil || s.last.state.Seq < state.Seq {
+		s.last = &snapshot{state, recent}
 	}
 }
 
@@ -89,12 +91,12 @@ func (r Runner) Session(name string) *Session {
 // paused run.
 type Input interface{ input() }
 
-type said []llm.Message
+type messagesInput []llm.Message
 
-func (said) input() {}
+func (messagesInput) input() {}
 
 // Say adds messages to the conversation.
-func Say(messages ...llm.Message) Input { return said(messages) }
+func Say(messages ...llm.Message) Input { return messagesInput(messages) }
 
 // Run runs an agent on the conversation so far and the input, like [Runner.Run].
 // Messages of the Result has the whole session.
@@ -118,12 +120,12 @@ func Say(messages ...llm.Message) Input { return said(messages) }
 // tools count.
 func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result, error) {
 	e := newEngine(s.runner, s.name, false)
-	e.retains = true
+	e.collector = new(collector)
 	err := s.open(ctx, e, func(ctx context.Context) error {
-		return e.execute(ctx, a, inputOf(in), e.retain)
+		return e.execute(ctx, a, inputOf(in), e.collector.add)
 	})
 	result := e.result()
-	s.learn(e)
+	s.keepSnapshot(e.recorder)
 	return result, err
 }
 
@@ -134,14 +136,14 @@ func (s *Session) Stream(ctx context.Context, a *agent.Agent, in ...Input) iter.
 		err := s.open(ctx, e, func(ctx context.Context) error {
 			return e.execute(ctx, a, inputOf(in), func(ev event.Event) bool { return yield(ev, nil) })
 		})
-		s.learn(e)
-		if err != nil && !e.left {
+		s.keepSnapshot(e.recorder)
+		if err != nil && !e.recorder.consumer.left {
 			yield(event.Event{}, err)
 		}
 	})
 }
 
-// input has the messages and decisions at the begin of a run.
+// An input has the messages and decisions at the begin of a run.
 type input struct {
 	messages  []llm.Message
 	decisions []decision
@@ -150,7 +152,7 @@ type input struct {
 func inputOf(all []Input) (in input) {
 	for _, i := range all {
 		switch i := i.(type) {
-		case said:
+		case messagesInput:
 			in.messages = append(in.messages, i...)
 		case decision:
 			in.decisions = append(in.decisions, i)
@@ -160,15 +162,15 @@ func inputOf(all []Input) (in input) {
 }
 
 // open calls do with the session's log open and its state in e. The context of do ends
-// when the log is lost.
+// when this process loses the log.
 func (s *Session) open(ctx context.Context, e *engine, do func(context.Context) error) (err error) {
 	if s.name == "" {
 		return errors.New("runner: the session has no name")
 	}
-	e.logger = e.baseLogger().With("session", s.name)
+	e.setLogger(e.baseLogger().With("session", s.name))
 	read, stop := opening.Bound(ctx, storeBound)
 	defer stop()
-	log, err := e.openLog(read, s.runner.Journal)
+	log, err := openLog(read, s.runner.Journal, s.name, func() *slog.Logger { return e.recorder.logger })
 	if err != nil {
 		return fmt.Errorf("runner: %w", whyStopped(ctx, read, err))
 	}
@@ -181,9 +183,9 @@ func (s *Session) open(ctx context.Context, e *engine, do func(context.Context) 
 			err = fmt.Errorf("runner: session %q: %w", s.name, cerr)
 		}
 	}()
-	e.log = log
+	e.recorder.log = log
 	opening.Progress(read)
-	if err := e.load(read, s.known()); err != nil {
+	if err := e.recorder.load(read, s.takeSnapshot()); err != nil {
 		return fmt.Errorf("runner: session %q: %w", s.name, whyStopped(ctx, read, err))
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -208,7 +210,7 @@ func (s *Session) Messages(ctx context.Context) ([]llm.Message, error) {
 	if err := s.open(ctx, e, func(context.Context) error { return nil }); err != nil {
 		return nil, err
 	}
-	defer s.learn(e)
+	defer s.keepSnapshot(e.recorder)
 	return e.result().Messages, nil
 }
 
@@ -219,6 +221,6 @@ func (s *Session) Pending(ctx context.Context) ([]Pending, error) {
 	if err := s.open(ctx, e, func(context.Context) error { return nil }); err != nil {
 		return nil, err
 	}
-	defer s.learn(e)
-	return e.pending(), nil
+	defer s.keepSnapshot(e.recorder)
+	return pendingCalls(s.name, e.recorder.snapshot()), nil
 }

@@ -90,7 +90,7 @@ func TestCarriedCalls(t *testing.T) {
 		event.RunFailed{Run: 1, Error: "cancelled"},
 		event.RunStarted{Run: 2, Agent: "a", ID: "second"},
 	)
-	start, ok := loop.Next(s.state, limits, s.isLive).(loop.Start)
+	start, ok := loop.Next(s.state, limits).(loop.Start)
 	require.True(t, ok)
 	require.Equal(t, calls[1].Ref, start.Calls[0].Ref)
 	for s.step(script()) {
@@ -108,7 +108,7 @@ func TestCutOffCallsNeverRun(t *testing.T) {
 	s.step(nil)
 	s.step(script("cutoff"))
 	s.apply(event.RunFailed{Run: 1, Error: "cancelled"}, event.RunStarted{Run: 2, Agent: "a"})
-	closing, ok := loop.Next(s.state, limits, s.isLive).(loop.Close)
+	closing, ok := loop.Next(s.state, limits).(loop.Close)
 	require.True(t, ok)
 	require.True(t, closing.Calls[0].CutOff)
 }
@@ -134,7 +134,7 @@ func TestDecisionsThatDoNotFit(t *testing.T) {
 		require.Error(t, s.state.Apply(event.Event{Seq: s.state.Seq + 1, Body: b}), "%T", b)
 		require.Equal(t, before, s.state)
 	}
-	require.Equal(t, s.state.Seq, s.state.Open()[0].Held, "the event that asked")
+	require.Equal(t, s.state.Seq, s.state.Open()[0].Seq, "the event that asked")
 	edited := event.ApprovalDecided{Call: ref, Hash: event.HashArguments("{}"), Approved: true, Arguments: `{"x":3}`}
 	s.apply(event.RunPaused{Run: 1, Calls: []event.CallRef{ref}}, edited)
 	require.Equal(t, `{"x":3}`, s.state.Open()[0].Arguments)
@@ -179,9 +179,9 @@ func TestNoPauseWithoutQuestion(t *testing.T) {
 	require.Error(t, s.state.Apply(event.Event{Seq: s.state.Seq + 1, Body: event.RunPaused{Run: 1}}))
 }
 
-// TestTried: a call that is to run again may have had its effect, unless its tool
+// TestMayHaveRun: a call that is to run again may have had its effect, unless its tool
 // knows that it did not.
-func TestTried(t *testing.T) {
+func TestMayHaveRun(t *testing.T) {
 	t.Parallel()
 	for by, want := range map[string]bool{"caller": true, "idempotent": true, "tool": false} {
 		s := newSession(t)
@@ -191,8 +191,8 @@ func TestTried(t *testing.T) {
 		}
 		c := s.state.Open()[0]
 		require.Equal(t, loop.Started, c.Status)
-		require.Equal(t, s.state.Seq, c.Held)
+		require.Equal(t, s.state.Seq, c.Seq)
 		s.apply(event.InDoubtDecided{Call: c.Ref, Decision: event.RunAgain, By: by})
-		require.Equal(t, want, s.state.Open()[0].Tried, by)
+		require.Equal(t, want, s.state.Open()[0].MayHaveRun, by)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// phase names the event that a run waits for.
+// A phase names the event that a run waits for.
 type phase int
 
 const (
@@ -30,88 +30,93 @@ const (
 // State is the sum of the events of a session so far. The zero State is a new
 // session. The fields are for reading; only Apply changes them.
 type State struct {
-	Seq  int64  // of the last event
-	Run  int    // the current or last run, from 1
-	ID   string // of the run, random
-	Turn int    // its turn that was prepared last, from 1
+	Seq  int64  // Seq of the last event
+	Run  int    // number of the current or last run, from 1
+	ID   string // random id of that run
+	Turn int    // number of the run's last prepared turn, from 1
 
 	Agent        string
 	Instructions string
-	Tools        []event.OfferedTool // of the last turn
-	ToolsAgent   string              // whose they were
-	Choice       llm.ToolChoice      // enforced for the answer of the last turn
-	// Chosen: the model made an allowed call since the caller's last message. A tool
-	// choice that forces a call is then not in force any more.
-	Chosen bool
-	// Messages is the history as every provider takes it: it only grows, open
-	// calls have no result in it yet, and arguments that are no JSON object
-	// stand as {}, or as what they were repaired to once the call starts.
+	Tools        []event.OfferedTool // tools of the last turn
+	ToolsAgent   string              // name of the agent that offered Tools
+	Choice       llm.ToolChoice      // tool choice that the runner enforces for the last turn
+	// ChoiceMet means that the model made an allowed call since the caller's last message.
+	// A tool choice that forces a call is then no longer in force.
+	ChoiceMet bool
+	// Messages is the history in the form that every provider accepts. The history only
+	// grows, and results enter together, when every call of the turn has its result.
+	// Arguments that are not a JSON object appear as {}, and as the repaired arguments
+	// once the call started.
 	Messages []llm.Message
-	// Calls are those of the last answer while one of them has no result.
+	// Calls are the calls of the last answer, until each has a result.
 	Calls []Call
-	Usage llm.Usage // of the run
+	Usage llm.Usage // sum over the turns of the run
 
-	// Of the last answer, whatever became of it:
+	// The last answer, of any class:
 	Text    string
 	Refusal string
 	Finish  llm.Finish
-	Verdict Verdict
+	Class   Class
 
-	phase    phase
-	before   phase  // that the run was paused in
-	open     int    // calls without a result
-	called   bool   // whether one of the turn's calls was right
-	unusable int    // consecutive answers that the model was asked to give again
-	invalid  int    // consecutive turns in which every call was rejected
-	limit    string // that was reached
-	max      int    // what it was then
+	phase      phase
+	pausedFrom phase  // phase in which the run paused
+	open       int    // number of calls without a result
+	validCall  bool   // at least one call of the turn was not rejected
+	unusable   int    // consecutive unusable answers
+	invalid    int    // consecutive turns in which every call was rejected
+	limit      string // name of the limit that ended the run
+	max        int    // bound of that limit
 }
 
-// Call is one tool call of the last answer.
+// Call is a tool call of the last answer.
 type Call struct {
 	Ref    event.CallRef
-	Call   llm.ToolCall // as the model wrote it
+	Call   llm.ToolCall // the call as the model wrote it
 	Status Status
-	RunID  string // of the run that made it
-	Turn   int    // of that run
-	// Arguments are the checked ones, once it was started or asked about.
+	RunID  string // id of the run whose model made the call
+	Turn   int    // turn of that run
+	// Arguments are the checked arguments. They are empty until the call was started or a
+	// person was asked about the call.
 	Arguments string
-	Repairs   []string // that led to Arguments
-	// Fingerprint is that of the tool that was offered, or that was asked about;
-	// empty: it is not known.
+	Repairs   []string // changes that made Arguments of the model's text
+	// Fingerprint identifies the definition of the tool that was offered, or that a person
+	// was asked about. Empty means that the fingerprint is unknown.
 	Fingerprint string
-	Edited      bool // Arguments are a person's
-	Decided     bool // a person has let it run
-	CutOff      bool // its answer was cut off: it must not run
-	Barred      bool // the tool choice of its turn forbids it: it must not run
-	// Held is the Seq of the event that asked about it or started it last.
-	Held int64
-	// Tried: it was in doubt and is to run again. It may have had its effect.
-	Tried  bool
-	result llm.ToolResult
+	Edited      bool // a person wrote Arguments
+	Decided     bool // a person allowed the call to run
+	CutOff      bool // the answer was cut off, so the call must not run
+	Forbidden   bool // the tool choice of the turn forbids the call, so the call must not run
+	// Seq is the Seq of the last event that asked about the call or started the call.
+	Seq int64
+	// MayHaveRun means that the call was in doubt before the decision to run the call
+	// again, and that nobody ruled out an effect of the earlier attempt.
+	MayHaveRun bool
+	result     llm.ToolResult
 }
 
-// able reports whether the call may start.
-func (c *Call) able() bool { return c.Status == Proposed || c.Status == Cleared }
+// canStart reports whether the call is waiting for its start.
+func (c *Call) canStart() bool { return c.Status == Proposed || c.Status == Cleared }
 
-// Waits reports whether the call waits for a decision, if nobody runs it.
+// Waits reports whether the call waits for a decision, provided that no process is
+// running the call.
 func (c *Call) Waits() bool { return c.Status == Asked || c.Status == Started }
 
-// Status is how far a call has come.
+// Status is the progress of a call.
 type Status int
 
-// The stations of a call.
+// The statuses, in the usual order.
 const (
-	Proposed Status = iota
-	Asked           // it waits for approval
-	Cleared         // approved, or to be run again: it may start
-	Started
-	Finished
+	Proposed Status = iota // the model made the call
+	Asked                  // the call waits for approval
+	Cleared                // a decision allows the call to start, or to run again
+	Started                // the function may have begun; in doubt if no process is running the call
+	Finished               // the call has a result
 )
 
 // Apply applies an event. An event that cannot follow the state is an error and
-// changes nothing. Ephemeral events must not be applied. The state keeps the
-// messages of the event, so nobody may change the messages.
+// changes nothing, so a damaged journal is never half applied. Ephemeral events must not
+// be applied. The state keeps the messages of the event, so nobody may change the
+// messages.
 func (s *State) Apply(e event.Event) error {
 	if e.Seq != s.Seq+1 {
 		return fmt.Errorf("loop: event %d follows event %d", e.Seq, s.Seq)
@@ -171,7 +176,7 @@ func (s *State) runStarted(b event.RunStarted) error {
 	}
 	s.Run, s.ID, s.Agent, s.Turn, s.phase = b.Run, b.ID, b.Agent, 0, opening
 	s.Usage, s.Text, s.Refusal, s.Finish = llm.Usage{}, "", "", llm.Finish{}
-	s.Verdict, s.unusable, s.invalid, s.limit, s.max = RunCalls, 0, 0, "", 0
+	s.Class, s.unusable, s.invalid, s.limit, s.max = RunCalls, 0, 0, "", 0
 	return nil
 }
 
@@ -179,15 +184,15 @@ func (s *State) userMessaged(b event.UserMessaged) error {
 	if s.phase != opening || s.open > 0 {
 		return errOrder
 	}
-	// What a caller brings along may hold arguments that are JSON and no object: the
-	// Responses API takes them, and the client of Chat Completions sends {} instead.
+	// In the caller's own messages, arguments may be any JSON: the Responses API accepts
+	// such arguments, and the client of Chat Completions sends {} instead.
 	s.Messages = append(s.Messages, withArguments(b.Message, func(text string) bool { return json.Valid([]byte(text)) }))
-	s.Chosen = false
+	s.ChoiceMet = false
 	return nil
 }
 
-// turnPrepared may come again for a turn without an answer: the process died,
-// and the next process has different instructions or tools.
+// turnPrepared may come again for a turn without an answer: the process died, and the
+// next process has other instructions or tools.
 func (s *State) turnPrepared(b event.TurnPrepared) error {
 	next := (s.phase == opening || s.phase == ready) && s.open == 0 && s.limit == "" && b.Turn == s.Turn+1
 	again := s.phase == prepared && b.Turn == s.Turn
@@ -209,13 +214,13 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 	if s.phase != prepared || b.Turn != s.Turn {
 		return errOrder
 	}
-	s.Verdict = Decide(b.Message, b.Finish, s.Choice)
+	s.Class = Classify(b.Message, b.Finish, s.Choice)
 	s.Text, s.Refusal, s.Finish = b.Message.Text(), b.Message.Refusal(), b.Finish
 	s.Usage = s.Usage.Add(b.Usage)
-	if s.Verdict == RunCalls {
+	if s.Class == RunCalls {
 		s.unusable = 0
 	}
-	switch s.Verdict {
+	switch s.Class {
 	case RunCalls, CutOff:
 		s.Messages = append(s.Messages, withArguments(b.Message, isObject))
 		s.openCalls(b.Message)
@@ -230,7 +235,7 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 	case Short:
 		s.keepText(b.Message)
 		s.phase = failing
-	default: // Filtered, Refused, Broken: the next run does not see it
+	default: // Filtered, Refused, Broken: providers may refuse such an answer in the next request
 		s.phase = failing
 	}
 	return nil
@@ -250,14 +255,14 @@ func (s *State) openCalls(m llm.Message) {
 	for i, c := range calls {
 		s.Calls[i] = Call{
 			Ref: event.NewCallRef(s.Run, s.Turn, i), Call: c, RunID: s.ID, Turn: s.Turn, Fingerprint: s.fingerprint(c.Name),
-			CutOff: s.Verdict == CutOff, Barred: !permits(s.Choice, c.Name),
+			CutOff: s.Class == CutOff, Forbidden: !permits(s.Choice, c.Name),
 		}
-		s.Chosen = s.Chosen || !s.Calls[i].CutOff && !s.Calls[i].Barred
+		s.ChoiceMet = s.ChoiceMet || !s.Calls[i].CutOff && !s.Calls[i].Forbidden
 	}
-	s.open, s.called = len(calls), false
+	s.open, s.validCall = len(calls), false
 }
 
-// fingerprint is that of a tool which the turn offered.
+// fingerprint returns the fingerprint of a tool that the turn offered.
 func (s *State) fingerprint(name string) string {
 	for _, t := range s.Tools {
 		if t.Name == name {
@@ -269,10 +274,10 @@ func (s *State) fingerprint(name string) string {
 
 func (s *State) callStarted(b event.ToolCallStarted) error {
 	c := s.call(b.Call)
-	if c == nil || !s.actable() || !c.able() {
+	if c == nil || !s.callsCanChange() || !c.canStart() {
 		return errOrder
 	}
-	c.Status, c.Arguments, c.Repairs, c.Held = Started, b.Arguments, b.Repairs, s.Seq+1
+	c.Status, c.Arguments, c.Repairs, c.Seq = Started, b.Arguments, b.Repairs, s.Seq+1
 	if !isObject(c.Call.Arguments) && !c.Edited {
 		s.showRepaired(c)
 	}
@@ -290,7 +295,7 @@ func (s *State) showRepaired(c *Call) {
 		return
 	}
 	m := &s.Messages[at]
-	m.Parts = slices.Clone(m.Parts) // others may hold the message as it was
+	m.Parts = slices.Clone(m.Parts) // the event and earlier requests share the old parts
 	n := slices.IndexFunc(s.Calls, func(other Call) bool { return other.Ref == c.Ref })
 	for i, p := range m.Parts {
 		call, ok := p.(llm.ToolCall)
@@ -305,17 +310,18 @@ func (s *State) showRepaired(c *Call) {
 	}
 }
 
-// actable tells the phases in which calls move.
-func (s *State) actable() bool { return s.phase == acting || s.phase == opening }
+// callsCanChange reports whether events about calls may come now. In the phase opening,
+// the calls belong to an earlier run.
+func (s *State) callsCanChange() bool { return s.phase == acting || s.phase == opening }
 
 func (s *State) approvalAsked(b event.ApprovalAsked) error {
 	c := s.call(b.Call)
-	if c == nil || !s.actable() || !c.able() {
+	if c == nil || !s.callsCanChange() || !c.canStart() {
 		return errOrder
 	}
 	c.Edited = c.Edited && c.Arguments == b.Arguments
 	c.Status, c.Arguments, c.Repairs, c.Fingerprint = Asked, b.Arguments, b.Repairs, b.Fingerprint
-	c.Held = s.Seq + 1
+	c.Seq = s.Seq + 1
 	return nil
 }
 
@@ -352,46 +358,50 @@ func (s *State) inDoubtDecided(b event.InDoubtDecided) error {
 	case b.By == "runner":
 		c.takeBack()
 	default:
-		c.Status, c.Tried = Cleared, b.By != "tool" // which knows that it did not happen
+		// Only the tool can know that the effect did not happen. A person who says "run
+		// again" accepts a second effect under the same key.
+		c.Status, c.MayHaveRun = Cleared, b.By != "tool"
 		c.Decided = c.Decided || b.By == "caller"
 	}
 	return nil
 }
 
-// takeBack undoes the start of a call. Its function was not called.
+// takeBack undoes the start of a call whose function did not begin. The call returns to
+// the status before its start, which decides about the next check: a Cleared call runs
+// unchanged, a Proposed call is checked again.
 func (c *Call) takeBack() {
 	c.Status = Proposed
-	if c.Decided || c.Tried { // a call without a decision is checked again
+	if c.Decided || c.MayHaveRun {
 		c.Status = Cleared
 	}
 }
 
-// resume goes on after a pause, and reports whether calls can move now.
+// resume ends a pause, and reports whether events about calls may come now.
 func (s *State) resume() bool {
 	if s.phase == paused {
-		s.phase = s.before
+		s.phase = s.pausedFrom
 	}
-	return s.actable()
+	return s.callsCanChange()
 }
 
-// runPaused needs a call that waits for a decision. A call before it that can begin
-// would wait for ever.
+// runPaused needs a call that waits for a decision. The first open call must not be able
+// to start, because no decision would ever start that call.
 func (s *State) runPaused(b event.RunPaused) error {
 	first := slices.IndexFunc(s.Calls, func(c Call) bool { return c.Status != Finished })
-	if !s.actable() || first < 0 || b.Run != s.Run || s.Calls[first].able() {
+	if !s.callsCanChange() || first < 0 || b.Run != s.Run || s.Calls[first].canStart() {
 		return errOrder
 	}
-	s.before, s.phase = s.phase, paused
+	s.pausedFrom, s.phase = s.phase, paused
 	return nil
 }
 
 func (s *State) callFinished(b event.ToolCallFinished) error {
 	c := s.call(b.Call)
-	if c == nil || c.Status == Finished || !s.actable() {
+	if c == nil || c.Status == Finished || !s.callsCanChange() {
 		return errOrder
 	}
 	c.Status, c.result = Finished, b.Result
-	s.called = s.called || !b.Rejected
+	s.validCall = s.validCall || !b.Rejected
 	if s.open--; s.open == 0 {
 		s.turnDone()
 	}
@@ -404,14 +414,14 @@ func (s *State) turnDone() {
 		s.Messages = append(s.Messages, resultMessage(&s.Calls[i]))
 	}
 	s.Calls = nil
-	if s.phase != acting {
+	if s.phase != acting { // calls of an earlier run: their turn counted there
 		return
 	}
 	s.phase = ready
 	switch {
-	case s.Verdict == CutOff:
+	case s.Class == CutOff:
 		s.unusable++
-	case s.called:
+	case s.validCall:
 		s.invalid = 0
 	default:
 		s.invalid++
@@ -420,7 +430,7 @@ func (s *State) turnDone() {
 
 func resultMessage(c *Call) llm.Message {
 	r := c.result
-	r.CallID = c.Call.ID // what pairs call and result is not left to who wrote the result
+	r.CallID = c.Call.ID // an event with another id would break the pairs of the history
 	if r.Name == "" {
 		r.Name = c.Call.Name
 	}
@@ -452,7 +462,7 @@ func (s *State) runEnded(run int, allowed bool) error {
 	return nil
 }
 
-// call finds a call by its position, which is the end of its reference.
+// call finds a call by the position at the end of its reference.
 func (s *State) call(ref event.CallRef) *Call {
 	_, pos, _ := strings.Cut(string(ref), ".c")
 	i, err := strconv.Atoi(pos)
@@ -462,8 +472,8 @@ func (s *State) call(ref event.CallRef) *Call {
 	return &s.Calls[i]
 }
 
-// Waiting reports whether the conversation needs an answer of the model, once
-// its open calls are closed.
+// Waiting reports whether the conversation needs an answer of the model after its open
+// calls are closed.
 func (s *State) Waiting() bool {
 	if len(s.Calls) > 0 {
 		return true
@@ -492,8 +502,17 @@ func (s *State) Open() []Call {
 	return open
 }
 
-// History returns the history in the form that providers accept, at any moment:
-// placeholder makes the results of open calls. The caller owns the slice.
+// Snapshot returns a copy of the state for reading. Later events do not change the copy,
+// with one exception: a start can repair arguments in its Messages.
+func (s *State) Snapshot() State {
+	c := *s
+	c.Calls = slices.Clone(s.Calls)
+	c.Messages = s.Messages[:len(s.Messages):len(s.Messages)] // an append to the copy must not reach s
+	return c
+}
+
+// History returns the history in the form that providers accept, at any time between two
+// events. placeholder makes the results of open calls. The caller owns the slice.
 func (s *State) History(placeholder func(Call) llm.ToolResult) []llm.Message {
 	h := slices.Clone(s.Messages)
 	for i := range s.Calls {
@@ -506,8 +525,8 @@ func (s *State) History(placeholder func(Call) llm.ToolResult) []llm.Message {
 	return h
 }
 
-// withArguments returns m with {} in place of bad arguments, because providers
-// would refuse every later request with bad arguments.
+// withArguments returns m with {} in place of bad arguments. Providers would refuse every
+// later request with bad arguments.
 func withArguments(m llm.Message, good func(string) bool) llm.Message {
 	valid := func(p llm.Part) bool {
 		c, ok := p.(llm.ToolCall)

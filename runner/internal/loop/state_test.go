@@ -108,7 +108,7 @@ func TestEveryFailure(t *testing.T) {
 				continue
 			}
 			s.apply(event.RunFailed{Run: s.state.Run, Error: "planted"})
-			require.Equal(t, loop.Idle{}, loop.Next(s.state, limits, s.isLive))
+			require.Equal(t, loop.Idle{}, loop.Next(s.state, limits))
 			requireValid(t, s.state.History(placeholder))
 			s.run(script())
 			requireValid(t, s.state.Messages)
@@ -144,9 +144,9 @@ func TestEveryFailureGoesOn(t *testing.T) {
 						s.apply(event.InDoubtDecided{Call: c.Ref, Decision: event.RunAgain, By: "runner"})
 					}
 				}
-				chosen := s.state.Chosen
+				chosen := s.state.ChoiceMet
 				s.apply(event.RunFailed{Run: s.state.Run, Error: "planted"}, event.RunStarted{Run: s.state.Run + 1, Agent: "a"})
-				require.Equal(t, chosen, s.state.Chosen, "nobody said anything new")
+				require.Equal(t, chosen, s.state.ChoiceMet, "nobody said anything new")
 				for s.step(script()) {
 				}
 				for ref := range s.ran {
@@ -154,7 +154,7 @@ func TestEveryFailureGoesOn(t *testing.T) {
 					delete(began, ref)
 				}
 				for ref := range began {
-					require.True(t, way.reject || barredOrCut(s.events, ref), "%v cut after %d: %s did not run", names, cut, ref)
+					require.True(t, way.reject || forbiddenOrCut(s.events, ref), "%v cut after %d: %s did not run", names, cut, ref)
 				}
 				requireValid(t, s.state.Messages)
 				if cut%5 == i%5 { // the other walks replay each one
@@ -165,8 +165,8 @@ func TestEveryFailureGoesOn(t *testing.T) {
 	}
 }
 
-// barredOrCut reports whether a call was closed.
-func barredOrCut(events []event.Event, ref event.CallRef) bool {
+// forbiddenOrCut reports whether a call was closed.
+func forbiddenOrCut(events []event.Event, ref event.CallRef) bool {
 	return slices.ContainsFunc(bodies(events), func(b event.Body) bool {
 		f, ok := b.(event.ToolCallFinished)
 		return ok && f.Call == ref && f.Result.Text() == "closed"
@@ -288,8 +288,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestInDoubt: a call that started and that nobody is running is put to a
-// decision, not run again and not waited for.
+// TestInDoubt: a started call without a result needs a decision, and does not run again.
 func TestInDoubt(t *testing.T) {
 	t.Parallel()
 	s := newSession(t)
@@ -297,10 +296,9 @@ func TestInDoubt(t *testing.T) {
 	for range 3 {
 		s.step(script("call"))
 	}
-	require.Equal(t, loop.Wait{}, loop.Next(s.state, limits, s.isLive))
-	settle, ok := loop.Next(replay(t, s.events), limits, nil).(loop.Settle)
+	doubt, ok := loop.Next(replay(t, s.events), limits).(loop.Decide)
 	require.True(t, ok)
-	require.Equal(t, loop.Started, settle.Calls[0].Status)
+	require.Equal(t, loop.Started, doubt.Calls[0].Status)
 }
 
 // TestNextSharesNothing: what Next returned stays as it was.
@@ -310,7 +308,7 @@ func TestNextSharesNothing(t *testing.T) {
 	s.begin()
 	s.step(nil)
 	s.step(script("calls"))
-	start := loop.Next(s.state, limits, s.isLive).(loop.Start)
+	start := loop.Next(s.state, limits).(loop.Start)
 	before := slices.Clone(start.Calls)
 	s.step(nil)
 	s.finishLive()
@@ -322,13 +320,13 @@ func TestSecondChances(t *testing.T) {
 	t.Parallel()
 	s := newSession(t)
 	s.run(script("cutoff", "call", "cutoff"))
-	require.Equal(t, loop.Final, s.state.Verdict)
+	require.Equal(t, loop.Final, s.state.Class)
 	require.Equal(t, 4, s.state.Turn)
 
 	s.run(script("cutoff", "cutoff"))
-	require.Equal(t, loop.CutOff, s.state.Verdict)
+	require.Equal(t, loop.CutOff, s.state.Class)
 	s.run(script("cutoff")) // and again in another run
-	require.Equal(t, loop.Final, s.state.Verdict)
+	require.Equal(t, loop.Final, s.state.Class)
 }
 
 // TestPairing: a result answers the call that it is for, whatever it says.
@@ -409,7 +407,7 @@ func TestChoiceIsHeld(t *testing.T) {
 				s.state = replay(t, s.events) // each step is another process's
 				if closing, ok := s.next().(loop.Close); ok {
 					for _, c := range closing.Calls {
-						if c.Barred {
+						if c.Forbidden {
 							barred = append(barred, c.Ref)
 						}
 					}

@@ -3,6 +3,7 @@ package loop_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -65,7 +66,7 @@ type session struct {
 
 // inForce is the choice of the next turn: a forced call ends the force.
 func (s *session) inForce() llm.ToolChoice {
-	if loop.Forced(s.choice) && s.state.Chosen {
+	if loop.Forced(s.choice) && s.state.ChoiceMet {
 		return ""
 	}
 	return s.choice
@@ -74,7 +75,7 @@ func (s *session) inForce() llm.ToolChoice {
 func (s *session) next() loop.Action {
 	lim := limits
 	lim.Serial = s.serial
-	return loop.Next(s.state, lim, s.isLive)
+	return loop.Next(s.state, lim)
 }
 
 func newSession(t *testing.T) *session {
@@ -105,37 +106,37 @@ func finished(c loop.Call, text string) event.ToolCallFinished {
 	}}
 }
 
-func (s *session) isLive(ref event.CallRef) bool { return s.live[ref] }
-
 // step does one action; false says that the run is over.
 func (s *session) step(next func() event.ModelAnswered) bool {
 	s.t.Helper()
+	if s.hasLive() { // as an engine, which waits for its calls before the next action
+		s.finishLive()
+		return true
+	}
 	switch a := s.next().(type) {
 	case loop.Idle:
 		return false
 	case loop.Prepare:
 		s.apply(event.TurnPrepared{Turn: a.Turn, Agent: "a", Tools: toolsOf(a.Turn), ToolChoice: s.inForce()})
-	case loop.Ask:
+	case loop.Generate:
 		b := next()
 		b.Turn = a.Turn
 		s.apply(b)
 	case loop.Start:
 		s.start(a.Calls)
-	case loop.Wait:
-		s.finishLive()
 	case loop.Close:
 		for _, c := range a.Calls {
-			require.True(s.t, c.CutOff || c.Barred)
+			require.True(s.t, c.CutOff || c.Forbidden)
 			b := finished(c, "closed")
-			b.Rejected = c.Barred
+			b.Rejected = c.Forbidden
 			s.apply(b)
 		}
-	case loop.Settle:
-		s.settle(a.Calls)
+	case loop.Decide:
+		s.pauseAndDecide(a.Calls)
 	case loop.Reject:
 		s.apply(event.OutputRejected{Turn: a.Turn, Reason: a.Reason.String(), Message: a.Message})
-	case loop.Limit:
-		s.apply(event.LimitReached{Limit: a.Name, Max: a.Max})
+	case loop.StopAtLimit:
+		s.apply(event.LimitReached{Limit: a.Limit, Max: a.Max})
 	case loop.Finish:
 		s.apply(event.RunFinished{Run: s.state.Run})
 	case loop.Fail:
@@ -162,7 +163,7 @@ func (s *session) start(calls []loop.Call) {
 		require.Equal(s.t, s.state.Open()[0], calls[0], "none before it is open")
 	}
 	for _, c := range calls {
-		require.False(s.t, c.CutOff || c.Barred, "%s must not run", c.Ref)
+		require.False(s.t, c.CutOff || c.Forbidden, "%s must not run", c.Ref)
 		if s.reject {
 			b := finished(c, "rejected")
 			b.Rejected = true
@@ -179,8 +180,8 @@ func (s *session) start(calls []loop.Call) {
 	}
 }
 
-// settle pauses, and decides about one call after the other.
-func (s *session) settle(calls []loop.Call) {
+// pauseAndDecide pauses the run, and decides about one call after the other.
+func (s *session) pauseAndDecide(calls []loop.Call) {
 	s.t.Helper()
 	refs := make([]event.CallRef, len(calls))
 	for i, c := range calls {
@@ -208,6 +209,10 @@ func (s *session) decide(c loop.Call) {
 	if s.deny {
 		s.apply(finished(c, "denied"))
 	}
+}
+
+func (s *session) hasLive() bool {
+	return slices.ContainsFunc(s.state.Open(), func(c loop.Call) bool { return c.Status == loop.Started && s.live[c.Ref] })
 }
 
 func (s *session) finishLive() {

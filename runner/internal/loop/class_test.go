@@ -9,8 +9,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 )
 
-// TestDecide is the decision table of docs/decisions/loop.md.
-func TestDecide(t *testing.T) {
+// TestClassify is the decision table of docs/decisions/loop.md.
+func TestClassify(t *testing.T) {
 	t.Parallel()
 	call := llm.ToolCall{ID: "c1", Name: "f", Arguments: "{}"}
 	calls := llm.Assistant("", call)
@@ -26,7 +26,7 @@ func TestDecide(t *testing.T) {
 		name        string
 		message     llm.Message
 		raw, native string
-		want        loop.Verdict
+		want        loop.Class
 	}{
 		{"calls, tool_calls", calls, "tool_calls", "", loop.RunCalls},
 		{"calls, stop", calls, "stop", "", loop.RunCalls},
@@ -77,7 +77,7 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, tt.want, loop.Decide(tt.message, llm.FinishOf(tt.raw, tt.native), ""))
+			require.Equal(t, tt.want, loop.Classify(tt.message, llm.FinishOf(tt.raw, tt.native), ""))
 		})
 	}
 }
@@ -93,7 +93,7 @@ func TestDecideByChoice(t *testing.T) {
 		message llm.Message
 		raw     string
 		choice  llm.ToolChoice
-		want    loop.Verdict
+		want    loop.Class
 	}{
 		{"text, required", text, "stop", llm.ToolRequired, loop.NoCall},
 		{"text, named", text, "stop", llm.ToolNamed("f"), loop.NoCall},
@@ -112,7 +112,7 @@ func TestDecideByChoice(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, tt.want, loop.Decide(tt.message, llm.FinishOf(tt.raw, ""), tt.choice))
+			require.Equal(t, tt.want, loop.Classify(tt.message, llm.FinishOf(tt.raw, ""), tt.choice))
 		})
 	}
 }

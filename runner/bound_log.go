@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -13,10 +14,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// storeBound is how long a journal may take for one thing; when a session is opened,
-// for each step that it makes: that a session is large, or that others are opened at
-// the same time, is no fault of the store. An append is not cut short by the end of the
-// run, since what happened is worth recording then, too.
+// storeBound is the time of a journal for one operation, and for each step of opening a
+// session: a large session, and other sessions that open at the same time, are not the
+// fault of the store. The end of the run does not cut an append short.
 const storeBound = 30 * time.Second
 
 // readAtOnce bounds the events of one batch.
@@ -27,71 +27,72 @@ const readAtOnce = 256
 // nobody knows whether the method added events. It closes the log when the method
 // returns.
 type boundLog struct {
-	journal.Log
-	engine *engine
+	log    journal.Log
+	logger func() *slog.Logger // the logger changes when the run begins
 
 	mu   sync.Mutex
-	lost error           // the reason not to use the log any more
-	late <-chan struct{} // closed when the abandoned method returns
+	lost error           // guarded by mu: the reason not to use the log any more
+	late <-chan struct{} // guarded by mu: closed when the abandoned method returns
 }
 
-type none = struct{}
-
-// openLog opens the session's log. It closes a log that comes too late.
-func (e *engine) openLog(ctx context.Context, j journal.Journal) (journal.Log, error) {
-	r := invoke.Apart(ctx, func(context.Context, here) (journal.Log, error) {
-		return j.Open(ctx, e.session) // with ctx itself: the inner context ends with this call
+// openLog opens a session's log. It closes a log that comes too late.
+func openLog(ctx context.Context, j journal.Journal, session string, logger func() *slog.Logger) (journal.Log, error) {
+	r := invoke.Apart(ctx, func(context.Context, onCaller) (journal.Log, error) {
+		return j.Open(ctx, session) // with ctx itself: the inner context ends with this call
 	})
 	if r.Left {
-		go func() { // it ends when Open returns
+		go func() { // ends when Open returns
 			if late := <-r.Late; late.Err == nil && late.Value != nil {
-				_ = late.Value.Close() // the caller is gone
+				_ = late.Value.Close() // the caller of Open is gone
 			}
 		}()
-		return nil, e.hung(ctx, "Open")
+		return nil, hung(ctx, logger(), "Open")
 	}
 	r.Resume()
 	if r.Err != nil {
 		return nil, r.Err
 	}
-	bound := &boundLog{Log: r.Value, engine: e}
-	if t, ok := r.Value.(tail); ok {
-		return &boundTail{bound, t}, nil
+	bound := &boundLog{log: r.Value, logger: logger}
+	if t, ok := r.Value.(tailReader); ok {
+		return &boundTail{boundLog: bound, tail: t}, nil
 	}
 	return bound, nil
 }
 
-// hung is the error for a method of the journal that was left behind.
-func (e *engine) hung(ctx context.Context, what string) error {
-	e.logger.Warn("journal left behind: it ignores its context", "in", what)
-	return fmt.Errorf("the journal did not return from %s: %w", what, causeOf(ctx))
+// hung returns the error for a method of the journal that was left behind.
+func hung(ctx context.Context, logger *slog.Logger, method string) error {
+	logger.Warn("journal left behind: it ignores its context", "in", method)
+	return fmt.Errorf("the journal did not return from %s: %w", method, causeOf(ctx))
 }
 
-// ask calls f, which calls one method of the log.
-func (l *boundLog) ask(ctx context.Context, what string, f func(context.Context, here) error) error {
-	if err := l.gone(); err != nil {
+// Context returns the context of the log.
+func (l *boundLog) Context() context.Context { return l.log.Context() }
+
+// call calls f, which calls one method of the log.
+func (l *boundLog) call(ctx context.Context, method string, f func(context.Context, onCaller) error) error {
+	if err := l.lostReason(); err != nil {
 		return err
 	}
-	r := invoke.Apart(ctx, func(ctx context.Context, h here) (none, error) { return none{}, f(ctx, h) })
+	r := invoke.Apart(ctx, func(ctx context.Context, c onCaller) (struct{}, error) { return struct{}{}, f(ctx, c) })
 	if r.Left {
-		return l.lose(l.engine.hung(ctx, what), r.Late)
+		return l.lose(hung(ctx, l.logger(), method), r.Late)
 	}
 	r.Resume()
 	return r.Err
 }
 
-func (l *boundLog) gone() error {
+func (l *boundLog) lostReason() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lost
 }
 
-func (l *boundLog) lose(err error, late <-chan invoke.Return[none]) error {
+func (l *boundLog) lose(err error, late <-chan invoke.Return[struct{}]) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.lost == nil {
 		returned := make(chan struct{})
-		go func() { // it ends when the method returns
+		go func() { // ends when the method returns
 			<-late
 			close(returned)
 		}()
@@ -102,18 +103,19 @@ func (l *boundLog) lose(err error, late <-chan invoke.Return[none]) error {
 
 // Append calls Append of the log.
 func (l *boundLog) Append(ctx context.Context, sync bool, events ...event.Event) error {
-	return l.ask(ctx, "Append", func(ctx context.Context, _ here) error { return l.Log.Append(ctx, sync, events...) })
+	return l.call(ctx, "Append", func(ctx context.Context, _ onCaller) error { return l.log.Append(ctx, sync, events...) })
 }
 
 // Events yields the events of the log.
 func (l *boundLog) Events(ctx context.Context) iter.Seq2[event.Event, error] {
-	return l.read(ctx, "Events", l.Log.Events)
+	return l.read(ctx, "Events", l.log.Events)
 }
 
-// A boundTail is a boundLog that can read from a position on.
+// A boundTail is a boundLog that can read from a position on. It embeds the boundLog to
+// have the methods of a journal.Log.
 type boundTail struct {
 	*boundLog
-	tail tail
+	tail tailReader
 }
 
 // EventsAfter yields the events of the log after a position.
@@ -123,14 +125,14 @@ func (l *boundTail) EventsAfter(ctx context.Context, after int64) iter.Seq2[even
 
 // read yields events. It hands them to the caller's goroutine in batches: one switch
 // of goroutines for each event costs more.
-func (l *boundLog) read(ctx context.Context, what string, events func(context.Context) iter.Seq2[event.Event, error]) iter.Seq2[event.Event, error] {
+func (l *boundLog) read(ctx context.Context, method string, events func(context.Context) iter.Seq2[event.Event, error]) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		more := true
-		err := l.ask(ctx, what, func(ctx context.Context, h here) error {
+		err := l.call(ctx, method, func(ctx context.Context, call onCaller) error {
 			var batch []event.Event
 			size := 1 // a caller may stop after the first event
 			flush := func() {
-				h(func() {
+				call(func() {
 					for _, ev := range batch {
 						more = more && yield(ev, nil)
 					}
@@ -165,13 +167,13 @@ func (l *boundLog) Close() error {
 	late := l.late
 	l.mu.Unlock()
 	if late != nil {
-		go func() { // it ends when the method returns
+		go func() { // ends when the method returns
 			<-late
-			_ = l.Log.Close() // the run already reported the method
+			_ = l.log.Close() // the run already reported the method
 		}()
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeBound)
 	defer cancel()
-	return l.ask(ctx, "Close", func(context.Context, here) error { return l.Log.Close() })
+	return l.call(ctx, "Close", func(context.Context, onCaller) error { return l.log.Close() })
 }

@@ -1,0 +1,124 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-916e8f6a/toolloop/internal/invoke"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// An admission is the outcome of the checks before a call runs.
+type admission struct {
+	job           job
+	repairs       []string
+	needsApproval bool
+	err           error // the call cannot run
+}
+
+// admit checks the calls. It returns the jobs that may run, and the events of all calls:
+// the starts of the jobs, the questions about calls that need approval, and the ends of
+// calls that cannot run. The caller records the events in one append, before the first
+// job begins.
+func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]job, []event.Body) {
+	var jobs []job
+	var bodies []event.Body
+	for _, a := range e.checkCalls(ctx, calls) {
+		c, args := a.job.call, string(a.job.args)
+		switch {
+		case e.isBuiltin(c):
+			bodies = append(bodies, builtinResult(c))
+		case a.err != nil:
+			e.invoker.logPanic(c, invoke.Error(a.err))
+			bodies = append(bodies, e.redactor.failure(c, invoke.Error(a.err)))
+		case a.needsApproval:
+			bodies = append(bodies, event.ApprovalAsked{
+				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Repairs: a.repairs, Fingerprint: a.job.tool.Fingerprint(),
+				Arguments: args, Hash: event.HashArguments(args),
+			})
+		default:
+			jobs = append(jobs, a.job)
+			bodies = append(bodies, event.ToolCallStarted{
+				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Arguments: args, Repairs: a.repairs,
+			})
+		}
+	}
+	return jobs, bodies
+}
+
+// checkCalls checks the calls, and asks their approval policies at the same time, so a
+// policy that hangs delays no other policy.
+func (e *engine) checkCalls(ctx context.Context, calls []loop.Call) []admission {
+	all := make([]admission, len(calls))
+	var policies errgroup.Group
+	for i, c := range calls {
+		a := &all[i]
+		a.job.call = c
+		a.job.tool, a.job.args, a.repairs, a.err = e.checkCall(ctx, c)
+		switch {
+		case a.err != nil && c.MayHaveRun:
+			// "Rejected" would tell the model that nothing happened. The earlier attempt may
+			// have had its effect.
+			a.err = tool.Fail(tool.OutcomeUnknown, "", a.err)
+			continue
+		case a.err != nil:
+			continue
+		case c.Status == loop.Cleared && string(a.job.args) == c.Arguments:
+			a.repairs = c.Repairs // the text of the model was repaired, not the cleared arguments
+		}
+		switch {
+		case hasChanged(c, a.job):
+			a.needsApproval = true
+		case !c.Decided && a.job.tool.AsksApproval():
+			policies.Go(func() error {
+				a.needsApproval = e.invoker.needsApproval(ctx, a.job.tool, c, a.job.args)
+				return nil
+			})
+		}
+	}
+	_ = policies.Wait() // no policy returns an error: an error means yes
+	return all
+}
+
+// checkCall finds the tool of a call and checks the arguments: the model's text, or the
+// arguments that somebody decided about.
+func (e *engine) checkCall(ctx context.Context, c loop.Call) (tool.Tool, json.RawMessage, []string, error) {
+	t, ok := e.offer.tools[c.Call.Name]
+	if !ok {
+		return t, nil, nil, tool.Unknown(c.Call.Name, e.offer.names()...)
+	}
+	written := c.Call.Arguments
+	if c.Status == loop.Cleared {
+		written = c.Arguments
+	}
+	args, repairs, err := e.invoker.parse(ctx, t, written)
+	return t, args, repairs, err
+}
+
+// hasChanged reports whether the tool or the arguments of a cleared call changed since
+// the decision. A cleared call runs unchanged, or needs a new approval.
+func hasChanged(c loop.Call, j job) bool {
+	return c.Status == loop.Cleared &&
+		(string(j.args) != c.Arguments || c.Fingerprint != "" && c.Fingerprint != j.tool.Fingerprint())
+}
+
+// isBuiltin reports whether the call is for a hosted tool of the type
+// "builtin_function", as at Kimi: the provider runs the tool when the provider
+// gets the arguments back as the result. No function of the program is meant.
+func (e *engine) isBuiltin(c loop.Call) bool {
+	if _, ours := e.offer.tools[c.Call.Name]; ours {
+		return false
+	}
+	return slices.ContainsFunc(e.agent.Settings.HostedTools, func(raw json.RawMessage) bool {
+		var t struct {
+			Type     string
+			Function struct{ Name string }
+		}
+		return json.Unmarshal(raw, &t) == nil && t.Type == "builtin_function" && t.Function.Name == c.Call.Name
+	})
+}

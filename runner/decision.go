@@ -1,0 +1,240 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/seed-916e8f6a/toolloop/internal/invoke"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// A decision is the Input that decides about a Pending.
+type decision struct {
+	call    event.CallRef
+	hash    string
+	key     string
+	seq     int64
+	inDoubt bool
+
+	approval approval        // about a call that waits for approval
+	reason   string          // with deny
+	args     json.RawMessage // with edit
+
+	doubt event.Doubt // about a call in doubt
+	parts llm.Parts   // with event.Happened
+}
+
+func (decision) input() {}
+
+// An approval is the decision about a call that waits for approval.
+type approval string
+
+const (
+	approve approval = "approve"
+	deny    approval = "deny"
+	edit    approval = "edit"
+)
+
+// decideCalls gets decisions about calls that hold the run up, and pauses the run if
+// there is none. Each decision is recorded before the next question: a crash between two
+// questions must not lose a decision.
+func (e *engine) decideCalls(ctx context.Context, calls []loop.Call) error {
+	decided := false
+	for _, c := range calls {
+		bodies, err := e.decideCall(ctx, c)
+		if err != nil {
+			return err
+		}
+		if len(bodies) == 0 {
+			continue
+		}
+		if err := e.recorder.record(true, bodies...); err != nil {
+			return err
+		}
+		decided = true
+		if err := e.recorder.deliver(); err != nil {
+			return err
+		}
+	}
+	s := e.recorder.snapshot()
+	if decided || s.Paused() {
+		return nil
+	}
+	refs := make([]event.CallRef, len(calls))
+	for i, c := range calls {
+		refs[i] = c.Ref
+	}
+	return e.recorder.record(true, event.RunPaused{Run: s.Run, Calls: refs})
+}
+
+// decideCall returns the events of a decision about one call: the tool decides about a
+// call in doubt if it can, and Runner.Decide about every other call. No events mean that
+// the call stays open.
+func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Body, error) {
+	if c.Status == loop.Started {
+		if bodies := e.reconcile(ctx, c); bodies != nil {
+			return bodies, nil
+		}
+	}
+	if e.runner.Decide == nil || e.asked[c.Ref] {
+		return nil, nil
+	}
+	e.asked[c.Ref] = true // Decide left the call open once: the next question would be the same
+	pending := pendingCall(e.session, c)
+	in, err := callApart(ctx, e.logger, "Decide", func(ctx context.Context, _ onCaller) (Input, error) { return e.runner.Decide(ctx, pending) })
+	if err != nil {
+		return nil, fmt.Errorf("turn %d: call %s: Decide: %w", e.recorder.snapshot().Turn, c.Ref, err)
+	}
+	if in == nil {
+		return nil, nil
+	}
+	d, ok := in.(decision)
+	if !ok {
+		return nil, &DecisionError{Call: c.Ref, Reason: fmt.Sprintf("Decide returned %T, which is none", in)}
+	}
+	if d.call != c.Ref {
+		return nil, &DecisionError{Call: d.call, Reason: fmt.Sprintf("Decide was asked about call %s", c.Ref)}
+	}
+	return e.decisionEvents(ctx, []decision{d})
+}
+
+// reconcile returns the events of the tool's own decision about a call in doubt: the
+// outside world knows the effect, or the tool is idempotent. Nil means that the tool
+// cannot decide. The order matters: Reconcile may find the result, and a second run of an
+// idempotent tool is only the second choice.
+func (e *engine) reconcile(ctx context.Context, c loop.Call) []event.Body {
+	t, ok := e.offer.tools[c.Call.Name]
+	if !ok {
+		return nil
+	}
+	effect, err := e.invoker.reconcile(ctx, t, c)
+	switch {
+	case err == nil && effect.happened:
+		return e.doubtEvents(c, event.Happened, "tool", effect.result)
+	case err == nil:
+		return e.doubtEvents(c, event.RunAgain, "tool", nil)
+	case t.Idempotent():
+		return e.doubtEvents(c, event.RunAgain, "idempotent", nil)
+	}
+	return nil
+}
+
+// decisionEvents returns the events of decisions. If a single decision does not fit,
+// decisionEvents returns an error and no event: the caller decided with a picture of the
+// session that is wrong.
+func (e *engine) decisionEvents(ctx context.Context, decisions []decision) ([]event.Body, error) {
+	var bodies []event.Body
+	s := e.recorder.snapshot()
+	seen := map[event.CallRef]bool{}
+	open := map[event.CallRef]loop.Call{}
+	for _, c := range s.Open() {
+		open[c.Ref] = c
+	}
+	for _, d := range decisions {
+		c, ok := open[d.call]
+		b, reason := e.eventsOf(ctx, d, c)
+		switch {
+		case seen[d.call]:
+			reason = "there are two"
+		case d.call == "":
+			reason = "it names no call"
+		case !ok && s.Seq == 0:
+			reason = fmt.Sprintf("the session %q has no events", e.session)
+		case !ok:
+			reason = "no such call is open"
+		case d.key != callKey(e.session, c):
+			reason = "the decision is about a call of another session"
+		case d.hash != event.HashArguments(c.Arguments):
+			reason = "the call has other arguments than the decision is about"
+		case reason == "" && d.seq != c.Seq:
+			reason = "the decision is about an earlier question"
+		}
+		if reason != "" {
+			return nil, &DecisionError{Call: d.call, Reason: reason}
+		}
+		seen[d.call] = true
+		bodies = append(bodies, b...)
+	}
+	return bodies, nil
+}
+
+// eventsOf returns the events of a decision, or the reason against the decision.
+func (e *engine) eventsOf(ctx context.Context, d decision, c loop.Call) (_ []event.Body, reason string) {
+	if d.inDoubt {
+		if c.Status != loop.Started {
+			return nil, "the call is not in doubt"
+		}
+		if reason := checkResult(d.parts); reason != "" {
+			return nil, reason
+		}
+		return e.doubtEvents(c, d.doubt, "caller", d.parts), ""
+	}
+	if c.Status != loop.Asked {
+		return nil, "the call does not wait for approval"
+	}
+	b := event.ApprovalDecided{Call: c.Ref, Hash: d.hash, Approved: d.approval != deny, Reason: e.redactor.reason(d.reason)}
+	switch d.approval {
+	case deny:
+		return []event.Body{b, e.denied(c, d.reason)}, ""
+	case edit:
+		t, ok := e.offer.tools[c.Call.Name]
+		if !ok {
+			return nil, "the agent has no such tool to check the arguments for"
+		}
+		if !bytes.HasPrefix(bytes.TrimSpace(d.args), []byte("{")) { // an empty text means {} only in a call of a model
+			return nil, "the arguments are no JSON object"
+		}
+		args, repairs, err := e.invoker.parse(ctx, t, string(d.args))
+		if err != nil {
+			return nil, "the arguments do not fit: " + invoke.Error(err).Message
+		}
+		b.Arguments, b.Repairs = string(args), repairs
+	}
+	return []event.Body{b}, ""
+}
+
+// denied returns the end of a call that was not approved. An earlier attempt of the call
+// may have had its effect, so the model must not read "It did not run".
+func (e *engine) denied(c loop.Call, reason string) event.ToolCallFinished {
+	if !c.MayHaveRun {
+		return e.redactor.failure(c, tool.Fail(tool.Denied, reason, nil))
+	}
+	err := tool.Fail(tool.OutcomeUnknown, "", nil)
+	err.Message += " It was not run again"
+	if reason = safeText(reason); reason != "" {
+		err.Message += ": " + reason
+	}
+	return e.redactor.withEdit(c, e.redactor.failure(c, err))
+}
+
+// doubtEvents returns the events of a decision about a call in doubt.
+func (e *engine) doubtEvents(c loop.Call, d event.Doubt, by string, parts llm.Parts) []event.Body {
+	bodies := []event.Body{event.InDoubtDecided{Call: c.Ref, Decision: d, By: by}}
+	switch d {
+	case event.Happened:
+		if len(parts) == 0 {
+			parts = llm.Parts{llm.Text{Text: "The call took effect. Its result was not recorded."}}
+		}
+		bodies = append(bodies, e.redactor.withEdit(c, e.redactor.success(c, parts)))
+	case event.NotHappened:
+		bodies = append(bodies, notRun(c, "it was interrupted before it took effect"))
+	case event.Unknown:
+		bodies = append(bodies, e.closed(c))
+	}
+	return bodies
+}
+
+// closed returns the end of an open call that the conversation no longer waits for.
+// Edited arguments are worth a note only if a function may have had them.
+func (e *engine) closed(c loop.Call) event.ToolCallFinished {
+	b := neverFinished(c)
+	if c.Status == loop.Started || c.MayHaveRun {
+		b = e.redactor.withEdit(c, b)
+	}
+	return b
+}

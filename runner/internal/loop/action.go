@@ -1,0 +1,153 @@
+package loop
+
+import "github.com/seed-916e8f6a/toolloop/llm"
+
+// Limits bound a run.
+type Limits struct {
+	Turns         int // answers of the model; 0 or less: no limit
+	InvalidRounds int // consecutive turns in which every call was rejected; 0 or less: no limit
+	Unusable      int // consecutive unusable answers after which the model may still try again
+	// Serial makes the calls of an answer run one after the other, in order. A call that
+	// waits for a decision then blocks the calls after it.
+	Serial bool
+}
+
+// An Action is the next thing to do. The caller executes the action and applies the
+// outcome as events.
+type Action interface{ action() }
+
+type (
+	// Idle means that no run is going on, or that the run is paused.
+	Idle struct{}
+	// Prepare fixes the instructions and tools of a turn. Outcome: TurnPrepared.
+	Prepare struct{ Turn int }
+	// Generate sends the request of a turn to the model. Outcome: ModelAnswered.
+	Generate struct{ Turn int }
+	// Start runs the calls, in order. Outcome for each call: ToolCallStarted and
+	// ToolCallFinished, or ToolCallFinished alone for a rejected call, or ApprovalAsked
+	// if a person must decide. All started calls end before the caller asks for the next
+	// action.
+	Start struct{ Calls []Call }
+	// Close ends calls that are CutOff or Forbidden, without running them. Outcome:
+	// ToolCallFinished for each call.
+	Close struct{ Calls []Call }
+	// Decide gets decisions about calls: calls that are Asked wait for approval, and
+	// calls that are Started are in doubt. Outcome: the decisions, or RunPaused.
+	Decide struct{ Calls []Call }
+	// Reject asks the model for another answer. Outcome: OutputRejected with Message.
+	Reject struct {
+		Turn    int
+		Reason  Class
+		Message llm.Message
+	}
+	// StopAtLimit records that a limit ended the run. Outcome: LimitReached.
+	StopAtLimit struct {
+		Limit string
+		Max   int
+	}
+	// Finish ends the run with success. Outcome: RunFinished.
+	Finish struct{}
+	// Fail ends the run with an error. Outcome: RunFailed. Limit and Max name the limit
+	// that was reached. With an empty Limit, Reason is the class of the last answer.
+	Fail struct {
+		Limit  string
+		Max    int
+		Reason Class
+	}
+)
+
+func (Idle) action()        {}
+func (Prepare) action()     {}
+func (Generate) action()    {}
+func (Start) action()       {}
+func (Close) action()       {}
+func (Decide) action()      {}
+func (Reject) action()      {}
+func (StopAtLimit) action() {}
+func (Finish) action()      {}
+func (Fail) action()        {}
+
+// The names of limits in events and errors.
+const (
+	TurnLimit    = "turns"
+	InvalidLimit = "invalid_rounds"
+)
+
+// Next returns the next action of a state. The caller must not run a call of the state
+// at the same time: Next takes a started call without a result for a call in doubt.
+// Next does not change the state, and the action shares no memory with the parts of the
+// state that Apply changes.
+func Next(s *State, lim Limits) Action {
+	switch s.phase {
+	case opening, ready:
+		if s.open > 0 { // calls of an earlier run that ended before their results
+			return nextCalls(s, lim)
+		}
+		return nextTurn(s, lim)
+	case prepared:
+		return Generate{Turn: s.Turn}
+	case acting:
+		return nextCalls(s, lim)
+	case rejected:
+		if s.unusable > lim.Unusable {
+			return Fail{Reason: s.Class}
+		}
+		return Reject{Turn: s.Turn, Reason: s.Class, Message: retryMessage(s.Class, s.Choice)}
+	case final:
+		return Finish{}
+	case failing:
+		return Fail{Limit: s.limit, Max: s.max, Reason: s.Class}
+	}
+	return Idle{}
+}
+
+func nextTurn(s *State, lim Limits) Action {
+	switch {
+	case s.Class == CutOff && s.phase == ready && s.unusable > lim.Unusable:
+		return Fail{Reason: CutOff}
+	case lim.InvalidRounds > 0 && s.invalid >= lim.InvalidRounds:
+		return StopAtLimit{Limit: InvalidLimit, Max: lim.InvalidRounds}
+	case lim.Turns > 0 && s.Turn >= lim.Turns:
+		return StopAtLimit{Limit: TurnLimit, Max: lim.Turns}
+	}
+	return Prepare{Turn: s.Turn + 1}
+}
+
+// nextCalls closes calls that must not run, then starts every call that can start. Only
+// the rest needs decisions, so a run does all its work before a person is asked.
+func nextCalls(s *State, lim Limits) Action {
+	var closing, starting, undecided []Call
+	for i := range s.Calls {
+		switch c := s.Calls[i]; {
+		case c.Status == Finished:
+		case c.CutOff || c.Forbidden:
+			closing = append(closing, c)
+		case lim.Serial && len(starting)+len(undecided) > 0: // an earlier call is open
+		case c.canStart():
+			starting = append(starting, c)
+		default: // Asked, or Started in a process that died or in a run that failed
+			undecided = append(undecided, c)
+		}
+	}
+	switch {
+	case len(closing) > 0:
+		return Close{Calls: closing}
+	case len(starting) > 0:
+		return Start{Calls: starting}
+	}
+	return Decide{Calls: undecided}
+}
+
+// retryMessage is the message to the model after an unusable answer.
+func retryMessage(c Class, choice llm.ToolChoice) llm.Message {
+	name, named := choice.Named()
+	switch {
+	case c == NoCall && named:
+		return llm.User("Your last reply called no tool, but you must call the tool \"" + name + "\". Call it now.")
+	case c == NoCall:
+		return llm.User("Your last reply called no tool, but you must call one. Call a tool now.")
+	case c == Lost:
+		return llm.User("Your last reply announced tool calls but held none. Make the calls now, or answer.")
+	}
+	return llm.User("Your last reply was empty. Answer now, or call a tool.")
+}

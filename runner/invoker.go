@@ -1,0 +1,152 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/internal/invoke"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// onCaller runs a function on the goroutine of the run's caller; see [invoke.Apart].
+type onCaller = func(func())
+
+// callApart calls f, a function of the program, on its own goroutine. If f ignores the
+// end of ctx, callApart leaves f behind and returns the cause of ctx. A panic or
+// runtime.Goexit of f continues on the caller's goroutine. The log names f by name.
+func callApart[T any](ctx context.Context, logger *slog.Logger, name string, f func(context.Context, onCaller) (T, error)) (T, error) {
+	r := invoke.Apart(ctx, f)
+	if r.Left {
+		logger.Warn(name + " left behind: it ignores its context")
+		return r.Value, causeOf(ctx)
+	}
+	if r.Stack != nil {
+		logger.Error(name+" panicked", "stack", string(r.Stack))
+	}
+	r.Resume()
+	return r.Value, r.Err
+}
+
+// An invoker calls the functions of a tool: the function itself, the decoders of its
+// arguments, its approval policy and Reconcile. Each has the time of a call. The invoker
+// leaves a function behind that ignores the end of its context. An invoker is safe for
+// concurrent use.
+type invoker struct {
+	session       string        // empty outside a session
+	timeout       time.Duration // Runner.ToolTimeout
+	keepPasswords bool
+	owner         func() error // nil while this process owns the session; see [recorder.owner]
+	redactor      *redactor
+	logger        *slog.Logger
+}
+
+// timeoutOf returns the time of a call; 0 means no limit.
+func (v *invoker) timeoutOf(t tool.Tool) time.Duration {
+	return orDefault(cmp.Or(t.Timeout(), v.timeout), defaultToolTimeout)
+}
+
+// parse checks the arguments of a call. The types of arguments can have decoders of the
+// program, which can hang.
+func (v *invoker) parse(ctx context.Context, t tool.Tool, written string) (json.RawMessage, []string, error) {
+	type parsed struct {
+		args    json.RawMessage
+		repairs []string
+		err     error
+	}
+	ctx, cancel := invoke.Within(ctx, v.timeoutOf(t))
+	defer cancel()
+	p, err := invoke.Ask(ctx, func() (p parsed, _ error) {
+		p.args, p.repairs, p.err = t.Parse(written)
+		return p, nil
+	})
+	if err != nil {
+		v.logger.Warn("tool left behind: the type of its arguments does not decode them", "tool", t.Name(), "error", err)
+		return nil, nil, tool.Fail(tool.Failed, "The arguments could not be read.", err)
+	}
+	return p.args, p.repairs, p.err
+}
+
+// needsApproval asks the tool's policy whether a person must decide before the call
+// runs. A policy that fails or does not return in time counts as yes, because an effect
+// without approval is worse than a question.
+func (v *invoker) needsApproval(ctx context.Context, t tool.Tool, c loop.Call, args json.RawMessage) bool {
+	ctx, cancel := invoke.Within(ctx, v.timeoutOf(t))
+	defer cancel()
+	need, err := invoke.Ask(ctx, func() (bool, error) { return t.NeedsApproval(ctx, args) })
+	if err != nil {
+		v.logger.Warn("approval could not be judged", "call", c.Ref, "tool", c.Call.Name, "error", v.redactor.error(err))
+	}
+	return need || err != nil
+}
+
+// An effect is the knowledge of a tool about a call in doubt.
+type effect struct {
+	happened bool
+	result   llm.Parts // of a call that happened
+}
+
+// reconcile asks the tool's Reconcile about a call in doubt.
+func (v *invoker) reconcile(ctx context.Context, t tool.Tool, c loop.Call) (effect, error) {
+	ctx, cancel := invoke.Within(ctx, v.timeoutOf(t))
+	defer cancel()
+	info := v.info(c)
+	info.Deadline, _ = ctx.Deadline()
+	e, err := invoke.Ask(ctx, func() (e effect, err error) {
+		if err := v.owner(); err != nil { // the new owner asks, and may already run the call again
+			return e, err
+		}
+		e.result, e.happened, err = t.Reconcile(ctx, info, json.RawMessage(c.Arguments))
+		return e, err
+	})
+	switch {
+	case err != nil && ctx.Err() != nil:
+		v.logger.Warn("Reconcile did not return in time", "call", c.Ref, "tool", c.Call.Name)
+	case err != nil:
+		v.logger.Info("the tool does not tell of a call in doubt", "call", c.Ref, "tool", c.Call.Name, "error", v.redactor.error(err))
+	}
+	return e, err
+}
+
+// call calls the tool's function.
+func (v *invoker) call(ctx context.Context, j job, report func(done, total float64, message string)) invoke.Outcome {
+	o := invoke.Call{
+		Tool: j.tool, Args: j.args, Info: v.info(j.call), Timeout: v.timeoutOf(j.tool), Progress: report, May: v.owner,
+	}.Do(ctx)
+	if o.Left {
+		v.logger.Warn("tool left behind: it ignores its context", "call", j.call.Ref, "tool", j.call.Call.Name)
+	}
+	v.logPanic(j.call, o.Err)
+	return o
+}
+
+// logPanic logs the stack of a tool that panicked. No event and no error has the stack.
+func (v *invoker) logPanic(c loop.Call, err *tool.Error) {
+	if err != nil && err.Stack != nil {
+		v.logger.Error("tool panicked", "call", c.Ref, "tool", c.Call.Name,
+			"error", v.redactor.error(err), "stack", string(err.Stack))
+	}
+}
+
+// info returns what a tool's function may know about its call.
+func (v *invoker) info(c loop.Call) tool.Call {
+	return tool.Call{
+		ID: c.Call.ID, Key: callKey(v.session, c), Fence: c.Seq, Tool: c.Call.Name, Session: v.session, Turn: c.Turn,
+		KeepPasswords: v.keepPasswords,
+	}
+}
+
+// callKey returns the idempotency key of a call. The key is the same after a restart,
+// because the journal has the run's id. The id is random, so no other call has the key,
+// even if the journal was lost and a session of the same name begins.
+func callKey(session string, c loop.Call) string {
+	key := c.RunID + "/" + string(c.Ref)
+	if session != "" {
+		key = session + "/" + key
+	}
+	return key
+}

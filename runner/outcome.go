@@ -1,0 +1,110 @@
+package runner
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// A safe text may leave the run: a literal of this package, or a text of the redactor.
+// The type keeps the texts of tools, models and people out of [failed], so only the
+// redactor makes failures of such texts.
+type safe string
+
+// finished returns the event of a call that ended with parts. Only the redactor and
+// builtinResult have parts that may leave the run.
+func finished(c loop.Call, parts llm.Parts) event.ToolCallFinished {
+	return event.ToolCallFinished{
+		Call:   c.Ref,
+		Result: llm.ToolResult{CallID: c.Call.ID, Name: c.Call.Name, Parts: parts},
+	}
+}
+
+// failed returns the event of a call without a result of its own. The model reads the
+// message; cause is for the program.
+func failed(c loop.Call, f tool.Failure, message, cause safe) event.ToolCallFinished {
+	b := finished(c, llm.Parts{llm.Text{Text: string(message)}})
+	b.Result.IsError = true
+	b.Failure, b.Error = string(f), string(cause)
+	b.Rejected = f == tool.UnknownTool || f == tool.InvalidJSON || f == tool.InvalidArguments
+	return b
+}
+
+// notRun returns the event of a call that did not run, for a reason of the runner.
+func notRun(c loop.Call, reason safe) event.ToolCallFinished {
+	return failed(c, tool.NotRun, safe(tool.Fail(tool.NotRun, string(reason), nil).Message), "")
+}
+
+// neverFinished returns the event of an open call that never gets a result of its own.
+// Its text says whether the call can have had an effect. A wrong "did not run" would
+// make the model repeat a payment, so every start without a recorded end counts as a
+// possible effect.
+func neverFinished(c loop.Call) event.ToolCallFinished {
+	switch {
+	case c.Status == loop.Started, c.MayHaveRun:
+		return failed(c, tool.OutcomeUnknown, safe(tool.Fail(tool.OutcomeUnknown, "", nil).Message), "")
+	case c.Status == loop.Asked:
+		return notRun(c, "nobody approved it before the conversation went on")
+	case c.Status == loop.Cleared:
+		return notRun(c, "the conversation went on before it began")
+	}
+	return notRun(c, "the run ended before it began")
+}
+
+// placeholder is the result in the history of a call that has no result yet.
+func placeholder(c loop.Call) llm.ToolResult { return neverFinished(c).Result }
+
+// closings returns the events of calls that must not run: the answer was cut off, or the
+// tool choice forbids them.
+func closings(calls []loop.Call, choice llm.ToolChoice) []event.Body {
+	bodies := make([]event.Body, len(calls))
+	for i, c := range calls {
+		if c.CutOff {
+			bodies[i] = notRun(c, "your reply was cut off by the limit on its length; "+
+				"make the call again, with shorter arguments or fewer calls at once")
+			continue
+		}
+		bodies[i] = forbidden(c, choice)
+	}
+	return bodies
+}
+
+// forbidden returns the event of a call that the tool choice forbids.
+func forbidden(c loop.Call, choice llm.ToolChoice) event.ToolCallFinished {
+	message := safe("The call did not run: no tool may be called in this turn. Answer without one.")
+	if name, named := choice.Named(); named { // the name of a tool of the program
+		message = safe(fmt.Sprintf("The call did not run: only the tool %q may be called in this turn. Call that tool.", name))
+	}
+	b := failed(c, tool.NotRun, message, "")
+	b.Rejected = true
+	return b
+}
+
+// builtinResult returns the event of a call of a provider's own tool. The result is the
+// arguments, letter for letter: the provider wrote the arguments, and runs the tool when
+// it reads them.
+func builtinResult(c loop.Call) event.ToolCallFinished {
+	return finished(c, llm.Parts{llm.Text{Text: c.Call.Arguments}})
+}
+
+// checkResult returns why parts cannot be the result of a call. Empty means that the
+// parts can be a result.
+func checkResult(parts llm.Parts) (reason string) {
+	for _, p := range parts {
+		switch p := p.(type) {
+		case llm.Image, llm.Audio, llm.File, llm.RawPart:
+			continue
+		case llm.Text:
+			if p.Text != "" && utf8.ValidString(p.Text) {
+				continue
+			}
+			return "a text of the result is empty or no UTF-8"
+		}
+		return fmt.Sprintf("a part of the result is a %T", p)
+	}
+	return ""
+}

@@ -1,0 +1,347 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/internal/opening"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+// A recorder records the events of a run: in the log, in the state, and in a queue for
+// the consumer. The methods may be called from several goroutines, except open, load,
+// begin, deliver and show: these belong to the goroutine of the run's caller, and open,
+// load and begin come before the first tool call.
+type recorder struct {
+	session  string      // empty outside a session
+	log      journal.Log // nil outside a session
+	logger   *slog.Logger
+	redactor *redactor
+	ctx      context.Context // values of the run's context for appends, without its end
+	consumer consumer
+	wake     chan struct{} // holds a token while the queue may have events
+
+	// lock holds a token while a goroutine uses the fields below. A mutex would not do:
+	// an append under the lock may take long, and a goroutine that waits for a mutex stops
+	// the clock of a testing/synctest bubble.
+	lock    chan struct{}
+	state   *loop.State
+	queue   []event.Event // recorded or ephemeral events that the consumer did not get yet
+	recent  []event.Event // of a session: events since its last run that began without open calls
+	refused error         // first append that the log refused
+	unsaved []event.Body  // results that the log refused
+}
+
+func newRecorder(session string, red *redactor) *recorder {
+	return &recorder{
+		session: session, redactor: red, wake: make(chan struct{}, 1), lock: make(chan struct{}, 1), state: new(loop.State),
+	}
+}
+
+func (r *recorder) acquire() { r.lock <- struct{}{} }
+
+func (r *recorder) release() { <-r.lock }
+
+// load rebuilds the state from the log. It begins with the state that an earlier run of
+// the session left, if that state belongs to this log.
+func (r *recorder) load(ctx context.Context, before *snapshot) error {
+	r.acquire()
+	defer r.release()
+	known, err := r.loadAfter(ctx, before)
+	if err == nil && !known {
+		r.state, r.recent = new(loop.State), nil
+		err = r.replay(ctx, r.log.Events(ctx))
+	}
+	return err
+}
+
+// loadAfter reads the events of the log after before. known is false if before does not
+// belong to this log, or if the log cannot tell. A different last event means that the
+// journal was replaced, so the whole log counts.
+func (r *recorder) loadAfter(ctx context.Context, before *snapshot) (known bool, err error) {
+	log, ok := r.log.(tailReader)
+	if !ok || before == nil {
+		return false, nil
+	}
+	last := before.recent[len(before.recent)-1]
+	next, stop := iter.Pull2(log.EventsAfter(ctx, last.Seq-1))
+	defer stop()
+	got, err, ok := next()
+	if err != nil || !ok || !sameEvent(got, last) {
+		return false, err
+	}
+	r.state, r.recent = before.state, before.recent
+	return true, r.replay(ctx, func(yield func(event.Event, error) bool) {
+		for ev, err, more := next(); more && yield(ev, err); ev, err, more = next() {
+		}
+	})
+}
+
+// replay applies recorded events. The caller has the lock.
+func (r *recorder) replay(ctx context.Context, events iter.Seq2[event.Event, error]) error {
+	for ev, err := range events {
+		opening.Progress(ctx)
+		if err == nil {
+			err = r.apply(ev)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply applies an event. In a session it keeps the events since the last run that began
+// without open calls, because a Result may need these events of an earlier run. The
+// caller has the lock.
+func (r *recorder) apply(ev event.Event) error {
+	open := len(r.state.Calls) > 0
+	if err := r.state.Apply(ev); err != nil {
+		return err
+	}
+	if r.log == nil {
+		return nil
+	}
+	if _, begins := ev.Body.(event.RunStarted); begins && !open {
+		r.recent = nil
+	}
+	r.recent = append(r.recent, ev)
+	return nil
+}
+
+// begin prepares the recorder for the appends of a run. An append outlives the run's
+// context, because events are worth a record also when the run was cancelled.
+func (r *recorder) begin(ctx context.Context, yield func(event.Event) bool) {
+	r.ctx, r.consumer.yield = context.WithoutCancel(ctx), yield
+}
+
+// owner returns nil if this process still owns the session, or the reason why not. A
+// process that was stopped for longer than its lease may ask before the context of its
+// run has ended.
+func (r *recorder) owner() error {
+	if r.log == nil || r.log.Context().Err() == nil {
+		return nil
+	}
+	return context.Cause(r.log.Context())
+}
+
+// snapshot returns a copy of the state.
+func (r *recorder) snapshot() loop.State {
+	r.acquire()
+	defer r.release()
+	return r.state.Snapshot()
+}
+
+// next returns the next action. No tool call is running.
+func (r *recorder) next(limits loop.Limits) loop.Action {
+	r.acquire()
+	defer r.release()
+	return loop.Next(r.state, limits)
+}
+
+// record records events. sync means that the events must be durable before the next
+// action. record never waits for the consumer.
+func (r *recorder) record(sync bool, bodies ...event.Body) error {
+	r.acquire()
+	defer r.release()
+	return r.recordLocked(sync, bodies)
+}
+
+// recordResult records the end of a call. recordEnd records a result again that the log
+// refused.
+func (r *recorder) recordResult(body event.ToolCallFinished) error {
+	r.acquire()
+	defer r.release()
+	err := r.recordLocked(true, []event.Body{body})
+	if err != nil {
+		r.unsaved = append(r.unsaved, body)
+	}
+	return err
+}
+
+// recordEnd records the last events of a failed run, after the results that the log
+// refused before: the effects of these calls happened, and without the results the calls
+// would be in doubt. The error is nil if an append failed before, because that error
+// already ends the run.
+func (r *recorder) recordEnd(bodies ...event.Body) error {
+	r.acquire()
+	defer r.release()
+	earlier := r.refused
+	if err := r.recordLocked(true, append(r.unsaved, bodies...)); err != nil && earlier == nil {
+		return err
+	}
+	return nil
+}
+
+// recordLocked appends to the log before it changes the state and the queue: the
+// consumer never sees an event that a crash can take back, and a refused event changes
+// nothing.
+func (r *recorder) recordLocked(sync bool, bodies []event.Body) error {
+	events := make([]event.Event, len(bodies))
+	now := time.Now().UTC().Round(0)
+	for i, b := range bodies {
+		events[i] = event.Event{Seq: r.state.Seq + int64(i) + 1, Time: now, Body: b}
+	}
+	if err := r.append(sync, events); err != nil {
+		return err
+	}
+	for _, ev := range events {
+		if err := r.apply(ev); err != nil {
+			return fmt.Errorf("runner: %w", err) // a bug of ours
+		}
+	}
+	r.queue = append(r.queue, events...)
+	r.wakeConsumer()
+	return nil
+}
+
+func (r *recorder) append(sync bool, events []event.Event) error {
+	if r.log == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, storeBound)
+	defer cancel()
+	if err := r.log.Append(ctx, sync, events...); err != nil {
+		err = fmt.Errorf("runner: session %q: event %d: %w", r.session, events[0].Seq, err)
+		r.logger.Error("journal refused an event", "seq", events[0].Seq, "error", r.redactor.error(err))
+		r.refused = cmp.Or(r.refused, err)
+		return err
+	}
+	return nil
+}
+
+// number gives each job the Seq of its recorded start. The jobs have the order of the
+// calls.
+func (r *recorder) number(jobs []job) {
+	r.acquire()
+	defer r.release()
+	for i := range r.state.Calls {
+		if c := &r.state.Calls[i]; len(jobs) > 0 && c.Ref == jobs[0].call.Ref {
+			jobs[0].call.Seq = c.Seq
+			jobs = jobs[1:]
+		}
+	}
+}
+
+// notify queues notices, which no journal keeps.
+func (r *recorder) notify(texts []string) {
+	r.acquire()
+	defer r.release()
+	for _, text := range texts {
+		r.queue = append(r.queue, ephemeral(event.Notice{Text: text}))
+	}
+}
+
+// progress is the link of a running call to the queue.
+type progress struct {
+	call  loop.Call
+	ended bool // guarded by the recorder's lock
+}
+
+// report queues a report of a running call, and never waits for the consumer. A report
+// of the same call that is still in the queue is removed, so the queue has one report for
+// each call, and events keep the order of their times.
+func (r *recorder) report(p *progress, done, total float64, message string) {
+	if message != "" {
+		message = r.redactor.text(message)
+	}
+	r.acquire()
+	defer r.release()
+	if p.ended {
+		return
+	}
+	r.queue = slices.DeleteFunc(r.queue, func(ev event.Event) bool {
+		other, ok := ev.Body.(event.ToolProgress)
+		return ok && other.Call == p.call.Ref
+	})
+	r.queue = append(r.queue, ephemeral(event.ToolProgress{
+		Call: p.call.Ref, Name: p.call.Call.Name, Done: done, Total: total, Message: message,
+	}))
+	r.wakeConsumer()
+}
+
+// endReports drops later reports of a call, as from a function that was left behind. The
+// lock makes sure that no report comes after the call's result.
+func (r *recorder) endReports(p *progress) {
+	r.acquire()
+	defer r.release()
+	p.ended = true
+}
+
+// recentEvents returns a copy of the events for Result.Earlier.
+func (r *recorder) recentEvents() []event.Event {
+	r.acquire()
+	defer r.release()
+	return slices.Clone(r.recent)
+}
+
+// handOver returns the state and the recent events to the session. The run is over, but
+// a function that was left behind may still report progress.
+func (r *recorder) handOver() (*loop.State, []event.Event) {
+	r.acquire()
+	defer r.release()
+	return r.state, r.recent
+}
+
+// ephemeral returns an event that no journal keeps.
+func ephemeral(b event.Body) event.Event {
+	return event.Event{Time: time.Now().UTC().Round(0), Body: b}
+}
+
+// wakeConsumer tells the consumer's goroutine that the queue has events.
+func (r *recorder) wakeConsumer() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// deliver yields the queued events. The error is errLeft. The consumer's code runs
+// without the lock, so running calls can record their results meanwhile.
+func (r *recorder) deliver() error {
+	for {
+		events := r.takeQueue()
+		if len(events) == 0 {
+			return nil
+		}
+		for _, ev := range events {
+			if !r.consumer.show(ev) {
+				return errLeft
+			}
+		}
+	}
+}
+
+func (r *recorder) takeQueue() []event.Event {
+	r.acquire()
+	defer r.release()
+	events := r.queue
+	r.queue = nil
+	return events
+}
+
+// A consumer is the loop over Stream, or the collector of a Result. It is used on the
+// goroutine of the run's caller alone.
+type consumer struct {
+	yield func(event.Event) bool
+	left  bool // the consumer left its loop, so yield must not be called again
+}
+
+// show yields one event, and reports whether the consumer stays. The loop body may
+// panic, and a model may recover from that panic inside of its sink: left is therefore
+// set before the call.
+func (c *consumer) show(ev event.Event) bool {
+	if c.left {
+		return false
+	}
+	c.left = true
+	c.left = !c.yield(ev)
+	return !c.left
+}

@@ -1,0 +1,126 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+)
+
+// generate sends the turn's request and records the answer.
+func (e *engine) generate(ctx context.Context, turn int) error {
+	s := e.recorder.snapshot()
+	resp, err := e.respond(ctx, s)
+	if err != nil {
+		return err
+	}
+	resp.Message.Role = llm.RoleAssistant
+	answered := event.ModelAnswered{
+		Turn: turn, Message: resp.Message, Finish: resp.Finish, Usage: resp.Usage, RawUsage: resp.RawUsage,
+		LogProbs: resp.LogProbs, Model: resp.Model, ID: resp.ID, RequestID: resp.RequestID, Extra: resp.Extra,
+	}
+	e.logger.Debug("model answered", "turn", turn, "model", resp.Model, "request_id", resp.RequestID,
+		"finish", resp.Finish.Raw, "calls", len(resp.Message.Calls()),
+		"input_tokens", resp.Usage.InputTokens, "output_tokens", resp.Usage.OutputTokens)
+	if loop.Classify(answered.Message, answered.Finish, s.Choice) != loop.Final {
+		return e.recorder.record(false, answered)
+	}
+	// A final answer and the end of the run are one append, so no crash comes between
+	// them. Otherwise a crash would leave a run that has an answer and no end.
+	usage := s.Usage.Add(answered.Usage)
+	err = e.recorder.record(true, answered, event.RunFinished{Run: s.Run, Turns: turn, Usage: usage})
+	if err == nil {
+		e.logger.Info("run finished", "turns", turn, "input_tokens", usage.InputTokens, "output_tokens", usage.OutputTokens)
+	}
+	return err
+}
+
+// respond calls the model and yields the deltas.
+func (e *engine) respond(ctx context.Context, s loop.State) (*llm.Response, error) {
+	e.logger.Debug("model asked", "turn", s.Turn, "messages", len(s.Messages))
+	// The consumer may leave at a delta. The end of the context is then the only way to
+	// tell the model.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	req := e.request(s)
+	run, turn := s.Run, s.Turn
+	resp, err := callApart(ctx, e.logger, "model", func(ctx context.Context, call onCaller) (*llm.Response, error) {
+		return e.model.Generate(ctx, req, func(d llm.Delta) {
+			call(func() { // the consumer's code runs on the consumer's goroutine
+				if !e.recorder.consumer.show(ephemeral(e.deltaBody(run, turn, d))) {
+					cancel(errLeft)
+				}
+			})
+		})
+	})
+	switch {
+	case ctx.Err() != nil: // nobody waits any more for an answer that came all the same
+		return nil, causeOf(ctx)
+	case err != nil:
+		return nil, fmt.Errorf("turn %d: %w", turn, err)
+	case resp == nil:
+		return nil, fmt.Errorf("turn %d: the model returned neither an answer nor an error", turn)
+	}
+	return resp, nil
+}
+
+func (e *engine) request(s loop.State) *llm.Request {
+	req := &llm.Request{
+		Instructions: s.Instructions,
+		Messages:     s.Messages,
+		Tools:        e.offer.defs,
+		Output:       e.agent.Output,
+		Stream:       e.stream,
+		Settings:     e.agent.Settings,
+		Memo:         e.memo,
+	}
+	req.ToolChoice = e.toolChoice(s)
+	return req
+}
+
+// toolChoice returns the tool choice of the next request. A choice that forces a call
+// ends with the first allowed call. Otherwise the model could never answer.
+func (e *engine) toolChoice(s loop.State) llm.ToolChoice {
+	c := e.agent.Settings.ToolChoice
+	if loop.Forced(c) && s.ChoiceMet {
+		return ""
+	}
+	return c
+}
+
+// enforcedChoice returns the tool choice that the runner enforces for the next answer.
+// The runner does not enforce "required" if the request offers no tool of ours, or
+// hosted tools: an answer does not show every call that a provider ran.
+func (e *engine) enforcedChoice(s loop.State) llm.ToolChoice {
+	c := e.toolChoice(s)
+	if c == llm.ToolAuto || c == llm.ToolRequired && (len(e.offer.defs) == 0 || len(e.agent.Settings.HostedTools) > 0) {
+		return ""
+	}
+	return c
+}
+
+// deltaBody returns the event of a delta.
+func (e *engine) deltaBody(run, turn int, d llm.Delta) event.Body {
+	switch d := d.(type) {
+	case llm.TextDelta:
+		return event.TextDelta(d)
+	case llm.ReasoningDelta:
+		return event.ReasoningDelta(d)
+	case llm.CallDelta:
+		return event.CallDelta{Call: event.NewCallRef(run, turn, d.Index), Name: d.Name, Arguments: d.Arguments}
+	case llm.Restarted:
+		b := event.Restarted{Turn: turn}
+		if d.Err != nil {
+			b.Error = e.redactor.error(d.Err)
+		}
+		e.logger.Warn("request repeated", "turn", turn, "error", b.Error)
+		return b
+	case llm.Notice:
+		b := event.Notice{Text: e.redactor.text(d.Text)}
+		e.logger.Warn("notice", "turn", turn, "text", b.Text)
+		return b
+	}
+	return event.Notice{Text: fmt.Sprintf("unknown delta %T", d)}
+}
