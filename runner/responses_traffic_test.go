@@ -5,15 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,55 +18,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
 	"github.com/seed-916e8f6a/toolloop/llm/wrap"
-	"github.com/seed-916e8f6a/toolloop/runner"
-	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
-
-// The recordings that TestResponsesSessions replays, one JSON object a line.
-type (
-	responsesTurn struct {
-		Repo, File string
-		I          int
-		Status     int
-		CType      string
-		Request    json.RawMessage
-		Response   string
-		Want       struct {
-			Text  string
-			Calls []struct{ ID, Name, Arguments string }
-		}
-	}
-	responsesSession struct {
-		Repo, File   string
-		First, Last  int
-		Turns        []int
-		Stream       bool
-		State, Final string
-		Encrypted    int
-		Hosted       []json.RawMessage
-		Results      []struct {
-			ID     string
-			Output json.RawMessage
-		}
-		Note string
-	}
-)
-
-func responsesDir(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("TOOLLOOP_RESPONSES")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "shared", "responses")
-	}
-	if _, err := os.Stat(filepath.Join(dir, "sessions.jsonl")); err != nil {
-		if os.Getenv("TOOLLOOP_REQUIRE_SHARED") != "" {
-			t.Fatalf("no recorded responses, and TOOLLOOP_REQUIRE_SHARED is set: %v", err)
-		}
-		t.Skipf("skipped: no recorded responses in %s; TOOLLOOP_RESPONSES names another directory", dir)
-	}
-	return dir
-}
 
 // leastResponsesSessions is the number of sessions that the test needs at least.
 const leastResponsesSessions = 142
@@ -81,92 +29,36 @@ const leastResponsesSessions = 142
 // request compared with what the answers so far demand.
 func TestResponsesSessions(t *testing.T) {
 	t.Parallel()
-	dir := responsesDir(t)
-	turns := map[interactionKey]responsesTurn{}
-	files, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
-	require.NoError(t, err)
-	for _, file := range files {
-		if !slices.Contains([]string{"sessions.jsonl", "excluded.jsonl", "made.jsonl"}, filepath.Base(file)) {
-			readLines(t, file, func(i responsesTurn) { turns[interactionKey{i.Repo, i.File, i.I}] = i })
-		}
-	}
-	total, replayed := 0, 0
-	readLines(t, filepath.Join(dir, "sessions.jsonl"), func(r responsesSession) {
-		total++
-		where := fmt.Sprintf("%s %s %d-%d", r.Repo, r.File, r.First, r.Last)
-		s := &responsesReplay{responsesSession: r}
-		for _, i := range r.Turns {
-			turn, ok := turns[interactionKey{r.Repo, r.File, i}]
-			require.True(t, ok, "%s: turn %d is missing", where, i)
-			s.turns = append(s.turns, turn)
-		}
-		if err := s.run(t.Context()); err != nil {
-			t.Errorf("differs: %s: %v", where, err)
-			return
-		}
-		replayed++
-	})
+	dir := recordingsDir(t, "responses", "TOOLLOOP_RESPONSES")
+	total, replayed := replaySessions(t, dir, func(ctx context.Context, s *replay) error { return responsesReplay{s}.run(ctx) })
 	fmt.Printf("responses sessions: %d of %d replayed\n", replayed, total)
 	require.GreaterOrEqual(t, total, leastResponsesSessions)
 }
 
-// responsesReplay is one recorded conversation, walked by our loop.
-type responsesReplay struct {
-	responsesSession
-	turns []responsesTurn
+// responsesReplay replays a session over the Responses API.
+type responsesReplay struct{ session *replay }
 
-	mu     sync.Mutex
-	bodies [][]byte // the requests of the run
-}
-
-// ServeHTTP answers request k as the provider answered turn k.
-func (s *responsesReplay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	s.mu.Lock()
-	k := len(s.bodies)
-	s.bodies = append(s.bodies, body)
-	s.mu.Unlock()
-	if k >= len(s.turns) || !strings.HasSuffix(r.URL.Path, "/responses") {
-		http.Error(w, "beyond the recording", http.StatusTeapot)
-		return
-	}
-	turn := s.turns[k]
-	w.Header()["Content-Type"] = nil // none, unless the recording has one
-	if turn.CType != "" {
-		w.Header().Set("Content-Type", turn.CType)
-	}
-	w.WriteHeader(turn.Status)
-	_, _ = io.WriteString(w, turn.Response)
-}
-
-func (s *responsesReplay) run(ctx context.Context) error {
-	server := httptest.NewServer(s)
-	defer server.Close()
+func (s responsesReplay) run(ctx context.Context) error {
+	s.session.path = "/responses"
 	start, err := s.start()
 	if err != nil {
 		return err
 	}
-	a := &agent.Agent{
-		Instructions: start.Instructions,
-		Model:        openai.Config{BaseURL: server.URL, API: openai.APIResponses, Retry: wrap.Retry{Attempts: 1}}.Model("recorded"),
-	}
-	if a.Tools, err = s.tools(); err != nil {
-		return err
-	}
-	text, err := s.loop(ctx, a, start.Messages)
+	err = s.session.run(ctx, start.Messages, func(server *httptest.Server) (*agent.Agent, error) {
+		tools, err := s.session.tools(responsesTools, s.result)
+		model := openai.Config{BaseURL: server.URL, API: openai.APIResponses, Retry: wrap.Retry{Attempts: 1}}.Model("recorded")
+		return &agent.Agent{Instructions: start.Instructions, Tools: tools, Model: model}, err
+	})
 	if err != nil {
 		return err
-	}
-	if text != s.Final {
-		return fmt.Errorf("final text %q, want %q", text, s.Final)
 	}
 	return s.compare()
 }
 
 // start is the conversation that the session begins with.
-func (s *responsesReplay) start() (*llm.Request, error) {
+func (s responsesReplay) start() (*llm.Request, error) {
 	var first struct{ Input, Instructions json.RawMessage }
-	if err := json.Unmarshal(s.turns[0].Request, &first); err != nil {
+	if err := json.Unmarshal(s.session.turns[0].Request, &first); err != nil {
 		return nil, err
 	}
 	body := map[string]json.RawMessage{"model": json.RawMessage(`"m"`), "input": first.Input}
@@ -180,56 +72,29 @@ func (s *responsesReplay) start() (*llm.Request, error) {
 	return llmtest.ParseRequest(raw)
 }
 
-// loop runs the agent as the recording was run, streamed or not.
-func (s *responsesReplay) loop(ctx context.Context, a *agent.Agent, start []llm.Message) (string, error) {
-	if !s.Stream {
-		result, err := runner.Run(ctx, a, start...)
-		return result.Text, err
-	}
-	text := ""
-	for e, err := range runner.Stream(ctx, a, start...) {
-		if err != nil {
-			return text, err
-		}
-		if b, ok := e.Body.(event.ModelAnswered); ok {
-			text = b.Message.Text()
+// responsesTools returns the functions of a request.
+func responsesTools(request []byte) (defs []llm.ToolDef, err error) {
+	var req struct {
+		Tools []struct {
+			Type, Name, Description string
+			Parameters              json.RawMessage
 		}
 	}
-	return text, nil
-}
-
-// tools are the functions that any request of the session declares.
-func (s *responsesReplay) tools() (tools []tool.Tool, err error) {
-	seen := map[string]bool{}
-	for _, turn := range s.turns {
-		var req struct {
-			Tools []struct {
-				Type, Name, Description string
-				Parameters              json.RawMessage
-			}
-		}
-		if err := json.Unmarshal(turn.Request, &req); err != nil {
-			return nil, err
-		}
-		for _, d := range req.Tools {
-			if d.Type != "function" || seen[d.Name] {
-				continue
-			}
-			seen[d.Name] = true
-			made, err := tool.NewRaw(d.Name, d.Description, d.Parameters, s.result)
-			if err != nil {
-				return nil, err
-			}
-			tools = append(tools, made)
+	if err := json.Unmarshal(request, &req); err != nil {
+		return nil, err
+	}
+	for _, d := range req.Tools {
+		if d.Type == "function" {
+			defs = append(defs, llm.ToolDef{Name: d.Name, Description: d.Description, Schema: d.Parameters})
 		}
 	}
-	return tools, nil
+	return defs, nil
 }
 
 // result is the recorded result of the call that ctx is for.
-func (s *responsesReplay) result(ctx context.Context, _ json.RawMessage) (string, error) {
+func (s responsesReplay) result(ctx context.Context, _ json.RawMessage) (string, error) {
 	id := tool.CallFrom(ctx).ID
-	for _, r := range s.Results {
+	for _, r := range s.session.recording.Results {
 		if r.ID == id {
 			return outputText(r.Output), nil
 		}
@@ -262,16 +127,13 @@ type inputItem struct {
 }
 
 // compare holds each request of the run against the start and the answers before.
-func (s *responsesReplay) compare() error {
-	if len(s.bodies) != len(s.turns) {
-		return fmt.Errorf("%d requests, want %d", len(s.bodies), len(s.turns))
-	}
-	want, err := itemsOf(s.turns[0].Request)
+func (s responsesReplay) compare() error {
+	want, err := itemsOf(s.session.turns[0].Request)
 	if err != nil {
 		return err
 	}
-	for k, body := range s.bodies {
-		if err := sameInstructions(body, s.turns[0].Request); err != nil {
+	for k, body := range s.session.bodies {
+		if err := sameInstructions(body, s.session.turns[0].Request); err != nil {
 			return fmt.Errorf("request %d: %w", k, err)
 		}
 		got, err := itemsOf(body)
@@ -286,13 +148,13 @@ func (s *responsesReplay) compare() error {
 				return fmt.Errorf("request %d: %w", k, err)
 			}
 		}
-		want = s.follow(want, s.turns[k])
+		want = s.follow(want, s.session.turns[k])
 	}
 	return nil
 }
 
 // follow adds the answer of a turn and the results of its calls.
-func (s *responsesReplay) follow(items []inputItem, turn responsesTurn) []inputItem {
+func (s responsesReplay) follow(items []inputItem, turn interaction) []inputItem {
 	if text := strings.TrimSpace(turn.Want.Text); text != "" {
 		items = append(items, inputItem{kind: "message", role: "assistant", text: text})
 	}
@@ -303,7 +165,7 @@ func (s *responsesReplay) follow(items []inputItem, turn responsesTurn) []inputI
 			args = "{}"
 		}
 		items = append(items, inputItem{kind: "function_call", id: c.ID, name: c.Name, arguments: args})
-		for _, r := range s.Results {
+		for _, r := range s.session.recording.Results {
 			if r.ID == c.ID {
 				results = append(results, inputItem{kind: "function_call_output", id: c.ID, text: outputText(r.Output)})
 				break
@@ -409,7 +271,7 @@ func comparedContent(content json.RawMessage) (text string, parts []any, err err
 
 // sameReasoning: each reasoning item with encrypted content of the answers before
 // request k is in it, complete, and before the item that followed it.
-func (s *responsesReplay) sameReasoning(body []byte, k int) error {
+func (s responsesReplay) sameReasoning(body []byte, k int) error {
 	raws, err := rawInput(body)
 	if err != nil {
 		return err
@@ -427,7 +289,7 @@ func (s *responsesReplay) sameReasoning(body []byte, k int) error {
 			return fmt.Errorf("item %d is reasoning with an id and without encrypted content", n)
 		}
 	}
-	for _, turn := range s.turns[:k] {
+	for _, turn := range s.session.turns[:k] {
 		for _, want := range encryptedItems(turn.Response) {
 			at := slices.IndexFunc(raws, func(raw json.RawMessage) bool { return slices.Contains(want, encryptedOf(raw)) })
 			if at < 0 {
