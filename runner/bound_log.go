@@ -22,10 +22,10 @@ const storeBound = 30 * time.Second
 // readAtOnce bounds the events of one batch.
 const readAtOnce = 256
 
-// A boundLog bounds the waits for the log of a journal. It leaves a method behind that
-// ignores the end of its context. After that it does not use the log any more, because
-// nobody knows whether the method added events. It closes the log when the method
-// returns.
+// A boundLog bounds the waits for the log of a journal. If a method ignores the end of
+// its context, the boundLog leaves the method behind. From then on nobody knows whether
+// the method added events, so the boundLog no longer uses the log, and closes the log when
+// the method returns.
 type boundLog struct {
 	log    journal.Log
 	logger func() *slog.Logger // the logger changes when the run begins
@@ -35,7 +35,7 @@ type boundLog struct {
 	late <-chan struct{} // guarded by mu: closed when the abandoned method returns
 }
 
-// openLog opens a session's log. It closes a log that comes too late.
+// openLog opens a session's log. A log that comes after the end of ctx is closed.
 func openLog(ctx context.Context, j journal.Journal, session string, logger func() *slog.Logger) (journal.Log, error) {
 	r := invoke.Apart(ctx, func(context.Context, onCaller) (journal.Log, error) {
 		return j.Open(ctx, session) // with ctx itself: the inner context ends with this call
@@ -68,7 +68,7 @@ func hung(ctx context.Context, logger *slog.Logger, method string) error {
 // Context returns the context of the log.
 func (l *boundLog) Context() context.Context { return l.log.Context() }
 
-// call calls f, which calls one method of the log.
+// call calls f on its own goroutine. f calls one method of the log.
 func (l *boundLog) call(ctx context.Context, method string, f func(context.Context, onCaller) error) error {
 	if err := l.lostReason(); err != nil {
 		return err
@@ -123,8 +123,8 @@ func (l *boundTail) EventsAfter(ctx context.Context, after int64) iter.Seq2[even
 	return l.read(ctx, "EventsAfter", func(ctx context.Context) iter.Seq2[event.Event, error] { return l.tail.EventsAfter(ctx, after) })
 }
 
-// read yields events. It hands them to the caller's goroutine in batches: one switch
-// of goroutines for each event costs more.
+// read yields events. The events come to the caller's goroutine in batches, because a
+// switch of goroutines for each event costs more.
 func (l *boundLog) read(ctx context.Context, method string, events func(context.Context) iter.Seq2[event.Event, error]) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		more := true

@@ -42,7 +42,7 @@ func (l *CallLimit) acquire(ctx context.Context) error {
 	return l.slots.Acquire(ctx, 1)
 }
 
-// tryAcquire takes a slot if one is free and nobody waits for it.
+// tryAcquire takes a slot if a slot is free and no caller of acquire waits.
 func (l *CallLimit) tryAcquire() bool {
 	l.once.Do(func() { l.set(0) })
 	return l.slots == nil || l.slots.TryAcquire(1)

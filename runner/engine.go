@@ -100,8 +100,8 @@ func (e *engine) execute(ctx context.Context, a *agent.Agent, in input, yield fu
 	return ErrPaused
 }
 
-// prepareRun checks the agent and the input. It copies what the caller may change during
-// the run.
+// prepareRun checks the agent and the input. It copies the slices and maps of the agent,
+// because the caller may change them during the run.
 func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (input, error) {
 	if err := e.setAgent(a); err != nil {
 		return in, err
@@ -278,7 +278,7 @@ func (e *engine) begin(ctx context.Context, in input) error {
 	return err
 }
 
-// resume continues a run that was paused, or whose process died. A paused run needs a
+// resume continues a paused run, or a run whose process died. A paused run needs a
 // decision, of the caller or of Decide.
 func (e *engine) resume(ctx context.Context, s loop.State, decisions []event.Body) error {
 	e.began = true
@@ -304,8 +304,8 @@ func (e *engine) listTools(ctx context.Context) (err error) {
 	return err
 }
 
-// prepare fixes the instructions and the tools of a turn. A turn that another process
-// prepared, and that has no answer yet, gets a second event only if something changed.
+// prepare fixes the instructions and the tools of a turn. If another process prepared the
+// turn and got no answer, prepare records a second event only after a change.
 func (e *engine) prepare(ctx context.Context, turn int) error {
 	if err := e.listTools(ctx); err != nil {
 		return fmt.Errorf("turn %d: %w", turn, err)
@@ -395,7 +395,7 @@ func (e *engine) start(ctx context.Context, calls []loop.Call) error {
 	}
 }
 
-// runJob runs one call and records its result. The error ends the run.
+// runJob runs one call and records the result. An error ends the run.
 func (e *engine) runJob(ctx context.Context, j job) error {
 	began, c := time.Now(), j.call
 	e.logger.Debug("tool call started", "call", c.Ref, "tool", c.Call.Name)

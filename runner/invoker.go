@@ -33,9 +33,9 @@ func callApart[T any](ctx context.Context, logger *slog.Logger, name string, f f
 }
 
 // An invoker calls the functions of a tool: the function itself, the decoders of its
-// arguments, its approval policy and Reconcile. Each has the time of a call. The invoker
-// leaves a function behind that ignores the end of its context. An invoker is safe for
-// concurrent use.
+// arguments, its approval policy and Reconcile. Each has the time of a call. If a function
+// ignores the end of its context, the invoker leaves the function behind. An invoker is
+// safe for concurrent use.
 type invoker struct {
 	session       string        // empty outside a session
 	timeout       time.Duration // Runner.ToolTimeout
@@ -132,7 +132,7 @@ func (v *invoker) logPanic(c loop.Call, err *tool.Error) {
 	}
 }
 
-// info returns what a tool's function may know about its call.
+// info returns the part of a call that the tool's function may know.
 func (v *invoker) info(c loop.Call) tool.Call {
 	return tool.Call{
 		ID: c.Call.ID, Key: callKey(v.session, c), Fence: c.Seq, Tool: c.Call.Name, Session: v.session, Turn: c.Turn,

@@ -93,7 +93,7 @@ func listSets(ctx context.Context, sets []tool.Set, before []listing, logger *sl
 	return listings, causeOf(ctx) // an optional set may have hidden the end of ctx
 }
 
-// list lists the tools of one set within its time. While an abandoned List of the set
+// list returns the tools of a set, within the time of the set. While an abandoned List of the set
 // is running, list does not call List again: each turn would leave one more behind.
 func list(ctx context.Context, set tool.Set, late <-chan invoke.Return[[]tool.Tool], logger *slog.Logger) listing {
 	if late != nil && len(late) == 0 {

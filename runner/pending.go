@@ -23,7 +23,7 @@ var errPausedForGood = fmt.Errorf("%w; outside a session nobody can answer them:
 type Pending struct {
 	// Call is our name of the call.
 	Call event.CallRef `json:"call"`
-	// Hash is a hash of the arguments. A decision is refused for other arguments.
+	// Hash is a hash of the arguments. A decision about different arguments is refused.
 	Hash string `json:"hash"`
 	// InDoubt means that the call began and has no recorded end: its effect may or may not
 	// have happened. False means that the call waits for approval and has not run.
@@ -73,7 +73,7 @@ func (p Pending) Happened(result ...llm.Part) Input {
 }
 
 // NotHappened says that the effect of a call in doubt did not happen. The model reads
-// that and may call again, under another key.
+// this text and may call again, under a new key.
 //
 // NotHappened is final only after the attempt is buried. The process of the call may be
 // stopped and not dead, so its effect can come after this answer. Record Key and Seq in

@@ -49,8 +49,8 @@ func (r *recorder) acquire() { r.lock <- struct{}{} }
 
 func (r *recorder) release() { <-r.lock }
 
-// load rebuilds the state from the log. It begins with the state that an earlier run of
-// the session left, if that state belongs to this log.
+// load rebuilds the state from the log. If before, the snapshot of an earlier run, belongs
+// to this log, load reads only the events after the snapshot.
 func (r *recorder) load(ctx context.Context, before *snapshot) error {
 	r.acquire()
 	defer r.release()
@@ -122,9 +122,9 @@ func (r *recorder) begin(ctx context.Context, yield func(event.Event) bool) {
 	r.ctx, r.consumer.yield = context.WithoutCancel(ctx), yield
 }
 
-// owner returns nil if this process still owns the session, or the reason why not. A
-// process that was stopped for longer than its lease may ask before the context of its
-// run has ended.
+// owner returns nil if this process still owns the session, or the reason why not. The
+// check is necessary although the loss of the log ends the run's context: a process that
+// was stopped for longer than its lease may wake up before its context ends.
 func (r *recorder) owner() error {
 	if r.log == nil || r.log.Context().Err() == nil {
 		return nil

@@ -30,8 +30,8 @@ const redactBound = 5 * time.Second
 const maxRedacted = 256 << 10
 
 // A redactor changes the texts that leave a run: in events, for the model, and in logs.
-// It makes every event of a call whose texts come from outside of this package. A
-// redactor is safe for concurrent use.
+// The redactor makes the event of a call whenever a text of the event comes from outside
+// of this package. A redactor is safe for concurrent use.
 type redactor struct {
 	redact func(string) string // Runner.Redact; nil changes nothing
 	logger *slog.Logger
@@ -41,8 +41,8 @@ type redactor struct {
 // error returns an error's text for events and logs.
 func (r *redactor) error(err error) string { return safeText(r.beginning(errorText(err))) }
 
-// text returns a text for events and logs. It redacts before it cuts, because a cut can
-// leave half of a secret, which Redact would not know.
+// text returns a text for events and logs. Redact comes before the cut: a cut can leave
+// half of a secret, and Redact would not know the half.
 func (r *redactor) text(s string) string { return safeText(r.whole(s)) }
 
 // reason returns a person's reason for events. An empty reason stays empty.
@@ -103,7 +103,7 @@ func (r *redactor) message(err *tool.Error) string {
 	return r.whole(err.Message)
 }
 
-// beginning redacts the beginning of an error's text. It cuts between words where
+// beginning redacts the beginning of an error's text. The cut is between words where
 // possible, so that half of a secret never remains.
 func (r *redactor) beginning(s string) string {
 	if r.redact == nil || len(s) <= maxRedacted {

@@ -37,7 +37,8 @@ type Result struct {
 	Pending []Pending `json:"pending,omitempty"`
 }
 
-// A collector is the consumer of a run without a loop. It keeps the events of the Result.
+// A collector is the consumer of a run without a loop. The Result gets the events of the
+// collector.
 type collector struct {
 	events  []event.Event
 	earlier []event.Event

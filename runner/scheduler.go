@@ -21,7 +21,7 @@ type job struct {
 }
 
 // A scheduler runs the jobs of a turn concurrently, within the limits on concurrent
-// calls. It is safe for concurrent use.
+// calls. A scheduler is safe for concurrent use.
 type scheduler struct {
 	limit *CallLimit
 	run   func(context.Context, job) error // runs one job; an error stops the scheduler
@@ -127,9 +127,9 @@ func (s *scheduler) runLine(ctx, slots context.Context, group *errgroup.Group, j
 	}
 }
 
-// acquire waits for a slot of the run's limit and a slot of the tool's limit. It
-// never holds a slot while it waits for the other, so two runs never wait for
-// each other, and a busy tool does not delay other tools.
+// acquire waits for a slot of the run's limit and a slot of the tool's limit. A waiting
+// call holds neither slot. Two runs therefore never wait for each other, and a busy
+// tool does not delay the rest.
 func (s *scheduler) acquire(ctx context.Context, t tool.Tool) (release func(), err error) {
 	for {
 		free, err := t.Acquire(ctx)

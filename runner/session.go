@@ -78,7 +78,7 @@ func (s *Session) keepSnapshot(r *recorder) {
 	}
 }
 
-// Session returns the session with that name. Nothing is read or written before the
+// Session returns the session with the given name. Nothing is read or written before the
 // first run. Without a Journal, the session lives as long as the value.
 func (r Runner) Session(name string) *Session {
 	if r.Journal == nil {
@@ -108,16 +108,16 @@ func Say(messages ...llm.Message) Input { return messagesInput(messages) }
 // died:
 //
 //   - Recorded results count, and calls that never began begin.
-//   - A call that began and has no recorded end is in doubt. It runs again only if its
-//     tool is [tool.Idempotent] or reports that nothing happened ([tool.Reconcile]).
-//     Otherwise the run pauses.
+//   - A call that began and has no recorded end is in doubt. The run repeats the call only
+//     if the tool is [tool.Idempotent] or reports that nothing happened
+//     ([tool.Reconcile]). Otherwise the run pauses.
 //   - Decisions about calls are inputs, any number at a time. The run continues as far as
 //     they allow and pauses again if necessary: the error is then [ErrPaused].
 //   - A decision that does not fit is a [*DecisionError], and nothing is recorded.
 //   - A session without anything to continue is [ErrNoInput].
 //
-// The agent may be another value in another process. The current definitions of its
-// tools count.
+// The agent may be a new value, in a new process. The run uses the current definitions of
+// the tools.
 func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result, error) {
 	e := newEngine(s.runner, s.name, false)
 	e.collector = new(collector)

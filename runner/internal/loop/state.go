@@ -285,7 +285,7 @@ func (s *State) callStarted(b event.ToolCallStarted) error {
 }
 
 // showRepaired replaces {} in the history by the repaired arguments of a call.
-// Otherwise the model would read a result that its call does not explain.
+// Otherwise the model would read a result that does not fit the call.
 func (s *State) showRepaired(c *Call) {
 	at := len(s.Messages) - 1
 	for at >= 0 && s.Messages[at].Role != llm.RoleAssistant {
