@@ -11,10 +11,22 @@ import (
 // shares the memory of data. Any value other than an object yields nothing.
 func Members(data []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
+		for name, value := range RawMembers(data) {
+			if !yield(string(name), value) {
+				return
+			}
+		}
+	}
+}
+
+// RawMembers is Members without a copy of each name: a name shares the memory of data,
+// unless the name has escapes.
+func RawMembers(data []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
 		i, ok := enter(data, '{')
 		for ok && i < len(data) && !isClosing(data[i]) {
 			end := valueEnd(data, i)
-			name := Text(data[i:end])
+			name := RawText(data[i:end])
 			i = min(SpaceEnd(data, SpaceEnd(data, end)+1), len(data)) // behind the colon
 			end = valueEnd(data, i)
 			if !yield(name, data[i:end]) {
@@ -41,8 +53,8 @@ func Elements(data []byte) iter.Seq[[]byte] {
 
 // Member returns the value of the last member with that name, or nil.
 func Member(data []byte, name string) (value []byte) {
-	for n, v := range Members(data) {
-		if n == name {
+	for n, v := range RawMembers(data) {
+		if string(n) == name {
 			value = v
 		}
 	}
@@ -136,30 +148,46 @@ func bracketEnd(data []byte, i int) int {
 
 // Text returns the text of a JSON string, and "" for any other value.
 func Text(raw []byte) string {
-	if inner, ok := PlainText(raw); ok {
+	if inner, ok := plain(raw); ok {
+		return string(inner)
+	}
+	return decoded(raw)
+}
+
+// RawText is Text without a copy: the result shares the memory of raw, unless the string
+// has escapes or characters beyond ASCII.
+func RawText(raw []byte) []byte {
+	if inner, ok := plain(raw); ok {
 		return inner
 	}
-	if Kind(raw) != '"' {
-		return ""
+	return []byte(decoded(raw))
+}
+
+func decoded(raw []byte) (text string) {
+	if Kind(raw) == '"' {
+		_ = json.Unmarshal(raw, &text) // makes invalid UTF-8 valid; "" if raw is not a string
 	}
-	var s string
-	_ = json.Unmarshal(raw, &s) // makes invalid UTF-8 valid; "" if raw is not a string
-	return s
+	return text
 }
 
 // PlainText returns the text of a JSON string that has no escapes and only ASCII
 // characters. ok is false for any other value.
 func PlainText(raw []byte) (text string, ok bool) {
+	inner, ok := plain(raw)
+	return string(inner), ok
+}
+
+func plain(raw []byte) (inner []byte, ok bool) {
 	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
-		return "", false
+		return nil, false
 	}
-	inner := raw[1 : len(raw)-1]
+	inner = raw[1 : len(raw)-1]
 	for _, c := range inner {
 		if c == '\\' || c >= utf8.RuneSelf || c < ' ' || c == '"' {
-			return "", false
+			return nil, false
 		}
 	}
-	return string(inner), true
+	return inner, true
 }
 
 // Scalar returns the text of a string, a number or a boolean, and "" for null, objects

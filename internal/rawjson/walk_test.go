@@ -74,6 +74,7 @@ func TestValues(t *testing.T) {
 	} {
 		got := facts{rawjson.Text([]byte(raw)), rawjson.Scalar([]byte(raw)), rawjson.IsNull([]byte(raw)), rawjson.IsEmpty([]byte(raw))}
 		require.Equal(t, want, got, raw)
+		require.Equal(t, want.Text, string(rawjson.RawText([]byte(raw))), raw)
 	}
 }
 

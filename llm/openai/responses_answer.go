@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
@@ -25,15 +24,18 @@ type responsesAnswer struct {
 	reason    string // of incomplete_details
 	usage     tally
 	extra     gathered
-	items     []*responseItem
-	byKey     map[string]*responseItem
-	calls     int             // number of function_call items so far
-	unknown   map[string]int  // number of events by unknown type
-	notices   map[string]bool // contradictions that were reported
+	itemList
+	calls   int             // number of function_call items so far
+	unknown map[string]int  // number of events by unknown type
+	notices map[string]bool // contradictions that were reported
+
+	speaker, thinker *responseItem // the items whose text the sink got last
+	turns            int
+	mixed            bool // items took turns, so the sink saw another order than the answer has
 }
 
 func newResponsesAnswer(origin string, most int64, emit func(llm.Delta) error) *responsesAnswer {
-	return &responsesAnswer{emit: emit, origin: origin, most: most, byKey: map[string]*responseItem{}}
+	return &responsesAnswer{emit: emit, origin: origin, most: most}
 }
 
 // echoedMembers are members of a response that repeat the request, or that
@@ -85,50 +87,14 @@ func (a *responsesAnswer) response(data []byte) error {
 	return nil
 }
 
-// whole reads the items of a document, or of a terminal event without earlier
-// items.
-func (a *responsesAnswer) whole(output []byte) error {
-	n := 0
-	for raw := range rawjson.Elements(output) {
-		item, err := a.item(strconv.Itoa(n), raw)
-		if err != nil {
-			return err
-		}
-		if err := a.finish(item, raw); err != nil {
-			return err
-		}
-		n++
+// speaks notes which item the sink gets text of.
+func (a *responsesAnswer) speaks(it *responseItem, last **responseItem, first bool) {
+	if *last == it {
+		return
 	}
-	return nil
-}
-
-// item returns the item with that key, and creates the item if needed. raw
-// holds the known members of the item, or is nil.
-func (a *responsesAnswer) item(key string, raw []byte) (*responseItem, error) {
-	if it, known := a.byKey[key]; known {
-		return it, it.begin(a, raw)
-	}
-	if len(a.items) == mostCalls {
-		return nil, errTooMany
-	}
-	it := &responseItem{place: len(a.items), call: -1}
-	it.index, it.indexed = position(key)
-	a.items, a.byKey[key] = append(a.items, it), it
-	return it, it.begin(a, raw)
-}
-
-// position reads an output_index. A key that is not a number is the id of an
-// item.
-func position(key string) (int, bool) {
-	n, err := strconv.Atoi(key)
-	return n, err == nil && n >= 0
-}
-
-// finish reads a complete item. The text of the item counts, whatever the
-// deltas were.
-func (a *responsesAnswer) finish(it *responseItem, raw []byte) error {
-	it.done = slices.Clone(raw)
-	return it.catchUp(a)
+	a.mixed = a.mixed || !first
+	a.turns++
+	it.turn, *last = a.turns, it
 }
 
 // note reports a contradiction once.
@@ -152,14 +118,13 @@ func (a *responsesAnswer) settle() (*llm.Response, error) {
 	logProbs, annotations := &gathered{}, &gathered{}
 	seen := map[string]llm.ToolCall{}
 	for _, it := range a.items {
-		parts, err := it.parts(logProbs, annotations)
+		parts, err := a.close(it, logProbs, annotations)
 		if err != nil {
 			return nil, err
 		}
-		if repeated, err := a.repeats(seen, parts); repeated || err != nil {
-			if err != nil {
-				return nil, err
-			}
+		if skip, err := a.skips(it, seen, parts); err != nil {
+			return nil, err
+		} else if skip {
 			continue
 		}
 		m.Parts = append(m.Parts, parts...)
@@ -167,6 +132,9 @@ func (a *responsesAnswer) settle() (*llm.Response, error) {
 	}
 	if len(m.Parts) > mostParts || logProbs.over || annotations.over {
 		return nil, errTooMany
+	}
+	if err := a.order(); err != nil {
+		return nil, err
 	}
 	m.Extra = append(annotations.members(), out.members()...)
 	resp := &llm.Response{
@@ -177,6 +145,52 @@ func (a *responsesAnswer) settle() (*llm.Response, error) {
 		resp.Extra = append(resp.Extra, llm.Member{Name: unknownEvents, Value: string(encoded(a.unknown))})
 	}
 	return resp, nil
+}
+
+// close returns the parts of an item and sends the sink what it has not seen of
+// an item that was never done.
+func (a *responsesAnswer) close(it *responseItem, logProbs, annotations *gathered) (llm.Parts, error) {
+	if a.becameAnother(it) {
+		return nil, nil
+	}
+	parts, err := it.parts(logProbs, annotations)
+	if err != nil || it.done != nil {
+		return parts, err
+	}
+	if _, whole := it.arguments(); it.typ == "function_call" && !whole && a.status == "completed" && !a.spent() {
+		return nil, fmt.Errorf("item %d of the answer is a call, and its arguments have no end", it.place)
+	}
+	return parts, it.catchUp(a, saidBy(parts))
+}
+
+// skips reports whether the answer goes without the item: a copy of a call, or an
+// item that became another type.
+func (a *responsesAnswer) skips(it *responseItem, seen map[string]llm.ToolCall, parts llm.Parts) (bool, error) {
+	if a.becameAnother(it) {
+		return true, a.note(fmt.Sprintf("item %d of the answer became an item of another type: the later one counts", it.place))
+	}
+	return a.repeats(seen, parts)
+}
+
+// order reports texts and calls that the sink got in another order than the
+// answer has. Deltas cannot be moved.
+func (a *responsesAnswer) order() error {
+	turns := map[string]int{}
+	calls := 0
+	for _, it := range a.items {
+		if it.typ == "function_call" {
+			a.mixed = a.mixed || it.call >= 0 && it.call != calls
+			calls++
+		}
+		if it.turn > 0 {
+			a.mixed = a.mixed || it.turn < turns[it.typ]
+			turns[it.typ] = it.turn
+		}
+	}
+	if !a.mixed || len(a.notices) > 0 {
+		return nil
+	}
+	return a.note("the items of the answer came in another order than their output_index says: the index counts")
 }
 
 // unknownEvents is the member of [llm.Response.Extra] that counts the events of
@@ -223,7 +237,7 @@ func (a *responsesAnswer) ending(m llm.Message) llm.Finish {
 		if f.Reason != llm.FinishContentFilter {
 			f.Reason = llm.FinishLength
 		}
-	case len(calls) > 0 && a.most > 0 && a.usage.usage.OutputTokens >= a.most && cutOff(calls[len(calls)-1].Arguments):
+	case len(calls) > 0 && a.spent() && cutOff(calls[len(calls)-1].Arguments):
 		f.Reason = llm.FinishLength
 	case len(calls) > 0:
 		f.Reason = llm.FinishToolCalls
@@ -231,6 +245,11 @@ func (a *responsesAnswer) ending(m llm.Message) llm.Finish {
 		f.Reason = llm.FinishStop
 	}
 	return f
+}
+
+// spent reports whether the answer used all tokens of its limit.
+func (a *responsesAnswer) spent() bool {
+	return a.most > 0 && a.usage.usage.OutputTokens >= a.most
 }
 
 // cutOff reports whether arguments are the beginning of a JSON object.

@@ -1,197 +1,216 @@
 package openai
 
 import (
-	"bytes"
-	"cmp"
-	"slices"
+	"fmt"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
-	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// event takes one event of a stream. end says that the event was a terminal one:
-// the answer is whole then, and nothing behind it is read.
-//
-// What contradicts itself is decided by this table:
-//
-//	an item differs from its deltas             the item of output_item.done counts; a notice says so
-//	the terminal event has other items          the items of the stream count, other than ciphertext that they lack
-//	the terminal event has items, the stream none  those of the terminal event count
-//	an output_index is missing                  the id of the item stands for it
-//	an output_index jumps or repeats            it only names and orders the items
-//	a call_id comes twice                       equal calls are one; others are two
-//	a call without a name                       an error
-//	arguments end in the middle, no token left   the answer was cut off (finish reason length)
-//	no terminal event                           an error: truncated
-//	events behind the terminal event            are not read
-func (a *responsesAnswer) event(name string, data []byte) (end bool, err error) {
-	typ := cmp.Or(rawjson.Text(rawjson.Member(data, "type")), name)
-	switch typ {
-	case "response.created", "response.in_progress", "response.queued":
-		return false, a.response(rawjson.Member(data, "response"))
-	case "response.completed", "response.incomplete":
-		return true, a.terminal(typ, rawjson.Member(data, "response"))
-	case "response.output_item.added", "response.output_item.done":
-		return false, a.itemEvent(typ, data)
-	}
-	if kind, known := strings.CutPrefix(typ, "response."); known {
-		if take, ok := partEvents[kind]; ok {
-			return false, a.partEvent(take, data)
+// A responsesEvent is one event of a stream. One pass over the event finds all
+// members, because a pass for each member would cost more than the text is worth.
+type responsesEvent struct {
+	typ           []byte // without quotes
+	index, itemID []byte
+	contentIndex  []byte
+	summaryIndex  []byte
+	delta         []byte
+	text          []byte // whole texts of the .done events
+	refusal       []byte
+	arguments     []byte
+	item          []byte
+	response      []byte
+	failure       []byte // "error"
+}
+
+// readEvent reads an event. name is the "event" field, which counts if the
+// object has no type.
+func readEvent(name string, data []byte) (e responsesEvent) {
+	for n, v := range rawjson.RawMembers(data) {
+		switch string(n) {
+		case "type":
+			e.typ = rawjson.RawText(v)
+		case "output_index":
+			e.index = v
+		case "item_id":
+			e.itemID = v
+		case "content_index":
+			e.contentIndex = v
+		case "summary_index":
+			e.summaryIndex = v
+		case "delta":
+			e.delta = v
+		case "text":
+			e.text = v
+		case "refusal":
+			e.refusal = v
+		case "arguments":
+			e.arguments = v
+		case "item":
+			e.item = v
+		case "response":
+			e.response = v
+		case "error":
+			e.failure = v
 		}
 	}
-	if !isHostedEvent(typ) {
+	if len(e.typ) == 0 {
+		e.typ = []byte(name)
+	}
+	return e
+}
+
+// event takes one event of a stream. end reports a terminal event: the answer is
+// whole, and the client reads no further.
+//
+// This table decides about contradictions. "Notice" means that the sink gets a
+// notice. One rule holds for all rows: the deltas that the sink got are the texts
+// and arguments of the answer, or the sink got a notice.
+//
+//	an item differs from its deltas                      the item of output_item.done counts; notice
+//	an item is done twice, or announced again            the later item counts; notice if the sink saw another text
+//	two items of different types share an output_index   two items
+//	two items of one type share an output_index          two items, if they have different ids and different texts
+//	an item becomes another type under the same id       the item that is done counts; notice
+//	an output_index is missing or unknown                the id of the item stands for the index; without an id, the open item of the type
+//	an output_index jumps, or items take turns           the index orders the items; notice if the sink saw another order
+//	deltas behind the end of their item                  do not count; notice
+//	a call_id twice                                      equal calls are one; others are two
+//	a call without a name                                an error with the place
+//	arguments without an end in a complete answer        an error with the place
+//	arguments without an end, no token left              the answer was cut off (finish reason length)
+//	an item never done, and the terminal event has it    the item of the terminal event counts
+//	the terminal event has further or other items        the items of the stream count; notice
+//	the terminal event has items, the stream has none    the items of the terminal event count
+//	the event says incomplete, the status completed      incomplete
+//	no terminal event                                    an error: truncated
+//	events behind the terminal event                     are not read
+func (a *responsesAnswer) event(e responsesEvent) (end bool, err error) {
+	switch string(e.typ) {
+	case "response.created", "response.in_progress", "response.queued":
+		return false, a.response(e.response)
+	case "response.completed", "response.incomplete", "response.done":
+		return true, a.terminal(e)
+	case "response.output_item.added":
+		return false, a.added(e)
+	case "response.output_item.done":
+		return false, a.done(e)
+	}
+	if part, ok := partEvents[string(e.typ)]; ok {
+		return false, a.partEvent(part, e)
+	}
+	if typ := string(e.typ); !isHostedEvent(typ) {
 		a.skip(typ)
 	}
 	return false, nil
 }
 
+// A textSort is a sort of text that comes in pieces.
+type textSort int
+
+const (
+	spokenText textSort = iota
+	refusalText
+	summaryText
+	thoughtText // the open text of reasoning
+	argumentText
+	textSorts
+)
+
 // A partEvent describes an event with text of an item.
 type partEvent struct {
-	typ   string // of the item
-	index string // the member that tells the parts of the item apart; "": there is one
-	text  func(*responseItem) *pieces
-	delta func(it *responseItem, a *responsesAnswer, text string) llm.Delta
-	whole string // the member with the whole text, of a .done event; "": delta has a piece
+	typ  string // of the item
+	sort textSort
+	done bool // the event has the whole text, not a piece
 }
 
-func textOf(it *responseItem) *pieces    { return &it.texts }
-func refusalOf(it *responseItem) *pieces { return &it.refusals }
-func summaryOf(it *responseItem) *pieces { return &it.summaries }
-func thoughtOf(it *responseItem) *pieces { return &it.thoughts }
-
-func textDelta(_ *responseItem, _ *responsesAnswer, text string) llm.Delta {
-	return llm.TextDelta{Text: text}
-}
-
-func reasoningDelta(_ *responseItem, _ *responsesAnswer, text string) llm.Delta {
-	return llm.ReasoningDelta{Text: text}
-}
-
-func callDelta(it *responseItem, a *responsesAnswer, text string) llm.Delta {
-	return llm.CallDelta{Index: it.position(a), Arguments: text}
-}
-
-func noDelta(*responseItem, *responsesAnswer, string) llm.Delta { return nil }
-
-// partEvents are the events that carry text, without "response." in front.
+// partEvents are the events that carry text. response.reasoning is the name in
+// Open Responses.
 var partEvents = map[string]partEvent{
-	"output_text.delta":             {"message", "content_index", textOf, textDelta, ""},
-	"output_text.done":              {"message", "content_index", textOf, textDelta, "text"},
-	"refusal.delta":                 {"message", "content_index", refusalOf, noDelta, ""},
-	"refusal.done":                  {"message", "content_index", refusalOf, noDelta, "refusal"},
-	"reasoning_summary_text.delta":  {"reasoning", "summary_index", summaryOf, reasoningDelta, ""},
-	"reasoning_summary_text.done":   {"reasoning", "summary_index", summaryOf, reasoningDelta, "text"},
-	"reasoning_text.delta":          {"reasoning", "content_index", thoughtOf, reasoningDelta, ""},
-	"reasoning_text.done":           {"reasoning", "content_index", thoughtOf, reasoningDelta, "text"},
-	"reasoning.delta":               {"reasoning", "content_index", thoughtOf, reasoningDelta, ""}, // as Open Responses has it
-	"reasoning.done":                {"reasoning", "content_index", thoughtOf, reasoningDelta, "text"},
-	"function_call_arguments.delta": {"function_call", "", nil, callDelta, ""},
-	"function_call_arguments.done":  {"function_call", "", nil, callDelta, "arguments"},
+	"response.output_text.delta":             {"message", spokenText, false},
+	"response.output_text.done":              {"message", spokenText, true},
+	"response.refusal.delta":                 {"message", refusalText, false},
+	"response.refusal.done":                  {"message", refusalText, true},
+	"response.reasoning_summary_text.delta":  {"reasoning", summaryText, false},
+	"response.reasoning_summary_text.done":   {"reasoning", summaryText, true},
+	"response.reasoning_text.delta":          {"reasoning", thoughtText, false},
+	"response.reasoning_text.done":           {"reasoning", thoughtText, true},
+	"response.reasoning.delta":               {"reasoning", thoughtText, false},
+	"response.reasoning.done":                {"reasoning", thoughtText, true},
+	"response.function_call_arguments.delta": {"function_call", argumentText, false},
+	"response.function_call_arguments.done":  {"function_call", argumentText, true},
+}
+
+// partIndex returns the index that tells the parts of an item apart.
+func (e *responsesEvent) partIndex(s textSort) []byte {
+	switch s {
+	case summaryText:
+		return e.summaryIndex
+	case argumentText: // a call has one text
+		return nil
+	}
+	return e.contentIndex
+}
+
+// whole returns the text of a .done event.
+func (e *responsesEvent) whole(s textSort) []byte {
+	switch s {
+	case refusalText:
+		return e.refusal
+	case argumentText:
+		return e.arguments
+	}
+	return e.text
 }
 
 // partEvent adds text to an item. A whole text replaces the deltas; the sink
 // gets the text beyond the deltas.
-func (a *responsesAnswer) partEvent(e partEvent, data []byte) error {
-	it, err := a.item(itemKey(data), nil)
+func (a *responsesAnswer) partEvent(part partEvent, e responsesEvent) error {
+	it, err := a.ofPart(part, e)
 	if err != nil {
 		return err
 	}
-	it.typ = cmp.Or(it.typ, e.typ)
-	text := &it.arguments
-	if e.text != nil {
-		all := e.text(it)
-		if len(all.keys) == mostPartMembers*mostPartMembers {
-			return errTooMany
-		}
-		text = all.at(rawjson.Scalar(rawjson.Member(data, e.index)))
-	}
-	var more string
-	if e.whole == "" {
-		more = text.delta(rawjson.Member(data, "delta"))
-	} else {
-		full := rawjson.Member(data, e.whole)
-		if rawjson.IsNull(full) {
-			return nil
-		}
-		if rawjson.Kind(full) == '"' {
-			full = []byte(rawjson.Text(full))
-		}
-		more, _ = strings.CutPrefix(string(full), string(text.text))
-		if !bytes.HasPrefix(full, text.text) {
-			more = ""
-		}
-		text.full = bytes.Clone(full)
-		text.text = append(text.text, more...)
-	}
-	if d := e.delta(it, a, more); d != nil && more != "" {
-		return a.emit(d)
-	}
-	return nil
-}
-
-// itemKey identifies the item of an event by output_index, or by the item's id
-// if the server sends no index.
-func itemKey(data []byte) string {
-	if index := rawjson.Scalar(rawjson.Member(data, "output_index")); index != "" {
-		return index
-	}
-	return "id " + cmp.Or(rawjson.Scalar(rawjson.Member(data, "item_id")), rawjson.Scalar(rawjson.Member(rawjson.Member(data, "item"), "id")))
-}
-
-func (a *responsesAnswer) itemEvent(typ string, data []byte) error {
-	raw := rawjson.Member(data, "item")
-	if rawjson.Kind(raw) != '{' {
-		return nil
-	}
-	if typ == "response.output_item.done" {
-		it, err := a.item(itemKey(data), nil)
-		if err != nil {
-			return err
-		}
-		return a.finish(it, raw)
-	}
-	_, err := a.item(itemKey(data), raw)
-	return err
-}
-
-// terminal reads the last event. The items in the event count only if the
-// stream had none: the list may be empty, or have different ids. The exception
-// is the encrypted content of a reasoning item, if the stream lacked the
-// encrypted content.
-func (a *responsesAnswer) terminal(typ string, response []byte) error {
-	if err := a.response(response); err != nil {
+	text, err := it.pieces[part.sort].at(e.partIndex(part.sort))
+	if err != nil {
 		return err
 	}
-	if a.status == "" || a.status == "in_progress" {
+	if it.done != nil || text.full != nil {
+		return a.behind(it, part, e)
+	}
+	if !part.done {
+		return it.show(a, part.sort, text.delta(e.delta))
+	}
+	full := e.whole(part.sort)
+	if rawjson.IsNull(full) {
+		return nil
+	}
+	return it.show(a, part.sort, text.end(full))
+}
+
+// behind decides about text for an item or a part that is complete. A whole text
+// that comes again says nothing new.
+func (a *responsesAnswer) behind(it *responseItem, part partEvent, e responsesEvent) error {
+	if part.done || len(rawjson.RawText(e.delta)) == 0 {
+		return nil
+	}
+	return a.note(fmt.Sprintf("deltas came behind the end of item %d of the answer, and do not count", it.place))
+}
+
+// terminal reads the last event.
+func (a *responsesAnswer) terminal(e responsesEvent) error {
+	if err := a.response(e.response); err != nil {
+		return err
+	}
+	switch typ := string(e.typ); {
+	case typ == "response.incomplete", typ == "response.completed" && a.status != "incomplete":
 		a.status = strings.TrimPrefix(typ, "response.")
 	}
-	output := rawjson.Member(response, "output")
+	output := rawjson.Member(e.response, "output")
 	if len(a.items) == 0 {
 		return a.whole(output)
 	}
-	n := 0
-	for raw := range rawjson.Elements(output) {
-		a.complete(n, raw)
-		n++
-	}
-	return nil
-}
-
-// complete adds the encrypted content to the reasoning item with that id, or at
-// that place.
-func (a *responsesAnswer) complete(place int, raw []byte) {
-	if rawjson.IsEmpty(rawjson.Member(raw, "encrypted_content")) {
-		return
-	}
-	id := rawjson.Scalar(rawjson.Member(raw, "id"))
-	at := slices.IndexFunc(a.items, func(it *responseItem) bool {
-		return it.typ == "reasoning" && (id != "" && rawjson.Scalar(rawjson.Member(it.raw(), "id")) == id || it.indexed && it.index == place)
-	})
-	if at >= 0 && rawjson.IsEmpty(rawjson.Member(a.items[at].raw(), "encrypted_content")) {
-		a.items[at].done = slices.Clone(raw)
-	}
+	return a.compare(output)
 }
 
 // isHostedEvent reports an event about a tool that the provider runs, about parts

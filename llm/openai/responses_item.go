@@ -2,9 +2,9 @@ package openai
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
@@ -20,88 +20,111 @@ type responseItem struct {
 	indexed bool
 
 	typ   string
+	id    string // of the first event with an id
 	added []byte // of output_item.added
 	done  []byte // of output_item.done, or of a document
 
-	call      int    // position of a call among the calls; -1 means not yet reported
-	named     bool   // the sink has the id and the name of the call
-	texts     pieces // of a message, by content_index
-	refusals  pieces
-	summaries pieces // of reasoning, by summary_index
-	thoughts  pieces // the open text of reasoning, by content_index
-	arguments itemText
+	pieces [textSorts]pieces
+	shown  []byte // the text or the arguments that the sink has; see show
+	turn   int    // when the sink got the first text, in the order of items
+
+	call             int // position of a call among the calls; -1 means not yet reported
+	toldID, toldName string
 }
 
 // An itemText is a text that comes in deltas, or whole.
 type itemText struct {
+	key  string
 	text []byte // the deltas so far
 	half half   // half a surrogate pair
 	full []byte // text of the .done event; nil means no such event
 }
 
-// delta adds more text and returns it.
+// delta adds more text and returns it. Some gateways wrap the text in an object.
 func (p *itemText) delta(raw []byte) string {
+	if rawjson.Kind(raw) == '{' {
+		raw = rawjson.Member(raw, "text")
+	}
 	text := p.half.text(raw)
 	p.text = append(p.text, text...)
 	return text
 }
 
-// value returns the whole text.
-func (p *itemText) value() string {
-	if p.full != nil {
-		return string(p.full)
+// end takes the whole text and returns the part beyond the deltas. A whole text
+// that contradicts the deltas has no such part.
+func (p *itemText) end(raw []byte) (rest string) {
+	p.full = bytes.Clone(raw) // arguments as an object
+	if rawjson.Kind(raw) == '"' {
+		p.full = []byte(rawjson.Text(raw))
 	}
-	return string(p.text) + p.half.rest()
+	if more, ok := bytes.CutPrefix(p.full, p.text); ok {
+		rest = string(more)
+	}
+	return rest
+}
+
+// appendTo appends the whole text.
+func (p *itemText) appendTo(b []byte) []byte {
+	switch {
+	case p.full != nil:
+		return append(b, p.full...)
+	case p.half != nil: // without the second half
+		return append(append(b, p.text...), "\uFFFD"...)
+	}
+	return append(b, p.text...)
 }
 
 // pieces are texts in order of appearance, each with the index from the server.
 // The index is a key, never a position, because servers send wrong indices.
-type pieces struct {
-	keys  []string
-	texts map[string]*itemText
-}
+type pieces []*itemText
 
-func (ps *pieces) at(key string) *itemText {
-	if p, ok := ps.texts[key]; ok {
-		return p
+// mostPieces limits the texts of an item.
+const mostPieces = mostPartMembers * mostPartMembers
+
+func (ps *pieces) at(index []byte) (*itemText, error) {
+	for _, p := range slices.Backward(*ps) { // nearly always the last
+		if p.key == string(index) {
+			return p, nil
+		}
 	}
-	if ps.texts == nil {
-		ps.texts = map[string]*itemText{}
+	if len(*ps) == mostPieces {
+		return nil, errTooMany
 	}
-	p := new(itemText)
-	ps.keys, ps.texts[key] = append(ps.keys, key), p
-	return p
+	p := &itemText{key: string(index)}
+	*ps = append(*ps, p)
+	return p, nil
 }
 
 // value joins the texts without a separator.
-func (ps *pieces) value() string {
-	var b strings.Builder
-	for _, key := range ps.keys {
-		b.WriteString(ps.texts[key].value())
+func (ps pieces) value() string {
+	var b []byte
+	for _, p := range ps {
+		b = p.appendTo(b)
 	}
-	return b.String()
+	return string(b)
 }
 
-// begin reads the item of output_item.added.
-func (it *responseItem) begin(a *responsesAnswer, raw []byte) error {
-	if raw == nil {
-		return nil
+// raw returns the known JSON of the item.
+func (it *responseItem) raw() []byte {
+	if it.done != nil {
+		return it.done
 	}
-	it.added = slices.Clone(raw)
-	it.typ = rawjson.Text(rawjson.Member(raw, "type"))
-	return it.announce(a)
+	return it.added
 }
 
 // announce reports a call to the sink as soon as the name is known.
 func (it *responseItem) announce(a *responsesAnswer) error {
-	if it.typ != "function_call" || it.named {
+	if it.typ != "function_call" {
 		return nil
 	}
 	id, name := rawjson.Scalar(rawjson.Member(it.raw(), "call_id")), rawjson.Text(rawjson.Member(it.raw(), "name"))
-	if name == "" {
+	switch {
+	case name == "" || it.toldName == name && it.toldID == id:
 		return nil
+	case it.toldName != "":
+		return a.note(fmt.Sprintf("item %d of the answer has changed its name or its call_id: the later ones count", it.place))
 	}
-	it.named = true
+	it.toldID, it.toldName = id, name
 	return a.emit(llm.CallDelta{Index: it.position(a), ID: id, Name: name})
 }
 
@@ -114,53 +137,78 @@ func (it *responseItem) position(a *responsesAnswer) int {
 	return it.call
 }
 
-// raw returns the known JSON of the item.
-func (it *responseItem) raw() []byte {
-	if it.done != nil {
-		return it.done
-	}
-	return it.added
-}
-
-// catchUp sends the sink everything in the complete item beyond the deltas.
-func (it *responseItem) catchUp(a *responsesAnswer) error {
-	it.typ = rawjson.Text(rawjson.Member(it.done, "type"))
-	switch it.typ {
-	case "message":
-		for p := range rawjson.Elements(rawjson.Member(it.done, "content")) {
-			if err := it.catchUpPart(a, p); err != nil {
-				return err
-			}
-		}
-	case "reasoning":
-		return it.rest(a, it.summaries.value()+it.thoughts.value(), reasoningText(it.done), func(s string) llm.Delta { return llm.ReasoningDelta{Text: s} })
-	case "function_call":
-		if err := it.announce(a); err != nil {
-			return err
-		}
-		return it.rest(a, string(it.arguments.text), argumentsOf(it.done), func(s string) llm.Delta { return llm.CallDelta{Index: it.position(a), Arguments: s} })
-	}
-	return nil
-}
-
-func (it *responseItem) catchUpPart(a *responsesAnswer, p []byte) error {
-	if rawjson.Text(rawjson.Member(p, "type")) != "output_text" || len(it.texts.keys) > 1 {
+// show sends the sink a piece of text. A refusal is not shown. Open thoughts are
+// not shown beside a summary, because the summary is the reasoning of the answer.
+func (it *responseItem) show(a *responsesAnswer, s textSort, text string) error {
+	if text == "" || s == refusalText || s == thoughtText && len(it.pieces[summaryText]) > 0 {
 		return nil
 	}
-	return it.rest(a, it.texts.value(), rawjson.Text(rawjson.Member(p, "text")), func(s string) llm.Delta { return llm.TextDelta{Text: s} })
+	return it.emit(a, text)
 }
 
-// rest sends the text in full that goes beyond shown. If full contradicts
-// shown, full counts, and a notice says so.
-func (it *responseItem) rest(a *responsesAnswer, shown, full string, delta func(string) llm.Delta) error {
-	rest, ok := strings.CutPrefix(full, shown)
+// emit sends the sink more text of the item, and keeps what the sink has: the
+// complete item must repeat it.
+func (it *responseItem) emit(a *responsesAnswer, text string) error {
+	first := len(it.shown) == 0
+	it.shown = append(it.shown, text...)
+	switch it.typ {
+	case "message":
+		a.speaks(it, &a.speaker, first)
+		return a.emit(llm.TextDelta{Text: text})
+	case "reasoning":
+		a.speaks(it, &a.thinker, first)
+		return a.emit(llm.ReasoningDelta{Text: text})
+	}
+	return a.emit(llm.CallDelta{Index: it.position(a), Arguments: text})
+}
+
+// catchUp sends the sink everything in full beyond the deltas. full is the text
+// that counts. A notice reports deltas that say otherwise, because the sink
+// cannot take deltas back.
+func (it *responseItem) catchUp(a *responsesAnswer, full string) error {
+	rest, ok := strings.CutPrefix(full, string(it.shown))
 	switch {
 	case !ok:
 		return a.note(fmt.Sprintf("item %d of the answer differs from its deltas: the item counts", it.place))
 	case rest == "":
 		return nil
 	}
-	return a.emit(delta(rest))
+	return it.emit(a, rest)
+}
+
+// said returns the text in the JSON of an item that the sink sees: the text of a
+// message, the visible reasoning, or the arguments of a call.
+func said(typ string, raw []byte) string {
+	switch typ {
+	case "message":
+		return textsOf(raw)
+	case "reasoning":
+		return reasoningText(raw)
+	case "function_call":
+		return argumentsOf(raw)
+	}
+	return ""
+}
+
+// textsOf joins the texts of a message.
+func textsOf(item []byte) string {
+	content := rawjson.Member(item, "content")
+	if rawjson.Kind(content) == '"' {
+		return rawjson.Text(content)
+	}
+	var b strings.Builder
+	for p := range rawjson.Elements(content) {
+		if isSpoken(p) {
+			b.WriteString(rawjson.Text(rawjson.Member(p, "text")))
+		}
+	}
+	return b.String()
+}
+
+// isSpoken reports a part of a message with text.
+func isSpoken(part []byte) bool {
+	typ := rawjson.Text(rawjson.Member(part, "type"))
+	return typ == "output_text" || typ == "text"
 }
 
 // argumentsOf returns the arguments of a call: usually a string, but some
@@ -170,7 +218,15 @@ func argumentsOf(item []byte) string {
 	if rawjson.Kind(v) == '{' {
 		return string(v)
 	}
-	return rawjson.Text(v)
+	return orObject(rawjson.Text(v))
+}
+
+// orObject returns arguments, or {} for no arguments.
+func orObject(arguments string) string {
+	if blank(arguments) {
+		return "{}"
+	}
+	return arguments
 }
 
 // reasoningText returns the visible reasoning: the summary, or the open text
@@ -203,27 +259,32 @@ func (it *responseItem) parts(logProbs, annotations *gathered) (llm.Parts, error
 	return nil, nil
 }
 
+// inPieces reports whether only the deltas and the .done events tell the item.
+func (it *responseItem) inPieces(sorts ...textSort) bool {
+	return it.done == nil && slices.ContainsFunc(sorts, func(s textSort) bool { return len(it.pieces[s]) > 0 })
+}
+
 func (it *responseItem) messageParts(logProbs, annotations *gathered) (parts llm.Parts) {
-	if it.done == nil {
-		if text := it.texts.value(); text != "" {
+	if it.inPieces(spokenText, refusalText) {
+		if text := it.pieces[spokenText].value(); text != "" {
 			parts = append(parts, llm.Text{Text: text})
 		}
-		if refusal := it.refusals.value(); refusal != "" {
+		if refusal := it.pieces[refusalText].value(); refusal != "" {
 			parts = append(parts, llm.Refusal{Text: refusal})
 		}
 		return parts
 	}
-	content := rawjson.Member(it.done, "content")
+	content := rawjson.Member(it.raw(), "content")
 	if rawjson.Kind(content) == '"' {
 		return llm.Parts{llm.Text{Text: rawjson.Text(content)}}
 	}
 	for p := range rawjson.Elements(content) {
-		switch rawjson.Text(rawjson.Member(p, "type")) {
-		case "output_text", "text":
+		switch {
+		case isSpoken(p):
 			parts = append(parts, llm.Text{Text: rawjson.Text(rawjson.Member(p, "text"))})
 			annotations.appended("annotations", rawjson.Member(p, "annotations"))
 			logProbs.appended("content", rawjson.Member(p, "logprobs"))
-		case "refusal":
+		case rawjson.Text(rawjson.Member(p, "type")) == "refusal":
 			parts = append(parts, llm.Refusal{Text: rawjson.Text(rawjson.Member(p, "refusal"))})
 		}
 	}
@@ -231,14 +292,11 @@ func (it *responseItem) messageParts(logProbs, annotations *gathered) (parts llm
 }
 
 func (it *responseItem) reasoningParts() llm.Parts {
-	text, field := reasoningText(it.done), "summary"
-	if it.done == nil {
-		text = it.summaries.value()
-		if text == "" {
-			text = it.thoughts.value()
-		}
+	text, field := reasoningText(it.raw()), "summary"
+	if it.inPieces(summaryText, thoughtText) {
+		text = cmp.Or(it.pieces[summaryText].value(), it.pieces[thoughtText].value())
 	}
-	if rawjson.Kind(rawjson.Member(it.done, "summary")) != '[' || len(bytes.TrimSpace(rawjson.Member(it.done, "summary"))) <= 2 {
+	if summary := rawjson.Member(it.done, "summary"); rawjson.Kind(summary) != '[' || len(bytes.TrimSpace(summary)) <= len("[]") {
 		field = "content"
 	}
 	if text == "" {
@@ -247,13 +305,19 @@ func (it *responseItem) reasoningParts() llm.Parts {
 	return llm.Parts{llm.Reasoning{Text: text, Field: field}}
 }
 
+// arguments returns the arguments of a call, and whether they have an end.
+func (it *responseItem) arguments() (text string, whole bool) {
+	if !it.inPieces(argumentText) {
+		raw := rawjson.Member(it.raw(), "arguments")
+		return argumentsOf(it.raw()), it.done != nil || !rawjson.IsEmpty(raw) && !cutOff(argumentsOf(it.raw()))
+	}
+	text = it.pieces[argumentText].value()
+	return orObject(text), it.pieces[argumentText][0].full != nil || !blank(text) && !cutOff(text)
+}
+
 func (it *responseItem) callParts() (llm.Parts, error) {
-	c := llm.ToolCall{
-		ID: rawjson.Scalar(rawjson.Member(it.raw(), "call_id")), Name: rawjson.Text(rawjson.Member(it.raw(), "name")), Arguments: argumentsOf(it.raw()),
-	}
-	if it.done == nil {
-		c.Arguments = it.arguments.value()
-	}
+	c := llm.ToolCall{ID: rawjson.Scalar(rawjson.Member(it.raw(), "call_id")), Name: rawjson.Text(rawjson.Member(it.raw(), "name"))}
+	c.Arguments, _ = it.arguments()
 	for name, v := range beside(it.raw()) {
 		if len(c.Extra) == mostPartMembers {
 			return nil, errTooMany
@@ -261,10 +325,23 @@ func (it *responseItem) callParts() (llm.Parts, error) {
 		c.Extra = append(c.Extra, llm.Member{Name: name, Value: string(v)})
 	}
 	if c.Name == "" {
-		return nil, fmt.Errorf("item %s of the answer is a call without a name", strconv.Itoa(it.place))
-	}
-	if strings.TrimSpace(c.Arguments) == "" || strings.TrimSpace(c.Arguments) == "null" {
-		c.Arguments = "{}"
+		return nil, fmt.Errorf("item %d of the answer is a call without a name", it.place)
 	}
 	return llm.Parts{c}, nil
+}
+
+// saidBy joins what the sink sees of parts.
+func saidBy(parts llm.Parts) string {
+	var b strings.Builder
+	for _, p := range parts {
+		switch p := p.(type) {
+		case llm.Text:
+			b.WriteString(p.Text)
+		case llm.Reasoning:
+			b.WriteString(p.Text)
+		case llm.ToolCall:
+			b.WriteString(p.Arguments)
+		}
+	}
+	return b.String()
 }

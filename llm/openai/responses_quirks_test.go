@@ -21,7 +21,7 @@ func TestResponsesQuirks(t *testing.T) {
 	t.Parallel()
 	paths, err := filepath.Glob(filepath.Join(responsesQuirksDir, "R*.txt"))
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(paths), 60)
+	require.GreaterOrEqual(t, len(paths), 80)
 	var handled atomic.Int32
 	t.Cleanup(func() { fmt.Printf("responses quirks: %d of %d handled\n", handled.Load(), len(paths)) })
 	for _, path := range paths {

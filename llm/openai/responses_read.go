@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
@@ -62,10 +63,14 @@ func (x *exchange) responsesStream(r io.Reader, a *responsesAnswer) error {
 		if err := x.readable(e, good); err != nil {
 			return err
 		}
-		if err := x.eventFailure(e); err != nil {
+		if rawjson.Kind(e.data) != '{' {
+			return x.malformed("an event is not a JSON object: " + excerpt(e.data))
+		}
+		event := readEvent(e.name, e.data)
+		if err := x.eventFailure(event, e.data); err != nil {
 			return err
 		}
-		end, err := a.event(e.name, e.data)
+		end, err := a.event(event)
 		if err != nil {
 			return err
 		}
@@ -76,25 +81,45 @@ func (x *exchange) responsesStream(r io.Reader, a *responsesAnswer) error {
 	}
 }
 
-// eventFailure returns the error that an event tells of: an event of the type
-// error or response.failed, or an object with an "error".
-func (x *exchange) eventFailure(e event) error {
-	if rawjson.Kind(e.data) != '{' {
-		return x.malformed("an event is not a JSON object: " + excerpt(e.data))
-	}
-	switch cmp.Or(rawjson.Text(rawjson.Member(e.data, "type")), e.name) {
-	case "error":
-		return x.apiError(readFailure(e.data), x.resp.StatusCode)
-	case "response.failed":
-		return x.responseFailure(rawjson.Member(e.data, "response"))
-	case "response.completed", "response.incomplete":
-		return x.responseFailure(rawjson.Member(e.data, "response"))
+// eventFailure returns the error that an event reports: an event of the type
+// error, response.failed or response.cancelled, a terminal event with an error,
+// or an object with an "error".
+func (x *exchange) eventFailure(e responsesEvent, data []byte) error {
+	switch string(e.typ) {
+	case "error", "response.error":
+		return x.apiError(readFailure(data), x.resp.StatusCode)
+	case "response.failed", "response.cancelled":
+		return x.unanswered(e, data)
+	case "response.completed", "response.incomplete", "response.done":
+		if !says(rawjson.Member(e.response, "error")) && slices.Contains(waiting, rawjson.Text(rawjson.Member(e.response, "status"))) {
+			return nil // the type of the event says that the answer is whole
+		}
+		return x.responseFailure(e.response)
 	case "":
-		if says(rawjson.Member(e.data, "error")) || complains(e.data) {
-			return x.apiError(readFailure(e.data), x.resp.StatusCode)
+		if says(e.failure) || complains(data) {
+			return x.apiError(readFailure(data), x.resp.StatusCode)
 		}
 	}
 	return nil
+}
+
+// waiting are the states of a response that is not yet an answer.
+var waiting = []string{"queued", "in_progress"}
+
+// unanswered returns the error of a response that failed. The response may lack
+// the reason, and even itself.
+func (x *exchange) unanswered(e responsesEvent, data []byte) error {
+	switch {
+	case says(rawjson.Member(e.response, "error")):
+		return x.responseFailure(e.response)
+	case says(e.failure):
+		return x.apiError(readFailure(data), x.resp.StatusCode)
+	}
+	message := "the server reports " + string(e.typ) + " without an error"
+	if reason := rawjson.Text(rawjson.Member(rawjson.Member(e.response, "incomplete_details"), "reason")); reason != "" {
+		message += ": " + clip.Bytes(reason, maxShownID)
+	}
+	return x.report(&llm.APIError{Kind: llm.KindServer, StatusCode: x.resp.StatusCode, Message: message})
 }
 
 // responseFailure returns the error of a response that is no answer: one with an
