@@ -3,8 +3,6 @@ package runnertest_test
 import (
 	"context"
 	"fmt"
-	"sync"
-	"testing"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -31,6 +29,7 @@ func newShop() *agent.Agent {
 	}
 }
 
+// A transcript shows a run as text, call by call.
 func ExampleTranscript() {
 	script := llmtest.NewScript(
 		llmtest.Text("One moment.").And(llmtest.Calls("refund", RefundArgs{"W1", 0})),
@@ -75,66 +74,4 @@ func ExampleTranscript() {
 	//     It is on its way.
 	//
 	// finished after 3 turns, 30 tokens in, 15 out
-}
-
-func ExampleCalls() {
-	t := new(testing.T) // that of your test
-	script := llmtest.NewScript(
-		llmtest.Calls("refund", RefundArgs{"W1", 0}).And(llmtest.Calls("refund", RefundArgs{"W2", 5})),
-		llmtest.Text("It is on its way."))
-	result, err := runner.Runner{Model: script}.Run(context.Background(), newShop(), llm.User("Refund both."))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	for _, c := range runnertest.Calls[RefundArgs](t, result, "refund") {
-		if c.Rejected {
-			fmt.Println(c.Ref, c.Raw, c.Failure)
-			continue
-		}
-		fmt.Println(c.Ref, c.Args.Cents, c.Text)
-	}
-	fmt.Println(runnertest.Order(result), result.Turns, result.Usage.InputTokens)
-	// Output:
-	// r1.t1.c0 {"order":"W1","cents":0} invalid_arguments
-	// r1.t1.c1 5 Refunded 5 cents.
-	// [refund refund] 2 20
-}
-
-func ExampleOverlapped() {
-	var all sync.WaitGroup // each call waits for the others, so they must run at the same time
-	all.Add(3)
-	meet := tool.Must(tool.New("meet", "Waits for the others.", func(context.Context, struct{}) (string, error) {
-		all.Done()
-		all.Wait()
-		return "", nil
-	}))
-	call := llmtest.Calls("meet", nil)
-	model := llmtest.NewScript(call.And(call, call), llmtest.Text("Done."))
-	result, err := runner.Run(context.Background(), &agent.Agent{Model: model, Tools: []tool.Tool{meet}}, llm.User("Meet."))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(runnertest.Overlapped(result, "meet", "meet"), runnertest.MaxConcurrent(result))
-	// Output:
-	// true 3
-}
-
-func ExampleExerciser() {
-	r := runner.Runner{Model: runnertest.Exerciser(5)}
-	result, err := r.Run(context.Background(), newShop(), llm.User("Go."))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	for _, m := range result.Messages {
-		for _, c := range m.Calls() {
-			fmt.Println(c.Name, c.Arguments)
-		}
-	}
-	fmt.Println(result.Text)
-	// Output:
-	// refund {"cents":1,"order":"W2"}
-	// Called: refund.
 }

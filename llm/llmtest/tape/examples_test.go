@@ -1,0 +1,9 @@
+package tape_test
+
+import "testing"
+
+// TestExamples runs the examples that are tests.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	t.Run("record", recordExample)
+}
