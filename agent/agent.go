@@ -41,11 +41,12 @@ type Agent struct {
 	//   - ParallelToolCalls false: the calls of an answer run one after the other, in
 	//     order. A call that waits for approval, or is in doubt, blocks the calls after
 	//     it.
-	//   - ToolChoice "none" or a named tool: a call that the choice forbids does not
-	//     run. The model reads the reason. The call counts as a wrong call
+	//   - ToolChoice "none", a named tool, or a choice among tools (llm.ToolAmong): a
+	//     call that the choice forbids does not run. The model reads the reason. The call counts as a wrong call
 	//     (MaxInvalidRounds).
-	//   - ToolChoice "required" or a named tool: the runner sends the choice until the
-	//     model makes an allowed call, and again after the caller's next message. If
+	//   - ToolChoice "required", also among tools, or a named tool: the runner sends the
+	//     choice until the model makes an allowed call, and again after the caller's
+	//     next message. A limit to some tools stays. If
 	//     every turn forced a call, no model could ever answer. The runner asks once
 	//     more after an answer without a call; the second such answer in a row fails
 	//     the run ("no_call"). It does not enforce "required" if there are HostedTools,

@@ -86,7 +86,8 @@ type Settings struct {
 // value sends nothing, which providers take for ToolAuto where there are tools.
 type ToolChoice string
 
-// The general choices. [ToolNamed] makes the choice of a particular tool.
+// The general choices. [ToolNamed] makes the choice of a particular tool, and
+// [ToolAmong] of some tools.
 const (
 	ToolAuto     ToolChoice = "auto"
 	ToolNone     ToolChoice = "none"
@@ -97,6 +98,30 @@ const namedPrefix = "tool:"
 
 // ToolNamed makes the model call the tool of that name.
 func ToolNamed(name string) ToolChoice { return ToolChoice(namedPrefix + name) }
+
+// ToolAmong limits the model to the tools of these names. mode is [ToolAuto], or
+// [ToolRequired] if the model must call one of them. The other tools of the request
+// stay visible to the model where the provider can send a choice among tools, which
+// keeps the prompt cache; elsewhere the request goes without them. A runner does not
+// run a call of another tool. Hosted tools cannot be named.
+func ToolAmong(mode ToolChoice, names ...string) ToolChoice {
+	list, _ := json.Marshal(names) // texts always marshal
+	return mode + among + ToolChoice(list)
+}
+
+// among stands between the mode and the names of ToolAmong.
+const among = " among "
+
+// Among returns the mode and the names given to [ToolAmong], and false for any other
+// choice.
+func (c ToolChoice) Among() (mode ToolChoice, names []string, ok bool) {
+	before, list, found := strings.Cut(string(c), among)
+	_, named := c.Named()
+	if !found || named || json.Unmarshal([]byte(list), &names) != nil {
+		return "", nil, false
+	}
+	return ToolChoice(before), names, true
+}
 
 // Named returns the name given to [ToolNamed], and false for any other choice.
 func (c ToolChoice) Named() (string, bool) { return strings.CutPrefix(string(c), namedPrefix) }
@@ -180,9 +205,27 @@ func (r *Request) validateChoice(tools map[string]bool) error {
 	case named:
 		return nil
 	}
+	if mode, names, ok := r.ToolChoice.Among(); ok {
+		return validateAmong(mode, names, tools)
+	}
 	switch r.ToolChoice {
 	case "", ToolAuto, ToolNone, ToolRequired:
 		return nil
 	}
 	return fmt.Errorf("llm: unknown tool choice %q", string(r.ToolChoice))
+}
+
+func validateAmong(mode ToolChoice, names []string, tools map[string]bool) error {
+	if mode != ToolAuto && mode != ToolRequired {
+		return fmt.Errorf("llm: the tool choice among tools has the mode %q, not %q or %q", string(mode), string(ToolAuto), string(ToolRequired))
+	}
+	if len(names) == 0 {
+		return errors.New("llm: the tool choice among tools names no tool")
+	}
+	for _, name := range names {
+		if !tools[name] {
+			return fmt.Errorf("llm: the tool choice names %q, which is no tool of the request", name)
+		}
+	}
+	return nil
 }

@@ -22,6 +22,8 @@ import (
 const (
 	noneAllowed = "The call did not run: no tool may be called in this turn. Answer without one."
 	onlyAsk     = `The call did not run: only the tool "ask" may be called in this turn. Call that tool.`
+	onlyAmong   = `The call did not run: only the tools ["ask" "pay"] may be called in this turn.`
+	amongAuto   = `auto among ["ask","pay"]`
 )
 
 // TestToolChoiceIsHeld: the runner enforces a tool choice that the server ignores. A
@@ -63,6 +65,16 @@ func TestToolChoiceIsHeld(t *testing.T) {
 			[]string{onlyAsk, "ask"}, []llm.ToolChoice{"tool:ask", "tool:ask", ""}, ""},
 		{"named, text", llm.ToolNamed("ask"), false, []llmtest.Step{llmtest.Text("So."), call("ask"), fine}, []string{"ask"},
 			[]string{calledNone + `you must call the tool "ask". Call it now.`, "ask"}, []llm.ToolChoice{"tool:ask", "tool:ask", ""}, ""},
+		{"among", llm.ToolAmong(llm.ToolAuto, "ask", "pay"), false, []llmtest.Step{call("tell", "ask"), call("tell"), fine}, []string{"ask"},
+			[]string{onlyAmong, "ask", onlyAmong}, []llm.ToolChoice{amongAuto, amongAuto, amongAuto}, ""},
+		{"among, an unknown tool", llm.ToolAmong(llm.ToolAuto, "ask", "pay"), false, []llmtest.Step{call("nobody"), fine}, nil,
+			[]string{onlyAmong}, []llm.ToolChoice{amongAuto, amongAuto}, ""},
+		{"among, required", llm.ToolAmong(llm.ToolRequired, "ask", "pay"), false, []llmtest.Step{llmtest.Text("So."), call("ask"), call("tell"), fine}, []string{"ask"},
+			[]string{calledNone + `you must call one of the tools "ask", "pay". Call one now.`, "ask", onlyAmong},
+			[]llm.ToolChoice{`required among ["ask","pay"]`, `required among ["ask","pay"]`, amongAuto, amongAuto}, ""},
+		{"among, required, text twice", llm.ToolAmong(llm.ToolRequired, "ask"), false, []llmtest.Step{llmtest.Text("So."), llmtest.Text("So.")}, nil,
+			[]string{calledNone + `you must call one of the tools "ask". Call one now.`}, []llm.ToolChoice{`required among ["ask"]`, `required among ["ask"]`},
+			`turn 2: the model called no tool, but the tool choice requires a call (finish reason "stop")`},
 		{"required", llm.ToolRequired, false, []llmtest.Step{call("tell"), fine}, []string{"tell"}, []string{"tell"}, []llm.ToolChoice{"required", ""}, ""},
 		{"required, text twice", llm.ToolRequired, false, []llmtest.Step{llmtest.Text("So."), llmtest.Text("So.")}, nil,
 			[]string{calledNone + "you must call one. Call a tool now."}, []llm.ToolChoice{"required", "required"},

@@ -79,6 +79,9 @@ func forbidden(c loop.Call, choice llm.ToolChoice) event.ToolCallFinished {
 	if name, named := choice.Named(); named { // the name of a tool of the program
 		message = safe(fmt.Sprintf("The call did not run: only the tool %q may be called in this turn. Call that tool.", name))
 	}
+	if _, names, among := choice.Among(); among {
+		message = safe(fmt.Sprintf("The call did not run: only the tools %q may be called in this turn.", names))
+	}
 	b := failed(c, tool.NotRun, message, "")
 	b.Rejected = true
 	return b

@@ -84,10 +84,13 @@ func (e *engine) request(s loop.State) *llm.Request {
 // ends with the first allowed call. Otherwise the model could never answer.
 func (e *engine) toolChoice(s loop.State) llm.ToolChoice {
 	c := e.agent.Settings.ToolChoice
-	if loop.Forced(c) && s.ChoiceMet {
-		return ""
+	if !loop.Forced(c) || !s.ChoiceMet {
+		return c
 	}
-	return c
+	if _, names, among := c.Among(); among { // the limit stays
+		return llm.ToolAmong(llm.ToolAuto, names...)
+	}
+	return ""
 }
 
 // enforcedChoice returns the tool choice that the runner enforces for the next answer.

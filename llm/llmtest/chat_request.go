@@ -241,14 +241,33 @@ func parseToolChoice(value string) (choice llm.ToolChoice, fits bool) {
 		return choiceIf(word, fits), fits
 	}
 	var kind, name string
-	var function json.RawMessage
-	outer, err := decodeMembers([]byte(value), map[string]any{"type": &kind, "function": &function})
-	if err != nil || function == nil {
+	var function, allowed json.RawMessage
+	outer, err := decodeMembers([]byte(value), map[string]any{"type": &kind, "function": &function, "allowed_tools": &allowed})
+	if err == nil && outer && kind == "allowed_tools" && function == nil {
+		return parseAmong(allowed, parseToolChoice)
+	}
+	if err != nil || function == nil || allowed != nil {
 		return "", false
 	}
 	inner, err := decodeMembers(function, map[string]any{"name": &name})
 	fits = err == nil && outer && inner && isFunction(kind, function) && name != ""
 	return choiceIf(llm.ToolNamed(name), fits), fits
+}
+
+// parseAmong reads the mode and the tools of a choice among functions. function reads
+// one of the tools.
+func parseAmong(value json.RawMessage, function func(string) (llm.ToolChoice, bool)) (choice llm.ToolChoice, fits bool) {
+	var mode llm.ToolChoice
+	var tools []json.RawMessage
+	whole, err := decodeMembers(value, map[string]any{"mode": &mode, "tools": &tools, "type": new(string)})
+	names := make([]string, len(tools))
+	for i, raw := range tools {
+		named, ok := function(string(raw))
+		names[i], fits = named.Named()
+		whole = whole && ok && fits
+	}
+	fits = err == nil && whole && len(names) > 0 && (mode == llm.ToolAuto || mode == llm.ToolRequired)
+	return choiceIf(llm.ToolAmong(mode, names...), fits), fits
 }
 
 func choiceIf(c llm.ToolChoice, fits bool) llm.ToolChoice {

@@ -51,6 +51,16 @@ func TestParseRequest(t *testing.T) {
 				{Name: "g", Schema: json.RawMessage(`{"a":1}`), Strict: json.RawMessage(`{"a":1}`)},
 			}, Settings: llm.Settings{ToolChoice: llm.ToolRequired}},
 		},
+		"among tools": {
+			`"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}]}}`,
+			llm.Request{Messages: user, Settings: llm.Settings{ToolChoice: llm.ToolAmong(llm.ToolRequired, "f", "g")}},
+		},
+		"among tools, one of them hosted": {
+			`"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"web_search"}]}}`,
+			llm.Request{Messages: user, Settings: llm.Settings{Extra: []llm.Member{
+				{Name: "tool_choice", Value: `{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"web_search"}]}}`},
+			}}},
+		},
 		"named tool": {
 			`"tool_choice":{"type":"function","function":{"name":"f"}}`,
 			llm.Request{Messages: user, Settings: llm.Settings{ToolChoice: llm.ToolNamed("f")}},

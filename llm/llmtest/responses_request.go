@@ -142,6 +142,9 @@ func parseFlatChoice(value string) (choice llm.ToolChoice, fits bool) {
 	}
 	var kind, name string
 	whole, err := decodeMembers([]byte(value), map[string]any{"type": &kind, "name": &name})
+	if err == nil && kind == "allowed_tools" {
+		return parseAmong([]byte(value), parseFlatChoice)
+	}
 	fits = err == nil && whole && kind == "function" && name != ""
 	return choiceIf(llm.ToolNamed(name), fits), fits
 }

@@ -108,6 +108,8 @@ var presets = []preset{
 	// string_above_max_length (vercel/ai#5171); system messages may stand
 	// anywhere.
 	{hosts: openAI, set: func(p *Profile) { p.CallIDs, p.KeepSystem = CallIDs40, true }},
+	// Only OpenAI documents allowed_tools on both APIs.
+	{hosts: hosts{"api.openai.com"}, set: func(p *Profile) { p.AllowedTools = true }},
 	// Azure also has models of other vendors. Kimi models need their own ids back
 	// (MoonshotAI/kimi-code#2503), so only the length is limited there.
 	{hosts: azureHosts, set: func(p *Profile) { p.CallIDs = CallIDsShort }},

@@ -66,6 +66,10 @@ type Profile struct {
 	Strict Strict
 	// ToolChoice is the set of tool choices that the provider takes.
 	ToolChoice ToolChoices
+	// AllowedTools sends llm.ToolAmong as a tool_choice of type "allowed_tools" beside
+	// all tools, if ToolChoice is ToolChoiceAny. False sends only the tools of the
+	// choice, without hosted tools.
+	AllowedTools bool
 	// ToolEffort is the reasoning effort of requests with tools, for providers
 	// that do not take every effort with tools. Empty means the effort of the
 	// request. "omit" leaves the member out. Any other value is sent in place of

@@ -16,7 +16,7 @@ func TestProfileFor(t *testing.T) {
 	t.Parallel()
 	known := openai.Profile{NoDeveloper: true}
 	oldCap := openai.Profile{NoDeveloper: true, MaxTokensField: "max_tokens"}
-	openAI := openai.Profile{CallIDs: openai.CallIDs40, NoCallExtra: true, KeepSystem: true}
+	openAI := openai.Profile{CallIDs: openai.CallIDs40, NoCallExtra: true, KeepSystem: true, AllowedTools: true}
 	with := func(p openai.Profile, change func(*openai.Profile)) openai.Profile {
 		change(&p)
 		return p
@@ -48,7 +48,7 @@ func TestProfileFor(t *testing.T) {
 		{"https://api.openai.com/v1", "gpt-6-astra", with(openAI, func(p *openai.Profile) { p.API = openai.APIResponses })},
 		{"https://api.openai.com/v1", "o3-mini", with(openAI, func(p *openai.Profile) { p.Omit = []string{"parallel_tool_calls"} })},
 		{"https://api.openai.com/v1", "o4-mini-2025-04-16", with(seeing, func(p *openai.Profile) { p.Omit = []string{"parallel_tool_calls"} })},
-		{"https://r.openai.azure.com/openai/v1", "my-deployment", with(openAI, func(p *openai.Profile) { p.CallIDs = openai.CallIDsShort })},
+		{"https://r.openai.azure.com/openai/v1", "my-deployment", with(openAI, func(p *openai.Profile) { p.CallIDs, p.AllowedTools = openai.CallIDsShort, false })},
 		{"https://api.mistral.ai/v1", "mistral-large-latest", with(oldCap, func(p *openai.Profile) {
 			p.CallIDs, p.NoCallExtra, p.Bridge, p.Schema, p.Omit = openai.CallIDsNine, true, true, openai.SchemaNoIDs, []string{"stream_options", "store"}
 		})},

@@ -129,23 +129,52 @@ func (p *Profile) tools(f *fields, req *llm.Request, called bool) error {
 	if none {
 		return nil
 	}
-	if name, ok := choice.Named(); ok {
-		f.raw("tool_choice", fields{{"type", []byte(`"function"`)}, {"function", fields{{"name", rawjson.AppendString(nil, name)}}.object()}}.object())
-	} else {
-		f.textIf("tool_choice", string(choice))
-	}
+	writeChoice(f, choice, chatFunction)
 	boolean(f, "parallel_tool_calls", req.ParallelToolCalls)
 	return nil
 }
 
+// writeChoice writes the tool choice. function is the form of a named function on
+// the API.
+func writeChoice(f *fields, choice llm.ToolChoice, function func(name string) fields) {
+	if name, ok := choice.Named(); ok {
+		f.raw("tool_choice", function(name).object())
+		return
+	}
+	mode, names, among := choice.Among()
+	if !among {
+		f.textIf("tool_choice", string(choice))
+		return
+	}
+	list := make([][]byte, len(names))
+	for i, name := range names {
+		list[i] = function(name).object()
+	}
+	allowed := fields{{"mode", rawjson.AppendString(nil, string(mode))}, {"tools", array(list)}}
+	typ := field{"type", []byte(`"allowed_tools"`)}
+	if function("").has("function") { // Chat Completions nests the members
+		allowed = fields{{"allowed_tools", allowed.object()}}
+	}
+	f.raw("tool_choice", append(fields{typ}, allowed...).object())
+}
+
+// chatFunction names a function on Chat Completions.
+func chatFunction(name string) fields {
+	return fields{{"type", []byte(`"function"`)}, {"function", fields{{"name", rawjson.AppendString(nil, name)}}.object()}}
+}
+
 // choose returns the tools to send, the caller's and the provider's, and the
-// tool choice. If the provider takes no named tool, the named tool is the only
-// tool that is sent.
+// tool choice. If the provider takes no named tool, or no choice among tools, only
+// the tools of the choice are sent.
 func (p *Profile) choose(req *llm.Request) ([]llm.ToolDef, []json.RawMessage, llm.ToolChoice) {
 	tools, hosted, choice := req.Tools, req.HostedTools, req.ToolChoice
 	if name, named := choice.Named(); named && p.ToolChoice != ToolChoiceAny {
 		i := slices.IndexFunc(tools, func(t llm.ToolDef) bool { return t.Name == name })
 		tools, hosted, choice = tools[i:i+1], nil, llm.ToolRequired // Validate has found it
+	}
+	if mode, names, among := choice.Among(); among && !(p.AllowedTools && p.ToolChoice == ToolChoiceAny) {
+		tools = slices.DeleteFunc(slices.Clone(tools), func(t llm.ToolDef) bool { return !slices.Contains(names, t.Name) })
+		hosted, choice = nil, mode // the provider could choose a hosted tool
 	}
 	if p.ToolChoice == ToolChoiceAuto && choice != llm.ToolNone {
 		choice = ""

@@ -102,13 +102,14 @@ func (p *Profile) responsesTools(f *fields, req *llm.Request) error {
 		list = append(list, raw)
 	}
 	f.raw("tools", array(list))
-	if name, ok := choice.Named(); ok {
-		f.raw("tool_choice", fields{{"type", []byte(`"function"`)}, {"name", rawjson.AppendString(nil, name)}}.object())
-	} else {
-		f.textIf("tool_choice", string(choice))
-	}
+	writeChoice(f, choice, flatFunction)
 	boolean(f, "parallel_tool_calls", req.ParallelToolCalls)
 	return nil
+}
+
+// flatFunction names a function on the Responses API.
+func flatFunction(name string) fields {
+	return fields{{"type", []byte(`"function"`)}, {"name", rawjson.AppendString(nil, name)}}
 }
 
 func (p *Profile) responsesTool(t llm.ToolDef) ([]byte, error) {

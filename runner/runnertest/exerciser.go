@@ -86,6 +86,12 @@ func due(req *llm.Request) (tools []llm.ToolDef, most int) {
 	if req.ToolChoice == llm.ToolNone {
 		return nil, 0
 	}
+	if mode, names, among := req.ToolChoice.Among(); among {
+		r := *req
+		r.Tools = slices.DeleteFunc(slices.Clone(req.Tools), func(t llm.ToolDef) bool { return !slices.Contains(names, t.Name) })
+		r.ToolChoice = mode
+		return due(&r)
+	}
 	called := calledSince(req.Messages)
 	due := slices.DeleteFunc(slices.Clone(req.Tools), func(t llm.ToolDef) bool { return slices.Contains(called, t.Name) })
 	if len(due) == 0 && req.ToolChoice == llm.ToolRequired {

@@ -60,6 +60,7 @@ func TestExerciserChoice(t *testing.T) {
 		{name: "the next", tools: defs("a", "b"), messages: called, settings: llm.Settings{ParallelToolCalls: new(false)}, calls: []string{"b"}},
 		{name: "none", tools: defs("a", "b"), messages: called[:1], settings: llm.Settings{ToolChoice: llm.ToolNone}, text: "No tool was called."},
 		{name: "named", tools: defs("a", "b"), messages: called[:1], settings: llm.Settings{ToolChoice: llm.ToolNamed("b")}, calls: []string{"b"}},
+		{name: "among", tools: defs("a", "b", "c"), messages: called[:1], settings: llm.Settings{ToolChoice: llm.ToolAmong(llm.ToolAuto, "b", "c")}, calls: []string{"b", "c"}},
 		{name: "named again", tools: defs("a", "b"), messages: called, settings: llm.Settings{ToolChoice: llm.ToolNamed("a")}, calls: []string{"a"}},
 		{name: "required", tools: defs("a", "b"), messages: called, settings: llm.Settings{ToolChoice: llm.ToolRequired}, calls: []string{"b"}},
 		{name: "required again", tools: defs("a", "b"), messages: all, settings: llm.Settings{ToolChoice: llm.ToolRequired}, calls: []string{"a"}},

@@ -1,6 +1,10 @@
 package loop
 
-import "github.com/seed-916e8f6a/toolloop/llm"
+import (
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
 
 // Limits bound a run.
 type Limits struct {
@@ -141,9 +145,12 @@ func nextCalls(s *State, lim Limits) Action {
 // retryMessage is the message to the model after an unusable answer.
 func retryMessage(c Class, choice llm.ToolChoice) llm.Message {
 	name, named := choice.Named()
+	_, names, among := choice.Among()
 	switch {
 	case c == NoCall && named:
 		return llm.User("Your last reply called no tool, but you must call the tool \"" + name + "\". Call it now.")
+	case c == NoCall && among:
+		return llm.User("Your last reply called no tool, but you must call one of the tools \"" + strings.Join(names, "\", \"") + "\". Call one now.")
 	case c == NoCall:
 		return llm.User("Your last reply called no tool, but you must call one. Call a tool now.")
 	case c == Lost:

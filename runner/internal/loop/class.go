@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -61,13 +62,19 @@ func Classify(m llm.Message, f llm.Finish, choice llm.ToolChoice) Class {
 // Forced reports whether a tool choice makes the model call a tool.
 func Forced(c llm.ToolChoice) bool {
 	_, named := c.Named()
-	return named || c == llm.ToolRequired
+	mode, _, _ := c.Among()
+	return named || c == llm.ToolRequired || mode == llm.ToolRequired
 }
 
 // permits reports whether a tool choice allows a call of the tool.
 func permits(c llm.ToolChoice, tool string) bool {
-	name, named := c.Named()
-	return c != llm.ToolNone && (!named || name == tool)
+	if name, named := c.Named(); named {
+		return name == tool
+	}
+	if _, names, among := c.Among(); among {
+		return slices.Contains(names, tool)
+	}
+	return c != llm.ToolNone
 }
 
 // contents reports whether m holds calls, and whether m holds content. White

@@ -38,6 +38,7 @@ var ways = []struct {
 	{}, {reject: true}, {serial: true},
 	{choice: llm.ToolNone}, {choice: llm.ToolRequired}, {choice: llm.ToolNamed("g")},
 	{choice: llm.ToolNamed("f"), serial: true}, {choice: llm.ToolNamed("f"), reject: true}, {choice: llm.ToolNone, serial: true},
+	{choice: llm.ToolAmong(llm.ToolAuto, "g")}, {choice: llm.ToolAmong(llm.ToolRequired, "g")},
 }
 
 // TestEveryScript walks every sequence of answers to its end: the run ends, the
