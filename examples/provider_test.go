@@ -28,7 +28,11 @@ func TestProbe(t *testing.T) {
 	require.Zero(t, o.status)
 	require.True(t, strings.HasPrefix(o.stdout, `gpt-4o-mini at the embedded provider
 
-plain text            works
+Chat Completions      works
+Chat with tools       works
+Responses API         works
+Responses with tools  works
+API                   works (Chat Completions, as the library chooses)
 system role           unclear: the provider accepted it, but the answer does not say "pineapple"
 `), o.stdout)
 	require.True(t, strings.HasSuffix(o.stdout, "Recommended: leave Config.Profile nil, which means:\n\nopenai.Profile{}\n"), o.stdout)
@@ -89,7 +93,7 @@ func TestProbeEnds(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	lines := bufio.NewScanner(stdout)
-	for lines.Scan() && !strings.HasPrefix(lines.Text(), "plain text ") {
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "Chat Completions ") {
 	}
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	require.False(t, lines.Scan(), lines.Text())

@@ -17,15 +17,17 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// checks are the checks in order. The first check is the simplest request.
-func checks() []check {
-	omit := func(name string) variant {
-		return func(p *openai.Profile) {
-			if !slices.Contains(p.Omit, name) {
-				p.Omit = append(p.Omit, name)
-			}
+// omit returns the variant without a member of the request.
+func omit(name string) variant {
+	return func(p *openai.Profile) {
+		if !slices.Contains(p.Omit, name) {
+			p.Omit = append(p.Omit, name)
 		}
 	}
+}
+
+// checks are the checks in order, after the checks of the APIs in apis.go.
+func checks() []check {
 	choices := []variant{
 		func(p *openai.Profile) { p.ToolChoice = openai.ToolChoiceWords },
 		func(p *openai.Profile) { p.ToolChoice = openai.ToolChoiceAuto },
@@ -56,10 +58,10 @@ func checks() []check {
 		func(p *openai.Profile) { p.EmptyContent = openai.ContentOmitted },
 		func(p *openai.Profile) { p.ToolName = true },
 		func(p *openai.Profile) { p.Echo, p.EchoEmpty = nil, false },
+		func(p *openai.Profile) { p.NoReasoningItems = p.API == openai.APIResponses },
 	}
 	tools := []string{"tools"}
 	return []check{
-		{name: "plain text", run: plainText},
 		{name: "system role", run: systemRole},
 		{name: "developer role", run: developerRole, variants: []variant{func(p *openai.Profile) { p.NoDeveloper = true }}},
 		{name: "streaming", run: streaming, variants: []variant{omit("stream_options")}},
@@ -78,7 +80,12 @@ func checks() []check {
 		{name: "json_schema", run: jsonSchema, variants: append([]variant{func(p *openai.Profile) { p.Strict = openai.StrictNever }}, schemas...)},
 		{name: "image input", run: imageInput},
 		{name: "image from a tool", run: imageOfTool, needs: []string{"image input", "tool results"}, sure: true, insist: true,
-			variants: []variant{func(p *openai.Profile) { p.ToolImages = openai.ToolImagesUser }}},
+			variants: []variant{
+				func(p *openai.Profile) { p.ToolImages = openai.ToolImagesUser },
+				func(p *openai.Profile) {
+					p.TextResults, p.ToolImages = p.API == openai.APIResponses, openai.ToolImagesUser
+				},
+			}},
 		{name: "token limit", run: tokenBound, insist: true, variants: []variant{
 			func(p *openai.Profile) { p.MaxTokensField = "max_completion_tokens" },
 			func(p *openai.Profile) { p.MaxTokensField = "max_tokens" },
@@ -321,6 +328,9 @@ func imageInput(ctx context.Context, t *trial) (string, error) {
 // limit on reasoning, and the check passes, too.
 func tokenBound(ctx context.Context, t *trial) (string, error) {
 	name := cmp.Or(t.profile.MaxTokensField, "max_completion_tokens")
+	if t.profile.API == openai.APIResponses {
+		name = "max_output_tokens"
+	}
 	resp, err := t.ask(ctx, llm.Request{
 		Messages: user("Count from 1 to 200, one number after the other."), Settings: llm.Settings{MaxOutputTokens: 24},
 	})

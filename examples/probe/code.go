@@ -11,6 +11,7 @@ import (
 
 // constants are the names of the values of a profile.
 var constants = map[any]string{
+	openai.APIChat: "openai.APIChat", openai.APIResponses: "openai.APIResponses",
 	openai.ContentEmpty: "openai.ContentEmpty", openai.ContentOmitted: "openai.ContentOmitted",
 	openai.CallIDsShort: "openai.CallIDsShort", openai.CallIDs40: "openai.CallIDs40", openai.CallIDsNine: "openai.CallIDsNine",
 	openai.ToolImagesUser: "openai.ToolImagesUser",

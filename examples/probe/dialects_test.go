@@ -26,7 +26,11 @@ import (
 // A dialect is a provider that refuses and changes requests like a real provider,
 // with the same texts.
 type dialect struct {
-	name   string
+	name string
+	// chat and responses refuse requests to one API only. With a nil responses, the
+	// provider has no Responses API.
+	chat, responses func(request) *refusal
+
 	refuse func(request) *refusal
 	change func(request) // changes an accepted request
 	header http.Header
@@ -163,12 +167,15 @@ func counting(refuse func(request) *refusal) func(request) *refusal {
 	}
 }
 
+// takes refuses nothing.
+func takes(request) *refusal { return nil }
+
 func anyModel(r request) { r["model"] = "m" }
 
 // dialects are modelled on public reports about real providers.
 func dialects() []dialect {
 	return []dialect{
-		{name: "openai", want: openai.Profile{ToolImages: openai.ToolImagesUser}},
+		{name: "openai", responses: takes, want: openai.Profile{ToolImages: openai.ToolImagesUser}},
 		{
 			name: "mistral", short: true,
 			refuse: refusing(
@@ -341,7 +348,6 @@ func dialects() []dialect {
 				return refused(400, `{"error":{"message":"This model only support stream mode, please enable the stream parameter to access the model. ","type":"invalid_request_error","param":null,"code":"invalid_parameter_error"}}`)
 			},
 			want: openai.Profile{ToolImages: openai.ToolImagesUser},
-			odd:  map[string]status{"plain text": fails},
 		},
 		{
 			name: "two rules at once", thinks: true,
@@ -364,7 +370,7 @@ func dialects() []dialect {
 			name:   "no tools",
 			refuse: member("tools", 404, `{"error":{"message":"No endpoints found that support tool use.","code":404}}`),
 			odd: map[string]status{
-				"tools": fails, "tool_choice required": skipped, "tool_choice named": skipped, "parallel calls": skipped, "tool results": skipped,
+				"Chat with tools": fails, "tools": fails, "tool_choice required": skipped, "tool_choice named": skipped, "parallel calls": skipped, "tool results": skipped,
 				"foreign calls": skipped, "user after results": skipped, "results, no tools": skipped, "large schemas": skipped, "strict schemas": skipped,
 				"image from a tool": skipped, "a whole run": skipped,
 			},
@@ -400,14 +406,12 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(err)
 	}
 	maps.Copy(w.Header(), s.header)
-	if s.refuse != nil {
-		if no := s.refuse(asked); no != nil {
-			s.refused.Add(1)
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(no.status)
-			_, _ = io.WriteString(w, no.body)
-			return
-		}
+	if no := s.refuses(r.URL.Path, asked); no != nil {
+		s.refused.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(no.status)
+		_, _ = io.WriteString(w, no.body)
+		return
 	}
 	if s.change != nil {
 		s.change(asked)
@@ -419,6 +423,23 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.inner.ServeHTTP(w, r)
 }
 
+func (s *server) refuses(path string, asked request) *refusal {
+	own := s.chat
+	if strings.HasSuffix(path, "/responses") {
+		if own = s.responses; own == nil {
+			own = nowhere("/v1/responses")
+		}
+	}
+	return refusing(slices.DeleteFunc([]func(request) *refusal{own, s.refuse}, func(f func(request) *refusal) bool { return f == nil })...)(asked)
+}
+
+// nowhere refuses every request, because the path is unknown.
+func nowhere(path string) func(request) *refusal {
+	return func(request) *refusal {
+		return refused(404, `{"error":{"message":"Invalid URL (POST %s)","type":"invalid_request_error","param":null,"code":null}}`, path)
+	}
+}
+
 // reply is a model that follows instructions, as far as the checks need.
 func (s *server) reply(_ context.Context, req *llm.Request) (*llm.Response, error) {
 	return s.answer(req).Response()
@@ -428,7 +449,7 @@ func (s *server) answer(req *llm.Request) llmtest.Step {
 	first, last := req.Messages[0], req.Messages[len(req.Messages)-1]
 	instructed := first.Role == llm.RoleSystem || first.Role == llm.RoleDeveloper
 	switch colour := seen(last); {
-	case instructed && strings.Contains(first.Text(), obeyed):
+	case instructed && strings.Contains(first.Text(), obeyed), strings.Contains(req.Instructions, obeyed):
 		return llmtest.Text("Pineapple!")
 	case colour != "":
 		return llmtest.Text(colour)
@@ -471,7 +492,13 @@ func (s *server) calls(req *llm.Request, question string) llmtest.Step {
 
 // seen returns the colour of the picture in a message.
 func seen(m llm.Message) string {
+	parts := slices.Clone(m.Parts)
 	for _, p := range m.Parts {
+		if r, ok := p.(llm.ToolResult); ok {
+			parts = append(parts, r.Parts...) // on the Responses API, a result has pictures
+		}
+	}
+	for _, p := range parts {
 		i, ok := p.(llm.Image)
 		if !ok {
 			continue

@@ -1,9 +1,10 @@
-// Probe finds out which features an OpenAI-compatible provider supports. It sends
-// real requests for one feature after the other, prints whether each feature works,
-// and recommends a profile as Go code at the end.
+// Probe finds out which APIs and features an OpenAI-compatible provider supports. Real
+// requests test Chat Completions and the Responses API, both also with a function tool,
+// and then one feature after the other on the better API. Probe prints whether each
+// feature works, and recommends a profile as Go code at the end.
 //
-// The checks are in checks.go, in their order. The search for a profile with which a
-// check passes is in probe.go.
+// The checks of the APIs are in apis.go. The other checks are in checks.go, in their
+// order. The search for a profile with which a check passes is in probe.go.
 package main
 
 import (

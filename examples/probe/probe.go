@@ -27,6 +27,7 @@ type probe struct {
 	known   openai.Profile // the library's profile for the provider
 	profile openai.Profile // the profile with the findings so far
 	stream  bool           // the provider supports only streams
+	plain   check          // the simplest request, on the API of the profile
 	done    map[string]status
 	ledger
 }
@@ -44,12 +45,11 @@ type check struct {
 	name string
 	// needs names checks that must pass before this check makes sense.
 	needs []string
-	// sure requires that those checks have shown an effect, and not only that the
-	// provider accepted the requests.
+	// sure requires an effect of these checks: an accepted request is not enough.
 	sure bool
-	// run sends the requests. It returns a remark about a feature that works, or an
-	// error. An [unclear] error means that the provider refused nothing, but the
-	// answer shows no effect.
+	// run sends the requests. The results are a remark about a feature that works, or
+	// an error. With an [unclear] error, the provider refused nothing, but the answer
+	// shows no effect.
 	run func(ctx context.Context, t *trial) (string, error)
 	// variants are changes of the profile that may help, the smallest change first.
 	variants []variant
@@ -73,7 +73,7 @@ type missing struct{ why string }
 
 func (m missing) Error() string { return m.why }
 
-// A trial is one run of a check with one profile.
+// A trial is a run of a check with a profile.
 type trial struct {
 	*probe
 	profile openai.Profile
@@ -178,11 +178,21 @@ func (t *trial) reason() string {
 	return t.err.Error()
 }
 
+// kind returns the kind of the provider's error, or "".
+func (t *trial) kind() llm.ErrorKind {
+	if e, ok := errors.AsType[*llm.APIError](t.err); ok {
+		return e.Kind
+	}
+	return ""
+}
+
 // hopeless reports whether no other profile can help.
 func (t *trial) hopeless() bool {
-	e, ok := errors.AsType[*llm.APIError](t.err)
-	return ok && !slices.Contains([]llm.ErrorKind{llm.KindInvalidRequest, llm.KindNotFound, llm.KindServer}, e.Kind)
+	return !slices.Contains([]llm.ErrorKind{"", llm.KindInvalidRequest, llm.KindNotFound, llm.KindServer}, t.kind())
 }
+
+// final reports whether no other request can help.
+func (t *trial) final() bool { return t.hopeless() || gone(t.err) }
 
 func (p *probe) try(ctx context.Context, c check, profile openai.Profile) *trial {
 	t := &trial{probe: p, profile: profile}
@@ -194,24 +204,31 @@ func (p *probe) try(ctx context.Context, c check, profile openai.Profile) *trial
 // ctx has ended.
 func (p *probe) findings(ctx context.Context) iter.Seq2[finding, error] {
 	return func(yield func(finding, error) bool) {
-		for i, c := range checks() {
-			f, err := p.find(ctx, c, i == 0)
+		next := func(f finding, err error) bool {
 			if ctx.Err() != nil {
 				err = ctx.Err()
 			}
 			if err != nil {
 				yield(finding{}, err)
+				return false
+			}
+			p.done[f.Check] = f.Status
+			return yield(f, nil)
+		}
+		for f, err := range p.meet(ctx) {
+			if !next(f, err) {
 				return
 			}
-			p.done[c.name] = f.Status
-			if !yield(f, nil) {
+		}
+		for _, c := range checks() {
+			if !next(p.find(ctx, c)) {
 				return
 			}
 		}
 	}
 }
 
-func (p *probe) find(ctx context.Context, c check, first bool) (finding, error) {
+func (p *probe) find(ctx context.Context, c check) (finding, error) {
 	for _, need := range c.needs {
 		if s := p.done[need]; s == fails || s == skipped || c.sure && s == doubtful {
 			return finding{Check: c.name, Status: skipped, Why: "it needs: " + need}, nil
@@ -223,30 +240,13 @@ func (p *probe) find(ctx context.Context, c check, first bool) (finding, error) 
 		p.profile = t.profile
 		return f, nil
 	}
-	if first {
-		return f, p.streams(ctx, t.err)
-	}
 	if !gone(t.err) {
 		return f, nil
 	}
-	if again := p.once(ctx, checks()[0]); again.rank() == failed {
+	if again := p.once(ctx, p.plain); again.rank() == failed {
 		return f, fmt.Errorf("at the check %q: %w", c.name, again.err)
 	}
 	return f, nil
-}
-
-// streams checks whether the provider that refused the simplest request supports
-// only streams. If not, it returns the refusal.
-func (p *probe) streams(ctx context.Context, refusal error) error {
-	e, ok := errors.AsType[*llm.APIError](refusal)
-	if !ok || e.Kind != llm.KindInvalidRequest {
-		return refusal
-	}
-	p.stream = true
-	if p.once(ctx, checks()[0]).rank() == failed {
-		return refusal
-	}
-	return nil
 }
 
 // once runs a check without a search.
@@ -301,7 +301,7 @@ func (p *probe) search(ctx context.Context, c check) (*trial, string) {
 	return s.best, base.reason()
 }
 
-// maxTrials limits the trials of one check, and so its cost.
+// maxTrials limits the trials, and so the cost, of a check.
 const maxTrials = 24
 
 // A search looks for a profile with which a check passes.

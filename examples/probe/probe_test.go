@@ -59,14 +59,142 @@ func TestDialects(t *testing.T) {
 				require.Equal(t, absent, odd["rate-limit headers"])
 				delete(odd, "rate-limit headers")
 			}
+			if d.responses == nil {
+				require.Equal(t, absent, odd["Responses API"])
+				require.Equal(t, skipped, odd["Responses with tools"])
+				delete(odd, "Responses API")
+				delete(odd, "Responses with tools")
+			}
 			if d.odd == nil {
 				d.odd = map[string]status{}
 			}
 			require.Equal(t, d.odd, odd, findings)
 
 			server.refused.Store(0)
-			converse(t, config(url), p.profile, d.odd["tools"] == "", d.odd["plain text"] == fails)
+			converse(t, config(url), p.profile, d.odd["tools"] == "", p.stream)
 			require.Zero(t, server.refused.Load())
+		})
+	}
+}
+
+// newOnes is the refusal of OpenAI's newest models.
+func newOnes(r request) *refusal {
+	if r["tools"] == nil {
+		return nil
+	}
+	return refused(400, `{"error":{"message":"Function tools with reasoning_effort are not supported for m in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'.","type":"invalid_request_error","param":"reasoning_effort","code":null}}`)
+}
+
+// TestAPIs: the probe reports which APIs a provider has and on which tools work, and
+// recommends a profile with the better API.
+func TestAPIs(t *testing.T) {
+	t.Parallel()
+	noTools := func(r request) *refusal { return member("tools", 400, unsupported)(r) }
+	usual := openai.Profile{ToolImages: openai.ToolImagesUser}
+	other := openai.Profile{API: openai.APIResponses}
+	type rows = map[string]string
+	for _, tt := range []struct {
+		name            string
+		chat, responses func(request) *refusal
+		want            openai.Profile
+		rows            rows
+	}{
+		{"both", takes, takes, usual, rows{
+			"Chat Completions": "works", "Chat with tools": "works", "Responses API": "works", "Responses with tools": "works",
+			"API": "works (Chat Completions, as the library chooses)",
+		}},
+		{"chat only", takes, nowhere("/v1/responses"), usual, rows{
+			"Chat Completions": "works", "Chat with tools": "works",
+			"Responses API": "none (404: Invalid URL (POST /v1/responses))", "Responses with tools": "skipped: it needs: Responses API",
+			"API": "works (Chat Completions, as the library chooses)",
+		}},
+		{"responses only", nowhere("/v1/chat/completions"), takes, other, rows{
+			"Chat Completions": "none (404: Invalid URL (POST /v1/chat/completions))", "Chat with tools": "skipped: it needs: Chat Completions",
+			"Responses API": "works", "Responses with tools": "works",
+			"API": "works with API: openai.APIResponses (the Responses API)",
+		}},
+		{"tools on responses only", newOnes, takes, other, rows{
+			"Chat Completions": "works", "Chat with tools": "fails: 400 invalid_request: Function tools with reasoning_effort are not supported for m in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'.",
+			"Responses API": "works", "Responses with tools": "works",
+			"API": "works with API: openai.APIResponses (the Responses API)",
+		}},
+		{"tools on chat only", takes, noTools, usual, rows{
+			"Chat Completions": "works", "Chat with tools": "works",
+			"Responses API": "works", "Responses with tools": "fails: 400 invalid_request: Unsupported parameter: 'tools' is not supported with this model.",
+			"API": "works (Chat Completions, as the library chooses)",
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server, url := dialect{chat: tt.chat, responses: tt.responses}.serve(t)
+			p, findings := probed(t, config(url))
+			got := rows{}
+			for _, f := range findings[:len(tt.rows)] {
+				got[f.Check] = f.text()
+			}
+			require.Equal(t, tt.rows, got)
+			require.Equal(t, code(tt.want), code(p.profile), findings)
+			for _, f := range findings[len(tt.rows):] {
+				require.Contains(t, []status{works, withProfile, absent}, f.Status, f)
+			}
+			server.refused.Store(0)
+			converse(t, config(url), p.profile, true, false)
+			require.Zero(t, server.refused.Load())
+		})
+	}
+}
+
+// TestKnownAPI: an API that the library takes by itself needs no profile, and the
+// probe recommends the other API where the library is wrong.
+func TestKnownAPI(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name      string
+		responses func(request) *refusal
+		want      openai.API
+		text      string
+	}{
+		{"right", takes, openai.APIResponses, "works (the Responses API, as the library chooses)"},
+		{"wrong", nowhere("/v1/responses"), openai.APIChat, "works with API: openai.APIChat (Chat Completions)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, url := dialect{responses: tt.responses}.serve(t)
+			p := newProbe(config(url), "m", time.Minute)
+			p.known.API = openai.APIResponses
+			for f, err := range p.meet(t.Context()) {
+				require.NoError(t, err)
+				if f.Check == "API" {
+					require.Equal(t, tt.text, f.text())
+				}
+			}
+			require.Equal(t, tt.want, p.profile.API)
+		})
+	}
+}
+
+// TestNoAPI: without an answer on either API, the error about Chat Completions is the
+// only result.
+func TestNoAPI(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		chat     func(request) *refusal
+		requests int32
+		want     string
+	}{
+		{"neither", nowhere("/v1/chat/completions"), 2, "openai: 404 not_found: Invalid URL (POST /v1/chat/completions)"},
+		{"a wrong key", func(request) *refusal {
+			return refused(401, `{"error":{"message":"Wrong key.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}`)
+		}, 1, "openai: 401 auth: Wrong key."},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server, url := dialect{chat: tt.chat}.serve(t)
+			for f, err := range newProbe(config(url), "m", time.Minute).findings(t.Context()) {
+				require.ErrorContains(t, err, tt.want, f)
+			}
+			require.Equal(t, tt.requests, server.refused.Load())
 		})
 	}
 }
@@ -165,7 +293,7 @@ func TestGone(t *testing.T) {
 		}
 		names = append(names, f.Check)
 	}
-	require.Len(t, names, 9)
+	require.Len(t, names, 13)
 }
 
 // TestOnceBroken: one broken connection does not end the probe.
@@ -285,7 +413,7 @@ func TestRefusalIn(t *testing.T) {
 // TestCode: the recommendation is valid Go code for the profile.
 func TestCode(t *testing.T) {
 	t.Parallel()
-	want := []openai.Profile{{}, {
+	want := []openai.Profile{{}, {API: openai.APIChat}, {API: openai.APIResponses, TextResults: true, NoReasoningItems: true}, {
 		Echo: []string{"a", "b"}, EchoEmpty: true, MaxTokensField: "max_tokens", EmptyContent: openai.ContentOmitted, CallIDs: openai.CallIDs40,
 		ToolName: true, ToolImages: openai.ToolImagesUser, Bridge: true, NoDeveloper: true, KeepSystem: true, Schema: openai.SchemaGemini,
 		Strict: openai.StrictTools, ToolChoice: openai.ToolChoiceAuto, NeedTools: true, Omit: []string{"x"},
