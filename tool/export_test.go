@@ -93,3 +93,18 @@ func StrictForm(wire json.RawMessage) (json.RawMessage, error) { return forms.St
 
 // Written is what a result is written as.
 func Written(v any) (string, error) { return writeJSON(reflect.ValueOf(v)) }
+
+// ParseAny is Parse without the path for arguments that are right as they are.
+func (t Tool) ParseAny(arguments string) (json.RawMessage, []string, error) {
+	return t.spec.schema.parseAny(t.spec.def.Name, arguments)
+}
+
+// Accepts reports whether Parse needs no more than the path for arguments that are right
+// as they are.
+func (t Tool) Accepts(arguments string) bool {
+	if s := t.spec.schema; s.accepts && s.valid != nil {
+		_, ok := s.valid.Accept(arguments)
+		return ok
+	}
+	return false
+}

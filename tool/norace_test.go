@@ -15,3 +15,6 @@ const maxAttack = 64 << 20
 
 // someTypes is how many types TestSchemaAgrees holds to its properties.
 const someTypes = 500
+
+// someSchemas is how many schemas FuzzAccept compares two paths with.
+const someSchemas = 600

@@ -19,3 +19,6 @@ const maxAttack = 128 << 20
 // someTypes is how many types TestSchemaAgrees holds to its properties. The race
 // detector has nothing to find in them.
 const someTypes = 50
+
+// someSchemas is how many schemas FuzzAccept compares two paths with.
+const someSchemas = 60

@@ -44,6 +44,10 @@ func render(c Call, out any, limit int) (llm.Parts, error) {
 		limit = math.MaxInt
 	}
 	b := resultParts{room: limit, verbatim: c.KeepPasswords}
+	if text, ok := out.(string); ok { // the usual result
+		b.text(llm.Text{Text: text})
+		return b.ended(), nil
+	}
 	if r, ok := asReader(out); ok {
 		text, more, err := readText(r, limit)
 		if err != nil {
@@ -108,8 +112,6 @@ func partsOf(out any) (llm.Parts, error) {
 	switch out := out.(type) {
 	case nil:
 		return nil, nil
-	case string:
-		return llm.Parts{llm.Text{Text: out}}, nil
 	case []byte:
 		return textOf(out)
 	case json.RawMessage:
@@ -203,6 +205,11 @@ func (b *resultParts) bound(parts llm.Parts) llm.Parts {
 		}
 		b.part(p)
 	}
+	return b.ended()
+}
+
+// ended adds the line about dropped text, and the text that stands for an empty result.
+func (b *resultParts) ended() llm.Parts {
 	if left := b.left + b.unread; left > 0 {
 		of := strconv.FormatInt(b.whole+b.unread, 10)
 		if b.unread >= maxRead {

@@ -25,6 +25,7 @@ type schema struct {
 	shape  *gotype.Shape       // fields of the Go type; nil for a raw schema
 	decode func(json.RawMessage) error
 
+	accepts   bool     // what valid accepts needs no other check; see gotype.Plain
 	unchecked error    // reason why valid is nil
 	repairs   []string // repairs made to a raw schema
 	keepsNull error    // reason why null differs from an absent property; only for a Go type
@@ -51,7 +52,7 @@ func schemaOf(r *gotype.Reflection, t reflect.Type, shown, held *tree.Value) (*s
 		return nil, err
 	}
 	forms.ToWire(shown)
-	return &schema{wire: shown.JSON(), valid: valid, shape: gotype.ShapeOf(t, map[reflect.Type]*gotype.Shape{}), keepsNull: r.KeepsNull}, nil
+	return &schema{wire: shown.JSON(), valid: valid, accepts: gotype.Plain(t, held), shape: gotype.ShapeOf(t, map[reflect.Type]*gotype.Shape{}), keepsNull: r.KeepsNull}, nil
 }
 
 // properties returns the names of the top-level properties that the model sees.
@@ -65,6 +66,16 @@ func (s *schema) properties() []string {
 
 // parse validates and repairs the text of a model. See Tool.Parse.
 func (s *schema) parse(name, arguments string) (json.RawMessage, []string, error) {
+	if s.accepts && s.valid != nil {
+		if raw, ok := s.valid.Accept(arguments); ok {
+			return raw, nil, nil
+		}
+	}
+	return s.parseAny(name, arguments)
+}
+
+// parseAny is parse for every text, right or wrong.
+func (s *schema) parseAny(name, arguments string) (json.RawMessage, []string, error) {
 	done := new(tree.Repairs)
 	args, err := validate.ParseObject(arguments, done)
 	if err != nil {
@@ -120,6 +131,21 @@ func decode(args json.RawMessage, in any) error {
 	return nil
 }
 
+// decoderOf returns the function that reads arguments into values of type t. Only a field
+// of type any needs the json.Decoder, which costs more than the decoding of usual
+// arguments.
+func decoderOf(t reflect.Type) func(json.RawMessage, any) error {
+	if gotype.HoldsInterface(t) {
+		return decode
+	}
+	return func(args json.RawMessage, in any) error {
+		if json.Unmarshal(args, in) == nil {
+			return nil
+		}
+		return decode(args, in) // for the error
+	}
+}
+
 // decodeFailure reports arguments that fit the schema but cannot be decoded. A schema
 // cannot express every rule of a type's own UnmarshalJSON.
 func decodeFailure(name string, err error) *Error {
@@ -147,7 +173,7 @@ func rawSchema(raw json.RawMessage) (*schema, error) {
 			return nil, fmt.Errorf("schema: it has %d objects and booleans; at most %d are read", n, forms.MaxRawSchemas)
 		}
 	}
-	sch := &schema{raw: slices.Clone(raw), decode: func(json.RawMessage) error { return nil }}
+	sch := &schema{raw: slices.Clone(raw), accepts: true, decode: func(json.RawMessage) error { return nil }}
 	var err error
 	if sch.repairs, err = forms.Normalize(doc); err != nil {
 		return nil, err

@@ -85,10 +85,11 @@ func New[In, Out any](name, description string, fn func(context.Context, In) (Ou
 	if err != nil {
 		return Tool{}, constructError(name, err)
 	}
-	sch.decode = func(args json.RawMessage) error { return decode(args, new(In)) }
+	read := decoderOf(reflect.TypeFor[In]())
+	sch.decode = func(args json.RawMessage) error { return read(args, new(In)) }
 	return newTool(name, description, reflect.TypeFor[In](), sch, func(ctx context.Context, name string, args json.RawMessage) (any, error) {
 		var in In
-		if err := decode(args, &in); err != nil {
+		if err := read(args, &in); err != nil {
 			return nil, decodeFailure(name, err)
 		}
 		return fn(ctx, in)

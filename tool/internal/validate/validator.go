@@ -27,6 +27,7 @@ type Validator struct {
 	Formats  map[string]TextFormat // formats of Go types; nil for a schema from elsewhere
 	compiled compiled              // zero for a schema from elsewhere
 	pool     *pool                 // nil for a schema of a Go type
+	acceptor *acceptor             // nil for an unusual schema
 }
 
 // compiled is a schema of the library, together with its unions.
@@ -71,7 +72,7 @@ func (p *TypePanic) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 // does not understand matches everything, because otherwise the whole tool would be
 // lost. Compile loads nothing besides doc.
 func Compile(doc *tree.Value, formats map[string]TextFormat) (*Validator, error) {
-	v := &Validator{Doc: doc, Formats: formats}
+	v := &Validator{Doc: doc, Formats: formats, acceptor: newAcceptor(doc, formats == nil)}
 	if formats == nil {
 		return v, v.newPool()
 	}
@@ -134,6 +135,12 @@ func CompileError(doc *tree.Value, err error) error {
 	}
 	slices.SortFunc(ex.Found.Problems, compareProblems)
 	return errors.New("schema: " + strings.TrimPrefix(ex.Found.Problems[0].Line(), "- "))
+}
+
+// Accept returns the canonical text of arguments that fit the schema as they are. If ok is
+// false, nothing is known of the arguments, and [Validator.Check] decides.
+func (v *Validator) Accept(arguments string) (canonical []byte, ok bool) {
+	return v.acceptor.accept(arguments)
 }
 
 // Check repairs args and returns the remaining problems. An error means that the
