@@ -38,7 +38,7 @@ type Execer = execer
 
 // Write makes a write, as logs do.
 func Write(ctx context.Context, j *Journal, do func(context.Context, Execer) error) error {
-	return j.write(ctx, do)
+	return j.write(ctx, true, do)
 }
 
 // Waiting is how many writes wait for a transaction.

@@ -29,12 +29,18 @@ type group struct {
 	mu      sync.Mutex
 	led     bool
 	waiting []*write // writes that are not yet in a transaction
+
+	// statements are prepared once for all transactions, because SQLite takes longer to
+	// parse a statement than to run it. A nil statement is not yet prepared. Only the
+	// leader uses the map.
+	statements map[string]*sql.Stmt
 }
 
 // A write is a part of a transaction.
 type write struct {
 	ctx  context.Context
 	do   func(ctx context.Context, to execer) error
+	sync bool          // the transaction waits for the disk
 	lead chan struct{} // closed when the goroutine of the write shall lead
 	done chan struct{} // closed when err is final
 	err  error
@@ -49,16 +55,17 @@ type execer interface {
 }
 
 // write runs do in a transaction. The database keeps all changes of do or none. If ctx
-// ends while the write waits, do does not run.
-func (g *group) write(ctx context.Context, db *sql.DB, do func(context.Context, execer) error) error {
-	w := &write{ctx: ctx, do: do, lead: make(chan struct{}), done: make(chan struct{})}
+// ends while the write waits, do does not run. With sync, the changes are on the disk when
+// write returns.
+func (g *group) write(ctx context.Context, db *sql.DB, sync bool, do func(context.Context, execer) error) error {
+	w := &write{ctx: ctx, do: do, sync: sync, lead: make(chan struct{}), done: make(chan struct{})}
 	g.enter(w, false)
 	return g.await(w, db)
 }
 
-// first is like write, but do runs before all waiting writes.
+// first is like write with sync, but do runs before all waiting writes.
 func (g *group) first(ctx context.Context, db *sql.DB, do func(context.Context, execer) error) error {
-	w := &write{ctx: ctx, do: do, lead: make(chan struct{}), done: make(chan struct{})}
+	w := &write{ctx: ctx, do: do, sync: true, lead: make(chan struct{}), done: make(chan struct{})}
 	g.enter(w, true)
 	return g.await(w, db)
 }
@@ -139,15 +146,15 @@ func (g *group) run(db *sql.DB) {
 			g.promote()
 		}
 	}()
-	commit(db, batch)
+	g.commit(db, batch)
 }
 
 // commit runs a batch in a transaction, and sets the error of each write.
-func commit(db *sql.DB, batch []*write) {
+func (g *group) commit(db *sql.DB, batch []*write) {
 	ctx, cancel := contextOfAll(batch)
 	defer cancel()
 	own := make([]error, len(batch))
-	err := transact(ctx, db, batch, own)
+	err := g.transact(ctx, db, batch, own)
 	for i, w := range batch {
 		w.err = cmp.Or(own[i], err)
 		if _, unknown := errors.AsType[*unknownOutcomeError](err); err != nil && !unknown && ctx.Err() != nil {
@@ -159,13 +166,28 @@ func commit(db *sql.DB, batch []*write) {
 // transact stores in own the errors that concern a single write. The returned error
 // applies to every other write of the batch: none was committed, unless the error is an
 // *unknownOutcomeError.
-func transact(ctx context.Context, db *sql.DB, batch []*write, own []error) error {
-	tx, err := db.BeginTx(ctx, nil)
+func (g *group) transact(ctx context.Context, db *sql.DB, batch []*write, own []error) error {
+	if err := g.prepare(ctx, db); err != nil {
+		return err
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if !slices.ContainsFunc(batch, func(w *write) bool { return w.sync }) {
+		restore, err := skipSync(ctx, conn)
+		if err != nil {
+			return err
+		}
+		defer restore()
+	}
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after Commit
-	to := &prepared{tx: tx, statements: map[string]*sql.Stmt{}}
+	to := &transaction{tx: tx, prepared: g.statements, statements: map[string]*sql.Stmt{}}
 	defer to.close()
 	changed := 0
 	for i, w := range batch {
@@ -212,73 +234,97 @@ func contextOfAll(batch []*write) (context.Context, context.CancelFunc) {
 	}
 }
 
-// prepared is a transaction that prepares each statement once.
-type prepared struct {
+// prepare prepares the statements that earlier transactions used. It runs before a
+// transaction, because the transaction may have the only connection of the pool.
+func (g *group) prepare(ctx context.Context, db *sql.DB) error {
+	if g.statements == nil {
+		g.statements = map[string]*sql.Stmt{}
+	}
+	for query, s := range g.statements {
+		if s != nil {
+			continue
+		}
+		s, err := db.PrepareContext(ctx, query)
+		if err != nil {
+			return err
+		}
+		g.statements[query] = s
+	}
+	return nil
+}
+
+// A transaction runs prepared statements.
+type transaction struct {
 	tx         *sql.Tx
-	statements map[string]*sql.Stmt
+	prepared   map[string]*sql.Stmt // of the group; a new statement gets a nil entry
+	statements map[string]*sql.Stmt // of this transaction
 }
 
 // savepoint runs do. If the transaction is shared, do runs inside a savepoint, so that an
 // error of do reverts the changes of do alone. The second error means that the savepoint
 // could not be reverted: the whole transaction is lost.
-func (p *prepared) savepoint(ctx context.Context, do func(context.Context, execer) error, shared bool) (err, lost error) {
+func (t *transaction) savepoint(ctx context.Context, do func(context.Context, execer) error, shared bool) (err, lost error) {
 	if !shared {
-		err := do(ctx, p)
+		err := do(ctx, t)
 		return err, err
 	}
-	if _, err := p.ExecContext(ctx, `SAVEPOINT write`); err != nil {
+	if _, err := t.ExecContext(ctx, `SAVEPOINT write`); err != nil {
 		return err, err
 	}
-	if err = do(ctx, p); err != nil {
-		if _, reverted := p.ExecContext(ctx, `ROLLBACK TO write`); reverted != nil {
+	if err = do(ctx, t); err != nil {
+		if _, reverted := t.ExecContext(ctx, `ROLLBACK TO write`); reverted != nil {
 			return err, err // a full disk, for example, ends the whole transaction
 		}
 	}
-	if _, released := p.ExecContext(ctx, `RELEASE write`); released != nil {
+	if _, released := t.ExecContext(ctx, `RELEASE write`); released != nil {
 		return released, released
 	}
 	return err, nil
 }
 
-func (p *prepared) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	s, err := p.statement(ctx, query)
+func (t *transaction) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	s, err := t.statement(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	return s.ExecContext(ctx, args...)
 }
 
-func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	s, err := p.statement(ctx, query)
+func (t *transaction) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	s, err := t.statement(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	return s.QueryContext(ctx, args...)
 }
 
-func (p *prepared) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	s, err := p.statement(ctx, query)
+func (t *transaction) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	s, err := t.statement(ctx, query)
 	if err != nil {
-		return p.tx.QueryRowContext(ctx, query, args...) // only a query can make a Row with an error
+		return t.tx.QueryRowContext(ctx, query, args...) // only a query can make a Row with an error
 	}
 	return s.QueryRowContext(ctx, args...)
 }
 
-func (p *prepared) statement(ctx context.Context, query string) (*sql.Stmt, error) {
-	if s := p.statements[query]; s != nil {
+func (t *transaction) statement(ctx context.Context, query string) (*sql.Stmt, error) {
+	if s := t.statements[query]; s != nil {
 		return s, nil
 	}
-	s, err := p.tx.PrepareContext(ctx, query)
+	if s := t.prepared[query]; s != nil {
+		t.statements[query] = t.tx.StmtContext(ctx, s)
+		return t.statements[query], nil
+	}
+	s, err := t.tx.PrepareContext(ctx, query)
 	if err == nil {
-		p.statements[query] = s
+		t.statements[query], t.prepared[query] = s, nil
 	}
 	return s, err
 }
 
 // close ends the statements. It may be called more than once.
-func (p *prepared) close() {
-	for _, s := range p.statements {
+func (t *transaction) close() {
+	for _, s := range t.statements {
 		_ = s.Close()
 	}
-	clear(p.statements)
+	clear(t.statements)
 }

@@ -93,18 +93,19 @@ func (j *Journal) check() error {
 }
 
 // write runs do, which changes the database: with PostgreSQL by one statement, with
-// SQLite by the statements of one transaction.
-func (j *Journal) write(ctx context.Context, do func(ctx context.Context, to execer) error) error {
+// SQLite by the statements of one transaction. Without sync, a SQLite transaction does not
+// wait for the disk. With PostgreSQL the statement itself says whether to wait.
+func (j *Journal) write(ctx context.Context, sync bool, do func(ctx context.Context, to execer) error) error {
 	if j.Dialect == Postgres {
 		return j.postgres(ctx, do)
 	}
-	return j.group.write(ctx, j.DB, do)
+	return j.group.write(ctx, j.DB, sync, do)
 }
 
 // repeatable is like write, for a change that may happen twice. It runs do again if the
 // connection breaks.
 func (j *Journal) repeatable(ctx context.Context, do func(ctx context.Context, to execer) error) error {
-	return retry(ctx, func() error { return j.write(ctx, do) })
+	return retry(ctx, func() error { return j.write(ctx, true, do) })
 }
 
 // read runs do, which only reads. It runs do again if the connection breaks.

@@ -47,9 +47,10 @@ type log struct {
 // Context implements [journal.Log]. Its Err compares the lease with the clock.
 func (l *log) Context() context.Context { return leaseContext{l.ctx, l} }
 
-// Append implements [journal.Log]. Every append is a transaction of its own. The settings
-// of the database decide how durable an append is.
-func (l *log) Append(ctx context.Context, _ bool, events ...event.Event) error {
+// Append implements [journal.Log]. Every append is a transaction of its own. An append
+// without sync is in the database, but does not wait for the disk; the next synced append
+// waits for both. The settings of the database decide how durable a synced append is.
+func (l *log) Append(ctx context.Context, sync bool, events ...event.Event) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func (l *log) Append(ctx context.Context, _ bool, events ...event.Event) error {
 	rows, err := encode(events)
 	asked := time.Now()
 	if err == nil {
-		err = l.write(ctx, rows)
+		err = l.write(ctx, sync, rows)
 	}
 	if err != nil {
 		return l.storeError(l.last+1, err)
@@ -82,13 +83,13 @@ func (l *log) Append(ctx context.Context, _ bool, events ...event.Event) error {
 // write moves the position of the session and adds the rows. The database moves the
 // position only for the owner of the lease, and only from the position that the owner
 // believes in.
-func (l *log) write(ctx context.Context, rows []row) error {
+func (l *log) write(ctx context.Context, sync bool, rows []row) error {
 	write := l.writeSQLite
 	if l.journal.Dialect == Postgres {
 		write = l.writePostgres
 	}
 	for n := 1; ; n++ {
-		moved, err := write(ctx, rows)
+		moved, err := write(ctx, sync, rows)
 		broken, unknown := errors.AsType[*unknownOutcomeError](err)
 		switch {
 		case !unknown && err == nil && !moved:

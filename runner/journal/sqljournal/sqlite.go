@@ -3,6 +3,7 @@ package sqljournal
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -60,9 +61,9 @@ func sqliteURL(abs string) string {
 
 // writeSQLite adds rows behind the position that the log believes in. moved is false if the
 // position or the owner in the database differs.
-func (l *log) writeSQLite(ctx context.Context, rows []row) (moved bool, err error) {
+func (l *log) writeSQLite(ctx context.Context, sync bool, rows []row) (moved bool, err error) {
 	j, last := l.journal, l.last+int64(len(rows))
-	err = j.write(ctx, func(ctx context.Context, to execer) error {
+	err = j.write(ctx, sync, func(ctx context.Context, to execer) error {
 		result, err := to.ExecContext(ctx, j.sql(sqliteMove), l.session, l.owner, l.last, last, j.lease().Milliseconds(), bodyBytes(rows))
 		if moved = err == nil && affected(result) > 0; !moved {
 			return err
@@ -76,6 +77,37 @@ func (l *log) writeSQLite(ctx context.Context, rows []row) (moved bool, err erro
 		return nil
 	})
 	return moved, err
+}
+
+// sqliteNormal is the level of "PRAGMA synchronous" where a commit in a file with a
+// write-ahead log does not wait for the disk. Source: https://www.sqlite.org/pragma.html
+const sqliteNormal = 1
+
+// skipSync lets commits on a connection return before their data is on the disk, until the
+// caller calls restore. The next commit that waits for the disk waits for all earlier
+// data, too, because all of it is in the same write-ahead log. Without a write-ahead log a
+// lower level can damage the file, so the level stays.
+func skipSync(ctx context.Context, conn *sql.Conn) (restore func(), err error) {
+	var mode string
+	var level int
+	if err := conn.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&mode); err != nil {
+		return nil, err
+	}
+	if err := conn.QueryRowContext(ctx, `PRAGMA synchronous`).Scan(&level); err != nil {
+		return nil, err
+	}
+	if mode != "wal" || level <= sqliteNormal {
+		return func() {}, nil
+	}
+	set := func(ctx context.Context, level int) error {
+		_, err := conn.ExecContext(ctx, fmt.Sprintf(`PRAGMA synchronous = %d`, level))
+		return err
+	}
+	return func() {
+		if set(context.WithoutCancel(ctx), level) != nil {
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // the pool must not hand out this connection
+		}
+	}, set(ctx, sqliteNormal)
 }
 
 // sqliteCommit commits. After a full disk or a lock that another process holds, the file
