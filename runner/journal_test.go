@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -65,26 +66,79 @@ func (l *recordedLog) EventsAfter(ctx context.Context, after int64) iter.Seq2[ev
 
 // TestAppends: what is recorded together, and what is synced (design D6).
 func TestAppends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(recorded)
+		script := llmtest.Script(t,
+			llmtest.Calls("wait", waitArgs{Seconds: 1}).And(llmtest.Calls("wait", `{}`), llmtest.Calls("wait", waitArgs{Seconds: 2})),
+			llmtest.Text(""), llmtest.Text("Fine."))
+		_, err := runner.Runner{Model: script, Journal: store}.Session("s").Run(t.Context(), newAgent(waiter()), runner.Say(llm.User("Hi.")))
+		require.NoError(t, err)
+		require.Equal(t, []string{
+			"run_started user_messaged (synced)",
+			"turn_prepared",
+			"model_answered",
+			"tool_call_started tool_call_finished tool_call_started (synced)",
+			"tool_call_finished (synced)",
+			"tool_call_finished (synced)",
+			"turn_prepared",
+			"model_answered",
+			"output_rejected",
+			"turn_prepared",
+			"model_answered run_finished (synced)",
+		}, store.appends)
+	})
+}
+
+// TestResultsShareAppend checks that results which arrive during a slow append are in the
+// next append together. If the journal refuses that append, the end of the run records
+// all of its results.
+func TestResultsShareAppend(t *testing.T) {
 	t.Parallel()
-	store := new(recorded)
-	script := llmtest.Script(t,
-		llmtest.Calls("get_weather", cityArgs{"A"}).And(llmtest.Calls("get_weather", `{}`), llmtest.Calls("get_weather", cityArgs{"B"})),
-		llmtest.Text(""), llmtest.Text("Fine."))
-	_, err := runner.Runner{Model: script, Journal: store}.Session("s").Run(t.Context(), newAgent(weather()), runner.Say(llm.User("Hi.")))
-	require.NoError(t, err)
-	require.Equal(t, []string{
-		"run_started user_messaged (synced)",
-		"turn_prepared",
-		"model_answered",
-		"tool_call_started tool_call_finished tool_call_started (synced)",
-		"tool_call_finished (synced)",
-		"tool_call_finished (synced)",
-		"turn_prepared",
-		"model_answered",
-		"output_rejected",
-		"turn_prepared",
-		"model_answered run_finished (synced)",
-	}, store.appends)
+	refused := errors.New("the disk is full")
+	for _, tt := range []struct {
+		name string
+		err  error
+		want []string
+	}{
+		{"accepted", nil, []string{"turn_prepared", "model_answered run_finished (synced)"}},
+		{"refused", refused, []string{"tool_call_finished tool_call_finished tool_call_finished run_failed (synced)"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const slow, shared = 4, 5 // appends
+				store := &recorded{before: func(n int) (error, bool) {
+					switch n {
+					case slow:
+						time.Sleep(10 * time.Second)
+					case shared:
+						return tt.err, false
+					}
+					return nil, false
+				}}
+				script := llmtest.NewScript(
+					llmtest.Calls("wait", waitArgs{Seconds: 1}).And(llmtest.Calls("wait", waitArgs{Seconds: 2}), llmtest.Calls("wait", waitArgs{Seconds: 3}), llmtest.Calls("wait", waitArgs{Seconds: 4})),
+					llmtest.Text("Fine."))
+				result, err := runner.Runner{Model: script, Journal: store}.Session("s").Run(t.Context(), newAgent(waiter()), runner.Say(llm.User("Hi.")))
+				require.ErrorIs(t, err, tt.err)
+				require.Equal(t, append([]string{
+					"run_started user_messaged (synced)",
+					"turn_prepared",
+					"model_answered",
+					"tool_call_started tool_call_started tool_call_started tool_call_started (synced)",
+					"tool_call_finished (synced)",
+					"tool_call_finished tool_call_finished tool_call_finished (synced)",
+				}, tt.want...), store.appends)
+				results := 0
+				for _, e := range result.Events {
+					if e.Type() == "tool_call_finished" {
+						results++
+					}
+				}
+				require.Equal(t, 4, results)
+			})
+		})
+	}
 }
 
 // counted is a tool that counts its calls by key.

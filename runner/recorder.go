@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/internal/opening"
@@ -37,6 +39,16 @@ type recorder struct {
 	recent  []event.Event // of a session: events since its last run that began without open calls
 	refused error         // first append that the log refused
 	unsaved []event.Body  // results that the log refused
+
+	finishedMu sync.Mutex // never held during an append; a goroutine that needs both locks takes lock first
+	finished   []*finishedCall
+}
+
+// A finishedCall is a result on its way to the log.
+type finishedCall struct {
+	body event.ToolCallFinished
+	done bool // an append had the result; guarded by the recorder's lock, like err
+	err  error
 }
 
 func newRecorder(session string, red *redactor) *recorder {
@@ -154,16 +166,45 @@ func (r *recorder) record(sync bool, bodies ...event.Body) error {
 	return r.recordLocked(sync, bodies)
 }
 
-// recordResult records the end of a call. recordEnd records a result again that the log
-// refused.
+// recordResult records the end of a call. Results that arrive during an append share the
+// next append, because each append waits for the disk. recordEnd records a result again
+// that the log refused.
 func (r *recorder) recordResult(body event.ToolCallFinished) error {
+	call := &finishedCall{body: body}
+	r.addFinished(call)
+	runtime.Gosched() // calls that end at the same moment get into the same append
 	r.acquire()
 	defer r.release()
-	err := r.recordLocked(true, []event.Body{body})
+	if call.done {
+		return call.err
+	}
+	calls := r.takeFinished()
+	bodies := make([]event.Body, len(calls))
+	for i, c := range calls {
+		bodies[i] = c.body
+	}
+	err := r.recordLocked(true, bodies)
+	for _, c := range calls {
+		c.done, c.err = true, err
+	}
 	if err != nil {
-		r.unsaved = append(r.unsaved, body)
+		r.unsaved = append(r.unsaved, bodies...)
 	}
 	return err
+}
+
+func (r *recorder) addFinished(call *finishedCall) {
+	r.finishedMu.Lock()
+	defer r.finishedMu.Unlock()
+	r.finished = append(r.finished, call)
+}
+
+func (r *recorder) takeFinished() []*finishedCall {
+	r.finishedMu.Lock()
+	defer r.finishedMu.Unlock()
+	calls := r.finished
+	r.finished = nil
+	return calls
 }
 
 // recordEnd records the last events of a failed run, after the results that the log
