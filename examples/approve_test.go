@@ -75,7 +75,7 @@ turns: 2, tokens: N in, N out
 `},
 		{"overtaken", []string{"Leave", "it."}, `[r1.t1.c1] refund not_run: The call did not run: nobody approved it before the conversation went on. It had no effect: call again if it is still needed.
 > Leave it.
-I understand nothing. I call a tool when a question has a word of its name or description, and I was offered refund. (I count 2 of your messages.)
+I understand nothing. I call a tool if your question has a word of its name or description. My tools: refund. (I count 2 of your messages.)
 turns: 1, tokens: N in, N out
 `},
 	} {

@@ -12,7 +12,7 @@ import (
 
 func TestChat(t *testing.T) {
 	t.Parallel()
-	const hello = "I understand nothing. I call a tool when a question has a word of its name or description, and I was offered roll_dice, set_timer."
+	const hello = "I understand nothing. I call a tool if your question has a word of its name or description. My tools: roll_dice, set_timer."
 	o := start(t, nil, "Hello.\n\nSet a timer for 0 seconds\n/quit\nHello?\n", "chat")
 	require.Equal(t, outcome{hello + ` (I count 1 of your messages.)
 turns: 1, tokens: N in, N out

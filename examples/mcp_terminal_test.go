@@ -22,7 +22,7 @@ func reply(t *testing.T, m *ptytest.Terminal, line string) (screen, status strin
 	t.Helper()
 	m.Type(t, line)
 	screen, status = m.Rest(t)
-	return countless(settled(screen)), status
+	return countless(inOrder(screen)), status
 }
 
 const (

@@ -54,9 +54,9 @@ var (
 	results = regexp.MustCompile(`(?m)(^\[r1\.t1\.c\d\] = .*\n)+`)
 )
 
-// settled returns an output with the results in the order of the calls, and without
+// inOrder returns an output with the results in the order of the calls, and without
 // reports of progress, whose number depends on timing.
-func settled(output string) string {
+func inOrder(output string) string {
 	return results.ReplaceAllStringFunc(reading.ReplaceAllString(output, ""), func(lines string) string {
 		return strings.Join(slices.Sorted(strings.Lines(lines)), "")
 	})
@@ -65,7 +65,7 @@ func settled(output string) string {
 func runMCP(t *testing.T, args ...string) outcome {
 	t.Helper()
 	o := start(t, nil, "", "mcp", args...)
-	o.stdout = settled(o.stdout)
+	o.stdout = inOrder(o.stdout)
 	return o
 }
 
@@ -227,7 +227,7 @@ func TestMCPConfig(t *testing.T) {
 	config := mcpConfig(t)
 	o := runMCP(t, "-config", config, "What is with the concert?")
 	require.Equal(t, 0, o.status)
-	require.Contains(t, o.stdout, "I was offered desk__find, desk__add, desk__delete, desk__proofread.")
+	require.Contains(t, o.stdout, "My tools: desk__find, desk__add, desk__delete, desk__proofread.")
 	require.Equal(t, notice+"toolset \"gone\": "+why+"\n", o.stderr)
 
 	o = start(t, nil, "", "mcp", "-config", config, "-list")

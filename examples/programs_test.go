@@ -79,7 +79,7 @@ var tokens = regexp.MustCompile(`tokens: \d+ in, \d+ out`)
 func countless(s string) string { return tokens.ReplaceAllString(s, "tokens: N in, N out") }
 
 const (
-	notice = "OPENAI_API_KEY is not set: an embedded demo answers, which understands nothing.\n"
+	notice = "OPENAI_API_KEY is not set: an embedded demo without a model answers.\n"
 
 	answer = `This is what the tools say:
 - get_weather(Beijing): city Beijing, celsius 22, sky clear
@@ -136,9 +136,9 @@ func TestQuickstartFailedCall(t *testing.T) {
 	o := start(t, nil, "", "quickstart", "What is the weather in", "Atlantis?")
 	require.Equal(t, outcome{`> What is the weather in Atlantis?
 [r1.t1.c0] get_weather {"city":"Atlantis"}
-[r1.t1.c0] get_weather failed: nothing is known of "Atlantis", only of beijing, lisbon, nairobi, new york
+[r1.t1.c0] get_weather failed: there is no weather station in "Atlantis", only in beijing, lisbon, nairobi, new york
 This is what the tools say:
-- get_weather(Atlantis): nothing is known of "Atlantis", only of beijing, lisbon, nairobi, new york
+- get_weather(Atlantis): there is no weather station in "Atlantis", only in beijing, lisbon, nairobi, new york
 turns: 2, tokens: N in, N out
 `, notice, 0}, o)
 }

@@ -38,7 +38,7 @@ func main() {
 	app.Main(usage, func(*cli.App) error { return d.run() })
 }
 
-// A desk is one start of the program.
+// A desk is a start of the program.
 type desk struct {
 	*cli.App
 	dir, name string
@@ -135,7 +135,7 @@ func (d *desk) goOn(ctx context.Context, in ...runner.Input) error {
 	return nil
 }
 
-// tell prints the calls that wait for a decision, and the commands that decide.
+// tell prints the waiting calls and the commands to decide.
 func (d *desk) tell(ctx context.Context) error {
 	waiting, err := d.session.Pending(ctx)
 	if err != nil || len(waiting) == 0 || d.JSON {
@@ -155,7 +155,7 @@ func (d *desk) tell(ctx context.Context) error {
 	return nil
 }
 
-// advice returns the commands that decide about a call.
+// advice returns the commands to decide about a call.
 func advice(p runner.Pending) string {
 	if p.InDoubt {
 		return "Start the program again with one of these:\n" +
@@ -169,7 +169,7 @@ func advice(p runner.Pending) string {
 		"  show\n\n"
 }
 
-// smaller returns an example of other arguments, which need no approval.
+// smaller returns an example of arguments without need for approval.
 func smaller(arguments string) string {
 	var in refundArgs
 	_ = json.Unmarshal([]byte(arguments), &in) // the runner has validated the arguments

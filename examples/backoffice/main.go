@@ -132,7 +132,7 @@ func (o *office) ask(ctx context.Context, n int) error {
 	waiting, err := o.session(n).Pending(ctx)
 	for _, p := range waiting {
 		o.Notice("request %d waits for approval: %s %s", n, p.ToolCall.Name, p.ToolCall.Arguments)
-		o.Notice("  continue with: %s approve %d, or: %s deny %d \"the reason\"", cli.Name(), n, cli.Name(), n)
+		o.Notice("  Start the program again with: approve %d, or: deny %d \"the reason\"", n, n)
 	}
 	return err
 }

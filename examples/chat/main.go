@@ -33,6 +33,9 @@ func run(app *cli.App) error {
 		session:   runner.Runner{NoStream: app.NoStream}.Session("chat"),
 		prompts:   cli.IsTerminal(os.Stdin) && !app.JSON,
 	}
+	if c.prompts {
+		c.Notice("Ask for dice or a timer. ^C cancels an answer; /quit ends the program.")
+	}
 	return c.talk(bufio.NewReader(os.Stdin))
 }
 

@@ -14,8 +14,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner"
 )
 
-// An approver decides about calls that need approval: it asks the user at the
-// terminal.
+// An approver asks the user at the terminal about each call that needs approval.
 type approver struct {
 	*cli.App
 	yes   bool          // approve all calls
@@ -32,8 +31,8 @@ func newApprover(app *cli.App, yes bool) *approver {
 	return a
 }
 
-// typed sends the lines of the terminal while a question is open. It drops earlier
-// lines, because the user typed them before the question.
+// typed sends the lines of the terminal while a question is open. Earlier lines are
+// dropped, because the user typed these lines before the question.
 func typed(asks *atomic.Bool) <-chan string {
 	lines := make(chan string)
 	go func() { // lives as long as the program: a read from a terminal cannot be cancelled
@@ -91,7 +90,7 @@ func (a *approver) answer(ctx context.Context) (string, error) {
 	}
 }
 
-// visible returns JSON in which all characters that a terminal hides are escaped.
+// visible escapes all characters of a JSON text that a terminal hides.
 func visible(json string) string {
 	var b strings.Builder
 	for _, r := range json {

@@ -47,7 +47,7 @@ func main() {
 	p.Main(usage, func(*cli.App) error { return p.run() })
 }
 
-// A program is one start of the program.
+// A program is a start of the program.
 type program struct {
 	*cli.App
 	servers              servers

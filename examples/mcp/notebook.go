@@ -17,7 +17,7 @@ import (
 
 // The tools are ordinary Go functions. They do not depend on MCP.
 
-// A notebook lives as long as its server.
+// A notebook lives as long as the server.
 type notebook struct {
 	mu      sync.Mutex
 	entries []string
@@ -78,7 +78,7 @@ func (b *notebook) delete(_ context.Context, in aboutArgs) (string, error) {
 	return fmt.Sprintf("%d of %d entries were deleted.", before-len(b.entries), before), nil
 }
 
-// proofread is slow, so that a user can see its progress.
+// proofread is slow, so that a user can see the progress.
 func (b *notebook) proofread(ctx context.Context, _ struct{}) ([]string, error) {
 	b.mu.Lock()
 	entries := slices.Clone(b.entries)
@@ -124,7 +124,8 @@ func newServer() (*sdk.Server, error) {
 	return server, err
 }
 
-// hints are the annotations by which clients decide which calls need approval.
+// hints are annotations. Clients use the hints to decide whether a call needs
+// approval.
 func hints() map[string]*sdk.ToolAnnotations {
 	return map[string]*sdk.ToolAnnotations{
 		"find":      {ReadOnlyHint: true, OpenWorldHint: new(false)},

@@ -42,8 +42,7 @@ func (s *servers) define() {
 	}
 }
 
-// open opens a client for the servers. Without servers it uses this program as the
-// server.
+// open opens a client for the servers. Without servers, this program is the server.
 func (s *servers) open(log *slog.Logger) (*mcp.Client, error) {
 	if s.err != nil {
 		return nil, &cli.UsageError{Err: s.err}
@@ -97,7 +96,7 @@ func (s *servers) command(text string) error {
 	return nil
 }
 
-// named removes a name such as "files:" from the words and returns it.
+// named removes and returns a name at the start of the words, for example "files:".
 func named(words []string) (name string, rest []string) {
 	if len(words) > 1 {
 		if name, ok := strings.CutSuffix(words[0], ":"); ok {
@@ -110,8 +109,8 @@ func named(words []string) (name string, rest []string) {
 var (
 	// launchers are programs that start a server, and their subcommands.
 	launchers = strings.Fields("npx npm bunx bun uvx uv pnpm yarn node deno python python3 docker podman go sh bash env exec dlx run x")
-	// insides are common files and directories inside of a program, which do not
-	// name it.
+	// insides are common files and directories inside of a program. They make no
+	// good name for the program.
 	insides = strings.Fields("index main cli server src dist build bin")
 
 	affix = regexp.MustCompile(`^(mcp-server-|server-|mcp-)|(-mcp-server|-mcp|-server)?(\.exe|\.[cm]?[jt]s|\.py)?$`)

@@ -111,7 +111,7 @@ func (o *office) open(ctx context.Context, makes bool) (err error) {
 	}
 	asked, err := o.queue.Seed(ctx, clerk.Requests()...)
 	if err == nil && (fresh || asked) {
-		o.note("%s is new: it got a small shop and %d requests of its users.", o.place(), len(clerk.Requests()))
+		o.note("%s is new. A small shop with %d requests was added.", o.place(), len(clerk.Requests()))
 	}
 	return err
 }

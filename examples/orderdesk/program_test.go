@@ -51,10 +51,10 @@ func TestProgram(t *testing.T) {
 
 	approved := program{bin, newDB(t)}
 	approved.work(t)
-	asking := approved.ids(t, queue.Asking)
-	require.NotEmpty(t, asking)
+	paused := approved.ids(t, queue.Paused)
+	require.NotEmpty(t, paused)
 	require.NotEmpty(t, approved.ids(t, queue.Done))
-	for _, id := range asking {
+	for _, id := range paused {
 		approved.do(t, "approve", id)
 	}
 	approved.work(t)
@@ -156,7 +156,7 @@ func (p program) list(t *testing.T) []string {
 // approveAll approves the waiting calls, and works off the rest.
 func (p program) approveAll(t *testing.T) {
 	t.Helper()
-	for _, id := range p.ids(t, queue.Asking) {
+	for _, id := range p.ids(t, queue.Paused) {
 		p.do(t, "approve", id)
 	}
 	p.work(t)
@@ -197,7 +197,7 @@ func (p program) export(t *testing.T) *desk.Data {
 func testDenied(t *testing.T, p program, approved *desk.Data) {
 	p.work(t)
 	before := p.export(t)
-	for _, id := range p.ids(t, queue.Asking) {
+	for _, id := range p.ids(t, queue.Paused) {
 		lines := p.do(t, "deny", id, "it", "is too", "late")
 		require.Regexp(t, `^denied: \[r1\.t\d+\.c\d+\] \w+ \{`, lines[0])
 	}
@@ -211,7 +211,7 @@ func testDenied(t *testing.T, p program, approved *desk.Data) {
 	p.requireDone(t)
 	require.Equal(t, before, p.export(t))
 	require.NotEqual(t, approved, before)
-	require.Equal(t, "0 asking, 0 failed.", regexp.MustCompile(`^\d+ done, `).ReplaceAllString(lastOf(lines), ""))
+	require.Equal(t, "0 paused, 0 failed.", regexp.MustCompile(`^\d+ done, `).ReplaceAllString(lastOf(lines), ""))
 }
 
 // longPause is for a process that the test stops: it must not finish before, however
@@ -294,7 +294,7 @@ func testTwoAtOnce(t *testing.T, p program, want *desk.Data) {
 		lines, status := s.end()
 		require.Zero(t, status, "%s", &s.stderr)
 		for _, line := range lines {
-			if f := strings.Fields(line); len(f) > 1 && (f[1] == "done" || f[1] == "asking") {
+			if f := strings.Fields(line); len(f) > 1 && (f[1] == "done" || f[1] == "paused") {
 				if _, err := strconv.Atoi(f[0]); err == nil {
 					ended[f[0]]++
 				}
@@ -312,15 +312,15 @@ func testTwoAtOnce(t *testing.T, p program, want *desk.Data) {
 // has decided.
 func testDecidedMeanwhile(t *testing.T, p program, want *desk.Data) {
 	p.work(t)
-	asking := p.ids(t, queue.Asking)
+	paused := p.ids(t, queue.Paused)
 	s := p.start(t, nil, "-watch")
 	var deciding sync.WaitGroup
 	deciding.Go(func() {
-		for _, id := range asking {
+		for _, id := range paused {
 			p.do(t, "approve", id)
 		}
 	})
-	s.until(t, len(asking), "  done  ")
+	s.until(t, len(paused), "  done  ")
 	deciding.Wait()
 	require.NoError(t, s.Process.Kill()) // the process waits for more requests
 	s.end()
@@ -331,17 +331,17 @@ func testDecidedMeanwhile(t *testing.T, p program, want *desk.Data) {
 // testShow: the state, the conversation, and the next commands of a request.
 func testShow(t *testing.T, p program, _ *desk.Data) {
 	lines := strings.Join(p.work(t), "\n")
-	id := p.ids(t, queue.Asking)[0]
+	id := p.ids(t, queue.Paused)[0]
 	require.Contains(t, lines, "\n  "+p.bin+" -db "+p.db+" approve "+id+"\n")
 	shown := strings.Join(p.do(t, "show", id), "\n")
-	require.Regexp(t, `(?s)^Request `+id+` is asking, after \d+ tokens\.
+	require.Regexp(t, `(?s)^Request `+id+` is paused, after \d+ tokens\.
 
 > .*
 \[r1\.t1\.c0\] \w+ \{.*
 \[r1\.t1\.c0\] = .*
 \[r1\.t\d+\.c\d\] \w+ needs approval: \{.*\}
 .*
-Request `+id+` is asking: .*
+Request `+id+` is paused: .*
   \d+\.\d\d  \[r1\.t\d+\.c\d\] \w+ \{.*\}
   .* approve `+id+`
   .* deny `+id+` "the reason"$`, shown)
@@ -391,10 +391,10 @@ func testUnheard(t *testing.T, p program, want *desk.Data) {
 	require.Equal(t, want, p.export(t))
 }
 
-// testTold: with -watch, the program prints the commands when a request is asking.
+// testTold: with -watch, the program prints the commands when a request is paused.
 func testTold(t *testing.T, p program, _ *desk.Data) {
 	s := p.start(t, nil, "-pause", "0", "-watch")
-	s.until(t, 1, "request 2 is asking about 249.00:")
+	s.until(t, 1, "request 2 needs a decision about 249.00:")
 	s.until(t, 1, p.bin+" -db "+p.db+" approve 2")
 	s.until(t, 1, p.bin+" -db "+p.db+` deny 2 "the reason"`)
 	require.NoError(t, s.Process.Kill()) // the process waits for more requests

@@ -57,7 +57,7 @@ func (o *office) tellDecided(ctx context.Context, r queue.Request) error {
 		return err
 	}
 	for _, d := range all {
-		o.Note("[%s] %s already", d.Call, verdict(d.Approved, d.Reason))
+		o.Note("[%s] %s already", d.Call, decisionText(d.Approved, d.Reason))
 	}
 	o.goesOn()
 	return nil
@@ -78,7 +78,7 @@ func (o *office) event(e event.Event) {
 	}
 }
 
-func verdict(approved bool, reason string) string {
+func decisionText(approved bool, reason string) string {
 	switch {
 	case approved:
 		return "approved"

@@ -23,7 +23,7 @@ func (o *office) tellEnd(ctx context.Context) error {
 	if err := o.tellOpen(ctx, all); err != nil {
 		return err
 	}
-	o.Text(fmt.Sprintf("\n%d done, %d asking, %d failed", totals.Done, totals.Asking, totals.Failed))
+	o.Text(fmt.Sprintf("\n%d done, %d paused, %d failed", totals.Done, totals.Paused, totals.Failed))
 	if n := totals.Waiting + totals.Running; n > 0 {
 		o.Text(fmt.Sprintf(", %d left. To go on with them:\n  %s\n", n, o.invocation("")))
 		return nil
@@ -35,16 +35,16 @@ func (o *office) tellEnd(ctx context.Context) error {
 // maxTold limits the requests of each state in the output at the end.
 const maxTold = 10
 
-// tellOpen prints the requests that are asking or failed, with the commands for
+// tellOpen prints the requests that are paused or failed, with the commands for
 // them.
 func (o *office) tellOpen(ctx context.Context, all []queue.Request) error {
-	asking, failed := in(queue.Asking, all), in(queue.Failed, all)
-	for _, r := range asking[:min(len(asking), maxTold)] {
-		if err := o.tellAsking(ctx, r); err != nil {
+	paused, failed := in(queue.Paused, all), in(queue.Failed, all)
+	for _, r := range paused[:min(len(paused), maxTold)] {
+		if err := o.tellPaused(ctx, r); err != nil {
 			return err
 		}
 	}
-	o.tellMore(len(asking))
+	o.tellMore(len(paused))
 	o.tellFailed(failed)
 	return nil
 }
@@ -82,10 +82,10 @@ func (o *office) tellFailed(failed []queue.Request) {
 	o.Text(fmt.Sprintf("  %s   (all of them; or only some: retry %d)\n", o.invocation("retry"), failed[0].ID))
 }
 
-// tellAsking prints the calls of a request that wait for a decision.
-func (o *office) tellAsking(ctx context.Context, r queue.Request) error {
+// tellPaused prints the calls of a request that wait for a decision.
+func (o *office) tellPaused(ctx context.Context, r queue.Request) error {
 	o.Text("\n")
-	o.wrapped("Request %d is asking: %s", r.ID, brief(cli.OneLine(r.Text), 200))
+	o.wrapped("Request %d is paused: %s", r.ID, brief(cli.OneLine(r.Text), 200))
 	for _, p := range r.Pending {
 		money, err := o.desk.Amount(ctx, p.ToolCall)
 		if err != nil {

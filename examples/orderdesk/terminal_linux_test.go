@@ -31,7 +31,7 @@ func testTerminal(t *testing.T, p program, want *desk.Data) {
 	require.Equal(t, "0", status, screen)
 	requireGivenBack(t, screen)
 	end := screen[strings.LastIndex(screen, "\x1b"):] // the output after the end of the board
-	for _, id := range p.ids(t, queue.Asking) {
+	for _, id := range p.ids(t, queue.Paused) {
 		require.Contains(t, end, " approve "+id+"\n")
 	}
 	p.approveAll(t)

@@ -24,7 +24,7 @@ func (o *office) work(ctx context.Context, _ []string) error {
 	ctx, out, stop := heard(ctx, os.Stdout)
 	defer stop()
 	if o.Embedded {
-		o.note("OPENAI_API_KEY is not set: a scripted clerk answers, who knows only the first requests.")
+		o.note("OPENAI_API_KEY is not set: a scripted clerk answers, and knows only the first requests.")
 	} else {
 		o.note("%s answers.", o.Model)
 	}
@@ -46,15 +46,15 @@ func (o *office) work(ctx context.Context, _ []string) error {
 	return cmp.Or(err, o.tellEnd(context.WithoutCancel(ctx)))
 }
 
-// hint prints the commands for a request that is asking. Without -watch, tellEnd
+// hint prints the commands for a request that is paused. Without -watch, tellEnd
 // prints them.
 func (o *office) hint(ctx context.Context, b *board.Board, r queue.Report) {
-	if !o.watch || r.Event.Body != nil || r.Request.State != queue.Asking {
+	if !o.watch || r.Event.Body != nil || r.Request.State != queue.Paused {
 		return
 	}
 	for _, p := range r.Request.Pending {
 		if money, err := o.desk.Amount(ctx, p.ToolCall); err == nil { // tellEnd reports an error
-			b.Print(fmt.Sprintf("request %d is asking about %s:", r.Request.ID, money))
+			b.Print(fmt.Sprintf("request %d needs a decision about %s:", r.Request.ID, money))
 		}
 	}
 	approve, deny := o.answers(r.Request)

@@ -1,6 +1,7 @@
-// Provider runs the embedded demo provider as a program. It prints a value of
-// OPENAI_BASE_URL to set for your program. The provider has no model and calls the
-// tools that your program offers. It prints a line for each request on stderr.
+// Provider runs the embedded demo provider as a program. The program prints the
+// value of OPENAI_BASE_URL for your program. The provider has no model and calls
+// the tools that your program offers. For each request the program prints a line on
+// stderr.
 package main
 
 import (

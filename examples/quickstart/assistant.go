@@ -36,7 +36,7 @@ func getWeather(_ context.Context, in weatherArgs) (weather, error) {
 	w, ok := table[strings.ToLower(in.City)]
 	if !ok { // the model reads this error and can react to it
 		known := slices.Sorted(maps.Keys(table))
-		return w, fmt.Errorf("nothing is known of %q, only of %s", in.City, strings.Join(known, ", "))
+		return w, fmt.Errorf("there is no weather station in %q, only in %s", in.City, strings.Join(known, ", "))
 	}
 	return w, nil
 }

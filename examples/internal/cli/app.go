@@ -93,8 +93,9 @@ func (app *App) run(do func(*App) error) error {
 	return do(app)
 }
 
-// connect selects the provider of the flags and the environment. Otherwise it starts
-// an embedded provider, which the program reaches over HTTP like other providers.
+// connect selects the provider of the flags and the environment. Without both,
+// connect starts an embedded provider, and the program reaches the provider over
+// HTTP like a real provider.
 func (app *App) connect() (close func(), err error) {
 	if app.Offline {
 		return func() {}, nil
@@ -115,7 +116,7 @@ func (app *App) connect() (close func(), err error) {
 	}
 	app.Provider.BaseURL, app.Embedded = server.BaseURL, true
 	app.Model = cmp.Or(app.Model, demo.Model) // ignores OPENAI_MODEL, which belongs to another provider
-	_, _ = fmt.Fprintln(os.Stderr, "OPENAI_API_KEY is not set: an embedded demo answers, which understands nothing.")
+	_, _ = fmt.Fprintln(os.Stderr, "OPENAI_API_KEY is not set: an embedded demo without a model answers.")
 	return server.Close, nil
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // PrintEvent prints an event of a run: as a line of JSON with -json, and as text
-// otherwise. Events without a text, such as RunStarted, print nothing.
+// otherwise. Events without a text, for example RunStarted, print nothing.
 func (app *App) PrintEvent(e event.Event) {
 	if app.JSON {
 		app.PrintJSON(e)
@@ -36,8 +36,8 @@ func (o *Out) event(body event.Body) {
 	}
 }
 
-// Line describes an event in one line. It returns "" for events that print the
-// text of an answer, and for events without a text.
+// Line describes an event in one line. Line returns "" for events with the text of
+// an answer, and for events without a text.
 func Line(body event.Body) string {
 	switch b := body.(type) {
 	case event.UserMessaged:
@@ -85,7 +85,7 @@ func progress(b event.ToolProgress) string {
 	return text
 }
 
-// outcome describes the end of a call: its result or its failure.
+// outcome describes the end of a call: the result or the failure.
 func outcome(b event.ToolCallFinished) string {
 	if b.Failure != "" {
 		return b.Result.Name + " " + b.Failure + ": " + b.Result.Text()

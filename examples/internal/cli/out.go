@@ -47,7 +47,7 @@ func (o *Out) Text(s string) {
 	o.open, o.shown = !strings.HasSuffix(s, "\n"), true
 }
 
-// Answer ends an answer. It prints the text unless its pieces were printed.
+// Answer ends an answer. Answer prints the text unless the pieces were printed.
 func (o *Out) Answer(text string) {
 	if !o.shown {
 		o.Text(text)

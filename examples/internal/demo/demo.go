@@ -2,7 +2,8 @@
 // Completions on a loopback port and has no model:
 //
 //   - It calls a tool if the question shares a word with the tool's name or
-//     description. It also calls the only tool if the question has its arguments.
+//     description. If there is a single tool, the provider also calls the tool if
+//     the question has the arguments.
 //   - It takes the arguments from earlier results with a member of the same name,
 //     and otherwise from the question. A number fits a number, and a value of an
 //     enum fits the enum. Times, addresses and the like fit strings of that format.
@@ -10,7 +11,7 @@
 //     the question has, the text behind "from", "to", "about" or a colon if the
 //     name of the property suggests it, a name (a word with a capital or a digit,
 //     or in quotes), or else a noun that does not describe the tool.
-//   - It invents missing values that fit the schema, or takes an example.
+//   - Missing values are invented and fit the schema, or come from an example.
 //   - When there is no tool left to call, it repeats the results of the tools.
 //
 // So a program runs offline, with any tools, and each time in the same way.
@@ -40,7 +41,7 @@ func Models() []string {
 	}
 }
 
-// delay is the time between the chunks of an answer, so that people see it stream.
+// delay is the time between the chunks of an answer, so that people can watch.
 const delay = 12 * time.Millisecond
 
 // A Server is a running provider.
@@ -77,7 +78,7 @@ func reachable(addr net.Addr) string {
 	return addr.String()
 }
 
-// Close stops the server. Open requests have one second to end.
+// Close stops the server. Open requests have a second to end.
 func (s *Server) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

@@ -180,7 +180,7 @@ func TestAnswers(t *testing.T) {
 		{"no tools", agent.Agent{}, "I understand nothing, and I have no tools. (I count 1 of your messages.)"},
 		{"a result", agent.Agent{Tools: []tool.Tool{find}}, "This is what the tools say:\n- find_order(A-1): customer id 77, state on its way"},
 		{"no tool allowed", agent.Agent{Tools: []tool.Tool{find}, Settings: llm.Settings{ToolChoice: llm.ToolNone}},
-			"I understand nothing. I call a tool when a question has a word of its name or description, and I was offered find_order. (I count 1 of your messages.)"},
+			"I understand nothing. I call a tool if your question has a word of its name or description. My tools: find_order. (I count 1 of your messages.)"},
 		{"a form", agent.Agent{Tools: []tool.Tool{find}, Output: &llm.OutputFormat{Schema: []byte(
 			`{"type":"object","properties":{"state":{"type":"string"},"n":{"type":"integer"},"x":{}},"required":["state","n"]}`)}},
 			`{"state":"on its way","n":1}`},

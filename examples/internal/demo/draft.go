@@ -19,9 +19,9 @@ type draft struct {
 // maxCalls limits the calls of one tool, because a question may be a long text.
 const maxCalls = 8
 
-// draft makes a call for each thing in the question: for "Beijing and Lisbon" two
-// calls with one city each, or one call from one city to the other. All calls
-// differ.
+// draft makes a call for each thing in the question: for "Beijing and Lisbon"
+// either two calls with a city each, or a single call from Beijing to Lisbon. All
+// calls differ.
 func (t talk) draft(def llm.ToolDef, except []string) draft {
 	examples, about := examplesIn(def.Description)
 	n := t.plan(def.Schema, examples)
@@ -115,7 +115,7 @@ func (n *node) written() []string {
 	return all
 }
 
-// skips returns a function that reports the words about the tool, which are not
+// skips returns a function that reports words about the tool. Such words are not
 // arguments.
 func (t talk) skips(n *node, about string, except []string) func(string) bool {
 	all := append(words(about, 3), t.tools...)
@@ -207,8 +207,8 @@ func (p place) load() int {
 	return n
 }
 
-// choose assigns the values that the question names to enums: one value to each enum
-// unless it is in a list. Enums with the same values get the values in turn.
+// choose assigns values of the question to enums: a single value to each enum
+// outside of a list. Enums with the same values get the values in turn.
 func (t talk) choose(places []place) {
 	dealt := map[string]int{}
 	for _, p := range places {

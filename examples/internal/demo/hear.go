@@ -104,8 +104,8 @@ func isNumber(s string) bool {
 	return strings.ContainsFunc(s, unicode.IsDigit) && !strings.ContainsFunc(s, unicode.IsLetter) || measure.MatchString(s) || numbers10[s] != ""
 }
 
-// phraseOf returns a phrase without articles at its start and words of time at its
-// end.
+// phraseOf returns a phrase without articles at the start and without words of time
+// at the end.
 func phraseOf(text string) string {
 	fields := strings.FieldsFunc(text, unicode.IsSpace)
 	for i := range fields {
@@ -154,7 +154,7 @@ func (t talk) behind(words ...string) string {
 // introduced matches the text after a colon, or after a word such as "saying".
 var introduced = regexp.MustCompile(`(?s)(?::|\b(?:that|saying|says))\s+(\S.*)$`)
 
-// introducedText returns the text that the question introduces.
+// introducedText returns the text introduced by the question.
 func (t talk) introducedText() string {
 	m := introduced.FindStringSubmatch(t.question)
 	if m == nil {

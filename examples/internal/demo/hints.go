@@ -11,7 +11,7 @@ import (
 var (
 	// exampled matches the examples in a description.
 	exampled = regexp.MustCompile(`(?i)(?:\be\.\s?g\.|\bfor example\b|\bfor instance\b|\bsuch as\b|\bexamples?:|\bone of\b)[,:]?\s*((?:[^.;()\n]|\.\S)+)|\(((?:[^().;\n]|\.\S)+,(?:[^().;\n]|\.\S)+)\)`)
-	// either matches a description that consists of choices.
+	// either matches a description made of choices.
 	either  = regexp.MustCompile(`^(?:[\w-]+, )*[\w-]+,? or [\w-]+\.?$`)
 	between = regexp.MustCompile(`,\s*(?:or |and )?|\s+(?:or|and)\s+`)
 )
@@ -50,7 +50,7 @@ func parts(name string) []string {
 	return strings.FieldsFunc(b.String(), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
-// isCalled reports whether the name of the place has one of these words.
+// isCalled reports whether the name of the place has any of these words.
 func (p place) isCalled(names ...string) bool {
 	return slices.ContainsFunc(parts(p.name), func(w string) bool { return slices.Contains(names, w) })
 }
@@ -72,7 +72,7 @@ var (
 	numbered = strings.Fields("id number no code sku zip isbn plate key ref reference")
 	letters  = strings.Fields("letter character char")
 	formulas = strings.Fields("expression expr formula equation calculation term")
-	// known are capitalized words that are not names.
+	// known are capitalized words without being names.
 	known = strings.Fields("monday tuesday wednesday thursday friday saturday sunday january february march april june july august september october november december")
 	// formula matches a calculation.
 	formula = regexp.MustCompile(`[-(]?\d[\d\s.,()]*(?:[-+*/^%×÷][\s(-]*\d[\d\s.,)]*)+`)
@@ -297,7 +297,7 @@ func (t talk) guess(n *node, skip func(low string) bool) {
 		}
 	}
 	whole := len(open) == 1 && open[0].isCalled(queries...)
-	pool := t.spoken(skip, n.written(), whole)
+	pool := t.subjects(skip, n.written(), whole)
 	for i, p := range open {
 		for j := i; j < len(pool) && (j == i || len(open) == 1 && pool[j].joined); j++ {
 			if p.fits(pool[j].text) {
@@ -307,9 +307,9 @@ func (t talk) guess(n *node, skip func(low string) bool) {
 	}
 }
 
-// spoken returns the subjects of the question, the likeliest first. If the last
+// subjects returns the subjects of the question, the likeliest first. If the last
 // phrase joins several things, the whole phrase is a subject, too.
-func (t talk) spoken(skip func(string) bool, used []string, whole bool) []thing {
+func (t talk) subjects(skip func(string) bool, used []string, whole bool) []thing {
 	if text := t.introducedText(); text != "" {
 		return []thing{{text: text}}
 	}

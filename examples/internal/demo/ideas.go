@@ -302,7 +302,7 @@ func numbers(s schema, whole bool) iter.Seq[any] {
 	}
 }
 
-// bound returns the first keyword that s has.
+// bound returns the first keyword of s.
 func (s schema) bound(names ...string) (*big.Rat, bool) {
 	for _, name := range names {
 		text := s.bounds[name].String()

@@ -12,8 +12,8 @@ import (
 type judge func(value any) bool
 
 // judge returns the judge of a schema inside the document, in the form of a tool
-// with one argument. It uses the draft of 2018, under which formats of strings are
-// validated.
+// with one argument. The judge follows draft 7 of JSON Schema, because draft 7
+// validates the formats of strings.
 func (d *document) judge(raw json.RawMessage) judge {
 	if m := membersOf(raw); m["$ref"] != nil && len(m) > 1 { // otherwise the judge would use the reference only
 		ref := encode(map[string]json.RawMessage{"$ref": m["$ref"]})

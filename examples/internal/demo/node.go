@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// A node is a value to write: its schema, and the nodes of its members or items.
+// A node is a value to write: the schema, and the nodes of the members or items.
 type node struct {
 	name     string // the name of the property; items have the name of the array
 	readings []schema
@@ -31,7 +31,8 @@ type planner struct {
 	examples []string // for texts without examples
 }
 
-// plan returns the node of a whole schema. The examples are for its texts.
+// plan returns the node of a whole schema. The examples are for texts inside of the
+// node.
 func (t talk) plan(raw json.RawMessage, examples []string) *node {
 	p := &planner{talk: t, document: document{root: raw}, examples: examples}
 	n := p.node("", raw, p.inside())

@@ -11,7 +11,7 @@ import (
 )
 
 // A schema is the part of a JSON Schema that the provider understands, with
-// references, allOf and unions resolved. The [judge] checks the other keywords.
+// references, allOf and unions resolved. The [judge] checks all remaining keywords.
 type schema struct {
 	kinds    []string // the types of the value; empty means any type
 	enum     []any    // also holds a const
@@ -70,8 +70,8 @@ func (d *document) resolve(ref string) (json.RawMessage, bool) {
 	return raw, ok && raw != nil
 }
 
-// inside returns the references that stand for the whole document, which a recursive
-// type has beside its root.
+// inside returns the references to the whole document; a recursive type has such
+// references.
 func (d *document) inside() []string {
 	refs := []string{"#"}
 	root := membersOf(d.root)
@@ -139,7 +139,8 @@ func rank(f form) int {
 // maxForms limits the forms, because unions multiply.
 const maxForms = 16
 
-// combine returns each form of one list together with each form of the other list.
+// combine returns each form of the first list together with each form of the second
+// list.
 func combine(as, bs []form) []form {
 	var all []form
 	for _, a := range as {

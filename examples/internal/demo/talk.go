@@ -37,11 +37,12 @@ func listen(messages []llm.Message) talk {
 	return t
 }
 
-// next returns the calls to make now, or none if it is time to answer. It calls a
-// tool at most once for each question, in the first turn in which all required
-// arguments are known, so a tool can wait for the result of another tool. If no tool
-// is ready, it calls the tool with the fewest missing arguments and invents them.
-// After other calls it does so only if some argument was found.
+// next returns the calls to make now, or no call if the time for an answer has
+// come. It calls a tool at most once for each question, in the first turn in which
+// all required arguments are known, so a tool can wait for the result of another
+// tool. If no tool is ready, next chooses the tool with the fewest missing
+// arguments, and invents these arguments. After earlier calls, this happens only if
+// an argument was found.
 func (t talk) next(req *llm.Request) []llm.Part {
 	for _, def := range req.Tools {
 		t.tools = append(t.tools, parts(def.Name)...)
@@ -107,7 +108,7 @@ func (t talk) said(name string) []any {
 	return values
 }
 
-// answer returns the text that ends a run.
+// answer returns the last text of a run.
 func (t talk) answer(req *llm.Request) string {
 	switch {
 	case req.Output != nil && req.Output.Schema != nil:
@@ -130,8 +131,8 @@ func (t talk) text(req *llm.Request) string {
 	for _, d := range req.Tools {
 		names = append(names, d.Name)
 	}
-	return fmt.Sprintf("I understand nothing. I call a tool when a question has a word of its name or description, "+
-		"and I was offered %s. (I count %d of your messages.)", strings.Join(names, ", "), t.count)
+	return fmt.Sprintf("I understand nothing. I call a tool if your question has a word of its name or description. "+
+		"My tools: %s. (I count %d of your messages.)", strings.Join(names, ", "), t.count)
 }
 
 // report repeats the results of the tools.
@@ -147,8 +148,8 @@ func (t talk) report() string {
 	return text
 }
 
-// plain returns a JSON object as a list of its values, or of its names and values.
-// Other texts stay unchanged.
+// plain returns a JSON object as a list of values, or of names and values. Other
+// texts stay unchanged.
 func plain(text string, named bool) string {
 	members, err := llm.ParseMembers([]byte(text))
 	if err != nil {

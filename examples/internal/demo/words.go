@@ -38,13 +38,13 @@ func (t talk) finds() (all []find, rest string) {
 	return all, rest
 }
 
-// hints are the formats that names of properties suggest.
+// hints are the formats suggested by names of properties.
 var hints = map[string]string{
 	"email": "email", "mail": "email", "url": "uri", "uri": "uri", "link": "uri",
 	"ip": "ipv4", "uuid": "uuid", "date": "date",
 }
 
-// wants returns the format of a string, or the format that its name suggests.
+// wants returns the format of a string, or else the format suggested by the name.
 func (n *node) wants() string {
 	if n.format != "" || n.pattern != "" || n.encoding != "" {
 		return n.format
@@ -56,8 +56,8 @@ func (n *node) wants() string {
 	return hints[all[len(all)-1]]
 }
 
-// formatted returns the texts of the question in a format, and the texts that derive
-// from other formats, such as the day of a time.
+// formatted returns the texts of the question in a format, and texts derived from
+// further formats, for example the day of a time.
 func (t talk) formatted(format string) (direct, derived []any) {
 	all, _ := t.finds()
 	var fits judge
@@ -217,7 +217,7 @@ func alike(a, b string) bool {
 
 var common = strings.Fields("the and for are was you your get give say tell what how who which when where with from into this that all has have one its")
 
-// words returns the words of a text that may describe its subject, with a minimum
+// words returns the words of a text that may describe the subject, with a minimum
 // length.
 func words(s string, letters int) []string {
 	all := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !unicode.IsLetter(r) })

@@ -16,8 +16,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// A Board shows workers. Create it with [New] and close it at the end. It is safe
-// for concurrent use.
+// A Board shows workers. Create a Board with [New], and call Close at the end. A
+// Board is safe for concurrent use.
 type Board struct {
 	out   io.Writer
 	size  func() (width, height int)
@@ -36,7 +36,7 @@ type Board struct {
 	closed bool
 }
 
-// A seat is the current work of one worker.
+// A seat is the current work of a worker.
 type seat struct {
 	request int64 // 0 means idle
 	doing   string
@@ -133,9 +133,9 @@ func (b *Board) state(at *seat, r queue.Request) {
 		b.detail(r, "begins", r.Text)
 	case queue.Waiting, queue.Decided:
 		b.detail(r, "waits", "for a worker")
-	case queue.Asking:
+	case queue.Paused:
 		for _, p := range r.Pending {
-			b.line(r, "asking", p.ToolCall.Name+" "+p.ToolCall.Arguments)
+			b.line(r, "paused", p.ToolCall.Name+" "+p.ToolCall.Arguments)
 		}
 	case queue.Done, queue.Failed:
 		b.line(r, string(r.State), r.Note)
@@ -151,7 +151,7 @@ func (b *Board) tellWait() {
 	}
 }
 
-// Print prints a line that is not about one request.
+// Print prints a line about no particular request.
 func (b *Board) Print(text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -105,8 +105,8 @@ func of(id int64, state queue.State, note string) queue.Request {
 	return queue.Request{ID: id, Text: "request " + fmt.Sprint(id), State: state, Note: note}
 }
 
-func asking(id int64) queue.Request {
-	r := of(id, queue.Asking, "")
+func paused(id int64) queue.Request {
+	r := of(id, queue.Paused, "")
 	r.Pending = []runner.Pending{{Call: "r1.t1.c0", ToolCall: llm.ToolCall{Name: "pay", Arguments: `{"n":1}`}}}
 	return r
 }
@@ -137,26 +137,26 @@ func TestTerminal(t *testing.T) {
 		require.Equal(t, `
   worker 1     1  pay {"n":1}
   worker 2     -  idle
-  0 done, 1 running, 2 waiting, 0 asking, 0 failed · 40 tokens · 1s`, s.String())
+  0 done, 1 running, 2 waiting, 0 paused, 0 failed · 40 tokens · 1s`, s.String())
 
 		b.Report(state(1, of(2, queue.Running, ""), queue.Totals{Running: 2, Waiting: 1}))
 		b.Report(state(0, of(1, queue.Done, "Paid.\nAll of it."), queue.Totals{Running: 1, Waiting: 1, Done: 1, Tokens: 40}))
-		b.Report(state(0, asking(3), queue.Totals{Running: 1, Asking: 1, Done: 1, Tokens: 40}))
+		b.Report(state(0, paused(3), queue.Totals{Running: 1, Paused: 1, Done: 1, Tokens: 40}))
 		b.Report(queue.Report{Worker: 1, Request: of(2, queue.Running, ""), Event: event.Event{Body: event.TurnPrepared{}}})
 		time.Sleep(90 * time.Second) // synctest: exact in a bubble
 		require.Equal(t, `   1  done      Paid. All of it.
-   3  asking    pay {"n":1}
+   3  paused    pay {"n":1}
 
   worker 1     -  idle
   worker 2     2  asks the model
-  1 done, 1 running, 0 waiting, 1 asking, 0 failed · 40 tokens · 1m31s`, s.String())
+  1 done, 1 running, 0 waiting, 1 paused, 0 failed · 40 tokens · 1m31s`, s.String())
 
-		b.Report(state(1, of(2, queue.Failed, "no money"), queue.Totals{Done: 1, Asking: 1, Failed: 1}))
+		b.Report(state(1, of(2, queue.Failed, "no money"), queue.Totals{Done: 1, Paused: 1, Failed: 1}))
 		b.Close()
 		b.Close()
 		b.Report(state(1, of(2, queue.Done, "late"), queue.Totals{}))
 		require.Equal(t, `   1  done      Paid. All of it.
-   3  asking    pay {"n":1}
+   3  paused    pay {"n":1}
    2  failed    no money`, s.String())
 	})
 }
@@ -212,7 +212,7 @@ func TestElsewhere(t *testing.T) {
 		require.Equal(t, `
   worker 1     -  idle
   elsewhere  3
-  10 done, 3 running, 0 waiting, 0 asking, 0 failed
+  10 done, 3 running, 0 waiting, 0 paused, 0 failed
   0 tokens · 1s`, s.String())
 		idle.Others.Free = 4100 * time.Millisecond
 		b.Report(idle)
@@ -246,7 +246,7 @@ func TestPlain(t *testing.T) {
 	b.Report(queue.Report{Worker: 0, Request: of(1, queue.Running, ""), Event: event.Event{Body: event.ApprovalDecided{Call: "r1.t1.c0", Approved: true}}})
 	b.Report(queue.Report{Worker: 0, Request: of(1, queue.Running, ""), Event: event.Event{Body: event.Restarted{Error: "overloaded"}}})
 	b.Report(state(0, of(1, queue.Done, strings.Repeat("é", 100)), queue.Totals{}))
-	b.Report(state(0, asking(2), queue.Totals{}))
+	b.Report(state(0, paused(2), queue.Totals{}))
 	b.Report(queue.Report{Worker: 0, Request: of(3, queue.Running, ""), Elsewhere: true})
 	b.Report(state(0, of(4, queue.Waiting, ""), queue.Totals{Waiting: 1}))
 	b.Print("stopping")
@@ -256,7 +256,7 @@ func TestPlain(t *testing.T) {
    1  approved  r1.t1.c0
    1  again     overloaded
    1  done      `+strings.Repeat("é", 100)+`
-   2  asking    pay {"n":1}
+   2  paused    pay {"n":1}
    3  held      by another process, which works on it
    4  waits     for a worker
 stopping
@@ -277,7 +277,7 @@ func TestUntrusted(t *testing.T) {
 		time.Sleep(1050 * time.Millisecond) // synctest: exact in a bubble, between two frames
 		b.Report(queue.Report{Request: running, Event: event.Event{Body: event.Notice{Text: evil}}})
 		b.Report(queue.Report{Request: running, Event: event.Event{Body: event.Restarted{Error: evil}}})
-		r := asking(2)
+		r := paused(2)
 		r.Pending[0].ToolCall = llm.ToolCall{Name: evil, Arguments: evil}
 		b.Report(state(0, r, queue.Totals{}))
 		b.Report(state(0, of(3, queue.Failed, evil), queue.Totals{}))
@@ -285,7 +285,7 @@ func TestUntrusted(t *testing.T) {
 		b.Close()
 		require.Equal(t, `   1  notice    a[2Jbcde f
    1  again     a[2Jbcde f
-   2  asking    a[2Jbcde f a[2Jbcde f
+   2  paused    a[2Jbcde f a[2Jbcde f
    3  failed    a[2Jbcde f
 a[2Jbcde f`, s.String())
 	})

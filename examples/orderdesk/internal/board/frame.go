@@ -10,8 +10,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
 )
 
-// Control sequences of the terminal. Between two frames the terminal is in its
-// normal state, so it stays usable however the program ends.
+// Control sequences of the terminal. Between two frames the terminal is in the
+// normal state, and stays usable however the program ends.
 const (
 	takeOver  = "\x1b[?25l\x1b[?7l" // hides the cursor, and cuts long lines instead of wrapping them
 	giveBack  = "\x1b[?7h\x1b[?25h"
@@ -19,7 +19,7 @@ const (
 	clearRest = "\x1b[J" // to the end of the screen
 )
 
-// draw updates the terminal in one write.
+// draw updates the terminal in a single write.
 func (b *Board) draw() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -100,7 +100,7 @@ func (b *Board) summary() (states, cost string) {
 	for _, at := range b.seats {
 		tokens += at.tokens
 	}
-	return fmt.Sprintf("%d done, %d running, %d waiting, %d asking, %d failed", t.Done, t.Running, t.Waiting, t.Asking, t.Failed),
+	return fmt.Sprintf("%d done, %d running, %d waiting, %d paused, %d failed", t.Done, t.Running, t.Waiting, t.Paused, t.Failed),
 		fmt.Sprintf("%d tokens · %s", tokens, time.Since(b.began).Truncate(time.Second))
 }
 

@@ -132,12 +132,12 @@ func TestDenied(t *testing.T) {
 		"#D0001008": "I am sorry: I may not take back items of order #D0001008, since a colleague did not agree: ask for the invoice first.",
 		"#D0001010": "I am sorry: I may not change the items of order #D0001010, since a colleague did not agree: ask for the invoice first.",
 	}
-	asking := 0
+	paused := 0
 	for i, o := range clerk.Outcomes() {
 		if o.Asks == 0 {
 			continue
 		}
-		asking++
+		paused++
 		text := clerk.Requests()[i]
 		order := text[strings.Index(text, "#"):][:9]
 		t.Run(order, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestDenied(t *testing.T) {
 			}
 		})
 	}
-	require.Equal(t, len(denied), asking)
+	require.Equal(t, len(denied), paused)
 }
 
 // TestAgain: a repeated request gets the reason why it does not work.

@@ -40,7 +40,7 @@ func twoPlaces(x float64) string {
 	return strings.TrimSuffix(strconv.FormatFloat(x, 'f', 2, 64), "0")
 }
 
-// A sum parses an expression. Its methods report whether the text is valid.
+// A sum parses an expression. The methods report whether the text is valid.
 type sum struct{ rest string }
 
 func (s *sum) skip() { s.rest = strings.TrimLeft(s.rest, " ") }

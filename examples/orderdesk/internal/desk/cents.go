@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Cents is an amount of money. Its JSON is a decimal number with two places,
-// such as 0.05.
+// Cents is an amount of money. The JSON is a decimal number with two places, for
+// example 0.05.
 type Cents int64
 
 // String writes c as 12.50 or -0.05.
@@ -19,14 +19,14 @@ func (c Cents) String() string {
 	return fmt.Sprintf("%s%d.%02d", sign, n/100, n%100)
 }
 
-// Abs returns c without its sign.
+// Abs returns c without the sign.
 func (c Cents) Abs() Cents { return max(c, -c) }
 
 // MarshalJSON implements [json.Marshaler].
 func (c Cents) MarshalJSON() ([]byte, error) { return []byte(c.String()), nil }
 
-// UnmarshalJSON implements [json.Unmarshaler]. It reads a decimal number by its
-// text, and refuses parts of a cent.
+// UnmarshalJSON implements [json.Unmarshaler]. UnmarshalJSON reads the text of a
+// decimal number, and refuses parts of a cent.
 func (c *Cents) UnmarshalJSON(text []byte) error {
 	if string(text) == "null" { // null changes nothing, by convention
 		return nil

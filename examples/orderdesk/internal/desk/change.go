@@ -75,8 +75,8 @@ func buried[Out any](ctx context.Context, d *Desk, call tool.Call, refusal Refus
 var errBuried = errors.New("a later attempt at this call was made")
 
 // claim records a call's key and the number of the attempt for this transaction, or
-// returns the result of an earlier attempt. It waits while another process makes the
-// same call, which is possible for a process that was taken for dead. A call that
+// returns the result of an earlier attempt. claim waits while a different process
+// makes the same call: a process that seemed dead may still be alive. A call that
 // was refused in a later attempt is an error. A function outside of a call, for
 // example in a test, has no key.
 func (t *tx) claim(ctx context.Context, call tool.Call) (before string, done bool, err error) {
@@ -130,9 +130,10 @@ func told(err error) error {
 // limit is the largest amount without approval.
 const limit Cents = 100_00
 
-// over returns the approval policy: a person must approve an amount above the limit.
-// A call that would be refused needs no approval, unless it lacks only money on a
-// gift card, because another call may add the money first.
+// over returns the approval policy: a person must approve an amount above the
+// limit. A call that the desk would refuse needs no approval. The exception is a
+// call that lacks only money on a gift card, because an earlier call of the turn
+// may add the money.
 func over[In any](d *Desk, amount amount[In]) tool.Option {
 	return tool.NeedsApprovalIf(func(ctx context.Context, in In) (bool, error) {
 		moved, err := moves(ctx, d, amount, in)
@@ -143,8 +144,8 @@ func over[In any](d *Desk, amount amount[In]) tool.Option {
 // An amount returns the money that a call moves, for the policy.
 type amount[In any] func(context.Context, *tx, In) (Cents, error)
 
-// moves returns the money that a call would move now. A call that would be refused
-// moves nothing, unless it lacks only money on a gift card.
+// moves returns the money that a call would move now. A call that the desk would
+// refuse moves nothing, unless only money on a gift card is missing.
 func moves[In any](ctx context.Context, d *Desk, amount amount[In], in In) (moved Cents, err error) {
 	err = d.view(ctx, func(t *tx) (err error) {
 		moved, err = amount(ctx, t, in)
@@ -157,8 +158,9 @@ func moves[In any](ctx context.Context, d *Desk, amount amount[In], in In) (move
 }
 
 // Amount returns the money that a call of a tool of the desk would move now: the
-// policy compares it with the limit. It is 0 for tools that move no money, and for a
-// call that would be refused, unless the call lacks only money on a gift card.
+// policy compares it with the limit. The amount is 0 for tools without money, and
+// for a call that the desk would refuse, unless only money on a gift card is
+// missing.
 func (d *Desk) Amount(ctx context.Context, call llm.ToolCall) (Cents, error) {
 	switch call.Name {
 	case "cancel_pending_order":

@@ -63,8 +63,8 @@ type Variant struct {
 // products.
 type Options map[string]string
 
-// The order states that the desk uses. The desk only shows other states, such as
-// "processed".
+// The order states that the desk uses. The desk only shows further states, for
+// example "processed".
 const (
 	pending   = "pending"
 	modified  = "pending (item modified)" // and so no longer pending

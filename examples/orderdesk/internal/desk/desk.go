@@ -12,7 +12,8 @@ import (
 )
 
 // A Desk is a database of users, products and orders, with the conversations about
-// them. It is safe for concurrent use, and several processes may have it open.
+// them. A Desk is safe for concurrent use, and several processes may have the same
+// desk open.
 type Desk struct {
 	db       *sql.DB
 	reads    *sql.DB       // for read-only transactions; the same as db for PostgreSQL
@@ -21,11 +22,11 @@ type Desk struct {
 	journal  *sqljournal.Journal // uses db
 }
 
-// Open opens a database and creates its tables. A URL that begins with postgres://
-// or postgresql:// is PostgreSQL. Any other text is the path of an SQLite file,
-// which Open creates if necessary. SQLite receives a path that begins with file:
-// unchanged, with its own options. Open does not change a database that has other
-// tables and no desk.
+// Open opens a database and creates the tables. A URL that begins with postgres://
+// or postgresql:// is PostgreSQL. Every other text is the path of an SQLite file.
+// Open creates the file if necessary. A path that begins with file: goes to SQLite
+// unchanged, with all options. Open does not change a database with foreign tables
+// and without a desk.
 func Open(ctx context.Context, where string) (*Desk, error) {
 	// If contentsOf fails, the code below reports a clearer error, except for these
 	// errors.

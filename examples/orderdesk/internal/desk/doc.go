@@ -17,6 +17,6 @@
 // Money is in whole cents ([Cents]), in Go and in the database. Lists have a
 // position in the database, because the order of rows is part of the answer.
 //
-// A [Refusal] is an error that the model reads. All other errors are about the
-// database, and the desk hides them from the model.
+// The model reads the text of a [Refusal]. All remaining errors are about the
+// database, and hidden from the model.
 package desk

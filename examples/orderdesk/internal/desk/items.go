@@ -19,9 +19,9 @@ type swap struct {
 	difference Cents // new minus old
 }
 
-// planSwap is the common plan of modifyItems and exchangeItems. It returns the
-// refusal other for an order in another state, and the refusal poor if the gift card
-// has too little money.
+// planSwap is the common plan of modifyItems and exchangeItems. An order in a
+// different state gives the refusal other; a gift card with too little money gives
+// the refusal poor.
 func planSwap(ctx context.Context, t *tx, in swapArgs, state string, other, poor Refusal) (*swap, error) {
 	o, err := t.order(ctx, in.OrderID)
 	switch {
@@ -92,7 +92,7 @@ func planModify(ctx context.Context, t *tx, in swapArgs) (*swap, error) {
 	return planSwap(ctx, t, in, pending, errModified, "insufficient gift card balance to pay for the new item")
 }
 
-// modifyItems swaps the items of a pending order and settles the difference at once.
+// modifyItems swaps the items of a pending order and pays or refunds the difference at once.
 // A later pair may replace an item that an earlier pair has added.
 func modifyItems(ctx context.Context, t *tx, in swapArgs) (*Order, error) {
 	s, err := planModify(ctx, t, in)

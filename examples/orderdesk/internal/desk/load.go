@@ -16,7 +16,7 @@ type Refusal string
 // Error returns the text for the model.
 func (r Refusal) Error() string { return "Error: " + string(r) }
 
-// A column is a value that the database stores as JSON, or as NULL if it is nil.
+// A column is a value that the database stores as JSON; nil is stored as NULL.
 type column[T any] struct{ to *T }
 
 // Scan implements [sql.Scanner].
@@ -97,7 +97,7 @@ func found[T any](ctx context.Context, load func(context.Context, string) (map[s
 	return all[id], nil
 }
 
-// users returns the user with that id, if it exists; "" selects all users.
+// users returns the user with the id, if any; "" selects all users.
 func (t *tx) users(ctx context.Context, id string) (map[string]*User, error) {
 	users := map[string]*User{}
 	where, args := only("id", id)
@@ -143,7 +143,7 @@ func (a *Address) columns() []any {
 	return []any{&a.Address1, &a.Address2, &a.City, &a.State, &a.Country, &a.Zip}
 }
 
-// products returns the product with that id, if it exists; "" selects all products.
+// products returns the product with the id, if any; "" selects all products.
 func (t *tx) products(ctx context.Context, id string) (map[string]*Product, error) {
 	products := map[string]*Product{}
 	where, args := only("id", id)
@@ -185,7 +185,7 @@ func (t *tx) variant(ctx context.Context, product, item string) (v Variant, ok b
 	return v, err == nil, err
 }
 
-// orders returns the order with that id, if it exists; "" selects all orders.
+// orders returns the order with the id, if any; "" selects all orders.
 func (t *tx) orders(ctx context.Context, id string) (map[string]*Order, error) {
 	orders := map[string]*Order{}
 	where, args := only("id", id)

@@ -46,7 +46,8 @@ func (t *tx) replaceItem(ctx context.Context, o *Order, position int, v Variant)
 }
 
 // give adds an amount to the balance of a gift card; a negative amount reduces it.
-// Other payment methods have no balance in this database, and give ignores them.
+// No other payment method has a balance in this database, so give ignores all
+// except gift cards.
 func (t *tx) give(ctx context.Context, user, method string, amount Cents) error {
 	return t.exec(ctx, `UPDATE payment_methods SET balance_cents = balance_cents + $3 WHERE user_id = $1 AND id = $2 AND source = $4`,
 		user, method, amount, giftCard)

@@ -110,8 +110,8 @@ const (
 	patience   = 500 // as many as fit into the time for which SQLite usually waits
 )
 
-// patient is update for a file that may be new. While another process creates the
-// file and has not set WAL mode yet, SQLite does not wait for it.
+// patient is update for a file that may be new. If a different process creates the
+// file and has not set WAL mode yet, SQLite does not wait.
 func (d *Desk) patient(ctx context.Context, f func(*tx) error) error {
 	for n := 1; ; n++ {
 		err := d.update(ctx, f)

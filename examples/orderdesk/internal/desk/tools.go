@@ -21,8 +21,8 @@ func (d *Desk) Agent(model llm.Model) *agent.Agent {
 	return &agent.Agent{Name: "order-desk", Instructions: instructions, Model: model, Tools: d.Tools()}
 }
 
-// Tools returns the tools of the desk. All tools are idempotent, so another process
-// may continue the work of a process that died.
+// Tools returns the tools of the desk. All tools are idempotent, so a new process
+// may continue the work of a dead process.
 func (d *Desk) Tools() []tool.Tool {
 	again := tool.Idempotent()
 	return []tool.Tool{

@@ -39,8 +39,8 @@ type job struct {
 	err     error
 }
 
-// New prepares n requests. It adds their users and orders to the database, which may
-// have others, under numbers that are free there.
+// New prepares n requests. Users and orders of the copies are added to the database
+// under unused numbers; the database may already have users and orders.
 func New(ctx context.Context, d *desk.Desk, n int) (*Load, error) {
 	if _, err := d.Seed(ctx); err != nil {
 		return nil, err

@@ -7,7 +7,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// errTaken says that another worker has begun the request.
+// errTaken says that the request already has a worker.
 var errTaken = errors.New("another worker has taken the request")
 
 // A claim is a journal that opens the session of a request for a run. Once the claim

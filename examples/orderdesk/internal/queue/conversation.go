@@ -98,8 +98,8 @@ func (s *shift) begin(ctx context.Context, n int, r Request) (bool, error) {
 }
 
 // outcome returns the state of a stopped request by its journal, up to the position
-// seq. Running means that another process has the request, or that a worker must
-// retry. Waiting means that the run was interrupted.
+// seq. Running means that a different process has the request, or that a worker
+// must retry. Waiting means that the run was interrupted.
 func (s *shift) outcome(ctx context.Context, r Request, why error, ended bool) (Request, int64, error) {
 	at, err := s.Queue.standing(ctx, r)
 	if err = cmp.Or(err, corruption(why)); isA[*journal.CorruptError](err) {
@@ -121,7 +121,7 @@ func (s *shift) outcome(ctx context.Context, r Request, why error, ended bool) (
 		if elsewhere(err) {
 			return r, at.seq, nil
 		}
-		r.State = Asking
+		r.State = Paused
 		return r, at.seq, err
 	}
 	switch {
@@ -151,8 +151,9 @@ func corruption(err error) error {
 	return nil
 }
 
-// elsewhere reports whether an error says that another process has or had the
-// session, or that the journal was not writable. The request itself did not fail.
+// elsewhere reports whether the cause of an error is a different process that has
+// or had the session, or a journal that was not writable. The request itself did
+// not fail.
 func elsewhere(err error) bool {
 	return errors.Is(err, errTaken) || isA[*journal.BusyError](err) || isA[*journal.ConflictError](err) ||
 		isA[*journal.StoreError](err) || isA[*runner.DecisionError](err)

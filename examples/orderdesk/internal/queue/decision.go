@@ -13,7 +13,7 @@ import (
 
 // A Decision is a person's answer to calls that wait.
 type Decision struct {
-	// Call is the call that the decision is about. "" means all calls that wait.
+	// Call is the call to decide about. "" means all waiting calls.
 	Call event.CallRef
 	// Approved lets the call run. A call in doubt runs again.
 	Approved bool
@@ -27,7 +27,7 @@ type Decision struct {
 func (q *Queue) Decide(ctx context.Context, id int64, d Decision) (decided []runner.Pending, err error) {
 	err = q.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		// The transaction begins with a write, which locks the row.
-		result, err := tx.ExecContext(ctx, `UPDATE requests SET state = 'decided' WHERE id = $1 AND state IN ('asking', 'decided')`, id)
+		result, err := tx.ExecContext(ctx, `UPDATE requests SET state = 'decided' WHERE id = $1 AND state IN ('paused', 'decided')`, id)
 		if err != nil {
 			return err
 		}
@@ -99,11 +99,11 @@ func (r Request) notAsked(ctx context.Context, tx *sql.Tx, call event.CallRef) e
 	if call != "" {
 		what = fmt.Sprintf("call %s of request %d", call, r.ID)
 	}
-	return fmt.Errorf("%s was %s already; a worker goes on with it", what, verdict(before))
+	return fmt.Errorf("%s was %s already; a worker goes on with it", what, summary(before))
 }
 
-// verdict summarizes several decisions.
-func verdict(all []Decision) string {
+// summary summarizes several decisions.
+func summary(all []Decision) string {
 	differs := func(d Decision) bool { return d.Approved != all[0].Approved }
 	switch {
 	case slices.ContainsFunc(all, differs):
@@ -139,7 +139,7 @@ func decisionsOn(ctx context.Context, db querier, r Request) (all []Decision, er
 	return all, rows.Err()
 }
 
-// answersTo returns the decisions as inputs of the run that asked for them.
+// answersTo returns the decisions as inputs of the paused run.
 func answersTo(ctx context.Context, db querier, r Request) (in []runner.Input, err error) {
 	all, err := decisionsOn(ctx, db, r)
 	for _, d := range all {

@@ -9,11 +9,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
 )
 
-// Others describes the requests of other processes, alive or dead.
+// Others describes the requests of the remaining processes, alive or dead.
 type Others struct {
 	Count int
-	// Free is the time until the first of these requests is free, because nothing
-	// renews its lease: its process died or hangs. Zero means that all leases are
+	// Free is the time until the first of these requests is free, because a dead or
+	// hung process does not renew the lease. Zero means that all leases are
 	// renewed, by processes with the same lease duration as this process.
 	Free time.Duration
 }
@@ -65,7 +65,7 @@ func (s *shift) ours(id int64) bool {
 	return s.mine[id]
 }
 
-// tellHeld reports, once, that another process keeps a request.
+// tellHeld reports, once, that a different process keeps a request.
 func (s *shift) tellHeld(n int, r Request) {
 	s.mu.Lock()
 	since, known := s.since[r.ID]
@@ -83,7 +83,7 @@ func (s *shift) tellHeld(n int, r Request) {
 	}
 }
 
-// found records that a request is ours.
+// found records that this process has the request.
 func (s *shift) found(id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,12 +16,12 @@ import (
 // A State is the progress of a request.
 type State string
 
-// The states. A request that is done stays done. After the death of a process, a
-// state may be out of date until the next worker has run.
+// The states. A finished request stays done. After the death of a process, a state
+// may be out of date until the next worker has run.
 const (
 	Waiting State = "waiting" // waits for a worker
 	Running State = "running" // a worker has the request
-	Asking  State = "asking"  // the request waits for a person's decision about calls
+	Paused  State = "paused"  // the request waits for a person's decision about calls
 	Decided State = "decided" // a person has decided, and the request waits for a worker again
 	Done    State = "done"
 	Failed  State = "failed" // until [Queue.Retry]
@@ -46,8 +46,7 @@ type Request struct {
 	// Note is the answer to a request that is done, and the error of a failed
 	// request.
 	Note string
-	// Pending are the calls that need a decision, or had needed it before the
-	// decision.
+	// Pending are the calls that need a decision, or needed a decision until now.
 	Pending []runner.Pending
 	Tokens  int64 // the sum of input and output so far
 }
@@ -58,12 +57,12 @@ func (r Request) Session() string { return fmt.Sprintf("request-%d", r.ID) }
 // Totals are the numbers of requests in each state, and the sum of their tokens.
 // Decided requests wait for a worker and count as Waiting.
 type Totals struct {
-	Waiting, Running, Asking, Done, Failed int
+	Waiting, Running, Paused, Done, Failed int
 	Tokens                                 int64
 }
 
-// A Queue is a queue of requests in a database. It is safe for concurrent use, and
-// several processes may have it open.
+// A Queue is a queue of requests in a database. A Queue is safe for concurrent use,
+// and several processes may have the same queue open.
 type Queue struct{ journal *sqljournal.Journal }
 
 // Open returns the queue in the database of a journal, and creates the tables of
@@ -113,8 +112,8 @@ func (q *Queue) migrate(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// transact runs f in a transaction, which is committed unless f fails. Transactions
-// of SQLite exclude each other.
+// transact runs f in a transaction, which is committed unless f fails. In SQLite,
+// transactions never run at the same time.
 func (q *Queue) transact(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
 	tx, err := q.journal.DB.BeginTx(ctx, nil)
 	if err != nil {
@@ -127,7 +126,8 @@ func (q *Queue) transact(ctx context.Context, f func(context.Context, *sql.Tx) e
 	return tx.Commit()
 }
 
-// alone makes other transactions that call alone wait until this transaction ends.
+// alone makes every further transaction that calls alone wait for the end of this
+// transaction.
 func (q *Queue) alone(ctx context.Context, tx *sql.Tx) error {
 	if q.journal.Dialect != sqljournal.Postgres {
 		return nil
@@ -254,8 +254,8 @@ func (q *Queue) Totals(ctx context.Context) (t Totals, err error) {
 			t.Waiting += n
 		case Running:
 			t.Running = n
-		case Asking:
-			t.Asking = n
+		case Paused:
+			t.Paused = n
 		case Done:
 			t.Done = n
 		case Failed:
@@ -265,8 +265,8 @@ func (q *Queue) Totals(ctx context.Context) (t Totals, err error) {
 	return t, rows.Err()
 }
 
-// Retry makes failed requests available to workers again, all of them or none. Their
-// conversations continue where they failed.
+// Retry makes failed requests available to workers again. Their conversations
+// continue where they failed. After an error, no request has changed.
 func (q *Queue) Retry(ctx context.Context, ids ...int64) error {
 	return q.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, id := range ids {
@@ -324,7 +324,7 @@ func (q *Queue) open(ctx context.Context, limit int) ([]Request, error) {
 
 // save records the state of a request at a position in the journal, unless that
 // position or a newer position is recorded already; news reports whether save has
-// changed the row. A request becomes Decided instead of Asking if a person has
+// changed the row. A request becomes Decided instead of Paused if a person has
 // answered all its questions in the meantime.
 func (q *Queue) save(ctx context.Context, r Request, seq int64) (saved Request, news bool, err error) {
 	pending, err := json.Marshal(r.Pending)
@@ -344,7 +344,7 @@ func (q *Queue) save(ctx context.Context, r Request, seq int64) (saved Request, 
 		}
 		news = n > 0
 		saved, err = get(ctx, tx, r.ID)
-		if err != nil || saved.State != Asking {
+		if err != nil || saved.State != Paused {
 			return err
 		}
 		answers, err := decisionsOn(ctx, tx, saved)
@@ -352,7 +352,7 @@ func (q *Queue) save(ctx context.Context, r Request, seq int64) (saved Request, 
 			return err
 		}
 		saved.State = Decided
-		_, err = tx.ExecContext(ctx, `UPDATE requests SET state = 'decided' WHERE id = $1 AND state = 'asking'`, r.ID)
+		_, err = tx.ExecContext(ctx, `UPDATE requests SET state = 'decided' WHERE id = $1 AND state = 'paused'`, r.ID)
 		return err
 	})
 	return saved, news, err

@@ -175,10 +175,10 @@ func TestWork(t *testing.T) {
 	f := newFixture(t)
 	f.add(t, "look", "pay", "pay", "both", "fail")
 	require.NoError(t, f.workers.Run(t.Context()))
-	require.Equal(t, []string{"1 done: done", "2 asking: r1.t1.c0", "3 asking: r1.t1.c0", "4 asking: r1.t1.c0r1.t1.c1", "5 failed: turn 1: out of order"}, f.stands(t))
+	require.Equal(t, []string{"1 done: done", "2 paused: r1.t1.c0", "3 paused: r1.t1.c0", "4 paused: r1.t1.c0r1.t1.c1", "5 failed: turn 1: out of order"}, f.stands(t))
 	totals, err := f.Totals(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, queue.Totals{Asking: 3, Done: 1, Failed: 1}, totals)
+	require.Equal(t, queue.Totals{Paused: 3, Done: 1, Failed: 1}, totals)
 	require.NoError(t, f.workers.Run(t.Context()), "nothing can go on")
 	require.Equal(t, []string{"look request-1"}, f.effects)
 
@@ -196,7 +196,7 @@ func TestWork(t *testing.T) {
 	require.NoError(t, f.Retry(t.Context(), 5))
 	require.Equal(t, []string{"decided", "decided", "decided", "waiting"}, f.states(t)[1:])
 	require.NoError(t, f.workers.Run(t.Context()))
-	require.Equal(t, []string{"1 done: done", "2 done: done", "3 done: done", "4 asking: r1.t1.c0", "5 done: works again"}, f.stands(t))
+	require.Equal(t, []string{"1 done: done", "2 done: done", "3 done: done", "4 paused: r1.t1.c0", "5 done: works again"}, f.stands(t))
 
 	_, err = f.Decide(t.Context(), 4, queue.Decision{})
 	require.NoError(t, err)
@@ -230,7 +230,7 @@ func TestWrongDecisions(t *testing.T) {
 	require.EqualError(t, err, "request 3 has failed: there is nothing to decide")
 	_, err = f.Decide(t.Context(), 4, queue.Decision{})
 	require.EqualError(t, err, "there is no request 4")
-	require.EqualError(t, f.Retry(t.Context(), 1), "request 1 is asking: there is nothing to try again")
+	require.EqualError(t, f.Retry(t.Context(), 1), "request 1 is paused: there is nothing to try again")
 	require.EqualError(t, f.Retry(t.Context(), 3, 4), "there is no request 4")
 	_, err = f.Add(t.Context(), "look", " \n")
 	require.EqualError(t, err, "queue: the text of the request is empty")
@@ -263,7 +263,7 @@ func TestDied(t *testing.T) {
 	f.workers.Count = 1
 	require.NoError(t, f.workers.Run(t.Context()))
 	stands, asked := f.stands(t), f.asked
-	require.Equal(t, []string{"1 done: done", "2 asking: r1.t1.c0", "3 done: done"}, stands)
+	require.Equal(t, []string{"1 done: done", "2 paused: r1.t1.c0", "3 done: done"}, stands)
 
 	f.exec(t, `UPDATE requests SET state = 'running', seq = 0, note = '', pending = '[]'`) // before the update of the row
 	require.NoError(t, f.workers.Run(t.Context()))
@@ -305,7 +305,7 @@ func TestInDoubt(t *testing.T) {
 				return "ok", nil
 			}))}
 			require.NoError(t, w.Run(t.Context()))
-			require.Equal(t, []string{"1 asking: r1.t1.c0"}, f.stands(t))
+			require.Equal(t, []string{"1 paused: r1.t1.c0"}, f.stands(t))
 			decided, err := f.Decide(t.Context(), 1, queue.Decision{Approved: again})
 			require.NoError(t, err)
 			require.True(t, decided[0].InDoubt)
@@ -322,21 +322,21 @@ func TestLate(t *testing.T) {
 	f := newFixture(t)
 	f.add(t, "pay")
 	require.NoError(t, f.workers.Run(t.Context()))
-	asking, err := f.Get(t.Context(), 1)
+	paused, err := f.Get(t.Context(), 1)
 	require.NoError(t, err)
-	events, err := f.Events(t.Context(), asking)
+	events, err := f.Events(t.Context(), paused)
 	require.NoError(t, err)
 	seq := events[len(events)-1].Seq
 
 	_, err = f.Decide(t.Context(), 1, queue.Decision{Approved: true})
 	require.NoError(t, err)
-	waiting, _, err := f.Save(t.Context(), asking, seq)
+	waiting, _, err := f.Save(t.Context(), paused, seq)
 	require.NoError(t, err)
 	require.Equal(t, queue.Decided, waiting.State)
 	require.Equal(t, []string{"1 decided: r1.t1.c0"}, f.stands(t))
 
 	require.NoError(t, f.workers.Run(t.Context()))
-	done, news, err := f.Save(t.Context(), asking, seq)
+	done, news, err := f.Save(t.Context(), paused, seq)
 	require.NoError(t, err)
 	require.False(t, news)
 	require.Equal(t, queue.Request{ID: 1, Text: "pay", State: queue.Done, Note: "done", Pending: []runner.Pending{}}, done)
@@ -406,7 +406,7 @@ func TestWatch(t *testing.T) {
 		time.Sleep(10 * time.Second) // synctest: exact in a bubble
 		f.add(t, "pay")
 		time.Sleep(time.Second) // synctest: exact in a bubble
-		require.Equal(t, []string{"1 asking: r1.t1.c0"}, f.stands(t))
+		require.Equal(t, []string{"1 paused: r1.t1.c0"}, f.stands(t))
 		_, err := f.Decide(t.Context(), 1, queue.Decision{Approved: true})
 		require.NoError(t, err)
 		time.Sleep(time.Second) // synctest: exact in a bubble
@@ -457,7 +457,7 @@ func TestReports(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"running{0 1 0 0 0 0}", "run_started", "user_messaged", "turn_prepared", "model_answered", "approval_asked", "run_paused",
-		"asking{0 0 1 0 0 0}",
+		"paused{0 0 1 0 0 0}",
 	}, told)
 }
 

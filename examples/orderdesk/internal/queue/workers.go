@@ -16,8 +16,9 @@ import (
 type Workers struct {
 	Queue *Queue
 	Agent *agent.Agent
-	// Runner runs the conversations. Leave its Journal nil: Run sets it to the
-	// journal of the queue. Its Model, if set, replaces the agent's model.
+	// Runner runs the conversations. Leave the Journal of the Runner nil: Run sets
+	// the Journal to the journal of the queue. The Model of the Runner, if set,
+	// replaces the agent's model.
 	Runner runner.Runner
 	// Count is the number of concurrent requests. Default 1.
 	Count int
@@ -29,7 +30,7 @@ type Workers struct {
 	Report func(Report)
 }
 
-// A Report describes one step of a worker.
+// A Report describes a step of a worker.
 type Report struct {
 	Worker int // counts from 0
 	// Request is the current request. The zero Request means that the worker is
@@ -39,8 +40,8 @@ type Report struct {
 	// Event is an event of the conversation. Without a Body, the report is about a
 	// new state of the request.
 	Event event.Event
-	// Elsewhere means that another process has had the request for a lease or
-	// longer, so that process is alive. The report comes once until the request
+	// Elsewhere means that a different process has had the request for a lease or
+	// longer, and is therefore alive. The report comes once until the request
 	// changes hands.
 	Elsewhere bool
 	// Totals and Others are set in reports about a new state, and in those of idle
@@ -59,15 +60,15 @@ const (
 	lastWords = 5 * time.Second
 )
 
-// Run works until each request is done, failed, or asking; with Watch, until ctx
-// ends. Run waits for requests of other processes. When ctx ends, no more requests
-// go to the model, Run waits for the tools that run, and the error is the cause of
-// ctx. The next call of Run continues the work.
+// Run works until each request is done, failed, or paused; with Watch, until ctx
+// ends. Run waits for the requests of all processes. When ctx ends, no more
+// requests go to the model, Run waits for the tools that run, and the error is the
+// cause of ctx. The next call of Run continues the work.
 //
-// An unreachable provider, or a refused key, would fail one request after the other.
-// After several such failures in a row (as many as there are workers, and at least
-// 3) Run stops as if ctx had ended, with an [OutageError]. The other requests wait
-// for the next call.
+// With an unreachable provider or a refused key, all requests would fail. After
+// several such failures in a row (as many as there are workers, and at least 3) Run
+// stops as if ctx had ended, with an [OutageError]. The remaining requests wait for
+// the next call.
 func (w Workers) Run(ctx context.Context) error {
 	w.Runner.Journal = w.Queue.journal
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -99,7 +100,7 @@ type shift struct {
 	row   int                 // the number of outage failures in a row
 }
 
-// work is the loop of one worker.
+// work is the loop of a worker.
 func (s *shift) work(ctx context.Context, n int) error {
 	for ctx.Err() == nil {
 		r, open, err := s.take(ctx)
@@ -135,7 +136,7 @@ func wait(ctx context.Context, d time.Duration) {
 }
 
 // take returns the first request that is free as far as this process knows, or the
-// zero Request. open means that other requests may need a worker soon.
+// zero Request. open means that more requests may need a worker soon.
 func (s *shift) take(ctx context.Context) (r Request, open bool, err error) {
 	for {
 		limit := s.held() + 1
@@ -149,8 +150,8 @@ func (s *shift) take(ctx context.Context) (r Request, open bool, err error) {
 		if len(all) < limit {
 			return r, len(all) > 0, nil
 		}
-		// Other workers have taken all these requests in the meantime. There may be
-		// more requests.
+		// In the meantime, different workers have taken all these requests. There
+		// may be more requests.
 	}
 }
 
@@ -175,7 +176,7 @@ func (s *shift) first(all []Request) (Request, bool) {
 	return Request{}, false
 }
 
-// leave gives a request back. A worker may take it again after a delay.
+// leave gives a request back. A worker may take the request again after a delay.
 func (s *shift) leave(id int64, after time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
