@@ -30,10 +30,10 @@ type Agent struct {
 	// Optional set drops such a tool instead.
 	Toolsets []tool.Set
 	// Output asks the model for a form of its final answer. The answer is not
-	// checked against it. Some servers never call a tool if a request asks for a form.
-	// Requests to them that offer tools go without Output, and a notice says so (see
-	// openai.Profile.OutputAlone). Describe the form in the instructions, too. Nil
-	// means text.
+	// checked against it. Some servers never call a tool if a request asks for a
+	// form. For such a server, requests with tools are sent without Output, and a
+	// notice reports the change (see openai.Profile.OutputAlone). Therefore
+	// describe the form in the instructions, too. Nil means text.
 	Output *llm.OutputFormat
 	// Settings go into each request unchanged, such as Temperature. A runner enforces
 	// two of these, because some providers ignore them:
@@ -44,13 +44,13 @@ type Agent struct {
 	//   - ToolChoice "none", a named tool, or a choice among tools (llm.ToolAmong): a
 	//     call that the choice forbids does not run. The model reads the reason. The call counts as a wrong call
 	//     (MaxInvalidRounds).
-	//   - ToolChoice "required", also among tools, or a named tool: the runner sends the
-	//     choice until the model makes an allowed call, and again after the caller's
-	//     next message. A limit to some tools stays. If
-	//     every turn forced a call, no model could ever answer. The runner asks once
-	//     more after an answer without a call; the second such answer in a row fails
-	//     the run ("no_call"). It does not enforce "required" if there are HostedTools,
-	//     because an answer does not show every call that a provider ran.
+	//   - ToolChoice "required" (also among some tools) or a named tool: the runner sends
+	//     the choice until the model makes an allowed call, and again after the caller's
+	//     next message. If every turn forced a call, no model could ever answer. A limit to
+	//     some tools holds for every turn. After an answer without a call, the runner sends
+	//     one more request; a second such answer in a row fails the run ("no_call"). With
+	//     HostedTools, "required" is not enforced, because an answer does not show every
+	//     call that a provider ran.
 	//
 	// A runner does not read the members of Extra. It answers calls of HostedTools of
 	// the type "builtin_function" with their own arguments, as Kimi requires.

@@ -7,4 +7,7 @@
 //		Model:        openai.Model("gpt-4o-mini"),
 //		Tools:        []tool.Tool{weather},
 //	}
+//
+// The examples show a typed answer (Output), requests with special members (Settings)
+// and instructions that change (Instruct).
 package agent

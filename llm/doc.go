@@ -16,4 +16,7 @@
 //
 // The words of this package: message, part, tool call (the model's request), tool
 // result (our answer), finish reason, usage, delta.
+//
+// The examples show a Model of your own (ModelFunc), a stored history (Message),
+// pictures and documents (User), and Reasoning.
 package llm

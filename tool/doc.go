@@ -88,4 +88,7 @@
 // Go cannot stop a tool that ignores its context. An engine abandons the function some
 // time after its deadline and reports a timeout; a later result is dropped. A function
 // should watch its context.
+//
+// Each option and each special error has an example: see NeedsApprovalIf, Idempotent,
+// Reconcile, Alone, Retry, Abort and Set.
 package tool

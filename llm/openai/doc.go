@@ -67,4 +67,7 @@
 // sends the request again at once on another connection, provided that no byte
 // of a response came and the connection broke within two seconds. This
 // repetition does not count as a retry.
+//
+// The examples show a server of your own (Config), keys that change (Token), both APIs
+// (Responses), errors, and a profile (ProfileFor).
 package openai

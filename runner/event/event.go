@@ -39,8 +39,8 @@ func NewCallRef(run, turn, call int) CallRef {
 // that older programs cannot read the session.
 const Version = 1
 
-// HashArguments returns a hash of arguments, so that the approved arguments are the
-// arguments that run.
+// HashArguments returns a hash of arguments. By the hash, a run checks that a call
+// runs with the approved arguments.
 func HashArguments(arguments string) string {
 	sum := sha256.Sum256([]byte(arguments))
 	return hex.EncodeToString(sum[:16])
@@ -171,9 +171,9 @@ const (
 type InDoubtDecided struct {
 	Call     CallRef `json:"call"`
 	Decision Doubt   `json:"decision"`
-	// By is "caller", "tool" (it asked the outside world), "idempotent", or "runner":
-	// the run ended before it called the function. That takes the start back: the call
-	// is in the state before its ToolCallStarted.
+	// By is the source of the decision: "caller", "tool" (its Reconcile),
+	// "idempotent", or "runner". "runner" means that the run ended before the call
+	// of the function, so the call is in the state before ToolCallStarted.
 	By string `json:"by"`
 }
 
@@ -248,9 +248,10 @@ type Restarted struct {
 	Error string `json:"error,omitempty"` // why
 }
 
-// Notice reports something that people should know: a request that was changed for a
-// provider, new, removed or changed tools, a toolset that could not be listed. The last
-// is reported once while the reason stays the same.
+// Notice reports something that people should know: a request that was changed for
+// a provider, new, removed or changed tools, a toolset that could not be listed. A
+// toolset that cannot be listed is reported once, and again when the reason
+// changes.
 type Notice struct {
 	Text string `json:"text"`
 }

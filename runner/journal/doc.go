@@ -13,4 +13,7 @@
 // Package journaltest checks that your own store keeps the rules.
 //
 // The words of this package: journal (the store), log (the events of a session).
+//
+// The examples show sessions in files (Dir), sessions as one JSON value (Memory), and a
+// program that reads events (Log).
 package journal
