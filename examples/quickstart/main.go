@@ -1,7 +1,7 @@
-// Quickstart runs an agent with two tools on one question. It streams the answer and
-// prints each tool call and the usage.
+// Quickstart runs an agent with two tools on one question. The program streams the
+// answer, and prints each tool call and the usage.
 //
-// The tools and the agent are in assistant.go, which you can copy. This file has the
+// The tools and the agent are in assistant.go, a file to copy. This file has the
 // flags and the output of the examples.
 package main
 
