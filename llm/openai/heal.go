@@ -43,19 +43,28 @@ var remedies = []remedy{
 		p.API = APIResponses
 		return "requests go to the Responses API"
 	}},
+	// Models without encrypted reasoning refuse the request for it and the items that
+	// another model left (OpenHands/OpenHands#11406).
+	{words: regexp.MustCompile(`(?is)encrypted[ _]content.{0,40}(is|are) not supported`), learn: func(p *Profile, _ *llm.APIError) string {
+		if p.API != APIResponses || slices.Contains(p.Omit, "include") {
+			return ""
+		}
+		p.NoReasoningItems, p.Omit = true, append(p.Omit, "include")
+		return "no encrypted reasoning is asked for or sent back"
+	}},
 	// A server that has nothing stored, another account, another model: facts about
 	// reasoning items that go back (openclaw/openclaw#72602, vercel/ai#7099,
 	// anomalyco/opencode#7724 and #31236, Wei-Shaw/sub2api#658 and #4237).
 	{words: regexp.MustCompile(`(?is)encrypted[ _]content.*(could not be verified|not supported|invalid|did not match|extra_forbidden|not permitted|unknown)|invalid_encrypted_content` +
 		`|provided without its required|item with id .* not found|duplicate item found|does not belong to this connection|expected an id that begins with` +
-		`|\breasoning\b.*\bitems?\b.*(not supported|unsupported)|item\['content'\] is not an array|missing required field .?summary|untagged enum modelinput|unknown input item type.*reasoning`), anyStatus: true, learn: func(p *Profile, _ *llm.APIError) string {
+		`|\breasoning\b.*\bitems?\b.*(not supported|unsupported)|item\['content'\] is not an array|missing required field .?summary|untagged enum modelinput|unknown input item type|cannot determine type of .item`), anyStatus: true, learn: func(p *Profile, _ *llm.APIError) string {
 		if p.API != APIResponses || p.NoReasoningItems {
 			return ""
 		}
 		p.NoReasoningItems = true
-		return "no reasoning of earlier answers is sent back"
+		return "no reasoning of earlier answers and no item of a hosted tool is sent back"
 	}},
-	{words: regexp.MustCompile(`(?is)\binclude\b.*` + refusal + `|` + refusal + `.*\binclude\b|encrypted content is not supported`), learn: func(p *Profile, _ *llm.APIError) string {
+	{words: regexp.MustCompile(`(?is)\binclude\b.*` + refusal + `|` + refusal + `.*\binclude\b`), learn: func(p *Profile, _ *llm.APIError) string {
 		if p.API != APIResponses || slices.Contains(p.Omit, "include") {
 			return ""
 		}
@@ -82,6 +91,13 @@ var remedies = []remedy{
 		}
 		p.Omit = append(p.Omit, "reasoning_effort")
 		return "it goes without reasoning.effort"
+	}},
+	{words: regexp.MustCompile(`(?i)does not support thinking`), any: true, learn: func(p *Profile, _ *llm.APIError) string { // Ollama
+		if slices.Contains(p.Omit, "reasoning_effort") {
+			return ""
+		}
+		p.Omit = append(p.Omit, "reasoning_effort")
+		return "it goes without a reasoning effort"
 	}},
 	{words: regexp.MustCompile(`(?is)\bstrict\b.*(unknown|unrecognized|unexpected|extra_forbidden|extra inputs|not permitted)|(unknown|unrecognized|unexpected|extra_forbidden|extra inputs|not permitted).*\bstrict\b`), learn: func(p *Profile, _ *llm.APIError) string {
 		if p.API != APIResponses || slices.Contains(p.Omit, "strict") {
@@ -373,10 +389,11 @@ type lesson struct {
 }
 
 // refusedValue are the words for a value that a provider does not take. Where it
-// takes a single one, the member may as well be forgotten.
+// takes a single one, the member may as well be forgotten. The role developer is
+// refused in every message.
 var (
 	refusedValue = regexp.MustCompile(`(?i)unsupported[ _]value|supported values are|does not support ['"\d]|invalid schema for`)
-	singleValue  = regexp.MustCompile(`(?i)only \S+ (is|value)|only the default`)
+	singleValue  = regexp.MustCompile(`(?i)only \S+ (is|value)|only the default|'developer'`)
 )
 
 func forOnce(e *llm.APIError) bool {

@@ -90,9 +90,9 @@ type Profile struct {
 	// means that a result with pictures or files is a list of parts. Chat
 	// Completions always takes text; see ToolImages.
 	TextResults bool
-	// NoReasoningItems leaves the reasoning of earlier responses out of requests
-	// to the Responses API. False means that reasoning goes back to the endpoint
-	// that sent the reasoning.
+	// NoReasoningItems leaves the reasoning of earlier responses and the items of
+	// hosted tools out of requests to the Responses API. False means that both go
+	// back to the endpoint that sent them.
 	NoReasoningItems bool
 
 	// Omit names members of the request that are never sent, such as

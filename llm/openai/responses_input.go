@@ -115,6 +115,9 @@ func (e *encoder) itemAssistant(b []byte, m llm.Message, n int) ([]byte, error) 
 			raw = e.callItem(it, n, called, used)
 			called++
 		default:
+			if e.noReasoning { // a server that refuses reasoning knows no other item of its own, either
+				continue
+			}
 			raw = it.raw
 		}
 		for _, before := range append(reasoning, raw) {

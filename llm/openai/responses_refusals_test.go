@@ -170,3 +170,82 @@ func TestReasoningGoesHome(t *testing.T) {
 		r.Messages[1].Parts = append(llm.Parts{llm.Text{Text: "more"}}, r.Messages[1].Parts...)
 	}), "abc")
 }
+
+// TestResponsesDialects: what compatible servers refuse on this API. The second
+// request goes without the refused form, keeps all else, and so do later requests;
+// one notice tells.
+func TestResponsesDialects(t *testing.T) {
+	t.Parallel()
+	picture := llm.Message{Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: "call_1", Name: "f", Parts: llm.Parts{
+		llm.Text{Text: "seen"}, llm.Image{URL: "https://a.example/p.png"},
+	}}}}
+	for _, tt := range []struct {
+		name    string
+		status  int
+		message string
+		edit    func(*llm.Request)
+		refused string // in the first body alone
+		instead string // in all later bodies
+	}{
+		{"store, as OpenAI says it", 400, "Unknown parameter: 'store'.", nil, `"store":false`, `"include"`},
+		{"store, pydantic", 422, `[{'type': 'extra_forbidden', 'loc': ('body', 'store'), 'msg': 'Extra inputs are not permitted', 'input': False}]`, nil, `"store":false`, `"include"`},
+		{"store, Go", 400, `json: unknown field "store"`, nil, `"store":false`, `"include"`},
+		{"include", 400, "Unknown parameter: 'include'.", nil, `"include"`, `"store":false`},
+		{"include, pydantic", 422, `[{'type': 'extra_forbidden', 'loc': ('body', 'include'), 'msg': 'Extra inputs are not permitted'}]`, nil, `"include"`, `"store":false`},
+		{"include, a value", 400, "Invalid value: 'reasoning.encrypted_content'. include is not supported with this model.", nil, `"include"`, `"store":false`},
+		{"encrypted reasoning that nobody sent", 400, "Encrypted content is not supported with this model.", nil, `"include"`, `"store":false`},
+		{"metadata, xAI behind a gateway", 422, "metadata is not supported by grok-4.6", func(r *llm.Request) { r.Metadata = map[string]string{"a": "b"} }, `"metadata"`, `"store":false`},
+		{"strict", 400, "Unknown parameter: 'tools[0].strict'.", nil, `"strict":false`, `"name":"f"`},
+		{"strict, pydantic", 422, `[{'type': 'extra_forbidden', 'loc': ('body', 'tools', 0, 'function', 'strict'), 'msg': 'Extra inputs are not permitted'}]`, nil, `"strict":false`, `"name":"f"`},
+		{"developer, OpenAI's words", 400, "Invalid value: 'developer'. Supported values are: 'assistant', 'system', and 'user'. (role)", developer, `"role":"developer"`, `"role":"system"`},
+		{"developer, a template", 500, "Unexpected message role.", developer, `"role":"developer"`, `"role":"system"`},
+		{"summary", 400, "Your organization must be verified to generate reasoning summaries.", func(r *llm.Request) { r.ReasoningSummary = "auto" }, `"summary":"auto"`, `"store":false`},
+		{"effort, Ollama", 400, `"tiny-tools" does not support thinking`, func(r *llm.Request) { r.ReasoningEffort = "high" }, `"effort":"high"`, `"store":false`},
+		{"effort, OpenAI", 400, "Unsupported parameter: 'reasoning.effort' is not supported with this model.", func(r *llm.Request) { r.ReasoningEffort = "high" }, `"effort":"high"`, `"store":false`},
+		{"a list as a result", 400, "Invalid type for 'input[2].output': expected a string, but got an array instead.", func(r *llm.Request) { r.Messages[2] = picture }, `"input_image"`, `seen`},
+		{"a picture in a result", 400, "input_image is not allowed in function output", func(r *llm.Request) { r.Messages[2] = picture }, `"input_image"`, `seen`},
+		{"a hosted item, Ollama", 400, `input[1]: unknown input item type: "web_search_call"`, searched, `"web_search_call"`, `"call_id":"call_1"`},
+		{"a hosted item, llama.cpp", 400, "Cannot determine type of 'item'", searched, `"web_search_call"`, `"call_id":"call_1"`},
+		{"a hosted item, not stored", 404, "Item with id 'ws_1' not found. Items are not persisted when `store` is set to false.", searched, `"web_search_call"`, `"call_id":"call_1"`},
+		{"a hosted item without its reasoning", 400, "Item 'ws_1' of type 'web_search_call' was provided without its required 'reasoning' item: 'rs_1'.", searched, `"web_search_call"`, `"call_id":"call_1"`},
+		{"parallel_tool_calls", 400, "Unknown parameter: 'parallel_tool_calls'.", func(r *llm.Request) { r.ParallelToolCalls = new(false) }, `"parallel_tool_calls"`, `"store":false`},
+		{"a named tool", 400, "tool_choice must be a string", func(r *llm.Request) { r.ToolChoice = llm.ToolNamed("f") }, `"tool_choice":{`, `"tool_choice":"required"`},
+		{"safety_identifier", 400, "Unrecognized request argument supplied: safety_identifier", func(r *llm.Request) { r.SafetyIdentifier = "u" }, `"safety_identifier"`, `"store":false`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := &refuser{status: tt.status, message: tt.message}
+			m, notices := p.model(openai.APIResponses), 0
+			for range 2 {
+				req := thoughtful()
+				if tt.edit != nil {
+					tt.edit(req)
+				}
+				_, err := m.Generate(t.Context(), req, func(d llm.Delta) {
+					if _, ok := d.(llm.Notice); ok {
+						notices++
+					}
+				})
+				require.NoError(t, err)
+			}
+			require.Len(t, p.bodies, 3)
+			require.Contains(t, p.bodies[0], tt.refused)
+			for _, body := range p.bodies[1:] {
+				require.NotContains(t, body, tt.refused)
+				require.Contains(t, body, tt.instead)
+				require.Contains(t, body, `"function_call_output"`)
+			}
+			require.Equal(t, 1, notices)
+		})
+	}
+}
+
+func developer(r *llm.Request) {
+	r.Messages = append(r.Messages, llm.Message{Role: llm.RoleDeveloper, Parts: llm.Parts{llm.Text{Text: "d"}}}, llm.User("go on"))
+}
+
+// searched lets the model have searched the web before its call.
+func searched(r *llm.Request) {
+	extra := &r.Messages[1].Extra[0]
+	extra.Value = strings.Replace(extra.Value, `{"id":"rs_1"`, `{"id":"ws_1","type":"web_search_call","status":"completed"},{"id":"rs_1"`, 1)
+}
