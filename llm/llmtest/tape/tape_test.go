@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,27 +116,33 @@ func TestTapeReplaysWhatItRecorded(t *testing.T) {
 		require.NotEmpty(t, recorded[1].deltas)
 		require.Equal(t, "openai: 429 rate_limit: slow down (retry after 3s)", recorded[2].err)
 	})
-	t.Run("transport", func(t *testing.T) {
-		t.Parallel()
-		dir := t.TempDir()
-		server := script(t).Serve()
-		model := func(tp *tape.Tape) llm.Model {
-			return openai.Config{
-				BaseURL: server.BaseURL, Key: "sekret-key", Retry: wrap.Retry{Attempts: 1},
-				HTTPClient: &http.Client{Transport: tp.Transport(nil)},
-			}.Model("m")
-		}
-		var recorded, replayed []exchange
-		require.Empty(t, complaints(func(tb testing.TB) {
-			recorded = sendAll(tb, model(tape.Record(tb, dir)), conversation()...)
-		}))
-		server.Close()
-		require.Empty(t, complaints(func(tb testing.TB) {
-			replayed = sendAll(tb, model(tape.Replay(tb, dir)), conversation()...)
-		}))
-		require.Equal(t, recorded, replayed)
-		require.Equal(t, "No.", recorded[3].resp.Message.Refusal())
-	})
+	for _, api := range []openai.API{openai.APIChat, openai.APIResponses} {
+		t.Run("transport, "+string(api), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			server := script(t).Serve()
+			model := func(tp *tape.Tape) llm.Model {
+				return openai.Config{
+					BaseURL: server.BaseURL, Key: "sekret-key", Retry: wrap.Retry{Attempts: 1}, API: api,
+					HTTPClient: &http.Client{Transport: tp.Transport(nil)},
+				}.Model("m")
+			}
+			var recorded, replayed []exchange
+			require.Empty(t, complaints(func(tb testing.TB) {
+				recorded = sendAll(tb, model(tape.Record(tb, dir)), conversation()...)
+			}))
+			server.Close()
+			require.Empty(t, complaints(func(tb testing.TB) {
+				replayed = sendAll(tb, model(tape.Replay(tb, dir)), conversation()...)
+			}))
+			require.Equal(t, recorded, replayed)
+			require.Equal(t, "No.", recorded[3].resp.Message.Refusal())
+			require.NotEmpty(t, recorded[1].deltas, "the second request streams")
+			file, err := os.ReadFile(filepath.Join(dir, "001.json"))
+			require.NoError(t, err)
+			require.Equal(t, api == openai.APIResponses, strings.Contains(string(file), "/responses"))
+		})
+	}
 }
 
 // The files are for people: this is what one looks like.
