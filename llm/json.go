@@ -16,10 +16,10 @@ import (
 // Go types show. This is the library's own, wire-neutral form, not that of a
 // provider.
 //
-// Reading what was written gives an equal value; but an empty slice that is not
-// nil comes back nil, and bytes that are no UTF-8 come back as U+FFFD. A member
-// that this package does not know goes to Extra, and a part of an unknown type
-// becomes a [RawPart]; both are written again.
+// Decoding the encoded value gives an equal value, with two exceptions: an empty
+// slice becomes nil, and invalid UTF-8 becomes U+FFFD. A member that this package
+// does not know goes to Extra, and a part of an unknown type becomes a [RawPart];
+// both are written again.
 type Parts []Part
 
 // MarshalJSON implements [json.Marshaler]. A nil part is an error.
@@ -172,8 +172,8 @@ func readRaw(members []Member) (Part, error) {
 	return p, nil
 }
 
-// decodePart decodes the known members into a P and hands the others to the
-// slice that extra points to.
+// decodePart decodes the known members into a P and appends the unknown members to
+// *extra.
 func decodePart[P Part](members []Member, extra func(*P) *[]Member, known ...string) (Part, error) {
 	var p P
 	own, rest := split(members, append(known, "type", "extra"))
@@ -214,8 +214,7 @@ func joinMembers(members []Member) string {
 	return string(append(b, '}'))
 }
 
-// UnmarshalJSON implements [json.Unmarshaler]. Members that are none of ours
-// are appended to Extra.
+// UnmarshalJSON implements [json.Unmarshaler]. Unknown members are appended to Extra.
 func (m *Message) UnmarshalJSON(data []byte) error {
 	data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
 	members, err := ParseMembers(data)
@@ -236,8 +235,8 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// checkForm refuses a message in the form of Chat Completions. All of it would
-// go to Extra, and what was said would be lost.
+// checkForm refuses a message in the form of Chat Completions. Otherwise its content
+// would be ignored, as unknown members in Extra.
 func checkForm(own []byte, rest []Member) error {
 	wire := func(m Member) bool { return m.Name == "content" || m.Name == "tool_calls" }
 	if bytes.Contains(own, []byte(`"parts":`)) || !slices.ContainsFunc(rest, wire) {
@@ -246,9 +245,9 @@ func checkForm(own []byte, rest []Member) error {
 	return errors.New(`llm: this is a message of Chat Completions ("content"), not one of llm ("parts")`)
 }
 
-// ParseMembers splits a JSON object into its members, in their order, with
-// duplicates, each value byte for byte. It is how a client keeps what it does
-// not model. Anything but one JSON object is an error; null gives no members.
+// ParseMembers splits a JSON object into its members, in order, with duplicates, and
+// with unchanged bytes of the values. Clients use ParseMembers to keep unknown
+// members. Null has no members. Input other than one JSON object or null is an error.
 func ParseMembers(data []byte) ([]Member, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	tok, err := dec.Token()
@@ -282,8 +281,8 @@ func ParseMembers(data []byte) ([]Member, error) {
 	return members, nil
 }
 
-// marshal is json.Marshal without the escapes for HTML, which cost tokens and
-// which models copy.
+// marshal is json.Marshal without escapes for HTML, because escapes cost tokens and
+// models copy escapes.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -7,9 +7,8 @@ import "sync"
 // the conversation makes a Memo with new(Memo) and puts it into each request.
 //
 // The contract: with the same Memo, Messages only grows. Messages of an earlier
-// request stand in the later request, unchanged and in place. Code that edits the
-// history starts a new Memo. A Memo is safe for concurrent use and must not be
-// copied.
+// request stand in the later request, unchanged and in place. After an edit of the
+// history, use a new Memo. A Memo is safe for concurrent use and must not be copied.
 type Memo struct {
 	mu    sync.Mutex
 	slots map[any]any

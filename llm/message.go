@@ -80,7 +80,7 @@ func (m Message) Refusal() string {
 	return join(m.Parts, func(r Refusal) string { return r.Text })
 }
 
-// join joins the texts of the parts of one kind.
+// join joins the texts of the parts of type P.
 func join[P Part](parts Parts, text func(P) string) string {
 	var texts []string
 	for _, p := range pick[P](parts) {
@@ -89,7 +89,7 @@ func join[P Part](parts Parts, text func(P) string) string {
 	return strings.Join(texts, "") // which does not copy a single one
 }
 
-// pick returns the parts of one kind.
+// pick returns the parts of type P.
 func pick[P Part](parts Parts) []P {
 	var picked []P
 	for _, p := range parts {

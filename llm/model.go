@@ -49,12 +49,12 @@ type CallDelta struct {
 	Arguments string // a fragment
 }
 
-// Restarted says that the request is sent again. Discard the deltas before it.
+// Restarted says that the client sends the request again. Discard all earlier deltas.
 type Restarted struct {
 	Err error // why
 }
 
-// Notice reports an action that the client took on its own, such as a repair.
+// Notice reports an action of the client that nobody requested, for example a repair.
 type Notice struct{ Text string }
 
 func (TextDelta) delta()      {}

@@ -48,8 +48,8 @@ type Image struct {
 	Extra     []Member `json:"extra,omitempty"`
 }
 
-// Audio is sound: input of the user (Data and Format), or output of a model,
-// which has an ID by which later messages can refer to it, and a Transcript.
+// Audio is sound: input of the user (Data and Format), or output of a model with a
+// Transcript and an ID, so that later messages can refer to the sound.
 type Audio struct {
 	Data       []byte   `json:"data,omitempty"` // base64 in JSON
 	Format     string   `json:"format,omitempty"`
@@ -80,7 +80,8 @@ type ToolCall struct {
 	Extra     []Member `json:"extra,omitempty"`
 }
 
-// ToolResult is the answer to a [ToolCall]. It stands alone in a message of RoleTool.
+// ToolResult is the answer to a [ToolCall]. A message of RoleTool has a single
+// ToolResult and no further part.
 type ToolResult struct {
 	CallID  string   `json:"call_id,omitempty"` // the ID of the call that it answers
 	Name    string   `json:"name,omitempty"`    // the name of the tool
@@ -106,9 +107,9 @@ func (ToolCall) part()   {}
 func (ToolResult) part() {}
 func (RawPart) part()    {}
 
-// Text returns the text parts of the result, each on a line of its own unless there is
-// white space between two: a tool that returns several says several things. It is what
-// a model reads of the result where that has to be one text.
+// Text joins the text parts of the result, with a line break between parts that are
+// not separated by white space. Clients send this text to providers that accept only
+// one text as a result.
 func (r ToolResult) Text() string {
 	var all strings.Builder
 	var before rune

@@ -35,13 +35,13 @@ type Request struct {
 	Memo *Memo
 }
 
-// Settings are the knobs of a request. The zero value leaves each to the
-// provider: a nil pointer, an empty string or slice, and the number 0 are not
-// sent. A provider refuses or ignores a member that it does not know.
+// Settings are the knobs of a request. The zero value leaves each to the provider: a
+// nil pointer, an empty string or slice, and the number 0 are not sent. Providers
+// refuse or ignore unknown members.
 type Settings struct {
 	ToolChoice        ToolChoice
 	ParallelToolCalls *bool // whether one answer may hold several tool calls
-	// HostedTools are tools that the provider runs. Each is a JSON object in the
+	// HostedTools are tools run by the provider. Each is a JSON object in the
 	// provider's form, such as {"type":"web_search"} or
 	// {"type":"mcp","server_label":…}. The client sends these objects behind Tools,
 	// byte for byte. Their results appear in [Message].Extra and [Response].Extra. A
@@ -147,8 +147,8 @@ type OutputFormat struct {
 	Strict      *bool           `json:"strict,omitempty"`
 }
 
-// Validate reports mistakes that no provider could accept. A Model calls Validate
-// before it sends, so callers need not.
+// Validate reports mistakes for which every provider would refuse the request. A
+// Model calls Validate before it sends, so callers need not.
 func (r *Request) Validate() error {
 	switch {
 	case r.N > 1:

@@ -54,9 +54,9 @@ var finishReasons = map[string]FinishReason{
 	"insufficient_system_resource": FinishError,
 }
 
-// FinishOf unifies a provider's reasons. A router's native reason wins if it says
-// that the answer is not whole, because routers report "tool_calls" for calls that
-// were cut off. The native reason also wins if the raw reason is missing.
+// FinishOf unifies a provider's reasons. A router's native reason for an incomplete
+// answer wins, because routers report "tool_calls" even for truncated calls. The
+// native reason also wins if the raw reason is missing.
 func FinishOf(raw, native string) Finish {
 	f := Finish{Raw: raw, Native: native, Reason: finishReason(raw)}
 	switch n := finishReason(native); n {

@@ -8,11 +8,10 @@ import (
 	"strings"
 )
 
-// Validate reports the first part of m that no provider could be sent, by its
-// place: a picture, a sound or a file without anything in it, a picture in a
-// format that nobody names, and a raw part or a member of Extra that is no JSON.
-// A tool's results are not looked at: what cannot be shown of them is told in
-// words.
+// Validate returns an error for the first part of m that cannot be sent to any
+// provider: an empty image, audio or file, an image of unknown format, and a raw part
+// or a member of Extra that is not JSON. Results of tools are not checked, because
+// clients describe their parts in words if necessary.
 func (m Message) Validate() error {
 	if m.Role == RoleTool {
 		return nil

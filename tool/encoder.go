@@ -14,10 +14,10 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/gotype"
 )
 
-// A writer writes a result as JSON, like encoding/json, with two differences. First, a
-// method with a pointer receiver is also used for a value. Second, an error is written
-// as its text, unless its type defines its JSON. Types without these cases are left to
-// encoding/json.
+// A writer writes a result as JSON, like encoding/json, with two differences. First,
+// a method with a pointer receiver is also used for a value. Second, an error is
+// written as text, unless the type defines a JSON form. Types without these cases are
+// left to encoding/json.
 type writer struct {
 	buf    bytes.Buffer
 	enc    *json.Encoder

@@ -120,11 +120,11 @@ func New[In, Out any](name, description string, fn func(context.Context, In) (Ou
 // the place; see [AllowUnchecked]. An empty "enum" is always an error.
 //
 // fn runs only with arguments that fit the schema. A schema without
-// "additionalProperties": false admits further properties, also with names that differ
-// from a declared name only in case. [json.Unmarshal] into a struct matches names in any
-// case, and the last value wins: {"amount":10,"AMOUNT":99999} passes a maximum of
-// "amount" and is decoded as 99999. Close such a schema, decode into a map, or use
-// [New], which refuses such names.
+// "additionalProperties": false admits further properties, also with names that
+// differ from a declared name only in case. [json.Unmarshal] into a struct matches
+// names in any case, and the last value wins: {"amount":10,"AMOUNT":99999} passes a
+// maximum of "amount" and is decoded as 99999. Close the schema, decode into a map,
+// or use [New], which refuses these names.
 func NewRaw[Out any](name, description string, schema json.RawMessage, fn func(context.Context, json.RawMessage) (Out, error), opts ...Option) (Tool, error) {
 	if fn == nil {
 		return Tool{}, constructError(name, errors.New("the function is nil"))
@@ -293,8 +293,8 @@ func (t Tool) Unchecked() error {
 	return t.spec.schema.unchecked
 }
 
-// SchemaRepairs lists the repairs of a schema given to [NewRaw], one sentence each. Nil
-// means that nothing was repaired. The caller owns the slice.
+// SchemaRepairs lists the repairs of a schema given to [NewRaw], one sentence each.
+// Nil means no repair. The caller owns the slice.
 func (t Tool) SchemaRepairs() []string {
 	if t.spec == nil {
 		return nil

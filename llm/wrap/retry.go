@@ -34,9 +34,9 @@ type Retry struct {
 	// Attempts is the number of attempts, the first included. Zero means four, 1 means
 	// no retry, -1 means no limit.
 	Attempts int
-	// MaxWait bounds a wait that the provider asks for. For a longer wait, Generate
-	// returns the provider's error at once, with RetryAfter set. Zero means one minute,
-	// -1 means no limit.
+	// MaxWait bounds a wait requested by the provider. For a longer wait, Generate
+	// returns the provider's error at once, with RetryAfter set. Zero means one
+	// minute, -1 means no limit.
 	MaxWait time.Duration
 	// MinDelay is the first wait. Zero means half a second, -1 means no wait.
 	MinDelay time.Duration
@@ -46,9 +46,9 @@ type Retry struct {
 	// Budget bounds the sum of all waits of a Generate. A wait beyond the budget does not
 	// start, and Generate returns the error. Zero and -1 mean no budget.
 	Budget time.Duration
-	// Restart allows a retry after the sink has already seen text, reasoning or a piece
-	// of a call. The sink then gets an [llm.Restarted] before the request is sent again.
-	// False means that an error after the first such delta is final.
+	// Restart allows a retry after the sink has already seen text, reasoning or a
+	// piece of a call. The sink then gets an [llm.Restarted] before the request is
+	// sent again. False means no retry after the first of these deltas.
 	Restart bool
 
 	random func() float64 // in [0,1); nil: math/rand. For tests.
@@ -81,8 +81,8 @@ type retrier struct {
 	inner llm.Model
 }
 
-// Format implements [fmt.Formatter]: it prints the inner model, which hides its
-// secrets.
+// Format implements [fmt.Formatter] by printing the inner model. Models hide their
+// secrets there.
 func (r *retrier) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "retried %v", r.inner) }
 
 // Generate implements [llm.Model].

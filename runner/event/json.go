@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// head has the members that every event has in its JSON.
+// head has the members common to the JSON of all events.
 type head struct {
 	Seq  int64     `json:"seq,omitempty"`
 	Time time.Time `json:"time"`

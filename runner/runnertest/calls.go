@@ -143,8 +143,8 @@ func overlap(x, y *traced) bool {
 	return xKnown && yKnown && xBegan.Before(yEnded) && yBegan.Before(xEnded)
 }
 
-// MaxConcurrent returns the largest number of calls that ran at the same time,
-// under the rules of [Overlapped]. Zero means that no call ran.
+// MaxConcurrent returns the largest number of calls that ran at the same time, under
+// the rules of [Overlapped]. Zero means no call ran.
 func MaxConcurrent(result *runner.Result) int {
 	most := 0
 	calls := traceOf(result).calls

@@ -37,8 +37,7 @@ func Exerciser(seed uint64) llm.Model { return (&exerciser{seed: seed}).model() 
 
 type exerciser struct {
 	seed uint64
-	// check reports whether a tool accepts arguments. Nil means that every tool
-	// does.
+	// check reports whether a tool accepts arguments. Nil means no check.
 	check func(tool, arguments string) error
 	// unfit, if not nil, is called with each tool for which no arguments are found.
 	// The exerciser then goes on without the tool.

@@ -88,8 +88,8 @@ func configServers(data []byte) ([]member, error) {
 	return entries, fields{}.check(mcpServers)
 }
 
-// check returns an error for an object in which a name is there twice, or in which a
-// known name has other capitals: programs read such files in different ways.
+// check returns an error for an object with a duplicate name, or with a known name in
+// different capitals: programs read such files in different ways.
 func (f fields) check(object json.RawMessage) error {
 	all, err := membersOf(object)
 	if err != nil {

@@ -181,8 +181,8 @@ func (conn *connection) request(ctx context.Context, s *delivery, do func(contex
 }
 
 // deliveryOf returns the delivery of a message. Notifications and responses get a new
-// one, which is ignored: cancelling a call, or resuming its stream, uses the context of
-// the call, too.
+// delivery without effect, because cancelling a call or resuming its stream uses the
+// context of the call, too.
 func deliveryOf(ctx context.Context, m jsonrpc.Message) *delivery {
 	s, ok := ctx.Value(deliveryKey{}).(*delivery)
 	if req, isRequest := m.(*jsonrpc.Request); ok && isRequest && req.IsCall() {

@@ -24,17 +24,18 @@
 // list of tools remains valid. If an HTTP server has forgotten the session, the client
 // starts a new session and repeats the call once.
 //
-// A call fails at once if the response cannot be its answer: an error with another id or
-// without an id, a page of HTML, a result that is not an object. The failure has the
-// words of the server. If such an error may belong to another request, the outcome of the
-// call is unknown. An isError that is not a boolean is a failure.
+// A call fails at once if the response cannot be its answer: an error with another id
+// or without an id, a page of HTML, a result that is not an object. The failure has
+// the words of the server. If the error may belong to a different request, the
+// outcome of the call is unknown. An isError that is not a boolean is a failure.
 //
 // # Lists
 //
-// If the server announces that its tools have changed, the next turn has the new list. Up
-// to ten listings follow each other at once; then there is one listing in a second, and a
-// turn waits for it. An announcement that comes after a turn has begun counts for the
-// next turn. Until then, calls of a removed or changed tool fail without effect.
+// If the server announces that its tools have changed, the next turn has the new
+// list. Up to ten listings follow each other at once. After that, listings come once
+// in a second, and a turn waits for the listing. An announcement that comes after a
+// turn has begun counts for the next turn. Until then, calls of a removed or changed
+// tool fail without effect.
 //
 // # Tasks
 //

@@ -26,12 +26,12 @@ const FailureMeta = "toolloop/failure"
 // approval. A Service must not be changed while it is in use. Any goroutine may use it.
 type Service struct {
 	// Approve decides about calls that need approval, by [tool.NeedsApproval] or
-	// [tool.NeedsApprovalIf]. If it returns nil, the call runs. If it returns an error,
-	// the call does not run, and the client receives the text of the error as the
-	// reason. args are the repaired and validated arguments. Approve has as much time
-	// as the tool (2 minutes if the tool has no timeout). If Approve panics or exceeds
-	// the time, the call does not run. [SessionFrom] returns the session of the caller.
-	// Several goroutines may call Approve at once.
+	// [tool.NeedsApprovalIf]. Nil lets the call run. If it returns an error, the call
+	// does not run, and the client receives the text of the error as the reason. args
+	// are the repaired and validated arguments. Approve has as much time as the tool
+	// (2 minutes if the tool has no timeout). If Approve panics or exceeds the time,
+	// the call does not run. [SessionFrom] returns the session of the caller. Several
+	// goroutines may call Approve at once.
 	//
 	// If Approve is nil, AddTools and Serve refuse a tool that may need approval,
 	// because the protocol has no way to ask the server's user. A client's claim of its
@@ -46,8 +46,7 @@ type Service struct {
 	log *slog.Logger // logs panics; nil means no log
 }
 
-// AddTools offers tools as the zero [Service] does. A tool that needs approval is an
-// error.
+// AddTools offers tools as the zero [Service] does. A tool with approval is an error.
 func AddTools(server *sdk.Server, tools ...tool.Tool) error {
 	return Service{}.AddTools(server, tools...)
 }

@@ -17,8 +17,8 @@ import (
 // of Command, URL and Dial must be set. A Server must not be changed after a [Client]
 // was opened with it. Several goroutines may call its functions at once.
 type Server struct {
-	// Name is the prefix of the tools' names, as in name__tool. Each server of a client
-	// needs another Name. It has 1 to 32 letters, digits, "-" and single "_", and does
+	// Name is the prefix of the tools' names, as in name__tool. Names are unique
+	// within a client. It has 1 to 32 letters, digits, "-" and single "_", and does
 	// not end in "_".
 	Name string
 	// Bare omits Name from the tools' names. While another server is unreachable, a
@@ -26,7 +26,7 @@ type Server struct {
 	// at most one bare server.
 	Bare bool
 
-	// Command is a program with its arguments. The client starts the program as a child
+	// Command is a program with arguments. The client starts the program as a child
 	// process, communicates over its standard input and output, and logs its standard
 	// error.
 	Command []string
@@ -73,8 +73,8 @@ type Server struct {
 	Changed Change
 
 	// Sample handles the server's requests for a model, Elicit its requests for a
-	// person's input. Nil means that the client refuses the requests. Both must return
-	// when their context ends. In mode "url", the person is asked to open a page.
+	// person's input. Nil means refusal of the requests. Both must return when their
+	// context ends. In mode "url", the person is asked to open a page.
 	//
 	//lint:ignore SA1019 the protocol's newest version lacks it, and servers of the older ones ask
 	Sample func(context.Context, *sdk.CreateMessageRequest) (*sdk.CreateMessageResult, error)
@@ -95,7 +95,7 @@ type Server struct {
 	MaxMessage int
 
 	// Log receives the standard error of the process, problems of the server, and
-	// restarts. Each line has Name as its attribute "server". Nil means no log.
+	// restarts. The attribute "server" of each line is Name. Nil means no log.
 	Log *slog.Logger
 }
 

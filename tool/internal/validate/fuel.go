@@ -12,10 +12,11 @@ import (
 // ErrTooComplex is the error of a validation that takes too long.
 var ErrTooComplex = errors.New("the arguments take too long to check against the schema")
 
-// A fuel bounds one validation against a schema from elsewhere. A few alternatives that
-// refer to each other can turn a hundred bytes of arguments into hours, and the library
-// has no limit and no context. One unit pays for one value against one schema: about 400
-// bytes, and one or two microseconds. A nil fuel is unlimited.
+// A fuel bounds one validation against a schema from elsewhere. A few alternatives
+// that refer to each other can turn a hundred bytes of arguments into hours, and the
+// library has no limit and no context. A unit pays for the validation of a value
+// against a schema: about 400 bytes, and up to two microseconds. A nil fuel is
+// unlimited.
 type fuel struct {
 	left   int
 	depths map[uintptr]int // depths of nested arrays and objects

@@ -24,7 +24,7 @@ type keywords struct {
 	unions unions // set by install
 }
 
-// A keyword is one collected schema.
+// A keyword is a collected schema.
 type keyword struct {
 	fuel    *fuel
 	schema  *sj.Schema
@@ -113,8 +113,8 @@ func (k *keyword) take() {
 	}
 }
 
-// readPattern implements the format "regex". A schema from elsewhere accepts every text,
-// since other languages have other patterns.
+// readPattern implements the format "regex". A schema from elsewhere accepts every
+// text, since the syntax of patterns depends on the language.
 func (k *keyword) readPattern(v any) error {
 	if s, ok := v.(string); ok && k.fuel == nil {
 		return checkPattern(s)

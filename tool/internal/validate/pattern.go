@@ -20,7 +20,7 @@ const (
 
 var errPatternSize = errors.New("is too large")
 
-// A pattern is a compiled pattern that keeps its source text.
+// A pattern is a compiled pattern with its source text.
 type pattern struct {
 	*regexp.Regexp
 	written string

@@ -167,7 +167,7 @@ func unknown(name string, properties *tree.Value) Problem {
 	}}
 }
 
-// MustBeOneOf says which values are allowed.
+// MustBeOneOf lists the allowed values.
 func MustBeOneOf(enum []*tree.Value) string {
 	var shown []string
 	for _, v := range enum[:min(len(enum), maxEnum)] {

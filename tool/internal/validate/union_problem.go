@@ -125,7 +125,7 @@ func keyErrors(e *sj.ValidationError, at []string) (n int) {
 	return n
 }
 
-// withKeys returns the branches whose properties match those of the object. In such a
+// withKeys returns the branches with the same properties as the object. In such a
 // branch, only the value of a property is wrong.
 func withKeys(branches []*sj.ValidationError, at []string) (likely []*sj.ValidationError) {
 	for _, b := range branches {
@@ -137,8 +137,8 @@ func withKeys(branches []*sj.ValidationError, at []string) (likely []*sj.Validat
 }
 
 // nearest explains the branch with the fewest missing and unknown properties, if a
-// property of the object distinguishes this branch from another branch. nearest reports
-// whether there is such a branch.
+// property of the object distinguishes this branch from another branch. nearest
+// reports whether the branch exists.
 func (ex *Explainer) nearest(at []string, branches []*sj.ValidationError) bool {
 	var best, second int // errors
 	var meant *sj.ValidationError
@@ -157,8 +157,8 @@ func (ex *Explainer) nearest(at []string, branches []*sj.ValidationError) bool {
 	return true
 }
 
-// distinguishes reports whether the object has a property that meant declares and some
-// other branch does not.
+// distinguishes reports whether the object has a property that meant declares, but
+// not every branch.
 func (ex *Explainer) distinguishes(at []string, meant *sj.ValidationError, branches []*sj.ValidationError) bool {
 	known := make([]map[string]bool, len(branches))
 	for i, b := range branches {

@@ -7,9 +7,9 @@ import (
 	sj "github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// relax relaxes compiled schemas that contain a pattern that Go cannot compile. Such a
-// pattern matches everything. This is lenient in most places, but strict below "not" and
-// in the names of "patternProperties". Only understood keywords are enforced.
+// relax relaxes compiled schemas with patterns that Go cannot compile. These patterns
+// match everything. This is lenient in most places, but strict below "not" and in the
+// names of "patternProperties". Only understood keywords are enforced.
 func (ks *keywords) relax() {
 	unread := ks.unreadable()
 	for s := range unread {
@@ -43,16 +43,17 @@ func isUnreadable(re sj.Regexp) bool {
 // anySchema returns a schema that accepts everything.
 func anySchema() *sj.Schema { return &sj.Schema{Bool: new(true)} }
 
-// requireAny requires one of the branches. The branches still declare properties and
-// items for "unevaluatedProperties" and "unevaluatedItems". A schema with its own anyOf
-// keeps that anyOf instead.
+// requireAny requires that any of the branches matches. The branches still declare
+// properties and items for "unevaluatedProperties" and "unevaluatedItems". A schema
+// with an anyOf keeps the anyOf and ignores the branches.
 func requireAny(s *sj.Schema, branches []*sj.Schema) {
 	if s.AnyOf == nil {
 		s.AnyOf = branches
 	}
 }
 
-// unreadable returns the schemas that contain such a pattern, also through references.
+// unreadable returns the schemas with patterns that Go cannot compile, also through
+// references.
 func (ks *keywords) unreadable() map[*sj.Schema]bool {
 	var queue []*sj.Schema
 	for _, k := range ks.all {
