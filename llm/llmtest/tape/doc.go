@@ -1,8 +1,10 @@
-// Package tape records exchanges with a real model in files, and answers from these
-// files in later runs of a test.
+// Package tape records the interactions with a real model in files, and answers from these
+// files in later runs of a test. Most tests use [Replay]:
 //
-// [Record] writes, [Replay] reads. Both return a [Tape], which stands in front of an
-// [llm.Model] ([Tape.Model]) or of an [net/http.RoundTripper] ([Tape.Transport]). A
-// tape compares requests by content, and writes no secret: keys are cut out of
-// headers, URLs and bodies.
+//	recorded := tape.Replay(t, "testdata/refund")
+//	model := recorded.Model(openai.Model("gpt-4o-mini"))
+//
+// The first run needs -update or TOOLLOOP_UPDATE=1 and a key, and records. Later runs use no
+// network. [Tape.Transport] does the same for the HTTP client of any library. A tape compares
+// requests by content and writes no secrets: keys are removed from headers, URLs and bodies.
 package tape

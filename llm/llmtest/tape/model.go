@@ -17,9 +17,9 @@ import (
 
 const seatModel = "model"
 
-// Model returns real with the tape in front. A replay does not call real, which
-// may then be nil. A request that [llm.Request.Validate] refuses, or whose ctx
-// has ended, is neither recorded nor replayed.
+// Model returns real with the tape in front. A replay does not call real, so real may
+// be nil. An invalid request (see [llm.Request.Validate]) and a request with an ended
+// ctx are neither recorded nor replayed.
 //
 // A replayed Response equals the recorded Response, except for white space in
 // RawUsage and LogProbs and for scrubbed texts; the sink gets the recorded
@@ -52,7 +52,7 @@ func (tp *Tape) recordModel(ctx context.Context, real llm.Model, req *llm.Reques
 	if real == nil {
 		return nil, errors.New("tape: recording needs a real model, and the one given to Tape.Model is nil")
 	}
-	e := &exchange{Seat: seatModel, Request: request}
+	e := &interaction{Seat: seatModel, Request: request}
 	if err := tp.start(e); err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (tp *Tape) recordModel(ctx context.Context, real llm.Model, req *llm.Reques
 	if err == nil {
 		var wrong error
 		if answer, wrong = rawjson.Marshal((*tapedResponse)(resp)); wrong != nil {
-			return nil, fmt.Errorf("tape: the response cannot be recorded: %w", wrong) // and the exchange stays open, which fails the test
+			return nil, fmt.Errorf("tape: the response cannot be recorded: %w", wrong) // and the interaction stays open, which fails the test
 		}
 	}
 	tp.end(e, func() {
@@ -79,8 +79,8 @@ func (tp *Tape) recordModel(ctx context.Context, real llm.Model, req *llm.Reques
 	return resp, err
 }
 
-// requestJSON writes a request: what is not zero, under the names of its fields
-// in lower case.
+// requestJSON writes a request: all fields except zero values, with names in
+// snake_case.
 func requestJSON(req *llm.Request) ([]byte, error) {
 	own := *req
 	own.Memo = nil
@@ -134,7 +134,7 @@ type tapedResponse struct {
 	Extra     []llm.Member    `json:"extra,omitempty"`
 }
 
-// tapedDelta has one member, which names the kind.
+// tapedDelta is llm.Delta in a file. Exactly one member is set.
 type tapedDelta struct {
 	Text      *string     `json:"text,omitempty"`
 	Reasoning *string     `json:"reasoning,omitempty"`
@@ -167,7 +167,7 @@ func tapeDelta(d llm.Delta) tapedDelta {
 	panic(fmt.Sprintf("tape: unknown delta %T", d)) // the set is closed
 }
 
-// delta returns nil if the file says nothing that is a delta.
+// delta returns nil if no member is set.
 func (d tapedDelta) delta() llm.Delta {
 	switch {
 	case d.Text != nil:
@@ -184,8 +184,8 @@ func (d tapedDelta) delta() llm.Delta {
 	return nil
 }
 
-// A tapedError is an error in a file: its text, and an APIError if it is one or
-// wraps one.
+// A tapedError is an error in a file: the text, and the APIError in the error's
+// chain.
 type tapedError struct {
 	Text string         `json:"text"`
 	API  *tapedAPIError `json:"api,omitempty"`
@@ -239,10 +239,11 @@ func (e *tapedError) err() error {
 	if api.Error() == e.Text {
 		return api
 	}
-	return &retold{text: e.Text, err: api}
+	return &wrappedError{text: e.Text, err: api}
 }
 
-// plainError tells the errors of a broken connection that clients compare with.
+// plainError returns an error with the text: io.EOF and io.ErrUnexpectedEOF
+// themselves, because clients compare with these values.
 func plainError(text string) error {
 	switch text {
 	case "":
@@ -255,18 +256,18 @@ func plainError(text string) error {
 	return errors.New(text)
 }
 
-// retold is an error that wrapped another.
-type retold struct {
+// A wrappedError is an error with its own text around an APIError.
+type wrappedError struct {
 	text string
 	err  error
 }
 
-func (e *retold) Error() string { return e.text }
+func (e *wrappedError) Error() string { return e.text }
 
-func (e *retold) Unwrap() error { return e.err }
+func (e *wrappedError) Unwrap() error { return e.err }
 
-// replay answers with what was recorded.
-func (e *exchange) replay(ctx context.Context, sink func(llm.Delta)) (*llm.Response, error) {
+// replay returns the recorded response or error.
+func (e *interaction) replay(ctx context.Context, sink func(llm.Delta)) (*llm.Response, error) {
 	for _, d := range e.Deltas {
 		if sink != nil {
 			sink(d.delta())

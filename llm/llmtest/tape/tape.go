@@ -16,12 +16,12 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A Tape keeps exchanges with a real model in a directory, one readable file
-// each: 001.json, 002.json … in the order of the requests. [Record] makes one
-// that writes them, [Replay] one that answers from them; [Tape.Model] and
-// [Tape.Transport] are where it is put in.
+// A Tape is a recording of the interactions with a real model: a directory with a readable
+// file for each request and its response, 001.json, 002.json … in the order of the requests.
+// [Replay] reads the files in place of the real model. [Record] writes the files. Most tests
+// use Replay, which records when the flag -update is set:
 //
-//	var _ = flag.Bool("update", false, "record anew") // in one _test.go file of the package
+//	var _ = flag.Bool("update", false, "record again") // in one _test.go file of the package
 //
 //	func TestRefund(t *testing.T) {
 //		recorded := tape.Replay(t, "testdata/refund")
@@ -31,83 +31,78 @@ import (
 //
 //	go test -run TestRefund -update
 //
-// # What is compared
+// [Tape.Model] puts the tape in front of an [llm.Model], and [Tape.Transport] in front of an
+// [http.RoundTripper].
 //
-// The first unused exchange with the same request answers a request. So equal
-// requests get their answers in the recorded order. Different requests may come in
-// any order, as from parallel helpers: a request holds its whole conversation, so
-// a request that comes too early differs. Without a match, the test fails with the
-// differences to the nearest exchange, and the caller gets an error that no client
-// retries. Unused exchanges fail the test at its end.
+// # Comparison of requests
 //
-// Of a request that goes through [Tape.Transport] the method, the path, the query
-// and the body count; headers and the host do not. Of one that goes through
-// [Tape.Model] all but the Memo counts. Two bodies are the same if they are the
-// same JSON: the order of members, white space and the spelling of numbers and
-// strings do not matter, the order of elements does. Before that,
+// The first unused interaction with an equal request answers a request. Therefore equal
+// requests get their answers in the recorded order, and different requests may come in any
+// order, for example from parallel agents. Without an equal request, the test fails with the
+// differences to the most similar request, and the caller gets an error that clients do not
+// retry. Unused interactions fail the test at its end.
 //
-//   - the ids of tool calls (the "id" of an object in "tool_calls" or of one of the
-//     type "tool_call", and any "tool_call_id", "call_id" and
-//     "previous_response_id") are numbered by their first occurrence in the
-//     request: what belongs together must, whatever its name;
-//   - moments in strings (a date with a time of day, as in RFC 3339, or with a
-//     blank for the T) are numbered in the same way. A date alone is compared as
-//     it stands.
+//   - [Tape.Transport] compares method, path, query and body. Headers and the host are
+//     ignored.
+//   - [Tape.Model] compares all fields except Memo.
+//   - JSON is compared by value: the order of members, white space, and the spelling of
+//     numbers and strings are ignored. The order of elements counts.
+//   - Ids of tool calls are replaced by numbers, in the order of their first occurrence in
+//     the request: "id" of an object in "tool_calls" or of type "tool_call", and any
+//     "tool_call_id", "call_id" and "previous_response_id". So the ids may differ, but
+//     calls and results must belong together in the same way.
+//   - Times in strings (a date with a time of day, as in RFC 3339 or with a blank for the
+//     T) are replaced by numbers in the same way. A date alone is compared unchanged.
 //
-// Use Scrub for any further difference between runs, such as a date in
-// instructions.
+// Use Scrub for further differences between runs, for example a date in instructions.
 //
-// # What is not written
+// # Secrets
 //
-// Of the headers of a request none is written, of those of a response
-// Content-Type, Retry-After, X-Ratelimit-… and the ids of requests. User and
-// password of a URL and its host are not written, either, but for a host that
-// stands in the text of a network error. Cut out, and replaced
-// by "[scrubbed]", are
+// The files have no headers of requests, and only these headers of responses: Content-Type,
+// Retry-After, X-Should-Retry, X-Ratelimit-… and the ids of requests. The files have no host,
+// user and password of a URL; only the text of a network error may have a host. Everywhere
+// else "[scrubbed]" replaces
 //
-//   - wherever they stand, be it cut in two by the events of a stream: the values
-//     of the headers that were sent or received under a name with key, token,
-//     secret, authorization, cookie, password or credential in it, of the query
-//     members named like that, or sig, code, auth, session and the like, and of user and password of the
-//     URL, if they have eight bytes or more; and those of environment variables
-//     whose name ends in _KEY, _TOKEN, _SECRET or _PASSWORD, from 16 bytes on;
-//   - what looks like a key of a known form (sk-…, AIza…, gsk_…, xai-…, hf_…,
-//     ghp_…, AKIA…, a JWT, "Bearer …"), and user and password in any URL;
-//   - the values of such members of a query, and the strings in members of JSON
-//     named like secrets: api_key, authorization, password, secret, access_token
-//     and the like, and token, unless it is that of a log probability.
+//   - known values, even if events of a stream cut a value in two: the values of sent and
+//     received headers whose name contains key, token, secret, authorization, cookie,
+//     password or credential; of query members with such names, or with sig, code, auth,
+//     session and the like; user and password of the URL (all these from eight bytes on);
+//     and of environment variables named …_KEY, …_TOKEN, …_SECRET or …_PASSWORD (from 16
+//     bytes on);
+//   - keys of known forms (sk-…, AIza…, gsk_…, xai-…, hf_…, ghp_…, AKIA…, a JWT,
+//     "Bearer …"), and user and password in any URL;
+//   - the values of query members named like secrets, and the strings in JSON members
+//     named like secrets: api_key, authorization, password, secret, access_token and the
+//     like, and token, except in log probabilities.
 //
-// Text that happens to be JSON, such as the arguments of a call, is not looked
-// into for the last rule: a replay has to give them as they were. Scrub is there
-// for more. A recording in which one of the first kind is left in spite of all,
-// say in binary data, is not written, and the test fails.
+// The last rule does not look into strings that contain JSON, such as the arguments of a
+// call, because a replay must return these unchanged. Use Scrub for more. If a known value
+// remains, for example in binary data, the recording is not written and the test fails.
 //
-// What is cut out for the file is cut out of the request that is compared with
-// it, so a replay needs no real key, but any text where a client wants one. While
-// recording, the caller gets the answer as it came.
+// Requests are scrubbed before the comparison as well. Therefore a replay needs no real key;
+// any text will do where a client requires a key. While recording, the caller gets the
+// answer unchanged.
 //
 // # Files
 //
-// A body of JSON is written as JSON, indented; a stream as an array with one event
-// a line; other text as an array of its lines; all else in base64. What is
-// replayed is the same byte for byte, but for white space around a document, and
-// the time that passed is left out. Errors are recorded, too: an [*llm.APIError]
-// with its fields, any other as its text. Where the caller gave up, a replay goes
-// as far, and then waits for the caller to give up again. Whoever waits for what a
-// recorded error asks for, such as Retry-After, waits again; in a bubble of
-// testing/synctest that takes no time.
+// A JSON body is written as indented JSON, a stream as an array with an event on each line,
+// text as an array of lines, and everything else in base64. A replay returns the same bytes,
+// except for white space around a JSON document, and takes no time. Errors are recorded, too:
+// an [*llm.APIError] with its fields, further errors as text. If the caller cancelled a
+// request, the replay returns the recorded part and then waits for the cancellation. A client
+// that obeys a recorded Retry-After waits again; in a bubble of testing/synctest this wait
+// takes no time.
 //
-// Files are written at the end of the test, and only if it has not failed:
-// whoever calls [Record] before he opens other things has their complaints
-// counted, too. They replace what was recorded before. Other files in the
-// directory are left alone.
+// A recording is written at the end of the test, and only if the test has not failed. Call
+// [Record] before other helpers with cleanups, so that failures in their cleanups count, too.
+// The new files replace the earlier recording. Other files in the directory stay.
 //
-// A Tape is safe for concurrent use. It must not be copied.
+// A Tape is safe for concurrent use. A Tape must not be copied.
 type Tape struct {
 	// Scrub, if not nil, is called with each string that is written or compared,
-	// after the rules above, and returns the replacement. Scrub must return its own
-	// results unchanged. Scrub may be called concurrently. Set Scrub before the
-	// first request.
+	// after the rules above, and returns the replacement. Scrub must return its
+	// earlier results unchanged. Scrub may be called concurrently. Set Scrub before
+	// the first request.
 	Scrub func(string) string
 
 	t         testing.TB
@@ -115,23 +110,23 @@ type Tape struct {
 	recording bool
 	secrets   secrets
 
-	mu        sync.Mutex
-	exchanges []*exchange // recorded, or read from dir
-	asked     int         // requests that came
-	over      bool        // the test has ended, t must not be used
+	mu           sync.Mutex
+	interactions []*interaction // recorded, or read from dir
+	requests     int            // requests that came
+	ended        bool           // the test has ended, t must not be used
 }
 
-// Record returns a Tape that asks the real model and records its answers, in
-// place of the earlier recording in dir. Record creates the directory if
-// necessary. A dir that contains .. or is not writable ends t at once. A test
-// without any request fails.
+// Record returns a Tape that records the answers of the real model, in place of an
+// earlier recording in dir. Record creates the directory if necessary. If dir
+// contains ".." or is not writable, Record ends t at once. A test without any request
+// fails.
 func Record(t testing.TB, dir string) *Tape {
 	t.Helper()
 	tp := &Tape{t: t, dir: dir, recording: true}
 	tp.secrets.addEnvironment(os.Environ())
 	err := checkDir(dir)
 	if err == nil {
-		err = probe(dir)
+		err = checkWritable(dir)
 	}
 	if err != nil {
 		t.Fatal(fmt.Errorf("tape: %w", err))
@@ -157,7 +152,7 @@ func Replay(t testing.TB, dir string) *Tape {
 	tp.secrets.addEnvironment(os.Environ())
 	err := checkDir(dir)
 	if err == nil {
-		tp.exchanges, err = readExchanges(dir)
+		tp.interactions, err = readInteractions(dir)
 	}
 	if err != nil {
 		t.Fatal(fmt.Errorf("tape: %w", err))
@@ -179,8 +174,8 @@ func updating(f *flag.Flag, env string) bool {
 	return err == nil && on
 }
 
-// checkDir refuses a directory that could be anywhere, as the name of a test in
-// it might lead to.
+// checkDir refuses an empty directory and "..", so that a directory built from a
+// test's name cannot lead outside.
 func checkDir(dir string) error {
 	if dir == "" || slices.Contains(strings.Split(filepath.ToSlash(dir), "/"), "..") {
 		return fmt.Errorf("the directory of a tape is %q: it may not be empty or hold \"..\"", dir)
@@ -188,13 +183,13 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// finish ends the tape with the test. A test that was skipped has nothing to
-// keep and nothing to miss.
+// finish ends the tape at the end of the test. For a skipped test, finish writes and
+// checks nothing.
 func (tp *Tape) finish(last func(*Tape) error) {
 	tp.t.Helper()
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
-	tp.over = true
+	tp.ended = true
 	if tp.t.Skipped() {
 		return
 	}
@@ -209,28 +204,28 @@ func (tp *Tape) save() error {
 	case tp.t.Failed():
 		tp.t.Logf("tape: the test failed, %s is left as it was", tp.dir)
 		return nil
-	case len(tp.exchanges) == 0:
+	case len(tp.interactions) == 0:
 		return fmt.Errorf("nothing was asked: %s is left as it was", tp.dir)
 	}
 	s := tp.scrubber()
-	files := make([]string, len(tp.exchanges))
-	for i, e := range tp.exchanges {
+	files := make([]string, len(tp.interactions))
+	for i, e := range tp.interactions {
 		if !e.done {
-			return fmt.Errorf("exchange %d had not ended with the test: %s is left as it was", i+1, tp.dir)
+			return fmt.Errorf("interaction %d had not ended with the test: %s is left as it was", i+1, tp.dir)
 		}
 		text, err := e.file(s)
 		if err != nil {
-			return fmt.Errorf("exchange %d: %w: %s is left as it was", i+1, err, tp.dir)
+			return fmt.Errorf("interaction %d: %w: %s is left as it was", i+1, err, tp.dir)
 		}
 		files[i] = text
 	}
-	return writeExchanges(tp.dir, files)
+	return writeInteractions(tp.dir, files)
 }
 
-// unused returns an error that names the exchanges left. The caller holds mu.
+// unused returns an error with the files of unused interactions. The caller holds mu.
 func (tp *Tape) unused() error {
 	var left []string
-	for i, e := range tp.exchanges {
+	for i, e := range tp.interactions {
 		if !e.done {
 			left = append(left, fileName(i+1))
 		}
@@ -239,43 +234,43 @@ func (tp *Tape) unused() error {
 		return nil
 	}
 	return fmt.Errorf("%d of %s in %s not used: %s",
-		len(left), clip.Count(len(tp.exchanges), "exchange"), tp.dir, strings.Join(left, ", "))
+		len(left), clip.Count(len(tp.interactions), "interaction"), tp.dir, strings.Join(left, ", "))
 }
 
 func (tp *Tape) scrubber() scrubber { return scrubber{secrets: &tp.secrets, own: tp.Scrub} }
 
-// start enters a request that is being recorded.
-func (tp *Tape) start(e *exchange) error {
+// start adds an interaction that is being recorded.
+func (tp *Tape) start(e *interaction) error {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
-	if tp.over {
+	if tp.ended {
 		return errors.New("tape: a request came after the end of the test that records it")
 	}
-	tp.exchanges = append(tp.exchanges, e)
+	tp.interactions = append(tp.interactions, e)
 	return nil
 }
 
-// end enters what became of it. Only the first end counts.
-func (tp *Tape) end(e *exchange, enter func()) {
+// end completes an interaction by calling enter. Further calls do nothing.
+func (tp *Tape) end(e *interaction, enter func()) {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
-	if !e.done && !tp.over {
+	if !e.done && !tp.ended {
 		enter()
 		e.done = true
 	}
 }
 
-// find returns the recorded exchange for a request of that seat, or an error
-// that no client tries again, after it has failed the test.
-func (tp *Tape) find(seat string, request []byte) (*exchange, error) {
-	wants := tp.forms(request)
+// find returns the recorded interaction for a request of the seat. Without a match,
+// find fails the test and returns an error that clients do not retry.
+func (tp *Tape) find(seat string, request []byte) (*interaction, error) {
+	wants := tp.normalizedForms(request)
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
-	tp.asked++
-	var nearest *exchange
+	tp.requests++
+	var nearest *interaction
 	var least []difference
 	place := 0
-	for i, e := range tp.exchanges {
+	for i, e := range tp.interactions {
 		if e.done || e.Seat != seat {
 			continue
 		}
@@ -290,31 +285,33 @@ func (tp *Tape) find(seat string, request []byte) (*exchange, error) {
 	}
 	if nearest == nil {
 		return nil, tp.fail("beyond_recording", fmt.Sprintf("request %d is beyond the recording of %s in %s:\n  %s",
-			tp.asked, clip.Count(len(tp.exchanges), "exchange"), tp.dir, clip.Runes(string(tp.scrubber().json(request)), 2000)))
+			tp.requests, clip.Count(len(tp.interactions), "interaction"), tp.dir, clip.Runes(string(tp.scrubber().json(request)), 2000)))
 	}
 	name := filepath.Join(tp.dir, fileName(place))
-	return nil, tp.fail("request_differs", fmt.Sprintf("request %d is not that of %s:%s", tp.asked, name, showDifferences(least)))
+	return nil, tp.fail("request_differs", fmt.Sprintf("request %d is not that of %s:%s", tp.requests, name, showDifferences(least)))
 }
 
-// fail fails the test and returns the error for the caller, which is short: it
-// goes where errors go, and clients look for words in it. The caller holds mu.
+// fail fails the test with the text, and returns a short error for the caller. The
+// error has no text of the request, because clients classify errors by words. The
+// caller holds mu.
 func (tp *Tape) fail(code, text string) error {
-	if !tp.over {
+	if !tp.ended {
 		tp.t.Errorf("tape: %s\n(-update or TOOLLOOP_UPDATE=1 records anew; the doc of tape.Tape says what is compared)", text)
 	}
 	return &llm.APIError{
 		Kind: llm.KindInvalidRequest, Provider: "llmtest", StatusCode: 400,
 		Type: "invalid_request_error", Code: code, Retries: -1,
-		Message: fmt.Sprintf("request %d is not in the recording %s", tp.asked, tp.dir),
+		Message: fmt.Sprintf("request %d is not in the recording %s", tp.requests, tp.dir),
 	}
 }
 
-// forms returns the request as it is compared: without what the rules cut out,
-// and in a second form with the secrets of this run left in. A stand-in for a
-// key, such as "password", may be an innocent word of the conversation.
-func (tp *Tape) forms(request []byte) []any {
+// normalizedForms returns two forms of a request for the comparison: without all
+// secrets, and without the secrets of known forms only. The second form is needed
+// because a replay's stand-in for a key, such as "password", may be an ordinary word
+// of the conversation.
+func (tp *Tape) normalizedForms(request []byte) []any {
 	s := tp.scrubber()
-	all := normal(s.json(request))
+	all := normalize(s.json(request))
 	s.secrets = nil
-	return []any{all, normal(s.json(request))}
+	return []any{all, normalize(s.json(request))}
 }

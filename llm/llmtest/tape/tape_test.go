@@ -53,18 +53,18 @@ func tapeFiles(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// exchange is what one Generate gave.
-type exchange struct {
+// interaction is what one Generate gave.
+type interaction struct {
 	resp   *llm.Response
 	deltas []llm.Delta
 	err    string
 }
 
-func sendAll(t testing.TB, m llm.Model, reqs ...*llm.Request) []exchange {
-	var out []exchange
+func sendAll(t testing.TB, m llm.Model, reqs ...*llm.Request) []interaction {
+	var out []interaction
 	for _, req := range reqs {
 		resp, deltas, err := collect(context.Background(), m, req)
-		e := exchange{resp: resp, deltas: deltas}
+		e := interaction{resp: resp, deltas: deltas}
 		if err != nil {
 			e.err = err.Error()
 		}
@@ -105,7 +105,7 @@ func TestTapeReplaysWhatItRecorded(t *testing.T) {
 	t.Run("model", func(t *testing.T) {
 		t.Parallel()
 		dir := filepath.Join(t.TempDir(), "a", "tape")
-		var recorded, replayed []exchange
+		var recorded, replayed []interaction
 		require.Empty(t, complaints(func(tb testing.TB) {
 			recorded = sendAll(tb, tape.Record(tb, dir).Model(script(t)), conversation()...)
 		}))
@@ -127,7 +127,7 @@ func TestTapeReplaysWhatItRecorded(t *testing.T) {
 					HTTPClient: &http.Client{Transport: tp.Transport(nil)},
 				}.Model("m")
 			}
-			var recorded, replayed []exchange
+			var recorded, replayed []interaction
 			require.Empty(t, complaints(func(tb testing.TB) {
 				recorded = sendAll(tb, model(tape.Record(tb, dir)), conversation()...)
 			}))

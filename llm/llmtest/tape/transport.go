@@ -28,12 +28,11 @@ const seatTransport = "transport"
 //	client := &http.Client{Transport: tape.Transport(nil)}
 //	model := openai.Config{HTTPClient: client}.Model("gpt-4o-mini")
 //
-// A nil real is [http.DefaultTransport]; when replaying, real is not asked. An
-// Accept-Encoding of the client is not sent, since nobody can read a compressed
-// file. A body that the client closes before its end is recorded as far as it
-// was read. A request that is not in the recording is answered with status 400
-// and a header "X-Should-Retry: false", because an error of the transport would
-// be tried again.
+// A nil real means [http.DefaultTransport]. A replay does not use real. An
+// Accept-Encoding of the client is not sent, because people cannot read a compressed
+// file. If the client closes a body early, only the part before is recorded. A
+// request without a recording gets status 400 with the header "X-Should-Retry:
+// false", because clients retry errors of a transport.
 func (tp *Tape) Transport(real http.RoundTripper) http.RoundTripper {
 	if real == nil {
 		real = http.DefaultTransport
@@ -53,7 +52,7 @@ func (tp *Tape) Transport(real http.RoundTripper) http.RoundTripper {
 		}
 		e, err := tp.find(seatTransport, request)
 		if err != nil {
-			return refusal(r, err), nil
+			return errorResponse(r, err), nil
 		}
 		return e.roundTrip(r)
 	})
@@ -72,9 +71,9 @@ func takeBody(r *http.Request) ([]byte, error) {
 	return body, errors.Join(err, r.Body.Close())
 }
 
-// A content is a body in a file, in the first of these forms that gives its
-// bytes back: JSON without white space, but for some around it; the data of
-// events, which is JSON, or text as a string; lines of text; base64.
+// A content is a body in a file, in the first of these forms that preserves the
+// bytes: compact JSON (white space around the document may be lost); the data of
+// events, as JSON or as a string; lines of text; base64.
 type content struct {
 	Body   json.RawMessage   `json:"body,omitempty"`
 	Events []json.RawMessage `json:"events,omitempty"`
@@ -96,7 +95,7 @@ func tapeContent(body []byte) content {
 	return content{Lines: strings.Split(string(body), "\n")}
 }
 
-// asEvents returns c with events in place of lines, if that loses nothing.
+// asEvents returns c with events in place of lines, if the bytes stay the same.
 func (c content) asEvents() content {
 	var events []json.RawMessage
 	for i := 0; i+1 < len(c.Lines) && c.Lines[i+1] == ""; i += 2 {
@@ -133,12 +132,12 @@ func (c content) bytes() []byte {
 	return c.Base64
 }
 
-// tapedRequest is a request on the wire. Its body is JSON in whatever way it
-// was written, since it is only compared.
-type tapedRequest struct {
+// tapedHTTPRequest is a request on the wire. A JSON body is compacted, because
+// requests are only compared.
+type tapedHTTPRequest struct {
 	Method string `json:"method"`
 	Path   string `json:"path"` // with the query, sorted
-	content
+	content // embedded: a member of the same JSON object
 }
 
 func wireRequest(r *http.Request, body []byte) []byte {
@@ -155,22 +154,22 @@ func wireRequest(r *http.Request, body []byte) []byte {
 		}
 		path += "?" + strings.ReplaceAll(query.Encode(), url.QueryEscape(scrubMark), scrubMark)
 	}
-	text, err := rawjson.Marshal(tapedRequest{Method: cmp.Or(r.Method, http.MethodGet), Path: path, content: c})
+	text, err := rawjson.Marshal(tapedHTTPRequest{Method: cmp.Or(r.Method, http.MethodGet), Path: path, content: c})
 	if err != nil {
 		panic("tape: " + err.Error()) // a bug of ours: all of it marshals
 	}
 	return text
 }
 
-// tapedAnswer is a response on the wire.
-type tapedAnswer struct {
+// tapedHTTPResponse is a response on the wire.
+type tapedHTTPResponse struct {
 	Status int               `json:"status"`
 	Header map[string]string `json:"header,omitempty"`
-	content
+	content // embedded: a member of the same JSON object
 }
 
-// keptHeader tells the headers of responses that are written.
-func keptHeader(name string) bool {
+// isRecordedHeader reports whether a header of responses is recorded.
+func isRecordedHeader(name string) bool {
 	name = strings.ToLower(name)
 	return slices.Contains([]string{
 		"content-type", "retry-after", "retry-after-ms", "x-should-retry",
@@ -179,7 +178,7 @@ func keptHeader(name string) bool {
 }
 
 func (tp *Tape) recordTransport(real http.RoundTripper, r *http.Request, body, request []byte) (*http.Response, error) {
-	e := &exchange{Seat: seatTransport, Request: request}
+	e := &interaction{Seat: seatTransport, Request: request}
 	if err := tp.start(e); err != nil {
 		return nil, err
 	}
@@ -195,24 +194,24 @@ func (tp *Tape) recordTransport(real http.RoundTripper, r *http.Request, body, r
 		return nil, err
 	}
 	tp.secrets.addHeader(resp.Header)
-	resp.Body = &recorder{ReadCloser: resp.Body, tape: tp, exchange: e, resp: resp, ctx: r.Context()}
+	resp.Body = &recorder{ReadCloser: resp.Body, tape: tp, interaction: e, resp: resp, ctx: r.Context()}
 	return resp, nil
 }
 
-// fail enters how an exchange broke off. The caller holds the tape's mu.
-func (e *exchange) fail(ctx context.Context, err error) {
+// fail records the failure of an interaction. The caller holds the tape's mu.
+func (e *interaction) fail(ctx context.Context, err error) {
 	if e.Cut = ctx.Err() != nil; !e.Cut {
 		e.Error = tapeError(err)
 	}
 }
 
-// A recorder hands a body on and keeps what was read of it.
+// A recorder is a body that records the bytes read by the client.
 type recorder struct {
 	io.ReadCloser
-	tape     *Tape
-	exchange *exchange
-	resp     *http.Response
-	ctx      context.Context // of the request, to see who gave up
+	tape        *Tape
+	interaction *interaction
+	resp        *http.Response
+	ctx         context.Context // the context of the request, to recognize a cancellation
 
 	mu   sync.Mutex // a client may close while it reads
 	read bytes.Buffer
@@ -240,25 +239,25 @@ func (rec *recorder) end(err error) {
 	rec.mu.Lock()
 	body := bytes.Clone(rec.read.Bytes())
 	rec.mu.Unlock()
-	rec.tape.end(rec.exchange, func() {
+	rec.tape.end(rec.interaction, func() {
 		header := map[string]string{}
 		for name, values := range rec.resp.Header {
-			if keptHeader(name) {
+			if isRecordedHeader(name) {
 				header[strings.ToLower(name)] = strings.Join(values, ", ")
 			}
 		}
-		e := rec.exchange
+		e := rec.interaction
 		if enc := rec.resp.Header.Get("Content-Encoding"); enc != "" {
-			e.unfit = fmt.Errorf("the answer came with the Content-Encoding %s, which cannot be recorded", enc)
+			e.writeErr = fmt.Errorf("the answer came with the Content-Encoding %s, which cannot be recorded", enc)
 		}
-		e.Response, e.unfit = marshalOr(tapedAnswer{Status: rec.resp.StatusCode, Header: header, content: tapeContent(body)}, e.unfit)
+		e.Response, e.writeErr = marshalOr(tapedHTTPResponse{Status: rec.resp.StatusCode, Header: header, content: tapeContent(body)}, e.writeErr)
 		if err != io.EOF || rec.ctx.Err() != nil { //nolint:errorlint // a reader ends with io.EOF itself
 			e.fail(rec.ctx, err)
 		}
 	})
 }
 
-// marshalOr marshals v, unless something was wrong before.
+// marshalOr marshals v, or returns the earlier error.
 func marshalOr(v any, wrong error) (json.RawMessage, error) {
 	if wrong != nil {
 		return nil, wrong
@@ -266,8 +265,8 @@ func marshalOr(v any, wrong error) (json.RawMessage, error) {
 	return rawjson.Marshal(v)
 }
 
-// roundTrip answers r with what was recorded.
-func (e *exchange) roundTrip(r *http.Request) (*http.Response, error) {
+// roundTrip returns the recorded response or error for r.
+func (e *interaction) roundTrip(r *http.Request) (*http.Response, error) {
 	if e.Response == nil {
 		if e.Cut {
 			<-r.Context().Done()
@@ -275,7 +274,7 @@ func (e *exchange) roundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, e.Error.err()
 	}
-	var answer tapedAnswer
+	var answer tapedHTTPResponse
 	if err := json.Unmarshal(e.Response, &answer); err != nil {
 		return nil, fmt.Errorf("tape: %w", err) // cannot be: check has read it
 	}
@@ -285,7 +284,7 @@ func (e *exchange) roundTrip(r *http.Request) (*http.Response, error) {
 	}
 	switch {
 	case e.Cut:
-		resp.Body = io.NopCloser(io.MultiReader(resp.Body, untilDone{r.Context()}))
+		resp.Body = io.NopCloser(io.MultiReader(resp.Body, waitingBody{r.Context()}))
 	case e.Error != nil:
 		resp.Body = io.NopCloser(io.MultiReader(resp.Body, brokenBody{e.Error.err()}))
 	default:
@@ -302,8 +301,8 @@ func response(r *http.Request, status int, body io.Reader) *http.Response {
 	}
 }
 
-// refusal says err as OpenAI says that a request is wrong.
-func refusal(r *http.Request, err error) *http.Response {
+// errorResponse returns err in OpenAI's form for an invalid request.
+func errorResponse(r *http.Request, err error) *http.Response {
 	e := &llm.APIError{StatusCode: http.StatusBadRequest, Message: err.Error()}
 	if api, ok := errors.AsType[*llm.APIError](err); ok {
 		e = api
@@ -320,15 +319,16 @@ func refusal(r *http.Request, err error) *http.Response {
 	return resp
 }
 
-// untilDone is the end of a body that the caller does not wait for.
-type untilDone struct{ ctx context.Context }
+// waitingBody is the end of a body that the caller has cancelled: Read waits for the
+// context.
+type waitingBody struct{ ctx context.Context }
 
-func (u untilDone) Read([]byte) (int, error) {
+func (u waitingBody) Read([]byte) (int, error) {
 	<-u.ctx.Done()
 	return 0, u.ctx.Err()
 }
 
-// brokenBody is the end of a body that breaks off.
+// brokenBody is the end of a truncated body: Read returns the error.
 type brokenBody struct{ err error }
 
 func (b brokenBody) Read([]byte) (int, error) { return 0, b.err }

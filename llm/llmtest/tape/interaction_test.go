@@ -140,7 +140,7 @@ func TestTapeReplacesFiles(t *testing.T) {
 		require.Empty(t, (&tapeTB{skipped: true}).run(func(tb testing.TB) { record(tb, dir, 2) }))
 		require.Equal(t, old, tapeFiles(t, dir))
 	})
-	t.Run("not without an exchange", func(t *testing.T) {
+	t.Run("not without an interaction", func(t *testing.T) {
 		t.Parallel()
 		dir := writeFiles(t, old)
 		require.Equal(t, []string{"tape: nothing was asked: " + dir + " is left as it was"},
@@ -153,7 +153,7 @@ func TestTapeReplacesFiles(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hi") }))
 		defer server.Close()
 		var resp *http.Response
-		require.Equal(t, []string{"tape: exchange 1 had not ended with the test: " + dir + " is left as it was"},
+		require.Equal(t, []string{"tape: interaction 1 had not ended with the test: " + dir + " is left as it was"},
 			complaints(func(tb testing.TB) {
 				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 				require.NoError(t, err)
@@ -207,7 +207,7 @@ func TestTapeNeedsAModel(t *testing.T) {
 	dir := t.TempDir()
 	require.Equal(t, []string{"tape: nothing was asked: " + dir + " is left as it was"}, complaints(func(tb testing.TB) {
 		got := sendAll(tb, tape.Record(tb, dir).Model(nil), ask("hi"), &llm.Request{})
-		require.Equal(t, []exchange{
+		require.Equal(t, []interaction{
 			{err: "tape: recording needs a real model, and the one given to Tape.Model is nil"},
 			{err: "llm: the request has no messages"},
 		}, got)
@@ -370,7 +370,7 @@ func TestTapeOfCompressedAnswers(t *testing.T) {
 	dir := t.TempDir()
 	require.Empty(t, complaints(func(tb testing.TB) { get(tape.Record(tb, dir), "/") }))
 	require.Contains(t, tapeFiles(t, dir)["001.json"], `"lines": ["hi"]`)
-	require.Equal(t, []string{"tape: exchange 1: the answer came with the Content-Encoding br, which cannot be recorded: " + dir + " is left as it was"},
+	require.Equal(t, []string{"tape: interaction 1: the answer came with the Content-Encoding br, which cannot be recorded: " + dir + " is left as it was"},
 		complaints(func(tb testing.TB) { get(tape.Record(tb, dir), "/always") }))
 }
 

@@ -1,121 +1,21 @@
 package tape
 
 import (
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
-	"github.com/seed-916e8f6a/toolloop/internal/secret"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
 // scrubMark takes the place of a secret. No rule matches it.
 const scrubMark = "[scrubbed]"
 
-// shortestSecret is the length from which on a secret is looked for wherever it
-// may stand. A shorter one could be part of any word.
-const shortestSecret = 8
-
-// secrets are the values that were seen where secrets are. They are guarded, for
-// requests come at once.
-type secrets struct {
-	mu    sync.Mutex
-	texts []string // the longest first: one may hold another
-}
-
-func (s *secrets) add(text string) {
-	text = strings.TrimSpace(text)
-	if len(text) < shortestSecret || strings.Contains(text, scrubMark) {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.texts = secret.LongestFirst(append(s.texts, text, url.QueryEscape(text), url.PathEscape(text)), shortestSecret)
-}
-
-func (s *secrets) all() []string {
-	if s == nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.texts)
-}
-
-// check reports a secret that is in text all the same.
-func (s *secrets) check(text string) error {
-	for _, value := range s.all() {
-		if strings.Contains(text, value) || strings.Contains(text, strings.Trim(rawjson.Quote(value), `"`)) {
-			return errors.New("a secret stands where it cannot be cut out")
-		}
-	}
-	return nil
-}
-
-// addEnvironment adds what looks like a key. Short values are names of things.
-func (s *secrets) addEnvironment(environ []string) {
-	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		if len(value) < 2*shortestSecret {
-			continue
-		}
-		name = strings.ToUpper(name)
-		for _, end := range []string{"_KEY", "_TOKEN", "_SECRET", "_PASSWORD"} {
-			if strings.HasSuffix(name, end) {
-				s.add(value)
-			}
-		}
-	}
-}
-
-func (s *secrets) addRequest(r *http.Request) {
-	s.addHeader(r.Header)
-	s.add(r.URL.User.Username()) // a tape is a file that others read, so the name is removed, too
-	for _, v := range append(secret.OfUser(r.URL.User), secret.OfQuery(r.URL.Query())...) {
-		s.add(v)
-	}
-}
-
-func (s *secrets) addHeader(h http.Header) {
-	for name, values := range h {
-		if !secret.IsHeader(name) {
-			continue
-		}
-		for _, v := range values {
-			s.addValue(v)
-		}
-	}
-}
-
-// addValue adds the value of a header, whole and without its scheme, and what is
-// in Basic credentials and cookies.
-func (s *secrets) addValue(v string) {
-	s.add(v)
-	if scheme, rest, ok := strings.Cut(v, " "); ok {
-		s.add(rest)
-		if plain, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest)); err == nil && strings.EqualFold(scheme, "basic") {
-			user, password, _ := strings.Cut(string(plain), ":")
-			s.add(user)
-			s.add(password)
-		}
-	}
-	for _, field := range strings.Split(v, ";") {
-		name, value, ok := strings.Cut(strings.TrimSpace(field), "=")
-		if ok && !slices.Contains([]string{"expires", "domain", "path", "samesite", "max-age"}, strings.ToLower(name)) {
-			s.add(strings.Trim(value, `"`))
-		}
-	}
-}
-
-// knownKeys are the forms of keys. Where there is a group, it alone is the key.
+// knownKeys are the known forms of keys. If an expression has a group, the group is
+// the key.
 var knownKeys = []*regexp.Regexp{
 	regexp.MustCompile(`\b(?:sk|pk|rk)-[A-Za-z0-9][A-Za-z0-9_-]{14,}`),
 	regexp.MustCompile(`\b(?:gsk|hf|ghp|gho|ghs|github_pat|glpat|xoxb|xoxp)[_-][A-Za-z0-9_-]{16,}`),
@@ -127,17 +27,18 @@ var knownKeys = []*regexp.Regexp{
 	regexp.MustCompile(`://([^/\s"'@\[]*)@`),
 }
 
-// A scrubber cuts secrets out of what is written and compared. It is
-// idempotent: an answer that was scrubbed comes back within the next request.
+// A scrubber replaces secrets in files and in compared requests. Scrubbing twice has
+// the same result as scrubbing once, because a scrubbed answer returns in the next
+// request.
 type scrubber struct {
 	secrets *secrets            // nil: the known forms alone
 	own     func(string) string // Tape.Scrub; may be nil
 }
 
-// A span is a piece of a text, from a byte up to another.
+// A span is a range of bytes in a text.
 type span struct{ from, to int }
 
-// spans returns where the secrets in text are, in order and apart.
+// spans returns the places of secrets in text, in order and without overlaps.
 func (s scrubber) spans(text string) []span {
 	var found []span
 	for _, value := range s.secrets.all() {
@@ -155,10 +56,10 @@ func (s scrubber) spans(text string) []span {
 			found = append(found, span{m[len(m)-2], m[len(m)-1]})
 		}
 	}
-	return merged(found)
+	return mergeSpans(found)
 }
 
-func merged(spans []span) []span {
+func mergeSpans(spans []span) []span {
 	slices.SortFunc(spans, func(a, b span) int { return a.from - b.from })
 	var out []span
 	for _, s := range spans {
@@ -175,16 +76,16 @@ func merged(spans []span) []span {
 
 func (s scrubber) text(text string) string {
 	pieces := []string{text}
-	cutPieces(pieces, s.spans(text))
+	redactPieces(pieces, s.spans(text))
 	if s.own != nil {
 		return s.own(pieces[0])
 	}
 	return pieces[0]
 }
 
-// cutPieces cuts the spans out of a text that is in pieces. The mark stands
-// where a secret begins.
-func cutPieces(pieces []string, spans []span) {
+// redactPieces removes the spans from a text in pieces, and puts the mark at the
+// begin of each span.
+func redactPieces(pieces []string, spans []span) {
 	start := 0
 	for i, p := range pieces {
 		var b strings.Builder
@@ -216,7 +117,7 @@ func (s scrubber) json(doc []byte) []byte {
 	}))
 }
 
-// deltas scrubs what is in two of them.
+// deltas scrubs secrets that continue from one delta in the next.
 func (s scrubber) deltas(deltas []tapedDelta) {
 	series := map[string][]*string{}
 	for _, d := range deltas {
@@ -230,26 +131,27 @@ func (s scrubber) deltas(deltas []tapedDelta) {
 			series[name] = append(series[name], &d.Call.Arguments)
 		}
 	}
-	s.series(series)
+	s.scrubSeries(series)
 }
 
-// series cuts out what stands in more than one piece of a text.
-func (s scrubber) series(series map[string][]*string) {
+// scrubSeries scrubs secrets that extend over several pieces of a text.
+func (s scrubber) scrubSeries(series map[string][]*string) {
 	for _, places := range series {
 		pieces := make([]string, len(places))
 		for i, p := range places {
 			pieces[i] = *p
 		}
-		cutPieces(pieces, crossing(pieces, s.spans(strings.Join(pieces, ""))))
+		redactPieces(pieces, acrossPieces(pieces, s.spans(strings.Join(pieces, ""))))
 		for i, p := range places {
 			*p = pieces[i]
 		}
 	}
 }
 
-// crossing returns the spans that are not within one piece, which are found in
-// that piece. Others are chance: two ids in a row may look like a key.
-func crossing(pieces []string, spans []span) []span {
+// acrossPieces returns the spans that extend over several pieces. A span within a
+// single piece is found there; between joined pieces it may be chance, because two
+// adjacent ids can look like a key.
+func acrossPieces(pieces []string, spans []span) []span {
 	start := 0
 	for _, p := range pieces {
 		end := start + len(p)
@@ -259,8 +161,8 @@ func crossing(pieces []string, spans []span) []span {
 	return spans
 }
 
-// content scrubs a body: JSON, be it written over several lines, the events of a
-// stream, or text.
+// content scrubs a body: JSON (also over several lines), the events of a stream, or
+// text.
 func (s scrubber) content(c content) content {
 	text := strings.Join(c.Lines, "\n")
 	switch {
@@ -293,7 +195,7 @@ func (s scrubber) events(lines []string) []string {
 		}
 		return text
 	})
-	s.series(series)
+	s.scrubSeries(series)
 	each(func(place, _, text string) string {
 		if place == "" {
 			return text
@@ -309,17 +211,17 @@ func (s scrubber) events(lines []string) []string {
 	return out
 }
 
-// mapStrings returns a JSON document with each string replaced by what f makes
-// of it. It is the same text where nothing was changed. f gets the name of the
-// member that the string is the value of, and a place that is the same in each
-// event of a stream: elements of an array are told apart by their "index" alone.
-// Names of members are strings without a place.
+// mapStrings returns a JSON document with each string replaced by the result of f.
+// Unchanged values keep their text. f gets the name of the string's member, and a
+// place. The place is the same in each event of a stream, because elements of an
+// array are identified by their "index" only. Names of members are passed without a
+// place.
 func mapStrings(raw, place, name string, f func(place, name, text string) string) string {
 	if trimmed := strings.TrimSpace(raw); trimmed != raw {
 		before, after, _ := strings.Cut(raw, trimmed)
 		return before + mapStrings(trimmed, place, name, f) + after
 	}
-	open, closing, items := taken(raw)
+	open, closing, items := splitJSON(raw)
 	if strings.HasPrefix(raw, `"`) {
 		var text string
 		_ = json.Unmarshal([]byte(raw), &text) // it is valid
@@ -355,7 +257,7 @@ func mapStrings(raw, place, name string, f func(place, name, text string) string
 	return string(open) + strings.Join(values, ",") + string(closing)
 }
 
-// indexOf returns the member "index" of an object, and "*" for all else.
+// indexOf returns the member "index" of an object, or "*".
 func indexOf(raw string) string {
 	members, _ := llm.ParseMembers([]byte(raw)) // none of what is no object
 	for _, m := range members {
@@ -366,7 +268,8 @@ func indexOf(raw string) string {
 	return "*"
 }
 
-// isLogProb tells the object of a token from one of credentials.
+// isLogProb reports whether the members are a token with its log probability, not a
+// secret.
 func isLogProb(members []llm.Member) bool {
 	return slices.ContainsFunc(members, func(m llm.Member) bool { return m.Name == "logprob" || m.Name == "prob" })
 }

@@ -57,7 +57,7 @@ func TestTapeDiffers(t *testing.T) {
   /tools/0/schema/b~1c~0
     recorded: 2
     got:      3` + advice,
-		"tape: 1 of 2 exchanges in " + dir + " not used: 001.json",
+		"tape: 1 of 2 interactions in " + dir + " not used: 001.json",
 	}, complaints(func(tb testing.TB) {
 		m := tape.Replay(tb, dir).Model(nil)
 		_, err = m.Generate(t.Context(), other, nil)
@@ -89,7 +89,7 @@ func TestTapeBeyond(t *testing.T) {
 	t.Parallel()
 	dir := recordTexts(t, ask("one"))
 	require.Equal(t, []string{
-		"tape: request 2 is beyond the recording of 1 exchange in " + dir + `:
+		"tape: request 2 is beyond the recording of 1 interaction in " + dir + `:
   {"model":"m","messages":[{"role":"user","parts":[{"type":"text","text":"more"}]}]}` + advice,
 	}, complaints(func(tb testing.TB) { sendAll(tb, tape.Replay(tb, dir).Model(nil), ask("one"), ask("more")) }))
 }
@@ -104,12 +104,12 @@ func TestTapeTransportIsNotRetried(t *testing.T) {
 		return openai.Config{BaseURL: server.BaseURL, HTTPClient: &http.Client{Transport: tp.Transport(nil)}}.Model("m")
 	}
 	require.Empty(t, complaints(func(tb testing.TB) { sendAll(tb, client(tape.Record(tb, dir)), ask("one")) }))
-	var got []exchange
+	var got []interaction
 	failures := complaints(func(tb testing.TB) { got = sendAll(tb, client(tape.Replay(tb, dir)), ask("two")) })
-	require.Equal(t, []exchange{{err: "openai: 400 invalid_request: request 1 is not in the recording " + dir}}, got)
+	require.Equal(t, []interaction{{err: "openai: 400 invalid_request: request 1 is not in the recording " + dir}}, got)
 	require.Equal(t, []string{
 		"tape: request 1 is not that of " + dir + "/001.json:\n  /body/messages/0/content\n    recorded: \"one\"\n    got:      \"two\"" + advice,
-		"tape: 1 of 1 exchange in " + dir + " not used: 001.json",
+		"tape: 1 of 1 interaction in " + dir + " not used: 001.json",
 	}, failures)
 }
 

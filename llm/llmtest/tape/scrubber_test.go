@@ -145,7 +145,7 @@ func TestTapeRefusesASecretInBinaryData(t *testing.T) {
 	}))
 	defer server.Close()
 	dir := t.TempDir()
-	require.Equal(t, []string{"tape: exchange 1: a secret stands where it cannot be cut out: " + dir + " is left as it was"},
+	require.Equal(t, []string{"tape: interaction 1: a secret stands where it cannot be cut out: " + dir + " is left as it was"},
 		complaints(func(tb testing.TB) {
 			secretRequests(t, tape.Record(tb, dir), strings.TrimPrefix(server.URL, "http://"), inAuthorization, inAPIKey, inCookie, inUser, inPassword, inQuery)
 		}))

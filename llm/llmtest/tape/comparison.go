@@ -13,9 +13,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
-// normal returns a request as it is compared: decoded JSON, whose ids of calls
-// and moments are numbered by their first occurrence.
-func normal(request []byte) any {
+// normalize returns a request in the form of the comparison: decoded JSON, with
+// numbers in place of call ids and times.
+func normalize(request []byte) any {
 	var v any
 	dec := json.NewDecoder(strings.NewReader(string(request)))
 	dec.UseNumber()
@@ -26,15 +26,15 @@ func normal(request []byte) any {
 	return n.value(v, "", "")
 }
 
-// A numbering gives numbers to texts as they come.
+// A numbering numbers ids and times by their first occurrence.
 type numbering struct{ ids, moments map[string]string }
 
 // moment matches a date with a time of day.
 var moment = regexp.MustCompile(`\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|[+-]\d{2}:?\d{2}))?`)
 
-// value numbers what is in v, the value of a member of that name within the
-// member parent. Members come in the order of their names, so that the numbers
-// do not depend on theirs.
+// value normalizes v, the value of the member name within the member parent. Members
+// are visited in the order of their names, so that numbers do not depend on the order
+// in the document.
 func (n numbering) value(v any, name, parent string) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -64,8 +64,8 @@ func isCallID(member string) bool {
 	return member == "tool_call_id" || member == "call_id" || member == "previous_response_id"
 }
 
-// plainNumber writes numbers that are the same in the same way, as far as a
-// float64 tells them apart.
+// plainNumber writes equal numbers in the same way, within the precision of a
+// float64.
 func plainNumber(n json.Number) any {
 	f, err := n.Float64()
 	if err != nil || len(n) > 15 {
@@ -74,22 +74,22 @@ func plainNumber(n json.Number) any {
 	return json.Number(strconv.FormatFloat(f, 'g', -1, 64))
 }
 
-// A difference is a place where two requests are not the same.
+// A difference is a place where two requests differ.
 type difference struct {
 	place          string // a JSON pointer
 	recorded, got  any
-	noRecord, none bool // there is nothing on that side
+	noRecord, none bool // the side has no value
 }
 
-// differences returns those to the nearest form of a request. The caller holds
-// the tape's mu.
-func (e *exchange) differences(forms []any) (least []difference) {
-	if e.form == nil {
-		e.form = normal(e.Request)
+// differences returns the differences to the most similar form of a request. The
+// caller holds the tape's mu.
+func (e *interaction) differences(forms []any) (least []difference) {
+	if e.normalized == nil {
+		e.normalized = normalize(e.Request)
 	}
 	for i, form := range forms {
 		var diffs []difference
-		compare(&diffs, "", e.form, form)
+		compare(&diffs, "", e.normalized, form)
 		if i == 0 || len(diffs) < len(least) {
 			least = diffs
 		}
@@ -149,7 +149,7 @@ func compareArrays(diffs *[]difference, place string, recorded, got []any) {
 	}
 }
 
-// maxDifferences bounds how many are shown.
+// maxDifferences bounds the differences in an error.
 const maxDifferences = 5
 
 func showDifferences(diffs []difference) string {
@@ -165,9 +165,10 @@ func showDifferences(diffs []difference) string {
 	return b.String()
 }
 
-// texts shows both sides, long ones from a little before they part.
+// texts returns both values as text. Long values begin shortly before the first
+// difference.
 func (d difference) texts() (recorded, got string) {
-	recorded, got = shown(d.recorded, d.noRecord), shown(d.got, d.none)
+	recorded, got = valueText(d.recorded, d.noRecord), valueText(d.got, d.none)
 	const before, all = 40, 160
 	same := 0
 	for same < min(len(recorded), len(got)) && recorded[same] == got[same] {
@@ -180,7 +181,7 @@ func (d difference) texts() (recorded, got string) {
 	return clip.Runes(recorded, all), clip.Runes(got, all)
 }
 
-func shown(v any, nothing bool) string {
+func valueText(v any, nothing bool) string {
 	if nothing {
 		return "(nothing)"
 	}

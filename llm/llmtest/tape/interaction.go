@@ -20,8 +20,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// An exchange is one request and what became of it, as its file has it.
-type exchange struct {
+// An interaction is a request with its response or error. The exported fields are the
+// members of its file.
+type interaction struct {
 	Seat     string          `json:"seat"`               // "model" or "transport"
 	Request  json.RawMessage `json:"request"`            // of requestJSON, or a tapedRequest
 	Deltas   []tapedDelta    `json:"deltas,omitempty"`   // of a model
@@ -29,15 +30,15 @@ type exchange struct {
 	Error    *tapedError     `json:"error,omitempty"`
 	Cut      bool            `json:"cut,omitempty"` // the caller gave up
 
-	form  any   // of the request, as it is compared; set when it is first
-	done  bool  // recorded to its end, or used
-	unfit error // why it cannot be written
+	normalized any   // of the request, as it is compared; set when it is first
+	done       bool  // recorded to its end, or used
+	writeErr   error // why it cannot be written
 }
 
-// file returns the text of the exchange's file.
-func (e *exchange) file(s scrubber) (string, error) {
-	if e.unfit != nil {
-		return "", e.unfit
+// file returns the text of the interaction's file.
+func (e *interaction) file(s scrubber) (string, error) {
+	if e.writeErr != nil {
+		return "", e.writeErr
 	}
 	s.deltas(e.Deltas)
 	if e.Seat == seatTransport {
@@ -55,17 +56,18 @@ func (e *exchange) file(s scrubber) (string, error) {
 	return b.String(), s.secrets.check(b.String())
 }
 
-// scrubBodies does what the strings of a file do not tell: it reads the bodies
-// as what they are.
-func (e *exchange) scrubBodies(s scrubber) error {
-	var asked tapedRequest
+// scrubBodies scrubs the bodies of requests and responses as JSON or as events.
+// Scrubbing the strings of the file is not enough, because a stream can cut a secret
+// in two.
+func (e *interaction) scrubBodies(s scrubber) error {
+	var asked tapedHTTPRequest
 	if err := json.Unmarshal(e.Request, &asked); err != nil {
 		return err
 	}
 	if err := s.secrets.check(string(asked.Base64)); err != nil || e.Response == nil {
 		return err
 	}
-	var answer tapedAnswer
+	var answer tapedHTTPResponse
 	if err := json.Unmarshal(e.Response, &answer); err != nil {
 		return err
 	}
@@ -75,13 +77,13 @@ func (e *exchange) scrubBodies(s scrubber) error {
 	return errors.Join(err, s.secrets.check(string(answer.Base64)))
 }
 
-// maxInline is the length up to which a value stands on one line.
+// maxInline is the largest length of a value on one line, in bytes.
 const maxInline = 80
 
-// pretty writes JSON without white space for people: short values on one line,
-// and so each event of a stream, but arrays of objects never.
+// pretty writes compact JSON for readers: short values and events of a stream on one
+// line, arrays of objects on several lines.
 func pretty(b *strings.Builder, m llm.Member, indent string) {
-	open, closing, items := taken(m.Value)
+	open, closing, items := splitJSON(m.Value)
 	list := strings.HasPrefix(m.Value, "[{")
 	if items == nil || indent != "" && len(m.Value) <= maxInline && !list {
 		b.WriteString(m.Value)
@@ -106,9 +108,9 @@ func pretty(b *strings.Builder, m llm.Member, indent string) {
 	b.WriteByte(closing)
 }
 
-// taken takes an object or an array apart; elements have no name. There are no
-// items in anything else.
-func taken(raw string) (open, closing byte, items []llm.Member) {
+// splitJSON returns the members of an object or the elements of an array (without
+// names). Other values have no items.
+func splitJSON(raw string) (open, closing byte, items []llm.Member) {
 	switch {
 	case strings.HasPrefix(raw, "{"):
 		items, _ = llm.ParseMembers([]byte(raw)) // it was marshalled, or checked
@@ -148,8 +150,8 @@ func numbered(root *os.Root) ([]int, error) {
 	return numbers, nil
 }
 
-// readExchanges reads what was recorded in dir.
-func readExchanges(dir string) ([]*exchange, error) {
+// readInteractions reads the recording in dir.
+func readInteractions(dir string) ([]*interaction, error) {
 	const advice = "record with -update or TOOLLOOP_UPDATE=1"
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -166,7 +168,7 @@ func readExchanges(dir string) ([]*exchange, error) {
 	if len(numbers) == 0 {
 		return nil, fmt.Errorf("%s: there is no recording: %s", dir, advice)
 	}
-	var all []*exchange
+	var all []*interaction
 	for i, n := range numbers {
 		name := filepath.Join(dir, fileName(i+1))
 		if n != i+1 {
@@ -176,7 +178,7 @@ func readExchanges(dir string) ([]*exchange, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", dir, err)
 		}
-		e, err := parseExchange(text)
+		e, err := parseInteraction(text)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -185,13 +187,13 @@ func readExchanges(dir string) ([]*exchange, error) {
 	return all, nil
 }
 
-// parseExchange reads a file. The error names the place.
-func parseExchange(text []byte) (*exchange, error) {
+// parseInteraction reads a file. Errors begin with the place.
+func parseInteraction(text []byte) (*interaction, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("is not UTF-8")
 	}
-	e := new(exchange)
-	if err := strictly(text, text, e); err != nil {
+	e := new(interaction)
+	if err := decodeStrict(text, text, e); err != nil {
 		return nil, err
 	}
 	if err := e.check(text); err != nil {
@@ -200,9 +202,9 @@ func parseExchange(text []byte) (*exchange, error) {
 	return e, nil
 }
 
-// strictly decodes part, a piece of text that holds one JSON document, without
-// unknown members.
-func strictly(text, part []byte, v any) error {
+// decodeStrict decodes part, a JSON document within text, and refuses unknown
+// members.
+func decodeStrict(text, part []byte, v any) error {
 	start := int64(bytes.Index(text, part))
 	at := func(offset int64, err error) error {
 		return fmt.Errorf("line %d: %w", line(text, start+offset), err)
@@ -232,8 +234,8 @@ func line(text []byte, offset int64) int {
 	return 1 + bytes.Count(text[:min(int(offset), len(text))], []byte("\n"))
 }
 
-// check reports what no recording holds. text is the file.
-func (e *exchange) check(text []byte) error {
+// check reports content that a recording cannot have. text is the file.
+func (e *interaction) check(text []byte) error {
 	for i, d := range e.Deltas {
 		if d.delta() == nil {
 			return fmt.Errorf("deltas/%d: is no delta", i)
@@ -251,10 +253,10 @@ func (e *exchange) check(text []byte) error {
 	case seatModel:
 		return checkSection(text, "response", e.Response, new(tapedResponse))
 	case seatTransport:
-		if err := checkSection(text, "request", e.Request, new(tapedRequest)); err != nil {
+		if err := checkSection(text, "request", e.Request, new(tapedHTTPRequest)); err != nil {
 			return err
 		}
-		return checkSection(text, "response", e.Response, new(tapedAnswer))
+		return checkSection(text, "response", e.Response, new(tapedHTTPResponse))
 	}
 	return fmt.Errorf("seat: got %q, want %q or %q", e.Seat, seatModel, seatTransport)
 }
@@ -263,18 +265,18 @@ func checkSection(text []byte, name string, raw json.RawMessage, v any) error {
 	if raw == nil {
 		return nil
 	}
-	if err := strictly(text, raw, v); err != nil {
+	if err := decodeStrict(text, raw, v); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if a, ok := v.(*tapedAnswer); ok && (a.Status < 100 || a.Status > 999) {
+	if a, ok := v.(*tapedHTTPResponse); ok && (a.Status < 100 || a.Status > 999) {
 		return fmt.Errorf("%s: the status is %d", name, a.Status)
 	}
 	return nil
 }
 
-// probe makes dir and finds out whether it can be written, before anybody pays
-// for answers that cannot be kept.
-func probe(dir string) error {
+// checkWritable creates dir and writes a test file. A directory that is not writable
+// must fail before the real model is paid for answers.
+func checkWritable(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
@@ -290,9 +292,9 @@ func probe(dir string) error {
 	return errors.Join(err, root.Close())
 }
 
-// writeExchanges puts the files into dir in place of those of an earlier
-// recording. All are written before the first takes its place.
-func writeExchanges(dir string, files []string) (err error) {
+// writeInteractions replaces the recording in dir. All files are written under
+// temporary names before the first file is renamed.
+func writeInteractions(dir string, files []string) (err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
