@@ -59,17 +59,17 @@ type Retry struct {
 // last error as it was; when the time is, the last error wrapped (see [Retry]).
 // Panics are not recovered.
 func (r Retry) Model(m llm.Model) llm.Model {
-	r.Attempts = or(r.Attempts, DefaultAttempts)
-	r.MaxWait = or(r.MaxWait, DefaultMaxWait)
-	r.MinDelay = max(0, or(r.MinDelay, DefaultMinDelay))
-	r.MaxDelay = or(r.MaxDelay, DefaultMaxDelay)
+	r.Attempts = orDefault(r.Attempts, DefaultAttempts)
+	r.MaxWait = orDefault(r.MaxWait, DefaultMaxWait)
+	r.MinDelay = max(0, orDefault(r.MinDelay, DefaultMinDelay))
+	r.MaxDelay = orDefault(r.MaxDelay, DefaultMaxDelay)
 	if r.random == nil {
 		r.random = rand.Float64
 	}
-	return &retrier{Retry: r, inner: m}
+	return &retrier{policy: r, inner: m}
 }
 
-func or[T int | time.Duration](v, def T) T {
+func orDefault[T int | time.Duration](v, def T) T {
 	if v == 0 {
 		return def
 	}
@@ -77,8 +77,8 @@ func or[T int | time.Duration](v, def T) T {
 }
 
 type retrier struct {
-	Retry
-	inner llm.Model
+	policy Retry
+	inner  llm.Model
 }
 
 // Format implements [fmt.Formatter] by printing the inner model. Models hide their
@@ -87,8 +87,8 @@ func (r *retrier) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "retried %v", r.i
 
 // Generate implements [llm.Model].
 func (r *retrier) Generate(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
-	seen := watcher{sink: sink}
-	var past history
+	seen := sinkWatcher{sink: sink}
+	var past retryCount
 	for try := 1; ; try++ {
 		resp, err := r.inner.Generate(ctx, req, seen.sinkOrNil())
 		if err == nil {
@@ -98,7 +98,7 @@ func (r *retrier) Generate(ctx context.Context, req *llm.Request, sink func(llm.
 			return nil, context.Cause(ctx)
 		}
 		wait, ok := r.wait(err, try)
-		if !ok || seen.shown && !r.Restart || !r.allows(&past, err, wait) {
+		if !ok || seen.shown && !r.policy.Restart || !r.allows(&past, err, wait) {
 			return nil, err
 		}
 		if err := outlasted(ctx, err, wait); err != nil {
@@ -132,8 +132,8 @@ func outlasted(ctx context.Context, err error, wait time.Duration) error {
 // announce reports a wait to the sink.
 func (r *retrier) announce(err error, wait time.Duration, try int) string {
 	text := fmt.Sprintf("%v; trying again in %v (try %d", err, wait.Round(10*time.Millisecond), try+1)
-	if r.Attempts > 0 {
-		text += fmt.Sprintf(" of %d", r.Attempts)
+	if r.policy.Attempts > 0 {
+		text += fmt.Sprintf(" of %d", r.policy.Attempts)
 	}
 	return text + ")"
 }
@@ -145,38 +145,38 @@ func (r *retrier) wait(err error, try int) (time.Duration, bool) {
 	switch {
 	case !ok || !api.Retryable():
 		return 0, false
-	case r.Attempts > 0 && try >= r.Attempts:
+	case r.policy.Attempts > 0 && try >= r.policy.Attempts:
 		return 0, false
-	case r.MaxWait > 0 && api.RetryAfter > r.MaxWait:
+	case r.policy.MaxWait > 0 && api.RetryAfter > r.policy.MaxWait:
 		return 0, false
 	}
 	delay := r.backoff(try)
 	if api.RetryAfter > delay {
-		return api.RetryAfter + r.jitter(r.MinDelay), true
+		return api.RetryAfter + r.jitter(r.policy.MinDelay), true
 	}
 	return max(delay-r.jitter(delay), api.RetryAfter), true
 }
 
-// A history counts the retries and waits of a Generate.
-type history struct {
+// A retryCount counts the retries and waits of a Generate.
+type retryCount struct {
 	bounded int           // retries after errors with their own number of retries
 	waited  time.Duration // all waits
 }
 
 // allows counts a retry in h, and reports false if the retry is over the limit.
-func (r *retrier) allows(h *history, err error, wait time.Duration) bool {
+func (r *retrier) allows(h *retryCount, err error, wait time.Duration) bool {
 	if api, ok := errors.AsType[*llm.APIError](err); ok && api.Retries > 0 {
 		if h.bounded++; h.bounded > api.Retries {
 			return false
 		}
 	}
 	h.waited += wait
-	return r.Budget <= 0 || h.waited <= r.Budget
+	return r.policy.Budget <= 0 || h.waited <= r.policy.Budget
 }
 
 func (r *retrier) backoff(try int) time.Duration {
 	const longest = 24 * time.Hour // of the doubling without a MaxDelay: keeps it from overflowing
-	delay, bound := r.MinDelay, r.MaxDelay
+	delay, bound := r.policy.MinDelay, r.policy.MaxDelay
 	if bound < 0 {
 		bound = longest
 	}
@@ -188,7 +188,7 @@ func (r *retrier) backoff(try int) time.Duration {
 
 // jitter is up to a quarter of d.
 func (r *retrier) jitter(d time.Duration) time.Duration {
-	return time.Duration(r.random() * float64(d) / 4)
+	return time.Duration(r.policy.random() * float64(d) / 4)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -205,20 +205,20 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// A watcher passes deltas on and records whether the sink has seen a part of an answer.
-type watcher struct {
+// A sinkWatcher passes deltas on and records whether the sink has seen a part of an answer.
+type sinkWatcher struct {
 	sink  func(llm.Delta)
 	shown bool
 }
 
-func (w *watcher) sinkOrNil() func(llm.Delta) {
+func (w *sinkWatcher) sinkOrNil() func(llm.Delta) {
 	if w.sink == nil {
 		return nil
 	}
 	return w.see
 }
 
-func (w *watcher) see(d llm.Delta) {
+func (w *sinkWatcher) see(d llm.Delta) {
 	switch d.(type) {
 	case llm.TextDelta, llm.ReasoningDelta, llm.CallDelta:
 		w.shown = true
@@ -227,14 +227,14 @@ func (w *watcher) see(d llm.Delta) {
 }
 
 // notice reports a coming wait to the sink.
-func (w *watcher) notice(text string) {
+func (w *sinkWatcher) notice(text string) {
 	if w.sink != nil {
 		w.sink(llm.Notice{Text: text})
 	}
 }
 
 // restart tells the sink to discard the deltas before.
-func (w *watcher) restart(err error) {
+func (w *sinkWatcher) restart(err error) {
 	if w.shown {
 		w.shown = false
 		w.sink(llm.Restarted{Err: err})

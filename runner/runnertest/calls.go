@@ -66,10 +66,10 @@ func Calls[Args any](t testing.TB, result *runner.Result, tool string) []Call[Ar
 	t.Helper()
 	var calls []Call[Args]
 	for _, c := range traceOf(result).calls {
-		if c.asked.Name != tool {
+		if c.request.Name != tool {
 			continue
 		}
-		call := Call[Args]{Raw: c.asked.Arguments, Turn: c.turn, Ref: c.ref}
+		call := Call[Args]{Raw: c.request.Arguments, Turn: c.turn, Ref: c.ref}
 		if c.started != nil {
 			if err := decode(c.started.Arguments, &call.Args); err != nil {
 				t.Fatalf("runnertest: call %s of %s: the arguments %s: %v", c.ref, tool, c.started.Arguments, err)
@@ -81,7 +81,7 @@ func Calls[Args any](t testing.TB, result *runner.Result, tool string) []Call[Ar
 	return calls
 }
 
-func (c *Call[Args]) finish(tr *traced) {
+func (c *Call[Args]) finish(tr *tracedCall) {
 	b := tr.finished
 	if b == nil {
 		return
@@ -111,7 +111,7 @@ func decode(arguments string, into any) error {
 func Order(result *runner.Result) []string {
 	var names []string
 	for _, c := range traceOf(result).calls {
-		names = append(names, c.asked.Name)
+		names = append(names, c.request.Name)
 	}
 	return names
 }
@@ -129,7 +129,7 @@ func Overlapped(result *runner.Result, a, b string) bool {
 	calls := traceOf(result).calls
 	for _, x := range calls {
 		for _, y := range calls {
-			if x != y && x.asked.Name == a && y.asked.Name == b && overlap(x, y) {
+			if x != y && x.request.Name == a && y.request.Name == b && overlap(x, y) {
 				return true
 			}
 		}
@@ -137,7 +137,7 @@ func Overlapped(result *runner.Result, a, b string) bool {
 	return false
 }
 
-func overlap(x, y *traced) bool {
+func overlap(x, y *tracedCall) bool {
 	xBegan, xEnded, xKnown := x.span()
 	yBegan, yEnded, yKnown := y.span()
 	return xKnown && yKnown && xBegan.Before(yEnded) && yBegan.Before(xEnded)

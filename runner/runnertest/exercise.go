@@ -41,7 +41,7 @@ func Exercise(t testing.TB, a *agent.Agent) *runner.Result {
 	t.Helper()
 	logged, unfit := map[string]bool{}, map[string]bool{}
 	e := &exerciser{seed: exerciseSeed, check: func(name, arguments string) error {
-		err := takes(a, name, arguments)
+		err := accepts(a, name, arguments)
 		if err != nil && !logged[name] {
 			logged[name] = true
 			t.Logf("runnertest: %s refuses arguments that fit the schema which the model is shown: %s: %v", name, arguments, err)
@@ -56,8 +56,8 @@ func Exercise(t testing.TB, a *agent.Agent) *runner.Result {
 	r := runner.Runner{Model: e.model(), ToolTimeout: exerciseTimeout, Decide: approve}
 	result, err := r.Run(t.Context(), a, llm.User("Call each of your tools once, and then answer."))
 	finish, _ := errors.AsType[*runner.FinishError](err)
-	told := finish != nil && finish.Reason == "no_call" && len(unfit) > 0 // the required tool cannot be called
-	if err != nil && !told {
+	unfitOnly := finish != nil && finish.Reason == "no_call" && len(unfit) > 0 // the required tool cannot be called
+	if err != nil && !unfitOnly {
 		t.Errorf("runnertest: the run failed: %v", err)
 	}
 	report(t, a, result, unfit)
@@ -66,8 +66,8 @@ func Exercise(t testing.TB, a *agent.Agent) *runner.Result {
 
 func approve(_ context.Context, p runner.Pending) (runner.Input, error) { return p.Approve(), nil }
 
-// takes asks the tool itself whether it accepts arguments.
-func takes(a *agent.Agent, name, arguments string) error {
+// accepts asks the tool itself whether it accepts arguments.
+func accepts(a *agent.Agent, name, arguments string) error {
 	for _, t := range a.Tools {
 		if t.Name() == name {
 			return sample.Accept(t, arguments)
@@ -76,27 +76,27 @@ func takes(a *agent.Agent, name, arguments string) error {
 	return nil
 }
 
-func report(t testing.TB, a *agent.Agent, result *runner.Result, told map[string]bool) {
+func report(t testing.TB, a *agent.Agent, result *runner.Result, unfit map[string]bool) {
 	t.Helper()
 	called := map[string]bool{}
 	for _, c := range traceOf(result).calls {
-		called[c.asked.Name] = true
+		called[c.request.Name] = true
 		reportCall(t, c)
 	}
 	if a == nil {
 		return
 	}
 	for _, own := range a.Tools {
-		if !called[own.Name()] && !told[own.Name()] {
+		if !called[own.Name()] && !unfit[own.Name()] {
 			t.Errorf("runnertest: %s was not called", own.Name())
 		}
 	}
 }
 
-func reportCall(t testing.TB, c *traced) {
+func reportCall(t testing.TB, c *tracedCall) {
 	t.Helper()
 	if c.finished == nil {
-		t.Errorf("runnertest: %s has no result: %s", c.asked.Name, c.asked.Arguments)
+		t.Errorf("runnertest: %s has no result: %s", c.request.Name, c.request.Arguments)
 		return
 	}
 	failure, why := tool.Failure(c.finished.Failure), c.finished.Result.Text()
@@ -106,8 +106,8 @@ func reportCall(t testing.TB, c *traced) {
 	switch {
 	case failure == "":
 	case failure == tool.Failed, failure == tool.InvalidArguments && c.started != nil:
-		t.Logf("runnertest: %s returned an error for made-up arguments: %s: %s", c.asked.Name, c.asked.Arguments, why)
+		t.Logf("runnertest: %s returned an error for made-up arguments: %s: %s", c.request.Name, c.request.Arguments, why)
 	default:
-		t.Errorf("runnertest: %s: %s: %s: %s", c.asked.Name, failure, c.asked.Arguments, why)
+		t.Errorf("runnertest: %s: %s: %s: %s", c.request.Name, failure, c.request.Arguments, why)
 	}
 }

@@ -51,7 +51,7 @@ func (e *exerciser) model() llm.Model {
 func (e *exerciser) reply(_ context.Context, req *llm.Request) (*llm.Response, error) {
 	var step llmtest.Step
 	var unfit error
-	tools, most := due(req)
+	tools, most := nextTools(req)
 	made := 0
 	for _, t := range tools {
 		if made == most {
@@ -77,8 +77,8 @@ func (e *exerciser) reply(_ context.Context, req *llm.Request) (*llm.Response, e
 	return e.answer(req)
 }
 
-// due returns the tools to call now, and the largest number of calls.
-func due(req *llm.Request) (tools []llm.ToolDef, most int) {
+// nextTools returns the tools to call now, and the largest number of calls.
+func nextTools(req *llm.Request) (tools []llm.ToolDef, most int) {
 	if name, named := req.ToolChoice.Named(); named {
 		return slices.DeleteFunc(slices.Clone(req.Tools), func(t llm.ToolDef) bool { return t.Name != name }), 1
 	}
@@ -89,7 +89,7 @@ func due(req *llm.Request) (tools []llm.ToolDef, most int) {
 		r := *req
 		r.Tools = slices.DeleteFunc(slices.Clone(req.Tools), func(t llm.ToolDef) bool { return !slices.Contains(names, t.Name) })
 		r.ToolChoice = mode
-		return due(&r)
+		return nextTools(&r)
 	}
 	called := calledSince(req.Messages)
 	due := slices.DeleteFunc(slices.Clone(req.Tools), func(t llm.ToolDef) bool { return slices.Contains(called, t.Name) })

@@ -62,30 +62,30 @@ func printable(s string) string {
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
-// quoted returns a name from outside, in quotes if a reader could take the name
+// quotedName returns a name from outside, in quotes if a reader could take the name
 // for more than a name.
-func quoted(name string) string {
+func quotedName(name string) string {
 	if plainName.MatchString(name) {
 		return name
 	}
 	return strconv.Quote(name)
 }
 
-// sized describes data by size and digest. data may be empty.
-func sized(data []byte) string { return fmt.Sprintf("%d bytes, %s", len(data), digest(data)) }
+// sizeAndDigest describes data by size and digest. data may be empty.
+func sizeAndDigest(data []byte) string { return fmt.Sprintf("%d bytes, %s", len(data), digest(data)) }
 
 func imageLine(p llm.Image) string {
 	if len(p.Data) == 0 {
 		return urlLine("image", p.URL)
 	}
-	return fmt.Sprintf("[%s, %s]", cmp.Or(p.MediaType, http.DetectContentType(p.Data)), sized(p.Data))
+	return fmt.Sprintf("[%s, %s]", cmp.Or(p.MediaType, http.DetectContentType(p.Data)), sizeAndDigest(p.Data))
 }
 
 // urlLine names a URL. A data URL is only described.
 func urlLine(what, url string) string {
 	if kind, ok := strings.CutPrefix(url, "data:"); ok {
 		kind, _, _ = strings.Cut(kind, ",")
-		return fmt.Sprintf("[%s, data URL of %s]", kind, sized([]byte(url)))
+		return fmt.Sprintf("[%s, data URL of %s]", kind, sizeAndDigest([]byte(url)))
 	}
 	return fmt.Sprintf("[%s %s]", what, url)
 }
@@ -95,14 +95,14 @@ func audioLine(p llm.Audio) string {
 	if len(p.Data) == 0 {
 		return "[audio]"
 	}
-	return fmt.Sprintf("[audio %s, %s]", cmp.Or(p.Format, "of no format"), sized(p.Data))
+	return fmt.Sprintf("[audio %s, %s]", cmp.Or(p.Format, "of no format"), sizeAndDigest(p.Data))
 }
 
 func fileLine(p llm.File) string {
 	words := []string{"file"}
 	for _, s := range []string{p.Name, p.ID} {
 		if s != "" {
-			words = append(words, quoted(s))
+			words = append(words, quotedName(s))
 		}
 	}
 	line := strings.Join(words, " ")
@@ -110,7 +110,7 @@ func fileLine(p llm.File) string {
 		line += ", " + p.MediaType
 	}
 	if len(p.Data) > 0 {
-		line += ", " + sized(p.Data)
+		line += ", " + sizeAndDigest(p.Data)
 	}
 	return "[" + line + "]"
 }
@@ -146,7 +146,7 @@ func idsOf(events []event.Event) map[string]string {
 		}
 	}
 	provided := func(id, text string) {
-		if telling(id) {
+		if isDistinctive(id) {
 			add(id, text)
 		}
 	}
@@ -169,8 +169,8 @@ func idsOf(events []event.Event) map[string]string {
 	return by
 }
 
-// telling reports whether an id of a provider is distinguishable from ordinary
+// isDistinctive reports whether an id of a provider is distinguishable from ordinary
 // words. Some providers name calls "0".
-func telling(id string) bool {
+func isDistinctive(id string) bool {
 	return len(id) >= 5 && strings.ContainsAny(id, "0123456789") || len(id) >= 16
 }

@@ -40,7 +40,7 @@ func Transcript(result *runner.Result) string {
 	for _, e := range result.Events {
 		w.event(e)
 	}
-	w.showCarried(nil)
+	w.printCarriedOver(nil)
 	return w.b.String()
 }
 
@@ -48,19 +48,19 @@ func Transcript(result *runner.Result) string {
 // text of this package by at most two, so outside text cannot pass for a
 // heading.
 type writer struct {
-	*trace
+	trace   *trace
 	normal  func(string) string
 	b       strings.Builder
-	carried []*traced // calls that were open before and that events mention, still to be shown
+	toPrint []*tracedCall // calls that were open before and that events mention, still to be shown
 }
 
 func (w *writer) event(e event.Event) {
-	w.showCarried(e.Body)
+	w.printCarriedOver(e.Body)
 	switch b := e.Body.(type) {
 	case event.RunStarted:
 		w.line(fmt.Sprintf("run %d: %s", b.Run, b.Agent))
 	case event.UserMessaged:
-		w.section(quoted(string(b.Message.Role)))
+		w.section(quotedName(string(b.Message.Role)))
 		w.parts(b.Message.Parts)
 	case event.TurnPrepared:
 		if b.Instructions != nil {
@@ -70,9 +70,9 @@ func (w *writer) event(e event.Event) {
 	case event.ModelAnswered:
 		w.answer(b)
 	case event.ToolCallStarted:
-		w.carry(b.Call)
+		w.carryOver(b.Call)
 	case event.ToolCallFinished:
-		w.carry(b.Call)
+		w.carryOver(b.Call)
 	case event.ApprovalAsked, event.ApprovalDecided, event.InDoubtDecided, event.RunPaused:
 		w.decision(b)
 	case event.OutputRejected:
@@ -88,35 +88,35 @@ func (w *writer) event(e event.Event) {
 	}
 }
 
-// carry records, only once, a call that was open before.
-func (w *writer) carry(ref event.CallRef) {
-	if c := w.byRef[ref]; c.carried && !c.shown {
-		c.shown = true
-		w.carried = append(w.carried, c)
+// carryOver records, only once, a call that was open before.
+func (w *writer) carryOver(ref event.CallRef) {
+	if c := w.trace.byRef[ref]; c.carriedOver && !c.printed {
+		c.printed = true
+		w.toPrint = append(w.toPrint, c)
 	}
 }
 
-// showCarried shows the calls that were open before, in the order of the model,
+// printCarriedOver shows the calls that were open before, in the order of the model,
 // as soon as a different kind of event follows.
-func (w *writer) showCarried(next event.Body) {
+func (w *writer) printCarriedOver(next event.Body) {
 	switch next.(type) {
 	case event.ToolCallStarted, event.ToolCallFinished:
 		return
 	}
-	for _, c := range w.calls {
-		if slices.Contains(w.carried, c) {
+	for _, c := range w.trace.calls {
+		if slices.Contains(w.toPrint, c) {
 			w.section("left open before")
 			w.call(c)
 		}
 	}
-	w.carried = nil
+	w.toPrint = nil
 }
 
-// named returns the reference of a call, with the tool's name if the call was
+// refWithName returns the reference of a call, with the tool's name if the call was
 // open before.
-func (w *writer) named(ref event.CallRef) string {
-	if c := w.byRef[ref]; c != nil && c.carried {
-		return fmt.Sprintf("%s %s", ref, quoted(c.asked.Name))
+func (w *writer) refWithName(ref event.CallRef) string {
+	if c := w.trace.byRef[ref]; c != nil && c.carriedOver {
+		return fmt.Sprintf("%s %s", ref, quotedName(c.request.Name))
 	}
 	return string(ref)
 }
@@ -125,14 +125,14 @@ func (w *writer) named(ref event.CallRef) string {
 func (w *writer) decision(b event.Body) {
 	switch b := b.(type) {
 	case event.ApprovalAsked:
-		w.section(fmt.Sprintf("approval asked for %s %s", b.Call, quoted(b.Name)))
+		w.section(fmt.Sprintf("approval asked for %s %s", b.Call, quotedName(b.Name)))
 		w.json(b.Arguments)
 	case event.ApprovalDecided:
-		verdict := "denied"
+		answer := "denied"
 		if b.Approved {
-			verdict = "approved"
+			answer = "approved"
 		}
-		w.section(w.named(b.Call) + " " + verdict)
+		w.section(w.refWithName(b.Call) + " " + answer)
 		if b.Reason != "" {
 			w.text(b.Reason)
 		}
@@ -141,11 +141,11 @@ func (w *writer) decision(b event.Body) {
 			w.json(b.Arguments)
 		}
 	case event.InDoubtDecided:
-		w.section(fmt.Sprintf("%s in doubt: %s, by %s", w.named(b.Call), b.Decision, b.By))
+		w.section(fmt.Sprintf("%s in doubt: %s, by %s", w.refWithName(b.Call), b.Decision, b.By))
 	case event.RunPaused:
 		refs := make([]string, len(b.Calls))
 		for i, ref := range b.Calls {
-			refs[i] = w.named(ref)
+			refs[i] = w.refWithName(ref)
 		}
 		w.section("paused: waits for " + strings.Join(refs, ", "))
 	}
@@ -157,7 +157,7 @@ func (w *writer) answer(b event.ModelAnswered) {
 	if len(b.Message.Parts) == 0 {
 		w.heading("nothing")
 	}
-	calls := w.ofTurn(b.Turn)
+	calls := w.trace.ofTurn(b.Turn)
 	for _, p := range b.Message.Parts {
 		if _, ok := p.(llm.ToolCall); ok {
 			w.call(calls[0])
@@ -168,12 +168,12 @@ func (w *writer) answer(b event.ModelAnswered) {
 	}
 }
 
-func (w *writer) call(c *traced) {
-	heading := fmt.Sprintf("call %s %s", c.ref, quoted(c.asked.Name))
+func (w *writer) call(c *tracedCall) {
+	heading := fmt.Sprintf("call %s %s", c.ref, quotedName(c.request.Name))
 	if c.started == nil {
 		w.heading(heading + " (did not start)")
-		if c.asked.Arguments != "" {
-			w.json(c.asked.Arguments)
+		if c.request.Arguments != "" {
+			w.json(c.request.Arguments)
 		}
 	} else {
 		w.heading(heading)
@@ -241,10 +241,10 @@ func (w *writer) part(p llm.Part) {
 	case llm.File:
 		w.heading(fileLine(p))
 	case llm.ToolCall: // from a history that the caller supplied, as in the next case
-		w.heading("call " + quoted(p.Name))
+		w.heading("call " + quotedName(p.Name))
 		w.json(p.Arguments)
 	case llm.ToolResult:
-		heading := "result " + quoted(p.Name)
+		heading := "result " + quotedName(p.Name)
 		if p.IsError {
 			heading += ": error"
 		}
