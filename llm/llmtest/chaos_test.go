@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/faketb"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/llm/wrap"
@@ -191,25 +192,25 @@ func TestChaos(t *testing.T) {
 
 func TestChaosShowsItsSeed(t *testing.T) {
 	t.Parallel()
-	tb := new(fakeTB)
-	tb.run(func(tb testing.TB) {
+	tb := new(faketb.TB)
+	tb.Run(func(tb testing.TB) {
 		_, _ = llmtest.Chaos(tb, 7, flow...).Generate(t.Context(), ask("hi"), nil)
 		tb.Error("something else")
 	})
-	require.Len(t, tb.logs, 1)
-	require.Contains(t, tb.logs[0], "llmtest: Chaos with seed 7:\n  step ")
+	require.Len(t, tb.Logs(), 1)
+	require.Contains(t, tb.Logs()[0], "llmtest: Chaos with seed 7:\n  step ")
 
-	tb = new(fakeTB)
-	tb.run(func(tb testing.TB) {
+	tb = new(faketb.TB)
+	tb.Run(func(tb testing.TB) {
 		llmtest.Chaos(tb, 0, flow...)
 		tb.Error("something else")
 	})
-	require.NotContains(t, strings.Join(tb.logs, ""), "seed 0:")
+	require.NotContains(t, strings.Join(tb.Logs(), ""), "seed 0:")
 
-	tb = new(fakeTB)
-	require.Empty(t, tb.run(func(tb testing.TB) { _, _ = llmtest.Chaos(tb, 7, flow...).Generate(t.Context(), ask("hi"), nil) }))
-	require.Empty(t, tb.logs)
+	tb = new(faketb.TB)
+	require.Empty(t, tb.Run(func(tb testing.TB) { _, _ = llmtest.Chaos(tb, 7, flow...).Generate(t.Context(), ask("hi"), nil) }))
+	require.Empty(t, tb.Logs())
 
-	tb = new(fakeTB)
-	require.Equal(t, []string{"llmtest: no request came, so no fault was tested"}, tb.run(func(tb testing.TB) { llmtest.Chaos(tb, 7, flow...) }))
+	tb = new(faketb.TB)
+	require.Equal(t, []string{"llmtest: no request came, so no fault was tested"}, tb.Run(func(tb testing.TB) { llmtest.Chaos(tb, 7, flow...) }))
 }

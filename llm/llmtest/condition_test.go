@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/faketb"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 )
@@ -87,8 +88,8 @@ func TestConditionsUnderConcurrency(t *testing.T) {
 
 func TestConditionsThatAreNotMet(t *testing.T) {
 	t.Parallel()
-	tb := new(fakeTB)
-	got := tb.run(func(tb testing.TB) {
+	tb := new(faketb.TB)
+	got := tb.Run(func(tb testing.TB) {
 		m := llmtest.Script(tb, llmtest.Text("a"), llmtest.Text("b").When(llmtest.LastUser("rome")))
 		_, err := m.Generate(t.Context(), ask("oslo"), nil)
 		require.NoError(t, err)

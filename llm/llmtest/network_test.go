@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/faketb"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
@@ -17,8 +18,8 @@ import (
 // Not parallel: the guard is the process's. The bubble shows that nothing waits:
 // a lookup or a dial would, and a retry would take fake time.
 func TestNoNetwork(t *testing.T) {
-	tb := new(fakeTB)
-	got := tb.run(func(tb testing.TB) {
+	tb := new(faketb.TB)
+	got := tb.Run(func(tb testing.TB) {
 		llmtest.NoNetwork(tb)
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/faketb"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 )
@@ -67,8 +68,8 @@ func TestWhatBreaksTheProtocol(t *testing.T) {
 			require.Contains(t, e.Message+"\n", "request 1 breaks the protocol: "+c.want+":\n  model m")
 			require.EqualError(t, m.Done(), "llmtest: 1 of 1 step not used:\n  step 1: \"a\"\nllmtest: 1 request broke the protocol")
 
-			tb := new(fakeTB)
-			got := tb.run(func(tb testing.TB) { _, _ = llmtest.Script(tb).Generate(t.Context(), req, nil) })
+			tb := new(faketb.TB)
+			got := tb.Run(func(tb testing.TB) { _, _ = llmtest.Script(tb).Generate(t.Context(), req, nil) })
 			require.Equal(t, []string{"llmtest: " + e.Message}, got)
 		})
 	}
@@ -107,8 +108,8 @@ func TestProtocolOnTheWire(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tb := new(fakeTB)
-			got := tb.run(func(tb testing.TB) {
+			tb := new(faketb.TB)
+			got := tb.Run(func(tb testing.TB) {
 				resp := chat(t, llmtest.Script(tb).Serve(), c.body)
 				require.Equal(t, 400, resp.StatusCode)
 				var doc struct {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/faketb"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 )
@@ -336,8 +337,8 @@ func TestConcurrentUse(t *testing.T) {
 
 func TestUnusedStepsFail(t *testing.T) {
 	t.Parallel()
-	tb := new(fakeTB)
-	got := tb.run(func(tb testing.TB) {
+	tb := new(faketb.TB)
+	got := tb.Run(func(tb testing.TB) {
 		m := llmtest.Script(tb,
 			llmtest.Text("used"), llmtest.Text("a").And(llmtest.Calls("f", map[string]int{"x": 1})),
 			llmtest.Fail(errors.New("boom")), llmtest.Text(""), llmtest.Refusal("No."), llmtest.Reasoning("Hm."),
@@ -388,9 +389,9 @@ func TestRequestBeyondTheScriptFails(t *testing.T) {
 	}
 	req.Messages = append(req.Messages, llm.User(""))
 
-	tb := new(fakeTB)
+	tb := new(faketb.TB)
 	var failure error
-	got := tb.run(func(tb testing.TB) {
+	got := tb.Run(func(tb testing.TB) {
 		m := llmtest.Script(tb, llmtest.Text("used"))
 		_, err := m.Generate(t.Context(), ask("hi"), nil)
 		require.NoError(t, err)
@@ -408,12 +409,12 @@ func TestRequestBeyondTheScriptFails(t *testing.T) {
 // A goroutine that outlives its test must not make the whole test binary panic.
 func TestRequestAfterTheTest(t *testing.T) {
 	t.Parallel()
-	tb := new(fakeTB)
+	tb := new(faketb.TB)
 	var m *llmtest.Model
-	tb.run(func(tb testing.TB) { m = llmtest.Script(tb) })
+	tb.Run(func(tb testing.TB) { m = llmtest.Script(tb) })
 	_, err := m.Generate(t.Context(), ask("hi"), nil)
 	require.ErrorContains(t, err, "beyond the script of 0 steps")
-	require.Empty(t, tb.errors)
+	require.Empty(t, tb.Errors())
 }
 
 func TestMisuse(t *testing.T) {
@@ -457,8 +458,8 @@ func TestMisuse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tb := new(fakeTB)
-			got := tb.run(func(tb testing.TB) {
+			tb := new(faketb.TB)
+			got := tb.Run(func(tb testing.TB) {
 				llmtest.Script(tb, c.steps...)
 				tb.Error("Script has returned")
 			})

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/faketb"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 )
@@ -279,8 +280,8 @@ func TestKeyOfAzure(t *testing.T) {
 
 func TestWireRequestBeyondTheScript(t *testing.T) {
 	t.Parallel()
-	tb := new(fakeTB)
-	got := tb.run(func(tb testing.TB) {
+	tb := new(faketb.TB)
+	got := tb.Run(func(tb testing.TB) {
 		resp := chat(t, llmtest.Script(tb).Serve(), hi)
 		require.Equal(t, 400, resp.StatusCode)
 		require.Contains(t, readAll(t, resp), `"code":"beyond_script"`)

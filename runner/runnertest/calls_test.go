@@ -61,9 +61,9 @@ func TestCallsDecode(t *testing.T) {
 
 	type part struct{ Seconds int }
 	tb := fake(t, func(tb testing.TB) { runnertest.Calls[part](tb, result, "look") })
-	require.Equal(t, []string{`runnertest: call r1.t1.c0 of look: the arguments {"order":"W2"}: json: unknown field "order"`}, tb.errors)
+	require.Equal(t, []string{`runnertest: call r1.t1.c0 of look: the arguments {"order":"W2"}: json: unknown field "order"`}, tb.Errors())
 	tb = fake(t, func(tb testing.TB) { runnertest.Calls[[]string](tb, result, "look") })
-	require.Len(t, tb.errors, 1)
+	require.Len(t, tb.Errors(), 1)
 }
 
 // TestCallsOpen: a call that was cut short by the end of its run has no result.

@@ -244,8 +244,8 @@ func TestExerciseFinds(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				tb := fake(t, func(tb testing.TB) { runnertest.Exercise(tb, tt.agent) })
-				requireEach(t, tt.errors, tb.errors)
-				requireEach(t, tt.logs, tb.logs)
+				requireEach(t, tt.errors, tb.Errors())
+				requireEach(t, tt.logs, tb.Logs())
 			})
 		})
 	}
@@ -267,7 +267,7 @@ func TestExerciseUnfit(t *testing.T) {
 			a := &agent.Agent{Settings: settings, Tools: slices.Insert(tools, at, raw("unfit", unfit))}
 			var result *runner.Result
 			tb := fake(t, func(tb testing.TB) { result = runnertest.Exercise(tb, a) })
-			requireEach(t, []string{"runnertest: unfit was not called: nothing that fits its schema was found"}, tb.errors)
+			requireEach(t, []string{"runnertest: unfit was not called: nothing that fits its schema was found"}, tb.Errors())
 			require.Equal(t, []string{"a", "b"}, runnertest.Order(result))
 			require.Equal(t, "Called: a, b.", result.Text)
 
@@ -279,7 +279,7 @@ func TestExerciseUnfit(t *testing.T) {
 	tb := fake(t, func(tb testing.TB) {
 		result = runnertest.Exercise(tb, &agent.Agent{Tools: []tool.Tool{raw("unfit", unfit)}, Settings: llm.Settings{ToolChoice: llm.ToolNamed("unfit")}})
 	})
-	require.Len(t, tb.errors, 1)
+	require.Len(t, tb.Errors(), 1)
 	require.Equal(t, "No tool was called.", result.Text)
 }
 
@@ -300,7 +300,7 @@ func TestExerciseTimeout(t *testing.T) {
 		}))}}
 		start := time.Now()
 		tb := fake(t, func(tb testing.TB) { runnertest.Exercise(tb, a) })
-		require.Equal(t, []string{"runnertest: slow: timed_out: {}: context deadline exceeded"}, tb.errors)
+		require.Equal(t, []string{"runnertest: slow: timed_out: {}: context deadline exceeded"}, tb.Errors())
 		require.Equal(t, 30*time.Second, time.Since(start))
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/faketb"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
@@ -33,7 +34,7 @@ func TestGolden(t *testing.T) {
 
 	missing := fake(t, golden)
 	require.Equal(t, []string{"runnertest: there is no golden file " + path +
-		"; TOOLLOOP_UPDATE=1 go test -run '^TestFake$/^part$' writes it:\n" + runnertest.Transcript(result)}, missing.errors)
+		"; TOOLLOOP_UPDATE=1 go test -run '^TestFake$/^part$' writes it:\n" + runnertest.Transcript(result)}, missing.Errors())
 
 	want := strings.Replace(runnertest.Transcript(result), "Two.", "Three.", 1)
 	require.NoError(t, os.WriteFile(path, []byte(want), 0o600))
@@ -46,22 +47,22 @@ line 11:
 +     Two.
   
   finished after 1 turn, 10 tokens in, 5 out
-`}, fake(t, golden).errors)
+`}, fake(t, golden).Errors())
 
 	windows := strings.ReplaceAll(runnertest.Transcript(result), "\n", "\r\n")
 	require.NoError(t, os.WriteFile(path, []byte(windows), 0o600))
-	require.Empty(t, fake(t, golden).errors)
+	require.Empty(t, fake(t, golden).Errors())
 
 	unreadable := fake(t, func(tb testing.TB) { runnertest.Golden(tb, result, filepath.Dir(path)) })
-	require.Len(t, unreadable.errors, 1)
-	require.Contains(t, unreadable.errors[0], "runnertest: golden file: read "+filepath.Dir(path))
+	require.Len(t, unreadable.Errors(), 1)
+	require.Contains(t, unreadable.Errors()[0], "runnertest: golden file: read "+filepath.Dir(path))
 }
 
 // TestGoldenUpdate: by the environment, or by a flag that the binary has.
 func TestGoldenUpdate(t *testing.T) {
 	result := said(t, "Hello.")
 	dir := t.TempDir()
-	update := func(name string) *fakeTB {
+	update := func(name string) *faketb.TB {
 		return fake(t, func(tb testing.TB) { runnertest.Golden(tb, result, filepath.Join(dir, name, "said.txt")) })
 	}
 	written := func(name string) string {
@@ -71,24 +72,24 @@ func TestGoldenUpdate(t *testing.T) {
 	}
 	for _, no := range []string{"", "0", "false", "no"} {
 		t.Setenv("TOOLLOOP_UPDATE", no)
-		require.Len(t, update("none").errors, 1, "%q", no)
+		require.Len(t, update("none").Errors(), 1, "%q", no)
 	}
 	require.NoDirExists(t, filepath.Join(dir, "none"))
 
 	t.Setenv("TOOLLOOP_UPDATE", "1")
 	tb := update("by/environment")
-	require.Empty(t, tb.errors)
-	require.Equal(t, []string{"runnertest: wrote " + filepath.Join(dir, "by/environment/said.txt")}, tb.logs)
+	require.Empty(t, tb.Errors())
+	require.Equal(t, []string{"runnertest: wrote " + filepath.Join(dir, "by/environment/said.txt")}, tb.Logs())
 	require.Equal(t, runnertest.Transcript(result), written("by/environment"))
 
 	t.Setenv("TOOLLOOP_UPDATE", "")
 	require.NoError(t, flag.Set("update", "true"))
 	defer func() { require.NoError(t, flag.Set("update", "false")) }()
-	require.Empty(t, update("by/flag").errors)
+	require.Empty(t, update("by/flag").Errors())
 	require.Equal(t, runnertest.Transcript(result), written("by/flag"))
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
-	require.Len(t, update("file").errors, 1, "no directory can be made there")
+	require.Len(t, update("file").Errors(), 1, "no directory can be made there")
 }
 
 func TestDiff(t *testing.T) {

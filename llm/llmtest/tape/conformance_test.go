@@ -3,6 +3,7 @@ package tape_test
 import (
 	"testing"
 
+	"github.com/seed-916e8f6a/toolloop/internal/faketb"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest/tape"
@@ -13,6 +14,6 @@ import (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	llmtest.TestModel(t, func(t *testing.T, steps ...llmtest.Step) llm.Model {
-		return tape.Record(&tapeTB{}, t.TempDir()).Model(llmtest.Script(t, steps...))
+		return tape.Record(&faketb.TB{}, t.TempDir()).Model(llmtest.Script(t, steps...))
 	})
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/faketb"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest/tape"
@@ -126,18 +127,18 @@ func TestTapeReplacesFiles(t *testing.T) {
 	t.Run("not when it failed", func(t *testing.T) {
 		t.Parallel()
 		dir := writeFiles(t, old)
-		tb := &tapeTB{}
-		require.Equal(t, []string{"no good"}, tb.run(func(tb testing.TB) {
+		tb := &faketb.TB{}
+		require.Equal(t, []string{"no good"}, tb.Run(func(tb testing.TB) {
 			record(tb, dir, 2)
 			tb.Error("no good")
 		}))
-		require.Equal(t, []string{"tape: the test failed, %s is left as it was"}, tb.logs)
+		require.Equal(t, []string{"tape: the test failed, " + dir + " is left as it was"}, tb.Logs())
 		require.Equal(t, old, tapeFiles(t, dir))
 	})
 	t.Run("not when it was skipped", func(t *testing.T) {
 		t.Parallel()
 		dir := writeFiles(t, old)
-		require.Empty(t, (&tapeTB{skipped: true}).run(func(tb testing.TB) { record(tb, dir, 2) }))
+		require.Empty(t, (&faketb.TB{IsSkipped: true}).Run(func(tb testing.TB) { record(tb, dir, 2) }))
 		require.Equal(t, old, tapeFiles(t, dir))
 	})
 	t.Run("not without an interaction", func(t *testing.T) {

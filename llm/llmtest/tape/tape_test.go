@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/faketb"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest/tape"
@@ -19,25 +20,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/wrap"
 )
 
-// tapeTB is a test that may fail, and that tapes ask how it went.
-type tapeTB struct {
-	fakeTB
-	skipped bool
-	logs    []string
-}
-
-func (f *tapeTB) Failed() bool { return len(f.errors) > 0 }
-
-func (f *tapeTB) Skipped() bool { return f.skipped }
-
-func (f *tapeTB) Logf(format string, _ ...any) { f.logs = append(f.logs, format) }
-
-// run is that of fakeTB, with all of f.
-func (f *tapeTB) run(test func(t testing.TB)) []string {
-	return f.fakeTB.run(func(testing.TB) { test(f) })
-}
-
-func complaints(test func(t testing.TB)) []string { return new(tapeTB).run(test) }
+func complaints(test func(t testing.TB)) []string { return new(faketb.TB).Run(test) }
 
 // tape reads the files of a recording.
 func tapeFiles(t *testing.T, dir string) map[string]string {

@@ -135,9 +135,9 @@ func (c content) bytes() []byte {
 // tapedHTTPRequest is a request on the wire. A JSON body is compacted, because
 // requests are only compared.
 type tapedHTTPRequest struct {
-	Method string `json:"method"`
-	Path   string `json:"path"` // with the query, sorted
-	content // embedded: a member of the same JSON object
+	Method  string `json:"method"`
+	Path    string `json:"path"` // with the query, sorted
+	content        // embedded: a member of the same JSON object
 }
 
 func wireRequest(r *http.Request, body []byte) []byte {
@@ -163,9 +163,9 @@ func wireRequest(r *http.Request, body []byte) []byte {
 
 // tapedHTTPResponse is a response on the wire.
 type tapedHTTPResponse struct {
-	Status int               `json:"status"`
-	Header map[string]string `json:"header,omitempty"`
-	content // embedded: a member of the same JSON object
+	Status  int               `json:"status"`
+	Header  map[string]string `json:"header,omitempty"`
+	content                   // embedded: a member of the same JSON object
 }
 
 // isRecordedHeader reports whether a header of responses is recorded.
