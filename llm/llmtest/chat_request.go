@@ -62,12 +62,12 @@ func parse(body []byte) (*wireRequest, error) {
 		return nil, errors.New("got null, want a JSON object")
 	}
 	q := &wireRequest{request: new(llm.Request), responses: isResponses(members)}
-	read := q.member
+	known, special := settings(q.request), q.chatMember
 	if q.responses {
-		read = q.responsesMember
+		known, special = responsesSettings(q.request), q.responsesMember
 	}
 	for _, m := range members {
-		if err := read(m); err != nil {
+		if err := q.member(m, known, special); err != nil {
 			return nil, at(m.Name, err)
 		}
 	}
@@ -83,17 +83,27 @@ func isResponses(members []llm.Member) bool {
 	return named("input") && !named("messages")
 }
 
-// member reads a member of the request.
-func (q *wireRequest) member(m llm.Member) error {
-	r := q.request
-	target, known := settings(r)[m.Name]
-	if known && m.Value == "null" {
+// member reads a member of the request: into its target among the known members, or by
+// special. If llm cannot represent the member completely, Extra gets the whole member.
+func (q *wireRequest) member(m llm.Member, known map[string]any, special func(llm.Member) (fits bool, err error)) error {
+	target, isKnown := known[m.Name]
+	if isKnown && m.Value == "null" {
 		return nil
 	}
 	if target != nil {
 		return q.setting(m, target)
 	}
-	fits, err := true, error(nil)
+	fits, err := special(m)
+	if !fits {
+		q.request.Extra = append(q.request.Extra, m)
+	}
+	return err
+}
+
+// chatMember reads the members of Chat Completions with a parser.
+func (q *wireRequest) chatMember(m llm.Member) (fits bool, err error) {
+	r := q.request
+	fits = true
 	switch m.Name {
 	case "messages":
 		r.Messages, err = parseMessages(m.Value)
@@ -110,10 +120,7 @@ func (q *wireRequest) member(m llm.Member) error {
 	default:
 		fits = false
 	}
-	if !fits {
-		r.Extra = append(r.Extra, m)
-	}
-	return err
+	return fits, err
 }
 
 // setting decodes a member into its target.
@@ -224,8 +231,8 @@ func parseTool(raw []byte) (def *llm.ToolDef, fits bool, err error) {
 	case strict != nil && *strict:
 		def.Strict = def.Schema
 	}
-	sayable := strict == nil || *strict && def.Schema != nil
-	return def, fits && whole && sayable, nil
+	expressible := strict == nil || *strict && def.Schema != nil
+	return def, fits && whole && expressible, nil
 }
 
 // isFunction reports whether a tool or a choice is a function: by its type, or by its
@@ -234,11 +241,19 @@ func isFunction(kind string, function json.RawMessage) bool {
 	return kind == "function" || kind == "" && function != nil
 }
 
-func parseToolChoice(value string) (choice llm.ToolChoice, fits bool) {
+// parseChoiceWord reads a tool choice that is a string. isWord is false for objects.
+func parseChoiceWord(value string) (choice llm.ToolChoice, fits, isWord bool) {
 	var word llm.ToolChoice
-	if json.Unmarshal([]byte(value), &word) == nil {
-		fits = slices.Contains([]llm.ToolChoice{llm.ToolAuto, llm.ToolNone, llm.ToolRequired}, word)
-		return choiceIf(word, fits), fits
+	if json.Unmarshal([]byte(value), &word) != nil {
+		return "", false, false
+	}
+	fits = slices.Contains([]llm.ToolChoice{llm.ToolAuto, llm.ToolNone, llm.ToolRequired}, word)
+	return choiceIf(word, fits), fits, true
+}
+
+func parseToolChoice(value string) (choice llm.ToolChoice, fits bool) {
+	if word, fits, isWord := parseChoiceWord(value); isWord {
+		return word, fits
 	}
 	var kind, name string
 	var function, allowed json.RawMessage

@@ -40,28 +40,31 @@ func (s suite) concurrent(t *testing.T) error {
 	var all sync.WaitGroup
 	for i := range callers {
 		all.Go(func() {
-			text := fmt.Sprint("I am ", i)
-			req := streamedQuestion(text)
-			if i%2 == 0 { // one conversation, asked by many at once
-				text = "We are many"
-				req = streamedQuestion(text)
-				req.Memo = shared
+			if i%2 == 0 { // the same conversation in several goroutines
+				errs[i] = oneCaller(t.Context(), m, "We are many", shared)
+			} else {
+				errs[i] = oneCaller(t.Context(), m, fmt.Sprint("I am ", i), nil)
 			}
-			w := &sinkRecorder{}
-			resp, err := generate(t.Context(), m, req, w)
-			if err != nil {
-				errs[i] = err
-				return
-			}
-			deltas, wrong := w.recorded()
-			shown, _, _, _ := joinDeltas(deltas)
-			errs[i] = errors.Join(wrong,
-				expect("the text for one of many callers", "You said "+text+".", resp.Message.Text()),
-				expect("the deltas for one of many callers", "You said "+text+".", shown))
 		})
 	}
 	all.Wait()
 	return errors.Join(errs...)
+}
+
+// oneCaller sends a text and checks that answer and deltas repeat the same text.
+func oneCaller(ctx context.Context, m llm.Model, text string, memo *llm.Memo) error {
+	req := streamedQuestion(text)
+	req.Memo = memo
+	w := &sinkRecorder{}
+	resp, err := generate(ctx, m, req, w)
+	if err != nil {
+		return err
+	}
+	deltas, wrong := w.recorded()
+	shown, _, _, _ := joinDeltas(deltas)
+	return errors.Join(wrong,
+		expect("the text for one of many callers", "You said "+text+".", resp.Message.Text()),
+		expect("the deltas for one of many callers", "You said "+text+".", shown))
 }
 
 // goroutines compares the running goroutines after a few calls and after more calls:

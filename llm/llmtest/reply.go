@@ -83,29 +83,32 @@ func (p *reply) write(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Content-Type"] = nil // otherwise the server guesses a type
 	}
 	w.WriteHeader(p.status)
-	flush := func() error { return nil }
-	if p.size() < 0 {
-		flush = http.NewResponseController(w).Flush
-	}
-	err := flush()
-	for err == nil {
-		f, ok, waited := p.next(r.Context())
-		if waited != nil {
-			return // the client has gone
-		}
-		if !ok {
-			break
-		}
-		if _, err = io.WriteString(w, f.data); err == nil {
-			err = flush()
-		}
-	}
-	switch {
+	switch err := p.writeFrames(r.Context(), w); {
 	case err != nil: // the client has gone
 	case p.end == endsCut:
 		panic(http.ErrAbortHandler)
 	case p.end == endsReset:
 		reset(w)
+	}
+}
+
+// writeFrames sends the body. A body of unknown length is flushed after each frame.
+func (p *reply) writeFrames(ctx context.Context, w http.ResponseWriter) error {
+	flush := func() error { return nil }
+	if p.size() < 0 {
+		flush = http.NewResponseController(w).Flush
+	}
+	for err := flush(); ; err = flush() {
+		if err != nil {
+			return err
+		}
+		f, ok, err := p.next(ctx)
+		if err != nil || !ok {
+			return err
+		}
+		if _, err := io.WriteString(w, f.data); err != nil {
+			return err
+		}
 	}
 }
 

@@ -35,17 +35,26 @@ func checkItems(m llm.Message, seen map[string]bool) error {
 		if prefix != "rs" {
 			continue
 		}
-		content, encrypted := textMember(extra, "encrypted_content")
-		switch {
-		case given && !encrypted:
-			return providerErrorf("Item with id '%s' not found. Items are not persisted when `store` is set to false.", id)
-		case !given && !encrypted:
-			continue // reasoning of Chat Completions, or open text
-		case given && strings.HasPrefix(content, ownContent) && content != ownContent+id:
-			return providerErrorf("Encrypted content item_id did not match the target item id.")
-		case !followed(m.Parts[i+1:]):
-			return providerErrorf("Item '%s' of type 'reasoning' was provided without its required following item.", id)
+		if err := checkReasoningItem(id, given, extra, m.Parts[i+1:]); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// checkReasoningItem checks a reasoning item. given is false for an item without an id,
+// and rest are the parts behind the item.
+func checkReasoningItem(id string, given bool, extra []llm.Member, rest llm.Parts) error {
+	content, encrypted := textMember(extra, "encrypted_content")
+	switch {
+	case given && !encrypted:
+		return providerErrorf("Item with id '%s' not found. Items are not persisted when `store` is set to false.", id)
+	case !given && !encrypted:
+		return nil // reasoning of Chat Completions, or open text
+	case given && strings.HasPrefix(content, ownContent) && content != ownContent+id:
+		return providerErrorf("Encrypted content item_id did not match the target item id.")
+	case !followed(rest):
+		return providerErrorf("Item '%s' of type 'reasoning' was provided without its required following item.", id)
 	}
 	return nil
 }

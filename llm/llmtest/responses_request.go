@@ -13,17 +13,10 @@ import (
 // can send back.
 const encryptedContent = "reasoning.encrypted_content"
 
-// responsesMember reads a member of a request to the Responses API.
-func (q *wireRequest) responsesMember(m llm.Member) error {
+// responsesMember reads the members of the Responses API with a parser.
+func (q *wireRequest) responsesMember(m llm.Member) (fits bool, err error) {
 	r := q.request
-	target, known := responsesSettings(r)[m.Name]
-	if known && m.Value == "null" {
-		return nil
-	}
-	if target != nil {
-		return q.setting(m, target)
-	}
-	fits, err := true, error(nil)
+	fits = true
 	switch m.Name {
 	case "input":
 		r.Messages, err = parseInput(m.Value)
@@ -42,14 +35,11 @@ func (q *wireRequest) responsesMember(m llm.Member) error {
 	case "include":
 		fits, err = q.include(m.Value)
 	case "previous_response_id", "conversation":
-		return errors.New("nothing is stored here: send the whole input")
+		return true, errors.New("nothing is stored here: send the whole input")
 	default:
 		fits = false
 	}
-	if !fits {
-		r.Extra = append(r.Extra, m)
-	}
-	return err
+	return fits, err
 }
 
 // responsesSettings is [settings] for the Responses API.
@@ -135,10 +125,8 @@ func parseFlatTool(raw []byte) (def *llm.ToolDef, fits bool, err error) {
 }
 
 func parseFlatChoice(value string) (choice llm.ToolChoice, fits bool) {
-	var word llm.ToolChoice
-	if json.Unmarshal([]byte(value), &word) == nil {
-		fits = slices.Contains([]llm.ToolChoice{llm.ToolAuto, llm.ToolNone, llm.ToolRequired}, word)
-		return choiceIf(word, fits), fits
+	if word, fits, isWord := parseChoiceWord(value); isWord {
+		return word, fits
 	}
 	var kind, name string
 	whole, err := decodeMembers([]byte(value), map[string]any{"type": &kind, "name": &name})
@@ -383,14 +371,21 @@ func (in *inputReader) call(members []llm.Member) error {
 			return at(m.Name, err)
 		}
 	}
-	if c.ID == "" {
-		return at("call_id", errors.New("is missing"))
-	}
-	if len(c.ID) > 64 {
-		return at("call_id", fmt.Errorf("string too long: at most 64 characters, got %d", len(c.ID)))
+	if err := checkCallID(c.ID); err != nil {
+		return at("call_id", err)
 	}
 	in.names[c.ID] = c.Name
 	in.appendToAssistant(c)
+	return nil
+}
+
+func checkCallID(id string) error {
+	switch {
+	case id == "":
+		return errors.New("is missing")
+	case len(id) > 64:
+		return fmt.Errorf("string too long: at most 64 characters, got %d", len(id))
+	}
 	return nil
 }
 

@@ -49,26 +49,18 @@ func (a *answer) status() string {
 	return "completed"
 }
 
-// response returns the response object, with items and usage if the response has
-// ended.
+// response returns the response object, with items and usage if the response has ended.
 func (a *answer) response(ended bool) rawjson.Object {
 	status, items := "in_progress", []string{}
-	var incomplete, failure, usage any
+	var usage, completed any
 	if ended {
-		status = a.status()
+		status, completed = a.status(), created
 		usage = responsesUsage(a.resp.Usage, a.resp.RawUsage)
 		for _, it := range a.items() {
 			items = append(items, it.object(it.status(status)).String())
 		}
-		switch a.resp.Finish.Reason {
-		case llm.FinishLength:
-			incomplete = map[string]string{"reason": "max_output_tokens"}
-		case llm.FinishContentFilter:
-			incomplete = map[string]string{"reason": "content_filter"}
-		case llm.FinishError:
-			failure = map[string]string{"code": "server_error", "message": "The model failed on the way."}
-		}
 	}
+	failure, incomplete := a.failure(ended)
 	out := rawjson.Object{}
 	out.Set("id", a.resp.ID)
 	out.Set("object", "response")
@@ -76,11 +68,37 @@ func (a *answer) response(ended bool) rawjson.Object {
 	out.Set("status", status)
 	out.Set("error", failure)
 	out.Set("incomplete_details", incomplete)
+	out.Set("model", a.resp.Model)
+	out.Put("output", list(items))
+	setDefaults(&out)
+	out.Set("completed_at", completed)
+	out.Set("usage", usage)
+	out.Put("metadata", "{}")
+	return append(out, a.resp.Extra...)
+}
+
+// failure returns the members "error" and "incomplete_details" of the response.
+func (a *answer) failure(ended bool) (failure, incomplete any) {
+	if !ended {
+		return nil, nil
+	}
+	switch a.resp.Finish.Reason {
+	case llm.FinishLength:
+		return nil, map[string]string{"reason": "max_output_tokens"}
+	case llm.FinishContentFilter:
+		return nil, map[string]string{"reason": "content_filter"}
+	case llm.FinishError:
+		return map[string]string{"code": "server_error", "message": "The model failed on the way."}, nil
+	}
+	return nil, nil
+}
+
+// setDefaults sets the members that repeat the settings of a request, to OpenAI's
+// defaults. Clients require these members, and no client uses the values.
+func setDefaults(out *rawjson.Object) {
 	for _, name := range []string{"instructions", "max_output_tokens", "max_tool_calls", "previous_response_id", "prompt_cache_key", "safety_identifier", "user"} {
 		out.Set(name, nil)
 	}
-	out.Set("model", a.resp.Model)
-	out.Put("output", list(items))
 	out.Set("parallel_tool_calls", true)
 	out.Put("reasoning", `{"effort":null,"summary":null}`)
 	for _, name := range []string{"store", "background"} {
@@ -97,14 +115,6 @@ func (a *answer) response(ended bool) rawjson.Object {
 	out.Set("tool_choice", "auto")
 	out.Put("tools", "[]")
 	out.Set("truncation", "disabled")
-	if ended {
-		out.Set("completed_at", created)
-	} else {
-		out.Set("completed_at", nil)
-	}
-	out.Set("usage", usage)
-	out.Put("metadata", "{}")
-	return append(out, a.resp.Extra...)
 }
 
 func list(values []string) string {

@@ -168,6 +168,10 @@ func readInteractions(dir string) ([]*interaction, error) {
 	if len(numbers) == 0 {
 		return nil, fmt.Errorf("%s: there is no recording: %s", dir, advice)
 	}
+	return readFiles(root, dir, numbers)
+}
+
+func readFiles(root *os.Root, dir string, numbers []int) ([]*interaction, error) {
 	var all []*interaction
 	for i, n := range numbers {
 		name := filepath.Join(dir, fileName(i+1))

@@ -221,15 +221,20 @@ func mapStrings(raw, place, name string, f func(place, name, text string) string
 		before, after, _ := strings.Cut(raw, trimmed)
 		return before + mapStrings(trimmed, place, name, f) + after
 	}
-	open, closing, items := splitJSON(raw)
-	if strings.HasPrefix(raw, `"`) {
-		var text string
-		_ = json.Unmarshal([]byte(raw), &text) // it is valid
-		if out := f(place, name, text); out != text {
-			return rawjson.Quote(out)
-		}
-		return raw
+	if !strings.HasPrefix(raw, `"`) {
+		return mapItems(raw, place, name, f)
 	}
+	var text string
+	_ = json.Unmarshal([]byte(raw), &text) // it is valid
+	if out := f(place, name, text); out != text {
+		return rawjson.Quote(out)
+	}
+	return raw
+}
+
+// mapItems is mapStrings for a value that is not a string.
+func mapItems(raw, place, name string, f func(place, name, text string) string) string {
+	open, closing, items := splitJSON(raw)
 	changed := false
 	for i, it := range items {
 		next, own := place+"/"+it.Name, it.Name

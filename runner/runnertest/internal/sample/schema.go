@@ -266,20 +266,11 @@ func (g *generator) flatten(node any, refs int) (schema, error) {
 		return schema{}, errors.New("its references lead in a circle")
 	}
 	s := schema{keywords: maps.Clone(n)}
-	parts := s.list("allOf")
-	for _, name := range []string{"$ref", "$dynamicRef"} {
-		if ref, ok := n[name].(string); ok {
-			target, err := g.lookup(ref)
-			if err != nil {
-				return schema{}, err
-			}
-			parts = append(slices.Clone(parts), target)
-		}
+	parts, err := g.takeParts(&s)
+	if err != nil {
+		return schema{}, err
 	}
 	s.takeUnions()
-	for _, name := range []string{"$ref", "$dynamicRef", "allOf"} {
-		delete(s.keywords, name)
-	}
 	for _, part := range parts {
 		flat, err := g.flatten(part, refs+1)
 		if err != nil {
@@ -290,6 +281,24 @@ func (g *generator) flatten(node any, refs int) (schema, error) {
 		}
 	}
 	return s, nil
+}
+
+// takeParts removes allOf and the references from s, and returns the schemas that these
+// keywords add.
+func (g *generator) takeParts(s *schema) ([]any, error) {
+	parts := slices.Clone(s.list("allOf"))
+	for _, name := range []string{"$ref", "$dynamicRef"} {
+		if ref, ok := s.keywords[name].(string); ok {
+			target, err := g.lookup(ref)
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, target)
+		}
+		delete(s.keywords, name)
+	}
+	delete(s.keywords, "allOf")
+	return parts, nil
 }
 
 // takeUnions turns the keywords anyOf, oneOf and if into unions. For if, the
