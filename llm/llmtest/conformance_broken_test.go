@@ -224,7 +224,7 @@ func TestConformanceFindsWhatIsBroken(t *testing.T) {
 				}
 				return nil, err
 			}),
-			"a context that ends at a delta", "got the error context canceled (*errors.errorString), want context.Cause: llmtest: the caller gave up",
+			"a context that ends at a delta", "got the error context canceled (*errors.errorString), want context.Cause: llmtest: the caller cancelled",
 		},
 		"answers although its context has ended": {
 			onError(func(ctx context.Context, err error) (*llm.Response, error) {

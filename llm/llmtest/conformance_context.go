@@ -71,7 +71,7 @@ func (s suite) endedAtDelta(t *testing.T) error {
 	return wrong
 }
 
-var errCancelled = errors.New("llmtest: the caller gave up")
+var errCancelled = errors.New("llmtest: the caller cancelled")
 
 // checkCancelled checks the results of Generate for an ended context.
 func checkCancelled(ctx context.Context, resp *llm.Response, err error) error {

@@ -20,6 +20,6 @@ import (
 func NoNetwork(t testing.TB) {
 	t.Helper()
 	t.Cleanup(netguard.Forbid(func(url string) {
-		t.Errorf("llmtest: %s was asked for, and the network is forbidden in this test", url)
+		t.Errorf("llmtest: a request to %s was stopped, because the network is forbidden in this test", url)
 	}))
 }

@@ -43,7 +43,7 @@ func TestNoNetwork(t *testing.T) {
 		}
 	})
 	require.Equal(t, []string{
-		"llmtest: https://api.example.com/v1/chat/completions was asked for, and the network is forbidden in this test",
-		"llmtest: https://api.example.com/v2/chat/completions was asked for, and the network is forbidden in this test",
+		"llmtest: a request to https://api.example.com/v1/chat/completions was stopped, because the network is forbidden in this test",
+		"llmtest: a request to https://api.example.com/v2/chat/completions was stopped, because the network is forbidden in this test",
 	}, got)
 }

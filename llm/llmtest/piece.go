@@ -124,7 +124,7 @@ func (c cutter) call(call llm.ToolCall, index, item int) []piece {
 	return out
 }
 
-// text cuts s, by tokens where no other size was asked for.
+// text cuts s into pieces of the size, or by tokens if there is no size.
 func (c cutter) text(s string, tokens func(string) []string) []string {
 	switch {
 	case c.size == 0:

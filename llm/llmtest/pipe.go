@@ -28,7 +28,7 @@ func (m *Model) Pipe(t testing.TB) *http.Client {
 	serving.Go(func() { _ = server.Serve(l) }) // ends when l is closed
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
-		_ = server.Close() // of a listener that nobody reads from any more
+		_ = server.Close() // the error is about a listener that is not used any more
 		serving.Wait()
 	})
 	return &http.Client{Transport: transport}

@@ -70,10 +70,10 @@ func (r *raw) inProcess() error {
 	if r.status == http.StatusRequestEntityTooLarge && r.body == "" { // some providers report too many tokens in this way
 		e.Kind = llm.KindContextOverflow
 	}
-	switch asked := strings.ToLower(h.Get("x-should-retry")); {
-	case asked == "false":
+	switch shouldRetry := strings.ToLower(h.Get("x-should-retry")); {
+	case shouldRetry == "false":
 		e.Retries = -1
-	case asked == "true" && e.Kind == llm.KindInvalidRequest:
+	case shouldRetry == "true" && e.Kind == llm.KindInvalidRequest:
 		e.Retries = 2
 	}
 	return e
@@ -90,16 +90,16 @@ func (r *raw) readBody(e *llm.APIError) {
 		return
 	}
 	var text string
-	var said struct {
+	var body struct {
 		Message, Type, Param string
 		Code                 any
 	}
 	if json.Unmarshal(doc.Error, &text) == nil {
 		e.Message = text
-	} else if json.Unmarshal(doc.Error, &said) == nil {
-		e.Message, e.Type, e.Param = said.Message, said.Type, said.Param
-		if said.Code != nil {
-			e.Code = fmt.Sprint(said.Code)
+	} else if json.Unmarshal(doc.Error, &body) == nil {
+		e.Message, e.Type, e.Param = body.Message, body.Type, body.Param
+		if body.Code != nil {
+			e.Code = fmt.Sprint(body.Code)
 		}
 	}
 }

@@ -268,7 +268,7 @@ func parseItemPart(raw []byte, role llm.Role) (part llm.Part, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if said := kind == "output_text" || kind == "refusal"; kind == "input_text" && role == llm.RoleAssistant || said && role != llm.RoleAssistant {
+	if ofModel := kind == "output_text" || kind == "refusal"; kind == "input_text" && role == llm.RoleAssistant || ofModel && role != llm.RoleAssistant {
 		return nil, at("type", providerErrorf("Invalid value: '%s'.", kind))
 	}
 	switch kind {

@@ -67,8 +67,8 @@ func (tr *trace) add(e event.Event, earlier bool) {
 	}
 }
 
-func (tr *trace) newCall(ref event.CallRef, asked llm.ToolCall) *tracedCall {
-	c := &tracedCall{ref: ref, run: tr.run, request: asked}
+func (tr *trace) newCall(ref event.CallRef, request llm.ToolCall) *tracedCall {
+	c := &tracedCall{ref: ref, run: tr.run, request: request}
 	_, _ = fmt.Sscanf(string(ref), "r%d.t%d.c%d", &c.run, &c.turn, &c.position) // otherwise the call keeps its place among the events
 	tr.byRef[ref] = c
 	tr.calls = append(tr.calls, c)
@@ -77,10 +77,10 @@ func (tr *trace) newCall(ref event.CallRef, asked llm.ToolCall) *tracedCall {
 
 // call returns the call with the reference. If the events begin after the model's
 // answer, the request of the call comes from the event itself.
-func (tr *trace) call(ref event.CallRef, asked llm.ToolCall, earlier bool) *tracedCall {
+func (tr *trace) call(ref event.CallRef, request llm.ToolCall, earlier bool) *tracedCall {
 	c := tr.byRef[ref]
 	if c == nil {
-		c = tr.newCall(ref, asked)
+		c = tr.newCall(ref, request)
 		c.carriedOver = true
 	}
 	c.mentioned = c.mentioned || !earlier

@@ -21,7 +21,7 @@ func recordExample(t *testing.T) {
 	}
 }
 
-// Record writes each exchange with a model as a file, at the end of the test.
+// Record writes each interaction with a model as a file, at the end of the test.
 func ExampleRecord() {
 	_ = recordExample // func TestRecord(t *testing.T) in your test file
 }

@@ -28,7 +28,7 @@ type interaction struct {
 	Deltas   []tapedDelta    `json:"deltas,omitempty"`   // of a model
 	Response json.RawMessage `json:"response,omitempty"` // a tapedResponse or a tapedAnswer
 	Error    *tapedError     `json:"error,omitempty"`
-	Cut      bool            `json:"cut,omitempty"` // the caller gave up
+	Cut      bool            `json:"cut,omitempty"` // the caller cancelled
 
 	normalized any   // of the request, as it is compared; set when it is first
 	done       bool  // recorded to its end, or used
@@ -60,11 +60,11 @@ func (e *interaction) file(s scrubber) (string, error) {
 // Scrubbing the strings of the file is not enough, because a stream can cut a secret
 // in two.
 func (e *interaction) scrubBodies(s scrubber) error {
-	var asked tapedHTTPRequest
-	if err := json.Unmarshal(e.Request, &asked); err != nil {
+	var request tapedHTTPRequest
+	if err := json.Unmarshal(e.Request, &request); err != nil {
 		return err
 	}
-	if err := s.secrets.check(string(asked.Base64)); err != nil || e.Response == nil {
+	if err := s.secrets.check(string(request.Base64)); err != nil || e.Response == nil {
 		return err
 	}
 	var answer tapedHTTPResponse

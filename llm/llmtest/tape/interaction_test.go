@@ -144,7 +144,7 @@ func TestTapeReplacesFiles(t *testing.T) {
 	t.Run("not without an interaction", func(t *testing.T) {
 		t.Parallel()
 		dir := writeFiles(t, old)
-		require.Equal(t, []string{"tape: nothing was asked: " + dir + " is left as it was"},
+		require.Equal(t, []string{"tape: no request came: " + dir + " is left as it was"},
 			complaints(func(tb testing.TB) { record(tb, dir, 0) }))
 		require.Equal(t, old, tapeFiles(t, dir))
 	})
@@ -206,7 +206,7 @@ func TestTapeUpdatesByEnvironment(t *testing.T) {
 func TestTapeNeedsAModel(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	require.Equal(t, []string{"tape: nothing was asked: " + dir + " is left as it was"}, complaints(func(tb testing.TB) {
+	require.Equal(t, []string{"tape: no request came: " + dir + " is left as it was"}, complaints(func(tb testing.TB) {
 		got := sendAll(tb, tape.Record(tb, dir).Model(nil), ask("hi"), &llm.Request{})
 		require.Equal(t, []interaction{
 			{err: "tape: recording needs a real model, and the one given to Tape.Model is nil"},
@@ -249,7 +249,7 @@ func TestTapeErrors(t *testing.T) {
 
 func errorsAround(err error) error { return errors.Join(errors.New("around"), err) }
 
-// Where the caller gave up, a replay waits for it to do so again.
+// Where the caller cancelled, a replay waits for the next cancellation.
 func TestTapeOfACallerThatGivesUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -205,7 +205,7 @@ func (tp *Tape) save() error {
 		tp.t.Logf("tape: the test failed, %s is left as it was", tp.dir)
 		return nil
 	case len(tp.interactions) == 0:
-		return fmt.Errorf("nothing was asked: %s is left as it was", tp.dir)
+		return fmt.Errorf("no request came: %s is left as it was", tp.dir)
 	}
 	s := tp.scrubber()
 	files := make([]string, len(tp.interactions))

@@ -307,12 +307,12 @@ func errorResponse(r *http.Request, err error) *http.Response {
 	if api, ok := errors.AsType[*llm.APIError](err); ok {
 		e = api
 	}
-	said := rawjson.Object{}
-	said.Set("message", e.Message)
-	said.Set("type", e.Type)
-	said.Set("code", e.Code)
+	body := rawjson.Object{}
+	body.Set("message", e.Message)
+	body.Set("type", e.Type)
+	body.Set("code", e.Code)
 	doc := rawjson.Object{}
-	doc.Set("error", said)
+	doc.Set("error", body)
 	resp := response(r, e.StatusCode, strings.NewReader(doc.String()))
 	resp.Header.Set("Content-Type", "application/json")
 	resp.Header.Set("X-Should-Retry", "false")
