@@ -18,10 +18,10 @@ import (
 
 // A task is a workload for a peer to do.
 type task struct {
-	workload
-	baseURL string       // of the server, with "/v1" at the end
-	client  *http.Client // for all requests
-	call    func(city, unit string) (string, error)
+	workload              // embedded: a task is a workload with a server
+	baseURL  string       // of the server, with "/v1" at the end
+	client   *http.Client // for all requests
+	call     func(city, unit string) (string, error)
 }
 
 // A run holds the conversation once and returns the final text. A run is safe for

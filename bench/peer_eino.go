@@ -73,7 +73,8 @@ func einoStream(ctx context.Context, a *react.Agent, messages []*schema.Message)
 	}
 }
 
-// einoModel is the model in memory.
+// einoModel is the model in memory. The task is embedded, because the model answers from
+// the numbers of the task.
 type einoModel struct{ task }
 
 func (m einoModel) Generate(_ context.Context, messages []*schema.Message, _ ...model.Option) (*schema.Message, error) {

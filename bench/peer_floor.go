@@ -71,7 +71,7 @@ type floorResponse struct {
 
 // A floorLoop is the agent.
 type floorLoop struct {
-	task
+	task     // embedded: the agent has only this task
 	tools    []floorTool
 	validate func(arguments string) error // nil: none
 }

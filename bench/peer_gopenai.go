@@ -23,7 +23,7 @@ var goOpenAI = peer{"go-openai", func(t task) (run, error) {
 }}
 
 type goOpenAILoop struct {
-	task
+	task   // embedded: the agent has only this task
 	client *gopenai.Client
 }
 

@@ -22,6 +22,8 @@ var limit = peer{"limit", func(t task) (run, error) {
 	return l.run, nil
 }}
 
+// A limitLoop is a floorLoop with a different way to run. It embeds the floorLoop for the
+// rest.
 type limitLoop struct{ floorLoop }
 
 func (l *limitLoop) run(ctx context.Context) (string, error) {

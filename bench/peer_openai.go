@@ -27,7 +27,7 @@ var openaiGo = peer{"openai-go", func(t task) (run, error) {
 }}
 
 type openaiGoLoop struct {
-	task
+	task   // embedded: the agent has only this task
 	client openai.Client
 	schema map[string]any
 }

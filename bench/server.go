@@ -21,7 +21,7 @@ type server struct {
 }
 
 type script struct {
-	workload
+	workload              // embedded: the script answers the requests of this workload
 	plain, usage [][]byte // HTTP responses by turn; usage with the usage of a stream
 }
 

@@ -28,7 +28,7 @@ type Request struct {
 	// whole in either case; without Stream there are no text deltas.
 	Stream bool
 
-	Settings
+	Settings // embedded: users set req.Temperature, and an agent has the same Settings
 
 	// Memo lets a client reuse the encoded messages of earlier requests of this
 	// conversation. Nil is right for a single request. See [Memo].

@@ -40,7 +40,7 @@ func main() {
 
 // A desk is a start of the program.
 type desk struct {
-	*cli.App
+	*cli.App  // embedded: the flags and the output of the program
 	dir, name string
 	stream    bool
 	journal   journal.Dir

@@ -56,9 +56,9 @@ func main() {
 
 // An office is one start of the program.
 type office struct {
-	*cli.App
-	clerk  *agent.Agent
-	runner runner.Runner
+	*cli.App // embedded: the flags and the output of the program
+	clerk    *agent.Agent
+	runner   runner.Runner
 }
 
 func (o *office) run(ctx context.Context) error {

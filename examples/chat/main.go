@@ -40,7 +40,7 @@ func run(app *cli.App) error {
 }
 
 type chat struct {
-	*cli.App
+	*cli.App  // embedded: the flags and the output of the program
 	assistant *agent.Agent
 	session   *runner.Session
 	prompts   bool // stdin is a terminal

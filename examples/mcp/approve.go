@@ -16,11 +16,11 @@ import (
 
 // An approver asks the user at the terminal about each call that needs approval.
 type approver struct {
-	*cli.App
-	yes   bool          // approve all calls
-	lines <-chan string // the input while a question is open; nil without a terminal
-	asks  atomic.Bool   // a question has no answer yet
-	alone sync.Once     // limits the message about the missing terminal to one
+	*cli.App               // embedded: the flags and the output of the program
+	yes      bool          // approve all calls
+	lines    <-chan string // the input while a question is open; nil without a terminal
+	asks     atomic.Bool   // a question has no answer yet
+	alone    sync.Once     // limits the message about the missing terminal to one
 }
 
 func newApprover(app *cli.App, yes bool) *approver {

@@ -49,7 +49,7 @@ func main() {
 
 // A program is a start of the program.
 type program struct {
-	*cli.App
+	*cli.App             // embedded: the flags and the output of the program
 	servers              servers
 	yes, verbose, stream bool
 }

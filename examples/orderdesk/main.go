@@ -48,7 +48,7 @@ func main() {
 
 // An office is one start of the program.
 type office struct {
-	*cli.App
+	*cli.App     // embedded: the flags and the output of the program
 	where        string
 	workers      int
 	watch        bool

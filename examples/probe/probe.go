@@ -29,7 +29,7 @@ type probe struct {
 	stream  bool           // the provider supports only streams
 	plain   check          // the simplest request, on the API of the profile
 	done    map[string]status
-	ledger
+	ledger  // embedded: a probe counts its requests and tokens
 }
 
 func newProbe(config openai.Config, model string, timeout time.Duration) *probe {
@@ -75,7 +75,7 @@ func (m missing) Error() string { return m.why }
 
 // A trial is a run of a check with a profile.
 type trial struct {
-	*probe
+	*probe  // embedded: a trial sends requests as its probe does
 	profile openai.Profile
 	types   []string // the content types of the responses
 	errBody []byte   // the body of the last error
@@ -306,7 +306,7 @@ const maxTrials = 24
 
 // A search looks for a profile with which a check passes.
 type search struct {
-	*probe
+	*probe // embedded: a search makes trials of its probe
 	check  check
 	trials int
 	best   *trial

@@ -68,8 +68,8 @@ type document struct {
 
 // A report prints the findings.
 type report struct {
-	*cli.App
-	*probe
+	*cli.App // embedded: the flags and the output of the program
+	*probe   // embedded: the findings are the probe's
 	findings []finding
 }
 

@@ -26,8 +26,8 @@ const maxErrorBody = 64 << 10
 // A wire records the traffic of one request of a program, which the client sends at
 // most twice: see openai.Config.Profile.
 type wire struct {
-	next http.RoundTripper
-	*ledger
+	next    http.RoundTripper
+	*ledger // embedded: the wire counts in the ledger of its probe
 
 	types    []string
 	refusals []string // the texts of the refusals

@@ -43,9 +43,9 @@ type Outcome struct {
 
 // Ran is a run that has ended. For a stream, the Result is collected from the events.
 type Ran struct {
-	Outcome
-	Result *runner.Result
-	Heard  []string // the messages that the model received
+	Outcome // embedded: tests compare a Ran with the expected Outcome, field by field
+	Result  *runner.Result
+	Heard   []string // the messages that the model received
 }
 
 // Expected returns the expected outcome of the scenario, streaming or not.

@@ -24,10 +24,10 @@ type responsesAnswer struct {
 	reason    string // of incomplete_details
 	usage     tally
 	extra     gathered
-	itemList
-	calls   int             // number of function_call items so far
-	unknown map[string]int  // number of events by unknown type
-	notices map[string]bool // contradictions that were reported
+	itemList                  // embedded: the answer reads and writes the list at every event
+	calls     int             // number of function_call items so far
+	unknown   map[string]int  // number of events by unknown type
+	notices   map[string]bool // contradictions that were reported
 
 	speaker, thinker *responseItem // the items whose text the sink got last
 	turns            int

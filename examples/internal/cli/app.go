@@ -31,7 +31,7 @@ type App struct {
 	JSON     bool
 	Offline  bool // the program needs no provider
 	Args     []string
-	*Out
+	*Out     // embedded: a program prints with its App
 }
 
 // Main runs a program with a flag -stream, which is true by default. See [App.Main].

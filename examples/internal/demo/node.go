@@ -26,8 +26,8 @@ type node struct {
 
 // A planner makes the nodes of a document.
 type planner struct {
-	talk
-	document
+	talk              // embedded with document: the two sources of values
+	document          // see talk
 	examples []string // for texts without examples
 }
 
@@ -146,9 +146,9 @@ func (p *planner) fillObject(n *node, path []string) bool {
 
 // A place is a node that may get a found value.
 type place struct {
-	*node
-	must bool // needs a value
-	many bool // accepts any number of values at once
+	*node      // embedded: a place is a node in a role
+	must  bool // needs a value
+	many  bool // accepts any number of values at once
 }
 
 // places returns the leaves below n: all required leaves, and the optional leaves

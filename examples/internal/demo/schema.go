@@ -87,8 +87,8 @@ func (d *document) inside() []string {
 
 // A form is one alternative of a schema with unions.
 type form struct {
-	members
-	path []string // the references on the path to this form
+	members          // embedded: a form is read like any schema
+	path    []string // the references on the path to this form
 }
 
 // forms returns the alternatives of a schema, with null last. A recursive schema has

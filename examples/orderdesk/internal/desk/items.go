@@ -6,7 +6,7 @@ import (
 )
 
 type swapArgs struct {
-	orderArgs
+	orderArgs                // embedded: arguments in the same JSON object
 	ItemIDs         []string `json:"item_ids" jsonschema_description:"An item that the order has twice may stand here twice"`
 	NewItemIDs      []string `json:"new_item_ids" jsonschema_description:"In the order of item_ids; each an available variant of the same product"`
 	PaymentMethodID string   `json:"payment_method_id" jsonschema_description:"Pays or receives the difference; one of the user's, e.g. gift_card_0000000"`
@@ -158,7 +158,7 @@ func sorted(ids []string) []string {
 }
 
 type returnArgs struct {
-	orderArgs
+	orderArgs                // embedded: arguments in the same JSON object
 	ItemIDs         []string `json:"item_ids" jsonschema_description:"An item that the order has twice may stand here twice"`
 	PaymentMethodID string   `json:"payment_method_id" jsonschema_description:"Receives the refund: the one that paid, or a gift card of the user's"`
 }

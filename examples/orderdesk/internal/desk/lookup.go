@@ -84,8 +84,8 @@ func productTypes(ctx context.Context, t *tx, _ noArgs) (map[string]string, erro
 }
 
 type userAddressArgs struct {
-	userArgs
-	Address
+	userArgs // embedded: arguments in the same JSON object
+	Address  // embedded: arguments in the same JSON object
 }
 
 func changeUserAddress(ctx context.Context, t *tx, in userAddressArgs) (*User, error) {

@@ -15,8 +15,8 @@ type orderArgs struct {
 }
 
 type cancelArgs struct {
-	orderArgs
-	Reason string `json:"reason" jsonschema:"enum=no longer needed,enum=ordered by mistake"`
+	orderArgs        // embedded: arguments in the same JSON object
+	Reason    string `json:"reason" jsonschema:"enum=no longer needed,enum=ordered by mistake"`
 }
 
 func planCancel(ctx context.Context, t *tx, in cancelArgs) (*Order, error) {
@@ -88,8 +88,8 @@ func cancelAmount(ctx context.Context, t *tx, in cancelArgs) (Cents, error) {
 }
 
 type orderAddressArgs struct {
-	orderArgs
-	Address
+	orderArgs // embedded: arguments in the same JSON object
+	Address   // embedded: arguments in the same JSON object
 }
 
 // errModified refuses to change an order that is not pending.
@@ -108,7 +108,7 @@ func changeOrderAddress(ctx context.Context, t *tx, in orderAddressArgs) (*Order
 }
 
 type paymentArgs struct {
-	orderArgs
+	orderArgs              // embedded: arguments in the same JSON object
 	PaymentMethodID string `json:"payment_method_id" jsonschema_description:"One of the user's, e.g. gift_card_0000000"`
 }
 

@@ -14,9 +14,9 @@ var errTaken = errors.New("another worker has taken the request")
 // has the lease on the session, it checks again whether the request needs a worker,
 // because only then no other worker can take the request.
 type claim struct {
-	journal.Journal
-	begin func(context.Context) (bool, error) // marks the request as taken
-	fresh bool                                // the run begins with the text of the request, which must happen once
+	journal.Journal                                     // embedded: a claim changes only Open
+	begin           func(context.Context) (bool, error) // marks the request as taken
+	fresh           bool                                // the run begins with the text of the request, which must happen once
 }
 
 func (c claim) Open(ctx context.Context, session string) (journal.Log, error) {

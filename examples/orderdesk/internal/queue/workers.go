@@ -91,13 +91,13 @@ func (w Workers) Run(ctx context.Context) error {
 
 // A shift is a call of Run.
 type shift struct {
-	Workers
-	stop  context.CancelCauseFunc
-	mu    sync.Mutex
-	later map[int64]time.Time // when a worker may take a request; the zero time means that a worker of this process has it
-	mine  map[int64]bool      // the requests whose sessions this process has
-	since map[int64]time.Time // since when another process has a request; the zero time means that this was reported
-	row   int                 // the number of outage failures in a row
+	Workers // embedded: a shift works with the configuration of its Workers
+	stop    context.CancelCauseFunc
+	mu      sync.Mutex
+	later   map[int64]time.Time // when a worker may take a request; the zero time means that a worker of this process has it
+	mine    map[int64]bool      // the requests whose sessions this process has
+	since   map[int64]time.Time // since when another process has a request; the zero time means that this was reported
+	row     int                 // the number of outage failures in a row
 }
 
 // work is the loop of a worker.
