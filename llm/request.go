@@ -116,11 +116,14 @@ const among = " among "
 // choice.
 func (c ToolChoice) Among() (mode ToolChoice, names []string, ok bool) {
 	before, list, found := strings.Cut(string(c), among)
-	_, named := c.Named()
-	if !found || named || json.Unmarshal([]byte(list), &names) != nil {
+	if _, named := c.Named(); !found || named {
 		return "", nil, false
 	}
-	return ToolChoice(before), names, true
+	var listed []string // not names: the usual choice has no list and must cost nothing
+	if json.Unmarshal([]byte(list), &listed) != nil {
+		return "", nil, false
+	}
+	return ToolChoice(before), listed, true
 }
 
 // Named returns the name given to [ToolNamed], and false for any other choice.

@@ -398,7 +398,7 @@ func (e *engine) start(ctx context.Context, calls []loop.Call) error {
 // runJob runs one call and records the result. An error ends the run.
 func (e *engine) runJob(ctx context.Context, j job) error {
 	began, c := time.Now(), j.call
-	e.logger.Debug("tool call started", "call", c.Ref, "tool", c.Call.Name)
+	e.logger.LogAttrs(ctx, slog.LevelDebug, "tool call started", slog.String("call", string(c.Ref)), slog.String("tool", c.Call.Name))
 	p := &progress{call: c}
 	o := e.invoker.call(ctx, j, func(done, total float64, message string) { e.recorder.report(p, done, total, message) })
 	e.recorder.endReports(p)
@@ -406,7 +406,7 @@ func (e *engine) runJob(ctx context.Context, j job) error {
 		// The error may come from the end of the run. The effect may have happened before,
 		// so the call stays started and is in doubt, as after a crash. A result is a known
 		// effect and is recorded.
-		e.logger.Debug("tool call cancelled", "call", c.Ref, "tool", c.Call.Name)
+		e.logger.LogAttrs(ctx, slog.LevelDebug, "tool call cancelled", slog.String("call", string(c.Ref)), slog.String("tool", c.Call.Name))
 		return nil
 	}
 	var body event.ToolCallFinished
@@ -416,8 +416,8 @@ func (e *engine) runJob(ctx context.Context, j job) error {
 		body = e.redactor.success(c, o.Parts)
 	}
 	body.Began = began.UTC().Round(0)
-	e.logger.Debug("tool call finished", "call", c.Ref, "tool", c.Call.Name,
-		"failure", body.Failure, "elapsed", time.Since(began))
+	e.logger.LogAttrs(ctx, slog.LevelDebug, "tool call finished", slog.String("call", string(c.Ref)), slog.String("tool", c.Call.Name),
+		slog.String("failure", body.Failure), slog.Duration("elapsed", time.Since(began)))
 	if err := e.recorder.recordResult(e.redactor.withEdit(c, body)); err != nil {
 		return err
 	}

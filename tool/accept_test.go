@@ -40,6 +40,13 @@ func TestAcceptAllocations(t *testing.T) {
 	}
 }
 
+// accepts reports whether Parse needs only the path for arguments that are right as they
+// are.
+func accepts(made tool.Tool, arguments string) bool {
+	_, ok := made.Accept(arguments)
+	return ok
+}
+
 // differentPaths says how the general path differs from the path for arguments that are
 // right as they are, which has accepted them; "" means not at all.
 func differentPaths(made tool.Tool, arguments string) string {
@@ -312,7 +319,7 @@ func FuzzAccept(f *testing.F) {
 		}
 		for _, text := range append(corpus, mutant.Of(corpus, 100)...) {
 			all++
-			if made.Accepts(string(text)) {
+			if accepts(made, string(text)) {
 				direct++
 				require.Empty(f, differentPaths(made, string(text)), "%s\n%s", made.RawSchema(), text)
 			}
@@ -331,7 +338,7 @@ func FuzzAccept(f *testing.F) {
 			stored, _ = tools.LoadOrStore(seed, made)
 		}
 		made := stored.(tool.Tool)
-		if made.Accepts(text) {
+		if accepts(made, text) {
 			require.Empty(t, differentPaths(made, text), "%s", made.RawSchema())
 		}
 	})
@@ -362,7 +369,7 @@ func TestAcceptLarge(t *testing.T) {
 	for _, schema := range schemas {
 		made := tool.Must(tool.NewRaw("large", "", json.RawMessage(schema), echo))
 		for _, text := range texts {
-			if made.Accepts(text) {
+			if accepts(made, text) {
 				direct++
 				require.Empty(t, differentPaths(made, text), "%s: %.60s", schema, text)
 			}

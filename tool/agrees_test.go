@@ -147,7 +147,7 @@ func (c *checker) mutant(doc any) error {
 
 // paths compares the two paths of Parse, and counts documents that need only the first.
 func (c *checker) paths(doc string) string {
-	if !c.tool.Accepts(doc) {
+	if !accepts(c.tool, doc) {
 		return ""
 	}
 	c.figures.direct++

@@ -98,13 +98,3 @@ func Written(v any) (string, error) { return writeJSON(reflect.ValueOf(v)) }
 func (t Tool) ParseAny(arguments string) (json.RawMessage, []string, error) {
 	return t.spec.schema.parseAny(t.spec.def.Name, arguments)
 }
-
-// Accepts reports whether Parse needs no more than the path for arguments that are right
-// as they are.
-func (t Tool) Accepts(arguments string) bool {
-	if s := t.spec.schema; s.accepts && s.valid != nil {
-		_, ok := s.valid.Accept(arguments)
-		return ok
-	}
-	return false
-}

@@ -66,12 +66,18 @@ func (s *schema) properties() []string {
 
 // parse validates and repairs the text of a model. See Tool.Parse.
 func (s *schema) parse(name, arguments string) (json.RawMessage, []string, error) {
-	if s.accepts && s.valid != nil {
-		if raw, ok := s.valid.Accept(arguments); ok {
-			return raw, nil, nil
-		}
+	if raw, ok := s.accept(arguments); ok {
+		return raw, nil, nil
 	}
 	return s.parseAny(name, arguments)
+}
+
+// accept validates arguments that are right as they are. See Tool.Accept.
+func (s *schema) accept(arguments string) (json.RawMessage, bool) {
+	if !s.accepts || s.valid == nil {
+		return nil, false
+	}
+	return s.valid.Accept(arguments)
 }
 
 // parseAny is parse for every text, right or wrong.

@@ -342,6 +342,16 @@ func (t Tool) Parse(arguments string) (args json.RawMessage, repairs []string, e
 	return t.spec.schema.parse(t.spec.def.Name, arguments)
 }
 
+// Accept is [Tool.Parse] for arguments that are right as they are, which is the usual
+// case. If ok is false, nothing is known of the arguments, and Parse decides. Accept runs
+// no code of the program, so Accept needs no limit of time.
+func (t Tool) Accept(arguments string) (args json.RawMessage, ok bool) {
+	if t.spec == nil {
+		return nil, false
+	}
+	return t.spec.schema.accept(arguments)
+}
+
 // Call runs the function with arguments that [Tool.Parse] returned, on the caller's
 // goroutine, and renders the result, which is never empty.
 //

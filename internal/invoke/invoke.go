@@ -71,16 +71,22 @@ func (c Call) start(ctx context.Context) <-chan Outcome {
 	ctx = tool.WithCall(ctx, c.Info, c.Progress)
 	done := make(chan Outcome, 1)
 	go func() { // await waits for this goroutine, unless the function ignores its context
-		o := Outcome{Err: tool.Fail(tool.Failed, "The tool ended without a result.", errGoexit)}
-		defer func() { done <- o }()
+		var o Outcome
+		returned := false
+		defer func() {
+			if !returned {
+				o = Outcome{Err: tool.Fail(tool.Failed, "The tool ended without a result.", errGoexit)}
+			}
+			done <- o
+		}()
 		if c.May != nil {
 			if err := c.May(); err != nil {
-				o = Outcome{Err: tool.Fail(tool.NotRun, "", err)}
+				o, returned = Outcome{Err: tool.Fail(tool.NotRun, "", err)}, true
 				return
 			}
 		}
 		parts, err := c.Tool.Call(ctx, c.Args)
-		o = Outcome{Parts: parts}
+		o, returned = Outcome{Parts: parts}, true
 		if err != nil {
 			o.Err = Error(err)
 		}

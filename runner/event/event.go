@@ -4,7 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -32,7 +32,10 @@ type CallRef string
 
 // NewCallRef returns the reference of a call. Runs and turns count from 1, calls from 0.
 func NewCallRef(run, turn, call int) CallRef {
-	return CallRef(fmt.Sprintf("r%d.t%d.c%d", run, turn, call))
+	b := strconv.AppendInt(append(make([]byte, 0, 24), 'r'), int64(run), 10)
+	b = strconv.AppendInt(append(b, ".t"...), int64(turn), 10)
+	b = strconv.AppendInt(append(b, ".c"...), int64(call), 10)
+	return CallRef(b)
 }
 
 // Version is the version of the events that this package writes. A new version means
