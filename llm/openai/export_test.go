@@ -59,3 +59,9 @@ func TimersLeft(ctx context.Context) (n int) {
 	}
 	return n
 }
+
+// OpenBody returns a reader of a request body in segments.
+func OpenBody(segments ...[]byte) io.ReadCloser {
+	r, _ := body(segments).open()
+	return r
+}

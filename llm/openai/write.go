@@ -23,13 +23,32 @@ func (b body) equal(other body) bool {
 	return b.size() == other.size() && bytes.Equal(bytes.Join(b, nil), bytes.Join(other, nil))
 }
 
-func (b body) open() (io.ReadCloser, error) {
-	readers := make([]io.Reader, len(b))
-	for i, segment := range b {
-		readers[i] = bytes.NewReader(segment)
-	}
-	return io.NopCloser(io.MultiReader(readers...)), nil
+func (b body) open() (io.ReadCloser, error) { return &bodyReader{rest: b}, nil }
+
+// A bodyReader reads a body. It has no WriteTo, as io.MultiReader has: net/http reads each
+// body once more behind its end, and WriteTo would allocate 32 KB there for each request.
+type bodyReader struct {
+	rest body // of which the first segment is read up to done
+	done int
 }
+
+// Read implements [io.Reader].
+func (r *bodyReader) Read(p []byte) (n int, err error) {
+	for len(r.rest) > 0 && n < len(p) {
+		m := copy(p[n:], r.rest[0][r.done:])
+		n, r.done = n+m, r.done+m
+		if r.done == len(r.rest[0]) {
+			r.rest, r.done = r.rest[1:], 0
+		}
+	}
+	if n == 0 && len(r.rest) == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// Close implements [io.Closer].
+func (r *bodyReader) Close() error { return nil }
 
 // fields are the members of an object in the making.
 type fields []field
