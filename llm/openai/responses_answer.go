@@ -38,9 +38,8 @@ func newResponsesAnswer(origin string, most int64, emit func(llm.Delta) error) *
 	return &responsesAnswer{emit: emit, origin: origin, most: most}
 }
 
-// echoedMembers are members of a response that repeat the request, or that
-// [llm.Response] holds in other fields. All further members go into
-// Response.Extra.
+// echoedMembers are members of a response that repeat the request, or that have a
+// field in [llm.Response]. All further members go into Response.Extra.
 var echoedMembers = []string{
 	"background", "completed_at", "conversation", "created_at", "error", "frequency_penalty", "id", "include",
 	"incomplete_details", "input", "instructions", "max_output_tokens", "max_tool_calls", "metadata", "model", "object",
@@ -49,8 +48,8 @@ var echoedMembers = []string{
 	"text", "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "usage", "user",
 }
 
-// document takes a whole response. It returns false if data has no list of items.
-func (a *responsesAnswer) document(data []byte) (bool, error) {
+// document takes a whole response. ok is false if data has no list of items.
+func (a *responsesAnswer) document(data []byte) (ok bool, err error) {
 	output := rawjson.Member(data, "output")
 	if rawjson.Kind(output) != '[' {
 		return false, nil
@@ -87,7 +86,7 @@ func (a *responsesAnswer) response(data []byte) error {
 	return nil
 }
 
-// speaks notes which item the sink gets text of.
+// speaks notes the item whose text goes to the sink.
 func (a *responsesAnswer) speaks(it *responseItem, last **responseItem, first bool) {
 	if *last == it {
 		return
@@ -147,10 +146,10 @@ func (a *responsesAnswer) settle() (*llm.Response, error) {
 	return resp, nil
 }
 
-// close returns the parts of an item and sends the sink what it has not seen of
-// an item that was never done.
+// close returns the parts of an item. The sink gets the rest of an item that was
+// never done.
 func (a *responsesAnswer) close(it *responseItem, logProbs, annotations *gathered) (llm.Parts, error) {
-	if a.becameAnother(it) {
+	if a.replaced(it) {
 		return nil, nil
 	}
 	parts, err := it.parts(logProbs, annotations)
@@ -164,16 +163,16 @@ func (a *responsesAnswer) close(it *responseItem, logProbs, annotations *gathere
 }
 
 // skips reports whether the answer goes without the item: a copy of a call, or an
-// item that became another type.
+// item that was replaced.
 func (a *responsesAnswer) skips(it *responseItem, seen map[string]llm.ToolCall, parts llm.Parts) (bool, error) {
-	if a.becameAnother(it) {
+	if a.replaced(it) {
 		return true, a.note(fmt.Sprintf("item %d of the answer became an item of another type: the later one counts", it.place))
 	}
 	return a.repeats(seen, parts)
 }
 
-// order reports texts and calls that the sink got in another order than the
-// answer has. Deltas cannot be moved.
+// order reports texts and calls whose deltas came out of order. Deltas cannot be
+// moved.
 func (a *responsesAnswer) order() error {
 	turns := map[string]int{}
 	calls := 0
@@ -216,8 +215,8 @@ func (a *responsesAnswer) repeats(seen map[string]llm.ToolCall, parts llm.Parts)
 	return true, a.note(fmt.Sprintf("the call %q came twice and counts once", clip.Bytes(call.ID, maxShownID)))
 }
 
-// compareItems orders items by their output_index. Items without one keep the
-// order in which they appeared.
+// compareItems orders items by output_index. Items without an output_index keep
+// the order of appearance.
 func compareItems(a, b *responseItem) int {
 	if a.indexed && b.indexed {
 		return cmp.Compare(a.index, b.index)

@@ -188,8 +188,8 @@ func (a *responsesAnswer) partEvent(part partEvent, e responsesEvent) error {
 	return it.show(a, part.sort, text.end(full))
 }
 
-// behind decides about text for an item or a part that is complete. A whole text
-// that comes again says nothing new.
+// behind decides about text for an item or a part that is complete. A repeated whole
+// text says nothing new.
 func (a *responsesAnswer) behind(it *responseItem, part partEvent, e responsesEvent) error {
 	if part.done || len(rawjson.RawText(e.delta)) == 0 {
 		return nil
@@ -213,9 +213,9 @@ func (a *responsesAnswer) terminal(e responsesEvent) error {
 	return a.compare(output)
 }
 
-// isHostedEvent reports an event about a tool that the provider runs, about parts
-// of an item, or one that only keeps the connection alive. The item has all that
-// such an event says.
+// isHostedEvent reports an event about a tool of the provider, about parts of an
+// item, or for keeping the connection alive. The item
+// itself repeats the content of such an event.
 func isHostedEvent(typ string) bool {
 	switch typ {
 	case "keepalive", "ping", "":

@@ -82,8 +82,8 @@ func inputPart(p llm.Part) ([]byte, error) {
 	return f.object(), nil
 }
 
-// itemAssistant writes the items of a message of the model. It leaves out a
-// message without text and calls, with its reasoning.
+// itemAssistant writes the items of a message of the model. A message without text
+// and calls is left out together with the reasoning.
 func (e *encoder) itemAssistant(b []byte, m llm.Message, n int) ([]byte, error) {
 	spoken, calls := spokenParts(m)
 	if len(spoken)+len(calls) == 0 {
@@ -128,8 +128,8 @@ func (e *encoder) itemAssistant(b []byte, m llm.Message, n int) ([]byte, error) 
 	return b, nil
 }
 
-// plainOutput is what a message holds without an outputMember: its text, then
-// its calls.
+// plainOutput returns the items of a message without an outputMember: the text,
+// then the calls.
 func plainOutput(spoken, calls llm.Parts) (items []outputItem) {
 	if len(spoken) > 0 {
 		items = append(items, outputItem{typ: "message", parts: spoken})
@@ -140,8 +140,8 @@ func plainOutput(spoken, calls llm.Parts) (items []outputItem) {
 	return items
 }
 
-// reasoningItem returns a reasoning item as it goes back, or nil. An item goes
-// back byte for byte, unless it holds what a known server refuses: null members
+// reasoningItem returns the form in which a reasoning item goes back, or nil. An item
+// goes back byte for byte, without the parts that a known server refuses: null members
 // (xAI), an empty id (OpenAI), an id without encrypted content, since nothing is
 // stored, or no summary.
 func (e *encoder) reasoningItem(raw []byte) []byte {
@@ -188,7 +188,7 @@ func assistantItem(it outputItem) []byte {
 	return keep(f, it.raw).object()
 }
 
-// keep adds the members that the parts do not hold.
+// keep adds the members beside the content of the parts.
 func keep(f fields, outline []byte) fields {
 	for name, v := range beside(outline) {
 		if name != "digest" && name != "parts" {

@@ -32,7 +32,7 @@ type responseItem struct {
 	toldID, toldName string
 }
 
-// An itemText is a text that comes in deltas, or whole.
+// An itemText is a text in deltas, or whole.
 type itemText struct {
 	key  string
 	text []byte // the deltas so far
@@ -40,7 +40,7 @@ type itemText struct {
 	full []byte // text of the .done event; nil means no such event
 }
 
-// delta adds more text and returns it. Some gateways wrap the text in an object.
+// delta adds and returns more text. Some gateways wrap the text in an object.
 func (p *itemText) delta(raw []byte) string {
 	if rawjson.Kind(raw) == '{' {
 		raw = rawjson.Member(raw, "text")
@@ -50,8 +50,8 @@ func (p *itemText) delta(raw []byte) string {
 	return text
 }
 
-// end takes the whole text and returns the part beyond the deltas. A whole text
-// that contradicts the deltas has no such part.
+// end takes the whole text and returns the part beyond the deltas. There is no
+// such part if the whole text contradicts the deltas.
 func (p *itemText) end(raw []byte) (rest string) {
 	p.full = bytes.Clone(raw) // arguments as an object
 	if rawjson.Kind(raw) == '"' {
@@ -146,8 +146,8 @@ func (it *responseItem) show(a *responsesAnswer, s textSort, text string) error 
 	return it.emit(a, text)
 }
 
-// emit sends the sink more text of the item, and keeps what the sink has: the
-// complete item must repeat it.
+// emit sends the sink more text of the item, and keeps the text: the complete item
+// must begin with all text that the sink has.
 func (it *responseItem) emit(a *responsesAnswer, text string) error {
 	first := len(it.shown) == 0
 	it.shown = append(it.shown, text...)
@@ -162,9 +162,9 @@ func (it *responseItem) emit(a *responsesAnswer, text string) error {
 	return a.emit(llm.CallDelta{Index: it.position(a), Arguments: text})
 }
 
-// catchUp sends the sink everything in full beyond the deltas. full is the text
-// that counts. A notice reports deltas that say otherwise, because the sink
-// cannot take deltas back.
+// catchUp sends the sink everything in full beyond the deltas. full is the binding
+// text. A notice reports deltas that contradict full, because the sink cannot take
+// deltas back.
 func (it *responseItem) catchUp(a *responsesAnswer, full string) error {
 	rest, ok := strings.CutPrefix(full, string(it.shown))
 	switch {
@@ -246,7 +246,7 @@ func reasoningText(item []byte) string {
 }
 
 // parts returns the parts of a message for the item: texts, refusals,
-// reasoning, a call. Items of other types have no parts.
+// reasoning, a call. An item of any other type has no parts.
 func (it *responseItem) parts(logProbs, annotations *gathered) (llm.Parts, error) {
 	switch it.typ {
 	case "message":
@@ -330,7 +330,7 @@ func (it *responseItem) callParts() (llm.Parts, error) {
 	return llm.Parts{c}, nil
 }
 
-// saidBy joins what the sink sees of parts.
+// saidBy joins the texts and the arguments of parts.
 func saidBy(parts llm.Parts) string {
 	var b strings.Builder
 	for _, p := range parts {

@@ -34,7 +34,7 @@ func indexOf(raw []byte) []byte {
 	return raw
 }
 
-// begin adds an item of that type. index and id may be nil.
+// begin adds an item. index and id may be nil.
 func (l *itemList) begin(index, id []byte, typ string) (*responseItem, error) {
 	if len(l.items) == mostCalls {
 		return nil, errTooMany
@@ -93,8 +93,8 @@ func (l *itemList) open(typ string) *responseItem {
 	return nil
 }
 
-// ofPart returns the item that an event with text belongs to. Such an item may
-// have no output_item.added.
+// ofPart returns the item that an event with text belongs to. The item may have
+// no output_item.added.
 func (l *itemList) ofPart(part partEvent, e responsesEvent) (*responseItem, error) {
 	index, id := indexOf(e.index), rawjson.RawText(e.itemID)
 	it := l.find(index, id, part.typ)
@@ -110,14 +110,14 @@ func (l *itemList) ofPart(part partEvent, e responsesEvent) (*responseItem, erro
 	return it, nil
 }
 
-// identity returns the id that tells an item from others under its output_index.
-// The call_id of a call is steadier than the id.
+// identity returns the id of an item: the call_id of a call, because some servers
+// change the id of an item with every event.
 func identity(raw []byte) string {
 	return cmp.Or(rawjson.Scalar(rawjson.Member(raw, "call_id")), rawjson.Scalar(rawjson.Member(raw, "id")))
 }
 
-// another reports whether raw is another item than the known item.
-func (it *responseItem) another(raw []byte) bool {
+// differs reports whether raw and the known item are two items.
+func (it *responseItem) differs(raw []byte) bool {
 	known, id := identity(it.raw()), identity(raw)
 	return known != "" && id != "" && known != id
 }
@@ -132,7 +132,7 @@ func (a *responsesAnswer) added(e responsesEvent) error {
 	if len(index) == 0 {
 		it = a.find(nil, id, typ)
 	}
-	if it == nil || it.another(e.item) {
+	if it == nil || it.differs(e.item) {
 		var err error
 		if it, err = a.begin(index, id, typ); err != nil {
 			return err
@@ -160,7 +160,7 @@ func (a *responsesAnswer) done(e responsesEvent) error {
 	if it == nil && len(index) == 0 {
 		it = a.open(typ)
 	}
-	if it == nil || it.done != nil && it.another(e.item) && !it.repeatedBy(e.item) {
+	if it == nil || it.done != nil && it.differs(e.item) && !it.repeatedBy(e.item) {
 		var err error
 		if it, err = a.begin(index, id, typ); err != nil {
 			return err
@@ -243,9 +243,9 @@ func (a *responsesAnswer) confirm(it *responseItem, raw []byte) error {
 	return nil
 }
 
-// becameAnother reports whether the item, which is not done, is done under its id
-// as another type.
-func (l *itemList) becameAnother(it *responseItem) bool {
+// replaced reports whether an open item was done under its id with a different
+// type.
+func (l *itemList) replaced(it *responseItem) bool {
 	if it.done != nil || it.id == "" {
 		return false
 	}

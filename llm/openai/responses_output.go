@@ -11,7 +11,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// hostedEvent matches the events of tools that the provider runs.
+// hostedEvent matches the events of the provider's tools.
 var hostedEvent = regexp.MustCompile(`^response\.(\w+_call\w*|mcp_list_tools|audio\w*)\.`)
 
 // outputMember is the member of [llm.Message.Extra] that keeps what the parts of
@@ -22,9 +22,9 @@ var hostedEvent = regexp.MustCompile(`^response\.(\w+_call\w*|mcp_list_tools|aud
 //	{"origin":"api.openai.com","items":[{"type":"reasoning",…},{"type":"message","digest":"1x…"},{"type":"function_call","digest":"7c…"}]}
 //
 // A message stands for its next parts (one, unless "parts" says otherwise), a call
-// for the next call. The digest is that of these parts: items of a message that was
-// edited since do not go back. They go to their origin only, because another
-// provider cannot read encrypted content.
+// for the next call. The digest covers these parts: the items of an edited
+// message do not go back. Items go to their origin only, because no other provider
+// can read encrypted content.
 //
 // Alternative: each item in the Extra of a part. Chat Completions sends the extra
 // members of parts, and strict servers refuse them; and items of hosted tools have
@@ -59,8 +59,8 @@ func (l *outputList) add(it *responseItem, parts llm.Parts) {
 }
 
 // saidMembers are the members of messages and calls that parts hold, or that do not
-// go back: an id would have to be stored at the provider. All other members, such as
-// "phase" and "namespace", go back as they came.
+// go back: an id would have to be stored at the provider. All further members, such as
+// "phase" and "namespace", go back unchanged.
 var saidMembers = []string{"id", "type", "status", "role", "content", "call_id", "name", "arguments", "item_id", "output_index"}
 
 // beside yields the members of an item beside saidMembers.
@@ -96,16 +96,15 @@ func (l *outputList) members() []llm.Member {
 	return []llm.Member{{Name: outputMember, Value: string(value)}}
 }
 
-// An outputItem is an entry of outputMember with the parts that it stands for.
+// An outputItem is an entry of outputMember with the parts of the entry.
 type outputItem struct {
 	raw   []byte
 	typ   string
 	parts llm.Parts // of a message or a call
 }
 
-// outputOf returns the items that a message keeps for an endpoint, if they still
-// describe it: none for a message that was edited since, or that has no
-// outputMember.
+// outputOf returns the items that a message keeps for an endpoint. An edited
+// message, and a message without an outputMember, have no items.
 func outputOf(m llm.Message, origin string) (items []outputItem) {
 	at := slices.IndexFunc(m.Extra, func(x llm.Member) bool { return x.Name == outputMember })
 	if at < 0 || !json.Valid([]byte(m.Extra[at].Value)) {
@@ -163,7 +162,7 @@ func spokenParts(m llm.Message) (spoken, calls llm.Parts) {
 	return spoken, calls
 }
 
-// digestOf stands for what parts say.
+// digestOf returns a digest of the content of parts.
 func digestOf(parts llm.Parts) string {
 	var text []byte
 	for _, p := range parts {

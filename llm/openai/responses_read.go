@@ -122,8 +122,8 @@ func (x *exchange) unanswered(e responsesEvent, data []byte) error {
 	return x.report(&llm.APIError{Kind: llm.KindServer, StatusCode: x.resp.StatusCode, Message: message})
 }
 
-// responseFailure returns the error of a response that is no answer: one with an
-// "error", or with a status other than completed and incomplete.
+// responseFailure returns the error of a response that is no answer: a response
+// with an "error", or with a status other than completed and incomplete.
 func (x *exchange) responseFailure(response []byte) error {
 	if rawjson.Kind(response) != '{' {
 		return x.malformed("the response is not a JSON object: " + excerpt(response))

@@ -131,9 +131,9 @@ func (p *Profile) responsesTool(t llm.ToolDef) ([]byte, error) {
 	return f.object(), nil
 }
 
-// responsesSampling writes what shapes the answer. The API has no place for some
-// settings of Chat Completions: the answer would miss what Stop and Modalities ask
-// for, so these are errors; the others are left out, and a note says so.
+// responsesSampling writes the settings that shape the answer. The API lacks some
+// settings of Chat Completions. Stop and Modalities are errors, because their absence
+// would change the answer. The seed and the penalties are left out with a note.
 func (p *Profile) responsesSampling(f *fields, s *llm.Settings) (notes []string, err error) {
 	var chat fields
 	if err := p.sampling(&chat, s); err != nil {
