@@ -117,9 +117,9 @@ func (s *spec) checkApprovalType(in reflect.Type) error {
 // AsksApproval reports whether any call of the tool may need approval.
 func (t Tool) AsksApproval() bool { return t.spec != nil && t.spec.approval != nil }
 
-// NeedsApproval reports whether a call must be approved before the call runs. args are
-// arguments that [Tool.Parse] returned. An error says why the policy could not decide;
-// need is true in this case.
+// NeedsApproval reports whether a call must be approved before the call runs. args
+// are the result of [Tool.Parse]. An error says why the policy could not decide; need
+// is true in this case.
 func (t Tool) NeedsApproval(ctx context.Context, args json.RawMessage) (need bool, err error) {
 	if t.spec == nil || t.spec.approval == nil {
 		return false, nil

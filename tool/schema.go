@@ -17,7 +17,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
-// A schema holds everything that a tool knows of its arguments.
+// A schema has the forms and checks of a tool's arguments.
 type schema struct {
 	raw    json.RawMessage     // schema as given to NewRaw; nil for a Go type
 	wire   json.RawMessage     // schema that the model sees

@@ -116,7 +116,7 @@ func New[In, Out any](name, description string, fn func(context.Context, In) (Ou
 // Common mistakes are repaired if their meaning is clear: "int" and "dict" as types,
 // "any", "required": true of a property, "required" among the properties, null for a
 // keyword, [] for {}, a bound in a string, a reference to a definition that is
-// elsewhere. [Tool.SchemaRepairs] lists the repairs. Other mistakes are errors that name
+// elsewhere. [Tool.SchemaRepairs] lists the repairs. Further mistakes are errors with
 // the place; see [AllowUnchecked]. An empty "enum" is always an error.
 //
 // fn runs only with arguments that fit the schema. A schema without

@@ -1,6 +1,6 @@
-// Package faketb has a [testing.TB] that records failures in place of reporting them, for
-// tests of code that fails tests. The test kits use the package: a test of a script must
-// see that a wrong program fails.
+// Package faketb has a [testing.TB] for tests of test kits: the TB records failures
+// and logs in place of failing a test. For example, a test of llmtest.Script must
+// check the failure of a wrong program.
 //
 //	tb := new(faketb.TB)
 //	failures := tb.Run(func(t testing.TB) { llmtest.Script(t, llmtest.Text("unused")) })
@@ -29,7 +29,7 @@ type TB struct {
 	cleanups []func()
 }
 
-// Run runs a test function in a goroutine of its own, so that Fatal can end the goroutine.
+// Run runs a test function in a new goroutine, because Fatal ends the goroutine.
 // After the cleanups, Run returns the failures.
 func (f *TB) Run(test func(t testing.TB)) []string {
 	done := make(chan struct{})

@@ -11,8 +11,8 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// A connection is one connection of a link. It lasts from the start of the process or
-// the first HTTP request until its end.
+// A connection is a connection of a link to the server. It lasts from the start of
+// the process or the first HTTP request until its end.
 type connection struct {
 	session *sdk.ClientSession
 	tap     *tap

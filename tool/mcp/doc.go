@@ -79,5 +79,6 @@
 // approval; a [Service] with an Approve function offers the tool and decides about its
 // calls.
 //
-// Terms: a server is an MCP server; a definition is a tool as its server describes it.
+// Terms: a server is an MCP server; a definition is the server's description of a
+// tool.
 package mcp

@@ -162,7 +162,7 @@ func (w *pendingRequests) candidates() (all []*delivery, id jsonrpc.ID) {
 }
 
 // answersNotification reports whether a response answers a notification. Some servers
-// send such responses, mostly to say that they do not know the method.
+// send these responses, mostly for unknown methods.
 func (w *pendingRequests) answersNotification(m *jsonrpc.Response) bool {
 	if stringID(m.ID) != missingID || w.notifications == 0 || isInvalidResponse(m.Error) {
 		return false

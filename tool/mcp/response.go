@@ -16,8 +16,8 @@ import (
 // null, missing, or of a type that JSON-RPC does not allow. The SDK sees it, too.
 const missingID = "toolloop.internal/unnamed"
 
-// invalidResponse returns the error with which a request fails if its response cannot
-// be understood. The text begins with "the server".
+// invalidResponse returns the error of a request with an unreadable response. The
+// text begins with "the server".
 func invalidResponse(text string) *jsonrpc.Error {
 	return &jsonrpc.Error{Code: codeInvalidResponse, Message: text}
 }

@@ -4,7 +4,8 @@ import (
 	"context"
 )
 
-// A gate admits a limited number of concurrent calls, or one call that must run alone.
+// A gate admits a limited number of concurrent calls, or a single call that must run
+// alone.
 type gate struct {
 	entry  chan struct{} // held while entering, so that no call overtakes one that waits to run alone
 	inside chan struct{} // a token per running call; a call that runs alone holds all tokens

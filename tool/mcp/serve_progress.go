@@ -71,7 +71,8 @@ func (r *reporter) run() {
 	}
 }
 
-// end sends the last report and waits for it, so that no report follows the result.
+// end sends the last report and waits until the report is sent, so that no report
+// follows the result.
 func (r *reporter) end() {
 	if r == nil {
 		return

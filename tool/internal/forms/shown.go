@@ -38,8 +38,8 @@ func Shown(doc *tree.Value) (*tree.Value, error) {
 // maxCuts bounds the passes that remove ill-formed keywords.
 const maxCuts = 64
 
-// DropInvalid removes ill-formed keywords from a shown schema. Providers that read schemas
-// would refuse every request with such a keyword.
+// DropInvalid removes ill-formed keywords from a shown schema. Some providers refuse
+// every request with the keyword.
 func DropInvalid(shown *tree.Value) error {
 	var err error
 	for range maxCuts {

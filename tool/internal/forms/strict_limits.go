@@ -121,7 +121,7 @@ func (d *depths) definition(ref string) *tree.Value {
 	return d.root.Get("$defs").Get(name)
 }
 
-// checkEnds refuses definitions that consist only of references to each other.
+// checkEnds refuses definitions that are only references to each other.
 func (d *depths) checkEnds() error {
 	ends := map[string]bool{}
 	for _, def := range tree.Members(d.root.Get("$defs")) {

@@ -83,7 +83,8 @@ func (s *strictBuilder) unused(name string) string {
 	return unique
 }
 
-// define rewrites all definitions, including those that other definitions refer to.
+// define rewrites all definitions, including definitions with references from
+// definitions.
 func (s *strictBuilder) define(root *tree.Value) error {
 	defs := tree.Object()
 	for i := 0; i < len(s.queue); i++ {

@@ -12,11 +12,12 @@ import (
 // maxPlain bounds the nesting of types that Plain follows.
 const maxPlain = 16
 
-// Plain reports whether values that fit the schema held always decode into t, and whether
-// no name in them can differ from a field only in case. Such values need no other check.
-// Plain looks at each type and its schema side by side. A type with its own decoder, or a
-// schema of another form, is not plain. Values with a format or a pattern are never
-// accepted without the general path, so their types do not matter.
+// Plain reports whether values that fit the schema held always decode into t, and
+// whether no name in them can differ from a field only in case. These values need no
+// further check. Plain looks at each type and its schema side by side. A type with
+// its own decoder, or a schema of another form, is not plain. Values with a format or
+// a pattern are never accepted without the general path, so their types do not
+// matter.
 func Plain(t reflect.Type, held *tree.Value) bool { return plain(t, held, maxPlain) }
 
 func plain(t reflect.Type, s *tree.Value, depth int) bool {

@@ -142,7 +142,7 @@ func (r *Reflection) define(shown *tree.Value) error {
 	return nil
 }
 
-// The hooks by which a type can define its own schema.
+// The methods for types with their own schema.
 type (
 	schemaHook   interface{ JSONSchema() *js.Schema }
 	aliasHook    interface{ JSONSchemaAlias() any }

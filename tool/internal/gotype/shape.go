@@ -127,8 +127,8 @@ func (s *Shape) ConvertDurations(args *tree.Value) {
 	}
 }
 
-// CheckJSON refuses arguments with names that differ from a field only in case. A reader
-// other than encoding/json would find other values.
+// CheckJSON refuses arguments with names that differ from a field only in case.
+// Readers other than encoding/json would find different values.
 func (s *Shape) CheckJSON(args json.RawMessage) error {
 	if s == nil {
 		return nil

@@ -20,8 +20,8 @@ type typeScan struct {
 	defs   map[reflect.Type]string // names of the recursive types
 }
 
-// maxSchemas bounds the schemas of one type. A few types that contain each other twice
-// would unfold without end.
+// maxSchemas bounds the schemas of one type. A few types with mutual references would
+// unfold without end.
 const maxSchemas = 20_000
 
 func newTypeScan(hooked func(reflect.Type) (bool, error)) *typeScan {

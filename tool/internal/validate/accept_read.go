@@ -9,7 +9,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// Limits of an acceptor. Beyond them the general path decides, with its own limits.
+// Limits of an acceptor. Beyond these limits the general path decides.
 const (
 	maxAccepted = 75_000 // weights of the values; the smallest fuel of the general path is larger
 	maxOpen     = 60     // nested arrays and objects
@@ -242,7 +242,7 @@ func (r *reader) number(s *rule) bool {
 	return true
 }
 
-// digits skips digits and reports whether one of them is not zero.
+// digits skips digits and reports whether any digit is not zero.
 func (r *reader) digits() (significant bool) {
 	for ; r.pos < len(r.src) && '0' <= r.src[r.pos] && r.src[r.pos] <= '9'; r.pos++ {
 		significant = significant || r.src[r.pos] != '0'
