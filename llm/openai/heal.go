@@ -117,6 +117,12 @@ var remedies = []remedy{
 	{words: both(`\breasoning(_content|_details|_text)?\b`, refusal), learn: forgetEcho},
 	{words: both(`\bmax_(completion_)?tokens\b`, refusal), learn: swapCap},
 	{words: regexp.MustCompile(`(?i)function tools with reasoning_effort are not supported`), alone: true, learn: toolEffort},
+	// Only a request with allowed_tools changes, so a refusal of the object counts here
+	// too: named tools and "required" are not known to be refused.
+	{words: allowedRefused, any: true, learn: func(p *Profile, _ *llm.APIError) string {
+		p.AllowedTools = false
+		return "a choice among tools goes with these tools alone"
+	}},
 	{words: regexp.MustCompile(`(?is)tool_choice.*(type: .?object|string values|of type string|(expected|valid|must be)( a)? str(ing)?\b|str type expected)`), any: true, learn: func(p *Profile, _ *llm.APIError) string {
 		p.ToolChoice = ToolChoiceWords
 		return "no tool is named in tool_choice"
@@ -182,6 +188,14 @@ var remedies = []remedy{
 const grammarWords = "schemas have no bounds on values, no true and false in the place of a schema, and no reference to the whole"
 
 var grammarText = regexp.MustCompile(`(?is)failed to (parse|generate|compile|initialize) .*(grammar|samplers)|failed to parse grammar`)
+
+// allowedRefused are the words for a tool_choice of type allowed_tools, or for any
+// object there. In "Supported values are: 'function', 'allowed_tools', …" the value
+// of an earlier sentence is refused, so a match stays inside a sentence.
+var allowedRefused = regexp.MustCompile(`(?is)(invalid|unsupported|not support|unknown|unrecognized|unexpected|should be|expected)([^.]|\.[\w\[])*\ballowed_tools\b` +
+	`|\ballowed_tools\b([^.]|\.\w)*(not support|unsupported|invalid|unknown|unrecognized|unexpected|not permitted|not allowed|extra_forbidden)` +
+	`|\btool_choice\b.*(type: .?object|string values|of type string|(expected|valid|must be)( a)? str(ing)?\b|str type expected)` +
+	`|invalid type\b.*\btool_choice\b|expected field .?function.? in .?tool_choice|untagged enum \w*toolchoice`)
 
 // omitting and leavingOut are tried after the remedies.
 var omitting = remedy{words: regexp.MustCompile(`(?is)` + refusal), learn: omitKeywords}
@@ -390,7 +404,7 @@ type lesson struct {
 
 // refusedValue are the words for a value that a provider does not take. Where it
 // takes a single one, the member may as well be forgotten. The role developer is
-// refused in every message.
+// refused in every message, and allowed_tools in every choice among tools.
 var (
 	refusedValue = regexp.MustCompile(`(?i)unsupported[ _]value|supported values are|does not support ['"\d]|invalid schema for`)
 	singleValue  = regexp.MustCompile(`(?i)only \S+ (is|value)|only the default|'developer'`)
@@ -398,7 +412,7 @@ var (
 
 func forOnce(e *llm.APIError) bool {
 	text := e.Message + "\n" + e.Code
-	return refusedValue.MatchString(text) && !singleValue.MatchString(text)
+	return refusedValue.MatchString(text) && !singleValue.MatchString(text) && !allowedRefused.MatchString(text)
 }
 
 // lessons returns what a request teaches that was sent in d and refused with e.

@@ -151,25 +151,66 @@ func TestToolAmong(t *testing.T) {
 	}
 }
 
-// TestToolAmongIsRefused: a server behind OpenAI's name that takes no allowed_tools
-// teaches the client to send the tools of the choice alone.
+// TestToolAmongIsRefused: what providers say to allowed_tools. The tools of the choice
+// go alone, from now on and with the same mode, and the client learns nothing else: a
+// named tool is still named.
 func TestToolAmongIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, api := range []openai.API{openai.APIChat, openai.APIResponses} {
-		for _, message := range []string{
-			"Invalid type for 'tool_choice': expected a string, but got an object instead.",
-			"Unsupported value: 'tool_choice' does not support 'allowed_tools' with this model.",
-		} {
+	for _, message := range []string{
+		"Invalid type for 'tool_choice': expected a string, but got an object instead.",
+		"Invalid type for 'tool_choice': expected one of 'none', 'auto' or 'required', but got an object instead.",
+		"Invalid value: 'allowed_tools'. Supported values are: 'function' and 'custom'.",
+		"Unsupported value: 'tool_choice' does not support 'allowed_tools' with this model.",
+		"tool_choice 'allowed_tools' is not supported with this model.",
+		"Unsupported value for tool_choice.type: 'allowed_tools'.",
+		"Invalid value for `tool_choice`: {'type': 'allowed_tools'}! Only named tools, \"none\", \"auto\" or \"required\" are supported.",
+		"Expected field `function` in `tool_choice`. Correct usage: `{\"type\": \"function\", \"function\": {\"name\": \"my_function\"}}`",
+		"[{'type': 'literal_error', 'loc': ('body', 'tool_choice', 'type'), 'msg': \"Input should be 'function'\", 'input': 'allowed_tools'}]",
+		"tool_choice: unknown variant `allowed_tools`, expected `function`",
+		"data did not match any variant of untagged enum ToolChoice",
+		"json: cannot unmarshal object into Go struct field ChatRequest.tool_choice of type string",
+	} {
+		for _, api := range []openai.API{openai.APIChat, openai.APIResponses} {
 			p := &refuser{status: http.StatusBadRequest, message: message}
 			c := openai.Config{BaseURL: "http://provider.test/v1", Key: "k", API: api, Profile: &openai.Profile{AllowedTools: true}, HTTPClient: &http.Client{Transport: p}}
-			req := &llm.Request{Messages: []llm.Message{llm.User("hi")}, Tools: []llm.ToolDef{{Name: "f"}, {Name: "g"}}}
-			req.ToolChoice = llm.ToolAmong(llm.ToolAuto, "g")
-			_, err := c.Model("m").Generate(t.Context(), req, nil)
-			require.NoError(t, err)
+			m, notices := c.Model("m"), []string(nil)
+			for _, choice := range []llm.ToolChoice{llm.ToolAmong(llm.ToolRequired, "g"), llm.ToolAmong(llm.ToolAuto, "g"), llm.ToolNamed("g")} {
+				req := &llm.Request{Messages: []llm.Message{llm.User("hi")}, Tools: []llm.ToolDef{{Name: "f"}, {Name: "g"}}}
+				req.ToolChoice = choice
+				_, err := m.Generate(t.Context(), req, func(d llm.Delta) {
+					if n, ok := d.(llm.Notice); ok {
+						notices = append(notices, n.Text)
+					}
+				})
+				require.NoError(t, err, message)
+			}
+			require.Equal(t, []string{"the provider refused the request; from now on a choice among tools goes with these tools alone"}, notices, message)
+			require.Len(t, p.bodies, 4, message)
 			require.Contains(t, p.bodies[0], `"allowed_tools"`)
-			require.NotContains(t, p.bodies[1], `"allowed_tools"`)
-			require.NotContains(t, p.bodies[1], `"name":"f"`)
-			require.Contains(t, p.bodies[1], `"name":"g"`)
+			for i, body := range p.bodies[1:] {
+				require.NotContains(t, body, `"allowed_tools"`, message)
+				require.Contains(t, body, `"name":"g"`, message)
+				require.Equal(t, i == 2, strings.Contains(body, `"name":"f"`), message)
+				require.Contains(t, body, []string{`"tool_choice":"required"`, `"tool_choice":"auto"`, `"tool_choice":{"type":"function",`}[i], message)
+			}
 		}
+	}
+}
+
+// TestToolAmongStays: a refusal that names allowed_tools among the supported values, or
+// that is about another member, leaves the choice among tools as it is.
+func TestToolAmongStays(t *testing.T) {
+	t.Parallel()
+	for _, message := range []string{
+		"Invalid value: 'some'. Supported values are: 'function', 'allowed_tools', and 'custom'.",
+		"Invalid type for 'metadata': expected an object, but got a string instead.",
+	} {
+		p := &refuser{status: http.StatusBadRequest, message: message}
+		c := openai.Config{BaseURL: "http://provider.test/v1", Key: "k", Profile: &openai.Profile{AllowedTools: true}, HTTPClient: &http.Client{Transport: p}}
+		req := &llm.Request{Messages: []llm.Message{llm.User("hi")}, Tools: []llm.ToolDef{{Name: "f"}, {Name: "g"}}}
+		req.ToolChoice = llm.ToolAmong(llm.ToolAuto, "g")
+		_, err := c.Model("m").Generate(t.Context(), req, nil)
+		require.ErrorContains(t, err, message)
+		require.Len(t, p.bodies, 1, message)
 	}
 }
