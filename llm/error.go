@@ -17,7 +17,7 @@ type APIError struct {
 	Code       string        // the provider's code, for example "invalid_api_key"
 	Type       string        // the provider's type, for example "invalid_request_error"
 	Param      string        // the member of the request that the provider complains of
-	Message    string        // the provider's words, clipped; or ours where it said nothing
+	Message    string        // the provider's message, clipped; the client's own if the provider sent none
 	RequestID  string        // the provider's id of the request
 	RetryAfter time.Duration // how long the provider asks to wait; 0 if it does not say
 	Tokens     int64         // of a context overflow: how many tokens were too many; 0 if unknown
@@ -33,7 +33,8 @@ type APIError struct {
 // ErrorKind classifies an APIError by the action that helps.
 type ErrorKind string
 
-// The kinds of errors. Errors that can pass without a change are retryable.
+// The kinds of errors. An error is retryable if the unchanged request may succeed
+// later.
 const (
 	KindAuth            ErrorKind = "auth"             // 401: no key, or a wrong key
 	KindPermission      ErrorKind = "permission"       // 403: this key may not do this

@@ -10,11 +10,10 @@ import (
 	"strings"
 )
 
-// Parts is the content of a message. It owns the JSON of the sum: an array of
-// objects, each with a "type" ("text", "reasoning", "refusal", "image",
-// "audio", "file", "tool_call", "tool_result", "raw") beside the members that the
-// Go types show. This is the library's own, wire-neutral form, not that of a
-// provider.
+// Parts is the content of a message. The JSON of Parts is an array of objects. Each
+// object has a "type" ("text", "reasoning", "refusal", "image", "audio", "file",
+// "tool_call", "tool_result", "raw") and the members that the Go types show. This is
+// the library's own form, not the form of any provider.
 //
 // Decoding the encoded value gives an equal value, with two exceptions: an empty
 // slice becomes nil, and invalid UTF-8 becomes U+FFFD. A member that this package

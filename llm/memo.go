@@ -6,17 +6,19 @@ import "sync"
 // that a run of T turns costs O(T) of encoding instead of O(T²). The code that runs
 // the conversation makes a Memo with new(Memo) and puts it into each request.
 //
-// The contract: with the same Memo, Messages only grows. Messages of an earlier
-// request stand in the later request, unchanged and in place. After an edit of the
-// history, use a new Memo. A Memo is safe for concurrent use and must not be copied.
+// The contract: a later request with the same Memo has the Messages of the earlier
+// request, unchanged and in place, and perhaps new ones at the end. After an edit of
+// the history, use a new Memo. A Memo is safe for concurrent use and must not be
+// copied.
 type Memo struct {
 	mu    sync.Mutex
 	slots map[any]any
 }
 
-// Slot returns the value kept under key, which is made by make at first. The
-// key is the client's own comparable value and names the client and its dialect;
-// the value guards itself. On a nil Memo, make is called each time.
+// Slot returns the value of the key. The first call for a key makes the value with
+// make. The key is the client's own comparable value and names the client and its
+// dialect. The value must be safe for concurrent use. On a nil Memo, each call of
+// Slot calls make.
 func (m *Memo) Slot(key any, make func() any) any {
 	if m == nil {
 		return make()

@@ -4,9 +4,9 @@ import "context"
 
 // A Model answers one request.
 //
-// Generate returns a whole [Response], or an error, an [*APIError] where the
-// provider or the way to it is at fault. A cut-off stream is an error, never a
-// short answer.
+// Generate returns a whole [Response] or an error. If the provider or the connection
+// failed, the error is an [*APIError]. A cut-off stream is an error, never a short
+// answer.
 //
 // The rules for sink, which may be nil:
 //

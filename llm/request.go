@@ -65,7 +65,8 @@ type Settings struct {
 
 	ReasoningEffort string // "minimal", "low", "medium", "high", or what the provider takes
 	// ReasoningSummary asks the Responses API for a summary of the reasoning: "auto",
-	// "concise" or "detailed". Empty: none is asked for. Chat Completions ignores it.
+	// "concise" or "detailed". Empty means that no summary is requested. Clients of
+	// Chat Completions ignore ReasoningSummary.
 	ReasoningSummary string
 	Verbosity        string   // "low", "medium", "high"
 	Modalities       []string // "text", "audio"
@@ -83,7 +84,7 @@ type Settings struct {
 }
 
 // ToolChoice says whether the model may, must or must not call tools. The zero
-// value sends nothing, which providers take for ToolAuto where there are tools.
+// value sends no choice; providers then behave as with ToolAuto.
 type ToolChoice string
 
 // The general choices. [ToolNamed] makes the choice of a particular tool, and
@@ -204,7 +205,7 @@ func (r *Request) validateChoice(tools map[string]bool) error {
 	name, named := r.ToolChoice.Named()
 	switch {
 	case named && !tools[name]:
-		return fmt.Errorf("llm: the tool choice names %q, which is no tool of the request", name)
+		return fmt.Errorf("llm: the tool choice names %q, which is not a tool of the request", name)
 	case named:
 		return nil
 	}
@@ -227,7 +228,7 @@ func validateAmong(mode ToolChoice, names []string, tools map[string]bool) error
 	}
 	for _, name := range names {
 		if !tools[name] {
-			return fmt.Errorf("llm: the tool choice names %q, which is no tool of the request", name)
+			return fmt.Errorf("llm: the tool choice names %q, which is not a tool of the request", name)
 		}
 	}
 	return nil

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// A Response is the whole answer of a model, streamed or not. It is the
-// caller's.
+// A Response is the whole answer of a model, streamed or not. The caller owns the
+// Response.
 type Response struct {
 	ID        string // the provider's id of the answer
 	RequestID string // the provider's id of the request, from a header, for its support
@@ -16,19 +16,19 @@ type Response struct {
 	Usage     Usage
 	RawUsage  json.RawMessage // the usage as the provider sent it, with its prices and times; nil if none
 	LogProbs  json.RawMessage // as the provider sent them; nil if there are none
-	Extra     []Member        // members beside the choice that nobody modelled, such as "citations"
+	Extra     []Member        // members beside the choice without a Go field, such as "citations"
 }
 
-// Finish says why the model stopped: in our words, and in the provider's.
+// Finish says why the model stopped: in this library's words and in the provider's.
 type Finish struct {
 	Reason FinishReason `json:"reason,omitempty"`
 	Raw    string       `json:"raw,omitempty"`    // "finish_reason", verbatim
 	Native string       `json:"native,omitempty"` // "native_finish_reason" of routers, verbatim
 }
 
-// FinishReason is the unified reason. Where a provider gives none but the answer
-// is known to be whole, a client infers FinishToolCalls or FinishStop; Finish.Raw
-// is empty then. Empty: nobody knows.
+// FinishReason is the unified reason. If the provider sends no finish reason but the
+// answer is complete, the client sets FinishToolCalls or FinishStop, and Finish.Raw is
+// empty. Empty means that the reason is not known.
 type FinishReason string
 
 // The finish reasons. FinishOther stands for an unknown reason.

@@ -49,7 +49,7 @@ func (m Message) validate(p Part) error {
 		return validateExtra(p.Extra)
 	case RawPart:
 		if !json.Valid([]byte(p.JSON)) {
-			return errors.New("a raw part is no JSON")
+			return errors.New("a raw part is not JSON")
 		}
 	}
 	return nil
@@ -58,7 +58,7 @@ func (m Message) validate(p Part) error {
 func validateExtra(extra []Member) error {
 	for _, x := range extra {
 		if !json.Valid([]byte(x.Value)) {
-			return fmt.Errorf("the member %q is no JSON", x.Name)
+			return fmt.Errorf("the member %q is not JSON", x.Name)
 		}
 	}
 	return nil

@@ -31,9 +31,9 @@ func TestMessageValidate(t *testing.T) {
 		{"nothing of the model", llm.Message{Role: llm.RoleAssistant, Parts: llm.Parts{llm.Audio{}}}, "part 0: the audio has no Data"},
 		{"file", user(llm.File{Name: "f.pdf", MediaType: "application/pdf"}), "part 1: the file has neither ID nor Data"},
 		{"file of the system", llm.Message{Role: llm.RoleSystem, Parts: llm.Parts{llm.File{}}}, "part 0: the file has neither ID nor Data"},
-		{"raw part", user(llm.RawPart{JSON: "{"}), "part 1: a raw part is no JSON"},
-		{"extra of a part", user(llm.Text{Extra: []llm.Member{{Name: "x", Value: "{"}}}), `part 1: the member "x" is no JSON`},
-		{"extra of the message", llm.Message{Role: llm.RoleUser, Extra: []llm.Member{{Name: "x"}}}, `the member "x" is no JSON`},
+		{"raw part", user(llm.RawPart{JSON: "{"}), "part 1: a raw part is not JSON"},
+		{"extra of a part", user(llm.Text{Extra: []llm.Member{{Name: "x", Value: "{"}}}), `part 1: the member "x" is not JSON`},
+		{"extra of the message", llm.Message{Role: llm.RoleUser, Extra: []llm.Member{{Name: "x"}}}, `the member "x" is not JSON`},
 		{"result of a tool", llm.Message{Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{Parts: llm.Parts{llm.Image{}}}}}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -21,7 +21,8 @@ const (
 // Retry configures how a failed request is sent again. The zero value is a good
 // start: four attempts, between 0.5 and 30 seconds apart.
 //
-//   - Only a retryable [*llm.APIError] is retried, at most as often as its Retries say.
+//   - Only a retryable [*llm.APIError] is retried, at most as often as its [llm.APIError.Retries]
+//     allows.
 //   - The wait before retry n is MinDelay doubled n-1 times, at most MaxDelay, minus up
 //     to a quarter at random. A provider's RetryAfter is a lower bound; then up to a
 //     quarter of MinDelay is added at random, so that clients do not return together.
@@ -54,10 +55,10 @@ type Retry struct {
 	random func() float64 // in [0,1); nil: math/rand. For tests.
 }
 
-// Model returns m with retries. When ctx ends, be it during a wait, Generate
-// returns context.Cause(ctx) at once. When the tries are used up it returns the
-// last error as it was; when the time is, the last error wrapped (see [Retry]).
-// Panics are not recovered.
+// Model returns m with retries. When ctx ends, also during a wait, Generate returns
+// context.Cause(ctx) at once. After the last attempt, Generate returns the last error
+// unchanged. If the deadline of ctx leaves no time for the next wait, Generate returns
+// the last error wrapped (see [Retry]). Panics are not recovered.
 func (r Retry) Model(m llm.Model) llm.Model {
 	r.Attempts = orDefault(r.Attempts, DefaultAttempts)
 	r.MaxWait = orDefault(r.MaxWait, DefaultMaxWait)
