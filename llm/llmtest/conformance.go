@@ -33,7 +33,7 @@ import (
 //
 // If a provider has no form for a part, such as refusals, newModel may call t.Skip with the
 // reason; rules about such parts have their own subtests. A model that retries must retry
-// soon, or give up when it is asked to wait for two hours, as [wrap.Retry] does. Ids and
+// soon, or return the error if a provider demands a wait of two hours, as [wrap.Retry] does. Ids and
 // RawUsage are not compared.
 //
 // Run TestModel with the race detector, too: it finds more violations of the rules on

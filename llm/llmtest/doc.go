@@ -10,8 +10,8 @@
 //	}
 //
 // Most users need only this: [Script] with the steps [Text] and [Calls], used as the Model
-// of a run. The test fails if the program sends a request too many, a request too few, or
-// a request that a provider would refuse.
+// of a run. The test fails if the program sends too many requests, too few requests, or a
+// request that a provider would refuse.
 //
 // # Three seats
 //
@@ -68,8 +68,9 @@
 //   - On the Responses API, a reasoning item with its own encrypted content stands before
 //     the resulting item, and ids are unique.
 //
-// System and developer messages may stand anywhere else, as OpenAI allows, and any role
-// may begin, end and repeat. A request that breaks a rule fails the test, gets status 400,
+// Between a message with calls and the results of the calls, no other message may stand.
+// Otherwise, system and developer messages may stand anywhere, as OpenAI allows, and any
+// role may begin, end and repeat. A request that breaks a rule fails the test, gets status 400,
 // and uses no step.
 //
 // # What a script fills in

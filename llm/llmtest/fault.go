@@ -22,13 +22,13 @@ import (
 //
 // On the wire a fault is bytes, and the client decides about their meaning. In
 // process a fault is an error, the same as package openai makes of these bytes if its
-// timeouts are longer than the waits of the fault. Only [Stall] stands for a client
-// without patience.
+// timeouts are longer than the waits of the fault. The exception is [Stall]: in process,
+// the wait of Stall is the timeout of the client.
 //
 // The pieces of a streamed answer stand between the first frame and the frame with
-// the finish reason (on the Responses API: the terminal event). A fault after more
-// pieces than the answer has comes after the last piece: the finish reason is never
-// sent. Each fault also documents its effect without streaming.
+// the finish reason (on the Responses API: the terminal event). If
+// "after" exceeds the number of pieces, the fault comes after the last piece, and no finish
+// reason is sent. Each fault also documents its effect without streaming.
 type Fault struct {
 	kind   faultKind
 	name   string
@@ -128,10 +128,10 @@ func Reset(after int) Fault {
 
 // ErrorEvent ends a stream with an error after so many pieces. Without streaming, the
 // answer is the error, with status 200. The event has the error in the member
-// "error", in OpenAI's form with a "status". The kind becomes server where a provider
-// cannot report the kind of err (such as truncated), or where only a status could
-// tell and err has no such status. A RetryAfter is lost, because there is no header
-// for it.
+// "error", in OpenAI's form with a "status". The kind becomes server if the
+// provider's form cannot express the kind of err (such as truncated). The kind also
+// becomes server if clients know the kind only from an HTTP status and err has no such
+// status. A RetryAfter is lost, because the event has no header.
 func ErrorEvent(after int, err *llm.APIError) Fault {
 	f := Fault{kind: errorFault, after: after, name: "error event after " + clip.Count(after, "piece")}
 	if err == nil {

@@ -54,8 +54,8 @@ type Server struct {
 }
 
 // Serve starts a server for the script on a free loopback port. With [Script],
-// the end of the test closes the server; otherwise call [Server.Close]. If there
-// is no port or a step is wrong in itself, Serve fails the test, or panics
+// the end of the test closes the server; otherwise call [Server.Close]. If no
+// port is free or a step is wrong in itself, Serve fails the test, or panics
 // without a test. Programs use [Server.Start].
 func (m *Model) Serve() *Server {
 	s := &Server{Model: m}

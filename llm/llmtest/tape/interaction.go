@@ -242,7 +242,7 @@ func line(text []byte, offset int64) int {
 func (e *interaction) check(text []byte) error {
 	for i, d := range e.Deltas {
 		if d.delta() == nil {
-			return fmt.Errorf("deltas/%d: is no delta", i)
+			return fmt.Errorf("deltas/%d: is not a delta", i)
 		}
 	}
 	switch {

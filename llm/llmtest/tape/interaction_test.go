@@ -52,7 +52,7 @@ func TestBrokenTapes(t *testing.T) {
 		"no request":       {map[string]string{"001.json": `{"seat":"model"}`}, "/001.json: request: is missing"},
 		"no answer":        {map[string]string{"001.json": `{"seat":"model","request":{}}`}, "/001.json: response: is missing, and so is an error"},
 		"a silent error":   {map[string]string{"001.json": `{"seat":"model","request":{},"error":{"text":""}}`}, "/001.json: error: says nothing"},
-		"no delta":         {map[string]string{"001.json": `{"seat":"model","request":{},"deltas":[{"text":""},{}],"cut":true}`}, "/001.json: deltas/1: is no delta"},
+		"no delta":         {map[string]string{"001.json": `{"seat":"model","request":{},"deltas":[{"text":""},{}],"cut":true}`}, "/001.json: deltas/1: is not a delta"},
 		"a bad response":   {map[string]string{"001.json": "{\"seat\":\"model\",\"request\":{},\n\"response\":{\n\"id\":1}}"}, "/001.json: response: line 3: id: got a number"},
 		"no status":        {map[string]string{"001.json": "{" + request + `,"response":{}}`}, "/001.json: response: the status is 0"},
 		"a model's answer": {map[string]string{"001.json": "{" + request + `,"response":{"message":{}}}`}, `/001.json: response: json: unknown field "message"`},
@@ -375,7 +375,7 @@ func TestTapeOfCompressedAnswers(t *testing.T) {
 		complaints(func(tb testing.TB) { get(tape.Record(tb, dir), "/always") }))
 }
 
-// What is no JSON and no event comes back byte for byte.
+// A body that is neither JSON nor a stream of events comes back byte for byte.
 func TestTapeBodies(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{

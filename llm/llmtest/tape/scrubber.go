@@ -264,7 +264,7 @@ func mapItems(raw, place, name string, f func(place, name, text string) string) 
 
 // indexOf returns the member "index" of an object, or "*".
 func indexOf(raw string) string {
-	members, _ := llm.ParseMembers([]byte(raw)) // none of what is no object
+	members, _ := llm.ParseMembers([]byte(raw)) // no members if raw is not an object
 	for _, m := range members {
 		if m.Name == "index" {
 			return m.Value
