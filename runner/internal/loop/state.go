@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -67,51 +66,6 @@ type State struct {
 	limit      string // name of the limit that ended the run
 	max        int    // bound of that limit
 }
-
-// Call is a tool call of the last answer.
-type Call struct {
-	Ref    event.CallRef
-	Call   llm.ToolCall // the call as the model wrote it
-	Status Status
-	RunID  string // id of the run whose model made the call
-	Turn   int    // turn of that run
-	// Arguments are the checked arguments. They are empty until the call was started or a
-	// person was asked about the call.
-	Arguments string
-	Repairs   []string // changes that made Arguments of the model's text
-	// Fingerprint identifies the definition of the tool that was offered, or that a person
-	// was asked about. Empty means that the fingerprint is unknown.
-	Fingerprint string
-	Edited      bool // a person wrote Arguments
-	Decided     bool // a person allowed the call to run
-	CutOff      bool // the answer was cut off, so the call must not run
-	Forbidden   bool // the tool choice of the turn forbids the call, so the call must not run
-	// Seq is the Seq of the last event that asked about the call or started the call.
-	Seq int64
-	// MayHaveRun means that the call was in doubt before the decision to run the call
-	// again, and that nobody ruled out an effect of the earlier attempt.
-	MayHaveRun bool
-	result     llm.ToolResult
-}
-
-// canStart reports whether the call is waiting for its start.
-func (c *Call) canStart() bool { return c.Status == Proposed || c.Status == Cleared }
-
-// Waits reports whether the call waits for a decision, provided that no process is
-// running the call.
-func (c *Call) Waits() bool { return c.Status == Asked || c.Status == Started }
-
-// Status is the progress of a call.
-type Status int
-
-// The statuses, in the usual order.
-const (
-	Proposed Status = iota // the model made the call
-	Asked                  // the call waits for approval
-	Cleared                // a decision allows the call to start, or to run again
-	Started                // the function may have begun; in doubt if no process is running the call
-	Finished               // the call has a result
-)
 
 // Apply applies an event. An event that cannot follow the state is an error and
 // changes nothing, so a damaged journal is never half applied. Ephemeral events must not
@@ -249,194 +203,6 @@ func (s *State) keepText(m llm.Message) {
 	}
 }
 
-func (s *State) openCalls(m llm.Message) {
-	calls := m.Calls()
-	s.Calls = make([]Call, len(calls))
-	for i, c := range calls {
-		s.Calls[i] = Call{
-			Ref: event.NewCallRef(s.Run, s.Turn, i), Call: c, RunID: s.ID, Turn: s.Turn, Fingerprint: s.fingerprint(c.Name),
-			CutOff: s.Class == CutOff, Forbidden: !permits(s.Choice, c.Name),
-		}
-		s.ChoiceMet = s.ChoiceMet || !s.Calls[i].CutOff && !s.Calls[i].Forbidden
-	}
-	s.open, s.validCall = len(calls), false
-}
-
-// fingerprint returns the fingerprint of a tool that the turn offered.
-func (s *State) fingerprint(name string) string {
-	for _, t := range s.Tools {
-		if t.Name == name {
-			return t.Fingerprint
-		}
-	}
-	return ""
-}
-
-func (s *State) callStarted(b event.ToolCallStarted) error {
-	c := s.call(b.Call)
-	if c == nil || !s.callsCanChange() || !c.canStart() {
-		return errOrder
-	}
-	c.Status, c.Arguments, c.Repairs, c.Seq = Started, b.Arguments, b.Repairs, s.Seq+1
-	if !isObject(c.Call.Arguments) && !c.Edited {
-		s.showRepaired(c)
-	}
-	return nil
-}
-
-// showRepaired replaces {} in the history by the repaired arguments of a call.
-// Otherwise the model would read a result that does not fit the call.
-func (s *State) showRepaired(c *Call) {
-	at := len(s.Messages) - 1
-	for at >= 0 && s.Messages[at].Role != llm.RoleAssistant {
-		at--
-	}
-	if at < 0 {
-		return
-	}
-	m := &s.Messages[at]
-	m.Parts = slices.Clone(m.Parts) // the event and earlier requests share the old parts
-	n := slices.IndexFunc(s.Calls, func(other Call) bool { return other.Ref == c.Ref })
-	for i, p := range m.Parts {
-		call, ok := p.(llm.ToolCall)
-		if !ok {
-			continue
-		}
-		if n == 0 {
-			call.Arguments = c.Arguments
-			m.Parts[i] = call
-		}
-		n--
-	}
-}
-
-// callsCanChange reports whether events about calls may come now. In the phase opening,
-// the calls belong to an earlier run.
-func (s *State) callsCanChange() bool { return s.phase == acting || s.phase == opening }
-
-func (s *State) approvalAsked(b event.ApprovalAsked) error {
-	c := s.call(b.Call)
-	if c == nil || !s.callsCanChange() || !c.canStart() {
-		return errOrder
-	}
-	c.Edited = c.Edited && c.Arguments == b.Arguments
-	c.Status, c.Arguments, c.Repairs, c.Fingerprint = Asked, b.Arguments, b.Repairs, b.Fingerprint
-	c.Seq = s.Seq + 1
-	return nil
-}
-
-// approvalDecided clears an approved call. A denied call stays unchanged until
-// its result comes.
-func (s *State) approvalDecided(b event.ApprovalDecided) error {
-	c := s.call(b.Call)
-	if c == nil || c.Status != Asked {
-		return errOrder
-	}
-	if b.Hash != event.HashArguments(c.Arguments) {
-		return errors.New("is about other arguments")
-	}
-	if !s.resume() {
-		return errOrder
-	}
-	if !b.Approved {
-		return nil
-	}
-	c.Status, c.Decided = Cleared, true
-	if b.Arguments != "" {
-		c.Arguments, c.Repairs, c.Edited = b.Arguments, b.Repairs, true
-	}
-	return nil
-}
-
-func (s *State) inDoubtDecided(b event.InDoubtDecided) error {
-	c := s.call(b.Call)
-	if c == nil || c.Status != Started || !s.resume() {
-		return errOrder
-	}
-	switch {
-	case b.Decision != event.RunAgain:
-	case b.By == "runner":
-		c.takeBack()
-	default:
-		// Only the tool can know that the effect did not happen. A person who says "run
-		// again" accepts a second effect under the same key.
-		c.Status, c.MayHaveRun = Cleared, b.By != "tool"
-		c.Decided = c.Decided || b.By == "caller"
-	}
-	return nil
-}
-
-// takeBack undoes the start of a call whose function did not begin. The call returns to
-// the status before its start, which decides about the next check: a Cleared call runs
-// unchanged, a Proposed call is checked again.
-func (c *Call) takeBack() {
-	c.Status = Proposed
-	if c.Decided || c.MayHaveRun {
-		c.Status = Cleared
-	}
-}
-
-// resume ends a pause, and reports whether events about calls may come now.
-func (s *State) resume() bool {
-	if s.phase == paused {
-		s.phase = s.pausedFrom
-	}
-	return s.callsCanChange()
-}
-
-// runPaused needs a call that waits for a decision. The first open call must not be able
-// to start, because no decision would ever start that call.
-func (s *State) runPaused(b event.RunPaused) error {
-	first := slices.IndexFunc(s.Calls, func(c Call) bool { return c.Status != Finished })
-	if !s.callsCanChange() || first < 0 || b.Run != s.Run || s.Calls[first].canStart() {
-		return errOrder
-	}
-	s.pausedFrom, s.phase = s.phase, paused
-	return nil
-}
-
-func (s *State) callFinished(b event.ToolCallFinished) error {
-	c := s.call(b.Call)
-	if c == nil || c.Status == Finished || !s.callsCanChange() {
-		return errOrder
-	}
-	c.Status, c.result = Finished, b.Result
-	s.validCall = s.validCall || !b.Rejected
-	if s.open--; s.open == 0 {
-		s.turnDone()
-	}
-	return nil
-}
-
-// turnDone enters the results, in the order of the calls.
-func (s *State) turnDone() {
-	for i := range s.Calls {
-		s.Messages = append(s.Messages, resultMessage(&s.Calls[i]))
-	}
-	s.Calls = nil
-	if s.phase != acting { // calls of an earlier run: their turn counted there
-		return
-	}
-	s.phase = ready
-	switch {
-	case s.Class == CutOff:
-		s.unusable++
-	case s.validCall:
-		s.invalid = 0
-	default:
-		s.invalid++
-	}
-}
-
-func resultMessage(c *Call) llm.Message {
-	r := c.result
-	r.CallID = c.Call.ID // an event with another id would break the pairs of the history
-	if r.Name == "" {
-		r.Name = c.Call.Name
-	}
-	return llm.Message{Role: llm.RoleTool, Parts: llm.Parts{r}}
-}
-
 func (s *State) outputRejected(b event.OutputRejected) error {
 	if s.phase != rejected || b.Turn != s.Turn {
 		return errOrder
@@ -462,16 +228,6 @@ func (s *State) runEnded(run int, allowed bool) error {
 	return nil
 }
 
-// call finds a call by the position at the end of its reference.
-func (s *State) call(ref event.CallRef) *Call {
-	_, pos, _ := strings.Cut(string(ref), ".c")
-	i, err := strconv.Atoi(pos)
-	if err != nil || i < 0 || i >= len(s.Calls) || s.Calls[i].Ref != ref {
-		return nil
-	}
-	return &s.Calls[i]
-}
-
 // Waiting reports whether the conversation needs an answer of the model after its open
 // calls are closed.
 func (s *State) Waiting() bool {
@@ -490,17 +246,6 @@ func (s *State) Prepared() bool { return s.phase == prepared }
 
 // Running reports whether a run has begun and not ended.
 func (s *State) Running() bool { return s.phase != idle }
-
-// Open returns the calls without a result, in order.
-func (s *State) Open() []Call {
-	var open []Call
-	for _, c := range s.Calls {
-		if c.Status != Finished {
-			open = append(open, c)
-		}
-	}
-	return open
-}
 
 // Snapshot returns a copy of the state for reading. Later events do not change the copy,
 // with one exception: a start can repair arguments in its Messages.
