@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/internal/opening"
@@ -40,15 +39,7 @@ type recorder struct {
 	refused error         // first append that the log refused
 	unsaved []event.Body  // results that the log refused
 
-	finishedMu sync.Mutex // never held during an append; a goroutine that needs both locks takes lock first
-	finished   []*finishedCall
-}
-
-// A finishedCall is a result on its way to the log.
-type finishedCall struct {
-	body event.ToolCallFinished
-	done bool // an append had the result; guarded by the recorder's lock, like err
-	err  error
+	finished finishedCalls // has its own lock
 }
 
 func newRecorder(session string, red *redactor) *recorder {
@@ -171,14 +162,14 @@ func (r *recorder) record(sync bool, bodies ...event.Body) error {
 // that the log refused.
 func (r *recorder) recordResult(body event.ToolCallFinished) error {
 	call := &finishedCall{body: body}
-	r.addFinished(call)
+	r.finished.add(call)
 	runtime.Gosched() // calls that end at the same moment get into the same append
 	r.acquire()
 	defer r.release()
 	if call.done {
 		return call.err
 	}
-	calls := r.takeFinished()
+	calls := r.finished.take()
 	bodies := make([]event.Body, len(calls))
 	for i, c := range calls {
 		bodies[i] = c.body
@@ -191,20 +182,6 @@ func (r *recorder) recordResult(body event.ToolCallFinished) error {
 		r.unsaved = append(r.unsaved, bodies...)
 	}
 	return err
-}
-
-func (r *recorder) addFinished(call *finishedCall) {
-	r.finishedMu.Lock()
-	defer r.finishedMu.Unlock()
-	r.finished = append(r.finished, call)
-}
-
-func (r *recorder) takeFinished() []*finishedCall {
-	r.finishedMu.Lock()
-	defer r.finishedMu.Unlock()
-	calls := r.finished
-	r.finished = nil
-	return calls
 }
 
 // recordEnd records the last events of a failed run, after the results that the log
