@@ -119,7 +119,7 @@ func (s *scheduler) runLine(ctx, slots context.Context, group *errgroup.Group, j
 		}
 		group.Go(func() error {
 			defer release()
-			if err := s.run(j.tool.Holding(s.limit.withSlot(ctx)), j); err != nil {
+			if err := s.run(j.tool.WithSlot(s.limit.withSlot(ctx)), j); err != nil {
 				s.fail(err)
 			}
 			return nil

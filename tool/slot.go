@@ -11,8 +11,8 @@ func noRelease() {}
 
 // TryAcquire takes one of the slots of [Concurrency] without waiting. If ok is true, the
 // caller must call release exactly once. A tool without Concurrency always has a free
-// slot. A call of the tool inside a call of the same tool (see [Tool.Holding]) gets no
-// slot of its own, because the inner call would wait for the outer call.
+// slot. A call of the tool inside a call of the same tool (see [Tool.WithSlot]) takes no
+// slot, because the inner call would wait for the slot of the outer call.
 func (t Tool) TryAcquire(ctx context.Context) (release func(), ok bool) {
 	if !t.slotted(ctx) {
 		return noRelease, true
@@ -39,8 +39,11 @@ func (t Tool) Acquire(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// Holding returns the context of a call that has a slot, for [Tool.Call].
-func (t Tool) Holding(ctx context.Context) context.Context {
+// WithSlot returns a copy of ctx that says that a call of the tool has a slot. Pass the
+// result to [Tool.Call] after [Tool.Acquire] or [Tool.TryAcquire], so that a nested call
+// of the same tool does not wait for a second slot. For a tool without Concurrency,
+// WithSlot returns ctx.
+func (t Tool) WithSlot(ctx context.Context) context.Context {
 	if !t.slotted(ctx) {
 		return ctx
 	}

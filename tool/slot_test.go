@@ -55,7 +55,7 @@ func TestSlotsOfOthers(t *testing.T) {
 	for _, same := range []tool.Tool{x, copied, renamed[0]} {
 		_, ok := same.TryAcquire(t.Context())
 		require.False(t, ok)
-		inside, ok := same.TryAcquire(renamed[0].Holding(t.Context()))
+		inside, ok := same.TryAcquire(renamed[0].WithSlot(t.Context()))
 		require.True(t, ok)
 		inside()
 	}
@@ -79,7 +79,7 @@ func TestSlotsWithoutABound(t *testing.T) {
 			_, err := x.Acquire(ended)
 			require.NoError(t, err)
 		}
-		require.Equal(t, t.Context(), x.Holding(t.Context()))
+		require.Equal(t, t.Context(), x.WithSlot(t.Context()))
 	}
 }
 
@@ -91,11 +91,11 @@ func TestSlotsInside(t *testing.T) {
 	y := tool.Must(tool.New("y", "", nothing, tool.Concurrency(1)))
 	free, ok := x.TryAcquire(t.Context())
 	require.True(t, ok)
-	inX := x.Holding(t.Context())
-	require.Equal(t, inX, x.Holding(inX), "once is enough")
+	inX := x.WithSlot(t.Context())
+	require.Equal(t, inX, x.WithSlot(inX), "once is enough")
 	freeY, ok := y.TryAcquire(inX)
 	require.True(t, ok)
-	inY := y.Holding(inX)
+	inY := y.WithSlot(inX)
 	_, ok = y.TryAcquire(inX)
 	require.False(t, ok, "y is taken, and inX holds only x")
 	for _, ctx := range []context.Context{inX, inY} {

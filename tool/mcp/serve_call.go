@@ -116,7 +116,7 @@ func (s *servedTool) callWhenFree(ctx context.Context, args json.RawMessage, key
 		return nil, err
 	}
 	defer leave()
-	return s.invoke(s.tool.Holding(ctx), args, key, progress)
+	return s.invoke(s.tool.WithSlot(ctx), args, key, progress)
 }
 
 // invoke calls the tool's function under its deadline.
