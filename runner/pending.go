@@ -11,7 +11,7 @@ import (
 )
 
 // ErrPaused says that a run waits for decisions about the calls in [Result.Pending].
-// Nothing of the run is running, and nothing is lost: the session's next run continues
+// No part of the run is active, and no event is lost: the session's next run continues
 // with the answers.
 var ErrPaused = errors.New("runner: the run is paused: tool calls wait for a decision")
 
@@ -73,13 +73,15 @@ func (p Pending) Happened(result ...llm.Part) Input {
 }
 
 // NotHappened says that the effect of a call in doubt did not happen. The model reads
-// this text and may call again, under a new key.
+// that the effect did not happen, and may make a new call, which has a new key.
 //
-// NotHappened is final only after the attempt is buried. The process of the call may be
-// stopped and not dead, so its effect can come after this answer. Record Key and Seq in
-// the statement that looks for the effect, and let the tool refuse a Key whose recorded
-// number is not below its [tool.Call.Fence]; see [tool.Reconcile]. Without that, Unknown
-// is the safe answer for an effect that must not happen twice.
+// NotHappened is safe only after the attempt was fenced off, which means that the attempt
+// can no longer have an effect. The process of the call may be stopped and not dead, so
+// the effect can come after this answer. To fence off the attempt, look for the effect
+// and record Key and Seq in one statement. The tool must refuse to act if a number equal
+// to or above its own [tool.Call.Fence] is recorded for the Key; see [tool.Reconcile].
+// If you cannot fence off the attempt, and the effect must not happen twice, the safe
+// answer is Unknown.
 func (p Pending) NotHappened() Input { return p.doubt(event.NotHappened) }
 
 // RunAgain runs a call in doubt again, with the same idempotency key and a higher

@@ -69,12 +69,13 @@ func NeedsApprovalIf[In any](need func(ctx context.Context, in In) (bool, error)
 // A lookup that finds nothing is final only after the earlier attempt has been
 // fenced off. The process of the attempt may be stopped and not dead, or a request
 // may still be on the way, and the effect then arrives after the lookup. In ask,
-// Call.Fence is the fence of the attempt in doubt. To fence off the attempt, look
-// for Key and record the pair of Key and Fence in one statement, and let the tool
-// refuse to act if the recorded Fence of the Key is not below the Fence of the
-// tool's call. Package sqljournal has an example with both statements. If the
-// outside world cannot record such a pair, "not happened" is a guess. Return an
-// error instead, which asks a person, if the effect must not happen twice.
+// Call.Fence is the fence of the attempt in doubt. To fence off the attempt, ask looks
+// for the effect of Key and records the pair of Key and Fence in one statement. The
+// tool's function must refuse to act if a Fence equal to or above its own is recorded
+// for Key: a late attempt then has no effect, and a repeated call has a higher Fence and
+// may act. Package sqljournal has an example with both statements. If the outside world
+// cannot record the pair, "not happened" is a guess. If the effect must not happen
+// twice, return an error instead of the guess, and a person decides.
 func Reconcile[Out any](ask func(ctx context.Context, c Call, args json.RawMessage) (out Out, happened bool, err error)) Option {
 	return func(s *spec) error {
 		if ask == nil {

@@ -14,19 +14,19 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// The table and both statements are the same for SQLite and PostgreSQL. A row
-// without cents is a grave: no attempt whose fence is not above the row's may pay.
+// The table and both statements are the same for SQLite and PostgreSQL. A row without
+// cents fences off attempts: only an attempt with a higher fence may pay.
 const (
 	paymentsTable = `CREATE TABLE payments (key TEXT PRIMARY KEY, fence BIGINT NOT NULL, cents BIGINT)`
 
-	// pay has its effect and records key and fence, or does nothing: the call was
-	// paid before, or this attempt was buried.
+	// pay pays and records key and fence. If the call was paid before, or if this attempt
+	// was fenced off, the statement changes nothing.
 	pay = `INSERT INTO payments (key, fence, cents) VALUES ($1, $2, $3)
 		ON CONFLICT (key) DO UPDATE SET fence = excluded.fence, cents = excluded.cents
 		WHERE payments.cents IS NULL AND payments.fence < excluded.fence`
-	// bury looks for the payment and buries the attempt that it does not find. In
-	// PostgreSQL it waits for a payment whose transaction has not ended.
-	bury = `INSERT INTO payments (key, fence, cents) VALUES ($1, $2, NULL)
+	// fenceOff looks for the payment. Without a payment, the statement fences off the
+	// attempt. In PostgreSQL it waits for a payment whose transaction has not ended.
+	fenceOff = `INSERT INTO payments (key, fence, cents) VALUES ($1, $2, NULL)
 		ON CONFLICT (key) DO UPDATE SET fence = CASE WHEN payments.fence < excluded.fence THEN excluded.fence ELSE payments.fence END
 		RETURNING cents`
 )
@@ -34,10 +34,10 @@ const (
 // A bank keeps payments in a database.
 type bank struct{ db *sql.DB }
 
-var errBuried = errors.New("somebody has decided that this attempt did not happen")
+var errFencedOff = errors.New("somebody has decided that this attempt did not happen")
 
-// pay is a tool's function: it pays once for each call, and not in an attempt that
-// was given up.
+// pay is a tool's function. It pays once for each call, and never in an attempt that was
+// fenced off.
 func (b bank) pay(ctx context.Context, c tool.Call, cents int64) (string, error) {
 	result, err := b.db.ExecContext(ctx, pay, c.Key, c.Fence, cents)
 	if err != nil {
@@ -51,16 +51,16 @@ func (b bank) pay(ctx context.Context, c tool.Call, cents int64) (string, error)
 		return "", err
 	}
 	if !before.Valid {
-		return "", errBuried
+		return "", errFencedOff
 	}
 	return fmt.Sprintf("paid %d", before.Int64), nil
 }
 
-// reconcile says of an attempt in doubt whether it happened, and keeps one that did
-// not from happening later.
+// reconcile reports whether an attempt in doubt has paid. If not, reconcile fences off
+// the attempt, which can then never pay.
 func (b bank) reconcile(ctx context.Context, c tool.Call, _ json.RawMessage) (string, bool, error) {
 	var cents sql.NullInt64
-	if err := b.db.QueryRowContext(ctx, bury, c.Key, c.Fence).Scan(&cents); err != nil || !cents.Valid {
+	if err := b.db.QueryRowContext(ctx, fenceOff, c.Key, c.Fence).Scan(&cents); err != nil || !cents.Valid {
 		return "", false, err
 	}
 	return fmt.Sprintf("paid %d", cents.Int64), true, nil

@@ -20,18 +20,18 @@ import (
 // attempts at a call and of what is decided about them, in both databases.
 func TestFenceStatements(t *testing.T) {
 	type step struct {
-		act   string // pay, or bury
+		act   string // pay, or fence
 		fence int64
-		want  string // "": it is buried, or did not happen
+		want  string // empty: the attempt is fenced off, or did not happen
 	}
 	onEach(t, func(t *testing.T, process func() *sqljournal.Journal) {
 		b := bank{process().DB}
 		execute(t, b.db, paymentsTable)
 		for i, steps := range [][]step{
-			{{"pay", 5, "paid 5"}, {"bury", 5, "paid 5"}, {"pay", 8, "paid 5"}},
-			{{"bury", 5, ""}, {"pay", 5, ""}, {"pay", 8, "paid 8"}, {"pay", 5, "paid 8"}, {"bury", 5, "paid 8"}},
-			{{"bury", 5, ""}, {"bury", 8, ""}, {"bury", 5, ""}, {"pay", 8, ""}, {"pay", 9, "paid 9"}},
-			{{"pay", 5, "paid 5"}, {"pay", 5, "paid 5"}, {"bury", 9, "paid 5"}},
+			{{"pay", 5, "paid 5"}, {"fence", 5, "paid 5"}, {"pay", 8, "paid 5"}},
+			{{"fence", 5, ""}, {"pay", 5, ""}, {"pay", 8, "paid 8"}, {"pay", 5, "paid 8"}, {"fence", 5, "paid 8"}},
+			{{"fence", 5, ""}, {"fence", 8, ""}, {"fence", 5, ""}, {"pay", 8, ""}, {"pay", 9, "paid 9"}},
+			{{"pay", 5, "paid 5"}, {"pay", 5, "paid 5"}, {"fence", 9, "paid 5"}},
 		} {
 			key := fmt.Sprint("call ", i)
 			for n, s := range steps {
@@ -44,7 +44,7 @@ func TestFenceStatements(t *testing.T) {
 					got, _, err = b.reconcile(t.Context(), c, nil)
 				}
 				if s.act == "pay" && s.want == "" {
-					require.ErrorIs(t, err, errBuried, "%s, step %d", key, n)
+					require.ErrorIs(t, err, errFencedOff, "%s, step %d", key, n)
 					continue
 				}
 				require.NoError(t, err, "%s, step %d", key, n)
@@ -71,7 +71,7 @@ func TestFenceRace(t *testing.T) {
 			if happened {
 				require.NoError(t, paid)
 			} else {
-				require.ErrorIs(t, paid, errBuried)
+				require.ErrorIs(t, paid, errFencedOff)
 			}
 		}
 	})
@@ -109,6 +109,6 @@ func TestFenceOfAttempts(t *testing.T) {
 		require.Greater(t, fence, first.Fence, "the second attempt has a higher number")
 		execute(t, b.db, `UPDATE payments SET cents = NULL`) // as if the second had failed
 		_, err = b.pay(t.Context(), first, 500)
-		require.ErrorIs(t, err, errBuried)
+		require.ErrorIs(t, err, errFencedOff)
 	})
 }
