@@ -51,7 +51,7 @@ func refund(order string, cents int) llmtest.Step {
 	return llmtest.Calls("refund", desk.RefundArgs{Order: order, Cents: cents})
 }
 
-// The tool fails, the model reads why, and does it right.
+// The tool fails; the model reads the reason and sends the right amount.
 func TestRefundsWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	script := llmtest.Script(t, refund("W1", 99_00), refund("W1", 12_50), llmtest.Text("It was only 12.50."))
@@ -79,8 +79,8 @@ func TestLargeRefundIsApproved(t *testing.T) {
 	require.Equal(t, 480_00, shop.Refunded("W2"))
 }
 
-// Everything that goes wrong with providers, at each step: whether the run
-// survives or not, nobody is paid twice, and no half answer is taken for one.
+// Tests every provider fault at each step: whether or not the run succeeds,
+// nobody is paid twice, and no cut-off answer is accepted.
 func TestWhateverGoesWrong(t *testing.T) {
 	steps := []llmtest.Step{refund("W1", 5_00), llmtest.Text("5.00 are on their way.")}
 	llmtest.EveryFault(t, steps, func(t *testing.T, script *llmtest.Model) {
