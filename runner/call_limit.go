@@ -13,8 +13,9 @@ const defaultCalls = 16
 // Runner points to the CallLimit. The zero CallLimit allows 16 calls. A CallLimit must
 // not be copied.
 //
-// A run inside a tool call does not wait for the slot of that call: its own calls have
-// the default bound of a run instead. A function that was left behind holds no slot.
+// A run inside a tool call takes no slots of the CallLimit, because it would wait for the
+// slot of its own outer call. At most 16 calls of such a run run at the same time. A
+// function that was left behind holds no slot.
 type CallLimit struct {
 	once  sync.Once
 	slots *semaphore.Weighted // nil: no limit

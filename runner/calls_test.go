@@ -287,7 +287,7 @@ func TestRepeatedIDs(t *testing.T) {
 	require.Equal(t, []string{"A: 22 °C", "B: 22 °C", "C: 22 °C", "D: 22 °C"}, results(result.Messages))
 }
 
-// TestWrongArgumentsInHistory: arguments that are no object would make a
+// TestWrongArgumentsInHistory: arguments that are not an object would make a
 // provider refuse every later request, so the history shows {}.
 func TestWrongArgumentsInHistory(t *testing.T) {
 	t.Parallel()

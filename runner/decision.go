@@ -187,7 +187,7 @@ func (e *engine) eventsOf(ctx context.Context, d decision, c loop.Call) (_ []eve
 			return nil, "the agent has no such tool to check the arguments for"
 		}
 		if !bytes.HasPrefix(bytes.TrimSpace(d.args), []byte("{")) { // an empty text means {} only in a call of a model
-			return nil, "the arguments are no JSON object"
+			return nil, "the arguments are not a JSON object"
 		}
 		args, repairs, err := e.invoker.parse(ctx, t, string(d.args))
 		if err != nil {

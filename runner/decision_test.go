@@ -245,7 +245,7 @@ func TestDecideAboutAnother(t *testing.T) {
 	require.Empty(t, x.all())
 }
 
-// TestHappenedWithNoResult: what cannot be sent or kept is no result.
+// TestHappenedWithNoResult: parts that cannot be sent or stored are not a result.
 func TestHappenedWithNoResult(t *testing.T) {
 	t.Parallel()
 	j, _ := crashedRefund(t)

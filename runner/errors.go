@@ -42,7 +42,7 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("limit %s of %d reached", e.Limit, e.Max)
 }
 
-// Is makes the limit on time a [context.DeadlineExceeded].
+// Is reports true for [context.DeadlineExceeded] if Limit is "run_time".
 func (e *LimitError) Is(target error) bool {
 	return e.Limit == runTime && target == context.DeadlineExceeded
 }

@@ -72,8 +72,8 @@ func TestHostedTools(t *testing.T) {
 	}
 }
 
-// TestNothingButHostedCalls is no answer, and nothing to run: the model is asked
-// once more, as after any announcement that nothing follows.
+// TestNothingButHostedCalls: hosted calls alone are not an answer, and no call runs. The
+// runner asks the model once more, as after any announcement without calls.
 func TestNothingButHostedCalls(t *testing.T) {
 	t.Parallel()
 	script := llmtest.Script(t, searched(), searched(llm.Text{Text: "Fine."}))

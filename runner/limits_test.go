@@ -53,7 +53,7 @@ func TestLimits(t *testing.T) {
 	requireLimit(t, runner.LimitError{Limit: "invalid_rounds", Max: 3}, err)
 	require.Equal(t, 3, result.Turns)
 
-	// One right call among the wrong ones, or an error of the tool's own, is no such round.
+	// One right call among the wrong ones, or an error of the tool's own: the round does not count as invalid.
 	refusing := tool.Must(tool.New("refund", "Refunds.", func(context.Context, struct{}) (string, error) { return "", errors.New("not paid yet") }))
 	for _, step := range []llmtest.Step{wrong.And(good), llmtest.Calls("refund", nil)} {
 		_, err = runner.Runner{Model: forever(step), MaxTurns: 5}.Run(t.Context(), newAgent(weather(), refusing), llm.User("Hi."))

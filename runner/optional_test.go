@@ -157,7 +157,7 @@ func TestToolsetErrorEndsTheListing(t *testing.T) {
 	})
 }
 
-// TestRunEndsWhileToolsetsAreListed: the end of a run is no fault of a set, not
+// TestRunEndsWhileToolsetsAreListed: the end of a run is not a fault of a set, not
 // even of an optional one that returns tools nevertheless.
 func TestRunEndsWhileToolsetsAreListed(t *testing.T) {
 	t.Parallel()

@@ -118,7 +118,7 @@ func TestEdit(t *testing.T) {
 	require.Contains(t, wrong.Reason, `required property "cents" is missing`)
 	for _, none := range []string{"", " ", "null", "[]"} {
 		_, err = s.Run(t.Context(), a, result.Pending[0].Edit(json.RawMessage(none)))
-		require.Equal(t, &runner.DecisionError{Call: "r1.t1.c1", Reason: "the arguments are no JSON object"}, err, none)
+		require.Equal(t, &runner.DecisionError{Call: "r1.t1.c1", Reason: "the arguments are not a JSON object"}, err, none)
 	}
 	result, err = s.Run(t.Context(), a, result.Pending[0].Edit(json.RawMessage(`{"order":"W2", "cents":"9000"}`)))
 	require.NoError(t, err)

@@ -26,9 +26,12 @@ type Result struct {
 	// contents are shared and only for reading. The JSON of a Result omits Events, because
 	// events hold the instructions; a journal stores them.
 	Events []event.Event `json:"-"`
-	// Earlier are the durable events from before: the events of the same run before a
-	// pause or crash, and the events of the earlier run whose calls this run continues or
-	// closes, each from RunStarted. A run without open calls at its begin has no Earlier.
+	// Earlier are the durable events before Events:
+	//   - of this run, before a pause or a crash;
+	//   - of the earlier run whose calls this run continues or closes.
+	//
+	// The events of each run begin with RunStarted. A run that begins without open calls
+	// has no Earlier.
 	// Earlier and Events together are a piece of the session without a gap, under the same
 	// rules.
 	Earlier []event.Event `json:"-"`

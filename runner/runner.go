@@ -39,11 +39,11 @@ type Runner struct {
 	// RunTimeout bounds a run. The default is 1 hour.
 	RunTimeout time.Duration
 	// MaxDepth bounds the depth of nested runs, this run included. A run is nested if a
-	// tool's function starts the run with the context of its call. The default is the bound
-	// of the outer run, and 32 for an outermost run. -1 means only the bound of the outer
-	// run. A nested run cannot raise the bound of an outer run. A run beyond the bound fails
-	// with a [*LimitError] before its first request. A tool that returns this error
-	// ends its run, as [tool.Abort] does; so an agent that calls itself without end
+	// tool's function starts the run with the context of its call. Zero means 32 for an
+	// outermost run, and the bound of the outer run for a nested run. -1 adds no bound to
+	// the bound of the outer run. A nested run cannot raise this bound. A run beyond the
+	// bound fails with a [*LimitError] before its first request. A tool that returns this
+	// error ends its run, as [tool.Abort] does; so an agent that calls itself without end
 	// fails at every depth at once. To tell the model instead, the tool returns a text.
 	MaxDepth int
 	// Calls bounds the tool calls that run at the same time, over all runs with the same

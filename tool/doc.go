@@ -53,8 +53,8 @@
 //
 // With "strict": true a provider forces the model to follow the schema. The provider
 // needs a strict form: all objects are closed, all properties are required, and null
-// stands for an absent property. [Tool.Def] contains the strict form if the form loses
-// no call. [Tool.Parse] removes the nulls again. Rules without a keyword in the strict
+// stands for an absent property. [Tool.Def] contains the strict form if the form admits
+// every call that the schema admits. [Tool.Parse] removes the nulls again. Rules without a keyword in the strict
 // form (minLength, uniqueItems, most formats …) move to the description; Parse checks
 // the rules in any case. [Tool.NotStrict] says why a tool has no strict form.
 //

@@ -154,7 +154,7 @@ func (g valueGen) fillMap(v reflect.Value, depth int) {
 	v.Set(reflect.MakeMap(v.Type()))
 	for range g.IntN(3) {
 		key := g.value(v.Type().Key(), 0)
-		if key.Kind() == reflect.String { // two keys that are no UTF-8 would be one in JSON
+		if key.Kind() == reflect.String { // two keys with invalid UTF-8 would be one key in JSON
 			key.SetString(strings.ToValidUTF8(key.String(), "?"))
 		}
 		v.SetMapIndex(key, g.value(v.Type().Elem(), depth-1))

@@ -18,11 +18,11 @@ func TestRawSchemasMeanWhatTheySay(t *testing.T) {
 		name, schema, want string
 		fit, unfit         list
 	}{
-		{"an id that is no keyword without a draft",
+		{"an id that is not a keyword without a draft",
 			`{"type":"object","properties":{"n":{"$ref":"#/definitions/Def"}},"definitions":{"Def":{"id":"Def","properties":{"h":{"$ref":"#/definitions/H"}}},"H":{"type":"string"}}}`,
 			`{"type":"object","properties":{"n":{"$ref":"#/definitions/Def"}},"definitions":{"Def":{"properties":{"h":{"$ref":"#/definitions/H"}}},"H":{"type":"string"}}}`,
 			list{`{"n":{"h":"a"}}`}, list{`{"n":{"h":1}}`}},
-		{"an id that is no keyword of the draft",
+		{"an id that is not a keyword of the draft",
 			`{"$schema":"http://json-schema.org/draft-07/schema#","properties":{"n":{"$ref":"#/definitions/D"}},"definitions":{"D":{"id":"http://h.test/d","properties":{"h":{"$ref":"#/definitions/H"}}},"H":{"type":"string"}}}`,
 			`{"type":"object","properties":{"n":{"$ref":"#/definitions/D"}},"definitions":{"D":{"properties":{"h":{"$ref":"#/definitions/H"}}},"H":{"type":"string"}}}`,
 			list{`{"n":{"h":"a"}}`}, list{`{"n":{"h":1}}`}},

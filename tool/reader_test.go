@@ -84,7 +84,7 @@ func TestReaders(t *testing.T) {
 			"\n[The result is cut off: 20480 of its 20480 bytes are left out.]",
 		},
 		{
-			"bytes that are no text, beyond what is looked at", 1, io.MultiReader(zeros(8<<10), strings.NewReader("\xff")),
+			"bytes that are not text, beyond what is looked at", 1, io.MultiReader(zeros(8<<10), strings.NewReader("\xff")),
 			"0\n[The result is cut off: 8192 of its 8193 bytes are left out.]",
 		},
 		{

@@ -236,7 +236,7 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 		{"enum of another spelling in a string", takes[struct {
 			X int `json:",string" jsonschema:"enum=1,enum=1.0"`
 		}], `field X: tag jsonschema: "1.0" does not fit int`},
-		{"example that is no date-time", takes[struct {
+		{"example that is not a date-time", takes[struct {
 			X time.Time `jsonschema:"example=today"`
 		}], `field X: tag jsonschema: "today" does not fit time.Time`},
 		{"minimum below the type", takes[struct {

@@ -122,7 +122,7 @@ func TestRawParseRepairs(t *testing.T) {
 	require.JSONEq(t, `{"ref":1,"maybe":2,"either":"3","types":4,"all":5,"pair":[6,"7"],"types2":"8"}`, string(args))
 	require.Len(t, repairs, 5)
 	_, _, err = x.Parse(`{"open":"x"}`)
-	require.NoError(t, err) // a string is no number that minimum could bear on
+	require.NoError(t, err) // minimum does not apply to a string
 	_, _, err = x.Parse(`{"loop":"1"}`)
 	require.Error(t, err)
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// sharedDir returns a directory of material that is no part of the repository,
+// sharedDir returns a directory of material that is not part of the repository,
 // beside it or where the variable says, or skips the test.
 func sharedDir(t *testing.T, variable, name string) string {
 	t.Helper()

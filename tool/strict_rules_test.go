@@ -24,7 +24,7 @@ func strictRules(raw json.RawMessage) []string {
 	}
 	r := &rules{root: root}
 	if root["type"] != "object" {
-		r.refuse("", "the root is no object")
+		r.refuse("", "the root is not an object")
 	}
 	r.schema("", root, 1)
 	if defs, ok := root["$defs"].(map[string]any); ok {
@@ -65,7 +65,7 @@ var ruleKeywords = map[string][]string{
 func (r *rules) schema(at string, v any, level int) {
 	n, ok := v.(map[string]any)
 	if !ok {
-		r.refuse(at, "no object")
+		r.refuse(at, "not an object")
 		return
 	}
 	switch {
@@ -189,8 +189,8 @@ func TestStrictRulesCanFail(t *testing.T) {
 		object(`{"anyOf":[{"$ref":"#"},{"type":"null"}],"description":"d"}`): nil,
 		object(`{"anyOf":[{"$ref":"#"}]}`):                                   {"/properties/a: anyOf"},
 		object(`{}`):                                                         {"/properties/a: type <nil>"},
-		object(`true`):                                                       {"/properties/a: no object"},
-		object(`{"type":"array"}`):                                           {"/properties/a/items: no object"},
+		object(`true`):                                                       {"/properties/a: not an object"},
+		object(`{"type":"array"}`):                                           {"/properties/a/items: not an object"},
 		object(`{"type":"string","minLength":1}`):                            {"/properties/a: minLength is not permitted"},
 		object(`{"type":"string","format":"uri"}`):                           {"/properties/a: format uri"},
 		object(`{"type":["string","integer"]}`):                              {"/properties/a: type [string integer]"},
@@ -198,7 +198,7 @@ func TestStrictRulesCanFail(t *testing.T) {
 		object(`{"$ref":"#/$defs/x"}`):                                       {"/properties/a: #/$defs/x refers to nothing"},
 		object(`{"type":"string","enum":[]}`):                                {"/properties/a: an enum without values"},
 		object(`{"type":"object","properties":{}}`):                          {"/properties/a: an object that is not closed"},
-		`{"anyOf":[{"type":"null"}]}`:                                        {": anyOf", ": the root is no object"},
+		`{"anyOf":[{"type":"null"}]}`:                                        {": anyOf", ": the root is not an object"},
 		`{"type":"object","properties":{},"additionalProperties":true}`:      {": an object that is not closed"},
 		strings.Replace(object(`{"type":"null"}`), `["a"]`, `["b"]`, 1):      {": a is not required"},
 		strings.Replace(object(`{"type":"null"}`), `["a"]`, `[]`, 1):         {": a is not required", ": not all properties are required"},

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A Return is the end of a function that [Apart] called. At most one of Left, Exited
-// and Stack is set. Value and Err count if none of them is set.
+// A Return says how a function of [Apart] ended. At most one of Left, Exited and Stack is
+// set. If all three are zero, the function returned Value and Err.
 type Return[T any] struct {
 	Value T
 	Err   error
@@ -22,7 +22,7 @@ type Return[T any] struct {
 }
 
 // Resume repeats the panic or the runtime.Goexit of the function on the goroutine of
-// its caller. It does nothing if the function returned.
+// its caller. Resume does nothing if the function returned.
 func (r Return[T]) Resume() {
 	switch {
 	case r.Stack != nil:
@@ -32,8 +32,8 @@ func (r Return[T]) Resume() {
 	}
 }
 
-// Apart calls f on its own goroutine and waits for it. After the end of ctx it waits for
-// Grace and then leaves f behind.
+// Apart calls f on a new goroutine and waits for f, after the end of ctx for at most
+// Grace. Then Apart leaves f behind.
 //
 // f can run functions on the goroutine of Apart's caller: here(do) returns after do has
 // returned. After Apart has returned, here does nothing. If do panics or calls

@@ -1,5 +1,5 @@
 // Package invoke calls the functions of tools, for the runner and for servers that offer
-// tools to other programs. Whatever a function does, its caller continues.
+// tools to other programs. The caller continues even if the function panics or hangs.
 package invoke
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// Grace is the time that a function may continue after the end of its context.
+// Grace is the time for a function to return after the end of its context.
 const Grace = 5 * time.Second
 
 // A Call describes one call of a tool's function.
@@ -64,8 +64,8 @@ func Within(ctx context.Context, d time.Duration) (context.Context, context.Canc
 	return context.WithCancel(ctx)
 }
 
-// start calls the function on a new goroutine, so that a function that ignores its
-// context can be left.
+// start calls the function on a new goroutine, because the caller must be able to leave a
+// function that ignores its context.
 func (c Call) start(ctx context.Context) <-chan Outcome {
 	c.Info.Deadline, _ = ctx.Deadline()
 	ctx = tool.WithCall(ctx, c.Info, c.Progress)
@@ -111,8 +111,8 @@ func await(ctx context.Context, done <-chan Outcome) Outcome {
 	}
 }
 
-// Error converts an error to a tool's error. Other errors become a failure with their
-// text.
+// Error converts an error to a tool's error. An error that is not a [*tool.Error] becomes
+// a failure with the same text.
 func Error(err error) *tool.Error {
 	if e, ok := errors.AsType[*tool.Error](err); ok {
 		return e
@@ -121,8 +121,8 @@ func Error(err error) *tool.Error {
 }
 
 // Ask returns the result of f, and waits for f only until the end of ctx. At the end of
-// ctx, or if f calls runtime.Goexit, Ask returns an error and the zero value. A function
-// that ignores ctx is left.
+// ctx, or if f calls runtime.Goexit, Ask returns an error and the zero value. Ask leaves a
+// function behind that ignores ctx.
 func Ask[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type answer struct {
 		value T

@@ -26,8 +26,8 @@ type Event struct {
 type Body interface{ event() }
 
 // A CallRef is our own name of a tool call, because providers repeat ids: run, turn
-// and position in the model's answer, as in "r1.t3.c0". Behind the random id of the
-// run, the CallRef is also the call's idempotency key.
+// and position in the model's answer, as in "r1.t3.c0". The idempotency key of the call
+// is the random id of the run, followed by the CallRef.
 type CallRef string
 
 // NewCallRef returns the reference of a call. Runs and turns count from 1, calls from 0.
@@ -67,8 +67,9 @@ type UserMessaged struct {
 	Message llm.Message `json:"message"`
 }
 
-// TurnPrepared records the parts of the next request beside the history. If the process
-// died before the answer and the agent has changed since, the turn is prepared again.
+// TurnPrepared records the instructions, the tools and the tool choice of the next
+// request. If the process died before the answer and the agent has changed since, the
+// turn is prepared again.
 type TurnPrepared struct {
 	Turn  int    `json:"turn"` // counts the turns of a run from 1
 	Agent string `json:"agent"`
@@ -77,7 +78,7 @@ type TurnPrepared struct {
 	// Tools are the offered tools. Nil means the tools of the previous turn.
 	Tools []OfferedTool `json:"tools,omitzero"`
 	// ToolChoice is the choice that the runner enforces for the answer: "none",
-	// "required" or a named tool. Empty: the model may call any tool, or none.
+	// "required" or a named tool. Empty means that the runner enforces no choice.
 	ToolChoice llm.ToolChoice `json:"tool_choice,omitempty"`
 }
 
@@ -132,7 +133,7 @@ type ToolCallFinished struct {
 	Began time.Time `json:"began,omitzero"`
 }
 
-// ApprovalAsked holds a call back until somebody decides. The call has not run.
+// ApprovalAsked says that a call waits for approval. The call has not run.
 type ApprovalAsked struct {
 	Call CallRef `json:"call"`
 	ID   string  `json:"id,omitempty"` // the provider's id of the call
@@ -150,7 +151,7 @@ type ApprovalAsked struct {
 // ApprovalDecided answers an ApprovalAsked.
 type ApprovalDecided struct {
 	Call     CallRef `json:"call"`
-	Hash     string  `json:"hash"` // of what was asked
+	Hash     string  `json:"hash"` // Hash of the ApprovalAsked
 	Approved bool    `json:"approved,omitempty"`
 	// Reason is the reason of a denial. The model reads Reason.
 	Reason string `json:"reason,omitempty"`

@@ -347,7 +347,7 @@ func TestFlippedBit(t *testing.T) {
 	require.Len(t, read(t, open(t, dir, "s")), 6)
 }
 
-// TestZeroedBlock: zeros in what was on the disk are no interrupted write.
+// TestZeroedBlock: zeros in a synced part of the file are not an interrupted write.
 func TestZeroedBlock(t *testing.T) {
 	t.Parallel()
 	d := journal.NewDisk()

@@ -30,16 +30,18 @@ import (
 //   - Open cuts off the rest of an interrupted write at the end of a file. Other damage is
 //     a [*CorruptError].
 //   - A full disk and similar failures are a [*StoreError].
-//   - After a failed sync the log is over, because nobody knows what the disk kept.
-//     Acknowledged events are not lost.
-//   - A write that hangs in the system is waited for, whatever the context.
+//   - After a failed sync the log's Context ends, and every further append fails, because
+//     nobody knows what the disk kept. Acknowledged events are not lost.
+//   - An append waits for a write that hangs in the system, also after the end of the
+//     context.
 //
 // Beside the file of a session lies a small file with the ending .synced, which says how
 // much of the session was on the disk. A shorter session file has lost its end, like a
 // truncated copy or an old backup, and is a *CorruptError: calls of the lost part would
-// run again. To continue anyway, remove the small file. Without the small file, a lost
-// end at the border of an append cannot be noticed. Then only idempotency keys protect,
-// and calls that the model makes again have new keys.
+// run again. To continue anyway, remove the small file. Without the small file, Dir
+// cannot notice a lost end at the border of an append. Calls of the lost part can then
+// run again, and only their idempotency keys protect against a second effect. If the
+// model makes a lost call again, the call has a new key, and nothing protects.
 type Dir struct {
 	// Path is the directory. Opening the first session makes the directory, for its owner
 	// alone.

@@ -54,7 +54,7 @@ func TestDirNames(t *testing.T) {
 	}
 }
 
-// TestDirMembers: what a line says beside its event is no member of an event.
+// TestDirMembers: the members that a line has beside its event are not members of an event.
 func TestDirMembers(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile(filepath.Join("..", "event", "event.go"))
@@ -73,15 +73,15 @@ func TestDirRefuses(t *testing.T) {
 	line := func(text string) string { return header(1, "s") + journal.Seal(text) }
 	for _, tt := range []struct{ name, content, want string }{
 		{"newer", header(2, "s") + "whatever\n", `journal: session "s": PATH: the file was written by a newer version of this library: format 2, known are up to 1`},
-		{"no version", header(0, "s"), `journal: session "s": event 1 is damaged: PATH, line 1: this is no line of a journal`},
+		{"no version", header(0, "s"), `journal: session "s": event 1 is damaged: PATH, line 1: this is not a line of a journal`},
 		{"of another session", header(1, "other"), `journal: session "s": event 1 is damaged: PATH, line 1: this is the file of session "other"`},
 		{"something else", "Dear diary,\n", `journal: session "s": event 1 is damaged: PATH, line 1: the checksum does not match`},
-		{"something else, sealed", journal.Seal(`{"a":1`), `journal: session "s": event 1 is damaged: PATH, line 1: this is no line of a journal`},
+		{"something else, sealed", journal.Seal(`{"a":1`), `journal: session "s": event 1 is damaged: PATH, line 1: this is not a line of a journal`},
 		{"a gap", line(`{"seq":2,"left":0,"synced":0`), `journal: session "s": event 1 is damaged: PATH, line 2: the line is that of event 2`},
-		{"no frame", line(`{"seq":1`), `journal: session "s": event 1 is damaged: PATH, line 2: this is no line of a journal`},
-		{"synced beyond itself", line(`{"seq":1,"left":0,"synced":999`), `journal: session "s": event 1 is damaged: PATH, line 2: this is no line of a journal`},
-		{"a negative count", line(`{"seq":1,"left":-1,"synced":0`), `journal: session "s": event 1 is damaged: PATH, line 2: this is no line of a journal`},
-		{"a wrong count", line(`{"seq":1,"left":2,"synced":0`) + journal.Seal(`{"seq":2,"left":0,"synced":0`), `journal: session "s": event 2 is damaged: PATH, line 3: this is no line of a journal`},
+		{"no frame", line(`{"seq":1`), `journal: session "s": event 1 is damaged: PATH, line 2: this is not a line of a journal`},
+		{"synced beyond itself", line(`{"seq":1,"left":0,"synced":999`), `journal: session "s": event 1 is damaged: PATH, line 2: this is not a line of a journal`},
+		{"a negative count", line(`{"seq":1,"left":-1,"synced":0`), `journal: session "s": event 1 is damaged: PATH, line 2: this is not a line of a journal`},
+		{"a wrong count", line(`{"seq":1,"left":2,"synced":0`) + journal.Seal(`{"seq":2,"left":0,"synced":0`), `journal: session "s": event 2 is damaged: PATH, line 3: this is not a line of a journal`},
 		{"no line feed but X", strings.TrimSuffix(line(`{"seq":1,"left":0,"synced":0`), "\n") + "X", `journal: session "s": event 1 is damaged: PATH, line 2: the line feed is another byte`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestDirRefuses(t *testing.T) {
 	}
 }
 
-// TestDirUnknownEvent: an event of a newer version is no damage.
+// TestDirUnknownEvent: an event of a newer version is not damage.
 func TestDirUnknownEvent(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -181,7 +181,7 @@ func CheckName(session string) error {
 	case session == "":
 		return errors.New("journal: the session has no name")
 	case !utf8.ValidString(session) || strings.ContainsRune(session, 0):
-		return fmt.Errorf("journal: the session's name %q is no UTF-8, or has a NUL byte", session)
+		return fmt.Errorf("journal: the session's name %q is not valid UTF-8, or has a NUL byte", session)
 	}
 	return nil
 }

@@ -91,7 +91,7 @@ func unseal(line []byte) ([]byte, bool) {
 
 var (
 	errSum   = errors.New("the checksum does not match")
-	errFrame = errors.New("this is no line of a journal")
+	errFrame = errors.New("this is not a line of a journal")
 )
 
 // parseHeader reads the first line, without its line feed.

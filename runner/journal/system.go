@@ -76,7 +76,7 @@ func (f systemFile) size() (int64, error) {
 		return 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return 0, &fs.PathError{Op: "open", Path: f.Name(), Err: errors.New("this is no regular file")}
+		return 0, &fs.PathError{Op: "open", Path: f.Name(), Err: errors.New("this is not a regular file")}
 	}
 	return info.Size(), nil
 }

@@ -7,7 +7,7 @@
 //		})
 //	}
 //
-// Each value that Store.Open returns stands for a process. A process must not need the
-// memory of another process. The checks cannot switch off a machine: test yourself that
+// Each value that Store.Open returns stands for a process: two journals of the same Store
+// must share nothing but the storage. The checks cannot switch off a machine: test yourself that
 // synced events are on the disk.
 package journaltest

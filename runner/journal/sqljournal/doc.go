@@ -19,8 +19,9 @@
 //
 // In the database only the database's clock counts. Right before each function of a tool,
 // a worker also compares its lease with its own clock, and calls no function after three
-// quarters of the lease since the last answer of the database. A wall clock that jumps
-// forward that far ends open sessions; the next run continues them.
+// quarters of the lease since the last answer of the database. If the wall clock jumps
+// forward by three quarters of the lease, open sessions end; the next run of a session
+// continues the session.
 //
 // # Effects
 //

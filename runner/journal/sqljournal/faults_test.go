@@ -273,7 +273,7 @@ func TestSQLitePaths(t *testing.T) {
 	}
 	for _, name := range []string{"", ":memory:", ":memory:?cache=shared"} {
 		_, err := sqljournal.OpenSQLite(t.Context(), name)
-		require.EqualError(t, err, fmt.Sprintf("sqljournal: %q is no file; see journal.Memory", name))
+		require.EqualError(t, err, fmt.Sprintf("sqljournal: %q is not a file; see journal.Memory", name))
 	}
 }
 

@@ -31,7 +31,7 @@ const (
 // A database in memory is an error: use [journal.Memory].
 func OpenSQLite(ctx context.Context, path string) (*Journal, error) {
 	if path == "" || strings.HasPrefix(path, ":memory:") {
-		return nil, fmt.Errorf("sqljournal: %q is no file; see journal.Memory", path)
+		return nil, fmt.Errorf("sqljournal: %q is not a file; see journal.Memory", path)
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
