@@ -32,6 +32,7 @@ type responsesAnswer struct {
 	speaker, thinker *responseItem // the items whose text the sink got last
 	turns            int
 	mixed            bool // items took turns, so the sink saw another order than the answer has
+	cut              bool // an item was cut off, whatever the status of the response says
 }
 
 func newResponsesAnswer(origin string, most int64, emit func(llm.Delta) error) *responsesAnswer {
@@ -116,6 +117,7 @@ func (a *responsesAnswer) settle() (*llm.Response, error) {
 	out := outputList{origin: a.origin}
 	logProbs, annotations := &gathered{}, &gathered{}
 	seen := map[string]llm.ToolCall{}
+	a.cut = a.itemsCut()
 	for _, it := range a.items {
 		parts, err := a.close(it, logProbs, annotations)
 		if err != nil {
@@ -146,20 +148,52 @@ func (a *responsesAnswer) settle() (*llm.Response, error) {
 	return resp, nil
 }
 
+// itemsCut reports whether an item has the status incomplete. Behind incomplete
+// reasoning, an answer can go on.
+func (a *responsesAnswer) itemsCut() bool {
+	for i, it := range a.items {
+		whole := it.typ != "message" && it.typ != "function_call" && (it.typ != "reasoning" || i < len(a.items)-1)
+		if it.state == "incomplete" && !whole {
+			return true
+		}
+	}
+	return false
+}
+
 // close returns the parts of an item. The sink gets the rest of an item that was
-// never done.
+// never done, or that was done without text.
 func (a *responsesAnswer) close(it *responseItem, logProbs, annotations *gathered) (llm.Parts, error) {
 	if a.replaced(it) {
 		return nil, nil
 	}
+	if err := a.check(it); err != nil {
+		return nil, err
+	}
 	parts, err := it.parts(logProbs, annotations)
-	if err != nil || it.done != nil {
+	if err != nil || it.done != nil && !silent(it.typ, it.done) {
 		return parts, err
 	}
-	if _, whole := it.arguments(); it.typ == "function_call" && !whole && a.status == "completed" && !a.spent() {
-		return nil, fmt.Errorf("item %d of the answer is a call, and its arguments have no end", it.place)
-	}
 	return parts, it.catchUp(a, saidBy(parts))
+}
+
+// check finds items that are not whole. Such an item ends the answer with the finish
+// reason length if the answer says so or has used all tokens, and with an error
+// otherwise: nobody may run a call that the model did not finish.
+func (a *responsesAnswer) check(it *responseItem) error {
+	if it.state == "failed" && (it.typ == "message" || it.typ == "function_call") {
+		return fmt.Errorf("item %d of the answer has the status failed", it.place)
+	}
+	if it.typ != "function_call" || a.limited() {
+		return nil
+	}
+	text, whole := it.arguments()
+	switch {
+	case a.spent() && (!whole || blank(text) || cutOff(text)):
+		a.cut = true
+	case !whole:
+		return fmt.Errorf("item %d of the answer is a call, and its arguments have no end", it.place)
+	}
+	return nil
 }
 
 // skips reports whether the answer goes without the item: a copy of a call, or an
@@ -225,25 +259,35 @@ func compareItems(a, b *responseItem) int {
 }
 
 // ending returns the finish reason. The API has no finish reason for calls: the
-// items show calls. llama.cpp reports "completed" even if the token limit cut
-// off the arguments of a call. An answer that used all tokens was cut off;
-// otherwise the model wrote broken JSON.
+// items show calls.
 func (a *responsesAnswer) ending(m llm.Message) llm.Finish {
 	f := llm.FinishOf(a.status, a.reason)
-	calls := m.Calls()
 	switch {
-	case a.status == "incomplete":
-		if f.Reason != llm.FinishContentFilter {
+	case a.limited():
+		if f.Reason != llm.FinishContentFilter && f.Reason != llm.FinishError {
 			f.Reason = llm.FinishLength
 		}
-	case len(calls) > 0 && a.spent() && cutOff(calls[len(calls)-1].Arguments):
-		f.Reason = llm.FinishLength
-	case len(calls) > 0:
+	case len(m.Calls()) > 0:
 		f.Reason = llm.FinishToolCalls
 	default:
 		f.Reason = llm.FinishStop
 	}
 	return f
+}
+
+// limited reports whether anything says that the answer was cut off: the status,
+// the reason in incomplete_details, even beside the status completed, or an item.
+func (a *responsesAnswer) limited() bool {
+	if a.cut || a.status == "incomplete" {
+		return true
+	}
+	switch llm.FinishOf(a.status, a.reason).Reason {
+	case llm.FinishLength, llm.FinishContentFilter, llm.FinishError:
+		return true
+	case llm.FinishOther:
+		return a.status == "" && a.reason != ""
+	}
+	return false
 }
 
 // spent reports whether the answer used all tokens of its limit.

@@ -78,8 +78,12 @@ func readEvent(name string, data []byte) (e responsesEvent) {
 //	deltas behind the end of their item                  do not count; notice
 //	a call_id twice                                      equal calls are one; others are two
 //	a call without a name                                an error with the place
-//	arguments without an end in a complete answer        an error with the place
-//	arguments without an end, no token left              the answer was cut off (finish reason length)
+//	an item is done without text or arguments            the deltas count, and arguments in deltas need an end; then the terminal event counts
+//	arguments without an end, whatever the last event    an error with the place
+//	arguments empty or without an end, no token left     the answer was cut off (finish reason length)
+//	incomplete_details has a reason beside any status    the answer was cut off or filtered
+//	an item incomplete in a completed answer             the answer was cut off (finish reason length)
+//	a message or a call with the status failed           an error with the place
 //	an item never done, and the terminal event has it    the item of the terminal event counts
 //	the terminal event has further or other items        the items of the stream count; notice
 //	the terminal event has items, the stream has none    the items of the terminal event count

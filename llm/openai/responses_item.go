@@ -23,6 +23,7 @@ type responseItem struct {
 	id    string // of the first event with an id
 	added []byte // of output_item.added
 	done  []byte // of output_item.done, or of a document
+	state string // status of the complete item; the terminal event may correct the status
 
 	pieces [textSorts]pieces
 	shown  []byte // the text or the arguments that the sink has; see show
@@ -51,12 +52,17 @@ func (p *itemText) delta(raw []byte) string {
 }
 
 // end takes the whole text and returns the part beyond the deltas. There is no
-// such part if the whole text contradicts the deltas.
+// such part if the whole text contradicts the deltas. An empty text behind deltas
+// says nothing.
 func (p *itemText) end(raw []byte) (rest string) {
-	p.full = bytes.Clone(raw) // arguments as an object
+	full := bytes.Clone(raw) // arguments as an object
 	if rawjson.Kind(raw) == '"' {
-		p.full = []byte(rawjson.Text(raw))
+		full = []byte(rawjson.Text(raw))
 	}
+	if len(p.text) > 0 && blank(string(full)) {
+		return ""
+	}
+	p.full = full
 	if more, ok := bytes.CutPrefix(p.full, p.text); ok {
 		rest = string(more)
 	}
@@ -218,8 +224,22 @@ func argumentsOf(item []byte) string {
 	if rawjson.Kind(v) == '{' {
 		return string(v)
 	}
-	return orObject(rawjson.Text(v))
+	return rawjson.Text(v)
 }
+
+// silent reports whether the JSON of an item lacks text, or arguments. An absent or
+// blank text never overrules the deltas.
+func silent(typ string, raw []byte) bool {
+	switch typ {
+	case "message":
+		return textsOf(raw) == "" && !slices.ContainsFunc(slices.Collect(rawjson.Elements(rawjson.Member(raw, "content"))), isRefusal)
+	case "reasoning", "function_call":
+		return blank(said(typ, raw))
+	}
+	return false
+}
+
+func isRefusal(part []byte) bool { return rawjson.Text(rawjson.Member(part, "type")) == "refusal" }
 
 // orObject returns arguments, or {} for no arguments.
 func orObject(arguments string) string {
@@ -261,7 +281,7 @@ func (it *responseItem) parts(logProbs, annotations *gathered) (llm.Parts, error
 
 // inPieces reports whether only the deltas and the .done events tell the item.
 func (it *responseItem) inPieces(sorts ...textSort) bool {
-	return it.done == nil && slices.ContainsFunc(sorts, func(s textSort) bool { return len(it.pieces[s]) > 0 })
+	return (it.done == nil || silent(it.typ, it.done)) && slices.ContainsFunc(sorts, func(s textSort) bool { return len(it.pieces[s]) > 0 })
 }
 
 func (it *responseItem) messageParts(logProbs, annotations *gathered) (parts llm.Parts) {
@@ -284,7 +304,7 @@ func (it *responseItem) messageParts(logProbs, annotations *gathered) (parts llm
 			parts = append(parts, llm.Text{Text: rawjson.Text(rawjson.Member(p, "text"))})
 			annotations.appended("annotations", rawjson.Member(p, "annotations"))
 			logProbs.appended("content", rawjson.Member(p, "logprobs"))
-		case rawjson.Text(rawjson.Member(p, "type")) == "refusal":
+		case isRefusal(p):
 			parts = append(parts, llm.Refusal{Text: rawjson.Text(rawjson.Member(p, "refusal"))})
 		}
 	}
@@ -305,19 +325,25 @@ func (it *responseItem) reasoningParts() llm.Parts {
 	return llm.Parts{llm.Reasoning{Text: text, Field: field}}
 }
 
-// arguments returns the arguments of a call, and whether they have an end.
+// arguments returns the arguments of a call, and whether they have an end. An end
+// is a complete item, the .done event, or the last brace. Arguments in deltas need
+// an end even if the item is complete, but lacks the arguments.
 func (it *responseItem) arguments() (text string, whole bool) {
-	if !it.inPieces(argumentText) {
-		raw := rawjson.Member(it.raw(), "arguments")
-		return argumentsOf(it.raw()), it.done != nil || !rawjson.IsEmpty(raw) && !cutOff(argumentsOf(it.raw()))
+	text = argumentsOf(it.raw())
+	pieces := it.pieces[argumentText]
+	switch deltas := pieces.value(); {
+	case it.done != nil && (!blank(text) || blank(deltas)):
+		return text, true
+	case !blank(deltas):
+		text = deltas
 	}
-	text = it.pieces[argumentText].value()
-	return orObject(text), it.pieces[argumentText][0].full != nil || !blank(text) && !cutOff(text)
+	return text, len(pieces) > 0 && pieces[0].full != nil || !blank(text) && !cutOff(text)
 }
 
 func (it *responseItem) callParts() (llm.Parts, error) {
 	c := llm.ToolCall{ID: rawjson.Scalar(rawjson.Member(it.raw(), "call_id")), Name: rawjson.Text(rawjson.Member(it.raw(), "name"))}
-	c.Arguments, _ = it.arguments()
+	text, _ := it.arguments()
+	c.Arguments = orObject(text)
 	for name, v := range beside(it.raw()) {
 		if len(c.Extra) == mostPartMembers {
 			return nil, errTooMany

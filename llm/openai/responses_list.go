@@ -177,14 +177,29 @@ func (it *responseItem) repeatedBy(raw []byte) bool {
 	return it.typ != "function_call" && text != "" && text == said(it.typ, it.done)
 }
 
-// finish reads a complete item. The text of the item counts, whatever the
-// deltas were.
+// finish reads a complete item. The text of the item counts, whatever the deltas
+// were. An item without text leaves the text to the deltas and to later events; see
+// close.
 func (a *responsesAnswer) finish(it *responseItem, raw []byte) error {
+	it.state = cmp.Or(broken(raw), it.state)
+	empty := silent(it.typ, raw)
+	if empty && it.done != nil && !silent(it.typ, it.done) {
+		return nil
+	}
 	it.done = slices.Clone(raw)
-	if err := it.announce(a); err != nil {
+	if err := it.announce(a); err != nil || empty {
 		return err
 	}
 	return it.catchUp(a, said(it.typ, raw))
+}
+
+// broken returns the status of an item that is not whole, or "".
+func broken(raw []byte) string {
+	switch s := rawjson.Text(rawjson.Member(raw, "status")); s {
+	case "incomplete", "failed":
+		return s
+	}
+	return ""
 }
 
 // whole reads the items of a document, or of a terminal event without earlier
@@ -232,10 +247,15 @@ func (a *responsesAnswer) compare(output []byte) error {
 
 // confirm reads an item of the terminal event that the stream has had.
 func (a *responsesAnswer) confirm(it *responseItem, raw []byte) error {
+	it.state = cmp.Or(broken(raw), it.state)
+	empty, was := silent(it.typ, raw), said(it.typ, it.done)
+	if silent(it.typ, it.done) {
+		was = string(it.shown)
+	}
 	switch {
-	case it.done == nil:
+	case it.done == nil, it.typ != "reasoning" && !empty && silent(it.typ, it.done):
 		return a.finish(it, raw)
-	case said(it.typ, raw) != said(it.typ, it.done):
+	case !empty && said(it.typ, raw) != was:
 		return a.note(fmt.Sprintf("the last event contradicts item %d of the answer: the item of the stream counts", it.place))
 	case it.typ == "reasoning" && rawjson.IsEmpty(rawjson.Member(it.done, "encrypted_content")) && !rawjson.IsEmpty(rawjson.Member(raw, "encrypted_content")):
 		it.done = slices.Clone(raw) // Azure sends encrypted content in the terminal event only
