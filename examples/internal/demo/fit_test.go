@@ -228,3 +228,20 @@ func TestFormsFit(t *testing.T) {
 		}
 	}
 }
+
+// TestAmong: a choice among tools holds, and "required" holds inside the choice.
+func TestAmong(t *testing.T) {
+	t.Parallel()
+	first := returns[none]("first", "Counts apples.", 1)
+	second := returns[none]("second", "Counts pears.", 2)
+	names := func(question string, choice llm.ToolChoice) (names []string) {
+		for _, c := range reply(t, question, choice, first, second) {
+			names = append(names, c.Name)
+		}
+		return names
+	}
+	require.Equal(t, []string{"first", "second"}, names("Count the apples and pears.", llm.ToolAuto))
+	require.Equal(t, []string{"second"}, names("Count the apples and pears.", llm.ToolAmong(llm.ToolAuto, "second")))
+	require.Empty(t, names("Hello.", llm.ToolAmong(llm.ToolAuto, "second")))
+	require.Equal(t, []string{"second"}, names("Hello.", llm.ToolAmong(llm.ToolRequired, "second")))
+}

@@ -76,6 +76,10 @@ func offered(req *llm.Request) (tools []llm.ToolDef, must bool) {
 		others := func(d llm.ToolDef) bool { return d.Name != name }
 		return slices.DeleteFunc(slices.Clone(req.Tools), others), true
 	}
+	if mode, names, ok := req.ToolChoice.Among(); ok {
+		others := func(d llm.ToolDef) bool { return !slices.Contains(names, d.Name) }
+		return slices.DeleteFunc(slices.Clone(req.Tools), others), mode == llm.ToolRequired
+	}
 	if req.ToolChoice == llm.ToolNone {
 		return nil, false
 	}
