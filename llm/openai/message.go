@@ -244,13 +244,22 @@ func (e *encoder) hosted(calls []byte, m llm.Message) []byte {
 	return array(slices.AppendSeq(list, rawjson.Elements([]byte(m.Extra[i].Value))))
 }
 
-// thoughtIn returns the reasoning from the member with the given name.
+// thoughtIn returns the reasoning from the member with the given name. Open reasoning
+// of the Responses API has the Field "content" and is what the other members hold on
+// Chat Completions.
 func thoughtIn(m llm.Message, name string) string {
-	var b strings.Builder
+	var b, open strings.Builder
 	for _, p := range m.Parts {
-		if r, ok := p.(llm.Reasoning); ok && r.Field == name {
+		switch r, ok := p.(llm.Reasoning); {
+		case !ok:
+		case r.Field == name:
 			b.WriteString(r.Text)
+		case r.Field == "content" && len(r.Extra) == 0:
+			open.WriteString(r.Text)
 		}
+	}
+	if b.Len() == 0 && (name == "reasoning_content" || name == "reasoning") {
+		return open.String()
 	}
 	return b.String()
 }

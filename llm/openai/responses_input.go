@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -82,21 +83,22 @@ func inputPart(p llm.Part) ([]byte, error) {
 	return f.object(), nil
 }
 
-// itemAssistant writes the items of a message of the model. A message without text
-// and calls is left out together with the reasoning.
+// itemAssistant writes the items of a message of the model. A message without text,
+// calls and items of hosted tools is left out together with the reasoning.
 func (e *encoder) itemAssistant(b []byte, m llm.Message, n int) ([]byte, error) {
-	spoken, calls := spokenParts(m)
-	if len(spoken)+len(calls) == 0 {
+	items := outputOf(m, e.origin)
+	if items == nil {
+		items = e.plainOutput(m)
+	}
+	items = e.sendable(items)
+	if !slices.ContainsFunc(items, func(it outputItem) bool { return it.typ != "reasoning" }) {
 		return b, nil
 	}
 	b, err := e.settle(b)
 	if err != nil {
 		return b, err
 	}
-	items := outputOf(m, e.origin)
-	if items == nil {
-		items = plainOutput(spoken, calls)
-	}
+	calls := m.Calls()
 	e.open, e.called = newOpenCalls(len(calls)), e.called || len(calls) > 0
 	used := make(map[string]bool, len(calls))
 	var reasoning [][]byte // waits for the item that it led to
@@ -115,9 +117,6 @@ func (e *encoder) itemAssistant(b []byte, m llm.Message, n int) ([]byte, error) 
 			raw = e.callItem(it, n, called, used)
 			called++
 		default:
-			if e.noReasoning { // a server that refuses reasoning knows no other item of its own, either
-				continue
-			}
 			raw = it.raw
 		}
 		for _, before := range append(reasoning, raw) {
@@ -129,8 +128,26 @@ func (e *encoder) itemAssistant(b []byte, m llm.Message, n int) ([]byte, error) 
 }
 
 // plainOutput returns the items of a message without an outputMember: the text,
-// then the calls.
-func plainOutput(spoken, calls llm.Parts) (items []outputItem) {
+// then the calls. Audio goes as the transcript. A note reports a part without a form.
+func (e *encoder) plainOutput(m llm.Message) (items []outputItem) {
+	spoken, calls := llm.Parts(nil), llm.Parts(nil)
+	for _, p := range m.Parts {
+		switch p := p.(type) {
+		case llm.Text, llm.Refusal:
+			spoken = append(spoken, p)
+		case llm.ToolCall:
+			calls = append(calls, p)
+		case llm.Reasoning: // only its own endpoint takes reasoning back, from the outputMember
+		case llm.Audio:
+			if p.Transcript == "" {
+				e.notes = append(e.notes, "audio of the model without a transcript was left out: the Responses API takes none back")
+				continue
+			}
+			spoken = append(spoken, llm.Text{Text: p.Transcript})
+		default:
+			e.notes = append(e.notes, fmt.Sprintf("a %T of the model was left out: the Responses API has no form for it", p))
+		}
+	}
 	if len(spoken) > 0 {
 		items = append(items, outputItem{typ: "message", parts: spoken})
 	}
@@ -138,6 +155,39 @@ func plainOutput(spoken, calls llm.Parts) (items []outputItem) {
 		items = append(items, outputItem{typ: "function_call", parts: llm.Parts{c}})
 	}
 	return items
+}
+
+// sendable drops items that must not go back: a message without content, an item of a
+// hosted tool at a server that refuses such items, and an item that waits for an output
+// of the caller. Only functions have outputs here, and OpenAI refuses each other call
+// without an output.
+func (e *encoder) sendable(items []outputItem) []outputItem {
+	answered := map[string]bool{}
+	for _, it := range items {
+		if strings.HasSuffix(it.typ, "_output") {
+			answered[rawjson.Text(rawjson.Member(it.raw, "call_id"))] = true
+		}
+	}
+	var out []outputItem
+	for _, it := range items {
+		switch it.typ {
+		case "reasoning", "function_call":
+		case "message":
+			if len(it.parts) == 0 {
+				continue
+			}
+		default:
+			if e.noReasoning { // a server that refuses reasoning knows no other item of its own, either
+				continue
+			}
+			if id := rawjson.Text(rawjson.Member(it.raw, "call_id")); id != "" && !strings.HasSuffix(it.typ, "_output") && !answered[id] {
+				e.notes = append(e.notes, fmt.Sprintf("the %s %q was left out: it has no output", it.typ, id))
+				continue
+			}
+		}
+		out = append(out, it)
+	}
+	return out
 }
 
 // reasoningItem returns the form in which a reasoning item goes back, or nil. An item
