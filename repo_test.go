@@ -50,7 +50,7 @@ var arrows = map[string][]string{
 	"tool/internal/gotype":       {"internal/clip", "tool/internal/tree", "tool/internal/validate"},
 	"tool/internal/forms":        {"internal/clip", "tool/internal/tree", "tool/internal/validate"},
 	"agent":                      {"llm", "tool"},
-	"runner/event":               {"llm"},
+	"runner/event":               {"internal/clip", "llm"},
 	"runner/internal/loop":       {"llm", "runner/event"},
 	"runner/journal":             {"internal/opening", "llm", "runner/event"},
 	"runner":                     {"internal/invoke", "internal/opening", "llm", "tool", "agent", "runner/event", "runner/internal/loop", "runner/journal"},

@@ -70,9 +70,10 @@ func (o *office) event(e event.Event) {
 		o.Answer(b.Message.Text())
 	case event.RunFailed:
 		o.noted("stopped: %s", b.Error)
-	case event.RunFinished: // show prints the tokens of the request at the top
+	case event.RunFinished, event.RunPaused: // show prints the tokens and the state of the request at the top
+	case event.OutputRejected: // the next answer is printed
 	default:
-		if line := cli.Line(b); line != "" {
+		if line := e.Line(); line != "" {
 			o.noted("%s", line)
 		}
 	}

@@ -15,5 +15,7 @@
 //		}
 //	}
 //
+// For a log that people read, print [Event.Line] of each event.
+//
 // The words of this package: event, run, turn, call reference.
 package event

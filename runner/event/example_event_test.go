@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
@@ -29,4 +30,27 @@ func ExampleEvent() {
 	// Output:
 	// {"seq":4,"time":"2026-11-29T16:00:00Z","type":"tool_call_started","call":"r1.t1.c0","name":"get_weather","arguments":"{\"city\":\"Beijing\"}"}
 	// tool_call_started <nil>
+}
+
+// Line makes a log of a run for people: print each line that is not empty.
+func ExampleEvent_Line() {
+	call := event.NewCallRef(1, 1, 0)
+	for _, body := range []event.Body{
+		event.UserMessaged{Message: llm.User("What is it like in Beijing?")},
+		event.TurnPrepared{Turn: 1},
+		event.ToolCallStarted{Call: call, Name: "get_weather", Arguments: `{"city":"Beijing"}`},
+		event.ToolCallFinished{Call: call, Result: llm.ToolResult{Name: "get_weather", Parts: llm.Parts{llm.Text{Text: "22 degrees"}}}},
+		event.ModelAnswered{Turn: 2, Message: llm.Assistant("It is 22 degrees.")},
+		event.RunFinished{Run: 1, Turns: 2, Usage: llm.Usage{InputTokens: 120, OutputTokens: 30}},
+	} {
+		if line := (event.Event{Body: body}).Line(); line != "" {
+			fmt.Println(line)
+		}
+	}
+	// Output:
+	// > What is it like in Beijing?
+	// [r1.t1.c0] get_weather {"city":"Beijing"}
+	// [r1.t1.c0] = 22 degrees
+	// It is 22 degrees.
+	// turns: 2, tokens: 120 in, 30 out
 }

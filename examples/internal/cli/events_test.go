@@ -49,25 +49,3 @@ turns: 1, tokens: 0 in, 0 out
 `, text.String())
 	require.Equal(t, len(events), strings.Count(lines.String(), "\n"))
 }
-
-func TestOutcome(t *testing.T) {
-	t.Parallel()
-	result := llm.ToolResult{Name: "f", Parts: llm.Parts{
-		llm.Text{Text: "a"}, llm.Image{Data: []byte("12")}, llm.Image{URL: "data:1"}, llm.Audio{Data: []byte("123")}, llm.File{Name: "f.pdf", Data: []byte("1")},
-	}}
-	require.Equal(t, "= a [image, 2 bytes] [image, 6 bytes] [audio, 3 bytes] [file f.pdf, 1 bytes]", outcome(event.ToolCallFinished{Result: result}))
-	require.Equal(t, "f failed: a", outcome(event.ToolCallFinished{Result: result, Failure: "failed"}))
-}
-
-func TestProgress(t *testing.T) {
-	t.Parallel()
-	for want, b := range map[string]event.ToolProgress{
-		"1":                 {Done: 1},
-		"1.5 of 3: reading": {Done: 1.5, Total: 3, Message: "reading"},
-		"0 of 3: reading":   {Total: 3, Message: "reading"},
-		"reading":           {Message: "reading"},
-		"0":                 {},
-	} {
-		require.Equal(t, want, progress(b))
-	}
-}

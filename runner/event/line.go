@@ -1,0 +1,131 @@
+package event
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// maxLine limits a line, in characters without the ellipsis.
+const maxLine = 500
+
+// Line describes the event for people, in a line that is cut after 500 characters, for
+// example `[r1.t1.c0] get_weather {"city":"Beijing"}`. The wording may change between
+// versions.
+// Line drops control characters, with which a model or a tool could move the cursor of a
+// terminal, and writes a space for each line break. Line is empty for deltas, for
+// internal steps such as TurnPrepared, and for an answer without a text.
+func (e Event) Line() string {
+	switch b := e.Body.(type) {
+	case UserMessaged:
+		return oneLine("> " + b.Message.Text())
+	case ModelAnswered:
+		return oneLine(b.Message.Text())
+	case OutputRejected:
+		return oneLine("asked again: " + b.Reason)
+	case Restarted:
+		return oneLine("asked again: " + b.Error)
+	case Notice:
+		return oneLine("notice: " + b.Text)
+	case RunPaused:
+		return oneLine(fmt.Sprintf("paused: calls that wait for a decision: %v", b.Calls))
+	case RunFinished:
+		return fmt.Sprintf("turns: %d, tokens: %d in, %d out", b.Turns, b.Usage.InputTokens, b.Usage.OutputTokens)
+	case RunFailed:
+		return oneLine("failed: " + b.Error)
+	}
+	if call, text := callText(e.Body); call != "" {
+		return oneLine(fmt.Sprintf("[%s] %s", call, text))
+	}
+	return ""
+}
+
+// callText describes an event about a tool call. call is empty for other events.
+func callText(body Body) (call CallRef, text string) {
+	switch b := body.(type) {
+	case ToolCallStarted:
+		return b.Call, b.Name + " " + b.Arguments
+	case ToolProgress:
+		return b.Call, b.text()
+	case ToolCallFinished:
+		return b.Call, b.text()
+	case ApprovalAsked:
+		return b.Call, b.Name + " needs approval: " + b.Arguments
+	case ApprovalDecided:
+		return b.Call, b.text()
+	case InDoubtDecided:
+		return b.Call, fmt.Sprintf("was interrupted; decided by %s: %s", b.By, b.Decision)
+	}
+	return "", ""
+}
+
+func (b ApprovalDecided) text() string {
+	switch {
+	case b.Approved && b.Arguments != "":
+		return "approved with other arguments"
+	case b.Approved:
+		return "approved"
+	}
+	return "denied" // the result of the call names the reason
+}
+
+func (b ToolProgress) text() string {
+	// Some tools report their progress in words only.
+	if b.Done == 0 && b.Total == 0 && b.Message != "" {
+		return b.Message
+	}
+	text := fmt.Sprintf("%g", b.Done)
+	if b.Total > 0 {
+		text += fmt.Sprintf(" of %g", b.Total)
+	}
+	if b.Message != "" {
+		text += ": " + b.Message
+	}
+	return text
+}
+
+// text describes the end of a call: the result or the failure.
+func (b ToolCallFinished) text() string {
+	if b.Failure != "" {
+		return b.Result.Name + " " + b.Failure + ": " + b.Result.Text()
+	}
+	text := "="
+	for _, p := range b.Result.Parts {
+		text += " " + partText(p)
+	}
+	return text
+}
+
+// partText returns the text of a part, or a description of other content.
+func partText(p llm.Part) string {
+	switch p := p.(type) {
+	case llm.Text:
+		return p.Text
+	case llm.Image:
+		return fmt.Sprintf("[image, %d bytes]", max(len(p.Data), len(p.URL)))
+	case llm.Audio:
+		return fmt.Sprintf("[audio, %d bytes]", len(p.Data))
+	case llm.File:
+		return fmt.Sprintf("[file %s, %d bytes]", p.Name, len(p.Data))
+	}
+	return fmt.Sprintf("[%T]", p)
+}
+
+// oneLine joins the words of s by single spaces and drops invisible characters.
+func oneLine(s string) string {
+	return clip.Runes(strings.Join(strings.Fields(strings.Map(visible, s)), " "), maxLine)
+}
+
+func visible(r rune) rune {
+	switch r {
+	case '\n', '\t', '\u200c', '\u200d': // the last two join letters and emoji, or separate them
+		return r
+	}
+	if unicode.In(r, unicode.Cc, unicode.Cf) {
+		return -1
+	}
+	return r
+}

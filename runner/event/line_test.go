@@ -1,0 +1,63 @@
+package event_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+func TestLine(t *testing.T) {
+	t.Parallel()
+	result := llm.ToolResult{Name: "f", Parts: llm.Parts{
+		llm.Text{Text: "a\nb"}, llm.Image{Data: []byte("12")}, llm.Image{URL: "data:1"}, llm.Audio{Data: []byte("123")}, llm.File{Name: "f.pdf", Data: []byte("1")},
+	}}
+	for _, c := range []struct {
+		want string
+		body event.Body
+	}{
+		{"", nil},
+		{"", event.RunStarted{Run: 1}},
+		{"> Pay.", event.UserMessaged{Message: llm.User("Pay.")}},
+		{"", event.TurnPrepared{Turn: 1}},
+		{"", event.TextDelta{Text: "Not"}},
+		{"", event.ReasoningDelta{Text: "Not"}},
+		{"", event.CallDelta{Call: "r1.t1.c0", Name: "pay"}},
+		{"", event.ModelAnswered{Message: llm.Message{Role: llm.RoleAssistant, Parts: llm.Parts{llm.ToolCall{Name: "pay"}}}}},
+		{"Paid. Done.", event.ModelAnswered{Message: llm.Assistant("Paid.\n\nDone.")}},
+		{"asked again: connection reset", event.Restarted{Error: "connection reset"}},
+		{"asked again: the answer is empty", event.OutputRejected{Reason: "the answer is empty"}},
+		{"notice: tools changed", event.Notice{Text: "tools changed"}},
+		{`[r1.t1.c0] pay {"cents":5}`, event.ToolCallStarted{Call: "r1.t1.c0", Name: "pay", Arguments: `{"cents":5}`}},
+		{"[r1.t1.c0] 1", event.ToolProgress{Call: "r1.t1.c0", Done: 1}},
+		{"[r1.t1.c0] 1.5 of 3: reading", event.ToolProgress{Call: "r1.t1.c0", Done: 1.5, Total: 3, Message: "reading"}},
+		{"[r1.t1.c0] 0 of 3: reading", event.ToolProgress{Call: "r1.t1.c0", Total: 3, Message: "reading"}},
+		{"[r1.t1.c0] reading", event.ToolProgress{Call: "r1.t1.c0", Message: "reading"}},
+		{"[r1.t1.c0] 0", event.ToolProgress{Call: "r1.t1.c0"}},
+		{"[r1.t1.c0] = a b [image, 2 bytes] [image, 6 bytes] [audio, 3 bytes] [file f.pdf, 1 bytes]", event.ToolCallFinished{Call: "r1.t1.c0", Result: result}},
+		{"[r1.t1.c0] f failed: a b", event.ToolCallFinished{Call: "r1.t1.c0", Result: result, Failure: "failed"}},
+		{"[r1.t1.c1] pay needs approval: {}", event.ApprovalAsked{Call: "r1.t1.c1", Name: "pay", Arguments: "{}"}},
+		{"[r1.t1.c1] approved", event.ApprovalDecided{Call: "r1.t1.c1", Approved: true}},
+		{"[r1.t1.c1] approved with other arguments", event.ApprovalDecided{Call: "r1.t1.c1", Approved: true, Arguments: "{}"}},
+		{"[r1.t1.c1] denied", event.ApprovalDecided{Call: "r1.t1.c1", Reason: "too late"}},
+		{"[r1.t1.c0] was interrupted; decided by tool: happened", event.InDoubtDecided{Call: "r1.t1.c0", By: "tool", Decision: event.Happened}},
+		{"paused: calls that wait for a decision: [r1.t1.c0 r1.t1.c1]", event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0", "r1.t1.c1"}}},
+		{"", event.LimitReached{Limit: "turns", Max: 3}}, // the RunFailed after it names the limit
+		{"turns: 2, tokens: 7 in, 5 out", event.RunFinished{Turns: 2, Usage: llm.Usage{InputTokens: 7, OutputTokens: 5}}},
+		{"failed: limit of 3 turns reached", event.RunFailed{Error: "limit of 3 turns reached"}},
+	} {
+		require.Equal(t, c.want, event.Event{Body: c.body}.Line(), "%T", c.body)
+	}
+}
+
+// TestLineIsSafe: a model can neither move the cursor nor fill the screen.
+func TestLineIsSafe(t *testing.T) {
+	t.Parallel()
+	line := event.Event{Body: event.Notice{Text: "a\x1b[2J\r\u202eb\x00\xffc"}}.Line()
+	require.Equal(t, "notice: a[2Jb\ufffdc", line)
+	long := event.Event{Body: event.Notice{Text: strings.Repeat("ü", 1000)}}.Line()
+	require.Equal(t, "notice: "+strings.Repeat("ü", 492)+"…", long)
+}
