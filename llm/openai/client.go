@@ -24,7 +24,7 @@ import (
 // client is the model inside the retries. One Generate makes one HTTP request,
 // or two if the refusal of the first request changed the profile.
 type client struct {
-	Config
+	Config   // embedded for its Format and LogValue: a printed Model must not show the key
 	name     string
 	env      func() environment // read once
 	dialects dialects
@@ -61,39 +61,39 @@ func (c *client) Generate(ctx context.Context, req *llm.Request, sink func(llm.D
 	if model == "" {
 		return nil, errors.New("openai: the request names no model, and neither does Model")
 	}
-	a := &asking{client: c, req: req, model: model}
-	a.emit = emitter(ctx, req, a.watched(sink))
-	return a.ask(ctx)
+	a := &generation{client: c, req: req, model: model}
+	a.emit = emitter(ctx, req, a.recording(sink))
+	return a.send(ctx)
 }
 
 // send makes one HTTP request and reads the response.
 func (c *client) send(ctx context.Context, req *llm.Request, model string, e encoding, emit func(llm.Delta) error) (*llm.Response, error) {
-	w := newWatch(ctx, c.Config)
+	w := newTimeLimits(ctx, c.Config)
 	defer w.stop()
 	hreq, err := c.request(w.ctx, model, e)
 	if err != nil {
 		return nil, c.failed(ctx, w, nil, err)
 	}
-	w.send()
+	w.startFirstByte()
 	resp, err := c.do(hreq)
 	if err != nil {
 		return nil, c.failed(ctx, w, hreq, err)
 	}
 	defer resp.Body.Close()
-	x := &exchange{client: c, model: model, watch: w, caller: ctx, req: hreq, resp: resp, body: c.capped(w.reader(resp.Body))}
-	out, err := x.answer(e.api, req, emit)
+	x := &responseReader{client: c, model: model, limits: w, caller: ctx, req: hreq, resp: resp, body: c.sizedReader(w.reader(resp.Body))}
+	out, err := x.response(e.api, req, emit)
 	if err != nil {
 		return nil, c.failed(ctx, w, hreq, err)
 	}
 	return out, nil
 }
 
-// answer reads the response in the form of the API of the request.
-func (x *exchange) answer(api API, req *llm.Request, emit func(llm.Delta) error) (*llm.Response, error) {
+// response reads the response in the form of the API of the request.
+func (x *responseReader) response(api API, req *llm.Request, emit func(llm.Delta) error) (*llm.Response, error) {
 	if api == APIResponses {
 		return x.readResponses(newResponsesAnswer(originOf(x.req.URL), req.MaxOutputTokens, emit))
 	}
-	return x.read(newAnswer(req.Tools, emit))
+	return x.completion(newCompletion(req.Tools, emit))
 }
 
 // emitter passes the deltas of a streamed response to the sink, and notices of
@@ -114,8 +114,8 @@ func emitter(ctx context.Context, req *llm.Request, sink func(llm.Delta)) func(l
 	}
 }
 
-func (c *client) capped(r io.Reader) io.Reader {
-	return &capped{r, size(c.MaxResponseBytes, DefaultMaxResponseBytes, math.MaxInt64)}
+func (c *client) sizedReader(r io.Reader) io.Reader {
+	return &sizedReader{r, size(c.MaxResponseBytes, DefaultMaxResponseBytes, math.MaxInt64)}
 }
 
 // size returns a byte limit of Config with its default.
@@ -207,7 +207,7 @@ func (c *client) authorize(ctx context.Context, h http.Header, env environment) 
 		token, err := c.Token(ctx)
 		if err != nil {
 			text := secret.Redact(err.Error())
-			if b, ok := errors.AsType[*bound](context.Cause(ctx)); ok {
+			if b, ok := errors.AsType[*timeoutError](context.Cause(ctx)); ok {
 				text += ": " + b.Error()
 			}
 			return &llm.APIError{Kind: llm.KindAuth, Provider: provider, Message: "Config.Token: " + text, Err: err}

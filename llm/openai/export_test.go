@@ -28,7 +28,7 @@ func ReadEvents(r io.Reader, max int) (events []Event, err error) {
 // memo, in the zero profile or in p.
 func EncodedBytes(memo *llm.Memo, p ...Profile) int {
 	profile := append(p, Profile{})[0]
-	h, ok := memo.Slot(memoKey{profile.messageRules(DefaultMaxResultBytes)}, func() any { return nil }).(*history)
+	h, ok := memo.Slot(memoKey{profile.messageRules(DefaultMaxResultBytes)}, func() any { return nil }).(*messageCache)
 	if !ok {
 		return 0
 	}
@@ -37,7 +37,7 @@ func EncodedBytes(memo *llm.Memo, p ...Profile) int {
 
 // RetryAfter is retryAfter for a header and a body.
 func RetryAfter(h http.Header, body string, now time.Time) time.Duration {
-	return retryAfter(h, readFailure([]byte(body)), now)
+	return retryAfter(h, readErrorBody([]byte(body)), now)
 }
 
 // SharedTransport is the transport of all models without a client of their own.
@@ -45,12 +45,12 @@ func SharedTransport() http.RoundTripper { return sharedTransport() }
 
 // TimersLeft returns how many timers of a watch still run after it was stopped.
 func TimersLeft(ctx context.Context) (n int) {
-	w := newWatch(ctx, Config{})
-	w.send()
-	w.leave(time.Hour)
-	timers := []*time.Timer{w.hurry}
-	w.leave(time.Hour)
-	timers = append(timers, w.total, w.silent, w.hurry)
+	w := newTimeLimits(ctx, Config{})
+	w.startFirstByte()
+	w.limitRest(time.Hour)
+	timers := []*time.Timer{w.rest}
+	w.limitRest(time.Hour)
+	timers = append(timers, w.total, w.idle, w.rest)
 	w.stop()
 	for _, t := range timers {
 		if t.Stop() {

@@ -52,14 +52,14 @@ func (r messageRules) names() []string {
 // dropped; a dropped copy has changed nothing but the memory behind the ends of
 // shared slices.
 type encoder struct {
-	messageRules
-	last   llm.Role      // role of the last message written; "" at the front
-	lead   []llm.Message // the system messages at the front, not yet written
-	held   []llm.Message // later system messages, which wait for the user
-	open   *openCalls    // the calls of the last message with calls
-	shown  llm.Parts     // pictures of the results of this turn
-	called bool          // the conversation has a call
-	notes  []string      // what was mended
+	rules   messageRules
+	last    llm.Role      // role of the last message written; "" at the front
+	lead    []llm.Message // the system messages at the front, not yet written
+	waiting []llm.Message // later system messages, which wait for the user
+	open    *openCalls    // the calls of the last message with calls
+	images  llm.Parts     // pictures of the results of this turn
+	called  bool          // the conversation has a call
+	notes   []string      // what was mended
 }
 
 // append appends the n-th message to b, after a comma if b is not empty. It
@@ -71,12 +71,12 @@ func (e *encoder) append(b []byte, m llm.Message, n int) ([]byte, error) {
 		if err := m.Validate(); err != nil {
 			return b, err
 		}
-		return e.instruct(b, m)
+		return e.systemMessage(b, m)
 	case llm.RoleUser:
 		if err := m.Validate(); err != nil {
 			return b, err
 		}
-		return e.user(b, m)
+		return e.userMessage(b, m)
 	case llm.RoleAssistant:
 		return e.assistant(b, m, n)
 	case llm.RoleTool:
@@ -89,9 +89,9 @@ func (e *encoder) append(b []byte, m llm.Message, n int) ([]byte, error) {
 // history, because the next message may change it.
 func (e encoder) end() ([]byte, []string, error) {
 	e.notes = nil
-	b, err := e.settle(nil)
+	b, err := e.endTurn(nil)
 	if err == nil {
-		b, err = e.release(b)
+		b, err = e.flushSystem(b)
 	}
 	return b, e.notes, err
 }
@@ -99,16 +99,16 @@ func (e encoder) end() ([]byte, []string, error) {
 // bridgeText is the assistant message between a tool result and a user message.
 const bridgeText = "I have read the results."
 
-// put writes a message.
-func (e *encoder) put(b []byte, role llm.Role, f fields) []byte {
-	if e.bridge && role == llm.RoleUser && e.last == llm.RoleTool {
-		b = e.put(b, llm.RoleAssistant, fields{{"role", []byte(`"assistant"`)}, {"content", rawjson.AppendString(nil, bridgeText)}})
+// appendMessage writes a message.
+func (e *encoder) appendMessage(b []byte, role llm.Role, f fields) []byte {
+	if e.rules.bridge && role == llm.RoleUser && e.last == llm.RoleTool {
+		b = e.appendMessage(b, llm.RoleAssistant, fields{{"role", []byte(`"assistant"`)}, {"content", rawjson.AppendString(nil, bridgeText)}})
 	}
-	return e.putRaw(b, role, f.object())
+	return e.appendRaw(b, role, f.object())
 }
 
-// putRaw appends a message or an item.
-func (e *encoder) putRaw(b []byte, role llm.Role, raw []byte) []byte {
+// appendRaw appends a message or an item.
+func (e *encoder) appendRaw(b []byte, role llm.Role, raw []byte) []byte {
 	if e.last != "" {
 		b = append(b, ',')
 	}
@@ -132,7 +132,7 @@ func extend(f *fields, extra []llm.Member) error {
 // assistant encodes a message of the model. A refusal becomes the text, because
 // many providers refuse the member "refusal".
 func (e *encoder) assistant(b []byte, m llm.Message, n int) ([]byte, error) {
-	if e.responses {
+	if e.rules.responses {
 		return e.itemAssistant(b, m, n)
 	}
 	content, err := contentOf(answerParts(m))
@@ -143,8 +143,8 @@ func (e *encoder) assistant(b []byte, m llm.Message, n int) ([]byte, error) {
 	if content == nil && audio == nil && len(called) == 0 {
 		return b, nil
 	}
-	if b, err = e.settle(b); err == nil {
-		b, err = e.release(b)
+	if b, err = e.endTurn(b); err == nil {
+		b, err = e.flushSystem(b)
 	}
 	if err != nil {
 		return b, err
@@ -163,12 +163,12 @@ func (e *encoder) assistant(b []byte, m llm.Message, n int) ([]byte, error) {
 		f.raw("tool_calls", e.hosted(calls, m))
 	}
 	f.rawIf("audio", audio)
-	e.echoed(&f, m)
-	return e.put(b, llm.RoleAssistant, f), nil
+	e.addEchoed(&f, m)
+	return e.appendMessage(b, llm.RoleAssistant, f), nil
 }
 
 func (e *encoder) emptyContent() []byte {
-	switch e.empty {
+	switch e.rules.empty {
 	case ContentEmpty:
 		return []byte(`""`)
 	case ContentOmitted:
@@ -212,9 +212,9 @@ func audioRef(m llm.Message) []byte {
 	return nil
 }
 
-// echoed adds the members that the provider wants back.
-func (e *encoder) echoed(f *fields, m llm.Message) {
-	names := e.names()
+// addEchoed adds the members that the provider wants back.
+func (e *encoder) addEchoed(f *fields, m llm.Message) {
+	names := e.rules.names()
 	for _, name := range names {
 		switch thought := thoughtIn(m, name); {
 		case f.has(name):
@@ -229,7 +229,7 @@ func (e *encoder) echoed(f *fields, m llm.Message) {
 			f.raw(x.Name, []byte(x.Value))
 		}
 	}
-	if e.echoEmpty && len(names) > 0 && f.has("tool_calls") && !f.has(names[0]) {
+	if e.rules.echoEmpty && len(names) > 0 && f.has("tool_calls") && !f.has(names[0]) {
 		f.text(names[0], "")
 	}
 }
@@ -237,7 +237,7 @@ func (e *encoder) echoed(f *fields, m llm.Message) {
 // hosted adds the calls that the provider ran, if the provider wants them back.
 func (e *encoder) hosted(calls []byte, m llm.Message) []byte {
 	i := slices.IndexFunc(m.Extra, func(x llm.Member) bool { return x.Name == "tool_calls" })
-	if i < 0 || !slices.Contains(e.names(), "tool_calls") || !json.Valid([]byte(m.Extra[i].Value)) {
+	if i < 0 || !slices.Contains(e.rules.names(), "tool_calls") || !json.Valid([]byte(m.Extra[i].Value)) {
 		return calls
 	}
 	list := slices.Collect(rawjson.Elements(calls))

@@ -28,7 +28,7 @@ func (p *Profile) encode(req *llm.Request, model, origin string, maxResult int64
 		return p.encodeResponses(req, model, origin, maxResult)
 	}
 	rules := p.messageRules(maxResult)
-	w, err := rules.write(req)
+	w, err := rules.encode(req)
 	if err != nil {
 		return encoding{}, err
 	}
@@ -40,7 +40,7 @@ func (p *Profile) encode(req *llm.Request, model, origin string, maxResult int64
 	if members[at].value != nil { // the caller set messages in Settings.Extra
 		return encoding{api: APIChat, body: body{members.object()}}, nil
 	}
-	opening, err := rules.opening(req.Instructions, w.lead)
+	opening, err := rules.systemMessage(req.Instructions, w.lead)
 	if err != nil {
 		return encoding{}, err
 	}
@@ -82,7 +82,7 @@ func (p *Profile) members(req *llm.Request, model string, called bool) (fields, 
 	if err := p.output(&f, req.Output); err != nil {
 		return nil, err
 	}
-	if p.leavesForm(req) {
+	if p.omitsOutput(req) {
 		f = head
 	}
 	service(&f, &req.Settings)

@@ -22,8 +22,8 @@ type responsesAnswer struct {
 	id, model string
 	status    string // status of the response; "" until a terminal event or a document came
 	reason    string // of incomplete_details
-	usage     tally
-	extra     gathered
+	usage     usageTotal
+	extra     memberSet
 	itemList                  // embedded: the answer reads and writes the list at every event
 	calls     int             // number of function_call items so far
 	unknown   map[string]int  // number of events by unknown type
@@ -74,14 +74,14 @@ func (a *responsesAnswer) response(data []byte) error {
 		case "incomplete_details":
 			a.reason = rawjson.Text(rawjson.Member(v, "reason"))
 		case "usage":
-			a.usage.see(v)
+			a.usage.update(v)
 		default:
 			if !slices.Contains(echoedMembers, name) {
-				a.extra.last(name, v)
+				a.extra.replace(name, v)
 			}
 		}
 	}
-	if a.extra.over {
+	if a.extra.tooMany {
 		return errTooMany
 	}
 	return nil
@@ -115,7 +115,7 @@ func (a *responsesAnswer) settle() (*llm.Response, error) {
 	slices.SortStableFunc(a.items, compareItems)
 	m := llm.Message{Role: llm.RoleAssistant}
 	out := outputList{origin: a.origin}
-	logProbs, annotations := &gathered{}, &gathered{}
+	logProbs, annotations := &memberSet{}, &memberSet{}
 	seen := map[string]llm.ToolCall{}
 	a.cut = a.itemsCut()
 	for _, it := range a.items {
@@ -131,7 +131,7 @@ func (a *responsesAnswer) settle() (*llm.Response, error) {
 		m.Parts = append(m.Parts, parts...)
 		out.add(it, parts)
 	}
-	if len(m.Parts) > mostParts || logProbs.over || annotations.over {
+	if len(m.Parts) > maxParts || logProbs.tooMany || annotations.tooMany {
 		return nil, errTooMany
 	}
 	if err := a.order(); err != nil {
@@ -162,7 +162,7 @@ func (a *responsesAnswer) itemsCut() bool {
 
 // close returns the parts of an item. The sink gets the rest of an item that was
 // never done, or that was done without text.
-func (a *responsesAnswer) close(it *responseItem, logProbs, annotations *gathered) (llm.Parts, error) {
+func (a *responsesAnswer) close(it *responseItem, logProbs, annotations *memberSet) (llm.Parts, error) {
 	if a.replaced(it) {
 		return nil, nil
 	}
@@ -301,6 +301,6 @@ func cutOff(arguments string) bool {
 		return false
 	}
 	var n nesting
-	n.feed([]byte(arguments))
+	n.add([]byte(arguments))
 	return !n.complete()
 }

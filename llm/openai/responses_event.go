@@ -238,7 +238,7 @@ func (a *responsesAnswer) skip(typ string) {
 		a.unknown = map[string]int{}
 	}
 	typ = clip.Bytes(typ, maxShownID)
-	if _, known := a.unknown[typ]; known || len(a.unknown) < mostPartMembers {
+	if _, known := a.unknown[typ]; known || len(a.unknown) < maxPartMembers {
 		a.unknown[typ]++
 	}
 }

@@ -86,7 +86,7 @@ func inputPart(p llm.Part) ([]byte, error) {
 // itemAssistant writes the items of a message of the model. A message without text,
 // calls and items of hosted tools is left out together with the reasoning.
 func (e *encoder) itemAssistant(b []byte, m llm.Message, n int) ([]byte, error) {
-	items := outputOf(m, e.origin)
+	items := outputOf(m, e.rules.origin)
 	if items == nil {
 		items = e.plainOutput(m)
 	}
@@ -94,7 +94,7 @@ func (e *encoder) itemAssistant(b []byte, m llm.Message, n int) ([]byte, error) 
 	if !slices.ContainsFunc(items, func(it outputItem) bool { return it.typ != "reasoning" }) {
 		return b, nil
 	}
-	b, err := e.settle(b)
+	b, err := e.endTurn(b)
 	if err != nil {
 		return b, err
 	}
@@ -120,7 +120,7 @@ func (e *encoder) itemAssistant(b []byte, m llm.Message, n int) ([]byte, error) 
 			raw = it.raw
 		}
 		for _, before := range append(reasoning, raw) {
-			b = e.putRaw(b, llm.RoleAssistant, before)
+			b = e.appendRaw(b, llm.RoleAssistant, before)
 		}
 		reasoning = nil
 	}
@@ -177,7 +177,7 @@ func (e *encoder) sendable(items []outputItem) []outputItem {
 				continue
 			}
 		default:
-			if e.noReasoning { // a server that refuses reasoning knows no other item of its own, either
+			if e.rules.noReasoning { // a server that refuses reasoning knows no other item of its own, either
 				continue
 			}
 			if id := rawjson.Text(rawjson.Member(it.raw, "call_id")); id != "" && !strings.HasSuffix(it.typ, "_output") && !answered[id] {
@@ -197,7 +197,7 @@ func (e *encoder) sendable(items []outputItem) []outputItem {
 func (e *encoder) reasoningItem(raw []byte) []byte {
 	encrypted := !rawjson.IsEmpty(rawjson.Member(raw, "encrypted_content"))
 	open := !rawjson.IsEmpty(rawjson.Member(raw, "content"))
-	if e.noReasoning || !encrypted && !open {
+	if e.rules.noReasoning || !encrypted && !open {
 		return nil
 	}
 	var f fields
@@ -279,7 +279,7 @@ func resultItem(o openCall, output []byte) fields {
 // itemOutput returns the content of a result: a text, or a list of parts for
 // pictures or files.
 func (e *encoder) itemOutput(r llm.ToolResult) []byte {
-	if e.textResults || !slices.ContainsFunc(r.Parts, shows) {
+	if e.rules.textResults || !slices.ContainsFunc(r.Parts, shows) {
 		return rawjson.AppendString(nil, e.resultText(r))
 	}
 	list := make([][]byte, 0, len(r.Parts))

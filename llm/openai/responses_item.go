@@ -36,9 +36,9 @@ type responseItem struct {
 // An itemText is a text in deltas, or whole.
 type itemText struct {
 	key  string
-	text []byte // the deltas so far
-	half half   // half a surrogate pair
-	full []byte // text of the .done event; nil means no such event
+	text []byte    // the deltas so far
+	half surrogate // half a surrogate pair
+	full []byte    // text of the .done event; nil means no such event
 }
 
 // delta adds and returns more text. Some gateways wrap the text in an object.
@@ -85,7 +85,7 @@ func (p *itemText) appendTo(b []byte) []byte {
 type pieces []*itemText
 
 // mostPieces limits the texts of an item.
-const mostPieces = mostPartMembers * mostPartMembers
+const mostPieces = maxPartMembers * maxPartMembers
 
 func (ps *pieces) at(index []byte) (*itemText, error) {
 	for _, p := range slices.Backward(*ps) { // nearly always the last
@@ -267,7 +267,7 @@ func reasoningText(item []byte) string {
 
 // parts returns the parts of a message for the item: texts, refusals,
 // reasoning, a call. An item of any other type has no parts.
-func (it *responseItem) parts(logProbs, annotations *gathered) (llm.Parts, error) {
+func (it *responseItem) parts(logProbs, annotations *memberSet) (llm.Parts, error) {
 	switch it.typ {
 	case "message":
 		return it.messageParts(logProbs, annotations), nil
@@ -284,7 +284,7 @@ func (it *responseItem) inPieces(sorts ...textSort) bool {
 	return (it.done == nil || silent(it.typ, it.done)) && slices.ContainsFunc(sorts, func(s textSort) bool { return len(it.pieces[s]) > 0 })
 }
 
-func (it *responseItem) messageParts(logProbs, annotations *gathered) (parts llm.Parts) {
+func (it *responseItem) messageParts(logProbs, annotations *memberSet) (parts llm.Parts) {
 	if it.inPieces(spokenText, refusalText) {
 		if text := it.pieces[spokenText].value(); text != "" {
 			parts = append(parts, llm.Text{Text: text})
@@ -302,8 +302,8 @@ func (it *responseItem) messageParts(logProbs, annotations *gathered) (parts llm
 		switch {
 		case isSpoken(p):
 			parts = append(parts, llm.Text{Text: rawjson.Text(rawjson.Member(p, "text"))})
-			annotations.appended("annotations", rawjson.Member(p, "annotations"))
-			logProbs.appended("content", rawjson.Member(p, "logprobs"))
+			annotations.appendList("annotations", rawjson.Member(p, "annotations"))
+			logProbs.appendList("content", rawjson.Member(p, "logprobs"))
 		case isRefusal(p):
 			parts = append(parts, llm.Refusal{Text: rawjson.Text(rawjson.Member(p, "refusal"))})
 		}
@@ -345,7 +345,7 @@ func (it *responseItem) callParts() (llm.Parts, error) {
 	text, _ := it.arguments()
 	c.Arguments = orObject(text)
 	for name, v := range beside(it.raw()) {
-		if len(c.Extra) == mostPartMembers {
+		if len(c.Extra) == maxPartMembers {
 			return nil, errTooMany
 		}
 		c.Extra = append(c.Extra, llm.Member{Name: name, Value: string(v)})

@@ -36,7 +36,7 @@ func indexOf(raw []byte) []byte {
 
 // begin adds an item. index and id may be nil.
 func (l *itemList) begin(index, id []byte, typ string) (*responseItem, error) {
-	if len(l.items) == mostCalls {
+	if len(l.items) == maxCalls {
 		return nil, errTooMany
 	}
 	if l.byID == nil {
@@ -85,7 +85,7 @@ func (l *itemList) find(index, id []byte, typ string) *responseItem {
 
 // open returns the latest item of the type that is not done, or nil.
 func (l *itemList) open(typ string) *responseItem {
-	for _, it := range slices.Backward(l.items[max(0, len(l.items)-mostPartMembers):]) {
+	for _, it := range slices.Backward(l.items[max(0, len(l.items)-maxPartMembers):]) {
 		if it.typ == typ && it.done == nil {
 			return it
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 // readResponses reads an answer of the Responses API into a.
-func (x *exchange) readResponses(a *responsesAnswer) (*llm.Response, error) {
+func (x *responseReader) readResponses(a *responsesAnswer) (*llm.Response, error) {
 	err := x.decode(func(r io.Reader) error { return x.responsesDocument(r, a) }, func(r io.Reader) error { return x.responsesStream(r, a) })
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (x *exchange) readResponses(a *responsesAnswer) (*llm.Response, error) {
 	return resp, nil
 }
 
-func (x *exchange) responsesDocument(r io.Reader, a *responsesAnswer) error {
+func (x *responseReader) responsesDocument(r io.Reader, a *responsesAnswer) error {
 	data, err := x.wholeBody(r)
 	switch {
 	case err != nil && isStream(data):
@@ -43,14 +43,14 @@ func (x *exchange) responsesDocument(r io.Reader, a *responsesAnswer) error {
 	}
 	whole, err := a.document(data)
 	if err == nil && !whole {
-		return cmp.Or(x.reason(data), x.malformed("the answer has no list \"output\": "+excerpt(data)))
+		return cmp.Or(x.statedError(data), x.malformed("the answer has no list \"output\": "+excerpt(data)))
 	}
 	return err
 }
 
 // responsesStream reads events until a terminal one. Nothing but a terminal event
 // proves that the answer is whole.
-func (x *exchange) responsesStream(r io.Reader, a *responsesAnswer) error {
+func (x *responseReader) responsesStream(r io.Reader, a *responsesAnswer) error {
 	events := x.events(r)
 	for good := false; ; good = true {
 		e, err := x.nextEvent(events)
@@ -60,7 +60,7 @@ func (x *exchange) responsesStream(r io.Reader, a *responsesAnswer) error {
 		case err != nil:
 			return err
 		}
-		if err := x.readable(e, good); err != nil {
+		if err := x.checkEvent(e, good); err != nil {
 			return err
 		}
 		if rawjson.Kind(e.data) != '{' {
@@ -84,20 +84,20 @@ func (x *exchange) responsesStream(r io.Reader, a *responsesAnswer) error {
 // eventFailure returns the error that an event reports: an event of the type
 // error, response.failed or response.cancelled, a terminal event with an error,
 // or an object with an "error".
-func (x *exchange) eventFailure(e responsesEvent, data []byte) error {
+func (x *responseReader) eventFailure(e responsesEvent, data []byte) error {
 	switch string(e.typ) {
 	case "error", "response.error":
-		return x.apiError(readFailure(data), x.resp.StatusCode)
+		return x.apiError(readErrorBody(data), x.resp.StatusCode)
 	case "response.failed", "response.cancelled":
 		return x.unanswered(e, data)
 	case "response.completed", "response.incomplete", "response.done":
-		if !says(rawjson.Member(e.response, "error")) && slices.Contains(waiting, rawjson.Text(rawjson.Member(e.response, "status"))) {
+		if !isSet(rawjson.Member(e.response, "error")) && slices.Contains(waiting, rawjson.Text(rawjson.Member(e.response, "status"))) {
 			return nil // the type of the event says that the answer is whole
 		}
 		return x.responseFailure(e.response)
 	case "":
-		if says(e.failure) || complains(data) {
-			return x.apiError(readFailure(data), x.resp.StatusCode)
+		if isSet(e.failure) || describesError(data) {
+			return x.apiError(readErrorBody(data), x.resp.StatusCode)
 		}
 	}
 	return nil
@@ -108,12 +108,12 @@ var waiting = []string{"queued", "in_progress"}
 
 // unanswered returns the error of a response that failed. The response may lack
 // the reason, and even itself.
-func (x *exchange) unanswered(e responsesEvent, data []byte) error {
+func (x *responseReader) unanswered(e responsesEvent, data []byte) error {
 	switch {
-	case says(rawjson.Member(e.response, "error")):
+	case isSet(rawjson.Member(e.response, "error")):
 		return x.responseFailure(e.response)
-	case says(e.failure):
-		return x.apiError(readFailure(data), x.resp.StatusCode)
+	case isSet(e.failure):
+		return x.apiError(readErrorBody(data), x.resp.StatusCode)
 	}
 	message := "the server reports " + string(e.typ) + " without an error"
 	if reason := rawjson.Text(rawjson.Member(rawjson.Member(e.response, "incomplete_details"), "reason")); reason != "" {
@@ -124,12 +124,12 @@ func (x *exchange) unanswered(e responsesEvent, data []byte) error {
 
 // responseFailure returns the error of a response that is no answer: a response
 // with an "error", or with a status other than completed and incomplete.
-func (x *exchange) responseFailure(response []byte) error {
+func (x *responseReader) responseFailure(response []byte) error {
 	if rawjson.Kind(response) != '{' {
 		return x.malformed("the response is not a JSON object: " + excerpt(response))
 	}
-	if says(rawjson.Member(response, "error")) {
-		f := readFailure(response)
+	if isSet(rawjson.Member(response, "error")) {
+		f := readErrorBody(response)
 		f.typ = "" // "response" is not the type of an error
 		return x.apiError(f, x.resp.StatusCode)
 	}

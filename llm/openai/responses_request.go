@@ -23,7 +23,7 @@ func (p *Profile) encodeResponses(req *llm.Request, model, origin string, maxRes
 	if members[at].value != nil { // the caller's own, of Settings.Extra
 		return encoding{api: APIResponses, body: body{members.object()}, notes: notes}, nil
 	}
-	w, err := p.itemRules(origin, maxResult).write(req)
+	w, err := p.itemRules(origin, maxResult).encode(req)
 	if err != nil {
 		return encoding{}, err
 	}
@@ -179,7 +179,7 @@ func (p *Profile) responsesText(f *fields, req *llm.Request) error {
 	if err := p.output(&chat, req.Output); err != nil {
 		return err
 	}
-	if len(chat) > 0 && !p.leavesForm(req) {
+	if len(chat) > 0 && !p.omitsOutput(req) {
 		format := fields{{"type", rawjson.Member(chat[0].value, "type")}}
 		for name, v := range rawjson.Members(rawjson.Member(chat[0].value, "json_schema")) {
 			format.raw(name, v)

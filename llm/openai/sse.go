@@ -156,7 +156,7 @@ func (e *eventReader) add(value []byte) error {
 	}
 	e.hasData = true
 	e.data = append(e.data, value...)
-	e.nested.feed(value)
+	e.nested.add(value)
 	return nil
 }
 

@@ -8,15 +8,15 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A tally keeps the last usage with a count above zero. Providers send running
+// A usageTotal keeps the last usage with a count above zero. Providers send running
 // totals, empty usages and nulls; usages within one answer are never summed.
-type tally struct {
+type usageTotal struct {
 	usage llm.Usage
 	raw   json.RawMessage
 }
 
-// see keeps raw if raw has a count above zero, and reports whether it has.
-func (t *tally) see(raw []byte) bool {
+// update keeps raw if raw has a count above zero, and reports whether it has.
+func (t *usageTotal) update(raw []byte) bool {
 	u := readUsage(raw)
 	if u == (llm.Usage{}) {
 		return false
@@ -30,12 +30,12 @@ func (t *tally) see(raw []byte) bool {
 func readUsage(raw []byte) llm.Usage {
 	counts := map[string]int64{}
 	for name, v := range rawjson.Members(raw) {
-		if len(counts) > mostCounts {
+		if len(counts) > maxCounts {
 			break
 		}
 		counts[name] = count(v)
 		for sub, v := range rawjson.Members(v) {
-			if len(counts) > mostCounts {
+			if len(counts) > maxCounts {
 				break
 			}
 			counts[name+"."+sub] = count(v)

@@ -18,16 +18,16 @@ import (
 // not an answer about a picture that no model saw. Sounds, videos and files are
 // handled in the same way.
 
-// unseen are the media that a provider has refused, with the provider's words.
+// refusedMedia are the media that a provider has refused, with the provider's words.
 // It is never changed. Nil means no media.
-type unseen struct {
+type refusedMedia struct {
 	kinds map[string]string // refused kinds, with the reason
 	parts map[string]string // refused parts by digest, with the reason
 }
 
-// and returns u with further kinds and parts.
-func (u *unseen) and(kinds, parts map[string]string) *unseen {
-	next := &unseen{kinds: maps.Clone(kinds), parts: maps.Clone(parts)}
+// with returns u with further kinds and parts.
+func (u *refusedMedia) with(kinds, parts map[string]string) *refusedMedia {
+	next := &refusedMedia{kinds: maps.Clone(kinds), parts: maps.Clone(parts)}
 	if u != nil {
 		maps.Copy(next.kinds, u.kinds)
 		maps.Copy(next.parts, u.parts)
@@ -36,7 +36,7 @@ func (u *unseen) and(kinds, parts map[string]string) *unseen {
 }
 
 // reason returns why a part is not sent, or "" if the part is sent.
-func (u *unseen) reason(p llm.Part) string {
+func (u *refusedMedia) reason(p llm.Part) string {
 	kind := mediaKind(p)
 	if kind == "" {
 		return ""
@@ -51,7 +51,7 @@ func (u *unseen) reason(p llm.Part) string {
 }
 
 // request returns the request with notes in place of refused media.
-func (u *unseen) request(req *llm.Request) *llm.Request {
+func (u *refusedMedia) request(req *llm.Request) *llm.Request {
 	if u == nil {
 		return req
 	}
@@ -66,7 +66,7 @@ func (u *unseen) request(req *llm.Request) *llm.Request {
 }
 
 // replace returns the parts, or a copy with notes.
-func (u *unseen) replace(parts llm.Parts) llm.Parts {
+func (u *refusedMedia) replace(parts llm.Parts) llm.Parts {
 	var out llm.Parts
 	put := func(i int, p llm.Part) {
 		if out == nil {

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
@@ -182,7 +181,7 @@ var remedies = []remedy{
 	}},
 	{words: grammarText, any: true, learn: schemas(SchemaUnbounded, "schemas have no bounds on values")},
 	{words: grammarText, any: true, learn: schemas(SchemaGrammar, grammarWords)},
-	{words: both(`(json (mode|schema)|json_(object|schema)|response_?format|response mime type|structured outputs?)`, `\b(tools?|tool.?calls?|functions?|function.?calling)\b`), learn: outputAlone},
+	{words: both(`(json (mode|schema)|json_(object|schema)|response_?format|response mime type|structured outputs?)`, `\b(tools?|tool.?calls?|functions?|function.?calling)\b`), learn: omitOutput},
 }
 
 const grammarWords = "schemas have no bounds on values, no true and false in the place of a schema, and no reference to the whole"
@@ -197,10 +196,10 @@ var allowedRefused = regexp.MustCompile(`(?is)(invalid|unsupported|not support|u
 	`|\btool_choice\b.*(type: .?object|string values|of type string|(expected|valid|must be)( a)? str(ing)?\b|str type expected)` +
 	`|invalid type\b.*\btool_choice\b|expected field .?function.? in .?tool_choice|untagged enum \w*toolchoice`)
 
-// omitting and leavingOut are tried after the remedies.
-var omitting = remedy{words: regexp.MustCompile(`(?is)` + refusal), learn: omitKeywords}
+// omitKeywordsRemedy and leaveOutRemedy are tried after the remedies.
+var omitKeywordsRemedy = remedy{words: regexp.MustCompile(`(?is)` + refusal), learn: omitKeywords}
 
-var leavingOut = remedy{words: regexp.MustCompile(`(?is)` + refusal + `|invalid \w+: only`), learn: leaveOut}
+var leaveOutRemedy = remedy{words: regexp.MustCompile(`(?is)` + refusal + `|invalid \w+: only`), learn: leaveOut}
 
 // fits reports whether the error matches the remedy.
 func (r remedy) fits(e *llm.APIError) bool {
@@ -359,147 +358,4 @@ func toolEffort(p *Profile, e *llm.APIError) string {
 	}
 	p.ToolEffort = effortOmitted
 	return "requests with tools go without reasoning_effort" + loss
-}
-
-// A dialect is the profile for requests to one model, with all changes so far.
-// A dialect is never changed.
-type dialect struct {
-	Profile
-	learned []string
-	unseen  *unseen
-}
-
-// dialects holds the dialects of a client by model. It is safe for concurrent
-// use.
-type dialects struct {
-	mu      sync.Mutex
-	byModel map[string]*dialect
-}
-
-// of returns the dialect of the model, initially with the given profile.
-func (d *dialects) of(model string, profile func(string) (Profile, error)) (*dialect, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if known, ok := d.byModel[model]; ok {
-		return known, nil
-	}
-	p, err := profile(model)
-	if err != nil {
-		return nil, err
-	}
-	if d.byModel == nil {
-		d.byModel = map[string]*dialect{}
-	}
-	d.byModel[model] = &dialect{Profile: p}
-	return d.byModel[model], nil
-}
-
-// A lesson is a remedy that helps. A lesson for one request only is not
-// remembered: the provider refused the value in this request, not the member.
-type lesson struct {
-	remedy
-	what string
-	once bool
-}
-
-// refusedValue are the words for a value that a provider does not take. Where it
-// takes a single one, the member may as well be forgotten. The role developer is
-// refused in every message, and allowed_tools in every choice among tools.
-var (
-	refusedValue = regexp.MustCompile(`(?i)unsupported[ _]value|supported values are|does not support ['"\d]|invalid schema for`)
-	singleValue  = regexp.MustCompile(`(?i)only \S+ (is|value)|only the default|'developer'`)
-)
-
-func forOnce(e *llm.APIError) bool {
-	text := e.Message + "\n" + e.Code
-	return refusedValue.MatchString(text) && !singleValue.MatchString(text) && !allowedRefused.MatchString(text)
-}
-
-// lessons returns what a request teaches that was sent in d and refused with e.
-// helps reports whether a profile makes it another request than the profile that
-// it was last asked about, or at first d.
-func (d *dialect) lessons(e *llm.APIError, helps func(*Profile) bool) (found []lesson) {
-	sofar := d.Profile
-	try := func(r remedy) bool {
-		if !r.fits(e) {
-			return false
-		}
-		p := sofar.clone()
-		what := r.learn(&p, e)
-		if what == "" || slices.Contains(d.learned, what) || !helps(&p) {
-			return false
-		}
-		sofar, found = p, append(found, lesson{r, what, forOnce(e)})
-		return true
-	}
-	for _, r := range remedies {
-		if try(r) {
-			if r.alone {
-				return found
-			}
-			break
-		}
-	}
-	if sofar.API == d.API { // else the other API takes what this one refuses
-		try(omitting)
-		try(leavingOut)
-	}
-	return found
-}
-
-// heal returns the dialect of the model in which a request is to be sent again
-// that was refused with e, and what is new in it: nothing, if another request was
-// the first to learn.
-func (d *dialects) heal(model string, e *llm.APIError, lessons []lesson) (*dialect, []string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	present := d.byModel[model]
-	next := &dialect{Profile: present.clone(), learned: slices.Clone(present.learned), unseen: present.unseen}
-	keep := true
-	var news []string
-	for _, l := range lessons {
-		if !slices.Contains(present.learned, l.what) {
-			l.learn(&next.Profile, e)
-			next.learned, news = append(next.learned, l.what), append(news, l.what)
-			keep = keep && !l.once
-		}
-	}
-	if keep {
-		d.byModel[model] = next
-	}
-	return next, news
-}
-
-// blind returns present without what is unseen from now on.
-func (d *dialects) blind(model string, present *dialect, u *unseen) *dialect {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	next := &dialect{Profile: present.clone(), learned: present.learned, unseen: u}
-	if latest := d.byModel[model]; latest != present { // something was learned at the same time
-		next = &dialect{Profile: latest.clone(), learned: latest.learned, unseen: latest.unseen.and(u.kinds, u.parts)}
-	}
-	d.byModel[model] = next
-	return next
-}
-
-// stay returns to the API of present, and keeps what else was learned in tried and
-// that the other API is not there.
-func (d *dialects) stay(model string, tried, present *dialect) *dialect {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	next := &dialect{Profile: tried.clone(), learned: tried.learned, unseen: tried.unseen}
-	next.API = present.API
-	if d.byModel[model] == tried {
-		d.byModel[model] = next
-	}
-	return next
-}
-
-// unlearn reverts a change that did not help, unless there was a later change.
-func (d *dialects) unlearn(model string, from, to *dialect) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.byModel[model] == from {
-		d.byModel[model] = to
-	}
 }

@@ -13,36 +13,36 @@ import (
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
-// A failure is the description of an error in a body, in any known shape.
-type failure struct {
+// A errorBody is the description of an error in a body, in any known shape.
+type errorBody struct {
 	message, code, typ, param string
 	status                    int    // HTTP status in the body; 0 means no status
 	inner                     string // code of an inner error, or the status as a word
-	behind                    int    // HTTP status in the quoted error of another server; 0 means no status
+	quotedStatus              int    // HTTP status in the quoted error of another server; 0 means no status
 	reason                    string // the reason of details
 	reset                     string // X-RateLimit-Reset of metadata.headers
 	delay                     string // retryDelay of details
 	tokens, limit             int64  // of an overflow
 	empty                     bool   // there was no body
-	wordless                  bool   // message is the whole body, because the body has no known member with a text
+	noText                    bool   // message is the whole body, because the body has no known member with a text
 	host                      string // the host that sent the response
 }
 
 // maxMessage limits the provider's words in an error.
 const maxMessage = 2 << 10
 
-// readFailure reads the body of an error. It knows the shapes that providers
+// readErrorBody reads the body of an error. It knows the shapes that providers
 // send, the most specific first: an "error" object, an "error" string,
 // "message", "detail", a list of these shapes, and text that is not JSON.
-func readFailure(body []byte) failure {
+func readErrorBody(body []byte) errorBody {
 	body = bytes.TrimSpace(valid(body))
 	if len(body) == 0 {
-		return failure{empty: true}
+		return errorBody{empty: true}
 	}
 	if !json.Valid(body) {
-		f := failure{message: string(body)}
+		f := errorBody{message: string(body)}
 		if f.unquote(); f.message == string(body) {
-			return failure{message: excerpt(body)}
+			return errorBody{message: excerpt(body)}
 		}
 		f.message = clip.Bytes(f.message, maxMessage)
 		return f
@@ -51,10 +51,10 @@ func readFailure(body []byte) failure {
 		body = e
 		break
 	}
-	var f failure
+	var f errorBody
 	f.read(body, 0)
 	if f.message == "" {
-		f.message, f.wordless = clip.Bytes(string(body), maxMessage), true
+		f.message, f.noText = clip.Bytes(string(body), maxMessage), true
 	}
 	f.unquote()
 	f.message = clip.Bytes(f.message, maxMessage)
@@ -63,7 +63,7 @@ func readFailure(body []byte) failure {
 
 // read reads an object, and then the more specific "error" inside. It follows
 // as many levels of nesting as providers use.
-func (f *failure) read(object []byte, depth int) {
+func (f *errorBody) read(object []byte, depth int) {
 	if s := rawjson.Text(object); s != "" {
 		f.message = s
 		return
@@ -125,7 +125,7 @@ var errorName = regexp.MustCompile(`^[a-z][a-z0-9]*([_.-][a-z0-9]+)*$`)
 
 // name reads an "error" string: a text, or the name of an error that other
 // members describe.
-func (f *failure) name(s, described string) {
+func (f *errorBody) name(s, described string) {
 	if errorName.MatchString(s) {
 		f.code = cmp.Or(f.code, s)
 		if f.message != "" || described != "" {
@@ -154,23 +154,23 @@ var eventField = regexp.MustCompile(`^(event: ?\w+\s+)?data:\s*$`)
 // unquote reads the quoted error of the server behind a gateway: JSON inside
 // the gateway's words. The gateway's words stay, and the words of the quoted
 // error follow.
-func (f *failure) unquote() {
+func (f *errorBody) unquote() {
 	from, to := strings.IndexByte(f.message, '{'), strings.LastIndexByte(f.message, '}')
-	if from < 0 || to < from || f.wordless {
+	if from < 0 || to < from || f.noText {
 		return
 	}
 	quoted := []byte(f.message[from : to+1])
 	if !json.Valid(quoted) || rawjson.IsNull(rawjson.Member(quoted, "error")) && rawjson.Text(rawjson.Member(quoted, "message")) == "" {
 		return
 	}
-	var behind failure
+	var behind errorBody
 	behind.read(quoted, 1)
 	if behind.message == "" {
 		return
 	}
 	before := eventField.ReplaceAllString(f.message[:from], "")
 	f.message = strings.TrimSpace(before + behind.message + f.message[to+1:])
-	f.behind = behind.status
+	f.quotedStatus = behind.status
 	f.inner = cmp.Or(f.inner, behind.knownCode())
 	f.delay, f.reset = cmp.Or(f.delay, behind.delay), cmp.Or(f.reset, behind.reset)
 	if f.tokens == 0 && f.limit == 0 {
@@ -180,7 +180,7 @@ func (f *failure) unquote() {
 
 // baseResp reads MiniMax's error number, which is not an HTTP status; 0 means
 // success.
-func (f *failure) baseResp(raw []byte) {
+func (f *errorBody) baseResp(raw []byte) {
 	code := rawjson.Scalar(rawjson.Member(raw, "status_code"))
 	if code == "" || code == "0" {
 		return
@@ -191,14 +191,14 @@ func (f *failure) baseResp(raw []byte) {
 }
 
 // number reads an HTTP status.
-func (f *failure) number(raw []byte) {
+func (f *errorBody) number(raw []byte) {
 	if n, err := strconv.Atoi(rawjson.Scalar(raw)); err == nil && n >= 400 && n <= 599 {
 		f.status = n
 	}
 }
 
 // details reads the words of FastAPI, or Google's list with a delay.
-func (f *failure) details(raw []byte) {
+func (f *errorBody) details(raw []byte) {
 	for e := range rawjson.Elements(raw) {
 		f.delay = cmp.Or(f.delay, rawjson.Text(rawjson.Member(e, "retryDelay")))
 		f.reason = cmp.Or(f.reason, rawjson.Text(rawjson.Member(e, "reason")))
@@ -209,13 +209,13 @@ func (f *failure) details(raw []byte) {
 }
 
 // metadata reads what routers report about the provider behind the router.
-func (f *failure) metadata(raw []byte, depth int) {
+func (f *errorBody) metadata(raw []byte, depth int) {
 	for name, v := range rawjson.Members(rawjson.Member(raw, "headers")) {
 		if strings.EqualFold(name, "X-RateLimit-Reset") {
 			f.reset = rawjson.Scalar(v)
 		}
 	}
-	var behind failure
+	var behind errorBody
 	text := rawjson.Text(rawjson.Member(raw, "raw"))
 	if json.Valid([]byte(text)) && depth < 3 {
 		behind.read([]byte(strings.TrimSpace(text)), depth+1)

@@ -21,7 +21,7 @@ type nesting struct {
 	closed            bool // a string, an object or an array at the top has ended
 }
 
-func (n *nesting) feed(text []byte) {
+func (n *nesting) add(text []byte) {
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case n.escaped:
@@ -49,12 +49,12 @@ func (n *nesting) feed(text []byte) {
 // complete reports whether what was fed is a whole string, object or array.
 func (n *nesting) complete() bool { return n.closed && !n.inString && n.depth <= 0 }
 
-// A half is the escape of the first half of a surrogate pair at the end of a
+// A surrogate is the escape of the first half of a surrogate pair at the end of a
 // piece; the second half is in the next piece.
-type half []byte
+type surrogate []byte
 
 // text returns the text of the next piece, with the stored half in front.
-func (h *half) text(raw []byte) string {
+func (h *surrogate) text(raw []byte) string {
 	if len(raw) < 2 || raw[0] != '"' {
 		return ""
 	}
@@ -62,15 +62,15 @@ func (h *half) text(raw []byte) string {
 		raw = slices.Concat([]byte{'"'}, *h, raw[1:])
 		*h = nil
 	}
-	if at := len(raw) - len(`\ud83d"`); at > 0 && isHalf(raw, at) {
+	if at := len(raw) - len(`\ud83d"`); at > 0 && isSurrogate(raw, at) {
 		*h = bytes.Clone(raw[at : len(raw)-1])
 		raw = append(bytes.Clone(raw[:at]), '"')
 	}
 	return rawjson.Text(raw)
 }
 
-// isHalf reports whether the escape of a first half stands at raw[at].
-func isHalf(raw []byte, at int) bool {
+// isSurrogate reports whether the escape of a first half stands at raw[at].
+func isSurrogate(raw []byte, at int) bool {
 	if raw[at] != '\\' || raw[at+1] != 'u' || raw[at+2]|0x20 != 'd' || !strings.ContainsRune("89abAB", rune(raw[at+3])) {
 		return false
 	}
@@ -81,8 +81,8 @@ func isHalf(raw []byte, at int) bool {
 	return backslashes%2 == 0
 }
 
-// rest returns the replacement for a half without its second half.
-func (h *half) rest() string {
+// end returns the replacement for a half without its second half.
+func (h *surrogate) end() string {
 	if *h == nil {
 		return ""
 	}

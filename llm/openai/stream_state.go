@@ -7,7 +7,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A proof is what a stream says of whether the answer is whole. A document needs
+// A streamState is what a stream says of whether the answer is whole. A document needs
 // none: it is whole when its JSON is.
 //
 // This table decides. "More" is text, thinking, a call, a refusal, sound, or a part.
@@ -39,92 +39,92 @@ import (
 //
 // In 405 recorded streams, 403 have a finish reason with nothing behind it, 10 of
 // them without [DONE]. The other 2 have [DONE], a whole call, and the usage behind it.
-type proof struct {
-	said     int  // pieces of the answer so far
-	answered bool // a piece was more than thinking
+type streamState struct {
+	pieces   int  // pieces of the answer so far
+	content  bool // a piece was more than thinking
 	call     bool // the last piece was part of a call
-	copied   bool // a message repeated all deltas
+	repeated bool // a message repeated all deltas
 
-	mark    int  // value of said before this event
-	ends    bool // this event has a finish reason
-	counted bool // this event has a usage
+	before      int  // value of said before this event
+	finishesNow bool // this event has a finish reason
+	usageNow    bool // this event has a usage
 
-	ended    bool // a finish reason came
-	ofAnswer bool // text or a call came before or with the finish reason
-	behind   bool // more pieces followed the last finish reason
-	again    bool // more pieces followed an earlier finish reason
+	finished        bool // a finish reason came
+	finishedContent bool // text or a call came before or with the finish reason
+	piecesAfter     bool // more pieces followed the last finish reason
+	resumed         bool // more pieces followed an earlier finish reason
 
-	usage   bool // a usage came
-	usageAt int  // value of said at the usage
-	running bool // usages come with the pieces
+	usage        bool // a usage came
+	usageAt      int  // value of said at the usage
+	runningUsage bool // usages come with the pieces
 
-	strange string // a line or an event that is not understood
+	unknown string // a line or an event that is not understood
 }
 
-func (p *proof) thought() { p.said, p.call = p.said+1, false }
+func (p *streamState) sawThinking() { p.pieces, p.call = p.pieces+1, false }
 
-func (p *proof) answer(call bool) { p.said, p.call, p.answered = p.said+1, call, true }
+func (p *streamState) sawContent(call bool) { p.pieces, p.call, p.content = p.pieces+1, call, true }
 
-func (p *proof) counts(some bool) { p.counted = p.counted || some }
+func (p *streamState) sawUsage(some bool) { p.usageNow = p.usageNow || some }
 
-func (p *proof) finishes(some bool) { p.ends = p.ends || some }
+func (p *streamState) sawFinish(some bool) { p.finishesNow = p.finishesNow || some }
 
-// begin begins the next event.
-func (p *proof) begin() { p.mark, p.ends, p.counted = p.said, false, false }
+// beginEvent begins the next event.
+func (p *streamState) beginEvent() { p.before, p.finishesNow, p.usageNow = p.pieces, false, false }
 
-// end ends the event.
-func (p *proof) end() {
-	more := p.said > p.mark
-	p.again = p.again || p.ended && more
+// endEvent ends the event.
+func (p *streamState) endEvent() {
+	more := p.pieces > p.before
+	p.resumed = p.resumed || p.finished && more
 	switch {
-	case p.ends:
-		p.ended, p.behind, p.ofAnswer = true, false, p.answered
-	case more && p.ended:
-		p.behind = true
+	case p.finishesNow:
+		p.finished, p.piecesAfter, p.finishedContent = true, false, p.content
+	case more && p.finished:
+		p.piecesAfter = true
 	}
-	if p.counted {
-		p.running = p.running || more || p.usageAt > 0 && p.usageAt != p.said
-		p.usage, p.usageAt = true, p.said
+	if p.usageNow {
+		p.runningUsage = p.runningUsage || more || p.usageAt > 0 && p.usageAt != p.pieces
+		p.usage, p.usageAt = true, p.pieces
 	}
 }
 
-// spoil records a line or an event that is not understood: it may be a piece of
+// sawUnknown records a line or an event that is not understood: it may be a piece of
 // the answer.
-func (p *proof) spoil(data []byte) {
-	if p.strange == "" {
-		p.strange = excerpt(data)
+func (p *streamState) sawUnknown(data []byte) {
+	if p.unknown == "" {
+		p.unknown = excerpt(data)
 	}
 }
 
-// stands reports whether the answer is complete, whatever follows.
-func (p *proof) stands() bool { return p.ended && !p.again && p.strange == "" }
+// isWhole reports whether the answer is complete, whatever follows.
+func (p *streamState) isWhole() bool { return p.finished && !p.resumed && p.unknown == "" }
 
-// doubt returns the reason why a stream that ended is incomplete, or "". done
+// incompleteReason returns the reason why a stream that ended is incomplete, or "". done
 // says that [DONE] came; never says that the provider sends no finish reasons.
-func (a *answer) doubt(done, never bool) string {
-	p := &a.proof
+func (a *completion) incompleteReason(done, never bool) string {
+	p := &a.stream
 	switch {
-	case p.strange != "":
-		return "the stream holds what is no event: " + p.strange
-	case p.ended && !p.behind:
+	case p.unknown != "":
+		return "the stream holds what is no event: " + p.unknown
+	case p.finished && !p.piecesAfter:
 		return ""
-	case !done && p.ended:
+	case !done && p.finished:
 		return "the stream ended while it went on behind its finish reason"
 	case !done:
 		return "the stream ended without a finish reason and without [DONE]"
-	case a.calls.cut():
+	case a.calls.anyIncomplete():
 		return "the stream ended without a finish reason in the middle of a tool call"
-	case p.call && a.calls.given(), p.usage && p.usageAt == p.said && !p.running, p.copied:
+	case p.call && a.calls.allComplete(), p.usage && p.usageAt == p.pieces && !p.runningUsage, p.repeated:
 		return ""
-	case (never || p.ended && p.ofAnswer) && (!p.call || a.calls.given()):
+	case (never || p.finished && p.finishedContent) && (!p.call || a.calls.allComplete()):
 		return ""
 	}
 	return "the stream ended with [DONE], but without a finish reason, or anything else that proves the answer whole"
 }
 
-// keeps reports whether the answer stays valid despite a later error of the
+// survives reports whether the answer stays valid despite a later error of the
 // provider.
-func (a *answer) keeps(e *llm.APIError) bool {
+func (a *completion) survives(e *llm.APIError) bool {
 	switch e.Kind {
 	case llm.KindTruncated, llm.KindMalformed, llm.KindContentFilter:
 		return false
@@ -133,7 +133,7 @@ func (a *answer) keeps(e *llm.APIError) bool {
 	case llm.FinishError, llm.FinishContentFilter:
 		return false
 	}
-	return a.proof.stands() && a.proof.answered && !a.calls.cut()
+	return a.stream.isWhole() && a.stream.content && !a.calls.anyIncomplete()
 }
 
 // neverFinishes reports whether the model at that host is known to end streams

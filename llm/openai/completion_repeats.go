@@ -10,37 +10,37 @@ import (
 // holds the whole answer so far: the message replaces earlier text, and never
 // repeats it.
 
-// mostCompared limits the bytes that messages are compared with, in total. An
+// maxCompared limits the bytes that messages are compared with, in total. An
 // honest server sends at least as many bytes of messages, and MaxResponseBytes
 // limits those bytes.
-const mostCompared = 1 << 28
+const maxCompared = 1 << 28
 
-// copied reads a message that came without a delta. Servers without deltas send
+// repeated reads a message that came without a delta. Servers without deltas send
 // pieces as messages, or running totals.
-func (a *answer) copied(message []byte) error {
-	if a.silent() {
+func (a *completion) repeated(message []byte) error {
+	if a.isEmpty() {
 		return a.message(message, false)
 	}
-	b, err := a.read(message)
+	b, err := a.readSeparately(message)
 	if err != nil {
 		return err
 	}
 	if !a.deltas && b.length() < a.length() {
 		return a.message(message, false) // a piece
 	}
-	if a.compared += a.length(); a.compared > mostCompared {
+	if a.compared += a.length(); a.compared > maxCompared {
 		return errTooMany
 	}
 	if !a.deltas && !b.continues(a) {
 		return a.message(message, false)
 	}
-	a.proof.copied = a.deltas && b.continues(a)
+	a.stream.repeated = a.deltas && b.continues(a)
 	return a.replace(b)
 }
 
-// fill adds the content of a message that the deltas lacked.
-func (a *answer) fill(message []byte) error {
-	b, err := a.read(message)
+// fillFrom adds the content of a message that the deltas lacked.
+func (a *completion) fillFrom(message []byte) error {
+	b, err := a.readSeparately(message)
 	if err != nil {
 		return err
 	}
@@ -50,11 +50,11 @@ func (a *answer) fill(message []byte) error {
 	if len(a.reasoning) > 0 {
 		b.reasoning = nil
 	}
-	if len(a.refusal.text) > 0 {
-		b.refusal.text = nil
+	if len(a.refusal.bytes) > 0 {
+		b.refusal.bytes = nil
 	}
-	if len(a.calls.slots) > 0 {
-		b.calls.slots = nil
+	if len(a.calls.list) > 0 {
+		b.calls.list = nil
 	}
 	for _, name := range a.members.names {
 		delete(b.members.values, name)
@@ -62,60 +62,60 @@ func (a *answer) fill(message []byte) error {
 	return a.replace(b)
 }
 
-// read reads a whole message into a separate answer.
-func (a *answer) read(message []byte) (*answer, error) {
-	b := &answer{calls: calls{declared: a.calls.declared}, emit: func(llm.Delta) error { return nil }}
+// readSeparately reads a whole message into a separate answer.
+func (a *completion) readSeparately(message []byte) (*completion, error) {
+	b := &completion{calls: calls{declared: a.calls.declared}, emit: func(llm.Delta) error { return nil }}
 	if err := b.message(message, true); err != nil {
 		return nil, err
 	}
-	return b, b.halves()
+	return b, b.endTexts()
 }
 
 // length returns the size of the content.
-func (a *answer) length() int {
-	n := len(a.content) + len(a.reasoning) + len(a.calls.slots)
+func (a *completion) length() int {
+	n := len(a.content) + len(a.reasoning) + len(a.calls.list)
 	for _, r := range a.content {
-		n += len(r.text)
+		n += len(r.text.bytes)
 	}
 	for _, r := range a.reasoning {
-		n += len(r.text)
+		n += len(r.text.bytes)
 	}
 	return n
 }
 
 // continues reports whether b begins with all content of a.
-func (b *answer) continues(a *answer) bool {
-	if !strings.HasPrefix(b.spoken(), a.spoken()) || !strings.HasPrefix(b.thoughts(), a.thoughts()) || len(b.calls.slots) < len(a.calls.slots) {
+func (b *completion) continues(a *completion) bool {
+	if !strings.HasPrefix(b.contentText(), a.contentText()) || !strings.HasPrefix(b.thinkingSoFar(), a.thinkingSoFar()) || len(b.calls.list) < len(a.calls.list) {
 		return false
 	}
-	for i, s := range a.calls.slots {
-		if o := b.calls.slots[i]; o.name != s.name || !strings.HasPrefix(o.written(), s.written()) {
+	for i, s := range a.calls.list {
+		if o := b.calls.list[i]; o.name != s.name || !strings.HasPrefix(o.text(), s.text()) {
 			return false
 		}
 	}
 	return true
 }
 
-// spoken returns the text of the content.
-func (a *answer) spoken() string {
+// contentText returns the text of the content.
+func (a *completion) contentText() string {
 	var b strings.Builder
 	for _, r := range a.content {
 		if !r.think {
-			b.Write(r.text)
+			b.Write(r.text.bytes)
 		}
 	}
 	return b.String()
 }
 
-// thoughts returns all reasoning.
-func (a *answer) thoughts() string {
+// thinkingSoFar returns all reasoning.
+func (a *completion) thinkingSoFar() string {
 	var b strings.Builder
 	for _, r := range a.reasoning {
-		b.Write(r.text)
+		b.Write(r.text.bytes)
 	}
 	for _, r := range a.content {
 		if r.think {
-			b.Write(r.text)
+			b.Write(r.text.bytes)
 		}
 	}
 	return b.String()
@@ -123,17 +123,17 @@ func (a *answer) thoughts() string {
 
 // replace replaces the content of a by the content of b. Where b is empty, a
 // stays.
-func (a *answer) replace(b *answer) error {
+func (a *completion) replace(b *completion) error {
 	if err := a.replaceContent(b); err != nil {
 		return err
 	}
 	if err := a.replaceReasoning(b); err != nil {
 		return err
 	}
-	if old, next := string(a.refusal.text), string(b.refusal.text); next != "" {
-		a.refusal.text = []byte(latest(old, next))
+	if old, next := string(a.refusal.bytes), string(b.refusal.bytes); next != "" {
+		a.refusal.bytes = []byte(latest(old, next))
 	}
-	if a.audio.ID == "" && len(a.audio.Data)+len(a.transcript.text) == 0 {
+	if a.audio.ID == "" && len(a.audio.Data)+len(a.transcript.bytes) == 0 {
 		a.audio, a.transcript = b.audio, b.transcript
 	}
 	if len(a.hosted.calls) == 0 {
@@ -141,7 +141,7 @@ func (a *answer) replace(b *answer) error {
 	}
 	for _, name := range b.members.names {
 		if t := b.members.values[name]; t != nil {
-			a.members.last(name, t.append(nil))
+			a.members.replace(name, t.append(nil))
 		}
 	}
 	return a.replaceCalls(&b.calls)
@@ -159,40 +159,40 @@ func latest(old, next string) string {
 	return old + next
 }
 
-func (a *answer) replaceContent(b *answer) error {
-	old, next := a.spoken(), b.spoken()
+func (a *completion) replaceContent(b *completion) error {
+	old, next := a.contentText(), b.contentText()
 	if len(a.content) == 0 || next == "" && old == "" {
 		return a.append(b.content)
 	}
 	switch latest(old, next) {
 	case old:
 	case old + next:
-		return a.say(run{}, next)
+		return a.addText(segment{}, next)
 	default:
 		if rest, ok := strings.CutPrefix(next, old); ok {
-			return a.say(run{}, rest)
+			return a.addText(segment{}, rest)
 		}
 		// The text that the sink has seen stays.
-		var rest []run
+		var rest []segment
 		for _, r := range a.content {
 			if r.think || r.raw != "" {
 				rest = append(rest, r)
 			}
 		}
-		a.content, a.keyed = append(rest, run{growingText: growingText{text: []byte(next)}}), nil
+		a.content, a.byLabel = append(rest, segment{text: growingText{bytes: []byte(next)}}), nil
 	}
 	return nil
 }
 
 // append adds the runs unless there is similar text already.
-func (a *answer) append(runs []run) error {
+func (a *completion) append(runs []segment) error {
 	if len(a.content) > 0 {
 		return nil
 	}
 	for _, r := range runs {
 		if r.raw != "" {
 			a.content = append(a.content, r)
-		} else if err := a.say(run{think: r.think, extra: r.extra}, string(r.text)); err != nil {
+		} else if err := a.addText(segment{think: r.think, extra: r.extra}, string(r.text.bytes)); err != nil {
 			return err
 		}
 	}
@@ -201,16 +201,16 @@ func (a *answer) append(runs []run) error {
 
 // replaceReasoning replaces the reasoning, under the member name of the first
 // reasoning.
-func (a *answer) replaceReasoning(b *answer) error {
+func (a *completion) replaceReasoning(b *completion) error {
 	for i, r := range b.reasoning {
 		if len(a.reasoning) == i {
-			a.reasoning = append(a.reasoning, run{field: r.field})
+			a.reasoning = append(a.reasoning, segment{field: r.field})
 		}
 		to := &a.reasoning[i]
-		old, next := string(to.text), string(r.text)
-		to.text = []byte(latest(old, next))
+		old, next := string(to.text.bytes), string(r.text.bytes)
+		to.text.bytes = []byte(latest(old, next))
 		if fresh, ok := strings.CutPrefix(next, old); ok && fresh != "" {
-			a.proof.thought()
+			a.stream.sawThinking()
 			if err := a.emit(llm.ReasoningDelta{Text: fresh}); err != nil {
 				return err
 			}
@@ -221,20 +221,20 @@ func (a *answer) replaceReasoning(b *answer) error {
 
 // replaceCalls replaces calls by the calls of b with the same id, or else at
 // the same place.
-func (a *answer) replaceCalls(b *calls) error {
-	for i, o := range b.slots {
-		if o.nothing() {
+func (a *completion) replaceCalls(b *calls) error {
+	for i, o := range b.list {
+		if o.isNoCall() {
 			continue
 		}
 		s := a.calls.byID[o.id]
-		if s == nil && i < len(a.calls.slots) && !other(a.calls.slots[i].id, o.id) {
-			s = a.calls.slots[i]
+		if s == nil && i < len(a.calls.list) && !other(a.calls.list[i].id, o.id) {
+			s = a.calls.list[i]
 		}
 		if s == nil || other(s.name, o.name) {
 			s = a.calls.open()
 		}
 		d := s.replace(o, s.position)
-		if len(a.calls.slots) > mostCalls || len(s.extra.names) > mostPartMembers {
+		if len(a.calls.list) > maxCalls || len(s.extra.names) > maxPartMembers {
 			return errTooMany
 		}
 		if s.id != "" {
@@ -243,7 +243,7 @@ func (a *answer) replaceCalls(b *calls) error {
 		if d.ID+d.Name+d.Arguments == "" {
 			continue
 		}
-		a.proof.answer(true)
+		a.stream.sawContent(true)
 		if err := a.emit(d); err != nil {
 			return err
 		}
@@ -252,7 +252,7 @@ func (a *answer) replaceCalls(b *calls) error {
 }
 
 // replace replaces s by o and returns the new content.
-func (s *slot) replace(o *slot, position int) llm.CallDelta {
+func (s *partialCall) replace(o *partialCall, position int) llm.CallDelta {
 	d := llm.CallDelta{Index: position}
 	if s.id == "" {
 		s.id, d.ID = o.id, o.id
@@ -261,13 +261,13 @@ func (s *slot) replace(o *slot, position int) llm.CallDelta {
 		s.name, d.Name = o.name, o.name
 	}
 	if !o.empty() {
-		if rest, ok := strings.CutPrefix(o.written(), s.written()); ok {
+		if rest, ok := strings.CutPrefix(o.text(), s.text()); ok {
 			d.Arguments = rest
 		}
-		s.object, s.fragments, s.nested = o.object, o.fragments, o.nested
+		s.object, s.fragments, s.nesting = o.object, o.fragments, o.nesting
 	}
 	for _, name := range o.extra.names {
-		s.extra.update(name, o.extra.values[name].append(nil))
+		s.extra.merge(name, o.extra.values[name].append(nil))
 	}
 	return d
 }

@@ -25,14 +25,14 @@ const (
 	wasNamed        = "the model called it %q"
 )
 
-// settle ends the calls and returns them, with a text for each repair.
-func (c *calls) settle() (parts []llm.Part, repairs []string) {
-	c.findCopies()
-	for _, s := range c.slots {
-		if s.echo && s.empty() || s.nothing() {
+// finalize ends the calls and returns them, with a text for each repair.
+func (c *calls) finalize() (parts []llm.Part, repairs []string) {
+	c.markRepeated()
+	for _, s := range c.list {
+		if s.repeatsName && s.empty() || s.isNoCall() {
 			continue
 		}
-		if s.again {
+		if s.repeated {
 			repairs = append(repairs, fmt.Sprintf("tool call %q: %s", c.resolve(s.name), wasSentAgain))
 			continue
 		}
@@ -49,38 +49,38 @@ func (c *calls) settle() (parts []llm.Part, repairs []string) {
 	return parts, repairs
 }
 
-// findCopies marks calls that repeat other calls. The original takes over any
+// markRepeated marks calls that repeat other calls. The original takes over any
 // further members of a copy.
-func (c *calls) findCopies() {
-	for _, s := range c.slots {
-		o := s.after
-		if s.former && o == nil {
-			o = c.modern(s)
+func (c *calls) markRepeated() {
+	for _, s := range c.list {
+		o := s.original
+		if s.functionCall && o == nil {
+			o = c.toolCallLike(s)
 		}
-		if o == nil || !s.repeats(o) {
+		if o == nil || !s.equals(o) {
 			continue
 		}
-		s.again = true
+		s.repeated = true
 		o.id = cmp.Or(o.id, s.id)
 		for _, m := range s.extra.members() {
-			o.extra.update(m.Name, []byte(m.Value))
+			o.extra.merge(m.Name, []byte(m.Value))
 		}
 	}
 }
 
-// modern returns the tool call that repeats s, a call in the old function_call
+// toolCallLike returns the tool call that repeats s, a call in the old function_call
 // form, or nil.
-func (c *calls) modern(s *slot) *slot {
-	for _, o := range c.slots {
-		if !o.former && s.repeats(o) {
+func (c *calls) toolCallLike(s *partialCall) *partialCall {
+	for _, o := range c.list {
+		if !o.functionCall && s.equals(o) {
 			return o
 		}
 	}
 	return nil
 }
 
-// repeats reports whether s has the name and the arguments of o.
-func (s *slot) repeats(o *slot) bool {
+// equals reports whether s has the name and the arguments of o.
+func (s *partialCall) equals(o *partialCall) bool {
 	a, _ := s.arguments()
 	b, _ := o.arguments()
 	return s.name == o.name && json.Valid([]byte(a)) && json.Valid([]byte(b)) && sameJSON([]byte(a), []byte(b))
@@ -108,7 +108,7 @@ func renamed(from, to string) string {
 
 // arguments joins the fragments of s and names the repair, if any. Only empty
 // text, blanks and null become {}. Ambiguous arguments stay unchanged.
-func (s *slot) arguments() (text, repair string) {
+func (s *partialCall) arguments() (text, repair string) {
 	text = strings.Join(s.fragments, "")
 	switch {
 	case text == "" || text == s.object:
@@ -186,13 +186,13 @@ func objectIn(text string) (string, bool) {
 	return unwrap(text)
 }
 
-// mostWraps limits how often arguments can be encoded.
-const mostWraps = 3
+// maxWraps limits how often arguments can be encoded.
+const maxWraps = 3
 
 // unwrap returns the object that is encoded in a JSON string, or in a string
 // within that string. The model wrote any other string on purpose.
 func unwrap(text string) (string, bool) {
-	for range mostWraps {
+	for range maxWraps {
 		text = strings.TrimSpace(text)
 		if !strings.HasPrefix(text, `"`) || json.Unmarshal([]byte(text), &text) != nil {
 			return "", false

@@ -11,10 +11,10 @@ import (
 
 // memoKey holds everything that the bytes of a message depend on, including
 // changes of the profile. Models with the same key share the encoded messages.
-type memoKey struct{ messageRules }
+type memoKey struct{ rules messageRules }
 
-// written is a conversation in the form in which it is sent.
-type written struct {
+// encodedMessages is a conversation in the form in which it is sent.
+type encodedMessages struct {
 	lead     []llm.Message // the system messages at the front
 	messages []byte        // JSON, joined with commas
 	end      []byte        // messages at the end of this request only, with a comma
@@ -22,56 +22,56 @@ type written struct {
 	notes    []string      // repairs that no earlier request has reported
 }
 
-// write returns the messages of the request. Messages in the memo are not
+// encode returns the messages of the request. Messages in the memo are not
 // encoded again.
-func (r messageRules) write(req *llm.Request) (written, error) {
-	slot := req.Memo.Slot(memoKey{r}, func() any { return &history{rules: r} })
-	return slot.(*history).write(req.Messages)
+func (r messageRules) encode(req *llm.Request) (encodedMessages, error) {
+	slot := req.Memo.Slot(memoKey{r}, func() any { return &messageCache{rules: r} })
+	return slot.(*messageCache).encode(req.Messages)
 }
 
-// A history is the encoded form of a growing conversation. The returned bytes
+// A messageCache is the encoded form of a growing conversation. The returned bytes
 // are never changed: the history appends behind them, or starts again in new
 // memory.
-type history struct {
+type messageCache struct {
 	rules messageRules
 
-	mu      sync.Mutex
-	encoder encoder
-	known   []llm.Message // the messages in buf, to notice another conversation
-	buf     []byte
-	encoded int // bytes ever encoded
+	mu       sync.Mutex
+	encoder  encoder
+	messages []llm.Message // the messages in buf, to notice another conversation
+	buf      []byte
+	encoded  int // bytes ever encoded
 }
 
-func (h *history) write(messages []llm.Message) (written, error) {
+func (h *messageCache) encode(messages []llm.Message) (encodedMessages, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.known) == 0 || len(h.known) > len(messages) || !slices.EqualFunc(h.known, messages[:len(h.known)], same) {
-		h.encoder, h.known, h.buf = encoder{messageRules: h.rules}, nil, nil
+	if len(h.messages) == 0 || len(h.messages) > len(messages) || !slices.EqualFunc(h.messages, messages[:len(h.messages)], same) {
+		h.encoder, h.messages, h.buf = encoder{rules: h.rules}, nil, nil
 	}
 	h.encoder.notes = nil
-	for _, m := range messages[len(h.known):] {
+	for _, m := range messages[len(h.messages):] {
 		if err := h.add(m); err != nil {
-			return written{}, fmt.Errorf("openai: message %d: %w", len(h.known), err)
+			return encodedMessages{}, fmt.Errorf("openai: message %d: %w", len(h.messages), err)
 		}
 	}
 	end, notes, err := h.encoder.end()
 	if err != nil {
-		return written{}, fmt.Errorf("openai: message %d: %w", len(h.known)-1, err)
+		return encodedMessages{}, fmt.Errorf("openai: message %d: %w", len(h.messages)-1, err)
 	}
-	return written{
+	return encodedMessages{
 		lead: h.encoder.lead, messages: h.buf[:len(h.buf):len(h.buf)], end: end,
 		called: h.encoder.called, notes: slices.Concat(h.encoder.notes, notes),
 	}, nil
 }
 
-func (h *history) add(m llm.Message) error {
+func (h *messageCache) add(m llm.Message) error {
 	next := h.encoder // a copy, so that an error leaves the history unchanged
-	buf, err := next.append(h.buf, m, len(h.known))
+	buf, err := next.append(h.buf, m, len(h.messages))
 	if err != nil {
 		return err
 	}
 	h.encoded += len(buf) - len(h.buf)
-	h.encoder, h.buf, h.known = next, buf, append(h.known, detached(m))
+	h.encoder, h.buf, h.messages = next, buf, append(h.messages, detached(m))
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 // or if the moment is past. The most definite source wins: retry-after-ms,
 // Retry-After, the reset of a limit of which nothing remains, and what the body
 // says.
-func retryAfter(h http.Header, f failure, now time.Time) time.Duration {
+func retryAfter(h http.Header, f errorBody, now time.Time) time.Duration {
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 && !math.IsInf(ms, 1) {
 		return scale(ms, time.Millisecond)
 	}

@@ -33,9 +33,9 @@ func (o *openCalls) add(c openCall) {
 	o.list = append(o.list, c)
 }
 
-// answer takes the call that a result of that id answers from those that are
+// take takes the call that a result of that id answers from those that are
 // open: the first of that id, or else the first that came without one.
-func (o *openCalls) answer(id string) (openCall, bool) {
+func (o *openCalls) take(id string) (openCall, bool) {
 	if o == nil {
 		return openCall{}, false
 	}
@@ -49,8 +49,8 @@ func (o *openCalls) answer(id string) (openCall, bool) {
 	return openCall{}, false
 }
 
-// waiting returns the calls without an answer.
-func (o *openCalls) waiting() (calls []openCall) {
+// unanswered returns the calls without an answer.
+func (o *openCalls) unanswered() (calls []openCall) {
 	if o == nil {
 		return nil
 	}
@@ -77,7 +77,7 @@ func (e *encoder) calls(calls []llm.ToolCall, n int) ([]byte, error) {
 	list, used := make([][]byte, len(calls)), make(map[string]bool, len(calls))
 	for i, call := range calls {
 		o, typ := openCall{id: call.ID, wire: e.wireID(call.ID, n, i, used), name: wireName(call.Name)}, "function"
-		if !e.noCallExtra && isBuiltin(call) { // its name begins with a $
+		if !e.rules.noCallExtra && isBuiltin(call) { // its name begins with a $
 			o.name, typ = call.Name, builtin
 		}
 		e.open.add(o)
@@ -89,7 +89,7 @@ func (e *encoder) calls(calls []llm.ToolCall, n int) ([]byte, error) {
 				{"arguments", rawjson.AppendString(nil, objectOr(call.Arguments))},
 			}.object()},
 		}
-		if !e.noCallExtra {
+		if !e.rules.noCallExtra {
 			if err := extend(&f, call.Extra); err != nil {
 				return nil, fmt.Errorf("call %d: %w", i, err)
 			}
@@ -109,12 +109,12 @@ func isBuiltin(c llm.ToolCall) bool {
 // conversation.
 func (e *encoder) wireID(id string, n, i int, used map[string]bool) string {
 	made := fmt.Sprintf("call_%d_%d", n, i)
-	wire := e.ids.wire(cmp.Or(id, made))
-	if e.responses && len(wire) > 64 { // the longest call_id that the API takes
+	wire := e.rules.ids.wire(cmp.Or(id, made))
+	if e.rules.responses && len(wire) > 64 { // the longest call_id that the API takes
 		wire = CallIDs40.wire(wire)
 	}
 	for used[wire] {
-		wire, made = e.ids.wire(made), made+"_"
+		wire, made = e.rules.ids.wire(made), made+"_"
 	}
 	used[wire] = true
 	return wire
@@ -147,7 +147,7 @@ func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
 		}
 	}
 	for _, r := range m.Results() {
-		o, ok := e.open.answer(r.CallID)
+		o, ok := e.open.take(r.CallID)
 		if !ok {
 			e.note("the result of the call %q was left out: no call before it waits for one", clip.Bytes(r.CallID, maxShownID))
 			continue
@@ -156,14 +156,14 @@ func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
 		if err := errors.Join(extend(&f, r.Extra), extend(&f, m.Extra)); err != nil {
 			return b, err // cannot be: both were found to be good
 		}
-		b = e.put(b, llm.RoleTool, f)
+		b = e.appendMessage(b, llm.RoleTool, f)
 	}
 	return b, nil
 }
 
 // resultOf is the result of a call in the form of the wire.
 func (e *encoder) resultOf(o openCall, r llm.ToolResult) fields {
-	if e.responses {
+	if e.rules.responses {
 		return resultItem(o, e.itemOutput(r))
 	}
 	return e.result(o, e.resultText(r))
@@ -171,41 +171,41 @@ func (e *encoder) resultOf(o openCall, r llm.ToolResult) fields {
 
 // result is a result that is a text.
 func (e *encoder) result(o openCall, text string) fields {
-	if e.responses {
+	if e.rules.responses {
 		return resultItem(o, rawjson.AppendString(nil, text))
 	}
 	f := fields{{"role", []byte(`"tool"`)}, {"tool_call_id", rawjson.AppendString(nil, o.wire)}}
-	if e.toolName {
+	if e.rules.toolName {
 		f.text("name", o.name)
 	}
 	f.text("content", text)
 	return f
 }
 
-// settle closes the turn of the tools before another message: every call gets a
+// endTurn closes the turn of the tools before another message: every call gets a
 // result, and the pictures of the results are shown.
-func (e *encoder) settle(b []byte) ([]byte, error) {
-	for _, o := range e.open.waiting() {
-		b = e.put(b, llm.RoleTool, e.result(o, noResult))
+func (e *encoder) endTurn(b []byte) ([]byte, error) {
+	for _, o := range e.open.unanswered() {
+		b = e.appendMessage(b, llm.RoleTool, e.result(o, noResult))
 		e.note("the call %q has no result: one that says so was added", clip.Bytes(o.id, maxShownID))
 	}
 	e.open = nil
-	if len(e.shown) == 0 {
+	if len(e.images) == 0 {
 		return b, nil
 	}
-	f, err := e.speech(llm.Message{Role: llm.RoleUser, Parts: append(llm.Parts{llm.Text{Text: shownText}}, e.shown...)})
+	f, err := e.rules.textMessage(llm.Message{Role: llm.RoleUser, Parts: append(llm.Parts{llm.Text{Text: shownText}}, e.images...)})
 	if err != nil {
 		return b, err
 	}
-	e.shown = nil
-	return e.put(b, llm.RoleUser, f), nil
+	e.images = nil
+	return e.appendMessage(b, llm.RoleUser, f), nil
 }
 
 // resultText returns what the result says, and puts its pictures aside if they
 // are to be shown.
 func (e *encoder) resultText(r llm.ToolResult) string {
 	note := partNote
-	if e.images == ToolImagesUser {
+	if e.rules.images == ToolImagesUser {
 		note = func(p llm.Part) string {
 			image, ok := p.(llm.Image)
 			if !ok {
@@ -214,8 +214,8 @@ func (e *encoder) resultText(r llm.ToolResult) string {
 			if _, err := imageURL(image); err != nil {
 				return partNote(p) // what is no image is only told of
 			}
-			e.shown = append(e.shown, image)
-			return fmt.Sprintf("[image %d of the message that follows the results]", len(e.shown))
+			e.images = append(e.images, image)
+			return fmt.Sprintf("[image %d of the message that follows the results]", len(e.images))
 		}
 	}
 	return e.cut(resultText(r, note), r.CallID)
@@ -223,11 +223,11 @@ func (e *encoder) resultText(r llm.ToolResult) string {
 
 // cut bounds the text of a result.
 func (e *encoder) cut(text, callID string) string {
-	if int64(len(text)) <= e.maxResult {
+	if int64(len(text)) <= e.rules.maxResult {
 		return text
 	}
 	e.note("the result of the call %q was cut: it has %d bytes", clip.Bytes(callID, maxShownID), len(text))
-	return clip.Bytes(text, int(e.maxResult)) + fmt.Sprintf("\n[The result is cut off here: it has %d bytes.]", len(text))
+	return clip.Bytes(text, int(e.rules.maxResult)) + fmt.Sprintf("\n[The result is cut off here: it has %d bytes.]", len(text))
 }
 
 func (e *encoder) note(format string, args ...any) {

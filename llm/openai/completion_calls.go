@@ -9,21 +9,21 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A slot is a tool call on its way. Its fragments are kept apart until the end,
+// A partialCall is a tool call on its way. Its fragments are kept apart until the end,
 // where arguments decides what they amount to.
-type slot struct {
-	position  int
-	id, name  string
-	fragments []string
-	half      half    // of the fragments
-	nested    nesting // of the fragments
-	object    string  // arguments that came as a JSON value and not as a string: they are whole
-	extra     gathered
-	round     int   // of calls, when the slot was last touched
-	echo      bool  // perhaps a name that was said again, and no call: see echoes
-	after     *slot // perhaps a copy of that one: see begins
-	former    bool  // it came in the form before tools, perhaps beside a call of today's form
-	again     bool  // it is a copy of another call
+type partialCall struct {
+	position     int
+	id, name     string
+	fragments    []string
+	half         surrogate // of the fragments
+	nesting      nesting   // of the fragments
+	object       string    // arguments that came as a JSON value and not as a string: they are whole
+	extra        memberSet
+	round        int          // of calls, when the slot was last touched
+	repeatsName  bool         // perhaps a name that was said again, and no call: see echoes
+	original     *partialCall // perhaps a copy of that one: see begins
+	functionCall bool         // it came in the form before tools, perhaps beside a call of today's form
+	repeated     bool         // it is a copy of another call
 }
 
 // calls correlates the pieces of tool calls. Slots are found by keys, never by
@@ -31,27 +31,27 @@ type slot struct {
 // at 1, or are hostile.
 type calls struct {
 	declared map[string]bool // the tools of the request
-	slots    []*slot
-	byIndex  map[string]*slot // the latest slot of an index
-	byID     map[string]*slot
+	list     []*partialCall
+	byIndex  map[string]*partialCall // the latest slot of an index
+	byID     map[string]*partialCall
 	round    int  // counts the lists of pieces
 	nodes    int  // of what stands beside the calls: see tree
-	over     bool // the extra of a slot has more than mostPartMembers, or all of them have more than mostParts nodes
+	over     bool // the extra of a slot has more than maxPartMembers, or all calls have more than maxParts nodes
 }
 
-// A piece is one element of "tool_calls" in a message or a delta.
-type piece struct {
+// A callPiece is one element of "tool_calls" in a message or a delta.
+type callPiece struct {
 	index, id, name string
 	kind            string // "type"
 	arguments       string
 	raw             []byte // arguments as a JSON string
 	object          bool   // arguments is the text of a JSON value that is not a string
 	extra           []llm.Member
-	over            bool // there were more than mostPartMembers
+	over            bool // there were more than maxPartMembers
 }
 
-func readPiece(raw []byte) piece {
-	var p piece
+func readCallPiece(raw []byte) callPiece {
+	var p callPiece
 	for name, v := range rawjson.Members(raw) {
 		switch name {
 		case "index":
@@ -65,7 +65,7 @@ func readPiece(raw []byte) piece {
 		case "function":
 			p.function(v)
 		default:
-			if len(p.extra) == mostPartMembers {
+			if len(p.extra) == maxPartMembers {
 				p.over = true
 				return p
 			}
@@ -77,7 +77,7 @@ func readPiece(raw []byte) piece {
 	return p
 }
 
-func (p *piece) function(raw []byte) {
+func (p *callPiece) function(raw []byte) {
 	for name, v := range rawjson.Members(raw) {
 		switch {
 		case name == "name":
@@ -91,8 +91,8 @@ func (p *piece) function(raw []byte) {
 	}
 }
 
-// says reports whether the piece has content.
-func (p piece) says() bool {
+// hasContent reports whether the piece has content.
+func (p callPiece) hasContent() bool {
 	return p.id+p.name != "" || len(p.extra) > 0 || p.object || !blank(p.arguments)
 }
 
@@ -105,23 +105,23 @@ func blank(arguments string) bool {
 // add takes the next piece and returns its slot with what is new in it. In a
 // whole message every piece is a call of its own. A piece that says nothing begins
 // no call.
-func (c *calls) add(p piece, whole bool) llm.CallDelta {
+func (c *calls) add(p callPiece, whole bool) llm.CallDelta {
 	s, after := c.find(p)
 	if s == nil || whole {
-		if !p.says() {
+		if !p.hasContent() {
 			return llm.CallDelta{}
 		}
-		echo := !whole && c.echoes(p)
+		echo := !whole && c.repeatsName(p)
 		s = c.open()
-		s.echo, s.former = echo, p.index == formerIndex
+		s.repeatsName, s.functionCall = echo, p.index == functionCallIndex
 		if !whole {
-			s.after = after
+			s.original = after
 		}
 	}
 	return c.grow(s, p)
 }
 
-func (c *calls) grow(s *slot, p piece) llm.CallDelta {
+func (c *calls) grow(s *partialCall, p callPiece) llm.CallDelta {
 	s.round = c.round
 	if p.index != "" {
 		c.byIndex[p.index] = s
@@ -141,62 +141,62 @@ func (c *calls) grow(s *slot, p piece) llm.CallDelta {
 		s.object, s.fragments = p.arguments, nil
 	} else if p.arguments != "" && !(s.empty() && strings.TrimSpace(p.arguments) == "null") { // which begins nothing
 		s.fragments = append(s.fragments, p.arguments)
-		s.nested.feed([]byte(p.arguments))
+		s.nesting.add([]byte(p.arguments))
 	}
 	d.Arguments = p.arguments
 	c.extend(s, p.extra)
 	return d
 }
 
-func (c *calls) extend(s *slot, extra []llm.Member) {
+func (c *calls) extend(s *partialCall, extra []llm.Member) {
 	before := s.extra.nodes
 	for _, m := range extra {
-		s.extra.update(m.Name, []byte(m.Value))
+		s.extra.merge(m.Name, []byte(m.Value))
 	}
 	c.nodes += s.extra.nodes - before
-	c.over = c.over || len(s.extra.names) > mostPartMembers || c.nodes > mostParts
+	c.over = c.over || len(s.extra.names) > maxPartMembers || c.nodes > maxParts
 }
 
-func (c *calls) open() *slot {
+func (c *calls) open() *partialCall {
 	if c.byIndex == nil {
-		c.byIndex, c.byID = map[string]*slot{}, map[string]*slot{}
+		c.byIndex, c.byID = map[string]*partialCall{}, map[string]*partialCall{}
 	}
-	s := &slot{position: len(c.slots)}
-	c.slots = append(c.slots, s)
+	s := &partialCall{position: len(c.list)}
+	c.list = append(c.list, s)
 	return s
 }
 
 // find returns the slot that p continues. If p begins a call, it returns nil and
 // the slot of which the call may be a copy.
-func (c *calls) find(p piece) (s, after *slot) {
-	if len(c.slots) == 0 {
+func (c *calls) find(p callPiece) (s, after *partialCall) {
+	if len(c.list) == 0 {
 		return nil, nil
 	}
 	if p.index != "" {
 		s = c.findIndexed(p)
-		if s != nil && s.begins(p) {
+		if s != nil && s.isFollowedBy(p) {
 			return nil, s
 		}
 		return s, nil
 	}
 	if p.id != "" {
-		if s = c.byID[p.id]; s != nil && s.begins(p) {
+		if s = c.byID[p.id]; s != nil && s.isFollowedBy(p) {
 			return nil, s
 		}
 		return s, nil
 	}
-	last := c.slots[len(c.slots)-1]
+	last := c.list[len(c.list)-1]
 	if p.name != "" && (last.round == c.round || last.whole()) {
 		return nil, nil
 	}
 	return last, nil
 }
 
-// begins reports whether p is a call of its own, though the index or id of s is its
+// isFollowedBy reports whether p is a call of its own, though the index or id of s is its
 // index or id: it has a name and begins an object, and s is whole. It can still be a
 // copy of s, which shows in the end. A placeholder is no call: {} and what follows
 // it stay together.
-func (s *slot) begins(p piece) bool {
+func (s *partialCall) isFollowedBy(p callPiece) bool {
 	if p.name == "" || !s.whole() || !p.object && !strings.HasPrefix(strings.TrimSpace(p.arguments), "{") {
 		return false
 	}
@@ -204,25 +204,25 @@ func (s *slot) begins(p piece) bool {
 }
 
 // isPlaceholder reports whether the arguments are an object without members.
-func (s *slot) isPlaceholder() bool {
-	text := strings.TrimSpace(s.written())
+func (s *partialCall) isPlaceholder() bool {
+	text := strings.TrimSpace(s.text())
 	return len(text) >= 2 && text[0] == '{' && strings.TrimSpace(text[1:len(text)-1]) == ""
 }
 
-// echoes reports whether p, which begins a call, may be no more than the name of
+// repeatsName reports whether p, which begins a call, may be no more than the name of
 // the last one again, as some servers say it in every chunk. Unless arguments
 // follow it is none: a call that nobody made must not run.
-func (c *calls) echoes(p piece) bool {
-	if len(c.slots) == 0 || p.index+p.id+p.arguments != "" {
+func (c *calls) repeatsName(p callPiece) bool {
+	if len(c.list) == 0 || p.index+p.id+p.arguments != "" {
 		return false
 	}
-	last := c.slots[len(c.slots)-1]
+	last := c.list[len(c.list)-1]
 	return last.round != c.round && p.name == last.name
 }
 
 // findIndexed knows the index of p. Some providers give all calls the same one;
 // others give every chunk of one call a new id.
-func (c *calls) findIndexed(p piece) *slot {
+func (c *calls) findIndexed(p callPiece) *partialCall {
 	s := c.byIndex[p.index]
 	switch {
 	case s == nil:
@@ -247,7 +247,7 @@ func (c *calls) findIndexed(p piece) *slot {
 // whole reports whether the slot's arguments are complete so far. They are
 // followed as they come, since looking at all of them again for every piece
 // would cost the square of their length.
-func (s *slot) whole() bool { return s.object != "" || s.nested.complete() }
+func (s *partialCall) whole() bool { return s.object != "" || s.nesting.complete() }
 
 // longestName is where a name stops growing: no tool's is that long by far.
 const longestName = 1 << 10
@@ -268,45 +268,45 @@ func (c *calls) join(name, piece string) string {
 	return name + piece
 }
 
-// written returns the arguments as they came.
-func (s *slot) written() string { return s.object + strings.Join(s.fragments, "") }
+// text returns the arguments as they came.
+func (s *partialCall) text() string { return s.object + strings.Join(s.fragments, "") }
 
 // empty reports whether no arguments came.
-func (s *slot) empty() bool { return s.object == "" && len(s.fragments) == 0 }
+func (s *partialCall) empty() bool { return s.object == "" && len(s.fragments) == 0 }
 
-// nothing reports whether the slot is not a call: the slot has no name and no
+// isNoCall reports whether the slot is not a call: the slot has no name and no
 // arguments, or only {} and no id.
-func (s *slot) nothing() bool {
+func (s *partialCall) isNoCall() bool {
 	switch {
 	case s.name != "":
 		return false
-	case blank(s.written()):
+	case blank(s.text()):
 		return true
 	}
 	text, _ := s.arguments()
 	return s.id == "" && text == "{}"
 }
 
-// cut reports whether the arguments of any call are incomplete JSON.
-func (c *calls) cut() bool {
-	return slices.ContainsFunc(c.slots, func(s *slot) bool {
+// anyIncomplete reports whether the arguments of any call are incomplete JSON.
+func (c *calls) anyIncomplete() bool {
+	return slices.ContainsFunc(c.list, func(s *partialCall) bool {
 		text, _ := s.arguments()
 		return !json.Valid([]byte(text))
 	})
 }
 
-// given reports whether each call has complete JSON arguments. Missing
+// allComplete reports whether each call has complete JSON arguments. Missing
 // arguments do not count as complete.
-func (c *calls) given() bool {
-	return !c.cut() && !slices.ContainsFunc(c.slots, func(s *slot) bool {
-		return !s.echo && blank(s.written())
+func (c *calls) allComplete() bool {
+	return !c.anyIncomplete() && !slices.ContainsFunc(c.list, func(s *partialCall) bool {
+		return !s.repeatsName && blank(s.text())
 	})
 }
 
-// halves ends all texts that wait for the second half of a surrogate pair.
-func (g *calls) halves(emit func(llm.Delta) error) error {
-	for _, s := range g.slots {
-		rest := s.half.rest()
+// endTexts ends all texts that wait for the second half of a surrogate pair.
+func (g *calls) endTexts(emit func(llm.Delta) error) error {
+	for _, s := range g.list {
+		rest := s.half.end()
 		if rest == "" {
 			continue
 		}

@@ -27,7 +27,7 @@ const provider = "openai"
 // failed makes the error that Generate returns. The end of the caller's ctx
 // takes precedence, then the words of the provider, and then a time limit of
 // Config, whichever came first.
-func (c *client) failed(ctx context.Context, w *watch, req *http.Request, err error) error {
+func (c *client) failed(ctx context.Context, w *timeLimits, req *http.Request, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -35,7 +35,7 @@ func (c *client) failed(ctx context.Context, w *watch, req *http.Request, err er
 	if told && (api.StatusCode != 0 || req == nil) { // the provider's status, or Token, says more than a time limit
 		return err
 	}
-	if b := w.over(); b != nil {
+	if b := w.exceeded(); b != nil {
 		return &llm.APIError{Kind: llm.KindTimeout, Provider: provider, Message: "Config." + b.Error(), Err: b}
 	}
 	if told || req == nil {
@@ -51,7 +51,7 @@ func connectionError(req *http.Request, err error) *llm.APIError {
 		err = u.Err
 	}
 	s := secretsOf(req)
-	e := &llm.APIError{Kind: llm.KindNetwork, Provider: provider, Err: &quiet{s.cut(err.Error()), err}}
+	e := &llm.APIError{Kind: llm.KindNetwork, Provider: provider, Err: &redactedError{s.cut(err.Error()), err}}
 	e.Message = fmt.Sprintf("POST %s: %s", s.cutURL(req.URL), e.Err)
 	var n net.Error
 	switch {
@@ -59,7 +59,7 @@ func connectionError(req *http.Request, err error) *llm.APIError {
 		e.Kind = llm.KindMalformed
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		e.Kind = llm.KindTruncated
-	case nowhere(err):
+	case isUnreachable(err):
 		e.Kind = llm.KindNotFound
 	case errors.As(err, &n) && n.Timeout():
 		e.Kind = llm.KindTimeout
@@ -74,10 +74,10 @@ func headerTooLong(err error) bool {
 		strings.Contains(err.Error(), "response header list larger than advertised limit")
 }
 
-// nowhere reports a failure that no retry can mend: the host does not exist,
+// isUnreachable reports a failure that no retry can mend: the host does not exist,
 // does not speak TLS, or has an untrusted certificate, or a test forbids the
 // host.
-func nowhere(err error) bool {
+func isUnreachable(err error) bool {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return dns.IsNotFound
 	}
@@ -86,25 +86,25 @@ func nowhere(err error) bool {
 	return plain || distrusted || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, netguard.ErrForbidden)
 }
 
-// quiet is an error with secrets removed from its text.
-type quiet struct {
+// redactedError is an error with secrets removed from its text.
+type redactedError struct {
 	text string
 	err  error
 }
 
-func (q *quiet) Error() string { return q.text }
-func (q *quiet) Unwrap() error { return q.err }
+func (q *redactedError) Error() string { return q.text }
+func (q *redactedError) Unwrap() error { return q.err }
 
-func (x *exchange) malformed(message string) error {
+func (x *responseReader) malformed(message string) error {
 	return x.report(&llm.APIError{Kind: llm.KindMalformed, StatusCode: x.resp.StatusCode, Message: message})
 }
 
-func (x *exchange) truncated(message string) error {
+func (x *responseReader) truncated(message string) error {
 	return x.report(&llm.APIError{Kind: llm.KindTruncated, Message: message, Err: io.ErrUnexpectedEOF})
 }
 
 // report completes e and removes secrets.
-func (x *exchange) report(e *llm.APIError) *llm.APIError {
+func (x *responseReader) report(e *llm.APIError) *llm.APIError {
 	s := secretsOf(x.req)
 	e.Provider = provider
 	e.RequestID = s.cut(requestID(x.resp.Header))
@@ -129,15 +129,15 @@ func requestID(h http.Header) string {
 // already.
 const refusalTime = 5 * time.Second
 
-// refused makes the error for a response whose status is not a success.
-func (x *exchange) refused() error {
+// statusError makes the error for a response whose status is not a success.
+func (x *responseReader) statusError() error {
 	status := x.resp.StatusCode
-	x.watch.leave(refusalTime)
+	x.limits.limitRest(refusalTime)
 	body, _ := io.ReadAll(io.LimitReader(x.body, drainBytes)) // a partial body is enough
 	if status < 400 {
-		return x.redirected()
+		return x.redirectError()
 	}
-	f := readFailure(body)
+	f := readErrorBody(body)
 	f.message = cmp.Or(f.message, challenged(x.resp.Header))
 	f.code = cmp.Or(f.code, x.resp.Header.Get("X-Amzn-Errortype"))
 	e := x.apiError(f, status)
@@ -166,7 +166,7 @@ func baseURLHint(e *llm.APIError) string {
 	return "; is the base URL right? It ends in the version of the API, most often /v1"
 }
 
-func (x *exchange) redirected() error {
+func (x *responseReader) redirectError() error {
 	target := "elsewhere"
 	if u, err := x.resp.Location(); err == nil {
 		target = "to " + u.Scheme + "://" + u.Host
@@ -179,7 +179,7 @@ func (x *exchange) redirected() error {
 
 // apiError makes the error from f and the status. With status 200, the status
 // in the body counts, if there is one.
-func (x *exchange) apiError(f failure, status int) *llm.APIError {
+func (x *responseReader) apiError(f errorBody, status int) *llm.APIError {
 	var h http.Header
 	if status >= 400 {
 		h = x.resp.Header
@@ -203,25 +203,25 @@ func (x *exchange) apiError(f failure, status int) *llm.APIError {
 	return x.report(e)
 }
 
-// failure returns the error in a document or an event of a 200, or nil.
-func (x *exchange) failure(data []byte) error {
+// bodyError returns the error in a document or an event of a 200, or nil.
+func (x *responseReader) bodyError(data []byte) error {
 	switch rawjson.Kind(data) {
 	case '{':
 		choices := rawjson.Member(data, "choices")
 		if !rawjson.IsEmpty(choices) && !bytes.Contains(data, []byte(`"error"`)) {
 			return nil
 		}
-		if says(rawjson.Member(data, "error")) || rawjson.IsEmpty(choices) && complains(data) {
-			return x.apiError(readFailure(data), x.resp.StatusCode)
+		if isSet(rawjson.Member(data, "error")) || rawjson.IsEmpty(choices) && describesError(data) {
+			return x.apiError(readErrorBody(data), x.resp.StatusCode)
 		}
-		if groq := rawjson.Member(data, "x_groq"); says(rawjson.Member(groq, "error")) { // the reason why the stream ended early
-			f := readFailure(groq)
+		if groq := rawjson.Member(data, "x_groq"); isSet(rawjson.Member(groq, "error")) { // the reason why the stream ended early
+			f := readErrorBody(groq)
 			f.inner = cmp.Or(f.inner, f.message)
 			return x.apiError(f, x.resp.StatusCode)
 		}
 		for c := range rawjson.Elements(choices) {
-			if inner := rawjson.Member(c, "error"); says(inner) {
-				return x.apiError(readFailure(c), x.resp.StatusCode)
+			if inner := rawjson.Member(c, "error"); isSet(inner) {
+				return x.apiError(readErrorBody(c), x.resp.StatusCode)
 			}
 		}
 		return nil
@@ -229,19 +229,19 @@ func (x *exchange) failure(data []byte) error {
 		return nil
 	case '[':
 		for e := range rawjson.Elements(data) {
-			return x.failure(e)
+			return x.bodyError(e)
 		}
 	}
 	return x.malformed("the answer is no JSON object: " + excerpt(data))
 }
 
-// says reports whether the value of an "error" member means that there is an
+// isSet reports whether the value of an "error" member means that there is an
 // error.
-func says(v []byte) bool { return !rawjson.IsEmpty(v) && string(v) != "false" && string(v) != "0" }
+func isSet(v []byte) bool { return !rawjson.IsEmpty(v) && string(v) != "false" && string(v) != "0" }
 
-// complains reports whether an object without choices describes an error
+// describesError reports whether an object without choices describes an error
 // without an "error" member.
-func complains(data []byte) bool {
+func describesError(data []byte) bool {
 	for name, v := range rawjson.Members(data) {
 		switch name {
 		case "object", "type":
@@ -253,11 +253,11 @@ func complains(data []byte) bool {
 				return true
 			}
 		case "detail", "errors":
-			if says(v) {
+			if isSet(v) {
 				return true
 			}
 		case "base_resp":
-			if says(rawjson.Member(v, "status_code")) {
+			if isSet(rawjson.Member(v, "status_code")) {
 				return true
 			}
 		}
@@ -265,20 +265,20 @@ func complains(data []byte) bool {
 	return false
 }
 
-// noChoice makes the error for a 200 without choices. Some providers give the
+// noChoiceError makes the error for a 200 without choices. Some providers give the
 // reason in another member.
-func (x *exchange) noChoice(data []byte) error {
-	if err := x.reason(data); err != nil {
+func (x *responseReader) noChoiceError(data []byte) error {
+	if err := x.statedError(data); err != nil {
 		return err
 	}
 	return x.malformed("the answer holds no choice: " + excerpt(data))
 }
 
-// reason returns the error that data gives as the reason for missing choices,
+// statedError returns the error that data gives as the reason for missing choices,
 // or nil.
-func (x *exchange) reason(data []byte) error {
-	f := readFailure(data)
-	if f.empty || f.wordless {
+func (x *responseReader) statedError(data []byte) error {
+	f := readErrorBody(data)
+	if f.empty || f.noText {
 		return nil
 	}
 	if e := x.apiError(f, x.resp.StatusCode); e.Kind != llm.KindServer {
@@ -287,11 +287,11 @@ func (x *exchange) reason(data []byte) error {
 	return nil
 }
 
-// overflown makes the error for an empty answer to a prompt that fills the
+// overflowError makes the error for an empty answer to a prompt that fills the
 // context.
-func (x *exchange) overflown(a *answer) error {
+func (x *responseReader) overflowError(a *completion) error {
 	for _, reason := range []string{a.finish, a.native} {
-		if reason == "model_context_window_exceeded" && a.silent() {
+		if reason == "model_context_window_exceeded" && a.isEmpty() {
 			return x.report(&llm.APIError{
 				Kind: llm.KindContextOverflow, StatusCode: x.resp.StatusCode, Code: reason,
 				Message: "the answer is empty, and its finish reason " + reason,

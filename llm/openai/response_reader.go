@@ -18,11 +18,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// An exchange is a request that was sent, with the response.
-type exchange struct {
-	*client
+// A responseReader is a request that was sent, with the response.
+type responseReader struct {
+	client *client
 	model  string // the model of the request
-	watch  *watch
+	limits *timeLimits
 	caller context.Context
 	req    *http.Request
 	resp   *http.Response
@@ -39,13 +39,13 @@ const (
 // finishTime limits the wait after the finish reason: for the usage and [DONE].
 const finishTime = 10 * time.Second
 
-// read reads a response of any form into a.
-func (x *exchange) read(a *answer) (*llm.Response, error) {
+// completion reads a response of any form into a.
+func (x *responseReader) completion(a *completion) (*llm.Response, error) {
 	err := x.decode(func(r io.Reader) error { return x.document(r, a) }, func(r io.Reader) error { return x.stream(r, a) })
 	if err != nil {
 		return nil, err
 	}
-	if err := x.overflown(a); err != nil {
+	if err := x.overflowError(a); err != nil {
 		return nil, err
 	}
 	resp := a.response()
@@ -53,26 +53,26 @@ func (x *exchange) read(a *answer) (*llm.Response, error) {
 	return resp, nil
 }
 
-// answered returns an error unless the response can be an answer.
-func (x *exchange) answered() error {
+// checkStatus returns an error unless the response can be an answer.
+func (x *responseReader) checkStatus() error {
 	enc := x.resp.Header.Get("Content-Encoding")
 	encoded := enc != "" && !strings.EqualFold(enc, "identity")
 	switch {
 	case encoded && x.resp.StatusCode >= 300:
 		x.body = strings.NewReader(fmt.Sprintf("the error is encoded as %q, which was not asked for", clip.Bytes(enc, 40)))
-		return x.refused()
+		return x.statusError()
 	case encoded:
 		return x.malformed(fmt.Sprintf("the answer is encoded as %q, which was not asked for", clip.Bytes(enc, 40)))
 	case x.resp.StatusCode >= 300:
-		return x.refused()
+		return x.statusError()
 	}
 	return nil
 }
 
 // decode tells a stream from a document by the first byte. Servers confuse the
 // two, and send wrong content types.
-func (x *exchange) decode(document, stream func(io.Reader) error) error {
-	if err := x.answered(); err != nil {
+func (x *responseReader) decode(document, stream func(io.Reader) error) error {
+	if err := x.checkStatus(); err != nil {
 		return err
 	}
 	r := bufio.NewReaderSize(x.body, 4<<10)
@@ -94,13 +94,13 @@ func (x *exchange) decode(document, stream func(io.Reader) error) error {
 	return stream(r)
 }
 
-func (x *exchange) isEventStream() bool {
+func (x *responseReader) isEventStream() bool {
 	return strings.Contains(strings.ToLower(x.resp.Header.Get("Content-Type")), "event-stream")
 }
 
 // endsAnywhere reports whether the body ends with the connection, so that the
 // end proves nothing.
-func (x *exchange) endsAnywhere() bool {
+func (x *responseReader) endsAnywhere() bool {
 	return x.resp.ProtoMajor == 1 && x.resp.ContentLength < 0 && len(x.resp.TransferEncoding) == 0 && !x.resp.Uncompressed
 }
 
@@ -143,7 +143,7 @@ func readSome(r io.Reader) []byte {
 
 // wholeBody reads a body with one JSON value. With an error it returns the part
 // that was read.
-func (x *exchange) wholeBody(r io.Reader) ([]byte, error) {
+func (x *responseReader) wholeBody(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err
@@ -170,7 +170,7 @@ func isStream(data []byte) bool {
 }
 
 // document reads a whole answer.
-func (x *exchange) document(r io.Reader, a *answer) error {
+func (x *responseReader) document(r io.Reader, a *completion) error {
 	data, err := x.wholeBody(r)
 	switch {
 	case err != nil && isStream(data):
@@ -178,16 +178,16 @@ func (x *exchange) document(r io.Reader, a *answer) error {
 	case err != nil:
 		return err
 	}
-	if err := x.failure(data); err != nil {
+	if err := x.bodyError(data); err != nil {
 		return err
 	}
 	if err := a.document(data, true); err != nil {
 		return err
 	}
-	if !a.seen {
-		return x.noChoice(data)
+	if !a.hasChoice {
+		return x.noChoiceError(data)
 	}
-	return a.settle()
+	return a.finalize()
 }
 
 func valid(data []byte) []byte {
@@ -197,72 +197,72 @@ func valid(data []byte) []byte {
 	return bytes.ToValidUTF8(data, []byte("\uFFFD"))
 }
 
-// stream reads events until [DONE] or the end. The table at proof decides about
-// the answer.
-func (x *exchange) stream(r io.Reader, a *answer) error {
+// stream reads events until [DONE] or the end. The table at streamState
+// decides about the answer.
+func (x *responseReader) stream(r io.Reader, a *completion) error {
 	events := x.events(r)
 	for good := false; ; good = true {
 		e, err := x.nextEvent(events)
 		switch {
 		case err == nil && isDone(e.data):
 			x.drain(r)
-			return x.ended(a, true)
+			return x.streamEnd(a, true)
 		case errors.Is(err, io.EOF):
-			return x.ended(a, false)
+			return x.streamEnd(a, false)
 		case err != nil:
-			return x.broken(a, err)
-		case e.cut && a.proof.stands() && !json.Valid(e.data):
-			return a.settle() // as if the connection had broken: its end is that of the stream
+			return x.brokenStream(a, err)
+		case e.cut && a.stream.isWhole() && !json.Valid(e.data):
+			return a.finalize() // as if the connection had broken: its end is that of the stream
 		}
-		before := a.proof
-		a.proof.begin()
+		before := a.stream
+		a.stream.beginEvent()
 		if err := x.event(e, a, good); err != nil {
-			return x.late(a, err)
+			return x.lateError(a, err)
 		}
-		a.proof.end()
-		if p := a.proof; p.ended && !before.ended || before.ended && p.said > before.said { // some gateways say "stop" in every event
-			x.watch.leave(finishTime)
+		a.stream.endEvent()
+		if p := a.stream; p.finished && !before.finished || before.finished && p.pieces > before.pieces { // some gateways say "stop" in every event
+			x.limits.limitRest(finishTime)
 		}
 	}
 }
 
-// broken decides about a stream that could not be read to the end.
-func (x *exchange) broken(a *answer, err error) error {
+// brokenStream decides about a stream that could not be read to the end.
+func (x *responseReader) brokenStream(a *completion, err error) error {
 	switch {
 	case x.caller.Err() != nil:
 		return err
-	case a.proof.stands():
-		return a.settle() // all that counts had come before the connection broke
-	case a.proof.strange != "":
-		return x.truncated("the stream broke off, and holds what is no event: " + a.proof.strange)
-	case a.proof.again:
+	case a.stream.isWhole():
+		return a.finalize() // all that counts had come before the connection broke
+	case a.stream.unknown != "":
+		return x.truncated("the stream broke off, and holds what is no event: " + a.stream.unknown)
+	case a.stream.resumed:
 		return x.truncated("the stream broke off while it went on behind its finish reason")
 	}
 	return err
 }
 
-// late decides about an error in the stream. After the finish reason of a
+// lateError decides about an error in the stream. After the finish reason of a
 // complete answer, a notice reports the error and the answer stays.
-func (x *exchange) late(a *answer, err error) error {
+func (x *responseReader) lateError(a *completion, err error) error {
 	e, told := errors.AsType[*llm.APIError](err)
-	if !told || !a.keeps(e) {
+	if !told || !a.survives(e) {
 		return err
 	}
 	if err := a.emit(llm.Notice{Text: "the provider reported an error behind the end of its answer, and the answer stays: " + e.Error()}); err != nil {
 		return err
 	}
-	return a.settle()
+	return a.finalize()
 }
 
 // events reads the events of a body.
-func (x *exchange) events(r io.Reader) *eventReader {
-	limit := size(x.MaxEventBytes, DefaultMaxEventBytes, size(x.MaxResponseBytes, DefaultMaxResponseBytes, 1<<40))
+func (x *responseReader) events(r io.Reader) *eventReader {
+	limit := size(x.client.MaxEventBytes, DefaultMaxEventBytes, size(x.client.MaxResponseBytes, DefaultMaxResponseBytes, 1<<40))
 	return newEventReader(r, int(limit))
 }
 
 // nextEvent skips events without content, and comments that a proxy sent as
 // data.
-func (x *exchange) nextEvent(events *eventReader) (event, error) {
+func (x *responseReader) nextEvent(events *eventReader) (event, error) {
 	for {
 		e, err := events.next()
 		if err != nil {
@@ -275,14 +275,14 @@ func (x *exchange) nextEvent(events *eventReader) (event, error) {
 	}
 }
 
-// readable returns an error for an event that is not JSON. good says that an
+// checkEvent returns an error for an event that is not JSON. good says that an
 // earlier event was JSON.
-func (x *exchange) readable(e event, good bool) error {
+func (x *responseReader) checkEvent(e event, good bool) error {
 	switch {
 	case json.Valid(e.data):
 		return nil
 	case e.name == "error": // words are as good
-		return x.apiError(readFailure(e.data), x.resp.StatusCode)
+		return x.apiError(readErrorBody(e.data), x.resp.StatusCode)
 	case e.cut:
 		return x.truncated("the stream ended in the middle of an event")
 	case good || e.data[0] == '{': // it was one before something came between
@@ -291,22 +291,22 @@ func (x *exchange) readable(e event, good bool) error {
 	return x.malformed("an event is no JSON: " + excerpt(e.data))
 }
 
-func (x *exchange) event(e event, a *answer, good bool) error {
+func (x *responseReader) event(e event, a *completion, good bool) error {
 	if e.bare && e.name != "error" && (!json.Valid(e.data) || rawjson.Kind(e.data) != '{') {
-		a.proof.spoil(e.data)
+		a.stream.sawUnknown(e.data)
 		return nil
 	}
-	if err := x.readable(e, good); err != nil {
+	if err := x.checkEvent(e, good); err != nil {
 		return err
 	}
-	if err := x.failure(e.data); err != nil {
+	if err := x.bodyError(e.data); err != nil {
 		return err
 	}
 	if e.name == "error" {
-		return x.apiError(readFailure(e.data), x.resp.StatusCode)
+		return x.apiError(readErrorBody(e.data), x.resp.StatusCode)
 	}
 	if e.bare && rawjson.IsEmpty(rawjson.Member(e.data, "choices")) {
-		a.proof.spoil(e.data)
+		a.stream.sawUnknown(e.data)
 		return nil
 	}
 	if rawjson.Kind(e.data) == '[' { // passed over, what it says would be missing
@@ -315,8 +315,8 @@ func (x *exchange) event(e event, a *answer, good bool) error {
 	if err := a.document(e.data, false); err != nil {
 		return err
 	}
-	if !a.seen {
-		a.beside = append(a.beside[:0], e.data[:min(len(e.data), maxBeside)]...)
+	if !a.hasChoice {
+		a.beforeChoice = append(a.beforeChoice[:0], e.data[:min(len(e.data), maxBeside)]...)
 	}
 	return nil
 }
@@ -325,32 +325,32 @@ func (x *exchange) event(e event, a *answer, good bool) error {
 const maxBeside = 16 << 10
 
 // drain reads the few bytes left, so that the connection can be reused.
-func (x *exchange) drain(r io.Reader) {
-	x.watch.leave(drainTime)
+func (x *responseReader) drain(r io.Reader) {
+	x.limits.limitRest(drainTime)
 	_, _ = io.CopyN(io.Discard, r, drainBytes)
 }
 
-// ended decides about a stream that ended with or without [DONE].
-func (x *exchange) ended(a *answer, done bool) error {
-	if !a.seen && a.proof.strange == "" {
-		if err := x.unsaid(a); err != nil {
+// streamEnd decides about a stream that ended with or without [DONE].
+func (x *responseReader) streamEnd(a *completion, done bool) error {
+	if !a.hasChoice && a.stream.unknown == "" {
+		if err := x.emptyStreamError(a); err != nil {
 			return err
 		}
 		if done {
 			return x.malformed("the stream holds no choice")
 		}
 	}
-	if why := a.doubt(done, neverFinishes(x.req.URL.Hostname(), x.model)); why != "" {
+	if why := a.incompleteReason(done, neverFinishes(x.req.URL.Hostname(), x.model)); why != "" {
 		return x.truncated(why)
 	}
-	return a.settle()
+	return a.finalize()
 }
 
-// unsaid returns the reason why a stream has no choice, if its last event gives
+// emptyStreamError returns the reason why a stream has no choice, if its last event gives
 // the reason.
-func (x *exchange) unsaid(a *answer) error {
-	if a.seen || !json.Valid(a.beside) {
+func (x *responseReader) emptyStreamError(a *completion) error {
+	if a.hasChoice || !json.Valid(a.beforeChoice) {
 		return nil
 	}
-	return x.reason(a.beside)
+	return x.statedError(a.beforeChoice)
 }

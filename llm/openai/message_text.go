@@ -4,56 +4,56 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// instruct encodes a system or developer message. Without KeepSystem, messages
+// systemMessage encodes a system or developer message. Without KeepSystem, messages
 // at the front wait for the instructions of the request, and later messages
 // wait for the next user message.
-func (e *encoder) instruct(b []byte, m llm.Message) ([]byte, error) {
-	f, err := e.speech(m)
+func (e *encoder) systemMessage(b []byte, m llm.Message) ([]byte, error) {
+	f, err := e.rules.textMessage(m)
 	switch {
 	case err != nil:
 		return b, err
-	case e.keepSystem:
-		if b, err = e.settle(b); err != nil {
+	case e.rules.keepSystem:
+		if b, err = e.endTurn(b); err != nil {
 			return b, err
 		}
-		return e.put(b, m.Role, f), nil
+		return e.appendMessage(b, m.Role, f), nil
 	case e.last == "":
 		e.lead = append(e.lead, m)
 	default:
-		e.held = append(e.held, m)
+		e.waiting = append(e.waiting, m)
 	}
 	return b, nil
 }
 
-// user encodes a user message.
-func (e *encoder) user(b []byte, m llm.Message) ([]byte, error) {
-	b, err := e.settle(b)
+// userMessage encodes a user message.
+func (e *encoder) userMessage(b []byte, m llm.Message) ([]byte, error) {
+	b, err := e.endTurn(b)
 	if err != nil {
 		return b, err
 	}
-	m.Parts = joined(append(e.held[:len(e.held):len(e.held)], m))
-	f, err := e.speech(m)
+	m.Parts = joined(append(e.waiting[:len(e.waiting):len(e.waiting)], m))
+	f, err := e.rules.textMessage(m)
 	if err != nil {
 		return b, err
 	}
-	e.held = nil
-	return e.put(b, llm.RoleUser, f), nil
+	e.waiting = nil
+	return e.appendMessage(b, llm.RoleUser, f), nil
 }
 
-// release writes the messages that waited for the user as a separate message.
-func (e *encoder) release(b []byte) ([]byte, error) {
-	if len(e.held) == 0 {
+// flushSystem writes the messages that waited for the user as a separate message.
+func (e *encoder) flushSystem(b []byte) ([]byte, error) {
+	if len(e.waiting) == 0 {
 		return b, nil
 	}
-	m := llm.Message{Role: llm.RoleUser, Parts: joined(e.held)}
-	e.held = nil
-	return e.user(b, m)
+	m := llm.Message{Role: llm.RoleUser, Parts: joined(e.waiting)}
+	e.waiting = nil
+	return e.userMessage(b, m)
 }
 
-// opening returns the system message at the front: the instructions of the
+// systemMessage returns the system message at the front: the instructions of the
 // request and the system messages at the front of the history. It returns nil
 // if there are none.
-func (r messageRules) opening(instructions string, lead []llm.Message) (fields, error) {
+func (r messageRules) systemMessage(instructions string, lead []llm.Message) (fields, error) {
 	if instructions != "" {
 		lead = append([]llm.Message{llm.System(instructions)}, lead...)
 	}
@@ -64,7 +64,7 @@ func (r messageRules) opening(instructions string, lead []llm.Message) (fields, 
 	for _, m := range lead {
 		all.Extra = append(all.Extra, m.Extra...)
 	}
-	return r.speech(all)
+	return r.textMessage(all)
 }
 
 // joined returns the parts of all messages. Plain texts become one text with
@@ -91,9 +91,9 @@ func joined(messages []llm.Message) llm.Parts {
 	return parts
 }
 
-// speech encodes a system, developer or user message. Members of Extra come
+// textMessage encodes a system, developer or user message. Members of Extra come
 // from the caller and are sent.
-func (r messageRules) speech(m llm.Message) (fields, error) {
+func (r messageRules) textMessage(m llm.Message) (fields, error) {
 	if r.responses {
 		return r.itemSpeech(m)
 	}

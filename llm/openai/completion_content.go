@@ -17,15 +17,15 @@ import (
 
 // addContent takes a string or an array of parts. Any other value is the JSON
 // that was asked for and that a provider did not put into a string.
-func (a *answer) addContent(data []byte) error {
+func (a *completion) addContent(data []byte) error {
 	switch rawjson.Kind(data) {
 	case '"':
-		return a.say(run{}, a.half.text(data))
+		return a.addText(segment{}, a.half.text(data))
 	case 'n', 0:
 		return nil
 	case '[':
 		for part := range rawjson.Elements(data) {
-			if err := a.part(part); err != nil {
+			if err := a.addPart(part); err != nil {
 				return err
 			}
 		}
@@ -35,31 +35,31 @@ func (a *answer) addContent(data []byte) error {
 	if err := json.Compact(&b, data); err != nil {
 		return err // cannot be: data was found to be valid
 	}
-	return a.say(run{}, b.String())
+	return a.addText(segment{}, b.String())
 }
 
-// say appends text to the content: to the run that r goes on with, or as a run of
+// addText appends text to the content: to the run that r goes on with, or as a run of
 // its own. Thinking that has only members yet, such as its signature, is a run.
-func (a *answer) say(r run, text string) error {
+func (a *completion) addText(r segment, text string) error {
 	if text == "" && len(r.extra) == 0 {
 		return nil
 	}
-	at := a.goesOn(r)
+	at := a.continued(r)
 	if at < 0 {
 		if text == "" && !r.think {
 			return nil
 		}
-		if at = len(a.content); at == mostParts {
+		if at = len(a.content); at == maxParts {
 			return errTooMany
 		}
-		a.content = append(a.content, run{think: r.think})
+		a.content = append(a.content, segment{think: r.think})
 	}
 	to := &a.content[at]
 	to.round = a.round
 	if r.think && r.member("signature") != "" && to.repeatedBy(text) {
-		text = text[len(to.text):]
+		text = text[len(to.text.bytes):]
 	}
-	to.text = append(to.text, text...)
+	to.text.bytes = append(to.text.bytes, text...)
 	if !to.extend(r.extra) {
 		return errTooMany
 	}
@@ -68,19 +68,19 @@ func (a *answer) say(r run, text string) error {
 	case text == "":
 		return nil
 	case r.think:
-		a.proof.thought()
+		a.stream.sawThinking()
 		return a.emit(llm.ReasoningDelta{Text: text})
 	}
-	a.proof.answer(false)
+	a.stream.sawContent(false)
 	return a.emit(llm.TextDelta{Text: text})
 }
 
-// goesOn returns the run that r is more of, or -1. It is the one of the same index
+// continued returns the run that r is more of, or -1. It is the one of the same index
 // or id, if it came in an earlier delta; else the last one, if it is of the same
 // kind, and if neither has members of its own. Thinking goes on until it is signed.
-func (a *answer) goesOn(r run) int {
+func (a *completion) continued(r segment) int {
 	for _, key := range r.labels() {
-		if at, ok := a.keyed[key]; ok {
+		if at, ok := a.byLabel[key]; ok {
 			if to := a.content[at]; to.round == a.round || other(to.member("id"), r.member("id")) {
 				return -1
 			}
@@ -104,17 +104,17 @@ func (a *answer) goesOn(r run) int {
 }
 
 // label enters the run under what r calls it by.
-func (a *answer) label(r run, at int) {
+func (a *completion) label(r segment, at int) {
 	for _, key := range r.labels() {
-		if a.keyed == nil {
-			a.keyed = map[string]int{}
+		if a.byLabel == nil {
+			a.byLabel = map[string]int{}
 		}
-		a.keyed[key] = at
+		a.byLabel[key] = at
 	}
 }
 
 // labels are the index or the id of a content part, with its kind.
-func (r run) labels() (keys []string) {
+func (r segment) labels() (keys []string) {
 	for _, name := range []string{"index", "id"} {
 		if v := rawjson.Scalar([]byte(r.member(name))); v != "" {
 			keys = append(keys, fmt.Sprintf("%s %v %s", name, r.think, v))
@@ -123,7 +123,7 @@ func (r run) labels() (keys []string) {
 	return keys
 }
 
-func (r run) member(name string) string {
+func (r segment) member(name string) string {
 	for _, m := range r.extra {
 		if m.Name == name {
 			return m.Value
@@ -133,55 +133,55 @@ func (r run) member(name string) string {
 }
 
 // repeatedBy reports whether text, which is known to end the run, is all of it again.
-func (r run) repeatedBy(text string) bool {
-	return len(r.text) > 0 && strings.HasPrefix(text, string(r.text)) && (len(r.text) >= sureCopy || len(r.text) == len(text))
+func (r segment) repeatedBy(text string) bool {
+	return len(r.text.bytes) > 0 && strings.HasPrefix(text, string(r.text.bytes)) && (len(r.text.bytes) >= minRepeat || len(r.text.bytes) == len(text))
 }
 
 // extend takes further members, and reports whether there is room for them. A later
 // value replaces an earlier one, but for a signature, which can come in pieces.
-func (r *run) extend(extra []llm.Member) bool {
+func (r *segment) extend(extra []llm.Member) bool {
 	for _, m := range extra {
 		at := slices.IndexFunc(r.extra, func(old llm.Member) bool { return old.Name == m.Name })
 		if at < 0 {
 			r.extra = append(r.extra, m)
 			continue
 		}
-		if old := r.extra[at].Value; slices.Contains(sealing, m.Name) && rawjson.Kind([]byte(old)) == '"' && m.Value[0] == '"' {
-			t := tree{raw: []byte(old)}
-			t.grow([]byte(m.Value), true, false)
+		if old := r.extra[at].Value; slices.Contains(opaqueMembers, m.Name) && rawjson.Kind([]byte(old)) == '"' && m.Value[0] == '"' {
+			t := mergedValue{raw: []byte(old)}
+			t.appendString([]byte(m.Value), true, false)
 			m.Value = string(t.raw)
 		}
 		r.extra[at] = m
 	}
-	return len(r.extra) <= mostPartMembers
+	return len(r.extra) <= maxPartMembers
 }
 
-func (a *answer) part(data []byte) error {
+func (a *completion) addPart(data []byte) error {
 	if rawjson.Kind(data) == '"' {
-		return a.say(run{}, a.half.text(data))
+		return a.addText(segment{}, a.half.text(data))
 	}
 	typ := rawjson.Text(rawjson.Member(data, "type"))
 	extra := others(data, "type", "text", typ)
 	switch {
-	case len(extra) > mostPartMembers || len(a.content) == mostParts:
+	case len(extra) > maxPartMembers || len(a.content) == maxParts:
 		return errTooMany
 	case typ == "text" || typ == "output_text":
-		return a.say(run{extra: extra}, a.half.text(rawjson.Member(data, "text")))
+		return a.addText(segment{extra: extra}, a.half.text(rawjson.Member(data, "text")))
 	case typ == "thinking" || typ == "reasoning":
-		return a.say(run{think: true, extra: extra}, a.thinkingText(data, typ))
+		return a.addText(segment{think: true, extra: extra}, a.thinkingPart(data, typ))
 	case typ == "refusal":
-		a.refuse(rawjson.Member(data, "refusal"))
+		a.addRefusal(rawjson.Member(data, "refusal"))
 		return nil
 	}
 	if rawjson.Kind(data) == '{' {
-		a.proof.answer(false)
-		a.content = append(a.content, run{raw: string(data)})
+		a.stream.sawContent(false)
+		a.content = append(a.content, segment{raw: string(data)})
 	}
 	return nil
 }
 
-// thinkingText returns the text of a thinking part: a string, or a list of texts.
-func (a *answer) thinkingText(data []byte, typ string) string {
+// thinkingPart returns the text of a thinking part: a string, or a list of texts.
+func (a *completion) thinkingPart(data []byte, typ string) string {
 	inner := rawjson.Member(data, typ)
 	if rawjson.Kind(inner) != '[' {
 		return a.thinking.text(firstText(inner, rawjson.Member(data, "text")))
@@ -207,7 +207,7 @@ func firstText(values ...[]byte) []byte {
 // too many it returns one more than there may be.
 func others(data []byte, known ...string) (ms []llm.Member) {
 	for name, v := range rawjson.Members(data) {
-		if len(ms) > mostPartMembers {
+		if len(ms) > maxPartMembers {
 			break
 		}
 		if !slices.Contains(known, name) && !rawjson.IsEmpty(v) {
@@ -217,10 +217,10 @@ func others(data []byte, known ...string) (ms []llm.Member) {
 	return ms
 }
 
-func (a *answer) addAudio(data []byte) {
+func (a *completion) addAudio(data []byte) {
 	for name, v := range rawjson.Members(data) {
 		if !rawjson.IsEmpty(v) {
-			a.proof.answer(false)
+			a.stream.sawContent(false)
 		}
 		switch name {
 		case "id":
@@ -230,15 +230,15 @@ func (a *answer) addAudio(data []byte) {
 		case "transcript":
 			a.transcript.add(v)
 		case "data":
-			a.addSound(rawjson.Text(v))
+			a.addAudioData(rawjson.Text(v))
 		}
 	}
 }
 
-// addSound takes base64 text, which can be cut anywhere.
-func (a *answer) addSound(text string) {
-	a.sound += text
-	whole := len(a.sound) - len(a.sound)%4
-	sound, _ := base64.StdEncoding.DecodeString(a.sound[:whole]) // what is readable of it
-	a.audio.Data, a.sound = append(a.audio.Data, sound...), a.sound[whole:]
+// addAudioData takes base64 text, which can be cut anywhere.
+func (a *completion) addAudioData(text string) {
+	a.audioRest += text
+	whole := len(a.audioRest) - len(a.audioRest)%4
+	sound, _ := base64.StdEncoding.DecodeString(a.audioRest[:whole]) // what is readable of it
+	a.audio.Data, a.audioRest = append(a.audio.Data, sound...), a.audioRest[whole:]
 }

@@ -48,12 +48,12 @@ var mediaKinds = []string{"image", "audio", "video", "file"}
 // maxReason limits the provider's words in a note.
 const maxReason = 200
 
-// A suspect is a media part for which the provider may have refused a request.
-type suspect struct {
-	llm.Part
-	kind, value string
-	message     int  // the index of its message
-	answered    bool // the model has answered the message since
+// A mediaRef is a media part for which the provider may have refused a request.
+type mediaRef struct {
+	part          llm.Part
+	kind, content string
+	message       int  // the index of its message
+	answered      bool // the model has answered the message since
 }
 
 // refusedKinds returns the kinds of media in the provider's complaint.
@@ -78,7 +78,7 @@ func refusedKinds(e *llm.APIError) (kinds []string) {
 }
 
 // suspects lists the media of these kinds that were sent.
-func (u *unseen) suspects(messages []llm.Message, kinds []string) (all []suspect) {
+func (u *refusedMedia) suspects(messages []llm.Message, kinds []string) (all []mediaRef) {
 	spoken, asked := -1, newest(messages)
 	for i, m := range messages {
 		if m.Role == llm.RoleAssistant {
@@ -90,7 +90,7 @@ func (u *unseen) suspects(messages []llm.Message, kinds []string) (all []suspect
 		failed := m.Role == llm.RoleUser && i+1 < len(messages) && messages[i+1].Role == llm.RoleUser
 		add := func(p llm.Part) {
 			if kind := mediaKind(p); slices.Contains(kinds, kind) && (u == nil || i == asked || u.reason(p) == "") {
-				all = append(all, suspect{p, kind, mediaValue(p), i, i < spoken && !failed})
+				all = append(all, mediaRef{p, kind, mediaValue(p), i, i < spoken && !failed})
 			}
 		}
 		for _, p := range m.Parts {
@@ -106,19 +106,19 @@ func (u *unseen) suspects(messages []llm.Message, kinds []string) (all []suspect
 	return all
 }
 
-// narrowed returns the suspects for which f is true, or all if f is true for no
+// narrow returns the suspects for which f is true, or all if f is true for no
 // suspect.
-func narrowed(all []suspect, f func(suspect) bool) []suspect {
-	some := slices.DeleteFunc(slices.Clone(all), func(s suspect) bool { return !f(s) })
+func narrow(all []mediaRef, f func(mediaRef) bool) []mediaRef {
+	some := slices.DeleteFunc(slices.Clone(all), func(s mediaRef) bool { return !f(s) })
 	if len(some) == 0 {
 		return all
 	}
 	return some
 }
 
-// culprits returns the suspects that the refusal is about, judged by its words
+// blamed returns the suspects that the refusal is about, judged by its words
 // and by the media themselves.
-func culprits(all []suspect, e *llm.APIError, sent body) []suspect {
+func blamed(all []mediaRef, e *llm.APIError, sent body) []mediaRef {
 	text := e.Message + "\n" + e.Param
 	if named := sent.named(all, text); len(named) > 0 {
 		return named
@@ -127,20 +127,20 @@ func culprits(all []suspect, e *llm.APIError, sent body) []suspect {
 		return all
 	}
 	if fetchText.MatchString(text) {
-		all = narrowed(all, func(s suspect) bool { return strings.HasPrefix(s.value, "http") })
+		all = narrow(all, func(s mediaRef) bool { return strings.HasPrefix(s.content, "http") })
 	}
-	all = narrowed(all, func(s suspect) bool { return !s.answered })
-	all = narrowed(all, func(s suspect) bool { return !readable(s.Part) })
+	all = narrow(all, func(s mediaRef) bool { return !s.answered })
+	all = narrow(all, func(s mediaRef) bool { return !readable(s.part) })
 	if weightText.MatchString(text) && len(all) > 0 {
-		heaviest := slices.MaxFunc(all, func(a, b suspect) int { return len(a.value) - len(b.value) })
-		all = narrowed(all, func(s suspect) bool { return s.value == heaviest.value })
+		heaviest := slices.MaxFunc(all, func(a, b mediaRef) int { return len(a.content) - len(b.content) })
+		all = narrow(all, func(s mediaRef) bool { return s.content == heaviest.content })
 	}
 	return all
 }
 
 // named returns the suspects that the text names by URL or by place in the
 // request.
-func (b body) named(all []suspect, text string) (named []suspect) {
+func (b body) named(all []mediaRef, text string) (named []mediaRef) {
 	if named = byURL(all, text); named != nil {
 		return named
 	}
@@ -150,16 +150,16 @@ func (b body) named(all []suspect, text string) (named []suspect) {
 	}
 	place := b.at(m[1], m[2])
 	for _, s := range all {
-		if place != nil && bytes.Contains(place, rawjson.AppendString(nil, s.value)) {
+		if place != nil && bytes.Contains(place, rawjson.AppendString(nil, s.content)) {
 			named = append(named, s)
 		}
 	}
 	return named
 }
 
-func byURL(all []suspect, text string) (named []suspect) {
+func byURL(all []mediaRef, text string) (named []mediaRef) {
 	for _, s := range all {
-		if strings.HasPrefix(s.value, "http") && strings.Contains(text, s.value) {
+		if strings.HasPrefix(s.content, "http") && strings.Contains(text, s.content) {
 			named = append(named, s)
 		}
 	}
@@ -208,18 +208,18 @@ func readable(p llm.Part) bool {
 		(image.MediaType == "" || image.MediaType == found || image.MediaType == "image/jpg")
 }
 
-// A verdict is the consequence of a refusal.
-type verdict struct {
-	unseen *unseen // media left out from now on; nil means nothing new
-	told   string  // text for a notice
-	newest string  // media in the newest message that may be at fault; "" means none
-	words  string  // the provider's words on one line
+// A mediaRefusal is the consequence of a refusal.
+type mediaRefusal struct {
+	media  *refusedMedia // media left out from now on; nil means nothing new
+	notice string        // text for a notice
+	newest string        // media in the newest message that may be at fault; "" means none
+	words  string        // the provider's words on one line
 }
 
 // judge finds the media that the provider has refused. Media in the newest
 // message stay, and the author gets the error, unless earlier media are at
 // fault.
-func (u *unseen) judge(messages []llm.Message, e *llm.APIError, sent body) (v verdict) {
+func (u *refusedMedia) judge(messages []llm.Message, e *llm.APIError, sent body) (v mediaRefusal) {
 	refusal, _, _ := strings.Cut(e.Message, " (POST ") // the provider's words, without ours
 	text := refusal + "\n" + e.Param
 	all := u.suspects(messages, refusedKinds(e))
@@ -227,7 +227,7 @@ func (u *unseen) judge(messages []llm.Message, e *llm.APIError, sent body) (v ve
 		all = byURL(u.suspects(messages, mediaKinds), text)
 	}
 	asked := newest(messages)
-	var earlier []suspect
+	var earlier []mediaRef
 	for _, s := range all {
 		if s.message != asked {
 			earlier = append(earlier, s)
@@ -238,33 +238,33 @@ func (u *unseen) judge(messages []llm.Message, e *llm.APIError, sent body) (v ve
 	v.words = clip.Bytes(strings.Join(strings.Fields(refusal), " "), maxReason)
 	named := sent.named(all, text)
 	switch {
-	case len(earlier) == 0, len(named) > 0 && !slices.ContainsFunc(named, func(s suspect) bool { return s.message != asked }):
+	case len(earlier) == 0, len(named) > 0 && !slices.ContainsFunc(named, func(s mediaRef) bool { return s.message != asked }):
 	case listText.MatchString(text), noneText.MatchString(text) && !faultText.MatchString(text):
-		v.unseen, v.told = u.withoutKinds(earlier, v.words)
+		v.media, v.notice = u.withoutKinds(earlier, v.words)
 	default:
-		v.unseen, v.told = u.withoutParts(culprits(earlier, e, sent), v.words)
+		v.media, v.notice = u.withoutParts(blamed(earlier, e, sent), v.words)
 	}
 	return v
 }
 
-func (s suspect) String() string { return fmt.Sprintf("the %s of message %d", s.kind, s.message) }
+func (s mediaRef) String() string { return fmt.Sprintf("the %s of message %d", s.kind, s.message) }
 
 // withoutKinds leaves out all media of the same kinds as these.
-func (u *unseen) withoutKinds(these []suspect, words string) (*unseen, string) {
+func (u *refusedMedia) withoutKinds(these []mediaRef, words string) (*refusedMedia, string) {
 	kinds := map[string]string{}
 	for _, s := range these {
 		kinds[s.kind] = words
 	}
-	return u.and(kinds, map[string]string{}), "a note takes the place of each " + strings.Join(slices.Sorted(maps.Keys(kinds)), " and ") + " of earlier messages"
+	return u.with(kinds, map[string]string{}), "a note takes the place of each " + strings.Join(slices.Sorted(maps.Keys(kinds)), " and ") + " of earlier messages"
 }
 
 // withoutParts leaves out these parts.
-func (u *unseen) withoutParts(these []suspect, words string) (*unseen, string) {
+func (u *refusedMedia) withoutParts(these []mediaRef, words string) (*refusedMedia, string) {
 	parts := map[string]string{}
 	var names []string
 	for _, s := range these {
-		parts[mediaDigest(s.Part)] = words
+		parts[mediaDigest(s.part)] = words
 		names = append(names, s.String())
 	}
-	return u.and(map[string]string{}, parts), "a note takes the place of " + strings.Join(slices.Compact(names), " and ")
+	return u.with(map[string]string{}, parts), "a note takes the place of " + strings.Join(slices.Compact(names), " and ")
 }

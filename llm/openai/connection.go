@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	// mostDead limits the dead pooled connections for one request.
-	mostDead = 16
-	// deadWithin is the time within which a closed connection shows after
+	// maxClosed limits the dead pooled connections for one request.
+	maxClosed = 16
+	// closedWithin is the time within which a closed connection shows after
 	// writing. If a server breaks off later, the server may have worked on an
 	// answer.
-	deadWithin = 2 * time.Second
+	closedWithin = 2 * time.Second
 )
 
 // do sends the request. A server may close a connection silently between two
@@ -28,10 +28,10 @@ const (
 // same for repeatable requests, but a POST is not repeatable.
 func (c *client) do(hreq *http.Request) (*http.Response, error) {
 	h := c.http()
-	for range mostDead {
-		var l line
+	for range maxClosed {
+		var l connection
 		resp, err := h.Do(hreq.WithContext(httptrace.WithClientTrace(hreq.Context(), l.trace())))
-		if err == nil || hreq.Context().Err() != nil || !l.dead(err) {
+		if err == nil || hreq.Context().Err() != nil || !l.wasClosed(err) {
 			return resp, err
 		}
 		if hreq.Body, err = hreq.GetBody(); err != nil {
@@ -41,15 +41,15 @@ func (c *client) do(hreq *http.Request) (*http.Response, error) {
 	return h.Do(hreq)
 }
 
-// A line is the connection of a request.
-type line struct {
-	mu       sync.Mutex // the transport reports from its own goroutines
-	pooled   bool       // the connection has served an earlier request
-	wrote    time.Time  // time when the request was written; zero means not yet
-	answered bool       // a byte of an answer came
+// A connection is the connection of a request.
+type connection struct {
+	mu        sync.Mutex // the transport reports from its own goroutines
+	pooled    bool       // the connection has served an earlier request
+	wrote     time.Time  // time when the request was written; zero means not yet
+	responded bool       // a byte of an answer came
 }
 
-func (l *line) trace() *httptrace.ClientTrace {
+func (l *connection) trace() *httptrace.ClientTrace {
 	locked := func(f func()) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -57,7 +57,7 @@ func (l *line) trace() *httptrace.ClientTrace {
 	}
 	return &httptrace.ClientTrace{
 		GotConn: func(i httptrace.GotConnInfo) {
-			locked(func() { l.pooled, l.wrote, l.answered = i.Reused, time.Time{}, false })
+			locked(func() { l.pooled, l.wrote, l.responded = i.Reused, time.Time{}, false })
 		},
 		WroteRequest: func(i httptrace.WroteRequestInfo) {
 			locked(func() {
@@ -66,15 +66,15 @@ func (l *line) trace() *httptrace.ClientTrace {
 				}
 			})
 		},
-		GotFirstResponseByte: func() { locked(func() { l.answered = true }) },
+		GotFirstResponseByte: func() { locked(func() { l.responded = true }) },
 	}
 }
 
-// dead reports whether the connection had been closed when the request was sent.
-func (l *line) dead(err error) bool {
+// wasClosed reports whether the connection had been closed when the request was sent.
+func (l *connection) wasClosed(err error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.pooled && !l.answered && closed(err) && (l.wrote.IsZero() || time.Since(l.wrote) < deadWithin)
+	return l.pooled && !l.responded && closed(err) && (l.wrote.IsZero() || time.Since(l.wrote) < closedWithin)
 }
 
 // closed reports an error of a connection that the other side has closed.

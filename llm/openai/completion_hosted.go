@@ -17,14 +17,14 @@ const builtin = "builtin_function"
 // Limits for hosted calls: each piece is searched for among all calls, and a
 // joined member costs the client far more than a server.
 const (
-	mostHosted        = 1 << 8
-	mostHostedMembers = 1 << 14
+	maxHosted        = 1 << 8
+	maxHostedMembers = 1 << 14
 )
 
-// hosted collects the calls that the provider has run itself, which come among
+// hostedCalls collects the calls that the provider has run itself, which come among
 // the tool calls with a type of their own. Such calls are kept, but never run,
 // and have no result in the conversation.
-type hosted struct {
+type hostedCalls struct {
 	calls []*hostedCall
 	built int // members of the calls that came in pieces
 }
@@ -33,12 +33,12 @@ type hosted struct {
 // pieces.
 type hostedCall struct {
 	index, id string
-	tree      tree
+	tree      mergedValue
 }
 
-// owns reports whether the piece belongs to a call that the provider runs. A
+// has reports whether the piece belongs to a call that the provider runs. A
 // piece with the name of a declared function, or of type builtin, does not.
-func (h *hosted) owns(p piece, declared map[string]bool) bool {
+func (h *hostedCalls) has(p callPiece, declared map[string]bool) bool {
 	switch {
 	case p.kind == "":
 		return p.name == "" && h.find(p) != nil
@@ -49,7 +49,7 @@ func (h *hosted) owns(p piece, declared map[string]bool) bool {
 }
 
 // find returns the call that p continues, or nil.
-func (h *hosted) find(p piece) *hostedCall {
+func (h *hostedCalls) find(p callPiece) *hostedCall {
 	for _, c := range slices.Backward(h.calls) {
 		switch {
 		case p.id != "" && c.id != "":
@@ -63,8 +63,8 @@ func (h *hosted) find(p piece) *hostedCall {
 	return nil
 }
 
-// leave records that a different call uses the index from now on.
-func (h *hosted) leave(index string) {
+// releaseIndex records that a different call uses the index from now on.
+func (h *hostedCalls) releaseIndex(index string) {
 	for _, c := range h.calls {
 		if c.index == index {
 			c.index = ""
@@ -74,23 +74,23 @@ func (h *hosted) leave(index string) {
 
 // add reads the next piece, whose JSON is raw, and reports whether there is
 // room for the piece. In a whole message every piece is a separate call.
-func (h *hosted) add(p piece, raw []byte, whole bool) bool {
+func (h *hostedCalls) add(p callPiece, raw []byte, whole bool) bool {
 	c := h.find(p)
 	if whole || c == nil {
-		h.leave(p.index)
-		h.calls = append(h.calls, &hostedCall{index: p.index, id: p.id, tree: tree{raw: bytes.Clone(raw)}})
-		return len(h.calls) <= mostHosted
+		h.releaseIndex(p.index)
+		h.calls = append(h.calls, &hostedCall{index: p.index, id: p.id, tree: mergedValue{raw: bytes.Clone(raw)}})
+		return len(h.calls) <= maxHosted
 	}
-	j := joint{nodes: h.built, most: mostHostedMembers, grows: func(name string, _ place) bool {
+	j := merger{nodes: h.built, most: maxHostedMembers, pieced: func(name string, _ mergePlace) bool {
 		return p.kind == "" && slices.Contains(growing, name)
 	}}
-	j.join(&c.tree, "", raw, place{})
+	j.merge(&c.tree, "", raw, mergePlace{})
 	h.built = j.nodes
-	return !j.over()
+	return !j.tooMany()
 }
 
 // extra returns the calls as a member of the message, under the original name.
-func (h *hosted) extra() []llm.Member {
+func (h *hostedCalls) extra() []llm.Member {
 	if len(h.calls) == 0 {
 		return nil
 	}

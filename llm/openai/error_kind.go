@@ -140,9 +140,9 @@ const longestHint = time.Hour
 
 // kind classifies a failure: by a code that leaves no doubt, by the words that
 // a status alone does not tell apart, and by the status.
-func (f failure) kind(status int, wait time.Duration) llm.ErrorKind {
-	if status >= 500 && f.behind != 0 {
-		status = f.behind // a gateway's own says less
+func (f errorBody) kind(status int, wait time.Duration) llm.ErrorKind {
+	if status >= 500 && f.quotedStatus != 0 {
+		status = f.quotedStatus // a gateway's own says less
 	}
 	if k := f.coded(strongCodes); k != "" && (k != llm.KindPermission || !filterText.MatchString(f.message)) {
 		return k
@@ -184,12 +184,12 @@ func (f failure) kind(status int, wait time.Duration) llm.ErrorKind {
 
 // modelless reports whether there is no such model. A gateway says so with a
 // status of its own failure, too, as it has no server for the model.
-func (f failure) modelless() bool {
+func (f errorBody) modelless() bool {
 	return f.coded(map[string]llm.ErrorKind{"model_not_found": llm.KindNotFound}) != "" || modelText.MatchString(f.message)
 }
 
 // knownCode returns the first of the codes whose meaning is known, or "".
-func (f failure) knownCode() string {
+func (f errorBody) knownCode() string {
 	for _, code := range []string{f.code, f.inner, f.typ} {
 		low := strings.ToLower(code)
 		if strongCodes[low] != "" || weakCodes[low] != "" {
@@ -199,7 +199,7 @@ func (f failure) knownCode() string {
 	return ""
 }
 
-func (f failure) coded(kinds map[string]llm.ErrorKind) llm.ErrorKind {
+func (f errorBody) coded(kinds map[string]llm.ErrorKind) llm.ErrorKind {
 	for _, code := range []string{f.code, f.reason, f.inner, f.typ} {
 		if k := kinds[strings.ToLower(code)]; k != "" {
 			return k
@@ -217,7 +217,7 @@ const (
 // retries is [llm.APIError.Retries]: what the provider asks for, unless no retry
 // can succeed, and what we know of models that make mistakes and of servers that
 // will not come back by themselves.
-func (f failure) retries(h http.Header, kind llm.ErrorKind) int {
+func (f errorBody) retries(h http.Header, kind llm.ErrorKind) int {
 	asked := strings.ToLower(strings.TrimSpace(h.Get("X-Should-Retry")))
 	switch {
 	case asked == "false", kind == llm.KindServer && brokenText.MatchString(f.message):
@@ -238,7 +238,7 @@ var limitAlone = regexp.MustCompile(`(?i)\b(exceeds?|exceeded|limit|maximum|max 
 
 // overflow returns how many tokens there were and how many there may be. In all
 // wordings known these are the first two numbers, and too many is the larger.
-func (f failure) overflow() (tokens, limit int64) {
+func (f errorBody) overflow() (tokens, limit int64) {
 	if f.tokens > 0 || f.limit > 0 {
 		return f.tokens, f.limit
 	}
@@ -261,7 +261,7 @@ func (f failure) overflow() (tokens, limit int64) {
 
 // neverFits reports whether one request asks for more than a minute's share:
 // no wait helps, a shorter request does.
-func (f failure) neverFits() bool {
+func (f errorBody) neverFits() bool {
 	m := limitText.FindStringSubmatch(f.message)
 	if m == nil {
 		return false
@@ -272,7 +272,7 @@ func (f failure) neverFits() bool {
 }
 
 // tooLarge tells the meanings of 413 apart.
-func (f failure) tooLarge(throttled bool) llm.ErrorKind {
+func (f errorBody) tooLarge(throttled bool) llm.ErrorKind {
 	switch {
 	case f.empty: // Cerebras says no more than this of too many tokens
 		return llm.KindContextOverflow
