@@ -1,11 +1,8 @@
 package openai_test
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -16,53 +13,6 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
 	"github.com/seed-916e8f6a/toolloop/llm/wrap"
 )
-
-// picky is a provider that refuses bodies with the words of the first rule that
-// finds fault. It is safe for concurrent use.
-type picky struct {
-	rules  []rule
-	status int    // of refusals; 0: 400
-	answer string // "": ok
-
-	mu     sync.Mutex
-	bodies []string
-}
-
-type rule struct {
-	fault func(body string) bool
-	words string // the message of the error
-}
-
-func has(text string) func(string) bool {
-	return func(body string) bool { return strings.Contains(body, text) }
-}
-
-func lacks(text string) func(string) bool {
-	return func(body string) bool { return !strings.Contains(body, text) }
-}
-
-func (p *picky) RoundTrip(r *http.Request) (*http.Response, error) {
-	data, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.bodies = append(p.bodies, string(data))
-	status, answer := 200, cmp.Or(p.answer, ok)
-	for _, rule := range p.rules {
-		if rule.fault(string(data)) {
-			message, _ := json.Marshal(rule.words)
-			status, answer = cmp.Or(p.status, 400), fmt.Sprintf(`{"error":{"message":%s,"type":"invalid_request_error"}}`, message)
-			break
-		}
-	}
-	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
-}
-
-func (p *picky) config() openai.Config {
-	return openai.Config{BaseURL: "http://provider.test/v1", HTTPClient: &http.Client{Transport: p}, Retry: wrap.Retry{Attempts: 1}}
-}
 
 // everything is a request in which each remedy has something to change.
 func everything() *llm.Request {

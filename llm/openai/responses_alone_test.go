@@ -13,7 +13,7 @@ import (
 // sentBack returns the next request of a conversation with the answer, and its notices.
 func sentBack(t *testing.T, api openai.API, profile *openai.Profile, answer llm.Message) (body string, notices []string) {
 	t.Helper()
-	p := &refuser{bodies: []string{""}} // nothing is refused
+	p := &picky{answer: eitherAPI}
 	c := openai.Config{BaseURL: "http://provider.test/v1", Key: "k", API: api, Profile: profile, HTTPClient: &http.Client{Transport: p}}
 	_, err := c.Model("m").Generate(t.Context(), &llm.Request{Messages: []llm.Message{llm.User("hi"), answer, llm.User("make it blue")}}, func(d llm.Delta) {
 		if n, ok := d.(llm.Notice); ok {
@@ -21,7 +21,7 @@ func sentBack(t *testing.T, api openai.API, profile *openai.Profile, answer llm.
 		}
 	})
 	require.NoError(t, err)
-	return p.bodies[1], notices
+	return p.bodies[0], notices
 }
 
 // TestResponsesItemsAlone: items of hosted tools go back without a text or a call

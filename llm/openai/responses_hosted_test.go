@@ -63,12 +63,11 @@ func TestResponsesHostedItems(t *testing.T) {
 		result := llm.Message{Role: llm.RoleTool, Parts: llm.Parts{llm.ToolResult{CallID: "call_1", Name: "f", Parts: llm.Parts{llm.Text{Text: "done"}}}}}
 		req.Messages = append(req.Messages, answer, result)
 		next := func(base string, api openai.API) string {
-			p := &refuser{}
-			p.bodies = []string{""} // nothing is refused
+			p := &picky{answer: eitherAPI}
 			c := openai.Config{BaseURL: base, Key: "k", API: api, HTTPClient: &http.Client{Transport: p}}
 			_, err := c.Model("m").Generate(t.Context(), req, nil)
 			require.NoError(t, err)
-			return p.bodies[1]
+			return p.bodies[0]
 		}
 		want := append([]string{`{"type":"message","role":"user","content":[{"type":"input_text","text":"hi"}]}`}, hostedAnswer...)
 		want[8] = `{"type":"message","role":"assistant","content":[{"type":"output_text","text":"Hi"}]}`

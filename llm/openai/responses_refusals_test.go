@@ -2,50 +2,30 @@ package openai_test
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
-	"github.com/seed-916e8f6a/toolloop/llm/wrap"
 )
 
-// A refuser is a provider that refuses the first request, and answers all others on either
-// API.
-type refuser struct {
-	status  int
-	message string
-	code    string
-	lacks   string // a path that the server does not have
+// eitherAPI is an answer in the form of both APIs.
+const eitherAPI = `{"status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"ok"}]}],"choices":[{"message":{"content":"ok"},"finish_reason":"stop"}]}`
 
-	mu     sync.Mutex
-	paths  []string
-	bodies []string
+// refusesFirst returns a provider that refuses the first request and answers later requests
+// on either API.
+func refusesFirst(status int, message, code string) *picky {
+	return &picky{rules: []rule{{first(), message}}, status: status, code: code, answer: eitherAPI}
 }
 
-func (p *refuser) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, _ := io.ReadAll(r.Body)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.paths, p.bodies = append(p.paths, r.URL.Path), append(p.bodies, string(body))
-	status, answer := 200, `{"status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"ok"}]}],"choices":[{"message":{"content":"ok"},"finish_reason":"stop"}]}`
-	switch {
-	case r.URL.Path == p.lacks:
-		status, answer = 404, "404 page not found"
-	case len(p.bodies) == 1:
-		status, answer = p.status, fmt.Sprintf(`{"error":{"message":%q,"type":"invalid_request_error","param":null,"code":%q}}`, p.message, p.code)
-	}
-	return &http.Response{StatusCode: status, Header: typed("application/json"), Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
-}
-
-func (p *refuser) model(api openai.API) llm.Model {
-	return openai.Config{BaseURL: "http://provider.test/v1", Key: "k", API: api, HTTPClient: &http.Client{Transport: p}, Retry: wrap.Retry{Attempts: 1}}.Model("m")
+// model returns a model that uses the API and does not retry.
+func (p *picky) model(api openai.API) llm.Model {
+	c := p.config()
+	c.API = api
+	return c.Model("m")
 }
 
 // thoughtful is a conversation in which the model has reasoned before a call.
@@ -72,7 +52,7 @@ func TestRefusalsThatNameTheOtherAPI(t *testing.T) {
 		"Function tools with reasoning_effort are not supported for gpt-5.6-sol in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'.",
 		"This model is only supported in v1/responses and not in v1/chat/completions.",
 	} {
-		p := &refuser{status: 400, message: message}
+		p := refusesFirst(400, message, "")
 		m, notices := p.model(openai.APIAuto), 0
 		for range 2 {
 			resp, err := m.Generate(t.Context(), thoughtful(), func(d llm.Delta) {
@@ -93,7 +73,8 @@ func TestRefusalsThatNameTheOtherAPI(t *testing.T) {
 func TestOneAPIOnly(t *testing.T) {
 	t.Parallel()
 	const message = "To use function tools, use /v1/responses or set reasoning_effort to 'none'."
-	p := &refuser{status: 400, message: message, lacks: "/v1/responses"}
+	p := refusesFirst(400, message, "")
+	p.missing = "/v1/responses"
 	m := p.model(openai.APIAuto)
 	_, err := m.Generate(t.Context(), thoughtful(), nil)
 	require.ErrorContains(t, err, message)
@@ -101,7 +82,7 @@ func TestOneAPIOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"/v1/chat/completions", "/v1/responses", "/v1/chat/completions"}, p.paths)
 
-	p = &refuser{status: 400, message: message}
+	p = refusesFirst(400, message, "")
 	_, err = p.model(openai.APIChat).Generate(t.Context(), thoughtful(), nil)
 	require.ErrorContains(t, err, message)
 	require.Equal(t, []string{"/v1/chat/completions"}, p.paths)
@@ -131,7 +112,7 @@ func TestRefusedReasoning(t *testing.T) {
 		{422, "data did not match any variant of untagged enum ModelInput", ""},
 		{400, "unknown input item type: reasoning", ""},
 	} {
-		p := &refuser{status: tt.status, message: tt.message, code: tt.code}
+		p := refusesFirst(tt.status, tt.message, tt.code)
 		m := p.model(openai.APIResponses)
 		for range 2 {
 			_, err := m.Generate(t.Context(), thoughtful(), nil)
@@ -151,14 +132,13 @@ func TestRefusedReasoning(t *testing.T) {
 func TestReasoningGoesHome(t *testing.T) {
 	t.Parallel()
 	sent := func(base string, edit func(*llm.Request)) string {
-		p := &refuser{}
-		p.bodies = []string{""} // nothing is refused
+		p := &picky{answer: eitherAPI}
 		req := thoughtful()
 		edit(req)
 		c := openai.Config{BaseURL: base, Key: "k", API: openai.APIResponses, HTTPClient: &http.Client{Transport: p}}
 		_, err := c.Model("m").Generate(t.Context(), req, nil)
 		require.NoError(t, err)
-		return p.bodies[1]
+		return p.bodies[0]
 	}
 	stay := func(*llm.Request) {}
 	require.Contains(t, sent("http://provider.test/v1", stay), "encrypted_content\":\"abc")
@@ -214,7 +194,7 @@ func TestResponsesDialects(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := &refuser{status: tt.status, message: tt.message}
+			p := refusesFirst(tt.status, tt.message, "")
 			m, notices := p.model(openai.APIResponses), 0
 			for range 2 {
 				req := thoughtful()

@@ -171,7 +171,7 @@ func TestToolAmongIsRefused(t *testing.T) {
 		"json: cannot unmarshal object into Go struct field ChatRequest.tool_choice of type string",
 	} {
 		for _, api := range []openai.API{openai.APIChat, openai.APIResponses} {
-			p := &refuser{status: http.StatusBadRequest, message: message}
+			p := refusesFirst(http.StatusBadRequest, message, "")
 			c := openai.Config{BaseURL: "http://provider.test/v1", Key: "k", API: api, Profile: &openai.Profile{AllowedTools: true}, HTTPClient: &http.Client{Transport: p}}
 			m, notices := c.Model("m"), []string(nil)
 			for _, choice := range []llm.ToolChoice{llm.ToolAmong(llm.ToolRequired, "g"), llm.ToolAmong(llm.ToolAuto, "g"), llm.ToolNamed("g")} {
@@ -205,7 +205,7 @@ func TestToolAmongStays(t *testing.T) {
 		"Invalid value: 'some'. Supported values are: 'function', 'allowed_tools', and 'custom'.",
 		"Invalid type for 'metadata': expected an object, but got a string instead.",
 	} {
-		p := &refuser{status: http.StatusBadRequest, message: message}
+		p := refusesFirst(http.StatusBadRequest, message, "")
 		c := openai.Config{BaseURL: "http://provider.test/v1", Key: "k", Profile: &openai.Profile{AllowedTools: true}, HTTPClient: &http.Client{Transport: p}}
 		req := &llm.Request{Messages: []llm.Message{llm.User("hi")}, Tools: []llm.ToolDef{{Name: "f"}, {Name: "g"}}}
 		req.ToolChoice = llm.ToolAmong(llm.ToolAuto, "g")
