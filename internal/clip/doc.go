@@ -5,5 +5,5 @@
 //   - [Bytes] and [Runes] mark the cut with an ellipsis.
 //   - [Counted] also says how many bytes are missing.
 //
-// A text that fits the limit is returned as it is.
+// A text within the limit stays unchanged.
 package clip

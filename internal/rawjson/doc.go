@@ -3,8 +3,8 @@
 //
 // [Members], [Elements] and [Member] walk text that json.Valid has accepted. A walk
 // makes one pass without building a tree, and yields each value as it stands in the
-// text, so unknown members can be kept byte for byte. Duplicate members are yielded
-// like others. Text that is not JSON gives any result, but does no harm.
+// text, so unknown members can be kept byte for byte. A walk
+// yields duplicate members, too. Text that is not JSON gives any result, but does no harm.
 //
 // An [Object], [Marshal] and [AppendString] write JSON without the escapes for HTML,
 // because these escapes cost tokens and models copy them.

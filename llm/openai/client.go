@@ -96,8 +96,8 @@ func (x *responseReader) response(api API, req *llm.Request, emit func(llm.Delta
 	return x.completion(newCompletion(req.Tools, emit))
 }
 
-// emitter passes the deltas of a streamed response to the sink, and notices of
-// any response. It checks ctx after each delta.
+// emitter passes the deltas of a streamed response to the sink, and notices of any
+// response. After each delta, emitter checks ctx.
 func emitter(ctx context.Context, req *llm.Request, sink func(llm.Delta)) func(llm.Delta) error {
 	if sink == nil {
 		return func(llm.Delta) error { return nil }

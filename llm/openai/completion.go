@@ -77,8 +77,8 @@ func (g *growingText) end() string {
 // thinkingFields are the members for visible thinking, the most common first.
 var thinkingFields = [...]string{"reasoning_content", "reasoning", "reasoning_text"}
 
-// textMembers are members of a delta whose strings are pieces of one text. Strings
-// of other unmodelled members repeat or replace each other.
+// textMembers are members of a delta with strings that are pieces of one text. In all
+// further unmodelled members, a later string replaces an earlier string.
 var textMembers = []string{"thinking", "thinking_content", "thought", "reasoning_summary", "reasoning_signature", "signature"}
 
 func newCompletion(tools []llm.ToolDef, emit func(llm.Delta) error) *completion {
@@ -117,8 +117,8 @@ func (a *completion) document(data []byte, whole bool) error {
 	return nil
 }
 
-// choices reads the choice that counts. In one list, only the first choice with
-// its index counts.
+// choices reads the first choice and ignores all further choices. If one list repeats
+// the index of the first choice, only the first element counts.
 func (a *completion) choices(list []byte, whole bool) error {
 	for c := range rawjson.Elements(list) {
 		index := cmp.Or(rawjson.Scalar(rawjson.Member(c, "index")), "0")
@@ -192,7 +192,7 @@ func (a *completion) deltaMessage(delta []byte, whole bool) error {
 	return err
 }
 
-// finalize ends the answer, which is known to be complete.
+// finalize ends the answer. The caller knows that the answer is complete.
 func (a *completion) finalize() error {
 	if len(a.lastMessage) > 0 {
 		if err := a.fillFrom(a.lastMessage); err != nil {

@@ -13,10 +13,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// This file decides, when an answer is whole, what its tool calls amount to. It
-// undoes what servers on the way did to a call, where that leaves no doubt. What
-// a model did wrong is left as it stands for package tool, which has the schema,
-// and for the model itself. docs/decisions/wire.md has the table of repairs.
+// This file decides at the end of an answer about the arguments of each tool call.
+// The file reverts what servers between model and client did to a call, if the case
+// is certain. Mistakes of the model stay: package tool has the schema to repair the
+// arguments, or the model corrects the call. docs/decisions/wire.md has the table of
+// repairs.
 
 // Texts of notices about repairs.
 const (
@@ -49,8 +50,8 @@ func (c *calls) finalize() (parts []llm.Part, repairs []string) {
 	return parts, repairs
 }
 
-// markRepeated marks calls that repeat other calls. The original takes over any
-// further members of a copy.
+// markRepeated marks repetitions of calls. The original takes over all further
+// members of a repetition.
 func (c *calls) markRepeated() {
 	for _, s := range c.list {
 		o := s.original
@@ -68,8 +69,8 @@ func (c *calls) markRepeated() {
 	}
 }
 
-// toolCallLike returns the tool call that repeats s, a call in the old function_call
-// form, or nil.
+// toolCallLike returns the entry of tool_calls with the content of s, a
+// function_call, or nil.
 func (c *calls) toolCallLike(s *partialCall) *partialCall {
 	for _, o := range c.list {
 		if !o.functionCall && s.equals(o) {
@@ -189,8 +190,9 @@ func objectIn(text string) (string, bool) {
 // maxWraps limits how often arguments can be encoded.
 const maxWraps = 3
 
-// unwrap returns the object that is encoded in a JSON string, or in a string
-// within that string. The model wrote any other string on purpose.
+// unwrap returns the object that is encoded in a JSON string, up to maxWraps times. A
+// string without an object inside stays, because the model wrote the string on
+// purpose.
 func unwrap(text string) (string, bool) {
 	for range maxWraps {
 		text = strings.TrimSpace(text)

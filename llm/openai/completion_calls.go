@@ -9,34 +9,35 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A partialCall is a tool call on its way. Its fragments are kept apart until the end,
-// where arguments decides what they amount to.
+// A partialCall is a tool call during assembly. The fragments of the arguments stay
+// separate until the end of the answer. Only then can [partialCall.arguments] tell
+// honest pieces from repetitions: both look alike while they arrive.
 type partialCall struct {
 	position     int
 	id, name     string
 	fragments    []string
 	half         surrogate // of the fragments
 	nesting      nesting   // of the fragments
-	object       string    // arguments that came as a JSON value and not as a string: they are whole
+	object       string    // arguments that came as a JSON value, which is whole, in place of a string
 	extra        memberSet
-	round        int          // of calls, when the slot was last touched
-	repeatsName  bool         // perhaps a name that was said again, and no call: see echoes
-	original     *partialCall // perhaps a copy of that one: see begins
-	functionCall bool         // it came in the form before tools, perhaps beside a call of today's form
-	repeated     bool         // it is a copy of another call
+	round        int          // round of calls at the last piece
+	repeatsName  bool         // perhaps only a repeated name: see calls.repeatsName
+	original     *partialCall // the call that this call may repeat: see isFollowedBy
+	functionCall bool         // came as function_call, perhaps beside the same call in tool_calls
+	repeated     bool         // repeats another call
 }
 
-// calls correlates the pieces of tool calls. Slots are found by keys, never by
-// using a provider's index as one of ours: indices are missing, repeated, start
-// at 1, or are hostile.
+// calls assembles tool calls. A piece finds its call by the provider's index or id as
+// a key of a map. A provider's index is never a position in a slice, because providers
+// omit and repeat indices, begin with 1, or send a hostile number.
 type calls struct {
 	declared map[string]bool // the tools of the request
 	list     []*partialCall
-	byIndex  map[string]*partialCall // the latest slot of an index
+	byIndex  map[string]*partialCall // the latest call with the index
 	byID     map[string]*partialCall
 	round    int  // counts the lists of pieces
-	nodes    int  // of what stands beside the calls: see tree
-	over     bool // the extra of a slot has more than maxPartMembers, or all calls have more than maxParts nodes
+	nodes    int  // JSON nodes of unmodelled members: see mergedValue
+	over     bool // the extra of a call has more than maxPartMembers, or all calls have more than maxParts nodes
 }
 
 // A callPiece is one element of "tool_calls" in a message or a delta.
@@ -102,9 +103,8 @@ func blank(arguments string) bool {
 	return text == "" || text == "null"
 }
 
-// add takes the next piece and returns its slot with what is new in it. In a
-// whole message every piece is a call of its own. A piece that says nothing begins
-// no call.
+// add enters the next piece and returns the new content as a delta. In a whole message
+// every piece is a separate call. An empty piece does not begin a call.
 func (c *calls) add(p callPiece, whole bool) llm.CallDelta {
 	s, after := c.find(p)
 	if s == nil || whole {
@@ -137,9 +137,9 @@ func (c *calls) grow(s *partialCall, p callPiece) llm.CallDelta {
 	if p.raw != nil {
 		p.arguments = s.half.text(p.raw)
 	}
-	if p.object { // it takes the place of what came before, and what follows is more than it
+	if p.object { // an object is whole: the object replaces earlier fragments, and later fragments are an addition
 		s.object, s.fragments = p.arguments, nil
-	} else if p.arguments != "" && !(s.empty() && strings.TrimSpace(p.arguments) == "null") { // which begins nothing
+	} else if p.arguments != "" && !(s.empty() && strings.TrimSpace(p.arguments) == "null") { // null before the first fragment is an absent value, not the beginning of JSON
 		s.fragments = append(s.fragments, p.arguments)
 		s.nesting.add([]byte(p.arguments))
 	}
@@ -166,8 +166,8 @@ func (c *calls) open() *partialCall {
 	return s
 }
 
-// find returns the slot that p continues. If p begins a call, it returns nil and
-// the slot of which the call may be a copy.
+// find returns the call that p continues. If p begins a call, find returns nil and the
+// call that p may repeat.
 func (c *calls) find(p callPiece) (s, after *partialCall) {
 	if len(c.list) == 0 {
 		return nil, nil
@@ -192,10 +192,10 @@ func (c *calls) find(p callPiece) (s, after *partialCall) {
 	return last, nil
 }
 
-// isFollowedBy reports whether p is a call of its own, though the index or id of s is its
-// index or id: it has a name and begins an object, and s is whole. It can still be a
-// copy of s, which shows in the end. A placeholder is no call: {} and what follows
-// it stay together.
+// isFollowedBy reports whether p begins a new call although p has the index or id of s:
+// p has a name and begins an object, and s is whole. Only the end of the answer shows
+// whether p repeats s. If s is the placeholder {}, p continues s, because some servers
+// send {} before the real arguments.
 func (s *partialCall) isFollowedBy(p callPiece) bool {
 	if p.name == "" || !s.whole() || !p.object && !strings.HasPrefix(strings.TrimSpace(p.arguments), "{") {
 		return false
@@ -209,9 +209,9 @@ func (s *partialCall) isPlaceholder() bool {
 	return len(text) >= 2 && text[0] == '{' && strings.TrimSpace(text[1:len(text)-1]) == ""
 }
 
-// repeatsName reports whether p, which begins a call, may be no more than the name of
-// the last one again, as some servers say it in every chunk. Unless arguments
-// follow it is none: a call that nobody made must not run.
+// repeatsName reports whether p, the beginning of a call, may only repeat the name of
+// the last call, because some servers send the name in every chunk. Without arguments
+// such a call is dropped at the end: a call that the model did not make must not run.
 func (c *calls) repeatsName(p callPiece) bool {
 	if len(c.list) == 0 || p.index+p.id+p.arguments != "" {
 		return false
@@ -220,8 +220,10 @@ func (c *calls) repeatsName(p callPiece) bool {
 	return last.round != c.round && p.name == last.name
 }
 
-// findIndexed knows the index of p. Some providers give all calls the same one;
-// others give every chunk of one call a new id.
+// findIndexed returns the call with the index of p that p continues, or nil. Some
+// providers give all calls the same index: a new id begins a new call if p has a name
+// or the old call is whole. Some providers give every chunk of one call a new id: a
+// piece without a name continues a call that is not whole.
 func (c *calls) findIndexed(p callPiece) *partialCall {
 	s := c.byIndex[p.index]
 	switch {
@@ -244,16 +246,16 @@ func (c *calls) findIndexed(p callPiece) *partialCall {
 	return s
 }
 
-// whole reports whether the slot's arguments are complete so far. They are
-// followed as they come, since looking at all of them again for every piece
-// would cost the square of their length.
+// whole reports whether the arguments are complete so far. The nesting is tracked
+// piece by piece: a new parse of all arguments for every piece would cost the square of
+// the length.
 func (s *partialCall) whole() bool { return s.object != "" || s.nesting.complete() }
 
-// longestName is where a name stops growing: no tool's is that long by far.
+// longestName limits the length of a name. The names of tools are far shorter.
 const longestName = 1 << 10
 
-// join adds a piece to a name. Names come whole, whole in every chunk, or in
-// pieces; the declared tools tell these apart where they can.
+// join adds a piece to a name. A name comes whole, whole in every chunk, or in pieces.
+// The names of the declared tools show which, where possible.
 func (c *calls) join(name, piece string) string {
 	switch {
 	case len(name) > longestName:
@@ -274,8 +276,8 @@ func (s *partialCall) text() string { return s.object + strings.Join(s.fragments
 // empty reports whether no arguments came.
 func (s *partialCall) empty() bool { return s.object == "" && len(s.fragments) == 0 }
 
-// isNoCall reports whether the slot is not a call: the slot has no name and no
-// arguments, or only {} and no id.
+// isNoCall reports whether no call came: no name and no arguments, or only {} without
+// an id.
 func (s *partialCall) isNoCall() bool {
 	switch {
 	case s.name != "":

@@ -13,10 +13,10 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// This file takes what an answer says: its content in all forms, and its audio.
+// This file reads the content of an answer in all forms, and the audio.
 
-// addContent takes a string or an array of parts. Any other value is the JSON
-// that was asked for and that a provider did not put into a string.
+// addContent reads a string or an array of parts. Any other value is the requested
+// JSON, which some providers do not put into a string.
 func (a *completion) addContent(data []byte) error {
 	switch rawjson.Kind(data) {
 	case '"':
@@ -33,13 +33,13 @@ func (a *completion) addContent(data []byte) error {
 	}
 	var b bytes.Buffer
 	if err := json.Compact(&b, data); err != nil {
-		return err // cannot be: data was found to be valid
+		return err // impossible: data is valid JSON
 	}
 	return a.addText(segment{}, b.String())
 }
 
-// addText appends text to the content: to the run that r goes on with, or as a run of
-// its own. Thinking that has only members yet, such as its signature, is a run.
+// addText appends text to the segment that r continues, or as a new segment. A
+// thinking segment can consist of members without text, such as a signature.
 func (a *completion) addText(r segment, text string) error {
 	if text == "" && len(r.extra) == 0 {
 		return nil
@@ -75,9 +75,11 @@ func (a *completion) addText(r segment, text string) error {
 	return a.emit(llm.TextDelta{Text: text})
 }
 
-// continued returns the run that r is more of, or -1. It is the one of the same index
-// or id, if it came in an earlier delta; else the last one, if it is of the same
-// kind, and if neither has members of its own. Thinking goes on until it is signed.
+// continued returns the index of the segment that r continues, or -1. A label, which
+// is the index or the id of a content part, decides first: the same label in an
+// earlier delta means the same segment, and twice in one delta means two segments.
+// Without a label, r continues the last segment of the same kind, unless one of both
+// has members. Thinking continues until the signature.
 func (a *completion) continued(r segment) int {
 	for _, key := range r.labels() {
 		if at, ok := a.byLabel[key]; ok {
@@ -103,7 +105,7 @@ func (a *completion) continued(r segment) int {
 	return -1
 }
 
-// label enters the run under what r calls it by.
+// label enters the segment under the index and the id of r.
 func (a *completion) label(r segment, at int) {
 	for _, key := range r.labels() {
 		if a.byLabel == nil {
@@ -132,13 +134,14 @@ func (r segment) member(name string) string {
 	return ""
 }
 
-// repeatedBy reports whether text, which is known to end the run, is all of it again.
+// repeatedBy reports whether text repeats the whole segment. The caller knows that text
+// is the last piece.
 func (r segment) repeatedBy(text string) bool {
 	return len(r.text.bytes) > 0 && strings.HasPrefix(text, string(r.text.bytes)) && (len(r.text.bytes) >= minRepeat || len(r.text.bytes) == len(text))
 }
 
-// extend takes further members, and reports whether there is room for them. A later
-// value replaces an earlier one, but for a signature, which can come in pieces.
+// extend adds members, and reports whether there is room. A later value replaces an
+// earlier value. The exception is a signature, which can come in pieces.
 func (r *segment) extend(extra []llm.Member) bool {
 	for _, m := range extra {
 		at := slices.IndexFunc(r.extra, func(old llm.Member) bool { return old.Name == m.Name })
@@ -193,7 +196,7 @@ func (a *completion) thinkingPart(data []byte, typ string) string {
 	return b.String()
 }
 
-// firstText returns the first of the values that is a string and not empty.
+// firstText returns the first string that is not empty.
 func firstText(values ...[]byte) []byte {
 	for _, v := range values {
 		if rawjson.Kind(v) == '"' && !rawjson.IsEmpty(v) {
@@ -203,8 +206,8 @@ func firstText(values ...[]byte) []byte {
 	return nil
 }
 
-// others returns the members that say something and are none of the known; of
-// too many it returns one more than there may be.
+// others returns the unknown members with a value, but at most one more than
+// maxPartMembers.
 func others(data []byte, known ...string) (ms []llm.Member) {
 	for name, v := range rawjson.Members(data) {
 		if len(ms) > maxPartMembers {
@@ -235,10 +238,11 @@ func (a *completion) addAudio(data []byte) {
 	}
 }
 
-// addAudioData takes base64 text, which can be cut anywhere.
+// addAudioData decodes base64 text. A piece can end anywhere, so the letters after the
+// last group of four wait for the next piece.
 func (a *completion) addAudioData(text string) {
 	a.audioRest += text
 	whole := len(a.audioRest) - len(a.audioRest)%4
-	sound, _ := base64.StdEncoding.DecodeString(a.audioRest[:whole]) // what is readable of it
+	sound, _ := base64.StdEncoding.DecodeString(a.audioRest[:whole]) // invalid text ends the sound
 	a.audio.Data, a.audioRest = append(a.audio.Data, sound...), a.audioRest[whole:]
 }

@@ -21,9 +21,9 @@ const (
 	maxHostedMembers = 1 << 14
 )
 
-// hostedCalls collects the calls that the provider has run itself, which come among
-// the tool calls with a type of their own. Such calls are kept, but never run,
-// and have no result in the conversation.
+// hostedCalls collects the calls that the provider has run. The calls come in
+// tool_calls with types of the provider. The client keeps the calls in the message,
+// but never runs the calls, and the conversation has no results for them.
 type hostedCalls struct {
 	calls []*hostedCall
 	built int // members of the calls that came in pieces

@@ -147,8 +147,9 @@ func (a *completion) replace(b *completion) error {
 	return a.replaceCalls(&b.calls)
 }
 
-// latest returns the text that contains the other text, apart from white space
-// at the ends. Otherwise it returns both texts, since neither is a copy.
+// latest returns the text that contains the second text, apart from white space at
+// the ends. If no text contains the second text, neither is a copy, and latest
+// returns both.
 func latest(old, next string) string {
 	switch x, y := strings.TrimSpace(old), strings.TrimSpace(next); {
 	case strings.Contains(x, y):
@@ -184,7 +185,7 @@ func (a *completion) replaceContent(b *completion) error {
 	return nil
 }
 
-// append adds the runs unless there is similar text already.
+// append adds the segments unless there is content already.
 func (a *completion) append(runs []segment) error {
 	if len(a.content) > 0 {
 		return nil

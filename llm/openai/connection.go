@@ -21,11 +21,11 @@ const (
 	closedWithin = 2 * time.Second
 )
 
-// do sends the request. A server may close a connection silently between two
-// requests, and the client notices only while sending the next request. That
-// request is sent again at once on another connection. The repetition is not a
-// retry, because no byte of an answer came and none can come. net/http does the
-// same for repeatable requests, but a POST is not repeatable.
+// do sends the request. A server may close an idle connection silently, and the
+// client notices only while sending the next request. do sends such a request again
+// at once on a new connection. This is not a retry: no byte of an answer came, and no
+// byte can come. net/http does the same for repeatable requests, but a POST is not
+// repeatable.
 func (c *client) do(hreq *http.Request) (*http.Response, error) {
 	h := c.http()
 	for range maxClosed {
@@ -41,7 +41,7 @@ func (c *client) do(hreq *http.Request) (*http.Response, error) {
 	return h.Do(hreq)
 }
 
-// A connection is the connection of a request.
+// A connection is the connection of one request, as the transport reports it.
 type connection struct {
 	mu        sync.Mutex // the transport reports from its own goroutines
 	pooled    bool       // the connection has served an earlier request
@@ -77,8 +77,8 @@ func (l *connection) wasClosed(err error) bool {
 	return l.pooled && !l.responded && closed(err) && (l.wrote.IsZero() || time.Since(l.wrote) < closedWithin)
 }
 
-// closed reports an error of a connection that the other side has closed.
-// net/http exports no error for one such case.
+// closed reports an error after the peer has closed the connection. net/http exports
+// no error for an idle connection that was closed.
 func closed(err error) bool {
 	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE} {
 		if errors.Is(err, end) {

@@ -41,7 +41,7 @@ func (d *dialects) of(model string, profile func(string) (Profile, error)) (*dia
 	return d.byModel[model], nil
 }
 
-// A profileChange is a remedy that helps. A lesson for one request only is not
+// A profileChange is a remedy that helps. A change for one request only is not
 // remembered: the provider refused the value in this request, not the member.
 type profileChange struct {
 	remedy remedy
@@ -49,9 +49,9 @@ type profileChange struct {
 	once   bool
 }
 
-// refusedValue are the words for a value that a provider does not take. Where it
-// takes a single one, the member may as well be forgotten. The role developer is
-// refused in every message, and allowed_tools in every choice among tools.
+// refusedValue matches refusals of a value. If the provider takes only a single value,
+// the member is left out from now on. Providers refuse the role developer in every
+// message, and allowed_tools in every choice among tools.
 var (
 	refusedValue = regexp.MustCompile(`(?i)unsupported[ _]value|supported values are|does not support ['"\d]|invalid schema for`)
 	singleValue  = regexp.MustCompile(`(?i)only \S+ (is|value)|only the default|'developer'`)
@@ -62,9 +62,9 @@ func forOnce(e *llm.APIError) bool {
 	return refusedValue.MatchString(text) && !singleValue.MatchString(text) && !allowedRefused.MatchString(text)
 }
 
-// changes returns what a request teaches that was sent in d and refused with e.
-// helps reports whether a profile makes it another request than the profile that
-// it was last asked about, or at first d.
+// changes returns the changes of the profile that follow from the refusal e of a
+// request in d. helps reports whether a profile changes the request body since the
+// previous call of helps; the first call compares with d.
 func (d *dialect) changes(e *llm.APIError, helps func(*Profile) bool) (found []profileChange) {
 	sofar := d.profile
 	try := func(r remedy) bool {
@@ -87,16 +87,15 @@ func (d *dialect) changes(e *llm.APIError, helps func(*Profile) bool) (found []p
 			break
 		}
 	}
-	if sofar.API == d.profile.API { // else the other API takes what this one refuses
+	if sofar.API == d.profile.API { // after a change of the API, the members may be accepted
 		try(omitKeywordsRemedy)
 		try(leaveOutRemedy)
 	}
 	return found
 }
 
-// apply returns the dialect of the model in which a request is to be sent again
-// that was refused with e, and what is new in it: nothing, if another request was
-// the first to learn.
+// apply returns the dialect for the second attempt, and the new notes. There is no
+// new note if a concurrent request has made the same changes.
 func (d *dialects) apply(model string, e *llm.APIError, lessons []profileChange) (*dialect, []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -117,20 +116,20 @@ func (d *dialects) apply(model string, e *llm.APIError, lessons []profileChange)
 	return next, news
 }
 
-// withMedia returns present without what is unseen from now on.
+// withMedia returns present with further refused media.
 func (d *dialects) withMedia(model string, present *dialect, u *refusedMedia) *dialect {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	next := &dialect{profile: present.profile.clone(), notes: present.notes, media: u}
-	if latest := d.byModel[model]; latest != present { // something was learned at the same time
+	if latest := d.byModel[model]; latest != present { // a concurrent request changed the profile
 		next = &dialect{profile: latest.profile.clone(), notes: latest.notes, media: latest.media.with(u.kinds, u.parts)}
 	}
 	d.byModel[model] = next
 	return next
 }
 
-// withAPI returns to the API of present, and keeps what else was learned in tried and
-// that the other API is not there.
+// withAPI returns to the API of present. All other changes in tried stay. The note of
+// the change stays, too, so that no later request tries the missing API.
 func (d *dialects) withAPI(model string, tried, present *dialect) *dialect {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -86,7 +86,7 @@ func isUnreachable(err error) bool {
 	return plain || distrusted || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, netguard.ErrForbidden)
 }
 
-// redactedError is an error with secrets removed from its text.
+// redactedError is an error with a text without secrets.
 type redactedError struct {
 	text string
 	err  error

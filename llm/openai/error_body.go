@@ -135,8 +135,8 @@ func (f *errorBody) name(s, described string) {
 	f.message = joinWords(s, f.message)
 }
 
-// joinWords joins two texts about the same error, unless one text contains the
-// other.
+// joinWords joins two texts about one error, unless one text contains the second
+// text.
 func joinWords(a, b string) string {
 	switch {
 	case strings.Contains(a, b):

@@ -10,7 +10,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// strongCodes are codes and types that say what is the matter whatever the status.
+// strongCodes are codes and types that decide about the kind, whatever the status.
 var strongCodes = map[string]llm.ErrorKind{
 	"context_length_exceeded":          llm.KindContextOverflow,
 	"context_window_exceeded":          llm.KindContextOverflow,
@@ -104,15 +104,15 @@ var (
 	throttleText = regexp.MustCompile(`(?i)throttl|rate.?limit|too many requests|please wait|per (second|minute|min|hour|day)\b|\b[TR]P[SMHD]\b`)
 	quotaText    = regexp.MustCompile(`(?i)exceeded your current quota|per[ -]day|\b[TR]PD\b|daily (limit|quota)|quota exceeded`)
 	billingText  = regexp.MustCompile(`(?i)insufficient[ _](balance|credits?|funds|quota)|credit balance is too low|out of credits|account balance`)
-	// filterText are the wordings of a filter, which counts before the codes: some
-	// say of a text that they refuse that the caller has no permission.
+	// filterText matches the words of a content filter. The words count before the
+	// codes, because some filters send the code of a missing permission.
 	filterText = regexp.MustCompile(`(?i)content management policy|content filter(ing)? policy|flagged by .*content filter` +
 		`|violat\w+ (\w+ ){0,3}(usage|content|community|safety|acceptable use)( \w+)? (guidelines?|polic(y|ies))|failed check: ?safety|safety_check_type` +
 		`|(input|prompt|content|text)s? (was|were|has been|is) (flagged|blocked by)|flagged as (potentially )?(violating|unsafe|harmful|inappropriate)` +
 		`|content exists risk|considered high risk|(blocked|rejected|refused) (by|due to|because of) (\w+ ){0,3}(safety|content|moderation)` +
 		`|(rejected|blocked|stopped) (as a result of|by) (our|the) safety system`)
 	authText = regexp.MustCompile(`(?i)api[ _]key not valid|(incorrect|invalid) api[ _]key`)
-	// speedText is what some gateways make a 400 of.
+	// speedText matches rate limits that some gateways report with status 400.
 	speedText = regexp.MustCompile(`(?i)throttlingexception|too many requests`)
 	// neverText tells of a request that a server cannot read or serve: the same
 	// request fails for ever, whatever the status.
@@ -124,13 +124,14 @@ var (
 		`|\bjson: cannot unmarshal |\[json\.exception\.|failed to deserialize the json body` +
 		`|json schema (conversion failed|error at)|unrecognized schema:|unsupported (\$ref|ref:)|(error resolving|cannot resolve) (\$)?ref` +
 		`|roles must alternate|unexpected message role|(system|developer) (role|message) (is )?not supported|raise_exception`)
-	// modelText tells of a model that is not there.
+	// modelText matches errors about a missing model.
 	modelText = regexp.MustCompile("(?i)\\bmodel[ :]+[\"'`]?[^\\s\"'`]+[\"'`]? (does not exist|not found|is not found)\\b" +
 		`|\bmodel (does )?not exist\b|\b(unknown|no such|invalid) model( name)?\b|not a valid model( id)?\b` +
 		`|no available channels? (for|under)|无可用渠道`)
-	// brokenText tells of a server that needs a person.
+	// brokenText matches errors of a server that a person must repair.
 	brokenText = regexp.MustCompile(`(?i)requires more system memory|(unable|failed) to load model|error loading model|unknown model architecture`)
-	// mistakeText tells of a model that wrote a call which its server could not read.
+	// mistakeText matches errors of a server that could not read the call that the
+	// model wrote.
 	mistakeText = regexp.MustCompile(`(?i)failed to parse input at pos|failed to call a function|tool call validation failed|error parsing tool call`)
 	limitText   = regexp.MustCompile(`(?i)limit:? (\d+), requested:? (\d+)`)
 )
@@ -182,8 +183,8 @@ func (f errorBody) kind(status int, wait time.Duration) llm.ErrorKind {
 	return llm.KindServer
 }
 
-// modelless reports whether there is no such model. A gateway says so with a
-// status of its own failure, too, as it has no server for the model.
+// modelless reports a missing model. A gateway without a server for the model may
+// report the status of a server failure.
 func (f errorBody) modelless() bool {
 	return f.coded(map[string]llm.ErrorKind{"model_not_found": llm.KindNotFound}) != "" || modelText.MatchString(f.message)
 }

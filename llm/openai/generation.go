@@ -80,8 +80,8 @@ func (a *generation) heal(ctx context.Context, present *dialect, refusal *llm.AP
 	return a.resend(ctx, present, refusal, lessons, sent)
 }
 
-// resend sends the request in another dialect than present. If the provider
-// refuses the request again for the same reason, the new dialect is dropped.
+// resend sends the request again in the changed dialect. If the provider refuses the
+// second request for the same reason, the change is reverted.
 func (a *generation) resend(ctx context.Context, present *dialect, refusal *llm.APIError, lessons []profileChange, sent encoding) (*llm.Response, error) {
 	d, news := a.client.dialects.apply(a.model, refusal, lessons)
 	if len(news) > 0 {

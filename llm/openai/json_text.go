@@ -10,9 +10,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
-// This file walks JSON that json.Valid has accepted. It finds members in one
-// pass without building a tree, and leaves the values unchanged, so that
-// unmodelled members are kept byte for byte.
+// This file reads values and pieces of JSON text; internal/rawjson walks whole
+// documents.
 
 // nesting follows the brackets and strings of JSON text that comes in pieces.
 type nesting struct {
@@ -90,8 +89,8 @@ func (h *surrogate) end() string {
 	return "\uFFFD"
 }
 
-// count reads a number of tokens: an integer, a float, or either as a string.
-// Any other or negative value counts as 0.
+// count reads a number of tokens: an integer, a float, or either as a string. All
+// further values count as 0, and so do negative numbers.
 func count(raw []byte) int64 {
 	text := rawjson.Scalar(raw)
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {

@@ -77,7 +77,7 @@ func refusedKinds(e *llm.APIError) (kinds []string) {
 	return kinds
 }
 
-// suspects lists the media of these kinds that were sent.
+// suspects lists the media of the given kinds in the request.
 func (u *refusedMedia) suspects(messages []llm.Message, kinds []string) (all []mediaRef) {
 	spoken, asked := -1, newest(messages)
 	for i, m := range messages {

@@ -8,11 +8,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
-// This file joins JSON that comes in pieces. One rule holds for all of it: what is
-// absent, null or empty says nothing; what has the same index or id grows; and a
-// whole copy of what came before replaces it, and never repeats it.
+// This file merges JSON that comes in pieces. Three rules hold everywhere: an absent,
+// null or empty value changes nothing; elements with the same index or id are pieces of
+// one element; a copy of the whole earlier value replaces the earlier value.
 
-// A merger is how the pieces of one value are joined.
+// A merger merges the pieces of one value.
 type merger struct {
 	pieced      func(name string, c mergePlace) bool // whether the strings of this member come in pieces
 	appendLists bool                                 // elements go on, or stand behind the earlier ones; else a later list replaces the earlier one
@@ -20,7 +20,7 @@ type merger struct {
 	most        int                                  // of these
 }
 
-// A mergePlace is where in the message a value stands.
+// A mergePlace is the place of a value in the message.
 type mergePlace struct {
 	thinking bool // inside of what the model thought
 	labelled bool // inside of an element that goes on
@@ -28,14 +28,15 @@ type mergePlace struct {
 	depth    int
 }
 
-// tooMany reports whether the pieces are more than any answer has.
+// tooMany reports whether there are more values than in any honest answer.
 func (j *merger) tooMany() bool { return j.nodes > j.most }
 
-// maxMergeDepth bounds how deep pieces are joined. What is deeper replaces.
+// maxMergeDepth limits the depth of merging. A deeper value replaces the earlier
+// value.
 const maxMergeDepth = 32
 
-// A mergedValue is a JSON value that is put together of pieces. Until a second piece of
-// it comes, raw is the value, byte for byte.
+// A mergedValue is a JSON value that comes in pieces. Until the second piece, raw is the
+// value, byte for byte.
 type mergedValue struct {
 	raw      []byte
 	appended int // that a string has grown by
@@ -56,10 +57,10 @@ func (t *mergedValue) kind() byte {
 	return rawjson.Kind(t.raw)
 }
 
-// set makes v the value, whatever came before.
+// set replaces the value by v.
 func (t *mergedValue) set(v []byte) { *t = mergedValue{raw: append(t.raw[:0], v...)} }
 
-// text returns the string in the member of that name.
+// text returns the text of a member, or "".
 func (t *mergedValue) text(name string) string {
 	if m := t.members[name]; m != nil {
 		return rawjson.Scalar(m.raw)
@@ -67,7 +68,7 @@ func (t *mergedValue) text(name string) string {
 	return ""
 }
 
-// merge enters the next piece of t, which is the value of the member name.
+// merge adds the next piece to t, the value of the member name.
 func (j *merger) merge(t *mergedValue, name string, v []byte, c mergePlace) {
 	c.thinking = c.thinking || isThinking(name)
 	switch old, next := t.kind(), rawjson.Kind(v); {
@@ -85,26 +86,29 @@ func (j *merger) merge(t *mergedValue, name string, v []byte, c mergePlace) {
 	}
 }
 
-// isThinking reports whether a member of that name, or a value of that type, is the
+// isThinking reports whether a member of this name, or a value of this type, holds the
 // model's thinking.
 func isThinking(name string) bool {
 	return strings.Contains(name, "reason") || strings.Contains(name, "think") || strings.Contains(name, "thought")
 }
 
-// piecedMembers are the members whose strings come in pieces, inside of thoughts and of
-// elements that go on.
+// piecedMembers are the members with strings that come in pieces, inside of thinking
+// and of labelled elements.
 var piecedMembers = []string{"text", "thinking", "summary", "reasoning", "reasoning_content", "thought", "content", "signature", "data", "encrypted_content"}
 
-// opaqueMembers are the members that are said again as they are, and never in parts.
+// opaqueMembers are the members with strings that a server may repeat whole, but
+// never in part.
 var opaqueMembers = []string{"signature", "data", "encrypted_content", "reasoning_signature", "thinking_signature", "thought_signature"}
 
-// minRepeat is the length from which on a text that begins with all that came before
-// it is a copy, and does not happen to begin so.
+// minRepeat is the length from which a common beginning shows a repetition. Shorter
+// texts can begin alike by chance.
 const minRepeat = 8
 
-// appendString appends the string v. A string that begins with all that came before it is a
-// copy where that is sure, and replaces it: where the member seals, and where what
-// came before is long and came in pieces, or v comes with a signature.
+// appendString appends the string v. If v begins with the whole earlier string, v is
+// either a repetition or a new piece that looks the same. v replaces the earlier
+// string only if a repetition is certain: for opaque members, after long text that
+// came in pieces, and for a piece with a signature. In doubt v is appended, because a
+// lost piece cannot be restored.
 func (t *mergedValue) appendString(v []byte, seals, signed bool) {
 	old := t.raw[1 : len(t.raw)-1]
 	sure := seals || (t.appended > 0 || signed) && len(old) >= minRepeat || signed && len(v) == len(t.raw)
@@ -115,7 +119,7 @@ func (t *mergedValue) appendString(v []byte, seals, signed bool) {
 	t.raw = append(t.raw[:len(t.raw)-1], v[1:]...)
 }
 
-// splitObject takes the object apart.
+// splitObject splits the raw object into members.
 func (j *merger) splitObject(t *mergedValue) {
 	if t.members != nil {
 		return
@@ -127,7 +131,7 @@ func (j *merger) splitObject(t *mergedValue) {
 	}
 }
 
-// member returns the member of that name, which may be new.
+// member returns the member with the name, and adds the member if needed.
 func (j *merger) member(t *mergedValue, name string) *mergedValue {
 	m := t.members[name]
 	if m == nil {
@@ -190,8 +194,8 @@ func holdsObjects(list []byte) bool {
 	return false
 }
 
-// isPrefixOf reports whether v begins with all elements of the list, byte for byte:
-// then v is a running total. Numbers are none: tokens repeat.
+// isPrefixOf reports whether v begins with all elements of the list, byte for byte.
+// Then v is a running total. Lists of numbers do not count, because tokens repeat.
 func (t *mergedValue) isPrefixOf(v []byte) bool {
 	if t.list {
 		return false
@@ -200,13 +204,13 @@ func (t *mergedValue) isPrefixOf(v []byte) bool {
 	return len(old) > 0 && (old[0] == '"' || old[0] == '{') && bytes.HasPrefix(more, old) && strings.IndexByte(",] \r\n\t", more[len(old)]) >= 0
 }
 
-// appendElements appends the elements of v, whatever they are.
+// appendElements appends all elements of v.
 func (t *mergedValue) appendElements(v []byte) {
 	t.raw = append(bytes.TrimRight(t.raw[:len(t.raw)-1], " \r\n\t"), ',')
 	t.raw = append(t.raw, v[rawjson.SpaceEnd(v, 1):]...)
 }
 
-// splitArray takes the list apart.
+// splitArray splits the raw array into elements.
 func (j *merger) splitArray(t *mergedValue) {
 	if t.list {
 		return
@@ -228,7 +232,7 @@ func (j *merger) push(t *mergedValue, e []byte) {
 	t.register(m, e)
 }
 
-// register enters m under what the piece e calls it by.
+// register enters m under the index and the id of the piece e.
 func (t *mergedValue) register(m *mergedValue, e []byte) {
 	index, id, typ := labels(e)
 	for _, key := range []string{"#" + index, "=" + id} {
@@ -257,9 +261,9 @@ func (t *mergedValue) repeatedBy(v []byte) bool {
 	return n > 0 && n == len(t.elems)
 }
 
-// match returns the element that the piece e goes on with, or nil: that of the same
-// index and of no other type or id, or else that of the same id. What the model
-// thought needs neither.
+// match returns the element that the piece e continues, or nil. The index decides
+// first, then the id; a different type or id means a new element. Thinking needs
+// neither index nor id: a piece without both continues the last element.
 func (j *merger) match(t *mergedValue, e []byte, first bool, c mergePlace) *mergedValue {
 	if rawjson.Kind(e) != '{' {
 		return nil
@@ -298,7 +302,7 @@ func (j *merger) match(t *mergedValue, e []byte, first bool, c mergePlace) *merg
 	return m
 }
 
-// other reports whether both say something, and not the same.
+// other reports whether both texts are present and differ.
 func other(a, b string) bool { return a != "" && b != "" && a != b }
 
 func (t *mergedValue) latest(key, typ string) *mergedValue {
@@ -308,8 +312,8 @@ func (t *mergedValue) latest(key, typ string) *mergedValue {
 	return t.keys[key]
 }
 
-// isContinuedBy reports whether e, which has neither index nor id, is more of the thought
-// t. A thought ends with its signature, and what is encrypted comes whole.
+// isContinuedBy reports whether e, a piece without index and id, continues the
+// thought t. A signature ends a thought. Encrypted thoughts come whole.
 func (t *mergedValue) isContinuedBy(e []byte, typ string) bool {
 	if other(t.text("type"), typ) || !rawjson.IsEmpty(rawjson.Member(e, "data")) {
 		return false
@@ -332,7 +336,7 @@ func (t *mergedValue) contradicts(e []byte) bool {
 	return false
 }
 
-// append appends the JSON of the tree to b.
+// append appends the JSON of the value to b.
 func (t *mergedValue) append(b []byte) []byte {
 	switch {
 	case t.members != nil:

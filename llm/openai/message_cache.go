@@ -13,7 +13,7 @@ import (
 // changes of the profile. Models with the same key share the encoded messages.
 type memoKey struct{ rules messageRules }
 
-// encodedMessages is a conversation in the form in which it is sent.
+// encodedMessages is a conversation in the form of the request.
 type encodedMessages struct {
 	lead     []llm.Message // the system messages at the front
 	messages []byte        // JSON, joined with commas
@@ -75,7 +75,8 @@ func (h *messageCache) add(m llm.Message) error {
 	return nil
 }
 
-// detached returns m with lists of its own, so that a replaced part is noticed.
+// detached returns m with copies of the lists. If the caller replaces a part, the
+// comparison notices the change.
 func detached(m llm.Message) llm.Message {
 	m.Parts, m.Extra = slices.Clone(m.Parts), slices.Clone(m.Extra)
 	for i, p := range m.Parts {

@@ -11,14 +11,14 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// openCall is a call that waits for its result.
+// openCall is a call without a result so far.
 type openCall struct {
 	id, wire, name string
 	answered       bool
 }
 
-// openCalls are the calls of one message. A message can have so many that no step
-// for one of them may look at all of them.
+// openCalls are the calls of one message. A hostile message can have very many calls,
+// so no step for one call searches all calls.
 type openCalls struct {
 	list []openCall
 	byID map[string][]int // the positions of those without an answer, in their order
@@ -33,8 +33,8 @@ func (o *openCalls) add(c openCall) {
 	o.list = append(o.list, c)
 }
 
-// take takes the call that a result of that id answers from those that are
-// open: the first of that id, or else the first that came without one.
+// take removes and returns the call that a result with the id answers: the first open
+// call with the id, or else the first open call without an id.
 func (o *openCalls) take(id string) (openCall, bool) {
 	if o == nil {
 		return openCall{}, false
@@ -49,7 +49,7 @@ func (o *openCalls) take(id string) (openCall, bool) {
 	return openCall{}, false
 }
 
-// unanswered returns the calls without an answer.
+// unanswered returns the calls without a result.
 func (o *openCalls) unanswered() (calls []openCall) {
 	if o == nil {
 		return nil
@@ -62,7 +62,7 @@ func (o *openCalls) unanswered() (calls []openCall) {
 	return calls
 }
 
-// noResult stands in for the result of a call that has none.
+// noResult is the text of a missing result.
 const noResult = "(no result: the call was not run, or it was interrupted)"
 
 // maxShownID bounds an id in a notice.
@@ -103,10 +103,10 @@ func isBuiltin(c llm.ToolCall) bool {
 	return slices.ContainsFunc(c.Extra, func(m llm.Member) bool { return m.Name == "type" && m.Value == `"`+builtin+`"` })
 }
 
-// wireID returns the id of the i-th call of the n-th message as it is sent, and
-// enters it in used. An id that is missing, or that an earlier call of the message
-// has, is replaced by an id that is always the same for this place in the
-// conversation.
+// wireID returns the id of the i-th call of the n-th message for the request, and
+// adds the id to used. A missing or repeated id is replaced. The replacement depends
+// only on the place of the call, so each request of the conversation has the same
+// ids.
 func (e *encoder) wireID(id string, n, i int, used map[string]bool) string {
 	made := fmt.Sprintf("call_%d_%d", n, i)
 	wire := e.rules.ids.wire(cmp.Or(id, made))
@@ -120,8 +120,8 @@ func (e *encoder) wireID(id string, n, i int, used map[string]bool) string {
 	return wire
 }
 
-// objectOr returns the arguments as the model wrote them, or {} where they are
-// no JSON object: providers refuse a history that holds anything else.
+// objectOr returns the arguments as the model wrote them, or {} if the arguments are
+// not a JSON object: providers refuse such a history.
 func objectOr(arguments string) string {
 	if isObject(arguments) {
 		return arguments
@@ -129,10 +129,10 @@ func objectOr(arguments string) string {
 	return "{}"
 }
 
-// results are the tool messages of m. A result without a call is left out, since
-// every provider refuses the whole conversation for it. An error comes before the
-// first call is answered: the encoder that this one was copied from shares the
-// open calls.
+// results encodes the tool messages of m. A result without a call is left out,
+// because every provider refuses the conversation otherwise. Errors come before the
+// first call is taken, because the encoder and the copied encoder share the open
+// calls.
 func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
 	if len(m.Parts) == 0 {
 		return b, errors.New("a message of role tool holds no result")
@@ -154,14 +154,14 @@ func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
 		}
 		f := e.resultOf(o, r)
 		if err := errors.Join(extend(&f, r.Extra), extend(&f, m.Extra)); err != nil {
-			return b, err // cannot be: both were found to be good
+			return b, err // impossible: the first loop has checked both
 		}
 		b = e.appendMessage(b, llm.RoleTool, f)
 	}
 	return b, nil
 }
 
-// resultOf is the result of a call in the form of the wire.
+// resultOf encodes the result of a call.
 func (e *encoder) resultOf(o openCall, r llm.ToolResult) fields {
 	if e.rules.responses {
 		return resultItem(o, e.itemOutput(r))
@@ -169,7 +169,7 @@ func (e *encoder) resultOf(o openCall, r llm.ToolResult) fields {
 	return e.result(o, e.resultText(r))
 }
 
-// result is a result that is a text.
+// result encodes a result of text.
 func (e *encoder) result(o openCall, text string) fields {
 	if e.rules.responses {
 		return resultItem(o, rawjson.AppendString(nil, text))
@@ -182,8 +182,8 @@ func (e *encoder) result(o openCall, text string) fields {
 	return f
 }
 
-// endTurn closes the turn of the tools before another message: every call gets a
-// result, and the pictures of the results are shown.
+// endTurn ends the turn of the tools before the next message: every call gets a
+// result, and a user message shows the pictures of the results.
 func (e *encoder) endTurn(b []byte) ([]byte, error) {
 	for _, o := range e.open.unanswered() {
 		b = e.appendMessage(b, llm.RoleTool, e.result(o, noResult))
@@ -201,8 +201,8 @@ func (e *encoder) endTurn(b []byte) ([]byte, error) {
 	return e.appendMessage(b, llm.RoleUser, f), nil
 }
 
-// resultText returns what the result says, and puts its pictures aside if they
-// are to be shown.
+// resultText returns the text of the result. Pictures are collected for the user
+// message if the provider takes no pictures in results.
 func (e *encoder) resultText(r llm.ToolResult) string {
 	note := partNote
 	if e.rules.images == ToolImagesUser {
@@ -212,7 +212,7 @@ func (e *encoder) resultText(r llm.ToolResult) string {
 				return partNote(p)
 			}
 			if _, err := imageURL(image); err != nil {
-				return partNote(p) // what is no image is only told of
+				return partNote(p) // without valid data there is only a note
 			}
 			e.images = append(e.images, image)
 			return fmt.Sprintf("[image %d of the message that follows the results]", len(e.images))

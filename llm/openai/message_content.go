@@ -79,7 +79,8 @@ func encodePart(p llm.Part) ([]byte, error) {
 	return nil, fmt.Errorf("a %T does not stand in such a message", p)
 }
 
-// object is a part: its type, a member of that name, and the extra members.
+// object returns the JSON of a part: the type, a member with the name of the type,
+// and the extra members.
 func object(typ string, value []byte, extra []llm.Member) ([]byte, error) {
 	f := fields{{"type", rawjson.AppendString(nil, typ)}, {typ, value}}
 	if err := extend(&f, extra); err != nil {
@@ -121,8 +122,8 @@ func dataURL(mediaType string, data []byte) string {
 	return "data:" + mediaType + ";base64," + base64.StdEncoding.EncodeToString(data)
 }
 
-// resultText returns what a tool message says: its text, and in its place a line for
-// each part that cannot be said in text, as note has it.
+// resultText returns the text of a tool message. note returns a line of text in place
+// of a part that is not text.
 func resultText(r llm.ToolResult, note func(llm.Part) string) string {
 	said := make(llm.Parts, len(r.Parts))
 	for i, p := range r.Parts {
@@ -139,7 +140,7 @@ func resultText(r llm.ToolResult, note func(llm.Part) string) string {
 	return text
 }
 
-// partNote stands for a part that a tool message cannot hold.
+// partNote returns the text in place of a part that a tool message cannot hold.
 func partNote(p llm.Part) string {
 	switch p := p.(type) {
 	case llm.Image:

@@ -51,8 +51,8 @@ func (e *encoder) flushSystem(b []byte) ([]byte, error) {
 }
 
 // systemMessage returns the system message at the front: the instructions of the
-// request and the system messages at the front of the history. It returns nil
-// if there are none.
+// request and the system messages at the front of the history. Without both,
+// systemMessage returns nil.
 func (r messageRules) systemMessage(instructions string, lead []llm.Message) (fields, error) {
 	if instructions != "" {
 		lead = append([]llm.Message{llm.System(instructions)}, lead...)

@@ -20,8 +20,8 @@ type Profile struct {
 	API API
 
 	// Echo names the members of the model's messages to send back, such as
-	// "reasoning_content" or "reasoning_details". Some providers demand such
-	// members, others refuse them. "tool_calls" stands for the calls that the
+	// "reasoning_content" or "reasoning_details". Some providers
+	// demand the members, and some providers refuse the members. "tool_calls" stands for the calls that the
 	// provider has run itself. For members of tool calls see NoCallExtra. Nil
 	// means that no member is sent back.
 	Echo []string

@@ -90,8 +90,8 @@ func (u *refusedMedia) replace(parts llm.Parts) llm.Parts {
 	return out
 }
 
-// newest returns the index of the newest message: the last user message, if
-// neither the model nor a tool has answered since. -1 means that there is none.
+// newest returns the index of the newest message: the last user message, if neither
+// the model nor a tool has answered since. Without such a message, newest returns -1.
 func newest(messages []llm.Message) int {
 	for i, m := range slices.Backward(messages) {
 		switch m.Role {

@@ -17,7 +17,7 @@ type remedy struct {
 
 	anyStatus bool // whatever the status
 	// learn changes the profile and returns a text that identifies the change, so
-	// that no change is made twice. "" means that there is nothing to change.
+	// that no change is made twice. The text "" means no change.
 	learn func(*Profile, *llm.APIError) string
 }
 

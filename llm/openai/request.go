@@ -100,7 +100,7 @@ func (p *Profile) members(req *llm.Request, model string, called bool) (fields, 
 	return f, nil
 }
 
-// noTool is the tool for requests that need a tool and have none.
+// noTool is the tool of a request that needs a tool and has no tool.
 var noTool = llm.ToolDef{Name: "no_tool", Description: "Does nothing. Never call it."}
 
 // tools writes the tools, the hosted tools last, and the settings for calls.

@@ -141,8 +141,8 @@ func readSome(r io.Reader) []byte {
 	return some
 }
 
-// wholeBody reads a body with one JSON value. With an error it returns the part
-// that was read.
+// wholeBody reads a body with one JSON value. After an error, wholeBody returns the
+// bytes so far.
 func (x *responseReader) wholeBody(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {

@@ -9,16 +9,15 @@ import (
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
-// maxSchemaDepth is how deep schemas are rewritten; what is further inside is
-// sent as it is.
+// maxSchemaDepth limits the rewriting of schemas. Deeper schemas are sent unchanged.
 const maxSchemaDepth = 64
 
-// emptyParameters are those of a tool that takes nothing.
+// emptyParameters is the schema of a tool without arguments.
 const emptyParameters = `{"type":"object","properties":{}}`
 
-// parameters returns the schema of a tool's arguments as all providers take it:
-// an object with properties, and no list without items. What is fine comes
-// back as it stands.
+// parameters returns the schema of the arguments in the form that all providers take:
+// an object with properties, and no list without items. A schema in this form is
+// returned unchanged.
 func parameters(schema json.RawMessage) json.RawMessage {
 	if rawjson.Kind(schema) != '{' { // nothing, null, true
 		return json.RawMessage(emptyParameters)
@@ -34,8 +33,7 @@ func parameters(schema json.RawMessage) json.RawMessage {
 	return unlessSame(schema, root.bytes())
 }
 
-// unlessSame returns what was made of a schema, or the schema itself if that
-// differs only in white space.
+// unlessSame returns made, or the original schema if both differ only in white space.
 func unlessSame(schema, made json.RawMessage) json.RawMessage {
 	var b bytes.Buffer
 	if json.Compact(&b, schema) == nil && bytes.Equal(b.Bytes(), made) {
@@ -74,8 +72,9 @@ func (p *Profile) fit(full json.RawMessage) json.RawMessage {
 	return unlessSame(full, root.bytes())
 }
 
-// bounds are the keywords that limit a value without saying of which type it
-// is. Grammars made of them get too large, or do not know them.
+// bounds are the keywords that limit values without a statement about the type.
+// llama.cpp cannot make a grammar of some of these keywords, and the grammars of the
+// rest are too large.
 var bounds = []string{
 	"minLength", "maxLength", "pattern", "format", "minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains",
 	"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
@@ -95,7 +94,7 @@ type schema struct {
 	depth  int
 }
 
-// parseSchema reads valid JSON. What is no object has no members.
+// parseSchema reads valid JSON. Only an object has members.
 func parseSchema(data []byte, depth int) *schema {
 	s := &schema{depth: depth}
 	for name, v := range rawjson.Members(data) {
@@ -133,9 +132,9 @@ func (s *schema) edit(do func(*schema)) {
 	do(s)
 }
 
-// inner replaces the schemas that are directly inside, by the keywords that hold
-// them; a property may be named like a keyword and a value may look like a
-// schema.
+// inner replaces the subschemas of the keywords that hold schemas. A property can
+// have the name of a keyword, and a value can look like a schema, so inner knows each
+// keyword.
 func (s *schema) inner(replace func([]byte) []byte) {
 	if s.depth >= maxSchemaDepth {
 		return
@@ -159,7 +158,8 @@ func (s *schema) inner(replace func([]byte) []byte) {
 	}
 }
 
-// each replaces the elements of an array, and returns any other value as it is.
+// each replaces the elements of an array. Any value that is not an array is returned
+// unchanged.
 func each(list []byte, replace func([]byte) []byte) []byte {
 	if rawjson.Kind(list) != '[' {
 		return list

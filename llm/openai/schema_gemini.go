@@ -7,12 +7,12 @@ import (
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
-// maxInlined bounds what the references of one schema become: a small schema
-// can refer to itself so often that it fills the memory.
+// maxInlined limits the size of the inlined references of one schema. A small schema
+// can refer to itself so often that the result fills the memory.
 const maxInlined = 64 << 10
 
-// geminiKeywords are all that Gemini takes; one that it does not know makes it
-// refuse the request. Source: the message Schema of its API.
+// geminiKeywords are the keywords of Gemini. Gemini refuses a request with any
+// further keyword. Source: the message Schema of the API.
 var geminiKeywords = []string{
 	"type", "format", "title", "description", "nullable", "default", "example", "enum",
 	"items", "minItems", "maxItems", "properties", "required", "propertyOrdering", "minProperties", "maxProperties",
@@ -22,14 +22,14 @@ var geminiKeywords = []string{
 // geminiFormats are the formats that Gemini takes.
 var geminiFormats = []string{`"date-time"`, `"enum"`, `"int32"`, `"int64"`, `"float"`, `"double"`}
 
-// A geminiSchema rewrites one schema. What cannot be said is left out: what is
-// sent then allows more than the schema does.
+// A geminiSchema rewrites one schema. A rule without an equivalent is left out, so
+// the result allows more than the schema.
 type geminiSchema struct {
 	root []byte
 	room int // bytes that references may still become
 }
 
-// rewrite rewrites s, which stands within the references that are open.
+// rewrite rewrites s. open lists the references around s.
 func (g *geminiSchema) rewrite(s *schema, open []string) {
 	if s.depth >= maxSchemaDepth {
 		s.fields = fields{{"type", []byte(`"object"`)}}

@@ -7,23 +7,24 @@ import (
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
-// ungrammatical are the keywords that llama.cpp makes no grammar of. It passes
-// over some of them, and refuses a schema that has nothing else.
-// Source: https://github.com/ggml-org/llama.cpp/blob/master/common/json-schema-to-grammar.cpp, read 2026-11-29.
+// ungrammatical are the keywords that llama.cpp ignores or refuses. llama.cpp refuses
+// a schema of only such keywords. Source:
+// https://github.com/ggml-org/llama.cpp/blob/master/common/json-schema-to-grammar.cpp,
+// read 2026-11-29.
 var ungrammatical = append(slices.Clone(bounds),
 	"not", "if", "then", "else", "dependentSchemas", "dependentRequired", "dependencies",
 	"unevaluatedProperties", "unevaluatedItems", "additionalItems",
 	"$schema", "$id", "$comment", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor",
 )
 
-// kinded are the keywords by which llama.cpp knows what a schema is.
+// kinded are the keywords from which llama.cpp derives the kind of a schema.
 var kinded = []string{"type", "$ref", "oneOf", "anyOf", "allOf", "const", "enum", "properties", "items", "prefixItems"}
 
 // anyType is a schema for everything, where {} cannot stand.
 const anyType = `["string","number","boolean","object","array","null"]`
 
-// A grammarSchema rewrites one schema. What cannot be said is left out: what is
-// sent then allows more than the schema does.
+// A grammarSchema rewrites one schema. A rule without an equivalent is left out, so
+// the result allows more than the schema.
 type grammarSchema struct {
 	root []byte
 	self string // the definition that stands for the whole

@@ -23,11 +23,11 @@ const (
 	minFragment = 4
 )
 
-// secrets are the strings that the client has sent and that an error must not
-// show if the provider repeats them; the longest first.
+// secrets are the strings that the client has sent, longest first. An error must not
+// show the strings, even if the provider repeats them.
 //
-// Other packages replace secrets in other ways: tape replaces secrets that are
-// split between events, and tool/mcp replaces secrets in each line of a log. Only
+// Other packages replace secrets in other ways: tape replaces secrets that are split
+// between events, and tool/mcp replaces secrets in each line of a log. Only the
 // errors of this package hold texts that were clipped, perhaps within a secret.
 type secrets []string
 
@@ -63,8 +63,8 @@ var commonValues = []string{
 	"application/json", "text/event-stream",
 }
 
-// harmless are the headers that hold nothing of the caller's, or his name as
-// providers repeat it for good reason.
+// harmless are the headers without a secret, and the names of the caller that
+// providers repeat for good reason.
 var harmless = []string{"Accept", "Content-Type", "User-Agent", "Openai-Organization", "Openai-Project"}
 
 // cut replaces every secret in text.

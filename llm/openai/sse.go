@@ -12,7 +12,7 @@ import (
 // errTooLong is what an event beyond the cap is.
 var errTooLong = errors.New("an event of the stream is longer than the limit")
 
-// An event is one server-sent event.
+// An event is a server-sent event.
 type event struct {
 	name string // of the "event:" line
 	data []byte // the "data:" lines joined with \n; valid until the next call
@@ -57,8 +57,8 @@ func newEventReader(r io.Reader, max int) *eventReader {
 	return &eventReader{r: r, max: max, space: make([]byte, 16<<10)}
 }
 
-// next returns the next event that has data. At the end it returns io.EOF, and
-// where reading failed that error, after the events before it.
+// next returns the next event with data. At the end, next returns io.EOF. After a
+// failed read, next returns the events before the failure, and then the error.
 func (e *eventReader) next() (event, error) {
 	e.name, e.data, e.hasData, e.bare, e.nested = "", e.data[:0], false, false, nesting{}
 	for {
@@ -140,8 +140,9 @@ func isOpen(data []byte) bool {
 	return len(data) > 0 && (data[0] == '{' || data[0] == '[')
 }
 
-// isUnknown reports whether a line is no field. A field that nobody knows is one, as
-// the standard has it, unless its value is JSON: then a part of its name is missing.
+// isUnknown reports whether a line is not a field. By the standard, a client ignores
+// a field with an unknown name. If the value is JSON, however, a part of the name
+// "data" was lost.
 func isUnknown(name string, line, value []byte) bool {
 	return !isField(name) && (len(name) == len(bytes.TrimSpace(line)) || isOpen(value) ||
 		strings.ContainsFunc(name, func(r rune) bool { return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }))

@@ -7,8 +7,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// A streamState is what a stream says of whether the answer is whole. A document needs
-// none: it is whole when its JSON is.
+// A streamState records the signs that a streamed answer is whole. A document needs no
+// streamState: valid JSON is whole.
 //
 // This table decides. "More" is text, thinking, a call, a refusal, sound, or a part.
 //
@@ -27,25 +27,25 @@ import (
 //	no finish reason, and anything else                    [DONE]           truncated
 //	no finish reason                                       EOF or broken    truncated
 //	a line or an event that is not understood              any              truncated
-//	an error of the provider, and no finish reason         any              that error
+//	an error of the provider, and no finish reason         any              the error
 //
-// [DONE] alone proves nothing: gateways write it when the server behind them breaks
-// off. A usage does: it is counted when the model has ended, unless it comes with
-// every piece. An error behind the finish reason is not about the answer, which the
-// model had ended, and to ask again would lose its calls and cost as much once more.
-// It is an error nevertheless where the finish reason says so (error,
-// content_filter), where it is of kind content_filter, where nothing was said, and
-// where arguments are no JSON.
+// [DONE] alone proves nothing: gateways write [DONE] when the server behind the gateway
+// breaks off. A usage is a proof: the server counts tokens when the model has ended,
+// unless a usage comes with every piece. An error behind the finish reason does not
+// concern the answer, because the model had ended. To ask again would lose the calls and
+// cost the same price once more. The error counts nevertheless if the finish reason is
+// an error or content_filter, if the error is of kind content_filter, if the answer is
+// empty, and if the arguments of a call are not JSON.
 //
-// In 405 recorded streams, 403 have a finish reason with nothing behind it, 10 of
-// them without [DONE]. The other 2 have [DONE], a whole call, and the usage behind it.
+// Of 405 recorded streams, 403 end with a finish reason, and 10 of the 403 have no
+// [DONE]. The last 2 end with a whole call, a usage and [DONE].
 type streamState struct {
 	pieces   int  // pieces of the answer so far
 	content  bool // a piece was more than thinking
 	call     bool // the last piece was part of a call
 	repeated bool // a message repeated all deltas
 
-	before      int  // value of said before this event
+	before      int  // value of pieces before this event
 	finishesNow bool // this event has a finish reason
 	usageNow    bool // this event has a usage
 
@@ -55,7 +55,7 @@ type streamState struct {
 	resumed         bool // more pieces followed an earlier finish reason
 
 	usage        bool // a usage came
-	usageAt      int  // value of said at the usage
+	usageAt      int  // value of pieces at the usage
 	runningUsage bool // usages come with the pieces
 
 	unknown string // a line or an event that is not understood
@@ -88,8 +88,8 @@ func (p *streamState) endEvent() {
 	}
 }
 
-// sawUnknown records a line or an event that is not understood: it may be a piece of
-// the answer.
+// sawUnknown records a line or an event without a known meaning. The line may be a
+// piece of the answer, so the answer may lack a piece.
 func (p *streamState) sawUnknown(data []byte) {
 	if p.unknown == "" {
 		p.unknown = excerpt(data)
@@ -99,8 +99,8 @@ func (p *streamState) sawUnknown(data []byte) {
 // isWhole reports whether the answer is complete, whatever follows.
 func (p *streamState) isWhole() bool { return p.finished && !p.resumed && p.unknown == "" }
 
-// incompleteReason returns the reason why a stream that ended is incomplete, or "". done
-// says that [DONE] came; never says that the provider sends no finish reasons.
+// incompleteReason returns the reason why a stream that ended is incomplete, or "".
+// done reports [DONE]; never reports a provider without finish reasons.
 func (a *completion) incompleteReason(done, never bool) string {
 	p := &a.stream
 	switch {

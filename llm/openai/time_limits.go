@@ -27,8 +27,8 @@ func limit(d, def time.Duration) time.Duration {
 	return d
 }
 
-// A timeLimits applies the time limits to one request. Its context ends with the
-// caller's context, or with a *bound as the cause.
+// A timeLimits applies the time limits of Config to one request. The context ends
+// with the caller's context, or with a *timeoutError as the cause.
 type timeLimits struct {
 	ctx    context.Context // for the HTTP request, whose lifetime this is
 	cancel context.CancelCauseFunc
@@ -57,7 +57,7 @@ func (w *timeLimits) after(name string, d time.Duration) *time.Timer {
 	return time.AfterFunc(d, func() { w.cancel(&timeoutError{name, d}) })
 }
 
-// stop ends the watch and its context.
+// stop ends all timers and the context.
 func (w *timeLimits) stop() {
 	stopTimer(w.total)
 	stopTimer(w.idle)
@@ -86,8 +86,8 @@ func (w *timeLimits) limitRest(d time.Duration) {
 	w.rest = w.after("", d)
 }
 
-// reader applies the watch to a body: the first byte has a limit from the start
-// of the request, later bytes a limit per read.
+// reader applies the limits to a body: the first byte has a limit from the start of
+// the request, and each later read has a limit.
 func (w *timeLimits) reader(body io.Reader) io.Reader { return &timedReader{limits: w, body: body} }
 
 type timedReader struct {
