@@ -269,6 +269,10 @@ func (a *responsesAnswer) ending(m llm.Message) llm.Finish {
 		}
 	case len(m.Calls()) > 0:
 		f.Reason = llm.FinishToolCalls
+	case a.spent():
+		// llama.cpp and Ollama report "completed" for text that the limit cut off. An
+		// honest server reaches the limit by chance only, and length is true there too.
+		f.Reason = llm.FinishLength
 	default:
 		f.Reason = llm.FinishStop
 	}

@@ -81,6 +81,7 @@ func readEvent(name string, data []byte) (e responsesEvent) {
 //	an item is done without text or arguments            the deltas count, and arguments in deltas need an end; then the terminal event counts
 //	arguments without an end, whatever the last event    an error with the place
 //	arguments empty or without an end, no token left     the answer was cut off (finish reason length)
+//	text or reasoning, no token left                     the answer was cut off (finish reason length)
 //	incomplete_details has a reason beside any status    the answer was cut off or filtered
 //	an item incomplete in a completed answer             the answer was cut off (finish reason length)
 //	a message or a call with the status failed           an error with the place

@@ -218,13 +218,13 @@ func isSpoken(part []byte) bool {
 }
 
 // argumentsOf returns the arguments of a call: usually a string, but some
-// servers send an object.
+// servers send an object. Any other value is kept, so that it is not taken for {}.
 func argumentsOf(item []byte) string {
 	v := rawjson.Member(item, "arguments")
-	if rawjson.Kind(v) == '{' {
-		return string(v)
+	if rawjson.Kind(v) == '"' || rawjson.IsNull(v) {
+		return rawjson.Text(v)
 	}
-	return rawjson.Text(v)
+	return string(v)
 }
 
 // silent reports whether the JSON of an item lacks text, or arguments. An absent or
