@@ -146,9 +146,11 @@ func writeChoice(f *fields, choice llm.ToolChoice, function func(name string) fi
 		f.textIf("tool_choice", string(choice))
 		return
 	}
-	list := make([][]byte, len(names))
+	var list [][]byte
 	for i, name := range names {
-		list[i] = function(name).object()
+		if !slices.Contains(names[:i], name) { // a caller may repeat a name
+			list = append(list, function(name).object())
+		}
 	}
 	allowed := fields{{"mode", rawjson.AppendString(nil, string(mode))}, {"tools", array(list)}}
 	typ := field{"type", []byte(`"allowed_tools"`)}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -108,6 +109,8 @@ func TestToolAmong(t *testing.T) {
 			`{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"h"}}]}}`, "f g h web_search"},
 		{"OpenAI, responses", openAI, openai.APIResponses, auto, nil,
 			`{"type":"allowed_tools","mode":"auto","tools":[{"type":"function","name":"f"},{"type":"function","name":"h"}]}`, "f g h web_search"},
+		{"a name twice", openAI, openai.APIResponses, llm.ToolAmong(llm.ToolAuto, "f", "h", "f"), nil,
+			`{"type":"allowed_tools","mode":"auto","tools":[{"type":"function","name":"f"},{"type":"function","name":"h"}]}`, "f g h web_search"},
 		{"elsewhere, chat", elsewhere, openai.APIChat, required, nil, `"required"`, "f h"},
 		{"elsewhere, responses", elsewhere, openai.APIResponses, auto, nil, `"auto"`, "f h"},
 		{"words alone", openAI, openai.APIChat, required, func(p *openai.Profile) { p.ToolChoice = openai.ToolChoiceWords }, `"required"`, "f h"},
@@ -146,7 +149,9 @@ func TestToolAmong(t *testing.T) {
 		if strings.Contains(tt.want, "allowed_tools") {
 			parsed, err := llmtest.ParseRequest([]byte(w.bodies[0]))
 			require.NoError(t, err, tt.name)
-			require.Equal(t, tt.choice, parsed.ToolChoice, tt.name)
+			mode, listed, _ := tt.choice.Among()
+			slices.Sort(listed)
+			require.Equal(t, llm.ToolAmong(mode, slices.Compact(listed)...), parsed.ToolChoice, tt.name)
 		}
 	}
 }
