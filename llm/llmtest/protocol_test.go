@@ -123,3 +123,31 @@ func TestProtocolOnTheWire(t *testing.T) {
 		})
 	}
 }
+
+// TestItemIDs: the ids of messages and of hosted items are checked as those of reasoning
+// and calls are.
+func TestItemIDs(t *testing.T) {
+	t.Parallel()
+	const search = `{"type":"web_search_call","id":"ws_1"}`
+	message := func(id string) string {
+		return `{"type":"message","role":"assistant","id":"` + id + `","content":[{"type":"output_text","text":"a"}]}`
+	}
+	const user = `{"type":"message","role":"user","content":"hi"}`
+	for _, tt := range []struct{ items, want string }{
+		{message("msg_1") + "," + search, ""},
+		{search + "," + user + "," + search, "Duplicate item found with id ws_1."},
+		{message("msg_1") + "," + user + "," + message("msg_1"), "Duplicate item found with id msg_1."},
+		{message("rs_1"), "Invalid 'id': 'rs_1'. Expected an ID that begins with 'msg'."},
+		{message(""), "Invalid 'id': ''. Expected an ID that begins with 'msg'."},
+		{`{"type":"web_search_call","id":""}`, "Invalid 'id': ''. Expected an ID that is not empty."},
+	} {
+		req, err := llmtest.ParseRequest([]byte(`{"model":"m","input":[` + user + "," + tt.items + `]}`))
+		require.NoError(t, err, tt.items)
+		_, err = llmtest.NewScript(llmtest.Text("a")).Generate(t.Context(), req, nil)
+		if tt.want == "" {
+			require.NoError(t, err, tt.items)
+			continue
+		}
+		require.ErrorContains(t, err, tt.want, tt.items)
+	}
+}

@@ -17,6 +17,15 @@ import (
 //
 // seen has the ids of all items so far.
 func checkItems(m llm.Message, seen map[string]bool) error {
+	if m.Role != llm.RoleAssistant {
+		return nil
+	}
+	for i := range m.Extra { // each message item of a turn has its own id
+		id, given := textMember(m.Extra[i:i+1], "id")
+		if err := checkItemID(id, given, "msg", seen); err != nil {
+			return err
+		}
+	}
 	for i, p := range m.Parts {
 		var prefix string
 		var extra []llm.Member
@@ -25,6 +34,8 @@ func checkItems(m llm.Message, seen map[string]bool) error {
 			prefix, extra = "rs", p.Extra
 		case llm.ToolCall:
 			prefix, extra = "fc", p.Extra
+		case llm.RawPart: // an item of a hosted tool; each type has a prefix of its own
+			extra, _ = llm.ParseMembers([]byte(p.JSON)) // parsed before
 		default:
 			continue
 		}
@@ -66,6 +77,8 @@ func checkItemID(id string, given bool, prefix string, seen map[string]bool) err
 	switch {
 	case !given:
 		return nil
+	case id == "" && prefix == "":
+		return providerErrorf("Invalid 'id': ''. Expected an ID that is not empty.")
 	case !strings.HasPrefix(id, prefix):
 		return providerErrorf("Invalid 'id': '%s'. Expected an ID that begins with '%s'.", id, prefix)
 	case seen[id]:
