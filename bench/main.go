@@ -132,7 +132,7 @@ func (o options) run(ctx context.Context) error {
 	return o.publish(report{o.workloads, o.peers, all, o.setting(time.Now())})
 }
 
-// serve is the server's process. Its first line is its address.
+// serve is the server's process. The first line of the output is the server's address.
 func (o options) serve(ctx context.Context) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

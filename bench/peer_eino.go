@@ -73,9 +73,10 @@ func einoStream(ctx context.Context, a *react.Agent, messages []*schema.Message)
 	}
 }
 
-// einoModel is the model in memory. The task is embedded, because the model answers from
-// the numbers of the task.
-type einoModel struct{ task }
+// einoModel is the model in memory.
+type einoModel struct {
+	task // embedded: the model answers from the numbers of the task
+}
 
 func (m einoModel) Generate(_ context.Context, messages []*schema.Message, _ ...model.Option) (*schema.Message, error) {
 	turn := (len(messages) - 2) / (m.calls + 1)

@@ -22,9 +22,10 @@ var limit = peer{"limit", func(t task) (run, error) {
 	return l.run, nil
 }}
 
-// A limitLoop is a floorLoop with a different way to run. It embeds the floorLoop for the
-// rest.
-type limitLoop struct{ floorLoop }
+// A limitLoop is a floorLoop with a different run.
+type limitLoop struct {
+	floorLoop // embedded: a limitLoop calls the same tools within the same number of turns
+}
 
 func (l *limitLoop) run(ctx context.Context) (string, error) {
 	head, err := json.Marshal(floorRequest{modelName, []floorMessage{}, nil, l.stream})
@@ -129,7 +130,9 @@ func pooledTransport(t *http.Transport) *http.Transport {
 	return t
 }
 
-type pooledConn struct{ net.Conn }
+type pooledConn struct {
+	net.Conn // embedded: only ReadFrom differs
+}
 
 var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 

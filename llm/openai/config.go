@@ -36,9 +36,9 @@ func Model(name string) llm.Model { return Config{}.Model(name) }
 // A Config is a plain value: a copy is independent, and [Config.Model] copies
 // the fields, so that later changes do not affect a model. fmt and slog print a
 // Config without keys, header values and credentials in URLs. The exception is
-// a Config in an unexported field of another struct: fmt calls no methods there
-// and prints every field. Keep the Config behind a pointer or in an exported
-// field there.
+// a Config in an unexported field of another struct: fmt prints every field, also
+// the keys, because fmt calls no methods there. Keep the Config behind a pointer or
+// in an exported field there.
 //
 // A model reads the environment once, at its first use.
 type Config struct {
@@ -61,8 +61,8 @@ type Config struct {
 	// place of Key. If Token returns "", no key is sent. If Token returns an
 	// error, Generate returns an error of kind auth that wraps the error of
 	// Token. Generate calls Token on its own goroutine, so Token must be safe for
-	// concurrent use. Only Timeout, none of the limits below, includes the time
-	// of Token. Nil means Key.
+	// concurrent use. The time in Token counts towards Timeout, but not towards
+	// FirstByteTimeout and StallTimeout. Nil means Key.
 	Token func(ctx context.Context) (string, error)
 
 	Organization string // sent as "OpenAI-Organization"; empty means OPENAI_ORG_ID, if set

@@ -18,13 +18,14 @@
 // are a JSON object, else {}; tool names in allowed letters; a result for every
 // call and a call for every result, with missing results added and orphans left
 // out; tool results as one text that is never empty and not longer than
-// MaxResultBytes; no assistant message without text and calls; ids for calls
-// without an id; no tool_choice without tools; tool schemas with properties. An
+// MaxResultBytes; no assistant message that has neither text nor calls; ids for
+// calls without an id; no tool_choice without tools; tool schemas with properties. An
 // llm.Notice reports everything that the client left out, added or cut.
 //
 // A [Profile] describes further differences between providers. [ProfileFor]
-// knows many providers, Config.Profile overrides ProfileFor, and refusals with
-// known words change the profile of a Model. No part of a profile is stored.
+// knows many providers, Config.Profile overrides ProfileFor. If a
+// provider refuses a request with a known message, the Model changes its
+// profile. No part of a profile is stored.
 //
 // If a provider refuses a picture, sound or file, every later request of the
 // conversation would fail, too. If the refused media stands in the newest user
@@ -43,8 +44,8 @@
 // joined by index, id and name, so that missing, repeated and odd indices do no
 // harm. A stream is complete only with a finish reason or [DONE]; a cut-off
 // stream is an error of kind truncated, and so is [DONE] in the middle of a
-// call. After the finish reason, no later failure costs the response: if the
-// connection breaks, only the usage may be missing.
+// call. A failure after the finish reason does not discard the response: if
+// the connection breaks, only the usage may be missing.
 //
 // Arguments are the model's text, verbatim, except that empty text, blanks and
 // null become {}. Entries of tool_calls with a type other than "function" are

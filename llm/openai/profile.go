@@ -174,14 +174,15 @@ const (
 	StrictNever Strict = "never"
 )
 
-// ToolChoices is the set of tool choices that a provider takes. Where the
-// provider takes no named tool, the named tool is the only tool that is sent.
+// ToolChoices is the set of tool choices that a provider takes. If the
+// provider does not accept a named tool, the client sends only that tool in the
+// request.
 type ToolChoices string
 
 const (
 	ToolChoiceAny   ToolChoices = ""      // every tool choice
 	ToolChoiceWords ToolChoices = "words" // no named tool: "required" is sent in place of a name
-	ToolChoiceAuto  ToolChoices = "auto"  // only "none": otherwise the model decides
+	ToolChoiceAuto  ToolChoices = "auto"  // only "none"; every other choice is left out
 )
 
 // maxTokensField is the member that bounds the answer.

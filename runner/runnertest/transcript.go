@@ -28,10 +28,10 @@ import (
 // Images, sound and files are shown as their type, size and digest. Non-printing
 // characters are escaped as in Go.
 //
-// Of a session, Transcript shows only the run of this Result. Of a run that went
-// on after a pause or a crash, it shows the events since then. Calls that were
-// open before have their names and arguments there. Transcript panics if result
-// is nil; the Result of a Run is never nil.
+// Transcript shows only the run of this Result, not the whole session, and after a
+// pause or a crash only the later events. For calls that were open before, the
+// transcript repeats the name and the arguments. Transcript panics if result is nil;
+// the Result of a Run is never nil.
 func Transcript(result *runner.Result) string {
 	w := &writer{trace: traceOf(result), normal: normalizer(slices.Concat(result.Earlier, result.Events))}
 	if len(result.Events) == 0 {

@@ -34,7 +34,8 @@ func ReadConfig(name string) ([]Server, error) {
 // "mcpServers". A server may also have "cwd", "type" (stdio, http or streamable-http;
 // without a type, "command" or "url" decides) and "disabled", which skips the server.
 // Further members are ignored, such as lists of tools that may run without approval.
-// Duplicate members are errors, and so are these names in different capitals.
+// Duplicate members are errors, and so are members whose names differ from these
+// names only in upper and lower case.
 // Characters that [Server].Name does not allow become "-".
 //
 // In all texts, ${VAR} and ${env:VAR} stand for environment variables, and

@@ -170,7 +170,7 @@ type deliveryKey struct{}
 
 // request makes a request through the SDK. The delivery travels in the context.
 func (conn *connection) request(ctx context.Context, s *delivery, do func(context.Context) error) error {
-	own, cancel := context.WithCancelCause(ctx) // still canceled by ctx: a response that is being read is read to its end
+	own, cancel := context.WithCancelCause(ctx) // still cancelled by ctx: a response that is being read is read to its end
 	s.fail = cancel
 	err := do(context.WithValue(own, deliveryKey{}, s))
 	conn.tap.pending.drop(s)

@@ -24,7 +24,7 @@
 // list of tools remains valid. If an HTTP server has forgotten the session, the client
 // starts a new session and repeats the call once.
 //
-// A call fails at once if the response cannot be its answer: an error with another id
+// A call fails at once if the response is not a valid answer to the call: an error with another id
 // or without an id, a page of HTML, a result that is not an object. The failure has
 // the words of the server. If the error may belong to a different request, the
 // outcome of the call is unknown. An isError that is not a boolean is a failure.
@@ -53,8 +53,8 @@
 // A server is not trusted. Calls of a tool wait for approval unless the server declares
 // the tool read-only; [Server].Ask changes this rule. Definitions are bounded, cleaned
 // of invisible characters, and compared with earlier definitions: a changed tool waits
-// for approval or is left out ([Server].Changed), and a call of the earlier definition
-// is not made. The process of a server inherits few variables of our environment
+// for approval or is left out ([Server].Changed), and a call that was made for the
+// earlier definition does not run. The process of a server inherits few variables of our environment
 // ([Server].Env). Output and errors are logged without control characters. Headers are
 // sent only to the host of the server's URL.
 //

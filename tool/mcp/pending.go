@@ -19,7 +19,7 @@ import (
 type pendingRequests struct {
 	mu                      sync.Mutex
 	byID                    map[jsonrpc.ID]*delivery
-	abandoned               map[jsonrpc.ID]bool // canceled requests that may still get a response
+	abandoned               map[jsonrpc.ID]bool // cancelled requests that may still get a response
 	last                    int64               // the id of the last request
 	notifications           int                 // notifications that the server may take for requests
 	lastBeforeNotifications int64               // the id of the last request before them
@@ -119,7 +119,7 @@ func (w *pendingRequests) matchUnnamed(m *jsonrpc.Response) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.abandoned[m.ID] {
-		delete(w.abandoned, m.ID) // a late response to a canceled request
+		delete(w.abandoned, m.ID) // a late response to a cancelled request
 		return
 	}
 	number, _ := m.ID.Raw().(int64)

@@ -46,12 +46,14 @@ type Service struct {
 	log *slog.Logger // logs panics; nil means no log
 }
 
-// AddTools offers tools as the zero [Service] does. A tool with approval is an error.
+// AddTools is [Service.AddTools] of the zero Service. A tool that needs approval is an
+// error.
 func AddTools(server *sdk.Server, tools ...tool.Tool) error {
 	return Service{}.AddTools(server, tools...)
 }
 
-// AddAnnotated offers tools as a [Service] with these Hints does.
+// AddAnnotated is [Service.AddTools] of a Service with these Hints. A tool that needs
+// approval is an error.
 func AddAnnotated(server *sdk.Server, hints map[string]*sdk.ToolAnnotations, tools ...tool.Tool) error {
 	return Service{Hints: hints}.AddTools(server, tools...)
 }
@@ -192,16 +194,15 @@ func inOrder(tools []tool.Tool) sdk.Middleware {
 	}
 }
 
-// Serve serves tools as the zero [Service] does. A tool that needs approval is an
-// error.
+// Serve is [Service.Serve] of the zero Service. A tool that needs approval is an error.
 func Serve(ctx context.Context, transport sdk.Transport, tools ...tool.Tool) error {
 	return Service{}.Serve(ctx, transport, tools...)
 }
 
 // Serve offers tools to the client at the other end of a transport, such as
 // &[sdk.StdioTransport]{}. It returns when the client disconnects or ctx ends, with the
-// error of the connection or of ctx. Running calls are then canceled and waited for, as
-// [Service.AddTools] describes. Panics are logged to [slog.Default], which writes to
+// error of the connection or of ctx. Serve then cancels the running calls and waits for
+// them, at most 5 seconds; see [Service.AddTools]. Panics are logged to [slog.Default], which writes to
 // standard error. For a server with prompts or resources, or with several clients, use
 // the SDK and AddTools.
 func (s Service) Serve(ctx context.Context, transport sdk.Transport, tools ...tool.Tool) error {

@@ -74,7 +74,8 @@ type Server struct {
 
 	// Sample handles the server's requests for a model, Elicit its requests for a
 	// person's input. Nil means refusal of the requests. Both must return when their
-	// context ends. In mode "url", the person is asked to open a page.
+	// context ends. In mode "url", Elicit shows the person the URL to
+	// open.
 	//
 	//lint:ignore SA1019 the protocol's newest version lacks it, and servers of the older ones ask
 	Sample func(context.Context, *sdk.CreateMessageRequest) (*sdk.CreateMessageResult, error)

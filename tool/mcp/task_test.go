@@ -161,7 +161,7 @@ func TestTaskAsks(t *testing.T) {
 	})
 }
 
-// TestTaskGivenUp: a task that the caller has given up is canceled, and the outcome of
+// TestTaskGivenUp: a task that the caller has given up is cancelled, and the outcome of
 // the call is unknown.
 func TestTaskGivenUp(t *testing.T) {
 	t.Parallel()

@@ -29,7 +29,7 @@ func (c column[T]) Scan(from any) error {
 	case []byte:
 		return json.Unmarshal(from, c.to)
 	}
-	return fmt.Errorf("a %T is no JSON", from)
+	return fmt.Errorf("a %T is not JSON", from)
 }
 
 // asJSON returns the stored form of a column.
