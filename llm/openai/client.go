@@ -184,7 +184,7 @@ func (c *client) header(ctx context.Context, env environment, u *url.URL) (http.
 func checkHeader(h http.Header) error {
 	for name, values := range h {
 		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) }) {
-			return fmt.Errorf("openai: %q is no name of a header", name)
+			return fmt.Errorf("openai: %q is not a name of a header", name)
 		}
 		for _, v := range values {
 			if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {

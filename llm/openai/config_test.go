@@ -63,7 +63,7 @@ func TestBadBaseURL(t *testing.T) {
 		{"host and port", "localhost:11434", `openai: the base URL "localhost:11434" does not begin with http:// or https:// and a host`},
 		{"another scheme", "ftp://u:p@h.test", `openai: the base URL "ftp://h.test" does not begin with http:// or https:// and a host`},
 		{"no host", "https:///v1", `openai: the base URL "https:///v1" does not begin with http:// or https:// and a host`},
-		{"no URL", "http://u:sekret@[::1/v1?key=sekret", `openai: the base URL "http://[::1/v1" is no URL`},
+		{"no URL", "http://u:sekret@[::1/v1?key=sekret", `openai: the base URL "http://[::1/v1" is not a URL`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -277,9 +277,9 @@ func TestHeaderThatCannotBeSent(t *testing.T) {
 	t.Parallel()
 	for want, header := range map[string]http.Header{
 		`openai: the value of the header "X-Auth" holds a line break or another control character`: {"x-auth": {"fine\tso far", "sek\nret"}},
-		`openai: "X Auth" is no name of a header`:                                                  {"X Auth": {"v"}},
-		`openai: "" is no name of a header`:                                                        {"": {"v"}},
-		`openai: "X:A" is no name of a header`:                                                     {"X:A": {"v"}},
+		`openai: "X Auth" is not a name of a header`:                                               {"X Auth": {"v"}},
+		`openai: "" is not a name of a header`:                                                     {"": {"v"}},
+		`openai: "X:A" is not a name of a header`:                                                  {"X:A": {"v"}},
 	} {
 		w := &wire{body: ok}
 		c := w.config()

@@ -227,11 +227,11 @@ func TestEncodeMisuse(t *testing.T) {
 		{"text of a tool", llm.Request{Messages: []llm.Message{{Role: llm.RoleTool, Parts: llm.Parts{llm.Text{Text: "a"}}}}}, `openai: message 0: a message of role tool holds a llm.Text`},
 		{"raw part", llm.Request{Messages: []llm.Message{llm.User("", llm.RawPart{JSON: "{"})}}, `openai: message 0: part 0: a raw part is not JSON`},
 		{"extra of a part", llm.Request{Messages: []llm.Message{llm.User("", llm.Text{Text: "a", Extra: []llm.Member{{Name: "x", Value: "{"}}})}}, `openai: message 0: part 0: the member "x" is not JSON`},
-		{"extra of the request", llm.Request{Messages: user, Settings: llm.Settings{Extra: []llm.Member{{Name: "x", Value: ""}}}}, `openai: the extra member "x" is no JSON`},
+		{"extra of the request", llm.Request{Messages: user, Settings: llm.Settings{Extra: []llm.Member{{Name: "x", Value: ""}}}}, `openai: the extra member "x" is not JSON`},
 		{"temperature", llm.Request{Messages: user, Settings: llm.Settings{Temperature: new(math.NaN())}}, `openai: temperature is NaN`},
-		{"tool schema", llm.Request{Messages: user, Tools: []llm.ToolDef{{Name: "f", Schema: json.RawMessage(`{`)}}}, `openai: the schema of the tool "f" is no JSON`},
+		{"tool schema", llm.Request{Messages: user, Tools: []llm.ToolDef{{Name: "f", Schema: json.RawMessage(`{`)}}}, `openai: the schema of the tool "f" is not JSON`},
 		{"output type", llm.Request{Messages: user, Output: &llm.OutputFormat{Type: "xml"}}, `openai: unknown output type "xml"`},
-		{"output schema", llm.Request{Messages: user, Output: &llm.OutputFormat{Type: "json_schema"}}, `openai: the schema of the output is no JSON`},
+		{"output schema", llm.Request{Messages: user, Output: &llm.OutputFormat{Type: "json_schema"}}, `openai: the schema of the output is not JSON`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -318,7 +318,7 @@ func TestToolMessageKeepsItsMembers(t *testing.T) {
 	require.Contains(t, w.bodies[0], `{"role":"tool","tool_call_id":"c","content":"r","cache_control":{"type":"ephemeral"}}`)
 	r.Extra[0].Value = "{"
 	_, err = w.config().Model("m").Generate(t.Context(), &llm.Request{Messages: []llm.Message{call, r}}, nil)
-	require.EqualError(t, err, `openai: message 1: the member "cache_control" is no JSON`)
+	require.EqualError(t, err, `openai: message 1: the member "cache_control" is not JSON`)
 }
 
 // turn is what the n-th turn of a run adds to its history.

@@ -232,7 +232,7 @@ func (x *responseReader) bodyError(data []byte) error {
 			return x.bodyError(e)
 		}
 	}
-	return x.malformed("the answer is no JSON object: " + excerpt(data))
+	return x.malformed("the answer is not a JSON object: " + excerpt(data))
 }
 
 // isSet reports whether the value of an "error" member means that there is an

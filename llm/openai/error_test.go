@@ -231,10 +231,10 @@ func TestNoAnswer(t *testing.T) {
 		{name: "no completion", body: `{"status":"ok"}`, want: `openai: 200 malformed: the answer holds no choice: {"status":"ok"}`, kind: llm.KindMalformed},
 		{name: "choices null", body: `{"choices":null}`, want: `openai: 200 malformed: the answer holds no choice: {"choices":null}`, kind: llm.KindMalformed},
 		{name: "choices empty", body: `{"choices":[]}`, want: `openai: 200 malformed: the answer holds no choice: {"choices":[]}`, kind: llm.KindMalformed},
-		{name: "list", body: `[1]`, want: `openai: 200 malformed: the answer is no JSON object: 1`, kind: llm.KindMalformed},
-		{name: "empty list", body: `[]`, want: `openai: 200 malformed: the answer is no JSON object: []`, kind: llm.KindMalformed},
+		{name: "list", body: `[1]`, want: `openai: 200 malformed: the answer is not a JSON object: 1`, kind: llm.KindMalformed},
+		{name: "empty list", body: `[]`, want: `openai: 200 malformed: the answer is not a JSON object: []`, kind: llm.KindMalformed},
 		{name: "cut off", body: ok[:60], want: "openai: truncated: the answer ends in the middle of its JSON", kind: llm.KindTruncated},
-		{name: "damaged", body: `{"choices":[}`, want: "openai: 200 malformed: the answer is no JSON: {\"choices\":[}", kind: llm.KindMalformed},
+		{name: "damaged", body: `{"choices":[}`, want: "openai: 200 malformed: the answer is not JSON: {\"choices\":[}", kind: llm.KindMalformed},
 		{name: "no balance", body: `{"choices":null,"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}`, want: "openai: 200 quota: insufficient balance (1008)", kind: llm.KindQuota},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -120,7 +120,7 @@ func (e *encoder) appendRaw(b []byte, role llm.Role, raw []byte) []byte {
 func extend(f *fields, extra []llm.Member) error {
 	for _, m := range extra {
 		if !json.Valid([]byte(m.Value)) {
-			return fmt.Errorf("the member %q is no JSON", m.Name)
+			return fmt.Errorf("the member %q is not JSON", m.Name)
 		}
 		if !f.has(m.Name) {
 			f.raw(m.Name, []byte(m.Value))

@@ -72,7 +72,7 @@ func encodePart(p llm.Part) ([]byte, error) {
 		return object("file", file(p), p.Extra)
 	case llm.RawPart:
 		if !json.Valid([]byte(p.JSON)) {
-			return nil, errors.New("a raw part is no JSON")
+			return nil, errors.New("a raw part is not JSON")
 		}
 		return []byte(p.JSON), nil
 	}

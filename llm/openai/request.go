@@ -93,7 +93,7 @@ func (p *Profile) members(req *llm.Request, model string, called bool) (fields, 
 	f = slices.DeleteFunc(f, func(m field) bool { return m.name != "messages" && slices.Contains(p.Omit, m.name) })
 	for _, m := range req.Extra {
 		if !json.Valid([]byte(m.Value)) {
-			return nil, fmt.Errorf("openai: the extra member %q is no JSON", m.Name)
+			return nil, fmt.Errorf("openai: the extra member %q is not JSON", m.Name)
 		}
 		f.replace(m.Name, []byte(m.Value))
 	}
@@ -190,7 +190,7 @@ func (p *Profile) tool(t llm.ToolDef) ([]byte, error) {
 		schema = t.Strict
 	}
 	if len(schema) > 0 && !json.Valid(schema) {
-		return nil, fmt.Errorf("openai: the schema of the tool %q is no JSON", t.Name)
+		return nil, fmt.Errorf("openai: the schema of the tool %q is not JSON", t.Name)
 	}
 	var f fields
 	f.text("name", t.Name)
@@ -277,7 +277,7 @@ func (p *Profile) output(f *fields, o *llm.OutputFormat) error {
 		return fmt.Errorf("openai: unknown output type %q", o.Type)
 	}
 	if !json.Valid(o.Schema) {
-		return fmt.Errorf("openai: the schema of the output is no JSON")
+		return fmt.Errorf("openai: the schema of the output is not JSON")
 	}
 	var s fields
 	s.text("name", cmp.Or(o.Name, "output"))

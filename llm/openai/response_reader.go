@@ -153,7 +153,7 @@ func (x *responseReader) wholeBody(r io.Reader) ([]byte, error) {
 		if errors.Is(json.NewDecoder(bytes.NewReader(data)).Decode(new(json.RawMessage)), io.ErrUnexpectedEOF) {
 			return data, x.truncated("the answer ends in the middle of its JSON")
 		}
-		return data, x.malformed("the answer is no JSON: " + excerpt(data))
+		return data, x.malformed("the answer is not JSON: " + excerpt(data))
 	}
 	return bytes.TrimSpace(data), nil
 }
@@ -234,7 +234,7 @@ func (x *responseReader) brokenStream(a *completion, err error) error {
 	case a.stream.isWhole():
 		return a.finalize() // all that counts had come before the connection broke
 	case a.stream.unknown != "":
-		return x.truncated("the stream broke off, and holds what is no event: " + a.stream.unknown)
+		return x.truncated("the stream broke off, and holds an unknown event: " + a.stream.unknown)
 	case a.stream.resumed:
 		return x.truncated("the stream broke off while it went on behind its finish reason")
 	}
@@ -286,9 +286,9 @@ func (x *responseReader) checkEvent(e event, good bool) error {
 	case e.cut:
 		return x.truncated("the stream ended in the middle of an event")
 	case good || e.data[0] == '{': // it was one before something came between
-		return x.truncated("the stream was damaged: an event is no JSON: " + excerpt(e.data))
+		return x.truncated("the stream was damaged: an event is not JSON: " + excerpt(e.data))
 	}
-	return x.malformed("an event is no JSON: " + excerpt(e.data))
+	return x.malformed("an event is not JSON: " + excerpt(e.data))
 }
 
 func (x *responseReader) event(e event, a *completion, good bool) error {

@@ -105,7 +105,7 @@ func (a *completion) incompleteReason(done, never bool) string {
 	p := &a.stream
 	switch {
 	case p.unknown != "":
-		return "the stream holds what is no event: " + p.unknown
+		return "the stream holds an unknown event: " + p.unknown
 	case p.finished && !p.piecesAfter:
 		return ""
 	case !done && p.finished:

@@ -88,7 +88,7 @@ func TestProof(t *testing.T) {
 		{name: "an event called error with words", body: text + "event: error\ndata: it broke\n\n" + done, kind: llm.KindServer, text: "it broke"},
 		{name: "a bare error in front", body: quota + "\n\n" + done, kind: llm.KindRateLimit, text: "429 rate_limit: quota"},
 		{name: "a bare detail", body: text + `{"detail":"it broke"}` + "\n" + done, kind: llm.KindServer, text: "it broke"},
-		{name: "a bare line", body: text + "upstream connect error\n\n" + end + done, kind: llm.KindTruncated, text: "the stream holds what is no event: upstream connect error"},
+		{name: "a bare line", body: text + "upstream connect error\n\n" + end + done, kind: llm.KindTruncated, text: "the stream holds an unknown event: upstream connect error"},
 		{name: "a bare line behind the end", body: text + end + "upstream connect error\n\n" + done, kind: llm.KindTruncated, text: "upstream connect error"},
 		{name: "a bare line that is cut off", body: text + "upstream connect err", kind: llm.KindTruncated, text: "upstream connect err"},
 		{name: "a bare object", body: text + `{"status":"ok"}` + "\n" + end, kind: llm.KindTruncated, text: `{"status":"ok"}`},

@@ -156,9 +156,9 @@ func TestStreamEnds(t *testing.T) {
 		{name: "no event", body: "", want: "openai: truncated: the stream ended before its first event", kind: llm.KindTruncated},
 		{name: "cut in an event", body: events(text)[:20], want: "openai: truncated: the stream ended in the middle of an event", kind: llm.KindTruncated},
 		{name: "done in the middle of a call", body: events(half, "[DONE]"), want: "openai: truncated: the stream ended without a finish reason in the middle of a tool call", kind: llm.KindTruncated},
-		{name: "a damaged event", body: events(text, `{"choices":[{"delta":{"con: keepalive`, finishStop, "[DONE]"), want: `openai: truncated: the stream was damaged: an event is no JSON: {"choices":[{"delta":{"con: keepalive`, kind: llm.KindTruncated},
-		{name: "events that are no JSON", body: events("hello", "[DONE]"), want: `openai: 200 malformed: an event is no JSON: hello`, kind: llm.KindMalformed},
-		{name: "an event that is no object", body: events(`"hello"`, "[DONE]"), want: `openai: 200 malformed: the answer is no JSON object: "hello"`, kind: llm.KindMalformed},
+		{name: "a damaged event", body: events(text, `{"choices":[{"delta":{"con: keepalive`, finishStop, "[DONE]"), want: `openai: truncated: the stream was damaged: an event is not JSON: {"choices":[{"delta":{"con: keepalive`, kind: llm.KindTruncated},
+		{name: "events that are no JSON", body: events("hello", "[DONE]"), want: `openai: 200 malformed: an event is not JSON: hello`, kind: llm.KindMalformed},
+		{name: "an event that is no object", body: events(`"hello"`, "[DONE]"), want: `openai: 200 malformed: the answer is not a JSON object: "hello"`, kind: llm.KindMalformed},
 		{name: "done without a choice", body: events(`{"choices":[]}`, "[DONE]"), want: `openai: 200 malformed: the stream holds no choice`, kind: llm.KindMalformed},
 		{name: "an event called error", body: events(text) + "event: error\ndata: {\"message\":\"overloaded\",\"code\":503}\n\n", want: `openai: 503 overloaded: overloaded`, kind: llm.KindOverloaded},
 	} {

@@ -19,7 +19,7 @@ func (a API) resource() string {
 func endpoint(base, azureVersion, model string, api API) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSpace(base))
 	if err != nil {
-		return nil, fmt.Errorf("openai: the base URL %q is no URL", safeURL(base)) // err would quote it
+		return nil, fmt.Errorf("openai: the base URL %q is not a URL", safeURL(base)) // err would quote it
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("openai: the base URL %q does not begin with http:// or https:// and a host", safeURL(base))

@@ -52,7 +52,7 @@ func TestDamages(t *testing.T) {
 		damage []string
 		note   string
 	}{
-		"what is no JSON":               {[]string{unreadable}, `event 2 is damaged`},
+		"what is not JSON":              {[]string{unreadable}, `event 2 is damaged`},
 		"what is other JSON":            {[]string{`UPDATE toolloop_events SET sum = sum + 1 WHERE session = 'request-1' AND seq = 2`}, `event 2 is damaged: table toolloop_events, seq 2: the checksum does not match`},
 		"an event is lost":              {[]string{`DELETE FROM` + of + ` AND seq = 2`}, `event 2 is damaged: table toolloop_events, seq 2: it is missing`},
 		"the last is lost":              {[]string{last}, `event 6 is damaged: table toolloop_events, seq 6: it is missing`},
