@@ -109,9 +109,9 @@ func (a *responsesAnswer) note(text string) error {
 	return a.emit(llm.Notice{Text: text})
 }
 
-// settle ends the answer, which is known to be complete, and returns the
+// result ends the answer, which is known to be complete, and returns the
 // Response.
-func (a *responsesAnswer) settle() (*llm.Response, error) {
+func (a *responsesAnswer) result() (*llm.Response, error) {
 	slices.SortStableFunc(a.items, compareItems)
 	m := llm.Message{Role: llm.RoleAssistant}
 	out := outputList{origin: a.origin}

@@ -19,7 +19,7 @@ func (x *responseReader) readResponses(a *responsesAnswer) (*llm.Response, error
 	if err != nil {
 		return nil, err
 	}
-	resp, err := a.settle()
+	resp, err := a.result()
 	switch {
 	case errors.Is(err, errTooMany):
 		return nil, err

@@ -57,6 +57,9 @@ func callText(body Body) (call CallRef, text string) {
 	case ApprovalDecided:
 		return b.Call, b.text()
 	case InDoubtDecided:
+		if b.By == "runner" { // the runner itself knows that it called no function
+			return b.Call, "did not begin, and may run later"
+		}
 		return b.Call, fmt.Sprintf("was interrupted; decided by %s: %s", b.By, b.Decision)
 	}
 	return "", ""

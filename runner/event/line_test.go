@@ -43,6 +43,7 @@ func TestLine(t *testing.T) {
 		{"[r1.t1.c1] approved", event.ApprovalDecided{Call: "r1.t1.c1", Approved: true}},
 		{"[r1.t1.c1] approved with other arguments", event.ApprovalDecided{Call: "r1.t1.c1", Approved: true, Arguments: "{}"}},
 		{"[r1.t1.c1] denied", event.ApprovalDecided{Call: "r1.t1.c1", Reason: "too late"}},
+		{"[r1.t1.c0] did not begin, and may run later", event.InDoubtDecided{Call: "r1.t1.c0", By: "runner", Decision: event.RunAgain}},
 		{"[r1.t1.c0] was interrupted; decided by tool: happened", event.InDoubtDecided{Call: "r1.t1.c0", By: "tool", Decision: event.Happened}},
 		{"paused: calls that wait for a decision: [r1.t1.c0 r1.t1.c1]", event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0", "r1.t1.c1"}}},
 		{"", event.LimitReached{Limit: "turns", Max: 3}}, // the RunFailed after it names the limit

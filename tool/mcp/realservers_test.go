@@ -120,7 +120,7 @@ func TestNodePackages(t *testing.T) {
 	ci, err := os.ReadFile("../../.ci/run")
 	require.NoError(t, err)
 	for _, name := range nodePackages {
-		require.Regexp(t, `[" ]`+regexp.QuoteMeta(name)+`[" ]`, string(ci))
+		require.Regexp(t, `["\s]`+regexp.QuoteMeta(name)+`["\s]`, string(ci))
 	}
 }
 
