@@ -35,20 +35,22 @@ type Agent struct {
 	// notice reports the change (see openai.Profile.OutputAlone). Therefore
 	// describe the form in the instructions, too. Nil means text.
 	Output *llm.OutputFormat
-	// Settings go into each request unchanged, such as Temperature. A runner enforces
-	// two of these, because some providers ignore them:
+	// Settings, such as Temperature, go into each request unchanged, except ToolChoice
+	// (see below). A runner enforces two of the settings, because some providers ignore
+	// them:
 	//
 	//   - ParallelToolCalls false: the calls of an answer run one after the other, in
 	//     order. A call that waits for approval, or is in doubt, blocks the calls after
 	//     it.
 	//   - ToolChoice "none", a named tool, or a choice among tools (llm.ToolAmong): a
-	//     call that the choice forbids does not run. The model reads the reason. The call counts as a wrong call
-	//     (MaxInvalidRounds).
+	//     call that the choice forbids does not run. The model reads the reason. The call
+	//     counts as a wrong call (MaxInvalidRounds).
 	//   - ToolChoice "required" (also among some tools) or a named tool: the runner sends
 	//     the choice until the model makes an allowed call, and again after the caller's
-	//     next message. If every turn forced a call, no model could ever answer. A limit to
-	//     some tools holds for every turn. After an answer without a call, the runner sends
-	//     one more request; a second such answer in a row fails the run ("no_call"). With
+	//     next message. If every turn forced a call, no model could ever answer. The names
+	//     of llm.ToolAmong hold for every turn; only the demand to call a tool ends after
+	//     the first allowed call. After an answer without a call, the runner sends one more
+	//     request; a second such answer in a row fails the run ("no_call"). With
 	//     HostedTools, "required" is not enforced, because an answer does not show every
 	//     call that a provider ran.
 	//

@@ -10,19 +10,19 @@
 //
 // # Functions of the program
 //
-// A run calls a tool's function on its own goroutine. The context of the function ends at
+// A run calls a tool's function in a new goroutine. The context of the function ends at
 // the tool's deadline, at the end of the run's context, or when the consumer of Stream
 // leaves. Go cannot kill a function. If a function does not return within 5 seconds after
 // the end of its context, the run leaves the function behind and logs a warning. The call
 // is then reported as timed out, or with unknown outcome if the run was cancelled, and a
 // late result is dropped. A hung tool never hangs a run.
 //
-// The same rule holds for the model, [Runner.Decide], [Runner.Redact], the agent's
-// Instruct, toolsets, approval policies and the journal. If one of these functions was left
-// behind, the run ends with the cause of the context. Two exceptions: a run continues
-// without an optional toolset, and with a replacement for a text that Redact did not
-// return. Two parts of the program can still block a run: the loop over Stream, because
-// the loop runs on the caller's goroutine, and the handler of the Logger.
+// The same rule holds for the model, [Runner.Decide], the agent's Instruct, toolsets,
+// approval policies and the journal. If one of these functions was left behind, the run
+// ends with the cause of the context, except that a run continues without an optional
+// toolset. [Runner.Redact] has no context; its comment has the rule for a Redact that
+// does not return. Two parts of the program can still block a run: the loop over Stream,
+// because the loop runs on the caller's goroutine, and the handler of the Logger.
 //
 // # Secrets
 //
@@ -45,7 +45,13 @@
 // error, a cancelled context, or a consumer that leaves. In a session the calls stay
 // open, and run when the session continues without a message. A message closes the calls.
 //
-// The words of this package: run, turn, session, decision.
+// Words of this package:
+//
+//   - turn: one answer of the model, with its tool calls.
+//   - run: turns until a final answer or an error. A pause does not end a run.
+//   - session: a conversation over several runs. Its events are one log in a journal.
+//   - in doubt: a call that began and has no recorded end is in doubt.
+//   - decision: an answer about a call that waits for approval or is in doubt.
 //
 // The examples show approval at a terminal (Approval) and in a later process (Pending),
 // calls in doubt (Pending.Happened), redaction, cancellation, limits, retries, cost, an

@@ -11,15 +11,15 @@ import (
 )
 
 // ErrPaused says that a run waits for decisions about the calls in [Result.Pending].
-// No part of the run is active, and no event is lost: the session's next run continues
-// with the answers.
+// No part of the run is active, and no event is lost: the next call of [Session.Run]
+// continues the run with the answers.
 var ErrPaused = errors.New("runner: the run is paused: tool calls wait for a decision")
 
 // errPausedForGood is ErrPaused for a run outside a session, which cannot continue.
 var errPausedForGood = fmt.Errorf("%w; outside a session nobody can answer them: use a Session, or Runner.Decide", ErrPaused)
 
-// Pending is a tool call that needs a decision. Its methods make the inputs for the
-// session's next run. A Pending may be stored as JSON and answered by another process.
+// Pending is a tool call that needs a decision. Its methods make the inputs for the next
+// call of [Session.Run]. A Pending may be stored as JSON and answered by another process.
 type Pending struct {
 	// Call is our name of the call.
 	Call event.CallRef `json:"call"`

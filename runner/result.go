@@ -30,13 +30,13 @@ type Result struct {
 	//   - of this run, before a pause or a crash;
 	//   - of the earlier run whose calls this run continues or closes.
 	//
-	// The events of each run begin with RunStarted. A run that begins without open calls
-	// has no Earlier.
-	// Earlier and Events together are a piece of the session without a gap, under the same
-	// rules.
+	// If the run continued, RunStarted is in Earlier. A run that begins without open calls
+	// has no Earlier. Earlier and Events together are a piece of the session without a
+	// gap. As with Events, the slice is the caller's, the contents are shared and only for
+	// reading, and the JSON of a Result omits Earlier.
 	Earlier []event.Event `json:"-"`
 	// Pending are the calls that need a decision, of a paused or failed run. Their answers
-	// are inputs of the session's next run.
+	// are inputs of the next call of [Session.Run].
 	Pending []Pending `json:"pending,omitempty"`
 }
 

@@ -28,8 +28,9 @@ type Runner struct {
 	// MaxTurns bounds the model's answers in a run. The default is 30.
 	MaxTurns int
 	// MaxInvalidRounds bounds the consecutive turns in which every tool call was wrong:
-	// an unknown tool, invalid arguments, [tool.Retry]. An error that a tool reports
-	// about its domain does not count. The default is 3.
+	// an unknown tool, invalid arguments, a call that the tool choice forbids,
+	// [tool.Retry]. An error that a tool reports about its domain does not count. The
+	// default is 3.
 	MaxInvalidRounds int
 	// ToolTimeout bounds the context of a tool call, unless the tool has its own timeout.
 	// The default is 2 minutes. A function may return up to 5 seconds later, because a
@@ -75,9 +76,9 @@ type Runner struct {
 	KeepPasswords bool
 	// Decide is called for each call that waits for approval or is in doubt, one after
 	// the other, before the run pauses. Use Decide for a terminal or a policy. Decide
-	// returns an answer of p, such as p.Approve(), or nil to leave the call open. An error
-	// of Decide ends the run, unless the run was already paused, and the call stays open.
-	// Nil leaves every call open.
+	// returns an answer of p, such as p.Approve(), or nil to leave the call open. If Decide
+	// returns an error, the call stays open. A running run ends; a paused run stays paused.
+	// If Decide is nil, every call stays open.
 	Decide func(ctx context.Context, p Pending) (Input, error)
 	// Logger logs with the agent, the session and the run as attributes:
 	//
@@ -113,8 +114,9 @@ func Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.S
 //
 // The Result is never nil: beside an error, the Result has the work done so far. The
 // error is a [*LimitError], a [*FinishError], an [*llm.APIError], the error of
-// [tool.Abort], the cause of ctx, or a misuse, which Run finds before the first request.
-// errors.As and errors.Is see all of them through every wrap.
+// [tool.Abort], the cause of ctx, or an error of another type for wrong arguments, which
+// Run finds before the first request. errors.As and errors.Is see all of them through
+// every wrap.
 //
 // Run asks Decide about a call that needs approval. If the call stays open, the error is
 // [ErrPaused], and the call never runs: only a [Session] can continue with the call.

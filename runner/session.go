@@ -87,8 +87,9 @@ func (r Runner) Session(name string) *Session {
 	return &Session{runner: r, name: name}
 }
 
-// An Input begins a run of a session: [Say], or an answer to the [Result.Pending] of a
-// paused run.
+// An Input is an argument of [Session.Run]. [Say] begins a new run. An answer to a call in
+// [Result.Pending] continues the paused run; after a failed run, the answer begins a run
+// that continues the calls.
 type Input interface{ input() }
 
 type messagesInput []llm.Message
@@ -108,9 +109,11 @@ func Say(messages ...llm.Message) Input { return messagesInput(messages) }
 // died:
 //
 //   - Recorded results count, and calls that never began begin.
-//   - A call that began and has no recorded end is in doubt. The run repeats the call only
-//     if the tool is [tool.Idempotent] or reports that nothing happened
-//     ([tool.Reconcile]). Otherwise the run pauses.
+//   - A call that began and has no recorded end is in doubt. The run repeats the call of
+//     its own accord only if the tool is [tool.Idempotent] or reports that nothing
+//     happened ([tool.Reconcile]). If Reconcile reports that the call happened, its
+//     result counts. In all other cases Decide is asked, and the run pauses if the call
+//     stays open.
 //   - Decisions about calls are inputs, any number at a time. The run continues as far as
 //     they allow and pauses again if necessary: the error is then [ErrPaused].
 //   - A decision that does not fit is a [*DecisionError], and nothing is recorded.

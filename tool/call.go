@@ -18,9 +18,10 @@ type Call struct {
 	// Fence grows with each attempt at this call. Fence is the position of the record
 	// that starts the attempt in the session. A stopped process can wake up after
 	// another process has taken over the session and has decided about the call. To keep
-	// such a late attempt out, write Key and Fence in the statement of the effect and
-	// refuse a Fence that is not above the recorded Fence; see [Reconcile] for the other
-	// side. Zero means that attempts are not counted, as in the server of package mcp.
+	// such a late attempt out, write Key and Fence in the same SQL statement (or
+	// transaction) that makes the effect, and refuse a Fence that is not above the
+	// recorded Fence; see [Reconcile] for the other side. Zero means that attempts are
+	// not counted, as in the server of package mcp.
 	Fence int64
 	// Tool is the name of the tool.
 	Tool string

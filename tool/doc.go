@@ -19,20 +19,20 @@
 //
 // # Go types and schemas
 //
-// Names, omitempty and omitzero come from the json tags. A field without omitempty and
-// omitzero is required. Descriptions and limits come from the tags
+// Names, omitempty and omitzero come from the json tags. A field with neither omitempty
+// nor omitzero is required. Descriptions and limits come from the tags
 // jsonschema_description and jsonschema ("minimum=1,maximum=9", "enum=a,enum=b",
 // "pattern=^[a-z]+$"; write a comma inside a text as \\,). A struct admits no properties
-// besides its fields. A pointer field without omitempty and omitzero is required, and
-// null stands for nil. A type may bring its own schema by a method JSONSchema()
+// besides its fields. A pointer field with neither omitempty nor omitzero is required,
+// and null stands for nil. A type may bring its own schema by a method JSONSchema()
 // *jsonschema.Schema of github.com/invopop/jsonschema.
 //
 // These types have a schema: structs, embedded structs, slices, arrays, maps with string
-// or integer keys, pointers, numbers, ",string", time.Time, time.Duration (text such as
-// "1h30m"; see below), []byte (base64), json.RawMessage, json.Number, any, types with
-// UnmarshalText, and recursive types ($ref). For a type with an UnmarshalJSON and no
-// JSONSchema, such as big.Int, the tag of the field must state the JSON type
-// (`jsonschema:"type=integer"`).
+// or integer keys, pointers, strings, booleans, numbers, fields with the json option
+// ",string", time.Time, time.Duration (text such as "1h30m"; see below), []byte (base64),
+// json.RawMessage, json.Number, any, types with UnmarshalText, and recursive types
+// ($ref). For a type with an UnmarshalJSON and no JSONSchema, such as big.Int, the tag of
+// the field must state the JSON type (`jsonschema:"type=integer"`).
 //
 // [New] returns an error that names the Go field for such a type without the tag, and
 // for url.URL, interfaces with methods, channels, functions, complex numbers, two fields
@@ -40,9 +40,9 @@
 // contradict the Go type (an enum value, a default or a bound outside of the type). The
 // model reads a default in the description; the function must apply the default.
 //
-// Validation knows more than the schema that the model sees: null is valid for every
-// nil pointer, slice and map, large integers have bounds, and a type's UnmarshalText
-// must accept the text.
+// The schema that the model sees and the check of the arguments agree, except for rules
+// that only the check knows: null is valid for pointers, slices and maps, and becomes
+// nil; large integers have bounds; and a type's UnmarshalText must accept the text.
 //
 // A time.Duration is text to the model, and tags may bound the duration by text, too
 // ("minimum=1s,maximum=1h,default=30s"). In the arguments that [Tool.Parse] returns, a
@@ -79,9 +79,9 @@
 // write the changed text back. The program must find other secrets: see Redact of a
 // runner.Runner.
 //
-// The text of an error loses more: less certain passwords, and the values of query
-// parameters with names such as key and token. Errors of libraries contain data that
-// nobody meant to publish. No setting changes this.
+// The text of an error loses more: text that only looks like a password, and the values
+// of query parameters with names such as key and token. Errors of libraries contain data
+// that nobody meant to publish. No setting changes this.
 //
 // # Time
 //

@@ -10,8 +10,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
 )
 
-// A Failure says why a call has no result. The values are stable: events contain the
-// values, and programs may compare them.
+// A Failure says why a call failed, did not run, or has an unknown outcome. The values
+// are stable: events contain the values, and programs may compare them.
 type Failure string
 
 // The failures. Each failure has its own text for the model; see [Fail].
@@ -23,7 +23,7 @@ const (
 	Panicked         Failure = "panicked"          // the tool's function panicked or ended its goroutine
 	Failed           Failure = "failed"            // the tool's function returned an error
 	Denied           Failure = "denied"            // a person or a policy refused the call; the call did not run
-	NotRun           Failure = "not_run"           // the call did not run: the run had ended, the response was cut off, or the tool choice was none
+	NotRun           Failure = "not_run"           // the call did not run: the run had ended, the response was cut off, or the tool choice forbade the call
 	OutcomeUnknown   Failure = "outcome_unknown"   // the call was started, and its end is unknown
 )
 

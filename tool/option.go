@@ -47,12 +47,14 @@ func Alone() Option {
 
 // Idempotent declares that a call can run again with the same arguments and the same
 // [Call.Key] and has its effect only once. After a restart, a runner repeats such a call
-// if its outcome is unknown. Other calls are never repeated.
+// if its outcome is unknown. A runner repeats any other call only if [Reconcile] reports
+// that the call did not happen, or if the caller answers RunAgain.
 //
 // The repetition can overlap with the first attempt, whose process may be stopped and
-// not dead. Therefore the tool must record the key in the same statement as the effect.
-// A lookup that does not find the key proves nothing: the effect can still arrive later,
-// unless the repetition has recorded its [Call.Fence] with the key; see [Reconcile].
+// not dead. Therefore the tool must record the key in the same SQL statement (or
+// transaction) that makes the effect. A lookup that does not find the key proves nothing:
+// the effect can still arrive later, unless the repetition has recorded its [Call.Fence]
+// with the key; see [Reconcile].
 func Idempotent() Option {
 	return func(s *spec) error {
 		s.idempotent = true

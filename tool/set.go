@@ -38,8 +38,8 @@ type Set struct {
 
 // Tools lists the allowed tools of the set, with the prefix. Two tools with the same
 // name, and an invalid name, are errors. If the set is Optional, Tools returns the
-// remaining tools together with the error. Otherwise, Tools returns no tools with an
-// error.
+// remaining tools together with the error. A set that is not Optional returns either
+// tools or an error, never both.
 func (s Set) Tools(ctx context.Context) ([]Tool, error) {
 	tools, err := s.list(ctx)
 	if err == nil {

@@ -49,8 +49,8 @@ func HashArguments(arguments string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// RunStarted begins a run: turns until a final answer, a pause or an error. A paused
-// run continues without another RunStarted.
+// RunStarted begins a run: turns until a final answer or an error. A pause does not end a
+// run: a paused run continues without another RunStarted.
 type RunStarted struct {
 	// Version is the version of the run's events; 0 stands for 1.
 	Version int    `json:"version,omitempty"`
@@ -78,7 +78,8 @@ type TurnPrepared struct {
 	// Tools are the offered tools. Nil means the tools of the previous turn.
 	Tools []OfferedTool `json:"tools,omitzero"`
 	// ToolChoice is the choice that the runner enforces for the answer: "none",
-	// "required" or a named tool. Empty means that the runner enforces no choice.
+	// "required", a named tool, or a choice among tools. Empty means that the runner
+	// enforces no choice.
 	ToolChoice llm.ToolChoice `json:"tool_choice,omitempty"`
 }
 
@@ -126,7 +127,8 @@ type ToolCallFinished struct {
 	// redacted like the result.
 	Error string `json:"error,omitempty"`
 	// Rejected means that the model's call was wrong: the tool does not exist, the
-	// arguments do not fit, or the tool's function asked for other arguments.
+	// arguments do not fit, the tool choice forbids the call, or the tool's function
+	// asked for other arguments.
 	Rejected bool `json:"rejected,omitempty"`
 	// Began is the time (UTC) of the call of the function. A limit on concurrent calls
 	// can delay Began after ToolCallStarted. Zero means that the function was not called.
@@ -193,7 +195,7 @@ type RunPaused struct {
 type OutputRejected struct {
 	Turn   int    `json:"turn"`
 	Reason string `json:"reason"`
-	// Message is the reason for the model. Message is part of the history; the answer
+	// Message tells the model the reason. Message is part of the history; the answer
 	// is not.
 	Message llm.Message `json:"message"`
 }

@@ -50,14 +50,16 @@ type Log interface {
 	//   - With sync, the events survive a crash of the machine when Append has returned.
 	//     Without sync, they survive at the latest after the next synced Append, which may
 	//     have no events. The surviving events are always a prefix, cut between two appends.
-	//   - After an error nothing was added, and the same events can be appended again. If
-	//     the outcome is unknown, Context has ended as well.
+	//   - After an error, look at Context. If Context has not ended, nothing was added, and
+	//     the same events can be appended again. If Context has ended, it is not known
+	//     whether the events were added: open the session again.
 	//   - If ctx ended before the call, nothing is added.
 	//   - The journal neither keeps nor changes the slice.
 	Append(ctx context.Context, sync bool, events ...event.Event) error
 	// Context ends when the log is closed, when the lock or lease is lost, or when the log
-	// can no longer be written to. The cause of the context is the reason. A store without
-	// a signal of a loss refuses the next synced Append.
+	// can no longer be written to. The cause of the context is the reason. If a store
+	// cannot notice at once that the lock is lost, the store must refuse the next synced
+	// Append.
 	//
 	// The runner calls Context().Err() right before each function of a tool. In a store
 	// with leases, Err compares the lease with the clock, by the larger of the monotonic

@@ -39,9 +39,9 @@ func Open(servers ...Server) (*Client, error) {
 }
 
 // Toolsets returns one set of tools for each server, in order. The first listing of any
-// set starts all servers. A set is tool.Set.Optional unless its server is Required:
-// then a failure is reported as a notice, and the last list of a broken server remains
-// valid.
+// set starts all servers. A set is tool.Set.Optional unless its server is Required. A
+// failure of an Optional set is reported as a notice, and the last list of a broken
+// server remains valid.
 func (c *Client) Toolsets() []tool.Set {
 	sets := make([]tool.Set, len(c.links))
 	for i, l := range c.links {

@@ -69,9 +69,10 @@
 //		known[d.Name] = d.Fingerprint
 //	}
 //
-// From then on, a new or different tool has [Definition].Changed, and a notice of the run
-// and a line of the log report the change. With Drop, the tool is in [Status].LeftOut,
-// with its definition for a new review.
+// From then on, a new or different tool has [Definition].Changed, and a line of the log
+// reports the change. A notice of the run reports the change, too, unless the server is
+// [Server].Required. With Drop, the tool is in [Status].LeftOut, with its definition for a
+// new review.
 //
 // # Serving
 //

@@ -26,12 +26,12 @@ const FailureMeta = "toolloop/failure"
 // approval. A Service must not be changed while it is in use. Any goroutine may use it.
 type Service struct {
 	// Approve decides about calls that need approval, by [tool.NeedsApproval] or
-	// [tool.NeedsApprovalIf]. Nil lets the call run. If it returns an error, the call
-	// does not run, and the client receives the text of the error as the reason. args
-	// are the repaired and validated arguments. Approve has as much time as the tool
-	// (2 minutes if the tool has no timeout). If Approve panics or exceeds the time,
-	// the call does not run. [SessionFrom] returns the session of the caller. Several
-	// goroutines may call Approve at once.
+	// [tool.NeedsApprovalIf]. If Approve returns nil, the call runs. If Approve returns
+	// an error, the call does not run, and the client receives the text of the error as
+	// the reason. args are the repaired and validated arguments. Approve has as much time
+	// as the tool (2 minutes if the tool has no timeout). If Approve panics or exceeds the
+	// time, the call does not run. [SessionFrom] returns the session of the caller.
+	// Several goroutines may call Approve at once.
 	//
 	// If Approve is nil, AddTools and Serve refuse a tool that may need approval,
 	// because the protocol has no way to ask the server's user. A client's claim of its
@@ -75,7 +75,7 @@ func AddAnnotated(server *sdk.Server, hints map[string]*sdk.ToolAnnotations, too
 // timeout), a panic is a failure, and a function that ignores its context is abandoned
 // 5 seconds after the context has ended. A call of a tool with [tool.Alone] runs alone
 // among all calls of the tools that were added together, whoever makes the calls, since
-// the protocol has no turns. At most 256 of these calls run at a time. Further calls
+// the protocol has no turns. At most 256 calls of these tools run at a time. Further calls
 // wait; waiting does not count against their timeouts. A result that would exceed the
 // message size of common clients (16 MiB) is cut, with a note.
 //

@@ -6,16 +6,17 @@
 //	r := runner.Runner{Journal: store}
 //
 // The package is a module of its own. Until the first release, name both modules of the
-// clone:
+// clone. Write the path of your clone, such as ../toolloop, in place of CLONE:
 //
 //	go mod edit -require github.com/seed-916e8f6a/toolloop@v0.1.0 -replace github.com/seed-916e8f6a/toolloop=CLONE
 //	go mod edit -require github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal@v0.1.0 -replace github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal=CLONE/runner/journal/sqljournal
 //
-// A single worker runs a session at a time. Opening a session takes a lease in the
-// database, and a process renews the leases of all its sessions in one statement. Each
-// append names the holder and the position; the database refuses an append with another
-// holder or position. A worker can lose its lease, for example because its machine slept.
-// The database then refuses every append of this worker.
+// At most one worker at a time runs a given session; a worker may run many sessions.
+// Opening a session takes a lease in the database, and a process renews the leases of all
+// its sessions in one statement. Each append names the holder and the position; the
+// database refuses an append with another holder or position. A worker can lose its lease,
+// for example because its machine slept. The database then refuses every append of this
+// worker.
 //
 // In the database only the database's clock counts. Right before each function of a tool,
 // a worker also compares its lease with its own clock, and calls no function after three
@@ -33,8 +34,9 @@
 //
 // # Errors
 //
-// A failed operation is a [journal.StoreError] with the session and the position: nothing
-// was added, and the append can be repeated. If a connection breaks during an append, the
+// A failed operation is a [journal.StoreError] with the session and the position. After a
+// failed append, look at the Context of the log: unless Context has ended, nothing was
+// added, and the append can be repeated. If a connection breaks during an append, the
 // log asks the database for the outcome. Without an answer the log is over, and its
 // Context ends with the StoreError. After the database is back, and the lease has ended,
 // the session continues with all acknowledged events.
