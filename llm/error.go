@@ -24,8 +24,9 @@ type APIError struct {
 	TokenLimit int64         // of a context overflow: how many there may be; 0 if unknown
 	// Retries bounds how often the same request may be sent again. Zero means that
 	// Kind decides. -1 means never, because the provider says so. A positive number
-	// counts whatever Kind is: the provider asks for retries, or the model wrote a
-	// call that the provider could not read and may write a better call.
+	// is the maximum of repeats, even if Kind is not retryable: the provider asks for
+	// retries, or the model wrote a call that the provider could not read and may
+	// write a better call.
 	Retries int
 	Err     error // the cause, if there is one
 }

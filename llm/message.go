@@ -5,9 +5,9 @@ import "strings"
 // Role is the author of a message.
 type Role string
 
-// The roles of Chat Completions. Instructions of an agent do not travel as a
-// message but in [Request.Instructions]; RoleSystem is for system messages that
-// are part of a history.
+// The roles of Chat Completions. Instructions of an agent are not in
+// [Request.Messages]: the client makes the leading system message from
+// [Request.Instructions]. RoleSystem is for system messages that are part of a history.
 const (
 	RoleSystem    Role = "system"
 	RoleDeveloper Role = "developer" // what newer models of OpenAI call RoleSystem

@@ -10,8 +10,8 @@ import "context"
 //
 // The rules for sink, which may be nil:
 //
-//   - Generate calls sink in order, on its own goroutine, never concurrently, and
-//     never after Generate has returned.
+//   - Generate calls sink in order, on the goroutine that called Generate, never
+//     concurrently, and never after Generate has returned.
 //   - sink only observes. To stop, cancel ctx: Generate checks ctx after every
 //     delta and returns [context.Cause] when ctx has ended.
 //

@@ -18,7 +18,7 @@ type Request struct {
 	// Instructions become the leading system message. They are not part of the
 	// history: the caller builds them for each request. Empty means no instructions.
 	Instructions string
-	// Messages is the conversation so far; it may not be empty.
+	// Messages is the conversation so far; it must not be empty.
 	Messages []Message
 	// Tools are the tools that the model may call. Their names differ.
 	Tools []ToolDef
@@ -101,10 +101,10 @@ const namedPrefix = "tool:"
 func ToolNamed(name string) ToolChoice { return ToolChoice(namedPrefix + name) }
 
 // ToolAmong limits the model to the tools of these names. mode is [ToolAuto], or
-// [ToolRequired] if the model must call one of them. The other tools of the request
-// stay visible to the model where the provider can send a choice among tools, which
-// keeps the prompt cache; elsewhere the request goes without them. A runner does not
-// run a call of another tool. Hosted tools cannot be named.
+// [ToolRequired] if the model must call one of them. If the provider accepts a choice
+// among tools, the request still has the other tools, which keeps the prompt cache. If
+// the provider does not, the request has only the named tools. A runner does not run a
+// call of another tool. Hosted tools cannot be named.
 func ToolAmong(mode ToolChoice, names ...string) ToolChoice {
 	list, _ := json.Marshal(names) // texts always marshal
 	return mode + among + ToolChoice(list)

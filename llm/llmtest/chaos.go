@@ -86,9 +86,9 @@ func faulted(s Step, f Fault) Step {
 // program that takes half an answer for a whole answer, or sends a request too
 // many.
 //
-// run gets a model as of [Script], except that steps may be left, because some
-// faults end a program. The fault itself must not be left: a program that ends
-// before the fault fails the test, and so does a script without steps, because
+// run gets a model like that of [Script], but unused steps do not fail the test,
+// because some faults end a program. The fault itself must be used: a program that
+// ends before the fault fails the test, and so does a script without steps, because
 // neither tests anything. Most programs wait before they repeat a request, so
 // run is a call of synctest.Test:
 //
@@ -116,11 +116,11 @@ func EveryFault(t *testing.T, steps []Step, run func(t *testing.T, m *Model)) {
 	}
 }
 
-// Chaos returns a Model as of [Script], with random faults of [Faults] before
-// about every second step, as [EveryFault] puts a fault before one step. The
-// seed chooses the faults and is also the model's Seed. Zero means a random
-// seed. Steps may be left, but a test without any request fails. A failed test
-// logs the seed and the faults in order.
+// Chaos returns a Model like that of [Script], with random faults of [Faults]
+// before about every second step, as [EveryFault] puts a fault before one step.
+// The seed chooses the faults and is also the model's Seed. Zero means a random
+// seed. Unused steps do not fail the test, but a test without any request fails.
+// A failed test logs the seed and the faults in order.
 func Chaos(t testing.TB, seed uint64, steps ...Step) *Model {
 	t.Helper()
 	if err := check(steps); err != nil {

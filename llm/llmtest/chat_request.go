@@ -24,9 +24,10 @@ import (
 //   - Unknown members of messages, parts and calls are in their Extra, and unknown
 //     members of a tool message in the Extra of its [llm.ToolResult]. Unknown members
 //     of a call's "function" are an object in the member "function" of the call's Extra.
-//   - Calls of other types than "function" were run by the provider. These calls are in
-//     the member "tool_calls" of the message's Extra. The type "builtin_function" is in
-//     the call's Extra.
+//   - Calls of types other than "function" and "builtin_function" were run by the
+//     provider. These calls are in the member "tool_calls" of the message's Extra. A
+//     call of type "builtin_function" is an ordinary [llm.ToolCall], with the type in
+//     Extra. A call of type "custom" is an error.
 //   - An unknown part, and an unknown item of the Responses API, is an [llm.RawPart].
 //
 // Exceptions are members without information of their own: "stream_options" with only

@@ -15,8 +15,8 @@
 //
 // # Three seats
 //
-// A program can use the same script in three ways. In process, a [Model] is an
-// [llm.Model]:
+// A program can use the same script in three ways, called seats. In process, a [Model]
+// is an [llm.Model]:
 //
 //	script := llmtest.Script(t, llmtest.Text("Hello."))
 //	resp, err := script.Generate(t.Context(), request, nil)

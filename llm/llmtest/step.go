@@ -65,7 +65,8 @@ func Refusal(s string) Step { return Parts(llm.Refusal{Text: s}) }
 
 // Parts answers with a message of these parts, for contents beyond the simpler
 // steps, such as calls with an ID or extra members. A part without a wire form
-// in an answer, such as an [llm.Image] or a refusal with Extra, is misuse.
+// in an answer, such as an [llm.Image] or a refusal with Extra, makes the step
+// wrong: [Script] then ends the test.
 //
 // An [llm.Reasoning] with Extra is sent as a content part of type "thinking".
 // Reasoning without Extra is sent in the member named by Field ("reasoning_content"
@@ -75,7 +76,8 @@ func Parts(parts ...llm.Part) Step { return Step{parts: parts} }
 // Fail answers with an error. In process Generate returns err as it is. On the wire
 // an [*llm.APIError] becomes its StatusCode (or the usual status of its Kind), an
 // error body in OpenAI's form, and a Retry-After header. An error of a different type
-// becomes status 500. A StatusCode that is not from 400 to 599 is misuse.
+// becomes status 500. A StatusCode below 400 or above 599, except 0, makes the step
+// wrong: [Script] then ends the test.
 func Fail(err error) Step {
 	if err == nil {
 		return Step{misuse: errors.New("Fail needs an error")}

@@ -60,8 +60,8 @@ type Config struct {
 	// Token returns the key for each request, for keys that rotate, and takes the
 	// place of Key. If Token returns "", no key is sent. If Token returns an
 	// error, Generate returns an error of kind auth that wraps the error of
-	// Token. Generate calls Token on its own goroutine, so Token must be safe for
-	// concurrent use. The time in Token counts towards Timeout, but not towards
+	// Token. Token runs on the goroutine that called Generate, so Token must be safe
+	// for concurrent use. The time in Token counts towards Timeout, but not towards
 	// FirstByteTimeout and StallTimeout. Nil means Key.
 	Token func(ctx context.Context) (string, error)
 

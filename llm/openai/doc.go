@@ -48,14 +48,17 @@
 // the connection breaks, only the usage may be missing.
 //
 // Arguments are the model's text, verbatim, except that empty text, blanks and
-// null become {}. Entries of tool_calls with a type other than "function" are
-// calls that the provider has run itself. Such entries are not calls of the
-// message, but the last member of Message.Extra, named "tool_calls". Unmodelled
-// members are kept unless empty (null, "", [], {}): members of the message in
-// Message.Extra, members of a call in ToolCall.Extra, all others in
-// Response.Extra. Over the chunks of a stream, arrays of a message are
-// appended, and so are strings of members that are known to come in pieces
-// (such as "thinking"). Of all other values, the last counts.
+// null become {}. An entry of tool_calls with a type other than "function" and
+// "builtin_function" is a call that the provider has run itself, unless the
+// request declares a function of that name. The client keeps such entries in the
+// last member of Message.Extra, named "tool_calls", and not as calls of the
+// message. An entry of type "builtin_function" is a call of the message, with the
+// type in ToolCall.Extra. Unmodelled members are kept unless empty (null, "",
+// [], {}): members of the message in Message.Extra, members of a call in
+// ToolCall.Extra, all others in Response.Extra. Over the chunks of a stream,
+// arrays of a message are appended, and so are strings of members that are
+// known to come in pieces (such as "thinking"). Of all other values, the last
+// counts.
 //
 // # Errors
 //

@@ -174,9 +174,9 @@ const (
 	StrictNever Strict = "never"
 )
 
-// ToolChoices is the set of tool choices that a provider takes. If the
-// provider does not accept a named tool, the client sends only that tool in the
-// request.
+// ToolChoices is the set of tool choices that a provider takes. If a request
+// names a tool and the provider takes no names, the client sends only the named
+// tool.
 type ToolChoices string
 
 const (

@@ -4,6 +4,6 @@
 //
 //	m := wrap.Retry{Attempts: 6}.Model(inner)
 //
-// Only Retry sends a request again. The models of package openai have a Retry by
-// default; see openai.Config.
+// Of the wrappers, only Retry sends a request again. The models of package openai
+// have a Retry by default; see openai.Config.
 package wrap

@@ -19,8 +19,8 @@
 // error. A test that streams can collect the events into a Result. The Result
 // itself has the number of turns and the cost: Turns and Usage.
 //
-// Words of this package:
+// The words of this package:
 //
-//   - transcript: a run as text; see [Transcript].
-//   - golden file: a file with the expected transcript; see [Golden].
+//   - transcript: the text of a run, for people and for comparison; see [Transcript]
+//   - golden file: a file with the expected transcript; see [Golden]
 package runnertest

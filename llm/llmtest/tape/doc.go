@@ -6,5 +6,6 @@
 //
 // The first run needs -update or TOOLLOOP_UPDATE=1 and a key, and records. Later runs use no
 // network. [Tape.Transport] does the same for the HTTP client of any library. A tape compares
-// requests by content and writes no secrets: keys are removed from headers, URLs and bodies.
+// requests by content, and removes known secrets from headers, URLs and bodies; see [Tape],
+// Secrets.
 package tape

@@ -36,11 +36,11 @@ import (
 //
 // # Comparison of requests
 //
-// The first unused interaction with an equal request answers a request. Therefore equal
-// requests get their answers in the recorded order, and different requests may come in any
-// order, for example from parallel agents. Without an equal request, the test fails with the
-// differences to the most similar request, and the caller gets an error that clients do not
-// retry. Unused interactions fail the test at its end.
+// Each request gets the answer of the first unused interaction whose recorded request is
+// equal. Therefore equal requests get their answers in the recorded order, and different
+// requests may come in any order, for example from parallel agents. Without an equal
+// request, the test fails with the differences to the most similar request, and the caller
+// gets an error that clients do not retry. Unused interactions fail the test at its end.
 //
 //   - [Tape.Transport] compares method, path, query and body. Headers and the host are
 //     ignored.
@@ -100,9 +100,9 @@ import (
 // A Tape is safe for concurrent use. A Tape must not be copied.
 type Tape struct {
 	// Scrub, if not nil, is called with each string that is written or compared,
-	// after the rules above, and returns the replacement. Scrub must return its
-	// earlier results unchanged. Scrub may be called concurrently. Set Scrub before
-	// the first request.
+	// after the rules under Secrets, and returns the replacement. Scrub(Scrub(s)) must
+	// equal Scrub(s). Scrub may be called concurrently. Set Scrub before the first
+	// request.
 	Scrub func(string) string
 
 	t         testing.TB

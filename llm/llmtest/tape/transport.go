@@ -25,7 +25,7 @@ const seatTransport = "transport"
 // Transport returns real with the tape in front of it, for the HTTP client of
 // any library:
 //
-//	client := &http.Client{Transport: tape.Transport(nil)}
+//	client := &http.Client{Transport: recorded.Transport(nil)}
 //	model := openai.Config{HTTPClient: client}.Model("gpt-4o-mini")
 //
 // A nil real means [http.DefaultTransport]. A replay does not use real. An
