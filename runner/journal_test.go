@@ -110,7 +110,7 @@ func TestResultsShareAppend(t *testing.T) {
 				store := &recorded{before: func(n int) (error, bool) {
 					switch n {
 					case slow:
-						time.Sleep(10 * time.Second)
+						time.Sleep(10 * time.Second) // synctest: exact in a bubble
 					case shared:
 						return tt.err, false
 					}
