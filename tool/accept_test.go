@@ -85,7 +85,7 @@ func (g schemaGen) top() map[string]any {
 }
 
 func (g schemaGen) schema(depth int) any {
-	s := map[string]any{}
+	var s map[string]any
 	switch kind := g.IntN(12); {
 	case kind < 2 && depth > 0:
 		s = g.object(depth)
