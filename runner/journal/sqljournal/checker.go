@@ -63,7 +63,11 @@ func (c *checker) dead(ctx context.Context, p stdlib.ShouldPingParams) bool {
 			c.mu.Unlock()
 		}
 	}
-	_ = p.Conn.PgConn().Conn().Close()
+	// A context that has ended keeps Close from waiting. A close of the socket alone would
+	// make pgx open one more connection, for a request to cancel a statement.
+	ended, end := context.WithCancel(context.Background())
+	end()
+	_ = p.Conn.PgConn().Close(ended)
 	return true // pgx pings the closed connection, and the ping fails at once
 }
 
