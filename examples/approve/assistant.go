@@ -39,7 +39,13 @@ func (b bank) refund(ctx context.Context, in refundArgs) (string, error) {
 		return "", err
 	}
 	text := fmt.Sprintf("%.2f euros were paid back for order %s.", in.Amount, in.Order)
-	return text, os.WriteFile(b.receipt(tool.CallFrom(ctx).Key), []byte(text), 0o600)
+	// The rename makes the receipt visible as a whole: after a crash, look must not
+	// find an empty one.
+	file := b.receipt(tool.CallFrom(ctx).Key)
+	if err := os.WriteFile(file+".draft", []byte(text), 0o600); err != nil {
+		return "", err
+	}
+	return text, os.Rename(file+".draft", file)
 }
 
 // look reports after a crash whether the bank has paid. So no payment happens twice.

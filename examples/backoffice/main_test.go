@@ -62,7 +62,7 @@ func kill(t *testing.T, dir string, lines int, args ...string) bool {
 // payments returns the receipts of the bank.
 func payments(t *testing.T, dir string) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "payments", "*"))
+	files, err := filepath.Glob(filepath.Join(dir, "payments", "*.txt"))
 	require.NoError(t, err)
 	var all []string
 	for _, file := range files {

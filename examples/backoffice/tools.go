@@ -76,22 +76,28 @@ func (b bank) pay(ctx context.Context, in payArgs) (string, error) {
 }
 
 // transfer moves the money once for each key. The check of the key and the
-// payment must be one step: here the system creates the file only if it is new. In
-// a database, a unique index on the key does the same.
+// payment must be one step: here the link fails if its name exists, and the file
+// has its whole content before. In a database, a unique index on the key does the
+// same.
 func (b bank) transfer(key, receipt string) error {
 	if err := os.MkdirAll(b.dir, 0o700); err != nil {
 		return err
 	}
-	name := fmt.Sprintf("%x.txt", sha256.Sum256([]byte(key)))
-	f, err := os.OpenFile(filepath.Join(b.dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil // an earlier attempt at this call has paid
-	}
+	draft, err := os.CreateTemp(b.dir, "*.draft")
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(receipt + "\n")
-	return errors.Join(err, f.Close())
+	defer os.Remove(draft.Name())
+	_, err = draft.WriteString(receipt + "\n")
+	if err := errors.Join(err, draft.Close()); err != nil {
+		return err
+	}
+	name := fmt.Sprintf("%x.txt", sha256.Sum256([]byte(key)))
+	err = os.Link(draft.Name(), filepath.Join(b.dir, name))
+	if errors.Is(err, fs.ErrExist) {
+		return nil // an earlier attempt at this call has paid
+	}
+	return err
 }
 
 func euros(cents int) string { return fmt.Sprintf("%d.%02d euros", cents/100, cents%100) }
