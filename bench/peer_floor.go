@@ -150,13 +150,19 @@ func (f *floorLoop) chat(ctx context.Context, history []floorMessage) (m floorMe
 	if err != nil {
 		return m, err
 	}
-	resp, err := post(ctx, f.task, "/chat/completions", body)
+	return answer(ctx, f.task, body, nil)
+}
+
+// answer sends a request to Chat Completions and reads the answer. readStream
+// explains usual.
+func answer(ctx context.Context, t task, body []byte, usual func([]byte) ([]byte, bool)) (m floorMessage, err error) {
+	resp, err := post(ctx, t, "/chat/completions", body)
 	if err != nil {
 		return m, err
 	}
 	defer resp.Body.Close()
-	if f.stream {
-		return readStream(resp.Body, nil)
+	if t.stream {
+		return readStream(resp.Body, usual)
 	}
 	whole, err := io.ReadAll(resp.Body)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -49,12 +48,12 @@ func (l *limitLoop) run(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		answer, err := l.next(ctx, append(body, "]}"...))
-		if err != nil || len(answer.ToolCalls) == 0 {
-			return answer.Content, err
+		m, err := answer(ctx, l.task, append(body, "]}"...), usualText)
+		if err != nil || len(m.ToolCalls) == 0 {
+			return m.Content, err
 		}
-		messages := []floorMessage{answer}
-		for _, call := range answer.ToolCalls {
+		messages := []floorMessage{m}
+		for _, call := range m.ToolCalls {
 			result, err := l.callTool(ctx, call.Function)
 			if err != nil {
 				return "", err
@@ -80,29 +79,6 @@ func appendMessages(body []byte, messages ...floorMessage) ([]byte, error) {
 		body = append(body, encoded...)
 	}
 	return body, nil
-}
-
-func (l *limitLoop) next(ctx context.Context, body []byte) (m floorMessage, err error) {
-	resp, err := post(ctx, l.task, "/chat/completions", body)
-	if err != nil {
-		return m, err
-	}
-	defer resp.Body.Close()
-	if l.stream {
-		return readStream(resp.Body, usualText)
-	}
-	whole, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return m, err
-	}
-	var r floorResponse
-	if err := json.Unmarshal(whole, &r); err != nil {
-		return m, err
-	}
-	if len(r.Choices) == 0 {
-		return m, errors.New("no choice")
-	}
-	return r.Choices[0].Message, nil
 }
 
 // usualText returns the text of a chunk whose delta is only text without escapes.

@@ -20,7 +20,7 @@ func (o *Object) Set(name string, v any) {
 	}
 	b, err := Marshal(v)
 	if err != nil {
-		panic("llmtest: member " + name + ": " + err.Error()) // a bug in this library
+		panic("rawjson: member " + name + ": " + err.Error()) // a bug in this library
 	}
 	o.Put(name, string(b))
 }
