@@ -54,8 +54,10 @@ type Agent struct {
 	//     HostedTools, "required" is not enforced, because an answer does not show every
 	//     call that a provider ran.
 	//
-	// A runner does not read the members of Extra. It answers calls of HostedTools of
-	// the type "builtin_function" with their own arguments, as Kimi requires.
+	// A runner does not read the members of Extra.
+	//
+	// A call of a hosted tool of the type "builtin_function" runs no function: the result
+	// is the text of the call's arguments. Kimi requires this for its own tools.
 	Settings llm.Settings
 }
 

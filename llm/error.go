@@ -17,16 +17,16 @@ type APIError struct {
 	Code       string        // the provider's code, for example "invalid_api_key"
 	Type       string        // the provider's type, for example "invalid_request_error"
 	Param      string        // the member of the request that the provider complains of
-	Message    string        // the provider's message, clipped; the client's own if the provider sent none
+	Message    string        // the provider's message, clipped; if there was none, a message of the client
 	RequestID  string        // the provider's id of the request
 	RetryAfter time.Duration // how long the provider asks to wait; 0 if it does not say
-	Tokens     int64         // of a context overflow: how many tokens were too many; 0 if unknown
-	TokenLimit int64         // of a context overflow: how many there may be; 0 if unknown
+	Tokens     int64         // of a context overflow: the tokens of the whole request, as the provider counts; 0 if unknown
+	TokenLimit int64         // of a context overflow: how many tokens the request may have; 0 if unknown
 	// Retries bounds how often the same request may be sent again. Zero means that
 	// Kind decides. -1 means never, because the provider says so. A positive number
-	// is the maximum of repeats, even if Kind is not retryable: the provider asks for
-	// retries, or the model wrote a call that the provider could not read and may
-	// write a better call.
+	// is the maximum of repeats, even if Kind is not retryable. A client sets a
+	// positive number if the provider asks for retries, or if the provider could not
+	// read a call of the model and the model may write a better call.
 	Retries int
 	Err     error // the cause, if there is one
 }
@@ -49,7 +49,7 @@ const (
 	KindConflict        ErrorKind = "conflict"         // 409; retryable
 	KindOverloaded      ErrorKind = "overloaded"       // 503, 529: too much load; retryable
 	KindServer          ErrorKind = "server"           // other 5xx; retryable
-	KindTimeout         ErrorKind = "timeout"          // 408, 504, or a bound of the client; retryable
+	KindTimeout         ErrorKind = "timeout"          // 408, 504, or a time limit of the client; retryable
 	KindNetwork         ErrorKind = "network"          // no connection, or it broke; retryable
 	KindTruncated       ErrorKind = "truncated"        // the answer broke off; retryable
 	KindMalformed       ErrorKind = "malformed"        // not an answer: no JSON, no choice, HTML
@@ -81,8 +81,8 @@ func (e *APIError) Error() string {
 // Unwrap returns the cause.
 func (e *APIError) Unwrap() error { return e.Err }
 
-// Retryable reports whether the same request may succeed later. A Retries that is
-// not zero decides; otherwise Kind does.
+// Retryable reports whether the same request may succeed later. If Retries is not
+// zero, Retries decides; otherwise Kind decides.
 func (e *APIError) Retryable() bool {
 	if e.Retries != 0 {
 		return e.Retries > 0

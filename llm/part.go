@@ -83,7 +83,7 @@ type ToolCall struct {
 // ToolResult is the answer to a [ToolCall]. A message of RoleTool has a single
 // ToolResult and no further part.
 type ToolResult struct {
-	CallID  string   `json:"call_id,omitempty"` // the ID of the call that it answers
+	CallID  string   `json:"call_id,omitempty"` // the ID of the answered call
 	Name    string   `json:"name,omitempty"`    // the name of the tool
 	Parts   Parts    `json:"parts"`             // usually one Text; never a call or a result
 	IsError bool     `json:"is_error,omitempty"`
@@ -92,7 +92,8 @@ type ToolResult struct {
 
 // RawPart is a part of a kind that this package does not know, as it was read:
 // the JSON object, byte for byte. A client sends a received RawPart back unchanged or
-// not at all. New messages never contain a RawPart.
+// not at all. Only messages that were received or decoded contain a RawPart. Do not
+// put a RawPart into a message that you write.
 type RawPart struct {
 	JSON string `json:"json"`
 }

@@ -10,7 +10,8 @@ import (
 // A Request asks a [Model] for the next message of a conversation.
 //
 // A Model does not change a Request and does not keep it after Generate has
-// returned. The slices stay the caller's, and are not changed while a call runs.
+// returned. The slices stay the caller's, and the caller must not change them while
+// Generate runs.
 type Request struct {
 	// Model is the name of the model. Empty means the name that the [Model] was made
 	// with.
@@ -43,10 +44,11 @@ type Settings struct {
 	ParallelToolCalls *bool // whether one answer may hold several tool calls
 	// HostedTools are tools run by the provider. Each is a JSON object in the
 	// provider's form, such as {"type":"web_search"} or
-	// {"type":"mcp","server_label":…}. The client sends these objects behind Tools,
+	// {"type":"mcp","server_label":…}. The client sends these objects after Tools,
 	// byte for byte. Their results appear in [Message].Extra and [Response].Extra. A
-	// tool choice cannot name a hosted tool; a member "tool_choice" in Extra can. At
-	// most 128 hosted tools, of 1 MiB each. Do not change the bytes after use.
+	// tool choice cannot name a hosted tool; a member "tool_choice" in Extra can. A
+	// request has at most 128 hosted tools, each of at most 1 MiB. Do not change the
+	// bytes after use.
 	HostedTools []json.RawMessage
 
 	Temperature *float64 // 0 to 2; new(0.2) makes a pointer to 0.2

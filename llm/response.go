@@ -9,14 +9,14 @@ import (
 // Response.
 type Response struct {
 	ID        string // the provider's id of the answer
-	RequestID string // the provider's id of the request, from a header, for its support
-	Model     string // the model that answered, as the provider names it
+	RequestID string // the provider's id of the request, from a header; the provider's support asks for this id
+	Model     string // the provider's name of the model that answered
 	Message   Message
 	Finish    Finish
 	Usage     Usage
-	RawUsage  json.RawMessage // the usage as the provider sent it, with its prices and times; nil if none
-	LogProbs  json.RawMessage // as the provider sent them; nil if there are none
-	Extra     []Member        // members beside the choice without a Go field, such as "citations"
+	RawUsage  json.RawMessage // the provider's usage object, unchanged, also with prices and times; nil if none
+	LogProbs  json.RawMessage // the provider's log probabilities, unchanged; nil if none
+	Extra     []Member        // all other members of the response that have no Go field, such as "citations"
 }
 
 // Finish says why the model stopped: in this library's words and in the provider's.
@@ -28,10 +28,11 @@ type Finish struct {
 
 // FinishReason is the unified reason. If the provider sends no finish reason but the
 // answer is complete, the client sets FinishToolCalls or FinishStop, and Finish.Raw is
-// empty. Empty means that the reason is not known.
+// empty. Empty means that neither the provider nor the client gave a reason.
 type FinishReason string
 
-// The finish reasons. FinishOther stands for an unknown reason.
+// The finish reasons. FinishOther stands for a provider's reason that this package does
+// not know.
 const (
 	FinishStop          FinishReason = "stop"           // the answer is complete
 	FinishLength        FinishReason = "length"         // cut off by a limit on tokens
@@ -80,15 +81,16 @@ func finishReason(s string) FinishReason {
 	return FinishOther
 }
 
-// Usage counts tokens. A count is zero if the provider did not report it.
-// The counts below InputTokens and OutputTokens are parts of these two.
+// Usage counts tokens. A count is zero if the provider did not report the count. The
+// counts of cached, written and audio tokens are parts of InputTokens or OutputTokens.
+// The count of reasoning tokens is normally a part of OutputTokens.
 type Usage struct {
 	InputTokens      int64 `json:"input_tokens"`                 // the prompt, cached tokens included
 	CachedTokens     int64 `json:"cached_tokens,omitempty"`      // read from the provider's cache
-	CacheWriteTokens int64 `json:"cache_write_tokens,omitempty"` // written to it
+	CacheWriteTokens int64 `json:"cache_write_tokens,omitempty"` // written to the provider's cache
 	InputAudioTokens int64 `json:"input_audio_tokens,omitempty"`
 
-	OutputTokens      int64 `json:"output_tokens"`              // the answer, reasoning as the provider counts it
+	OutputTokens      int64 `json:"output_tokens"`              // the answer; the provider decides whether reasoning is included
 	ReasoningTokens   int64 `json:"reasoning_tokens,omitempty"` // spent on thinking
 	OutputAudioTokens int64 `json:"output_audio_tokens,omitempty"`
 

@@ -10,8 +10,8 @@ import (
 
 // Validate returns an error for the first part of m that cannot be sent to any
 // provider: an empty image, audio or file, an image of unknown format, and a raw part
-// or a member of Extra that is not JSON. Results of tools are not checked, because
-// clients describe their parts in words if necessary.
+// or a member of Extra that is not JSON. The parts of tool results are not checked: a
+// client sends a short text in place of a part that the provider cannot take.
 func (m Message) Validate() error {
 	if m.Role == RoleTool {
 		return nil

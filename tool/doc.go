@@ -41,8 +41,12 @@
 // model reads a default in the description; the function must apply the default.
 //
 // The schema that the model sees and the check of the arguments agree, except for rules
-// that only the check knows: null is valid for pointers, slices and maps, and becomes
-// nil; large integers have bounds; and a type's UnmarshalText must accept the text.
+// that only the check knows:
+//
+//   - null is valid for pointers, slices and maps, and becomes nil.
+//   - An integer must fit its Go type. For types of more than 16 bits, the model does not
+//     see these bounds, except the minimum 0 of unsigned types.
+//   - A type's UnmarshalText must accept the text.
 //
 // A time.Duration is text to the model, and tags may bound the duration by text, too
 // ("minimum=1s,maximum=1h,default=30s"). In the arguments that [Tool.Parse] returns, a

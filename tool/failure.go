@@ -150,8 +150,9 @@ func Abort(err error) error {
 }
 
 // Hide returns an error whose text the model must not read: the model reads only that
-// the tool failed. The program still finds err, and so does a reader of the event (its
-// Error, redacted like all texts). Hide(nil) is a failure without a cause to hide.
+// the tool failed. The program still finds err, and the Error of the event
+// ToolCallFinished has the text of err, redacted like all texts. Hide(nil) is a failure
+// without a cause to hide.
 func Hide(err error) error { return &hiddenError{cmp.Or(err, errHidden)} }
 
 // IsAbort reports whether err is, or wraps, an [Abort].

@@ -253,9 +253,10 @@ func (t Tool) RawSchema() json.RawMessage {
 //
 // In the strict form, null stands for an absent optional property, and [Tool.Parse]
 // removes the null again. A property that also admits null has no strict form, because
-// null would have two meanings. There are two exceptions: null is the default of the
-// property, or the tool was made by [New], where nil has both meanings (except for
-// [json.RawMessage] and types with an UnmarshalJSON).
+// null would have two meanings. There are two exceptions. The first exception is a
+// property whose default is null. The second exception is a tool that was made by [New]:
+// there an absent property and null both become nil, so nothing is lost (except for a
+// property of type [json.RawMessage], or of a type with an UnmarshalJSON).
 func (t Tool) NotStrict() error {
 	if t.spec == nil {
 		return Unknown("")

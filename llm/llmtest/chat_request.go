@@ -16,11 +16,12 @@ import (
 //
 // Nothing is lost:
 //
-//   - Unknown members of the request are in Settings.Extra. "tools", "tool_choice"
-//     and "response_format" are there as well, whole and unchanged, if llm cannot
-//     represent all of the value: other types of tools (except hosted tools behind all
-//     functions), unknown members, a tool with "strict": false. Tools then has the
-//     functions as far as llm can represent these.
+//   - Unknown members of the request are in Settings.Extra.
+//   - "tools", "tool_choice" and "response_format" are in Settings.Extra, whole and
+//     unchanged, if llm cannot represent the value completely. Examples are an unknown
+//     member, a tool with "strict": false, and a tool that is no function. Hosted tools
+//     that come after all functions are no such case: these tools go to HostedTools. Beside
+//     "tools" in Extra, Tools has the functions as far as llm can represent them.
 //   - Unknown members of messages, parts and calls are in their Extra, and unknown
 //     members of a tool message in the Extra of its [llm.ToolResult]. Unknown members
 //     of a call's "function" are an object in the member "function" of the call's Extra.
@@ -30,12 +31,17 @@ import (
 //     Extra. A call of type "custom" is an error.
 //   - An unknown part, and an unknown item of the Responses API, is an [llm.RawPart].
 //
-// Exceptions are members without information of their own: "stream_options" with only
-// "include_usage", the second name of MaxOutputTokens, the "type" of an object with known
-// members, the "index" of calls, and known members that are null or zero. Therefore tools,
-// choices, calls and parts may come without "type", as some clients send them. On the
-// Responses API, "store": false and "include" of the encrypted reasoning are left out,
-// because clients send both by themselves.
+// The exceptions are members without information of their own. These are not kept:
+//
+//   - "stream_options" with only "include_usage"
+//   - which of the two names "max_tokens" and "max_completion_tokens" was used (both go to
+//     MaxOutputTokens)
+//   - the "type" of an object with known members; tools, choices, calls and parts may also
+//     come without "type", as some clients send them
+//   - the "index" of calls
+//   - known members that are null or zero
+//   - on the Responses API, "store": false and "include" of the encrypted reasoning, because
+//     clients send both by themselves
 //
 // On the Responses API, consecutive reasoning, texts and calls of the model form one
 // message. The Extra of a [llm.Reasoning] and of a call has the members of the item.

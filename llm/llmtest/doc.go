@@ -47,9 +47,9 @@
 // in an answer, is an error in all seats. Only RawUsage differs: RawUsage is nil in
 // process unless the script sets it.
 //
-// The Responses API has other words: Finish.Raw is a status ("completed", "incomplete"),
-// and a message with reasoning keeps the items in its Extra. An [llm.RawPart] is an item of
-// its own there, and sound has no form.
+// The Responses API differs: Finish.Raw is a status ("completed", "incomplete"), and a
+// message with reasoning keeps the items in its Extra. An [llm.RawPart] is a separate item
+// on that API, and sound has no form.
 //
 // # A script is strict
 //
@@ -60,13 +60,14 @@
 // Each request must follow the rules of providers:
 //
 //   - Every tool call has a single result, in its own message, in the order of the calls,
-//     directly behind the message with the calls. There is no other result.
+//     directly after the message with the calls. There is no other result.
 //   - The arguments of calls are JSON objects.
 //   - Parts stand in messages of the right roles: calls, reasoning and refusals only
 //     in messages of the assistant.
 //   - No two tools have the same name.
-//   - On the Responses API, a reasoning item with its own encrypted content stands before
-//     the resulting item, and ids are unique.
+//   - On the Responses API, a reasoning item with an id has the encrypted content that
+//     belongs to this id. After reasoning with encrypted content follows the item that the
+//     model produced from this reasoning (a text or a call). Ids are unique.
 //
 // Between a message with calls and the results of the calls, no other message may stand.
 // Otherwise, system and developer messages may stand anywhere, as OpenAI allows, and any
@@ -76,11 +77,14 @@
 // # What a script fills in
 //
 // The script fills in the rest of a step, always in the same way, so that tests can
-// compare whole values: calls are named "call_1", "call_2" … over the whole script,
-// answers "chatcmpl-1", "chatcmpl-2" … by the number of the request, and their RequestID
-// is "req_1" …. The model is the requested model, the finish reason is "tool_calls" for an
-// answer with calls and "stop" otherwise, and each answer costs 10 input and 5 output
-// tokens.
+// compare whole values:
+//
+//   - The ids of calls are "call_1", "call_2" …, counted over the whole script.
+//   - The ids of answers are "chatcmpl-1", "chatcmpl-2" …, and their RequestIDs are "req_1",
+//     "req_2" …, by the number of the request.
+//   - The model is the requested model.
+//   - The finish reason is "tool_calls" for an answer with calls, and "stop" otherwise.
+//   - Each answer costs 10 input tokens and 5 output tokens.
 //
 // # What goes wrong
 //

@@ -20,15 +20,16 @@ import (
 // A Fault is a failure of an answer: see [Step.With] and [Faults]. The zero Fault means no
 // fault.
 //
-// On the wire a fault is bytes, and the client decides about their meaning. In
-// process a fault is an error, the same as package openai makes of these bytes if its
-// timeouts are longer than the waits of the fault. The exception is [Stall]: in process,
-// the wait of Stall is the timeout of the client.
+// On the wire a fault is bytes, and the client decides about their meaning. In process,
+// a fault has the effect that package openai would report for these bytes: usually an
+// error. The timeouts of the client are taken to be longer than the waits of the fault.
+// The exception is [Stall]: in process, the wait of Stall is the timeout of the client.
 //
-// The pieces of a streamed answer stand between the first frame and the frame with
-// the finish reason (on the Responses API: the terminal event). If
-// "after" exceeds the number of pieces, the fault comes after the last piece, and no finish
-// reason is sent. Each fault also documents its effect without streaming.
+// A streamed answer is a first event, the pieces of the answer, and an event with the
+// finish reason (on the Responses API: the terminal event). The first event and the event
+// with the finish reason are not pieces. If "after" exceeds the number of pieces, the fault
+// comes after the last piece, and no finish reason is sent. The comment of each fault also
+// says what happens without streaming.
 type Fault struct {
 	kind   faultKind
 	name   string
@@ -83,11 +84,11 @@ func Late(d time.Duration) Fault {
 	return f
 }
 
-// Stall lets the answer fall silent after so many pieces, or between header and
-// body without streaming. On the wire the server cuts the connection after d,
-// unless the client has gone by then. In process d is the client's patience;
-// afterwards Generate returns an error of kind timeout. Zero means silence until
-// the client goes away, or in process until ctx ends.
+// Stall stops the answer after the given number of pieces, or between header and
+// body without streaming, and sends nothing more. On the wire, the server cuts the
+// connection after d, unless the client has gone by then. In process, d is the timeout
+// of the client: after d, Generate returns an error of kind timeout. Zero means silence
+// until the client goes away, or in process until ctx ends.
 func Stall(after int, d time.Duration) Fault {
 	f := Fault{kind: stallFault, after: after, wait: d, name: fmt.Sprintf("stall for %v after %s", d, clip.Count(after, "piece"))}
 	if d == 0 {
@@ -99,22 +100,22 @@ func Stall(after int, d time.Duration) Fault {
 	return f.checked()
 }
 
-// Cut ends the connection after so many pieces, or after half of the body
-// without streaming. The error's kind is truncated.
+// Cut ends the connection after the given number of pieces, or after half of the
+// body without streaming. The error's kind is truncated.
 func Cut(after int) Fault {
 	return Fault{kind: cutFault, after: after, name: "cut after " + clip.Count(after, "piece")}.checked()
 }
 
 // CutBytes ends the connection after n bytes of the body. The error's kind is
 // truncated, unless a stream's finish reason came before. An answer of at most n
-// bytes is whole. In process, n counts the bytes for a client that asks for the
-// usage of a stream.
+// bytes is whole. In process, n counts the bytes that the answer would have on the
+// wire; for a stream, as if the client had set "include_usage".
 func CutBytes(n int) Fault {
 	return Fault{kind: cutBytesFault, after: n, name: "cut after " + clip.Count(n, "byte")}.checked()
 }
 
-// Reset resets the connection after so many pieces, or after half of the body
-// without streaming. -1 means a reset in place of any answer. The error's kind
+// Reset resets the connection after the given number of pieces, or after half of the
+// body without streaming. -1 means a reset in place of any answer. The error's kind
 // is network. On the wire, a connection other than TCP is cut instead, and
 // systems other than Linux may lose the last bytes before the reset.
 func Reset(after int) Fault {
@@ -126,9 +127,9 @@ func Reset(after int) Fault {
 	return f.checked()
 }
 
-// ErrorEvent ends a stream with an error after so many pieces. Without streaming, the
-// answer is the error, with status 200. The event has the error in the member
-// "error", in OpenAI's form with a "status". The kind becomes server if the
+// ErrorEvent ends a stream with an error after the given number of pieces. Without
+// streaming, the answer is the error, with status 200. The event has the error in the
+// member "error", in OpenAI's form with a "status". The kind becomes server if the
 // provider's form cannot express the kind of err (such as truncated). The kind also
 // becomes server if clients know the kind only from an HTTP status and err has no such
 // status. A RetryAfter is lost, because the event has no header.
@@ -149,12 +150,12 @@ func ErrorEvent(after int, err *llm.APIError) Fault {
 	return f.checked()
 }
 
-// GarbageEvent sends an event that is not JSON after so many pieces; without
-// streaming, data is the body. The rest of a stream follows, for clients that
-// ignore the bad event. The error's kind is truncated for a stream, because the
-// stream was good so far, and for a body that begins like JSON and ends too
-// soon; otherwise the kind is malformed. Clients must not be able to read data
-// as JSON or as a line of a stream.
+// GarbageEvent sends data, an event that is not JSON, after the given number of pieces.
+// The rest of the stream follows, for clients that ignore the bad event. Without
+// streaming, data is the body. The error's kind is truncated for a stream, because the
+// stream was good so far, and for a body that begins like JSON and ends too soon.
+// Otherwise the kind is malformed. data must be neither JSON nor a line that has a
+// meaning in a stream, such as "data: …".
 func GarbageEvent(after int, data string) Fault {
 	f := Fault{kind: garbageFault, after: after, data: data, name: fmt.Sprintf("garbage event after %s", clip.Count(after, "piece"))}
 	field, _, _ := strings.Cut(data, ":")

@@ -19,13 +19,15 @@ const (
 )
 
 // Retry configures how a failed request is sent again. The zero value is a good
-// start: four attempts, between 0.5 and 30 seconds apart.
+// start: four attempts. The waits between the attempts are about 0.5, 1 and 2 seconds,
+// or longer (up to about one minute) if the provider asks for a longer wait.
 //
 //   - Only a retryable [*llm.APIError] is retried, at most as often as its [llm.APIError.Retries]
 //     allows.
 //   - The wait before retry n is MinDelay doubled n-1 times, at most MaxDelay, minus up
-//     to a quarter at random. A provider's RetryAfter is a lower bound; then up to a
-//     quarter of MinDelay is added at random, so that clients do not return together.
+//     to a quarter at random. If the provider's RetryAfter is longer, the wait is
+//     RetryAfter plus up to a quarter of MinDelay at random, so that clients do not
+//     return together.
 //   - Retry does not start a wait beyond the deadline of ctx. Generate then returns at
 //     once, with an error that says so and wraps the provider's error.
 //   - The sink gets an [llm.Notice] before each wait.

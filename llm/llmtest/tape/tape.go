@@ -63,12 +63,7 @@ import (
 // user and password of a URL; only the text of a network error may have a host. Everywhere
 // else "[scrubbed]" replaces
 //
-//   - known values, even if events of a stream cut a value in two: the values of sent and
-//     received headers whose name contains key, token, secret, authorization, cookie,
-//     password or credential; of query members with such names, or with sig, code, auth,
-//     session and the like; user and password of the URL (all these from eight bytes on);
-//     and of environment variables named …_KEY, …_TOKEN, …_SECRET or …_PASSWORD (from 16
-//     bytes on);
+//   - known values (see below), even if events of a stream cut a value in two;
 //   - keys of known forms (sk-…, AIza…, gsk_…, xai-…, hf_…, ghp_…, AKIA…, a JWT,
 //     "Bearer …"), and user and password in any URL;
 //   - the values of query members named like secrets, and the strings in JSON members
@@ -76,8 +71,20 @@ import (
 //     like, and token, except in log probabilities.
 //
 // The last rule does not look into strings that contain JSON, such as the arguments of a
-// call, because a replay must return these unchanged. Use Scrub for more. If a known value
-// remains, for example in binary data, the recording is not written and the test fails.
+// call, because a replay must return these unchanged. Use Scrub for more.
+//
+// Known values are
+//
+//   - the values of sent and received headers whose name contains key, token, secret,
+//     authorization, cookie, password or credential;
+//   - the values of query members with such names, and with names such as sig, code, auth
+//     and session;
+//   - the user and the password of the URL;
+//   - the values of environment variables named …_KEY, …_TOKEN, …_SECRET or …_PASSWORD.
+//
+// An environment variable counts if its value has at least 16 bytes. All other values count
+// if they have at least 8 bytes. If a known value remains, for example in binary data, the
+// recording is not written and the test fails.
 //
 // Requests are scrubbed before the comparison as well. Therefore a replay needs no real key;
 // any text will do where a client requires a key. While recording, the caller gets the
@@ -85,13 +92,18 @@ import (
 //
 // # Files
 //
-// A JSON body is written as indented JSON, a stream as an array with an event on each line,
-// text as an array of lines, and everything else in base64. A replay returns the same bytes,
-// except for white space around a JSON document, and takes no time. Errors are recorded, too:
-// an [*llm.APIError] with its fields, further errors as text. If the caller cancelled a
-// request, the replay returns the recorded part and then waits for the cancellation. A client
-// that obeys a recorded Retry-After waits again; in a bubble of testing/synctest this wait
-// takes no time.
+// A file shows a body in a form that a person can read:
+//
+//   - A compact JSON body is shown indented. A replay compacts the body again.
+//   - A stream is an array with an event on each line.
+//   - Other text is an array of lines, also a JSON response that was not compact.
+//   - Everything else is in base64.
+//
+// So a replay returns the same bytes, except for white space before and after a JSON
+// document. A replay takes no time. Errors are recorded, too: an [*llm.APIError] with its
+// fields, further errors as text. If the caller cancelled a request, the replay returns the
+// recorded part and then waits for the cancellation. A client that obeys a recorded
+// Retry-After waits again; in a bubble of testing/synctest this wait takes no time.
 //
 // A recording is written at the end of the test, and only if the test has not failed. Call
 // [Record] before other helpers with cleanups, so that failures in their cleanups count, too.
