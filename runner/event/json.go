@@ -72,6 +72,14 @@ func (e Event) Type() string { return kindNames[reflect.TypeOf(e.Body)] }
 
 // MarshalJSON implements [json.Marshaler]. An event without a body is an error.
 func (e Event) MarshalJSON() ([]byte, error) {
+	if data := e.write(); data != nil {
+		return data, nil
+	}
+	return e.marshal()
+}
+
+// marshal is MarshalJSON for every event. Its text is that of [Event.write].
+func (e Event) marshal() ([]byte, error) {
 	kind := e.Type()
 	if kind == "" {
 		return nil, fmt.Errorf("event: %T is not an event", e.Body)
@@ -95,6 +103,14 @@ func (e Event) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements [json.Unmarshaler]. An unknown type is an error, because
 // unknown events cannot rebuild a session.
 func (e *Event) UnmarshalJSON(data []byte) error {
+	if e.read(data) {
+		return nil
+	}
+	return e.unmarshal(data)
+}
+
+// unmarshal is UnmarshalJSON for every text.
+func (e *Event) unmarshal(data []byte) error {
 	var h head
 	if err := json.Unmarshal(data, &h); err != nil {
 		return fmt.Errorf("event: %w", err)
