@@ -18,14 +18,14 @@ type key struct{}
 
 // bound is a time that progress extends.
 type bound struct {
-	last atomic.Pointer[time.Time] // of the last progress
+	began time.Time
+	last  atomic.Int64 // the time from began to the last progress, in nanoseconds
 }
 
 // Bound returns a context that ends when nobody has called [Progress] for d. The cause is
 // then a [context.DeadlineExceeded]. The caller calls stop.
 func Bound(ctx context.Context, d time.Duration) (bounded context.Context, stop func()) {
-	b := new(bound)
-	b.progress()
+	b := &bound{began: time.Now()}
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, key{}, b))
 	timer := time.NewTimer(d)
 	go func() { // ends with ctx, and stop ends ctx
@@ -36,7 +36,7 @@ func Bound(ctx context.Context, d time.Duration) (bounded context.Context, stop 
 				return
 			case <-timer.C:
 			}
-			left := d - time.Since(*b.last.Load())
+			left := d - (time.Since(b.began) - time.Duration(b.last.Load()))
 			if left <= 0 {
 				cancel(fmt.Errorf("the store did nothing for %v: %w", d, context.DeadlineExceeded))
 				return
@@ -47,16 +47,11 @@ func Bound(ctx context.Context, d time.Duration) (bounded context.Context, stop 
 	return ctx, func() { cancel(nil) }
 }
 
-func (b *bound) progress() {
-	now := time.Now()
-	b.last.Store(&now)
-}
-
 // Progress notes that the store has returned data, or that some data was decoded. Progress
 // does nothing if ctx does not come from [Bound].
 func Progress(ctx context.Context) {
 	if b, ok := ctx.Value(key{}).(*bound); ok {
-		b.progress()
+		b.last.Store(int64(time.Since(b.began)))
 	}
 }
 

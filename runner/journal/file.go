@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -235,7 +234,7 @@ func (l *fileLog) read(ctx context.Context, in *bufio.Reader, seq int64) (e even
 	if seq == 0 {
 		return e, nil
 	}
-	opening.Decode(func() { err = json.Unmarshal(line, &e) })
+	opening.Decode(func() { err = e.UnmarshalJSON(line) })
 	if err != nil {
 		return event.Event{}, &StoreError{Session: l.session, Seq: seq, Err: err}
 	}

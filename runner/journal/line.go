@@ -2,7 +2,6 @@ package journal
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,7 +31,8 @@ const (
 	leftMember   = `,"left":`
 	syncedMember = `,"synced":`
 	sumMember    = `,"sum":"`
-	sumLen       = len(sumMember) + 8 + len(`"}`)
+	sumDigits    = 8
+	sumLen       = len(sumMember) + sumDigits + len(`"}`)
 )
 
 // frame has the members of a line beside its event.
@@ -57,11 +57,12 @@ func encodeAppend(b []byte, synced int64, events []event.Event) ([]byte, error) 
 		if err != nil {
 			return nil, fmt.Errorf("event %d: %w", e.Seq, err)
 		}
-		line := append(data[:len(data)-len("}")], leftMember...)
-		line = strconv.AppendInt(line, int64(len(events)-1-i), 10)
-		line = append(line, syncedMember...)
-		line = strconv.AppendInt(line, synced, 10)
-		b = append(b, seal(line)...)
+		start := len(b)
+		b = append(append(b, data[:len(data)-len("}")]...), leftMember...)
+		b = strconv.AppendInt(b, int64(len(events)-1-i), 10)
+		b = append(b, syncedMember...)
+		b = strconv.AppendInt(b, synced, 10)
+		b = sealFrom(b, start)
 	}
 	return b, nil
 }
@@ -70,7 +71,23 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // seal closes an open object with its checksum and a line feed.
 func seal(line []byte) []byte {
-	return fmt.Appendf(line, `%s%08x"}`+"\n", sumMember, crc32.Checksum(line, castagnoli))
+	return sealFrom(line, 0)
+}
+
+// sealFrom is seal for a line that begins at a place in b.
+func sealFrom(b []byte, start int) []byte {
+	text := b[start:]
+	return append(appendSum(append(b, sumMember...), text), "\"}\n"...)
+}
+
+// appendSum appends the checksum of a text in hexadecimal digits.
+func appendSum(b, text []byte) []byte {
+	const digits = "0123456789abcdef"
+	sum := crc32.Checksum(text, castagnoli)
+	for shift := 4 * (sumDigits - 1); shift >= 0; shift -= 4 {
+		b = append(b, digits[sum>>shift&0xf])
+	}
+	return b
 }
 
 // unseal returns the text before the checksum of a line without line feed. False means
@@ -80,13 +97,9 @@ func unseal(line []byte) ([]byte, bool) {
 	if at < 0 || !bytes.HasPrefix(line[at:], []byte(sumMember)) || !bytes.HasSuffix(line, []byte(`"}`)) {
 		return nil, false
 	}
-	text := line[at+len(sumMember):][:8]
-	sum, err := hex.DecodeString(string(text))
-	if err != nil || bytes.ContainsAny(text, "ABCDEF") { // a single spelling, so that no flipped bit goes unnoticed
-		return nil, false
-	}
-	want := crc32.Checksum(line[:at], castagnoli)
-	return line[:at], bytes.Equal(sum, []byte{byte(want >> 24), byte(want >> 16), byte(want >> 8), byte(want)})
+	var want [sumDigits]byte // a single spelling, so that no flipped bit goes unnoticed
+	appendSum(want[:0], line[:at])
+	return line[:at], string(line[at+len(sumMember):][:sumDigits]) == string(want[:])
 }
 
 var (
@@ -119,11 +132,11 @@ func parseFrame(line []byte) (frame, error) {
 	left, synced, _ := bytes.Cut(rest[at+len(leftMember):], []byte(syncedMember))
 	seq, _, _ := bytes.Cut(bytes.TrimPrefix(rest, []byte(`{"seq":`)), []byte(","))
 	var f frame
-	var errs [3]error
-	f.seq, errs[0] = strconv.ParseInt(string(seq), 10, 64)
-	f.left, errs[1] = strconv.Atoi(string(left))
-	f.synced, errs[2] = strconv.ParseInt(string(synced), 10, 64)
-	if errors.Join(errs[:]...) != nil || f.left < 0 {
+	var err1, err2, err3 error
+	f.seq, err1 = strconv.ParseInt(string(seq), 10, 64)
+	f.left, err2 = strconv.Atoi(string(left))
+	f.synced, err3 = strconv.ParseInt(string(synced), 10, 64)
+	if err1 != nil || err2 != nil || err3 != nil || f.left < 0 {
 		return frame{}, errFrame
 	}
 	return f, nil

@@ -139,9 +139,15 @@ func (s *scan) corrupt(seq int64, reason error) error {
 }
 
 // readLine returns the next line with its line feed, which the last line may lack, and
-// nothing at the end.
+// nothing at the end. The line is valid until the next read.
 func readLine(in *bufio.Reader) ([]byte, error) {
-	raw, err := in.ReadBytes('\n')
+	raw, err := in.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		var rest []byte
+		raw = bytes.Clone(raw) // the next read changes raw
+		rest, err = in.ReadBytes('\n')
+		raw = append(raw, rest...)
+	}
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}

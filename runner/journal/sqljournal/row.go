@@ -3,7 +3,6 @@ package sqljournal
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -147,7 +146,7 @@ func (l *log) decode(want int64, r storedRow) (e event.Event, err error) {
 	case r.sum != sum(r.body):
 		return e, l.corrupt(want, "the checksum does not match")
 	}
-	opening.Decode(func() { err = json.Unmarshal(r.body, &e) })
+	opening.Decode(func() { err = e.UnmarshalJSON(r.body) })
 	if err != nil {
 		return event.Event{}, l.storeError(want, err)
 	}
