@@ -91,12 +91,16 @@ func newCompletion(tools []llm.ToolDef, emit func(llm.Delta) error) *completion 
 
 // document reads a whole answer, or one chunk of an answer.
 func (a *completion) document(data []byte, whole bool) error {
-	for name, v := range rawjson.Members(data) {
-		switch name {
+	for name, v := range rawjson.RawMembers(data) {
+		switch string(name) {
 		case "id":
-			a.id = cmp.Or(a.id, rawjson.Scalar(v))
+			if a.id == "" {
+				a.id = rawjson.Scalar(v)
+			}
 		case "model":
-			a.model = cmp.Or(a.model, rawjson.Text(v))
+			if a.model == "" {
+				a.model = rawjson.Text(v)
+			}
 		case "object", "created", "obfuscation", "error":
 		case "usage":
 			a.stream.sawUsage(a.usage.update(v))
@@ -106,9 +110,9 @@ func (a *completion) document(data []byte, whole bool) error {
 			}
 		case "x_groq":
 			a.stream.sawUsage(a.usage.update(rawjson.Member(v, "usage")))
-			a.extra.merge(name, v)
+			a.extra.merge(a.extra.name(name), v)
 		default:
-			a.extra.merge(name, v)
+			a.extra.merge(a.extra.name(name), v)
 		}
 	}
 	if a.extra.tooMany || a.members.tooMany || a.logProbs.tooMany {
@@ -135,8 +139,8 @@ func (a *completion) choices(list []byte, whole bool) error {
 func (a *completion) choice(data []byte, whole bool) error {
 	var message, delta []byte
 	var finish, native string
-	for name, v := range rawjson.Members(data) {
-		switch name {
+	for name, v := range rawjson.RawMembers(data) {
+		switch string(name) {
 		case "index", "text", "seed", "error":
 		case "message":
 			message = v
@@ -151,7 +155,7 @@ func (a *completion) choice(data []byte, whole bool) error {
 		case "logprobs":
 			a.addLogProbs(v)
 		default:
-			a.extra.merge(name, v)
+			a.extra.merge(a.extra.name(name), v)
 		}
 	}
 	if err := a.choiceMessage(message, delta, whole); err != nil {
@@ -242,8 +246,8 @@ func (a *completion) message(data []byte, whole bool) error {
 	var content, list, function []byte
 	var thoughts [len(thinkingFields)][]byte
 	a.round++
-	for name, v := range rawjson.Members(data) {
-		switch name {
+	for name, v := range rawjson.RawMembers(data) {
+		switch string(name) {
 		case "role":
 		case "content":
 			content = v
@@ -256,11 +260,11 @@ func (a *completion) message(data []byte, whole bool) error {
 		case "function_call":
 			function = v
 		default:
-			if i := slices.Index(thinkingFields[:], name); i >= 0 && rawjson.Kind(v) == '"' {
+			if i := slices.Index(thinkingFields[:], string(name)); i >= 0 && rawjson.Kind(v) == '"' {
 				thoughts[i] = v
 				continue
 			}
-			a.members.addPiece(name, v)
+			a.members.addPiece(a.members.name(name), v)
 		}
 	}
 	if err := a.addThinking(thoughts); err != nil {

@@ -53,15 +53,15 @@ type callPiece struct {
 
 func readCallPiece(raw []byte) callPiece {
 	var p callPiece
-	for name, v := range rawjson.Members(raw) {
-		switch name {
+	for name, v := range rawjson.RawMembers(raw) {
+		switch string(name) {
 		case "index":
 			p.index = rawjson.Scalar(v)
 		case "id":
 			p.id = rawjson.Scalar(v)
 		case "type":
 			if p.kind = rawjson.Text(v); p.kind == builtin {
-				p.extra = append(p.extra, llm.Member{Name: name, Value: string(v)})
+				p.extra = append(p.extra, llm.Member{Name: string(name), Value: string(v)})
 			}
 		case "function":
 			p.function(v)
@@ -71,7 +71,7 @@ func readCallPiece(raw []byte) callPiece {
 				return p
 			}
 			if !rawjson.IsEmpty(v) {
-				p.extra = append(p.extra, llm.Member{Name: name, Value: string(v)})
+				p.extra = append(p.extra, llm.Member{Name: string(name), Value: string(v)})
 			}
 		}
 	}
@@ -79,11 +79,11 @@ func readCallPiece(raw []byte) callPiece {
 }
 
 func (p *callPiece) function(raw []byte) {
-	for name, v := range rawjson.Members(raw) {
+	for name, v := range rawjson.RawMembers(raw) {
 		switch {
-		case name == "name":
+		case string(name) == "name":
 			p.name = rawjson.Text(v)
-		case name != "arguments" || rawjson.IsNull(v):
+		case string(name) != "arguments" || rawjson.IsNull(v):
 		case rawjson.Kind(v) == '"':
 			p.arguments, p.raw = rawjson.Text(v), v
 		default:

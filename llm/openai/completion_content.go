@@ -209,12 +209,12 @@ func firstText(values ...[]byte) []byte {
 // others returns the unknown members with a value, but at most one more than
 // maxPartMembers.
 func others(data []byte, known ...string) (ms []llm.Member) {
-	for name, v := range rawjson.Members(data) {
+	for name, v := range rawjson.RawMembers(data) {
 		if len(ms) > maxPartMembers {
 			break
 		}
-		if !slices.Contains(known, name) && !rawjson.IsEmpty(v) {
-			ms = append(ms, llm.Member{Name: name, Value: string(v)})
+		if !slices.Contains(known, string(name)) && !rawjson.IsEmpty(v) {
+			ms = append(ms, llm.Member{Name: string(name), Value: string(v)})
 		}
 	}
 	return ms

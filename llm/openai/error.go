@@ -242,8 +242,8 @@ func isSet(v []byte) bool { return !rawjson.IsEmpty(v) && string(v) != "false" &
 // describesError reports whether an object without choices describes an error
 // without an "error" member.
 func describesError(data []byte) bool {
-	for name, v := range rawjson.Members(data) {
-		switch name {
+	for name, v := range rawjson.RawMembers(data) {
+		switch string(name) {
 		case "object", "type":
 			if rawjson.Text(v) == "error" {
 				return true

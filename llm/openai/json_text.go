@@ -93,6 +93,9 @@ func (h *surrogate) end() string {
 // further values count as 0, and so do negative numbers.
 func count(raw []byte) int64 {
 	text := rawjson.Scalar(raw)
+	if text == "" {
+		return 0
+	}
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return max(0, n)
 	}

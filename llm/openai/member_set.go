@@ -16,7 +16,6 @@ const (
 	maxParts       = 1 << 17
 	maxMembers     = 1 << 10 // unmodelled members of a document or a message
 	maxPartMembers = 1 << 4  // unmodelled members of one call or part
-	maxCounts      = 1 << 8  // counts of a usage; further counts are ignored
 )
 
 // errTooMany reports an answer beyond these limits.
@@ -47,6 +46,17 @@ func (g *memberSet) value(name string) *mergedValue {
 	t := new(mergedValue)
 	g.values[name], g.names = t, append(g.names, name)
 	return t
+}
+
+// name returns raw as a string. For one of the first members of the set, name returns
+// the string that the set has, because each chunk of a stream repeats these members.
+func (g *memberSet) name(raw []byte) string {
+	for _, name := range g.names[:min(len(g.names), maxPartMembers)] {
+		if name == string(raw) {
+			return name
+		}
+	}
+	return string(raw)
 }
 
 // replace keeps the value unless empty. A later value replaces an earlier value.

@@ -63,8 +63,8 @@ func (a *responsesAnswer) document(data []byte) (ok bool, err error) {
 
 // response reads the members of a response except the items.
 func (a *responsesAnswer) response(data []byte) error {
-	for name, v := range rawjson.Members(data) {
-		switch name {
+	for name, v := range rawjson.RawMembers(data) {
+		switch string(name) {
 		case "id":
 			a.id = cmp.Or(rawjson.Scalar(v), a.id)
 		case "model":
@@ -76,8 +76,8 @@ func (a *responsesAnswer) response(data []byte) error {
 		case "usage":
 			a.usage.update(v)
 		default:
-			if !slices.Contains(echoedMembers, name) {
-				a.extra.replace(name, v)
+			if !slices.Contains(echoedMembers, string(name)) {
+				a.extra.replace(a.extra.name(name), v)
 			}
 		}
 	}

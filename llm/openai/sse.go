@@ -38,19 +38,22 @@ type eventReader struct {
 	max int
 
 	chunk  []byte // what was read and not yet looked at
+	lf     int    // distance of the next LF from the end of chunk; 0 means no LF, and more than len(chunk) unknown
 	space  []byte // the buffer that chunk is part of
-	line   []byte // the line so far
+	line   []byte // a line that began in an earlier chunk
 	skipLF bool   // the line before ended with CR
 	begun  bool   // the first line was seen
 	err    error  // of r; reported when all lines were
 	ended  bool   // the last line has no end
 
-	name    string
-	data    []byte
-	hasData bool
-	bare    bool    // data are lines that are no fields
-	nested  nesting // of data
-	held    []byte  // a line that belongs to the next event
+	name     string
+	lastName string // of an earlier event: most events of a stream have one name
+	data     []byte
+	hasData  bool
+	bare     bool    // data are lines that are no fields
+	nested   nesting // of data up to followed
+	followed int
+	held     []byte // a line that belongs to the next event
 }
 
 func newEventReader(r io.Reader, max int) *eventReader {
@@ -60,11 +63,11 @@ func newEventReader(r io.Reader, max int) *eventReader {
 // next returns the next event with data. At the end, next returns io.EOF. After a
 // failed read, next returns the events before the failure, and then the error.
 func (e *eventReader) next() (event, error) {
-	e.name, e.data, e.hasData, e.bare, e.nested = "", e.data[:0], false, false, nesting{}
+	e.name, e.data, e.hasData, e.bare, e.nested, e.followed = "", e.data[:0], false, false, nesting{}, 0
 	for {
 		line, err := e.nextLine()
 		if err != nil {
-			if e.hasData && (errors.Is(err, io.EOF) || e.nested.complete()) {
+			if e.hasData && (errors.Is(err, io.EOF) || e.isClosed()) {
 				ended := e.event()
 				ended.cut = true
 				return ended, nil
@@ -89,18 +92,21 @@ func (e *eventReader) event() event {
 func (e *eventReader) take(line []byte) (whole bool, err error) {
 	name, value := splitLine(line)
 	switch {
-	case e.bare && name == "": // an empty line or a comment inside of JSON
+	case e.bare && len(name) == 0: // an empty line or a comment inside of JSON
 	case len(line) == 0:
 		if !e.hasData {
 			e.name = ""
 		}
 		return e.hasData, nil
-	case e.hasData && (isError(name) || e.bare && isField(name) || name == "data" && e.complete()):
+	case e.hasData && (isError(name) || e.bare && isField(name) || string(name) == "data" && e.complete()):
 		e.held = line
 		return true, nil
-	case name == "event":
-		e.name = string(value)
-	case name == "data":
+	case string(name) == "event":
+		if string(value) != e.lastName {
+			e.lastName = string(value)
+		}
+		e.name = e.lastName
+	case string(name) == "data":
 		err = e.add(value)
 		return isDone(e.data), err
 	case isError(name):
@@ -121,18 +127,28 @@ func (e *eventReader) take(line []byte) (whole bool, err error) {
 
 // complete reports whether no line can go on with the data: it is a whole object or
 // list, or neither.
-func (e *eventReader) complete() bool { return !isOpen(e.data) || e.nested.complete() }
+func (e *eventReader) complete() bool { return !isOpen(e.data) || e.isClosed() }
+
+// isClosed reports whether data is a whole string, object or list. The reader follows
+// the brackets only here: nearly every event is one line, and nothing asks for them.
+func (e *eventReader) isClosed() bool {
+	e.nested.add(e.data[e.followed:])
+	e.followed = len(e.data)
+	return e.nested.complete()
+}
 
 // isField reports whether name is that of a field, or a comment's.
-func isField(name string) bool {
-	switch name {
+func isField(name []byte) bool {
+	switch string(name) {
 	case "", "data", "event", "id", "retry":
 		return true
 	}
 	return false
 }
 
-func isError(name string) bool { return strings.EqualFold(name, "error") }
+func isError(name []byte) bool {
+	return len(name) == len("error") && strings.EqualFold(string(name), "error")
+}
 
 // isOpen reports whether data begins as an object or a list.
 func isOpen(data []byte) bool {
@@ -143,9 +159,9 @@ func isOpen(data []byte) bool {
 // isUnknown reports whether a line is not a field. By the standard, a client ignores
 // a field with an unknown name. If the value is JSON, however, a part of the name
 // "data" was lost.
-func isUnknown(name string, line, value []byte) bool {
+func isUnknown(name, line, value []byte) bool {
 	return !isField(name) && (len(name) == len(bytes.TrimSpace(line)) || isOpen(value) ||
-		strings.ContainsFunc(name, func(r rune) bool { return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }))
+		bytes.ContainsFunc(name, func(r rune) bool { return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }))
 }
 
 func (e *eventReader) add(value []byte) error {
@@ -153,11 +169,12 @@ func (e *eventReader) add(value []byte) error {
 		return fmt.Errorf("%w of %d bytes", errTooLong, e.max)
 	}
 	if e.hasData {
+		_ = e.isClosed() // follows the lines so far: the \n between two lines is no part of them
 		e.data = append(e.data, '\n')
+		e.followed = len(e.data)
 	}
 	e.hasData = true
 	e.data = append(e.data, value...)
-	e.nested.add(value)
 	return nil
 }
 
@@ -167,10 +184,19 @@ func isDone(data []byte) bool {
 }
 
 // splitLine splits a line into field and value. A comment has no name.
-func splitLine(line []byte) (name string, value []byte) {
-	line = bytes.TrimLeft(line, " \t")
-	before, after, _ := bytes.Cut(line, []byte(":"))
-	return string(before), bytes.TrimPrefix(after, []byte(" "))
+func splitLine(line []byte) (name, value []byte) {
+	for len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
+		line = line[1:]
+	}
+	colon := bytes.IndexByte(line, ':')
+	if colon < 0 {
+		return line, nil
+	}
+	name, value = line[:colon], line[colon+1:]
+	if len(value) > 0 && value[0] == ' ' {
+		value = value[1:]
+	}
+	return name, value
 }
 
 // nextLine returns a line without its end. It is valid until the next call.
@@ -196,27 +222,45 @@ func (e *eventReader) nextLine() ([]byte, error) {
 				continue
 			}
 		}
-		end := bytes.IndexAny(e.chunk, "\r\n")
-		if end < 0 {
-			end = len(e.chunk)
-		}
+		end := e.lineEnd()
 		if len(e.line)+end > e.max {
 			return nil, fmt.Errorf("%w of %d bytes", errTooLong, e.max)
 		}
-		e.line = append(e.line, e.chunk[:end]...)
+		line := e.chunk[:end]
+		if len(e.line) > 0 || end == len(e.chunk) {
+			e.line = append(e.line, line...)
+			line = e.line
+		}
 		if end == len(e.chunk) {
 			e.chunk = nil
 			continue
 		}
 		e.skipLF = e.chunk[end] == '\r'
 		e.chunk = e.chunk[end+1:]
-		return e.unmarked(), nil
+		return e.unmarked(line), nil
 	}
+}
+
+// lineEnd returns the index of the first CR or LF in chunk, or its length. The place of
+// the LF is kept over lines that end with CR, because each search for LF may look at
+// the whole chunk.
+func (e *eventReader) lineEnd() int {
+	if e.lf > len(e.chunk) {
+		e.lf = 0
+		if at := bytes.IndexByte(e.chunk, '\n'); at >= 0 {
+			e.lf = len(e.chunk) - at
+		}
+	}
+	end := len(e.chunk) - e.lf
+	if at := bytes.IndexByte(e.chunk[:end], '\r'); at >= 0 {
+		return at
+	}
+	return end
 }
 
 func (e *eventReader) fill() {
 	n, err := e.r.Read(e.space)
-	e.chunk, e.err = e.space[:n], err
+	e.chunk, e.lf, e.err = e.space[:n], n+1, err
 }
 
 // lastLine returns what stands after the last line end, if reading ended well.
@@ -224,7 +268,7 @@ func (e *eventReader) lastLine() ([]byte, error) {
 	if len(e.line) == 0 || !errors.Is(e.err, io.EOF) {
 		return nil, e.err
 	}
-	line := bytes.Clone(e.unmarked())
+	line := bytes.Clone(e.unmarked(e.line))
 	e.line, e.ended = e.line[:0], true
 	if len(line) == 0 {
 		return nil, e.err
@@ -233,10 +277,10 @@ func (e *eventReader) lastLine() ([]byte, error) {
 }
 
 // unmarked returns the line, the very first without its byte order mark.
-func (e *eventReader) unmarked() []byte {
+func (e *eventReader) unmarked(line []byte) []byte {
 	if e.begun {
-		return e.line
+		return line
 	}
 	e.begun = true
-	return bytes.TrimPrefix(e.line, []byte("\xef\xbb\xbf"))
+	return bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
 }

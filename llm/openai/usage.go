@@ -25,39 +25,71 @@ func (t *usageTotal) update(raw []byte) bool {
 	return true
 }
 
+// A usageName is the name of a count: a member of the usage, or of an object in it.
+type usageName struct{ object, member string }
+
+// usageNames are the known names of each field of [llm.Usage] in the order of the
+// fields, the name that wins first.
+var usageNames = [...][]usageName{
+	{{"", "prompt_tokens"}, {"", "input_tokens"}},
+	{
+		{"prompt_tokens_details", "cached_tokens"}, {"input_tokens_details", "cached_tokens"},
+		{"", "prompt_cache_hit_tokens"}, {"", "cache_read_input_tokens"}, {"", "cached_tokens"},
+	},
+	{{"prompt_tokens_details", "cache_write_tokens"}, {"", "cache_creation_input_tokens"}},
+	{{"prompt_tokens_details", "audio_tokens"}, {"input_tokens_details", "audio_tokens"}},
+	{{"", "completion_tokens"}, {"", "output_tokens"}},
+	{{"completion_tokens_details", "reasoning_tokens"}, {"output_tokens_details", "reasoning_tokens"}, {"", "reasoning_tokens"}},
+	{{"completion_tokens_details", "audio_tokens"}, {"output_tokens_details", "audio_tokens"}},
+	{{"", "total_tokens"}},
+}
+
+// maxUsageNames is the length of the longest list in usageNames.
+const maxUsageNames = 5
+
+// usageCounts are the counts of a usage under each name of usageNames.
+type usageCounts [len(usageNames)][maxUsageNames]int64
+
 // readUsage reads the counts under all known names. The first name with a count
 // wins.
 func readUsage(raw []byte) llm.Usage {
-	counts := map[string]int64{}
-	for name, v := range rawjson.Members(raw) {
-		if len(counts) > maxCounts {
-			break
+	var counts usageCounts
+	for name, v := range rawjson.RawMembers(raw) {
+		counts.set(nil, name, v)
+		for member, v := range rawjson.RawMembers(v) {
+			counts.set(name, member, v)
 		}
-		counts[name] = count(v)
-		for sub, v := range rawjson.Members(v) {
-			if len(counts) > maxCounts {
-				break
-			}
-			counts[name+"."+sub] = count(v)
-		}
-	}
-	first := func(names ...string) int64 {
-		for _, name := range names {
-			if n := counts[name]; n > 0 {
-				return n
-			}
-		}
-		return 0
 	}
 	return llm.Usage{
-		InputTokens: first("prompt_tokens", "input_tokens"),
-		CachedTokens: first("prompt_tokens_details.cached_tokens", "input_tokens_details.cached_tokens",
-			"prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens"),
-		CacheWriteTokens:  first("prompt_tokens_details.cache_write_tokens", "cache_creation_input_tokens"),
-		InputAudioTokens:  first("prompt_tokens_details.audio_tokens", "input_tokens_details.audio_tokens"),
-		OutputTokens:      first("completion_tokens", "output_tokens"),
-		ReasoningTokens:   first("completion_tokens_details.reasoning_tokens", "output_tokens_details.reasoning_tokens", "reasoning_tokens"),
-		OutputAudioTokens: first("completion_tokens_details.audio_tokens", "output_tokens_details.audio_tokens"),
-		TotalTokens:       first("total_tokens"),
+		InputTokens:       counts.first(0),
+		CachedTokens:      counts.first(1),
+		CacheWriteTokens:  counts.first(2),
+		InputAudioTokens:  counts.first(3),
+		OutputTokens:      counts.first(4),
+		ReasoningTokens:   counts.first(5),
+		OutputAudioTokens: counts.first(6),
+		TotalTokens:       counts.first(7),
 	}
+}
+
+// set keeps the count if the name is known. A later count replaces an earlier count
+// under the same name.
+func (c *usageCounts) set(object, member, v []byte) {
+	for i, names := range usageNames {
+		for j, name := range names {
+			if name.member == string(member) && name.object == string(object) {
+				c[i][j] = count(v)
+			}
+		}
+	}
+}
+
+// first returns the first count above zero of a field.
+func (c *usageCounts) first(field int) int64 {
+	for _, n := range c[field] {
+		if n > 0 {
+			return n
+		}
+	}
+	return 0
 }
