@@ -13,9 +13,10 @@ const defaultCalls = 16
 // Runner points to the CallLimit. The zero CallLimit allows 16 calls. A CallLimit must
 // not be copied.
 //
-// A run inside a tool call takes no slots of the CallLimit, because it would wait for the
-// slot of its own outer call. At most 16 calls of such a run run at the same time. A
-// function that was left behind holds no slot.
+// A nested run (a run inside a tool call) takes no slots of the CallLimit of its outer
+// run, because the nested run would wait for the slot of its own outer call. Such a nested
+// run has its own limit: at most 16 of its calls run at the same time. A function that was
+// left behind holds no slot.
 type CallLimit struct {
 	once  sync.Once
 	slots *semaphore.Weighted // nil: no limit

@@ -74,7 +74,7 @@ func (e *engine) decideCalls(ctx context.Context, calls []loop.Call) error {
 
 // decideCall returns the events of a decision about one call: the tool decides about a
 // call in doubt if it can, and Runner.Decide about every other call. No events mean that
-// the call stays open.
+// the call stays undecided.
 func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Body, error) {
 	if c.Status == loop.Started {
 		if bodies := e.reconcile(ctx, c); bodies != nil {
@@ -84,7 +84,7 @@ func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Body, err
 	if e.runner.Decide == nil || e.asked[c.Ref] {
 		return nil, nil
 	}
-	e.asked[c.Ref] = true // Decide left the call open once: the next question would be the same
+	e.asked[c.Ref] = true // Decide left the call undecided once: the next question would be the same
 	pending := pendingCall(e.session, c)
 	in, err := callApart(ctx, e.logger, "Decide", func(ctx context.Context, _ onCaller) (Input, error) { return e.runner.Decide(ctx, pending) })
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package runner runs agents: it asks the model, runs the tool calls of each turn
-// concurrently, sends the results back, and repeats until the model has answered.
+// Package runner runs agents. A run asks the model, runs the tool calls of the answer
+// concurrently, sends the results back, and repeats until an answer has no calls.
 //
 //	result, err := runner.Run(ctx, assistant, llm.User("What is it like in Beijing?"))
 //	fmt.Println(result.Text)
@@ -8,9 +8,23 @@
 // [Stream] yields every event as it happens. A [Session] keeps a conversation over
 // several runs in a journal, and continues a run after a pause or a crash.
 //
+// # Words
+//
+//   - turn: one answer of the model, with its tool calls.
+//   - run: turns until a final answer or an error. A pause does not end a run.
+//   - session: a conversation over several runs. A journal stores the events of a session
+//     as one log.
+//   - call: a tool call of the model. To run a call, the run invokes the function of the tool.
+//   - open: a call is open if the call has not begun.
+//   - in doubt: a call is in doubt if the call began and has no recorded end.
+//   - decision: an answer about a call that waits for approval or is in doubt. Until then,
+//     the call is undecided.
+//   - pause: a run that needs a decision pauses until the decision. Nothing runs during a
+//     pause.
+//
 // # Functions of the program
 //
-// A run calls a tool's function in a new goroutine. The context of the function ends at
+// A run invokes a tool's function in a new goroutine. The context of the function ends at
 // the tool's deadline, at the end of the run's context, or when the consumer of Stream
 // leaves. Go cannot kill a function. If a function does not return within 5 seconds after
 // the end of its context, the run leaves the function behind and logs a warning. The call
@@ -38,20 +52,13 @@
 //   - Each tool call has one result, in the order of the calls, directly after the message
 //     with the calls. The result of a call that did not run says so, and so does the result
 //     of a call with unknown outcome.
-//   - The model's arguments are JSON objects. Arguments in the caller's own messages may be
-//     any JSON.
+//   - The arguments of the model's calls are JSON objects. Arguments in the caller's own
+//     messages are kept unchanged; the client of package openai sends {} in place of
+//     arguments that the provider would refuse.
 //
-// A run can end after the model made calls and before their functions began: by an
-// error, a cancelled context, or a consumer that leaves. In a session the calls stay
+// A run can end after the model made calls and before the run invoked the functions: by an
+// error, a cancelled context, or a consumer that leaves. In a session these calls stay
 // open, and run when the session continues without a message. A message closes the calls.
-//
-// Words of this package:
-//
-//   - turn: one answer of the model, with its tool calls.
-//   - run: turns until a final answer or an error. A pause does not end a run.
-//   - session: a conversation over several runs. Its events are one log in a journal.
-//   - in doubt: a call that began and has no recorded end is in doubt.
-//   - decision: an answer about a call that waits for approval or is in doubt.
 //
 // The examples show approval at a terminal (Approval) and in a later process (Pending),
 // calls in doubt (Pending.Happened), redaction, cancellation, limits, retries, cost, an

@@ -51,9 +51,12 @@ func (e *LimitError) Is(target error) bool {
 // Result has the text so far.
 type FinishError struct {
 	// Reason is "length" (the answer was cut off), "content_filter", "refusal" or "error"
-	// (the provider failed during the answer). After a second request to the model, Reason
-	// is "cut_off" (the tool calls were cut off), "empty", "lost_calls" (the answer
-	// announced calls and has none) or "no_call" (the tool choice demands a call).
+	// (the provider failed during the answer).
+	//
+	// For four more problems, the run first asks the model once more. If the second answer
+	// has such a problem, too, Reason is "cut_off" (the tool calls were cut off), "empty",
+	// "lost_calls" (the answer announced calls and has none) or "no_call" (the tool choice
+	// demands a call).
 	Reason string
 	Finish llm.Finish
 	// Refusal is the text of the model's refusal. Empty for other reasons.

@@ -25,11 +25,12 @@ type Pending struct {
 	Call event.CallRef `json:"call"`
 	// Hash is a hash of the arguments. A decision about different arguments is refused.
 	Hash string `json:"hash"`
-	// InDoubt means that the call began and has no recorded end: its effect may or may not
-	// have happened. False means that the call waits for approval and has not run.
+	// InDoubt means that the call began and has no recorded end, so nobody knows whether
+	// the effect happened. False means that the call waits for approval and has not run.
 	InDoubt bool `json:"in_doubt,omitempty"`
-	// Key is the call's idempotency key, the name of the call in the outside world. A
-	// decision never fits a call of another session.
+	// Key is the call's idempotency key, the name of the call in the outside world. Every
+	// call of every session has its own Key, so a decision never fits a call of another
+	// session.
 	Key string `json:"key"`
 	// Seq is the position of the question in the session. A later question about the same
 	// call has another Seq, so a late or repeated answer does not fit. For a call in doubt,

@@ -16,8 +16,8 @@ type Result struct {
 	Messages []llm.Message `json:"messages"`
 	Finish   llm.Finish    `json:"finish"`            // of the last answer
 	Usage    llm.Usage     `json:"usage"`             // the sum over the turns of the run
-	Turns    int           `json:"turns"`             // of the run
-	Run      int           `json:"run"`               // its number in the session, from 1; 0 if it did not begin
+	Turns    int           `json:"turns"`             // the number of turns of the run
+	Run      int           `json:"run"`               // the run's number in the session, from 1; 0 if the run did not begin
 	Session  string        `json:"session,omitempty"` // empty outside a session
 	// Events are the durable events of this run in order, from RunStarted to RunFinished,
 	// RunFailed or RunPaused. After a pause or a crash, Events are the events since the
@@ -30,13 +30,13 @@ type Result struct {
 	//   - of this run, before a pause or a crash;
 	//   - of the earlier run whose calls this run continues or closes.
 	//
-	// If the run continued, RunStarted is in Earlier. A run that begins without open calls
-	// has no Earlier. Earlier and Events together are a piece of the session without a
-	// gap. As with Events, the slice is the caller's, the contents are shared and only for
-	// reading, and the JSON of a Result omits Earlier.
+	// If the run continued, RunStarted is in Earlier. A new run has no Earlier if every
+	// earlier call has a result. Earlier and Events together are a piece of the session
+	// without a gap. As with Events, the slice is the caller's, the contents are shared and
+	// only for reading, and the JSON of a Result omits Earlier.
 	Earlier []event.Event `json:"-"`
-	// Pending are the calls that need a decision, of a paused or failed run. Their answers
-	// are inputs of the next call of [Session.Run].
+	// Pending are the undecided calls of a paused or failed run. Give the answers to the
+	// next [Session.Run].
 	Pending []Pending `json:"pending,omitempty"`
 }
 

@@ -74,11 +74,13 @@ type Runner struct {
 	// such an agent would write the change back. Passwords in errors are always cut. The
 	// comment of package tool defines a password.
 	KeepPasswords bool
-	// Decide is called for each call that waits for approval or is in doubt, one after
-	// the other, before the run pauses. Use Decide for a terminal or a policy. Decide
-	// returns an answer of p, such as p.Approve(), or nil to leave the call open. If Decide
-	// returns an error, the call stays open. A running run ends; a paused run stays paused.
-	// If Decide is nil, every call stays open.
+	// Decide decides about each call that waits for approval or is in doubt, one after the
+	// other, before the run pauses. Use Decide for a terminal or a policy. Decide returns
+	// an answer of p, such as p.Approve(), or nil to leave the call undecided.
+	//
+	// If Decide returns an error, the call stays undecided, and Run returns the error. A
+	// run that was going on then fails. A run that is being continued after a pause stays
+	// paused. If Decide is nil, every call stays undecided.
 	Decide func(ctx context.Context, p Pending) (Input, error)
 	// Logger logs with the agent, the session and the run as attributes:
 	//
@@ -118,8 +120,9 @@ func Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.S
 // Run finds before the first request. errors.As and errors.Is see all of them through
 // every wrap.
 //
-// Run asks Decide about a call that needs approval. If the call stays open, the error is
-// [ErrPaused], and the call never runs: only a [Session] can continue with the call.
+// Run asks Decide about a call that needs approval. If the call stays undecided, the run
+// pauses, and the error is [ErrPaused]. Outside a [Session] a paused run cannot continue,
+// so the call never runs. Use a Session if calls may wait.
 func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message) (*Result, error) {
 	e := newEngine(r, "", false)
 	e.collector = new(collector)
@@ -130,7 +133,8 @@ func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message
 // Stream is like Run and yields every event as it happens.
 //
 //   - The sequence is lazy and single-use: nothing is sent before range.
-//   - An error is the last pair, with the zero Event. A run reports errors in no other way.
+//   - An error is the last pair, with the zero Event. Stream reports errors in no other
+//     way.
 //   - Leaving the loop early cancels the run and waits for its goroutines.
 //   - Events are yielded on the goroutine of the loop.
 //   - Recorded events are yielded, in order, before the next action starts. A loop that

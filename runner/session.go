@@ -17,10 +17,10 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// A Session is a conversation over several runs. Its events are in the Runner's Journal
-// under the session's name, and each run begins where the events end, in any process. A
-// session has a single run at a time: another run gets a [*journal.BusyError]. A Session
-// is safe for concurrent use.
+// A Session is a conversation over several runs. The Runner's Journal has the events under
+// the session's name, and each run begins where the events end, in any process. A session
+// has a single run at a time: another run fails with a [*journal.BusyError]. A Session is
+// safe for concurrent use.
 //
 // A Session keeps the conversation in memory between its runs and reads only new events,
 // if the journal's log has EventsAfter (see [journal.Log]). Keep the value while the
@@ -88,8 +88,8 @@ func (r Runner) Session(name string) *Session {
 }
 
 // An Input is an argument of [Session.Run]. [Say] begins a new run. An answer to a call in
-// [Result.Pending] continues the paused run; after a failed run, the answer begins a run
-// that continues the calls.
+// [Result.Pending] continues the paused run; after a failed run, the answer begins a new
+// run that goes on with the calls of the failed run.
 type Input interface{ input() }
 
 type messagesInput []llm.Message
@@ -99,25 +99,27 @@ func (messagesInput) input() {}
 // Say adds messages to the conversation.
 func Say(messages ...llm.Message) Input { return messagesInput(messages) }
 
-// Run runs an agent on the conversation so far and the input, like [Runner.Run].
-// Messages of the Result has the whole session.
+// Run runs an agent on the conversation so far and the input, like [Runner.Run]. The
+// Messages of the Result are the conversation of the whole session.
 //
 // With messages, a new run begins. Tool calls without a result are closed first: the
 // model reads that the call did not run, or that its outcome is unknown.
 //
-// Without messages, Run continues a run that was paused, that failed, or whose process
-// died:
+// Without messages, Run continues a run that was paused or whose process died. After a
+// failed run, Run begins a new run that goes on with the conversation and with the calls of
+// the failed run. The same rules hold for all of these runs:
 //
-//   - Recorded results count, and calls that never began begin.
+//   - Recorded results count, and open calls begin.
 //   - A call that began and has no recorded end is in doubt. The run repeats the call of
 //     its own accord only if the tool is [tool.Idempotent] or reports that nothing
-//     happened ([tool.Reconcile]). If Reconcile reports that the call happened, its
-//     result counts. In all other cases Decide is asked, and the run pauses if the call
-//     stays open.
+//     happened ([tool.Reconcile]). If Reconcile reports that the effect happened, the
+//     result of Reconcile counts. In all other cases the run asks Decide, and pauses if
+//     the call stays undecided.
 //   - Decisions about calls are inputs, any number at a time. The run continues as far as
-//     they allow and pauses again if necessary: the error is then [ErrPaused].
-//   - A decision that does not fit is a [*DecisionError], and nothing is recorded.
-//   - A session without anything to continue is [ErrNoInput].
+//     the decisions allow. If undecided calls are left, the run pauses again, and the
+//     error is [ErrPaused].
+//   - If a decision does not fit, the error is a [*DecisionError], and nothing is recorded.
+//   - If the session has nothing to continue, the error is [ErrNoInput].
 //
 // The agent may be a new value, in a new process. The run uses the current definitions of
 // the tools.
@@ -207,7 +209,8 @@ func whyStopped(ctx, bounded context.Context, err error) error {
 }
 
 // Messages returns the conversation so far. Every provider accepts these messages, as
-// with Result.Messages. Messages opens the journal, so it is an error during a run.
+// with Result.Messages. Messages opens the log of the session, and therefore fails with a
+// [*journal.BusyError] during a run.
 func (s *Session) Messages(ctx context.Context) ([]llm.Message, error) {
 	e := newEngine(s.runner, s.name, false)
 	if err := s.open(ctx, e, func(context.Context) error { return nil }); err != nil {
@@ -217,8 +220,9 @@ func (s *Session) Messages(ctx context.Context) ([]llm.Message, error) {
 	return e.result().Messages, nil
 }
 
-// Pending returns the calls that need a decision: calls of a paused run, or calls that a
-// failed run left. Pending opens the journal, so it is an error during a run.
+// Pending returns the undecided calls: calls of a paused run, or calls that a failed run
+// left. Pending opens the log of the session, and therefore fails with a
+// [*journal.BusyError] during a run.
 func (s *Session) Pending(ctx context.Context) ([]Pending, error) {
 	e := newEngine(s.runner, s.name, false)
 	if err := s.open(ctx, e, func(context.Context) error { return nil }); err != nil {

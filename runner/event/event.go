@@ -104,8 +104,8 @@ type ModelAnswered struct {
 	Extra     []llm.Member    `json:"extra,omitempty"`
 }
 
-// ToolCallStarted is recorded before a tool's function runs. After this event the call
-// may have had an effect. A call that was refused before never starts.
+// ToolCallStarted is recorded before a tool's function is invoked. After this event the
+// call may have had an effect. A refused call has no ToolCallStarted.
 type ToolCallStarted struct {
 	Call CallRef `json:"call"`
 	ID   string  `json:"id,omitempty"` // the provider's id of the call
@@ -130,8 +130,9 @@ type ToolCallFinished struct {
 	// arguments do not fit, the tool choice forbids the call, or the tool's function
 	// asked for other arguments.
 	Rejected bool `json:"rejected,omitempty"`
-	// Began is the time (UTC) of the call of the function. A limit on concurrent calls
-	// can delay Began after ToolCallStarted. Zero means that the function was not called.
+	// Began is the time (UTC) at which the tool's function was invoked. A limit on
+	// concurrent calls can delay Began after ToolCallStarted. Zero means that the function
+	// was not invoked.
 	Began time.Time `json:"began,omitzero"`
 }
 
@@ -178,8 +179,8 @@ type InDoubtDecided struct {
 	Call     CallRef `json:"call"`
 	Decision Doubt   `json:"decision"`
 	// By is the source of the decision: "caller", "tool" (its Reconcile),
-	// "idempotent", or "runner". "runner" means that the run ended before the call
-	// of the function, so the call is in the state before ToolCallStarted.
+	// "idempotent", or "runner". "runner" means that the run ended before the tool's
+	// function was invoked, so the call counts again as not started.
 	By string `json:"by"`
 }
 

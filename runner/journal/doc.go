@@ -12,7 +12,8 @@
 //
 // Package journaltest checks that your own store keeps the rules.
 //
-// The words of this package: journal (the store), log (the events of a session).
+// The words of this package: journal (the store), log (the events of a session), open (a
+// session is open while a process holds the log of the session).
 //
 // The examples show sessions in files (Dir), sessions as one JSON value (Memory), and a
 // program that reads events (Log).

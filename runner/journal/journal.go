@@ -18,7 +18,8 @@ type Journal interface {
 	// Open opens the log of a session and takes its lock or lease. The session need not
 	// exist. Nobody else can open the session until the log is closed.
 	//
-	//   - If the session is open elsewhere, Open returns a [*BusyError] at once.
+	//   - If the log of the session is open already, in any process, Open returns a
+	//     [*BusyError] at once.
 	//   - A damaged session is a [*CorruptError] and stays unchanged. A store may find
 	//     damage inside an event only when the event is read.
 	//   - A session above the size limit of the store is a [*SizeError].
@@ -61,21 +62,23 @@ type Log interface {
 	// cannot notice at once that the lock is lost, the store must refuse the next synced
 	// Append.
 	//
-	// The runner calls Context().Err() right before each function of a tool. In a store
-	// with leases, Err compares the lease with the clock, by the larger of the monotonic
-	// and the wall-clock difference: a process that was stopped for longer than its lease
-	// wakes up before its timers run.
+	// The runner calls Context().Err() right before it invokes the function of a tool. In a
+	// store with leases, Err itself checks whether the lease has run out. Err measures the
+	// time since the last renewal with the monotonic clock and with the wall clock, and the
+	// larger value counts. A timer is not enough: a process that was stopped may continue
+	// before its timers fire.
 	Context() context.Context
 	// Close gives the lock or lease back. Close may be called more than once. A closed log
 	// holds no memory, file, connection or goroutine.
 	Close() error
 }
 
-// BusyError says that a session is open, here or elsewhere.
+// BusyError says that the log of a session is open, in this process or in another process.
 type BusyError struct {
 	Session string
-	// Lease is the time for which a dead process keeps the session, if its leases are as
-	// long as the leases of this store. 0 means that a dead process keeps nothing.
+	// Lease is how long the session stays blocked if the process that holds the session
+	// has died. Lease assumes that this process used the same lease time as the store that
+	// returned the error. 0 means that a dead process blocks nothing.
 	Lease time.Duration
 }
 
@@ -125,9 +128,9 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("journal: session %q: event %d is damaged: %s: %s", e.Session, e.Seq, e.Place, e.Reason)
 }
 
-// SizeError says that a session is larger than its store opens. The session stays
-// unchanged. A running session is in memory, where it takes several times its stored
-// size.
+// SizeError says that a session is larger than the limit up to which its store opens
+// sessions. The session stays unchanged. The limit exists because an open session is in
+// memory, and takes several times its stored size there.
 //
 // To continue, raise the limit of the store, or read the session with a higher limit
 // (runner.Session.Messages) and begin a new session with the part of the conversation

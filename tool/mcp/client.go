@@ -9,15 +9,15 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A Client manages connections to MCP servers. It makes all connections when the tools
-// are first listed, and remakes a broken connection. Any goroutine may use it.
+// A Client manages connections to MCP servers. The client makes all connections when the
+// tools are first listed, and remakes a broken connection. Any goroutine may use a Client.
 type Client struct {
 	links  []*link
 	cancel context.CancelFunc
 	first  sync.Once
 }
 
-// Open validates the servers and returns their client. It starts no server. An error
+// Open validates the servers and returns their client. Open starts no server. An error
 // names the server and the invalid field.
 func Open(servers ...Server) (*Client, error) {
 	seen := make(map[string]bool, len(servers))
@@ -80,8 +80,8 @@ type Status struct {
 type LeftOut struct {
 	Name   string // the server's name of the tool, without invisible characters
 	Reason string
-	// Definition is set if the tool is left out because its definition is not the known
-	// one. After a review, add the fingerprint to [Server].Known.
+	// Definition is set if the tool is left out because the definition differs from the
+	// known definition. After a review, add the fingerprint to [Server].Known.
 	Definition *Definition
 }
 

@@ -30,7 +30,7 @@ func ReadConfig(name string) ([]Server, error) {
 //	{"mcpServers": {"files": {"command": "npx", "args": ["-y", "…"], "env": {"KEY": "${KEY}"}},
 //	                "desk": {"url": "https://…", "headers": {"Authorization": "Bearer ${TOKEN}"}}}}
 //
-// It returns the servers in the order of the file. "servers" is accepted in place of
+// The servers are in the order of the file. "servers" is accepted in place of
 // "mcpServers". A server may also have "cwd", "type" (stdio, http or streamable-http;
 // without a type, "command" or "url" decides) and "disabled", which skips the server.
 // Further members are ignored, such as lists of tools that may run without approval.

@@ -58,13 +58,13 @@ func AddAnnotated(server *sdk.Server, hints map[string]*sdk.ToolAnnotations, too
 	return Service{Hints: hints}.AddTools(server, tools...)
 }
 
-// AddTools adds tools to a server of the SDK. They replace tools with the same names.
+// AddTools adds tools to a server of the SDK. New tools replace tools with the same names.
 // On an error, no tool is added.
 //
 // Clients see the name and the description of [tool.Tool.Def], and the tools in their
-// order. The schema is the schema of Def; for a tool of [tool.NewRaw] without schema
-// repairs it is the author's schema, because clients accept more of JSON Schema than
-// model providers do. Results are content: the text for a model, and the parts beside
+// order. The schema is the schema of Def. For a tool of [tool.NewRaw] without schema
+// repairs, clients see the author's schema, because clients accept more of JSON Schema
+// than model providers do. Results are content: the text for a model, and the parts beside
 // the text. There is no outputSchema and no structuredContent. [tool.Idempotent] is not
 // sent as idempotentHint: such a tool is idempotent by the Key of its calls, which
 // other clients do not send, while the hint promises that a repeated call with the same
@@ -86,10 +86,11 @@ func AddAnnotated(server *sdk.Server, hints map[string]*sdk.ToolAnnotations, too
 // *[tool.Error].
 //
 // Inside a tool's function, [tool.CallFrom] returns the tool and the deadline. Progress
-// is sent as the function reports it (the protocol requires growing numbers). The Key
-// is the [KeyMeta] of the client, if that has at most 256 bytes, else a new key for
-// each call. The client chooses the key, so a server for several users must not take
-// one user's key for another's.
+// is sent as the function reports the progress. The protocol requires growing numbers,
+// and this package does not check the numbers. The Key is the [KeyMeta] of the client, if
+// the client's value has at most 256 bytes, else a new key for each call. The client
+// chooses the key, so a server for several users must not take one user's key for
+// another user's key.
 func (s Service) AddTools(server *sdk.Server, tools ...tool.Tool) error {
 	if server == nil {
 		return errors.New("mcp: the server is nil")
@@ -200,11 +201,11 @@ func Serve(ctx context.Context, transport sdk.Transport, tools ...tool.Tool) err
 }
 
 // Serve offers tools to the client at the other end of a transport, such as
-// &[sdk.StdioTransport]{}. It returns when the client disconnects or ctx ends, with the
-// error of the connection or of ctx. Serve then cancels the running calls and waits for
-// them, at most 5 seconds; see [Service.AddTools]. Panics are logged to [slog.Default], which writes to
-// standard error. For a server with prompts or resources, or with several clients, use
-// the SDK and AddTools.
+// &[sdk.StdioTransport]{}. When the client disconnects or ctx ends, Serve cancels the
+// running calls, waits for them at most 5 seconds (see [Service.AddTools]), and returns
+// the error of the connection or of ctx. Panics are logged to [slog.Default], which
+// writes to standard error. For a server with prompts or resources, or with several
+// clients, use the SDK and AddTools.
 func (s Service) Serve(ctx context.Context, transport sdk.Transport, tools ...tool.Tool) error {
 	server := sdk.NewServer(program(), nil)
 	s.log = slog.Default()
@@ -239,11 +240,13 @@ func endingWith(ctx context.Context) sdk.Middleware {
 
 type sessionKey struct{}
 
-// SessionFrom returns the client's session inside of a tool's function that [AddTools]
-// has offered, for logging, sampling and elicitation. Elsewhere it returns nil. In
-// protocol revision 2026-07-28, sampling and elicitation fail, because a server makes
-// no requests. A tool that must ask there returns its questions in a result
-// ([sdk.CallToolResult].InputRequests), with the AddTool of the SDK.
+// SessionFrom returns the session of the client, for logging, sampling and elicitation.
+// Call SessionFrom inside the function of a tool that [AddTools] has added; elsewhere
+// SessionFrom returns nil.
+//
+// In protocol revision 2026-07-28, sampling and elicitation fail, because a server makes
+// no requests there. A tool that must ask in this revision has to be added with the SDK's
+// own AddTool, and returns its questions in a result ([sdk.CallToolResult].InputRequests).
 func SessionFrom(ctx context.Context) *sdk.ServerSession {
 	session, _ := ctx.Value(sessionKey{}).(*sdk.ServerSession)
 	return session

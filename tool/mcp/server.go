@@ -18,12 +18,13 @@ import (
 // was opened with it. Several goroutines may call its functions at once.
 type Server struct {
 	// Name is the prefix of the tools' names, as in name__tool. Names are unique
-	// within a client. It has 1 to 32 letters, digits, "-" and single "_", and does
+	// within a client. A name has 1 to 32 letters, digits, "-" and single "_", and does
 	// not end in "_".
 	Name string
-	// Bare omits Name from the tools' names. While another server is unreachable, a
-	// bare server could offer tools under the names of the unreachable server, so use
-	// at most one bare server.
+	// Bare omits Name from the tools' names. The tools of a bare server can have any
+	// name. While another server is unreachable, a bare server could offer tools under
+	// the names of that server's tools. Use Bare only for a server that you trust, and
+	// for at most one server.
 	Bare bool
 
 	// Command is a program with arguments. The client starts the program as a child
@@ -51,8 +52,9 @@ type Server struct {
 	// before there is a connection.
 	Dial func(ctx context.Context) (sdk.Transport, error)
 
-	// Allow lists the tools to offer, by the server's names, as patterns of
-	// [path.Match]. Empty means all tools. Deny lists the tools to leave out.
+	// Allow has patterns of [path.Match] for the tools to offer. The patterns match the
+	// names that the server gives its tools, without the prefix. Empty means all tools.
+	// Deny has such patterns for the tools to leave out.
 	Allow, Deny []string
 
 	// Ask reports whether each call of a tool waits for a person's approval. Nil means
@@ -72,17 +74,18 @@ type Server struct {
 	// tools, and so does a notice of the run, unless the server is Required.
 	Changed Change
 
-	// Sample handles the server's requests for a model, Elicit its requests for a
-	// person's input. Nil means refusal of the requests. Both must return when their
-	// context ends. In mode "url", Elicit shows the person the URL to
-	// open.
+	// Sample handles the server's requests for an answer of a model. Elicit handles the
+	// server's requests for a person's input. Nil means that the client refuses such
+	// requests. Both functions must return when their context ends. In mode "url",
+	// Elicit shows the person the URL to open.
 	//
 	//lint:ignore SA1019 the protocol's newest version lacks it, and servers of the older ones ask
 	Sample func(context.Context, *sdk.CreateMessageRequest) (*sdk.CreateMessageResult, error)
 	Elicit func(context.Context, *sdk.ElicitRequest) (*sdk.ElicitResult, error)
 
 	// Required makes a run fail if the server cannot be reached when its tools are
-	// listed. Otherwise the run continues without the tools, and a notice reports it.
+	// listed. Otherwise the run continues without the tools, and a notice reports the
+	// failure.
 	Required bool
 
 	// StartTimeout bounds the start of the server and the listing of its tools. Zero
@@ -109,8 +112,8 @@ const (
 	Drop     Change = "drop" // the tool is not offered
 )
 
-// A Definition is a tool as the server describes it. Do not trust it, least of all the
-// hints.
+// A Definition is the server's description of a tool. Do not trust a Definition, least of
+// all the hints.
 type Definition struct {
 	Server      string          // [Server].Name
 	Name        string          // the server's name of the tool

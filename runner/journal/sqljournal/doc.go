@@ -20,9 +20,9 @@
 //
 // In the database only the database's clock counts. Right before each function of a tool,
 // a worker also compares its lease with its own clock, and calls no function after three
-// quarters of the lease since the last answer of the database. If the wall clock jumps
-// forward by three quarters of the lease, open sessions end; the next run of a session
-// continues the session.
+// quarters of the lease since the last renewal. If the wall clock jumps forward by three
+// quarters of the lease, the logs of all open sessions end, and with them the runs of these
+// sessions. The next run of a session continues the session.
 //
 // # Effects
 //
@@ -37,9 +37,9 @@
 // A failed operation is a [journal.StoreError] with the session and the position. After a
 // failed append, look at the Context of the log: unless Context has ended, nothing was
 // added, and the append can be repeated. If a connection breaks during an append, the
-// log asks the database for the outcome. Without an answer the log is over, and its
-// Context ends with the StoreError. After the database is back, and the lease has ended,
-// the session continues with all acknowledged events.
+// log asks the database for the outcome. Without an answer the log ends: its Context ends
+// with the StoreError. After the database is back, and the lease has run out, the next run
+// continues the session with all acknowledged events.
 //
 // Each row has a checksum. Missing, changed or additional rows are a
 // [journal.CorruptError].

@@ -29,9 +29,9 @@ type Journal struct {
 	// Lease is the time for which a session stays with its worker after the last renewal. A
 	// worker renews three times per lease. Zero means 30 seconds; less than 50 ms is an
 	// error. A dead worker blocks its session for this time. A worker that has not reached
-	// the database for three quarters of the lease gives up, by the larger of the monotonic
-	// and the wall-clock difference, because the monotonic clock stands while a machine
-	// sleeps.
+	// the database for three quarters of the lease gives up. The worker measures this time
+	// with the monotonic clock and with the wall clock, and the larger value counts, because
+	// the monotonic clock stands still while a machine sleeps.
 	Lease time.Duration
 	// Prefix begins the names of the tables. Empty means "toolloop_". Prefix becomes part of
 	// the SQL unchanged, so it must not come from outside.
