@@ -69,7 +69,7 @@ type Config struct {
 	Project      string // sent as "OpenAI-Project"; empty means OPENAI_PROJECT_ID, if set
 
 	// Header is sent with each request. A header here replaces the client's own
-	// header of the same name; a name without a value removes the client's own.
+	// header of the same name; a name without a value removes the client's header.
 	Header http.Header
 
 	// AzureAPIVersion, such as "2024-10-21", makes the model a client of Azure
@@ -97,8 +97,8 @@ type Config struct {
 	// of the response body. Without Stream this is the whole thinking time of the
 	// model. Zero means ten minutes. -1 means no limit.
 	FirstByteTimeout time.Duration
-	// StallTimeout limits each wait for more bytes after the first; comments that
-	// keep the connection alive count as bytes. The time that a sink takes does
+	// StallTimeout limits each wait for more bytes after the first byte; comments
+	// that keep the connection alive count as bytes. The time that a sink takes does
 	// not count. Zero means five minutes. -1 means no limit. After the finish
 	// reason of a stream, the client waits at most ten seconds for the rest.
 	StallTimeout time.Duration
@@ -124,13 +124,13 @@ type Config struct {
 	MaxResultBytes int64
 
 	// Profile describes the form in which the provider takes requests. Nil means
-	// the result of [ProfileFor]. A Profile is not merged with known facts: to
-	// change one field, begin with ProfileFor.
+	// the result of [ProfileFor]. A Profile replaces this result completely: to
+	// change one field, begin with the result of ProfileFor.
 	//
-	// When the provider refuses a request with known words, the Model changes the
-	// profile for the model of the request, sends the request once more in the
-	// new form, and reports the change in an llm.Notice. The change lasts as long
-	// as the Model.
+	// If the provider refuses a request, and the client knows the text of the error,
+	// the Model changes the profile for the model of the request, sends the request
+	// once more in the new form, and reports the change in an llm.Notice. The change
+	// lasts as long as the Model.
 	Profile *Profile
 }
 
@@ -139,7 +139,7 @@ type Config struct {
 //
 // A Model is safe for concurrent use. Failures between client and provider are
 // of type [*llm.APIError] with provider "openai". Mistakes in the request or in
-// c are errors of other types. Both are reported by Generate, not by Model.
+// c are errors of other types. Generate returns all of these errors.
 func (c Config) Model(name string) llm.Model {
 	c.Header = c.Header.Clone()
 	if c.Profile != nil {

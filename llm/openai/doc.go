@@ -14,51 +14,78 @@
 // # Requests
 //
 // The client sends a history that every provider takes, whatever was stored:
-// one system message at the front; arguments as the model wrote them if they
-// are a JSON object, else {}; tool names in allowed letters; a result for every
-// call and a call for every result, with missing results added and orphans left
-// out; tool results as one text that is never empty and not longer than
-// MaxResultBytes; no assistant message that has neither text nor calls; ids for
-// calls without an id; no tool_choice without tools; tool schemas with properties. An
-// llm.Notice reports everything that the client left out, added or cut.
+//
+//   - One system message stands at the front.
+//   - Every call has a result directly after the message with the call. The
+//     client adds missing results, and leaves out results without a call.
+//   - Every call has an id. The client makes an id for a call without an id.
+//   - The arguments of a call are sent as the model wrote them if they are a JSON
+//     object (on the Responses API: any JSON). In place of other arguments the
+//     client sends {}.
+//   - Tool names have only letters that providers allow.
+//   - A tool result is one text, never empty and not longer than MaxResultBytes.
+//     On the Responses API, a result with pictures or files is a list of parts.
+//   - The client leaves out assistant messages without text and calls.
+//   - A request without tools has no tool_choice.
+//   - A tool schema always has the member "properties", perhaps empty.
+//
+// An llm.Notice reports everything that the client left out, added or cut.
 //
 // A [Profile] describes further differences between providers. [ProfileFor]
-// knows many providers, Config.Profile overrides ProfileFor. If a
-// provider refuses a request with a known message, the Model changes its
-// profile. No part of a profile is stored.
+// knows many providers, and Config.Profile replaces the result of ProfileFor. If
+// a provider refuses a request, and the client knows the text of the error, the
+// Model changes its profile and sends the request again. No part of a profile is
+// stored.
 //
 // If a provider refuses a picture, sound or file, every later request of the
-// conversation would fail, too. If the refused media stands in the newest user
-// message, the error says so and nothing is left out: the author can send
-// another message. If the refused media stands further back, or came from a
-// tool, the client sends the request once more with a note in place of the
-// media. The note gives the provider's reason to the model, and an llm.Notice
-// reports the change. So the conversation goes on with the next user message,
-// also in another process, at the price of one refused request per process. The
-// messages themselves stay unchanged.
+// conversation would fail, too:
+//
+//   - If the refused media stands in the newest user message, Generate returns
+//     the provider's error, and nothing is left out: the author can send another
+//     message.
+//   - If the refused media stands further back, or came from a tool, the client
+//     sends the request once more with a note in place of the media. The note
+//     gives the provider's reason to the model, and an llm.Notice reports the
+//     change.
+//
+// So the conversation can go on with the next user message. A Model remembers the
+// refused media. In a new process the first request is refused once more before
+// the note is sent. The messages themselves stay unchanged.
 //
 // # Responses
 //
 // The first bytes of a body decide whether the body is a document or a stream
-// of events; the request and the content type do not matter. Tool calls are
-// joined by index, id and name, so that missing, repeated and odd indices do no
-// harm. A stream is complete only with a finish reason or [DONE]; a cut-off
-// stream is an error of kind truncated, and so is [DONE] in the middle of a
-// call. A failure after the finish reason does not discard the response: if
-// the connection breaks, only the usage may be missing.
+// of events; the request and the content type do not matter.
 //
-// Arguments are the model's text, verbatim, except that empty text, blanks and
-// null become {}. An entry of tool_calls with a type other than "function" and
-// "builtin_function" is a call that the provider has run itself, unless the
-// request declares a function of that name. The client keeps such entries in the
-// last member of Message.Extra, named "tool_calls", and not as calls of the
-// message. An entry of type "builtin_function" is a call of the message, with the
-// type in ToolCall.Extra. Unmodelled members are kept unless empty (null, "",
-// [], {}): members of the message in Message.Extra, members of a call in
-// ToolCall.Extra, all others in Response.Extra. Over the chunks of a stream,
-// arrays of a message are appended, and so are strings of members that are
-// known to come in pieces (such as "thinking"). Of all other values, the last
-// counts.
+//   - The client joins the pieces of a tool call by index, id and name, so that
+//     missing, repeated and odd indices do no harm.
+//   - A stream without a finish reason and without [DONE] was cut off: the error
+//     is of kind truncated. The error is the same if [DONE] comes without a finish
+//     reason, and nothing else shows that the answer is whole, for example in the
+//     middle of a call.
+//   - A failure after the finish reason does not discard the response. If the
+//     connection breaks there, only the usage may be missing.
+//
+// The arguments of a call are the model's text, verbatim. There are two
+// exceptions: empty text, blanks and null become {}; and if a server encoded or
+// sent the arguments more than once, the client restores the text of the model,
+// and an llm.Notice reports the repair.
+//
+// The type of an entry of tool_calls decides about the entry:
+//
+//   - "function", or no type: the entry is a call of the message.
+//   - "builtin_function": the entry is a call of the message, with the type in
+//     ToolCall.Extra.
+//   - Any other type: if the request declares a function with the name of the
+//     call, the entry is a call of the message. Otherwise the provider has run the
+//     call itself. The client keeps such entries in the last member of
+//     Message.Extra, named "tool_calls", and not as calls of the message.
+//
+// Members without a Go field are kept unless empty (null, "", [], {}): members of
+// the message in Message.Extra, members of a call in ToolCall.Extra, all others in
+// Response.Extra. In a stream, a member can come in several chunks. The client
+// then appends arrays of a message, and strings that are known to come in pieces
+// (such as "thinking"). Of all other values, the last value counts.
 //
 // # Errors
 //

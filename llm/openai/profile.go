@@ -20,10 +20,10 @@ type Profile struct {
 	API API
 
 	// Echo names the members of the model's messages to send back, such as
-	// "reasoning_content" or "reasoning_details". Some providers
-	// demand the members, and some providers refuse the members. "tool_calls" stands for the calls that the
-	// provider has run itself. For members of tool calls see NoCallExtra. Nil
-	// means that no member is sent back.
+	// "reasoning_content" or "reasoning_details". Some providers demand these
+	// members, and some providers refuse the members. "tool_calls" stands for the calls
+	// that the provider has run itself. For members of tool calls see NoCallExtra.
+	// Nil means that no member is sent back.
 	Echo []string
 	// EchoEmpty sends the first member of Echo as "" in messages that hold tool
 	// calls and came without the member.
@@ -35,8 +35,9 @@ type Profile struct {
 
 	// EmptyContent is the content of a message that holds only tool calls.
 	EmptyContent EmptyContent
-	// CallIDs is the format of tool call ids that the provider takes. Any other
-	// id is replaced, always by the same id, in the call and in the result.
+	// CallIDs is the format of tool call ids that the provider takes. The client
+	// replaces an id in another format. The replacement depends only on the id, so
+	// the call and the result have equal ids in every request.
 	CallIDs CallIDs
 	// NoCallExtra leaves unmodelled members of tool calls out of requests. Strict
 	// providers refuse a conversation with such members from another provider.
@@ -76,14 +77,15 @@ type Profile struct {
 	// the effort of the request, even if the request has none. An llm.Notice
 	// reports once per conversation that the requested effort is not sent.
 	ToolEffort string
-	// NeedTools adds a tool that does nothing to a request without tools whose
-	// messages hold calls.
+	// NeedTools adds a dummy tool to a request if the request has no tools and the
+	// messages of the request hold calls.
 	NeedTools bool
 	// OutputAlone sends Request.Output only if the model cannot call a tool. Some
 	// servers apply the form to every response: the model writes JSON at once and
 	// never calls a tool. Without the form, the server does not constrain the
 	// final response. Describe the form in the instructions, or request the final
-	// response without tools. An llm.Notice says so once per conversation.
+	// response without tools. An llm.Notice reports once per conversation that the
+	// form is not sent.
 	OutputAlone bool
 
 	// TextResults sends tool results to the Responses API as text alone. False
@@ -91,8 +93,8 @@ type Profile struct {
 	// Completions always takes text; see ToolImages.
 	TextResults bool
 	// NoReasoningItems leaves the reasoning of earlier responses and the items of
-	// hosted tools out of requests to the Responses API. False means that both go
-	// back to the endpoint that sent them.
+	// hosted tools out of requests to the Responses API. False means that reasoning
+	// and items go back to the endpoint of the earlier response.
 	NoReasoningItems bool
 
 	// Omit names members of the request that are never sent, such as
@@ -148,7 +150,7 @@ const (
 type Schema string
 
 const (
-	SchemaFull      Schema = ""          // all of it: sent as it stands
+	SchemaFull      Schema = ""          // the whole schema, unchanged
 	SchemaNoIDs     Schema = "no-ids"    // without $schema and $id
 	SchemaGemini    Schema = "gemini"    // the subset of OpenAPI that Gemini knows
 	SchemaUnbounded Schema = "unbounded" // without bounds on values, such as maxLength, pattern and format
@@ -182,7 +184,7 @@ type ToolChoices string
 const (
 	ToolChoiceAny   ToolChoices = ""      // every tool choice
 	ToolChoiceWords ToolChoices = "words" // no named tool: "required" is sent in place of a name
-	ToolChoiceAuto  ToolChoices = "auto"  // only "none"; every other choice is left out
+	ToolChoiceAuto  ToolChoices = "auto"  // "none" is sent, no other choice; the provider then behaves as with "auto"
 )
 
 // maxTokensField is the member that bounds the answer.
