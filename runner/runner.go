@@ -40,12 +40,14 @@ type Runner struct {
 	// RunTimeout bounds a run. The default is 1 hour.
 	RunTimeout time.Duration
 	// MaxDepth bounds the depth of nested runs, this run included. A run is nested if a
-	// tool's function starts the run with the context of its call. Zero means 32 for an
-	// outermost run, and the bound of the outer run for a nested run. -1 adds no bound to
-	// the bound of the outer run. A nested run cannot raise this bound. A run beyond the
-	// bound fails with a [*LimitError] before its first request. A tool that returns this
-	// error ends its run, as [tool.Abort] does; so an agent that calls itself without end
-	// fails at every depth at once. To tell the model instead, the tool returns a text.
+	// tool's function starts the run with the context that the function got.
+	//
+	//   - Zero means 32 for an outermost run, and the bound of the outer run for a nested
+	//     run. -1 adds no bound. A nested run cannot raise the bound of the outer run.
+	//   - A run beyond the bound fails with a [*LimitError] before its first request. If
+	//     the tool returns this error, the outer run ends, too, as with [tool.Abort]. So an
+	//     agent that calls itself without end fails at every depth at once. If the outer
+	//     run should go on, the tool must return a text in place of the error.
 	MaxDepth int
 	// Calls bounds the tool calls that run at the same time, over all runs with the same
 	// CallLimit. Nil means 16 calls in each run.

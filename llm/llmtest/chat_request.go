@@ -19,9 +19,9 @@ import (
 //   - Unknown members of the request are in Settings.Extra.
 //   - "tools", "tool_choice" and "response_format" are in Settings.Extra, whole and
 //     unchanged, if llm cannot represent the value completely. Examples are an unknown
-//     member, a tool with "strict": false, and a tool that is no function. Hosted tools
-//     that come after all functions are no such case: these tools go to HostedTools. Beside
-//     "tools" in Extra, Tools has the functions as far as llm can represent them.
+//     member, a tool with "strict": false, and a hosted tool before a function (hosted tools
+//     after all functions go to HostedTools). In this case Tools has the functions as far as
+//     llm can represent functions.
 //   - Unknown members of messages, parts and calls are in their Extra, and unknown
 //     members of a tool message in the Extra of its [llm.ToolResult]. Unknown members
 //     of a call's "function" are an object in the member "function" of the call's Extra.

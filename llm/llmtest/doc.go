@@ -66,8 +66,8 @@
 //     in messages of the assistant.
 //   - No two tools have the same name.
 //   - On the Responses API, a reasoning item with an id has the encrypted content that
-//     belongs to this id. After reasoning with encrypted content follows the item that the
-//     model produced from this reasoning (a text or a call). Ids are unique.
+//     belongs to this id. The item that the model produced from the reasoning (a text or a
+//     call) comes after the reasoning. Ids are unique.
 //
 // Between a message with calls and the results of the calls, no other message may stand.
 // Otherwise, system and developer messages may stand anywhere, as OpenAI allows, and any

@@ -128,9 +128,9 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("journal: session %q: event %d is damaged: %s: %s", e.Session, e.Seq, e.Place, e.Reason)
 }
 
-// SizeError says that a session is larger than the limit up to which its store opens
-// sessions. The session stays unchanged. The limit exists because an open session is in
-// memory, and takes several times its stored size there.
+// SizeError says that a session is larger than the limit up to which the store opens
+// sessions. The session stays unchanged. The limit exists because a run keeps the session
+// in memory, where the session takes several times its stored size.
 //
 // To continue, raise the limit of the store, or read the session with a higher limit
 // (runner.Session.Messages) and begin a new session with the part of the conversation

@@ -21,10 +21,10 @@ import (
 )
 
 // KeyMeta names the member of a call's _meta by which a server recognizes a repeated
-// call. The value is the same whenever the call is made, and differs from the value of
-// every other call. It is made from [tool.Call].Key: the first 16 bytes of the SHA-256,
-// in hexadecimal digits. The key itself is not sent, because it contains the name of
-// the session.
+// call. The value is the same for every attempt of a call, and differs from the value of
+// every other call. The value is made from [tool.Call].Key: the first 16 bytes of the
+// SHA-256, in hexadecimal digits. The Key is not sent, because the Key contains the name
+// of the session.
 const KeyMeta = "toolloop/key"
 
 func keyMeta(key string) string {

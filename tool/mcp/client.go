@@ -99,9 +99,9 @@ func (c *Client) Status(ctx context.Context) []Status {
 }
 
 // Close ends all connections and the processes that the client started. For a process,
-// Close first closes standard input; after 2 seconds it sends a signal to terminate,
-// and after 2 more it kills the process with its children. Running calls fail. An error
-// reports a process that did not end.
+// Close first closes standard input. After 2 seconds, Close sends a signal to terminate.
+// After 2 more seconds, Close kills the process with its children. Running calls fail. An
+// error reports a process that did not end.
 func (c *Client) Close() error {
 	c.cancel()
 	errs := make([]error, len(c.links))

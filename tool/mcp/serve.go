@@ -23,7 +23,7 @@ import (
 const FailureMeta = "toolloop/failure"
 
 // A Service offers Go tools to MCP clients. The zero Service offers tools that need no
-// approval. A Service must not be changed while it is in use. Any goroutine may use it.
+// approval. A Service must not be changed during use. Any goroutine may use a Service.
 type Service struct {
 	// Approve decides about calls that need approval, by [tool.NeedsApproval] or
 	// [tool.NeedsApprovalIf]. If Approve returns nil, the call runs. If Approve returns
@@ -66,18 +66,22 @@ func AddAnnotated(server *sdk.Server, hints map[string]*sdk.ToolAnnotations, too
 // repairs, clients see the author's schema, because clients accept more of JSON Schema
 // than model providers do. Results are content: the text for a model, and the parts beside
 // the text. There is no outputSchema and no structuredContent. [tool.Idempotent] is not
-// sent as idempotentHint: such a tool is idempotent by the Key of its calls, which
-// other clients do not send, while the hint promises that a repeated call with the same
-// arguments has no further effect.
+// sent as idempotentHint: the hint promises that a repeated call with the same arguments
+// has no further effect, but an idempotent tool of package tool needs the Key of the call
+// for this, and other clients do not send the Key.
 //
-// A call runs as in an agent's run: the arguments are repaired and validated,
-// [tool.Concurrency] and the tool's timeout apply (2 minutes if the tool has no
-// timeout), a panic is a failure, and a function that ignores its context is abandoned
-// 5 seconds after the context has ended. A call of a tool with [tool.Alone] runs alone
-// among all calls of the tools that were added together, whoever makes the calls, since
-// the protocol has no turns. At most 256 calls of these tools run at a time. Further calls
-// wait; waiting does not count against their timeouts. A result that would exceed the
-// message size of common clients (16 MiB) is cut, with a note.
+// A call runs as in an agent's run:
+//
+//   - The arguments are repaired and validated.
+//   - [tool.Concurrency] and the tool's timeout apply (2 minutes if the tool has no
+//     timeout). A function that ignores its context is abandoned 5 seconds after the
+//     context has ended. A panic is a failure.
+//   - A call of a tool with [tool.Alone] runs alone among all calls of the tools that were
+//     added together, whichever client makes the calls, since the protocol has no turns.
+//   - At most 256 calls of these tools run at a time. Further calls wait; waiting does not
+//     count against their timeouts.
+//   - A result that would exceed the message size of common clients (16 MiB) is cut, with
+//     a note.
 //
 // A failure is a result with isError, the text that a model would read, and the kind as
 // [FailureMeta]. [tool.Abort] is a failure, too: the client decides about its run. The

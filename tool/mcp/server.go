@@ -15,7 +15,8 @@ import (
 
 // A Server describes how to reach an MCP server, and how far to trust it. Exactly one
 // of Command, URL and Dial must be set. A Server must not be changed after a [Client]
-// was opened with it. Several goroutines may call its functions at once.
+// was opened with the Server. Several goroutines may call the functions of a Server at
+// once.
 type Server struct {
 	// Name is the prefix of the tools' names, as in name__tool. Names are unique
 	// within a client. A name has 1 to 32 letters, digits, "-" and single "_", and does
@@ -32,8 +33,8 @@ type Server struct {
 	// error.
 	Command []string
 	// Env is added to the environment of the process. The process also inherits PATH,
-	// HOME, proxy settings and a few more variables, which hold no secrets unless a
-	// proxy's URL does. Values are not logged.
+	// HOME, proxy settings and a few more variables. As a rule, these variables hold no
+	// secrets, but the URL of a proxy can hold a password. Values are not logged.
 	Env map[string]string
 	// Dir is the working directory of the process. Empty means the current directory.
 	Dir string
