@@ -11,8 +11,9 @@ import "sync"
 // the history, use a new Memo. A Memo is safe for concurrent use and must not be
 // copied.
 type Memo struct {
-	mu    sync.Mutex
-	slots map[any]any
+	mu         sync.Mutex
+	key, value any         // the first slot: most conversations have no other, and need no map
+	slots      map[any]any // the other slots
 }
 
 // Slot returns the value of the key. The first call for a key makes the value with
@@ -25,6 +26,12 @@ func (m *Memo) Slot(key any, make func() any) any {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.key == nil && key != nil {
+		m.key, m.value = key, make()
+	}
+	if m.key == key && key != nil {
+		return m.value
+	}
 	v, ok := m.slots[key]
 	if !ok {
 		v = make()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -169,6 +170,25 @@ func (r *Request) Validate() error {
 	if err := r.validateHosted(); err != nil {
 		return err
 	}
+	if err := r.validateNames(); err != nil {
+		return err
+	}
+	return r.validateChoice()
+}
+
+// fewTools is the number of tools up to which a comparison of all names costs less than
+// a map.
+const fewTools = 16
+
+func (r *Request) validateNames() error {
+	if len(r.Tools) <= fewTools {
+		for i, t := range r.Tools {
+			if hasTool(r.Tools[:i], t.Name) {
+				return fmt.Errorf("llm: two tools are named %q", t.Name)
+			}
+		}
+		return nil
+	}
 	names := make(map[string]bool, len(r.Tools))
 	for _, t := range r.Tools {
 		if names[t.Name] {
@@ -176,7 +196,11 @@ func (r *Request) Validate() error {
 		}
 		names[t.Name] = true
 	}
-	return r.validateChoice(names)
+	return nil
+}
+
+func hasTool(tools []ToolDef, name string) bool {
+	return slices.ContainsFunc(tools, func(t ToolDef) bool { return t.Name == name })
 }
 
 const (
@@ -203,16 +227,16 @@ func (r *Request) validateHosted() error {
 	return nil
 }
 
-func (r *Request) validateChoice(tools map[string]bool) error {
+func (r *Request) validateChoice() error {
 	name, named := r.ToolChoice.Named()
 	switch {
-	case named && !tools[name]:
+	case named && !hasTool(r.Tools, name):
 		return fmt.Errorf("llm: the tool choice names %q, which is not a tool of the request", name)
 	case named:
 		return nil
 	}
 	if mode, names, ok := r.ToolChoice.Among(); ok {
-		return validateAmong(mode, names, tools)
+		return r.validateAmong(mode, names)
 	}
 	switch r.ToolChoice {
 	case "", ToolAuto, ToolNone, ToolRequired:
@@ -221,7 +245,7 @@ func (r *Request) validateChoice(tools map[string]bool) error {
 	return fmt.Errorf("llm: unknown tool choice %q", string(r.ToolChoice))
 }
 
-func validateAmong(mode ToolChoice, names []string, tools map[string]bool) error {
+func (r *Request) validateAmong(mode ToolChoice, names []string) error {
 	if mode != ToolAuto && mode != ToolRequired {
 		return fmt.Errorf("llm: the tool choice among tools has the mode %q, not %q or %q", string(mode), string(ToolAuto), string(ToolRequired))
 	}
@@ -229,7 +253,7 @@ func validateAmong(mode ToolChoice, names []string, tools map[string]bool) error
 		return errors.New("llm: the tool choice among tools names no tool")
 	}
 	for _, name := range names {
-		if !tools[name] {
+		if !hasTool(r.Tools, name) {
 			return fmt.Errorf("llm: the tool choice names %q, which is not a tool of the request", name)
 		}
 	}

@@ -12,7 +12,6 @@ import (
 var (
 	fortyID  = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,40}$`)
 	nineID   = regexp.MustCompile(`^[a-zA-Z0-9]{9}$`)
-	toolName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 	noLetter = regexp.MustCompile(`[^a-zA-Z0-9_-]+`)
 )
 
@@ -36,11 +35,22 @@ func digest(text string, n int) string {
 	return d[len(d)-n:] // the first digits are not evenly distributed
 }
 
+// isToolName reports whether a name has 1 to 64 letters, digits, underscores and hyphens.
+func isToolName(name string) bool {
+	for _, c := range []byte(name) {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !letter && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return 0 < len(name) && len(name) <= 64
+}
+
 // wireName returns the name of a called tool in letters that providers take. A
 // model may have made up a name, and providers would refuse every later request
 // with that name.
 func wireName(name string) string {
-	if toolName.MatchString(name) {
+	if isToolName(name) {
 		return name
 	}
 	fit := noLetter.ReplaceAllString(name, "_")

@@ -9,11 +9,14 @@ import (
 )
 
 // A dialect is the profile for requests to one model, with all changes so far.
-// A dialect is never changed.
+// A dialect is never changed, except that its first request makes the plan.
 type dialect struct {
 	profile Profile
 	notes   []string
 	media   *refusedMedia
+
+	planned sync.Once
+	plan    *encodingPlan
 }
 
 // dialects holds the dialects of a client by model. It is safe for concurrent

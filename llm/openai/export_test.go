@@ -2,8 +2,11 @@ package openai
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -28,7 +31,7 @@ func ReadEvents(r io.Reader, max int) (events []Event, err error) {
 // memo, in the zero profile or in p.
 func EncodedBytes(memo *llm.Memo, p ...Profile) int {
 	profile := append(p, Profile{})[0]
-	h, ok := memo.Slot(memoKey{profile.messageRules(DefaultMaxResultBytes)}, func() any { return nil }).(*messageCache)
+	h, ok := memo.Slot(newMessageSlot(profile.messageRules(DefaultMaxResultBytes)).key, func() any { return nil }).(*messageCache)
 	if !ok {
 		return 0
 	}
@@ -64,4 +67,50 @@ func TimersLeft(ctx context.Context) (n int) {
 func OpenBody(segments ...[]byte) io.ReadCloser {
 	r, _ := body(segments).open()
 	return r
+}
+
+// An EncoderPair encodes a conversation twice: as requests do, and with the general encoder
+// alone.
+type EncoderPair struct {
+	fast, general         encoder
+	fastBytes, otherBytes []byte
+	n                     int
+}
+
+// NewEncoderPair returns a pair for a profile.
+func NewEncoderPair(p Profile, maxResult int64) *EncoderPair {
+	rules := p.messageRules(maxResult)
+	return &EncoderPair{fast: encoder{rules: rules}, general: encoder{rules: rules}}
+}
+
+// Add encodes a message with both. It returns what differs, as "" for nothing, and whether
+// the fast path took the message.
+func (e *EncoderPair) Add(m llm.Message) (difference string, usual bool) {
+	next := e.fast
+	b, usual := next.plain(e.fastBytes, m, e.n)
+	var err error
+	if !usual {
+		if !reflect.DeepEqual(next, e.fast) {
+			return fmt.Sprintf("the fast path declined %v, and changed %+v to %+v", m, e.fast, next), false
+		}
+		b, err = next.append(e.fastBytes, m, e.n)
+	}
+	other := e.general
+	b2, err2 := other.append(e.otherBytes, m, e.n)
+	if fmt.Sprint(err) != fmt.Sprint(err2) {
+		return fmt.Sprintf("%v, %v", err, err2), usual
+	}
+	if err != nil {
+		return "", usual
+	}
+	e.fast, e.fastBytes, e.general, e.otherBytes, e.n = next, b, other, b2, e.n+1
+	if string(b) != string(b2) {
+		return fmt.Sprintf("%s\n%s", b, b2), usual
+	}
+	end, notes, err := next.end()
+	end2, notes2, err2 := other.end()
+	if !reflect.DeepEqual(next, other) || string(end) != string(end2) || !slices.Equal(notes, notes2) || fmt.Sprint(err) != fmt.Sprint(err2) {
+		return fmt.Sprintf("after %s:\n%+v %s %q %v\n%+v %s %q %v", b, next, end, notes, err, other, end2, notes2, err2), usual
+	}
+	return "", usual
 }

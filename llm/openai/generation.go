@@ -47,7 +47,7 @@ func (a *generation) send(ctx context.Context) (*llm.Response, error) {
 		return nil, err
 	}
 	a.sent = d.media.request(a.req)
-	first, err := a.encode(&d.profile)
+	first, err := a.client.plan(d).encode(a.sent, a.model)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (a *generation) resend(ctx context.Context, present *dialect, refusal *llm.
 			return nil, err
 		}
 	}
-	second, err := a.encode(&d.profile)
+	second, err := a.client.plan(d).encode(a.sent, a.model)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (a *generation) resendWithoutMedia(ctx context.Context, present *dialect, r
 		return nil, withPlace(refusal, v.newest)
 	}
 	a.sent = v.media.request(a.req)
-	second, err := a.encode(&present.profile)
+	second, err := a.client.plan(present).encode(a.sent, a.model)
 	if err != nil || second.equal(sent) {
 		return nil, withPlace(refusal, v.newest)
 	}
@@ -172,8 +172,19 @@ func (a *generation) effortNotes(p *Profile) []string {
 	return []string{fmt.Sprintf("the reasoning effort %q is not sent, as the provider takes it beside tools on /v1/responses only: the model thinks less than it was asked to", a.req.ReasoningEffort)}
 }
 
+// encode returns the request in the form of a profile that may become that of the dialect.
 func (a *generation) encode(p *Profile) (encoding, error) {
-	return p.encode(a.sent, a.model, a.client.origin(), size(a.client.MaxResultBytes, DefaultMaxResultBytes, math.MaxInt64))
+	return p.plan(a.client.origin(), a.client.maxResult()).encode(a.sent, a.model)
+}
+
+// plan returns the plan of a dialect.
+func (c *client) plan(d *dialect) *encodingPlan {
+	d.planned.Do(func() { d.plan = d.profile.plan(c.origin(), c.maxResult()) })
+	return d.plan
+}
+
+func (c *client) maxResult() int64 {
+	return size(c.MaxResultBytes, DefaultMaxResultBytes, math.MaxInt64)
 }
 
 func (a *generation) notify(notes ...string) error {

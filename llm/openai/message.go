@@ -88,6 +88,9 @@ func (e *encoder) append(b []byte, m llm.Message, n int) ([]byte, error) {
 // end returns the text after the last message. The text is not part of the
 // history, because the next message may change it.
 func (e encoder) end() ([]byte, []string, error) {
+	if e.settled() {
+		return nil, nil, nil
+	}
 	e.notes = nil
 	b, err := e.endTurn(nil)
 	if err == nil {

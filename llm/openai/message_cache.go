@@ -2,7 +2,6 @@ package openai
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"sync"
 
@@ -22,11 +21,21 @@ type encodedMessages struct {
 	notes    []string      // repairs that no earlier request has reported
 }
 
+// A messageSlot finds the encoded messages in a memo. A slot is made once for many
+// requests, because a key in an interface and a function cost an allocation each.
+type messageSlot struct {
+	key  any // a memoKey
+	make func() any
+}
+
+func newMessageSlot(r messageRules) messageSlot {
+	return messageSlot{memoKey{r}, func() any { return &messageCache{rules: r} }}
+}
+
 // encode returns the messages of the request. Messages in the memo are not
 // encoded again.
-func (r messageRules) encode(req *llm.Request) (encodedMessages, error) {
-	slot := req.Memo.Slot(memoKey{r}, func() any { return &messageCache{rules: r} })
-	return slot.(*messageCache).encode(req.Messages)
+func (s messageSlot) encode(req *llm.Request) (encodedMessages, error) {
+	return req.Memo.Slot(s.key, s.make).(*messageCache).encode(req.Messages)
 }
 
 // A messageCache is the encoded form of a growing conversation. The returned bytes
@@ -35,28 +44,28 @@ func (r messageRules) encode(req *llm.Request) (encodedMessages, error) {
 type messageCache struct {
 	rules messageRules
 
-	mu       sync.Mutex
-	encoder  encoder
-	messages []llm.Message // the messages in buf, to notice another conversation
-	buf      []byte
-	encoded  int // bytes ever encoded
+	mu      sync.Mutex
+	encoder encoder
+	seen    seenMessages // the messages in buf, to notice another conversation
+	buf     []byte
+	encoded int // bytes ever encoded
 }
 
 func (h *messageCache) encode(messages []llm.Message) (encodedMessages, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.messages) == 0 || len(h.messages) > len(messages) || !slices.EqualFunc(h.messages, messages[:len(h.messages)], same) {
-		h.encoder, h.messages, h.buf = encoder{rules: h.rules}, nil, nil
+	if h.seen.len() == 0 || !h.seen.begin(messages) {
+		h.encoder, h.seen, h.buf = encoder{rules: h.rules}, seenMessages{}, nil
 	}
 	h.encoder.notes = nil
-	for _, m := range messages[len(h.messages):] {
+	for _, m := range messages[h.seen.len():] {
 		if err := h.add(m); err != nil {
-			return encodedMessages{}, fmt.Errorf("openai: message %d: %w", len(h.messages), err)
+			return encodedMessages{}, fmt.Errorf("openai: message %d: %w", h.seen.len(), err)
 		}
 	}
 	end, notes, err := h.encoder.end()
 	if err != nil {
-		return encodedMessages{}, fmt.Errorf("openai: message %d: %w", len(h.messages)-1, err)
+		return encodedMessages{}, fmt.Errorf("openai: message %d: %w", h.seen.len()-1, err)
 	}
 	return encodedMessages{
 		lead: h.encoder.lead, messages: h.buf[:len(h.buf):len(h.buf)], end: end,
@@ -64,49 +73,23 @@ func (h *messageCache) encode(messages []llm.Message) (encodedMessages, error) {
 	}, nil
 }
 
-func (h *messageCache) add(m llm.Message) error {
-	next := h.encoder // a copy, so that an error leaves the history unchanged
-	buf, err := next.append(h.buf, m, len(h.messages))
-	if err != nil {
-		return err
-	}
-	h.encoded += len(buf) - len(h.buf)
-	h.encoder, h.buf, h.messages = next, buf, append(h.messages, detached(m))
-	return nil
-}
+// usualMessage is the room for a message of usual length.
+const usualMessage = 512
 
-// detached returns m with copies of the lists. If the caller replaces a part, the
-// comparison notices the change.
-func detached(m llm.Message) llm.Message {
-	m.Parts, m.Extra = slices.Clone(m.Parts), slices.Clone(m.Extra)
-	for i, p := range m.Parts {
-		if r, ok := p.(llm.ToolResult); ok {
-			r.Parts = slices.Clone(r.Parts)
-			m.Parts[i] = r
+func (h *messageCache) add(m llm.Message) error {
+	if cap(h.buf)-len(h.buf) < usualMessage { // append would grow long texts by a quarter, and copy each text five times
+		h.buf = slices.Grow(h.buf, len(h.buf)+usualMessage)
+	}
+	next := h.encoder // a copy, so that an error leaves the history unchanged
+	buf, ok := next.plain(h.buf, m, h.seen.len())
+	if !ok {
+		var err error
+		if buf, err = next.append(h.buf, m, h.seen.len()); err != nil {
+			return err
 		}
 	}
-	return m
-}
-
-// same reports whether two messages are equal. Each request compares the whole
-// history, which is cheap, because equal strings share their bytes.
-func same(a, b llm.Message) bool {
-	return a.Role == b.Role && slices.Equal(a.Extra, b.Extra) && slices.EqualFunc(a.Parts, b.Parts, samePart)
-}
-
-// samePart compares the most common parts without reflection.
-func samePart(a, b llm.Part) bool {
-	switch a := a.(type) {
-	case llm.Text:
-		b, ok := b.(llm.Text)
-		return ok && a.Text == b.Text && slices.Equal(a.Extra, b.Extra)
-	case llm.ToolCall:
-		b, ok := b.(llm.ToolCall)
-		return ok && a.ID == b.ID && a.Name == b.Name && a.Arguments == b.Arguments && slices.Equal(a.Extra, b.Extra)
-	case llm.ToolResult:
-		b, ok := b.(llm.ToolResult)
-		return ok && a.CallID == b.CallID && a.Name == b.Name && a.IsError == b.IsError &&
-			slices.Equal(a.Extra, b.Extra) && slices.EqualFunc(a.Parts, b.Parts, samePart)
-	}
-	return reflect.DeepEqual(a, b)
+	h.encoded += len(buf) - len(h.buf)
+	h.encoder, h.buf = next, buf
+	h.seen.add(m)
+	return nil
 }

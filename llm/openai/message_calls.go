@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,20 +16,40 @@ type openCall struct {
 	answered       bool
 }
 
+// fewCalls is the number of calls up to which a search through all calls costs less than
+// an index.
+const fewCalls = 16
+
 // openCalls are the calls of one message. A hostile message can have very many calls,
-// so no step for one call searches all calls.
+// so no step for one call searches all of many calls.
 type openCalls struct {
 	list []openCall
-	byID map[string][]int // the positions of those without an answer, in their order
+	byID map[string][]int // the positions of those without an answer, in their order; nil for few calls
+	used map[string]bool  // the ids of the request; nil for few calls
 }
 
 func newOpenCalls(n int) *openCalls {
-	return &openCalls{list: make([]openCall, 0, n), byID: make(map[string][]int, n)}
+	o := &openCalls{list: make([]openCall, 0, n)}
+	if n > fewCalls {
+		o.byID, o.used = make(map[string][]int, n), make(map[string]bool, n)
+	}
+	return o
 }
 
 func (o *openCalls) add(c openCall) {
-	o.byID[c.id] = append(o.byID[c.id], len(o.list))
+	if o.byID != nil {
+		o.byID[c.id] = append(o.byID[c.id], len(o.list))
+		o.used[c.wire] = true
+	}
 	o.list = append(o.list, c)
+}
+
+// uses reports whether an earlier call has the id in the request.
+func (o *openCalls) uses(wire string) bool {
+	if o.used != nil {
+		return o.used[wire]
+	}
+	return slices.ContainsFunc(o.list, func(c openCall) bool { return c.wire == wire })
 }
 
 // take removes and returns the call that a result with the id answers: the first open
@@ -39,14 +58,29 @@ func (o *openCalls) take(id string) (openCall, bool) {
 	if o == nil {
 		return openCall{}, false
 	}
-	for _, id := range []string{id, ""} {
-		if at := o.byID[id]; len(at) > 0 {
-			o.byID[id] = at[1:]
-			o.list[at[0]].answered = true
-			return o.list[at[0]], true
-		}
+	at := o.first(id)
+	if at < 0 {
+		at = o.first("")
 	}
-	return openCall{}, false
+	if at < 0 {
+		return openCall{}, false
+	}
+	if c := o.list[at]; o.byID != nil {
+		o.byID[c.id] = o.byID[c.id][1:]
+	}
+	o.list[at].answered = true
+	return o.list[at], true
+}
+
+// first returns the position of the first open call with the id, or -1.
+func (o *openCalls) first(id string) int {
+	if o.byID == nil {
+		return slices.IndexFunc(o.list, func(c openCall) bool { return c.id == id && !c.answered })
+	}
+	if at := o.byID[id]; len(at) > 0 {
+		return at[0]
+	}
+	return -1
 }
 
 // unanswered returns the calls without a result.
@@ -74,9 +108,9 @@ const shownText = "The images of the results above:"
 // calls are the tool calls of the n-th message.
 func (e *encoder) calls(calls []llm.ToolCall, n int) ([]byte, error) {
 	e.open, e.called = newOpenCalls(len(calls)), true
-	list, used := make([][]byte, len(calls)), make(map[string]bool, len(calls))
+	list := make([][]byte, len(calls))
 	for i, call := range calls {
-		o, typ := openCall{id: call.ID, wire: e.wireID(call.ID, n, i, used), name: wireName(call.Name)}, "function"
+		o, typ := openCall{id: call.ID, wire: e.wireID(call.ID, n, i), name: wireName(call.Name)}, "function"
 		if !e.rules.noCallExtra && isBuiltin(call) { // its name begins with a $
 			o.name, typ = call.Name, builtin
 		}
@@ -103,20 +137,25 @@ func isBuiltin(c llm.ToolCall) bool {
 	return slices.ContainsFunc(c.Extra, func(m llm.Member) bool { return m.Name == "type" && m.Value == `"`+builtin+`"` })
 }
 
-// wireID returns the id of the i-th call of the n-th message for the request, and
-// adds the id to used. A missing or repeated id is replaced. The replacement depends
-// only on the place of the call, so each request of the conversation has the same
-// ids.
-func (e *encoder) wireID(id string, n, i int, used map[string]bool) string {
-	made := fmt.Sprintf("call_%d_%d", n, i)
-	wire := e.rules.ids.wire(cmp.Or(id, made))
+// wireID returns the id of the i-th call of the n-th message for the request. A missing
+// or repeated id is replaced. The replacement depends only on the place of the call, so
+// each request of the conversation has the same ids.
+func (e *encoder) wireID(id string, n, i int) string {
+	wire, made := id, ""
+	if wire == "" {
+		made = fmt.Sprintf("call_%d_%d", n, i)
+		wire = made
+	}
+	wire = e.rules.ids.wire(wire)
 	if e.rules.responses && len(wire) > 64 { // the longest call_id that the API takes
 		wire = CallIDs40.wire(wire)
 	}
-	for used[wire] {
+	for e.open.uses(wire) {
+		if made == "" {
+			made = fmt.Sprintf("call_%d_%d", n, i)
+		}
 		wire, made = e.rules.ids.wire(made), made+"_"
 	}
-	used[wire] = true
 	return wire
 }
 
@@ -149,7 +188,7 @@ func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
 	for _, r := range m.Results() {
 		o, ok := e.open.take(r.CallID)
 		if !ok {
-			e.note("the result of the call %q was left out: no call before it waits for one", clip.Bytes(r.CallID, maxShownID))
+			e.noteOrphan(r.CallID)
 			continue
 		}
 		f := e.resultOf(o, r)
@@ -159,6 +198,11 @@ func (e *encoder) results(b []byte, m llm.Message) ([]byte, error) {
 		b = e.appendMessage(b, llm.RoleTool, f)
 	}
 	return b, nil
+}
+
+// noteOrphan notes that a result without a call was left out.
+func (e *encoder) noteOrphan(callID string) {
+	e.note("the result of the call %q was left out: no call before it waits for one", clip.Bytes(callID, maxShownID))
 }
 
 // resultOf encodes the result of a call.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -21,49 +22,101 @@ type encoding struct {
 // equal reports whether both are the same request.
 func (e encoding) equal(other encoding) bool { return e.api == other.api && e.body.equal(other.body) }
 
-// encode returns the body of a request: a head up to the messages, the
-// messages, as far as possible from the memo, and a tail.
-func (p *Profile) encode(req *llm.Request, model, origin string, maxResult int64) (encoding, error) {
-	if p.API == APIResponses {
-		return p.encodeResponses(req, model, origin, maxResult)
-	}
-	rules := p.messageRules(maxResult)
-	w, err := rules.encode(req)
-	if err != nil {
-		return encoding{}, err
-	}
-	members, err := p.members(req, model, w.called)
-	if err != nil {
-		return encoding{}, err
-	}
-	at := slices.IndexFunc(members, func(m field) bool { return m.name == "messages" })
-	if members[at].value != nil { // the caller set messages in Settings.Extra
-		return encoding{api: APIChat, body: body{members.object()}}, nil
-	}
-	opening, err := rules.systemMessage(req.Instructions, w.lead)
-	if err != nil {
-		return encoding{}, err
-	}
-	members[at].value = openList(opening, len(w.messages)+len(w.end) > 0)
-	head := members[:at+1].list([]byte{'{'})
-	tail := append(w.end, ']')
-	if rest := members[at+1:]; len(rest) > 0 {
-		tail = rest.list(append(tail, ','))
-	}
-	return encoding{APIChat, body{head, w.messages, append(tail, '}')}, w.notes}, nil
+// An encodingPlan has what all encodings of one profile by one client share.
+type encodingPlan struct {
+	profile *Profile
+	rules   messageRules
+	slot    messageSlot
+	frames  frames
+	opening atomic.Pointer[opening]
 }
 
-// openList opens the list of messages.
-func openList(opening fields, more bool) []byte {
-	b := []byte{'['}
-	if opening == nil {
-		return b
+func (p *Profile) plan(origin string, maxResult int64) *encodingPlan {
+	rules := p.messageRules(maxResult)
+	if p.API == APIResponses {
+		rules = p.itemRules(origin, maxResult)
 	}
-	b = append(b, opening.object()...)
-	if more {
-		b = append(b, ',')
+	return &encodingPlan{profile: p, rules: rules, slot: newMessageSlot(rules)}
+}
+
+// encode returns a request: the frame, the opening, and the messages, as far as possible
+// from the memo.
+func (n *encodingPlan) encode(req *llm.Request, model string) (encoding, error) {
+	if n.profile.API == APIResponses {
+		return n.encodeResponses(req, model)
 	}
-	return b
+	w, err := n.slot.encode(req)
+	if err != nil {
+		return encoding{}, err
+	}
+	f, err := n.frame(req, model, w.called)
+	if err != nil {
+		return encoding{}, err
+	}
+	if f.whole {
+		return encoding{api: APIChat, body: f.body(nil, w)}, nil
+	}
+	opening, err := n.open(req.Instructions, w.lead, len(w.messages)+len(w.end) > 0)
+	if err != nil {
+		return encoding{}, err
+	}
+	return encoding{APIChat, f.body(opening, w), w.notes}, nil
+}
+
+// frame returns the frame of a request, from the kept frames if possible.
+func (n *encodingPlan) frame(req *llm.Request, model string, called bool) (*frame, error) {
+	source := n.profile.frameSource(req, model, called)
+	if f := n.frames.find(&source); f != nil {
+		return f, nil
+	}
+	f, err := n.profile.makeFrame(req, model, called)
+	if err != nil {
+		return nil, err
+	}
+	n.frames.keep(&source, f)
+	return f, nil
+}
+
+func (p *Profile) makeFrame(req *llm.Request, model string, called bool) (*frame, error) {
+	if p.API == APIResponses {
+		members, notes, err := p.responsesMembers(req, model)
+		if err != nil {
+			return nil, err
+		}
+		return frameOf(members, "input", notes), nil
+	}
+	members, err := p.members(req, model, called)
+	if err != nil {
+		return nil, err
+	}
+	return frameOf(members, "messages", nil), nil
+}
+
+// An opening is the system message of instructions.
+type opening struct {
+	instructions string
+	text         []byte // with a comma
+}
+
+// open returns the system message at the front, with a comma if messages follow. The
+// opening of the last instructions is kept: an agent has the same in each turn.
+func (n *encodingPlan) open(instructions string, lead []llm.Message, more bool) ([]byte, error) {
+	if o := n.opening.Load(); o != nil && more && len(lead) == 0 && o.instructions == instructions {
+		return o.text, nil
+	}
+	system, err := n.rules.systemMessage(instructions, lead)
+	if err != nil || system == nil {
+		return nil, err
+	}
+	text := system.object()
+	if !more {
+		return text, nil
+	}
+	text = append(text, ',')
+	if len(lead) == 0 && len(text) <= maxFrame {
+		n.opening.Store(&opening{instructions, text})
+	}
+	return text, nil
 }
 
 // members lists all members of the request; "messages" has no value yet.

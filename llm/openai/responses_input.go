@@ -100,7 +100,6 @@ func (e *encoder) itemAssistant(b []byte, m llm.Message, n int) ([]byte, error) 
 	}
 	calls := m.Calls()
 	e.open, e.called = newOpenCalls(len(calls)), e.called || len(calls) > 0
-	used := make(map[string]bool, len(calls))
 	var reasoning [][]byte // waits for the item that it led to
 	called := 0
 	for _, it := range items {
@@ -114,7 +113,7 @@ func (e *encoder) itemAssistant(b []byte, m llm.Message, n int) ([]byte, error) 
 		case "message":
 			raw = assistantItem(it)
 		case "function_call":
-			raw = e.callItem(it, n, called, used)
+			raw = e.callItem(it, n, called)
 			called++
 		default:
 			raw = it.raw
@@ -249,9 +248,9 @@ func keep(f fields, outline []byte) fields {
 }
 
 // callItem is the i-th call of the n-th message, without its id.
-func (e *encoder) callItem(it outputItem, n, i int, used map[string]bool) []byte {
+func (e *encoder) callItem(it outputItem, n, i int) []byte {
 	call := it.parts[0].(llm.ToolCall)
-	o := openCall{id: call.ID, wire: e.wireID(call.ID, n, i, used), name: wireName(call.Name)}
+	o := openCall{id: call.ID, wire: e.wireID(call.ID, n, i), name: wireName(call.Name)}
 	e.open.add(o)
 	f := fields{
 		{"type", []byte(`"function_call"`)},

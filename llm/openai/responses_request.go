@@ -11,29 +11,21 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// encodeResponses returns the body of a request to the Responses API: a head that
-// ends where the items begin, the items as far as possible from the memo, and a
-// tail.
-func (p *Profile) encodeResponses(req *llm.Request, model, origin string, maxResult int64) (encoding, error) {
-	members, notes, err := p.responsesMembers(req, model)
+// encodeResponses returns a request to the Responses API: the frame and the items, as far
+// as possible from the memo.
+func (n *encodingPlan) encodeResponses(req *llm.Request, model string) (encoding, error) {
+	f, err := n.frame(req, model, false)
 	if err != nil {
 		return encoding{}, err
 	}
-	at := slices.IndexFunc(members, func(m field) bool { return m.name == "input" })
-	if members[at].value != nil { // the caller's own, of Settings.Extra
-		return encoding{api: APIResponses, body: body{members.object()}, notes: notes}, nil
+	if f.whole {
+		return encoding{APIResponses, f.body(nil, encodedMessages{}), f.notes}, nil
 	}
-	w, err := p.itemRules(origin, maxResult).encode(req)
+	w, err := n.slot.encode(req)
 	if err != nil {
 		return encoding{}, err
 	}
-	members[at].value = []byte{'['}
-	head := members[:at+1].list([]byte{'{'})
-	tail := append(w.end, ']')
-	if rest := members[at+1:]; len(rest) > 0 {
-		tail = rest.list(append(tail, ','))
-	}
-	return encoding{APIResponses, body{head, w.messages, append(tail, '}')}, append(notes, w.notes...)}, nil
+	return encoding{APIResponses, f.body(nil, w), slices.Concat(f.notes, w.notes)}, nil
 }
 
 // itemRules are the rules for items.

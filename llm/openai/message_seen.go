@@ -1,0 +1,94 @@
+package openai
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// seenMessages remembers a conversation, so that a later request with another
+// conversation, or with an edited one, is noticed. The lists of all messages stand in one
+// list, because a copy for each message and each result would cost several allocations
+// for each call of a tool.
+type seenMessages struct {
+	messages []seenMessage
+	parts    llm.Parts // of all messages; the parts of a tool result follow it
+}
+
+type seenMessage struct {
+	role  llm.Role
+	extra []llm.Member
+	parts int // how many parts the message has, without the parts of results
+	from  int // in the list of all parts
+}
+
+func (s *seenMessages) len() int { return len(s.messages) }
+
+// add remembers m. If the caller replaces a part, the comparison notices the change.
+func (s *seenMessages) add(m llm.Message) {
+	s.messages = append(s.messages, seenMessage{m.Role, slices.Clone(m.Extra), len(m.Parts), len(s.parts)})
+	for _, p := range m.Parts {
+		s.parts = append(s.parts, p)
+		if r, ok := p.(llm.ToolResult); ok {
+			s.parts = append(s.parts, r.Parts...)
+		}
+	}
+}
+
+// begin reports whether the messages begin with the remembered messages. Each request
+// compares the whole history, which is cheap, because equal strings share their bytes.
+func (s *seenMessages) begin(messages []llm.Message) bool {
+	if len(s.messages) > len(messages) {
+		return false
+	}
+	for i := range s.messages {
+		if !s.same(&s.messages[i], &messages[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *seenMessages) same(a *seenMessage, b *llm.Message) bool {
+	if a.role != b.Role || a.parts != len(b.Parts) || !slices.Equal(a.extra, b.Extra) {
+		return false
+	}
+	at := a.from
+	for _, p := range b.Parts {
+		seen := s.parts[at]
+		at++
+		r, ok := seen.(llm.ToolResult)
+		if !ok {
+			if !samePart(seen, p) {
+				return false
+			}
+			continue
+		}
+		now, ok := p.(llm.ToolResult)
+		if !ok || !sameResult(&r, s.parts[at:at+len(r.Parts)], &now) {
+			return false
+		}
+		at += len(r.Parts)
+	}
+	return true
+}
+
+// sameResult compares two results. parts are the parts of a when a was remembered.
+func sameResult(a *llm.ToolResult, parts llm.Parts, b *llm.ToolResult) bool {
+	return a.CallID == b.CallID && a.Name == b.Name && a.IsError == b.IsError &&
+		slices.Equal(a.Extra, b.Extra) && slices.EqualFunc(parts, b.Parts, samePart)
+}
+
+// samePart compares the most common parts without reflection.
+func samePart(a, b llm.Part) bool {
+	switch a := a.(type) {
+	case llm.Text:
+		b, ok := b.(llm.Text)
+		return ok && a.Text == b.Text && slices.Equal(a.Extra, b.Extra)
+	case llm.ToolCall:
+		b, ok := b.(llm.ToolCall)
+		return ok && a.ID == b.ID && a.Name == b.Name && a.Arguments == b.Arguments && slices.Equal(a.Extra, b.Extra)
+	}
+	return reflect.DeepEqual(a, b)
+}
