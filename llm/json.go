@@ -248,6 +248,14 @@ func checkForm(own []byte, rest []Member) error {
 // with unchanged bytes of the values. Clients use ParseMembers to keep unknown
 // members. Null has no members. Input other than one JSON object or null is an error.
 func ParseMembers(data []byte) ([]Member, error) {
+	if members, ok := splitObject(data); ok {
+		return members, nil
+	}
+	return parseMembers(data)
+}
+
+// parseMembers is ParseMembers for every text.
+func parseMembers(data []byte) ([]Member, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	tok, err := dec.Token()
 	if err != nil {

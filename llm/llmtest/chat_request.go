@@ -53,14 +53,14 @@ import (
 // Duplicate members of an object are an error, and so are members that do not belong to
 // the message's role. An error begins with the place, as in "messages[2].content: …".
 func ParseRequest(body []byte) (*llm.Request, error) {
-	q, err := parse(body)
+	q, err := parse(body, new(toolsMemo))
 	if err != nil {
 		return nil, fmt.Errorf("llmtest: %w", err)
 	}
 	return q.request, nil
 }
 
-func parse(body []byte) (*wireRequest, error) {
+func parse(body []byte, tools *toolsMemo) (*wireRequest, error) {
 	members, err := membersOf(body)
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func parse(body []byte) (*wireRequest, error) {
 	if members == nil {
 		return nil, errors.New("got null, want a JSON object")
 	}
-	q := &wireRequest{request: new(llm.Request), responses: isResponses(members)}
+	q := &wireRequest{request: new(llm.Request), responses: isResponses(members), tools: tools}
 	known, special := settings(q.request), q.chatMember
 	if q.responses {
 		known, special = responsesSettings(q.request), q.responsesMember
@@ -117,7 +117,7 @@ func (q *wireRequest) chatMember(m llm.Member) (fits bool, err error) {
 	case "stop":
 		r.Stop, err = parseStop(m.Value)
 	case "tools":
-		fits, err = parseTools(m.Value, r, parseTool)
+		fits, err = q.tools.parse(m.Value, r, false, parseTool)
 	case "tool_choice":
 		r.ToolChoice, fits = parseToolChoice(m.Value)
 	case "response_format":
@@ -184,34 +184,6 @@ func parseStop(value string) ([]string, error) {
 	var many []string
 	err := json.Unmarshal([]byte(value), &many)
 	return many, err
-}
-
-// parseTools reads the functions among the tools, and the provider's own tools if
-// these stand last. fits is false if llm cannot represent all tools completely.
-func parseTools(value string, r *llm.Request, parse func([]byte) (*llm.ToolDef, bool, error)) (fits bool, err error) {
-	var raws []json.RawMessage
-	if err := json.Unmarshal([]byte(value), &raws); err != nil {
-		return true, err
-	}
-	fits = true
-	var hosted []json.RawMessage
-	for i, raw := range raws {
-		def, whole, err := parse(raw)
-		if err != nil {
-			return true, atIndex(i, err)
-		}
-		if def == nil {
-			hosted = append(hosted, raw)
-			continue
-		}
-		fits = fits && whole && hosted == nil
-		r.Tools = append(r.Tools, *def)
-	}
-	probe := llm.Request{Messages: []llm.Message{llm.User("")}, Settings: llm.Settings{HostedTools: hosted}}
-	if fits = fits && probe.Validate() == nil; fits {
-		r.HostedTools = hosted
-	}
-	return fits, nil
 }
 
 // parseTool reads a function, and returns nil for a tool of another kind.

@@ -21,7 +21,7 @@ func (q *wireRequest) responsesMember(m llm.Member) (fits bool, err error) {
 	case "input":
 		r.Messages, err = parseInput(m.Value)
 	case "tools":
-		fits, err = parseTools(m.Value, r, parseFlatTool)
+		fits, err = q.tools.parse(m.Value, r, true, parseFlatTool)
 	case "tool_choice":
 		r.ToolChoice, fits = parseFlatChoice(m.Value)
 	case "text":

@@ -43,6 +43,7 @@ type Model struct {
 	misuse  error
 	lenient bool // unused steps are no error
 	fault   int  // if lenient: the number of the step that must be used, from 1; 0 means no such step
+	tools   toolsMemo
 
 	mu         sync.Mutex
 	used       []bool        // used[i]: step i has answered

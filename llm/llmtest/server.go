@@ -173,6 +173,8 @@ type wireRequest struct {
 
 	responses bool // sent to the Responses API
 	encrypted bool // include has reasoning.encrypted_content
+
+	tools *toolsMemo
 }
 
 // read checks and parses a request. The error is the refusal of a provider.
@@ -187,7 +189,7 @@ func (s *Server) read(r *http.Request, known bool) (*wireRequest, *llm.APIError)
 		}
 		return nil, refuse(http.StatusBadRequest, "", "", "The request body could not be read: "+err.Error())
 	}
-	q, err := parse(body)
+	q, err := parse(body, &s.Model.tools)
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "", "", "We could not parse the body of your request: "+err.Error())
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // A coder writes the JSON of an event or reads JSON that a coder has written, in one pass
-// and without reflection: encoding/json needs 20 times as long to read an event, and the
+// and without reflection: encoding/json needs 15 times as long to read an event, and the
 // time to open a session is the time to read its events.
 //
 // A coder knows a single form: the members in the order of the Go fields, without white

@@ -1,0 +1,7 @@
+package llm
+
+// The two ways of ParseMembers.
+var (
+	SplitObject        = splitObject
+	ParseMembersSlowly = parseMembers
+)
