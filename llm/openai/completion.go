@@ -40,6 +40,9 @@ type completion struct {
 	hosted     hostedCalls // calls that the provider has run
 	endCalls   []llm.Part  // the calls at the end of the answer
 	members    memberSet   // of the message
+
+	shape     *chunkShape // of a stream
+	fragments textBlock   // fragments of arguments
 }
 
 // A segment is consecutive text of one kind.
@@ -50,28 +53,6 @@ type segment struct {
 	round int    // the round of the last change
 	text  growingText
 	extra []llm.Member
-}
-
-// A growingText is text in pieces. The two halves of a surrogate pair can be in
-// two pieces.
-type growingText struct {
-	bytes []byte
-	half  surrogate
-}
-
-// add appends the JSON string and returns the new text.
-func (g *growingText) add(raw []byte) string {
-	text := g.half.text(raw)
-	g.bytes = append(g.bytes, text...)
-	return text
-}
-
-// end appends the replacement for half a surrogate pair without its second
-// half, and returns the replacement.
-func (g *growingText) end() string {
-	rest := g.half.end()
-	g.bytes = append(g.bytes, rest...)
-	return rest
 }
 
 // thinkingFields are the members for visible thinking, the most common first.
@@ -238,7 +219,7 @@ func (a *completion) endTexts() error {
 
 // isEmpty reports whether the answer has no content.
 func (a *completion) isEmpty() bool {
-	return len(a.content)+len(a.reasoning)+len(a.calls.list)+len(a.hosted.calls)+len(a.refusal.bytes) == 0
+	return len(a.content)+len(a.reasoning)+len(a.calls.list)+len(a.hosted.calls)+a.refusal.len() == 0
 }
 
 // message reads a message or a delta.
@@ -296,12 +277,17 @@ func (a *completion) addThinking(thoughts [len(thinkingFields)][]byte) error {
 // thinkingText returns the reasoning text of the field and starts a new text if
 // needed.
 func (a *completion) thinkingText(field string) *growingText {
-	at := slices.IndexFunc(a.reasoning, func(r segment) bool { return r.field == field })
+	at := a.reasoningOf(field)
 	if at < 0 {
 		at = len(a.reasoning)
 		a.reasoning = append(a.reasoning, segment{field: field})
 	}
 	return &a.reasoning[at].text
+}
+
+// reasoningOf returns the index of the reasoning text of the field, or -1.
+func (a *completion) reasoningOf(field string) int {
+	return slices.IndexFunc(a.reasoning, func(r segment) bool { return r.field == field })
 }
 
 func (a *completion) addRefusal(raw []byte) {
@@ -396,24 +382,24 @@ func (a *completion) finishOf() llm.Finish {
 func (a *completion) parts() llm.Parts {
 	var parts llm.Parts
 	for _, r := range a.reasoning {
-		parts = append(parts, llm.Reasoning{Text: string(r.text.bytes), Field: r.field})
+		parts = append(parts, llm.Reasoning{Text: r.text.String(), Field: r.field})
 	}
 	for _, r := range a.content {
 		switch {
 		case r.raw != "":
 			parts = append(parts, llm.RawPart{JSON: r.raw})
 		case r.think:
-			parts = append(parts, llm.Reasoning{Text: string(r.text.bytes), Extra: r.extra})
+			parts = append(parts, llm.Reasoning{Text: r.text.String(), Extra: r.extra})
 		default:
-			parts = append(parts, llm.Text{Text: string(r.text.bytes), Extra: r.extra})
+			parts = append(parts, llm.Text{Text: r.text.String(), Extra: r.extra})
 		}
 	}
-	if len(a.refusal.bytes) > 0 {
-		parts = append(parts, llm.Refusal{Text: string(a.refusal.bytes)})
+	if a.refusal.len() > 0 {
+		parts = append(parts, llm.Refusal{Text: a.refusal.String()})
 	}
-	if a.audio.ID != "" || len(a.audio.Data)+len(a.transcript.bytes) > 0 {
+	if a.audio.ID != "" || len(a.audio.Data)+a.transcript.len() > 0 {
 		audio := a.audio
-		audio.Transcript = string(a.transcript.bytes)
+		audio.Transcript = a.transcript.String()
 		parts = append(parts, audio)
 	}
 	return append(parts, a.endCalls...)

@@ -57,9 +57,9 @@ func (a *completion) addText(r segment, text string) error {
 	to := &a.content[at]
 	to.round = a.round
 	if r.think && r.member("signature") != "" && to.repeatedBy(text) {
-		text = text[len(to.text.bytes):]
+		text = text[to.text.len():]
 	}
-	to.text.bytes = append(to.text.bytes, text...)
+	to.text.append(text)
 	if !to.extend(r.extra) {
 		return errTooMany
 	}
@@ -137,7 +137,7 @@ func (r segment) member(name string) string {
 // repeatedBy reports whether text repeats the whole segment. The caller knows that text
 // is the last piece.
 func (r segment) repeatedBy(text string) bool {
-	return len(r.text.bytes) > 0 && strings.HasPrefix(text, string(r.text.bytes)) && (len(r.text.bytes) >= minRepeat || len(r.text.bytes) == len(text))
+	return r.text.len() > 0 && strings.HasPrefix(text, r.text.String()) && (r.text.len() >= minRepeat || r.text.len() == len(text))
 }
 
 // extend adds members, and reports whether there is room. A later value replaces an

@@ -50,8 +50,8 @@ func (a *completion) fillFrom(message []byte) error {
 	if len(a.reasoning) > 0 {
 		b.reasoning = nil
 	}
-	if len(a.refusal.bytes) > 0 {
-		b.refusal.bytes = nil
+	if a.refusal.len() > 0 {
+		b.refusal.set("")
 	}
 	if len(a.calls.list) > 0 {
 		b.calls.list = nil
@@ -75,10 +75,10 @@ func (a *completion) readSeparately(message []byte) (*completion, error) {
 func (a *completion) length() int {
 	n := len(a.content) + len(a.reasoning) + len(a.calls.list)
 	for _, r := range a.content {
-		n += len(r.text.bytes)
+		n += r.text.len()
 	}
 	for _, r := range a.reasoning {
-		n += len(r.text.bytes)
+		n += r.text.len()
 	}
 	return n
 }
@@ -101,7 +101,7 @@ func (a *completion) contentText() string {
 	var b strings.Builder
 	for _, r := range a.content {
 		if !r.think {
-			b.Write(r.text.bytes)
+			b.WriteString(r.text.String())
 		}
 	}
 	return b.String()
@@ -111,11 +111,11 @@ func (a *completion) contentText() string {
 func (a *completion) thinkingSoFar() string {
 	var b strings.Builder
 	for _, r := range a.reasoning {
-		b.Write(r.text.bytes)
+		b.WriteString(r.text.String())
 	}
 	for _, r := range a.content {
 		if r.think {
-			b.Write(r.text.bytes)
+			b.WriteString(r.text.String())
 		}
 	}
 	return b.String()
@@ -130,10 +130,10 @@ func (a *completion) replace(b *completion) error {
 	if err := a.replaceReasoning(b); err != nil {
 		return err
 	}
-	if old, next := string(a.refusal.bytes), string(b.refusal.bytes); next != "" {
-		a.refusal.bytes = []byte(latest(old, next))
+	if old, next := a.refusal.String(), b.refusal.String(); next != "" {
+		a.refusal.set(latest(old, next))
 	}
-	if a.audio.ID == "" && len(a.audio.Data)+len(a.transcript.bytes) == 0 {
+	if a.audio.ID == "" && len(a.audio.Data)+a.transcript.len() == 0 {
 		a.audio, a.transcript = b.audio, b.transcript
 	}
 	if len(a.hosted.calls) == 0 {
@@ -180,7 +180,7 @@ func (a *completion) replaceContent(b *completion) error {
 				rest = append(rest, r)
 			}
 		}
-		a.content, a.byLabel = append(rest, segment{text: growingText{bytes: []byte(next)}}), nil
+		a.content, a.byLabel = append(rest, segment{text: growingText{first: next}}), nil
 	}
 	return nil
 }
@@ -193,7 +193,7 @@ func (a *completion) append(runs []segment) error {
 	for _, r := range runs {
 		if r.raw != "" {
 			a.content = append(a.content, r)
-		} else if err := a.addText(segment{think: r.think, extra: r.extra}, string(r.text.bytes)); err != nil {
+		} else if err := a.addText(segment{think: r.think, extra: r.extra}, r.text.String()); err != nil {
 			return err
 		}
 	}
@@ -208,8 +208,8 @@ func (a *completion) replaceReasoning(b *completion) error {
 			a.reasoning = append(a.reasoning, segment{field: r.field})
 		}
 		to := &a.reasoning[i]
-		old, next := string(to.text.bytes), string(r.text.bytes)
-		to.text.bytes = []byte(latest(old, next))
+		old, next := to.text.String(), r.text.String()
+		to.text.set(latest(old, next))
 		if fresh, ok := strings.CutPrefix(next, old); ok && fresh != "" {
 			a.stream.sawThinking()
 			if err := a.emit(llm.ReasoningDelta{Text: fresh}); err != nil {

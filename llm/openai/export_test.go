@@ -18,6 +18,7 @@ type Event struct{ Name, Data string }
 // ReadEvents reads all events of r.
 func ReadEvents(r io.Reader, max int) (events []Event, err error) {
 	reader := newEventReader(r, max)
+	defer reader.release()
 	for {
 		e, err := reader.next()
 		if err != nil {
@@ -61,6 +62,25 @@ func TimersLeft(ctx context.Context) (n int) {
 		}
 	}
 	return n
+}
+
+// DecodeStream decodes a streamed answer of Chat Completions. If general is true,
+// DecodeStream reads each chunk in the general way.
+func DecodeStream(body io.Reader, general bool, tools []llm.ToolDef, sink func(llm.Delta)) (*llm.Response, error) {
+	c := newClient(Config{BaseURL: "http://in.memory"}, "m")
+	ctx := context.Background()
+	w := newTimeLimits(ctx, c.Config)
+	defer w.stop()
+	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, "http://in.memory", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}}}
+	x := &responseReader{client: c, model: "m", limits: w, caller: ctx, req: req, resp: resp, body: body, general: general}
+	return x.completion(newCompletion(tools, func(d llm.Delta) error {
+		sink(d)
+		return nil
+	}))
 }
 
 // OpenBody returns a reader of a request body in segments.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -27,6 +28,8 @@ type responseReader struct {
 	req    *http.Request
 	resp   *http.Response
 	body   io.Reader
+
+	general bool // chunks are read in the general way only; see chunkShape
 }
 
 // drainTime and drainBytes limit reading after the end of an answer, for reuse
@@ -69,13 +72,21 @@ func (x *responseReader) checkStatus() error {
 	return nil
 }
 
+// bodyReaders are the readers of bodies that were read.
+var bodyReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
+
 // decode tells a stream from a document by the first byte. Servers confuse the
 // two, and send wrong content types.
 func (x *responseReader) decode(document, stream func(io.Reader) error) error {
 	if err := x.checkStatus(); err != nil {
 		return err
 	}
-	r := bufio.NewReaderSize(x.body, 4<<10)
+	r := bodyReaders.Get().(*bufio.Reader)
+	r.Reset(x.body)
+	defer func() {
+		r.Reset(nil)
+		bodyReaders.Put(r)
+	}()
 	first, err := firstByte(r)
 	switch {
 	case errors.Is(err, io.EOF) && x.isEventStream():
@@ -201,7 +212,12 @@ func valid(data []byte) []byte {
 // decides about the answer.
 func (x *responseReader) stream(r io.Reader, a *completion) error {
 	events := x.events(r)
+	defer events.release()
+	a.shape = new(chunkShape)
 	for good := false; ; good = true {
+		if err := a.usualChunks(events); err != nil {
+			return x.lateError(a, err)
+		}
 		e, err := x.nextEvent(events)
 		switch {
 		case err == nil && isDone(e.data):
@@ -213,6 +229,12 @@ func (x *responseReader) stream(r io.Reader, a *completion) error {
 			return x.brokenStream(a, err)
 		case e.cut && a.stream.isWhole() && !json.Valid(e.data):
 			return a.finalize() // as if the connection had broken: its end is that of the stream
+		}
+		if usual, err := a.usualEvent(e); usual {
+			if err != nil {
+				return x.lateError(a, err)
+			}
+			continue
 		}
 		before := a.stream
 		a.stream.beginEvent()
@@ -317,6 +339,10 @@ func (x *responseReader) event(e event, a *completion, good bool) error {
 	}
 	if !a.hasChoice {
 		a.beforeChoice = append(a.beforeChoice[:0], e.data[:min(len(e.data), maxBeside)]...)
+		return nil
+	}
+	if !x.general {
+		a.shape.learn(a, e.data)
 	}
 	return nil
 }

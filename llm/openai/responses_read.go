@@ -52,6 +52,7 @@ func (x *responseReader) responsesDocument(r io.Reader, a *responsesAnswer) erro
 // proves that the answer is whole.
 func (x *responseReader) responsesStream(r io.Reader, a *responsesAnswer) error {
 	events := x.events(r)
+	defer events.release()
 	for good := false; ; good = true {
 		e, err := x.nextEvent(events)
 		switch {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -56,13 +57,35 @@ type eventReader struct {
 	held     []byte // a line that belongs to the next event
 }
 
+// eventReaders are readers that were released.
+var eventReaders = sync.Pool{New: func() any { return &eventReader{space: make([]byte, 16<<10)} }}
+
+// newEventReader returns a reader for one stream. The caller releases the reader.
 func newEventReader(r io.Reader, max int) *eventReader {
-	return &eventReader{r: r, max: max, space: make([]byte, 16<<10)}
+	e := eventReaders.Get().(*eventReader)
+	*e = eventReader{r: r, max: max, space: e.space, line: e.line[:0], data: e.data[:0]}
+	return e
+}
+
+// maxKept limits the buffers that are kept for the next stream.
+const maxKept = 64 << 10
+
+// release gives the buffers to another stream. No event of the reader may be in use.
+func (e *eventReader) release() {
+	if cap(e.line)+cap(e.data) > maxKept {
+		e.line, e.data = nil, nil
+	}
+	e.r = nil
+	eventReaders.Put(e)
 }
 
 // next returns the next event with data. At the end, next returns io.EOF. After a
 // failed read, next returns the events before the failure, and then the error.
 func (e *eventReader) next() (event, error) {
+	if data, ok := e.inMemory(); ok {
+		e.skip(data)
+		return event{data: data}, nil
+	}
 	e.name, e.data, e.hasData, e.bare, e.nested, e.followed = "", e.data[:0], false, false, nesting{}, 0
 	for {
 		line, err := e.nextLine()
@@ -82,6 +105,28 @@ func (e *eventReader) next() (event, error) {
 			return e.event(), nil
 		}
 	}
+}
+
+// usualField begins the one line of the usual event.
+const usualField = "data: "
+
+// inMemory returns the data of the next event if the event stands whole in memory, and
+// is one line of data and an empty line. The event stays the next event until skip.
+func (e *eventReader) inMemory() (data []byte, ok bool) {
+	if e.held != nil || len(e.chunk) < len(usualField) || string(e.chunk[:len(usualField)]) != usualField {
+		return nil, false
+	}
+	end := e.lineEnd()
+	if end > e.max || end+1 >= len(e.chunk) || e.chunk[end] != '\n' || e.chunk[end+1] != '\n' {
+		return nil, false
+	}
+	return e.chunk[len(usualField):end], true
+}
+
+// skip passes over the event with the data that inMemory returned.
+func (e *eventReader) skip(data []byte) {
+	e.chunk = e.chunk[len(usualField)+len(data)+len("\n\n"):]
+	e.begun, e.skipLF = true, false
 }
 
 func (e *eventReader) event() event {

@@ -1,0 +1,90 @@
+package openai
+
+import (
+	"reflect"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// This file gives the sink the texts of usual chunks. A Delta is an interface, and Go
+// allocates for each struct in an interface. The texts of the chunks that came with one
+// read therefore go into one array: package reflect can make interfaces that point into
+// an array that nobody can change, and so n deltas cost one allocation. No delta waits:
+// the sink gets all texts before the next read.
+
+// maxTogether is the number of deltas in one array.
+const maxTogether = 16
+
+// usualChunks reads the usual chunks that stand in memory, up to any other event.
+func (a *completion) usualChunks(events *eventReader) error {
+	for n := maxTogether; n == maxTogether && a.shape.target != noTarget; {
+		var texts [maxTogether]string
+		for n = 0; n < maxTogether; n++ {
+			chunk, ok := events.inMemory()
+			if !ok {
+				break
+			}
+			if texts[n], ok = a.usual(chunk); !ok {
+				break
+			}
+			events.skip(chunk)
+		}
+		if err := a.emitTexts(texts[:n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// usualEvent reads an event, and reports whether the event was a usual chunk.
+func (a *completion) usualEvent(e event) (usual bool, err error) {
+	if e.name != "" || e.bare || e.cut {
+		return false, nil
+	}
+	text, usual := a.usual(e.data)
+	if !usual {
+		return false, nil
+	}
+	return true, a.emitTexts([]string{text})
+}
+
+// emitTexts emits texts of the shape's target.
+func (a *completion) emitTexts(texts []string) error {
+	switch a.shape.target {
+	case contentTarget:
+		return emitTogether[llm.TextDelta](texts, a.emit)
+	case thinkingTarget:
+		return emitTogether[llm.ReasoningDelta](texts, a.emit)
+	}
+	for _, text := range texts {
+		if err := a.emit(llm.CallDelta{Index: a.calls.byIndex[a.shape.name].position, Arguments: text}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// minTogether is the number of deltas from which the array pays.
+const minTogether = 4
+
+func emitTogether[D llm.TextDelta | llm.ReasoningDelta](texts []string, emit func(llm.Delta) error) error {
+	if len(texts) < minTogether {
+		for _, text := range texts {
+			if err := emit(any(D(struct{ Text string }{text})).(llm.Delta)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var deltas [maxTogether]D
+	for i, text := range texts {
+		deltas[i] = D(struct{ Text string }{text})
+	}
+	array := reflect.ValueOf(deltas)
+	for i := range texts {
+		if err := emit(array.Index(i).Interface().(llm.Delta)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
