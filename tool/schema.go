@@ -87,38 +87,47 @@ func (s *schema) parseAny(name, arguments string) (json.RawMessage, []string, er
 	if err != nil {
 		return nil, nil, Fail(InvalidJSON, err.Error(), nil)
 	}
-	if err := s.check(name, args, done); err != nil {
+	raw, err := s.finish(callOf(name), args, done)
+	if err != nil {
 		return nil, nil, err
-	}
-	s.shape.ConvertDurations(args)
-	raw := args.JSON()
-	if err := s.decode(raw); err != nil {
-		return nil, nil, decodeFailure(name, err)
 	}
 	return raw, done.List(), nil
 }
 
-// check repairs args and validates them against the schema.
-func (s *schema) check(name string, args *tree.Value, done *tree.Repairs) error {
+// finish validates a parsed document, and decodes the document.
+func (s *schema) finish(w wording, v *tree.Value, done *tree.Repairs) (json.RawMessage, error) {
+	if err := s.check(w, v, done); err != nil {
+		return nil, err
+	}
+	s.shape.ConvertDurations(v)
+	raw := v.JSON()
+	if err := s.decode(raw); err != nil {
+		return nil, decodeFailure(w, err)
+	}
+	return raw, nil
+}
+
+// check repairs a document and validates the document against the schema.
+func (s *schema) check(w wording, v *tree.Value, done *tree.Repairs) error {
 	if s.valid == nil {
 		return nil
 	}
-	found, err := s.valid.Check(args, done)
+	found, err := s.valid.Check(v, done)
 	if errors.Is(err, validate.ErrTooComplex) {
-		return Fail(InvalidArguments, "The arguments are too complex to check against the schema of "+name+": send simpler ones.", err)
+		return w.misfit(w.tooComplex, err)
 	}
 	if p, ok := errors.AsType[*validate.TypePanic](err); ok {
 		return panicked(p.Value, p.Stack)
 	}
 	if err != nil {
-		return Fail(InvalidArguments, "The arguments could not be checked against the schema of "+name+".", err)
+		return w.misfit(w.notChecked, err)
 	}
 	if len(found.Problems) > 0 {
-		return Fail(InvalidArguments, validate.Report(name, found), nil)
+		return w.misfit(validate.Report(w.mismatch, found), nil)
 	}
-	names := &validate.Explainer{Args: args}
-	if s.shape.Check(args, names, nil); len(names.Found.Problems) > 0 {
-		return Fail(InvalidArguments, validate.Report(name, names.Found), nil)
+	names := &validate.Explainer{Args: v}
+	if s.shape.Check(v, names, nil); len(names.Found.Problems) > 0 {
+		return w.misfit(validate.Report(w.mismatch, names.Found), nil)
 	}
 	return nil
 }
@@ -154,8 +163,8 @@ func decoderOf(t reflect.Type) func(json.RawMessage, any) error {
 
 // decodeFailure reports arguments that fit the schema but cannot be decoded. A schema
 // cannot express every rule of a type's own UnmarshalJSON.
-func decodeFailure(name string, err error) *Error {
-	p := validate.Problem{Text: "does not have the form that the tool reads"}
+func decodeFailure(w wording, err error) *Error {
+	p := validate.Problem{Text: w.unreadable}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if e.Field != "" {
 			p.Path = strings.Split(e.Field, ".")
@@ -164,7 +173,7 @@ func decodeFailure(name string, err error) *Error {
 	} else {
 		p.Text += validate.Reason(err)
 	}
-	return Fail(InvalidArguments, validate.Report(name, validate.Findings{Problems: []validate.Problem{p}}), err)
+	return w.misfit(validate.Report(w.mismatch, validate.Findings{Problems: []validate.Problem{p}}), err)
 }
 
 // rawSchema prepares a schema that was written as JSON.

@@ -90,7 +90,7 @@ func New[In, Out any](name, description string, fn func(context.Context, In) (Ou
 	return newTool(name, description, reflect.TypeFor[In](), sch, func(ctx context.Context, name string, args json.RawMessage) (any, error) {
 		var in In
 		if err := read(args, &in); err != nil {
-			return nil, decodeFailure(name, err)
+			return nil, decodeFailure(callOf(name), err)
 		}
 		return fn(ctx, in)
 	}, opts)

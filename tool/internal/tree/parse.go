@@ -66,6 +66,14 @@ func (p *Parser) document() (*Value, error) {
 	return v, nil
 }
 
+// ParseFirst is [ParseLoosely] for a value with other text after its end. end is the
+// place where the value ends.
+func ParseFirst(src string, lim Limits, done *Repairs) (v *Value, end int, err error) {
+	p := &Parser{Src: src, lim: lim, done: done}
+	v, err = p.value()
+	return v, p.Pos, err
+}
+
 type Parser struct {
 	Src   string
 	Pos   int

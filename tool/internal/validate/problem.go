@@ -37,15 +37,16 @@ func (p Problem) Line() string {
 	return line
 }
 
-// Report lists the problems in order, as many as fit.
-func Report(tool string, found Findings) string {
+// Report lists the problems in order, as many as fit, after an introduction such as
+// "The arguments do not match the schema".
+func Report(intro string, found Findings) string {
 	problems := found.Problems
 	slices.SortFunc(problems, compareProblems)
 	problems = slices.CompactFunc(problems, func(a, b Problem) bool {
 		return a.Text == b.Text && slices.Equal(a.Path, b.Path)
 	})
 	var b strings.Builder
-	fmt.Fprintf(&b, "Arguments for %s do not match its schema (%s):", tool, howMany(len(problems)+found.more))
+	fmt.Fprintf(&b, "%s (%s):", intro, howMany(len(problems)+found.more))
 	shown := 0
 	for _, p := range problems[:min(len(problems), maxProblems)] {
 		line := p.Line()
