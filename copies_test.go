@@ -27,7 +27,7 @@ import (
 )
 
 // notCopied are used by pointer, as their documentation says.
-var notCopied = []string{"llm.Memo", "llmtest.Model", "llmtest.Server", "tape.Tape", "journal.Memory", "runner.CallLimit", "runner.Session"}
+var notCopied = []string{"agent.Output", "llm.Memo", "llmtest.Model", "llmtest.Server", "tape.Tape", "journal.Memory", "runner.CallLimit", "runner.Session"}
 
 // copies returns a copy of a variable of every other exported struct: go vet
 // refuses a line of it should the struct come to hold a lock.
@@ -63,6 +63,7 @@ func copies() []any {
 		anAgent, anInfo, aTool, aSet, aCall, anError, aRunner, aResult, aLimit, aFinish,
 		aConfig, aProfile, aRetry, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
 	}
+	values = append(values, tool.Form{}, runner.OutputError{})
 	return append(append(values, copiesOfData()...), copiesOfEvents()...)
 }
 
@@ -118,6 +119,7 @@ func copiesOfEvents() []any {
 		runFinished    event.RunFinished
 		runFailed      event.RunFailed
 		textDelta      event.TextDelta
+		partialOutput  event.PartialOutput
 		reasoning      event.ReasoningDelta
 		callDelta      event.CallDelta
 		progress       event.ToolProgress
@@ -126,7 +128,7 @@ func copiesOfEvents() []any {
 	)
 	return []any{
 		e, runStarted, userMessaged, turnPrepared, offered, modelAnswered, callStarted, callFinished, asked, approval, inDoubt, paused, outputRejected,
-		limitReached, runFinished, runFailed, textDelta, reasoning, callDelta, progress, restarted, notice,
+		limitReached, runFinished, runFailed, textDelta, partialOutput, reasoning, callDelta, progress, restarted, notice,
 	}
 }
 

@@ -29,12 +29,9 @@ type Agent struct {
 	// two tools of Tools and Toolsets have the same name, the run ends with an error. An
 	// Optional set drops such a tool instead.
 	Toolsets []tool.Set
-	// Output asks the model for a form of its final answer. The answer is not
-	// checked against it. Some servers never call a tool if a request asks for a
-	// form. For such a server, requests with tools are sent without Output, and a
-	// notice reports the change (see openai.Profile.OutputAlone). Therefore
-	// describe the form in the instructions, too. Nil means text.
-	Output *llm.OutputFormat
+	// Output is the form of the final answer, usually made by [OutputOf]. The answer is
+	// validated, and the model corrects an answer in a wrong form. Nil means text.
+	Output *Output
 	// Settings, such as Temperature, go into each request unchanged, except ToolChoice
 	// (see below). A runner enforces two of the settings, because some providers ignore
 	// them:
@@ -93,6 +90,11 @@ func (a *Agent) Validate() error {
 			return fmt.Errorf("agent %q: two tools are named %q", a.DisplayName(), t.Name())
 		}
 		seen[t.Name()] = true
+	}
+	if !a.Output.Any() {
+		if err := a.Output.prepare(); err != nil {
+			return fmt.Errorf("agent %q: %w", a.DisplayName(), err)
+		}
 	}
 	return nil
 }

@@ -2,7 +2,7 @@ package agent_test
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
@@ -11,30 +11,41 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner"
 )
 
-// The final answer is JSON that fits a schema. The answer is not checked against the
-// schema, so the program decodes with care.
-func ExampleAgent_output() {
-	reader := &agent.Agent{
-		Instructions: "Read the invoice. Answer as JSON with the members supplier and cents.",
-		Model:        llmtest.NewScript(llmtest.Text(`{"supplier":"Miller Paper","cents":12000}`)),
-		Output: &llm.OutputFormat{
-			Name: "invoice",
-			Schema: json.RawMessage(`{"type":"object","additionalProperties":false,"required":["supplier","cents"],
-				"properties":{"supplier":{"type":"string"},"cents":{"type":"integer"}}}`),
-			Strict: new(true),
-		},
+type line struct {
+	Item  string `json:"item"`
+	Cents int    `json:"cents"`
+}
+
+type invoice struct {
+	Supplier string `json:"supplier"`
+	Lines    []line `json:"lines"`
+	Total    int    `json:"total" jsonschema_description:"In cents"`
+}
+
+// The model's first answer has a wrong sum, and the check sends the answer back.
+func ExampleOutputOf() {
+	script := llmtest.NewScript(
+		llmtest.Text(`{"supplier":"Miller Paper","lines":[{"item":"paper","cents":9000},{"item":"ink","cents":3000}],"total":9000}`),
+		llmtest.Text(`{"supplier":"Miller Paper","lines":[{"item":"paper","cents":9000},{"item":"ink","cents":3000}],"total":12000}`),
+	)
+	addsUp := func(_ context.Context, in invoice) error {
+		sum := 0
+		for _, l := range in.Lines {
+			sum += l.Cents
+		}
+		if sum != in.Total {
+			return errors.New("the lines and the total do not add up")
+		}
+		return nil
 	}
-	result, err := runner.Run(context.Background(), reader, llm.User("Miller Paper, 120.00 euros"))
+	reader := &agent.Agent{Instructions: "Read the invoice.", Model: script, Output: agent.OutputOf(addsUp)}
+	result, err := runner.Run(context.Background(), reader, llm.User("Miller Paper: paper 90.00, ink 30.00"))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	var invoice struct {
-		Supplier string
-		Cents    int
-	}
-	err = json.Unmarshal([]byte(result.Text), &invoice)
-	fmt.Println(invoice.Supplier, invoice.Cents, err)
+	in, err := runner.Output[invoice](result)
+	fmt.Println(in.Supplier, in.Total, result.Turns, err)
 	// Output:
-	// Miller Paper 12000 <nil>
+	// Miller Paper 12000 2 <nil>
 }

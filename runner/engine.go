@@ -120,6 +120,7 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 		Turns:         orDefault(e.runner.MaxTurns, defaultMaxTurns),
 		InvalidRounds: orDefault(e.runner.MaxInvalidRounds, defaultMaxInvalidRounds),
 		Unusable:      1,
+		Misfits:       misfits(&e.agent),
 		Serial:        e.agent.Settings.ParallelToolCalls != nil && !*e.agent.Settings.ParallelToolCalls,
 	}
 	e.scheduler.limit = e.runner.Calls
@@ -228,6 +229,12 @@ func (e *engine) do(ctx context.Context, action loop.Action) error {
 		return e.recorder.record(true, closings(a.Calls, e.recorder.snapshot().Choice)...)
 	case loop.Decide:
 		return e.decideCalls(ctx, a.Calls)
+	case loop.Check:
+		body, err := e.checkOutput(ctx, e.recorder.snapshot(), a)
+		if err != nil {
+			return err
+		}
+		return e.recorder.record(true, body)
 	case loop.Reject:
 		return e.recorder.record(false, event.OutputRejected{Turn: a.Turn, Reason: a.Reason.String(), Message: a.Message})
 	case loop.StopAtLimit:
@@ -315,7 +322,9 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 	if err != nil {
 		return fmt.Errorf("turn %d: instructions: %w", turn, err)
 	}
-	b := event.TurnPrepared{Turn: turn, Agent: e.agent.DisplayName(), ToolChoice: e.enforcedChoice(s)}
+	b := event.TurnPrepared{
+		Turn: turn, Agent: e.agent.DisplayName(), ToolChoice: e.enforcedChoice(s), Output: e.agent.Output.Fingerprint(),
+	}
 	if text != s.Instructions {
 		b.Instructions = &text
 	}
@@ -323,7 +332,7 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 		b.Tools = e.offer.marks
 	}
 	notices := e.notices(s)
-	same := s.Prepared() && b.Agent == s.Agent && b.Instructions == nil && b.Tools == nil && b.ToolChoice == s.Choice
+	same := s.Prepared() && b.Agent == s.Agent && b.Instructions == nil && b.Tools == nil && b.ToolChoice == s.Choice && b.Output == s.Output
 	if !same {
 		if err := e.recorder.record(false, b); err != nil {
 			return err
@@ -433,6 +442,9 @@ func (e *engine) failureOf(a loop.Fail) error {
 		return &LimitError{Limit: a.Limit, Max: int64(a.Max)}
 	}
 	s := e.recorder.snapshot()
+	if a.Reason == loop.Misfit {
+		return fmt.Errorf("turn %d: %w", s.Turn, &OutputError{Problem: s.Problem, Refused: !s.Misfit})
+	}
 	return fmt.Errorf("turn %d: %w", s.Turn, &FinishError{Reason: a.Reason.String(), Finish: s.Finish, Refusal: s.Refusal})
 }
 

@@ -24,7 +24,7 @@ func (e *engine) generate(ctx context.Context, turn int) error {
 	e.logger.Debug("model answered", "turn", turn, "model", resp.Model, "request_id", resp.RequestID,
 		"finish", resp.Finish.Raw, "calls", len(resp.Message.Calls()),
 		"input_tokens", resp.Usage.InputTokens, "output_tokens", resp.Usage.OutputTokens)
-	if loop.Classify(answered.Message, answered.Finish, s.Choice) != loop.Final {
+	if s.Output != "" || loop.Classify(answered.Message, answered.Finish, s.Choice) != loop.Final {
 		return e.recorder.record(false, answered)
 	}
 	// A final answer and the end of the run are one append, so no crash comes between
@@ -46,12 +46,18 @@ func (e *engine) respond(ctx context.Context, s loop.State) (*llm.Response, erro
 	defer cancel(nil)
 	req := e.request(s)
 	run, turn := s.Run, s.Turn
+	show := func(b event.Body) {
+		if !e.recorder.consumer.show(ephemeral(b)) {
+			cancel(errLeft)
+		}
+	}
+	if e.stream && s.Output != "" {
+		show = e.withPartials(show)
+	}
 	resp, err := callApart(ctx, e.logger, "model", func(ctx context.Context, call onCaller) (*llm.Response, error) {
 		return e.model.Generate(ctx, req, func(d llm.Delta) {
 			call(func() { // the consumer's code runs on the consumer's goroutine
-				if !e.recorder.consumer.show(ephemeral(e.deltaBody(run, turn, d))) {
-					cancel(errLeft)
-				}
+				show(e.deltaBody(run, turn, d))
 			})
 		})
 	})
@@ -71,7 +77,7 @@ func (e *engine) request(s loop.State) *llm.Request {
 		Instructions: s.Instructions,
 		Messages:     s.Messages,
 		Tools:        e.offer.defs,
-		Output:       e.agent.Output,
+		Output:       e.outputFormat(),
 		Stream:       e.stream,
 		Settings:     e.agent.Settings,
 		Memo:         e.memo,
@@ -84,6 +90,11 @@ func (e *engine) request(s loop.State) *llm.Request {
 // ends with the first allowed call. Otherwise the model could never answer.
 func (e *engine) toolChoice(s loop.State) llm.ToolChoice {
 	c := e.agent.Settings.ToolChoice
+	if s.Misfit && len(e.offer.defs)+len(e.agent.Settings.HostedTools) > 0 {
+		// The model has finished its work and only the form was wrong. Many providers hold
+		// a model to a form only if the model cannot call a tool.
+		return llm.ToolNone
+	}
 	if !loop.Forced(c) || !s.ChoiceMet {
 		return c
 	}

@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"encoding/json"
+
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
@@ -10,6 +12,9 @@ type Result struct {
 	// Text is the text of the last answer: the final answer, or beside an error the text
 	// so far.
 	Text string `json:"text"`
+	// Output is the final answer as validated JSON, if the agent has an Output; see [Output].
+	// Nil beside an error, and without an Output of the agent.
+	Output json.RawMessage `json:"output,omitempty"`
 	// Messages is the whole conversation, including the caller's messages. Every provider
 	// accepts Messages; see the package comment. The slice is the caller's; the contents of
 	// the messages are only for reading.
@@ -62,6 +67,7 @@ func (e *engine) result() *Result {
 		return r
 	}
 	r.Text, r.Finish, r.Usage, r.Turns, r.Run = s.Text, s.Finish, s.Usage, s.Turn, s.Run
+	r.Output = s.Value
 	r.Events, r.Earlier = e.collector.events, e.collector.earlier
 	return r
 }

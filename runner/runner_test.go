@@ -127,10 +127,10 @@ func TestRun(t *testing.T) {
 
 func TestRunRequests(t *testing.T) {
 	t.Parallel()
-	script := llmtest.Script(t, llmtest.Calls("get_weather", cityArgs{"Oslo"}), llmtest.Text("Warm."))
+	script := llmtest.Script(t, llmtest.Calls("get_weather", cityArgs{"Oslo"}), llmtest.Text(`{"sky":"warm"}`))
 	a := newAgent(weather())
 	a.Settings.Temperature = new(0.2)
-	a.Output = &llm.OutputFormat{Type: "json_object"}
+	a.Output = &agent.Output{Format: llm.OutputFormat{Type: "json_object"}}
 	result, err := with(script).Run(t.Context(), a, llm.User("Hi."))
 	require.NoError(t, err)
 	requests := script.Requests()

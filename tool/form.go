@@ -99,6 +99,20 @@ func (f Form) Schema() (shown, strict json.RawMessage) {
 	return slices.Clone(f.spec.schema.wire), slices.Clone(strict)
 }
 
+// Unwrap returns the member "value" of a document, or of the beginning of a document, if
+// the form has the object around the type, and otherwise the document. Nil means that the
+// document has no such member.
+func (f Form) Unwrap(document json.RawMessage) json.RawMessage {
+	if f.spec == nil || !f.spec.wrapped {
+		return document
+	}
+	var w struct{ Value json.RawMessage }
+	if json.Unmarshal(document, &w) != nil {
+		return nil
+	}
+	return w.Value
+}
+
 // Parse validates a model's answer and returns the document in canonical JSON, as
 // [Tool.Parse] does for arguments. Parse makes the repairs of [Tool.Parse] and one more:
 // if the text has exactly one JSON object, the text around the object is removed. An

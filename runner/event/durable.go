@@ -128,6 +128,7 @@ func (b *TurnPrepared) code(c *coder) {
 		list(c, `,"tools":`, &b.Tools, offeredTool)
 	}
 	textIf(c, `,"tool_choice":`, &b.ToolChoice)
+	textIf(c, `,"output":`, &b.Output)
 }
 
 func offeredTool(c *coder, t *OfferedTool) {
@@ -218,6 +219,8 @@ func (b *RunFinished) code(c *coder) {
 	number(c, `,"run":`, &b.Run)
 	number(c, `,"turns":`, &b.Turns)
 	c.usage(`,"usage":`, &b.Usage)
+	c.rawIf(`,"output":`, &b.Output)
+	listIf(c, `,"repairs":`, &b.Repairs, item[string])
 }
 
 func (b *RunFailed) code(c *coder) {

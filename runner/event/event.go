@@ -81,6 +81,9 @@ type TurnPrepared struct {
 	// "required", a named tool, or a choice among tools. Empty means that the runner
 	// enforces no choice.
 	ToolChoice llm.ToolChoice `json:"tool_choice,omitempty"`
+	// Output is a fingerprint of the form of the final answer. Empty means that the
+	// final answer can be any text.
+	Output string `json:"output,omitempty"`
 }
 
 // OfferedTool is a tool in a request, with a fingerprint of its definition.
@@ -191,15 +194,22 @@ type RunPaused struct {
 	Calls []CallRef `json:"calls"`
 }
 
-// OutputRejected discards an unusable answer, such as an empty answer. The run asks the
-// model again.
+// OutputRejected rejects an unusable answer. The run asks the model again.
 type OutputRejected struct {
-	Turn   int    `json:"turn"`
+	Turn int `json:"turn"`
+	// Reason is "empty", "lost_calls" or "no_call", as in runner.FinishError, or about
+	// the form of the final answer: [MisfitOutput] or [RefusedOutput].
 	Reason string `json:"reason"`
-	// Message tells the model the reason. Message is part of the history; the answer
-	// is not.
+	// Message tells the model the reason. Message is part of the history. The answer is
+	// part of the history only if it has text.
 	Message llm.Message `json:"message"`
 }
+
+// The reasons of an OutputRejected about the form of the final answer.
+const (
+	MisfitOutput  = "output"         // the answer is not JSON or does not fit the schema
+	RefusedOutput = "refused_output" // a check of the program refused the answer
+)
 
 // LimitReached records the limit that ends the run.
 type LimitReached struct {
@@ -212,6 +222,11 @@ type RunFinished struct {
 	Run   int       `json:"run"`
 	Turns int       `json:"turns"`
 	Usage llm.Usage `json:"usage"` // the sum over the turns
+	// Output is the final answer as validated JSON, if the agent has an Output.
+	Output json.RawMessage `json:"output,omitempty"`
+	// Repairs are sentences about the differences between Output and the text of the
+	// model.
+	Repairs []string `json:"repairs,omitempty"`
 }
 
 // RunFailed ends a run without a final answer.
@@ -225,6 +240,13 @@ type RunFailed struct {
 // TextDelta is more text of the current answer.
 type TextDelta struct {
 	Text string `json:"text"`
+}
+
+// PartialOutput is the final answer so far, while the model writes the answer in the form
+// of the agent's Output. Open strings, arrays and objects are closed, so Value is JSON,
+// but members are missing or cut short. The final value is RunFinished.Output.
+type PartialOutput struct {
+	Value json.RawMessage `json:"value"`
 }
 
 // ReasoningDelta is more of the model's visible reasoning.
@@ -278,6 +300,7 @@ func (LimitReached) event()     {}
 func (RunFinished) event()      {}
 func (RunFailed) event()        {}
 func (TextDelta) event()        {}
+func (PartialOutput) event()    {}
 func (ReasoningDelta) event()   {}
 func (CallDelta) event()        {}
 func (ToolProgress) event()     {}

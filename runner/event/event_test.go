@@ -41,6 +41,7 @@ var every = []struct {
 	{event.ToolCallStarted{Call: "r1.t1.c0", Name: "f", Arguments: `{}`, Repairs: []string{"null became {}"}}, `"type":"tool_call_started","call":"r1.t1.c0","name":"f","arguments":"{}","repairs":["null became {}"]`},
 	{event.TurnPrepared{Turn: 2, Agent: "a", Tools: []event.OfferedTool{}}, `"type":"turn_prepared","turn":2,"agent":"a","tools":[]`},
 	{event.TurnPrepared{Turn: 2, Agent: "a", Tools: []event.OfferedTool{{Name: "f", Fingerprint: "0f"}}}, `"type":"turn_prepared","turn":2,"agent":"a","tools":[{"name":"f","fingerprint":"0f"}]`},
+	{event.TurnPrepared{Turn: 2, Agent: "a", Output: "0f"}, `"type":"turn_prepared","turn":2,"agent":"a","output":"0f"`},
 	{event.ToolProgress{Call: "r1.t1.c0", Name: "f", Done: 1, Total: 2.5, Message: "half"}, `"type":"tool_progress","call":"r1.t1.c0","name":"f","done":1,"total":2.5,"message":"half"`},
 	{
 		event.ToolCallFinished{
@@ -53,6 +54,7 @@ var every = []struct {
 	{event.OutputRejected{Turn: 1, Reason: "empty", Message: llm.User("Again.")}, `"type":"output_rejected","turn":1,"reason":"empty","message":{"role":"user","parts":[{"type":"text","text":"Again."}]}`},
 	{event.LimitReached{Limit: "turns", Max: 30}, `"type":"limit_reached","limit":"turns","max":30`},
 	{event.RunFinished{Run: 1, Turns: 2, Usage: llm.Usage{InputTokens: 1}}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":1,"output_tokens":0}`},
+	{event.RunFinished{Run: 1, Turns: 2, Output: json.RawMessage(`{"a":1}`), Repairs: []string{"a Markdown fence was removed"}}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":0,"output_tokens":0},"output":{"a":1},"repairs":["a Markdown fence was removed"]`},
 	{event.RunFailed{Run: 1, Turns: 2, Error: "why"}, `"type":"run_failed","run":1,"turns":2,"usage":{"input_tokens":0,"output_tokens":0},"error":"why"`},
 	{
 		event.ApprovalAsked{Call: "r1.t1.c0", ID: "c", Name: "f", Arguments: `{"a":1}`, Hash: "0f", Repairs: []string{"null became {}"}, Fingerprint: "f0"},
@@ -63,6 +65,7 @@ var every = []struct {
 	{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "tool"}, `"type":"in_doubt_decided","call":"r1.t1.c0","decision":"run_again","by":"tool"`},
 	{event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0"}}, `"type":"run_paused","run":1,"calls":["r1.t1.c0"]`},
 	{event.TextDelta{Text: "It"}, `"type":"text_delta","text":"It"`},
+	{event.PartialOutput{Value: json.RawMessage(`[1]`)}, `"type":"partial_output","value":[1]`},
 	{event.ReasoningDelta{Text: "Hm"}, `"type":"reasoning_delta","text":"Hm"`},
 	{event.CallDelta{Call: "r1.t1.c0", Name: "f", Arguments: `{"a`}, `"type":"call_delta","call":"r1.t1.c0","name":"f","arguments":"{\"a"`},
 	{event.Restarted{Turn: 1, Error: "why"}, `"type":"restarted","turn":1,"error":"why"`},

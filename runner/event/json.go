@@ -39,6 +39,7 @@ var kinds, kindNames = index(
 	row[RunFinished]("run_finished"),
 	row[RunFailed]("run_failed"),
 	row[TextDelta]("text_delta"),
+	row[PartialOutput]("partial_output"),
 	row[ReasoningDelta]("reasoning_delta"),
 	row[CallDelta]("call_delta"),
 	row[ToolProgress]("tool_progress"),

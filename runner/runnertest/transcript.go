@@ -82,6 +82,9 @@ func (w *writer) event(e event.Event) {
 		w.section(fmt.Sprintf("limit reached: %s, %d", b.Limit, b.Max))
 	case event.RunFinished:
 		w.section("finished after " + turns(b.Turns) + ", " + cost(b.Usage))
+		if len(b.Output) > 0 {
+			w.json(string(b.Output))
+		}
 	case event.RunFailed:
 		w.section("failed after " + turns(b.Turns) + ", " + cost(b.Usage))
 		w.text(b.Error)

@@ -181,10 +181,10 @@ func TestAnswers(t *testing.T) {
 		{"a result", agent.Agent{Tools: []tool.Tool{find}}, "This is what the tools say:\n- find_order(A-1): customer id 77, state on its way"},
 		{"no tool allowed", agent.Agent{Tools: []tool.Tool{find}, Settings: llm.Settings{ToolChoice: llm.ToolNone}},
 			"I understand nothing. I call a tool if your question has a word of its name or description. My tools: find_order. (I count 1 of your messages.)"},
-		{"a form", agent.Agent{Tools: []tool.Tool{find}, Output: &llm.OutputFormat{Schema: []byte(
-			`{"type":"object","properties":{"state":{"type":"string"},"n":{"type":"integer"},"x":{}},"required":["state","n"]}`)}},
+		{"a form", agent.Agent{Tools: []tool.Tool{find}, Output: &agent.Output{Format: llm.OutputFormat{Schema: []byte(
+			`{"type":"object","properties":{"state":{"type":"string"},"n":{"type":"integer"},"x":{}},"required":["state","n"]}`)}}},
 			`{"state":"on its way","n":1}`},
-		{"an object", agent.Agent{Output: &llm.OutputFormat{Type: "json_object"}}, `{"answer":"I understand nothing, and I have no tools. (I count 1 of your messages.)"}`},
+		{"an object", agent.Agent{Output: &agent.Output{Format: llm.OutputFormat{Type: "json_object"}}}, `{"answer":"I understand nothing, and I have no tools. (I count 1 of your messages.)"}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

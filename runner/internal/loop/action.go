@@ -11,6 +11,7 @@ type Limits struct {
 	Turns         int // answers of the model; 0 or less: no limit
 	InvalidRounds int // consecutive turns in which every call was rejected; 0 or less: no limit
 	Unusable      int // consecutive unusable answers after which the model may still try again
+	Misfits       int // final answers in a wrong form after which the model may still try again
 	// Serial makes the calls of an answer run one after the other, in order. A call that
 	// waits for a decision then blocks the calls after it.
 	Serial bool
@@ -38,6 +39,12 @@ type (
 	// Decide gets decisions about calls: calls that are Asked wait for approval, and
 	// calls that are Started are in doubt. Outcome: the decisions, or RunPaused.
 	Decide struct{ Calls []Call }
+	// Check validates the final answer against the form of the agent. Outcome: RunFinished
+	// with Output, or OutputRejected.
+	Check struct {
+		Turn int
+		Text string
+	}
 	// Reject asks the model for another answer. Outcome: OutputRejected with Message.
 	Reject struct {
 		Turn    int
@@ -66,6 +73,7 @@ func (Generate) action()    {}
 func (Start) action()       {}
 func (Close) action()       {}
 func (Decide) action()      {}
+func (Check) action()       {}
 func (Reject) action()      {}
 func (StopAtLimit) action() {}
 func (Finish) action()      {}
@@ -92,6 +100,8 @@ func Next(s *State, lim Limits) Action {
 		return Generate{Turn: s.Turn}
 	case acting:
 		return nextCalls(s, lim)
+	case checking:
+		return Check{Turn: s.Turn, Text: s.Text}
 	case rejected:
 		if s.unusable > lim.Unusable {
 			return Fail{Reason: s.Class}
@@ -107,6 +117,8 @@ func Next(s *State, lim Limits) Action {
 
 func nextTurn(s *State, lim Limits) Action {
 	switch {
+	case s.misfits > lim.Misfits:
+		return Fail{Reason: Misfit}
 	case s.Class == CutOff && s.phase == ready && s.unusable > lim.Unusable:
 		return Fail{Reason: CutOff}
 	case lim.InvalidRounds > 0 && s.invalid >= lim.InvalidRounds:

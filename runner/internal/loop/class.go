@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
 // A Class says what becomes of an answer of the model.
@@ -24,11 +25,12 @@ const (
 	Filtered              // a filter withheld the answer: an error
 	Refused               // the model declined: an error
 	Broken                // the provider failed during the answer: an error
+	Misfit                // a final answer without the form of the agent; Classify does not know the form
 )
 
 // String returns the name of the class in events and errors.
 func (c Class) String() string {
-	return [...]string{"calls", "final", "cut_off", "lost_calls", "no_call", "empty", "length", "content_filter", "refusal", "error"}[c]
+	return [...]string{"calls", "final", "cut_off", "lost_calls", "no_call", "empty", "length", "content_filter", "refusal", "error", event.MisfitOutput}[c]
 }
 
 // Classify classifies an answer by the decision table (design D4) and by the tool choice

@@ -21,6 +21,7 @@ const (
 	prepared              // ModelAnswered
 	acting                // the results of the open calls
 	rejected              // OutputRejected
+	checking              // RunFinished with an output, or OutputRejected
 	final                 // RunFinished
 	failing               // RunFailed
 	paused                // a decision
@@ -39,6 +40,11 @@ type State struct {
 	Tools        []event.OfferedTool // tools of the last turn
 	ToolsAgent   string              // name of the agent that offered Tools
 	Choice       llm.ToolChoice      // tool choice that the runner enforces for the last turn
+	Output       string              // form of the final answer in the last turn; empty: any text
+	// Misfit means that the last final answer did not fit the form. The next answer must
+	// be the corrected answer, without calls.
+	Misfit  bool
+	Problem string // the last message to the model about a final answer in a wrong form
 	// ChoiceMet means that the model made an allowed call since the caller's last message.
 	// A tool choice that forces a call is then no longer in force.
 	ChoiceMet bool
@@ -56,12 +62,14 @@ type State struct {
 	Refusal string
 	Finish  llm.Finish
 	Class   Class
+	Value   json.RawMessage // Output of the last RunFinished of the run
 
 	phase      phase
 	pausedFrom phase  // phase in which the run paused
 	open       int    // number of calls without a result
 	validCall  bool   // at least one call of the turn was not rejected
 	unusable   int    // consecutive unusable answers
+	misfits    int    // final answers of the run in a wrong form; calls between do not reset it
 	invalid    int    // consecutive turns in which every call was rejected
 	limit      string // name of the limit that ended the run
 	max        int    // bound of that limit
@@ -109,7 +117,7 @@ func (s *State) apply(body event.Body) error {
 	case event.LimitReached:
 		return s.limitReached(b)
 	case event.RunFinished:
-		return s.runEnded(b.Run, s.phase == final)
+		return s.runFinished(b)
 	case event.RunFailed:
 		return s.runEnded(b.Run, s.phase != idle)
 	}
@@ -131,6 +139,7 @@ func (s *State) runStarted(b event.RunStarted) error {
 	s.Run, s.ID, s.Agent, s.Turn, s.phase = b.Run, b.ID, b.Agent, 0, opening
 	s.Usage, s.Text, s.Refusal, s.Finish = llm.Usage{}, "", "", llm.Finish{}
 	s.Class, s.unusable, s.invalid, s.limit, s.max = RunCalls, 0, 0, "", 0
+	s.Misfit, s.misfits, s.Problem, s.Value = false, 0, "", nil
 	return nil
 }
 
@@ -153,7 +162,7 @@ func (s *State) turnPrepared(b event.TurnPrepared) error {
 	if !next && !again {
 		return errOrder
 	}
-	s.Turn, s.Agent, s.Choice, s.phase = b.Turn, b.Agent, b.ToolChoice, prepared
+	s.Turn, s.Agent, s.Choice, s.Output, s.phase = b.Turn, b.Agent, b.ToolChoice, b.Output, prepared
 	if b.Instructions != nil {
 		s.Instructions = *b.Instructions
 	}
@@ -186,6 +195,9 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 	case Final:
 		s.Messages = append(s.Messages, b.Message)
 		s.phase = final
+		if s.Output != "" {
+			s.phase = checking
+		}
 	case Short:
 		s.keepText(b.Message)
 		s.phase = failing
@@ -204,8 +216,13 @@ func (s *State) keepText(m llm.Message) {
 }
 
 func (s *State) outputRejected(b event.OutputRejected) error {
-	if s.phase != rejected || b.Turn != s.Turn {
+	about := b.Reason == event.MisfitOutput || b.Reason == event.RefusedOutput
+	if s.phase != rejected && !about || s.phase != checking && about || b.Turn != s.Turn {
 		return errOrder
+	}
+	if about {
+		s.misfits++
+		s.Misfit, s.Problem = b.Reason == event.MisfitOutput, b.Message.Text()
 	}
 	s.Messages = append(s.Messages, b.Message)
 	s.phase = ready
@@ -218,6 +235,14 @@ func (s *State) limitReached(b event.LimitReached) error {
 	}
 	s.limit, s.max, s.phase = b.Limit, b.Max, failing
 	return nil
+}
+
+func (s *State) runFinished(b event.RunFinished) error {
+	err := s.runEnded(b.Run, s.phase == final || s.phase == checking && len(b.Output) > 0)
+	if err == nil {
+		s.Value = b.Output
+	}
+	return err
 }
 
 func (s *State) runEnded(run int, allowed bool) error {

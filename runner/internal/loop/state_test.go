@@ -40,7 +40,9 @@ func scripts() [][]string {
 var ways = []struct {
 	reject, serial bool
 	choice         llm.ToolChoice
+	checks         string // of the final answers; empty: any text is an answer
 }{
+	{checks: "o"}, {checks: "m"}, {checks: "r", serial: true}, {checks: "mm"}, {checks: "rm", choice: llm.ToolRequired},
 	{}, {reject: true}, {serial: true},
 	{choice: llm.ToolNone}, {choice: llm.ToolRequired}, {choice: llm.ToolNamed("g")},
 	{choice: llm.ToolNamed("f"), serial: true}, {choice: llm.ToolNamed("f"), reject: true}, {choice: llm.ToolNone, serial: true},
@@ -54,11 +56,11 @@ func TestEveryScript(t *testing.T) {
 	t.Parallel()
 	for i, way := range ways {
 		for _, names := range scripts() {
-			if i > 1 && len(names) > 2 {
+			if i > 6 && len(names) > 2 {
 				continue
 			}
 			s := newSession(t)
-			s.reject, s.serial, s.choice = way.reject, way.serial, way.choice
+			s.reject, s.serial, s.choice, s.checks = way.reject, way.serial, way.choice, way.checks
 			next := script(names...)
 			s.begin()
 			for steps := 0; s.step(next); steps++ {
@@ -67,7 +69,7 @@ func TestEveryScript(t *testing.T) {
 			}
 			require.LessOrEqual(t, s.state.Turn, limits.Turns)
 			require.Equal(t, s.state, replay(t, s.events), "%v", names)
-			s.choice = ""
+			s.choice, s.checks = "", ""
 			s.run(script()) // the session goes on
 			require.Equal(t, "Done.", s.state.Text)
 			requireValid(t, s.state.Messages)
@@ -79,14 +81,16 @@ func TestEveryScript(t *testing.T) {
 // process that knows only those continues the session.
 func TestEveryCrash(t *testing.T) {
 	t.Parallel()
-	for _, names := range scripts() {
+	for i, names := range scripts() {
 		if len(names) > 2 {
 			continue
 		}
 		s := newSession(t)
+		s.checks = ways[i%len(ways)].checks
 		s.run(script(names...))
 		for cut := range s.events {
 			after := newSession(t)
+			after.checks = s.checks
 			after.events = slices.Clone(s.events[:cut])
 			after.state = replay(t, after.events)
 			requireValid(t, after.state.History(placeholder))
@@ -131,15 +135,15 @@ func TestEveryFailureGoesOn(t *testing.T) {
 	t.Parallel()
 	for i, way := range ways {
 		for _, names := range scripts() {
-			if len(names) > 2 || i > 2 && len(names) > 1 {
+			if len(names) > 2 || i > 7 && len(names) > 1 {
 				continue
 			}
 			whole := newSession(t)
-			whole.reject, whole.serial, whole.choice = way.reject, way.serial, way.choice
+			whole.reject, whole.serial, whole.choice, whole.checks = way.reject, way.serial, way.choice, way.checks
 			whole.run(script(names...))
 			for cut := range whole.events[1:] {
 				s := newSession(t)
-				s.reject, s.serial, s.choice = way.reject, way.serial, way.choice
+				s.reject, s.serial, s.choice, s.checks = way.reject, way.serial, way.choice, way.checks
 				s.apply(bodies(whole.events[:cut+1])...)
 				if !s.state.Running() {
 					continue

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 )
 
-var limits = loop.Limits{Turns: 5, InvalidRounds: 2, Unusable: 1}
+var limits = loop.Limits{Turns: 5, InvalidRounds: 2, Unusable: 1, Misfits: 1}
 
 // answers is the alphabet of the tests: one answer for each row of the table.
 var answers = map[string]event.ModelAnswered{
@@ -62,6 +62,9 @@ type session struct {
 	// serial and choice are the caller's settings.
 	serial bool
 	choice llm.ToolChoice
+	// checks are the outcomes of the checks of final answers: o fits, m does not fit, r is
+	// refused. After the last letter every answer fits. Empty: any text is an answer.
+	checks string
 }
 
 // inForce is the choice of the next turn: a forced call ends the force.
@@ -117,7 +120,7 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 	case loop.Idle:
 		return false
 	case loop.Prepare:
-		s.apply(event.TurnPrepared{Turn: a.Turn, Agent: "a", Tools: toolsOf(a.Turn), ToolChoice: s.inForce()})
+		s.apply(event.TurnPrepared{Turn: a.Turn, Agent: "a", Tools: toolsOf(a.Turn), ToolChoice: s.inForce(), Output: s.form()})
 	case loop.Generate:
 		b := next()
 		b.Turn = a.Turn
@@ -133,6 +136,8 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 		}
 	case loop.Decide:
 		s.pauseAndDecide(a.Calls)
+	case loop.Check:
+		s.check(a)
 	case loop.Reject:
 		s.apply(event.OutputRejected{Turn: a.Turn, Reason: a.Reason.String(), Message: a.Message})
 	case loop.StopAtLimit:
@@ -143,6 +148,34 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 		s.apply(event.RunFailed{Run: s.state.Run, Error: a.Reason.String() + a.Limit})
 	}
 	return true
+}
+
+// form is the fingerprint of the form of final answers.
+func (s *session) form() string {
+	if s.checks == "" {
+		return ""
+	}
+	return "form"
+}
+
+// check decides about a final answer by the rejections so far, so that it decides the
+// same after a crash.
+func (s *session) check(a loop.Check) {
+	require.Equal(s.t, s.state.Text, a.Text)
+	n := 0
+	for _, e := range s.events {
+		if b, ok := e.Body.(event.OutputRejected); ok && (b.Reason == event.MisfitOutput || b.Reason == event.RefusedOutput) {
+			n++
+		}
+	}
+	switch {
+	case n < len(s.checks) && s.checks[n] == 'm':
+		s.apply(event.OutputRejected{Turn: a.Turn, Reason: event.MisfitOutput, Message: llm.User("misfit")})
+	case n < len(s.checks) && s.checks[n] == 'r':
+		s.apply(event.OutputRejected{Turn: a.Turn, Reason: event.RefusedOutput, Message: llm.User("refused")})
+	default:
+		s.apply(event.RunFinished{Run: s.state.Run, Output: json.RawMessage(`{}`)})
+	}
 }
 
 // toolsOf is what is told of the tools in a turn: some, as before, none.
