@@ -36,7 +36,7 @@ func TestUsual(t *testing.T) {
 
 func durable(b event.Body) bool {
 	switch b.(type) {
-	case event.TextDelta, event.ReasoningDelta, event.CallDelta, event.ToolProgress, event.Restarted, event.Notice:
+	case event.TextDelta, event.PartialOutput, event.ReasoningDelta, event.CallDelta, event.ToolProgress, event.Restarted, event.Notice:
 		return false
 	}
 	return true
