@@ -25,27 +25,34 @@ type admission struct {
 // the starts of the jobs, the questions about calls that need approval, and the ends of
 // calls that cannot run. The caller records the events in one append, before the first
 // job begins.
-func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]job, []event.Body) {
-	var jobs []job
-	var bodies []event.Body
-	for _, a := range e.checkCalls(ctx, calls) {
-		c, args := a.job.call, string(a.job.args)
+func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []event.Body) {
+	jobs := make([]execution, 0, len(calls)) // never grows, because a task must not be copied
+	bodies := make([]event.Body, len(calls))
+	checked := e.checkCalls(ctx, calls)
+	for i := range checked {
+		a := &checked[i]
+		c, args := a.job.call, a.job.call.Call.Arguments
+		if string(a.job.args) != args {
+			args = string(a.job.args)
+		}
 		switch {
 		case e.isBuiltin(c):
-			bodies = append(bodies, builtinResult(c))
+			bodies[i] = builtinResult(*c)
 		case a.err != nil:
-			e.invoker.logPanic(c, invoke.Error(a.err))
-			bodies = append(bodies, e.redactor.failure(c, invoke.Error(a.err)))
+			e.invoker.logPanic(*c, invoke.Error(a.err))
+			bodies[i] = e.redactor.failure(*c, invoke.Error(a.err))
 		case a.needsApproval:
-			bodies = append(bodies, event.ApprovalAsked{
+			bodies[i] = event.ApprovalAsked{
 				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Repairs: a.repairs, Fingerprint: a.job.tool.Fingerprint(),
 				Arguments: args, Hash: event.HashArguments(args),
-			})
+			}
 		default:
-			jobs = append(jobs, a.job)
-			bodies = append(bodies, event.ToolCallStarted{
+			jobs = jobs[:len(jobs)+1]
+			x := &jobs[len(jobs)-1]
+			x.job, x.engine, x.progress.call = a.job, e, c
+			bodies[i] = event.ToolCallStarted{
 				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Arguments: args, Repairs: a.repairs,
-			})
+			}
 		}
 	}
 	return jobs, bodies
@@ -56,8 +63,8 @@ func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]job, []event.B
 func (e *engine) checkCalls(ctx context.Context, calls []loop.Call) []admission {
 	all := make([]admission, len(calls))
 	var policies errgroup.Group
-	for i, c := range calls {
-		a := &all[i]
+	for i := range calls {
+		a, c := &all[i], &calls[i]
 		a.job.call = c
 		a.job.tool, a.job.args, a.repairs, a.err = e.checkCall(ctx, c)
 		switch {
@@ -76,7 +83,7 @@ func (e *engine) checkCalls(ctx context.Context, calls []loop.Call) []admission 
 			a.needsApproval = true
 		case !c.Decided && a.job.tool.AsksApproval():
 			policies.Go(func() error {
-				a.needsApproval = e.invoker.needsApproval(ctx, a.job.tool, c, a.job.args)
+				a.needsApproval = e.invoker.needsApproval(ctx, a.job.tool, *c, a.job.args)
 				return nil
 			})
 		}
@@ -87,7 +94,7 @@ func (e *engine) checkCalls(ctx context.Context, calls []loop.Call) []admission 
 
 // checkCall finds the tool of a call and checks the arguments: the model's text, or the
 // arguments that somebody decided about.
-func (e *engine) checkCall(ctx context.Context, c loop.Call) (tool.Tool, json.RawMessage, []string, error) {
+func (e *engine) checkCall(ctx context.Context, c *loop.Call) (tool.Tool, json.RawMessage, []string, error) {
 	t, ok := e.offer.tools[c.Call.Name]
 	if !ok {
 		return t, nil, nil, tool.Unknown(c.Call.Name, e.offer.names()...)
@@ -102,7 +109,7 @@ func (e *engine) checkCall(ctx context.Context, c loop.Call) (tool.Tool, json.Ra
 
 // hasChanged reports whether the tool or the arguments of a cleared call changed since
 // the decision. A cleared call runs unchanged, or needs a new approval.
-func hasChanged(c loop.Call, j job) bool {
+func hasChanged(c *loop.Call, j job) bool {
 	return c.Status == loop.Cleared &&
 		(string(j.args) != c.Arguments || c.Fingerprint != "" && c.Fingerprint != j.tool.Fingerprint())
 }
@@ -110,7 +117,7 @@ func hasChanged(c loop.Call, j job) bool {
 // isBuiltin reports whether the call is for a hosted tool of the type
 // "builtin_function", as at Kimi: the provider runs the tool when the provider
 // gets the arguments back as the result. No function of the program is meant.
-func (e *engine) isBuiltin(c loop.Call) bool {
+func (e *engine) isBuiltin(c *loop.Call) bool {
 	if _, ours := e.offer.tools[c.Call.Name]; ours {
 		return false
 	}

@@ -86,7 +86,7 @@ func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Body, err
 	}
 	e.asked[c.Ref] = true // Decide left the call undecided once: the next question would be the same
 	pending := pendingCall(e.session, c)
-	in, err := callApart(ctx, e.logger, "Decide", func(ctx context.Context, _ onCaller) (Input, error) { return e.runner.Decide(ctx, pending) })
+	in, err := callApart(ctx, e.logger, "Decide", func(ctx context.Context) (Input, error) { return e.runner.Decide(ctx, pending) })
 	if err != nil {
 		return nil, fmt.Errorf("turn %d: call %s: Decide: %w", e.recorder.snapshot().Turn, c.Ref, err)
 	}

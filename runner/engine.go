@@ -9,13 +9,11 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
-	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
 // An engine executes the actions of the state machine for one run, on the goroutine of
@@ -32,6 +30,8 @@ type engine struct {
 	memo   *llm.Memo
 	limits loop.Limits
 	logger *slog.Logger
+	ctx    context.Context         // of the run, for its calls
+	leave  context.CancelCauseFunc // ends ctx
 
 	recorder  *recorder
 	redactor  *redactor
@@ -55,7 +55,7 @@ func newEngine(r Runner, session string, stream bool) *engine {
 		},
 		asked: map[event.CallRef]bool{},
 	}
-	e.scheduler = &scheduler{run: e.runJob, unbegun: map[event.CallRef]bool{}}
+	e.scheduler = &scheduler{timeout: e.invoker.timeoutOf, done: make(chan struct{}, 1)}
 	return e
 }
 
@@ -75,6 +75,7 @@ func (e *engine) execute(ctx context.Context, a *agent.Agent, in input, yield fu
 	}
 	ctx, cancel := e.withRunTimeout(ctx)
 	defer cancel()
+	defer e.scheduler.close()
 	e.recorder.begin(ctx, yield)
 
 	returned := false
@@ -156,13 +157,14 @@ func cloneSettings(s llm.Settings) llm.Settings {
 	return s
 }
 
-// withRunTimeout puts the limit on a run's time on ctx.
+// withRunTimeout puts the limit on a run's time on ctx, and sets ctx and leave of e.
 func (e *engine) withRunTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	d := orDefault(e.runner.RunTimeout, defaultRunTimeout)
-	if d == 0 {
-		return context.WithCancel(ctx)
+	cancel := func() {}
+	if d := orDefault(e.runner.RunTimeout, defaultRunTimeout); d > 0 {
+		ctx, cancel = context.WithTimeoutCause(ctx, d, &LimitError{Limit: runTime, Max: int64(d)})
 	}
-	return context.WithTimeoutCause(ctx, d, &LimitError{Limit: runTime, Max: int64(d)})
+	e.ctx, e.leave = context.WithCancelCause(ctx)
+	return e.ctx, func() { e.leave(nil); cancel() }
 }
 
 // run executes the actions of the state machine until the run has ended.
@@ -347,7 +349,7 @@ func (e *engine) instructions(ctx context.Context, s loop.State, turn int) (stri
 		return e.agent.Instructions, nil
 	}
 	info := agent.Info{Session: e.session, Run: s.Run, Turn: turn, Messages: s.Messages}
-	return callApart(ctx, e.logger, "Instruct", func(ctx context.Context, _ onCaller) (string, error) { return e.agent.Instruct(ctx, info) })
+	return callApart(ctx, e.logger, "Instruct", func(ctx context.Context) (string, error) { return e.agent.Instruct(ctx, info) })
 }
 
 // notices returns the notices about the tools of the next turn. The error of an optional
@@ -385,12 +387,17 @@ func (e *engine) start(ctx context.Context, calls []loop.Call) error {
 	if err := e.recorder.deliver(); err != nil {
 		return err
 	}
+	if len(jobs) == 0 {
+		return nil
+	}
 	e.recorder.number(jobs)
-	ctx, cancel := context.WithCancelCause(ctx)
-	done := e.scheduler.launch(ctx, jobs)
+	e.scheduler.launch(ctx)
+	ended := false
 	defer func() { // also when the consumer's loop body panics
-		cancel(errLeft)
-		<-done
+		if !ended {
+			e.leave(errLeft)
+			<-e.scheduler.done
+		}
 	}()
 	for {
 		select {
@@ -398,42 +405,11 @@ func (e *engine) start(ctx context.Context, calls []loop.Call) error {
 			if err := e.recorder.deliver(); err != nil {
 				return err
 			}
-		case <-done:
+		case <-e.scheduler.done:
+			ended = true
 			return nil // run looks at ctx and at the scheduler's failure
 		}
 	}
-}
-
-// runJob runs one call and records the result. An error ends the run.
-func (e *engine) runJob(ctx context.Context, j job) error {
-	began, c := time.Now(), j.call
-	e.logger.LogAttrs(ctx, slog.LevelDebug, "tool call started", slog.String("call", string(c.Ref)), slog.String("tool", c.Call.Name))
-	p := &progress{call: c}
-	o := e.invoker.call(ctx, j, func(done, total float64, message string) { e.recorder.report(p, done, total, message) })
-	e.recorder.endReports(p)
-	if o.Err != nil && (ctx.Err() != nil || e.recorder.owner() != nil) {
-		// The error may come from the end of the run. The effect may have happened before,
-		// so the call stays started and is in doubt, as after a crash. A result is a known
-		// effect and is recorded.
-		e.logger.LogAttrs(ctx, slog.LevelDebug, "tool call cancelled", slog.String("call", string(c.Ref)), slog.String("tool", c.Call.Name))
-		return nil
-	}
-	var body event.ToolCallFinished
-	if o.Err != nil {
-		body = e.redactor.failure(c, o.Err)
-	} else {
-		body = e.redactor.success(c, o.Parts)
-	}
-	body.Began = began.UTC().Round(0)
-	e.logger.LogAttrs(ctx, slog.LevelDebug, "tool call finished", slog.String("call", string(c.Ref)), slog.String("tool", c.Call.Name),
-		slog.String("failure", body.Failure), slog.Duration("elapsed", time.Since(began)))
-	if err := e.recorder.recordResult(e.redactor.withEdit(c, body)); err != nil {
-		return err
-	}
-	if o.Err != nil && (tool.IsAbort(o.Err) || isTooDeep(o.Err)) {
-		return fmt.Errorf("turn %d: tool %s: %w", c.Turn, c.Call.Name, o.Err.Err)
-	}
-	return nil
 }
 
 // failureOf returns the error of a run that the machine ends.

@@ -8,8 +8,8 @@ import (
 
 // A finishedCall is a result on its way to the log.
 type finishedCall struct {
-	body event.ToolCallFinished
-	done bool // an append had the result; guarded by the recorder's lock, like err
+	body event.Body // the ToolCallFinished
+	done bool       // an append had the result; guarded by the recorder's lock, like err
 	err  error
 }
 

@@ -19,8 +19,13 @@ type onCaller = func(func())
 // callApart calls f, a function of the program, on its own goroutine. If f ignores the
 // end of ctx, callApart leaves f behind and returns the cause of ctx. A panic or
 // runtime.Goexit of f continues on the caller's goroutine. The log names f by name.
-func callApart[T any](ctx context.Context, logger *slog.Logger, name string, f func(context.Context, onCaller) (T, error)) (T, error) {
-	r := invoke.Apart(ctx, f)
+func callApart[T any](ctx context.Context, logger *slog.Logger, name string, f func(context.Context) (T, error)) (T, error) {
+	return ended(ctx, logger, name, invoke.Alone(ctx, f))
+}
+
+// ended returns what a function of the program returned, unless the function was left
+// behind, panicked or called runtime.Goexit; see [callApart].
+func ended[T any](ctx context.Context, logger *slog.Logger, name string, r invoke.Return[T]) (T, error) {
 	if r.Left {
 		logger.Warn(name + " left behind: it ignores its context")
 		return r.Value, causeOf(ctx)
@@ -114,18 +119,6 @@ func (v *invoker) reconcile(ctx context.Context, t tool.Tool, c loop.Call) (effe
 		v.logger.Info("the tool does not tell of a call in doubt", "call", c.Ref, "tool", c.Call.Name, "error", v.redactor.error(err))
 	}
 	return e, err
-}
-
-// call calls the tool's function.
-func (v *invoker) call(ctx context.Context, j job, report func(done, total float64, message string)) invoke.Outcome {
-	o := invoke.Call{
-		Tool: j.tool, Args: j.args, Info: v.info(j.call), Timeout: v.timeoutOf(j.tool), Progress: report, May: v.owner,
-	}.Do(ctx)
-	if o.Left {
-		v.logger.Warn("tool left behind: it ignores its context", "call", j.call.Ref, "tool", j.call.Call.Name)
-	}
-	v.logPanic(j.call, o.Err)
-	return o
 }
 
 // logPanic logs the stack of a tool that panicked. No event and no error has the stack.

@@ -102,7 +102,7 @@ func list(ctx context.Context, set tool.Set, late <-chan invoke.Return[[]tool.To
 	d := orDefault(set.Timeout, defaultListTimeout)
 	own, cancel := invoke.Within(ctx, d)
 	defer cancel()
-	r := invoke.Apart(own, func(ctx context.Context, _ onCaller) ([]tool.Tool, error) { return set.Tools(ctx) })
+	r := invoke.Alone(own, func(ctx context.Context) ([]tool.Tool, error) { return set.Tools(ctx) })
 	l := listing{tools: r.Value, err: r.Err, late: r.Late}
 	switch {
 	case r.Left:
@@ -191,6 +191,9 @@ func (o *offer) missing(red *redactor) []string {
 // last turn, and about tools with unchecked arguments or a repaired schema. Between two
 // agents every tool differs, so changes compares only the turns of one agent.
 func (o *offer) changes(s loop.State, red *redactor) (notices []string) {
+	if s.ToolsAgent == o.agent.DisplayName() && slices.Equal(o.marks, s.Tools) {
+		return nil // nearly always
+	}
 	before := map[string]string{}
 	same := s.ToolsAgent == o.agent.DisplayName()
 	if same {

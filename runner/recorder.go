@@ -27,7 +27,9 @@ type recorder struct {
 	redactor *redactor
 	ctx      context.Context // values of the run's context for appends, without its end
 	consumer consumer
-	wake     chan struct{} // holds a token while the queue may have events
+	// collector gets the events in place of the consumer; nil with a consumer
+	collector *collector
+	wake      chan struct{} // holds a token while the queue may have events
 
 	// lock holds a token while a goroutine uses the fields below. A mutex would not do:
 	// an append under the lock may take long, and a goroutine that waits for a mutex stops
@@ -35,6 +37,7 @@ type recorder struct {
 	lock    chan struct{}
 	state   *loop.State
 	queue   []event.Event // recorded or ephemeral events that the consumer did not get yet
+	spare   []event.Event // memory for queue
 	recent  []event.Event // of a session: events since its last run that began without open calls
 	refused error         // first append that the log refused
 	unsaved []event.Body  // results that the log refused
@@ -160,8 +163,10 @@ func (r *recorder) record(sync bool, bodies ...event.Body) error {
 // recordResult records the end of a call. Results that arrive during an append share the
 // next append, because each append waits for the disk. recordEnd records a result again
 // that the log refused.
-func (r *recorder) recordResult(body event.ToolCallFinished) error {
-	call := &finishedCall{body: body}
+func (r *recorder) recordResult(call *finishedCall) error {
+	if r.log == nil {
+		return r.record(true, call.body)
+	}
 	r.finished.add(call)
 	runtime.Gosched() // calls that end at the same moment get into the same append
 	r.acquire()
@@ -202,6 +207,9 @@ func (r *recorder) recordEnd(bodies ...event.Body) error {
 // consumer never sees an event that a crash can take back, and a refused event changes
 // nothing.
 func (r *recorder) recordLocked(sync bool, bodies []event.Body) error {
+	if r.log == nil {
+		return r.recordHere(bodies)
+	}
 	events := make([]event.Event, len(bodies))
 	now := time.Now().UTC().Round(0)
 	for i, b := range bodies {
@@ -215,9 +223,32 @@ func (r *recorder) recordLocked(sync bool, bodies []event.Body) error {
 			return fmt.Errorf("runner: %w", err) // a bug of ours
 		}
 	}
+	r.show(events...)
+	return nil
+}
+
+// recordHere is recordLocked without a log, so nobody needs the events as a slice.
+func (r *recorder) recordHere(bodies []event.Body) error {
+	now := time.Now().UTC().Round(0)
+	for _, b := range bodies {
+		ev := event.Event{Seq: r.state.Seq + 1, Time: now, Body: b}
+		if err := r.state.Apply(ev); err != nil {
+			return fmt.Errorf("runner: %w", err) // a bug of ours
+		}
+		r.show(ev)
+	}
+	return nil
+}
+
+// show gives events to the consumer. A collector gets recorded events at once, because no
+// code of the program sees them before the end of the run. The caller has the lock.
+func (r *recorder) show(events ...event.Event) {
+	if r.collector != nil {
+		r.collector.events = append(r.collector.events, events...)
+		return
+	}
 	r.queue = append(r.queue, events...)
 	r.wakeConsumer()
-	return nil
 }
 
 func (r *recorder) append(sync bool, events []event.Event) error {
@@ -237,7 +268,7 @@ func (r *recorder) append(sync bool, events []event.Event) error {
 
 // number gives each job the Seq of its recorded start. The jobs have the order of the
 // calls.
-func (r *recorder) number(jobs []job) {
+func (r *recorder) number(jobs []execution) {
 	r.acquire()
 	defer r.release()
 	for i := range r.state.Calls {
@@ -250,6 +281,9 @@ func (r *recorder) number(jobs []job) {
 
 // notify queues notices, which no journal keeps.
 func (r *recorder) notify(texts []string) {
+	if r.collector != nil {
+		return // a Result has no notices
+	}
 	r.acquire()
 	defer r.release()
 	for _, text := range texts {
@@ -259,7 +293,7 @@ func (r *recorder) notify(texts []string) {
 
 // progress is the link of a running call to the queue.
 type progress struct {
-	call  loop.Call
+	call  *loop.Call
 	ended bool // guarded by the recorder's lock
 }
 
@@ -288,6 +322,9 @@ func (r *recorder) report(p *progress, done, total float64, message string) {
 // endReports drops later reports of a call, as from a function that was left behind. The
 // lock makes sure that no report comes after the call's result.
 func (r *recorder) endReports(p *progress) {
+	if r.collector != nil {
+		return // a Result has no reports
+	}
 	r.acquire()
 	defer r.release()
 	p.ended = true
@@ -334,6 +371,8 @@ func (r *recorder) deliver() error {
 				return errLeft
 			}
 		}
+		clear(events)
+		r.spare = events[:0]
 	}
 }
 
@@ -341,7 +380,7 @@ func (r *recorder) takeQueue() []event.Event {
 	r.acquire()
 	defer r.release()
 	events := r.queue
-	r.queue = nil
+	r.queue, r.spare = r.spare, nil
 	return events
 }
 

@@ -77,6 +77,14 @@ func (r *redactor) failure(c loop.Call, err *tool.Error) event.ToolCallFinished 
 	return failed(c, err.Failure, safe(r.message(err)), safe(cause))
 }
 
+// outcome returns the event of a call that ended.
+func (r *redactor) outcome(c loop.Call, o invoke.Outcome) event.ToolCallFinished {
+	if o.Err != nil {
+		return r.withEdit(c, r.failure(c, o.Err))
+	}
+	return r.withEdit(c, r.success(c, o.Parts))
+}
+
 // withEdit reports the executed arguments to the model if a person changed them. The
 // model's own call in the history says something else.
 func (r *redactor) withEdit(c loop.Call, b event.ToolCallFinished) event.ToolCallFinished {
@@ -142,7 +150,7 @@ func (r *redactor) call(s string) (string, bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), redactBound)
 	defer cancel()
-	got := invoke.Apart(ctx, func(context.Context, onCaller) (string, error) { return r.redact(s), nil })
+	got := invoke.Alone(ctx, func(context.Context) (string, error) { return r.redact(s), nil })
 	if got.Left {
 		r.hung.Add(1)
 		go func() { // ends when Redact returns

@@ -3,7 +3,9 @@ package runner
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
+	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
@@ -21,9 +23,11 @@ func (e *engine) generate(ctx context.Context, turn int) error {
 		Turn: turn, Message: resp.Message, Finish: resp.Finish, Usage: resp.Usage, RawUsage: resp.RawUsage,
 		LogProbs: resp.LogProbs, Model: resp.Model, ID: resp.ID, RequestID: resp.RequestID, Extra: resp.Extra,
 	}
-	e.logger.Debug("model answered", "turn", turn, "model", resp.Model, "request_id", resp.RequestID,
-		"finish", resp.Finish.Raw, "calls", len(resp.Message.Calls()),
-		"input_tokens", resp.Usage.InputTokens, "output_tokens", resp.Usage.OutputTokens)
+	if e.logger.Enabled(ctx, slog.LevelDebug) {
+		e.logger.Debug("model answered", "turn", turn, "model", resp.Model, "request_id", resp.RequestID,
+			"finish", resp.Finish.Raw, "calls", len(resp.Message.Calls()),
+			"input_tokens", resp.Usage.InputTokens, "output_tokens", resp.Usage.OutputTokens)
+	}
 	if s.Output != "" || loop.Classify(answered.Message, answered.Finish, s.Choice) != loop.Final {
 		return e.recorder.record(false, answered)
 	}
@@ -31,7 +35,7 @@ func (e *engine) generate(ctx context.Context, turn int) error {
 	// them. Otherwise a crash would leave a run that has an answer and no end.
 	usage := s.Usage.Add(answered.Usage)
 	err = e.recorder.record(true, answered, event.RunFinished{Run: s.Run, Turns: turn, Usage: usage})
-	if err == nil {
+	if err == nil && e.logger.Enabled(ctx, slog.LevelInfo) {
 		e.logger.Info("run finished", "turns", turn, "input_tokens", usage.InputTokens, "output_tokens", usage.OutputTokens)
 	}
 	return err
@@ -39,37 +43,42 @@ func (e *engine) generate(ctx context.Context, turn int) error {
 
 // respond calls the model and yields the deltas.
 func (e *engine) respond(ctx context.Context, s loop.State) (*llm.Response, error) {
-	e.logger.Debug("model asked", "turn", s.Turn, "messages", len(s.Messages))
-	// The consumer may leave at a delta. The end of the context is then the only way to
-	// tell the model.
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	if e.logger.Enabled(ctx, slog.LevelDebug) {
+		e.logger.Debug("model asked", "turn", s.Turn, "messages", len(s.Messages))
+	}
 	req := e.request(s)
-	run, turn := s.Run, s.Turn
-	show := func(b event.Body) {
-		if !e.recorder.consumer.show(ephemeral(b)) {
-			cancel(errLeft)
-		}
-	}
-	if e.stream && s.Output != "" {
-		show = e.withPartials(show)
-	}
-	resp, err := callApart(ctx, e.logger, "model", func(ctx context.Context, call onCaller) (*llm.Response, error) {
-		return e.model.Generate(ctx, req, func(d llm.Delta) {
-			call(func() { // the consumer's code runs on the consumer's goroutine
-				show(e.deltaBody(run, turn, d))
-			})
+	var resp *llm.Response
+	var err error
+	if e.collector != nil {
+		resp, err = callApart(ctx, e.logger, "model", func(ctx context.Context) (*llm.Response, error) {
+			return e.model.Generate(ctx, req, func(d llm.Delta) { e.hear(s.Turn, d) })
 		})
-	})
+	} else {
+		q := newDeltaQueue(e, s)
+		r := invoke.Attend(ctx, q.wake, q.deliver, func(ctx context.Context) (*llm.Response, error) {
+			return e.model.Generate(ctx, req, func(d llm.Delta) { q.add(ctx, d) })
+		})
+		q.deliver()
+		resp, err = ended(ctx, e.logger, "model", r)
+	}
 	switch {
 	case ctx.Err() != nil: // nobody waits any more for an answer that came all the same
 		return nil, causeOf(ctx)
 	case err != nil:
-		return nil, fmt.Errorf("turn %d: %w", turn, err)
+		return nil, fmt.Errorf("turn %d: %w", s.Turn, err)
 	case resp == nil:
-		return nil, fmt.Errorf("turn %d: the model returned neither an answer nor an error", turn)
+		return nil, fmt.Errorf("turn %d: the model returned neither an answer nor an error", s.Turn)
 	}
 	return resp, nil
+}
+
+// hear takes the deltas of a run without a consumer. Nobody sees them but the log.
+func (e *engine) hear(turn int, d llm.Delta) {
+	switch d.(type) {
+	case llm.TextDelta, llm.ReasoningDelta, llm.CallDelta:
+	default:
+		e.deltaBody(0, turn, d)
+	}
 }
 
 func (e *engine) request(s loop.State) *llm.Request {

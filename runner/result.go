@@ -45,19 +45,16 @@ type Result struct {
 	Pending []Pending `json:"pending,omitempty"`
 }
 
-// A collector is the consumer of a run without a loop. The Result gets the events of the
-// collector.
+// A collector gets the durable events of a run without a consumer, for the Result.
 type collector struct {
 	events  []event.Event
 	earlier []event.Event
 }
 
-// add keeps durable events.
-func (c *collector) add(ev event.Event) bool {
-	if ev.Seq > 0 {
-		c.events = append(c.events, ev)
-	}
-	return true
+// collect makes a run without a consumer.
+func (e *engine) collect() {
+	e.collector = new(collector)
+	e.recorder.collector = e.collector
 }
 
 func (e *engine) result() *Result {

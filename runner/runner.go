@@ -127,8 +127,8 @@ func Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.S
 // so the call never runs. Use a Session if calls may wait.
 func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message) (*Result, error) {
 	e := newEngine(r, "", false)
-	e.collector = new(collector)
-	err := e.execute(ctx, a, input{messages: messages}, e.collector.add)
+	e.collect()
+	err := e.execute(ctx, a, input{messages: messages}, nil)
 	return e.result(), err
 }
 

@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 	"github.com/seed-916e8f6a/toolloop/tool"
@@ -15,7 +17,7 @@ import (
 
 // A job is a call that is to run, with its checked arguments.
 type job struct {
-	call loop.Call
+	call *loop.Call
 	tool tool.Tool
 	args json.RawMessage
 }
@@ -23,61 +25,98 @@ type job struct {
 // A scheduler runs the jobs of a turn concurrently, within the limits on concurrent
 // calls. A scheduler is safe for concurrent use.
 type scheduler struct {
-	limit *CallLimit
-	run   func(context.Context, job) error // runs one job; an error stops the scheduler
+	limit   *CallLimit
+	timeout func(tool.Tool) time.Duration
+	group   *invoke.Group // of all calls of the run; nil before the first call
+	done    chan struct{} // receives a token when the launched jobs have ended
 
-	mu      sync.Mutex
-	unbegun map[event.CallRef]bool // guarded by mu: calls with a start and without a call of their function
-	stop    context.CancelFunc     // guarded by mu: ends the waits for slots
-	err     error                  // guarded by mu: first reason to stop
+	mu   sync.Mutex
+	jobs []execution        // guarded by mu: of the turn
+	busy int                // guarded by mu: running jobs, and goroutines that begin jobs
+	stop context.CancelFunc // guarded by mu: ends the waits for slots; nil without waits
+	err  error              // guarded by mu: first reason to stop
 }
 
 // admit notes jobs whose start is about to be recorded. It comes before the record:
 // whatever happens between the record and the launch, the start can be taken back.
-func (s *scheduler) admit(jobs []job) {
+func (s *scheduler) admit(jobs []execution) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, j := range jobs {
-		s.unbegun[j.call.Ref] = true
-	}
+	s.jobs = jobs
 }
 
 // neverBegan reports whether this scheduler admitted the call and did not call its
-// function.
+// function. All jobs of earlier turns began.
 func (s *scheduler) neverBegan(ref event.CallRef) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.unbegun[ref]
+	for i := range s.jobs {
+		if s.jobs[i].call.Ref == ref {
+			return !s.jobs[i].begun
+		}
+	}
+	return false
 }
 
-// launch runs the jobs. The channel is closed when all begun jobs have ended. After the
-// end of ctx, or after an error of a job, no more jobs begin.
-func (s *scheduler) launch(ctx context.Context, jobs []job) <-chan struct{} {
-	done := make(chan struct{})
+// launch runs the admitted jobs. s.done receives a token when all begun jobs have ended.
+// After the end of ctx, or after an error of a job, no more jobs begin.
+func (s *scheduler) launch(ctx context.Context) {
+	if s.group == nil {
+		s.group = invoke.NewGroup(s.limit.withSlot(ctx))
+	}
+	s.enter()
+	waiting := s.beginFree(ctx, s.jobs)
+	if len(waiting) == 0 {
+		s.leave()
+		return
+	}
 	slots, stop := context.WithCancel(ctx)
 	s.setStop(stop)
 	go func() { // the caller waits for done
-		defer close(done)
+		defer s.leave()
 		defer stop()
-		for _, together := range batches(jobs) {
+		for _, together := range batches(waiting) {
 			s.runBatch(ctx, slots, together)
 		}
 	}()
-	return done
+}
+
+// close releases what the group of the calls holds. No call is running.
+func (s *scheduler) close() {
+	if s.group != nil {
+		s.group.Close()
+	}
+}
+
+func (s *scheduler) enter() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy++
+}
+
+func (s *scheduler) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy--; s.busy == 0 {
+		s.done <- struct{}{}
+	}
 }
 
 func (s *scheduler) setStop(stop context.CancelFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stop = stop
+	if s.err != nil { // of a job that began without a wait
+		stop()
+	}
 }
 
 // batches divides the jobs, in their order, into groups of jobs that may run
 // together.
-func batches(jobs []job) (out [][]job) {
+func batches(jobs []execution) (out [][]execution) {
 	begin := 0
-	for i, j := range jobs {
-		if j.tool.Alone() {
+	for i := range jobs {
+		if jobs[i].tool.Alone() {
 			out = append(out, jobs[begin:i], jobs[i:i+1])
 			begin = i + 1
 		}
@@ -88,78 +127,104 @@ func batches(jobs []job) (out [][]job) {
 // runBatch runs jobs together, and returns when all have ended. The jobs of a tool with
 // a limit of its own wait in a line of their own, so they delay no other job. slots is
 // the context of the waits for slots.
-func (s *scheduler) runBatch(ctx, slots context.Context, jobs []job) {
-	var group errgroup.Group
-	var unbounded []job
-	bounded := map[string][]job{}
-	for _, j := range jobs {
-		if j.tool.Bounded() {
-			bounded[j.tool.Name()] = append(bounded[j.tool.Name()], j)
+func (s *scheduler) runBatch(ctx, slots context.Context, jobs []execution) {
+	var lines errgroup.Group
+	var running sync.WaitGroup
+	var unbounded []*execution
+	bounded := map[string][]*execution{}
+	for i := range jobs {
+		x := &jobs[i]
+		x.batch = &running
+		if x.tool.Bounded() {
+			bounded[x.tool.Name()] = append(bounded[x.tool.Name()], x)
 		} else {
-			unbounded = append(unbounded, j)
+			unbounded = append(unbounded, x)
 		}
 	}
 	for _, line := range bounded {
-		group.Go(func() error { s.runLine(ctx, slots, &group, line); return nil })
+		lines.Go(func() error { s.runLine(ctx, slots, line); return nil })
 	}
-	s.runLine(ctx, slots, &group, unbounded)
-	_ = group.Wait() // no job returns an error: the first is in s.err
+	s.runLine(ctx, slots, unbounded)
+	_ = lines.Wait() // no line returns an error: the first of a job is in s.err
+	running.Wait()
 }
 
 // runLine begins jobs one after the other as slots become free, until slots ends.
-func (s *scheduler) runLine(ctx, slots context.Context, group *errgroup.Group, jobs []job) {
-	for _, j := range jobs {
-		release, err := s.acquire(slots, j.tool)
+func (s *scheduler) runLine(ctx, slots context.Context, line []*execution) {
+	for _, x := range line {
+		free, err := s.acquire(slots, x.tool)
 		if err != nil {
 			return
 		}
-		if !s.mayBegin(ctx, j.call.Ref) {
-			release()
+		if !s.begin(ctx, x, free) {
 			return
 		}
-		group.Go(func() error {
-			defer release()
-			if err := s.run(j.tool.WithSlot(s.limit.withSlot(ctx)), j); err != nil {
-				s.fail(err)
-			}
-			return nil
-		})
 	}
 }
 
 // acquire waits for a slot of the run's limit and a slot of the tool's limit. A waiting
 // call holds neither slot. Two runs therefore never wait for each other, and a busy
-// tool does not delay the rest.
-func (s *scheduler) acquire(ctx context.Context, t tool.Tool) (release func(), err error) {
+// tool does not delay the rest. free gives the slot of the tool back.
+func (s *scheduler) acquire(ctx context.Context, t tool.Tool) (free func(), err error) {
 	for {
 		free, err := t.Acquire(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if s.limit.tryAcquire() {
-			return func() { free(); s.limit.release() }, nil
+			return free, nil
 		}
 		free()
 		if err := s.limit.acquire(ctx); err != nil {
 			return nil, err
 		}
 		if free, ok := t.TryAcquire(ctx); ok {
-			return func() { free(); s.limit.release() }, nil
+			return free, nil
 		}
 		s.limit.release()
 	}
 }
 
+// begin begins a job that has its slots, if the job may begin.
+func (s *scheduler) begin(ctx context.Context, x *execution, free func()) bool {
+	if !s.mayBegin(ctx, x) {
+		free()
+		s.limit.release()
+		return false
+	}
+	if x.batch != nil {
+		x.batch.Add(1)
+	}
+	x.free, x.began = free, time.Now()
+	x.debug("tool call started")
+	s.group.Go(&x.task, x, s.timeout(x.tool))
+	return true
+}
+
 // mayBegin reports whether a job may begin, and marks its call as begun. From then on the
 // call may have had its effect, so nobody may take its start back.
-func (s *scheduler) mayBegin(ctx context.Context, ref event.CallRef) bool {
+func (s *scheduler) mayBegin(ctx context.Context, x *execution) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ctx.Err() != nil || s.err != nil {
 		return false
 	}
-	delete(s.unbegun, ref)
+	x.begun = true
+	s.busy++
 	return true
+}
+
+// end receives the end of a job, and the error of a job that ends the run.
+func (s *scheduler) end(x *execution, err error) {
+	if err != nil {
+		s.fail(err)
+	}
+	x.free()
+	s.limit.release()
+	if x.batch != nil {
+		x.batch.Done()
+	}
+	s.leave()
 }
 
 // fail stops the scheduler: running jobs end, waiting jobs do not begin. The first reason
@@ -168,7 +233,9 @@ func (s *scheduler) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = cmp.Or(s.err, err)
-	s.stop()
+	if s.stop != nil {
+		s.stop()
+	}
 }
 
 // failure returns the first error of a job.

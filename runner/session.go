@@ -125,9 +125,9 @@ func Say(messages ...llm.Message) Input { return messagesInput(messages) }
 // the tools.
 func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result, error) {
 	e := newEngine(s.runner, s.name, false)
-	e.collector = new(collector)
+	e.collect()
 	err := s.open(ctx, e, func(ctx context.Context) error {
-		return e.execute(ctx, a, inputOf(in), e.collector.add)
+		return e.execute(ctx, a, inputOf(in), nil)
 	})
 	result := e.result()
 	s.keepSnapshot(e.recorder)

@@ -61,10 +61,27 @@ func finite(x float64) float64 {
 
 type callKey struct{}
 
+// A callContext is the context of a call. It is one allocation, and CallFrom gets the call
+// without another.
+type callContext struct {
+	context.Context // embedded to be a context
+	call            Call
+}
+
+// Value implements [context.Context].
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return &c.call
+	}
+	return c.Context.Value(key)
+}
+
 // CallFrom returns the call of ctx, or the zero Call outside of a call.
 func CallFrom(ctx context.Context) Call {
-	c, _ := ctx.Value(callKey{}).(Call)
-	return c
+	if c, ok := ctx.Value(callKey{}).(*Call); ok {
+		return *c
+	}
+	return Call{}
 }
 
 // WithCall returns a context for the call c. Engines that run tools use WithCall, and so
@@ -72,5 +89,5 @@ func CallFrom(ctx context.Context) Call {
 // must be safe for concurrent use. A nil progress drops the reports.
 func WithCall(ctx context.Context, c Call, progress func(done, total float64, message string)) context.Context {
 	c.progress = progress
-	return context.WithValue(ctx, callKey{}, c)
+	return &callContext{ctx, c}
 }

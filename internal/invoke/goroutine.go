@@ -40,14 +40,57 @@ func (r Return[T]) Resume() {
 // runtime.Goexit, Apart ends the context of f and waits for f up to Grace. Then the
 // goroutine of the caller unwinds.
 func Apart[T any](ctx context.Context, f func(ctx context.Context, here func(func())) (T, error)) Return[T] {
-	ctx, cancel := context.WithCancel(ctx)
+	v := &callerQueue{requests: make(chan func()), done: make(chan struct{}), over: make(chan struct{})}
+	return await(ctx, v, func(ctx context.Context) (T, error) { return f(ctx, v.here) })
+}
+
+// Alone is [Apart] for a function that runs nothing on the goroutine of the caller.
+func Alone[T any](ctx context.Context, f func(context.Context) (T, error)) Return[T] {
+	return await(ctx, &callerQueue{}, f)
+}
+
+// Attend is [Apart] for a function that leaves its requests somewhere: Attend calls visit
+// on the goroutine of the caller after each receipt from wake, and not after the end of f.
+func Attend[T any](ctx context.Context, wake <-chan struct{}, visit func(), f func(context.Context) (T, error)) Return[T] {
+	return await(ctx, &callerQueue{wake: wake, visit: visit}, f)
+}
+
+// A callerQueue carries functions to the goroutine of the caller. The zero callerQueue
+// carries none.
+type callerQueue struct {
+	requests chan func()
+	done     chan struct{} // receives the end of each function
+	over     chan struct{} // closed when the caller stops serving
+
+	wake  <-chan struct{} // of Attend
+	visit func()
+}
+
+func (v *callerQueue) here(do func()) {
+	select {
+	case v.requests <- do:
+		<-v.done
+	case <-v.over:
+	}
+}
+
+// serve runs a requested function. The requester continues even if the function panics.
+func (v *callerQueue) serve(do func()) {
+	defer func() { v.done <- struct{}{} }()
+	do()
+}
+
+// await calls f on a new goroutine, and serves its requests until f ends or is left behind.
+func await[T any](ctx context.Context, v *callerQueue, f func(context.Context) (T, error)) Return[T] {
+	own, cancel := context.WithCancel(ctx)
 	defer cancel()
-	v := callerQueue{requests: make(chan request), over: make(chan struct{})}
 	done := make(chan Return[T], 1)
-	go run(ctx, f, v.here, done)
+	go run(own, f, done)
 	returned := false
 	defer func() {
-		close(v.over)
+		if v.over != nil {
+			close(v.over)
+		}
 		if !returned { // the caller unwinds
 			cancel()
 			final(done)
@@ -58,34 +101,8 @@ func Apart[T any](ctx context.Context, f func(ctx context.Context, here func(fun
 	return r
 }
 
-// A callerQueue carries functions to the goroutine of the caller.
-type callerQueue struct {
-	requests chan request
-	over     chan struct{} // closed when the caller stops serving
-}
-
-type request struct {
-	do   func()
-	done chan<- struct{}
-}
-
-func (v callerQueue) here(do func()) {
-	done := make(chan struct{})
-	select {
-	case v.requests <- request{do, done}:
-		<-done
-	case <-v.over:
-	}
-}
-
-// run runs the function. The requester continues even if the function panics.
-func (r request) run() {
-	defer close(r.done)
-	r.do()
-}
-
 // run calls f and sends its Return to done.
-func run[T any](ctx context.Context, f func(context.Context, func(func())) (T, error), here func(func()), done chan<- Return[T]) {
+func run[T any](ctx context.Context, f func(context.Context) (T, error), done chan<- Return[T]) {
 	r := Return[T]{Exited: true}
 	defer func() {
 		if v := recover(); v != nil {
@@ -93,18 +110,20 @@ func run[T any](ctx context.Context, f func(context.Context, func(func())) (T, e
 		}
 		done <- r
 	}()
-	value, err := f(ctx, here)
+	value, err := f(ctx)
 	r = Return[T]{Value: value, Err: err}
 }
 
 // serve runs the requested functions until f ends or is left behind.
-func serve[T any](ctx context.Context, v callerQueue, done chan Return[T]) Return[T] {
+func serve[T any](ctx context.Context, v *callerQueue, done chan Return[T]) Return[T] {
 	ended := ctx.Done()
 	var late <-chan time.Time
 	for {
 		select {
-		case r := <-v.requests:
-			r.run()
+		case do := <-v.requests:
+			v.serve(do)
+		case <-v.wake:
+			v.visit()
 		case r := <-done:
 			return r
 		case <-ended:

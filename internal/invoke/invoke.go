@@ -3,7 +3,6 @@
 package invoke
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,9 +22,6 @@ type Call struct {
 	Info     tool.Call       // visible to the function; Do sets the Deadline
 	Timeout  time.Duration   // zero and below mean no limit
 	Progress func(done, total float64, message string)
-	// May, if not nil, runs directly before the function. An error of May prevents the
-	// call and becomes the error of the Outcome.
-	May func() error
 }
 
 // An Outcome is the result of a call: parts, or an error.
@@ -35,25 +31,31 @@ type Outcome struct {
 	Left  bool        // the function still runs
 }
 
-var (
-	errGoexit = errors.New("the tool's function called runtime.Goexit")
-	errLate   = errors.New("the tool's function did not return after its context ended")
-)
-
-// Do calls the function under its deadline and waits for the function, after the end of
-// its context for at most Grace. If the function fails after its deadline while ctx has
-// not ended, the error is a [tool.TimedOut]. A function that does not return is left, with an
-// unknown outcome.
+// Do calls the function under its deadline and waits for the function; see [Group.Go].
 func (c Call) Do(ctx context.Context) Outcome {
-	own, cancel := Within(ctx, c.Timeout)
-	defer cancel()
-	o := await(own, c.start(own))
-	if o.Err != nil && own.Err() != nil && ctx.Err() == nil {
-		late := tool.Fail(tool.TimedOut, c.Timeout.String(), cmp.Or(o.Err.Err, context.DeadlineExceeded))
-		late.Stack = o.Err.Stack // of a function that panicked because of the timeout
-		o.Err = late
-	}
-	return o
+	g := NewGroup(ctx)
+	defer g.Close()
+	w := &single{call: c, done: make(chan Outcome, 1)}
+	g.Go(&w.task, w, c.Timeout)
+	return <-w.done
+}
+
+// single is the only call of a group.
+type single struct {
+	task Task
+	call Call
+	done chan Outcome
+}
+
+func (w *single) Call(ctx context.Context) (llm.Parts, error) { return w.call.run(ctx) }
+
+func (w *single) End(o Outcome) { w.done <- o }
+
+// run calls the function.
+func (c *Call) run(ctx context.Context) (llm.Parts, error) {
+	info := c.Info
+	info.Deadline, _ = ctx.Deadline()
+	return c.Tool.Call(tool.WithCall(ctx, info, c.Progress), c.Args)
 }
 
 // Within returns a context with the time limit d. Zero and below mean no limit.
@@ -62,53 +64,6 @@ func Within(ctx context.Context, d time.Duration) (context.Context, context.Canc
 		return context.WithTimeout(ctx, d)
 	}
 	return context.WithCancel(ctx)
-}
-
-// start calls the function on a new goroutine, because the caller must be able to leave a
-// function that ignores its context.
-func (c Call) start(ctx context.Context) <-chan Outcome {
-	c.Info.Deadline, _ = ctx.Deadline()
-	ctx = tool.WithCall(ctx, c.Info, c.Progress)
-	done := make(chan Outcome, 1)
-	go func() { // await waits for this goroutine, unless the function ignores its context
-		var o Outcome
-		returned := false
-		defer func() {
-			if !returned {
-				o = Outcome{Err: tool.Fail(tool.Failed, "The tool ended without a result.", errGoexit)}
-			}
-			done <- o
-		}()
-		if c.May != nil {
-			if err := c.May(); err != nil {
-				o, returned = Outcome{Err: tool.Fail(tool.NotRun, "", err)}, true
-				return
-			}
-		}
-		parts, err := c.Tool.Call(ctx, c.Args)
-		o, returned = Outcome{Parts: parts}, true
-		if err != nil {
-			o.Err = Error(err)
-		}
-	}()
-	return done
-}
-
-// await waits for the outcome, at most Grace after the end of ctx.
-func await(ctx context.Context, done <-chan Outcome) Outcome {
-	select {
-	case o := <-done:
-		return o
-	case <-ctx.Done():
-	}
-	timer := time.NewTimer(Grace)
-	defer timer.Stop()
-	select {
-	case o := <-done:
-		return o
-	case <-timer.C:
-		return Outcome{Err: tool.Fail(tool.OutcomeUnknown, "", errLate), Left: true}
-	}
 }
 
 // Error converts an error to a tool's error. An error that is not a [*tool.Error] becomes

@@ -134,15 +134,15 @@ func nextTurn(s *State, lim Limits) Action {
 func nextCalls(s *State, lim Limits) Action {
 	var closing, starting, undecided []Call
 	for i := range s.Calls {
-		switch c := s.Calls[i]; {
+		switch c := &s.Calls[i]; {
 		case c.Status == Finished:
 		case c.CutOff || c.Forbidden:
-			closing = append(closing, c)
+			closing = s.appendOpen(closing, c)
 		case lim.Serial && len(starting)+len(undecided) > 0: // an earlier call is open
 		case c.canStart():
-			starting = append(starting, c)
+			starting = s.appendOpen(starting, c)
 		default: // Asked, or Started in a process that died or in a run that failed
-			undecided = append(undecided, c)
+			undecided = s.appendOpen(undecided, c)
 		}
 	}
 	switch {
@@ -152,6 +152,14 @@ func nextCalls(s *State, lim Limits) Action {
 		return Start{Calls: starting}
 	}
 	return Decide{Calls: undecided}
+}
+
+// appendOpen appends a call to a list of open calls.
+func (s *State) appendOpen(list []Call, c *Call) []Call {
+	if list == nil {
+		list = make([]Call, 0, s.open) // a Call is large, and usually all open calls get into one list
+	}
+	return append(list, *c)
 }
 
 // retryMessage is the message to the model after an unusable answer.

@@ -56,16 +56,23 @@ const (
 )
 
 func (s *State) openCalls(m llm.Message) {
-	calls := m.Calls()
-	s.Calls = make([]Call, len(calls))
-	for i, c := range calls {
-		s.Calls[i] = Call{
-			Ref: event.NewCallRef(s.Run, s.Turn, i), Call: c, RunID: s.ID, Turn: s.Turn, Fingerprint: s.fingerprint(c.Name),
-			CutOff: s.Class == CutOff, Forbidden: !permits(s.Choice, c.Name),
+	s.Calls = nil
+	for _, p := range m.Parts {
+		c, ok := p.(llm.ToolCall)
+		if !ok {
+			continue
 		}
-		s.ChoiceMet = s.ChoiceMet || !s.Calls[i].CutOff && !s.Calls[i].Forbidden
+		if s.Calls == nil {
+			s.Calls = make([]Call, 0, len(m.Parts))
+		}
+		s.Calls = append(s.Calls, Call{
+			Ref: event.NewCallRef(s.Run, s.Turn, len(s.Calls)), Call: c, RunID: s.ID, Turn: s.Turn, Fingerprint: s.fingerprint(c.Name),
+			CutOff: s.Class == CutOff, Forbidden: !permits(s.Choice, c.Name),
+		})
+		last := &s.Calls[len(s.Calls)-1]
+		s.ChoiceMet = s.ChoiceMet || !last.CutOff && !last.Forbidden
 	}
-	s.open, s.validCall = len(calls), false
+	s.open, s.validCall = len(s.Calls), false
 }
 
 // fingerprint returns the fingerprint of a tool that the turn offered.
@@ -216,8 +223,9 @@ func (s *State) callFinished(b event.ToolCallFinished) error {
 
 // turnDone enters the results, in the order of the calls.
 func (s *State) turnDone() {
+	parts := make(llm.Parts, len(s.Calls)) // one piece of memory for all messages
 	for i := range s.Calls {
-		s.Messages = append(s.Messages, resultMessage(&s.Calls[i]))
+		s.Messages = append(s.Messages, resultMessage(&s.Calls[i], parts[i:i+1:i+1]))
 	}
 	s.Calls = nil
 	if s.phase != acting { // calls of an earlier run: their turn counted there
@@ -234,13 +242,15 @@ func (s *State) turnDone() {
 	}
 }
 
-func resultMessage(c *Call) llm.Message {
+// resultMessage returns the message with the result of a call. part is the memory for it.
+func resultMessage(c *Call, part llm.Parts) llm.Message {
 	r := c.result
 	r.CallID = c.Call.ID // an event with another id would break the pairs of the history
 	if r.Name == "" {
 		r.Name = c.Call.Name
 	}
-	return llm.Message{Role: llm.RoleTool, Parts: llm.Parts{r}}
+	part[0] = r
+	return llm.Message{Role: llm.RoleTool, Parts: part}
 }
 
 // call finds a call by the position at the end of its reference.

@@ -290,7 +290,7 @@ func (s *State) History(placeholder func(Call) llm.ToolResult) []llm.Message {
 		if c.Status != Finished {
 			c.result = placeholder(c)
 		}
-		h = append(h, resultMessage(&c))
+		h = append(h, resultMessage(&c, make(llm.Parts, 1)))
 	}
 	return h
 }

@@ -1,0 +1,220 @@
+package invoke
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// A call costs one goroutine and one context. The goroutine of the function also receives
+// the outcome, so no second goroutine waits for the function. A timer, a context of package
+// context and a registration at the parent context would cost more than a short function
+// does, for each call. A Group therefore has one timer and one registration for all its
+// calls, and its own kind of context; see taskContext.
+
+// Work is a call of a tool's function.
+type Work interface {
+	// Call calls the function.
+	Call(ctx context.Context) (llm.Parts, error)
+	// End receives the outcome, once: on the goroutine of Call, or on another goroutine
+	// if the function was left behind.
+	End(Outcome)
+}
+
+// A Task is the part of a call that belongs to a [Group]. Work can have its Task as a
+// field, so that both are one allocation. A Task must not be copied or used twice.
+type Task struct {
+	work    Work
+	timeout time.Duration
+	context taskContext
+
+	// The group's lock guards these fields.
+	at      int // position in Group.running
+	expires time.Time
+	leave   time.Time // zero until the context ends
+	settled bool      // End was called, or is about to be
+}
+
+// A Group calls functions at the same time under one context. A Group is safe for
+// concurrent use.
+type Group struct {
+	ctx        context.Context
+	unregister func() bool
+
+	mu      sync.Mutex
+	running []*Task
+	timer   *time.Timer
+	wakes   time.Time // time of timer; zero if timer does not run
+	over    bool      // ctx ended
+}
+
+// NewGroup returns a Group. The caller must call Close after the end of all tasks.
+func NewGroup(ctx context.Context) *Group {
+	g := &Group{ctx: ctx}
+	g.unregister = context.AfterFunc(ctx, g.end)
+	return g
+}
+
+// Close releases the timer and the registration of the group.
+func (g *Group) Close() {
+	g.unregister()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.timer != nil {
+		g.timer.Stop()
+	}
+}
+
+// Go calls w.Call on a new goroutine. The context of the call ends with the function,
+// with the context of the group, or after the timeout; zero and below mean no timeout. A
+// function that does not return within [Grace] after the end of its context is left
+// behind, with an unknown outcome. If the function fails after the timeout while the
+// group's context has not ended, the error is a [tool.TimedOut].
+func (g *Group) Go(t *Task, w Work, timeout time.Duration) {
+	t.work, t.timeout, t.context.parent = w, timeout, g.ctx
+	if timeout > 0 {
+		ends := time.Now().Add(timeout)
+		if outer, bounded := g.ctx.Deadline(); !bounded || ends.Before(outer) {
+			t.context.deadline, t.expires = ends, ends
+		}
+	}
+	g.mu.Lock()
+	t.at = len(g.running)
+	g.running = append(g.running, t)
+	g.wakeBy(t.expires)
+	over := g.over
+	g.mu.Unlock()
+	if over {
+		g.end()
+	}
+	go g.run(t) // End tells the caller; a function that ignores its context is left behind
+}
+
+func (g *Group) run(t *Task) {
+	var o Outcome
+	returned := false
+	defer func() { // also if the function calls runtime.Goexit
+		if !returned {
+			o.Err = tool.Fail(tool.Failed, "The tool ended without a result.", errGoexit)
+		}
+		g.settle(t, o)
+	}()
+	parts, err := t.work.Call(&t.context)
+	o.Parts, returned = parts, true
+	if err != nil {
+		o.Parts, o.Err = nil, Error(err)
+	}
+}
+
+// settle ends a task whose function ended, unless the function was left behind before.
+func (g *Group) settle(t *Task, o Outcome) {
+	g.mu.Lock()
+	first := !t.settled
+	if first {
+		g.remove(t)
+	}
+	g.mu.Unlock()
+	ended := t.context.Err()
+	t.context.end(context.Canceled)
+	if first {
+		t.work.End(g.outcome(t, o, ended))
+	}
+}
+
+// outcome returns the outcome of a task. ended is the error of its context, or nil.
+func (g *Group) outcome(t *Task, o Outcome, ended error) Outcome {
+	if o.Err != nil && ended != nil && g.ctx.Err() == nil {
+		late := tool.Fail(tool.TimedOut, t.timeout.String(), cmp.Or(o.Err.Err, context.DeadlineExceeded))
+		late.Stack = o.Err.Stack // of a function that panicked because of the timeout
+		o.Err = late
+	}
+	return o
+}
+
+// remove marks a task as settled. The caller has the lock.
+func (g *Group) remove(t *Task) {
+	t.settled = true
+	last := len(g.running) - 1
+	g.running[t.at] = g.running[last]
+	g.running[t.at].at = t.at
+	g.running[last] = nil
+	g.running = g.running[:last]
+}
+
+// wakeBy sets the timer to a time, if it would otherwise run out later. The timer may run
+// out too early, because the end of a task does not change it. The caller has the lock.
+func (g *Group) wakeBy(at time.Time) {
+	switch {
+	case at.IsZero() || !g.wakes.IsZero() && !at.Before(g.wakes):
+		return
+	case g.timer == nil:
+		g.timer = time.AfterFunc(time.Until(at), g.tick)
+	default:
+		g.timer.Reset(time.Until(at))
+	}
+	g.wakes = at
+}
+
+// end ends the contexts of all tasks, because the context of the group ended.
+func (g *Group) end() {
+	g.mu.Lock()
+	g.over = true
+	tasks := append([]*Task(nil), g.running...)
+	for _, t := range tasks {
+		g.expire(t)
+	}
+	g.mu.Unlock()
+	for _, t := range tasks {
+		t.context.end(g.ctx.Err())
+	}
+}
+
+// expire begins the time of grace of a task. The caller has the lock, and ends the context
+// of the task without the lock.
+func (g *Group) expire(t *Task) {
+	if t.leave.IsZero() {
+		t.leave = time.Now().Add(Grace)
+		g.wakeBy(t.leave)
+	}
+}
+
+// tick ends the contexts of late tasks, and leaves the functions behind whose time of grace
+// is over.
+func (g *Group) tick() {
+	now := time.Now()
+	var late, left []*Task
+	g.mu.Lock()
+	g.wakes = time.Time{}
+	for i := len(g.running) - 1; i >= 0; i-- { // from the end, because remove moves the last task
+		switch t := g.running[i]; {
+		case !t.leave.IsZero() && !now.Before(t.leave):
+			g.remove(t)
+			left = append(left, t)
+		case !t.leave.IsZero():
+			g.wakeBy(t.leave)
+		case !t.expires.IsZero() && !now.Before(t.expires):
+			g.expire(t)
+			late = append(late, t)
+		default:
+			g.wakeBy(t.expires)
+		}
+	}
+	g.mu.Unlock()
+	for _, t := range late {
+		t.context.end(context.DeadlineExceeded)
+	}
+	for _, t := range left {
+		o := Outcome{Err: tool.Fail(tool.OutcomeUnknown, "", errLate), Left: true}
+		t.work.End(g.outcome(t, o, t.context.Err()))
+	}
+}
+
+var (
+	errGoexit = errors.New("the tool's function called runtime.Goexit")
+	errLate   = errors.New("the tool's function did not return after its context ended")
+)

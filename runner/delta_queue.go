@@ -1,0 +1,106 @@
+package runner
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+)
+
+// A provider sends a delta for each few letters, and the model's goroutine reads many of
+// them at a time. A switch to the goroutine of the consumer and back for each delta costs
+// more than the rest of the delta. A deltaQueue therefore lets the model continue while the
+// consumer works, and the consumer takes everything that waits at once.
+
+// maxDeltas bounds the deltas that wait. A slow consumer slows the model down.
+const maxDeltas = 64
+
+// A deltaQueue carries the deltas of an answer to the goroutine of the run's caller.
+type deltaQueue struct {
+	engine    *engine
+	run, turn int
+	show      func(event.Body)
+	now       time.Time     // of the caller's goroutine: the time of the events
+	wake      chan struct{} // holds a token while deltas may wait
+	room      chan struct{} // holds a token after the consumer took deltas
+
+	mu      sync.Mutex
+	waiting []llm.Delta // guarded by mu
+	spare   []llm.Delta // of the caller's goroutine: memory for waiting
+}
+
+func newDeltaQueue(e *engine, s loop.State) *deltaQueue {
+	q := &deltaQueue{engine: e, run: s.Run, turn: s.Turn, wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	q.show = q.yield
+	if e.stream && s.Output != "" {
+		q.show = e.withPartials(q.yield)
+	}
+	return q
+}
+
+// add adds a delta. If the queue is full, add waits for the consumer, or for the end of the
+// model's context: nobody sees the delta then.
+func (q *deltaQueue) add(ctx context.Context, d llm.Delta) {
+	for !q.tryAdd(d) {
+		select {
+		case <-q.room:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (q *deltaQueue) tryAdd(d llm.Delta) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) == maxDeltas {
+		return false
+	}
+	q.waiting = append(q.waiting, d)
+	if len(q.waiting) == 1 {
+		token(q.wake)
+	}
+	return true
+}
+
+// token puts a token into a channel that has none.
+func token(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// deliver yields the waiting deltas.
+func (q *deltaQueue) deliver() {
+	for deltas := q.take(); len(deltas) > 0; deltas = q.take() {
+		q.now = time.Now().UTC().Round(0)
+		for _, d := range deltas {
+			q.show(q.engine.deltaBody(q.run, q.turn, d))
+		}
+		clear(deltas)
+		q.spare = deltas[:0]
+	}
+}
+
+// yield yields an event. A consumer that leaves ends the context of the run: the model
+// learns of it in no other way.
+func (q *deltaQueue) yield(b event.Body) {
+	if !q.engine.recorder.consumer.show(event.Event{Time: q.now, Body: b}) {
+		q.engine.leave(errLeft)
+	}
+}
+
+func (q *deltaQueue) take() []llm.Delta {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	deltas := q.waiting
+	q.waiting, q.spare = q.spare, nil
+	if len(deltas) == maxDeltas {
+		token(q.room)
+	}
+	return deltas
+}

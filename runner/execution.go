@@ -1,0 +1,90 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/internal/invoke"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// An execution is a job that runs. It is the Work of its task: the function's goroutine
+// records the result, so no other goroutine waits for the function.
+type execution struct {
+	job      // embedded: an execution has no other job
+	engine   *engine
+	task     invoke.Task
+	progress progress
+	finished finishedCall
+	batch    *sync.WaitGroup // of the jobs that run together; nil for a job that did not wait for slots
+	free     func()          // gives the slot of the tool back
+	began    time.Time
+	begun    bool // guarded by the scheduler's lock: the function may have been called
+}
+
+// Call calls the tool's function.
+func (x *execution) Call(ctx context.Context) (llm.Parts, error) {
+	e := x.engine
+	if err := e.recorder.owner(); err != nil {
+		return nil, tool.Fail(tool.NotRun, "", err)
+	}
+	info := e.invoker.info(*x.call)
+	info.Deadline, _ = ctx.Deadline()
+	var report func(done, total float64, message string)
+	if e.collector == nil { // a Result has no reports
+		report = x.report
+	}
+	return x.tool.Call(tool.WithCall(x.tool.WithSlot(ctx), info, report), x.args)
+}
+
+func (x *execution) report(done, total float64, message string) {
+	x.engine.recorder.report(&x.progress, done, total, message)
+}
+
+// End records the result of the call.
+func (x *execution) End(o invoke.Outcome) {
+	e, c := x.engine, x.call
+	if o.Left {
+		e.logger.Warn("tool left behind: it ignores its context", "call", c.Ref, "tool", c.Call.Name)
+	}
+	e.invoker.logPanic(*c, o.Err)
+	e.scheduler.end(x, x.record(o))
+}
+
+// record records the result of the call. An error ends the run.
+func (x *execution) record(o invoke.Outcome) error {
+	e, c, ctx := x.engine, x.call, x.engine.ctx
+	e.recorder.endReports(&x.progress)
+	if o.Err != nil && (ctx.Err() != nil || e.recorder.owner() != nil) {
+		// The error may come from the end of the run. The effect may have happened before,
+		// so the call stays started and is in doubt, as after a crash. A result is a known
+		// effect and is recorded.
+		x.debug("tool call cancelled")
+		return nil
+	}
+	body := e.redactor.outcome(*c, o)
+	body.Began = x.began.UTC().Round(0)
+	if e.logger.Enabled(ctx, slog.LevelDebug) {
+		x.debug("tool call finished", slog.String("failure", body.Failure), slog.Duration("elapsed", time.Since(x.began)))
+	}
+	x.finished.body = body
+	if err := e.recorder.recordResult(&x.finished); err != nil {
+		return err
+	}
+	if o.Err != nil && (tool.IsAbort(o.Err) || isTooDeep(o.Err)) {
+		return fmt.Errorf("turn %d: tool %s: %w", c.Turn, c.Call.Name, o.Err.Err)
+	}
+	return nil
+}
+
+// debug logs a step of the call.
+func (x *execution) debug(message string, more ...slog.Attr) {
+	l, ctx := x.engine.logger, x.engine.ctx
+	if l.Enabled(ctx, slog.LevelDebug) {
+		l.LogAttrs(ctx, slog.LevelDebug, message, append([]slog.Attr{slog.String("call", string(x.call.Ref)), slog.String("tool", x.call.Call.Name)}, more...)...)
+	}
+}
