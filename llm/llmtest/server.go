@@ -1,6 +1,7 @@
 package llmtest
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -208,6 +209,9 @@ func (s *Server) read(r *http.Request, known bool) (*wireRequest, *llm.APIError)
 // nonStringArguments returns the place of the first arguments that are not a string.
 // ParseRequest accepts these arguments, but providers refuse the request.
 func nonStringArguments(body []byte) string {
+	if !mayHaveNonStringArguments(body) {
+		return ""
+	}
 	var doc struct {
 		Messages []struct {
 			Calls []struct {
@@ -224,6 +228,25 @@ func nonStringArguments(body []byte) string {
 		}
 	}
 	return ""
+}
+
+// mayHaveNonStringArguments looks at the bytes alone, because decoding a whole request
+// once more takes longer. The name may be written with escapes.
+func mayHaveNonStringArguments(body []byte) bool {
+	if bytes.Contains(body, []byte(`\u`)) {
+		return true
+	}
+	for {
+		_, rest, found := bytes.Cut(body, []byte(`arguments"`))
+		if !found {
+			return false
+		}
+		rest = bytes.TrimLeft(rest, " \t\r\n")
+		if value, isMember := bytes.CutPrefix(rest, []byte(":")); isMember && !bytes.HasPrefix(bytes.TrimLeft(value, " \t\r\n"), []byte(`"`)) {
+			return true
+		}
+		body = rest
+	}
 }
 
 // checkHeader checks the request line and the headers.

@@ -91,7 +91,8 @@ func brief(e event.Event) string {
 // cut shortens a text for a message.
 func cut(text string) string {
 	if len(text) > 2000 {
-		return text[:1000] + " … " + text[len(text)-1000:]
+		text = text[:1000] + " … " + text[len(text)-1000:]
+		return strings.ToValidUTF8(text, "") // a cut can split a character
 	}
 	return text
 }

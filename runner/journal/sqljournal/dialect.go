@@ -11,7 +11,7 @@ const (
 	Postgres Dialect = "postgres"
 )
 
-// The statements. Journal.sql replaces {names} of tables and {now}. Times are
+// The statements. Journal.sql replaces {names} of tables, {now} and {unsynced}. Times are
 // milliseconds of the database's clock, because all workers share this clock.
 const (
 	takeLease = `INSERT INTO {sessions} AS s (name, seq, owner, expires) VALUES ($1, 0, $2, {now} + $3)
@@ -19,7 +19,7 @@ const (
 		WHERE s.owner = '' OR s.owner IN ($2, $4) OR s.expires < {now} RETURNING seq`
 	renameOwner  = `UPDATE {sessions} SET owner = $3, expires = {now} + $4 WHERE name = $1 AND owner IN ($2, $3) RETURNING seq`
 	readOwner    = `SELECT owner, seq FROM {sessions} WHERE name = $1`
-	releaseLease = `UPDATE {sessions} SET owner = '', expires = 0 WHERE name = $1 AND owner = $2`
+	releaseLease = `UPDATE {sessions} SET owner = '', expires = 0 {unsynced} name = $1 AND owner = $2`
 	deleteEmpty  = `DELETE FROM {sessions} WHERE name = $1 AND owner = '' AND seq = 0
 		AND NOT EXISTS (SELECT 1 FROM {events} WHERE session = $1)`
 	// countEvents is one statement and returns the owner as well. The lease can run out
@@ -39,14 +39,20 @@ func (j *Journal) table(name string) string {
 	return j.Prefix + name
 }
 
-// sql completes a statement.
+// sql completes a statement. The journal keeps the text, because completing a statement
+// takes about as long as running one.
 func (j *Journal) sql(statement string) string {
-	now, bytewise := sqliteNow, ``
-	if j.Dialect == Postgres {
-		now, bytewise = postgresNow, `COLLATE "C"`
+	if text, ok := j.texts.Load(statement); ok {
+		return text.(string)
 	}
-	return strings.NewReplacer(
-		"{now}", now, "{bytewise}", bytewise,
+	now, bytewise, unsynced := sqliteNow, ``, `WHERE`
+	if j.Dialect == Postgres {
+		now, bytewise, unsynced = postgresNow, `COLLATE "C"`, postgresUnsynced
+	}
+	text := strings.NewReplacer(
+		"{now}", now, "{bytewise}", bytewise, "{unsynced}", unsynced,
 		"{sessions}", j.table("sessions"), "{events}", j.table("events"), "{version}", j.table("version"),
 	).Replace(statement)
+	j.texts.Store(statement, text)
+	return text
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
@@ -45,6 +46,8 @@ type Journal struct {
 	gate    gate    // in front of the pool of PostgreSQL
 	renewer renewer // of the leases
 	monitor monitor // of the connections to PostgreSQL
+
+	texts sync.Map // the completed statements; see Journal.sql
 }
 
 const (

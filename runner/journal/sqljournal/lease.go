@@ -40,13 +40,16 @@ func (l *log) busy() error {
 	return &journal.BusyError{Session: l.session, Lease: l.journal.lease()}
 }
 
-// release gives the lease back.
+// release gives the lease back, without waiting for the disk: if the machine crashes now,
+// the session stays taken until the lease has run out, as after the death of a worker.
 func (l *log) release(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), timeout)
 	defer cancel()
-	return l.journal.repeatable(ctx, func(ctx context.Context, to execer) error {
-		_, err := to.ExecContext(ctx, l.journal.sql(releaseLease), l.session, l.owner)
-		return err
+	return retry(ctx, func() error {
+		return l.journal.write(ctx, false, func(ctx context.Context, to execer) error {
+			_, err := to.ExecContext(ctx, l.journal.sql(releaseLease), l.session, l.owner)
+			return err
+		})
 	})
 }
 

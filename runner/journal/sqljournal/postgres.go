@@ -25,6 +25,9 @@ const (
 		INSERT INTO {events} (session, seq, body, sum)
 		SELECT moved.name, $3::bigint + added.place, added.body, added.sum
 		FROM moved, unnest($5::text[], $6::bigint[]) WITH ORDINALITY AS added (body, sum, place)`
+	// postgresUnsynced begins the conditions of an UPDATE that does not wait for the disk.
+	// See postgresWrite.
+	postgresUnsynced = `FROM (SELECT set_config('synchronous_commit', 'off', true) AS level OFFSET 0) AS mode WHERE mode.level <> '' AND`
 	// postgresRenew skips rows that an append has locked, because the append renews the
 	// lease. The rows are the leases of this process; the second column reports
 	// whether the statement renewed the lease.

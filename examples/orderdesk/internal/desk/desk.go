@@ -17,6 +17,7 @@ import (
 type Desk struct {
 	db       *sql.DB
 	reads    *sql.DB       // for read-only transactions; the same as db for PostgreSQL
+	prepared *statements   // of reads; nil for PostgreSQL, whose driver prepares statements itself
 	turn     chan struct{} // a transaction on db holds it
 	postgres bool
 	journal  *sqljournal.Journal // uses db
@@ -82,7 +83,7 @@ func connect(ctx context.Context, where string) (*Desk, error) {
 	reads.SetMaxOpenConns(sqliteReads)
 	reads.SetMaxIdleConns(sqliteReads)
 	journal := &sqljournal.Journal{DB: db, Dialect: sqljournal.SQLite}
-	return &Desk{db: db, reads: reads, turn: make(chan struct{}, 1), journal: journal}, nil
+	return &Desk{db: db, reads: reads, prepared: &statements{db: reads}, turn: make(chan struct{}, 1), journal: journal}, nil
 }
 
 // durable returns the data source of an SQLite file whose committed transactions are
@@ -110,17 +111,19 @@ func (d *Desk) Journal() *sqljournal.Journal { return d.journal }
 // A tx is a transaction.
 type tx struct {
 	*sql.Tx
-	lock string // appended to a SELECT, locks its rows
+	lock     string      // appended to a SELECT, locks its rows
+	prepared *statements // nil: each statement is parsed
+	unknown  []string    // queries that were not prepared
 }
 
 // view runs f with one read-only state of the database.
 func (d *Desk) view(ctx context.Context, f func(*tx) error) error {
 	opts := sql.TxOptions{ReadOnly: true}
 	if !d.postgres {
-		return transact(ctx, d.reads, &opts, "", f)
+		return d.prepared.view(ctx, &opts, f)
 	}
 	opts.Isolation = sql.LevelRepeatableRead
-	return d.inTurn(ctx, func() error { return transact(ctx, d.db, &opts, "", f) })
+	return d.inTurn(ctx, func() error { return transact(ctx, d.db, &opts, &tx{}, f) })
 }
 
 // update runs f in a transaction, which is committed unless f fails.
@@ -129,7 +132,7 @@ func (d *Desk) update(ctx context.Context, f func(*tx) error) error {
 	if d.postgres {
 		lock = " FOR UPDATE"
 	}
-	return d.inTurn(ctx, func() error { return transact(ctx, d.db, nil, lock, f) })
+	return d.inTurn(ctx, func() error { return transact(ctx, d.db, nil, &tx{lock: lock}, f) })
 }
 
 // inTurn admits callers in their order, as many as db has connections. A sql.DB
@@ -145,13 +148,15 @@ func (d *Desk) inTurn(ctx context.Context, do func() error) error {
 	return do()
 }
 
-func transact(ctx context.Context, db *sql.DB, opts *sql.TxOptions, lock string, f func(*tx) error) error {
+// transact runs f in a transaction. It sets t.Tx.
+func transact(ctx context.Context, db *sql.DB, opts *sql.TxOptions, t *tx, f func(*tx) error) error {
 	began, err := db.BeginTx(ctx, opts)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = began.Rollback() }() // does nothing after Commit
-	if err := f(&tx{Tx: began, lock: lock}); err != nil {
+	t.Tx = began
+	if err := f(t); err != nil {
 		return err
 	}
 	if err := began.Commit(); err != nil {
