@@ -87,6 +87,7 @@ func copiesOfData() []any {
 		response   llm.Response
 		finish     llm.Finish
 		usage      llm.Usage
+		rateLimit  llm.RateLimit
 		failure    llm.APIError
 		textDelta  llm.TextDelta
 		reasonings llm.ReasoningDelta
@@ -96,7 +97,7 @@ func copiesOfData() []any {
 	)
 	return []any{
 		message, member, text, reasoning, refusal, image, audio, file, call, result, raw, request, settings, def, output,
-		response, finish, usage, failure, textDelta, reasonings, callDelta, restarted, notice,
+		response, finish, usage, rateLimit, failure, textDelta, reasonings, callDelta, restarted, notice,
 	}
 }
 

@@ -28,7 +28,9 @@ type APIError struct {
 	// positive number if the provider asks for retries, or if the provider could not
 	// read a call of the model and the model may write a better call.
 	Retries int
-	Err     error // the cause, if there is one
+	// RateLimits are the provider's limits, as in [Response].
+	RateLimits []RateLimit
+	Err        error // the cause, if there is one
 }
 
 // ErrorKind classifies an APIError by the action that helps.

@@ -3,6 +3,7 @@ package llm
 import (
 	"encoding/json"
 	"strings"
+	"time"
 )
 
 // A Response is the whole answer of a model, streamed or not. The caller owns the
@@ -17,6 +18,20 @@ type Response struct {
 	RawUsage  json.RawMessage // the provider's usage object, unchanged, also with prices and times; nil if none
 	LogProbs  json.RawMessage // the provider's log probabilities, unchanged; nil if none
 	Extra     []Member        // all other members of the response that have no Go field, such as "citations"
+	// RateLimits are the provider's limits in the headers of the response, by name. Nil
+	// if the provider sends none.
+	RateLimits []RateLimit
+}
+
+// A RateLimit is a limit of a provider, as the headers of a response report it. Requests
+// of other programs count, too, so the numbers are soon out of date.
+type RateLimit struct {
+	// Name is the end of the header's name in lower case, such as "requests", "tokens"
+	// or "tokens-day". Empty is the name of x-ratelimit-remaining, which counts requests.
+	Name      string
+	Limit     int64         // the maximum; 0 if unknown
+	Remaining int64         // the rest
+	Reset     time.Duration // from the response until Remaining is Limit again; 0 if unknown
 }
 
 // Finish says why the model stopped: in this library's words and in the provider's.

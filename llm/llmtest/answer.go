@@ -135,6 +135,7 @@ func (a *answer) reply(ctx context.Context, q *wireRequest) (*reply, error) {
 		return nil, err
 	}
 	setContentType(h, a.contentType)
+	setRateLimits(h, a.resp.RateLimits)
 	p := &reply{status: http.StatusOK, header: h, done: a.done}
 	if q.responses {
 		a.encrypted = q.encrypted

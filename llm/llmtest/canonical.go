@@ -34,7 +34,7 @@ func canonical(resp *llm.Response) *llm.Response {
 	if resp.LogProbs != nil {
 		out.LogProbs = compacted(resp.LogProbs)
 	}
-	out.Extra = compactMembers(resp.Extra)
+	out.Extra, out.RateLimits = compactMembers(resp.Extra), slices.Clone(resp.RateLimits)
 	return &out
 }
 

@@ -55,6 +55,7 @@ func errorReply(e *llm.APIError) *reply {
 		h.Set("x-request-id", e.RequestID)
 	}
 	setRetryAfter(h, e.RetryAfter)
+	setRateLimits(h, e.RateLimits)
 	doc := rawjson.Object{}
 	doc.Set("error", errorBody(e))
 	return &reply{status: statusOf(e), header: h, frames: []frame{{data: doc.String() + "\n"}}}
@@ -71,6 +72,22 @@ func setRetryAfter(h http.Header, d time.Duration) {
 		h.Set("retry-after-ms", strconv.FormatInt(int64(math.Ceil(float64(d)/float64(time.Millisecond))), 10))
 	}
 	h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(d.Seconds())), 10))
+}
+
+func setRateLimits(h http.Header, limits []llm.RateLimit) {
+	for _, l := range limits {
+		suffix := ""
+		if l.Name != "" {
+			suffix = "-" + l.Name
+		}
+		h.Set("x-ratelimit-remaining"+suffix, strconv.FormatInt(l.Remaining, 10))
+		if l.Limit != 0 {
+			h.Set("x-ratelimit-limit"+suffix, strconv.FormatInt(l.Limit, 10))
+		}
+		if l.Reset != 0 {
+			h.Set("x-ratelimit-reset"+suffix, l.Reset.String())
+		}
+	}
 }
 
 func orNull(s string) any {

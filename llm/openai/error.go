@@ -108,6 +108,7 @@ func (x *responseReader) report(e *llm.APIError) *llm.APIError {
 	s := secretsOf(x.req)
 	e.Provider = provider
 	e.RequestID = s.cut(requestID(x.resp.Header))
+	e.RateLimits = rateLimits(x.resp.Header, time.Now())
 	for _, text := range []*string{&e.Message, &e.Code, &e.Type, &e.Param} {
 		*text = s.cut(*text)
 	}

@@ -53,6 +53,7 @@ func (x *responseReader) completion(a *completion) (*llm.Response, error) {
 	}
 	resp := a.response()
 	resp.RequestID = requestID(x.resp.Header)
+	resp.RateLimits = rateLimits(x.resp.Header, time.Now())
 	return resp, nil
 }
 

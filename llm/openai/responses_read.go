@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
@@ -27,6 +28,7 @@ func (x *responseReader) readResponses(a *responsesAnswer) (*llm.Response, error
 		return nil, x.malformed(err.Error())
 	}
 	resp.RequestID = requestID(x.resp.Header)
+	resp.RateLimits = rateLimits(x.resp.Header, time.Now())
 	return resp, nil
 }
 

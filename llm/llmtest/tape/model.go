@@ -132,6 +132,8 @@ type tapedResponse struct {
 	RawUsage  json.RawMessage `json:"raw_usage,omitempty"`
 	LogProbs  json.RawMessage `json:"log_probs,omitempty"`
 	Extra     []llm.Member    `json:"extra,omitempty"`
+
+	RateLimits []llm.RateLimit `json:"-"` // they differ in each recording
 }
 
 // tapedDelta is llm.Delta in a file. Exactly one member is set.
