@@ -46,6 +46,7 @@ func copies() []any {
 		aConfig  openai.Config
 		aProfile openai.Profile
 		aRetry   wrap.Retry
+		fallback wrap.Fallback
 		aStep    llmtest.Step
 		busy     journal.BusyError
 		conflict journal.ConflictError
@@ -61,7 +62,7 @@ func copies() []any {
 	)
 	values := []any{
 		anAgent, anInfo, aTool, aSet, aCall, anError, aRunner, aResult, aLimit, aFinish,
-		aConfig, aProfile, aRetry, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
+		aConfig, aProfile, aRetry, fallback, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
 	}
 	values = append(values, tool.Form{}, runner.OutputError{})
 	return append(append(values, copiesOfData()...), copiesOfEvents()...)

@@ -2,8 +2,12 @@
 // every request and leaves the rest to the inner model, so wrappers stack like
 // http.RoundTrippers:
 //
-//	m := wrap.Retry{Attempts: 6}.Model(inner)
+//		m := wrap.Fallback{}.Model(openai.Model("gpt-4o"), wrap.Retry{Attempts: 6}.Model(mine))
 //
-// Of the wrappers, only Retry sends a request again. The models of package openai
-// have a Retry by default; see openai.Config.
+//	  - [Retry] sends a failed request again. The models of package openai have a Retry by
+//	    default; see openai.Config.
+//	  - [Fallback] sends a failed request to another model.
+//
+// A wrapper does not change the request, and passes on all deltas of the inner model. A
+// mistake in its fields is an error of Generate, before anything is sent.
 package wrap

@@ -207,39 +207,3 @@ func sleep(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 }
-
-// A sinkWatcher passes deltas on and records whether the sink has seen a part of an answer.
-type sinkWatcher struct {
-	sink  func(llm.Delta)
-	shown bool
-}
-
-func (w *sinkWatcher) sinkOrNil() func(llm.Delta) {
-	if w.sink == nil {
-		return nil
-	}
-	return w.see
-}
-
-func (w *sinkWatcher) see(d llm.Delta) {
-	switch d.(type) {
-	case llm.TextDelta, llm.ReasoningDelta, llm.CallDelta:
-		w.shown = true
-	}
-	w.sink(d)
-}
-
-// notice reports a coming wait to the sink.
-func (w *sinkWatcher) notice(text string) {
-	if w.sink != nil {
-		w.sink(llm.Notice{Text: text})
-	}
-}
-
-// restart tells the sink to discard the deltas before.
-func (w *sinkWatcher) restart(err error) {
-	if w.shown {
-		w.shown = false
-		w.sink(llm.Restarted{Err: err})
-	}
-}
