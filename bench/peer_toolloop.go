@@ -13,7 +13,7 @@ import (
 
 // toolloop is this library with everything on: validation, repairs, limits, events.
 var toolloop = peer{"toolloop", func(t task) (run, error) {
-	config := openai.Config{BaseURL: t.baseURL, Key: "sk-test", HTTPClient: t.client}
+	config := openai.Config{BaseURL: t.baseURL, Key: "sk-test"} // with its own client, as users have it
 	if t.responses {
 		config.API = openai.APIResponses
 	}

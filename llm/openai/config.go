@@ -91,6 +91,13 @@ type Config struct {
 	// all models share, with the proxy of the environment and a limit of ten
 	// seconds for making a connection. Redirects are not followed unless
 	// HTTPClient has its own CheckRedirect.
+	//
+	// The shared client is made for many concurrent runs: it has no limit on the
+	// connections to a host, and keeps up to 4,096 idle connections for 90 seconds, to
+	// one host or to all. Long requests are written without a buffer for each. An
+	// HTTPClient that serves many runs needs a Transport with a MaxIdleConnsPerHost of
+	// at least the number of runs: with the default of two, most turns would make a
+	// connection.
 	HTTPClient *http.Client
 
 	// FirstByteTimeout limits the wait from sending the request to the first byte

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"net/http/httptrace"
 	"strings"
 	"sync"
@@ -21,53 +20,40 @@ const (
 	closedWithin = 2 * time.Second
 )
 
-// do sends the request. A server may close an idle connection silently, and the
-// client notices only while sending the next request. do sends such a request again
-// at once on a new connection. This is not a retry: no byte of an answer came, and no
-// byte can come. net/http does the same for repeatable requests, but a POST is not
-// repeatable.
-func (c *client) do(hreq *http.Request) (*http.Response, error) {
-	h := c.http()
-	for range maxClosed {
-		var l connection
-		resp, err := h.Do(hreq.WithContext(httptrace.WithClientTrace(hreq.Context(), l.trace())))
-		if err == nil || hreq.Context().Err() != nil || !l.wasClosed(err) {
-			return resp, err
-		}
-		if hreq.Body, err = hreq.GetBody(); err != nil {
-			return nil, err
-		}
-	}
-	return h.Do(hreq)
-}
-
 // A connection is the connection of one request, as the transport reports it.
 type connection struct {
+	trace httptrace.ClientTrace
+
 	mu        sync.Mutex // the transport reports from its own goroutines
 	pooled    bool       // the connection has served an earlier request
 	wrote     time.Time  // time when the request was written; zero means not yet
 	responded bool       // a byte of an answer came
 }
 
-func (l *connection) trace() *httptrace.ClientTrace {
-	locked := func(f func()) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		f()
+// traced returns the trace that reports to l.
+func (l *connection) traced() *httptrace.ClientTrace {
+	l.trace = httptrace.ClientTrace{GotConn: l.gotConn, WroteRequest: l.wroteRequest, GotFirstResponseByte: l.gotFirstByte}
+	return &l.trace
+}
+
+func (l *connection) gotConn(i httptrace.GotConnInfo) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pooled, l.wrote, l.responded = i.Reused, time.Time{}, false
+}
+
+func (l *connection) wroteRequest(i httptrace.WroteRequestInfo) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i.Err == nil {
+		l.wrote = time.Now()
 	}
-	return &httptrace.ClientTrace{
-		GotConn: func(i httptrace.GotConnInfo) {
-			locked(func() { l.pooled, l.wrote, l.responded = i.Reused, time.Time{}, false })
-		},
-		WroteRequest: func(i httptrace.WroteRequestInfo) {
-			locked(func() {
-				if i.Err == nil {
-					l.wrote = time.Now()
-				}
-			})
-		},
-		GotFirstResponseByte: func() { locked(func() { l.responded = true }) },
-	}
+}
+
+func (l *connection) gotFirstByte() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.responded = true
 }
 
 // wasClosed reports whether the connection had been closed when the request was sent.

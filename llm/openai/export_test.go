@@ -49,17 +49,15 @@ func SharedTransport() http.RoundTripper { return sharedTransport() }
 
 // TimersLeft returns how many timers of a watch still run after it was stopped.
 func TimersLeft(ctx context.Context) (n int) {
-	w := newTimeLimits(ctx, Config{})
+	w := new(timeLimits)
+	w.start(ctx, &Config{})
 	w.startFirstByte()
 	w.limitRest(time.Hour)
-	timers := []*time.Timer{w.rest}
-	w.limitRest(time.Hour)
-	timers = append(timers, w.total, w.idle, w.rest)
+	w.limitRest(time.Minute)
 	w.stop()
-	for _, t := range timers {
-		if t.Stop() {
-			n++
-		}
+	w.limitRest(time.Hour)
+	if w.timer.Stop() {
+		n++
 	}
 	return n
 }
@@ -69,7 +67,8 @@ func TimersLeft(ctx context.Context) (n int) {
 func DecodeStream(body io.Reader, general bool, tools []llm.ToolDef, sink func(llm.Delta)) (*llm.Response, error) {
 	c := newClient(Config{BaseURL: "http://in.memory"}, "m")
 	ctx := context.Background()
-	w := newTimeLimits(ctx, c.Config)
+	w := new(timeLimits)
+	w.start(ctx, &c.Config)
 	defer w.stop()
 	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, "http://in.memory", nil)
 	if err != nil {

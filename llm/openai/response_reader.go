@@ -156,7 +156,7 @@ func readSome(r io.Reader) []byte {
 // wholeBody reads a body with one JSON value. After an error, wholeBody returns the
 // bytes so far.
 func (x *responseReader) wholeBody(r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(r)
+	data, err := readAll(r, x.resp.ContentLength)
 	if err != nil {
 		return nil, err
 	}
@@ -168,6 +168,30 @@ func (x *responseReader) wholeBody(r io.Reader) ([]byte, error) {
 		return data, x.malformed("the answer is not JSON: " + excerpt(data))
 	}
 	return bytes.TrimSpace(data), nil
+}
+
+// maxPromised bounds the memory that a server gets for a promised length.
+const maxPromised = 1 << 20
+
+// readAll is io.ReadAll with room for a body of the promised length.
+func readAll(r io.Reader, promised int64) ([]byte, error) {
+	if promised <= 0 || promised > maxPromised {
+		return io.ReadAll(r)
+	}
+	b := make([]byte, 0, promised+1) // one byte more, in which the end shows
+	for {
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if errors.Is(err, io.EOF) {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+		if len(b) == cap(b) { // the promise was wrong
+			b = append(b, 0)[:len(b)]
+		}
+	}
 }
 
 // isStream reports whether more values or events follow the first JSON value in

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -29,46 +30,114 @@ func limit(d, def time.Duration) time.Duration {
 
 // A timeLimits applies the time limits of Config to one request. The context ends
 // with the caller's context, or with a *timeoutError as the cause.
+//
+// One timer serves all limits, because a timer for each read of a stream would cost
+// allocations and the lock of the runtime's timers. The timer rings at the earliest time at
+// which a limit may be over, and again later if no limit is over.
 type timeLimits struct {
 	ctx    context.Context // for the HTTP request, whose lifetime this is
 	cancel context.CancelCauseFunc
 	first  time.Duration
 	stall  time.Duration
-	idle   *time.Timer // timer for the next byte
-	total  *time.Timer
-	rest   *time.Timer
+
+	mu      sync.Mutex
+	timer   *time.Timer  // nil before the first limit
+	rings   time.Time    // when the timer rings; zero: not set
+	limits  [3]timeLimit // by totalLimit, idleLimit and restLimit
+	stopped bool
 }
 
-func newTimeLimits(ctx context.Context, c Config) *timeLimits {
-	w := &timeLimits{stall: limit(c.StallTimeout, DefaultStallTimeout)}
+// A timeLimit is over at a time; zero means no limit.
+type timeLimit struct {
+	over  time.Time
+	name  string
+	after time.Duration
+}
+
+const (
+	totalLimit = iota
+	idleLimit  // for the next byte
+	restLimit
+)
+
+// start begins the limits of a request.
+func (w *timeLimits) start(ctx context.Context, c *Config) {
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
-	w.total = w.after("Timeout", limit(c.Timeout, DefaultTimeout))
 	w.first = limit(c.FirstByteTimeout, DefaultFirstByteTimeout)
-	return w
+	w.stall = limit(c.StallTimeout, DefaultStallTimeout)
+	w.set(totalLimit, "Timeout", limit(c.Timeout, DefaultTimeout))
 }
 
 // startFirstByte starts the wait for the first byte.
-func (w *timeLimits) startFirstByte() { w.idle = w.after("FirstByteTimeout", w.first) }
+func (w *timeLimits) startFirstByte() { w.set(idleLimit, "FirstByteTimeout", w.first) }
 
-func (w *timeLimits) after(name string, d time.Duration) *time.Timer {
+// set begins or replaces a limit; 0 means no limit.
+func (w *timeLimits) set(which int, name string, d time.Duration) {
 	if d == 0 {
-		return nil
+		return
 	}
-	return time.AfterFunc(d, func() { w.cancel(&timeoutError{name, d}) })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		return
+	}
+	l := timeLimit{time.Now().Add(d), name, d}
+	w.limits[which] = l
+	if w.rings.IsZero() || l.over.Before(w.rings) {
+		w.ring(l.over, d)
+	}
 }
 
-// stop ends all timers and the context.
+// clear removes a limit. The timer stays: a set timer costs less than a change of it.
+func (w *timeLimits) clear(which int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.limits[which] = timeLimit{}
+}
+
+// ring sets the timer.
+func (w *timeLimits) ring(at time.Time, in time.Duration) {
+	if w.rings = at; w.timer == nil {
+		w.timer = time.AfterFunc(in, w.check)
+	} else {
+		w.timer.Reset(in)
+	}
+}
+
+// check ends the request if a limit is over, and sets the timer to the next limit
+// otherwise.
+func (w *timeLimits) check() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		return
+	}
+	now := time.Now()
+	var next time.Time
+	for _, l := range w.limits {
+		switch {
+		case l.over.IsZero():
+		case !now.Before(l.over):
+			w.cancel(&timeoutError{l.name, l.after})
+			return
+		case next.IsZero() || l.over.Before(next):
+			next = l.over
+		}
+	}
+	if w.rings = next; !next.IsZero() {
+		w.ring(next, next.Sub(now))
+	}
+}
+
+// stop ends the timer and the context.
 func (w *timeLimits) stop() {
-	stopTimer(w.total)
-	stopTimer(w.idle)
-	stopTimer(w.rest)
-	w.cancel(nil)
-}
-
-func stopTimer(t *time.Timer) {
-	if t != nil {
-		t.Stop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopped = true
+	if w.timer != nil {
+		w.timer.Stop()
 	}
+	w.cancel(nil)
 }
 
 // exceeded returns the bound of Config that ended the request, or nil.
@@ -81,15 +150,10 @@ func (w *timeLimits) exceeded() *timeoutError {
 }
 
 // limitRest limits the remaining reading to d.
-func (w *timeLimits) limitRest(d time.Duration) {
-	stopTimer(w.rest)
-	w.rest = w.after("", d)
-}
+func (w *timeLimits) limitRest(d time.Duration) { w.set(restLimit, "", d) }
 
-// reader applies the limits to a body: the first byte has a limit from the start of
+// A timedReader applies the limits to a body: the first byte has a limit from the start of
 // the request, and each later read has a limit.
-func (w *timeLimits) reader(body io.Reader) io.Reader { return &timedReader{limits: w, body: body} }
-
 type timedReader struct {
 	limits  *timeLimits
 	body    io.Reader
@@ -98,14 +162,14 @@ type timedReader struct {
 
 func (r *timedReader) Read(p []byte) (int, error) {
 	if r.started {
-		r.limits.idle = r.limits.after("StallTimeout", r.limits.stall)
+		r.limits.set(idleLimit, "StallTimeout", r.limits.stall)
 	}
 	n, err := r.body.Read(p)
 	if n > 0 {
 		r.started = true
 	}
 	if r.started {
-		stopTimer(r.limits.idle)
+		r.limits.clear(idleLimit)
 	}
 	return n, err
 }
