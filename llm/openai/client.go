@@ -55,7 +55,7 @@ func (c *client) Generate(ctx context.Context, req *llm.Request, sink func(llm.D
 		return nil, errors.New("openai: the request names no model, and neither does Model")
 	}
 	a := &generation{client: c, req: req, model: model}
-	a.emit = emitter(ctx, req, a.recording(sink))
+	a.emit = a.emitter(ctx, sink)
 	return a.send(ctx)
 }
 
@@ -65,24 +65,6 @@ func (x *responseReader) response(api API, req *llm.Request, emit func(llm.Delta
 		return x.readResponses(newResponsesAnswer(originOf(x.req.URL), req.MaxOutputTokens, emit))
 	}
 	return x.completion(newCompletion(req.Tools, emit))
-}
-
-// emitter passes the deltas of a streamed response to the sink, and notices of any
-// response. After each delta, emitter checks ctx.
-func emitter(ctx context.Context, req *llm.Request, sink func(llm.Delta)) func(llm.Delta) error {
-	if sink == nil {
-		return func(llm.Delta) error { return nil }
-	}
-	return func(d llm.Delta) error {
-		if _, notice := d.(llm.Notice); !notice && !req.Stream {
-			return nil
-		}
-		sink(d)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return nil
-	}
 }
 
 // size returns a byte limit of Config with its default.

@@ -25,17 +25,25 @@ type generation struct {
 	sent *llm.Request // req with notes in place of media that are not sent
 }
 
-// recording returns a sink that records whether the caller saw a piece of the
-// answer.
-func (a *generation) recording(sink func(llm.Delta)) func(llm.Delta) {
+// emitter passes the deltas of a streamed response to the sink, and notices of any
+// response, and records whether the sink got a piece of an answer. After each delta,
+// emitter checks ctx.
+func (a *generation) emitter(ctx context.Context, sink func(llm.Delta)) func(llm.Delta) error {
 	if sink == nil {
-		return nil
+		return func(llm.Delta) error { return nil }
 	}
-	return func(d llm.Delta) {
+	return func(d llm.Delta) error {
 		if _, notice := d.(llm.Notice); !notice {
+			if !a.req.Stream {
+				return nil
+			}
 			a.shown = true
 		}
 		sink(d)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return nil
 	}
 }
 

@@ -15,7 +15,8 @@ type memoKey struct{ rules messageRules }
 // encodedMessages is a conversation in the form of the request.
 type encodedMessages struct {
 	lead     []llm.Message // the system messages at the front
-	messages []byte        // JSON, joined with commas
+	messages body          // JSON, joined with commas
+	last     []byte        // the last segment of the messages
 	end      []byte        // messages at the end of this request only, with a comma
 	called   bool          // the conversation has a call
 	notes    []string      // repairs that no earlier request has reported
@@ -46,16 +47,17 @@ type messageCache struct {
 
 	mu      sync.Mutex
 	encoder encoder
-	seen    seenMessages // the messages in buf, to notice another conversation
-	buf     []byte
-	encoded int // bytes ever encoded
+	seen    seenMessages // the messages in full and buf, to notice another conversation
+	full    body         // segments without room
+	buf     []byte       // the last segment
+	encoded int          // bytes ever encoded
 }
 
 func (h *messageCache) encode(messages []llm.Message) (encodedMessages, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.seen.len() == 0 || !h.seen.begin(messages) {
-		h.encoder, h.seen, h.buf = encoder{rules: h.rules}, seenMessages{}, nil
+		h.encoder, h.seen, h.full, h.buf = encoder{rules: h.rules}, seenMessages{}, nil, nil
 	}
 	h.encoder.notes = nil
 	for _, m := range messages[h.seen.len():] {
@@ -68,18 +70,32 @@ func (h *messageCache) encode(messages []llm.Message) (encodedMessages, error) {
 		return encodedMessages{}, fmt.Errorf("openai: message %d: %w", h.seen.len()-1, err)
 	}
 	return encodedMessages{
-		lead: h.encoder.lead, messages: h.buf[:len(h.buf):len(h.buf)], end: end,
+		lead: h.encoder.lead, messages: h.full[:len(h.full):len(h.full)], last: h.buf[:len(h.buf):len(h.buf)], end: end,
 		called: h.encoder.called, notes: slices.Concat(h.encoder.notes, notes),
 	}, nil
 }
 
-// usualMessage is the room for a message of usual length.
-const usualMessage = 512
+// A segment has room for a message of usual length, and then for half of the conversation
+// so far: few segments, and little memory that stays empty. One growing buffer would copy
+// each message several times.
+const (
+	usualMessage = 512
+	maxSegment   = 128 << 10
+)
+
+// makeRoom begins a new segment if the last one is full.
+func (h *messageCache) makeRoom() {
+	if cap(h.buf)-len(h.buf) >= usualMessage {
+		return
+	}
+	if len(h.buf) > 0 {
+		h.full = append(h.full, h.buf[:len(h.buf):len(h.buf)])
+	}
+	h.buf = make([]byte, 0, min(max(int(h.full.size())/2, 2*usualMessage), maxSegment))
+}
 
 func (h *messageCache) add(m llm.Message) error {
-	if cap(h.buf)-len(h.buf) < usualMessage { // append would grow long texts by a quarter, and copy each text five times
-		h.buf = slices.Grow(h.buf, len(h.buf)+usualMessage)
-	}
+	h.makeRoom()
 	next := h.encoder // a copy, so that an error leaves the history unchanged
 	buf, ok := next.plain(h.buf, m, h.seen.len())
 	if !ok {

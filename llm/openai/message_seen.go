@@ -27,6 +27,9 @@ func (s *seenMessages) len() int { return len(s.messages) }
 
 // add remembers m. If the caller replaces a part, the comparison notices the change.
 func (s *seenMessages) add(m llm.Message) {
+	if s.messages == nil { // room for a short run at once
+		s.messages, s.parts = make([]seenMessage, 0, 4), make(llm.Parts, 0, 8)
+	}
 	s.messages = append(s.messages, seenMessage{m.Role, slices.Clone(m.Extra), len(m.Parts), len(s.parts)})
 	for _, p := range m.Parts {
 		s.parts = append(s.parts, p)

@@ -56,7 +56,7 @@ func (n *encodingPlan) encode(req *llm.Request, model string) (encoding, error) 
 	if f.whole {
 		return encoding{api: APIChat, body: f.body(nil, w)}, nil
 	}
-	opening, err := n.open(req.Instructions, w.lead, len(w.messages)+len(w.end) > 0)
+	opening, err := n.open(req.Instructions, w.lead, len(w.messages)+len(w.last)+len(w.end) > 0)
 	if err != nil {
 		return encoding{}, err
 	}

@@ -45,8 +45,12 @@ func (f *frame) body(opening []byte, w encodedMessages) body {
 	if f.whole {
 		return body{f.head}
 	}
-	b := append(make(body, 0, 5), f.head)
-	for _, segment := range [][]byte{opening, w.messages, w.end} {
+	b := append(make(body, 0, 5+len(w.messages)), f.head)
+	if len(opening) > 0 {
+		b = append(b, opening)
+	}
+	b = append(b, w.messages...)
+	for _, segment := range [...][]byte{w.last, w.end} {
 		if len(segment) > 0 {
 			b = append(b, segment)
 		}
