@@ -27,7 +27,7 @@ import (
 )
 
 // notCopied are used by pointer, as their documentation says.
-var notCopied = []string{"agent.Output", "llm.Memo", "llmtest.Model", "llmtest.Server", "tape.Tape", "journal.Memory", "runner.CallLimit", "runner.Session"}
+var notCopied = []string{"agent.Output", "llm.Memo", "llmtest.Model", "llmtest.Server", "tape.Tape", "journal.Memory", "runner.CallLimit", "runner.Session", "wrap.Limiter"}
 
 // copies returns a copy of a variable of every other exported struct: go vet
 // refuses a line of it should the struct come to hold a lock.

@@ -2,11 +2,14 @@
 // every request and leaves the rest to the inner model, so wrappers stack like
 // http.RoundTrippers:
 //
-//		m := wrap.Fallback{}.Model(openai.Model("gpt-4o"), wrap.Retry{Attempts: 6}.Model(mine))
+//	m := wrap.Fallback{}.Model(openai.Model("gpt-4o"), wrap.Retry{Attempts: 6}.Model(mine))
 //
-//	  - [Retry] sends a failed request again. The models of package openai have a Retry by
-//	    default; see openai.Config.
-//	  - [Fallback] sends a failed request to another model.
+// The wrappers:
+//
+//   - [Retry] sends a failed request again. The models of package openai have a Retry by
+//     default; see openai.Config.
+//   - [Fallback] sends a failed request to another model.
+//   - [Limiter] delays requests until they fit into the limits of an account.
 //
 // A wrapper does not change the request, and passes on all deltas of the inner model. A
 // mistake in its fields is an error of Generate, before anything is sent.
