@@ -163,7 +163,14 @@ func RawText(raw []byte) []byte {
 	return []byte(decoded(raw))
 }
 
-func decoded(raw []byte) (text string) {
+func decoded(raw []byte) string {
+	if text, ok := unescape(raw); ok {
+		return text
+	}
+	return unmarshalled(raw)
+}
+
+func unmarshalled(raw []byte) (text string) {
 	if Kind(raw) == '"' {
 		_ = json.Unmarshal(raw, &text) // makes invalid UTF-8 valid; "" if raw is not a string
 	}

@@ -17,7 +17,7 @@ func FuzzWalk(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, ` { } `, `{"a":1}`, `{"a":1,"a":"2"}`, "{\r\n\t\"a\" : [ 1 , {\"b\":\"]}\"} ] ,\"c\":-1.5e3,\"d\":null , \"\\u0065\":true}\n",
 		`{"\"\\":"\\\"","é":"\ud800"}`, "{\"a\xff\":\"b\xff\"}", `[1]`, `"a"`, `7`, ``, `{"a"`, `{"a":`, `{"a":[`, `{"a":"`, `{"a":"\`, `{,:]}`, `{"a":1}}`,
-		`[]`, ` [ 1 , "a,]" ,{"b":[]}, null ]`, `[1}`, `[}`, `[,`, `{]`, `{"a" 1 2}`, `[1 2]`,
+		`[]`, ` [ 1 , "a,]" ,{"b":[]}, null ]`, `[1}`, `[}`, `[,`, `{]`, `"\\\"\/\b\f\n\r\t\u00e9\u000a"`, `"a\u12"`, `"\u+123"`, `"\u1_23"`, `"\ud83d\ude00"`, `"\ud83d"`, `"\x"`, `"\"`, `"a"b"`, "\"a\nb\"", `"é\n" `, "\"\xff\\n\"", `{"a" 1 2}`, `[1 2]`,
 	} {
 		corpus = append(corpus, []byte(seed))
 	}
@@ -43,6 +43,11 @@ func FuzzWalk(f *testing.F) {
 		var array []json.RawMessage
 		if json.Unmarshal(text, &array) == nil && array != nil {
 			require.Equal(t, array, elements)
+		}
+		if rawjson.Kind(text) == '"' {
+			var want string
+			_ = json.Unmarshal(text, &want)
+			require.Equal(t, want, rawjson.Text(text))
 		}
 		var s string
 		if json.Valid(text) && json.Unmarshal(text, &s) == nil {

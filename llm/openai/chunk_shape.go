@@ -3,6 +3,8 @@ package openai
 import (
 	"bytes"
 	"unicode/utf8"
+
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
 // This file reads the usual chunk of a stream without a parser. Nearly all chunks of a
@@ -97,7 +99,7 @@ func textEnd(b []byte) int {
 			}
 			return -1
 		case c == '\\':
-			if i++; i == len(b) || unescaped(b[i]) == 0 {
+			if i++; i == len(b) || rawjson.Unescaped(b[i]) == 0 {
 				return -1
 			}
 		case c < ' ':
@@ -188,7 +190,7 @@ func (a *completion) grow(inner []byte) string {
 	fragment := a.fragments.addInner(inner)
 	s.round = a.calls.round
 	s.fragments = append(s.fragments, fragment)
-	s.nesting.add([]byte(fragment))
+	s.nesting.addString(fragment)
 	a.stream.sawContent(true)
 	return fragment
 }

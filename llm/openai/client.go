@@ -64,7 +64,9 @@ func (x *responseReader) response(api API, req *llm.Request, emit func(llm.Delta
 	if api == APIResponses {
 		return x.readResponses(newResponsesAnswer(originOf(x.req.URL), req.MaxOutputTokens, emit))
 	}
-	return x.completion(newCompletion(req.Tools, emit))
+	a := newCompletion(req.Tools, emit)
+	a.silent = !req.Stream
+	return x.completion(a)
 }
 
 // size returns a byte limit of Config with its default.

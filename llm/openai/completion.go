@@ -12,7 +12,8 @@ import (
 // of a stream. Both use the same code, so that both produce equal Responses.
 type completion struct {
 	emit   func(llm.Delta) error
-	round  int // counts messages and deltas
+	silent bool // emit takes notices only, so no delta needs to be made
+	round  int  // counts messages and deltas
 	stream streamState
 
 	id, model      string
@@ -38,7 +39,7 @@ type completion struct {
 	transcript growingText
 	calls      calls
 	hosted     hostedCalls // calls that the provider has run
-	endCalls   []llm.Part  // the calls at the end of the answer
+	endCalls   llm.Parts   // the calls at the end of the answer
 	members    memberSet   // of the message
 
 	shape     *chunkShape // of a stream
@@ -63,11 +64,7 @@ var thinkingFields = [...]string{"reasoning_content", "reasoning", "reasoning_te
 var textMembers = []string{"thinking", "thinking_content", "thought", "reasoning_summary", "reasoning_signature", "signature"}
 
 func newCompletion(tools []llm.ToolDef, emit func(llm.Delta) error) *completion {
-	declared := make(map[string]bool, len(tools))
-	for _, t := range tools {
-		declared[t.Name] = true
-	}
-	return &completion{calls: calls{declared: declared}, emit: emit}
+	return &completion{calls: calls{declared: tools}, emit: emit}
 }
 
 // document reads a whole answer, or one chunk of an answer.
@@ -269,6 +266,9 @@ func (a *completion) addThinking(thoughts [len(thinkingFields)][]byte) error {
 			return nil // half a surrogate pair
 		}
 		a.stream.sawThinking()
+		if a.silent {
+			return nil
+		}
 		return a.emit(llm.ReasoningDelta{Text: text})
 	}
 	return nil
@@ -335,10 +335,13 @@ func (a *completion) addCall(p callPiece, whole bool) error {
 	if len(a.calls.list) > maxCalls || p.over || a.calls.over {
 		return errTooMany
 	}
-	if d.ID+d.Name+d.Arguments == "" {
+	if d.ID == "" && d.Name == "" && d.Arguments == "" {
 		return nil
 	}
 	a.stream.sawContent(true)
+	if a.silent {
+		return nil
+	}
 	return a.emit(d)
 }
 
@@ -401,6 +404,9 @@ func (a *completion) parts() llm.Parts {
 		audio := a.audio
 		audio.Transcript = a.transcript.String()
 		parts = append(parts, audio)
+	}
+	if len(parts) == 0 && len(a.endCalls) > 0 {
+		return a.endCalls
 	}
 	return append(parts, a.endCalls...)
 }

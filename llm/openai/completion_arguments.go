@@ -27,8 +27,9 @@ const (
 )
 
 // finalize ends the calls and returns them, with a text for each repair.
-func (c *calls) finalize() (parts []llm.Part, repairs []string) {
+func (c *calls) finalize() (parts llm.Parts, repairs []string) {
 	c.markRepeated()
+	parts = make(llm.Parts, 0, len(c.list))
 	for _, s := range c.list {
 		if s.repeatsName && s.empty() || s.isNoCall() {
 			continue
@@ -91,10 +92,10 @@ func (s *partialCall) equals(o *partialCall) bool {
 // the tool for name without white space and "functions.", which some models
 // add. A name without a tool stays unchanged.
 func (c *calls) resolve(name string) string {
-	if c.declared[name] {
+	if c.declared.has(name) {
 		return name
 	}
-	if bare := strings.TrimPrefix(strings.TrimSpace(name), "functions."); c.declared[bare] {
+	if bare := strings.TrimPrefix(strings.TrimSpace(name), "functions."); c.declared.has(bare) {
 		return bare
 	}
 	return name
@@ -194,6 +195,13 @@ const maxWraps = 3
 // string without an object inside stays, because the model wrote the string on
 // purpose.
 func unwrap(text string) (string, bool) {
+	if !strings.HasPrefix(strings.TrimSpace(text), `"`) {
+		return "", false
+	}
+	return unwrapString(text)
+}
+
+func unwrapString(text string) (string, bool) {
 	for range maxWraps {
 		text = strings.TrimSpace(text)
 		if !strings.HasPrefix(text, `"`) || json.Unmarshal([]byte(text), &text) != nil {

@@ -16,6 +16,7 @@ type partialCall struct {
 	position     int
 	id, name     string
 	fragments    []string
+	few          [1]string // memory for fragments: whole arguments are one fragment
 	half         surrogate // of the fragments
 	nesting      nesting   // of the fragments
 	object       string    // arguments that came as a JSON value, which is whole, in place of a string
@@ -31,13 +32,21 @@ type partialCall struct {
 // a key of a map. A provider's index is never a position in a slice, because providers
 // omit and repeat indices, begin with 1, or send a hostile number.
 type calls struct {
-	declared map[string]bool // the tools of the request
+	declared declaredTools // the tools of the request
 	list     []*partialCall
 	byIndex  map[string]*partialCall // the latest call with the index
 	byID     map[string]*partialCall
 	round    int  // counts the lists of pieces
 	nodes    int  // JSON nodes of unmodelled members: see mergedValue
 	over     bool // the extra of a call has more than maxPartMembers, or all calls have more than maxParts nodes
+}
+
+// declaredTools are the tools of a request. A search is cheaper than a map for each
+// answer, because an answer has few calls.
+type declaredTools []llm.ToolDef
+
+func (d declaredTools) has(name string) bool {
+	return slices.ContainsFunc(d, func(t llm.ToolDef) bool { return t.Name == name })
 }
 
 // A callPiece is one element of "tool_calls" in a message or a delta.
@@ -94,7 +103,7 @@ func (p *callPiece) function(raw []byte) {
 
 // hasContent reports whether the piece has content.
 func (p callPiece) hasContent() bool {
-	return p.id+p.name != "" || len(p.extra) > 0 || p.object || !blank(p.arguments)
+	return p.id != "" || p.name != "" || len(p.extra) > 0 || p.object || !blank(p.arguments)
 }
 
 // blank reports whether arguments are empty: no text, white space, or null.
@@ -124,28 +133,36 @@ func (c *calls) add(p callPiece, whole bool) llm.CallDelta {
 func (c *calls) grow(s *partialCall, p callPiece) llm.CallDelta {
 	s.round = c.round
 	if p.index != "" {
-		c.byIndex[p.index] = s
+		enter(&c.byIndex, p.index, s)
 	}
 	d := llm.CallDelta{Index: s.position}
 	if s.id == "" && p.id != "" {
 		s.id, d.ID = p.id, p.id
-		c.byID[p.id] = s
+		enter(&c.byID, p.id, s)
 	}
 	if name := c.join(s.name, p.name); name != s.name {
 		s.name, d.Name = name, name
 	}
-	if p.raw != nil {
+	if p.raw != nil && s.half.joins(p.raw) {
 		p.arguments = s.half.text(p.raw)
 	}
 	if p.object { // an object is whole: the object replaces earlier fragments, and later fragments are an addition
 		s.object, s.fragments = p.arguments, nil
 	} else if p.arguments != "" && !(s.empty() && strings.TrimSpace(p.arguments) == "null") { // null before the first fragment is an absent value, not the beginning of JSON
 		s.fragments = append(s.fragments, p.arguments)
-		s.nesting.add([]byte(p.arguments))
+		s.nesting.addString(p.arguments)
 	}
 	d.Arguments = p.arguments
 	c.extend(s, p.extra)
 	return d
+}
+
+// enter enters a call into a map, which a whole answer often does not need.
+func enter(m *map[string]*partialCall, key string, s *partialCall) {
+	if *m == nil {
+		*m = map[string]*partialCall{}
+	}
+	(*m)[key] = s
 }
 
 func (c *calls) extend(s *partialCall, extra []llm.Member) {
@@ -158,10 +175,8 @@ func (c *calls) extend(s *partialCall, extra []llm.Member) {
 }
 
 func (c *calls) open() *partialCall {
-	if c.byIndex == nil {
-		c.byIndex, c.byID = map[string]*partialCall{}, map[string]*partialCall{}
-	}
 	s := &partialCall{position: len(c.list)}
+	s.fragments = s.few[:0]
 	c.list = append(c.list, s)
 	return s
 }
@@ -213,7 +228,7 @@ func (s *partialCall) isPlaceholder() bool {
 // the last call, because some servers send the name in every chunk. Without arguments
 // such a call is dropped at the end: a call that the model did not make must not run.
 func (c *calls) repeatsName(p callPiece) bool {
-	if len(c.list) == 0 || p.index+p.id+p.arguments != "" {
+	if len(c.list) == 0 || p.index != "" || p.id != "" || p.arguments != "" {
 		return false
 	}
 	last := c.list[len(c.list)-1]
@@ -260,11 +275,11 @@ func (c *calls) join(name, piece string) string {
 	switch {
 	case len(name) > longestName:
 		return name
-	case piece == "" || name == piece && !c.declared[name+piece]:
+	case piece == "" || name == piece && !c.declared.has(name+piece):
 		return name
-	case c.declared[name] && name == piece:
+	case c.declared.has(name) && name == piece:
 		return name
-	case c.declared[piece] && !c.declared[name+piece] && strings.HasPrefix(piece, name):
+	case c.declared.has(piece) && !c.declared.has(name+piece) && strings.HasPrefix(piece, name):
 		return piece
 	}
 	return name + piece

@@ -69,9 +69,15 @@ func (a *completion) addText(r segment, text string) error {
 		return nil
 	case r.think:
 		a.stream.sawThinking()
+	default:
+		a.stream.sawContent(false)
+	}
+	switch {
+	case a.silent:
+		return nil
+	case r.think:
 		return a.emit(llm.ReasoningDelta{Text: text})
 	}
-	a.stream.sawContent(false)
 	return a.emit(llm.TextDelta{Text: text})
 }
 

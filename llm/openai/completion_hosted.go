@@ -38,14 +38,14 @@ type hostedCall struct {
 
 // has reports whether the piece belongs to a call that the provider runs. A
 // piece with the name of a declared function, or of type builtin, does not.
-func (h *hostedCalls) has(p callPiece, declared map[string]bool) bool {
+func (h *hostedCalls) has(p callPiece, declared declaredTools) bool {
 	switch {
 	case p.kind == "":
 		return p.name == "" && h.find(p) != nil
 	case strings.EqualFold(p.kind, "function"), p.kind == builtin:
 		return false
 	}
-	return !declared[p.name]
+	return !declared.has(p.name)
 }
 
 // find returns the call that p continues, or nil.

@@ -239,9 +239,9 @@ func (a *completion) replaceCalls(b *calls) error {
 			return errTooMany
 		}
 		if s.id != "" {
-			a.calls.byID[s.id] = s
+			enter(&a.calls.byID, s.id, s)
 		}
-		if d.ID+d.Name+d.Arguments == "" {
+		if d.ID == "" && d.Name == "" && d.Arguments == "" {
 			continue
 		}
 		a.stream.sawContent(true)

@@ -3,6 +3,8 @@ package openai
 import (
 	"bytes"
 	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 )
 
 // A growingText is text in pieces. The two halves of a surrogate pair can be in
@@ -106,26 +108,7 @@ func cutInner(to *strings.Builder, inner []byte) string {
 			return to.String()[from:]
 		}
 		to.Write(inner[:at])
-		to.WriteByte(unescaped(inner[at+1]))
+		to.WriteByte(rawjson.Unescaped(inner[at+1]))
 		inner = inner[at+2:]
 	}
-}
-
-// unescaped returns the character that an escape of one character stands for, or 0.
-func unescaped(c byte) byte {
-	switch c {
-	case '"', '\\', '/':
-		return c
-	case 'n':
-		return '\n'
-	case 't':
-		return '\t'
-	case 'r':
-		return '\r'
-	case 'b':
-		return '\b'
-	case 'f':
-		return '\f'
-	}
-	return 0
 }

@@ -20,20 +20,21 @@ type nesting struct {
 	closed            bool // a string, an object or an array at the top has ended
 }
 
-func (n *nesting) add(text []byte) {
+func (n *nesting) add(text []byte) { follow(n, text) }
+
+func (n *nesting) addString(text string) { follow(n, text) }
+
+func follow[T string | []byte](n *nesting, text T) {
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case n.escaped:
 			n.escaped = false
 		case n.inString:
-			skip := bytes.IndexAny(text[i:], `"\`)
-			if skip < 0 {
-				return
+			n.escaped = c == '\\'
+			n.inString = c != '"'
+			if n.escaped || !n.inString {
+				n.closed = n.depth == 0 && !n.inString
 			}
-			i += skip
-			n.escaped = text[i] == '\\'
-			n.inString = n.escaped
-			n.closed = n.depth == 0 && !n.inString
 		case c == '"':
 			n.inString = true
 		case c == '{' || c == '[':
@@ -54,6 +55,9 @@ type surrogate []byte
 
 // text returns the text of the next piece, with the stored half in front.
 func (h *surrogate) text(raw []byte) string {
+	if !h.joins(raw) {
+		return rawjson.Text(raw)
+	}
 	if len(raw) < 2 || raw[0] != '"' {
 		return ""
 	}
@@ -66,6 +70,13 @@ func (h *surrogate) text(raw []byte) string {
 		raw = append(bytes.Clone(raw[:at]), '"')
 	}
 	return rawjson.Text(raw)
+}
+
+// joins reports whether the text of the piece is not the piece's own: half a surrogate
+// pair is stored, or stands at the end of the piece.
+func (h *surrogate) joins(raw []byte) bool {
+	at := len(raw) - len(`\ud83d"`)
+	return *h != nil || at > 0 && raw[0] == '"' && isSurrogate(raw, at)
 }
 
 // isSurrogate reports whether the escape of a first half stands at raw[at].

@@ -110,9 +110,12 @@ func (g *memberSet) appendList(name string, value []byte) {
 }
 
 func (g *memberSet) members() []llm.Member {
-	var ms []llm.Member
-	for _, name := range g.names {
-		ms = append(ms, llm.Member{Name: name, Value: string(g.values[name].append(nil))})
+	if len(g.names) == 0 {
+		return nil
+	}
+	ms := make([]llm.Member, len(g.names))
+	for i, name := range g.names {
+		ms[i] = llm.Member{Name: name, Value: g.values[name].json()}
 	}
 	return ms
 }

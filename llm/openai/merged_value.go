@@ -336,6 +336,14 @@ func (t *mergedValue) contradicts(e []byte) bool {
 	return false
 }
 
+// json returns the JSON of the value.
+func (t *mergedValue) json() string {
+	if t.members == nil && !t.list {
+		return string(t.raw)
+	}
+	return string(t.append(nil))
+}
+
 // append appends the JSON of the value to b.
 func (t *mergedValue) append(b []byte) []byte {
 	switch {

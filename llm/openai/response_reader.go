@@ -153,10 +153,30 @@ func readSome(r io.Reader) []byte {
 	return some
 }
 
-// wholeBody reads a body with one JSON value. After an error, wholeBody returns the
-// bytes so far.
-func (x *responseReader) wholeBody(r io.Reader) ([]byte, error) {
-	data, err := readAll(r, x.resp.ContentLength)
+// bodies are buffers for whole bodies.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// withBuffer calls read with a buffer. No answer may keep any bytes of the buffer.
+func withBuffer(read func(*bytes.Buffer) error) error {
+	space := bodies.Get().(*bytes.Buffer)
+	defer func() {
+		space.Reset()
+		bodies.Put(space)
+	}()
+	return read(space)
+}
+
+// wholeBody reads a body with one JSON value into space. After an error, wholeBody
+// returns the bytes so far.
+func (x *responseReader) wholeBody(r io.Reader, space *bytes.Buffer) ([]byte, error) {
+	if n := x.resp.ContentLength; n > 0 && n < maxKept {
+		space.Grow(int(n) + bytes.MinRead)
+	}
+	_, err := space.ReadFrom(io.LimitReader(r, maxKept))
+	data := space.Bytes()
+	if err == nil && len(data) == maxKept { // the rest of a long body gets memory of its own
+		data, err = io.ReadAll(io.MultiReader(bytes.NewReader(data), r))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -168,30 +188,6 @@ func (x *responseReader) wholeBody(r io.Reader) ([]byte, error) {
 		return data, x.malformed("the answer is not JSON: " + excerpt(data))
 	}
 	return bytes.TrimSpace(data), nil
-}
-
-// maxPromised bounds the memory that a server gets for a promised length.
-const maxPromised = 1 << 20
-
-// readAll is io.ReadAll with room for a body of the promised length.
-func readAll(r io.Reader, promised int64) ([]byte, error) {
-	if promised <= 0 || promised > maxPromised {
-		return io.ReadAll(r)
-	}
-	b := make([]byte, 0, promised+1) // one byte more, in which the end shows
-	for {
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if errors.Is(err, io.EOF) {
-			return b, nil
-		}
-		if err != nil {
-			return b, err
-		}
-		if len(b) == cap(b) { // the promise was wrong
-			b = append(b, 0)[:len(b)]
-		}
-	}
 }
 
 // isStream reports whether more values or events follow the first JSON value in
@@ -207,7 +203,11 @@ func isStream(data []byte) bool {
 
 // document reads a whole answer.
 func (x *responseReader) document(r io.Reader, a *completion) error {
-	data, err := x.wholeBody(r)
+	return withBuffer(func(space *bytes.Buffer) error { return x.documentIn(space, r, a) })
+}
+
+func (x *responseReader) documentIn(space *bytes.Buffer, r io.Reader, a *completion) error {
+	data, err := x.wholeBody(r, space)
 	switch {
 	case err != nil && isStream(data):
 		return x.stream(bytes.NewReader(data), a)

@@ -305,6 +305,6 @@ func cutOff(arguments string) bool {
 		return false
 	}
 	var n nesting
-	n.add([]byte(arguments))
+	n.addString(arguments)
 	return !n.complete()
 }

@@ -34,28 +34,35 @@ const outputMember = "responses_output"
 // outputList makes the value of outputMember.
 type outputList struct {
 	origin string
-	items  [][]byte
+	items  []outputItem
 	needed bool // the parts alone do not say it all
 	called bool
 }
 
 // add takes an item of which so many parts went into the message.
 func (l *outputList) add(it *responseItem, parts llm.Parts) {
-	raw := it.raw()
+	item := outputItem{raw: it.raw(), typ: it.typ, parts: parts}
 	switch it.typ {
 	case "message":
-		l.needed = l.needed || l.called
-		l.items = append(l.items, l.outline(raw, "message", parts))
+		l.needed = l.needed || l.called || item.saysMore()
 	case "function_call":
 		l.called = true
-		l.items = append(l.items, l.outline(raw, "function_call", parts))
+		l.needed = l.needed || item.saysMore()
 	default:
-		if raw == nil {
+		if item.raw == nil {
 			return
 		}
 		l.needed = true
-		l.items = append(l.items, raw)
 	}
+	l.items = append(l.items, item)
+}
+
+// saysMore reports whether a message or a call is more than one part.
+func (it outputItem) saysMore() bool {
+	for range beside(it.raw) {
+		return true
+	}
+	return len(it.parts) != 1
 }
 
 // saidMembers are the members of messages and calls that parts hold, or that do not
@@ -66,24 +73,26 @@ var saidMembers = []string{"id", "type", "status", "role", "content", "call_id",
 // beside yields the members of an item beside saidMembers.
 func beside(raw []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
-		for name, v := range rawjson.Members(raw) {
-			if !slices.Contains(saidMembers, name) && !rawjson.IsEmpty(v) && !yield(name, v) {
+		for name, v := range rawjson.RawMembers(raw) {
+			if !slices.Contains(saidMembers, string(name)) && !rawjson.IsEmpty(v) && !yield(string(name), v) {
 				return
 			}
 		}
 	}
 }
 
-// outline is a message or a call without what the parts hold.
-func (l *outputList) outline(raw []byte, typ string, parts llm.Parts) []byte {
-	f := fields{{"type", rawjson.AppendString(nil, typ)}, {"digest", rawjson.AppendString(nil, digestOf(parts))}}
-	if len(parts) != 1 {
-		f.raw("parts", strconv.AppendInt(nil, int64(len(parts)), 10))
-		l.needed = true
+// outline is a message or a call without what the parts hold. Any other item is its own
+// outline.
+func (it outputItem) outline() []byte {
+	if it.typ != "message" && it.typ != "function_call" {
+		return it.raw
 	}
-	for name, v := range beside(raw) {
+	f := fields{{"type", rawjson.AppendString(nil, it.typ)}, {"digest", rawjson.AppendString(nil, digestOf(it.parts))}}
+	if len(it.parts) != 1 {
+		f.raw("parts", strconv.AppendInt(nil, int64(len(it.parts)), 10))
+	}
+	for name, v := range beside(it.raw) {
 		f.raw(name, v)
-		l.needed = true
 	}
 	return f.object()
 }
@@ -92,7 +101,11 @@ func (l *outputList) members() []llm.Member {
 	if !l.needed {
 		return nil
 	}
-	value := fields{{"origin", rawjson.AppendString(nil, l.origin)}, {"items", array(l.items)}}.object()
+	outlines := make([][]byte, len(l.items))
+	for i, it := range l.items {
+		outlines[i] = it.outline()
+	}
+	value := fields{{"origin", rawjson.AppendString(nil, l.origin)}, {"items", array(outlines)}}.object()
 	return []llm.Member{{Name: outputMember, Value: string(value)}}
 }
 

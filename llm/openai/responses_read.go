@@ -33,7 +33,11 @@ func (x *responseReader) readResponses(a *responsesAnswer) (*llm.Response, error
 }
 
 func (x *responseReader) responsesDocument(r io.Reader, a *responsesAnswer) error {
-	data, err := x.wholeBody(r)
+	return withBuffer(func(space *bytes.Buffer) error { return x.responsesDocumentIn(space, r, a) })
+}
+
+func (x *responseReader) responsesDocumentIn(space *bytes.Buffer, r io.Reader, a *responsesAnswer) error {
+	data, err := x.wholeBody(r, space)
 	switch {
 	case err != nil && isStream(data):
 		return x.responsesStream(bytes.NewReader(data), a)
