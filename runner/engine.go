@@ -371,17 +371,21 @@ func (e *engine) notices(s loop.State) (notices []string) {
 
 // start records the starts of the calls of a turn, runs the calls, and returns when each
 // has ended or was left behind. Results are recorded as they come, also while the
-// consumer's loop body holds an event.
-func (e *engine) start(ctx context.Context, calls []loop.Call) error {
+// consumer's loop body holds an event. earlier are the events before the starts that are
+// not yet recorded.
+func (e *engine) start(ctx context.Context, calls []loop.Call, earlier ...event.Body) error {
 	jobs, bodies := e.admit(ctx, calls)
-	if err := causeOf(ctx); err != nil {
-		return err // a policy that was cut short counts as yes, and would ask without need
+	if err := causeOf(ctx); err != nil { // a policy that was cut short counts as yes, and would ask without need
+		if len(earlier) > 0 {
+			err = cmp.Or(e.recorder.record(false, earlier...), err)
+		}
+		return err
 	}
 	// The order makes effects safe: all starts are durable, and the consumer has seen
 	// them, before the first function begins. A consumer that leaves here, or a crash,
 	// therefore never hides an effect.
 	e.scheduler.admit(jobs)
-	if err := e.recorder.record(true, bodies...); err != nil {
+	if err := e.recorder.record(true, append(earlier, bodies...)...); err != nil {
 		return err
 	}
 	if err := e.recorder.deliver(); err != nil {

@@ -303,7 +303,7 @@ func TestHungJournal(t *testing.T) {
 		{"Open", 0, "runner: the journal did not return from Open: the store did nothing for 30s: context deadline exceeded"},
 		{"Events", 0, `runner: session "s": the journal did not return from Events: the store did nothing for 30s: context deadline exceeded`},
 		{"Append", 0, `runner: session "s": event 2: the journal did not return from Append: context deadline exceeded`},
-		{"Append", 3, `runner: session "s": event 6: the journal did not return from Append: context deadline exceeded`},
+		{"Append", 2, `runner: session "s": event 5: the journal did not return from Append: context deadline exceeded`},
 		{"Close", 0, `runner: session "s": the journal did not return from Close: context deadline exceeded`},
 	} {
 		t.Run(tt.in, func(t *testing.T) {

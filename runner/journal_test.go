@@ -76,8 +76,7 @@ func TestAppends(t *testing.T) {
 		require.Equal(t, []string{
 			"run_started user_messaged (synced)",
 			"turn_prepared",
-			"model_answered",
-			"tool_call_started tool_call_finished tool_call_started (synced)",
+			"model_answered tool_call_started tool_call_finished tool_call_started (synced)",
 			"tool_call_finished (synced)",
 			"tool_call_finished (synced)",
 			"turn_prepared",
@@ -106,7 +105,7 @@ func TestResultsShareAppend(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				const slow, shared = 4, 5 // appends
+				const slow, shared = 3, 4 // appends
 				store := &recorded{before: func(n int) (error, bool) {
 					switch n {
 					case slow:
@@ -124,8 +123,7 @@ func TestResultsShareAppend(t *testing.T) {
 				require.Equal(t, append([]string{
 					"run_started user_messaged (synced)",
 					"turn_prepared",
-					"model_answered",
-					"tool_call_started tool_call_started tool_call_started tool_call_started (synced)",
+					"model_answered tool_call_started tool_call_started tool_call_started tool_call_started (synced)",
 					"tool_call_finished (synced)",
 					"tool_call_finished tool_call_finished tool_call_finished (synced)",
 				}, tt.want...), store.appends)

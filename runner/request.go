@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -28,6 +29,9 @@ func (e *engine) generate(ctx context.Context, turn int) error {
 			"finish", resp.Finish.Raw, "calls", len(resp.Message.Calls()),
 			"input_tokens", resp.Usage.InputTokens, "output_tokens", resp.Usage.OutputTokens)
 	}
+	if calls := e.startsAfter(s, answered); calls != nil {
+		return e.start(ctx, calls, answered)
+	}
 	if s.Output != "" || loop.Classify(answered.Message, answered.Finish, s.Choice) != loop.Final {
 		return e.recorder.record(false, answered)
 	}
@@ -39,6 +43,20 @@ func (e *engine) generate(ctx context.Context, turn int) error {
 		e.logger.Info("run finished", "turns", turn, "input_tokens", usage.InputTokens, "output_tokens", usage.OutputTokens)
 	}
 	return err
+}
+
+// startsAfter returns the calls of an answer if the answer and their starts can be one
+// append of the session's log, because each append to a database is a round trip. Policies
+// take any time, and the answer, which was paid for, must not wait for them unrecorded.
+func (e *engine) startsAfter(s loop.State, answered event.ModelAnswered) []loop.Call {
+	if e.session == "" {
+		return nil
+	}
+	calls := loop.StartsAfter(s, answered, e.limits)
+	if slices.ContainsFunc(calls, func(c loop.Call) bool { return e.offer.tools[c.Call.Name].AsksApproval() }) {
+		return nil
+	}
+	return calls
 }
 
 // respond calls the model and yields the deltas.

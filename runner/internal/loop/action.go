@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
 // Limits bound a run.
@@ -113,6 +114,17 @@ func Next(s *State, lim Limits) Action {
 		return Fail{Limit: s.limit, Max: s.max, Reason: s.Class}
 	}
 	return Idle{}
+}
+
+// StartsAfter returns the calls that start right after an answer, or nil if another action
+// comes first. A store can then keep the answer and the starts in one append.
+func StartsAfter(s State, answer event.ModelAnswered, lim Limits) []Call {
+	s.Messages = nil // a copy: the answer must not reach the history
+	if s.modelAnswered(answer) != nil {
+		return nil
+	}
+	a, _ := Next(&s, lim).(Start)
+	return a.Calls
 }
 
 func nextTurn(s *State, lim Limits) Action {

@@ -75,11 +75,13 @@ func (s *session) inForce() llm.ToolChoice {
 	return s.choice
 }
 
-func (s *session) next() loop.Action {
+func (s *session) limits() loop.Limits {
 	lim := limits
 	lim.Serial = s.serial
-	return loop.Next(s.state, lim)
+	return lim
 }
+
+func (s *session) next() loop.Action { return loop.Next(s.state, s.limits()) }
 
 func newSession(t *testing.T) *session {
 	return &session{t: t, state: new(loop.State), live: map[event.CallRef]bool{}, ran: map[event.CallRef]int{}, doubt: event.RunAgain}
@@ -124,7 +126,12 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 	case loop.Generate:
 		b := next()
 		b.Turn = a.Turn
+		before := s.state.Snapshot()
+		ahead := loop.StartsAfter(*s.state, b, s.limits())
+		require.Equal(s.t, &before, s.state, "looking ahead changes nothing")
 		s.apply(b)
+		start, _ := s.next().(loop.Start)
+		require.Equal(s.t, start.Calls, ahead)
 	case loop.Start:
 		s.start(a.Calls)
 	case loop.Close:
