@@ -191,7 +191,7 @@ func TestPrintedConfigHidesSecrets(t *testing.T) {
 		Header: http.Header{"Authorization": {"sekret"}, "X-Title": {"sekret"}}, Organization: "acme",
 		Timeout: time.Minute, Retry: wrap.Retry{Attempts: 7}, Profile: &openai.Profile{Echo: []string{"reasoning_content"}},
 	}
-	const profile = `{API: Echo:[reasoning_content] EchoEmpty:false MaxTokensField: EmptyContent: CallIDs: NoCallExtra:false ToolName:false ToolImages: Bridge:false NoDeveloper:false KeepSystem:false Schema: SchemaOmit:[] Strict: ToolChoice: AllowedTools:false ToolEffort: NeedTools:false OutputAlone:false TextResults:false NoReasoningItems:false Omit:[]}`
+	const profile = `{API: Echo:[reasoning_content] EchoEmpty:false MaxTokensField: EmptyContent: CallIDs: NoCallExtra:false ToolName:false ToolImages: Bridge:false NoDeveloper:false KeepSystem:false Schema: SchemaOmit:[] Strict: ToolChoice: AllowedTools:false ToolEffort: NeedTools:false Output: TextResults:false NoReasoningItems:false Omit:[]}`
 	const want = `openai.Config{BaseURL:https://h.test/v1 Key:[hidden] Token:[hidden] Organization:acme Header:Authorization,X-Title Timeout:1m0s Attempts:7 Profile:` + profile + `}`
 	require.Equal(t, want, c.String())
 	var logged bytes.Buffer

@@ -40,9 +40,15 @@ func (c *client) send(ctx context.Context, req *llm.Request, model string, e enc
 	x.timed = timedReader{limits: w, body: resp.Body}
 	x.sized = sizedReader{&x.timed, size(c.MaxResponseBytes, DefaultMaxResponseBytes, math.MaxInt64)}
 	x.reader = responseReader{client: c, model: model, limits: w, caller: ctx, req: hreq, resp: resp, body: &x.sized}
+	if e.answer != "" {
+		req, emit = answered(e.answer, req, emit)
+	}
 	out, err := x.reader.response(e.api, req, emit)
 	if err != nil {
 		return nil, c.failed(ctx, w, hreq, err)
+	}
+	if e.answer != "" {
+		answerAsText(e.answer, out)
 	}
 	return out, nil
 }

@@ -59,7 +59,7 @@ func (a *generation) send(ctx context.Context) (*llm.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.notify(slices.Concat(first.notes, a.effortNotes(&d.profile), d.outputNotes(a.req))...); err != nil {
+	if err := a.notify(slices.Concat(first.notes, a.effortNotes(&d.profile))...); err != nil {
 		return nil, err
 	}
 	resp, err := a.client.send(ctx, a.req, a.model, first, a.emit)

@@ -77,5 +77,5 @@ func (r rule) body(code string) string {
 }
 
 func (p *picky) config() openai.Config {
-	return openai.Config{BaseURL: "http://provider.test/v1", HTTPClient: &http.Client{Transport: p}, Retry: wrap.Retry{Attempts: 1}}
+	return openai.Config{BaseURL: "http://provider.test/v1", HTTPClient: &http.Client{Transport: p}, Retry: wrap.Retry{Attempts: 1}, Profile: &openai.Profile{Output: openai.OutputBeside}}
 }

@@ -108,6 +108,10 @@ var presets = []preset{
 	// string_above_max_length (vercel/ai#5171); system messages may stand
 	// anywhere.
 	{hosts: openAI, set: func(p *Profile) { p.CallIDs, p.KeepSystem = CallIDs40, true }},
+	// Most other servers apply response_format to every response, and the model then
+	// calls no tool (vllm-project/vllm#39929, ollama/ollama#13750,
+	// openai/openai-agents-python#3709).
+	{hosts: openAI, set: func(p *Profile) { p.Output = OutputBeside }},
 	// Only OpenAI documents allowed_tools on both APIs.
 	{hosts: hosts{"api.openai.com"}, set: func(p *Profile) { p.AllowedTools = true }},
 	// Azure also has models of other vendors. Kimi models need their own ids back
@@ -171,11 +175,6 @@ var presets = []preset{
 	// OpenRouter needs reasoning_details back: Gemini refuses the second request
 	// otherwise (LibreChat-AI/agents#37, earendil-works/pi#260).
 	{hosts: openRouter, set: func(p *Profile) { p.Echo = append(p.Echo, "reasoning_details") }},
-
-	// These servers apply response_format to every response, and the model then
-	// calls no tool (vllm-project/vllm#39929, ollama/ollama#13750,
-	// openai/openai-agents-python#3709).
-	{hosts: slices.Concat(vLLM, ownOllama, moonshot), set: func(p *Profile) { p.OutputAlone = true }},
 
 	// LM Studio 0.3.5 refuses null (lmstudio-ai/lmstudio-bug-tracker#261) and a
 	// tool_choice that is an object (#670).

@@ -80,13 +80,9 @@ type Profile struct {
 	// NeedTools adds a dummy tool to a request if the request has no tools and the
 	// messages of the request hold calls.
 	NeedTools bool
-	// OutputAlone sends Request.Output only if the model cannot call a tool. Some
-	// servers apply the form to every response: the model writes JSON at once and
-	// never calls a tool. Without the form, the server does not constrain the
-	// final response. Describe the form in the instructions, or request the final
-	// response without tools. An llm.Notice reports once per conversation that the
-	// form is not sent.
-	OutputAlone bool
+	// Output decides how the model is asked for Request.Output, the form of its final
+	// answer.
+	Output OutputMode
 
 	// TextResults sends tool results to the Responses API as text alone. False
 	// means that a result with pictures or files is a list of parts. Chat
@@ -187,6 +183,25 @@ const (
 	ToolChoiceAuto  ToolChoices = "auto"  // "none" is sent, no other choice; the provider then behaves as with "auto"
 )
 
+// OutputMode decides how a model is asked for the form of its final answer. Whatever the
+// mode, the answer is the text of the Response.
+type OutputMode string
+
+const (
+	// OutputAlone sends response_format only if the model cannot call a tool. Many
+	// servers apply the format to every response: the model writes JSON at once and never
+	// calls a tool. In requests with tools, the instructions ask for the form.
+	OutputAlone OutputMode = ""
+	// OutputBeside sends response_format in every request, also beside tools.
+	OutputBeside OutputMode = "beside"
+	// OutputTool offers a tool whose arguments are the answer, in place of
+	// response_format. The model must call a tool in every request. A format of the type
+	// "json_object" has no schema and is asked for in the instructions.
+	OutputTool OutputMode = "tool"
+	// OutputText asks for the form in the instructions alone.
+	OutputText OutputMode = "text"
+)
+
 // maxTokensField is the member that bounds the answer.
 func (p *Profile) maxTokensField() string { return cmp.Or(p.MaxTokensField, newCap) }
 
@@ -216,6 +231,8 @@ func (p *Profile) check() error {
 		return fmt.Errorf("openai: Profile.Schema is %q", p.Schema)
 	case !slices.Contains([]Strict{StrictOutput, StrictTools, StrictNever}, p.Strict):
 		return fmt.Errorf("openai: Profile.Strict is %q", p.Strict)
+	case !slices.Contains([]OutputMode{OutputAlone, OutputBeside, OutputTool, OutputText}, p.Output):
+		return fmt.Errorf("openai: Profile.Output is %q", p.Output)
 	case !slices.Contains([]ToolChoices{ToolChoiceAny, ToolChoiceWords, ToolChoiceAuto}, p.ToolChoice):
 		return fmt.Errorf("openai: Profile.ToolChoice is %q", p.ToolChoice)
 	}

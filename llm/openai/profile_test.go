@@ -2,13 +2,17 @@ package openai_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
 )
 
@@ -16,7 +20,7 @@ func TestProfileFor(t *testing.T) {
 	t.Parallel()
 	known := openai.Profile{NoDeveloper: true}
 	oldCap := openai.Profile{NoDeveloper: true, MaxTokensField: "max_tokens"}
-	openAI := openai.Profile{CallIDs: openai.CallIDs40, NoCallExtra: true, KeepSystem: true, AllowedTools: true}
+	openAI := openai.Profile{CallIDs: openai.CallIDs40, NoCallExtra: true, KeepSystem: true, AllowedTools: true, Output: openai.OutputBeside}
 	with := func(p openai.Profile, change func(*openai.Profile)) openai.Profile {
 		change(&p)
 		return p
@@ -25,7 +29,6 @@ func TestProfileFor(t *testing.T) {
 	thinking := with(oldCap, func(p *openai.Profile) {
 		p.Echo, p.EchoEmpty, p.ToolChoice = []string{"reasoning_content"}, true, openai.ToolChoiceAuto
 	})
-	ownOllama := with(oldCap, func(p *openai.Profile) { p.OutputAlone = true })
 	gemini := with(known, func(p *openai.Profile) {
 		p.ToolName, p.Schema, p.ToolImages = true, openai.SchemaGemini, openai.ToolImagesUser
 	})
@@ -54,10 +57,10 @@ func TestProfileFor(t *testing.T) {
 		})},
 		{"https://api.deepseek.com", "deepseek-chat", with(oldCap, func(p *openai.Profile) { p.Echo = []string{"reasoning_content"} })},
 		{"https://api.deepseek.com/beta", "deepseek-reasoner", thinking},
-		{"https://api.moonshot.cn/v1", "kimi-k2-thinking-turbo", with(thinking, func(p *openai.Profile) { p.OutputAlone = true })},
-		{"https://api.moonshot.ai/v1", "kimi-k2-0905-preview", with(ownOllama, func(p *openai.Profile) { p.Echo = []string{"reasoning_content"} })},
-		{"http://localhost:8000/v1", "m", openai.Profile{OutputAlone: true}},
-		{"http://vllm.internal:8000/v1", "m", openai.Profile{OutputAlone: true}},
+		{"https://api.moonshot.cn/v1", "kimi-k2-thinking-turbo", thinking},
+		{"https://api.moonshot.ai/v1", "kimi-k2-0905-preview", with(oldCap, func(p *openai.Profile) { p.Echo = []string{"reasoning_content"} })},
+		{"http://localhost:8000/v1", "m", openai.Profile{}},
+		{"http://vllm.internal:8000/v1", "m", openai.Profile{}},
 		{"https://ollama.com/v1", "gpt-oss:120b", oldCap},
 		{"https://generativelanguage.googleapis.com/v1beta/openai/", "gemini-2.5-flash", gemini},
 		{"https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/l/endpoints/openapi", "google/gemini-2.5-pro", gemini},
@@ -70,11 +73,11 @@ func TestProfileFor(t *testing.T) {
 		{"http://127.0.0.1:1234/v1", "m", with(oldCap, func(p *openai.Profile) {
 			p.EmptyContent, p.ToolChoice = openai.ContentEmpty, openai.ToolChoiceWords
 		})},
-		{"http://[::1]:11434/v1", "qwen3", ownOllama},
-		{"http://ollama:11434/v1", "qwen3", ownOllama},
-		{"http://192.168.1.5:11434", "qwen3", ownOllama},
-		{"http://0.0.0.0:11434", "qwen3", ownOllama},
-		{"http://host.containers.internal:11434", "qwen3", ownOllama},
+		{"http://[::1]:11434/v1", "qwen3", oldCap},
+		{"http://ollama:11434/v1", "qwen3", oldCap},
+		{"http://192.168.1.5:11434", "qwen3", oldCap},
+		{"http://0.0.0.0:11434", "qwen3", oldCap},
+		{"http://host.containers.internal:11434", "qwen3", oldCap},
 		{"http://8.8.8.8:11434", "qwen3", openai.Profile{}},
 	} {
 		require.Equal(t, tt.want, openai.ProfileFor(tt.base, tt.model), "%s %s", tt.base, tt.model)
@@ -329,27 +332,37 @@ func TestNoticesOfRepairs(t *testing.T) {
 	}, notices)
 }
 
-// TestOutputAlone: a request goes without the form if the model may call a tool. A
-// notice says so once in a conversation.
-func TestOutputAlone(t *testing.T) {
+// TestOutputModes: how a model is asked for the form of its answer.
+func TestOutputModes(t *testing.T) {
 	t.Parallel()
 	tools := []llm.ToolDef{{Name: "f"}}
 	schema := &llm.OutputFormat{Schema: []byte(`{"type":"object"}`)}
+	const (
+		format = iota // response_format
+		text          // the instructions
+		neither
+		tool // the tool final_answer
+	)
 	for _, tt := range []struct {
-		name  string
-		alone bool
-		req   llm.Request
-		sent  bool
+		name string
+		mode openai.OutputMode
+		req  llm.Request
+		want int
 	}{
-		{"schema beside tools", true, llm.Request{Tools: tools, Output: schema}, false},
-		{"json_object beside tools", true, llm.Request{Tools: tools, Output: &llm.OutputFormat{Type: "json_object"}}, false},
-		{"beside hosted tools", true, llm.Request{Output: schema, Settings: llm.Settings{HostedTools: []json.RawMessage{json.RawMessage(`{"type":"web_search"}`)}}}, false},
-		{"beside a tool that must be called", true, llm.Request{Tools: tools, Output: schema, Settings: llm.Settings{ToolChoice: llm.ToolNamed("f")}}, false},
-		{"text beside tools", true, llm.Request{Tools: tools, Output: &llm.OutputFormat{Type: "text"}}, true},
-		{"no tool may be called", true, llm.Request{Tools: tools, Output: schema, Settings: llm.Settings{ToolChoice: llm.ToolNone}}, true},
-		{"no tools", true, llm.Request{Output: schema}, true},
-		{"no form", true, llm.Request{Tools: tools}, true},
-		{"another server", false, llm.Request{Tools: tools, Output: schema}, true},
+		{"schema beside tools", openai.OutputAlone, llm.Request{Tools: tools, Output: schema}, text},
+		{"json_object beside tools", openai.OutputAlone, llm.Request{Tools: tools, Output: &llm.OutputFormat{Type: "json_object"}}, text},
+		{"beside hosted tools", openai.OutputAlone, llm.Request{Output: schema, Settings: llm.Settings{HostedTools: []json.RawMessage{json.RawMessage(`{"type":"web_search"}`)}}}, text},
+		{"beside a tool that must be called", openai.OutputAlone, llm.Request{Tools: tools, Output: schema, Settings: llm.Settings{ToolChoice: llm.ToolNamed("f")}}, text},
+		{"text beside tools", openai.OutputAlone, llm.Request{Tools: tools, Output: &llm.OutputFormat{Type: "text"}}, format},
+		{"no tool may be called", openai.OutputAlone, llm.Request{Tools: tools, Output: schema, Settings: llm.Settings{ToolChoice: llm.ToolNone}}, format},
+		{"no tools", openai.OutputAlone, llm.Request{Output: schema}, format},
+		{"no form", openai.OutputAlone, llm.Request{Tools: tools}, neither},
+		{"another server", openai.OutputBeside, llm.Request{Tools: tools, Output: schema}, format},
+		{"in words", openai.OutputText, llm.Request{Output: schema}, text},
+		{"in words beside tools", openai.OutputText, llm.Request{Tools: tools, Output: schema}, text},
+		{"a tool", openai.OutputTool, llm.Request{Output: schema}, tool},
+		{"a tool beside tools", openai.OutputTool, llm.Request{Tools: tools, Output: schema}, tool},
+		{"a tool for json_object", openai.OutputTool, llm.Request{Tools: tools, Output: &llm.OutputFormat{Type: "json_object"}}, text},
 	} {
 		for _, api := range []openai.API{openai.APIChat, openai.APIResponses} {
 			t.Run(tt.name+" "+string(api), func(t *testing.T) {
@@ -359,38 +372,87 @@ func TestOutputAlone(t *testing.T) {
 					w.body = `{"id":"r","object":"response","status":"completed","output":[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"hi"}]}]}`
 				}
 				c := w.config()
-				c.API, c.Profile = api, &openai.Profile{OutputAlone: tt.alone}
+				c.API, c.Profile = api, &openai.Profile{Output: tt.mode}
 				req := tt.req
-				req.Messages, req.Memo = []llm.Message{llm.User("hi")}, new(llm.Memo)
+				req.Messages, req.Memo, req.Instructions = []llm.Message{llm.User("hi")}, new(llm.Memo), "Be brief."
 				m := c.Model("m")
-				var notices []string
 				for range 2 {
-					_, err := m.Generate(t.Context(), &req, func(d llm.Delta) {
-						if n, ok := d.(llm.Notice); ok {
-							notices = append(notices, n.Text)
-						}
-					})
+					_, err := m.Generate(t.Context(), &req, func(d llm.Delta) { t.Errorf("unexpected %v", d) })
 					require.NoError(t, err)
 				}
-				has := strings.Contains(w.bodies[0], `"response_format"`) || strings.Contains(w.bodies[0], `"format"`)
-				require.Equal(t, tt.sent && tt.req.Output != nil, has, w.bodies[0])
-				require.Equal(t, w.bodies[0], w.bodies[1])
-				if tt.sent {
-					require.Empty(t, notices)
-					return
-				}
-				require.Equal(t, []string{"requests that offer tools go without response_format: with it, this provider's models never call a tool (Profile.OutputAlone)"}, notices)
+				body := w.bodies[0]
+				require.Equal(t, tt.want == format, strings.Contains(body, `"response_format"`) || strings.Contains(body, `"format"`), body)
+				require.Equal(t, tt.want == text, strings.Contains(body, `Be brief.\n\nWrite your final answer as JSON`), body)
+				require.Equal(t, tt.want == tool, strings.Contains(body, `"final_answer"`), body)
+				require.Equal(t, body, w.bodies[1])
 			})
 		}
 	}
 }
 
-// TestOutputAloneIsChecked: an invalid form is an error even if it is not sent.
-func TestOutputAloneIsChecked(t *testing.T) {
+// TestAnswerTool: the arguments of the answer's tool are the text of the answer, in
+// deltas, too. Beside other calls the answer came too early.
+func TestAnswerTool(t *testing.T) {
+	t.Parallel()
+	other := llm.ToolCall{ID: "b", Name: "f", Arguments: "{}"}
+	for name, tt := range map[string]struct {
+		step   llmtest.Step
+		want   llm.Parts
+		reason llm.FinishReason
+	}{
+		"alone":       {llmtest.Calls("final_answer", json.RawMessage(`{"n":1}`)), llm.Parts{llm.Text{Text: `{"n":1}`}}, llm.FinishStop},
+		"with a text": {llmtest.Text("Here:").And(llmtest.Calls("final_answer", json.RawMessage(`{"n":1}`))), llm.Parts{llm.Text{Text: `{"n":1}`}}, llm.FinishStop},
+		"twice":       {llmtest.Calls("final_answer", json.RawMessage(`{"n":1}`)).And(llmtest.Calls("final_answer", json.RawMessage(`{"n":2}`))), llm.Parts{llm.Text{Text: `{"n":1}`}}, llm.FinishStop},
+		"too early":   {llmtest.Calls("final_answer", json.RawMessage(`{"n":1}`)).And(llmtest.Parts(other)), llm.Parts{other}, llm.FinishToolCalls},
+		"another":     {llmtest.Parts(other), llm.Parts{other}, llm.FinishToolCalls},
+		"text":        {llmtest.Text("1"), llm.Parts{llm.Text{Text: "1"}}, llm.FinishStop},
+	} {
+		for _, stream := range []bool{false, true} {
+			for _, api := range []openai.API{openai.APIChat, openai.APIResponses} {
+				t.Run(fmt.Sprint(name, " ", stream, " ", api), func(t *testing.T) {
+					t.Parallel()
+					script := llmtest.Script(t, tt.step)
+					m := openai.Config{
+						BaseURL: "http://provider.test/v1", HTTPClient: &http.Client{Transport: script}, Key: "k", API: api,
+						Profile: &openai.Profile{Output: openai.OutputTool},
+					}.Model("m")
+					streamed := ""
+					resp, err := m.Generate(t.Context(), &llm.Request{
+						Messages: []llm.Message{llm.User("hi")}, Tools: []llm.ToolDef{{Name: "f", Schema: []byte(`{"type":"object","properties":{}}`)}}, Stream: stream,
+						Output: &llm.OutputFormat{Schema: []byte(`{"type":"object","properties":{"n":{"type":"integer"}}}`)},
+					}, func(d llm.Delta) {
+						if d, ok := d.(llm.TextDelta); ok {
+							streamed += d.Text
+						}
+					})
+					require.NoError(t, err)
+					parts := slices.DeleteFunc(resp.Message.Parts, func(p llm.Part) bool { _, reasoning := p.(llm.Reasoning); return reasoning })
+					require.Len(t, parts, len(tt.want))
+					for i, p := range parts {
+						if c, call := p.(llm.ToolCall); call {
+							c.ID = "b"
+							c.Extra = nil
+							p = c
+						}
+						require.Equal(t, tt.want[i], p)
+					}
+					require.Equal(t, tt.reason, resp.Finish.Reason)
+					if stream && name == "alone" {
+						require.Equal(t, `{"n":1}`, streamed)
+					}
+					require.Equal(t, llm.ToolRequired, script.Requests()[0].ToolChoice)
+				})
+			}
+		}
+	}
+}
+
+// TestOutputIsChecked: an invalid form is an error even if it is not sent.
+func TestOutputIsChecked(t *testing.T) {
 	t.Parallel()
 	w := &wire{body: ok}
 	c := w.config()
-	c.Profile = &openai.Profile{OutputAlone: true}
+	c.Profile = &openai.Profile{Output: openai.OutputText}
 	_, err := c.Model("m").Generate(t.Context(), &llm.Request{
 		Messages: []llm.Message{llm.User("hi")}, Tools: []llm.ToolDef{{Name: "f"}}, Output: &llm.OutputFormat{Type: "yaml"},
 	}, nil)

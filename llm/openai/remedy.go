@@ -182,6 +182,7 @@ var remedies = []remedy{
 	{words: grammarText, any: true, learn: schemas(SchemaUnbounded, "schemas have no bounds on values")},
 	{words: grammarText, any: true, learn: schemas(SchemaGrammar, grammarWords)},
 	{words: both(`(json (mode|schema)|json_(object|schema)|response_?format|response mime type|structured outputs?)`, `\b(tools?|tool.?calls?|functions?|function.?calling)\b`), learn: omitOutput},
+	{words: refusedFormat, any: true, learn: formInText},
 }
 
 const grammarWords = "schemas have no bounds on values, no true and false in the place of a schema, and no reference to the whole"

@@ -93,7 +93,9 @@ func TestHealing(t *testing.T) {
 		{rule: rule{has(`"additionalProperties"`), `Invalid JSON payload received. Unknown name "additionalProperties" at 'tools[0].function_declarations[0].parameters': Cannot find field.`}, want: "schemas are in the subset that Gemini knows"},
 		{rule: rule{has(`"$schema"`), "failed to compile JSON schema: $schema"}, want: "schemas have no $schema and $id"},
 		{rule: rule{has(`"maxLength"`), "Failed to initialize samplers: failed to parse grammar"}, want: "schemas have no bounds on values"},
-		{rule: rule{has(`"response_format"`), "json mode cannot be combined with tool/function calling"}, want: "requests that offer tools go without response_format"},
+		{rule: rule{has(`"response_format"`), "json mode cannot be combined with tool/function calling"}, profile: &openai.Profile{Output: openai.OutputBeside}, want: "requests that offer tools go without response_format"},
+		{rule: rule{has(`"json_schema"`), "This response_format type is unavailable now"}, profile: &openai.Profile{Output: openai.OutputBeside}, want: "the form of the answer is asked for in the instructions"},
+		{rule: rule{has(`"response_format"`), "Model 'm' does not support response_format parameter."}, profile: &openai.Profile{Output: openai.OutputBeside}, want: "the form of the answer is asked for in the instructions"},
 		{rule: rule{has(`"temperature"`), "Unsupported value: 'temperature' does not support 0.0 with this model. Only the default (1) value is supported."}, want: "it goes without temperature"},
 		{rule: rule{has(`"seed"`), "litellm.UnsupportedParamsError: bedrock does not support parameters: ['seed', 'user'], for model=claude."}, want: "it goes without seed and user"},
 	} {
@@ -101,7 +103,10 @@ func TestHealing(t *testing.T) {
 			t.Parallel()
 			p := &picky{rules: []rule{tt.rule}}
 			c := p.config()
-			c.Profile = tt.profile
+			if tt.profile != nil {
+				c.Profile = tt.profile
+				c.Profile.Output = openai.OutputBeside
+			}
 			m, req := c.Model("m"), everything()
 			if tt.req != nil {
 				tt.req(req)
@@ -268,8 +273,6 @@ func TestNothingToHeal(t *testing.T) {
 		"Unknown parameter: 'top_p'. The parameters are: temperature, seed, user.",
 		"max_completion_tokens is too large: 9. This model supports at most 8.",
 		"Invalid value for 'temperature': 3 is greater than 2.",
-		"Unsupported parameter: 'response_format' is not supported with this model.",
-		`"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set`,
 		"The model does not support tools.",
 	} {
 		p := &picky{rules: []rule{{has(`"model"`), words}}}

@@ -17,6 +17,8 @@ type encoding struct {
 	api   API
 	body  body
 	notes []string // repairs, for the caller
+	// answer is the name of the tool whose arguments are the final answer; empty: none.
+	answer string
 }
 
 // equal reports whether both are the same request.
@@ -41,10 +43,24 @@ func (p *Profile) plan(origin string, maxResult int64) *encodingPlan {
 
 // encode returns a request: the frame, the opening, and the messages, as far as possible
 // from the memo.
-func (n *encodingPlan) encode(req *llm.Request, model string) (encoding, error) {
-	if n.profile.API == APIResponses {
-		return n.encodeResponses(req, model)
+func (n *encodingPlan) encode(req *llm.Request, model string) (e encoding, err error) {
+	sent, answer := n.profile.withOutput(req)
+	if sent != req {
+		if err := n.profile.output(new(fields), req.Output); err != nil {
+			return e, err
+		}
+		req = sent
 	}
+	if n.profile.API == APIResponses {
+		e, err = n.encodeResponses(req, model)
+	} else {
+		e, err = n.encodeChat(req, model)
+	}
+	e.answer = answer
+	return e, err
+}
+
+func (n *encodingPlan) encodeChat(req *llm.Request, model string) (encoding, error) {
 	w, err := n.slot.encode(req)
 	if err != nil {
 		return encoding{}, err
@@ -60,7 +76,7 @@ func (n *encodingPlan) encode(req *llm.Request, model string) (encoding, error) 
 	if err != nil {
 		return encoding{}, err
 	}
-	return encoding{APIChat, f.body(opening, w), w.notes}, nil
+	return encoding{api: APIChat, body: f.body(opening, w), notes: w.notes}, nil
 }
 
 // frame returns the frame of a request, from the kept frames if possible.
@@ -131,12 +147,8 @@ func (p *Profile) members(req *llm.Request, model string, called bool) (fields, 
 		return nil, err
 	}
 	p.toolEffort(&f)
-	head := f
 	if err := p.output(&f, req.Output); err != nil {
 		return nil, err
-	}
-	if p.omitsOutput(req) {
-		f = head
 	}
 	service(&f, &req.Settings)
 	if req.Stream {

@@ -19,13 +19,13 @@ func (n *encodingPlan) encodeResponses(req *llm.Request, model string) (encoding
 		return encoding{}, err
 	}
 	if f.whole {
-		return encoding{APIResponses, f.body(nil, encodedMessages{}), f.notes}, nil
+		return encoding{api: APIResponses, body: f.body(nil, encodedMessages{}), notes: f.notes}, nil
 	}
 	w, err := n.slot.encode(req)
 	if err != nil {
 		return encoding{}, err
 	}
-	return encoding{APIResponses, f.body(nil, w), slices.Concat(f.notes, w.notes)}, nil
+	return encoding{api: APIResponses, body: f.body(nil, w), notes: slices.Concat(f.notes, w.notes)}, nil
 }
 
 // itemRules are the rules for items.
@@ -171,7 +171,7 @@ func (p *Profile) responsesText(f *fields, req *llm.Request) error {
 	if err := p.output(&chat, req.Output); err != nil {
 		return err
 	}
-	if len(chat) > 0 && !p.omitsOutput(req) {
+	if len(chat) > 0 {
 		format := fields{{"type", rawjson.Member(chat[0].value, "type")}}
 		for name, v := range rawjson.Members(rawjson.Member(chat[0].value, "json_schema")) {
 			format.raw(name, v)

@@ -23,6 +23,9 @@ func listen(messages []llm.Message) talk {
 	for _, m := range messages {
 		switch m.Role {
 		case llm.RoleUser:
+			if t.count > 0 && strings.HasPrefix(m.Text(), "Your answer ") {
+				continue // a runner asks for the answer in another form; that is not a new question
+			}
 			t = talk{question: m.Text(), count: t.count + 1}
 		case llm.RoleAssistant:
 			t.calls = append(t.calls, m.Calls()...)
