@@ -32,7 +32,7 @@ type deltaQueue struct {
 	spare   []llm.Delta // of the caller's goroutine: memory for waiting
 }
 
-func newDeltaQueue(e *engine, s loop.State) *deltaQueue {
+func newDeltaQueue(e *engine, s *loop.State) *deltaQueue {
 	q := &deltaQueue{engine: e, run: s.Run, turn: s.Turn, wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	q.show = q.yield
 	if e.stream && s.Output != "" {

@@ -90,6 +90,11 @@ func (e *engine) execute(ctx context.Context, a *agent.Agent, in input, yield fu
 	if err != nil {
 		return e.fail(err)
 	}
+	return e.pause()
+}
+
+// pause returns the error of a run that paused, or nil.
+func (e *engine) pause() error {
 	s := e.recorder.snapshot()
 	if !s.Paused() {
 		return nil
@@ -219,6 +224,8 @@ func causeOf(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", ctx.Err(), cause)
 }
 
+// do executes the usual actions. The rest has its own function, because the stack of every
+// waiting run would have its room.
 func (e *engine) do(ctx context.Context, action loop.Action) error {
 	switch a := action.(type) {
 	case loop.Prepare:
@@ -227,6 +234,12 @@ func (e *engine) do(ctx context.Context, action loop.Action) error {
 		return e.generate(ctx, a.Turn)
 	case loop.Start:
 		return e.start(ctx, a.Calls)
+	}
+	return e.doRest(ctx, action)
+}
+
+func (e *engine) doRest(ctx context.Context, action loop.Action) error {
+	switch a := action.(type) {
 	case loop.Close:
 		return e.recorder.record(true, closings(a.Calls, e.recorder.snapshot().Choice)...)
 	case loop.Decide:
@@ -260,16 +273,19 @@ func (e *engine) begin(ctx context.Context, in input) error {
 		run, id = run+1, rand.Text()
 	}
 	e.setLogger(e.newLogger(run, id))
-	decisions, err := e.decisionEvents(ctx, in.decisions)
-	if err != nil {
-		return err
+	var decisions []event.Body
+	var err error
+	if len(in.decisions) > 0 {
+		if decisions, err = e.decisionEvents(ctx, in.decisions); err != nil {
+			return err
+		}
 	}
 	open := s.Open()
 	if e.collector != nil && (continues || len(open) > 0) {
 		e.collector.earlier = e.recorder.recentEvents()
 	}
 	if continues {
-		return e.resume(ctx, s, decisions)
+		return e.resume(ctx, &s, decisions)
 	}
 	bodies := []event.Body{event.RunStarted{Version: event.Version, Run: run, Agent: e.agent.DisplayName(), ID: id}}
 	if len(in.messages) > 0 { // providers refuse a message between a call and its result
@@ -289,7 +305,7 @@ func (e *engine) begin(ctx context.Context, in input) error {
 
 // resume continues a paused run, or a run whose process died. A paused run needs a
 // decision, of the caller or of Decide.
-func (e *engine) resume(ctx context.Context, s loop.State, decisions []event.Body) error {
+func (e *engine) resume(ctx context.Context, s *loop.State, decisions []event.Body) error {
 	e.began = true
 	e.logger.Info("run resumed", "paused", s.Paused())
 	if len(decisions) > 0 {
@@ -320,12 +336,12 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 		return fmt.Errorf("turn %d: %w", turn, err)
 	}
 	s := e.recorder.snapshot()
-	text, err := e.instructions(ctx, s, turn)
+	text, err := e.instructions(ctx, &s, turn)
 	if err != nil {
 		return fmt.Errorf("turn %d: instructions: %w", turn, err)
 	}
 	b := event.TurnPrepared{
-		Turn: turn, Agent: e.agent.DisplayName(), ToolChoice: e.enforcedChoice(s), Output: e.agent.Output.Fingerprint(),
+		Turn: turn, Agent: e.agent.DisplayName(), ToolChoice: e.enforcedChoice(&s), Output: e.agent.Output.Fingerprint(),
 	}
 	if text != s.Instructions {
 		b.Instructions = &text
@@ -333,7 +349,7 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 	if !slices.Equal(e.offer.marks, s.Tools) {
 		b.Tools = e.offer.marks
 	}
-	notices := e.notices(s)
+	notices := e.notices(&s)
 	same := s.Prepared() && b.Agent == s.Agent && b.Instructions == nil && b.Tools == nil && b.ToolChoice == s.Choice && b.Output == s.Output
 	if !same {
 		if err := e.recorder.record(false, b); err != nil {
@@ -344,7 +360,7 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 	return nil
 }
 
-func (e *engine) instructions(ctx context.Context, s loop.State, turn int) (string, error) {
+func (e *engine) instructions(ctx context.Context, s *loop.State, turn int) (string, error) {
 	if e.agent.Instruct == nil {
 		return e.agent.Instructions, nil
 	}
@@ -354,7 +370,7 @@ func (e *engine) instructions(ctx context.Context, s loop.State, turn int) (stri
 
 // notices returns the notices about the tools of the next turn. The error of an optional
 // toolset is a notice once while the error stays the same.
-func (e *engine) notices(s loop.State) (notices []string) {
+func (e *engine) notices(s *loop.State) (notices []string) {
 	missing := e.offer.missing(e.redactor)
 	for i, text := range missing {
 		if text != "" && (i >= len(e.reported) || text != e.reported[i]) {
@@ -414,18 +430,6 @@ func (e *engine) start(ctx context.Context, calls []loop.Call, earlier ...event.
 			return nil // run looks at ctx and at the scheduler's failure
 		}
 	}
-}
-
-// failureOf returns the error of a run that the machine ends.
-func (e *engine) failureOf(a loop.Fail) error {
-	if a.Limit != "" {
-		return &LimitError{Limit: a.Limit, Max: int64(a.Max)}
-	}
-	s := e.recorder.snapshot()
-	if a.Reason == loop.Misfit {
-		return fmt.Errorf("turn %d: %w", s.Turn, &OutputError{Problem: s.Problem, Refused: !s.Misfit})
-	}
-	return fmt.Errorf("turn %d: %w", s.Turn, &FinishError{Reason: a.Reason.String(), Finish: s.Finish, Refusal: s.Refusal})
 }
 
 // fail ends a failed run, and records the failure. A call that began and has no result

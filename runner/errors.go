@@ -94,3 +94,15 @@ var errLeft = errors.New("runner: the consumer left the loop")
 // journal panicked or called runtime.Goexit. The panic continues on the caller's
 // goroutine.
 var errUnwound = errors.New("runner: a function of the caller's panicked or ended its goroutine")
+
+// failureOf returns the error of a run that the machine ends.
+func (e *engine) failureOf(a loop.Fail) error {
+	if a.Limit != "" {
+		return &LimitError{Limit: a.Limit, Max: int64(a.Max)}
+	}
+	s := e.recorder.snapshot()
+	if a.Reason == loop.Misfit {
+		return fmt.Errorf("turn %d: %w", s.Turn, &OutputError{Problem: s.Problem, Refused: !s.Misfit})
+	}
+	return fmt.Errorf("turn %d: %w", s.Turn, &FinishError{Reason: a.Reason.String(), Finish: s.Finish, Refusal: s.Refusal})
+}

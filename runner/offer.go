@@ -190,7 +190,7 @@ func (o *offer) missing(red *redactor) []string {
 // changes returns notices about new, changed and missing tools since the conversation's
 // last turn, and about tools with unchecked arguments or a repaired schema. Between two
 // agents every tool differs, so changes compares only the turns of one agent.
-func (o *offer) changes(s loop.State, red *redactor) (notices []string) {
+func (o *offer) changes(s *loop.State, red *redactor) (notices []string) {
 	if s.ToolsAgent == o.agent.DisplayName() && slices.Equal(o.marks, s.Tools) {
 		return nil // nearly always
 	}

@@ -1,38 +1,76 @@
 package runner_test
 
 import (
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
-	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
 )
 
-// maxAllocations is what a scripted run of ten turns with four calls each may
-// allocate, script and tools included: 15 % above what was measured. Whoever
-// makes a run cheaper lowers it.
-const maxAllocations = 5400
-
-// TestOverhead holds what the loop costs beside models and tools. It is not
-// parallel, since AllocsPerRun counts for the whole process.
-func TestOverhead(t *testing.T) {
+// cost returns what one call of do allocates. Its callers are not parallel, because the
+// count is of the whole process.
+func cost(t *testing.T, do func()) (objects, bytes float64) {
+	t.Helper()
 	if raced {
 		t.Skip("the race detector allocates, too")
 	}
-	steps := make([]llmtest.Step, 10, 11)
-	for i := range steps {
-		call := llmtest.Calls("get_weather", cityArgs{"Oslo"})
-		steps[i] = call.And(call, call, call)
+	const times = 20
+	do() // makes what is made once
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range times {
+		do()
 	}
-	steps = append(steps, llmtest.Text("Warm."))
-	a := newAgent(weather())
-	got := testing.AllocsPerRun(20, func() {
-		result, err := with(llmtest.NewScript(steps...)).Run(t.Context(), a, llm.User("Oslo?"))
-		if err != nil || len(result.Events) != 2+11*2+80+1 {
-			t.Errorf("%d events, %v", len(result.Events), err)
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / times, float64(after.TotalAlloc-before.TotalAlloc) / times
+}
+
+func runInMemory(t *testing.T, a *agent.Agent) func() {
+	t.Helper()
+	return func() {
+		if _, err := (runner.Runner{MaxTurns: -1}).Run(t.Context(), a, llm.User("Oslo?")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestOverhead holds what a run of ten turns with four calls each costs beside the model: a
+// tenth above the measured figures. If you make a run cheaper, lower the bounds.
+func TestOverhead(t *testing.T) {
+	objects, bytes := cost(t, runInMemory(t, inMemory(10, 4, 0)))
+	t.Logf("overhead: %.0f allocations of %.0f bytes a run of 10 turns with 4 calls each", objects, bytes)
+	require.LessOrEqual(t, objects, 960.0)
+	require.LessOrEqual(t, bytes, 131_000.0)
+}
+
+// TestOverheadOfDeltas holds what deltas cost: one allocation for a delta that the consumer
+// of a stream gets, and nothing without a consumer.
+func TestOverheadOfDeltas(t *testing.T) {
+	a := inMemory(0, 0, 2000)
+	objects, _ := cost(t, func() {
+		for _, err := range runner.Stream(t.Context(), a, llm.User("Oslo?")) {
+			if err != nil {
+				t.Error(err)
+			}
 		}
 	})
-	t.Logf("overhead: %.0f allocations a run of 10 turns with 4 calls each", got)
-	require.LessOrEqual(t, got, float64(maxAllocations))
+	t.Logf("overhead: %.0f allocations a stream of 2,000 deltas", objects)
+	require.LessOrEqual(t, objects, 2000+130.0)
+	objects, _ = cost(t, runInMemory(t, a))
+	t.Logf("overhead: %.0f allocations a run of 2,000 deltas", objects)
+	require.LessOrEqual(t, objects, 110.0)
+}
+
+// TestOverheadIsLinear: a run of twice the turns costs twice as much. Work over the whole
+// history in each turn would make it four times as much.
+func TestOverheadIsLinear(t *testing.T) {
+	objects, bytes := cost(t, runInMemory(t, inMemory(200, 4, 0)))
+	objects2, bytes2 := cost(t, runInMemory(t, inMemory(400, 4, 0)))
+	t.Logf("overhead: %.0f allocations of %.0f bytes a run of 200 turns, %.0f of %.0f for 400", objects, bytes, objects2, bytes2)
+	require.LessOrEqual(t, objects2/objects, 2.2)
+	require.LessOrEqual(t, bytes2/bytes, 2.5)
 }

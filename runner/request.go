@@ -15,7 +15,7 @@ import (
 // generate sends the turn's request and records the answer.
 func (e *engine) generate(ctx context.Context, turn int) error {
 	s := e.recorder.snapshot()
-	resp, err := e.respond(ctx, s)
+	resp, err := e.respond(ctx, &s)
 	if err != nil {
 		return err
 	}
@@ -60,16 +60,16 @@ func (e *engine) startsAfter(s loop.State, answered event.ModelAnswered) []loop.
 }
 
 // respond calls the model and yields the deltas.
-func (e *engine) respond(ctx context.Context, s loop.State) (*llm.Response, error) {
+func (e *engine) respond(ctx context.Context, s *loop.State) (*llm.Response, error) {
 	if e.logger.Enabled(ctx, slog.LevelDebug) {
 		e.logger.Debug("model asked", "turn", s.Turn, "messages", len(s.Messages))
 	}
-	req := e.request(s)
+	req, turn := e.request(s), s.Turn
 	var resp *llm.Response
 	var err error
 	if e.collector != nil {
 		resp, err = callApart(ctx, e.logger, "model", func(ctx context.Context) (*llm.Response, error) {
-			return e.model.Generate(ctx, req, func(d llm.Delta) { e.hear(s.Turn, d) })
+			return e.model.Generate(ctx, req, func(d llm.Delta) { e.hear(turn, d) })
 		})
 	} else {
 		q := newDeltaQueue(e, s)
@@ -99,7 +99,7 @@ func (e *engine) hear(turn int, d llm.Delta) {
 	}
 }
 
-func (e *engine) request(s loop.State) *llm.Request {
+func (e *engine) request(s *loop.State) *llm.Request {
 	req := &llm.Request{
 		Instructions: s.Instructions,
 		Messages:     s.Messages,
@@ -115,7 +115,7 @@ func (e *engine) request(s loop.State) *llm.Request {
 
 // toolChoice returns the tool choice of the next request. A choice that forces a call
 // ends with the first allowed call. Otherwise the model could never answer.
-func (e *engine) toolChoice(s loop.State) llm.ToolChoice {
+func (e *engine) toolChoice(s *loop.State) llm.ToolChoice {
 	c := e.agent.Settings.ToolChoice
 	if s.Misfit && len(e.offer.defs)+len(e.agent.Settings.HostedTools) > 0 {
 		// The model has finished its work and only the form was wrong. Many providers hold
@@ -134,7 +134,7 @@ func (e *engine) toolChoice(s loop.State) llm.ToolChoice {
 // enforcedChoice returns the tool choice that the runner enforces for the next answer.
 // The runner does not enforce "required" if the request offers no tool of ours, or
 // hosted tools: an answer does not show every call that a provider ran.
-func (e *engine) enforcedChoice(s loop.State) llm.ToolChoice {
+func (e *engine) enforcedChoice(s *loop.State) llm.ToolChoice {
 	c := e.toolChoice(s)
 	if c == llm.ToolAuto || c == llm.ToolRequired && (len(e.offer.defs) == 0 || len(e.agent.Settings.HostedTools) > 0) {
 		return ""

@@ -148,12 +148,20 @@ func decode(args json.RawMessage, in any) error {
 
 // decoderOf returns the function that reads arguments into values of type t. Only a field
 // of type any needs the json.Decoder, which costs more than the decoding of usual
-// arguments.
+// arguments. The function gets a pointer to a zero value.
 func decoderOf(t reflect.Type) func(json.RawMessage, any) error {
 	if gotype.HoldsInterface(t) {
 		return decode
 	}
+	flat := gotype.NewFlatReader(t)
 	return func(args json.RawMessage, in any) error {
+		if flat != nil {
+			v := reflect.ValueOf(in).Elem()
+			if flat(args, v) {
+				return nil
+			}
+			v.SetZero()
+		}
 		if json.Unmarshal(args, in) == nil {
 			return nil
 		}

@@ -103,6 +103,7 @@ func await[T any](ctx context.Context, v *callerQueue, f func(context.Context) (
 
 // run calls f and sends its Return to done.
 func run[T any](ctx context.Context, f func(context.Context) (T, error), done chan<- Return[T]) {
+	growStack()
 	r := Return[T]{Exited: true}
 	defer func() {
 		if v := recover(); v != nil {

@@ -34,8 +34,7 @@ type Task struct {
 	context taskContext
 
 	// The group's lock guards these fields.
-	at      int // position in Group.running
-	expires time.Time
+	at      int       // position in Group.running
 	leave   time.Time // zero until the context ends
 	settled bool      // End was called, or is about to be
 }
@@ -80,13 +79,13 @@ func (g *Group) Go(t *Task, w Work, timeout time.Duration) {
 	if timeout > 0 {
 		ends := time.Now().Add(timeout)
 		if outer, bounded := g.ctx.Deadline(); !bounded || ends.Before(outer) {
-			t.context.deadline, t.expires = ends, ends
+			t.context.deadline = ends
 		}
 	}
 	g.mu.Lock()
 	t.at = len(g.running)
 	g.running = append(g.running, t)
-	g.wakeBy(t.expires)
+	g.wakeBy(t.context.deadline)
 	over := g.over
 	g.mu.Unlock()
 	if over {
@@ -96,6 +95,7 @@ func (g *Group) Go(t *Task, w Work, timeout time.Duration) {
 }
 
 func (g *Group) run(t *Task) {
+	growStack()
 	var o Outcome
 	returned := false
 	defer func() { // also if the function calls runtime.Goexit
@@ -197,11 +197,11 @@ func (g *Group) tick() {
 			left = append(left, t)
 		case !t.leave.IsZero():
 			g.wakeBy(t.leave)
-		case !t.expires.IsZero() && !now.Before(t.expires):
+		case !t.context.deadline.IsZero() && !now.Before(t.context.deadline):
 			g.expire(t)
 			late = append(late, t)
 		default:
-			g.wakeBy(t.expires)
+			g.wakeBy(t.context.deadline)
 		}
 	}
 	g.mu.Unlock()

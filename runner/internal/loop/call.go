@@ -33,7 +33,7 @@ type Call struct {
 	// MayHaveRun means that the call was in doubt before the decision to run the call
 	// again, and that nobody ruled out an effect of the earlier attempt.
 	MayHaveRun bool
-	result     llm.ToolResult
+	result     llm.Part // the llm.ToolResult as it enters the history; nil for an open call
 }
 
 // canStart reports whether the call is waiting for its start.
@@ -91,7 +91,7 @@ func (s *State) callStarted(b event.ToolCallStarted) error {
 		return errOrder
 	}
 	c.Status, c.Arguments, c.Repairs, c.Seq = Started, b.Arguments, b.Repairs, s.Seq+1
-	if !isObject(c.Call.Arguments) && !c.Edited {
+	if b.Arguments != c.Call.Arguments && !isObject(c.Call.Arguments) && !c.Edited {
 		s.showRepaired(c)
 	}
 	return nil
@@ -213,7 +213,7 @@ func (s *State) callFinished(b event.ToolCallFinished) error {
 	if c == nil || c.Status == Finished || !s.callsCanChange() {
 		return errOrder
 	}
-	c.Status, c.result = Finished, b.Result
+	c.Status, c.result = Finished, resultPart(c, b.Result)
 	s.validCall = s.validCall || !b.Rejected
 	if s.open--; s.open == 0 {
 		s.turnDone()
@@ -225,7 +225,8 @@ func (s *State) callFinished(b event.ToolCallFinished) error {
 func (s *State) turnDone() {
 	parts := make(llm.Parts, len(s.Calls)) // one piece of memory for all messages
 	for i := range s.Calls {
-		s.Messages = append(s.Messages, resultMessage(&s.Calls[i], parts[i:i+1:i+1]))
+		parts[i] = s.Calls[i].result
+		s.Messages = append(s.Messages, llm.Message{Role: llm.RoleTool, Parts: parts[i : i+1 : i+1]})
 	}
 	s.Calls = nil
 	if s.phase != acting { // calls of an earlier run: their turn counted there
@@ -242,15 +243,13 @@ func (s *State) turnDone() {
 	}
 }
 
-// resultMessage returns the message with the result of a call. part is the memory for it.
-func resultMessage(c *Call, part llm.Parts) llm.Message {
-	r := c.result
+// resultPart returns the result of a call for the history.
+func resultPart(c *Call, r llm.ToolResult) llm.Part {
 	r.CallID = c.Call.ID // an event with another id would break the pairs of the history
 	if r.Name == "" {
 		r.Name = c.Call.Name
 	}
-	part[0] = r
-	return llm.Message{Role: llm.RoleTool, Parts: part}
+	return r
 }
 
 // call finds a call by the position at the end of its reference.

@@ -288,9 +288,9 @@ func (s *State) History(placeholder func(Call) llm.ToolResult) []llm.Message {
 	for i := range s.Calls {
 		c := s.Calls[i]
 		if c.Status != Finished {
-			c.result = placeholder(c)
+			c.result = resultPart(&c, placeholder(c))
 		}
-		h = append(h, resultMessage(&c, make(llm.Parts, 1)))
+		h = append(h, llm.Message{Role: llm.RoleTool, Parts: llm.Parts{c.result}})
 	}
 	return h
 }
