@@ -167,13 +167,11 @@ func decoded(raw []byte) string {
 	if text, ok := unescape(raw); ok {
 		return text
 	}
-	return unmarshalled(raw)
-}
-
-func unmarshalled(raw []byte) (text string) {
-	if Kind(raw) == '"' {
-		_ = json.Unmarshal(raw, &text) // makes invalid UTF-8 valid; "" if raw is not a string
+	if Kind(raw) != '"' {
+		return ""
 	}
+	var text string
+	_ = json.Unmarshal(raw, &text) // makes invalid UTF-8 valid; "" if raw is not a string
 	return text
 }
 

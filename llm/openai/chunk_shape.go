@@ -174,6 +174,9 @@ func (a *completion) canGrow() bool {
 	return false
 }
 
+// fragmentBlock is the size of a block of fragments of arguments.
+const fragmentBlock = 1 << 10
+
 // grow adds the inside of a string to the text of the shape.
 func (a *completion) grow(inner []byte) string {
 	switch a.shape.target {
@@ -187,6 +190,7 @@ func (a *completion) grow(inner []byte) string {
 		return a.reasoning[a.reasoningOf(a.shape.name)].text.addInner(inner)
 	}
 	s := a.calls.byIndex[a.shape.name]
+	a.fragments.room(len(inner), fragmentBlock)
 	fragment := a.fragments.addInner(inner)
 	s.round = a.calls.round
 	s.fragments = append(s.fragments, fragment)

@@ -180,7 +180,9 @@ func (a *completion) replaceContent(b *completion) error {
 				rest = append(rest, r)
 			}
 		}
-		a.content, a.byLabel = append(rest, segment{text: growingText{first: next}}), nil
+		var said segment
+		said.text.set(next)
+		a.content, a.byLabel = append(rest, said), nil
 	}
 	return nil
 }

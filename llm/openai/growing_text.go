@@ -10,54 +10,63 @@ import (
 // A growingText is text in pieces. The two halves of a surrogate pair can be in
 // two pieces.
 //
-// The pieces and the text share memory: a piece is cut out of the builder, and the
-// builder only writes behind the piece. A delta therefore costs no allocation. The price
-// is that a caller who keeps one delta keeps the text up to that delta.
+// Pieces of usual chunks are cut out of blocks, so a piece costs no allocation, and the
+// text is copied once, at its end. Text that grows in one place would be copied four
+// times. A caller who keeps one delta keeps its block.
 type growingText struct {
-	first string           // the text so far, until the second piece
-	rest  *strings.Builder // the whole text from then on; a pointer, because segments move
-	half  surrogate
+	first  string   // the beginning: the first piece, or what was joined
+	blocks []string // behind first
+	block  textBlock
+	length int
+	half   surrogate
 }
 
+// String returns the text so far.
 func (g *growingText) String() string {
-	if g.rest == nil {
-		return g.first
+	if len(g.first) < g.length {
+		var b strings.Builder
+		b.Grow(g.length)
+		b.WriteString(g.first)
+		for _, block := range g.blocks {
+			b.WriteString(block)
+		}
+		b.WriteString(g.block.String())
+		g.set(b.String())
 	}
-	return g.rest.String()
+	return g.first
 }
 
-func (g *growingText) len() int {
-	if g.rest == nil {
-		return len(g.first)
-	}
-	return g.rest.Len()
-}
+func (g *growingText) len() int { return g.length }
 
 // set replaces the text.
-func (g *growingText) set(text string) { g.first, g.rest = text, nil }
+func (g *growingText) set(text string) {
+	g.first, g.blocks, g.block, g.length = text, nil, textBlock{}, len(text)
+}
 
 // append appends text.
 func (g *growingText) append(text string) {
 	switch {
 	case text == "":
-	case g.len() == 0:
+	case g.length == 0:
 		g.set(text)
 	default:
-		g.builder().WriteString(text)
+		g.room(len(text))
+		g.block.builder.WriteString(text)
+		g.length += len(text)
 	}
 }
 
-// minBuilder is the first size of a builder; a text of two pieces goes on.
-const minBuilder = 256
+// Sizes of the blocks of a text: a block is as long as the text before it.
+const (
+	minBlock = 256
+	maxBlock = 16 << 10
+)
 
-func (g *growingText) builder() *strings.Builder {
-	if g.rest == nil {
-		g.rest = new(strings.Builder)
-		g.rest.Grow(max(minBuilder, 2*len(g.first)))
-		g.rest.WriteString(g.first)
-		g.first = ""
+// room makes room for n more bytes.
+func (g *growingText) room(n int) {
+	if full := g.block.room(n, min(max(g.length, minBlock), maxBlock)); full != "" {
+		g.blocks = append(g.blocks, full)
 	}
-	return g.rest
 }
 
 // add appends the JSON string and returns the new text.
@@ -70,7 +79,10 @@ func (g *growingText) add(raw []byte) string {
 // addInner appends the text of a string without its quotes, and returns the new text.
 // The caller knows that inner has at most escapes of one character.
 func (g *growingText) addInner(inner []byte) string {
-	return cutInner(g.builder(), inner)
+	g.room(len(inner))
+	text := g.block.addInner(inner)
+	g.length += len(text)
+	return text
 }
 
 // end appends the replacement for half a surrogate pair without its second
@@ -81,34 +93,44 @@ func (g *growingText) end() string {
 	return rest
 }
 
-// A textBlock holds short texts that belong together, so that not each text costs an
-// allocation.
-type textBlock struct{ block *strings.Builder }
+// A textBlock is memory for several texts, so that not each text costs an allocation.
+// The texts are parts of the builder's string, and the builder writes behind them only.
+type textBlock struct{ builder *strings.Builder }
 
-// blockSize is the size of a block.
-const blockSize = 1 << 10
-
-// addInner is growingText.addInner for a text that stands alone.
-func (t *textBlock) addInner(inner []byte) string {
-	if t.block == nil || t.block.Cap()-t.block.Len() < len(inner) {
-		t.block = new(strings.Builder)
-		t.block.Grow(max(blockSize, len(inner)))
+// String returns the texts of the block, joined.
+func (t *textBlock) String() string {
+	if t.builder == nil {
+		return ""
 	}
-	return cutInner(t.block, inner)
+	return t.builder.String()
 }
 
-// cutInner writes the text of a string without its quotes behind the builder's text, and
-// returns the new text as a part of the builder's.
-func cutInner(to *strings.Builder, inner []byte) string {
-	from := to.Len()
+// room makes room for n bytes. If that takes a new block, which has the size or more,
+// room returns the texts of the old block.
+func (t *textBlock) room(n, size int) (full string) {
+	if t.builder == nil {
+		t.builder = new(strings.Builder)
+	}
+	if t.builder.Cap()-t.builder.Len() >= n {
+		return ""
+	}
+	full = t.builder.String()
+	t.builder.Reset() // leaves the old memory to its texts
+	t.builder.Grow(max(n, size))
+	return full
+}
+
+// addInner is growingText.addInner in a block with room.
+func (t *textBlock) addInner(inner []byte) string {
+	from := t.builder.Len()
 	for {
 		at := bytes.IndexByte(inner, '\\')
 		if at < 0 {
-			to.Write(inner)
-			return to.String()[from:]
+			t.builder.Write(inner)
+			return t.builder.String()[from:]
 		}
-		to.Write(inner[:at])
-		to.WriteByte(rawjson.Unescaped(inner[at+1]))
+		t.builder.Write(inner[:at])
+		t.builder.WriteByte(rawjson.Unescaped(inner[at+1]))
 		inner = inner[at+2:]
 	}
 }
