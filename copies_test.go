@@ -47,6 +47,7 @@ func copies() []any {
 		aProfile openai.Profile
 		aRetry   wrap.Retry
 		fallback wrap.Fallback
+		aCache   wrap.Cache
 		aStep    llmtest.Step
 		busy     journal.BusyError
 		conflict journal.ConflictError
@@ -62,7 +63,7 @@ func copies() []any {
 	)
 	values := []any{
 		anAgent, anInfo, aTool, aSet, aCall, anError, aRunner, aResult, aLimit, aFinish,
-		aConfig, aProfile, aRetry, fallback, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
+		aConfig, aProfile, aRetry, fallback, aCache, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
 	}
 	values = append(values, tool.Form{}, runner.OutputError{})
 	return append(append(values, copiesOfData()...), copiesOfEvents()...)

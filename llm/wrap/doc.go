@@ -10,6 +10,7 @@
 //     default; see openai.Config.
 //   - [Fallback] sends a failed request to another model.
 //   - [Limiter] delays requests until they fit into the limits of an account.
+//   - [Cache] answers an equal request from memory or from a directory.
 //
 // A wrapper does not change the request, and passes on all deltas of the inner model. A
 // mistake in its fields is an error of Generate, before anything is sent.

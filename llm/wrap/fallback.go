@@ -101,9 +101,10 @@ type outage struct {
 	until time.Time
 }
 
-// Format implements [fmt.Formatter] by printing the models. Models hide their secrets
-// there.
-func (m *fallback) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "fallback %v", m.models) }
+// Format implements [fmt.Formatter].
+func (m *fallback) Format(s fmt.State, _ rune) { format(s, "fallback", m.models...) }
+
+func (m *fallback) inside() []llm.Model { return m.models }
 
 // Generate implements [llm.Model].
 func (m *fallback) Generate(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
@@ -203,14 +204,4 @@ func (m *fallback) name(n int) string {
 		name += " (" + text + ")"
 	}
 	return name
-}
-
-// printed returns the text of a model that prints itself, and "" for all others, whose
-// fields could be secret.
-func printed(m llm.Model) string {
-	switch m.(type) {
-	case fmt.Formatter, fmt.Stringer:
-		return fmt.Sprint(m)
-	}
-	return ""
 }

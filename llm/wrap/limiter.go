@@ -97,9 +97,10 @@ type limited struct {
 	inner   llm.Model
 }
 
-// Format implements [fmt.Formatter] by printing the inner model. Models hide their
-// secrets there.
-func (m *limited) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "limited %v", m.inner) }
+// Format implements [fmt.Formatter].
+func (m *limited) Format(s fmt.State, _ rune) { format(s, "limited", m.inner) }
+
+func (m *limited) inside() []llm.Model { return []llm.Model{m.inner} }
 
 // Generate implements [llm.Model].
 func (m *limited) Generate(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (resp *llm.Response, err error) {

@@ -84,9 +84,10 @@ type retrier struct {
 	inner  llm.Model
 }
 
-// Format implements [fmt.Formatter] by printing the inner model. Models hide their
-// secrets there.
-func (r *retrier) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "retried %v", r.inner) }
+// Format implements [fmt.Formatter].
+func (r *retrier) Format(s fmt.State, _ rune) { format(s, "retried", r.inner) }
+
+func (r *retrier) inside() []llm.Model { return []llm.Model{r.inner} }
 
 // Generate implements [llm.Model].
 func (r *retrier) Generate(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {

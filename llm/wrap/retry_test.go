@@ -326,6 +326,8 @@ func TestRetryPrintsTheModelInside(t *testing.T) {
 
 type named string
 
+func (n named) String() string { return string(n) }
+
 func (n named) Generate(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error) {
 	return nil, nil
 }
