@@ -11,10 +11,12 @@ import "sync"
 // the history, use a new Memo. A Memo is safe for concurrent use and must not be
 // copied.
 type Memo struct {
-	mu         sync.Mutex
-	key, value any         // the first slot: most conversations have no other, and need no map
-	slots      map[any]any // the other slots
+	mu    sync.Mutex
+	first [2]memoSlot // most conversations have no other slots, and need no map
+	slots map[any]any // the other slots
 }
+
+type memoSlot struct{ key, value any }
 
 // Slot returns the value of the key. The first call for a key makes the value with
 // make. The key is the client's own comparable value and names the client and its
@@ -26,11 +28,14 @@ func (m *Memo) Slot(key any, make func() any) any {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.key == nil && key != nil {
-		m.key, m.value = key, make()
-	}
-	if m.key == key && key != nil {
-		return m.value
+	for i := range m.first {
+		s := &m.first[i]
+		if s.key == nil && key != nil {
+			s.key, s.value = key, make()
+		}
+		if s.key == key && key != nil {
+			return s.value
+		}
 	}
 	v, ok := m.slots[key]
 	if !ok {

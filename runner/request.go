@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/seed-916e8f6a/toolloop/internal/appended"
 	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -107,7 +108,7 @@ func (e *engine) request(s *loop.State) *llm.Request {
 		Output:       e.outputFormat(),
 		Stream:       e.stream,
 		Settings:     e.agent.Settings,
-		Memo:         e.memo,
+		Memo:         appended.Vouch(e.memo, s.Messages), // which only grow: see loop.State
 	}
 	req.ToolChoice = e.toolChoice(s)
 	return req

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/appended"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
 )
@@ -415,4 +416,33 @@ func TestBodyCanBeSentAgain(t *testing.T) {
 	_, err = again.Read(data[:10])
 	require.NoError(t, err)
 	require.Equal(t, w.bodies[0][:10], string(data[:10]))
+}
+
+// TestVouchedHistory: a list that a runner vouches for is compared once, and any other list
+// in the same conversation is compared whole.
+func TestVouchedHistory(t *testing.T) {
+	t.Parallel()
+	w := &wire{body: ok}
+	m, memo := w.config().Model("m"), new(llm.Memo)
+	list := plainTurns(100)
+	check := func(messages []llm.Message, memo *llm.Memo) {
+		w.bodies = nil
+		for _, req := range []llm.Request{{Messages: messages, Memo: memo}, {Messages: messages}} {
+			_, err := m.Generate(t.Context(), &req, nil)
+			require.NoError(t, err)
+		}
+		require.Equal(t, w.bodies[1], w.bodies[0])
+	}
+	for n := 101; n <= len(list); n += 2 {
+		check(list[:n], appended.Vouch(memo, list[:n]))
+	}
+	short := slices.Clone(list)
+	short[2] = result("call-0", "cut")
+	check(short, memo)
+	check(list, appended.Vouch(memo, list))
+	check(short, appended.Vouch(memo, list))
+	short[4] = result("call-1", "cut")
+	check(short, appended.Vouch(memo, list))
+	short[0] = llm.User("edited")
+	check(short, memo)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/seed-916e8f6a/toolloop/internal/appended"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -36,7 +37,8 @@ func newMessageSlot(r messageRules) messageSlot {
 // encode returns the messages of the request. Messages in the memo are not
 // encoded again.
 func (s messageSlot) encode(req *llm.Request) (encodedMessages, error) {
-	return req.Memo.Slot(s.key, s.make).(*messageCache).encode(req.Messages)
+	cache := req.Memo.Slot(s.key, s.make).(*messageCache)
+	return cache.encode(req.Messages, appended.Vouched(req.Memo, req.Messages))
 }
 
 // A messageCache is the encoded form of a growing conversation. The returned bytes
@@ -53,10 +55,12 @@ type messageCache struct {
 	encoded int          // bytes ever encoded
 }
 
-func (h *messageCache) encode(messages []llm.Message) (encodedMessages, error) {
+// encode encodes the messages that no earlier request had. vouched says that nobody changes
+// a message of this list.
+func (h *messageCache) encode(messages []llm.Message, vouched bool) (encodedMessages, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.seen.len() == 0 || !h.seen.begin(messages) {
+	if h.seen.len() == 0 || !h.seen.begin(messages, vouched) {
 		h.encoder, h.seen, h.full, h.buf = encoder{rules: h.rules}, seenMessages{}, nil, nil
 	}
 	h.encoder.notes = nil

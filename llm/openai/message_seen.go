@@ -14,6 +14,8 @@ import (
 type seenMessages struct {
 	messages []seenMessage
 	parts    llm.Parts // of all messages; the parts of a tool result follow it
+
+	list *llm.Message // the first message of the list that was last compared
 }
 
 type seenMessage struct {
@@ -39,17 +41,26 @@ func (s *seenMessages) add(m llm.Message) {
 	}
 }
 
-// begin reports whether the messages begin with the remembered messages. Each request
-// compares the whole history, which is cheap, because equal strings share their bytes.
-func (s *seenMessages) begin(messages []llm.Message) bool {
+// checkedAlways is the number of last messages that each request compares.
+const checkedAlways = 8
+
+// begin reports whether the messages begin with the remembered messages. A list that is
+// vouched for is compared once, and then only at its end. Any other list is compared whole
+// by each request, which is cheap for a short list, because equal strings share their bytes.
+func (s *seenMessages) begin(messages []llm.Message, vouched bool) bool {
 	if len(s.messages) > len(messages) {
 		return false
 	}
-	for i := range s.messages {
+	from := 0
+	if vouched && s.list == &messages[0] {
+		from = max(0, len(s.messages)-checkedAlways)
+	}
+	for i := from; i < len(s.messages); i++ {
 		if !s.same(&s.messages[i], &messages[i]) {
 			return false
 		}
 	}
+	s.list = &messages[0]
 	return true
 }
 
