@@ -180,6 +180,9 @@ func (r report) print(to io.Writer) error {
 	if err := r.table(to); err != nil {
 		return err
 	}
+	if err := r.growth(to); err != nil {
+		return err
+	}
 	r.bars(to)
 	return nil
 }

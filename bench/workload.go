@@ -32,6 +32,8 @@ var workloads = []workload{
 	{name: "W4l", about: "W2 streamed, final text of 2,000 chunks", turns: 50, calls: 4, words: 2000, stream: true, pieces: 8, runs: 20, warm: 1},
 	{name: "W4o", about: "W4s with the members of each chunk in another order", turns: 1, calls: 1, words: 2000, stream: true, pieces: 8, shuffled: true, runs: 100, warm: 3},
 	{name: "W2r", about: "W2 over the Responses API", turns: 50, calls: 4, words: 20, responses: true, runs: 50, warm: 2},
+	{name: "W6", about: "200 turns of 4 calls", turns: 200, calls: 4, words: 20, runs: 3, warm: 1},
+	{name: "W6d", about: "400 turns of 4 calls", turns: 400, calls: 4, words: 20, runs: 3, warm: 1},
 	{name: "W5", about: "10 turns of 4 calls, model in memory", turns: 10, calls: 4, words: 20, memory: true, runs: 5000, warm: 20},
 }
 
