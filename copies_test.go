@@ -48,6 +48,7 @@ func copies() []any {
 		aRetry   wrap.Retry
 		fallback wrap.Fallback
 		aCache   wrap.Cache
+		aLog     wrap.Log
 		aStep    llmtest.Step
 		busy     journal.BusyError
 		conflict journal.ConflictError
@@ -63,7 +64,7 @@ func copies() []any {
 	)
 	values := []any{
 		anAgent, anInfo, aTool, aSet, aCall, anError, aRunner, aResult, aLimit, aFinish,
-		aConfig, aProfile, aRetry, fallback, aCache, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
+		aConfig, aProfile, aRetry, fallback, aCache, aLog, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
 	}
 	values = append(values, tool.Form{}, runner.OutputError{})
 	return append(append(values, copiesOfData()...), copiesOfEvents()...)

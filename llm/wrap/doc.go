@@ -11,6 +11,7 @@
 //   - [Fallback] sends a failed request to another model.
 //   - [Limiter] delays requests until they fit into the limits of an account.
 //   - [Cache] answers an equal request from memory or from a directory.
+//   - [Log] writes a record for each request.
 //
 // A wrapper does not change the request, and passes on all deltas of the inner model. A
 // mistake in its fields is an error of Generate, before anything is sent.
