@@ -49,7 +49,7 @@ func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []e
 		default:
 			jobs = jobs[:len(jobs)+1]
 			x := &jobs[len(jobs)-1]
-			x.job, x.engine, x.progress.call = a.job, e, c
+			x.job, x.engine = a.job, e
 			bodies[i] = event.ToolCallStarted{
 				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Arguments: args, Repairs: a.repairs,
 			}
@@ -61,7 +61,9 @@ func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []e
 // checkCalls checks the calls, and asks their approval policies at the same time, so a
 // policy that hangs delays no other policy.
 func (e *engine) checkCalls(ctx context.Context, calls []loop.Call) []admission {
-	all := make([]admission, len(calls))
+	all := slices.Grow(e.checked[:0], len(calls))[:len(calls)] // nobody has those of the turn before
+	clear(all)
+	e.checked = all
 	var policies errgroup.Group
 	for i := range calls {
 		a, c := &all[i], &calls[i]

@@ -84,6 +84,9 @@ func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Body, err
 	if e.runner.Decide == nil || e.asked[c.Ref] {
 		return nil, nil
 	}
+	if e.asked == nil {
+		e.asked = map[event.CallRef]bool{}
+	}
 	e.asked[c.Ref] = true // Decide left the call undecided once: the next question would be the same
 	pending := pendingCall(e.session, c)
 	in, err := callApart(ctx, e.logger, "Decide", func(ctx context.Context) (Input, error) { return e.runner.Decide(ctx, pending) })

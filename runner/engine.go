@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
@@ -42,20 +41,27 @@ type engine struct {
 	offer    *offer                 // of the current turn; nil before the first listing
 	reported []string               // the last notice about each toolset
 	asked    map[event.CallRef]bool // calls that Decide was asked about
+	checked  []admission            // memory for checkCalls
 	began    bool                   // RunStarted of the run is recorded
 }
 
 func newEngine(r Runner, session string, stream bool) *engine {
-	red := &redactor{redact: r.Redact}
-	rec := newRecorder(session, red)
-	e := &engine{
-		runner: r, session: session, stream: stream, recorder: rec, redactor: red,
-		invoker: &invoker{
-			session: session, timeout: r.ToolTimeout, keepPasswords: r.KeepPasswords, owner: rec.owner, redactor: red,
-		},
-		asked: map[event.CallRef]bool{},
-	}
-	e.scheduler = &scheduler{timeout: e.invoker.timeoutOf, done: make(chan struct{}, 1)}
+	all := new(struct { // one piece of memory
+		engine    engine
+		redactor  redactor
+		recorder  recorder
+		invoker   invoker
+		scheduler scheduler
+		state     loop.State
+	})
+	e := &all.engine
+	e.runner, e.session, e.stream = r, session, stream
+	e.redactor, e.recorder, e.invoker, e.scheduler = &all.redactor, &all.recorder, &all.invoker, &all.scheduler
+	e.redactor.redact = r.Redact
+	e.recorder.prepare(session, e.redactor, &all.state)
+	v := e.invoker
+	v.session, v.timeout, v.keepPasswords, v.recorder, v.redactor = session, r.ToolTimeout, r.KeepPasswords, e.recorder, e.redactor
+	e.scheduler.invoker, e.scheduler.done = v, make(chan struct{}, 1)
 	return e
 }
 
@@ -155,13 +161,6 @@ func (e *engine) setAgent(a *agent.Agent) error {
 	return nil
 }
 
-func cloneSettings(s llm.Settings) llm.Settings {
-	s.Stop, s.Modalities, s.Extra = slices.Clone(s.Stop), slices.Clone(s.Modalities), slices.Clone(s.Extra)
-	s.HostedTools = slices.Clone(s.HostedTools)
-	s.Metadata = maps.Clone(s.Metadata)
-	return s
-}
-
 // withRunTimeout puts the limit on a run's time on ctx, and sets ctx and leave of e.
 func (e *engine) withRunTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	cancel := func() {}
@@ -224,8 +223,7 @@ func causeOf(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", ctx.Err(), cause)
 }
 
-// do executes the usual actions. The rest has its own function, because the stack of every
-// waiting run would have its room.
+// do executes the usual actions. The stack of a waiting run has no room for the rest.
 func (e *engine) do(ctx context.Context, action loop.Action) error {
 	switch a := action.(type) {
 	case loop.Prepare:
@@ -344,7 +342,8 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 		Turn: turn, Agent: e.agent.DisplayName(), ToolChoice: e.enforcedChoice(&s), Output: e.agent.Output.Fingerprint(),
 	}
 	if text != s.Instructions {
-		b.Instructions = &text
+		changed := text // the text itself stays off the heap
+		b.Instructions = &changed
 	}
 	if !slices.Equal(e.offer.marks, s.Tools) {
 		b.Tools = e.offer.marks

@@ -18,12 +18,11 @@ type execution struct {
 	job      // embedded: an execution has no other job
 	engine   *engine
 	task     invoke.Task
-	progress progress
-	finished finishedCall
 	batch    *sync.WaitGroup // of the jobs that run together; nil for a job that did not wait for slots
 	free     func()          // gives the slot of the tool back
 	began    time.Time
 	begun    bool // guarded by the scheduler's lock: the function may have been called
+	reported bool // guarded by the recorder's lock: later reports of progress are dropped
 }
 
 // Call calls the tool's function.
@@ -42,7 +41,7 @@ func (x *execution) Call(ctx context.Context) (llm.Parts, error) {
 }
 
 func (x *execution) report(done, total float64, message string) {
-	x.engine.recorder.report(&x.progress, done, total, message)
+	x.engine.recorder.report(x, done, total, message)
 }
 
 // End records the result of the call.
@@ -58,7 +57,7 @@ func (x *execution) End(o invoke.Outcome) {
 // record records the result of the call. An error ends the run.
 func (x *execution) record(o invoke.Outcome) error {
 	e, c, ctx := x.engine, x.call, x.engine.ctx
-	e.recorder.endReports(&x.progress)
+	e.recorder.endReports(x)
 	if o.Err != nil && (ctx.Err() != nil || e.recorder.owner() != nil) {
 		// The error may come from the end of the run. The effect may have happened before,
 		// so the call stays started and is in doubt, as after a crash. A result is a known
@@ -71,8 +70,7 @@ func (x *execution) record(o invoke.Outcome) error {
 	if e.logger.Enabled(ctx, slog.LevelDebug) {
 		x.debug("tool call finished", slog.String("failure", body.Failure), slog.Duration("elapsed", time.Since(x.began)))
 	}
-	x.finished.body = body
-	if err := e.recorder.recordResult(&x.finished); err != nil {
+	if err := e.recorder.recordResult(body); err != nil {
 		return err
 	}
 	if o.Err != nil && (tool.IsAbort(o.Err) || isTooDeep(o.Err)) {

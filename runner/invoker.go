@@ -45,7 +45,7 @@ type invoker struct {
 	session       string        // empty outside a session
 	timeout       time.Duration // Runner.ToolTimeout
 	keepPasswords bool
-	owner         func() error // nil while this process owns the session; see [recorder.owner]
+	recorder      *recorder // knows whether this process owns the session
 	redactor      *redactor
 	logger        *slog.Logger
 }
@@ -106,7 +106,7 @@ func (v *invoker) reconcile(ctx context.Context, t tool.Tool, c loop.Call) (effe
 	info := v.info(c)
 	info.Deadline, _ = ctx.Deadline()
 	e, err := invoke.Ask(ctx, func() (e effect, err error) {
-		if err := v.owner(); err != nil { // the new owner asks, and may already run the call again
+		if err := v.recorder.owner(); err != nil { // the new owner asks, and may already run the call again
 			return e, err
 		}
 		e.result, e.happened, err = t.Reconcile(ctx, info, json.RawMessage(c.Arguments))

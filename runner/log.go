@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 )
 
 // baseLogger returns the logger of a run that has not begun. It is never nil.
@@ -20,12 +21,42 @@ func (e *engine) baseLogger() *slog.Logger {
 
 // newLogger returns the run's logger. The id tells concurrent runs apart.
 func (e *engine) newLogger(run int, id string) *slog.Logger {
-	l := e.baseLogger().With("agent", e.agent.DisplayName(), "run", run, "run_id", id)
-	if e.session != "" {
-		l = l.With("session", e.session)
-	}
-	return l
+	return slog.New(&runHandler{Handler: e.baseLogger().Handler(), agent: e.agent.DisplayName(), run: run, id: id, session: e.session})
 }
+
+// A runHandler adds the attributes of a run. Most runs log nothing, so the attributes are
+// added when the first record comes.
+type runHandler struct {
+	slog.Handler       // embedded for Enabled: the handler without the attributes
+	agent, id, session string
+	run                int
+
+	once sync.Once
+	full slog.Handler // set by once
+}
+
+// complete returns the handler with the attributes.
+func (h *runHandler) complete() slog.Handler {
+	h.once.Do(func() {
+		attrs := []slog.Attr{slog.String("agent", h.agent), slog.Int("run", h.run), slog.String("run_id", h.id)}
+		if h.session != "" {
+			attrs = append(attrs, slog.String("session", h.session))
+		}
+		h.full = h.Handler.WithAttrs(attrs)
+	})
+	return h.full
+}
+
+// Handle implements [slog.Handler].
+func (h *runHandler) Handle(ctx context.Context, r slog.Record) error {
+	return h.complete().Handle(ctx, r)
+}
+
+// WithAttrs implements [slog.Handler].
+func (h *runHandler) WithAttrs(attrs []slog.Attr) slog.Handler { return h.complete().WithAttrs(attrs) }
+
+// WithGroup implements [slog.Handler].
+func (h *runHandler) WithGroup(name string) slog.Handler { return h.complete().WithGroup(name) }
 
 // setLogger gives a logger to all parts of the engine. No tool call is running.
 func (e *engine) setLogger(l *slog.Logger) {

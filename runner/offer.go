@@ -75,6 +75,9 @@ func listTools(ctx context.Context, a *agent.Agent, before *offer, logger *slog.
 // listSets lists all toolsets at the same time. The first error of a set that is not
 // optional ends the wait for the others.
 func listSets(ctx context.Context, sets []tool.Set, before []listing, logger *slog.Logger) ([]listing, error) {
+	if len(sets) == 0 {
+		return nil, nil
+	}
 	listings := make([]listing, len(sets))
 	copy(listings, before) // for the Lists of earlier turns that are still running
 	group, within := errgroup.WithContext(ctx)
@@ -133,7 +136,7 @@ func joinTools(a *agent.Agent, listings []listing) ([]tool.Tool, error) {
 			return nil, err
 		}
 	}
-	all := slices.Clone(a.Tools)
+	all := slices.Clip(a.Tools) // an append must not reach the agent
 	for i, set := range a.Toolsets {
 		if set.Optional {
 			listings[i].dropTaken(taken, set.Name)

@@ -43,8 +43,8 @@ func runInMemory(t *testing.T, a *agent.Agent) func() {
 func TestOverhead(t *testing.T) {
 	objects, bytes := cost(t, runInMemory(t, inMemory(10, 4, 0)))
 	t.Logf("overhead: %.0f allocations of %.0f bytes a run of 10 turns with 4 calls each", objects, bytes)
-	require.LessOrEqual(t, objects, 960.0)
-	require.LessOrEqual(t, bytes, 131_000.0)
+	require.LessOrEqual(t, objects, 920.0)
+	require.LessOrEqual(t, bytes, 118_000.0)
 }
 
 // TestOverheadOfDeltas holds what deltas cost: one allocation for a delta that the consumer
@@ -59,10 +59,10 @@ func TestOverheadOfDeltas(t *testing.T) {
 		}
 	})
 	t.Logf("overhead: %.0f allocations a stream of 2,000 deltas", objects)
-	require.LessOrEqual(t, objects, 2000+130.0)
+	require.LessOrEqual(t, objects, 2000+110.0)
 	objects, _ = cost(t, runInMemory(t, a))
 	t.Logf("overhead: %.0f allocations a run of 2,000 deltas", objects)
-	require.LessOrEqual(t, objects, 110.0)
+	require.LessOrEqual(t, objects, 75.0)
 }
 
 // TestOverheadIsLinear: a run of twice the turns costs twice as much. Work over the whole

@@ -45,10 +45,10 @@ type recorder struct {
 	finished finishedCalls // has its own lock
 }
 
-func newRecorder(session string, red *redactor) *recorder {
-	return &recorder{
-		session: session, redactor: red, wake: make(chan struct{}, 1), lock: make(chan struct{}, 1), state: new(loop.State),
-	}
+// prepare makes a recorder that is ready to load. state is the zero state.
+func (r *recorder) prepare(session string, red *redactor, state *loop.State) {
+	r.session, r.redactor, r.state = session, red, state
+	r.wake, r.lock = make(chan struct{}, 1), make(chan struct{}, 1)
 }
 
 func (r *recorder) acquire() { r.lock <- struct{}{} }
@@ -163,10 +163,11 @@ func (r *recorder) record(sync bool, bodies ...event.Body) error {
 // recordResult records the end of a call. Results that arrive during an append share the
 // next append, because each append waits for the disk. recordEnd records a result again
 // that the log refused.
-func (r *recorder) recordResult(call *finishedCall) error {
+func (r *recorder) recordResult(body event.Body) error {
 	if r.log == nil {
-		return r.record(true, call.body)
+		return r.record(true, body)
 	}
+	call := &finishedCall{body: body}
 	r.finished.add(call)
 	runtime.Gosched() // calls that end at the same moment get into the same append
 	r.acquire()
@@ -244,6 +245,9 @@ func (r *recorder) recordHere(bodies []event.Body) error {
 // code of the program sees them before the end of the run. The caller has the lock.
 func (r *recorder) show(events ...event.Event) {
 	if r.collector != nil {
+		if r.collector.events == nil {
+			r.collector.events = make([]event.Event, 0, 12) // a run with a call has seven
+		}
 		r.collector.events = append(r.collector.events, events...)
 		return
 	}
@@ -291,43 +295,37 @@ func (r *recorder) notify(texts []string) {
 	}
 }
 
-// progress is the link of a running call to the queue.
-type progress struct {
-	call  *loop.Call
-	ended bool // guarded by the recorder's lock
-}
-
 // report queues a report of a running call, and never waits for the consumer. A report
 // of the same call that is still in the queue is removed, so the queue has one report for
 // each call, and events keep the order of their times.
-func (r *recorder) report(p *progress, done, total float64, message string) {
+func (r *recorder) report(x *execution, done, total float64, message string) {
 	if message != "" {
 		message = r.redactor.text(message)
 	}
 	r.acquire()
 	defer r.release()
-	if p.ended {
+	if x.reported {
 		return
 	}
 	r.queue = slices.DeleteFunc(r.queue, func(ev event.Event) bool {
 		other, ok := ev.Body.(event.ToolProgress)
-		return ok && other.Call == p.call.Ref
+		return ok && other.Call == x.call.Ref
 	})
 	r.queue = append(r.queue, ephemeral(event.ToolProgress{
-		Call: p.call.Ref, Name: p.call.Call.Name, Done: done, Total: total, Message: message,
+		Call: x.call.Ref, Name: x.call.Call.Name, Done: done, Total: total, Message: message,
 	}))
 	r.wakeConsumer()
 }
 
 // endReports drops later reports of a call, as from a function that was left behind. The
 // lock makes sure that no report comes after the call's result.
-func (r *recorder) endReports(p *progress) {
+func (r *recorder) endReports(x *execution) {
 	if r.collector != nil {
 		return // a Result has no reports
 	}
 	r.acquire()
 	defer r.release()
-	p.ended = true
+	x.reported = true
 }
 
 // recentEvents returns a copy of the events for Result.Earlier.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/internal/appended"
@@ -165,4 +166,11 @@ func (e *engine) deltaBody(run, turn int, d llm.Delta) event.Body {
 		return b
 	}
 	return event.Notice{Text: fmt.Sprintf("unknown delta %T", d)}
+}
+
+func cloneSettings(s llm.Settings) llm.Settings {
+	s.Stop, s.Modalities, s.Extra = slices.Clone(s.Stop), slices.Clone(s.Modalities), slices.Clone(s.Extra)
+	s.HostedTools = slices.Clone(s.HostedTools)
+	s.Metadata = maps.Clone(s.Metadata)
+	return s
 }

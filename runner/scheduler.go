@@ -26,7 +26,7 @@ type job struct {
 // calls. A scheduler is safe for concurrent use.
 type scheduler struct {
 	limit   *CallLimit
-	timeout func(tool.Tool) time.Duration
+	invoker *invoker      // knows the time of each call
 	group   *invoke.Group // of all calls of the run; nil before the first call
 	done    chan struct{} // receives a token when the launched jobs have ended
 
@@ -197,7 +197,7 @@ func (s *scheduler) begin(ctx context.Context, x *execution, free func()) bool {
 	}
 	x.free, x.began = free, time.Now()
 	x.debug("tool call started")
-	s.group.Go(&x.task, x, s.timeout(x.tool))
+	s.group.Go(&x.task, x, s.invoker.timeoutOf(x.tool))
 	return true
 }
 
