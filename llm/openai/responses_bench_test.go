@@ -50,6 +50,9 @@ func decoding(tb testing.TB, api openai.API, n int) func() {
 // deltas of one read share one, see chunk_deltas.go. It is not parallel, because
 // AllocsPerRun counts for the whole process.
 func TestStreamCost(t *testing.T) {
+	if raced {
+		t.Skip("the race detector allocates, and pools forget")
+	}
 	perDelta := func(api openai.API) float64 {
 		return (testing.AllocsPerRun(5, decoding(t, api, 1100)) - testing.AllocsPerRun(5, decoding(t, api, 100))) / 1000
 	}
