@@ -45,6 +45,9 @@ var coders = sync.Pool{New: func() any { return new(coder) }}
 var words = wordsOf(slices.Collect(maps.Keys(kinds)),
 	string(llm.RoleUser), string(llm.RoleAssistant), string(llm.RoleTool), string(llm.FinishStop), string(llm.FinishToolCalls))
 
+// maxWord bounds the texts that are looked up among the words, in bytes.
+const maxWord = 20
+
 func wordsOf(names []string, others ...string) map[string]string {
 	m := map[string]string{}
 	for _, w := range append(names, others...) {
@@ -373,8 +376,10 @@ func (c *coder) readString() string {
 	inner := c.b[c.at+1 : end-1]
 	c.at = end
 	if simple {
-		if word, ok := words[string(inner)]; ok {
-			return word
+		if len(inner) <= maxWord {
+			if word, ok := words[string(inner)]; ok {
+				return word
+			}
 		}
 		return string(inner)
 	}

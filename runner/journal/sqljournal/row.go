@@ -15,7 +15,7 @@ import (
 
 // A statement reads at most pageSize rows, and stops after about pageBytes bytes.
 const (
-	pageSize  = 200
+	pageSize  = 1000
 	pageBytes = 8 << 20
 )
 
