@@ -15,37 +15,43 @@ import (
 // maxTogether is the number of deltas in one array.
 const maxTogether = 16
 
-// usualChunks reads the usual chunks that stand in memory, up to any other event.
-func (a *completion) usualChunks(events *eventReader) error {
-	for n := maxTogether; n == maxTogether && a.shape.target != noTarget; {
-		var texts [maxTogether]string
+// A usualReader reads usual chunks.
+type usualReader interface {
+	hasShape() bool
+	usual(e event) (text string, ok bool)
+	emitTexts(texts []string) error
+}
+
+// readUsual reads the usual chunks that stand in memory, up to any other event.
+func readUsual(a usualReader, events *eventReader) error {
+	for n := maxTogether; n == maxTogether && a.hasShape(); {
 		for n = 0; n < maxTogether; n++ {
-			chunk, ok := events.inMemory()
+			e, size := events.inMemory()
+			if size == 0 {
+				break
+			}
+			text, ok := a.usual(e)
 			if !ok {
 				break
 			}
-			if texts[n], ok = a.usual(chunk); !ok {
-				break
-			}
-			events.skip(chunk)
+			events.skip(size)
+			events.texts[n] = text
 		}
-		if err := a.emitTexts(texts[:n]); err != nil {
+		if err := a.emitTexts(events.texts[:n]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// usualEvent reads an event, and reports whether the event was a usual chunk.
-func (a *completion) usualEvent(e event) (usual bool, err error) {
-	if e.name != "" || e.bare || e.cut {
-		return false, nil
-	}
-	text, usual := a.usual(e.data)
+// readUsualEvent reads an event, and reports whether the event was a usual chunk.
+func readUsualEvent(a usualReader, events *eventReader, e event) (usual bool, err error) {
+	text, usual := a.usual(e)
 	if !usual {
 		return false, nil
 	}
-	return true, a.emitTexts([]string{text})
+	events.texts[0] = text
+	return true, a.emitTexts(events.texts[:1])
 }
 
 // emitTexts emits texts of the shape's target.

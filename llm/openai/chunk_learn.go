@@ -24,16 +24,23 @@ const (
 // learn keeps the shape of a chunk that a has just read in the general way, or no shape
 // if the chunk has none.
 func (s *chunkShape) learn(a *completion, chunk []byte) {
+	if !s.worthLearning(chunk) {
+		return
+	}
+	if l := (shapeLearner{index: a.index, chunk: chunk}); l.document() && l.plain() {
+		s.keep(&l)
+	}
+}
+
+// worthLearning forgets the shape, and reports whether to learn the shape of chunk.
+func (s *chunkShape) worthLearning(chunk []byte) bool {
 	s.target, s.n, s.seen = noTarget, 0, s.seen+1
-	if len(chunk) > maxShape || s.unused >= maxUnused && s.seen%tryAgain != 0 {
-		return
-	}
-	l := shapeLearner{index: a.index, chunk: chunk}
-	if !l.document() || !l.plain() {
-		return
-	}
+	return len(chunk) <= maxShape && (s.unused < maxUnused || s.seen%tryAgain == 0)
+}
+
+func (s *chunkShape) keep(l *shapeLearner) {
 	s.holes, s.n, s.target, s.name = l.holes, l.n, l.target, l.name
-	s.chunk = append(s.chunk[:0], chunk...)
+	s.chunk = append(s.chunk[:0], l.chunk...)
 	s.unused++
 }
 

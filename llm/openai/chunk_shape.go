@@ -136,11 +136,11 @@ func timeEnd(b []byte) int {
 
 // usual returns the new text of a chunk of the usual shape. ok is false if only the
 // general way can tell what the chunk adds to the answer.
-func (a *completion) usual(chunk []byte) (text string, ok bool) {
-	if a.stream.finished || !a.canGrow() {
+func (a *completion) usual(e event) (text string, ok bool) {
+	if e.name != "" || e.bare || e.cut || a.stream.finished || !a.canGrow() {
 		return "", false
 	}
-	inner, ok := a.shape.fit(chunk)
+	inner, ok := a.shape.fit(e.data)
 	if !ok {
 		return "", false
 	}
@@ -153,6 +153,8 @@ func (a *completion) usual(chunk []byte) (text string, ok bool) {
 	a.stream.endEvent()
 	return text, true
 }
+
+func (a *completion) hasShape() bool { return a.shape.target != noTarget }
 
 // canGrow reports whether the text of a chunk of the shape would go on with a text that
 // the answer has, as it stands.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -75,24 +77,71 @@ func FuzzChunks(f *testing.F) {
 	for _, body := range append(usualStreams(), fixtureBodies(f, "stream")...) {
 		f.Add(body, uint16(len(body)/2))
 	}
-	f.Fuzz(func(t *testing.T, body []byte, cut uint16) {
-		decode := func(r io.Reader, general bool) (resp *llm.Response, deltas []llm.Delta, err error) {
-			resp, err = openai.DecodeStream(r, general, []llm.ToolDef{{Name: "f"}}, func(d llm.Delta) { deltas = append(deltas, d) })
-			return resp, deltas, err
+	f.Fuzz(func(t *testing.T, body []byte, cut uint16) { requireGeneral(t, openai.APIChat, body, int(cut)) })
+}
+
+// requireGeneral compares the ways in which bytes can arrive with the general way.
+func requireGeneral(t *testing.T, api openai.API, body []byte, cut int) {
+	decode := func(r io.Reader, general bool) (resp *llm.Response, deltas []llm.Delta, err error) {
+		resp, err = openai.DecodeStream(api, r, general, []llm.ToolDef{{Name: "f"}}, func(d llm.Delta) { deltas = append(deltas, d) })
+		return resp, deltas, err
+	}
+	want, wantDeltas, wantErr := decode(bytes.NewReader(body), true)
+	cut %= len(body) + 1
+	for _, r := range []io.Reader{
+		bytes.NewReader(body),
+		io.MultiReader(bytes.NewReader(body[:cut]), bytes.NewReader(body[cut:])),
+		iotest.OneByteReader(bytes.NewReader(body)),
+	} {
+		resp, deltas, err := decode(r, false)
+		require.Equal(t, want, resp)
+		require.Equal(t, wantDeltas, deltas)
+		require.Equal(t, timeless(wantErr), timeless(err))
+	}
+}
+
+// usualEvents are events of the Responses API, each with %s in place of the text and N in
+// place of the number.
+var usualEvents = []string{
+	`{"type":"response.output_text.delta","sequence_number":N,"item_id":"msg_1","output_index":0,"content_index":0,"delta":"%s","logprobs":[],"obfuscation":"Zk3vTq"}`,
+	`{"delta":"%s","type":"response.output_text.delta","item_id":"msg_1"}`,
+	`{"delta":"%s","type":"response.output_text.delta","output_index":1}`,
+	`{"delta":"%s","type":"response.output_text.delta"}`,
+	`{"delta":"%s","type":"","output_index":0}`,
+	`{"delta":"%s","output_index":0}`,
+	`{"delta":"%s","delta":"","type":"response.output_text.delta","output_index":0}`,
+	`{"delta":"%s","type":"response.output_text.delta","output_index":0,"content_index":1}`,
+	`{"delta":{"text":"%s"},"type":"response.output_text.delta","output_index":0}`,
+	`{"delta":"%s","type":"response.refusal.delta","output_index":0}`,
+	`{"delta":"%s","type":"response.output_text.delta","error":{"message":"a"},"output_index":0}`,
+	`{"text":"%s","type":"response.output_text.done","output_index":0}`,
+	`{"delta":"%s","type":"response.reasoning_summary_text.delta","output_index":0}`,
+	`{"type":"response.output_item.done","output_index":0,"item":{"id":"msg_1","type":"message","content":[{"type":"output_text","text":"%s"}]}}`,
+}
+
+// FuzzResponsesChunks is FuzzChunks for the Responses API.
+func FuzzResponsesChunks(f *testing.F) {
+	const head = `{"type":"response.output_item.added","output_index":0,"item":{"id":"msg_1","type":"message","content":[]}}`
+	const end = `{"type":"response.completed","response":{"id":"r","status":"completed","output":[]}}`
+	bodies := bodiesOf(f, filepath.Join(responsesQuirksDir, "R*.txt"), "stream")
+	for i, chunk := range usualEvents {
+		usual := func(n int, text string) string {
+			return strings.Replace(strings.Replace(chunk, "%s", text, 1), "N", strconv.Itoa(n), 1)
 		}
-		want, wantDeltas, wantErr := decode(bytes.NewReader(body), true)
-		at := int(cut) % (len(body) + 1)
-		for _, r := range []io.Reader{
-			bytes.NewReader(body),
-			io.MultiReader(bytes.NewReader(body[:at]), bytes.NewReader(body[at:])),
-			iotest.OneByteReader(bytes.NewReader(body)),
-		} {
-			resp, deltas, err := decode(r, false)
-			require.Equal(t, want, resp)
-			require.Equal(t, wantDeltas, deltas)
-			require.Equal(t, timeless(wantErr), timeless(err))
+		middles := [][]byte{[]byte(strings.Replace(usualEvents[(i+1)%len(usualEvents)], "%s", "g", 1))}
+		for _, text := range usualTexts {
+			middles = append(middles, []byte(usual(9, text)))
 		}
-	})
+		middles = append(middles, mutant.Of([][]byte{[]byte(usual(9, " word"))}, 60)...)
+		for _, middle := range middles {
+			body := events(usual(1, "a"), usual(2, "b"), usual(9, `c\n`), string(middle), usual(10, "d"), usual(11, "e"), end)
+			bodies = append(bodies, []byte(body), []byte(events(head)+strings.ReplaceAll(body, "data: ", "event: response.output_text.delta\ndata: ")))
+		}
+	}
+	for _, body := range bodies {
+		f.Add(body, uint16(len(body)/2))
+	}
+	f.Fuzz(func(t *testing.T, body []byte, cut uint16) { requireGeneral(t, openai.APIResponses, body, int(cut)) })
 }
 
 // TestUsualChunks holds that the usual chunks of providers are read without the general
@@ -112,7 +161,7 @@ func TestUsualChunks(t *testing.T) {
 			}
 			body := events(append(chunks, finishStop, "[DONE]")...)
 			return testing.AllocsPerRun(5, func() {
-				_, err := openai.DecodeStream(strings.NewReader(body), false, nil, func(llm.Delta) {})
+				_, err := openai.DecodeStream(openai.APIChat, strings.NewReader(body), false, nil, func(llm.Delta) {})
 				require.NoError(t, err)
 			})
 		}

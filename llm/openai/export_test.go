@@ -62,9 +62,9 @@ func TimersLeft(ctx context.Context) (n int) {
 	return n
 }
 
-// DecodeStream decodes a streamed answer of Chat Completions. If general is true,
-// DecodeStream reads each chunk in the general way.
-func DecodeStream(body io.Reader, general bool, tools []llm.ToolDef, sink func(llm.Delta)) (*llm.Response, error) {
+// DecodeStream decodes a streamed answer. If general is true, DecodeStream reads each
+// chunk in the general way.
+func DecodeStream(api API, body io.Reader, general bool, tools []llm.ToolDef, sink func(llm.Delta)) (*llm.Response, error) {
 	c := newClient(Config{BaseURL: "http://in.memory"}, "m")
 	ctx := context.Background()
 	w := new(timeLimits)
@@ -76,10 +76,10 @@ func DecodeStream(body io.Reader, general bool, tools []llm.ToolDef, sink func(l
 	}
 	resp := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}}}
 	x := &responseReader{client: c, model: "m", limits: w, caller: ctx, req: req, resp: resp, body: body, general: general}
-	return x.completion(newCompletion(tools, func(d llm.Delta) error {
+	return x.response(api, &llm.Request{Tools: tools, Stream: true}, func(d llm.Delta) error {
 		sink(d)
 		return nil
-	}))
+	})
 }
 
 // OpenBody returns a reader of a request body in segments.

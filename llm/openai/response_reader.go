@@ -240,7 +240,7 @@ func (x *responseReader) stream(r io.Reader, a *completion) error {
 	defer events.release()
 	a.shape = new(chunkShape)
 	for good := false; ; good = true {
-		if err := a.usualChunks(events); err != nil {
+		if err := readUsual(a, events); err != nil {
 			return x.lateError(a, err)
 		}
 		e, err := x.nextEvent(events)
@@ -255,7 +255,7 @@ func (x *responseReader) stream(r io.Reader, a *completion) error {
 		case e.cut && a.stream.isWhole() && !json.Valid(e.data):
 			return a.finalize() // as if the connection had broken: its end is that of the stream
 		}
-		if usual, err := a.usualEvent(e); usual {
+		if usual, err := readUsualEvent(a, events, e); usual {
 			if err != nil {
 				return x.lateError(a, err)
 			}

@@ -33,6 +33,8 @@ type responsesAnswer struct {
 	turns            int
 	mixed            bool // items took turns, so the sink saw another order than the answer has
 	cut              bool // an item was cut off, whatever the status of the response says
+
+	shape responsesShape // of a stream
 }
 
 func newResponsesAnswer(origin string, most int64, emit func(llm.Delta) error) *responsesAnswer {

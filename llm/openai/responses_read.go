@@ -60,12 +60,21 @@ func (x *responseReader) responsesStream(r io.Reader, a *responsesAnswer) error 
 	events := x.events(r)
 	defer events.release()
 	for good := false; ; good = true {
+		if err := readUsual(a, events); err != nil {
+			return err
+		}
 		e, err := x.nextEvent(events)
 		switch {
 		case errors.Is(err, io.EOF), err == nil && isDone(e.data):
 			return x.truncated("the stream ended without response.completed, response.incomplete or response.failed")
 		case err != nil:
 			return err
+		}
+		if usual, err := readUsualEvent(a, events, e); usual {
+			if err != nil {
+				return err
+			}
+			continue
 		}
 		if err := x.checkEvent(e, good); err != nil {
 			return err
@@ -84,6 +93,9 @@ func (x *responseReader) responsesStream(r io.Reader, a *responsesAnswer) error 
 		if end {
 			x.drain(r)
 			return nil
+		}
+		if !x.general {
+			a.shape.learn(a, event, e.data)
 		}
 	}
 }

@@ -48,13 +48,15 @@ type eventReader struct {
 	ended  bool   // the last line has no end
 
 	name     string
-	lastName string // of an earlier event: most events of a stream have one name
+	lastName string // of an earlier event
 	data     []byte
 	hasData  bool
 	bare     bool    // data are lines that are no fields
 	nested   nesting // of data up to followed
 	followed int
-	held     []byte // a line that belongs to the next event
+
+	texts [maxTogether]string // of usual chunks; here, because a release keeps the memory
+	held  []byte              // a line that belongs to the next event
 }
 
 // eventReaders are readers that were released.
@@ -76,15 +78,16 @@ func (e *eventReader) release() {
 		e.line, e.data = nil, nil
 	}
 	e.r = nil
+	clear(e.texts[:])
 	eventReaders.Put(e)
 }
 
 // next returns the next event with data. At the end, next returns io.EOF. After a
 // failed read, next returns the events before the failure, and then the error.
 func (e *eventReader) next() (event, error) {
-	if data, ok := e.inMemory(); ok {
-		e.skip(data)
-		return event{data: data}, nil
+	if usual, size := e.inMemory(); size > 0 {
+		e.skip(size)
+		return usual, nil
 	}
 	e.name, e.data, e.hasData, e.bare, e.nested, e.followed = "", e.data[:0], false, false, nesting{}, 0
 	for {
@@ -107,25 +110,50 @@ func (e *eventReader) next() (event, error) {
 	}
 }
 
-// usualField begins the one line of the usual event.
-const usualField = "data: "
+// The fields of the usual event.
+const (
+	nameField = "event: "
+	dataField = "data: "
+)
 
-// inMemory returns the data of the next event if the event stands whole in memory, and
-// is one line of data and an empty line. The event stays the next event until skip.
-func (e *eventReader) inMemory() (data []byte, ok bool) {
-	if e.held != nil || len(e.chunk) < len(usualField) || string(e.chunk[:len(usualField)]) != usualField {
-		return nil, false
+// inMemory returns the next event and its size in bytes if the event stands whole in
+// memory: perhaps a line with the name, one line of data, and an empty line. The event
+// stays the next event until skip. The size is 0 for any other event.
+func (e *eventReader) inMemory() (usual event, size int) {
+	if e.held != nil || len(e.chunk) < len(nameField) {
+		return event{}, 0
 	}
-	end := e.lineEnd()
-	if end > e.max || end+1 >= len(e.chunk) || e.chunk[end] != '\n' || e.chunk[end+1] != '\n' {
-		return nil, false
+	rest := e.chunk
+	if string(rest[:len(nameField)]) == nameField {
+		end := e.lineEnd()
+		if end > e.max || end == len(rest) || rest[end] != '\n' {
+			return event{}, 0
+		}
+		usual.name = e.named(rest[len(nameField):end])
+		rest = rest[end+1:]
 	}
-	return e.chunk[len(usualField):end], true
+	if len(rest) < len(dataField) || string(rest[:len(dataField)]) != dataField {
+		return event{}, 0
+	}
+	end := bytes.IndexByte(rest, '\n')
+	if end < 0 || end > e.max || end+1 == len(rest) || rest[end+1] != '\n' || bytes.IndexByte(rest[:end], '\r') >= 0 {
+		return event{}, 0
+	}
+	usual.data = rest[len(dataField):end]
+	return usual, len(e.chunk) - len(rest) + end + len("\n\n")
 }
 
-// skip passes over the event with the data that inMemory returned.
-func (e *eventReader) skip(data []byte) {
-	e.chunk = e.chunk[len(usualField)+len(data)+len("\n\n"):]
+// named returns the name of an event. Most events of a stream have one name.
+func (e *eventReader) named(name []byte) string {
+	if string(name) != e.lastName {
+		e.lastName = string(name)
+	}
+	return e.lastName
+}
+
+// skip passes over the event of the size that inMemory returned.
+func (e *eventReader) skip(size int) {
+	e.chunk = e.chunk[size:]
 	e.begun, e.skipLF = true, false
 }
 
@@ -147,10 +175,7 @@ func (e *eventReader) take(line []byte) (whole bool, err error) {
 		e.held = line
 		return true, nil
 	case string(name) == "event":
-		if string(value) != e.lastName {
-			e.lastName = string(value)
-		}
-		e.name = e.lastName
+		e.name = e.named(value)
 	case string(name) == "data":
 		err = e.add(value)
 		return isDone(e.data), err
