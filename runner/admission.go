@@ -26,8 +26,9 @@ type admission struct {
 // calls that cannot run. The caller records the events in one append, before the first
 // job begins.
 func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []event.Body) {
-	jobs := make([]execution, 0, len(calls)) // never grows, because a task must not be copied
-	bodies := make([]event.Body, len(calls))
+	jobs := make([]execution, 0, len(calls))                     // never grows, because a task must not be copied
+	bodies := slices.Grow(e.bodies[:0], len(calls))[:len(calls)] // no record keeps them
+	e.bodies = bodies
 	checked := e.checkCalls(ctx, calls)
 	for i := range checked {
 		a := &checked[i]
@@ -64,7 +65,7 @@ func (e *engine) checkCalls(ctx context.Context, calls []loop.Call) []admission 
 	all := slices.Grow(e.checked[:0], len(calls))[:len(calls)] // nobody has those of the turn before
 	clear(all)
 	e.checked = all
-	var policies errgroup.Group
+	var policies *errgroup.Group // nil without a policy
 	for i := range calls {
 		a, c := &all[i], &calls[i]
 		a.job.call = c
@@ -84,13 +85,18 @@ func (e *engine) checkCalls(ctx context.Context, calls []loop.Call) []admission 
 		case hasChanged(c, a.job):
 			a.needsApproval = true
 		case !c.Decided && a.job.tool.AsksApproval():
+			if policies == nil {
+				policies = new(errgroup.Group)
+			}
 			policies.Go(func() error {
 				a.needsApproval = e.invoker.needsApproval(ctx, a.job.tool, *c, a.job.args)
 				return nil
 			})
 		}
 	}
-	_ = policies.Wait() // no policy returns an error: an error means yes
+	if policies != nil {
+		_ = policies.Wait() // no policy returns an error: an error means yes
+	}
 	return all
 }
 

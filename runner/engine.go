@@ -42,6 +42,7 @@ type engine struct {
 	reported []string               // the last notice about each toolset
 	asked    map[event.CallRef]bool // calls that Decide was asked about
 	checked  []admission            // memory for checkCalls
+	bodies   []event.Body           // memory for admit
 	began    bool                   // RunStarted of the run is recorded
 }
 
