@@ -142,6 +142,7 @@ func TestCacheKeepsOnlyGoodAnswers(t *testing.T) {
 		"length":                      {llmtest.Text("a").Finish("length"), false},
 		"content filter":              {llmtest.Text("a").Finish("content_filter"), false},
 		"an unknown end":              {llmtest.Text("a").Finish("weird"), false},
+		"a refusal beside text":       {llmtest.Text("a").And(llmtest.Refusal("No.")), false},
 		"a refusal":                   {llmtest.Refusal("No."), false},
 		"arguments that are no JSON":  {llmtest.Calls("f", `{"a":`), false},
 		"an error":                    {llmtest.Fail(auth), false},

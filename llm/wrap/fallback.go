@@ -37,7 +37,7 @@ type Fallback struct {
 	When func(err error) bool
 	// CoolDown is how long a model counts as down after an error that is not about the
 	// request, or longer if the provider asks for a longer wait. A stream that breaks off
-	// does not count. Zero means one minute, -1 means that no model counts as down.
+	// and the error of a [Limiter] do not count. Zero means one minute, -1 means that no model counts as down.
 	CoolDown time.Duration
 }
 
@@ -190,8 +190,8 @@ func (m *fallback) record(n int, begin time.Time, err error) {
 		return
 	}
 	api, ok := errors.AsType[*llm.APIError](err)
-	if !ok || !isOutage(api) || m.policy.CoolDown < 0 {
-		return
+	if !ok || !isOutage(api) || m.policy.CoolDown < 0 || api.Provider == limiterProvider {
+		return // a Limiter says at once whether it has room
 	}
 	now := time.Now()
 	*o = outage{err: err, since: now, until: now.Add(max(m.policy.CoolDown, api.RetryAfter))}

@@ -309,6 +309,17 @@ func TestFallbackEndsWithContext(t *testing.T) {
 	require.Equal(t, reason, err)
 	require.Len(t, got, 1)
 	require.Zero(t, second.asked.Load())
+
+	ctx, cancel = context.WithCancelCause(t.Context())
+	shows := &failing{errs: []error{overloaded}, shows: []llm.Delta{llm.TextDelta{Text: "a"}}}
+	_, err = wrap.Fallback{}.Model(shows, second).Generate(ctx, hello(true), func(d llm.Delta) {
+		require.NotEqual(t, llm.Restarted{Err: overloaded}, d, "after the end of the context")
+		if _, ok := d.(llm.Notice); ok {
+			cancel(reason)
+		}
+	})
+	require.Equal(t, reason, err)
+	require.Zero(t, second.asked.Load())
 }
 
 // TestFallbackAroundRetries: the models of openai retry first.

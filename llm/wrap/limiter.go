@@ -27,8 +27,8 @@ const DefaultLimiterWait = time.Hour
 //   - The tokens of a request are an estimate until the answer reports its usage. A request
 //     with more tokens than TokensPerMinute waits until no other request counts.
 //   - A request that would have to wait beyond MaxWait or beyond the deadline of its context
-//     gets an [*llm.APIError] of kind rate limit as soon as the Limiter knows, so a
-//     [Fallback] around the model can ask another model.
+//     gets an [*llm.APIError] of kind rate limit as soon as the Limiter knows. A [Fallback]
+//     around the model then asks the next model, and a [Retry] does not try again.
 //   - The sink gets an [llm.Notice] before a wait that the provider has demanded.
 //
 // The retries of a model inside count as one request. Put the Retry outside to count each:
@@ -163,9 +163,12 @@ func (l *Limiter) maxWait() time.Duration {
 	return orDefault(l.MaxWait, DefaultLimiterWait)
 }
 
+// limiterProvider is the Provider of the errors of a Limiter.
+const limiterProvider = "limiter"
+
 // tooLong returns an error if no time is left, or if the wait is known to end too late.
 func tooLong(ctx context.Context, now time.Time, wait, left time.Duration) error {
-	e := &llm.APIError{Kind: llm.KindRateLimit, Provider: "limiter"}
+	e := &llm.APIError{Kind: llm.KindRateLimit, Provider: limiterProvider, Retries: -1}
 	if wait != unknown {
 		e.RetryAfter = wait
 	}

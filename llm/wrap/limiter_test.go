@@ -354,18 +354,26 @@ func TestLimiterWaitsNoLonger(t *testing.T) {
 	}
 }
 
-// TestLimiterInsideFallback: a model whose limit is used up is a model that is down.
+// TestLimiterInsideFallback: what does not fit into the first account goes to the second,
+// and comes back as soon as it fits.
 func TestLimiterInsideFallback(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		first, second := two(nil)
 		l := &wrap.Limiter{RequestsPerMinute: 1, MaxWait: time.Second}
-		m := wrap.Fallback{}.Model(l.Model(first), second)
+		m := wrap.Fallback{}.Model(wrap.Retry{}.Model(l.Model(first)), second)
+		begin := time.Now()
 		for _, want := range []string{"first", "second", "second"} {
 			resp, err := m.Generate(t.Context(), hello(false), nil)
 			require.NoError(t, err)
 			require.Equal(t, want, resp.Model)
 		}
+		require.Zero(t, time.Since(begin), "a Retry does not wait for a Limiter")
+		time.Sleep(59 * time.Second) // synctest: exact in a bubble
+		resp, err := m.Generate(t.Context(), hello(false), nil)
+		require.NoError(t, err)
+		require.Equal(t, "first", resp.Model)
+		require.Equal(t, time.Minute, time.Since(begin))
 	})
 }
 
