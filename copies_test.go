@@ -27,7 +27,7 @@ import (
 )
 
 // notCopied are used by pointer, as their documentation says.
-var notCopied = []string{"agent.Output", "llm.Memo", "llmtest.Model", "llmtest.Server", "tape.Tape", "journal.Memory", "runner.CallLimit", "runner.Session", "wrap.Limiter"}
+var notCopied = []string{"agent.Output", "llm.Memo", "llmtest.Model", "llmtest.Server", "tape.Tape", "journal.Memory", "runner.CallLimit", "runner.Budget", "runner.Session", "wrap.Limiter"}
 
 // copies returns a copy of a variable of every other exported struct: go vet
 // refuses a line of it should the struct come to hold a lock.
@@ -66,7 +66,7 @@ func copies() []any {
 		anAgent, anInfo, aTool, aSet, aCall, anError, aRunner, aResult, aLimit, aFinish,
 		aConfig, aProfile, aRetry, fallback, aCache, aLog, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
 	}
-	values = append(values, tool.Form{}, runner.OutputError{})
+	values = append(values, tool.Form{}, runner.OutputError{}, runner.Limits{})
 	return append(append(values, copiesOfData()...), copiesOfEvents()...)
 }
 
@@ -120,6 +120,7 @@ func copiesOfEvents() []any {
 		paused         event.RunPaused
 		outputRejected event.OutputRejected
 		limitReached   event.LimitReached
+		stallDetected  event.StallDetected
 		runFinished    event.RunFinished
 		runFailed      event.RunFailed
 		textDelta      event.TextDelta
@@ -132,7 +133,7 @@ func copiesOfEvents() []any {
 	)
 	return []any{
 		e, runStarted, userMessaged, turnPrepared, offered, modelAnswered, callStarted, callFinished, asked, approval, inDoubt, paused, outputRejected,
-		limitReached, runFinished, runFailed, textDelta, partialOutput, reasoning, callDelta, progress, restarted, notice,
+		limitReached, stallDetected, runFinished, runFailed, textDelta, partialOutput, reasoning, callDelta, progress, restarted, notice,
 	}
 }
 

@@ -19,7 +19,7 @@ func inMemory(turns, calls, deltas int) *agent.Agent {
 	for t := range answers {
 		parts := make(llm.Parts, calls)
 		for i := range parts {
-			parts[i] = llm.ToolCall{ID: fmt.Sprintf("call_%d_%d", t, i), Name: "get_weather", Arguments: fmt.Sprintf(`{"city":"Oslo-%04d"}`, i)}
+			parts[i] = llm.ToolCall{ID: fmt.Sprintf("call_%d_%d", t, i), Name: "get_weather", Arguments: fmt.Sprintf(`{"city":"Oslo-%03d%d"}`, t, i)}
 		}
 		answers[t] = &llm.Response{Message: llm.Message{Role: llm.RoleAssistant, Parts: parts}, Finish: llm.FinishOf("tool_calls", "")}
 	}

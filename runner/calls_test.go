@@ -425,7 +425,7 @@ func TestGreedyModel(t *testing.T) {
 		}
 		return llmtest.Text("Fine.").Response()
 	})
-	result, err := with(m).Run(t.Context(), newAgent(weather()), llm.User("Hi."))
+	result, err := runner.Runner{Model: m, Limits: runner.Limits{Repeats: -1}}.Run(t.Context(), newAgent(weather()), llm.User("Hi."))
 	require.NoError(t, err)
 	require.Len(t, result.Messages, 18)
 	for _, m := range result.Messages {

@@ -38,6 +38,7 @@ type engine struct {
 	scheduler *scheduler
 	collector *collector // nil without a Result
 
+	reserved reservation            // of the next request
 	offer    *offer                 // of the current turn; nil before the first listing
 	reported []string               // the last notice about each toolset
 	asked    map[event.CallRef]bool // calls that Decide was asked about
@@ -102,6 +103,7 @@ func (e *engine) execute(ctx context.Context, a *agent.Agent, in input, yield fu
 
 // pause returns the error of a run that paused, or nil.
 func (e *engine) pause() error {
+	e.settle(nil, 0)
 	s := e.recorder.snapshot()
 	if !s.Paused() {
 		return nil
@@ -129,7 +131,13 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 	if s := e.recorder.snapshot(); len(in.messages) == 0 && len(in.decisions) == 0 && !s.Running() && !s.Waiting() {
 		return in, ErrNoInput
 	}
+	if err := e.runner.Limits.check(&e.runner); err != nil {
+		return in, err
+	}
+	l := e.runner.Limits
 	e.limits = loop.Limits{
+		ToolCalls: l.ToolCalls, Input: l.InputTokens, Output: l.OutputTokens, Tokens: l.Tokens, Request: l.RequestTokens, Cost: l.Cost,
+		Repeats: orDefault(l.Repeats, defaultRepeats), Polling: func(name string) bool { return e.offer != nil && e.offer.tools[name].Polling() },
 		Turns:         orDefault(e.runner.MaxTurns, defaultMaxTurns),
 		InvalidRounds: orDefault(e.runner.MaxInvalidRounds, defaultMaxInvalidRounds),
 		Unusable:      1,
@@ -189,7 +197,7 @@ func (e *engine) run(ctx context.Context, in input) error {
 		if err := e.recorder.deliver(); err != nil {
 			return err
 		}
-		action := e.recorder.next(e.limits)
+		action := e.recorder.next(&e.limits)
 		if _, over := action.(loop.Idle); over {
 			return nil
 		}
@@ -228,6 +236,9 @@ func causeOf(ctx context.Context) error {
 func (e *engine) do(ctx context.Context, action loop.Action) error {
 	switch a := action.(type) {
 	case loop.Prepare:
+		if stop, over := e.reserve(); over {
+			return e.stopAtLimit(ctx, stop)
+		}
 		return e.prepare(ctx, a.Turn)
 	case loop.Generate:
 		return e.generate(ctx, a.Turn)
@@ -240,7 +251,7 @@ func (e *engine) do(ctx context.Context, action loop.Action) error {
 func (e *engine) doRest(ctx context.Context, action loop.Action) error {
 	switch a := action.(type) {
 	case loop.Close:
-		return e.recorder.record(true, closings(a.Calls, e.recorder.snapshot().Choice)...)
+		return e.recorder.record(true, closings(a, e.recorder.snapshot().Choice)...)
 	case loop.Decide:
 		return e.decideCalls(ctx, a.Calls)
 	case loop.Check:
@@ -252,7 +263,9 @@ func (e *engine) doRest(ctx context.Context, action loop.Action) error {
 	case loop.Reject:
 		return e.recorder.record(false, event.OutputRejected{Turn: a.Turn, Reason: a.Reason.String(), Message: a.Message})
 	case loop.StopAtLimit:
-		return e.recorder.record(true, event.LimitReached{Limit: a.Limit, Max: a.Max})
+		return e.stopAtLimit(ctx, a)
+	case loop.Nudge:
+		return e.nudge(a.Turn)
 	case loop.Finish:
 		s := e.recorder.snapshot()
 		return e.recorder.record(true, event.RunFinished{Run: s.Run, Turns: s.Turn, Usage: s.Usage})
@@ -435,6 +448,7 @@ func (e *engine) start(ctx context.Context, calls []loop.Call, earlier ...event.
 // fail ends a failed run, and records the failure. A call that began and has no result
 // stays started, as after a crash: nobody knows its effect. A paused run stays paused.
 func (e *engine) fail(cause error) error {
+	e.settle(nil, 0) // a request without an answer costs nothing
 	s := e.recorder.snapshot()
 	if !e.began || !s.Running() || s.Paused() {
 		return cause

@@ -16,15 +16,20 @@ var ErrNoInput = errors.New("runner: no messages were given, and no conversation
 
 // A LimitError says that a bound ended the run.
 type LimitError struct {
-	// Limit is "turns", "invalid_rounds", "run_time" or "depth".
+	// Limit is "turns", "invalid_rounds", "run_time", "depth", "budget", or a field of
+	// [Limits]: "tool_calls", "input_tokens", "output_tokens", "tokens", "request_tokens",
+	// "cost", or "stall" for Repeats.
 	Limit string
 	// Max is the bound: a count, or for "run_time" a [time.Duration].
 	Max int64
+	// Cost is the bound of "cost", and of a "budget" of costs. Max is then 0.
+	Cost float64
 }
 
 const (
 	runTime = "run_time"
 	depth   = "depth"
+	budget  = "budget"
 )
 
 // Error names the limit.
@@ -39,7 +44,24 @@ func (e *LimitError) Error() string {
 	case runTime:
 		return fmt.Sprintf("limit of %v for a run reached (RunTimeout)", time.Duration(e.Max))
 	}
+	if e.Cost > 0 {
+		return fmt.Sprintf("limit on the %s of %v reached", e.Limit, e.Cost)
+	}
+	if text, ok := limitTexts[e.Limit]; ok {
+		return fmt.Sprintf(text, e.Max)
+	}
 	return fmt.Sprintf("limit %s of %d reached", e.Limit, e.Max)
+}
+
+// limitTexts are the texts of the fields of [Limits], and of a [Budget].
+var limitTexts = map[string]string{
+	loop.CallLimit:    "limit of %d tool calls reached (Limits.ToolCalls)",
+	loop.InputLimit:   "limit of %d input tokens reached (Limits.InputTokens)",
+	loop.OutputLimit:  "limit of %d output tokens reached (Limits.OutputTokens)",
+	loop.TokenLimit:   "limit of %d tokens reached (Limits.Tokens)",
+	loop.RequestLimit: "the next request exceeds %d tokens (Limits.RequestTokens)",
+	loop.StallLimit:   "the calls repeat without a new result, twice %d times (Limits.Repeats)",
+	budget:            "budget of %d tokens is used up",
 }
 
 // Is reports true for [context.DeadlineExceeded] if Limit is "run_time".
@@ -98,7 +120,7 @@ var errUnwound = errors.New("runner: a function of the caller's panicked or ende
 // failureOf returns the error of a run that the machine ends.
 func (e *engine) failureOf(a loop.Fail) error {
 	if a.Limit != "" {
-		return &LimitError{Limit: a.Limit, Max: int64(a.Max)}
+		return &LimitError{Limit: a.Limit, Max: a.Max, Cost: a.Cost}
 	}
 	s := e.recorder.snapshot()
 	if a.Reason == loop.Misfit {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -34,6 +35,22 @@ func ended[T any](ctx context.Context, logger *slog.Logger, name string, r invok
 		logger.Error(name+" panicked", "stack", string(r.Stack))
 	}
 	r.Resume()
+	return r.Value, r.Err
+}
+
+// safely is callApart for a function that must not end the program: a panic is an error.
+func safely[T any](ctx context.Context, logger *slog.Logger, name string, f func(context.Context) (T, error)) (T, error) {
+	r := invoke.Apart(ctx, func(ctx context.Context, _ onCaller) (T, error) { return f(ctx) })
+	switch {
+	case r.Left:
+		logger.Warn(name + " left behind: it ignores its context")
+		return r.Value, causeOf(ctx)
+	case r.Stack != nil:
+		logger.Error(name+" panicked", "stack", string(r.Stack))
+		return r.Value, fmt.Errorf("runner: %s panicked: %v", name, r.Panic)
+	case r.Exited:
+		return r.Value, fmt.Errorf("runner: %s ended its goroutine", name)
+	}
 	return r.Value, r.Err
 }
 

@@ -29,7 +29,8 @@ func TestLimits(t *testing.T) {
 	}
 	good := llmtest.Calls("get_weather", cityArgs{"Oslo"})
 
-	result, err := with(forever(good)).Run(t.Context(), newAgent(weather()), llm.User("Hi."))
+	patient := runner.Limits{Repeats: -1}
+	result, err := runner.Runner{Model: forever(good), Limits: patient}.Run(t.Context(), newAgent(weather()), llm.User("Hi."))
 	require.EqualError(t, err, "limit of 30 turns reached (MaxTurns)")
 	requireLimit(t, runner.LimitError{Limit: "turns", Max: 30}, err)
 	require.Equal(t, 30, result.Turns)
@@ -44,7 +45,7 @@ func TestLimits(t *testing.T) {
 		}
 		return good.Response()
 	}).Forever())
-	_, err = runner.Runner{Model: long, MaxTurns: -1}.Run(t.Context(), newAgent(weather()), llm.User("Hi."))
+	_, err = runner.Runner{Model: long, MaxTurns: -1, Limits: patient}.Run(t.Context(), newAgent(weather()), llm.User("Hi."))
 	require.NoError(t, err)
 
 	wrong := llmtest.Calls("get_weather", `{"town":"Oslo"}`)
@@ -65,7 +66,7 @@ func TestLimits(t *testing.T) {
 	_, err = with(forever(llmtest.Calls("refund", nil))).Run(t.Context(), newAgent(picky), llm.User("Hi."))
 	requireLimit(t, runner.LimitError{Limit: "invalid_rounds", Max: 3}, err)
 
-	_, err = runner.Runner{Model: forever(wrong), MaxInvalidRounds: -1, MaxTurns: 40}.Run(t.Context(), newAgent(weather()), llm.User("Hi."))
+	_, err = runner.Runner{Model: forever(wrong), MaxInvalidRounds: -1, MaxTurns: 40, Limits: patient}.Run(t.Context(), newAgent(weather()), llm.User("Hi."))
 	requireLimit(t, runner.LimitError{Limit: "turns", Max: 40}, err)
 }
 

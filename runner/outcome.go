@@ -58,11 +58,15 @@ func neverFinished(c loop.Call) event.ToolCallFinished {
 // placeholder is the result in the history of a call that has no result yet.
 func placeholder(c loop.Call) llm.ToolResult { return neverFinished(c).Result }
 
-// closings returns the events of calls that must not run: the answer was cut off, or the
-// tool choice forbids them.
-func closings(calls []loop.Call, choice llm.ToolChoice) []event.Body {
-	bodies := make([]event.Body, len(calls))
-	for i, c := range calls {
+// closings returns the events of calls that must not run: the answer was cut off, the tool
+// choice forbids them, or they exceed the limit.
+func closings(a loop.Close, choice llm.ToolChoice) []event.Body {
+	bodies := make([]event.Body, len(a.Calls))
+	for i, c := range a.Calls {
+		if a.OverLimit && !c.CutOff && !c.Forbidden {
+			bodies[i] = notRun(c, "the calls of your reply exceed the number of calls that this run may make")
+			continue
+		}
 		if c.CutOff {
 			bodies[i] = notRun(c, "your reply was cut off by the limit on its length; "+
 				"make the call again, with shorter arguments or fewer calls at once")

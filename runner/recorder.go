@@ -146,10 +146,10 @@ func (r *recorder) snapshot() loop.State {
 }
 
 // next returns the next action. No tool call is running.
-func (r *recorder) next(limits loop.Limits) loop.Action {
+func (r *recorder) next(limits *loop.Limits) loop.Action {
 	r.acquire()
 	defer r.release()
-	return loop.Next(r.state, limits)
+	return loop.Next(r.state, *limits)
 }
 
 // record records events. sync means that the events must be durable before the next

@@ -21,17 +21,27 @@ func (e *engine) generate(ctx context.Context, turn int) error {
 	if err != nil {
 		return err
 	}
+	return e.answered(ctx, &s, turn, resp)
+}
+
+// answered records an answer. It is not a part of generate, because its variables would
+// make the stack of each run larger that waits for a model.
+func (e *engine) answered(ctx context.Context, s *loop.State, turn int, resp *llm.Response) error {
+	cost, err := e.pay(ctx, resp)
+	if err != nil {
+		return err
+	}
 	resp.Message.Role = llm.RoleAssistant
 	answered := event.ModelAnswered{
 		Turn: turn, Message: resp.Message, Finish: resp.Finish, Usage: resp.Usage, RawUsage: resp.RawUsage,
-		LogProbs: resp.LogProbs, Model: resp.Model, ID: resp.ID, RequestID: resp.RequestID, Extra: resp.Extra,
+		LogProbs: resp.LogProbs, Model: resp.Model, ID: resp.ID, RequestID: resp.RequestID, Extra: resp.Extra, Cost: cost,
 	}
 	if e.logger.Enabled(ctx, slog.LevelDebug) {
 		e.logger.Debug("model answered", "turn", turn, "model", resp.Model, "request_id", resp.RequestID,
 			"finish", resp.Finish.Raw, "calls", len(resp.Message.Calls()),
 			"input_tokens", resp.Usage.InputTokens, "output_tokens", resp.Usage.OutputTokens)
 	}
-	if calls := e.startsAfter(s, answered); calls != nil {
+	if calls := e.startsAfter(s, &answered); calls != nil {
 		return e.start(ctx, calls, answered)
 	}
 	if s.Output != "" || loop.Classify(answered.Message, answered.Finish, s.Choice) != loop.Final {
@@ -50,11 +60,11 @@ func (e *engine) generate(ctx context.Context, turn int) error {
 // startsAfter returns the calls of an answer if the answer and their starts can be one
 // append of the session's log, because each append to a database is a round trip. Policies
 // take any time, and the answer, which was paid for, must not wait for them unrecorded.
-func (e *engine) startsAfter(s loop.State, answered event.ModelAnswered) []loop.Call {
+func (e *engine) startsAfter(s *loop.State, answered *event.ModelAnswered) []loop.Call {
 	if e.session == "" {
 		return nil
 	}
-	calls := loop.StartsAfter(s, answered, e.limits)
+	calls := loop.StartsAfter(*s, *answered, e.limits)
 	if slices.ContainsFunc(calls, func(c loop.Call) bool { return e.offer.tools[c.Call.Name].AsksApproval() }) {
 		return nil
 	}
@@ -119,8 +129,8 @@ func (e *engine) request(s *loop.State) *llm.Request {
 // ends with the first allowed call. Otherwise the model could never answer.
 func (e *engine) toolChoice(s *loop.State) llm.ToolChoice {
 	c := e.agent.Settings.ToolChoice
-	if s.Misfit && len(e.offer.defs)+len(e.agent.Settings.HostedTools) > 0 {
-		// The model has finished its work and only the form was wrong. Many providers hold
+	if (s.Misfit || s.LastTurn) && len(e.offer.defs)+len(e.agent.Settings.HostedTools) > 0 {
+		// After a misfit, the model has finished its work and only the form was wrong. Many providers hold
 		// a model to a form only if the model cannot call a tool.
 		return llm.ToolNone
 	}

@@ -39,6 +39,19 @@ type Runner struct {
 	ToolTimeout time.Duration
 	// RunTimeout bounds a run. The default is 1 hour.
 	RunTimeout time.Duration
+	// Limits bound what a run may spend.
+	Limits Limits
+	// AtLimit is called when one of Limits, MaxTurns or MaxInvalidRounds is reached. If
+	// answer is true, the run gets one last turn: the model is told to answer now, and no
+	// call of that turn runs. Otherwise the run ends with err, or with the *[LimitError] if
+	// err is nil. AtLimit is not called again in the run. [LastAnswer] is an AtLimit that
+	// always gives the last turn. Nil means that the run ends with the *[LimitError].
+	AtLimit func(ctx context.Context, limit *LimitError) (answer bool, err error)
+	// Cost returns the cost of an answer, in a unit of the program, for example dollars.
+	// model is the model that the provider reports. Nil means that costs are not counted.
+	Cost func(model string, u llm.Usage) float64
+	// Budget, if not nil, is a bound that all runs with the same Budget share.
+	Budget *Budget
 	// MaxDepth bounds the depth of nested runs, this run included. A run is nested if a
 	// tool's function starts the run with the context that the function got.
 	//

@@ -36,6 +36,16 @@ func Concurrency(n int) Option {
 	}
 }
 
+// Polling says that a model may call the tool again with the same arguments and get the
+// same result, because the tool waits for a change elsewhere. Such calls are no stall; see
+// runner.Limits.
+func Polling() Option {
+	return func(s *spec) error {
+		s.polling = true
+		return nil
+	}
+}
+
 // Alone makes each call of the tool run alone in its turn: earlier calls of the turn
 // have ended, and later calls have not begun.
 func Alone() Option {

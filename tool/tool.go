@@ -36,6 +36,7 @@ type spec struct {
 	slots        chan struct{} // one token for each running call; nil means no bound
 	alone        bool
 	idempotent   bool
+	polling      bool
 	maxResult    int
 	unchecked    bool // AllowUnchecked was given
 	approval     func(context.Context, json.RawMessage) (bool, error)
@@ -281,6 +282,9 @@ func (t Tool) Alone() bool { return t.spec != nil && t.spec.alone }
 
 // Idempotent reports whether a call may be repeated; see [Idempotent].
 func (t Tool) Idempotent() bool { return t.spec != nil && t.spec.idempotent }
+
+// Polling reports whether a call may be repeated with the same result; see [Polling].
+func (t Tool) Polling() bool { return t.spec != nil && t.spec.polling }
 
 // Bounded reports whether calls of the tool need a slot; see [Concurrency].
 func (t Tool) Bounded() bool { return t.spec != nil && t.spec.slots != nil }

@@ -35,7 +35,9 @@ func TestUsual(t *testing.T) {
 }
 
 func durable(b event.Body) bool {
-	switch b.(type) {
+	switch b := b.(type) {
+	case event.LimitReached:
+		return b.Message == nil && b.Cost == 0
 	case event.TextDelta, event.PartialOutput, event.ReasoningDelta, event.CallDelta, event.ToolProgress, event.Restarted, event.Notice:
 		return false
 	}

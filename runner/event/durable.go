@@ -32,6 +32,8 @@ func (c *coder) writeBody(body Body) {
 		b.code(c)
 	case LimitReached:
 		b.code(c)
+	case StallDetected:
+		b.code(c)
 	case RunFinished:
 		b.code(c)
 	case RunFailed:
@@ -40,6 +42,9 @@ func (c *coder) writeBody(body Body) {
 		c.failed = true
 	}
 }
+
+// leaveIf leaves a body that the coder does not know to encoding/json.
+func (c *coder) leaveIf(unknown bool) { c.failed = c.failed || !c.reading && unknown }
 
 // readBody reads the members of a durable event.
 func (c *coder) readBody(kind string) Body {
@@ -90,6 +95,10 @@ func (c *coder) readBody(kind string) Body {
 		return b
 	case "limit_reached":
 		var b LimitReached
+		b.code(c)
+		return b
+	case "stall_detected":
+		var b StallDetected
 		b.code(c)
 		return b
 	case "run_finished":
@@ -149,6 +158,7 @@ func (b *ModelAnswered) code(c *coder) {
 	textIf(c, `,"id":`, &b.ID)
 	textIf(c, `,"request_id":`, &b.RequestID)
 	listIf(c, `,"extra":`, &b.Extra, memberItem)
+	c.leaveIf(b.Cost != 0) // encoding/json has its own form of a fraction
 }
 
 func (b *ToolCallStarted) code(c *coder) {
@@ -213,6 +223,12 @@ func (b *OutputRejected) code(c *coder) {
 func (b *LimitReached) code(c *coder) {
 	text(c, `,"limit":`, &b.Limit)
 	number(c, `,"max":`, &b.Max)
+	c.leaveIf(b.Cost != 0 || b.Message != nil) // rare
+}
+
+func (b *StallDetected) code(c *coder) {
+	number(c, `,"turn":`, &b.Turn)
+	c.message(`,"message":`, &b.Message)
 }
 
 func (b *RunFinished) code(c *coder) {

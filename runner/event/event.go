@@ -93,7 +93,7 @@ type OfferedTool struct {
 }
 
 // ModelAnswered has a model's whole answer, unchanged. The members are the members of
-// [llm.Response].
+// [llm.Response], and Cost.
 type ModelAnswered struct {
 	Turn      int             `json:"turn"`
 	Message   llm.Message     `json:"message"`
@@ -105,6 +105,8 @@ type ModelAnswered struct {
 	ID        string          `json:"id,omitempty"`
 	RequestID string          `json:"request_id,omitempty"`
 	Extra     []llm.Member    `json:"extra,omitempty"`
+	// Cost is the cost of the answer by runner.Runner.Cost, in the unit of the program.
+	Cost float64 `json:"cost,omitempty"`
 }
 
 // ToolCallStarted is recorded before a tool's function is invoked. After this event the
@@ -211,10 +213,21 @@ const (
 	RefusedOutput = "refused_output" // a check of the program refused the answer
 )
 
-// LimitReached records the limit that ends the run.
+// LimitReached records a limit of the run. The run ends, or gets one last turn.
 type LimitReached struct {
-	Limit string `json:"limit"` // "turns" or "invalid_rounds"
-	Max   int    `json:"max"`
+	Limit string  `json:"limit"`          // as in runner.LimitError
+	Max   int64   `json:"max"`            // 0 for "cost"
+	Cost  float64 `json:"cost,omitempty"` // bound of "cost", in the unit of the program
+	// Message asks the model for its answer in a last turn without tools. Nil means that
+	// the run ends.
+	Message *llm.Message `json:"message,omitempty"`
+}
+
+// StallDetected says that the model repeats the same calls and gets the same results.
+type StallDetected struct {
+	Turn int `json:"turn"`
+	// Message tells the model. Message is part of the history.
+	Message llm.Message `json:"message"`
 }
 
 // RunFinished ends a run. The last ModelAnswered has the final answer.
@@ -297,6 +310,7 @@ func (InDoubtDecided) event()   {}
 func (RunPaused) event()        {}
 func (OutputRejected) event()   {}
 func (LimitReached) event()     {}
+func (StallDetected) event()    {}
 func (RunFinished) event()      {}
 func (RunFailed) event()        {}
 func (TextDelta) event()        {}

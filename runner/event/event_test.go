@@ -53,6 +53,8 @@ var every = []struct {
 	},
 	{event.OutputRejected{Turn: 1, Reason: "empty", Message: llm.User("Again.")}, `"type":"output_rejected","turn":1,"reason":"empty","message":{"role":"user","parts":[{"type":"text","text":"Again."}]}`},
 	{event.LimitReached{Limit: "turns", Max: 30}, `"type":"limit_reached","limit":"turns","max":30`},
+	{event.LimitReached{Limit: "cost", Cost: 0.5, Message: new(llm.User("Answer now."))}, `"type":"limit_reached","limit":"cost","max":0,"cost":0.5,"message":{"role":"user","parts":[{"type":"text","text":"Answer now."}]}`},
+	{event.StallDetected{Turn: 3, Message: llm.User("Stop.")}, `"type":"stall_detected","turn":3,"message":{"role":"user","parts":[{"type":"text","text":"Stop."}]}`},
 	{event.RunFinished{Run: 1, Turns: 2, Usage: llm.Usage{InputTokens: 1}}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":1,"output_tokens":0}`},
 	{event.RunFinished{Run: 1, Turns: 2, Output: json.RawMessage(`{"a":1}`), Repairs: []string{"a Markdown fence was removed"}}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":0,"output_tokens":0},"output":{"a":1},"repairs":["a Markdown fence was removed"]`},
 	{event.RunFailed{Run: 1, Turns: 2, Error: "why"}, `"type":"run_failed","run":1,"turns":2,"usage":{"input_tokens":0,"output_tokens":0},"error":"why"`},

@@ -36,6 +36,7 @@ var kinds, kindNames = index(
 	row[RunPaused]("run_paused"),
 	row[OutputRejected]("output_rejected"),
 	row[LimitReached]("limit_reached"),
+	row[StallDetected]("stall_detected"),
 	row[RunFinished]("run_finished"),
 	row[RunFailed]("run_failed"),
 	row[TextDelta]("text_delta"),

@@ -26,6 +26,8 @@ func (e Event) Line() string {
 		return oneLine(b.Message.Text())
 	case OutputRejected:
 		return oneLine("asked again: " + b.Reason)
+	case StallDetected:
+		return "the model repeats its calls"
 	case Restarted:
 		return oneLine("asked again: " + b.Error)
 	case Notice:

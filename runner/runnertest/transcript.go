@@ -80,6 +80,12 @@ func (w *writer) event(e event.Event) {
 		w.parts(b.Message.Parts)
 	case event.LimitReached:
 		w.section(fmt.Sprintf("limit reached: %s, %d", b.Limit, b.Max))
+		if b.Message != nil {
+			w.parts(b.Message.Parts)
+		}
+	case event.StallDetected:
+		w.section("the calls repeat")
+		w.parts(b.Message.Parts)
 	case event.RunFinished:
 		w.section("finished after " + turns(b.Turns) + ", " + cost(b.Usage))
 		if len(b.Output) > 0 {

@@ -12,7 +12,14 @@ type Limits struct {
 	Turns         int // answers of the model; 0 or less: no limit
 	InvalidRounds int // consecutive turns in which every call was rejected; 0 or less: no limit
 	Unusable      int // consecutive unusable answers after which the model may still try again
-	Misfits       int // final answers in a wrong form after which the model may still try again
+	// Bounds on the sums of the run; 0 or less: no limit.
+	ToolCalls             int // a turn whose calls exceed the bound runs none of them
+	Input, Output, Tokens int64
+	Request               int64 // estimated tokens of one request
+	Cost                  float64
+	Repeats               int                    // rounds of the same calls with the same results, before the model is told; 0 or less: no limit
+	Polling               func(name string) bool // reports whether calls of a tool may repeat; nil: of no tool
+	Misfits               int                    // final answers in a wrong form after which the model may still try again
 	// Serial makes the calls of an answer run one after the other, in order. A call that
 	// waits for a decision then blocks the calls after it.
 	Serial bool
@@ -34,9 +41,12 @@ type (
 	// if a person must decide. All started calls end before the caller asks for the next
 	// action.
 	Start struct{ Calls []Call }
-	// Close ends calls that are CutOff or Forbidden, without running them. Outcome:
+	// Close ends calls that are CutOff, Forbidden or over the limit, without running them. Outcome:
 	// ToolCallFinished for each call.
-	Close struct{ Calls []Call }
+	Close struct {
+		Calls     []Call
+		OverLimit bool // the calls would exceed the limit on calls
+	}
 	// Decide gets decisions about calls: calls that are Asked wait for approval, and
 	// calls that are Started are in doubt. Outcome: the decisions, or RunPaused.
 	Decide struct{ Calls []Call }
@@ -52,10 +62,13 @@ type (
 		Reason  Class
 		Message llm.Message
 	}
-	// StopAtLimit records that a limit ended the run. Outcome: LimitReached.
+	// Nudge tells the model that its calls repeat. Outcome: StallDetected.
+	Nudge struct{ Turn int }
+	// StopAtLimit records that a limit was reached. Outcome: LimitReached.
 	StopAtLimit struct {
 		Limit string
-		Max   int
+		Max   int64
+		Cost  float64
 	}
 	// Finish ends the run with success. Outcome: RunFinished.
 	Finish struct{}
@@ -63,7 +76,8 @@ type (
 	// that was reached. With an empty Limit, Reason is the class of the last answer.
 	Fail struct {
 		Limit  string
-		Max    int
+		Max    int64
+		Cost   float64
 		Reason Class
 	}
 )
@@ -76,6 +90,7 @@ func (Close) action()       {}
 func (Decide) action()      {}
 func (Check) action()       {}
 func (Reject) action()      {}
+func (Nudge) action()       {}
 func (StopAtLimit) action() {}
 func (Finish) action()      {}
 func (Fail) action()        {}
@@ -84,6 +99,13 @@ func (Fail) action()        {}
 const (
 	TurnLimit    = "turns"
 	InvalidLimit = "invalid_rounds"
+	CallLimit    = "tool_calls"
+	InputLimit   = "input_tokens"
+	OutputLimit  = "output_tokens"
+	TokenLimit   = "tokens"
+	RequestLimit = "request_tokens"
+	CostLimit    = "cost"
+	StallLimit   = "stall"
 )
 
 // Next returns the next action of a state. The caller must not run a call of the state
@@ -111,7 +133,7 @@ func Next(s *State, lim Limits) Action {
 	case final:
 		return Finish{}
 	case failing:
-		return Fail{Limit: s.limit, Max: s.max, Reason: s.Class}
+		return Fail{Limit: s.limit.Limit, Max: s.limit.Max, Cost: s.limit.Cost, Reason: s.Class}
 	}
 	return Idle{}
 }
@@ -133,22 +155,62 @@ func nextTurn(s *State, lim Limits) Action {
 		return Fail{Reason: Misfit}
 	case s.Class == CutOff && s.phase == ready && s.unusable > lim.Unusable:
 		return Fail{Reason: CutOff}
+	case s.LastTurn:
+		if s.calledLast {
+			return Fail{Limit: s.limit.Limit, Max: s.limit.Max, Cost: s.limit.Cost}
+		}
+		return Prepare{Turn: s.Turn + 1}
 	case lim.InvalidRounds > 0 && s.invalid >= lim.InvalidRounds:
-		return StopAtLimit{Limit: InvalidLimit, Max: lim.InvalidRounds}
+		return StopAtLimit{Limit: InvalidLimit, Max: int64(lim.InvalidRounds)}
 	case lim.Turns > 0 && s.Turn >= lim.Turns:
-		return StopAtLimit{Limit: TurnLimit, Max: lim.Turns}
+		return StopAtLimit{Limit: TurnLimit, Max: int64(lim.Turns)}
+	case s.stalled(lim) && s.nudged:
+		return StopAtLimit{Limit: StallLimit, Max: int64(lim.Repeats)}
+	}
+	if stop, reached := spent(s, lim); reached {
+		return stop
+	}
+	if s.stalled(lim) {
+		return Nudge{Turn: s.Turn}
 	}
 	return Prepare{Turn: s.Turn + 1}
+}
+
+// spent returns the limit on a sum of the run that was reached.
+func spent(s *State, lim Limits) (StopAtLimit, bool) {
+	if lim.ToolCalls > 0 && s.toolCalls > lim.ToolCalls { // that many may run
+		return StopAtLimit{Limit: CallLimit, Max: int64(lim.ToolCalls)}, true
+	}
+	for _, l := range [...]struct {
+		name      string
+		used, max int64
+	}{
+		{InputLimit, s.Usage.InputTokens, lim.Input},
+		{OutputLimit, s.Usage.OutputTokens, lim.Output},
+		{TokenLimit, s.Usage.InputTokens + s.Usage.OutputTokens, lim.Tokens},
+	} {
+		if l.max > 0 && l.used >= l.max {
+			return StopAtLimit{Limit: l.name, Max: l.max}, true
+		}
+	}
+	switch {
+	case lim.Cost > 0 && s.Cost >= lim.Cost:
+		return StopAtLimit{Limit: CostLimit, Cost: lim.Cost}, true
+	case lim.Request > 0 && s.Estimate() > lim.Request:
+		return StopAtLimit{Limit: RequestLimit, Max: lim.Request}, true
+	}
+	return StopAtLimit{}, false
 }
 
 // nextCalls closes calls that must not run, then starts every call that can start. Only
 // the rest needs decisions, so a run does all its work before a person is asked.
 func nextCalls(s *State, lim Limits) Action {
 	var closing, starting, undecided []Call
+	over := s.phase == acting && lim.ToolCalls > 0 && s.toolCalls > lim.ToolCalls
 	for i := range s.Calls {
 		switch c := &s.Calls[i]; {
 		case c.Status == Finished:
-		case c.CutOff || c.Forbidden:
+		case c.CutOff || c.Forbidden, over && c.Status == Proposed:
 			closing = s.appendOpen(closing, c)
 		case lim.Serial && len(starting)+len(undecided) > 0: // an earlier call is open
 		case c.canStart():
@@ -159,7 +221,7 @@ func nextCalls(s *State, lim Limits) Action {
 	}
 	switch {
 	case len(closing) > 0:
-		return Close{Calls: closing}
+		return Close{Calls: closing, OverLimit: over}
 	case len(starting) > 0:
 		return Start{Calls: starting}
 	}

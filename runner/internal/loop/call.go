@@ -73,6 +73,8 @@ func (s *State) openCalls(m llm.Message) {
 		s.ChoiceMet = s.ChoiceMet || !last.CutOff && !last.Forbidden
 	}
 	s.open, s.validCall = len(s.Calls), false
+	s.toolCalls += len(s.Calls)
+	s.calledLast = s.LastTurn
 }
 
 // fingerprint returns the fingerprint of a tool that the turn offered.

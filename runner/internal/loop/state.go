@@ -56,6 +56,10 @@ type State struct {
 	// Calls are the calls of the last answer, until each has a result.
 	Calls []Call
 	Usage llm.Usage // sum over the turns of the run
+	Cost  float64   // sum over the turns of the run
+	// LastTurn means that a limit was reached, and that the next turn is the last, without
+	// calls.
+	LastTurn bool
 
 	// The last answer, of any class:
 	Text    string
@@ -65,14 +69,18 @@ type State struct {
 	Value   json.RawMessage // Output of the last RunFinished of the run
 
 	phase      phase
-	pausedFrom phase  // phase in which the run paused
-	open       int    // number of calls without a result
-	validCall  bool   // at least one call of the turn was not rejected
-	unusable   int    // consecutive unusable answers
-	misfits    int    // final answers of the run in a wrong form; calls between do not reset it
-	invalid    int    // consecutive turns in which every call was rejected
-	limit      string // name of the limit that ended the run
-	max        int    // bound of that limit
+	pausedFrom phase       // phase in which the run paused
+	open       int         // number of calls without a result
+	validCall  bool        // at least one call of the turn was not rejected
+	unusable   int         // consecutive unusable answers
+	toolCalls  int         // calls of the run that were made
+	reported   int64       // tokens of the last request and its answer, by the provider
+	answered   int         // number of the messages that reported counts
+	nudged     bool        // the model was told that its calls repeat
+	calledLast bool        // the model made calls in the last turn
+	limit      StopAtLimit // the limit that was reached
+	misfits    int         // final answers of the run in a wrong form; calls between do not reset it
+	invalid    int         // consecutive turns in which every call was rejected
 }
 
 // Apply applies an event. An event that cannot follow the state is an error and
@@ -114,6 +122,8 @@ func (s *State) apply(body event.Body) error {
 		return s.runPaused(b)
 	case event.OutputRejected:
 		return s.outputRejected(b)
+	case event.StallDetected:
+		return s.stallDetected(b)
 	case event.LimitReached:
 		return s.limitReached(b)
 	case event.RunFinished:
@@ -138,7 +148,8 @@ func (s *State) runStarted(b event.RunStarted) error {
 	}
 	s.Run, s.ID, s.Agent, s.Turn, s.phase = b.Run, b.ID, b.Agent, 0, opening
 	s.Usage, s.Text, s.Refusal, s.Finish = llm.Usage{}, "", "", llm.Finish{}
-	s.Class, s.unusable, s.invalid, s.limit, s.max = RunCalls, 0, 0, "", 0
+	s.Class, s.unusable, s.invalid, s.limit = RunCalls, 0, 0, StopAtLimit{}
+	s.Cost, s.toolCalls, s.nudged, s.LastTurn, s.calledLast = 0, 0, false, false, false
 	s.Misfit, s.misfits, s.Problem, s.Value = false, 0, "", nil
 	return nil
 }
@@ -157,7 +168,7 @@ func (s *State) userMessaged(b event.UserMessaged) error {
 // turnPrepared may come again for a turn without an answer: the process died, and the
 // next process has other instructions or tools.
 func (s *State) turnPrepared(b event.TurnPrepared) error {
-	next := (s.phase == opening || s.phase == ready) && s.open == 0 && s.limit == "" && b.Turn == s.Turn+1
+	next := (s.phase == opening || s.phase == ready) && s.open == 0 && b.Turn == s.Turn+1
 	again := s.phase == prepared && b.Turn == s.Turn
 	if !next && !again {
 		return errOrder
@@ -179,7 +190,7 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 	}
 	s.Class = Classify(b.Message, b.Finish, s.Choice)
 	s.Text, s.Refusal, s.Finish = b.Message.Text(), b.Message.Refusal(), b.Finish
-	s.Usage = s.Usage.Add(b.Usage)
+	s.Usage, s.Cost = s.Usage.Add(b.Usage), s.Cost+b.Cost
 	if s.Class == RunCalls {
 		s.unusable = 0
 	}
@@ -203,6 +214,9 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 		s.phase = failing
 	default: // Filtered, Refused, Broken: providers may refuse such an answer in the next request
 		s.phase = failing
+	}
+	if n := b.Usage.InputTokens; n > 0 {
+		s.reported, s.answered = n+b.Usage.OutputTokens, len(s.Messages)
 	}
 	return nil
 }
@@ -233,7 +247,16 @@ func (s *State) limitReached(b event.LimitReached) error {
 	if s.phase != opening && s.phase != ready {
 		return errOrder
 	}
-	s.limit, s.max, s.phase = b.Limit, b.Max, failing
+	s.limit = StopAtLimit{Limit: b.Limit, Max: b.Max, Cost: b.Cost}
+	if b.Message == nil {
+		s.phase = failing
+		return nil
+	}
+	if s.LastTurn {
+		return errOrder
+	}
+	s.LastTurn = true
+	s.Messages = append(s.Messages, *b.Message)
 	return nil
 }
 

@@ -41,7 +41,10 @@ var ways = []struct {
 	reject, serial bool
 	choice         llm.ToolChoice
 	checks         string // of the final answers; empty: any text is an answer
+	more           loop.Limits
+	lastTurn       bool
 }{
+	{more: loop.Limits{ToolCalls: 1, Repeats: 2}}, {more: loop.Limits{ToolCalls: 1, Tokens: 11}, lastTurn: true, checks: "m"}, {more: loop.Limits{Repeats: 2}, lastTurn: true},
 	{checks: "o"}, {checks: "m"}, {checks: "r", serial: true}, {checks: "mm"}, {checks: "rm", choice: llm.ToolRequired},
 	{}, {reject: true}, {serial: true},
 	{choice: llm.ToolNone}, {choice: llm.ToolRequired}, {choice: llm.ToolNamed("g")},
@@ -56,11 +59,11 @@ func TestEveryScript(t *testing.T) {
 	t.Parallel()
 	for i, way := range ways {
 		for _, names := range scripts() {
-			if i > 6 && len(names) > 2 {
+			if i > 9 && len(names) > 2 {
 				continue
 			}
 			s := newSession(t)
-			s.reject, s.serial, s.choice, s.checks = way.reject, way.serial, way.choice, way.checks
+			s.reject, s.serial, s.choice, s.checks, s.more, s.lastTurn = way.reject, way.serial, way.choice, way.checks, way.more, way.lastTurn
 			next := script(names...)
 			s.begin()
 			for steps := 0; s.step(next); steps++ {
@@ -69,7 +72,7 @@ func TestEveryScript(t *testing.T) {
 			}
 			require.LessOrEqual(t, s.state.Turn, limits.Turns)
 			require.Equal(t, s.state, replay(t, s.events), "%v", names)
-			s.choice, s.checks = "", ""
+			s.choice, s.checks, s.more = "", "", loop.Limits{}
 			s.run(script()) // the session goes on
 			require.Equal(t, "Done.", s.state.Text)
 			requireValid(t, s.state.Messages)
@@ -86,11 +89,11 @@ func TestEveryCrash(t *testing.T) {
 			continue
 		}
 		s := newSession(t)
-		s.checks = ways[i%len(ways)].checks
+		s.checks, s.more, s.lastTurn = ways[i%len(ways)].checks, ways[i%len(ways)].more, ways[i%len(ways)].lastTurn
 		s.run(script(names...))
 		for cut := range s.events {
 			after := newSession(t)
-			after.checks = s.checks
+			after.checks, after.more, after.lastTurn = s.checks, s.more, s.lastTurn
 			after.events = slices.Clone(s.events[:cut])
 			after.state = replay(t, after.events)
 			requireValid(t, after.state.History(placeholder))
@@ -135,15 +138,15 @@ func TestEveryFailureGoesOn(t *testing.T) {
 	t.Parallel()
 	for i, way := range ways {
 		for _, names := range scripts() {
-			if len(names) > 2 || i > 7 && len(names) > 1 {
+			if len(names) > 2 || i > 10 && len(names) > 1 {
 				continue
 			}
 			whole := newSession(t)
-			whole.reject, whole.serial, whole.choice, whole.checks = way.reject, way.serial, way.choice, way.checks
+			whole.reject, whole.serial, whole.choice, whole.checks, whole.more, whole.lastTurn = way.reject, way.serial, way.choice, way.checks, way.more, way.lastTurn
 			whole.run(script(names...))
 			for cut := range whole.events[1:] {
 				s := newSession(t)
-				s.reject, s.serial, s.choice, s.checks = way.reject, way.serial, way.choice, way.checks
+				s.reject, s.serial, s.choice, s.checks, s.more, s.lastTurn = way.reject, way.serial, way.choice, way.checks, way.more, way.lastTurn
 				s.apply(bodies(whole.events[:cut+1])...)
 				if !s.state.Running() {
 					continue

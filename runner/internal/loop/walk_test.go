@@ -65,10 +65,16 @@ type session struct {
 	// checks are the outcomes of the checks of final answers: o fits, m does not fit, r is
 	// refused. After the last letter every answer fits. Empty: any text is an answer.
 	checks string
+	// more are further limits; lastTurn says whether a run at a limit gets a last turn.
+	more     loop.Limits
+	lastTurn bool
 }
 
 // inForce is the choice of the next turn: a forced call ends the force.
 func (s *session) inForce() llm.ToolChoice {
+	if s.state.LastTurn {
+		return llm.ToolNone
+	}
 	if loop.Forced(s.choice) && s.state.ChoiceMet {
 		return ""
 	}
@@ -76,8 +82,8 @@ func (s *session) inForce() llm.ToolChoice {
 }
 
 func (s *session) limits() loop.Limits {
-	lim := limits
-	lim.Serial = s.serial
+	lim := s.more
+	lim.Turns, lim.InvalidRounds, lim.Unusable, lim.Misfits, lim.Serial = limits.Turns, limits.InvalidRounds, limits.Unusable, limits.Misfits, s.serial
 	return lim
 }
 
@@ -136,7 +142,7 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 		s.start(a.Calls)
 	case loop.Close:
 		for _, c := range a.Calls {
-			require.True(s.t, c.CutOff || c.Forbidden)
+			require.True(s.t, c.CutOff || c.Forbidden || a.OverLimit)
 			b := finished(c, "closed")
 			b.Rejected = c.Forbidden
 			s.apply(b)
@@ -148,7 +154,13 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 	case loop.Reject:
 		s.apply(event.OutputRejected{Turn: a.Turn, Reason: a.Reason.String(), Message: a.Message})
 	case loop.StopAtLimit:
-		s.apply(event.LimitReached{Limit: a.Limit, Max: a.Max})
+		b := event.LimitReached{Limit: a.Limit, Max: a.Max, Cost: a.Cost}
+		if s.lastTurn {
+			b.Message = new(llm.User("Answer now."))
+		}
+		s.apply(b)
+	case loop.Nudge:
+		s.apply(event.StallDetected{Turn: a.Turn, Message: llm.User("You repeat yourself.")})
 	case loop.Finish:
 		s.apply(event.RunFinished{Run: s.state.Run})
 	case loop.Fail:

@@ -46,6 +46,8 @@ func bodies() []event.Body {
 		event.InDoubtDecided{Call: "r1.t1.c2", Decision: event.RunAgain, By: "caller"},
 		event.OutputRejected{Turn: 1, Reason: "empty", Message: llm.User("Again.")},
 		event.LimitReached{Limit: "turns", Max: 30},
+		event.LimitReached{Limit: "cost", Cost: 0.25, Message: new(llm.User("Answer."))},
+		event.StallDetected{Turn: 1, Message: llm.User("Stop.")},
 		event.RunFinished{Run: 1, Turns: 2, Usage: llm.Usage{InputTokens: 1}, Output: json.RawMessage(`{"a":1}`), Repairs: []string{"a comma was removed"}},
 		event.RunFailed{Run: 1, Turns: 2, Error: awkward},
 	}

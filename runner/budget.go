@@ -1,0 +1,106 @@
+package runner
+
+import (
+	"sync"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+)
+
+// A Budget is what all runs that share it may spend, for example a customer's tokens of a
+// day. Set one of Tokens and Cost, or both; make a new Budget for the next day. A run
+// reserves the estimated tokens of a request before the request, and pays the reported
+// usage afterwards. So runs at the same time exceed the Budget by at most one request
+// each. A run for which nothing is left ends with a *[LimitError] of "budget"; see
+// [Runner.AtLimit].
+//
+// A Budget is safe for concurrent use, and must not be copied after its first use. Runs in
+// several processes do not share a Budget: give each process a part.
+type Budget struct {
+	// Tokens bounds input and output tokens together. Zero means no bound.
+	Tokens int64
+	// Cost bounds the cost by Runner.Cost. Zero means no bound.
+	Cost float64
+
+	mu       sync.Mutex
+	tokens   int64
+	cost     float64
+	reserved int64 // tokens of requests that are not answered yet
+	requests int   // that are not answered yet
+	answered int
+}
+
+// A reservation is a part of a Budget for one request. The zero reservation is none.
+type reservation struct {
+	made   bool
+	tokens int64
+}
+
+// Used returns the tokens and the cost of all answers so far.
+func (b *Budget) Used() (tokens int64, cost float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.tokens, b.cost
+}
+
+// reserve reserves the tokens of a request, or returns no reservation if nothing is left.
+func (b *Budget) reserve(tokens int64) (r reservation) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.Tokens > 0 && b.tokens+b.reserved >= b.Tokens || b.Cost > 0 && b.cost+b.expected() >= b.Cost {
+		return r
+	}
+	b.reserved += tokens
+	b.requests++
+	return reservation{true, tokens}
+}
+
+// expected is the cost of the requests that are not answered yet, at the mean of the
+// answers so far.
+func (b *Budget) expected() float64 {
+	if b.answered == 0 {
+		return 0
+	}
+	return float64(b.requests) * b.cost / float64(b.answered)
+}
+
+func (b *Budget) settle(r reservation, u *llm.Usage, cost float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r.made {
+		b.reserved -= r.tokens
+		b.requests--
+	}
+	if u != nil {
+		b.tokens += u.InputTokens + u.OutputTokens
+		b.cost += cost
+		b.answered++
+	}
+}
+
+// reserve reserves the next request in the Budget of the runner. over reports that nothing
+// is left. The last turn of a run, and a turn that was prepared before a crash, need no
+// reservation.
+func (e *engine) reserve() (stop loop.StopAtLimit, over bool) {
+	b := e.runner.Budget
+	if b == nil || e.reserved.made {
+		return stop, false
+	}
+	s := e.recorder.snapshot()
+	e.reserved = b.reserve(s.Estimate())
+	switch {
+	case e.reserved.made || s.LastTurn:
+		return stop, false
+	case b.Tokens == 0:
+		return loop.StopAtLimit{Limit: budget, Cost: b.Cost}, true
+	}
+	return loop.StopAtLimit{Limit: budget, Max: b.Tokens}, true
+}
+
+// settle pays a request and ends its reservation. u is nil for a request without an answer.
+func (e *engine) settle(u *llm.Usage, cost float64) {
+	if e.runner.Budget != nil {
+		e.runner.Budget.settle(e.reserved, u, cost)
+		e.reserved = reservation{}
+	}
+}

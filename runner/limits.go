@@ -1,0 +1,108 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+)
+
+// Limits bound what a run may spend. Zero means no limit, except for Repeats. A sum counts
+// from the beginning of the run, also after a pause or a crash. A run may exceed a sum by
+// its last request, because only the answer tells what the request has cost.
+type Limits struct {
+	// ToolCalls bounds the calls that the model makes, wrong calls included. If the calls of
+	// an answer exceed the bound, none of them runs.
+	ToolCalls int
+	// InputTokens, OutputTokens and Tokens (both together) bound the usage that the
+	// provider reports.
+	InputTokens, OutputTokens, Tokens int64
+	// RequestTokens bounds the estimated tokens of one request: the tokens of the request
+	// before and its answer, as reported, and a quarter of the bytes since.
+	RequestTokens int64
+	// Cost bounds the cost by Runner.Cost, in the same unit.
+	Cost float64
+	// Repeats is the number of turns with the same calls and the same results, or of cycles
+	// of up to four such turns, after which the model is told that it repeats its calls.
+	// After the same number of further repeats, the limit "stall" is reached. Calls of a
+	// tool with [tool.Polling] never count. Zero means 5. -1 means no limit. The smallest
+	// number is 2.
+	Repeats int
+}
+
+const defaultRepeats = 5
+
+func (l Limits) check(r *Runner) error {
+	for _, bound := range []struct {
+		name  string
+		value float64
+	}{
+		{"ToolCalls", float64(l.ToolCalls)}, {"InputTokens", float64(l.InputTokens)}, {"OutputTokens", float64(l.OutputTokens)},
+		{"Tokens", float64(l.Tokens)}, {"RequestTokens", float64(l.RequestTokens)}, {"Cost", l.Cost},
+	} {
+		if bound.value < 0 || math.IsNaN(bound.value) {
+			return fmt.Errorf("runner: Limits.%s is %v", bound.name, bound.value)
+		}
+	}
+	switch {
+	case l.Repeats < -1 || l.Repeats == 1:
+		return fmt.Errorf("runner: Limits.Repeats is %d", l.Repeats)
+	case l.Cost > 0 && r.Cost == nil:
+		return errors.New("runner: Limits.Cost needs Runner.Cost")
+	case r.Budget == nil:
+		return nil
+	case r.Budget.Tokens < 0 || r.Budget.Cost < 0 || r.Budget.Tokens == 0 && r.Budget.Cost == 0:
+		return fmt.Errorf("runner: the Budget has %d Tokens and a Cost of %v; one of them must be positive", r.Budget.Tokens, r.Budget.Cost)
+	case r.Budget.Cost > 0 && r.Cost == nil:
+		return errors.New("runner: Budget.Cost needs Runner.Cost")
+	}
+	return nil
+}
+
+// LastAnswer is a function for [Runner.AtLimit]: at each limit, the run gets one last turn.
+func LastAnswer(context.Context, *LimitError) (answer bool, err error) { return true, nil }
+
+// stopAtLimit records a limit. The run fails, or gets one last turn.
+func (e *engine) stopAtLimit(ctx context.Context, a loop.StopAtLimit) error {
+	reached := event.LimitReached{Limit: a.Limit, Max: a.Max, Cost: a.Cost}
+	limit := &LimitError{Limit: a.Limit, Max: a.Max, Cost: a.Cost}
+	if e.runner.AtLimit != nil {
+		answer, err := safely(ctx, e.logger, "AtLimit", func(ctx context.Context) (bool, error) { return e.runner.AtLimit(ctx, limit) })
+		if err != nil {
+			return err
+		}
+		if answer {
+			m := llm.User("A limit of this run is reached (" + limit.Error() + "). No tool can be called any more. Answer now, with what you know, and say what is missing.")
+			reached.Message = &m
+		}
+	}
+	return e.recorder.record(true, reached)
+}
+
+// nudge tells the model that its calls repeat.
+func (e *engine) nudge(turn int) error {
+	e.logger.Warn("calls repeat", "turn", turn)
+	return e.recorder.record(true, event.StallDetected{Turn: turn, Message: llm.User(
+		"You repeat the same tool calls and get the same results. Do not make them again: do something else, or answer with what you know and say what is missing.")})
+}
+
+// pay pays an answer from the Budget, and returns the cost of the answer by the function of
+// the program.
+func (e *engine) pay(ctx context.Context, r *llm.Response) (cost float64, err error) {
+	defer func() { e.settle(&r.Usage, cost) }()
+	if e.runner.Cost == nil {
+		return 0, nil
+	}
+	cost, err = safely(ctx, e.logger, "Cost", func(context.Context) (float64, error) { return e.runner.Cost(r.Model, r.Usage), nil })
+	switch {
+	case err != nil:
+		return 0, err
+	case cost < 0 || math.IsNaN(cost) || math.IsInf(cost, 0):
+		return 0, fmt.Errorf("runner: Cost returned %v", cost)
+	}
+	return cost, nil
+}
