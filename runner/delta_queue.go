@@ -78,9 +78,7 @@ func token(c chan struct{}) {
 func (q *deltaQueue) deliver() {
 	for deltas := q.take(); len(deltas) > 0; deltas = q.take() {
 		q.now = time.Now().UTC().Round(0)
-		for _, d := range deltas {
-			q.show(q.engine.deltaBody(q.run, q.turn, d))
-		}
+		q.showAll(deltas)
 		clear(deltas)
 		q.spare = deltas[:0]
 	}

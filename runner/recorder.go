@@ -245,10 +245,7 @@ func (r *recorder) recordHere(bodies []event.Body) error {
 // code of the program sees them before the end of the run. The caller has the lock.
 func (r *recorder) show(events ...event.Event) {
 	if r.collector != nil {
-		if r.collector.events == nil {
-			r.collector.events = make([]event.Event, 0, 12) // a run with a call has seven
-		}
-		r.collector.events = append(r.collector.events, events...)
+		r.collector.add(events)
 		return
 	}
 	r.queue = append(r.queue, events...)

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -49,6 +50,19 @@ type Result struct {
 type collector struct {
 	events  []event.Event
 	earlier []event.Event
+}
+
+// add keeps events. A short list grows to three times its size, because all its copies
+// together are then half as large as the list; append would double it.
+func (c *collector) add(events []event.Event) {
+	switch n := len(c.events) + len(events); {
+	case n <= cap(c.events) || n > 324:
+	case n <= 12: // a run with a call has nine
+		c.events = make([]event.Event, 0, 12)
+	default:
+		c.events = slices.Grow(c.events, max(3*cap(c.events), n)-len(c.events))
+	}
+	c.events = append(c.events, events...)
 }
 
 // collect makes a run without a consumer.

@@ -85,7 +85,6 @@ var (
 	lmStudio   = hosts{"localhost:1234"}
 	ownOllama  = hosts{"localhost:11434"}
 	ollama     = append(hosts{"ollama.com"}, ownOllama...)
-	vLLM       = hosts{"localhost:8000"}
 
 	// These providers are known only to differ in the names of members and roles.
 	otherNames = hosts{
