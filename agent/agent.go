@@ -58,13 +58,15 @@ type Agent struct {
 	Settings llm.Settings
 }
 
-// Info describes the run for [Agent.Instruct].
+// Info describes the run for [Agent.Instruct] and for functions of a runner.
 type Info struct {
 	Session string // name of the session; empty outside a session
 	Run     int    // number of the run in the session, from 1
 	Turn    int    // number of the turn that is about to begin, from 1
 	// Messages is the history so far. Do not change the messages.
 	Messages []llm.Message
+	Usage    llm.Usage // the sum over the turns of the run so far
+	Tools    []string  // names of the agent's tools, in the order of the request
 }
 
 // DisplayName returns the Name, or "agent" if the Name is empty.

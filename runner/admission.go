@@ -104,8 +104,8 @@ func (e *engine) checkCalls(ctx context.Context, calls []loop.Call) []admission 
 // arguments that somebody decided about.
 func (e *engine) checkCall(ctx context.Context, c *loop.Call) (tool.Tool, json.RawMessage, []string, error) {
 	t, ok := e.offer.tools[c.Call.Name]
-	if !ok {
-		return t, nil, nil, tool.Unknown(c.Call.Name, e.offer.names()...)
+	if !ok || c.Withheld {
+		return t, nil, nil, tool.Unknown(c.Call.Name, e.offeredNames(c)...)
 	}
 	written := c.Call.Arguments
 	if c.Status == loop.Cleared {
@@ -129,7 +129,7 @@ func (e *engine) isBuiltin(c *loop.Call) bool {
 	if _, ours := e.offer.tools[c.Call.Name]; ours {
 		return false
 	}
-	return slices.ContainsFunc(e.agent.Settings.HostedTools, func(raw json.RawMessage) bool {
+	return slices.ContainsFunc(e.settings().HostedTools, func(raw json.RawMessage) bool {
 		var t struct {
 			Type     string
 			Function struct{ Name string }

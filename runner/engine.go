@@ -39,6 +39,8 @@ type engine struct {
 	collector *collector // nil without a Result
 
 	reserved reservation            // of the next request
+	changed  turnChange             // of the current turn, by BeforeTurn
+	narrowed narrowed               // memory for defs
 	offer    *offer                 // of the current turn; nil before the first listing
 	reported []string               // the last notice about each toolset
 	asked    map[event.CallRef]bool // calls that Decide was asked about
@@ -142,7 +144,7 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 		InvalidRounds: orDefault(e.runner.MaxInvalidRounds, defaultMaxInvalidRounds),
 		Unusable:      1,
 		Misfits:       misfits(&e.agent),
-		Serial:        e.agent.Settings.ParallelToolCalls != nil && !*e.agent.Settings.ParallelToolCalls,
+		Serial:        isSerial(&e.agent.Settings),
 	}
 	e.scheduler.limit = e.runner.Calls
 	if e.scheduler.limit == nil || e.scheduler.limit.hasSlot(ctx) {
@@ -152,6 +154,9 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 	e.memo = new(llm.Memo)
 	return in, nil
 }
+
+// isSerial reports whether the calls of an answer run one after the other.
+func isSerial(s *llm.Settings) bool { return s.ParallelToolCalls != nil && !*s.ParallelToolCalls }
 
 func (e *engine) setAgent(a *agent.Agent) error {
 	if err := a.Validate(); err != nil {
@@ -339,63 +344,6 @@ func (e *engine) listTools(ctx context.Context) (err error) {
 		e.offer = o
 	}
 	return err
-}
-
-// prepare fixes the instructions and the tools of a turn. If another process prepared the
-// turn and got no answer, prepare records a second event only after a change.
-func (e *engine) prepare(ctx context.Context, turn int) error {
-	if err := e.listTools(ctx); err != nil {
-		return fmt.Errorf("turn %d: %w", turn, err)
-	}
-	s := e.recorder.snapshot()
-	text, err := e.instructions(ctx, &s, turn)
-	if err != nil {
-		return fmt.Errorf("turn %d: instructions: %w", turn, err)
-	}
-	b := event.TurnPrepared{
-		Turn: turn, Agent: e.agent.DisplayName(), ToolChoice: e.enforcedChoice(&s), Output: e.agent.Output.Fingerprint(),
-	}
-	if text != s.Instructions {
-		changed := text // the text itself stays off the heap
-		b.Instructions = &changed
-	}
-	if !slices.Equal(e.offer.marks, s.Tools) {
-		b.Tools = e.offer.marks
-	}
-	notices := e.notices(&s)
-	same := s.Prepared() && b.Agent == s.Agent && b.Instructions == nil && b.Tools == nil && b.ToolChoice == s.Choice && b.Output == s.Output
-	if !same {
-		if err := e.recorder.record(false, b); err != nil {
-			return err
-		}
-	}
-	e.recorder.notify(notices) // behind the event of their turn
-	return nil
-}
-
-func (e *engine) instructions(ctx context.Context, s *loop.State, turn int) (string, error) {
-	if e.agent.Instruct == nil {
-		return e.agent.Instructions, nil
-	}
-	info := agent.Info{Session: e.session, Run: s.Run, Turn: turn, Messages: s.Messages}
-	return callApart(ctx, e.logger, "Instruct", func(ctx context.Context) (string, error) { return e.agent.Instruct(ctx, info) })
-}
-
-// notices returns the notices about the tools of the next turn. The error of an optional
-// toolset is a notice once while the error stays the same.
-func (e *engine) notices(s *loop.State) (notices []string) {
-	missing := e.offer.missing(e.redactor)
-	for i, text := range missing {
-		if text != "" && (i >= len(e.reported) || text != e.reported[i]) {
-			notices = append(notices, text)
-		}
-	}
-	e.reported = missing
-	notices = append(notices, e.offer.changes(s, e.redactor)...)
-	for _, text := range notices {
-		e.logger.Warn("notice", "turn", s.Turn+1, "text", text)
-	}
-	return notices
 }
 
 // start records the starts of the calls of a turn, runs the calls, and returns when each

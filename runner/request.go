@@ -76,17 +76,17 @@ func (e *engine) respond(ctx context.Context, s *loop.State) (*llm.Response, err
 	if e.logger.Enabled(ctx, slog.LevelDebug) {
 		e.logger.Debug("model asked", "turn", s.Turn, "messages", len(s.Messages))
 	}
-	req, turn := e.request(s), s.Turn
+	req, turn, model := e.request(s), s.Turn, e.modelOfTurn()
 	var resp *llm.Response
 	var err error
 	if e.collector != nil {
 		resp, err = callApart(ctx, e.logger, "model", func(ctx context.Context) (*llm.Response, error) {
-			return e.model.Generate(ctx, req, func(d llm.Delta) { e.hear(turn, d) })
+			return model.Generate(ctx, req, func(d llm.Delta) { e.hear(turn, d) })
 		})
 	} else {
 		q := newDeltaQueue(e, s)
 		r := invoke.Attend(ctx, q.wake, q.deliver, func(ctx context.Context) (*llm.Response, error) {
-			return e.model.Generate(ctx, req, func(d llm.Delta) { q.add(ctx, d) })
+			return model.Generate(ctx, req, func(d llm.Delta) { q.add(ctx, d) })
 		})
 		q.deliver()
 		resp, err = ended(ctx, e.logger, "model", r)
@@ -115,10 +115,10 @@ func (e *engine) request(s *loop.State) *llm.Request {
 	req := &llm.Request{
 		Instructions: s.Instructions,
 		Messages:     s.Messages,
-		Tools:        e.offer.defs,
+		Tools:        e.defs(s),
 		Output:       e.outputFormat(),
 		Stream:       e.stream,
-		Settings:     e.agent.Settings,
+		Settings:     *e.settings(),
 		Memo:         appended.Vouch(e.memo, s.Messages), // which only grow: see loop.State
 	}
 	req.ToolChoice = e.toolChoice(s)
@@ -128,11 +128,14 @@ func (e *engine) request(s *loop.State) *llm.Request {
 // toolChoice returns the tool choice of the next request. A choice that forces a call
 // ends with the first allowed call. Otherwise the model could never answer.
 func (e *engine) toolChoice(s *loop.State) llm.ToolChoice {
-	c := e.agent.Settings.ToolChoice
-	if (s.Misfit || s.LastTurn) && len(e.offer.defs)+len(e.agent.Settings.HostedTools) > 0 {
+	c := e.settings().ToolChoice
+	if (s.Misfit || s.LastTurn) && len(e.defs(s))+len(e.settings().HostedTools) > 0 {
 		// After a misfit, the model has finished its work and only the form was wrong. Many providers hold
 		// a model to a form only if the model cannot call a tool.
 		return llm.ToolNone
+	}
+	if s.Chosen != "" {
+		return s.Chosen
 	}
 	if !loop.Forced(c) || !s.ChoiceMet {
 		return c
@@ -148,7 +151,7 @@ func (e *engine) toolChoice(s *loop.State) llm.ToolChoice {
 // hosted tools: an answer does not show every call that a provider ran.
 func (e *engine) enforcedChoice(s *loop.State) llm.ToolChoice {
 	c := e.toolChoice(s)
-	if c == llm.ToolAuto || c == llm.ToolRequired && (len(e.offer.defs) == 0 || len(e.agent.Settings.HostedTools) > 0) {
+	if c == llm.ToolAuto || c == llm.ToolRequired && (len(e.defs(s)) == 0 || len(e.settings().HostedTools) > 0) {
 		return ""
 	}
 	return c

@@ -52,6 +52,19 @@ type Runner struct {
 	Cost func(model string, u llm.Usage) float64
 	// Budget, if not nil, is a bound that all runs with the same Budget share.
 	Budget *Budget
+	// BeforeTurn, if not nil, is called before each turn and returns what changes in the turn:
+	// the model, the settings, the tools on offer, the tool choice, messages to add. The zero
+	// [Change] changes nothing.
+	//
+	//   - The event TurnPrepared records the answer, so BeforeTurn is not called again for a
+	//     turn that was prepared before a crash. A Model and Settings are values that no
+	//     event can hold: if the turn had one of these and no answer, BeforeTurn is called
+	//     again with the same info, and only its Model and Settings count.
+	//   - An error ends the run. A panic also ends the run, with an error, and the Logger gets
+	//     the stack.
+	//   - A run calls BeforeTurn before the agent's Instruct, and never twice at the same
+	//     time. Runs that share a Runner call it from several goroutines.
+	BeforeTurn func(ctx context.Context, info agent.Info) (Change, error)
 	// MaxDepth bounds the depth of nested runs, this run included. A run is nested if a
 	// tool's function starts the run with the context that the function got.
 	//

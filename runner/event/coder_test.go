@@ -36,6 +36,8 @@ func TestUsual(t *testing.T) {
 
 func durable(b event.Body) bool {
 	switch b := b.(type) {
+	case event.TurnPrepared:
+		return b.Offer == nil && b.Chosen == "" && b.Messages == nil && !b.Changed
 	case event.LimitReached:
 		return b.Message == nil && b.Cost == 0
 	case event.TextDelta, event.PartialOutput, event.ReasoningDelta, event.CallDelta, event.ToolProgress, event.Restarted, event.Notice:

@@ -138,6 +138,7 @@ func (b *TurnPrepared) code(c *coder) {
 	}
 	textIf(c, `,"tool_choice":`, &b.ToolChoice)
 	textIf(c, `,"output":`, &b.Output)
+	c.leaveIf(b.Offer != nil || b.Chosen != "" || len(b.Messages) > 0 || b.Changed) // rare
 }
 
 func offeredTool(c *coder, t *OfferedTool) {

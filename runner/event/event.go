@@ -75,7 +75,7 @@ type TurnPrepared struct {
 	Agent string `json:"agent"`
 	// Instructions of the request. Nil means the instructions of the previous turn.
 	Instructions *string `json:"instructions,omitempty"`
-	// Tools are the offered tools. Nil means the tools of the previous turn.
+	// Tools are the tools of the agent. Nil means the tools of the previous turn.
 	Tools []OfferedTool `json:"tools,omitzero"`
 	// ToolChoice is the choice that the runner enforces for the answer: "none",
 	// "required", a named tool, or a choice among tools. Empty means that the runner
@@ -84,6 +84,18 @@ type TurnPrepared struct {
 	// Output is a fingerprint of the form of the final answer. Empty means that the
 	// final answer can be any text.
 	Output string `json:"output,omitempty"`
+	// The rest is the answer of runner.Runner.BeforeTurn, if the answer changed something:
+	//
+	// Offer has the names of the tools that the model may call in this turn. Nil means all
+	// Tools.
+	Offer []string `json:"offer,omitzero"`
+	// Chosen is the tool choice of the request.
+	Chosen llm.ToolChoice `json:"chosen,omitempty"`
+	// Messages enter the history before the request.
+	Messages []llm.Message `json:"messages,omitempty"`
+	// Changed means that the turn has another model or other settings, which an event
+	// cannot hold.
+	Changed bool `json:"changed,omitempty"`
 }
 
 // OfferedTool is a tool in a request, with a fingerprint of its definition.

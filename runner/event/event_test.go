@@ -42,6 +42,11 @@ var every = []struct {
 	{event.TurnPrepared{Turn: 2, Agent: "a", Tools: []event.OfferedTool{}}, `"type":"turn_prepared","turn":2,"agent":"a","tools":[]`},
 	{event.TurnPrepared{Turn: 2, Agent: "a", Tools: []event.OfferedTool{{Name: "f", Fingerprint: "0f"}}}, `"type":"turn_prepared","turn":2,"agent":"a","tools":[{"name":"f","fingerprint":"0f"}]`},
 	{event.TurnPrepared{Turn: 2, Agent: "a", Output: "0f"}, `"type":"turn_prepared","turn":2,"agent":"a","output":"0f"`},
+	{
+		event.TurnPrepared{Turn: 2, Agent: "a", Offer: []string{}, Chosen: llm.ToolRequired, Messages: []llm.Message{llm.User("Hurry.")}, Changed: true},
+		`"type":"turn_prepared","turn":2,"agent":"a","offer":[],"chosen":"required","messages":[{"role":"user","parts":[{"type":"text","text":"Hurry."}]}],"changed":true`,
+	},
+	{event.TurnPrepared{Turn: 2, Agent: "a", Offer: []string{"f"}}, `"type":"turn_prepared","turn":2,"agent":"a","offer":["f"]`},
 	{event.ToolProgress{Call: "r1.t1.c0", Name: "f", Done: 1, Total: 2.5, Message: "half"}, `"type":"tool_progress","call":"r1.t1.c0","name":"f","done":1,"total":2.5,"message":"half"`},
 	{
 		event.ToolCallFinished{

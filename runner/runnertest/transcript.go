@@ -67,6 +67,7 @@ func (w *writer) event(e event.Event) {
 			w.section("instructions")
 			w.text(*b.Instructions)
 		}
+		w.change(b)
 	case event.ModelAnswered:
 		w.answer(b)
 	case event.ToolCallStarted:
@@ -94,6 +95,23 @@ func (w *writer) event(e event.Event) {
 	case event.RunFailed:
 		w.section("failed after " + turns(b.Turns) + ", " + cost(b.Usage))
 		w.text(b.Error)
+	}
+}
+
+// change shows the answer of BeforeTurn about a turn.
+func (w *writer) change(b event.TurnPrepared) {
+	if b.Offer != nil {
+		w.section(fmt.Sprintf("tools on offer: %q", b.Offer))
+	}
+	if b.Chosen != "" {
+		w.section("tool choice: " + string(b.Chosen))
+	}
+	if b.Changed {
+		w.section("another model or other settings")
+	}
+	for _, m := range b.Messages {
+		w.section("added: " + quotedName(string(m.Role)))
+		w.parts(m.Parts)
 	}
 }
 

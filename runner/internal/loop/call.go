@@ -27,6 +27,7 @@ type Call struct {
 	Edited      bool // a person wrote Arguments
 	Decided     bool // a person allowed the call to run
 	CutOff      bool // the answer was cut off, so the call must not run
+	Withheld    bool // the tool was not on offer in the turn
 	Forbidden   bool // the tool choice of the turn forbids the call, so the call must not run
 	// Seq is the Seq of the last event that asked about the call or started the call.
 	Seq int64
@@ -68,9 +69,10 @@ func (s *State) openCalls(m llm.Message) {
 		s.Calls = append(s.Calls, Call{
 			Ref: event.NewCallRef(s.Run, s.Turn, len(s.Calls)), Call: c, RunID: s.ID, Turn: s.Turn, Fingerprint: s.fingerprint(c.Name),
 			CutOff: s.Class == CutOff, Forbidden: !permits(s.Choice, c.Name),
+			Withheld: s.Offer != nil && !slices.Contains(s.Offer, c.Name),
 		})
 		last := &s.Calls[len(s.Calls)-1]
-		s.ChoiceMet = s.ChoiceMet || !last.CutOff && !last.Forbidden
+		s.ChoiceMet = s.ChoiceMet || !last.CutOff && !last.Forbidden && !last.Withheld
 	}
 	s.open, s.validCall = len(s.Calls), false
 	s.toolCalls += len(s.Calls)

@@ -41,6 +41,12 @@ type State struct {
 	ToolsAgent   string              // name of the agent that offered Tools
 	Choice       llm.ToolChoice      // tool choice that the runner enforces for the last turn
 	Output       string              // form of the final answer in the last turn; empty: any text
+	// The answer of BeforeTurn about the last turn; see event.TurnPrepared. Added is the number
+	// of its messages, which are in Messages.
+	Offer   []string
+	Chosen  llm.ToolChoice
+	Changed bool
+	Added   int
 	// Misfit means that the last final answer did not fit the form. The next answer must
 	// be the corrected answer, without calls.
 	Misfit  bool
@@ -158,11 +164,18 @@ func (s *State) userMessaged(b event.UserMessaged) error {
 	if s.phase != opening || s.open > 0 {
 		return errOrder
 	}
-	// In the caller's own messages, arguments may be any JSON: the Responses API accepts
-	// such arguments, and the client of Chat Completions sends {} instead.
-	s.Messages = append(s.Messages, withArguments(b.Message, func(text string) bool { return json.Valid([]byte(text)) }))
+	s.add([]llm.Message{b.Message})
 	s.ChoiceMet = false
 	return nil
+}
+
+// add adds messages of the program to the history. In these messages, arguments may be any
+// JSON: the Responses API accepts such arguments, and the client of Chat Completions sends
+// {} instead.
+func (s *State) add(messages []llm.Message) {
+	for _, m := range messages {
+		s.Messages = append(s.Messages, withArguments(m, func(text string) bool { return json.Valid([]byte(text)) }))
+	}
 }
 
 // turnPrepared may come again for a turn without an answer: the process died, and the
@@ -170,7 +183,7 @@ func (s *State) userMessaged(b event.UserMessaged) error {
 func (s *State) turnPrepared(b event.TurnPrepared) error {
 	next := (s.phase == opening || s.phase == ready) && s.open == 0 && b.Turn == s.Turn+1
 	again := s.phase == prepared && b.Turn == s.Turn
-	if !next && !again {
+	if !next && !again || again && len(b.Messages) > 0 {
 		return errOrder
 	}
 	s.Turn, s.Agent, s.Choice, s.Output, s.phase = b.Turn, b.Agent, b.ToolChoice, b.Output, prepared
@@ -181,6 +194,11 @@ func (s *State) turnPrepared(b event.TurnPrepared) error {
 		s.Tools = b.Tools
 	}
 	s.ToolsAgent = b.Agent
+	s.Offer, s.Chosen, s.Changed = b.Offer, b.Chosen, b.Changed
+	if next {
+		s.Added = len(b.Messages)
+		s.add(b.Messages)
+	}
 	return nil
 }
 

@@ -43,7 +43,9 @@ var ways = []struct {
 	checks         string // of the final answers; empty: any text is an answer
 	more           loop.Limits
 	lastTurn       bool
+	change         bool
 }{
+	{change: true, more: loop.Limits{Repeats: 2}}, {change: true, checks: "m", lastTurn: true, more: loop.Limits{ToolCalls: 1}},
 	{more: loop.Limits{ToolCalls: 1, Repeats: 2}}, {more: loop.Limits{ToolCalls: 1, Tokens: 11}, lastTurn: true, checks: "m"}, {more: loop.Limits{Repeats: 2}, lastTurn: true},
 	{checks: "o"}, {checks: "m"}, {checks: "r", serial: true}, {checks: "mm"}, {checks: "rm", choice: llm.ToolRequired},
 	{}, {reject: true}, {serial: true},
@@ -63,7 +65,7 @@ func TestEveryScript(t *testing.T) {
 				continue
 			}
 			s := newSession(t)
-			s.reject, s.serial, s.choice, s.checks, s.more, s.lastTurn = way.reject, way.serial, way.choice, way.checks, way.more, way.lastTurn
+			s.reject, s.serial, s.choice, s.checks, s.more, s.lastTurn, s.change = way.reject, way.serial, way.choice, way.checks, way.more, way.lastTurn, way.change
 			next := script(names...)
 			s.begin()
 			for steps := 0; s.step(next); steps++ {
@@ -89,11 +91,11 @@ func TestEveryCrash(t *testing.T) {
 			continue
 		}
 		s := newSession(t)
-		s.checks, s.more, s.lastTurn = ways[i%len(ways)].checks, ways[i%len(ways)].more, ways[i%len(ways)].lastTurn
+		s.checks, s.more, s.lastTurn, s.change = ways[i%len(ways)].checks, ways[i%len(ways)].more, ways[i%len(ways)].lastTurn, ways[i%len(ways)].change
 		s.run(script(names...))
 		for cut := range s.events {
 			after := newSession(t)
-			after.checks, after.more, after.lastTurn = s.checks, s.more, s.lastTurn
+			after.checks, after.more, after.lastTurn, after.change = s.checks, s.more, s.lastTurn, s.change
 			after.events = slices.Clone(s.events[:cut])
 			after.state = replay(t, after.events)
 			requireValid(t, after.state.History(placeholder))
@@ -142,11 +144,11 @@ func TestEveryFailureGoesOn(t *testing.T) {
 				continue
 			}
 			whole := newSession(t)
-			whole.reject, whole.serial, whole.choice, whole.checks, whole.more, whole.lastTurn = way.reject, way.serial, way.choice, way.checks, way.more, way.lastTurn
+			whole.reject, whole.serial, whole.choice, whole.checks, whole.more, whole.lastTurn, whole.change = way.reject, way.serial, way.choice, way.checks, way.more, way.lastTurn, way.change
 			whole.run(script(names...))
 			for cut := range whole.events[1:] {
 				s := newSession(t)
-				s.reject, s.serial, s.choice, s.checks, s.more, s.lastTurn = way.reject, way.serial, way.choice, way.checks, way.more, way.lastTurn
+				s.reject, s.serial, s.choice, s.checks, s.more, s.lastTurn, s.change = way.reject, way.serial, way.choice, way.checks, way.more, way.lastTurn, way.change
 				s.apply(bodies(whole.events[:cut+1])...)
 				if !s.state.Running() {
 					continue

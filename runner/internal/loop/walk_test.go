@@ -68,6 +68,8 @@ type session struct {
 	// more are further limits; lastTurn says whether a run at a limit gets a last turn.
 	more     loop.Limits
 	lastTurn bool
+	// change says whether something is changed before each turn.
+	change bool
 }
 
 // inForce is the choice of the next turn: a forced call ends the force.
@@ -128,7 +130,13 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 	case loop.Idle:
 		return false
 	case loop.Prepare:
-		s.apply(event.TurnPrepared{Turn: a.Turn, Agent: "a", Tools: toolsOf(a.Turn), ToolChoice: s.inForce(), Output: s.form()})
+		b := event.TurnPrepared{Turn: a.Turn, Agent: "a", Tools: toolsOf(a.Turn), ToolChoice: s.inForce(), Output: s.form()}
+		if s.change {
+			b.Offer, b.Chosen, b.Changed = []string{"g"}[:a.Turn%2], llm.ToolAuto, true
+			b.Messages = [][]llm.Message{nil, {llm.User("Hurry.")}, {llm.User("Hurry."), llm.User("Please.")}}[a.Turn%3]
+		}
+		s.apply(b)
+		require.Equal(s.t, len(b.Messages), s.state.Added)
 	case loop.Generate:
 		b := next()
 		b.Turn = a.Turn

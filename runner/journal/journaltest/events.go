@@ -29,6 +29,7 @@ func bodies() []event.Body {
 		event.TurnPrepared{Turn: 1, Agent: "desk", Instructions: new(awkward), Tools: []event.OfferedTool{{Name: "f", Fingerprint: "0f"}}},
 		event.TurnPrepared{Turn: 2, Agent: "desk", Instructions: new(""), Tools: []event.OfferedTool{}},
 		event.TurnPrepared{Turn: 3, Agent: "desk"},
+		event.TurnPrepared{Turn: 4, Agent: "desk", Offer: []string{"f"}, Messages: []llm.Message{llm.User(awkward)}, Changed: true},
 		event.ModelAnswered{
 			Turn: 1, Message: llm.Assistant(awkward, llm.ToolCall{ID: "c", Name: "f", Arguments: "{\"a\":1, \"a\":\n2"}),
 			Finish: llm.FinishOf("tool_calls", "length"), Usage: llm.Usage{InputTokens: 1 << 53, OutputTokens: 3},

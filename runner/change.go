@@ -1,0 +1,140 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+)
+
+// A Change is what [Runner.BeforeTurn] changes. A Change holds for one turn, except that its
+// Messages stay in the conversation. The zero Change changes nothing.
+type Change struct {
+	// Model generates the answer of the turn. Nil means the Model of the run.
+	Model llm.Model
+	// Settings replace the Settings of the agent. Nil means the Settings of the agent. To
+	// change a single setting, copy the agent's Settings and set the field.
+	Settings *llm.Settings
+	// Offer has the names of the tools that the model may call; other tools of the agent are
+	// not in the request, and calls of these tools do not run. Nil means all tools. An empty
+	// slice that is not nil means no tool. The order of the tools stays that of the agent. A
+	// name that the agent does not have ends the run with an error, unless a toolset could
+	// not be listed.
+	Offer []string
+	// ToolChoice is the tool choice of the request, and the runner enforces the choice as
+	// explained at [agent.Agent]. A forced call is forced in this turn even if the model made
+	// a call before. Empty means the choice of Settings. In a last turn at a limit, and after
+	// an answer in a wrong form, no tool can be called in any case.
+	ToolChoice llm.ToolChoice
+	// Messages enter the conversation before the request. The rules are those of the
+	// messages of [Runner.Run].
+	Messages []llm.Message
+}
+
+// A turnChange is the part of a Change that no event holds.
+type turnChange struct {
+	model    llm.Model     // nil: the model of the run
+	settings *llm.Settings // nil: the settings of the agent
+}
+
+// change asks BeforeTurn about a turn and writes the answer into the event of the turn. For
+// a turn that was prepared before a crash, the recorded answer counts. Only a Model and
+// Settings, which no event holds, are asked for again.
+func (e *engine) change(ctx context.Context, s *loop.State, b *event.TurnPrepared) error {
+	e.changed = turnChange{}
+	e.limits.Serial = isSerial(&e.agent.Settings)
+	again := s.Prepared()
+	if again {
+		b.Offer, b.Chosen, b.Changed = s.Offer, s.Chosen, s.Changed
+		if !s.Changed {
+			return nil
+		}
+	}
+	info := e.info(s, b.Turn)
+	if again { // the question is the same as before the crash
+		info.Messages = slices.Clip(s.Messages[:len(s.Messages)-s.Added])
+	}
+	c, err := safely(ctx, e.logger, "BeforeTurn", func(ctx context.Context) (Change, error) { return e.runner.BeforeTurn(ctx, info) })
+	if err != nil {
+		return err
+	}
+	e.changed.model = c.Model
+	if c.Settings != nil {
+		settings := cloneSettings(*c.Settings)
+		e.changed.settings = &settings
+	}
+	e.limits.Serial = isSerial(e.settings())
+	if again {
+		return nil
+	}
+	b.Changed = c.Model != nil || c.Settings != nil
+	b.Offer, b.Chosen = slices.Clone(c.Offer), c.ToolChoice
+	for _, name := range c.Offer {
+		if _, known := e.offer.tools[name]; !known && !e.offer.incomplete() {
+			return fmt.Errorf("the agent has no tool %q to offer", name)
+		}
+	}
+	if len(c.Messages) > 0 {
+		b.Messages, err = checkInput(c.Messages)
+	}
+	return err
+}
+
+// settings returns the settings of the current turn.
+func (e *engine) settings() *llm.Settings {
+	if e.changed.settings != nil {
+		return e.changed.settings
+	}
+	return &e.agent.Settings
+}
+
+// modelOfTurn returns the model of the current turn.
+func (e *engine) modelOfTurn() llm.Model {
+	if e.changed.model != nil {
+		return e.changed.model
+	}
+	return e.model
+}
+
+// defs returns the definitions of the tools on offer in a turn. The same offer gives the
+// same slice, which a client that encoded the slice recognizes.
+func (e *engine) defs(s *loop.State) []llm.ToolDef {
+	if s.Offer == nil {
+		return e.offer.defs
+	}
+	o := &e.narrowed
+	if o.of != e.offer || !slices.Equal(o.names, s.Offer) {
+		defs := make([]llm.ToolDef, 0, len(s.Offer))
+		for _, d := range e.offer.defs {
+			if slices.Contains(s.Offer, d.Name) {
+				defs = append(defs, d)
+			}
+		}
+		*o = narrowed{of: e.offer, names: s.Offer, defs: defs}
+	}
+	return o.defs
+}
+
+// offeredNames returns the names of the tools that the model could call in the turn of a
+// call.
+func (e *engine) offeredNames(c *loop.Call) []string {
+	if !c.Withheld {
+		return e.offer.names()
+	}
+	return e.recorder.snapshot().Offer
+}
+
+// A narrowed offer has only the tools with some names.
+type narrowed struct {
+	of    *offer
+	names []string
+	defs  []llm.ToolDef
+}
+
+// incomplete reports whether a toolset could not be listed.
+func (o *offer) incomplete() bool {
+	return slices.ContainsFunc(o.listings, func(l listing) bool { return l.err != nil })
+}
