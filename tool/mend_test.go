@@ -10,6 +10,7 @@ import (
 	sj "github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/mutant"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
@@ -140,7 +141,7 @@ func TestWhatIsSentIsASchema(t *testing.T) {
 	odd := []string{`null`, `true`, `"x"`, `"true"`, `"int"`, `3`, `-1.5`, `[]`, `{}`, `[null]`, `["x","x"]`, `[{}]`, `{"x":1}`, `{"type":"any"}`, `"#/x"`}
 	r := rand.New(rand.NewPCG(20260301, 7))
 	sent := 0
-	for range 1_000 {
+	for range mutant.Some(1_000) {
 		doc := read([]byte(whole)).(map[string]any)
 		if r.IntN(2) == 0 {
 			delete(doc, "$schema")
@@ -158,7 +159,7 @@ func TestWhatIsSentIsASchema(t *testing.T) {
 		sent++
 		requireSendable(t, made)
 	}
-	require.Greater(t, sent, 750)
+	require.Greater(t, sent, mutant.Some(750))
 }
 
 // breakOne puts something odd in the place of one member at any depth.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/mutant"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
@@ -205,7 +206,7 @@ func TestHugeResults(t *testing.T) {
 	t.Parallel()
 	for _, unit := range []string{"see https://ann:s3cret@example.com and ann@example.com; ", "a://b:c ", "a://b:c", "a://b:1/", "://", "a", "@", "[", "a://b:c@d"} {
 		for _, limit := range []int{-1, 256 << 10} {
-			huge := strings.Repeat(unit, (2<<20)/len(unit)) + " a://b:s3cret@c"
+			huge := strings.Repeat(unit, mutant.Some(2<<20)/len(unit)) + " a://b:s3cret@c"
 			var got llm.Parts
 			var err error
 			took := spent(func() { got, err = returnsBounded(t, limit, huge) })

@@ -30,6 +30,10 @@ func Of(corpus [][]byte, n int) [][]byte {
 	return out
 }
 
+// Some returns n, or n/10 with the race detector: the number of inputs of a test that
+// makes its own.
+func Some(n int) int { return n / portion }
+
 func mutate(r *rand.Rand, m []byte, corpus [][]byte) []byte {
 	at := r.IntN(len(m) + 1)
 	end := min(len(m), at+1+r.IntN(8))

@@ -75,7 +75,7 @@ func typed(contentType string) http.Header { return http.Header{"Content-Type": 
 // what it says, and that none of it depends on how the bytes arrive.
 func FuzzStream(f *testing.F) {
 	bodies := fixtureBodies(f, "stream")
-	for _, body := range append(bodies, mutant.Of(bodies, 1500)...) {
+	for _, body := range append(slices.Clip(bodies[:mutant.Some(len(bodies))]), mutant.Of(bodies, 1500)...) {
 		f.Add(body, uint16(len(body)/2))
 	}
 	f.Fuzz(func(t *testing.T, body []byte, cut uint16) {
@@ -163,7 +163,7 @@ func FuzzDecode(f *testing.F) {
 func FuzzError(f *testing.F) {
 	for _, kind := range []string{"answer", "stream"} {
 		bodies := fixtureBodies(f, kind)
-		for _, body := range append(bodies, mutant.Of(bodies, 1000)...) {
+		for _, body := range append(slices.Clip(bodies[:mutant.Some(len(bodies))]), mutant.Of(bodies, 1000)...) {
 			f.Add(uint16(400), "1.5", body)
 		}
 	}

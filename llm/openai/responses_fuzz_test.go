@@ -114,7 +114,7 @@ func requireGoesBack(t *testing.T, resp *llm.Response) {
 func TestResponsesEvents(t *testing.T) {
 	t.Parallel()
 	answers, notices := 0, 0
-	for seed := range uint64(20_000) {
+	for seed := range uint64(mutant.Some(20_000)) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		var b strings.Builder
 		for range 1 + r.IntN(9) {
@@ -140,8 +140,8 @@ func TestResponsesEvents(t *testing.T) {
 			requireShown(t, resp, deltas)
 		}()
 	}
-	require.Greater(t, answers, 10_000)
-	require.Greater(t, answers-notices, 2_000)
+	require.Greater(t, answers, mutant.Some(10_000))
+	require.Greater(t, answers-notices, mutant.Some(2_000))
 }
 
 // randomItem returns an item of any type that says little.
