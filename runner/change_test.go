@@ -108,7 +108,8 @@ func TestBeforeTurnAfterACrash(t *testing.T) {
 		r := runner.Runner{Model: model(), BeforeTurn: func(_ context.Context, info agent.Info) (runner.Change, error) {
 			asked++
 			if before, again := questions[info.Turn]; again {
-				require.Equal(t, before, info)
+				require.Equal(t, texts(before.Messages), texts(info.Messages))
+				require.Equal(t, before.Usage, info.Usage)
 			}
 			questions[info.Turn] = info
 			c := runner.Change{Offer: []string{"step"}, Messages: []llm.Message{llm.User("Hurry.")}}
@@ -125,7 +126,7 @@ func TestBeforeTurnAfterACrash(t *testing.T) {
 			r.Journal, asked = prefixOf(t, all, cut), 0
 			result, err := r.Session("s").Run(t.Context(), twoTools())
 			require.NoError(t, err, "cut after %d", cut)
-			require.Equal(t, whole.Messages, result.Messages, "cut after %d", cut)
+			require.Equal(t, texts(whole.Messages), texts(result.Messages), "cut after %d", cut)
 			want := 0
 			for i, e := range whole.Events {
 				_, prepared := e.Body.(event.TurnPrepared)
