@@ -19,6 +19,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
 	"github.com/seed-916e8f6a/toolloop/llm/wrap"
 	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/compact"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/journaltest"
@@ -66,7 +67,7 @@ func copies() []any {
 		anAgent, anInfo, aTool, aSet, aCall, anError, aRunner, aResult, aLimit, aFinish,
 		aConfig, aProfile, aRetry, fallback, aCache, aLog, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
 	}
-	values = append(values, tool.Form{}, runner.OutputError{}, runner.Limits{}, runner.Change{})
+	values = append(values, tool.Form{}, runner.OutputError{}, runner.Limits{}, runner.Change{}, compact.Policy{}, compact.History{})
 	return append(append(values, copiesOfData()...), copiesOfEvents()...)
 }
 
@@ -121,6 +122,8 @@ func copiesOfEvents() []any {
 		outputRejected event.OutputRejected
 		limitReached   event.LimitReached
 		stallDetected  event.StallDetected
+		compacted      event.Compacted
+		stretch        event.Stretch
 		runFinished    event.RunFinished
 		runFailed      event.RunFailed
 		textDelta      event.TextDelta
@@ -133,7 +136,7 @@ func copiesOfEvents() []any {
 	)
 	return []any{
 		e, runStarted, userMessaged, turnPrepared, offered, modelAnswered, callStarted, callFinished, asked, approval, inDoubt, paused, outputRejected,
-		limitReached, stallDetected, runFinished, runFailed, textDelta, partialOutput, reasoning, callDelta, progress, restarted, notice,
+		limitReached, stallDetected, compacted, stretch, runFinished, runFailed, textDelta, partialOutput, reasoning, callDelta, progress, restarted, notice,
 	}
 }
 

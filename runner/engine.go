@@ -136,9 +136,15 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 	if err := e.runner.Limits.check(&e.runner); err != nil {
 		return in, err
 	}
+	if e.runner.Compact != nil {
+		if err := e.runner.Compact.Validate(); err != nil {
+			return in, fmt.Errorf("runner: %w", err)
+		}
+	}
 	l := e.runner.Limits
 	e.limits = loop.Limits{
 		ToolCalls: l.ToolCalls, Input: l.InputTokens, Output: l.OutputTokens, Tokens: l.Tokens, Request: l.RequestTokens, Cost: l.Cost,
+		Compact: e.runner.compactFrom(),
 		Repeats: orDefault(l.Repeats, defaultRepeats), Polling: func(name string) bool { return e.offer != nil && e.offer.tools[name].Polling() },
 		Turns:         orDefault(e.runner.MaxTurns, defaultMaxTurns),
 		InvalidRounds: orDefault(e.runner.MaxInvalidRounds, defaultMaxInvalidRounds),
@@ -246,7 +252,10 @@ func (e *engine) do(ctx context.Context, action loop.Action) error {
 		}
 		return e.prepare(ctx, a.Turn)
 	case loop.Generate:
-		return e.generate(ctx, a.Turn)
+		if err := e.generate(ctx, a.Turn); err != nil {
+			return e.afterFailure(ctx, err)
+		}
+		return nil
 	case loop.Start:
 		return e.start(ctx, a.Calls)
 	}
@@ -269,6 +278,8 @@ func (e *engine) doRest(ctx context.Context, action loop.Action) error {
 		return e.recorder.record(false, event.OutputRejected{Turn: a.Turn, Reason: a.Reason.String(), Message: a.Message})
 	case loop.StopAtLimit:
 		return e.stopAtLimit(ctx, a)
+	case loop.Compact:
+		return e.compact(ctx, a.Turn, 0)
 	case loop.Nudge:
 		return e.nudge(a.Turn)
 	case loop.Finish:

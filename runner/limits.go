@@ -94,6 +94,11 @@ func (e *engine) nudge(turn int) error {
 // the program.
 func (e *engine) pay(ctx context.Context, r *llm.Response) (cost float64, err error) {
 	defer func() { e.settle(&r.Usage, cost) }()
+	return e.costOf(ctx, r)
+}
+
+// costOf returns the cost of an answer by the function of the program.
+func (e *engine) costOf(ctx context.Context, r *llm.Response) (cost float64, err error) {
 	if e.runner.Cost == nil {
 		return 0, nil
 	}

@@ -16,7 +16,8 @@ type Result struct {
 	// Output is the final answer as validated JSON, if the agent has an Output; see [Output].
 	// Nil beside an error, and without an Output of the agent.
 	Output json.RawMessage `json:"output,omitempty"`
-	// Messages is the whole conversation, including the caller's messages. Every provider
+	// Messages is the whole conversation, including the caller's messages, or after a
+	// compaction ([Runner.Compact]) what the conversation has become. Every provider
 	// accepts Messages; see the package comment. The slice is the caller's; the contents of
 	// the messages are only for reading.
 	Messages []llm.Message `json:"messages"`

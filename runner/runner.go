@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/compact"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
@@ -65,6 +66,10 @@ type Runner struct {
 	//   - A run calls BeforeTurn before the agent's Instruct, and never twice at the same
 	//     time. Runs that share a Runner call it from several goroutines.
 	BeforeTurn func(ctx context.Context, info agent.Info) (Change, error)
+	// Compact, if not nil, shortens a history that becomes too long for the model: before a
+	// turn, and after the provider refused a request as too long. &compact.Policy{Tokens:
+	// 100_000} is the simple case; see package compact.
+	Compact *compact.Policy
 	// MaxDepth bounds the depth of nested runs, this run included. A run is nested if a
 	// tool's function starts the run with the context that the function got.
 	//

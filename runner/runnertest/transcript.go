@@ -87,6 +87,8 @@ func (w *writer) event(e event.Event) {
 	case event.StallDetected:
 		w.section("the calls repeat")
 		w.parts(b.Message.Parts)
+	case event.Compacted:
+		w.compacted(b)
 	case event.RunFinished:
 		w.section("finished after " + turns(b.Turns) + ", " + cost(b.Usage))
 		if len(b.Output) > 0 {

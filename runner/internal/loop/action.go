@@ -16,6 +16,7 @@ type Limits struct {
 	ToolCalls             int // a turn whose calls exceed the bound runs none of them
 	Input, Output, Tokens int64
 	Request               int64 // estimated tokens of one request
+	Compact               int64 // estimated tokens of a request before which the history is compacted; 0 or less: never
 	Cost                  float64
 	Repeats               int                    // rounds of the same calls with the same results, before the model is told; 0 or less: no limit
 	Polling               func(name string) bool // reports whether calls of a tool may repeat; nil: of no tool
@@ -159,6 +160,9 @@ func nextTurn(s *State, lim Limits) Action {
 		if s.calledLast {
 			return Fail{Limit: s.limit.Limit, Max: s.limit.Max, Cost: s.limit.Cost}
 		}
+		if s.mustCompact(lim) {
+			return Compact{Turn: s.Turn + 1}
+		}
 		return Prepare{Turn: s.Turn + 1}
 	case lim.InvalidRounds > 0 && s.invalid >= lim.InvalidRounds:
 		return StopAtLimit{Limit: InvalidLimit, Max: int64(lim.InvalidRounds)}
@@ -167,11 +171,14 @@ func nextTurn(s *State, lim Limits) Action {
 	case s.stalled(lim) && s.nudged:
 		return StopAtLimit{Limit: StallLimit, Max: int64(lim.Repeats)}
 	}
-	if stop, reached := spent(s, lim); reached {
+	if stop, reached := s.nextStop(lim); reached {
 		return stop
 	}
-	if s.stalled(lim) {
+	switch {
+	case s.stalled(lim):
 		return Nudge{Turn: s.Turn}
+	case s.mustCompact(lim):
+		return Compact{Turn: s.Turn + 1}
 	}
 	return Prepare{Turn: s.Turn + 1}
 }

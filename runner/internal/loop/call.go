@@ -155,6 +155,7 @@ func (s *State) approvalDecided(b event.ApprovalDecided) error {
 	if !s.resume() {
 		return errOrder
 	}
+	s.keepApproved()
 	if !b.Approved {
 		return nil
 	}

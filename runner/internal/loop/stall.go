@@ -110,6 +110,6 @@ func (s *State) stallDetected(b event.StallDetected) error {
 		return errOrder
 	}
 	s.nudged = true
-	s.Messages = append(s.Messages, b.Message)
+	s.tell(b.Message)
 	return nil
 }

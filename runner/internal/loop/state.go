@@ -86,7 +86,12 @@ type State struct {
 	calledLast bool        // the model made calls in the last turn
 	limit      StopAtLimit // the limit that was reached
 	misfits    int         // final answers of the run in a wrong form; calls between do not reset it
+	written    []int       // positions of the user messages that the runner wrote
+	approved   []int       // positions of the answers with calls that a person decided about
 	invalid    int         // consecutive turns in which every call was rejected
+
+	compactedBefore bool // the history was compacted before the next answer
+	compactedAfter  bool // that was after a request of the turn
 }
 
 // Apply applies an event. An event that cannot follow the state is an error and
@@ -132,6 +137,8 @@ func (s *State) apply(body event.Body) error {
 		return s.stallDetected(b)
 	case event.LimitReached:
 		return s.limitReached(b)
+	case event.Compacted:
+		return s.compacted(b)
 	case event.RunFinished:
 		return s.runFinished(b)
 	case event.RunFailed:
@@ -157,6 +164,7 @@ func (s *State) runStarted(b event.RunStarted) error {
 	s.Class, s.unusable, s.invalid, s.limit = RunCalls, 0, 0, StopAtLimit{}
 	s.Cost, s.toolCalls, s.nudged, s.LastTurn, s.calledLast = 0, 0, false, false, false
 	s.Misfit, s.misfits, s.Problem, s.Value = false, 0, "", nil
+	s.compactedBefore, s.compactedAfter = false, false
 	return nil
 }
 
@@ -197,7 +205,7 @@ func (s *State) turnPrepared(b event.TurnPrepared) error {
 	s.Offer, s.Chosen, s.Changed = b.Offer, b.Chosen, b.Changed
 	if next {
 		s.Added = len(b.Messages)
-		s.add(b.Messages)
+		s.addWritten(b.Messages)
 	}
 	return nil
 }
@@ -209,6 +217,7 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 	s.Class = Classify(b.Message, b.Finish, s.Choice)
 	s.Text, s.Refusal, s.Finish = b.Message.Text(), b.Message.Refusal(), b.Finish
 	s.Usage, s.Cost = s.Usage.Add(b.Usage), s.Cost+b.Cost
+	s.compactedBefore, s.compactedAfter = false, false
 	if s.Class == RunCalls {
 		s.unusable = 0
 	}
@@ -256,7 +265,7 @@ func (s *State) outputRejected(b event.OutputRejected) error {
 		s.misfits++
 		s.Misfit, s.Problem = b.Reason == event.MisfitOutput, b.Message.Text()
 	}
-	s.Messages = append(s.Messages, b.Message)
+	s.tell(b.Message)
 	s.phase = ready
 	return nil
 }
@@ -274,7 +283,7 @@ func (s *State) limitReached(b event.LimitReached) error {
 		return errOrder
 	}
 	s.LastTurn = true
-	s.Messages = append(s.Messages, *b.Message)
+	s.tell(*b.Message)
 	return nil
 }
 

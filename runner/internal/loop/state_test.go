@@ -47,6 +47,7 @@ var ways = []struct {
 }{
 	{change: true, more: loop.Limits{Repeats: 2}}, {change: true, checks: "m", lastTurn: true, more: loop.Limits{ToolCalls: 1}},
 	{more: loop.Limits{ToolCalls: 1, Repeats: 2}}, {more: loop.Limits{ToolCalls: 1, Tokens: 11}, lastTurn: true, checks: "m"}, {more: loop.Limits{Repeats: 2}, lastTurn: true},
+	{more: loop.Limits{Compact: 12}}, {more: loop.Limits{Compact: 12, ToolCalls: 1}, lastTurn: true}, {more: loop.Limits{Compact: 12, Repeats: 2, Request: 16}, checks: "mm"},
 	{checks: "o"}, {checks: "m"}, {checks: "r", serial: true}, {checks: "mm"}, {checks: "rm", choice: llm.ToolRequired},
 	{}, {reject: true}, {serial: true},
 	{choice: llm.ToolNone}, {choice: llm.ToolRequired}, {choice: llm.ToolNamed("g")},
@@ -61,7 +62,7 @@ func TestEveryScript(t *testing.T) {
 	t.Parallel()
 	for i, way := range ways {
 		for _, names := range scripts() {
-			if i > 9 && len(names) > 2 {
+			if i > 14 && len(names) > 2 {
 				continue
 			}
 			s := newSession(t)

@@ -169,6 +169,8 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 		s.apply(b)
 	case loop.Nudge:
 		s.apply(event.StallDetected{Turn: a.Turn, Message: llm.User("You repeat yourself.")})
+	case loop.Compact:
+		s.compact(a.Turn)
 	case loop.Finish:
 		s.apply(event.RunFinished{Run: s.state.Run})
 	case loop.Fail:

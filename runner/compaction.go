@@ -1,0 +1,90 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/compact"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+)
+
+// compactFrom returns the number of tokens above which the history is compacted before a
+// turn; 0 means never.
+func (r *Runner) compactFrom() int64 {
+	if r.Compact == nil {
+		return 0
+	}
+	return r.Compact.Tokens
+}
+
+// afterFailure compacts the history if a request did not fit into the model's context. The
+// run then goes on with the same turn. Any other error is returned.
+func (e *engine) afterFailure(ctx context.Context, err error) error {
+	refused, ok := errors.AsType[*llm.APIError](err)
+	if e.runner.Compact == nil || !ok || refused.Kind != llm.KindContextOverflow || ctx.Err() != nil {
+		return err
+	}
+	s := e.recorder.snapshot()
+	if !s.CanCompact() { // the error of a tool, or the second of the turn
+		return err
+	}
+	if cerr := e.compact(ctx, s.Turn, refused.Tokens); cerr != nil {
+		return fmt.Errorf("%w; %w", err, cerr)
+	}
+	return nil
+}
+
+// compact shortens the history. refused are the tokens of a request that the provider
+// refused; 0 if nobody knows, and before a turn.
+func (e *engine) compact(ctx context.Context, turn int, refused int64) error {
+	s, p := e.recorder.snapshot(), e.runner.Compact
+	b := event.Compacted{Turn: turn, Before: len(s.Messages)}
+	h := &compact.History{
+		Messages: s.Messages, Fixed: s.Fixed(), Written: s.Written(), Tokens: max(s.Estimate(), refused),
+		Ask: func(ctx context.Context, m llm.Model, req *llm.Request) (*llm.Response, error) {
+			return e.askAside(ctx, m, req, &b)
+		},
+	}
+	if h.Goal = cmp.Or(p.Goal, p.Tokens/2); h.Goal == 0 || h.Goal >= h.Tokens {
+		h.Goal = h.Tokens / 2
+	}
+	strategy := p.Strategy
+	if strategy == nil {
+		strategy = compact.Default()
+	}
+	messages, err := safely(ctx, e.logger, "Compact", func(ctx context.Context) ([]llm.Message, error) { return strategy(ctx, h) })
+	if err == nil {
+		b.History = loop.Align(s.Messages, messages)
+		err = loop.CheckCompacted(s, b)
+	}
+	if err != nil {
+		return fmt.Errorf("turn %d: compaction: %w", turn, err)
+	}
+	e.logger.Info("history compacted", "turn", turn, "before", b.Before, "after", len(messages))
+	return e.recorder.record(true, b)
+}
+
+// askAside asks a model for a strategy. The request is none of the run's turns, but its
+// usage and cost are the run's.
+func (e *engine) askAside(ctx context.Context, m llm.Model, req *llm.Request, b *event.Compacted) (*llm.Response, error) {
+	if m == nil {
+		m = e.model
+	}
+	resp, err := m.Generate(ctx, req, func(llm.Delta) {})
+	if err != nil {
+		return nil, err
+	}
+	if resp == nil {
+		return nil, errors.New("the model returned neither an answer nor an error")
+	}
+	cost, err := e.costOf(ctx, resp)
+	if e.runner.Budget != nil {
+		e.runner.Budget.settle(reservation{}, &resp.Usage, cost)
+	}
+	b.Usage, b.Cost = b.Usage.Add(resp.Usage), b.Cost+cost
+	return resp, err
+}

@@ -1,0 +1,309 @@
+package runner_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/llm/openai"
+	"github.com/seed-916e8f6a/toolloop/llm/wrap"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/compact"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// window is the context of the model of the tests.
+const window = 8000
+
+// tokensOf counts the tokens of a request as the model of the tests does: three bytes are a
+// token, so the estimate of the runner is too low.
+func tokensOf(req *llm.Request) (n int64) {
+	n = int64(len(req.Instructions)) / 3
+	for _, t := range req.Tools {
+		n += int64(len(t.Description)+len(t.Schema)) / 3
+	}
+	for _, m := range req.Messages {
+		n += 4 + int64(len(m.Text()))/3
+		for _, c := range m.Calls() {
+			n += int64(len(c.Name)+len(c.Arguments)) / 3
+		}
+		for _, r := range m.Results() {
+			n += int64(len(r.Text())) / 3
+		}
+	}
+	return n
+}
+
+type pageArgs struct {
+	Page int `json:"page"`
+}
+
+// A reader reads pages, one in each turn, and at page 5 asks for approval.
+type reader struct {
+	t       *testing.T
+	turns   int
+	refused int // requests that exceeded the window
+	asked   int // summaries
+}
+
+func (r *reader) agent() *agent.Agent {
+	read := tool.Must(tool.New("read", "Reads a page.", func(_ context.Context, in pageArgs) (string, error) {
+		return fmt.Sprintf("page %d: %s", in.Page, strings.Repeat("lorem ipsum ", 100)), nil
+	}, tool.Idempotent()))
+	sign := tool.Must(tool.New("sign", "Signs a page.", func(_ context.Context, in pageArgs) (string, error) {
+		return fmt.Sprintf("page %d is signed", in.Page), nil
+	}, tool.Idempotent(), tool.NeedsApproval()))
+	return &agent.Agent{Instructions: "Read all pages.", Tools: []tool.Tool{read, sign}}
+}
+
+// answer is the model: it knows the next page by the last call in the request, or by the
+// summary.
+func (r *reader) answer(_ context.Context, req *llm.Request) (*llm.Response, error) {
+	n := tokensOf(req)
+	if n > window {
+		r.refused++
+		return nil, &llm.APIError{Kind: llm.KindContextOverflow, StatusCode: 400, Code: "context_length_exceeded", Message: "This model's maximum context length is 8000 tokens."}
+	}
+	usage := llm.Usage{InputTokens: n, OutputTokens: 10}
+	if strings.HasPrefix(req.Instructions+req.Messages[0].Text(), "You summarize") {
+		r.asked++
+		return llmtest.Text("Pages were read.").Usage(usage).Response()
+	}
+	r.check(req)
+	page := 0
+	for _, m := range req.Messages {
+		for _, c := range m.Calls() {
+			_, _ = fmt.Sscanf(c.Arguments, `{"page":%d}`, &page)
+		}
+	}
+	if page++; page > r.turns {
+		return llmtest.Text("All read.").Usage(usage).Response()
+	}
+	call := llm.ToolCall{ID: fmt.Sprint("call_", page), Name: "read", Arguments: fmt.Sprintf(`{"page":%d}`, page)}
+	if page == 5 {
+		call.Name = "sign"
+	}
+	return llmtest.Parts(call).Usage(usage).Response()
+}
+
+// check holds the rules of a history.
+func (r *reader) check(req *llm.Request) {
+	signed := 0
+	for i, m := range req.Messages {
+		for k, c := range m.Calls() {
+			result := req.Messages[i+1+k].Results()
+			require.Len(r.t, result, 1)
+			require.Equal(r.t, c.ID, result[0].CallID)
+			if c.Name == "sign" {
+				signed++
+				require.Equal(r.t, "page 5 is signed", result[0].Text())
+			}
+		}
+	}
+	first := slices.IndexFunc(req.Messages, func(m llm.Message) bool { return m.Role == llm.RoleUser })
+	require.Equal(r.t, "Read all.", req.Messages[first].Text())
+	last := req.Messages[len(req.Messages)-1].Results()
+	if len(last) == 1 && strings.HasPrefix(last[0].Text(), "page ") {
+		var page int
+		_, _ = fmt.Sscanf(last[0].Text(), "page %d", &page)
+		require.Equal(r.t, page >= 5, signed == 1, "the approved call is still there")
+	}
+}
+
+func approve(_ context.Context, p runner.Pending) (runner.Input, error) {
+	if p.InDoubt {
+		return p.RunAgain(), nil
+	}
+	return p.Approve(), nil
+}
+
+var strategies = map[string]compact.Strategy{
+	"default": nil, "clear": compact.ClearResults(2), "drop": compact.DropTurns(2),
+	"summary": compact.Each(compact.Summarize(nil, 2), compact.Default()),
+}
+
+// TestLongRun: 200 turns end in a context of 8,000 tokens. No request exceeds it, splits a
+// pair, or loses an approval; over both APIs, streaming and not.
+func TestLongRun(t *testing.T) {
+	t.Parallel()
+	for name, strategy := range strategies {
+		if name == "clear" { // the calls alone need more than the context
+			continue
+		}
+		for _, api := range []openai.API{openai.APIChat, openai.APIResponses} {
+			for _, noStream := range []bool{false, true} {
+				t.Run(fmt.Sprint(name, api, noStream), func(t *testing.T) {
+					t.Parallel()
+					r := &reader{t: t, turns: 200}
+					script := llmtest.NewScript(llmtest.Reply(r.answer).Forever())
+					model := openai.Config{HTTPClient: &http.Client{Transport: script}, Key: "k", API: api, BaseURL: "http://server.test/v1", Retry: wrap.Retry{Attempts: 1}}.Model("m")
+					run := runner.Runner{MaxTurns: -1, Model: model, NoStream: noStream, Decide: approve, Compact: &compact.Policy{Tokens: 6000, Strategy: strategy}}
+					compactions, finished := 0, event.RunFinished{}
+					usage := llm.Usage{}
+					for e, err := range run.Session("s").Stream(t.Context(), r.agent(), runner.Say(llm.User("Read all."))) {
+						require.NoError(t, err)
+						switch b := e.Body.(type) {
+						case event.Compacted:
+							compactions++
+							usage = usage.Add(b.Usage)
+							require.Less(t, b.After(), b.Before+1)
+						case event.ModelAnswered:
+							usage = usage.Add(b.Usage)
+						case event.RunFinished:
+							finished = b
+						}
+					}
+					require.Equal(t, 201, finished.Turns)
+					require.Equal(t, usage, finished.Usage, "summaries count")
+					require.Zero(t, r.refused)
+					require.Greater(t, compactions, 5)
+					require.Less(t, compactions, 60)
+					if name == "summary" {
+						require.Equal(t, compactions, r.asked)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestLongRunCrashes: the process dies after every event. The session goes on from the
+// compacted history, and nobody is asked for a summary again.
+func TestLongRunCrashes(t *testing.T) {
+	t.Parallel()
+	for name, policy := range map[string]compact.Policy{
+		"default": {Tokens: 6000}, "summary": {Tokens: 6000, Strategy: strategies["summary"]}, "overflow": {Strategy: compact.DropTurns(2)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &reader{t: t, turns: 40}
+			run := runner.Runner{MaxTurns: -1, Decide: approve, Journal: new(journal.Memory), Compact: &policy}
+			run.Model = llmtest.NewScript(llmtest.Reply(r.answer).Forever())
+			whole, err := run.Session("s").Run(t.Context(), r.agent(), runner.Say(llm.User("Read all.")))
+			require.NoError(t, err)
+			summaries, refused := r.asked, r.refused
+			require.Equal(t, name == "overflow", refused > 0)
+			for cut := 2; cut < len(whole.Events); cut++ {
+				seen := 0
+				for _, e := range whole.Events[:cut] {
+					if _, ok := e.Body.(event.Compacted); ok {
+						seen++
+					}
+				}
+				r.asked, r.refused = 0, 0
+				run.Journal = journalOf(t, whole.Events[:cut])
+				result, err := run.Session("s").Run(t.Context(), r.agent())
+				require.NoError(t, err, "cut after %d", cut)
+				require.Equal(t, whole.Messages, result.Messages)
+				require.Equal(t, whole.Usage, result.Usage)
+				if name == "overflow" {
+					require.Equal(t, refused-seen, r.refused)
+				}
+				if summaries > 0 {
+					require.Equal(t, summaries-seen, r.asked)
+				}
+			}
+		})
+	}
+}
+
+// journalOf returns a journal with the events of the session s.
+func journalOf(t *testing.T, events []event.Event) *journal.Memory {
+	t.Helper()
+	memory := new(journal.Memory)
+	log, err := memory.Open(t.Context(), "s")
+	require.NoError(t, err)
+	require.NoError(t, log.Append(t.Context(), true, events...))
+	require.NoError(t, log.Close())
+	return memory
+}
+
+// TestOverflow: the provider refuses a request, and the run goes on with a shorter history.
+// The second refusal in a turn ends the run.
+func TestOverflow(t *testing.T) {
+	t.Parallel()
+	overflow := llmtest.Fail(&llm.APIError{Kind: llm.KindContextOverflow, Tokens: 9000})
+	page := func(n int) llmtest.Step { return llmtest.Calls("read", pageArgs{n}) }
+	for _, stream := range []bool{false, true} {
+		for _, tt := range []struct {
+			want  string
+			steps []llmtest.Step
+		}{
+			{"", []llmtest.Step{page(1), page(2), overflow, page(3), overflow, llmtest.Text("Read.")}},
+			{"context_overflow", []llmtest.Step{page(1), page(2), overflow, overflow}},
+			{"the history of 1 messages does not become smaller", []llmtest.Step{overflow}},
+		} {
+			model := llmtest.Script(t, tt.steps...)
+			run := runner.Runner{Model: model, Compact: new(compact.Policy)}
+			var err error
+			if stream {
+				for _, err = range run.Stream(t.Context(), (&reader{}).agent(), llm.User("Read all.")) {
+				}
+			} else {
+				_, err = run.Run(t.Context(), (&reader{}).agent(), llm.User("Read all."))
+			}
+			if tt.want == "" {
+				require.NoError(t, err)
+				continue
+			}
+			require.ErrorContains(t, err, tt.want)
+			failed, ok := errors.AsType[*llm.APIError](err)
+			require.True(t, ok)
+			require.Equal(t, llm.KindContextOverflow, failed.Kind)
+		}
+	}
+}
+
+// TestBadStrategies: a strategy that breaks the history, fails or panics ends the run. The
+// history stays.
+func TestBadStrategies(t *testing.T) {
+	t.Parallel()
+	planted := errors.New("planted")
+	for _, tt := range []struct {
+		want     string
+		strategy compact.Strategy
+	}{
+		{"turn 3: compaction: planted", func(context.Context, *compact.History) ([]llm.Message, error) { return nil, planted }},
+		{"turn 3: compaction: runner: Compact panicked: planted", func(context.Context, *compact.History) ([]llm.Message, error) { panic(planted) }},
+		{"the last message of the user, a system message or an approved call with its result is missing or changed", func(context.Context, *compact.History) ([]llm.Message, error) { return nil, nil }},
+		{"has no result directly after it", func(_ context.Context, h *compact.History) ([]llm.Message, error) { return h.Messages[:2], nil }},
+		{"message 1 is a result without its call", func(_ context.Context, h *compact.History) ([]llm.Message, error) {
+			return slices.Concat(h.Messages[:1], h.Messages[2:]), nil
+		}},
+		{"the history of 5 messages does not become smaller", func(_ context.Context, h *compact.History) ([]llm.Message, error) { return h.Messages, nil }},
+		{"the history of 5 messages does not become smaller", compact.DropTurns(5)},
+		{"summary: planted", func(ctx context.Context, h *compact.History) ([]llm.Message, error) {
+			return compact.Summarize(llm.ModelFunc(func(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error) { return nil, planted }), 1)(ctx, h)
+		}},
+		{"the model returned neither an answer nor an error", compact.Summarize(llm.ModelFunc(func(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error) { return nil, nil }), 1)},
+		{"summary: the model wrote no text", compact.Summarize(llmtest.NewScript(llmtest.Text(" ")), 1)},
+	} {
+		var logged bytes.Buffer
+		r := &reader{t: t, turns: 3}
+		run := runner.Runner{
+			Model: llmtest.NewScript(llmtest.Reply(r.answer).Forever()), Logger: slog.New(slog.NewTextHandler(&logged, nil)),
+			Compact: &compact.Policy{Tokens: 700, Strategy: tt.strategy},
+		}
+		result, err := run.Run(t.Context(), r.agent(), llm.User("Read all."))
+		require.ErrorContains(t, err, tt.want)
+		require.Len(t, result.Messages, 5)
+		require.Equal(t, strings.Contains(tt.want, "panicked"), strings.Contains(logged.String(), "compaction_test.go"), "the stack")
+	}
+	for _, p := range []compact.Policy{{Tokens: -1}, {Goal: -1}, {Tokens: 5, Goal: 5}} {
+		_, err := runner.Runner{Compact: &p}.Run(t.Context(), (&reader{}).agent(), llm.User("Read all."))
+		require.Error(t, err)
+	}
+}
