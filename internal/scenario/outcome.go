@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -41,6 +42,9 @@ func kindOf(err error) string {
 	}
 	if e, ok := errors.AsType[*runner.LimitError](err); ok {
 		return "limit of " + e.Limit
+	}
+	if e, ok := errors.AsType[*runner.OutputError](err); ok {
+		return "output refused " + strconv.FormatBool(e.Refused)
 	}
 	switch {
 	case err == nil:

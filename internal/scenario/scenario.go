@@ -23,7 +23,8 @@ import (
 type Scenario struct {
 	Name   string
 	Runner runner.Runner
-	HangUp time.Duration // when the customer hangs up; zero means never
+	Agent  func(*agent.Agent) // changes the desk; nil: no change
+	HangUp time.Duration      // when the customer hangs up; zero means never
 	Steps  []llmtest.Step
 	Want   Outcome
 }
@@ -77,6 +78,11 @@ func (s Scenario) Run(t *testing.T, where Seat, stream bool, desk *agent.Agent) 
 		time.AfterFunc(s.HangUp, func() { cancel(errHungUp) })
 	}
 	script := llmtest.Script(t, s.Steps...)
+	if s.Agent != nil {
+		changed := *desk
+		desk = &changed
+		s.Agent(desk)
+	}
 	r := s.Runner
 	r.Model = where.Model(t, script)
 

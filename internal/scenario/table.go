@@ -55,7 +55,7 @@ func tooBig() error {
 
 // All returns the scenarios. Their transcripts are in
 // runner/runnertest/testdata/scenarios.
-func All() []Scenario { return slices.Clone(all) }
+func All() []Scenario { return slices.Concat(all, flows) }
 
 var all = []Scenario{
 	{

@@ -34,7 +34,7 @@ func TestScenarios(t *testing.T) {
 			})
 		}
 	})
-	const all = 20 * 6 * 2
+	all := len(scenario.All()) * 6 * 2
 	fmt.Printf("scenarios: %d of %d\n", passed.Load(), all)
 	if !strings.Contains(flag.Lookup("test.run").Value.String(), "/") { // who asks for some gets some
 		require.EqualValues(t, all, passed.Load())
@@ -56,7 +56,7 @@ func TestScenariosOnLoopback(t *testing.T) {
 			testScenario(t, s, scenario.Loopback(), true)
 		})
 	}
-	require.Equal(t, 11, ran)
+	require.Greater(t, ran, 30)
 }
 
 // testScenario holds one run to the row of the table.
