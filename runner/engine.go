@@ -28,6 +28,7 @@ type engine struct {
 	model  llm.Model
 	memo   *llm.Memo
 	limits loop.Limits
+	base   *slog.Logger // without the attributes of the run; nil before its first use
 	logger *slog.Logger
 	ctx    context.Context         // of the run, for its calls
 	leave  context.CancelCauseFunc // ends ctx
@@ -231,16 +232,6 @@ func (e *engine) stopReason(ctx context.Context) error {
 		return fmt.Errorf("%w; %w", failure, cause)
 	}
 	return cmp.Or(failure, cause)
-}
-
-// causeOf returns why ctx ended, or nil. The error has the cause's own words, and
-// errors.Is finds context.Canceled or context.DeadlineExceeded.
-func causeOf(ctx context.Context) error {
-	cause := context.Cause(ctx)
-	if cause == nil || errors.Is(cause, ctx.Err()) || errors.Is(cause, context.DeadlineExceeded) {
-		return cause
-	}
-	return fmt.Errorf("%w: %w", ctx.Err(), cause)
 }
 
 // do executes the usual actions. The stack of a waiting run has no room for the rest.

@@ -128,3 +128,13 @@ func (e *engine) failureOf(a loop.Fail) error {
 	}
 	return fmt.Errorf("turn %d: %w", s.Turn, &FinishError{Reason: a.Reason.String(), Finish: s.Finish, Refusal: s.Refusal})
 }
+
+// causeOf returns why ctx ended, or nil. The error has the cause's own words, and
+// errors.Is finds context.Canceled or context.DeadlineExceeded.
+func causeOf(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if cause == nil || errors.Is(cause, ctx.Err()) || errors.Is(cause, context.DeadlineExceeded) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", ctx.Err(), cause)
+}

@@ -9,14 +9,16 @@ import (
 
 // baseLogger returns the logger of a run that has not begun. It is never nil.
 func (e *engine) baseLogger() *slog.Logger {
-	l := e.runner.Logger
 	switch {
-	case l == nil && e.collector != nil: // the caller of Run sees no events
-		l = slog.New(warnings{slog.Default().Handler()})
-	case l == nil:
-		l = slog.New(slog.DiscardHandler)
+	case e.base != nil:
+	case e.runner.Logger != nil:
+		e.base = e.runner.Logger
+	case e.collector != nil: // the caller of Run sees no events
+		e.base = slog.New(warnings{slog.Default().Handler()})
+	default:
+		e.base = slog.New(slog.DiscardHandler)
 	}
-	return l
+	return e.base
 }
 
 // newLogger returns the run's logger. The id tells concurrent runs apart.

@@ -223,6 +223,9 @@ func (o *offer) changes(s *loop.State, red *redactor) (notices []string) {
 			notices = append(notices, fmt.Sprintf("tool %s is new", t.Name))
 		}
 	}
+	if len(before) == 0 {
+		return notices
+	}
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		notices = append(notices, fmt.Sprintf("tool %s is gone", name))
 	}

@@ -125,7 +125,10 @@ func (r *recorder) apply(ev event.Event) error {
 // begin prepares the recorder for the appends of a run. An append outlives the run's
 // context, because events are worth a record also when the run was cancelled.
 func (r *recorder) begin(ctx context.Context, yield func(event.Event) bool) {
-	r.ctx, r.consumer.yield = context.WithoutCancel(ctx), yield
+	r.consumer.yield = yield
+	if r.log != nil {
+		r.ctx = context.WithoutCancel(ctx)
+	}
 }
 
 // owner returns nil if this process still owns the session, or the reason why not. The

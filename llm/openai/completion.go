@@ -90,7 +90,9 @@ func (a *completion) document(data []byte, whole bool) error {
 			a.stream.sawUsage(a.usage.update(rawjson.Member(v, "usage")))
 			a.extra.merge(a.extra.name(name), v)
 		default:
-			a.extra.merge(a.extra.name(name), v)
+			if !rawjson.IsEmpty(v) {
+				a.extra.merge(a.extra.name(name), v)
+			}
 		}
 	}
 	if a.extra.tooMany || a.members.tooMany || a.logProbs.tooMany {
@@ -125,7 +127,7 @@ func (a *completion) choice(data []byte, whole bool) error {
 		case "delta":
 			delta = v
 		case "finish_reason":
-			finish = rawjson.Text(v)
+			finish = usualText(v)
 		case "native_finish_reason":
 			native = rawjson.Text(v)
 		case "usage":
@@ -133,7 +135,9 @@ func (a *completion) choice(data []byte, whole bool) error {
 		case "logprobs":
 			a.addLogProbs(v)
 		default:
-			a.extra.merge(a.extra.name(name), v)
+			if !rawjson.IsEmpty(v) {
+				a.extra.merge(a.extra.name(name), v)
+			}
 		}
 	}
 	if err := a.choiceMessage(message, delta, whole); err != nil {
@@ -242,7 +246,9 @@ func (a *completion) message(data []byte, whole bool) error {
 				thoughts[i] = v
 				continue
 			}
-			a.members.addPiece(a.members.name(name), v)
+			if !rawjson.IsEmpty(v) {
+				a.members.addPiece(a.members.name(name), v)
+			}
 		}
 	}
 	if err := a.addThinking(thoughts); err != nil {
@@ -309,7 +315,7 @@ func (a *completion) addCalls(list, function []byte, whole bool) error {
 		if n++; n > maxCalls { // also counts pieces without content
 			return errTooMany
 		}
-		p := readCallPiece(c)
+		p := readCallPiece(c, a.calls.declared)
 		if a.hosted.has(p, a.calls.declared) {
 			if !a.hosted.add(p, c, whole) {
 				return errTooMany
@@ -326,7 +332,7 @@ func (a *completion) addCalls(list, function []byte, whole bool) error {
 		return nil
 	}
 	p := callPiece{index: functionCallIndex}
-	p.function(function)
+	p.function(function, a.calls.declared)
 	return a.addCall(p, whole)
 }
 

@@ -49,6 +49,17 @@ func (d declaredTools) has(name string) bool {
 	return slices.ContainsFunc(d, func(t llm.ToolDef) bool { return t.Name == name })
 }
 
+// name returns the text of a JSON string. The name of a declared tool is not copied.
+func (d declaredTools) name(raw []byte) string {
+	text := rawjson.RawText(raw)
+	for i := range d {
+		if d[i].Name == string(text) {
+			return d[i].Name
+		}
+	}
+	return string(text)
+}
+
 // A callPiece is one element of "tool_calls" in a message or a delta.
 type callPiece struct {
 	index, id, name string
@@ -60,7 +71,8 @@ type callPiece struct {
 	over            bool // there were more than maxPartMembers
 }
 
-func readCallPiece(raw []byte) callPiece {
+// readCallPiece reads a piece of a call, of a declared tool nearly always.
+func readCallPiece(raw []byte, declared declaredTools) callPiece {
 	var p callPiece
 	for name, v := range rawjson.RawMembers(raw) {
 		switch string(name) {
@@ -69,11 +81,11 @@ func readCallPiece(raw []byte) callPiece {
 		case "id":
 			p.id = rawjson.Scalar(v)
 		case "type":
-			if p.kind = rawjson.Text(v); p.kind == builtin {
+			if p.kind = usualText(v); p.kind == builtin {
 				p.extra = append(p.extra, llm.Member{Name: string(name), Value: string(v)})
 			}
 		case "function":
-			p.function(v)
+			p.function(v, declared)
 		default:
 			if len(p.extra) == maxPartMembers {
 				p.over = true
@@ -87,11 +99,11 @@ func readCallPiece(raw []byte) callPiece {
 	return p
 }
 
-func (p *callPiece) function(raw []byte) {
+func (p *callPiece) function(raw []byte, declared declaredTools) {
 	for name, v := range rawjson.RawMembers(raw) {
 		switch {
 		case string(name) == "name":
-			p.name = rawjson.Text(v)
+			p.name = declared.name(v)
 		case string(name) != "arguments" || rawjson.IsNull(v):
 		case rawjson.Kind(v) == '"':
 			p.arguments, p.raw = rawjson.Text(v), v
@@ -171,7 +183,7 @@ func (c *calls) extend(s *partialCall, extra []llm.Member) {
 		s.extra.merge(m.Name, []byte(m.Value))
 	}
 	c.nodes += s.extra.nodes - before
-	c.over = c.over || len(s.extra.names) > maxPartMembers || c.nodes > maxParts
+	c.over = c.over || len(s.extra.list) > maxPartMembers || c.nodes > maxParts
 }
 
 func (c *calls) open() *partialCall {

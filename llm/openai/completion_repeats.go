@@ -56,9 +56,7 @@ func (a *completion) fillFrom(message []byte) error {
 	if len(a.calls.list) > 0 {
 		b.calls.list = nil
 	}
-	for _, name := range a.members.names {
-		delete(b.members.values, name)
-	}
+	b.members = b.members.without(&a.members)
 	return a.replace(b)
 }
 
@@ -139,10 +137,9 @@ func (a *completion) replace(b *completion) error {
 	if len(a.hosted.calls) == 0 {
 		a.hosted = b.hosted
 	}
-	for _, name := range b.members.names {
-		if t := b.members.values[name]; t != nil {
-			a.members.replace(name, t.append(nil))
-		}
+	for i := range b.members.list {
+		m := &b.members.list[i]
+		a.members.replace(m.name, m.value.append(nil))
 	}
 	return a.replaceCalls(&b.calls)
 }
@@ -237,7 +234,7 @@ func (a *completion) replaceCalls(b *calls) error {
 			s = a.calls.open()
 		}
 		d := s.replace(o, s.position)
-		if len(a.calls.list) > maxCalls || len(s.extra.names) > maxPartMembers {
+		if len(a.calls.list) > maxCalls || len(s.extra.list) > maxPartMembers {
 			return errTooMany
 		}
 		if s.id != "" {
@@ -269,8 +266,9 @@ func (s *partialCall) replace(o *partialCall, position int) llm.CallDelta {
 		}
 		s.object, s.fragments, s.nesting = o.object, o.fragments, o.nesting
 	}
-	for _, name := range o.extra.names {
-		s.extra.merge(name, o.extra.values[name].append(nil))
+	for i := range o.extra.list {
+		m := &o.extra.list[i]
+		s.extra.merge(m.name, m.value.append(nil))
 	}
 	return d
 }

@@ -23,40 +23,100 @@ var errTooMany = errors.New("the answer has more calls, parts or members than an
 
 // memberSet holds unmodelled members in the order of their first appearance,
 // over all chunks of a stream.
+//
+// Most answers have two such members. The set of these costs two allocations: one for the
+// list, one for all values. A map finds the members of a large set.
 type memberSet struct {
-	names   []string
-	values  map[string]*mergedValue
-	nodes   int  // JSON nodes of values that came in pieces
-	tooMany bool // more than maxMembers members or maxParts nodes came; the rest is dropped
+	list    []setMember
+	byName  map[string]int // the place in list; nil for at most maxPartMembers members
+	free    []byte         // memory for values
+	nodes   int            // JSON nodes of values that came in pieces
+	tooMany bool           // more than maxMembers members or maxParts nodes came; the rest is dropped
 }
 
-// value returns the value with that name and adds the name if needed. It
-// returns nil if there are too many members.
-func (g *memberSet) value(name string) *mergedValue {
-	if t := g.values[name]; t != nil {
-		return t
+type setMember struct {
+	name  string
+	value mergedValue
+}
+
+// find returns the place of a member in the list, or -1.
+func (g *memberSet) find(name string) int {
+	if g.byName == nil {
+		return slices.IndexFunc(g.list, func(m setMember) bool { return m.name == name })
 	}
-	if len(g.names) == maxMembers {
+	if i, ok := g.byName[name]; ok {
+		return i
+	}
+	return -1
+}
+
+// value returns the value with that name and adds the name if needed, with room for a
+// value of the given size. It returns nil if there are too many members. The next call of
+// value may move the value.
+func (g *memberSet) value(name string, size int) *mergedValue {
+	if i := g.find(name); i >= 0 {
+		return &g.list[i].value
+	}
+	if len(g.list) == maxMembers {
 		g.tooMany = true
 		return nil
 	}
-	if g.values == nil {
-		g.values = map[string]*mergedValue{}
+	if g.list == nil {
+		g.list = make([]setMember, 0, 2)
 	}
-	t := new(mergedValue)
-	g.values[name], g.names = t, append(g.names, name)
-	return t
+	g.list = append(g.list, setMember{name: name, value: mergedValue{raw: g.room(size)}})
+	switch n := len(g.list); {
+	case g.byName != nil:
+		g.byName[name] = n - 1
+	case n > maxPartMembers:
+		g.byName = make(map[string]int, n)
+		for i, m := range g.list {
+			g.byName[m.name] = i
+		}
+	}
+	return &g.list[len(g.list)-1].value
+}
+
+// room returns an empty slice with memory for a value.
+func (g *memberSet) room(size int) []byte {
+	const block = 64
+	if size > block {
+		return nil
+	}
+	if size > len(g.free) {
+		g.free = make([]byte, block)
+	}
+	room := g.free[:0:size]
+	g.free = g.free[size:]
+	return room
+}
+
+// usualName returns the name of a member. The usual names cost no allocation.
+func usualName(raw []byte) string {
+	switch string(raw) {
+	case "system_fingerprint":
+		return "system_fingerprint"
+	case "service_tier":
+		return "service_tier"
+	case "provider":
+		return "provider"
+	case "stop_reason":
+		return "stop_reason"
+	case "annotations":
+		return "annotations"
+	}
+	return string(raw)
 }
 
 // name returns raw as a string. For one of the first members of the set, name returns
 // the string that the set has, because each chunk of a stream repeats these members.
 func (g *memberSet) name(raw []byte) string {
-	for _, name := range g.names[:min(len(g.names), maxPartMembers)] {
-		if name == string(raw) {
+	for i := range g.list[:min(len(g.list), maxPartMembers)] {
+		if name := g.list[i].name; name == string(raw) {
 			return name
 		}
 	}
-	return string(raw)
+	return usualName(raw)
 }
 
 // replace keeps the value unless empty. A later value replaces an earlier value.
@@ -64,7 +124,7 @@ func (g *memberSet) replace(name string, value []byte) {
 	if rawjson.IsEmpty(value) {
 		return
 	}
-	if t := g.value(name); t != nil {
+	if t := g.value(name, len(value)); t != nil {
 		t.set(value)
 	}
 }
@@ -90,7 +150,7 @@ func (g *memberSet) join(name string, value []byte, j merger) {
 	if rawjson.IsEmpty(value) {
 		return
 	}
-	t := g.value(name)
+	t := g.value(name, len(value))
 	if t == nil {
 		return
 	}
@@ -102,36 +162,58 @@ func (g *memberSet) join(name string, value []byte, j merger) {
 // appendList keeps the value. The elements of a later list are appended, even if
 // they repeat earlier elements; any other value replaces the earlier value.
 func (g *memberSet) appendList(name string, value []byte) {
-	if t := g.values[name]; t != nil && rawjson.Kind(t.raw) == '[' && rawjson.Kind(value) == '[' && !rawjson.IsEmpty(value) {
-		t.appendElements(value)
-		return
+	if i := g.find(name); i >= 0 && rawjson.Kind(value) == '[' && !rawjson.IsEmpty(value) {
+		if t := &g.list[i].value; rawjson.Kind(t.raw) == '[' {
+			t.appendElements(value)
+			return
+		}
 	}
 	g.replace(name, value)
 }
 
+// without returns the members that are not in other.
+func (g *memberSet) without(other *memberSet) memberSet {
+	rest := memberSet{nodes: g.nodes, tooMany: g.tooMany}
+	for i := range g.list {
+		if m := &g.list[i]; other.find(m.name) < 0 {
+			rest.replace(m.name, m.value.append(nil))
+		}
+	}
+	return rest
+}
+
+// members returns the members. Their values share one string.
 func (g *memberSet) members() []llm.Member {
-	if len(g.names) == 0 {
+	if len(g.list) == 0 {
 		return nil
 	}
-	ms := make([]llm.Member, len(g.names))
-	for i, name := range g.names {
-		ms[i] = llm.Member{Name: name, Value: g.values[name].json()}
+	var room [256]byte
+	all := room[:0]
+	for i := range g.list {
+		all = g.list[i].value.append(all)
+	}
+	rest := string(all)
+	ms := make([]llm.Member, len(g.list))
+	for i := range g.list {
+		n := g.list[i].value.size()
+		ms[i] = llm.Member{Name: g.list[i].name, Value: rest[:n]}
+		rest = rest[n:]
 	}
 	return ms
 }
 
 // object returns the members as a JSON object, or nil without members.
 func (g *memberSet) object() json.RawMessage {
-	if len(g.names) == 0 {
+	if len(g.list) == 0 {
 		return nil
 	}
 	b := []byte{'{'}
-	for i, name := range g.names {
+	for i := range g.list {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(rawjson.AppendString(b, name), ':')
-		b = g.values[name].append(b)
+		b = append(rawjson.AppendString(b, g.list[i].name), ':')
+		b = g.list[i].value.append(b)
 	}
 	return append(b, '}')
 }

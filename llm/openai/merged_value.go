@@ -336,12 +336,12 @@ func (t *mergedValue) contradicts(e []byte) bool {
 	return false
 }
 
-// json returns the JSON of the value.
-func (t *mergedValue) json() string {
+// size returns the length of the JSON of the value.
+func (t *mergedValue) size() int {
 	if t.members == nil && !t.list {
-		return string(t.raw)
+		return len(t.raw)
 	}
-	return string(t.append(nil))
+	return len(t.append(nil))
 }
 
 // append appends the JSON of the value to b.

@@ -28,6 +28,7 @@ type responseReader struct {
 	req    *http.Request
 	resp   *http.Response
 	body   io.Reader
+	kept   io.LimitedReader // of body
 
 	general bool // chunks are read in the general way only; see chunkShape
 }
@@ -172,7 +173,8 @@ func (x *responseReader) wholeBody(r io.Reader, space *bytes.Buffer) ([]byte, er
 	if n := x.resp.ContentLength; n > 0 && n < maxKept {
 		space.Grow(int(n) + bytes.MinRead)
 	}
-	_, err := space.ReadFrom(io.LimitReader(r, maxKept))
+	x.kept = io.LimitedReader{R: r, N: maxKept}
+	_, err := space.ReadFrom(&x.kept)
 	data := space.Bytes()
 	if err == nil && len(data) == maxKept { // the rest of a long body gets memory of its own
 		data, err = io.ReadAll(io.MultiReader(bytes.NewReader(data), r))

@@ -78,7 +78,7 @@ func (a *responsesAnswer) response(data []byte) error {
 		case "usage":
 			a.usage.update(v)
 		default:
-			if !slices.Contains(echoedMembers, string(name)) {
+			if !rawjson.IsEmpty(v) && !slices.Contains(echoedMembers, string(name)) {
 				a.extra.replace(a.extra.name(name), v)
 			}
 		}
