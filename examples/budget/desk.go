@@ -39,8 +39,8 @@ type topic struct {
 	Topic string `json:"topic" jsonschema:"enum=orders,enum=other"`
 }
 
-// agents returns the sorter, which is cheap and reads every message, and the clerk, which
-// is dear and answers the messages about orders.
+// agents returns two agents: a cheap sorter for every message, and an expensive clerk for
+// the messages about orders.
 func agents(small, large llm.Model) (sorter, clerk *agent.Agent) {
 	find := tool.Must(tool.New("find_order", "Finds an order by its number, e.g. W1001.", findOrder, tool.Idempotent()))
 	return &agent.Agent{

@@ -1,6 +1,7 @@
-// Budget is a day of one tenant. A cheap agent sorts messages, a dear agent answers them,
-// and their runs share a budget in dollars. When nothing is left, the current run gives a
-// last answer, and the other messages stay for tomorrow.
+// Budget is a day of one tenant. A cheap agent sorts messages, and an expensive agent
+// answers the messages about orders. The runs of both agents share a budget in dollars.
+// When the budget is used up, the current run gives a last answer, and the other messages
+// stay for tomorrow.
 // The agents and the prices are in desk.go. Without a key, script.go answers.
 package main
 

@@ -11,9 +11,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 )
 
-// careless returns a scripted model with the typical mistakes of models: a fence around
-// the JSON, sentences around it, a forgotten line, prose instead of JSON. After a refusal
-// it reads the text again, but it cannot repair a text that does not add up.
+// careless returns a scripted model with the typical mistakes of models: a fence or
+// sentences around the JSON, a forgotten line, prose instead of JSON. After a refusal the
+// model reads the text again, but no model can repair a text with a wrong sum.
 func careless() llm.Model {
 	return llmtest.NewScript(llmtest.Reply(func(_ context.Context, req *llm.Request) (*llm.Response, error) {
 		text := req.Messages[0].Text()

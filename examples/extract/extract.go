@@ -14,7 +14,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// An Answer is what the model says about a text: an invoice, or why there is none.
+// An Answer is the model's answer about a text: an invoice, or the reason why the text is
+// not an invoice.
 type Answer struct {
 	Invoice *Invoice `json:"invoice,omitempty"`
 	Problem string   `json:"problem,omitempty" jsonschema_description:"Why the text is no complete invoice, in a few words"`

@@ -1,6 +1,6 @@
-// Extract reads 20 invoices as typed values, some at the same time. Some of the texts are
-// no invoices, or do not add up. The program prints a table, and a line for each text that
-// could not be read.
+// Extract reads 20 texts as typed invoices, several texts at the same time. Some texts are
+// not invoices, or have a wrong sum. The program prints a table, and a line for each text
+// without an invoice.
 //
 // The type, the check and the agent are in extract.go. Without a key, the model of
 // careless.go answers.
@@ -45,8 +45,8 @@ func main() {
 	})
 }
 
-// table returns the invoices as a table, and below the texts that could not be read. A
-// text failed if no model has answered; a text that is no invoice has not failed.
+// table returns the invoices as a table, and below the texts without an invoice. A text
+// failed if the model has not answered. A text that is not an invoice has not failed.
 func table(readings []Reading) (text string, failed int) {
 	var b, problems strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

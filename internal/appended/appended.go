@@ -1,10 +1,10 @@
 // Package appended lets the code that runs a conversation vouch for its list of messages: the
 // list is only appended to, and no message in the list is changed. A client need not compare
-// the messages that it has encoded with those of the next request then, so a run of T turns
-// costs O(T) of comparison instead of O(T²).
+// the encoded messages with the messages of the next request then, so a run of T turns
+// compares O(T) messages instead of O(T²).
 //
-// Only the list that was named is vouched for. A Model between both that sends another list,
-// such as a shortened copy, gets the comparison.
+// Only the given list is vouched for. If a Model between both sends another list, such as a
+// shortened copy, the client compares the messages.
 package appended
 
 import (
@@ -15,7 +15,7 @@ import (
 
 type key struct{}
 
-// vouched is the last list that was vouched for.
+// vouched is the list of the last Vouch.
 type vouched struct {
 	mu    sync.Mutex
 	first *llm.Message
