@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -39,6 +40,7 @@ type engine struct {
 	scheduler *scheduler
 	collector *collector // nil without a Result
 
+	work     time.Duration          // of the last answer, if Limits.WorkTime is set
 	reserved reservation            // of the next request
 	changed  turnChange             // of the current turn, by BeforeTurn
 	narrowed narrowed               // memory for defs
@@ -144,7 +146,7 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 	}
 	l := e.runner.Limits
 	e.limits = loop.Limits{
-		ToolCalls: l.ToolCalls, Input: l.InputTokens, Output: l.OutputTokens, Tokens: l.Tokens, Request: l.RequestTokens, Cost: l.Cost,
+		ToolCalls: l.ToolCalls, Input: l.InputTokens, Output: l.OutputTokens, Tokens: l.Tokens, Request: l.RequestTokens, Cost: l.Cost, Work: l.WorkTime,
 		Compact: e.runner.compactFrom(),
 		Repeats: orDefault(l.Repeats, defaultRepeats), Polling: func(name string) bool { return e.offer != nil && e.offer.tools[name].Polling() },
 		Turns:         orDefault(e.runner.MaxTurns, defaultMaxTurns),

@@ -18,9 +18,9 @@ var ErrNoInput = errors.New("runner: no messages were given, and no conversation
 type LimitError struct {
 	// Limit is "turns", "invalid_rounds", "run_time", "depth", "budget", or a field of
 	// [Limits]: "tool_calls", "input_tokens", "output_tokens", "tokens", "request_tokens",
-	// "cost", or "stall" for Repeats.
+	// "cost", "work_time", or "stall" for Repeats.
 	Limit string
-	// Max is the bound: a count, or for "run_time" a [time.Duration].
+	// Max is the bound: a count, or for "run_time" and "work_time" a [time.Duration].
 	Max int64
 	// Cost is the bound of "cost", and of a "budget" of costs. Max is then 0.
 	Cost float64
@@ -41,6 +41,8 @@ func (e *LimitError) Error() string {
 		return fmt.Sprintf("limit reached: in %d turns in a row every tool call was wrong (MaxInvalidRounds)", e.Max)
 	case depth:
 		return fmt.Sprintf("limit of %d runs inside one another reached (MaxDepth)", e.Max)
+	case loop.WorkLimit:
+		return fmt.Sprintf("limit of %v of work reached (Limits.WorkTime)", time.Duration(e.Max))
 	case runTime:
 		return fmt.Sprintf("limit of %v for a run reached (RunTimeout)", time.Duration(e.Max))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -26,6 +27,11 @@ type Limits struct {
 	RequestTokens int64
 	// Cost bounds the cost by Runner.Cost, in the same unit.
 	Cost float64
+	// WorkTime bounds the time of the model and of the tools: the time of each answer and, for
+	// each turn, of its longest call. Waits for people, for a slot of a call, for a retry and
+	// for a wrap.Limiter do not count. A turn that has begun may end later; Runner.RunTimeout
+	// bounds the whole run.
+	WorkTime time.Duration
 	// Repeats is the number of turns with the same calls and the same results, or of cycles
 	// of up to four such turns, after which the model is told that it repeats its calls.
 	// After the same number of further repeats, the limit "stall" is reached. Calls of a
@@ -42,7 +48,7 @@ func (l Limits) check(r *Runner) error {
 		value float64
 	}{
 		{"ToolCalls", float64(l.ToolCalls)}, {"InputTokens", float64(l.InputTokens)}, {"OutputTokens", float64(l.OutputTokens)},
-		{"Tokens", float64(l.Tokens)}, {"RequestTokens", float64(l.RequestTokens)}, {"Cost", l.Cost},
+		{"Tokens", float64(l.Tokens)}, {"RequestTokens", float64(l.RequestTokens)}, {"Cost", l.Cost}, {"WorkTime", float64(l.WorkTime)},
 	} {
 		if bound.value < 0 || math.IsNaN(bound.value) {
 			return fmt.Errorf("runner: Limits.%s is %v", bound.name, bound.value)

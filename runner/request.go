@@ -6,9 +6,11 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/internal/appended"
 	"github.com/seed-916e8f6a/toolloop/internal/invoke"
+	"github.com/seed-916e8f6a/toolloop/internal/waited"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
@@ -17,11 +19,23 @@ import (
 // generate sends the turn's request and records the answer.
 func (e *engine) generate(ctx context.Context, turn int) error {
 	s := e.recorder.snapshot()
+	done := func() {}
+	if e.runner.Limits.WorkTime > 0 {
+		ctx, done = e.timed(ctx)
+	}
 	resp, err := e.respond(ctx, &s)
 	if err != nil {
 		return err
 	}
+	done()
 	return e.answered(ctx, &s, turn, resp)
+}
+
+// timed measures the work of a model. done ends the measurement.
+func (e *engine) timed(ctx context.Context) (_ context.Context, done func()) {
+	began := time.Now()
+	ctx, waits := waited.With(ctx)
+	return ctx, func() { e.work = time.Since(began) - time.Duration(waits.Load()) }
 }
 
 // answered records an answer. It is not a part of generate, because its variables would
@@ -34,7 +48,7 @@ func (e *engine) answered(ctx context.Context, s *loop.State, turn int, resp *ll
 	resp.Message.Role = llm.RoleAssistant
 	answered := event.ModelAnswered{
 		Turn: turn, Message: resp.Message, Finish: resp.Finish, Usage: resp.Usage, RawUsage: resp.RawUsage,
-		LogProbs: resp.LogProbs, Model: resp.Model, ID: resp.ID, RequestID: resp.RequestID, Extra: resp.Extra, Cost: cost,
+		LogProbs: resp.LogProbs, Model: resp.Model, ID: resp.ID, RequestID: resp.RequestID, Extra: resp.Extra, Cost: cost, Work: e.work,
 	}
 	if e.logger.Enabled(ctx, slog.LevelDebug) {
 		e.logger.Debug("model answered", "turn", turn, "model", resp.Model, "request_id", resp.RequestID,

@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/llm/wrap"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
@@ -249,4 +253,34 @@ func requireStop(t *testing.T, want runner.LimitError, err error) {
 	got, ok := errors.AsType[*runner.LimitError](err)
 	require.True(t, ok, "%v", err)
 	require.Equal(t, &want, got)
+}
+
+// TestWorkTime: waits for people, for a retry and for the limits of an account are no work.
+func TestWorkTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		busy := llmtest.Wire(429, http.Header{"Retry-After": {"50"}}, `{"error":{"message":"Slow down."}}`)
+		step := llmtest.Calls("wait", waitArgs{"a", 3})
+		script := llmtest.NewScript(busy, step.Delay(2*time.Second), llmtest.Calls("wait", waitArgs{"b", 4}).And(llmtest.Calls("wait", waitArgs{"c", 4})), step.Forever())
+		limiter := wrap.Limiter{RequestsPerMinute: 1}
+		waiting := tool.Must(tool.New("wait", "Waits.", func(_ context.Context, in waitArgs) (string, error) {
+			<-time.After(time.Duration(in.Seconds) * time.Second)
+			return "waited", nil
+		}, tool.NeedsApproval()))
+		r := runner.Runner{
+			Limits:  runner.Limits{WorkTime: 9 * time.Second},
+			Journal: new(journal.Memory),
+			Decide: func(_ context.Context, p runner.Pending) (runner.Input, error) {
+				<-time.After(time.Minute)
+				return p.Approve(), nil
+			},
+		}
+		a := &agent.Agent{Model: limiter.Model(wrap.Retry{}.Model(script)), Tools: []tool.Tool{waiting}}
+		began := time.Now()
+		result, err := r.Session("s").Run(t.Context(), a, runner.Say(llm.User("Wait.")))
+		requireStop(t, runner.LimitError{Limit: "work_time", Max: int64(9 * time.Second)}, err)
+		require.ErrorContains(t, err, "limit of 9s of work reached (Limits.WorkTime)")
+		require.Equal(t, 2, result.Turns, "2 s of the model, 3 s and 4 s of calls")
+		require.Greater(t, time.Since(began), 3*time.Minute)
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/waited"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -188,6 +189,7 @@ func tooLong(ctx context.Context, now time.Time, wait, left time.Duration) error
 
 // sleep waits for d, for a wake, or for the end of ctx.
 func (w *waiter) sleep(ctx context.Context, d time.Duration) {
+	defer waited.Since(ctx, time.Now())
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

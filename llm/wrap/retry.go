@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/waited"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -199,6 +200,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	if ctx.Err() != nil { // a select with both cases ready chooses at random
 		return context.Cause(ctx)
 	}
+	defer waited.Since(ctx, time.Now())
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

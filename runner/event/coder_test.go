@@ -38,6 +38,8 @@ func durable(b event.Body) bool {
 	switch b := b.(type) {
 	case event.TurnPrepared:
 		return b.Offer == nil && b.Chosen == "" && b.Messages == nil && !b.Changed
+	case event.ModelAnswered:
+		return b.Cost == 0 && b.Work == 0
 	case event.LimitReached:
 		return b.Message == nil && b.Cost == 0
 	case event.Compacted, event.TextDelta, event.PartialOutput, event.ReasoningDelta, event.CallDelta, event.ToolProgress, event.Restarted, event.Notice:

@@ -159,7 +159,7 @@ func (b *ModelAnswered) code(c *coder) {
 	textIf(c, `,"id":`, &b.ID)
 	textIf(c, `,"request_id":`, &b.RequestID)
 	listIf(c, `,"extra":`, &b.Extra, memberItem)
-	c.leaveIf(b.Cost != 0) // encoding/json has its own form of a fraction
+	c.leaveIf(b.Cost != 0 || b.Work != 0) // rare, and encoding/json has its own form of a fraction
 }
 
 func (b *ToolCallStarted) code(c *coder) {

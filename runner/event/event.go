@@ -119,6 +119,9 @@ type ModelAnswered struct {
 	Extra     []llm.Member    `json:"extra,omitempty"`
 	// Cost is the cost of the answer by runner.Runner.Cost, in the unit of the program.
 	Cost float64 `json:"cost,omitempty"`
+	// Work is the time of the answer in nanoseconds, without waits, if
+	// runner.Limits.WorkTime is set.
+	Work time.Duration `json:"work,omitempty"`
 }
 
 // ToolCallStarted is recorded before a tool's function is invoked. After this event the

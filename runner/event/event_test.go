@@ -37,6 +37,10 @@ var every = []struct {
 			`"finish":{"reason":"length","raw":"tool_calls","native":"length"},"usage":{"input_tokens":9,"output_tokens":3},"raw_usage":{"cost":0.1},"log_probs":{"content":[]},` +
 			`"model":"m","id":"a","request_id":"req_1","extra":[{"name":"n","value":"[ 1 ]"}]`,
 	},
+	{
+		event.ModelAnswered{Turn: 1, Message: llm.Assistant("x"), Finish: llm.FinishOf("stop", ""), Cost: 0.25, Work: 3},
+		`"type":"model_answered","turn":1,"message":{"role":"assistant","parts":[{"type":"text","text":"x"}]},"finish":{"reason":"stop","raw":"stop"},"usage":{"input_tokens":0,"output_tokens":0},"cost":0.25,"work":3`,
+	},
 	{event.ToolCallStarted{Call: "r1.t1.c0", ID: "c", Name: "f", Arguments: `{"a":1}`}, `"type":"tool_call_started","call":"r1.t1.c0","id":"c","name":"f","arguments":"{\"a\":1}"`},
 	{event.ToolCallStarted{Call: "r1.t1.c0", Name: "f", Arguments: `{}`, Repairs: []string{"null became {}"}}, `"type":"tool_call_started","call":"r1.t1.c0","name":"f","arguments":"{}","repairs":["null became {}"]`},
 	{event.TurnPrepared{Turn: 2, Agent: "a", Tools: []event.OfferedTool{}}, `"type":"turn_prepared","turn":2,"agent":"a","tools":[]`},

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"strings"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -18,6 +19,7 @@ type Limits struct {
 	Request               int64 // estimated tokens of one request
 	Compact               int64 // estimated tokens of a request before which the history is compacted; 0 or less: never
 	Cost                  float64
+	Work                  time.Duration
 	Repeats               int                    // rounds of the same calls with the same results, before the model is told; 0 or less: no limit
 	Polling               func(name string) bool // reports whether calls of a tool may repeat; nil: of no tool
 	Misfits               int                    // final answers in a wrong form after which the model may still try again
@@ -106,6 +108,7 @@ const (
 	TokenLimit   = "tokens"
 	RequestLimit = "request_tokens"
 	CostLimit    = "cost"
+	WorkLimit    = "work_time"
 	StallLimit   = "stall"
 )
 
@@ -194,6 +197,7 @@ func spent(s *State, lim Limits) (StopAtLimit, bool) {
 	}{
 		{InputLimit, s.Usage.InputTokens, lim.Input},
 		{OutputLimit, s.Usage.OutputTokens, lim.Output},
+		{WorkLimit, int64(s.Work), int64(lim.Work)},
 		{TokenLimit, s.Usage.InputTokens + s.Usage.OutputTokens, lim.Tokens},
 	} {
 		if l.max > 0 && l.used >= l.max {

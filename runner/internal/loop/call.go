@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -213,13 +214,16 @@ func (s *State) runPaused(b event.RunPaused) error {
 	return nil
 }
 
-func (s *State) callFinished(b event.ToolCallFinished) error {
+func (s *State) callFinished(b event.ToolCallFinished, at time.Time) error {
 	c := s.call(b.Call)
 	if c == nil || c.Status == Finished || !s.callsCanChange() {
 		return errOrder
 	}
 	c.Status, c.result = Finished, resultPart(c, b.Result)
 	s.validCall = s.validCall || !b.Rejected
+	if !b.Began.IsZero() { // calls of a turn run at the same time: the longest one counts
+		s.longest = max(s.longest, at.Sub(b.Began))
+	}
 	if s.open--; s.open == 0 {
 		s.turnDone()
 	}
@@ -228,6 +232,7 @@ func (s *State) callFinished(b event.ToolCallFinished) error {
 
 // turnDone enters the results, in the order of the calls.
 func (s *State) turnDone() {
+	s.Work, s.longest = s.Work+s.longest, 0
 	parts := make(llm.Parts, len(s.Calls)) // one piece of memory for all messages
 	for i := range s.Calls {
 		parts[i] = s.Calls[i].result

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -61,8 +62,9 @@ type State struct {
 	Messages []llm.Message
 	// Calls are the calls of the last answer, until each has a result.
 	Calls []Call
-	Usage llm.Usage // sum over the turns of the run
-	Cost  float64   // sum over the turns of the run
+	Usage llm.Usage     // sum over the turns of the run
+	Cost  float64       // sum over the turns of the run
+	Work  time.Duration // of the model and of the calls, over the turns of the run
 	// LastTurn means that a limit was reached, and that the next turn is the last, without
 	// calls.
 	LastTurn bool
@@ -75,20 +77,21 @@ type State struct {
 	Value   json.RawMessage // Output of the last RunFinished of the run
 
 	phase      phase
-	pausedFrom phase       // phase in which the run paused
-	open       int         // number of calls without a result
-	validCall  bool        // at least one call of the turn was not rejected
-	unusable   int         // consecutive unusable answers
-	toolCalls  int         // calls of the run that were made
-	reported   int64       // tokens of the last request and its answer, by the provider
-	answered   int         // number of the messages that reported counts
-	nudged     bool        // the model was told that its calls repeat
-	calledLast bool        // the model made calls in the last turn
-	limit      StopAtLimit // the limit that was reached
-	misfits    int         // final answers of the run in a wrong form; calls between do not reset it
-	written    []int       // positions of the user messages that the runner wrote
-	approved   []int       // positions of the answers with calls that a person decided about
-	invalid    int         // consecutive turns in which every call was rejected
+	pausedFrom phase         // phase in which the run paused
+	open       int           // number of calls without a result
+	validCall  bool          // at least one call of the turn was not rejected
+	unusable   int           // consecutive unusable answers
+	longest    time.Duration // of the calls of the turn
+	toolCalls  int           // calls of the run that were made
+	reported   int64         // tokens of the last request and its answer, by the provider
+	answered   int           // number of the messages that reported counts
+	nudged     bool          // the model was told that its calls repeat
+	calledLast bool          // the model made calls in the last turn
+	limit      StopAtLimit   // the limit that was reached
+	misfits    int           // final answers of the run in a wrong form; calls between do not reset it
+	written    []int         // positions of the user messages that the runner wrote
+	approved   []int         // positions of the answers with calls that a person decided about
+	invalid    int           // consecutive turns in which every call was rejected
 
 	compactedBefore bool // the history was compacted before the next answer
 	compactedAfter  bool // that was after a request of the turn
@@ -102,14 +105,14 @@ func (s *State) Apply(e event.Event) error {
 	if e.Seq != s.Seq+1 {
 		return fmt.Errorf("loop: event %d follows event %d", e.Seq, s.Seq)
 	}
-	if err := s.apply(e.Body); err != nil {
+	if err := s.apply(e.Body, e.Time); err != nil {
 		return fmt.Errorf("loop: event %d (%s): %w", e.Seq, e.Type(), err)
 	}
 	s.Seq = e.Seq
 	return nil
 }
 
-func (s *State) apply(body event.Body) error {
+func (s *State) apply(body event.Body, at time.Time) error {
 	switch b := body.(type) {
 	case event.RunStarted:
 		return s.runStarted(b)
@@ -122,7 +125,7 @@ func (s *State) apply(body event.Body) error {
 	case event.ToolCallStarted:
 		return s.callStarted(b)
 	case event.ToolCallFinished:
-		return s.callFinished(b)
+		return s.callFinished(b, at)
 	case event.ApprovalAsked:
 		return s.approvalAsked(b)
 	case event.ApprovalDecided:
@@ -162,6 +165,7 @@ func (s *State) runStarted(b event.RunStarted) error {
 	s.Run, s.ID, s.Agent, s.Turn, s.phase = b.Run, b.ID, b.Agent, 0, opening
 	s.Usage, s.Text, s.Refusal, s.Finish = llm.Usage{}, "", "", llm.Finish{}
 	s.Class, s.unusable, s.invalid, s.limit = RunCalls, 0, 0, StopAtLimit{}
+	s.Work, s.longest = 0, 0
 	s.Cost, s.toolCalls, s.nudged, s.LastTurn, s.calledLast = 0, 0, false, false, false
 	s.Misfit, s.misfits, s.Problem, s.Value = false, 0, "", nil
 	s.compactedBefore, s.compactedAfter = false, false
@@ -217,6 +221,7 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 	s.Class = Classify(b.Message, b.Finish, s.Choice)
 	s.Text, s.Refusal, s.Finish = b.Message.Text(), b.Message.Refusal(), b.Finish
 	s.Usage, s.Cost = s.Usage.Add(b.Usage), s.Cost+b.Cost
+	s.Work += b.Work
 	s.compactedBefore, s.compactedAfter = false, false
 	if s.Class == RunCalls {
 		s.unusable = 0
