@@ -196,7 +196,11 @@ func TestLongRunCrashes(t *testing.T) {
 			require.NoError(t, err)
 			summaries, refused := r.asked, r.refused
 			require.Equal(t, name == "overflow", refused > 0)
-			for cut := 2; cut < len(whole.Events); cut++ {
+			step := 1
+			if raced {
+				step = 7
+			}
+			for cut := 2; cut < len(whole.Events); cut += step {
 				seen := 0
 				for _, e := range whole.Events[:cut] {
 					if _, ok := e.Body.(event.Compacted); ok {
@@ -265,6 +269,46 @@ func TestOverflow(t *testing.T) {
 			require.Equal(t, llm.KindContextOverflow, failed.Kind)
 		}
 	}
+}
+
+// TestOverflowOnTheWire: over both APIs, streaming and not, the refusal of a server leads to
+// one compaction, and the shorter history is what the server gets.
+func TestOverflowOnTheWire(t *testing.T) {
+	t.Parallel()
+	for _, api := range []openai.API{openai.APIChat, openai.APIResponses} {
+		for _, noStream := range []bool{false, true} {
+			r := &reader{t: t, turns: 60}
+			script := llmtest.NewScript(llmtest.Reply(r.answer).Forever())
+			run := runner.Runner{MaxTurns: -1, NoStream: noStream, Decide: approve, Compact: new(compact.Policy)}
+			run.Model = openai.Config{HTTPClient: script.Client(), Key: "k", API: api}.Model("m")
+			compactions := 0
+			for e, err := range run.Session("s").Stream(t.Context(), r.agent(), runner.Say(llm.User("Read all."))) {
+				require.NoError(t, err)
+				if _, ok := e.Body.(event.Compacted); ok {
+					compactions++
+				}
+			}
+			require.Positive(t, compactions)
+			require.Equal(t, compactions, r.refused)
+		}
+	}
+}
+
+// TestSummaryIsPaid: the cost of a summary counts for the run and for its Budget.
+func TestSummaryIsPaid(t *testing.T) {
+	t.Parallel()
+	r := &reader{t: t, turns: 40}
+	budget := &runner.Budget{Tokens: 1_000_000}
+	run := runner.Runner{
+		MaxTurns: -1, Decide: approve, Budget: budget, Cost: cents, Model: llmtest.NewScript(llmtest.Reply(r.answer).Forever()),
+		Compact: &compact.Policy{Tokens: 6000, Strategy: strategies["summary"]},
+	}
+	result, err := run.Session("s").Run(t.Context(), r.agent(), runner.Say(llm.User("Read all.")))
+	require.NoError(t, err)
+	require.Positive(t, r.asked)
+	tokens, cost := budget.Used()
+	require.Equal(t, result.Usage.InputTokens+result.Usage.OutputTokens, tokens)
+	require.InDelta(t, float64(result.Usage.InputTokens)/100, cost, 1e-6)
 }
 
 // TestBadStrategies: a strategy that breaks the history, fails or panics ends the run. The
