@@ -48,7 +48,7 @@ func Example() {
 		fmt.Printf("%s: %.40s\n", m.Role, text(m))
 	}
 	// Output:
-	// history compacted: 9 messages became 7
+	// history compacted: 9 messages became 7, of which 2 are new
 	// user: Read the pages.
 	// assistant: read {"page":2}
 	// tool: [This result of 1007 bytes was removed f

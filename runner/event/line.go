@@ -29,7 +29,7 @@ func (e Event) Line() string {
 	case StallDetected:
 		return "the model repeats its calls"
 	case Compacted:
-		return fmt.Sprintf("history compacted: %d messages became %d", b.Before, b.After())
+		return b.text()
 	case Restarted:
 		return oneLine("asked again: " + b.Error)
 	case Notice:
@@ -67,6 +67,16 @@ func callText(body Body) (call CallRef, text string) {
 		return b.Call, fmt.Sprintf("was interrupted; decided by %s: %s", b.By, b.Decision)
 	}
 	return "", ""
+}
+
+func (b Compacted) text() string {
+	fresh := 0
+	for _, s := range b.History {
+		if s.Message != nil {
+			fresh++
+		}
+	}
+	return fmt.Sprintf("history compacted: %d messages became %d, of which %d are new", b.Before, b.After(), fresh)
 }
 
 func (b ApprovalDecided) text() string {

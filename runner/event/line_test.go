@@ -28,7 +28,7 @@ func TestLine(t *testing.T) {
 		{"", event.CallDelta{Call: "r1.t1.c0", Name: "pay"}},
 		{"", event.ModelAnswered{Message: llm.Message{Role: llm.RoleAssistant, Parts: llm.Parts{llm.ToolCall{Name: "pay"}}}}},
 		{"Paid. Done.", event.ModelAnswered{Message: llm.Assistant("Paid.\n\nDone.")}},
-		{"history compacted: 9 messages became 4", event.Compacted{Before: 9, History: []event.Stretch{{Count: 1}, {Message: new(llm.User("a"))}, {From: 7, Count: 2}}}},
+		{"history compacted: 9 messages became 4, of which 1 are new", event.Compacted{Before: 9, History: []event.Stretch{{Count: 1}, {Message: new(llm.User("a"))}, {From: 7, Count: 2}}}},
 		{"asked again: connection reset", event.Restarted{Error: "connection reset"}},
 		{"asked again: the answer is empty", event.OutputRejected{Reason: "the answer is empty"}},
 		{"notice: tools changed", event.Notice{Text: "tools changed"}},
