@@ -187,7 +187,11 @@ func (g schemaGen) number() map[string]any {
 
 func (g schemaGen) string() map[string]any {
 	s := map[string]any{"type": "string"}
-	switch g.IntN(4) {
+	switch g.IntN(6) {
+	case 4:
+		s["pattern"] = g.one("^a", "b$", "^[a-z]+$", `^\w{1,2}$`, ".", `\s`, "ä|😀", "^$", "[", `(?=a)`, `\u0061`, `^[^\n]*$`)
+	case 5:
+		s["format"] = g.one("date", "uuid", "regex", "nonsense")
 	case 0:
 		s["enum"] = []any{"a", "b", "ä", "a\nb", `"`}
 	case 1:

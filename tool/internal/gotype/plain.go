@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
+	"github.com/seed-916e8f6a/toolloop/tool/internal/validate"
 )
 
 // maxPlain bounds the nesting of types that Plain follows.
@@ -15,8 +16,8 @@ const maxPlain = 16
 // Plain reports whether values that fit the schema held always decode into t, and
 // whether no name in them can differ from a field only in case. These values need no
 // further check. Plain looks at each type and its schema side by side. A type with
-// its own decoder, or a schema of another form, is not plain. Values with a format or
-// a pattern are never accepted without the general path, so their types do not
+// its own decoder, or a schema of another form, is not plain. The values of most Go
+// formats are never accepted without the general path, so their types do not
 // matter.
 func Plain(t reflect.Type, held *tree.Value) bool { return plain(t, held, maxPlain) }
 
@@ -30,7 +31,9 @@ func plain(t reflect.Type, s *tree.Value, depth int) bool {
 		return plain(t.Elem(), s, depth-1)
 	case t.Kind() == reflect.Interface:
 		return t.NumMethod() == 0
-	case readsItself(t) || readsText(t) || t == timeType || t == RawType || t == numberType:
+	case t == timeType:
+		return admitsOnly(s, "string") && hasFormat(s, validate.PlainFormat)
+	case readsItself(t) || readsText(t) || t == RawType || t == numberType:
 		return false
 	}
 	switch kind := t.Kind(); kind {
@@ -53,7 +56,16 @@ func plain(t reflect.Type, s *tree.Value, depth int) bool {
 }
 
 // undecided reports whether every value is left to the general path.
-func undecided(s *tree.Value) bool { return s.Has("format", "pattern", "contentEncoding") }
+func undecided(s *tree.Value) bool { return s.Has("contentEncoding") || hasFormat(s, goFormat) }
+
+// hasFormat reports whether the values have a format whose name begins so.
+func hasFormat(s *tree.Value, begin string) bool {
+	all := []*tree.Value{s}
+	if more := s.Get("allOf"); more != nil {
+		all = append(all, more.Items...)
+	}
+	return slices.ContainsFunc(all, func(s *tree.Value) bool { return strings.HasPrefix(s.Get("format").Str(), begin) })
+}
 
 // admitsOnly reports whether a schema admits no values but null and those of the types.
 func admitsOnly(s *tree.Value, types ...string) bool {

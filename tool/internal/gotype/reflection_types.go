@@ -254,14 +254,25 @@ func describe(n *tree.Value, about string) {
 
 // requireText requires that the type's UnmarshalText accepts a string.
 func (r *Reflection) requireText(n *tree.Value, t reflect.Type, must string) {
-	format := r.format(validate.TextFormat{Must: must, Read: func(s string) error {
+	read := validate.TextFormat{Must: must, Read: func(s string) error {
 		return reflect.New(t).Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s))
-	}})
+	}}
+	format := ""
+	if t == timeType {
+		format = r.named(validate.PlainFormat, read)
+	} else {
+		format = r.format(read)
+	}
 	r.also(n, tree.Member{Name: "format", Value: tree.Text(format)})
 }
 
-func (r *Reflection) format(f validate.TextFormat) string {
-	name := "go-" + strconv.Itoa(len(r.Formats))
+// goFormat begins the names of formats that only the general path reads.
+const goFormat = "go-"
+
+func (r *Reflection) format(f validate.TextFormat) string { return r.named(goFormat, f) }
+
+func (r *Reflection) named(kind string, f validate.TextFormat) string {
+	name := kind + strconv.Itoa(len(r.Formats))
 	r.Formats[name] = f
 	return name
 }

@@ -29,6 +29,9 @@ type acceptor struct {
 	root  *rule
 	refs  map[string]*rule // by the text of the reference
 	names bool             // formats are only names, as in a schema from elsewhere
+
+	formats  map[string]TextFormat // of Go types; nil for a schema from elsewhere
+	patterns int                   // the size of the patterns so far
 }
 
 // A rule is a schema.
@@ -41,7 +44,8 @@ type rule struct {
 	forms    forms
 	texts    map[string]bool // canonical texts of enum and const; nil admits all
 	bounds   []bound
-	length   span // of strings, in runes
+	length   span      // of strings, in runes
+	texted   *textRule // of strings; nil admits all
 	items    *rule
 	count    span // of items
 	members  span // number of members
@@ -116,8 +120,8 @@ var knownDrafts = []string{
 }
 
 // newAcceptor returns nil for a schema that is unusual as a whole.
-func newAcceptor(doc *tree.Value, fromElsewhere bool) *acceptor {
-	a := &acceptor{doc: doc, refs: map[string]*rule{}, names: fromElsewhere && !doc.Has("$schema")}
+func newAcceptor(doc *tree.Value, formats map[string]TextFormat) *acceptor {
+	a := &acceptor{doc: doc, refs: map[string]*rule{}, names: formats == nil && !doc.Has("$schema"), formats: formats}
 	if draft := doc.Get("$schema"); draft != nil && !slices.Contains(knownDrafts, strings.TrimSuffix(draft.Str(), "#")) {
 		return nil
 	}
@@ -191,11 +195,13 @@ func (a *acceptor) keyword(r *rule, s *tree.Value, name string, v *tree.Value) b
 	case "anyOf":
 		return a.addBranches(r, v)
 	case "allOf":
-		return r.addBounds(v)
+		return a.addBounds(r, v)
 	case "$ref":
 		return a.refer(r, s, v.Str())
+	case "pattern":
+		return a.addPattern(r, v)
 	case "format":
-		return a.names
+		return a.addFormat(r, v)
 	case "required": // see rule
 		return true
 	case "$schema", "$defs", "definitions":
@@ -254,11 +260,13 @@ func (r *rule) addBound(keyword string, v *tree.Value) bool {
 	return true
 }
 
-// addBounds adds an "allOf" that only has limits of numbers, as for the types of Go.
-func (r *rule) addBounds(all *tree.Value) bool {
+// addBounds adds an "allOf" that only has limits of numbers and formats, as for the types
+// of Go.
+func (a *acceptor) addBounds(r *rule, all *tree.Value) bool {
 	for _, s := range all.Items {
 		for _, m := range s.Members {
-			if m.Name != "minimum" && m.Name != "maximum" || !r.addBound(m.Name, m.Value) {
+			limit := m.Name == "minimum" || m.Name == "maximum"
+			if limit && !r.addBound(m.Name, m.Value) || !limit && (m.Name != "format" || !a.addFormat(r, m.Value)) {
 				return false
 			}
 		}
@@ -351,7 +359,7 @@ func (a *acceptor) refer(r *rule, s *tree.Value, ref string) bool {
 
 // accept returns the canonical text of arguments that are right as they are.
 func (a *acceptor) accept(arguments string) ([]byte, bool) {
-	if a == nil {
+	if a == nil || len(arguments) > maxText {
 		return nil, false
 	}
 	r := reader{src: arguments, out: make([]byte, 0, len(arguments)), left: maxAccepted}

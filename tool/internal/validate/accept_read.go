@@ -11,9 +11,10 @@ import (
 
 // Limits of an acceptor. Beyond these limits the general path decides.
 const (
-	maxAccepted = 75_000 // weights of the values; the smallest fuel of the general path is larger
-	maxOpen     = 60     // nested arrays and objects
-	maxOthers   = 32     // members of an object that are not named
+	maxText     = 1 << 20 // bytes; the general path reads no more
+	maxAccepted = 75_000  // weights of the values; the smallest fuel of the general path is larger
+	maxOpen     = 60      // nested arrays and objects
+	maxOthers   = 32      // members of an object that are not named
 )
 
 // A reader reads arguments by rules and writes their canonical text. Its methods report
@@ -86,7 +87,7 @@ func (r *reader) own(s *rule) bool {
 		ok = s.forms&objectForm != 0 && r.object(s)
 	case c == '"':
 		runes, read := r.text()
-		ok = read && s.forms&stringForm != 0 && s.length.has(runes)
+		ok = read && s.forms&stringForm != 0 && s.length.has(runes) && r.fits(s, r.out[begin:])
 	case c == '[':
 		ok = s.forms&arrayForm != 0 && r.array(s)
 	case c == '-' || '0' <= c && c <= '9':

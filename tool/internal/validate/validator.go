@@ -72,7 +72,7 @@ func (p *TypePanic) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 // does not understand matches everything, because otherwise the whole tool would be
 // lost. Compile loads nothing besides doc.
 func Compile(doc *tree.Value, formats map[string]TextFormat) (*Validator, error) {
-	v := &Validator{Doc: doc, Formats: formats, acceptor: newAcceptor(doc, formats == nil)}
+	v := &Validator{Doc: doc, Formats: formats, acceptor: newAcceptor(doc, formats)}
 	if formats == nil {
 		return v, v.newPool()
 	}
