@@ -38,24 +38,32 @@ type Change struct {
 type turnChange struct {
 	model    llm.Model     // nil: the model of the run
 	settings *llm.Settings // nil: the settings of the agent
+	// The definitions of the tools with some names, of an offer:
+	of    *offer
+	names []string
+	defs  []llm.ToolDef
 }
 
 // change asks BeforeTurn about a turn and writes the answer into the event of the turn. For
 // a turn that was prepared before a crash, the recorded answer counts. Only a Model and
 // Settings, which no event holds, are asked for again.
 func (e *engine) change(ctx context.Context, s *loop.State, b *event.TurnPrepared) error {
-	e.changed = turnChange{}
+	if e.changed == nil {
+		e.changed = new(turnChange)
+	}
+	e.changed.model, e.changed.settings = nil, nil
 	e.limits.Serial = isSerial(&e.agent.Settings)
 	again := s.Prepared()
 	if again {
-		b.Offer, b.Chosen, b.Changed = s.Offer, s.Chosen, s.Changed
-		if !s.Changed {
+		before := s.Change()
+		b.Offer, b.Chosen, b.Changed = before.Offer, before.Chosen, before.Changed
+		if !b.Changed {
 			return nil
 		}
 	}
 	info := e.info(s, b.Turn)
 	if again { // the question is the same as before the crash
-		info.Messages = slices.Clip(s.Messages[:len(s.Messages)-s.Added])
+		info.Messages = slices.Clip(s.Messages[:len(s.Messages)-s.Change().Added])
 	}
 	c, err := safely(ctx, e.logger, "BeforeTurn", func(ctx context.Context) (Change, error) { return e.runner.BeforeTurn(ctx, info) })
 	if err != nil {
@@ -85,7 +93,7 @@ func (e *engine) change(ctx context.Context, s *loop.State, b *event.TurnPrepare
 
 // settings returns the settings of the current turn.
 func (e *engine) settings() *llm.Settings {
-	if e.changed.settings != nil {
+	if e.changed != nil && e.changed.settings != nil {
 		return e.changed.settings
 	}
 	return &e.agent.Settings
@@ -93,7 +101,7 @@ func (e *engine) settings() *llm.Settings {
 
 // modelOfTurn returns the model of the current turn.
 func (e *engine) modelOfTurn() llm.Model {
-	if e.changed.model != nil {
+	if e.changed != nil && e.changed.model != nil {
 		return e.changed.model
 	}
 	return e.model
@@ -102,18 +110,22 @@ func (e *engine) modelOfTurn() llm.Model {
 // defs returns the definitions of the tools on offer in a turn. The same offer gives the
 // same slice, which a client that encoded the slice recognizes.
 func (e *engine) defs(s *loop.State) []llm.ToolDef {
-	if s.Offer == nil {
+	names := s.Change().Offer
+	if names == nil {
 		return e.offer.defs
 	}
-	o := &e.narrowed
-	if o.of != e.offer || !slices.Equal(o.names, s.Offer) {
-		defs := make([]llm.ToolDef, 0, len(s.Offer))
+	if e.changed == nil { // the turn was prepared by a process with a BeforeTurn
+		e.changed = new(turnChange)
+	}
+	o := e.changed
+	if o.of != e.offer || !slices.Equal(o.names, names) {
+		defs := make([]llm.ToolDef, 0, len(names))
 		for _, d := range e.offer.defs {
-			if slices.Contains(s.Offer, d.Name) {
+			if slices.Contains(names, d.Name) {
 				defs = append(defs, d)
 			}
 		}
-		*o = narrowed{of: e.offer, names: s.Offer, defs: defs}
+		o.of, o.names, o.defs = e.offer, names, defs
 	}
 	return o.defs
 }
@@ -124,14 +136,8 @@ func (e *engine) offeredNames(c *loop.Call) []string {
 	if !c.Withheld {
 		return e.offer.names()
 	}
-	return e.recorder.snapshot().Offer
-}
-
-// A narrowed offer has only the tools with some names.
-type narrowed struct {
-	of    *offer
-	names []string
-	defs  []llm.ToolDef
+	s := e.recorder.snapshot()
+	return s.Change().Offer
 }
 
 // incomplete reports whether a toolset could not be listed.

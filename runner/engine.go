@@ -24,6 +24,7 @@ type engine struct {
 	runner  Runner
 	session string // empty outside a session
 	stream  bool
+	began   bool // RunStarted of the run is recorded
 
 	agent  agent.Agent
 	model  llm.Model
@@ -42,14 +43,12 @@ type engine struct {
 
 	work     time.Duration          // of the last answer, if Limits.WorkTime is set
 	reserved reservation            // of the next request
-	changed  turnChange             // of the current turn, by BeforeTurn
-	narrowed narrowed               // memory for defs
+	changed  *turnChange            // of the current turn; nil without BeforeTurn
 	offer    *offer                 // of the current turn; nil before the first listing
 	reported []string               // the last notice about each toolset
 	asked    map[event.CallRef]bool // calls that Decide was asked about
 	checked  []admission            // memory for checkCalls
 	bodies   []event.Body           // memory for admit
-	began    bool                   // RunStarted of the run is recorded
 }
 
 func newEngine(r Runner, session string, stream bool) *engine {
@@ -217,6 +216,15 @@ func (e *engine) run(ctx context.Context, in input) error {
 		}
 		if err := e.stopReason(ctx); err != nil {
 			return err
+		}
+		if e.runner.StopWhen != nil || e.offer != nil && e.offer.final {
+			stopped, err := e.stop(ctx, action)
+			if err != nil {
+				return err
+			}
+			if stopped {
+				continue
+			}
 		}
 		if err := e.do(ctx, action); err != nil {
 			return err

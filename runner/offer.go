@@ -32,6 +32,7 @@ type offer struct {
 	defs     []llm.ToolDef
 	marks    []event.OfferedTool // names and fingerprints, in the order of defs
 	listings []listing           // of the agent's toolsets
+	final    bool                // a tool has tool.Final
 }
 
 // A listing is the outcome of one List. err says why tools are missing that the run can
@@ -64,6 +65,7 @@ func listTools(ctx context.Context, a *agent.Agent, before *offer, logger *slog.
 	}
 	for i, t := range all {
 		o.tools[t.Name()] = t
+		o.final = o.final || t.Final()
 		o.defs[i], o.marks[i] = t.Def(), event.OfferedTool{Name: t.Name(), Fingerprint: t.Fingerprint()}
 	}
 	if slices.Equal(o.marks, before.marks) {

@@ -23,10 +23,11 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 			return fmt.Errorf("turn %d: BeforeTurn: %w", turn, err)
 		}
 	} else if s.Prepared() {
-		b.Offer, b.Chosen, b.Changed = s.Offer, s.Chosen, s.Changed
+		c := s.Change()
+		b.Offer, b.Chosen, b.Changed = c.Offer, c.Chosen, c.Changed
 	}
-	again, changed := s.Prepared(), s.Changed
-	s.Offer, s.Chosen = b.Offer, b.Chosen
+	again, changed := s.Prepared(), s.Change().Changed
+	s.SetChange(b)
 	s.Messages = append(s.Messages, b.Messages...)
 	b.ToolChoice = e.enforcedChoice(&s)
 	text, err := e.instructions(ctx, &s, turn)

@@ -148,8 +148,8 @@ func (e *engine) toolChoice(s *loop.State) llm.ToolChoice {
 		// a model to a form only if the model cannot call a tool.
 		return llm.ToolNone
 	}
-	if s.Chosen != "" {
-		return s.Chosen
+	if chosen := s.Change().Chosen; chosen != "" {
+		return chosen
 	}
 	if !loop.Forced(c) || !s.ChoiceMet {
 		return c

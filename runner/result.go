@@ -11,10 +11,11 @@ import (
 // A Result is the outcome of a run. The Result is the caller's.
 type Result struct {
 	// Text is the text of the last answer: the final answer, or beside an error the text
-	// so far.
+	// so far. After a successful call of a tool with [tool.Final], Text is the result.
 	Text string `json:"text"`
 	// Output is the final answer as validated JSON, if the agent has an Output; see [Output].
-	// Nil beside an error, and without an Output of the agent.
+	// After a successful call of a tool with [tool.Final], Output is the result, if the result
+	// is JSON. Otherwise Output is nil beside an error, and without an Output of the agent.
 	Output json.RawMessage `json:"output,omitempty"`
 	// Messages is the whole conversation, including the caller's messages, or after a
 	// compaction ([Runner.Compact]) what the conversation has become. Every provider

@@ -70,6 +70,16 @@ type Runner struct {
 	// turn, and after the provider refused a request as too long. &compact.Policy{Tokens:
 	// 100_000} is the simple case; see package compact.
 	Compact *compact.Policy
+	// StopWhen, if not nil, is called after the results of each turn, before the limits and
+	// before the next turn. True ends the run with success: Result.Text is the text of the
+	// last answer of the model, and Result.Messages ends with the results. info.Turn is the
+	// turn that has ended. Conditions are combined by || and &&. For a tool whose result is
+	// the answer of the run, see [tool.Final].
+	//
+	// The events record the decision. Only after a crash between the results and the next
+	// event is StopWhen called again for a turn. A panic ends the run with an error, and the
+	// Logger gets the stack. Runs that share a Runner call StopWhen from several goroutines.
+	StopWhen func(info agent.Info) bool
 	// MaxDepth bounds the depth of nested runs, this run included. A run is nested if a
 	// tool's function starts the run with the context that the function got.
 	//

@@ -46,6 +46,19 @@ func Polling() Option {
 	}
 }
 
+// Final makes a successful result of the tool the answer of the run. The other calls of the
+// same answer of the model run, too, and the run then ends without another turn. The result is the
+// Text of the run's Result, and its Output if the result is JSON, so that runner.Output
+// decodes the result; the Output of the agent is not held against it. After a failed call
+// the run goes on. If several tools of a turn are Final, the last result in the order of
+// the calls counts.
+func Final() Option {
+	return func(s *spec) error {
+		s.final = true
+		return nil
+	}
+}
+
 // Alone makes each call of the tool run alone in its turn: earlier calls of the turn
 // have ended, and later calls have not begun.
 func Alone() Option {

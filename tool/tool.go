@@ -37,6 +37,7 @@ type spec struct {
 	alone        bool
 	idempotent   bool
 	polling      bool
+	final        bool
 	maxResult    int
 	unchecked    bool // AllowUnchecked was given
 	approval     func(context.Context, json.RawMessage) (bool, error)
@@ -282,6 +283,9 @@ func (t Tool) Alone() bool { return t.spec != nil && t.spec.alone }
 
 // Idempotent reports whether a call may be repeated; see [Idempotent].
 func (t Tool) Idempotent() bool { return t.spec != nil && t.spec.idempotent }
+
+// Final reports whether a successful result is the answer of the run; see [Final].
+func (t Tool) Final() bool { return t.spec != nil && t.spec.final }
 
 // Polling reports whether a call may be repeated with the same result; see [Polling].
 func (t Tool) Polling() bool { return t.spec != nil && t.spec.polling }

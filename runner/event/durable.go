@@ -238,6 +238,8 @@ func (b *RunFinished) code(c *coder) {
 	c.usage(`,"usage":`, &b.Usage)
 	c.rawIf(`,"output":`, &b.Output)
 	listIf(c, `,"repairs":`, &b.Repairs, item[string])
+	c.trueIf(`,"stopped":`, &b.Stopped)
+	textIf(c, `,"text":`, &b.Text)
 }
 
 func (b *RunFailed) code(c *coder) {

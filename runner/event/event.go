@@ -278,16 +278,24 @@ func (b Compacted) After() (n int) {
 	return n
 }
 
-// RunFinished ends a run. The last ModelAnswered has the final answer.
+// RunFinished ends a run. The last ModelAnswered has the final answer, unless the run was
+// Stopped.
 type RunFinished struct {
 	Run   int       `json:"run"`
 	Turns int       `json:"turns"`
 	Usage llm.Usage `json:"usage"` // the sum over the turns
-	// Output is the final answer as validated JSON, if the agent has an Output.
+	// Output is the final answer as validated JSON, if the agent has an Output; or the
+	// result of a tool with tool.Final, if the result is JSON.
 	Output json.RawMessage `json:"output,omitempty"`
 	// Repairs are sentences about the differences between Output and the text of the
 	// model.
 	Repairs []string `json:"repairs,omitempty"`
+	// Stopped means that the run ended after results of tools: the answer is the result of
+	// a tool with tool.Final, or a condition of the program was met.
+	Stopped bool `json:"stopped,omitempty"`
+	// Text is the result of a tool with tool.Final, if the result is not JSON. JSON is in
+	// Output.
+	Text string `json:"text,omitempty"`
 }
 
 // RunFailed ends a run without a final answer.

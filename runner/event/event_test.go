@@ -70,6 +70,7 @@ var every = []struct {
 	},
 	{event.RunFinished{Run: 1, Turns: 2, Usage: llm.Usage{InputTokens: 1}}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":1,"output_tokens":0}`},
 	{event.RunFinished{Run: 1, Turns: 2, Output: json.RawMessage(`{"a":1}`), Repairs: []string{"a Markdown fence was removed"}}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":0,"output_tokens":0},"output":{"a":1},"repairs":["a Markdown fence was removed"]`},
+	{event.RunFinished{Run: 1, Turns: 2, Stopped: true, Text: "Paid."}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":0,"output_tokens":0},"stopped":true,"text":"Paid."`},
 	{event.RunFailed{Run: 1, Turns: 2, Error: "why"}, `"type":"run_failed","run":1,"turns":2,"usage":{"input_tokens":0,"output_tokens":0},"error":"why"`},
 	{
 		event.ApprovalAsked{Call: "r1.t1.c0", ID: "c", Name: "f", Arguments: `{"a":1}`, Hash: "0f", Repairs: []string{"null became {}"}, Fingerprint: "f0"},

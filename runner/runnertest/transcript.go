@@ -90,7 +90,14 @@ func (w *writer) event(e event.Event) {
 	case event.Compacted:
 		w.compacted(b)
 	case event.RunFinished:
-		w.section("finished after " + turns(b.Turns) + ", " + cost(b.Usage))
+		end := "finished after "
+		if b.Stopped {
+			end = "stopped after "
+		}
+		w.section(end + turns(b.Turns) + ", " + cost(b.Usage))
+		if b.Text != "" {
+			w.text(b.Text)
+		}
 		if len(b.Output) > 0 {
 			w.json(string(b.Output))
 		}

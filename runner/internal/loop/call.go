@@ -70,7 +70,7 @@ func (s *State) openCalls(m llm.Message) {
 		s.Calls = append(s.Calls, Call{
 			Ref: event.NewCallRef(s.Run, s.Turn, len(s.Calls)), Call: c, RunID: s.ID, Turn: s.Turn, Fingerprint: s.fingerprint(c.Name),
 			CutOff: s.Class == CutOff, Forbidden: !permits(s.Choice, c.Name),
-			Withheld: s.Offer != nil && !slices.Contains(s.Offer, c.Name),
+			Withheld: s.change != nil && s.change.Offer != nil && !slices.Contains(s.change.Offer, c.Name),
 		})
 		last := &s.Calls[len(s.Calls)-1]
 		s.ChoiceMet = s.ChoiceMet || !last.CutOff && !last.Forbidden && !last.Withheld
@@ -238,7 +238,7 @@ func (s *State) turnDone() {
 		parts[i] = s.Calls[i].result
 		s.Messages = append(s.Messages, llm.Message{Role: llm.RoleTool, Parts: parts[i : i+1 : i+1]})
 	}
-	s.Calls = nil
+	s.Calls, s.results = nil, true
 	if s.phase != acting { // calls of an earlier run: their turn counted there
 		return
 	}

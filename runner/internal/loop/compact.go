@@ -73,8 +73,9 @@ func (s *State) Fixed() (fixed []int) {
 			last = i
 		}
 	}
+	own := s.Change().Added
 	for i, m := range s.Messages {
-		added := s.phase == prepared && i >= len(s.Messages)-s.Added // for this turn
+		added := s.phase == prepared && i >= len(s.Messages)-own // for this turn
 		if added || i == last || m.Role == llm.RoleSystem || m.Role == llm.RoleDeveloper {
 			fixed = append(fixed, i)
 		}
@@ -143,6 +144,7 @@ func (s *State) compacted(b event.Compacted) error {
 	s.Messages = messages
 	s.Usage, s.Cost = s.Usage.Add(b.Usage), s.Cost+b.Cost
 	s.compactedBefore, s.compactedAfter = true, again
+	s.results = false
 	return nil
 }
 

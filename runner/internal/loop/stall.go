@@ -109,7 +109,7 @@ func (s *State) stallDetected(b event.StallDetected) error {
 	if s.phase != ready || b.Turn != s.Turn || s.nudged {
 		return errOrder
 	}
-	s.nudged = true
+	s.nudged, s.results = true, false
 	s.tell(b.Message)
 	return nil
 }

@@ -42,19 +42,16 @@ type State struct {
 	ToolsAgent   string              // name of the agent that offered Tools
 	Choice       llm.ToolChoice      // tool choice that the runner enforces for the last turn
 	Output       string              // form of the final answer in the last turn; empty: any text
-	// The answer of BeforeTurn about the last turn; see event.TurnPrepared. Added is the number
-	// of its messages, which are in Messages.
-	Offer   []string
-	Chosen  llm.ToolChoice
-	Changed bool
-	Added   int
 	// Misfit means that the last final answer did not fit the form. The next answer must
 	// be the corrected answer, without calls.
-	Misfit  bool
-	Problem string // the last message to the model about a final answer in a wrong form
+	Misfit bool
 	// ChoiceMet means that the model made an allowed call since the caller's last message.
 	// A tool choice that forces a call is then no longer in force.
 	ChoiceMet bool
+	// LastTurn means that a limit was reached, and that the next turn is the last, without
+	// calls.
+	LastTurn bool
+	Problem  string // the last message to the model about a final answer in a wrong form
 	// Messages is the history in the form that every provider accepts. The history only
 	// grows, and results enter together, when every call of the turn has its result.
 	// Arguments that are not a JSON object appear as {}, and as the repaired arguments
@@ -65,9 +62,6 @@ type State struct {
 	Usage llm.Usage     // sum over the turns of the run
 	Cost  float64       // sum over the turns of the run
 	Work  time.Duration // of the model and of the calls, over the turns of the run
-	// LastTurn means that a limit was reached, and that the next turn is the last, without
-	// calls.
-	LastTurn bool
 
 	// The last answer, of any class:
 	Text    string
@@ -78,21 +72,24 @@ type State struct {
 
 	phase      phase
 	pausedFrom phase         // phase in which the run paused
+	change     *Change       // of the last turn; nil: none
 	open       int           // number of calls without a result
-	validCall  bool          // at least one call of the turn was not rejected
 	unusable   int           // consecutive unusable answers
 	longest    time.Duration // of the calls of the turn
 	toolCalls  int           // calls of the run that were made
 	reported   int64         // tokens of the last request and its answer, by the provider
 	answered   int           // number of the messages that reported counts
-	nudged     bool          // the model was told that its calls repeat
-	calledLast bool          // the model made calls in the last turn
 	limit      StopAtLimit   // the limit that was reached
 	misfits    int           // final answers of the run in a wrong form; calls between do not reset it
 	written    []int         // positions of the user messages that the runner wrote
 	approved   []int         // positions of the answers with calls that a person decided about
 	invalid    int           // consecutive turns in which every call was rejected
 
+	validCall       bool // at least one call of the turn was not rejected
+	nudged          bool // the model was told that its calls repeat
+	calledLast      bool // the model made calls in the last turn
+	results         bool // the calls of the last turn have results, and nothing was said since
+	stopped         bool // the run ended after results
 	compactedBefore bool // the history was compacted before the next answer
 	compactedAfter  bool // that was after a request of the turn
 }
@@ -169,6 +166,7 @@ func (s *State) runStarted(b event.RunStarted) error {
 	s.Cost, s.toolCalls, s.nudged, s.LastTurn, s.calledLast = 0, 0, false, false, false
 	s.Misfit, s.misfits, s.Problem, s.Value = false, 0, "", nil
 	s.compactedBefore, s.compactedAfter = false, false
+	s.results, s.stopped = false, false
 	return nil
 }
 
@@ -177,7 +175,7 @@ func (s *State) userMessaged(b event.UserMessaged) error {
 		return errOrder
 	}
 	s.add([]llm.Message{b.Message})
-	s.ChoiceMet = false
+	s.ChoiceMet, s.results = false, false
 	return nil
 }
 
@@ -198,6 +196,7 @@ func (s *State) turnPrepared(b event.TurnPrepared) error {
 	if !next && !again || again && len(b.Messages) > 0 {
 		return errOrder
 	}
+	s.SetChange(b)
 	s.Turn, s.Agent, s.Choice, s.Output, s.phase = b.Turn, b.Agent, b.ToolChoice, b.Output, prepared
 	if b.Instructions != nil {
 		s.Instructions = *b.Instructions
@@ -206,9 +205,8 @@ func (s *State) turnPrepared(b event.TurnPrepared) error {
 		s.Tools = b.Tools
 	}
 	s.ToolsAgent = b.Agent
-	s.Offer, s.Chosen, s.Changed = b.Offer, b.Chosen, b.Changed
+	s.results = false
 	if next {
-		s.Added = len(b.Messages)
 		s.addWritten(b.Messages)
 	}
 	return nil
@@ -287,17 +285,33 @@ func (s *State) limitReached(b event.LimitReached) error {
 	if s.LastTurn {
 		return errOrder
 	}
-	s.LastTurn = true
+	s.LastTurn, s.results = true, false
 	s.tell(*b.Message)
 	return nil
 }
 
 func (s *State) runFinished(b event.RunFinished) error {
-	err := s.runEnded(b.Run, s.phase == final || s.phase == checking && len(b.Output) > 0)
-	if err == nil {
-		s.Value = b.Output
+	ended := s.phase == final || s.phase == checking && len(b.Output) > 0
+	if b.Stopped {
+		ended = s.Stoppable()
 	}
-	return err
+	if err := s.runEnded(b.Run, ended); err != nil {
+		return err
+	}
+	s.Value, s.stopped = b.Output, b.Stopped
+	switch {
+	case b.Text != "":
+		s.Text = b.Text
+	case b.Stopped && len(b.Output) > 0:
+		s.Text = string(b.Output)
+	}
+	return nil
+}
+
+// Stoppable reports whether the run can end with the results of the last turn: every call
+// has its result, and nothing was said since.
+func (s *State) Stoppable() bool {
+	return s.results && s.open == 0 && (s.phase == opening || s.phase == ready)
 }
 
 func (s *State) runEnded(run int, allowed bool) error {
@@ -315,7 +329,7 @@ func (s *State) Waiting() bool {
 		return true
 	}
 	n := len(s.Messages)
-	return n > 0 && s.Messages[n-1].Role != llm.RoleAssistant
+	return n > 0 && !s.stopped && s.Messages[n-1].Role != llm.RoleAssistant
 }
 
 // Paused reports whether the run waits for a decision.

@@ -44,7 +44,9 @@ var ways = []struct {
 	more           loop.Limits
 	lastTurn       bool
 	change         bool
+	stopAfter      int
 }{
+	{stopAfter: 1}, {stopAfter: 2, reject: true, checks: "m", more: loop.Limits{ToolCalls: 1, Repeats: 2}},
 	{change: true, more: loop.Limits{Repeats: 2}}, {change: true, checks: "m", lastTurn: true, more: loop.Limits{ToolCalls: 1}},
 	{more: loop.Limits{ToolCalls: 1, Repeats: 2}}, {more: loop.Limits{ToolCalls: 1, Tokens: 11}, lastTurn: true, checks: "m"}, {more: loop.Limits{Repeats: 2}, lastTurn: true},
 	{more: loop.Limits{Compact: 12}}, {more: loop.Limits{Compact: 12, ToolCalls: 1}, lastTurn: true}, {more: loop.Limits{Compact: 12, Repeats: 2, Request: 16}, checks: "mm"},
@@ -66,7 +68,7 @@ func TestEveryScript(t *testing.T) {
 				continue
 			}
 			s := newSession(t)
-			s.reject, s.serial, s.choice, s.checks, s.more, s.lastTurn, s.change = way.reject, way.serial, way.choice, way.checks, way.more, way.lastTurn, way.change
+			s.reject, s.serial, s.choice, s.checks, s.more, s.lastTurn, s.change, s.stopAfter = way.reject, way.serial, way.choice, way.checks, way.more, way.lastTurn, way.change, way.stopAfter
 			next := script(names...)
 			s.begin()
 			for steps := 0; s.step(next); steps++ {
@@ -75,7 +77,7 @@ func TestEveryScript(t *testing.T) {
 			}
 			require.LessOrEqual(t, s.state.Turn, limits.Turns)
 			require.Equal(t, s.state, replay(t, s.events), "%v", names)
-			s.choice, s.checks, s.more = "", "", loop.Limits{}
+			s.choice, s.checks, s.more, s.stopAfter = "", "", loop.Limits{}, 0
 			s.run(script()) // the session goes on
 			require.Equal(t, "Done.", s.state.Text)
 			requireValid(t, s.state.Messages)
@@ -92,11 +94,11 @@ func TestEveryCrash(t *testing.T) {
 			continue
 		}
 		s := newSession(t)
-		s.checks, s.more, s.lastTurn, s.change = ways[i%len(ways)].checks, ways[i%len(ways)].more, ways[i%len(ways)].lastTurn, ways[i%len(ways)].change
+		s.checks, s.more, s.lastTurn, s.change, s.stopAfter = ways[i%len(ways)].checks, ways[i%len(ways)].more, ways[i%len(ways)].lastTurn, ways[i%len(ways)].change, ways[i%len(ways)].stopAfter
 		s.run(script(names...))
 		for cut := range s.events {
 			after := newSession(t)
-			after.checks, after.more, after.lastTurn, after.change = s.checks, s.more, s.lastTurn, s.change
+			after.checks, after.more, after.lastTurn, after.change, after.stopAfter = s.checks, s.more, s.lastTurn, s.change, s.stopAfter
 			after.events = slices.Clone(s.events[:cut])
 			after.state = replay(t, after.events)
 			requireValid(t, after.state.History(placeholder))
@@ -145,11 +147,11 @@ func TestEveryFailureGoesOn(t *testing.T) {
 				continue
 			}
 			whole := newSession(t)
-			whole.reject, whole.serial, whole.choice, whole.checks, whole.more, whole.lastTurn, whole.change = way.reject, way.serial, way.choice, way.checks, way.more, way.lastTurn, way.change
+			whole.reject, whole.serial, whole.choice, whole.checks, whole.more, whole.lastTurn, whole.change, whole.stopAfter = way.reject, way.serial, way.choice, way.checks, way.more, way.lastTurn, way.change, way.stopAfter
 			whole.run(script(names...))
 			for cut := range whole.events[1:] {
 				s := newSession(t)
-				s.reject, s.serial, s.choice, s.checks, s.more, s.lastTurn, s.change = way.reject, way.serial, way.choice, way.checks, way.more, way.lastTurn, way.change
+				s.reject, s.serial, s.choice, s.checks, s.more, s.lastTurn, s.change, s.stopAfter = way.reject, way.serial, way.choice, way.checks, way.more, way.lastTurn, way.change, way.stopAfter
 				s.apply(bodies(whole.events[:cut+1])...)
 				if !s.state.Running() {
 					continue

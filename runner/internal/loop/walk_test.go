@@ -70,6 +70,8 @@ type session struct {
 	lastTurn bool
 	// change says whether something is changed before each turn.
 	change bool
+	// stopAfter is the turn after whose results the run stops; 0: none.
+	stopAfter int
 }
 
 // inForce is the choice of the next turn: a forced call ends the force.
@@ -126,6 +128,12 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 		s.finishLive()
 		return true
 	}
+	if s.stopAfter > 0 && s.state.Turn >= s.stopAfter && s.state.Stoppable() {
+		s.apply(event.RunFinished{Run: s.state.Run, Stopped: true, Text: "Stopped."})
+		require.Equal(s.t, "Stopped.", s.state.Text)
+		require.False(s.t, s.state.Waiting())
+		requireValid(s.t, s.state.Messages)
+	}
 	switch a := s.next().(type) {
 	case loop.Idle:
 		return false
@@ -136,7 +144,7 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 			b.Messages = [][]llm.Message{nil, {llm.User("Hurry.")}, {llm.User("Hurry."), llm.User("Please.")}}[a.Turn%3]
 		}
 		s.apply(b)
-		require.Equal(s.t, len(b.Messages), s.state.Added)
+		require.Equal(s.t, len(b.Messages), s.state.Change().Added)
 	case loop.Generate:
 		b := next()
 		b.Turn = a.Turn

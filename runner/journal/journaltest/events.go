@@ -51,6 +51,7 @@ func bodies() []event.Body {
 		event.StallDetected{Turn: 1, Message: llm.User("Stop.")},
 		event.Compacted{Turn: 2, Before: 5, History: []event.Stretch{{Count: 1}, {Message: new(llm.User(awkward))}, {From: 3, Count: 2}}, Usage: llm.Usage{InputTokens: 1}, Cost: 0.25},
 		event.RunFinished{Run: 1, Turns: 2, Usage: llm.Usage{InputTokens: 1}, Output: json.RawMessage(`{"a":1}`), Repairs: []string{"a comma was removed"}},
+		event.RunFinished{Run: 1, Turns: 2, Stopped: true, Text: awkward},
 		event.RunFailed{Run: 1, Turns: 2, Error: awkward},
 	}
 }
