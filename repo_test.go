@@ -56,7 +56,8 @@ var arrows = map[string][]string{
 	"runner/internal/loop":       {"llm", "runner/event"},
 	"runner/compact":             {"internal/clip", "llm", "runner/internal/loop"},
 	"runner/journal":             {"internal/opening", "llm", "runner/event"},
-	"runner":                     {"internal/appended", "internal/invoke", "internal/opening", "internal/waited", "llm", "tool", "agent", "runner/compact", "runner/event", "runner/internal/loop", "runner/journal"},
+	"runner/internal/find":       {},
+	"runner":                     {"internal/appended", "internal/clip", "internal/invoke", "internal/opening", "internal/waited", "llm", "tool", "agent", "runner/compact", "runner/event", "runner/internal/find", "runner/internal/loop", "runner/journal"},
 	"runner/runnertest":          {"llm", "llm/llmtest", "tool", "agent", "runner", "runner/event", "runner/runnertest/internal/sample"},
 	"runner/journal/journaltest": {"llm", "runner/event", "runner/journal"},
 

@@ -104,6 +104,9 @@ func (e *engine) checkCalls(ctx context.Context, calls []loop.Call) []admission 
 // arguments that somebody decided about.
 func (e *engine) checkCall(ctx context.Context, c *loop.Call) (tool.Tool, json.RawMessage, []string, error) {
 	t, ok := e.offer.tools[c.Call.Name]
+	if !ok && e.offer.catalog.has(c.Call.Name) {
+		return t, nil, nil, errNotFound(c.Call.Name)
+	}
 	if !ok || c.Withheld {
 		return t, nil, nil, tool.Unknown(c.Call.Name, e.offeredNames(c)...)
 	}

@@ -350,14 +350,6 @@ func (e *engine) resume(ctx context.Context, s *loop.State, decisions []event.Bo
 	return nil
 }
 
-func (e *engine) listTools(ctx context.Context) (err error) {
-	o, err := listTools(ctx, &e.agent, e.offer, e.logger)
-	if err == nil {
-		e.offer = o
-	}
-	return err
-}
-
 // start records the starts of the calls of a turn, runs the calls, and returns when each
 // has ended or was left behind. Results are recorded as they come, also while the
 // consumer's loop body holds an event. earlier are the events before the starts that are

@@ -23,8 +23,9 @@ import (
 // defaultListTimeout is the time of a toolset's List.
 const defaultListTimeout = 30 * time.Second
 
-// An offer is the tools that the model may call in a turn: the tools of the agent, and
-// the tools that its toolsets listed for this turn. An offer does not change after
+// An offer is the tools that the model may call in a turn: the tools of the agent, the
+// tools that its toolsets listed for this turn, and of deferred sets a tool that searches
+// them and the tools that the model has found. An offer does not change after
 // listTools returned it, so goroutines may share an offer without a lock.
 type offer struct {
 	agent    *agent.Agent
@@ -33,6 +34,7 @@ type offer struct {
 	marks    []event.OfferedTool // names and fingerprints, in the order of defs
 	listings []listing           // of the agent's toolsets
 	final    bool                // a tool has tool.Final
+	catalog  *catalog            // of the deferred toolsets
 }
 
 // A listing is the outcome of one List. err says why tools are missing that the run can
@@ -43,9 +45,22 @@ type listing struct {
 	late  <-chan invoke.Return[[]tool.Tool] // of a List that was left behind
 }
 
+// listTools makes the offer of the next turn.
+func (e *engine) listTools(ctx context.Context) (err error) {
+	var s *loop.State
+	if hasDeferred(&e.agent) {
+		s = new(e.recorder.snapshot())
+	}
+	o, err := listTools(ctx, &e.agent, e.offer, s, e.logger)
+	if err == nil {
+		e.offer = o
+	}
+	return err
+}
+
 // listTools returns the offer of the next turn. before is the offer of the turn before,
-// or nil.
-func listTools(ctx context.Context, a *agent.Agent, before *offer, logger *slog.Logger) (*offer, error) {
+// or nil. s is the state, or nil if the agent has no deferred set.
+func listTools(ctx context.Context, a *agent.Agent, before *offer, s *loop.State, logger *slog.Logger) (*offer, error) {
 	if before == nil {
 		before = new(offer)
 	} else if len(a.Toolsets) == 0 {
@@ -55,12 +70,19 @@ func listTools(ctx context.Context, a *agent.Agent, before *offer, logger *slog.
 	if err != nil {
 		return nil, err
 	}
-	all, err := joinTools(a, listings)
+	all, deferred, err := joinTools(a, listings)
 	if err != nil {
 		return nil, err
 	}
+	catalog, err := newCatalog(a, deferred, before.catalog)
+	if err != nil {
+		return nil, err
+	}
+	if catalog != nil {
+		all = append(append(all, catalog.search), catalog.found(s)...) // at the end, so a provider's cache keeps the rest
+	}
 	o := &offer{
-		agent: a, listings: listings,
+		agent: a, listings: listings, catalog: catalog,
 		tools: make(map[string]tool.Tool, len(all)), defs: make([]llm.ToolDef, len(all)), marks: make([]event.OfferedTool, len(all)),
 	}
 	for i, t := range all {
@@ -121,31 +143,39 @@ func list(ctx context.Context, set tool.Set, late <-chan invoke.Return[[]tool.To
 	return l
 }
 
-// joinTools returns the tools of a turn in the order of the sets. A tool of an optional
+// joinTools returns the tools of a turn, and apart those of deferred sets, both in the
+// order of the sets. A tool of an optional
 // set is left out if another tool has its name: a tool that the run needs, wherever that
 // tool stands, or a tool of an earlier optional set. No server can therefore replace a
 // tool of the program, or end the run by trying.
-func joinTools(a *agent.Agent, listings []listing) ([]tool.Tool, error) {
+func joinTools(a *agent.Agent, listings []listing) (all, deferred []tool.Tool, err error) {
 	taken := make(map[string]bool)
+	if hasDeferred(a) {
+		taken[searchName] = true
+	}
 	if err := takeNames(a, taken, a.Tools); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for i, set := range a.Toolsets {
 		if set.Optional {
 			continue
 		}
 		if err := cmp.Or(listings[i].err, takeNames(a, taken, listings[i].tools)); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	all := slices.Clip(a.Tools) // an append must not reach the agent
+	all = slices.Clip(a.Tools) // an append must not reach the agent
 	for i, set := range a.Toolsets {
 		if set.Optional {
 			listings[i].dropTaken(taken, set.Name)
 		}
-		all = append(all, listings[i].tools...)
+		if set.Deferred {
+			deferred = append(deferred, listings[i].tools...)
+		} else {
+			all = append(all, listings[i].tools...)
+		}
 	}
-	return all, nil
+	return all, deferred, nil
 }
 
 // takeNames enters the names of tools in taken. A taken name is an error.
@@ -193,7 +223,8 @@ func (o *offer) missing(red *redactor) []string {
 }
 
 // changes returns notices about new, changed and missing tools since the conversation's
-// last turn, and about tools with unchecked arguments or a repaired schema. Between two
+// last turn, and about tools with unchecked arguments or a repaired schema. A tool that
+// the model has found is not new. Between two
 // agents every tool differs, so changes compares only the turns of one agent.
 func (o *offer) changes(s *loop.State, red *redactor) (notices []string) {
 	if s.ToolsAgent == o.agent.DisplayName() && slices.Equal(o.marks, s.Tools) {
@@ -221,7 +252,7 @@ func (o *offer) changes(s *loop.State, red *redactor) (notices []string) {
 		switch {
 		case known:
 			notices = append(notices, fmt.Sprintf("tool %s has another definition than in the turn before", t.Name))
-		case same:
+		case same && !o.catalog.has(t.Name):
 			notices = append(notices, fmt.Sprintf("tool %s is new", t.Name))
 		}
 	}

@@ -30,6 +30,14 @@ type Set struct {
 	// cannot be offered, such as a second tool with the same name, is reported and
 	// skipped. False means that an error ends the run.
 	Optional bool
+	// Deferred keeps the tools of the set out of requests until the model has found them:
+	// the model gets one tool, search_tools, for all deferred sets of its agent. A search
+	// compares words with the names and the descriptions, and finds at most five tools.
+	// The tools that were found are offered from the next turn on, also in the later runs
+	// of the session, in the order in which they were found. The model reads the Name of
+	// the set. False means that each turn offers all tools of the set, which is better
+	// below about thirty tools.
+	Deferred bool
 	// Timeout limits one List under a runner. At the timeout the context of List ends,
 	// and some seconds later a List that ignores its context is abandoned. Zero means 30
 	// seconds. -1 means no limit besides that of the run.
