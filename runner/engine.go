@@ -274,7 +274,8 @@ func (e *engine) doRest(ctx context.Context, action loop.Action) error {
 		if err != nil {
 			return err
 		}
-		return e.recorder.record(true, body)
+		_, err = e.recorder.finish(body)
+		return err
 	case loop.Reject:
 		return e.recorder.record(false, event.OutputRejected{Turn: a.Turn, Reason: a.Reason.String(), Message: a.Message})
 	case loop.StopAtLimit:
@@ -285,7 +286,8 @@ func (e *engine) doRest(ctx context.Context, action loop.Action) error {
 		return e.nudge(a.Turn)
 	case loop.Finish:
 		s := e.recorder.snapshot()
-		return e.recorder.record(true, event.RunFinished{Run: s.Run, Turns: s.Turn, Usage: s.Usage})
+		_, err := e.recorder.finish(event.RunFinished{Run: s.Run, Turns: s.Turn, Usage: s.Usage})
+		return err
 	case loop.Fail:
 		return e.failureOf(a)
 	}

@@ -17,6 +17,9 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 		return fmt.Errorf("turn %d: %w", turn, err)
 	}
 	s := e.recorder.snapshot()
+	if !s.Prepared() {
+		s.Land()
+	}
 	b := event.TurnPrepared{Turn: turn, Agent: e.agent.DisplayName(), Output: e.agent.Output.Fingerprint()}
 	if e.runner.BeforeTurn != nil {
 		if err := e.change(ctx, &s, &b); err != nil {

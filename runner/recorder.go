@@ -43,6 +43,9 @@ type recorder struct {
 	unsaved []event.Body  // results that the log refused
 
 	finished finishedCalls // has its own lock
+
+	began chan struct{} // closed when messages can come; nil outside a session
+	over  bool          // no more messages; guarded by lock
 }
 
 // prepare makes a recorder that is ready to load. state is the zero state.
@@ -128,6 +131,9 @@ func (r *recorder) begin(ctx context.Context, yield func(event.Event) bool) {
 	r.consumer.yield = yield
 	if r.log != nil {
 		r.ctx = context.WithoutCancel(ctx)
+	}
+	if r.began != nil {
+		close(r.began)
 	}
 }
 

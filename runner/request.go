@@ -64,8 +64,8 @@ func (e *engine) answered(ctx context.Context, s *loop.State, turn int, resp *ll
 	// A final answer and the end of the run are one append, so no crash comes between
 	// them. Otherwise a crash would leave a run that has an answer and no end.
 	usage := s.Usage.Add(answered.Usage)
-	err = e.recorder.record(true, answered, event.RunFinished{Run: s.Run, Turns: turn, Usage: usage})
-	if err == nil && e.logger.Enabled(ctx, slog.LevelInfo) {
+	finished, err := e.recorder.finishWith(answered, event.RunFinished{Run: s.Run, Turns: turn, Usage: usage})
+	if finished && err == nil && e.logger.Enabled(ctx, slog.LevelInfo) {
 		e.logger.Info("run finished", "turns", turn, "input_tokens", usage.InputTokens, "output_tokens", usage.OutputTokens)
 	}
 	return err

@@ -29,8 +29,9 @@ type Session struct {
 	runner Runner
 	name   string
 
-	mu   sync.Mutex
-	last *snapshot // guarded by mu; nil if not known, or while a run uses the snapshot
+	mu     sync.Mutex
+	opened *opened   // guarded by mu; nil while no run of this value is going on
+	last   *snapshot // guarded by mu; nil if not known, or while a run uses the snapshot
 }
 
 // A snapshot is the state of a session after its last known event.
@@ -119,6 +120,7 @@ func Say(messages ...llm.Message) Input { return messagesInput(messages) }
 //     the decisions allow. If undecided calls are left, the run pauses again, and the
 //     error is [ErrPaused].
 //   - If a decision does not fit, the error is a [*DecisionError], and nothing is recorded.
+//   - Messages of [Session.Say] that wait are read in the next turn.
 //   - If the session has nothing to continue, the error is [ErrNoInput].
 //
 // The agent may be a new value, in a new process. The run uses the current definitions of
@@ -173,6 +175,8 @@ func (s *Session) open(ctx context.Context, e *engine, do func(context.Context) 
 		return errors.New("runner: the session has no name")
 	}
 	e.setLogger(e.baseLogger().With("session", s.name))
+	entry := s.enter(e.recorder)
+	defer s.exit(entry)
 	read, stop := opening.Bound(ctx, storeBound)
 	defer stop()
 	log, err := openLog(read, s.runner.Journal, s.name, func() *slog.Logger { return e.recorder.logger })
@@ -180,6 +184,7 @@ func (s *Session) open(ctx context.Context, e *engine, do func(context.Context) 
 		return fmt.Errorf("runner: %w", whyStopped(ctx, read, err))
 	}
 	defer func() {
+		e.recorder.end()
 		cerr := log.Close()
 		switch {
 		case cerr != nil && err != nil:

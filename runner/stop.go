@@ -38,7 +38,7 @@ func (e *engine) stop(ctx context.Context, action loop.Action) (stopped bool, er
 		}
 	}
 	e.logger.Info("run stopped", "turns", s.Turn, "answer", answered)
-	return true, e.recorder.record(true, b)
+	return e.recorder.finish(b)
 }
 
 // finalResult returns the text of the last successful result of a tool with tool.Final in

@@ -121,7 +121,11 @@ func (b *RunStarted) code(c *coder) {
 	text(c, `,"id":`, &b.ID)
 }
 
-func (b *UserMessaged) code(c *coder) { c.message(`,"message":`, &b.Message) }
+func (b *UserMessaged) code(c *coder) {
+	c.message(`,"message":`, &b.Message)
+	c.trueIf(`,"said":`, &b.Said)
+	c.trueIf(`,"at_end":`, &b.AtEnd)
+}
 
 func (b *TurnPrepared) code(c *coder) {
 	number(c, `,"turn":`, &b.Turn)

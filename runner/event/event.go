@@ -61,10 +61,15 @@ type RunStarted struct {
 	ID string `json:"id"`
 }
 
-// UserMessaged adds a message of the caller. The message can have any role: a caller's
+// UserMessaged adds a message of the caller: at the begin of a run, or with Said at any time. The message can have any role: a caller's
 // history includes answers and results.
 type UserMessaged struct {
 	Message llm.Message `json:"message"`
+	// Said means that the message came by Session.Say. It waits, and enters the history
+	// with the next TurnPrepared or before the first message of the next run.
+	Said bool `json:"said,omitempty"`
+	// AtEnd means that the message waits until the run would finish.
+	AtEnd bool `json:"at_end,omitempty"`
 }
 
 // TurnPrepared records the instructions, the tools and the tool choice of the next

@@ -60,7 +60,11 @@ func (w *writer) event(e event.Event) {
 	case event.RunStarted:
 		w.line(fmt.Sprintf("run %d: %s", b.Run, b.Agent))
 	case event.UserMessaged:
-		w.section(quotedName(string(b.Message.Role)))
+		when := ""
+		if b.Said {
+			when = ", said meanwhile"
+		}
+		w.section(quotedName(string(b.Message.Role)) + when)
 		w.parts(b.Message.Parts)
 	case event.TurnPrepared:
 		if b.Instructions != nil {

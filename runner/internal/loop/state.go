@@ -70,26 +70,28 @@ type State struct {
 	Class   Class
 	Value   json.RawMessage // Output of the last RunFinished of the run
 
-	phase      phase
-	pausedFrom phase         // phase in which the run paused
-	change     *Change       // of the last turn; nil: none
-	open       int           // number of calls without a result
-	unusable   int           // consecutive unusable answers
-	longest    time.Duration // of the calls of the turn
-	toolCalls  int           // calls of the run that were made
-	reported   int64         // tokens of the last request and its answer, by the provider
-	answered   int           // number of the messages that reported counts
-	limit      StopAtLimit   // the limit that was reached
-	misfits    int           // final answers of the run in a wrong form; calls between do not reset it
-	written    []int         // positions of the user messages that the runner wrote
-	approved   []int         // positions of the answers with calls that a person decided about
-	invalid    int           // consecutive turns in which every call was rejected
+	phase       phase
+	pausedFrom  phase         // phase in which the run paused
+	change      *Change       // of the last turn; nil: none
+	open        int           // number of calls without a result
+	unusable    int           // consecutive unusable answers
+	longest     time.Duration // of the calls of the turn
+	toolCalls   int           // calls of the run that were made
+	reported    int64         // tokens of the last request and its answer, by the provider
+	answered    int           // number of the messages that reported counts
+	limit       StopAtLimit   // the limit that was reached
+	misfits     int           // final answers of the run in a wrong form; calls between do not reset it
+	written     []int         // positions of the user messages that the runner wrote
+	said, later []llm.Message // see userSaid
+	approved    []int         // positions of the answers with calls that a person decided about
+	invalid     int           // consecutive turns in which every call was rejected
 
 	validCall       bool // at least one call of the turn was not rejected
 	nudged          bool // the model was told that its calls repeat
 	calledLast      bool // the model made calls in the last turn
 	results         bool // the calls of the last turn have results, and nothing was said since
 	stopped         bool // the run ended after results
+	ending          bool // the run would have finished, and goes on for messages
 	compactedBefore bool // the history was compacted before the next answer
 	compactedAfter  bool // that was after a request of the turn
 }
@@ -166,14 +168,19 @@ func (s *State) runStarted(b event.RunStarted) error {
 	s.Cost, s.toolCalls, s.nudged, s.LastTurn, s.calledLast = 0, 0, false, false, false
 	s.Misfit, s.misfits, s.Problem, s.Value = false, 0, "", nil
 	s.compactedBefore, s.compactedAfter = false, false
-	s.results, s.stopped = false, false
+	s.results, s.stopped, s.ending = false, false, false
 	return nil
 }
 
 func (s *State) userMessaged(b event.UserMessaged) error {
+	if b.Said {
+		s.userSaid(b)
+		return nil
+	}
 	if s.phase != opening || s.open > 0 {
 		return errOrder
 	}
+	s.Land()
 	s.add([]llm.Message{b.Message})
 	s.ChoiceMet, s.results = false, false
 	return nil
@@ -195,6 +202,10 @@ func (s *State) turnPrepared(b event.TurnPrepared) error {
 	again := s.phase == prepared && b.Turn == s.Turn
 	if !next && !again || again && len(b.Messages) > 0 {
 		return errOrder
+	}
+	if next {
+		s.Land()
+		s.ending = false
 	}
 	s.SetChange(b)
 	s.Turn, s.Agent, s.Choice, s.Output, s.phase = b.Turn, b.Agent, b.ToolChoice, b.Output, prepared
@@ -239,6 +250,7 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 		if s.Output != "" {
 			s.phase = checking
 		}
+		s.goOn()
 	case Short:
 		s.keepText(b.Message)
 		s.phase = failing
@@ -311,7 +323,7 @@ func (s *State) runFinished(b event.RunFinished) error {
 // Stoppable reports whether the run can end with the results of the last turn: every call
 // has its result, and nothing was said since.
 func (s *State) Stoppable() bool {
-	return s.results && s.open == 0 && (s.phase == opening || s.phase == ready)
+	return s.results && s.open == 0 && len(s.said) == 0 && (s.phase == opening || s.phase == ready)
 }
 
 func (s *State) runEnded(run int, allowed bool) error {
@@ -325,7 +337,7 @@ func (s *State) runEnded(run int, allowed bool) error {
 // Waiting reports whether the conversation needs an answer of the model after its open
 // calls are closed.
 func (s *State) Waiting() bool {
-	if len(s.Calls) > 0 {
+	if len(s.Calls) > 0 || s.waiting() {
 		return true
 	}
 	n := len(s.Messages)
@@ -361,6 +373,7 @@ func (s *State) History(placeholder func(Call) llm.ToolResult) []llm.Message {
 		}
 		h = append(h, llm.Message{Role: llm.RoleTool, Parts: llm.Parts{c.result}})
 	}
+	h = append(append(h, s.said...), s.later...)
 	return h
 }
 

@@ -72,6 +72,10 @@ type session struct {
 	change bool
 	// stopAfter is the turn after whose results the run stops; 0: none.
 	stopAfter int
+	// sayAfter is the number of events after which somebody says something; atEnd, for
+	// when.
+	sayAfter int
+	atEnd    bool
 }
 
 // inForce is the choice of the next turn: a forced call ends the force.
@@ -103,6 +107,10 @@ func (s *session) apply(bodies ...event.Body) {
 		e := event.Event{Seq: s.state.Seq + 1, Time: time.Unix(s.state.Seq, 0).UTC(), Body: b}
 		require.NoError(s.t, s.state.Apply(e))
 		s.events = append(s.events, e)
+		if len(s.events) == s.sayAfter {
+			s.apply(event.UserMessaged{Message: llm.User("By the way."), Said: true, AtEnd: s.atEnd})
+			requireValid(s.t, s.state.History(placeholder))
+		}
 	}
 }
 
@@ -131,7 +139,7 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 	if s.stopAfter > 0 && s.state.Turn >= s.stopAfter && s.state.Stoppable() {
 		s.apply(event.RunFinished{Run: s.state.Run, Stopped: true, Text: "Stopped."})
 		require.Equal(s.t, "Stopped.", s.state.Text)
-		require.False(s.t, s.state.Waiting())
+		require.Equal(s.t, s.state.GoesOn(), s.state.Waiting())
 		requireValid(s.t, s.state.Messages)
 	}
 	switch a := s.next().(type) {

@@ -26,6 +26,7 @@ func bodies() []event.Body {
 		event.UserMessaged{Message: llm.Message{Role: llm.RoleUser, Parts: llm.Parts{
 			llm.Image{URL: "https://example.com/a.png"}, llm.Text{Text: " "},
 		}}},
+		event.UserMessaged{Message: llm.User(awkward), Said: true, AtEnd: true},
 		event.TurnPrepared{Turn: 1, Agent: "desk", Instructions: new(awkward), Tools: []event.OfferedTool{{Name: "f", Fingerprint: "0f"}}},
 		event.TurnPrepared{Turn: 2, Agent: "desk", Instructions: new(""), Tools: []event.OfferedTool{}},
 		event.TurnPrepared{Turn: 3, Agent: "desk"},
