@@ -224,6 +224,53 @@ func TestLongRunCrashes(t *testing.T) {
 	}
 }
 
+// TestLongRunOfCrashes: in a run of 200 turns, each process dies after its first event, or
+// if that is the start of a call, after the end of the call.
+func TestLongRunOfCrashes(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"default", "summary"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &reader{t: t, turns: 200}
+			if raced {
+				r.turns = 40
+			}
+			run := runner.Runner{MaxTurns: -1, Decide: approve, Compact: &compact.Policy{Tokens: 6000, Strategy: strategies[name]}}
+			run.Model = llmtest.NewScript(llmtest.Reply(r.answer).Forever())
+			var events []event.Event
+			compactions, in := 0, []runner.Input{runner.Say(llm.User("Read all."))}
+			for finished := false; !finished; {
+				run.Journal = journalOf(t, events)
+				before := len(events)
+				for e, err := range run.Session("s").Stream(t.Context(), r.agent(), in...) {
+					require.NoError(t, err)
+					if e.Seq == 0 {
+						continue
+					}
+					events = append(events, e)
+					switch e.Body.(type) {
+					case event.RunStarted, event.ToolCallStarted, event.InDoubtDecided:
+						continue
+					case event.Compacted:
+						compactions++
+					case event.RunFinished:
+						finished = true
+					}
+					break
+				}
+				in = nil
+				require.Greater(t, len(events), before, "each process does something")
+				require.Less(t, len(events), 5000)
+			}
+			require.Zero(t, r.refused)
+			require.Positive(t, compactions)
+			if name == "summary" {
+				require.Equal(t, compactions, r.asked, "nobody is asked twice")
+			}
+		})
+	}
+}
+
 // journalOf returns a journal with the events of the session s.
 func journalOf(t *testing.T, events []event.Event) *journal.Memory {
 	t.Helper()
