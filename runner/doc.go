@@ -31,7 +31,8 @@
 // is then reported as timed out, or with unknown outcome if the run was cancelled, and a
 // late result is dropped. A hung tool never hangs a run.
 //
-// The same rule holds for the model, [Runner.Decide], the agent's Instruct, toolsets,
+// The same rule holds for the model, [Runner.Decide], [Runner.BeforeTurn],
+// [Runner.StopWhen], the agent's Instruct, toolsets,
 // approval policies and the journal. If one of these functions was left behind, the run
 // ends with the cause of the context, except that a run continues without an optional
 // toolset. [Runner.Redact] has no context; its comment has the rule for a Redact that
