@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/seed-916e8f6a/toolloop/tool/internal/gotype"
@@ -24,6 +25,9 @@ type Form struct{ spec *formSpec }
 type formSpec struct {
 	schema  *schema
 	wrapped bool // the document is {"value": …}, because providers want an object
+
+	// What the value of a wrapped document may be.
+	list, text, object bool
 }
 
 // wrapped is the document for a type that is not an object in JSON.
@@ -44,7 +48,10 @@ func FormOf[T any]() (Form, error) {
 	}
 	f, err := formOf[T](false)
 	if err != nil && !isObject(t) {
-		f, err = formOf[wrapped[T]](true)
+		bare := err
+		if f, err = formOf[wrapped[T]](true); err != nil && strings.Contains(err.Error(), "field Value") {
+			err = bare // the program has no field Value
+		}
 	}
 	if err != nil {
 		return Form{}, fmt.Errorf("tool: the form of %s: %w", t, err)
@@ -71,7 +78,26 @@ func formOf[T any](wrapped bool) (Form, error) {
 	read := decoderOf(reflect.TypeFor[T]())
 	sch.decode = func(document json.RawMessage) error { return read(document, new(T)) }
 	sch.strict = sync.OnceValues(sch.makeStrict)
-	return Form{&formSpec{schema: sch, wrapped: wrapped}}, nil
+	spec := &formSpec{schema: sch, wrapped: wrapped}
+	if wrapped {
+		spec.list, spec.text, spec.object = sch.valueMayBe("array"), sch.valueMayBe("string"), sch.valueMayBe("object")
+	}
+	return Form{spec}, nil
+}
+
+// valueMayBe reports whether the property "value" may have the JSON type. A schema that
+// states no type admits it.
+func (s *schema) valueMayBe(kind string) bool {
+	document, err := tree.Parse(string(s.wire), tree.ReflectedLimits)
+	if err != nil {
+		return true
+	}
+	value := document.Get("properties").Get("value")
+	if ref, ok := strings.CutPrefix(value.Get("$ref").Str(), "#/$defs/"); ok {
+		value = document.Get("$defs").Get(ref)
+	}
+	stated := value.Get("type")
+	return stated == nil || stated.Str() == kind || slices.Contains(stated.Strings(), kind)
 }
 
 // FormRaw returns the form of a JSON Schema that describes an object. The schema is read
@@ -115,8 +141,9 @@ func (f Form) Unwrap(document json.RawMessage) json.RawMessage {
 
 // Parse validates a model's answer and returns the document in canonical JSON, as
 // [Tool.Parse] does for arguments. Parse makes the repairs of [Tool.Parse] and one more:
-// if the text has exactly one JSON object, the text around the object is removed. An
-// empty text and null are not repaired. repairs describes each repair in one sentence.
+// if the text has exactly one JSON object, the text around the object is removed. For a
+// Go type that is a list, the same is true of an array in a fence or on lines of its own.
+// An empty text and null are not repaired. repairs describes each repair in one sentence.
 //
 // The error is an *[Error] of InvalidJSON or InvalidArguments, with a Message about the
 // answer for the model, or an *[Error] of Panicked.
@@ -130,12 +157,13 @@ func (f Form) Parse(text string) (document json.RawMessage, repairs []string, er
 		}
 	}()
 	done := new(tree.Repairs)
-	v, err := validate.ParseAnswer(text, f.spec.wrapped, done)
+	v, err := validate.ParseAnswer(text, f.spec.list, f.spec.text, done)
 	if err != nil {
 		return nil, nil, failedAnswer(InvalidJSON, "Your answer was rejected: "+err.Error()+".", err)
 	}
-	if f.spec.wrapped && !(v.Form == tree.ObjectForm && len(v.Members) == 1 && v.Has("value")) {
-		// A model that was not held to the schema may write the value alone.
+	if f.spec.wrapped && !(v.Form == tree.ObjectForm && v.Has("value") && (len(v.Members) == 1 || !f.spec.object)) {
+		// A model that was not held to the schema may write the value alone. An object with
+		// a "value" and more is no bare list: the problem is what was added.
 		bare := tree.Object()
 		bare.Set("value", v)
 		v = bare

@@ -3,6 +3,8 @@ package tool_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/big"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,6 +49,8 @@ func TestBrokenAnswers(t *testing.T) {
 		`"{\"number\":\"A1\",\"cents\":5}"`:                                 right,
 		"{\"number\":\"A1\",\"cents\":5,\"note\":\"two\nlines\"}":           `{"number":"A1","cents":5,"note":"two\nlines"}`,
 		"<answer>" + right + "</answer>":                                    right,
+		"Not {}: " + right:                                                  right,
+		"In the set {1} or [a]: " + right:                                   right,
 		"**Answer**: `" + right + "`":                                       right,
 		"\ufeff" + right:                                                    right,
 		"json\n" + right:                                                    right,
@@ -56,6 +60,14 @@ func TestBrokenAnswers(t *testing.T) {
 		`Sure: {"number":"A1","cents":5,"parts":[` + right + `],`: "",
 		`Sure: {number:"A1",cents:5,parts:[` + right + `]}`:       "",
 		"Sure: [" + right + ", {\"number\":":                      "",
+		"Answer: [" + right + "]":                                 "",
+		"Sure: [" + right + ",":                                   "",
+		"Because " + right + " is wrong: {number:\"B2\"}":         two,
+		"{number:\"B2\"} is wrong: " + right:                      two,
+		right + " and {\"number\":":                               two,
+		right + strings.Repeat(" [1]", 101) + right:               two,
+		"I could not find it {}.":                                 "",
+		"Nothing [].":                                             noJSON,
 		"":                                                        noJSON,
 		"   \n":                                                   noJSON,
 		"I cannot read the invoice.":                              noJSON,
@@ -108,7 +120,7 @@ func TestWrappedForms(t *testing.T) {
 	shown, strict := list.Schema()
 	require.JSONEq(t, `{"type":"object","properties":{"value":{"type":"array","items":{"type":"integer"}}},"required":["value"],"additionalProperties":false}`, string(shown))
 	require.NotEmpty(t, strict)
-	for _, text := range []string{`{"value":[1,2]}`, `[1,2]`, "Sure: [1, 2].", "```json\n[1,2,]\n```"} {
+	for _, text := range []string{`{"value":[1,2]}`, `[1,2]`, "Sure:\n[1, 2]\nMore?", "```json\n[1,2,]\n```", "So:\n```json\n[\n 1,2,]\n```\nMore?"} {
 		got, _, err := list.Parse(text)
 		require.NoError(t, err, text)
 		require.Equal(t, `[1,2]`, string(got))
@@ -129,6 +141,66 @@ func TestWrappedForms(t *testing.T) {
 	require.Equal(t, "2.5", string(got))
 }
 
+// TestAnswersInSentences: references and empty brackets are no answer, and the value of a
+// text is no JSON.
+func TestAnswersInSentences(t *testing.T) {
+	t.Parallel()
+	ints, err := tool.FormOf[[]int]()
+	require.NoError(t, err)
+	texts, err := tool.FormOf[[]string]()
+	require.NoError(t, err)
+	text, err := tool.FormOf[string]()
+	require.NoError(t, err)
+	counts, err := tool.FormOf[map[string]int]()
+	require.NoError(t, err)
+	type list []list
+	lists, err := tool.FormOf[list]()
+	require.NoError(t, err)
+	anything, err := tool.FormOf[json.RawMessage]()
+	require.NoError(t, err)
+	for _, tt := range []struct {
+		form tool.Form
+		text string
+		want string // empty: refused
+	}{
+		{ints, "As shown in [1], I could not find the numbers.", ""},
+		{ints, "Sure: [1, 2].", ""},
+		{ints, "Sure:\n[1, 2]", "[1,2]"},
+		{ints, "Sure:\r\n  [1, 2]\r\nMore?", "[1,2]"},
+		{ints, "As shown in [7]:\n[1, 2]", "[1,2]"},
+		{ints, "Either\n[1, 2]\nor\n[3]", ""},
+		{ints, "Either\n[1, 2]\nor\n[3", ""},
+		{ints, "Nothing:\n[]", ""},
+		{ints, "Nothing:\n```json\n[]\n```\nMore?", "[]"},
+		{ints, `Sure: {"value":[1]}`, "[1]"},
+		{ints, `"[1]"`, "[1]"},
+		{ints, `"{\"value\":[1]}"`, "[1]"},
+		{texts, "I do not know [].", ""},
+		{texts, "- [] open", ""},
+		{texts, `Perhaps ["a"], or` + "\n[\"b\"]", ""},
+		{lists, "Sure:\n[[]]", "[[]]"},
+		{text, `"[1]"`, `"[1]"`},
+		{text, `"{\"a\":1}"`, `"{\"a\":1}"`},
+		{text, `"{\"value\":\"a\"}"`, `"a"`},
+		{text, `{"value":"[1]"}`, `"[1]"`},
+		{text, "See\n[1]", ""},
+		{counts, "I could not find it {}", ""},
+		{counts, "```json\n{}\n```", "{}"},
+		{counts, "Nothing:\n```json\n{}\n```\nMore?", "{}"},
+		{counts, `I fill {} in: {"a":1}`, `{"a":1}`},
+		{anything, `{"value":1}`, "1"},
+		{anything, `{"value":1,"more":2}`, `{"value":1,"more":2}`},
+	} {
+		got, _, err := tt.form.Parse(tt.text)
+		require.Equal(t, tt.want, string(got), tt.text)
+		require.Equal(t, tt.want == "", err != nil, tt.text)
+	}
+	_, _, err = ints.Parse(`{"value":[1],"explanation":"It is one."}`)
+	require.ErrorContains(t, err, `unknown property "explanation"; allowed: value`)
+	_, _, err = ints.Parse(`{"value":["x"],"explanation":"It is one."}`)
+	require.ErrorContains(t, err, "/value/0: must be integer")
+}
+
 func TestFormsRefused(t *testing.T) {
 	t.Parallel()
 	type bad struct {
@@ -139,6 +211,10 @@ func TestFormsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "Do")
 	_, err = tool.FormOf[any]()
 	require.ErrorContains(t, err, "has no schema: use a struct with a pointer field for each alternative")
+	_, err = tool.FormOf[*big.Int]()
+	require.EqualError(t, err, "tool: the form of *big.Int: the arguments: big.Int decodes itself (UnmarshalJSON), so its JSON type is not known; give it a method JSONSchema() *jsonschema.Schema, or use NewRaw")
+	_, err = tool.FormOf[[]chan int]()
+	require.EqualError(t, err, "tool: the form of []chan int: field []: JSON cannot be decoded into chan int")
 	_, err = tool.FormOf[chan int]()
 	require.ErrorContains(t, err, "chan int")
 	_, err = tool.FormRaw(json.RawMessage(`{"type":"array"}`))

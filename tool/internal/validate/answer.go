@@ -12,34 +12,44 @@ const maxTries = 100
 
 // ParseAnswer parses a model's answer that must be one JSON value. Models often put a
 // fence or sentences around the value, so the only object in a text is taken, and with
-// lists the only array. Of two values none is taken: a model that corrects itself and a
-// model that answers twice look alike.
-func ParseAnswer(text string, lists bool, done *tree.Repairs) (*tree.Value, error) {
-	inner, fenced := unfence(text)
+// list the only array that stands apart from sentences. Of two values none is taken: a
+// model that corrects itself and a model that answers twice look alike. text means that
+// the value may be a text: what JSON the text holds is its own affair.
+func ParseAnswer(answer string, list, text bool, done *tree.Repairs) (*tree.Value, error) {
+	inner, fenced := unfence(answer)
 	v, err := tree.ParseLoosely(inner, tree.ArgumentLimits, done)
 	switch {
 	case err == nil && fenced:
 		done.Add(nil, "a Markdown fence was removed")
 		return v, nil
 	case err == nil:
-		if in := unwrap(v, tree.ArgumentLimits); in.Is(tree.ObjectForm) || lists && in.Is(tree.ArrayForm) {
+		in := unwrap(v, tree.ArgumentLimits)
+		whole := in.Is(tree.ObjectForm) && (!text || len(in.Value.Members) == 1 && in.Value.Has("value"))
+		if whole || list && in.Is(tree.ArrayForm) {
 			done.Unwrapped(nil, in)
 			return in.Value, nil
 		}
 		return v, nil
 	}
-	found, some := valuesIn(text, lists)
+	found := valuesIn(answer, list)
 	switch {
-	case len(found) > 1:
+	case len(found.taken)+found.others > 1:
 		return nil, errors.New("it has more than one JSON value; send exactly one")
-	case len(found) == 1:
-		*done = found[0].done
+	case len(found.taken) == 1:
+		*done = found.taken[0].done
 		done.Add(nil, "the text around the JSON was removed")
-		return found[0].value, nil
-	case !some:
+		return found.taken[0].value, nil
+	case !found.some:
 		return nil, errors.New("it has no JSON")
 	}
 	return nil, err
+}
+
+// values are the values in a text.
+type values struct {
+	taken  []foundValue // that may be the answer
+	others int          // that are not the answer, but whose author may have meant it
+	some   bool         // a value seems to begin somewhere
 }
 
 type foundValue struct {
@@ -47,32 +57,55 @@ type foundValue struct {
 	done  tree.Repairs
 }
 
-// valuesIn finds up to two objects (with lists also arrays) in a text. some reports
-// whether a value seems to begin anywhere. A value that cannot be read is skipped as a
-// whole, because an object inside a broken object is not the answer.
-func valuesIn(text string, lists bool) (found []foundValue, some bool) {
-	starts := "{"
-	if lists {
-		starts = "{["
-	}
-	for tries := 0; tries < maxTries && len(found) < 2; tries++ {
-		i := strings.IndexAny(text, starts)
+// valuesIn finds the values in a text, until there are two. What stands in brackets is
+// skipped as a whole, because an object inside of an array or of a broken object is not
+// the answer. Sentences hold references such as [1], sets such as {1, 2} and the empty {}
+// and []: these do not count.
+func valuesIn(text string, list bool) (found values) {
+	pos := 0
+	for tries := 0; len(found.taken)+found.others < 2; tries++ {
+		i := strings.IndexAny(text[pos:], "{[")
 		if i < 0 {
-			return found, some
+			break
 		}
-		some, text = true, text[i:]
+		if tries == maxTries { // nobody knows what follows
+			found.others, found.some = found.others+1, true
+			break
+		}
+		start := pos + i
+		found.some = found.some || list || text[start] == '{'
 		var done tree.Repairs
-		v, end, err := tree.ParseFirst(text, tree.ArgumentLimits, &done)
-		if err == nil {
-			found, text = append(found, foundValue{v, done}), text[end:]
-			continue
+		v, length, err := tree.ParseFirst(text[start:], tree.ArgumentLimits, &done)
+		if err != nil {
+			if length = endOfBraces(text[start:]); length < 0 { // cut off
+				found.others, found.some = found.others+1, true
+				break
+			}
 		}
-		if end = endOfBraces(text); end < 0 {
-			return nil, some
+		pos = start + length
+		ownLines, fence := apart(text[:start], text[pos:])
+		empty := err == nil && len(v.Items)+len(v.Members) == 0
+		switch {
+		case empty && !fence:
+		case err == nil && (v.Form == tree.ObjectForm || list && ownLines):
+			found.taken = append(found.taken, foundValue{v, done})
+		case strings.ContainsAny(text[start:pos], `:"`), list && ownLines:
+			found.others, found.some = found.others+1, true
 		}
-		text = text[end:]
 	}
-	return found, some
+	return found
+}
+
+// apart reports whether a value between two texts has lines of its own, and whether these
+// are the content of a Markdown fence.
+func apart(before, after string) (ownLines, fence bool) {
+	before, after = strings.TrimRight(before, " \t"), strings.TrimLeft(after, " \t\r")
+	if before != "" && before[len(before)-1] != '\n' || after != "" && after[0] != '\n' {
+		return false, false
+	}
+	before = strings.TrimSpace(before)
+	opening := strings.TrimSpace(before[strings.LastIndexByte(before, '\n')+1:])
+	return true, strings.HasPrefix(opening, "```") && strings.HasPrefix(strings.TrimSpace(after), "```")
 }
 
 // endOfBraces returns the place after the bracket that closes the first bracket of a
