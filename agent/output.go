@@ -13,6 +13,7 @@ import (
 	"sync"
 	"unicode"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
@@ -53,8 +54,9 @@ type Output struct {
 // error that names the Go field; see [Agent.Validate].
 //
 // The checks get each answer that fits the schema, in order. The model reads the text of
-// their error and corrects the answer. [tool.Abort] ends the run instead. A check may run
-// for the runner's ToolTimeout.
+// their error, except after [tool.Hide], and corrects the answer. [tool.Abort] ends the run
+// instead. A check may run for the runner's ToolTimeout, and runs again if the process dies
+// before its outcome is recorded.
 func OutputOf[T any](checks ...func(context.Context, T) error) *Output {
 	o := &Output{Format: llm.OutputFormat{Name: nameOf(reflect.TypeFor[T]())}}
 	if o.form, o.err = tool.FormOf[T](); o.err != nil {
@@ -68,7 +70,7 @@ func OutputOf[T any](checks ...func(context.Context, T) error) *Output {
 	o.check = func(ctx context.Context, document json.RawMessage) error {
 		for _, check := range checks {
 			var v T
-			if err := json.Unmarshal(document, &v); err != nil {
+			if err := rawjson.Decode(document, &v); err != nil {
 				return err
 			}
 			if err := check(ctx, v); err != nil {
@@ -87,8 +89,8 @@ func nameOf(t reflect.Type) string {
 	}
 	name, _, _ := strings.Cut(t.Name(), "[") // type arguments are no part of the name
 	var b strings.Builder
-	for i, r := range name {
-		if unicode.IsUpper(r) && i > 0 && b.String()[b.Len()-1] != '_' {
+	for _, r := range name {
+		if unicode.IsUpper(r) && b.Len() > 0 && b.String()[b.Len()-1] != '_' {
 			b.WriteByte('_')
 		}
 		if r = unicode.ToLower(r); r < 128 {
@@ -176,8 +178,5 @@ func (o *Output) Read(ctx context.Context, answer string) (value json.RawMessage
 	case tool.IsAbort(err), ctx.Err() != nil:
 		return nil, nil, err
 	}
-	refusal := tool.Fail(tool.Failed, "Your answer was refused: "+err.Error(), err)
-	refusal.Failure = tool.Denied
-	refusal.Message += "\nReply again with only the corrected JSON."
-	return nil, nil, refusal
+	return nil, nil, o.form.Refused(err)
 }

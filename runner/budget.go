@@ -11,8 +11,9 @@ import (
 // day. Set one of Tokens and Cost, or both; make a new Budget for the next day. A run
 // reserves the estimated tokens of a request before the request, and pays the reported
 // usage afterwards. So runs at the same time exceed the Budget by at most one request
-// each. A run for which nothing is left ends with a *[LimitError] of "budget"; see
-// [Runner.AtLimit].
+// each. A run for which nothing is left ends with a *[LimitError] of "budget";
+// [Runner.AtLimit] can give it a last turn, which may exceed the Budget, too, but not if the
+// run has no answer yet. A provider that reports no usage pays the estimate.
 //
 // A Budget is safe for concurrent use, and must not be copied after its first use. Runs in
 // several processes do not share a Budget: give each process a part.
@@ -43,16 +44,19 @@ func (b *Budget) Used() (tokens int64, cost float64) {
 	return b.tokens, b.cost
 }
 
-// reserve reserves the tokens of a request, or returns no reservation if nothing is left.
-func (b *Budget) reserve(tokens int64) (r reservation) {
+// reserve reserves the tokens of a request, or returns the bound that is used up.
+func (b *Budget) reserve(tokens int64) (r reservation, over loop.StopAtLimit) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.Tokens > 0 && b.tokens+b.reserved >= b.Tokens || b.Cost > 0 && b.cost+b.expected() >= b.Cost {
-		return r
+	switch {
+	case b.Tokens > 0 && b.tokens+b.reserved >= b.Tokens:
+		return r, loop.StopAtLimit{Limit: budget, Max: b.Tokens}
+	case b.Cost > 0 && b.cost+b.expected() >= b.Cost:
+		return r, loop.StopAtLimit{Limit: budget, Cost: b.Cost}
 	}
 	b.reserved += tokens
 	b.requests++
-	return reservation{true, tokens}
+	return reservation{true, tokens}, over
 }
 
 // expected is the cost of the requests that are not answered yet, at the mean of the
@@ -72,7 +76,11 @@ func (b *Budget) settle(r reservation, u *llm.Usage, cost float64) {
 		b.requests--
 	}
 	if u != nil {
-		b.tokens += u.InputTokens + u.OutputTokens
+		used := u.InputTokens + u.OutputTokens
+		if used == 0 { // the provider counts nothing
+			used = r.tokens
+		}
+		b.tokens += used
 		b.cost += cost
 		b.answered++
 	}
@@ -87,14 +95,8 @@ func (e *engine) reserve() (stop loop.StopAtLimit, over bool) {
 		return stop, false
 	}
 	s := e.recorder.snapshot()
-	e.reserved = b.reserve(s.Estimate())
-	switch {
-	case e.reserved.made || s.LastTurn:
-		return stop, false
-	case b.Tokens == 0:
-		return loop.StopAtLimit{Limit: budget, Cost: b.Cost}, true
-	}
-	return loop.StopAtLimit{Limit: budget, Max: b.Tokens}, true
+	e.reserved, stop = b.reserve(max(1, s.Estimate(e.limits.Overhead)))
+	return stop, stop.Limit != "" && !s.LastTurn
 }
 
 // settle pays a request and ends its reservation. u is nil for a request without an answer.

@@ -44,7 +44,7 @@ func (e *engine) compact(ctx context.Context, turn int, refused int64) error {
 	s, p := e.recorder.snapshot(), e.runner.Compact
 	b := event.Compacted{Turn: turn, Before: len(s.Messages)}
 	h := &compact.History{
-		Messages: s.Messages, Fixed: s.Fixed(), Written: s.Written(), Tokens: max(s.Estimate(), refused),
+		Messages: s.Messages, Fixed: s.Fixed(), Written: s.Written(), Tokens: max(s.Estimate(e.limits.Overhead), refused),
 		Ask: func(ctx context.Context, m llm.Model, req *llm.Request) (*llm.Response, error) {
 			return e.askAside(ctx, m, req, &b)
 		},

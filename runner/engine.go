@@ -154,6 +154,7 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 		Misfits:       misfits(&e.agent),
 		Serial:        isSerial(&e.agent.Settings),
 	}
+	e.weigh()
 	e.scheduler.limit = e.runner.Calls
 	if e.scheduler.limit == nil || e.scheduler.limit.hasSlot(ctx) {
 		// The calls of a nested run must not wait for the slot that the outer call holds.

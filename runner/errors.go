@@ -47,7 +47,10 @@ func (e *LimitError) Error() string {
 		return fmt.Sprintf("limit of %v for a run reached (RunTimeout)", time.Duration(e.Max))
 	}
 	if e.Cost > 0 {
-		return fmt.Sprintf("limit on the %s of %v reached", e.Limit, e.Cost)
+		if e.Limit == budget {
+			return fmt.Sprintf("budget of %v (Budget.Cost) is used up", e.Cost)
+		}
+		return fmt.Sprintf("%s limit of %v reached (Limits.Cost)", e.Limit, e.Cost)
 	}
 	if text, ok := limitTexts[e.Limit]; ok {
 		return fmt.Sprintf(text, e.Max)

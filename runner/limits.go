@@ -20,10 +20,12 @@ type Limits struct {
 	// an answer exceed the bound, none of them runs.
 	ToolCalls int
 	// InputTokens, OutputTokens and Tokens (both together) bound the usage that the
-	// provider reports.
+	// provider reports. A provider that reports no usage reaches none of them.
 	InputTokens, OutputTokens, Tokens int64
 	// RequestTokens bounds the estimated tokens of one request: the tokens of the request
-	// before and its answer, as reported, and a quarter of the bytes since.
+	// before and its answer, as reported, and a quarter of the bytes since. In the first
+	// request, and if the provider reports no usage, a quarter of all bytes counts. The
+	// messages of Runner.BeforeTurn and the result of Agent.Instruct do not count.
 	RequestTokens int64
 	// Cost bounds the cost by Runner.Cost, in the same unit.
 	Cost float64
@@ -61,7 +63,7 @@ func (l Limits) check(r *Runner) error {
 		return errors.New("runner: Limits.Cost needs Runner.Cost")
 	case r.Budget == nil:
 		return nil
-	case r.Budget.Tokens < 0 || r.Budget.Cost < 0 || r.Budget.Tokens == 0 && r.Budget.Cost == 0:
+	case r.Budget.Tokens < 0 || !(r.Budget.Cost >= 0) || r.Budget.Tokens == 0 && r.Budget.Cost == 0:
 		return fmt.Errorf("runner: the Budget has %d Tokens and a Cost of %v; one of them must be positive", r.Budget.Tokens, r.Budget.Cost)
 	case r.Budget.Cost > 0 && r.Cost == nil:
 		return errors.New("runner: Budget.Cost needs Runner.Cost")
@@ -76,13 +78,14 @@ func LastAnswer(context.Context, *LimitError) (answer bool, err error) { return 
 func (e *engine) stopAtLimit(ctx context.Context, a loop.StopAtLimit) error {
 	reached := event.LimitReached{Limit: a.Limit, Max: a.Max, Cost: a.Cost}
 	limit := &LimitError{Limit: a.Limit, Max: a.Max, Cost: a.Cost}
-	if e.runner.AtLimit != nil {
+	// A budget that is used up must not pay a turn of each further run.
+	if e.runner.AtLimit != nil && (a.Limit != budget || e.recorder.snapshot().Turn > 0) {
 		answer, err := safely(ctx, e.logger, "AtLimit", func(ctx context.Context) (bool, error) { return e.runner.AtLimit(ctx, limit) })
 		if err != nil {
 			return err
 		}
 		if answer {
-			m := llm.User("A limit of this run is reached (" + limit.Error() + "). No tool can be called any more. Answer now, with what you know, and say what is missing.")
+			m := llm.User("A limit of this run is reached. No tool can be called any more. Answer now, with what you know, and say what is missing.")
 			reached.Message = &m
 		}
 	}
@@ -116,4 +119,24 @@ func (e *engine) costOf(ctx context.Context, r *llm.Response) (cost float64, err
 		return 0, fmt.Errorf("runner: Cost returned %v", cost)
 	}
 	return cost, nil
+}
+
+// weigh estimates the tokens of the instructions and of the tools, for the limits that
+// need them. Before the first listing, only the agent's own tools are known.
+func (e *engine) weigh() {
+	if e.limits.Request == 0 && e.limits.Compact == 0 && e.runner.Budget == nil {
+		return
+	}
+	n := len(e.agent.Instructions)
+	if e.offer != nil {
+		for _, d := range e.offer.defs {
+			n += len(d.Name) + len(d.Description) + len(d.Schema)
+		}
+	} else {
+		for _, t := range e.agent.Tools {
+			d := t.Def()
+			n += len(d.Name) + len(d.Description) + len(d.Schema)
+		}
+	}
+	e.limits.Overhead = int64(n / loop.BytesPerToken)
 }

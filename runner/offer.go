@@ -54,6 +54,7 @@ func (e *engine) listTools(ctx context.Context) (err error) {
 	o, err := listTools(ctx, &e.agent, e.offer, s, e.logger)
 	if err == nil {
 		e.offer = o
+		e.weigh()
 	}
 	return err
 }

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/internal/invoke"
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
@@ -41,7 +43,7 @@ func Output[T any](r *Result) (v T, err error) {
 	case r == nil || len(r.Output) == 0:
 		return v, errors.New("runner: the result has no output: the run did not finish, or the agent has no Output")
 	default:
-		if err = json.Unmarshal(r.Output, &v); err != nil {
+		if err = rawjson.Decode(r.Output, &v); err != nil {
 			err = fmt.Errorf("runner: the output is not a %T: %w", v, err)
 		}
 		return v, err
@@ -50,10 +52,11 @@ func Output[T any](r *Result) (v T, err error) {
 
 // Partial returns the value of an [event.PartialOutput] as far as the model has written
 // it: members are missing or cut short, and no check has seen the value. ok is false for
-// other events, and for a value that does not decode into T yet.
+// other events, and for a value that does not decode into T yet. If T decodes itself, the
+// value may be cut short in a string or a number of its own form.
 func Partial[T any](e event.Event) (v T, ok bool) {
 	b, ok := e.Body.(event.PartialOutput)
-	ok = ok && json.Unmarshal(b.Value, &v) == nil
+	ok = ok && rawjson.Decode(b.Value, &v) == nil
 	return v, ok
 }
 
@@ -68,7 +71,10 @@ type OutputError struct {
 }
 
 // Error returns the problem.
-func (e *OutputError) Error() string { return "no answer in the wanted form: " + e.Problem }
+func (e *OutputError) Error() string {
+	problem, _, _ := strings.Cut(e.Problem, "\nReply again with") // that sentence is for the model
+	return "no answer in the wanted form: " + problem
+}
 
 // checkOutput validates the final answer. The types of the answer and the checks are code
 // of the program, so they have the time of a tool call.
@@ -77,20 +83,30 @@ func (e *engine) checkOutput(ctx context.Context, s loop.State, a loop.Check) (e
 		value   json.RawMessage
 		repairs []string
 	}
-	within, cancel := invoke.Within(ctx, orDefault(e.runner.ToolTimeout, defaultToolTimeout))
+	ended := event.RunFinished{Run: s.Run, Turns: s.Turn, Usage: s.Usage}
+	if e.agent.Output.Any() { // the agent has changed since the answer
+		return ended, nil
+	}
+	limit := orDefault(e.runner.ToolTimeout, defaultToolTimeout)
+	within, cancel := invoke.Within(ctx, limit)
 	defer cancel()
-	r, err := invoke.Ask(within, func() (r read, err error) {
-		r.value, r.repairs, err = e.agent.Output.Read(within, a.Text)
+	r, err := safely(within, e.logger, "the check of the output", func(ctx context.Context) (r read, err error) {
+		r.value, r.repairs, err = e.agent.Output.Read(ctx, a.Text)
 		return r, err
 	})
-	if cause := causeOf(ctx); cause != nil {
+	switch cause := causeOf(ctx); {
+	case cause != nil:
 		return nil, cause
-	}
-	if err == nil {
-		return event.RunFinished{Run: s.Run, Turns: s.Turn, Usage: s.Usage, Output: r.value, Repairs: r.repairs}, nil
+	case err == nil:
+		ended.Output, ended.Repairs = r.value, r.repairs
+		return ended, nil
+	case within.Err() != nil:
+		return nil, fmt.Errorf("turn %d: output: the check did not end within %v (ToolTimeout)", a.Turn, limit)
+	case tool.IsAbort(err):
+		return nil, fmt.Errorf("turn %d: output: %w", a.Turn, err)
 	}
 	rejected := event.OutputRejected{Turn: a.Turn, Reason: event.MisfitOutput}
-	problem, ok := errors.AsType[*tool.Error](err)
+	problem, ok := err.(*tool.Error) //nolint:errorlint // a wrapped Error belongs to a call of the check
 	switch {
 	case ok && problem.Stack != nil:
 		e.logger.Error("the check of the output panicked", "stack", string(problem.Stack))

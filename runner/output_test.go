@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -247,4 +248,83 @@ func TestOutputAfterCrash(t *testing.T) {
 		require.Equal(t, 3, result.Turns)
 		require.Equal(t, whole.Messages, result.Messages)
 	}
+}
+
+// TestOutputInterrupted: a run that ends during the check of its answer leaves the answer
+// unchecked, and the next run begins with the check. An agent without an Output takes the
+// answer as it is.
+func TestOutputInterrupted(t *testing.T) {
+	t.Parallel()
+	for name, next := range map[string]*agent.Agent{"with an output": {Output: agent.OutputOf[reading]()}, "without": {}, "text": {Output: &agent.Output{Format: llm.OutputFormat{Type: "text"}}}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			s := runner.Runner{Journal: new(journal.Memory)}.Session("s")
+			a := &agent.Agent{Model: llmtest.Script(t, llmtest.Text(oslo)), Output: agent.OutputOf(func(context.Context, reading) error {
+				cancel()
+				return nil
+			})}
+			_, err := s.Run(ctx, a, runner.Say(llm.User("Oslo?")))
+			require.ErrorIs(t, err, context.Canceled)
+			next.Model = llmtest.Script(t)
+			result, err := s.Run(t.Context(), next)
+			require.NoError(t, err)
+			require.Equal(t, oslo, result.Text)
+			require.Equal(t, name == "with an output", result.Output != nil)
+			_, err = s.Run(t.Context(), next)
+			require.ErrorIs(t, err, runner.ErrNoInput)
+		})
+	}
+}
+
+// TestOutputErrorsOfChecks: the errors of package tool mean in a check what they mean in a
+// tool.
+func TestOutputErrorsOfChecks(t *testing.T) {
+	t.Parallel()
+	secret := errors.New("the database at 10.0.0.7 is down")
+	for name, tt := range map[string]struct {
+		err  error
+		want string
+	}{
+		"hide":  {tool.Hide(secret), "Your answer was refused. The reason is not for you to see."},
+		"retry": {tool.Retry("Use the other date."), "Use the other date."},
+		"abort": {tool.Abort(tool.Fail(tool.Denied, "no", secret)), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAgent()
+			a.Model, a.Output = llmtest.NewScript(llmtest.Text(oslo).Forever()), agent.OutputOf(func(context.Context, reading) error { return tt.err })
+			result, err := runner.Run(t.Context(), a, llm.User("Oslo?"))
+			if tt.want == "" {
+				require.ErrorIs(t, err, secret)
+				require.Equal(t, 1, result.Turns)
+				return
+			}
+			require.EqualError(t, err, "turn 3: no answer in the wanted form: "+tt.want)
+			require.Equal(t, tt.want+"\nReply again with only the corrected JSON.", result.Messages[2].Text())
+		})
+	}
+}
+
+// TestOutputKeepsDigits: numbers in fields of type any lose no digits.
+func TestOutputKeepsDigits(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		ID any `json:"id"`
+	}
+	a := &agent.Agent{Model: llmtest.Script(t, llmtest.Text(`{"id":12345678901234567890}`))}
+	v, _, err := runner.RunFor[row](t.Context(), a, llm.User("Go."))
+	require.NoError(t, err)
+	require.Equal(t, json.Number("12345678901234567890"), v.ID)
+}
+
+type ÖPNVTicket struct {
+	Zone int `json:"zone"`
+}
+
+func TestOutputNames(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "pnvticket", strings.ReplaceAll(agent.OutputOf[ÖPNVTicket]().Format.Name, "_", ""))
+	require.Equal(t, "output", agent.OutputOf[[]int]().Format.Name)
+	require.Equal(t, "city_args", agent.OutputOf[*cityArgs]().Format.Name)
 }

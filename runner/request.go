@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -41,10 +42,7 @@ func (e *engine) timed(ctx context.Context) (_ context.Context, done func()) {
 // answered records an answer. It is not a part of generate, because its variables would
 // make the stack of each run larger that waits for a model.
 func (e *engine) answered(ctx context.Context, s *loop.State, turn int, resp *llm.Response) error {
-	cost, err := e.pay(ctx, resp)
-	if err != nil {
-		return err
-	}
+	cost, unpaid := e.pay(ctx, resp)
 	resp.Message.Role = llm.RoleAssistant
 	answered := event.ModelAnswered{
 		Turn: turn, Message: resp.Message, Finish: resp.Finish, Usage: resp.Usage, RawUsage: resp.RawUsage,
@@ -54,6 +52,9 @@ func (e *engine) answered(ctx context.Context, s *loop.State, turn int, resp *ll
 		e.logger.Debug("model answered", "turn", turn, "model", resp.Model, "request_id", resp.RequestID,
 			"finish", resp.Finish.Raw, "calls", len(resp.Message.Calls()),
 			"input_tokens", resp.Usage.InputTokens, "output_tokens", resp.Usage.OutputTokens)
+	}
+	if unpaid != nil { // the answer was made, and must not be lost
+		return cmp.Or(e.recorder.record(false, answered), unpaid)
 	}
 	if calls := e.startsAfter(s, &answered); calls != nil {
 		return e.start(ctx, calls, answered)

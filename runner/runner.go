@@ -42,9 +42,10 @@ type Runner struct {
 	RunTimeout time.Duration
 	// Limits bound what a run may spend.
 	Limits Limits
-	// AtLimit is called when one of Limits, MaxTurns or MaxInvalidRounds is reached. If
+	// AtLimit is called when one of Limits, MaxTurns, MaxInvalidRounds or the Budget is reached. If
 	// answer is true, the run gets one last turn: the model is told to answer now, and no
-	// call of that turn runs. Otherwise the run ends with err, or with the *[LimitError] if
+	// call of that turn runs. An empty answer, or an answer in a wrong form, is corrected in
+	// further turns, as always. Otherwise the run ends with err, or with the *[LimitError] if
 	// err is nil. AtLimit is not called again in the run. [LastAnswer] is an AtLimit that
 	// always gives the last turn. Nil means that the run ends with the *[LimitError].
 	AtLimit func(ctx context.Context, limit *LimitError) (answer bool, err error)

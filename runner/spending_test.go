@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -66,7 +68,7 @@ func TestLimitsOnSums(t *testing.T) {
 		{runner.Limits{OutputTokens: 20}, runner.LimitError{Limit: "output_tokens", Max: 20}, 2, 4, "limit of 20 output tokens reached (Limits.OutputTokens)"},
 		{runner.Limits{Tokens: 120}, runner.LimitError{Limit: "tokens", Max: 120}, 2, 4, "limit of 120 tokens reached (Limits.Tokens)"},
 		{runner.Limits{RequestTokens: 100}, runner.LimitError{Limit: "request_tokens", Max: 100}, 1, 2, "the next request exceeds 100 tokens (Limits.RequestTokens)"},
-		{runner.Limits{Cost: 2}, runner.LimitError{Limit: "cost", Cost: 2}, 2, 4, "limit on the cost of 2 reached"},
+		{runner.Limits{Cost: 2}, runner.LimitError{Limit: "cost", Cost: 2}, 2, 4, "cost limit of 2 reached (Limits.Cost)"},
 	} {
 		t.Run(tt.want.Limit+fmt.Sprint(tt.want.Max), func(t *testing.T) {
 			t.Parallel()
@@ -192,9 +194,8 @@ func TestBudget(t *testing.T) {
 			_, err := r.Run(t.Context(), spending(&ran, 1), llm.User("Go."))
 			require.ErrorContains(t, err, "budget")
 			r.AtLimit = runner.LastAnswer
-			result, err := r.Run(t.Context(), spending(&ran, 1), llm.User("Go."))
-			require.NoError(t, err)
-			require.Equal(t, "What I know.", result.Text)
+			_, err = r.Run(t.Context(), spending(&ran, 1), llm.User("Go."))
+			require.ErrorContains(t, err, "budget", "a used up budget pays no last turn of a new run")
 			require.Zero(t, ran)
 		})
 	}
@@ -283,4 +284,72 @@ func TestWorkTime(t *testing.T) {
 		require.Equal(t, 2, result.Turns, "2 s of the model, 3 s and 4 s of calls")
 		require.Greater(t, time.Since(began), 3*time.Minute)
 	})
+}
+
+// TestBudgetNames: the error names the bound that is used up. A provider that reports no
+// usage pays the estimate.
+func TestBudgetNames(t *testing.T) {
+	t.Parallel()
+	ran := 0
+	r := runner.Runner{Budget: &runner.Budget{Tokens: 1_000_000, Cost: 2}, Cost: cents}
+	_, err := r.Run(t.Context(), spending(&ran, 1), llm.User("Go."))
+	require.EqualError(t, err, "budget of 2 (Budget.Cost) is used up")
+	silent := &agent.Agent{Model: llm.ModelFunc(func(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error) {
+		return &llm.Response{Message: llm.Assistant("Hi."), Finish: llm.FinishOf("stop", "")}, nil
+	})}
+	r = runner.Runner{Budget: &runner.Budget{Tokens: 5}}
+	_, err = r.Run(t.Context(), silent, llm.User("A question of about twelve tokens, as far as bytes say."))
+	require.NoError(t, err)
+	_, err = r.Run(t.Context(), silent, llm.User("Again."))
+	require.EqualError(t, err, "budget of 5 tokens is used up")
+	for _, b := range []*runner.Budget{{Cost: math.NaN()}, {Tokens: 5, Cost: math.NaN()}} {
+		_, err = runner.Runner{Budget: b, Cost: cents}.Run(t.Context(), silent, llm.User("Go."))
+		require.ErrorContains(t, err, "Cost of NaN")
+	}
+}
+
+// TestEstimates: the first request counts with instructions and tools; reasoning is no part
+// of the next request.
+func TestEstimates(t *testing.T) {
+	t.Parallel()
+	ran := 0
+	r := runner.Runner{Limits: runner.Limits{RequestTokens: 8_000}}
+	long := spending(&ran, 1)
+	long.Instructions = strings.Repeat("long ", 100_000)
+	_, err := r.Run(t.Context(), long, llm.User("Go."))
+	requireStop(t, runner.LimitError{Limit: "request_tokens", Max: 8_000}, err)
+	thinking := llm.Usage{InputTokens: 100, OutputTokens: 20_050, ReasoningTokens: 20_000}
+	a := newAgent(weather())
+	a.Model = llmtest.Script(t, llmtest.Calls("get_weather", cityArgs{"Oslo"}).Usage(thinking), llmtest.Text("Warm."))
+	_, err = r.Run(t.Context(), a, llm.User("Go."))
+	require.NoError(t, err)
+}
+
+// TestCostFails: an answer that was made is not lost when its cost cannot be computed.
+func TestCostFails(t *testing.T) {
+	t.Parallel()
+	a := newAgent()
+	a.Model = llmtest.Script(t, llmtest.Text("A long answer.").Usage(llm.Usage{InputTokens: 7, OutputTokens: 1}))
+	result, err := runner.Runner{Cost: func(string, llm.Usage) float64 { panic("no price") }}.Run(t.Context(), a, llm.User("Go."))
+	require.EqualError(t, err, "runner: Cost panicked: no price")
+	require.Equal(t, "A long answer.", result.Text)
+	require.EqualValues(t, 7, result.Usage.InputTokens)
+}
+
+// TestPicturesAreNoStall: another picture is another result.
+func TestPicturesAreNoStall(t *testing.T) {
+	t.Parallel()
+	n := byte(0)
+	look := tool.Must(tool.New("look", "Looks.", func(context.Context, struct{}) (llm.Image, error) {
+		n++
+		return llm.Image{Data: []byte{n}, MediaType: "image/png"}, nil
+	}))
+	script := llmtest.Script(t, llmtest.Reply(func(_ context.Context, req *llm.Request) (*llm.Response, error) {
+		if n == 12 {
+			return llmtest.Text("Seen.").Response()
+		}
+		return llmtest.Calls("look", nil).Response()
+	}).Forever())
+	_, err := runner.Run(t.Context(), &agent.Agent{Model: script, Tools: []tool.Tool{look}}, llm.User("Scroll."))
+	require.NoError(t, err)
 }

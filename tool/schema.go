@@ -1,16 +1,15 @@
 package tool
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/internal/clip"
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/forms"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/gotype"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/tree"
@@ -132,19 +131,8 @@ func (s *schema) check(w wording, v *tree.Value, done *tree.Repairs) error {
 	return nil
 }
 
-// decode reads arguments into a Go value. Numbers in fields of type any become
-// json.Number, because a float64 would lose digits.
-func decode(args json.RawMessage, in any) error {
-	d := json.NewDecoder(bytes.NewReader(args))
-	d.UseNumber()
-	if err := d.Decode(in); err != nil {
-		return err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("more than one JSON value")
-	}
-	return nil
-}
+// decode reads arguments into a Go value.
+func decode(args json.RawMessage, in any) error { return rawjson.Decode(args, in) }
 
 // decoderOf returns the function that reads arguments into values of type t. Only a field
 // of type any needs the json.Decoder, which costs more than the decoding of usual

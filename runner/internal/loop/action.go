@@ -19,6 +19,7 @@ type Limits struct {
 	Request               int64 // estimated tokens of one request
 	Compact               int64 // estimated tokens of a request before which the history is compacted; 0 or less: never
 	Cost                  float64
+	Overhead              int64 // estimated tokens of the instructions and the tools
 	Work                  time.Duration
 	Repeats               int                    // rounds of the same calls with the same results, before the model is told; 0 or less: no limit
 	Polling               func(name string) bool // reports whether calls of a tool may repeat; nil: of no tool
@@ -122,6 +123,9 @@ func Next(s *State, lim Limits) Action {
 		if s.open > 0 { // calls of an earlier run that ended before their results
 			return nextCalls(s, lim)
 		}
+		if s.checks() {
+			return Check{Turn: s.Turn, Text: s.Text}
+		}
 		return nextTurn(s, lim)
 	case prepared:
 		return Generate{Turn: s.Turn}
@@ -207,7 +211,7 @@ func spent(s *State, lim Limits) (StopAtLimit, bool) {
 	switch {
 	case lim.Cost > 0 && s.Cost >= lim.Cost:
 		return StopAtLimit{Limit: CostLimit, Cost: lim.Cost}, true
-	case lim.Request > 0 && s.Estimate() > lim.Request:
+	case lim.Request > 0 && s.Estimate(lim.Overhead) > lim.Request:
 		return StopAtLimit{Limit: RequestLimit, Max: lim.Request}, true
 	}
 	return StopAtLimit{}, false

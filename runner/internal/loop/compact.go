@@ -18,7 +18,7 @@ func (Compact) action() {}
 // mustCompact reports whether the history is too long for the next turn. A history is
 // compacted once before a turn, however long it stays.
 func (s *State) mustCompact(lim Limits) bool {
-	return lim.Compact > 0 && !s.compactedBefore && s.Estimate() > lim.Compact
+	return lim.Compact > 0 && !s.compactedBefore && s.Estimate(lim.Overhead) > lim.Compact
 }
 
 // nextStop returns the limit on a sum that stops the run before its next turn. A
@@ -138,7 +138,7 @@ func (s *State) compacted(b event.Compacted) error {
 	if EstimateMessages(messages) >= EstimateMessages(s.Messages) {
 		return fmt.Errorf("the history of %d messages does not become smaller", len(s.Messages))
 	}
-	s.reported = EstimateAfter(s.Estimate(), s.Messages, messages)
+	s.reported = EstimateAfter(s.Estimate(0), s.Messages, messages)
 	s.answered = len(messages)
 	s.written, s.approved = Written(b.History, s.written), Positions(b.History, s.approved)
 	s.Messages = messages

@@ -24,9 +24,9 @@ func (s *session) compact(turn int) {
 		s.apply(event.RunFailed{Run: s.state.Run, Error: "no smaller"})
 		return
 	}
-	before := s.state.Estimate()
+	before := s.state.Estimate(0)
 	s.apply(b)
-	require.Less(s.t, s.state.Estimate(), before)
+	require.Less(s.t, s.state.Estimate(0), before)
 	_, again := s.next().(loop.Compact)
 	require.False(s.t, again, "once before a turn")
 }

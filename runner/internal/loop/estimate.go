@@ -2,16 +2,16 @@ package loop
 
 import "github.com/seed-916e8f6a/toolloop/llm"
 
-// bytesPerToken is the usual length of a token in English text and in JSON.
-const bytesPerToken = 4
+// BytesPerToken is the usual length of a token in English text and in JSON.
+const BytesPerToken = 4
 
 // Estimate estimates the tokens of the next request: what the provider has counted up to
 // the last answer, and a quarter of the bytes since. Before the first answer, and if the
-// provider counts nothing, all bytes count.
-func (s *State) Estimate() int64 {
+// provider counts nothing, all bytes count, and overhead for the instructions and tools.
+func (s *State) Estimate(overhead int64) int64 {
 	tokens, since := s.reported, s.answered
 	if since == 0 {
-		tokens = int64(len(s.Instructions) / bytesPerToken)
+		tokens = overhead
 	}
 	for _, m := range s.Messages[since:] {
 		tokens += EstimateMessage(m)
@@ -22,11 +22,11 @@ func (s *State) Estimate() int64 {
 // EstimateMessage estimates the tokens of a message by its bytes. A picture counts as a
 // thousand tokens.
 func EstimateMessage(m llm.Message) int64 {
-	n := 4 * bytesPerToken // the frame of a message
+	n := 4 * BytesPerToken // the frame of a message
 	for _, p := range m.Parts {
 		n += sizeOf(p)
 	}
-	return int64(n / bytesPerToken)
+	return int64(n / BytesPerToken)
 }
 
 func sizeOf(p llm.Part) int {
@@ -44,5 +44,5 @@ func sizeOf(p llm.Part) int {
 		}
 		return n
 	}
-	return 1000 * bytesPerToken
+	return 1000 * BytesPerToken
 }

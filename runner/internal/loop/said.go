@@ -29,8 +29,8 @@ func (s *State) waiting() bool { return len(s.said)+len(s.later) > 0 }
 
 // goOn makes a run that would finish take another turn, if messages wait.
 func (s *State) goOn() {
-	if (s.phase == final || s.phase == checking) && s.GoesOn() {
-		s.phase, s.ending, s.Misfit = ready, true, false
+	if (s.phase == final || s.checks()) && s.GoesOn() {
+		s.phase, s.ending, s.Misfit, s.unchecked = ready, true, false, false
 	}
 }
 
@@ -40,7 +40,7 @@ func (s *State) CanFinish(stopped bool) bool {
 	if stopped {
 		return s.Stoppable()
 	}
-	return s.phase == final || s.phase == checking
+	return s.phase == final || s.checks()
 }
 
 // Land enters the messages that wait for the next turn into the history. Apply does this

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"reflect"
 	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -61,7 +62,7 @@ func firstCall(parts llm.Parts) (llm.ToolCall, llm.Parts) {
 func sameResult(a, b llm.Message) bool {
 	x, ok := a.Parts[0].(llm.ToolResult)
 	y, too := b.Parts[0].(llm.ToolResult)
-	return ok && too && x.IsError == y.IsError && len(x.Parts) == len(y.Parts) && x.Text() == y.Text()
+	return ok && too && x.IsError == y.IsError && reflect.DeepEqual(x.Parts, y.Parts)
 }
 
 func (r round) polls(lim Limits) bool {

@@ -80,6 +80,7 @@ type State struct {
 	reported    int64         // tokens of the last request and its answer, by the provider
 	answered    int           // number of the messages that reported counts
 	limit       StopAtLimit   // the limit that was reached
+	unchecked   bool          // the last message is a final answer whose check has not ended
 	misfits     int           // final answers of the run in a wrong form; calls between do not reset it
 	written     []int         // positions of the user messages that the runner wrote
 	said, later []llm.Message // see userSaid
@@ -167,6 +168,9 @@ func (s *State) runStarted(b event.RunStarted) error {
 	s.Work, s.longest = 0, 0
 	s.Cost, s.toolCalls, s.nudged, s.LastTurn, s.calledLast = 0, 0, false, false, false
 	s.Misfit, s.misfits, s.Problem, s.Value = false, 0, "", nil
+	if s.unchecked {
+		s.Text = s.Messages[len(s.Messages)-1].Text()
+	}
 	s.compactedBefore, s.compactedAfter = false, false
 	s.results, s.stopped, s.ending = false, false, false
 	return nil
@@ -182,7 +186,7 @@ func (s *State) userMessaged(b event.UserMessaged) error {
 	}
 	s.Land()
 	s.add([]llm.Message{b.Message})
-	s.ChoiceMet, s.results = false, false
+	s.ChoiceMet, s.results, s.unchecked = false, false, false
 	return nil
 }
 
@@ -248,7 +252,7 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 		s.Messages = append(s.Messages, b.Message)
 		s.phase = final
 		if s.Output != "" {
-			s.phase = checking
+			s.phase, s.unchecked = checking, true
 		}
 		s.goOn()
 	case Short:
@@ -258,7 +262,8 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 		s.phase = failing
 	}
 	if n := b.Usage.InputTokens; n > 0 {
-		s.reported, s.answered = n+b.Usage.OutputTokens, len(s.Messages)
+		// Reasoning is sent back only in part, if at all.
+		s.reported, s.answered = n+max(0, b.Usage.OutputTokens-b.Usage.ReasoningTokens), len(s.Messages)
 	}
 	return nil
 }
@@ -273,11 +278,12 @@ func (s *State) keepText(m llm.Message) {
 
 func (s *State) outputRejected(b event.OutputRejected) error {
 	about := b.Reason == event.MisfitOutput || b.Reason == event.RefusedOutput
-	if s.phase != rejected && !about || s.phase != checking && about || b.Turn != s.Turn {
+	if s.phase != rejected && !about || !s.checks() && about || b.Turn != s.Turn {
 		return errOrder
 	}
 	if about {
 		s.misfits++
+		s.unchecked = false
 		s.Misfit, s.Problem = b.Reason == event.MisfitOutput, b.Message.Text()
 	}
 	s.tell(b.Message)
@@ -289,13 +295,13 @@ func (s *State) limitReached(b event.LimitReached) error {
 	if s.phase != opening && s.phase != ready {
 		return errOrder
 	}
+	if b.Message != nil && s.LastTurn {
+		return errOrder
+	}
 	s.limit = StopAtLimit{Limit: b.Limit, Max: b.Max, Cost: b.Cost}
 	if b.Message == nil {
 		s.phase = failing
 		return nil
-	}
-	if s.LastTurn {
-		return errOrder
 	}
 	s.LastTurn, s.results = true, false
 	s.tell(*b.Message)
@@ -303,14 +309,14 @@ func (s *State) limitReached(b event.LimitReached) error {
 }
 
 func (s *State) runFinished(b event.RunFinished) error {
-	ended := s.phase == final || s.phase == checking && len(b.Output) > 0
+	ended := s.phase == final || s.checks()
 	if b.Stopped {
 		ended = s.Stoppable()
 	}
 	if err := s.runEnded(b.Run, ended); err != nil {
 		return err
 	}
-	s.Value, s.stopped = b.Output, b.Stopped
+	s.Value, s.stopped, s.unchecked = b.Output, b.Stopped, false
 	switch {
 	case b.Text != "":
 		s.Text = b.Text
@@ -326,6 +332,10 @@ func (s *State) Stoppable() bool {
 	return s.results && s.open == 0 && len(s.said) == 0 && (s.phase == opening || s.phase == ready)
 }
 
+// checks reports whether the final answer waits for its check. A run can end during a
+// check; the next run then begins with the check.
+func (s *State) checks() bool { return s.phase == checking || s.phase == opening && s.unchecked }
+
 func (s *State) runEnded(run int, allowed bool) error {
 	if !allowed || run != s.Run {
 		return errOrder
@@ -335,9 +345,9 @@ func (s *State) runEnded(run int, allowed bool) error {
 }
 
 // Waiting reports whether the conversation needs an answer of the model after its open
-// calls are closed.
+// calls are closed, or the check of an answer.
 func (s *State) Waiting() bool {
-	if len(s.Calls) > 0 || s.waiting() {
+	if len(s.Calls) > 0 || s.waiting() || s.unchecked {
 		return true
 	}
 	n := len(s.Messages)
