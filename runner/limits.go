@@ -20,7 +20,7 @@ type Limits struct {
 	// an answer exceed the bound, none of them runs.
 	ToolCalls int
 	// InputTokens, OutputTokens and Tokens (both together) bound the usage that the
-	// provider reports. A provider that reports no usage reaches none of them.
+	// provider reports. If the provider reports no usage, these bounds have no effect.
 	InputTokens, OutputTokens, Tokens int64
 	// RequestTokens bounds the estimated tokens of one request: the tokens of the request
 	// before and its answer, as reported, and a quarter of the bytes since. In the first
@@ -92,7 +92,7 @@ func (e *engine) stopAtLimit(ctx context.Context, a loop.StopAtLimit) error {
 	return e.recorder.record(true, reached)
 }
 
-// nudge tells the model that its calls repeat.
+// nudge tells the model about its repeated calls.
 func (e *engine) nudge(turn int) error {
 	e.logger.Warn("calls repeat", "turn", turn)
 	return e.recorder.record(true, event.StallDetected{Turn: turn, Message: llm.User(

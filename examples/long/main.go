@@ -1,8 +1,8 @@
 // Long is a run of 200 turns in a context of 8,000 tokens. An agent counts the stock of 199
 // shelves, one in each turn, and the history is compacted whenever the next request would
-// exceed 6,000 tokens. In the middle it corrects a shelf, which needs an approval; the
-// approved call stays in the history to the end.
-// The agent is in stock.go. A script answers, which refuses requests that are too long.
+// exceed 6,000 tokens. In the middle the agent corrects a shelf, which needs an
+// approval; the approved call stays in the history to the end.
+// The agent is in stock.go. A script answers, and refuses requests that are too long.
 package main
 
 import (

@@ -14,8 +14,8 @@ import (
 // window is the context of the script's model.
 const window = 8000
 
-// scripted returns a script in place of a model, behind the client for real providers. It
-// counts tokens, and refuses a request that exceeds its context.
+// scripted returns a script in place of a model, behind the client for real providers. The
+// script counts tokens, and refuses a request that exceeds the context.
 func scripted() llm.Model {
 	script := llmtest.NewScript(llmtest.Reply(func(_ context.Context, req *llm.Request) (*llm.Response, error) {
 		n := tokens(req)

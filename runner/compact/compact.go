@@ -16,13 +16,13 @@
 //   - The last message of the user, system messages of the history, and each answer with a
 //     call that a person approved or denied, with its results, stay unchanged. The
 //     instructions are not a part of the history.
-//   - Each call keeps its result directly behind it.
+//   - Each call keeps its result, directly behind the call.
 //   - The history becomes smaller.
 //
 // The strategies of this package also keep the first message of the user, because it has
 // the task. They keep the user's other messages as long as removing the model's turns
-// suffices: a user's message is short, cannot be looked up again, and may have a condition
-// that still holds.
+// suffices: a message of the user is short, no tool can find the message again, and the
+// message may have a condition for all later turns.
 //
 // No call is open when a history is compacted.
 //
@@ -30,7 +30,7 @@
 //
 // A compaction is an [event.Compacted]: the positions of the kept messages, and the new
 // messages. So a session that continues in another process has the short history, and
-// nobody is asked for a summary again. The journal keeps all events of before.
+// no model is asked for a summary again. The journal keeps all events of before.
 //
 // [runner.Runner]: https://pkg.go.dev/github.com/seed-916e8f6a/toolloop/runner#Runner
 // [event.Compacted]: https://pkg.go.dev/github.com/seed-916e8f6a/toolloop/runner/event#Compacted
@@ -44,14 +44,14 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 )
 
-// A Policy says when and how a history is compacted. The zero Policy compacts after the
-// provider refused a request because it did not fit into the model's context
-// ([llm.KindContextOverflow]), once in a turn. A Policy is not changed by a run and may
-// serve any number of runs at once.
+// A Policy says when and how a history is compacted. The zero Policy compacts after a
+// refusal of a request that exceeded the model's context ([llm.KindContextOverflow]), once
+// in a turn. A run does not change the Policy, and a Policy may serve any number of runs at
+// the same time.
 type Policy struct {
 	// Tokens is the number of tokens above which the history is compacted before the next
-	// request. The runner estimates the tokens of that request: the tokens of the request
-	// before and its answer, as the provider reported, and a quarter of the bytes since.
+	// request. The runner estimates the tokens of that request: the reported tokens of the
+	// last request and its answer, and a quarter of the bytes since.
 	// Choose a number well below the context of the model, because an answer needs room,
 	// too. Zero means that only a refused request is a reason.
 	Tokens int64
@@ -64,7 +64,7 @@ type Policy struct {
 	Strategy Strategy
 }
 
-// Validate returns an error for numbers that cannot be.
+// Validate returns an error for impossible numbers.
 func (p *Policy) Validate() error {
 	if p.Tokens < 0 || p.Goal < 0 || p.Tokens > 0 && p.Goal >= p.Tokens {
 		return fmt.Errorf("compact: the Policy has %d Tokens and a Goal of %d; Tokens must be zero or positive, and Goal smaller", p.Tokens, p.Goal)
@@ -107,7 +107,7 @@ func (h *History) With(messages []llm.Message) *History {
 	return &n
 }
 
-// Each applies strategies, one after the other, until the history has reached its goal.
+// Each applies strategies in order, until the history has reached the goal.
 func Each(strategies ...Strategy) Strategy {
 	return func(ctx context.Context, h *History) ([]llm.Message, error) {
 		for _, s := range strategies {
@@ -124,7 +124,7 @@ func Each(strategies ...Strategy) Strategy {
 	}
 }
 
-// Default returns the Strategy of a Policy without one.
+// Default returns the Strategy of a Policy without a Strategy.
 func Default() Strategy {
 	return Each(ClearResults(3), DropTurns(3), ClearResults(1), DropTurns(1))
 }

@@ -51,7 +51,7 @@ func DropTurns(keep int) Strategy {
 	}
 }
 
-// leaving reports for each message whether it goes to reach a goal. The kinds of messages
+// leaving reports for each message whether the message goes to reach a goal. The kinds of messages
 // go one after the other, the oldest messages first.
 func (h *History) leaving(goal int64, keep int, kinds ...kind) []bool {
 	blocks, excess := old(h.blocks(), max(keep, 1)), h.excess(goal)

@@ -10,9 +10,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
-// Summarize replaces the messages that [DropTurns] would remove by a summary, which a model
-// writes; a nil model is the model of the run. A later summary replaces the earlier one,
-// and the model reads the earlier one for it. The last keep turns stay; less than 1 means
+// Summarize lets a model write a summary of the messages that [DropTurns] would remove, and
+// replaces the messages by the summary. A nil model is the model of the run. A later summary
+// replaces the earlier summary, and the model reads the earlier summary first. The last keep turns stay; less than 1 means
 // 1.
 //
 // If the turns that stay are large, Summarize removes nothing; Each(Summarize(model, 3),
@@ -20,7 +20,7 @@ import (
 // The model reads each message cut to 8 KB.
 func Summarize(model llm.Model, keep int) Strategy {
 	return func(ctx context.Context, h *History) ([]llm.Message, error) {
-		// The summary needs room, and takes in the earlier one.
+		// The summary needs room, and contains the earlier summary.
 		out := h.leaving(h.Goal*3/4, keep, note, turn, user)
 		var gone []llm.Message
 		news := false

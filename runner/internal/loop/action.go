@@ -66,7 +66,7 @@ type (
 		Reason  Class
 		Message llm.Message
 	}
-	// Nudge tells the model that its calls repeat. Outcome: StallDetected.
+	// Nudge tells the model about its repeated calls. Outcome: StallDetected.
 	Nudge struct{ Turn int }
 	// StopAtLimit records that a limit was reached. Outcome: LimitReached.
 	StopAtLimit struct {

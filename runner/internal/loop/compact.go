@@ -178,7 +178,7 @@ func checkNew(m llm.Message) error {
 	return m.Validate()
 }
 
-// checkPairs checks that each call has its result directly after it, in order.
+// checkPairs checks that the result of each call follows the call directly, in order.
 func checkPairs(messages []llm.Message) error {
 	for i := 0; i < len(messages); i++ {
 		if messages[i].Role == llm.RoleTool {
