@@ -40,15 +40,19 @@ func (c *client) send(ctx context.Context, req *llm.Request, model string, e enc
 	x.timed = timedReader{limits: w, body: resp.Body}
 	x.sized = sizedReader{&x.timed, size(c.MaxResponseBytes, DefaultMaxResponseBytes, math.MaxInt64)}
 	x.reader = responseReader{client: c, model: model, limits: w, caller: ctx, req: hreq, resp: resp, body: &x.sized}
+	var sink *answerSink
 	if e.answer != "" {
-		req, emit = answered(e.answer, req, emit)
+		req, sink = answered(e.answer, req, emit)
+		emit = sink.add
 	}
 	out, err := x.reader.response(e.api, req, emit)
 	if err != nil {
 		return nil, c.failed(ctx, w, hreq, err)
 	}
-	if e.answer != "" {
-		answerAsText(e.answer, out)
+	if sink != nil {
+		if err := sink.end(out); err != nil {
+			return nil, c.failed(ctx, w, hreq, err)
+		}
 	}
 	return out, nil
 }

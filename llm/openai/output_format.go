@@ -22,7 +22,7 @@ func (p *Profile) withOutput(req *llm.Request) (sent *llm.Request, answer string
 		mode = OutputText
 	}
 	switch {
-	case mode == OutputTool && o.Type != "json_object":
+	case mode == OutputTool && o.Type != "json_object" && !(mayCall && forcesCall(req.ToolChoice)):
 		return withAnswerTool(req, mayCall)
 	case mode == OutputBeside, mode == OutputAlone && !mayCall:
 		return req, ""
@@ -34,6 +34,14 @@ func (p *Profile) withOutput(req *llm.Request) (sent *llm.Request, answer string
 	}
 	r.Instructions += formText(o)
 	return &r, ""
+}
+
+// forcesCall reports whether a choice makes the model call a tool of certain names. The
+// tool of the answer is none of them, so the form is asked for in words.
+func forcesCall(c llm.ToolChoice) bool {
+	_, named := c.Named()
+	mode, _, among := c.Among()
+	return named || among && mode == llm.ToolRequired
 }
 
 // formText asks for the form in words.
@@ -63,66 +71,120 @@ func withAnswerTool(req *llm.Request, mayCall bool) (*llm.Request, string) {
 		def.Name += "_"
 	}
 	r.Output = nil
+	_, names, among := r.ToolChoice.Among()
 	switch {
 	case !mayCall:
 		r.Tools, r.HostedTools, r.ToolChoice = []llm.ToolDef{def}, nil, llm.ToolNamed(def.Name)
 		return &r, def.Name
 	case r.ToolChoice == "" || r.ToolChoice == llm.ToolAuto:
 		r.ToolChoice = llm.ToolRequired
+	case among:
+		r.ToolChoice = llm.ToolAmong(llm.ToolRequired, append(names, def.Name)...)
 	}
 	r.Tools = append(slices.Clip(r.Tools), def)
 	return &r, def.Name
 }
 
-// answered returns a request that declares the tool answer, and a sink for which the
-// arguments of the tool are text.
-func answered(answer string, req *llm.Request, emit func(llm.Delta) error) (*llm.Request, func(llm.Delta) error) {
-	r := *req
-	r.Tools = append(slices.Clip(r.Tools), llm.ToolDef{Name: answer})
-	calls := map[int]bool{} // the calls of the tool, by index
-	return &r, func(d llm.Delta) error {
-		c, ok := d.(llm.CallDelta)
-		switch {
-		case !ok:
-			if _, again := d.(llm.Restarted); again {
-				clear(calls)
-			}
-			return emit(d)
-		case c.Name == answer:
-			calls[c.Index] = true
-		case !calls[c.Index]:
-			return emit(d)
-		}
-		if c.Arguments == "" {
-			return nil
-		}
-		return emit(llm.TextDelta{Text: c.Arguments})
-	}
+// An answerSink passes deltas on. The arguments of the tool answer are text.
+//
+// The text of the model waits until another tool is called, or until the end: an
+// introduction in front of the answer's call is no part of the answer, and a reader of the
+// stream could not take it back. A Restarted would also take back the reasoning, and
+// readers would count another attempt. The model must call a tool, so text that turns out
+// to be the answer is rare, and then comes in one piece. So do the arguments of a second
+// call of the answer's tool, which are usually those of the first.
+type answerSink struct {
+	answer string
+	emit   func(llm.Delta) error
+	calls  map[int]bool // the calls of the tool, by index; true: the first one
+	others bool         // another tool was called
+	heard  bool         // the response came in deltas
+	held   strings.Builder
+	passed strings.Builder // the text that was passed on
 }
 
-// answerAsText replaces a call of the tool answer by its arguments as text. Beside other
-// calls, the answer came too early and is dropped: the other results may change it.
-func answerAsText(answer string, r *llm.Response) {
-	var others bool
-	found := -1
-	for i, p := range r.Message.Parts {
-		if c, ok := p.(llm.ToolCall); ok {
-			others = others || c.Name != answer
-			if c.Name == answer && found < 0 {
-				found = i
+// answered returns a request that declares the tool answer, and a sink for its deltas.
+func answered(answer string, req *llm.Request, emit func(llm.Delta) error) (*llm.Request, *answerSink) {
+	r := *req
+	r.Tools = append(slices.Clip(r.Tools), llm.ToolDef{Name: answer})
+	return &r, &answerSink{answer: answer, emit: emit, calls: map[int]bool{}}
+}
+
+func (s *answerSink) add(d llm.Delta) error {
+	switch d := d.(type) {
+	case llm.TextDelta:
+		s.heard = true
+		if s.others {
+			return s.text(d.Text)
+		}
+		s.held.WriteString(d.Text)
+		return nil
+	case llm.CallDelta:
+		s.heard = true
+		if _, begun := s.calls[d.Index]; d.Name == s.answer && !begun {
+			s.calls[d.Index] = len(s.calls) == 0
+		}
+		first, own := s.calls[d.Index]
+		switch {
+		case own && (!first || s.others):
+			return nil
+		case own:
+			return s.text(d.Arguments)
+		case !s.others:
+			s.others = true
+			if err := s.text(s.held.String()); err != nil {
+				return err
 			}
 		}
 	}
-	if found < 0 {
+	return s.emit(d)
+}
+
+func (s *answerSink) text(text string) error {
+	if text == "" {
+		return nil
+	}
+	s.passed.WriteString(text)
+	return s.emit(llm.TextDelta{Text: text})
+}
+
+// end replaces the call in the response, and passes on the text that waited.
+func (s *answerSink) end(r *llm.Response) error {
+	answerAsText(s.answer, r)
+	rest, ok := strings.CutPrefix(r.Message.Text(), s.passed.String())
+	if !ok || !s.heard {
+		return nil
+	}
+	return s.text(rest)
+}
+
+// answerAsText replaces the call of the tool answer by its arguments as text. Beside other
+// calls, the answer came too early and is dropped: the other results may change it. Of
+// calls with different arguments none is preferred: the text has them all, and is no
+// answer in the form.
+func answerAsText(answer string, r *llm.Response) {
+	var others bool
+	var answers []string
+	for _, p := range r.Message.Parts {
+		if c, ok := p.(llm.ToolCall); ok {
+			others = others || c.Name != answer
+			if c.Name == answer && !slices.Contains(answers, c.Arguments) {
+				answers = append(answers, c.Arguments)
+			}
+		}
+	}
+	if len(answers) == 0 {
 		return
 	}
 	var parts llm.Parts
-	for i, p := range r.Message.Parts {
+	written := others
+	for _, p := range r.Message.Parts {
 		c, call := p.(llm.ToolCall)
 		_, text := p.(llm.Text)
 		switch {
-		case call && c.Name == answer && i == found && !others:
-			parts = append(parts, llm.Text{Text: c.Arguments})
+		case call && c.Name == answer && !written:
+			parts = append(parts, llm.Text{Text: strings.Join(answers, "\n")})
+			written = true
 		case call && c.Name == answer, text && !others: // an introduction is no part of the answer
 		default:
 			parts = append(parts, p)

@@ -362,6 +362,9 @@ func TestOutputModes(t *testing.T) {
 		{"in words beside tools", openai.OutputText, llm.Request{Tools: tools, Output: schema}, text},
 		{"a tool", openai.OutputTool, llm.Request{Output: schema}, tool},
 		{"a tool beside tools", openai.OutputTool, llm.Request{Tools: tools, Output: schema}, tool},
+		{"a tool beside a tool that must be called", openai.OutputTool, llm.Request{Tools: tools, Output: schema, Settings: llm.Settings{ToolChoice: llm.ToolNamed("f")}}, text},
+		{"a tool beside tools that must be called", openai.OutputTool, llm.Request{Tools: tools, Output: schema, Settings: llm.Settings{ToolChoice: llm.ToolAmong(llm.ToolRequired, "f")}}, text},
+		{"a tool among tools", openai.OutputTool, llm.Request{Tools: tools, Output: schema, Settings: llm.Settings{ToolChoice: llm.ToolAmong(llm.ToolAuto, "f")}}, tool},
 		{"a tool for json_object", openai.OutputTool, llm.Request{Tools: tools, Output: &llm.OutputFormat{Type: "json_object"}}, text},
 	} {
 		for _, api := range []openai.API{openai.APIChat, openai.APIResponses} {
@@ -402,7 +405,9 @@ func TestAnswerTool(t *testing.T) {
 	}{
 		"alone":       {llmtest.Calls("final_answer", json.RawMessage(`{"n":1}`)), llm.Parts{llm.Text{Text: `{"n":1}`}}, llm.FinishStop},
 		"with a text": {llmtest.Text("Here:").And(llmtest.Calls("final_answer", json.RawMessage(`{"n":1}`))), llm.Parts{llm.Text{Text: `{"n":1}`}}, llm.FinishStop},
-		"twice":       {llmtest.Calls("final_answer", json.RawMessage(`{"n":1}`)).And(llmtest.Calls("final_answer", json.RawMessage(`{"n":2}`))), llm.Parts{llm.Text{Text: `{"n":1}`}}, llm.FinishStop},
+		"differently": {llmtest.Calls("final_answer", json.RawMessage(`{"n":1}`)).And(llmtest.Calls("final_answer", json.RawMessage(`{"n":2}`))), llm.Parts{llm.Text{Text: "{\"n\":1}\n{\"n\":2}"}}, llm.FinishStop},
+		"twice":       {llmtest.Calls("final_answer", json.RawMessage(`{"n":1}`)).And(llmtest.Calls("final_answer", json.RawMessage(`{"n":1}`))), llm.Parts{llm.Text{Text: `{"n":1}`}}, llm.FinishStop},
+		"both":        {llmtest.Text("Here:").And(llmtest.Parts(other)), llm.Parts{llm.Text{Text: "Here:"}, other}, llm.FinishToolCalls},
 		"too early":   {llmtest.Calls("final_answer", json.RawMessage(`{"n":1}`)).And(llmtest.Parts(other)), llm.Parts{other}, llm.FinishToolCalls},
 		"another":     {llmtest.Parts(other), llm.Parts{other}, llm.FinishToolCalls},
 		"text":        {llmtest.Text("1"), llm.Parts{llm.Text{Text: "1"}}, llm.FinishStop},
@@ -437,14 +442,33 @@ func TestAnswerTool(t *testing.T) {
 						require.Equal(t, tt.want[i], p)
 					}
 					require.Equal(t, tt.reason, resp.Finish.Reason)
-					if stream && name == "alone" {
-						require.Equal(t, `{"n":1}`, streamed)
+					if stream && name != "too early" { // the call after the answer cannot be foreseen
+						require.Equal(t, resp.Message.Text(), streamed)
 					}
 					require.Equal(t, llm.ToolRequired, script.Requests()[0].ToolChoice)
 				})
 			}
 		}
 	}
+}
+
+// TestAnswerToolAmong: a choice among tools admits the answer.
+func TestAnswerToolAmong(t *testing.T) {
+	t.Parallel()
+	object := json.RawMessage(`{"type":"object","properties":{}}`)
+	script := llmtest.Script(t, llmtest.Calls("final_answer", json.RawMessage(`{}`)))
+	m := openai.Config{
+		BaseURL: "https://api.openai.com/v1", HTTPClient: &http.Client{Transport: script}, Key: "k", API: openai.APIChat,
+		Profile: &openai.Profile{Output: openai.OutputTool, AllowedTools: true},
+	}.Model("m")
+	resp, err := m.Generate(t.Context(), &llm.Request{
+		Messages: []llm.Message{llm.User("hi")}, Tools: []llm.ToolDef{{Name: "f", Schema: object}, {Name: "g", Schema: object}},
+		Output: &llm.OutputFormat{Schema: object}, Settings: llm.Settings{ToolChoice: llm.ToolAmong(llm.ToolAuto, "f")},
+	}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "{}", resp.Message.Text())
+	require.Equal(t, llm.ToolAmong(llm.ToolRequired, "f", "final_answer"), script.Requests()[0].ToolChoice)
+	require.Len(t, script.Requests()[0].Tools, 3)
 }
 
 // TestOutputIsChecked: an invalid form is an error even if it is not sent.
