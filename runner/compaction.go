@@ -61,6 +61,12 @@ func (e *engine) compact(ctx context.Context, turn int, refused int64) error {
 		b.History = loop.Align(s.Messages, messages)
 		err = loop.CheckCompacted(s, b)
 	}
+	if errors.Is(err, loop.ErrNotSmaller) && refused == 0 {
+		// Nothing can be removed. The request may fit all the same: Tokens is below the
+		// context of the model. The event keeps the run from trying again in this turn.
+		messages, b.History = s.Messages, loop.Align(s.Messages, s.Messages)
+		err = loop.CheckCompacted(s, b)
+	}
 	if err != nil {
 		return fmt.Errorf("turn %d: compaction: %w", turn, err)
 	}
@@ -74,16 +80,26 @@ func (e *engine) askAside(ctx context.Context, m llm.Model, req *llm.Request, b 
 	if m == nil {
 		m = e.model
 	}
-	resp, err := m.Generate(ctx, req, func(llm.Delta) {})
-	if err != nil {
-		return nil, err
+	var part reservation
+	if e.runner.Budget != nil {
+		var over loop.StopAtLimit
+		if part, over = e.runner.Budget.reserve(max(1, loop.EstimateMessages(req.Messages))); over.Limit != "" {
+			return nil, &LimitError{Limit: over.Limit, Max: over.Max, Cost: over.Cost}
+		}
 	}
-	if resp == nil {
-		return nil, errors.New("the model returned neither an answer nor an error")
+	resp, err := m.Generate(ctx, req, func(llm.Delta) {})
+	if err == nil && resp == nil {
+		err = errors.New("the model returned neither an answer nor an error")
+	}
+	if err != nil {
+		if e.runner.Budget != nil {
+			e.runner.Budget.settle(part, nil, 0)
+		}
+		return nil, err
 	}
 	cost, err := e.costOf(ctx, resp)
 	if e.runner.Budget != nil {
-		e.runner.Budget.settle(reservation{}, &resp.Usage, cost)
+		e.runner.Budget.settle(part, &resp.Usage, cost)
 	}
 	b.Usage, b.Cost = b.Usage.Add(resp.Usage), b.Cost+cost
 	return resp, err

@@ -282,6 +282,9 @@ func (e *engine) doRest(ctx context.Context, action loop.Action) error {
 	case loop.StopAtLimit:
 		return e.stopAtLimit(ctx, a)
 	case loop.Compact:
+		if stop, over := e.reserve(); over {
+			return e.stopAtLimit(ctx, stop)
+		}
 		return e.compact(ctx, a.Turn, 0)
 	case loop.Nudge:
 		return e.nudge(a.Turn)

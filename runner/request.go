@@ -144,13 +144,19 @@ func (e *engine) request(s *loop.State) *llm.Request {
 // ends with the first allowed call. Otherwise the model could never answer.
 func (e *engine) toolChoice(s *loop.State) llm.ToolChoice {
 	c := e.settings().ToolChoice
-	if (s.Misfit || s.LastTurn) && len(e.defs(s))+len(e.settings().HostedTools) > 0 {
-		// After a misfit, the model has finished its work and only the form was wrong. Many providers hold
-		// a model to a form only if the model cannot call a tool.
-		return llm.ToolNone
+	if s.Misfit || s.LastTurn {
+		// After a misfit, the model has finished its work and only the form was wrong. Many
+		// providers hold a model to a form only if the model cannot call a tool.
+		if len(e.defs(s))+len(e.settings().HostedTools) > 0 {
+			return llm.ToolNone
+		}
+		return ""
 	}
 	if chosen := s.Change().Chosen; chosen != "" {
 		return chosen
+	}
+	if s.Change().Offer != nil {
+		c = among(c, e.defs(s))
 	}
 	if !loop.Forced(c) || !s.ChoiceMet {
 		return c
@@ -159,6 +165,24 @@ func (e *engine) toolChoice(s *loop.State) llm.ToolChoice {
 		return llm.ToolAmong(llm.ToolAuto, names...)
 	}
 	return ""
+}
+
+// among leaves the tools out of a choice that the turn does not offer.
+func among(c llm.ToolChoice, offered []llm.ToolDef) llm.ToolChoice {
+	missing := func(name string) bool {
+		return !slices.ContainsFunc(offered, func(d llm.ToolDef) bool { return d.Name == name })
+	}
+	if name, named := c.Named(); named && missing(name) {
+		return ""
+	}
+	mode, names, some := c.Among()
+	if !some {
+		return c
+	}
+	if names = slices.DeleteFunc(names, missing); len(names) == 0 {
+		return ""
+	}
+	return llm.ToolAmong(mode, names...)
 }
 
 // enforcedChoice returns the tool choice that the runner enforces for the next answer.

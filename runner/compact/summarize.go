@@ -38,8 +38,11 @@ func Summarize(model llm.Model, keep int) Strategy {
 			return nil, fmt.Errorf("summary: %w", err)
 		}
 		text := strings.TrimSpace(resp.Message.Text())
-		if text == "" {
+		switch whole := resp.Finish.Reason; {
+		case text == "", resp.Message.Refusal() != "":
 			return nil, fmt.Errorf("summary: the model wrote no text (finish reason %q)", resp.Finish.Raw)
+		case whole == llm.FinishContentFilter, whole == llm.FinishError, whole == llm.FinishLength:
+			return nil, fmt.Errorf("summary: the model's text is not whole (finish reason %q)", resp.Finish.Raw)
 		}
 		summary := llm.User("[Summary of the earlier part of this conversation, written by a model:]\n" + text)
 		return slices.Insert(h.without(out), slices.Index(out, true), summary), nil

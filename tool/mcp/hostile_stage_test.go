@@ -98,7 +98,7 @@ func (s stage) play(t *testing.T) (outcome, told) {
 	client, err := mcp.Open(s.server, mcp.Server{Name: "good", Dial: goodServer(t), Ask: never})
 	require.NoError(t, err)
 	script := llmtest.Script(t, s.steps...)
-	r := runner.Runner{Model: script, NoStream: true, Decide: s.decide, Logger: slog.New(slog.NewTextHandler(log, nil))}
+	r := runner.Runner{Model: script, NoStream: true, Decide: s.decide, Limits: runner.Limits{Repeats: -1}, Logger: slog.New(slog.NewTextHandler(log, nil))}
 
 	start := time.Now()
 	out, events := s.run(t, r, &agent.Agent{Toolsets: client.Toolsets()})

@@ -150,7 +150,7 @@ func Next(s *State, lim Limits) Action {
 // comes first. A store can then keep the answer and the starts in one append.
 func StartsAfter(s State, answer event.ModelAnswered, lim Limits) []Call {
 	s.Messages = nil // a copy: the answer must not reach the history
-	if s.modelAnswered(answer) != nil {
+	if s.modelAnswered(answer) != nil || s.phase != acting {
 		return nil
 	}
 	a, _ := Next(&s, lim).(Start)

@@ -113,6 +113,10 @@ func EstimateMessages(messages []llm.Message) (tokens int64) {
 // unchanged.
 func CheckCompacted(s State, b event.Compacted) error { return s.compacted(b) }
 
+// ErrNotSmaller says that a compaction removes nothing. Before a turn, a compaction may keep
+// the history as it is, but not after a refusal of the request.
+var ErrNotSmaller = errors.New("the history does not become smaller")
+
 // compacted replaces the history. The old list stays as it is, because earlier snapshots
 // and requests share it.
 func (s *State) compacted(b event.Compacted) error {
@@ -135,11 +139,12 @@ func (s *State) compacted(b event.Compacted) error {
 	if err := checkPairs(messages); err != nil {
 		return err
 	}
-	if EstimateMessages(messages) >= EstimateMessages(s.Messages) {
-		return fmt.Errorf("the history of %d messages does not become smaller", len(s.Messages))
+	if now, old := EstimateMessages(messages), EstimateMessages(s.Messages); now > old || again && now == old {
+		return fmt.Errorf("%w: %d messages", ErrNotSmaller, len(s.Messages))
 	}
-	s.reported = EstimateAfter(s.Estimate(0), s.Messages, messages)
-	s.answered = len(messages)
+	if s.answered > 0 {
+		s.reported, s.answered = EstimateAfter(s.Estimate(0), s.Messages, messages), len(messages)
+	}
 	s.written, s.approved = Written(b.History, s.written), Positions(b.History, s.approved)
 	s.Messages = messages
 	s.Usage, s.Cost = s.Usage.Add(b.Usage), s.Cost+b.Cost

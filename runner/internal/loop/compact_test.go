@@ -103,7 +103,6 @@ func TestCompactedRefuses(t *testing.T) {
 		{"has no result directly after it", []event.Stretch{whole, {From: 7, Count: 2}}},                                               // the second result
 		{"has no result directly after it", []event.Stretch{whole, {From: 7, Count: 1}, message(llm.User("no")), {From: 8, Count: 2}}}, //
 		{"is a result without its call", []event.Stretch{whole, {From: 8, Count: 2}}},
-		{"does not become smaller", []event.Stretch{{Count: 10}}},
 		{"does not become smaller", []event.Stretch{whole, message(llm.User(string(make([]byte, 1000))))}},
 		{"cannot be kept", []event.Stretch{{Count: 11}}},
 		{"cannot be kept", []event.Stretch{{From: -1, Count: 3}}},

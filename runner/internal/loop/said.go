@@ -51,7 +51,7 @@ func (s *State) Land() {
 	}
 	s.land(s.said)
 	s.said = nil
-	if s.phase == opening || s.ending {
+	if s.ending {
 		s.land(s.later)
 		s.later = nil
 	}
@@ -60,6 +60,6 @@ func (s *State) Land() {
 func (s *State) land(messages []llm.Message) {
 	if len(messages) > 0 {
 		s.add(messages)
-		s.ChoiceMet, s.results = false, false
+		s.ChoiceMet, s.results, s.Misfit = false, false, false
 	}
 }

@@ -168,6 +168,8 @@ func (s *State) runStarted(b event.RunStarted) error {
 	s.Work, s.longest = 0, 0
 	s.Cost, s.toolCalls, s.nudged, s.LastTurn, s.calledLast = 0, 0, false, false, false
 	s.Misfit, s.misfits, s.Problem, s.Value = false, 0, "", nil
+	s.said, s.later = append(slices.Clip(s.said), s.later...), nil
+	s.unchecked = s.unchecked && !s.waiting()
 	if s.unchecked {
 		s.Text = s.Messages[len(s.Messages)-1].Text()
 	}
