@@ -134,7 +134,7 @@ func (e *engine) request(s *loop.State) *llm.Request {
 		Output:       e.outputFormat(),
 		Stream:       e.stream,
 		Settings:     *e.settings(),
-		Memo:         appended.Vouch(e.memo, s.Messages), // which only grow: see loop.State
+		Memo:         appended.Vouch(e.memo, s.Messages), // a list that only grows, or a new list: see loop.State
 	}
 	req.ToolChoice = e.toolChoice(s)
 	return req

@@ -159,8 +159,8 @@ func Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.S
 // the messages of the Result and a new message, or use a [Session].
 //
 // The Result is never nil: beside an error, the Result has the work done so far. The
-// error is a [*LimitError], a [*FinishError], an [*llm.APIError], the error of
-// [tool.Abort], the cause of ctx, or an error of another type for wrong arguments, which
+// error is a [*LimitError], a [*FinishError], an [*OutputError], an [*llm.APIError], the
+// error of [tool.Abort], the cause of ctx, or an error of another type for wrong arguments, which
 // Run finds before the first request. errors.As and errors.Is see all of them through
 // every wrap.
 //

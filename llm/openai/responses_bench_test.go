@@ -51,9 +51,6 @@ func decoding(tb testing.TB, api openai.API, n int) func() {
 // AllocsPerRun counts for the whole process.
 func TestStreamCost(t *testing.T) {
 	if raced {
-		t.Skip("the race detector makes allocations of its own")
-	}
-	if raced {
 		t.Skip("the race detector allocates, and pools forget")
 	}
 	perDelta := func(api openai.API) float64 {

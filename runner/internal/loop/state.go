@@ -22,7 +22,7 @@ const (
 	prepared              // ModelAnswered
 	acting                // the results of the open calls
 	rejected              // OutputRejected
-	checking              // RunFinished with an output, or OutputRejected
+	checking              // RunFinished or OutputRejected, after the check of the answer
 	final                 // RunFinished
 	failing               // RunFailed
 	paused                // a decision
@@ -53,7 +53,8 @@ type State struct {
 	LastTurn bool
 	Problem  string // the last message to the model about a final answer in a wrong form
 	// Messages is the history in the form that every provider accepts. The history only
-	// grows, and results enter together, when every call of the turn has its result.
+	// grows, except that a compaction replaces the whole list. Results enter together, when
+	// every call of the turn has its result.
 	// Arguments that are not a JSON object appear as {}, and as the repaired arguments
 	// once the call started.
 	Messages []llm.Message
