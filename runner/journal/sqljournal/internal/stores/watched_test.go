@@ -58,12 +58,11 @@ func (l watchedLog) Events(ctx context.Context) iter.Seq2[event.Event, error] {
 }
 
 func (l watchedLog) Append(ctx context.Context, sync bool, events ...event.Event) error {
-	name := nameOf(events)
-	l.parent.point("before append " + name)
+	l.parent.point("before append " + nameOf(events, 0))
 	if err := l.Log.Append(ctx, sync, events...); err != nil {
 		return err
 	}
-	r := report{Kind: atPoint, Point: "after append " + name, Seq: events[len(events)-1].Seq}
+	r := report{Kind: atPoint, Point: "after append " + nameOf(events, len(events)-1), Seq: events[len(events)-1].Seq}
 	for _, e := range events {
 		if b, ok := e.Body.(event.ToolCallFinished); ok {
 			r.Ends = append(r.Ends, string(b.Call))
@@ -79,11 +78,15 @@ func (l watchedLog) Close() error {
 	return l.Log.Close()
 }
 
-// nameOf names an append by what is in it.
-func nameOf(events []event.Event) string {
-	names := make([]string, len(events))
-	for i, e := range events {
-		names[i] = e.Type() + " " + subject(e.Body)
+// nameOf names an append by its events. Which calls of a turn end together, and in
+// which order, is chance, so a point with all their names could appear in a rehearsal
+// and never again. Of the ends of calls, the name has only event i.
+func nameOf(events []event.Event, i int) string {
+	var names []string
+	for j, e := range events {
+		if _, end := e.Body.(event.ToolCallFinished); !end || i == j {
+			names = append(names, e.Type()+" "+subject(e.Body))
+		}
 	}
 	return strings.Join(names, ", ")
 }
