@@ -24,7 +24,8 @@ type engine struct {
 	runner  Runner
 	session string // empty outside a session
 	stream  bool
-	began   bool // RunStarted of the run is recorded
+	began   bool        // RunStarted of the run is recorded
+	past    *loop.State // at the end of an earlier run that answered the input; nil: none
 
 	agent  agent.Agent
 	model  llm.Model
@@ -82,7 +83,7 @@ func (e *engine) execute(ctx context.Context, a *agent.Agent, in input, yield fu
 		return err
 	}
 	in, err = e.prepareRun(ctx, a, in)
-	if err != nil {
+	if err != nil || e.past != nil {
 		return err
 	}
 	ctx, cancel := e.withRunTimeout(ctx)
@@ -128,6 +129,11 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 	var err error
 	if in.messages, err = checkInput(in.messages); err != nil {
 		return in, err
+	}
+	if in.once != nil {
+		if err := e.sayOnce(ctx, &in); err != nil || e.past != nil {
+			return in, err
+		}
 	}
 	if len(in.messages) > 0 && len(in.decisions) > 0 {
 		return in, errors.New("runner: messages and decisions in one run: a message begins a new run, which closes the calls that the decisions are about")
@@ -329,7 +335,7 @@ func (e *engine) begin(ctx context.Context, in input) error {
 		}
 	}
 	for _, m := range in.messages {
-		bodies = append(bodies, event.UserMessaged{Message: m})
+		bodies = append(bodies, event.UserMessaged{Message: m, Key: in.key})
 	}
 	bodies = append(bodies, decisions...)
 	e.logger.Info("run started", "messages", len(in.messages))

@@ -75,6 +75,9 @@ func (e *engine) collect() {
 
 func (e *engine) result() *Result {
 	s := e.recorder.snapshot()
+	if e.past != nil {
+		s = *e.past
+	}
 	r := &Result{Messages: s.History(placeholder), Session: e.session, Pending: pendingCalls(e.session, s)}
 	if !e.began { // the other fields of the state belong to an earlier run
 		return r

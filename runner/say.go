@@ -26,16 +26,17 @@ import (
 //
 // Say is safe for concurrent use, also in the loop over [Session.Stream].
 func (s *Session) Say(ctx context.Context, messages ...llm.Message) error {
-	return s.say(ctx, false, messages)
+	return s.say(ctx, event.UserMessaged{Said: true}, messages)
 }
 
 // SayAtEnd is like [Session.Say], but a run that is going on reads the messages when it
 // would otherwise end with a final answer.
 func (s *Session) SayAtEnd(ctx context.Context, messages ...llm.Message) error {
-	return s.say(ctx, true, messages)
+	return s.say(ctx, event.UserMessaged{Said: true, AtEnd: true}, messages)
 }
 
-func (s *Session) say(ctx context.Context, atEnd bool, messages []llm.Message) error {
+// say adds messages in the form of an event.
+func (s *Session) say(ctx context.Context, form event.UserMessaged, messages []llm.Message) error {
 	messages, err := checkInput(messages)
 	if err != nil {
 		return err
@@ -45,7 +46,8 @@ func (s *Session) say(ctx context.Context, atEnd bool, messages []llm.Message) e
 	}
 	bodies := make([]event.Body, len(messages))
 	for i, m := range messages {
-		bodies[i] = event.UserMessaged{Message: m, Said: true, AtEnd: atEnd}
+		form.Message = m
+		bodies[i] = form
 	}
 	for {
 		o := s.current()
@@ -67,7 +69,8 @@ func (s *Session) leave(ctx context.Context, bodies []event.Body) error {
 	e := newEngine(s.runner, s.name, false)
 	err := s.open(ctx, e, func(ctx context.Context) error {
 		e.recorder.begin(ctx, nil)
-		return e.recorder.record(true, bodies...)
+		_, err := e.recorder.say(ctx, bodies)
+		return err
 	})
 	s.keepSnapshot(e.recorder)
 	return err
@@ -138,6 +141,9 @@ func (r *recorder) say(ctx context.Context, bodies []event.Body) (taken bool, er
 	defer r.release()
 	if r.over {
 		return false, nil
+	}
+	if said, err := isSaid(r.state, bodies); said || err != nil {
+		return true, err
 	}
 	return true, r.recordLocked(true, bodies)
 }

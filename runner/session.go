@@ -154,6 +154,8 @@ func (s *Session) Stream(ctx context.Context, a *agent.Agent, in ...Input) iter.
 type input struct {
 	messages  []llm.Message
 	decisions []decision
+	once      *onceInput // nil: none
+	key       string     // of the messages; empty: none
 }
 
 func inputOf(all []Input) (in input) {
@@ -161,6 +163,11 @@ func inputOf(all []Input) (in input) {
 		switch i := i.(type) {
 		case messagesInput:
 			in.messages = append(in.messages, i...)
+		case onceInput:
+			if in.once != nil {
+				i.second = true
+			}
+			in.once = &i
 		case decision:
 			in.decisions = append(in.decisions, i)
 		}

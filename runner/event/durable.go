@@ -125,6 +125,7 @@ func (b *UserMessaged) code(c *coder) {
 	c.message(`,"message":`, &b.Message)
 	c.trueIf(`,"said":`, &b.Said)
 	c.trueIf(`,"at_end":`, &b.AtEnd)
+	textIf(c, `,"key":`, &b.Key)
 }
 
 func (b *TurnPrepared) code(c *coder) {

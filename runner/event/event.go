@@ -61,8 +61,8 @@ type RunStarted struct {
 	ID string `json:"id"`
 }
 
-// UserMessaged adds a message of the caller: at the begin of a run, or with Said at any time. The message can have any role: a caller's
-// history includes answers and results.
+// UserMessaged adds a message of the caller: at the begin of a run, or with Said at any
+// time. The message can have any role: a caller's history includes answers and results.
 type UserMessaged struct {
 	Message llm.Message `json:"message"`
 	// Said means that the message came by Session.Say. It waits, and enters the history
@@ -70,6 +70,9 @@ type UserMessaged struct {
 	Said bool `json:"said,omitempty"`
 	// AtEnd means that the message waits until the run would finish.
 	AtEnd bool `json:"at_end,omitempty"`
+	// Key is the caller's key of runner.Once or Session.SayOnce. All messages of such an
+	// input have its key, and are one append.
+	Key string `json:"key,omitempty"`
 }
 
 // TurnPrepared records the instructions, the tools and the tool choice of the next

@@ -26,6 +26,7 @@ var every = []struct {
 	{event.RunStarted{Run: 1, Agent: "desk", ID: "x"}, `"type":"run_started","run":1,"agent":"desk","id":"x"`},
 	{event.UserMessaged{Message: llm.User("a < b")}, `"type":"user_messaged","message":{"role":"user","parts":[{"type":"text","text":"a < b"}]}`},
 	{event.UserMessaged{Message: llm.User("b"), Said: true, AtEnd: true}, `"type":"user_messaged","message":{"role":"user","parts":[{"type":"text","text":"b"}]},"said":true,"at_end":true`},
+	{event.UserMessaged{Message: llm.User("c"), Key: "k<1"}, `"type":"user_messaged","message":{"role":"user","parts":[{"type":"text","text":"c"}]},"key":"k<1"`},
 	{event.TurnPrepared{Turn: 1, Agent: "desk"}, `"type":"turn_prepared","turn":1,"agent":"desk"`},
 	{event.TurnPrepared{Turn: 2, Agent: "desk", Instructions: new("")}, `"type":"turn_prepared","turn":2,"agent":"desk","instructions":""`},
 	{

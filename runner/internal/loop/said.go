@@ -49,6 +49,7 @@ func (s *State) Land() {
 	if !s.waiting() {
 		return
 	}
+	s.landKeys()
 	s.land(s.said)
 	s.said = nil
 	if s.ending {

@@ -1,10 +1,13 @@
 package loop_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 )
 
@@ -42,8 +45,31 @@ func TestEverySaying(t *testing.T) {
 						require.Equal(t, 1, said, "%v said after %d", names, after)
 					}
 					require.False(t, s.state.GoesOn())
+					finished, known, same := s.state.Once("said", []llm.Message{llm.User("By the way.")})
+					require.Equal(t, []any{s.state.Run, true, true}, []any{max(finished, s.state.Run), known, same}, "%v said after %d", names, after)
+					require.NotZero(t, finished, "%v said after %d", names, after)
 				}
 			}
 		}
+	}
+}
+
+// TestKeysAreBounded: of very many keys, the first and the newest are known.
+func TestKeysAreBounded(t *testing.T) {
+	t.Parallel()
+	s := new(loop.State)
+	say := func(key string) {
+		body := event.UserMessaged{Message: llm.User(key), Said: true, Key: key}
+		require.NoError(t, s.Apply(event.Event{Seq: s.Seq + 1, Body: body}))
+	}
+	for i := range 3000 {
+		before := s.Snapshot()
+		say(fmt.Sprint(i))
+		_, known, _ := before.Once(fmt.Sprint(i), nil)
+		require.False(t, known) // a copy does not change
+	}
+	for i, want := range map[int]bool{0: true, 1: false, 2000: false, 2001: true, 2999: true} {
+		_, known, same := s.Once(fmt.Sprint(i), []llm.Message{llm.User(fmt.Sprint(i))})
+		require.Equal(t, []bool{want, want}, []bool{known, same}, i)
 	}
 }

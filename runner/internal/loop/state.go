@@ -85,6 +85,7 @@ type State struct {
 	misfits     int           // final answers of the run in a wrong form; calls between do not reset it
 	written     []int         // positions of the user messages that the runner wrote
 	said, later []llm.Message // see userSaid
+	keys        []saidKey     // of the caller, in the order of their first messages
 	approved    []int         // positions of the answers with calls that a person decided about
 	invalid     int           // consecutive turns in which every call was rejected
 
@@ -182,12 +183,14 @@ func (s *State) runStarted(b event.RunStarted) error {
 func (s *State) userMessaged(b event.UserMessaged) error {
 	if b.Said {
 		s.userSaid(b)
+		s.takeKey(b)
 		return nil
 	}
 	if s.phase != opening || s.open > 0 {
 		return errOrder
 	}
 	s.Land()
+	s.takeKey(b)
 	s.add([]llm.Message{b.Message})
 	s.ChoiceMet, s.results, s.unchecked = false, false, false
 	return nil
@@ -320,6 +323,7 @@ func (s *State) runFinished(b event.RunFinished) error {
 		return err
 	}
 	s.Value, s.stopped, s.unchecked = b.Output, b.Stopped, false
+	s.finishKeys()
 	switch {
 	case b.Text != "":
 		s.Text = b.Text

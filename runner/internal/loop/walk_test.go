@@ -108,7 +108,7 @@ func (s *session) apply(bodies ...event.Body) {
 		require.NoError(s.t, s.state.Apply(e))
 		s.events = append(s.events, e)
 		if len(s.events) == s.sayAfter {
-			s.apply(event.UserMessaged{Message: llm.User("By the way."), Said: true, AtEnd: s.atEnd})
+			s.apply(event.UserMessaged{Message: llm.User("By the way."), Said: true, AtEnd: s.atEnd, Key: "said"})
 			requireValid(s.t, s.state.History(placeholder))
 		}
 	}

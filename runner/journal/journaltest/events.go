@@ -27,6 +27,7 @@ func bodies() []event.Body {
 			llm.Image{URL: "https://example.com/a.png"}, llm.Text{Text: " "},
 		}}},
 		event.UserMessaged{Message: llm.User(awkward), Said: true, AtEnd: true},
+		event.UserMessaged{Message: llm.User("x"), Said: true, Key: awkward},
 		event.TurnPrepared{Turn: 1, Agent: "desk", Instructions: new(awkward), Tools: []event.OfferedTool{{Name: "f", Fingerprint: "0f"}}},
 		event.TurnPrepared{Turn: 2, Agent: "desk", Instructions: new(""), Tools: []event.OfferedTool{}},
 		event.TurnPrepared{Turn: 3, Agent: "desk"},

@@ -84,6 +84,46 @@ func openers(ctx context.Context, s Store) error {
 	return kept(ctx, s, session, notes(1, rounds))
 }
 
+// begunOnce: of many processes that begin a session at once, each if the session has no
+// events, one begins it. This is what runner.Once needs of a store.
+func begunOnce(ctx context.Context, s Store) error {
+	const rounds, many = 5, 16
+	for round := range rounds {
+		name := fmt.Sprintf("%s %d", session, round)
+		errs := make([]error, many)
+		var group sync.WaitGroup
+		for i := range many {
+			j := s.Open()
+			group.Go(func() { errs[i] = begin(ctx, j, name) })
+		}
+		group.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return err
+		}
+		if err := kept(ctx, s, name, notes(1, 2)); err != nil {
+			return fmt.Errorf("%d processes began a session at once, each if it was empty: %w", many, err)
+		}
+	}
+	return nil
+}
+
+// begin adds the first events of a session, unless it has events.
+func begin(ctx context.Context, j journal.Journal, session string) error {
+	for {
+		err := with(ctx, j, session, func(log journal.Log) error {
+			for _, err := range log.Events(ctx) {
+				return err
+			}
+			time.Sleep(time.Millisecond) // time for another process that has the session, too
+			return log.Append(ctx, true, notes(1, 2)...)
+		})
+		if _, busy := errors.AsType[*journal.BusyError](err); !busy || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(time.Millisecond) // another process is beginning
+	}
+}
+
 func appendOnce(ctx context.Context, logs <-chan journal.Log, seq int64) error {
 	var errs []error
 	for log := range logs {

@@ -80,6 +80,7 @@ var checks = []check{
 	{"bad names", badNames, needNothing},
 	{"busy until closed", busy, needNothing},
 	{"one of many openers", openers, needNothing},
+	{"begun once", begunOnce, needNothing},
 	{"64 sessions at once", manySessions, needNothing},
 	{"a closed log", closedLog, needNothing},
 	{"a context that ended", endedContext, needNothing},

@@ -345,7 +345,7 @@ func TestBroken(t *testing.T) {
 		{"names of 255 bytes at most", []string{"odd names"}, named(func(s string) string { return s[:min(len(s), 255)] })},
 		{"bad names are repaired", []string{"bad names"}, named(func(s string) string { return "x" + strings.ToValidUTF8(s, "\ufffd") })},
 		{"one session for all", []string{"64 sessions at once", "odd names"}, named(func(string) string { return "order-42" })},
-		{"no lock", []string{"busy until closed", "one of many openers"}, func() journaltest.Store {
+		{"no lock", []string{"busy until closed", "one of many openers", "begun once"}, func() journaltest.Store {
 			j := &lockless{kept: map[string][]event.Event{}}
 			return journaltest.Store{Open: func() journal.Journal { return j }}
 		}},
