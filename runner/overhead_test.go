@@ -44,7 +44,7 @@ func TestOverhead(t *testing.T) {
 	objects, bytes := cost(t, runInMemory(t, inMemory(10, 4, 0)))
 	t.Logf("overhead: %.0f allocations of %.0f bytes a run of 10 turns with 4 calls each", objects, bytes)
 	require.LessOrEqual(t, objects, 900.0)
-	require.LessOrEqual(t, bytes, 111_000.0)
+	require.LessOrEqual(t, bytes, 115_000.0)
 }
 
 // TestOverheadOfDeltas holds what deltas cost: an allocation for up to 16 deltas that the consumer

@@ -62,7 +62,7 @@ func (c *collector) add(events []event.Event) {
 	case n <= 12: // a run with a call has nine
 		c.events = make([]event.Event, 0, 12)
 	default:
-		c.events = slices.Grow(c.events, max(3*cap(c.events), n)-len(c.events))
+		c.events = slices.Grow(c.events, max(3*len(c.events), n)-len(c.events))
 	}
 	c.events = append(c.events, events...)
 }

@@ -95,6 +95,7 @@ func (c *coder) event(e *Event) {
 	start := c.open()
 	numberIf(c, `,"seq":`, &e.Seq)
 	c.time(`,"time":`, &e.Time)
+	textIf(c, `,"path":`, &e.Path)
 	kind := e.Type()
 	text(c, `,"type":`, &kind)
 	if !c.reading {

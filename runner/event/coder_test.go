@@ -67,7 +67,7 @@ func seeds(t testing.TB) (all [][]byte) {
 	for _, b := range bodies {
 		data, err := event.Marshal(event.Event{Seq: 7, Time: at, Body: b})
 		require.NoError(t, err)
-		escaped, err := json.Marshal(event.Event{Time: at.In(time.FixedZone("", 3600)), Body: b})
+		escaped, err := json.Marshal(event.Event{Path: "r1.t2.c0", Time: at.In(time.FixedZone("", 3600)), Body: b})
 		require.NoError(t, err)
 		all = append(all, data, escaped, append(data[:len(data)-1:len(data)-1], `,"left":0,"synced":120,"sum":"0123abcd"}`...))
 	}

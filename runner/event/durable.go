@@ -173,6 +173,7 @@ func (b *ToolCallStarted) code(c *coder) {
 	text(c, `,"name":`, &b.Name)
 	text(c, `,"arguments":`, &b.Arguments)
 	listIf(c, `,"repairs":`, &b.Repairs, item)
+	c.trueIf(`,"helper":`, &b.Helper)
 }
 
 func (b *ToolCallFinished) code(c *coder) {

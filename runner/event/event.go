@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -17,6 +18,9 @@ import (
 type Event struct {
 	Seq  int64     // position in the session, from 1; 0 for ephemeral events
 	Time time.Time // UTC
+	// Path is the call whose helper's run the event belongs to ("path" in the JSON). Empty
+	// for the events of the outermost run.
+	Path CallRef
 	Body Body
 }
 
@@ -27,7 +31,8 @@ type Body interface{ event() }
 
 // A CallRef is our own name of a tool call, because providers repeat ids: run, turn
 // and position in the model's answer, as in "r1.t3.c0". The idempotency key of the call
-// is the random id of the run, followed by the CallRef.
+// is the random id of the run, followed by the CallRef. A call in the run of a helper has the
+// reference of the helper's call in front: "r1.t3.c0/r1.t1.c0".
 type CallRef string
 
 // NewCallRef returns the reference of a call. Runs and turns count from 1, calls from 0.
@@ -36,6 +41,21 @@ func NewCallRef(run, turn, call int) CallRef {
 	b = strconv.AppendInt(append(b, ".t"...), int64(turn), 10)
 	b = strconv.AppendInt(append(b, ".c"...), int64(call), 10)
 	return CallRef(b)
+}
+
+// Under returns the reference of a call in the run of a helper. path is the reference of the
+// helper's call; an empty path changes nothing.
+func (r CallRef) Under(path CallRef) CallRef {
+	if path == "" {
+		return r
+	}
+	return path + "/" + r
+}
+
+// Path returns the reference of the helper's call whose run made the call, or "" for a call
+// of the outermost run.
+func (r CallRef) Path() CallRef {
+	return r[:max(0, strings.LastIndexByte(string(r), '/'))]
 }
 
 // Version is the version of the events that this package writes. A new version means
@@ -143,6 +163,9 @@ type ToolCallStarted struct {
 	// Repairs are sentences about the differences between Arguments and the text of the
 	// model, or of the person who edited the call.
 	Repairs []string `json:"repairs,omitempty"`
+	// Helper means that the work of the call is the run of a helper. The events of that run
+	// have the call as their Path.
+	Helper bool `json:"helper,omitempty"`
 }
 
 // ToolCallFinished has the result of a call for the model.

@@ -45,6 +45,7 @@ var every = []struct {
 	},
 	{event.ToolCallStarted{Call: "r1.t1.c0", ID: "c", Name: "f", Arguments: `{"a":1}`}, `"type":"tool_call_started","call":"r1.t1.c0","id":"c","name":"f","arguments":"{\"a\":1}"`},
 	{event.ToolCallStarted{Call: "r1.t1.c0", Name: "f", Arguments: `{}`, Repairs: []string{"null became {}"}}, `"type":"tool_call_started","call":"r1.t1.c0","name":"f","arguments":"{}","repairs":["null became {}"]`},
+	{event.ToolCallStarted{Call: "r1.t1.c0", Name: "f", Arguments: `{}`, Helper: true}, `"type":"tool_call_started","call":"r1.t1.c0","name":"f","arguments":"{}","helper":true`},
 	{event.TurnPrepared{Turn: 2, Agent: "a", Tools: []event.OfferedTool{}}, `"type":"turn_prepared","turn":2,"agent":"a","tools":[]`},
 	{event.TurnPrepared{Turn: 2, Agent: "a", Tools: []event.OfferedTool{{Name: "f", Fingerprint: "0f"}}}, `"type":"turn_prepared","turn":2,"agent":"a","tools":[{"name":"f","fingerprint":"0f"}]`},
 	{event.TurnPrepared{Turn: 2, Agent: "a", Output: "0f"}, `"type":"turn_prepared","turn":2,"agent":"a","output":"0f"`},
@@ -128,6 +129,26 @@ func TestJSON(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPath: an event in the run of a helper keeps its path.
+func TestPath(t *testing.T) {
+	t.Parallel()
+	for _, tt := range every {
+		e := event.Event{Seq: 7, Time: at, Path: "r1.t2.c0/r1.t1.c1", Body: tt.body}
+		data, err := e.MarshalJSON()
+		require.NoError(t, err)
+		require.Equal(t, `{"seq":7,"time":"2026-11-21T09:30:00.000005Z","path":"r1.t2.c0/r1.t1.c1",`+tt.json+`}`, string(data))
+		var back event.Event
+		require.NoError(t, json.Unmarshal(data, &back))
+		require.Equal(t, e, back)
+		require.Equal(t, durable(tt.body), event.Read(new(event.Event), data), "%s", data)
+	}
+	ref := event.NewCallRef(1, 1, 2).Under("r1.t2.c0/r1.t1.c1")
+	require.Equal(t, event.CallRef("r1.t2.c0/r1.t1.c1/r1.t1.c2"), ref)
+	require.Equal(t, event.CallRef("r1.t2.c0/r1.t1.c1"), ref.Path())
+	require.Equal(t, event.CallRef("r1.t2.c0"), ref.Path().Path())
+	require.Empty(t, event.NewCallRef(1, 1, 0).Under("").Path())
 }
 
 func TestJSONRefuses(t *testing.T) {

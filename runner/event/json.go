@@ -12,6 +12,7 @@ import (
 type head struct {
 	Seq  int64     `json:"seq,omitempty"`
 	Time time.Time `json:"time"`
+	Path CallRef   `json:"path,omitempty"`
 	Type string    `json:"type"`
 }
 
@@ -90,7 +91,7 @@ func (e Event) marshal() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(head{Seq: e.Seq, Time: e.Time, Type: kind}); err != nil {
+	if err := enc.Encode(head{Seq: e.Seq, Time: e.Time, Path: e.Path, Type: kind}); err != nil {
 		return nil, fmt.Errorf("event: %w", err)
 	}
 	b.Truncate(b.Len() - len("}\n"))
@@ -126,6 +127,6 @@ func (e *Event) unmarshal(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("event: %s: %w", h.Type, err)
 	}
-	*e = Event{Seq: h.Seq, Time: h.Time, Body: body}
+	*e = Event{Seq: h.Seq, Time: h.Time, Path: h.Path, Body: body}
 	return nil
 }

@@ -17,8 +17,17 @@ const maxLine = 500
 // versions.
 // Line drops control characters, with which a model or a tool could move the cursor of a
 // terminal, and writes a space for each line break. Line is empty for deltas, for
-// internal steps such as TurnPrepared, and for an answer without a text.
+// internal steps such as TurnPrepared, and for an answer without a text. The line of an
+// event in the run of a helper begins with a reference, as in "[r1.t2.c0] > Find a flight.".
 func (e Event) Line() string {
+	line := e.line()
+	if e.Path != "" && line != "" && line[0] != '[' {
+		return oneLine("[" + string(e.Path) + "] " + line)
+	}
+	return line
+}
+
+func (e Event) line() string {
 	switch b := e.Body.(type) {
 	case UserMessaged:
 		return oneLine("> " + b.Message.Text())

@@ -53,6 +53,9 @@ func TestLine(t *testing.T) {
 	} {
 		require.Equal(t, c.want, event.Event{Body: c.body}.Line(), "%T", c.body)
 	}
+	require.Equal(t, "[r1.t2.c0] > Find a flight.", event.Event{Path: "r1.t2.c0", Body: event.UserMessaged{Message: llm.User("Find a flight.")}}.Line())
+	require.Equal(t, "[r1.t2.c0/r1.t1.c1] approved", event.Event{Path: "r1.t2.c0", Body: event.ApprovalDecided{Call: "r1.t2.c0/r1.t1.c1", Approved: true}}.Line())
+	require.Empty(t, event.Event{Path: "r1.t2.c0", Body: event.TextDelta{Text: "Not"}}.Line())
 }
 
 // TestLineIsSafe: a model can neither move the cursor nor fill the screen.

@@ -24,6 +24,9 @@ type Limits struct {
 	Repeats               int                    // rounds of the same calls with the same results, before the model is told; 0 or less: no limit
 	Polling               func(name string) bool // reports whether calls of a tool may repeat; nil: of no tool
 	Misfits               int                    // final answers in a wrong form after which the model may still try again
+	// Outer are the limits of the outer run, which bind a helper's run, too. Nil for the
+	// outermost run.
+	Outer *Limits
 	// Serial makes the calls of an answer run one after the other, in order. A call that
 	// waits for a decision then blocks the calls after it.
 	Serial bool
@@ -43,7 +46,8 @@ type (
 	// Start runs the calls, in order. Outcome for each call: ToolCallStarted and
 	// ToolCallFinished, or ToolCallFinished alone for a rejected call, or ApprovalAsked
 	// if a person must decide. All started calls end before the caller asks for the next
-	// action.
+	// action. The call of a helper that is Started goes on where its run is: the outcome is
+	// events of that run, up to its pause or to its end with ToolCallFinished.
 	Start struct{ Calls []Call }
 	// Close ends calls that are CutOff, Forbidden or over the limit, without running them. Outcome:
 	// ToolCallFinished for each call.
@@ -52,7 +56,8 @@ type (
 		OverLimit bool // the calls would exceed the limit on calls
 	}
 	// Decide gets decisions about calls: calls that are Asked wait for approval, and
-	// calls that are Started are in doubt. Outcome: the decisions, or RunPaused.
+	// calls that are Started are in doubt. Outcome: the decisions, or RunPaused. Without
+	// calls, only helpers wait for decisions: RunPaused.
 	Decide struct{ Calls []Call }
 	// Check validates the final answer against the form of the agent. Outcome: RunFinished
 	// with Output, or OutputRejected.
@@ -73,6 +78,7 @@ type (
 		Limit string
 		Max   int64
 		Cost  float64
+		Outer bool // the limit of an outer run
 	}
 	// Finish ends the run with success. Outcome: RunFinished.
 	Finish struct{}
@@ -190,8 +196,9 @@ func nextTurn(s *State, lim Limits) Action {
 	return Prepare{Turn: s.Turn + 1}
 }
 
-// spent returns the limit on a sum of the run that was reached.
-func spent(s *State, lim Limits) (StopAtLimit, bool) {
+// spent returns the limit on a sum of the run that was reached. nested is the work of a
+// helper's run that is not yet a part of s.
+func spent(s *State, lim Limits, nested time.Duration) (StopAtLimit, bool) {
 	if lim.ToolCalls > 0 && s.toolCalls > lim.ToolCalls { // that many may run
 		return StopAtLimit{Limit: CallLimit, Max: int64(lim.ToolCalls)}, true
 	}
@@ -201,7 +208,7 @@ func spent(s *State, lim Limits) (StopAtLimit, bool) {
 	}{
 		{InputLimit, s.Usage.InputTokens, lim.Input},
 		{OutputLimit, s.Usage.OutputTokens, lim.Output},
-		{WorkLimit, int64(s.Work), int64(lim.Work)},
+		{WorkLimit, int64(s.Work + nested), int64(lim.Work)},
 		{TokenLimit, s.Usage.InputTokens + s.Usage.OutputTokens, lim.Tokens},
 	} {
 		if l.max > 0 && l.used >= l.max {
@@ -221,17 +228,20 @@ func spent(s *State, lim Limits) (StopAtLimit, bool) {
 // the rest needs decisions, so a run does all its work before a person is asked.
 func nextCalls(s *State, lim Limits) Action {
 	var closing, starting, undecided []Call
-	over := s.phase == acting && lim.ToolCalls > 0 && s.toolCalls > lim.ToolCalls
+	over := s.phase == acting && s.tooManyCalls(lim)
+	blocked := false // a call before is open
 	for i := range s.Calls {
 		switch c := &s.Calls[i]; {
 		case c.Status == Finished:
 		case c.CutOff || c.Forbidden, over && c.Status == Proposed:
 			closing = s.appendOpen(closing, c)
-		case lim.Serial && len(starting)+len(undecided) > 0: // an earlier call is open
-		case c.canStart():
-			starting = s.appendOpen(starting, c)
+		case lim.Serial && blocked:
+		case c.canStart(), c.goesOn():
+			starting, blocked = s.appendOpen(starting, c), true
+		case c.Nested != nil: // its run is paused
+			blocked = true
 		default: // Asked, or Started in a process that died or in a run that failed
-			undecided = s.appendOpen(undecided, c)
+			undecided, blocked = s.appendOpen(undecided, c), true
 		}
 	}
 	switch {

@@ -30,20 +30,26 @@ type Call struct {
 	CutOff      bool // the answer was cut off, so the call must not run
 	Withheld    bool // the tool was not on offer in the turn
 	Forbidden   bool // the tool choice of the turn forbids the call, so the call must not run
-	// Seq is the Seq of the last event that asked about the call or started the call.
-	Seq int64
 	// MayHaveRun means that the call was in doubt before the decision to run the call
 	// again, and that nobody ruled out an effect of the earlier attempt.
-	MayHaveRun bool
-	result     llm.Part // the llm.ToolResult as it enters the history; nil for an open call
+	MayHaveRun bool // beside the other bools, because calls are copied often
+	// Seq is the Seq of the last event that asked about the call or started the call.
+	Seq int64
+	// Nested is the run of the helper that is the work of the call, from the start of the
+	// call to its result. Nil for the call of a function. In the calls of an Action, Nested
+	// says only that the call is a helper's: Apply changes the state.
+	Nested *State
+	result llm.Part // the llm.ToolResult as it enters the history; nil for an open call
 }
 
 // canStart reports whether the call is waiting for its start.
 func (c *Call) canStart() bool { return c.Status == Proposed || c.Status == Cleared }
 
 // Waits reports whether the call waits for a decision, provided that no process is
-// running the call.
-func (c *Call) Waits() bool { return c.Status == Asked || c.Status == Started }
+// running the call. The call of a helper does not wait itself: calls of the helper do.
+func (c *Call) Waits() bool {
+	return c.Status == Asked || c.Status == Started && c.Nested == nil
+}
 
 // Status is the progress of a call.
 type Status int
@@ -68,7 +74,7 @@ func (s *State) openCalls(m llm.Message) {
 			s.Calls = make([]Call, 0, len(m.Parts))
 		}
 		s.Calls = append(s.Calls, Call{
-			Ref: event.NewCallRef(s.Run, s.Turn, len(s.Calls)), Call: c, RunID: s.ID, Turn: s.Turn, Fingerprint: s.fingerprint(c.Name),
+			Ref: event.NewCallRef(s.Run, s.Turn, len(s.Calls)).Under(s.Path), Call: c, RunID: s.ID, Turn: s.Turn, Fingerprint: s.fingerprint(c.Name),
 			CutOff: s.Class == CutOff, Forbidden: !permits(s.Choice, c.Name),
 			Withheld: s.change != nil && s.change.Offer != nil && !slices.Contains(s.change.Offer, c.Name),
 		})
@@ -96,6 +102,9 @@ func (s *State) callStarted(b event.ToolCallStarted) error {
 		return errOrder
 	}
 	c.Status, c.Arguments, c.Repairs, c.Seq = Started, b.Arguments, b.Repairs, s.Seq+1
+	if b.Helper {
+		c.Nested = &State{Path: c.Ref, outer: s}
+	}
 	if b.Arguments != c.Call.Arguments && !isObject(c.Call.Arguments) && !c.Edited {
 		s.showRepaired(c)
 	}
@@ -169,7 +178,7 @@ func (s *State) approvalDecided(b event.ApprovalDecided) error {
 
 func (s *State) inDoubtDecided(b event.InDoubtDecided) error {
 	c := s.call(b.Call)
-	if c == nil || c.Status != Started || !s.resume() {
+	if c == nil || c.Status != Started || c.Nested != nil && (b.By != "runner" || c.Nested.Run > 0) || !s.resume() {
 		return errOrder
 	}
 	switch {
@@ -189,6 +198,7 @@ func (s *State) inDoubtDecided(b event.InDoubtDecided) error {
 // the status before its start, which decides about the next check: a Cleared call runs
 // unchanged, a Proposed call is checked again.
 func (c *Call) takeBack() {
+	c.Nested = nil
 	c.Status = Proposed
 	if c.Decided || c.MayHaveRun {
 		c.Status = Cleared
@@ -207,7 +217,7 @@ func (s *State) resume() bool {
 // to start, because no decision would ever start that call.
 func (s *State) runPaused(b event.RunPaused) error {
 	first := slices.IndexFunc(s.Calls, func(c Call) bool { return c.Status != Finished })
-	if !s.callsCanChange() || first < 0 || b.Run != s.Run || s.Calls[first].canStart() {
+	if !s.callsCanChange() || first < 0 || b.Run != s.Run || s.Calls[first].canStart() || s.Calls[first].goesOn() {
 		return errOrder
 	}
 	s.pausedFrom, s.phase = s.phase, paused
@@ -221,7 +231,10 @@ func (s *State) callFinished(b event.ToolCallFinished, at time.Time) error {
 	}
 	c.Status, c.result = Finished, resultPart(c, b.Result)
 	s.validCall = s.validCall || !b.Rejected
-	if !b.Began.IsZero() { // calls of a turn run at the same time: the longest one counts
+	if c.Nested != nil { // without its waits for people
+		s.longest = max(s.longest, c.Nested.Work)
+		c.Nested = nil
+	} else if !b.Began.IsZero() { // calls of a turn run at the same time: the longest one counts
 		s.longest = max(s.longest, at.Sub(b.Began))
 	}
 	if s.open--; s.open == 0 {
@@ -264,8 +277,7 @@ func resultPart(c *Call, r llm.ToolResult) llm.Part {
 
 // call finds a call by the position at the end of its reference.
 func (s *State) call(ref event.CallRef) *Call {
-	_, pos, _ := strings.Cut(string(ref), ".c")
-	i, err := strconv.Atoi(pos)
+	i, err := strconv.Atoi(string(ref[strings.LastIndexByte(string(ref), 'c')+1:]))
 	if err != nil || i < 0 || i >= len(s.Calls) || s.Calls[i].Ref != ref {
 		return nil
 	}

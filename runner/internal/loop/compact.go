@@ -24,7 +24,7 @@ func (s *State) mustCompact(lim Limits) bool {
 // nextStop returns the limit on a sum that stops the run before its next turn. A
 // compaction comes before the limit on one request.
 func (s *State) nextStop(lim Limits) (StopAtLimit, bool) {
-	stop, reached := spent(s, lim)
+	stop, reached := s.spentAnywhere(lim)
 	return stop, reached && !(stop.Limit == RequestLimit && s.mustCompact(lim))
 }
 

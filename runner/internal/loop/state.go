@@ -36,6 +36,9 @@ type State struct {
 	ID   string // random id of that run
 	Turn int    // number of the run's last prepared turn, from 1
 
+	// Path is the call whose helper's run this is; empty for the outermost run.
+	Path event.CallRef
+
 	Agent        string
 	Instructions string
 	Tools        []event.OfferedTool // tools of the last turn
@@ -60,9 +63,12 @@ type State struct {
 	Messages []llm.Message
 	// Calls are the calls of the last answer, until each has a result.
 	Calls []Call
-	Usage llm.Usage     // sum over the turns of the run
-	Cost  float64       // sum over the turns of the run
-	Work  time.Duration // of the model and of the calls, over the turns of the run
+	Usage llm.Usage // sum over the turns of the run and of its helpers
+	Cost  float64   // sum over the turns of the run and of its helpers
+	// Helped is the part of Usage that helpers needed, by the names of their agents. Nil
+	// without a helper.
+	Helped map[string]llm.Usage
+	Work   time.Duration // of the model and of the calls, over the turns of the run
 
 	// The last answer, of any class:
 	Text    string
@@ -70,7 +76,9 @@ type State struct {
 	Finish  llm.Finish
 	Class   Class
 	Value   json.RawMessage // Output of the last RunFinished of the run
+	Failure string          // Error of the RunFailed that ended the run
 
+	outer       *State // the run whose call this helper's run is; nil for the outermost run and in a copy
 	phase       phase
 	pausedFrom  phase         // phase in which the run paused
 	change      *Change       // of the last turn; nil: none
@@ -107,7 +115,7 @@ func (s *State) Apply(e event.Event) error {
 	if e.Seq != s.Seq+1 {
 		return fmt.Errorf("loop: event %d follows event %d", e.Seq, s.Seq)
 	}
-	if err := s.apply(e.Body, e.Time); err != nil {
+	if err := s.route(e); err != nil {
 		return fmt.Errorf("loop: event %d (%s): %w", e.Seq, e.Type(), err)
 	}
 	s.Seq = e.Seq
@@ -147,7 +155,7 @@ func (s *State) apply(body event.Body, at time.Time) error {
 	case event.RunFinished:
 		return s.runFinished(b)
 	case event.RunFailed:
-		return s.runEnded(b.Run, s.phase != idle)
+		return s.runFailed(b)
 	}
 	return errors.New("is not a durable event")
 }
@@ -161,13 +169,13 @@ func (s *State) runStarted(b event.RunStarted) error {
 	if b.Version > event.Version {
 		return fmt.Errorf("is of version %d, and this library knows up to %d", b.Version, event.Version)
 	}
-	if b.Run != s.Run+1 {
+	if b.Run != s.Run+1 || s.Path != "" && s.Run > 0 {
 		return fmt.Errorf("run %d follows run %d", b.Run, s.Run)
 	}
 	s.Run, s.ID, s.Agent, s.Turn, s.phase = b.Run, b.ID, b.Agent, 0, opening
 	s.Usage, s.Text, s.Refusal, s.Finish = llm.Usage{}, "", "", llm.Finish{}
 	s.Class, s.unusable, s.invalid, s.limit = RunCalls, 0, 0, StopAtLimit{}
-	s.Work, s.longest = 0, 0
+	s.Work, s.longest, s.Helped, s.Failure = 0, 0, nil, ""
 	s.Cost, s.toolCalls, s.nudged, s.LastTurn, s.calledLast = 0, 0, false, false, false
 	s.Misfit, s.misfits, s.Problem, s.Value = false, 0, "", nil
 	s.said, s.later = append(slices.Clip(s.said), s.later...), nil
@@ -181,7 +189,7 @@ func (s *State) runStarted(b event.RunStarted) error {
 }
 
 func (s *State) userMessaged(b event.UserMessaged) error {
-	if b.Said {
+	if b.Said && s.Path == "" {
 		s.userSaid(b)
 		s.takeKey(b)
 		return nil
@@ -333,6 +341,14 @@ func (s *State) runFinished(b event.RunFinished) error {
 	return nil
 }
 
+func (s *State) runFailed(b event.RunFailed) error {
+	if err := s.runEnded(b.Run, s.phase != idle); err != nil {
+		return err
+	}
+	s.Failure = b.Error
+	return nil
+}
+
 // Stoppable reports whether the run can end with the results of the last turn: every call
 // has its result, and nothing was said since.
 func (s *State) Stoppable() bool {
@@ -374,7 +390,13 @@ func (s *State) Running() bool { return s.phase != idle }
 // with one exception: a start can repair arguments in its Messages.
 func (s *State) Snapshot() State {
 	c := *s
+	c.outer = nil
 	c.Calls = slices.Clone(s.Calls)
+	for i := range c.Calls {
+		if n := c.Calls[i].Nested; n != nil {
+			c.Calls[i].Nested = new(n.Snapshot())
+		}
+	}
 	c.Messages = s.Messages[:len(s.Messages):len(s.Messages)] // an append to the copy must not reach s
 	return c
 }

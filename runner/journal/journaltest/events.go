@@ -38,7 +38,7 @@ func bodies() []event.Body {
 			RawUsage: json.RawMessage(`{"z":1.50,"a":12345678901234567890,"z":null}`), LogProbs: json.RawMessage(`{"content":[]}`),
 			Model: "m", ID: "a", RequestID: "req_1", Extra: []llm.Member{{Name: "n", Value: "[ 1 ]"}},
 		},
-		event.ToolCallStarted{Call: "r1.t1.c0", ID: "c", Name: "f", Arguments: `{"a":1.0}`, Repairs: []string{awkward}},
+		event.ToolCallStarted{Call: "r1.t1.c0", ID: "c", Name: "f", Arguments: `{"a":1.0}`, Repairs: []string{awkward}, Helper: true},
 		event.ToolCallFinished{
 			Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: awkward}}, IsError: true},
 			Failure: "failed", Error: awkward, Rejected: true,
@@ -63,6 +63,9 @@ func everyKind(ctx context.Context, s Store) error {
 	events := make([]event.Event, len(bodies()))
 	for i, b := range bodies() {
 		events[i] = event.Event{Seq: int64(i) + 1, Time: moment.Add(time.Duration(i)), Body: b}
+		if i%2 == 1 { // in the run of a helper
+			events[i].Path = "r1.t2.c0/r1.t1.c1"
+		}
 	}
 	return leaves(ctx, s, func(log journal.Log) error { return add(ctx, log, true, 3, events) }, events)
 }
