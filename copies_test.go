@@ -28,7 +28,7 @@ import (
 )
 
 // notCopied are used by pointer, as their documentation says.
-var notCopied = []string{"agent.Output", "llm.Memo", "llmtest.Model", "llmtest.Server", "tape.Tape", "journal.Memory", "runner.CallLimit", "runner.Budget", "runner.Session", "wrap.Limiter"}
+var notCopied = []string{"agent.Output", "llm.Memo", "llmtest.Model", "llmtest.Server", "tape.Tape", "journal.Memory", "runner.CallLimit", "runner.Budget", "runner.Session", "runnertest.World", "wrap.Limiter"}
 
 // copies returns a copy of a variable of every other exported struct: go vet
 // refuses a line of it should the struct come to hold a lock.

@@ -84,10 +84,8 @@ func (o *office) session(n int) *runner.Session {
 // workAll takes each request as far as possible.
 func (o *office) workAll(ctx context.Context) error {
 	for n := 1; n < len(requests); n++ {
-		in, err := o.begin(ctx, n)
-		if err == nil {
-			err = o.work(ctx, n, in...)
-		}
+		// Once is the same at each start: a request that began before continues.
+		err := o.work(ctx, n, runner.Once("begin", llm.User(requests[n])))
 		if _, busy := errors.AsType[*journal.BusyError](err); busy {
 			o.Notice("request %d: another process works on it", n)
 			continue
@@ -99,29 +97,21 @@ func (o *office) workAll(ctx context.Context) error {
 	return nil
 }
 
-// begin returns the first message of a new request. A request that began before
-// needs no input: the session continues from its journal.
-func (o *office) begin(ctx context.Context, n int) ([]runner.Input, error) {
-	messages, err := o.session(n).Messages(ctx)
-	if err != nil || len(messages) > 0 {
-		return nil, err
-	}
-	return []runner.Input{runner.Say(llm.User(requests[n]))}, nil
-}
-
 // work runs a request until the final answer, or until a call needs approval.
 func (o *office) work(ctx context.Context, n int, in ...runner.Input) error {
+	did := false
 	for e, err := range o.session(n).Stream(ctx, o.clerk, in...) {
+		did = true
 		switch {
-		case errors.Is(err, runner.ErrNoInput):
-			o.Notice("request %d is done", n) // an earlier start has finished this request
-			return nil
 		case errors.Is(err, runner.ErrPaused):
 			return o.ask(ctx, n)
 		case err != nil:
 			return err
 		}
 		o.PrintEvent(e)
+	}
+	if !did { // an earlier start has finished this request
+		o.Notice("request %d is done", n)
 	}
 	return nil
 }

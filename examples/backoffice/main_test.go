@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,8 +12,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/runner/runnertest"
 )
 
 // TestMain runs the program itself if a test has started this binary for it.
@@ -127,6 +132,23 @@ func TestKilled(t *testing.T) {
 			require.Len(t, payments(t, dir), 3)
 		}
 	}
+}
+
+// TestEveryCrash kills the clerk of request 1 in this process, at every point: before and
+// after each event, and while another process takes over.
+func TestEveryCrash(t *testing.T) {
+	t.Parallel()
+	steps := []llmtest.Step{llmtest.Calls("get_order", orderArgs{"P101"}), llmtest.Calls("pay_order", payArgs{"P101", 120_00}), llmtest.Text("Paid.")}
+	runnertest.EveryCrash(t, steps, func(t *testing.T, w *runnertest.World) runnertest.Life {
+		dir := t.TempDir()
+		return func(ctx context.Context, r runner.Runner) error {
+			_, err := r.Session("request-1").Run(ctx, clerk(nil, bank{filepath.Join(dir, "payments")}), runner.Once("begin", llm.User(requests[1])))
+			if err == nil {
+				require.Equal(t, small[:1], payments(t, dir))
+			}
+			return err
+		}
+	})
 }
 
 // TestKilledAfterPayment removes from a session all events after the start of the

@@ -1,6 +1,6 @@
 // Package runnertest helps to test agents: it compares the transcript of a run
-// with a golden file, returns the tool calls of a run, and calls all tools of an
-// agent in a smoke test.
+// with a golden file, returns the tool calls of a run, calls all tools of an
+// agent in a smoke test, and kills a program at every point ([EveryCrash]).
 //
 //	func TestRefund(t *testing.T) {
 //		script := llmtest.Script(t,
@@ -23,4 +23,6 @@
 //
 //   - transcript: the text of a run, for people and for comparison; see [Transcript]
 //   - golden file: a file with the expected transcript; see [Golden]
+//   - effect: something outside of the program that must happen once; see
+//     [World.Effect]
 package runnertest

@@ -6,4 +6,5 @@ import "testing"
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	t.Run("exercise", exerciseShop)
+	t.Run("crash", refundSurvives)
 }
