@@ -86,17 +86,22 @@ func (b *Budget) settle(r reservation, u *llm.Usage, cost float64) {
 	}
 }
 
-// reserve reserves the next request in the Budget of the runner. over reports that nothing
-// is left. The last turn of a run, and a turn that was prepared before a crash, need no
-// reservation.
-func (e *engine) reserve() (stop loop.StopAtLimit, over bool) {
+// reserve reserves the next request in the Budget of the runner. If nothing is left, over
+// is true and the limit stands in the limits of the run. The last turn of a run, and a turn
+// that was prepared before a crash, need no reservation.
+func (e *engine) reserve() (over bool) {
 	b := e.runner.Budget
 	if b == nil || e.reserved.made {
-		return stop, false
+		return false
 	}
 	s := e.recorder.snapshot()
-	e.reserved, stop = b.reserve(max(1, s.Estimate(e.limits.Overhead)))
-	return stop, stop.Limit != "" && !s.LastTurn
+	r, stop := b.reserve(max(1, s.Estimate(e.limits.Overhead)))
+	e.reserved = r
+	if stop.Limit == "" || s.LastTurn {
+		return false
+	}
+	e.limits.Outside = &stop
+	return true
 }
 
 // settle pays a request and ends its reservation. u is nil for a request without an answer.

@@ -22,7 +22,7 @@ type Change struct {
 	// not in the request, and calls of these tools do not run. Nil means all tools. An empty
 	// slice that is not nil means no tool. The order of the tools stays that of the agent. A
 	// name that the agent does not have ends the run with an error, unless a toolset could
-	// not be listed.
+	// not be listed. To name a tool of a deferred set is to find the tool.
 	Offer []string
 	// ToolChoice is the tool choice of the request, and the runner enforces the choice as
 	// explained at [agent.Agent]. A forced call is forced in this turn even if the model made
@@ -80,15 +80,30 @@ func (e *engine) change(ctx context.Context, s *loop.State, b *event.TurnPrepare
 	}
 	b.Changed = c.Model != nil || c.Settings != nil
 	b.Offer, b.Chosen = slices.Clone(c.Offer), c.ToolChoice
-	for _, name := range c.Offer {
-		if _, known := e.offer.tools[name]; !known && !e.offer.incomplete() {
-			return fmt.Errorf("the agent has no tool %q to offer", name)
-		}
+	if err := e.offerNamed(c.Offer); err != nil {
+		return err
 	}
 	if len(c.Messages) > 0 {
 		b.Messages, err = checkInput(c.Messages)
 	}
 	return err
+}
+
+// offerNamed checks the names of tools. A name of a tool that the model has not found yet
+// counts as finding the tool.
+func (e *engine) offerNamed(names []string) error {
+	for _, name := range names {
+		_, known := e.offer.tools[name]
+		switch {
+		case known:
+		case e.offer.catalog.has(name):
+			e.offer = e.offer.with(e.offer.catalog.tools[e.offer.catalog.places[name]])
+			e.weigh()
+		case !e.offer.incomplete():
+			return fmt.Errorf("the agent has no tool %q to offer", name)
+		}
+	}
+	return nil
 }
 
 // settings returns the settings of the current turn.

@@ -68,7 +68,13 @@ func (e *engine) compact(ctx context.Context, turn int, refused int64) error {
 		err = loop.CheckCompacted(s, b)
 	}
 	if err != nil {
-		return fmt.Errorf("turn %d: compaction: %w", turn, err)
+		err = fmt.Errorf("turn %d: compaction: %w", turn, err)
+		if b.Usage == (llm.Usage{}) && b.Cost == 0 {
+			return err
+		}
+		// A model was asked in vain. The event has its usage and keeps the history.
+		b.History = loop.Align(s.Messages, s.Messages)
+		return cmp.Or(e.recorder.record(true, b), err)
 	}
 	e.logger.Info("history compacted", "turn", turn, "before", b.Before, "after", len(messages))
 	return e.recorder.record(true, b)

@@ -102,9 +102,8 @@ func newSearch(a *agent.Agent, tools []tool.Tool) (tool.Tool, error) {
 }
 
 // found returns the tools of the catalog that the model has found, in the order of
-// finding: the tools of the last turn, and the tools in the results of searches. So what
-// was found survives a crash, and also an outage of a set, or a history that lost old
-// results.
+// finding: the tools of the last turn, of earlier turns, and in the results of searches. So
+// what was found survives a crash, an outage of a set, and a history that lost old results.
 func (c *catalog) found(s *loop.State) (tools []tool.Tool) {
 	if c == nil {
 		return nil
@@ -118,6 +117,9 @@ func (c *catalog) found(s *loop.State) (tools []tool.Tool) {
 	}
 	for _, t := range s.Tools {
 		take(t.Name)
+	}
+	for _, name := range s.Gone {
+		take(name)
 	}
 	for _, m := range s.Messages {
 		if m.Role != llm.RoleTool {

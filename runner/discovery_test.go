@@ -14,6 +14,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
 	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/compact"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/tool"
@@ -240,4 +241,51 @@ func TestTwoDeferredSets(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"search_tools", "search_tools create_invoice mail__read_mail"}, toolNames(script.Requests()))
 	require.Contains(t, script.Requests()[0].Tools[0].Description, "belong to: office, mail.")
+}
+
+// TestFoundBeforeACompaction: a tool stays found although a compaction has removed the search
+// and the set was down for a turn, also in a process that knows only the journal.
+func TestFoundBeforeACompaction(t *testing.T) {
+	t.Parallel()
+	down := false
+	set := deferred(office()...)
+	list := set.List
+	set.Optional, set.List = true, func(ctx context.Context) ([]tool.Tool, error) {
+		if down {
+			return nil, errors.New("no network")
+		}
+		return list(ctx)
+	}
+	store := new(journal.Memory)
+	say := func(policy *compact.Policy, steps ...llmtest.Step) string {
+		script := llmtest.Script(t, steps...)
+		r := runner.Runner{Journal: store, Model: script, Compact: policy}
+		_, err := r.Session("s").Run(t.Context(), agentWith(set), runner.Say(llm.User("Hi.")))
+		require.NoError(t, err)
+		names := toolNames(script.Requests())
+		return names[len(names)-1]
+	}
+	fine := llmtest.Text("Fine.")
+	require.Equal(t, "get_weather search_tools pay", say(nil, searchFor("pay"), fine))
+	require.Equal(t, "get_weather search_tools pay", say(&compact.Policy{Tokens: 1, Strategy: compact.DropTurns(1)}, fine))
+	down = true
+	require.Equal(t, "get_weather search_tools", say(nil, fine))
+	down = false
+	require.Equal(t, "get_weather search_tools pay", say(nil, fine))
+}
+
+// TestOfferOfADeferredTool: a tool that BeforeTurn names is found, from then on.
+func TestOfferOfADeferredTool(t *testing.T) {
+	t.Parallel()
+	script := llmtest.Script(t, llmtest.Calls("pay", nil), llmtest.Text("Paid."))
+	r := runner.Runner{Model: script, BeforeTurn: func(_ context.Context, i agent.Info) (runner.Change, error) {
+		if i.Turn == 1 {
+			return runner.Change{Offer: []string{"pay"}}, nil
+		}
+		return runner.Change{}, nil
+	}}
+	result, err := r.Run(t.Context(), agentWith(deferred(office()...)), llm.User("Pay."))
+	require.NoError(t, err)
+	require.False(t, result.Messages[2].Results()[0].IsError)
+	require.Equal(t, []string{"pay", "get_weather search_tools pay"}, toolNames(script.Requests()))
 }

@@ -255,8 +255,8 @@ func (e *engine) stopReason(ctx context.Context) error {
 func (e *engine) do(ctx context.Context, action loop.Action) error {
 	switch a := action.(type) {
 	case loop.Prepare:
-		if stop, over := e.reserve(); over {
-			return e.stopAtLimit(ctx, stop)
+		if e.reserve() {
+			return nil // the next action is to stop
 		}
 		return e.prepare(ctx, a.Turn)
 	case loop.Generate:
@@ -281,22 +281,22 @@ func (e *engine) doRest(ctx context.Context, action loop.Action) error {
 		if err != nil {
 			return err
 		}
-		_, err = e.recorder.finish(body)
+		_, err = e.recorder.finish(&e.limits, body)
 		return err
 	case loop.Reject:
 		return e.recorder.record(false, event.OutputRejected{Turn: a.Turn, Reason: a.Reason.String(), Message: a.Message})
 	case loop.StopAtLimit:
 		return e.stopAtLimit(ctx, a)
 	case loop.Compact:
-		if stop, over := e.reserve(); over {
-			return e.stopAtLimit(ctx, stop)
+		if e.reserve() {
+			return nil
 		}
 		return e.compact(ctx, a.Turn, 0)
 	case loop.Nudge:
 		return e.nudge(a.Turn)
 	case loop.Finish:
 		s := e.recorder.snapshot()
-		_, err := e.recorder.finish(event.RunFinished{Run: s.Run, Turns: s.Turn, Usage: s.Usage})
+		_, err := e.recorder.finish(&e.limits, event.RunFinished{Run: s.Run, Turns: s.Turn, Usage: s.Usage})
 		return err
 	case loop.Fail:
 		return e.failureOf(a)

@@ -76,6 +76,7 @@ func LastAnswer(context.Context, *LimitError) (answer bool, err error) { return 
 
 // stopAtLimit records a limit. The run fails, or gets one last turn.
 func (e *engine) stopAtLimit(ctx context.Context, a loop.StopAtLimit) error {
+	e.limits.Outside = nil
 	reached := event.LimitReached{Limit: a.Limit, Max: a.Max, Cost: a.Cost}
 	limit := &LimitError{Limit: a.Limit, Max: a.Max, Cost: a.Cost}
 	// A budget that is used up must not pay a turn of each further run.

@@ -97,6 +97,17 @@ func listTools(ctx context.Context, a *agent.Agent, before *offer, s *loop.State
 	return o, nil
 }
 
+// with returns an offer that has one more tool, at the end.
+func (o *offer) with(t tool.Tool) *offer {
+	more := *o
+	more.tools = maps.Clone(o.tools)
+	more.tools[t.Name()] = t
+	more.final = o.final || t.Final()
+	more.defs = append(slices.Clip(o.defs), t.Def())
+	more.marks = append(slices.Clip(o.marks), event.OfferedTool{Name: t.Name(), Fingerprint: t.Fingerprint()})
+	return &more
+}
+
 // listSets lists all toolsets at the same time. The first error of a set that is not
 // optional ends the wait for the others.
 func listSets(ctx context.Context, sets []tool.Set, before []listing, logger *slog.Logger) ([]listing, error) {

@@ -3,21 +3,24 @@ package runner
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
 // Say adds messages to the conversation, also while a run of this Session value is going
 // on: the run reads the messages before its next turn, after the results of the calls that
-// are open. A run that would end takes another turn. When Say returns nil, the messages are
+// are open. A run with a final answer takes another turn. When Say returns nil, the messages are
 // in the journal, and neither a crash nor the end of the run loses them.
 //
-//   - If no run is going on, or if the run is paused, fails, or is in its last turn at a
-//     limit, the messages wait in the session. The next run reads them: after a pause, a
-//     run with the decisions; otherwise a run without a message, or before the messages of
-//     a run.
+//   - If no run is going on, or if the run is paused or fails, the messages wait in the
+//     session. The next run reads them: after a pause, a run with the decisions; otherwise a
+//     run without a message, or before the messages of a run. The messages wait, too, if the
+//     run finishes because a limit forbids another turn, or with the result of a tool with
+//     [tool.Final].
 //   - If the session is open elsewhere, in another process or by another Session value, the
 //     error is a [*journal.BusyError].
 //   - After an error, no message was added. Without messages, the error is [ErrNoInput].
@@ -52,11 +55,11 @@ func (s *Session) say(ctx context.Context, form event.UserMessaged, messages []l
 	for {
 		o := s.current()
 		if o == nil {
-			err := s.leave(ctx, bodies)
-			if _, busy := errors.AsType[*journal.BusyError](err); busy && s.current() != nil {
-				continue // a run began meanwhile
+			left, err := s.leave(ctx, bodies)
+			if left || err != nil {
+				return err
 			}
-			return err
+			continue // a run began meanwhile
 		}
 		if taken, err := o.say(ctx, bodies); taken || err != nil {
 			return err
@@ -64,41 +67,70 @@ func (s *Session) say(ctx context.Context, form event.UserMessaged, messages []l
 	}
 }
 
-// leave adds events to a session without a run.
-func (s *Session) leave(ctx context.Context, bodies []event.Body) error {
+// leave adds events to a session without a run. left is false if a run of this Session
+// value has begun.
+func (s *Session) leave(ctx context.Context, bodies []event.Body) (left bool, err error) {
 	e := newEngine(s.runner, s.name, false)
-	err := s.open(ctx, e, func(ctx context.Context) error {
+	entry, err := s.enter(ctx, e, true)
+	if _, running := errors.AsType[*journal.BusyError](err); running {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	err = s.open(ctx, e, entry, func(ctx context.Context) error {
 		e.recorder.begin(ctx, nil)
 		_, err := e.recorder.say(ctx, bodies)
 		return err
 	})
 	s.keepSnapshot(e.recorder)
-	return err
+	return true, err
 }
 
 // An opened session has its log open in this process.
 type opened struct {
 	recorder *recorder
 	closed   chan struct{} // closed after the log was closed
+	short    bool          // no run: the log is soon closed
 }
 
-// enter makes a recorder known to Say. It returns nil if the session is open already.
-func (s *Session) enter(r *recorder) *opened {
+// enter reserves the session for an engine and makes its recorder known to Say. enter waits
+// for a short holder, for example a Say between two runs. If a run of this Session value is
+// going on, the error is a BusyError.
+func (s *Session) enter(ctx context.Context, e *engine, short bool) (*opened, error) {
+	if s.name == "" {
+		return nil, errors.New("runner: the session has no name")
+	}
+	e.recorder.began = make(chan struct{})
+	o := &opened{e.recorder, make(chan struct{}), short}
+	for {
+		holder := s.hold(o)
+		switch {
+		case holder == o:
+			return o, nil
+		case !holder.short:
+			return nil, fmt.Errorf("runner: %w", &journal.BusyError{Session: s.name})
+		}
+		select {
+		case <-holder.closed:
+		case <-ctx.Done():
+			return nil, causeOf(ctx)
+		}
+	}
+}
+
+// hold makes o the holder of the session if it has none. It returns the holder.
+func (s *Session) hold(o *opened) *opened {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.opened != nil {
-		return nil
+	if s.opened == nil {
+		s.opened = o
 	}
-	r.began = make(chan struct{})
-	s.opened = &opened{r, make(chan struct{})}
 	return s.opened
 }
 
 // exit undoes enter. The log is closed.
 func (s *Session) exit(o *opened) {
-	if o == nil {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opened = nil
@@ -157,11 +189,11 @@ func (r *recorder) end() {
 
 // finish records the outcome of a run's end, unless a message came that the run must
 // answer: then the run goes on, and finished is false.
-func (r *recorder) finish(body event.Body) (finished bool, err error) {
+func (r *recorder) finish(limits *loop.Limits, body event.Body) (finished bool, err error) {
 	r.acquire()
 	defer r.release()
 	end, _ := body.(event.RunFinished)
-	if !r.state.CanFinish(end.Stopped) {
+	if !r.state.CanFinish(*limits, end.Stopped, end.Text != "" || len(end.Output) > 0) {
 		return false, nil
 	}
 	return true, r.recordLocked(true, []event.Body{body})

@@ -128,9 +128,12 @@ func Say(messages ...llm.Message) Input { return messagesInput(messages) }
 func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result, error) {
 	e := newEngine(s.runner, s.name, false)
 	e.collect()
-	err := s.open(ctx, e, func(ctx context.Context) error {
-		return e.execute(ctx, a, inputOf(in), nil)
-	})
+	entry, err := s.enter(ctx, e, false)
+	if err == nil {
+		err = s.open(ctx, e, entry, func(ctx context.Context) error {
+			return e.execute(ctx, a, inputOf(in), nil)
+		})
+	}
 	result := e.result()
 	s.keepSnapshot(e.recorder)
 	return result, err
@@ -140,9 +143,12 @@ func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result
 func (s *Session) Stream(ctx context.Context, a *agent.Agent, in ...Input) iter.Seq2[event.Event, error] {
 	return once(func(yield func(event.Event, error) bool) {
 		e := newEngine(s.runner, s.name, !s.runner.NoStream)
-		err := s.open(ctx, e, func(ctx context.Context) error {
-			return e.execute(ctx, a, inputOf(in), func(ev event.Event) bool { return yield(ev, nil) })
-		})
+		entry, err := s.enter(ctx, e, false)
+		if err == nil {
+			err = s.open(ctx, e, entry, func(ctx context.Context) error {
+				return e.execute(ctx, a, inputOf(in), func(ev event.Event) bool { return yield(ev, nil) })
+			})
+		}
 		s.keepSnapshot(e.recorder)
 		if err != nil && !e.recorder.consumer.left {
 			yield(event.Event{}, err)
@@ -176,14 +182,10 @@ func inputOf(all []Input) (in input) {
 }
 
 // open calls do with the session's log open and its state in e. The context of do ends
-// when this process loses the log.
-func (s *Session) open(ctx context.Context, e *engine, do func(context.Context) error) (err error) {
-	if s.name == "" {
-		return errors.New("runner: the session has no name")
-	}
-	e.setLogger(e.baseLogger().With("session", s.name))
-	entry := s.enter(e.recorder)
+// when this process loses the log. open undoes enter.
+func (s *Session) open(ctx context.Context, e *engine, entry *opened, do func(context.Context) error) (err error) {
 	defer s.exit(entry)
+	e.setLogger(e.baseLogger().With("session", s.name))
 	read, stop := opening.Bound(ctx, storeBound)
 	defer stop()
 	log, err := openLog(read, s.runner.Journal, s.name, func() *slog.Logger { return e.recorder.logger })
@@ -223,23 +225,27 @@ func whyStopped(ctx, bounded context.Context, err error) error {
 // Messages returns the conversation so far. Every provider accepts these messages, as
 // with Result.Messages. Messages opens the log of the session, and therefore fails with a
 // [*journal.BusyError] during a run.
-func (s *Session) Messages(ctx context.Context) ([]llm.Message, error) {
-	e := newEngine(s.runner, s.name, false)
-	if err := s.open(ctx, e, func(context.Context) error { return nil }); err != nil {
-		return nil, err
-	}
-	defer s.keepSnapshot(e.recorder)
-	return e.result().Messages, nil
+func (s *Session) Messages(ctx context.Context) (messages []llm.Message, err error) {
+	err = s.look(ctx, func(e *engine) { messages = e.result().Messages })
+	return messages, err
 }
 
 // Pending returns the undecided calls: calls of a paused run, or calls that a failed run
 // left. Pending opens the log of the session, and therefore fails with a
 // [*journal.BusyError] during a run.
-func (s *Session) Pending(ctx context.Context) ([]Pending, error) {
+func (s *Session) Pending(ctx context.Context) (pending []Pending, err error) {
+	err = s.look(ctx, func(e *engine) { pending = pendingCalls(s.name, e.recorder.snapshot()) })
+	return pending, err
+}
+
+// look calls do with an engine that has the state of the session.
+func (s *Session) look(ctx context.Context, do func(*engine)) error {
 	e := newEngine(s.runner, s.name, false)
-	if err := s.open(ctx, e, func(context.Context) error { return nil }); err != nil {
-		return nil, err
+	entry, err := s.enter(ctx, e, true)
+	if err != nil {
+		return err
 	}
-	defer s.keepSnapshot(e.recorder)
-	return pendingCalls(s.name, e.recorder.snapshot()), nil
+	err = s.open(ctx, e, entry, func(context.Context) error { do(e); return nil })
+	s.keepSnapshot(e.recorder)
+	return err
 }

@@ -28,7 +28,7 @@ func (e *engine) stop(ctx context.Context, action loop.Action) (stopped bool, er
 	switch {
 	case answered:
 		b.Text, b.Output = answerOf(text)
-	case e.runner.StopWhen == nil:
+	case e.runner.StopWhen == nil || s.GoesOn():
 		return false, nil
 	default:
 		info := e.info(&s, s.Turn)
@@ -38,7 +38,7 @@ func (e *engine) stop(ctx context.Context, action loop.Action) (stopped bool, er
 		}
 	}
 	e.logger.Info("run stopped", "turns", s.Turn, "answer", answered)
-	return e.recorder.finish(b)
+	return e.recorder.finish(&e.limits, b)
 }
 
 // finalResult returns the text of the last successful result of a tool with tool.Final in

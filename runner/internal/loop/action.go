@@ -26,7 +26,8 @@ type Limits struct {
 	Misfits               int                    // final answers in a wrong form after which the model may still try again
 	// Outer are the limits of the outer run, which bind a helper's run, too. Nil for the
 	// outermost run.
-	Outer *Limits
+	Outer   *Limits
+	Outside *StopAtLimit // a limit outside of the run that is reached; nil: none
 	// Serial makes the calls of an answer run one after the other, in order. A call that
 	// waits for a decision then blocks the calls after it.
 	Serial bool
@@ -129,8 +130,8 @@ func Next(s *State, lim Limits) Action {
 		if s.open > 0 { // calls of an earlier run that ended before their results
 			return nextCalls(s, lim)
 		}
-		if s.checks() {
-			return Check{Turn: s.Turn, Text: s.Text}
+		if s.checks() && !s.ending {
+			return s.finishing()
 		}
 		return nextTurn(s, lim)
 	case prepared:
@@ -138,7 +139,7 @@ func Next(s *State, lim Limits) Action {
 	case acting:
 		return nextCalls(s, lim)
 	case checking:
-		return Check{Turn: s.Turn, Text: s.Text}
+		return s.finishing()
 	case rejected:
 		if s.unusable > lim.Unusable {
 			return Fail{Reason: s.Class}
@@ -164,6 +165,14 @@ func StartsAfter(s State, answer event.ModelAnswered, lim Limits) []Call {
 }
 
 func nextTurn(s *State, lim Limits) Action {
+	action := nextTurnOrStop(s, lim)
+	if _, stop := action.(StopAtLimit); stop && s.ending {
+		return s.finishing() // the messages wait for the next run
+	}
+	return action
+}
+
+func nextTurnOrStop(s *State, lim Limits) Action {
 	switch {
 	case s.misfits > lim.Misfits:
 		return Fail{Reason: Misfit}

@@ -24,6 +24,9 @@ func (s *State) mustCompact(lim Limits) bool {
 // nextStop returns the limit on a sum that stops the run before its next turn. A
 // compaction comes before the limit on one request.
 func (s *State) nextStop(lim Limits) (StopAtLimit, bool) {
+	if lim.Outside != nil {
+		return *lim.Outside, true
+	}
 	stop, reached := s.spentAnywhere(lim)
 	return stop, reached && !(stop.Limit == RequestLimit && s.mustCompact(lim))
 }
@@ -109,12 +112,19 @@ func EstimateMessages(messages []llm.Message) (tokens int64) {
 	return tokens
 }
 
-// CheckCompacted returns why an event cannot be applied to a state. The state stays
-// unchanged.
-func CheckCompacted(s State, b event.Compacted) error { return s.compacted(b) }
+// CheckCompacted returns why an event cannot be applied to a state, or why the event does
+// not help. The state stays unchanged.
+func CheckCompacted(s State, b event.Compacted) error {
+	old, refused := s.Messages, s.Prepared()
+	err := s.compacted(b)
+	if err == nil && refused && EstimateMessages(s.Messages) == EstimateMessages(old) {
+		err = fmt.Errorf("%w: %d messages", ErrNotSmaller, len(old))
+	}
+	return err
+}
 
 // ErrNotSmaller says that a compaction removes nothing. Before a turn, a compaction may keep
-// the history as it is, but not after a refusal of the request.
+// the history as it is. After a refused request, the event only records the wasted usage.
 var ErrNotSmaller = errors.New("the history does not become smaller")
 
 // compacted replaces the history. The old list stays as it is, because earlier snapshots
@@ -139,11 +149,11 @@ func (s *State) compacted(b event.Compacted) error {
 	if err := checkPairs(messages); err != nil {
 		return err
 	}
-	if now, old := EstimateMessages(messages), EstimateMessages(s.Messages); now > old || again && now == old {
+	if EstimateMessages(messages) > EstimateMessages(s.Messages) {
 		return fmt.Errorf("%w: %d messages", ErrNotSmaller, len(s.Messages))
 	}
 	if s.answered > 0 {
-		s.reported, s.answered = EstimateAfter(s.Estimate(0), s.Messages, messages), len(messages)
+		s.reported, s.answered = EstimateAfter(s.estimate(0), s.Messages, messages), len(messages)
 	}
 	s.written, s.approved = Written(b.History, s.written), Positions(b.History, s.approved)
 	s.Messages = messages

@@ -8,7 +8,11 @@ const BytesPerToken = 4
 // Estimate estimates the tokens of the next request: what the provider has counted up to
 // the last answer, and a quarter of the bytes since. Before the first answer, and if the
 // provider counts nothing, all bytes count, and overhead for the instructions and tools.
-func (s *State) Estimate(overhead int64) int64 {
+// Messages that wait for the next turn count, too.
+func (s *State) Estimate(overhead int64) int64 { return s.estimate(overhead) + s.landing() }
+
+// estimate is Estimate for the history as it is.
+func (s *State) estimate(overhead int64) int64 {
 	tokens, since := s.reported, s.answered
 	if since == 0 {
 		tokens = overhead

@@ -27,20 +27,42 @@ func (s *State) GoesOn() bool { return s.waiting() && !s.LastTurn }
 
 func (s *State) waiting() bool { return len(s.said)+len(s.later) > 0 }
 
-// goOn makes a run that would finish take another turn, if messages wait.
+// goOn makes a run that would finish take another turn, if messages wait. The run keeps the
+// answer until the turn begins. If a limit forbids the turn, the run finishes with the answer.
 func (s *State) goOn() {
 	if (s.phase == final || s.checks()) && s.GoesOn() {
-		s.phase, s.ending, s.Misfit, s.unchecked = ready, true, false, false
+		s.phase, s.ending = ready, true
 	}
 }
 
-// CanFinish reports whether the run can finish now: with its final answer, or stopped with
-// the results of its last turn.
-func (s *State) CanFinish(stopped bool) bool {
-	if stopped {
-		return s.Stoppable()
+// finishing returns the action that ends the run with its answer.
+func (s *State) finishing() Action {
+	if s.unchecked {
+		return Check{Turn: s.Turn, Text: s.Text}
 	}
-	return s.phase == final || s.checks()
+	return Finish{}
+}
+
+// CanFinish reports whether the run finishes now: with its final answer, or stopped with
+// the results of its last turn. answer reports whether one of the results is the answer.
+func (s *State) CanFinish(lim Limits, stopped, answer bool) bool {
+	if stopped {
+		return s.Stoppable() && (answer || len(s.said) == 0)
+	}
+	switch Next(s, lim).(type) {
+	case Finish, Check:
+		return true
+	}
+	return false
+}
+
+// landing estimates the tokens of the messages that enter the history with the next turn.
+func (s *State) landing() int64 {
+	tokens := EstimateMessages(s.said)
+	if s.ending {
+		tokens += EstimateMessages(s.later)
+	}
+	return tokens
 }
 
 // Land enters the messages that wait for the next turn into the history. Apply does this
@@ -61,6 +83,6 @@ func (s *State) Land() {
 func (s *State) land(messages []llm.Message) {
 	if len(messages) > 0 {
 		s.add(messages)
-		s.ChoiceMet, s.results, s.Misfit = false, false, false
+		s.ChoiceMet, s.results, s.Misfit, s.unchecked = false, false, false, false
 	}
 }

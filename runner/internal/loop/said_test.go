@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -72,4 +73,58 @@ func TestKeysAreBounded(t *testing.T) {
 		_, known, same := s.Once(fmt.Sprint(i), []llm.Message{llm.User(fmt.Sprint(i))})
 		require.Equal(t, []bool{want, want}, []bool{known, same}, i)
 	}
+}
+
+// TestEverySayingInTheLastTurn says something after every event of each run, where the run may
+// take no turn more than without the message: a run that would finish finishes with its
+// answer, and the next run reads the message.
+func TestEverySayingInTheLastTurn(t *testing.T) {
+	t.Parallel()
+	for i, way := range ways {
+		for _, names := range scripts() {
+			if len(names) > 2 || way.more.Request > 0 || i > 4 && len(names) > 1 {
+				continue // a message can exceed the limit on a request
+			}
+			if way.checks != "" && way.checks != "o" {
+				continue // the second final answer would not fit either
+			}
+			for _, atEnd := range []bool{false, true} {
+				walk := func(sayAfter, turns int) *session {
+					s := newSession(t)
+					s.reject, s.serial, s.choice, s.checks, s.more = way.reject, way.serial, way.choice, way.checks, way.more
+					s.lastTurn, s.change, s.stopAfter, s.sayAfter, s.atEnd, s.turns = way.lastTurn, way.change, way.stopAfter, sayAfter, atEnd, turns
+					s.run(script(names...))
+					return s
+				}
+				whole := walk(0, 0)
+				answer, finished := whole.end()
+				for after := 1; finished && after <= len(whole.events); after++ {
+					s := walk(after, whole.state.Turn)
+					text, finished := s.end()
+					require.True(t, finished, "%v said after %d", names, after)
+					if s.state.Waiting() {
+						require.Equal(t, answer, text)
+					}
+					require.Equal(t, s.state, replay(t, s.events))
+					s.choice, s.checks, s.more, s.stopAfter, s.turns = "", "", loop.Limits{}, 0, 0
+					s.run(script())
+					require.False(t, s.state.Waiting())
+					requireValid(t, s.state.Messages)
+				}
+			}
+		}
+	}
+}
+
+// end returns the text of a run, and whether the run finished.
+func (s *session) end() (text string, finished bool) {
+	for _, e := range slices.Backward(s.events) {
+		switch e.Body.(type) {
+		case event.RunFinished:
+			return s.state.Text, true
+		case event.RunFailed:
+			return "", false
+		}
+	}
+	return "", false
 }

@@ -71,7 +71,7 @@ func (r round) polls(lim Limits) bool {
 
 // stalled reports whether the last turns repeat one turn, or a cycle of turns.
 func (s *State) stalled(lim Limits) bool {
-	if s.phase != ready || lim.Repeats <= 0 {
+	if s.phase != ready || lim.Repeats <= 0 || len(s.said) > 0 { // a message ends the repeats
 		return false
 	}
 	last, before := lastRound(s.Messages)

@@ -43,6 +43,7 @@ type State struct {
 	Instructions string
 	Tools        []event.OfferedTool // tools of the last turn
 	ToolsAgent   string              // name of the agent that offered Tools
+	Gone         []string            // names of tools that earlier turns offered and the last turn did not
 	Choice       llm.ToolChoice      // tool choice that the runner enforces for the last turn
 	Output       string              // form of the final answer in the last turn; empty: any text
 	// Misfit means that the last final answer did not fit the form. The next answer must
@@ -231,6 +232,7 @@ func (s *State) turnPrepared(b event.TurnPrepared) error {
 		s.Instructions = *b.Instructions
 	}
 	if b.Tools != nil {
+		s.Gone = gone(s.Gone, s.Tools, b.Tools)
 		s.Tools = b.Tools
 	}
 	s.ToolsAgent = b.Agent
@@ -239,6 +241,27 @@ func (s *State) turnPrepared(b event.TurnPrepared) error {
 		s.addWritten(b.Messages)
 	}
 	return nil
+}
+
+// gone returns the names of the tools that were offered before and are not offered now.
+func gone(names []string, before, now []event.OfferedTool) (all []string) {
+	offered := make(map[string]bool, len(now))
+	for _, t := range now {
+		offered[t.Name] = true
+	}
+	take := func(name string) {
+		if !offered[name] {
+			offered[name] = true // once
+			all = append(all, name)
+		}
+	}
+	for _, t := range before {
+		take(t.Name)
+	}
+	for _, name := range names {
+		take(name)
+	}
+	return all
 }
 
 func (s *State) modelAnswered(b event.ModelAnswered) error {
@@ -297,7 +320,7 @@ func (s *State) outputRejected(b event.OutputRejected) error {
 	}
 	if about {
 		s.misfits++
-		s.unchecked = false
+		s.unchecked, s.ending = false, false
 		s.Misfit, s.Problem = b.Reason == event.MisfitOutput, b.Message.Text()
 	}
 	s.tell(b.Message)
@@ -323,7 +346,7 @@ func (s *State) limitReached(b event.LimitReached) error {
 }
 
 func (s *State) runFinished(b event.RunFinished) error {
-	ended := s.phase == final || s.checks()
+	ended := s.phase == final || s.ending && !s.unchecked || s.checks()
 	if b.Stopped {
 		ended = s.Stoppable()
 	}
@@ -350,20 +373,23 @@ func (s *State) runFailed(b event.RunFailed) error {
 }
 
 // Stoppable reports whether the run can end with the results of the last turn: every call
-// has its result, and nothing was said since.
+// has its result, and no message came after the results. Messages may wait.
 func (s *State) Stoppable() bool {
-	return s.results && s.open == 0 && len(s.said) == 0 && (s.phase == opening || s.phase == ready)
+	return s.results && s.open == 0 && (s.phase == opening || s.phase == ready)
 }
 
 // checks reports whether the final answer waits for its check. A run can end during a
-// check; the next run then begins with the check.
-func (s *State) checks() bool { return s.phase == checking || s.phase == opening && s.unchecked }
+// check; the next run then begins with the check. If a limit forbids the further turn of a
+// run with waiting messages, the answer is checked, too.
+func (s *State) checks() bool {
+	return s.phase == checking || s.unchecked && (s.phase == opening || s.ending)
+}
 
 func (s *State) runEnded(run int, allowed bool) error {
 	if !allowed || run != s.Run {
 		return errOrder
 	}
-	s.phase = idle
+	s.phase, s.ending = idle, false
 	return nil
 }
 

@@ -76,6 +76,8 @@ type session struct {
 	// when.
 	sayAfter int
 	atEnd    bool
+	// turns is the limit on turns; 0: that of limits.
+	turns int
 }
 
 // inForce is the choice of the next turn: a forced call ends the force.
@@ -92,6 +94,9 @@ func (s *session) inForce() llm.ToolChoice {
 func (s *session) limits() loop.Limits {
 	lim := s.more
 	lim.Turns, lim.InvalidRounds, lim.Unusable, lim.Misfits, lim.Serial = limits.Turns, limits.InvalidRounds, limits.Unusable, limits.Misfits, s.serial
+	if s.turns > 0 {
+		lim.Turns = s.turns
+	}
 	return lim
 }
 
