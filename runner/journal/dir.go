@@ -1,14 +1,11 @@
 package journal
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"iter"
 	"path/filepath"
 	"strings"
 )
@@ -178,62 +175,3 @@ func fileName(session string) string {
 	sum := sha256.Sum256([]byte(session))
 	return fmt.Sprintf("%.40s-%x%s", readable, sum[:16], extension)
 }
-
-// Sessions yields the names of all sessions with events, open sessions included, in no
-// particular order. A file that cannot be read is a pair with an error, and other files
-// follow. If ctx ends, its cause is the last pair. A missing directory has no sessions.
-func (d Dir) Sessions(ctx context.Context) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		if d.Path == "" {
-			yield("", errNoPath)
-			return
-		}
-		names, err := d.files().list(d.Path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			yield("", fmt.Errorf("journal: %w", err))
-			return
-		}
-		for _, name := range names {
-			if err := context.Cause(ctx); err != nil {
-				yield("", err)
-				return
-			}
-			if filepath.Ext(name) != extension {
-				continue
-			}
-			session, err := d.sessionOf(name)
-			if (session != "" || err != nil) && !yield(session, err) {
-				return
-			}
-		}
-	}
-}
-
-// sessionOf reads a file's header. Empty means that the file has no header and no events.
-func (d Dir) sessionOf(name string) (string, error) {
-	path := filepath.Join(d.Path, name)
-	in, err := d.files().read(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("journal: %w", err)
-	}
-	defer in.Close()
-	line, err := readLine(bufio.NewReader(io.LimitReader(in, maxHeader)))
-	if err != nil {
-		return "", fmt.Errorf("journal: %w", err)
-	}
-	text, ended := strings.CutSuffix(string(line), "\n")
-	if !ended && len(text) < maxHeader {
-		return "", nil
-	}
-	h, err := parseHeader([]byte(text))
-	if err != nil {
-		return "", fmt.Errorf("journal: %s: line 1: %w", path, err)
-	}
-	return h.Session, nil
-}
-
-// maxHeader bounds the header of a file, in bytes.
-const maxHeader = 1 << 20

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
@@ -136,14 +135,13 @@ func TestDirSessions(t *testing.T) {
 	t.Parallel()
 	j := journal.Dir{Path: filepath.Join(t.TempDir(), "journal")}
 	list := func() (names []string, errs []error) {
-		for name, err := range j.Sessions(t.Context()) {
+		for s, err := range j.List(t.Context(), journal.Filter{}) {
 			if err != nil {
 				errs = append(errs, err)
 			} else {
-				names = append(names, name)
+				names = append(names, s.Session)
 			}
 		}
-		slices.Sort(names)
 		return names, errs
 	}
 	names, errs := list()
@@ -169,8 +167,8 @@ func TestDirSessions(t *testing.T) {
 
 	ended, cancel := context.WithCancelCause(t.Context())
 	cancel(errOver)
-	for name, err := range j.Sessions(ended) {
-		require.Empty(t, name)
+	for s, err := range j.List(ended, journal.Filter{}) {
+		require.Empty(t, s)
 		require.ErrorIs(t, err, errOver)
 	}
 }

@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"path"
 	"slices"
-	"strings"
 )
 
 // NewDir is a Dir on a disk of the tests.
@@ -186,15 +184,20 @@ func (d *Disk) write(name string, data []byte) error {
 	return nil
 }
 
-func (d *Disk) read(name string) (io.ReadCloser, error) {
+type openedText struct{ *bytes.Reader }
+
+func (openedText) Close() error           { return nil }
+func (t openedText) size() (int64, error) { return t.Size(), nil }
+
+func (d *Disk) read(name string) (readFile, error) {
 	if m, ok := d.marks[name]; ok {
-		return io.NopCloser(strings.NewReader(m)), nil
+		return openedText{bytes.NewReader([]byte(m))}, nil
 	}
 	i, ok := d.names[name]
 	if !ok {
 		return nil, fs.ErrNotExist
 	}
-	return io.NopCloser(bytes.NewReader(i.cache)), nil
+	return openedText{bytes.NewReader(i.cache)}, nil
 }
 
 func (d *Disk) list(dir string) ([]string, error) {

@@ -34,10 +34,10 @@ func ExampleDir() {
 	}
 	fmt.Println(result.Text)
 
-	for name, err := range (journal.Dir{Path: path}).Sessions(ctx) {
-		fmt.Println(name, err)
+	for s, err := range (journal.Dir{Path: path}).List(ctx, journal.Filter{}) {
+		fmt.Println(s.Session, s.Status, s.Run, err)
 	}
 	// Output:
 	// You are Ada.
-	// chat-7 <nil>
+	// chat-7 finished 2 <nil>
 }

@@ -35,7 +35,7 @@ func (l *fileLog) marked() int64 {
 		return 0
 	}
 	defer in.Close()
-	data, err := io.ReadAll(io.LimitReader(in, 64))
+	data, err := io.ReadAll(io.NewSectionReader(in, 0, 64))
 	if err != nil {
 		return 0
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -17,9 +19,11 @@ import (
 //
 // A Memory is safe for concurrent use and must not be copied.
 type Memory struct {
-	mu       sync.Mutex
-	sessions map[string][]event.Event
-	open     map[string]bool
+	mu        sync.Mutex
+	sessions  map[string][]event.Event
+	summaries map[string]*Summary
+	open      map[string]bool
+	changed   chan struct{} // closed at the next append; nil: nobody watches
 }
 
 // Open implements [Journal].
@@ -74,8 +78,127 @@ func (m *Memory) UnmarshalJSON(data []byte) error {
 	if len(m.open) > 0 {
 		return errors.New("journal: a session is open")
 	}
-	m.sessions = sessions
+	m.sessions, m.summaries = sessions, map[string]*Summary{}
+	for name, events := range sessions {
+		m.summarize(name, events)
+	}
+	m.tell()
 	return nil
+}
+
+// summarize adds events to the summary of a session. The caller holds mu.
+func (m *Memory) summarize(session string, events []event.Event) {
+	if m.summaries == nil {
+		m.summaries = map[string]*Summary{}
+	}
+	s := m.summaries[session]
+	if s == nil {
+		s = &Summary{Session: session}
+		m.summaries[session] = s
+	}
+	for _, e := range events {
+		s.Add(e)
+	}
+}
+
+// tell wakes everybody who watches. The caller holds mu.
+func (m *Memory) tell() {
+	if m.changed != nil {
+		close(m.changed)
+		m.changed = nil
+	}
+}
+
+// List implements [Reader].
+func (m *Memory) List(ctx context.Context, f Filter) iter.Seq2[Summary, error] {
+	return func(yield func(Summary, error) bool) {
+		m.mu.Lock()
+		var all []Summary
+		for _, s := range m.summaries {
+			if f.Fits(*s) && s.Seq > 0 {
+				all = append(all, *s)
+			}
+		}
+		m.mu.Unlock()
+		yieldList(ctx, all, yield)
+	}
+}
+
+// yieldList yields summaries in the order of their names.
+func yieldList(ctx context.Context, all []Summary, yield func(Summary, error) bool) {
+	slices.SortFunc(all, func(a, b Summary) int { return strings.Compare(a.Session, b.Session) })
+	for _, s := range all {
+		if err := context.Cause(ctx); err != nil {
+			yield(Summary{}, err)
+			return
+		}
+		if !yield(s, nil) {
+			return
+		}
+	}
+}
+
+// Read implements [Reader].
+func (m *Memory) Read(ctx context.Context, session string, after int64) iter.Seq2[event.Event, error] {
+	return func(yield func(event.Event, error) bool) {
+		if err := CheckName(session); err != nil {
+			yield(event.Event{}, err)
+			return
+		}
+		events, _ := m.behind(session, after, false)
+		_, err := yieldAll(ctx, events, yield)
+		if err != nil {
+			yield(event.Event{}, err)
+		}
+	}
+}
+
+// Watch implements [Reader].
+func (m *Memory) Watch(ctx context.Context, session string, after int64) iter.Seq2[event.Event, error] {
+	return func(yield func(event.Event, error) bool) {
+		err := CheckName(session)
+		for after = max(after, 0); err == nil; {
+			events, changed := m.behind(session, after, true)
+			var more bool
+			if more, err = yieldAll(ctx, events, yield); !more {
+				break
+			}
+			after += int64(len(events))
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				err = context.Cause(ctx)
+			}
+		}
+		if err != nil {
+			yield(event.Event{}, err)
+		}
+	}
+}
+
+// behind returns the events of a session behind a position. With watch, changed is closed
+// at the next append to any session.
+func (m *Memory) behind(session string, after int64, watch bool) (events []event.Event, changed <-chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if watch && m.changed == nil {
+		m.changed = make(chan struct{})
+	}
+	all := m.sessions[session] // events are only added, so this view never changes
+	return all[min(max(after, 0), int64(len(all))):], m.changed
+}
+
+// yieldAll yields events. more is false if the caller has left, or with an error.
+func yieldAll(ctx context.Context, events []event.Event, yield func(event.Event, error) bool) (more bool, err error) {
+	for _, e := range events {
+		if err := context.Cause(ctx); err != nil {
+			return false, err
+		}
+		if !yield(e, nil) {
+			return false, nil
+		}
+	}
+	return true, context.Cause(ctx)
 }
 
 // memoryLog is an opening of a session.
@@ -132,6 +255,8 @@ func (l *memoryLog) Append(ctx context.Context, _ bool, events ...event.Event) e
 		l.journal.sessions = map[string][]event.Event{}
 	}
 	l.journal.sessions[l.session] = append(kept, events...)
+	l.journal.summarize(l.session, events)
+	l.journal.tell()
 	return nil
 }
 

@@ -11,11 +11,18 @@ import (
 type fileSystem interface {
 	open(path string) (f file, made bool, err error) // for reading and writing; makes a missing file
 	write(path string, data []byte) error            // replaces a small file without a sync; makes a missing file
-	read(path string) (io.ReadCloser, error)
+	read(path string) (readFile, error)
 	list(dir string) ([]string, error)
 	mkdir(dir string) error
 	remove(path string) error
 	syncDir(dir string) error // makes the names in a directory durable
+}
+
+// readFile is a file that is open for reading.
+type readFile interface {
+	io.ReaderAt
+	Close() error
+	size() (int64, error)
 }
 
 // file is an open file.
@@ -54,7 +61,13 @@ func (systemFiles) write(path string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-func (systemFiles) read(path string) (io.ReadCloser, error) { return os.Open(path) }
+func (systemFiles) read(path string) (readFile, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return openedFile{f}, nil
+}
 
 func (systemFiles) list(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
@@ -80,6 +93,11 @@ func (f systemFile) size() (int64, error) {
 	}
 	return info.Size(), nil
 }
+
+// openedFile is a file without a lock.
+type openedFile struct{ *os.File }
+
+func (f openedFile) size() (int64, error) { return systemFile(f).size() }
 
 func (f systemFile) isAt(path string) bool {
 	mine, err := f.Stat()

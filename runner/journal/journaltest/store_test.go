@@ -363,6 +363,55 @@ func TestBroken(t *testing.T) {
 			}}
 			return journaltest.Store{Open: func() journal.Journal { return w }, Lose: func(string) error { return replaceIn(dir) }}
 		}},
+		{"a reader needs the lock", []string{"reading without opening", "reading without opening, in a loop"}, func() journaltest.Store {
+			m := new(journal.Memory)
+			w := wayReader{Memory: m, read: func(ctx context.Context, session string, after int64) iter.Seq2[event.Event, error] {
+				return func(yield func(event.Event, error) bool) {
+					log, err := m.Open(ctx, session)
+					if err != nil {
+						yield(event.Event{}, err)
+						return
+					}
+					defer log.Close()
+					log.Events(ctx)(yield)
+				}
+			}}
+			return journaltest.Store{Open: func() journal.Journal { return w }}
+		}},
+		{"a reader sees parts of appends", []string{"reading without opening"}, func() journaltest.Store {
+			m := new(journal.Memory)
+			w := wayReader{Memory: m, read: func(ctx context.Context, session string, after int64) iter.Seq2[event.Event, error] {
+				return func(yield func(event.Event, error) bool) {
+					var all []event.Event
+					for e := range m.Read(ctx, session, after) {
+						all = append(all, e)
+					}
+					for _, e := range all[:max(0, len(all)-1)] {
+						if !yield(e, nil) {
+							return
+						}
+					}
+				}
+			}}
+			return journaltest.Store{Open: func() journal.Journal { return w }}
+		}},
+		{"a list in no order", []string{"lists of sessions"}, func() journaltest.Store {
+			m := new(journal.Memory)
+			w := wayReader{Memory: m, list: func(ctx context.Context, f journal.Filter) iter.Seq2[journal.Summary, error] {
+				return func(yield func(journal.Summary, error) bool) {
+					var all []journal.Summary
+					for s := range m.List(ctx, f) {
+						all = append(all, s)
+					}
+					for _, s := range slices.Backward(all) {
+						if !yield(s, nil) {
+							return
+						}
+					}
+				}
+			}}
+			return journaltest.Store{Open: func() journal.Journal { return w }}
+		}},
 		{"whole events of a torn append are kept", []string{"a torn append"}, partly},
 		{"a torn session cannot be opened", []string{"a torn append"}, stuck},
 	} {
@@ -387,6 +436,27 @@ func (l inclusive) EventsAfter(ctx context.Context, after int64) iter.Seq2[event
 			}
 		}
 	}
+}
+
+// wayReader is a Memory that reads in its own way.
+type wayReader struct {
+	*journal.Memory
+	read func(ctx context.Context, session string, after int64) iter.Seq2[event.Event, error]
+	list func(ctx context.Context, f journal.Filter) iter.Seq2[journal.Summary, error]
+}
+
+func (w wayReader) Read(ctx context.Context, session string, after int64) iter.Seq2[event.Event, error] {
+	if w.read != nil {
+		return w.read(ctx, session, after)
+	}
+	return w.Memory.Read(ctx, session, after)
+}
+
+func (w wayReader) List(ctx context.Context, f journal.Filter) iter.Seq2[journal.Summary, error] {
+	if w.list != nil {
+		return w.list(ctx, f)
+	}
+	return w.Memory.List(ctx, f)
 }
 
 // partly is a store that keeps the events of a torn append that were whole.

@@ -16,7 +16,7 @@ const (
 const (
 	takeLease = `INSERT INTO {sessions} AS s (name, seq, owner, expires) VALUES ($1, 0, $2, {now} + $3)
 		ON CONFLICT (name) DO UPDATE SET owner = $2, expires = {now} + $3
-		WHERE s.owner = '' OR s.owner IN ($2, $4) OR s.expires < {now} RETURNING seq`
+		WHERE s.owner = '' OR s.owner IN ($2, $4) OR s.expires < {now} RETURNING seq, summary`
 	renameOwner  = `UPDATE {sessions} SET owner = $3, expires = {now} + $4 WHERE name = $1 AND owner IN ($2, $3) RETURNING seq`
 	readOwner    = `SELECT owner, seq FROM {sessions} WHERE name = $1`
 	releaseLease = `UPDATE {sessions} SET owner = '', expires = 0 {unsynced} name = $1 AND owner = $2`
@@ -28,8 +28,9 @@ const (
 		(SELECT COUNT(*) AS n, COALESCE(MIN(CASE WHEN seq <> place THEN place END), 0) AS wrong
 			FROM (SELECT seq, ROW_NUMBER() OVER (ORDER BY seq) AS place FROM {events} WHERE session = $1) AS placed) AS c
 		WHERE s.name = $1`
-	readEvents   = `SELECT seq, body, sum FROM {events} WHERE session = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq LIMIT $4`
-	listSessions = `SELECT name FROM {sessions} WHERE name > $1 AND seq > 0 ORDER BY name LIMIT $2`
+	readEvents = `SELECT seq, body, sum FROM {events} WHERE session = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq LIMIT $4`
+	// listSessions begins with the name $1, but leaves out the name $2.
+	listSessions = `SELECT name, seq, summary FROM {sessions} WHERE name >= $1 AND name <> $2 AND seq > 0 ORDER BY name LIMIT $3`
 )
 
 func (j *Journal) table(name string) string {

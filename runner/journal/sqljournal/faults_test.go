@@ -252,9 +252,9 @@ func TestSessions(t *testing.T) {
 		empty := open(t, j, "not appended to")
 		defer empty.Close()
 		var got []string
-		for name, err := range j.Sessions(t.Context()) {
+		for s, err := range j.List(t.Context(), journal.Filter{}) {
 			require.NoError(t, err)
-			got = append(got, name)
+			got = append(got, s.Session)
 		}
 		require.Equal(t, want, got)
 	})

@@ -213,9 +213,9 @@ func TestGivenUpWithin(t *testing.T) {
 		close(goOn)
 		writing.Wait()
 		var names []string
-		for name, err := range j.Sessions(t.Context()) {
+		for s, err := range j.List(t.Context(), journal.Filter{}) {
 			require.NoError(t, err)
-			names = append(names, name)
+			names = append(names, s.Session)
 		}
 		require.Equal(t, []string{"false 0", "false 1"}, names)
 		require.Equal(t, all, errs[0] != nil)

@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"iter"
 	"sync"
 	"time"
 
@@ -117,54 +116,6 @@ func (j *Journal) read(ctx context.Context, do func(ctx context.Context, from ex
 		return retry(ctx, func() error { return j.postgres(ctx, do) })
 	}
 	return do(ctx, j.DB)
-}
-
-// Sessions yields the names of all sessions with events, open sessions included, in the
-// order of their bytes. An error is the last pair.
-func (j *Journal) Sessions(ctx context.Context) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for after := ""; ; {
-			names, err := j.page(ctx, after)
-			if err != nil {
-				yield("", fmt.Errorf("sqljournal: %w", err))
-				return
-			}
-			for _, name := range names {
-				if !yield(name, nil) {
-					return
-				}
-			}
-			if len(names) < pageSize {
-				return
-			}
-			after = names[len(names)-1]
-		}
-	}
-}
-
-// page returns the names that follow a name, at most pageSize. It holds no connection
-// while the caller uses the names.
-func (j *Journal) page(ctx context.Context, after string) (names []string, err error) {
-	if err := j.check(); err != nil {
-		return nil, err
-	}
-	err = j.read(ctx, func(ctx context.Context, from execer) (err error) {
-		names = nil
-		rows, err := from.QueryContext(ctx, j.sql(listSessions), after, pageSize)
-		if err != nil {
-			return err
-		}
-		defer func() { err = cmp.Or(err, rows.Close()) }()
-		for rows.Next() {
-			var name string
-			if err := rows.Scan(&name); err != nil {
-				return err
-			}
-			names = append(names, name)
-		}
-		return rows.Err()
-	})
-	return names, err
 }
 
 // Close closes the pool. Close the logs first: a session whose log is open stays taken

@@ -16,11 +16,11 @@ const releaseTimeout = 2 * time.Second
 
 // acquire takes the lease and checks that the session is complete.
 func (l *log) acquire(ctx context.Context) error {
-	j := l.journal
+	j, summary := l.journal, ""
 	err := j.repeatable(ctx, func(ctx context.Context, to execer) error {
 		l.extend(time.Now()) // here and not earlier: the statement may have waited in a queue
 		unreleased := j.unreleasedOwner(l.session, l.owner)
-		return to.QueryRowContext(ctx, j.sql(takeLease), l.session, l.owner, j.lease().Milliseconds(), unreleased).Scan(&l.last)
+		return to.QueryRowContext(ctx, j.sql(takeLease), l.session, l.owner, j.lease().Milliseconds(), unreleased).Scan(&l.last, &summary)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return l.busy()
@@ -29,6 +29,9 @@ func (l *log) acquire(ctx context.Context) error {
 		err = l.storeError(0, err)
 	} else {
 		err = l.verify(ctx)
+	}
+	if err == nil {
+		l.summary, err = j.summaryOf(ctx, l.session, l.last, summary)
 	}
 	if err != nil && l.release(releaseTimeout) != nil { // the failed statement may have taken the lease
 		j.releaseLater(l)

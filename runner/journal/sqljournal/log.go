@@ -3,6 +3,7 @@ package sqljournal
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -34,9 +35,11 @@ type log struct {
 	granted  atomic.Pointer[time.Time]
 	renewErr atomic.Pointer[error] // of the last failed renewal; nil if no renewal failed
 
-	mu     sync.Mutex // guards the fields below, and is held during an append
-	last   int64      // Seq of the last event
-	closed bool       // Close was called
+	mu   sync.Mutex // guards the fields below, and is held during an append
+	last int64      // Seq of the last event
+	// summary is the summary of the session up to the last event
+	summary journal.Summary
+	closed  bool // Close was called
 
 	// leaseMu guards changes of owner, and is held while the owner changes: a renewal must
 	// not take a change for a loss. A goroutine that needs both locks takes mu first.
@@ -69,27 +72,36 @@ func (l *log) Append(ctx context.Context, sync bool, events ...event.Event) erro
 	}
 	rows, err := encode(events)
 	asked := time.Now()
+	next := l.summary
 	if err == nil {
-		err = l.write(ctx, sync, rows)
+		for _, e := range events {
+			next.Add(e)
+		}
+		err = l.write(ctx, sync, rows, next)
 	}
 	if err != nil {
 		return l.storeError(l.last+1, err)
 	}
 	l.extend(asked)
 	l.last += int64(len(events))
+	l.summary = next
 	return nil
 }
 
 // write moves the position of the session and adds the rows. The database moves the
 // position only for the owner of the lease, and only from the position that the owner
 // believes in.
-func (l *log) write(ctx context.Context, sync bool, rows []row) error {
+func (l *log) write(ctx context.Context, sync bool, rows []row, summary journal.Summary) error {
+	text, err := json.Marshal(summary)
+	if err != nil {
+		return err
+	}
 	write := l.writeSQLite
 	if l.journal.Dialect == Postgres {
 		write = l.writePostgres
 	}
 	for n := 1; ; n++ {
-		moved, err := write(ctx, sync, rows)
+		moved, err := write(ctx, sync, rows, string(text))
 		broken, unknown := errors.AsType[*unknownOutcomeError](err)
 		switch {
 		case !unknown && err == nil && !moved:

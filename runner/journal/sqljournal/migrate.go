@@ -19,6 +19,11 @@ var migrations = [][]string{
 		`ALTER TABLE {sessions} ADD COLUMN bytes BIGINT NOT NULL DEFAULT 0`,
 		`UPDATE {sessions} SET bytes = (SELECT COALESCE(SUM(octet_length(body)), 0) FROM {events} WHERE session = name)`,
 	},
+	{
+		// The summary of a session for lists, as JSON. It is stale if its seq is not that of the
+		// session: a process of an older version wrote the last event.
+		`ALTER TABLE {sessions} ADD COLUMN summary TEXT NOT NULL DEFAULT ''`,
+	},
 }
 
 const (

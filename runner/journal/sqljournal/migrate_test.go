@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 )
@@ -122,6 +123,10 @@ func TestOldVersions(t *testing.T) {
 				require.Equal(t, sqljournal.Newest(), now)
 				const holds = `SELECT MAX(bytes) - (SELECT SUM(octet_length(body)) FROM toolloop_events) FROM toolloop_sessions`
 				require.Zero(t, number(t, j, holds))
+				for s, err := range j.List(t.Context(), journal.Filter{}) { // the dump has no summary, as after an older process
+					require.NoError(t, err)
+					require.Equal(t, []any{"order-42", journal.Waiting, int64(3)}, []any{s.Session, s.Status, s.Seq})
+				}
 				log := open(t, j, "order-42")
 				events, err := readAll(log)
 				require.NoError(t, err)

@@ -18,7 +18,7 @@ const (
 	// append that does not wait for the disk. The condition on its result makes sure that
 	// the server runs the subquery.
 	postgresWrite = `WITH moved AS (
-			UPDATE {sessions} SET seq = $3::bigint + cardinality($5::text[]), expires = {now} + $4, bytes = bytes + $7
+			UPDATE {sessions} SET seq = $3::bigint + cardinality($5::text[]), expires = {now} + $4, bytes = bytes + $7, summary = $9
 			FROM (SELECT set_config('synchronous_commit',
 				CASE WHEN $8 THEN 'off' ELSE current_setting('synchronous_commit') END, true) AS level OFFSET 0) AS mode
 			WHERE name = $1 AND owner = $2 AND seq = $3::bigint AND mode.level <> '' RETURNING name)
@@ -66,14 +66,14 @@ func OpenPostgres(ctx context.Context, dsn string) (*Journal, error) {
 
 // writePostgres adds rows behind the position that the log believes in. moved is false if
 // the position or the owner in the database differs.
-func (l *log) writePostgres(ctx context.Context, sync bool, rows []row) (moved bool, err error) {
+func (l *log) writePostgres(ctx context.Context, sync bool, rows []row, summary string) (moved bool, err error) {
 	bodies, sums := make([]string, len(rows)), make([]int64, len(rows))
 	for i, r := range rows {
 		bodies[i], sums[i] = r.body, r.sum
 	}
 	j := l.journal
 	err = j.write(ctx, sync, func(ctx context.Context, to execer) error {
-		result, err := to.ExecContext(ctx, j.sql(postgresWrite), l.session, l.owner, l.last, j.lease().Milliseconds(), bodies, sums, bodyBytes(rows), !sync)
+		result, err := to.ExecContext(ctx, j.sql(postgresWrite), l.session, l.owner, l.last, j.lease().Milliseconds(), bodies, sums, bodyBytes(rows), !sync, summary)
 		if err != nil {
 			return postgresFailed(err)
 		}

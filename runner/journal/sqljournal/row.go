@@ -91,24 +91,37 @@ func (l *log) position() (int64, error) {
 // page returns events from position next on, and an error if reading stopped early. Without
 // an error there is at least one event. page holds no connection while it decodes events.
 func (l *log) page(ctx context.Context, next, last int64) (events []event.Event, err error) {
+	p := place{l.journal, l.session}
+	events, err = p.page(ctx, next, last)
+	if err == nil && len(events) == 0 {
+		return nil, p.corrupt(next, "it is missing")
+	}
+	return events, err
+}
+
+// A place is a session in a database, whether or not its log is open.
+type place struct {
+	journal *Journal
+	session string
+}
+
+// page returns events from position next on, and an error if reading stopped early.
+func (p place) page(ctx context.Context, next, last int64) (events []event.Event, err error) {
 	var stored []storedRow
-	err = l.journal.read(ctx, func(ctx context.Context, from execer) (err error) {
-		stored, err = scanRows(from.QueryContext(ctx, l.journal.sql(readEvents), l.session, next, last, pageSize))
+	err = p.journal.read(ctx, func(ctx context.Context, from execer) (err error) {
+		stored, err = scanRows(from.QueryContext(ctx, p.journal.sql(readEvents), p.session, next, last, pageSize))
 		return err
 	})
 	for _, r := range stored {
 		opening.Progress(ctx)
-		e, err := l.decode(next+int64(len(events)), r)
+		e, err := p.decode(next+int64(len(events)), r)
 		if err != nil {
 			return events, err
 		}
 		events = append(events, e)
 	}
-	switch {
-	case err != nil:
-		return events, l.storeError(next+int64(len(events)), err)
-	case len(events) == 0:
-		return nil, l.corrupt(next, "it is missing")
+	if err != nil {
+		return events, p.storeError(next+int64(len(events)), err)
 	}
 	return events, nil
 }
@@ -139,19 +152,19 @@ func scanRows(rows *sql.Rows, err error) (stored []storedRow, _ error) {
 // decode checks a row against its position and decodes the event. If the checksum is right
 // and the event cannot be decoded, a newer version of the library wrote the row: a
 // StoreError, because nothing is damaged.
-func (l *log) decode(want int64, r storedRow) (e event.Event, err error) {
+func (p place) decode(want int64, r storedRow) (e event.Event, err error) {
 	switch {
 	case r.seq != want:
-		return e, l.corrupt(want, "it is missing")
+		return e, p.corrupt(want, "it is missing")
 	case r.sum != sum(r.body):
-		return e, l.corrupt(want, "the checksum does not match")
+		return e, p.corrupt(want, "the checksum does not match")
 	}
 	opening.Decode(func() { err = e.UnmarshalJSON(r.body) })
 	if err != nil {
-		return event.Event{}, l.storeError(want, err)
+		return event.Event{}, p.storeError(want, err)
 	}
 	if e.Seq != want {
-		return event.Event{}, l.corrupt(want, fmt.Sprintf("the row is that of event %d", e.Seq))
+		return event.Event{}, p.corrupt(want, fmt.Sprintf("the row is that of event %d", e.Seq))
 	}
 	return e, nil
 }
@@ -179,20 +192,28 @@ func (l *log) verify(ctx context.Context) error {
 	return journal.CheckSize(l.session, bytes, l.journal.MaxBytes)
 }
 
-func (l *log) corrupt(seq int64, reason string) error {
+func (p place) corrupt(seq int64, reason string) error {
 	return &journal.CorruptError{
-		Session: l.session, Seq: seq, Place: fmt.Sprintf("table %s, seq %d", l.journal.table("events"), seq), Reason: reason,
+		Session: p.session, Seq: seq, Place: fmt.Sprintf("table %s, seq %d", p.journal.table("events"), seq), Reason: reason,
 	}
 }
 
 // storeError wraps an error of the database. seq is the position of the first event of
 // the operation, or 0 for opening and closing.
-func (l *log) storeError(seq int64, err error) error {
+func (p place) storeError(seq int64, err error) error {
 	if _, ok := errors.AsType[*journal.ConflictError](err); ok {
 		return err
 	}
 	if sqliteDamaged(err) || postgresDamaged(err) {
-		return l.corrupt(max(seq, 1), err.Error())
+		return p.corrupt(max(seq, 1), err.Error())
 	}
-	return &journal.StoreError{Session: l.session, Seq: seq, Err: err}
+	return &journal.StoreError{Session: p.session, Seq: seq, Err: err}
+}
+
+func (l *log) corrupt(seq int64, reason string) error {
+	return place{l.journal, l.session}.corrupt(seq, reason)
+}
+
+func (l *log) storeError(seq int64, err error) error {
+	return place{l.journal, l.session}.storeError(seq, err)
 }

@@ -17,7 +17,7 @@ const (
 	sqliteNow = `CAST(unixepoch('subsec') * 1000 AS INTEGER)`
 	// sqliteLock changes nothing, but takes the write lock of the file.
 	sqliteLock  = `DELETE FROM {version} WHERE version < 0`
-	sqliteMove  = `UPDATE {sessions} SET seq = $4, expires = {now} + $5, bytes = bytes + $6 WHERE name = $1 AND owner = $2 AND seq = $3`
+	sqliteMove  = `UPDATE {sessions} SET seq = $4, expires = {now} + $5, bytes = bytes + $6, summary = $7 WHERE name = $1 AND owner = $2 AND seq = $3`
 	sqliteRenew = `UPDATE {sessions} SET expires = {now} + $2 FROM json_each($1) AS mine
 		WHERE name = mine.value ->> 0 AND owner = mine.value ->> 1 RETURNING name, true`
 	sqliteAdd = `INSERT INTO {events} (session, seq, body, sum) VALUES ($1, $2, $3, $4)`
@@ -61,10 +61,10 @@ func sqliteURL(abs string) string {
 
 // writeSQLite adds rows behind the position that the log believes in. moved is false if the
 // position or the owner in the database differs.
-func (l *log) writeSQLite(ctx context.Context, sync bool, rows []row) (moved bool, err error) {
+func (l *log) writeSQLite(ctx context.Context, sync bool, rows []row, summary string) (moved bool, err error) {
 	j, last := l.journal, l.last+int64(len(rows))
 	err = j.write(ctx, sync, func(ctx context.Context, to execer) error {
-		result, err := to.ExecContext(ctx, j.sql(sqliteMove), l.session, l.owner, l.last, last, j.lease().Milliseconds(), bodyBytes(rows))
+		result, err := to.ExecContext(ctx, j.sql(sqliteMove), l.session, l.owner, l.last, last, j.lease().Milliseconds(), bodyBytes(rows), summary)
 		if moved = err == nil && affected(result) > 0; !moved {
 			return err
 		}

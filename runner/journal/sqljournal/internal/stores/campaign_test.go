@@ -38,6 +38,7 @@ type campaign struct {
 func (c *campaign) run(t *testing.T) {
 	t.Helper()
 	c.points = map[string]bool{}
+	defer c.watch(t)()
 	c.rehearse(t)
 	var group sync.WaitGroup
 	for range workers {
