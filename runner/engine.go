@@ -42,6 +42,8 @@ type engine struct {
 	scheduler *scheduler
 	collector *collector // nil without a Result
 
+	whole *work // the run, for Around; nil without Around
+
 	work     time.Duration          // of the last answer, if Limits.WorkTime is set
 	reserved reservation            // of the next request
 	changed  *turnChange            // of the current turn; nil without BeforeTurn
@@ -95,15 +97,18 @@ func (e *engine) execute(ctx context.Context, a *agent.Agent, in input, yield fu
 	defer func() {
 		if !returned { // the loop body, or a model, panicked or called runtime.Goexit
 			e.recorder.consumer.left = true
-			_ = e.fail(errUnwound)
+			err = e.fail(errUnwound)
 		}
+		e.whole.fail(err)
 	}()
 	err = e.run(ctx, in)
 	returned = true
 	if err != nil {
-		return e.fail(err)
+		err = e.fail(err)
+	} else {
+		err = e.pause()
 	}
-	return e.pause()
+	return err
 }
 
 // pause returns the error of a run that paused, or nil.
@@ -213,6 +218,9 @@ func (e *engine) run(ctx context.Context, in input) error {
 	if err := e.begin(ctx, in); err != nil {
 		return err
 	}
+	if e.whole != nil {
+		ctx = e.whole.within
+	}
 	for {
 		if err := e.recorder.deliver(); err != nil {
 			return err
@@ -314,6 +322,9 @@ func (e *engine) begin(ctx context.Context, in input) error {
 		run, id = run+1, rand.Text()
 	}
 	e.setLogger(e.newLogger(run, id))
+	if e.runner.Around != nil {
+		ctx = e.enter(ctx, &s, run, continues)
+	}
 	var decisions []event.Body
 	var err error
 	if len(in.decisions) > 0 {
@@ -328,7 +339,7 @@ func (e *engine) begin(ctx context.Context, in input) error {
 	if continues {
 		return e.resume(ctx, &s, decisions)
 	}
-	bodies := []event.Body{event.RunStarted{Version: event.Version, Run: run, Agent: e.agent.DisplayName(), ID: id}}
+	bodies := []event.Body{event.RunStarted{Version: event.Version, Run: run, Agent: e.agent.DisplayName(), ID: id, Trace: e.trace()}}
 	if len(in.messages) > 0 { // providers refuse a message between a call and its result
 		for _, c := range open {
 			bodies = append(bodies, e.closed(c))

@@ -21,8 +21,9 @@ type execution struct {
 	batch    *sync.WaitGroup // of the jobs that run together; nil for a job that did not wait for slots
 	free     func()          // gives the slot of the tool back
 	began    time.Time
-	begun    bool // guarded by the scheduler's lock: the function may have been called
-	reported bool // guarded by the recorder's lock: later reports of progress are dropped
+	begun    bool  // guarded by the scheduler's lock: the function may have been called
+	around   *work // nil without Runner.Around
+	reported bool  // guarded by the recorder's lock: later reports of progress are dropped
 }
 
 // Call calls the tool's function.
@@ -31,6 +32,7 @@ func (x *execution) Call(ctx context.Context) (llm.Parts, error) {
 	if err := e.recorder.owner(); err != nil {
 		return nil, tool.Fail(tool.NotRun, "", err)
 	}
+	ctx = x.around.begin(ctx)
 	info := e.invoker.info(*x.call)
 	info.Deadline, _ = ctx.Deadline()
 	var report func(done, total float64, message string)
@@ -62,11 +64,15 @@ func (x *execution) record(o invoke.Outcome) error {
 		// The error may come from the end of the run. The effect may have happened before,
 		// so the call stays started and is in doubt, as after a crash. A result is a known
 		// effect and is recorded.
+		x.around.fail(o.Err)
 		x.debug("tool call cancelled")
 		return nil
 	}
 	body := e.redactor.outcome(*c, o)
 	body.Began = x.began.UTC().Round(0)
+	if x.around != nil {
+		x.around.called(body, o.Err)
+	}
 	if e.logger.Enabled(ctx, slog.LevelDebug) {
 		x.debug("tool call finished", slog.String("failure", body.Failure), slog.Duration("elapsed", time.Since(x.began)))
 	}

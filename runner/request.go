@@ -92,6 +92,11 @@ func (e *engine) respond(ctx context.Context, s *loop.State) (*llm.Response, err
 		e.logger.Debug("model asked", "turn", s.Turn, "messages", len(s.Messages))
 	}
 	req, turn, model := e.request(s), s.Turn, e.modelOfTurn()
+	var w *work
+	if e.whole != nil {
+		w, model = e.modelWork(s, model, req)
+		defer w.fail(errUnwound) // counts if the model panics
+	}
 	var resp *llm.Response
 	var err error
 	if e.collector != nil {
@@ -105,6 +110,9 @@ func (e *engine) respond(ctx context.Context, s *loop.State) (*llm.Response, err
 		})
 		q.deliver()
 		resp, err = ended(ctx, e.logger, "model", r)
+	}
+	if w != nil {
+		w.answered(resp, err)
 	}
 	switch {
 	case ctx.Err() != nil: // nobody waits any more for an answer that came all the same

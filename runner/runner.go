@@ -126,6 +126,23 @@ type Runner struct {
 	// run that was going on then fails. A run that is being continued after a pause stays
 	// paused. If Decide is nil, every call stays undecided.
 	Decide func(ctx context.Context, p Pending) (Input, error)
+	// Around, if not nil, is called when a piece of work begins: a run, a request to the
+	// model, a call of a tool's function. The context that Around returns is the context
+	// of the work, and of all work inside: the requests and calls of a run, and a run inside
+	// a call. The function that Around returns is called when the work has ended, with the
+	// outcome in w. Use Around for traces and for measurements; see package runner/otel.
+	//
+	//   - The returned context must come from ctx. Nil stands for ctx, a nil function for a
+	//     function that does nothing.
+	//   - The end function is called once for each work, also after a panic of a model, and
+	//     when a function is left behind. The end of a run comes last, after its last event.
+	//   - A call that is refused, or waits for approval, is no work before its function is
+	//     called. A run that continues after a pause is a work again: see [Work].
+	//   - Calls of Around overlap, because calls of tools do. Around is called on the
+	//     goroutine of the work, and its time counts as time of the work. An end function
+	//     that blocks also blocks the run.
+	//   - A panic of Around or of an end function is logged, and changes nothing else.
+	Around func(ctx context.Context, w *Work) (context.Context, func())
 	// Logger logs with the agent, the session and the run as attributes:
 	//
 	//   - Info: a run began, finished, or lost its consumer.

@@ -197,6 +197,7 @@ func (s *scheduler) begin(ctx context.Context, x *execution, free func()) bool {
 	}
 	x.free, x.began = free, time.Now()
 	x.debug("tool call started")
+	x.around = x.callWork()
 	s.group.Go(&x.task, x, s.invoker.timeoutOf(x.tool))
 	return true
 }

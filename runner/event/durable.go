@@ -119,6 +119,7 @@ func (b *RunStarted) code(c *coder) {
 	number(c, `,"run":`, &b.Run)
 	text(c, `,"agent":`, &b.Agent)
 	text(c, `,"id":`, &b.ID)
+	textIf(c, `,"trace":`, &b.Trace)
 }
 
 func (b *UserMessaged) code(c *coder) {

@@ -79,6 +79,9 @@ type RunStarted struct {
 	// ID is random and differs between all runs of all sessions. It begins the
 	// idempotency keys of the run's calls.
 	ID string `json:"id"`
+	// Trace is a text of runner.Runner.Around for the process that continues the run, such
+	// as a traceparent.
+	Trace string `json:"trace,omitempty"`
 }
 
 // UserMessaged adds a message of the caller: at the begin of a run, or with Said at any

@@ -24,6 +24,7 @@ var every = []struct {
 	json string
 }{
 	{event.RunStarted{Run: 1, Agent: "desk", ID: "x"}, `"type":"run_started","run":1,"agent":"desk","id":"x"`},
+	{event.RunStarted{Run: 1, Agent: "desk", ID: "x", Trace: "00-1-2-01"}, `"type":"run_started","run":1,"agent":"desk","id":"x","trace":"00-1-2-01"`},
 	{event.UserMessaged{Message: llm.User("a < b")}, `"type":"user_messaged","message":{"role":"user","parts":[{"type":"text","text":"a < b"}]}`},
 	{event.UserMessaged{Message: llm.User("b"), Said: true, AtEnd: true}, `"type":"user_messaged","message":{"role":"user","parts":[{"type":"text","text":"b"}]},"said":true,"at_end":true`},
 	{event.UserMessaged{Message: llm.User("c"), Key: "k<1"}, `"type":"user_messaged","message":{"role":"user","parts":[{"type":"text","text":"c"}]},"key":"k<1"`},

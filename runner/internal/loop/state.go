@@ -31,10 +31,12 @@ const (
 // State is the sum of the events of a session so far. The zero State is a new
 // session. The fields are for reading; only Apply changes them.
 type State struct {
-	Seq  int64  // Seq of the last event
-	Run  int    // number of the current or last run, from 1
-	ID   string // random id of that run
-	Turn int    // number of the run's last prepared turn, from 1
+	Seq int64  // Seq of the last event
+	Run int    // number of the current or last run, from 1
+	ID  string // random id of that run
+	// Trace is the text of RunStarted.
+	Trace string
+	Turn  int // number of the run's last prepared turn, from 1
 
 	// Path is the call whose helper's run this is; empty for the outermost run.
 	Path event.CallRef
@@ -173,7 +175,7 @@ func (s *State) runStarted(b event.RunStarted) error {
 	if b.Run != s.Run+1 || s.Path != "" && s.Run > 0 {
 		return fmt.Errorf("run %d follows run %d", b.Run, s.Run)
 	}
-	s.Run, s.ID, s.Agent, s.Turn, s.phase = b.Run, b.ID, b.Agent, 0, opening
+	s.Run, s.ID, s.Trace, s.Agent, s.Turn, s.phase = b.Run, b.ID, b.Trace, b.Agent, 0, opening
 	s.Usage, s.Text, s.Refusal, s.Finish = llm.Usage{}, "", "", llm.Finish{}
 	s.Class, s.unusable, s.invalid, s.limit = RunCalls, 0, 0, StopAtLimit{}
 	s.Work, s.longest, s.Helped, s.Failure = 0, 0, nil, ""

@@ -21,7 +21,7 @@ const awkward = "a < b & \"c\" \\ \x00 \u2028 \x7f é 😀 \ufffd"
 // bodies returns at least one body of each durable kind, with values that stores often lose.
 func bodies() []event.Body {
 	return []event.Body{
-		event.RunStarted{Version: event.Version, Run: 1, Agent: awkward, ID: "KX4M"},
+		event.RunStarted{Version: event.Version, Run: 1, Agent: awkward, ID: "KX4M", Trace: awkward},
 		event.UserMessaged{Message: llm.User(awkward)},
 		event.UserMessaged{Message: llm.Message{Role: llm.RoleUser, Parts: llm.Parts{
 			llm.Image{URL: "https://example.com/a.png"}, llm.Text{Text: " "},

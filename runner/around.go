@@ -1,0 +1,181 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"runtime/debug"
+	"sync"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// Work is a piece of work in a run; see [Runner.Around]. The contents are only for reading,
+// except Trace.
+type Work struct {
+	// Kind is "run"; "model", a request to a model with all its retries; or "tool", a call
+	// of a tool's function.
+	Kind    string
+	Session string // empty outside a session
+	Agent   string // the name of the agent
+	Run     int    // counts the runs of a session from 1
+	Turn    int    // counts the turns of a run from 1; 0 for a run
+
+	// Resumed means that the run began before: it continues after a pause or a crash.
+	Resumed bool
+	// Trace is a text of Around for a later process. Around may set Trace when a run
+	// begins; the event RunStarted records Trace. When the run continues, Trace has the
+	// recorded text, and changes are lost.
+	Trace string
+
+	// Model and Request are those of a request.
+	Model   llm.Model
+	Request *llm.Request
+
+	// Call is the reference of a call, ID the provider's id, Arguments the checked arguments.
+	Call      event.CallRef
+	ID        string
+	Tool      tool.Tool
+	Arguments json.RawMessage
+
+	// The outcome, set before the end function is called:
+
+	// Err is the error of the work, or nil. The error of a paused run is [ErrPaused]. The
+	// text of Err is not redacted, unlike Result.
+	Err error
+	// Response is the answer to a request. Nil means that there is no answer.
+	Response *llm.Response
+	// Result is the result of a call. Nil means that the outcome is unknown.
+	Result *event.ToolCallFinished
+}
+
+// A work is Work that the engine has begun, or nil without [Runner.Around].
+type work struct {
+	Work   // embedded: a work is the Work of the program, and its end
+	engine *engine
+	within context.Context // of the work, once Around has returned
+
+	mu   sync.Mutex
+	end  func() // guarded by mu: nil before Around has returned, and after the end
+	over bool   // guarded by mu
+}
+
+// newWork returns work of the engine's run.
+func (e *engine) newWork(kind string, run, turn int) *work {
+	return &work{engine: e, Work: Work{Kind: kind, Session: e.session, Agent: e.agent.DisplayName(), Run: run, Turn: turn}}
+}
+
+// begin returns the context for the work.
+func (w *work) begin(ctx context.Context) context.Context {
+	if w == nil {
+		return ctx
+	}
+	within, end := ctx, func() {}
+	w.safely(func() {
+		c, f := w.engine.runner.Around(ctx, &w.Work)
+		if c != nil {
+			within = c
+		}
+		if f != nil {
+			end = f
+		}
+	})
+	w.mu.Lock()
+	over := w.over
+	if !over {
+		w.end = end
+	}
+	w.mu.Unlock()
+	if over { // Around hung, and nobody waited for the work
+		w.safely(end)
+	}
+	return within
+}
+
+// finish tells the program that the work has ended, once. set sets the outcome.
+func (w *work) finish(set func(*Work)) {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	end := w.end
+	w.end, w.over = nil, true
+	w.mu.Unlock()
+	if end != nil {
+		set(&w.Work)
+		w.safely(end)
+	}
+}
+
+// fail is finish for work with an error or no outcome.
+func (w *work) fail(err error) {
+	if w != nil {
+		w.finish(func(o *Work) { o.Err = err })
+	}
+}
+
+// answered is finish for a request.
+func (w *work) answered(resp *llm.Response, err error) {
+	w.finish(func(o *Work) { o.Response, o.Err = resp, err })
+}
+
+// called is finish for a call.
+func (w *work) called(body event.ToolCallFinished, err *tool.Error) {
+	w.finish(func(o *Work) {
+		o.Result = &body
+		if err != nil {
+			o.Err = err
+		}
+	})
+}
+
+// safely calls a function of the program. A function that only looks on must not end the
+// run.
+func (w *work) safely(f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.engine.logger.Error("Around panicked", "kind", w.Kind, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	f()
+}
+
+// enter begins the work of a run.
+func (e *engine) enter(ctx context.Context, s *loop.State, run int, resumed bool) context.Context {
+	w := e.newWork("run", run, 0)
+	if resumed {
+		w.Resumed, w.Trace = true, s.Trace
+	}
+	e.whole, w.within = w, w.begin(ctx)
+	return w.within
+}
+
+// trace returns the text of Around for RunStarted.
+func (e *engine) trace() string {
+	if e.whole == nil {
+		return ""
+	}
+	return e.whole.Trace
+}
+
+// modelWork returns the work of a request, and the model that begins it.
+func (e *engine) modelWork(s *loop.State, m llm.Model, req *llm.Request) (*work, llm.Model) {
+	w := e.newWork("model", s.Run, s.Turn)
+	w.Model, w.Request = m, req
+	return w, llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+		return m.Generate(w.begin(ctx), req, sink)
+	})
+}
+
+// callWork returns the work of a call, or nil without Around.
+func (x *execution) callWork() *work {
+	e, c := x.engine, x.call
+	if e.whole == nil {
+		return nil
+	}
+	w := e.newWork("tool", e.whole.Run, c.Turn)
+	w.Call, w.ID, w.Tool, w.Arguments = c.Ref, c.Call.ID, x.tool, x.args
+	return w
+}
