@@ -52,6 +52,8 @@ func (e *engine) compact(ctx context.Context, turn int, refused int64) error {
 	if h.Goal = cmp.Or(p.Goal, p.Tokens/2); h.Goal == 0 || h.Goal >= h.Tokens {
 		h.Goal = h.Tokens / 2
 	}
+	ctx, stop := e.untilDrained(ctx)
+	defer stop()
 	strategy := p.Strategy
 	if strategy == nil {
 		strategy = compact.Default()

@@ -33,6 +33,7 @@ type engine struct {
 	limits loop.Limits
 	base   *slog.Logger // without the attributes of the run; nil before its first use
 	logger *slog.Logger
+	drain  context.Context         // see Drain; nil if nobody drains the run
 	ctx    context.Context         // of the run, for its calls
 	leave  context.CancelCauseFunc // ends ctx
 
@@ -80,6 +81,7 @@ func (e *engine) execute(ctx context.Context, a *agent.Agent, in input, yield fu
 	if e.logger == nil { // a run outside a session
 		e.setLogger(e.baseLogger())
 	}
+	e.setDrain(ctx)
 	ctx, err := e.runner.nest(ctx)
 	if err != nil {
 		return err
@@ -240,6 +242,9 @@ func (e *engine) run(ctx context.Context, in input) error {
 			if stopped {
 				continue
 			}
+		}
+		if e.isDrained(action) {
+			return ErrDrained
 		}
 		if err := e.do(ctx, action); err != nil {
 			return err
@@ -424,6 +429,9 @@ func (e *engine) start(ctx context.Context, calls []loop.Call, earlier ...event.
 // stays started, as after a crash: nobody knows its effect. A paused run stays paused.
 func (e *engine) fail(cause error) error {
 	e.settle(nil, 0) // a request without an answer costs nothing
+	if e.session != "" && errors.Is(cause, ErrDrained) {
+		return e.endDrained()
+	}
 	s := e.recorder.snapshot()
 	if !e.began || !s.Running() || s.Paused() {
 		return cause

@@ -24,7 +24,9 @@ func (e *engine) generate(ctx context.Context, turn int) error {
 	if e.runner.Limits.WorkTime > 0 {
 		ctx, done = e.timed(ctx)
 	}
-	resp, err := e.respond(ctx, &s)
+	ask, stop := e.untilDrained(ctx)
+	resp, err := e.respond(ask, &s)
+	stop()
 	if err != nil {
 		return err
 	}

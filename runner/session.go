@@ -88,7 +88,8 @@ func (r Runner) Session(name string) *Session {
 	return &Session{runner: r, name: name}
 }
 
-// An Input is an argument of [Session.Run]. [Say] begins a new run. An answer to a call in
+// An Input is an argument of [Session.Run]. json.Marshal stores an Input, and [ParseInput]
+// reads it, also in another process. [Say] begins a new run. An answer to a call in
 // [Result.Pending] continues the paused run; after a failed run, the answer begins a new
 // run that goes on with the calls of the failed run.
 type Input interface{ input() }

@@ -1,0 +1,73 @@
+package runner
+
+import (
+	"context"
+	"errors"
+
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+)
+
+// ErrDrained says that a run of a session stopped between two turns, because the context
+// of [Drain] ended. Nothing is lost: the next call of [Session.Run] without messages
+// continues the run.
+var ErrDrained = errors.New("runner: the run stopped between two turns, and can be continued")
+
+// Drain returns a context for runs that stop in order when stop ends: a run asks the model
+// no more, waits for its running calls, records their results, and returns [ErrDrained].
+// All calls of the last answer run. A request to the model that is going on is cancelled,
+// and asked again by the run that continues. So a process can end without a call that
+// nobody knows the end of.
+//
+//	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+//	result, err := session.Run(runner.Drain(ctx, stop), assistant)
+//
+// The end of ctx cancels the run, as always. Drain has no effect on a nested run (see
+// [Runner.MaxDepth]): its outer run waits for it. Outside of a session, a drained run is a
+// failed run.
+func Drain(ctx, stop context.Context) context.Context {
+	return context.WithValue(ctx, drainKey{}, stop)
+}
+
+type drainKey struct{}
+
+// setDrain notes the context of Drain, for an outermost run.
+func (e *engine) setDrain(ctx context.Context) {
+	if _, nested := ctx.Value(nestingKey{}).(nesting); !nested {
+		e.drain, _ = ctx.Value(drainKey{}).(context.Context)
+	}
+}
+
+// isDrained reports whether the run must stop before an action.
+func (e *engine) isDrained(action loop.Action) bool {
+	if e.drain == nil || e.drain.Err() == nil {
+		return false
+	}
+	switch action.(type) {
+	case loop.Prepare, loop.Generate, loop.Compact:
+		return true
+	}
+	return false
+}
+
+// untilDrained returns a context for a request to a model.
+func (e *engine) untilDrained(ctx context.Context) (context.Context, func()) {
+	if e.drain == nil {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(e.drain, func() { cancel(ErrDrained) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// endDrained ends a run that its session continues later. The journal shows the same as
+// after a crash here, and no call is open.
+func (e *engine) endDrained() error {
+	s := e.recorder.snapshot()
+	e.logger.Info("run drained", "turns", s.Turn)
+	if !e.recorder.consumer.left {
+		if err := e.recorder.deliver(); err != nil {
+			return err
+		}
+	}
+	return ErrDrained
+}

@@ -1,0 +1,82 @@
+package runner
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// A storedInput is the JSON of an Input. Say and Once have messages; all else is about a
+// call.
+type storedInput struct {
+	Messages []llm.Message `json:"messages,omitempty"`
+	Once     string        `json:"once,omitempty"` // the key
+
+	Call      event.CallRef   `json:"call,omitempty"`
+	Hash      string          `json:"hash,omitempty"`
+	Key       string          `json:"key,omitempty"`
+	Seq       int64           `json:"seq,omitempty"`
+	Approval  approval        `json:"approval,omitempty"`
+	Reason    string          `json:"reason,omitempty"`
+	Arguments json.RawMessage `json:"arguments,omitempty"`
+	InDoubt   bool            `json:"in_doubt,omitempty"`
+	Doubt     event.Doubt     `json:"doubt,omitempty"`
+	Result    llm.Parts       `json:"result,omitempty"`
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (m messagesInput) MarshalJSON() ([]byte, error) {
+	return json.Marshal(storedInput{Messages: m})
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (o onceInput) MarshalJSON() ([]byte, error) {
+	return json.Marshal(storedInput{Messages: o.messages, Once: o.key})
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (d decision) MarshalJSON() ([]byte, error) {
+	return json.Marshal(storedInput{
+		Call: d.call, Hash: d.hash, Key: d.key, Seq: d.seq, Approval: d.approval, Reason: d.reason, Arguments: d.args,
+		InDoubt: d.inDoubt, Doubt: d.doubt, Result: d.parts,
+	})
+}
+
+// ParseInput reads the JSON of an [Input]. So a process can store an answer of a person, or
+// a message, and another process gives it to the run. ParseInput checks the form alone; the
+// run checks whether the input fits.
+func ParseInput(data []byte) (Input, error) {
+	var in storedInput
+	if err := json.Unmarshal(data, &in); err != nil {
+		return nil, fmt.Errorf("runner: the JSON of an input: %w", err)
+	}
+	switch {
+	case in.Once != "":
+		return onceInput{key: in.Once, messages: in.Messages}, nil
+	case len(in.Messages) > 0:
+		return messagesInput(in.Messages), nil
+	case in.Call == "":
+		return nil, errors.New("runner: the JSON of an input has neither messages nor a call")
+	case !in.isDecision():
+		return nil, fmt.Errorf("runner: the JSON of an input has no known decision about call %s", in.Call)
+	}
+	return decision{
+		call: in.Call, hash: in.Hash, key: in.Key, seq: in.Seq, approval: in.Approval, reason: in.Reason, args: in.Arguments,
+		inDoubt: in.InDoubt, doubt: in.Doubt, parts: in.Result,
+	}, nil
+}
+
+// isDecision reports whether the input has one of the decisions of a Pending.
+func (in *storedInput) isDecision() bool {
+	if !in.InDoubt {
+		return in.Approval == approve || in.Approval == deny || in.Approval == edit
+	}
+	switch in.Doubt {
+	case event.Happened, event.NotHappened, event.RunAgain, event.Unknown:
+		return true
+	}
+	return false
+}
