@@ -1,0 +1,369 @@
+package queue
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
+)
+
+// A State is the progress of a job.
+type State string
+
+// The states.
+const (
+	Scheduled State = "scheduled" // waits for its time: Job.Due
+	Waiting   State = "waiting"   // waits for a worker
+	Running   State = "running"   // a worker has the job, or its process died less than a lease ago
+	Paused    State = "paused"    // waits for decisions about Job.Pending
+	Done      State = "done"
+	Dead      State = "dead" // failed for good; the next Put revives the job
+)
+
+// A Job is a session in a queue.
+type Job struct {
+	// Session is the name of the session in the journal.
+	Session string
+	// Tenant is a customer or a department. Running jobs are shared out fairly between
+	// tenants. In Put, "" keeps the tenant of the job.
+	Tenant string
+	// Priority orders jobs: a higher number comes first. In Put, 0 keeps the priority.
+	Priority int
+	// Due is when the job waits for a worker. In Put, the zero time means now. If the job
+	// waits already, the earlier time counts.
+	Due time.Time
+
+	// Put ignores what follows.
+
+	State State
+	// Attempt counts the starts of the job since its last success or its last Put. A start
+	// that ended because the process was told to stop does not count.
+	Attempt int
+	// Note is the last answer, or the error of the last run that failed.
+	Note string
+	// Pending are the calls for which the job is paused.
+	Pending []runner.Pending
+	Added   time.Time
+	Changed time.Time // since when the job has its State
+}
+
+// A Queue is a queue of sessions. A Queue is safe for concurrent use, and any number of
+// processes may use the same database.
+type Queue struct {
+	journal *sqljournal.Journal
+	texts   sync.Map      // the completed statements
+	woken   chan struct{} // has a token after a Put of this process
+}
+
+// Open returns the queue in the database of a journal, and makes the tables of both. The
+// tables of the queue have the Prefix of the journal.
+func Open(ctx context.Context, j *sqljournal.Journal) (*Queue, error) {
+	q := &Queue{journal: j, woken: make(chan struct{}, 1)}
+	if err := j.Migrate(ctx); err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+	return q, q.transact(ctx, nil, q.migrate)
+}
+
+// transact runs f in tx, or in a transaction of its own if tx is nil.
+func (q *Queue) transact(ctx context.Context, tx *sql.Tx, f func(context.Context, *sql.Tx) error) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("queue: %w", err)
+		}
+	}()
+	if tx != nil {
+		return f(ctx, tx)
+	}
+	tx, err = q.journal.DB.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	if err := f(ctx, tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// Put gives inputs to a session, and wakes the session: a worker continues it with the
+// inputs. A session that is not in the queue enters the queue. Without inputs, the session
+// is only woken.
+//
+//   - An input is a [runner.Once], or a decision about a call in Job.Pending. Put adds an
+//     input once: with a key, or about a question, that waits already, the input in the
+//     queue stays, and the new input does not count as added. The session
+//     ignores an input that it knows already.
+//   - Messages reach the session in the order of their Puts, between two runs.
+//   - With tx, all this is a part of the caller's transaction. With SQLite and the pool of
+//     OpenSQLite, an open transaction blocks all sessions of the process.
+//   - Put does not check whether an input fits. A decision that does not fit when the worker
+//     has the session is dropped, and so is, with a warning, a message whose key the session
+//     knows with other messages.
+func (q *Queue) Put(ctx context.Context, tx *sql.Tx, job Job, in ...runner.Input) (added int, err error) {
+	if err := journal.CheckName(job.Session); err != nil {
+		return 0, fmt.Errorf("queue: %w", err)
+	}
+	rows := make([]input, len(in))
+	for i, one := range in {
+		if rows[i], err = newInput(one); err != nil {
+			return 0, fmt.Errorf("queue: session %q: %w", job.Session, err)
+		}
+	}
+	err = q.transact(ctx, tx, func(ctx context.Context, tx *sql.Tx) error {
+		added = 0
+		due := int64(0)
+		if !job.Due.IsZero() {
+			due = job.Due.UnixMilli()
+		}
+		if _, err := tx.ExecContext(ctx, q.sql(putJob), job.Session, job.Tenant, job.Priority, due); err != nil {
+			return err
+		}
+		for _, row := range rows {
+			n, err := affected(tx.ExecContext(ctx, q.sql(putInput), job.Session, row.name, row.body))
+			if err != nil {
+				return err
+			}
+			added += n
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if tx == nil {
+		q.wake()
+	}
+	return added, nil
+}
+
+// wake makes the workers of this process look at once.
+func (q *Queue) wake() {
+	select {
+	case q.woken <- struct{}{}:
+	default:
+	}
+}
+
+func affected(r sql.Result, err error) (int, error) {
+	if err != nil {
+		return 0, err
+	}
+	n, err := r.RowsAffected()
+	return int(n), err
+}
+
+// An input is a row of the inputs that wait.
+type input struct {
+	id   int64
+	name string // what the input is about
+	body string
+	in   runner.Input
+
+	call     string // the call of a decision; "" for messages
+	key      string // of messages
+	messages []llm.Message
+}
+
+// newInput makes the row of an input.
+func newInput(in runner.Input) (input, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return input{}, err
+	}
+	return parseInput(string(body))
+}
+
+func parseInput(body string) (row input, err error) {
+	if row.in, err = runner.ParseInput([]byte(body)); err != nil {
+		return row, err
+	}
+	var about struct {
+		Once     string
+		Messages []llm.Message
+		Call     string
+		Seq      int64
+	}
+	if err := json.Unmarshal([]byte(body), &about); err != nil {
+		return row, err
+	}
+	row.body, row.call, row.key, row.messages = body, about.Call, about.Once, about.Messages
+	switch {
+	case about.Once != "" && len(about.Messages) == 0:
+		return row, errors.New("Once has no messages")
+	case about.Once != "":
+		row.name = "once " + about.Once
+	case about.Call != "":
+		row.name = fmt.Sprintf("call %s %d", about.Call, about.Seq)
+	default:
+		return row, errors.New("a message needs a key: a worker that dies may say it twice; use runner.Once")
+	}
+	return row, nil
+}
+
+// Inputs returns the inputs of a session that wait for a worker, or that a worker has now.
+func (q *Queue) Inputs(ctx context.Context, session string) ([]runner.Input, error) {
+	rows, err := q.inputs(ctx, session)
+	if err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+	all := make([]runner.Input, len(rows))
+	for i, row := range rows {
+		all[i] = row.in
+	}
+	return all, nil
+}
+
+func (q *Queue) inputs(ctx context.Context, session string) (all []input, err error) {
+	rows, err := q.journal.DB.QueryContext(ctx, q.sql(readInputs), session)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = cmp.Or(err, rows.Close()) }()
+	for rows.Next() {
+		var id int64
+		var body string
+		if err := rows.Scan(&id, &body); err != nil {
+			return nil, err
+		}
+		row, err := parseInput(body)
+		if err != nil {
+			return nil, fmt.Errorf("input %d of session %q: %w", id, session, err)
+		}
+		row.id = id
+		all = append(all, row)
+	}
+	return all, rows.Err()
+}
+
+// ErrNoJob says that a session is not in the queue.
+var ErrNoJob = errors.New("queue: the session is not in the queue")
+
+// Get returns the job of a session, as a part of tx unless tx is nil. The error is
+// [ErrNoJob] if there is none.
+func (q *Queue) Get(ctx context.Context, tx *sql.Tx, session string) (job Job, err error) {
+	read := q.journal.DB.QueryRowContext
+	if tx != nil {
+		read = tx.QueryRowContext
+	}
+	var id int64
+	switch err := job.scan(read(ctx, q.sql(readJob), session), []any{&id}); {
+	case errors.Is(err, sql.ErrNoRows):
+		return job, fmt.Errorf("%w: %q", ErrNoJob, session)
+	case err != nil:
+		return job, fmt.Errorf("queue: %w", err)
+	}
+	return job, nil
+}
+
+// pageSize bounds the jobs that Jobs reads at once.
+const pageSize = 500
+
+// Jobs yields the jobs in a state, in the order in which they entered the queue. "" means
+// every state. Jobs holds no connection while the caller uses a job. An error is the last
+// pair.
+func (q *Queue) Jobs(ctx context.Context, state State) iter.Seq2[Job, error] {
+	return func(yield func(Job, error) bool) {
+		for after := int64(0); ; {
+			page, last, err := q.page(ctx, after, state)
+			if err != nil {
+				yield(Job{}, fmt.Errorf("queue: %w", err))
+				return
+			}
+			for _, job := range page {
+				if !yield(job, nil) {
+					return
+				}
+			}
+			if after = last; len(page) < pageSize {
+				return
+			}
+		}
+	}
+}
+
+func (q *Queue) page(ctx context.Context, after int64, state State) (page []Job, last int64, err error) {
+	rows, err := q.journal.DB.QueryContext(ctx, q.sql(readJobs), after, state, pageSize)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = cmp.Or(err, rows.Close()) }()
+	for rows.Next() {
+		var job Job
+		if err := job.scan(rows, []any{&last}); err != nil {
+			return nil, 0, err
+		}
+		page = append(page, job)
+	}
+	return page, last, rows.Err()
+}
+
+// forever is the due time of a running job that nobody has woken.
+const forever = math.MaxInt64 / 2
+
+// scan reads the values of columns, with other values before and after.
+func (j *Job) scan(row interface{ Scan(...any) error }, before []any, after ...any) error {
+	var due, added, changed int64
+	var pending []byte
+	values := append(before, &j.Session, &j.Tenant, &j.Priority, &j.State, &due, &j.Attempt, &j.Note, &pending, &added, &changed)
+	if err := row.Scan(append(values, after...)...); err != nil {
+		return err
+	}
+	j.Added, j.Changed = time.UnixMilli(added), time.UnixMilli(changed)
+	if due < forever {
+		j.Due = time.UnixMilli(due)
+	}
+	return json.Unmarshal(pending, &j.Pending)
+}
+
+// A Stat is the number of jobs in a state.
+type Stat struct {
+	Count int
+	// Oldest is how long the oldest job has been in the state. A long time in Waiting means
+	// that there are too few workers; a long time in Paused, that nobody decides.
+	Oldest time.Duration
+}
+
+// Stats counts the jobs in each state, for an operator. A state without jobs has the zero
+// Stat.
+func (q *Queue) Stats(ctx context.Context) (all map[State]Stat, err error) {
+	rows, err := q.journal.DB.QueryContext(ctx, q.sql(readStats))
+	if err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+	defer func() { err = cmp.Or(err, rows.Close()) }()
+	all = map[State]Stat{}
+	for rows.Next() {
+		var state State
+		var count int
+		var oldest int64
+		if err := rows.Scan(&state, &count, &oldest); err != nil {
+			return nil, fmt.Errorf("queue: %w", err)
+		}
+		all[state] = Stat{count, time.Duration(max(oldest, 0)) * time.Millisecond}
+	}
+	return all, rows.Err()
+}
+
+// Delete removes the job of a session and its inputs from the queue. The session stays in
+// the journal. A running job runs to its end.
+func (q *Queue) Delete(ctx context.Context, tx *sql.Tx, session string) error {
+	return q.transact(ctx, tx, func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, q.sql(dropInputs), session); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, q.sql(dropJob), session)
+		return err
+	})
+}

@@ -1,0 +1,211 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+// serve runs a job and notes its new state. If the state cannot be noted, the job is like
+// that of a dead process.
+func (s *shift) serve(job taken) {
+	var err error
+	if job.inputs, err = s.Queue.inputs(s.ctx, job.Session); err == nil {
+		err = s.converse(&job)
+	} else {
+		err = &journal.StoreError{Session: job.Session, Err: err}
+	}
+	wait := s.judge(&job, err)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), lastWords)
+	defer cancel()
+	mine, noted := s.leave(ctx, &job, wait)
+	if noted != nil {
+		s.Logger.Warn("queue: the state of a session could not be noted", "session", job.Session, "error", noted)
+	}
+	if s.Changed != nil && mine && noted == nil {
+		s.Changed(job.Job, err)
+	}
+}
+
+// converse continues the session with the inputs that wait, and sets the note and the
+// pending calls of the job.
+func (s *shift) converse(job *taken) error {
+	session, a := s.Runner.Session(job.Session), s.Agent
+	if s.AgentOf != nil {
+		a = s.AgentOf(job.Job)
+	}
+	once, err := s.say(job, session)
+	if err != nil {
+		return err
+	}
+	decisions := slices.DeleteFunc(slices.Clone(job.inputs), func(i input) bool { return i.call == "" })
+	for {
+		in := once
+		for _, i := range decisions {
+			in = append(in, i.in)
+		}
+		err := s.run(job, session.Stream(s.ctx, a, in...))
+		before := len(decisions)
+		if unfit, ok := errors.AsType[*runner.DecisionError](err); ok {
+			// The session knows the decision, or the question is an earlier one.
+			decisions = slices.DeleteFunc(decisions, func(i input) bool { return i.call == string(unfit.Call) })
+		}
+		if len(decisions) == before {
+			return s.answer(job, session, err)
+		}
+	}
+}
+
+// say gives the waiting messages to the session. The first message of a session is an input
+// of the run: say returns this input. A later message waits in the session for the next
+// turn, because it must not begin a new run before the current run has ended.
+func (s *shift) say(job *taken, session *runner.Session) (once []runner.Input, err error) {
+	if !job.begun && len(job.inputs) == 1 && job.inputs[0].call == "" {
+		return []runner.Input{job.inputs[0].in}, nil
+	}
+	for _, i := range job.inputs {
+		if i.call != "" {
+			continue
+		}
+		err := session.SayOnce(s.ctx, i.key, i.messages...)
+		if _, known := errors.AsType[*runner.OnceError](err); known {
+			s.Logger.Warn("queue: a message is dropped: the session knows its key with other messages", "session", job.Session, "key", i.key)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// run consumes the events of a run.
+func (s *shift) run(job *taken, events func(func(event.Event, error) bool)) error {
+	began := false
+	for e, err := range events {
+		if err != nil {
+			return err
+		}
+		if !began && s.Changed != nil {
+			s.Changed(job.Job, nil)
+		}
+		began = true
+		switch b := e.Body.(type) {
+		case event.ModelAnswered:
+			job.Note = b.Message.Text()
+		case event.RunFinished:
+			if b.Stopped {
+				job.Note = b.Text + string(b.Output)
+			}
+		}
+		if s.Event != nil {
+			s.Event(job.Job, e)
+		}
+	}
+	if !began {
+		return runner.ErrNoInput // the run of the message has ended before
+	}
+	return nil
+}
+
+// answer completes the job after its run. If the run ended in an earlier process, which
+// died before it updated the row, the session has the answer.
+func (s *shift) answer(job *taken, session *runner.Session, err error) error {
+	switch {
+	case err == nil:
+		job.Pending = nil
+	case errors.Is(err, runner.ErrPaused):
+		pending, perr := session.Pending(s.ctx)
+		if perr != nil {
+			return perr
+		}
+		job.Pending = pending
+	case errors.Is(err, runner.ErrNoInput):
+		messages, merr := session.Messages(s.ctx)
+		if merr != nil {
+			return merr
+		}
+		job.Pending = nil
+		if n := len(messages); n > 0 && messages[n-1].Role == llm.RoleAssistant {
+			job.Note = messages[n-1].Text()
+		}
+	}
+	return err
+}
+
+// judge sets the new state of a job by the error of its run, and returns the time until
+// the job is due.
+func (s *shift) judge(job *taken, err error) (wait time.Duration) {
+	switch {
+	case err == nil, errors.Is(err, runner.ErrNoInput):
+		job.State, job.Attempt, job.begun = Done, 0, true
+	case errors.Is(err, runner.ErrPaused):
+		job.State, job.Attempt, job.begun = Paused, 0, true
+	case errors.Is(err, runner.ErrDrained), s.ctx.Err() != nil: // it was told to stop
+		job.State, job.Attempt = Waiting, job.Attempt-1
+	case isElsewhere(err):
+		job.State, job.Attempt, wait = Scheduled, job.Attempt-1, elsewhere
+	default:
+		job.begun = true
+		wait = s.Retry(job.Job, err)
+		job.State, job.Note = Scheduled, err.Error()
+		if wait < 0 {
+			job.State, wait = Dead, 0
+		}
+		s.Logger.Warn("queue: a run failed", "session", job.Session, "attempt", job.Attempt, "state", job.State, "error", err)
+	}
+	return wait
+}
+
+// isElsewhere reports whether another process has or had the session, or the journal could
+// not be written to: the run itself did not fail.
+func isElsewhere(err error) bool {
+	_, busy := errors.AsType[*journal.BusyError](err)
+	_, conflict := errors.AsType[*journal.ConflictError](err)
+	_, store := errors.AsType[*journal.StoreError](err)
+	return busy || conflict || store
+}
+
+// leave notes the state of a job. mine is false if another worker has taken the job
+// meanwhile: then the state is the other's.
+func (s *shift) leave(ctx context.Context, job *taken, wait time.Duration) (mine bool, err error) {
+	if job.Pending == nil {
+		job.Pending = []runner.Pending{}
+	}
+	pending, err := json.Marshal(job.Pending)
+	if err != nil {
+		return false, err
+	}
+	begun := 0
+	if job.begun {
+		begun = 1
+	}
+	q, state := s.Queue, job.State
+	err = q.transact(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
+		row := tx.QueryRowContext(ctx, q.sql(leave), job.id, job.claim, job.wakes, state, wait.Milliseconds(), job.Attempt, job.Note, string(pending), begun)
+		if err := job.scan(row, nil); err != nil {
+			return err
+		}
+		if state != Done && state != Paused { // the next attempt needs the inputs
+			return nil
+		}
+		for _, i := range job.inputs {
+			if _, err := tx.ExecContext(ctx, q.sql(dropInput), i.id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}

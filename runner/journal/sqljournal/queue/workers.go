@@ -1,0 +1,198 @@
+package queue
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+const (
+	poll      = 250 * time.Millisecond // between two looks at an empty queue
+	sweep     = time.Second            // between two looks for the jobs of dead processes
+	grace     = 5 * time.Second        // from taking a job to the lease of its session
+	elsewhere = time.Second            // until another look at a session that another process has
+	lastWords = 10 * time.Second       // for the writes at the end of a job
+	outage    = time.Minute            // the database may fail for this time
+
+	defaultStop = 30 * time.Second
+)
+
+// Workers work off a queue. Set the fields, then call [Workers.Run].
+type Workers struct {
+	Queue *Queue
+	// Agent is the agent of all sessions.
+	Agent *agent.Agent
+	// AgentOf, if not nil, returns the agent of a session in place of Agent.
+	AgentOf func(Job) *agent.Agent
+	// Runner runs the sessions. Run sets its Journal to the journal of the queue.
+	Runner runner.Runner
+	// Count is how many sessions run at the same time. The default is 1.
+	Count int
+	// StopAfter is the time that runs have to stop between two turns, after ctx of Run has
+	// ended. Then they are cancelled. The default is 30 seconds, -1 means no limit.
+	StopAfter time.Duration
+	// UntilEmpty makes Run return when no job of the queue is scheduled, waiting or
+	// running, in any process.
+	UntilEmpty bool
+	// Retry returns the time until another attempt at a job whose run has failed; below
+	// zero, the job is dead. Nil means [Backoff].
+	Retry func(job Job, err error) time.Duration
+	// Event, if not nil, gets each event of the runs, deltas included (unless
+	// Runner.NoStream is set). Jobs that run at the same time call Event at the same time.
+	Event func(job Job, e event.Event)
+	// Changed, if not nil, gets the job and its new state at the begin and at the end of a
+	// run. err is the error of the run, or nil.
+	Changed func(job Job, err error)
+	// Logger gets a warning about each failed run and each failure of the database. Nil
+	// means [slog.Default].
+	Logger *slog.Logger
+}
+
+// Run works off the queue until ctx ends. Then it takes no more jobs, lets the runs stop
+// between two turns ([runner.Drain]), and returns the cause of ctx: no running call is
+// interrupted within StopAfter. The stopped jobs wait for the next process.
+//
+// Run also makes the jobs of dead processes wait again. After failures of the database for
+// a minute in a row, Run stops as if ctx had ended, with the error of the database.
+//
+// Use signal.NotifyContext for ctx, so that the process ends in order.
+func (w Workers) Run(ctx context.Context) error {
+	switch {
+	case w.Queue == nil:
+		return errors.New("queue: Workers.Queue is nil")
+	case w.Agent == nil && w.AgentOf == nil:
+		return errors.New("queue: Workers.Agent is nil")
+	}
+	w.Runner.Journal = w.Queue.journal
+	w.Runner.NoStream = w.Runner.NoStream || w.Event == nil
+	w.Count = max(w.Count, 1)
+	if w.Logger == nil {
+		w.Logger = slog.Default()
+	}
+	if w.Retry == nil {
+		w.Retry = Backoff
+	}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	hard, kill := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer kill(nil)
+	if d := cmp.Or(w.StopAfter, defaultStop); d > 0 {
+		defer context.AfterFunc(ctx, func() {
+			time.AfterFunc(d, func() { kill(fmt.Errorf("queue: not stopped after %v: %w", d, context.Cause(ctx))) })
+		})()
+	}
+	s := &shift{Workers: w, ctx: runner.Drain(hard, ctx), slots: make(chan struct{}, w.Count)}
+	err := s.work(ctx)
+	if err != nil {
+		fail(err)
+	}
+	s.running.Wait()
+	return err
+}
+
+// A shift is a call of Run.
+type shift struct {
+	Workers // embedded: a shift works with the configuration of its Workers
+	ctx     context.Context
+	slots   chan struct{} // has a token for each running job
+	running sync.WaitGroup
+	swept   time.Time // the last look for the jobs of dead processes
+	moved   time.Time // the last look for jobs whose time has come
+}
+
+// work takes jobs and runs each job on its own goroutine.
+func (s *shift) work(ctx context.Context) error {
+	healthy := time.Now()
+	for {
+		select {
+		case s.slots <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		job, found, err := s.next(ctx)
+		switch {
+		case ctx.Err() != nil && !found:
+			return context.Cause(ctx)
+		case err != nil && time.Since(healthy) > outage:
+			return fmt.Errorf("queue: %w", err)
+		case err != nil:
+			s.Logger.Warn("queue: the database failed", "error", err)
+		default:
+			healthy = time.Now()
+		}
+		if found {
+			s.running.Go(func() {
+				defer func() { <-s.slots; s.Queue.wake() }()
+				s.serve(job)
+			})
+			continue
+		}
+		<-s.slots
+		if s.UntilEmpty && err == nil {
+			if open, err := s.open(ctx); err == nil && !open {
+				return nil
+			}
+		}
+		s.rest(ctx)
+	}
+}
+
+// rest waits for the next look at the queue.
+func (s *shift) rest(ctx context.Context) {
+	timer := time.NewTimer(poll)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.Queue.woken:
+	case <-ctx.Done():
+	}
+}
+
+// A taken job is a job that this process has taken.
+type taken struct {
+	Job              // embedded: a taken job is a job
+	id, claim, wakes int64
+	begun            bool // a run has read the first message
+	inputs           []input
+}
+
+// diedTooOften is the note of a job whose process died at each attempt.
+const diedTooOften = "the process of the session has died at every attempt"
+
+// next takes the next job.
+func (s *shift) next(ctx context.Context) (job taken, found bool, err error) {
+	q := s.Queue
+	if time.Since(s.swept) >= sweep {
+		if _, err := q.journal.DB.ExecContext(ctx, q.sql(moveDead), MaxAttempts, diedTooOften); err != nil {
+			return job, false, err
+		}
+		s.swept = time.Now()
+	}
+	if time.Since(s.moved) >= poll {
+		if _, err := q.journal.DB.ExecContext(ctx, q.sql(moveDue)); err != nil {
+			return job, false, err
+		}
+		s.moved = time.Now()
+	}
+	row := q.journal.DB.QueryRowContext(ctx, q.sql(take), grace.Milliseconds(), int64(forever))
+	err = job.scan(row, []any{&job.id}, &job.claim, &job.wakes, &job.begun)
+	if errors.Is(err, sql.ErrNoRows) {
+		return job, false, nil
+	}
+	return job, err == nil, err
+}
+
+// open reports whether a job may have something to do.
+func (s *shift) open(ctx context.Context) (open bool, err error) {
+	err = s.Queue.journal.DB.QueryRowContext(ctx, s.Queue.sql(anyOpen)).Scan(&open)
+	return open, err
+}
