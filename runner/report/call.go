@@ -33,8 +33,8 @@ func plural(n int, noun string) string { return clip.Count(n, noun) }
 
 // proposed adds the entry of a call in an answer.
 func (r *reader) proposed(turn int, c llm.ToolCall) {
-	s := &r.scope
-	added := r.addCall(event.NewCallRef(s.runNumber, turn, s.turn.calls), c.Name)
+	s := r.scope
+	added := r.addCall(event.NewCallRef(s.runNumber, turn, s.turn.calls).Under(s.path), c.Name)
 	s.turn.calls++
 	added.wrote = c.Arguments
 	s.turn.Inner = append(s.turn.Inner, added.entry)
@@ -42,22 +42,23 @@ func (r *reader) proposed(turn int, c llm.ToolCall) {
 
 func (r *reader) addCall(ref event.CallRef, tool string) *call {
 	c := &call{entry: &entry{Kind: "call", Title: name(string(ref)), Name: name(tool)}}
-	r.calls++
-	r.scope.calls[ref] = c
-	r.scope.order = append(r.scope.order, c)
+	r.byRef[ref] = c
+	r.order = append(r.order, c)
 	return c
 }
 
 // callOf returns the call of an event. The answer with the call can be missing, if the
 // events begin after it.
 func (r *reader) callOf(ref event.CallRef, tool string) *call {
-	s := &r.scope
-	c := s.calls[ref]
+	c := r.byRef[ref]
 	if c == nil {
 		c = r.addCall(ref, tool)
-		if s.run != nil {
+		switch s := r.scope; {
+		case s.run != nil:
 			s.run.Inner = append(s.run.Inner, c.entry)
-		} else {
+		case s.home != nil:
+			s.home.Inner = append(s.home.Inner, c.entry)
+		default:
 			r.page.Entries = append(r.page.Entries, c.entry)
 		}
 	}

@@ -69,7 +69,10 @@ func attacks(t *testing.T) (events []event.Event) {
 			f.fill(t, body, 0)
 			seq++
 			e.Seq, e.Body = seq, body.Interface().(event.Body)
-			events = append(events, e)
+			inside := e
+			seq++
+			inside.Seq, inside.Path = seq, event.CallRef(text)
+			events = append(events, e, inside)
 		}
 	}
 	return events

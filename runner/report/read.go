@@ -15,38 +15,39 @@ import (
 
 // A reader makes a page from events.
 type reader struct {
-	texts *texts
-	page  *page
-	scope scope
+	texts  *texts
+	page   *page
+	scope  *scope // of the current event
+	scopes map[event.CallRef]*scope
+	byRef  map[event.CallRef]*call
+	order  []*call
 
-	agents           []string
+	agents           []string // of the outermost runs
 	runs, turns      int
-	calls            int
 	failed           int // calls
 	usage            llm.Usage
 	cost             float64
 	first, last      time.Time
 	waited           time.Duration // for people
 	paused           time.Time     // zero if the session does not wait
-	asked            map[*call]bool
 	status, statusOf string
 }
 
-// A scope is where the next events of a session belong.
+// A scope is where the next events of a path belong.
 type scope struct {
+	path      event.CallRef // empty for the session itself
+	home      *entry        // the call of the path, or nil
+	agent     string
 	runNumber int
 	run, turn *entry
 	waiting   bool      // the turn has no answer yet
 	prepared  time.Time // of the turn
 	answering string    // the deltas of an answer without an end
-	calls     map[event.CallRef]*call
-	order     []*call
 }
 
 // read makes the page of the events.
 func read(events []event.Event, t *texts) *page {
-	r := &reader{texts: t, page: new(page), asked: map[*call]bool{}}
-	r.scope.calls = map[event.CallRef]*call{}
+	r := &reader{texts: t, page: new(page), scopes: map[event.CallRef]*scope{}, byRef: map[event.CallRef]*call{}}
 	for _, ev := range events {
 		if ev.Body == nil {
 			continue
@@ -57,22 +58,52 @@ func read(events []event.Event, t *texts) *page {
 			}
 			r.last = ev.Time
 		}
+		r.scope = r.scopeOf(ev.Path)
 		r.event(ev)
 	}
 	r.end()
 	return r.page
 }
 
+// maxPath bounds a path, in bytes. The runner writes shorter paths.
+const maxPath = 1 << 10
+
+// scopeOf returns the scope of a path. The events of a helper's run stand in its call.
+func (r *reader) scopeOf(path event.CallRef) *scope {
+	if len(path) > maxPath {
+		path = ""
+	}
+	s := r.scopes[path]
+	if s == nil {
+		s = &scope{path: path}
+		r.scopes[path] = s
+		if path != "" {
+			r.scope = r.scopeOf(path.Path())
+			s.home = r.callOf(path, "").entry
+		}
+	}
+	return s
+}
+
+// setStatus notes what became of the last outermost run.
+func (r *reader) setStatus(status, state string) {
+	if r.scope.path == "" {
+		r.status, r.statusOf = status, state
+	}
+}
+
 // place adds an entry of an event: into the turn whose answer is awaited, else into the
 // run.
 func (r *reader) place(e *entry, ev event.Event) *entry {
 	e.mark(ev)
-	s := &r.scope
+	s := r.scope
 	switch {
 	case s.turn != nil && s.waiting && e.Kind == "note":
 		s.turn.Inner = append(s.turn.Inner, e)
 	case s.run != nil:
 		s.run.Inner = append(s.run.Inner, e)
+	case s.home != nil:
+		s.home.Inner = append(s.home.Inner, e)
 	default:
 		r.page.Entries = append(r.page.Entries, e)
 	}
@@ -120,7 +151,8 @@ func (r *reader) between(ev event.Event) {
 			refs[i] = string(ref)
 		}
 		r.note(ev, "wait", "paused", "waits for "+name(strings.Join(refs, ", ")))
-		r.status, r.statusOf, r.paused = "paused: waits for a decision", "wait", ev.Time
+		r.setStatus("paused: waits for a decision", "wait")
+		r.paused = ev.Time
 	case event.OutputRejected:
 		r.note(ev, "bad", "answer rejected", "reason: "+name(b.Reason)).parts(r.texts, "", b.Message.Parts, false)
 	case event.LimitReached:
@@ -139,9 +171,10 @@ func (r *reader) between(ev event.Event) {
 	case event.RunFinished:
 		r.unanswered()
 		e := r.note(ev, "good", "run finished", append([]string{turns(b.Turns)}, usage(b.Usage, 0)...)...)
-		r.status, r.statusOf = "finished", "good"
+		r.setStatus("finished", "good")
 		if b.Stopped {
-			e.Title, r.status = "run stopped after results", "stopped after results"
+			e.Title = "run stopped after results"
+			r.setStatus("stopped after results", "good")
 		}
 		e.add(block{Label: "output", Text: r.texts.json(string(b.Output)), Code: true})
 		e.add(block{Label: "output", Text: r.texts.of(b.Text)})
@@ -153,7 +186,7 @@ func (r *reader) between(ev event.Event) {
 		r.unanswered()
 		e := r.note(ev, "bad", "run failed", append([]string{turns(b.Turns)}, usage(b.Usage, 0)...)...)
 		e.add(block{Text: r.texts.of(b.Error)})
-		r.status, r.statusOf = "failed", "bad"
+		r.setStatus("failed", "bad")
 		r.runEnds("bad")
 	case event.Restarted:
 		r.note(ev, "bad", "asked again").add(block{Text: r.texts.of(b.Error)})
@@ -175,13 +208,15 @@ func (r *reader) unknown(ev event.Event) {
 }
 
 func (r *reader) runStarted(ev event.Event, b event.RunStarted) {
-	r.runs++
-	r.agents = append(r.agents, b.Agent)
-	r.status, r.statusOf = "no end is recorded", "wait"
+	if r.scope.path == "" {
+		r.runs++
+		r.agents = append(r.agents, b.Agent)
+	}
+	r.setStatus("no end is recorded", "wait")
 	e := &entry{Kind: "run", Title: "Run " + strconv.Itoa(b.Run), Name: name(b.Agent), Facts: []string{stamp(ev.Time.Truncate(time.Second))}}
 	r.unanswered()
-	s := &r.scope
-	s.run, s.turn, s.runNumber = nil, nil, b.Run
+	s := r.scope
+	s.run, s.turn, s.runNumber, s.agent = nil, nil, b.Run, b.Agent
 	r.place(e, ev)
 	s.run = e
 }
@@ -194,7 +229,7 @@ func (r *reader) runEnds(state string) {
 
 // unanswered closes a turn without an answer.
 func (r *reader) unanswered() {
-	s := &r.scope
+	s := r.scope
 	if s.turn == nil || !s.waiting {
 		return
 	}
@@ -213,7 +248,7 @@ func (r *reader) message(ev event.Event, m llm.Message) *entry {
 
 func (r *reader) turnPrepared(ev event.Event, b event.TurnPrepared) {
 	r.goesOn(ev.Time)
-	s := &r.scope
+	s := r.scope
 	title := "Turn " + strconv.Itoa(b.Turn)
 	if s.turn != nil && s.turn.Title == title && s.waiting { // after a crash
 		s.turn.mark(ev)
@@ -222,7 +257,7 @@ func (r *reader) turnPrepared(ev event.Event, b event.TurnPrepared) {
 		r.turns++
 		s.waiting = false
 		s.turn = r.place(&entry{Kind: "turn", Title: title}, ev)
-		if len(r.agents) == 0 || b.Agent != r.agents[len(r.agents)-1] {
+		if b.Agent != s.agent {
 			s.turn.Name = name(b.Agent)
 		}
 	}
@@ -254,7 +289,7 @@ func (r *reader) preparation(e *entry, b event.TurnPrepared) {
 
 func (r *reader) answered(ev event.Event, b event.ModelAnswered) {
 	r.goesOn(ev.Time)
-	s := &r.scope
+	s := r.scope
 	if s.turn == nil || !s.waiting { // the events begin in the middle
 		s.turn = r.place(&entry{Kind: "turn", Title: "Turn " + strconv.Itoa(b.Turn)}, ev)
 		r.turns++
@@ -279,7 +314,7 @@ func (r *reader) answered(ev event.Event, b event.ModelAnswered) {
 		e.Facts = append(e.Facts, finish(b.Finish))
 	}
 	r.page.Turns = append(r.page.Turns, row{
-		ID: ev.Seq, Turn: fmt.Sprintf("%d.%d", s.runNumber, b.Turn), Model: name(b.Model), In: count(b.Usage.InputTokens), Cached: count(b.Usage.CachedTokens),
+		ID: ev.Seq, Turn: name(string(s.path)) + fmt.Sprintf(" %d.%d", s.runNumber, b.Turn), Model: name(b.Model), In: count(b.Usage.InputTokens), Cached: count(b.Usage.CachedTokens),
 		Out: count(b.Usage.OutputTokens), Reasoning: count(b.Usage.ReasoningTokens), Cost: costs(b.Cost), Took: elapsed,
 	})
 	e.parts(r.texts, "", b.Message.Parts, true)
@@ -328,15 +363,17 @@ func (r *reader) goesOn(at time.Time) {
 	if !r.paused.IsZero() {
 		r.waited += max(at.Sub(r.paused), 0)
 		r.paused = time.Time{}
-		r.status, r.statusOf = "no end is recorded", "wait"
+		r.setStatus("no end is recorded", "wait")
 	}
 }
 
 // end completes the page after the last event.
 func (r *reader) end() {
-	s := &r.scope
-	r.unanswered()
-	for _, c := range s.order {
+	for _, s := range r.scopes {
+		r.scope = s
+		r.unanswered()
+	}
+	for _, c := range r.order {
 		c.end(r.texts)
 		if c.State == "bad" {
 			r.failed++
@@ -365,7 +402,7 @@ func (r *reader) head() {
 	if r.runs > 1 {
 		p.Facts = append(p.Facts, fmt.Sprintf("%d runs", r.runs))
 	}
-	calls := plural(r.calls, "call")
+	calls := plural(len(r.order), "call")
 	if r.failed > 0 {
 		calls += fmt.Sprintf(", %d without success", r.failed)
 	}

@@ -163,6 +163,33 @@ func TestUnanswered(t *testing.T) {
 	require.Contains(t, textOf(page(t, tell.events)), "indoubthappened,decidedbycaller")
 }
 
+// TestHelpers: the run of a helper stands in its call, and its end is not the end of the
+// session's run.
+func TestHelpers(t *testing.T) {
+	t.Parallel()
+	tell := &teller{now: start}
+	asks := func(name string) event.ModelAnswered {
+		return event.ModelAnswered{Turn: 1, Message: llm.Assistant("", llm.ToolCall{Name: name, Arguments: "{}"}), Finish: llm.FinishOf("tool_calls", ""), Usage: llm.Usage{InputTokens: 10}}
+	}
+	inside := func(path string, bodies ...event.Body) {
+		for _, b := range bodies {
+			tell.tell(time.Second, b)
+			tell.events[len(tell.events)-1].Path = event.CallRef(path)
+		}
+	}
+	inside("", event.RunStarted{Run: 1, Agent: "chief"}, event.TurnPrepared{Turn: 1, Agent: "chief"}, asks("writer"), event.ToolCallStarted{Call: "r1.t1.c0", Name: "writer", Arguments: "{}", Helper: true})
+	inside("r1.t1.c0", event.RunStarted{Run: 1, Agent: "writer"}, event.TurnPrepared{Turn: 1, Agent: "writer"}, asks("search"), event.ToolCallStarted{Call: "r1.t1.c0/r1.t1.c0", Name: "search", Arguments: "{}"},
+		results("r1.t1.c0/r1.t1.c0", "search", "found", tell.now), event.RunFailed{Run: 1, Error: "no idea"})
+	require.Contains(t, textOf(page(t, tell.events)), "chiefnoendisrecorded")
+	inside("", results("r1.t1.c0", "writer", "nothing", start), event.RunFinished{Run: 1, Turns: 1})
+	got := page(t, tell.events)
+	for _, want := range []string{"chief finished", "2 turns", "2 calls", "20 tokens in", "result nothing Run 1: writer", "search r1.t1.c0/r1.t1.c0 done"} {
+		require.Contains(t, textOf(got), white.ReplaceAllString(want, ""))
+	}
+	require.Equal(t, 1, strings.Count(got, `<article class="call bad" `)+strings.Count(got, `<section class="run bad"`))
+	require.Contains(t, ticket(t, tell.events), "###### Turn 1")
+}
+
 // TestLong: a long session has a page of a bounded size, made in time that grows with the
 // number of its events, and a ticket with its begin and its end.
 func TestLong(t *testing.T) {
