@@ -32,6 +32,9 @@ type Agent struct {
 	// Output is the form of the final answer, usually made by [OutputOf]. The answer is
 	// validated, and the model corrects an answer in a wrong form. Nil means text.
 	Output *Output
+	// Checks look at what enters and leaves the conversation. The order counts for checks on
+	// the same thing. The slice is copied when a run starts.
+	Checks []Check
 	// Settings, such as Temperature, go into each request unchanged, except ToolChoice
 	// (see below). A runner enforces two of the settings, because some providers ignore
 	// them:
@@ -78,7 +81,7 @@ func (a *Agent) DisplayName() string {
 }
 
 // Validate returns an error for an Agent that cannot run: the zero [tool.Tool] in Tools,
-// or two tools with the same name. A runner calls Validate before the first request.
+// two tools or two checks with the same name, or a check without a function. A runner calls Validate before the first request.
 func (a *Agent) Validate() error {
 	if a == nil {
 		return errors.New("agent: is nil")
@@ -92,6 +95,9 @@ func (a *Agent) Validate() error {
 			return fmt.Errorf("agent %q: two tools are named %q", a.DisplayName(), t.Name())
 		}
 		seen[t.Name()] = true
+	}
+	if err := validateChecks(a.Checks); err != nil {
+		return fmt.Errorf("agent %q: %w", a.DisplayName(), err)
 	}
 	if !a.Output.Any() {
 		if err := a.Output.prepare(); err != nil {

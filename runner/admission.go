@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 	"github.com/seed-916e8f6a/toolloop/tool"
@@ -37,11 +36,8 @@ func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []e
 			args = string(a.job.args)
 		}
 		switch {
-		case e.isBuiltin(c):
-			bodies[i] = builtinResult(*c)
-		case a.err != nil:
-			e.invoker.logPanic(*c, invoke.Error(a.err))
-			bodies[i] = e.redactor.failure(*c, invoke.Error(a.err))
+		case a.err != nil || e.isBuiltin(c):
+			bodies[i] = e.refusal(c, a.err)
 		case a.needsApproval:
 			bodies[i] = event.ApprovalAsked{
 				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Repairs: a.repairs, Fingerprint: a.job.tool.Fingerprint(),
@@ -71,14 +67,9 @@ func (e *engine) checkCalls(ctx context.Context, calls []loop.Call) []admission 
 		a.job.call = c
 		a.job.tool, a.job.args, a.repairs, a.err = e.checkCall(ctx, c)
 		switch {
-		case a.err != nil && c.MayHaveRun:
-			// "Rejected" would tell the model that nothing happened. The earlier attempt may
-			// have had its effect.
-			a.err = tool.Fail(tool.OutcomeUnknown, "", a.err)
-			continue
 		case a.err != nil:
 			continue
-		case c.Status == loop.Cleared && string(a.job.args) == c.Arguments:
+		case (c.Status == loop.Cleared || c.Replaced()) && string(a.job.args) == c.Arguments:
 			a.repairs = c.Repairs // the text of the model was repaired, not the cleared arguments
 		}
 		switch {
@@ -103,6 +94,16 @@ func (e *engine) checkCalls(ctx context.Context, calls []loop.Call) []admission 
 // checkCall finds the tool of a call and checks the arguments: the model's text, or the
 // arguments that somebody decided about.
 func (e *engine) checkCall(ctx context.Context, c *loop.Call) (tool.Tool, json.RawMessage, []string, error) {
+	t, args, repairs, err := e.readCall(ctx, c)
+	if err != nil && c.MayHaveRun {
+		// "Rejected" would tell the model that nothing happened. The earlier attempt may have
+		// had its effect.
+		err = tool.Fail(tool.OutcomeUnknown, "", err)
+	}
+	return t, args, repairs, err
+}
+
+func (e *engine) readCall(ctx context.Context, c *loop.Call) (tool.Tool, json.RawMessage, []string, error) {
 	t, ok := e.offer.tools[c.Call.Name]
 	if !ok && e.offer.catalog.has(c.Call.Name) {
 		return t, nil, nil, errNotFound(c.Call.Name)
@@ -111,7 +112,7 @@ func (e *engine) checkCall(ctx context.Context, c *loop.Call) (tool.Tool, json.R
 		return t, nil, nil, tool.Unknown(c.Call.Name, e.offeredNames(c)...)
 	}
 	written := c.Call.Arguments
-	if c.Status == loop.Cleared {
+	if c.Status == loop.Cleared || c.Replaced() {
 		written = c.Arguments
 	}
 	args, repairs, err := e.invoker.parse(ctx, t, written)

@@ -43,10 +43,11 @@ func (e *engine) afterFailure(ctx context.Context, err error) error {
 func (e *engine) compact(ctx context.Context, turn int, refused int64) error {
 	s, p := e.recorder.snapshot(), e.runner.Compact
 	b := event.Compacted{Turn: turn, Before: len(s.Messages)}
+	var spent aside
 	h := &compact.History{
 		Messages: s.Messages, Fixed: s.Fixed(), Written: s.Written(), Tokens: max(s.Estimate(e.limits.Overhead), refused),
 		Ask: func(ctx context.Context, m llm.Model, req *llm.Request) (*llm.Response, error) {
-			return e.askAside(ctx, m, req, &b)
+			return e.askAside(ctx, m, req, &spent)
 		},
 	}
 	if h.Goal = cmp.Or(p.Goal, p.Tokens/2); h.Goal == 0 || h.Goal >= h.Tokens {
@@ -59,6 +60,7 @@ func (e *engine) compact(ctx context.Context, turn int, refused int64) error {
 		strategy = compact.Default()
 	}
 	messages, err := safely(ctx, e.logger, "Compact", func(ctx context.Context) ([]llm.Message, error) { return strategy(ctx, h) })
+	b.Usage, b.Cost = spent.sum()
 	if err == nil {
 		b.History = loop.Align(s.Messages, messages)
 		err = loop.CheckCompacted(s, b)
@@ -82,9 +84,9 @@ func (e *engine) compact(ctx context.Context, turn int, refused int64) error {
 	return e.recorder.record(true, b)
 }
 
-// askAside asks a model for a strategy. The request is none of the run's turns, but its
-// usage and cost are the run's.
-func (e *engine) askAside(ctx context.Context, m llm.Model, req *llm.Request, b *event.Compacted) (*llm.Response, error) {
+// askAside asks a model for a strategy or a check. The request is none of the run's turns,
+// but its usage and cost are the run's.
+func (e *engine) askAside(ctx context.Context, m llm.Model, req *llm.Request, spent *aside) (*llm.Response, error) {
 	if m == nil {
 		m = e.model
 	}
@@ -109,6 +111,6 @@ func (e *engine) askAside(ctx context.Context, m llm.Model, req *llm.Request, b 
 	if e.runner.Budget != nil {
 		e.runner.Budget.settle(part, &resp.Usage, cost)
 	}
-	b.Usage, b.Cost = b.Usage.Add(resp.Usage), b.Cost+cost
+	spent.add(resp.Usage, cost)
 	return resp, err
 }

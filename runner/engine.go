@@ -166,6 +166,7 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 		Unusable:      1,
 		Misfits:       misfits(&e.agent),
 		Serial:        isSerial(&e.agent.Settings),
+		Checks:        checksOf(&e.agent),
 	}
 	e.weigh()
 	e.scheduler.limit = e.runner.Calls
@@ -194,6 +195,7 @@ func (e *engine) setAgent(a *agent.Agent) error {
 		return fmt.Errorf("runner: agent %q has no Model, and neither has the Runner", a.DisplayName())
 	}
 	e.agent.Tools, e.agent.Toolsets = slices.Clone(a.Tools), slices.Clone(a.Toolsets)
+	e.agent.Checks = slices.Clone(a.Checks)
 	return nil
 }
 
@@ -296,6 +298,8 @@ func (e *engine) doRest(ctx context.Context, action loop.Action) error {
 		}
 		_, err = e.recorder.finish(&e.limits, body)
 		return err
+	case loop.CheckItems:
+		return e.check(ctx, a)
 	case loop.Reject:
 		return e.recorder.record(false, event.OutputRejected{Turn: a.Turn, Reason: a.Reason.String(), Message: a.Message})
 	case loop.StopAtLimit:

@@ -128,6 +128,9 @@ func (e *engine) failureOf(a loop.Fail) error {
 		return &LimitError{Limit: a.Limit, Max: a.Max, Cost: a.Cost}
 	}
 	s := e.recorder.snapshot()
+	if t := a.Trip; t != nil {
+		return fmt.Errorf("turn %d: %w", max(s.Turn, 1), &CheckError{Check: t.Check, Stage: t.Stage, Reason: t.Reason})
+	}
 	if a.Reason == loop.Misfit {
 		return fmt.Errorf("turn %d: %w", s.Turn, &OutputError{Problem: s.Problem, Refused: !s.Misfit})
 	}

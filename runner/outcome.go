@@ -59,12 +59,23 @@ func neverFinished(c loop.Call) event.ToolCallFinished {
 func placeholder(c loop.Call) llm.ToolResult { return neverFinished(c).Result }
 
 // closings returns the events of calls that must not run: the answer was cut off, the tool
-// choice forbids them, or they exceed the limit.
+// choice forbids them, a check refused them or stopped the run, or they exceed the limit.
 func closings(a loop.Close, choice llm.ToolChoice) []event.Body {
 	bodies := make([]event.Body, len(a.Calls))
 	for i, c := range a.Calls {
 		if a.OverLimit && !c.CutOff && !c.Forbidden {
 			bodies[i] = notRun(c, "the calls of your reply exceed the number of calls that this run may make")
+			continue
+		}
+		if c.Refused() != "" {
+			bodies[i] = refused(c)
+			continue
+		}
+		if !c.CutOff && !c.Forbidden { // a check stopped the run
+			bodies[i] = notRun(c, "a check of the program ended the run")
+			if c.MayHaveRun {
+				bodies[i] = neverFinished(c)
+			}
 			continue
 		}
 		if c.CutOff {
@@ -75,6 +86,14 @@ func closings(a loop.Close, choice llm.ToolChoice) []event.Body {
 		bodies[i] = forbidden(c, choice)
 	}
 	return bodies
+}
+
+// refused returns the event of a call that a check of the agent refused. The text was
+// redacted when the check said it.
+func refused(c loop.Call) event.ToolCallFinished {
+	b := failed(c, tool.Denied, safe(c.Refused()), "")
+	b.Rejected = true
+	return b
 }
 
 // forbidden returns the event of a call that the tool choice forbids.

@@ -66,9 +66,11 @@ func (e *engine) instructions(ctx context.Context, s *loop.State, turn int) (str
 
 // info describes the run for functions of the program.
 func (e *engine) info(s *loop.State, turn int) agent.Info {
-	return agent.Info{
-		Session: e.session, Run: s.Run, Turn: turn, Messages: slices.Clip(s.Messages), Usage: s.Usage, Tools: e.offer.names(),
+	info := agent.Info{Session: e.session, Run: s.Run, Turn: turn, Messages: slices.Clip(s.Messages), Usage: s.Usage}
+	if e.offer != nil { // nil before the first listing, when only checks ask
+		info.Tools = e.offer.names()
 	}
+	return info
 }
 
 // notices returns the notices about the tools of the next turn. The error of an optional

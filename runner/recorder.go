@@ -301,6 +301,16 @@ func (r *recorder) notify(texts []string) {
 	}
 }
 
+// restarted queues that deltas of a turn do not count. No journal keeps the event.
+func (r *recorder) restarted(b event.Restarted) {
+	if r.collector != nil {
+		return // a Result has no deltas
+	}
+	r.acquire()
+	defer r.release()
+	r.queue = append(r.queue, ephemeral(b))
+}
+
 // report queues a report of a running call, and never waits for the consumer. A report
 // of the same call that is still in the queue is removed, so the queue has one report for
 // each call, and events keep the order of their times.

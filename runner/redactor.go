@@ -85,11 +85,15 @@ func (r *redactor) outcome(c loop.Call, o invoke.Outcome) event.ToolCallFinished
 	return r.withEdit(c, r.success(c, o.Parts))
 }
 
-// withEdit reports the executed arguments to the model if a person changed them. The
-// model's own call in the history says something else.
+// withEdit reports the executed arguments to the model if a person or a check changed them.
+// The model's own call in the history says something else.
 func (r *redactor) withEdit(c loop.Call, b event.ToolCallFinished) event.ToolCallFinished {
-	if c.Edited {
-		note := llm.Text{Text: r.whole("[A person changed the arguments before the call ran: " + c.Arguments + "]\n")}
+	if c.Edited || c.Replaced() {
+		who := "A person"
+		if c.Replaced() {
+			who = "A check of the program"
+		}
+		note := llm.Text{Text: r.whole("[" + who + " changed the arguments before the call ran: " + c.Arguments + "]\n")}
 		b.Result.Parts = append(llm.Parts{note}, b.Result.Parts...)
 	}
 	return b

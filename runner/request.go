@@ -20,18 +20,32 @@ import (
 // generate sends the turn's request and records the answer.
 func (e *engine) generate(ctx context.Context, turn int) error {
 	s := e.recorder.snapshot()
+	if e.limits.Checks != nil {
+		if a := s.Beside(e.limits.Checks); len(a.Items) > 0 {
+			return e.generateBeside(ctx, a)
+		}
+	}
+	resp, err := e.timedRespond(ctx, &s)
+	if err != nil {
+		return err
+	}
+	return e.answered(ctx, &s, turn, resp)
+}
+
+// timedRespond is respond, until the run is drained. It measures the work of the model, if a
+// limit needs it.
+func (e *engine) timedRespond(ctx context.Context, s *loop.State) (*llm.Response, error) {
 	done := func() {}
 	if e.runner.Limits.WorkTime > 0 {
 		ctx, done = e.timed(ctx)
 	}
 	ask, stop := e.untilDrained(ctx)
-	resp, err := e.respond(ask, &s)
+	resp, err := e.respond(ask, s)
 	stop()
-	if err != nil {
-		return err
+	if err == nil {
+		done()
 	}
-	done()
-	return e.answered(ctx, &s, turn, resp)
+	return resp, err
 }
 
 // timed measures the work of a model. done ends the measurement.
@@ -61,7 +75,7 @@ func (e *engine) answered(ctx context.Context, s *loop.State, turn int, resp *ll
 	if calls := e.startsAfter(s, &answered); calls != nil {
 		return e.start(ctx, calls, answered)
 	}
-	if s.Output != "" || loop.Classify(answered.Message, answered.Finish, s.Choice) != loop.Final {
+	if s.Output != "" || e.checksOutput() || loop.Classify(answered.Message, answered.Finish, s.Choice) != loop.Final {
 		return e.recorder.record(false, answered)
 	}
 	// A final answer and the end of the run are one append, so no crash comes between

@@ -46,6 +46,9 @@ func kindOf(err error) string {
 	if e, ok := errors.AsType[*runner.OutputError](err); ok {
 		return "output refused " + strconv.FormatBool(e.Refused)
 	}
+	if e, ok := errors.AsType[*runner.CheckError](err); ok {
+		return "check of " + e.Stage
+	}
 	switch {
 	case err == nil:
 		return ""

@@ -126,6 +126,10 @@ func (r *Ran) see(e event.Event) {
 		r.Restarts++
 	case event.ModelAnswered:
 		r.Result.Text = b.Message.Text()
+	case event.Checked:
+		if b.Stage == "output" && (b.Verdict == "stop" || b.Verdict == "replace") {
+			r.Result.Text = b.Text
+		}
 	case event.RunFinished:
 		r.Result.Usage = b.Usage
 	case event.RunFailed:

@@ -312,6 +312,31 @@ func (b Compacted) After() (n int) {
 	return n
 }
 
+// Checked records what a check of the agent says about a message, a call, a result or an
+// answer.
+type Checked struct {
+	Turn  int    `json:"turn"`  // the turn that reads an input or a result, or whose answer is checked
+	Check string `json:"check"` // the name of the check
+	Stage string `json:"stage"` // "input", "call", "result" or "output"
+	// Call is the call of the stages "call" and "result".
+	Call CallRef `json:"call,omitempty"`
+	// At is the position of the message in the history, from 0, for the stage "input".
+	At int `json:"at,omitempty"`
+	// Verdict is "pass", "stop", "replace" or "again". "failed" means that the check did not
+	// end well or was cut short; the run fails, or another check has stopped the run.
+	Verdict string `json:"verdict"`
+	// Reason is the reason of "stop" and "again", or the error of "failed".
+	Reason string `json:"reason,omitempty"`
+	// Text is what counts from now on: the new text or the new arguments for "replace", and
+	// what the model reads for "again" and for a result that was stopped.
+	Text string `json:"text,omitempty"`
+	// Usage is the usage of the models that the check asked. It is a part of the usage of the
+	// run. An answer that a check beside its request discarded counts here, too. Cost is the
+	// cost of these answers.
+	Usage llm.Usage `json:"usage,omitzero"`
+	Cost  float64   `json:"cost,omitempty"`
+}
+
 // RunFinished ends a run. The last ModelAnswered has the final answer, unless the run was
 // Stopped.
 type RunFinished struct {
@@ -402,6 +427,7 @@ func (OutputRejected) event()   {}
 func (LimitReached) event()     {}
 func (StallDetected) event()    {}
 func (Compacted) event()        {}
+func (Checked) event()          {}
 func (RunFinished) event()      {}
 func (RunFailed) event()        {}
 func (TextDelta) event()        {}

@@ -72,6 +72,11 @@ var every = []struct {
 		event.Compacted{Turn: 3, Before: 9, History: []event.Stretch{{Count: 1}, {Message: new(llm.User("So far."))}, {From: 7, Count: 2}}, Usage: llm.Usage{InputTokens: 5}, Cost: 0.5},
 		`"type":"compacted","turn":3,"before":9,"history":[{"count":1},{"message":{"role":"user","parts":[{"type":"text","text":"So far."}]}},{"from":7,"count":2}],"usage":{"input_tokens":5,"output_tokens":0},"cost":0.5`,
 	},
+	{event.Checked{Turn: 1, Check: "length", Stage: "input", At: 2, Verdict: "pass"}, `"type":"checked","turn":1,"check":"length","stage":"input","at":2,"verdict":"pass"`},
+	{
+		event.Checked{Turn: 1, Check: "amount", Stage: "call", Call: "r1.t1.c0", Verdict: "again", Reason: "too much", Text: "No: too much.", Usage: llm.Usage{InputTokens: 5}, Cost: 0.5},
+		`"type":"checked","turn":1,"check":"amount","stage":"call","call":"r1.t1.c0","verdict":"again","reason":"too much","text":"No: too much.","usage":{"input_tokens":5,"output_tokens":0},"cost":0.5`,
+	},
 	{event.RunFinished{Run: 1, Turns: 2, Usage: llm.Usage{InputTokens: 1}}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":1,"output_tokens":0}`},
 	{event.RunFinished{Run: 1, Turns: 2, Output: json.RawMessage(`{"a":1}`), Repairs: []string{"a Markdown fence was removed"}}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":0,"output_tokens":0},"output":{"a":1},"repairs":["a Markdown fence was removed"]`},
 	{event.RunFinished{Run: 1, Turns: 2, Stopped: true, Text: "Paid."}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":0,"output_tokens":0},"stopped":true,"text":"Paid."`},

@@ -39,6 +39,7 @@ var kinds, kindNames = index(
 	row[LimitReached]("limit_reached"),
 	row[StallDetected]("stall_detected"),
 	row[Compacted]("compacted"),
+	row[Checked]("checked"),
 	row[RunFinished]("run_finished"),
 	row[RunFailed]("run_failed"),
 	row[TextDelta]("text_delta"),

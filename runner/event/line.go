@@ -17,8 +17,9 @@ const maxLine = 500
 // versions.
 // Line drops control characters, with which a model or a tool could move the cursor of a
 // terminal, and writes a space for each line break. Line is empty for deltas, for
-// internal steps such as TurnPrepared, and for an answer without a text. The line of an
-// event in the run of a helper begins with a reference, as in "[r1.t2.c0] > Find a flight.".
+// internal steps such as TurnPrepared, for a check that passed, and for an answer without
+// a text. The line of an event in the run of a helper begins with a reference, as in
+// "[r1.t2.c0] > Find a flight.".
 func (e Event) Line() string {
 	line := e.line()
 	if e.Path != "" && line != "" && line[0] != '[' {
@@ -39,6 +40,8 @@ func (e Event) line() string {
 		return "the model repeats its calls"
 	case Compacted:
 		return b.text()
+	case Checked:
+		return oneLine(b.text())
 	case Restarted:
 		return oneLine("asked again: " + b.Error)
 	case Notice:
@@ -86,6 +89,17 @@ func (b Compacted) text() string {
 		}
 	}
 	return fmt.Sprintf("history compacted: %d messages became %d, of which %d are new", b.Before, b.After(), fresh)
+}
+
+// text is empty for a check that passed.
+func (b Checked) text() string {
+	switch b.Verdict {
+	case "pass":
+		return ""
+	case "replace":
+		return fmt.Sprintf("check %s replaced the text (%s)", b.Check, b.Stage)
+	}
+	return fmt.Sprintf("check %s (%s): %s: %s", b.Check, b.Stage, b.Verdict, b.Reason)
 }
 
 func (b ApprovalDecided) text() string {

@@ -168,6 +168,8 @@ func (r *reader) between(ev event.Event) {
 		r.note(ev, "bad", "the calls repeat").parts(r.texts, "", b.Message.Parts, false)
 	case event.Compacted:
 		r.compacted(ev, b)
+	case event.Checked:
+		r.checked(ev, b)
 	case event.RunFinished:
 		r.unanswered()
 		e := r.note(ev, "good", "run finished", append([]string{turns(b.Turns)}, usage(b.Usage, 0)...)...)
@@ -352,6 +354,25 @@ func (r *reader) compacted(ev event.Event, b event.Compacted) {
 			e.parts(r.texts, "new message, as "+name(string(s.Message.Role)), s.Message.Parts, false)
 		}
 	}
+}
+
+// checked shows the verdict of a check, also of a check that passed.
+func (r *reader) checked(ev event.Event, b event.Checked) {
+	r.spend(b.Usage, b.Cost)
+	mark := "bad"
+	if b.Verdict == "pass" {
+		mark = ""
+	}
+	what := name(b.Stage)
+	if b.Call != "" {
+		what += " " + name(string(b.Call))
+	}
+	e := r.note(ev, mark, "check "+name(b.Check)+": "+name(b.Verdict), what)
+	if b.Usage != (llm.Usage{}) || b.Cost != 0 {
+		e.Facts = append(e.Facts, usage(b.Usage, b.Cost)...)
+	}
+	e.add(block{Label: "reason", Text: r.texts.of(b.Reason)})
+	e.add(block{Label: "text", Text: r.texts.of(b.Text)})
 }
 
 func (r *reader) spend(u llm.Usage, cost float64) {

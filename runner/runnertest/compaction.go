@@ -23,3 +23,27 @@ func (w *writer) compacted(b event.Compacted) {
 		w.parts(s.Message.Parts)
 	}
 }
+
+// checked shows the verdict of a check. Checks that passed have a line, too, because a test
+// should see that they were made.
+func (w *writer) checked(b event.Checked) {
+	what := b.Stage
+	if b.Call != "" {
+		what = w.refWithName(b.Call)
+		if b.Stage == "result" {
+			what = "result of " + what
+		}
+	}
+	heading := fmt.Sprintf("check %s of %s: %s", quotedName(b.Check), what, b.Verdict)
+	if b.Usage != (llm.Usage{}) {
+		heading += ", " + cost(b.Usage)
+	}
+	w.section(heading)
+	if b.Reason != "" {
+		w.text(b.Reason)
+	}
+	if b.Text != "" {
+		w.heading("text")
+		w.text(b.Text)
+	}
+}

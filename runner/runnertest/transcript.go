@@ -93,6 +93,8 @@ func (w *writer) event(e event.Event) {
 		w.parts(b.Message.Parts)
 	case event.Compacted:
 		w.compacted(b)
+	case event.Checked:
+		w.checked(b)
 	case event.RunFinished:
 		end := "finished after "
 		if b.Stopped {

@@ -31,6 +31,7 @@ type Limits struct {
 	// Serial makes the calls of an answer run one after the other, in order. A call that
 	// waits for a decision then blocks the calls after it.
 	Serial bool
+	Checks *Checks // of the agent; nil: none
 }
 
 // An Action is the next thing to do. The caller executes the action and applies the
@@ -50,8 +51,8 @@ type (
 	// action. The call of a helper that is Started goes on where its run is: the outcome is
 	// events of that run, up to its pause or to its end with ToolCallFinished.
 	Start struct{ Calls []Call }
-	// Close ends calls that are CutOff, Forbidden or over the limit, without running them. Outcome:
-	// ToolCallFinished for each call.
+	// Close ends calls that are CutOff, Forbidden, Refused, stopped by a check or over the limit,
+	// without running them. Outcome: ToolCallFinished for each call.
 	Close struct {
 		Calls     []Call
 		OverLimit bool // the calls would exceed the limit on calls
@@ -84,12 +85,14 @@ type (
 	// Finish ends the run with success. Outcome: RunFinished.
 	Finish struct{}
 	// Fail ends the run with an error. Outcome: RunFailed. Limit and Max name the limit
-	// that was reached. With an empty Limit, Reason is the class of the last answer.
+	// that was reached. Trip, if not nil, is the check that stopped the run. Otherwise Reason
+	// is the class of the last answer.
 	Fail struct {
 		Limit  string
 		Max    int64
 		Cost   float64
 		Reason Class
+		Trip   *Trip
 	}
 )
 
@@ -130,25 +133,31 @@ func Next(s *State, lim Limits) Action {
 		if s.open > 0 { // calls of an earlier run that ended before their results
 			return nextCalls(s, lim)
 		}
+		if a, must := s.nextChecks(lim.Checks); must {
+			return a
+		}
 		if s.checks() && !s.ending {
-			return s.finishing()
+			return s.finishing(lim)
 		}
 		return nextTurn(s, lim)
 	case prepared:
+		if a, must := s.inputChecks(lim.Checks); must {
+			return a
+		}
 		return Generate{Turn: s.Turn}
 	case acting:
 		return nextCalls(s, lim)
 	case checking:
-		return s.finishing()
+		return s.finishing(lim)
 	case rejected:
-		if s.unusable > lim.Unusable {
+		if int(s.unusable) > lim.Unusable {
 			return Fail{Reason: s.Class}
 		}
 		return Reject{Turn: s.Turn, Reason: s.Class, Message: retryMessage(s.Class, s.Choice)}
 	case final:
-		return Finish{}
+		return s.finishing(lim)
 	case failing:
-		return Fail{Limit: s.limit.Limit, Max: s.limit.Max, Cost: s.limit.Cost, Reason: s.Class}
+		return Fail{Limit: s.limit.Limit, Max: s.limit.Max, Cost: s.limit.Cost, Reason: s.Class, Trip: s.trip()}
 	}
 	return Idle{}
 }
@@ -167,16 +176,16 @@ func StartsAfter(s State, answer event.ModelAnswered, lim Limits) []Call {
 func nextTurn(s *State, lim Limits) Action {
 	action := nextTurnOrStop(s, lim)
 	if _, stop := action.(StopAtLimit); stop && s.ending {
-		return s.finishing() // the messages wait for the next run
+		return s.finishing(lim) // the messages wait for the next run
 	}
 	return action
 }
 
 func nextTurnOrStop(s *State, lim Limits) Action {
 	switch {
-	case s.misfits > lim.Misfits:
+	case int(s.misfits) > lim.Misfits:
 		return Fail{Reason: Misfit}
-	case s.Class == CutOff && s.phase == ready && s.unusable > lim.Unusable:
+	case s.Class == CutOff && s.phase == ready && int(s.unusable) > lim.Unusable:
 		return Fail{Reason: CutOff}
 	case s.LastTurn:
 		if s.calledLast {
@@ -236,14 +245,17 @@ func spent(s *State, lim Limits, nested time.Duration) (StopAtLimit, bool) {
 // nextCalls closes calls that must not run, then starts every call that can start. Only
 // the rest needs decisions, so a run does all its work before a person is asked.
 func nextCalls(s *State, lim Limits) Action {
-	var closing, starting, undecided []Call
+	var closing, unchecked, starting, undecided []Call
+	trip := s.trip()
 	over := s.phase == acting && s.tooManyCalls(lim)
 	blocked := false // a call before is open
 	for i := range s.Calls {
 		switch c := &s.Calls[i]; {
 		case c.Status == Finished:
-		case c.CutOff || c.Forbidden, over && c.Status == Proposed:
+		case c.CutOff || c.Forbidden || c.Refused() != "", over && c.Status == Proposed, trip != nil && c.Status != Started:
 			closing = s.appendOpen(closing, c)
+		case lim.Checks != nil && c.canStart() && len(missing(lim.Checks.Call, c.checked().passed)) > 0:
+			unchecked = s.appendOpen(unchecked, c)
 		case lim.Serial && blocked:
 		case c.canStart(), c.goesOn():
 			starting, blocked = s.appendOpen(starting, c), true
@@ -256,6 +268,10 @@ func nextCalls(s *State, lim Limits) Action {
 	switch {
 	case len(closing) > 0:
 		return Close{Calls: closing, OverLimit: over}
+	case trip != nil: // the calls that are left are in doubt
+		return Fail{Trip: trip}
+	case len(unchecked) > 0:
+		return callChecks(unchecked, lim.Checks)
 	case len(starting) > 0:
 		return Start{Calls: starting}
 	}

@@ -13,11 +13,10 @@ import (
 
 // Call is a tool call of the last answer.
 type Call struct {
-	Ref    event.CallRef
-	Call   llm.ToolCall // the call as the model wrote it
-	Status Status
-	RunID  string // id of the run whose model made the call
-	Turn   int    // turn of that run
+	Ref   event.CallRef
+	Call  llm.ToolCall // the call as the model wrote it
+	RunID string       // id of the run whose model made the call
+	Turn  int          // turn of that run
 	// Arguments are the checked arguments. They are empty until the call was started or a
 	// person was asked about the call.
 	Arguments string
@@ -32,14 +31,16 @@ type Call struct {
 	Forbidden   bool // the tool choice of the turn forbids the call, so the call must not run
 	// MayHaveRun means that the call was in doubt before the decision to run the call
 	// again, and that nobody ruled out an effect of the earlier attempt.
-	MayHaveRun bool // beside the other bools, because calls are copied often
+	MayHaveRun bool   // beside the other bools, because calls are copied often
+	Status     Status // here for the same reason
 	// Seq is the Seq of the last event that asked about the call or started the call.
 	Seq int64
 	// Nested is the run of the helper that is the work of the call, from the start of the
 	// call to its result. Nil for the call of a function. In the calls of an Action, Nested
 	// says only that the call is a helper's: Apply changes the state.
-	Nested *State
-	result llm.Part // the llm.ToolResult as it enters the history; nil for an open call
+	Nested   *State
+	verdicts *verdicts // of checks; nil: none
+	result   llm.Part  // the llm.ToolResult as it enters the history; nil for an open call
 }
 
 // canStart reports whether the call is waiting for its start.
@@ -52,7 +53,7 @@ func (c *Call) Waits() bool {
 }
 
 // Status is the progress of a call.
-type Status int
+type Status int8
 
 // The statuses, in the usual order.
 const (
@@ -105,7 +106,7 @@ func (s *State) callStarted(b event.ToolCallStarted) error {
 	if b.Helper {
 		c.Nested = &State{Path: c.Ref, outer: s}
 	}
-	if b.Arguments != c.Call.Arguments && !isObject(c.Call.Arguments) && !c.Edited {
+	if b.Arguments != c.Call.Arguments && !isObject(c.Call.Arguments) && !c.Edited && !c.Replaced() {
 		s.showRepaired(c)
 	}
 	return nil
@@ -147,6 +148,9 @@ func (s *State) approvalAsked(b event.ApprovalAsked) error {
 		return errOrder
 	}
 	c.Edited = c.Edited && c.Arguments == b.Arguments
+	if c.Arguments != "" && c.Arguments != b.Arguments { // the tool has changed since the checks
+		c.verdicts = nil
+	}
 	c.Status, c.Arguments, c.Repairs, c.Fingerprint = Asked, b.Arguments, b.Repairs, b.Fingerprint
 	c.Seq = s.Seq + 1
 	return nil
@@ -172,6 +176,7 @@ func (s *State) approvalDecided(b event.ApprovalDecided) error {
 	c.Status, c.Decided = Cleared, true
 	if b.Arguments != "" {
 		c.Arguments, c.Repairs, c.Edited = b.Arguments, b.Repairs, true
+		c.verdicts = nil
 	}
 	return nil
 }
@@ -246,6 +251,7 @@ func (s *State) callFinished(b event.ToolCallFinished, at time.Time) error {
 // turnDone enters the results, in the order of the calls.
 func (s *State) turnDone() {
 	s.Work, s.longest = s.Work+s.longest, 0
+	s.done, s.doneAt = s.Calls, len(s.Messages)
 	parts := make(llm.Parts, len(s.Calls)) // one piece of memory for all messages
 	for i := range s.Calls {
 		parts[i] = s.Calls[i].result

@@ -156,7 +156,8 @@ func (s *State) compacted(b event.Compacted) error {
 		s.reported, s.answered = EstimateAfter(s.estimate(0), s.Messages, messages), len(messages)
 	}
 	s.written, s.approved = Written(b.History, s.written), Positions(b.History, s.approved)
-	s.Messages = messages
+	s.Messages, s.done = messages, nil
+	s.guard = s.guard.moved(func(old []int) []int { return Positions(b.History, old) })
 	s.Usage, s.Cost = s.Usage.Add(b.Usage), s.Cost+b.Cost
 	s.compactedBefore, s.compactedAfter = true, again
 	s.results = false

@@ -90,6 +90,8 @@ func (s *State) pay(e event.Event) {
 		u, cost = b.Usage, b.Cost
 	case event.Compacted:
 		u, cost = b.Usage, b.Cost
+	case event.Checked:
+		u, cost = b.Usage, b.Cost
 	default:
 		return
 	}

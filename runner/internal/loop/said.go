@@ -36,7 +36,10 @@ func (s *State) goOn() {
 }
 
 // finishing returns the action that ends the run with its answer.
-func (s *State) finishing() Action {
+func (s *State) finishing(lim Limits) Action {
+	if a, must := s.outputChecks(lim.Checks); must {
+		return a
+	}
 	if s.unchecked {
 		return Check{Turn: s.Turn, Text: s.Text}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // A phase names the event that a run waits for.
-type phase int
+type phase int8
 
 const (
 	idle     phase = iota // no run: RunStarted
@@ -57,7 +57,21 @@ type State struct {
 	// LastTurn means that a limit was reached, and that the next turn is the last, without
 	// calls.
 	LastTurn bool
-	Problem  string // the last message to the model about a final answer in a wrong form
+	// The small fields stand together, because the size of a State counts in each run:
+	unusable        int32 // consecutive unusable answers
+	misfits         int32 // final answers of the run in a wrong form; calls between do not reset it
+	phase           phase
+	pausedFrom      phase  // phase in which the run paused
+	unchecked       bool   // the last message is a final answer whose check has not ended
+	validCall       bool   // at least one call of the turn was not rejected
+	nudged          bool   // the model was told that its calls repeat
+	calledLast      bool   // the model made calls in the last turn
+	results         bool   // the calls of the last turn have results, and nothing was said since
+	stopped         bool   // the run ended after results
+	ending          bool   // the run would have finished, and goes on for messages
+	compactedBefore bool   // the history was compacted before the next answer
+	compactedAfter  bool   // that was after a request of the turn
+	Problem         string // the last message to the model about a final answer in a wrong form
 	// Messages is the history in the form that every provider accepts. The history only
 	// grows, except that a compaction replaces the whole list. Results enter together, when
 	// every call of the turn has its result.
@@ -81,33 +95,22 @@ type State struct {
 	Value   json.RawMessage // Output of the last RunFinished of the run
 	Failure string          // Error of the RunFailed that ended the run
 
-	outer       *State // the run whose call this helper's run is; nil for the outermost run and in a copy
-	phase       phase
-	pausedFrom  phase         // phase in which the run paused
+	outer       *State        // the run whose call this helper's run is; nil for the outermost run and in a copy
 	change      *Change       // of the last turn; nil: none
 	open        int           // number of calls without a result
-	unusable    int           // consecutive unusable answers
 	longest     time.Duration // of the calls of the turn
 	toolCalls   int           // calls of the run that were made
 	reported    int64         // tokens of the last request and its answer, by the provider
 	answered    int           // number of the messages that reported counts
 	limit       StopAtLimit   // the limit that was reached
-	unchecked   bool          // the last message is a final answer whose check has not ended
-	misfits     int           // final answers of the run in a wrong form; calls between do not reset it
 	written     []int         // positions of the user messages that the runner wrote
 	said, later []llm.Message // see userSaid
 	keys        []saidKey     // of the caller, in the order of their first messages
 	approved    []int         // positions of the answers with calls that a person decided about
+	guard       *guard        // what checks have said; nil: nothing
+	done        []Call        // the calls of the last turn, until the next turn is prepared
+	doneAt      int           // position of the first of their results
 	invalid     int           // consecutive turns in which every call was rejected
-
-	validCall       bool // at least one call of the turn was not rejected
-	nudged          bool // the model was told that its calls repeat
-	calledLast      bool // the model made calls in the last turn
-	results         bool // the calls of the last turn have results, and nothing was said since
-	stopped         bool // the run ended after results
-	ending          bool // the run would have finished, and goes on for messages
-	compactedBefore bool // the history was compacted before the next answer
-	compactedAfter  bool // that was after a request of the turn
 }
 
 // Apply applies an event. An event that cannot follow the state is an error and
@@ -155,6 +158,8 @@ func (s *State) apply(body event.Body, at time.Time) error {
 		return s.limitReached(b)
 	case event.Compacted:
 		return s.compacted(b)
+	case event.Checked:
+		return s.checked(b)
 	case event.RunFinished:
 		return s.runFinished(b)
 	case event.RunFailed:
@@ -188,6 +193,7 @@ func (s *State) runStarted(b event.RunStarted) error {
 	}
 	s.compactedBefore, s.compactedAfter = false, false
 	s.results, s.stopped, s.ending = false, false, false
+	s.guard = s.guard.ofNewRun()
 	return nil
 }
 
@@ -202,6 +208,7 @@ func (s *State) userMessaged(b event.UserMessaged) error {
 	}
 	s.Land()
 	s.takeKey(b)
+	s.guard = s.guard.ofNewMessage(s.Messages)
 	s.add([]llm.Message{b.Message})
 	s.ChoiceMet, s.results, s.unchecked = false, false, false
 	return nil
@@ -238,7 +245,7 @@ func (s *State) turnPrepared(b event.TurnPrepared) error {
 		s.Tools = b.Tools
 	}
 	s.ToolsAgent = b.Agent
-	s.results = false
+	s.results, s.done = false, nil
 	if next {
 		s.addWritten(b.Messages)
 	}
@@ -275,6 +282,7 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 	s.Usage, s.Cost = s.Usage.Add(b.Usage), s.Cost+b.Cost
 	s.Work += b.Work
 	s.compactedBefore, s.compactedAfter = false, false
+	s.guard = s.guard.ofNewAnswer()
 	if s.Class == RunCalls {
 		s.unusable = 0
 	}
@@ -366,11 +374,14 @@ func (s *State) runFinished(b event.RunFinished) error {
 	return nil
 }
 
+// runFailed may come before the end of an answer was recorded, for example during the checks
+// of the agent. The next run begins with them.
 func (s *State) runFailed(b event.RunFailed) error {
+	answered := s.phase == final
 	if err := s.runEnded(b.Run, s.phase != idle); err != nil {
 		return err
 	}
-	s.Failure = b.Error
+	s.unchecked, s.Failure = s.unchecked || answered, b.Error
 	return nil
 }
 

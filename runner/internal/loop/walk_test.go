@@ -78,6 +78,10 @@ type session struct {
 	atEnd    bool
 	// turns is the limit on turns; 0: that of limits.
 	turns int
+	// guards are the checks of the agent; verdicts are the letters of what they say in each
+	// stage, in order: p, s, r or a; after the last letter they pass.
+	guards   *loop.Checks
+	verdicts map[string]string
 }
 
 // inForce is the choice of the next turn: a forced call ends the force.
@@ -97,6 +101,7 @@ func (s *session) limits() loop.Limits {
 	if s.turns > 0 {
 		lim.Turns = s.turns
 	}
+	lim.Checks = s.guards
 	return lim
 }
 
@@ -158,7 +163,15 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 		}
 		s.apply(b)
 		require.Equal(s.t, len(b.Messages), s.state.Change().Added)
+	case loop.CheckItems:
+		s.inspect(a)
 	case loop.Generate:
+		if s.guards != nil {
+			if a := s.state.Beside(s.guards); len(a.Items) > 0 {
+				s.inspect(a)
+				return true
+			}
+		}
 		b := next()
 		b.Turn = a.Turn
 		before := s.state.Snapshot()
@@ -171,9 +184,9 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 		s.start(a.Calls)
 	case loop.Close:
 		for _, c := range a.Calls {
-			require.True(s.t, c.CutOff || c.Forbidden || a.OverLimit)
+			require.True(s.t, c.CutOff || c.Forbidden || c.Refused() != "" || a.OverLimit || s.said(loop.Stop))
 			b := finished(c, "closed")
-			b.Rejected = c.Forbidden
+			b.Rejected = c.Forbidden || c.Refused() != ""
 			s.apply(b)
 		}
 	case loop.Decide:
@@ -246,7 +259,8 @@ func (s *session) start(calls []loop.Call) {
 		require.Equal(s.t, s.state.Open()[0], calls[0], "none before it is open")
 	}
 	for _, c := range calls {
-		require.False(s.t, c.CutOff || c.Forbidden, "%s must not run", c.Ref)
+		require.False(s.t, c.CutOff || c.Forbidden || c.Refused() != "", "%s must not run", c.Ref)
+		s.requireChecked(c)
 		if s.reject {
 			b := finished(c, "rejected")
 			b.Rejected = true
