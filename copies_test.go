@@ -36,6 +36,7 @@ func copies() []any {
 	var (
 		anAgent  agent.Agent
 		anInfo   agent.Info
+		helper   agent.Helper
 		aTool    tool.Tool
 		aSet     tool.Set
 		aCall    tool.Call
@@ -64,7 +65,7 @@ func copies() []any {
 		fault    llmtest.Fault
 	)
 	values := []any{
-		anAgent, anInfo, aTool, aSet, aCall, anError, aRunner, aResult, aLimit, aFinish,
+		anAgent, anInfo, helper, aTool, aSet, aCall, anError, aRunner, aResult, aLimit, aFinish,
 		aConfig, aProfile, aRetry, fallback, aCache, aLog, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
 	}
 	values = append(values, agent.Check{}, agent.Subject{}, agent.Verdict{}, runner.CheckError{}, runner.Work{}, tool.Form{}, runner.OutputError{}, runner.OnceError{}, journal.Filter{}, journal.Summary{}, runner.Limits{}, runner.Change{}, compact.Policy{}, compact.History{})

@@ -29,6 +29,9 @@ type Agent struct {
 	// two tools of Tools and Toolsets have the same name, the run ends with an error. An
 	// Optional set drops such a tool instead.
 	Toolsets []tool.Set
+	// Helpers are agents that the model may call like tools. Their names and those of the
+	// Tools must differ.
+	Helpers []Helper
 	// Output is the form of the final answer, usually made by [OutputOf]. The answer is
 	// validated, and the model corrects an answer in a wrong form. Nil means text.
 	Output *Output
@@ -81,11 +84,18 @@ func (a *Agent) DisplayName() string {
 }
 
 // Validate returns an error for an Agent that cannot run: the zero [tool.Tool] in Tools,
-// two tools or two checks with the same name, or a check without a function. A runner calls Validate before the first request.
+// two tools or two checks with the same name, a check without a function, an Output without a
+// form, or a helper that cannot run or that would help itself. A runner calls Validate before
+// the first request.
 func (a *Agent) Validate() error {
 	if a == nil {
 		return errors.New("agent: is nil")
 	}
+	return a.validate(nil)
+}
+
+// validate is Validate for an agent that helps the outer agents.
+func (a *Agent) validate(outer []*Agent) error {
 	seen := make(map[string]bool, len(a.Tools))
 	for i, t := range a.Tools {
 		if t.IsZero() {
@@ -104,5 +114,5 @@ func (a *Agent) Validate() error {
 			return fmt.Errorf("agent %q: %w", a.DisplayName(), err)
 		}
 	}
-	return nil
+	return a.validateHelpers(seen, outer)
 }

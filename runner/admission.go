@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -25,8 +26,8 @@ type admission struct {
 // calls that cannot run. The caller records the events in one append, before the first
 // job begins.
 func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []event.Body) {
-	jobs := make([]execution, 0, len(calls))                     // never grows, because a task must not be copied
-	bodies := slices.Grow(e.bodies[:0], len(calls))[:len(calls)] // no record keeps them
+	jobs := make([]execution, 0, len(calls))        // never grows, because a task must not be copied
+	bodies := slices.Grow(e.bodies[:0], len(calls)) // no record keeps them
 	e.bodies = bodies
 	checked := e.checkCalls(ctx, calls)
 	for i := range checked {
@@ -37,19 +38,22 @@ func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []e
 		}
 		switch {
 		case a.err != nil || e.isBuiltin(c):
-			bodies[i] = e.refusal(c, a.err)
+			bodies = append(bodies, e.refusal(c, a.err))
 		case a.needsApproval:
-			bodies[i] = event.ApprovalAsked{
+			bodies = append(bodies, event.ApprovalAsked{
 				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Repairs: a.repairs, Fingerprint: a.job.tool.Fingerprint(),
 				Arguments: args, Hash: event.HashArguments(args),
-			}
+			})
 		default:
 			jobs = jobs[:len(jobs)+1]
 			x := &jobs[len(jobs)-1]
-			x.job, x.engine = a.job, e
-			bodies[i] = event.ToolCallStarted{
-				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Arguments: args, Repairs: a.repairs,
+			x.job, x.engine, x.helper = a.job, e, e.helpers[c.Call.Name]
+			if c.Nested != nil { // the call has started, and its run goes on
+				continue
 			}
+			bodies = append(bodies, event.ToolCallStarted{
+				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Arguments: args, Repairs: a.repairs, Helper: x.helper != nil,
+			})
 		}
 	}
 	return jobs, bodies
@@ -67,6 +71,8 @@ func (e *engine) checkCalls(ctx context.Context, calls []loop.Call) []admission 
 		a.job.call = c
 		a.job.tool, a.job.args, a.repairs, a.err = e.checkCall(ctx, c)
 		switch {
+		case c.Nested != nil: // it was checked before its start
+			continue
 		case a.err != nil:
 			continue
 		case (c.Status == loop.Cleared || c.Replaced()) && string(a.job.args) == c.Arguments:
@@ -105,6 +111,12 @@ func (e *engine) checkCall(ctx context.Context, c *loop.Call) (tool.Tool, json.R
 
 func (e *engine) readCall(ctx context.Context, c *loop.Call) (tool.Tool, json.RawMessage, []string, error) {
 	t, ok := e.offer.tools[c.Call.Name]
+	if c.Nested != nil {
+		if e.helpers[c.Call.Name] == nil {
+			return t, nil, nil, tool.Fail(tool.OutcomeUnknown, "", fmt.Errorf("the agent %q has no helper %q any more", e.agent.DisplayName(), c.Call.Name))
+		}
+		return t, json.RawMessage(c.Arguments), c.Repairs, nil
+	}
 	if !ok && e.offer.catalog.has(c.Call.Name) {
 		return t, nil, nil, errNotFound(c.Call.Name)
 	}

@@ -22,6 +22,9 @@ type Work struct {
 	Agent   string // the name of the agent
 	Run     int    // counts the runs of a session from 1
 	Turn    int    // counts the turns of a run from 1; 0 for a run
+	// Path is the call whose helper's run the work is, or belongs to. Empty for the
+	// outermost run.
+	Path event.CallRef
 
 	// Resumed means that the run began before: it continues after a pause or a crash.
 	Resumed bool
@@ -64,7 +67,7 @@ type work struct {
 
 // newWork returns work of the engine's run.
 func (e *engine) newWork(kind string, run, turn int) *work {
-	return &work{engine: e, Work: Work{Kind: kind, Session: e.session, Agent: e.agent.DisplayName(), Run: run, Turn: turn}}
+	return &work{engine: e, Work: Work{Kind: kind, Session: e.session, Agent: e.agent.DisplayName(), Run: run, Turn: turn, Path: e.recorder.path}}
 }
 
 // begin returns the context for the work.

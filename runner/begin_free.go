@@ -20,7 +20,7 @@ func (s *scheduler) beginFree(ctx context.Context, jobs []execution) (waiting []
 		if !ok {
 			return jobs[i:]
 		}
-		if !s.limit.tryAcquire() {
+		if !s.limitOf(x).tryAcquire() {
 			free()
 			return jobs[i:]
 		}

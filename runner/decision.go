@@ -48,12 +48,12 @@ func (e *engine) decideCalls(ctx context.Context, calls []loop.Call) error {
 	for _, c := range calls {
 		bodies, err := e.decideCall(ctx, c)
 		if err != nil {
-			return err
+			return programError{err}
 		}
 		if len(bodies) == 0 {
 			continue
 		}
-		if err := e.recorder.record(true, bodies...); err != nil {
+		if err := e.recorder.recordWith(nil, bodies); err != nil {
 			return err
 		}
 		decided = true
@@ -65,8 +65,9 @@ func (e *engine) decideCalls(ctx context.Context, calls []loop.Call) error {
 	if decided || s.Paused() {
 		return nil
 	}
-	refs := make([]event.CallRef, len(calls))
-	for i, c := range calls {
+	waiting := s.Undecided()
+	refs := make([]event.CallRef, len(waiting))
+	for i, c := range waiting {
 		refs[i] = c.Ref
 	}
 	return e.recorder.record(true, event.RunPaused{Run: s.Run, Calls: refs})
@@ -75,10 +76,10 @@ func (e *engine) decideCalls(ctx context.Context, calls []loop.Call) error {
 // decideCall returns the events of a decision about one call: the tool decides about a
 // call in doubt if it can, and Runner.Decide about every other call. No events mean that
 // the call stays undecided.
-func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Body, error) {
+func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Event, error) {
 	if c.Status == loop.Started {
 		if bodies := e.reconcile(ctx, c); bodies != nil {
-			return bodies, nil
+			return e.recorder.at(bodies), nil
 		}
 	}
 	if e.runner.Decide == nil || e.asked[c.Ref] {
@@ -130,12 +131,12 @@ func (e *engine) reconcile(ctx context.Context, c loop.Call) []event.Body {
 // decisionEvents returns the events of decisions. If a single decision does not fit,
 // decisionEvents returns an error and no event: the caller decided with a picture of the
 // session that is wrong.
-func (e *engine) decisionEvents(ctx context.Context, decisions []decision) ([]event.Body, error) {
-	var bodies []event.Body
+func (e *engine) decisionEvents(ctx context.Context, decisions []decision) ([]event.Event, error) {
+	var events []event.Event
 	s := e.recorder.snapshot()
 	seen := map[event.CallRef]bool{}
 	open := map[event.CallRef]loop.Call{}
-	for _, c := range s.Open() {
+	for _, c := range s.OpenBelow() {
 		open[c.Ref] = c
 	}
 	for _, d := range decisions {
@@ -161,15 +162,17 @@ func (e *engine) decisionEvents(ctx context.Context, decisions []decision) ([]ev
 			return nil, &DecisionError{Call: d.call, Reason: reason}
 		}
 		seen[d.call] = true
-		bodies = append(bodies, b...)
+		for _, body := range b {
+			events = append(events, event.Event{Path: d.call.Path(), Body: body})
+		}
 	}
-	return bodies, nil
+	return events, nil
 }
 
 // eventsOf returns the events of a decision, or the reason against the decision.
 func (e *engine) eventsOf(ctx context.Context, d decision, c loop.Call) (_ []event.Body, reason string) {
 	if d.inDoubt {
-		if c.Status != loop.Started {
+		if c.Status != loop.Started || c.Nested != nil {
 			return nil, "the call is not in doubt"
 		}
 		if reason := checkResult(d.parts); reason != "" {
@@ -185,7 +188,7 @@ func (e *engine) eventsOf(ctx context.Context, d decision, c loop.Call) (_ []eve
 	case deny:
 		return []event.Body{b, e.denied(c, d.reason)}, ""
 	case edit:
-		t, ok := e.offer.tools[c.Call.Name]
+		t, ok := e.toolOf(ctx, c)
 		if !ok {
 			return nil, "the agent has no such tool to check the arguments for"
 		}

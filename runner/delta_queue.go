@@ -81,12 +81,19 @@ func (q *deltaQueue) deliver() {
 		q.showAll(deltas)
 		clear(deltas)
 		q.spare = deltas[:0]
+		if q.engine.outer != nil {
+			_ = q.engine.recorder.deliver() // a slow consumer slows the model down
+		}
 	}
 }
 
 // yield yields an event. A consumer that leaves ends the context of the run: the model
 // learns of it in no other way.
 func (q *deltaQueue) yield(b event.Body) {
+	if r := q.engine.recorder; q.engine.outer != nil {
+		r.push(event.Event{Time: q.now, Path: r.path, Body: b})
+		return
+	}
 	if !q.engine.recorder.consumer.show(event.Event{Time: q.now, Body: b}) {
 		q.engine.leave(errLeft)
 	}

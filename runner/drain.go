@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 )
@@ -21,7 +22,7 @@ var ErrDrained = errors.New("runner: the run stopped between two turns, and can 
 //	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 //	result, err := session.Run(runner.Drain(ctx, stop), assistant)
 //
-// The end of ctx cancels the run, as always. Drain has no effect on a nested run (see
+// The end of ctx cancels the run, as always. Helpers stop like the run itself. Drain has no effect on a nested run (see
 // [Runner.MaxDepth]): its outer run waits for it. Outside of a session, a drained run is a
 // failed run.
 func Drain(ctx, stop context.Context) context.Context {
@@ -42,9 +43,11 @@ func (e *engine) isDrained(action loop.Action) bool {
 	if e.drain == nil || e.drain.Err() == nil {
 		return false
 	}
-	switch action.(type) {
+	switch a := action.(type) {
 	case loop.Prepare, loop.Generate, loop.Compact:
 		return true
+	case loop.Start: // helpers that stopped themselves
+		return !slices.ContainsFunc(a.Calls, func(c loop.Call) bool { return c.Nested == nil })
 	}
 	return false
 }
@@ -60,7 +63,7 @@ func (e *engine) untilDrained(ctx context.Context) (context.Context, func()) {
 }
 
 // endDrained ends a run that its session continues later. The journal shows the same as
-// after a crash here, and no call is open.
+// after a crash here, and no call is open but those of helpers, which stopped, too.
 func (e *engine) endDrained() error {
 	s := e.recorder.snapshot()
 	e.logger.Info("run drained", "turns", s.Turn)

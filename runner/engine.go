@@ -26,16 +26,18 @@ type engine struct {
 	stream  bool
 	began   bool        // RunStarted of the run is recorded
 	past    *loop.State // at the end of an earlier run that answered the input; nil: none
+	outer   *engine     // of the run that this helper's run works for; nil for the outermost run
 
-	agent  agent.Agent
-	model  llm.Model
-	memo   *llm.Memo
-	limits loop.Limits
-	base   *slog.Logger // without the attributes of the run; nil before its first use
-	logger *slog.Logger
-	drain  context.Context         // see Drain; nil if nobody drains the run
-	ctx    context.Context         // of the run, for its calls
-	leave  context.CancelCauseFunc // ends ctx
+	agent   agent.Agent
+	helpers map[string]*agent.Helper // of the agent, by the names of their tools; nil: none
+	model   llm.Model
+	memo    *llm.Memo
+	limits  loop.Limits
+	base    *slog.Logger // without the attributes of the run; nil before its first use
+	logger  *slog.Logger
+	drain   context.Context         // see Drain; nil if nobody drains the run
+	ctx     context.Context         // of the run, for its calls
+	leave   context.CancelCauseFunc // ends ctx
 
 	recorder  *recorder
 	redactor  *redactor
@@ -148,7 +150,10 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 	if s := e.recorder.snapshot(); len(in.messages) == 0 && len(in.decisions) == 0 && !s.Running() && !s.Waiting() {
 		return in, ErrNoInput
 	}
-	if err := e.runner.Limits.check(&e.runner); err != nil {
+	if err := checkLimits(e.runner.Limits, &e.runner); err != nil {
+		return in, err
+	}
+	if err := e.checkHelpers(&e.agent); err != nil {
 		return in, err
 	}
 	if e.runner.Compact != nil {
@@ -169,12 +174,16 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 		Checks:        checksOf(&e.agent),
 	}
 	e.weigh()
+	e.memo = new(llm.Memo)
+	if e.outer != nil {
+		e.limits.Outer, e.scheduler.limit = &e.outer.limits, e.outer.scheduler.limit
+		return in, nil
+	}
 	e.scheduler.limit = e.runner.Calls
 	if e.scheduler.limit == nil || e.scheduler.limit.hasSlot(ctx) {
 		// The calls of a nested run must not wait for the slot that the outer call holds.
 		e.scheduler.limit = new(CallLimit)
 	}
-	e.memo = new(llm.Memo)
 	return in, nil
 }
 
@@ -191,11 +200,17 @@ func (e *engine) setAgent(a *agent.Agent) error {
 	if e.model == nil {
 		e.model = a.Model
 	}
+	if e.model == nil && e.outer != nil {
+		e.model = e.outer.model
+	}
 	if e.model == nil {
 		return fmt.Errorf("runner: agent %q has no Model, and neither has the Runner", a.DisplayName())
 	}
 	e.agent.Tools, e.agent.Toolsets = slices.Clone(a.Tools), slices.Clone(a.Toolsets)
 	e.agent.Checks = slices.Clone(a.Checks)
+	if len(a.Helpers) > 0 {
+		return e.addHelpers()
+	}
 	return nil
 }
 
@@ -256,6 +271,11 @@ func (e *engine) run(ctx context.Context, in input) error {
 
 // stopReason returns the reason why the run must end now, or nil.
 func (e *engine) stopReason(ctx context.Context) error {
+	if e.outer != nil {
+		if reason := e.outer.stopReason(e.outer.ctx); reason != nil {
+			return reason
+		}
+	}
 	cause, failure := causeOf(ctx), e.scheduler.failure()
 	if cause == nil {
 		cause = e.recorder.owner()
@@ -334,7 +354,7 @@ func (e *engine) begin(ctx context.Context, in input) error {
 	if e.runner.Around != nil {
 		ctx = e.enter(ctx, &s, run, continues)
 	}
-	var decisions []event.Body
+	var decisions []event.Event
 	var err error
 	if len(in.decisions) > 0 {
 		if decisions, err = e.decisionEvents(ctx, in.decisions); err != nil {
@@ -342,7 +362,7 @@ func (e *engine) begin(ctx context.Context, in input) error {
 		}
 	}
 	open := s.Open()
-	if e.collector != nil && (continues || len(open) > 0) {
+	if e.collector != nil && e.outer == nil && (continues || len(open) > 0) {
 		e.collector.earlier = e.recorder.recentEvents()
 	}
 	if continues {
@@ -357,25 +377,23 @@ func (e *engine) begin(ctx context.Context, in input) error {
 	for _, m := range in.messages {
 		bodies = append(bodies, event.UserMessaged{Message: m, Key: in.key})
 	}
-	bodies = append(bodies, decisions...)
 	e.logger.Info("run started", "messages", len(in.messages))
-	err = e.recorder.record(true, bodies...)
+	err = e.recorder.recordWith(bodies, decisions)
 	e.began = err == nil
 	return err
 }
 
 // resume continues a paused run, or a run whose process died. A paused run needs a
 // decision, of the caller or of Decide.
-func (e *engine) resume(ctx context.Context, s *loop.State, decisions []event.Body) error {
+func (e *engine) resume(ctx context.Context, s *loop.State, decisions []event.Event) error {
 	e.began = true
 	e.logger.Info("run resumed", "paused", s.Paused())
 	if len(decisions) > 0 {
-		return e.recorder.record(true, decisions...)
+		return e.recorder.recordWith(nil, decisions)
 	}
 	switch {
 	case s.Paused():
-		waiting := slices.DeleteFunc(s.Open(), func(c loop.Call) bool { return !c.Waits() })
-		return e.decideCalls(ctx, waiting)
+		return e.askAgain(ctx, s)
 	case s.Prepared(): // perhaps for another agent, or for other tools
 		return e.prepare(ctx, s.Turn)
 	}
@@ -466,6 +484,8 @@ func (e *engine) fail(cause error) error {
 func (e *engine) endUnbegun(c loop.Call) []event.Body {
 	neverBegan := c.Status == loop.Started && e.scheduler.neverBegan(c.Ref)
 	switch {
+	case c.Nested != nil && c.Nested.Run > 0:
+		return nil // the helper's run goes on later, where it is
 	case e.session != "" && neverBegan:
 		return []event.Body{event.InDoubtDecided{Call: c.Ref, Decision: event.RunAgain, By: "runner"}}
 	case e.session == "" && (c.Status == loop.Proposed || neverBegan):

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/tool"
@@ -17,6 +18,7 @@ import (
 type execution struct {
 	job      // embedded: an execution has no other job
 	engine   *engine
+	helper   *agent.Helper // whose run is the work; nil for a function
 	task     invoke.Task
 	batch    *sync.WaitGroup // of the jobs that run together; nil for a job that did not wait for slots
 	free     func()          // gives the slot of the tool back

@@ -8,9 +8,9 @@ import (
 
 // A finishedCall is a result on its way to the log.
 type finishedCall struct {
-	body event.Body // the ToolCallFinished
-	done bool       // an append had the result; guarded by the recorder's lock, like err
-	err  error
+	event event.Event // with the ToolCallFinished
+	done  bool        // an append had the result; guarded by the recorder's lock, like err
+	err   error
 }
 
 // finishedCalls are the results that wait for an append. Only add and take lock the

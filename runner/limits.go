@@ -5,46 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
+	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 )
 
-// Limits bound what a run may spend. Zero means no limit, except for Repeats. A sum counts
-// from the beginning of the run, also after a pause or a crash. A run may exceed a sum by
-// its last request, because only the answer tells what the request has cost.
-type Limits struct {
-	// ToolCalls bounds the calls that the model makes, wrong calls included. If the calls of
-	// an answer exceed the bound, none of them runs.
-	ToolCalls int
-	// InputTokens, OutputTokens and Tokens (both together) bound the usage that the
-	// provider reports. If the provider reports no usage, these bounds have no effect.
-	InputTokens, OutputTokens, Tokens int64
-	// RequestTokens bounds the estimated tokens of one request: the tokens of the request
-	// before and its answer, as reported, and a quarter of the bytes since. In the first
-	// request, and if the provider reports no usage, a quarter of all bytes counts. The
-	// messages of Runner.BeforeTurn and the result of Agent.Instruct do not count.
-	RequestTokens int64
-	// Cost bounds the cost by Runner.Cost, in the same unit.
-	Cost float64
-	// WorkTime bounds the time of the model and of the tools: the time of each answer and, for
-	// each turn, of its longest call. Waits for people, for a slot of a call, for a retry and
-	// for a wrap.Limiter do not count. A turn that has begun may end later; Runner.RunTimeout
-	// bounds the whole run.
-	WorkTime time.Duration
-	// Repeats is the number of turns with the same calls and the same results, or of cycles
-	// of up to four such turns, after which the model is told that it repeats its calls.
-	// After the same number of further repeats, the limit "stall" is reached. Calls of a
-	// tool with [tool.Polling] never count. Zero means 5. -1 means no limit. The smallest
-	// number is 2.
-	Repeats int
-}
+// Limits bound what a run may spend; see [agent.Limits], which helpers have, too.
+type Limits = agent.Limits
 
 const defaultRepeats = 5
 
-func (l Limits) check(r *Runner) error {
+// checkLimits returns an error for limits that a runner cannot hold.
+func checkLimits(l Limits, r *Runner) error {
 	for _, bound := range []struct {
 		name  string
 		value float64
@@ -80,7 +54,7 @@ func (e *engine) stopAtLimit(ctx context.Context, a loop.StopAtLimit) error {
 	reached := event.LimitReached{Limit: a.Limit, Max: a.Max, Cost: a.Cost}
 	limit := &LimitError{Limit: a.Limit, Max: a.Max, Cost: a.Cost}
 	// A budget that is used up must not pay a turn of each further run.
-	if e.runner.AtLimit != nil && (a.Limit != budget || e.recorder.snapshot().Turn > 0) {
+	if e.runner.AtLimit != nil && !a.Outer && (a.Limit != budget || e.recorder.snapshot().Turn > 0) {
 		answer, err := safely(ctx, e.logger, "AtLimit", func(ctx context.Context) (bool, error) { return e.runner.AtLimit(ctx, limit) })
 		if err != nil {
 			return err

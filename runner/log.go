@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
 // baseLogger returns the logger of a run that has not begun. It is never nil.
@@ -23,7 +25,7 @@ func (e *engine) baseLogger() *slog.Logger {
 
 // newLogger returns the run's logger. The id tells concurrent runs apart.
 func (e *engine) newLogger(run int, id string) *slog.Logger {
-	return slog.New(&runHandler{Handler: e.baseLogger().Handler(), agent: e.agent.DisplayName(), run: run, id: id, session: e.session})
+	return slog.New(&runHandler{Handler: e.baseLogger().Handler(), agent: e.agent.DisplayName(), run: run, id: id, session: e.session, path: e.recorder.path})
 }
 
 // A runHandler adds the attributes of a run. Most runs log nothing, so the attributes are
@@ -31,6 +33,7 @@ func (e *engine) newLogger(run int, id string) *slog.Logger {
 type runHandler struct {
 	slog.Handler       // embedded for Enabled: the handler without the attributes
 	agent, id, session string
+	path               event.CallRef
 	run                int
 
 	once sync.Once
@@ -43,6 +46,9 @@ func (h *runHandler) complete() slog.Handler {
 		attrs := []slog.Attr{slog.String("agent", h.agent), slog.Int("run", h.run), slog.String("run_id", h.id)}
 		if h.session != "" {
 			attrs = append(attrs, slog.String("session", h.session))
+		}
+		if h.path != "" {
+			attrs = append(attrs, slog.String("path", string(h.path)))
 		}
 		h.full = h.Handler.WithAttrs(attrs)
 	})

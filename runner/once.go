@@ -156,7 +156,7 @@ func (e *engine) recall(ctx context.Context, s *loop.State, run int) error {
 		if events = append(events, ev); past.Run < run {
 			events = events[:0]
 		}
-		if end, ok := ev.Body.(event.RunFinished); ok && end.Run == run {
+		if end, ok := ev.Body.(event.RunFinished); ok && end.Run == run && ev.Path == "" {
 			break
 		}
 	}
@@ -167,7 +167,7 @@ func (e *engine) recall(ctx context.Context, s *loop.State, run int) error {
 // eventsOf returns the events from the start of a run on.
 func eventsOf(events []event.Event, run int) []event.Event {
 	for i, ev := range events {
-		if b, ok := ev.Body.(event.RunStarted); ok && b.Run == run {
+		if b, ok := ev.Body.(event.RunStarted); ok && b.Run == run && ev.Path == "" {
 			return events[i:]
 		}
 	}
@@ -178,7 +178,7 @@ func eventsOf(events []event.Event, run int) []event.Event {
 func (e *engine) lastFailure() string {
 	recent := e.recorder.recentEvents()
 	for i := len(recent) - 1; i >= 0; i-- {
-		if b, ok := recent[i].Body.(event.RunFailed); ok {
+		if b, ok := recent[i].Body.(event.RunFailed); ok && recent[i].Path == "" {
 			return b.Error
 		}
 	}

@@ -45,6 +45,8 @@ func notRun(c loop.Call, reason safe) event.ToolCallFinished {
 // possible effect.
 func neverFinished(c loop.Call) event.ToolCallFinished {
 	switch {
+	case c.Nested != nil:
+		return failed(c, tool.OutcomeUnknown, "The helper was interrupted before its answer. What it has done until then stays done.", "")
 	case c.Status == loop.Started, c.MayHaveRun:
 		return failed(c, tool.OutcomeUnknown, safe(tool.Fail(tool.OutcomeUnknown, "", nil).Message), "")
 	case c.Status == loop.Asked:

@@ -109,10 +109,8 @@ func pendingCalls(session string, s loop.State) []Pending {
 		return nil
 	}
 	var all []Pending
-	for _, c := range s.Open() {
-		if c.Waits() {
-			all = append(all, pendingCall(session, c))
-		}
+	for _, c := range s.Undecided() {
+		all = append(all, pendingCall(session, c))
 	}
 	return all
 }

@@ -21,11 +21,15 @@ import (
 // begin, deliver and show: these belong to the goroutine of the run's caller, and open,
 // load and begin come before the first tool call.
 type recorder struct {
+	// root is the recorder of the outermost run, which has the log, the lock and the queue.
+	// The recorder of a helper's run has only its own path and state.
+	root     *recorder
+	path     event.CallRef
 	session  string      // empty outside a session
 	log      journal.Log // nil outside a session
 	logger   *slog.Logger
 	redactor *redactor
-	ctx      context.Context // values of the run's context for appends, without its end
+	ctx      context.Context // values of the run's context for appends, without its end; of a helper's run, its context
 	consumer consumer
 	// collector gets the events in place of the consumer; nil with a consumer
 	collector *collector
@@ -40,7 +44,8 @@ type recorder struct {
 	spare   []event.Event // memory for queue
 	recent  []event.Event // of a session: events since its last run that began without open calls
 	refused error         // first append that the log refused
-	unsaved []event.Body  // results that the log refused
+	unsaved []event.Event // results that the log refused
+	shown   chan struct{} // closed when the consumer has the queue; nil if nobody waits; see waitShown
 
 	finished finishedCalls // has its own lock
 
@@ -50,13 +55,21 @@ type recorder struct {
 
 // prepare makes a recorder that is ready to load. state is the zero state.
 func (r *recorder) prepare(session string, red *redactor, state *loop.State) {
-	r.session, r.redactor, r.state = session, red, state
+	r.root, r.session, r.redactor, r.state = r, session, red, state
 	r.wake, r.lock = make(chan struct{}, 1), make(chan struct{}, 1)
 }
 
-func (r *recorder) acquire() { r.lock <- struct{}{} }
+// nest makes r the recorder of a helper's run, whose outer call has started.
+func (r *recorder) nest(outer *recorder, path event.CallRef) {
+	r.root, r.path, r.session, r.collector, r.redactor = outer.root, path, outer.session, outer.collector, outer.redactor
+	outer.acquire()
+	defer outer.release()
+	r.state = outer.state.Below(path)
+}
 
-func (r *recorder) release() { <-r.lock }
+func (r *recorder) acquire() { r.root.lock <- struct{}{} }
+
+func (r *recorder) release() { <-r.root.lock }
 
 // load rebuilds the state from the log. If before, the snapshot of an earlier run, belongs
 // to this log, load reads only the events after the snapshot.
@@ -118,7 +131,7 @@ func (r *recorder) apply(ev event.Event) error {
 	if r.log == nil {
 		return nil
 	}
-	if _, begins := ev.Body.(event.RunStarted); begins && !open {
+	if _, begins := ev.Body.(event.RunStarted); begins && !open && ev.Path == "" {
 		r.recent = nil
 	}
 	r.recent = append(r.recent, ev)
@@ -141,10 +154,11 @@ func (r *recorder) begin(ctx context.Context, yield func(event.Event) bool) {
 // check is necessary although the loss of the log ends the run's context: a process that
 // was stopped for longer than its lease may wake up before its context ends.
 func (r *recorder) owner() error {
-	if r.log == nil || r.log.Context().Err() == nil {
+	log := r.root.log
+	if log == nil || log.Context().Err() == nil {
 		return nil
 	}
-	return context.Cause(r.log.Context())
+	return context.Cause(log.Context())
 }
 
 // snapshot returns a copy of the state.
@@ -173,28 +187,28 @@ func (r *recorder) record(sync bool, bodies ...event.Body) error {
 // next append, because each append waits for the disk. recordEnd records a result again
 // that the log refused.
 func (r *recorder) recordResult(body event.Body) error {
-	if r.log == nil {
+	if r.root.log == nil {
 		return r.record(true, body)
 	}
-	call := &finishedCall{body: body}
-	r.finished.add(call)
+	call := &finishedCall{event: event.Event{Path: r.path, Body: body}}
+	r.root.finished.add(call)
 	runtime.Gosched() // calls that end at the same moment get into the same append
 	r.acquire()
 	defer r.release()
 	if call.done {
 		return call.err
 	}
-	calls := r.finished.take()
-	bodies := make([]event.Body, len(calls))
+	calls := r.root.finished.take()
+	events := make([]event.Event, len(calls))
 	for i, c := range calls {
-		bodies[i] = c.body
+		events[i] = c.event
 	}
-	err := r.recordLocked(true, bodies)
+	err := r.root.recordAll(true, events)
 	for _, c := range calls {
 		c.done, c.err = true, err
 	}
 	if err != nil {
-		r.unsaved = append(r.unsaved, bodies...)
+		r.root.unsaved = append(r.root.unsaved, events...)
 	}
 	return err
 }
@@ -206,24 +220,69 @@ func (r *recorder) recordResult(body event.Body) error {
 func (r *recorder) recordEnd(bodies ...event.Body) error {
 	r.acquire()
 	defer r.release()
-	earlier := r.refused
-	if err := r.recordLocked(true, append(r.unsaved, bodies...)); err != nil && earlier == nil {
+	earlier := r.root.refused
+	if err := r.root.recordAll(true, append(r.root.unsaved, r.at(bodies)...)); err != nil && earlier == nil {
 		return err
 	}
 	return nil
+}
+
+// failed returns the first error of an append, or nil.
+func (r *recorder) failed() error {
+	r.acquire()
+	defer r.release()
+	return r.root.refused
+}
+
+// recordLate records the last events of a helper's run that stays as it is. If the log
+// refuses them, recordEnd of the outermost run tries again.
+func (r *recorder) recordLate(bodies []event.Body) {
+	r.acquire()
+	defer r.release()
+	events := r.at(bodies)
+	if r.root.recordAll(true, events) != nil {
+		r.root.unsaved = append(r.root.unsaved, events...)
+	}
+}
+
+// recordWith records events of this run and after them other events, in one append.
+func (r *recorder) recordWith(bodies []event.Body, more []event.Event) error {
+	if len(more) == 0 {
+		return r.record(true, bodies...)
+	}
+	r.acquire()
+	defer r.release()
+	return r.root.recordAll(true, append(r.at(bodies), more...))
+}
+
+// at returns the events of this run with the bodies.
+func (r *recorder) at(bodies []event.Body) []event.Event {
+	events := make([]event.Event, len(bodies))
+	for i, b := range bodies {
+		events[i] = event.Event{Path: r.path, Body: b}
+	}
+	return events
 }
 
 // recordLocked appends to the log before it changes the state and the queue: the
 // consumer never sees an event that a crash can take back, and a refused event changes
 // nothing.
 func (r *recorder) recordLocked(sync bool, bodies []event.Body) error {
-	if r.log == nil {
-		return r.recordHere(bodies)
+	if r.root.log == nil {
+		return r.root.recordHere(r.path, bodies)
 	}
-	events := make([]event.Event, len(bodies))
+	return r.root.recordAll(sync, r.at(bodies))
+}
+
+// recordAll is recordLocked for events of several runs. r is the recorder of the outermost
+// run. The events get their Seq and Time.
+func (r *recorder) recordAll(sync bool, events []event.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
 	now := time.Now().UTC().Round(0)
-	for i, b := range bodies {
-		events[i] = event.Event{Seq: r.state.Seq + int64(i) + 1, Time: now, Body: b}
+	for i := range events {
+		events[i].Seq, events[i].Time = r.state.Seq+int64(i)+1, now
 	}
 	if err := r.append(sync, events); err != nil {
 		return err
@@ -238,10 +297,10 @@ func (r *recorder) recordLocked(sync bool, bodies []event.Body) error {
 }
 
 // recordHere is recordLocked without a log, so nobody needs the events as a slice.
-func (r *recorder) recordHere(bodies []event.Body) error {
+func (r *recorder) recordHere(path event.CallRef, bodies []event.Body) error {
 	now := time.Now().UTC().Round(0)
 	for _, b := range bodies {
-		ev := event.Event{Seq: r.state.Seq + 1, Time: now, Body: b}
+		ev := event.Event{Seq: r.state.Seq + 1, Time: now, Path: path, Body: b}
 		if err := r.state.Apply(ev); err != nil {
 			return fmt.Errorf("runner: %w", err) // a bug of ours
 		}
@@ -297,7 +356,7 @@ func (r *recorder) notify(texts []string) {
 	r.acquire()
 	defer r.release()
 	for _, text := range texts {
-		r.queue = append(r.queue, ephemeral(event.Notice{Text: text}))
+		r.root.queue = append(r.root.queue, r.ephemeral(event.Notice{Text: text}))
 	}
 }
 
@@ -308,7 +367,7 @@ func (r *recorder) restarted(b event.Restarted) {
 	}
 	r.acquire()
 	defer r.release()
-	r.queue = append(r.queue, ephemeral(b))
+	r.root.queue = append(r.root.queue, r.ephemeral(b))
 }
 
 // report queues a report of a running call, and never waits for the consumer. A report
@@ -323,14 +382,15 @@ func (r *recorder) report(x *execution, done, total float64, message string) {
 	if x.reported {
 		return
 	}
-	r.queue = slices.DeleteFunc(r.queue, func(ev event.Event) bool {
+	root := r.root
+	root.queue = slices.DeleteFunc(root.queue, func(ev event.Event) bool {
 		other, ok := ev.Body.(event.ToolProgress)
 		return ok && other.Call == x.call.Ref
 	})
-	r.queue = append(r.queue, ephemeral(event.ToolProgress{
+	root.queue = append(root.queue, r.ephemeral(event.ToolProgress{
 		Call: x.call.Ref, Name: x.call.Call.Name, Done: done, Total: total, Message: message,
 	}))
-	r.wakeConsumer()
+	root.wakeConsumer()
 }
 
 // endReports drops later reports of a call, as from a function that was left behind. The
@@ -360,8 +420,8 @@ func (r *recorder) handOver() (*loop.State, []event.Event) {
 }
 
 // ephemeral returns an event that no journal keeps.
-func ephemeral(b event.Body) event.Event {
-	return event.Event{Time: time.Now().UTC().Round(0), Body: b}
+func (r *recorder) ephemeral(b event.Body) event.Event {
+	return event.Event{Time: time.Now().UTC().Round(0), Path: r.path, Body: b}
 }
 
 // wakeConsumer tells the consumer's goroutine that the queue has events.
@@ -375,9 +435,12 @@ func (r *recorder) wakeConsumer() {
 // deliver yields the queued events. The error is errLeft. The consumer's code runs
 // without the lock, so running calls can record their results meanwhile.
 func (r *recorder) deliver() error {
+	if r.root != r {
+		return r.waitShown()
+	}
 	for {
-		events := r.takeQueue()
-		if len(events) == 0 {
+		events, shown := r.takeQueue()
+		if len(events) == 0 && shown == nil {
 			return nil
 		}
 		for _, ev := range events {
@@ -385,17 +448,49 @@ func (r *recorder) deliver() error {
 				return errLeft
 			}
 		}
+		if shown != nil {
+			close(shown)
+		}
 		clear(events)
 		r.spare = events[:0]
 	}
 }
 
-func (r *recorder) takeQueue() []event.Event {
+func (r *recorder) takeQueue() (events []event.Event, shown chan struct{}) {
 	r.acquire()
 	defer r.release()
-	events := r.queue
-	r.queue, r.spare = r.spare, nil
-	return events
+	events, shown = r.queue, r.shown
+	r.queue, r.spare, r.shown = r.spare, nil, nil
+	return events, shown
+}
+
+// push queues ephemeral events of a helper's run.
+func (r *recorder) push(events ...event.Event) {
+	r.acquire()
+	defer r.release()
+	r.root.show(events...)
+}
+
+// waitShown is deliver for a helper's run: the goroutine of the caller yields the events,
+// and this run waits. So a consumer that leaves at a ToolCallStarted keeps also the function
+// of a helper from running. The error is the cause of the end of the run's context.
+func (r *recorder) waitShown() error {
+	if r.collector != nil {
+		return nil
+	}
+	r.acquire()
+	if r.root.shown == nil {
+		r.root.shown = make(chan struct{})
+	}
+	done := r.root.shown
+	r.root.wakeConsumer()
+	r.release()
+	select {
+	case <-done:
+		return nil
+	case <-r.ctx.Done():
+		return causeOf(r.ctx)
+	}
 }
 
 // A consumer is the loop over Stream, or the collector of a Result. It is used on the

@@ -92,7 +92,7 @@ func (e *engine) answered(ctx context.Context, s *loop.State, turn int, resp *ll
 // append of the session's log, because each append to a database is a round trip. Policies
 // take any time, and the answer, which was paid for, must not wait for them unrecorded.
 func (e *engine) startsAfter(s *loop.State, answered *event.ModelAnswered) []loop.Call {
-	if e.session == "" {
+	if e.session == "" || e.outer != nil { // the copy of a helper's state knows no outer limits
 		return nil
 	}
 	calls := loop.StartsAfter(*s, *answered, e.limits)
@@ -228,7 +228,7 @@ func (e *engine) deltaBody(run, turn int, d llm.Delta) event.Body {
 	case llm.ReasoningDelta:
 		return event.ReasoningDelta(d)
 	case llm.CallDelta:
-		return event.CallDelta{Call: event.NewCallRef(run, turn, d.Index), Name: d.Name, Arguments: d.Arguments}
+		return event.CallDelta{Call: event.NewCallRef(run, turn, d.Index).Under(e.recorder.path), Name: d.Name, Arguments: d.Arguments}
 	case llm.Restarted:
 		b := event.Restarted{Turn: turn}
 		if d.Err != nil {

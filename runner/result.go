@@ -23,7 +23,7 @@ type Result struct {
 	// the messages are only for reading.
 	Messages []llm.Message `json:"messages"`
 	Finish   llm.Finish    `json:"finish"`            // of the last answer
-	Usage    llm.Usage     `json:"usage"`             // the sum over the turns of the run
+	Usage    llm.Usage     `json:"usage"`             // the sum over the turns of the run and of its helpers
 	Turns    int           `json:"turns"`             // the number of turns of the run
 	Run      int           `json:"run"`               // the run's number in the session, from 1; 0 if the run did not begin
 	Session  string        `json:"session,omitempty"` // empty outside a session
@@ -43,7 +43,10 @@ type Result struct {
 	// without a gap. As with Events, the slice is the caller's, the contents are shared and
 	// only for reading, and the JSON of a Result omits Earlier.
 	Earlier []event.Event `json:"-"`
-	// Pending are the undecided calls of a paused or failed run. Give the answers to the
+	// Helpers has the part of Usage that helpers needed, by the names of their agents. Nil if
+	// no helper worked in the run.
+	Helpers map[string]llm.Usage `json:"helpers,omitempty"`
+	// Pending are the undecided calls of a paused or failed run, also those of helpers. Give the answers to the
 	// next [Session.Run].
 	Pending []Pending `json:"pending,omitempty"`
 }
@@ -83,7 +86,7 @@ func (e *engine) result() *Result {
 		return r
 	}
 	r.Text, r.Finish, r.Usage, r.Turns, r.Run = s.Text, s.Finish, s.Usage, s.Turn, s.Run
-	r.Output = s.Value
+	r.Output, r.Helpers = s.Value, s.Helped
 	r.Events, r.Earlier = e.collector.events, e.collector.earlier
 	return r
 }

@@ -26,6 +26,7 @@ type job struct {
 // calls. A scheduler is safe for concurrent use.
 type scheduler struct {
 	limit   *CallLimit
+	helpers CallLimit     // of helpers that work at the same time; their calls have the slots of limit
 	invoker *invoker      // knows the time of each call
 	group   *invoke.Group // of all calls of the run; nil before the first call
 	done    chan struct{} // receives a token when the launched jobs have ended
@@ -152,7 +153,7 @@ func (s *scheduler) runBatch(ctx, slots context.Context, jobs []execution) {
 // runLine begins jobs one after the other as slots become free, until slots ends.
 func (s *scheduler) runLine(ctx, slots context.Context, line []*execution) {
 	for _, x := range line {
-		free, err := s.acquire(slots, x.tool)
+		free, err := s.acquire(slots, x)
 		if err != nil {
 			return
 		}
@@ -165,31 +166,41 @@ func (s *scheduler) runLine(ctx, slots context.Context, line []*execution) {
 // acquire waits for a slot of the run's limit and a slot of the tool's limit. A waiting
 // call holds neither slot. Two runs therefore never wait for each other, and a busy
 // tool does not delay the rest. free gives the slot of the tool back.
-func (s *scheduler) acquire(ctx context.Context, t tool.Tool) (free func(), err error) {
+func (s *scheduler) acquire(ctx context.Context, x *execution) (free func(), err error) {
+	t, limit := x.tool, s.limitOf(x)
 	for {
 		free, err := t.Acquire(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if s.limit.tryAcquire() {
+		if limit.tryAcquire() {
 			return free, nil
 		}
 		free()
-		if err := s.limit.acquire(ctx); err != nil {
+		if err := limit.acquire(ctx); err != nil {
 			return nil, err
 		}
 		if free, ok := t.TryAcquire(ctx); ok {
 			return free, nil
 		}
-		s.limit.release()
+		limit.release()
 	}
+}
+
+// limitOf returns the limit whose slot a job needs. A helper that held a slot of its calls
+// could wait for itself.
+func (s *scheduler) limitOf(x *execution) *CallLimit {
+	if x.helper != nil {
+		return &s.helpers
+	}
+	return s.limit
 }
 
 // begin begins a job that has its slots, if the job may begin.
 func (s *scheduler) begin(ctx context.Context, x *execution, free func()) bool {
 	if !s.mayBegin(ctx, x) {
 		free()
-		s.limit.release()
+		s.limitOf(x).release()
 		return false
 	}
 	if x.batch != nil {
@@ -198,6 +209,10 @@ func (s *scheduler) begin(ctx context.Context, x *execution, free func()) bool {
 	x.free, x.began = free, time.Now()
 	x.debug("tool call started")
 	x.around = x.callWork()
+	if x.helper != nil {
+		go x.help(ctx) // end tells the scheduler; the run of the helper bounds each of its own waits
+		return true
+	}
 	s.group.Go(&x.task, x, s.invoker.timeoutOf(x.tool))
 	return true
 }
@@ -221,7 +236,7 @@ func (s *scheduler) end(x *execution, err error) {
 		s.fail(err)
 	}
 	x.free()
-	s.limit.release()
+	s.limitOf(x).release()
 	if x.batch != nil {
 		x.batch.Done()
 	}

@@ -361,6 +361,15 @@ func (t Tool) Accept(arguments string) (args json.RawMessage, ok bool) {
 	return t.spec.schema.accept(arguments)
 }
 
+// Result returns a text as the result of a call of the tool, within [MaxResult]. The runner
+// uses Result for the answer of an agent that works as a tool.
+func (t Tool) Result(ctx context.Context, text string) (llm.Parts, error) {
+	if t.spec == nil {
+		return nil, Unknown("")
+	}
+	return render(CallFrom(ctx), text, t.spec.maxResult)
+}
+
 // Call runs the function with arguments that [Tool.Parse] returned, on the caller's
 // goroutine, and renders the result, which is never empty.
 //

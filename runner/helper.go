@@ -1,0 +1,273 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/internal/invoke"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// The call of a helper is a job whose work is a second engine. That engine has a state below
+// the state of the outer run, and records through the recorder of the outermost run. It runs
+// on the goroutine of the job, and never outlives the job.
+
+// addHelpers adds the tools of the agent's helpers to its tools.
+func (e *engine) addHelpers() error {
+	e.agent.Helpers = slices.Clone(e.agent.Helpers)
+	e.helpers = make(map[string]*agent.Helper, len(e.agent.Helpers))
+	for i := range e.agent.Helpers {
+		h := &e.agent.Helpers[i]
+		t, err := h.Tool()
+		if err != nil {
+			return fmt.Errorf("runner: agent %q: %w", e.agent.DisplayName(), err)
+		}
+		e.agent.Tools = append(e.agent.Tools, t)
+		e.helpers[t.Name()] = h
+	}
+	return nil
+}
+
+// checkHelpers returns an error for limits of a helper that the runner cannot hold, before
+// the first request of the outermost run.
+func (e *engine) checkHelpers(a *agent.Agent) error {
+	if e.outer != nil {
+		return nil
+	}
+	for i := range a.Helpers {
+		h := &a.Helpers[i]
+		if err := cmp.Or(checkLimits(h.Limits, &e.runner), e.checkHelpers(h.Agent)); err != nil {
+			return fmt.Errorf("agent %q: helper %d: %w", a.DisplayName(), i, err)
+		}
+	}
+	return nil
+}
+
+// nested returns the engine for the run of a helper, whose call has started.
+func (e *engine) nested(ref event.CallRef, h *agent.Helper, t tool.Tool) *engine {
+	r := e.runner
+	r.MaxTurns = cmp.Or(h.MaxTurns, r.MaxTurns)
+	r.Limits, r.Limits.Repeats = h.Limits, cmp.Or(h.Limits.Repeats, r.Limits.Repeats)
+	r.RunTimeout = cmp.Or(t.Timeout(), -1) // the context has the time of the outer run
+	r.BeforeTurn, r.StopWhen = nil, nil    // they are about the conversation of the outer run
+	n := newEngine(r, e.session, e.stream)
+	n.outer, n.collector, n.base, n.drain = e, e.collector, e.base, e.drain
+	n.redactor, n.recorder.redactor, n.invoker.redactor = e.redactor, e.redactor, e.redactor
+	n.recorder.nest(e.recorder, ref)
+	n.logger, n.recorder.logger, n.invoker.logger = e.logger, e.logger, e.logger
+	return n
+}
+
+// help runs the helper's agent until its run has ended or is paused.
+func (e *engine) help(ctx context.Context, x *execution) error {
+	ctx = x.around.begin(ctx)
+	ctx, err := e.runner.nest(ctx)
+	if err != nil {
+		return err
+	}
+	s := e.recorder.snapshot()
+	if s.Ended() { // the process died before the result of the call
+		return nil
+	}
+	var in input
+	if s.Run == 0 {
+		if in.messages, err = x.taskOf(ctx); err != nil {
+			return err
+		}
+	}
+	if in, err = e.prepareRun(ctx, x.helper.Agent, in); err != nil {
+		return err
+	}
+	ctx, cancel := e.withRunTimeout(ctx)
+	defer cancel()
+	defer e.scheduler.close()
+	e.recorder.ctx = ctx
+	return e.run(ctx, in)
+}
+
+// help does the work of a helper's call, on a goroutine of its own.
+func (x *execution) help(ctx context.Context) {
+	n := x.engine.nested(x.call.Ref, x.helper, x.tool)
+	err := errUnwound // unless help returns: a model or instructions can call runtime.Goexit
+	defer func() {
+		if recover() != nil {
+			n.logger.Error("helper panicked", "call", x.call.Ref, "tool", x.call.Call.Name, "stack", string(debug.Stack()))
+		}
+		reason := n.endHelp(x, err)
+		if s := n.recorder.snapshot(); err == nil && s.Paused() {
+			err = ErrPaused
+		}
+		n.whole.fail(err)
+		x.around.fail(err) // unless the call has a result
+		x.engine.scheduler.end(x, reason)
+	}()
+	err = n.help(ctx, x)
+}
+
+// taskOf returns the messages that the helper's agent reads.
+func (x *execution) taskOf(ctx context.Context) ([]llm.Message, error) {
+	e := x.engine
+	within, cancel := invoke.Within(ctx, orDefault(e.runner.ToolTimeout, defaultToolTimeout))
+	defer cancel()
+	parts, err := invoke.Ask(within, func() (llm.Parts, error) {
+		return x.tool.Call(tool.WithCall(within, e.invoker.info(*x.call), nil), x.args)
+	})
+	if err != nil {
+		return nil, err
+	}
+	task := llm.Message{Role: llm.RoleUser, Parts: parts}
+	if x.helper.Sees == nil {
+		return []llm.Message{task}, nil
+	}
+	s := e.recorder.snapshot()
+	history := s.Messages
+	for len(history) > 0 && history[len(history)-1].Role != llm.RoleAssistant {
+		history = history[:len(history)-1]
+	}
+	history = slices.Clip(history[:max(0, len(history)-1)]) // without the answer that makes the call
+	seen, err := safely(within, e.logger, "Sees", func(context.Context) ([]llm.Message, error) { return x.helper.Sees(history), nil })
+	return append(slices.Clip(seen), task), err
+}
+
+// A programError ends every run, because code of the program failed and not the helper.
+type programError struct{ error }
+
+func (e programError) Unwrap() error { return e.error }
+
+// endHelp records the end of the helper's run and the result of its call, if the run has
+// ended. A run that is paused, or that ends only because the outer run ends, stays as it is:
+// the outer run, or a later one, goes on with it. The error ends the outer run.
+func (e *engine) endHelp(x *execution, err error) error {
+	defer e.settle(nil, 0) // a request without an answer costs nothing
+	s := e.recorder.snapshot()
+	if err != nil && !s.Ended() {
+		_, program := errors.AsType[programError](err)
+		refused := e.recorder.failed()
+		switch {
+		case refused == nil && (errors.Is(err, ErrDrained) || e.outer.stopReason(e.outer.ctx) != nil):
+			e.retreat(&s)
+			return nil
+		case refused != nil, program, tool.IsAbort(err), isTooDeep(err):
+			e.retreat(&s)
+			return fmt.Errorf("turn %d: tool %s: %w", x.call.Turn, x.call.Call.Name, err)
+		}
+		_ = e.fail(err) // records err
+		s = e.recorder.snapshot()
+	}
+	if s.Paused() {
+		e.logger.Info("helper paused", "calls", len(s.Undecided()))
+		return nil
+	}
+	return x.record(x.answer(&s, err))
+}
+
+// retreat takes the starts of calls back whose functions did not begin.
+func (e *engine) retreat(s *loop.State) {
+	if e.session == "" { // nobody goes on with the run
+		return
+	}
+	var bodies []event.Body
+	for _, c := range s.Open() {
+		bodies = append(bodies, e.endUnbegun(c)...)
+	}
+	e.recorder.recordLate(bodies)
+}
+
+// answer returns the outcome of the helper's call. After a crash it must be the same, so it
+// depends only on the state, if the run began.
+func (x *execution) answer(s *loop.State, err error) invoke.Outcome {
+	e := x.engine
+	switch {
+	case !s.Ended():
+		return invoke.Outcome{Err: invoke.Error(err)}
+	case s.Failure != "":
+		failure := &tool.Error{Failure: tool.Failed, Message: "The helper did not finish: " + s.Failure}
+		var lost []string
+		for _, c := range s.OpenBelow() {
+			if c.Nested == nil && (c.Status == loop.Started || c.MayHaveRun) {
+				lost = append(lost, c.Call.Name)
+			}
+		}
+		if len(lost) > 0 {
+			failure.Failure = tool.OutcomeUnknown
+			failure.Message += ". Nobody knows the outcome of its calls: " + strings.Join(lost, ", ")
+		}
+		return invoke.Outcome{Err: failure}
+	}
+	text := s.Text
+	if len(s.Value) > 0 {
+		text = string(s.Value)
+	}
+	parts, err := x.tool.Result(tool.WithCall(e.ctx, e.invoker.info(*x.call), nil), text)
+	if err != nil {
+		return invoke.Outcome{Err: invoke.Error(err)}
+	}
+	return invoke.Outcome{Parts: parts}
+}
+
+// askAgain asks the tools and Decide again about the calls of a paused run, first in the
+// runs of helpers.
+func (e *engine) askAgain(ctx context.Context, s *loop.State) error {
+	var own, helpers []loop.Call
+	for _, c := range s.Open() {
+		switch {
+		case c.Nested != nil:
+			helpers = append(helpers, c)
+		case c.Waits():
+			own = append(own, c)
+		}
+	}
+	if len(helpers) > 0 {
+		err := e.start(ctx, helpers)
+		if s := e.recorder.snapshot(); err != nil || !s.Paused() {
+			return err
+		}
+	}
+	return e.decideCalls(ctx, own)
+}
+
+// toolOf returns the tool of an open call, which can be a call of a helper.
+func (e *engine) toolOf(ctx context.Context, c loop.Call) (tool.Tool, bool) {
+	n := e.below(ctx, c.Ref.Path())
+	if n == nil {
+		return tool.Tool{}, false
+	}
+	t, ok := n.offer.tools[c.Call.Name]
+	return t, ok
+}
+
+// below returns an engine with the tools of a helper's run, or nil if the agents have no such
+// helper any more.
+func (e *engine) below(ctx context.Context, path event.CallRef) *engine {
+	if path == e.recorder.path {
+		return e
+	}
+	outer := e.below(ctx, path.Path())
+	if outer == nil {
+		return nil
+	}
+	s := outer.recorder.snapshot()
+	i := slices.IndexFunc(s.Calls, func(c loop.Call) bool { return c.Ref == path })
+	if i < 0 {
+		return nil
+	}
+	name := s.Calls[i].Call.Name
+	h := outer.helpers[name]
+	if h == nil {
+		return nil
+	}
+	n := outer.nested(path, h, outer.offer.tools[name])
+	if n.setAgent(h.Agent) != nil || n.listTools(ctx) != nil {
+		return nil
+	}
+	return n
+}
