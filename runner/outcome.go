@@ -57,8 +57,14 @@ func neverFinished(c loop.Call) event.ToolCallFinished {
 	return notRun(c, "the run ended before it began")
 }
 
-// placeholder is the result in the history of a call that has no result yet.
-func placeholder(c loop.Call) llm.ToolResult { return neverFinished(c).Result }
+// placeholder is the result in the history of a call that has no result. In a session the
+// call may still get one.
+func (e *engine) placeholder(c loop.Call) llm.ToolResult {
+	if e.session != "" {
+		return openPlaceholder(c)
+	}
+	return neverFinished(c).Result
+}
 
 // closings returns the events of calls that must not run: the answer was cut off, the tool
 // choice forbids them, a check refused them or stopped the run, or they exceed the limit.

@@ -81,7 +81,7 @@ func (e *engine) result() *Result {
 	if e.past != nil {
 		s = *e.past
 	}
-	r := &Result{Messages: s.History(placeholder), Session: e.session, Pending: pendingCalls(e.session, s)}
+	r := &Result{Messages: s.History(e.placeholder), Session: e.session, Pending: pendingCalls(e.session, s)}
 	if !e.began { // the other fields of the state belong to an earlier run
 		return r
 	}

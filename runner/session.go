@@ -225,7 +225,7 @@ func whyStopped(ctx, bounded context.Context, err error) error {
 
 // Messages returns the conversation so far. Every provider accepts these messages, as
 // with Result.Messages. Messages opens the log of the session, and therefore fails with a
-// [*journal.BusyError] during a run.
+// [*journal.BusyError] during a run; see [Session.State].
 func (s *Session) Messages(ctx context.Context) (messages []llm.Message, err error) {
 	err = s.look(ctx, func(e *engine) { messages = e.result().Messages })
 	return messages, err
