@@ -15,6 +15,9 @@ import (
 // "time" and "type" (the Body's name in snake_case), then the Body's members.
 // json.Marshal escapes <, > and & in it; a json.Encoder with SetEscapeHTML(false)
 // does not.
+//
+// The JSON is for the store: it holds the system prompt of the agent (TurnPrepared), keys
+// and the provider's data. [Event.Public] is the view for a browser.
 type Event struct {
 	Seq  int64     // position in the session, from 1; 0 for ephemeral events
 	Time time.Time // UTC

@@ -3,6 +3,7 @@ package event_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -53,4 +54,21 @@ func ExampleEvent_Line() {
 	// [r1.t1.c0] = 22 degrees
 	// It is 22 degrees.
 	// turns: 2, tokens: 120 in, 30 out
+}
+
+// A browser gets the public view: no instructions, no keys.
+func ExampleEvent_Public() {
+	for _, body := range []event.Body{
+		event.RunStarted{Run: 1, Agent: "desk", ID: "KX4M"},
+		event.TurnPrepared{Turn: 1, Agent: "desk", Instructions: new("You are a desk. The discount is 20 %.")},
+		event.ModelAnswered{Turn: 1, Message: llm.Assistant("Your card 4111 is charged."), RequestID: "req_1"},
+	} {
+		hideCards := func(s string) string { return strings.ReplaceAll(s, "4111", "****") }
+		data, err := json.Marshal(event.Event{Body: body}.Public(hideCards).Body)
+		fmt.Println(string(data), err)
+	}
+	// Output:
+	// {"run":1,"agent":"desk","id":""} <nil>
+	// {"turn":1,"agent":"desk"} <nil>
+	// {"turn":1,"message":{"role":"assistant","parts":[{"type":"text","text":"Your card **** is charged."}]},"finish":{},"usage":{"input_tokens":0,"output_tokens":0}} <nil>
 }
