@@ -132,7 +132,7 @@ func publicTexts(all []string, redact func(string) string) (out []string) {
 	return out
 }
 
-// publicJSON withholds JSON that is none after redact.
+// publicJSON returns nil if the redacted text is no JSON.
 func publicJSON(text json.RawMessage, redact func(string) string) json.RawMessage {
 	if out := json.RawMessage(redact(string(text))); json.Valid(out) {
 		return out

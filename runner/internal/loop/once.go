@@ -48,7 +48,7 @@ func (s *State) landKeys() {
 	s.markKeys(func(k *saidKey) *int { return &k.run })
 }
 
-// finishKeys notes that the run has answered the messages that it read.
+// finishKeys notes the end of the run with the keys of the messages in its history.
 func (s *State) finishKeys() {
 	s.markKeys(func(k *saidKey) *int {
 		if k.run == 0 {
