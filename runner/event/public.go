@@ -21,7 +21,8 @@ import (
 // reasoning, answers, usage and cost, and the errors of runs. redact changes each text that
 // remains, as runner.Runner.Redact does for results; nil changes nothing. JSON that redact
 // breaks is left out. A secret that is cut into two deltas is in no single text, so redact
-// does not find it: leave out deltas where that matters.
+// does not find it: leave out deltas where that matters. A text that a check of the agent
+// replaces is still in the event before Checked.
 //
 // The type of the event, Seq, Time and Path stay. The public event is for display: a session
 // cannot be rebuilt from public events.
@@ -53,6 +54,12 @@ func publicBody(body Body, redact func(string) string) Body {
 		return StallDetected{Turn: b.Turn, Message: llm.Message{Role: b.Message.Role}}
 	case Compacted:
 		return publicCompacted(b)
+	case Checked:
+		out := Checked{Turn: b.Turn, Check: b.Check, Stage: b.Stage, Call: b.Call, At: b.At, Verdict: b.Verdict, Usage: b.Usage, Cost: b.Cost}
+		if b.Verdict == "replace" { // otherwise Text is for the model
+			out.Text = redact(b.Text)
+		}
+		return out
 	case RunPaused:
 		return b
 	case RunFinished:

@@ -18,7 +18,8 @@ import (
 // withheld has the members that Public leaves out, by type. Every other member stays. A new
 // member of an event fails TestPublic until it is here or in Public.
 var withheld = map[string]string{
-	"RunStarted":       "ID",
+	"RunStarted":       "ID Trace",
+	"Checked":          "Reason Text", // but the Text that replaces another
 	"UserMessaged":     "Key",
 	"TurnPrepared":     "Instructions Tools ToolChoice Output Offer Chosen Messages Changed",
 	"ModelAnswered":    "RawUsage LogProbs ID RequestID Extra",
@@ -133,7 +134,7 @@ var unredacted = regexp.MustCompile(`"(\w+)":\[?"open`)
 
 // names are members with names of the program or of the provider, or with words of a list.
 var names = []string{
-	"agent", "call", "calls", "call_id", "id", "name", "model", "field", "format", "media_type", "detail", "failure", "limit", "decision", "by", "reason", "raw", "native",
+	"agent", "call", "calls", "call_id", "id", "name", "model", "field", "format", "media_type", "detail", "failure", "limit", "decision", "by", "reason", "check", "stage", "verdict", "raw", "native",
 }
 
 // TestPublic fills every member of every type of event, and wants a decision about it.
@@ -179,6 +180,8 @@ func TestPublicRoles(t *testing.T) {
 		e := event.Event{Body: event.UserMessaged{Message: llm.Message{Role: role, Parts: llm.Parts{llm.Text{Text: "You are."}}}}}
 		require.Equal(t, event.UserMessaged{Message: llm.Message{Role: role}}, e.Public(nil).Body)
 	}
+	replaced := event.Checked{Verdict: "replace", Text: "***"}
+	require.Equal(t, replaced, event.Event{Body: replaced}.Public(nil).Body)
 	e := event.Event{Body: event.RunFinished{Output: json.RawMessage(`{"key":"sk-1"}`), Text: "sk-1"}}
 	public := e.Public(func(s string) string { return strings.ReplaceAll(s, `"sk-1"`, `gone`) })
 	require.Equal(t, event.RunFinished{Text: "sk-1"}, public.Body, "broken JSON is left out")
