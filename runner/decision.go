@@ -226,7 +226,11 @@ func (e *engine) doubtEvents(c loop.Call, d event.Doubt, by string, parts llm.Pa
 		if len(parts) == 0 {
 			parts = llm.Parts{llm.Text{Text: "The call took effect. Its result was not recorded."}}
 		}
-		bodies = append(bodies, e.redactor.withEdit(c, e.redactor.success(c, parts)))
+		b := e.redactor.withEdit(c, e.redactor.success(c, parts))
+		if e.offer != nil {
+			e.putAside(&b, e.offer.tools[c.Call.Name])
+		}
+		bodies = append(bodies, b)
 	case event.NotHappened:
 		bodies = append(bodies, notRun(c, "it was interrupted before it took effect"))
 	case event.Unknown:

@@ -62,6 +62,6 @@
 // open, and run when the session continues without a message. A message closes the calls.
 //
 // The examples show approval at a terminal (Approval) and in a later process (Pending),
-// calls in doubt (Pending.Happened), redaction, cancellation, limits, retries, cost, an
-// agent as a tool, and hosted tools.
+// calls in doubt (Pending.Happened), redaction, cancellation, limits, retries, cost, long
+// results (Runner.PutAside), an agent as a tool, and hosted tools.
 package runner

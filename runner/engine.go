@@ -14,6 +14,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
 // An engine executes the actions of the state machine for one run, on the goroutine of
@@ -51,6 +52,7 @@ type engine struct {
 	reserved reservation            // of the next request
 	changed  *turnChange            // of the current turn; nil without BeforeTurn
 	offer    *offer                 // of the current turn; nil before the first listing
+	own      []tool.Tool            // of the runner; made by listTools
 	reported []string               // the last notice about each toolset
 	asked    map[event.CallRef]bool // calls that Decide was asked about
 	checked  []admission            // memory for checkCalls
@@ -73,6 +75,7 @@ func newEngine(r Runner, session string, stream bool) *engine {
 	e.recorder.prepare(session, e.redactor, &all.state)
 	v := e.invoker
 	v.session, v.timeout, v.keepPasswords, v.recorder, v.redactor = session, r.ToolTimeout, r.KeepPasswords, e.recorder, e.redactor
+	v.keepWhole = r.PutAside > 0
 	e.scheduler.invoker, e.scheduler.done = v, make(chan struct{}, 1)
 	return e
 }
@@ -150,7 +153,7 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 	if s := e.recorder.snapshot(); len(in.messages) == 0 && len(in.decisions) == 0 && !s.Running() && !s.Waiting() {
 		return in, ErrNoInput
 	}
-	if err := checkLimits(e.runner.Limits, &e.runner); err != nil {
+	if err := cmp.Or(checkLimits(e.runner.Limits, &e.runner), e.runner.checkAside(&e.agent)); err != nil {
 		return in, err
 	}
 	if err := e.checkHelpers(&e.agent); err != nil {

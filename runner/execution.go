@@ -71,6 +71,7 @@ func (x *execution) record(o invoke.Outcome) error {
 		return nil
 	}
 	body := e.redactor.outcome(*c, o)
+	e.putAside(&body, x.tool)
 	body.Began = x.began.UTC().Round(0)
 	if x.around != nil {
 		x.around.called(body, o.Err)

@@ -62,6 +62,7 @@ type invoker struct {
 	session       string        // empty outside a session
 	timeout       time.Duration // Runner.ToolTimeout
 	keepPasswords bool
+	keepWhole     bool      // results are put aside
 	recorder      *recorder // knows whether this process owns the session
 	redactor      *redactor
 	logger        *slog.Logger
@@ -151,6 +152,7 @@ func (v *invoker) info(c loop.Call) tool.Call {
 	return tool.Call{
 		ID: c.Call.ID, Key: callKey(v.session, c), Fence: c.Seq, Tool: c.Call.Name, Session: v.session, Turn: c.Turn,
 		KeepPasswords: v.keepPasswords,
+		KeepWhole:     v.keepWhole,
 	}
 }
 

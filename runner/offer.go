@@ -51,7 +51,14 @@ func (e *engine) listTools(ctx context.Context) (err error) {
 	if hasDeferred(&e.agent) {
 		s = new(e.recorder.snapshot())
 	}
-	o, err := listTools(ctx, &e.agent, e.offer, s, e.logger)
+	if e.runner.PutAside > 0 && e.own == nil {
+		reader, err := e.newReader()
+		if err != nil {
+			return err
+		}
+		e.own = []tool.Tool{reader}
+	}
+	o, err := listTools(ctx, &e.agent, e.own, e.offer, s, e.logger)
 	if err == nil {
 		e.offer = o
 		e.weigh()
@@ -59,9 +66,9 @@ func (e *engine) listTools(ctx context.Context) (err error) {
 	return err
 }
 
-// listTools returns the offer of the next turn. before is the offer of the turn before,
+// listTools returns the offer of the next turn. own are tools of the runner. before is the offer of the turn before,
 // or nil. s is the state, or nil if the agent has no deferred set.
-func listTools(ctx context.Context, a *agent.Agent, before *offer, s *loop.State, logger *slog.Logger) (*offer, error) {
+func listTools(ctx context.Context, a *agent.Agent, own []tool.Tool, before *offer, s *loop.State, logger *slog.Logger) (*offer, error) {
 	if before == nil {
 		before = new(offer)
 	} else if len(a.Toolsets) == 0 {
@@ -71,7 +78,7 @@ func listTools(ctx context.Context, a *agent.Agent, before *offer, s *loop.State
 	if err != nil {
 		return nil, err
 	}
-	all, deferred, err := joinTools(a, listings)
+	all, deferred, err := joinTools(a, own, listings)
 	if err != nil {
 		return nil, err
 	}
@@ -160,12 +167,12 @@ func list(ctx context.Context, set tool.Set, late <-chan invoke.Return[[]tool.To
 // set is left out if another tool has its name: a tool that the run needs, wherever that
 // tool stands, or a tool of an earlier optional set. No server can therefore replace a
 // tool of the program, or end the run by trying.
-func joinTools(a *agent.Agent, listings []listing) (all, deferred []tool.Tool, err error) {
+func joinTools(a *agent.Agent, own []tool.Tool, listings []listing) (all, deferred []tool.Tool, err error) {
 	taken := make(map[string]bool)
 	if hasDeferred(a) {
 		taken[searchName] = true
 	}
-	if err := takeNames(a, taken, a.Tools); err != nil {
+	if err := cmp.Or(takeNames(a, taken, own), takeNames(a, taken, a.Tools)); err != nil {
 		return nil, nil, err
 	}
 	for i, set := range a.Toolsets {
@@ -176,7 +183,7 @@ func joinTools(a *agent.Agent, listings []listing) (all, deferred []tool.Tool, e
 			return nil, nil, err
 		}
 	}
-	all = slices.Clip(a.Tools) // an append must not reach the agent
+	all = append(slices.Clip(a.Tools), own...) // an append must not reach the agent
 	for i, set := range a.Toolsets {
 		if set.Optional {
 			listings[i].dropTaken(taken, set.Name)

@@ -71,6 +71,22 @@ type Runner struct {
 	// turn, and after the provider refused a request as too long. &compact.Policy{Tokens:
 	// 100_000} is the simple case; see package compact.
 	Compact *compact.Policy
+	// PutAside is the number of bytes of text above which the result of a tool call is put
+	// aside: the model gets the beginning of the result and its name, and the run offers the
+	// tool read_result, which reads the whole result in pieces or searches in it. So a model
+	// with a small context can work with large results, and a compaction loses nothing: the
+	// model can read the result again, also in a later process.
+	//
+	//   - Zero means that every result stays in the conversation, as long as [tool.MaxResult]
+	//     allows. The smallest other number is 1000. A negative number is an error.
+	//   - The whole result has up to 16 MiB, or the bytes of the tool's own MaxResult. A
+	//     session keeps the newest 32 MiB of such results for reading.
+	//   - The event ToolCallFinished has the whole text. Redact has changed it.
+	//   - The checks of results ([agent.Check]) see the beginning, and later each piece.
+	//   - A call of read_result counts as every other call, and so do its tokens. Failures,
+	//     and results of tools with [tool.Final], are not put aside.
+	//   - The agent must not have a tool with the name read_result.
+	PutAside int
 	// StopWhen, if not nil, is called after the results of each turn, before the limits and
 	// before the next turn. True ends the run with success: Result.Text is the text of the
 	// last answer of the model, and Result.Messages ends with the results. info.Turn is the

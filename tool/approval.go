@@ -151,7 +151,7 @@ func (t Tool) Reconcile(ctx context.Context, c Call, args json.RawMessage) (part
 	if err != nil || !happened {
 		return nil, false, err
 	}
-	parts, err = render(c, out, t.spec.maxResult)
+	parts, err = render(c, out, t.spec.bound(c))
 	if err != nil {
 		return nil, false, fmt.Errorf("its result: %w", err)
 	}

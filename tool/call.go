@@ -34,6 +34,10 @@ type Call struct {
 	// KeepPasswords keeps passwords of URLs in the text of the result. The engine sets
 	// this field, and the JSON of a Call does not contain the field.
 	KeepPasswords bool `json:"-"`
+	// KeepWhole means that the engine keeps a long result apart and gives the model pieces:
+	// without [MaxResult], the bound on the text is 16 MiB. The engine sets this field, and
+	// the JSON of a Call does not contain the field.
+	KeepWhole bool `json:"-"`
 	// Deadline is the time at which the call's context ends. Zero means no deadline.
 	Deadline time.Time
 

@@ -86,7 +86,7 @@ func Idempotent() Option {
 }
 
 // MaxResult bounds the text of one result, in bytes. Without MaxResult, the bound is 256
-// KiB. -1 means no limit, except for 64 MiB of an [io.Reader]. Text beyond the bound is
+// KiB, or 16 MiB if the engine keeps long results apart (runner.Runner.PutAside). -1 means no limit, except for 64 MiB of an [io.Reader]. Text beyond the bound is
 // dropped, and a last line says how much. The constructor refuses zero and other
 // negative values.
 func MaxResult(bytes int) Option {

@@ -21,6 +21,8 @@ import (
 const (
 	// defaultMaxResult bounds the text of one result, in bytes.
 	defaultMaxResult = 256 << 10
+	// maxWhole bounds the text of a result that the engine keeps whole, in bytes.
+	maxWhole = 16 << 20
 	// maxData bounds the images, audio and files of one result, in bytes.
 	maxData = 32 << 20
 	// maxRead bounds the bytes read from an io.Reader. Up to as many further bytes are
@@ -36,6 +38,17 @@ const (
 )
 
 var readerType = reflect.TypeFor[io.Reader]()
+
+// bound returns the bytes of text that the result of a call may have; -1 means no limit.
+func (s *spec) bound(c Call) int {
+	switch {
+	case s.maxResult != 0:
+		return s.maxResult
+	case c.KeepWhole:
+		return maxWhole
+	}
+	return defaultMaxResult
+}
 
 // render converts the result of a function to parts, with at most limit bytes of text.
 // -1 means no limit.

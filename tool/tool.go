@@ -38,7 +38,7 @@ type spec struct {
 	idempotent   bool
 	polling      bool
 	final        bool
-	maxResult    int
+	maxResult    int  // 0: the default
 	unchecked    bool // AllowUnchecked was given
 	approval     func(context.Context, json.RawMessage) (bool, error)
 	approvalType reflect.Type // type that approval decodes the arguments into; nil without such a policy
@@ -154,10 +154,9 @@ func newTool(name, description string, in reflect.Type, sch *schema, run functio
 	}
 	sch.strict = sync.OnceValues(sch.makeStrict)
 	s := &spec{
-		def:       llm.ToolDef{Name: name, Description: strings.ToValidUTF8(description, "\uFFFD"), Schema: sch.wire},
-		schema:    sch,
-		run:       run,
-		maxResult: defaultMaxResult,
+		def:    llm.ToolDef{Name: name, Description: strings.ToValidUTF8(description, "\uFFFD"), Schema: sch.wire},
+		schema: sch,
+		run:    run,
 	}
 	for _, opt := range opts {
 		if opt == nil {
@@ -391,5 +390,6 @@ func (t Tool) Call(ctx context.Context, args json.RawMessage) (parts llm.Parts, 
 	if err != nil {
 		return nil, failed(err)
 	}
-	return render(CallFrom(ctx), out, t.spec.maxResult)
+	c := CallFrom(ctx)
+	return render(c, out, t.spec.bound(c))
 }

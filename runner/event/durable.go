@@ -184,6 +184,7 @@ func (b *ToolCallFinished) code(c *coder) {
 		c.toolResult(&b.Result)
 		c.close(start)
 	}
+	textIf(c, `,"whole":`, &b.Whole)
 	textIf(c, `,"failure":`, &b.Failure)
 	textIf(c, `,"error":`, &b.Error)
 	c.trueIf(`,"rejected":`, &b.Rejected)

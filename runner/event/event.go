@@ -178,6 +178,9 @@ type ToolCallStarted struct {
 type ToolCallFinished struct {
 	Call   CallRef        `json:"call"`
 	Result llm.ToolResult `json:"result"`
+	// Whole is the whole text of a long result; see runner.Runner.PutAside. Result then has
+	// the beginning and a note.
+	Whole string `json:"whole,omitempty"`
 	// Failure is the kind of failure, a name of package tool. Empty means success.
 	Failure string `json:"failure,omitempty"`
 	// Error is the cause for people, if the cause says more than the result. Error is

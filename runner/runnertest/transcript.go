@@ -241,6 +241,9 @@ func (w *writer) result(b *event.ToolCallFinished) {
 	if b.Failure != "" {
 		heading += ": " + b.Failure
 	}
+	if b.Whole != "" {
+		heading += fmt.Sprintf(", put aside: %d bytes", len(b.Whole))
+	}
 	w.heading(heading)
 	w.parts(b.Result.Parts)
 	if b.Error != "" && b.Error != b.Result.Text() {

@@ -235,6 +235,9 @@ func (s *State) callFinished(b event.ToolCallFinished, at time.Time) error {
 		return errOrder
 	}
 	c.Status, c.result = Finished, resultPart(c, b.Result)
+	if b.Whole != "" {
+		s.keepAside(Aside{Call: c.Ref, Tool: c.Call.Name, Text: b.Whole})
+	}
 	s.validCall = s.validCall || !b.Rejected
 	if c.Nested != nil { // without its waits for people
 		s.longest = max(s.longest, c.Nested.Work)

@@ -78,6 +78,8 @@ type State struct {
 	// Arguments that are not a JSON object appear as {}, and as the repaired arguments
 	// once the call started.
 	Messages []llm.Message
+	// Aside are the whole texts of results whose beginning is in Messages, the newest last.
+	Aside []Aside
 	// Calls are the calls of the last answer, until each has a result.
 	Calls []Call
 	Usage llm.Usage // sum over the turns of the run and of its helpers

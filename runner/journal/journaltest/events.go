@@ -41,7 +41,7 @@ func bodies() []event.Body {
 		event.ToolCallStarted{Call: "r1.t1.c0", ID: "c", Name: "f", Arguments: `{"a":1.0}`, Repairs: []string{awkward}, Helper: true},
 		event.ToolCallFinished{
 			Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: awkward}}, IsError: true},
-			Failure: "failed", Error: awkward, Rejected: true,
+			Whole: awkward, Failure: "failed", Error: awkward, Rejected: true,
 		},
 		event.ApprovalAsked{Call: "r1.t1.c1", ID: "c", Name: "f", Arguments: `{"a":1.0}`, Hash: "0f", Repairs: []string{awkward}},
 		event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c1"}},

@@ -1,0 +1,28 @@
+package loop
+
+import (
+	"slices"
+
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// An Aside is the whole text of a result whose beginning is in the history.
+type Aside struct {
+	Call event.CallRef
+	Tool string
+	Text string
+}
+
+// maxAside bounds the bytes of the texts that a state keeps. The journal keeps all of them.
+const maxAside = 32 << 20
+
+// keepAside keeps the text of a result that was put aside. The oldest texts make room. Copies
+// of the state keep their list.
+func (s *State) keepAside(a Aside) {
+	size, first := len(a.Text), len(s.Aside)
+	for first > 0 && size+len(s.Aside[first-1].Text) <= maxAside {
+		first--
+		size += len(s.Aside[first].Text)
+	}
+	s.Aside = append(slices.Clip(s.Aside[first:]), a)
+}
