@@ -163,13 +163,14 @@ func (e *engine) trace() string {
 	return e.whole.Trace
 }
 
-// modelWork returns the work of a request, and the model that begins it.
-func (e *engine) modelWork(s *loop.State, m llm.Model, req *llm.Request) (*work, llm.Model) {
-	w := e.newWork("model", s.Run, s.Turn)
-	w.Model, w.Request = m, req
-	return w, llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+// modelWork returns the work of a request, and makes the model of the question begin it.
+func (e *engine) modelWork(about *question) *work {
+	w, m := e.newWork("model", about.run, about.turn), about.model
+	w.Model, w.Request = m, about.request
+	about.model = llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
 		return m.Generate(w.begin(ctx), req, sink)
 	})
+	return w
 }
 
 // callWork returns the work of a call, or nil without Around.

@@ -348,7 +348,7 @@ func (e *engine) generateBeside(ctx context.Context, a loop.CheckItems) error {
 		cancel(nil)
 		_ = group.Wait() // the error is in checking
 	}()
-	resp, err := e.timedRespond(within, s)
+	resp, err := e.timedRespond(within)
 	if err != nil {
 		cancel(errTripped) // nobody needs the verdicts any more
 	}
@@ -375,7 +375,7 @@ func (e *engine) generateBeside(ctx context.Context, a loop.CheckItems) error {
 	case err != nil:
 		return err
 	}
-	return e.answered(ctx, s, a.Turn, resp)
+	return e.answered(ctx, a.Turn, resp)
 }
 
 // discard pays an answer that does not count. Its usage is part of the last verdict.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
-	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 )
 
 // A provider sends a delta for each few letters, and the model's goroutine reads many of
@@ -32,10 +31,10 @@ type deltaQueue struct {
 	spare   []llm.Delta // of the caller's goroutine: memory for waiting
 }
 
-func newDeltaQueue(e *engine, s *loop.State) *deltaQueue {
-	q := &deltaQueue{engine: e, run: s.Run, turn: s.Turn, wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+func newDeltaQueue(e *engine, about question) *deltaQueue {
+	q := &deltaQueue{engine: e, run: about.run, turn: about.turn, wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	q.show = q.yield
-	if e.stream && s.Output != "" {
+	if e.stream && about.output {
 		q.show = e.withPartials(q.yield)
 	}
 	return q

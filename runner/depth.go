@@ -19,7 +19,7 @@ type nestingKey struct{}
 
 // nest returns the context of a run that begins with ctx. Runs that begin with the
 // returned context are nested in this run. The error is a [*LimitError].
-func (r Runner) nest(ctx context.Context) (context.Context, error) {
+func (r *Runner) nest(ctx context.Context) (context.Context, error) {
 	n, nested := ctx.Value(nestingKey{}).(nesting)
 	switch own := r.MaxDepth; {
 	case own > 0 && (!nested || own < n.left):

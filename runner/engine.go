@@ -59,7 +59,7 @@ type engine struct {
 	bodies   []event.Body           // memory for admit
 }
 
-func newEngine(r Runner, session string, stream bool) *engine {
+func newEngine(r *Runner, session string, stream bool) *engine {
 	all := new(struct { // one piece of memory
 		engine    engine
 		redactor  redactor
@@ -69,7 +69,7 @@ func newEngine(r Runner, session string, stream bool) *engine {
 		state     loop.State
 	})
 	e := &all.engine
-	e.runner, e.session, e.stream = r, session, stream
+	e.runner, e.session, e.stream = *r, session, stream
 	e.redactor, e.recorder, e.invoker, e.scheduler = &all.redactor, &all.recorder, &all.invoker, &all.scheduler
 	e.redactor.redact = r.Redact
 	e.recorder.prepare(session, e.redactor, &all.state)
@@ -82,7 +82,7 @@ func newEngine(r Runner, session string, stream bool) *engine {
 
 // execute runs the agent on the input. When it returns, nothing of the run is
 // going on any more.
-func (e *engine) execute(ctx context.Context, a *agent.Agent, in input, yield func(event.Event) bool) error {
+func (e *engine) execute(ctx context.Context, a *agent.Agent, in *input, yield func(event.Event) bool) error {
 	if e.logger == nil { // a run outside a session
 		e.setLogger(e.baseLogger())
 	}
@@ -91,7 +91,7 @@ func (e *engine) execute(ctx context.Context, a *agent.Agent, in input, yield fu
 	if err != nil {
 		return err
 	}
-	in, err = e.prepareRun(ctx, a, in)
+	err = e.prepareRun(ctx, a, in)
 	if err != nil || e.past != nil {
 		return err
 	}
@@ -134,34 +134,34 @@ func (e *engine) pause() error {
 
 // prepareRun checks the agent and the input. It copies the slices and maps of the agent,
 // because the caller may change them during the run.
-func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (input, error) {
+func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in *input) error {
 	if err := e.setAgent(a); err != nil {
-		return in, err
+		return err
 	}
 	var err error
 	if in.messages, err = checkInput(in.messages); err != nil {
-		return in, err
+		return err
 	}
 	if in.once != nil {
-		if err := e.sayOnce(ctx, &in); err != nil || e.past != nil {
-			return in, err
+		if err := e.sayOnce(ctx, in); err != nil || e.past != nil {
+			return err
 		}
 	}
 	if len(in.messages) > 0 && len(in.decisions) > 0 {
-		return in, errors.New("runner: messages and decisions in one run: a message begins a new run, which closes the calls that the decisions are about")
+		return errors.New("runner: messages and decisions in one run: a message begins a new run, which closes the calls that the decisions are about")
 	}
 	if s := e.recorder.snapshot(); len(in.messages) == 0 && len(in.decisions) == 0 && !s.Running() && !s.Waiting() {
-		return in, ErrNoInput
+		return ErrNoInput
 	}
 	if err := cmp.Or(checkLimits(e.runner.Limits, &e.runner), e.runner.checkAside(&e.agent)); err != nil {
-		return in, err
+		return err
 	}
 	if err := e.checkHelpers(&e.agent); err != nil {
-		return in, err
+		return err
 	}
 	if e.runner.Compact != nil {
 		if err := e.runner.Compact.Validate(); err != nil {
-			return in, fmt.Errorf("runner: %w", err)
+			return fmt.Errorf("runner: %w", err)
 		}
 	}
 	l := e.runner.Limits
@@ -180,14 +180,14 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in input) (inpu
 	e.memo = new(llm.Memo)
 	if e.outer != nil {
 		e.limits.Outer, e.scheduler.limit = &e.outer.limits, e.outer.scheduler.limit
-		return in, nil
+		return nil
 	}
 	e.scheduler.limit = e.runner.Calls
 	if e.scheduler.limit == nil || e.scheduler.limit.hasSlot(ctx) {
 		// The calls of a nested run must not wait for the slot that the outer call holds.
 		e.scheduler.limit = new(CallLimit)
 	}
-	return in, nil
+	return nil
 }
 
 // isSerial reports whether the calls of an answer run one after the other.
@@ -228,7 +228,7 @@ func (e *engine) withRunTimeout(ctx context.Context) (context.Context, context.C
 }
 
 // run executes the actions of the state machine until the run has ended.
-func (e *engine) run(ctx context.Context, in input) error {
+func (e *engine) run(ctx context.Context, in *input) error {
 	if err := causeOf(ctx); err != nil {
 		return err
 	}
@@ -346,7 +346,7 @@ func (e *engine) doRest(ctx context.Context, action loop.Action) error {
 
 // begin continues a run that has not ended, or starts a run. A message closes the open
 // calls of an earlier run.
-func (e *engine) begin(ctx context.Context, in input) error {
+func (e *engine) begin(ctx context.Context, in *input) error {
 	s := e.recorder.snapshot()
 	continues := len(in.messages) == 0 && s.Running()
 	run, id := s.Run, s.ID

@@ -45,7 +45,7 @@ func (e *engine) checkHelpers(a *agent.Agent) error {
 	}
 	for i := range a.Helpers {
 		h := &a.Helpers[i]
-		if err := cmp.Or(checkLimits(h.Limits, &e.runner), e.checkHelpers(h.Agent)); err != nil {
+		if err := cmp.Or(checkLimits(h.Limits, &e.runner), e.runner.checkAside(h.Agent), e.checkHelpers(h.Agent)); err != nil {
 			return fmt.Errorf("agent %q: helper %d: %w", a.DisplayName(), i, err)
 		}
 	}
@@ -59,7 +59,7 @@ func (e *engine) nested(ref event.CallRef, h *agent.Helper, t tool.Tool) *engine
 	r.Limits, r.Limits.Repeats = h.Limits, cmp.Or(h.Limits.Repeats, r.Limits.Repeats)
 	r.RunTimeout = cmp.Or(t.Timeout(), -1) // the context has the time of the outer run
 	r.BeforeTurn, r.StopWhen = nil, nil    // they are about the conversation of the outer run
-	n := newEngine(r, e.session, e.stream)
+	n := newEngine(&r, e.session, e.stream)
 	n.outer, n.collector, n.base, n.drain = e, e.collector, e.base, e.drain
 	n.redactor, n.recorder.redactor, n.invoker.redactor = e.redactor, e.redactor, e.redactor
 	n.recorder.nest(e.recorder, ref)
@@ -84,14 +84,14 @@ func (e *engine) help(ctx context.Context, x *execution) error {
 			return err
 		}
 	}
-	if in, err = e.prepareRun(ctx, x.helper.Agent, in); err != nil {
+	if err = e.prepareRun(ctx, x.helper.Agent, &in); err != nil {
 		return err
 	}
 	ctx, cancel := e.withRunTimeout(ctx)
 	defer cancel()
 	defer e.scheduler.close()
 	e.recorder.ctx = ctx
-	return e.run(ctx, in)
+	return e.run(ctx, &in)
 }
 
 // help does the work of a helper's call, on a goroutine of its own.

@@ -17,35 +17,58 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 )
 
-// generate sends the turn's request and records the answer.
+// generate sends the turn's request and records the answer. While a run waits for its model,
+// no copy of the state stands on its stack, which would be twice as large.
 func (e *engine) generate(ctx context.Context, turn int) error {
-	s := e.recorder.snapshot()
 	if e.limits.Checks != nil {
-		if a := s.Beside(e.limits.Checks); len(a.Items) > 0 {
+		if a := e.beside(); len(a.Items) > 0 {
 			return e.generateBeside(ctx, a)
 		}
 	}
-	resp, err := e.timedRespond(ctx, &s)
+	resp, err := e.timedRespond(ctx)
 	if err != nil {
 		return err
 	}
-	return e.answered(ctx, &s, turn, resp)
+	return e.answered(ctx, turn, resp)
+}
+
+// beside returns the checks that run beside the request.
+func (e *engine) beside() loop.CheckItems {
+	s := e.recorder.snapshot()
+	return s.Beside(e.limits.Checks)
 }
 
 // timedRespond is respond, until the run is drained. It measures the work of the model, if a
 // limit needs it.
-func (e *engine) timedRespond(ctx context.Context, s *loop.State) (*llm.Response, error) {
+func (e *engine) timedRespond(ctx context.Context) (*llm.Response, error) {
 	done := func() {}
 	if e.runner.Limits.WorkTime > 0 {
 		ctx, done = e.timed(ctx)
 	}
 	ask, stop := e.untilDrained(ctx)
-	resp, err := e.respond(ask, s)
+	resp, err := e.respond(ask, e.questionOf(ctx))
 	stop()
 	if err == nil {
 		done()
 	}
 	return resp, err
+}
+
+// A question is a request and what is told about its answer.
+type question struct {
+	model     llm.Model
+	request   *llm.Request
+	run, turn int
+	output    bool // the answer has a form
+}
+
+// questionOf makes the request of the turn.
+func (e *engine) questionOf(ctx context.Context) question {
+	s := e.recorder.snapshot()
+	if e.logger.Enabled(ctx, slog.LevelDebug) {
+		e.logger.Debug("model asked", "turn", s.Turn, "messages", len(s.Messages))
+	}
+	return question{e.modelOfTurn(), e.request(&s), s.Run, s.Turn, s.Output != ""}
 }
 
 // timed measures the work of a model. done ends the measurement.
@@ -55,10 +78,10 @@ func (e *engine) timed(ctx context.Context) (_ context.Context, done func()) {
 	return ctx, func() { e.work = time.Since(began) - time.Duration(waits.Load()) }
 }
 
-// answered records an answer. It is not a part of generate, because its variables would
-// make the stack of each run larger that waits for a model.
-func (e *engine) answered(ctx context.Context, s *loop.State, turn int, resp *llm.Response) error {
+// answered records an answer.
+func (e *engine) answered(ctx context.Context, turn int, resp *llm.Response) error {
 	cost, unpaid := e.pay(ctx, resp)
+	s := e.recorder.snapshot()
 	resp.Message.Role = llm.RoleAssistant
 	answered := event.ModelAnswered{
 		Turn: turn, Message: resp.Message, Finish: resp.Finish, Usage: resp.Usage, RawUsage: resp.RawUsage,
@@ -72,7 +95,7 @@ func (e *engine) answered(ctx context.Context, s *loop.State, turn int, resp *ll
 	if unpaid != nil { // the answer was made, and must not be lost
 		return cmp.Or(e.recorder.record(false, answered), unpaid)
 	}
-	if calls := e.startsAfter(s, &answered); calls != nil {
+	if calls := e.startsAfter(&s, &answered); calls != nil {
 		return e.start(ctx, calls, answered)
 	}
 	if s.Output != "" || e.checksOutput() || loop.Classify(answered.Message, answered.Finish, s.Choice) != loop.Final {
@@ -103,29 +126,20 @@ func (e *engine) startsAfter(s *loop.State, answered *event.ModelAnswered) []loo
 }
 
 // respond calls the model and yields the deltas.
-func (e *engine) respond(ctx context.Context, s *loop.State) (*llm.Response, error) {
-	if e.logger.Enabled(ctx, slog.LevelDebug) {
-		e.logger.Debug("model asked", "turn", s.Turn, "messages", len(s.Messages))
-	}
-	req, turn, model := e.request(s), s.Turn, e.modelOfTurn()
+func (e *engine) respond(ctx context.Context, about question) (*llm.Response, error) {
 	var w *work
 	if e.whole != nil {
-		w, model = e.modelWork(s, model, req)
+		w = e.modelWork(&about)
 		defer w.fail(errUnwound) // counts if the model panics
 	}
 	var resp *llm.Response
 	var err error
 	if e.collector != nil {
 		resp, err = callApart(ctx, e.logger, "model", func(ctx context.Context) (*llm.Response, error) {
-			return model.Generate(ctx, req, func(d llm.Delta) { e.hear(turn, d) })
+			return about.model.Generate(ctx, about.request, func(d llm.Delta) { e.hear(about.turn, d) })
 		})
 	} else {
-		q := newDeltaQueue(e, s)
-		r := invoke.Attend(ctx, q.wake, q.deliver, func(ctx context.Context) (*llm.Response, error) {
-			return model.Generate(ctx, req, func(d llm.Delta) { q.add(ctx, d) })
-		})
-		q.deliver()
-		resp, err = ended(ctx, e.logger, "model", r)
+		resp, err = e.respondInPieces(ctx, about)
 	}
 	if w != nil {
 		w.answered(resp, err)
@@ -134,11 +148,21 @@ func (e *engine) respond(ctx context.Context, s *loop.State) (*llm.Response, err
 	case ctx.Err() != nil: // nobody waits any more for an answer that came all the same
 		return nil, causeOf(ctx)
 	case err != nil:
-		return nil, fmt.Errorf("turn %d: %w", s.Turn, err)
+		return nil, fmt.Errorf("turn %d: %w", about.turn, err)
 	case resp == nil:
-		return nil, fmt.Errorf("turn %d: the model returned neither an answer nor an error", s.Turn)
+		return nil, fmt.Errorf("turn %d: the model returned neither an answer nor an error", about.turn)
 	}
 	return resp, nil
+}
+
+// respondInPieces is respond for a run with a consumer.
+func (e *engine) respondInPieces(ctx context.Context, about question) (*llm.Response, error) {
+	q := newDeltaQueue(e, about)
+	r := invoke.Attend(ctx, q.wake, q.deliver, func(ctx context.Context) (*llm.Response, error) {
+		return about.model.Generate(ctx, about.request, func(d llm.Delta) { q.add(ctx, d) })
+	})
+	q.deliver()
+	return ended(ctx, e.logger, "model", r)
 }
 
 // hear takes the deltas of a run without a consumer. Nobody sees them but the log.

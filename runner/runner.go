@@ -201,9 +201,9 @@ func Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.S
 // pauses, and the error is [ErrPaused]. Outside a [Session] a paused run cannot continue,
 // so the call never runs. Use a Session if calls may wait.
 func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message) (*Result, error) {
-	e := newEngine(r, "", false)
+	e := newEngine(&r, "", false)
 	e.collect()
-	err := e.execute(ctx, a, input{messages: messages}, nil)
+	err := e.execute(ctx, a, &input{messages: messages}, nil)
 	return e.result(), err
 }
 
@@ -220,8 +220,8 @@ func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message
 //     recorded.
 func (r Runner) Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.Seq2[event.Event, error] {
 	return once(func(yield func(event.Event, error) bool) {
-		e := newEngine(r, "", !r.NoStream)
-		err := e.execute(ctx, a, input{messages: messages}, func(ev event.Event) bool { return yield(ev, nil) })
+		e := newEngine(&r, "", !r.NoStream)
+		err := e.execute(ctx, a, &input{messages: messages}, func(ev event.Event) bool { return yield(ev, nil) })
 		if err != nil && !e.recorder.consumer.left {
 			yield(event.Event{}, err)
 		}

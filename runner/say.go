@@ -70,7 +70,7 @@ func (s *Session) say(ctx context.Context, form event.UserMessaged, messages []l
 // leave adds events to a session without a run. left is false if a run of this Session
 // value has begun.
 func (s *Session) leave(ctx context.Context, bodies []event.Body) (left bool, err error) {
-	e := newEngine(s.runner, s.name, false)
+	e := newEngine(&s.runner, s.name, false)
 	entry, err := s.enter(ctx, e, true)
 	if _, running := errors.AsType[*journal.BusyError](err); running {
 		return false, nil

@@ -127,7 +127,7 @@ func Say(messages ...llm.Message) Input { return messagesInput(messages) }
 // The agent may be a new value, in a new process. The run uses the current definitions of
 // the tools.
 func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result, error) {
-	e := newEngine(s.runner, s.name, false)
+	e := newEngine(&s.runner, s.name, false)
 	e.collect()
 	entry, err := s.enter(ctx, e, false)
 	if err == nil {
@@ -143,7 +143,7 @@ func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...Input) (*Result
 // Stream is like Run and yields every event, under the rules of [Runner.Stream].
 func (s *Session) Stream(ctx context.Context, a *agent.Agent, in ...Input) iter.Seq2[event.Event, error] {
 	return once(func(yield func(event.Event, error) bool) {
-		e := newEngine(s.runner, s.name, !s.runner.NoStream)
+		e := newEngine(&s.runner, s.name, !s.runner.NoStream)
 		entry, err := s.enter(ctx, e, false)
 		if err == nil {
 			err = s.open(ctx, e, entry, func(ctx context.Context) error {
@@ -165,7 +165,8 @@ type input struct {
 	key       string     // of the messages; empty: none
 }
 
-func inputOf(all []Input) (in input) {
+func inputOf(all []Input) *input {
+	in := new(input)
 	for _, i := range all {
 		switch i := i.(type) {
 		case messagesInput:
@@ -241,7 +242,7 @@ func (s *Session) Pending(ctx context.Context) (pending []Pending, err error) {
 
 // look calls do with an engine that has the state of the session.
 func (s *Session) look(ctx context.Context, do func(*engine)) error {
-	e := newEngine(s.runner, s.name, false)
+	e := newEngine(&s.runner, s.name, false)
 	entry, err := s.enter(ctx, e, true)
 	if err != nil {
 		return err
