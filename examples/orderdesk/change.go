@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
-	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/inbox"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
@@ -26,7 +26,7 @@ func (o *office) add(ctx context.Context, args []string) error {
 	if len(texts) == 0 {
 		return errNoText
 	}
-	ids, err := o.queue.Add(ctx, texts...)
+	ids, err := o.inbox.Add(ctx, texts...)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ var isTypo = regexp.MustCompile(`(?i)^[rtc]\d+\b|^--?[a-z]`)
 
 // approve approves calls.
 func (o *office) approve(ctx context.Context, args []string) error {
-	d := queue.Decision{Approved: true}
+	d := inbox.Decision{Approved: true}
 	if len(args) > 1 {
 		if !isCall.MatchString(args[1]) {
 			return fmt.Errorf("%q is not a call; the name of a call looks like r1.t3.c0", args[1])
@@ -71,7 +71,7 @@ func (o *office) approve(ctx context.Context, args []string) error {
 
 // deny denies calls.
 func (o *office) deny(ctx context.Context, args []string) error {
-	var d queue.Decision
+	var d inbox.Decision
 	request, reason := args[0], args[1:]
 	if len(reason) > 0 && isCall.MatchString(reason[0]) {
 		d.Call, reason = event.CallRef(reason[0]), reason[1:]
@@ -83,12 +83,12 @@ func (o *office) deny(ctx context.Context, args []string) error {
 	return o.decide(ctx, request, d, "denied")
 }
 
-func (o *office) decide(ctx context.Context, request string, d queue.Decision, word string) error {
+func (o *office) decide(ctx context.Context, request string, d inbox.Decision, word string) error {
 	id, err := number(request)
 	if err != nil {
 		return err
 	}
-	decided, err := o.queue.Decide(ctx, id, d)
+	decided, err := o.inbox.Decide(ctx, id, d)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (o *office) retry(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	if err := o.queue.Retry(ctx, ids...); err != nil {
+	if err := o.inbox.Retry(ctx, ids...); err != nil {
 		return err
 	}
 	for _, id := range ids {
@@ -134,8 +134,8 @@ func numbers(args []string) (ids []int64, err error) {
 // failed returns the ids of the failed requests. Without failed requests, it returns
 // an error.
 func (o *office) failed(ctx context.Context) (ids []int64, err error) {
-	all, err := o.queue.List(ctx)
-	for _, r := range in(queue.Failed, all) {
+	all, err := o.inbox.List(ctx)
+	for _, r := range in(inbox.Failed, all) {
 		ids = append(ids, r.ID)
 	}
 	if err == nil && len(ids) == 0 {

@@ -3,8 +3,9 @@
 // one database, so the program can stop or die at any time, and another start
 // continues.
 //
-// The shop and its tools are in internal/desk, the queue and its workers in
-// internal/queue, and the display in internal/board: you can copy these packages.
+// The shop and its tools are in internal/desk, the requests and their workers in
+// internal/inbox, over the queue of sqljournal/queue, and the display in
+// internal/board: you can copy these packages.
 // The files here have the commands and the output.
 package main
 
@@ -21,7 +22,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/clerk"
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
-	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/inbox"
 )
 
 func main() {
@@ -55,7 +56,7 @@ type office struct {
 	pause, lease time.Duration
 	load         int
 	desk         *desk.Desk
-	queue        *queue.Queue
+	inbox        *inbox.Inbox
 }
 
 func (o *office) run(do command, args []string) error {
@@ -102,14 +103,14 @@ func (o *office) open(ctx context.Context, makes bool) (err error) {
 	}()
 	journal := o.desk.Journal()
 	journal.Lease = o.lease
-	if o.queue, err = queue.Open(ctx, journal); err != nil {
+	if o.inbox, err = inbox.Open(ctx, journal); err != nil {
 		return err
 	}
 	fresh, err := o.desk.Seed(ctx)
 	if err != nil {
 		return err
 	}
-	asked, err := o.queue.Seed(ctx, clerk.Requests()...)
+	asked, err := o.inbox.Seed(ctx, clerk.Requests()...)
 	if err == nil && (fresh || asked) {
 		o.note("%s is new. A small shop with %d requests was added.", o.place(), len(clerk.Requests()))
 	}

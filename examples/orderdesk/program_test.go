@@ -24,7 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
-	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/inbox"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 )
@@ -52,9 +52,9 @@ func TestProgram(t *testing.T) {
 
 	approved := program{bin, newDB(t)}
 	approved.work(t)
-	paused := approved.ids(t, queue.Paused)
+	paused := approved.ids(t, inbox.Paused)
 	require.NotEmpty(t, paused)
-	require.NotEmpty(t, approved.ids(t, queue.Done))
+	require.NotEmpty(t, approved.ids(t, inbox.Done))
 	for _, id := range paused {
 		approved.do(t, "approve", id)
 	}
@@ -136,10 +136,10 @@ func (p program) do(t *testing.T, args ...string) []string {
 func (p program) work(t *testing.T) []string { return p.do(t, "-pause", "0", "work") }
 
 // ids returns the requests in a state by the command list.
-func (p program) ids(t *testing.T, state queue.State) (ids []string) {
+func (p program) ids(t *testing.T, state inbox.State) (ids []string) {
 	t.Helper()
 	for _, line := range p.list(t) {
-		if f := strings.Fields(line); queue.State(f[1]) == state {
+		if f := strings.Fields(line); inbox.State(f[1]) == state {
 			ids = append(ids, f[0])
 		}
 	}
@@ -157,7 +157,7 @@ func (p program) list(t *testing.T) []string {
 // approveAll approves the waiting calls, and works off the rest.
 func (p program) approveAll(t *testing.T) {
 	t.Helper()
-	for _, id := range p.ids(t, queue.Paused) {
+	for _, id := range p.ids(t, inbox.Paused) {
 		p.do(t, "approve", id)
 	}
 	p.work(t)
@@ -168,12 +168,12 @@ func (p program) approveAll(t *testing.T) {
 func (p program) requireDone(t *testing.T) {
 	t.Helper()
 	d := openDesk(t, p.db)
-	q, err := queue.Open(t.Context(), d.Journal())
+	q, err := inbox.Open(t.Context(), d.Journal())
 	require.NoError(t, err)
 	all, err := q.List(t.Context())
 	require.NoError(t, err)
 	for _, r := range all {
-		require.Equal(t, queue.Done, r.State, "%+v", r)
+		require.Equal(t, inbox.Done, r.State, "%+v", r)
 		require.NotEmpty(t, r.Note)
 		events, err := q.Events(t.Context(), r)
 		require.NoError(t, err)
@@ -198,7 +198,7 @@ func (p program) export(t *testing.T) *desk.Data {
 func testDenied(t *testing.T, p program, approved *desk.Data) {
 	p.work(t)
 	before := p.export(t)
-	for _, id := range p.ids(t, queue.Paused) {
+	for _, id := range p.ids(t, inbox.Paused) {
 		lines := p.do(t, "deny", id, "it", "is too", "late")
 		require.Regexp(t, `^denied: \[r1\.t\d+\.c\d+\] \w+ \{`, lines[0])
 	}
@@ -235,7 +235,7 @@ func testInterrupted(t *testing.T, p program, want *desk.Data) {
 		require.Equal(t, "orderdesk: interrupted\n", lastLine(s.stderr.String()))
 		require.Contains(t, lines, "stopping after the calls that run; ^C again: at once")
 		require.Contains(t, lastOf(lines), p.bin+" -db ")
-		require.Empty(t, p.ids(t, queue.Running))
+		require.Empty(t, p.ids(t, inbox.Running))
 	}
 	testNohup(t, p)
 	p.work(t)
@@ -280,7 +280,7 @@ func testKilled(t *testing.T, p program, want *desk.Data) {
 		s.until(t, calls, "  calls  ")
 		require.NoError(t, s.Process.Kill())
 		s.end()
-		require.NotEmpty(t, p.ids(t, queue.Running), "as they were")
+		require.NotEmpty(t, p.ids(t, inbox.Running), "as they were")
 	}
 	p.work(t)
 	p.approveAll(t)
@@ -316,7 +316,7 @@ func testTwoAtOnce(t *testing.T, p program, want *desk.Data) {
 // has decided.
 func testDecidedMeanwhile(t *testing.T, p program, want *desk.Data) {
 	p.work(t)
-	paused := p.ids(t, queue.Paused)
+	paused := p.ids(t, inbox.Paused)
 	s := p.start(t, nil, "-watch")
 	var deciding sync.WaitGroup
 	deciding.Go(func() {
@@ -335,7 +335,7 @@ func testDecidedMeanwhile(t *testing.T, p program, want *desk.Data) {
 // testShow: the state, the conversation, and the next commands of a request.
 func testShow(t *testing.T, p program, _ *desk.Data) {
 	lines := strings.Join(p.work(t), "\n")
-	id := p.ids(t, queue.Paused)[0]
+	id := p.ids(t, inbox.Paused)[0]
 	require.Contains(t, lines, "\n  "+p.bin+" -db "+p.db+" approve "+id+"\n")
 	shown := strings.Join(p.do(t, "show", id), "\n")
 	require.Regexp(t, `(?s)^Request `+id+` is paused, after \d+ tokens\.
@@ -363,13 +363,13 @@ func testOwnRequests(t *testing.T, p program, _ *desk.Data) {
 	require.Zero(t, status)
 	require.Equal(t, []string{fmt.Sprintf("%4s  Are you sure?", two)}, lines)
 	p.work(t)
-	require.Equal(t, []string{one, two}, p.ids(t, queue.Failed))
+	require.Equal(t, []string{one, two}, p.ids(t, inbox.Failed))
 	require.Contains(t, strings.Join(p.do(t, "show", one), "\n"), "OPENAI_API_KEY")
 	p.wrong(t, 1, "orderdesk: there is no request 99\n", "retry", two, "99")
 	p.do(t, "retry", two)
-	require.Equal(t, []string{two}, p.ids(t, queue.Waiting))
+	require.Equal(t, []string{two}, p.ids(t, inbox.Waiting))
 	p.do(t, "retry")
-	require.Equal(t, []string{one, two}, p.ids(t, queue.Waiting))
+	require.Equal(t, []string{one, two}, p.ids(t, inbox.Waiting))
 	p.wrong(t, 1, "orderdesk: no request has failed: there is nothing to try again\n", "retry")
 }
 
@@ -389,7 +389,7 @@ func testUnheard(t *testing.T, p program, want *desk.Data) {
 	require.NoError(t, read.Close())
 	_ = s.Wait() // only the status matters
 	require.Equal(t, 130, s.ProcessState.ExitCode(), s.ProcessState)
-	require.Empty(t, p.ids(t, queue.Running))
+	require.Empty(t, p.ids(t, inbox.Running))
 	p.work(t)
 	p.approveAll(t)
 	require.Equal(t, want, p.export(t))
@@ -414,8 +414,8 @@ func testNoProvider(t *testing.T, p program, want *desk.Data) {
 	require.Equal(t, 1, status)
 	require.Regexp(t, `^orderdesk: 4 requests in a row could not ask the model; those that are left wait: `, s.stderr.String())
 	require.Contains(t, strings.Join(lines, "\n"), " retry ")
-	require.GreaterOrEqual(t, len(p.ids(t, queue.Failed)), 4)
-	require.GreaterOrEqual(t, len(p.ids(t, queue.Waiting)), 5)
+	require.GreaterOrEqual(t, len(p.ids(t, inbox.Failed)), 4)
+	require.GreaterOrEqual(t, len(p.ids(t, inbox.Waiting)), 5)
 	p.do(t, "retry")
 	p.work(t)
 	p.approveAll(t)

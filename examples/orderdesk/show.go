@@ -5,13 +5,13 @@ import (
 	"fmt"
 
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
-	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/inbox"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
 // list prints the requests.
 func (o *office) list(ctx context.Context, _ []string) error {
-	all, err := o.queue.List(ctx)
+	all, err := o.inbox.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -29,11 +29,11 @@ func (o *office) show(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	r, err := o.queue.Get(ctx, id)
+	r, err := o.inbox.Get(ctx, id)
 	if err != nil {
 		return err
 	}
-	events, unread := o.queue.Events(ctx, r)
+	events, unread := o.inbox.Events(ctx, r)
 	o.Text(fmt.Sprintf("Request %d %s, after %d tokens.\n\n", r.ID, r.State.Phrase(), r.Tokens))
 	if len(events) == 0 {
 		o.noted("> %s", r.Text)
@@ -44,15 +44,15 @@ func (o *office) show(ctx context.Context, args []string) error {
 	if unread != nil {
 		return unread
 	}
-	if r.State == queue.Decided {
+	if r.State == inbox.Decided {
 		return o.tellDecided(ctx, r)
 	}
-	return o.tellOpen(ctx, []queue.Request{r})
+	return o.tellOpen(ctx, []inbox.Request{r})
 }
 
 // tellDecided prints the decisions, and how the request continues.
-func (o *office) tellDecided(ctx context.Context, r queue.Request) error {
-	all, err := o.queue.Decisions(ctx, r)
+func (o *office) tellDecided(ctx context.Context, r inbox.Request) error {
+	all, err := o.inbox.Decisions(ctx, r)
 	if err != nil {
 		return err
 	}

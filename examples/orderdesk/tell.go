@@ -6,17 +6,17 @@ import (
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
-	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/inbox"
 	"github.com/seed-916e8f6a/toolloop/runner"
 )
 
 // tellEnd prints the state of the queue, and the commands to continue.
 func (o *office) tellEnd(ctx context.Context) error {
-	totals, err := o.queue.Totals(ctx)
+	totals, err := o.inbox.Totals(ctx)
 	if err != nil {
 		return err
 	}
-	all, err := o.queue.List(ctx)
+	all, err := o.inbox.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -37,8 +37,8 @@ const maxTold = 10
 
 // tellOpen prints the requests that are paused or failed, with the commands for
 // them.
-func (o *office) tellOpen(ctx context.Context, all []queue.Request) error {
-	paused, failed := in(queue.Paused, all), in(queue.Failed, all)
+func (o *office) tellOpen(ctx context.Context, all []inbox.Request) error {
+	paused, failed := in(inbox.Paused, all), in(inbox.Failed, all)
 	for _, r := range paused[:min(len(paused), maxTold)] {
 		if err := o.tellPaused(ctx, r); err != nil {
 			return err
@@ -50,7 +50,7 @@ func (o *office) tellOpen(ctx context.Context, all []queue.Request) error {
 }
 
 // in returns the requests in a state.
-func in(state queue.State, all []queue.Request) (some []queue.Request) {
+func in(state inbox.State, all []inbox.Request) (some []inbox.Request) {
 	for _, r := range all {
 		if r.State == state {
 			some = append(some, r)
@@ -66,7 +66,7 @@ func (o *office) tellMore(n int) {
 }
 
 // tellFailed prints the errors of failed requests.
-func (o *office) tellFailed(failed []queue.Request) {
+func (o *office) tellFailed(failed []inbox.Request) {
 	if len(failed) == 0 {
 		return
 	}
@@ -83,7 +83,7 @@ func (o *office) tellFailed(failed []queue.Request) {
 }
 
 // tellPaused prints the calls of a request that wait for a decision.
-func (o *office) tellPaused(ctx context.Context, r queue.Request) error {
+func (o *office) tellPaused(ctx context.Context, r inbox.Request) error {
 	o.Text("\n")
 	o.wrapped("Request %d is paused: %s", r.ID, brief(cli.OneLine(r.Text), 200))
 	for _, p := range r.Pending {
@@ -99,7 +99,7 @@ func (o *office) tellPaused(ctx context.Context, r queue.Request) error {
 }
 
 // answers returns the commands that approve and deny.
-func (o *office) answers(r queue.Request) (approve, deny string) {
+func (o *office) answers(r inbox.Request) (approve, deny string) {
 	return o.invocation("approve %d", r.ID), o.invocation(`deny %d "the reason"`, r.ID)
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/examples/internal/ptytest"
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
-	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/inbox"
 )
 
 // testTerminal: the user at the terminal sees the workers, stops them with ^C, and
@@ -23,15 +23,15 @@ func testTerminal(t *testing.T, p program, want *desk.Data) {
 	requireGivenBack(t, screen)
 	require.Contains(t, screen, "stopping after the calls that run; ^C again: at once")
 	require.True(t, strings.HasSuffix(screen, "\norderdesk: interrupted\n"), screen)
-	require.Empty(t, p.ids(t, queue.Running))
-	require.NotEmpty(t, p.ids(t, queue.Waiting))
+	require.Empty(t, p.ids(t, inbox.Running))
+	require.NotEmpty(t, p.ids(t, inbox.Waiting))
 
 	m = ptytest.Start(t, p.command(t, "-pause", "0", "-workers", "3"))
 	screen, status = m.Rest(t)
 	require.Equal(t, "0", status, screen)
 	requireGivenBack(t, screen)
 	end := screen[strings.LastIndex(screen, "\x1b"):] // the output after the end of the board
-	for _, id := range p.ids(t, queue.Paused) {
+	for _, id := range p.ids(t, inbox.Paused) {
 		require.Contains(t, end, " approve "+id+"\n")
 	}
 	p.approveAll(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/board"
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/clerk"
-	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/inbox"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
 )
@@ -31,13 +31,13 @@ func (o *office) work(ctx context.Context, _ []string) error {
 	b := board.New(out, terminal(os.Stdout), o.workers)
 	defer b.Close()
 	defer context.AfterFunc(ctx, func() { b.Print("stopping after the calls that run; ^C again: at once") })()
-	err := queue.Workers{
-		Queue:  o.queue,
+	err := inbox.Workers{
+		Inbox:  o.inbox,
 		Agent:  o.desk.Agent(o.model()),
 		Runner: runner.Runner{NoStream: true},
 		Count:  o.workers,
 		Watch:  o.watch,
-		Report: func(r queue.Report) { b.Report(r); o.hint(ctx, b, r) },
+		Report: func(r inbox.Report) { b.Report(r); o.hint(ctx, b, r) },
 	}.Run(ctx)
 	b.Close()
 	if ctx.Err() != nil {
@@ -48,8 +48,8 @@ func (o *office) work(ctx context.Context, _ []string) error {
 
 // hint prints the commands for a request that is paused. Without -watch, tellEnd
 // prints them.
-func (o *office) hint(ctx context.Context, b *board.Board, r queue.Report) {
-	if !o.watch || r.Event.Body != nil || r.Request.State != queue.Paused {
+func (o *office) hint(ctx context.Context, b *board.Board, r inbox.Report) {
+	if !o.watch || r.Event.Body != nil || r.Request.State != inbox.Paused {
 		return
 	}
 	for _, p := range r.Request.Pending {

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/inbox"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
@@ -27,8 +27,8 @@ type Board struct {
 
 	mu     sync.Mutex
 	seats  []seat
-	totals queue.Totals
-	others queue.Others
+	totals inbox.Totals
+	others inbox.Others
 	waited bool     // the wait was printed, outside of a terminal
 	above  []string // lines about finished requests, to be printed above the workers
 	drawn  int      // the number of lines in place
@@ -90,7 +90,7 @@ func (b *Board) Close() {
 }
 
 // Report updates the board.
-func (b *Board) Report(r queue.Report) {
+func (b *Board) Report(r inbox.Report) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -126,18 +126,18 @@ func (b *Board) Report(r queue.Report) {
 }
 
 // state shows a request's new state.
-func (b *Board) state(at *seat, r queue.Request) {
+func (b *Board) state(at *seat, r inbox.Request) {
 	switch r.State {
-	case queue.Running:
+	case inbox.Running:
 		*at = seat{request: r.ID, doing: "begins"}
 		b.detail(r, "begins", r.Text)
-	case queue.Waiting, queue.Decided:
+	case inbox.Waiting, inbox.Decided:
 		b.detail(r, "waits", "for a worker")
-	case queue.Paused:
+	case inbox.Paused:
 		for _, p := range r.Pending {
 			b.line(r, "paused", p.ToolCall.Name+" "+p.ToolCall.Arguments)
 		}
-	case queue.Done, queue.Failed:
+	case inbox.Done, inbox.Failed:
 		b.line(r, string(r.State), r.Note)
 	}
 }
@@ -159,12 +159,12 @@ func (b *Board) Print(text string) {
 }
 
 // line prints a line about a request.
-func (b *Board) line(r queue.Request, what, text string) {
+func (b *Board) line(r inbox.Request, what, text string) {
 	b.print(fmt.Sprintf("%4d  %-8s  %s", r.ID, what, oneLine(text)))
 }
 
 // detail prints a line that appears only outside of a terminal.
-func (b *Board) detail(r queue.Request, what, text string) {
+func (b *Board) detail(r inbox.Request, what, text string) {
 	if b.size == nil {
 		b.line(r, what, text)
 	}

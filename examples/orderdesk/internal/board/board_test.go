@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/board"
-	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/inbox"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -101,26 +101,26 @@ func (s *screen) frames() int {
 	return s.writes
 }
 
-func of(id int64, state queue.State, note string) queue.Request {
-	return queue.Request{ID: id, Text: "request " + fmt.Sprint(id), State: state, Note: note}
+func of(id int64, state inbox.State, note string) inbox.Request {
+	return inbox.Request{ID: id, Text: "request " + fmt.Sprint(id), State: state, Note: note}
 }
 
-func paused(id int64) queue.Request {
-	r := of(id, queue.Paused, "")
+func paused(id int64) inbox.Request {
+	r := of(id, inbox.Paused, "")
 	r.Pending = []runner.Pending{{Call: "r1.t1.c0", ToolCall: llm.ToolCall{Name: "pay", Arguments: `{"n":1}`}}}
 	return r
 }
 
-func calls(worker int, id int64, arguments string) queue.Report {
-	return queue.Report{Worker: worker, Request: of(id, queue.Running, ""), Event: event.Event{Body: event.ToolCallStarted{Name: "pay", Arguments: arguments}}}
+func calls(worker int, id int64, arguments string) inbox.Report {
+	return inbox.Report{Worker: worker, Request: of(id, inbox.Running, ""), Event: event.Event{Body: event.ToolCallStarted{Name: "pay", Arguments: arguments}}}
 }
 
-func state(worker int, r queue.Request, totals queue.Totals) queue.Report {
-	return queue.Report{Worker: worker, Request: r, Totals: totals}
+func state(worker int, r inbox.Request, totals inbox.Totals) inbox.Report {
+	return inbox.Report{Worker: worker, Request: r, Totals: totals}
 }
 
-func answered(worker int, id, tokens int64) queue.Report {
-	return queue.Report{Worker: worker, Request: of(id, queue.Running, ""), Event: event.Event{Body: event.ModelAnswered{Usage: llm.Usage{InputTokens: tokens}}}}
+func answered(worker int, id, tokens int64) inbox.Report {
+	return inbox.Report{Worker: worker, Request: of(id, inbox.Running, ""), Event: event.Event{Body: event.ModelAnswered{Usage: llm.Usage{InputTokens: tokens}}}}
 }
 
 // TestTerminal: a line for each worker in place, and finished requests above them.
@@ -130,7 +130,7 @@ func TestTerminal(t *testing.T) {
 		s := &screen{t: t}
 		b := board.New(s, func() (int, int) { return 80, 24 }, 2)
 		defer b.Close()
-		b.Report(state(0, of(1, queue.Running, ""), queue.Totals{Running: 1, Waiting: 2}))
+		b.Report(state(0, of(1, inbox.Running, ""), inbox.Totals{Running: 1, Waiting: 2}))
 		b.Report(calls(0, 1, `{"n":1}`))
 		b.Report(answered(0, 1, 40))
 		time.Sleep(1050 * time.Millisecond) // synctest: exact in a bubble, between two frames
@@ -139,10 +139,10 @@ func TestTerminal(t *testing.T) {
   worker 2     -  idle
   0 done, 1 running, 2 waiting, 0 paused, 0 failed · 40 tokens · 1s`, s.String())
 
-		b.Report(state(1, of(2, queue.Running, ""), queue.Totals{Running: 2, Waiting: 1}))
-		b.Report(state(0, of(1, queue.Done, "Paid.\nAll of it."), queue.Totals{Running: 1, Waiting: 1, Done: 1, Tokens: 40}))
-		b.Report(state(0, paused(3), queue.Totals{Running: 1, Paused: 1, Done: 1, Tokens: 40}))
-		b.Report(queue.Report{Worker: 1, Request: of(2, queue.Running, ""), Event: event.Event{Body: event.TurnPrepared{}}})
+		b.Report(state(1, of(2, inbox.Running, ""), inbox.Totals{Running: 2, Waiting: 1}))
+		b.Report(state(0, of(1, inbox.Done, "Paid.\nAll of it."), inbox.Totals{Running: 1, Waiting: 1, Done: 1, Tokens: 40}))
+		b.Report(state(0, paused(3), inbox.Totals{Running: 1, Paused: 1, Done: 1, Tokens: 40}))
+		b.Report(inbox.Report{Worker: 1, Request: of(2, inbox.Running, ""), Event: event.Event{Body: event.TurnPrepared{}}})
 		time.Sleep(90 * time.Second) // synctest: exact in a bubble
 		require.Equal(t, `   1  done      Paid. All of it.
    3  paused    pay {"n":1}
@@ -151,10 +151,10 @@ func TestTerminal(t *testing.T) {
   worker 2     2  asks the model
   1 done, 1 running, 0 waiting, 1 paused, 0 failed · 40 tokens · 1m31s`, s.String())
 
-		b.Report(state(1, of(2, queue.Failed, "no money"), queue.Totals{Done: 1, Paused: 1, Failed: 1}))
+		b.Report(state(1, of(2, inbox.Failed, "no money"), inbox.Totals{Done: 1, Paused: 1, Failed: 1}))
 		b.Close()
 		b.Close()
-		b.Report(state(1, of(2, queue.Done, "late"), queue.Totals{}))
+		b.Report(state(1, of(2, inbox.Done, "late"), inbox.Totals{}))
 		require.Equal(t, `   1  done      Paid. All of it.
    3  paused    pay {"n":1}
    2  failed    no money`, s.String())
@@ -168,7 +168,7 @@ func TestRate(t *testing.T) {
 		s := &screen{t: t}
 		b := board.New(s, func() (int, int) { return 80, 24 }, 1)
 		defer b.Close()
-		b.Report(state(0, of(1, queue.Running, ""), queue.Totals{}))
+		b.Report(state(0, of(1, inbox.Running, ""), inbox.Totals{}))
 		time.Sleep(10*time.Second + 50*time.Millisecond) // synctest: exact in a bubble
 		require.Equal(t, 11, s.frames(), "the seconds")
 		for i := range 1000 {
@@ -186,9 +186,9 @@ func TestFits(t *testing.T) {
 		s := &screen{t: t}
 		b := board.New(s, func() (int, int) { return 30, 6 }, 5)
 		defer b.Close()
-		b.Report(state(0, of(1, queue.Running, ""), queue.Totals{}))
+		b.Report(state(0, of(1, inbox.Running, ""), inbox.Totals{}))
 		b.Report(calls(0, 1, strings.Repeat("é", 100)))
-		b.Report(state(1, of(2, queue.Done, strings.Repeat("é", 100)), queue.Totals{Done: 1}))
+		b.Report(state(1, of(2, inbox.Done, strings.Repeat("é", 100)), inbox.Totals{Done: 1}))
 		time.Sleep(1050 * time.Millisecond) // synctest: exact in a bubble, between two frames
 		require.Equal(t, `   2  done      éééééééééééé…
 
@@ -206,7 +206,7 @@ func TestElsewhere(t *testing.T) {
 		s := &screen{t: t}
 		b := board.New(s, func() (int, int) { return 60, 24 }, 1)
 		defer b.Close()
-		idle := queue.Report{Totals: queue.Totals{Done: 10, Running: 3}, Others: queue.Others{Count: 3}}
+		idle := inbox.Report{Totals: inbox.Totals{Done: 10, Running: 3}, Others: inbox.Others{Count: 3}}
 		b.Report(idle)
 		time.Sleep(1050 * time.Millisecond) // synctest: exact in a bubble, between two frames
 		require.Equal(t, `
@@ -218,17 +218,17 @@ func TestElsewhere(t *testing.T) {
 		b.Report(idle)
 		time.Sleep(time.Second) // synctest: exact in a bubble
 		require.Contains(t, s.String(), "\n  elsewhere  3; if their process died, free in 5s\n")
-		b.Report(queue.Report{})
+		b.Report(inbox.Report{})
 		time.Sleep(time.Second) // synctest: exact in a bubble
 		require.NotContains(t, s.String(), "elsewhere")
 	})
 	var out strings.Builder
 	b := board.New(&out, nil, 2)
-	others := queue.Others{Count: 2, Free: 9 * time.Second}
-	b.Report(queue.Report{Worker: 0, Request: of(1, queue.Running, ""), Others: others})
-	b.Report(queue.Report{Worker: 1, Others: others}) // one worker is busy, and there are more reports to come
-	b.Report(queue.Report{Worker: 0, Request: of(1, queue.Done, "yes"), Others: others})
-	b.Report(queue.Report{Worker: 0, Others: others})
+	others := inbox.Others{Count: 2, Free: 9 * time.Second}
+	b.Report(inbox.Report{Worker: 0, Request: of(1, inbox.Running, ""), Others: others})
+	b.Report(inbox.Report{Worker: 1, Others: others}) // one worker is busy, and there are more reports to come
+	b.Report(inbox.Report{Worker: 0, Request: of(1, inbox.Done, "yes"), Others: others})
+	b.Report(inbox.Report{Worker: 0, Others: others})
 	b.Close()
 	require.Equal(t, `   1  begins    request 1
    1  done      yes
@@ -241,14 +241,14 @@ func TestPlain(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	b := board.New(&out, nil, 2)
-	b.Report(state(0, of(1, queue.Running, ""), queue.Totals{}))
+	b.Report(state(0, of(1, inbox.Running, ""), inbox.Totals{}))
 	b.Report(calls(0, 1, `{"n":1}`))
-	b.Report(queue.Report{Worker: 0, Request: of(1, queue.Running, ""), Event: event.Event{Body: event.ApprovalDecided{Call: "r1.t1.c0", Approved: true}}})
-	b.Report(queue.Report{Worker: 0, Request: of(1, queue.Running, ""), Event: event.Event{Body: event.Restarted{Error: "overloaded"}}})
-	b.Report(state(0, of(1, queue.Done, strings.Repeat("é", 100)), queue.Totals{}))
-	b.Report(state(0, paused(2), queue.Totals{}))
-	b.Report(queue.Report{Worker: 0, Request: of(3, queue.Running, ""), Elsewhere: true})
-	b.Report(state(0, of(4, queue.Waiting, ""), queue.Totals{Waiting: 1}))
+	b.Report(inbox.Report{Worker: 0, Request: of(1, inbox.Running, ""), Event: event.Event{Body: event.ApprovalDecided{Call: "r1.t1.c0", Approved: true}}})
+	b.Report(inbox.Report{Worker: 0, Request: of(1, inbox.Running, ""), Event: event.Event{Body: event.Restarted{Error: "overloaded"}}})
+	b.Report(state(0, of(1, inbox.Done, strings.Repeat("é", 100)), inbox.Totals{}))
+	b.Report(state(0, paused(2), inbox.Totals{}))
+	b.Report(inbox.Report{Worker: 0, Request: of(3, inbox.Running, ""), Elsewhere: true})
+	b.Report(state(0, of(4, inbox.Waiting, ""), inbox.Totals{Waiting: 1}))
 	b.Print("stopping")
 	b.Close()
 	require.Equal(t, `   1  begins    request 1
@@ -271,16 +271,16 @@ func TestUntrusted(t *testing.T) {
 		s := &screen{t: t}
 		b := board.New(s, func() (int, int) { return 80, 24 }, 1)
 		defer b.Close()
-		running := queue.Request{ID: 1, Text: evil, State: queue.Running}
-		b.Report(state(0, running, queue.Totals{}))
-		b.Report(queue.Report{Request: running, Event: event.Event{Body: event.ToolCallStarted{Name: evil, Arguments: evil}}})
+		running := inbox.Request{ID: 1, Text: evil, State: inbox.Running}
+		b.Report(state(0, running, inbox.Totals{}))
+		b.Report(inbox.Report{Request: running, Event: event.Event{Body: event.ToolCallStarted{Name: evil, Arguments: evil}}})
 		time.Sleep(1050 * time.Millisecond) // synctest: exact in a bubble, between two frames
-		b.Report(queue.Report{Request: running, Event: event.Event{Body: event.Notice{Text: evil}}})
-		b.Report(queue.Report{Request: running, Event: event.Event{Body: event.Restarted{Error: evil}}})
+		b.Report(inbox.Report{Request: running, Event: event.Event{Body: event.Notice{Text: evil}}})
+		b.Report(inbox.Report{Request: running, Event: event.Event{Body: event.Restarted{Error: evil}}})
 		r := paused(2)
 		r.Pending[0].ToolCall = llm.ToolCall{Name: evil, Arguments: evil}
-		b.Report(state(0, r, queue.Totals{}))
-		b.Report(state(0, of(3, queue.Failed, evil), queue.Totals{}))
+		b.Report(state(0, r, inbox.Totals{}))
+		b.Report(state(0, of(3, inbox.Failed, evil), inbox.Totals{}))
 		b.Print(evil)
 		b.Close()
 		require.Equal(t, `   1  notice    a[2Jbcde f
@@ -291,7 +291,7 @@ a[2Jbcde f`, s.String())
 	})
 	var out strings.Builder
 	b := board.New(&out, nil, 1)
-	b.Report(state(0, queue.Request{ID: 1, Text: evil, State: queue.Running}, queue.Totals{}))
+	b.Report(state(0, inbox.Request{ID: 1, Text: evil, State: inbox.Running}, inbox.Totals{}))
 	b.Close()
 	require.Equal(t, "   1  begins    a[2Jbcde f\n", out.String())
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/inbox"
 )
 
 // Control sequences of the terminal. Between two frames the terminal is in the
@@ -85,7 +85,7 @@ func (b *Board) below(width int) (lines []string) {
 }
 
 // about describes the requests of other processes, and the time until they are free.
-func about(o queue.Others) string {
+func about(o inbox.Others) string {
 	text := fmt.Sprint(o.Count)
 	if o.Free > 0 {
 		text += fmt.Sprintf("; if their process died, free in %ds", int(math.Ceil(o.Free.Seconds())))

@@ -337,7 +337,7 @@ func TestTakenMeanwhile(t *testing.T) {
 		defer stop()
 		require.ErrorIs(t, f.workers.Run(ctx), context.DeadlineExceeded)
 		require.Equal(t, queue.Running, f.get(t, "s").State)
-		require.Equal(t, []string{"s running"}, f.changes)
+		require.Equal(t, []string{"s running", "s running"}, f.changes)
 		inputs, err := f.Inputs(t.Context(), "s")
 		require.NoError(t, err)
 		require.Len(t, inputs, 1)

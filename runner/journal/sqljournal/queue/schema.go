@@ -31,7 +31,7 @@ const (
 	dropJob    = `DELETE FROM {jobs} WHERE session = $1`
 	readJob    = `SELECT id, ` + columns + ` FROM {jobs} WHERE session = $1`
 	readJobs   = `SELECT id, ` + columns + ` FROM {jobs} WHERE id > $1 AND ($2 = '' OR state = $2) ORDER BY id LIMIT $3`
-	readStats  = `SELECT state, COUNT(*), CAST({now} - MIN(CASE WHEN state = 'waiting' THEN due ELSE changed END) AS BIGINT) FROM {jobs} GROUP BY state`
+	readStats  = `SELECT state, COUNT(*), CAST({now} - MIN(changed) AS BIGINT) FROM {jobs} GROUP BY state`
 
 	// moveDue and moveDead make jobs wait: scheduled jobs whose time has come, and running
 	// jobs whose session nobody has. The grace of a job covers the time before
@@ -39,7 +39,7 @@ const (
 	moveDue = `UPDATE {jobs} SET state = 'waiting', changed = {now} WHERE state = 'scheduled' AND due <= {now}`
 	// A job that has killed too many processes is dead.
 	moveDead = `UPDATE {jobs} SET state = CASE WHEN attempt < $1 THEN 'waiting' ELSE 'dead' END,
-		note = CASE WHEN attempt < $1 THEN note ELSE $2 END, due = {now}, changed = {now} WHERE state = 'running' AND grace <= {now}
+		note = CASE WHEN attempt < $1 THEN note ELSE $2 END, due = added, changed = {now} WHERE state = 'running' AND grace <= {now}
 		AND NOT EXISTS (SELECT 1 FROM {sessions} WHERE name = session AND owner <> '' AND expires > {now})`
 	anyOpen = `SELECT EXISTS (SELECT 1 FROM {jobs} WHERE state IN ('waiting', 'scheduled', 'running'))`
 
@@ -60,10 +60,10 @@ const (
 				ORDER BY w.priority DESC, w.due, w.id LIMIT 1 FOR UPDATE SKIP LOCKED) AS j`
 
 	// leave notes the new state of a job, for the worker that has taken the job last. A job
-	// that was woken meanwhile waits again.
+	// that was woken meanwhile waits again. A wait below zero keeps the place of the job.
 	leave = `UPDATE {jobs} SET
 			state = CASE WHEN wakes = $3 THEN $4 WHEN due <= {now} THEN 'waiting' ELSE 'scheduled' END,
-			due = CASE WHEN wakes = $3 THEN {now} + $5 ELSE due END,
+			due = CASE WHEN wakes <> $3 THEN due WHEN $5 < 0 THEN added ELSE {now} + $5 END,
 			attempt = $6, note = $7, pending = $8, begun = $9, changed = {now}
 		WHERE id = $1 AND claim = $2 RETURNING ` + columns
 )

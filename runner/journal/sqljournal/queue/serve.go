@@ -26,14 +26,17 @@ func (s *shift) serve(job taken) {
 	wait := s.judge(&job, err)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), lastWords)
 	defer cancel()
-	mine, noted := s.leave(ctx, &job, wait)
-	if noted != nil {
-		s.Logger.Warn("queue: the state of a session could not be noted", "session", job.Session, "error", noted)
+	if noted := s.leave(ctx, &job, wait); noted != nil {
+		s.Logger.Warn("queue: the state of a session was not noted", "session", job.Session, "error", noted)
+		job.State, err = Running, noted
 	}
-	if s.Changed != nil && mine && noted == nil {
+	if s.Changed != nil {
 		s.Changed(job.Job, err)
 	}
 }
+
+// errTaken says that another worker has taken the job meanwhile, so the state is the other's.
+var errTaken = errors.New("queue: another worker has taken the session")
 
 // converse continues the session with the inputs that wait, and sets the note and the
 // pending calls of the job.
@@ -94,10 +97,12 @@ func (s *shift) run(job *taken, events func(func(event.Event, error) bool)) erro
 		if err != nil {
 			return err
 		}
-		if !began && s.Changed != nil {
-			s.Changed(job.Job, nil)
+		if !began {
+			began, job.Pending = true, nil
+			if s.Changed != nil {
+				s.Changed(job.Job, nil)
+			}
 		}
-		began = true
 		switch b := e.Body.(type) {
 		case event.ModelAnswered:
 			job.Note = b.Message.Text()
@@ -141,6 +146,9 @@ func (s *shift) answer(job *taken, session *runner.Session, err error) error {
 	return err
 }
 
+// keepPlace is the wait of a job that goes on where it stood.
+const keepPlace = -time.Millisecond
+
 // judge sets the new state of a job by the error of its run, and returns the time until
 // the job is due.
 func (s *shift) judge(job *taken, err error) (wait time.Duration) {
@@ -150,7 +158,7 @@ func (s *shift) judge(job *taken, err error) (wait time.Duration) {
 	case errors.Is(err, runner.ErrPaused):
 		job.State, job.Attempt, job.begun = Paused, 0, true
 	case errors.Is(err, runner.ErrDrained), s.ctx.Err() != nil: // it was told to stop
-		job.State, job.Attempt = Waiting, job.Attempt-1
+		job.State, job.Attempt, wait = Waiting, job.Attempt-1, keepPlace
 	case isElsewhere(err):
 		job.State, job.Attempt, wait = Scheduled, job.Attempt-1, elsewhere
 	default:
@@ -171,18 +179,18 @@ func isElsewhere(err error) bool {
 	_, busy := errors.AsType[*journal.BusyError](err)
 	_, conflict := errors.AsType[*journal.ConflictError](err)
 	_, store := errors.AsType[*journal.StoreError](err)
-	return busy || conflict || store
+	_, corrupt := errors.AsType[*journal.CorruptError](err)
+	return !corrupt && (busy || conflict || store)
 }
 
-// leave notes the state of a job. mine is false if another worker has taken the job
-// meanwhile: then the state is the other's.
-func (s *shift) leave(ctx context.Context, job *taken, wait time.Duration) (mine bool, err error) {
+// leave notes the state of a job.
+func (s *shift) leave(ctx context.Context, job *taken, wait time.Duration) error {
 	if job.Pending == nil {
 		job.Pending = []runner.Pending{}
 	}
 	pending, err := json.Marshal(job.Pending)
 	if err != nil {
-		return false, err
+		return err
 	}
 	begun := 0
 	if job.begun {
@@ -205,7 +213,7 @@ func (s *shift) leave(ctx context.Context, job *taken, wait time.Duration) (mine
 		return nil
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
+		return errTaken
 	}
-	return err == nil, err
+	return err
 }

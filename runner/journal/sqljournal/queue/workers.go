@@ -18,7 +18,7 @@ import (
 const (
 	poll      = 250 * time.Millisecond // between two looks at an empty queue
 	sweep     = time.Second            // between two looks for the jobs of dead processes
-	grace     = 5 * time.Second        // from taking a job to the lease of its session
+	grace     = 2 * time.Second        // from taking a job to the lease of its session
 	elsewhere = time.Second            // until another look at a session that another process has
 	lastWords = 10 * time.Second       // for the writes at the end of a job
 	outage    = time.Minute            // the database may fail for this time
@@ -50,7 +50,9 @@ type Workers struct {
 	// Runner.NoStream is set). Jobs that run at the same time call Event at the same time.
 	Event func(job Job, e event.Event)
 	// Changed, if not nil, gets the job and its new state at the begin and at the end of a
-	// run. err is the error of the run, or nil.
+	// run. err is the error of the run, or nil. If another worker has taken the job
+	// meanwhile, or the database failed, the State at the end is still Running, with an
+	// error.
 	Changed func(job Job, err error)
 	// Logger gets a warning about each failed run and each failure of the database. Nil
 	// means [slog.Default].

@@ -1,4 +1,4 @@
-package queue_test
+package inbox_test
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/inbox"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -35,10 +35,10 @@ func TestOutage(t *testing.T) {
 			require.NoError(t, told)
 			if tt.failed == 0 {
 				require.NoError(t, err)
-				require.Equal(t, queue.Totals{Failed: 20}, totals)
+				require.Equal(t, inbox.Totals{Failed: 20}, totals)
 				return
 			}
-			outage, is := errors.AsType[*queue.OutageError](err)
+			outage, is := errors.AsType[*inbox.OutageError](err)
 			require.True(t, is, err)
 			require.Equal(t, tt.failed, outage.Failed)
 			require.ErrorIs(t, err, down)
@@ -46,18 +46,18 @@ func TestOutage(t *testing.T) {
 			require.Less(t, totals.Failed, 2*tt.failed) // including the requests that failed at the same moment
 
 			f.broken = false
-			for _, r := range f.in(t, queue.Failed) {
+			for _, r := range f.in(t, inbox.Failed) {
 				require.NoError(t, f.Retry(t.Context(), r))
 			}
 			require.NoError(t, f.workers.Run(t.Context()))
-			require.Len(t, f.in(t, queue.Done), 20)
+			require.Len(t, f.in(t, inbox.Done), 20)
 			f.requireSaidOnce(t)
 		})
 	}
 }
 
 // in returns the requests in a state.
-func (f *fixture) in(t *testing.T, state queue.State) (ids []int64) {
+func (f *fixture) in(t *testing.T, state inbox.State) (ids []int64) {
 	t.Helper()
 	all, err := f.List(t.Context())
 	require.NoError(t, err)

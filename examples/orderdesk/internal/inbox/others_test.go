@@ -1,4 +1,4 @@
-package queue_test
+package inbox_test
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/inbox"
 )
 
 // TestElsewhere: workers wait for a request of another process. Reports count it,
@@ -27,14 +27,14 @@ func TestElsewhere(t *testing.T) {
 			f.journal.Lease = tt.lease
 			log, err := f.journal.Open(t.Context(), "request-1")
 			require.NoError(t, err)
-			f.exec(t, `UPDATE requests SET state = 'running' WHERE id = 1`)
+			f.exec(t, `UPDATE toolloop_jobs SET state = 'running' WHERE id = 1`)
 			began := time.Now()
 			time.AfterFunc(3500*time.Millisecond, func() { _ = log.Close() })
 			require.NoError(t, f.workers.Run(t.Context()))
 			require.Equal(t, 4*time.Second, time.Since(began), "it is looked at every second")
 			require.Equal(t, []string{"1 done: done", "2 done: done"}, f.stands(t))
 			var held []int64
-			others := map[queue.Others]bool{}
+			others := map[inbox.Others]bool{}
 			for _, r := range f.reports {
 				if r.Elsewhere {
 					held = append(held, r.Request.ID)
@@ -44,7 +44,7 @@ func TestElsewhere(t *testing.T) {
 				}
 			}
 			require.Equal(t, tt.held, held)
-			require.Equal(t, map[queue.Others]bool{{Count: 1}: true, {}: true}, others)
+			require.Equal(t, map[inbox.Others]bool{{Count: 1}: true, {}: true}, others)
 			require.NoError(t, f.journal.Close())
 		})
 	}
@@ -60,10 +60,10 @@ func TestOthersDied(t *testing.T) {
 		f := newFixture(t)
 		f.add(t, "look")
 		f.journal.Lease = time.Hour
-		f.exec(t, `UPDATE requests SET state = 'running'`)
+		f.exec(t, `UPDATE toolloop_jobs SET state = 'running'`)
 		f.exec(t, fmt.Sprintf(`INSERT INTO toolloop_sessions (name, seq, owner, expires) VALUES ('request-1', 0, 'other', CAST(unixepoch('subsec') * 1000 AS INTEGER) + %d)`, tt.left))
 		var once sync.Once
-		f.workers.Report = func(r queue.Report) {
+		f.workers.Report = func(r inbox.Report) {
 			once.Do(func() {
 				f.report(r)
 				f.exec(t, `UPDATE toolloop_sessions SET owner = ''`) // frees the request at once

@@ -1,4 +1,4 @@
-package queue_test
+package inbox_test
 
 import (
 	"cmp"
@@ -18,7 +18,7 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
-	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/queue"
+	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/inbox"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
@@ -30,16 +30,16 @@ import (
 // A fixture is a queue, and an agent that follows the words of a request: "look",
 // "pay", which needs approval, both, or "fail". Then the agent answers "done".
 type fixture struct {
-	*queue.Queue
+	*inbox.Inbox
 	journal *sqljournal.Journal
 	path    string
-	workers queue.Workers
+	workers inbox.Workers
 
 	mu      sync.Mutex
 	effects []string // keys of the executed calls
 	broken  bool     // the model fails at the word "fail"
 	failure error    // the error of the model
-	reports []queue.Report
+	reports []inbox.Report
 	asked   int           // the number of requests to the model
 	think   time.Duration // the time of the model for an answer
 }
@@ -48,8 +48,8 @@ func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{path: filepath.Join(t.TempDir(), "queue.db"), broken: true}
 	f.journal = openJournal(t, f.path)
-	f.Queue = openQueue(t, f.journal)
-	f.workers = f.over(f.Queue)
+	f.Inbox = openQueue(t, f.journal)
+	f.workers = f.over(f.Inbox)
 	return f
 }
 
@@ -61,19 +61,19 @@ func openJournal(t *testing.T, path string) *sqljournal.Journal {
 	return j
 }
 
-func openQueue(t *testing.T, j *sqljournal.Journal) *queue.Queue {
+func openQueue(t *testing.T, j *sqljournal.Journal) *inbox.Inbox {
 	t.Helper()
-	q, err := queue.Open(t.Context(), j)
+	q, err := inbox.Open(t.Context(), j)
 	require.NoError(t, err)
 	return q
 }
 
 // over returns workers for a queue, which may be another queue of the same database.
-func (f *fixture) over(q *queue.Queue) queue.Workers {
-	return queue.Workers{Queue: q, Agent: f.agent(), Runner: runner.Runner{NoStream: true}, Count: 2, Report: f.report}
+func (f *fixture) over(q *inbox.Inbox) inbox.Workers {
+	return inbox.Workers{Inbox: q, Agent: f.agent(), Runner: runner.Runner{NoStream: true}, Count: 2, Report: f.report}
 }
 
-func (f *fixture) report(r queue.Report) {
+func (f *fixture) report(r inbox.Report) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reports = append(f.reports, r)
@@ -178,27 +178,27 @@ func TestWork(t *testing.T) {
 	require.Equal(t, []string{"1 done: done", "2 paused: r1.t1.c0", "3 paused: r1.t1.c0", "4 paused: r1.t1.c0r1.t1.c1", "5 failed: turn 1: out of order"}, f.stands(t))
 	totals, err := f.Totals(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, queue.Totals{Paused: 3, Done: 1, Failed: 1}, totals)
+	require.Equal(t, inbox.Totals{Paused: 3, Done: 1, Failed: 1}, totals)
 	require.NoError(t, f.workers.Run(t.Context()), "nothing can go on")
 	require.Equal(t, []string{"look request-1"}, f.effects)
 
-	decided, err := f.Decide(t.Context(), 2, queue.Decision{Approved: true})
+	decided, err := f.Decide(t.Context(), 2, inbox.Decision{Approved: true})
 	require.NoError(t, err)
 	require.Len(t, decided, 1)
-	_, err = f.Decide(t.Context(), 3, queue.Decision{Reason: "too much"})
+	_, err = f.Decide(t.Context(), 3, inbox.Decision{Reason: "too much"})
 	require.NoError(t, err)
-	_, err = f.Decide(t.Context(), 4, queue.Decision{Approved: true, Call: "r1.t1.c1"})
+	_, err = f.Decide(t.Context(), 4, inbox.Decision{Approved: true, Call: "r1.t1.c1"})
 	require.NoError(t, err)
 	f.broken = false
 	totals, err = f.Totals(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, queue.Totals{Waiting: 3, Done: 1, Failed: 1}, totals)
+	require.Equal(t, inbox.Totals{Waiting: 3, Done: 1, Failed: 1}, totals)
 	require.NoError(t, f.Retry(t.Context(), 5))
 	require.Equal(t, []string{"decided", "decided", "decided", "waiting"}, f.states(t)[1:])
 	require.NoError(t, f.workers.Run(t.Context()))
 	require.Equal(t, []string{"1 done: done", "2 done: done", "3 done: done", "4 paused: r1.t1.c0", "5 done: works again"}, f.stands(t))
 
-	_, err = f.Decide(t.Context(), 4, queue.Decision{})
+	_, err = f.Decide(t.Context(), 4, inbox.Decision{})
 	require.NoError(t, err)
 	require.NoError(t, f.workers.Run(t.Context()))
 	require.Equal(t, "4 done: done", f.stands(t)[3])
@@ -222,22 +222,22 @@ func TestWrongDecisions(t *testing.T) {
 	f.add(t, "pay", "look", "fail")
 	require.NoError(t, f.workers.Run(t.Context()))
 	before := f.stands(t)
-	_, err := f.Decide(t.Context(), 1, queue.Decision{Call: "r9.t1.c0"})
+	_, err := f.Decide(t.Context(), 1, inbox.Decision{Call: "r9.t1.c0"})
 	require.EqualError(t, err, "request 1 does not ask about call r9.t1.c0")
-	_, err = f.Decide(t.Context(), 2, queue.Decision{})
+	_, err = f.Decide(t.Context(), 2, inbox.Decision{})
 	require.EqualError(t, err, "request 2 is done: there is nothing to decide")
-	_, err = f.Decide(t.Context(), 3, queue.Decision{})
+	_, err = f.Decide(t.Context(), 3, inbox.Decision{})
 	require.EqualError(t, err, "request 3 has failed: there is nothing to decide")
-	_, err = f.Decide(t.Context(), 4, queue.Decision{})
+	_, err = f.Decide(t.Context(), 4, inbox.Decision{})
 	require.EqualError(t, err, "there is no request 4")
 	require.EqualError(t, f.Retry(t.Context(), 1), "request 1 is paused: there is nothing to try again")
 	require.EqualError(t, f.Retry(t.Context(), 3, 4), "there is no request 4")
 	_, err = f.Add(t.Context(), "look", " \n")
-	require.EqualError(t, err, "queue: the text of the request is empty")
+	require.EqualError(t, err, "inbox: the text of the request is empty")
 	require.Equal(t, before, f.stands(t))
-	_, err = f.Decide(t.Context(), 1, queue.Decision{Approved: true})
+	_, err = f.Decide(t.Context(), 1, inbox.Decision{Approved: true})
 	require.NoError(t, err)
-	_, err = f.Decide(t.Context(), 1, queue.Decision{})
+	_, err = f.Decide(t.Context(), 1, inbox.Decision{})
 	require.EqualError(t, err, "request 1 was approved already; a worker goes on with it")
 }
 
@@ -259,20 +259,20 @@ func TestDied(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.add(t, "look", "pay", "look")
-	f.exec(t, `UPDATE requests SET state = 'running' WHERE id = 1`) // before the first event
+	f.exec(t, `UPDATE toolloop_jobs SET state = 'running' WHERE id = 1`) // before the lease
 	f.workers.Count = 1
 	require.NoError(t, f.workers.Run(t.Context()))
 	stands, asked := f.stands(t), f.asked
 	require.Equal(t, []string{"1 done: done", "2 paused: r1.t1.c0", "3 done: done"}, stands)
 
-	f.exec(t, `UPDATE requests SET state = 'running', seq = 0, note = '', pending = '[]'`) // before the update of the row
+	f.exec(t, `UPDATE toolloop_jobs SET state = 'running', note = '', pending = '[]', grace = 0`) // before the update of the row
 	require.NoError(t, f.workers.Run(t.Context()))
 	require.Equal(t, stands, f.stands(t))
 	require.Equal(t, asked, f.asked)
 
-	_, err := f.Decide(t.Context(), 2, queue.Decision{Approved: true})
+	_, err := f.Decide(t.Context(), 2, inbox.Decision{Approved: true})
 	require.NoError(t, err)
-	f.exec(t, `UPDATE requests SET state = 'running' WHERE id = 2`) // with the decision in the row, and before its event
+	f.exec(t, `UPDATE toolloop_jobs SET state = 'running', grace = 0 WHERE id = 2`) // with the decision in the row, and before its event
 	require.NoError(t, f.workers.Run(t.Context()))
 	require.Equal(t, "2 done: done", f.stands(t)[1])
 	require.Equal(t, []string{"look request-1", "look request-3", "pay request-2"}, f.effects)
@@ -297,8 +297,8 @@ func TestInDoubt(t *testing.T) {
 
 			f.journal = openJournal(t, died)
 			f.exec(t, `UPDATE toolloop_sessions SET expires = 0`) // ends the lease at once
-			f.Queue = openQueue(t, f.journal)
-			w := f.over(f.Queue)
+			f.Inbox = openQueue(t, f.journal)
+			w := f.over(f.Inbox)
 			require.Equal(t, []string{"1 running: "}, f.stands(t))
 			w.Agent.Tools = []tool.Tool{tool.Must(tool.New("look", "Looks.", func(context.Context, struct{}) (string, error) {
 				f.effects = append(f.effects, "again")
@@ -306,7 +306,7 @@ func TestInDoubt(t *testing.T) {
 			}))}
 			require.NoError(t, w.Run(t.Context()))
 			require.Equal(t, []string{"1 paused: r1.t1.c0"}, f.stands(t))
-			decided, err := f.Decide(t.Context(), 1, queue.Decision{Approved: again})
+			decided, err := f.Decide(t.Context(), 1, inbox.Decision{Approved: again})
 			require.NoError(t, err)
 			require.True(t, decided[0].InDoubt)
 			require.NoError(t, w.Run(t.Context()))
@@ -314,33 +314,6 @@ func TestInDoubt(t *testing.T) {
 			require.Equal(t, again, len(f.effects) == 1)
 		})
 	}
-}
-
-// TestLate: a late record of a state does not replace a newer state.
-func TestLate(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	f.add(t, "pay")
-	require.NoError(t, f.workers.Run(t.Context()))
-	paused, err := f.Get(t.Context(), 1)
-	require.NoError(t, err)
-	events, err := f.Events(t.Context(), paused)
-	require.NoError(t, err)
-	seq := events[len(events)-1].Seq
-
-	_, err = f.Decide(t.Context(), 1, queue.Decision{Approved: true})
-	require.NoError(t, err)
-	waiting, _, err := f.Save(t.Context(), paused, seq)
-	require.NoError(t, err)
-	require.Equal(t, queue.Decided, waiting.State)
-	require.Equal(t, []string{"1 decided: r1.t1.c0"}, f.stands(t))
-
-	require.NoError(t, f.workers.Run(t.Context()))
-	done, news, err := f.Save(t.Context(), paused, seq)
-	require.NoError(t, err)
-	require.False(t, news)
-	require.Equal(t, queue.Request{ID: 1, Text: "pay", State: queue.Done, Note: "done", Pending: []runner.Pending{}}, done)
-	require.Equal(t, []string{"1 done: done"}, f.stands(t))
 }
 
 // TestStopped: workers can stop at any moment. The calls of the last answer have run
@@ -353,7 +326,7 @@ func TestStopped(t *testing.T) {
 			f := newFixture(t)
 			f.add(t, "look", "look", "look")
 			ctx, cancel := context.WithCancel(t.Context())
-			f.workers.Report = func(r queue.Report) {
+			f.workers.Report = func(r inbox.Report) {
 				if r.Event.Type() == moment && r.Request.ID == 2 {
 					cancel()
 				}
@@ -390,7 +363,7 @@ func TestWrongLease(t *testing.T) {
 	t.Parallel()
 	j := openJournal(t, filepath.Join(t.TempDir(), "queue.db"))
 	j.Lease = -5 * time.Second
-	_, err := queue.Open(t.Context(), j)
+	_, err := inbox.Open(t.Context(), j)
 	require.EqualError(t, err, "queue: sqljournal: Lease is -5s, the shortest is 50ms")
 }
 
@@ -407,7 +380,7 @@ func TestWatch(t *testing.T) {
 		f.add(t, "pay")
 		time.Sleep(time.Second) // synctest: exact in a bubble
 		require.Equal(t, []string{"1 paused: r1.t1.c0"}, f.stands(t))
-		_, err := f.Decide(t.Context(), 1, queue.Decision{Approved: true})
+		_, err := f.Decide(t.Context(), 1, inbox.Decision{Approved: true})
 		require.NoError(t, err)
 		time.Sleep(time.Second) // synctest: exact in a bubble
 		require.Equal(t, []string{"1 done: done"}, f.stands(t))
@@ -425,7 +398,7 @@ func TestTwo(t *testing.T) {
 	const n = 20
 	f.add(t, slices.Repeat([]string{"look"}, n)...)
 	var group sync.WaitGroup
-	for _, w := range []queue.Workers{f.workers, other} {
+	for _, w := range []inbox.Workers{f.workers, other} {
 		group.Go(func() { require.NoError(t, w.Run(t.Context())) })
 	}
 	group.Wait()
@@ -461,21 +434,22 @@ func TestReports(t *testing.T) {
 	}, told)
 }
 
-// TestUnwritable: a read-only database ends the work. The workers do not mistake it
-// for a request of another process, and do not wait.
+// TestUnwritable: a database that stays read-only ends the work. The workers do not mistake
+// it for a request of another process.
 func TestUnwritable(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t)
-	f.add(t, "look")
-	f.exec(t, `CREATE TRIGGER full BEFORE UPDATE ON requests BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	require.ErrorContains(t, f.workers.Run(ctx), "the disk is full")
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, r := range f.reports {
-		require.False(t, r.Elsewhere)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.add(t, "look")
+		f.exec(t, `CREATE TRIGGER full BEFORE UPDATE ON toolloop_jobs BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`)
+		began := time.Now()
+		require.ErrorContains(t, f.workers.Run(t.Context()), "the disk is full")
+		require.Less(t, time.Since(began), 2*time.Minute)
+		for _, r := range f.reports {
+			require.False(t, r.Elsewhere)
+		}
+		require.NoError(t, f.journal.Close())
+	})
 }
 
 // TestDecidedOneByOne: the calls of a request are decided one after the other, also
@@ -485,21 +459,21 @@ func TestDecidedOneByOne(t *testing.T) {
 	f := newFixture(t)
 	f.add(t, "both")
 	require.NoError(t, f.workers.Run(t.Context()))
-	_, err := f.Decide(t.Context(), 1, queue.Decision{Call: "r1.t1.c0", Approved: true})
+	_, err := f.Decide(t.Context(), 1, inbox.Decision{Call: "r1.t1.c0", Approved: true})
 	require.NoError(t, err)
-	_, err = f.Decide(t.Context(), 1, queue.Decision{Call: "r1.t1.c0"})
+	_, err = f.Decide(t.Context(), 1, inbox.Decision{Call: "r1.t1.c0"})
 	require.EqualError(t, err, "call r1.t1.c0 of request 1 was approved already; a worker goes on with it")
-	decided, err := f.Decide(t.Context(), 1, queue.Decision{Reason: "too much"})
+	decided, err := f.Decide(t.Context(), 1, inbox.Decision{Reason: "too much"})
 	require.NoError(t, err)
 	require.Len(t, decided, 1)
 	require.Equal(t, event.CallRef("r1.t1.c1"), decided[0].Call)
-	_, err = f.Decide(t.Context(), 1, queue.Decision{})
+	_, err = f.Decide(t.Context(), 1, inbox.Decision{})
 	require.EqualError(t, err, "request 1 was decided already; a worker goes on with it")
 	r, err := f.Get(t.Context(), 1)
 	require.NoError(t, err)
 	all, err := f.Decisions(t.Context(), r)
 	require.NoError(t, err)
-	require.ElementsMatch(t, []queue.Decision{{Call: "r1.t1.c0", Approved: true}, {Call: "r1.t1.c1", Reason: "too much"}}, all)
+	require.ElementsMatch(t, []inbox.Decision{{Call: "r1.t1.c0", Approved: true}, {Call: "r1.t1.c1", Reason: "too much"}}, all)
 	require.NoError(t, f.workers.Run(t.Context()))
 	require.Equal(t, []string{"1 done: done"}, f.stands(t))
 	require.Equal(t, []string{"pay request-1"}, f.effects)
@@ -515,7 +489,7 @@ func TestAtOnce(t *testing.T) {
 		f.workers.Count, f.think = 8, time.Minute
 		began := time.Now()
 		var late atomic.Int32
-		f.workers.Report = func(r queue.Report) {
+		f.workers.Report = func(r inbox.Report) {
 			if r.Event.Type() == "run_started" && time.Since(began) > 0 {
 				late.Add(1)
 			}
