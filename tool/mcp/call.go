@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"strings"
@@ -81,7 +82,8 @@ func (l *link) send(ctx context.Context, conn *connection, s *delivery, d Defini
 	tell := &progressReporter{report: func(done, total float64, message string) { call.Progress(done, total, l.secrets.hide(message)) }}
 	token, done := l.progress.register(tell.progress)
 	defer done()
-	params := &sdk.CallToolParams{Name: d.Name, Arguments: args, Meta: sdk.Meta{"progressToken": token}}
+	params := &sdk.CallToolParams{Name: d.Name, Arguments: args, Meta: l.meta(ctx)}
+	params.Meta["progressToken"] = token
 	if call.Key != "" {
 		params.Meta[KeyMeta] = keyMeta(call.Key)
 	}
@@ -89,6 +91,15 @@ func (l *link) send(ctx context.Context, conn *connection, s *delivery, d Defini
 		return l.callTask(ctx, conn, s, d, params, tell)
 	}
 	return conn.call(ctx, s, params)
+}
+
+// meta returns the members of the program for the _meta of a call.
+func (l *link) meta(ctx context.Context) sdk.Meta {
+	meta := sdk.Meta{}
+	if l.server.Meta != nil {
+		maps.Copy(meta, l.server.Meta(ctx))
+	}
+	return meta
 }
 
 // call calls a tool through the SDK.

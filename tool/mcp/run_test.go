@@ -17,6 +17,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/tool"
 	"github.com/seed-916e8f6a/toolloop/tool/mcp"
 )
 
@@ -190,4 +191,30 @@ func TestEachRunIsWarned(t *testing.T) {
 		}
 		require.Equal(t, []string{`toolset "s": changed tools, whose calls wait for approval: "run" (it is not a known tool)`}, notices)
 	}
+}
+
+// TestMeta: the members of the program go out with each call, with the context of the
+// call, and replace none of ours.
+func TestMeta(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var got map[string]any
+		server := offering(func(_ *peerConn, _ string, params json.RawMessage) (string, error) {
+			var p struct {
+				Meta map[string]any `json:"_meta"`
+			}
+			_ = json.Unmarshal(params, &p)
+			got = p.Meta
+			return `{"content":[{"type":"text","text":"done"}]}`, nil
+		}, plainTool)
+		client := open(t, mcp.Server{Name: "s", Ask: never, Dial: server.dial, Meta: func(ctx context.Context) map[string]any {
+			return map[string]any{"traceparent": "00-1-2-01 of " + tool.CallFrom(ctx).Tool, mcp.KeyMeta: "forged", "progressToken": "forged"}
+		}})
+		model := llmtest.Script(t, llmtest.Calls("s__run", `{}`), llmtest.Text("Done."))
+		_, err := runner.Runner{Model: model}.Run(t.Context(), &agent.Agent{Toolsets: client.Toolsets()}, llm.User("Go."))
+		require.NoError(t, err)
+		require.Equal(t, "00-1-2-01 of s__run", got["traceparent"])
+		require.Len(t, got[mcp.KeyMeta], 32)
+		require.NotEqual(t, "forged", got["progressToken"])
+	})
 }

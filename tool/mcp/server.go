@@ -67,6 +67,11 @@ type Server struct {
 	// IgnoreHints ignores the server's claims that a tool is read-only or idempotent.
 	IgnoreHints bool
 
+	// Meta returns members for the _meta of a call, such as the trace context
+	// (otel.MCPMeta of runner/otel). ctx is the context of the call. Members of this
+	// package and of the protocol win. Nil adds nothing.
+	Meta func(ctx context.Context) map[string]any
+
 	// Known holds the fingerprints of definitions that a person has reviewed, by the
 	// server's names of the tools; see [Definition]. A tool without an entry counts as
 	// changed. Nil means that the first definition of each tool counts as known.

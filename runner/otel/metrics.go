@@ -1,0 +1,140 @@
+package otel
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/seed-916e8f6a/toolloop/runner"
+)
+
+// The boundaries of the histograms in the conventions.
+var (
+	requestSeconds = []float64{.01, .02, .04, .08, .16, .32, .64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92}
+	runSeconds     = []float64{.1, .2, .4, .8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6}
+	counts         = []float64{1, 2, 4, 8, 16, 32, 64, 128}
+	tokenBounds    = []float64{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864}
+)
+
+// metrics are the instruments. Nil measures nothing.
+type metrics struct {
+	chatSeconds, runSeconds, toolSeconds           metric.Float64Histogram
+	runRequests, runCalls                          metric.Int64Histogram
+	input, output, cacheRead, cacheWrite, thinking metric.Int64Counter
+	inputs, outputs                                metric.Int64Histogram
+
+	oldSeconds metric.Float64Histogram // nil without OldNames
+	oldTokens  metric.Int64Histogram
+}
+
+// newMetrics makes the instruments. The API returns an instrument that does nothing with
+// each error.
+func newMetrics(m metric.Meter, old bool) *metrics {
+	seconds := func(name, description string, bounds []float64) metric.Float64Histogram {
+		h, _ := m.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description), metric.WithExplicitBucketBoundaries(bounds...))
+		return h
+	}
+	histogram := func(name, unit, description string, bounds []float64) metric.Int64Histogram {
+		h, _ := m.Int64Histogram(name, metric.WithUnit(unit), metric.WithDescription(description), metric.WithExplicitBucketBoundaries(bounds...))
+		return h
+	}
+	tokens := func(name, description string) metric.Int64Counter {
+		c, _ := m.Int64Counter("gen_ai.client.inference.usage."+name, metric.WithUnit("{token}"), metric.WithDescription(description))
+		return c
+	}
+	all := &metrics{
+		chatSeconds: seconds("gen_ai.client.inference.duration", "Duration of a request to a model, with its retries.", requestSeconds),
+		runSeconds:  seconds("gen_ai.invoke_agent.duration", "Duration of a run.", runSeconds),
+		toolSeconds: seconds("gen_ai.execute_tool.duration", "Duration of a call of a tool's function.", requestSeconds),
+		runRequests: histogram("gen_ai.invoke_agent.inference_calls", "{inference_call}", "Requests of a run.", counts),
+		runCalls:    histogram("gen_ai.invoke_agent.tool_calls", "{tool_call}", "Calls of tools in a run.", counts),
+		inputs:      histogram("gen_ai.client.inference.operation.input_tokens", "{token}", "Tokens of a request.", tokenBounds),
+		outputs:     histogram("gen_ai.client.inference.operation.output_tokens", "{token}", "Tokens of an answer.", tokenBounds),
+		input:       tokens("input_tokens", "Tokens of requests."),
+		output:      tokens("output_tokens", "Tokens of answers."),
+		cacheRead:   tokens("cache_read.input_tokens", "Tokens of requests that the provider had in its cache."),
+		cacheWrite:  tokens("cache_write.input_tokens", "Tokens of requests that the provider wrote to its cache."),
+		thinking:    tokens("reasoning.output_tokens", "Tokens of answers for reasoning."),
+	}
+	if old {
+		all.oldSeconds = seconds("gen_ai.client.operation.duration", "Duration of a request to a model, with its retries.", requestSeconds)
+		all.oldTokens = histogram("gen_ai.client.token.usage", "{token}", "Tokens of a request or an answer.", tokenBounds)
+	}
+	return all
+}
+
+func with(attrs []attribute.KeyValue, kind string) metric.MeasurementOption {
+	if kind != "" {
+		attrs = append(attrs[:len(attrs):len(attrs)], attribute.String(errorType, kind))
+	}
+	return metric.WithAttributes(attrs...)
+}
+
+func (m *metrics) run(ctx context.Context, w *runner.Work, state *run, took time.Duration, kind string) {
+	if m == nil {
+		return
+	}
+	agent := attribute.String(agentName, w.Agent)
+	m.runSeconds.Record(ctx, took.Seconds(), with([]attribute.KeyValue{attribute.String(opName, opAgent), agent}, kind))
+	m.runRequests.Record(ctx, state.requests.Load(), metric.WithAttributes(agent))
+	m.runCalls.Record(ctx, state.calls.Load(), metric.WithAttributes(agent))
+}
+
+func (m *metrics) chat(ctx context.Context, w *runner.Work, provider, model string, took time.Duration, kind string) {
+	if m == nil {
+		return
+	}
+	attrs := []attribute.KeyValue{attribute.String(opName, opChat), attribute.String(providerName, provider)}
+	if model != "" {
+		attrs = append(attrs, attribute.String(requestModel, model))
+	}
+	if w.Response != nil && w.Response.Model != "" {
+		attrs = append(attrs, attribute.String(responseModel, w.Response.Model))
+	}
+	m.chatSeconds.Record(ctx, took.Seconds(), with(attrs, kind))
+	if m.oldSeconds != nil {
+		m.oldSeconds.Record(ctx, took.Seconds(), with(attrs, kind))
+	}
+	if w.Response == nil {
+		return
+	}
+	u := w.Response.Usage
+	m.inputs.Record(ctx, u.InputTokens, with(attrs, ""))
+	m.outputs.Record(ctx, u.OutputTokens, with(attrs, ""))
+	add := func(c metric.Int64Counter, n int64, modality string) {
+		if n > 0 {
+			c.Add(ctx, n, with(append(attrs[:len(attrs):len(attrs)], attribute.String(tokenModality, modality)), ""))
+		}
+	}
+	add(m.input, u.InputTokens-u.InputAudioTokens, rest(u.InputAudioTokens))
+	add(m.input, u.InputAudioTokens, "audio")
+	add(m.output, u.OutputTokens-u.OutputAudioTokens, rest(u.OutputAudioTokens))
+	add(m.output, u.OutputAudioTokens, "audio")
+	add(m.cacheRead, u.CachedTokens, "unknown")
+	add(m.cacheWrite, u.CacheWriteTokens, "unknown")
+	add(m.thinking, u.ReasoningTokens, "text")
+	if m.oldTokens != nil {
+		for kind, n := range map[string]int64{"input": u.InputTokens, "output": u.OutputTokens} {
+			m.oldTokens.Record(ctx, n, with(append(attrs[:len(attrs):len(attrs)], attribute.String(oldTokenType, kind)), ""))
+		}
+	}
+}
+
+// rest returns the modality of the tokens that are not audio. Without a report about audio
+// nobody knows: the request can have pictures.
+func rest(audio int64) string {
+	if audio > 0 {
+		return "text"
+	}
+	return "unknown"
+}
+
+func (m *metrics) tool(ctx context.Context, w *runner.Work, took time.Duration, kind string) {
+	if m != nil {
+		m.toolSeconds.Record(ctx, took.Seconds(), with([]attribute.KeyValue{
+			attribute.String(toolName, w.Tool.Name()), attribute.String(toolType, "function"), attribute.String(agentName, w.Agent),
+		}, kind))
+	}
+}
