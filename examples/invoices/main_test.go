@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
+)
+
+// TestMain runs the program itself if a test has started this binary for it.
+func TestMain(m *testing.M) {
+	if os.Getenv("RUN_INVOICES") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func program(t *testing.T, db string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"-db", db}, args...)...)
+	cmd.Env = append(os.Environ(), "RUN_INVOICES=1", "OPENAI_API_KEY=", "OPENAI_BASE_URL=")
+	return cmd
+}
+
+func output(t *testing.T, db string, args ...string) string {
+	t.Helper()
+	out, err := program(t, db, args...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return string(out)
+}
+
+// kill starts the program and kills it after some lines of output. It reports whether the
+// program was still running.
+func kill(t *testing.T, db string, lines int) bool {
+	t.Helper()
+	cmd := program(t, db)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	out := bufio.NewScanner(stdout)
+	for range lines {
+		if !out.Scan() {
+			require.NoError(t, cmd.Wait())
+			return false
+		}
+	}
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait() // the error says that the process was killed
+	return true
+}
+
+// free ends the leases of a killed program, so that the test need not wait for their end.
+func free(t *testing.T, db string) {
+	t.Helper()
+	j, err := sqljournal.OpenSQLite(t.Context(), db)
+	require.NoError(t, err)
+	_, err = j.DB.ExecContext(t.Context(), `UPDATE toolloop_sessions SET expires = 0`)
+	require.NoError(t, err)
+	_, err = j.DB.ExecContext(t.Context(), `UPDATE toolloop_jobs SET grace = 0`)
+	require.NoError(t, err)
+	require.NoError(t, j.Close())
+}
+
+// entries returns the entries of the books that are no mails, and the number of mails.
+func entries(t *testing.T, db string) (all []string, mails int) {
+	t.Helper()
+	j, err := sqljournal.OpenSQLite(t.Context(), db)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, j.Close()) }()
+	rows, err := j.DB.QueryContext(t.Context(), `SELECT kind, invoice FROM books ORDER BY invoice, kind`)
+	require.NoError(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var kind string
+		var invoice int
+		require.NoError(t, rows.Scan(&kind, &invoice))
+		if kind == "mail" {
+			mails++
+			continue
+		}
+		all = append(all, fmt.Sprint(invoice, " ", kind))
+	}
+	require.NoError(t, rows.Err())
+	return all, mails
+}
+
+var decided = []string{"17 paid", "18 paid", "19 rejected", "20 rejected", "22 paid"} // 21 is denied
+
+// TestInvoices works off the file, with a decision of each kind.
+func TestInvoices(t *testing.T) {
+	t.Parallel()
+	db := filepath.Join(t.TempDir(), "invoices.db")
+	require.Contains(t, output(t, db), `invoice-18 waits: pay_invoice {"invoice":18,"order":"P102","cents":240000}. To decide: approve 18,`)
+	require.Equal(t, 2, strings.Count(output(t, db, "list"), " paused "))
+	output(t, db, "approve", "18")
+	refused, err := program(t, db, "approve", "18").CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(refused), "invoice 18 is waiting: there is nothing to decide")
+	output(t, db, "deny", "21", "the print is pale")
+	output(t, db)
+	require.Equal(t, 6, strings.Count(output(t, db, "list"), " done "))
+	all, mails := entries(t, db)
+	require.Equal(t, decided, all)
+	require.Equal(t, 6, mails)
+	require.NotContains(t, output(t, db), "r1.t", "no call of a further start")
+}
+
+// TestKilled kills the program twenty times, after more lines each time. Nothing is missing
+// or doubled.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	db := filepath.Join(t.TempDir(), "invoices.db")
+	for n := range 20 {
+		if kill(t, db, 1+n%7) {
+			free(t, db)
+		}
+	}
+	output(t, db)
+	output(t, db, "approve", "18")
+	kill(t, db, 2)
+	free(t, db)
+	output(t, db)
+	output(t, db, "deny", "21", "too early")
+	output(t, db)
+	all, mails := entries(t, db)
+	require.Equal(t, decided, all)
+	require.Equal(t, 6, mails)
+}
+
+// TestBudget: what the budget does not allow today is done by the next start.
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	db := filepath.Join(t.TempDir(), "invoices.db")
+	out := output(t, db, "-tokens", "9000")
+	require.Contains(t, output(t, db, "list"), "budget of 9000 tokens is used up", out)
+	output(t, db)
+	require.Equal(t, 4, strings.Count(output(t, db, "list"), " done "))
+	require.Equal(t, 2, strings.Count(output(t, db, "list"), " paused "))
+}
