@@ -175,3 +175,31 @@ func fileName(session string) string {
 	sum := sha256.Sum256([]byte(session))
 	return fmt.Sprintf("%.40s-%x%s", readable, sum[:16], extension)
 }
+
+// Delete implements [Deleter].
+func (d Dir) Delete(ctx context.Context, session string, seq int64) error {
+	log, err := d.Open(ctx, session)
+	if err != nil {
+		return err
+	}
+	l, _ := log.(*fileLog)
+	return errors.Join(l.delete(seq), l.Close())
+}
+
+// delete empties the file. Close removes an empty file.
+func (l *fileLog) delete(seq int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if seq >= 0 && l.next != seq+1 {
+		return &ConflictError{Session: l.session, Want: l.next, Got: seq + 1}
+	}
+	if l.end == 0 {
+		return nil
+	}
+	_ = l.files.remove(l.markPath()) // before the file: a mark of a shorter file would be damage
+	l.end, l.next, l.synced, l.inherited = 0, 1, 0, 0
+	if err := l.cut(); err != nil {
+		return &StoreError{Session: l.session, Err: l.fail(err)}
+	}
+	return nil
+}

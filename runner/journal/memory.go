@@ -269,3 +269,20 @@ func (l *memoryLog) Close() error {
 	}
 	return nil
 }
+
+// Delete implements [Deleter].
+func (m *Memory) Delete(ctx context.Context, session string, seq int64) error {
+	log, err := m.Open(ctx, session)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if last := int64(len(m.sessions[session])); seq >= 0 && last != seq {
+		return &ConflictError{Session: session, Want: last + 1, Got: seq + 1}
+	}
+	delete(m.sessions, session)
+	delete(m.summaries, session)
+	return nil
+}

@@ -77,6 +77,8 @@ var checks = []check{
 	{"reading without opening", readWhileWriting, needNothing},
 	{"reading without opening, in a loop", readWhileReading, needNothing},
 	{"lists of sessions", lists, needNothing},
+	{"export, import and fork", transfers, needNothing},
+	{"deleted sessions", deletes, needNothing},
 	{"10,000 events", manyEvents, needNothing},
 	{"large events", largeEvents, needNothing},
 	{"odd names", oddNames, needNothing},

@@ -395,6 +395,16 @@ func TestBroken(t *testing.T) {
 			}}
 			return journaltest.Store{Open: func() journal.Journal { return w }}
 		}},
+		{"nothing can be imported", []string{"export, import and fork"}, changed(func(l journal.Log) wayLog {
+			return wayLog{Log: l, append: func(ctx context.Context, sync bool, events ...event.Event) error {
+				return l.Append(ctx, sync, events[:min(len(events), 3)]...)
+			}}
+		})},
+		{"nothing is deleted", []string{"deleted sessions"}, func() journaltest.Store {
+			m := new(journal.Memory)
+			w := keeper{m}
+			return journaltest.Store{Open: func() journal.Journal { return w }}
+		}},
 		{"a list in no order", []string{"lists of sessions"}, func() journaltest.Store {
 			m := new(journal.Memory)
 			w := wayReader{Memory: m, list: func(ctx context.Context, f journal.Filter) iter.Seq2[journal.Summary, error] {
@@ -458,6 +468,11 @@ func (w wayReader) List(ctx context.Context, f journal.Filter) iter.Seq2[journal
 	}
 	return w.Memory.List(ctx, f)
 }
+
+// keeper is a Memory that deletes nothing.
+type keeper struct{ *journal.Memory }
+
+func (keeper) Delete(context.Context, string, int64) error { return nil }
 
 // partly is a store that keeps the events of a torn append that were whole.
 func partly() journaltest.Store {

@@ -20,7 +20,11 @@ const (
 	renameOwner  = `UPDATE {sessions} SET owner = $3, expires = {now} + $4 WHERE name = $1 AND owner IN ($2, $3) RETURNING seq`
 	readOwner    = `SELECT owner, seq FROM {sessions} WHERE name = $1`
 	releaseLease = `UPDATE {sessions} SET owner = '', expires = 0 {unsynced} name = $1 AND owner = $2`
-	deleteEmpty  = `DELETE FROM {sessions} WHERE name = $1 AND owner = '' AND seq = 0
+	// deleteSession deletes nothing if the session is open, or is not at the position $2; -1 is
+	// any position.
+	deleteSession = `DELETE FROM {sessions} WHERE name = $1 AND (owner = '' OR expires < {now}) AND (seq = $2 OR $2 = -1)`
+	deleteEvents  = `DELETE FROM {events} WHERE session = $1 AND NOT EXISTS (SELECT 1 FROM {sessions} WHERE name = $1)`
+	deleteEmpty   = `DELETE FROM {sessions} WHERE name = $1 AND owner = '' AND seq = 0
 		AND NOT EXISTS (SELECT 1 FROM {events} WHERE session = $1)`
 	// countEvents is one statement and returns the owner as well. The lease can run out
 	// before the statement, and events that another worker has added are not damage.
