@@ -366,7 +366,8 @@ func (t Tool) Result(ctx context.Context, text string) (llm.Parts, error) {
 	if t.spec == nil {
 		return nil, Unknown("")
 	}
-	return render(CallFrom(ctx), text, t.spec.maxResult)
+	c := CallFrom(ctx)
+	return render(c, text, t.spec.bound(c))
 }
 
 // Call runs the function with arguments that [Tool.Parse] returned, on the caller's

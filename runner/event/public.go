@@ -15,7 +15,8 @@ import (
 //     messages that the runner or the program writes to the model;
 //   - keys, fingerprints, hashes and the provider's ids of answers;
 //   - Extra, raw usage, log probabilities, and parts of unknown kinds;
-//   - the causes of failed calls for people (ToolCallFinished.Error).
+//   - the causes of failed calls for people (ToolCallFinished.Error), and the whole text of a
+//     result of which the model got the beginning (ToolCallFinished.Whole).
 //
 // What remains is the conversation: messages, calls with their arguments and results,
 // reasoning, answers, usage and cost, and the errors of runs. redact changes each text that

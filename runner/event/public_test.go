@@ -23,7 +23,7 @@ var withheld = map[string]string{
 	"UserMessaged":     "Key",
 	"TurnPrepared":     "Instructions Tools ToolChoice Output Offer Chosen Messages Changed",
 	"ModelAnswered":    "RawUsage LogProbs ID RequestID Extra",
-	"ToolCallFinished": "Error",
+	"ToolCallFinished": "Error Whole",
 	"ApprovalAsked":    "Hash Fingerprint",
 	"ApprovalDecided":  "Hash",
 	"LimitReached":     "Message",
