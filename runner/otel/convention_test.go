@@ -62,7 +62,7 @@ var convention = map[string]struct{ kind, spans string }{
 	"gen_ai.tool.call.arguments":            {"map[string]interface {}", "t"},
 	"gen_ai.tool.call.result":               {"map[string]interface {}", "t"},
 	"toolloop.run.resumed":                  {"true", "a"},
-	"toolloop.run.paused":                   {"true", "a"},
+	"toolloop.run.paused":                   {"true", "at"},
 	"toolloop.call":                         {"string", "T"},
 }
 

@@ -230,6 +230,10 @@ func (r *reporter) tool(ctx context.Context, w *runner.Work, began time.Time) (c
 	return ctx, func() {
 		ended := time.Now()
 		kind := toolKind(w)
+		if w.Result == nil && isPaused(w.Err) { // in the run of a helper
+			kind = ""
+			span.SetAttributes(attribute.Bool(runPaused, true))
+		}
 		if r.Content && span.IsRecording() {
 			span.SetAttributes(r.content(r.called(w))...)
 		}
