@@ -154,8 +154,8 @@ func (j *job) list(ctx context.Context) error {
 	return nil
 }
 
-// decide gives the same decision on all calls of an invoice that wait. The next worker
-// continues the invoice, in this process or in another one.
+// decide gives the same decision on all waiting calls of an invoice. A worker of any
+// process then continues the invoice.
 func (j *job) decide(ctx context.Context, number string, decision func(runner.Pending) runner.Input) error {
 	job, err := j.queue.Get(ctx, nil, "invoice-"+number)
 	if err != nil {

@@ -19,7 +19,7 @@
 //     there was no wake-up since the worker took the job; otherwise the job waits again. So
 //     a wake-up during a run is not lost.
 //   - The job of a dead process waits again when the lease of its session has run out:
-//     [sqljournal.Journal.Lease] and at most a second more.
+//     [sqljournal.Journal.Lease] and at most two seconds more.
 //   - After another worker has taken a job, the earlier worker cannot change the job.
 //
 // [Queue.Put] takes part in a transaction of the caller: a decision, the caller's own
