@@ -2,6 +2,7 @@ package llmtest
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
@@ -37,6 +38,33 @@ func HasResult(tool string) func(*llm.Request) bool {
 		}
 		return false
 	}
+}
+
+// Instructed is the condition that the instructions of the request contain the text. It
+// tells several agents with the same model apart; see [For].
+func Instructed(text string) func(*llm.Request) bool {
+	return func(req *llm.Request) bool {
+		if strings.Contains(req.Instructions, text) {
+			return true
+		}
+		return len(req.Messages) > 0 && req.Messages[0].Role == llm.RoleSystem && strings.Contains(req.Messages[0].Text(), text)
+	}
+}
+
+// For gives each step a further condition. So one script can answer several agents, in
+// whatever order they ask:
+//
+//	llmtest.Script(t, slices.Concat(
+//		llmtest.For(llmtest.Instructed("the desk"), llmtest.Calls("ask_billing", task), llmtest.Text("Done.")),
+//		llmtest.For(llmtest.Instructed("billing"), llmtest.Text("W1 is paid.")))...)
+//
+// The steps of one agent keep their order.
+func For(match func(*llm.Request) bool, steps ...Step) []Step {
+	all := make([]Step, len(steps))
+	for i, s := range steps {
+		all[i] = s.When(match)
+	}
+	return all
 }
 
 // Turn is the condition that the request is the n-th request of its conversation,

@@ -101,3 +101,23 @@ func TestConditionsThatAreNotMet(t *testing.T) {
 		"llmtest: 1 of 2 steps not used:\n  step 2: \"b\", on a condition",
 	}, got)
 }
+
+// TestFor: the answers of two agents in one script, with the instructions as a field or as
+// the first message.
+func TestFor(t *testing.T) {
+	t.Parallel()
+	m := llmtest.Script(t, append(llmtest.For(llmtest.Instructed("desk"), llmtest.Text("d1"), llmtest.Text("d2").When(llmtest.LastUser("last"))),
+		llmtest.For(llmtest.Instructed("billing"), llmtest.Text("b1"))...)...)
+	for _, tt := range []struct {
+		want string
+		req  llm.Request
+	}{
+		{"b1", llm.Request{Instructions: "You are billing.", Messages: []llm.Message{llm.User("?")}}},
+		{"d1", llm.Request{Instructions: "You are the desk.", Messages: []llm.Message{llm.User("?")}}},
+		{"d2", llm.Request{Messages: []llm.Message{llm.System("You are the desk."), llm.User("last")}}},
+	} {
+		resp, err := m.Generate(t.Context(), &tt.req, func(llm.Delta) {})
+		require.NoError(t, err)
+		require.Equal(t, tt.want, resp.Message.Text())
+	}
+}

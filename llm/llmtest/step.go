@@ -193,7 +193,7 @@ func (s Step) Forever() Step {
 // all must hold. match is called for each request, perhaps concurrently, and
 // must not change the request.
 //
-// Common conditions are [LastUser], [HasResult] and [Turn].
+// Common conditions are [LastUser], [HasResult], [Turn] and [Instructed].
 func (s Step) When(match func(*llm.Request) bool) Step {
 	switch first := s.match; {
 	case match == nil:

@@ -56,6 +56,9 @@ type Call[Args any] struct {
 // the pause or crash ([runner.Result.Earlier]), and the calls of an earlier run
 // that this run continued or closed.
 //
+// Calls includes the calls that helpers made, each behind the call of its helper. Their Ref
+// has the Ref of the helper's call in front, and their Turn is that of the helper's run.
+//
 // Calls returns no calls for a name that was never called, so a test can assert
 // that a tool was not called.
 //

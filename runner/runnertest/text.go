@@ -152,16 +152,26 @@ func idsOf(events []event.Event) map[string]string {
 	}
 	run := 0
 	for _, e := range events {
+		of := ""
+		if e.Path != "" {
+			of = " of " + string(e.Path)
+		}
 		switch b := e.Body.(type) {
 		case event.RunStarted:
-			run = b.Run
-			add(b.ID, "<run>")
+			if e.Path == "" {
+				run = b.Run
+			}
+			add(b.ID, "<run"+of+">")
 		case event.ModelAnswered:
-			provided(b.ID, fmt.Sprintf("<answer %d>", b.Turn))
-			provided(b.RequestID, fmt.Sprintf("<request %d>", b.Turn))
+			provided(b.ID, fmt.Sprintf("<answer %d%s>", b.Turn, of))
+			provided(b.RequestID, fmt.Sprintf("<request %d%s>", b.Turn, of))
 			for i, c := range b.Message.Calls() {
 				if c.ID != c.Name {
-					provided(c.ID, "<"+string(event.NewCallRef(run, b.Turn, i))+">")
+					ref := event.NewCallRef(run, b.Turn, i)
+					if e.Path != "" {
+						ref = event.NewCallRef(1, b.Turn, i).Under(e.Path)
+					}
+					provided(c.ID, "<"+string(ref)+">")
 				}
 			}
 		}

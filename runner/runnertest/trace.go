@@ -1,9 +1,9 @@
 package runnertest
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -22,13 +22,13 @@ type trace struct {
 // A tracedCall is a tool call with its events.
 type tracedCall struct {
 	ref         event.CallRef
-	run         int
+	places      []int // run, turn and position of the call, and before them those of the calls around
 	turn        int
-	position    int
 	request     llm.ToolCall
 	started     *event.ToolCallStarted  // nil: the call never started
 	finished    *event.ToolCallFinished // nil: no result was recorded
 	ended       time.Time               // when finished was recorded
+	nested      []event.Event           // of the Result, of the helper's run that is the work of the call, and of runs below
 	carriedOver bool                    // the Result has no event with the model's request for the call
 	mentioned   bool                    // the events of the Result mention the call
 	printed     bool                    // the transcript shows the call already
@@ -42,20 +42,27 @@ func traceOf(result *runner.Result) *trace {
 	for _, e := range result.Events {
 		tr.add(e, false)
 	}
-	tr.calls = slices.DeleteFunc(tr.calls, func(c *tracedCall) bool { return c.run != tr.run && !c.mentioned })
-	slices.SortStableFunc(tr.calls, func(a, b *tracedCall) int {
-		return cmp.Or(cmp.Compare(a.run, b.run), cmp.Compare(a.turn, b.turn), cmp.Compare(a.position, b.position))
-	})
+	tr.calls = slices.DeleteFunc(tr.calls, func(c *tracedCall) bool { return len(c.places) > 0 && c.places[0] != tr.run && !c.mentioned })
+	slices.SortStableFunc(tr.calls, func(a, b *tracedCall) int { return slices.Compare(a.places, b.places) })
 	return tr
 }
 
 func (tr *trace) add(e event.Event, earlier bool) {
+	if e.Path != "" {
+		tr.addNested(e, earlier)
+	}
 	switch b := e.Body.(type) {
 	case event.RunStarted:
-		tr.run = b.Run
+		if e.Path == "" {
+			tr.run = b.Run
+		}
 	case event.ModelAnswered:
+		run := tr.run
+		if e.Path != "" {
+			run = 1 // a helper has a single run
+		}
 		for i, c := range b.Message.Calls() {
-			tr.newCall(event.NewCallRef(tr.run, b.Turn, i), c).carriedOver = earlier
+			tr.newCall(event.NewCallRef(run, b.Turn, i).Under(e.Path), c).carriedOver = earlier
 		}
 	case event.ApprovalAsked:
 		tr.call(b.Call, llm.ToolCall{ID: b.ID, Name: b.Name, Arguments: b.Arguments}, earlier)
@@ -67,9 +74,26 @@ func (tr *trace) add(e event.Event, earlier bool) {
 	}
 }
 
+// addNested adds an event of a helper's run to the calls around.
+func (tr *trace) addNested(e event.Event, earlier bool) {
+	for ref := e.Path; ref != ""; ref = ref.Path() {
+		c := tr.call(ref, llm.ToolCall{}, earlier)
+		if !earlier {
+			c.nested = append(c.nested, e)
+		}
+	}
+}
+
 func (tr *trace) newCall(ref event.CallRef, request llm.ToolCall) *tracedCall {
-	c := &tracedCall{ref: ref, run: tr.run, request: request}
-	_, _ = fmt.Sscanf(string(ref), "r%d.t%d.c%d", &c.run, &c.turn, &c.position) // otherwise the call keeps its place among the events
+	c := &tracedCall{ref: ref, request: request}
+	for part := range strings.SplitSeq(string(ref), "/") {
+		var run, turn, position int
+		if _, err := fmt.Sscanf(part, "r%d.t%d.c%d", &run, &turn, &position); err != nil {
+			c.places = nil // the call keeps its place among the events
+			break
+		}
+		c.places, c.turn = append(c.places, run, turn, position), turn
+	}
 	tr.byRef[ref] = c
 	tr.calls = append(tr.calls, c)
 	return c
@@ -88,10 +112,10 @@ func (tr *trace) call(ref event.CallRef, request llm.ToolCall, earlier bool) *tr
 }
 
 // ofTurn returns the calls in the model's answer of a turn.
-func (tr *trace) ofTurn(turn int) []*tracedCall {
+func (tr *trace) ofTurn(path event.CallRef, turn int) []*tracedCall {
 	var calls []*tracedCall
 	for _, c := range tr.calls {
-		if c.turn == turn && c.run == tr.run {
+		if c.ref.Path() == path && c.turn == turn && (path != "" || len(c.places) > 0 && c.places[0] == tr.run) {
 			calls = append(calls, c)
 		}
 	}

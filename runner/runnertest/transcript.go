@@ -28,6 +28,8 @@ import (
 // Images, sound and files are shown as their type, size and digest. Non-printing
 // characters are escaped as in Go.
 //
+// The run of a helper stands in its call, before the result, behind a "|" in each line.
+//
 // Transcript shows only the run of this Result, not the whole session, and after a
 // pause or a crash only the later events. For calls that were open before, the
 // transcript repeats the name and the arguments. Transcript panics if result is nil;
@@ -49,12 +51,21 @@ func Transcript(result *runner.Result) string {
 // heading.
 type writer struct {
 	trace   *trace
+	path    event.CallRef // of the helper's run that the writer shows; empty for the outermost run
 	normal  func(string) string
 	b       strings.Builder
 	toPrint []*tracedCall // calls that were open before and that events mention, still to be shown
 }
 
 func (w *writer) event(e event.Event) {
+	if e.Path != w.path { // its call shows it
+		child := e.Path
+		for child.Path() != w.path {
+			child = child.Path()
+		}
+		w.carryOver(child)
+		return
+	}
 	w.printCarriedOver(e.Body)
 	switch b := e.Body.(type) {
 	case event.RunStarted:
@@ -145,6 +156,9 @@ func (w *writer) printCarriedOver(next event.Body) {
 	case event.ToolCallStarted, event.ToolCallFinished:
 		return
 	}
+	if len(w.toPrint) == 0 {
+		return
+	}
 	for _, c := range w.trace.calls {
 		if slices.Contains(w.toPrint, c) {
 			w.section("left open before")
@@ -199,7 +213,7 @@ func (w *writer) answer(b event.ModelAnswered) {
 	if len(b.Message.Parts) == 0 {
 		w.heading("nothing")
 	}
-	calls := w.trace.ofTurn(b.Turn)
+	calls := w.trace.ofTurn(w.path, b.Turn)
 	for _, p := range b.Message.Parts {
 		if _, ok := p.(llm.ToolCall); ok {
 			w.call(calls[0])
@@ -221,11 +235,27 @@ func (w *writer) call(c *tracedCall) {
 		w.heading(heading)
 		w.start(c.started)
 	}
+	w.nested(c)
 	if c.finished == nil {
 		w.heading(fmt.Sprintf("result %s: none", c.ref))
 		return
 	}
 	w.result(c.finished)
+}
+
+// nested shows the run of a helper.
+func (w *writer) nested(c *tracedCall) {
+	if len(c.nested) == 0 {
+		return
+	}
+	inner := &writer{trace: w.trace, path: c.ref, normal: w.normal}
+	for _, e := range c.nested {
+		inner.event(e)
+	}
+	inner.printCarriedOver(nil)
+	for line := range strings.Lines(strings.TrimPrefix(inner.b.String(), "\n")) {
+		w.b.WriteString(strings.TrimRight("  | "+strings.TrimSuffix(line, "\n"), " ") + "\n")
+	}
 }
 
 // start shows the arguments that the function received.
