@@ -69,7 +69,7 @@ func (e *engine) nested(ref event.CallRef, h *agent.Helper, t tool.Tool) *engine
 
 // help runs the helper's agent until its run has ended or is paused.
 func (e *engine) help(ctx context.Context, x *execution) error {
-	ctx = x.around.begin(ctx)
+	ctx = x.around.begin(x.tool.WithSlot(ctx))
 	ctx, err := e.runner.nest(ctx)
 	if err != nil {
 		return err
