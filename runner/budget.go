@@ -100,6 +100,7 @@ func (e *engine) reserve() (over bool) {
 	if stop.Limit == "" || s.LastTurn {
 		return false
 	}
+	stop.Outer = e.outer != nil // only the outermost run can get a last turn
 	e.limits.Outside = &stop
 	return true
 }

@@ -42,7 +42,7 @@ func (e *engine) beside() loop.CheckItems {
 // limit needs it.
 func (e *engine) timedRespond(ctx context.Context) (*llm.Response, error) {
 	done := func() {}
-	if e.runner.Limits.WorkTime > 0 {
+	if e.measuresWork() {
 		ctx, done = e.timed(ctx)
 	}
 	ask, stop := e.untilDrained(ctx)
@@ -69,6 +69,16 @@ func (e *engine) questionOf(ctx context.Context) question {
 		e.logger.Debug("model asked", "turn", s.Turn, "messages", len(s.Messages))
 	}
 	return question{e.modelOfTurn(), e.request(&s), s.Run, s.Turn, s.Output != ""}
+}
+
+// measuresWork reports whether this run or an outer run has a limit on work.
+func (e *engine) measuresWork() bool {
+	for ; e != nil; e = e.outer {
+		if e.runner.Limits.WorkTime > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // timed measures the work of a model. done ends the measurement.
