@@ -40,6 +40,17 @@ const (
 	edit    approval = "edit"
 )
 
+// decide gets decisions, first in the runs of helpers that paused in another process.
+func (e *engine) decide(ctx context.Context, calls []loop.Call) error {
+	if len(e.helpers) > 0 {
+		s := e.recorder.snapshot()
+		if asked, err := e.askHelpers(ctx, &s); asked || err != nil {
+			return err
+		}
+	}
+	return e.decideCalls(ctx, calls)
+}
+
 // decideCalls gets decisions about calls that hold the run up, and pauses the run if
 // there is none. Each decision is recorded before the next question: a crash between two
 // questions must not lose a decision.
@@ -85,10 +96,7 @@ func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Event, er
 	if e.runner.Decide == nil || e.asked[c.Ref] {
 		return nil, nil
 	}
-	if e.asked == nil {
-		e.asked = map[event.CallRef]bool{}
-	}
-	e.asked[c.Ref] = true // Decide left the call undecided once: the next question would be the same
+	e.markAsked(c.Ref) // Decide left the call undecided once: the next question would be the same
 	pending := pendingCall(e.session, c)
 	in, err := callApart(ctx, e.logger, "Decide", func(ctx context.Context) (Input, error) { return e.runner.Decide(ctx, pending) })
 	if err != nil {

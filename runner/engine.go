@@ -48,13 +48,13 @@ type engine struct {
 
 	whole *work // the run, for Around; nil without Around
 
-	work     time.Duration          // of the last answer, if Limits.WorkTime is set
+	work     time.Duration          // of the last answer, if a limit needs it
 	reserved reservation            // of the next request
 	changed  *turnChange            // of the current turn; nil without BeforeTurn
 	offer    *offer                 // of the current turn; nil before the first listing
 	own      []tool.Tool            // of the runner; made by listTools
 	reported []string               // the last notice about each toolset
-	asked    map[event.CallRef]bool // calls that Decide was asked about
+	asked    map[event.CallRef]bool // calls that Decide was asked about, and calls of helpers that ran
 	checked  []admission            // memory for checkCalls
 	bodies   []event.Body           // memory for admit
 }
@@ -313,7 +313,7 @@ func (e *engine) doRest(ctx context.Context, action loop.Action) error {
 	case loop.Close:
 		return e.recorder.record(true, closings(a, e.recorder.snapshot().Choice)...)
 	case loop.Decide:
-		return e.decideCalls(ctx, a.Calls)
+		return e.decide(ctx, a.Calls)
 	case loop.Check:
 		body, err := e.checkOutput(ctx, e.recorder.snapshot(), a)
 		if err != nil {

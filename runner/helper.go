@@ -217,22 +217,46 @@ func (x *execution) answer(s *loop.State, err error) invoke.Outcome {
 // askAgain asks the tools and Decide again about the calls of a paused run, first in the
 // runs of helpers.
 func (e *engine) askAgain(ctx context.Context, s *loop.State) error {
-	var own, helpers []loop.Call
-	for _, c := range s.Open() {
-		switch {
-		case c.Nested != nil:
-			helpers = append(helpers, c)
-		case c.Waits():
+	if _, err := e.askHelpers(ctx, s); err != nil {
+		return err
+	}
+	now := e.recorder.snapshot()
+	if !now.Paused() {
+		return nil
+	}
+	var own []loop.Call
+	for _, c := range now.Open() {
+		if c.Waits() {
 			own = append(own, c)
 		}
 	}
-	if len(helpers) > 0 {
-		err := e.start(ctx, helpers)
-		if s := e.recorder.snapshot(); err != nil || !s.Paused() {
-			return err
+	return e.decideCalls(ctx, own)
+}
+
+// askHelpers lets the paused runs of helpers ask their tools and Decide, once in each process.
+// A helper that the agent has no more stays paused, like a call whose tool is gone.
+func (e *engine) askHelpers(ctx context.Context, s *loop.State) (asked bool, err error) {
+	var paused []loop.Call
+	for _, c := range s.Open() {
+		if c.Nested != nil && c.Nested.Paused() && !e.asked[c.Ref] && e.helpers[c.Call.Name] != nil {
+			paused = append(paused, c)
 		}
 	}
-	return e.decideCalls(ctx, own)
+	if len(paused) == 0 {
+		return false, nil
+	}
+	if err := e.start(ctx, paused); err != nil {
+		return true, err
+	}
+	return true, e.stopReason(ctx) // the outer run may be paused, and then nobody else looks
+}
+
+// markAsked notes that this process asked about a call, or about the calls of a helper.
+func (e *engine) markAsked(ref event.CallRef) {
+	if e.asked == nil {
+		e.asked = map[event.CallRef]bool{}
+	}
+	e.asked[ref] = true
 }
 
 // toolOf returns the tool of an open call, which can be a call of a helper.

@@ -16,8 +16,24 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
+
+// pausedHelper returns a session whose helper waits for approval.
+func pausedHelper(t *testing.T, j journal.Journal, r runner.Runner, after ...llmtest.Step) (*runner.Session, *agent.Agent, runner.Pending, *till) {
+	t.Helper()
+	x := new(till)
+	a := withHelper(t, nil, nil, x.refund(tool.NeedsApproval()))
+	a.Model = llmtest.NewScript(append([]llmtest.Step{delegate("Refund W1.")}, after...)...)
+	a.Helpers[0].Agent.Model = llmtest.NewScript(llmtest.Calls("refund", refundArgs{"W1", 500}), llmtest.Text("Finished.").Forever())
+	r.Journal = j
+	s := r.Session("s")
+	result, err := s.Run(t.Context(), a, runner.Say(llm.User("Refund W1.")))
+	require.ErrorIs(t, err, runner.ErrPaused)
+	require.Len(t, result.Pending, 1)
+	return s, a, result.Pending[0], x
+}
 
 // TestHelpersLog: helpers of one turn log and redact at the same time.
 func TestHelpersLog(t *testing.T) {
@@ -87,4 +103,63 @@ func TestHelperBudget(t *testing.T) {
 	require.Equal(t, "Done.", result.Text)
 	require.Equal(t, 1, asked)
 	require.Len(t, helper.Requests(), 2)
+}
+
+// TestHelperGoneWhilePaused: a program without the helper leaves the paused run as it is.
+func TestHelperGoneWhilePaused(t *testing.T) {
+	t.Parallel()
+	j := new(journal.Memory)
+	_, a, p, x := pausedHelper(t, j, runner.Runner{}, llmtest.Text("Done.").Forever())
+	gone := *a
+	gone.Helpers = nil
+	for range 2 {
+		result, err := runner.Runner{Journal: j}.Session("s").Run(t.Context(), &gone)
+		require.ErrorIs(t, err, runner.ErrPaused)
+		require.Equal(t, []runner.Pending{p}, result.Pending)
+	}
+	result, err := runner.Runner{Journal: j}.Session("s").Run(t.Context(), a, p.Approve())
+	require.NoError(t, err)
+	require.Equal(t, "Done.", result.Text)
+	require.Len(t, x.all(), 1)
+}
+
+// TestHelperDecideFails: an error of Decide ends the outer run, also when a paused run continues.
+func TestHelperDecideFails(t *testing.T) {
+	t.Parallel()
+	j := new(journal.Memory)
+	_, a, p, x := pausedHelper(t, j, runner.Runner{}, llmtest.Text("Done.").Forever())
+	failing := runner.Runner{Journal: j, Decide: func(context.Context, runner.Pending) (runner.Input, error) { return nil, errPlanted }}
+	_, err := failing.Session("s").Run(t.Context(), a)
+	require.ErrorIs(t, err, errPlanted)
+	result, err := runner.Runner{Journal: j}.Session("s").Run(t.Context(), a, p.Approve())
+	require.NoError(t, err)
+	require.Equal(t, "Done.", result.Text)
+	require.Len(t, x.all(), 1)
+}
+
+// TestHelperDecideAfterCrash: the process dies between the pause of the helper's run and the
+// pause of the outer run. The next process asks its own Decide.
+func TestHelperDecideAfterCrash(t *testing.T) {
+	t.Parallel()
+	x := new(till)
+	a := withHelper(t, nil, nil, x.refund(tool.NeedsApproval()))
+	var j *journal.Memory
+	var err error
+	for left := 1; ; left++ {
+		j = new(journal.Memory)
+		a.Model = llmtest.NewScript(delegate("Refund W1."), llmtest.Text("Done.").Forever())
+		a.Helpers[0].Agent.Model = llmtest.NewScript(llmtest.Calls("refund", refundArgs{"W1", 500}), llmtest.Text("Finished.").Forever())
+		result, rerr := runner.Runner{Journal: &mortal{Journal: j, left: left}}.Session("s").Run(t.Context(), a, runner.Say(llm.User("Refund W1.")))
+		err = rerr
+		lines := linesOf(result.Events)
+		if len(lines) > 0 && lines[len(lines)-1] == "r1.t1.c0 run_paused" {
+			break
+		}
+		require.Less(t, left, 40)
+	}
+	require.ErrorIs(t, err, errDied)
+	r := runner.Runner{Journal: j, Decide: func(_ context.Context, p runner.Pending) (runner.Input, error) { return p.Approve(), nil }}
+	result, err := r.Session("s").Run(t.Context(), a)
+	require.NoError(t, err)
+	require.Equal(t, "Done.", result.Text)
 }
