@@ -22,9 +22,9 @@ var ErrDrained = errors.New("runner: the run stopped between two turns, and can 
 //	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 //	result, err := session.Run(runner.Drain(ctx, stop), assistant)
 //
-// The end of ctx cancels the run, as always. Helpers stop like the run itself. Drain has no effect on a nested run (see
-// [Runner.MaxDepth]): its outer run waits for it. Outside of a session, a drained run is a
-// failed run.
+// The end of ctx cancels the run, as always. Helpers stop like the run itself. Drain has no
+// effect on a nested run (see [Runner.MaxDepth]): its outer run waits for it. Outside of a
+// session, a drained run is a failed run.
 func Drain(ctx, stop context.Context) context.Context {
 	return context.WithValue(ctx, drainKey{}, stop)
 }

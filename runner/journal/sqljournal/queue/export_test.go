@@ -8,3 +8,11 @@ func Take(ctx context.Context, q *Queue) (string, error) {
 	job, _, err := s.next(ctx)
 	return job.Session, err
 }
+
+// TakeAndServe takes the next job. serve runs it.
+func TakeAndServe(ctx context.Context, w Workers) (serve func(), session string, err error) {
+	w.Runner.Journal = w.Queue.journal
+	s := &shift{Workers: w, ctx: ctx}
+	job, _, err := s.next(ctx)
+	return func() { s.serve(job) }, job.Session, err
+}

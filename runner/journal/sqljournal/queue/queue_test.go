@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
@@ -371,3 +372,36 @@ func TestWrong(t *testing.T) {
 }
 
 func second(_ int, err error) error { return err }
+
+// TestWokenBetween: a wake-up between the taking of a job and the reading of its inputs is
+// not lost either.
+func TestWokenBetween(t *testing.T) {
+	onEach(t, func(t *testing.T, open func() *sqljournal.Journal) {
+		f := newFixture(t, open())
+		f.put(t, "early", "look")
+		serve, session, err := queue.TakeAndServe(t.Context(), f.workers)
+		require.NoError(t, err)
+		require.Equal(t, "early", session)
+		f.say(t, queue.Job{Session: "early"}, "more", "hello") // the worker has taken the job, and reads the inputs next
+		serve()
+		require.Equal(t, queue.Waiting, f.get(t, "early").State)
+		f.run(t)
+		require.Equal(t, []string{"look", "hello"}, f.said(t, "early"))
+	})
+}
+
+// TestAgentOf: each session can have an agent of its own.
+func TestAgentOf(t *testing.T) {
+	onEach(t, func(t *testing.T, open func() *sqljournal.Journal) {
+		f := newFixture(t, open())
+		f.workers.Agent = nil
+		f.workers.AgentOf = func(job queue.Job) *agent.Agent {
+			return &agent.Agent{Name: job.Tenant, Model: llm.ModelFunc(func(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error) {
+				return llmtest.Text("I am " + job.Tenant).Response()
+			})}
+		}
+		f.say(t, queue.Job{Session: "s", Tenant: "ann"}, "begin", "Who are you?")
+		f.run(t)
+		require.Equal(t, []string{"s done: I am ann"}, f.stands(t))
+	})
+}
