@@ -68,7 +68,7 @@ func copies() []any {
 		anAgent, anInfo, helper, aTool, aSet, aCall, anError, aRunner, aResult, aLimit, aFinish,
 		aConfig, aProfile, aRetry, fallback, aCache, aLog, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
 	}
-	values = append(values, agent.Check{}, agent.Subject{}, agent.Verdict{}, runner.CheckError{}, runner.Work{}, tool.Form{}, runner.OutputError{}, runner.OnceError{}, runner.State{}, runner.OpenCall{}, journal.Filter{}, journal.Summary{}, runner.Limits{}, runner.Change{}, compact.Policy{}, compact.History{})
+	values = append(values, agent.Handoff{}, agent.Check{}, agent.Subject{}, agent.Verdict{}, runner.CheckError{}, runner.Work{}, tool.Form{}, runner.OutputError{}, runner.OnceError{}, runner.State{}, runner.OpenCall{}, journal.Filter{}, journal.Summary{}, runner.Limits{}, runner.Change{}, compact.Policy{}, compact.History{})
 	return append(append(values, copiesOfData()...), copiesOfEvents()...)
 }
 
@@ -126,6 +126,7 @@ func copiesOfEvents() []any {
 		compacted      event.Compacted
 		stretch        event.Stretch
 		checked        event.Checked
+		handedOff      event.HandedOff
 		runFinished    event.RunFinished
 		runFailed      event.RunFailed
 		textDelta      event.TextDelta
@@ -138,7 +139,7 @@ func copiesOfEvents() []any {
 	)
 	return []any{
 		e, runStarted, userMessaged, turnPrepared, offered, modelAnswered, callStarted, callFinished, asked, approval, inDoubt, paused, outputRejected,
-		limitReached, stallDetected, compacted, stretch, checked, runFinished, runFailed, textDelta, partialOutput, reasoning, callDelta, progress, restarted, notice,
+		limitReached, stallDetected, compacted, stretch, checked, handedOff, runFinished, runFailed, textDelta, partialOutput, reasoning, callDelta, progress, restarted, notice,
 	}
 }
 

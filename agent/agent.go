@@ -32,6 +32,9 @@ type Agent struct {
 	// Helpers are agents that the model may call like tools. Their names and those of the
 	// Tools must differ.
 	Helpers []Helper
+	// Handoffs are agents to which the model may give the conversation. The names of their
+	// tools and those of the Tools must differ. Agents may hand over to each other.
+	Handoffs []Handoff
 	// Output is the form of the final answer, usually made by [OutputOf]. The answer is
 	// validated, and the model corrects an answer in a wrong form. Nil means text.
 	Output *Output
@@ -67,6 +70,7 @@ type Agent struct {
 // Info describes the run for [Agent.Instruct] and for functions of a runner.
 type Info struct {
 	Session string // name of the session; empty outside a session
+	Agent   string // name of the agent
 	Run     int    // number of the run in the session, from 1
 	Turn    int    // number of the turn that is about to begin, from 1
 	// Messages is the history so far. Do not change the messages.
@@ -94,8 +98,13 @@ func (a *Agent) Validate() error {
 	return a.validate(nil)
 }
 
-// validate is Validate for an agent that helps the outer agents.
+// validate is Validate for an agent that helps the outer agents, and for the agents to which
+// its Handoffs lead.
 func (a *Agent) validate(outer []*Agent) error {
+	return a.validateReachable(outer, func(b *Agent) error { return b.validateOwn(outer) })
+}
+
+func (a *Agent) validateOwn(outer []*Agent) error {
 	seen := make(map[string]bool, len(a.Tools))
 	for i, t := range a.Tools {
 		if t.IsZero() {
@@ -114,5 +123,8 @@ func (a *Agent) validate(outer []*Agent) error {
 			return fmt.Errorf("agent %q: %w", a.DisplayName(), err)
 		}
 	}
-	return a.validateHelpers(seen, outer)
+	if err := a.validateHelpers(seen, outer); err != nil {
+		return err
+	}
+	return a.validateHandoffs(seen)
 }

@@ -3,7 +3,7 @@ package agent
 import "time"
 
 // Limits bound what a run may spend: a run of a runner (runner.Runner.Limits), or of a
-// [Helper]. Zero means no limit, except for Repeats. A sum counts from the beginning of the
+// [Helper]. Zero means no limit, except for Repeats and Handoffs. A sum counts from the beginning of the
 // run, also after a pause or a crash, and has the sums of helpers in it. A run may exceed a
 // sum by its last request, because only the answer tells what the request has cost; helpers
 // at the same time, by one request each.
@@ -32,4 +32,6 @@ type Limits struct {
 	// tool with [tool.Polling] never count. Zero means 5. -1 means no limit. The smallest
 	// number is 2.
 	Repeats int
+	// Handoffs bounds the hand-offs of the run. Zero means 10. -1 means no limit.
+	Handoffs int
 }

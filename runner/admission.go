@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,7 +30,7 @@ func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []e
 	jobs := make([]execution, 0, len(calls))        // never grows, because a task must not be copied
 	bodies := slices.Grow(e.bodies[:0], len(calls)) // no record keeps them
 	e.bodies = bodies
-	checked := e.checkCalls(ctx, calls)
+	checked, handed := e.checkCalls(ctx, calls), e.handedTo()
 	for i := range checked {
 		a := &checked[i]
 		c, args := a.job.call, a.job.call.Call.Arguments
@@ -39,6 +40,9 @@ func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []e
 		switch {
 		case a.err != nil || e.isBuiltin(c):
 			bodies = append(bodies, e.refusal(c, a.err))
+		case e.handoffs[c.Call.Name] != nil:
+			bodies = append(bodies, e.handoffResult(*c, handed))
+			handed = cmp.Or(handed, e.handoffs[c.Call.Name].Agent.DisplayName())
 		case a.needsApproval:
 			bodies = append(bodies, event.ApprovalAsked{
 				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Repairs: a.repairs, Fingerprint: a.job.tool.Fingerprint(),

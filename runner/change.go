@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -32,6 +33,12 @@ type Change struct {
 	// Messages enter the conversation before the request. The rules are those of the
 	// messages of [Runner.Run].
 	Messages []llm.Message
+	// Handoff is the name of the agent that goes on with the conversation, one of the agents
+	// to which the Handoffs of the first agent lead, or the first agent. The event HandedOff
+	// records the hand-off, and BeforeTurn is called again for the turn, with the new agent
+	// in its info. So the other fields must be empty. Empty, or the name of the agent that
+	// has the conversation, means no hand-off. The Filter of a matching [agent.Handoff] holds.
+	Handoff string
 }
 
 // A turnChange is the part of a Change that no event holds.
@@ -46,8 +53,9 @@ type turnChange struct {
 
 // change asks BeforeTurn about a turn and writes the answer into the event of the turn. For
 // a turn that was prepared before a crash, the recorded answer counts. Only a Model and
-// Settings, which no event holds, are asked for again.
-func (e *engine) change(ctx context.Context, s *loop.State, b *event.TurnPrepared) error {
+// Settings, which no event holds, are asked for again. to is the name of an agent that takes
+// the turn over.
+func (e *engine) change(ctx context.Context, s *loop.State, b *event.TurnPrepared) (to string, err error) {
 	if e.changed == nil {
 		e.changed = new(turnChange)
 	}
@@ -58,7 +66,7 @@ func (e *engine) change(ctx context.Context, s *loop.State, b *event.TurnPrepare
 		before := s.Change()
 		b.Offer, b.Chosen, b.Changed = before.Offer, before.Chosen, before.Changed
 		if !b.Changed {
-			return nil
+			return "", nil
 		}
 	}
 	info := e.info(s, b.Turn)
@@ -67,7 +75,13 @@ func (e *engine) change(ctx context.Context, s *loop.State, b *event.TurnPrepare
 	}
 	c, err := safely(ctx, e.logger, "BeforeTurn", func(ctx context.Context) (Change, error) { return e.runner.BeforeTurn(ctx, info) })
 	if err != nil {
-		return err
+		return "", err
+	}
+	if c.Handoff != "" && c.Handoff != e.agent.DisplayName() && !again {
+		if c.Model != nil || c.Settings != nil || c.Offer != nil || c.ToolChoice != "" || len(c.Messages) > 0 {
+			return "", errors.New("a Change with a Handoff must have no other fields")
+		}
+		return c.Handoff, nil
 	}
 	e.changed.model = c.Model
 	if c.Settings != nil {
@@ -76,17 +90,17 @@ func (e *engine) change(ctx context.Context, s *loop.State, b *event.TurnPrepare
 	}
 	e.limits.Serial = isSerial(e.settings())
 	if again {
-		return nil
+		return "", nil
 	}
 	b.Changed = c.Model != nil || c.Settings != nil
 	b.Offer, b.Chosen = slices.Clone(c.Offer), c.ToolChoice
 	if err := e.offerNamed(c.Offer); err != nil {
-		return err
+		return "", err
 	}
 	if len(c.Messages) > 0 {
 		b.Messages, err = checkInput(c.Messages)
 	}
-	return err
+	return "", err
 }
 
 // offerNamed checks the names of tools. A name of a tool that the model has not found yet

@@ -29,16 +29,18 @@ type engine struct {
 	past    *loop.State // at the end of an earlier run that answered the input; nil: none
 	outer   *engine     // of the run that this helper's run works for; nil for the outermost run
 
-	agent   agent.Agent
-	helpers map[string]*agent.Helper // of the agent, by the names of their tools; nil: none
-	model   llm.Model
-	memo    *llm.Memo
-	limits  loop.Limits
-	base    *slog.Logger // without the attributes of the run; nil before its first use
-	logger  *slog.Logger
-	drain   context.Context         // see Drain; nil if nobody drains the run
-	ctx     context.Context         // of the run, for its calls
-	leave   context.CancelCauseFunc // ends ctx
+	first    *agent.Agent              // of the caller
+	agent    agent.Agent               // that has the conversation
+	handoffs map[string]*agent.Handoff // of the agent, by the names of their tools; nil: none
+	helpers  map[string]*agent.Helper  // of the agent, by the names of their tools; nil: none
+	model    llm.Model
+	memo     *llm.Memo
+	limits   loop.Limits
+	base     *slog.Logger // without the attributes of the run; nil before its first use
+	logger   *slog.Logger
+	drain    context.Context         // see Drain; nil if nobody drains the run
+	ctx      context.Context         // of the run, for its calls
+	leave    context.CancelCauseFunc // ends ctx
 
 	recorder  *recorder
 	redactor  *redactor
@@ -153,11 +155,13 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in *input) erro
 	if s := e.recorder.snapshot(); len(in.messages) == 0 && len(in.decisions) == 0 && !s.Running() && !s.Waiting() {
 		return ErrNoInput
 	}
-	if err := cmp.Or(checkLimits(e.runner.Limits, &e.runner), e.runner.checkAside(&e.agent)); err != nil {
+	if err := checkLimits(e.runner.Limits, &e.runner); err != nil {
 		return err
 	}
-	if err := e.checkHelpers(&e.agent); err != nil {
-		return err
+	for _, a := range e.first.Reachable() {
+		if err := cmp.Or(e.checkHelpers(a), e.runner.checkAside(a)); err != nil {
+			return err
+		}
 	}
 	if e.runner.Compact != nil {
 		if err := e.runner.Compact.Validate(); err != nil {
@@ -172,12 +176,8 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in *input) erro
 		Turns:         orDefault(e.runner.MaxTurns, defaultMaxTurns),
 		InvalidRounds: orDefault(e.runner.MaxInvalidRounds, defaultMaxInvalidRounds),
 		Unusable:      1,
-		Misfits:       misfits(&e.agent),
-		Serial:        isSerial(&e.agent.Settings),
-		Checks:        checksOf(&e.agent),
 	}
-	e.weigh()
-	e.memo = new(llm.Memo)
+	e.limitAgent()
 	if e.outer != nil {
 		e.limits.Outer, e.scheduler.limit = &e.outer.limits, e.outer.scheduler.limit
 		return nil
@@ -193,15 +193,29 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in *input) erro
 // isSerial reports whether the calls of an answer run one after the other.
 func isSerial(s *llm.Settings) bool { return s.ParallelToolCalls != nil && !*s.ParallelToolCalls }
 
-func (e *engine) setAgent(a *agent.Agent) error {
-	if err := a.Validate(); err != nil {
+// setAgent checks the agent of the caller, and sets the agent that has the conversation.
+func (e *engine) setAgent(first *agent.Agent) error {
+	if err := first.Validate(); err != nil {
 		return fmt.Errorf("runner: %w", err)
 	}
+	e.first = first
+	a, err := e.present(first)
+	if err != nil {
+		return fmt.Errorf("runner: %w", err)
+	}
+	return e.become(a)
+}
+
+// become sets the agent.
+func (e *engine) become(a *agent.Agent) error {
 	e.agent = *a
 	e.agent.Settings = cloneSettings(a.Settings)
 	e.model = e.runner.Model
 	if e.model == nil {
 		e.model = a.Model
+	}
+	if e.model == nil {
+		e.model = e.first.Model
 	}
 	if e.model == nil && e.outer != nil {
 		e.model = e.outer.model
@@ -211,10 +225,24 @@ func (e *engine) setAgent(a *agent.Agent) error {
 	}
 	e.agent.Tools, e.agent.Toolsets = slices.Clone(a.Tools), slices.Clone(a.Toolsets)
 	e.agent.Checks = slices.Clone(a.Checks)
+	e.helpers, e.handoffs, e.offer, e.changed, e.reported = nil, nil, nil, nil, nil
+	e.memo = new(llm.Memo)
 	if len(a.Helpers) > 0 {
-		return e.addHelpers()
+		if err := e.addHelpers(); err != nil {
+			return err
+		}
+	}
+	if len(a.Handoffs) > 0 {
+		return e.addHandoffs()
 	}
 	return nil
+}
+
+// limitAgent sets the limits that depend on the agent.
+func (e *engine) limitAgent() {
+	l := &e.limits
+	l.Misfits, l.Serial, l.Checks, l.Handoffs = misfits(&e.agent), isSerial(&e.agent.Settings), checksOf(&e.agent), e.handoffLimits()
+	e.weigh()
 }
 
 // withRunTimeout puts the limit on a run's time on ctx, and sets ctx and leave of e.
@@ -323,6 +351,8 @@ func (e *engine) doRest(ctx context.Context, action loop.Action) error {
 		return err
 	case loop.CheckItems:
 		return e.check(ctx, a)
+	case loop.HandOff:
+		return e.handOff(ctx, a)
 	case loop.Reject:
 		return e.recorder.record(false, event.OutputRejected{Turn: a.Turn, Reason: a.Reason.String(), Message: a.Message})
 	case loop.StopAtLimit:

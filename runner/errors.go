@@ -18,7 +18,7 @@ var ErrNoInput = errors.New("runner: no messages were given, and no conversation
 type LimitError struct {
 	// Limit is "turns", "invalid_rounds", "run_time", "depth", "budget", or a field of
 	// [Limits]: "tool_calls", "input_tokens", "output_tokens", "tokens", "request_tokens",
-	// "cost", "work_time", or "stall" for Repeats.
+	// "cost", "work_time", "handoffs", or "stall" for Repeats.
 	Limit string
 	// Max is the bound: a count, or for "run_time" and "work_time" a [time.Duration].
 	Max int64
@@ -65,6 +65,7 @@ var limitTexts = map[string]string{
 	loop.OutputLimit:  "limit of %d output tokens reached (Limits.OutputTokens)",
 	loop.TokenLimit:   "limit of %d tokens reached (Limits.Tokens)",
 	loop.RequestLimit: "the next request exceeds %d tokens (Limits.RequestTokens)",
+	loop.HandoffLimit: "limit of %d hand-offs reached (Limits.Handoffs)",
 	loop.StallLimit:   "the calls repeat without a new result, twice %d times (Limits.Repeats)",
 	budget:            "budget of %d tokens is used up",
 }

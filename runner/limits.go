@@ -33,6 +33,8 @@ func checkLimits(l Limits, r *Runner) error {
 	switch {
 	case l.Repeats < -1 || l.Repeats == 1:
 		return fmt.Errorf("runner: Limits.Repeats is %d", l.Repeats)
+	case l.Handoffs < -1:
+		return fmt.Errorf("runner: Limits.Handoffs is %d", l.Handoffs)
 	case l.Cost > 0 && r.Cost == nil:
 		return errors.New("runner: Limits.Cost needs Runner.Cost")
 	case r.Budget == nil:

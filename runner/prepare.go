@@ -22,8 +22,15 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 	}
 	b := event.TurnPrepared{Turn: turn, Agent: e.agent.DisplayName(), Output: e.agent.Output.Fingerprint()}
 	if e.runner.BeforeTurn != nil {
-		if err := e.change(ctx, &s, &b); err != nil {
+		to, err := e.change(ctx, &s, &b)
+		if err == nil && to != "" {
+			err = e.handOffTo(ctx, turn, to)
+		}
+		if err != nil {
 			return fmt.Errorf("turn %d: BeforeTurn: %w", turn, err)
+		}
+		if to != "" {
+			return nil // the turn is prepared for the other agent
 		}
 	} else if s.Prepared() {
 		c := s.Change()
@@ -66,7 +73,7 @@ func (e *engine) instructions(ctx context.Context, s *loop.State, turn int) (str
 
 // info describes the run for functions of the program.
 func (e *engine) info(s *loop.State, turn int) agent.Info {
-	info := agent.Info{Session: e.session, Run: s.Run, Turn: turn, Messages: slices.Clip(s.Messages), Usage: s.Usage}
+	info := agent.Info{Session: e.session, Agent: e.agent.DisplayName(), Run: s.Run, Turn: turn, Messages: slices.Clip(s.Messages), Usage: s.Usage}
 	if e.offer != nil { // nil before the first listing, when only checks ask
 		info.Tools = e.offer.names()
 	}

@@ -27,6 +27,9 @@ type Result struct {
 	Turns    int           `json:"turns"`             // the number of turns of the run
 	Run      int           `json:"run"`               // the run's number in the session, from 1; 0 if the run did not begin
 	Session  string        `json:"session,omitempty"` // empty outside a session
+	// Agent is the name of the agent that gave the last answer. After a hand-off that is not
+	// the agent of the caller. Empty if the run did not begin.
+	Agent string `json:"agent,omitempty"`
 	// Events are the durable events of this run in order, from RunStarted to RunFinished,
 	// RunFailed or RunPaused. After a pause or a crash, Events are the events since the
 	// run continued, and Earlier has the events before. Events are empty if the run did not
@@ -86,6 +89,7 @@ func (e *engine) result() *Result {
 		return r
 	}
 	r.Text, r.Finish, r.Usage, r.Turns, r.Run = s.Text, s.Finish, s.Usage, s.Turn, s.Run
+	r.Agent = s.Agent
 	r.Output, r.Helpers = s.Value, s.Helped
 	r.Events, r.Earlier = e.collector.events, e.collector.earlier
 	return r

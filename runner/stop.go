@@ -15,7 +15,7 @@ import (
 // asks once after each turn, and again after a crash between the results and the action.
 func (e *engine) stop(ctx context.Context, action loop.Action) (stopped bool, err error) {
 	switch action.(type) {
-	case loop.Prepare, loop.StopAtLimit, loop.Nudge, loop.Compact: // after results, these come next
+	case loop.Prepare, loop.StopAtLimit, loop.Nudge, loop.Compact, loop.HandOff: // after results, these come next
 	default:
 		return false, nil
 	}

@@ -42,7 +42,7 @@ func durable(b event.Body) bool {
 		return b.Cost == 0 && b.Work == 0
 	case event.LimitReached:
 		return b.Message == nil && b.Cost == 0
-	case event.Compacted, event.Checked, event.TextDelta, event.PartialOutput, event.ReasoningDelta, event.CallDelta, event.ToolProgress, event.Restarted, event.Notice:
+	case event.Compacted, event.Checked, event.HandedOff, event.TextDelta, event.PartialOutput, event.ReasoningDelta, event.CallDelta, event.ToolProgress, event.Restarted, event.Notice:
 		return false
 	}
 	return true

@@ -343,6 +343,21 @@ type Checked struct {
 	Cost  float64   `json:"cost,omitempty"`
 }
 
+// HandedOff gives the conversation to another agent, which goes on with the run and with later
+// runs of the session.
+type HandedOff struct {
+	Turn int    `json:"turn"` // the next turn
+	From string `json:"from"` // names of agents
+	To   string `json:"to"`
+	// Call is the model's call that handed the conversation over. Empty means that a function
+	// of the program did.
+	Call CallRef `json:"call,omitempty"`
+	// Before and History are those of [Compacted], if the next agent sees another history.
+	// Otherwise they are empty.
+	Before  int       `json:"before,omitempty"`
+	History []Stretch `json:"history,omitempty"`
+}
+
 // RunFinished ends a run. The last ModelAnswered has the final answer, unless the run was
 // Stopped.
 type RunFinished struct {
@@ -434,6 +449,7 @@ func (LimitReached) event()     {}
 func (StallDetected) event()    {}
 func (Compacted) event()        {}
 func (Checked) event()          {}
+func (HandedOff) event()        {}
 func (RunFinished) event()      {}
 func (RunFailed) event()        {}
 func (TextDelta) event()        {}

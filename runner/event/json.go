@@ -40,6 +40,7 @@ var kinds, kindNames = index(
 	row[StallDetected]("stall_detected"),
 	row[Compacted]("compacted"),
 	row[Checked]("checked"),
+	row[HandedOff]("handed_off"),
 	row[RunFinished]("run_finished"),
 	row[RunFailed]("run_failed"),
 	row[TextDelta]("text_delta"),

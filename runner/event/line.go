@@ -42,6 +42,8 @@ func (e Event) line() string {
 		return b.text()
 	case Checked:
 		return oneLine(b.text())
+	case HandedOff:
+		return oneLine(fmt.Sprintf("%s hands over to %s", b.From, b.To))
 	case Restarted:
 		return oneLine("asked again: " + b.Error)
 	case Notice:

@@ -61,6 +61,8 @@ func publicBody(body Body, redact func(string) string) Body {
 			out.Text = redact(b.Text)
 		}
 		return out
+	case HandedOff:
+		return HandedOff{Turn: b.Turn, From: b.From, To: b.To, Call: b.Call}
 	case RunPaused:
 		return b
 	case RunFinished:

@@ -20,6 +20,7 @@ import (
 var withheld = map[string]string{
 	"RunStarted":       "ID Trace",
 	"Checked":          "Reason Text", // but the Text that replaces another
+	"HandedOff":        "Before History",
 	"UserMessaged":     "Key",
 	"TurnPrepared":     "Instructions Tools ToolChoice Output Offer Chosen Messages Changed",
 	"ModelAnswered":    "RawUsage LogProbs ID RequestID Extra",
@@ -134,7 +135,7 @@ var unredacted = regexp.MustCompile(`"(\w+)":\[?"open`)
 
 // names are members with names of the program or of the provider, or with words of a list.
 var names = []string{
-	"agent", "call", "calls", "call_id", "id", "name", "model", "field", "format", "media_type", "detail", "failure", "limit", "decision", "by", "reason", "check", "stage", "verdict", "raw", "native",
+	"agent", "call", "calls", "call_id", "id", "name", "model", "field", "format", "media_type", "detail", "failure", "limit", "decision", "by", "reason", "check", "stage", "verdict", "from", "to", "raw", "native",
 }
 
 // TestPublic fills every member of every type of event, and wants a decision about it.

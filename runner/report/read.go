@@ -170,6 +170,8 @@ func (r *reader) between(ev event.Event) {
 		r.compacted(ev, b)
 	case event.Checked:
 		r.checked(ev, b)
+	case event.HandedOff:
+		r.note(ev, "", name(b.From)+" hands over to "+name(b.To))
 	case event.RunFinished:
 		r.unanswered()
 		e := r.note(ev, "good", "run finished", append([]string{turns(b.Turns)}, usage(b.Usage, 0)...)...)

@@ -14,7 +14,12 @@ func (w *writer) compacted(b event.Compacted) {
 		heading += ", " + cost(b.Usage)
 	}
 	w.section(heading)
-	for _, s := range b.History {
+	w.stretches(b.History)
+}
+
+// stretches shows what became of the history.
+func (w *writer) stretches(history []event.Stretch) {
+	for _, s := range history {
 		if s.Message == nil {
 			w.heading(fmt.Sprintf("kept %d to %d", s.From, s.From+s.Count-1))
 			continue
@@ -22,6 +27,16 @@ func (w *writer) compacted(b event.Compacted) {
 		w.heading("new message of " + quotedName(string(s.Message.Role)))
 		w.parts(s.Message.Parts)
 	}
+}
+
+// handedOff shows which agent goes on, and what it sees of the history.
+func (w *writer) handedOff(b event.HandedOff) {
+	heading := fmt.Sprintf("%s hands over to %s", quotedName(b.From), quotedName(b.To))
+	if b.Call != "" {
+		heading += ", by " + w.refWithName(b.Call)
+	}
+	w.section(heading)
+	w.stretches(b.History)
 }
 
 // checked shows the verdict of a check. Checks that passed have a line, too, because a test

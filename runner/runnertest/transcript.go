@@ -106,6 +106,8 @@ func (w *writer) event(e event.Event) {
 		w.compacted(b)
 	case event.Checked:
 		w.checked(b)
+	case event.HandedOff:
+		w.handedOff(b)
 	case event.RunFinished:
 		end := "finished after "
 		if b.Stopped {

@@ -30,8 +30,9 @@ type Limits struct {
 	Outside *StopAtLimit // a limit outside of the run that is reached; nil: none
 	// Serial makes the calls of an answer run one after the other, in order. A call that
 	// waits for a decision then blocks the calls after it.
-	Serial bool
-	Checks *Checks // of the agent; nil: none
+	Serial   bool
+	Checks   *Checks   // of the agent; nil: none
+	Handoffs *Handoffs // of the agent; nil: none
 }
 
 // An Action is the next thing to do. The caller executes the action and applies the
@@ -121,6 +122,7 @@ const (
 	CostLimit    = "cost"
 	WorkLimit    = "work_time"
 	StallLimit   = "stall"
+	HandoffLimit = "handoffs"
 )
 
 // Next returns the next action of a state. The caller must not run a call of the state
@@ -134,6 +136,9 @@ func Next(s *State, lim Limits) Action {
 			return nextCalls(s, lim)
 		}
 		if a, must := s.nextChecks(lim.Checks); must {
+			return a
+		}
+		if a, must := s.nextHandOff(lim.Handoffs); must {
 			return a
 		}
 		if s.checks() && !s.ending {

@@ -41,7 +41,7 @@ func (s *session) inspect(a loop.CheckItems) {
 			case 's':
 				return
 			case 'f':
-				s.apply(event.RunFailed{Run: s.state.Run, Error: "failed"}, event.RunStarted{Run: s.state.Run + 1, Agent: "a"})
+				s.apply(event.RunFailed{Run: s.state.Run, Error: "failed"}, event.RunStarted{Run: s.state.Run + 1, Agent: s.state.Agent})
 				return
 			}
 			if letter == 'a' {
@@ -90,6 +90,9 @@ func (s *session) requireChecked(c loop.Call) {
 // requireGuarded: nothing unchecked has reached the model, in any answer so far.
 func (s *session) requireGuarded() {
 	s.t.Helper()
+	if s.guards == nil {
+		return
+	}
 	inputs, results := 0, map[event.CallRef]bool{}
 	for _, e := range s.events {
 		switch b := e.Body.(type) {
@@ -176,9 +179,9 @@ func walkGuarded(way session, events []event.Event, fail bool, next func() event
 			}
 		}
 	case !s.state.Running():
-		s.apply(event.RunStarted{Run: s.state.Run + 1, Agent: "a"})
+		s.apply(event.RunStarted{Run: s.state.Run + 1, Agent: s.state.Agent})
 	case fail:
-		s.apply(event.RunFailed{Run: s.state.Run, Error: "planted"}, event.RunStarted{Run: s.state.Run + 1, Agent: "a"})
+		s.apply(event.RunFailed{Run: s.state.Run, Error: "planted"}, event.RunStarted{Run: s.state.Run + 1, Agent: s.state.Agent})
 	}
 	defer func() {
 		if t.Failed() {

@@ -127,41 +127,52 @@ func CheckCompacted(s State, b event.Compacted) error {
 // the history as it is. After a refused request, the event only records the wasted usage.
 var ErrNotSmaller = errors.New("the history does not become smaller")
 
-// compacted replaces the history. The old list stays as it is, because earlier snapshots
-// and requests share it.
+// compacted replaces the history by a shorter history.
 func (s *State) compacted(b event.Compacted) error {
 	next := (s.phase == opening || s.phase == ready) && !s.compactedBefore && b.Turn == s.Turn+1
 	again := s.CanCompact() && b.Turn == s.Turn
 	if s.open > 0 || !next && !again {
 		return errOrder
 	}
-	if b.Before != len(s.Messages) {
-		return fmt.Errorf("is about a history of %d messages, not %d", b.Before, len(s.Messages))
-	}
-	messages, err := rebuild(s.Messages, b.History)
+	messages, err := s.replacement(b.Before, b.History)
 	if err != nil {
-		return err
-	}
-	fixed := s.Fixed()
-	if kept := Positions(b.History, fixed); len(kept) < len(fixed) {
-		return errors.New("the last message of the user, a system message or an approved call with its result is missing or changed")
-	}
-	if err := checkPairs(messages); err != nil {
 		return err
 	}
 	if EstimateMessages(messages) > EstimateMessages(s.Messages) {
 		return fmt.Errorf("%w: %d messages", ErrNotSmaller, len(s.Messages))
 	}
-	if s.answered > 0 {
-		s.reported, s.answered = EstimateAfter(s.estimate(0), s.Messages, messages), len(messages)
-	}
-	s.written, s.approved = Written(b.History, s.written), Positions(b.History, s.approved)
-	s.Messages, s.done = messages, nil
-	s.guard = s.guard.moved(func(old []int) []int { return Positions(b.History, old) })
+	s.replaceHistory(messages, b.History)
 	s.Usage, s.Cost = s.Usage.Add(b.Usage), s.Cost+b.Cost
 	s.compactedBefore, s.compactedAfter = true, again
 	s.results = false
 	return nil
+}
+
+// replacement returns the history that replaces the history, or why the history must stay.
+func (s *State) replacement(before int, history []event.Stretch) ([]llm.Message, error) {
+	if before != len(s.Messages) {
+		return nil, fmt.Errorf("is about a history of %d messages, not %d", before, len(s.Messages))
+	}
+	messages, err := rebuild(s.Messages, history)
+	if err != nil {
+		return nil, err
+	}
+	fixed := s.Fixed()
+	if kept := Positions(history, fixed); len(kept) < len(fixed) {
+		return nil, errors.New("the last message of the user, a system message or an approved call with its result is missing or changed")
+	}
+	return messages, checkPairs(messages)
+}
+
+// replaceHistory replaces the history. The old list stays as it is, because earlier snapshots
+// and requests share it.
+func (s *State) replaceHistory(messages []llm.Message, history []event.Stretch) {
+	if s.answered > 0 {
+		s.reported, s.answered = EstimateAfter(s.estimate(0), s.Messages, messages), len(messages)
+	}
+	s.written, s.approved = Written(history, s.written), Positions(history, s.approved)
+	s.Messages, s.done = messages, nil
+	s.guard = s.guard.moved(func(old []int) []int { return Positions(history, old) })
 }
 
 // rebuild returns the history of a compaction.

@@ -57,7 +57,10 @@ type State struct {
 	// LastTurn means that a limit was reached, and that the next turn is the last, without
 	// calls.
 	LastTurn bool
+	// Handed means that a hand-off gave the conversation to Agent.
+	Handed bool
 	// The small fields stand together, because the size of a State counts in each run:
+	handoffs        int16 // of the run
 	unusable        int32 // consecutive unusable answers
 	misfits         int32 // final answers of the run in a wrong form; calls between do not reset it
 	phase           phase
@@ -162,6 +165,8 @@ func (s *State) apply(body event.Body, at time.Time) error {
 		return s.compacted(b)
 	case event.Checked:
 		return s.checked(b)
+	case event.HandedOff:
+		return s.handedOff(b)
 	case event.RunFinished:
 		return s.runFinished(b)
 	case event.RunFailed:
@@ -195,7 +200,7 @@ func (s *State) runStarted(b event.RunStarted) error {
 	}
 	s.compactedBefore, s.compactedAfter = false, false
 	s.results, s.stopped, s.ending = false, false, false
-	s.guard = s.guard.ofNewRun()
+	s.guard, s.handoffs = s.guard.ofNewRun(), 0
 	return nil
 }
 

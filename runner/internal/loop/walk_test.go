@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -82,6 +83,9 @@ type session struct {
 	// stage, in order: p, s, r or a; after the last letter they pass.
 	guards   *loop.Checks
 	verdicts map[string]string
+	// handoffs are the tools that hand over; filtered says whether the next agent sees less.
+	handoffs *loop.Handoffs
+	filtered bool
 }
 
 // inForce is the choice of the next turn: a forced call ends the force.
@@ -101,7 +105,7 @@ func (s *session) limits() loop.Limits {
 	if s.turns > 0 {
 		lim.Turns = s.turns
 	}
-	lim.Checks = s.guards
+	lim.Checks, lim.Handoffs = s.guards, s.handoffs
 	return lim
 }
 
@@ -126,7 +130,7 @@ func (s *session) apply(bodies ...event.Body) {
 
 func (s *session) begin() {
 	s.t.Helper()
-	s.apply(event.RunStarted{Run: s.state.Run + 1, Agent: "a"})
+	s.apply(event.RunStarted{Run: s.state.Run + 1, Agent: cmp.Or(s.state.Agent, "a")})
 	for _, c := range s.state.Open() {
 		s.apply(finished(c, "closed"))
 	}
@@ -156,7 +160,7 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 	case loop.Idle:
 		return false
 	case loop.Prepare:
-		b := event.TurnPrepared{Turn: a.Turn, Agent: "a", Tools: toolsOf(a.Turn), ToolChoice: s.inForce(), Output: s.form()}
+		b := event.TurnPrepared{Turn: a.Turn, Agent: cmp.Or(s.state.Agent, "a"), Tools: toolsOf(a.Turn), ToolChoice: s.inForce(), Output: s.form()}
 		if s.change {
 			b.Offer, b.Chosen, b.Changed = []string{"g"}[:a.Turn%2], llm.ToolAuto, true
 			b.Messages = [][]llm.Message{nil, {llm.User("Hurry.")}, {llm.User("Hurry."), llm.User("Please.")}}[a.Turn%3]
@@ -165,6 +169,8 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 		require.Equal(s.t, len(b.Messages), s.state.Change().Added)
 	case loop.CheckItems:
 		s.inspect(a)
+	case loop.HandOff:
+		s.handOff(a)
 	case loop.Generate:
 		if s.guards != nil {
 			if a := s.state.Beside(s.guards); len(a.Items) > 0 {

@@ -52,6 +52,7 @@ func bodies() []event.Body {
 		event.LimitReached{Limit: "cost", Cost: 0.25, Message: new(llm.User("Answer."))},
 		event.StallDetected{Turn: 1, Message: llm.User("Stop.")},
 		event.Checked{Turn: 2, Check: awkward, Stage: "call", Call: "r1.t1.c0", Verdict: "again", Reason: awkward, Text: awkward, Usage: llm.Usage{InputTokens: 1}, Cost: 0.25},
+		event.HandedOff{Turn: 2, From: awkward, To: "billing", Call: "r1.t1.c0", Before: 5, History: []event.Stretch{{Count: 1}, {Message: new(llm.User(awkward))}}},
 		event.Compacted{Turn: 2, Before: 5, History: []event.Stretch{{Count: 1}, {Message: new(llm.User(awkward))}, {From: 3, Count: 2}}, Usage: llm.Usage{InputTokens: 1}, Cost: 0.25},
 		event.RunFinished{Run: 1, Turns: 2, Usage: llm.Usage{InputTokens: 1}, Output: json.RawMessage(`{"a":1}`), Repairs: []string{"a comma was removed"}},
 		event.RunFinished{Run: 1, Turns: 2, Stopped: true, Text: awkward},

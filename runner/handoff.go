@@ -1,0 +1,142 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+)
+
+const defaultHandoffs = 10
+
+// present returns the agent that has the conversation: the first agent, or an agent that it
+// can reach.
+func (e *engine) present(first *agent.Agent) (*agent.Agent, error) {
+	s := e.recorder.snapshot()
+	if !s.Handed {
+		return first, nil
+	}
+	return reach(first, s.Agent)
+}
+
+func reach(first *agent.Agent, name string) (*agent.Agent, error) {
+	all := first.Reachable()
+	if i := slices.IndexFunc(all, func(a *agent.Agent) bool { return a.DisplayName() == name }); i >= 0 {
+		return all[i], nil
+	}
+	return nil, fmt.Errorf("the conversation was handed over to the agent %q, which no hand-off of the agent %q reaches", name, first.DisplayName())
+}
+
+// addHandoffs adds the tools of the agent's hand-offs to its tools.
+func (e *engine) addHandoffs() error {
+	e.agent.Handoffs = slices.Clone(e.agent.Handoffs)
+	e.handoffs = make(map[string]*agent.Handoff, len(e.agent.Handoffs))
+	for i := range e.agent.Handoffs {
+		h := &e.agent.Handoffs[i]
+		t, err := h.Tool()
+		if err != nil {
+			return fmt.Errorf("runner: agent %q: %w", e.agent.DisplayName(), err)
+		}
+		e.agent.Tools = append(e.agent.Tools, t)
+		e.handoffs[t.Name()] = h
+	}
+	return nil
+}
+
+// handoffLimits returns what the state machine knows about the hand-offs, or nil.
+func (e *engine) handoffLimits() *loop.Handoffs {
+	if e.handoffs == nil {
+		return nil
+	}
+	return &loop.Handoffs{Tools: slices.Collect(maps.Keys(e.handoffs)), Max: e.mostHandoffs()}
+}
+
+func (e *engine) mostHandoffs() int { return orDefault(e.runner.Limits.Handoffs, defaultHandoffs) }
+
+// handoffResult returns the result of a call that hands the conversation over. before is
+// the name of the agent to which an earlier call of the same answer hands over.
+func (e *engine) handoffResult(c loop.Call, before string) event.Body {
+	text := fmt.Sprintf("The conversation is handed over to the agent %q, which goes on from here.", e.handoffs[c.Call.Name].Agent.DisplayName())
+	if before != "" {
+		text = fmt.Sprintf("Another call of the same reply hands the conversation over to the agent %q. This call changed nothing.", before)
+	}
+	return finished(c, llm.Parts{llm.Text{Text: text}})
+}
+
+// handedTo returns the name of the agent to which a finished call of the answer hands over.
+func (e *engine) handedTo() string {
+	if e.handoffs == nil {
+		return ""
+	}
+	s := e.recorder.snapshot()
+	for _, c := range s.Calls {
+		if h := e.handoffs[c.Call.Name]; h != nil && c.Succeeded() {
+			return h.Agent.DisplayName()
+		}
+	}
+	return ""
+}
+
+// handOff gives the conversation to the agent of a call.
+func (e *engine) handOff(ctx context.Context, a loop.HandOff) error {
+	h := e.handoffs[a.Call.Call.Name]
+	return e.handOver(ctx, h.Agent, h.Filter, event.HandedOff{Turn: a.Turn, Call: a.Call.Ref})
+}
+
+// handOffTo gives the conversation to an agent that a function of the program has named.
+func (e *engine) handOffTo(ctx context.Context, turn int, name string) error {
+	s := e.recorder.snapshot()
+	if stop, over := s.TooManyHandoffs(e.mostHandoffs()); over && !s.LastTurn {
+		return e.stopAtLimit(ctx, stop)
+	}
+	to, err := reach(e.first, name)
+	if err != nil {
+		return err
+	}
+	var filter func([]llm.Message) []llm.Message
+	for _, h := range e.agent.Handoffs {
+		if h.Agent == to {
+			filter = h.Filter
+		}
+	}
+	return e.handOver(ctx, to, filter, event.HandedOff{Turn: turn})
+}
+
+// handOver records a hand-off, and goes on as the other agent.
+func (e *engine) handOver(ctx context.Context, to *agent.Agent, filter func([]llm.Message) []llm.Message, b event.HandedOff) error {
+	s := e.recorder.snapshot()
+	b.From, b.To = e.agent.DisplayName(), to.DisplayName()
+	if filter != nil {
+		history := slices.Clip(s.Messages)
+		seen, err := safely(ctx, e.logger, "Filter", func(context.Context) ([]llm.Message, error) { return filter(history), nil })
+		switch all := len(s.Messages); {
+		case err != nil:
+		case len(seen) == 0:
+			err = errors.New("it returned no message")
+		default:
+			b.Before, b.History = all, loop.Align(s.Messages, seen)
+			if len(b.History) == 1 && b.History[0].Count == all {
+				b.Before, b.History = 0, nil
+			}
+			err = loop.CheckHandedOff(s, b)
+		}
+		if err != nil {
+			return fmt.Errorf("turn %d: hand-off to %q: Filter: %w", b.Turn, b.To, err)
+		}
+	}
+	if err := e.recorder.record(true, b); err != nil {
+		return err
+	}
+	e.logger.Info("handed over", "to", b.To, "turn", b.Turn)
+	if err := e.become(to); err != nil {
+		return err
+	}
+	e.limitAgent()
+	return nil
+}
