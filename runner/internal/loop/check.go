@@ -419,6 +419,11 @@ func (s *State) cut(at int) {
 	s.Messages = slices.Clone(s.Messages[:at])
 	s.written = slices.DeleteFunc(slices.Clone(s.written), before)
 	s.answered = min(s.answered, at)
+	if s.guard != nil && s.guard.inputs != nil { // the next message is in the same place
+		s.guard = s.guard.with(func(g *guard) {
+			g.inputs = slices.DeleteFunc(slices.Clone(g.inputs), func(m inputMark) bool { return m.at >= at })
+		})
+	}
 }
 
 // rewrite replaces the text of a message of the history, in a new list.

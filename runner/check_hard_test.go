@@ -1,0 +1,133 @@
+package runner_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// TestStoppedInputIsForgotten: after a stopped message, the checks that passed it look at the
+// next message in its place.
+func TestStoppedInputIsForgotten(t *testing.T) {
+	t.Parallel()
+	var seen []string
+	look := agent.Check{Name: "look", Input: func(_ context.Context, s agent.Subject) (verdict, error) {
+		seen = append(seen, s.Text)
+		return verdict{}, nil
+	}}
+	stop := agent.Check{Name: "stop", Input: saying(verdict{Stop: "no"})}
+	a := &agent.Agent{Model: llmtest.Script(t, llmtest.Text("Hello.")), Checks: []agent.Check{look, stop}}
+	s := (runner.Runner{}).Session("s")
+	_, err := s.Run(t.Context(), a, runner.Say(llm.User("Bad.")))
+	require.ErrorAs(t, err, new(*runner.CheckError))
+	_, err = s.Run(t.Context(), a, runner.Say(llm.User("Worse.")))
+	require.NoError(t, err)
+	require.Equal(t, []string{"Bad.", "Worse."}, seen)
+}
+
+// TestCheckCrash: the process dies at each append of each row, with a stream or without. The
+// next process comes to the same history, and asks no check again whose verdict is recorded.
+func TestCheckCrash(t *testing.T) {
+	t.Parallel()
+	for _, stream := range []bool{false, true} {
+		for row := range checkRows() {
+			t.Run(fmt.Sprint(row, stream), func(t *testing.T) {
+				t.Parallel()
+				want := crashedRow(t, row, stream, -1)
+				for left := 2; left < 30; left++ {
+					require.Equal(t, want, crashedRow(t, row, stream, left), "the process dies at append %d", left)
+				}
+			})
+		}
+	}
+}
+
+// crashedRow returns what becomes of a row whose process dies at an append.
+func crashedRow(t *testing.T, row int, stream bool, left int) string {
+	t.Helper()
+	tt := checkRows()[row]
+	j := new(journal.Memory)
+	paid := []string{}
+	asks := map[string]int{}
+	// The verdict is made of what was asked, so a lost verdict comes again.
+	said := map[string]verdict{}
+	wrap := func(stage string, f func(context.Context, agent.Subject) (verdict, error)) func(context.Context, agent.Subject) (verdict, error) {
+		if f == nil {
+			return nil
+		}
+		return func(ctx context.Context, s agent.Subject) (verdict, error) {
+			key := fmt.Sprint(stage, s.Info.Turn, s.Call.ID, s.Text)
+			asks[key]++
+			v, ok := said[key]
+			if !ok {
+				var err error
+				if v, err = f(ctx, s); err != nil {
+					return v, err
+				}
+				said[key] = v
+			}
+			return v, nil
+		}
+	}
+	c := tt.check
+	c.Input, c.Call, c.Result, c.Output = wrap("input", c.Input), wrap("call", c.Call), wrap("result", c.Result), wrap("output", c.Output)
+	a := guarded(c, &paid)
+	a.Tools = []tool.Tool{tool.Must(tool.New("pay", "Pays.", func(_ context.Context, in stepArgs) (string, error) { return fmt.Sprintf("paid %d", in.N), nil }, tool.Idempotent()))}
+	steps := []llmtest.Step{}
+	for i, s := range tt.steps {
+		steps = append(steps, s.When(llmtest.Turn(i+1)).Forever())
+	}
+	if c.Beside { // the first answer, if there is one, does not count
+		steps = []llmtest.Step{llmtest.Text("Done.").Forever()}
+	}
+	a.Model = llmtest.NewScript(steps...)
+	run := func(j journal.Journal, in ...runner.Input) error {
+		s := runner.Runner{Journal: j}.Session("s")
+		if stream {
+			_, err := collect(s.Stream(t.Context(), a, in...))
+			return err
+		}
+		_, err := s.Run(t.Context(), a, in...)
+		return err
+	}
+	err := run(&mortal{Journal: j, left: left}, runner.Say(llm.User("Go.")))
+	s := runner.Runner{Journal: j}.Session("s")
+	if left >= 0 && err != nil && strings.Contains(err.Error(), errDied.Error()) {
+		err = run(j)
+	}
+	messages, merr := s.Messages(t.Context())
+	require.NoError(t, merr)
+	requireValid(t, messages)
+	verdicts := map[string]int{}
+	log, oerr := j.Open(t.Context(), "s")
+	require.NoError(t, oerr)
+	defer func() { require.NoError(t, log.Close()) }()
+	n := 0
+	for e, eerr := range log.Events(t.Context()) {
+		require.NoError(t, eerr)
+		if b, ok := e.Body.(event.Checked); ok {
+			verdicts[fmt.Sprint(b.Stage, b.Turn, b.At, b.Call, b.Check)]++
+			n++
+		}
+	}
+	for key, k := range verdicts {
+		require.Equal(t, 1, k, key)
+	}
+	total := 0
+	for _, k := range asks {
+		total += k
+	}
+	require.LessOrEqual(t, total, n+2, "only verdicts of one append may be lost: %v", asks)
+	return fmt.Sprint(oneLine(messages), " ", err)
+}
