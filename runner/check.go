@@ -292,7 +292,7 @@ func kindOf(v agent.Verdict) (kind, text string, err error) {
 func againText(stage, reason string) string {
 	switch stage {
 	case loop.CallStage:
-		return "The call did not run, because it was refused: " + reason + "\nMake another call, or go on without it."
+		return notRunText + ", because it was refused: " + reason + "\nMake another call, or go on without it."
 	case loop.OutputStage:
 		return "Your last reply was not accepted: " + reason + "\nReply again."
 	}

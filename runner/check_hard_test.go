@@ -36,6 +36,31 @@ func TestStoppedInputIsForgotten(t *testing.T) {
 	require.Equal(t, []string{"Bad.", "Worse."}, seen)
 }
 
+// TestRefusedAfterDoubt: a call that may have run before is not said to have had no effect,
+// when a new check of the agent refuses to run it again.
+func TestRefusedAfterDoubt(t *testing.T) {
+	t.Parallel()
+	var paid []string
+	a := guarded(agent.Check{Call: saying()}, &paid)
+	a.Checks = nil
+	j := new(journal.Memory)
+	a.Model = llmtest.NewScript(llmtest.Calls("pay", stepArgs{5}))
+	_, err := runner.Runner{Journal: &mortal{Journal: j, left: 4}}.Session("s").Run(t.Context(), a, runner.Say(llm.User("Pay.")))
+	require.ErrorIs(t, err, errDied)
+	require.Equal(t, []string{"5"}, paid)
+	result, err := runner.Runner{Journal: j}.Session("s").Run(t.Context(), a)
+	require.ErrorIs(t, err, runner.ErrPaused)
+	require.True(t, result.Pending[0].InDoubt)
+	a.Checks = []agent.Check{{Name: "new", Call: saying(verdict{Again: "too much"})}}
+	a.Model = llmtest.NewScript(llmtest.Text("Done."))
+	result, err = runner.Runner{Journal: j}.Session("s").Run(t.Context(), a, result.Pending[0].RunAgain())
+	require.NoError(t, err)
+	require.Equal(t, []string{"5"}, paid)
+	text := result.Messages[2].Results()[0].Text()
+	require.Contains(t, text, "It was not run again, because it was refused: too much")
+	require.Contains(t, text, "It is not known whether the call took effect")
+}
+
 // TestCheckCrash: the process dies at each append of each row, with a stream or without. The
 // next process comes to the same history, and asks no check again whose verdict is recorded.
 func TestCheckCrash(t *testing.T) {

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -96,9 +97,16 @@ func closings(a loop.Close, choice llm.ToolChoice) []event.Body {
 	return bodies
 }
 
+// notRunText begins what the model reads about a refused call.
+const notRunText = "The call did not run"
+
 // refused returns the event of a call that a check of the agent refused. The text was
 // redacted when the check said it.
 func refused(c loop.Call) event.ToolCallFinished {
+	if c.MayHaveRun {
+		why := strings.TrimPrefix(c.Refused(), notRunText)
+		return failed(c, tool.OutcomeUnknown, safe(tool.Fail(tool.OutcomeUnknown, "", nil).Message+" It was not run again"+why), "")
+	}
 	b := failed(c, tool.Denied, safe(c.Refused()), "")
 	b.Rejected = true
 	return b
