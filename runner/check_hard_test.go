@@ -61,6 +61,27 @@ func TestRefusedAfterDoubt(t *testing.T) {
 	require.Contains(t, text, "It is not known whether the call took effect")
 }
 
+// TestWithheldAside: a result that a check withheld cannot be read in pieces.
+func TestWithheldAside(t *testing.T) {
+	t.Parallel()
+	for _, v := range []verdict{{Stop: "no"}, {Again: "ask somebody else"}} {
+		secret := strings.Repeat("The secret is 4711. ", 200)
+		look := tool.Must(tool.New("look", "Looks.", func(context.Context, struct{}) (string, error) { return secret, nil }))
+		a := &agent.Agent{Tools: []tool.Tool{look}, Checks: []agent.Check{{Name: "guard", Result: saying(v)}}}
+		a.Model = llmtest.NewScript(llmtest.Calls("look", nil), llmtest.Calls("read_result", map[string]any{"result": "r1.t1.c0", "offset": 0}).Forever())
+		s := runner.Runner{PutAside: 1000, MaxTurns: 2}.Session("s")
+		result, err := s.Run(t.Context(), a, runner.Say(llm.User("Go.")))
+		require.Error(t, err)
+		require.NotContains(t, fmt.Sprint(result.Messages), "4711")
+		if v.Stop != "" { // the next run of the session
+			a.Model = llmtest.NewScript(llmtest.Calls("read_result", map[string]any{"result": "r1.t1.c0", "offset": 0}), llmtest.Text("Done."))
+			result, err = s.Run(t.Context(), a, runner.Say(llm.User("Read it.")))
+			require.NoError(t, err)
+			require.NotContains(t, fmt.Sprint(result.Messages), "4711")
+		}
+	}
+}
+
 // TestCheckCrash: the process dies at each append of each row, with a stream or without. The
 // next process comes to the same history, and asks no check again whose verdict is recorded.
 func TestCheckCrash(t *testing.T) {

@@ -26,3 +26,8 @@ func (s *State) keepAside(a Aside) {
 	}
 	s.Aside = append(slices.Clip(s.Aside[first:]), a)
 }
+
+// dropAside forgets the text of a result that the model must not read.
+func (s *State) dropAside(ref event.CallRef) {
+	s.Aside = slices.DeleteFunc(slices.Clone(s.Aside), func(a Aside) bool { return a.Call == ref })
+}

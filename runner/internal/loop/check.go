@@ -382,6 +382,9 @@ func (s *State) resultChecked(b event.Checked) error {
 	v.settled = append(slices.Clip(v.settled), b.Check)
 	v.withheld = b.Verdict == Stop || b.Verdict == Again
 	s.done[i].verdicts = &v
+	if v.withheld {
+		s.dropAside(b.Call)
+	}
 	if b.Verdict == Stop {
 		s.phase = failing
 	}
