@@ -78,6 +78,7 @@ func (e *engine) help(ctx context.Context, x *execution) error {
 	if s.Ended() { // the process died before the result of the call
 		return nil
 	}
+	e.began = s.Run > 0 // so an error from here on ends the run
 	var in input
 	if s.Run == 0 {
 		if in.messages, err = x.taskOf(ctx); err != nil {

@@ -163,3 +163,59 @@ func TestHelperDecideAfterCrash(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "Done.", result.Text)
 }
+
+// TestHelperToolsetGone: the toolset of a helper cannot be listed when its run goes on. The
+// model of the outer run reads which calls have an unknown outcome.
+func TestHelperToolsetGone(t *testing.T) {
+	t.Parallel()
+	slow := tool.Must(tool.New("pay", "Pays.", func(context.Context, struct{}) (string, error) { return "paid", nil }))
+	a := withHelper(t, nil, nil, slow)
+	a.Model = llmtest.NewScript(delegate("Pay."), llmtest.Text("Done.").Forever())
+	a.Helpers[0].Agent.Model = llmtest.NewScript(llmtest.Calls("pay", nil), llmtest.Text("Finished.").Forever())
+	j := new(journal.Memory)
+	_, err := runner.Runner{Journal: &mortal{Journal: j, left: 8}}.Session("s").Run(t.Context(), a, runner.Say(llm.User("Pay.")))
+	require.ErrorIs(t, err, errDied)
+	a.Helpers[0].Agent.Toolsets = []tool.Set{{Name: "office", List: func(context.Context) ([]tool.Tool, error) { return nil, errPlanted }}}
+	result, err := runner.Runner{Journal: j}.Session("s").Run(t.Context(), a)
+	require.NoError(t, err)
+	r := result.Messages[2].Results()[0]
+	require.Contains(t, r.Text(), "Nobody knows the outcome of its calls: pay")
+	require.Contains(t, linesOf(result.Events), "r1.t1.c0 run_failed")
+}
+
+// TestHelperEndedInDoubt: the run of a helper has ended with a call in doubt, and the process
+// ends before the result. Nobody is asked about the call, and no decision about the call fits.
+func TestHelperEndedInDoubt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pay := tool.Must(tool.New("pay", "Pays.", func(ctx context.Context, _ struct{}) (string, error) { <-ctx.Done(); return "", ctx.Err() }))
+		task := tool.Must(tool.New("work", "Works.", func(context.Context, struct{}) (string, error) { return "Work.", nil }, tool.Timeout(time.Second)))
+		a := &agent.Agent{Name: "desk", Helpers: []agent.Helper{{Task: task, Agent: &agent.Agent{Name: "inner", Tools: []tool.Tool{pay}}}}}
+		a.Model = llmtest.NewScript(llmtest.Calls("work", nil), llmtest.Text("Done.").Forever())
+		a.Helpers[0].Agent.Model = llmtest.NewScript(llmtest.Calls("pay", nil))
+		j := new(journal.Memory)
+		lines := []string{}
+		for left := 1; len(lines) == 0 || lines[len(lines)-1] != "r1.t1.c0 run_failed"; left++ {
+			require.Less(t, left, 30)
+			j = new(journal.Memory)
+			a.Model = llmtest.NewScript(llmtest.Calls("work", nil), llmtest.Text("Done.").Forever())
+			a.Helpers[0].Agent.Model = llmtest.NewScript(llmtest.Calls("pay", nil))
+			result, err := runner.Runner{Journal: &mortal{Journal: j, left: left}}.Session("s").Run(t.Context(), a, runner.Say(llm.User("Go.")))
+			require.ErrorIs(t, err, errDied)
+			lines = linesOf(result.Events)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		r := runner.Runner{Journal: j, Around: func(ctx context.Context, w *runner.Work) (context.Context, func()) {
+			if w.Kind == "tool" {
+				cancel()
+			}
+			return ctx, nil
+		}}
+		result, err := r.Session("s").Run(ctx, a)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Empty(t, result.Pending)
+		result, err = runner.Runner{Journal: j}.Session("s").Run(t.Context(), a)
+		require.NoError(t, err)
+		require.Contains(t, result.Messages[2].Results()[0].Text(), "Nobody knows the outcome of its calls: pay")
+	})
+}

@@ -221,7 +221,11 @@ func (r *recorder) recordEnd(bodies ...event.Body) error {
 	r.acquire()
 	defer r.release()
 	earlier := r.root.refused
-	if err := r.root.recordAll(true, append(r.root.unsaved, r.at(bodies)...)); err != nil && earlier == nil {
+	err := r.root.recordAll(true, append(slices.Clip(r.root.unsaved), r.at(bodies)...))
+	switch {
+	case err == nil:
+		r.root.unsaved = nil // the end of a helper's run comes before the end of the outer run
+	case earlier == nil:
 		return err
 	}
 	return nil

@@ -141,6 +141,7 @@ func (s *State) Undecided() []Call {
 	var all []Call
 	for i := range s.Calls {
 		switch c := &s.Calls[i]; {
+		case c.Nested != nil && c.Nested.Ended(): // nobody waits for its calls
 		case c.Nested != nil:
 			all = append(all, c.Nested.Undecided()...)
 		case c.Waits():
@@ -150,12 +151,12 @@ func (s *State) Undecided() []Call {
 	return all
 }
 
-// OpenBelow returns the calls without a result, also those of helpers.
+// OpenBelow returns the calls without a result, also those of helpers whose runs go on.
 func (s *State) OpenBelow() []Call {
 	var all []Call
 	for _, c := range s.Open() {
 		all = append(all, c)
-		if c.Nested != nil {
+		if c.Nested != nil && !c.Nested.Ended() {
 			all = append(all, c.Nested.OpenBelow()...)
 		}
 	}
