@@ -412,7 +412,7 @@ func barrier(t *testing.T, order int, stream bool, before []event.Event) []event
 					_, _ = fmt.Sscanf(s.Call.Arguments, `{"n":%d}`, &call)
 					call--
 				}
-				time.Sleep(time.Duration(1+waits[(call+d)%4]*(n+1)) * time.Second)
+				time.Sleep(time.Duration(1+waits[(call+d)%4]*(n+1)) * time.Second) // synctest: exact in a bubble
 				mu.Lock()
 				defer mu.Unlock()
 				key := fmt.Sprint(name, what, call)
@@ -450,7 +450,7 @@ func barrier(t *testing.T, order int, stream bool, before []event.Event) []event
 			require.True(t, n == 1 || passed[fmt.Sprint("check ", n, "input0")], "the model was asked before check %d", n)
 		}
 		mu.Unlock()
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // synctest: exact in a bubble
 		step := call(1).And(call(2), call(3), call(4))
 		if len(req.Messages) > 1 {
 			step = llmtest.Text("Done.")

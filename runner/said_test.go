@@ -143,7 +143,7 @@ func (j *slowJournal) Open(ctx context.Context, name string) (journal.Log, error
 // Append implements [journal.Log].
 func (l slowLog) Append(ctx context.Context, sync bool, events ...event.Event) error {
 	if b, ok := events[0].Body.(event.UserMessaged); ok && b.Said {
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // synctest: exact in a bubble
 	}
 	return l.Log.Append(ctx, sync, events...)
 }

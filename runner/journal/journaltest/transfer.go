@@ -89,9 +89,10 @@ func deletes(ctx context.Context, s Store) error {
 		},
 		func() error { return log.Close() },
 		func() error {
-			c, ok := errors.AsType[*journal.ConflictError](d.Delete(ctx, session, 3))
+			err := d.Delete(ctx, session, 3)
+			c, ok := errors.AsType[*journal.ConflictError](err)
 			if !ok || c.Want != 5 || c.Got != 4 {
-				return fmt.Errorf("a session of 4 events was deleted after 3: %v", c)
+				return fmt.Errorf("a session of 4 events was deleted after 3: %w", err)
 			}
 			return kept(ctx, s, session, notes(1, 4))
 		},

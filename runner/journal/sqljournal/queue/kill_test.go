@@ -61,7 +61,7 @@ func work(ctx context.Context, place string) error {
 func payer(j *sqljournal.Journal) *agent.Agent {
 	do := func(name string, options ...tool.Option) tool.Tool {
 		return tool.Must(tool.New(name, "Does it.", func(ctx context.Context, _ struct{}) (string, error) {
-			time.Sleep(rand.N(20 * time.Millisecond))
+			<-time.After(rand.N(20 * time.Millisecond))
 			c := tool.CallFrom(ctx)
 			_, err := j.DB.ExecContext(ctx, `INSERT INTO effects (id, session, what) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, c.Key, c.Session, name)
 			return "ok", err
@@ -138,7 +138,7 @@ func killAll(t *testing.T, place string, sessions int) {
 		require.NoError(t, err)
 	}
 	kills, began := 0, time.Now()
-	for next := time.Now().Add(500 * time.Millisecond); ; time.Sleep(20 * time.Millisecond) {
+	for next := time.Now().Add(500 * time.Millisecond); ; <-time.After(20 * time.Millisecond) {
 		if time.Now().After(next) {
 			i := rand.IntN(len(children))
 			kill(t, children[i])

@@ -201,7 +201,7 @@ func parseInput(body string) (row input, err error) {
 	row.body, row.call, row.key, row.messages = body, about.Call, about.Once, about.Messages
 	switch {
 	case about.Once != "" && len(about.Messages) == 0:
-		return row, errors.New("Once has no messages")
+		return row, errors.New("an input by Once has no messages")
 	case about.Once != "":
 		row.name = "once " + about.Once
 	case about.Call != "":

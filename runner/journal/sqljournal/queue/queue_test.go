@@ -357,9 +357,9 @@ func TestWrong(t *testing.T) {
 		`queue: session "s": a message needs a key: a worker that dies may say it twice; use runner.Once`: func() error {
 			return second(f.Put(t.Context(), nil, queue.Job{Session: "s"}, runner.Say(llm.User("a"))))
 		},
-		`queue: session "s": Once has no messages`: func() error { return second(f.Put(t.Context(), nil, queue.Job{Session: "s"}, runner.Once("k"))) },
-		`queue: Workers.Agent is nil`:              func() error { return queue.Workers{Queue: f.Queue}.Run(t.Context()) },
-		`queue: Workers.Queue is nil`:              func() error { return queue.Workers{}.Run(t.Context()) },
+		`queue: session "s": an input by Once has no messages`: func() error { return second(f.Put(t.Context(), nil, queue.Job{Session: "s"}, runner.Once("k"))) },
+		`queue: Workers.Agent is nil`:                          func() error { return queue.Workers{Queue: f.Queue}.Run(t.Context()) },
+		`queue: Workers.Queue is nil`:                          func() error { return queue.Workers{}.Run(t.Context()) },
 	} {
 		require.EqualError(t, put(), want)
 	}
