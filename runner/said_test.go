@@ -113,6 +113,13 @@ func TestSaidTokens(t *testing.T) {
 		var limit *runner.LimitError
 		require.ErrorAs(t, err, &limit)
 	}
+	early := runner.Runner{Model: llmtest.Script(t, llmtest.Text("Done.")), Compact: &compact.Policy{Tokens: 100, Strategy: func(_ context.Context, h *compact.History) ([]llm.Message, error) {
+		return nil, fmt.Errorf("a history of %d messages is no reason", len(h.Messages))
+	}}}.Session("s")
+	require.NoError(t, early.Say(t.Context(), long))
+	_, err := early.Run(t.Context(), &agent.Agent{})
+	require.NoError(t, err)
+
 	r := runner.Runner{Compact: &compact.Policy{Tokens: 1000}, Model: llmtest.NewScript(
 		llmtest.Calls("step", stepArgs{1}), llmtest.Text("Done.").Usage(llm.Usage{}).Forever())}
 	s := r.Session("s")

@@ -16,9 +16,9 @@ type Compact struct{ Turn int }
 func (Compact) action() {}
 
 // mustCompact reports whether the history is too long for the next turn. A history is
-// compacted once before a turn, however long it stays.
+// compacted once before a turn, however long it stays. Messages that wait are no history yet.
 func (s *State) mustCompact(lim Limits) bool {
-	return lim.Compact > 0 && !s.compactedBefore && s.Estimate(lim.Overhead) > lim.Compact
+	return lim.Compact > 0 && !s.compactedBefore && len(s.Messages) > 0 && s.Estimate(lim.Overhead) > lim.Compact
 }
 
 // nextStop returns the limit on a sum that stops the run before its next turn. A

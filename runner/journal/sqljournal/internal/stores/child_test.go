@@ -12,6 +12,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/openai"
 	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/compact"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
@@ -86,45 +87,61 @@ func (o order) run(ctx context.Context, p *parent) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	r := runner.Runner{Model: o.model(p), Journal: watched{store, p}}
+	r := runner.Runner{
+		Journal: watched{store, p}, MaxTurns: turns, AtLimit: runner.LastAnswer,
+		Compact: &compact.Policy{Tokens: 60, Strategy: withoutThanks},
+	}
 	if o.Decide {
 		r.Decide = func(_ context.Context, c runner.Pending) (runner.Input, error) { return decide(p, c), nil }
 	}
-	s := r.Session(o.Session)
-	said, err := s.Messages(ctx)
-	if err != nil {
+	var s *runner.Session
+	r.Model = o.model(p, func(ctx context.Context) error { return s.SayOnce(ctx, "hurry", llm.User("Hurry.")) })
+	s = r.Session(o.Session)
+	if err := s.SayOnce(ctx, "task", llm.User("Thank you."), llm.User("Do it all.")); err != nil {
 		return "", err
 	}
-	var in []runner.Input
-	switch {
-	case len(said) == 0:
-		in = []runner.Input{runner.Say(llm.User("Do it all."))}
-	case said[len(said)-1].Role == llm.RoleAssistant && said[len(said)-1].Calls() == nil:
-		return transcript(ctx, store, o.Session, said)
-	}
-	result, err := s.Run(ctx, o.desk(p), in...)
+	result, err := s.Run(ctx, o.desk(p))
 	for errors.Is(err, runner.ErrPaused) && !o.Decide {
-		in = nil
+		var in []runner.Input
 		for _, c := range result.Pending {
 			in = append(in, decide(p, c))
 		}
 		result, err = s.Run(ctx, o.desk(p), in...)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, runner.ErrNoInput) { // that one: the session was at its end
 		return "", err
 	}
 	return transcript(ctx, store, o.Session, result.Messages)
 }
 
-// model is the HTTP model, with points around it.
-func (o order) model(p *parent) llm.Model {
+// withoutThanks is a compaction that leaves out the first message, until it is gone.
+func withoutThanks(_ context.Context, h *compact.History) ([]llm.Message, error) {
+	if h.Messages[0].Text() == "Thank you." {
+		return h.Messages[1:], nil
+	}
+	return h.Messages, nil
+}
+
+// model is the HTTP model, with points around it. During its second answer somebody says
+// something.
+func (o order) model(p *parent, say func(context.Context) error) llm.Model {
 	remote := openai.Config{BaseURL: o.BaseURL, Key: "none"}.Model("worker")
 	return llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
 		turn := answersIn(req) + 1
 		p.point(fmt.Sprintf("before the model's answer %d", turn))
 		defer p.point(fmt.Sprintf("after the model's answer %d", turn))
+		if turn == 2 {
+			if err := say(ctx); err != nil {
+				return nil, err
+			}
+		}
 		return remote.Generate(ctx, req, sink)
 	})
+}
+
+// An outcome is the answer of a session.
+type outcome struct {
+	Done string `json:"done"`
 }
 
 type deedArgs struct {
@@ -151,7 +168,7 @@ func (o order) desk(p *parent) *agent.Agent {
 	if o.Fault == repeats {
 		lie = append(lie, tool.Idempotent())
 	}
-	return &agent.Agent{Name: "desk", Tools: []tool.Tool{
+	return &agent.Agent{Name: "desk", Output: agent.OutputOf[outcome](), Tools: []tool.Tool{
 		deed("repeat", tool.Idempotent()), deed("once", lie...), deed("bank", ask), deed("gated", tool.NeedsApproval()),
 	}}
 }

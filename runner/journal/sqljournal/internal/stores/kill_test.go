@@ -85,7 +85,7 @@ func newCampaign(t *testing.T, store, place string) *campaign {
 }
 
 // serveModel serves a model that answers from the history that it is sent: four
-// turns of three calls.
+// turns of three calls, an answer in a wrong form, and the right one.
 func serveModel(t *testing.T) string {
 	t.Helper()
 	s := &llmtest.Server{Model: llmtest.NewScript(llmtest.Reply(work).Forever())}
@@ -96,8 +96,11 @@ func serveModel(t *testing.T) string {
 
 func work(_ context.Context, req *llm.Request) (*llm.Response, error) {
 	turn := answersIn(req)
-	if turn == turns {
+	switch turn {
+	case turns: // the last turn at the limit, and no JSON
 		return llmtest.Text("All is done.").Response()
+	case turns + 1:
+		return llmtest.Text(`{"done":"All is done."}`).Response()
 	}
 	second := []string{"once", "bank"}[turn%2]
 	var parts []llm.Part

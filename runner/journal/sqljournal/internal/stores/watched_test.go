@@ -110,6 +110,12 @@ func subject(b event.Body) string {
 		return fmt.Sprint(b.Call, " ", b.Decision, " by ", b.By)
 	case event.RunPaused:
 		return fmt.Sprint(b.Calls)
+	case event.UserMessaged:
+		return b.Key
+	case event.OutputRejected:
+		return fmt.Sprint(b.Turn)
+	case event.Compacted:
+		return fmt.Sprint(b.Turn)
 	}
 	return ""
 }
