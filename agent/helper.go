@@ -37,9 +37,9 @@ type Helper struct {
 	// Task, if not zero, replaces Name and Description: the model calls this tool, and the
 	// result of its function is the message that the Agent reads. So the arguments can have
 	// any type, and the options of the tool hold for the helper: [tool.NeedsApproval],
-	// [tool.Concurrency], [tool.Alone], [tool.Final], and [tool.MaxResult] for the answer.
-	// [tool.Timeout] bounds the helper's run; the default is no bound but that of the outer
-	// run. After a crash the function may be called again, so it must have no effect.
+	// [tool.Concurrency], [tool.Alone], [tool.Final], and [tool.MaxResult], which bounds the
+	// message and the answer. [tool.Timeout] bounds the helper's run; the default is no bound
+	// but that of the outer run. After a crash the function may be called again, so it must have no effect.
 	Task tool.Tool
 	// Sees, if not nil, returns the part of the outer conversation that the Agent reads
 	// before its task. history ends before the answer with the call. Do not change its
@@ -54,7 +54,7 @@ type Helper struct {
 }
 
 type task struct {
-	Task string `json:"task" jsonschema_description:"What to do, with everything that one must know for it."`
+	Task string `json:"task" jsonschema:"minLength=1" jsonschema_description:"What to do, with everything that one must know for it."`
 }
 
 // Tool returns the tool that the model sees. Its function makes the message for the Agent.

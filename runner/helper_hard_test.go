@@ -2,9 +2,12 @@ package runner_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"github.com/seed-916e8f6a/toolloop/runner/compact"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -218,4 +221,155 @@ func TestHelperEndedInDoubt(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, result.Messages[2].Results()[0].Text(), "Nobody knows the outcome of its calls: pay")
 	})
+}
+
+// insideOf returns the agents of a helper that use a feature, and the result of the helper.
+func insideOf() map[string]func() (agent.Helper, runner.Runner, string) {
+	look := tool.Must(tool.New("look", "Looks.", func(context.Context, struct{}) (string, error) { return strings.Repeat("seen ", 400), nil }, tool.Idempotent()))
+	byTurn := func(steps ...llmtest.Step) llm.Model {
+		for i, s := range steps {
+			steps[i] = s.When(llmtest.Turn(i + 1)).Forever()
+		}
+		return llmtest.NewScript(steps...)
+	}
+	helper := func(a *agent.Agent, steps ...llmtest.Step) agent.Helper {
+		a.Name, a.Model = "billing", byTurn(steps...)
+		return agent.Helper{Name: "ask_billing", Description: "Asks.", Agent: a}
+	}
+	read := llmtest.Calls("read_result", map[string]any{"result": "r1.t1.c0/r1.t1.c0", "offset": 1990})
+	return map[string]func() (agent.Helper, runner.Runner, string){
+		"misfit": func() (agent.Helper, runner.Runner, string) {
+			return helper(&agent.Agent{Output: agent.OutputOf[stepArgs]()}, llmtest.Text("five"), llmtest.Text(`{"n":5}`)), runner.Runner{}, `{"n":5}`
+		},
+		"final": func() (agent.Helper, runner.Runner, string) {
+			end := tool.Must(tool.New("end", "Ends.", func(context.Context, struct{}) (string, error) { return "the end", nil }, tool.Final(), tool.Idempotent()))
+			return helper(&agent.Agent{Tools: []tool.Tool{end}}, llmtest.Calls("end", nil)), runner.Runner{}, "the end"
+		},
+		"aside": func() (agent.Helper, runner.Runner, string) {
+			return helper(&agent.Agent{Tools: []tool.Tool{look}}, llmtest.Calls("look", nil), read, llmtest.Text("Read.")), runner.Runner{PutAside: 1000}, "Read."
+		},
+		"check again": func() (agent.Helper, runner.Runner, string) {
+			c := agent.Check{Name: "guard", Output: func(_ context.Context, s agent.Subject) (verdict, error) {
+				if s.Text == "Long." {
+					return verdict{Again: "be brief"}, nil
+				}
+				return verdict{}, nil
+			}}
+			return helper(&agent.Agent{Checks: []agent.Check{c}}, llmtest.Text("Long."), llmtest.Text("L.")), runner.Runner{}, "L."
+		},
+		"check stops": func() (agent.Helper, runner.Runner, string) {
+			c := agent.Check{Name: "guard", Call: func(context.Context, agent.Subject) (verdict, error) { return verdict{Stop: "no"}, nil }}
+			return helper(&agent.Agent{Checks: []agent.Check{c}, Tools: []tool.Tool{look}}, llmtest.Calls("look", nil)), runner.Runner{}, `The helper did not finish: turn 1: check "guard" stopped the run (call): no`
+		},
+		"beside stops": func() (agent.Helper, runner.Runner, string) {
+			c := agent.Check{Name: "guard", Beside: true, Input: func(context.Context, agent.Subject) (verdict, error) { return verdict{Stop: "no"}, nil }}
+			return helper(&agent.Agent{Checks: []agent.Check{c}}, llmtest.Text("Done.")), runner.Runner{}, `The helper did not finish: turn 1: check "guard" stopped the run (input): no`
+		},
+		"deferred": func() (agent.Helper, runner.Runner, string) {
+			set := tool.Set{Name: "office", Deferred: true, List: func(context.Context) ([]tool.Tool, error) { return []tool.Tool{look}, nil }}
+			return helper(&agent.Agent{Toolsets: []tool.Set{set}}, llmtest.Calls("search_tools", map[string]string{"query": "look"}), llmtest.Calls("look", nil), llmtest.Text("Looked.")), runner.Runner{}, "Looked."
+		},
+		"compacted": func() (agent.Helper, runner.Runner, string) {
+			h := helper(&agent.Agent{Tools: []tool.Tool{look}})
+			h.Agent.Model = llmtest.NewScript(llmtest.Reply(func(_ context.Context, req *llm.Request) (*llm.Response, error) {
+				if len(req.Messages) > 2 && strings.Contains(fmt.Sprint(req.Messages), "enough") {
+					return llmtest.Text("Enough.").Response()
+				}
+				return llmtest.Calls("look", nil).Response()
+			}).Forever())
+			n := 0
+			h.Agent.Tools = []tool.Tool{tool.Must(tool.New("look", "Looks.", func(context.Context, struct{}) (string, error) {
+				if n++; n > 4 {
+					return "enough", nil
+				}
+				return fmt.Sprint(n, strings.Repeat(" seen", 400)), nil
+			}, tool.Idempotent()))}
+			return h, runner.Runner{Compact: &compact.Policy{Tokens: 1200}}, "Enough."
+		},
+		"last answer": func() (agent.Helper, runner.Runner, string) {
+			h := helper(&agent.Agent{Tools: []tool.Tool{look}}, llmtest.Calls("look", nil), llmtest.Text("As far as I know."))
+			h.MaxTurns = 1
+			return h, runner.Runner{AtLimit: runner.LastAnswer}, "As far as I know."
+		},
+		"deep": func() (agent.Helper, runner.Runner, string) {
+			deep := helper(&agent.Agent{Tools: []tool.Tool{look}}, llmtest.Calls("look", nil), llmtest.Text("Deep."))
+			return helper(&agent.Agent{Helpers: []agent.Helper{deep}}, delegate("Deeper."), llmtest.Text("Middle.")), runner.Runner{}, "Middle."
+		},
+	}
+}
+
+// TestInsideHelper: features inside a helper work as outside, in a stream too, and the process
+// may die at each append, or the consumer leave at each event.
+func TestInsideHelper(t *testing.T) {
+	t.Parallel()
+	for name, make := range insideOf() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := func(left, leave int) (more bool) {
+				h, r, want := make()
+				a := &agent.Agent{Name: "desk", Helpers: []agent.Helper{h}}
+				a.Model = llmtest.NewScript(delegate("Work.").When(llmtest.Turn(1)).Forever(), llmtest.Text("Done.").When(llmtest.Turn(2)).Forever())
+				j := new(journal.Memory)
+				m := &mortal{Journal: j, left: left}
+				r.Journal = m
+				var err error
+				seen := 0
+				for _, serr := range r.Session("s").Stream(t.Context(), a, runner.Say(llm.User("Go."))) {
+					if err = serr; seen == leave {
+						break
+					}
+					seen++
+				}
+				more = err != nil || seen == leave
+				r.Journal = j
+				s := r.Session("s")
+				if more && left != 1 && (leave < 0 || leave > 0) {
+					_, rerr := s.Run(t.Context(), a)
+					if !errors.Is(rerr, runner.ErrNoInput) {
+						require.NoError(t, rerr, "%d %d", left, leave)
+					}
+				}
+				messages, merr := s.Messages(t.Context())
+				require.NoError(t, merr)
+				requireValid(t, messages)
+				if len(messages) > 3 {
+					require.Equal(t, want, messages[2].Results()[0].Text(), "%d %d", left, leave)
+					require.Equal(t, "Done.", messages[3].Text())
+				} else {
+					require.True(t, left == 1 || leave == 0, "%d %d: %v", left, leave, messages)
+				}
+				return more
+			}
+			require.False(t, run(-1, -1))
+			for left := 1; run(left, -1); left++ {
+			}
+			for leave := 0; run(-1, leave); leave++ {
+			}
+		})
+	}
+}
+
+// TestMessageWhileHelperWaits: a message closes the call of a helper that waits for a decision.
+// A decision that comes later does not fit.
+func TestMessageWhileHelperWaits(t *testing.T) {
+	t.Parallel()
+	s, a, p, x := pausedHelper(t, new(journal.Memory), runner.Runner{}, llmtest.Text("Done.").Forever())
+	result, err := s.Run(t.Context(), a, runner.Say(llm.User("Forget it.")))
+	require.NoError(t, err)
+	requireValid(t, result.Messages)
+	require.Contains(t, result.Messages[2].Results()[0].Text(), "The helper was interrupted")
+	require.Empty(t, result.Pending)
+	_, err = s.Run(t.Context(), a, p.Approve())
+	require.ErrorAs(t, err, new(*runner.DecisionError))
+	require.Empty(t, x.all())
+}
+
+// TestHelperWithoutTask: a call without a task runs no helper, and the model reads why.
+func TestHelperWithoutTask(t *testing.T) {
+	t.Parallel()
+	a := withHelper(t, []llmtest.Step{delegate(""), llmtest.Text("Sorry.")}, nil)
+	result, err := runner.Run(t.Context(), a, llm.User("Go."))
+	require.NoError(t, err)
+	require.True(t, result.Messages[2].Results()[0].IsError, result.Messages[2].Results()[0].Text())
+	require.Nil(t, result.Helpers)
 }
