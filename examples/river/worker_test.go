@@ -40,7 +40,7 @@ func TestWorker(t *testing.T) {
 	var looked, paid atomic.Int32
 	do := func(name string, count *atomic.Int32, took time.Duration, options ...tool.Option) tool.Tool {
 		return tool.Must(tool.New(name, "Does it.", func(context.Context, struct{}) (string, error) {
-			time.Sleep(took)
+			<-time.After(took) // the work of the tool
 			count.Add(1)
 			return "ok", nil
 		}, options...))
