@@ -14,24 +14,24 @@ import (
 
 const (
 	bothAsked = `> Refund 30.00 for order W1001 and 250.00 for order W2002.
-[r1.t1.c0] refund {"order":"W1001","amount":30}
-[r1.t1.c1] refund needs approval: {"order":"W2002","amount":250}
-[r1.t1.c0] = 30.00 euros were paid back for order W1001.
+refund {"order":"W1001","amount":30} [r1.t1.c0]
+refund needs approval: {"order":"W2002","amount":250} [r1.t1.c1]
+refund = 30.00 euros were paid back for order W1001. [r1.t1.c0]
 `
 	oneWaits = `
 refund {"order":"W2002","amount":250}
   waits for your approval.
 
-Start the program again with one of these:
-  approve
-  deny "the order is too old"
-  edit '{"order":"W2002","amount":100}'
-  show
+Decide with one of these commands:
+  approve -dir=DIR approve
+  approve -dir=DIR deny "the order is too old"
+  approve -dir=DIR edit '{"order":"W2002","amount":100}'
+  approve -dir=DIR show
 
 Nothing is running. The session is in DIR
 `
-	bothPaid = `[r1.t1.c1] refund {"order":"W2002","amount":250}
-[r1.t1.c1] = 250.00 euros were paid back for order W2002.
+	bothPaid = `refund {"order":"W2002","amount":250} [r1.t1.c1]
+refund = 250.00 euros were paid back for order W2002. [r1.t1.c1]
 This is what the tools say:
 - refund(W1001, 30.00): 30.00 euros were paid back for order W1001.
 - refund(W2002, 250.00): 250.00 euros were paid back for order W2002.
@@ -44,7 +44,7 @@ turns: 2, tokens: N in, N out
 func approve(t *testing.T, dir string, args ...string) outcome {
 	t.Helper()
 	o := start(t, nil, "", "approve", append([]string{"-dir", dir}, args...)...)
-	o.stdout = strings.ReplaceAll(o.stdout, dir, "DIR")
+	o.stdout = strings.ReplaceAll(strings.ReplaceAll(o.stdout, filepath.Join(bin, "approve"+exe), "approve"), dir, "DIR")
 	return o
 }
 
@@ -56,24 +56,24 @@ func TestApprove(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"approved", []string{"approve"}, "[r1.t1.c1] approved\n" + bothPaid},
-		{"denied", []string{"deny", "the order", "is too old"}, `[r1.t1.c1] denied
-[r1.t1.c1] refund denied: The call was denied: the order is too old. It did not run. Do not repeat it: go on without it, or ask the user.
+		{"approved", []string{"approve"}, "approved [r1.t1.c1]\n" + bothPaid},
+		{"denied", []string{"deny", "the order", "is too old"}, `denied [r1.t1.c1]
+refund denied: The call was denied: the order is too old. It did not run. Do not repeat it: go on without it, or ask the user. [r1.t1.c1]
 This is what the tools say:
 - refund(W1001, 30.00): 30.00 euros were paid back for order W1001.
 - refund(W2002, 250.00): The call was denied: the order is too old. It did not run. Do not repeat it: go on without it, or ask the user.
 turns: 2, tokens: N in, N out
 `},
-		{"edited", []string{"edit", `{"order":"W2002","amount":90}`}, `[r1.t1.c1] approved with other arguments
-[r1.t1.c1] refund {"order":"W2002","amount":90}
-[r1.t1.c1] = [A person changed the arguments before the call ran: {"order":"W2002","amount":90}] 90.00 euros were paid back for order W2002.
+		{"edited", []string{"edit", `{"order":"W2002","amount":90}`}, `approved with other arguments [r1.t1.c1]
+refund {"order":"W2002","amount":90} [r1.t1.c1]
+refund = [A person changed the arguments before the call ran: {"order":"W2002","amount":90}] 90.00 euros were paid back for order W2002. [r1.t1.c1]
 This is what the tools say:
 - refund(W1001, 30.00): 30.00 euros were paid back for order W1001.
 - refund(W2002, 250.00): [A person changed the arguments before the call ran: {"order":"W2002","amount":90}]
 90.00 euros were paid back for order W2002.
 turns: 2, tokens: N in, N out
 `},
-		{"overtaken", []string{"Leave", "it."}, `[r1.t1.c1] refund not_run: The call did not run: nobody approved it before the conversation went on. It had no effect: call again if it is still needed.
+		{"overtaken", []string{"Leave", "it."}, `refund not_run: The call did not run: nobody approved it before the conversation went on. It had no effect: call again if it is still needed. [r1.t1.c1]
 > Leave it.
 I understand nothing. I call a tool if your question has a word of its name or description. My tools: refund. (I count 2 of your messages.)
 turns: 1, tokens: N in, N out
@@ -136,7 +136,7 @@ func TestApproveCrashed(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, paid, 2)
 	cutBehindStart(t, filepath.Join(dir, "sessions"), "r1.t1.c1")
-	require.Equal(t, outcome{`[r1.t1.c1] was interrupted; decided by tool: happened
+	require.Equal(t, outcome{`was interrupted; decided by tool: happened [r1.t1.c1]
 ` + strings.Join(strings.SplitAfter(bothPaid, "\n")[1:], ""), notice, 0}, approve(t, dir))
 	again, err := filepath.Glob(filepath.Join(dir, "receipts", "*"))
 	require.NoError(t, err)

@@ -16,8 +16,8 @@ func TestChat(t *testing.T) {
 	o := start(t, nil, "Hello.\n\nSet a timer for 0 seconds\n/quit\nHello?\n", "chat")
 	require.Equal(t, outcome{hello + ` (I count 1 of your messages.)
 turns: 1, tokens: N in, N out
-[r2.t1.c0] set_timer {"seconds":0}
-[r2.t1.c0] = The time is up.
+set_timer {"seconds":0} [r2.t1.c0]
+set_timer = The time is up. [r2.t1.c0]
 This is what the tools say:
 - set_timer(0): The time is up.
 turns: 2, tokens: N in, N out
@@ -60,17 +60,17 @@ func TestChatInterrupted(t *testing.T) {
 
 	_, err = io.WriteString(stdin, "Set a timer for 60 seconds\n")
 	require.NoError(t, err)
-	require.Equal(t, `[r1.t1.c0] set_timer {"seconds":60}`, next())
+	require.Equal(t, `set_timer {"seconds":60} [r1.t1.c0]`, next())
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	// The interrupt came before or after the call of the function.
 	line := next()
-	if line == "[r1.t1.c0] did not begin, and may run later" {
+	if line == "did not begin, and may run later [r1.t1.c0]" {
 		line = next()
 	}
 	require.Equal(t, "cancelled", line)
 	_, err = io.WriteString(stdin, "Hello?\n")
 	require.NoError(t, err)
-	require.Regexp(t, `^\[r1\.t1\.c0\] set_timer (not_run|outcome_unknown): `, next())
+	require.Regexp(t, `^set_timer (not_run|outcome_unknown): `, next())
 	require.Contains(t, next(), "(I count 2 of your messages.)")
 	require.NoError(t, stdin.Close())
 	require.Contains(t, next(), "turns: 1, ")

@@ -35,7 +35,7 @@ func TestMCPTerminal(t *testing.T) {
 	t.Parallel()
 	const denied = "The call was denied. It did not run. Do not repeat it: go on without it, or ask the user."
 	deniedFor := func(typed, text string) string {
-		return mcpCalls + ask + typed + "[r1.t1.c1] denied\n[r1.t1.c1] notebook__delete denied: " + text + "\n" + mcpSaid(text)
+		return mcpCalls + ask + typed + "denied [r1.t1.c1]\nnotebook__delete denied: " + text + " [r1.t1.c1]\n" + mcpSaid(text)
 	}
 	approved := strings.Replace(mcpApproved, mcpCalls, mcpCalls+ask+"y\n", 1) + mcpSaid("2 of 3 entries were deleted.")
 	for _, tt := range []struct {
@@ -65,11 +65,11 @@ func TestMCPTerminal(t *testing.T) {
 func TestMCPTerminalAhead(t *testing.T) {
 	t.Parallel()
 	m := atTerminal(t, "mcp")
-	m.Until(t, " 1 of 3: reading\r\n")
+	m.Until(t, "1 of 3: reading [r1.t1.c2]\r\n")
 	m.Type(t, "y\n")
 	m.Until(t, why)
 	screen, status := reply(t, m, "n\n")
-	require.Contains(t, screen, ask+"n\n[r1.t1.c1] denied\n")
+	require.Contains(t, screen, ask+"n\ndenied [r1.t1.c1]\n")
 	require.Equal(t, "0", status)
 }
 

@@ -26,11 +26,11 @@ const (
 	entries  = `{"entries":["The ferry from Lisbon to Cacilhas leaves every 20 minutes.","In Lisbon the the tram 28 is full: walk up before nine."],"of":3}`
 	slips    = `["entry 2: the is there twice","entry 3: the full stop is missing"]`
 	mcpCalls = `> Find the entries about Lisbon, proofread all, and delete those about Lisbon.
-[r1.t1.c0] notebook__find {"about":"Lisbon"}
-[r1.t1.c1] notebook__delete needs approval: {"about":"Lisbon"}
-[r1.t1.c2] notebook__proofread {}
-[r1.t1.c0] = ` + entries + `
-[r1.t1.c2] = ` + slips + `
+notebook__find {"about":"Lisbon"} [r1.t1.c0]
+notebook__delete needs approval: {"about":"Lisbon"} [r1.t1.c1]
+notebook__proofread {} [r1.t1.c2]
+notebook__find = ` + entries + ` [r1.t1.c0]
+notebook__proofread = ` + slips + ` [r1.t1.c2]
 `
 	mcpSays = `This is what the tools say:
 - notebook__find(Lisbon): entries ["The ferry from Lisbon to Cacilhas leaves every 20 minutes.","In Lisbon the the tram 28 is full: walk up before nine."], of 3
@@ -38,9 +38,9 @@ const (
 - notebook__proofread(): ` + slips + `
 turns: 2, tokens: N in, N out
 `
-	mcpApproved = mcpCalls + `[r1.t1.c1] approved
-[r1.t1.c1] notebook__delete {"about":"Lisbon"}
-[r1.t1.c1] = 2 of 3 entries were deleted.
+	mcpApproved = mcpCalls + `approved [r1.t1.c1]
+notebook__delete {"about":"Lisbon"} [r1.t1.c1]
+notebook__delete = 2 of 3 entries were deleted. [r1.t1.c1]
 `
 	nobody   = "The call was denied: there is no terminal to ask a person. It did not run. Do not repeat it: go on without it, or ask the user."
 	noAnswer = "there is no terminal, so calls that need approval are denied; -yes approves all calls\n"
@@ -50,15 +50,16 @@ turns: 2, tokens: N in, N out
 func mcpSaid(what string) string { return strings.Replace(mcpSays, "WHAT", what, 1) }
 
 var (
-	reading = regexp.MustCompile(`(?m)^\[r1\.t1\.c2\] [123] of 3: reading\n`)
-	results = regexp.MustCompile(`(?m)(^\[r1\.t1\.c\d\] = .*\n)+`)
+	reading = regexp.MustCompile(`(?m)^[123] of 3: reading \[r1\.t1\.c2\]\n`)
+	results = regexp.MustCompile(`(?m)(^\S+ = .* \[r1\.t1\.c\d\]\n)+`)
 )
 
 // inOrder returns an output with the results in the order of the calls, and without
 // reports of progress, whose number depends on timing.
 func inOrder(output string) string {
 	return results.ReplaceAllStringFunc(reading.ReplaceAllString(output, ""), func(lines string) string {
-		return strings.Join(slices.Sorted(strings.Lines(lines)), "")
+		ref := func(line string) string { return line[strings.LastIndex(line, "["):] }
+		return strings.Join(slices.SortedFunc(strings.Lines(lines), func(a, b string) int { return strings.Compare(ref(a), ref(b)) }), "")
 	})
 }
 
@@ -73,7 +74,7 @@ func runMCP(t *testing.T, args ...string) outcome {
 // no approval.
 func TestMCP(t *testing.T) {
 	t.Parallel()
-	denied := mcpCalls + "[r1.t1.c1] denied\n[r1.t1.c1] notebook__delete denied: " + nobody + "\n" + mcpSaid(nobody)
+	denied := mcpCalls + "denied [r1.t1.c1]\nnotebook__delete denied: " + nobody + " [r1.t1.c1]\n" + mcpSaid(nobody)
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -83,13 +84,13 @@ func TestMCP(t *testing.T) {
 		{"not streamed", []string{"-stream=false"}, outcome{denied, notice + noAnswer, 0}},
 		{"approved", []string{"-yes"}, outcome{mcpApproved + mcpSaid("2 of 3 entries were deleted."), notice, 0}},
 		{"another question", []string{"Which entries are about", "Ada?"}, outcome{`> Which entries are about Ada?
-[r1.t1.c0] notebook__find {"about":"Ada"}
-[r1.t1.c1] notebook__delete needs approval: {"about":"Ada"}
-[r1.t1.c2] notebook__proofread {}
-[r1.t1.c0] = {"entries":["Ada brings the tickets for the concert"],"of":3}
-[r1.t1.c2] = ` + slips + `
-[r1.t1.c1] denied
-[r1.t1.c1] notebook__delete denied: ` + nobody + `
+notebook__find {"about":"Ada"} [r1.t1.c0]
+notebook__delete needs approval: {"about":"Ada"} [r1.t1.c1]
+notebook__proofread {} [r1.t1.c2]
+notebook__find = {"entries":["Ada brings the tickets for the concert"],"of":3} [r1.t1.c0]
+notebook__proofread = ` + slips + ` [r1.t1.c2]
+denied [r1.t1.c1]
+notebook__delete denied: ` + nobody + ` [r1.t1.c1]
 This is what the tools say:
 - notebook__find(Ada): entries ["Ada brings the tickets for the concert"], of 3
 - notebook__delete(Ada): ` + nobody + `
@@ -302,10 +303,10 @@ func TestMCPOverHTTP(t *testing.T) {
 	two, keysOfTwo := keyed(t, target)
 	o = runMCP(t, "-url", one, "-header", "X-Key: abcdef", "-url", "other: "+two, `Find "Lisbon"`)
 	require.Equal(t, outcome{`> Find "Lisbon"
-[r1.t1.c0] 127-0-0-1__find {"about":"Lisbon"}
-[r1.t1.c1] other__find {"about":"Lisbon"}
-[r1.t1.c0] = {"entries":[],"of":1}
-[r1.t1.c1] = {"entries":[],"of":1}
+127-0-0-1__find {"about":"Lisbon"} [r1.t1.c0]
+other__find {"about":"Lisbon"} [r1.t1.c1]
+127-0-0-1__find = {"entries":[],"of":1} [r1.t1.c0]
+other__find = {"entries":[],"of":1} [r1.t1.c1]
 This is what the tools say:
 - 127-0-0-1__find(Lisbon): entries [], of 1
 - other__find(Lisbon): entries [], of 1

@@ -88,14 +88,14 @@ const (
 - convert_temperature(27, fahrenheit): degrees 80.6, unit fahrenheit
 `
 	transcript = `> What is the weather in Beijing and in Lisbon? Give the temperatures in Fahrenheit.
-[r1.t1.c0] get_weather {"city":"Beijing"}
-[r1.t1.c1] get_weather {"city":"Lisbon"}
-[r1.t1.c0] = {"city":"Beijing","celsius":22,"sky":"clear"}
-[r1.t1.c1] = {"city":"Lisbon","celsius":27,"sky":"sunny"}
-[r1.t2.c0] convert_temperature {"celsius":22,"to":"fahrenheit"}
-[r1.t2.c1] convert_temperature {"celsius":27,"to":"fahrenheit"}
-[r1.t2.c0] = {"degrees":71.6,"unit":"fahrenheit"}
-[r1.t2.c1] = {"degrees":80.6,"unit":"fahrenheit"}
+get_weather {"city":"Beijing"} [r1.t1.c0]
+get_weather {"city":"Lisbon"} [r1.t1.c1]
+get_weather = {"city":"Beijing","celsius":22,"sky":"clear"} [r1.t1.c0]
+get_weather = {"city":"Lisbon","celsius":27,"sky":"sunny"} [r1.t1.c1]
+convert_temperature {"celsius":22,"to":"fahrenheit"} [r1.t2.c0]
+convert_temperature {"celsius":27,"to":"fahrenheit"} [r1.t2.c1]
+convert_temperature = {"degrees":71.6,"unit":"fahrenheit"} [r1.t2.c0]
+convert_temperature = {"degrees":80.6,"unit":"fahrenheit"} [r1.t2.c1]
 ` + answer + `turns: 3, tokens: N in, N out
 `
 )
@@ -106,7 +106,7 @@ func inCallOrder(stdout string) string {
 	lines := strings.Split(stdout, "\n")
 	for i := range len(lines) - 1 {
 		a, b := lines[i], lines[i+1]
-		if strings.Contains(a, ".c1] = ") && strings.Contains(b, ".c0] = ") {
+		if strings.Contains(a, " = ") && strings.HasSuffix(a, ".c1]") && strings.Contains(b, " = ") && strings.HasSuffix(b, ".c0]") {
 			lines[i], lines[i+1] = b, a
 		}
 	}
@@ -135,8 +135,8 @@ func TestQuickstartFailedCall(t *testing.T) {
 	t.Parallel()
 	o := start(t, nil, "", "quickstart", "What is the weather in", "Atlantis?")
 	require.Equal(t, outcome{`> What is the weather in Atlantis?
-[r1.t1.c0] get_weather {"city":"Atlantis"}
-[r1.t1.c0] get_weather failed: there is no weather station in "Atlantis", only in beijing, lisbon, nairobi, new york
+get_weather {"city":"Atlantis"} [r1.t1.c0]
+get_weather failed: there is no weather station in "Atlantis", only in beijing, lisbon, nairobi, new york [r1.t1.c0]
 This is what the tools say:
 - get_weather(Atlantis): there is no weather station in "Atlantis", only in beijing, lisbon, nairobi, new york
 turns: 2, tokens: N in, N out
@@ -281,8 +281,8 @@ func TestTextBeforeCalls(t *testing.T) {
 	o := start(t, []string{"OPENAI_BASE_URL=" + script.Serve().BaseURL}, "", "quickstart", "Lisbon?")
 	require.Equal(t, outcome{`> Lisbon?
 Let me see.
-[r1.t1.c0] get_weather {"city":"Lisbon"}
-[r1.t1.c0] = {"city":"Lisbon","celsius":27,"sky":"sunny"}
+get_weather {"city":"Lisbon"} [r1.t1.c0]
+get_weather = {"city":"Lisbon","celsius":27,"sky":"sunny"} [r1.t1.c0]
 It is sunny.
 turns: 2, tokens: N in, N out
 `, "", 0}, o)

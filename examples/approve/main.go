@@ -150,23 +150,24 @@ func (d *desk) tell(ctx context.Context) error {
 		}
 		d.Text(fmt.Sprintf("%s %s\n  %s.\n", p.ToolCall.Name, cli.OneLine(p.ToolCall.Arguments), why))
 	}
-	d.Text("\n" + advice(waiting[0]))
+	d.Text("\n" + advice(waiting[0], cli.Again()))
 	d.Note("Nothing is running. The session is in %s", d.dir)
 	return nil
 }
 
-// advice returns the commands to decide about a call.
-func advice(p runner.Pending) string {
+// advice returns the commands to decide about a call. again starts the program.
+func advice(p runner.Pending, again string) string {
 	if p.InDoubt {
-		return "Start the program again with one of these:\n" +
-			"  approve   to run the call again\n" +
-			"  deny      to tell the model that the outcome is unknown\n\n"
+		return "To run the call again:\n" +
+			"  " + again + " approve\n" +
+			"To tell the model that the outcome is unknown:\n" +
+			"  " + again + " deny\n\n"
 	}
-	return "Start the program again with one of these:\n" +
-		"  approve\n" +
-		"  deny \"the order is too old\"\n" +
-		"  edit '" + smaller(p.ToolCall.Arguments) + "'\n" +
-		"  show\n\n"
+	return "Decide with one of these commands:\n" +
+		"  " + again + " approve\n" +
+		"  " + again + " deny \"the order is too old\"\n" +
+		"  " + again + " edit " + cli.Quote(smaller(p.ToolCall.Arguments)) + "\n" +
+		"  " + again + " show\n\n"
 }
 
 // smaller returns an example of arguments without need for approval.

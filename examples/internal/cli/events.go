@@ -1,6 +1,10 @@
 package cli
 
-import "github.com/seed-916e8f6a/toolloop/runner/event"
+import (
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
 
 // PrintEvent prints an event of a run: as a line of JSON with -json, and as text
 // otherwise. Events without a text, for example RunStarted, print nothing.
@@ -25,7 +29,20 @@ func (o *Out) event(e event.Event) {
 	case event.RunFailed, event.RunPaused: // the program prints the error of the run
 	default:
 		if line := e.Line(); line != "" {
-			o.Note("%s", line)
+			o.Note("%s", wordsFirst(e, line))
 		}
 	}
+}
+
+// wordsFirst puts the reference of a call behind the words, which people read first, and
+// the name of the tool before its result.
+func wordsFirst(e event.Event, line string) string {
+	ref, words, about := strings.Cut(line, "] ")
+	if !about || !strings.HasPrefix(ref, "[") {
+		return line
+	}
+	if b, ok := e.Body.(event.ToolCallFinished); ok && b.Failure == "" {
+		words = b.Result.Name + " " + words
+	}
+	return words + " " + ref + "]"
 }

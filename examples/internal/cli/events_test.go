@@ -37,12 +37,12 @@ func TestPrintEvent(t *testing.T) {
 	require.Equal(t, `> Pay.
 Not
 asked again: connection reset
-[r1.t1.c0] pay {}
-[r1.t1.c1] pay needs approval: {}
-[r1.t1.c1] approved
-[r1.t1.c1] approved with other arguments
-[r1.t1.c1] denied
-[r1.t1.c0] was interrupted; decided by tool: happened
+pay {} [r1.t1.c0]
+pay needs approval: {} [r1.t1.c1]
+approved [r1.t1.c1]
+approved with other arguments [r1.t1.c1]
+denied [r1.t1.c1]
+was interrupted; decided by tool: happened [r1.t1.c0]
 asked again: the answer is empty
 Paid.
 turns: 1, tokens: 0 in, 0 out

@@ -98,8 +98,9 @@ func (o *Out) EndLine() {
 	}
 }
 
-// maxLine limits a line, in characters.
-const maxLine = 500
+// maxLine limits a line, in characters. A line of an event fits, with a name and a
+// reference.
+const maxLine = 700
 
 // OneLine returns a text as one line.
 func OneLine(s string) string {

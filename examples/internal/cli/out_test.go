@@ -23,7 +23,7 @@ func TestOut(t *testing.T) {
 		{"invisible characters", func(o *Out) { o.Text("a\u202eb\u200bc\U000e0041 \U0001f468\u200d\U0001f469\n") }, "abc \U0001f468\u200d\U0001f469\n"},
 		{"control characters", func(o *Out) { o.Text("\x1b[2Ja\rb\u009bc\x00\n"); o.Note("\x1b]0;t\a") }, "[2Jabc\n]0;t\n"},
 		{"directions", func(o *Out) { o.Text("a\u202eb\u2066c"); o.Note("\u200f1") }, "abc\n1\n"},
-		{"a long line", func(o *Out) { o.Note("%s", strings.Repeat("é", 501)) }, strings.Repeat("é", 500) + "…\n"},
+		{"a long line", func(o *Out) { o.Note("%s", strings.Repeat("é", 701)) }, strings.Repeat("é", 700) + "…\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
