@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 
@@ -267,4 +268,90 @@ func TestHelperDrain(t *testing.T) {
 	result, err = s.Run(t.Context(), a)
 	require.NoError(t, err)
 	require.Equal(t, "Done.", result.Text)
+}
+
+// TestHelperAsksAgain: one process has paused two helpers, the next dies while Decide answers,
+// and the one after asks about all that is left.
+func TestHelperAsksAgain(t *testing.T) {
+	t.Parallel()
+	for at := 2; at < 12; at++ {
+		x := new(till)
+		helper := func(name string) agent.Helper {
+			return agent.Helper{Name: name, Description: "Helps.", Agent: &agent.Agent{Name: name, Tools: []tool.Tool{x.refund(tool.NeedsApproval(), tool.Idempotent())}, Model: llmtest.NewScript(
+				llmtest.Calls("refund", refundArgs{name, 1}).When(llmtest.Turn(1)).Forever(), llmtest.Text("Done.").When(llmtest.Turn(2)).Forever())}}
+		}
+		a := &agent.Agent{Name: "desk", Helpers: []agent.Helper{helper("left"), helper("right")}, Model: llmtest.NewScript(
+			llmtest.Calls("left", `{"task":"1"}`).And(llmtest.Calls("right", `{"task":"2"}`)).When(llmtest.Turn(1)).Forever(), llmtest.Text("All done.").When(llmtest.Turn(2)).Forever())}
+		j := new(journal.Memory)
+		quiet := slog.New(slog.DiscardHandler)
+		_, err := runner.Runner{Journal: j, Logger: quiet}.Session("s").Run(t.Context(), a, runner.Say(llm.User("Both.")))
+		require.ErrorIs(t, err, runner.ErrPaused)
+		yes := func(_ context.Context, p runner.Pending) (runner.Input, error) {
+			if p.InDoubt {
+				return p.RunAgain(), nil
+			}
+			return p.Approve(), nil
+		}
+		_, err = runner.Runner{Journal: &mortal{Journal: j, left: at}, Decide: yes, Logger: quiet}.Session("s").Run(t.Context(), a)
+		require.ErrorIs(t, err, errDied, "%d", at)
+		result, err := runner.Runner{Journal: j, Decide: yes, Logger: quiet}.Session("s").Run(t.Context(), a)
+		require.NoError(t, err, "%d", at)
+		require.Equal(t, "All done.", result.Text)
+		require.Len(t, x.paid, 2, "%d", at)
+	}
+}
+
+// TestHelperDecisions: the decisions about calls of two helpers and of the outer run, in any
+// order and in any portions. A decision that is late, repeated, or about another path is
+// refused, and nothing is recorded.
+func TestHelperDecisions(t *testing.T) {
+	t.Parallel()
+	for _, order := range [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
+		for portions := range 4 { // which of the decisions come together
+			x := new(till)
+			helper := func(name string) agent.Helper {
+				return agent.Helper{Name: name, Description: "Helps.", Agent: &agent.Agent{Name: name, Tools: []tool.Tool{x.refund(tool.NeedsApproval())}, Model: llmtest.Script(t,
+					llmtest.Calls("refund", refundArgs{name, 1}), llmtest.Text(name+" is done."))}}
+			}
+			a := &agent.Agent{Name: "desk", Tools: []tool.Tool{x.refund(tool.NeedsApproval())}, Helpers: []agent.Helper{helper("left"), helper("right")}, Model: llmtest.Script(t,
+				llmtest.Calls("left", `{"task":"1"}`).And(llmtest.Calls("right", `{"task":"2"}`), llmtest.Calls("refund", refundArgs{"desk", 1})), llmtest.Text("All done."))}
+			j := new(journal.Memory)
+			session := func() *runner.Session { return runner.Runner{Journal: j}.Session("s") }
+			result, err := session().Run(t.Context(), a, runner.Say(llm.User("All.")))
+			require.ErrorIs(t, err, runner.ErrPaused)
+			require.Len(t, result.Pending, 3)
+			all, done := result.Pending, 0
+			refused := func(in ...runner.Input) {
+				t.Helper()
+				result, err := session().Run(t.Context(), a, in...)
+				require.ErrorAs(t, err, new(*runner.DecisionError))
+				require.Empty(t, result.Events)
+			}
+			wrong := all[0]
+			wrong.Call = "r1.t1.c1/r1.t1.c0"
+			refused(wrong.Approve())
+			wrong.Call = "r1.t1.c0"
+			refused(wrong.Approve())
+			wrong.Call = "r1.t1.c7/r1.t1.c0"
+			refused(all[1].Approve(), wrong.Approve())
+			refused(all[0].Approve(), all[0].Approve())
+			for i := 0; i < 3; i++ {
+				in := []runner.Input{all[order[i]].Approve()}
+				for portions>>i&1 == 1 && i < 2 {
+					i++
+					in = append(in, all[order[i]].Approve())
+				}
+				done += len(in)
+				result, err = session().Run(t.Context(), a, in...)
+				require.Len(t, x.all(), done)
+				require.Len(t, result.Pending, 3-done)
+				if done < 3 {
+					require.ErrorIs(t, err, runner.ErrPaused)
+				}
+				refused(in[0]) // late
+			}
+			require.NoError(t, err)
+			require.Equal(t, "All done.", result.Text)
+		}
+	}
 }

@@ -24,6 +24,7 @@ const lives = 600
 type campaign struct {
 	order order  // of each child, but for the session
 	want  int    // kills
+	some  bool   // not at each point
 	quiet string // what an undisturbed session comes to
 
 	mu                   sync.Mutex
@@ -60,10 +61,12 @@ func (c *campaign) check(t *testing.T) {
 			left = append(left, p)
 		}
 	}
-	fmt.Printf("kills: %d, doubled: %d, lost: %d, stuck: %d, points: %d of %d (%s, %d sessions, %d leases lost)\n",
-		c.kills, len(c.doubled), len(c.lost), len(c.stuck), len(c.points)-len(left), len(c.points), c.order.Store, c.begun, c.leases)
+	fmt.Printf("kills: %d, doubled: %d, lost: %d, stuck: %d, points: %d of %d (%s, helpers: %v, %d sessions, %d leases lost)\n",
+		c.kills, len(c.doubled), len(c.lost), len(c.stuck), len(c.points)-len(left), len(c.points), c.order.Store, c.order.Helpers, c.begun, c.leases)
 	require.Empty(t, slices.Concat(c.stuck, c.doubled, c.lost))
-	require.Empty(t, left, "points")
+	if !c.some {
+		require.Empty(t, left, "points")
+	}
 	require.GreaterOrEqual(t, c.kills, c.want)
 }
 
@@ -75,6 +78,7 @@ func (c *campaign) rehearse(t *testing.T) {
 		o := c.order
 		o.Session, o.Decide = fmt.Sprint("quiet ", decide), decide
 		l := &life{ledger: newLedger()}
+		l.ledger.helpers = o.Helpers
 		text, err := l.live(t.Context(), o)
 		require.NoError(t, err)
 		l.ledger.close()
@@ -96,7 +100,7 @@ func (c *campaign) next() (n int, more bool) {
 	defer c.mu.Unlock()
 	more = c.kills < c.want
 	for _, killed := range c.points {
-		more = more || !killed
+		more = more || !killed && !c.some
 	}
 	more = more && len(c.stuck) == 0 && c.begun < c.want
 	if more {
@@ -110,7 +114,7 @@ func (c *campaign) next() (n int, more bool) {
 func (c *campaign) strike(point string, random *rand.Rand) (now bool, later time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.points[point] { // a point that comes up after a kill only is one, too
+	if !c.points[point] && !(c.some && (c.kills >= c.want || random.IntN(4) > 0)) { // a point that comes up after a kill only is one, too
 		c.points[point] = true
 		return true, 0
 	}
@@ -130,6 +134,7 @@ func (c *campaign) strike(point string, random *rand.Rand) (now bool, later time
 func (c *campaign) session(ctx context.Context, n int) {
 	random := rand.New(rand.NewPCG(seed, uint64(n)))
 	world := newLedger()
+	world.helpers = c.order.Helpers
 	var text string
 	err := errKilled
 	for life := 0; (errors.Is(err, errKilled) || errors.Is(err, errLease)) && life < lives; life++ {

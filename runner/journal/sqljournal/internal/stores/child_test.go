@@ -32,6 +32,8 @@ type order struct {
 	// Decide: Runner.Decide decides about calls. Else the run pauses, and goes on
 	// with the answers to its Pending.
 	Decide bool
+	// Helpers: two helpers at the same time do the work, and the desk asks them.
+	Helpers bool `json:",omitempty"`
 	// Fault is something that the test must notice: forgets or repeats.
 	Fault string `json:",omitempty"`
 }
@@ -128,9 +130,10 @@ func (o order) model(p *parent, say func(context.Context) error) llm.Model {
 	remote := openai.Config{BaseURL: o.BaseURL, Key: "none"}.Model("worker")
 	return llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
 		turn := answersIn(req) + 1
-		p.point(fmt.Sprintf("before the model's answer %d", turn))
-		defer p.point(fmt.Sprintf("after the model's answer %d", turn))
-		if turn == 2 {
+		who := fmt.Sprintf("the model's answer %d %s", turn, req.Instructions)
+		p.point("before " + who)
+		defer p.point("after " + who)
+		if turn == 2 && !o.Helpers {
 			if err := say(ctx); err != nil {
 				return nil, err
 			}
@@ -168,10 +171,20 @@ func (o order) desk(p *parent) *agent.Agent {
 	if o.Fault == repeats {
 		lie = append(lie, tool.Idempotent())
 	}
-	return &agent.Agent{Name: "desk", Output: agent.OutputOf[outcome](), Tools: []tool.Tool{
+	tools := []tool.Tool{
 		deed("repeat", tool.Idempotent()), deed("once", lie...), deed("bank", ask), deed("gated", tool.NeedsApproval()),
-	}}
+	}
+	if !o.Helpers {
+		return &agent.Agent{Name: "desk", Output: agent.OutputOf[outcome](), Tools: tools}
+	}
+	helper := func(name string) agent.Helper {
+		return agent.Helper{Name: name, Description: "Works.", Agent: &agent.Agent{Name: name, Instructions: name, Tools: tools}}
+	}
+	return &agent.Agent{Name: "desk", Instructions: deskName, Helpers: []agent.Helper{helper("left"), helper("right")}}
 }
+
+// deskName are the instructions of a desk with helpers.
+const deskName = "desk"
 
 // decide is what a person says: yes, and what the outside world knows.
 func decide(p *parent, c runner.Pending) runner.Input {

@@ -47,6 +47,30 @@ func TestKillPostgres(t *testing.T) {
 	c.check(t)
 }
 
+// TestKillHelpers: the work is done by two helpers at the same time, whose runs are nested.
+// There are twice as many points as in a session without helpers, so each of them is hit
+// only with TOOLLOOP_KILLS.
+func TestKillHelpers(t *testing.T) {
+	t.Parallel()
+	killable(t)
+	for _, store := range []string{"files", "sqlite", "postgres"} {
+		t.Run(store, func(t *testing.T) {
+			t.Parallel()
+			place := filepath.Join(t.TempDir(), "sessions")
+			if store == "postgres" {
+				place = pgtest.Database(t)
+			}
+			c := newCampaign(t, store, place)
+			c.order.Helpers = true
+			if os.Getenv(killVariable) == "" {
+				c.want, c.some = 40, true
+			}
+			c.run(t)
+			c.check(t)
+		})
+	}
+}
+
 // TestKillBites: with a journal that acknowledges what it has not written, and
 // with a tool that says of itself what is not true, the same test finds the harm.
 func TestKillBites(t *testing.T) {
@@ -96,6 +120,17 @@ func serveModel(t *testing.T) string {
 
 func work(_ context.Context, req *llm.Request) (*llm.Response, error) {
 	turn := answersIn(req)
+	who := req.Instructions
+	if m := req.Messages[0]; m.Role == llm.RoleSystem { // as they come over HTTP
+		who = m.Text()
+	}
+	switch {
+	case who == deskName && turn == 0:
+		return llmtest.Parts(llm.ToolCall{ID: "call_left", Name: "left", Arguments: `{"task":"Do it."}`},
+			llm.ToolCall{ID: "call_right", Name: "right", Arguments: `{"task":"Do it."}`}).Response()
+	case who == deskName, (who == "left" || who == "right") && turn == helperTurns:
+		return llmtest.Text("All is done.").Response()
+	}
 	switch turn {
 	case turns: // the last turn at the limit, and no JSON
 		return llmtest.Text("All is done.").Response()

@@ -10,11 +10,14 @@ import (
 const (
 	turns = 4
 	calls = 3
+	// helperTurns are the turns of each of two helpers.
+	helperTurns = 2
 )
 
 // A ledger is the outside world of one session. It lives in the parent, so that
 // what was done stays done.
 type ledger struct {
+	helpers  bool              // two helpers do the work
 	mu       sync.Mutex        // guards what follows
 	done     map[string]string // results of effects by the key of the call
 	times    map[string]int    // effects by call
@@ -87,10 +90,16 @@ func (l *ledger) loaded(seq int64) {
 
 // close looks for effects that nobody had.
 func (l *ledger) close() {
-	for turn := range turns {
-		for call := range calls {
-			if ref := fmt.Sprintf("r1.t%d.c%d", turn+1, call); l.times[ref] == 0 {
-				l.lost = append(l.lost, "effect "+ref)
+	paths, turns := []string{""}, turns
+	if l.helpers {
+		paths, turns = []string{"r1.t1.c0/", "r1.t1.c1/"}, helperTurns
+	}
+	for _, path := range paths {
+		for turn := range turns {
+			for call := range calls {
+				if ref := fmt.Sprintf("%sr1.t%d.c%d", path, turn+1, call); l.times[ref] == 0 {
+					l.lost = append(l.lost, "effect "+ref)
+				}
 			}
 		}
 	}

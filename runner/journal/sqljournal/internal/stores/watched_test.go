@@ -85,7 +85,7 @@ func nameOf(events []event.Event, i int) string {
 	var names []string
 	for j, e := range events {
 		if _, end := e.Body.(event.ToolCallFinished); !end || i == j {
-			names = append(names, e.Type()+" "+subject(e.Body))
+			names = append(names, strings.TrimSpace(string(e.Path)+" "+e.Type()+" "+subject(e.Body)))
 		}
 	}
 	return strings.Join(names, ", ")
@@ -120,5 +120,10 @@ func subject(b event.Body) string {
 	return ""
 }
 
-// refOf is the call that a key is of.
-func refOf(key string) string { return key[strings.LastIndexByte(key, '/')+1:] }
+// refOf is the call that a key is of: behind the session and the id of the run. The call of
+// a helper has slashes of its own.
+func refOf(key string) string {
+	_, rest, _ := strings.Cut(key, "/")
+	_, ref, _ := strings.Cut(rest, "/")
+	return ref
+}
