@@ -54,7 +54,9 @@ func openLog(ctx context.Context, j journal.Journal, session string, logger func
 	}
 	bound := &boundLog{log: r.Value, logger: logger}
 	if t, ok := r.Value.(tailReader); ok {
-		return &boundTail{boundLog: bound, tail: t}, nil
+		tail := &boundTail{boundLog: bound, tail: t}
+		tail.keeper, _ = r.Value.(stateKeeper)
+		return tail, nil
 	}
 	return bound, nil
 }
@@ -115,7 +117,38 @@ func (l *boundLog) Events(ctx context.Context) iter.Seq2[event.Event, error] {
 // have the methods of a journal.Log.
 type boundTail struct {
 	*boundLog
-	tail tailReader
+	tail   tailReader
+	keeper stateKeeper // nil: the log keeps no state
+}
+
+// LoadState returns the saved state of the log.
+func (l *boundTail) LoadState(ctx context.Context) (seq int64, state []byte, err error) {
+	if l.keeper == nil {
+		return 0, nil, nil
+	}
+	type saved struct {
+		seq   int64
+		state []byte
+	}
+	found := make(chan saved, 1) // a method that was left behind must not write to a result of ours
+	err = l.call(ctx, "LoadState", func(ctx context.Context, _ onCaller) error {
+		seq, state, err := l.keeper.LoadState(ctx)
+		found <- saved{seq, state}
+		return err
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	s := <-found
+	return s.seq, s.state, nil
+}
+
+// SaveState keeps a state in the log.
+func (l *boundTail) SaveState(ctx context.Context, seq int64, state []byte) error {
+	if l.keeper == nil {
+		return nil
+	}
+	return l.call(ctx, "SaveState", func(ctx context.Context, _ onCaller) error { return l.keeper.SaveState(ctx, seq, state) })
 }
 
 // EventsAfter yields the events of the log after a position.

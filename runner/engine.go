@@ -275,6 +275,9 @@ func (e *engine) run(ctx context.Context, in *input) error {
 		if err := e.recorder.deliver(); err != nil {
 			return err
 		}
+		if e.outer == nil && e.session != "" {
+			e.recorder.saveState(ctx)
+		}
 		action := e.recorder.next(&e.limits)
 		if _, over := action.(loop.Idle); over {
 			return nil
@@ -396,7 +399,7 @@ func (e *engine) begin(ctx context.Context, in *input) error {
 	}
 	open := s.Open()
 	if e.collector != nil && e.outer == nil && (continues || len(open) > 0) {
-		e.collector.earlier = e.recorder.recentEvents()
+		e.collector.earlier = e.recorder.recentEvents(ctx)
 	}
 	if continues {
 		return e.resume(ctx, &s, decisions)

@@ -126,7 +126,7 @@ func (e *engine) sayOnce(ctx context.Context, in *input) error {
 	case finished > 0:
 		return e.recall(ctx, &s, finished)
 	case !s.Running() && !s.Waiting():
-		return &OnceError{Key: once.key, Failed: e.lastFailure()}
+		return &OnceError{Key: once.key, Failed: e.lastFailure(ctx)}
 	}
 	return nil
 }
@@ -139,7 +139,7 @@ func (e *engine) recall(ctx context.Context, s *loop.State, run int) error {
 		return nil
 	}
 	if s.Run == run && !s.Running() {
-		e.past, e.collector.earlier = s, eventsOf(e.recorder.recentEvents(), run)
+		e.past, e.collector.earlier = s, eventsOf(e.recorder.recentEvents(ctx), run)
 		return nil
 	}
 	ctx, stop := opening.Bound(ctx, storeBound)
@@ -175,8 +175,8 @@ func eventsOf(events []event.Event, run int) []event.Event {
 }
 
 // lastFailure returns the error of the last run.
-func (e *engine) lastFailure() string {
-	recent := e.recorder.recentEvents()
+func (e *engine) lastFailure(ctx context.Context) string {
+	recent := e.recorder.recentEvents(ctx)
 	for i := len(recent) - 1; i >= 0; i-- {
 		if b, ok := recent[i].Body.(event.RunFailed); ok && recent[i].Path == "" {
 			return b.Error

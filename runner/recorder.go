@@ -43,6 +43,8 @@ type recorder struct {
 	queue   []event.Event // recorded or ephemeral events that the consumer did not get yet
 	spare   []event.Event // memory for queue
 	recent  []event.Event // of a session: events since its last run that began without open calls
+	from    int64         // the Seq at which recent should begin, if its beginning is only in the log; 0: recent is whole
+	saved   int64         // the Seq of the saved state
 	refused error         // first append that the log refused
 	unsaved []event.Event // results that the log refused
 	shown   chan struct{} // closed when the consumer has the queue; nil if nobody waits; see waitShown
@@ -78,7 +80,10 @@ func (r *recorder) load(ctx context.Context, before *snapshot) error {
 	defer r.release()
 	known, err := r.loadAfter(ctx, before)
 	if err == nil && !known {
-		r.state, r.recent = new(loop.State), nil
+		known, err = r.loadAfter(ctx, r.loadSaved(ctx))
+	}
+	if err == nil && !known {
+		r.state, r.recent, r.from, r.saved = new(loop.State), nil, 0, 0
 		err = r.replay(ctx, r.log.Events(ctx))
 	}
 	return err
@@ -99,7 +104,7 @@ func (r *recorder) loadAfter(ctx context.Context, before *snapshot) (known bool,
 	if err != nil || !ok || !sameEvent(got, last) {
 		return false, err
 	}
-	r.state, r.recent = before.state, before.recent
+	r.state, r.recent, r.from, r.saved = before.state, before.recent, before.from, before.saved
 	return true, r.replay(ctx, func(yield func(event.Event, error) bool) {
 		for ev, err, more := next(); more && yield(ev, err); ev, err, more = next() {
 		}
@@ -132,7 +137,7 @@ func (r *recorder) apply(ev event.Event) error {
 		return nil
 	}
 	if _, begins := ev.Body.(event.RunStarted); begins && !open && ev.Path == "" {
-		r.recent = nil
+		r.recent, r.from = nil, 0
 	}
 	r.recent = append(r.recent, ev)
 	return nil
@@ -409,18 +414,19 @@ func (r *recorder) endReports(x *execution) {
 }
 
 // recentEvents returns a copy of the events for Result.Earlier.
-func (r *recorder) recentEvents() []event.Event {
+func (r *recorder) recentEvents(ctx context.Context) []event.Event {
 	r.acquire()
 	defer r.release()
+	r.fillRecent(ctx)
 	return slices.Clone(r.recent)
 }
 
 // handOver returns the state and the recent events to the session. The run is over, but
 // a function that was left behind may still report progress.
-func (r *recorder) handOver() (*loop.State, []event.Event) {
+func (r *recorder) handOver() *snapshot {
 	r.acquire()
 	defer r.release()
-	return r.state, r.recent
+	return &snapshot{r.state, r.recent, r.from, r.saved}
 }
 
 // ephemeral returns an event that no journal keeps.

@@ -38,6 +38,8 @@ type Session struct {
 type snapshot struct {
 	state  *loop.State
 	recent []event.Event // see recorder.recent; not empty
+	from   int64         // see recorder.from
+	saved  int64         // see recorder.saved
 }
 
 // A tailReader is a log that can read from a position on.
@@ -68,14 +70,14 @@ func (s *Session) takeSnapshot() *snapshot {
 // keepSnapshot keeps the state that a run has left, unless a later run was faster. The
 // caller no longer uses the recorder.
 func (s *Session) keepSnapshot(r *recorder) {
-	state, recent := r.handOver()
-	if len(recent) == 0 {
+	now := r.handOver()
+	if len(now.recent) == 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.last == nil || s.last.state.Seq < state.Seq {
-		s.last = &snapshot{state, recent}
+	if s.last == nil || s.last.state.Seq < now.state.Seq {
+		s.last = now
 	}
 }
 
@@ -196,6 +198,7 @@ func (s *Session) open(ctx context.Context, e *engine, entry *opened, do func(co
 	}
 	defer func() {
 		e.recorder.end()
+		e.recorder.saveState(ctx)
 		cerr := log.Close()
 		switch {
 		case cerr != nil && err != nil:

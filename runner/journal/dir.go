@@ -83,6 +83,7 @@ func (d Dir) Open(ctx context.Context, session string) (Log, error) {
 	l := &fileLog{session: session, path: path, files: d.files(), file: f}
 	if made {
 		l.removeStaleMark()
+		_ = l.files.remove(l.statePath())
 	}
 	if err := l.load(ctx, d.MaxBytes); err != nil {
 		_ = f.Close()
@@ -196,6 +197,7 @@ func (l *fileLog) delete(seq int64) error {
 	if l.end == 0 {
 		return nil
 	}
+	_ = l.files.remove(l.statePath())
 	_ = l.files.remove(l.markPath()) // before the file: a mark of a shorter file would be damage
 	l.end, l.next, l.synced, l.inherited = 0, 1, 0, 0
 	if err := l.cut(); err != nil {

@@ -32,12 +32,20 @@ type Journal interface {
 
 // A Log is the open log of a session. Its methods may be called concurrently.
 //
-// A Log may have one method more, as the logs of this library do:
+// A Log may have three methods more, as the logs of this library do:
 //
 //	EventsAfter(ctx context.Context, after int64) iter.Seq2[event.Event, error]
+//	LoadState(ctx context.Context) (seq int64, state []byte, err error)
+//	SaveState(ctx context.Context, seq int64, state []byte) error
 //
 // EventsAfter is like Events, but begins behind the event with that Seq. 0 yields all
 // events. A runner.Session uses EventsAfter to read only new events.
+//
+// LoadState returns what the last SaveState of the session kept, also in an earlier opening:
+// JSON of the runner, and the Seq of the event that it stands for. 0 means that nothing is
+// kept. A runner.Session saves a state now and then, so that opening the session costs by
+// the length of the conversation and not of its past. A state may be lost at any time, but
+// never changed; it needs no sync. The caller keeps the slices.
 type Log interface {
 	// Events yields the events in the order of their Seq, from 1 without a gap, up to the
 	// last event at the start of the loop. The loop body may append. An error is the last

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,7 @@ type Memory struct {
 	sessions  map[string][]event.Event
 	summaries map[string]*Summary
 	open      map[string]bool
+	states    map[string]savedState
 	changed   chan struct{} // closed at the next append; nil: nobody watches
 }
 
@@ -78,7 +80,7 @@ func (m *Memory) UnmarshalJSON(data []byte) error {
 	if len(m.open) > 0 {
 		return errors.New("journal: a session is open")
 	}
-	m.sessions, m.summaries = sessions, map[string]*Summary{}
+	m.sessions, m.summaries, m.states = sessions, map[string]*Summary{}, nil
 	for name, events := range sessions {
 		m.summarize(name, events)
 	}
@@ -284,5 +286,34 @@ func (m *Memory) Delete(ctx context.Context, session string, seq int64) error {
 	}
 	delete(m.sessions, session)
 	delete(m.summaries, session)
+	delete(m.states, session)
+	return nil
+}
+
+// savedState is a state that a runner has saved.
+type savedState struct {
+	seq   int64
+	state []byte
+}
+
+// LoadState implements the optional method of [Log].
+func (l *memoryLog) LoadState(context.Context) (seq int64, state []byte, err error) {
+	l.journal.mu.Lock()
+	defer l.journal.mu.Unlock()
+	s := l.journal.states[l.session]
+	return s.seq, bytes.Clone(s.state), nil
+}
+
+// SaveState implements the optional method of [Log].
+func (l *memoryLog) SaveState(_ context.Context, seq int64, state []byte) error {
+	l.journal.mu.Lock()
+	defer l.journal.mu.Unlock()
+	if l.ctx.Err() != nil {
+		return errClosed
+	}
+	if l.journal.states == nil {
+		l.journal.states = map[string]savedState{}
+	}
+	l.journal.states[l.session] = savedState{seq, bytes.Clone(state)}
 	return nil
 }

@@ -79,6 +79,7 @@ var checks = []check{
 	{"lists of sessions", lists, needNothing},
 	{"export, import and fork", transfers, needNothing},
 	{"deleted sessions", deletes, needNothing},
+	{"saved states", savedStates, needNothing},
 	{"10,000 events", manyEvents, needNothing},
 	{"large events", largeEvents, needNothing},
 	{"odd names", oddNames, needNothing},

@@ -400,6 +400,10 @@ func TestBroken(t *testing.T) {
 				return l.Append(ctx, sync, events[:min(len(events), 3)]...)
 			}}
 		})},
+		{"a saved state stays the first", []string{"saved states"}, func() journaltest.Store {
+			w := way{Journal: new(journal.Memory), change: func(l journal.Log) journal.Log { return &firstState{Log: l} }}
+			return journaltest.Store{Open: func() journal.Journal { return w }}
+		}},
 		{"nothing is deleted", []string{"deleted sessions"}, func() journaltest.Store {
 			m := new(journal.Memory)
 			w := keeper{m}
@@ -467,6 +471,22 @@ func (w wayReader) List(ctx context.Context, f journal.Filter) iter.Seq2[journal
 		return w.list(ctx, f)
 	}
 	return w.Memory.List(ctx, f)
+}
+
+// firstState is a Log that keeps the first state that is saved.
+type firstState struct {
+	journal.Log
+	seq   int64
+	state []byte
+}
+
+func (l *firstState) LoadState(context.Context) (int64, []byte, error) { return l.seq, l.state, nil }
+
+func (l *firstState) SaveState(_ context.Context, seq int64, state []byte) error {
+	if l.seq == 0 {
+		l.seq, l.state = seq, state
+	}
+	return nil
 }
 
 // keeper is a Memory that deletes nothing.

@@ -24,7 +24,9 @@ func (j *Journal) Delete(ctx context.Context, session string, seq int64) error {
 		}
 		deleted = affected(result) > 0
 		if deleted && j.Dialect == SQLite {
-			_, err = to.ExecContext(ctx, j.sql(deleteEvents), session)
+			if _, err = to.ExecContext(ctx, j.sql(deleteEvents), session); err == nil {
+				_, err = to.ExecContext(ctx, j.sql(deleteState), session)
+			}
 		}
 		return err
 	})

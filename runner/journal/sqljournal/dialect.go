@@ -24,8 +24,19 @@ const (
 	// any position.
 	deleteSession = `DELETE FROM {sessions} WHERE name = $1 AND (owner = '' OR expires < {now}) AND (seq = $2 OR $2 = -1)`
 	deleteEvents  = `DELETE FROM {events} WHERE session = $1 AND NOT EXISTS (SELECT 1 FROM {sessions} WHERE name = $1)`
-	deleteEmpty   = `DELETE FROM {sessions} WHERE name = $1 AND owner = '' AND seq = 0
+	deleteState   = `DELETE FROM {states} WHERE session = $1 AND NOT EXISTS (SELECT 1 FROM {sessions} WHERE name = $1)`
+	loadState     = `SELECT seq, state, sum FROM {states} WHERE session = $1`
+	saveState     = `INSERT INTO {states} (session, seq, state, sum)
+		SELECT name, CAST($3 AS BIGINT), CAST($4 AS TEXT), CAST($5 AS BIGINT) FROM {sessions} WHERE name = $1 AND owner = $2
+		ON CONFLICT (session) DO UPDATE SET seq = $3, state = $4, sum = $5`
+	deleteEmpty = `DELETE FROM {sessions} WHERE name = $1 AND owner = '' AND seq = 0
 		AND NOT EXISTS (SELECT 1 FROM {events} WHERE session = $1)`
+	// checkEvents is countEvents for a session without damage. It is fast, because it numbers
+	// no rows.
+	checkEvents = `SELECT s.owner, s.seq, s.bytes, c.n, c.low, c.high,
+		(SELECT COUNT(*) FROM {states} WHERE session = $1) FROM {sessions} AS s,
+		(SELECT COUNT(*) AS n, COALESCE(MIN(seq), 1) AS low, COALESCE(MAX(seq), 0) AS high FROM {events} WHERE session = $1) AS c
+		WHERE s.name = $1`
 	// countEvents is one statement and returns the owner as well. The lease can run out
 	// before the statement, and events that another worker has added are not damage.
 	countEvents = `SELECT s.owner, s.seq, s.bytes, c.n, c.wrong FROM {sessions} AS s,
@@ -56,7 +67,7 @@ func (j *Journal) sql(statement string) string {
 	}
 	text := strings.NewReplacer(
 		"{now}", now, "{bytewise}", bytewise, "{unsynced}", unsynced,
-		"{sessions}", j.table("sessions"), "{events}", j.table("events"), "{version}", j.table("version"),
+		"{sessions}", j.table("sessions"), "{events}", j.table("events"), "{version}", j.table("version"), "{states}", j.table("states"),
 	).Replace(statement)
 	j.texts.Store(statement, text)
 	return text

@@ -39,7 +39,8 @@ type log struct {
 	last int64      // Seq of the last event
 	// summary is the summary of the session up to the last event
 	summary journal.Summary
-	closed  bool // Close was called
+	states  int64 // number of the saved states of the session: 0 or 1
+	closed  bool  // Close was called
 
 	// leaseMu guards changes of owner, and is held while the owner changes: a renewal must
 	// not take a change for a loss. A goroutine that needs both locks takes mu first.

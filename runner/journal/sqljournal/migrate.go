@@ -24,6 +24,11 @@ var migrations = [][]string{
 		// session: a process of an older version wrote the last event.
 		`ALTER TABLE {sessions} ADD COLUMN summary TEXT NOT NULL DEFAULT ''`,
 	},
+	{
+		// The saved state of a session, so that opening need not read all events.
+		`CREATE TABLE {states} (session TEXT {bytewise} PRIMARY KEY REFERENCES {sessions} (name) ON DELETE CASCADE,
+			seq BIGINT NOT NULL, state TEXT NOT NULL, sum BIGINT NOT NULL)`,
+	},
 }
 
 const (

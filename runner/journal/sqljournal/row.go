@@ -173,8 +173,14 @@ func (p place) decode(want int64, r storedRow) (e event.Event, err error) {
 // position is missing, and that the session is not above the size limit.
 func (l *log) verify(ctx context.Context) error {
 	var owner string
-	var bytes, n, wrong int64
+	var bytes, n, low, high, wrong int64
 	err := l.journal.read(ctx, func(ctx context.Context, from execer) error {
+		return from.QueryRowContext(ctx, l.journal.sql(checkEvents), l.session).Scan(&owner, &l.last, &bytes, &n, &low, &high, &l.states)
+	})
+	if err == nil && owner == l.owner && n == l.last && low == 1 && high == l.last {
+		return journal.CheckSize(l.session, bytes, l.journal.MaxBytes)
+	}
+	err = l.journal.read(ctx, func(ctx context.Context, from execer) error {
 		return from.QueryRowContext(ctx, l.journal.sql(countEvents), l.session).Scan(&owner, &l.last, &bytes, &n, &wrong)
 	})
 	switch {
