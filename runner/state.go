@@ -160,7 +160,7 @@ func (o *observer) open(s *loop.State, state *State, at int) {
 			open.Placeholder = at + i
 		}
 		state.Open = append(state.Open, open)
-		if c.Nested != nil {
+		if c.Nested != nil && !c.Nested.Ended() {
 			o.open(c.Nested, state, -1)
 		}
 	}
