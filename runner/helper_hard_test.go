@@ -77,7 +77,7 @@ func TestHelperWork(t *testing.T) {
 		a := withHelper(t, nil, nil, look)
 		a.Model = llmtest.NewScript(delegate("Work."), llmtest.Text("Done.").Forever())
 		a.Helpers[0].Agent.Model = llmtest.NewScript(llmtest.Reply(func(context.Context, *llm.Request) (*llm.Response, error) {
-			time.Sleep(10 * time.Second)
+			time.Sleep(10 * time.Second) // synctest: exact in a bubble
 			n++
 			call := llm.ToolCall{ID: fmt.Sprint("c", n), Name: "look", Arguments: "{}"}
 			return &llm.Response{Message: llm.Message{Role: llm.RoleAssistant, Parts: llm.Parts{call}}, Finish: llm.Finish{Reason: llm.FinishToolCalls}}, nil

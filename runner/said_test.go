@@ -163,7 +163,7 @@ func TestBusyWithAMoment(t *testing.T) {
 		s := runner.Runner{Journal: new(slowJournal), Model: llmtest.NewScript(llmtest.Text("Done.").Forever())}.Session("s")
 		var all sync.WaitGroup
 		all.Go(func() { require.NoError(t, s.Say(t.Context(), llm.User("hint"))) })
-		time.Sleep(time.Second / 2)
+		time.Sleep(time.Second / 2) // synctest: exact in a bubble
 		ended, cancel := context.WithTimeout(t.Context(), time.Second/4)
 		defer cancel()
 		_, err := s.Run(ended, &agent.Agent{}, runner.Say(llm.User("Go.")))
@@ -172,7 +172,7 @@ func TestBusyWithAMoment(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, messages, 1)
 		all.Go(func() { require.NoError(t, s.Say(t.Context(), llm.User("more"))) })
-		time.Sleep(time.Second / 2)
+		time.Sleep(time.Second / 2) // synctest: exact in a bubble
 		result, err := s.Run(t.Context(), &agent.Agent{}, runner.Say(llm.User("Go.")))
 		require.NoError(t, err)
 		require.Equal(t, "more", result.Messages[1].Text())
