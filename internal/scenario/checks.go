@@ -29,6 +29,18 @@ func if9(v agent.Verdict) look {
 	}
 }
 
+// late gives the verdicts of l that are more than a pass after a second, so that checks of
+// other things have passed before.
+func late(l look) look {
+	return func(ctx context.Context, s agent.Subject) (agent.Verdict, error) {
+		v, err := l(ctx, s)
+		if err == nil && v != (agent.Verdict{}) {
+			err = Wait(ctx, 1)
+		}
+		return v, err
+	}
+}
+
 // always gives a verdict about everything, after a second.
 func always(v agent.Verdict) look {
 	return func(ctx context.Context, _ agent.Subject) (agent.Verdict, error) { return v, Wait(ctx, 1) }
@@ -53,9 +65,9 @@ var guarded = []Scenario{
 		Want:  Outcome{Text: SentText, Calls: "look: denied, look", Most: 1, Took: time.Second, Usage: Answers(2), Requests: 2},
 	},
 	{
-		Name: "check of a call stops the run", Agent: checked(agent.Check{Call: if9(agent.Verdict{Stop: "W9 is secret"})}),
+		Name: "check of a call stops the run", Agent: checked(agent.Check{Call: late(if9(agent.Verdict{Stop: "W9 is secret"}))}),
 		Steps: []llmtest.Step{Look("W1", 1).And(Look("W9", 1))},
-		Want:  Outcome{Err: "check of call", Calls: "look: not_run, look: not_run", Usage: Answers(1), Requests: 1},
+		Want:  Outcome{Err: "check of call", Calls: "look: not_run, look: not_run", Took: time.Second, Usage: Answers(1), Requests: 1},
 	},
 	{
 		Name: "check replaces arguments", Agent: checked(agent.Check{Call: if9(agent.Verdict{Replace: `{"order":"W1","seconds":2}`})}),

@@ -56,7 +56,7 @@ func TestScenariosOnLoopback(t *testing.T) {
 			testScenario(t, s, scenario.Loopback(), true)
 		})
 	}
-	require.Equal(t, 39, ran)
+	require.Equal(t, 38, ran)
 }
 
 // testScenario holds one run to the row of the table.
