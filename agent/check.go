@@ -50,7 +50,7 @@ type Check struct {
 	Retries int
 }
 
-// A Subject is what a function of a [Check] looks at. A Subject is only for reading.
+// A Subject is the thing that a [Check] looks at. A Subject is only for reading.
 type Subject struct {
 	// Text is the text of the message, of the result or of the answer. For a call, Text is
 	// the arguments as JSON.
@@ -64,12 +64,12 @@ type Subject struct {
 	// answer has the call.
 	Info Info
 	// Ask asks a model; nil means the model of the run. The answer is no turn of the run, but
-	// its usage and cost count as the run's. Ask is safe for concurrent use until the function
+	// the usage and cost count in the run. Ask is safe for concurrent use until the function
 	// returns.
 	Ask func(context.Context, llm.Model, *llm.Request) (*llm.Response, error)
 }
 
-// A Verdict is what a [Check] says. At most one field may be set; the zero Verdict means
+// A Verdict is the result of a [Check]. At most one field may be set; the zero Verdict means
 // pass.
 type Verdict struct {
 	// Stop ends the run with a *runner.CheckError. The text is the reason.

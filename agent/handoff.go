@@ -29,8 +29,8 @@ type Handoff struct {
 	Agent *Agent
 	// Name is the name of the tool. Empty means "transfer_to_" and the name of the Agent.
 	Name string
-	// Description tells the model when to hand over. It stands behind a sentence that names
-	// the Agent.
+	// Description tells the model when to hand over. The model reads it after a sentence with
+	// the name of the Agent.
 	Description string
 	// Filter, if not nil, returns what the next agent sees of the conversation. It must keep
 	// the last message of the user, system messages, each call with its results, and calls that
@@ -59,7 +59,7 @@ func (h *Handoff) Tool() (tool.Tool, error) {
 	return tool.New(name, text, func(context.Context, handoffArgs) (string, error) { return "", nil })
 }
 
-// toolName returns a name with the characters that every provider accepts.
+// toolName returns a name with characters for every provider.
 func toolName(name string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -86,7 +86,7 @@ func (a *Agent) Reachable() []*Agent {
 	return all
 }
 
-// validateHandoffs checks the Handoffs of a. names are the names of its tools.
+// validateHandoffs checks the Handoffs of a. names are the names of the tools of a.
 func (a *Agent) validateHandoffs(names map[string]bool) error {
 	for i := range a.Handoffs {
 		h := &a.Handoffs[i]

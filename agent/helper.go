@@ -39,10 +39,11 @@ type Helper struct {
 	// any type, and the options of the tool hold for the helper: [tool.NeedsApproval],
 	// [tool.Concurrency], [tool.Alone], [tool.Final], and [tool.MaxResult], which bounds the
 	// message and the answer. [tool.Timeout] bounds the helper's run; the default is no bound
-	// but that of the outer run. After a crash the function may be called again, so it must have no effect.
+	// but the context of the outer run. After a crash, the runner may call the function again, so the
+	// function must have no effect.
 	Task tool.Tool
 	// Sees, if not nil, returns the part of the outer conversation that the Agent reads
-	// before its task. history ends before the answer with the call. Do not change its
+	// before the task. history ends before the answer with the call. Do not change its
 	// messages. Sees is called once for a call, except after a crash. Nil means that the
 	// Agent reads only its task.
 	Sees func(history []llm.Message) []llm.Message

@@ -17,7 +17,7 @@ func (w *writer) compacted(b event.Compacted) {
 	w.stretches(b.History)
 }
 
-// stretches shows what became of the history.
+// stretches shows the history after a compaction.
 func (w *writer) stretches(history []event.Stretch) {
 	for _, s := range history {
 		if s.Message == nil {
@@ -29,7 +29,7 @@ func (w *writer) stretches(history []event.Stretch) {
 	}
 }
 
-// handedOff shows which agent goes on, and what it sees of the history.
+// handedOff shows the next agent, and the history for the next agent.
 func (w *writer) handedOff(b event.HandedOff) {
 	heading := fmt.Sprintf("%s hands over to %s", quotedName(b.From), quotedName(b.To))
 	if b.Call != "" {

@@ -28,7 +28,7 @@ type tracedCall struct {
 	started     *event.ToolCallStarted  // nil: the call never started
 	finished    *event.ToolCallFinished // nil: no result was recorded
 	ended       time.Time               // when finished was recorded
-	nested      []event.Event           // of the Result, of the helper's run that is the work of the call, and of runs below
+	nested      []event.Event           // of the Result: of the helper's run behind the call, and of runs below
 	carriedOver bool                    // the Result has no event with the model's request for the call
 	mentioned   bool                    // the events of the Result mention the call
 	printed     bool                    // the transcript shows the call already

@@ -24,7 +24,7 @@ type Limits struct {
 	Repeats               int                    // rounds of the same calls with the same results, before the model is told; 0 or less: no limit
 	Polling               func(name string) bool // reports whether calls of a tool may repeat; nil: of no tool
 	Misfits               int                    // final answers in a wrong form after which the model may still try again
-	// Outer are the limits of the outer run, which bind a helper's run, too. Nil for the
+	// Outer are the limits of the outer run. They bind a helper's run, too. Nil for the
 	// outermost run.
 	Outer   *Limits
 	Outside *StopAtLimit // a limit outside of the run that is reached; nil: none
@@ -50,7 +50,7 @@ type (
 	// ToolCallFinished, or ToolCallFinished alone for a rejected call, or ApprovalAsked
 	// if a person must decide. All started calls end before the caller asks for the next
 	// action. The call of a helper that is Started goes on where its run is: the outcome is
-	// events of that run, up to its pause or to its end with ToolCallFinished.
+	// events of the helper's run, up to a pause or to the end with ToolCallFinished.
 	Start struct{ Calls []Call }
 	// Close ends calls that are CutOff, Forbidden, Refused, stopped by a check or over the limit,
 	// without running them. Outcome: ToolCallFinished for each call.
@@ -219,8 +219,8 @@ func nextTurnOrStop(s *State, lim Limits) Action {
 	return Prepare{Turn: s.Turn + 1}
 }
 
-// spent returns the limit on a sum of the run that was reached. nested is the work of a
-// helper's run that is not yet a part of s.
+// spent returns a reached limit on a sum of the run. nested is the work of a
+// helper's run, not yet a part of s.
 func spent(s *State, lim Limits, nested time.Duration) (StopAtLimit, bool) {
 	if lim.ToolCalls > 0 && s.toolCalls > lim.ToolCalls { // that many may run
 		return StopAtLimit{Limit: CallLimit, Max: int64(lim.ToolCalls)}, true
@@ -264,7 +264,7 @@ func nextCalls(s *State, lim Limits) Action {
 		case lim.Serial && blocked:
 		case c.canStart(), c.goesOn():
 			starting, blocked = s.appendOpen(starting, c), true
-		case c.Nested != nil: // its run is paused
+		case c.Nested != nil: // the run is paused
 			blocked = true
 		default: // Asked, or Started in a process that died or in a run that failed
 			undecided, blocked = s.appendOpen(undecided, c), true
@@ -273,7 +273,7 @@ func nextCalls(s *State, lim Limits) Action {
 	switch {
 	case len(closing) > 0:
 		return Close{Calls: closing, OverLimit: over}
-	case trip != nil: // the calls that are left are in doubt
+	case trip != nil: // the remaining calls are in doubt
 		return Fail{Trip: trip}
 	case len(unchecked) > 0:
 		return callChecks(unchecked, lim.Checks)

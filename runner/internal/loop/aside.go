@@ -6,17 +6,17 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// An Aside is the whole text of a result whose beginning is in the history.
+// An Aside is the whole text of a result. The history has only the beginning.
 type Aside struct {
 	Call event.CallRef
 	Tool string
 	Text string
 }
 
-// maxAside bounds the bytes of the texts that a state keeps. The journal keeps all of them.
+// maxAside bounds the bytes of the texts in a state. The journal keeps all of them.
 const maxAside = 32 << 20
 
-// keepAside keeps the text of a result that was put aside. The oldest texts make room. Copies
+// keepAside keeps the text of a result. The oldest texts make room. Copies
 // of the state keep their list.
 func (s *State) keepAside(a Aside) {
 	size, first := len(a.Text), len(s.Aside)

@@ -15,8 +15,8 @@ import (
 type Call struct {
 	Ref   event.CallRef
 	Call  llm.ToolCall // the call as the model wrote it
-	RunID string       // id of the run whose model made the call
-	Turn  int          // turn of that run
+	RunID string       // id of the call's run
+	Turn  int          // turn of the run
 	// Arguments are the checked arguments. They are empty until the call was started or a
 	// person was asked about the call.
 	Arguments string
@@ -33,11 +33,11 @@ type Call struct {
 	// again, and that nobody ruled out an effect of the earlier attempt.
 	MayHaveRun bool   // beside the other bools, because calls are copied often
 	Status     Status // here for the same reason
-	// Seq is the Seq of the last event that asked about the call or started the call.
+	// Seq is the Seq of the last event with a question about the call or with a start.
 	Seq int64
-	// Nested is the run of the helper that is the work of the call, from the start of the
-	// call to its result. Nil for the call of a function. In the calls of an Action, Nested
-	// says only that the call is a helper's: Apply changes the state.
+	// Nested is the run of a helper, if the call is a helper's: from the start of the call to
+	// the result. Nil for the call of a function. In the calls of an Action, Nested
+	// only marks the call of a helper: Apply changes the state.
 	Nested   *State
 	verdicts *verdicts // of checks; nil: none
 	result   llm.Part  // the llm.ToolResult as it enters the history; nil for an open call
@@ -239,7 +239,7 @@ func (s *State) callFinished(b event.ToolCallFinished, at time.Time) error {
 		s.keepAside(Aside{Call: c.Ref, Tool: c.Call.Name, Text: b.Whole})
 	}
 	s.validCall = s.validCall || !b.Rejected
-	if c.Nested != nil { // without its waits for people
+	if c.Nested != nil { // without the waits for people
 		s.longest = max(s.longest, c.Nested.Work)
 		c.Nested = nil
 	} else if !b.Began.IsZero() { // calls of a turn run at the same time: the longest one counts

@@ -27,12 +27,12 @@ const (
 	Stop    = "stop"
 	Replace = "replace"
 	Again   = "again"
-	Failed  = "failed" // no verdict: only its usage counts
+	Failed  = "failed" // no verdict: only the usage counts
 )
 
-// CheckItems makes checks. Outcome: Checked for each check of each item that was made. A
-// check that does not pass comes last for its item, and a check that stops the run comes
-// last of all. A call whose arguments are wrong gets its result instead.
+// CheckItems makes checks. Outcome: Checked for each check of each item. A check without a
+// pass comes last for the item, and a check that stops the run comes last of all. A call
+// with wrong arguments gets a result instead.
 type CheckItems struct {
 	Turn  int
 	Stage string
@@ -43,26 +43,26 @@ func (CheckItems) action() {}
 
 // An Item is a thing to check.
 type Item struct {
-	At     int      // position of its message in the history; not for a call
+	At     int      // position of the message in the history; not for a call
 	Call   Call     // of a call and of a result
-	Checks []string // names of the checks that are still to be made, in order
+	Checks []string // names of the remaining checks, in order
 }
 
-// A Trip is a check that stopped the run.
+// A Trip is the check behind a stopped run.
 type Trip struct{ Check, Stage, Reason string }
 
-// verdicts are what checks have said about a call and its result. They never change, because
+// verdicts are the verdicts of checks about a call and its result. They never change, because
 // snapshots of the state share them. A Call has a pointer, because its size counts in each
 // turn.
 type verdicts struct {
 	refused  string
 	replaced bool
-	passed   []string // checks on the call that passed or replaced its arguments
-	settled  []string // checks on the result that were made
-	withheld bool     // the model does not read the result, so no other check need look at it
+	passed   []string // checks on the call: passed, or replaced the arguments
+	settled  []string // finished checks on the result
+	withheld bool     // the model does not read the result, so more checks are needless
 }
 
-// Refused is what the model reads about a call that a check refused, so the call must not
+// Refused is the text for the model about a call that a check refused. The call must not
 // run. Empty means that no check refused the call.
 func (c *Call) Refused() string { return c.checked().refused }
 
@@ -76,11 +76,11 @@ func (c *Call) checked() verdicts {
 	return *c.verdicts
 }
 
-// A guard is what checks have said, as far as later actions depend on it. A guard never
+// A guard has the verdicts of checks, as far as later actions depend on them. A guard never
 // changes, because snapshots of the state share it.
 type guard struct {
 	inputs []inputMark
-	answer []string // checks that the final answer passed
+	answer []string // passed checks of the final answer
 	again  []againMark
 	trip   *Trip
 }
@@ -91,7 +91,7 @@ type inputMark struct {
 	check string
 }
 
-// An againMark says that a check sent something back in a turn.
+// An againMark says: in a turn, a check sent something back.
 type againMark struct {
 	check string
 	turn  int
@@ -185,7 +185,7 @@ func (s *State) Again(check string, turn int) (n int) {
 	return n
 }
 
-// missing returns the names of checks that are not among passed.
+// missing returns the names of checks outside of passed.
 func missing(checks, passed []string) (names []string) {
 	for _, c := range checks {
 		if !slices.Contains(passed, c) {
@@ -195,7 +195,7 @@ func missing(checks, passed []string) (names []string) {
 	return names
 }
 
-// nextChecks returns the checks that come before everything else after the results of a
+// nextChecks returns the checks before everything else after the results of a
 // turn, or at the beginning of a run. must is false if there are none.
 func (s *State) nextChecks(c *Checks) (a Action, must bool) {
 	if t := s.trip(); t != nil {
@@ -219,7 +219,7 @@ func (s *State) nextChecks(c *Checks) (a Action, must bool) {
 	return s.inputChecks(c)
 }
 
-// inputChecks returns the checks of the input that are barriers.
+// inputChecks returns the checks of the input before the request (barriers).
 func (s *State) inputChecks(c *Checks) (a Action, must bool) {
 	if c == nil || len(c.Input) == 0 {
 		return nil, false

@@ -124,7 +124,7 @@ func CheckCompacted(s State, b event.Compacted) error {
 }
 
 // ErrNotSmaller says that a compaction removes nothing. Before a turn, a compaction may keep
-// the history as it is. After a refused request, the event only records the wasted usage.
+// the unchanged history. After a refused request, the event only records the wasted usage.
 var ErrNotSmaller = errors.New("the history does not become smaller")
 
 // compacted replaces the history by a shorter history.

@@ -11,7 +11,7 @@ const BytesPerToken = 4
 // Messages that wait for the next turn count, too.
 func (s *State) Estimate(overhead int64) int64 { return s.estimate(overhead) + s.landing() }
 
-// estimate is Estimate for the history as it is.
+// estimate is Estimate for the present history.
 func (s *State) estimate(overhead int64) int64 {
 	tokens, since := s.reported, s.answered
 	if since == 0 {

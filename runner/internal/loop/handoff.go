@@ -14,7 +14,7 @@ type Handoffs struct {
 	Max   int      // hand-offs of the run; 0 or less: no limit
 }
 
-// HandOff gives the conversation to another agent, after a call with a result that said so.
+// HandOff gives the conversation to an agent, after a call of a hand-off tool.
 // Outcome: HandedOff.
 type HandOff struct {
 	Turn int
@@ -23,7 +23,7 @@ type HandOff struct {
 
 func (HandOff) action() {}
 
-// nextHandOff returns the hand-off that the results of the last turn demand. must is false if
+// nextHandOff returns the hand-off after the results of the last turn. must is false if
 // there is none.
 func (s *State) nextHandOff(h *Handoffs) (a Action, must bool) {
 	if h == nil || s.LastTurn {
@@ -45,8 +45,8 @@ func (s *State) TooManyHandoffs(most int) (StopAtLimit, bool) {
 	return StopAtLimit{Limit: HandoffLimit, Max: int64(most)}, most > 0 && int(s.handoffs) >= most
 }
 
-// Succeeded reports whether the call has a result that is no failure, and that no check
-// withheld.
+// Succeeded reports whether the call has a successful result, and no check
+// withheld the result.
 func (c *Call) Succeeded() bool {
 	r, ok := c.result.(llm.ToolResult)
 	return ok && c.Status == Finished && !r.IsError && !c.checked().withheld

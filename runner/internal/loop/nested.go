@@ -11,11 +11,11 @@ import (
 )
 
 // A helper is an agent as a tool. The run of a helper is a State in the call of the outer
-// run. Its events are in the same log, under one count, with the call as their Path. So the
+// run. The events are in the same log, under one count, with the call as their Path. So the
 // outer state, its nested states and their order are one sum of events, and a crash between
 // any two of the events is a crash of both runs.
 
-// goesOn reports whether the call's work is the run of a helper that is not paused. No
+// goesOn reports whether the call's work is a helper's run without a pause. No
 // process is running the call.
 func (c *Call) goesOn() bool {
 	return c.Status == Started && c.Nested != nil && !c.Nested.Paused()
@@ -72,7 +72,7 @@ func (s *State) Below(path event.CallRef) *State {
 	return s
 }
 
-// decides reports whether an event is a decision, which ends a pause.
+// decides reports whether an event is a decision. A decision ends a pause.
 func decides(b event.Body) bool {
 	switch b.(type) {
 	case event.ApprovalDecided, event.InDoubtDecided:
@@ -81,7 +81,7 @@ func decides(b event.Body) bool {
 	return false
 }
 
-// pay adds what the run of a helper used.
+// pay adds the usage of a helper's run.
 func (s *State) pay(e event.Event) {
 	var u llm.Usage
 	var cost float64
@@ -103,7 +103,7 @@ func (s *State) pay(e event.Event) {
 	s.Usage, s.Cost, s.Helped[agent] = s.Usage.Add(u), s.Cost+cost, s.Helped[agent].Add(u)
 }
 
-// spentAnywhere returns the limit on a sum that was reached, of this run or of an outer run.
+// spentAnywhere returns a reached limit on a sum, of this run or of an outer run.
 func (s *State) spentAnywhere(lim Limits) (StopAtLimit, bool) {
 	if stop, over := spent(s, lim, 0); over {
 		return stop, true
@@ -135,13 +135,13 @@ func (s *State) tooManyCalls(lim Limits) bool {
 	}
 }
 
-// Undecided returns the calls that wait for a decision, also those of helpers, in the order
+// Undecided returns the calls before a decision, also in helpers, in the order
 // of the models. No process is running a call.
 func (s *State) Undecided() []Call {
 	var all []Call
 	for i := range s.Calls {
 		switch c := &s.Calls[i]; {
-		case c.Nested != nil && c.Nested.Ended(): // nobody waits for its calls
+		case c.Nested != nil && c.Nested.Ended(): // nobody waits for the calls
 		case c.Nested != nil:
 			all = append(all, c.Nested.Undecided()...)
 		case c.Waits():
@@ -151,7 +151,7 @@ func (s *State) Undecided() []Call {
 	return all
 }
 
-// OpenBelow returns the calls without a result, also those of helpers whose runs go on.
+// OpenBelow returns the calls without a result, also in the runs of helpers.
 func (s *State) OpenBelow() []Call {
 	var all []Call
 	for _, c := range s.Open() {

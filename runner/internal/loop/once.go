@@ -9,15 +9,15 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// maxKeys bounds the keys that a session remembers: the first, which usually began the
+// maxKeys bounds the keys of a session: the first, which usually began the
 // session, and the newest.
 const maxKeys = 1000
 
-// A saidKey is a key of the caller, with the messages that were said under the key.
+// A saidKey is a key of the caller, with the messages of the key.
 type saidKey struct {
 	name string
 	hash [sha256.Size]byte // of the messages
-	run  int               // the run that read the messages; 0: the messages wait
+	run  int               // the run with the messages; 0: the messages wait
 	done int               // the first run that finished after that; 0: none
 }
 
@@ -72,8 +72,8 @@ func (s *State) markKeys(field func(*saidKey) *int) {
 	}
 }
 
-// Once reports what became of the messages that were said under a key. known means that the
-// session remembers the key, and same that the messages are those of the key. finished is
+// Once reports the fate of the messages of a key. known means that the session remembers
+// the key, and same that the messages are equal. finished is
 // the first run that finished after it had read the messages, or 0.
 func (s *State) Once(key string, messages []llm.Message) (finished int, known, same bool) {
 	i := slices.IndexFunc(s.keys, func(k saidKey) bool { return k.name == key })

@@ -35,7 +35,7 @@ func (s *State) goOn() {
 	}
 }
 
-// finishing returns the action that ends the run with its answer.
+// finishing returns the action that ends the run with the answer.
 func (s *State) finishing(lim Limits) Action {
 	if a, must := s.outputChecks(lim.Checks); must {
 		return a
@@ -59,7 +59,7 @@ func (s *State) CanFinish(lim Limits, stopped, answer bool) bool {
 	return false
 }
 
-// landing estimates the tokens of the messages that enter the history with the next turn.
+// landing estimates the tokens of the waiting messages.
 func (s *State) landing() int64 {
 	tokens := EstimateMessages(s.said)
 	if s.ending {

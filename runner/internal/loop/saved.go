@@ -14,7 +14,7 @@ import (
 )
 
 // meaning is raised when Apply gives the same fields another meaning, so that no process
-// continues with a state that another version has saved.
+// continues with a saved state of another version.
 const meaning = 1
 
 // layout identifies the fields of a State with their types. A state of another layout is
@@ -85,7 +85,7 @@ func (s *State) adopt() {
 }
 
 // Fields are found by reflection, because a list of the fields would have to change with
-// every field of the state, and a field that is missing in it would be lost without a word.
+// every field of the state, and a missing field would be lost without a word.
 
 var parts = reflect.TypeFor[llm.Part]()
 
@@ -104,7 +104,7 @@ func plain(t reflect.Type) bool {
 	return !own(t) && t != parts
 }
 
-// field returns a field that can be read and set although its name is not exported.
+// field returns a field for reading and writing, although the name is not exported.
 func field(v reflect.Value, i int) reflect.Value {
 	f := v.Field(i)
 	return reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())).Elem()

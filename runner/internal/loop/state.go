@@ -33,7 +33,7 @@ const (
 type State struct {
 	Seq int64  // Seq of the last event
 	Run int    // number of the current or last run, from 1
-	ID  string // random id of that run
+	ID  string // random id of the run
 	// Trace is the text of RunStarted.
 	Trace string
 	Turn  int // number of the run's last prepared turn, from 1
@@ -45,7 +45,7 @@ type State struct {
 	Instructions string
 	Tools        []event.OfferedTool // tools of the last turn
 	ToolsAgent   string              // name of the agent that offered Tools
-	Gone         []string            // names of tools that earlier turns offered and the last turn did not
+	Gone         []string            // names of tools of earlier turns, without the tools of the last turn
 	Choice       llm.ToolChoice      // tool choice that the runner enforces for the last turn
 	Output       string              // form of the final answer in the last turn; empty: any text
 	// Misfit means that the last final answer did not fit the form. The next answer must
@@ -57,23 +57,23 @@ type State struct {
 	// LastTurn means that a limit was reached, and that the next turn is the last, without
 	// calls.
 	LastTurn bool
-	// Handed means that a hand-off gave the conversation to Agent.
+	// Handed means: a hand-off gave the conversation to Agent.
 	Handed bool
 	// The small fields stand together, because the size of a State counts in each run:
 	handoffs        int16 // of the run
 	unusable        int32 // consecutive unusable answers
 	misfits         int32 // final answers of the run in a wrong form; calls between do not reset it
 	phase           phase
-	pausedFrom      phase  // phase in which the run paused
-	unchecked       bool   // the last message is a final answer whose check has not ended
+	pausedFrom      phase  // phase before the pause
+	unchecked       bool   // the last message is a final answer, not yet checked
 	validCall       bool   // at least one call of the turn was not rejected
-	nudged          bool   // the model was told that its calls repeat
+	nudged          bool   // the model was told about repeated calls
 	calledLast      bool   // the model made calls in the last turn
 	results         bool   // the calls of the last turn have results, and nothing was said since
 	stopped         bool   // the run ended after results
 	ending          bool   // the run would have finished, and goes on for messages
 	compactedBefore bool   // the history was compacted before the next answer
-	compactedAfter  bool   // that was after a request of the turn
+	compactedAfter  bool   // after a request of the turn
 	Problem         string // the last message to the model about a final answer in a wrong form
 	// Messages is the history in the form that every provider accepts. The history only
 	// grows, except that a compaction replaces the whole list. Results enter together, when
@@ -81,13 +81,13 @@ type State struct {
 	// Arguments that are not a JSON object appear as {}, and as the repaired arguments
 	// once the call started.
 	Messages []llm.Message
-	// Aside are the whole texts of results whose beginning is in Messages, the newest last.
+	// Aside are the whole texts of shortened results in Messages, the newest last.
 	Aside []Aside
 	// Calls are the calls of the last answer, until each has a result.
 	Calls []Call
-	Usage llm.Usage // sum over the turns of the run and of its helpers
-	Cost  float64   // sum over the turns of the run and of its helpers
-	// Helped is the part of Usage that helpers needed, by the names of their agents. Nil
+	Usage llm.Usage // sum over the turns of the run and of helpers
+	Cost  float64   // sum over the turns of the run and of helpers
+	// Helped is the part of helpers in Usage, by the names of their agents. Nil
 	// without a helper.
 	Helped map[string]llm.Usage
 	Work   time.Duration // of the model and of the calls, over the turns of the run
@@ -98,7 +98,7 @@ type State struct {
 	Finish  llm.Finish
 	Class   Class
 	Value   json.RawMessage // Output of the last RunFinished of the run
-	Failure string          // Error of the RunFailed that ended the run
+	Failure string          // Error of RunFailed
 
 	outer       *State        // the run whose call this helper's run is; nil for the outermost run and in a copy
 	change      *Change       // of the last turn; nil: none
@@ -112,7 +112,7 @@ type State struct {
 	said, later []llm.Message // see userSaid
 	keys        []saidKey     // of the caller, in the order of their first messages
 	approved    []int         // positions of the answers with calls that a person decided about
-	guard       *guard        // what checks have said; nil: nothing
+	guard       *guard        // verdicts of checks; nil: none yet
 	done        []Call        // the calls of the last turn, until the next turn is prepared
 	doneAt      int           // position of the first of their results
 	invalid     int           // consecutive turns in which every call was rejected
@@ -259,7 +259,7 @@ func (s *State) turnPrepared(b event.TurnPrepared) error {
 	return nil
 }
 
-// gone returns the names of the tools that were offered before and are not offered now.
+// gone returns the names of tools of earlier turns, without the tools on offer now.
 func gone(names []string, before, now []event.OfferedTool) (all []string) {
 	offered := make(map[string]bool, len(now))
 	for _, t := range now {
