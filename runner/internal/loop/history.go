@@ -1,0 +1,80 @@
+package loop
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
+
+// add adds messages of the program to the history. In these messages, arguments may be any
+// JSON: the Responses API accepts such arguments, and the client of Chat Completions sends
+// {} instead.
+func (s *State) add(messages []llm.Message) {
+	for _, m := range messages {
+		s.Messages = append(s.Messages, withArguments(m, func(text string) bool { return json.Valid([]byte(text)) }))
+	}
+}
+
+// keepText adds a message to the history if the message has content that can be
+// sent again.
+func (s *State) keepText(m llm.Message) {
+	if _, content := contents(m); content {
+		s.Messages = append(s.Messages, m)
+	}
+}
+
+// Snapshot returns a copy of the state for reading. Later events do not change the copy,
+// with one exception: a start can repair arguments in its Messages.
+func (s *State) Snapshot() State {
+	c := *s
+	c.outer = nil
+	c.Calls = slices.Clone(s.Calls)
+	for i := range c.Calls {
+		if n := c.Calls[i].Nested; n != nil {
+			c.Calls[i].Nested = new(n.Snapshot())
+		}
+	}
+	c.Messages = s.Messages[:len(s.Messages):len(s.Messages)] // an append to the copy must not reach s
+	return c
+}
+
+// History returns the history in the form that providers accept, at any time between two
+// events. placeholder makes the results of open calls. The caller owns the slice.
+func (s *State) History(placeholder func(Call) llm.ToolResult) []llm.Message {
+	h := slices.Clone(s.Messages)
+	for i := range s.Calls {
+		c := s.Calls[i]
+		if c.Status != Finished {
+			c.result = resultPart(&c, placeholder(c))
+		}
+		h = append(h, llm.Message{Role: llm.RoleTool, Parts: llm.Parts{c.result}})
+	}
+	h = append(append(h, s.said...), s.later...)
+	return h
+}
+
+// withArguments returns m with {} in place of bad arguments. Providers would refuse every
+// later request with bad arguments.
+func withArguments(m llm.Message, good func(string) bool) llm.Message {
+	valid := func(p llm.Part) bool {
+		c, ok := p.(llm.ToolCall)
+		return !ok || good(c.Arguments)
+	}
+	if !slices.ContainsFunc(m.Parts, func(p llm.Part) bool { return !valid(p) }) {
+		return m
+	}
+	m.Parts = slices.Clone(m.Parts)
+	for i, p := range m.Parts {
+		if c, ok := p.(llm.ToolCall); ok && !valid(p) {
+			c.Arguments = "{}"
+			m.Parts[i] = c
+		}
+	}
+	return m
+}
+
+func isObject(text string) bool {
+	return strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), "{") && json.Valid([]byte(text))
+}
