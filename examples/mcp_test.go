@@ -377,11 +377,11 @@ func TestMCPRealServers(t *testing.T) {
 	file := filepath.Join(dir, "a.txt")
 	o = start(t, nil, "", "mcp", "-server", "desk: "+files, `Read the text of "`+file+`"`)
 	require.Equal(t, 0, o.status, o.stderr)
-	require.Regexp(t, `(?m)^\[r1\.t1\.c\d\] desk__read_text_file \{"path":"`+regexp.QuoteMeta(file)+`"\}$`, o.stdout)
+	require.Regexp(t, `(?m)^desk__read_text_file \{"path":"`+regexp.QuoteMeta(file)+`"\} \[r1\.t1\.c\d\]$`, o.stdout)
 	require.Contains(t, o.stdout, "\n- desk__read_text_file("+file+"): some text\n")
 
 	o = start(t, nil, "", "mcp", "-server", "all: "+everything, "Trigger an operation of 1 second, and get a tiny picture.")
 	require.Equal(t, 0, o.status, o.stderr)
 	require.Contains(t, o.stdout, "Here's the image you requested: [image, ")
-	require.Regexp(t, `(?m)^\[r1\.t\d\.c\d\] \d of 5$`, o.stdout)
+	require.Regexp(t, `(?m)^\d of 5 \[r1\.t\d\.c\d\]$`, o.stdout)
 }
