@@ -100,6 +100,9 @@ func TestChecks(t *testing.T) {
 				var paid []string
 				a := guarded(tt.check, &paid)
 				a.Model = llmtest.Script(t, tt.steps...)
+				if tt.check.Beside {
+					afterAnswer(a)
+				}
 				result, _, err := runEither(t, runner.Runner{}, a, stream)
 				require.Equal(t, tt.want, oneLine(result.Messages))
 				require.Equal(t, tt.paid, strings.Join(paid, " "))
@@ -115,6 +118,21 @@ func TestChecks(t *testing.T) {
 				require.Contains(t, err.Error(), `check "guard" stopped the run`)
 			})
 		}
+	}
+}
+
+// afterAnswer makes the check of the agent wait for the first answer of the model. A check that
+// is faster ends the request before a script has taken its step.
+func afterAnswer(a *agent.Agent) {
+	model, input, answered := a.Model, a.Checks[0].Input, make(chan struct{})
+	var once sync.Once
+	a.Model = llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+		defer once.Do(func() { close(answered) })
+		return model.Generate(ctx, req, sink)
+	})
+	a.Checks[0].Input = func(ctx context.Context, s agent.Subject) (agent.Verdict, error) {
+		<-answered
+		return input(ctx, s)
 	}
 }
 

@@ -77,7 +77,7 @@ func TestHelperCancelled(t *testing.T) {
 					return "", ctx.Err()
 				}))
 				stop := tool.Must(tool.New("stop", "Stops.", func(context.Context, struct{}) (string, error) {
-					time.Sleep(time.Minute)
+					time.Sleep(time.Minute) // synctest: exact in a bubble
 					return "", tool.Abort(errPlanted)
 				}))
 				helper := agent.Helper{Name: "ask_billing", Description: "Asks.", Agent: &agent.Agent{Name: "billing", Tools: []tool.Tool{pay},
