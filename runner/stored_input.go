@@ -34,6 +34,14 @@ func (m messagesInput) MarshalJSON() ([]byte, error) {
 
 // MarshalJSON implements [json.Marshaler].
 func (o onceInput) MarshalJSON() ([]byte, error) {
+	// A queue keeps an input until a session takes it, so an input that no session can take
+	// would block its session for good.
+	if err := checkKey(o.key); err != nil {
+		return nil, err
+	}
+	if _, err := checkInput(o.messages); err != nil {
+		return nil, err
+	}
 	return json.Marshal(storedInput{Messages: o.messages, Once: o.key})
 }
 

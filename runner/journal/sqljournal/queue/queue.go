@@ -172,6 +172,7 @@ type input struct {
 	in   runner.Input
 
 	call     string // the call of a decision; "" for messages
+	seq      int64  // of the question of a decision
 	key      string // of messages
 	messages []llm.Message
 }
@@ -198,7 +199,7 @@ func parseInput(body string) (row input, err error) {
 	if err := json.Unmarshal([]byte(body), &about); err != nil {
 		return row, err
 	}
-	row.body, row.call, row.key, row.messages = body, about.Call, about.Once, about.Messages
+	row.body, row.call, row.seq, row.key, row.messages = body, about.Call, about.Seq, about.Once, about.Messages
 	switch {
 	case about.Once != "" && len(about.Messages) == 0:
 		return row, errors.New("an input by Once has no messages")

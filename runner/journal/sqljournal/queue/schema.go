@@ -60,16 +60,17 @@ const (
 				ORDER BY w.priority DESC, w.due, w.id LIMIT 1 FOR UPDATE SKIP LOCKED) AS j`
 
 	// leave notes the new state of a job, for the worker that has taken the job last. A job
-	// that was woken meanwhile waits again. A wait below zero keeps the place of the job.
+	// that was woken meanwhile waits again. A wait below zero keeps the place of the job. A wake-up
+	// for later delays no attempt that is due before.
 	leave = `UPDATE {jobs} SET
-			state = CASE WHEN wakes = $3 THEN $4 WHEN due <= {now} THEN 'waiting' ELSE 'scheduled' END,
-			due = CASE WHEN wakes <> $3 THEN due WHEN $5 < 0 THEN added ELSE {now} + $5 END,
+			state = CASE WHEN wakes = $3 OR $4 = 'waiting' THEN $4 WHEN due <= {now} THEN 'waiting' ELSE 'scheduled' END,
+			due = CASE WHEN $5 < 0 THEN added WHEN wakes = $3 OR $4 = 'scheduled' AND {now} + $5 < due THEN {now} + $5 ELSE due END,
 			attempt = $6, note = $7, pending = $8, begun = $9, changed = {now}
 		WHERE id = $1 AND claim = $2 RETURNING ` + columns
 )
 
 func (q *Queue) migrate(ctx context.Context, tx *sql.Tx) error {
-	id, bytewise := `INTEGER PRIMARY KEY`, ``
+	id, bytewise := `INTEGER PRIMARY KEY AUTOINCREMENT`, `` // no later row gets the id of a deleted row
 	if q.journal.Dialect == sqljournal.Postgres {
 		id, bytewise = `BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY`, `COLLATE "C"`
 		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtext($1))`, q.table("jobs")); err != nil {

@@ -58,13 +58,34 @@ func (s *shift) converse(job *taken) error {
 		err := s.run(job, session.Stream(s.ctx, a, in...))
 		before := len(decisions)
 		if unfit, ok := errors.AsType[*runner.DecisionError](err); ok {
-			// The session knows the decision, or the question is an earlier one.
-			decisions = slices.DeleteFunc(decisions, func(i input) bool { return i.call == string(unfit.Call) })
+			// The session knows the decision, or the decision does not fit the question.
+			s.Logger.Warn("queue: a decision is dropped", "session", job.Session, "error", err)
+			decisions = withoutOldest(decisions, string(unfit.Call))
+		}
+		if known, ok := errors.AsType[*runner.OnceError](err); ok && known.Failed == "" && len(once) > 0 {
+			s.warnDropped(job, known.Key)
+			once = nil
+			continue
 		}
 		if len(decisions) == before {
 			return s.answer(job, session, err)
 		}
 	}
+}
+
+// withoutOldest leaves out the decision about the earliest question of a call. A decision about
+// a later question of the same call may fit.
+func withoutOldest(decisions []input, call string) []input {
+	oldest := -1
+	for i, d := range decisions {
+		if d.call == call && (oldest < 0 || d.seq < decisions[oldest].seq) {
+			oldest = i
+		}
+	}
+	if oldest < 0 {
+		return decisions
+	}
+	return slices.Delete(decisions, oldest, oldest+1)
 }
 
 // say gives the waiting messages to the session. The first message of a session is an input
@@ -80,7 +101,7 @@ func (s *shift) say(job *taken, session *runner.Session) (once []runner.Input, e
 		}
 		err := session.SayOnce(s.ctx, i.key, i.messages...)
 		if _, known := errors.AsType[*runner.OnceError](err); known {
-			s.Logger.Warn("queue: a message is dropped: the session knows its key with other messages", "session", job.Session, "key", i.key)
+			s.warnDropped(job, i.key)
 			continue
 		}
 		if err != nil {
@@ -88,6 +109,10 @@ func (s *shift) say(job *taken, session *runner.Session) (once []runner.Input, e
 		}
 	}
 	return nil, nil
+}
+
+func (s *shift) warnDropped(job *taken, key string) {
+	s.Logger.Warn("queue: a message is dropped: the session knows its key with other messages", "session", job.Session, "key", key)
 }
 
 // run consumes the events of a run.

@@ -50,12 +50,13 @@ type Workers struct {
 	// Runner.NoStream is set). Jobs that run at the same time call Event at the same time.
 	Event func(job Job, e event.Event)
 	// Changed, if not nil, gets the job and its new state at the begin and at the end of a
-	// run. err is the error of the run, or nil. If another worker has taken the job
+	// run. err is the error of the run, or nil; [runner.ErrPaused] and [runner.ErrNoInput] (a
+	// message came that the session knew) are no failures. If another worker has taken the job
 	// meanwhile, or the database failed, the State at the end is still Running, with an
 	// error.
 	Changed func(job Job, err error)
-	// Logger gets a warning about each failed run and each failure of the database. Nil
-	// means [slog.Default].
+	// Logger gets a warning about each failed run, each dropped message or decision, and each
+	// failure of the database. Nil means [slog.Default].
 	Logger *slog.Logger
 }
 
