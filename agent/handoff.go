@@ -35,7 +35,8 @@ type Handoff struct {
 	// Filter, if not nil, returns what the next agent sees of the conversation. It must keep
 	// the last message of the user, system messages, each call with its results, and calls that
 	// a person decided about; otherwise the run fails, and the history stays. The journal keeps
-	// everything. A Filter that panics ends the run with an error. Nil means the whole
+	// everything. The slice is the Filter's; the contents of the messages are only for
+	// reading. A Filter that panics ends the run with an error. Nil means the whole
 	// conversation.
 	Filter func(history []llm.Message) []llm.Message
 }

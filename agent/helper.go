@@ -43,9 +43,9 @@ type Helper struct {
 	// function must have no effect.
 	Task tool.Tool
 	// Sees, if not nil, returns the part of the outer conversation that the Agent reads
-	// before the task. history ends before the answer with the call. Do not change its
-	// messages. Sees is called once for a call, except after a crash. Nil means that the
-	// Agent reads only its task.
+	// before the task. history ends before the answer with the call. The slice belongs to
+	// Sees; the contents of the messages are only for reading. Sees is called once for a call,
+	// except after a crash. Nil means that the Agent reads only its task.
 	Sees func(history []llm.Message) []llm.Message
 	// MaxTurns bounds the turns of the helper's run. Zero means Runner.MaxTurns. -1 means no
 	// limit.

@@ -38,6 +38,7 @@ type Change struct {
 	// records the hand-off, and BeforeTurn is called again for the turn, with the new agent
 	// in its info. So the other fields must be empty. Empty, or the name of the agent that
 	// has the conversation, means no hand-off. The Filter of a matching [agent.Handoff] holds.
+	// In a last turn at a limit, Handoff does nothing after Limits.Handoffs hand-offs.
 	Handoff string
 }
 
@@ -77,7 +78,7 @@ func (e *engine) change(ctx context.Context, s *loop.State, b *event.TurnPrepare
 	if err != nil {
 		return "", err
 	}
-	if c.Handoff != "" && c.Handoff != e.agent.DisplayName() && !again {
+	if c.Handoff != "" && c.Handoff != e.agent.DisplayName() && !again && !e.mustAnswer(s) {
 		if c.Model != nil || c.Settings != nil || c.Offer != nil || c.ToolChoice != "" || len(c.Messages) > 0 {
 			return "", errors.New("a Change with a Handoff must have no other fields")
 		}

@@ -92,7 +92,7 @@ func (e *engine) handOff(ctx context.Context, a loop.HandOff) error {
 // handOffTo gives the conversation to an agent that a function of the program has named.
 func (e *engine) handOffTo(ctx context.Context, turn int, name string) error {
 	s := e.recorder.snapshot()
-	if stop, over := s.TooManyHandoffs(e.mostHandoffs()); over && !s.LastTurn {
+	if stop, over := s.TooManyHandoffs(e.mostHandoffs()); over {
 		return e.stopAtLimit(ctx, stop)
 	}
 	to, err := reach(e.first, name)
@@ -108,12 +108,19 @@ func (e *engine) handOffTo(ctx context.Context, turn int, name string) error {
 	return e.handOver(ctx, to, filter, event.HandedOff{Turn: turn})
 }
 
+// mustAnswer reports whether the agent makes the last turn itself. Otherwise a function that
+// hands over in each turn would never end.
+func (e *engine) mustAnswer(s *loop.State) bool {
+	_, over := s.TooManyHandoffs(e.mostHandoffs())
+	return over && s.LastTurn
+}
+
 // handOver records a hand-off, and goes on as the other agent.
 func (e *engine) handOver(ctx context.Context, to *agent.Agent, filter func([]llm.Message) []llm.Message, b event.HandedOff) error {
 	s := e.recorder.snapshot()
 	b.From, b.To = e.agent.DisplayName(), to.DisplayName()
 	if filter != nil {
-		history := slices.Clip(s.Messages)
+		history := slices.Clone(s.Messages) // functions like slices.DeleteFunc work in place
 		seen, err := safely(ctx, e.logger, "Filter", func(context.Context) ([]llm.Message, error) { return filter(history), nil })
 		switch all := len(s.Messages); {
 		case err != nil:

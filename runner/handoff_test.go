@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -192,6 +194,38 @@ func TestHandOffFilter(t *testing.T) {
 	}
 }
 
+// TestFunctionsThatWorkInPlace: a Filter and a Sees may use functions that change their slice.
+// The history of the run stays what the journal says.
+func TestFunctionsThatWorkInPlace(t *testing.T) {
+	t.Parallel()
+	drop := func(first, end int) func([]llm.Message) []llm.Message {
+		return func(h []llm.Message) []llm.Message { return slices.Delete(h, first, end) }
+	}
+	var work []string
+	next := llmtest.Script(t, llmtest.Text("Billed."))
+	triage, _ := team(llmtest.Script(t, llmtest.Calls("look", stepArgs{1}), llmtest.Calls(toBilling, nil)), next, &work)
+	triage.Handoffs[0].Filter = drop(1, 3) // look and its result
+	s := runner.Runner{}.Session("s")
+	result, err := s.Run(t.Context(), triage, runner.Say(llm.User("Go.")))
+	require.NoError(t, err)
+	require.NotContains(t, oneLine(next.Requests()[0].Messages), "done 1")
+	state, err := s.State(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, oneLine(result.Messages), oneLine(state.Messages))
+
+	helper := &agent.Agent{Name: "helper", Model: llmtest.Script(t, llmtest.Text("Helped."))}
+	outer := &agent.Agent{
+		Name: "outer", Model: llmtest.Script(t, llmtest.Text("Yes?"), llmtest.Calls("helper", `{"task":"help"}`), llmtest.Text("End.")),
+		Helpers: []agent.Helper{{Agent: helper, Name: "helper", Description: "Helps.", Sees: drop(0, 1)}},
+	}
+	s = runner.Runner{}.Session("s")
+	_, err = s.Run(t.Context(), outer, runner.Say(llm.User("Hello.")))
+	require.NoError(t, err)
+	result, err = s.Run(t.Context(), outer, runner.Say(llm.User("Go.")))
+	require.NoError(t, err)
+	require.Equal(t, "Hello. | Yes? | Go. | | Helped. | End.", oneLine(result.Messages))
+}
+
 // TestHandOffByTheProgram: BeforeTurn names the agent that goes on.
 func TestHandOffByTheProgram(t *testing.T) {
 	t.Parallel()
@@ -226,6 +260,42 @@ func TestHandOffByTheProgram(t *testing.T) {
 	triage, _ = team(llmtest.NewScript(), llmtest.NewScript(), &work)
 	_, err = r.Run(t.Context(), triage, llm.User("Go."))
 	require.ErrorAs(t, err, new(*runner.LimitError))
+
+	r.AtLimit = runner.LastAnswer
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a hand-off without end
+	defer cancel()
+	triage, _ = team(llmtest.Script(t, llmtest.Text("I answer.")), llmtest.NewScript(), &work)
+	result, err = r.Run(ctx, triage, llm.User("Go."))
+	require.NoError(t, err)
+	require.Equal(t, []any{"I answer.", "triage", 1}, []any{result.Text, result.Agent, result.Turns})
+}
+
+// TestHandOffChecksTheInput: the next agent reads a message of the user that no model has
+// answered. Its own checks look at the message, also if the first agent has a check with the
+// same name.
+func TestHandOffChecksTheInput(t *testing.T) {
+	t.Parallel()
+	for _, filter := range []func([]llm.Message) []llm.Message{nil, func(h []llm.Message) []llm.Message { return h[:1] }} {
+		var work, asked []string
+		triage, billing := team(llmtest.NewScript(llmtest.Calls(toBilling, nil)), llmtest.Script(t, llmtest.Text("Billed.")), &work)
+		input := func(who string) []agent.Check {
+			return []agent.Check{{Name: "input", Input: func(context.Context, agent.Subject) (agent.Verdict, error) {
+				asked = append(asked, who)
+				return agent.Verdict{}, nil
+			}}}
+		}
+		triage.Checks, billing.Checks = input("triage"), input("billing")
+		triage.Handoffs[0].Filter = filter
+		r := runner.Runner{}
+		if filter == nil {
+			r.BeforeTurn = func(context.Context, agent.Info) (runner.Change, error) {
+				return runner.Change{Handoff: "billing"}, nil
+			}
+		}
+		_, err := r.Run(t.Context(), triage, llm.User("Go."))
+		require.NoError(t, err)
+		require.Equal(t, []string{"triage", "billing"}, asked)
+	}
 }
 
 // TestHandOffMisuse: agents that cannot hand over run nothing, and an agent that is gone is
@@ -293,4 +363,23 @@ func TestHandOffMeetsTheRest(t *testing.T) {
 	require.NotEmpty(t, result.Output)
 	require.Equal(t, 3, n)
 	requireValid(t, result.Messages)
+}
+
+// TestHandOffWithheld: a check withholds the result of a hand-off. Another hand-off of the same
+// answer, whose result says that it changed nothing, changes nothing.
+func TestHandOffWithheld(t *testing.T) {
+	t.Parallel()
+	var work []string
+	triage, _ := team(llmtest.Script(t, llmtest.Calls(toBilling, nil).And(llmtest.Calls("transfer_to_shipping", nil)), llmtest.Text("I stay.")), llmtest.NewScript(), &work)
+	triage.Handoffs = append(triage.Handoffs, agent.Handoff{Agent: &agent.Agent{Name: "shipping", Model: llmtest.NewScript(llmtest.Text("Shipped."))}})
+	triage.Checks = []agent.Check{{Name: "no bills", Result: func(_ context.Context, s agent.Subject) (agent.Verdict, error) {
+		if s.Call.Name == toBilling {
+			return agent.Verdict{Again: "not now"}, nil
+		}
+		return agent.Verdict{}, nil
+	}}}
+	result, err := runner.Run(t.Context(), triage, llm.User("Go."))
+	require.NoError(t, err)
+	require.Equal(t, []any{"I stay.", "triage"}, []any{result.Text, result.Agent})
+	require.Nil(t, bodyOf(result.Events, "handed_off", 0))
 }

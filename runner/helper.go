@@ -134,7 +134,8 @@ func (x *execution) taskOf(ctx context.Context) ([]llm.Message, error) {
 	for len(history) > 0 && history[len(history)-1].Role != llm.RoleAssistant {
 		history = history[:len(history)-1]
 	}
-	history = slices.Clip(history[:max(0, len(history)-1)]) // without the answer that makes the call
+	// Without the answer that makes the call. Functions such as slices.DeleteFunc work in place.
+	history = slices.Clone(history[:max(0, len(history)-1)])
 	seen, err := safely(within, e.logger, "Sees", func(context.Context) ([]llm.Message, error) { return x.helper.Sees(history), nil })
 	return append(slices.Clip(seen), task), err
 }

@@ -30,12 +30,18 @@ func (s *State) nextHandOff(h *Handoffs) (a Action, must bool) {
 		return nil, false
 	}
 	for _, c := range s.done {
-		if slices.Contains(h.Tools, c.Call.Name) && c.Succeeded() {
+		if r, ok := c.result.(llm.ToolResult); !ok || r.IsError || !slices.Contains(h.Tools, c.Call.Name) {
+			continue
+		}
+		// The results of later hand-offs say that those calls changed nothing, so none takes
+		// the place of a hand-off that a check withheld.
+		if c.Succeeded() {
 			if stop, over := s.TooManyHandoffs(h.Max); over {
 				return stop, true
 			}
 			return HandOff{Turn: s.Turn + 1, Call: c}, true
 		}
+		return nil, false
 	}
 	return nil, false
 }
@@ -73,6 +79,16 @@ func (s *State) handedOff(b event.HandedOff) error {
 	}
 	s.Agent, s.Handed, s.handoffs = b.To, true, min(s.handoffs, math.MaxInt16-1)+1
 	s.done, s.results, s.ChoiceMet = nil, false, false
+	s.guard = s.guard.ofOtherAgent()
 	s.Misfit, s.misfits, s.unusable, s.invalid = false, 0, 0, 0
 	return nil
+}
+
+// ofOtherAgent forgets the inputs that the checks of an agent passed: a check of another agent
+// can have the same name.
+func (g *guard) ofOtherAgent() *guard {
+	if g == nil || g.inputs == nil {
+		return g
+	}
+	return g.with(func(g *guard) { g.inputs = nil })
 }
