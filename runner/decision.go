@@ -189,6 +189,9 @@ func (e *engine) eventsOf(ctx context.Context, d decision, c loop.Call) (_ []eve
 		return e.doubtEvents(c, d.doubt, "caller", d.parts), ""
 	}
 	if c.Status != loop.Asked {
+		if c.Status == loop.Started {
+			return nil, "the call is in doubt: answer with RunAgain, Happened, NotHappened or Unknown"
+		}
 		return nil, "the call does not wait for approval"
 	}
 	b := event.ApprovalDecided{Call: c.Ref, Hash: d.hash, Approved: d.approval != deny, Reason: e.redactor.reason(d.reason)}

@@ -41,7 +41,7 @@ func RunFor[T any](ctx context.Context, a *agent.Agent, messages ...llm.Message)
 func Output[T any](r *Result) (v T, err error) {
 	switch {
 	case r == nil || len(r.Output) == 0:
-		return v, errors.New("runner: the result has no output: the run did not finish, or the agent has no Output")
+		return v, errors.New("runner: the result has no output: the run did not finish, or the agent that answered has no Output")
 	default:
 		if err = rawjson.Decode(r.Output, &v); err != nil {
 			err = fmt.Errorf("runner: the output is not a %T: %w", v, err)

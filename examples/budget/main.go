@@ -55,7 +55,7 @@ type day struct {
 func (d *day) work(ctx context.Context) error {
 	for i, m := range messages {
 		_, before := d.runner.Budget.Used()
-		if before >= d.runner.Budget.Cost { // LastAnswer would give each further run a turn
+		if before >= d.runner.Budget.Cost { // a further run would only fail with a LimitError
 			d.Text(fmt.Sprintf("Nothing is left. %d of %d messages stay for tomorrow.\n", len(messages)-i, len(messages)))
 			return nil
 		}

@@ -3,8 +3,8 @@
 //
 // Durable events have a Seq, counted from 1 through the life of a session. Applied in
 // order, they rebuild the session's state. Ephemeral events ([TextDelta],
-// [ReasoningDelta], [CallDelta], [ToolProgress], [Restarted], [Notice]) have Seq 0: they
-// are for display and are not stored.
+// [ReasoningDelta], [CallDelta], [PartialOutput], [ToolProgress], [Restarted], [Notice]) have
+// Seq 0: they are for display and are not stored.
 //
 //	for e, err := range runner.Stream(ctx, assistant, llm.User("Hello")) {
 //		switch b := e.Body.(type) {

@@ -192,7 +192,8 @@ type ToolCallFinished struct {
 	Rejected bool `json:"rejected,omitempty"`
 	// Began is the time (UTC) at which the tool's function was invoked. A limit on
 	// concurrent calls can delay Began after ToolCallStarted. Zero means that the function
-	// was not invoked.
+	// was not invoked. Of a helper's call, Began is the time at which the last process began
+	// or continued the helper's run.
 	Began time.Time `json:"began,omitzero"`
 }
 
@@ -359,7 +360,7 @@ type HandedOff struct {
 }
 
 // RunFinished ends a run. The last ModelAnswered has the final answer, unless the run was
-// Stopped.
+// Stopped, or a later [Checked] replaced the text of the answer.
 type RunFinished struct {
 	Run   int       `json:"run"`
 	Turns int       `json:"turns"`

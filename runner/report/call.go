@@ -152,6 +152,9 @@ func (c *call) end(t *texts) {
 func (c *call) result(t *texts, b event.ToolCallFinished) {
 	c.State = "good"
 	began := b.Began
+	if c.started != nil && c.started.Helper && !began.IsZero() {
+		began = c.startAt // Began is the time of the last continuation
+	}
 	switch {
 	case !began.IsZero():
 		if c.started != nil && began.Sub(c.startAt) > 0 {

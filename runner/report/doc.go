@@ -14,8 +14,9 @@
 //   - the runs inside a call, if the events have them
 //
 // A report has the whole content of the events, with the instructions. So a report is for
-// people who may read the journal. The events have no passwords of URLs, and nothing
-// removed by runner.Runner.Redact. Images, sound and files appear as their type and size.
+// people who may read the journal. The runner removes passwords of URLs, and the secrets of
+// runner.Runner.Redact, from results and errors only: messages, arguments and answers can
+// have secrets. Images, sound and files appear as their type and size.
 //
 // Nothing in an event can act: texts stay texts. Invisible characters, and characters that
 // change the direction of the text around them, appear as their number: ⟨U+202E⟩. Long
