@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -105,6 +106,7 @@ func crashedRow(t *testing.T, row int, stream bool, left int) string {
 	tt := checkRows()[row]
 	j := new(journal.Memory)
 	paid := []string{}
+	var mu sync.Mutex
 	asks := map[string]int{}
 	// The verdict is made of what was asked, so a lost verdict comes again.
 	said := map[string]verdict{}
@@ -113,6 +115,8 @@ func crashedRow(t *testing.T, row int, stream bool, left int) string {
 			return nil
 		}
 		return func(ctx context.Context, s agent.Subject) (verdict, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			key := fmt.Sprint(stage, s.Info.Turn, s.Call.ID, s.Text)
 			asks[key]++
 			v, ok := said[key]
@@ -174,6 +178,10 @@ func crashedRow(t *testing.T, row int, stream bool, left int) string {
 	for _, k := range asks {
 		total += k
 	}
-	require.LessOrEqual(t, total, n+2, "only verdicts of one append may be lost: %v", asks)
+	lost := 2
+	if tt.name == "call stops" { // in each life, the stop may cancel the check beside it
+		lost += 2
+	}
+	require.LessOrEqual(t, total, n+lost, "only verdicts of one append may be lost: %v", asks)
 	return fmt.Sprint(oneLine(messages), " ", err)
 }

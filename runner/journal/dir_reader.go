@@ -264,7 +264,11 @@ func (r *fileReader) read(ctx context.Context, yield func(event.Event, error) bo
 			return false, err
 		}
 		r.scan = before
-		time.Sleep(watchPause / 10)
+		select {
+		case <-time.After(watchPause / 10):
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		}
 	}
 	return r.yield(ctx, io.NewSectionReader(in, from, r.scan.end-from), from == 0, next, yield)
 }

@@ -114,13 +114,13 @@ func begin(ctx context.Context, j journal.Journal, session string) error {
 			for _, err := range log.Events(ctx) {
 				return err
 			}
-			time.Sleep(time.Millisecond) // time for another process that has the session, too
+			<-time.After(time.Millisecond) // time for another process that has the session, too
 			return log.Append(ctx, true, notes(1, 2)...)
 		})
 		if _, busy := errors.AsType[*journal.BusyError](err); !busy || ctx.Err() != nil {
 			return err
 		}
-		time.Sleep(time.Millisecond) // another process is beginning
+		<-time.After(time.Millisecond) // another process is beginning
 	}
 }
 
