@@ -119,7 +119,7 @@ func (w *World) liveOn(life Life) (err error) {
 			return w.wake()
 		}
 		err = p.err
-		time.Sleep(crashPause)
+		<-time.After(crashPause)
 	}
 	return fmt.Errorf("%d starts did not finish the work; the last one: %w", maxLives, err)
 }
