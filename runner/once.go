@@ -39,7 +39,7 @@ func (onceInput) input() {}
 //     failed and nothing can be continued, the error is a [*OnceError].
 //
 // A run takes a single Once and no other input beside it. A key has at most 500 bytes. A
-// session remembers its first key and the 1,000 newest keys.
+// session remembers 1,000 keys: the first key and the newest.
 func Once(key string, messages ...llm.Message) Input {
 	return onceInput{key: key, messages: messages}
 }

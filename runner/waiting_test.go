@@ -19,7 +19,7 @@ func TestWaiting(t *testing.T) {
 	if raced {
 		t.Skip("the race detector needs memory, too")
 	}
-	const runs, most = 2000, 38 << 10 // it differs by half a kilobyte between executions
+	const runs, most = 2000, 33 << 10 // it differs by half a kilobyte between executions
 	a := inMemory(3, 2, 0)
 	answers := a.Model
 	arrived, release := make(chan struct{}), make(chan struct{})
