@@ -58,7 +58,8 @@ var arrows = map[string][]string{
 	"runner/journal":             {"internal/opening", "llm", "runner/event"},
 	"runner/internal/find":       {},
 	"runner":                     {"internal/appended", "internal/clip", "internal/invoke", "internal/opening", "internal/rawjson", "internal/waited", "llm", "tool", "agent", "runner/compact", "runner/event", "runner/internal/find", "runner/internal/loop", "runner/journal"},
-	"runner/report":              {"internal/clip", "llm", "runner/event"},
+	"runner/internal/pages":      {"internal/clip", "llm", "runner/event"},
+	"runner/report":              {"runner/event", "runner/internal/pages"},
 	"runner/runnertest":          {"llm", "llm/llmtest", "tool", "agent", "runner", "runner/event", "runner/journal", "runner/runnertest/internal/sample"},
 	"runner/journal/journaltest": {"llm", "runner/event", "runner/journal"},
 

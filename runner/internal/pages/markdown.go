@@ -1,4 +1,4 @@
-package report
+package pages
 
 import (
 	"fmt"
@@ -17,10 +17,7 @@ const (
 	ticket     = 60 << 10 // of all; GitHub takes 65,536 characters
 )
 
-// Markdown writes a report about the events of a session as Markdown for a ticket: less
-// than 64 KiB. A text above 2 KiB is cut. If the report is too long, its middle is left
-// out, with a note. All texts of the events stand in code, so no text becomes a link, a
-// mention or markup. The error is the error of w.
+// Markdown is Markdown of runner/report.
 func Markdown(w io.Writer, events []event.Event) error {
 	p := read(events, &texts{each: ticketText, left: maxTexts, late: maxLate})
 	head := "# " + inline(p.Title) + ": " + p.Status + "\n\n" + facts(p.Facts) + "\n"

@@ -1,4 +1,4 @@
-package report
+package pages
 
 import (
 	"fmt"
@@ -37,7 +37,8 @@ type entry struct {
 	Marks  []mark
 	Blocks []block
 	Inner  []*entry
-	Bars   []bar // when it happened, as parts of its turn
+	Bars   []bar  // when it happened, as parts of its turn
+	Key    string // of the part that the entry is; empty in a whole page
 
 	spans []span
 	calls int // of a turn
