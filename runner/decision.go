@@ -97,7 +97,7 @@ func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Event, er
 		return nil, nil
 	}
 	e.markAsked(c.Ref) // Decide left the call undecided once: the next question would be the same
-	pending := pendingCall(e.session, c)
+	pending := pendingCall(e.session, e.agent.DisplayName(), c)
 	in, err := callApart(ctx, e.logger, "Decide", func(ctx context.Context) (Input, error) { return e.runner.Decide(ctx, pending) })
 	if err != nil {
 		return nil, fmt.Errorf("turn %d: call %s: Decide: %w", e.recorder.snapshot().Turn, c.Ref, err)

@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"github.com/seed-916e8f6a/toolloop/runner/compact"
@@ -19,6 +20,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
@@ -378,4 +380,41 @@ func TestHelperWithoutTask(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, result.Messages[2].Results()[0].IsError, result.Messages[2].Results()[0].Text())
 	require.Nil(t, result.Helpers)
+}
+
+// TestPendingNamesTheAgent: a question says whose call it is about, to Decide, in the Result
+// and in the State, also as JSON.
+func TestPendingNamesTheAgent(t *testing.T) {
+	t.Parallel()
+	x := new(till)
+	refund := x.refund(tool.NeedsApproval())
+	a := withHelper(t, nil, nil, refund)
+	a.Tools = append(a.Tools, refund)
+	a.Model = llmtest.NewScript(delegate("Refund W1.").And(llmtest.Calls("refund", refundArgs{"W2", 500})), llmtest.Text("Done."))
+	a.Helpers[0].Agent.Model = llmtest.NewScript(llmtest.Calls("refund", refundArgs{"W1", 500}), llmtest.Text("Finished."))
+	asked := map[event.CallRef]string{}
+	var mu sync.Mutex
+	r := runner.Runner{Decide: func(_ context.Context, p runner.Pending) (runner.Input, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[p.Call] = p.Agent
+		return nil, nil
+	}}
+	s := r.Session("s")
+	result, err := s.Run(t.Context(), a, runner.Say(llm.User("Go.")))
+	require.ErrorIs(t, err, runner.ErrPaused)
+	want := map[event.CallRef]string{"r1.t1.c0/r1.t1.c0": a.Helpers[0].Agent.Name, "r1.t1.c1": a.Name}
+	require.Equal(t, want, asked)
+	state, err := s.State(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, result.Pending, state.Pending)
+	data, err := json.Marshal(result.Pending)
+	require.NoError(t, err)
+	var read []runner.Pending
+	require.NoError(t, json.Unmarshal(data, &read))
+	got := map[event.CallRef]string{}
+	for _, p := range read {
+		got[p.Call] = p.Agent
+	}
+	require.Equal(t, want, got)
 }

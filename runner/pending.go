@@ -23,6 +23,9 @@ var errPausedForGood = fmt.Errorf("%w; outside a session nobody can answer them:
 type Pending struct {
 	// Call is our name of the call.
 	Call event.CallRef `json:"call"`
+	// Agent is the name of the agent whose model made the call: of the agent that has the
+	// conversation, or of the agent of a helper.
+	Agent string `json:"agent"`
 	// Hash is a hash of the arguments. A decision about different arguments is refused.
 	Hash string `json:"hash"`
 	// InDoubt means that the call began and has no recorded end, so nobody knows whether
@@ -110,14 +113,14 @@ func pendingCalls(session string, s loop.State) []Pending {
 	}
 	var all []Pending
 	for _, c := range s.Undecided() {
-		all = append(all, pendingCall(session, c))
+		all = append(all, pendingCall(session, s.Below(c.Ref.Path()).Agent, c))
 	}
 	return all
 }
 
-func pendingCall(session string, c loop.Call) Pending {
+func pendingCall(session, agent string, c loop.Call) Pending {
 	p := Pending{
-		Call: c.Ref, Hash: event.HashArguments(c.Arguments), InDoubt: c.Status == loop.Started,
+		Call: c.Ref, Agent: agent, Hash: event.HashArguments(c.Arguments), InDoubt: c.Status == loop.Started,
 		Key: callKey(session, c), Seq: c.Seq, ToolCall: c.Call,
 	}
 	p.ToolCall.Arguments = c.Arguments
