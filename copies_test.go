@@ -115,6 +115,7 @@ func copiesOfEvents() []any {
 		offered        event.OfferedTool
 		modelAnswered  event.ModelAnswered
 		callStarted    event.ToolCallStarted
+		callDeferred   event.ToolCallDeferred
 		callFinished   event.ToolCallFinished
 		asked          event.ApprovalAsked
 		approval       event.ApprovalDecided
@@ -138,7 +139,7 @@ func copiesOfEvents() []any {
 		notice         event.Notice
 	)
 	return []any{
-		e, runStarted, userMessaged, turnPrepared, offered, modelAnswered, callStarted, callFinished, asked, approval, inDoubt, paused, outputRejected,
+		e, runStarted, userMessaged, turnPrepared, offered, modelAnswered, callStarted, callDeferred, callFinished, asked, approval, inDoubt, paused, outputRejected,
 		limitReached, stallDetected, compacted, stretch, checked, handedOff, runFinished, runFailed, textDelta, partialOutput, reasoning, callDelta, progress, restarted, notice,
 	}
 }

@@ -1,6 +1,10 @@
 package event
 
-import "github.com/seed-916e8f6a/toolloop/llm"
+import (
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
 
 // writeBody writes the members of a durable event. Events without a Seq are in no journal.
 //
@@ -17,6 +21,8 @@ func (c *coder) writeBody(body Body) {
 	case ModelAnswered:
 		b.code(c)
 	case ToolCallStarted:
+		b.code(c)
+	case ToolCallDeferred:
 		b.code(c)
 	case ToolCallFinished:
 		b.code(c)
@@ -67,6 +73,10 @@ func (c *coder) readBody(kind string) Body {
 		return b
 	case "tool_call_started":
 		var b ToolCallStarted
+		b.code(c)
+		return b
+	case "tool_call_deferred":
+		var b ToolCallDeferred
 		b.code(c)
 		return b
 	case "tool_call_finished":
@@ -177,6 +187,21 @@ func (b *ToolCallStarted) code(c *coder) {
 	c.trueIf(`,"helper":`, &b.Helper)
 }
 
+func (b *ToolCallDeferred) code(c *coder) {
+	text(c, `,"call":`, &b.Call)
+	text(c, `,"name":`, &b.Name)
+	textIf(c, `,"handle":`, &b.Handle)
+	c.timeIf(`,"until":`, &b.Until)
+	c.timeIf(`,"began":`, &b.Began)
+}
+
+// timeIf is the member of a time. It does not write the zero time.
+func (c *coder) timeIf(name string, v *time.Time) {
+	if c.reading || !v.IsZero() {
+		c.time(name, v)
+	}
+}
+
 func (b *ToolCallFinished) code(c *coder) {
 	text(c, `,"call":`, &b.Call)
 	if c.member(`,"result":`) {
@@ -188,9 +213,8 @@ func (b *ToolCallFinished) code(c *coder) {
 	textIf(c, `,"failure":`, &b.Failure)
 	textIf(c, `,"error":`, &b.Error)
 	c.trueIf(`,"rejected":`, &b.Rejected)
-	if c.reading || !b.Began.IsZero() {
-		c.time(`,"began":`, &b.Began)
-	}
+	c.trueIf(`,"given":`, &b.Given)
+	c.timeIf(`,"began":`, &b.Began)
 }
 
 func (b *ApprovalAsked) code(c *coder) {
@@ -201,6 +225,7 @@ func (b *ApprovalAsked) code(c *coder) {
 	text(c, `,"hash":`, &b.Hash)
 	listIf(c, `,"repairs":`, &b.Repairs, item)
 	textIf(c, `,"fingerprint":`, &b.Fingerprint)
+	c.timeIf(`,"until":`, &b.Until)
 }
 
 func (b *ApprovalDecided) code(c *coder) {
@@ -221,6 +246,8 @@ func (b *InDoubtDecided) code(c *coder) {
 func (b *RunPaused) code(c *coder) {
 	number(c, `,"run":`, &b.Run)
 	list(c, `,"calls":`, &b.Calls, item)
+	listIf(c, `,"late":`, &b.Late, item)
+	c.timeIf(`,"until":`, &b.Until)
 }
 
 func (b *OutputRejected) code(c *coder) {

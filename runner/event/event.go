@@ -174,6 +174,20 @@ type ToolCallStarted struct {
 	Helper bool `json:"helper,omitempty"`
 }
 
+// ToolCallDeferred says that the result of a call comes later, from outside of the run: the
+// tool's function returned tool.Later, or the tool is a tool.External. The call may have
+// had its effect.
+type ToolCallDeferred struct {
+	Call CallRef `json:"call"`
+	Name string  `json:"name"`
+	// Handle is the tool's name for what it waits for.
+	Handle string `json:"handle,omitempty"`
+	// Until is the time (UTC) after which a run that continues gives the result up; see
+	// tool.LateWithin. Zero means no such time.
+	Until time.Time `json:"until,omitzero"`
+	Began time.Time `json:"began,omitzero"` // as in ToolCallFinished
+}
+
 // ToolCallFinished has the result of a call for the model.
 type ToolCallFinished struct {
 	Call   CallRef        `json:"call"`
@@ -190,6 +204,8 @@ type ToolCallFinished struct {
 	// arguments do not fit, the tool choice forbids the call, or the tool's function
 	// asked for other arguments.
 	Rejected bool `json:"rejected,omitempty"`
+	// Given means that the result came from outside; see runner.Pending.Result.
+	Given bool `json:"given,omitempty"`
 	// Began is the time (UTC) at which the tool's function was invoked. A limit on
 	// concurrent calls can delay Began after ToolCallStarted. Zero means that the function
 	// was not invoked. Of a helper's call, Began is the time at which the last process began
@@ -210,6 +226,9 @@ type ApprovalAsked struct {
 	// Fingerprint is the tool's fingerprint, as in OfferedTool. If the tool has changed
 	// when the call is approved, the run asks again.
 	Fingerprint string `json:"fingerprint,omitempty"`
+	// Until is the time (UTC) after which the call can no longer be approved. Zero means no
+	// such time.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // ApprovalDecided answers an ApprovalAsked.
@@ -246,10 +265,15 @@ type InDoubtDecided struct {
 }
 
 // RunPaused stops a run until somebody decides about calls that wait for approval or
-// are in doubt. Nothing runs during a pause.
+// are in doubt, or until the results of deferred calls come. Nothing runs during a pause.
 type RunPaused struct {
 	Run   int       `json:"run"`
 	Calls []CallRef `json:"calls"`
+	// Late are those of Calls that wait for a result from outside, and for no decision.
+	Late []CallRef `json:"late,omitempty"`
+	// Until is the earliest time (UTC) after which one of Calls no longer waits, so the run
+	// has something to do without an answer. Zero means no such time.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // OutputRejected rejects an unusable answer. The run asks the model again.
@@ -440,6 +464,7 @@ func (UserMessaged) event()     {}
 func (TurnPrepared) event()     {}
 func (ModelAnswered) event()    {}
 func (ToolCallStarted) event()  {}
+func (ToolCallDeferred) event() {}
 func (ToolCallFinished) event() {}
 func (ApprovalAsked) event()    {}
 func (ApprovalDecided) event()  {}

@@ -64,6 +64,15 @@ var every = []struct {
 		`"type":"tool_call_finished","call":"r1.t1.c0","result":{"call_id":"c","name":"f","parts":[{"type":"text","text":"no"}],"is_error":true},` +
 			`"failure":"failed","error":"why","rejected":true,"began":"2026-11-21T09:30:00.000005Z"`,
 	},
+	{
+		event.ToolCallFinished{Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: "no"}}}, Given: true},
+		`"type":"tool_call_finished","call":"r1.t1.c0","result":{"call_id":"c","name":"f","parts":[{"type":"text","text":"no"}]},"given":true`,
+	},
+	{event.ToolCallDeferred{Call: "r1.t1.c0", Name: "f"}, `"type":"tool_call_deferred","call":"r1.t1.c0","name":"f"`},
+	{
+		event.ToolCallDeferred{Call: "r1.t1.c0", Name: "f", Handle: "payment-17", Until: at, Began: at},
+		`"type":"tool_call_deferred","call":"r1.t1.c0","name":"f","handle":"payment-17","until":"2026-11-21T09:30:00.000005Z","began":"2026-11-21T09:30:00.000005Z"`,
+	},
 	{event.OutputRejected{Turn: 1, Reason: "empty", Message: llm.User("Again.")}, `"type":"output_rejected","turn":1,"reason":"empty","message":{"role":"user","parts":[{"type":"text","text":"Again."}]}`},
 	{event.LimitReached{Limit: "turns", Max: 30}, `"type":"limit_reached","limit":"turns","max":30`},
 	{event.LimitReached{Limit: "cost", Cost: 0.5, Message: new(llm.User("Answer now."))}, `"type":"limit_reached","limit":"cost","max":0,"cost":0.5,"message":{"role":"user","parts":[{"type":"text","text":"Answer now."}]}`},
@@ -87,10 +96,15 @@ var every = []struct {
 		event.ApprovalAsked{Call: "r1.t1.c0", ID: "c", Name: "f", Arguments: `{"a":1}`, Hash: "0f", Repairs: []string{"null became {}"}, Fingerprint: "f0"},
 		`"type":"approval_asked","call":"r1.t1.c0","id":"c","name":"f","arguments":"{\"a\":1}","hash":"0f","repairs":["null became {}"],"fingerprint":"f0"`,
 	},
+	{event.ApprovalAsked{Call: "r1.t1.c0", Name: "f", Arguments: `{}`, Hash: "0f", Until: at}, `"type":"approval_asked","call":"r1.t1.c0","name":"f","arguments":"{}","hash":"0f","until":"2026-11-21T09:30:00.000005Z"`},
 	{event.ApprovalDecided{Call: "r1.t1.c0", Hash: "0f", Approved: true, Arguments: `{}`}, `"type":"approval_decided","call":"r1.t1.c0","hash":"0f","approved":true,"arguments":"{}"`},
 	{event.ApprovalDecided{Call: "r1.t1.c0", Hash: "0f", Reason: "no"}, `"type":"approval_decided","call":"r1.t1.c0","hash":"0f","reason":"no"`},
 	{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "tool"}, `"type":"in_doubt_decided","call":"r1.t1.c0","decision":"run_again","by":"tool"`},
 	{event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0"}}, `"type":"run_paused","run":1,"calls":["r1.t1.c0"]`},
+	{
+		event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0", "r1.t1.c1"}, Late: []event.CallRef{"r1.t1.c1"}, Until: at},
+		`"type":"run_paused","run":1,"calls":["r1.t1.c0","r1.t1.c1"],"late":["r1.t1.c1"],"until":"2026-11-21T09:30:00.000005Z"`,
+	},
 	{event.TextDelta{Text: "It"}, `"type":"text_delta","text":"It"`},
 	{event.PartialOutput{Value: json.RawMessage(`[1]`)}, `"type":"partial_output","value":[1]`},
 	{event.ReasoningDelta{Text: "Hm"}, `"type":"reasoning_delta","text":"Hm"`},

@@ -30,6 +30,7 @@ var kinds, kindNames = index(
 	row[TurnPrepared]("turn_prepared"),
 	row[ModelAnswered]("model_answered"),
 	row[ToolCallStarted]("tool_call_started"),
+	row[ToolCallDeferred]("tool_call_deferred"),
 	row[ToolCallFinished]("tool_call_finished"),
 	row[ApprovalAsked]("approval_asked"),
 	row[ApprovalDecided]("approval_decided"),

@@ -2,6 +2,7 @@ package event
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -49,7 +50,7 @@ func (e Event) line() string {
 	case Notice:
 		return oneLine("notice: " + b.Text)
 	case RunPaused:
-		return oneLine(fmt.Sprintf("paused: calls that wait for a decision: %v", b.Calls))
+		return oneLine(b.text())
 	case RunFinished:
 		return fmt.Sprintf("turns: %d, tokens: %d in, %d out", b.Turns, b.Usage.InputTokens, b.Usage.OutputTokens)
 	case RunFailed:
@@ -68,6 +69,8 @@ func callText(body Body) (call CallRef, text string) {
 		return b.Call, b.Name + " " + b.Arguments
 	case ToolProgress:
 		return b.Call, b.text()
+	case ToolCallDeferred:
+		return b.Call, b.text()
 	case ToolCallFinished:
 		return b.Call, b.text()
 	case ApprovalAsked:
@@ -81,6 +84,25 @@ func callText(body Body) (call CallRef, text string) {
 		return b.Call, fmt.Sprintf("was interrupted; decided by %s: %s", b.By, b.Decision)
 	}
 	return "", ""
+}
+
+func (b RunPaused) text() string {
+	if len(b.Late) == 0 {
+		return fmt.Sprintf("paused: calls that wait for a decision: %v", b.Calls)
+	}
+	decided := slices.DeleteFunc(slices.Clone(b.Calls), func(c CallRef) bool { return slices.Contains(b.Late, c) })
+	if len(decided) == 0 {
+		return fmt.Sprintf("paused: calls that wait for a result: %v", b.Late)
+	}
+	return fmt.Sprintf("paused: calls that wait for a decision: %v, and for a result: %v", decided, b.Late)
+}
+
+func (b ToolCallDeferred) text() string {
+	text := b.Name + " has its result later"
+	if b.Handle != "" {
+		text += ": " + b.Handle
+	}
+	return text
 }
 
 func (b Compacted) text() string {

@@ -13,7 +13,7 @@ import (
 //
 //   - instructions: those of the agent, messages with the role system or developer, and the
 //     messages that the runner or the program writes to the model;
-//   - keys, fingerprints, hashes and the provider's ids of answers;
+//   - keys, fingerprints, hashes, handles of deferred calls and the provider's ids of answers;
 //   - Extra, raw usage, log probabilities, and parts of unknown kinds;
 //   - the causes of failed calls for people (ToolCallFinished.Error), and the whole text of a
 //     result of which the model got the beginning (ToolCallFinished.Whole).
@@ -88,11 +88,13 @@ func publicCall(body Body, redact func(string) string) Body {
 	switch b := body.(type) {
 	case ToolCallStarted:
 		return ToolCallStarted{Call: b.Call, ID: b.ID, Name: b.Name, Arguments: redact(b.Arguments), Repairs: publicTexts(b.Repairs, redact), Helper: b.Helper}
+	case ToolCallDeferred:
+		return ToolCallDeferred{Call: b.Call, Name: b.Name, Until: b.Until, Began: b.Began}
 	case ToolCallFinished:
 		result, _ := publicPart(b.Result, redact).(llm.ToolResult)
-		return ToolCallFinished{Call: b.Call, Result: result, Failure: b.Failure, Rejected: b.Rejected, Began: b.Began}
+		return ToolCallFinished{Call: b.Call, Result: result, Failure: b.Failure, Rejected: b.Rejected, Given: b.Given, Began: b.Began}
 	case ApprovalAsked:
-		return ApprovalAsked{Call: b.Call, ID: b.ID, Name: b.Name, Arguments: redact(b.Arguments), Repairs: publicTexts(b.Repairs, redact)}
+		return ApprovalAsked{Call: b.Call, ID: b.ID, Name: b.Name, Arguments: redact(b.Arguments), Repairs: publicTexts(b.Repairs, redact), Until: b.Until}
 	case ApprovalDecided:
 		return ApprovalDecided{Call: b.Call, Approved: b.Approved, Reason: redact(b.Reason), Arguments: redact(b.Arguments), Repairs: publicTexts(b.Repairs, redact)}
 	case InDoubtDecided:

@@ -24,6 +24,7 @@ var withheld = map[string]string{
 	"UserMessaged":     "Key",
 	"TurnPrepared":     "Instructions Tools ToolChoice Output Offer Chosen Messages Changed",
 	"ModelAnswered":    "RawUsage LogProbs ID RequestID Extra",
+	"ToolCallDeferred": "Handle",
 	"ToolCallFinished": "Error Whole",
 	"ApprovalAsked":    "Hash Fingerprint",
 	"ApprovalDecided":  "Hash",
@@ -135,7 +136,7 @@ var unredacted = regexp.MustCompile(`"(\w+)":\[?"open`)
 
 // names are members with names of the program or of the provider, or with words of a list.
 var names = []string{
-	"agent", "call", "calls", "call_id", "id", "name", "model", "field", "format", "media_type", "detail", "failure", "limit", "decision", "by", "reason", "check", "stage", "verdict", "from", "to", "raw", "native",
+	"agent", "call", "calls", "call_id", "id", "name", "model", "field", "format", "media_type", "detail", "failure", "limit", "decision", "by", "reason", "check", "stage", "verdict", "from", "to", "raw", "native", "late",
 }
 
 // TestPublic fills every member of every type of event, and wants a decision about it.

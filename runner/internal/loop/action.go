@@ -47,7 +47,7 @@ type (
 	// Generate sends the request of a turn to the model. Outcome: ModelAnswered.
 	Generate struct{ Turn int }
 	// Start runs the calls, in order. Outcome for each call: ToolCallStarted and
-	// ToolCallFinished, or ToolCallFinished alone for a rejected call, or ApprovalAsked
+	// ToolCallFinished or ToolCallDeferred, or ToolCallFinished alone for a rejected call, or ApprovalAsked
 	// if a person must decide. All started calls end before the caller asks for the next
 	// action. The call of a helper that is Started goes on where its run is: the outcome is
 	// events of the helper's run, up to a pause or to the end with ToolCallFinished.
@@ -58,8 +58,9 @@ type (
 		Calls     []Call
 		OverLimit bool // the calls would exceed the limit on calls
 	}
-	// Decide gets decisions about calls: calls that are Asked wait for approval, and
-	// calls that are Started are in doubt. Outcome: the decisions, or RunPaused. Without
+	// Decide gets decisions about calls: calls that are Asked wait for approval, calls that
+	// are Started are in doubt, and calls that are Late wait for their results. Outcome: the
+	// decisions, the ends of calls whose time is over, or RunPaused. Without
 	// calls, only helpers wait for decisions: RunPaused.
 	Decide struct{ Calls []Call }
 	// Check validates the final answer against the form of the agent. Outcome: RunFinished
@@ -257,7 +258,7 @@ func nextCalls(s *State, lim Limits) Action {
 	for i := range s.Calls {
 		switch c := &s.Calls[i]; {
 		case c.Status == Finished:
-		case c.CutOff || c.Forbidden || c.Refused() != "", over && c.Status == Proposed, trip != nil && c.Status != Started:
+		case c.CutOff || c.Forbidden || c.Refused() != "", over && c.Status == Proposed, trip != nil && c.Status != Started && c.Status != Late:
 			closing = s.appendOpen(closing, c)
 		case lim.Checks != nil && c.canStart() && len(missing(lim.Checks.Call, c.checked().passed)) > 0:
 			unchecked = s.appendOpen(unchecked, c)
@@ -266,14 +267,14 @@ func nextCalls(s *State, lim Limits) Action {
 			starting, blocked = s.appendOpen(starting, c), true
 		case c.Nested != nil: // the run is paused
 			blocked = true
-		default: // Asked, or Started in a process that died or in a run that failed
+		default: // Asked, Late, or Started in a process that died or in a run that failed
 			undecided, blocked = s.appendOpen(undecided, c), true
 		}
 	}
 	switch {
 	case len(closing) > 0:
 		return Close{Calls: closing, OverLimit: over}
-	case trip != nil: // the remaining calls are in doubt
+	case trip != nil: // the remaining calls are in doubt, or wait for their results
 		return Fail{Trip: trip}
 	case len(unchecked) > 0:
 		return callChecks(unchecked, lim.Checks)

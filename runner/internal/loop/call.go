@@ -39,17 +39,17 @@ type Call struct {
 	// the result. Nil for the call of a function. In the calls of an Action, Nested
 	// only marks the call of a helper: Apply changes the state.
 	Nested   *State
-	verdicts *verdicts // of checks; nil: none
+	verdicts *verdicts // of checks, and other rare facts; nil: none
 	result   llm.Part  // the llm.ToolResult as it enters the history; nil for an open call
 }
 
 // canStart reports whether the call is waiting for its start.
 func (c *Call) canStart() bool { return c.Status == Proposed || c.Status == Cleared }
 
-// Waits reports whether the call waits for a decision, provided that no process is
-// running the call. The call of a helper does not wait itself: calls of the helper do.
+// Waits reports whether the call waits for a decision or a result from outside, provided
+// that no process is running the call. The call of a helper does not wait itself: calls of the helper do.
 func (c *Call) Waits() bool {
-	return c.Status == Asked || c.Status == Started && c.Nested == nil
+	return c.Status == Asked || c.Status == Late || c.Status == Started && c.Nested == nil
 }
 
 // Status is the progress of a call.
@@ -61,6 +61,7 @@ const (
 	Asked                  // the call waits for approval
 	Cleared                // a decision allows the call to start, or to run again
 	Started                // the function may have begun; in doubt if no process is running the call
+	Late                   // the result comes from outside; the function has returned
 	Finished               // the call has a result
 )
 
@@ -153,6 +154,7 @@ func (s *State) approvalAsked(b event.ApprovalAsked) error {
 	}
 	c.Status, c.Arguments, c.Repairs, c.Fingerprint = Asked, b.Arguments, b.Repairs, b.Fingerprint
 	c.Seq = s.Seq + 1
+	c.waitFor("", b.Until)
 	return nil
 }
 
@@ -183,7 +185,7 @@ func (s *State) approvalDecided(b event.ApprovalDecided) error {
 
 func (s *State) inDoubtDecided(b event.InDoubtDecided) error {
 	c := s.call(b.Call)
-	if c == nil || c.Status != Started || c.Nested != nil && (b.By != "runner" || c.Nested.Run > 0) || !s.resume() {
+	if c == nil || c.Status != Started && (c.Status != Late || b.By != "tool" || b.Decision != event.Happened) || c.Nested != nil && (b.By != "runner" || c.Nested.Run > 0) || !s.resume() {
 		return errOrder
 	}
 	switch {
@@ -229,11 +231,13 @@ func (s *State) runPaused(b event.RunPaused) error {
 	return nil
 }
 
+// callFinished ends a pause if the call waits: its result came, or its time is over.
 func (s *State) callFinished(b event.ToolCallFinished, at time.Time) error {
 	c := s.call(b.Call)
-	if c == nil || c.Status == Finished || !s.callsCanChange() {
+	if c == nil || c.Status == Finished || b.Given && !c.TakesResult() || s.phase == paused && !c.Waits() || !s.resume() {
 		return errOrder
 	}
+	s.keepEnd(c, b)
 	c.Status, c.result = Finished, resultPart(c, b.Result)
 	if b.Whole != "" {
 		s.keepAside(Aside{Call: c.Ref, Tool: c.Call.Name, Text: b.Whole})

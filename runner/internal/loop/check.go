@@ -60,6 +60,7 @@ type verdicts struct {
 	passed   []string // checks on the call: passed, or replaced the arguments
 	settled  []string // finished checks on the result
 	withheld bool     // the model does not read the result, so more checks are needless
+	wait     wait     // what the open call waits for
 }
 
 // Refused is the text for the model about a call that a check refused. The call must not

@@ -72,10 +72,11 @@ func (s *State) Below(path event.CallRef) *State {
 	return s
 }
 
-// decides reports whether an event is a decision. A decision ends a pause.
+// decides reports whether an event can end a pause: a decision, or the end of a call that
+// waits.
 func decides(b event.Body) bool {
 	switch b.(type) {
-	case event.ApprovalDecided, event.InDoubtDecided:
+	case event.ApprovalDecided, event.InDoubtDecided, event.ToolCallFinished:
 		return true
 	}
 	return false
@@ -135,7 +136,7 @@ func (s *State) tooManyCalls(lim Limits) bool {
 	}
 }
 
-// Undecided returns the calls before a decision, also in helpers, in the order
+// Undecided returns the calls before a decision or a result from outside, also in helpers, in the order
 // of the models. No process is running a call.
 func (s *State) Undecided() []Call {
 	var all []Call

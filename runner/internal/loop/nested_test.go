@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,13 +16,14 @@ import (
 )
 
 // A helped run is a point in a run with two helpers at the same time. Each helper calls "ask",
-// which needs approval, and "do", and then answers. The functions of the calls and the
+// which needs approval, or "later", whose result comes from outside, and "do", and then answers. The functions of the calls and the
 // helpers that a process runs are lost with the process.
 type helpedRun struct {
 	events  []event.Event
 	live    map[event.CallRef]bool // functions that run
 	jobs    map[event.CallRef]bool // helpers that work
 	crashes int                    // that may still come
+	later   bool
 	started map[event.CallRef]int
 	again   map[event.CallRef]int // decisions to run the call again, or taken back by a crash before its record
 }
@@ -48,7 +50,11 @@ var helpedAnswers = map[bool][]event.ModelAnswered{
 func (h helpedRun) next(t *testing.T, s *loop.State) (all []helpedRun) {
 	t.Helper()
 	for _, ref := range slices.Sorted(maps.Keys(h.live)) {
-		n := h.with(ref.Path(), event.ToolCallFinished{Call: ref, Result: llm.ToolResult{Parts: llm.Parts{llm.Text{Text: "done"}}}})
+		var end event.Body = event.ToolCallFinished{Call: ref, Result: llm.ToolResult{Parts: llm.Parts{llm.Text{Text: "done"}}}}
+		if h.later && strings.HasSuffix(string(ref), "/r1.t1.c0") {
+			end = event.ToolCallDeferred{Call: ref, Name: "later", Handle: "h"}
+		}
+		n := h.with(ref.Path(), end)
 		delete(n.live, ref)
 		all = append(all, n)
 	}
@@ -76,7 +82,12 @@ func (h helpedRun) act(t *testing.T, s *loop.State, path event.CallRef) helpedRu
 	case loop.Prepare:
 		return h.with(path, event.TurnPrepared{Turn: a.Turn, Agent: "a"})
 	case loop.Generate:
-		return h.with(path, with(helpedAnswers[path == ""][a.Turn-1], a.Turn))
+		b := with(helpedAnswers[path == ""][a.Turn-1], a.Turn)
+		if call, ok := b.Message.Parts[0].(llm.ToolCall); ok && h.later && path != "" {
+			call.Name = "later"
+			b.Message = llm.Assistant("", call, b.Message.Parts[1])
+		}
+		return h.with(path, b)
 	case loop.Start:
 		return h.start(t, path, a.Calls)
 	case loop.Decide:
@@ -126,6 +137,15 @@ func (h helpedRun) start(t *testing.T, path event.CallRef, calls []loop.Call) he
 func (h helpedRun) decide(s *loop.State) (all []helpedRun) {
 	for _, c := range s.Undecided() {
 		done := event.ToolCallFinished{Call: c.Ref, Result: llm.ToolResult{Parts: llm.Parts{llm.Text{Text: "decided"}}}}
+		given := done
+		given.Given = true
+		if c.Status == loop.Late { // the result comes, or the time is over
+			all = append(all, h.with(c.Ref.Path(), given), h.with(c.Ref.Path(), done))
+			continue
+		}
+		if c.Status == loop.Started && h.later { // the result comes first
+			all = append(all, h.with(c.Ref.Path(), given))
+		}
 		if c.Status == loop.Asked {
 			b := event.ApprovalDecided{Call: c.Ref, Hash: event.HashArguments(c.Arguments)}
 			all = append(all, h.with(c.Ref.Path(), b, done))
@@ -177,7 +197,18 @@ func TestHelpers(t *testing.T) {
 	if raced || testing.Short() {
 		crashes = 1
 	}
-	first := helpedRun{live: map[event.CallRef]bool{}, jobs: map[event.CallRef]bool{}, started: map[event.CallRef]int{}, again: map[event.CallRef]int{}, crashes: crashes}.
+	walkHelpers(t, crashes, false)
+}
+
+// TestHelpersLate is TestHelpers with results from outside.
+func TestHelpersLate(t *testing.T) {
+	t.Parallel()
+	walkHelpers(t, 1, true)
+}
+
+func walkHelpers(t *testing.T, crashes int, later bool) {
+	t.Helper()
+	first := helpedRun{later: later, live: map[event.CallRef]bool{}, jobs: map[event.CallRef]bool{}, started: map[event.CallRef]int{}, again: map[event.CallRef]int{}, crashes: crashes}.
 		with("", event.RunStarted{Run: 1, Agent: "desk", ID: "x"}, event.UserMessaged{Message: llm.User("Go.")})
 	seen, ends := map[string]bool{}, 0
 	for todo := []helpedRun{first}; len(todo) > 0; {

@@ -17,15 +17,15 @@ import (
 // doubt again; and no call that has a result runs again, whatever is decided.
 func TestEveryResume(t *testing.T) {
 	t.Parallel()
-	for _, way := range []struct{ ask, serial bool }{{}, {ask: true}, {serial: true}, {true, true}} {
+	for _, way := range []struct{ ask, serial, later bool }{{}, {ask: true}, {serial: true}, {true, true, false}, {later: true}, {false, true, true}, {true, true, true}} {
 		for _, doubt := range []event.Doubt{event.RunAgain, event.Happened, event.NotHappened, event.Unknown} {
 			for _, names := range scripts() {
 				calls := slices.ContainsFunc(names, func(n string) bool { return n == "call" || n == "calls" || n == "others" })
-				if len(names) > 2 || !calls || (way.ask || way.serial) && doubt != event.RunAgain {
+				if len(names) > 2 || !calls || (way.ask || way.serial && !way.later) && doubt != event.RunAgain {
 					continue
 				}
 				whole := newSession(t)
-				whole.ask, whole.serial = way.ask, way.serial
+				whole.ask, whole.serial, whole.later = way.ask, way.serial, way.later
 				whole.run(script(names...))
 				for cut := range whole.events[1:] {
 					resumed(t, whole, names, cut+1, doubt)
@@ -38,7 +38,7 @@ func TestEveryResume(t *testing.T) {
 func resumed(t *testing.T, whole *session, names []string, cut int, doubt event.Doubt) {
 	t.Helper()
 	s := newSession(t)
-	s.ask, s.serial, s.doubt = whole.ask, whole.serial, doubt
+	s.ask, s.serial, s.later, s.doubt = whole.ask, whole.serial, whole.later, doubt
 	s.events = slices.Clone(whole.events[:cut])
 	s.state = replay(t, s.events)
 	ended := map[event.CallRef]bool{}

@@ -24,7 +24,7 @@ const (
 	checking              // RunFinished or OutputRejected, after the check of the answer
 	final                 // RunFinished
 	failing               // RunFailed
-	paused                // a decision
+	paused                // a decision, or a result from outside
 )
 
 // State is the sum of the events of a session so far. The zero State is a new
@@ -110,6 +110,7 @@ type State struct {
 	written     []int         // positions of the user messages that the runner wrote
 	said, later []llm.Message // see userSaid
 	keys        []saidKey     // of the caller, in the order of their first messages
+	ends        []End         // of calls whose results come from outside, the newest last
 	approved    []int         // positions of the answers with calls that a person decided about
 	guard       *guard        // verdicts of checks; nil: none yet
 	done        []Call        // the calls of the last turn, until the next turn is prepared
@@ -144,6 +145,8 @@ func (s *State) apply(body event.Body, at time.Time) error {
 		return s.modelAnswered(b)
 	case event.ToolCallStarted:
 		return s.callStarted(b)
+	case event.ToolCallDeferred:
+		return s.callDeferred(b, at)
 	case event.ToolCallFinished:
 		return s.callFinished(b, at)
 	case event.ApprovalAsked:
@@ -354,6 +357,7 @@ func (s *State) runFinished(b event.RunFinished) error {
 	}
 	s.Value, s.stopped, s.unchecked = b.Output, b.Stopped, false
 	s.finishKeys()
+	s.finishEnds()
 	switch {
 	case b.Text != "":
 		s.Text = b.Text
@@ -405,7 +409,7 @@ func (s *State) Waiting() bool {
 	return n > 0 && !s.stopped && s.Messages[n-1].Role != llm.RoleAssistant
 }
 
-// Paused reports whether the run waits for a decision.
+// Paused reports whether the run waits for a decision or a result from outside.
 func (s *State) Paused() bool { return s.phase == paused }
 
 // Prepared reports whether a turn waits for its answer.

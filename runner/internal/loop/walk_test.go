@@ -59,6 +59,7 @@ type session struct {
 	ask   bool
 	deny  bool
 	doubt event.Doubt
+	later bool                  // the results of calls come from outside
 	ran   map[event.CallRef]int // how often each was started
 	// serial and choice are the caller's settings.
 	serial bool
@@ -301,6 +302,12 @@ func (s *session) pauseAndDecide(calls []loop.Call) {
 
 func (s *session) decide(c loop.Call) {
 	s.t.Helper()
+	if c.Status == loop.Late {
+		b := finished(c, "from outside")
+		b.Given = true
+		s.apply(b)
+		return
+	}
 	if c.Status == loop.Started {
 		s.apply(event.InDoubtDecided{Call: c.Ref, Decision: s.doubt, By: "caller"})
 		if s.doubt != event.RunAgain {
@@ -324,6 +331,11 @@ func (s *session) finishLive() {
 		if s.order != nil {
 			i = s.order[i]
 		} else if !s.live[open[i].Ref] {
+			continue
+		}
+		if s.later {
+			s.apply(event.ToolCallDeferred{Call: open[i].Ref, Name: open[i].Call.Name, Handle: fmt.Sprint("handle ", i), Until: time.Unix(1e6, 0).UTC(), Began: time.Unix(s.state.Seq-1, 0).UTC()})
+			s.live[open[i].Ref] = false
 			continue
 		}
 		s.apply(finished(open[i], fmt.Sprintf("result %d", i)))
