@@ -4,7 +4,6 @@ package pages
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/sha256"
 	_ "embed" // for the files of the page
 	"encoding/base64"
@@ -68,9 +67,9 @@ func Digest(s string) string {
 // A Part is a piece of the page that changes on its own: an element with the key as its
 // data-part.
 type Part struct {
-	Key  string
-	Run  string // the key of the run with the part; empty for what stands in no run
-	HTML template.HTML
+	Key  string        `json:"key"`
+	Run  string        `json:"run,omitempty"` // the key of the run with the part; empty outside of runs
+	HTML template.HTML `json:"html"`
 }
 
 // A Sheet is the page of a session in parts.
@@ -81,12 +80,11 @@ type Sheet struct {
 	Tools, Keys       template.HTML
 }
 
-// Parts returns the page in parts. The parts of a page with fewer events have the same
-// keys.
+// Parts returns the page in parts. A part keeps its key when events are added.
 func Parts(events []event.Event) (*Sheet, error) {
 	p := read(events, &texts{each: maxText, left: maxTexts, late: maxLate})
 	s := &Sheet{Title: p.Title, Status: p.Status}
-	r := renderer{page: p}
+	var r renderer
 	s.Top, s.Strip, s.Usage = Part{Key: "top", HTML: r.html("top", p)}, Part{Key: "strip", HTML: r.html("strip", p)}, Part{Key: "usage", HTML: r.html("usage", p)}
 	s.Tools, s.Keys = r.html("tools", nil), r.html("keys", nil)
 	for i, e := range p.Entries {
@@ -113,16 +111,11 @@ func (e *entry) key(at int) string {
 }
 
 // A renderer executes templates up to the first error.
-type renderer struct {
-	page *page
-	b    bytes.Buffer
-	err  error
-}
+type renderer struct{ err error }
 
-func (r *renderer) html(name string, data any) template.HTML {
-	r.b.Reset()
+func (r *renderer) html(name string, data any) (html template.HTML) {
 	if r.err == nil {
-		r.err = parsed().ExecuteTemplate(&r.b, name, data)
+		html, r.err = Execute(parsed(), name, data)
 	}
-	return template.HTML(r.b.String()) //nolint:gosec // made by html/template
+	return html
 }

@@ -3,11 +3,16 @@
 (() => {
   const $ = (id) => document.getElementById(id);
   const query = $('q'), only = $('only'), open = $('open'), count = $('count');
-  const cards = [...document.querySelectorAll('main > article, main > .run > article')];
-  const runs = [...document.querySelectorAll('main > .run')];
+  let cards, runs;
+  let texts; // the text of each card in lower case, made for the first search
+  function collect() {
+    cards = [...document.querySelectorAll('main > article, main > .run > article')];
+    runs = [...document.querySelectorAll('main > .run')];
+    texts = undefined;
+  }
+  collect();
   $('tools').hidden = $('keys').hidden = false;
 
-  let texts; // the text of each card in lower case, made for the first search
   let last = '';
   const maxMarked = 200, maxRanges = 2000;
 
@@ -96,12 +101,17 @@
   document.addEventListener('keydown', (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey) return;
     if (e.key === 'Escape') { clear(); query.blur(); return; }
-    if (e.target.closest('input:not([type=checkbox])')) return;
+    if (e.target.closest('input:not([type=checkbox]), textarea, select')) return;
     if (e.key === '/') { e.preventDefault(); query.focus(); query.select(); }
     if (e.key === 'j') step(1);
     if (e.key === 'k') step(-1);
     if (e.key === 'e' && at) unfold(at, !at.querySelector('details')?.open);
   });
   window.addEventListener('hashchange', go);
+  document.addEventListener('parts', () => { // another script has changed the page
+    at = at && (cards[cards.indexOf(at)]?.isConnected ? at : null);
+    collect();
+    if (query.value.trim() || only.checked) search();
+  });
   go();
 })();

@@ -37,13 +37,16 @@ const maxLine = 80
 
 // json returns JSON with one line for each value, or in one line if the JSON is short.
 // json does not change other text.
-func (t *texts) json(s string) string {
+func (t *texts) json(s string) string { return t.of(t.indent(s)) }
+
+// indent returns JSON with one line for each value.
+func (t *texts) indent(s string) string {
 	var b bytes.Buffer
 	short := len(s) <= maxLine && !strings.Contains(s, "\n")
 	if !short && len(s) <= t.each && !deep(s) && json.Indent(&b, []byte(s), "", "  ") == nil {
-		return t.of(b.String())
+		return b.String()
 	}
-	return t.of(s)
+	return s
 }
 
 func deep(s string) bool {
