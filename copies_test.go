@@ -25,11 +25,12 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/journaltest"
 	"github.com/seed-916e8f6a/toolloop/runner/runnertest"
+	"github.com/seed-916e8f6a/toolloop/runner/serve"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
 // notCopied are used by pointer, as their documentation says.
-var notCopied = []string{"agent.Output", "llm.Memo", "llmtest.Model", "llmtest.Server", "tape.Tape", "inspect.Handler", "journal.Memory", "runner.CallLimit", "runner.Budget", "runner.Session", "runnertest.World", "wrap.Limiter"}
+var notCopied = []string{"agent.Output", "llm.Memo", "llmtest.Model", "llmtest.Server", "tape.Tape", "inspect.Handler", "journal.Memory", "runner.CallLimit", "runner.Budget", "runner.Session", "runnertest.World", "serve.Chat", "wrap.Limiter"}
 
 // copies returns a copy of a variable of every other exported struct: go vet
 // refuses a line of it should the struct come to hold a lock.
@@ -69,7 +70,7 @@ func copies() []any {
 		anAgent, anInfo, helper, aTool, aSet, aCall, anError, aRunner, aResult, aLimit, aFinish,
 		aConfig, aProfile, aRetry, fallback, aCache, aLog, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
 	}
-	values = append(values, agent.Handoff{}, agent.Check{}, agent.Subject{}, agent.Verdict{}, runner.CheckError{}, runner.Work{}, tool.Form{}, runner.OutputError{}, runner.OnceError{}, runner.State{}, runner.OpenCall{}, inspect.Visitor{}, journal.Filter{}, journal.Summary{}, runner.Limits{}, runner.Change{}, compact.Policy{}, compact.History{})
+	values = append(values, agent.Handoff{}, agent.Check{}, agent.Subject{}, agent.Verdict{}, runner.CheckError{}, runner.Work{}, tool.Form{}, runner.OutputError{}, runner.OnceError{}, runner.State{}, runner.OpenCall{}, inspect.Visitor{}, journal.Filter{}, journal.Summary{}, runner.Limits{}, runner.Change{}, compact.Policy{}, compact.History{}, serve.Config{})
 	return append(append(values, copiesOfData()...), copiesOfEvents()...)
 }
 

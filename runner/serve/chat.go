@@ -1,0 +1,170 @@
+package serve
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+// The defaults and bounds of a Config.
+const (
+	defaultMaxBody = 4 << 20
+	maxID          = 300 // bytes of the id of a conversation
+	writeTimeout   = 30 * time.Second
+	heartbeat      = 15 * time.Second
+	takeOver       = 2 * time.Second // between two tries to continue a run of another process
+)
+
+// A Config describes a chat.
+type Config struct {
+	// Runner runs the sessions. Its Journal must be a [journal.Reader], as all journals of
+	// this library are. Nil means a [journal.Memory]. Its Redact also changes the texts of
+	// the events for browsers.
+	Runner runner.Runner
+	// Agent answers. The contexts of its runs have the values of the request that began or
+	// continued the run, for example the user that a middleware has put there.
+	Agent *agent.Agent
+	// Session returns the name of the session of a conversation. id comes from the browser:
+	// the chat id of the AI SDK, or the thread id of AG-UI, with 1 to 300 bytes. Whoever can
+	// reach a name can read and continue the session, so put the user into the name. An error
+	// refuses the request with the status 403. The browser does not see the text of the error.
+	// Session is required.
+	Session func(r *http.Request, id string) (string, error)
+	// ErrorText returns what the browser reads when a run fails. Nil means a sentence without
+	// a cause. The errors of runs have texts of providers and tools, so do not show them as
+	// they are.
+	ErrorText func(error) string
+	// Queue is the number of messages that may wait in a conversation while a run answers. The
+	// messages are answered in their order, also when their pages go. Zero means that a
+	// message during a run is refused with the status 409.
+	Queue int
+	// MaxBody bounds the body of a request in bytes. Zero means 4 MiB, -1 no limit. By default,
+	// useChat posts the whole conversation each time.
+	MaxBody int64
+	// Origins are origins such as "https://app.example.com" whose pages may use the chat
+	// beside the pages of the same origin. The handler sends no CORS headers; this is for the
+	// middleware that does.
+	Origins []string
+	// NamedTools gives tool parts of the AI SDK the type "tool-NAME", which typed clients
+	// want. By default, the type is "dynamic-tool".
+	NamedTools bool
+	// ResetStep uses the chunk "reset-step" when an answer begins anew, for example after a
+	// broken connection to the model. Only clients with npm "ai" 7 know this chunk; a client with
+	// 6 fails. By default, the data part "data-toolloop-restart" follows the texts that no longer
+	// count.
+	ResetStep bool
+	// Logger gets the failures of runs. Nil means [slog.Default].
+	Logger *slog.Logger
+}
+
+// A Chat serves conversations. It is safe for concurrent use.
+type Chat struct {
+	config Config
+	reader journal.Reader
+	guard  *http.CrossOriginProtection
+	hidden bool            // no deltas, because a check may withdraw an answer
+	drain  context.Context // ends with Shutdown
+	stop   context.CancelFunc
+
+	mu            sync.Mutex
+	conversations map[string]*conversation // guarded by mu; those in use
+	down          bool                     // guarded by mu; after Shutdown
+	runs          sync.WaitGroup
+}
+
+// Chat returns the chat, or an error for a Config without an Agent that can run, without
+// Session, or with a Journal that is no [journal.Reader]. The caller ends the chat with
+// [Chat.Shutdown].
+func (c Config) Chat() (*Chat, error) {
+	if c.Runner.Journal == nil {
+		c.Runner.Journal = new(journal.Memory)
+	}
+	reader, ok := c.Runner.Journal.(journal.Reader)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("serve: the Journal %T is no journal.Reader", c.Runner.Journal)
+	case c.Session == nil:
+		return nil, errors.New("serve: Session is nil: it must return the name of a session that only this visitor can reach")
+	case c.Queue < 0:
+		return nil, fmt.Errorf("serve: Queue is %d", c.Queue)
+	}
+	if err := c.Agent.Validate(); err != nil {
+		return nil, fmt.Errorf("serve: %w", err)
+	}
+	guard := http.NewCrossOriginProtection()
+	for _, o := range c.Origins {
+		if err := guard.AddTrustedOrigin(o); err != nil {
+			return nil, fmt.Errorf("serve: Origins: %w", err)
+		}
+	}
+	c.MaxBody = cmp.Or(c.MaxBody, defaultMaxBody)
+	chat := &Chat{config: c, reader: reader, guard: guard, hidden: checksOutput(c.Agent), conversations: map[string]*conversation{}}
+	chat.drain, chat.stop = context.WithCancel(context.Background())
+	return chat, nil
+}
+
+// checksOutput reports whether an agent of the conversation checks its answers.
+func checksOutput(a *agent.Agent) bool {
+	return slices.ContainsFunc(a.Reachable(), func(a *agent.Agent) bool {
+		return slices.ContainsFunc(a.Checks, func(c agent.Check) bool { return c.Output != nil })
+	})
+}
+
+// Shutdown ends the chat in order. New messages get the status 503. Each run stops between
+// two turns ([runner.Drain]), and its streams break off, so that pages try again and find the
+// next process, which continues the runs. Shutdown returns when all runs have stopped, or
+// with the cause of ctx; then it has cancelled the runs that were left, and waits for them to
+// stop. Call Shutdown before the Shutdown of the [http.Server], which waits for the streams.
+func (c *Chat) Shutdown(ctx context.Context) error {
+	c.mu.Lock()
+	c.down = true
+	c.mu.Unlock()
+	c.stop()
+	done := make(chan struct{})
+	go func() { // ends with the runs
+		c.runs.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	for _, conv := range c.conversations {
+		conv.cancel(errShutdown)
+	}
+	c.mu.Unlock()
+	<-done
+	return context.Cause(ctx)
+}
+
+func (c *Chat) logger() *slog.Logger {
+	if c.config.Logger != nil {
+		return c.config.Logger
+	}
+	return slog.Default()
+}
+
+// errorText returns what a browser reads about a failed run.
+func (c *Chat) errorText(err error) string {
+	if c.config.ErrorText != nil {
+		if text := c.config.ErrorText(err); text != "" {
+			return text
+		}
+	}
+	if _, limit := errors.AsType[*runner.LimitError](err); limit {
+		return "The answer needs more work than is allowed."
+	}
+	return "The answer failed."
+}

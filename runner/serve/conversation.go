@@ -1,0 +1,235 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+var (
+	errStopped  = errors.New("serve: the visitor stopped the run")
+	errShutdown = errors.New("serve: the program ends")
+	errTaken    = errors.New("serve: a run is going on")
+	errFull     = errors.New("serve: too many messages wait")
+)
+
+// A conversation is a session that is in use: a run is going on, or a request is.
+type conversation struct {
+	chat    *Chat
+	name    string
+	session *runner.Session
+	users   int // guarded by chat.mu
+
+	mu     sync.Mutex
+	active *run   // guarded by mu; nil if no run is going on
+	queue  []*run // guarded by mu; they begin after the active run
+}
+
+// enter returns the conversation of a session. The caller calls leave.
+func (c *Chat) enter(name string) *conversation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	conv := c.conversations[name]
+	if conv == nil {
+		conv = &conversation{chat: c, name: name, session: c.config.Runner.Session(name)}
+		c.conversations[name] = conv
+	}
+	conv.users++
+	return conv
+}
+
+func (conv *conversation) leave() {
+	conv.chat.mu.Lock()
+	defer conv.chat.mu.Unlock()
+	if conv.users--; conv.users == 0 {
+		delete(conv.chat.conversations, conv.name)
+	}
+}
+
+// cancel ends the active run, if there is one.
+func (conv *conversation) cancel(cause error) bool {
+	conv.mu.Lock()
+	defer conv.mu.Unlock()
+	if conv.active == nil {
+		return false
+	}
+	conv.active.stop(cause)
+	return true
+}
+
+func (conv *conversation) current() *run {
+	conv.mu.Lock()
+	defer conv.mu.Unlock()
+	return conv.active
+}
+
+// start begins a run, or lets it wait if queue allows. If another run is going on that has
+// the same key, start returns that run.
+func (conv *conversation) start(ctx context.Context, queue int, key string, in ...runner.Input) (*run, error) {
+	c := conv.chat
+	conv.mu.Lock()
+	defer conv.mu.Unlock()
+	for _, r := range append([]*run{conv.active}, conv.queue...) {
+		if r != nil && key != "" && r.key == key {
+			return r, nil
+		}
+	}
+	switch {
+	case conv.active == nil:
+	case queue == 0:
+		return nil, errTaken
+	case len(conv.queue) >= queue:
+		return nil, errFull
+	}
+	if !c.reserve(conv) {
+		return nil, errShutdown
+	}
+	r := newRun(ctx, key, in)
+	if r.queued = conv.active != nil; r.queued {
+		conv.queue = append(conv.queue, r)
+		return r, nil
+	}
+	conv.active = r
+	go conv.work(r) // ends with the run and those that wait; Shutdown waits for them
+	return r, nil
+}
+
+// reserve keeps a conversation for a run, unless the chat ends.
+func (c *Chat) reserve(conv *conversation) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.down {
+		conv.users++
+		c.runs.Add(1)
+	}
+	return !c.down
+}
+
+// work does a run, and the runs that wait behind it.
+func (conv *conversation) work(r *run) {
+	c := conv.chat
+	for r != nil {
+		err := errShutdown
+		if c.drain.Err() == nil {
+			err = conv.run(runner.Drain(r.ctx, c.drain), r)
+		}
+		r.stop(nil)
+		conv.mu.Lock() // a run that begins finds this one over
+		r.end(err)
+		conv.active = nil
+		if len(conv.queue) > 0 {
+			conv.active, conv.queue = conv.queue[0], conv.queue[1:]
+		}
+		r = conv.active
+		conv.mu.Unlock()
+		conv.leave()
+		c.runs.Done()
+	}
+}
+
+// run runs the session, and adds the events to r.
+func (conv *conversation) run(ctx context.Context, r *run) error {
+	for {
+		err := conv.stream(ctx, r)
+		busy, ok := errors.AsType[*journal.BusyError](err)
+		if !ok || r.fresh {
+			if err != nil && !errors.Is(err, runner.ErrPaused) {
+				conv.chat.logger().Log(ctx, levelOf(err), "a run of a chat ended with an error", "session", conv.name, "error", err)
+			}
+			return err
+		}
+		// Another process runs the session, or died.
+		if over, err := conv.watch(ctx, r, max(busy.Lease/4, takeOver)); over || err != nil {
+			return err
+		}
+	}
+}
+
+func levelOf(err error) slog.Level {
+	switch {
+	case errors.Is(err, errStopped), errors.Is(err, runner.ErrDrained), errors.Is(err, runner.ErrNoInput):
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
+}
+
+func (conv *conversation) stream(ctx context.Context, r *run) error {
+	c := conv.chat
+	for e, err := range conv.session.Stream(ctx, c.config.Agent, r.in...) {
+		if err != nil {
+			return err
+		}
+		if c.hidden && e.Seq == 0 {
+			switch e.Body.(type) {
+			case event.TextDelta, event.ReasoningDelta:
+				continue
+			}
+		}
+		r.add(c.public(e))
+	}
+	return nil
+}
+
+// watch adds the events of a run of another process, for some time. over means that the run
+// has ended.
+func (conv *conversation) watch(ctx context.Context, r *run, most time.Duration) (over bool, err error) {
+	c := conv.chat
+	within, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	defer context.AfterFunc(c.drain, cancel)()
+	r.mu.Lock()
+	after := r.last
+	r.mu.Unlock()
+	if after == 0 { // the readers read what was before
+		for e, err := range c.reader.Read(ctx, conv.name, 0) {
+			if err != nil {
+				return false, err
+			}
+			after = e.Seq
+		}
+		r.begin(after)
+	}
+	for e, err := range c.reader.Watch(within, conv.name, after) {
+		if err != nil {
+			break
+		}
+		r.add(c.public(e))
+		if e.Path == "" {
+			switch e.Body.(type) {
+			case event.RunFinished:
+				return true, nil
+			case event.RunPaused:
+				return true, runner.ErrPaused
+			case event.RunFailed:
+				return true, errElsewhere
+			}
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return true, context.Cause(ctx)
+	case c.drain.Err() != nil:
+		return true, runner.ErrDrained
+	}
+	return false, nil
+}
+
+var errElsewhere = errors.New("serve: the run failed in another process")
+
+// public returns the event for browsers. A message from a browser keeps its id.
+func (c *Chat) public(e event.Event) event.Event {
+	out := e.Public(c.config.Runner.Redact)
+	if said, ok := e.Body.(event.UserMessaged); ok && strings.HasPrefix(said.Key, keyPrefix) {
+		body, _ := out.Body.(event.UserMessaged)
+		body.Key = said.Key
+		out.Body = body
+	}
+	return out
+}

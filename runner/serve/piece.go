@@ -1,0 +1,62 @@
+package serve
+
+import "encoding/json"
+
+// A kind says what a piece is.
+type kind int
+
+// The kinds of pieces. The comments name the members that count.
+const (
+	aUser     kind = iota // a message of the user: id, parts
+	aStep                 // a turn begins
+	aStepEnd              // a turn has ended
+	aText                 // more text: id, text
+	aThought              // more reasoning: id, text
+	aTextEnd              // of the text or reasoning id
+	aFile                 // a picture of the model: text is its URL, name its media type
+	aCall                 // the model writes a call: id, name
+	aCallText             // more of its arguments: id, text
+	aCallEnd              // the call is whole: id, name, data are its arguments, begun
+	aCallLost             // the call that the model wrote does not count: id, name
+	aQuestion             // the call waits for a person: id, name, seq, doubt
+	anAnswer              // to aQuestion: id, denied, text is the reason
+	aResult               // of a call: id, data, text in a failure, denied
+	aProgress             // of a call: id, data
+	aRestart              // the texts since aStep do not count
+	aSaid                 // a message of the user in the middle of the answer: text
+	anOutput              // the typed answer: data
+	aHandoff              // to another agent: name
+	anEnd                 // of the run: end, data are the tokens
+)
+
+// An ending says how a run ended.
+type ending int
+
+const (
+	finished ending = iota
+	paused
+	failed
+)
+
+// A piece is a change of the page. Every protocol has its own words for it.
+type piece struct {
+	kind   kind
+	to     string // the id of the assistant's message
+	past   bool   // to is not the message of the run
+	id     string
+	name   string
+	text   string
+	data   json.RawMessage
+	parts  []userPart
+	seq    int64 // of the event that asks, see aQuestion
+	doubt  bool
+	begun  bool
+	isErr  bool
+	denied bool
+	end    ending
+}
+
+// A userPart is a text or a file of the user.
+type userPart struct {
+	text, url, mediaType, name string
+}

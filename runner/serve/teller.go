@@ -1,0 +1,368 @@
+package serve
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// A teller tells the events of a session as pieces. The pieces are whole: texts and turns
+// that begin also end, each call is announced before its result, and a text that was shown
+// in deltas is not told again. The events are public, and come in order.
+type teller struct {
+	tell func(piece)
+
+	message string // the id of the assistant's message; empty before the first run
+	last    ending // of the last run
+	ended   bool   // no run is going on
+
+	started int64   // a RunStarted whose message is not known yet; 0: none
+	held    []piece // told since then
+	waiting []piece // messages of the user that wait for the next run
+
+	run, turn int
+	nested    map[event.CallRef]int // the runs of helpers
+	step      bool
+	texts     int                       // counts the texts of the message
+	open      piece                     // the open text or reasoning; id is empty if none is open
+	shown     map[kind]*strings.Builder // what was told of the answer of the turn
+	answer    string                    // the rest of an answer that a check may still change
+	calls     map[event.CallRef]*call
+	order     []event.CallRef
+}
+
+// A call is what was told about a call.
+type call struct {
+	name, arguments string
+	announced       bool
+	whole           bool // the arguments are whole
+	asked           bool // and not decided
+	deferred        bool // its result comes from outside
+	done            bool
+	began           int64 // the Seq of the last ToolCallStarted
+}
+
+// add tells an event.
+func (t *teller) add(e event.Event) {
+	if e.Path != "" {
+		t.addNested(e)
+		return
+	}
+	t.settleRun(e.Body)
+	t.settleAnswer(e.Body)
+	switch b := e.Body.(type) {
+	case event.RunStarted:
+		t.started, t.run = e.Seq, b.Run
+	case event.UserMessaged:
+		t.user(e.Seq, b)
+	case event.TurnPrepared:
+		t.prepared(b)
+	case event.ModelAnswered:
+		t.answered(b)
+	case event.OutputRejected, event.Compacted:
+		t.restart()
+	case event.Checked:
+		t.checked(b)
+	case event.HandedOff:
+		t.tellNow(piece{kind: aHandoff, name: b.To})
+	case event.RunPaused:
+		t.paused(b)
+	case event.RunFinished:
+		t.finished(b)
+	case event.RunFailed:
+		t.end(piece{end: failed, data: usageOf(b.Usage)})
+	case event.Restarted:
+		t.restart()
+	case event.TextDelta:
+		t.delta(aText, b.Text)
+	case event.ReasoningDelta:
+		t.delta(aThought, b.Text)
+	default:
+		t.addCall(e)
+	}
+}
+
+// addCall tells the events of calls, also of those of helpers.
+func (t *teller) addCall(e event.Event) {
+	switch b := e.Body.(type) {
+	case event.CallDelta:
+		t.callDelta(b)
+	case event.ToolCallStarted:
+		c := t.call(b.Call)
+		wasAsked := c.asked || c.began > 0
+		c.asked, c.began = false, e.Seq
+		t.whole(b.Call, b.Name, b.Arguments, wasAsked)
+	case event.ApprovalAsked:
+		t.whole(b.Call, b.Name, b.Arguments, false)
+		t.call(b.Call).asked = true
+		t.tellNow(piece{kind: aQuestion, id: string(b.Call), name: b.Name, seq: e.Seq})
+	case event.ApprovalDecided:
+		t.tellNow(piece{kind: anAnswer, id: string(b.Call), denied: !b.Approved, text: b.Reason})
+	case event.ToolCallDeferred:
+		t.call(b.Call).deferred = true
+	case event.ToolCallFinished:
+		t.result(b)
+	case event.ToolProgress:
+		if c := t.calls[b.Call]; c != nil && c.announced && !c.done {
+			data, _ := json.Marshal(map[string]any{"toolCallId": b.Call, "done": b.Done, "total": b.Total, "message": b.Message})
+			t.tellNow(piece{kind: aProgress, id: string(b.Call), data: data})
+		}
+	}
+}
+
+// addNested tells an event in the run of a helper: its calls, which can wait for a person.
+// The texts of a helper are for the agent that asked it.
+func (t *teller) addNested(e event.Event) {
+	switch b := e.Body.(type) {
+	case event.RunStarted:
+		if t.nested == nil {
+			t.nested = map[event.CallRef]int{}
+		}
+		t.nested[e.Path] = b.Run
+	case event.ModelAnswered:
+		for i, c := range b.Message.Calls() {
+			t.whole(event.NewCallRef(t.nested[e.Path], b.Turn, i).Under(e.Path), c.Name, c.Arguments, false)
+		}
+	case event.CallDelta, event.ToolProgress: // the call of the helper stands for them
+	case event.ToolCallStarted, event.ApprovalAsked, event.ApprovalDecided, event.ToolCallDeferred, event.ToolCallFinished:
+		t.addCall(e)
+	}
+}
+
+// tellNow tells a piece, or holds it until the message of the run is known.
+func (t *teller) tellNow(p piece) {
+	p.to = t.message
+	if t.started > 0 {
+		t.held = append(t.held, p)
+		return
+	}
+	t.tell(p)
+}
+
+// settleRun decides whether a run that began belongs to the message of the run before: it
+// does if it goes on without a new message of the user.
+func (t *teller) settleRun(b event.Body) {
+	if t.started == 0 {
+		return
+	}
+	said := false
+	switch b := b.(type) {
+	case event.ToolCallFinished, event.ApprovalDecided, event.InDoubtDecided: // about the calls of the run before
+		return
+	case event.UserMessaged:
+		said = !b.Said
+	}
+	fresh := said || t.message == "" || t.last == finished && len(t.waiting) > 0
+	held, seq := t.held, t.started
+	t.held, t.started, t.ended = nil, 0, false
+	for _, p := range held {
+		p.past = fresh
+		t.tell(p)
+	}
+	if fresh {
+		t.message, t.texts, t.turn, t.calls, t.order = "m"+strconv.FormatInt(seq, 10), 0, 0, nil, nil
+		for _, p := range t.waiting {
+			t.tellNow(p)
+		}
+		t.waiting = nil
+	}
+}
+
+func (t *teller) user(seq int64, b event.UserMessaged) {
+	if b.Message.Role != llm.RoleUser {
+		return
+	}
+	p := piece{kind: aUser, id: idOf(seq, b.Key), parts: userParts(b.Message), text: b.Message.Text()}
+	switch {
+	case !b.Said:
+		t.tellNow(p)
+	case t.ended || t.message == "":
+		t.waiting = append(t.waiting, p)
+	default:
+		t.tellNow(piece{kind: aSaid, id: p.id, text: p.text})
+	}
+}
+
+// keyPrefix begins the keys of messages that come from browsers.
+const keyPrefix = "chat:"
+
+// idOf returns the id of a message of the user: that of the browser, if it has one.
+func idOf(seq int64, key string) string {
+	if id, ok := strings.CutPrefix(key, keyPrefix); ok && id != "" {
+		return id
+	}
+	return "u" + strconv.FormatInt(seq, 10)
+}
+
+func userParts(m llm.Message) (out []userPart) {
+	for _, p := range m.Parts {
+		switch p := p.(type) {
+		case llm.Text:
+			out = append(out, userPart{text: p.Text})
+		case llm.Image:
+			out = append(out, userPart{url: imageURL(p), mediaType: imageType(p)})
+		case llm.File:
+			out = append(out, userPart{url: dataURL(p.MediaType, p.Data), mediaType: mediaType(p.MediaType), name: p.Name})
+		}
+	}
+	return out
+}
+
+func (t *teller) prepared(b event.TurnPrepared) {
+	if t.step && t.turn == b.Turn { // prepared again after a crash
+		t.restart()
+		return
+	}
+	t.closeStep()
+	t.turn, t.step, t.shown = b.Turn, true, nil
+	t.tellNow(piece{kind: aStep})
+}
+
+func (t *teller) closeStep() {
+	t.closeText()
+	if t.step {
+		t.step = false
+		t.tellNow(piece{kind: aStepEnd})
+	}
+}
+
+func (t *teller) closeText() {
+	if t.open.id != "" {
+		t.tellNow(piece{kind: aTextEnd, id: t.open.id, name: t.open.name})
+		t.open = piece{}
+	}
+}
+
+// delta tells more of a text that the model writes.
+func (t *teller) delta(k kind, text string) {
+	if text == "" || !t.step {
+		return
+	}
+	if t.shown == nil {
+		t.shown = map[kind]*strings.Builder{}
+	}
+	if t.shown[k] == nil {
+		t.shown[k] = new(strings.Builder)
+	}
+	t.shown[k].WriteString(text)
+	t.write(k, text)
+}
+
+// maxDelta bounds a piece of text, in bytes.
+const maxDelta = 256 << 10
+
+// write tells a text, in the open text if that is of the same kind.
+func (t *teller) write(k kind, text string) {
+	if text == "" {
+		return
+	}
+	if t.open.id == "" || t.open.kind != k {
+		t.closeText()
+		t.texts++
+		t.open = piece{kind: k, id: fmt.Sprintf("%s.%d", t.message, t.texts), name: map[kind]string{aThought: "reasoning"}[k]}
+	}
+	for len(text) > 0 {
+		n := cutAt(text, maxDelta)
+		t.tellNow(piece{kind: k, id: t.open.id, text: text[:n], begun: t.open.begun})
+		t.open.begun = true
+		text = text[n:]
+	}
+}
+
+// restart withdraws what was told of the answer of the turn.
+func (t *teller) restart() {
+	t.answer = ""
+	told := t.open.id != "" || len(t.shown) > 0
+	t.closeText()
+	for _, ref := range t.order {
+		if c := t.calls[ref]; c.announced && !c.whole {
+			told = true
+			t.tellNow(piece{kind: aCallLost, id: string(ref), name: c.name})
+			c.announced, c.arguments = false, ""
+		}
+	}
+	if told {
+		t.shown = nil
+		t.tellNow(piece{kind: aRestart})
+	}
+}
+
+// answered tells what the deltas have not told.
+func (t *teller) answered(b event.ModelAnswered) {
+	m := b.Message
+	thought, text := m.Reasoning(), m.Text()+m.Refusal()
+	if !t.tells(aThought, thought) || !t.tells(aText, text) {
+		t.restart()
+	}
+	t.write(aThought, t.rest(aThought, thought))
+	for _, p := range m.Parts {
+		if i, ok := p.(llm.Image); ok && imageURL(i) != "" {
+			t.closeText()
+			t.tellNow(piece{kind: aFile, text: imageURL(i), name: imageType(i)})
+		}
+	}
+	t.answer = t.rest(aText, text)
+	if t.answer == "" {
+		t.closeText()
+	}
+	calls := m.Calls()
+	if len(calls) > 0 { // a text beside calls is no final answer, which a check could withdraw
+		t.tellAnswer()
+	}
+	for i, c := range calls {
+		t.whole(event.NewCallRef(t.run, b.Turn, i), c.Name, c.Arguments, false)
+	}
+	for _, ref := range t.order {
+		if c := t.calls[ref]; c.announced && !c.whole && ref.Path() == "" {
+			t.tellNow(piece{kind: aCallLost, id: string(ref), name: c.name})
+			c.announced = false
+		}
+	}
+}
+
+// tells reports whether what was told is the begin of a text.
+func (t *teller) tells(k kind, whole string) bool {
+	return t.shown[k] == nil || strings.HasPrefix(whole, t.shown[k].String())
+}
+
+// rest returns what was not told of a text.
+func (t *teller) rest(k kind, whole string) string {
+	if t.shown[k] == nil {
+		return whole
+	}
+	return whole[t.shown[k].Len():]
+}
+
+// settleAnswer tells a held answer, unless the event is about a check of the answer.
+func (t *teller) settleAnswer(b event.Body) {
+	if c, ok := b.(event.Checked); ok && c.Stage == "output" {
+		return
+	}
+	t.tellAnswer()
+}
+
+func (t *teller) tellAnswer() {
+	text := t.answer
+	t.answer = ""
+	if text != "" {
+		t.write(aText, text)
+	}
+	if t.open.id != "" && text != "" {
+		t.closeText()
+	}
+}
+
+// checked changes or withdraws an answer.
+func (t *teller) checked(b event.Checked) {
+	if b.Stage != "output" || b.Verdict == "pass" {
+		return
+	}
+	t.restart()
+	if b.Verdict == "replace" {
+		t.answer = b.Text
+	}
+}

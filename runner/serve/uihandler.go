@@ -1,0 +1,299 @@
+package serve
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+var errBroken = errors.New("serve: the stream breaks off")
+
+// UIStream returns the handler for the AI SDK. Mount it at a path and below it:
+//
+//	POST path              a message, or decisions about calls; the answer is a stream
+//	GET  path/{id}/stream  the answer that is being written, from its begin; 204 without one
+//	GET  path/{id}/messages  the conversation as {"messages": […], "active": …}
+//	POST path/{id}/stop    stops the run; chat.stop() of the browser leaves the stream only
+//
+// With messages and active, a page begins where it was: give messages to useChat, and set
+// resume to active.
+func (c *Chat) UIStream() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := c.serveUI(w, r)
+		switch {
+		case errors.Is(err, errBroken):
+			panic(http.ErrAbortHandler) // an end of the response would look like the end of the answer
+		case err != nil:
+			refuse(w, err)
+		}
+	})
+}
+
+func (c *Chat) serveUI(w http.ResponseWriter, r *http.Request) error {
+	if err := c.check(r); err != nil {
+		return err
+	}
+	id, end := pathEnd(r)
+	switch {
+	case r.Method == http.MethodPost && end == "stop":
+		return c.stopRun(w, r, id)
+	case r.Method == http.MethodPost:
+		return c.postUI(w, r)
+	case r.Method != http.MethodGet:
+		return &refusal{http.StatusMethodNotAllowed, "The method must be GET or POST."}
+	case end == "stream":
+		return c.resumeUI(w, r, id)
+	case end == "messages":
+		return c.messagesUI(w, r, id)
+	}
+	return &refusal{http.StatusNotFound, "There is nothing here."}
+}
+
+// A uiPost is what the browser posts.
+type uiPost struct {
+	ID       string            `json:"id"`
+	Messages []json.RawMessage `json:"messages"`
+	Message  json.RawMessage   `json:"message"`
+	Trigger  string            `json:"trigger"`
+}
+
+// A uiMessage is a message of the browser. Only what a person says counts.
+type uiMessage struct {
+	ID    string `json:"id"`
+	Role  string `json:"role"`
+	Parts []struct {
+		Type      string `json:"type"`
+		Text      string `json:"text"`
+		URL       string `json:"url"`
+		MediaType string `json:"mediaType"`
+		Filename  string `json:"filename"`
+		State     string `json:"state"`
+		Approval  *struct {
+			ID       string `json:"id"`
+			Approved bool   `json:"approved"`
+			Reason   string `json:"reason"`
+		} `json:"approval"`
+	} `json:"parts"`
+}
+
+func (c *Chat) postUI(w http.ResponseWriter, r *http.Request) error {
+	data, err := c.body(w, r)
+	if err != nil {
+		return err
+	}
+	post, m := uiPost{}, uiMessage{}
+	if err := json.Unmarshal(data, &post); err != nil {
+		return &refusal{http.StatusBadRequest, "The request is no JSON of a chat."}
+	}
+	if n := len(post.Messages); n > 0 {
+		post.Message = post.Messages[n-1]
+	}
+	if err := json.Unmarshal(post.Message, &m); err != nil {
+		return &refusal{http.StatusBadRequest, "The request has no message."}
+	}
+	conv, err := c.open(r, post.ID)
+	if err != nil {
+		return err
+	}
+	defer conv.leave()
+	run, whole, err := conv.beginUI(r.Context(), m, post.Trigger == "regenerate-message")
+	if err != nil || run == nil {
+		return err
+	}
+	return conv.send(r.Context(), run, whole, newUIWriter(c, w))
+}
+
+// send follows a run. The page may go meanwhile.
+func (conv *conversation) send(ctx context.Context, r *run, whole bool, to writer) error {
+	if err := conv.follow(ctx, r, whole, to); err != nil {
+		conv.chat.logger().DebugContext(ctx, "a stream of a chat broke off", "session", conv.name, "error", err)
+		return errBroken
+	}
+	return nil
+}
+
+// beginUI begins the run that a message of the browser asks for. whole means that the stream
+// is the whole message of the assistant.
+func (conv *conversation) beginUI(ctx context.Context, m uiMessage, again bool) (r *run, whole bool, err error) {
+	if m.Role == "assistant" {
+		var said []answer
+		for _, p := range m.Parts {
+			if p.State == "approval-responded" && p.Approval != nil {
+				said = append(said, answer{p.Approval.ID, p.Approval.Approved, p.Approval.Reason})
+			}
+		}
+		return conv.decide(ctx, said)
+	}
+	message, err := m.message()
+	if err != nil {
+		return nil, false, &refusal{http.StatusBadRequest, err.Error()}
+	}
+	if m.ID == "" || len(m.ID) > maxID {
+		r, err = conv.begin(ctx, "", runner.Say(message))
+		return r, false, err
+	}
+	key := keyPrefix + m.ID
+	r, err = conv.begin(ctx, key, runner.Once(key, message))
+	if err != nil || r == nil {
+		return nil, false, err
+	}
+	if again && r.answeredBefore() {
+		return nil, false, &refusal{http.StatusConflict, "This answer is finished, and cannot be made again."}
+	}
+	return r, true, nil
+}
+
+// message returns the message for the model.
+func (m uiMessage) message() (llm.Message, error) {
+	if m.Role != "user" {
+		return llm.Message{}, fmt.Errorf("a message with the role %.20q cannot be sent", m.Role)
+	}
+	out := llm.Message{Role: llm.RoleUser}
+	for _, p := range m.Parts {
+		switch {
+		case p.Type == "text" && p.Text != "":
+			out.Parts = append(out.Parts, llm.Text{Text: p.Text})
+		case p.Type == "file":
+			part, err := filePart(p.URL, p.MediaType, p.Filename)
+			if err != nil {
+				return llm.Message{}, err
+			}
+			out.Parts = append(out.Parts, part)
+		}
+	}
+	if len(out.Parts) == 0 {
+		return llm.Message{}, errors.New("the message is empty")
+	}
+	return out, nil
+}
+
+// filePart returns a file of the browser, which is in a data URL. An address would make the
+// provider load what the visitor names.
+func filePart(address, media, name string) (llm.Part, error) {
+	rest, ok := strings.CutPrefix(address, "data:")
+	head, text, ok2 := strings.Cut(rest, ",")
+	head, ok3 := strings.CutSuffix(head, ";base64")
+	data, err := base64.StdEncoding.DecodeString(text)
+	if !ok || !ok2 || !ok3 || err != nil || len(data) == 0 {
+		return nil, errors.New("a file must be a data URL in base64")
+	}
+	if media == "" {
+		media = head
+	}
+	if strings.HasPrefix(media, "image/") {
+		return llm.Image{Data: data, MediaType: media}, nil
+	}
+	return llm.File{Name: name, MediaType: media, Data: data}, nil
+}
+
+// An answer is a person's answer to a question of ours.
+type answer struct {
+	id       string
+	approved bool
+	reason   string
+}
+
+// approvalID names a question: a later question about the same call has another id.
+func approvalID(p piece) string { return p.id + "@" + strconv.FormatInt(p.seq, 10) }
+
+// decide continues a run with answers. The calls come from the journal.
+func (conv *conversation) decide(ctx context.Context, said []answer) (r *run, whole bool, err error) {
+	var in []runner.Input
+	if len(said) > 0 {
+		state, err := conv.session.State(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, p := range state.Pending {
+			for _, a := range said {
+				if a.id == approvalID(piece{id: string(p.Call), seq: p.Seq}) {
+					in = append(in, decisionOf(p, a))
+					break
+				}
+			}
+		}
+	}
+	if len(in) > 0 {
+		r, err = conv.begin(ctx, "", in...)
+		return r, false, err
+	}
+	if r = conv.current(); r != nil { // another page answered
+		return r, false, nil
+	}
+	if len(said) > 0 {
+		return nil, false, refusalOf(&runner.DecisionError{})
+	}
+	return nil, false, refusalOf(runner.ErrNoInput)
+}
+
+func decisionOf(p runner.Pending, a answer) runner.Input {
+	switch {
+	case p.InDoubt && a.approved:
+		return p.RunAgain()
+	case p.InDoubt:
+		return p.Unknown()
+	case a.approved:
+		return p.Approve()
+	}
+	return p.Deny(a.reason)
+}
+
+// unfinished returns the run that is going on, also after a restart of the program. Nil means
+// that there is none.
+func (conv *conversation) unfinished(ctx context.Context) (*run, error) {
+	if r := conv.current(); r != nil {
+		return r, nil
+	}
+	var sum journal.Summary
+	for e, err := range conv.chat.reader.Read(ctx, conv.name, 0) {
+		if err != nil {
+			return nil, err
+		}
+		sum.Add(e)
+	}
+	if sum.Status != journal.Running {
+		return conv.current(), nil
+	}
+	r, err := conv.start(ctx, 0, "")
+	if errors.Is(err, errTaken) {
+		return conv.current(), nil
+	}
+	return r, refusalOf(err)
+}
+
+func (c *Chat) resumeUI(w http.ResponseWriter, r *http.Request, id string) error {
+	conv, err := c.open(r, id)
+	if err != nil {
+		return err
+	}
+	defer conv.leave()
+	run, err := conv.unfinished(r.Context())
+	if err != nil {
+		return err
+	}
+	if run == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	return conv.send(r.Context(), run, true, newUIWriter(c, w))
+}
+
+func (c *Chat) stopRun(w http.ResponseWriter, r *http.Request, id string) error {
+	conv, err := c.open(r, id)
+	if err != nil {
+		return err
+	}
+	defer conv.leave()
+	conv.cancel(errStopped)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
