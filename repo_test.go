@@ -29,6 +29,7 @@ const module = "github.com/seed-916e8f6a/toolloop"
 // arrows says what each package of the core may import of this module, beside
 // what those packages may. It is the table of DESIGN.md.
 var arrows = map[string][]string{
+	"internal/browser":           {},
 	"internal/clip":              {},
 	"internal/faketb":            {},
 	"internal/invoke":            {"llm", "tool"},

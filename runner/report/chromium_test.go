@@ -13,24 +13,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/browser"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
-
-// chromium returns the program, or skips the test.
-func chromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
-		if program, err := exec.LookPath(name); err == nil {
-			return program
-		}
-	}
-	const missing = "this test needs Chromium: install it, on Debian with apt-get install chromium"
-	if os.Getenv("TOOLLOOP_REQUIRE_CHROMIUM") != "" {
-		t.Fatal(missing + "; and TOOLLOOP_REQUIRE_CHROMIUM is set")
-	}
-	t.Skip(missing)
-	return ""
-}
 
 var console = regexp.MustCompile(`(?m)^.*CONSOLE.*$`)
 
@@ -38,7 +23,7 @@ var console = regexp.MustCompile(`(?m)^.*CONSOLE.*$`)
 // errors and refusals of the policy, fail the test.
 func opened(t *testing.T, events []event.Event, hash string) string {
 	t.Helper()
-	program, dir := chromium(t), t.TempDir()
+	program, dir := browser.Program(t), t.TempDir()
 	file := filepath.Join(dir, "page.html")
 	require.NoError(t, os.WriteFile(file, []byte(page(t, events)), 0o600))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
