@@ -38,7 +38,10 @@ type Check struct {
 	Call func(context.Context, Subject) (Verdict, error)
 	// Result checks each result of a tool, failures included. Stop and Replace keep the text
 	// of the result from the model. With Again, the model reads the reason as a failure of
-	// the call.
+	// the call. Of a result that is put aside (runner.Runner.PutAside), Result checks the
+	// beginning, and each piece that the model reads with read_result as a result of
+	// read_result. After Stop and Again the model can read no piece; Replace changes the
+	// beginning only.
 	Result func(context.Context, Subject) (Verdict, error)
 	// Output checks the final answer, before the form of [Agent.Output]. Stop removes the
 	// answer from the conversation. With Again, the model reads the reason and answers again.

@@ -22,7 +22,9 @@ import (
 //
 // A session stays with the agent that has the conversation: give the first agent to each run
 // of the session, and the run finds the other agent by its name among the agents that the
-// Handoffs reach. runner.Change.Handoff is a hand-off by a function of the program.
+// Handoffs reach. A hand-off that was recorded and not made, because the process died, goes to
+// the agent of that name, too, with the Filter of the Handoff that now leads to it. Without an
+// agent of the name, runs end with an error and change nothing. runner.Change.Handoff is a hand-off by a function of the program.
 type Handoff struct {
 	// Agent goes on with the conversation. If the Agent has no Model, it uses the Model of the
 	// first agent.
@@ -34,10 +36,10 @@ type Handoff struct {
 	Description string
 	// Filter, if not nil, returns what the next agent sees of the conversation. It must keep
 	// the last message of the user, system messages, each call with its results, and calls that
-	// a person decided about; otherwise the run fails, and the history stays. The journal keeps
-	// everything. The slice is the Filter's; the contents of the messages are only for
-	// reading. A Filter that panics ends the run with an error. Nil means the whole
-	// conversation.
+	// a person decided about. The journal keeps everything. The slice is the Filter's; the
+	// contents of the messages are only for reading. If a Filter panics or breaks these rules,
+	// the run ends with an error: the first agent keeps the conversation, and reads in the next
+	// run that it was not handed over. Nil means the whole conversation.
 	Filter func(history []llm.Message) []llm.Message
 }
 

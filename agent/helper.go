@@ -16,7 +16,8 @@ import (
 //
 // The model calls the helper like a tool, with {"task": "…"}. The call starts a run of the
 // helper's Agent in the same session, and the final answer of that run is the result: a text,
-// or JSON if the Agent has an Output. Several helpers of one turn run at the same time.
+// or JSON if the Agent has an Output. After a hand-off inside the helper's run, the result has
+// the form of the agent that answers. Several helpers of one turn run at the same time.
 //
 //   - The events of the helper's run are in the same stream and journal, with the call as
 //     their Path. After a pause or a crash, the helper's run goes on where it was.

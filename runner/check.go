@@ -348,14 +348,18 @@ func (e *engine) generateBeside(ctx context.Context, a loop.CheckItems) error {
 		cancel(nil)
 		_ = group.Wait() // the error is in checking
 	}()
+	e.work = 0
 	resp, err := e.timedRespond(within)
 	if err != nil {
+		if within.Err() == nil { // no check cut the request short, and a request that fails is no work
+			e.work = 0
+		}
 		cancel(errTripped) // nobody needs the verdicts any more
 	}
 	_ = group.Wait()
 	bodies, replaced := verdicts(list), said(list, loop.Replace)
-	if resp != nil && (checking != nil || replaced) {
-		bodies = e.discard(ctx, resp, bodies)
+	if checking != nil || replaced {
+		e.discard(ctx, resp, bodies)
 	}
 	if len(bodies) > 0 {
 		if rerr := e.recorder.record(false, bodies...); rerr != nil {
@@ -378,20 +382,25 @@ func (e *engine) generateBeside(ctx context.Context, a loop.CheckItems) error {
 	return e.answered(ctx, a.Turn, resp)
 }
 
-// discard pays an answer that does not count. Its usage is part of the last verdict.
-func (e *engine) discard(ctx context.Context, resp *llm.Response, bodies []event.Body) []event.Body {
-	cost, err := e.pay(ctx, resp)
-	if err != nil {
-		e.logger.Warn("the cost of a discarded answer is not known", "error", e.redactor.error(err))
+// discard pays an answer that does not count; nil means that the request was cut short. Usage,
+// cost and time of the request are part of the last verdict.
+func (e *engine) discard(ctx context.Context, resp *llm.Response, bodies []event.Body) {
+	var usage llm.Usage
+	var cost float64
+	if resp != nil {
+		var err error
+		usage = resp.Usage
+		if cost, err = e.pay(ctx, resp); err != nil {
+			e.logger.Warn("the cost of a discarded answer is not known", "error", e.redactor.error(err))
+		}
 	}
 	last := len(bodies) - 1
 	if last < 0 { // the run was cancelled
-		return nil
+		return
 	}
 	b, _ := bodies[last].(event.Checked)
-	b.Usage, b.Cost = b.Usage.Add(resp.Usage), b.Cost+cost
+	b.Usage, b.Cost, b.Work = b.Usage.Add(usage), b.Cost+cost, b.Work+e.work
 	bodies[last] = b
-	return bodies
 }
 
 // An aside sums up what answers outside of the turns cost.

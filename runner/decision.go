@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -165,6 +166,8 @@ func (e *engine) decisionEvents(ctx context.Context, decisions []decision) ([]ev
 			reason = "the call has other arguments than the decision is about"
 		case reason == "" && d.seq != c.Seq:
 			reason = "the decision is about an earlier question"
+		case reason == "":
+			reason = e.whyNotBelow(d.call.Path())
 		}
 		if reason != "" {
 			return nil, &DecisionError{Call: d.call, Reason: reason}
@@ -175,6 +178,18 @@ func (e *engine) decisionEvents(ctx context.Context, decisions []decision) ([]ev
 		}
 	}
 	return events, nil
+}
+
+// whyNotBelow returns why a decision about a call of a helper would have no effect: the agents
+// of this process cannot go on with the run of the helper.
+func (e *engine) whyNotBelow(path event.CallRef) (reason string) {
+	if path == e.recorder.path { // nearly always
+		return ""
+	}
+	if _, err := e.below(path); err != nil {
+		return strings.TrimPrefix(err.Error(), "runner: ")
+	}
+	return ""
 }
 
 // eventsOf returns the events of a decision, or the reason against the decision.
@@ -248,6 +263,15 @@ func (e *engine) doubtEvents(c loop.Call, d event.Doubt, by string, parts llm.Pa
 		bodies = append(bodies, e.closed(c))
 	}
 	return bodies
+}
+
+// closedByMessage returns the end of an open call before a message of the caller: the answer of
+// a helper, if its run has ended.
+func (e *engine) closedByMessage(c loop.Call) event.Body {
+	if answer, ok := e.helperAnswer(c); ok {
+		return answer
+	}
+	return e.closed(c)
 }
 
 // closed returns the end of an open call that the conversation no longer waits for.

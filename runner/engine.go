@@ -295,7 +295,7 @@ func (e *engine) begin(ctx context.Context, in *input) error {
 	bodies := []event.Body{event.RunStarted{Version: event.Version, Run: run, Agent: e.agent.DisplayName(), ID: id, Trace: e.trace()}}
 	if len(in.messages) > 0 { // providers refuse a message between a call and its result
 		for _, c := range open {
-			bodies = append(bodies, e.closed(c))
+			bodies = append(bodies, e.closedByMessage(c))
 		}
 	}
 	for _, m := range in.messages {

@@ -78,8 +78,8 @@ func (e *engine) setAgent(first *agent.Agent) error {
 	}
 	e.first = first
 	a, err := e.present(first)
-	if err != nil {
-		return fmt.Errorf("runner: %w", err)
+	if err != nil { // also of a helper: its run waits for a program that has the agent
+		return programError{fmt.Errorf("runner: %w", err)}
 	}
 	return e.become(a)
 }
@@ -119,6 +119,6 @@ func (e *engine) become(a *agent.Agent) error {
 // limitAgent sets the limits that depend on the agent.
 func (e *engine) limitAgent() {
 	l := &e.limits
-	l.Misfits, l.Serial, l.Checks, l.Handoffs = misfits(&e.agent), isSerial(&e.agent.Settings), checksOf(&e.agent), e.handoffLimits()
+	l.Misfits, l.Serial, l.Checks, l.Handoffs = misfits(&e.agent), isSerial(&e.agent.Settings), checksOf(&e.agent), e.mostHandoffs()
 	e.weigh()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
@@ -16,9 +15,15 @@ import (
 const defaultHandoffs = 10
 
 // present returns the agent that has the conversation: the first agent, or an agent that it
-// can reach.
+// can reach. The agent of a hand-off that is still to be made must be in reach, too, before
+// anything is recorded.
 func (e *engine) present(first *agent.Agent) (*agent.Agent, error) {
 	s := e.recorder.snapshot()
+	if to := s.HandsTo(); to != "" {
+		if _, err := reach(first, to); err != nil {
+			return nil, err
+		}
+	}
 	if !s.Handed {
 		return first, nil
 	}
@@ -49,24 +54,18 @@ func (e *engine) addHandoffs() error {
 	return nil
 }
 
-// handoffLimits returns what the state machine knows about the hand-offs, or nil.
-func (e *engine) handoffLimits() *loop.Handoffs {
-	if e.handoffs == nil {
-		return nil
-	}
-	return &loop.Handoffs{Tools: slices.Collect(maps.Keys(e.handoffs)), Max: e.mostHandoffs()}
-}
-
 func (e *engine) mostHandoffs() int { return orDefault(e.runner.Limits.Handoffs, defaultHandoffs) }
 
 // handoffResult returns the result of a call that hands the conversation over. before is
 // the name of the agent to which an earlier call of the same answer hands over.
 func (e *engine) handoffResult(c loop.Call, before string) event.Body {
-	text := fmt.Sprintf("The conversation is handed over to the agent %q, which goes on from here.", e.handoffs[c.Call.Name].Agent.DisplayName())
 	if before != "" {
-		text = fmt.Sprintf("Another call of the same reply hands the conversation over to the agent %q. This call changed nothing.", before)
+		return finished(c, llm.Parts{llm.Text{Text: fmt.Sprintf("Another call of the same reply hands the conversation over to the agent %q. This call changed nothing.", before)}})
 	}
-	return finished(c, llm.Parts{llm.Text{Text: text}})
+	to := e.handoffs[c.Call.Name].Agent.DisplayName()
+	b := finished(c, llm.Parts{llm.Text{Text: fmt.Sprintf("The conversation is handed over to the agent %q, which goes on from here.", to)}})
+	b.Handoff = to
+	return b
 }
 
 // handedTo returns the name of the agent to which a finished call of the answer hands over.
@@ -75,37 +74,45 @@ func (e *engine) handedTo() string {
 		return ""
 	}
 	s := e.recorder.snapshot()
-	for _, c := range s.Calls {
-		if h := e.handoffs[c.Call.Name]; h != nil && c.Succeeded() {
-			return h.Agent.DisplayName()
-		}
-	}
-	return ""
+	return s.HandsTo()
 }
 
-// handOff gives the conversation to the agent of a call.
+// handOff gives the conversation to the agent that the result of a call names. In a process
+// with other agents, the call's tool may lead elsewhere now, or be gone.
 func (e *engine) handOff(ctx context.Context, a loop.HandOff) error {
-	h := e.handoffs[a.Call.Call.Name]
-	return e.handOver(ctx, h.Agent, h.Filter, event.HandedOff{Turn: a.Turn, Call: a.Call.Ref})
+	to, err := reach(e.first, a.To)
+	if err != nil {
+		return fmt.Errorf("runner: %w", err)
+	}
+	filter := e.filterFor(to)
+	if h := e.handoffs[a.Call.Call.Name]; h != nil && h.Agent == to {
+		filter = h.Filter
+	}
+	return e.handOver(ctx, to, filter, event.HandedOff{Turn: a.Turn, Call: a.Call.Ref})
+}
+
+// filterFor returns the Filter of the last hand-off to an agent, or nil.
+func (e *engine) filterFor(to *agent.Agent) (filter func([]llm.Message) []llm.Message) {
+	for _, h := range e.agent.Handoffs {
+		if h.Agent == to {
+			filter = h.Filter
+		}
+	}
+	return filter
 }
 
 // handOffTo gives the conversation to an agent that a function of the program has named.
 func (e *engine) handOffTo(ctx context.Context, turn int, name string) error {
 	s := e.recorder.snapshot()
 	if stop, over := s.TooManyHandoffs(e.mostHandoffs()); over {
-		return e.stopAtLimit(ctx, stop)
+		e.limits.Outside = &stop // the run stops, or finishes with the answer that it has
+		return nil
 	}
 	to, err := reach(e.first, name)
 	if err != nil {
 		return err
 	}
-	var filter func([]llm.Message) []llm.Message
-	for _, h := range e.agent.Handoffs {
-		if h.Agent == to {
-			filter = h.Filter
-		}
-	}
-	return e.handOver(ctx, to, filter, event.HandedOff{Turn: turn})
+	return e.handOver(ctx, to, e.filterFor(to), event.HandedOff{Turn: turn})
 }
 
 // mustAnswer reports whether the agent makes the last turn itself. Otherwise a function that
@@ -134,7 +141,7 @@ func (e *engine) handOver(ctx context.Context, to *agent.Agent, filter func([]ll
 			err = loop.CheckHandedOff(s, b)
 		}
 		if err != nil {
-			return fmt.Errorf("turn %d: hand-off to %q: Filter: %w", b.Turn, b.To, err)
+			return e.handOffFailed(ctx, b, err)
 		}
 	}
 	if err := e.recorder.record(true, b); err != nil {
@@ -144,6 +151,22 @@ func (e *engine) handOver(ctx context.Context, to *agent.Agent, filter func([]ll
 	if err := e.become(to); err != nil {
 		return err
 	}
+	e.setLogger(e.newLogger(s.Run, s.ID))
 	e.limitAgent()
 	return nil
+}
+
+// handOffFailed ends the hand-off whose Filter failed: the agent keeps the conversation, and
+// later runs do not fail again. Its model reads that, because it has read of a hand-off.
+func (e *engine) handOffFailed(ctx context.Context, b event.HandedOff, cause error) error {
+	err := fmt.Errorf("turn %d: hand-off to %q: Filter: %w", b.Turn, b.To, cause)
+	if b.Call == "" || ctx.Err() != nil { // the program hands over again; or the Filter was cut short
+		return err
+	}
+	b.Before, b.History = 0, nil
+	b.Failure = fmt.Sprintf("The conversation was not handed over to the agent %q, because of an error of the program. You still have it.", b.To)
+	if rerr := e.recorder.record(true, b); rerr != nil {
+		return fmt.Errorf("%w; %w", err, rerr)
+	}
+	return err
 }

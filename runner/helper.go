@@ -209,6 +209,9 @@ func (x *execution) answer(s *loop.State, err error) invoke.Outcome {
 	if len(s.Value) > 0 {
 		text = string(s.Value)
 	}
+	if x.tool.IsZero() {
+		return invoke.Outcome{Parts: llm.Parts{llm.Text{Text: text}}}
+	}
 	parts, err := x.tool.Result(tool.WithCall(e.ctx, e.invoker.info(*x.call), nil), text)
 	if err != nil {
 		return invoke.Outcome{Err: invoke.Error(err)}
@@ -263,37 +266,50 @@ func (e *engine) markAsked(ref event.CallRef) {
 
 // toolOf returns the tool of an open call, which can be a call of a helper.
 func (e *engine) toolOf(ctx context.Context, c loop.Call) (tool.Tool, bool) {
-	n := e.below(ctx, c.Ref.Path())
-	if n == nil {
+	n, err := e.below(c.Ref.Path())
+	if err != nil || n != e && n.listTools(ctx) != nil {
 		return tool.Tool{}, false
 	}
 	t, ok := n.offer.tools[c.Call.Name]
 	return t, ok
 }
 
-// below returns an engine with the tools of a helper's run, or nil if the agents have no such
-// helper any more.
-func (e *engine) below(ctx context.Context, path event.CallRef) *engine {
+// below returns an engine for the run of a helper, without its tools. An error says that the
+// agents of this process cannot go on with the run.
+func (e *engine) below(path event.CallRef) (*engine, error) {
 	if path == e.recorder.path {
-		return e
+		return e, nil
 	}
-	outer := e.below(ctx, path.Path())
-	if outer == nil {
-		return nil
+	outer, err := e.below(path.Path())
+	if err != nil {
+		return nil, err
 	}
 	s := outer.recorder.snapshot()
 	i := slices.IndexFunc(s.Calls, func(c loop.Call) bool { return c.Ref == path })
-	if i < 0 {
-		return nil
+	if i < 0 { // not for a path of an open call
+		return nil, fmt.Errorf("there is no call %s", path)
 	}
 	name := s.Calls[i].Call.Name
 	h := outer.helpers[name]
 	if h == nil {
-		return nil
+		return nil, fmt.Errorf("the agent %q has no helper %q any more", outer.agent.DisplayName(), name)
 	}
-	n := outer.nested(path, h, outer.offer.tools[name])
-	if n.setAgent(h.Agent) != nil || n.listTools(ctx) != nil {
-		return nil
+	n := outer.nested(path, h, tool.Tool{})
+	return n, n.setAgent(h.Agent)
+}
+
+// helperAnswer returns the result of a helper whose run has ended, for a call that a message
+// closes: the process died between the two.
+func (e *engine) helperAnswer(c loop.Call) (event.Body, bool) {
+	if c.Nested == nil || !c.Nested.Ended() {
+		return nil, false
 	}
-	return n
+	var t tool.Tool // zero if the agent has no such helper any more
+	if h := e.helpers[c.Call.Name]; h != nil {
+		t, _ = h.Tool() // addHelpers has made it without an error
+	}
+	x := &execution{job: job{call: &c, tool: t}, engine: e}
+	body := e.redactor.outcome(c, x.answer(c.Nested, nil))
+	e.putAside(&body, t)
+	return body, true
 }

@@ -48,9 +48,7 @@ func (e *engine) timedRespond(ctx context.Context) (*llm.Response, error) {
 	ask, stop := e.untilDrained(ctx)
 	resp, err := e.respond(ask, e.questionOf(ctx))
 	stop()
-	if err == nil {
-		done()
-	}
+	done()
 	return resp, err
 }
 

@@ -215,6 +215,7 @@ func (b *ToolCallFinished) code(c *coder) {
 	c.trueIf(`,"rejected":`, &b.Rejected)
 	c.trueIf(`,"given":`, &b.Given)
 	c.timeIf(`,"began":`, &b.Began)
+	textIf(c, `,"handoff":`, &b.Handoff)
 }
 
 func (b *ApprovalAsked) code(c *coder) {

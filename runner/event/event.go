@@ -211,6 +211,9 @@ type ToolCallFinished struct {
 	// was not invoked. Of a helper's call, Began is the time at which the last process began
 	// or continued the helper's run.
 	Began time.Time `json:"began,omitzero"`
+	// Handoff is the name of the agent that gets the conversation by this call. The [HandedOff]
+	// comes after the results of all calls of the answer. Empty for every other call.
+	Handoff string `json:"handoff,omitempty"`
 }
 
 // ApprovalAsked says that a call waits for approval. The call has not run.
@@ -366,6 +369,9 @@ type Checked struct {
 	// cost of these answers.
 	Usage llm.Usage `json:"usage,omitzero"`
 	Cost  float64   `json:"cost,omitempty"`
+	// Work is the time of a request beside the check whose answer does not count, as in
+	// [ModelAnswered].
+	Work time.Duration `json:"work,omitempty"`
 }
 
 // HandedOff gives the conversation to another agent, which goes on with the run and with later
@@ -381,6 +387,9 @@ type HandedOff struct {
 	// Otherwise they are empty.
 	Before  int       `json:"before,omitempty"`
 	History []Stretch `json:"history,omitempty"`
+	// Failure, if not empty, means that the Filter of the hand-off failed, and that From keeps
+	// the conversation. The text takes the place of the result of Call.
+	Failure string `json:"failure,omitempty"`
 }
 
 // RunFinished ends a run. The last ModelAnswered has the final answer, unless the run was

@@ -59,10 +59,10 @@ var every = []struct {
 	{
 		event.ToolCallFinished{
 			Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: "no"}}, IsError: true},
-			Failure: "failed", Error: "why", Rejected: true, Began: at,
+			Failure: "failed", Error: "why", Rejected: true, Began: at, Handoff: "billing",
 		},
 		`"type":"tool_call_finished","call":"r1.t1.c0","result":{"call_id":"c","name":"f","parts":[{"type":"text","text":"no"}],"is_error":true},` +
-			`"failure":"failed","error":"why","rejected":true,"began":"2026-11-21T09:30:00.000005Z"`,
+			`"failure":"failed","error":"why","rejected":true,"began":"2026-11-21T09:30:00.000005Z","handoff":"billing"`,
 	},
 	{
 		event.ToolCallFinished{Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: "no"}}}, Given: true},
@@ -83,11 +83,12 @@ var every = []struct {
 	},
 	{event.Checked{Turn: 1, Check: "length", Stage: "input", At: 2, Verdict: "pass"}, `"type":"checked","turn":1,"check":"length","stage":"input","at":2,"verdict":"pass"`},
 	{
-		event.Checked{Turn: 1, Check: "amount", Stage: "call", Call: "r1.t1.c0", Verdict: "again", Reason: "too much", Text: "No: too much.", Usage: llm.Usage{InputTokens: 5}, Cost: 0.5},
-		`"type":"checked","turn":1,"check":"amount","stage":"call","call":"r1.t1.c0","verdict":"again","reason":"too much","text":"No: too much.","usage":{"input_tokens":5,"output_tokens":0},"cost":0.5`,
+		event.Checked{Turn: 1, Check: "amount", Stage: "call", Call: "r1.t1.c0", Verdict: "again", Reason: "too much", Text: "No: too much.", Usage: llm.Usage{InputTokens: 5}, Cost: 0.5, Work: 7},
+		`"type":"checked","turn":1,"check":"amount","stage":"call","call":"r1.t1.c0","verdict":"again","reason":"too much","text":"No: too much.","usage":{"input_tokens":5,"output_tokens":0},"cost":0.5,"work":7`,
 	},
 	{event.HandedOff{Turn: 2, From: "triage", To: "billing", Call: "r1.t1.c0"}, `"type":"handed_off","turn":2,"from":"triage","to":"billing","call":"r1.t1.c0"`},
 	{event.HandedOff{Turn: 2, From: "triage", To: "billing", Before: 3, History: []event.Stretch{{Count: 1}}}, `"type":"handed_off","turn":2,"from":"triage","to":"billing","before":3,"history":[{"count":1}]`},
+	{event.HandedOff{Turn: 2, From: "triage", To: "billing", Call: "r1.t1.c0", Failure: "no"}, `"type":"handed_off","turn":2,"from":"triage","to":"billing","call":"r1.t1.c0","failure":"no"`},
 	{event.RunFinished{Run: 1, Turns: 2, Usage: llm.Usage{InputTokens: 1}}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":1,"output_tokens":0}`},
 	{event.RunFinished{Run: 1, Turns: 2, Output: json.RawMessage(`{"a":1}`), Repairs: []string{"a Markdown fence was removed"}}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":0,"output_tokens":0},"output":{"a":1},"repairs":["a Markdown fence was removed"]`},
 	{event.RunFinished{Run: 1, Turns: 2, Stopped: true, Text: "Paid."}, `"type":"run_finished","run":1,"turns":2,"usage":{"input_tokens":0,"output_tokens":0},"stopped":true,"text":"Paid."`},

@@ -44,7 +44,7 @@ func (e Event) line() string {
 	case Checked:
 		return oneLine(b.text())
 	case HandedOff:
-		return oneLine(fmt.Sprintf("%s hands over to %s", b.From, b.To))
+		return oneLine(b.text())
 	case Restarted:
 		return oneLine("asked again: " + b.Error)
 	case Notice:
@@ -124,6 +124,13 @@ func (b Checked) text() string {
 		return fmt.Sprintf("check %s replaced the text (%s)", b.Check, b.Stage)
 	}
 	return fmt.Sprintf("check %s (%s): %s: %s", b.Check, b.Stage, b.Verdict, b.Reason)
+}
+
+func (b HandedOff) text() string {
+	if b.Failure != "" {
+		return fmt.Sprintf("the hand-off of %s to %s failed", b.From, b.To)
+	}
+	return fmt.Sprintf("%s hands over to %s", b.From, b.To)
 }
 
 func (b ApprovalDecided) text() string {

@@ -33,6 +33,7 @@ func TestLine(t *testing.T) {
 		{"check names replaced the text (result)", event.Checked{Check: "names", Stage: "result", Verdict: "replace", Text: "x"}},
 		{"check amount (call): stop: too much", event.Checked{Check: "amount", Stage: "call", Verdict: "stop", Reason: "too much"}},
 		{"triage hands over to billing", event.HandedOff{From: "triage", To: "billing"}},
+		{"the hand-off of triage to billing failed", event.HandedOff{From: "triage", To: "billing", Failure: "no"}},
 		{"asked again: connection reset", event.Restarted{Error: "connection reset"}},
 		{"asked again: the answer is empty", event.OutputRejected{Reason: "the answer is empty"}},
 		{"notice: tools changed", event.Notice{Text: "tools changed"}},

@@ -56,13 +56,13 @@ func publicBody(body Body, redact func(string) string) Body {
 	case Compacted:
 		return publicCompacted(b)
 	case Checked:
-		out := Checked{Turn: b.Turn, Check: b.Check, Stage: b.Stage, Call: b.Call, At: b.At, Verdict: b.Verdict, Usage: b.Usage, Cost: b.Cost}
+		out := Checked{Turn: b.Turn, Check: b.Check, Stage: b.Stage, Call: b.Call, At: b.At, Verdict: b.Verdict, Usage: b.Usage, Cost: b.Cost, Work: b.Work}
 		if b.Verdict == "replace" { // otherwise Text is for the model
 			out.Text = redact(b.Text)
 		}
 		return out
 	case HandedOff:
-		return HandedOff{Turn: b.Turn, From: b.From, To: b.To, Call: b.Call}
+		return HandedOff{Turn: b.Turn, From: b.From, To: b.To, Call: b.Call, Failure: redact(b.Failure)}
 	case RunPaused:
 		return b
 	case RunFinished:
@@ -92,7 +92,7 @@ func publicCall(body Body, redact func(string) string) Body {
 		return ToolCallDeferred{Call: b.Call, Name: b.Name, Until: b.Until, Began: b.Began}
 	case ToolCallFinished:
 		result, _ := publicPart(b.Result, redact).(llm.ToolResult)
-		return ToolCallFinished{Call: b.Call, Result: result, Failure: b.Failure, Rejected: b.Rejected, Given: b.Given, Began: b.Began}
+		return ToolCallFinished{Call: b.Call, Result: result, Failure: b.Failure, Rejected: b.Rejected, Given: b.Given, Began: b.Began, Handoff: b.Handoff}
 	case ApprovalAsked:
 		return ApprovalAsked{Call: b.Call, ID: b.ID, Name: b.Name, Arguments: redact(b.Arguments), Repairs: publicTexts(b.Repairs, redact), Until: b.Until}
 	case ApprovalDecided:

@@ -31,11 +31,18 @@ func (w *writer) stretches(history []event.Stretch) {
 
 // handedOff shows the next agent, and the history for the next agent.
 func (w *writer) handedOff(b event.HandedOff) {
-	heading := fmt.Sprintf("%s hands over to %s", quotedName(b.From), quotedName(b.To))
+	does := "hands over"
+	if b.Failure != "" {
+		does = "failed to hand over"
+	}
+	heading := fmt.Sprintf("%s %s to %s", quotedName(b.From), does, quotedName(b.To))
 	if b.Call != "" {
 		heading += ", by " + w.refWithName(b.Call)
 	}
 	w.section(heading)
+	if b.Failure != "" {
+		w.text(b.Failure)
+	}
 	w.stretches(b.History)
 }
 

@@ -31,8 +31,8 @@ type Limits struct {
 	// Serial makes the calls of an answer run one after the other, in order. A call that
 	// waits for a decision then blocks the calls after it.
 	Serial   bool
-	Checks   *Checks   // of the agent; nil: none
-	Handoffs *Handoffs // of the agent; nil: none
+	Checks   *Checks // of the agent; nil: none
+	Handoffs int     // hand-offs of the run; 0 or less: no limit
 }
 
 // An Action is the next thing to do. The caller executes the action and applies the
@@ -139,7 +139,7 @@ func Next(s *State, lim Limits) Action {
 		if a, must := s.nextChecks(lim.Checks); must {
 			return a
 		}
-		if a, must := s.nextHandOff(lim.Handoffs); must {
+		if a, must := s.nextHandOff(lim); must {
 			return a
 		}
 		if s.checks() && !s.ending {

@@ -239,6 +239,11 @@ func (s *State) callFinished(b event.ToolCallFinished, at time.Time) error {
 	}
 	s.keepEnd(c, b)
 	c.Status, c.result = Finished, resultPart(c, b.Result)
+	if b.Handoff != "" {
+		v := c.checked()
+		v.handsTo = b.Handoff
+		c.verdicts = &v
+	}
 	if b.Whole != "" {
 		s.keepAside(Aside{Call: c.Ref, Tool: c.Call.Name, Text: b.Whole})
 	}

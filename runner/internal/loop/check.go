@@ -51,10 +51,11 @@ type Item struct {
 // A Trip is the check behind a stopped run.
 type Trip struct{ Check, Stage, Reason string }
 
-// verdicts are the verdicts of checks about a call and its result. They never change, because
-// snapshots of the state share them. A Call has a pointer, because its size counts in each
-// turn.
+// verdicts are the verdicts of checks about a call and its result, and the agent that gets the
+// conversation. They never change, because snapshots of the state share them. A Call has a
+// pointer, because its size counts in each turn.
 type verdicts struct {
+	handsTo  string
 	refused  string
 	replaced bool
 	passed   []string // checks on the call: passed, or replaced the arguments
@@ -292,7 +293,7 @@ func (s *State) checked(b event.Checked) (err error) {
 		if s.phase == idle {
 			return errOrder
 		}
-		s.Usage, s.Cost = s.Usage.Add(b.Usage), s.Cost+b.Cost
+		s.Usage, s.Cost, s.Work = s.Usage.Add(b.Usage), s.Cost+b.Cost, s.Work+b.Work
 		return nil
 	default:
 		return fmt.Errorf("has the verdict %q", b.Verdict)
@@ -315,7 +316,7 @@ func (s *State) checked(b event.Checked) (err error) {
 	if err != nil {
 		return err
 	}
-	s.Usage, s.Cost = s.Usage.Add(b.Usage), s.Cost+b.Cost
+	s.Usage, s.Cost, s.Work = s.Usage.Add(b.Usage), s.Cost+b.Cost, s.Work+b.Work
 	s.guard = s.guard.with(func(g *guard) {
 		switch b.Verdict {
 		case Stop:

@@ -8,47 +8,59 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// Handoffs are the hand-offs of an agent.
-type Handoffs struct {
-	Tools []string // names of the tools whose calls hand the conversation over
-	Max   int      // hand-offs of the run; 0 or less: no limit
-}
-
-// HandOff gives the conversation to an agent, after a call of a hand-off tool.
-// Outcome: HandedOff.
+// HandOff gives the conversation to the agent that the result of a call names. Outcome:
+// HandedOff.
 type HandOff struct {
 	Turn int
 	Call Call
+	To   string
 }
 
 func (HandOff) action() {}
 
 // nextHandOff returns the hand-off after the results of the last turn. must is false if
 // there is none.
-func (s *State) nextHandOff(h *Handoffs) (a Action, must bool) {
-	if h == nil || s.LastTurn {
+func (s *State) nextHandOff(lim Limits) (a Action, must bool) {
+	if s.LastTurn {
 		return nil, false
 	}
 	for _, c := range s.done {
-		if r, ok := c.result.(llm.ToolResult); !ok || r.IsError || !slices.Contains(h.Tools, c.Call.Name) {
-			continue
-		}
-		// The results of later hand-offs say that those calls changed nothing, so none takes
-		// the place of a hand-off that a check withheld.
-		if c.Succeeded() {
-			if stop, over := s.TooManyHandoffs(h.Max); over {
+		if to := c.HandsTo(); to != "" {
+			if stop, over := s.TooManyHandoffs(lim.Handoffs); over {
 				return stop, true
 			}
-			return HandOff{Turn: s.Turn + 1, Call: c}, true
+			return HandOff{Turn: s.Turn + 1, Call: c, To: to}, true
 		}
-		return nil, false
 	}
 	return nil, false
 }
 
+// HandsTo returns the name of the agent that gets the conversation by the call, or an empty
+// name. In an answer with several hand-offs, the results of the later ones say that those
+// calls changed nothing. So none takes the place of a hand-off that a check withheld.
+func (c *Call) HandsTo() string {
+	if to := c.checked().handsTo; to != "" && c.Succeeded() {
+		return to
+	}
+	return ""
+}
+
+// HandsTo returns the name of the agent that gets the conversation by a call of the last
+// answer, or an empty name.
+func (s *State) HandsTo() string {
+	for _, calls := range [...][]Call{s.Calls, s.done} {
+		for i := range calls {
+			if to := calls[i].HandsTo(); to != "" {
+				return to
+			}
+		}
+	}
+	return ""
+}
+
 // TooManyHandoffs reports whether the run may hand the conversation over no more.
 func (s *State) TooManyHandoffs(most int) (StopAtLimit, bool) {
-	return StopAtLimit{Limit: HandoffLimit, Max: int64(most)}, most > 0 && int(s.handoffs) >= most
+	return StopAtLimit{Limit: HandoffLimit, Max: int64(most)}, most > 0 && int(s.handoffs) >= min(most, math.MaxInt32)
 }
 
 // Succeeded reports whether the call has a successful result, and no check
@@ -66,9 +78,17 @@ func CheckHandedOff(s State, b event.HandedOff) error { return s.handedOff(b) }
 // agent before does not count for the next.
 func (s *State) handedOff(b event.HandedOff) error {
 	between := (s.phase == opening || s.phase == ready) && s.open == 0
-	called := b.Call == "" || slices.ContainsFunc(s.done, func(c Call) bool { return c.Ref == b.Call && c.Succeeded() })
-	if !between || !called || b.Turn != s.Turn+1 || b.To == "" {
+	at := slices.IndexFunc(s.done, func(c Call) bool { return c.Ref == b.Call && c.HandsTo() == b.To })
+	if !between || at < 0 && (b.Call != "" || b.Failure != "") || b.Turn != s.Turn+1 || b.To == "" {
 		return errOrder
+	}
+	if b.Failure != "" {
+		s.rewrite(s.doneAt+at, b.Failure, true)
+		s.done = slices.Clone(s.done) // snapshots share the list
+		v := s.done[at].checked()
+		v.handsTo = ""
+		s.done[at].verdicts = &v
+		return nil
 	}
 	if len(b.History) > 0 {
 		messages, err := s.replacement(b.Before, b.History)
@@ -77,7 +97,7 @@ func (s *State) handedOff(b event.HandedOff) error {
 		}
 		s.replaceHistory(messages, b.History)
 	}
-	s.Agent, s.Handed, s.handoffs = b.To, true, min(s.handoffs, math.MaxInt16-1)+1
+	s.Agent, s.Handed, s.handoffs = b.To, true, min(s.handoffs, math.MaxInt32-1)+1
 	s.done, s.results, s.ChoiceMet = nil, false, false
 	s.guard = s.guard.ofOtherAgent()
 	s.Misfit, s.misfits, s.unusable, s.invalid = false, 0, 0, 0

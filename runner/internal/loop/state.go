@@ -59,7 +59,7 @@ type State struct {
 	// Handed means: a hand-off gave the conversation to Agent.
 	Handed bool
 	// The small fields stand together, because the size of a State counts in each run:
-	handoffs        int16 // of the run
+	handoffs        int32 // of the run
 	unusable        int32 // consecutive unusable answers
 	misfits         int32 // final answers of the run in a wrong form; calls between do not reset it
 	phase           phase

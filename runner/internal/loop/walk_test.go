@@ -85,8 +85,10 @@ type session struct {
 	guards   *loop.Checks
 	verdicts map[string]string
 	// handoffs are the tools that hand over; filtered says whether the next agent sees less.
-	handoffs *loop.Handoffs
+	handoffs *handoffs
 	filtered bool
+	// filterFails says whether each hand-off fails.
+	filterFails bool
 }
 
 // inForce is the choice of the next turn: a forced call ends the force.
@@ -106,7 +108,10 @@ func (s *session) limits() loop.Limits {
 	if s.turns > 0 {
 		lim.Turns = s.turns
 	}
-	lim.Checks, lim.Handoffs = s.guards, s.handoffs
+	lim.Checks = s.guards
+	if s.handoffs != nil {
+		lim.Handoffs = s.handoffs.most
+	}
 	return lim
 }
 
@@ -338,7 +343,7 @@ func (s *session) finishLive() {
 			s.live[open[i].Ref] = false
 			continue
 		}
-		s.apply(finished(open[i], fmt.Sprintf("result %d", i)))
+		s.apply(s.handsOver(finished(open[i], fmt.Sprintf("result %d", i))))
 	}
 }
 

@@ -166,6 +166,8 @@ func (c *call) result(t *texts, b event.ToolCallFinished) {
 			state = "call bad"
 		}
 		c.spans = append(c.spans, span{from: began, to: c.endAt, kind: state, label: c.Name + " " + c.Title})
+	case b.Handoff != "":
+		c.Facts = append(c.Facts, "hands over to "+name(b.Handoff))
 	case c.started == nil:
 		c.Facts = append(c.Facts, "the function did not run")
 	}

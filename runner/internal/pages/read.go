@@ -171,6 +171,10 @@ func (r *reader) between(ev event.Event) {
 	case event.Checked:
 		r.checked(ev, b)
 	case event.HandedOff:
+		if b.Failure != "" {
+			r.note(ev, "bad", name(b.From)+" failed to hand over to "+name(b.To)).add(block{Text: r.texts.of(b.Failure)})
+			return
+		}
 		r.note(ev, "", name(b.From)+" hands over to "+name(b.To))
 	case event.RunFinished:
 		r.unanswered()
