@@ -49,6 +49,10 @@ func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []e
 				Arguments: args, Hash: event.HashArguments(args),
 			})
 		default:
+			if a.job.tool.External() && c.Nested == nil && e.helpers[c.Call.Name] == nil {
+				bodies = append(bodies, started(c, a, args, false), e.deferral(*c, a.job.tool, ""))
+				continue
+			}
 			jobs = jobs[:len(jobs)+1]
 			x := &jobs[len(jobs)-1]
 			x.job, x.engine, x.helper = a.job, e, e.helpers[c.Call.Name]
@@ -58,12 +62,14 @@ func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []e
 			if c.Nested != nil { // the call has started, and its run goes on
 				continue
 			}
-			bodies = append(bodies, event.ToolCallStarted{
-				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Arguments: args, Repairs: a.repairs, Helper: x.helper != nil,
-			})
+			bodies = append(bodies, started(c, a, args, x.helper != nil))
 		}
 	}
 	return jobs, bodies
+}
+
+func started(c *loop.Call, a *admission, args string, helper bool) event.ToolCallStarted {
+	return event.ToolCallStarted{Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Arguments: args, Repairs: a.repairs, Helper: helper}
 }
 
 // checkCalls checks the calls, and asks their approval policies at the same time, so a

@@ -77,19 +77,20 @@ func (e *engine) decideCalls(ctx context.Context, calls []loop.Call) error {
 	if decided || s.Paused() {
 		return nil
 	}
-	waiting := s.Undecided()
-	refs := make([]event.CallRef, len(waiting))
-	for i, c := range waiting {
-		refs[i] = c.Ref
-	}
-	return e.recorder.record(true, event.RunPaused{Run: s.Run, Calls: refs})
+	return e.recorder.record(true, paused(&s))
 }
 
 // decideCall returns the events of a decision about one call: the tool decides about a
-// call in doubt if it can, and Runner.Decide about every other call. No events mean that
-// the call stays undecided.
+// call in doubt if it can, and Runner.Decide about every other call, but not about a call
+// whose result comes later. A call whose time is over ends. No events mean that the call
+// stays undecided.
 func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Event, error) {
-	if c.Status == loop.Started {
+	switch {
+	case isOver(c):
+		return e.endOverdue(ctx, c)
+	case c.Status == loop.Late:
+		return nil, nil
+	case c.Status == loop.Started:
 		if bodies := e.reconcile(ctx, c); bodies != nil {
 			return e.recorder.at(bodies), nil
 		}
@@ -99,7 +100,10 @@ func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Event, er
 	}
 	e.markAsked(c.Ref) // Decide left the call undecided once: the next question would be the same
 	pending := pendingCall(e.session, e.agent.DisplayName(), c)
-	in, err := callApart(ctx, e.logger, "Decide", func(ctx context.Context) (Input, error) { return e.runner.Decide(ctx, pending) })
+	in, err := e.askDecide(ctx, c, pending)
+	if isOver(c) && ctx.Err() == nil {
+		return e.endOverdue(ctx, c)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("turn %d: call %s: Decide: %w", e.recorder.snapshot().Turn, c.Ref, err)
 	}
@@ -126,7 +130,10 @@ func (e *engine) reconcile(ctx context.Context, c loop.Call) []event.Body {
 		return nil
 	}
 	effect, err := e.invoker.reconcile(ctx, t, c)
+	handle, later := tool.IsLater(err)
 	switch {
+	case later:
+		return e.laterEvents(c, t, handle)
 	case err == nil && effect.happened:
 		return e.doubtEvents(c, event.Happened, "tool", effect.result)
 	case err == nil:
@@ -204,6 +211,9 @@ func (e *engine) eventsOf(ctx context.Context, d decision, c loop.Call) (_ []eve
 		return e.doubtEvents(c, d.doubt, "caller", d.parts), ""
 	}
 	if c.Status != loop.Asked {
+		if c.Status == loop.Late {
+			return nil, "the call waits for its result: answer with Result or Fail"
+		}
 		if c.Status == loop.Started {
 			return nil, "the call is in doubt: answer with RunAgain, Happened, NotHappened or Unknown"
 		}
@@ -278,7 +288,7 @@ func (e *engine) closedByMessage(c loop.Call) event.Body {
 // Edited arguments are worth a note only if a function may have had them.
 func (e *engine) closed(c loop.Call) event.ToolCallFinished {
 	b := neverFinished(c)
-	if c.Status == loop.Started || c.MayHaveRun {
+	if c.Status == loop.Started || c.Status == loop.Late || c.MayHaveRun {
 		b = e.redactor.withEdit(c, b)
 	}
 	return b

@@ -285,6 +285,13 @@ func (e *engine) begin(ctx context.Context, in *input) error {
 			return err
 		}
 	}
+	if len(in.late) > 0 {
+		late, err := e.lateEvents(ctx, in.late)
+		if err != nil {
+			return err
+		}
+		decisions = append(decisions, late...)
+	}
 	open := s.Open()
 	if e.collector != nil && e.outer == nil && (continues || len(open) > 0) {
 		e.collector.earlier = e.recorder.recentEvents(ctx)

@@ -27,10 +27,15 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in *input) erro
 			return err
 		}
 	}
-	if len(in.messages) > 0 && len(in.decisions) > 0 {
+	if len(in.late) > 0 {
+		if err := e.dropKnown(ctx, in); err != nil || e.past != nil {
+			return err
+		}
+	}
+	if len(in.messages) > 0 && len(in.decisions)+len(in.late) > 0 {
 		return errors.New("runner: messages and decisions in one run: a message begins a new run, which closes the calls that the decisions are about")
 	}
-	if s := e.recorder.snapshot(); len(in.messages) == 0 && len(in.decisions) == 0 && !s.Running() && !s.Waiting() {
+	if s := e.recorder.snapshot(); len(in.messages)+len(in.decisions)+len(in.late) == 0 && !s.Running() && !s.Waiting() {
 		return ErrNoInput
 	}
 	if err := checkLimits(e.runner.Limits, &e.runner); err != nil {

@@ -35,7 +35,7 @@ func Example_helper() {
 	result, err = session.Run(ctx, desk, p.Approve())
 	fmt.Println(result.Text, err)
 	// Output:
-	// runner: the run is paused: tool calls wait for a decision
+	// runner: the run is paused: tool calls wait for a decision or a result
 	// r1.t1.c0/r1.t1.c0 refund {"Order":"W1"}
 	// Your money is on its way. <nil>
 }

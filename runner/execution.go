@@ -62,6 +62,11 @@ func (x *execution) End(o invoke.Outcome) {
 func (x *execution) record(o invoke.Outcome) error {
 	e, c, ctx := x.engine, x.call, x.engine.ctx
 	e.recorder.endReports(x)
+	if o.Err != nil && x.helper == nil {
+		if handle, later := tool.IsLater(o.Err); later {
+			return x.putOff(o.Err, handle)
+		}
+	}
 	if o.Err != nil && (ctx.Err() != nil || e.recorder.owner() != nil) {
 		// The error may come from the end of the run. The effect may have happened before,
 		// so the call stays started and is in doubt, as after a crash. A result is a known

@@ -130,7 +130,9 @@ func (v *invoker) reconcile(ctx context.Context, t tool.Tool, c loop.Call) (effe
 		e.result, e.happened, err = t.Reconcile(ctx, info, json.RawMessage(c.Arguments))
 		return e, err
 	})
+	_, later := tool.IsLater(err)
 	switch {
+	case later:
 	case err != nil && ctx.Err() != nil:
 		v.logger.Warn("Reconcile did not return in time", "call", c.Ref, "tool", c.Call.Name)
 	case err != nil:

@@ -105,7 +105,7 @@ func (e *engine) sayOnce(ctx context.Context, in *input) error {
 	if err := checkKey(once.key); err != nil {
 		return err
 	}
-	if once.second || len(in.messages)+len(in.decisions) > 0 {
+	if once.second || len(in.messages)+len(in.decisions)+len(in.late) > 0 {
 		return errors.New("runner: Once and another input in one run")
 	}
 	messages, err := checkInput(once.messages)

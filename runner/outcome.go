@@ -48,6 +48,9 @@ func neverFinished(c loop.Call) event.ToolCallFinished {
 	switch {
 	case c.Nested != nil:
 		return failed(c, tool.OutcomeUnknown, "The helper was interrupted before its answer. What it has done until then stays done.", "")
+	case c.Status == loop.Late:
+		return failed(c, tool.OutcomeUnknown, "The call was started, and its result had not come when the conversation went on. "+
+			"It may have its effect all the same: check before you call it again.", "")
 	case c.Status == loop.Started, c.MayHaveRun:
 		return failed(c, tool.OutcomeUnknown, safe(tool.Fail(tool.OutcomeUnknown, "", nil).Message), "")
 	case c.Status == loop.Asked:

@@ -419,5 +419,5 @@ func TestDecisionsForNothing(t *testing.T) {
 	script := llmtest.Script(t, llmtest.Calls("refund", refundArgs{"W2", 20_000}))
 	_, err = with(script).Run(t.Context(), a, llm.User("Refund."))
 	require.ErrorIs(t, err, runner.ErrPaused)
-	require.EqualError(t, err, "runner: the run is paused: tool calls wait for a decision; outside a session nobody can answer them: use a Session, or Runner.Decide")
+	require.EqualError(t, err, "runner: the run is paused: tool calls wait for a decision or a result; outside a session nobody can answer them: use a Session, or Runner.Decide")
 }

@@ -4,21 +4,23 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 )
 
-// ErrPaused says that a run waits for decisions about the calls in [Result.Pending].
+// ErrPaused says that a run waits for the calls in [Result.Pending]: for decisions, or for
+// results from outside.
 // No part of the run is active, and no event is lost: the next call of [Session.Run]
 // continues the run with the answers.
-var ErrPaused = errors.New("runner: the run is paused: tool calls wait for a decision")
+var ErrPaused = errors.New("runner: the run is paused: tool calls wait for a decision or a result")
 
 // errPausedForGood is ErrPaused for a run outside a session, which cannot continue.
 var errPausedForGood = fmt.Errorf("%w; outside a session nobody can answer them: use a Session, or Runner.Decide", ErrPaused)
 
-// Pending is a tool call that needs a decision. Its methods make the inputs for the next
+// Pending is a tool call that needs a decision, or a result from outside. Its methods make the inputs for the next
 // call of [Session.Run]. A Pending may be stored as JSON and answered by another process.
 type Pending struct {
 	// Call is our name of the call.
@@ -29,7 +31,8 @@ type Pending struct {
 	// Hash is a hash of the arguments. A decision about different arguments is refused.
 	Hash string `json:"hash"`
 	// InDoubt means that the call began and has no recorded end, so nobody knows whether
-	// the effect happened. False means that the call waits for approval and has not run.
+	// the effect happened. If both InDoubt and Late are false, the call waits for approval and
+	// has not run.
 	InDoubt bool `json:"in_doubt,omitempty"`
 	// Key is the call's idempotency key, the name of the call in the outside world. Every
 	// call of every session has its own Key, so a decision never fits a call of another
@@ -41,6 +44,14 @@ type Pending struct {
 	Seq int64 `json:"seq"`
 	// ToolCall is the call, with the checked arguments of the function.
 	ToolCall llm.ToolCall `json:"tool_call"`
+	// Late means that the call has begun and waits for its result, which comes from outside;
+	// see [Pending.Result].
+	Late bool `json:"late,omitempty"`
+	// Handle is the tool's name for what a Late call waits for; see [tool.Later].
+	Handle string `json:"handle,omitempty"`
+	// Until is the time after which a run that continues no longer waits for the approval or
+	// the result. Zero means no such time.
+	Until time.Time `json:"until,omitzero"`
 }
 
 func (p Pending) about(k approval) decision {
@@ -121,7 +132,7 @@ func pendingCalls(session string, s loop.State) []Pending {
 func pendingCall(session, agent string, c loop.Call) Pending {
 	p := Pending{
 		Call: c.Ref, Agent: agent, Hash: event.HashArguments(c.Arguments), InDoubt: c.Status == loop.Started,
-		Key: callKey(session, c), Seq: c.Seq, ToolCall: c.Call,
+		Key: callKey(session, c), Seq: c.Seq, ToolCall: c.Call, Late: c.Status == loop.Late, Handle: c.Handle(), Until: c.Until(),
 	}
 	p.ToolCall.Arguments = c.Arguments
 	return p

@@ -163,6 +163,7 @@ func (s *Session) Stream(ctx context.Context, a *agent.Agent, in ...Input) iter.
 type input struct {
 	messages  []llm.Message
 	decisions []decision
+	late      []lateResult
 	once      *onceInput // nil: none
 	key       string     // of the messages; empty: none
 }
@@ -180,6 +181,8 @@ func inputOf(all []Input) *input {
 			in.once = &i
 		case decision:
 			in.decisions = append(in.decisions, i)
+		case lateResult:
+			in.late = append(in.late, i)
 		}
 	}
 	return in

@@ -43,6 +43,9 @@ type OpenCall struct {
 	// start of the call. Zero means that this has not happened.
 	Asked time.Time `json:"asked,omitzero"`
 	Began time.Time `json:"began,omitzero"`
+	// Deferred is the time at which the function had returned [tool.Later]. Zero means that
+	// the result does not come from outside.
+	Deferred time.Time `json:"deferred,omitzero"`
 	// Placeholder is the position in Messages of the placeholder for the result, or -1 for a
 	// call of a helper, whose messages are not in Messages.
 	Placeholder int `json:"placeholder"`
@@ -95,6 +98,7 @@ type observer struct {
 	failed  string
 	asked   map[event.CallRef]time.Time
 	began   map[event.CallRef]time.Time
+	late    map[event.CallRef]time.Time
 }
 
 func (o *observer) add(e event.Event) error {
@@ -115,8 +119,11 @@ func (o *observer) add(e event.Event) error {
 		note(&o.asked, b.Call, e.Time)
 	case event.ToolCallStarted:
 		note(&o.began, b.Call, e.Time)
+	case event.ToolCallDeferred:
+		note(&o.late, b.Call, e.Time)
 	case event.ToolCallFinished:
 		delete(o.asked, b.Call)
+		delete(o.late, b.Call)
 		delete(o.began, b.Call)
 	case event.InDoubtDecided:
 		if b.Decision == event.RunAgain {
@@ -152,7 +159,7 @@ func (o *observer) open(s *loop.State, state *State, at int) {
 		if c.Status == loop.Finished {
 			continue
 		}
-		open := OpenCall{Call: c.Ref, ToolCall: c.Call, Asked: o.asked[c.Ref], Began: o.began[c.Ref], Placeholder: -1}
+		open := OpenCall{Call: c.Ref, ToolCall: c.Call, Asked: o.asked[c.Ref], Began: o.began[c.Ref], Deferred: o.late[c.Ref], Placeholder: -1}
 		if c.Arguments != "" {
 			open.ToolCall.Arguments = c.Arguments
 		}
@@ -173,6 +180,8 @@ func openPlaceholder(c loop.Call) llm.ToolResult {
 	switch {
 	case c.Nested != nil:
 		reason = "The call has no result yet: its agent is at work."
+	case c.Status == loop.Late:
+		reason = "The call was started, and has no result yet: the result comes later."
 	case c.Status == loop.Started, c.MayHaveRun:
 		return neverFinished(c).Result // this is what is known
 	case c.Status == loop.Asked:

@@ -25,7 +25,16 @@ type storedInput struct {
 	InDoubt   bool            `json:"in_doubt,omitempty"`
 	Doubt     event.Doubt     `json:"doubt,omitempty"`
 	Result    llm.Parts       `json:"result,omitempty"`
+	Late      lateForm        `json:"late,omitempty"`
 }
+
+// A lateForm says what a result from outside is.
+type lateForm string
+
+const (
+	lateDone   lateForm = "result"
+	lateFailed lateForm = "failure"
+)
 
 // MarshalJSON implements [json.Marshaler].
 func (m messagesInput) MarshalJSON() ([]byte, error) {
@@ -53,6 +62,22 @@ func (d decision) MarshalJSON() ([]byte, error) {
 	})
 }
 
+// MarshalJSON implements [json.Marshaler].
+func (r lateResult) MarshalJSON() ([]byte, error) {
+	// A queue keeps an input until a session takes it; see onceInput.
+	if callOf(r.key) == "" {
+		return nil, fmt.Errorf("runner: a result for %q, which is the key of no call", r.key)
+	}
+	if reason := checkResult(r.parts); reason != "" {
+		return nil, errors.New("runner: " + reason)
+	}
+	in := storedInput{Call: callOf(r.key), Key: r.key, Late: lateDone, Result: r.parts, Reason: r.reason}
+	if r.failed {
+		in.Late = lateFailed
+	}
+	return json.Marshal(in)
+}
+
 // ParseInput reads the JSON of an [Input]. So a process can store an answer of a person, or
 // a message, and another process gives it to the run. ParseInput checks the form alone; the
 // run checks whether the input fits.
@@ -66,6 +91,8 @@ func ParseInput(data []byte) (Input, error) {
 		return onceInput{key: in.Once, messages: in.Messages}, nil
 	case len(in.Messages) > 0:
 		return messagesInput(in.Messages), nil
+	case in.Late == lateDone || in.Late == lateFailed:
+		return lateResult{key: in.Key, parts: in.Result, failed: in.Late == lateFailed, reason: in.Reason}, nil
 	case in.Call == "":
 		return nil, errors.New("runner: the JSON of an input has neither messages nor a call")
 	case !in.isDecision():

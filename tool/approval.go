@@ -61,7 +61,8 @@ func NeedsApprovalIf[In any](need func(ctx context.Context, in In) (bool, error)
 // Reconcile adds a function that finds out whether an earlier call happened. A runner
 // calls ask when a conversation is resumed, for each call that was started and has no
 // recorded end. ask queries the outside world, for example by [Call.Key]. If the call
-// happened, out is the result, rendered like a result of the tool's function. If the
+// happened, out is the result, rendered like a result of the tool's function, or err is
+// [Later], and the result comes later. If the
 // call did not happen, the call runs again, with the same key and a higher [Call.Fence].
 // If ask returns an error, or the tool has no Reconcile, the caller of the run must
 // decide, unless the tool is [Idempotent].
@@ -137,7 +138,7 @@ func (t Tool) NeedsApproval(ctx context.Context, args json.RawMessage) (need boo
 var errNoReconcile = errors.New("the tool cannot find out")
 
 // Reconcile asks the tool whether a call happened, and renders the result if so. An
-// error says that the tool could not find out.
+// error says that the tool could not find out, unless it is a [Later]: the call happened.
 func (t Tool) Reconcile(ctx context.Context, c Call, args json.RawMessage) (parts llm.Parts, happened bool, err error) {
 	if t.spec == nil || t.spec.reconcile == nil {
 		return nil, false, errNoReconcile
@@ -148,6 +149,9 @@ func (t Tool) Reconcile(ctx context.Context, c Call, args json.RawMessage) (part
 		}
 	}()
 	out, happened, err := t.spec.reconcile(WithCall(ctx, c, nil), c, args)
+	if _, later := IsLater(err); later {
+		return nil, true, err
+	}
 	if err != nil || !happened {
 		return nil, false, err
 	}

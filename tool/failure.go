@@ -25,6 +25,8 @@ const (
 	Denied           Failure = "denied"            // a person or a policy refused the call; the call did not run
 	NotRun           Failure = "not_run"           // the call did not run: the run had ended, the response was cut off, or the tool choice forbade the call
 	OutcomeUnknown   Failure = "outcome_unknown"   // the call was started, and its end is unknown
+	Deferred         Failure = "deferred"          // the result comes later, and the caller of the tool cannot wait; see Later
+	Expired          Failure = "expired"           // what the call waited for did not come in time; see LateWithin
 )
 
 // maxOwnMessage bounds the message of an [Error] that a function returns, such as the
@@ -64,7 +66,8 @@ func (e *Error) Unwrap() error { return e.Err }
 //   - TimedOut: the time limit of the tool, for example "30s";
 //   - Failed: what went wrong;
 //   - InvalidJSON, InvalidArguments, Denied, NotRun: the reason;
-//   - Panicked, OutcomeUnknown: not used.
+//   - Expired: the whole text;
+//   - Panicked, OutcomeUnknown, Deferred: not used.
 //
 // cause is for the program and never shown to the model. cause may be nil.
 func Fail(f Failure, detail string, cause error) *Error {
@@ -93,6 +96,10 @@ func failureText(f Failure, detail string) string {
 			"Do not repeat it: go on without it, or ask the user."
 	case NotRun:
 		return "The call did not run" + because(detail) + ". It had no effect: call again if it is still needed."
+	case Deferred:
+		return deferredText
+	case Expired:
+		return orElse(detail, "The result did not come in time. The call may have had its effect all the same: check before you call it again.")
 	case OutcomeUnknown:
 		return "It is not known whether the call took effect: it was started, and its end was never recorded. " +
 			"Check before you call it again."
@@ -188,6 +195,9 @@ func failed(err error) *Error {
 		own := *e
 		own.Message = tree.SafeText(orElse(own.Message, failureText(own.Failure, "")), maxOwnMessage)
 		return &own
+	}
+	if _, later := IsLater(err); later {
+		return Fail(Deferred, "", err)
 	}
 	if IsAbort(err) {
 		return Fail(Failed, "The tool ended the run.", err)

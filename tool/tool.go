@@ -38,8 +38,12 @@ type spec struct {
 	idempotent   bool
 	polling      bool
 	final        bool
-	maxResult    int  // 0: the default
-	unchecked    bool // AllowUnchecked was given
+	maxResult    int           // 0: the default
+	external     bool          // the tool has no function
+	results      *Form         // of an external tool; nil: any
+	lateWithin   time.Duration // 0: no end
+	lateText     string        // for the model, after lateWithin
+	unchecked    bool          // AllowUnchecked was given
 	approval     func(context.Context, json.RawMessage) (bool, error)
 	approvalType reflect.Type // type that approval decodes the arguments into; nil without such a policy
 	reconcile    func(context.Context, Call, json.RawMessage) (any, bool, error)
@@ -75,7 +79,7 @@ type function func(ctx context.Context, name string, args json.RawMessage) (any,
 // are replaced by [redacted]; see the package documentation.
 //
 // If fn returns an error, the call failed, and the model reads the text of the error.
-// [Retry], [Abort] and [Hide] change this.
+// [Retry], [Abort], [Hide] and [Later] change this.
 func New[In, Out any](name, description string, fn func(context.Context, In) (Out, error), opts ...Option) (Tool, error) {
 	if fn == nil {
 		return Tool{}, constructError(name, errors.New("the function is nil"))

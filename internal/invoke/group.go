@@ -128,7 +128,7 @@ func (g *Group) settle(t *Task, o Outcome) {
 
 // outcome returns the outcome of a task. ended is the error of its context, or nil.
 func (g *Group) outcome(t *Task, o Outcome, ended error) Outcome {
-	if o.Err != nil && ended != nil && g.ctx.Err() == nil {
+	if o.Err != nil && o.Err.Failure != tool.Deferred && ended != nil && g.ctx.Err() == nil {
 		late := tool.Fail(tool.TimedOut, t.timeout.String(), cmp.Or(o.Err.Err, context.DeadlineExceeded))
 		late.Stack = o.Err.Stack // of a function that panicked because of the timeout
 		o.Err = late

@@ -213,7 +213,7 @@ func (b *ToolCallFinished) code(c *coder) {
 	textIf(c, `,"failure":`, &b.Failure)
 	textIf(c, `,"error":`, &b.Error)
 	c.trueIf(`,"rejected":`, &b.Rejected)
-	c.trueIf(`,"given":`, &b.Given)
+	numberIf(c, `,"given":`, &b.Given)
 	c.timeIf(`,"began":`, &b.Began)
 	textIf(c, `,"handoff":`, &b.Handoff)
 }

@@ -204,8 +204,9 @@ type ToolCallFinished struct {
 	// arguments do not fit, the tool choice forbids the call, or the tool's function
 	// asked for other arguments.
 	Rejected bool `json:"rejected,omitempty"`
-	// Given means that the result came from outside; see runner.Pending.Result.
-	Given bool `json:"given,omitempty"`
+	// Given is a checksum of a result that came from outside, as it was handed in; see
+	// runner.Pending.Result. Zero for every other end.
+	Given int64 `json:"given,omitempty"`
 	// Began is the time (UTC) at which the tool's function was invoked. A limit on
 	// concurrent calls can delay Began after ToolCallStarted. Zero means that the function
 	// was not invoked. Of a helper's call, Began is the time at which the last process began

@@ -65,8 +65,8 @@ var every = []struct {
 			`"failure":"failed","error":"why","rejected":true,"began":"2026-11-21T09:30:00.000005Z","handoff":"billing"`,
 	},
 	{
-		event.ToolCallFinished{Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: "no"}}}, Given: true},
-		`"type":"tool_call_finished","call":"r1.t1.c0","result":{"call_id":"c","name":"f","parts":[{"type":"text","text":"no"}]},"given":true`,
+		event.ToolCallFinished{Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: "no"}}}, Given: 1 << 52},
+		`"type":"tool_call_finished","call":"r1.t1.c0","result":{"call_id":"c","name":"f","parts":[{"type":"text","text":"no"}]},"given":4503599627370496`,
 	},
 	{event.ToolCallDeferred{Call: "r1.t1.c0", Name: "f"}, `"type":"tool_call_deferred","call":"r1.t1.c0","name":"f"`},
 	{

@@ -92,7 +92,7 @@ func publicCall(body Body, redact func(string) string) Body {
 		return ToolCallDeferred{Call: b.Call, Name: b.Name, Until: b.Until, Began: b.Began}
 	case ToolCallFinished:
 		result, _ := publicPart(b.Result, redact).(llm.ToolResult)
-		return ToolCallFinished{Call: b.Call, Result: result, Failure: b.Failure, Rejected: b.Rejected, Given: b.Given, Began: b.Began, Handoff: b.Handoff}
+		return ToolCallFinished{Call: b.Call, Result: result, Failure: b.Failure, Rejected: b.Rejected, Began: b.Began, Handoff: b.Handoff}
 	case ApprovalAsked:
 		return ApprovalAsked{Call: b.Call, ID: b.ID, Name: b.Name, Arguments: redact(b.Arguments), Repairs: publicTexts(b.Repairs, redact), Until: b.Until}
 	case ApprovalDecided:

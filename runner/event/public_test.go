@@ -25,7 +25,7 @@ var withheld = map[string]string{
 	"TurnPrepared":     "Instructions Tools ToolChoice Output Offer Chosen Messages Changed",
 	"ModelAnswered":    "RawUsage LogProbs ID RequestID Extra",
 	"ToolCallDeferred": "Handle",
-	"ToolCallFinished": "Error Whole",
+	"ToolCallFinished": "Error Whole Given",
 	"ApprovalAsked":    "Hash Fingerprint",
 	"ApprovalDecided":  "Hash",
 	"LimitReached":     "Message",

@@ -1,13 +1,9 @@
 package loop
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"slices"
 	"time"
 
-	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
@@ -69,7 +65,7 @@ const maxEnds = 1000
 // An End is the end of a call whose result came, or was to come, from outside.
 type End struct {
 	ID    string // of the call
-	Given string // HashResult of the result that came; empty: the call ended without it
+	Given int64  // of the ToolCallFinished; 0: the call ended without its result
 	Done  int    // the first run of the session that finished after that; 0: none
 }
 
@@ -85,18 +81,14 @@ func (s *State) End(id string) (end End, known bool) {
 
 // keepEnd notes the end of a call, and of the deferred calls in the helper's run whose call
 // it is.
-func (s *State) keepEnd(c *Call, b event.ToolCallFinished) {
+func (s *State) keepEnd(c *Call, given int64) {
 	if c.Nested != nil {
 		for _, below := range c.Nested.OpenBelow() {
-			s.keepEnd(&below, event.ToolCallFinished{})
+			s.keepEnd(&below, 0)
 		}
 	}
-	if c.Status != Late && !b.Given {
+	if c.Status != Late && given == 0 {
 		return
-	}
-	end := End{ID: c.ID()}
-	if b.Given {
-		end.Given = HashResult(b)
 	}
 	outermost := s
 	for outermost.outer != nil {
@@ -106,15 +98,7 @@ func (s *State) keepEnd(c *Call, b event.ToolCallFinished) {
 	if n := len(ends) - maxEnds; n >= 0 {
 		ends = ends[n+1:]
 	}
-	outermost.ends = append(slices.Clip(ends), end) // a copy of the state may share the list
-}
-
-// HashResult returns a hash of the result of a call. Two results with the same hash are
-// the same for the model.
-func HashResult(b event.ToolCallFinished) string {
-	data, _ := json.Marshal(llm.ToolResult{Parts: b.Result.Parts, IsError: b.Result.IsError}) // an event was written as JSON before
-	sum := sha256.Sum256(append(data, b.Whole...))
-	return hex.EncodeToString(sum[:16])
+	outermost.ends = append(slices.Clip(ends), End{ID: c.ID(), Given: given}) // a copy of the state may share the list
 }
 
 // finishEnds notes the end of a run of the session.

@@ -309,7 +309,7 @@ func (s *session) decide(c loop.Call) {
 	s.t.Helper()
 	if c.Status == loop.Late {
 		b := finished(c, "from outside")
-		b.Given = true
+		b.Given = 7
 		s.apply(b)
 		return
 	}
