@@ -72,33 +72,33 @@ func (conv *conversation) current() *run {
 
 // start begins a run, or lets it wait if queue allows. If another run is going on that has
 // the same key, start returns that run.
-func (conv *conversation) start(ctx context.Context, queue int, key string, in ...runner.Input) (*run, error) {
+func (conv *conversation) start(ctx context.Context, queue int, key string, in ...runner.Input) (_ *run, joined bool, _ error) {
 	c := conv.chat
 	conv.mu.Lock()
 	defer conv.mu.Unlock()
 	for _, r := range append([]*run{conv.active}, conv.queue...) {
 		if r != nil && key != "" && r.key == key {
-			return r, nil
+			return r, true, nil
 		}
 	}
 	switch {
 	case conv.active == nil:
 	case queue == 0:
-		return nil, errTaken
+		return nil, false, errTaken
 	case len(conv.queue) >= queue:
-		return nil, errFull
+		return nil, false, errFull
 	}
 	if !c.reserve(conv) {
-		return nil, errShutdown
+		return nil, false, errShutdown
 	}
 	r := newRun(ctx, key, in)
 	if r.queued = conv.active != nil; r.queued {
 		conv.queue = append(conv.queue, r)
-		return r, nil
+		return r, false, nil
 	}
 	conv.active = r
 	go conv.work(r) // ends with the run and those that wait; Shutdown waits for them
-	return r, nil
+	return r, false, nil
 }
 
 // reserve keeps a conversation for a run, unless the chat ends.

@@ -3,6 +3,8 @@ package serve
 import (
 	"context"
 	"time"
+
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
 // A writer writes pieces in the words of a protocol.
@@ -23,21 +25,29 @@ type follower struct {
 	conv  *conversation
 	run   *run
 	to    writer
-	whole bool // tell the message from its begin, and not only the run
+	from  start
 	place place
 
 	teller  teller
 	told    []piece // of the message, before the first is sent
 	loud    bool
-	silent  bool // the events are before the first event of the run
+	mine    bool // the event is of this run
+	silent  bool // the event is not told
 	message string
 	last    *piece // the end of the run
 	err     error
 }
 
+// A start is where a stream begins: with whole at the begin of the message, with after behind
+// an event, and otherwise with the run.
+type start struct {
+	whole bool
+	after int64
+}
+
 // follow sends a run to a page until the run ends or ctx ends.
-func (conv *conversation) follow(ctx context.Context, r *run, whole bool, to writer) error {
-	f := &follower{conv: conv, run: r, to: to, whole: whole}
+func (conv *conversation) follow(ctx context.Context, r *run, from start, to writer) error {
+	f := &follower{conv: conv, run: r, to: to, from: from}
 	f.teller.tell = f.take
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
@@ -53,7 +63,7 @@ func (conv *conversation) follow(ctx context.Context, r *run, whole bool, to wri
 			}
 		}
 		for _, e := range b.events {
-			f.teller.add(e)
+			f.add(e, b.first)
 		}
 		if b.over && f.place.seq >= b.last {
 			return f.finish(b)
@@ -89,9 +99,7 @@ func (f *follower) read(ctx context.Context, b batch) (moved bool, err error) {
 			break
 		}
 		moved = true
-		f.silent = !f.whole && e.Seq < b.first
-		f.teller.add(c.public(e))
-		f.silent = false
+		f.add(c.public(e), b.first)
 		f.place.pass(e)
 		if f.err != nil {
 			return moved, f.err
@@ -100,10 +108,23 @@ func (f *follower) read(ctx context.Context, b batch) (moved bool, err error) {
 	return moved, nil
 }
 
+// add tells an event, or keeps silent about it. first is the first event of the run.
+func (f *follower) add(e event.Event, first int64) {
+	f.silent = e.Seq > 0 && !f.from.whole && (e.Seq < first || e.Seq <= f.from.after)
+	f.mine = first > 0 && e.Seq >= first
+	f.teller.add(e)
+	f.silent = false
+}
+
 // take gets a piece of the teller.
 func (f *follower) take(p piece) {
 	switch {
-	case p.past, p.kind == aUser, f.silent:
+	case p.past, p.kind == aUser:
+		return
+	case f.silent:
+		if f.last = nil; p.kind == anEnd && f.mine { // of this run, so its stream ends so, too
+			f.last = &p
+		}
 		return
 	case f.loud:
 		if p.to == f.message {

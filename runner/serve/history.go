@@ -15,6 +15,10 @@ type uiHistory struct {
 	// comes from the stream.
 	Active bool           `json:"active"`
 	Status journal.Status `json:"status,omitempty"`
+
+	questions []piece // that wait for a person
+	seq       int64   // of the last event
+	thoughts  string  // the id of the next text
 }
 
 // A uiTold is a message in the form of the AI SDK.
@@ -42,7 +46,11 @@ type uiPart struct {
 	URL        string          `json:"url,omitempty"`
 	Data       json.RawMessage `json:"data,omitempty"`
 
-	text string // the id of a text in the stream
+	text      string // the id of a text in the stream
+	name      string // of a tool
+	result    *string
+	arguments string // as the model wrote them
+	ended     int    // counts the results of the conversation
 }
 
 type uiApproval struct {
@@ -57,7 +65,7 @@ func (c *Chat) messagesUI(w http.ResponseWriter, r *http.Request, id string) err
 		return err
 	}
 	defer conv.leave()
-	h, err := conv.history(r.Context())
+	h, err := conv.history(r.Context(), false)
 	if err != nil {
 		return err
 	}
@@ -73,8 +81,9 @@ func (c *Chat) messagesUI(w http.ResponseWriter, r *http.Request, id string) err
 	return err
 }
 
-// history returns the conversation so far.
-func (conv *conversation) history(ctx context.Context) (*uiHistory, error) {
+// history returns the conversation so far. An answer that is being written is in it only
+// with all.
+func (conv *conversation) history(ctx context.Context, all bool) (*uiHistory, error) {
 	c := conv.chat
 	var sum journal.Summary
 	f := folder{chat: c, history: uiHistory{Messages: []*uiTold{}}}
@@ -87,8 +96,8 @@ func (conv *conversation) history(ctx context.Context) (*uiHistory, error) {
 		t.add(c.public(e))
 	}
 	h := &f.history
-	h.Status = sum.Status
-	if h.Active = sum.Status == journal.Running; h.Active {
+	h.Status, h.seq, h.thoughts = sum.Status, sum.Seq, t.textID(t.texts+1)
+	if h.Active = sum.Status == journal.Running; h.Active && !all {
 		if n := len(h.Messages); n > 0 && h.Messages[n-1].ID == t.message {
 			h.Messages = h.Messages[:n-1]
 		}
@@ -100,6 +109,7 @@ func (conv *conversation) history(ctx context.Context) (*uiHistory, error) {
 type folder struct {
 	chat    *Chat
 	history uiHistory
+	results int
 }
 
 func (f *folder) add(p piece) {
@@ -115,7 +125,9 @@ func (f *folder) add(p piece) {
 		part := m.find(func(q *uiPart) bool { return q.text == p.id })
 		if part == nil {
 			part = &uiPart{Type: map[kind]string{aText: "text", aThought: "reasoning"}[p.kind], Text: new(string), State: "streaming", text: p.id}
-			m.Parts = append(m.Parts, part)
+			if m.Parts = append(m.Parts, part); p.kind == aThought {
+				part.ID = p.id
+			}
 		}
 		*part.Text += p.text
 	case aTextEnd:
@@ -127,7 +139,7 @@ func (f *folder) add(p piece) {
 	case aRestart:
 		m.restart()
 	case anEnd:
-		if len(p.data) > 0 && p.end == finished {
+		if f.history.questions = p.questions; len(p.data) > 0 && p.end == finished {
 			m.Metadata = uiEnd(p).MessageMetadata
 		}
 	case aCallEnd, aQuestion, anAnswer, aResult:
@@ -215,9 +227,13 @@ func (f *folder) addCall(m *uiTold, p piece) {
 		}
 		m.Parts = append(m.Parts, part)
 	}
+	part.name = p.name
 	switch p.kind {
 	case aCallEnd:
 		part.State, part.Input = "input-available", p.data
+		if !p.again {
+			part.arguments = p.text
+		}
 	case aQuestion:
 		part.State, part.Approval = "approval-requested", &uiApproval{ID: approvalID(p)}
 	case anAnswer:
@@ -225,7 +241,8 @@ func (f *folder) addCall(m *uiTold, p piece) {
 			part.State, part.Approval.Approved, part.Approval.Reason = "approval-responded", new(!p.denied), p.text
 		}
 	case aResult:
-		part.Output, part.ErrorText = nil, ""
+		f.results++
+		part.Output, part.ErrorText, part.result, part.ended = nil, "", &p.text, f.results
 		approved := part.Approval != nil && part.Approval.Approved != nil && *part.Approval.Approved
 		if part.Approval != nil && !p.denied && !approved {
 			part.Approval = nil

@@ -8,7 +8,7 @@ type kind int
 // The kinds of pieces. The comments name the members that count.
 const (
 	aUser     kind = iota // a message of the user: id, parts
-	aStep                 // a turn begins
+	aStep                 // a turn begins: seq is its number in the message
 	aStepEnd              // a turn has ended
 	aText                 // more text: id, text
 	aThought              // more reasoning: id, text
@@ -50,10 +50,13 @@ type piece struct {
 	parts  []userPart
 	seq    int64 // of the event that asks, see aQuestion
 	doubt  bool
-	begun  bool
+	begun  bool // the text, or the call, is told in part
+	again  bool // the call was told before
 	isErr  bool
 	denied bool
 	end    ending
+	// questions are all that wait for a person at the end of a run.
+	questions []piece
 }
 
 // A userPart is a text or a file of the user.

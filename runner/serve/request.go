@@ -91,22 +91,24 @@ func pathEnd(r *http.Request) (id, end string) {
 }
 
 // begin starts a run and waits until it has its first event, unless it waits for others.
-func (conv *conversation) begin(ctx context.Context, key string, in ...runner.Input) (*run, error) {
-	r, err := conv.start(ctx, conv.chat.config.Queue, key, in...)
+// again means that the input is not new.
+func (conv *conversation) begin(ctx context.Context, key string, in ...runner.Input) (r *run, again bool, err error) {
+	r, again, err = conv.start(ctx, conv.chat.config.Queue, key, in...)
 	if err != nil || r.queued {
-		return r, refusalOf(err)
+		return r, again, refusalOf(err)
 	}
 	first, over, err := r.begun(ctx)
 	if first == 0 && over && err != nil {
 		if once, ok := errors.AsType[*runner.OnceError](err); ok && once.Failed != "" { // the message is in the conversation: go on from there
-			return conv.begin(ctx, key)
+			r, _, err = conv.begin(ctx, key)
+			return r, true, err
 		}
-		return nil, refusalOf(err)
+		return nil, false, refusalOf(err)
 	}
 	if first == 0 && !over {
-		return nil, err // the browser has gone
+		return nil, false, errBroken // the browser has gone
 	}
-	return r, nil
+	return r, again || r.answeredBefore(), nil
 }
 
 // refusalOf returns what a browser reads about a run that did not begin.

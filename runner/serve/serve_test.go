@@ -43,6 +43,8 @@ func open(t *testing.T, c serve.Config) site {
 	mux := http.NewServeMux()
 	mux.Handle("/chat", chat.UIStream())
 	mux.Handle("/chat/", chat.UIStream())
+	mux.Handle("/ag", chat.AGUI())
+	mux.Handle("/ag/", chat.AGUI())
 	l := memnet.Listen()
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(l) }() // ends with the server

@@ -27,6 +27,9 @@ type teller struct {
 	run, turn int
 	nested    map[event.CallRef]int // the runs of helpers
 	step      bool
+	wrote     bool                      // a text of the turn
+	whole     bool                      // the turn has its answer
+	steps     int                       // counts the turns of the message
 	texts     int                       // counts the texts of the message
 	open      piece                     // the open text or reasoning; id is empty if none is open
 	shown     map[kind]*strings.Builder // what was told of the answer of the turn
@@ -43,6 +46,7 @@ type call struct {
 	asked           bool // and not decided
 	deferred        bool // its result comes from outside
 	done            bool
+	question        int64 // the Seq of the last ApprovalAsked
 	began           int64 // the Seq of the last ToolCallStarted
 }
 
@@ -63,7 +67,9 @@ func (t *teller) add(e event.Event) {
 		t.prepared(b)
 	case event.ModelAnswered:
 		t.answered(b)
-	case event.OutputRejected, event.Compacted:
+	case event.OutputRejected:
+		t.withdraw()
+	case event.Compacted:
 		t.restart()
 	case event.Checked:
 		t.checked(b)
@@ -93,14 +99,16 @@ func (t *teller) addCall(e event.Event) {
 		t.callDelta(b)
 	case event.ToolCallStarted:
 		c := t.call(b.Call)
-		wasAsked := c.asked || c.began > 0
+		asked := c.question > c.began || c.began > 0
 		c.asked, c.began = false, e.Seq
-		t.whole(b.Call, b.Name, b.Arguments, wasAsked)
+		t.wholeCall(b.Call, b.Name, b.Arguments, asked)
 	case event.ApprovalAsked:
-		t.whole(b.Call, b.Name, b.Arguments, false)
+		t.wholeCall(b.Call, b.Name, b.Arguments, false)
 		t.call(b.Call).asked = true
+		t.call(b.Call).question = e.Seq
 		t.tellNow(piece{kind: aQuestion, id: string(b.Call), name: b.Name, seq: e.Seq})
 	case event.ApprovalDecided:
+		t.call(b.Call).asked = false
 		t.tellNow(piece{kind: anAnswer, id: string(b.Call), denied: !b.Approved, text: b.Reason})
 	case event.ToolCallDeferred:
 		t.call(b.Call).deferred = true
@@ -125,7 +133,7 @@ func (t *teller) addNested(e event.Event) {
 		t.nested[e.Path] = b.Run
 	case event.ModelAnswered:
 		for i, c := range b.Message.Calls() {
-			t.whole(event.NewCallRef(t.nested[e.Path], b.Turn, i).Under(e.Path), c.Name, c.Arguments, false)
+			t.wholeCall(event.NewCallRef(t.nested[e.Path], b.Turn, i).Under(e.Path), c.Name, c.Arguments, false)
 		}
 	case event.CallDelta, event.ToolProgress: // the call of the helper stands for them
 	case event.ToolCallStarted, event.ApprovalAsked, event.ApprovalDecided, event.ToolCallDeferred, event.ToolCallFinished:
@@ -164,7 +172,7 @@ func (t *teller) settleRun(b event.Body) {
 		t.tell(p)
 	}
 	if fresh {
-		t.message, t.texts, t.turn, t.calls, t.order = "m"+strconv.FormatInt(seq, 10), 0, 0, nil, nil
+		t.message, t.texts, t.steps, t.turn, t.calls, t.order = "m"+strconv.FormatInt(seq, 10), 0, 0, 0, nil, nil
 		for _, p := range t.waiting {
 			t.tellNow(p)
 		}
@@ -218,8 +226,9 @@ func (t *teller) prepared(b event.TurnPrepared) {
 		return
 	}
 	t.closeStep()
-	t.turn, t.step, t.shown = b.Turn, true, nil
-	t.tellNow(piece{kind: aStep})
+	t.turn, t.step, t.shown, t.wrote, t.whole = b.Turn, true, nil, false, false
+	t.steps++
+	t.tellNow(piece{kind: aStep, seq: int64(t.steps)})
 }
 
 func (t *teller) closeStep() {
@@ -263,8 +272,9 @@ func (t *teller) write(k kind, text string) {
 	if t.open.id == "" || t.open.kind != k {
 		t.closeText()
 		t.texts++
-		t.open = piece{kind: k, id: fmt.Sprintf("%s.%d", t.message, t.texts), name: map[kind]string{aThought: "reasoning"}[k]}
+		t.open = piece{kind: k, id: t.textID(t.texts), name: map[kind]string{aThought: "reasoning"}[k]}
 	}
+	t.wrote = true
 	for len(text) > 0 {
 		n := cutAt(text, maxDelta)
 		t.tellNow(piece{kind: k, id: t.open.id, text: text[:n], begun: t.open.begun})
@@ -273,10 +283,19 @@ func (t *teller) write(k kind, text string) {
 	}
 }
 
-// restart withdraws what was told of the answer of the turn.
+func (t *teller) textID(n int) string { return fmt.Sprintf("%s.%d", t.message, n) }
+
+// restart withdraws the deltas of an answer that begins anew.
 func (t *teller) restart() {
+	if !t.whole {
+		t.withdraw()
+	}
+}
+
+// withdraw withdraws what was told of the answer of the turn.
+func (t *teller) withdraw() {
 	t.answer = ""
-	told := t.open.id != "" || len(t.shown) > 0
+	told := t.wrote
 	t.closeText()
 	for _, ref := range t.order {
 		if c := t.calls[ref]; c.announced && !c.whole {
@@ -286,7 +305,7 @@ func (t *teller) restart() {
 		}
 	}
 	if told {
-		t.shown = nil
+		t.shown, t.wrote = nil, false
 		t.tellNow(piece{kind: aRestart})
 	}
 }
@@ -296,8 +315,9 @@ func (t *teller) answered(b event.ModelAnswered) {
 	m := b.Message
 	thought, text := m.Reasoning(), m.Text()+m.Refusal()
 	if !t.tells(aThought, thought) || !t.tells(aText, text) {
-		t.restart()
+		t.withdraw()
 	}
+	t.whole = true
 	t.write(aThought, t.rest(aThought, thought))
 	for _, p := range m.Parts {
 		if i, ok := p.(llm.Image); ok && imageURL(i) != "" {
@@ -314,7 +334,7 @@ func (t *teller) answered(b event.ModelAnswered) {
 		t.tellAnswer()
 	}
 	for i, c := range calls {
-		t.whole(event.NewCallRef(t.run, b.Turn, i), c.Name, c.Arguments, false)
+		t.wholeCall(event.NewCallRef(t.run, b.Turn, i), c.Name, c.Arguments, false)
 	}
 	for _, ref := range t.order {
 		if c := t.calls[ref]; c.announced && !c.whole && ref.Path() == "" {
@@ -339,8 +359,13 @@ func (t *teller) rest(k kind, whole string) string {
 
 // settleAnswer tells a held answer, unless the event is about a check of the answer.
 func (t *teller) settleAnswer(b event.Body) {
-	if c, ok := b.(event.Checked); ok && c.Stage == "output" {
+	switch b := b.(type) {
+	case event.OutputRejected: // withdraws the answer
 		return
+	case event.Checked:
+		if b.Stage == "output" {
+			return
+		}
 	}
 	t.tellAnswer()
 }
@@ -361,7 +386,7 @@ func (t *teller) checked(b event.Checked) {
 	if b.Stage != "output" || b.Verdict == "pass" {
 		return
 	}
-	t.restart()
+	t.withdraw()
 	if b.Verdict == "replace" {
 		t.answer = b.Text
 	}

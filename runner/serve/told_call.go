@@ -47,8 +47,8 @@ func (t *teller) callDelta(b event.CallDelta) {
 	}
 }
 
-// whole tells that a call is whole, once for its arguments, or again.
-func (t *teller) whole(ref event.CallRef, name, arguments string, again bool) {
+// wholeCall tells that a call is whole, once for its arguments, or again.
+func (t *teller) wholeCall(ref event.CallRef, name, arguments string, again bool) {
 	c := t.call(ref)
 	if c.done || c.whole && c.arguments == arguments && !again {
 		return
@@ -57,9 +57,24 @@ func (t *teller) whole(ref event.CallRef, name, arguments string, again bool) {
 	if name == "" {
 		name = "unknown"
 	}
-	begun := c.announced
+	if c.announced && !c.whole {
+		t.tellRest(ref, c, arguments)
+	}
+	begun, told := c.announced, c.whole
 	c.name, c.arguments, c.announced, c.whole = name, arguments, true, true
-	t.tellNow(piece{kind: aCallEnd, id: string(ref), name: name, data: jsonOf(arguments), text: arguments, begun: begun})
+	t.tellNow(piece{kind: aCallEnd, id: string(ref), name: name, data: jsonOf(arguments), text: arguments, begun: begun, again: told})
+}
+
+// tellRest tells what the deltas have not told of the arguments of a call.
+func (t *teller) tellRest(ref event.CallRef, c *call, arguments string) {
+	rest, ok := strings.CutPrefix(arguments, c.arguments)
+	switch {
+	case !ok:
+		t.tellNow(piece{kind: aCallLost, id: string(ref), name: c.name})
+		c.announced = false
+	case rest != "":
+		t.tellNow(piece{kind: aCallText, id: string(ref), text: rest})
+	}
 }
 
 func (t *teller) result(b event.ToolCallFinished) {
@@ -68,7 +83,7 @@ func (t *teller) result(b event.ToolCallFinished) {
 		return
 	}
 	c.done, c.asked = true, false
-	p := piece{kind: aResult, id: string(b.Call), name: c.name, isErr: b.Result.IsError, denied: b.Failure == "denied", text: clip(b.Result.Text(), maxResult)}
+	p := piece{kind: aResult, id: string(b.Call), name: c.name, isErr: b.Result.IsError, denied: b.Failure == "denied" && c.question > 0, text: clip(b.Result.Text(), maxResult)}
 	if p.text == "" && p.isErr {
 		p.text = "The call failed."
 	}
@@ -83,7 +98,23 @@ func (t *teller) paused(b event.RunPaused) {
 			t.tellNow(piece{kind: aQuestion, id: string(ref), name: c.name, seq: c.began, doubt: true})
 		}
 	}
-	t.end(piece{end: paused})
+	t.end(piece{end: paused, questions: t.questions(b.Calls)})
+}
+
+// questions returns what waits for a person.
+func (t *teller) questions(calls []event.CallRef) (all []piece) {
+	for _, ref := range calls {
+		c := t.calls[ref]
+		if c == nil || !c.announced || c.done || c.deferred {
+			continue
+		}
+		p := piece{kind: aQuestion, to: t.message, id: string(ref), name: c.name, seq: c.question}
+		if !c.asked {
+			p.seq, p.doubt = c.began, true
+		}
+		all = append(all, p)
+	}
+	return all
 }
 
 func (t *teller) finished(b event.RunFinished) {

@@ -106,15 +106,15 @@ func (c *Chat) postUI(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer conv.leave()
 	run, whole, err := conv.beginUI(r.Context(), m, post.Trigger == "regenerate-message")
-	if err != nil || run == nil {
+	if err != nil {
 		return err
 	}
-	return conv.send(r.Context(), run, whole, newUIWriter(c, w))
+	return conv.send(r.Context(), run, start{whole: whole}, newUIWriter(c, w))
 }
 
 // send follows a run. The page may go meanwhile.
-func (conv *conversation) send(ctx context.Context, r *run, whole bool, to writer) error {
-	if err := conv.follow(ctx, r, whole, to); err != nil {
+func (conv *conversation) send(ctx context.Context, r *run, from start, to writer) error {
+	if err := conv.follow(ctx, r, from, to); err != nil {
 		conv.chat.logger().DebugContext(ctx, "a stream of a chat broke off", "session", conv.name, "error", err)
 		return errBroken
 	}
@@ -128,7 +128,7 @@ func (conv *conversation) beginUI(ctx context.Context, m uiMessage, again bool) 
 		var said []answer
 		for _, p := range m.Parts {
 			if p.State == "approval-responded" && p.Approval != nil {
-				said = append(said, answer{p.Approval.ID, p.Approval.Approved, p.Approval.Reason})
+				said = append(said, answer{p.Approval.ID, p.Approval.Approved, p.Approval.Reason, nil})
 			}
 		}
 		return conv.decide(ctx, said)
@@ -137,19 +137,21 @@ func (conv *conversation) beginUI(ctx context.Context, m uiMessage, again bool) 
 	if err != nil {
 		return nil, false, &refusal{http.StatusBadRequest, err.Error()}
 	}
-	if m.ID == "" || len(m.ID) > maxID {
-		r, err = conv.begin(ctx, "", runner.Say(message))
-		return r, false, err
-	}
-	key := keyPrefix + m.ID
-	r, err = conv.begin(ctx, key, runner.Once(key, message))
-	if err != nil || r == nil {
-		return nil, false, err
-	}
-	if again && r.answeredBefore() {
+	r, whole, err = conv.beginMessage(ctx, m.ID, message)
+	if err == nil && again && r.answeredBefore() {
 		return nil, false, &refusal{http.StatusConflict, "This answer is finished, and cannot be made again."}
 	}
-	return r, true, nil
+	return r, whole, err
+}
+
+// beginMessage begins the run that answers a message of the user. again means that the
+// message was sent before.
+func (conv *conversation) beginMessage(ctx context.Context, id string, m llm.Message) (r *run, again bool, err error) {
+	if id == "" || len(id) > maxID {
+		return conv.begin(ctx, "", runner.Say(m))
+	}
+	key := keyPrefix + id
+	return conv.begin(ctx, key, runner.Once(key, m))
 }
 
 // message returns the message for the model.
@@ -200,6 +202,8 @@ type answer struct {
 	id       string
 	approved bool
 	reason   string
+	// arguments replace those of the call. Nil means no replacement.
+	arguments json.RawMessage
 }
 
 // approvalID names a question: a later question about the same call has another id.
@@ -223,11 +227,10 @@ func (conv *conversation) decide(ctx context.Context, said []answer) (r *run, wh
 		}
 	}
 	if len(in) > 0 {
-		r, err = conv.begin(ctx, "", in...)
-		return r, false, err
+		return conv.begin(ctx, "", in...)
 	}
 	if r = conv.current(); r != nil { // another page answered
-		return r, false, nil
+		return r, true, nil
 	}
 	if len(said) > 0 {
 		return nil, false, refusalOf(&runner.DecisionError{})
@@ -241,6 +244,8 @@ func decisionOf(p runner.Pending, a answer) runner.Input {
 		return p.RunAgain()
 	case p.InDoubt:
 		return p.Unknown()
+	case a.approved && len(a.arguments) > 0:
+		return p.Edit(a.arguments)
 	case a.approved:
 		return p.Approve()
 	}
@@ -263,7 +268,7 @@ func (conv *conversation) unfinished(ctx context.Context) (*run, error) {
 	if sum.Status != journal.Running {
 		return conv.current(), nil
 	}
-	r, err := conv.start(ctx, 0, "")
+	r, _, err := conv.start(ctx, 0, "")
 	if errors.Is(err, errTaken) {
 		return conv.current(), nil
 	}
@@ -284,7 +289,7 @@ func (c *Chat) resumeUI(w http.ResponseWriter, r *http.Request, id string) error
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	return conv.send(r.Context(), run, true, newUIWriter(c, w))
+	return conv.send(r.Context(), run, start{whole: true}, newUIWriter(c, w))
 }
 
 func (c *Chat) stopRun(w http.ResponseWriter, r *http.Request, id string) error {

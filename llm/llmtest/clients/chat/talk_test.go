@@ -1,0 +1,116 @@
+package chat_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner/serve"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+type payArgs struct {
+	Order string `json:"order"`
+}
+
+// talk lets a client talk to a server with a scripted agent.
+func talk(t *testing.T, node *nodeProcess, client, name string, steps ...llmtest.Step) map[string]any {
+	t.Helper()
+	script := llmtest.Script(t, steps...)
+	script.Delay = 20 * time.Millisecond
+	pay := tool.Must(tool.New("pay", "Pays an order.", func(_ context.Context, in payArgs) (string, error) {
+		return "Paid " + in.Order + ".", nil
+	}, tool.NeedsApproval()))
+	chat, err := serve.Config{
+		Agent:   &agent.Agent{Model: script, Tools: []tool.Tool{pay}},
+		Logger:  slog.New(slog.DiscardHandler),
+		Session: func(_ *http.Request, id string) (string, error) { return id, nil },
+	}.Chat()
+	require.NoError(t, err)
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	mux.Handle("/ui", chat.UIStream())
+	mux.Handle("/ui/", chat.UIStream())
+	mux.Handle("/ag", chat.AGUI())
+	mux.Handle("/ag/", chat.AGUI())
+	mux.HandleFunc("/break", func(http.ResponseWriter, *http.Request) { server.CloseClientConnections() })
+	var answer map[string]any
+	node.ask(t, map[string]string{"client": client, "talk": name, "url": server.URL}, &answer)
+	require.NoError(t, chat.Shutdown(t.Context()))
+	require.NotContains(t, answer, "error")
+	return answer
+}
+
+const count = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty"
+
+func both() llmtest.Step {
+	return llmtest.Calls("pay", payArgs{"W1"}).And(llmtest.Calls("pay", payArgs{"W2"}))
+}
+
+type (
+	list   = []any
+	object = map[string]any
+)
+
+// TestAISDK: pages of the AI SDK talk to the handler.
+func TestAISDK(t *testing.T) {
+	t.Parallel()
+	node := startNode(t, "talk.mjs")
+	two := list{"user", "assistant"}
+	for _, client := range []string{"ui6", "ui7"} {
+		require.Equal(t, object{"status": "ready", "errors": list{}, "roles": two, "ids": list{"m1"}, "text": "Hello, Ada.", "calls": list{}},
+			talk(t, node, client, "say", llmtest.Text("Hello, Ada.")))
+		require.Equal(t, object{
+			"status": "ready", "errors": list{}, "roles": two, "ids": list{"m1"}, "text": "One is paid.",
+			"calls": list{"pay: output-available", "pay: output-denied"},
+		}, talk(t, node, client, "approve", both(), llmtest.Text("One is paid.")))
+		require.Equal(t, object{
+			"active": false, "status": "ready", "errors": list{}, "roles": two, "ids": list{"m1"}, "text": "Both are paid.",
+			"calls": list{"pay: output-available", "pay: output-available"},
+		}, talk(t, node, client, "approveLater", both(), llmtest.Text("Both are paid.")))
+
+		tab := object{"status": "ready", "errors": list{}, "roles": two, "ids": list{"m1"}, "text": count, "calls": list{}}
+		require.Equal(t, object{"active": true, "tabs": list{tab, tab}}, talk(t, node, client, "reload", llmtest.Text(count)))
+		broken := talk(t, node, client, "broken", llmtest.Text(count))
+		require.Equal(t, "error", broken["broken"])
+		require.Equal(t, list{broken["status"], broken["text"], broken["roles"]}, list{"ready", count, two})
+		stopped := talk(t, node, client, "stop", llmtest.Text(count))
+		require.Equal(t, list{stopped["stopped"], stopped["status"], stopped["active"]}, list{204.0, "ready", false})
+		require.Less(t, len(stopped["text"].(string)), len(count))
+		busy := talk(t, node, client, "busy", llmtest.Text(count))
+		require.Equal(t, list{"The conversation is being answered. Send the message when the answer is there.\n"}, busy["second"])
+		require.Equal(t, list{busy["secondStatus"], busy["status"], busy["text"]}, list{"error", "ready", count})
+	}
+}
+
+// TestAGUI: HttpAgent talks to the handler.
+func TestAGUI(t *testing.T) {
+	t.Parallel()
+	node := startNode(t, "talk.mjs")
+	require.Equal(t, object{"last": "RUN_FINISHED success", "faults": list{}, "messages": list{"user: Hello.", "assistant: Hello, Ada."}},
+		talk(t, node, "ag", "say", llmtest.Text("Hello, Ada.")))
+	calls := `assistant: pay{"order":"W1"} pay{"order":"W2"}`
+	require.Equal(t, object{
+		"first": "RUN_FINISHED interrupt", "last": "RUN_FINISHED success", "faults": list{}, "messages": list{
+			"user: Pay both.", calls,
+			"tool: The call was denied. It did not run. Do not repeat it: go on without it, or ask the user.",
+			"tool: [A person changed the arguments before the call ran: {\"order\":\"W9\"}]\nPaid W9.", "assistant: One is paid.",
+		},
+	}, talk(t, node, "ag", "approve", both(), llmtest.Text("One is paid.")))
+	later := talk(t, node, "ag", "approveLater", both(), llmtest.Text("Both are paid."))
+	require.ElementsMatch(t, list{"user: Pay both.", calls, "tool: Paid W1.", "tool: Paid W2.", "assistant: Both are paid."}, later["messages"]) // the results in any order
+	delete(later, "messages")
+	require.Equal(t, object{"first": "RUN_FINISHED interrupt", "last": "RUN_FINISHED success", "faults": list{}}, later)
+	require.Equal(t, object{
+		"last": "RUN_FINISHED success", "fresh": "RUN_FINISHED success", "same": true, "faults": list{}, "messages": list{"user: Count.", "assistant: " + count},
+	}, talk(t, node, "ag", "reload", llmtest.Text(count)))
+	require.Equal(t, object{"last": "RUN_FINISHED cancelled", "faults": list{}}, talk(t, node, "ag", "stop", llmtest.Text(count)))
+}

@@ -1,0 +1,280 @@
+package serve
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// AGUI returns the handler for AG-UI 1.0 (HttpAgent of npm "@ag-ui/client"). Mount it at a
+// path and below it:
+//
+//	POST path            a run; the answer is a stream of events
+//	POST path/{id}/stop  stops the run of the thread; abortRun of the browser leaves the stream only
+//
+// The newest message of the user begins a run. A call that waits for a person ends the run
+// with an interrupt, and resume answers it: {"approved": …, "reason": …, "arguments": …}, all
+// interrupts of a run at once. A post without messages and without resume gets the
+// conversation as a snapshot, and the answer that is being written, if there is one; so does
+// a post of a message that was sent before. Tools, context and state of the browser are
+// ignored.
+func (c *Chat) AGUI() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := c.serveAG(w, r)
+		switch {
+		case errors.Is(err, errBroken):
+			panic(http.ErrAbortHandler) // an end of the response would look like the end of the answer
+		case err != nil:
+			refuse(w, err)
+		}
+	})
+}
+
+func (c *Chat) serveAG(w http.ResponseWriter, r *http.Request) error {
+	if err := c.check(r); err != nil {
+		return err
+	}
+	if r.Method != http.MethodPost {
+		return &refusal{http.StatusMethodNotAllowed, "The method must be POST."}
+	}
+	if id, end := pathEnd(r); end == "stop" {
+		return c.stopRun(w, r, id)
+	}
+	data, err := c.body(w, r)
+	if err != nil {
+		return err
+	}
+	var post agPost
+	if json.Unmarshal(data, &post) != nil || post.RunID == "" || len(post.RunID) > maxID {
+		return &refusal{http.StatusBadRequest, "The request is no input of a run."}
+	}
+	conv, err := c.open(r, post.ThreadID)
+	if err != nil {
+		return err
+	}
+	defer conv.leave()
+	run, again, err := conv.beginAG(r.Context(), post)
+	if err != nil {
+		return err
+	}
+	return conv.sendAG(r.Context(), w, post, run, again)
+}
+
+// An agPost is the input of a run.
+type agPost struct {
+	ThreadID string `json:"threadId"`
+	RunID    string `json:"runId"`
+	Messages []struct {
+		ID      string          `json:"id"`
+		Role    string          `json:"role"`
+		Content json.RawMessage `json:"content"`
+	} `json:"messages"`
+	Resume []struct {
+		InterruptID string `json:"interruptId"`
+		Status      string `json:"status"`
+		Payload     struct {
+			Approved  bool            `json:"approved"`
+			Reason    string          `json:"reason"`
+			Arguments json.RawMessage `json:"arguments"`
+		} `json:"payload"`
+	} `json:"resume"`
+}
+
+// beginAG begins the run that the browser asks for. A nil run means that there is nothing to
+// do.
+func (conv *conversation) beginAG(ctx context.Context, post agPost) (r *run, again bool, err error) {
+	if len(post.Resume) > 0 {
+		var said []answer
+		for _, a := range post.Resume {
+			approved := a.Status == "resolved" && a.Payload.Approved
+			said = append(said, answer{a.InterruptID, approved, a.Payload.Reason, a.Payload.Arguments})
+		}
+		return conv.decide(ctx, said)
+	}
+	if len(post.Messages) == 0 {
+		r, err = conv.unfinished(ctx)
+		return r, true, err
+	}
+	last := post.Messages[len(post.Messages)-1]
+	for i := len(post.Messages) - 1; i >= 0 && last.Role != "user"; i-- { // a page that comes back posts the answer, too
+		last = post.Messages[i]
+	}
+	message, err := agContent(last.Role, last.Content)
+	if err != nil {
+		return nil, false, &refusal{http.StatusBadRequest, err.Error()}
+	}
+	return conv.beginMessage(ctx, last.ID, message)
+}
+
+// agContent returns a message of the user: a text, or parts.
+func agContent(role string, content json.RawMessage) (llm.Message, error) {
+	if role != "user" {
+		return llm.Message{}, errors.New("the request has no message of the user")
+	}
+	var text string
+	if json.Unmarshal(content, &text) == nil && text != "" {
+		return llm.User(text), nil
+	}
+	var parts []struct {
+		Type   string `json:"type"`
+		Text   string `json:"text"`
+		Source struct {
+			Type     string `json:"type"`
+			Value    string `json:"value"`
+			MimeType string `json:"mimeType"`
+		} `json:"source"`
+	}
+	if json.Unmarshal(content, &parts) != nil {
+		return llm.Message{}, errors.New("the message is empty")
+	}
+	out := llm.Message{Role: llm.RoleUser}
+	for _, p := range parts {
+		switch {
+		case p.Type == "text" && p.Text != "":
+			out.Parts = append(out.Parts, llm.Text{Text: p.Text})
+		case p.Source.Type == "data":
+			part, err := filePart("data:"+p.Source.MimeType+";base64,"+p.Source.Value, p.Source.MimeType, "")
+			if err != nil {
+				return llm.Message{}, err
+			}
+			out.Parts = append(out.Parts, part)
+		case p.Type != "text":
+			return llm.Message{}, errors.New("a file must be data in base64")
+		}
+	}
+	if len(out.Parts) == 0 {
+		return llm.Message{}, errors.New("the message is empty")
+	}
+	return out, nil
+}
+
+func (conv *conversation) sendAG(ctx context.Context, w http.ResponseWriter, post agPost, r *run, again bool) error {
+	var before []*agMessage
+	var from start
+	end := piece{kind: anEnd, end: paused}
+	if again {
+		h, err := conv.history(ctx, true)
+		if err != nil {
+			return err
+		}
+		before, from.after, end.questions = agMessages(h.Messages), h.seq, h.questions
+		if r != nil && r.answeredBefore() {
+			r = nil
+		}
+		before = append(before, r.thinking(h.thoughts)...)
+	}
+	to := newAGWriter(conv.chat, w, post.ThreadID, post.RunID)
+	err := to.begin(before)
+	switch {
+	case err == nil && r != nil:
+		return conv.send(ctx, r, from, to)
+	case err == nil:
+		if err = to.write(end); err == nil {
+			err = to.flush()
+		}
+	}
+	if err != nil {
+		return errBroken
+	}
+	return nil
+}
+
+// thinking returns an empty message in place of the reasoning that the model writes. Without
+// it, a client would add the reasoning to what it has of it. thought is the id of the next
+// text of the answer.
+func (r *run) thinking(thought string) []*agMessage {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.live) == 0 || r.live[0].body != (event.Body)(event.ReasoningDelta{}) {
+		return nil
+	}
+	return []*agMessage{{ID: thought, Role: "reasoning", Content: new("")}}
+}
+
+// An agMessage is a message of AG-UI.
+type agMessage struct {
+	ID         string   `json:"id"`
+	Role       string   `json:"role"`
+	Content    *string  `json:"content,omitempty"`
+	ToolCalls  []agCall `json:"toolCalls,omitempty"`
+	ToolCallID string   `json:"toolCallId,omitempty"`
+}
+
+type agCall struct {
+	ID       string `json:"id"`
+	Type     string `json:"type"`
+	Function struct {
+		Name      string `json:"name"`
+		Arguments string `json:"arguments"`
+	} `json:"function"`
+}
+
+// agMessages returns messages of the AI SDK in the form of AG-UI, with the ids that the
+// stream gives them.
+func agMessages(told []*uiTold) []*agMessage {
+	out := []*agMessage{}
+	for _, m := range told {
+		if m.Role == "user" {
+			text := ""
+			for _, p := range m.Parts {
+				if p.Text != nil {
+					text += *p.Text
+				}
+			}
+			out = append(out, &agMessage{ID: m.ID, Role: "user", Content: &text})
+			continue
+		}
+		out = append(out, agAnswer(m)...)
+	}
+	return out
+}
+
+// agAnswer returns the messages of an answer.
+func agAnswer(m *uiTold) (out []*agMessage) {
+	var calls *agMessage // that has the calls of the step
+	var ended []*uiPart
+	steps := 0
+	flush := func() {
+		slices.SortFunc(ended, func(a, b *uiPart) int { return a.ended - b.ended }) // as the stream told them
+		for _, p := range ended {
+			out = append(out, &agMessage{ID: p.ToolCallID + ".result", Role: "tool", ToolCallID: p.ToolCallID, Content: p.result})
+		}
+		calls, ended = nil, nil
+	}
+	for _, p := range m.Parts {
+		switch {
+		case p.Type == "step-start":
+			flush()
+			steps++
+		case p.Type == "reasoning":
+			out = append(out, &agMessage{ID: p.text, Role: "reasoning", Content: p.Text})
+		case p.Type == "text":
+			flush()
+			calls = &agMessage{ID: p.text, Role: "assistant", Content: p.Text}
+			out = append(out, calls)
+		case p.ToolCallID != "":
+			if calls == nil {
+				calls = &agMessage{ID: m.ID + ".s" + strconv.Itoa(steps), Role: "assistant"}
+				out = append(out, calls)
+			}
+			c := agCall{ID: p.ToolCallID, Type: "function"}
+			c.Function.Name, c.Function.Arguments = p.name, cmp.Or(p.arguments, "{}")
+			calls.ToolCalls = append(calls.ToolCalls, c)
+			if p.result != nil {
+				ended = append(ended, p)
+			}
+		}
+	}
+	flush()
+	return out
+}
