@@ -93,18 +93,26 @@ func (a *Agent) DisplayName() string {
 // the first request.
 func (a *Agent) Validate() error {
 	if a == nil {
-		return errors.New("agent: is nil")
+		return errors.New("agent: the Agent is nil")
 	}
-	return a.validate(nil)
+	return new(validation).run(a, nil)
 }
 
-// validate is Validate for an agent that helps the outer agents, and for the agents to which
-// its Handoffs lead.
-func (a *Agent) validate(outer []*Agent) error {
-	return a.validateReachable(outer, func(b *Agent) error { return b.validateOwn(outer) })
+// A validation looks at each agent once, however many helpers share the agent.
+type validation struct {
+	runs   map[*Agent]int // agents that were checked with all that they reach: how deep helpers are nested in their runs
+	agents map[*Agent]int // agents that were checked: how deep their own helpers are nested
 }
 
-func (a *Agent) validateOwn(outer []*Agent) error {
+func note(depths *map[*Agent]int, a *Agent, depth int) {
+	if *depths == nil {
+		*depths = map[*Agent]int{}
+	}
+	(*depths)[a] = depth
+}
+
+// own checks an agent without the agents to which its Handoffs lead.
+func (v *validation) own(a *Agent, outer []*Agent) error {
 	seen := make(map[string]bool, len(a.Tools))
 	for i, t := range a.Tools {
 		if t.IsZero() {
@@ -123,7 +131,7 @@ func (a *Agent) validateOwn(outer []*Agent) error {
 			return fmt.Errorf("agent %q: %w", a.DisplayName(), err)
 		}
 	}
-	if err := a.validateHelpers(seen, outer); err != nil {
+	if err := v.helpers(a, seen, outer); err != nil {
 		return err
 	}
 	return a.validateHandoffs(seen)

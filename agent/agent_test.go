@@ -20,7 +20,7 @@ func TestValidate(t *testing.T) {
 	}{
 		{"empty", &agent.Agent{}, ""},
 		{"good", &agent.Agent{Name: "a", Tools: []tool.Tool{look}}, ""},
-		{"nil", nil, "agent: is nil"},
+		{"nil", nil, "agent: the Agent is nil"},
 		{"zero tool", &agent.Agent{Tools: []tool.Tool{look, {}}}, `agent "agent": tool 1 is the zero Tool; make tools with tool.New`},
 		{"two of a name", &agent.Agent{Name: "a", Tools: []tool.Tool{look, look}}, `agent "a": two tools are named "look"`},
 	} {

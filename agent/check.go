@@ -99,7 +99,7 @@ func validateChecks(checks []Check) error {
 		case c.Beside && c.Input == nil:
 			return fmt.Errorf("check %q is Beside, but has no Input", c.Name)
 		case c.Retries < -1:
-			return fmt.Errorf("check %q: Retries is %d", c.Name, c.Retries)
+			return fmt.Errorf("check %q: Retries is %d; -1 means none", c.Name, c.Retries)
 		}
 		seen[c.Name] = true
 	}

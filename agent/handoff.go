@@ -107,10 +107,17 @@ func (a *Agent) validateHandoffs(names map[string]bool) error {
 	return nil
 }
 
-// validateReachable checks a and the agents to which its Handoffs lead. outer are the agents
-// that a helps.
-func (a *Agent) validateReachable(outer []*Agent, check func(*Agent) error) error {
-	named := map[string]bool{}
+// run checks a and the agents to which its Handoffs lead. outer are the agents that a helps. An
+// agent that was checked below other agents has no outer agent below: otherwise the check would
+// have come back to the agent itself.
+func (v *validation) run(a *Agent, outer []*Agent) error {
+	if depth, checked := v.runs[a]; checked {
+		if len(outer)+depth > maxHelpers {
+			return errTooDeep
+		}
+		return nil
+	}
+	named, depth := map[string]bool{}, 0
 	for _, b := range a.Reachable() {
 		if named[b.DisplayName()] {
 			return fmt.Errorf("agent %q: its hand-offs lead to two agents that are named %q", a.DisplayName(), b.DisplayName())
@@ -119,9 +126,17 @@ func (a *Agent) validateReachable(outer []*Agent, check func(*Agent) error) erro
 		if slices.Contains(outer, b) {
 			return fmt.Errorf("the agent %q would help itself: its helper %q hands over to it", b.DisplayName(), a.DisplayName())
 		}
-		if err := check(b); err != nil {
-			return err
+		if below, checked := v.agents[b]; checked && len(outer)+below > maxHelpers {
+			return errTooDeep
+		} else if !checked {
+			if err := v.own(b, outer); err != nil {
+				return err
+			}
 		}
+		depth = max(depth, v.agents[b])
+	}
+	if len(outer) > 0 { // nobody comes back to the first agent
+		note(&v.runs, a, depth)
 	}
 	return nil
 }

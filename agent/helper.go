@@ -73,15 +73,18 @@ func (h *Helper) Tool() (tool.Tool, error) {
 // maxHelpers bounds how deep helpers are nested, because a longer chain is a mistake.
 const maxHelpers = 32
 
-// validateHelpers checks the helpers of a, and their agents. outer are the agents around a.
-func (a *Agent) validateHelpers(names map[string]bool, outer []*Agent) error {
+var errTooDeep = fmt.Errorf("helpers are nested more than %d deep", maxHelpers)
+
+// helpers checks the helpers of a, and their agents. outer are the agents around a.
+func (v *validation) helpers(a *Agent, names map[string]bool, outer []*Agent) error {
 	if len(a.Helpers) == 0 {
 		return nil
 	}
 	if len(outer) == maxHelpers {
-		return fmt.Errorf("helpers are nested more than %d deep", maxHelpers)
+		return errTooDeep
 	}
 	outer = append(slices.Clip(outer), a)
+	depth := 0
 	for i := range a.Helpers {
 		h := &a.Helpers[i]
 		t, err := h.Tool()
@@ -95,12 +98,14 @@ func (a *Agent) validateHelpers(names map[string]bool, outer []*Agent) error {
 		case slices.Contains(outer, h.Agent):
 			return fmt.Errorf("agent %q: helper %q: the agent %q would help itself", a.DisplayName(), t.Name(), h.Agent.DisplayName())
 		case h.MaxTurns < -1:
-			return fmt.Errorf("agent %q: helper %q: MaxTurns is %d", a.DisplayName(), t.Name(), h.MaxTurns)
+			return fmt.Errorf("agent %q: helper %q: MaxTurns is %d; -1 means no limit", a.DisplayName(), t.Name(), h.MaxTurns)
 		}
 		names[t.Name()] = true
-		if err := h.Agent.validate(outer); err != nil {
+		if err := v.run(h.Agent, outer); err != nil {
 			return fmt.Errorf("agent %q: helper %q: %w", a.DisplayName(), t.Name(), err)
 		}
+		depth = max(depth, v.runs[h.Agent]+1)
 	}
+	note(&v.agents, a, depth)
 	return nil
 }

@@ -129,7 +129,7 @@ func (o *Output) prepare() error {
 	case o.err != nil:
 		return fmt.Errorf("output: %w", o.err)
 	case o.Retries < -1:
-		return fmt.Errorf("output: Retries is %d", o.Retries)
+		return fmt.Errorf("output: Retries is %d; -1 means none", o.Retries)
 	}
 	return nil
 }

@@ -38,11 +38,11 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in *input) erro
 	if s := e.recorder.snapshot(); len(in.messages)+len(in.decisions)+len(in.late) == 0 && !s.Running() && !s.Waiting() {
 		return ErrNoInput
 	}
-	if err := checkLimits(e.runner.Limits, &e.runner); err != nil {
+	if err := cmp.Or(checkBounds(&e.runner), checkLimits(e.runner.Limits, &e.runner)); err != nil {
 		return err
 	}
-	for _, a := range e.first.Reachable() {
-		if err := cmp.Or(e.checkHelpers(a), e.runner.checkAside(a)); err != nil {
+	if e.outer == nil {
+		if err := e.checkAgents(e.first, new([]*agent.Agent)); err != nil {
 			return err
 		}
 	}

@@ -37,16 +37,26 @@ func (e *engine) addHelpers() error {
 	return nil
 }
 
-// checkHelpers returns an error for limits of a helper that the runner cannot hold, before
-// the first request of the outermost run.
-func (e *engine) checkHelpers(a *agent.Agent) error {
-	if e.outer != nil {
-		return nil
-	}
-	for i := range a.Helpers {
-		h := &a.Helpers[i]
-		if err := cmp.Or(checkLimits(h.Limits, &e.runner), e.runner.checkAside(h.Agent), e.checkHelpers(h.Agent)); err != nil {
-			return fmt.Errorf("agent %q: helper %d: %w", a.DisplayName(), i, err)
+// checkAgents returns an error for agents that the runner cannot run, before the first request
+// of the outermost run: the first agent, all that its hand-offs reach, and helpers with their
+// limits. done are agents that were checked, because helpers can share agents.
+func (e *engine) checkAgents(first *agent.Agent, done *[]*agent.Agent) error {
+	for _, a := range first.Reachable() {
+		if slices.Contains(*done, a) {
+			continue
+		}
+		if err := e.runner.checkAside(a); err != nil {
+			return err
+		}
+		if len(a.Helpers) == 0 {
+			continue
+		}
+		*done = append(*done, a)
+		for i := range a.Helpers {
+			h := &a.Helpers[i]
+			if err := cmp.Or(checkLimits(h.Limits, &e.runner), e.checkAgents(h.Agent, done)); err != nil {
+				return fmt.Errorf("agent %q: helper %d: %w", a.DisplayName(), i, err)
+			}
 		}
 	}
 	return nil

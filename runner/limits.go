@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -27,14 +28,14 @@ func checkLimits(l Limits, r *Runner) error {
 		{"Tokens", float64(l.Tokens)}, {"RequestTokens", float64(l.RequestTokens)}, {"Cost", l.Cost}, {"WorkTime", float64(l.WorkTime)},
 	} {
 		if bound.value < 0 || math.IsNaN(bound.value) {
-			return fmt.Errorf("runner: Limits.%s is %v", bound.name, bound.value)
+			return fmt.Errorf("runner: Limits.%s is %v; 0 means no limit", bound.name, bound.value)
 		}
 	}
 	switch {
 	case l.Repeats < -1 || l.Repeats == 1:
-		return fmt.Errorf("runner: Limits.Repeats is %d", l.Repeats)
+		return fmt.Errorf("runner: Limits.Repeats is %d; the smallest number is 2, and -1 means no limit", l.Repeats)
 	case l.Handoffs < -1:
-		return fmt.Errorf("runner: Limits.Handoffs is %d", l.Handoffs)
+		return fmt.Errorf("runner: Limits.Handoffs is %d; -1 means no limit", l.Handoffs)
 	case l.Cost > 0 && r.Cost == nil:
 		return errors.New("runner: Limits.Cost needs Runner.Cost")
 	case r.Budget == nil:
@@ -43,6 +44,27 @@ func checkLimits(l Limits, r *Runner) error {
 		return fmt.Errorf("runner: the Budget has %d Tokens and a Cost of %v; one of them must be positive", r.Budget.Tokens, r.Budget.Cost)
 	case r.Budget.Cost > 0 && r.Cost == nil:
 		return errors.New("runner: Budget.Cost needs Runner.Cost")
+	}
+	return nil
+}
+
+// checkBounds returns an error for a bound of a runner that is neither positive, nor 0, nor -1.
+func checkBounds(r *Runner) error {
+	for _, bound := range [...]struct {
+		name  string
+		value int
+	}{{"MaxTurns", r.MaxTurns}, {"MaxInvalidRounds", r.MaxInvalidRounds}, {"MaxDepth", r.MaxDepth}} {
+		if bound.value < -1 {
+			return fmt.Errorf("runner: %s is %d; -1 means no limit", bound.name, bound.value)
+		}
+	}
+	for _, bound := range [...]struct {
+		name  string
+		value time.Duration
+	}{{"ToolTimeout", r.ToolTimeout}, {"RunTimeout", r.RunTimeout}} {
+		if bound.value < -1 {
+			return fmt.Errorf("runner: %s is %v; -1 means no limit", bound.name, bound.value)
+		}
 	}
 	return nil
 }

@@ -3,12 +3,14 @@ package runner_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
@@ -91,4 +93,42 @@ func TestNoRunTimeout(t *testing.T) {
 		_, err := runner.Runner{Model: script, ToolTimeout: -1, RunTimeout: -1}.Run(t.Context(), newAgent(waiter()), llm.User("Hi."))
 		require.NoError(t, err)
 	})
+}
+
+// TestBoundsBelowMinusOne: a bound that says nothing ends the run before its first request.
+func TestBoundsBelowMinusOne(t *testing.T) {
+	t.Parallel()
+	for want, r := range map[string]runner.Runner{
+		"runner: MaxTurns is -2; -1 means no limit":         {MaxTurns: -2},
+		"runner: MaxInvalidRounds is -3; -1 means no limit": {MaxInvalidRounds: -3},
+		"runner: MaxDepth is -2; -1 means no limit":         {MaxDepth: -2},
+		"runner: ToolTimeout is -1s; -1 means no limit":     {ToolTimeout: -time.Second},
+		"runner: RunTimeout is -1m0s; -1 means no limit":    {RunTimeout: -time.Minute},
+	} {
+		result, err := r.Run(t.Context(), &agent.Agent{Model: llmtest.NewScript()}, llm.User("Go."))
+		require.EqualError(t, err, want)
+		require.Empty(t, result.Events)
+	}
+}
+
+// TestSharedHelpers: thirty levels of agents, each of which helps two agents above in two ways,
+// are checked at once. Limits of a helper are checked wherever hand-offs and helpers lead.
+func TestSharedHelpers(t *testing.T) {
+	t.Parallel()
+	shared := &agent.Agent{Name: "last"}
+	helper := func(name string, a *agent.Agent) agent.Helper {
+		return agent.Helper{Name: name, Description: "Helps.", Agent: a}
+	}
+	bad := helper("bad", &agent.Agent{Name: "bad"})
+	bad.Limits.Tokens = -5
+	last := shared
+	for i := range 30 {
+		shared = &agent.Agent{Name: fmt.Sprint(i), Helpers: []agent.Helper{helper("h1", shared), helper("h2", shared)}}
+	}
+	shared.Model = llmtest.NewScript(llmtest.Text("Done.").Forever())
+	_, err := runner.Run(t.Context(), shared, llm.User("Go."))
+	require.NoError(t, err)
+	last.Handoffs = []agent.Handoff{{Agent: &agent.Agent{Name: "other", Helpers: []agent.Helper{bad}}}}
+	_, err = runner.Run(t.Context(), shared, llm.User("Go."))
+	require.ErrorContains(t, err, `agent "other": helper 0: runner: Limits.Tokens is -5`)
 }

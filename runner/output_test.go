@@ -187,7 +187,7 @@ func TestOutputConstruction(t *testing.T) {
 	require.ErrorContains(t, err, "Ask")
 	require.NotNil(t, result)
 	_, _, err = runner.RunFor[reading](t.Context(), nil, llm.User("Hi."))
-	require.EqualError(t, err, "runner: agent: is nil")
+	require.EqualError(t, err, "runner: agent: the Agent is nil")
 }
 
 // TestOutputsOfTypes: lists and scalars are wrapped for the model and not for the program.

@@ -215,7 +215,7 @@ func TestMisuse(t *testing.T) {
 		messages []llm.Message
 		want     string
 	}{
-		{"no agent", nil, false, []llm.Message{llm.User("Hi.")}, "runner: agent: is nil"},
+		{"no agent", nil, false, []llm.Message{llm.User("Hi.")}, "runner: agent: the Agent is nil"},
 		{"no model", newAgent(), true, []llm.Message{llm.User("Hi.")}, `runner: agent "assistant" has no Model, and neither has the Runner`},
 		{"zero tool", newAgent(tool.Tool{}), false, []llm.Message{llm.User("Hi.")}, `runner: agent "assistant": tool 0 is the zero Tool; make tools with tool.New`},
 		{"two of a name", newAgent(weather(), weather()), false, []llm.Message{llm.User("Hi.")}, `runner: agent "assistant": two tools are named "get_weather"`},

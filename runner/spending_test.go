@@ -150,11 +150,11 @@ func TestBadLimits(t *testing.T) {
 	t.Parallel()
 	ran := 0
 	for want, r := range map[string]runner.Runner{
-		"runner: Limits.ToolCalls is -1":                                                {Limits: runner.Limits{ToolCalls: -1}},
-		"runner: Limits.Tokens is -5":                                                   {Limits: runner.Limits{Tokens: -5}},
-		"runner: Limits.Cost is -1":                                                     {Limits: runner.Limits{Cost: -1}},
+		"runner: Limits.ToolCalls is -1; 0 means no limit":                              {Limits: runner.Limits{ToolCalls: -1}},
+		"runner: Limits.Tokens is -5; 0 means no limit":                                 {Limits: runner.Limits{Tokens: -5}},
+		"runner: Limits.Cost is -1; 0 means no limit":                                   {Limits: runner.Limits{Cost: -1}},
 		"runner: Limits.Cost needs Runner.Cost":                                         {Limits: runner.Limits{Cost: 1}},
-		"runner: Limits.Repeats is 1":                                                   {Limits: runner.Limits{Repeats: 1}},
+		"runner: Limits.Repeats is 1; the smallest number is 2, and -1 means no limit":  {Limits: runner.Limits{Repeats: 1}},
 		"runner: Budget.Cost needs Runner.Cost":                                         {Budget: &runner.Budget{Cost: 1}},
 		"runner: the Budget has 0 Tokens and a Cost of 0; one of them must be positive": {Budget: &runner.Budget{}},
 	} {

@@ -182,8 +182,10 @@ func openPlaceholder(c loop.Call) llm.ToolResult {
 		reason = "The call has no result yet: its agent is at work."
 	case c.Status == loop.Late:
 		reason = "The call was started, and has no result yet: the result comes later."
-	case c.Status == loop.Started, c.MayHaveRun:
-		return neverFinished(c).Result // this is what is known
+	case c.Status == loop.Started: // its function runs, or its process died
+		reason = "The call has no result yet: it has begun. It is not known whether the call took effect. Check before you call it again."
+	case c.MayHaveRun:
+		return neverFinished(c).Result // this is what is known of the earlier attempt
 	case c.Status == loop.Asked:
 		reason = "The call has no result yet: it waits for approval, and has not run."
 	case c.Status == loop.Cleared:

@@ -1,17 +1,20 @@
 package runner_test
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
 // TestStateAnywhere compares the state after every event with what the events say. The
@@ -125,4 +128,25 @@ func TestStateOfFailure(t *testing.T) {
 	_, err = r.Session("s").State(t.Context())
 	require.ErrorAs(t, err, &busy)
 	require.NoError(t, log.Close())
+}
+
+// TestRunningCallInState: the placeholder of a call whose function runs does not say that the
+// end of the call was never recorded.
+func TestRunningCallInState(t *testing.T) {
+	t.Parallel()
+	j := new(journal.Memory)
+	s := runner.Runner{Journal: j}.Session("s")
+	var text string
+	look := tool.Must(tool.New("look", "Looks.", func(ctx context.Context, _ struct{}) (string, error) {
+		state, err := s.State(ctx)
+		if err != nil {
+			return "", err
+		}
+		text = state.Messages[state.Open[0].Placeholder].Results()[0].Text()
+		return "seen", nil
+	}))
+	a := &agent.Agent{Model: llmtest.Script(t, llmtest.Calls("look", nil), llmtest.Text("Done.")), Tools: []tool.Tool{look}}
+	_, err := s.Run(t.Context(), a, runner.Say(llm.User("Go.")))
+	require.NoError(t, err)
+	require.Equal(t, "The call has no result yet: it has begun. It is not known whether the call took effect. Check before you call it again.", text)
 }

@@ -54,7 +54,7 @@ func FormOf[T any]() (Form, error) {
 		}
 	}
 	if err != nil {
-		return Form{}, fmt.Errorf("tool: the form of %s: %w", t, err)
+		return Form{}, fmt.Errorf("tool: the form of %s: %w", t, gotype.Bare(err))
 	}
 	return f, nil
 }

@@ -98,7 +98,7 @@ func TestTypesThatCannotBeExpressed(t *testing.T) {
 		{"decodes itself in a field", takes[struct{ X *big.Int }], "field X: big.Int decodes itself (UnmarshalJSON), so its JSON type is not known; say it in the tag of the field, as in `jsonschema:\"type=integer\"`, or give it a method JSONSchema() *jsonschema.Schema"},
 		{"decodes itself from text", takes[struct{ M spoken }], "field M: tool_test.spoken decodes itself (UnmarshalJSON), so its JSON type is not known; say it in the tag of the field, as in `jsonschema:\"type=string\"`, or give it a method JSONSchema() *jsonschema.Schema"},
 		{"panics while it decodes itself", takes[struct{ M rudeJSON }], "field M: tool_test.rudeJSON decodes itself (UnmarshalJSON), so its JSON type is not known; say it in the tag of the field, as in `jsonschema:\"type=string\"`, or give it a method JSONSchema() *jsonschema.Schema"},
-		{"arguments that decode themselves", takes[opaque], "the arguments: tool_test.opaque decodes itself (UnmarshalJSON), so its JSON type is not known; give it a method JSONSchema() *jsonschema.Schema, or use NewRaw"},
+		{"arguments that decode themselves", takes[opaque], "the arguments: tool_test.opaque decodes itself (UnmarshalJSON), so its JSON type is not known; give it a method JSONSchema() *jsonschema.Schema, or use NewRaw (for an Output: a literal)"},
 		{"embeds what decodes itself", takes[struct {
 			big.Int
 			X int

@@ -230,7 +230,7 @@ func TestExerciseFinds(t *testing.T) {
 			errors: []string{`runnertest: noted was not called: nothing that fits its schema was found in 50 tries; the last: invalid_arguments:`},
 			logs:   []string{"runnertest: noted refuses arguments that fit the schema which the model is shown: "},
 		},
-		{name: "no agent", errors: []string{"runnertest: the run failed: runner: agent: is nil"}},
+		{name: "no agent", errors: []string{"runnertest: the run failed: runner: agent: the Agent is nil"}},
 		{
 			name: "instructions", agent: &agent.Agent{Tools: tools[:1], Instruct: func(context.Context, agent.Info) (string, error) { return "", errors.New("no template") }},
 			errors: []string{"runnertest: the run failed: turn 1: instructions: no template", "runnertest: look was not called"},

@@ -448,9 +448,9 @@ func TestConfig(t *testing.T) {
 	a := desk(llmtest.NewScript())
 	for want, c := range map[string]serve.Config{
 		"serve: Session is nil: it must return the name of a session that only this visitor can reach": {Agent: a},
-		"serve: agent: is nil":    {Session: name},
-		"serve: Queue is -1":      {Agent: a, Session: name, Queue: -1},
-		"serve: Origins: invalid": {Agent: a, Session: name, Origins: []string{"friend.example"}},
+		"serve: agent: the Agent is nil":                              {Session: name},
+		"serve: Queue is -1":                                          {Agent: a, Session: name, Queue: -1},
+		"serve: Origins: invalid":                                     {Agent: a, Session: name, Origins: []string{"friend.example"}},
 		"serve: the Journal serve_test.noReader is no journal.Reader": {Agent: a, Session: name, Runner: runner.Runner{Journal: noReader{}}},
 	} {
 		_, err := c.Chat()

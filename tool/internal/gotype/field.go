@@ -274,6 +274,15 @@ func (e *fieldError) Error() string {
 	return "field " + e.at + ": " + e.err.Error()
 }
 
+// Bare returns an error of a type without the words about arguments, for a type that is no
+// argument.
+func Bare(err error) error {
+	if e, ok := errors.AsType[*fieldError](err); ok && e.at == "" {
+		return e.err
+	}
+	return err
+}
+
 func errAt(at, format string, args ...any) error {
 	return &fieldError{at, fmt.Errorf(format, args...)}
 }

@@ -148,7 +148,7 @@ func explainUnreadable(t reflect.Type, at string) string {
 	}
 	switch {
 	case at == "":
-		return does + "give it " + hook + ", or use NewRaw"
+		return does + "give it " + hook + ", or use NewRaw (for an Output: a literal)"
 	case strings.HasSuffix(at, "[]"):
 		return does + "give it " + hook + ", or put in its place a type of your own that embeds it and has one"
 	}
