@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,7 +33,6 @@ type listing struct {
 	Error   string
 	First   string // the query of the first page; empty on the first page
 	Next    string // the query of the next page, or empty
-	Found   int
 	Answers bool
 	Visitor string
 	Now     string
@@ -48,7 +48,7 @@ type filters struct {
 // A chip selects a status.
 type chip struct {
 	Title, Class, Query string
-	Count               int
+	Count               string
 	On                  bool
 }
 
@@ -79,9 +79,6 @@ func readFilters(q url.Values) (f filters, want journal.Filter) {
 	return f, want
 }
 
-// Statuses are the choices of the form.
-func (filters) Statuses() []journal.Status { return statuses }
-
 // values returns the query of the same filters.
 func (f filters) values() url.Values {
 	q := url.Values{}
@@ -110,6 +107,7 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, v Visitor) {
 	if f.ByName {
 		want.Status, want.After = journal.Status(f.Status), q.Get("after")
 		h.byName(r.Context(), p, want, v)
+		p.chips(nil)
 	} else {
 		h.byChange(r.Context(), p, want, q, v)
 	}
@@ -204,20 +202,24 @@ func newest(all []journal.Summary) []journal.Summary {
 	return all[:min(len(all), pageSize+1)]
 }
 
+// chips makes the choices of a status. Without counts, all statuses are choices.
 func (p *listing) chips(counts map[journal.Status]int) {
 	add := func(title, class string, status journal.Status, n int) {
 		f := p.Query
 		f.Status = string(status)
-		p.Chips = append(p.Chips, chip{Title: title, Class: class, Query: "?" + f.values().Encode(), Count: n, On: p.Query.Status == string(status)})
+		c := chip{Title: title, Class: class, Query: "?" + f.values().Encode(), On: p.Query.Status == string(status)}
+		if counts != nil {
+			c.Count = strconv.Itoa(n)
+		}
+		p.Chips = append(p.Chips, c)
 	}
 	total := 0
 	for _, n := range counts {
 		total += n
 	}
-	p.Found = total
 	add("all", "", "", total)
 	for _, s := range statuses {
-		if counts[s] > 0 || p.Query.Status == string(s) {
+		if counts == nil || counts[s] > 0 || p.Query.Status == string(s) {
 			add(string(s), class(s), s, counts[s])
 		}
 	}

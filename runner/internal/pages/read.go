@@ -85,7 +85,7 @@ func (r *reader) scopeOf(path event.CallRef) *scope {
 	return s
 }
 
-// setStatus notes what became of the last outermost run.
+// setStatus notes the state of the last outermost run.
 func (r *reader) setStatus(status, state string) {
 	if r.scope.path == "" {
 		r.status, r.statusOf = status, state
@@ -142,7 +142,7 @@ func (r *reader) event(ev event.Event) {
 	}
 }
 
-// between shows the events about a run that are neither messages nor calls.
+// between shows the events about a run, except messages and calls.
 func (r *reader) between(ev event.Event) {
 	switch b := ev.Body.(type) {
 	case event.RunPaused:
@@ -206,7 +206,7 @@ func (r *reader) between(ev event.Event) {
 	}
 }
 
-// unknown shows an event of a type that this package does not know.
+// unknown shows an event of an unknown type.
 func (r *reader) unknown(ev event.Event) {
 	data, err := json.Marshal(ev)
 	if err != nil {
@@ -273,7 +273,7 @@ func (r *reader) turnPrepared(ev event.Event, b event.TurnPrepared) {
 	r.preparation(s.turn, b)
 }
 
-// preparation shows what is new in the request of a turn.
+// preparation shows the news in the request of a turn.
 func (r *reader) preparation(e *entry, b event.TurnPrepared) {
 	if b.Instructions != nil {
 		e.add(block{Label: "instructions", Text: r.texts.of(*b.Instructions), Fold: true})

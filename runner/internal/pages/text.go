@@ -28,8 +28,7 @@ func (t *texts) of(s string) string {
 	return printable(s)
 }
 
-// maxDepth bounds the depth of JSON that is indented: a line of JSON can be as long as it
-// is deep.
+// maxDepth bounds the depth of indented JSON: at depth n, an indent has 2n characters.
 const maxDepth = 20
 
 // maxLine bounds JSON that stays in one line, in bytes.

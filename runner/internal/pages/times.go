@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A span is a time in which something went on.
+// A span is a time with work or a wait.
 type span struct {
 	from, to time.Time
 	kind     string // "model", "call", "call bad", "queue" or "wait"
