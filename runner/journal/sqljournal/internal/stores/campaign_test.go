@@ -61,8 +61,8 @@ func (c *campaign) check(t *testing.T) {
 			left = append(left, p)
 		}
 	}
-	fmt.Printf("kills: %d, doubled: %d, lost: %d, stuck: %d, points: %d of %d (%s, helpers: %v, %d sessions, %d leases lost)\n",
-		c.kills, len(c.doubled), len(c.lost), len(c.stuck), len(c.points)-len(left), len(c.points), c.order.Store, c.order.Helpers, c.begun, c.leases)
+	fmt.Printf("kills: %d, doubled: %d, lost: %d, stuck: %d, points: %d of %d (%s%s, %d sessions, %d leases lost)\n",
+		c.kills, len(c.doubled), len(c.lost), len(c.stuck), len(c.points)-len(left), len(c.points), c.order.Store, c.order.crew(), c.begun, c.leases)
 	require.Empty(t, slices.Concat(c.stuck, c.doubled, c.lost))
 	if !c.some {
 		require.Empty(t, left, "points")
@@ -77,8 +77,7 @@ func (c *campaign) rehearse(t *testing.T) {
 	for _, decide := range []bool{true, false} {
 		o := c.order
 		o.Session, o.Decide = fmt.Sprint("quiet ", decide), decide
-		l := &life{ledger: newLedger()}
-		l.ledger.helpers = o.Helpers
+		l := &life{ledger: newLedger(o)}
 		text, err := l.live(t.Context(), o)
 		require.NoError(t, err)
 		l.ledger.close()
@@ -133,8 +132,7 @@ func (c *campaign) strike(point string, random *rand.Rand) (now bool, later time
 // session runs one until its end, in as many processes as it takes.
 func (c *campaign) session(ctx context.Context, n int) {
 	random := rand.New(rand.NewPCG(seed, uint64(n)))
-	world := newLedger()
-	world.helpers = c.order.Helpers
+	world := newLedger(c.order)
 	var text string
 	err := errKilled
 	for life := 0; (errors.Is(err, errKilled) || errors.Is(err, errLease)) && life < lives; life++ {

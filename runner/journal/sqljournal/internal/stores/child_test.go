@@ -34,6 +34,9 @@ type order struct {
 	Decide bool
 	// Helpers: two helpers at the same time do the work, and the desk asks them.
 	Helpers bool `json:",omitempty"`
+	// Team: two agents with checks do the work. The first hands over to the other, and gets
+	// the conversation back.
+	Team bool `json:",omitempty"`
 	// Fault is something that the test must notice: forgets or repeats.
 	Fault string `json:",omitempty"`
 }
@@ -90,7 +93,7 @@ func (o order) run(ctx context.Context, p *parent) (string, error) {
 		return "", err
 	}
 	r := runner.Runner{
-		Journal: watched{store, p}, MaxTurns: turns, AtLimit: runner.LastAnswer,
+		Journal: watched{store, p}, MaxTurns: o.maxTurns(), AtLimit: runner.LastAnswer,
 		Compact: &compact.Policy{Tokens: 60, Strategy: withoutThanks},
 	}
 	if o.Decide {
@@ -174,7 +177,10 @@ func (o order) desk(p *parent) *agent.Agent {
 	tools := []tool.Tool{
 		deed("repeat", tool.Idempotent()), deed("once", lie...), deed("bank", ask), deed("gated", tool.NeedsApproval()),
 	}
-	if !o.Helpers {
+	switch {
+	case o.Team:
+		return team(tools)
+	case !o.Helpers:
 		return &agent.Agent{Name: "desk", Output: agent.OutputOf[outcome](), Tools: tools}
 	}
 	helper := func(name string) agent.Helper {

@@ -53,6 +53,20 @@ func TestKillPostgres(t *testing.T) {
 func TestKillHelpers(t *testing.T) {
 	t.Parallel()
 	killable(t)
+	onEachStore(t, func(c *campaign) { c.order.Helpers = true })
+}
+
+// TestKillTeam: checks look at all that two agents say and do, and the conversation goes from the
+// first agent to the other and back. Each point is hit only with TOOLLOOP_KILLS.
+func TestKillTeam(t *testing.T) {
+	t.Parallel()
+	killable(t)
+	onEachStore(t, func(c *campaign) { c.order.Team = true })
+}
+
+// onEachStore runs a campaign in each store, with some of the points unless somebody wants more.
+func onEachStore(t *testing.T, change func(*campaign)) {
+	t.Helper()
 	for _, store := range []string{"files", "sqlite", "postgres"} {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
@@ -61,7 +75,7 @@ func TestKillHelpers(t *testing.T) {
 				place = pgtest.Database(t)
 			}
 			c := newCampaign(t, store, place)
-			c.order.Helpers = true
+			change(c)
 			if os.Getenv(killVariable) == "" {
 				c.want, c.some = 40, true
 			}
@@ -130,6 +144,9 @@ func work(_ context.Context, req *llm.Request) (*llm.Response, error) {
 			llm.ToolCall{ID: "call_right", Name: "right", Arguments: `{"task":"Do it."}`}).Response()
 	case who == deskName, (who == "left" || who == "right") && turn == helperTurns:
 		return llmtest.Text("All is done.").Response()
+	}
+	if who == triageName || who == workerName {
+		return teamwork(who, turn)
 	}
 	switch turn {
 	case turns: // the last turn at the limit, and no JSON

@@ -17,7 +17,7 @@ const (
 // A ledger is the outside world of one session. It lives in the parent, so that
 // what was done stays done.
 type ledger struct {
-	helpers  bool              // two helpers do the work
+	effects  []string          // calls that must have their effect
 	mu       sync.Mutex        // guards what follows
 	done     map[string]string // results of effects by the key of the call
 	times    map[string]int    // effects by call
@@ -30,8 +30,8 @@ type ledger struct {
 	doubled, lost []string // what must not be
 }
 
-func newLedger() *ledger {
-	return &ledger{done: map[string]string{}, times: map[string]int{}, finished: map[string]bool{}, fences: map[string]int64{}, buried: map[string]int64{}}
+func newLedger(o order) *ledger {
+	return &ledger{effects: o.effects(), done: map[string]string{}, times: map[string]int{}, finished: map[string]bool{}, fences: map[string]int64{}, buried: map[string]int64{}}
 }
 
 // do has an effect. One that may be had again, and whose end is not recorded, is
@@ -90,17 +90,9 @@ func (l *ledger) loaded(seq int64) {
 
 // close looks for effects that nobody had.
 func (l *ledger) close() {
-	paths, turns := []string{""}, turns
-	if l.helpers {
-		paths, turns = []string{"r1.t1.c0/", "r1.t1.c1/"}, helperTurns
-	}
-	for _, path := range paths {
-		for turn := range turns {
-			for call := range calls {
-				if ref := fmt.Sprintf("%sr1.t%d.c%d", path, turn+1, call); l.times[ref] == 0 {
-					l.lost = append(l.lost, "effect "+ref)
-				}
-			}
+	for _, ref := range l.effects {
+		if l.times[ref] == 0 {
+			l.lost = append(l.lost, "effect "+ref)
 		}
 	}
 }

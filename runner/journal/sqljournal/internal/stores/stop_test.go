@@ -109,7 +109,7 @@ func (c *campaign) stopped(t *testing.T, point, session string) (late int, err e
 	if o.Store == "sqlite" { // a file of its own: those who are stopped hold up no others
 		o.Place = filepath.Join(t.TempDir(), "sessions.db")
 	}
-	world := newLedger()
+	world := newLedger(o)
 	first := &life{ledger: world, stop: &stop{point: point, halt: halt(o), reached: make(chan struct{})}}
 	done := make(chan error, 1)
 	go func() { _, err := first.live(t.Context(), o); done <- err }()

@@ -116,6 +116,10 @@ func subject(b event.Body) string {
 		return fmt.Sprint(b.Turn)
 	case event.Compacted:
 		return fmt.Sprint(b.Turn)
+	case event.Checked:
+		return fmt.Sprint(b.Turn, " ", b.Check, " of ", b.Stage, " ", b.Call, " ", b.Verdict)
+	case event.HandedOff:
+		return fmt.Sprint(b.Turn, " to ", b.To)
 	}
 	return ""
 }
