@@ -50,7 +50,8 @@ type Work struct {
 	Err error
 	// Response is the answer to a request. Nil means that there is no answer.
 	Response *llm.Response
-	// Result is the result of a call. Nil means that the outcome is unknown.
+	// Result is the result of a call. Nil means that the outcome is unknown, or that the
+	// result comes later; [tool.IsLater] of Err then is true.
 	Result *event.ToolCallFinished
 }
 

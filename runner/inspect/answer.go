@@ -187,12 +187,12 @@ func find(all []runner.Pending, seq int64, hash string) (runner.Pending, bool) {
 
 // inputOf makes the input of a form, and describes the answer.
 func inputOf(p runner.Pending, do, text string) (in runner.Input, what string, err error) {
-	switch {
-	case do == "approve" && !p.InDoubt:
+	switch asks := !p.InDoubt && !p.Late; {
+	case do == "approve" && asks:
 		return p.Approve(), "approved", nil
-	case do == "deny" && !p.InDoubt:
+	case do == "deny" && asks:
 		return p.Deny(text), "denied", nil
-	case do == "edit" && !p.InDoubt:
+	case do == "edit" && asks:
 		if !json.Valid([]byte(text)) {
 			return nil, "", errors.New("The arguments are not JSON. Go back, and mend them.") //nolint:staticcheck // a sentence for the page
 		}

@@ -21,7 +21,7 @@ const (
 )
 
 // statuses are in the order of the page: the sessions that need somebody come first.
-var statuses = []journal.Status{journal.Paused, journal.Running, journal.Waiting, journal.Failed, journal.Finished}
+var statuses = []journal.Status{journal.Paused, journal.Late, journal.Running, journal.Waiting, journal.Failed, journal.Finished}
 
 // A listing is the page of a list.
 type listing struct {
@@ -227,7 +227,7 @@ func (p *listing) chips(counts map[journal.Status]int) {
 
 func class(s journal.Status) string {
 	switch s {
-	case journal.Paused:
+	case journal.Paused, journal.Late:
 		return "wait"
 	case journal.Failed:
 		return "bad"

@@ -118,9 +118,10 @@ type question struct {
 	Call, Tool, Hash   string
 	Agent              string
 	Seq                int64
-	Kind               string // "approval" or "doubt"
+	Kind               string // "approval", "doubt" or "late"
 	Arguments, Editing string
 	Since              string
+	Handle             string // of a late call
 	Answers            bool
 	Given              string // the answer on its way, with the name of the visitor
 	Action             string
@@ -134,6 +135,9 @@ func (h *Handler) question(v Visitor, session string, p runner.Pending, open run
 	}
 	if p.InDoubt {
 		q.Kind, q.Since = "doubt", pages.Stamp(open.Began.Truncate(time.Second))
+	}
+	if p.Late {
+		q.Kind, q.Since, q.Handle, q.Answers = "late", pages.Stamp(open.Deferred.Truncate(time.Second)), pages.Name(p.Handle), false
 	}
 	q.Given = h.given.look(session, p, time.Now())
 	return pages.Part{Key: q.Key, HTML: rendered("question", q)}

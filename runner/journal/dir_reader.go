@@ -143,6 +143,10 @@ func (s *Summary) addTail(tail []byte) (whole bool) {
 			prepared, sum.Said = i, false
 		case "run_started", "run_paused", "approval_decided", "in_doubt_decided", "user_messaged", "run_finished", "run_failed":
 			sum.addLine(line)
+		case "tool_call_finished":
+			if sum.Status == Paused || sum.Status == Late { // the call that the session waited for
+				sum.addLine(line)
+			}
 		}
 	}
 	if prepared >= 0 {
@@ -172,12 +176,13 @@ func (s *Summary) addLine(line []byte) {
 }
 
 // kindOf returns the type of the event of a line. The members before are simple. The
-// events of helpers have other names, because only decisions change a summary.
+// events of helpers have other names, because only decisions and results change a summary.
 func kindOf(line []byte) string {
 	head, rest, _ := bytes.Cut(line, []byte(`","type":"`))
 	if bytes.Contains(head, []byte(`"path":`)) {
-		if bytes.HasPrefix(rest, []byte("approval_decided")) || bytes.HasPrefix(rest, []byte("in_doubt_decided")) {
-			return "approval_decided"
+		switch kind, _, _ := bytes.Cut(rest, []byte(`"`)); string(kind) {
+		case "approval_decided", "in_doubt_decided", "tool_call_finished":
+			return string(kind)
 		}
 		return "of a helper"
 	}

@@ -68,7 +68,8 @@ type Status string
 const (
 	Waiting  Status = "waiting"  // messages wait for a run
 	Running  Status = "running"  // a run began and has not ended; its process may have died
-	Paused   Status = "paused"   // calls wait for decisions
+	Paused   Status = "paused"   // calls wait for decisions of people
+	Late     Status = "late"     // calls wait, all of them for results from outside
 	Finished Status = "finished" // the last run finished
 	Failed   Status = "failed"   // the last run failed
 )
@@ -83,6 +84,9 @@ type Summary struct {
 	Agent   string    `json:"agent,omitempty"` // of the last turn or run
 	Said    bool      `json:"said,omitempty"`  // a message of runner.Session.Say waits for a turn
 	Run     int       `json:"run"`             // number of the last run, from 1; 0: no run began
+	// Until is the earliest time after which one of the calls of a Paused or Late session no
+	// longer waits: a run then has something to do without an input. Zero means no such time.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Add changes the summary by the next event of the session. Stores use Add; a summary
@@ -90,7 +94,7 @@ type Summary struct {
 func (s *Summary) Add(e event.Event) {
 	s.Seq, s.Changed = e.Seq, e.Time
 	status := s.Status
-	if e.Path != "" && !decides(e.Body) { // a decision about a helper's call ends the pause of the outer run, too
+	if e.Path != "" && !decides(e.Body) { // a decision about a helper's call, or its result, ends the pause of the outer run, too
 		return
 	}
 	switch b := e.Body.(type) {
@@ -100,9 +104,11 @@ func (s *Summary) Add(e event.Event) {
 	case event.TurnPrepared:
 		s.Agent, s.Said = b.Agent, false
 	case event.RunPaused:
-		status = Paused
-	case event.ApprovalDecided, event.InDoubtDecided:
-		if status == Paused {
+		if status = Paused; len(b.Late) > 0 && len(b.Late) == len(b.Calls) {
+			status = Late
+		}
+	case event.ApprovalDecided, event.InDoubtDecided, event.ToolCallFinished:
+		if status == Paused || status == Late {
 			status = Running
 		}
 	case event.UserMessaged:
@@ -117,13 +123,16 @@ func (s *Summary) Add(e event.Event) {
 		status = Failed
 	}
 	if status != s.Status {
-		s.Status, s.Since = status, e.Time
+		s.Status, s.Since, s.Until = status, e.Time, time.Time{}
+	}
+	if b, paused := e.Body.(event.RunPaused); paused && e.Path == "" {
+		s.Until = b.Until
 	}
 }
 
 func decides(b event.Body) bool {
 	switch b.(type) {
-	case event.ApprovalDecided, event.InDoubtDecided:
+	case event.ApprovalDecided, event.InDoubtDecided, event.ToolCallFinished:
 		return true
 	}
 	return false

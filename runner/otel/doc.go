@@ -19,8 +19,9 @@
 // github.com/open-telemetry/semantic-conventions-genai, v0.1.0 (November 2026; status:
 // development). [Config].OldNames adds the names of the core conventions up to 1.41, for
 // boards and backends that do not know the new names. Names of this library begin with
-// "toolloop.": toolloop.run.resumed, toolloop.run.paused, and toolloop.call, the reference
-// of a call in the events. The time to the first piece of a stream is not reported, because
+// "toolloop.": toolloop.run.resumed, toolloop.run.paused, toolloop.call, the reference
+// of a call in the events, and toolloop.call.deferred, for a call whose result comes later
+// from outside. The time to the first piece of a stream is not reported, because
 // package runner does not tell Around about deltas.
 //
 // # Content

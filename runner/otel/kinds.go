@@ -13,6 +13,12 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
+// isDeferred reports whether the result of a call comes later.
+func isDeferred(w *runner.Work) bool {
+	_, later := tool.IsLater(w.Err)
+	return w.Result == nil && later
+}
+
 func isPaused(err error) bool { return errors.Is(err, runner.ErrPaused) }
 
 // kindOf returns the value of error.type: a word of a short list, so that metrics can have

@@ -54,10 +54,11 @@ const (
 	mcpMethod = "mcp.method.name"
 
 	// Ours.
-	runResumed = "toolloop.run.resumed"
-	runPaused  = "toolloop.run.paused"
-	callRef    = "toolloop.call"
-	linkKind   = "toolloop.link"
+	runResumed   = "toolloop.run.resumed"
+	runPaused    = "toolloop.run.paused"
+	callRef      = "toolloop.call"
+	callDeferred = "toolloop.call.deferred"
+	linkKind     = "toolloop.link"
 )
 
 // The values of gen_ai.operation.name.

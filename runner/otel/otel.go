@@ -230,6 +230,10 @@ func (r *reporter) tool(ctx context.Context, w *runner.Work, began time.Time) (c
 	return ctx, func() {
 		ended := time.Now()
 		kind := toolKind(w)
+		if isDeferred(w) { // the result is no part of the span
+			kind = ""
+			span.SetAttributes(attribute.Bool(callDeferred, true))
+		}
 		if w.Result == nil && isPaused(w.Err) { // in the run of a helper
 			kind = ""
 			span.SetAttributes(attribute.Bool(runPaused, true))

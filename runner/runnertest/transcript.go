@@ -87,6 +87,9 @@ func (w *writer) event(e event.Event) {
 		w.answer(b)
 	case event.ToolCallStarted:
 		w.carryOver(b.Call)
+	case event.ToolCallDeferred:
+		w.carryOver(b.Call)
+		w.section(strings.TrimSuffix(fmt.Sprintf("%s has its result later: %s", w.refWithName(b.Call), b.Handle), ": "))
 	case event.ToolCallFinished:
 		w.carryOver(b.Call)
 	case event.ApprovalAsked, event.ApprovalDecided, event.InDoubtDecided, event.RunPaused:

@@ -24,6 +24,8 @@ type call struct {
 	edited   *event.ApprovalDecided // with other arguments
 	started  *event.ToolCallStarted
 	startAt  time.Time
+	late     bool // the result comes from outside
+	lateAt   time.Time
 	finished *event.ToolCallFinished
 	endAt    time.Time
 	progress string
@@ -83,7 +85,15 @@ func (r *reader) callEvent(ev event.Event) {
 	case event.ToolCallStarted:
 		c = r.callOf(b.Call, b.Name)
 		c.started, c.startAt = &b, ev.Time
+	case event.ToolCallDeferred:
+		c = r.callOf(b.Call, b.Name)
+		if !b.Began.IsZero() {
+			c.spans = append(c.spans, span{from: b.Began, to: ev.Time, kind: "call", label: c.Name + " " + c.Title})
+		}
+		c.late, c.lateAt = true, ev.Time
+		c.answers = append(c.answers, block{Label: "result later", Text: cmp.Or(r.texts.of(b.Handle), "from outside")})
 	case event.ToolCallFinished:
+		r.goesOn(ev.Time)
 		c = r.callOf(b.Call, b.Result.Name)
 		c.finished, c.endAt = &b, ev.Time
 	case event.ToolProgress:
@@ -139,6 +149,8 @@ func (c *call) end(t *texts) {
 	switch {
 	case c.finished != nil:
 		c.result(t, *c.finished)
+	case c.late:
+		c.State, c.Facts = "wait", append(c.Facts, "waits for its result")
 	case c.waits:
 		c.State, c.Facts = "wait", append(c.Facts, "waits for approval")
 	case c.started != nil:
@@ -166,6 +178,9 @@ func (c *call) result(t *texts, b event.ToolCallFinished) {
 			state = "call bad"
 		}
 		c.spans = append(c.spans, span{from: began, to: c.endAt, kind: state, label: c.Name + " " + c.Title})
+	case c.late:
+		c.Facts = append(c.Facts, "the result came after "+took(c.endAt.Sub(c.lateAt)))
+		c.spans = append(c.spans, span{from: c.lateAt, to: c.endAt, kind: "wait", label: c.Name + " waits for its result"})
 	case b.Handoff != "":
 		c.Facts = append(c.Facts, "hands over to "+name(b.Handoff))
 	case c.started == nil:

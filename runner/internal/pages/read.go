@@ -130,7 +130,7 @@ func (r *reader) event(ev event.Event) {
 		r.turnPrepared(ev, b)
 	case event.ModelAnswered:
 		r.answered(ev, b)
-	case event.ToolCallStarted, event.ToolCallFinished, event.ApprovalAsked, event.ApprovalDecided, event.InDoubtDecided, event.ToolProgress:
+	case event.ToolCallStarted, event.ToolCallDeferred, event.ToolCallFinished, event.ApprovalAsked, event.ApprovalDecided, event.InDoubtDecided, event.ToolProgress:
 		r.callEvent(ev)
 	case event.TextDelta:
 		if len(r.scope.answering) < maxText { // each delta copies what was there before
@@ -151,7 +151,11 @@ func (r *reader) between(ev event.Event) {
 			refs[i] = string(ref)
 		}
 		r.note(ev, "wait", "paused", "waits for "+name(strings.Join(refs, ", ")))
-		r.setStatus("paused: waits for a decision", "wait")
+		status := "paused: waits for a decision"
+		if len(b.Late) > 0 && len(b.Late) == len(b.Calls) {
+			status = "paused: waits for a result"
+		}
+		r.setStatus(status, "wait")
 		r.paused = ev.Time
 	case event.OutputRejected:
 		r.note(ev, "bad", "answer rejected", "reason: "+name(b.Reason)).parts(r.texts, "", b.Message.Parts, false)

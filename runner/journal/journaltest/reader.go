@@ -178,11 +178,9 @@ func stories() map[string]struct {
 	said := event.UserMessaged{Message: llm.User("Go."), Said: true}
 	finished := event.RunFinished{Run: 1, Turns: 1}
 	paused := append(slices.Clip(asked), event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0"}})
-	long := slices.Clip(asked)
-	for range 400 {
-		long = append(long, event.ToolCallFinished{Call: "r1.t1.c0", Result: llm.ToolResult{Name: "f", Parts: llm.Parts{llm.Text{Text: large(200, 1)}}}})
-	}
-	helper := []event.Body{event.RunStarted{Run: 1, Agent: "helper", ID: "z"}, event.UserMessaged{Message: llm.User("Go.")}, event.TurnPrepared{Turn: 1, Agent: "helper"}, event.RunPaused{Run: 1}}
+	late := append(slices.Clip(asked), event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0"}, Late: []event.CallRef{"r1.t1.c0"}, Until: moment})
+	both := append(slices.Clip(asked), event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0", "r1.t1.c1"}, Late: []event.CallRef{"r1.t1.c0"}})
+	result := event.ToolCallFinished{Call: "r1.t1.c0", Given: 1}
 	of := func(from, to int) map[int]event.CallRef {
 		paths := map[int]event.CallRef{}
 		for i := from; i < to; i++ {
@@ -190,27 +188,38 @@ func stories() map[string]struct {
 		}
 		return paths
 	}
+	belowLate := of(3, 7)
+	belowLate[8] = "r1.t1.c0" // the result
+	long := slices.Clip(asked)
+	for range 400 {
+		long = append(long, event.ToolCallFinished{Call: "r1.t1.c0", Result: llm.ToolResult{Name: "f", Parts: llm.Parts{llm.Text{Text: large(200, 1)}}}})
+	}
+	helper := []event.Body{event.RunStarted{Run: 1, Agent: "helper", ID: "z"}, event.UserMessaged{Message: llm.User("Go.")}, event.TurnPrepared{Turn: 1, Agent: "helper"}, event.RunPaused{Run: 1}}
 	type story = struct {
 		bodies []event.Body
 		want   journal.Summary
 		paths  map[int]event.CallRef
 	}
 	return map[string]story{
-		"a said":     {[]event.Body{said}, journal.Summary{Status: journal.Waiting, Said: true}, nil},
-		"b running":  {asked, journal.Summary{Status: journal.Running, Agent: "desk", Run: 1}, nil},
-		"b handed":   {append(slices.Clip(asked), event.TurnPrepared{Turn: 2, Agent: "refunds"}), journal.Summary{Status: journal.Running, Agent: "refunds", Run: 1}, nil},
-		"b long":     {long, journal.Summary{Status: journal.Running, Agent: "desk", Run: 1}, nil},
-		"b paused":   {paused, journal.Summary{Status: journal.Paused, Agent: "desk", Run: 1}, nil},
-		"b decided":  {append(slices.Clip(paused), event.ApprovalDecided{Call: "r1.t1.c0"}), journal.Summary{Status: journal.Running, Agent: "desk", Run: 1}, nil},
-		"b finished": {append(slices.Clip(asked), finished), journal.Summary{Status: journal.Finished, Agent: "desk", Run: 1}, nil},
-		"b failed":   {append(slices.Clip(asked), event.RunFailed{Run: 1, Error: "x"}), journal.Summary{Status: journal.Failed, Agent: "desk", Run: 1}, nil},
-		"b more":     {append(slices.Clip(asked), finished, said), journal.Summary{Status: journal.Waiting, Said: true, Agent: "desk", Run: 1}, nil},
-		"b unread":   {append(slices.Clip(asked), said, finished), journal.Summary{Status: journal.Waiting, Said: true, Agent: "desk", Run: 1}, nil},
-		"b read":     {append(slices.Clip(asked), said, event.TurnPrepared{Turn: 2, Agent: "desk"}, finished), journal.Summary{Status: journal.Finished, Agent: "desk", Run: 1}, nil},
-		"b helped":   {append(slices.Clip(asked), helper...), journal.Summary{Status: journal.Running, Agent: "desk", Run: 1}, of(3, 7)},
-		"b stuck":    {append(slices.Clip(asked), append(slices.Clip(helper), paused[3])...), journal.Summary{Status: journal.Paused, Agent: "desk", Run: 1}, of(3, 7)},
-		"b unstuck":  {append(slices.Clip(asked), append(slices.Clip(helper), paused[3], event.ApprovalDecided{Call: "r1.t1.c0/r1.t1.c0"})...), journal.Summary{Status: journal.Running, Agent: "desk", Run: 1}, of(3, 7)},
-		"c again":    {append(slices.Clip(asked), finished, event.RunStarted{Run: 2, Agent: "late", ID: "y"}), journal.Summary{Status: journal.Running, Agent: "late", Run: 2}, nil},
+		"a said":       {[]event.Body{said}, journal.Summary{Status: journal.Waiting, Said: true}, nil},
+		"b running":    {asked, journal.Summary{Status: journal.Running, Agent: "desk", Run: 1}, nil},
+		"b handed":     {append(slices.Clip(asked), event.TurnPrepared{Turn: 2, Agent: "refunds"}), journal.Summary{Status: journal.Running, Agent: "refunds", Run: 1}, nil},
+		"b long":       {long, journal.Summary{Status: journal.Running, Agent: "desk", Run: 1}, nil},
+		"b paused":     {paused, journal.Summary{Status: journal.Paused, Agent: "desk", Run: 1}, nil},
+		"b decided":    {append(slices.Clip(paused), event.ApprovalDecided{Call: "r1.t1.c0"}), journal.Summary{Status: journal.Running, Agent: "desk", Run: 1}, nil},
+		"b late":       {late, journal.Summary{Status: journal.Late, Agent: "desk", Run: 1, Until: moment}, nil},
+		"b result":     {append(slices.Clip(late), result), journal.Summary{Status: journal.Running, Agent: "desk", Run: 1}, nil},
+		"b both":       {both, journal.Summary{Status: journal.Paused, Agent: "desk", Run: 1}, nil},
+		"b late below": {append(slices.Clip(asked), append(slices.Clip(helper), late[3], result)...), journal.Summary{Status: journal.Running, Agent: "desk", Run: 1}, belowLate},
+		"b finished":   {append(slices.Clip(asked), finished), journal.Summary{Status: journal.Finished, Agent: "desk", Run: 1}, nil},
+		"b failed":     {append(slices.Clip(asked), event.RunFailed{Run: 1, Error: "x"}), journal.Summary{Status: journal.Failed, Agent: "desk", Run: 1}, nil},
+		"b more":       {append(slices.Clip(asked), finished, said), journal.Summary{Status: journal.Waiting, Said: true, Agent: "desk", Run: 1}, nil},
+		"b unread":     {append(slices.Clip(asked), said, finished), journal.Summary{Status: journal.Waiting, Said: true, Agent: "desk", Run: 1}, nil},
+		"b read":       {append(slices.Clip(asked), said, event.TurnPrepared{Turn: 2, Agent: "desk"}, finished), journal.Summary{Status: journal.Finished, Agent: "desk", Run: 1}, nil},
+		"b helped":     {append(slices.Clip(asked), helper...), journal.Summary{Status: journal.Running, Agent: "desk", Run: 1}, of(3, 7)},
+		"b stuck":      {append(slices.Clip(asked), append(slices.Clip(helper), paused[3])...), journal.Summary{Status: journal.Paused, Agent: "desk", Run: 1}, of(3, 7)},
+		"b unstuck":    {append(slices.Clip(asked), append(slices.Clip(helper), paused[3], event.ApprovalDecided{Call: "r1.t1.c0/r1.t1.c0"})...), journal.Summary{Status: journal.Running, Agent: "desk", Run: 1}, of(3, 7)},
+		"c again":      {append(slices.Clip(asked), finished, event.RunStarted{Run: 2, Agent: "late", ID: "y"}), journal.Summary{Status: journal.Running, Agent: "late", Run: 2}, nil},
 	}
 }
 
