@@ -26,7 +26,7 @@ const (
 	Scheduled State = "scheduled" // waits for its time: Job.Due
 	Waiting   State = "waiting"   // waits for a worker
 	Running   State = "running"   // a worker has the job, or its process died less than a lease ago
-	Paused    State = "paused"    // waits for decisions about Job.Pending
+	Paused    State = "paused"    // waits for Job.Pending: for decisions, or for results from outside
 	Done      State = "done"
 	Dead      State = "dead" // failed for good; the next Put revives the job
 )
@@ -41,7 +41,8 @@ type Job struct {
 	// Priority orders jobs: a higher number comes first. In Put, 0 keeps the priority.
 	Priority int
 	// Due is when the job waits for a worker. In Put, the zero time means now. If the job
-	// waits already, the earlier time counts.
+	// waits already, the earlier time counts. A paused job is due when the first of its
+	// Pending no longer waits (Pending.Until); zero means never.
 	Due time.Time
 
 	// Put ignores what follows.
@@ -101,16 +102,17 @@ func (q *Queue) transact(ctx context.Context, tx *sql.Tx, f func(context.Context
 // inputs. A session that is not in the queue enters the queue. Without inputs, the session
 // is only woken.
 //
-//   - An input is a [runner.Once], or a decision about a call in Job.Pending. Put adds an
-//     input once: with a key, or about a question, that waits already, the input in the
-//     queue stays, and the new input does not count as added. The session
+//   - An input is a [runner.Once], a decision about a call in Job.Pending, or the result of
+//     a call that comes later ([runner.Pending.Result]), also with the key of the call
+//     alone. Put adds an input once: with a key, or about a question or a result, that waits
+//     already, the input in the queue stays, and the new input does not count as added. The session
 //     ignores an input that it knows already.
 //   - Messages reach the session in the order of their Puts, between two runs.
 //   - With tx, all this is a part of the caller's transaction. With SQLite and the pool of
 //     OpenSQLite, an open transaction blocks all sessions of the process.
-//   - Put does not check whether an input fits. A decision that does not fit when the worker
-//     has the session is dropped, and so is, with a warning, a message whose key the session
-//     knows with other messages.
+//   - Put does not check whether an input fits. A decision or a result that does not fit when
+//     the worker has the session is dropped, and so is a message whose key the session knows
+//     with other messages; see Workers.Dropped.
 func (q *Queue) Put(ctx context.Context, tx *sql.Tx, job Job, in ...runner.Input) (added int, err error) {
 	if err := journal.CheckName(job.Session); err != nil {
 		return 0, fmt.Errorf("queue: %w", err)
@@ -172,7 +174,7 @@ type input struct {
 	in   runner.Input
 
 	call     string // the call of a decision; "" for messages
-	seq      int64  // of the question of a decision
+	seq      int64  // of the question of a decision; the largest number for a result
 	key      string // of messages
 	messages []llm.Message
 }
@@ -195,6 +197,8 @@ func parseInput(body string) (row input, err error) {
 		Messages []llm.Message
 		Call     string
 		Seq      int64
+		Key      string
+		Late     string
 	}
 	if err := json.Unmarshal([]byte(body), &about); err != nil {
 		return row, err
@@ -205,6 +209,8 @@ func parseInput(body string) (row input, err error) {
 		return row, errors.New("an input by Once has no messages")
 	case about.Once != "":
 		row.name = "once " + about.Once
+	case about.Late != "":
+		row.name, row.seq = "result "+about.Key, math.MaxInt64
 	case about.Call != "":
 		row.name = fmt.Sprintf("call %s %d", about.Call, about.Seq)
 	default:
@@ -332,7 +338,7 @@ func (j *Job) scan(row interface{ Scan(...any) error }, before []any, after ...a
 type Stat struct {
 	Count int
 	// Oldest is how long the oldest job has been in the state. A long time in Waiting means
-	// that there are too few workers; a long time in Paused, that nobody decides.
+	// that there are too few workers; a long time in Paused, that nobody decides, or that no result comes.
 	Oldest time.Duration
 }
 

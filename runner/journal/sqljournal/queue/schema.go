@@ -22,7 +22,7 @@ const (
 			priority = CASE WHEN $3 = 0 THEN j.priority ELSE $3 END,
 			attempt = CASE WHEN j.state = 'running' THEN j.attempt ELSE 0 END,
 			state = CASE WHEN j.state IN ('running', 'waiting') THEN j.state ELSE excluded.state END,
-			due = CASE WHEN j.state IN ('running', 'waiting', 'scheduled') AND j.due < excluded.due THEN j.due ELSE excluded.due END,
+			due = CASE WHEN j.state IN ('running', 'waiting', 'scheduled', 'paused') AND j.due < excluded.due THEN j.due ELSE excluded.due END,
 			changed = CASE WHEN j.state IN ('running', 'waiting', 'scheduled') THEN j.changed ELSE {now} END`
 	putInput   = `INSERT INTO {inputs} (session, name, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
 	readInputs = `SELECT id, body FROM {inputs} WHERE session = $1 ORDER BY id`
@@ -33,10 +33,10 @@ const (
 	readJobs   = `SELECT id, ` + columns + ` FROM {jobs} WHERE id > $1 AND ($2 = '' OR state = $2) ORDER BY id LIMIT $3`
 	readStats  = `SELECT state, COUNT(*), CAST({now} - MIN(changed) AS BIGINT) FROM {jobs} GROUP BY state`
 
-	// moveDue and moveDead make jobs wait: scheduled jobs whose time has come, and running
-	// jobs whose session nobody has. The grace of a job covers the time before
+	// moveDue and moveDead make jobs wait: scheduled and paused jobs whose time has come, and
+	// running jobs whose session nobody has. The grace of a job covers the time before
 	// its worker has the lease.
-	moveDue = `UPDATE {jobs} SET state = 'waiting', changed = {now} WHERE state = 'scheduled' AND due <= {now}`
+	moveDue = `UPDATE {jobs} SET state = 'waiting', changed = {now} WHERE state IN ('scheduled', 'paused') AND due <= {now}`
 	// A job that has killed too many processes is dead.
 	moveDead = `UPDATE {jobs} SET state = CASE WHEN attempt < $1 THEN 'waiting' ELSE 'dead' END,
 		note = CASE WHEN attempt < $1 THEN note ELSE $2 END, due = added, changed = {now} WHERE state = 'running' AND grace <= {now}
@@ -64,7 +64,7 @@ const (
 	// for later delays no attempt that is due before.
 	leave = `UPDATE {jobs} SET
 			state = CASE WHEN wakes = $3 OR $4 = 'waiting' THEN $4 WHEN due <= {now} THEN 'waiting' ELSE 'scheduled' END,
-			due = CASE WHEN $5 < 0 THEN added WHEN wakes = $3 OR $4 = 'scheduled' AND {now} + $5 < due THEN {now} + $5 ELSE due END,
+			due = CASE WHEN CAST($5 AS BIGINT) < 0 THEN added WHEN wakes = $3 OR $4 IN ('scheduled', 'paused') AND {now} + $5 < due THEN {now} + $5 ELSE due END,
 			attempt = $6, note = $7, pending = $8, begun = $9, changed = {now}
 		WHERE id = $1 AND claim = $2 RETURNING ` + columns
 )
@@ -84,7 +84,7 @@ func (q *Queue) migrate(ctx context.Context, tx *sql.Tx) error {
 			tenant TEXT ` + bytewise + ` NOT NULL,
 			priority BIGINT NOT NULL,
 			state TEXT NOT NULL,
-			due BIGINT NOT NULL,                -- when the job waits, or waits again
+			due BIGINT NOT NULL,                -- when the job waits, or waits again; when a call of a paused job no longer waits
 			attempt BIGINT NOT NULL DEFAULT 0,  -- starts since the last success
 			claim BIGINT NOT NULL DEFAULT 0,    -- counts starts
 			wakes BIGINT NOT NULL DEFAULT 0,    -- counts wake-ups

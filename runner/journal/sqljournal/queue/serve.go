@@ -59,11 +59,14 @@ func (s *shift) converse(job *taken) error {
 		before := len(decisions)
 		if unfit, ok := errors.AsType[*runner.DecisionError](err); ok {
 			// The session knows the decision, or the decision does not fit the question.
-			s.Logger.Warn("queue: a decision is dropped", "session", job.Session, "error", err)
-			decisions = withoutOldest(decisions, string(unfit.Call))
+			if oldest := oldestOf(decisions, string(unfit.Call)); oldest >= 0 {
+				s.Logger.Warn("queue: a decision or a result is dropped", "session", job.Session, "error", err)
+				s.drop(job, decisions[oldest], err)
+				decisions = slices.Delete(decisions, oldest, oldest+1)
+			}
 		}
 		if known, ok := errors.AsType[*runner.OnceError](err); ok && known.Failed == "" && len(once) > 0 {
-			s.warnDropped(job, known.Key)
+			s.warnDropped(job, job.inputs[0], known)
 			once = nil
 			continue
 		}
@@ -73,19 +76,16 @@ func (s *shift) converse(job *taken) error {
 	}
 }
 
-// withoutOldest leaves out the decision about the earliest question of a call. A decision about
-// a later question of the same call may fit.
-func withoutOldest(decisions []input, call string) []input {
+// oldestOf returns the position of the decision about the earliest question of a call, or -1. A
+// decision about a later question of the same call, or its result, may fit.
+func oldestOf(decisions []input, call string) int {
 	oldest := -1
 	for i, d := range decisions {
 		if d.call == call && (oldest < 0 || d.seq < decisions[oldest].seq) {
 			oldest = i
 		}
 	}
-	if oldest < 0 {
-		return decisions
-	}
-	return slices.Delete(decisions, oldest, oldest+1)
+	return oldest
 }
 
 // say gives the waiting messages to the session. The first message of a session is an input
@@ -100,8 +100,8 @@ func (s *shift) say(job *taken, session *runner.Session) (once []runner.Input, e
 			continue
 		}
 		err := session.SayOnce(s.ctx, i.key, i.messages...)
-		if _, known := errors.AsType[*runner.OnceError](err); known {
-			s.warnDropped(job, i.key)
+		if known, ok := errors.AsType[*runner.OnceError](err); ok {
+			s.warnDropped(job, i, known)
 			continue
 		}
 		if err != nil {
@@ -111,8 +111,15 @@ func (s *shift) say(job *taken, session *runner.Session) (once []runner.Input, e
 	return nil, nil
 }
 
-func (s *shift) warnDropped(job *taken, key string) {
-	s.Logger.Warn("queue: a message is dropped: the session knows its key with other messages", "session", job.Session, "key", key)
+func (s *shift) warnDropped(job *taken, i input, err *runner.OnceError) {
+	s.Logger.Warn("queue: a message is dropped: the session knows its key with other messages", "session", job.Session, "key", i.key)
+	s.drop(job, i, err)
+}
+
+func (s *shift) drop(job *taken, i input, err error) {
+	if s.Dropped != nil {
+		s.Dropped(job.Job, i.in, err)
+	}
 }
 
 // run consumes the events of a run.
@@ -221,9 +228,12 @@ func (s *shift) leave(ctx context.Context, job *taken, wait time.Duration) error
 	if job.begun {
 		begun = 1
 	}
-	q, state := s.Queue, job.State
+	q, state, due := s.Queue, job.State, wait.Milliseconds()
+	if state == Paused {
+		due = untilOver(job.Pending)
+	}
 	err = q.transact(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
-		row := tx.QueryRowContext(ctx, q.sql(leave), job.id, job.claim, job.wakes, state, wait.Milliseconds(), job.Attempt, job.Note, string(pending), begun)
+		row := tx.QueryRowContext(ctx, q.sql(leave), job.id, job.claim, job.wakes, state, due, job.Attempt, job.Note, string(pending), begun)
 		if err := job.scan(row, nil); err != nil {
 			return err
 		}
@@ -241,4 +251,15 @@ func (s *shift) leave(ctx context.Context, job *taken, wait time.Duration) error
 		return errTaken
 	}
 	return err
+}
+
+// untilOver returns the milliseconds until the first of the calls no longer waits.
+func untilOver(pending []runner.Pending) int64 {
+	first := int64(forever)
+	for _, p := range pending {
+		if !p.Until.IsZero() {
+			first = min(first, max(0, time.Until(p.Until).Milliseconds()+1))
+		}
+	}
+	return first
 }

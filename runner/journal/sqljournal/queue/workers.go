@@ -55,6 +55,11 @@ type Workers struct {
 	// meanwhile, or the database failed, the State at the end is still Running, with an
 	// error.
 	Changed func(job Job, err error)
+	// Dropped, if not nil, gets each input that did not fit the session when a worker had it:
+	// a decision or a result with a [*runner.DecisionError], for example the result of a call
+	// that a message has closed; a message with a [*runner.OnceError]. Without Dropped, only
+	// the Logger says so.
+	Dropped func(job Job, in runner.Input, err error)
 	// Logger gets a warning about each failed run, each dropped message or decision, and each
 	// failure of the database. Nil means [slog.Default].
 	Logger *slog.Logger
