@@ -206,6 +206,10 @@ func (s Step) When(match func(*llm.Request) bool) Step {
 	return s
 }
 
+// Matches reports whether the conditions of the step hold for a request. A step without a
+// condition matches each request.
+func (s Step) Matches(req *llm.Request) bool { return s.match == nil || s.match(req) }
+
 // With returns this answer with a fault. [Late] and [ContentType] combine with
 // each other and with any fault; an answer has at most one of the remaining
 // faults. Fail and Wire cannot have a fault.

@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
 )
@@ -49,7 +48,10 @@ type Life func(ctx context.Context, r runner.Runner) error
 // point. Life can check more before it returns nil.
 //
 // steps are the answers of the model: the n-th answer in a conversation is step n, in each
-// process and in each session. After the last step, the first step follows.
+// process and in each session. After the last step, the first step follows. Several agents
+// get their own steps with [llmtest.For]: the n-th answer of an agent in a conversation is the
+// n-th of the steps whose conditions hold. If agents hand a conversation over, their answers
+// must differ.
 //
 // run makes the world of a trial: a fake bank, a mailbox, a database. The Life that run
 // returns is the program. A program with more than one process at a time, or with a second
@@ -163,25 +165,6 @@ func compareEffects(want, got []string) (found []string) {
 		}
 	}
 	return found
-}
-
-// byAnswers gives each step the condition that the conversation has as many answers as
-// there are steps before it: a conversation that goes on after a crash gets the same
-// answer again. A conversation that began twice gets all answers twice.
-func byAnswers(steps []llmtest.Step) []llmtest.Step {
-	all := make([]llmtest.Step, len(steps))
-	for i, s := range steps {
-		all[i] = s.Forever().When(func(req *llm.Request) bool {
-			n := 0
-			for _, m := range req.Messages {
-				if m.Role == llm.RoleAssistant {
-					n++
-				}
-			}
-			return n%len(steps) == i
-		})
-	}
-	return all
 }
 
 // disturbance describes what happened to the process of the trial.

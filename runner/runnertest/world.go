@@ -31,8 +31,9 @@ type World struct {
 
 	t      *testing.T
 	model  llm.Model
-	at     int  // the point of the disturbance, counted from 0; -1: no disturbance
-	stands bool // the process stands still; otherwise it dies
+	cast   *cast // of the model
+	at     int   // the point of the disturbance, counted from 0; -1: no disturbance
+	stands bool  // the process stands still; otherwise it dies
 
 	awake  chan struct{} // closed when the standing process goes on
 	awoken bool          // awake is closed
@@ -46,7 +47,8 @@ type World struct {
 }
 
 func (w *World) prepare(t *testing.T, steps []llmtest.Step) {
-	w.t, w.model = t, llmtest.NewScript(byAnswers(steps)...)
+	w.t, w.cast = t, &cast{steps: steps, made: map[string][]int{}}
+	w.model = llmtest.NewScript(w.cast.script()...)
 	w.Store, w.awake, w.keys = new(journal.Memory), make(chan struct{}), map[string]bool{}
 }
 
@@ -176,7 +178,13 @@ func (p *process) generate(ctx context.Context, req *llm.Request, sink func(llm.
 	if !p.reach("") {
 		return nil, errDied
 	}
-	return p.world.model.Generate(ctx, req, sink)
+	w := p.world
+	step := w.cast.turn(req)
+	resp, err := w.model.Generate(ctx, req, sink)
+	if err == nil {
+		w.cast.note(step, resp.Message)
+	}
+	return resp, err
 }
 
 // A crashJournal is the store, as a process sees it.
