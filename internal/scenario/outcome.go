@@ -25,7 +25,7 @@ func called(result *runner.Result) string {
 	for _, e := range result.Events {
 		if b, ok := e.Body.(event.ModelAnswered); ok {
 			for i, c := range b.Message.Calls() {
-				calls = append(calls, c.Name+failures[event.NewCallRef(1, b.Turn, i)])
+				calls = append(calls, c.Name+failures[event.NewCallRef(1, b.Turn, i).Under(e.Path)])
 			}
 		}
 	}

@@ -116,6 +116,9 @@ func (r *Ran) see(e event.Event) {
 	if e.Seq > 0 {
 		r.Result.Events = append(r.Result.Events, e)
 	}
+	if e.Path != "" { // of a helper
+		return
+	}
 	switch b := e.Body.(type) {
 	case event.TurnPrepared:
 		r.Shown = ""
