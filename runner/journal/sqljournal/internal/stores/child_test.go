@@ -106,17 +106,37 @@ func (o order) run(ctx context.Context, p *parent) (string, error) {
 		return "", err
 	}
 	result, err := s.Run(ctx, o.desk(p))
-	for errors.Is(err, runner.ErrPaused) && !o.Decide {
-		var in []runner.Input
-		for _, c := range result.Pending {
-			in = append(in, decide(p, c))
-		}
-		result, err = s.Run(ctx, o.desk(p), in...)
+	for errors.Is(err, runner.ErrPaused) {
+		result, err = o.answer(ctx, p, s, result.Pending)
 	}
 	if err != nil && !errors.Is(err, runner.ErrNoInput) { // that one: the session was at its end
 		return "", err
 	}
 	return transcript(ctx, store, o.Session, result.Messages)
+}
+
+// answer answers what a run waits for. Results come from outside, and each comes twice.
+func (o order) answer(ctx context.Context, p *parent, s *runner.Session, pending []runner.Pending) (*runner.Result, error) {
+	var in, results []runner.Input
+	for _, c := range pending {
+		if !c.Late && !c.InDoubt {
+			in = append(in, c.Approve())
+			continue
+		}
+		a := p.tell(report{Kind: known, Call: effect{Key: c.Key, Fence: c.Seq}})
+		if !a.Known {
+			in = append(in, c.RunAgain())
+			continue
+		}
+		p.point("before hand-in " + refOf(c.Key))
+		results = append(results, runner.Pending{Key: c.Key}.Result(llm.Text{Text: a.Text}))
+	}
+	result, err := s.Run(ctx, o.desk(p), append(in, results...)...)
+	if len(results) > 0 && (err == nil || errors.Is(err, runner.ErrPaused)) {
+		p.point("after hand-in")
+		return s.Run(ctx, o.desk(p), results...)
+	}
+	return result, err
 }
 
 // withoutThanks is a compaction that leaves out the first message, until it is gone.
@@ -155,15 +175,21 @@ type deedArgs struct {
 }
 
 // desk is an agent with a tool that may be repeated, one that may not, one that
-// can ask the outside world, and one that a person must approve.
+// can ask the outside world, one that a person must approve, and one whose result comes
+// later.
 func (o order) desk(p *parent) *agent.Agent {
+	later := map[string]bool{"sent": true} // the tools whose results come from outside
 	deed := func(name string, opts ...tool.Option) tool.Tool {
 		return tool.Must(tool.New(name, "Does it.", func(ctx context.Context, in deedArgs) (string, error) {
 			c := tool.CallFrom(ctx)
 			key := c.Key
 			p.point("before effect " + refOf(key))
 			defer p.point("after effect " + refOf(key))
-			return p.tell(report{Kind: effects, Call: effect{key, c.Fence, name, in.N}}).Text, nil
+			text := p.tell(report{Kind: effects, Call: effect{key, c.Fence, name, in.N}}).Text
+			if later[name] {
+				return "", tool.Later(refOf(key))
+			}
+			return text, nil
 		}, opts...))
 	}
 	ask := tool.Reconcile(func(_ context.Context, c tool.Call, _ json.RawMessage) (string, bool, error) {
@@ -176,6 +202,7 @@ func (o order) desk(p *parent) *agent.Agent {
 	}
 	tools := []tool.Tool{
 		deed("repeat", tool.Idempotent()), deed("once", lie...), deed("bank", ask), deed("gated", tool.NeedsApproval()),
+		deed("sent"),
 	}
 	switch {
 	case o.Team:
@@ -218,7 +245,7 @@ func transcript(ctx context.Context, store journal.Journal, session string, said
 			return "", err
 		}
 		switch e.Body.(type) {
-		case event.RunPaused, event.InDoubtDecided:
+		case event.RunPaused, event.InDoubtDecided, event.ToolCallDeferred:
 		default:
 			all = append(all, e)
 		}

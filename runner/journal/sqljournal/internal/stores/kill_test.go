@@ -156,7 +156,11 @@ func work(_ context.Context, req *llm.Request) (*llm.Response, error) {
 	}
 	second := []string{"once", "bank"}[turn%2]
 	var parts []llm.Part
-	for i, name := range []string{"repeat", second, "gated"} {
+	third := "gated"
+	if turn == lateTurn {
+		third = "sent"
+	}
+	for i, name := range []string{"repeat", second, third} {
 		parts = append(parts, llm.ToolCall{ID: fmt.Sprintf("call_%d_%d", turn, i), Name: name, Arguments: fmt.Sprintf(`{"n":%d}`, turn)})
 	}
 	return llmtest.Parts(parts...).Response()

@@ -12,6 +12,8 @@ const (
 	calls = 3
 	// helperTurns are the turns of each of two helpers.
 	helperTurns = 2
+	// lateTurn is the turn, from 0, with a call whose result comes later.
+	lateTurn = 1
 )
 
 // A ledger is the outside world of one session. It lives in the parent, so that

@@ -100,6 +100,8 @@ func subject(b event.Body) string {
 		return fmt.Sprint(b.Turn)
 	case event.ToolCallStarted:
 		return string(b.Call)
+	case event.ToolCallDeferred:
+		return string(b.Call)
 	case event.ToolCallFinished:
 		return string(b.Call)
 	case event.ApprovalAsked:
