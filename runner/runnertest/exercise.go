@@ -3,6 +3,7 @@ package runnertest
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,8 +21,9 @@ const (
 
 // Exercise is a smoke test of an agent in one line. An [Exerciser] in place of
 // the agent's model calls each tool once, all tools at the same time, and then
-// answers. Calls that wait for approval are approved. Exercise returns the run,
-// for tests that look closer.
+// answers. Calls that wait for approval are approved, and calls whose results
+// come later ([tool.Later]) fail. Exercise returns the run, for tests that look
+// closer.
 //
 // Exercise fails t if
 //
@@ -54,7 +56,7 @@ func Exercise(t testing.TB, a *agent.Agent) *runner.Result {
 		}
 	}}
 	r := runner.Runner{Model: e.model(), ToolTimeout: exerciseTimeout, Decide: approve}
-	result, err := r.Run(t.Context(), a, llm.User("Call each of your tools once, and then answer."))
+	result, err := exercise(t.Context(), r, a)
 	finish, _ := errors.AsType[*runner.FinishError](err)
 	unfitOnly := finish != nil && finish.Reason == "no_call" && len(unfit) > 0 // the required tool cannot be called
 	if err != nil && !unfitOnly {
@@ -62,6 +64,27 @@ func Exercise(t testing.TB, a *agent.Agent) *runner.Result {
 	}
 	report(t, a, result, unfit)
 	return result
+}
+
+// exercise runs the agent to its end.
+func exercise(ctx context.Context, r runner.Runner, a *agent.Agent) (*runner.Result, error) {
+	session := r.Session("exercise")
+	result, err := session.Run(ctx, a, runner.Say(llm.User("Call each of your tools once, and then answer.")))
+	for errors.Is(err, runner.ErrPaused) {
+		var in []runner.Input
+		for _, p := range result.Pending {
+			if p.Late {
+				in = append(in, p.Fail("nobody hands in the results of an exercise"))
+			}
+		}
+		if len(in) == 0 {
+			break
+		}
+		if result, err = session.Run(ctx, a, in...); result != nil {
+			result.Events, result.Earlier = slices.Concat(result.Earlier, result.Events), nil
+		}
+	}
+	return result, err
 }
 
 func approve(_ context.Context, p runner.Pending) (runner.Input, error) { return p.Approve(), nil }
