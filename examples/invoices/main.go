@@ -1,7 +1,8 @@
 // Invoices pays a file of invoices. Each invoice is a session; four workers answer them at
 // once, in any number of processes. A payment above 500 euros waits for a second command,
-// approve or deny. All data is in one SQLite file, so a start continues where the last one
-// ended or was killed.
+// approve or deny. Each payment then waits for a third command, bank, which stands for the
+// bank that confirms its transfers. All data is in one SQLite file, so a start continues
+// where the last one ended or was killed.
 //
 // The tools are in tools.go. Without a key, script.go answers.
 package main
@@ -36,7 +37,7 @@ func main() {
 	app.Own = true
 	db := flag.String("db", "invoices.db", "the SQLite `file` of the job")
 	tokens := flag.Int64("tokens", 200_000, "what the models may use in this start; the rest of the invoices waits for the next start")
-	app.Main("invoices [flags] [list | approve number | deny number reason]", func(app *cli.App) error {
+	app.Main("invoices [flags] [list | approve number | deny number reason | bank]", func(app *cli.App) error {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		store, err := sqljournal.OpenSQLite(ctx, *db)
@@ -72,6 +73,8 @@ func (j *job) run(ctx context.Context) error {
 	case j.Args[0] == "deny" && len(j.Args) > 2:
 		reason := strings.Join(j.Args[2:], " ")
 		return j.decide(ctx, j.Args[1], func(p runner.Pending) runner.Input { return p.Deny(reason) })
+	case j.Args[0] == "bank" && len(j.Args) == 1:
+		return j.confirm(ctx)
 	}
 	return &cli.UsageError{Err: fmt.Errorf("unexpected command %q; -h prints the usage", strings.Join(j.Args, " "))}
 }
@@ -139,6 +142,10 @@ func (j *job) tell(job queue.Job, _ error) {
 	defer j.mu.Unlock()
 	number := strings.TrimPrefix(job.Session, "invoice-")
 	for _, p := range job.Pending {
+		if p.Late {
+			j.Notice("%s waits for the bank: %s", job.Session, p.Handle)
+			continue
+		}
 		j.Notice("%s waits: %s %s. To decide: approve %s, or: deny %s \"the reason\"", job.Session, p.ToolCall.Name, p.ToolCall.Arguments, number, number)
 	}
 }
@@ -154,23 +161,50 @@ func (j *job) list(ctx context.Context) error {
 	return nil
 }
 
-// decide gives the same decision on all waiting calls of an invoice. A worker of any
+// decide gives the same decision on all calls of an invoice that wait for approval. A worker of any
 // process then continues the invoice.
 func (j *job) decide(ctx context.Context, number string, decision func(runner.Pending) runner.Input) error {
 	job, err := j.queue.Get(ctx, nil, "invoice-"+number)
 	if err != nil {
 		return err
 	}
-	if job.State != queue.Paused {
-		return fmt.Errorf("invoice %s is %s: there is nothing to decide", number, job.State)
-	}
 	var in []runner.Input
 	for _, p := range job.Pending {
-		in = append(in, decision(p))
+		if !p.Late {
+			in = append(in, decision(p))
+		}
+	}
+	if job.State != queue.Paused || len(in) == 0 {
+		return fmt.Errorf("invoice %s is %s: there is nothing to decide", number, job.State)
 	}
 	added, err := j.queue.Put(ctx, nil, queue.Job{Session: job.Session}, in...)
 	if err == nil && added == 0 {
 		err = fmt.Errorf("somebody has decided about invoice %s already", number)
 	}
 	return err
+}
+
+// confirm stands for the bank's webhook. The bank knows the key of each call, and confirms all
+// transfers. Its books and the results for the queue are one transaction.
+func (j *job) confirm(ctx context.Context) error {
+	b, err := openBooks(ctx, j.store.DB)
+	if err != nil {
+		return err
+	}
+	tx, err := j.store.DB.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	transfers, err := b.confirm(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for _, t := range transfers {
+		job := queue.Job{Session: fmt.Sprint("invoice-", t.invoice)}
+		if _, err := j.queue.Put(ctx, tx, job, runner.Pending{Key: t.key}.Result(llm.Text{Text: "paid: " + t.text})); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
 }

@@ -99,12 +99,18 @@ func TestInvoices(t *testing.T) {
 	t.Parallel()
 	db := filepath.Join(t.TempDir(), "invoices.db")
 	require.Contains(t, output(t, db), `invoice-18 waits: pay_invoice {"invoice":18,"order":"P102","cents":240000}. To decide: approve 18,`)
-	require.Equal(t, 2, strings.Count(output(t, db, "list"), " paused "))
+	require.Equal(t, 4, strings.Count(output(t, db, "list"), " paused "))
+	refused, err := program(t, db, "approve", "17").CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(refused), "invoice 17 is paused: there is nothing to decide")
 	output(t, db, "approve", "18")
-	refused, err := program(t, db, "approve", "18").CombinedOutput()
+	refused, err = program(t, db, "approve", "18").CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(refused), "invoice 18 is waiting: there is nothing to decide")
 	output(t, db, "deny", "21", "the print is pale")
+	require.Contains(t, output(t, db), "invoice-18 waits for the bank: 240000 cents for order P102")
+	output(t, db, "bank")
+	output(t, db, "bank") // nothing is left to confirm
 	output(t, db)
 	require.Equal(t, 6, strings.Count(output(t, db, "list"), " done "))
 	all, mails := entries(t, db)
@@ -122,6 +128,9 @@ func TestKilled(t *testing.T) {
 		if kill(t, db, 1+n%7) {
 			free(t, db)
 		}
+		if n%5 == 4 { // also before the program has noted that the bank is at work
+			output(t, db, "bank")
+		}
 	}
 	output(t, db)
 	output(t, db, "approve", "18")
@@ -129,6 +138,10 @@ func TestKilled(t *testing.T) {
 	free(t, db)
 	output(t, db)
 	output(t, db, "deny", "21", "too early")
+	output(t, db)
+	output(t, db, "bank")
+	kill(t, db, 2)
+	free(t, db)
 	output(t, db)
 	all, mails := entries(t, db)
 	require.Equal(t, decided, all)
@@ -142,6 +155,6 @@ func TestBudget(t *testing.T) {
 	out := output(t, db, "-tokens", "9000")
 	require.Contains(t, output(t, db, "list"), "budget of 9000 tokens is used up", out)
 	output(t, db)
-	require.Equal(t, 4, strings.Count(output(t, db, "list"), " done "))
-	require.Equal(t, 2, strings.Count(output(t, db, "list"), " paused "))
+	require.Equal(t, 2, strings.Count(output(t, db, "list"), " done "))
+	require.Equal(t, 4, strings.Count(output(t, db, "list"), " paused "))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -12,6 +13,9 @@ import (
 
 // limit is the largest payment without approval, in cents.
 const limit = 500_00
+
+// patience is how long a payment waits for the bank.
+const patience = 3 * 24 * time.Hour
 
 // orders are the purchase orders with their agreed prices in cents. Yours would come from
 // a database.
@@ -57,7 +61,7 @@ func (b books) find(_ context.Context, in orderArgs) (string, error) {
 
 func (b books) history(ctx context.Context, in orderArgs) (string, error) {
 	var n int
-	err := b.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM books WHERE kind = 'paid' AND text LIKE '%' || $1 || '%'`, in.Order).Scan(&n)
+	err := b.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM books WHERE kind IN ('ordered', 'paid') AND text LIKE '%' || $1 || '%'`, in.Order).Scan(&n)
 	return fmt.Sprintf("Payments for order %s so far: %d.", in.Order, n), err
 }
 
@@ -65,7 +69,35 @@ func (b books) pay(ctx context.Context, in payArgs) (string, error) {
 	if agreed := orders[in.Order]; in.Cents > agreed {
 		return "", fmt.Errorf("the agreed price of order %q is only %d cents", in.Order, agreed)
 	}
-	return b.enter(ctx, "paid", in.Invoice, fmt.Sprintf("%d cents for order %s", in.Cents, in.Order))
+	text := fmt.Sprintf("%d cents for order %s", in.Cents, in.Order)
+	if _, err := b.enter(ctx, "ordered", in.Invoice, text); err != nil {
+		return "", err
+	}
+	return "", tool.Later(text) // the bank confirms the transfer
+}
+
+// A transfer is an entry of a payment. The bank knows it by the key of the call.
+type transfer struct {
+	key     string
+	invoice int
+	text    string
+}
+
+// confirm confirms the transfers that were ordered.
+func (b books) confirm(ctx context.Context, tx *sql.Tx) (all []transfer, err error) {
+	rows, err := tx.QueryContext(ctx, `UPDATE books SET kind = 'paid' WHERE kind = 'ordered' RETURNING id, invoice, text`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var t transfer
+		if err := rows.Scan(&t.key, &t.invoice, &t.text); err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, rows.Err()
 }
 
 func (b books) reject(ctx context.Context, in textArgs) (string, error) {
@@ -90,7 +122,8 @@ func clerk(model llm.Model, b books) *agent.Agent {
 		Tools: []tool.Tool{
 			tool.Must(tool.New("find_order", "Looks up a purchase order.", b.find, tool.Idempotent())),
 			tool.Must(tool.New("find_payments", "Counts earlier payments for a purchase order.", b.history, tool.Idempotent())),
-			tool.Must(tool.New("pay_invoice", "Pays an invoice.", b.pay, tool.Idempotent(), tool.NeedsApprovalIf(needsApproval))),
+			tool.Must(tool.New("pay_invoice", "Pays an invoice.", b.pay, tool.Idempotent(), tool.NeedsApprovalIf(needsApproval),
+				tool.LateWithin(patience, "The bank has not confirmed the transfer: tell the supplier that it takes longer."))),
 			tool.Must(tool.New("reject_invoice", "Rejects an invoice with a reason.", b.reject, tool.Idempotent())),
 			tool.Must(tool.New("write_mail", "Writes to the supplier.", b.mail, tool.Idempotent())),
 		},

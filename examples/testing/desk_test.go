@@ -64,21 +64,6 @@ func TestRefundsWhatIsLeft(t *testing.T) {
 	require.Equal(t, `{"number":"W1","cents":1250,"refunded_cents":1250}`, refunds[1].Text)
 }
 
-// A large refund waits for a person. Nothing runs while it does.
-func TestLargeRefundIsApproved(t *testing.T) {
-	t.Parallel()
-	shop := newShop()
-	a := desk.New(shop, llmtest.Script(t, refund("W2", 480_00), llmtest.Text("It is approved.")))
-	session := runner.Runner{}.Session("mrs-jones")
-	result, err := session.Run(t.Context(), a, runner.Say(llm.User("Refund W2.")))
-	require.ErrorIs(t, err, runner.ErrPaused)
-	require.Zero(t, shop.Refunded("W2"))
-
-	_, err = session.Run(t.Context(), a, result.Pending[0].Approve())
-	require.NoError(t, err)
-	require.Equal(t, 480_00, shop.Refunded("W2"))
-}
-
 // Tests every provider fault at each step: whether or not the run succeeds,
 // nobody is paid twice, and no cut-off answer is accepted.
 func TestWhateverGoesWrong(t *testing.T) {
@@ -95,6 +80,21 @@ func TestWhateverGoesWrong(t *testing.T) {
 			}
 		})
 	})
+}
+
+// A large refund waits for a person. Nothing runs while it does.
+func TestLargeRefundIsApproved(t *testing.T) {
+	t.Parallel()
+	shop := newShop()
+	a := desk.New(shop, llmtest.Script(t, refund("W2", 480_00), llmtest.Text("It is approved.")))
+	session := runner.Runner{}.Session("mrs-jones")
+	result, err := session.Run(t.Context(), a, runner.Say(llm.User("Refund W2.")))
+	require.ErrorIs(t, err, runner.ErrPaused)
+	require.Zero(t, shop.Refunded("W2"))
+
+	_, err = session.Run(t.Context(), a, result.Pending[0].Approve())
+	require.NoError(t, err)
+	require.Equal(t, 480_00, shop.Refunded("W2"))
 }
 
 // Each tool is called once, with arguments that its schema makes up.
