@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/examples/internal/itself"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
@@ -20,20 +21,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/runnertest"
 )
 
-// TestMain runs the program itself if a test has started this binary for it.
-func TestMain(m *testing.M) {
-	if os.Getenv("RUN_BACKOFFICE") != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { itself.Main(m, main) }
 
 func program(t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"-dir", dir, "-stream=false"}, args...)...)
-	cmd.Env = append(os.Environ(), "RUN_BACKOFFICE=1", "OPENAI_API_KEY=", "OPENAI_BASE_URL=", "OPENAI_MODEL=")
-	return cmd
+	return itself.Command(t, append([]string{"-dir", dir, "-stream=false"}, args...)...)
 }
 
 // output runs the program to its end and returns stdout and stderr.

@@ -2,35 +2,21 @@ package main
 
 import (
 	"errors"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/examples/internal/itself"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 )
 
-// TestMain runs the program itself if a test has started this binary for it.
-func TestMain(m *testing.M) {
-	if os.Getenv("RUN_EXTRACT") != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { itself.Main(m, main) }
 
 func TestExtract(t *testing.T) {
 	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), "RUN_EXTRACT=1", "OPENAI_API_KEY=", "OPENAI_BASE_URL=")
-	out, err := cmd.Output()
-	require.NoError(t, err)
-	want, err := os.ReadFile("testdata/output.txt")
-	require.NoError(t, err)
-	require.Equal(t, string(want), string(out))
+	itself.Prints(t, "testdata/output.txt")
 }
 
 // TestOrder: the number of runs at the same time does not change the readings.

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -11,23 +10,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/examples/internal/itself"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
 )
 
-// TestMain runs the program itself if a test has started this binary for it.
-func TestMain(m *testing.M) {
-	if os.Getenv("RUN_INVOICES") != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { itself.Main(m, main) }
 
 func program(t *testing.T, db string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"-db", db}, args...)...)
-	cmd.Env = append(os.Environ(), "RUN_INVOICES=1", "OPENAI_API_KEY=", "OPENAI_BASE_URL=")
-	return cmd
+	return itself.Command(t, append([]string{"-db", db}, args...)...)
 }
 
 func output(t *testing.T, db string, args ...string) string {

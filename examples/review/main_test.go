@@ -1,39 +1,19 @@
 package main
 
 import (
-	"os"
-	"os/exec"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/examples/internal/itself"
 )
 
-// TestMain runs the program itself if a test has started this binary for it.
-func TestMain(m *testing.M) {
-	if os.Getenv("RUN_REVIEW") != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
-
-func output(t *testing.T, args ...string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = append(os.Environ(), "RUN_REVIEW=1", "OPENAI_API_KEY=", "OPENAI_BASE_URL=")
-	out, err := cmd.Output()
-	require.NoError(t, err)
-	return string(out)
-}
+func TestMain(m *testing.M) { itself.Main(m, main) }
 
 func TestReview(t *testing.T) {
 	t.Parallel()
-	want, err := os.ReadFile("testdata/output.txt")
-	require.NoError(t, err)
-	require.Equal(t, string(want), output(t))
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-rounds", "2")
-	cmd.Env = append(os.Environ(), "RUN_REVIEW=1", "OPENAI_API_KEY=", "OPENAI_BASE_URL=")
-	out, err := cmd.CombinedOutput()
+	itself.Prints(t, "testdata/output.txt")
+	out, err := itself.Command(t, "-rounds", "2").CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(out), errNotContent.Error())
 }
