@@ -133,7 +133,7 @@ func (x *execution) taskOf(ctx context.Context) ([]llm.Message, error) {
 		return x.tool.Call(tool.WithCall(within, e.invoker.info(*x.call), nil), x.args)
 	})
 	if err != nil {
-		return nil, err
+		return nil, notBegun(ctx, within, err)
 	}
 	task := llm.Message{Role: llm.RoleUser, Parts: parts}
 	if x.helper.Sees == nil {
@@ -147,7 +147,23 @@ func (x *execution) taskOf(ctx context.Context) ([]llm.Message, error) {
 	// Without the answer that makes the call. Functions such as slices.DeleteFunc work in place.
 	history = slices.Clone(history[:max(0, len(history)-1)])
 	seen, err := safely(within, e.logger, "Sees", func(context.Context) ([]llm.Message, error) { return x.helper.Sees(history), nil })
-	return append(slices.Clip(seen), task), err
+	if err != nil {
+		return nil, notBegun(ctx, within, err)
+	}
+	return append(slices.Clip(seen), task), nil
+}
+
+// notBegun returns the failure of a helper without a task. The outer model need not know what
+// broke down in the program.
+func notBegun(ctx, within context.Context, err error) error {
+	if _, ok := errors.AsType[*tool.Error](err); ok || tool.IsAbort(err) || ctx.Err() != nil {
+		return err
+	}
+	why := "the program could not make its task"
+	if within.Err() != nil {
+		why += " in time"
+	}
+	return &tool.Error{Failure: tool.NotRun, Message: "The helper did not begin: " + why + ".", Err: err}
 }
 
 // A programError ends every run, because code of the program failed and not the helper.
