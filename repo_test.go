@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"internal/browser":           {},
 	"internal/clip":              {},
 	"internal/faketb":            {},
+	"internal/hostile":           {"llm", "runner/event"},
 	"internal/invoke":            {"llm", "tool"},
 	"internal/memnet":            {},
 	"internal/mutant":            {},

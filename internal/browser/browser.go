@@ -331,10 +331,11 @@ func (p *Page) Until(expression string) {
 	})
 }
 
-// Shows waits until the page shows a text.
+// Shows waits until the page shows a text, or has the text in its main part: innerText leaves
+// out what content-visibility has not drawn yet.
 func (p *Page) Shows(text string) {
 	p.t.Helper()
-	p.Until("document.body?.innerText.includes(" + quote(text) + ")")
+	p.Until("(document.body?.innerText + ' ' + document.querySelector('main')?.textContent).includes(" + quote(text) + ")")
 }
 
 // Text returns the text that the page shows.
@@ -393,6 +394,12 @@ func (p *Page) Screen(width, height int, dark bool) {
 	p.t.Helper()
 	p.do("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
 	p.do("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": map[bool]string{true: "dark", false: "light"}[dark]}}}, nil)
+}
+
+// Script allows or forbids scripts in the pages of the tab, from the next page on.
+func (p *Page) Script(allowed bool) {
+	p.t.Helper()
+	p.do("Emulation.setScriptExecutionDisabled", map[string]any{"value": !allowed}, nil)
 }
 
 // Picture returns a picture of the visible part of the page, as PNG.

@@ -156,7 +156,7 @@ func (s *stream) update(ctx context.Context) bool {
 	if err != nil || now == nil {
 		return false // the browser asks again, and reads the error
 	}
-	c := change{Seq: now.seq, Title: now.Name + ": " + now.Status, Parts: s.news(now), Waits: []string{}}
+	c := change{Seq: now.seq, Title: now.Name + ": " + now.Status, Parts: append([]pages.Part{}, s.news(now)...), Waits: []string{}} // a browser gets no null
 	for _, q := range now.Waits {
 		c.Waits = append(c.Waits, q.Key)
 	}
