@@ -197,6 +197,10 @@ func inputOf(p runner.Pending, do, text string) (in runner.Input, what string, e
 			return nil, "", errors.New("The arguments are not JSON. Go back, and mend them.") //nolint:staticcheck // a sentence for the page
 		}
 		return p.Edit(json.RawMessage(text)), "approved with other arguments", nil
+	case do == "result" && p.Late:
+		return p.Result(llm.Text{Text: text}), "a result was handed in", nil
+	case do == "fail" && p.Late:
+		return p.Fail(text), "“it failed” was said", nil
 	case do == "happened" && p.InDoubt:
 		return p.Happened(llm.Text{Text: text}), "“it happened” was said", nil
 	case do == "not_happened" && p.InDoubt:
@@ -219,6 +223,10 @@ func late(events []event.Event, seq int64) string {
 				call = b.Call
 			}
 		case event.ToolCallStarted:
+			if ev.Seq == seq {
+				call = b.Call
+			}
+		case event.ToolCallDeferred:
 			if ev.Seq == seq {
 				call = b.Call
 			}

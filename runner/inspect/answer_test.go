@@ -180,12 +180,23 @@ func inDoubt(t testing.TB, store journal.Journal, session string) {
 		event.ToolCallStarted{Call: "r1.t1.c0", ID: "c1", Name: "refund", Arguments: arguments}, event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0"}})...)...)
 }
 
+// later is a session with a call whose result comes from outside.
+func later(t testing.TB, store journal.Journal, session string) {
+	t.Helper()
+	keep(t, store, session, told(start, append(begun("order desk"), refund(),
+		event.ToolCallStarted{Call: "r1.t1.c0", ID: "c1", Name: "refund", Arguments: arguments},
+		event.ToolCallDeferred{Call: "r1.t1.c0", Name: "refund", Handle: "bank-7", Until: start.Add(48 * time.Hour)},
+		event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0"}, Late: []event.CallRef{"r1.t1.c0"}})...)...)
+}
+
 // TestAnswers: each button makes the input of the same name.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	store := new(journal.Memory)
 	keep(t, store, "approval", told(start, asksRefund("order desk")...)...)
 	inDoubt(t, store, "doubt")
+	later(t, store, "late")
+	require.Contains(t, get(t, asker(store, "ann"), "?session=late").text, squeezed("waits for its result asked by order desk since 2026-11-29 09:30:05 UTC until 2026-12-01 09:30:00 UTC"))
 	for _, c := range []struct {
 		session, do, text string
 		want              func(runner.Pending) runner.Input
@@ -201,6 +212,11 @@ func TestAnswers(t *testing.T) {
 		{"doubt", "run_again", "", runner.Pending.RunAgain},
 		{"doubt", "unknown", "", runner.Pending.Unknown},
 		{"doubt", "approve", "", nil},
+		{"late", "result", "paid", func(p runner.Pending) runner.Input { return p.Result(llm.Text{Text: "paid"}) }},
+		{"late", "fail", "no money", func(p runner.Pending) runner.Input { return p.Fail("no money") }},
+		{"late", "approve", "", nil},
+		{"late", "run_again", "", nil},
+		{"doubt", "result", "", nil},
 	} {
 		var got runner.Input
 		h := asker(store, "ann")

@@ -120,7 +120,7 @@ type question struct {
 	Seq                int64
 	Kind               string // "approval", "doubt" or "late"
 	Arguments, Editing string
-	Since              string
+	Since, Until       string
 	Handle             string // of a late call
 	Answers            bool
 	Given              string // the answer on its way, with the name of the visitor
@@ -137,8 +137,9 @@ func (h *Handler) question(v Visitor, session string, p runner.Pending, open run
 		q.Kind, q.Since = "doubt", pages.Stamp(open.Began.Truncate(time.Second))
 	}
 	if p.Late {
-		q.Kind, q.Since, q.Handle, q.Answers = "late", pages.Stamp(open.Deferred.Truncate(time.Second)), pages.Name(p.Handle), false
+		q.Kind, q.Since, q.Handle = "late", pages.Stamp(open.Deferred.Truncate(time.Second)), pages.Name(p.Handle)
 	}
+	q.Until = pages.Stamp(p.Until)
 	q.Given = h.given.look(session, p, time.Now())
 	return pages.Part{Key: q.Key, HTML: rendered("question", q)}
 }
