@@ -19,7 +19,7 @@ const MaxAttempts = 10
 //     a Budget), a [*runner.FinishError] (but for a failure of the provider), a
 //     [*runner.OutputError], a [*runner.OnceError], a damaged session.
 //   - Where a person must do something first (a key, a permission, a model, credit, a
-//     budget), the waits are 1, 2, 4 … minutes, at most an hour.
+//     budget, an input that cannot be read), the waits are 1, 2, 4 … minutes, at most an hour.
 //   - After any other error the waits are 5, 10, 20 … seconds, at most 10 minutes, or
 //     longer if the provider asks for it.
 //
@@ -61,6 +61,9 @@ func kindOf(err error) kind {
 			return final
 		}
 		return passing
+	}
+	if _, ok := errors.AsType[*InputError](err); ok {
+		return person
 	}
 	if e, ok := errors.AsType[*runner.LimitError](err); ok {
 		if e.Limit == "budget" {

@@ -33,5 +33,6 @@
 // # Tables
 //
 // toolloop_jobs has a row for each job, and toolloop_inputs has the inputs that wait. You
-// may read both at any time.
+// may read both at any time. A row of toolloop_inputs that cannot be read holds its session up;
+// see [InputError].
 package queue

@@ -219,9 +219,29 @@ func parseInput(body string) (row input, err error) {
 	return row, nil
 }
 
-// Inputs returns the inputs of a session that wait for a worker, or that a worker has now.
+// An InputError says that the row of an input cannot be read: a newer version of this library
+// wrote the row, or another program did. The session does nothing before the row is readable
+// or gone, because an input can be an answer about money, and later inputs can depend on it.
+// By [Backoff] the attempts come every few minutes and hours, and then the job is dead. A dead
+// job goes on after the next Put.
+type InputError struct {
+	Session string
+	ID      int64 // of the row in toolloop_inputs
+	Err     error
+}
+
+// Error names the row.
+func (e *InputError) Error() string {
+	return fmt.Sprintf("queue: session %q: input %d cannot be read: %v; let a newer version work, or delete the row", e.Session, e.ID, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *InputError) Unwrap() error { return e.Err }
+
+// Inputs returns the inputs of a session that wait for a worker, or that a worker has now. Beside
+// an [*InputError] about the first row that cannot be read, Inputs returns the others.
 func (q *Queue) Inputs(ctx context.Context, session string) ([]runner.Input, error) {
-	rows, err := q.inputs(ctx, session)
+	rows, unreadable, err := q.inputs(ctx, session)
 	if err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
@@ -229,29 +249,34 @@ func (q *Queue) Inputs(ctx context.Context, session string) ([]runner.Input, err
 	for i, row := range rows {
 		all[i] = row.in
 	}
+	if unreadable != nil {
+		return all, unreadable
+	}
 	return all, nil
 }
 
-func (q *Queue) inputs(ctx context.Context, session string) (all []input, err error) {
+// inputs returns the inputs that can be read, and an error about the first of the others.
+func (q *Queue) inputs(ctx context.Context, session string) (all []input, unreadable *InputError, err error) {
 	rows, err := q.journal.DB.QueryContext(ctx, q.sql(readInputs), session)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { err = cmp.Or(err, rows.Close()) }()
 	for rows.Next() {
 		var id int64
 		var body string
 		if err := rows.Scan(&id, &body); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		row, err := parseInput(body)
 		if err != nil {
-			return nil, fmt.Errorf("input %d of session %q: %w", id, session, err)
+			unreadable = cmp.Or(unreadable, &InputError{Session: session, ID: id, Err: err})
+			continue
 		}
 		row.id = id
 		all = append(all, row)
 	}
-	return all, rows.Err()
+	return all, unreadable, rows.Err()
 }
 
 // ErrNoJob says that a session is not in the queue.
@@ -331,7 +356,10 @@ func (j *Job) scan(row interface{ Scan(...any) error }, before []any, after ...a
 	if due < forever {
 		j.Due = time.UnixMilli(due)
 	}
-	return json.Unmarshal(pending, &j.Pending)
+	if json.Unmarshal(pending, &j.Pending) != nil {
+		j.Pending = nil // for people; the session knows what it waits for
+	}
+	return nil
 }
 
 // A Stat is the number of jobs in a state.

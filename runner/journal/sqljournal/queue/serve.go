@@ -17,11 +17,15 @@ import (
 // serve runs a job and notes its new state. If the state cannot be noted, the job is like
 // that of a dead process.
 func (s *shift) serve(job taken) {
+	var unreadable *InputError
 	var err error
-	if job.inputs, err = s.Queue.inputs(s.ctx, job.Session); err == nil {
-		err = s.converse(&job)
-	} else {
+	switch job.inputs, unreadable, err = s.Queue.inputs(s.ctx, job.Session); {
+	case err != nil:
 		err = &journal.StoreError{Session: job.Session, Err: err}
+	case unreadable != nil:
+		err = unreadable
+	default:
+		err = s.converse(&job)
 	}
 	wait := s.judge(&job, err)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), lastWords)
