@@ -75,6 +75,8 @@ type agPost struct {
 		ID      string          `json:"id"`
 		Role    string          `json:"role"`
 		Content json.RawMessage `json:"content"`
+		CallID  string          `json:"toolCallId"`
+		Error   string          `json:"error"`
 	} `json:"messages"`
 	Resume []struct {
 		InterruptID string `json:"interruptId"`
@@ -90,12 +92,7 @@ type agPost struct {
 // beginAG begins the run that the browser asks for. A nil run means that there is nothing to
 // do.
 func (conv *conversation) beginAG(ctx context.Context, post agPost) (r *run, again bool, err error) {
-	if len(post.Resume) > 0 {
-		var said []answer
-		for _, a := range post.Resume {
-			approved := a.Status == "resolved" && a.Payload.Approved
-			said = append(said, answer{a.InterruptID, approved, a.Payload.Reason, a.Payload.Arguments})
-		}
+	if said := post.answers(); len(said) > 0 {
 		return conv.decide(ctx, said)
 	}
 	if len(post.Messages) == 0 {
@@ -111,6 +108,21 @@ func (conv *conversation) beginAG(ctx context.Context, post agPost) (r *run, aga
 		return nil, false, &refusal{http.StatusBadRequest, err.Error()}
 	}
 	return conv.beginMessage(ctx, last.ID, message)
+}
+
+// answers returns the answers to interrupts, and the results of tools of the front end that
+// end the messages.
+func (post agPost) answers() (said []answer) {
+	for _, a := range post.Resume {
+		said = append(said, answer{
+			id: a.InterruptID, approved: a.Status == "resolved" && a.Payload.Approved, reason: a.Payload.Reason, arguments: a.Payload.Arguments,
+		})
+	}
+	for i := len(post.Messages) - 1; i >= 0 && post.Messages[i].Role == "tool"; i-- {
+		m := post.Messages[i]
+		said = append(said, answer{call: m.CallID, output: textOf(m.Content), failed: m.Error != "", reason: m.Error})
+	}
+	return said
 }
 
 // agContent returns a message of the user: a text, or parts.
@@ -164,7 +176,7 @@ func (conv *conversation) sendAG(ctx context.Context, w http.ResponseWriter, pos
 		if err != nil {
 			return err
 		}
-		before, from.after, end.questions = agMessages(h.Messages), h.seq, h.questions
+		before, from.after, end.questions, end.late = agMessages(h.Messages), h.seq, h.questions, h.late
 		if r != nil && r.answeredBefore() {
 			r = nil
 		}

@@ -37,6 +37,7 @@ type agEvent struct {
 type agOutcome struct {
 	Type       string        `json:"type"`
 	Interrupts []agInterrupt `json:"interrupts,omitempty"`
+	Pending    []string      `json:"pendingToolCallIds,omitempty"`
 }
 
 type agInterrupt struct {
@@ -239,6 +240,11 @@ func (a *agWriter) end(p piece) error {
 		var u agUsage
 		if json.Unmarshal(p.data, &u) == nil {
 			e.Usage = []agUsage{u}
+		}
+	}
+	if len(p.questions) == 0 {
+		for _, call := range p.late {
+			e.Outcome.Pending = append(e.Outcome.Pending, a.id(call))
 		}
 	}
 	for _, q := range p.questions {

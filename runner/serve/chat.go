@@ -55,6 +55,11 @@ type Config struct {
 	// beside the pages of the same origin. The handler sends no CORS headers; this is for the
 	// middleware that does.
 	Origins []string
+	// FrontEnd has the names of tools whose results may come from the browser, usually made by
+	// [tool.External]: useChat hands them in with addToolOutput, and AG-UI with messages of the
+	// role tool. Other results from outside, such as those of a webhook, are not taken from a
+	// browser. Nil means none.
+	FrontEnd []string
 	// NamedTools gives tool parts of the AI SDK the type "tool-NAME", which typed clients
 	// want. By default, the type is "dynamic-tool".
 	NamedTools bool

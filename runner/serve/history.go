@@ -17,8 +17,9 @@ type uiHistory struct {
 	Status journal.Status `json:"status,omitempty"`
 
 	questions []piece // that wait for a person
-	seq       int64   // of the last event
-	thoughts  string  // the id of the next text
+	late      []string
+	seq       int64  // of the last event
+	thoughts  string // the id of the next text
 }
 
 // A uiTold is a message in the form of the AI SDK.
@@ -49,6 +50,7 @@ type uiPart struct {
 	text      string // the id of a text in the stream
 	name      string // of a tool
 	result    *string
+	decided   *uiApproval
 	arguments string // as the model wrote them
 	ended     int    // counts the results of the conversation
 }
@@ -139,7 +141,7 @@ func (f *folder) add(p piece) {
 	case aRestart:
 		m.restart()
 	case anEnd:
-		if f.history.questions = p.questions; len(p.data) > 0 && p.end == finished {
+		if f.history.questions, f.history.late = p.questions, p.late; len(p.data) > 0 && p.end == finished {
 			m.Metadata = uiEnd(p).MessageMetadata
 		}
 	case aCallEnd, aQuestion, anAnswer, aResult:
@@ -231,6 +233,9 @@ func (f *folder) addCall(m *uiTold, p piece) {
 	switch p.kind {
 	case aCallEnd:
 		part.State, part.Input = "input-available", p.data
+		if part.Approval != nil { // a call that runs has none in the client's schema
+			part.decided, part.Approval = part.Approval, nil
+		}
 		if !p.again {
 			part.arguments = p.text
 		}
@@ -243,6 +248,9 @@ func (f *folder) addCall(m *uiTold, p piece) {
 	case aResult:
 		f.results++
 		part.Output, part.ErrorText, part.result, part.ended = nil, "", &p.text, f.results
+		if part.Approval == nil {
+			part.Approval = part.decided
+		}
 		approved := part.Approval != nil && part.Approval.Approved != nil && *part.Approval.Approved
 		if part.Approval != nil && !p.denied && !approved {
 			part.Approval = nil

@@ -57,6 +57,7 @@ type piece struct {
 	end    ending
 	// questions are all that wait for a person at the end of a run.
 	questions []piece
+	late      []string // calls that wait for a result
 }
 
 // A userPart is a text or a file of the user.

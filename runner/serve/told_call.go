@@ -98,7 +98,13 @@ func (t *teller) paused(b event.RunPaused) {
 			t.tellNow(piece{kind: aQuestion, id: string(ref), name: c.name, seq: c.began, doubt: true})
 		}
 	}
-	t.end(piece{end: paused, questions: t.questions(b.Calls)})
+	end := piece{end: paused, questions: t.questions(b.Calls)}
+	for _, ref := range t.order {
+		if c := t.calls[ref]; c.deferred && !c.done {
+			end.late = append(end.late, string(ref))
+		}
+	}
+	t.end(end)
 }
 
 // questions returns what waits for a person.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -77,6 +78,10 @@ type uiMessage struct {
 		MediaType string `json:"mediaType"`
 		Filename  string `json:"filename"`
 		State     string `json:"state"`
+		// CallID, Output and ErrorText are the result of a tool of the front end.
+		CallID    string          `json:"toolCallId"`
+		Output    json.RawMessage `json:"output"`
+		ErrorText string          `json:"errorText"`
 		Approval  *struct {
 			ID       string `json:"id"`
 			Approved bool   `json:"approved"`
@@ -127,8 +132,13 @@ func (conv *conversation) beginUI(ctx context.Context, m uiMessage, again bool) 
 	if m.Role == "assistant" {
 		var said []answer
 		for _, p := range m.Parts {
-			if p.State == "approval-responded" && p.Approval != nil {
-				said = append(said, answer{p.Approval.ID, p.Approval.Approved, p.Approval.Reason, nil})
+			switch {
+			case p.State == "approval-responded" && p.Approval != nil:
+				said = append(said, answer{id: p.Approval.ID, approved: p.Approval.Approved, reason: p.Approval.Reason})
+			case p.State == "output-available" && p.CallID != "":
+				said = append(said, answer{call: p.CallID, output: textOf(p.Output)})
+			case p.State == "output-error" && p.CallID != "":
+				said = append(said, answer{call: p.CallID, failed: true, reason: p.ErrorText})
 			}
 		}
 		return conv.decide(ctx, said)
@@ -197,8 +207,22 @@ func filePart(address, media, name string) (llm.Part, error) {
 	return llm.File{Name: name, MediaType: media, Data: data}, nil
 }
 
-// An answer is a person's answer to a question of ours.
+// textOf returns the text of JSON: of a string, what it says.
+func textOf(data json.RawMessage) string {
+	var text string
+	if json.Unmarshal(data, &text) == nil {
+		return text
+	}
+	return string(data)
+}
+
+// An answer is a person's answer to a question of ours, or the result of a call that the
+// front end has executed.
 type answer struct {
+	call   string // the call of a result; empty for a question
+	output string
+	failed bool // the call failed for the reason
+
 	id       string
 	approved bool
 	reason   string
@@ -219,7 +243,7 @@ func (conv *conversation) decide(ctx context.Context, said []answer) (r *run, wh
 		}
 		for _, p := range state.Pending {
 			for _, a := range said {
-				if a.id == approvalID(piece{id: string(p.Call), seq: p.Seq}) {
+				if conv.fits(p, a) {
 					in = append(in, decisionOf(p, a))
 					break
 				}
@@ -229,17 +253,26 @@ func (conv *conversation) decide(ctx context.Context, said []answer) (r *run, wh
 	if len(in) > 0 {
 		return conv.begin(ctx, "", in...)
 	}
-	if r = conv.current(); r != nil { // another page answered
-		return r, true, nil
-	}
 	if len(said) > 0 {
 		return nil, false, refusalOf(&runner.DecisionError{})
 	}
 	return nil, false, refusalOf(runner.ErrNoInput)
 }
 
+// fits reports whether an answer is about a call that waits.
+func (conv *conversation) fits(p runner.Pending, a answer) bool {
+	if p.Late {
+		return a.call == string(p.Call) && slices.Contains(conv.chat.config.FrontEnd, p.ToolCall.Name)
+	}
+	return a.call == "" && a.id == approvalID(piece{id: string(p.Call), seq: p.Seq})
+}
+
 func decisionOf(p runner.Pending, a answer) runner.Input {
 	switch {
+	case p.Late && a.failed:
+		return p.Fail(a.reason)
+	case p.Late:
+		return p.Result(llm.Text{Text: a.output})
 	case p.InDoubt && a.approved:
 		return p.RunAgain()
 	case p.InDoubt:
