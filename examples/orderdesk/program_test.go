@@ -73,6 +73,10 @@ func TestProgram(t *testing.T) {
 		testTwoAtOnce(t, program{bin, pgtest.Database(t)}, want)
 		testKilled(t, program{bin, pgtest.Database(t)}, want)
 	})
+	t.Run("three processes", func(t *testing.T) {
+		t.Parallel()
+		testThreeKilled(t, bin, want)
+	})
 }
 
 // tests are the tests of the program. Each has a new database, and the data of a
