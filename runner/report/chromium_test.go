@@ -9,12 +9,15 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/internal/browser"
+	"github.com/seed-916e8f6a/toolloop/internal/scenario"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/runnertest"
 )
 
 var console = regexp.MustCompile(`(?m)^.*CONSOLE.*$`)
@@ -37,6 +40,26 @@ func opened(t *testing.T, events []event.Event, hash string) string {
 	require.NoError(t, err, said.String())
 	require.Empty(t, console.FindAllString(said.String(), -1))
 	return string(dom)
+}
+
+// TestChromiumGolden: the browser shows the lines of the golden transcripts.
+func TestChromiumGolden(t *testing.T) {
+	t.Parallel()
+	all := scenario.All()
+	for _, s := range []scenario.Scenario{all[0], all[len(all)/2], all[len(all)-1]} { // TestScenarios has all of them
+		var events []event.Event
+		var transcript string
+		synctest.Test(t, func(t *testing.T) {
+			ran := s.Run(t, scenario.Seats()[0], false, scenario.Desk())
+			events, transcript = ran.Result.Events, runnertest.Transcript(ran.Result)
+		})
+		shown := textOf(opened(t, events, ""))
+		lines := outside(transcript)
+		require.NotEmpty(t, lines)
+		for _, want := range lines {
+			require.Contains(t, shown, want)
+		}
+	}
 }
 
 // TestChromium opens pages in a browser.
