@@ -135,6 +135,21 @@ func TestChromiumLive(t *testing.T) {
 	require.Empty(t, p.Said())
 }
 
+// TestChromiumList: a list shows what is new, except to a reader who uses it.
+func TestChromiumList(t *testing.T) {
+	t.Parallel()
+	store := new(journal.Memory)
+	keep(t, store, "first", told(start, answers("order desk")...)...)
+	p := browser.Start(t).Open(served(t, &inspect.Handler{Reader: store}) + "/?prefix=")
+	p.Click("input[name=agent]")
+	p.Type("order")
+	keep(t, store, "second", told(start, asksRefund("order desk")...)...)
+	p.Shows("second")
+	p.Shows("all 2")
+	require.Equal(t, "order", p.Eval(`document.activeElement.value`))
+	require.Empty(t, p.Said())
+}
+
 // tags are those of a page, with the attributes that they may have.
 var tags = regexp.MustCompile(`^(<!DOCTYPE html>|<meta [^<>]*>|</?[a-z0-9]+` +
 	`( (class|lang|id|role|type|placeholder|aria-[a-z]+|autocomplete|spellcheck|for|viewBox|preserveAspectRatio|x|y|width|height|tabindex|dir|title|href|name|value|method|action|rows|rel|data-[a-z]+)="[^"<>]*"| hidden| data-problem| open| selected| autofocus)*>)$`)

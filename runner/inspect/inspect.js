@@ -1,8 +1,30 @@
 
 'use strict';
 (() => {
+  const list = document.getElementById('list');
+  if (list) refresh(list);
   const place = document.getElementById('live');
   if (!place || !window.EventSource) return;
+  // refresh loads a list again and again, while somebody looks at it and uses nothing in it.
+  function refresh(list) {
+    const again = async () => {
+      let wait = 5000;
+      try {
+        if (document.visibilityState === 'visible' && !list.contains(document.activeElement)) {
+          const began = performance.now();
+          const answer = await fetch(location.href);
+          const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+          if (answer.ok && !list.contains(document.activeElement)) {
+            for (const part of ['main', 'nav.chips', 'nav.pages']) document.querySelector(part).replaceChildren(...page.querySelector(part).childNodes);
+          }
+          wait = Math.max(wait, 20 * (performance.now() - began));
+        }
+      } catch { /* the server is away: later */ }
+      setTimeout(again, wait);
+    };
+    setTimeout(again, 5000);
+  }
+
   const find = (key) => [...document.querySelectorAll('[data-part]')].find((e) => e.dataset.part === key);
   const fixed = ['top', 'strip', 'usage'];
 
