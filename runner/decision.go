@@ -21,6 +21,8 @@ type decision struct {
 	key     string
 	seq     int64
 	inDoubt bool
+	person  string // see By
+	words   string // see By
 
 	approval approval        // about a call that waits for approval
 	reason   string          // with deny
@@ -99,7 +101,8 @@ func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Event, er
 		return nil, nil
 	}
 	e.markAsked(c.Ref) // Decide left the call undecided once: the next question would be the same
-	pending := pendingCall(e.session, e.agent.DisplayName(), c)
+	whole := e.recorder.root.snapshot()
+	pending := pendingCall(e.session, e.agent.DisplayName(), &whole, c)
 	in, err := e.askDecide(ctx, c, pending)
 	if isOver(c) && ctx.Err() == nil {
 		return e.endOverdue(ctx, c)
@@ -177,7 +180,7 @@ func (e *engine) decisionEvents(ctx context.Context, decisions []decision) ([]ev
 			reason = e.whyNotBelow(d.call.Path())
 		}
 		if reason != "" {
-			return nil, &DecisionError{Call: d.call, Reason: reason}
+			return nil, e.unfit(&d, reason)
 		}
 		seen[d.call] = true
 		for _, body := range b {
@@ -208,7 +211,12 @@ func (e *engine) eventsOf(ctx context.Context, d decision, c loop.Call) (_ []eve
 		if reason := checkResult(d.parts); reason != "" {
 			return nil, reason
 		}
-		return e.doubtEvents(c, d.doubt, "caller", d.parts), ""
+		bodies := e.doubtEvents(c, d.doubt, "caller", d.parts)
+		if b, ok := bodies[0].(event.InDoubtDecided); ok {
+			b.Person, b.Words = d.person, e.redactor.reason(d.words)
+			bodies[0] = b
+		}
+		return bodies, ""
 	}
 	if c.Status != loop.Asked {
 		if c.Status == loop.Late {
@@ -219,7 +227,7 @@ func (e *engine) eventsOf(ctx context.Context, d decision, c loop.Call) (_ []eve
 		}
 		return nil, "the call does not wait for approval"
 	}
-	b := event.ApprovalDecided{Call: c.Ref, Hash: d.hash, Approved: d.approval != deny, Reason: e.redactor.reason(d.reason)}
+	b := event.ApprovalDecided{Call: c.Ref, Hash: d.hash, Approved: d.approval != deny, Reason: e.redactor.reason(d.reason), Person: d.person, Words: e.redactor.reason(d.words)}
 	switch d.approval {
 	case deny:
 		return []event.Body{b, e.denied(c, d.reason)}, ""

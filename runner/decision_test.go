@@ -111,7 +111,7 @@ func TestLateDecisions(t *testing.T) {
 	record(t, j, runAgain, event.ToolCallStarted{Call: p.Call, Name: "refund", Arguments: p.ToolCall.Arguments}) // and it died again
 	for _, in := range []runner.Input{p.RunAgain(), p.NotHappened(), p.Happened(), p.Unknown()} {
 		_, err = s.Run(t.Context(), a, in)
-		require.EqualError(t, err, "runner: decision about call r1.t1.c0: the decision is about an earlier question")
+		second(t, err, "the decision is about an earlier question", "run_again")
 	}
 	require.Empty(t, x.all())
 }
@@ -130,7 +130,19 @@ func TestLateApproval(t *testing.T) {
 	_, err := s.Run(t.Context(), other, p.Approve())
 	require.ErrorIs(t, err, runner.ErrPaused)
 	_, err = s.Run(t.Context(), other, p.Approve())
-	require.EqualError(t, err, "runner: decision about call r1.t1.c0: the decision is about an earlier question")
+	second(t, err, "the decision is about an earlier question", "approved")
+}
+
+// second checks the error of a decision that came second.
+func second(t *testing.T, err error, reason, first string) {
+	t.Helper()
+	var unfit *runner.DecisionError
+	require.ErrorAs(t, err, &unfit)
+	require.Equal(t, reason, unfit.Reason)
+	require.NotNil(t, unfit.Decided)
+	require.Equal(t, first, unfit.Decided.What)
+	require.Equal(t, unfit.Call, unfit.Decided.Call)
+	require.EqualError(t, err, "runner: decision about call "+string(unfit.Call)+": "+reason+"; somebody was first: "+unfit.Decided.String())
 }
 
 // TestDecisionOfAnotherSession: calls of different sessions have the same names,
@@ -153,7 +165,7 @@ func TestDecisionAfterTheEnd(t *testing.T) {
 	_, err := s.Run(t.Context(), a, in)
 	require.NoError(t, err)
 	_, err = s.Run(t.Context(), a, in)
-	require.Equal(t, &runner.DecisionError{Call: "r1.t1.c1", Reason: "no such call is open"}, err)
+	second(t, err, "no such call is open", "approved")
 }
 
 // TestPauseStays: a run that is paused waits, however the process that looks at it

@@ -25,6 +25,7 @@ type engine struct {
 	session string // empty outside a session
 	stream  bool
 	began   bool        // RunStarted of the run is recorded
+	given   *input      // of the caller, for use by runs outside of sessions
 	past    *loop.State // at the end of an earlier run that answered the input; nil: none
 	outer   *engine     // of the run that this helper's run works for; nil for the outermost run
 
@@ -68,8 +69,10 @@ func newEngine(r *Runner, session string, stream bool) *engine {
 		invoker   invoker
 		scheduler scheduler
 		state     loop.State
+		input     input
 	})
 	e := &all.engine
+	e.given = &all.input
 	e.runner, e.session, e.stream = *r, session, stream
 	e.redactor, e.recorder, e.invoker, e.scheduler = &all.redactor, &all.recorder, &all.invoker, &all.scheduler
 	e.redactor.redact = r.Redact
@@ -148,7 +151,7 @@ func (e *engine) run(ctx context.Context, in *input) error {
 	if err := causeOf(ctx); err != nil {
 		return err
 	}
-	if len(in.messages) == 0 { // open calls may start before the first turn is prepared
+	if len(in.messages) == 0 || in.answers { // open calls may start before the first turn is prepared
 		if err := e.listTools(ctx); err != nil {
 			return err
 		}
@@ -268,63 +271,87 @@ func (e *engine) doRest(ctx context.Context, action loop.Action) error {
 // begin continues a run that has not ended, or starts a run. A message closes the open
 // calls of an earlier run.
 func (e *engine) begin(ctx context.Context, in *input) error {
+	id := rand.Text()                  // needs a deep stack
+	b, err := e.beginning(ctx, in, id) // its copy of the state leaves the stack before the append
+	if err != nil {
+		return err
+	}
+	if b.continues {
+		e.began = true
+		if len(b.events) == 0 {
+			return e.resume(ctx)
+		}
+	}
+	err = e.recorder.recordWith(b.bodies, b.events)
+	e.began = e.began || err == nil
+	return err
+}
+
+// A beginning is how a run begins or goes on.
+type beginning struct {
+	continues bool
+	bodies    []event.Body  // of a run that begins
+	events    []event.Event // what the input says about calls, and then the messages beside it
+}
+
+func (e *engine) beginning(ctx context.Context, in *input, newID string) (b beginning, err error) {
 	s := e.recorder.snapshot()
-	continues := len(in.messages) == 0 && s.Running()
+	b.continues = (len(in.messages) == 0 || in.answers) && s.Running()
 	run, id := s.Run, s.ID
-	if !continues {
-		run, id = run+1, rand.Text()
+	if !b.continues {
+		run, id = run+1, newID
 	}
 	e.setLogger(e.newLogger(run, id))
 	if e.runner.Around != nil {
-		ctx = e.enter(ctx, &s, run, continues)
+		ctx = e.enter(ctx, &s, run, b.continues)
 	}
-	var decisions []event.Event
-	var err error
-	if len(in.decisions) > 0 {
-		if decisions, err = e.decisionEvents(ctx, in.decisions); err != nil {
-			return err
+	if in.answers {
+		if b.events, err = e.answerEvents(ctx, in); err != nil {
+			return b, err
 		}
-	}
-	if len(in.late) > 0 {
-		late, err := e.lateEvents(ctx, in.late)
-		if err != nil {
-			return err
-		}
-		decisions = append(decisions, late...)
 	}
 	open := s.Open()
-	if e.collector != nil && e.outer == nil && (continues || len(open) > 0) {
+	if e.collector != nil && e.outer == nil && (b.continues || len(open) > 0) {
 		e.collector.earlier = e.recorder.recentEvents(ctx)
 	}
-	if continues {
-		return e.resume(ctx, &s, decisions)
+	if b.continues {
+		e.logger.Info("run resumed", "paused", s.Paused())
+		return b, nil
 	}
-	bodies := []event.Body{event.RunStarted{Version: event.Version, Run: run, Agent: e.agent.DisplayName(), ID: id, Trace: e.trace()}}
-	if len(in.messages) > 0 { // providers refuse a message between a call and its result
-		for _, c := range open {
-			bodies = append(bodies, e.closedByMessage(c))
+	b.bodies = append(b.bodies, event.RunStarted{Version: event.Version, Run: run, Agent: e.agent.DisplayName(), ID: id, Trace: e.trace()})
+	if !in.answers {
+		if len(in.messages) > 0 { // providers refuse a message between a call and its result
+			for _, c := range open {
+				b.bodies = append(b.bodies, e.closedByMessage(c))
+			}
 		}
-	}
-	for _, m := range in.messages {
-		bodies = append(bodies, event.UserMessaged{Message: m, Key: in.key})
+		b.bodies = append(b.bodies, in.bodies(false)...)
 	}
 	e.logger.Info("run started", "messages", len(in.messages))
-	err = e.recorder.recordWith(bodies, decisions)
-	e.began = err == nil
-	return err
+	return b, nil
+}
+
+// answerEvents returns the events of the answers about calls. Messages beside them wait for
+// the next turn, which comes after the results of the calls.
+func (e *engine) answerEvents(ctx context.Context, in *input) ([]event.Event, error) {
+	events, err := e.decisionEvents(ctx, in.decisions)
+	if err != nil {
+		return nil, err
+	}
+	late, err := e.lateEvents(ctx, in.late)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(events, late...), e.recorder.at(in.bodies(true))...), nil
 }
 
 // resume continues a paused run, or a run whose process died. A paused run needs a
 // decision, of the caller or of Decide.
-func (e *engine) resume(ctx context.Context, s *loop.State, decisions []event.Event) error {
-	e.began = true
-	e.logger.Info("run resumed", "paused", s.Paused())
-	if len(decisions) > 0 {
-		return e.recorder.recordWith(nil, decisions)
-	}
+func (e *engine) resume(ctx context.Context) error {
+	s := e.recorder.snapshot()
 	switch {
 	case s.Paused():
-		return e.askAgain(ctx, s)
+		return e.askAgain(ctx, &s)
 	case s.Prepared(): // perhaps for another agent, or for other tools
 		return e.prepare(ctx, s.Turn)
 	}

@@ -3,7 +3,6 @@ package runner
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -19,7 +18,12 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in *input) erro
 		return err
 	}
 	var err error
-	if in.messages, err = checkInput(in.messages); err != nil {
+	if in.said == nil && !in.answers {
+		in.messages, err = checkInput(in.messages)
+	} else {
+		err = in.check()
+	}
+	if err != nil {
 		return err
 	}
 	if in.once != nil {
@@ -31,9 +35,6 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in *input) erro
 		if err := e.dropKnown(ctx, in); err != nil || e.past != nil {
 			return err
 		}
-	}
-	if len(in.messages) > 0 && len(in.decisions)+len(in.late) > 0 {
-		return errors.New("runner: messages and decisions in one run: a message begins a new run, which closes the calls that the decisions are about")
 	}
 	if s := e.recorder.snapshot(); len(in.messages)+len(in.decisions)+len(in.late) == 0 && !s.Running() && !s.Waiting() {
 		return ErrNoInput

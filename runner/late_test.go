@@ -194,8 +194,6 @@ func TestLateWrong(t *testing.T) {
 	}
 	_, err = json.Marshal(runner.Pending{Key: "x"}.Result())
 	require.ErrorContains(t, err, `"x", which is the key of no call`)
-	_, err = d.run(t, runner.Say(llm.User("Hi.")), late.Result())
-	require.ErrorContains(t, err, "messages and decisions in one run")
 	_, err = d.run(t, runner.Once("k", llm.User("Hi.")), late.Result())
 	require.ErrorContains(t, err, "Once and another input")
 	require.Len(t, bodiesOf[event.ToolCallFinished](eventsOf(t, d.store)), 0)

@@ -1,9 +1,11 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/internal/opening"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -16,6 +18,7 @@ const maxKey = 500
 
 type onceInput struct {
 	key      string
+	person   string // see By
 	messages []llm.Message
 	second   bool // another onceInput came before
 }
@@ -102,7 +105,7 @@ func isSaid(s *loop.State, bodies []event.Body) (bool, error) {
 // messages before, sayOnce sets past.
 func (e *engine) sayOnce(ctx context.Context, in *input) error {
 	once := in.once
-	if err := checkKey(once.key); err != nil {
+	if err := cmp.Or(checkKey(once.key), checkPerson(once.person)); err != nil {
 		return err
 	}
 	if once.second || len(in.messages)+len(in.decisions)+len(in.late) > 0 {
@@ -120,6 +123,9 @@ func (e *engine) sayOnce(ctx context.Context, in *input) error {
 	switch {
 	case !known:
 		in.messages, in.key = messages, once.key
+		if once.person != "" {
+			in.persons = slices.Repeat([]string{once.person}, len(messages))
+		}
 		return nil
 	case !same:
 		return &OnceError{Key: once.key}

@@ -52,6 +52,9 @@ type Pending struct {
 	// Until is the time after which a run that continues no longer waits for the approval or
 	// the result. Zero means no such time.
 	Until time.Time `json:"until,omitzero"`
+	// Persons are the names of everybody who said a message in the session, each once; see
+	// [By].
+	Persons []string `json:"persons,omitempty"`
 }
 
 func (p Pending) about(k approval) decision {
@@ -110,11 +113,24 @@ func (p Pending) Unknown() Input { return p.doubt(event.Unknown) }
 type DecisionError struct {
 	Call   event.CallRef
 	Reason string
+	// Decided is the decision that was first. Nil means that nobody decided about the
+	// question, or that the session has forgotten it: a session remembers the newest 1,000
+	// decisions.
+	Decided *Decision
 }
 
 // Error names the call.
 func (e *DecisionError) Error() string {
-	return fmt.Sprintf("runner: decision about call %s: %s", e.Call, e.Reason)
+	text := fmt.Sprintf("runner: decision about call %s: %s", e.Call, e.Reason)
+	if e.Decided != nil {
+		text += "; somebody was first: " + e.Decided.String()
+	}
+	return text
+}
+
+// unfit returns the error of a decision that does not fit.
+func (e *engine) unfit(d *decision, reason string) *DecisionError {
+	return &DecisionError{Call: d.call, Reason: reason, Decided: e.decided(d)}
 }
 
 // pendingCalls returns the calls that need a decision, when no call is running.
@@ -124,15 +140,16 @@ func pendingCalls(session string, s loop.State) []Pending {
 	}
 	var all []Pending
 	for _, c := range s.Undecided() {
-		all = append(all, pendingCall(session, s.Below(c.Ref.Path()).Agent, c))
+		all = append(all, pendingCall(session, s.Below(c.Ref.Path()).Agent, &s, c))
 	}
 	return all
 }
 
-func pendingCall(session, agent string, c loop.Call) Pending {
+func pendingCall(session, agent string, s *loop.State, c loop.Call) Pending {
 	p := Pending{
 		Call: c.Ref, Agent: agent, Hash: event.HashArguments(c.Arguments), InDoubt: c.Status == loop.Started,
 		Key: callKey(session, c), Seq: c.Seq, ToolCall: c.Call, Late: c.Status == loop.Late, Handle: c.Handle(), Until: c.Until(),
+		Persons: s.Persons(),
 	}
 	p.ToolCall.Arguments = c.Arguments
 	return p

@@ -16,6 +16,10 @@ func (e *engine) prepare(ctx context.Context, turn int) error {
 	if err := e.listTools(ctx); err != nil {
 		return fmt.Errorf("turn %d: %w", turn, err)
 	}
+	return e.prepareListed(ctx, turn) // its copy of the state is not on the stack while tools are listed
+}
+
+func (e *engine) prepareListed(ctx context.Context, turn int) error {
 	s := e.recorder.snapshot()
 	if !s.Prepared() {
 		s.Land()

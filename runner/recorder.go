@@ -166,11 +166,15 @@ func (r *recorder) owner() error {
 	return context.Cause(log.Context())
 }
 
-// snapshot returns a copy of the state.
-func (r *recorder) snapshot() loop.State {
+// snapshot returns a copy of the state. If it were inlined, its callers would hold two copies
+// on the stack.
+//
+//go:noinline
+func (r *recorder) snapshot() (s loop.State) { // one name, so that the stack holds one copy
 	r.acquire()
-	defer r.release()
-	return r.state.Snapshot()
+	s = r.state.Snapshot()
+	r.release()
+	return s
 }
 
 // next returns the next action. No tool call is running.

@@ -103,8 +103,11 @@ func (e *engine) answered(ctx context.Context, turn int, resp *llm.Response) err
 	if unpaid != nil { // the answer was made, and must not be lost
 		return cmp.Or(e.recorder.record(false, answered), unpaid)
 	}
-	if calls := e.startsAfter(&s, &answered); calls != nil {
-		return e.start(ctx, calls, answered)
+	if e.session != "" && e.outer == nil { // the copy of a helper's state knows no outer limits
+		// Without a session, the large frame of startsAfter stays out of the stack.
+		if calls := e.startsAfter(&s, &answered); calls != nil {
+			return e.start(ctx, calls, answered)
+		}
 	}
 	if s.Output != "" || e.checksOutput() || loop.Classify(answered.Message, answered.Finish, s.Choice) != loop.Final {
 		return e.recorder.record(false, answered)
@@ -123,9 +126,6 @@ func (e *engine) answered(ctx context.Context, turn int, resp *llm.Response) err
 // append of the session's log, because each append to a database is a round trip. Policies
 // take any time, and the answer, which was paid for, must not wait for them unrecorded.
 func (e *engine) startsAfter(s *loop.State, answered *event.ModelAnswered) []loop.Call {
-	if e.session == "" || e.outer != nil { // the copy of a helper's state knows no outer limits
-		return nil
-	}
 	calls := loop.StartsAfter(*s, *answered, e.limits)
 	if slices.ContainsFunc(calls, func(c loop.Call) bool { return e.offer.tools[c.Call.Name].AsksApproval() }) {
 		return nil

@@ -52,6 +52,9 @@ type Result struct {
 	// Pending are the undecided calls of a paused or failed run, also those of helpers. Give the answers to the
 	// next [Session.Run].
 	Pending []Pending `json:"pending,omitempty"`
+	// Decisions are the decisions about calls in the run, in order: who approved, when, and
+	// with which words.
+	Decisions []Decision `json:"decisions,omitempty"`
 }
 
 // A collector gets the durable events of a run without a consumer, for the Result.
@@ -90,6 +93,7 @@ func (e *engine) result() *Result {
 	}
 	r.Text, r.Finish, r.Usage, r.Turns, r.Run = s.Text, s.Finish, s.Usage, s.Turn, s.Run
 	r.Agent = s.Agent
+	r.Decisions = decisionsOf(&s, s.Run)
 	r.Output, r.Helpers = s.Value, s.Helped
 	r.Events, r.Earlier = e.collector.events, e.collector.earlier
 	return r

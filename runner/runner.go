@@ -203,7 +203,8 @@ func Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.S
 func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message) (*Result, error) {
 	e := newEngine(&r, "", false)
 	e.collect()
-	err := e.execute(ctx, a, &input{messages: messages}, nil)
+	e.given.messages = messages
+	err := e.execute(ctx, a, e.given, nil)
 	return e.result(), err
 }
 
@@ -221,7 +222,8 @@ func (r Runner) Run(ctx context.Context, a *agent.Agent, messages ...llm.Message
 func (r Runner) Stream(ctx context.Context, a *agent.Agent, messages ...llm.Message) iter.Seq2[event.Event, error] {
 	return once(func(yield func(event.Event, error) bool) {
 		e := newEngine(&r, "", !r.NoStream)
-		err := e.execute(ctx, a, &input{messages: messages}, func(ev event.Event) bool { return yield(ev, nil) })
+		e.given.messages = messages
+		err := e.execute(ctx, a, e.given, func(ev event.Event) bool { return yield(ev, nil) })
 		if err != nil && !e.recorder.consumer.left {
 			yield(event.Event{}, err)
 		}

@@ -38,6 +38,30 @@ func (s *Session) SayAtEnd(ctx context.Context, messages ...llm.Message) error {
 	return s.say(ctx, event.UserMessaged{Said: true, AtEnd: true}, messages)
 }
 
+// SayInput is like [Session.Say] for the messages of an input of [Say] or [Once], with the
+// name of [By]. The messages of Once are said once, as with [Session.SayOnce]. Another input
+// is an error.
+func (s *Session) SayInput(ctx context.Context, in Input) error {
+	form, messages := event.UserMessaged{Said: true}, []llm.Message(nil)
+	switch in := in.(type) {
+	case messagesInput:
+		messages = in
+	case saidInput:
+		form.Person, messages = in.person, in.messages
+	case onceInput:
+		if err := checkKey(in.key); err != nil {
+			return err
+		}
+		form.Key, form.Person, messages = in.key, in.person, in.messages
+	default:
+		return errors.New("runner: SayInput takes messages: an input of Say or Once")
+	}
+	if err := checkPerson(form.Person); err != nil {
+		return err
+	}
+	return s.say(ctx, form, messages)
+}
+
 // say adds messages in the form of an event.
 func (s *Session) say(ctx context.Context, form event.UserMessaged, messages []llm.Message) error {
 	messages, err := checkInput(messages)

@@ -106,10 +106,10 @@ func Say(messages ...llm.Message) Input { return messagesInput(messages) }
 // Run runs an agent on the conversation so far and the input, like [Runner.Run]. The
 // Messages of the Result are the conversation of the whole session.
 //
-// With messages, a new run begins. Tool calls without a result are closed first: the
+// With messages and no decision, a new run begins. Tool calls without a result are closed first: the
 // model reads that the call did not run, or that its outcome is unknown.
 //
-// Without messages, Run continues a run that was paused or whose process died. After a
+// Without messages, and with decisions, Run continues a run that was paused or whose process died. After a
 // failed run, Run begins a new run that goes on with the conversation and with the calls of
 // the failed run. The same rules hold for all of these runs:
 //
@@ -123,6 +123,9 @@ func Say(messages ...llm.Message) Input { return messagesInput(messages) }
 //     the decisions allow. If undecided calls are left, the run pauses again, and the
 //     error is [ErrPaused].
 //   - If a decision does not fit, the error is a [*DecisionError], and nothing is recorded.
+//   - Messages beside decisions close no call: the decisions count first, the calls run, and
+//     the model reads the messages after the results, in the next turn. If the run pauses
+//     again, the messages wait.
 //   - Messages of [Session.Say] that wait are read in the next turn.
 //   - If the session has nothing to continue, the error is [ErrNoInput].
 //
@@ -164,8 +167,11 @@ type input struct {
 	messages  []llm.Message
 	decisions []decision
 	late      []lateResult
-	once      *onceInput // nil: none
-	key       string     // of the messages; empty: none
+	once      *onceInput  // nil: none
+	key       string      // of the messages; empty: none
+	answers   bool        // the caller gave decisions or results from outside
+	said      []saidInput // the messages before the check, if a person said some; otherwise nil
+	persons   []string    // who said each of the messages; nil: nobody is known
 }
 
 func inputOf(all []Input) *input {
@@ -173,7 +179,13 @@ func inputOf(all []Input) *input {
 	for _, i := range all {
 		switch i := i.(type) {
 		case messagesInput:
-			in.messages = append(in.messages, i...)
+			if in.said == nil {
+				in.messages = append(in.messages, i...)
+			} else {
+				in.say("", i)
+			}
+		case saidInput:
+			in.say(i.person, i.messages)
 		case onceInput:
 			if in.once != nil {
 				i.second = true
@@ -185,6 +197,7 @@ func inputOf(all []Input) *input {
 			in.late = append(in.late, i)
 		}
 	}
+	in.answers = len(in.decisions)+len(in.late) > 0
 	return in
 }
 

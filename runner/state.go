@@ -30,6 +30,9 @@ type State struct {
 	Open []OpenCall `json:"open,omitempty"`
 	// Pending are the undecided calls of a paused or failed run, as in [Result].
 	Pending []Pending `json:"pending,omitempty"`
+	// Decisions are the newest 1,000 decisions about calls of the session, in order, also
+	// those of earlier runs.
+	Decisions []Decision `json:"decisions,omitempty"`
 	// Messages is the conversation so far, as in [Result]. An open call has a placeholder in
 	// place of its result, because every provider needs a result for each call.
 	Messages []llm.Message `json:"messages"`
@@ -145,7 +148,7 @@ func (o *observer) see() *State {
 	o.sum.Session = o.session
 	state := &State{
 		Summary: o.sum, Turn: s.Turn, Text: s.Text, Output: s.Value, Error: o.failed, Usage: s.Usage, Cost: s.Cost,
-		Pending: pendingCalls(o.session, s.Snapshot()), Messages: s.History(openPlaceholder),
+		Pending: pendingCalls(o.session, s.Snapshot()), Messages: s.History(openPlaceholder), Decisions: decisionsOf(s, 0),
 	}
 	o.open(s, state, len(s.Messages))
 	return state

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 type storedInput struct {
 	Messages []llm.Message `json:"messages,omitempty"`
 	Once     string        `json:"once,omitempty"` // the key
+	Person   string        `json:"person,omitempty"`
+	Words    string        `json:"words,omitempty"`
 
 	Call      event.CallRef   `json:"call,omitempty"`
 	Hash      string          `json:"hash,omitempty"`
@@ -42,23 +45,31 @@ func (m messagesInput) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON implements [json.Marshaler].
+func (s saidInput) MarshalJSON() ([]byte, error) {
+	return json.Marshal(storedInput{Messages: s.messages, Person: s.person})
+}
+
+// MarshalJSON implements [json.Marshaler].
 func (o onceInput) MarshalJSON() ([]byte, error) {
 	// A queue keeps an input until a session takes it, so an input that no session can take
 	// would block its session for good.
-	if err := checkKey(o.key); err != nil {
+	if err := cmp.Or(checkKey(o.key), checkPerson(o.person)); err != nil {
 		return nil, err
 	}
 	if _, err := checkInput(o.messages); err != nil {
 		return nil, err
 	}
-	return json.Marshal(storedInput{Messages: o.messages, Once: o.key})
+	return json.Marshal(storedInput{Messages: o.messages, Once: o.key, Person: o.person})
 }
 
 // MarshalJSON implements [json.Marshaler].
 func (d decision) MarshalJSON() ([]byte, error) {
+	if err := checkPerson(d.person); err != nil {
+		return nil, err
+	}
 	return json.Marshal(storedInput{
 		Call: d.call, Hash: d.hash, Key: d.key, Seq: d.seq, Approval: d.approval, Reason: d.reason, Arguments: d.args,
-		InDoubt: d.inDoubt, Doubt: d.doubt, Result: d.parts,
+		InDoubt: d.inDoubt, Doubt: d.doubt, Result: d.parts, Person: d.person, Words: d.words,
 	})
 }
 
@@ -88,7 +99,9 @@ func ParseInput(data []byte) (Input, error) {
 	}
 	switch {
 	case in.Once != "":
-		return onceInput{key: in.Once, messages: in.Messages}, nil
+		return onceInput{key: in.Once, person: in.Person, messages: in.Messages}, nil
+	case len(in.Messages) > 0 && in.Person != "":
+		return saidInput{in.Person, in.Messages}, nil
 	case len(in.Messages) > 0:
 		return messagesInput(in.Messages), nil
 	case in.Late == lateDone || in.Late == lateFailed:
@@ -100,7 +113,7 @@ func ParseInput(data []byte) (Input, error) {
 	}
 	return decision{
 		call: in.Call, hash: in.Hash, key: in.Key, seq: in.Seq, approval: in.Approval, reason: in.Reason, args: in.Arguments,
-		inDoubt: in.InDoubt, doubt: in.Doubt, parts: in.Result,
+		inDoubt: in.InDoubt, doubt: in.Doubt, parts: in.Result, person: in.Person, words: in.Words,
 	}, nil
 }
 

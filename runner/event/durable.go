@@ -137,6 +137,7 @@ func (b *UserMessaged) code(c *coder) {
 	c.trueIf(`,"said":`, &b.Said)
 	c.trueIf(`,"at_end":`, &b.AtEnd)
 	textIf(c, `,"key":`, &b.Key)
+	textIf(c, `,"person":`, &b.Person)
 }
 
 func (b *TurnPrepared) code(c *coder) {
@@ -236,12 +237,16 @@ func (b *ApprovalDecided) code(c *coder) {
 	textIf(c, `,"reason":`, &b.Reason)
 	textIf(c, `,"arguments":`, &b.Arguments)
 	listIf(c, `,"repairs":`, &b.Repairs, item)
+	textIf(c, `,"person":`, &b.Person)
+	textIf(c, `,"words":`, &b.Words)
 }
 
 func (b *InDoubtDecided) code(c *coder) {
 	text(c, `,"call":`, &b.Call)
 	text(c, `,"decision":`, &b.Decision)
 	text(c, `,"by":`, &b.By)
+	textIf(c, `,"person":`, &b.Person)
+	textIf(c, `,"words":`, &b.Words)
 }
 
 func (b *RunPaused) code(c *coder) {

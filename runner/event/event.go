@@ -99,6 +99,9 @@ type UserMessaged struct {
 	// Key is the caller's key of runner.Once or Session.SayOnce. All messages of such an
 	// input have its key, and are one append.
 	Key string `json:"key,omitempty"`
+	// Person is the name of the person who said the message; see runner.By. Empty means not
+	// known.
+	Person string `json:"person,omitempty"`
 }
 
 // TurnPrepared records the instructions, the tools and the tool choice of the next
@@ -245,6 +248,10 @@ type ApprovalDecided struct {
 	// Arguments replace the arguments of the question. Empty means no replacement.
 	Arguments string   `json:"arguments,omitempty"`
 	Repairs   []string `json:"repairs,omitempty"` // of these Arguments
+	// Person is the name of the person who answered, and Words is what the person said about
+	// the answer; see runner.By. The model reads neither. Empty means not known.
+	Person string `json:"person,omitempty"`
+	Words  string `json:"words,omitempty"`
 }
 
 // A Doubt is a decision about a call that began and has no recorded end.
@@ -266,6 +273,9 @@ type InDoubtDecided struct {
 	// "idempotent", or "runner". "runner" means that the run ended before the tool's
 	// function was invoked, so the call counts again as not started.
 	By string `json:"by"`
+	// Person and Words are those of [ApprovalDecided], for the source "caller".
+	Person string `json:"person,omitempty"`
+	Words  string `json:"words,omitempty"`
 }
 
 // RunPaused stops a run until somebody decides about calls that wait for approval or

@@ -27,6 +27,7 @@ var every = []struct {
 	{event.RunStarted{Run: 1, Agent: "desk", ID: "x", Trace: "00-1-2-01"}, `"type":"run_started","run":1,"agent":"desk","id":"x","trace":"00-1-2-01"`},
 	{event.UserMessaged{Message: llm.User("a < b")}, `"type":"user_messaged","message":{"role":"user","parts":[{"type":"text","text":"a < b"}]}`},
 	{event.UserMessaged{Message: llm.User("b"), Said: true, AtEnd: true}, `"type":"user_messaged","message":{"role":"user","parts":[{"type":"text","text":"b"}]},"said":true,"at_end":true`},
+	{event.UserMessaged{Message: llm.User("c"), Person: "ada"}, `"type":"user_messaged","message":{"role":"user","parts":[{"type":"text","text":"c"}]},"person":"ada"`},
 	{event.UserMessaged{Message: llm.User("c"), Key: "k<1"}, `"type":"user_messaged","message":{"role":"user","parts":[{"type":"text","text":"c"}]},"key":"k<1"`},
 	{event.TurnPrepared{Turn: 1, Agent: "desk"}, `"type":"turn_prepared","turn":1,"agent":"desk"`},
 	{event.TurnPrepared{Turn: 2, Agent: "desk", Instructions: new("")}, `"type":"turn_prepared","turn":2,"agent":"desk","instructions":""`},
@@ -101,6 +102,8 @@ var every = []struct {
 	{event.ApprovalDecided{Call: "r1.t1.c0", Hash: "0f", Approved: true, Arguments: `{}`}, `"type":"approval_decided","call":"r1.t1.c0","hash":"0f","approved":true,"arguments":"{}"`},
 	{event.ApprovalDecided{Call: "r1.t1.c0", Hash: "0f", Reason: "no"}, `"type":"approval_decided","call":"r1.t1.c0","hash":"0f","reason":"no"`},
 	{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "tool"}, `"type":"in_doubt_decided","call":"r1.t1.c0","decision":"run_again","by":"tool"`},
+	{event.ApprovalDecided{Call: "r1.t1.c0", Hash: "0f", Approved: true, Person: "ada", Words: "called"}, `"type":"approval_decided","call":"r1.t1.c0","hash":"0f","approved":true,"person":"ada","words":"called"`},
+	{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "caller", Person: "ada", Words: "called"}, `"type":"in_doubt_decided","call":"r1.t1.c0","decision":"run_again","by":"caller","person":"ada","words":"called"`},
 	{event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0"}}, `"type":"run_paused","run":1,"calls":["r1.t1.c0"]`},
 	{
 		event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0", "r1.t1.c1"}, Late: []event.CallRef{"r1.t1.c1"}, Until: at},

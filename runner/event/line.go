@@ -1,6 +1,7 @@
 package event
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -81,7 +82,7 @@ func callText(body Body) (call CallRef, text string) {
 		if b.By == "runner" { // the runner itself knows that it called no function
 			return b.Call, "did not begin, and may run later"
 		}
-		return b.Call, fmt.Sprintf("was interrupted; decided by %s: %s", b.By, b.Decision)
+		return b.Call, fmt.Sprintf("was interrupted; decided by %s: %s%s", cmp.Or(b.Person, b.By), b.Decision, remark(b.Words))
 	}
 	return "", ""
 }
@@ -134,13 +135,25 @@ func (b HandedOff) text() string {
 }
 
 func (b ApprovalDecided) text() string {
+	text := "denied" // the result of the call names the reason
 	switch {
 	case b.Approved && b.Arguments != "":
-		return "approved with other arguments"
+		text = "approved with other arguments"
 	case b.Approved:
-		return "approved"
+		text = "approved"
 	}
-	return "denied" // the result of the call names the reason
+	if b.Person != "" {
+		text += " by " + b.Person
+	}
+	return text + remark(b.Words)
+}
+
+// remark is what a person said about an answer, as the end of a line.
+func remark(said string) string {
+	if said == "" {
+		return ""
+	}
+	return ": " + said
 }
 
 func (b ToolProgress) text() string {

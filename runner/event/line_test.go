@@ -48,6 +48,8 @@ func TestLine(t *testing.T) {
 		{"[r1.t1.c1] pay needs approval: {}", event.ApprovalAsked{Call: "r1.t1.c1", Name: "pay", Arguments: "{}"}},
 		{"[r1.t1.c1] approved", event.ApprovalDecided{Call: "r1.t1.c1", Approved: true}},
 		{"[r1.t1.c1] approved with other arguments", event.ApprovalDecided{Call: "r1.t1.c1", Approved: true, Arguments: "{}"}},
+		{"[r1.t1.c1] approved by ada: called", event.ApprovalDecided{Call: "r1.t1.c1", Approved: true, Person: "ada", Words: "call\u202eed"}},
+		{"[r1.t1.c0] was interrupted; decided by ada: happened: the bank says so", event.InDoubtDecided{Call: "r1.t1.c0", By: "caller", Person: "ada", Words: "the bank says so", Decision: event.Happened}},
 		{"[r1.t1.c1] denied", event.ApprovalDecided{Call: "r1.t1.c1", Reason: "too late"}},
 		{"[r1.t1.c0] did not begin, and may run later", event.InDoubtDecided{Call: "r1.t1.c0", By: "runner", Decision: event.RunAgain}},
 		{"[r1.t1.c0] was interrupted; decided by tool: happened", event.InDoubtDecided{Call: "r1.t1.c0", By: "tool", Decision: event.Happened}},

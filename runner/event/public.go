@@ -14,6 +14,8 @@ import (
 //   - instructions: those of the agent, messages with the role system or developer, and the
 //     messages that the runner or the program writes to the model;
 //   - keys, fingerprints, hashes, handles of deferred calls and the provider's ids of answers;
+//   - the names of persons who asked or decided, and what they said about a decision, but for
+//     the reason of a denial, which the model reads;
 //   - Extra, raw usage, log probabilities, and parts of unknown kinds;
 //   - the causes of failed calls for people (ToolCallFinished.Error), and the whole text of a
 //     result of which the model got the beginning (ToolCallFinished.Whole).
@@ -98,7 +100,7 @@ func publicCall(body Body, redact func(string) string) Body {
 	case ApprovalDecided:
 		return ApprovalDecided{Call: b.Call, Approved: b.Approved, Reason: redact(b.Reason), Arguments: redact(b.Arguments), Repairs: publicTexts(b.Repairs, redact)}
 	case InDoubtDecided:
-		return b
+		return InDoubtDecided{Call: b.Call, Decision: b.Decision, By: b.By}
 	}
 	return nil
 }

@@ -21,13 +21,14 @@ var withheld = map[string]string{
 	"RunStarted":       "ID Trace",
 	"Checked":          "Reason Text", // but the Text that replaces another
 	"HandedOff":        "Before History",
-	"UserMessaged":     "Key",
+	"UserMessaged":     "Key Person",
 	"TurnPrepared":     "Instructions Tools ToolChoice Output Offer Chosen Messages Changed",
 	"ModelAnswered":    "RawUsage LogProbs ID RequestID Extra",
 	"ToolCallDeferred": "Handle",
 	"ToolCallFinished": "Error Whole Given",
 	"ApprovalAsked":    "Hash Fingerprint",
-	"ApprovalDecided":  "Hash",
+	"ApprovalDecided":  "Hash Person Words",
+	"InDoubtDecided":   "Person Words",
 	"LimitReached":     "Message",
 	// of package llm:
 	"Message":    "Extra",

@@ -147,6 +147,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v Visitor, sess
 		h.refuse(w, http.StatusBadRequest, err.Error(), back)
 		return
 	}
+	in = runner.By(v.Name, in)
 	h.give(w, r, session, p, in, gift{by: cmp.Or(pages.Name(v.Name), "a visitor without a name"), what: what, at: time.Now()})
 }
 
@@ -236,11 +237,11 @@ func late(events []event.Event, seq int64) string {
 				if b.Approved {
 					what = "approved"
 				}
-				return wasFirst(what, "", ev.Time)
+				return wasFirst(what, b.Person, ev.Time)
 			}
 		case event.InDoubtDecided:
 			if call != "" && b.Call == call && ev.Seq > seq {
-				return wasFirst("decided as “"+string(b.Decision)+"”", b.By, ev.Time)
+				return wasFirst("decided as “"+string(b.Decision)+"”", cmp.Or(b.Person, b.By), ev.Time)
 			}
 		case event.ToolCallFinished:
 			if call != "" && b.Call == call && ev.Seq > seq {

@@ -237,7 +237,7 @@ func TestAnswers(t *testing.T) {
 		require.Equal(t, http.StatusSeeOther, answer.Code, c.do)
 		state, err := runner.StateOf(c.session, store.Read(t.Context(), c.session, 0))
 		require.NoError(t, err)
-		require.Equal(t, c.want(state.Pending[0]), got)
+		require.Equal(t, runner.By("ann", c.want(state.Pending[0])), got)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -193,22 +194,37 @@ func (w *writer) decision(b event.Body) {
 		if b.Approved {
 			answer = "approved"
 		}
-		w.section(w.refWithName(b.Call) + " " + answer)
-		if b.Reason != "" {
-			w.text(b.Reason)
-		}
+		w.section(w.refWithName(b.Call) + " " + answer + by(b.Person))
+		w.person(b.Reason)
+		w.person(b.Words)
 		if b.Arguments != "" {
 			w.heading("with other arguments")
 			w.json(b.Arguments)
 		}
 	case event.InDoubtDecided:
-		w.section(fmt.Sprintf("%s in doubt: %s, by %s", w.refWithName(b.Call), b.Decision, b.By))
+		w.section(fmt.Sprintf("%s in doubt: %s, by %s%s", w.refWithName(b.Call), b.Decision, b.By, by(b.Person)))
+		w.person(b.Words)
 	case event.RunPaused:
 		refs := make([]string, len(b.Calls))
 		for i, ref := range b.Calls {
 			refs[i] = w.refWithName(ref)
 		}
 		w.section("paused: waits for " + strings.Join(refs, ", "))
+	}
+}
+
+// by names the person who answered.
+func by(person string) string {
+	if person == "" {
+		return ""
+	}
+	return " by " + strconv.Quote(person)
+}
+
+// person shows what a person said about a decision.
+func (w *writer) person(said string) {
+	if said != "" {
+		w.text(said)
 	}
 }
 

@@ -160,7 +160,7 @@ func (s *State) approvalAsked(b event.ApprovalAsked) error {
 
 // approvalDecided clears an approved call. A denied call stays unchanged until
 // its result comes.
-func (s *State) approvalDecided(b event.ApprovalDecided) error {
+func (s *State) approvalDecided(b event.ApprovalDecided, at time.Time) error {
 	c := s.call(b.Call)
 	if c == nil || c.Status != Asked {
 		return errOrder
@@ -172,6 +172,7 @@ func (s *State) approvalDecided(b event.ApprovalDecided) error {
 		return errOrder
 	}
 	s.keepApproved()
+	s.keepDecision(c, saysAbout(b), at)
 	if !b.Approved {
 		return nil
 	}
@@ -183,10 +184,13 @@ func (s *State) approvalDecided(b event.ApprovalDecided) error {
 	return nil
 }
 
-func (s *State) inDoubtDecided(b event.InDoubtDecided) error {
+func (s *State) inDoubtDecided(b event.InDoubtDecided, at time.Time) error {
 	c := s.call(b.Call)
 	if c == nil || c.Status != Started && (c.Status != Late || b.By != "tool" || b.Decision != event.Happened) || c.Nested != nil && (b.By != "runner" || c.Nested.Run > 0) || !s.resume() {
 		return errOrder
+	}
+	if b.By != "runner" {
+		s.keepDecision(c, Decision{What: string(b.Decision), Source: b.By, Person: b.Person, Words: b.Words}, at)
 	}
 	switch {
 	case b.Decision != event.RunAgain:

@@ -27,18 +27,23 @@ func (s *State) keepText(m llm.Message) {
 
 // Snapshot returns a copy of the state for reading. Later events do not change the copy,
 // with one exception: a start can repair arguments in its Messages.
-func (s *State) Snapshot() State {
-	c := *s
+func (s *State) Snapshot() (c State) { // one name, so that the stack holds one copy
+	c = *s
 	c.outer = nil
 	c.Calls = slices.Clone(s.Calls)
 	for i := range c.Calls {
 		if n := c.Calls[i].Nested; n != nil {
-			c.Calls[i].Nested = new(n.Snapshot())
+			c.Calls[i].Nested = n.copied()
 		}
 	}
 	c.Messages = s.Messages[:len(s.Messages):len(s.Messages)] // an append to the copy must not reach s
 	return c
 }
+
+// copied is Snapshot on the heap. Its frame stays out of the stack of runs without helpers.
+//
+//go:noinline
+func (s *State) copied() *State { return new(s.Snapshot()) }
 
 // History returns the history in the form that providers accept, at any time between two
 // events. placeholder makes the results of open calls. The caller owns the slice.

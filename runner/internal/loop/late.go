@@ -72,11 +72,14 @@ type End struct {
 // End returns the end of such a call, by the id of the call. The session remembers the
 // newest 1,000.
 func (s *State) End(id string) (end End, known bool) {
-	i := slices.IndexFunc(s.ends, func(e End) bool { return e.ID == id })
+	if s.office == nil {
+		return end, false
+	}
+	i := slices.IndexFunc(s.office.ends, func(e End) bool { return e.ID == id })
 	if i < 0 {
 		return end, false
 	}
-	return s.ends[i], true
+	return s.office.ends[i], true
 }
 
 // keepEnd notes the end of a call, and of the deferred calls in the helper's run whose call
@@ -90,27 +93,26 @@ func (s *State) keepEnd(c *Call, given int64) {
 	if c.Status != Late && given == 0 {
 		return
 	}
-	outermost := s
-	for outermost.outer != nil {
-		outermost = outermost.outer
-	}
-	ends := outermost.ends
-	if n := len(ends) - maxEnds; n >= 0 {
-		ends = ends[n+1:]
-	}
-	outermost.ends = append(slices.Clip(ends), End{ID: c.ID(), Given: given}) // a copy of the state may share the list
+	s.inOffice(func(o *office) {
+		ends := o.ends
+		if n := len(ends) - maxEnds; n >= 0 {
+			ends = ends[n+1:]
+		}
+		o.ends = append(slices.Clip(ends), End{ID: c.ID(), Given: given}) // a copy of the state may share the list
+	})
 }
 
 // finishEnds notes the end of a run of the session.
 func (s *State) finishEnds() {
-	cloned := false
-	for i := range s.ends {
-		if s.ends[i].Done > 0 {
-			continue
-		}
-		if !cloned {
-			s.ends, cloned = slices.Clone(s.ends), true
-		}
-		s.ends[i].Done = s.Run
+	if s.office == nil || !slices.ContainsFunc(s.office.ends, func(e End) bool { return e.Done == 0 }) {
+		return
 	}
+	s.inOffice(func(o *office) {
+		o.ends = slices.Clone(o.ends)
+		for i := range o.ends {
+			if o.ends[i].Done == 0 {
+				o.ends[i].Done = s.Run
+			}
+		}
+	})
 }

@@ -110,9 +110,9 @@ type State struct {
 	written     []int         // positions of the user messages that the runner wrote
 	said, later []llm.Message // see userSaid
 	keys        []saidKey     // of the caller, in the order of their first messages
-	ends        []End         // of calls whose results come from outside, the newest last
 	approved    []int         // positions of the answers with calls that a person decided about
 	guard       *guard        // verdicts of checks; nil: none yet
+	office      *office       // what people said and decided; nil: nothing yet
 	done        []Call        // the calls of the last turn, until the next turn is prepared
 	doneAt      int           // position of the first of their results
 	invalid     int           // consecutive turns in which every call was rejected
@@ -152,9 +152,9 @@ func (s *State) apply(body event.Body, at time.Time) error {
 	case event.ApprovalAsked:
 		return s.approvalAsked(b)
 	case event.ApprovalDecided:
-		return s.approvalDecided(b)
+		return s.approvalDecided(b, at)
 	case event.InDoubtDecided:
-		return s.inDoubtDecided(b)
+		return s.inDoubtDecided(b, at)
 	case event.RunPaused:
 		return s.runPaused(b)
 	case event.OutputRejected:
@@ -210,6 +210,7 @@ func (s *State) userMessaged(b event.UserMessaged) error {
 	if b.Said && s.Path == "" {
 		s.userSaid(b)
 		s.takeKey(b)
+		s.takePerson(b)
 		return nil
 	}
 	if s.phase != opening || s.open > 0 {
@@ -217,6 +218,7 @@ func (s *State) userMessaged(b event.UserMessaged) error {
 	}
 	s.Land()
 	s.takeKey(b)
+	s.takePerson(b)
 	s.guard = s.guard.ofNewMessage(s.Messages)
 	s.add([]llm.Message{b.Message})
 	s.ChoiceMet, s.results, s.unchecked = false, false, false

@@ -81,7 +81,8 @@ func (r *reader) callEvent(ev event.Event) {
 	case event.InDoubtDecided:
 		r.goesOn(ev.Time)
 		c = r.callOf(b.Call, "")
-		c.answers = append(c.answers, block{Label: "in doubt", Text: fmt.Sprintf("%s, decided by %s", name(string(b.Decision)), name(b.By))})
+		text := fmt.Sprintf("%s, decided by %s", name(string(b.Decision)), name(cmp.Or(b.Person, b.By)))
+		c.answers = append(c.answers, block{Label: "in doubt", Text: r.texts.withWords(text, b.Words)})
 	case event.ToolCallStarted:
 		c = r.callOf(b.Call, b.Name)
 		c.started, c.startAt = &b, ev.Time
@@ -110,6 +111,9 @@ func (r *reader) decided(c *call, ev event.Event, b event.ApprovalDecided) {
 	if b.Approved {
 		answer = "approved"
 	}
+	if b.Person != "" {
+		answer += " by " + name(b.Person)
+	}
 	if !c.askedAt.IsZero() {
 		c.spans = append(c.spans, span{from: c.askedAt, to: ev.Time, kind: "wait", id: ev.Seq, label: c.Name + " waits for approval"})
 		answer += " after " + took(ev.Time.Sub(c.askedAt))
@@ -120,7 +124,7 @@ func (r *reader) decided(c *call, ev event.Event, b event.ApprovalDecided) {
 	if b.Reason != "" {
 		answer += ": " + r.texts.of(b.Reason)
 	}
-	c.answers = append(c.answers, block{Label: "approval", Text: answer})
+	c.answers = append(c.answers, block{Label: "approval", Text: r.texts.withWords(answer, b.Words)})
 	if b.Arguments != "" {
 		c.edited = &b
 	}

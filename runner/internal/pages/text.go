@@ -28,6 +28,14 @@ func (t *texts) of(s string) string {
 	return printable(s)
 }
 
+// withWords adds what a person said about a decision.
+func (t *texts) withWords(text, said string) string {
+	if said == "" {
+		return text
+	}
+	return text + ". " + t.of(said)
+}
+
 // maxDepth bounds the depth of indented JSON: at depth n, an indent has 2n characters.
 const maxDepth = 20
 

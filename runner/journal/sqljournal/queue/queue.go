@@ -173,10 +173,9 @@ type input struct {
 	body string
 	in   runner.Input
 
-	call     string // the call of a decision; "" for messages
-	seq      int64  // of the question of a decision; the largest number for a result
-	key      string // of messages
-	messages []llm.Message
+	call string // the call of a decision; "" for messages
+	seq  int64  // of the question of a decision; the largest number for a result
+	key  string // of messages
 }
 
 // newInput makes the row of an input.
@@ -203,7 +202,7 @@ func parseInput(body string) (row input, err error) {
 	if err := json.Unmarshal([]byte(body), &about); err != nil {
 		return row, err
 	}
-	row.body, row.call, row.seq, row.key, row.messages = body, about.Call, about.Seq, about.Once, about.Messages
+	row.body, row.call, row.seq, row.key = body, about.Call, about.Seq, about.Once
 	switch {
 	case about.Once != "" && len(about.Messages) == 0:
 		return row, errors.New("an input by Once has no messages")

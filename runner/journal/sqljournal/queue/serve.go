@@ -103,7 +103,7 @@ func (s *shift) say(job *taken, session *runner.Session) (once []runner.Input, e
 		if i.call != "" {
 			continue
 		}
-		err := session.SayOnce(s.ctx, i.key, i.messages...)
+		err := session.SayInput(s.ctx, i.in)
 		if known, ok := errors.AsType[*runner.OnceError](err); ok {
 			s.warnDropped(job, i, known)
 			continue

@@ -1,0 +1,113 @@
+package loop
+
+import (
+	"slices"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// maxDecisions bounds the decisions that a session remembers.
+const maxDecisions = 1000
+
+// A Decision is a decision about a call, as the session remembers it.
+type Decision struct {
+	ID       string // of the call
+	Question int64  // Call.Seq at the time of the decision
+	Seq      int64  // of the decision
+	Call     event.CallRef
+	Tool     string
+	Run      int // of the session
+	What     string
+	Source   string // "caller", or as in InDoubtDecided.By
+	Person   string
+	Words    string
+	Time     time.Time
+}
+
+// What a decision says about a call that waits for approval. Decisions about a call in doubt
+// have the words of [event.Doubt].
+const (
+	Approved = "approved"
+	Edited   = "edited"
+	Denied   = "denied"
+)
+
+// office is what people said and decided in a session. Copies of the state share it, so a
+// change makes a new one. Only the outermost run has an office.
+type office struct {
+	persons   []string   // who said messages, each once
+	decisions []Decision // the newest last
+	ends      []End      // of calls whose results come from outside, the newest last
+}
+
+// outermost returns the run of the session.
+func (s *State) outermost() *State {
+	for s.outer != nil {
+		s = s.outer
+	}
+	return s
+}
+
+// inOffice changes the office of the session.
+func (s *State) inOffice(change func(*office)) {
+	s = s.outermost()
+	var o office
+	if s.office != nil {
+		o = *s.office
+	}
+	change(&o)
+	s.office = &o
+}
+
+// Persons returns the names of the people who said messages. The slice is only for reading.
+func (s *State) Persons() []string {
+	if s.office == nil {
+		return nil
+	}
+	return s.office.persons
+}
+
+// takePerson notes who said a message.
+func (s *State) takePerson(b event.UserMessaged) {
+	if b.Person == "" || slices.Contains(s.outermost().Persons(), b.Person) {
+		return
+	}
+	s.inOffice(func(o *office) { o.persons = append(slices.Clip(o.persons), b.Person) })
+}
+
+// Decisions returns the decisions that the session remembers, the newest last. The slice is
+// only for reading.
+func (s *State) Decisions() []Decision {
+	if s.office == nil {
+		return nil
+	}
+	return s.office.decisions
+}
+
+// keepDecision notes a decision about a call.
+func (s *State) keepDecision(c *Call, d Decision, at time.Time) {
+	d.ID, d.Question, d.Seq, d.Call, d.Tool, d.Run, d.Time = c.ID(), c.Seq, s.Seq+1, c.Ref, c.Call.Name, s.outermost().Run, at
+	s.inOffice(func(o *office) {
+		all := o.decisions
+		if n := len(all) - maxDecisions; n >= 0 {
+			all = all[n+1:]
+		}
+		o.decisions = append(slices.Clip(all), d)
+	})
+}
+
+// saysAbout returns the decision that an event records.
+func saysAbout(b event.ApprovalDecided) Decision {
+	d := Decision{What: Denied, Source: "caller", Person: b.Person, Words: b.Words}
+	switch {
+	case b.Approved && b.Arguments != "":
+		d.What = Edited
+	case b.Approved:
+		d.What = Approved
+	}
+	if d.Words == "" {
+		d.Words = b.Reason
+	}
+	return d
+}
