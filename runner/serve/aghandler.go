@@ -19,12 +19,11 @@ import (
 //	POST path            a run; the answer is a stream of events
 //	POST path/{id}/stop  stops the run of the thread; abortRun of the browser leaves the stream only
 //
-// The newest message of the user begins a run. A call that waits for a person ends the run
-// with an interrupt, and resume answers it: {"approved": …, "reason": …, "arguments": …}, all
+// The newest message of the user begins a run. A call waiting for a person ends the run with
+// an interrupt. resume has the answers: {"approved": …, "reason": …, "arguments": …}, all
 // interrupts of a run at once. A post without messages and without resume gets the
-// conversation as a snapshot, and the answer that is being written, if there is one; so does
-// a post of a message that was sent before. Tools, context and state of the browser are
-// ignored.
+// conversation as a snapshot, and then the rest of an unfinished answer. A post of a known
+// message gets the same. Tools, context and state of the browser are ignored.
 func (c *Chat) AGUI() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := c.serveAG(w, r)
@@ -89,8 +88,7 @@ type agPost struct {
 	} `json:"resume"`
 }
 
-// beginAG begins the run that the browser asks for. A nil run means that there is nothing to
-// do.
+// beginAG begins the run for a post of the browser. A nil run means no work.
 func (conv *conversation) beginAG(ctx context.Context, post agPost) (r *run, again bool, err error) {
 	if said := post.answers(); len(said) > 0 {
 		return conv.decide(ctx, said)
@@ -110,8 +108,8 @@ func (conv *conversation) beginAG(ctx context.Context, post agPost) (r *run, aga
 	return conv.beginMessage(ctx, last.ID, message)
 }
 
-// answers returns the answers to interrupts, and the results of tools of the front end that
-// end the messages.
+// answers returns the answers to interrupts, and the results of tools of the front end at the
+// end of the messages.
 func (post agPost) answers() (said []answer) {
 	for _, a := range post.Resume {
 		said = append(said, answer{
@@ -198,8 +196,8 @@ func (conv *conversation) sendAG(ctx context.Context, w http.ResponseWriter, pos
 	return nil
 }
 
-// thinking returns an empty message in place of the reasoning that the model writes. Without
-// it, a client would add the reasoning to what it has of it. thought is the id of the next
+// thinking returns an empty message in place of unfinished reasoning. Without the empty
+// message, a client would add the reasoning to the older text. thought is the id of the next
 // text of the answer.
 func (r *run) thinking(thought string) []*agMessage {
 	if r == nil {
@@ -231,8 +229,8 @@ type agCall struct {
 	} `json:"function"`
 }
 
-// agMessages returns messages of the AI SDK in the form of AG-UI, with the ids that the
-// stream gives them.
+// agMessages returns messages of the AI SDK in the form of AG-UI, with the ids of the
+// stream.
 func agMessages(told []*uiTold) []*agMessage {
 	out := []*agMessage{}
 	for _, m := range told {

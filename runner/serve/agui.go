@@ -79,8 +79,8 @@ func newAGWriter(c *Chat, w http.ResponseWriter, thread, run string) *agWriter {
 	}
 }
 
-// begin begins the run. A page that comes back gets the messages before the answer, which
-// replace what it has.
+// begin begins the run. A returning page gets the messages so far, in place of the
+// older messages.
 func (a *agWriter) begin(before []*agMessage) error {
 	if err := a.data(agEvent{Type: "RUN_STARTED", ThreadID: a.thread, RunID: a.run, ProtocolVersion: "1.0"}); err != nil || before == nil {
 		return err
@@ -169,7 +169,7 @@ func (a *agWriter) id(call string) string {
 	return call
 }
 
-// start begins a call, unless it has begun.
+// start begins a new call.
 func (a *agWriter) start(p piece) error {
 	id := a.id(p.id)
 	if a.open[id] || a.told[id] {

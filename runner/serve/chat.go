@@ -27,12 +27,12 @@ const (
 
 // A Config describes a chat.
 type Config struct {
-	// Runner runs the sessions. Its Journal must be a [journal.Reader], as all journals of
-	// this library are. Nil means a [journal.Memory]. Its Redact also changes the texts of
+	// Runner runs the sessions. The Journal must be a [journal.Reader], as all journals of
+	// this library are. Nil means a [journal.Memory]. Redact also changes the texts of
 	// the events for browsers.
 	Runner runner.Runner
-	// Agent answers. The contexts of its runs have the values of the request that began or
-	// continued the run, for example the user that a middleware has put there.
+	// Agent answers. The contexts of the runs have the values of the first request of the
+	// run, for example the user from a middleware.
 	Agent *agent.Agent
 	// Session returns the name of the session of a conversation. id comes from the browser:
 	// the chat id of the AI SDK, or the thread id of AG-UI, with 1 to 300 bytes. Whoever can
@@ -40,11 +40,11 @@ type Config struct {
 	// refuses the request with the status 403. The browser does not see the text of the error.
 	// Session is required.
 	Session func(r *http.Request, id string) (string, error)
-	// ErrorText returns what the browser reads when a run fails. Nil means a sentence without
-	// a cause. The errors of runs have texts of providers and tools, so do not show them as
-	// they are.
+	// ErrorText returns the text for the browser when a run fails. Nil means a sentence without
+	// a cause. The errors of runs have texts of providers and tools, so do not show these texts
+	// unchanged.
 	ErrorText func(error) string
-	// Queue is the number of messages that may wait in a conversation while a run answers. The
+	// Queue is the most messages waiting in a conversation while a run answers. The
 	// messages are answered in their order, also when their pages go. Zero means that a
 	// message during a run is refused with the status 409.
 	Queue int
@@ -52,27 +52,27 @@ type Config struct {
 	// useChat posts the whole conversation each time.
 	MaxBody int64
 	// Origins are origins such as "https://app.example.com" whose pages may use the chat
-	// beside the pages of the same origin. The handler sends no CORS headers; this is for the
-	// middleware that does.
+	// beside the pages of the same origin. The handler sends no CORS headers; Origins is for a
+	// middleware with such headers.
 	Origins []string
 	// FrontEnd has the names of tools whose results may come from the browser, usually made by
-	// [tool.External]: useChat hands them in with addToolOutput, and AG-UI with messages of the
-	// role tool. Other results from outside, such as those of a webhook, are not taken from a
-	// browser. Nil means none.
+	// [tool.External]: useChat hands in results with addToolOutput, and AG-UI with messages of the
+	// role tool. The results of all other calls, for example of a webhook, are refused
+	// from a browser. Nil means none.
 	FrontEnd []string
-	// NamedTools gives tool parts of the AI SDK the type "tool-NAME", which typed clients
-	// want. By default, the type is "dynamic-tool".
+	// NamedTools gives tool parts of the AI SDK the type "tool-NAME", for typed
+	// clients. By default, the type is "dynamic-tool".
 	NamedTools bool
 	// ResetStep uses the chunk "reset-step" when an answer begins anew, for example after a
 	// broken connection to the model. Only clients with npm "ai" 7 know this chunk; a client with
-	// 6 fails. By default, the data part "data-toolloop-restart" follows the texts that no longer
-	// count.
+	// 6 fails. By default, the data part "data-toolloop-restart" follows the withdrawn
+	// texts.
 	ResetStep bool
 	// Logger gets the failures of runs. Nil means [slog.Default].
 	Logger *slog.Logger
 }
 
-// A Chat serves conversations. It is safe for concurrent use.
+// A Chat serves conversations, and is safe for concurrent use.
 type Chat struct {
 	config Config
 	reader journal.Reader
@@ -87,8 +87,8 @@ type Chat struct {
 	runs          sync.WaitGroup
 }
 
-// Chat returns the chat, or an error for a Config without an Agent that can run, without
-// Session, or with a Journal that is no [journal.Reader]. The caller ends the chat with
+// Chat returns the chat, or an error for a Config without a valid Agent, without Session, or
+// with a Journal without the methods of a [journal.Reader]. The caller ends the chat with
 // [Chat.Shutdown].
 func (c Config) Chat() (*Chat, error) {
 	if c.Runner.Journal == nil {
@@ -118,7 +118,7 @@ func (c Config) Chat() (*Chat, error) {
 	return chat, nil
 }
 
-// checksOutput reports whether an agent of the conversation checks its answers.
+// checksOutput reports whether an agent of the conversation checks answers.
 func checksOutput(a *agent.Agent) bool {
 	return slices.ContainsFunc(a.Reachable(), func(a *agent.Agent) bool {
 		return slices.ContainsFunc(a.Checks, func(c agent.Check) bool { return c.Output != nil })
@@ -126,10 +126,11 @@ func checksOutput(a *agent.Agent) bool {
 }
 
 // Shutdown ends the chat in order. New messages get the status 503. Each run stops between
-// two turns ([runner.Drain]), and its streams break off, so that pages try again and find the
-// next process, which continues the runs. Shutdown returns when all runs have stopped, or
-// with the cause of ctx; then it has cancelled the runs that were left, and waits for them to
-// stop. Call Shutdown before the Shutdown of the [http.Server], which waits for the streams.
+// two turns ([runner.Drain]), and the streams break off, so the pages try again and find the
+// next process. The next process continues the runs. Shutdown returns when all runs have
+// stopped, or with the cause of ctx; then Shutdown has cancelled the remaining runs, and has
+// waited for their end. Call Shutdown before the Shutdown of the [http.Server], because the
+// server waits for the streams.
 func (c *Chat) Shutdown(ctx context.Context) error {
 	c.mu.Lock()
 	c.down = true
@@ -161,7 +162,7 @@ func (c *Chat) logger() *slog.Logger {
 	return slog.Default()
 }
 
-// errorText returns what a browser reads about a failed run.
+// errorText returns the text for a browser about a failed run.
 func (c *Chat) errorText(err error) string {
 	if c.config.ErrorText != nil {
 		if text := c.config.ErrorText(err); text != "" {

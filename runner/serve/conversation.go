@@ -20,7 +20,7 @@ var (
 	errFull     = errors.New("serve: too many messages wait")
 )
 
-// A conversation is a session that is in use: a run is going on, or a request is.
+// A conversation is a session in use, by a run or by a request.
 type conversation struct {
 	chat    *Chat
 	name    string
@@ -53,15 +53,19 @@ func (conv *conversation) leave() {
 	}
 }
 
-// cancel ends the active run, if there is one.
-func (conv *conversation) cancel(cause error) bool {
-	conv.mu.Lock()
-	defer conv.mu.Unlock()
-	if conv.active == nil {
-		return false
+// cancel ends the active run, if there is a run. ours is false for a run in a foreign process.
+func (conv *conversation) cancel(cause error) (ours bool) {
+	r := conv.current()
+	if r == nil {
+		return true
 	}
-	conv.active.stop(cause)
-	return true
+	r.mu.Lock()
+	ours = !r.foreign
+	r.mu.Unlock()
+	if ours || errors.Is(cause, errShutdown) {
+		r.stop(cause)
+	}
+	return ours
 }
 
 func (conv *conversation) current() *run {
@@ -70,8 +74,8 @@ func (conv *conversation) current() *run {
 	return conv.active
 }
 
-// start begins a run, or lets it wait if queue allows. If another run is going on that has
-// the same key, start returns that run.
+// start begins a run, or lets the run wait if queue allows. If a run with the same key is
+// going on, start returns the older run.
 func (conv *conversation) start(ctx context.Context, queue int, key string, in ...runner.Input) (_ *run, joined bool, _ error) {
 	c := conv.chat
 	conv.mu.Lock()
@@ -112,7 +116,7 @@ func (c *Chat) reserve(conv *conversation) bool {
 	return !c.down
 }
 
-// work does a run, and the runs that wait behind it.
+// work does a run, and the runs waiting behind the run.
 func (conv *conversation) work(r *run) {
 	c := conv.chat
 	for r != nil {
@@ -145,7 +149,7 @@ func (conv *conversation) run(ctx context.Context, r *run) error {
 			}
 			return err
 		}
-		// Another process runs the session, or died.
+		// A foreign process runs the session, or died.
 		if over, err := conv.watch(ctx, r, max(busy.Lease/4, takeOver)); over || err != nil {
 			return err
 		}
@@ -177,10 +181,12 @@ func (conv *conversation) stream(ctx context.Context, r *run) error {
 	return nil
 }
 
-// watch adds the events of a run of another process, for some time. over means that the run
-// has ended.
+// watch adds the events of a run in a foreign process, for some time. over means the end of
+// the run.
 func (conv *conversation) watch(ctx context.Context, r *run, most time.Duration) (over bool, err error) {
 	c := conv.chat
+	r.setForeign(true)
+	defer r.setForeign(false)
 	within, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	defer context.AfterFunc(c.drain, cancel)()
@@ -223,7 +229,7 @@ func (conv *conversation) watch(ctx context.Context, r *run, most time.Duration)
 
 var errElsewhere = errors.New("serve: the run failed in another process")
 
-// public returns the event for browsers. A message from a browser keeps its id.
+// public returns the event for browsers. A message from a browser keeps the id of the browser.
 func (c *Chat) public(e event.Event) event.Event {
 	out := e.Public(c.config.Runner.Redact)
 	if said, ok := e.Body.(event.UserMessaged); ok && strings.HasPrefix(said.Key, keyPrefix) {

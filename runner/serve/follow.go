@@ -15,8 +15,8 @@ type writer interface {
 	flush() error
 	// beat keeps the connection open.
 	beat() error
-	// fail ends the stream of a run that did not end well. A run that goes on elsewhere breaks
-	// the stream off, which is an error.
+	// fail ends the stream of a failed run. A run going on elsewhere breaks the stream off, and
+	// fail returns an error.
 	fail(err error) error
 }
 
@@ -108,7 +108,7 @@ func (f *follower) read(ctx context.Context, b batch) (moved bool, err error) {
 	return moved, nil
 }
 
-// add tells an event, or keeps silent about it. first is the first event of the run.
+// add tells an event, or keeps silent. first is the first event of the run.
 func (f *follower) add(e event.Event, first int64) {
 	f.silent = e.Seq > 0 && !f.from.whole && (e.Seq < first || e.Seq <= f.from.after)
 	f.mine = first > 0 && e.Seq >= first
@@ -138,8 +138,8 @@ func (f *follower) take(p piece) {
 	f.told = append(f.told, p)
 }
 
-// speak sends what was told so far, and from now on all else at once, if it is about the
-// message of the run.
+// speak sends the pieces so far, and from now on each piece at once, if the pieces are about
+// the message of the run.
 func (f *follower) speak(first int64) {
 	if f.loud || len(f.told) == 0 || f.told[0].to != f.teller.message || f.teller.started > 0 || f.run.fresh && first > f.place.seq {
 		return
@@ -164,7 +164,7 @@ func (f *follower) write(p piece) {
 	}
 }
 
-// finish ends the stream of a run that is over.
+// finish ends the stream of an ended run.
 func (f *follower) finish(b batch) error {
 	f.speak(b.first)
 	if f.err != nil {

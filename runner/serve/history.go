@@ -8,11 +8,11 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// A uiHistory is a conversation for a page that begins.
+// A uiHistory is a conversation for a new page.
 type uiHistory struct {
 	Messages []*uiTold `json:"messages"`
-	// Active means that an answer is being written: its message is not among Messages, and
-	// comes from the stream.
+	// Active means an unfinished answer: the message is not among Messages, and comes from
+	// the stream.
 	Active bool           `json:"active"`
 	Status journal.Status `json:"status,omitempty"`
 
@@ -83,8 +83,8 @@ func (c *Chat) messagesUI(w http.ResponseWriter, r *http.Request, id string) err
 	return err
 }
 
-// history returns the conversation so far. An answer that is being written is in it only
-// with all.
+// history returns the conversation so far. With all, an unfinished answer is in the history,
+// too.
 func (conv *conversation) history(ctx context.Context, all bool) (*uiHistory, error) {
 	c := conv.chat
 	var sum journal.Summary
@@ -181,7 +181,7 @@ func (f *folder) message(id string) *uiTold {
 	return m
 }
 
-// find returns the last part that fits, or nil.
+// find returns the last fitting part, or nil.
 func (m *uiTold) find(fits func(*uiPart) bool) *uiPart {
 	for i := len(m.Parts) - 1; i >= 0; i-- {
 		if fits(m.Parts[i]) {

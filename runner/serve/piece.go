@@ -2,10 +2,10 @@ package serve
 
 import "encoding/json"
 
-// A kind says what a piece is.
+// A kind is the kind of a piece.
 type kind int
 
-// The kinds of pieces. The comments name the members that count.
+// The kinds of pieces. The comments name the members in use.
 const (
 	aUser     kind = iota // a message of the user: id, parts
 	aStep                 // a turn begins: seq is its number in the message
@@ -38,7 +38,7 @@ const (
 	failed
 )
 
-// A piece is a change of the page. Every protocol has its own words for it.
+// A piece is a change of the page. Every protocol has words for a piece.
 type piece struct {
 	kind   kind
 	to     string // the id of the assistant's message
@@ -55,7 +55,7 @@ type piece struct {
 	isErr  bool
 	denied bool
 	end    ending
-	// questions are all that wait for a person at the end of a run.
+	// questions are all calls waiting for a person at the end of a run.
 	questions []piece
 	late      []string // calls that wait for a result
 }

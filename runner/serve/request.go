@@ -30,8 +30,8 @@ func refuse(w http.ResponseWriter, err error) {
 	http.Error(w, r.text, r.status)
 }
 
-// check refuses requests of pages of other origins, also those that only read, because a
-// stream continues an unfinished run.
+// check refuses requests of pages of foreign origins, also requests to read, because a stream
+// continues an unfinished run.
 func (c *Chat) check(r *http.Request) error {
 	changes := r.Clone(r.Context())
 	changes.Method = http.MethodPost
@@ -76,7 +76,7 @@ func (c *Chat) open(r *http.Request, id string) (*conversation, error) {
 	return c.enter(name), nil
 }
 
-// pathEnd returns the last part of the path and the id before it, as in
+// pathEnd returns the last part of the path and the id before the last part, as in
 // "/api/chat/some%20id/stream".
 func pathEnd(r *http.Request) (id, end string) {
 	parts := strings.Split(r.URL.EscapedPath(), "/")
@@ -90,8 +90,8 @@ func pathEnd(r *http.Request) (id, end string) {
 	return id, parts[len(parts)-1]
 }
 
-// begin starts a run and waits until it has its first event, unless it waits for others.
-// again means that the input is not new.
+// begin starts a run and waits for the first event, unless the run is in the queue. again
+// means a known input.
 func (conv *conversation) begin(ctx context.Context, key string, in ...runner.Input) (r *run, again bool, err error) {
 	r, again, err = conv.start(ctx, conv.chat.config.Queue, key, in...)
 	if err != nil || r.queued {
@@ -111,7 +111,7 @@ func (conv *conversation) begin(ctx context.Context, key string, in ...runner.In
 	return r, again || r.answeredBefore(), nil
 }
 
-// refusalOf returns what a browser reads about a run that did not begin.
+// refusalOf returns the answer to a browser about a run without a begin.
 func refusalOf(err error) error {
 	if err == nil {
 		return nil

@@ -9,12 +9,12 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// maxKept bounds the events that a run keeps for its readers, in bytes of their texts. Readers
-// that are further behind read the journal.
+// maxKept bounds the events of a run in memory, in bytes of the texts. Readers further behind
+// read the journal.
 const maxKept = 1 << 20
 
-// A run is a run that is going on in this process, or was. Any number of readers follow the
-// run, each at its own speed; the run waits for none of them.
+// A run is a run of this process, also an ended run. Any number of readers follow the run,
+// each at a different speed, and the run waits for no reader.
 type run struct {
 	key    string // of the message that began the run
 	in     []runner.Input
@@ -32,17 +32,18 @@ type run struct {
 	live    []*segment    // of the answer that the model writes
 	restart int           // counts the times that live began anew
 	reports map[event.CallRef]event.ToolProgress
+	foreign bool // another process does the run
 	over    bool
 	err     error // of the run that is over
 }
 
-// A segment is a piece of an answer that the model writes. Bytes are only added.
+// A segment is a piece of an unfinished answer of the model. Bytes are only added.
 type segment struct {
 	body event.Body // without its text
 	text []byte
 }
 
-// newRun returns a run that has not begun. The run does not end with ctx.
+// newRun returns a run before the first event. The run does not end with ctx.
 func newRun(ctx context.Context, key string, in []runner.Input) *run {
 	r := &run{key: key, in: in, fresh: len(in) > 0, changed: make(chan struct{})}
 	r.ctx, r.stop = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -122,7 +123,7 @@ func (r *run) addLive(e event.Event) {
 	r.live = append(r.live, &segment{body: body, text: []byte(text)})
 }
 
-// sameText reports whether the text of a delta continues that of another.
+// sameText reports whether the text of delta b continues the text of delta a.
 func sameText(a, b event.Body) bool {
 	one, ok := a.(event.CallDelta)
 	if !ok {
@@ -150,7 +151,7 @@ type place struct {
 	reports       map[event.CallRef]event.ToolProgress
 }
 
-// A batch is what is new for a reader.
+// A batch has the news for a reader.
 type batch struct {
 	behind  bool // the reader must read the journal up to before
 	before  int64
@@ -162,7 +163,7 @@ type batch struct {
 	err     error
 }
 
-// next returns what is new behind a place, and moves the place.
+// next returns the news behind a place, and moves the place.
 func (r *run) next(p *place) batch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -318,6 +319,13 @@ func (r *run) begun(ctx context.Context) (first int64, over bool, err error) {
 	}
 }
 
+// setForeign notes whether a foreign process does the run.
+func (r *run) setForeign(foreign bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.foreign = foreign
+}
+
 // isBehind reports whether an event came after the end of the run.
 func (r *run) isBehind(seq int64) bool {
 	r.mu.Lock()
@@ -325,8 +333,7 @@ func (r *run) isBehind(seq int64) bool {
 	return r.over && r.last > 0 && seq > r.last
 }
 
-// answeredBefore reports whether the run had nothing to do, because an earlier run has
-// answered its message.
+// answeredBefore reports whether an earlier run has answered the message of the run.
 func (r *run) answeredBefore() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -14,7 +14,7 @@ type eventStream struct {
 	buf     bytes.Buffer
 }
 
-// flushAt bounds what waits in memory for a flush, in bytes.
+// flushAt bounds the bytes waiting in memory for a flush.
 const flushAt = 64 << 10
 
 func newEventStream(w http.ResponseWriter) *eventStream {
@@ -48,7 +48,7 @@ func (s *eventStream) line(name string, text []byte) error {
 	return nil
 }
 
-// flush sends what waits. A reader that does not read for writeTimeout loses its stream.
+// flush sends what waits. A reader without a read for writeTimeout loses the stream.
 func (s *eventStream) flush() error {
 	if s.buf.Len() == 0 {
 		return nil

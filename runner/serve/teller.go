@@ -10,9 +10,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// A teller tells the events of a session as pieces. The pieces are whole: texts and turns
-// that begin also end, each call is announced before its result, and a text that was shown
-// in deltas is not told again. The events are public, and come in order.
+// A teller tells the events of a session as pieces. The pieces are whole: each begin
+// of a text or turn has an end, each call is announced before the result, and a text is told
+// once, by deltas or whole. The events are public, and come in order.
 type teller struct {
 	tell func(piece)
 
@@ -38,7 +38,7 @@ type teller struct {
 	order     []event.CallRef
 }
 
-// A call is what was told about a call.
+// A call is the knowledge of a page about a call.
 type call struct {
 	name, arguments string
 	announced       bool
@@ -92,7 +92,7 @@ func (t *teller) add(e event.Event) {
 	}
 }
 
-// addCall tells the events of calls, also of those of helpers.
+// addCall tells the events of calls, also in the runs of helpers.
 func (t *teller) addCall(e event.Event) {
 	switch b := e.Body.(type) {
 	case event.CallDelta:
@@ -122,8 +122,8 @@ func (t *teller) addCall(e event.Event) {
 	}
 }
 
-// addNested tells an event in the run of a helper: its calls, which can wait for a person.
-// The texts of a helper are for the agent that asked it.
+// addNested tells an event in the run of a helper: calls can wait for a person. The texts of a
+// helper are for the outer agent.
 func (t *teller) addNested(e event.Event) {
 	switch b := e.Body.(type) {
 	case event.RunStarted:
@@ -141,7 +141,7 @@ func (t *teller) addNested(e event.Event) {
 	}
 }
 
-// tellNow tells a piece, or holds it until the message of the run is known.
+// tellNow tells a piece, or holds the piece until the message of the run is known.
 func (t *teller) tellNow(p piece) {
 	p.to = t.message
 	if t.started > 0 {
@@ -151,8 +151,8 @@ func (t *teller) tellNow(p piece) {
 	t.tell(p)
 }
 
-// settleRun decides whether a run that began belongs to the message of the run before: it
-// does if it goes on without a new message of the user.
+// settleRun decides whether a new run belongs to the message of the run before. The run does
+// so if the user has said nothing new.
 func (t *teller) settleRun(b event.Body) {
 	if t.started == 0 {
 		return
@@ -195,10 +195,10 @@ func (t *teller) user(seq int64, b event.UserMessaged) {
 	}
 }
 
-// keyPrefix begins the keys of messages that come from browsers.
+// keyPrefix begins the keys of messages from browsers.
 const keyPrefix = "chat:"
 
-// idOf returns the id of a message of the user: that of the browser, if it has one.
+// idOf returns the id of a message of the user, by choice the id of the browser.
 func idOf(seq int64, key string) string {
 	if id, ok := strings.CutPrefix(key, keyPrefix); ok && id != "" {
 		return id
@@ -246,7 +246,7 @@ func (t *teller) closeText() {
 	}
 }
 
-// delta tells more of a text that the model writes.
+// delta tells more of an unfinished text of the model.
 func (t *teller) delta(k kind, text string) {
 	if text == "" || !t.step {
 		return
@@ -264,7 +264,7 @@ func (t *teller) delta(k kind, text string) {
 // maxDelta bounds a piece of text, in bytes.
 const maxDelta = 256 << 10
 
-// write tells a text, in the open text if that is of the same kind.
+// write tells a text, in the open text if the kinds are the same.
 func (t *teller) write(k kind, text string) {
 	if text == "" {
 		return
@@ -285,14 +285,14 @@ func (t *teller) write(k kind, text string) {
 
 func (t *teller) textID(n int) string { return fmt.Sprintf("%s.%d", t.message, n) }
 
-// restart withdraws the deltas of an answer that begins anew.
+// restart withdraws the deltas of an answer at a new begin.
 func (t *teller) restart() {
 	if !t.whole {
 		t.withdraw()
 	}
 }
 
-// withdraw withdraws what was told of the answer of the turn.
+// withdraw withdraws all texts of the answer of the turn.
 func (t *teller) withdraw() {
 	t.answer = ""
 	told := t.wrote
@@ -310,7 +310,7 @@ func (t *teller) withdraw() {
 	}
 }
 
-// answered tells what the deltas have not told.
+// answered tells the rest of an answer, behind the deltas.
 func (t *teller) answered(b event.ModelAnswered) {
 	m := b.Message
 	thought, text := m.Reasoning(), m.Text()+m.Refusal()
@@ -344,12 +344,12 @@ func (t *teller) answered(b event.ModelAnswered) {
 	}
 }
 
-// tells reports whether what was told is the begin of a text.
+// tells reports whether the deltas so far are the begin of a text.
 func (t *teller) tells(k kind, whole string) bool {
 	return t.shown[k] == nil || strings.HasPrefix(whole, t.shown[k].String())
 }
 
-// rest returns what was not told of a text.
+// rest returns the rest of a text, behind the deltas.
 func (t *teller) rest(k kind, whole string) string {
 	if t.shown[k] == nil {
 		return whole

@@ -12,7 +12,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// call returns what is known about a call.
+// call returns the knowledge about a call.
 func (t *teller) call(ref event.CallRef) *call {
 	if t.calls == nil {
 		t.calls = map[event.CallRef]*call{}
@@ -47,7 +47,7 @@ func (t *teller) callDelta(b event.CallDelta) {
 	}
 }
 
-// wholeCall tells that a call is whole, once for its arguments, or again.
+// wholeCall tells a whole call, once for the same arguments, or again.
 func (t *teller) wholeCall(ref event.CallRef, name, arguments string, again bool) {
 	c := t.call(ref)
 	if c.done || c.whole && c.arguments == arguments && !again {
@@ -65,7 +65,7 @@ func (t *teller) wholeCall(ref event.CallRef, name, arguments string, again bool
 	t.tellNow(piece{kind: aCallEnd, id: string(ref), name: name, data: jsonOf(arguments), text: arguments, begun: begun, again: told})
 }
 
-// tellRest tells what the deltas have not told of the arguments of a call.
+// tellRest tells the rest of the arguments of a call, behind the deltas.
 func (t *teller) tellRest(ref event.CallRef, c *call, arguments string) {
 	rest, ok := strings.CutPrefix(arguments, c.arguments)
 	switch {
@@ -91,7 +91,7 @@ func (t *teller) result(b event.ToolCallFinished) {
 	t.tellNow(p)
 }
 
-// paused asks about calls whose outcome nobody knows, and ends.
+// paused asks about calls in doubt, and ends.
 func (t *teller) paused(b event.RunPaused) {
 	for _, ref := range b.Calls {
 		if c := t.calls[ref]; c != nil && c.announced && !c.done && !c.asked && !c.deferred && c.began > 0 {
@@ -107,7 +107,7 @@ func (t *teller) paused(b event.RunPaused) {
 	t.end(end)
 }
 
-// questions returns what waits for a person.
+// questions returns the calls waiting for a person.
 func (t *teller) questions(calls []event.CallRef) (all []piece) {
 	for _, ref := range calls {
 		c := t.calls[ref]
@@ -156,7 +156,7 @@ func usageOf(u llm.Usage) json.RawMessage {
 // on an event.
 const maxResult = 1 << 20
 
-// jsonOf returns a text as JSON: as it is, or as a string.
+// jsonOf returns a text as JSON: unchanged, or as a string.
 func jsonOf(text string) json.RawMessage {
 	if json.Valid([]byte(text)) {
 		return json.RawMessage(text)
@@ -165,8 +165,7 @@ func jsonOf(text string) json.RawMessage {
 	return data
 }
 
-// outputOf returns a result as JSON: the text of a tool that returned JSON or a text, or a
-// list of parts.
+// outputOf returns a result as JSON: JSON unchanged, a text as a string, or a list of parts.
 func outputOf(r llm.ToolResult) json.RawMessage {
 	type part struct {
 		Type      string `json:"type"`
@@ -215,8 +214,8 @@ func clip(text string, most int) string {
 	return text[:n] + fmt.Sprintf("… (%d bytes more)", len(text)-n)
 }
 
-// cutAt returns the length of the longest begin of a text of at most n bytes that does not
-// cut a character.
+// cutAt returns the length of the longest begin of a text of at most n bytes, up to the
+// end of a character.
 func cutAt(text string, n int) int {
 	if len(text) <= n {
 		return len(text)
@@ -247,8 +246,8 @@ func imageType(i llm.Image) string {
 	return "image/*"
 }
 
-// imageURL returns the URL of a picture. It is empty for a picture of more than a mebibyte,
-// and for a URL that is no address of a picture.
+// imageURL returns the URL of a picture. A picture of more than a mebibyte has no
+// URL, and neither has a picture with an address of a different kind.
 func imageURL(i llm.Image) string {
 	if len(i.Data) > 0 {
 		return dataURL(imageType(i), i.Data)

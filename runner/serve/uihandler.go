@@ -21,11 +21,12 @@ var errBroken = errors.New("serve: the stream breaks off")
 // UIStream returns the handler for the AI SDK. Mount it at a path and below it:
 //
 //	POST path              a message, or decisions about calls; the answer is a stream
-//	GET  path/{id}/stream  the answer that is being written, from its begin; 204 without one
+//	GET  path/{id}/stream  the unfinished answer, from the begin; 204 without an answer
 //	GET  path/{id}/messages  the conversation as {"messages": […], "active": …}
-//	POST path/{id}/stop    stops the run; chat.stop() of the browser leaves the stream only
+//	POST path/{id}/stop    stops the run; chat.stop() of the browser leaves the stream only.
+//	                       A run in a foreign process goes on: the status is 409
 //
-// With messages and active, a page begins where it was: give messages to useChat, and set
+// With messages and active, a page begins at the same place: give messages to useChat, and set
 // resume to active.
 func (c *Chat) UIStream() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -59,7 +60,7 @@ func (c *Chat) serveUI(w http.ResponseWriter, r *http.Request) error {
 	return &refusal{http.StatusNotFound, "There is nothing here."}
 }
 
-// A uiPost is what the browser posts.
+// A uiPost is a post of the browser.
 type uiPost struct {
 	ID       string            `json:"id"`
 	Messages []json.RawMessage `json:"messages"`
@@ -67,7 +68,7 @@ type uiPost struct {
 	Trigger  string            `json:"trigger"`
 }
 
-// A uiMessage is a message of the browser. Only what a person says counts.
+// A uiMessage is a message of the browser. Only the words of a person count.
 type uiMessage struct {
 	ID    string `json:"id"`
 	Role  string `json:"role"`
@@ -126,8 +127,8 @@ func (conv *conversation) send(ctx context.Context, r *run, from start, to write
 	return nil
 }
 
-// beginUI begins the run that a message of the browser asks for. whole means that the stream
-// is the whole message of the assistant.
+// beginUI begins the run for a message of the browser. whole means a stream with the whole
+// message of the assistant.
 func (conv *conversation) beginUI(ctx context.Context, m uiMessage, again bool) (r *run, whole bool, err error) {
 	if m.Role == "assistant" {
 		var said []answer
@@ -154,8 +155,7 @@ func (conv *conversation) beginUI(ctx context.Context, m uiMessage, again bool) 
 	return r, whole, err
 }
 
-// beginMessage begins the run that answers a message of the user. again means that the
-// message was sent before.
+// beginMessage begins the run for a message of the user. again means a known message.
 func (conv *conversation) beginMessage(ctx context.Context, id string, m llm.Message) (r *run, again bool, err error) {
 	if id == "" || len(id) > maxID {
 		return conv.begin(ctx, "", runner.Say(m))
@@ -188,8 +188,8 @@ func (m uiMessage) message() (llm.Message, error) {
 	return out, nil
 }
 
-// filePart returns a file of the browser, which is in a data URL. An address would make the
-// provider load what the visitor names.
+// filePart returns a file of the browser from a data URL. An address would make the provider
+// load any page for the visitor.
 func filePart(address, media, name string) (llm.Part, error) {
 	rest, ok := strings.CutPrefix(address, "data:")
 	head, text, ok2 := strings.Cut(rest, ",")
@@ -207,7 +207,7 @@ func filePart(address, media, name string) (llm.Part, error) {
 	return llm.File{Name: name, MediaType: media, Data: data}, nil
 }
 
-// textOf returns the text of JSON: of a string, what it says.
+// textOf returns the text of JSON: of a string, the content.
 func textOf(data json.RawMessage) string {
 	var text string
 	if json.Unmarshal(data, &text) == nil {
@@ -216,8 +216,8 @@ func textOf(data json.RawMessage) string {
 	return string(data)
 }
 
-// An answer is a person's answer to a question of ours, or the result of a call that the
-// front end has executed.
+// An answer is a person's answer to a question of ours, or the result of a call of
+// the front end.
 type answer struct {
 	call   string // the call of a result; empty for a question
 	output string
@@ -230,7 +230,7 @@ type answer struct {
 	arguments json.RawMessage
 }
 
-// approvalID names a question: a later question about the same call has another id.
+// approvalID names a question: a later question about the same call has a different id.
 func approvalID(p piece) string { return p.id + "@" + strconv.FormatInt(p.seq, 10) }
 
 // decide continues a run with answers. The calls come from the journal.
@@ -259,7 +259,7 @@ func (conv *conversation) decide(ctx context.Context, said []answer) (r *run, wh
 	return nil, false, refusalOf(runner.ErrNoInput)
 }
 
-// fits reports whether an answer is about a call that waits.
+// fits reports whether an answer is about a waiting call.
 func (conv *conversation) fits(p runner.Pending, a answer) bool {
 	if p.Late {
 		return a.call == string(p.Call) && slices.Contains(conv.chat.config.FrontEnd, p.ToolCall.Name)
@@ -285,8 +285,7 @@ func decisionOf(p runner.Pending, a answer) runner.Input {
 	return p.Deny(a.reason)
 }
 
-// unfinished returns the run that is going on, also after a restart of the program. Nil means
-// that there is none.
+// unfinished returns the active run, also after a restart of the program, or nil.
 func (conv *conversation) unfinished(ctx context.Context) (*run, error) {
 	if r := conv.current(); r != nil {
 		return r, nil
@@ -331,7 +330,9 @@ func (c *Chat) stopRun(w http.ResponseWriter, r *http.Request, id string) error 
 		return err
 	}
 	defer conv.leave()
-	conv.cancel(errStopped)
+	if !conv.cancel(errStopped) {
+		return &refusal{http.StatusConflict, "Another server writes the answer, and only that server can stop it."}
+	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
