@@ -122,10 +122,11 @@ func TestApprove(t *testing.T) {
 		time.Sleep(time.Hour) // synctest: exact in a bubble
 		late := post(t, d.handler, "a/1", with(form, "deny", "too much"), user, "bob")
 		require.Equal(t, http.StatusConflict, late.Code)
-		require.Contains(t, late.text, "Somebodywasfirst:approved")
+		require.Contains(t, late.text, "Somebodywasfirst:approvedbyannat")
 		require.Equal(t, int64(48000), d.refunds.Load())
 		page := get(t, d.handler, "?session=a/1")
 		require.Contains(t, page.text, "orderdeskfinished")
+		require.Contains(t, page.text, "approvedbyannafter0ms")
 		require.NotContains(t, page.Body.String(), `class="question`)
 	})
 }
@@ -150,6 +151,16 @@ func TestTwoAnswers(t *testing.T) {
 		time.Sleep(30 * time.Second) // synctest: exact in a bubble
 		require.Equal(t, http.StatusSeeOther, post(t, d.handler, "s", with(form, "approve", ""), user, "bob").Code)
 		require.Equal(t, int64(2), given.Load())
+	})
+}
+
+// TestLongName: a name that the session would refuse is cut.
+func TestLongName(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, "s")
+		require.Equal(t, http.StatusSeeOther, post(t, d.handler, "s", with(question(t, d.store, "s"), "approve", ""), user, strings.Repeat("ä", 150)).Code)
+		require.NoError(t, <-d.ended)
 	})
 }
 

@@ -64,9 +64,10 @@ func TestChromiumApprove(t *testing.T) {
 	bob.Shows("It is done.")
 
 	late.Follow(`button[value=deny]`) // a page without scripts still has the question
-	late.Shows("Somebody was first: approved")
+	late.Shows("Somebody was first: approved by ann at 20")
 	late.Follow(`a.button`)
 	late.Shows("It is done.")
+	late.Shows("approved by ann after")
 	require.Equal(t, int64(48000), d.refunds.Load())
 	for _, p := range []*browser.Page{ann, bob} {
 		require.Empty(t, p.Said())

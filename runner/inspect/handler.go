@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/pages"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
@@ -48,7 +49,8 @@ type Handler struct {
 // A Visitor is somebody who looks at the pages. The zero Visitor sees every session and
 // may not answer.
 type Visitor struct {
-	// Name is recorded with the answers of the visitor, and other visitors read it.
+	// Name is recorded with the answers of the visitor, see [runner.By], and other visitors
+	// read it. A name above 200 bytes is cut.
 	Name string
 	// Answers means that the visitor may answer questions.
 	Answers bool
@@ -58,6 +60,9 @@ type Visitor struct {
 }
 
 func (v Visitor) sees(session string) bool { return v.Sees == nil || v.Sees(session) }
+
+// maxName bounds the name of a visitor, in bytes, as runner.By does.
+const maxName = 200
 
 // maxStreams bounds the pages that follow a session at the same time.
 const maxStreams = 500
@@ -77,6 +82,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var v Visitor
 	if h.Visitor != nil {
 		v = h.Visitor(r)
+		v.Name = clip.Cut(v.Name, maxName)
 	}
 	if h.Visitor == nil || h.Answer == nil {
 		v.Answers = false
@@ -93,7 +99,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.unknown(w)
 	case r.Method == http.MethodPost:
 		h.answer(w, r, v, session)
-	case query.Has("live"):
+	case query.Has("live") && r.Method == http.MethodGet:
 		h.live(w, r, v, session)
 	default:
 		h.session(w, r, v, session)
