@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -29,7 +30,7 @@ const (
 type Config struct {
 	// Runner runs the sessions. The Journal must be a [journal.Reader], as all journals of
 	// this library are. Nil means a [journal.Memory]. Redact also changes the texts of
-	// the events for browsers.
+	// the events for browsers; a text is withheld if Redact panics.
 	Runner runner.Runner
 	// Agent answers. The contexts of the runs have the values of the first request of the
 	// run, for example the user from a middleware.
@@ -77,6 +78,7 @@ type Chat struct {
 	config Config
 	reader journal.Reader
 	guard  *http.CrossOriginProtection
+	redact func(string) string
 	hidden bool            // no deltas, because a check may withdraw an answer
 	drain  context.Context // ends with Shutdown
 	stop   context.CancelFunc
@@ -114,8 +116,24 @@ func (c Config) Chat() (*Chat, error) {
 	}
 	c.MaxBody = cmp.Or(c.MaxBody, defaultMaxBody)
 	chat := &Chat{config: c, reader: reader, guard: guard, hidden: checksOutput(c.Agent), conversations: map[string]*conversation{}}
+	if c.Runner.Redact != nil {
+		chat.redact = chat.safely(c.Runner.Redact)
+	}
 	chat.drain, chat.stop = context.WithCancel(context.Background())
 	return chat, nil
+}
+
+// safely returns redact without its panics, which would end the program.
+func (c *Chat) safely(redact func(string) string) func(string) string {
+	return func(text string) (out string) {
+		defer func() {
+			if p := recover(); p != nil {
+				c.logger().Error("Redact panicked", "panic", p, "stack", string(debug.Stack()))
+				out = "[withheld]"
+			}
+		}()
+		return redact(text)
+	}
 }
 
 // checksOutput reports whether an agent of the conversation checks answers.

@@ -231,7 +231,7 @@ var errElsewhere = errors.New("serve: the run failed in another process")
 
 // public returns the event for browsers. A message from a browser keeps the id of the browser.
 func (c *Chat) public(e event.Event) event.Event {
-	out := e.Public(c.config.Runner.Redact)
+	out := e.Public(c.redact)
 	if said, ok := e.Body.(event.UserMessaged); ok && strings.HasPrefix(said.Key, keyPrefix) {
 		body, _ := out.Body.(event.UserMessaged)
 		body.Key = said.Key

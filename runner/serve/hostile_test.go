@@ -80,6 +80,26 @@ func TestHostileTexts(t *testing.T) {
 	}
 }
 
+// TestRedact: Redact changes the texts for the browser, and its panics withhold a text.
+func TestRedact(t *testing.T) {
+	t.Parallel()
+	redact := func(text string) string {
+		if strings.Contains(text, "poison") {
+			panic("oh")
+		}
+		return strings.ReplaceAll(text, "sk-1234", "[key]")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, serve.Config{
+			Runner: runner.Runner{Redact: redact, NoStream: true}, Logger: slog.New(slog.DiscardHandler),
+			Agent: desk(llmtest.Script(t, llmtest.Text("The key is sk-1234."), llmtest.Text("poison"))),
+		})
+		require.Equal(t, "The key is [key].", textOf(t, s.say(t, "a", "Say sk-1234.").all(t)))
+		require.Equal(t, "[withheld]", textOf(t, s.say(t, "b", "Again.").all(t)))
+		require.NotContains(t, s.text(t, "/chat/c/messages"), "sk-1234")
+	})
+}
+
 // TestLargeResult: a result of 10 MB does not become a frame that clients refuse.
 func TestLargeResult(t *testing.T) {
 	t.Parallel()

@@ -28,10 +28,12 @@ func talk(t *testing.T, node *nodeProcess, client, name string, steps ...llmtest
 	pay := tool.Must(tool.New("pay", "Pays an order.", func(_ context.Context, in payArgs) (string, error) {
 		return "Paid " + in.Order + ".", nil
 	}, tool.NeedsApproval()))
+	where := tool.Must(tool.External[struct{}, any]("where", "Where the visitor is."))
 	chat, err := serve.Config{
-		Agent:   &agent.Agent{Model: script, Tools: []tool.Tool{pay}},
-		Logger:  slog.New(slog.DiscardHandler),
-		Session: func(_ *http.Request, id string) (string, error) { return id, nil },
+		FrontEnd: []string{"where"},
+		Agent:    &agent.Agent{Model: script, Tools: []tool.Tool{pay, where}},
+		Logger:   slog.New(slog.DiscardHandler),
+		Session:  func(_ *http.Request, id string) (string, error) { return id, nil },
 	}.Chat()
 	require.NoError(t, err)
 	mux := http.NewServeMux()
@@ -76,6 +78,10 @@ func TestAISDK(t *testing.T) {
 			"active": false, "status": "ready", "errors": list{}, "roles": two, "ids": list{"m1"}, "text": "Both are paid.",
 			"calls": list{"pay: output-available", "pay: output-available"},
 		}, talk(t, node, client, "approveLater", both(), llmtest.Text("Both are paid.")))
+
+		require.Equal(t, object{
+			"status": "ready", "errors": list{}, "roles": two, "ids": list{"m1"}, "text": "In Lisbon.", "calls": list{"where: output-available"},
+		}, talk(t, node, client, "frontEnd", llmtest.Calls("where", nil), llmtest.Text("In Lisbon.")))
 
 		tab := object{"status": "ready", "errors": list{}, "roles": two, "ids": list{"m1"}, "text": count, "calls": list{}}
 		require.Equal(t, object{"active": true, "tabs": list{tab, tab}}, talk(t, node, client, "reload", llmtest.Text(count)))

@@ -20,14 +20,14 @@ class State {
   snapshot = (x) => structuredClone(x);
 }
 
-function page(ui, url, messages = []) {
+function page(ui, url, messages = [], sendAutomaticallyWhen = ui.lastAssistantMessageIsCompleteWithApprovalResponses) {
   class Chat extends ui.AbstractChat {}
   const state = new State(messages);
   const errors = [];
   const chat = new Chat({
     id: 'c', state, onError: (e) => errors.push(String(e.message ?? e)),
     transport: new ui.DefaultChatTransport({ api: url + '/ui' }),
-    sendAutomaticallyWhen: ui.lastAssistantMessageIsCompleteWithApprovalResponses,
+    sendAutomaticallyWhen,
   });
   return { chat, state, errors };
 }
@@ -70,6 +70,15 @@ const uiTalks = {
       await p.chat.addToolApprovalResponse({ id: q.approval.id, approved: true });
     await until(() => p.chat.status === 'ready' && textOf(p.chat.messages.at(-1)) !== '');
     return { active: h.active, ...report(p) };
+  },
+  // The page executes a tool.
+  async frontEnd(ui, url) {
+    const p = page(ui, url, [], ui.lastAssistantMessageIsCompleteWithToolCalls);
+    await p.chat.sendMessage({ text: 'Where am I?' });
+    const call = p.chat.messages.at(-1).parts.find((q) => q.state === 'input-available');
+    await p.chat.addToolOutput({ tool: call.toolName, toolCallId: call.toolCallId, output: { city: 'Lisbon' } });
+    await until(() => p.chat.status === 'ready' && textOf(p.chat.messages.at(-1)) !== '');
+    return report(p);
   },
   // The page is loaded again in the middle of an answer, in two tabs.
   async reload(ui, url) {
