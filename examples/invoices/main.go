@@ -1,7 +1,7 @@
 // Invoices pays a file of invoices. Each invoice is a session; four workers answer them at
 // once, in any number of processes. A payment above 500 euros waits for a second command,
 // approve or deny. Each payment then waits for a third command, bank, which stands for the
-// bank that confirms its transfers. All data is in one SQLite file, so a start continues
+// bank that confirms transfers. All data is in one SQLite file, so a start continues
 // where the last one ended or was killed.
 //
 // The tools are in tools.go. Without a key, script.go answers.
@@ -184,8 +184,8 @@ func (j *job) decide(ctx context.Context, number string, decision func(runner.Pe
 	return err
 }
 
-// confirm stands for the bank's webhook. The bank knows the key of each call, and confirms all
-// transfers. Its books and the results for the queue are one transaction.
+// confirm stands for the webhook of the bank, which knows the key of each call. The books and
+// the results for the queue are one transaction.
 func (j *job) confirm(ctx context.Context) error {
 	b, err := openBooks(ctx, j.store.DB)
 	if err != nil {

@@ -76,7 +76,7 @@ func (b books) pay(ctx context.Context, in payArgs) (string, error) {
 	return "", tool.Later(text) // the bank confirms the transfer
 }
 
-// A transfer is an entry of a payment. The bank knows it by the key of the call.
+// A transfer is a payment in the books of the bank, with the key of the call.
 type transfer struct {
 	key     string
 	invoice int

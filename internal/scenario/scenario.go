@@ -6,6 +6,7 @@ package scenario
 import (
 	"context"
 	"errors"
+	"iter"
 	"path"
 	"strings"
 	"testing"
@@ -25,6 +26,8 @@ type Scenario struct {
 	Runner runner.Runner
 	Agent  func(*agent.Agent) // changes the desk; nil: no change
 	HangUp time.Duration      // when the customer hangs up; zero means never
+	// HandIn makes the run one of a session, and answers each call that the session waits for.
+	HandIn func(runner.Pending) runner.Input
 	Steps  []llmtest.Step
 	Want   Outcome
 }
@@ -87,7 +90,7 @@ func (s Scenario) Run(t *testing.T, where Seat, stream bool, desk *agent.Agent) 
 	r.Model = where.Model(t, script)
 
 	start := time.Now()
-	got, err := run(ctx, r, stream, desk)
+	got, err := s.start(ctx, r, stream, desk)
 	got.Took = time.Since(start)
 
 	got.Text, got.Err, got.Usage = got.Result.Text, kindOf(err), got.Result.Usage
@@ -96,20 +99,57 @@ func (s Scenario) Run(t *testing.T, where Seat, stream bool, desk *agent.Agent) 
 	return got
 }
 
-func run(ctx context.Context, r runner.Runner, stream bool, desk *agent.Agent) (Ran, error) {
+// start runs the question of the customer.
+func (s Scenario) start(ctx context.Context, r runner.Runner, stream bool, desk *agent.Agent) (Ran, error) {
 	question := llm.User("Where is my order?")
-	if !stream {
-		result, err := r.Run(ctx, desk, question)
-		return Ran{Result: result}, err
-	}
 	out := Ran{Result: new(runner.Result)}
-	for e, err := range r.Stream(ctx, desk, question) {
-		if err != nil {
-			return out, err
-		}
-		out.see(e)
+	switch {
+	case s.HandIn != nil:
+		err := s.converse(ctx, r.Session("desk"), stream, desk, &out, runner.Say(question))
+		return out, err
+	case stream:
+		err := out.seeAll(r.Stream(ctx, desk, question))
+		return out, err
 	}
-	return out, nil
+	result, err := r.Run(ctx, desk, question)
+	return Ran{Result: result}, err
+}
+
+// converse runs a session, and answers what it waits for.
+func (s Scenario) converse(ctx context.Context, session *runner.Session, stream bool, desk *agent.Agent, out *Ran, in ...runner.Input) error {
+	for {
+		var err error
+		if stream {
+			err = out.seeAll(session.Stream(ctx, desk, in...))
+		} else {
+			var result *runner.Result
+			result, err = session.Run(ctx, desk, in...)
+			result.Events, result.Earlier = append(out.Result.Events, result.Events...), nil
+			out.Result = result
+		}
+		if !errors.Is(err, runner.ErrPaused) {
+			return err
+		}
+		pending, err := session.Pending(ctx)
+		if err != nil {
+			return err
+		}
+		in = nil
+		for _, p := range pending {
+			in = append(in, s.HandIn(p))
+		}
+	}
+}
+
+// seeAll adds the events of a stream up to its end.
+func (r *Ran) seeAll(events iter.Seq2[event.Event, error]) error {
+	for e, err := range events {
+		if err != nil {
+			return err
+		}
+		r.see(e)
+	}
+	return nil
 }
 
 func (r *Ran) see(e event.Event) {

@@ -55,7 +55,7 @@ func tooBig() error {
 
 // All returns the scenarios. Their transcripts are in
 // runner/runnertest/testdata/scenarios.
-func All() []Scenario { return slices.Concat(all, flows, guarded, handoffs, helpers) }
+func All() []Scenario { return slices.Concat(all, flows, guarded, handoffs, helpers, handedIn) }
 
 var all = []Scenario{
 	{

@@ -34,7 +34,7 @@ func TestScenarios(t *testing.T) {
 			})
 		}
 	})
-	const all = 98 * 6 * 2 // scenarios, seats, with and without a stream
+	const all = 99 * 6 * 2 // scenarios, seats, with and without a stream
 	fmt.Printf("scenarios: %d of %d\n", passed.Load(), all)
 	if !strings.Contains(flag.Lookup("test.run").Value.String(), "/") { // who asks for some gets some
 		require.EqualValues(t, all, passed.Load())
