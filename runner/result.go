@@ -49,8 +49,8 @@ type Result struct {
 	// Helpers has the part of Usage that helpers needed, by the names of their agents. Nil if
 	// no helper worked in the run.
 	Helpers map[string]llm.Usage `json:"helpers,omitempty"`
-	// Pending are the undecided calls of a paused or failed run, also those of helpers. Give the answers to the
-	// next [Session.Run].
+	// Pending are the calls of a paused or failed run that wait for a decision or for a result
+	// from outside, also those of helpers. Give the answers to the next [Session.Run].
 	Pending []Pending `json:"pending,omitempty"`
 	// Decisions are the decisions about calls in the run, in order: who approved, when, and
 	// with which words.

@@ -136,7 +136,9 @@ type Runner struct {
 	KeepPasswords bool
 	// Decide decides about each call that waits for approval or is in doubt, one after the
 	// other, before the run pauses. Use Decide for a terminal or a policy. Decide returns
-	// an answer of p, such as p.Approve(), or nil to leave the call undecided.
+	// an answer of p, such as p.Approve(), or nil to leave the call undecided. Decide is not
+	// asked about a call whose result comes later (Pending.Late). The context of Decide ends
+	// when the question no longer waits (Pending.Until).
 	//
 	// If Decide returns an error, the call stays undecided, and Run returns the error. A
 	// run that was going on then fails. A run that is being continued after a pause stays

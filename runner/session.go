@@ -106,8 +106,9 @@ func Say(messages ...llm.Message) Input { return messagesInput(messages) }
 // Run runs an agent on the conversation so far and the input, like [Runner.Run]. The
 // Messages of the Result are the conversation of the whole session.
 //
-// With messages and no decision, a new run begins. Tool calls without a result are closed first: the
-// model reads that the call did not run, or that its outcome is unknown.
+// With messages and no decision, a new run begins. Tool calls without a result are closed
+// first: the model reads that the call did not run, that its outcome is unknown, or that its
+// result had not come; a result that comes later is refused. [Session.Say] closes nothing.
 //
 // Without messages, and with decisions, Run continues a run that was paused or whose process died. After a
 // failed run, Run begins a new run that goes on with the conversation and with the calls of
@@ -122,6 +123,9 @@ func Say(messages ...llm.Message) Input { return messagesInput(messages) }
 //   - Decisions about calls are inputs, any number at a time. The run continues as far as
 //     the decisions allow. If undecided calls are left, the run pauses again, and the
 //     error is [ErrPaused].
+//   - Results of calls that come later ([tool.Later]) are inputs, too; see [Pending.Result].
+//     When the time of such a call is over ([tool.LateWithin]), a run that continues ends the
+//     call.
 //   - If a decision does not fit, the error is a [*DecisionError], and nothing is recorded.
 //   - Messages beside decisions close no call: the decisions count first, the calls run, and
 //     the model reads the messages after the results, in the next turn. If the run pauses
@@ -251,8 +255,8 @@ func (s *Session) Messages(ctx context.Context) (messages []llm.Message, err err
 	return messages, err
 }
 
-// Pending returns the undecided calls: calls of a paused run, or calls that a failed run
-// left. Pending opens the log of the session, and therefore fails with a
+// Pending returns the calls that wait for a decision or a result from outside: calls of a
+// paused run, or calls that a failed run left. Pending opens the log of the session, and therefore fails with a
 // [*journal.BusyError] during a run.
 func (s *Session) Pending(ctx context.Context) (pending []Pending, err error) {
 	err = s.look(ctx, func(e *engine) { pending = pendingCalls(s.name, e.recorder.snapshot()) })

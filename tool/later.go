@@ -172,9 +172,12 @@ func (f Form) fits(text string) (err error) {
 			err = errors.New(panicked(v, nil).Error())
 		}
 	}()
+	if !json.Valid([]byte(text)) {
+		return errors.New("the result is not JSON")
+	}
 	v, err := tree.Parse(text, tree.ArgumentLimits)
 	if err != nil {
-		return fmt.Errorf("the result is not the JSON that the tool promises: %w", err)
+		return fmt.Errorf("the JSON of the result: %w", err)
 	}
 	if f.spec.wrapped {
 		bare := tree.Object()

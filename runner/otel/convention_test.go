@@ -64,6 +64,7 @@ var convention = map[string]struct{ kind, spans string }{
 	"toolloop.run.resumed":                  {"true", "a"},
 	"toolloop.run.paused":                   {"true", "at"},
 	"toolloop.call":                         {"string", "T"},
+	"toolloop.call.deferred":                {"true", "t"},
 }
 
 // hold compares a span with the table.

@@ -439,7 +439,11 @@ func (r *reader) head() {
 	}
 	p.Facts = append(append(p.Facts, turns(r.turns), calls), usage(r.usage, r.cost)...)
 	if r.waited >= time.Second {
-		p.Facts = append(p.Facts, "waited "+took(r.waited)+" for decisions")
+		what := " for decisions"
+		if slices.ContainsFunc(r.order, func(c *call) bool { return c.late }) {
+			what = " for decisions and results"
+		}
+		p.Facts = append(p.Facts, "waited "+took(r.waited)+what)
 	}
 }
 
