@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -46,7 +47,7 @@ func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []e
 		case a.needsApproval:
 			bodies = append(bodies, event.ApprovalAsked{
 				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Repairs: a.repairs, Fingerprint: a.job.tool.Fingerprint(),
-				Arguments: args, Hash: event.HashArguments(args),
+				Arguments: args, Hash: event.HashArguments(args), Until: approvalUntil(a.job.tool),
 			})
 		default:
 			if a.job.tool.External() && c.Nested == nil && e.helpers[c.Call.Name] == nil {
@@ -70,6 +71,14 @@ func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []e
 
 func started(c *loop.Call, a *admission, args string, helper bool) event.ToolCallStarted {
 	return event.ToolCallStarted{Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Arguments: args, Repairs: a.repairs, Helper: helper}
+}
+
+// approvalUntil returns the end of the time for an approval that is asked for now.
+func approvalUntil(t tool.Tool) (until time.Time) {
+	if d, _ := t.ApprovalWithin(); d > 0 {
+		until = time.Now().UTC().Round(0).Add(d)
+	}
+	return until
 }
 
 // checkCalls checks the calls, and asks their approval policies at the same time, so a

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -101,8 +102,7 @@ func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Event, er
 		return nil, nil
 	}
 	e.markAsked(c.Ref) // Decide left the call undecided once: the next question would be the same
-	whole := e.recorder.root.snapshot()
-	pending := pendingCall(e.session, e.agent.DisplayName(), &whole, c)
+	pending := e.pendingCall(c)
 	in, err := e.askDecide(ctx, c, pending)
 	if isOver(c) && ctx.Err() == nil {
 		return e.endOverdue(ctx, c)
@@ -182,6 +182,9 @@ func (e *engine) decisionEvents(ctx context.Context, decisions []decision) ([]ev
 		if reason != "" {
 			return nil, e.unfit(&d, reason)
 		}
+		if err := e.mayAnswer(ctx, &d, c); err != nil {
+			return nil, err
+		}
 		seen[d.call] = true
 		for _, body := range b {
 			events = append(events, event.Event{Path: d.call.Path(), Body: body})
@@ -226,6 +229,9 @@ func (e *engine) eventsOf(ctx context.Context, d decision, c loop.Call) (_ []eve
 			return nil, "the call is in doubt: answer with RunAgain, Happened, NotHappened or Unknown"
 		}
 		return nil, "the call does not wait for approval"
+	}
+	if isOver(c) {
+		return nil, "the time for the answer was over at " + c.Until().UTC().Format(time.DateTime) + " UTC"
 	}
 	b := event.ApprovalDecided{Call: c.Ref, Hash: d.hash, Approved: d.approval != deny, Reason: e.redactor.reason(d.reason), Person: d.person, Words: e.redactor.reason(d.words)}
 	switch d.approval {

@@ -225,7 +225,7 @@ func isOver(c loop.Call) bool {
 // overdue returns the events of a call whose time is over: its end, or another time.
 func (e *engine) overdue(ctx context.Context, c loop.Call) ([]event.Body, error) {
 	if c.Status == loop.Asked {
-		return []event.Body{e.expired(c)}, nil
+		return []event.Body{e.expired(ctx, c)}, nil
 	}
 	t, ok := e.offer.tools[c.Call.Name]
 	if !ok {
@@ -276,9 +276,11 @@ func (e *engine) laterEvents(c loop.Call, t tool.Tool, handle string) []event.Bo
 
 // expired returns the end of a call that nobody approved in time. An earlier attempt of the
 // call may have had its effect.
-func (e *engine) expired(c loop.Call) event.ToolCallFinished {
+func (e *engine) expired(ctx context.Context, c loop.Call) event.ToolCallFinished {
 	if !c.MayHaveRun {
-		return e.redactor.failure(c, tool.Fail(tool.Expired, "The call did not run: nobody approved it in time.", nil))
+		t, _ := e.toolOf(ctx, c)
+		_, text := t.ApprovalWithin()
+		return e.redactor.failure(c, tool.Fail(tool.Expired, cmp.Or(text, "The call did not run: nobody approved it in time."), nil))
 	}
 	err := tool.Fail(tool.OutcomeUnknown, "", nil)
 	err.Message += " It was not run again: nobody approved it in time."

@@ -1,9 +1,11 @@
 package runner
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -113,6 +115,8 @@ func (p Pending) Unknown() Input { return p.doubt(event.Unknown) }
 type DecisionError struct {
 	Call   event.CallRef
 	Reason string
+	// Err is the error of [Runner.MayAnswer], which refused the answer. Otherwise Err is nil.
+	Err error
 	// Decided is the decision that was first. Nil means that nobody decided about the
 	// question, or that the session has forgotten it: a session remembers the newest 1,000
 	// decisions.
@@ -126,6 +130,40 @@ func (e *DecisionError) Error() string {
 		text += "; somebody was first: " + e.Decided.String()
 	}
 	return text
+}
+
+// Unwrap returns Err.
+func (e *DecisionError) Unwrap() error { return e.Err }
+
+// mayAnswer asks Runner.MayAnswer about a decision that fits.
+func (e *engine) mayAnswer(ctx context.Context, d *decision, c loop.Call) error {
+	if e.runner.MayAnswer == nil {
+		return nil
+	}
+	_, err := safely(ctx, e.logger, "MayAnswer", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, e.runner.MayAnswer(ctx, e.pendingCall(c), d.person)
+	})
+	if err == nil {
+		return nil
+	}
+	return &DecisionError{Call: d.call, Reason: "may not be answered by " + nameOf(d.person) + ": " + e.redactor.error(err), Err: err}
+}
+
+// pendingCall is the question about a call of this run, or of a helper below.
+func (e *engine) pendingCall(c loop.Call) Pending {
+	whole := e.recorder.root.snapshot()
+	agent := e.agent.DisplayName()
+	if run := whole.Below(c.Ref.Path()); run != nil {
+		agent = run.Agent
+	}
+	return pendingCall(e.session, agent, &whole, c)
+}
+
+func nameOf(person string) string {
+	if person == "" {
+		return "somebody without a name"
+	}
+	return strconv.Quote(person)
 }
 
 // unfit returns the error of a decision that does not fit.

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/tool/internal/gotype"
@@ -56,6 +57,32 @@ func NeedsApprovalIf[In any](need func(ctx context.Context, in In) (bool, error)
 		}
 		return nil
 	}
+}
+
+// ApprovalWithin sets how long a call waits for approval. The time begins when the run asks.
+// After it nobody can approve or deny the call: when the run continues, the call ends as a
+// failure of the kind [Expired], which is no denial, and the model reads text. If text is
+// empty, the model reads that nobody approved the call in time. Without ApprovalWithin, a call
+// waits for ever.
+//
+// ApprovalWithin asks for no approval itself: use it beside [NeedsApproval]. The constructor
+// refuses a time that is not positive.
+func ApprovalWithin(d time.Duration, text string) Option {
+	return func(s *spec) error {
+		if d <= 0 {
+			return fmt.Errorf("approval within %v: must be positive", d)
+		}
+		s.askWithin, s.askText = d, text
+		return nil
+	}
+}
+
+// ApprovalWithin returns the time and the text of the option [ApprovalWithin], or zero.
+func (t Tool) ApprovalWithin() (d time.Duration, text string) {
+	if t.spec == nil {
+		return 0, ""
+	}
+	return t.spec.askWithin, t.spec.askText
 }
 
 // Reconcile adds a function that finds out whether an earlier call happened. A runner

@@ -43,6 +43,8 @@ type spec struct {
 	results      *Form         // of an external tool; nil: any
 	lateWithin   time.Duration // 0: no end
 	lateText     string        // for the model, after lateWithin
+	askWithin    time.Duration // for an approval; 0: no end
+	askText      string        // for the model, after askWithin
 	unchecked    bool          // AllowUnchecked was given
 	approval     func(context.Context, json.RawMessage) (bool, error)
 	approvalType reflect.Type // type that approval decodes the arguments into; nil without such a policy
