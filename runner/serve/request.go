@@ -98,7 +98,7 @@ func (conv *conversation) begin(ctx context.Context, key string, in ...runner.In
 		return r, again, refusalOf(err)
 	}
 	first, over, err := r.begun(ctx)
-	if first == 0 && over && err != nil {
+	if first == 0 && over && err != nil && !errors.Is(err, runner.ErrPaused) {
 		if once, ok := errors.AsType[*runner.OnceError](err); ok && once.Failed != "" { // the message is in the conversation: go on from there
 			r, _, err = conv.begin(ctx, key)
 			return r, true, err

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -337,5 +338,5 @@ func (r *run) isBehind(seq int64) bool {
 func (r *run) answeredBefore() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.over && r.first == 0 && r.err == nil
+	return r.over && r.first == 0 && (r.err == nil || errors.Is(r.err, runner.ErrPaused))
 }

@@ -279,6 +279,7 @@ func TestApproval(t *testing.T) {
 			`[DONE]`,
 		}, events)
 		require.Equal(t, 204, s.do(t, http.MethodGet, "/chat/c/stream", "").StatusCode)
+		require.Equal(t, events, s.say(t, "a", "Pay them.").all(t)) // sent twice
 		require.Contains(t, s.text(t, "/chat/c/messages"), `"state":"approval-requested"`)
 
 		require.Equal(t, []string{
