@@ -338,7 +338,7 @@ func (e *engine) answerEvents(ctx context.Context, in *input) ([]event.Event, er
 	if err != nil {
 		return nil, err
 	}
-	late, err := e.lateEvents(ctx, in.late)
+	late, err := e.lateEvents(ctx, in)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/internal/invoke"
@@ -219,15 +218,9 @@ func (x *execution) answer(s *loop.State, err error) invoke.Outcome {
 		return invoke.Outcome{Err: invoke.Error(err)}
 	case s.Failure != "":
 		failure := &tool.Error{Failure: tool.Failed, Message: "The helper did not finish: " + s.Failure}
-		var lost []string
-		for _, c := range s.OpenBelow() {
-			if c.Nested == nil && (c.Status == loop.Started || c.MayHaveRun) {
-				lost = append(lost, c.Call.Name)
-			}
-		}
-		if len(lost) > 0 {
+		if names := unknownCalls(s); names != "" {
 			failure.Failure = tool.OutcomeUnknown
-			failure.Message += ". Nobody knows the outcome of its calls: " + strings.Join(lost, ", ")
+			failure.Message += ". " + names
 		}
 		return invoke.Outcome{Err: failure}
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,9 +121,10 @@ func (e *engine) dropKnown(ctx context.Context, in *input) error {
 	return nil
 }
 
-// lateEvents returns the ends of the calls whose results were handed in.
-func (e *engine) lateEvents(ctx context.Context, results []lateResult) ([]event.Event, error) {
-	if len(results) == 0 {
+// lateEvents returns the ends of the calls whose results were handed in. A call takes a single
+// answer: an event that does not fit the events before it would make the session unreadable.
+func (e *engine) lateEvents(ctx context.Context, in *input) ([]event.Event, error) {
+	if len(in.late) == 0 {
 		return nil, nil
 	}
 	s := e.recorder.snapshot()
@@ -131,7 +133,7 @@ func (e *engine) lateEvents(ctx context.Context, results []lateResult) ([]event.
 		open[c.ID()] = c
 	}
 	var events []event.Event
-	for _, r := range results {
+	for _, r := range in.late {
 		id, err := e.idOf(r)
 		if err != nil {
 			return nil, err
@@ -141,6 +143,8 @@ func (e *engine) lateEvents(ctx context.Context, results []lateResult) ([]event.
 		switch {
 		case !ok:
 			reason = "no such call is open, or there are two results"
+		case slices.ContainsFunc(in.decisions, func(d decision) bool { return d.call == c.Ref }):
+			reason = "there are a decision and a result"
 		case c.Nested != nil:
 			reason = "the call is that of a helper, which answers itself"
 		case c.Status == loop.Asked && !c.TakesResult():

@@ -47,7 +47,11 @@ func notRun(c loop.Call, reason safe) event.ToolCallFinished {
 func neverFinished(c loop.Call) event.ToolCallFinished {
 	switch {
 	case c.Nested != nil:
-		return failed(c, tool.OutcomeUnknown, "The helper was interrupted before its answer. What it has done until then stays done.", "")
+		text := safe("The helper was interrupted before its answer. What it has done until then stays done.")
+		if names := unknownCalls(c.Nested); names != "" { // of tools of the program
+			text += safe(" " + names)
+		}
+		return failed(c, tool.OutcomeUnknown, text, "")
 	case c.Status == loop.Late:
 		return failed(c, tool.OutcomeUnknown, "The call was started, and its result had not come when the conversation went on. "+
 			"It may have its effect all the same: check before you call it again.", "")
@@ -59,6 +63,21 @@ func neverFinished(c loop.Call) event.ToolCallFinished {
 		return notRun(c, "the conversation went on before it began")
 	}
 	return notRun(c, "the run ended before it began")
+}
+
+// unknownCalls returns a sentence about the calls in a helper's run whose effect nobody knows,
+// or "". A model that does not read of a payment makes it again.
+func unknownCalls(s *loop.State) string {
+	var names []string
+	for _, c := range s.OpenBelow() {
+		if c.Nested == nil && (c.Status == loop.Started || c.Status == loop.Late || c.MayHaveRun) {
+			names = append(names, c.Call.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "Nobody knows the outcome of its calls: " + strings.Join(names, ", ")
 }
 
 // placeholder is the result in the history of a call that has no result. In a session the

@@ -176,9 +176,18 @@ func pendingCalls(session string, s loop.State) []Pending {
 	if s.Running() && !s.Paused() {
 		return nil
 	}
+	return waitingCalls(session, s)
+}
+
+// waitingCalls is pendingCalls with the Late calls of a run that goes on: the world outside
+// answers as fast as it likes.
+func waitingCalls(session string, s loop.State) []Pending {
+	running := s.Running() && !s.Paused()
 	var all []Pending
 	for _, c := range s.Undecided() {
-		all = append(all, pendingCall(session, s.Below(c.Ref.Path()).Agent, &s, c))
+		if !running || c.Status == loop.Late {
+			all = append(all, pendingCall(session, s.Below(c.Ref.Path()).Agent, &s, c))
+		}
 	}
 	return all
 }

@@ -28,7 +28,8 @@ type State struct {
 	Cost   float64         `json:"cost,omitempty"`   // the sum over the turns of the run
 	// Open are the calls without a result, also those of helpers.
 	Open []OpenCall `json:"open,omitempty"`
-	// Pending are the undecided calls of a paused or failed run, as in [Result].
+	// Pending are the undecided calls of a paused or failed run, as in [Result]. While a run
+	// goes on, Pending are the calls that are Late already.
 	Pending []Pending `json:"pending,omitempty"`
 	// Decisions are the newest 1,000 decisions about calls of the session, in order, also
 	// those of earlier runs.
@@ -148,7 +149,7 @@ func (o *observer) see() *State {
 	o.sum.Session = o.session
 	state := &State{
 		Summary: o.sum, Turn: s.Turn, Text: s.Text, Output: s.Value, Error: o.failed, Usage: s.Usage, Cost: s.Cost,
-		Pending: pendingCalls(o.session, s.Snapshot()), Messages: s.History(openPlaceholder), Decisions: decisionsOf(s, 0),
+		Pending: waitingCalls(o.session, s.Snapshot()), Messages: s.History(openPlaceholder), Decisions: decisionsOf(s, 0),
 	}
 	o.open(s, state, len(s.Messages))
 	return state
