@@ -98,7 +98,7 @@ func (e *engine) checkCalls(ctx context.Context, calls []loop.Call) []admission 
 		case a.err != nil:
 			continue
 		case (c.Status == loop.Cleared || c.Replaced()) && string(a.job.args) == c.Arguments:
-			a.repairs = c.Repairs // the text of the model was repaired, not the cleared arguments
+			a.repairs = c.Repairs() // the text of the model was repaired, not the cleared arguments
 		}
 		switch {
 		case hasChanged(c, a.job):
@@ -137,7 +137,7 @@ func (e *engine) readCall(ctx context.Context, c *loop.Call) (tool.Tool, json.Ra
 		if e.helpers[c.Call.Name] == nil {
 			return t, nil, nil, tool.Fail(tool.OutcomeUnknown, "", fmt.Errorf("the agent %q has no helper %q any more", e.agent.DisplayName(), c.Call.Name))
 		}
-		return t, json.RawMessage(c.Arguments), c.Repairs, nil
+		return t, json.RawMessage(c.Arguments), c.Repairs(), nil
 	}
 	if !ok && e.offer.catalog.has(c.Call.Name) {
 		return t, nil, nil, errNotFound(c.Call.Name)

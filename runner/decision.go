@@ -160,7 +160,11 @@ func (e *engine) decisionEvents(ctx context.Context, decisions []decision) ([]ev
 	}
 	for _, d := range decisions {
 		c, ok := open[d.call]
-		b, reason := e.eventsOf(ctx, d, c)
+		var b []event.Body
+		reason := ""
+		if ok {
+			b, reason = e.eventsOf(ctx, d, c)
+		}
 		switch {
 		case seen[d.call]:
 			reason = "there are two"

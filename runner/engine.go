@@ -78,7 +78,7 @@ func newEngine(r *Runner, session string, stream bool) *engine {
 	e.redactor.redact = r.Redact
 	e.recorder.prepare(session, e.redactor, &all.state)
 	v := e.invoker
-	v.session, v.timeout, v.keepPasswords, v.recorder, v.redactor = session, r.ToolTimeout, r.KeepPasswords, e.recorder, e.redactor
+	v.timeout, v.keepPasswords, v.recorder, v.redactor = r.ToolTimeout, r.KeepPasswords, e.recorder, e.redactor
 	v.keepWhole = r.PutAside > 0
 	e.scheduler.invoker, e.scheduler.done = v, make(chan struct{}, 1)
 	return e

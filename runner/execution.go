@@ -23,8 +23,8 @@ type execution struct {
 	batch    *sync.WaitGroup // of the jobs that run together; nil for a job that did not wait for slots
 	free     func()          // gives the slot of the tool back
 	began    time.Time
-	begun    bool  // guarded by the scheduler's lock: the function may have been called
 	around   *work // nil without Runner.Around
+	begun    bool  // guarded by the scheduler's lock: the function may have been called
 	reported bool  // guarded by the recorder's lock: later reports of progress are dropped
 }
 

@@ -59,7 +59,6 @@ func safely[T any](ctx context.Context, logger *slog.Logger, name string, f func
 // ignores the end of its context, the invoker leaves the function behind. An invoker is
 // safe for concurrent use.
 type invoker struct {
-	session       string        // empty outside a session
 	timeout       time.Duration // Runner.ToolTimeout
 	keepPasswords bool
 	keepWhole     bool      // results are put aside
@@ -152,7 +151,7 @@ func (v *invoker) logPanic(c loop.Call, err *tool.Error) {
 // info returns the part of a call that the tool's function may know.
 func (v *invoker) info(c loop.Call) tool.Call {
 	return tool.Call{
-		ID: c.Call.ID, Key: callKey(v.session, c), Fence: c.Seq, Tool: c.Call.Name, Session: v.session, Turn: c.Turn,
+		ID: c.Call.ID, Key: callKey(v.recorder.session, c), Fence: c.Seq, Tool: c.Call.Name, Session: v.recorder.session, Turn: c.Turn,
 		KeepPasswords: v.keepPasswords,
 		KeepWhole:     v.keepWhole,
 	}

@@ -60,20 +60,56 @@ type Result struct {
 // A collector gets the durable events of a run without a consumer, for the Result.
 type collector struct {
 	events  []event.Event
+	more    [][]event.Event // pieces of moreEvents after events
 	earlier []event.Event
 }
 
-// add keeps events. A short list grows to three times its size, because all its copies
-// together are then half as large as the list; append would double it.
+// The numbers fit into the sizes of Go's allocator. A run with one call has nine events; a
+// list of up to manyEvents grows to three times its size, because all its copies together are
+// then half as large as the list.
+const (
+	fewEvents  = 9
+	someEvents = 35
+	manyEvents = 105
+	moreEvents = 127
+)
+
+// add keeps events.
 func (c *collector) add(events []event.Event) {
-	switch n := len(c.events) + len(events); {
-	case n <= cap(c.events) || n > 324:
-	case n <= 12: // a run with a call has nine
-		c.events = make([]event.Event, 0, 12)
-	default:
-		c.events = slices.Grow(c.events, max(3*len(c.events), n)-len(c.events))
+	for _, ev := range events {
+		if len(c.events) == cap(c.events) {
+			c.grow()
+		}
+		if len(c.events) < cap(c.events) {
+			c.events = append(c.events, ev)
+			continue
+		}
+		last := len(c.more) - 1
+		if last < 0 || len(c.more[last]) == moreEvents {
+			c.more = append(c.more, make([]event.Event, 0, moreEvents))
+			last++
+		}
+		c.more[last] = append(c.more[last], ev)
 	}
-	c.events = append(c.events, events...)
+}
+
+// grow makes room in a short list. A long one continues in pieces, because copies of it would
+// be large.
+func (c *collector) grow() {
+	for _, n := range [...]int{fewEvents, someEvents, manyEvents} {
+		if n > cap(c.events) {
+			c.events = append(make([]event.Event, 0, n), c.events...)
+			return
+		}
+	}
+}
+
+// all returns the events of the run that has ended, in one list.
+func (c *collector) all() []event.Event {
+	if len(c.more) > 0 {
+		c.events, c.more = slices.Concat(append([][]event.Event{c.events}, c.more...)...), nil
+	}
+	return c.events
 }
 
 // collect makes a run without a consumer.
@@ -95,6 +131,6 @@ func (e *engine) result() *Result {
 	r.Agent = s.Agent
 	r.Decisions = decisionsOf(&s, s.Run)
 	r.Output, r.Helpers = s.Value, s.Helped
-	r.Events, r.Earlier = e.collector.events, e.collector.earlier
+	r.Events, r.Earlier = e.collector.all(), e.collector.earlier
 	return r
 }

@@ -34,8 +34,8 @@ type Task struct {
 	context taskContext
 
 	// The group's lock guards these fields.
-	at      int       // position in Group.running
 	leave   time.Time // zero until the context ends
+	at      int32     // position in Group.running; small, because an execution has a Task
 	settled bool      // End was called, or is about to be
 }
 
@@ -83,7 +83,7 @@ func (g *Group) Go(t *Task, w Work, timeout time.Duration) {
 		}
 	}
 	g.mu.Lock()
-	t.at = len(g.running)
+	t.at = int32(len(g.running))
 	g.running = append(g.running, t)
 	g.wakeBy(t.context.deadline)
 	over := g.over

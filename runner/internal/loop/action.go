@@ -163,7 +163,9 @@ func Next(s *State, lim Limits) Action {
 	case final:
 		return s.finishing(lim)
 	case failing:
-		return Fail{Limit: s.limit.Limit, Max: s.limit.Max, Cost: s.limit.Cost, Reason: s.Class, Trip: s.trip()}
+		f := s.atLimit()
+		f.Reason, f.Trip = s.Class, s.trip()
+		return f
 	}
 	return Idle{}
 }
@@ -195,13 +197,13 @@ func nextTurnOrStop(s *State, lim Limits) Action {
 		return Fail{Reason: CutOff}
 	case s.LastTurn:
 		if s.calledLast {
-			return Fail{Limit: s.limit.Limit, Max: s.limit.Max, Cost: s.limit.Cost}
+			return s.atLimit()
 		}
 		if s.mustCompact(lim) {
 			return Compact{Turn: s.Turn + 1}
 		}
 		return Prepare{Turn: s.Turn + 1}
-	case lim.InvalidRounds > 0 && s.invalid >= lim.InvalidRounds:
+	case lim.InvalidRounds > 0 && int(s.invalid) >= lim.InvalidRounds:
 		return StopAtLimit{Limit: InvalidLimit, Max: int64(lim.InvalidRounds)}
 	case lim.Turns > 0 && s.Turn >= lim.Turns:
 		return StopAtLimit{Limit: TurnLimit, Max: int64(lim.Turns)}
@@ -223,7 +225,7 @@ func nextTurnOrStop(s *State, lim Limits) Action {
 // spent returns a reached limit on a sum of the run. nested is the work of a
 // helper's run, not yet a part of s.
 func spent(s *State, lim Limits, nested time.Duration) (StopAtLimit, bool) {
-	if lim.ToolCalls > 0 && s.toolCalls > lim.ToolCalls { // that many may run
+	if lim.ToolCalls > 0 && int(s.toolCalls) > lim.ToolCalls { // that many may run
 		return StopAtLimit{Limit: CallLimit, Max: int64(lim.ToolCalls)}, true
 	}
 	for _, l := range [...]struct {
@@ -307,4 +309,12 @@ func retryMessage(c Class, choice llm.ToolChoice) llm.Message {
 		return llm.User("Your last reply announced tool calls but held none. Make the calls now, or answer.")
 	}
 	return llm.User("Your last reply was empty. Answer now, or call a tool.")
+}
+
+// atLimit returns the failure by the limit that was reached, if one was.
+func (s *State) atLimit() Fail {
+	if s.limit == nil {
+		return Fail{}
+	}
+	return Fail{Limit: s.limit.Limit, Max: s.limit.Max, Cost: s.limit.Cost}
 }

@@ -13,14 +13,12 @@ import (
 
 // Call is a tool call of the last answer.
 type Call struct {
-	Ref   event.CallRef
-	Call  llm.ToolCall // the call as the model wrote it
-	RunID string       // id of the call's run
-	Turn  int          // turn of the run
+	Ref     event.CallRef
+	Call    llm.ToolCall // the call as the model wrote it
+	*Origin              // embedded: a call has no other origin
 	// Arguments are the checked arguments. They are empty until the call was started or a
 	// person was asked about the call.
 	Arguments string
-	Repairs   []string // changes that made Arguments of the model's text
 	// Fingerprint identifies the definition of the tool that was offered, or that a person
 	// was asked about. Empty means that the fingerprint is unknown.
 	Fingerprint string
@@ -40,7 +38,31 @@ type Call struct {
 	// only marks the call of a helper: Apply changes the state.
 	Nested   *State
 	verdicts *verdicts // of checks, and other rare facts; nil: none
+	repairs  *[]string // see Repairs; nil: none
 	result   llm.Part  // the llm.ToolResult as it enters the history; nil for an open call
+}
+
+// An Origin is where calls come from. The calls of an answer share it, because the size of a
+// Call counts in each turn.
+type Origin struct {
+	RunID string // id of the run
+	Turn  int    // turn of the run
+}
+
+// Repairs returns the changes that made Arguments of the model's text.
+func (c *Call) Repairs() []string {
+	if c.repairs == nil {
+		return nil
+	}
+	return *c.repairs
+}
+
+func (c *Call) setArguments(arguments string, repairs []string) {
+	c.Arguments, c.repairs = arguments, nil
+	if len(repairs) > 0 {
+		kept := repairs // a parameter would be allocated without need
+		c.repairs = &kept
+	}
 }
 
 // canStart reports whether the call is waiting for its start.
@@ -66,6 +88,7 @@ const (
 )
 
 func (s *State) openCalls(m llm.Message) {
+	var from *Origin
 	s.Calls = nil
 	for _, p := range m.Parts {
 		c, ok := p.(llm.ToolCall)
@@ -74,17 +97,18 @@ func (s *State) openCalls(m llm.Message) {
 		}
 		if s.Calls == nil {
 			s.Calls = make([]Call, 0, len(m.Parts))
+			from = &Origin{RunID: s.ID, Turn: s.Turn}
 		}
 		s.Calls = append(s.Calls, Call{
-			Ref: event.NewCallRef(s.Run, s.Turn, len(s.Calls)).Under(s.Path), Call: c, RunID: s.ID, Turn: s.Turn, Fingerprint: s.fingerprint(c.Name),
+			Ref: event.NewCallRef(s.Run, s.Turn, len(s.Calls)).Under(s.Path), Call: c, Origin: from, Fingerprint: s.fingerprint(c.Name),
 			CutOff: s.Class == CutOff, Forbidden: !permits(s.Choice, c.Name),
 			Withheld: s.change != nil && s.change.Offer != nil && !slices.Contains(s.change.Offer, c.Name),
 		})
 		last := &s.Calls[len(s.Calls)-1]
 		s.ChoiceMet = s.ChoiceMet || !last.CutOff && !last.Forbidden && !last.Withheld
 	}
-	s.open, s.validCall = len(s.Calls), false
-	s.toolCalls += len(s.Calls)
+	s.open, s.validCall = int32(len(s.Calls)), false
+	s.toolCalls += int32(len(s.Calls))
 	s.calledLast = s.LastTurn
 }
 
@@ -103,7 +127,8 @@ func (s *State) callStarted(b event.ToolCallStarted) error {
 	if c == nil || !s.callsCanChange() || !c.canStart() {
 		return errOrder
 	}
-	c.Status, c.Arguments, c.Repairs, c.Seq = Started, b.Arguments, b.Repairs, s.Seq+1
+	c.setArguments(b.Arguments, b.Repairs)
+	c.Status, c.Seq = Started, s.Seq+1
 	if b.Helper {
 		c.Nested = &State{Path: c.Ref, outer: s}
 	}
@@ -152,8 +177,8 @@ func (s *State) approvalAsked(b event.ApprovalAsked) error {
 	if c.Arguments != "" && c.Arguments != b.Arguments { // the tool has changed since the checks
 		c.verdicts = nil
 	}
-	c.Status, c.Arguments, c.Repairs, c.Fingerprint = Asked, b.Arguments, b.Repairs, b.Fingerprint
-	c.Seq = s.Seq + 1
+	c.setArguments(b.Arguments, b.Repairs)
+	c.Status, c.Fingerprint, c.Seq = Asked, b.Fingerprint, s.Seq+1
 	c.waitFor("", b.Until)
 	return nil
 }
@@ -178,7 +203,8 @@ func (s *State) approvalDecided(b event.ApprovalDecided, at time.Time) error {
 	}
 	c.Status, c.Decided = Cleared, true
 	if b.Arguments != "" {
-		c.Arguments, c.Repairs, c.Edited = b.Arguments, b.Repairs, true
+		c.setArguments(b.Arguments, b.Repairs)
+		c.Edited = true
 		c.verdicts = nil
 	}
 	return nil

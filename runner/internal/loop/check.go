@@ -361,7 +361,7 @@ func (s *State) callChecked(b event.Checked) error {
 	case Replace:
 		// Nobody has approved the new arguments.
 		c.Status, c.Decided, c.Edited, v.replaced = Proposed, false, false, true
-		c.Arguments, c.Repairs = b.Text, []string{fmt.Sprintf("the check %q replaced the arguments", b.Check)}
+		c.setArguments(b.Text, []string{fmt.Sprintf("the check %q replaced the arguments", b.Check)})
 	}
 	v.passed = append(slices.Clip(v.passed), b.Check)
 	c.verdicts = &v

@@ -9,7 +9,7 @@ import (
 )
 
 // A Class says what becomes of an answer of the model.
-type Class int
+type Class int8
 
 // The classes. The content of the answer decides. The finish reason decides only where
 // the reason says that the answer is not whole, because two of a hundred real answers

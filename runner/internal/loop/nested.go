@@ -126,7 +126,7 @@ func (s *State) spentAnywhere(lim Limits) (StopAtLimit, bool) {
 // an outer run, may make.
 func (s *State) tooManyCalls(lim Limits) bool {
 	for {
-		if lim.ToolCalls > 0 && s.toolCalls > lim.ToolCalls {
+		if lim.ToolCalls > 0 && int(s.toolCalls) > lim.ToolCalls {
 			return true
 		}
 		if s.outer == nil || lim.Outer == nil {

@@ -62,6 +62,10 @@ type State struct {
 	handoffs        int32 // of the run
 	unusable        int32 // consecutive unusable answers
 	misfits         int32 // final answers of the run in a wrong form; calls between do not reset it
+	invalid         int32 // consecutive turns in which every call was rejected
+	open            int32 // number of calls without a result
+	toolCalls       int32 // calls of the run that were made
+	Class           Class // of the last answer
 	phase           phase
 	pausedFrom      phase  // phase before the pause
 	unchecked       bool   // the last message is a final answer, not yet checked
@@ -95,18 +99,15 @@ type State struct {
 	Text    string
 	Refusal string
 	Finish  llm.Finish
-	Class   Class
 	Value   json.RawMessage // Output of the last RunFinished of the run
 	Failure string          // Error of RunFailed
 
 	outer       *State        // the run whose call this helper's run is; nil for the outermost run and in a copy
 	change      *Change       // of the last turn; nil: none
-	open        int           // number of calls without a result
 	longest     time.Duration // of the calls of the turn
-	toolCalls   int           // calls of the run that were made
 	reported    int64         // tokens of the last request and its answer, by the provider
 	answered    int           // number of the messages that reported counts
-	limit       StopAtLimit   // the limit that was reached
+	limit       *StopAtLimit  // the limit that was reached; nil: none
 	written     []int         // positions of the user messages that the runner wrote
 	said, later []llm.Message // see userSaid
 	keys        []saidKey     // of the caller, in the order of their first messages
@@ -115,7 +116,6 @@ type State struct {
 	office      *office       // what people said and decided; nil: nothing yet
 	done        []Call        // the calls of the last turn, until the next turn is prepared
 	doneAt      int           // position of the first of their results
-	invalid     int           // consecutive turns in which every call was rejected
 }
 
 // Apply applies an event. An event that cannot follow the state is an error and
@@ -191,7 +191,7 @@ func (s *State) runStarted(b event.RunStarted) error {
 	}
 	s.Run, s.ID, s.Trace, s.Agent, s.Turn, s.phase = b.Run, b.ID, b.Trace, b.Agent, 0, opening
 	s.Usage, s.Text, s.Refusal, s.Finish = llm.Usage{}, "", "", llm.Finish{}
-	s.Class, s.unusable, s.invalid, s.limit = RunCalls, 0, 0, StopAtLimit{}
+	s.Class, s.unusable, s.invalid, s.limit = RunCalls, 0, 0, nil
 	s.Work, s.longest, s.Helped, s.Failure = 0, 0, nil, ""
 	s.Cost, s.toolCalls, s.nudged, s.LastTurn, s.calledLast = 0, 0, false, false, false
 	s.Misfit, s.misfits, s.Problem, s.Value = false, 0, "", nil
@@ -339,7 +339,7 @@ func (s *State) limitReached(b event.LimitReached) error {
 	if b.Message != nil && s.LastTurn {
 		return errOrder
 	}
-	s.limit = StopAtLimit{Limit: b.Limit, Max: b.Max, Cost: b.Cost}
+	s.limit = &StopAtLimit{Limit: b.Limit, Max: b.Max, Cost: b.Cost}
 	if b.Message == nil {
 		s.phase = failing
 		return nil
