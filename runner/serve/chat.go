@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -164,11 +165,12 @@ func (c *Chat) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	c.mu.Lock()
-	for _, conv := range c.conversations {
+	c.mu.Lock() // a conversation locks itself first, and then the chat
+	all := slices.Collect(maps.Values(c.conversations))
+	c.mu.Unlock()
+	for _, conv := range all {
 		conv.cancel(errShutdown)
 	}
-	c.mu.Unlock()
 	<-done
 	return context.Cause(ctx)
 }
