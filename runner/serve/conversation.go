@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"strings"
 	"sync"
@@ -140,9 +141,14 @@ func (conv *conversation) work(r *run) {
 
 // run runs the session, and adds the events to r.
 func (conv *conversation) run(ctx context.Context, r *run) error {
-	for {
-		err := conv.stream(ctx, r)
+	for watched := false; ; watched = true {
+		err := conv.stream(ctx, r, watched)
 		busy, ok := errors.AsType[*journal.BusyError](err)
+		if !ok && watched { // the foreign process may have ended the run since the last look
+			if over, ended := conv.take(r, conv.chat.reader.Read(ctx, conv.name, r.seen())); over {
+				return ended
+			}
+		}
 		if !ok || r.fresh {
 			if err != nil && !errors.Is(err, runner.ErrPaused) {
 				conv.chat.logger().Log(ctx, levelOf(err), "a run of a chat ended with an error", "session", conv.name, "error", err)
@@ -164,11 +170,22 @@ func levelOf(err error) slog.Level {
 	return slog.LevelWarn
 }
 
-func (conv *conversation) stream(ctx context.Context, r *run) error {
+// stream runs the session in this process. behind means that a foreign process may have
+// recorded events since the last look.
+func (conv *conversation) stream(ctx context.Context, r *run, behind bool) error {
 	c := conv.chat
 	for e, err := range conv.session.Stream(ctx, c.config.Agent, r.in...) {
 		if err != nil {
 			return err
+		}
+		if behind {
+			behind = false
+			for old, err := range c.reader.Read(ctx, conv.name, r.seen()) {
+				if err != nil || e.Seq > 0 && old.Seq >= e.Seq {
+					break
+				}
+				r.add(c.public(old))
+			}
 		}
 		if c.hidden && e.Seq == 0 {
 			switch e.Body.(type) {
@@ -190,9 +207,7 @@ func (conv *conversation) watch(ctx context.Context, r *run, most time.Duration)
 	within, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	defer context.AfterFunc(c.drain, cancel)()
-	r.mu.Lock()
-	after := r.last
-	r.mu.Unlock()
+	after := r.seen()
 	if after == 0 { // the readers read what was before
 		for e, err := range c.reader.Read(ctx, conv.name, 0) {
 			if err != nil {
@@ -202,11 +217,25 @@ func (conv *conversation) watch(ctx context.Context, r *run, most time.Duration)
 		}
 		r.begin(after)
 	}
-	for e, err := range c.reader.Watch(within, conv.name, after) {
+	if over, err := conv.take(r, c.reader.Watch(within, conv.name, after)); over {
+		return true, err
+	}
+	switch {
+	case ctx.Err() != nil:
+		return true, context.Cause(ctx)
+	case c.drain.Err() != nil:
+		return true, runner.ErrDrained
+	}
+	return false, nil
+}
+
+// take adds the events of a run in a foreign process. over means the end of the run.
+func (conv *conversation) take(r *run, events iter.Seq2[event.Event, error]) (over bool, err error) {
+	for e, err := range events {
 		if err != nil {
-			break
+			return false, nil // the session tells what is wrong
 		}
-		r.add(c.public(e))
+		r.add(conv.chat.public(e))
 		if e.Path == "" {
 			switch e.Body.(type) {
 			case event.RunFinished:
@@ -217,12 +246,6 @@ func (conv *conversation) watch(ctx context.Context, r *run, most time.Duration)
 				return true, errElsewhere
 			}
 		}
-	}
-	switch {
-	case ctx.Err() != nil:
-		return true, context.Cause(ctx)
-	case c.drain.Err() != nil:
-		return true, runner.ErrDrained
 	}
 	return false, nil
 }

@@ -66,6 +66,12 @@ func (r *run) add(e event.Event) {
 		r.addLive(e)
 		return
 	}
+	if e.Seq <= r.last { // the journal was read first
+		return
+	}
+	if n := len(r.kept); n > 0 && e.Seq != r.kept[n-1].Seq+1 { // the readers read the journal
+		r.kept, r.size = nil, 0
+	}
 	if r.first == 0 {
 		r.first = e.Seq
 	}
@@ -339,4 +345,11 @@ func (r *run) answeredBefore() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.over && r.first == 0 && (r.err == nil || errors.Is(r.err, runner.ErrPaused))
+}
+
+// seen returns the Seq of the last event.
+func (r *run) seen() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
 }
