@@ -32,6 +32,11 @@ async function load() {
   for (let wait = 250; of === chat; wait = Math.min(wait * 2, 4000)) {
     try {
       const response = await fetch(path('messages'));
+      if (response.status >= 400 && response.status < 500) { // another try gets the same refusal
+        failure = await response.text();
+        draw();
+        return;
+      }
       if (!response.ok) throw new Error(await response.text());
       const history = await response.json();
       if (of !== chat) return;
@@ -156,7 +161,11 @@ function apply(c) {
     case 'tool-output-available': update({ state: 'output-available', output: c.output }); break;
     case 'tool-output-error': update({ state: 'output-error', errorText: c.errorText }); break;
     case 'tool-output-denied': update({ state: 'output-denied' }); break;
-    case 'data-toolloop-progress': if (call || (c.data && byID(m, c.data.toolCallId))) byID(m, c.data.toolCallId).progress = c.data; break;
+    case 'data-toolloop-progress': {
+      const about = c.data && byID(m, c.data.toolCallId);
+      if (about) about.progress = c.data;
+      break;
+    }
     case 'data-toolloop-doubt': case 'data-toolloop-said': m.parts.push({ type: c.type, data: c.data }); break;
     case 'data-toolloop-restart': // the texts of the step do not count
       for (let i = m.parts.length - 1; i >= 0 && m.parts[i].type !== 'step-start'; i--) if (m.parts[i].text !== undefined) m.parts.splice(i, 1);
