@@ -114,8 +114,11 @@ func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Event, er
 		return nil, nil
 	}
 	d, ok := in.(decision)
+	if _, late := in.(lateResult); late {
+		return nil, &DecisionError{Call: c.Ref, Reason: "Decide returned a result from outside: a call in doubt needs Happened"}
+	}
 	if !ok {
-		return nil, &DecisionError{Call: c.Ref, Reason: fmt.Sprintf("Decide returned %T, which is none", in)}
+		return nil, &DecisionError{Call: c.Ref, Reason: "Decide must return an answer that a method of the Pending made"}
 	}
 	if d.call != c.Ref {
 		return nil, &DecisionError{Call: d.call, Reason: fmt.Sprintf("Decide was asked about call %s", c.Ref)}

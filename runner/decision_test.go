@@ -239,6 +239,21 @@ func TestApprovalOutlivesTheJournal(t *testing.T) {
 	require.Equal(t, []string{"paid 20000"}, results(result.Messages))
 }
 
+// TestDecideAnswersOtherwise: an input that is no answer to the question ends the run.
+func TestDecideAnswersOtherwise(t *testing.T) {
+	t.Parallel()
+	for want, answer := range map[string]func(runner.Pending) runner.Input{
+		"Decide returned a result from outside: a call in doubt needs Happened": func(p runner.Pending) runner.Input { return p.Result(llm.Text{Text: "paid"}) },
+		"Decide must return an answer that a method of the Pending made":        func(runner.Pending) runner.Input { return runner.Say(llm.User("Yes.")) },
+	} {
+		x := new(till)
+		r := runner.Runner{Model: llmtest.Script(t, llmtest.Calls("refund", refundArgs{"W2", 20_000})), Decide: func(_ context.Context, p runner.Pending) (runner.Input, error) { return answer(p), nil }}
+		_, err := r.Run(t.Context(), newAgent(x.refund(over100)), llm.User("Refund W2."))
+		requireRefused(t, err, want)
+		require.Empty(t, x.all())
+	}
+}
+
 // TestDecideAboutAnother: Decide answers what it is asked.
 func TestDecideAboutAnother(t *testing.T) {
 	t.Parallel()
