@@ -29,7 +29,8 @@ const maxPerson = 200
 //   - The words are joined by spaces. Redact changes them, and they are cut like errors.
 //   - An empty name is none. A name has at most 200 bytes; a run with a longer name fails
 //     before it records anything.
-//   - The last By counts.
+//   - The last By counts. With a result from outside ([Pending.Result], [Pending.Fail]), By
+//     records nothing.
 func By(person string, in Input, words ...string) Input {
 	switch in := in.(type) {
 	case decision:
@@ -113,7 +114,7 @@ func (in *input) bodies(said bool) []event.Body {
 	return all
 }
 
-// A Decision says who decided what about a call.
+// A Decision is the record of an answer about a call.
 type Decision struct {
 	Call event.CallRef `json:"call"`
 	Tool string        `json:"tool"` // the name of the tool

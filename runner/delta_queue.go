@@ -65,7 +65,7 @@ func (q *deltaQueue) tryAdd(d llm.Delta) bool {
 	return true
 }
 
-// token puts a token into a channel that has none.
+// token puts a token into an empty channel.
 func token(c chan struct{}) {
 	select {
 	case c <- struct{}{}:

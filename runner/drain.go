@@ -62,7 +62,7 @@ func (e *engine) untilDrained(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// endDrained ends a run that its session continues later. The journal shows the same as
+// endDrained ends a run; the session continues the run later. The journal shows the same as
 // after a crash here, and no call is open but those of helpers, which stopped, too.
 func (e *engine) endDrained() error {
 	s := e.recorder.snapshot()

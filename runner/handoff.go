@@ -157,7 +157,7 @@ func (e *engine) handOver(ctx context.Context, to *agent.Agent, filter func([]ll
 }
 
 // handOffFailed ends the hand-off whose Filter failed: the agent keeps the conversation, and
-// later runs do not fail again. Its model reads that, because it has read of a hand-off.
+// later runs do not fail again. The model reads the text, because the history has the hand-off.
 func (e *engine) handOffFailed(ctx context.Context, b event.HandedOff, cause error) error {
 	err := fmt.Errorf("turn %d: hand-off to %q: Filter: %w", b.Turn, b.To, cause)
 	if b.Call == "" || ctx.Err() != nil { // the program hands over again; or the Filter was cut short

@@ -101,7 +101,7 @@ func isSaid(s *loop.State, bodies []event.Body) (bool, error) {
 	return known, nil
 }
 
-// sayOnce decides what Once says: its messages, or nothing. If a run has answered the
+// sayOnce returns the messages of Once, or none. If a run has answered the
 // messages before, sayOnce sets past.
 func (e *engine) sayOnce(ctx context.Context, in *input) error {
 	once := in.once

@@ -22,7 +22,7 @@ func backOffice(seen func([]llm.Message) []llm.Message) func(*agent.Agent) {
 
 func give(tool string) llmtest.Step { return llmtest.Calls(tool, `{"reason":"it takes time"}`) }
 
-// handoffs are runs that go on as another agent.
+// handoffs are runs with a change of the agent.
 var handoffs = []Scenario{
 	{
 		Name: "hand-off", Agent: backOffice(nil),

@@ -115,7 +115,7 @@ func (s Scenario) start(ctx context.Context, r runner.Runner, stream bool, desk 
 	return Ran{Result: result}, err
 }
 
-// converse runs a session, and answers what it waits for.
+// converse runs a session and answers its questions.
 func (s Scenario) converse(ctx context.Context, session *runner.Session, stream bool, desk *agent.Agent, out *Ran, in ...runner.Input) error {
 	for {
 		var err error

@@ -142,9 +142,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v Visitor, sess
 		h.refuse(w, http.StatusConflict, late(events, seq), back)
 		return
 	}
-	in, what, err := inputOf(p, form.Get("do"), form.Get("text"))
-	if err != nil {
-		h.refuse(w, http.StatusBadRequest, err.Error(), back)
+	in, what, problem := inputOf(p, form.Get("do"), form.Get("text"))
+	if problem != "" {
+		h.refuse(w, http.StatusBadRequest, problem, back)
 		return
 	}
 	in = runner.By(v.Name, in)
@@ -186,32 +186,33 @@ func find(all []runner.Pending, seq int64, hash string) (runner.Pending, bool) {
 	return runner.Pending{}, false
 }
 
-// inputOf makes the input of a form, and describes the answer.
-func inputOf(p runner.Pending, do, text string) (in runner.Input, what string, err error) {
+// inputOf makes the input of a form, and describes the answer. The problem of a form that
+// has none is a sentence for the page.
+func inputOf(p runner.Pending, do, text string) (in runner.Input, what, problem string) {
 	switch asks := !p.InDoubt && !p.Late; {
 	case do == "approve" && asks:
-		return p.Approve(), "approved", nil
+		return p.Approve(), "approved", ""
 	case do == "deny" && asks:
-		return p.Deny(text), "denied", nil
+		return p.Deny(text), "denied", ""
 	case do == "edit" && asks:
 		if !json.Valid([]byte(text)) {
-			return nil, "", errors.New("The arguments are not JSON. Go back, and mend them.") //nolint:staticcheck // a sentence for the page
+			return nil, "", "The arguments are not JSON. Go back, and mend them."
 		}
-		return p.Edit(json.RawMessage(text)), "approved with other arguments", nil
+		return p.Edit(json.RawMessage(text)), "approved with other arguments", ""
 	case do == "result" && p.Late:
-		return p.Result(llm.Text{Text: text}), "a result was handed in", nil
+		return p.Result(llm.Text{Text: text}), "a result was handed in", ""
 	case do == "fail" && p.Late:
-		return p.Fail(text), "“it failed” was said", nil
+		return p.Fail(text), "“it failed” was said", ""
 	case do == "happened" && p.InDoubt:
-		return p.Happened(llm.Text{Text: text}), "“it happened” was said", nil
+		return p.Happened(llm.Text{Text: text}), "“it happened” was said", ""
 	case do == "not_happened" && p.InDoubt:
-		return p.NotHappened(), "“it did not happen” was said", nil
+		return p.NotHappened(), "“it did not happen” was said", ""
 	case do == "run_again" && p.InDoubt:
-		return p.RunAgain(), "“run it again” was said", nil
+		return p.RunAgain(), "“run it again” was said", ""
 	case do == "unknown" && p.InDoubt:
-		return p.Unknown(), "“nobody knows” was said", nil
+		return p.Unknown(), "“nobody knows” was said", ""
 	}
-	return nil, "", errors.New("The form has no answer that fits the question.") //nolint:staticcheck // as above
+	return nil, "", "The form has no answer that fits the question."
 }
 
 // late says what became of a question that no longer waits.

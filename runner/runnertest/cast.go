@@ -17,7 +17,7 @@ type cast struct {
 	made  map[string][]int // guarded by mu: the steps that made an answer
 }
 
-// script returns the steps, each with the condition that it is its turn.
+// script returns the steps, each with the condition for its turn.
 func (c *cast) script() []llmtest.Step {
 	all := make([]llmtest.Step, len(c.steps))
 	for i, s := range c.steps {
@@ -26,8 +26,8 @@ func (c *cast) script() []llmtest.Step {
 	return all
 }
 
-// turn returns the step that answers a request, or -1. The steps of an agent are those whose
-// conditions hold; the answers in the conversation say which of them is next.
+// turn returns the step that answers a request, or -1. The conditions choose the steps
+// of an agent, and the number of answers in the conversation chooses the next step.
 func (c *cast) turn(req *llm.Request) int {
 	var own []int
 	mine := map[int]bool{}

@@ -100,7 +100,7 @@ func trial(t *testing.T, name string, whole, w *World, steps []llmtest.Step, run
 	})
 }
 
-// liveOn starts processes until one of them has finished the work. A standing process
+// liveOn starts processes until the work is finished. A standing process
 // then goes on, and liveOn waits for its end.
 func (w *World) liveOn(life Life) (err error) {
 	for n := 0; n < maxLives; n++ {

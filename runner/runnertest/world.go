@@ -208,7 +208,7 @@ func (j crashJournal) Open(ctx context.Context, session string) (journal.Log, er
 	return l, nil
 }
 
-// A crashLog is a log that ends with its process.
+// A crashLog is a log; the end of its process ends the log.
 type crashLog struct {
 	process *process
 	log     journal.Log

@@ -23,5 +23,7 @@
 // the journal.
 //
 // The handler does not authenticate visitors. Put your authentication in front of the handler,
-// and let Config.Session return a name within reach of this visitor only.
+// and let Config.Session return a name within reach of this visitor only. In the example
+// above, the name of a user must not contain a slash: otherwise the user "a" with the id "b/1"
+// reaches the session of the user "a/b".
 package serve

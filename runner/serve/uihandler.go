@@ -24,7 +24,8 @@ var errBroken = errors.New("serve: the stream breaks off")
 //	GET  path/{id}/stream  the unfinished answer, from the begin; 204 without an answer
 //	GET  path/{id}/messages  the conversation as {"messages": […], "active": …}
 //	POST path/{id}/stop    stops the run; chat.stop() of the browser leaves the stream only.
-//	                       A run in a foreign process goes on: the status is 409
+//	                       A run in a foreign process goes on: the status is 409. Messages
+//	                       that wait in the queue are still answered
 //
 // With messages and active, a page begins at the same place: give messages to useChat, and set
 // resume to active.
