@@ -2,6 +2,12 @@
 // SQLite file, or of a PostgreSQL database.
 //
 //	go run github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/cmd/inspect desk.db
+//	go run github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/cmd/inspect sessions/
+//	go run github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/cmd/inspect 'postgres://ann@db/desk?sslmode=require&connect_timeout=5'
+//
+// These commands work in a clone of the repository, and in a module that requires
+// github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal. A URL with & needs quotes,
+// because a shell ends the command there.
 //
 // The program only reads, and prints the address of the pages: on loopback, on a free port,
 // below a random path, because other users of the machine can reach the port. With -answer,
@@ -44,7 +50,12 @@ func main() {
 const usage = `Usage: inspect [flags] place
 
 place is a directory with the files of journal.Dir, an SQLite file, or the URL of a
-PostgreSQL database (postgres://…).
+PostgreSQL database (postgres://…). A URL with & needs quotes.
+
+Examples:
+  inspect sessions/
+  inspect -answer ann desk.db
+  inspect 'postgres://ann@db/desk?sslmode=require&connect_timeout=5'
 
 Flags:
 `
