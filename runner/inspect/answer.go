@@ -125,7 +125,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v Visitor, sess
 	}
 	events, err := h.read(r.Context(), session, 0)
 	if err != nil {
-		h.failed(w, r, err)
+		h.failed(w, r, v, err)
 		return
 	}
 	if len(events) == 0 {
@@ -134,7 +134,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v Visitor, sess
 	}
 	state, err := stateOf(session, events)
 	if err != nil {
-		h.failed(w, r, err)
+		h.failed(w, r, v, err)
 		return
 	}
 	p, ok := find(state.Pending, seq, form.Get("hash"))

@@ -5,6 +5,7 @@ import (
 	"context"
 	_ "embed" // for the files of the pages
 	"html/template"
+	"log/slog"
 	"net/http"
 	"runtime"
 	"sync"
@@ -20,7 +21,9 @@ import (
 // by pointer; then a Handler is safe for concurrent use. The path of a request means
 // nothing to a Handler.
 type Handler struct {
-	// Reader has the sessions. The journals of this library are Readers.
+	// Reader has the sessions. The journals of this library are Readers. The errors of the
+	// Reader go to [slog.Default]. Only visitors who may answer read them, because an error
+	// can name files, hosts and users.
 	Reader journal.Reader
 	// Visitor names the sender of a request and the sender's rights. Visitor is called for
 	// each request, and every few minutes while a page follows a session. Nil means that
@@ -177,9 +180,23 @@ func (h *Handler) unknown(w http.ResponseWriter) {
 }
 
 // failed tells the visitor about an error of the Reader.
-func (h *Handler) failed(w http.ResponseWriter, r *http.Request, err error) {
+func (h *Handler) failed(w http.ResponseWriter, r *http.Request, v Visitor, err error) {
 	if r.Context().Err() != nil {
 		return // nobody reads it
 	}
-	h.refuse(w, http.StatusInternalServerError, "The journal cannot be read: "+err.Error(), "")
+	text := "The journal cannot be read. The log of the program has the reason."
+	if why := told(r.Context(), v, r.URL.Query().Get("session"), err); why != "" {
+		text = "The journal cannot be read: " + why
+	}
+	h.refuse(w, http.StatusInternalServerError, text, "")
+}
+
+// told logs an error of the Reader, and returns its text for the visitor. The text is "" for
+// visitors who may not answer: the error can name files, hosts and users.
+func told(ctx context.Context, v Visitor, session string, err error) string {
+	slog.Default().ErrorContext(ctx, "inspect: the journal cannot be read", "session", session, "error", err)
+	if !v.Answers {
+		return ""
+	}
+	return pages.Text(err.Error())
 }

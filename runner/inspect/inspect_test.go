@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"iter"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -295,23 +296,41 @@ func (b broken) Read(context.Context, string, int64) iter.Seq2[event.Event, erro
 	return func(yield func(event.Event, error) bool) { yield(event.Event{}, b.end) }
 }
 
-// TestErrors: the errors of a Reader stand in the pages.
-func TestErrors(t *testing.T) {
-	t.Parallel()
+// TestErrors: visitors who may answer read the errors of a Reader. Others read that there is
+// an error, and the log has all.
+func TestErrors(t *testing.T) { //nolint:paralleltest // sets the default logger
+	var log strings.Builder
+	old := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(old)
 	var names []string
 	for i := range 14 {
 		names = append(names, fmt.Sprintf("s%d", i))
 	}
-	h := &inspect.Handler{Reader: broken{names: names, end: errors.New("the disk <b> is gone")}}
+	store := broken{names: names, end: errors.New("the disk <b> is gone")}
+	h, stranger := asker(store, "ann"), &inspect.Handler{Reader: store}
 	for _, query := range []string{"?", "?order=name"} {
 		page := get(t, h, query)
 		require.Contains(t, page.text, "s9cannotberead:damagedat7")
 		require.Contains(t, page.text, "4moresessionscannotberead.")
 		require.Contains(t, page.text, "Thelistendshere:thedisk<b>isgone")
+		page = get(t, stranger, query)
+		require.Contains(t, page.text, "s9cannotberead.")
+		require.Contains(t, page.text, "Thelistendshere.Thelog")
+		require.NotContains(t, page.text, "damaged")
+		require.NotContains(t, page.text, "disk")
 	}
-	page := get(t, h, "?session=s1")
-	require.Equal(t, http.StatusInternalServerError, page.Code)
-	require.Contains(t, page.text, "Thejournalcannotberead:thedisk<b>isgone")
+	for _, query := range []string{"?session=s1", "?session=s1&live=1"} {
+		page := get(t, h, query)
+		require.Equal(t, http.StatusInternalServerError, page.Code)
+		require.Contains(t, page.text, "Thejournalcannotberead:thedisk<b>isgone")
+		log.Reset()
+		page = get(t, stranger, query)
+		require.Equal(t, http.StatusInternalServerError, page.Code)
+		require.Contains(t, page.text, "Thejournalcannotberead.Thelog")
+		require.NotContains(t, page.text, "disk")
+		require.Contains(t, log.String(), `session=s1 error="the disk <b> is gone"`)
+	}
 }
 
 // TestHeaders: every answer has the policy, and changes nothing on GET.

@@ -120,14 +120,18 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, v Visitor) {
 }
 
 // broken notes a session that cannot be read, or the error that ends the list.
-func (p *listing) broken(s journal.Summary, err error) {
+func (p *listing) broken(ctx context.Context, s journal.Summary, v Visitor, err error) {
 	switch {
+	case ctx.Err() != nil: // nobody reads it
 	case s.Session == "":
-		p.Error = pages.Text("The list ends here: " + err.Error())
+		p.Error = "The list ends here. The log of the program has the reason."
+		if why := told(ctx, v, "", err); why != "" {
+			p.Error = "The list ends here: " + why
+		}
 	case len(p.Broken) == maxRefused:
 		p.More++
 	default:
-		p.Broken = append(p.Broken, row{Query: link(s.Session), Name: pages.Name(s.Session), Error: pages.Text(err.Error())})
+		p.Broken = append(p.Broken, row{Query: link(s.Session), Name: pages.Name(s.Session), Error: told(ctx, v, s.Session, err)})
 	}
 }
 
@@ -137,7 +141,7 @@ func (h *Handler) byName(ctx context.Context, p *listing, want journal.Filter, v
 		switch {
 		case s.Session != "" && !v.sees(s.Session):
 		case err != nil:
-			p.broken(s, err)
+			p.broken(ctx, s, v, err)
 		case len(p.Rows) == pageSize:
 			next := p.Query.values()
 			next.Set("after", last)
@@ -171,7 +175,7 @@ func (h *Handler) byChange(ctx context.Context, p *listing, want journal.Filter,
 			continue
 		}
 		if err != nil {
-			p.broken(s, err)
+			p.broken(ctx, s, v, err)
 			continue
 		}
 		counts[s.Status]++

@@ -58,7 +58,7 @@ func (h *Handler) live(w http.ResponseWriter, r *http.Request, v Visitor, sessio
 	before, err := h.see(ctx, v, session, seq)
 	switch {
 	case err != nil:
-		h.failed(w, r, err)
+		h.failed(w, r, v, err)
 		return
 	case before == nil:
 		h.unknown(w)

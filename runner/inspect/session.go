@@ -104,7 +104,7 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, v Visitor, ses
 	s, err := h.see(r.Context(), v, session, 0)
 	switch {
 	case err != nil:
-		h.failed(w, r, err)
+		h.failed(w, r, v, err)
 	case s == nil:
 		h.unknown(w)
 	default:
