@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -168,12 +169,27 @@ func (h *Handler) give(w http.ResponseWriter, r *http.Request, session string, p
 		h.refuse(w, http.StatusConflict, "Somebody was first: another answer to this question waits already. Your answer was not given.", back)
 	case err != nil:
 		h.given.giveBack(at)
-		h.refuse(w, http.StatusInternalServerError, "The answer was not given: "+err.Error(), back)
+		status, text := refused(err)
+		h.refuse(w, status, text, back)
 	default:
 		// http.Redirect would need the path before StripPrefix and the proxies.
 		w.Header().Set("Location", back+"#waits")
 		w.WriteHeader(http.StatusSeeOther)
 	}
+}
+
+// refused says why the session did not take an answer.
+func refused(err error) (status int, text string) {
+	unfit, ok := errors.AsType[*runner.DecisionError](err)
+	switch {
+	case !ok:
+		return http.StatusInternalServerError, "The answer was not given: " + err.Error()
+	case unfit.Err != nil: // Reason hides the secrets of Err
+		return http.StatusForbidden, "You may not answer this question. The call " + unfit.Reason
+	}
+	shown := *unfit
+	shown.Reason, _, _ = strings.Cut(unfit.Reason, "\nSend the call again") // that sentence is for the model
+	return http.StatusConflict, "The answer was not given: " + strings.TrimPrefix(shown.Error(), "runner: ")
 }
 
 // find returns the question that a form answers.

@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -182,6 +185,124 @@ func TestRefusedAnswer(t *testing.T) {
 		require.Equal(t, c.code, got.Code)
 		require.Contains(t, got.text, c.text)
 	}
+}
+
+// TestUnfit: a refusal of the session is no failure of the server.
+func TestUnfit(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  runner.DecisionError
+		code int
+		text string
+	}{
+		{runner.DecisionError{Call: "r1.t1.c0", Reason: `may not be answered by "ann": another <b> person must answer`, Err: errors.New("secret")}, http.StatusForbidden,
+			`You may not answer this question. The call may not be answered by "ann": another <b> person must answer`},
+		{runner.DecisionError{Call: "r1.t1.c0", Reason: "the arguments do not fit: cents is no number\nSend the call again with corrected arguments."}, http.StatusConflict,
+			"The answer was not given: decision about call r1.t1.c0: the arguments do not fit: cents is no number</p>"},
+		{runner.DecisionError{Call: "r1.t1.c0", Reason: "late", Decided: &runner.Decision{Call: "r1.t1.c0", What: "approved", Person: "bob"}}, http.StatusConflict,
+			"The answer was not given: decision about call r1.t1.c0: late; somebody was first: approved by bob at "},
+	} {
+		d := newDesk(t, "s")
+		d.handler.Answer = func(context.Context, string, runner.Input) error { return fmt.Errorf("desk: %w", &c.err) }
+		got := post(t, d.handler, "s", with(question(t, d.store, "s"), "approve", ""), user, "ann")
+		require.Equal(t, c.code, got.Code)
+		require.True(t, strings.Contains(html.UnescapeString(got.Body.String()), c.text), got.text)
+	}
+}
+
+// TestInBackground: the Answer of the example returns when the session has recorded the
+// answer, of every kind, or has refused it. The run still goes on then.
+func TestInBackground(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		session, do, text string
+		code              int
+		reads             string
+	}{
+		{"approval", "approve", "", http.StatusSeeOther, ""},
+		{"approval", "deny", "no", http.StatusSeeOther, ""},
+		{"approval", "edit", `{"order":"W2","cents":1}`, http.StatusSeeOther, ""},
+		{"approval", "edit", `{"order":"W2","cents":"x"}`, http.StatusConflict, "Theargumentsdonotfit"},
+		{"doubt", "happened", "refunded", http.StatusSeeOther, ""},
+		{"doubt", "not_happened", "", http.StatusSeeOther, ""},
+		{"doubt", "run_again", "", http.StatusSeeOther, ""},
+		{"doubt", "unknown", "", http.StatusSeeOther, ""},
+		{"late", "result", "paid", http.StatusSeeOther, ""},
+		{"late", "fail", "no money", http.StatusSeeOther, ""},
+		{"stranger", "approve", "", http.StatusForbidden, "anotherpersonmustanswer"},
+	} {
+		t.Run(c.session+"/"+c.do, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				store := new(journal.Memory)
+				keep(t, store, "approval", told(start, asksRefund("order desk")...)...)
+				keep(t, store, "stranger", told(start, asksRefund("order desk")...)...)
+				inDoubt(t, store, "doubt")
+				later(t, store, "late")
+				give := func(context.Context, struct {
+					Order string `json:"order"`
+					Cents int64  `json:"cents"`
+				}) (string, error) {
+					return "refunded", nil
+				}
+				tools := []tool.Tool{tool.Must(tool.New("refund", "Refunds an order.", give, tool.NeedsApproval()))}
+				hold := make(chan struct{})
+				r := runner.Runner{
+					Journal: store,
+					MayAnswer: func(context.Context, runner.Pending, string) error {
+						if c.session == "stranger" {
+							return errors.New("another person must answer")
+						}
+						return nil
+					},
+					BeforeTurn: func(context.Context, agent.Info) (runner.Change, error) { <-hold; return runner.Change{}, nil },
+				}
+				release := sync.OnceFunc(func() { close(hold) })
+				var runs sync.WaitGroup
+				defer runs.Wait()
+				defer release()
+				h := asker(store, "ann")
+				h.Answer = inBackground(r, &agent.Agent{Name: "order desk", Model: llmtest.NewScript(llmtest.Text("It is done.")), Tools: tools}, &runs)
+				answer := post(t, h, c.session, with(question(t, store, c.session), c.do, c.text))
+				require.Equal(t, c.code, answer.Code, answer.text)
+				require.Contains(t, strings.ToLower(answer.text), strings.ToLower(c.reads))
+				require.NotContains(t, answer.text, "Sendthecallagain")
+				release()
+				runs.Wait()
+				if c.code == http.StatusSeeOther {
+					state, err := runner.StateOf(c.session, store.Read(t.Context(), c.session, 0))
+					require.NoError(t, err)
+					want := journal.Finished
+					if c.do == "run_again" {
+						want = journal.Paused // for an approval
+					}
+					require.Equal(t, want, state.Status)
+				}
+			})
+		})
+	}
+}
+
+// TestLeaves: the Answer of the example ends with the request.
+func TestLeaves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		r := runner.Runner{
+			Journal:   new(journal.Memory),
+			MayAnswer: func(context.Context, runner.Pending, string) error { <-hold; return nil },
+		}
+		keep(t, r.Journal, "s", told(start, asksRefund("order desk")...)...)
+		state, err := r.Session("s").State(t.Context())
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var runs sync.WaitGroup
+		desk := &agent.Agent{Name: "order desk", Model: llmtest.NewScript(llmtest.Text("No."))}
+		require.ErrorIs(t, inBackground(r, desk, &runs)(ctx, "s", state.Pending[0].Deny("no")), context.DeadlineExceeded)
+		close(hold)
+		runs.Wait()
+	})
 }
 
 // inDoubt is a session with a call that began and has no end.

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strconv"
+	"sync"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -19,6 +20,41 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
+// inBackground goes on with sessions in the background. The program waits for runs before
+// it ends.
+func inBackground(r runner.Runner, desk *agent.Agent, runs *sync.WaitGroup) func(context.Context, string, runner.Input) error {
+	return func(ctx context.Context, session string, in runner.Input) error {
+		recorded := make(chan error, 1) // the first of two values counts
+		tell := func(err error) {
+			select {
+			case recorded <- err:
+			default:
+			}
+		}
+		runs.Go(func() {
+			var last error
+			for ev, err := range r.Session(session).Stream(context.WithoutCancel(ctx), desk, in) {
+				last = err
+				switch b := ev.Body.(type) {
+				case event.ApprovalDecided, event.InDoubtDecided:
+					tell(nil)
+				case event.ToolCallFinished:
+					if b.Given != 0 { // a result from outside
+						tell(nil)
+					}
+				}
+			}
+			tell(last)
+		})
+		select {
+		case err := <-recorded:
+			return err
+		case <-ctx.Done(): // the visitor has left
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // A program without a queue goes on with the session in the background. Answer returns when
 // the session has recorded the answer, so the visitor reads the error of an answer that does
 // not fit.
@@ -27,28 +63,14 @@ func ExampleHandler() {
 	desk := &agent.Agent{Name: "desk", Model: llmtest.NewScript(llmtest.Calls("pay", nil), llmtest.Text("It is paid.")), Tools: []tool.Tool{pay}}
 	store := new(journal.Memory)
 	r := runner.Runner{Journal: store}
-	ended := make(chan struct{})
+	var runs sync.WaitGroup
 	pages := &inspect.Handler{
 		Reader: store,
 		Visitor: func(r *http.Request) inspect.Visitor {
 			name, _, _ := r.BasicAuth() // or the login of the program
 			return inspect.Visitor{Name: name, Answers: name == "ann"}
 		},
-		Answer: func(ctx context.Context, session string, in runner.Input) error {
-			recorded := make(chan error, 1)
-			go func() {
-				defer close(ended)
-				for ev, err := range r.Session(session).Stream(context.WithoutCancel(ctx), desk, in) {
-					if _, ok := ev.Body.(event.ApprovalDecided); ok || err != nil {
-						select {
-						case recorded <- err:
-						default:
-						}
-					}
-				}
-			}()
-			return <-recorded
-		},
+		Answer: inBackground(r, desk, &runs),
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/debug/sessions/", pages)
@@ -66,7 +88,7 @@ func ExampleHandler() {
 	mux.ServeHTTP(w, post)
 	fmt.Println(w.Code, w.Header().Get("Location"))
 
-	<-ended
+	runs.Wait()
 	state, err := r.Session("invoice-7").State(context.Background())
 	if err != nil {
 		fmt.Println(err)

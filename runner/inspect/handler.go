@@ -31,8 +31,9 @@ type Handler struct {
 	Visitor func(*http.Request) Visitor
 	// Answer gives the answer of a visitor to the session, and returns soon: the run that
 	// goes on with the answer belongs in the background, or to a worker of a queue. The
-	// context ends with the request. The visitor reads the error. Nil means that nobody may
-	// answer.
+	// context ends with the request. The visitor reads the error: a [*runner.DecisionError]
+	// as a refusal (status 403 with the error of Runner.MayAnswer, 409 otherwise), another
+	// error as a failure (500). Nil means that nobody may answer.
 	//
 	// If two visitors answer the same question, the first answer counts, and the second
 	// visitor reads who was first. The Handler knows the answers of the events, and the
