@@ -59,7 +59,7 @@ func (c *Chat) serveAG(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer conv.leave()
-	run, again, err := conv.beginAG(r.Context(), post)
+	run, again, err := conv.beginAG(r.Context(), c.person(r), post)
 	if err != nil {
 		return err
 	}
@@ -89,9 +89,9 @@ type agPost struct {
 }
 
 // beginAG begins the run for a post of the browser. A nil run means no work.
-func (conv *conversation) beginAG(ctx context.Context, post agPost) (r *run, again bool, err error) {
+func (conv *conversation) beginAG(ctx context.Context, person string, post agPost) (r *run, again bool, err error) {
 	if said := post.answers(); len(said) > 0 {
-		return conv.decide(ctx, said)
+		return conv.decide(ctx, person, said)
 	}
 	if len(post.Messages) == 0 {
 		r, err = conv.unfinished(ctx)
@@ -105,7 +105,7 @@ func (conv *conversation) beginAG(ctx context.Context, post agPost) (r *run, aga
 	if err != nil {
 		return nil, false, &refusal{http.StatusBadRequest, err.Error()}
 	}
-	return conv.beginMessage(ctx, last.ID, message)
+	return conv.beginMessage(ctx, person, last.ID, message)
 }
 
 // answers returns the answers to interrupts, and the results of tools of the front end at the

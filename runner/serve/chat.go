@@ -42,6 +42,14 @@ type Config struct {
 	// refuses the request with the status 403. The browser does not see the text of the error.
 	// Session is required.
 	Session func(r *http.Request, id string) (string, error)
+	// Person returns the name of the visitor, for example of the user from a middleware. The
+	// session records the name with each message and each decision of the request, as
+	// [runner.By] does, also when the message waits in the queue. Runner.MayAnswer gets the
+	// name, and browsers never read it. A refusal of MayAnswer answers with the status 403.
+	// The handler calls Person once for each post to answer, after
+	// Session, and from many goroutines at once. Nil, and an empty name, mean that no person
+	// is recorded. A run with a name of more than 200 bytes fails before it records anything.
+	Person func(r *http.Request) string
 	// ErrorText returns the text for the browser when a run fails. Nil means a sentence without
 	// a cause. The errors of runs have texts of providers and tools, so do not show these texts
 	// unchanged.

@@ -76,6 +76,14 @@ func (c *Chat) open(r *http.Request, id string) (*conversation, error) {
 	return c.enter(name), nil
 }
 
+// person returns the name of the visitor, or "".
+func (c *Chat) person(r *http.Request) string {
+	if c.config.Person == nil {
+		return ""
+	}
+	return c.config.Person(r)
+}
+
 // pathEnd returns the last part of the path and the id before the last part, as in
 // "/api/chat/some%20id/stream".
 func pathEnd(r *http.Request) (id, end string) {

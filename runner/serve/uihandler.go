@@ -112,7 +112,7 @@ func (c *Chat) postUI(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer conv.leave()
-	run, whole, err := conv.beginUI(r.Context(), m, post.Trigger == "regenerate-message")
+	run, whole, err := conv.beginUI(r.Context(), c.person(r), m, post.Trigger == "regenerate-message")
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (conv *conversation) send(ctx context.Context, r *run, from start, to write
 
 // beginUI begins the run for a message of the browser. whole means a stream with the whole
 // message of the assistant.
-func (conv *conversation) beginUI(ctx context.Context, m uiMessage, again bool) (r *run, whole bool, err error) {
+func (conv *conversation) beginUI(ctx context.Context, person string, m uiMessage, again bool) (r *run, whole bool, err error) {
 	if m.Role == "assistant" {
 		var said []answer
 		for _, p := range m.Parts {
@@ -143,13 +143,13 @@ func (conv *conversation) beginUI(ctx context.Context, m uiMessage, again bool) 
 				said = append(said, answer{call: p.CallID, failed: true, reason: p.ErrorText})
 			}
 		}
-		return conv.decide(ctx, said)
+		return conv.decide(ctx, person, said)
 	}
 	message, err := m.message()
 	if err != nil {
 		return nil, false, &refusal{http.StatusBadRequest, err.Error()}
 	}
-	r, whole, err = conv.beginMessage(ctx, m.ID, message)
+	r, whole, err = conv.beginMessage(ctx, person, m.ID, message)
 	if err == nil && again && r.answeredBefore() {
 		return nil, false, &refusal{http.StatusConflict, "This answer is finished, and cannot be made again."}
 	}
@@ -157,12 +157,12 @@ func (conv *conversation) beginUI(ctx context.Context, m uiMessage, again bool) 
 }
 
 // beginMessage begins the run for a message of the user. again means a known message.
-func (conv *conversation) beginMessage(ctx context.Context, id string, m llm.Message) (r *run, again bool, err error) {
+func (conv *conversation) beginMessage(ctx context.Context, person, id string, m llm.Message) (r *run, again bool, err error) {
 	if id == "" || len(id) > maxID {
-		return conv.begin(ctx, "", runner.Say(m))
+		return conv.begin(ctx, "", runner.By(person, runner.Say(m)))
 	}
 	key := keyPrefix + id
-	return conv.begin(ctx, key, runner.Once(key, m))
+	return conv.begin(ctx, key, runner.By(person, runner.Once(key, m)))
 }
 
 // message returns the message for the model.
@@ -234,8 +234,8 @@ type answer struct {
 // approvalID names a question: a later question about the same call has a different id.
 func approvalID(p piece) string { return p.id + "@" + strconv.FormatInt(p.seq, 10) }
 
-// decide continues a run with answers. The calls come from the journal.
-func (conv *conversation) decide(ctx context.Context, said []answer) (r *run, whole bool, err error) {
+// decide continues a run with answers of a person. The calls come from the journal.
+func (conv *conversation) decide(ctx context.Context, person string, said []answer) (r *run, whole bool, err error) {
 	var in []runner.Input
 	if len(said) > 0 {
 		state, err := conv.session.State(ctx)
@@ -245,7 +245,7 @@ func (conv *conversation) decide(ctx context.Context, said []answer) (r *run, wh
 		for _, p := range state.Pending {
 			for _, a := range said {
 				if conv.fits(p, a) {
-					in = append(in, decisionOf(p, a))
+					in = append(in, runner.By(person, decisionOf(p, a)))
 					break
 				}
 			}

@@ -1,0 +1,86 @@
+package serve_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/runner/serve"
+)
+
+// as posts JSON for a visitor.
+func (s site) as(t *testing.T, person, path, body string) stream {
+	t.Helper()
+	return s.do(t, http.MethodPost, path+"?as="+person, body)
+}
+
+// visitor is Person of the tests.
+func visitor(r *http.Request) string { return r.URL.Query().Get("as") }
+
+// saidBy returns who said the messages of the session.
+func saidBy(t *testing.T, j journal.Reader) (all []string) {
+	t.Helper()
+	for e, err := range j.Read(t.Context(), "c", 0) {
+		require.NoError(t, err)
+		if b, ok := e.Body.(event.UserMessaged); ok {
+			all = append(all, b.Person)
+		}
+	}
+	return all
+}
+
+// TestPerson: the session records who said a message and who decided, on both protocols.
+func TestPerson(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ path, message, other, decision string }{
+		"UI stream": {
+			"/chat",
+			`{"id":"c","message":{"id":"a","role":"user","parts":[{"type":"text","text":"Pay W1."}]}}`,
+			`{"id":"c","message":{"role":"user","parts":[{"type":"text","text":"And?"}]}}`,
+			`{"id":"c","message":{"role":"assistant","parts":[{"state":"approval-responded","approval":{"id":"r1.t1.c0@5","approved":true}}]}}`,
+		},
+		"AG-UI": {
+			"/ag",
+			`{"threadId":"c","runId":"x","messages":[{"id":"a","role":"user","content":"Pay W1."}]}`,
+			`{"threadId":"c","runId":"y","messages":[{"role":"user","content":"And?"}]}`,
+			`{"threadId":"c","runId":"z","resume":[{"interruptId":"r1.t1.c0@5","status":"resolved","payload":{"approved":true}}]}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				store := new(journal.Memory)
+				s := open(t, serve.Config{
+					Runner: runner.Runner{Journal: store}, Person: visitor, Queue: 1,
+					Agent: desk(slow(t, llmtest.Calls("pay", lookArgs{"W1"}), llmtest.Text("Done."), llmtest.Text("Paid."))),
+				})
+				page := strings.Join(s.as(t, "ada@x", tt.path, tt.message).all(t), "\n")
+				running := s.as(t, "bob@x", tt.path, tt.decision)
+				waiting := s.as(t, "eve@x", tt.path, tt.other) // in the queue
+				page += strings.Join(append(running.all(t), waiting.all(t)...), "\n") + s.text(t, "/chat/c/messages")
+				require.Contains(t, page, "Paid.")
+				require.Equal(t, []string{"ada@x", "eve@x"}, saidBy(t, store))
+				state, err := runner.Runner{Journal: store}.Session("c").State(t.Context())
+				require.NoError(t, err)
+				require.Len(t, state.Decisions, 1)
+				require.Equal(t, "bob@x", state.Decisions[0].Person)
+				for _, person := range []string{"ada@x", "bob@x", "eve@x"} {
+					require.NotContains(t, page, person)
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		store := new(journal.Memory)
+		s := open(t, serve.Config{Runner: runner.Runner{Journal: store}, Agent: desk(llmtest.Script(t, llmtest.Text("Yes.")))})
+		s.say(t, "a", "Is it?").all(t)
+		require.Equal(t, []string{""}, saidBy(t, store))
+	})
+}
