@@ -1,7 +1,12 @@
 package serve_test
 
 import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,6 +18,14 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/runner/serve"
+)
+
+// The posts of both protocols.
+const (
+	uiPay     = `{"id":"c","message":{"id":"a","role":"user","parts":[{"type":"text","text":"Pay W1."}]}}`
+	uiApprove = `{"id":"c","message":{"role":"assistant","parts":[{"state":"approval-responded","approval":{"id":"r1.t1.c0@5","approved":true}}]}}`
+	agPay     = `{"threadId":"c","runId":"x","messages":[{"id":"a","role":"user","content":"Pay W1."}]}`
+	agApprove = `{"threadId":"c","runId":"z","resume":[{"interruptId":"r1.t1.c0@5","status":"resolved","payload":{"approved":true}}]}`
 )
 
 // as posts JSON for a visitor.
@@ -42,15 +55,15 @@ func TestPerson(t *testing.T) {
 	for name, tt := range map[string]struct{ path, message, other, decision string }{
 		"UI stream": {
 			"/chat",
-			`{"id":"c","message":{"id":"a","role":"user","parts":[{"type":"text","text":"Pay W1."}]}}`,
+			uiPay,
 			`{"id":"c","message":{"role":"user","parts":[{"type":"text","text":"And?"}]}}`,
-			`{"id":"c","message":{"role":"assistant","parts":[{"state":"approval-responded","approval":{"id":"r1.t1.c0@5","approved":true}}]}}`,
+			uiApprove,
 		},
 		"AG-UI": {
 			"/ag",
-			`{"threadId":"c","runId":"x","messages":[{"id":"a","role":"user","content":"Pay W1."}]}`,
+			agPay,
 			`{"threadId":"c","runId":"y","messages":[{"role":"user","content":"And?"}]}`,
-			`{"threadId":"c","runId":"z","resume":[{"interruptId":"r1.t1.c0@5","status":"resolved","payload":{"approved":true}}]}`,
+			agApprove,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,4 +96,37 @@ func TestPerson(t *testing.T) {
 		s.say(t, "a", "Is it?").all(t)
 		require.Equal(t, []string{""}, saidBy(t, store))
 	})
+}
+
+// TestMayAnswer: the visitor who asked is refused, reads no reason, and another one approves.
+func TestMayAnswer(t *testing.T) {
+	t.Parallel()
+	another := func(_ context.Context, p runner.Pending, by string) error {
+		if by == "" || slices.Contains(p.Persons, by) {
+			return errors.Join(errors.New("a secret rule"), &journal.BusyError{})
+		}
+		return nil
+	}
+	for _, tt := range []struct{ path, message, decision string }{
+		{"/chat", uiPay, uiApprove},
+		{"/ag", agPay, agApprove},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := open(t, serve.Config{
+				Runner: runner.Runner{MayAnswer: another}, Person: visitor, Logger: slog.New(slog.DiscardHandler),
+				Agent: desk(llmtest.Script(t, llmtest.Calls("pay", lookArgs{"W1"}), llmtest.Text("Done."))),
+			})
+			s.as(t, "ada@x", tt.path, tt.message).all(t)
+			for _, person := range []string{"ada@x", ""} {
+				refused := s.as(t, person, tt.path, tt.decision)
+				require.Equal(t, http.StatusForbidden, refused.StatusCode)
+				text, err := io.ReadAll(refused.lines)
+				require.NoError(t, err)
+				require.Equal(t, "You may not answer this question.\n", string(text))
+			}
+			require.Contains(t, s.text(t, "/chat/c/messages"), `"state":"approval-requested"`)
+			require.Contains(t, strings.Join(s.as(t, "bob@x", tt.path, tt.decision).all(t), "\n"), "Done.")
+			require.Equal(t, http.StatusConflict, s.as(t, "bob@x", tt.path, tt.decision).StatusCode)
+		})
+	}
 }

@@ -126,9 +126,11 @@ func refusalOf(err error) error {
 	}
 	conflict := func(text string) error { return &refusal{http.StatusConflict, text} }
 	_, busy := errors.AsType[*journal.BusyError](err)
-	_, decided := errors.AsType[*runner.DecisionError](err)
+	decision, decided := errors.AsType[*runner.DecisionError](err)
 	_, once := errors.AsType[*runner.OnceError](err)
 	switch {
+	case decided && decision.Err != nil: // the first case: MayAnswer may return any error
+		return &refusal{http.StatusForbidden, "You may not answer this question."}
 	case errors.Is(err, errTaken), busy:
 		return conflict("The conversation is being answered. Send the message when the answer is there.")
 	case errors.Is(err, errFull):
