@@ -38,7 +38,7 @@ type follower struct {
 	err     error
 }
 
-// A start is where a stream begins: with whole at the begin of the message, with after behind
+// A start is where a stream begins: with whole at the beginning of the message, with after behind
 // an event, and otherwise with the run.
 type start struct {
 	whole bool

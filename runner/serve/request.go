@@ -119,7 +119,7 @@ func (conv *conversation) begin(ctx context.Context, key string, in ...runner.In
 	return r, again || r.answeredBefore(), nil
 }
 
-// refusalOf returns the answer to a browser about a run without a begin.
+// refusalOf returns the answer to a browser about a run that did not begin.
 func refusalOf(err error) error {
 	if err == nil {
 		return nil

@@ -226,7 +226,7 @@ func textOf(t *testing.T, events []string) (text string) {
 }
 
 // TestPageLeaves: a run goes on without its page, and pages that come later read the answer
-// from its begin.
+// from its beginning.
 func TestPageLeaves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -400,6 +400,10 @@ func TestRefusals(t *testing.T) {
 			},
 		})
 		const message = `{"id":"mine","messages":[{"id":"a","role":"user","parts":[{"type":"text","text":""}]}]}`
+		const reserved = "The server itself gives ids such as m1 and u1 to messages. Send a message with another id, for example a random one."
+		ownID := func(id string) string {
+			return strings.NewReplacer(`"id":"a"`, `"id":"`+id+`"`, `"text":""`, `"text":"Hi"`).Replace(message)
+		}
 		for _, tt := range []struct {
 			name, method, path, body, header, value string
 			status                                  int
@@ -412,6 +416,10 @@ func TestRefusals(t *testing.T) {
 			{"json", "POST", "/chat", `{`, "", "", 400, "The request is no JSON of a chat."},
 			{"no message", "POST", "/chat", `{"id":"mine"}`, "", "", 400, "The request has no message."},
 			{"empty message", "POST", "/chat", message, "", "", 400, "the message is empty"},
+			{"id of ours", "POST", "/chat", ownID("m1"), "", "", 400, reserved},
+			{"id of a part", "POST", "/chat", ownID("m12.s1"), "", "", 400, reserved},
+			{"id of a program's message", "POST", "/chat", ownID("u7"), "", "", 400, reserved},
+			{"id of ours, AG-UI", "POST", "/ag", `{"threadId":"mine","runId":"r","messages":[{"id":"m1","role":"user","content":"Hi"}]}`, "", "", 400, reserved},
 			{"role", "POST", "/chat", strings.Replace(message, "user", "system", 1), "", "", 400, `a message with the role "system" cannot be sent`},
 			{"address", "POST", "/chat", strings.Replace(message, `"type":"text","text":""`, `"type":"file","mediaType":"image/png","url":"http://10.0.0.1/"`, 1), "", "", 400, "a file must be a data URL in base64"},
 			{"no id", "POST", "/chat", strings.Replace(message, "mine", "", 1), "", "", 400, "The conversation needs an id of 1 to 300 bytes."},

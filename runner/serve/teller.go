@@ -10,8 +10,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// A teller tells the events of a session as pieces. The pieces are whole: each begin
-// of a text or turn has an end, each call is announced before the result, and a text is told
+// A teller tells the events of a session as pieces. The pieces are whole: each text and
+// turn that begins also ends, each call is announced before the result, and a text is told
 // once, by deltas or whole. The events are public, and come in order.
 type teller struct {
 	tell func(piece)
@@ -195,6 +195,13 @@ func (t *teller) user(seq int64, b event.UserMessaged) {
 	}
 }
 
+// ownID reports whether an id has the form of our ids: m or u, and a number. The parts of an
+// answer have such an id with an end, as in m1.2 and m1.s1.
+func ownID(id string) bool {
+	id, _, _ = strings.Cut(id, ".")
+	return len(id) > 1 && (id[0] == 'm' || id[0] == 'u') && strings.Trim(id[1:], "0123456789") == ""
+}
+
 // keyPrefix begins the keys of messages from browsers.
 const keyPrefix = "chat:"
 
@@ -285,7 +292,7 @@ func (t *teller) write(k kind, text string) {
 
 func (t *teller) textID(n int) string { return fmt.Sprintf("%s.%d", t.message, n) }
 
-// restart withdraws the deltas of an answer at a new begin.
+// restart withdraws the deltas of an answer when the answer begins anew.
 func (t *teller) restart() {
 	if !t.whole {
 		t.withdraw()
@@ -344,7 +351,7 @@ func (t *teller) answered(b event.ModelAnswered) {
 	}
 }
 
-// tells reports whether the deltas so far are the begin of a text.
+// tells reports whether the deltas so far are the beginning of a text.
 func (t *teller) tells(k kind, whole string) bool {
 	return t.shown[k] == nil || strings.HasPrefix(whole, t.shown[k].String())
 }

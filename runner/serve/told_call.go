@@ -214,7 +214,7 @@ func clip(text string, most int) string {
 	return text[:n] + fmt.Sprintf("… (%d bytes more)", len(text)-n)
 }
 
-// cutAt returns the length of the longest begin of a text of at most n bytes, up to the
+// cutAt returns the length of the longest beginning of a text of at most n bytes, up to the
 // end of a character.
 func cutAt(text string, n int) int {
 	if len(text) <= n {

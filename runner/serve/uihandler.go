@@ -21,7 +21,7 @@ var errBroken = errors.New("serve: the stream breaks off")
 // UIStream returns the handler for the AI SDK. Mount it at a path and below it:
 //
 //	POST path              a message, or decisions about calls; the answer is a stream
-//	GET  path/{id}/stream  the unfinished answer, from the begin; 204 without an answer
+//	GET  path/{id}/stream  the unfinished answer, from the beginning; 204 without an answer
 //	GET  path/{id}/messages  the conversation as {"messages": […], "active": …}
 //	POST path/{id}/stop    stops the run; chat.stop() of the browser leaves the stream only.
 //	                       A run in a foreign process goes on: the status is 409. Messages
@@ -160,6 +160,9 @@ func (conv *conversation) beginUI(ctx context.Context, person string, m uiMessag
 func (conv *conversation) beginMessage(ctx context.Context, person, id string, m llm.Message) (r *run, again bool, err error) {
 	if id == "" || len(id) > maxID {
 		return conv.begin(ctx, "", runner.By(person, runner.Say(m)))
+	}
+	if ownID(id) {
+		return nil, false, &refusal{http.StatusBadRequest, "The server itself gives ids such as m1 and u1 to messages. Send a message with another id, for example a random one."}
 	}
 	key := keyPrefix + id
 	return conv.begin(ctx, key, runner.By(person, runner.Once(key, m)))
