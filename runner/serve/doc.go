@@ -8,6 +8,7 @@
 //		Session: func(r *http.Request, id string) (string, error) {
 //			return userOf(r) + "/" + id, nil // the middleware of the program knows the user
 //		},
+//		Person: userOf, // recorded with messages and decisions, and given to Runner.MayAnswer
 //	}.Chat()
 //	mux.Handle("/api/chat", chat.UIStream())
 //	mux.Handle("/api/chat/", chat.UIStream())
@@ -21,6 +22,47 @@
 // error. The handler takes from a browser only the words of a person: the newest message,
 // and decisions about waiting calls. The history, the calls and their arguments come from
 // the journal.
+//
+// # Posts
+//
+// A client without the AI SDK posts a message of the user like this. The id of the message is
+// new for each message, and a post with the same id again has the same answer:
+//
+//	curl -N http://127.0.0.1:8080/api/chat -H 'Content-Type: application/json' -d '
+//	{"id": "c", "message": {"id": "5d0c", "role": "user", "parts": [{"type": "text", "text": "Pay W1."}]}}'
+//
+// When a call needs approval, the answer has the chunk tool-approval-request with an
+// approvalId. The decision is a message of the assistant with this id:
+//
+//	curl -N http://127.0.0.1:8080/api/chat -H 'Content-Type: application/json' -d '
+//	{"id": "c", "message": {"role": "assistant", "parts": [
+//		{"state": "approval-responded", "approval": {"id": "r1.t1.c0@5", "approved": false, "reason": "too much"}}]}}'
+//
+// # Calls in doubt
+//
+// A call is in doubt when the process died during the call: perhaps the call took effect. The
+// chat asks about a call in doubt with an ordinary tool-approval-request and with the part
+// data-toolloop-doubt (AG-UI: an interrupt with the reason tool_call_in_doubt). Approval runs
+// the call again, so the page must show the text of the part as a warning. After a denial, the
+// model reads that the effect is unknown.
+//
+// # Data parts
+//
+// The UI message stream has these parts beside those of the AI SDK. The names in braces are the
+// members of data:
+//
+//	data-toolloop-doubt     the question is about a call in doubt: {toolCallId, approvalId, text}
+//	data-toolloop-handoff   another agent goes on with the conversation: {agent}
+//	data-toolloop-output    the typed answer of the agent: data is its JSON
+//	data-toolloop-progress  progress of a call: {toolCallId, done, total, message}; transient,
+//	                        so useChat gives the part to onData only
+//	data-toolloop-restart   the texts of this step so far do not count: {}; see Config.ResetStep
+//	data-toolloop-said      a message of the user that came during the answer: {text}
+//
+// In AG-UI, handoff, progress, restart and said are CUSTOM events such as toolloop.handoff,
+// and the typed answer is the result of RUN_FINISHED.
+//
+// # Security
 //
 // The handler does not authenticate visitors. Put your authentication in front of the handler,
 // and let Config.Session return a name within reach of this visitor only. In the example
