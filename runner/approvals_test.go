@@ -24,8 +24,8 @@ import (
 var errOwn = errors.New("another person must answer")
 
 // another lets nobody answer who said a message.
-func another(_ context.Context, p runner.Pending, by string) error {
-	if by == "" || slices.Contains(p.Persons, by) {
+func another(_ context.Context, p runner.Pending, d runner.Decision) error {
+	if d.Person == "" || slices.Contains(p.Persons, d.Person) {
 		return errOwn
 	}
 	return nil
@@ -72,7 +72,7 @@ func testAnswer(t *testing.T, state string, of func(runner.Pending) runner.Input
 	want := ""
 	switch {
 	case state == "answered":
-		want = "no such call is open"
+		want = "the call waits no longer: it has ended, its time was over, or a message closed it"
 	case approval && p.InDoubt:
 		want = "the call is in doubt: answer with RunAgain, Happened, NotHappened or Unknown"
 	case !approval && !p.InDoubt:
@@ -177,8 +177,38 @@ func TestMayAnswerDecide(t *testing.T) {
 
 	j := new(journal.Memory)
 	_, p := asks(t, j, x)
-	_, err = runner.Runner{Model: llmtest.NewScript(), Journal: j, MayAnswer: func(context.Context, runner.Pending, string) error { panic("planted") }}.Session("s").Run(t.Context(), a, p.Approve())
+	_, err = runner.Runner{Model: llmtest.NewScript(), Journal: j, MayAnswer: func(context.Context, runner.Pending, runner.Decision) error { panic("planted") }}.Session("s").Run(t.Context(), a, p.Approve())
 	_, refused := errors.AsType[*runner.DecisionError](err)
 	require.True(t, refused, "%v", err)
 	require.Empty(t, x.all())
+}
+
+// TestMayAnswerKnowsTheAnswer: a bound looks at the arguments that would run, and a denial can
+// be allowed to more persons than an approval.
+func TestMayAnswerKnowsTheAnswer(t *testing.T) {
+	t.Parallel()
+	x, j := new(till), new(journal.Memory)
+	a, p := asks(t, j, x)
+	var asked []runner.Decision
+	r := runner.Runner{Model: llmtest.NewScript(llmtest.Text("Done.")), Journal: j, MayAnswer: func(_ context.Context, p runner.Pending, d runner.Decision) error {
+		asked = append(asked, d)
+		var in refundArgs
+		if err := json.Unmarshal([]byte(p.ToolCall.Arguments), &in); err != nil {
+			return err
+		}
+		if d.What != "denied" && in.Cents > 30_000 {
+			return errOwn
+		}
+		return nil
+	}}
+	_, err := r.Session("s").Run(t.Context(), a, runner.By("ann", p.Edit(json.RawMessage(`{"order":"W2","cents":99000}`)), "more"))
+	require.ErrorIs(t, err, errOwn)
+	result, err := r.Session("s").Run(t.Context(), a, runner.By("ann", p.Deny("no")))
+	require.NoError(t, err)
+	require.Equal(t, "Done.", result.Text)
+	require.Empty(t, x.all())
+	for i, want := range []runner.Decision{{What: "edited", Words: "more"}, {What: "denied", Words: "no"}} {
+		want.Call, want.Tool, want.Question, want.Source, want.Person, want.Time = p.Call, "refund", p.Seq, "caller", "ann", asked[i].Time
+		require.Equal(t, want, asked[i])
+	}
 }

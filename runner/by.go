@@ -29,6 +29,8 @@ const maxPerson = 200
 //   - The words are joined by spaces. Redact changes them, and they are cut like errors.
 //   - An empty name is none. A name has at most 200 bytes; a run with a longer name fails
 //     before it records anything.
+//   - A session that is open for another answer gives a [*journal.BusyError]: try again, and
+//     the [DecisionError] names the first person.
 //   - The last By counts. With a result from outside ([Pending.Result], [Pending.Fail]), By
 //     records nothing.
 func By(person string, in Input, words ...string) Input {

@@ -172,11 +172,11 @@ func (e *engine) decisionEvents(ctx context.Context, decisions []decision) ([]ev
 		case seen[d.call]:
 			reason = "there are two"
 		case d.call == "":
-			reason = "it names no call"
+			reason = "it names no call: a Pending with a Key alone fits Result and Fail"
 		case !ok && s.Seq == 0:
 			reason = fmt.Sprintf("the session %q has no events", e.session)
 		case !ok:
-			reason = "no such call is open"
+			reason = "the call waits no longer: it has ended, its time was over, or a message closed it"
 		case d.key != callKey(e.session, c):
 			reason = "the decision is about a call of another session"
 		case d.hash != event.HashArguments(c.Arguments):
@@ -189,7 +189,7 @@ func (e *engine) decisionEvents(ctx context.Context, decisions []decision) ([]ev
 		if reason != "" {
 			return nil, e.unfit(&d, reason)
 		}
-		if err := e.mayAnswer(ctx, &d, c); err != nil {
+		if err := e.mayAnswer(ctx, &d, c, b[0]); err != nil {
 			return nil, err
 		}
 		seen[d.call] = true

@@ -165,7 +165,7 @@ func TestDecisionAfterTheEnd(t *testing.T) {
 	_, err := s.Run(t.Context(), a, in)
 	require.NoError(t, err)
 	_, err = s.Run(t.Context(), a, in)
-	second(t, err, "no such call is open", "approved")
+	second(t, err, "the call waits no longer: it has ended, its time was over, or a message closed it", "approved")
 }
 
 // TestPauseStays: a run that is paused waits, however the process that looks at it

@@ -17,8 +17,8 @@ func Example_fourEyes() {
 	errOwn := errors.New("you asked for it yourself")
 	r := runner.Runner{
 		Model: llmtest.NewScript(llmtest.Calls("pay", map[string]string{"invoice": "R-17"}), llmtest.Text("It is paid.")),
-		MayAnswer: func(_ context.Context, p runner.Pending, by string) error {
-			if by == "" || slices.Contains(p.Persons, by) {
+		MayAnswer: func(_ context.Context, p runner.Pending, d runner.Decision) error {
+			if d.What != "denied" && (d.Person == "" || slices.Contains(p.Persons, d.Person)) {
 				return errOwn
 			}
 			return nil

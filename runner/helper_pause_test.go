@@ -224,7 +224,7 @@ func TestHelperEndedInDoubt(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, state.Open, 1, "the call of the helper")
 		_, err = s.Run(t.Context(), a, runner.Pending{Call: "r1.t1.c0/r1.t1.c0", InDoubt: true}.Happened())
-		require.ErrorContains(t, err, "no such call is open")
+		require.ErrorContains(t, err, "the call waits no longer: it has ended, its time was over, or a message closed it")
 		result, err = runner.Runner{Journal: j}.Session("s").Run(t.Context(), a)
 		require.NoError(t, err)
 		require.Contains(t, result.Messages[2].Results()[0].Text(), "Nobody knows the outcome of its calls: pay")

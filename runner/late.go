@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -39,7 +40,9 @@ func (lateResult) input() {}
 //
 //	_, err := session.Run(ctx, clerk, runner.Pending{Key: key}.Result(llm.Text{Text: body}))
 //
-// A webhook that knows only the handle finds the Pending in [Session.State]. For results of
+// The program keeps the name of the session: a tool sends it along or stores it with the key
+// ([tool.Call.Session]), because a session cannot be found by a key. A webhook that knows only
+// the handle finds the Pending in [Session.State]. For results of
 // a tool.External with a form, the result is one text with the JSON.
 //
 //   - A result counts once. The same result again, from any process, says nothing: if a run
@@ -80,7 +83,7 @@ func callOf(key string) event.CallRef {
 func (e *engine) idOf(r lateResult) (id string, err error) {
 	id, ours := strings.CutPrefix(r.key, e.session+"/")
 	if !ours || callOf(r.key) == "" {
-		return "", &DecisionError{Call: callOf(r.key), Reason: fmt.Sprintf("the result is for no call of the session %q", e.session)}
+		return "", &DecisionError{Call: callOf(r.key), Reason: fmt.Sprintf("no call of the session %q has the key %q", e.session, clip.Cut(r.key, maxPerson))}
 	}
 	return id, nil
 }

@@ -142,8 +142,8 @@ func TestWrongDecisions(t *testing.T) {
 		want string
 	}{
 		{"other arguments", []runner.Input{other.Approve()}, "runner: decision about call r1.t1.c1: the call has other arguments than the decision is about"},
-		{"no such call", []runner.Input{absent.Approve()}, "runner: decision about call r1.t1.c7: no such call is open"},
-		{"finished", []runner.Input{done.Approve()}, "runner: decision about call r1.t1.c0: no such call is open"},
+		{"no such call", []runner.Input{absent.Approve()}, "runner: decision about call r1.t1.c7: the call waits no longer: it has ended, its time was over, or a message closed it"},
+		{"finished", []runner.Input{done.Approve()}, "runner: decision about call r1.t1.c0: the call waits no longer: it has ended, its time was over, or a message closed it"},
 		{"twice", []runner.Input{p.Approve(), p.Deny("")}, "runner: decision about call r1.t1.c1: there are two"},
 		{"not in doubt", []runner.Input{p.RunAgain()}, "runner: decision about call r1.t1.c1: the call is not in doubt"},
 	} {
@@ -399,7 +399,7 @@ func TestDecisionsForNothing(t *testing.T) {
 	_, err := s.Run(t.Context(), a, p.Approve())
 	require.NoError(t, err)
 	_, err = s.Run(t.Context(), a, p.Approve())
-	second(t, err, "no such call is open", "approved")
+	second(t, err, "the call waits no longer: it has ended, its time was over, or a message closed it", "approved")
 	r := runner.Runner{Model: llmtest.Script(t), Journal: new(journal.Memory)}
 	for _, tt := range []struct {
 		session *runner.Session
@@ -407,7 +407,7 @@ func TestDecisionsForNothing(t *testing.T) {
 		want    string
 	}{
 		{r.Session("dsek"), p.Approve(), `runner: decision about call r1.t1.c1: the session "dsek" has no events`},
-		{s, runner.Pending{}.Approve(), "runner: decision about call : it names no call"},
+		{s, runner.Pending{}.Approve(), "runner: answer: it names no call: a Pending with a Key alone fits Result and Fail"},
 	} {
 		_, err := tt.session.Run(t.Context(), a, tt.in)
 		require.EqualError(t, err, tt.want)
@@ -419,5 +419,5 @@ func TestDecisionsForNothing(t *testing.T) {
 	script := llmtest.Script(t, llmtest.Calls("refund", refundArgs{"W2", 20_000}))
 	_, err = with(script).Run(t.Context(), a, llm.User("Refund."))
 	require.ErrorIs(t, err, runner.ErrPaused)
-	require.EqualError(t, err, "runner: the run is paused: tool calls wait for a decision or a result; outside a session nobody can answer them: use a Session, or Runner.Decide")
+	require.EqualError(t, err, "runner: the run is paused: tool calls wait for a decision or a result; outside a session nobody can answer them: use a Session, or Runner.Decide for decisions")
 }

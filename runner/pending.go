@@ -20,10 +20,10 @@ import (
 var ErrPaused = errors.New("runner: the run is paused: tool calls wait for a decision or a result")
 
 // errPausedForGood is ErrPaused for a run outside a session, which cannot continue.
-var errPausedForGood = fmt.Errorf("%w; outside a session nobody can answer them: use a Session, or Runner.Decide", ErrPaused)
+var errPausedForGood = fmt.Errorf("%w; outside a session nobody can answer them: use a Session, or Runner.Decide for decisions", ErrPaused)
 
-// Pending is a tool call that needs a decision, or a result from outside. Its methods make the inputs for the next
-// call of [Session.Run]. A Pending may be stored as JSON and answered by another process.
+// Pending is a tool call that needs a decision, or a result from outside. Its methods make
+// the inputs for the next call of [Session.Run]. A Pending may be stored as JSON and answered by another process.
 type Pending struct {
 	// Call is our name of the call.
 	Call event.CallRef `json:"call"`
@@ -126,6 +126,9 @@ type DecisionError struct {
 // Error names the call.
 func (e *DecisionError) Error() string {
 	text := fmt.Sprintf("runner: decision about call %s: %s", e.Call, e.Reason)
+	if e.Call == "" {
+		text = "runner: answer: " + e.Reason
+	}
 	if e.Decided != nil {
 		text += "; somebody was first: " + e.Decided.String()
 	}
@@ -135,13 +138,28 @@ func (e *DecisionError) Error() string {
 // Unwrap returns Err.
 func (e *DecisionError) Unwrap() error { return e.Err }
 
-// mayAnswer asks Runner.MayAnswer about a decision that fits.
-func (e *engine) mayAnswer(ctx context.Context, d *decision, c loop.Call) error {
+// mayAnswer asks Runner.MayAnswer about a decision that fits, with its first event.
+func (e *engine) mayAnswer(ctx context.Context, d *decision, c loop.Call, body event.Body) error {
 	if e.runner.MayAnswer == nil {
 		return nil
 	}
+	p := e.pendingCall(c)
+	decided := Decision{
+		Call: c.Ref, Tool: c.Call.Name, Question: c.Seq, What: string(d.doubt), Source: "caller",
+		Person: d.person, Time: time.Now(),
+	}
+	switch b := body.(type) {
+	case event.ApprovalDecided:
+		says := loop.SaysAbout(b)
+		decided.What, decided.Words = says.What, says.Words
+		if decided.What == loop.Edited { // a bound must hold for the arguments that would run
+			p.ToolCall.Arguments = b.Arguments
+		}
+	case event.InDoubtDecided:
+		decided.Words = b.Words
+	}
 	_, err := safely(ctx, e.logger, "MayAnswer", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, e.runner.MayAnswer(ctx, e.pendingCall(c), d.person)
+		return struct{}{}, e.runner.MayAnswer(ctx, p, decided)
 	})
 	if err == nil {
 		return nil

@@ -145,21 +145,23 @@ type Runner struct {
 	// paused. If Decide is nil, every call stays undecided.
 	Decide func(ctx context.Context, p Pending) (Input, error)
 	// MayAnswer, if not nil, is called before a decision about a call is recorded: with the
-	// call, and with the name of the person who decides ([By]; "" if nobody is named). An error
-	// refuses the decision: nothing is recorded, the call stays undecided, and Run returns a
-	// [*DecisionError] with the error in it. So the one who asked cannot approve:
+	// call, and with the decision (What, Person and Words; Seq is zero, and Person is "" without
+	// [By]). For an edit, p.ToolCall has the new arguments. An error refuses the decision:
+	// nothing is recorded, the call stays undecided, and Run returns a [*DecisionError] with
+	// the error in it. So a requester cannot approve, and can withdraw:
 	//
-	//	MayAnswer: func(ctx context.Context, p runner.Pending, by string) error {
-	//		if by == "" || slices.Contains(p.Persons, by) {
+	//	MayAnswer: func(ctx context.Context, p runner.Pending, d runner.Decision) error {
+	//		if d.What != "denied" && (d.Person == "" || slices.Contains(p.Persons, d.Person)) {
 	//			return errors.New("another person must answer")
 	//		}
 	//		return nil
 	//	}
 	//
 	// MayAnswer is asked about the answers of Decide, too, and not about results from outside.
+	// If MayAnswer refuses an answer of Decide, the error counts as an error of Decide.
 	// p is what the session knows, and not what the caller of Run has stored. If MayAnswer
 	// panics, the decision is refused.
-	MayAnswer func(ctx context.Context, p Pending, by string) error
+	MayAnswer func(ctx context.Context, p Pending, d Decision) error
 	// Around, if not nil, is called when a piece of work begins: a run, a request to the
 	// model, a call of a tool's function. The context that Around returns is the context
 	// of the work, and of all work inside: the requests and calls of a run, and a run inside

@@ -62,8 +62,9 @@ func NeedsApprovalIf[In any](need func(ctx context.Context, in In) (bool, error)
 // ApprovalWithin sets how long a call waits for approval. The time begins when the run asks.
 // After it nobody can approve or deny the call: when the run continues, the call ends as a
 // failure of the kind [Expired], which is no denial, and the model reads text. If text is
-// empty, the model reads that nobody approved the call in time. Without ApprovalWithin, a call
-// waits for ever.
+// empty, the model reads that nobody approved the call in time. A message that continues the
+// run after the time closes the call instead, as a message closes every open call. Without
+// ApprovalWithin, a call waits for ever.
 //
 // ApprovalWithin asks for no approval itself: use it beside [NeedsApproval]. The constructor
 // refuses a time that is not positive.

@@ -13,7 +13,8 @@ type Call struct {
 	ID string
 	// Key identifies the call. Key stays the same when the call is repeated, also after
 	// a restart, and differs between calls. Send Key as the idempotency key of a side
-	// effect.
+	// effect. Key begins with the name of the session. If this name is secret, longer than the
+	// other system allows, or unfit for a header, send a hash of Key.
 	Key string
 	// Fence grows with each attempt at this call. Fence is the position of the record
 	// that starts the attempt in the session. A stopped process can wake up after

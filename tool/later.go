@@ -57,7 +57,8 @@ const deferredText = "The call was started, and its result comes later. This cal
 // call ends as a failure, and the model reads text; if text is empty, the model reads that no
 // result came in time. Without LateWithin, the call waits for ever.
 //
-// A result that comes after the time counts as long as no run has continued. The constructor
+// A result that comes after the time counts as long as no run has continued. A message that
+// continues the run closes the call instead, and the model does not read text. The constructor
 // refuses a time that is not positive.
 func LateWithin(d time.Duration, text string) Option {
 	return func(s *spec) error {

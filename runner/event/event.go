@@ -34,8 +34,9 @@ type Body interface{ event() }
 
 // A CallRef is our own name of a tool call, because providers repeat ids: run, turn
 // and position in the model's answer, as in "r1.t3.c0". The idempotency key of the call
-// is the random id of the run, followed by the CallRef. A call in the run of a helper has the
-// reference of the helper's call in front: "r1.t3.c0/r1.t1.c0".
+// is the name of the session (if any), the random id of the run, and the CallRef, joined by
+// slashes. A call in the run of a helper has the reference of the helper's call in front:
+// "r1.t3.c0/r1.t1.c0".
 type CallRef string
 
 // NewCallRef returns the reference of a call. Runs and turns count from 1, calls from 0.

@@ -249,7 +249,7 @@ func TestInBackground(t *testing.T) {
 				hold := make(chan struct{})
 				r := runner.Runner{
 					Journal: store,
-					MayAnswer: func(context.Context, runner.Pending, string) error {
+					MayAnswer: func(context.Context, runner.Pending, runner.Decision) error {
 						if c.session == "stranger" {
 							return errors.New("another person must answer")
 						}
@@ -290,7 +290,7 @@ func TestLeaves(t *testing.T) {
 		hold := make(chan struct{})
 		r := runner.Runner{
 			Journal:   new(journal.Memory),
-			MayAnswer: func(context.Context, runner.Pending, string) error { <-hold; return nil },
+			MayAnswer: func(context.Context, runner.Pending, runner.Decision) error { <-hold; return nil },
 		}
 		keep(t, r.Journal, "s", told(start, asksRefund("order desk")...)...)
 		state, err := r.Session("s").State(t.Context())

@@ -101,8 +101,8 @@ func TestPerson(t *testing.T) {
 // TestMayAnswer: the visitor who asked is refused, reads no reason, and another one approves.
 func TestMayAnswer(t *testing.T) {
 	t.Parallel()
-	another := func(_ context.Context, p runner.Pending, by string) error {
-		if by == "" || slices.Contains(p.Persons, by) {
+	another := func(_ context.Context, p runner.Pending, d runner.Decision) error {
+		if d.Person == "" || slices.Contains(p.Persons, d.Person) {
 			return errors.Join(errors.New("a secret rule"), &journal.BusyError{})
 		}
 		return nil

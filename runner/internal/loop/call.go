@@ -197,7 +197,7 @@ func (s *State) approvalDecided(b event.ApprovalDecided, at time.Time) error {
 		return errOrder
 	}
 	s.keepApproved()
-	s.keepDecision(c, saysAbout(b), at)
+	s.keepDecision(c, SaysAbout(b), at)
 	if !b.Approved {
 		return nil
 	}

@@ -97,8 +97,8 @@ func (s *State) keepDecision(c *Call, d Decision, at time.Time) {
 	})
 }
 
-// saysAbout returns the decision that an event records.
-func saysAbout(b event.ApprovalDecided) Decision {
+// SaysAbout returns the decision that an event records.
+func SaysAbout(b event.ApprovalDecided) Decision {
 	d := Decision{What: Denied, Source: "caller", Person: b.Person, Words: b.Words}
 	switch {
 	case b.Approved && b.Arguments != "":
