@@ -15,6 +15,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/pages"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
 // ErrAnswered is an error of Handler.Answer: an answer to the same question waits already.
@@ -181,11 +182,15 @@ func (h *Handler) give(w http.ResponseWriter, r *http.Request, session string, p
 // refused says why the session did not take an answer.
 func refused(err error) (status int, text string) {
 	unfit, ok := errors.AsType[*runner.DecisionError](err)
+	_, busy := errors.AsType[*journal.BusyError](err)
 	switch {
-	case !ok:
-		return http.StatusInternalServerError, "The answer was not given: " + err.Error()
-	case unfit.Err != nil: // Reason hides the secrets of Err
+	case ok && unfit.Err != nil: // the first case: MayAnswer may return any error. Reason hides the secrets of Err
 		return http.StatusForbidden, "You may not answer this question. The call " + unfit.Reason
+	case ok: // the session does not take the answer
+	case busy:
+		return http.StatusConflict, "The session is being run at the moment, so your answer was not given. Answer again in a moment."
+	default:
+		return http.StatusInternalServerError, "The answer was not given: " + err.Error()
 	}
 	shown := *unfit
 	shown.Reason, _, _ = strings.Cut(unfit.Reason, "\nSend the call again") // that sentence is for the model

@@ -179,6 +179,8 @@ func TestRefusedAnswer(t *testing.T) {
 	}{
 		{errors.New("the queue <b> is down"), http.StatusInternalServerError, "Theanswerwasnotgiven:thequeue<b>isdown"},
 		{inspect.ErrAnswered, http.StatusConflict, "anotheranswertothisquestionwaitsalready"},
+		{fmt.Errorf("desk: %w", &journal.BusyError{Session: "s"}), http.StatusConflict, "Thesessionisbeingrunatthemoment,soyouranswerwasnotgiven."},
+		{&runner.DecisionError{Reason: "may not", Err: &journal.BusyError{}}, http.StatusForbidden, "Youmaynotanswerthisquestion."},
 	} {
 		d.handler.Answer = func(context.Context, string, runner.Input) error { return c.err }
 		got := post(t, d.handler, "s", form, user, "ann")

@@ -32,8 +32,9 @@ type Handler struct {
 	// Answer gives the answer of a visitor to the session, and returns soon: the run that
 	// goes on with the answer belongs in the background, or to a worker of a queue. The
 	// context ends with the request. The visitor reads the error: a [*runner.DecisionError]
-	// as a refusal (status 403 with the error of Runner.MayAnswer, 409 otherwise), another
-	// error as a failure (500). Nil means that nobody may answer.
+	// as a refusal (status 403 with the error of Runner.MayAnswer, 409 otherwise), a
+	// [*journal.BusyError] as a reason to answer again later (409), another error as a
+	// failure (500). Nil means that nobody may answer.
 	//
 	// If two visitors answer the same question, the first answer counts, and the second
 	// visitor reads who was first. The Handler knows the answers of the events, and the
@@ -48,6 +49,7 @@ type Handler struct {
 	renders chan struct{} // a token for each page that is made at the same time
 	streams chan struct{} // a token for each page that follows a session
 	given   given
+	lists   pace
 }
 
 // A Visitor is somebody who looks at the pages. The zero Visitor sees every session and

@@ -12,9 +12,9 @@
       try {
         if (document.visibilityState === 'visible' && !list.contains(document.activeElement)) {
           const began = performance.now();
-          const answer = await fetch(location.href);
+          const answer = await fetch((location.search || '?') + '&again');
           const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-          if (answer.ok && !list.contains(document.activeElement)) {
+          if (answer.status === 200 && !list.contains(document.activeElement)) {
             for (const part of ['main', 'nav.chips', 'nav.pages']) document.querySelector(part).replaceChildren(...page.querySelector(part).childNodes);
           }
           wait = Math.max(wait, 20 * (performance.now() - began));

@@ -12,7 +12,10 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -194,6 +197,56 @@ func TestManySessions(t *testing.T) {
 		require.Len(t, seen, 15*50)
 		require.NotEmpty(t, query)
 	}
+}
+
+// A slow is a journal whose list takes two seconds.
+type slow struct {
+	*journal.Memory
+	lists atomic.Int64
+}
+
+func (s *slow) List(ctx context.Context, f journal.Filter) iter.Seq2[journal.Summary, error] {
+	return func(yield func(journal.Summary, error) bool) {
+		s.lists.Add(1)
+		time.Sleep(2 * time.Second) // synctest: exact in a bubble
+		s.Memory.List(ctx, f)(yield)
+	}
+}
+
+// TestOpenLists: 100 open pages read a slow list for a twentieth of the time, all together.
+// A visitor who loads a page does not wait for them.
+func TestOpenLists(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &slow{Memory: new(journal.Memory)}
+		keep(t, store.Memory, "one", told(start, answers("order desk")...)...)
+		h := &inspect.Handler{Reader: store}
+		var shown, later atomic.Int64
+		var open sync.WaitGroup
+		for i := range 100 {
+			open.Go(func() {
+				time.Sleep(time.Duration(i) * 10 * time.Millisecond) // synctest: exact in a bubble
+				for end := time.Now().Add(7 * time.Minute); time.Now().Before(end); time.Sleep(5 * time.Second) { // synctest: exact in a bubble
+					switch page := get(t, h, "?prefix=o&again"); {
+					case page.Code == http.StatusOK && strings.Contains(page.text, "onefinished"):
+						shown.Add(1)
+					case page.Code == http.StatusNoContent:
+						later.Add(1)
+					default:
+						shown.Store(-1000)
+					}
+				}
+			})
+		}
+		open.Wait()
+		require.Equal(t, shown.Load(), store.lists.Load())
+		require.Equal(t, int64(10), shown.Load())
+		require.Greater(t, later.Load(), int64(8000))
+		began := time.Now()
+		require.Equal(t, http.StatusOK, get(t, h, "?prefix=o").Code)
+		require.Equal(t, http.StatusOK, get(t, h, "?order=name&again").Code)
+		require.Equal(t, 4*time.Second, time.Since(began))
+	})
 }
 
 // TestSession shows a session, and what a visitor reads about one that does not exist.

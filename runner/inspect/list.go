@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/internal/clip"
@@ -18,7 +19,36 @@ import (
 const (
 	pageSize   = 50
 	maxRefused = 10 // sessions that cannot be read
+	listRest   = 20 // after a reading of all summaries for an open page, in times of the reading
 )
+
+// A pace bounds how often the handler reads all summaries for pages that are open. Without
+// the bound, every open page would read them every few seconds. A visitor who loads a page
+// does not wait.
+type pace struct {
+	mu   sync.Mutex
+	next time.Time // guarded by mu; the next reading does not begin before
+}
+
+// begin reports whether a reading may begin. A reading that never calls rest blocks the next
+// one for a minute.
+func (p *pace) begin() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if now.Before(p.next) {
+		return false
+	}
+	p.next = now.Add(time.Minute)
+	return true
+}
+
+// rest ends a reading. The next one begins after d.
+func (p *pace) rest(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next = time.Now().Add(d)
+}
 
 // statuses are in the order of the page: the sessions that need somebody come first.
 var statuses = []journal.Status{journal.Paused, journal.Late, journal.Running, journal.Waiting, journal.Failed, journal.Finished}
@@ -104,12 +134,18 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, v Visitor) {
 		h.write(w, http.StatusBadRequest, "Sessions", "list", p)
 		return
 	}
-	if f.ByName {
+	switch {
+	case f.ByName:
 		want.Status, want.After = journal.Status(f.Status), q.Get("after")
 		h.byName(r.Context(), p, want, v)
 		p.chips(nil)
-	} else {
+	case q.Has("again") && !h.lists.begin():
+		w.WriteHeader(http.StatusNoContent) // the open page asks again in some seconds
+		return
+	default:
+		began := time.Now()
 		h.byChange(r.Context(), p, want, q, v)
+		h.lists.rest(listRest * time.Since(began))
 	}
 	if q.Has("after") {
 		p.First = "?" + f.values().Encode()
