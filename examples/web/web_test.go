@@ -3,6 +3,11 @@ package main_test
 
 import (
 	"bufio"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,13 +15,18 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/internal/browser"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/serve"
+	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
 // A desk is the program web, which a test kills and starts again on the same port.
@@ -184,6 +194,52 @@ func TestWeb(t *testing.T) {
 		p.Shows("Then not.")
 		p.Shows("denied")
 	})
+}
+
+// served serves the page with another chat.
+func served(t *testing.T, c serve.Config) (url string) {
+	t.Helper()
+	c.Session = func(_ *http.Request, id string) (string, error) { return id, nil }
+	c.Logger = slog.New(slog.DiscardHandler)
+	chat, err := c.Chat()
+	require.NoError(t, err)
+	mux := http.NewServeMux()
+	mux.Handle("/", http.FileServerFS(os.DirFS("page")))
+	mux.Handle("/api/chat", chat.UIStream())
+	mux.Handle("/api/chat/", chat.UIStream())
+	server := httptest.NewServer(mux)
+	t.Cleanup(func() {
+		require.NoError(t, chat.Shutdown(context.WithoutCancel(t.Context())))
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return server.URL
+}
+
+// TestRefused: a visitor whose answer is refused reads it once, and sees the question again.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	pay := tool.Must(tool.New("pay", "Pays.", func(context.Context, struct{}) (string, error) { return "Paid.", nil }, tool.NeedsApproval()))
+	var asked atomic.Int64
+	rule := func(context.Context, runner.Pending, runner.Decision) error {
+		if asked.Add(1) == 1 {
+			return errors.New("somebody else")
+		}
+		return nil
+	}
+	b := browser.Start(t)
+	p := b.Open(served(t, serve.Config{
+		Runner: runner.Runner{MayAnswer: rule}, Agent: &agent.Agent{Model: paced(t, llmtest.Calls("pay", nil), llmtest.Text("It is done.")), Tools: []tool.Tool{pay}},
+	}))
+	write(p, "Pay.")
+	p.Click(".yes")
+	p.Shows("You may not answer this question.")
+	p.Shows("waits for you")
+	require.Equal(t, int64(1), asked.Load())
+	p.Click(".yes")
+	p.Shows("It is done.")
+	p.Until("!document.querySelector('#state').textContent")
+	require.NotContains(t, p.Text(), "may not")
 }
 
 // reload loads the page again.

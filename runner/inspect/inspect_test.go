@@ -225,7 +225,7 @@ func TestOpenLists(t *testing.T) {
 		var open sync.WaitGroup
 		for i := range 100 {
 			open.Go(func() {
-				time.Sleep(time.Duration(i) * 10 * time.Millisecond) // synctest: exact in a bubble
+				time.Sleep(time.Duration(i) * 10 * time.Millisecond)                                              // synctest: exact in a bubble
 				for end := time.Now().Add(7 * time.Minute); time.Now().Before(end); time.Sleep(5 * time.Second) { // synctest: exact in a bubble
 					switch page := get(t, h, "?prefix=o&again"); {
 					case page.Code == http.StatusOK && strings.Contains(page.text, "onefinished"):

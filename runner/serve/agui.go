@@ -267,5 +267,6 @@ func (a *agWriter) fail(err error) error {
 	case errors.Is(err, runner.ErrDrained), errors.Is(err, errShutdown):
 		return a.data(agEvent{Type: "RUN_ERROR", Message: "The server is restarting. Ask for the answer again.", Code: "restarting"})
 	}
-	return a.data(agEvent{Type: "RUN_ERROR", Message: a.chat.errorText(err), Code: "failed"})
+	text, code := a.chat.errorText(err)
+	return a.data(agEvent{Type: "RUN_ERROR", Message: text, Code: code})
 }

@@ -50,9 +50,10 @@ type Config struct {
 	// Session, and from many goroutines at once. Nil, and an empty name, mean that no person
 	// is recorded. A run with a name of more than 200 bytes fails before it records anything.
 	Person func(r *http.Request) string
-	// ErrorText returns the text for the browser when a run fails. Nil means a sentence without
-	// a cause. The errors of runs have texts of providers and tools, so do not show these texts
-	// unchanged.
+	// ErrorText returns the text for the browser when a run fails, or when Runner.MayAnswer
+	// refuses an answer (a [*runner.DecisionError] with Err). Nil, and an empty text, mean a
+	// sentence without a cause. The errors of runs have texts of providers and tools, so do not
+	// show these texts unchanged.
 	ErrorText func(error) string
 	// Queue is the most messages waiting in a conversation while a run answers. The
 	// messages are answered in their order, also when their pages go. Zero means that a
@@ -190,15 +191,26 @@ func (c *Chat) logger() *slog.Logger {
 	return slog.Default()
 }
 
-// errorText returns the text for a browser about a failed run.
-func (c *Chat) errorText(err error) string {
-	if c.config.ErrorText != nil {
-		if text := c.config.ErrorText(err); text != "" {
-			return text
+// ownText returns the text of the program for an error, or "".
+func (c *Chat) ownText(err error) string {
+	if c.config.ErrorText == nil {
+		return ""
+	}
+	return c.config.ErrorText(err)
+}
+
+// errorText returns the text for a browser about a failed run, and a word for programs. A run
+// that waited in the queue can be refused as well as fail.
+func (c *Chat) errorText(err error) (text, code string) {
+	text, code = "The answer failed.", "failed"
+	if _, limit := errors.AsType[*runner.LimitError](err); limit {
+		text = "The answer needs more work than is allowed."
+	}
+	if r, ok := errors.AsType[*refusal](c.refusalOf(err)); ok {
+		text, code = r.text, "conflict"
+		if r.status == http.StatusForbidden {
+			code = "refused"
 		}
 	}
-	if _, limit := errors.AsType[*runner.LimitError](err); limit {
-		return "The answer needs more work than is allowed."
-	}
-	return "The answer failed."
+	return cmp.Or(c.ownText(err), text), code
 }

@@ -2,8 +2,10 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
@@ -166,7 +168,11 @@ func (f *follower) write(p piece) {
 
 // finish ends the stream of an ended run.
 func (f *follower) finish(b batch) error {
-	f.speak(b.first)
+	if f.run.fresh && b.first == 0 && b.err != nil && !errors.Is(b.err, runner.ErrPaused) {
+		f.last = nil // of an earlier run: this run waited in the queue, and its input was refused
+	} else {
+		f.speak(b.first)
+	}
 	if f.err != nil {
 		return f.err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -127,6 +128,65 @@ func TestMayAnswer(t *testing.T) {
 			require.Contains(t, s.text(t, "/chat/c/messages"), `"state":"approval-requested"`)
 			require.Contains(t, strings.Join(s.as(t, "bob@x", tt.path, tt.decision).all(t), "\n"), "Done.")
 			require.Equal(t, http.StatusConflict, s.as(t, "bob@x", tt.path, tt.decision).StatusCode)
+		})
+	}
+}
+
+// A sleepy journal takes a second to open a session.
+type sleepy struct{ *journal.Memory }
+
+func (s sleepy) Open(ctx context.Context, session string) (journal.Log, error) {
+	time.Sleep(time.Second) // synctest: exact in a bubble
+	return s.Memory.Open(ctx, session)
+}
+
+// TestQueuedRefusal: an answer that waited in the queue and is refused then says so, as an
+// answer that did not wait.
+func TestQueuedRefusal(t *testing.T) {
+	t.Parallel()
+	notBob := func(_ context.Context, _ runner.Pending, d runner.Decision) error {
+		if d.Person == "bob@x" {
+			return errors.New("a secret rule")
+		}
+		return nil
+	}
+	own := func(err error) string {
+		if e, ok := errors.AsType[*runner.DecisionError](err); ok && e.Err != nil {
+			return "Bob is new here."
+		}
+		return ""
+	}
+	second := strings.NewReplacer("c0@5", "c1@6")
+	for _, tt := range []struct {
+		path, message, decision string
+		text                    func(error) string
+		want                    string
+	}{
+		{"/chat", uiPay, uiApprove, nil, `{"type":"error","errorText":"You may not answer this question."}`},
+		{"/ag", agPay, agApprove, own, `{"type":"RUN_ERROR","message":"Bob is new here.","code":"refused"}`},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := open(t, serve.Config{
+				Runner: runner.Runner{Journal: sleepy{new(journal.Memory)}, MayAnswer: notBob}, Person: visitor, Queue: 1,
+				Agent:  desk(llmtest.Script(t, llmtest.Calls("pay", lookArgs{"W1"}).And(llmtest.Calls("pay", lookArgs{"W2"})))),
+				Logger: slog.New(slog.DiscardHandler), ErrorText: tt.text,
+			})
+			s.as(t, "ada@x", tt.path, tt.message).all(t)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				s.as(t, "ada@x", tt.path, tt.decision).all(t)
+			}()
+			time.Sleep(time.Second / 2) // synctest: exact in a bubble
+			waited := s.as(t, "bob@x", tt.path, second.Replace(tt.decision))
+			require.Equal(t, http.StatusOK, waited.StatusCode)
+			require.Contains(t, waited.all(t), tt.want)
+			<-done
+			refused := s.as(t, "bob@x", tt.path, second.Replace(tt.decision))
+			require.Equal(t, http.StatusForbidden, refused.StatusCode)
+			text, err := io.ReadAll(refused.lines)
+			require.NoError(t, err)
+			require.Contains(t, tt.want, strings.TrimSpace(string(text)))
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -103,7 +104,7 @@ func pathEnd(r *http.Request) (id, end string) {
 func (conv *conversation) begin(ctx context.Context, key string, in ...runner.Input) (r *run, again bool, err error) {
 	r, again, err = conv.start(ctx, conv.chat.config.Queue, key, in...)
 	if err != nil || r.queued {
-		return r, again, refusalOf(err)
+		return r, again, conv.chat.refusalOf(err)
 	}
 	first, over, err := r.begun(ctx)
 	if first == 0 && over && err != nil && !errors.Is(err, runner.ErrPaused) {
@@ -111,7 +112,7 @@ func (conv *conversation) begin(ctx context.Context, key string, in ...runner.In
 			r, _, err = conv.begin(ctx, key)
 			return r, true, err
 		}
-		return nil, false, refusalOf(err)
+		return nil, false, conv.chat.refusalOf(err)
 	}
 	if first == 0 && !over {
 		return nil, false, errBroken // the browser has gone
@@ -120,7 +121,7 @@ func (conv *conversation) begin(ctx context.Context, key string, in ...runner.In
 }
 
 // refusalOf returns the answer to a browser about a run that did not begin.
-func refusalOf(err error) error {
+func (c *Chat) refusalOf(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -130,7 +131,7 @@ func refusalOf(err error) error {
 	_, once := errors.AsType[*runner.OnceError](err)
 	switch {
 	case decided && decision.Err != nil: // the first case: MayAnswer may return any error
-		return &refusal{http.StatusForbidden, "You may not answer this question."}
+		return &refusal{http.StatusForbidden, cmp.Or(c.ownText(err), "You may not answer this question.")}
 	case errors.Is(err, errTaken), busy:
 		return conflict("The conversation is being answered. Send the message when the answer is there.")
 	case errors.Is(err, errFull):

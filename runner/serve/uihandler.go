@@ -258,9 +258,9 @@ func (conv *conversation) decide(ctx context.Context, person string, said []answ
 		return conv.begin(ctx, "", in...)
 	}
 	if len(said) > 0 {
-		return nil, false, refusalOf(&runner.DecisionError{})
+		return nil, false, conv.chat.refusalOf(&runner.DecisionError{})
 	}
-	return nil, false, refusalOf(runner.ErrNoInput)
+	return nil, false, conv.chat.refusalOf(runner.ErrNoInput)
 }
 
 // fits reports whether an answer is about a waiting call.
@@ -308,7 +308,7 @@ func (conv *conversation) unfinished(ctx context.Context) (*run, error) {
 	if errors.Is(err, errTaken) {
 		return conv.current(), nil
 	}
-	return r, refusalOf(err)
+	return r, conv.chat.refusalOf(err)
 }
 
 func (c *Chat) resumeUI(w http.ResponseWriter, r *http.Request, id string) error {

@@ -66,7 +66,8 @@ func (u *uiWriter) fail(err error) error {
 	if errors.Is(err, runner.ErrDrained) || errors.Is(err, errShutdown) {
 		return errBroken
 	}
-	chunk := uiChunk{Type: "error", ErrorText: u.chat.errorText(err)}
+	text, _ := u.chat.errorText(err)
+	chunk := uiChunk{Type: "error", ErrorText: text}
 	if errors.Is(err, errStopped) {
 		chunk = uiChunk{Type: "abort", Reason: "stopped"}
 	}

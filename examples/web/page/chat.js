@@ -26,8 +26,8 @@ const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 // ---- the conversation ----
 
 // load shows the conversation, and the answer that is being written. It tries until the
-// server is there.
-async function load() {
+// server is there. said is a failure to show.
+async function load(said = '') {
   const of = chat;
   for (let wait = 250; of === chat; wait = Math.min(wait * 2, 4000)) {
     try {
@@ -43,7 +43,7 @@ async function load() {
       const known = new Set(history.messages.map((m) => m.id));
       messages = [...history.messages, ...messages.filter((m) => !known.has(m.id))]; // and what was said meanwhile
       notice = '';
-      failure = history.status === 'failed' ? 'The last answer did not come to its end.' : '';
+      failure = said || (history.status === 'failed' ? 'The last answer did not come to its end.' : '');
       draw();
       const last = messages.at(-1);
       if (stream) return; // of a message that was said meanwhile
@@ -101,7 +101,6 @@ async function read(request, goesOn = false) {
     else if (!response.ok) {
       ended = true;
       failure = (await response.text()).trim();
-      if (response.status === 409 && goesOn) messages.at(-1).parts.forEach((p) => { if (p.state === 'approval-responded') p.state = 'output-error', p.errorText = 'Answered elsewhere. Load the page again.'; });
     } else {
       for await (const chunk of chunks(response.body)) {
         if (stream !== mine) return;
@@ -114,7 +113,9 @@ async function read(request, goesOn = false) {
   if (stream !== mine) return;
   stream = null;
   draw();
-  await (ended ? sendAnswers() : load());
+  if (!ended) await load();
+  else if (goesOn && failure) await load(failure); // what became of the questions, the server knows
+  else await sendAnswers();
 }
 
 async function* chunks(body) {
