@@ -142,6 +142,8 @@ func (e *engine) reconcile(ctx context.Context, c loop.Call) []event.Body {
 		return e.laterEvents(c, t, handle)
 	case err == nil && effect.happened:
 		return e.doubtEvents(c, event.Happened, "tool", effect.result)
+	case e.step.IsTired(c.Ref):
+		return nil
 	case err == nil:
 		return e.doubtEvents(c, event.RunAgain, "tool", nil)
 	case t.Idempotent():

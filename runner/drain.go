@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/step"
 )
 
 // ErrDrained says that a run of a session stopped between two turns, because the context
@@ -31,10 +32,11 @@ func Drain(ctx, stop context.Context) context.Context {
 
 type drainKey struct{}
 
-// setDrain notes the context of Drain, for an outermost run.
+// setDrain notes the context of Drain and the step, for an outermost run.
 func (e *engine) setDrain(ctx context.Context) {
 	if _, nested := ctx.Value(nestingKey{}).(nesting); !nested {
 		e.drain, _ = ctx.Value(drainKey{}).(context.Context)
+		e.step = step.From(ctx)
 	}
 }
 
@@ -66,7 +68,9 @@ func (e *engine) untilDrained(ctx context.Context) (context.Context, func()) {
 // after a crash here, and no call is open but those of helpers, which stopped, too.
 func (e *engine) endDrained() error {
 	s := e.recorder.snapshot()
-	e.logger.Info("run drained", "turns", s.Turn)
+	if !e.step.HandedOut() {
+		e.logger.Info("run drained", "turns", s.Turn)
+	}
 	if !e.recorder.consumer.left {
 		if err := e.recorder.deliver(); err != nil {
 			return err

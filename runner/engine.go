@@ -13,6 +13,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/step"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
@@ -39,6 +40,7 @@ type engine struct {
 	base     *slog.Logger // without the attributes of the run; nil before its first use
 	logger   *slog.Logger
 	drain    context.Context         // see Drain; nil if nobody drains the run
+	step     *step.Step              // nil if the run has all calls to itself
 	ctx      context.Context         // of the run, for its calls
 	leave    context.CancelCauseFunc // ends ctx
 
@@ -95,8 +97,15 @@ func (e *engine) execute(ctx context.Context, a *agent.Agent, in *input, yield f
 	if err != nil {
 		return err
 	}
+	if e.step != nil && e.step.Look {
+		e.lookBack(ctx)
+		return nil
+	}
 	err = e.prepareRun(ctx, a, in)
 	if err != nil || e.past != nil {
+		if e.step != nil && e.past != nil {
+			e.step.Past = e.past.Seq
+		}
 		return err
 	}
 	ctx, cancel := e.withRunTimeout(ctx)
@@ -140,7 +149,12 @@ func (e *engine) pause() error {
 func (e *engine) withRunTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	cancel := func() {}
 	if d := orDefault(e.runner.RunTimeout, defaultRunTimeout); d > 0 {
-		ctx, cancel = context.WithTimeoutCause(ctx, d, &LimitError{Limit: runTime, Max: int64(d)})
+		over := &LimitError{Limit: runTime, Max: int64(d)}
+		if e.step != nil && e.outer == nil {
+			ctx, cancel = e.withDeadline(ctx, d, over)
+		} else {
+			ctx, cancel = context.WithTimeoutCause(ctx, d, over)
+		}
 	}
 	e.ctx, e.leave = context.WithCancelCause(ctx)
 	return e.ctx, func() { e.leave(nil); cancel() }
@@ -150,6 +164,9 @@ func (e *engine) withRunTimeout(ctx context.Context) (context.Context, context.C
 func (e *engine) run(ctx context.Context, in *input) error {
 	if err := causeOf(ctx); err != nil {
 		return err
+	}
+	if e.step != nil && e.step.Call != "" {
+		return e.runCall(ctx)
 	}
 	if len(in.messages) == 0 || in.answers { // open calls may start before the first turn is prepared
 		if err := e.listTools(ctx); err != nil {
@@ -161,6 +178,9 @@ func (e *engine) run(ctx context.Context, in *input) error {
 	}
 	if e.whole != nil {
 		ctx = e.whole.within
+	}
+	if e.step != nil && e.step.Fatal != nil && e.outer == nil {
+		return e.endStep()
 	}
 	for {
 		if err := e.recorder.deliver(); err != nil {
@@ -373,6 +393,10 @@ func (e *engine) start(ctx context.Context, calls []loop.Call, earlier ...event.
 	// The order makes effects safe: all starts are durable, and the consumer has seen
 	// them, before the first function begins. A consumer that leaves here, or a crash,
 	// therefore never hides an effect.
+	var away []step.Job
+	if e.step != nil {
+		jobs, away = e.divide(jobs)
+	}
 	e.scheduler.admit(jobs)
 	if err := e.recorder.record(true, append(earlier, bodies...)...); err != nil {
 		return err
@@ -380,10 +404,23 @@ func (e *engine) start(ctx context.Context, calls []loop.Call, earlier ...event.
 	if err := e.recorder.deliver(); err != nil {
 		return err
 	}
-	if len(jobs) == 0 {
-		return nil
+	if len(away) > 0 {
+		e.step.Add(away...)
 	}
-	e.recorder.number(jobs)
+	if len(jobs) > 0 {
+		e.recorder.number(jobs)
+		if err := e.launch(ctx); err != nil {
+			return err
+		}
+	}
+	if e.step.HandedOut() {
+		return errHandedOut
+	}
+	return nil
+}
+
+// launch runs the admitted jobs, and returns when each has ended or was left behind.
+func (e *engine) launch(ctx context.Context) error {
 	e.scheduler.launch(ctx)
 	ended := false
 	defer func() { // also when the consumer's loop body panics

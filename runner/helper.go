@@ -69,7 +69,7 @@ func (e *engine) nested(ref event.CallRef, h *agent.Helper, t tool.Tool) *engine
 	r.RunTimeout = cmp.Or(t.Timeout(), -1) // the context has the time of the outer run
 	r.BeforeTurn, r.StopWhen = nil, nil    // they are about the conversation of the outer run
 	n := newEngine(&r, e.session, e.stream)
-	n.outer, n.collector, n.base, n.drain = e, e.collector, e.base, e.drain
+	n.outer, n.collector, n.base, n.drain, n.step = e, e.collector, e.base, e.drain, e.step
 	n.redactor, n.recorder.redactor, n.invoker.redactor = e.redactor, e.redactor, e.redactor
 	n.recorder.nest(e.recorder, ref)
 	n.logger, n.recorder.logger, n.invoker.logger = e.logger, e.logger, e.logger

@@ -1,0 +1,78 @@
+package step
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"sync"
+
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+// Events is a journal for one step of one session: it has the events of the session in
+// memory, and keeps what the step adds. It takes no lock, because the caller does one step
+// of a session at a time. The methods are safe for concurrent use.
+type Events struct {
+	mu    sync.Mutex
+	all   []event.Event // guarded by mu
+	begin int           // the number of events before the step
+}
+
+// NewEvents returns a journal with the events of a session. The Seq of an event is its
+// position, because the ends of calls come without one.
+func NewEvents(events []event.Event) *Events {
+	all := slices.Clone(events)
+	for i := range all {
+		all[i].Seq = int64(i) + 1
+	}
+	return &Events{all: all, begin: len(all)}
+}
+
+// Open implements [journal.Journal].
+func (e *Events) Open(context.Context, string) (journal.Log, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &log{events: e, ctx: ctx, cancel: cancel}, nil
+}
+
+// Added returns the events that the step added.
+func (e *Events) Added() []event.Event {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.all[e.begin:])
+}
+
+// A log is the open log of the session.
+type log struct {
+	events *Events
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+// Events implements [journal.Log].
+func (l *log) Events(context.Context) iter.Seq2[event.Event, error] {
+	l.events.mu.Lock()
+	all := l.events.all
+	l.events.mu.Unlock()
+	return func(yield func(event.Event, error) bool) {
+		for _, e := range all {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Append implements [journal.Log].
+func (l *log) Append(_ context.Context, _ bool, events ...event.Event) error {
+	l.events.mu.Lock()
+	defer l.events.mu.Unlock()
+	l.events.all = append(l.events.all, events...)
+	return nil
+}
+
+// Context implements [journal.Log].
+func (l *log) Context() context.Context { return l.ctx }
+
+// Close implements [journal.Log].
+func (l *log) Close() error { l.cancel(); return nil }

@@ -1,0 +1,90 @@
+// Package step lets an engine in other processes run the calls of a session. A run with a
+// Step goes on until calls are to run, and hands these calls out in place of running them.
+// Another run with a Step, perhaps in another process, runs a single one of the calls.
+//
+// All that a run says and decides stays with package runner: a run with a Step is the same
+// run, and stops earlier. The package is the contract between package runner and module
+// runner/temporal, which are released together.
+package step
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// A Step says what a run of a session is to do, and takes what came out. The fields in the
+// upper part belong to the caller, who sets them before the run. The methods are safe for
+// concurrent use.
+type Step struct {
+	// Call, if not empty, is a started call. The run executes this call, records its end,
+	// and does nothing else.
+	Call event.CallRef
+	// Fatal, if not nil, is the error with which the run ends.
+	Fatal error
+	// Unbegun are started calls whose functions have not begun, and will not begin. Their
+	// starts are taken back before the run ends with Fatal.
+	Unbegun []event.CallRef
+	// Tired are calls that the run does not repeat of its own accord.
+	Tired []event.CallRef
+	// Deadline is the end of the run's time. Zero means that the time of the Runner begins
+	// now.
+	Deadline time.Time
+	// Look makes a run that does nothing: its Result is that of the newest run, with the
+	// events after From as Events.
+	Look bool
+	From int64
+
+	// RunTimeout is the time of the run; 0 means no limit. The run sets it.
+	RunTimeout time.Duration
+	// Past is the Seq of the last event of an earlier run that answered the input, or 0. The
+	// run sets it.
+	Past int64
+
+	mu   sync.Mutex
+	jobs []Job // guarded by mu
+}
+
+// A Job is a started call that is to run.
+type Job struct {
+	Call    event.CallRef
+	Tool    string
+	Alone   bool          // no other call of the turn runs at the same time
+	Timeout time.Duration // of the call; 0 means no limit
+}
+
+// Add hands jobs out.
+func (s *Step) Add(jobs ...Job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.jobs = append(s.jobs, jobs...)
+}
+
+// Jobs returns the jobs that were handed out, in the order of their calls. Calls of helpers
+// come in the order of the helpers' calls.
+func (s *Step) Jobs() []Job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.jobs)
+}
+
+// HandedOut reports whether jobs were handed out. A nil Step has none.
+func (s *Step) HandedOut() bool { return s != nil && len(s.Jobs()) > 0 }
+
+// IsTired reports whether the run must not repeat the call of its own accord.
+func (s *Step) IsTired(call event.CallRef) bool { return s != nil && slices.Contains(s.Tired, call) }
+
+type key struct{}
+
+// With returns a context for a run that does the step. Runs inside the run have no part in
+// the step.
+func With(ctx context.Context, s *Step) context.Context { return context.WithValue(ctx, key{}, s) }
+
+// From returns the step of a context, or nil.
+func From(ctx context.Context) *Step {
+	s, _ := ctx.Value(key{}).(*Step)
+	return s
+}

@@ -1,0 +1,122 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/step"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// A run of another engine, for example on Temporal, is a sequence of runs with a step: each
+// goes on until calls are to run, and stops there as if it were drained. The other engine
+// runs the calls, each by a run with a step of its own, adds the events of their ends to the
+// session, and continues the session. What a run says and decides is therefore written once.
+
+// errHandedOut stops a run whose calls another engine runs. The events show the same as after
+// a drain, and the session goes on from them.
+var errHandedOut = fmt.Errorf("%w: its calls were handed out", ErrDrained)
+
+// divide returns the jobs that run here, and the jobs for the step. Runs of helpers stop
+// themselves at their own calls; tools of the runner have no effect and need the state.
+func (e *engine) divide(jobs []execution) (here []execution, away []step.Job) {
+	here = make([]execution, 0, len(jobs)) // never grows, because a task must not be copied
+	for i := range jobs {
+		x := &jobs[i]
+		if x.helper == nil && !e.isOwn(x.tool) {
+			away = append(away, step.Job{
+				Call: x.call.Ref, Tool: x.tool.Name(), Alone: x.tool.Alone(), Timeout: max(e.invoker.timeoutOf(x.tool), 0),
+			})
+			continue
+		}
+		here = here[:len(here)+1]
+		last := &here[len(here)-1]
+		last.job, last.engine, last.helper = x.job, x.engine, x.helper
+	}
+	return here, away
+}
+
+// isOwn reports whether a tool of the offer is one of the runner, and not of the program.
+func (e *engine) isOwn(t tool.Tool) bool {
+	return e.offer.catalog != nil && t.Name() == searchName ||
+		slices.ContainsFunc(e.own, func(o tool.Tool) bool { return o.Name() == t.Name() })
+}
+
+// withDeadline is the part of withRunTimeout for a step: the time of the run has begun in an
+// earlier step, or begins now.
+func (e *engine) withDeadline(ctx context.Context, d time.Duration, over *LimitError) (context.Context, context.CancelFunc) {
+	e.step.RunTimeout = d
+	until := e.step.Deadline
+	if until.IsZero() {
+		until = time.Now().Add(d)
+	}
+	return context.WithDeadlineCause(ctx, until, over)
+}
+
+// lookBack makes the Result of the newest run without a run.
+func (e *engine) lookBack(ctx context.Context) {
+	e.began = e.recorder.snapshot().Run > 0
+	recent := e.recorder.recentEvents(ctx)
+	after := len(recent)
+	for after > 0 && recent[after-1].Seq > e.step.From {
+		after--
+	}
+	e.collector.earlier = slices.Clip(recent[:after])
+	e.collector.add(recent[after:])
+}
+
+// endStep ends the run with the step's error.
+func (e *engine) endStep() error {
+	for _, ref := range e.step.Unbegun {
+		body := event.InDoubtDecided{Call: ref, Decision: event.RunAgain, By: "runner"}
+		if err := e.recorder.recordWith(nil, []event.Event{{Path: ref.Path(), Body: body}}); err != nil {
+			return err
+		}
+	}
+	return e.step.Fatal
+}
+
+// runCall runs the call of the step.
+func (e *engine) runCall(ctx context.Context) error {
+	s := e.recorder.snapshot()
+	e.setLogger(e.newLogger(s.Run, s.ID))
+	if e.runner.Around != nil {
+		ctx = e.enter(ctx, &s, s.Run, true)
+	}
+	ref := e.step.Call
+	n, err := e.below(ref.Path())
+	if err != nil {
+		return fmt.Errorf("runner: call %s: %w", ref, err)
+	}
+	n.ctx, n.leave, n.whole, n.scheduler.limit = e.ctx, e.leave, e.whole, e.scheduler.limit
+	if err := n.listTools(ctx); err != nil {
+		return fmt.Errorf("runner: call %s: %w", ref, err)
+	}
+	s = n.recorder.snapshot()
+	i := slices.IndexFunc(s.Calls, func(c loop.Call) bool { return c.Ref == ref && c.Status == loop.Started })
+	if i < 0 {
+		return fmt.Errorf("runner: call %s has not started, or has ended", ref)
+	}
+	c := &s.Calls[i]
+	t, ok := n.offer.tools[c.Call.Name]
+	if !ok { // this process has another agent than the process that recorded the start
+		return n.recorder.recordResult(n.redactor.failure(*c, tool.Unknown(c.Call.Name, n.offer.names()...)))
+	}
+	args, _, err := n.invoker.parse(ctx, t, c.Arguments)
+	if err != nil {
+		b := n.refusal(c, err)
+		return n.recorder.record(true, b)
+	}
+	jobs := make([]execution, 1)
+	jobs[0].job, jobs[0].engine = job{call: c, tool: t, args: args}, n
+	n.scheduler.admit(jobs)
+	defer n.scheduler.close()
+	if err := n.launch(ctx); err != nil {
+		return err
+	}
+	return n.stopReason(ctx)
+}
