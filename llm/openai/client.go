@@ -54,18 +54,21 @@ func (c *client) Generate(ctx context.Context, req *llm.Request, sink func(llm.D
 	if model == "" {
 		return nil, errors.New("openai: the request names no model, and neither does Model")
 	}
-	a := &generation{client: c, req: req, model: model}
-	a.emit = a.emitter(ctx, sink)
-	return a.send(ctx)
+	a := newGeneration(ctx, c)
+	a.client, a.req, a.model, a.ctx, a.sink = c, req, model, ctx, sink
+	resp, err := a.send(ctx)
+	if err == nil {
+		a.release()
+	}
+	return resp, err
 }
 
-// response reads the response in the form of the API of the request.
-func (x *responseReader) response(api API, req *llm.Request, emit func(llm.Delta) error) (*llm.Response, error) {
+// response reads the response in the form of the API of the request. a is new.
+func (x *responseReader) response(a *completion, api API, req *llm.Request, emit func(llm.Delta) error) (*llm.Response, error) {
 	if api == APIResponses {
 		return x.readResponses(newResponsesAnswer(originOf(x.req.URL), req.MaxOutputTokens, emit))
 	}
-	a := newCompletion(req.Tools, emit)
-	a.silent = !req.Stream
+	a.emit, a.calls.declared, a.silent = emit, req.Tools, !req.Stream
 	return x.completion(a)
 }
 

@@ -63,10 +63,6 @@ var thinkingFields = [...]string{"reasoning_content", "reasoning", "reasoning_te
 // further unmodelled members, a later string replaces an earlier string.
 var textMembers = []string{"thinking", "thinking_content", "thought", "reasoning_summary", "reasoning_signature", "signature"}
 
-func newCompletion(tools []llm.ToolDef, emit func(llm.Delta) error) *completion {
-	return &completion{calls: calls{declared: tools}, emit: emit}
-}
-
 // document reads a whole answer, or one chunk of an answer.
 func (a *completion) document(data []byte, whole bool) error {
 	for name, v := range rawjson.RawMembers(data) {

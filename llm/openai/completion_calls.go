@@ -39,6 +39,9 @@ type calls struct {
 	round    int  // counts the lists of pieces
 	nodes    int  // JSON nodes of unmodelled members: see mergedValue
 	over     bool // the extra of a call has more than maxPartMembers, or all calls have more than maxParts nodes
+
+	first     partialCall // memory for the first call
+	firstUsed bool
 }
 
 // declaredTools are the tools of a request. A search is cheaper than a map for each
@@ -187,7 +190,11 @@ func (c *calls) extend(s *partialCall, extra []llm.Member) {
 }
 
 func (c *calls) open() *partialCall {
-	s := &partialCall{position: len(c.list)}
+	s := &c.first
+	if c.firstUsed {
+		s = &partialCall{position: len(c.list)}
+	}
+	c.firstUsed = true
 	s.fragments = s.few[:0]
 	c.list = append(c.list, s)
 	return s

@@ -22,31 +22,38 @@ const (
 
 // A connection is the connection of one request, as the transport reports it.
 type connection struct {
-	trace httptrace.ClientTrace
+	trace httptrace.ClientTrace // made once by prepare
+
+	body *smallBody // of the request; nil: none. Belongs to the goroutine that writes the request
 
 	mu        sync.Mutex // the transport reports from its own goroutines
+	got       int        // connections that the request had: net/http may send it again
 	pooled    bool       // the connection has served an earlier request
 	wrote     time.Time  // time when the request was written; zero means not yet
 	responded bool       // a byte of an answer came
 }
 
-// traced returns the trace that reports to l.
-func (l *connection) traced() *httptrace.ClientTrace {
+// prepare makes the trace, which reports to l.
+func (l *connection) prepare() {
 	l.trace = httptrace.ClientTrace{GotConn: l.gotConn, WroteRequest: l.wroteRequest, GotFirstResponseByte: l.gotFirstByte}
-	return &l.trace
 }
 
 func (l *connection) gotConn(i httptrace.GotConnInfo) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.got++
 	l.pooled, l.wrote, l.responded = i.Reused, time.Time{}, false
 }
 
 func (l *connection) wroteRequest(i httptrace.WroteRequestInfo) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if i.Err == nil {
-		l.wrote = time.Now()
+	if i.Err != nil {
+		return
+	}
+	l.wrote = time.Now()
+	if l.got == 1 && l.body != nil { // the writer of an earlier connection may still read the body
+		l.body.release()
 	}
 }
 
@@ -54,6 +61,14 @@ func (l *connection) gotFirstByte() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.responded = true
+}
+
+// isOver reports whether every report about the request has come: the transport has sent it
+// once, has written it, and has read a byte of the answer.
+func (l *connection) isOver() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.got == 1 && !l.wrote.IsZero() && l.responded
 }
 
 // wasClosed reports whether the connection had been closed when the request was sent.

@@ -2,6 +2,7 @@ package openai
 
 import (
 	"context"
+	"io"
 	"math"
 	"net/http"
 	"net/http/httptrace"
@@ -15,70 +16,82 @@ type exchange struct {
 	client *client
 	limits timeLimits
 	conn   connection
+	hreq   http.Request
+	body   body
 	sent   bodyReader
+	small  smallBody
 	timed  timedReader
 	sized  sizedReader
 	reader responseReader
+	answer completion
+	again  func() (io.ReadCloser, error) // opens the body once more
 }
 
-// send makes one HTTP request and reads the response.
-func (c *client) send(ctx context.Context, req *llm.Request, model string, e encoding, emit func(llm.Delta) error) (*llm.Response, error) {
-	x := &exchange{client: c}
+// prepare makes the functions that hold x. It comes once.
+func (x *exchange) prepare() {
+	x.conn.prepare()
+	x.limits.ring = x.limits.check
+	x.again = func() (io.ReadCloser, error) { return &bodyReader{rest: x.body}, nil }
+}
+
+// send makes one HTTP request and reads the response. x is prepared, and not used before.
+func (x *exchange) send(ctx context.Context, c *client, req *llm.Request, model string, e encoding, emit func(llm.Delta) error) (*llm.Response, error) {
+	x.client = c
 	w := &x.limits
 	w.start(ctx, &c.Config)
 	defer w.stop()
-	hreq, err := x.request(model, e)
-	if err != nil {
+	if err := x.request(model, e); err != nil {
 		return nil, c.failed(ctx, w, nil, err)
 	}
 	w.startFirstByte()
-	resp, err := x.do(hreq)
+	resp, err := x.do()
 	if err != nil {
-		return nil, c.failed(ctx, w, hreq, err)
+		return nil, c.failed(ctx, w, &x.hreq, err)
 	}
 	defer resp.Body.Close()
 	x.timed = timedReader{limits: w, body: resp.Body}
 	x.sized = sizedReader{&x.timed, size(c.MaxResponseBytes, DefaultMaxResponseBytes, math.MaxInt64)}
-	x.reader = responseReader{client: c, model: model, limits: w, caller: ctx, req: hreq, resp: resp, body: &x.sized}
+	x.reader = responseReader{client: c, model: model, limits: w, caller: ctx, req: &x.hreq, resp: resp, body: &x.sized}
 	var sink *answerSink
 	if e.answer != "" {
 		req, sink = answered(e.answer, req, emit)
 		emit = sink.add
 	}
-	out, err := x.reader.response(e.api, req, emit)
+	out, err := x.reader.response(&x.answer, e.api, req, emit)
 	if err != nil {
-		return nil, c.failed(ctx, w, hreq, err)
+		return nil, c.failed(ctx, w, &x.hreq, err)
 	}
 	if sink != nil {
 		if err := sink.end(out); err != nil {
-			return nil, c.failed(ctx, w, hreq, err)
+			return nil, c.failed(ctx, w, &x.hreq, err)
 		}
 	}
 	return out, nil
 }
 
 // request makes the HTTP request with a body that can be read again.
-func (x *exchange) request(model string, e encoding) (*http.Request, error) {
+func (x *exchange) request(model string, e encoding) error {
 	r, err := x.client.route(model, e.api)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	header := r.header
 	if x.client.Token != nil {
 		if header, err = x.client.header(x.limits.ctx, r.url); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	x.sent = bodyReader{rest: e.body}
+	x.body, x.sent = e.body, bodyReader{rest: e.body}
 	hreq := http.Request{
 		Method: http.MethodPost, URL: r.url, Header: header, Host: header.Get("Host"),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		ContentLength: e.body.size(), GetBody: e.body.open, Body: &x.sent,
+		ContentLength: e.body.size(), GetBody: x.again, Body: &x.sent,
 	}
 	if !x.client.keepsRequests() { // a round tripper of others may write into a request, although it must not
 		hreq.URL, hreq.Header = new(*r.url), header.Clone()
 	}
-	return hreq.WithContext(httptrace.WithClientTrace(x.limits.ctx, x.conn.traced())), nil
+	x.hreq = *hreq.WithContext(httptrace.WithClientTrace(x.limits.ctx, &x.conn.trace))
+	return nil
 }
 
 // do sends the request. A server may close an idle connection silently, and the
@@ -86,16 +99,22 @@ func (x *exchange) request(model string, e encoding) (*http.Request, error) {
 // at once on a new connection. This is not a retry: no byte of an answer came, and no
 // byte can come. net/http does the same for repeatable requests, but a POST is not
 // repeatable.
-func (x *exchange) do(hreq *http.Request) (*http.Response, error) {
-	l, sender := &x.conn, x.client.sender(hreq)
+func (x *exchange) do() (*http.Response, error) {
+	hreq, l, sender := &x.hreq, &x.conn, x.client.sender(&x.hreq)
+	if sender.direct != nil { // other senders need not report what they have written
+		if short, ok := x.small.of(x.body); ok {
+			hreq.Body, l.body = short, &x.small
+		}
+	}
 	for range maxClosed {
 		resp, err := sender.send(hreq)
 		if err == nil || x.limits.ctx.Err() != nil || !l.wasClosed(err) {
 			return resp, err
 		}
 		l = new(connection) // events of the dead connection may still come
-		hreq = hreq.WithContext(httptrace.WithClientTrace(x.limits.ctx, l.traced()))
-		if hreq.Body, err = hreq.GetBody(); err != nil {
+		l.prepare()
+		hreq = hreq.WithContext(httptrace.WithClientTrace(x.limits.ctx, &l.trace))
+		if hreq.Body, err = x.again(); err != nil {
 			return nil, err
 		}
 	}

@@ -50,6 +50,7 @@ func SharedTransport() http.RoundTripper { return sharedTransport() }
 // TimersLeft returns how many timers of a watch still run after it was stopped.
 func TimersLeft(ctx context.Context) (n int) {
 	w := new(timeLimits)
+	w.ring = w.check
 	w.start(ctx, &Config{})
 	w.startFirstByte()
 	w.limitRest(time.Hour)
@@ -65,9 +66,14 @@ func TimersLeft(ctx context.Context) (n int) {
 // DecodeStream decodes a streamed answer. If general is true, DecodeStream reads each
 // chunk in the general way.
 func DecodeStream(api API, body io.Reader, general bool, tools []llm.ToolDef, sink func(llm.Delta)) (*llm.Response, error) {
+	return decodeInto(new(completion), api, body, general, tools, sink)
+}
+
+func decodeInto(a *completion, api API, body io.Reader, general bool, tools []llm.ToolDef, sink func(llm.Delta)) (*llm.Response, error) {
 	c := newClient(Config{BaseURL: "http://in.memory"}, "m")
 	ctx := context.Background()
 	w := new(timeLimits)
+	w.ring = w.check
 	w.start(ctx, &c.Config)
 	defer w.stop()
 	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, "http://in.memory", nil)
@@ -76,16 +82,79 @@ func DecodeStream(api API, body io.Reader, general bool, tools []llm.ToolDef, si
 	}
 	resp := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}}}
 	x := &responseReader{client: c, model: "m", limits: w, caller: ctx, req: req, resp: resp, body: body, general: general}
-	return x.response(api, &llm.Request{Tools: tools, Stream: true}, func(d llm.Delta) error {
+	return x.response(a, api, &llm.Request{Tools: tools, Stream: true}, func(d llm.Delta) error {
 		sink(d)
 		return nil
 	})
 }
 
+// UsedMemory is the memory of the answers that it decodes, one after the other.
+type UsedMemory struct{ answer completion }
+
+// Decode decodes an answer.
+func (u *UsedMemory) Decode(body io.Reader, tools []llm.ToolDef, sink func(llm.Delta)) (*llm.Response, error) {
+	defer u.answer.clean()
+	return decodeInto(&u.answer, APIChat, body, false, tools, sink)
+}
+
+// Unclean returns the names of the fields of a generation that differ between new memory, and
+// memory with something in every field that was cleaned.
+func Unclean() (names []string) {
+	a := fresh()
+	fill(reflect.ValueOf(a).Elem(), func(name string) bool {
+		return !slices.Contains([]string{"emit", "again", "ring", "trace", "mu"}, name)
+	})
+	a.clean()
+	for _, list := range []*memberSet{&a.first.answer.extra, &a.first.answer.members} {
+		list.list, list.block, list.free = nil, nil, nil
+	}
+	a.first.answer.content, a.first.answer.calls.list = nil, nil // their memory stays
+	a.first.answer.calls.byIndex, a.first.answer.calls.byID = nil, nil
+	return different("", reflect.ValueOf(a).Elem(), reflect.ValueOf(fresh()).Elem())
+}
+
+// fill sets the fields of a struct to values that are not zero, as far as kinds have one.
+func fill(v reflect.Value, wanted func(name string) bool) {
+	for i := range v.NumField() {
+		if !wanted(v.Type().Field(i).Name) {
+			continue
+		}
+		f := reflect.NewAt(v.Field(i).Type(), v.Field(i).Addr().UnsafePointer()).Elem()
+		switch f.Kind() {
+		case reflect.Struct:
+			fill(f, wanted)
+		case reflect.Bool:
+			f.SetBool(true)
+		case reflect.Int, reflect.Int64:
+			f.SetInt(7)
+		case reflect.String:
+			f.SetString("used")
+		case reflect.Pointer:
+			f.Set(reflect.New(f.Type().Elem()))
+		case reflect.Slice:
+			f.Set(reflect.MakeSlice(f.Type(), 1, 1))
+		case reflect.Map:
+			f.Set(reflect.MakeMap(f.Type()))
+		}
+	}
+}
+
+// different returns the paths of the fields of a that are not zero and that are zero in b.
+func different(path string, a, b reflect.Value) (names []string) {
+	for i := range a.NumField() {
+		name := path + a.Type().Field(i).Name
+		if f, g := a.Field(i), b.Field(i); f.Kind() == reflect.Struct {
+			names = append(names, different(name+".", f, g)...)
+		} else if f.IsZero() != g.IsZero() {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // OpenBody returns a reader of a request body in segments.
 func OpenBody(segments ...[]byte) io.ReadCloser {
-	r, _ := body(segments).open()
-	return r
+	return &bodyReader{rest: segments}
 }
 
 // An EncoderPair encodes a conversation twice: as requests do, and with the general encoder

@@ -19,32 +19,46 @@ type generation struct {
 	client *client
 	req    *llm.Request
 	model  string
+	ctx    context.Context // of Generate, whose lifetime this is
+	sink   func(llm.Delta) // of Generate
 	emit   func(llm.Delta) error
 	shown  bool // the sink got a piece of an answer
 
-	sent *llm.Request // req with notes in place of media that are not sent
+	sent  *llm.Request // req with notes in place of media that are not sent
+	first exchange
 }
 
-// emitter passes the deltas of a streamed response to the sink, and notices of any
+// prepare makes the functions that hold a. It comes once.
+func (a *generation) prepare() {
+	a.emit = a.pass
+	a.first.prepare()
+}
+
+// pass passes the deltas of a streamed response to the sink, and notices of any
 // response, and records whether the sink got a piece of an answer. After each delta,
-// emitter checks ctx.
-func (a *generation) emitter(ctx context.Context, sink func(llm.Delta)) func(llm.Delta) error {
-	if sink == nil {
-		return func(llm.Delta) error { return nil }
-	}
-	return func(d llm.Delta) error {
-		if _, notice := d.(llm.Notice); !notice {
-			if !a.req.Stream {
-				return nil
-			}
-			a.shown = true
-		}
-		sink(d)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
+// pass checks ctx.
+func (a *generation) pass(d llm.Delta) error {
+	if a.sink == nil {
 		return nil
 	}
+	if _, notice := d.(llm.Notice); !notice {
+		if !a.req.Stream {
+			return nil
+		}
+		a.shown = true
+	}
+	a.sink(d)
+	if a.ctx.Err() != nil {
+		return context.Cause(a.ctx)
+	}
+	return nil
+}
+
+// sendAgain sends the request of an earlier refusal in another form.
+func (a *generation) sendAgain(ctx context.Context, e encoding) (*llm.Response, error) {
+	x := new(exchange)
+	x.prepare()
+	return x.send(ctx, a.client, a.req, a.model, e, a.emit)
 }
 
 // send sends the request, and once more if the provider's refusal changed the
@@ -62,7 +76,7 @@ func (a *generation) send(ctx context.Context) (*llm.Response, error) {
 	if err := a.notify(slices.Concat(first.notes, a.effortNotes(&d.profile))...); err != nil {
 		return nil, err
 	}
-	resp, err := a.client.send(ctx, a.req, a.model, first, a.emit)
+	resp, err := a.first.send(ctx, a.client, a.req, a.model, first, a.emit)
 	refusal, refused := errors.AsType[*llm.APIError](err)
 	if !refused || a.shown || ctx.Err() != nil {
 		return resp, err
@@ -110,7 +124,7 @@ func (a *generation) resend(ctx context.Context, present *dialect, refusal *llm.
 			return nil, err
 		}
 	}
-	resp, err := a.client.send(ctx, a.req, a.model, second, a.emit)
+	resp, err := a.sendAgain(ctx, second)
 	again, ok := errors.AsType[*llm.APIError](err)
 	switch {
 	case !ok:
@@ -142,7 +156,7 @@ func (a *generation) resendWithoutMedia(ctx context.Context, present *dialect, r
 		return nil, err
 	}
 	d := a.client.dialects.withMedia(a.model, present, v.media)
-	resp, err := a.client.send(ctx, a.req, a.model, second, a.emit)
+	resp, err := a.sendAgain(ctx, second)
 	again, ok := errors.AsType[*llm.APIError](err)
 	if !ok {
 		return resp, err

@@ -23,8 +23,6 @@ func (b body) equal(other body) bool {
 	return b.size() == other.size() && bytes.Equal(bytes.Join(b, nil), bytes.Join(other, nil))
 }
 
-func (b body) open() (io.ReadCloser, error) { return &bodyReader{rest: b}, nil }
-
 // A bodyReader reads a body. It has no WriteTo, as io.MultiReader has: net/http reads each
 // body once more behind its end, and WriteTo would allocate 32 KB there for each request.
 type bodyReader struct {

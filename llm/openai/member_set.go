@@ -29,7 +29,8 @@ var errTooMany = errors.New("the answer has more calls, parts or members than an
 type memberSet struct {
 	list    []setMember
 	byName  map[string]int // the place in list; nil for at most maxPartMembers members
-	free    []byte         // memory for values
+	block   []byte         // memory for values
+	free    []byte         // the rest of block
 	nodes   int            // JSON nodes of values that came in pieces
 	tooMany bool           // more than maxMembers members or maxParts nodes came; the rest is dropped
 }
@@ -84,7 +85,8 @@ func (g *memberSet) room(size int) []byte {
 		return nil
 	}
 	if size > len(g.free) {
-		g.free = make([]byte, block)
+		g.block = make([]byte, block)
+		g.free = g.block
 	}
 	room := g.free[:0:size]
 	g.free = g.free[size:]

@@ -41,10 +41,12 @@ type timeLimits struct {
 	stall  time.Duration
 
 	mu      sync.Mutex
+	ring    func()       // is check; made once
 	timer   *time.Timer  // nil before the first limit
 	rings   time.Time    // when the timer rings; zero: not set
 	limits  [3]timeLimit // by totalLimit, idleLimit and restLimit
 	stopped bool
+	quiet   bool // after stop: check does not run, and will not
 }
 
 // A timeLimit is over at a time; zero means no limit.
@@ -84,7 +86,7 @@ func (w *timeLimits) set(which int, name string, d time.Duration) {
 	l := timeLimit{time.Now().Add(d), name, d}
 	w.limits[which] = l
 	if w.rings.IsZero() || l.over.Before(w.rings) {
-		w.ring(l.over, d)
+		w.ringAt(l.over, d)
 	}
 }
 
@@ -95,10 +97,10 @@ func (w *timeLimits) clear(which int) {
 	w.limits[which] = timeLimit{}
 }
 
-// ring sets the timer.
-func (w *timeLimits) ring(at time.Time, in time.Duration) {
+// ringAt sets the timer.
+func (w *timeLimits) ringAt(at time.Time, in time.Duration) {
 	if w.rings = at; w.timer == nil {
-		w.timer = time.AfterFunc(in, w.check)
+		w.timer = time.AfterFunc(in, w.ring)
 	} else {
 		w.timer.Reset(in)
 	}
@@ -125,7 +127,7 @@ func (w *timeLimits) check() {
 		}
 	}
 	if w.rings = next; !next.IsZero() {
-		w.ring(next, next.Sub(now))
+		w.ringAt(next, next.Sub(now))
 	}
 }
 
@@ -134,9 +136,7 @@ func (w *timeLimits) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stopped = true
-	if w.timer != nil {
-		w.timer.Stop()
-	}
+	w.quiet = w.timer == nil || w.timer.Stop()
 	w.cancel(nil)
 }
 
