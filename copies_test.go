@@ -70,7 +70,7 @@ func copies() []any {
 		anAgent, anInfo, helper, aTool, aSet, aCall, anError, aRunner, aResult, aLimit, aFinish,
 		aConfig, aProfile, aRetry, fallback, aCache, aLog, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
 	}
-	values = append(values, agent.Handoff{}, agent.Check{}, agent.Subject{}, agent.Verdict{}, runner.CheckError{}, runner.Work{}, tool.Form{}, runner.OutputError{}, runner.OnceError{}, runner.State{}, runner.Decision{}, runner.OpenCall{}, inspect.Visitor{}, journal.Filter{}, journal.Summary{}, runner.Limits{}, runner.Change{}, compact.Policy{}, compact.History{}, serve.Config{})
+	values = append(values, agent.Handoff{}, agent.Check{}, agent.Subject{}, agent.Verdict{}, runner.CheckError{}, runner.Work{}, tool.Form{}, runner.OutputError{}, runner.OnceError{}, runner.State{}, runner.Decision{}, runner.Standing{}, runner.OpenCall{}, inspect.Visitor{}, journal.Filter{}, journal.Summary{}, runner.Limits{}, runner.Change{}, compact.Policy{}, compact.History{}, serve.Config{})
 	return append(append(values, copiesOfData()...), copiesOfEvents()...)
 }
 
@@ -121,6 +121,7 @@ func copiesOfEvents() []any {
 		callFinished   event.ToolCallFinished
 		asked          event.ApprovalAsked
 		approval       event.ApprovalDecided
+		revoked        event.StandingRevoked
 		inDoubt        event.InDoubtDecided
 		paused         event.RunPaused
 		outputRejected event.OutputRejected
@@ -141,7 +142,7 @@ func copiesOfEvents() []any {
 		notice         event.Notice
 	)
 	return []any{
-		e, runStarted, userMessaged, turnPrepared, offered, modelAnswered, callStarted, callDeferred, callFinished, asked, approval, inDoubt, paused, outputRejected,
+		e, runStarted, userMessaged, turnPrepared, offered, modelAnswered, callStarted, callDeferred, callFinished, asked, approval, revoked, inDoubt, paused, outputRejected,
 		limitReached, stallDetected, compacted, stretch, checked, handedOff, runFinished, runFailed, textDelta, partialOutput, reasoning, callDelta, progress, restarted, notice,
 	}
 }

@@ -44,11 +44,7 @@ func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []e
 		case e.handoffs[c.Call.Name] != nil:
 			bodies = append(bodies, e.handoffResult(*c, handed))
 			handed = cmp.Or(handed, e.handoffs[c.Call.Name].Agent.DisplayName())
-		case a.needsApproval:
-			bodies = append(bodies, event.ApprovalAsked{
-				Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Repairs: a.repairs, Fingerprint: a.job.tool.Fingerprint(),
-				Arguments: args, Hash: event.HashArguments(args), Until: approvalUntil(a.job.tool),
-			})
+		case a.needsApproval && !e.askApproval(c, a, args, &bodies):
 		default:
 			if a.job.tool.External() && c.Nested == nil && e.helpers[c.Call.Name] == nil {
 				bodies = append(bodies, started(c, a, args, false), e.deferral(*c, a.job.tool, ""))
@@ -67,6 +63,28 @@ func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []e
 		}
 	}
 	return jobs, bodies
+}
+
+// askApproval adds the question about a call, and the answer that stands for it, if there is one. It
+// reports whether the call may start.
+func (e *engine) askApproval(c *loop.Call, a *admission, args string, bodies *[]event.Body) (starts bool) {
+	fingerprint := a.job.tool.Fingerprint()
+	*bodies = append(*bodies, event.ApprovalAsked{
+		Call: c.Ref, ID: c.Call.ID, Name: c.Call.Name, Repairs: a.repairs, Fingerprint: fingerprint,
+		Arguments: args, Hash: event.HashArguments(args), Until: approvalUntil(a.job.tool),
+	})
+	if e.runner.MayAnswer != nil { // is asked about one recorded question after the other; see decideStanding
+		return false
+	}
+	b, ok := e.standing(c, fingerprint, args)
+	if !ok {
+		return false
+	}
+	*bodies = append(*bodies, b)
+	if !b.Approved {
+		*bodies = append(*bodies, e.denied(*c, b.Reason))
+	}
+	return b.Approved
 }
 
 func started(c *loop.Call, a *admission, args string, helper bool) event.ToolCallStarted {

@@ -38,6 +38,9 @@ func By(person string, in Input, words ...string) Input {
 	case decision:
 		in.person, in.words = person, strings.Join(words, " ")
 		return in
+	case revocation:
+		in.person, in.words = person, strings.Join(words, " ")
+		return in
 	case messagesInput:
 		return saidInput{person: person, messages: in}
 	case saidInput:
@@ -81,6 +84,11 @@ func (in *input) say(person string, messages []llm.Message) {
 func (in *input) check() (err error) {
 	for _, d := range in.decisions {
 		if err := checkPerson(d.person); err != nil {
+			return err
+		}
+	}
+	for _, r := range in.revocations {
+		if err := checkPerson(r.person); err != nil {
 			return err
 		}
 	}
@@ -131,14 +139,22 @@ type Decision struct {
 	// it can be "tool" or "idempotent", as in [event.InDoubtDecided].
 	Source string `json:"source"`
 	// Person and Words are those of [By]. Words of a denial without By are the reason.
-	Person string    `json:"person,omitempty"`
-	Words  string    `json:"words,omitempty"`
-	Time   time.Time `json:"time"`
+	Person string `json:"person,omitempty"`
+	Words  string `json:"words,omitempty"`
+	// Always is the reach of an answer that stands for later questions; see
+	// [Pending.ApproveAlways]. Standing is the Seq of the earlier decision that stands for
+	// this question: nobody was asked, and Person is the name in the earlier decision.
+	Always   event.Reach `json:"always,omitempty"`
+	Standing int64       `json:"standing,omitempty"`
+	Time     time.Time   `json:"time"`
 }
 
 // String describes the decision in a line.
 func (d Decision) String() string {
 	text := strings.ReplaceAll(d.What, "_", " ")
+	if d.Standing != 0 {
+		text += " by a standing answer"
+	}
 	if d.Person != "" {
 		text += " by " + d.Person
 	}
@@ -148,7 +164,7 @@ func (d Decision) String() string {
 func decisionOf(d loop.Decision) Decision {
 	return Decision{
 		Call: d.Call, Tool: d.Tool, Question: d.Question, Seq: d.Seq, What: d.What, Source: d.Source,
-		Person: d.Person, Words: d.Words, Time: d.Time,
+		Person: d.Person, Words: d.Words, Always: d.Always, Standing: d.Standing, Time: d.Time,
 	}
 }
 
@@ -166,11 +182,7 @@ func decisionsOf(s *loop.State, run int) (all []Decision) {
 func (e *engine) decided(d *decision) *Decision {
 	s := e.recorder.root.snapshot()
 	for _, one := range slices.Backward(s.Decisions()) {
-		key := one.ID
-		if e.session != "" {
-			key = e.session + "/" + key
-		}
-		if one.Question == d.seq && key == d.key {
+		if one.Question == d.seq && keyOf(e.session, one.ID) == d.key {
 			return new(decisionOf(one))
 		}
 	}

@@ -27,6 +27,7 @@ type decision struct {
 
 	approval approval        // about a call that waits for approval
 	reason   string          // with deny
+	always   event.Reach     // see ApproveAlways; "": no
 	args     json.RawMessage // with edit
 
 	doubt event.Doubt // about a call in doubt
@@ -95,6 +96,10 @@ func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Event, er
 		return nil, nil
 	case c.Status == loop.Started:
 		if bodies := e.reconcile(ctx, c); bodies != nil {
+			return e.recorder.at(bodies), nil
+		}
+	default:
+		if bodies := e.decideStanding(ctx, c); bodies != nil {
 			return e.recorder.at(bodies), nil
 		}
 	}
@@ -242,7 +247,10 @@ func (e *engine) eventsOf(ctx context.Context, d decision, c loop.Call) (_ []eve
 	if isOver(c) {
 		return nil, "the time for the answer was over at " + c.Until().UTC().Format(time.DateTime) + " UTC"
 	}
-	b := event.ApprovalDecided{Call: c.Ref, Hash: d.hash, Approved: d.approval != deny, Reason: e.redactor.reason(d.reason), Person: d.person, Words: e.redactor.reason(d.words)}
+	if reason := checkReach(d.always); reason != "" {
+		return nil, reason
+	}
+	b := event.ApprovalDecided{Call: c.Ref, Hash: d.hash, Approved: d.approval != deny, Reason: e.redactor.reason(d.reason), Person: d.person, Words: e.redactor.reason(d.words), Always: d.always}
 	switch d.approval {
 	case deny:
 		return []event.Body{b, e.denied(c, d.reason)}, ""

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
@@ -107,6 +108,9 @@ func (e *engine) execute(ctx context.Context, a *agent.Agent, in *input, yield f
 			e.step.Past = e.past.Seq
 		}
 		return err
+	}
+	if in.idle {
+		return e.revoke(ctx, in, yield)
 	}
 	ctx, cancel := e.withRunTimeout(ctx)
 	defer cancel()
@@ -304,6 +308,9 @@ func (e *engine) begin(ctx context.Context, in *input) error {
 	}
 	err = e.recorder.recordWith(b.bodies, b.events)
 	e.began = e.began || err == nil
+	if err == nil && b.continues && len(b.events) == len(in.revocations) { // the run stands where it stood
+		return e.resume(ctx)
+	}
 	return err
 }
 
@@ -362,7 +369,11 @@ func (e *engine) answerEvents(ctx context.Context, in *input) ([]event.Event, er
 	if err != nil {
 		return nil, err
 	}
-	return append(append(events, late...), e.recorder.at(in.bodies(true))...), nil
+	revoked, err := e.revocationEvents(in.revocations)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(revoked, events, late, e.recorder.at(in.bodies(true))), nil
 }
 
 // resume continues a paused run, or a run whose process died. A paused run needs a

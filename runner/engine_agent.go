@@ -37,7 +37,11 @@ func (e *engine) prepareRun(ctx context.Context, a *agent.Agent, in *input) erro
 		}
 	}
 	if s := e.recorder.snapshot(); len(in.messages)+len(in.decisions)+len(in.late) == 0 && !s.Running() && !s.Waiting() {
-		return ErrNoInput
+		if len(in.revocations) == 0 {
+			return ErrNoInput
+		}
+		in.idle = true
+		return nil
 	}
 	if err := cmp.Or(checkBounds(&e.runner), checkLimits(e.runner.Limits, &e.runner)); err != nil {
 		return err

@@ -160,10 +160,4 @@ func (v *invoker) info(c loop.Call) tool.Call {
 // callKey returns the idempotency key of a call. The key is the same after a restart,
 // because the journal has the run's id. The id is random, so no other call has the key,
 // even if the journal was lost and a session of the same name begins.
-func callKey(session string, c loop.Call) string {
-	key := c.RunID + "/" + string(c.Ref)
-	if session != "" {
-		key = session + "/" + key
-	}
-	return key
-}
+func callKey(session string, c loop.Call) string { return keyOf(session, c.ID()) }

@@ -112,7 +112,7 @@ func (e *engine) dropKnown(ctx context.Context, in *input) error {
 		}
 	}
 	in.late = fresh
-	if !known || len(fresh)+len(in.decisions)+len(in.messages) > 0 {
+	if !known || len(fresh)+len(in.decisions)+len(in.messages)+len(in.revocations) > 0 {
 		return nil
 	}
 	switch {

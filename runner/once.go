@@ -108,7 +108,7 @@ func (e *engine) sayOnce(ctx context.Context, in *input) error {
 	if err := cmp.Or(checkKey(once.key), checkPerson(once.person)); err != nil {
 		return err
 	}
-	if once.second || len(in.messages)+len(in.decisions)+len(in.late) > 0 {
+	if once.second || in.answers || len(in.messages) > 0 {
 		return errors.New("runner: Once and another input in one run")
 	}
 	messages, err := checkInput(once.messages)

@@ -151,7 +151,7 @@ func (e *engine) mayAnswer(ctx context.Context, d *decision, c loop.Call, body e
 	switch b := body.(type) {
 	case event.ApprovalDecided:
 		says := loop.SaysAbout(b)
-		decided.What, decided.Words = says.What, says.Words
+		decided.What, decided.Words, decided.Always, decided.Standing = says.What, says.Words, says.Always, says.Standing
 		if decided.What == loop.Edited { // a bound must hold for the arguments that would run
 			p.ToolCall.Arguments = b.Arguments
 		}

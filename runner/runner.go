@@ -158,6 +158,9 @@ type Runner struct {
 	//	}
 	//
 	// MayAnswer is asked about the answers of Decide, too, and not about results from outside.
+	// It is asked about an answer that stands for later questions (d.Always), and again about
+	// each later question (d.Standing, with the name of the person who gave the answer). If it
+	// refuses then, the question waits.
 	// If MayAnswer refuses an answer of Decide, the error counts as an error of Decide.
 	// p is what the session knows, and not what the caller of Run has stored. If MayAnswer
 	// panics, the decision is refused.

@@ -168,14 +168,16 @@ func (s *Session) Stream(ctx context.Context, a *agent.Agent, in ...Input) iter.
 
 // An input has the messages and decisions at the begin of a run.
 type input struct {
-	messages  []llm.Message
-	decisions []decision
-	late      []lateResult
-	once      *onceInput  // nil: none
-	key       string      // of the messages; empty: none
-	answers   bool        // the caller gave decisions or results from outside
-	said      []saidInput // the messages before the check, if a person said some; otherwise nil
-	persons   []string    // who said each of the messages; nil: nobody is known
+	messages    []llm.Message
+	decisions   []decision
+	late        []lateResult
+	revocations []revocation // of standing answers
+	once        *onceInput   // nil: none
+	key         string       // of the messages; empty: none
+	idle        bool         // there are only revocations, and the session has nothing to continue
+	answers     bool         // the caller gave decisions or results from outside
+	said        []saidInput  // the messages before the check, if a person said some; otherwise nil
+	persons     []string     // who said each of the messages; nil: nobody is known
 }
 
 func inputOf(all []Input) *input {
@@ -199,9 +201,11 @@ func inputOf(all []Input) *input {
 			in.decisions = append(in.decisions, i)
 		case lateResult:
 			in.late = append(in.late, i)
+		case revocation:
+			in.revocations = append(in.revocations, i)
 		}
 	}
-	in.answers = len(in.decisions)+len(in.late) > 0
+	in.answers = len(in.decisions)+len(in.late)+len(in.revocations) > 0
 	return in
 }
 

@@ -34,6 +34,9 @@ type State struct {
 	// Decisions are the newest 1,000 decisions about calls of the session, in order, also
 	// those of earlier runs.
 	Decisions []Decision `json:"decisions,omitempty"`
+	// Standing are the answers that stand for later questions, in order; see
+	// [Pending.ApproveAlways].
+	Standing []Standing `json:"standing,omitempty"`
 	// Messages is the conversation so far, as in [Result]. An open call has a placeholder in
 	// place of its result, because every provider needs a result for each call.
 	Messages []llm.Message `json:"messages"`
@@ -150,6 +153,7 @@ func (o *observer) see() *State {
 	state := &State{
 		Summary: o.sum, Turn: s.Turn, Text: s.Text, Output: s.Value, Error: o.failed, Usage: s.Usage, Cost: s.Cost,
 		Pending: waitingCalls(o.session, s.Snapshot()), Messages: s.History(openPlaceholder), Decisions: decisionsOf(s, 0),
+		Standing: standingOf(o.session, s),
 	}
 	o.open(s, state, len(s.Messages))
 	return state

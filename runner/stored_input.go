@@ -29,6 +29,8 @@ type storedInput struct {
 	Doubt     event.Doubt     `json:"doubt,omitempty"`
 	Result    llm.Parts       `json:"result,omitempty"`
 	Late      lateForm        `json:"late,omitempty"`
+	Always    event.Reach     `json:"always,omitempty"`
+	Revoke    bool            `json:"revoke,omitempty"`
 }
 
 // A lateForm says what a result from outside is.
@@ -69,8 +71,16 @@ func (d decision) MarshalJSON() ([]byte, error) {
 	}
 	return json.Marshal(storedInput{
 		Call: d.call, Hash: d.hash, Key: d.key, Seq: d.seq, Approval: d.approval, Reason: d.reason, Arguments: d.args,
-		InDoubt: d.inDoubt, Doubt: d.doubt, Result: d.parts, Person: d.person, Words: d.words,
+		InDoubt: d.inDoubt, Doubt: d.doubt, Result: d.parts, Person: d.person, Words: d.words, Always: d.always,
 	})
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (r revocation) MarshalJSON() ([]byte, error) {
+	if err := checkPerson(r.person); err != nil {
+		return nil, err
+	}
+	return json.Marshal(storedInput{Call: r.call, Key: r.key, Seq: r.seq, Person: r.person, Words: r.words, Revoke: true})
 }
 
 // MarshalJSON implements [json.Marshaler].
@@ -108,12 +118,14 @@ func ParseInput(data []byte) (Input, error) {
 		return lateResult{key: in.Key, parts: in.Result, failed: in.Late == lateFailed, reason: in.Reason}, nil
 	case in.Call == "":
 		return nil, errors.New("runner: the JSON of an input has neither messages nor a call")
+	case in.Revoke:
+		return revocation{call: in.Call, key: in.Key, seq: in.Seq, person: in.Person, words: in.Words}, nil
 	case !in.isDecision():
 		return nil, fmt.Errorf("runner: the JSON of an input has no known decision about call %s", in.Call)
 	}
 	return decision{
 		call: in.Call, hash: in.Hash, key: in.Key, seq: in.Seq, approval: in.Approval, reason: in.Reason, args: in.Arguments,
-		inDoubt: in.InDoubt, doubt: in.Doubt, parts: in.Result, person: in.Person, words: in.Words,
+		inDoubt: in.InDoubt, doubt: in.Doubt, parts: in.Result, person: in.Person, words: in.Words, always: in.Always,
 	}, nil
 }
 

@@ -30,6 +30,8 @@ func (c *coder) writeBody(body Body) {
 		b.code(c)
 	case ApprovalDecided:
 		b.code(c)
+	case StandingRevoked:
+		b.code(c)
 	case InDoubtDecided:
 		b.code(c)
 	case RunPaused:
@@ -89,6 +91,10 @@ func (c *coder) readBody(kind string) Body {
 		return b
 	case "approval_decided":
 		var b ApprovalDecided
+		b.code(c)
+		return b
+	case "standing_revoked":
+		var b StandingRevoked
 		b.code(c)
 		return b
 	case "in_doubt_decided":
@@ -237,6 +243,14 @@ func (b *ApprovalDecided) code(c *coder) {
 	textIf(c, `,"reason":`, &b.Reason)
 	textIf(c, `,"arguments":`, &b.Arguments)
 	listIf(c, `,"repairs":`, &b.Repairs, item)
+	textIf(c, `,"person":`, &b.Person)
+	textIf(c, `,"words":`, &b.Words)
+	textIf(c, `,"always":`, &b.Always)
+	numberIf(c, `,"standing":`, &b.Standing)
+}
+
+func (b *StandingRevoked) code(c *coder) {
+	number(c, `,"standing":`, &b.Standing)
 	textIf(c, `,"person":`, &b.Person)
 	textIf(c, `,"words":`, &b.Words)
 }

@@ -253,6 +253,13 @@ type ApprovalDecided struct {
 	// the answer; see runner.By. The model reads neither. Empty means not known.
 	Person string `json:"person,omitempty"`
 	Words  string `json:"words,omitempty"`
+	// Always says for which later questions of the session the answer stands. Empty means
+	// for none.
+	Always Reach `json:"always,omitempty"`
+	// Standing is the Seq of an earlier ApprovalDecided that stands for this question. Nobody
+	// was asked: Person is the name in the earlier event. 0 means that this is an answer of
+	// its own.
+	Standing int64 `json:"standing,omitempty"`
 }
 
 // A Doubt is a decision about a call that began and has no recorded end.
@@ -438,6 +445,7 @@ func (ToolCallDeferred) event() {}
 func (ToolCallFinished) event() {}
 func (ApprovalAsked) event()    {}
 func (ApprovalDecided) event()  {}
+func (StandingRevoked) event()  {}
 func (InDoubtDecided) event()   {}
 func (RunPaused) event()        {}
 func (OutputRejected) event()   {}

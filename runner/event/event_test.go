@@ -103,6 +103,10 @@ var every = []struct {
 	{event.ApprovalDecided{Call: "r1.t1.c0", Hash: "0f", Reason: "no"}, `"type":"approval_decided","call":"r1.t1.c0","hash":"0f","reason":"no"`},
 	{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "tool"}, `"type":"in_doubt_decided","call":"r1.t1.c0","decision":"run_again","by":"tool"`},
 	{event.ApprovalDecided{Call: "r1.t1.c0", Hash: "0f", Approved: true, Person: "ada", Words: "called"}, `"type":"approval_decided","call":"r1.t1.c0","hash":"0f","approved":true,"person":"ada","words":"called"`},
+	{event.ApprovalDecided{Call: "r1.t1.c0", Hash: "0f", Approved: true, Person: "ada", Always: event.SameArguments}, `"type":"approval_decided","call":"r1.t1.c0","hash":"0f","approved":true,"person":"ada","always":"arguments"`},
+	{event.ApprovalDecided{Call: "r1.t1.c0", Hash: "0f", Person: "ada", Standing: 7}, `"type":"approval_decided","call":"r1.t1.c0","hash":"0f","person":"ada","standing":7`},
+	{event.StandingRevoked{Standing: 7}, `"type":"standing_revoked","standing":7`},
+	{event.StandingRevoked{Standing: 7, Person: "ada", Words: "called"}, `"type":"standing_revoked","standing":7,"person":"ada","words":"called"`},
 	{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "caller", Person: "ada", Words: "called"}, `"type":"in_doubt_decided","call":"r1.t1.c0","decision":"run_again","by":"caller","person":"ada","words":"called"`},
 	{event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0"}}, `"type":"run_paused","run":1,"calls":["r1.t1.c0"]`},
 	{

@@ -34,6 +34,7 @@ var kinds, kindNames = index(
 	row[ToolCallFinished]("tool_call_finished"),
 	row[ApprovalAsked]("approval_asked"),
 	row[ApprovalDecided]("approval_decided"),
+	row[StandingRevoked]("standing_revoked"),
 	row[InDoubtDecided]("in_doubt_decided"),
 	row[RunPaused]("run_paused"),
 	row[OutputRejected]("output_rejected"),

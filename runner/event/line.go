@@ -52,6 +52,8 @@ func (e Event) line() string {
 		return oneLine("notice: " + b.Text)
 	case RunPaused:
 		return oneLine(b.text())
+	case StandingRevoked:
+		return oneLine(b.text())
 	case RunFinished:
 		return fmt.Sprintf("turns: %d, tokens: %d in, %d out", b.Turns, b.Usage.InputTokens, b.Usage.OutputTokens)
 	case RunFailed:
@@ -142,6 +144,28 @@ func (b ApprovalDecided) text() string {
 	case b.Approved:
 		text = "approved"
 	}
+	switch b.Always {
+	case "":
+	case SameArguments:
+		text += " always, for these arguments"
+	default:
+		text += " always"
+	}
+	if b.Standing != 0 {
+		text += " by a standing answer"
+		if b.Person != "" {
+			text += " of " + b.Person
+		}
+		return text
+	}
+	if b.Person != "" {
+		text += " by " + b.Person
+	}
+	return text + remark(b.Words)
+}
+
+func (b StandingRevoked) text() string {
+	text := fmt.Sprintf("standing answer #%d revoked", b.Standing)
 	if b.Person != "" {
 		text += " by " + b.Person
 	}

@@ -98,7 +98,9 @@ func publicCall(body Body, redact func(string) string) Body {
 	case ApprovalAsked:
 		return ApprovalAsked{Call: b.Call, ID: b.ID, Name: b.Name, Arguments: redact(b.Arguments), Repairs: publicTexts(b.Repairs, redact), Until: b.Until}
 	case ApprovalDecided:
-		return ApprovalDecided{Call: b.Call, Approved: b.Approved, Reason: redact(b.Reason), Arguments: redact(b.Arguments), Repairs: publicTexts(b.Repairs, redact)}
+		return ApprovalDecided{Call: b.Call, Approved: b.Approved, Reason: redact(b.Reason), Arguments: redact(b.Arguments), Repairs: publicTexts(b.Repairs, redact), Always: b.Always, Standing: b.Standing}
+	case StandingRevoked:
+		return StandingRevoked{Standing: b.Standing}
 	case InDoubtDecided:
 		return InDoubtDecided{Call: b.Call, Decision: b.Decision, By: b.By}
 	}

@@ -28,6 +28,7 @@ var withheld = map[string]string{
 	"ToolCallFinished": "Error Whole Given",
 	"ApprovalAsked":    "Hash Fingerprint",
 	"ApprovalDecided":  "Hash Person Words",
+	"StandingRevoked":  "Person Words",
 	"InDoubtDecided":   "Person Words",
 	"LimitReached":     "Message",
 	// of package llm:
@@ -137,7 +138,7 @@ var unredacted = regexp.MustCompile(`"(\w+)":\[?"open`)
 
 // names are members with names of the program or of the provider, or with words of a list.
 var names = []string{
-	"agent", "call", "calls", "call_id", "id", "name", "model", "field", "format", "media_type", "detail", "failure", "limit", "decision", "by", "reason", "check", "stage", "verdict", "from", "to", "handoff", "raw", "native", "late",
+	"agent", "call", "calls", "call_id", "id", "name", "model", "field", "format", "media_type", "detail", "failure", "limit", "decision", "by", "reason", "check", "stage", "verdict", "from", "to", "handoff", "raw", "native", "late", "always",
 }
 
 // TestPublic fills every member of every type of event, and wants a decision about it.

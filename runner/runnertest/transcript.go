@@ -93,7 +93,7 @@ func (w *writer) event(e event.Event) {
 		w.section(strings.TrimSuffix(fmt.Sprintf("%s has its result later: %s", w.refWithName(b.Call), b.Handle), ": "))
 	case event.ToolCallFinished:
 		w.carryOver(b.Call)
-	case event.ApprovalAsked, event.ApprovalDecided, event.InDoubtDecided, event.RunPaused:
+	case event.ApprovalAsked, event.ApprovalDecided, event.StandingRevoked, event.InDoubtDecided, event.RunPaused:
 		w.decision(b)
 	case event.OutputRejected:
 		w.section("answer rejected: " + b.Reason)
@@ -194,6 +194,12 @@ func (w *writer) decision(b event.Body) {
 		if b.Approved {
 			answer = "approved"
 		}
+		if b.Always != "" {
+			answer += " always (" + string(b.Always) + ")"
+		}
+		if b.Standing != 0 {
+			answer += " by a standing answer"
+		}
 		w.section(w.refWithName(b.Call) + " " + answer + by(b.Person))
 		w.person(b.Reason)
 		w.person(b.Words)
@@ -201,6 +207,9 @@ func (w *writer) decision(b event.Body) {
 			w.heading("with other arguments")
 			w.json(b.Arguments)
 		}
+	case event.StandingRevoked:
+		w.section("standing answer revoked" + by(b.Person))
+		w.person(b.Words)
 	case event.InDoubtDecided:
 		w.section(fmt.Sprintf("%s in doubt: %s, by %s%s", w.refWithName(b.Call), b.Decision, b.By, by(b.Person)))
 		w.person(b.Words)

@@ -198,6 +198,9 @@ func (s *State) approvalDecided(b event.ApprovalDecided, at time.Time) error {
 	}
 	s.keepApproved()
 	s.keepDecision(c, SaysAbout(b), at)
+	if b.Always != "" {
+		s.keepStanding(c, b, at)
+	}
 	if !b.Approved {
 		return nil
 	}

@@ -22,6 +22,8 @@ type Decision struct {
 	Source   string // "caller", or as in InDoubtDecided.By
 	Person   string
 	Words    string
+	Always   event.Reach // as in ApprovalDecided
+	Standing int64       // as in ApprovalDecided
 	Time     time.Time
 }
 
@@ -39,6 +41,7 @@ type office struct {
 	persons   []string   // who said messages, each once
 	decisions []Decision // the newest last
 	ends      []End      // of calls whose results come from outside, the newest last
+	standing  []Standing // answers, the newest last
 }
 
 // outermost returns the run of the session.
@@ -99,7 +102,7 @@ func (s *State) keepDecision(c *Call, d Decision, at time.Time) {
 
 // SaysAbout returns the decision that an event records.
 func SaysAbout(b event.ApprovalDecided) Decision {
-	d := Decision{What: Denied, Source: "caller", Person: b.Person, Words: b.Words}
+	d := Decision{What: Denied, Source: "caller", Person: b.Person, Words: b.Words, Always: b.Always, Standing: b.Standing}
 	switch {
 	case b.Approved && b.Arguments != "":
 		d.What = Edited

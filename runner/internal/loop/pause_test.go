@@ -144,6 +144,45 @@ func TestDecisionsThatDoNotFit(t *testing.T) {
 	requireValid(t, s.state.Messages)
 }
 
+// TestStandingRevoked: a standing answer can be revoked once, in every phase, and a copy of the
+// state from before keeps it.
+func TestStandingRevoked(t *testing.T) {
+	t.Parallel()
+	for steps := range 12 {
+		s := newSession(t)
+		s.ask = true
+		s.begin()
+		for range 3 {
+			s.step(script("call"))
+		}
+		c := s.state.Open()[0]
+		granted := event.ApprovalDecided{Call: c.Ref, Hash: event.HashArguments(c.Arguments), Approved: true, Always: event.EveryCall, Person: "ada"}
+		s.apply(granted)
+		at := s.state.Seq
+		for range steps {
+			s.step(script())
+		}
+		before, copied := replay(t, s.events), s.state.Snapshot()
+		for _, e := range []event.Event{
+			{Body: event.StandingRevoked{Standing: at + 1}}, {Body: event.StandingRevoked{}}, {Path: c.Ref, Body: event.StandingRevoked{Standing: at}},
+		} {
+			e.Seq = s.state.Seq + 1
+			require.Error(t, s.state.Apply(e))
+			require.Equal(t, before, s.state)
+		}
+		found, ok := s.state.StandsFor("a", c.Call.Name, c.Fingerprint, "anything")
+		require.True(t, ok)
+		require.Equal(t, []any{at, "ada", true}, []any{found.Seq, found.Person, found.Approved})
+		s.apply(event.StandingRevoked{Standing: at})
+		_, ok = s.state.StandsFor("a", c.Call.Name, c.Fingerprint, c.Arguments)
+		require.False(t, ok)
+		require.Len(t, copied.Standing(), 1)
+		require.Error(t, s.state.Apply(event.Event{Seq: s.state.Seq + 1, Body: event.StandingRevoked{Standing: at}}))
+		require.Equal(t, s.state, replay(t, s.events))
+		s.run(script())
+	}
+}
+
 // TestNewerVersion is refused clearly.
 func TestNewerVersion(t *testing.T) {
 	t.Parallel()

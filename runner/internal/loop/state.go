@@ -153,6 +153,8 @@ func (s *State) apply(body event.Body, at time.Time) error {
 		return s.approvalAsked(b)
 	case event.ApprovalDecided:
 		return s.approvalDecided(b, at)
+	case event.StandingRevoked:
+		return s.standingRevoked(b)
 	case event.InDoubtDecided:
 		return s.inDoubtDecided(b, at)
 	case event.RunPaused:

@@ -111,10 +111,22 @@ func (r *reader) decided(c *call, ev event.Event, b event.ApprovalDecided) {
 	if b.Approved {
 		answer = "approved"
 	}
-	if b.Person != "" {
-		answer += " by " + name(b.Person)
+	switch b.Always {
+	case "":
+	case event.EveryCall:
+		answer += " always, every call of the tool,"
+	case event.SameArguments:
+		answer += " always, with these arguments,"
+	default:
+		answer += " always (" + name(string(b.Always)) + ")"
 	}
-	if !c.askedAt.IsZero() {
+	if b.Standing != 0 {
+		answer += fmt.Sprintf(" by the standing answer #%d", b.Standing)
+	}
+	if b.Person != "" {
+		answer += map[bool]string{false: " by ", true: " of "}[b.Standing != 0] + name(b.Person)
+	}
+	if !c.askedAt.IsZero() && b.Standing == 0 {
 		c.spans = append(c.spans, span{from: c.askedAt, to: ev.Time, kind: "wait", id: ev.Seq, label: c.Name + " waits for approval"})
 		answer += " after " + took(ev.Time.Sub(c.askedAt))
 	}

@@ -157,6 +157,12 @@ func (r *reader) between(ev event.Event) {
 		}
 		r.setStatus(status, "wait")
 		r.paused = ev.Time
+	case event.StandingRevoked:
+		e := r.note(ev, "", fmt.Sprintf("standing answer #%d revoked", b.Standing))
+		if b.Person != "" {
+			e.Facts = append(e.Facts, "by "+name(b.Person))
+		}
+		e.add(block{Text: r.texts.of(b.Words)})
 	case event.OutputRejected:
 		r.note(ev, "bad", "answer rejected", "reason: "+name(b.Reason)).parts(r.texts, "", b.Message.Parts, false)
 	case event.LimitReached:

@@ -49,6 +49,8 @@ func bodies() []event.Body {
 		event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c1"}},
 		event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c1", "r1.t1.c3"}, Late: []event.CallRef{"r1.t1.c3"}, Until: moment},
 		event.ApprovalDecided{Call: "r1.t1.c1", Hash: "0f", Approved: true, Reason: awkward, Arguments: `{"a":2}`, Person: awkward, Words: awkward},
+		event.ApprovalDecided{Call: "r1.t1.c1", Hash: "0f", Always: awkward, Standing: 1 << 52},
+		event.StandingRevoked{Standing: 1 << 52, Person: awkward, Words: awkward},
 		event.InDoubtDecided{Call: "r1.t1.c2", Decision: event.RunAgain, By: "caller", Person: awkward, Words: awkward},
 		event.OutputRejected{Turn: 1, Reason: "empty", Message: llm.User("Again.")},
 		event.LimitReached{Limit: "turns", Max: 30},
