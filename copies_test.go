@@ -70,7 +70,7 @@ func copies() []any {
 		anAgent, anInfo, helper, aTool, aSet, aCall, anError, aRunner, aResult, aLimit, aFinish,
 		aConfig, aProfile, aRetry, fallback, aCache, aLog, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
 	}
-	values = append(values, agent.Handoff{}, agent.Check{}, agent.Subject{}, agent.Verdict{}, runner.CheckError{}, runner.Work{}, tool.Form{}, runner.OutputError{}, runner.OnceError{}, runner.State{}, runner.Decision{}, runner.Standing{}, runner.OpenCall{}, inspect.Visitor{}, journal.Filter{}, journal.Summary{}, runner.Limits{}, runner.Change{}, compact.Policy{}, compact.History{}, serve.Config{})
+	values = append(values, agent.Handoff{}, agent.Check{}, agent.Subject{}, agent.Verdict{}, runner.CheckError{}, runner.Work{}, tool.Form{}, runner.OutputError{}, runner.OnceError{}, runner.State{}, runner.Decision{}, runner.Standing{}, runner.OpenCall{}, runner.PartialAnswer{}, inspect.Visitor{}, journal.Filter{}, journal.Summary{}, runner.Limits{}, runner.Change{}, compact.Policy{}, compact.History{}, serve.Config{})
 	return append(append(values, copiesOfData()...), copiesOfEvents()...)
 }
 
@@ -116,6 +116,7 @@ func copiesOfEvents() []any {
 		turnPrepared   event.TurnPrepared
 		offered        event.OfferedTool
 		modelAnswered  event.ModelAnswered
+		streamed       event.AnswerStreamed
 		callStarted    event.ToolCallStarted
 		callDeferred   event.ToolCallDeferred
 		callFinished   event.ToolCallFinished
@@ -142,7 +143,7 @@ func copiesOfEvents() []any {
 		notice         event.Notice
 	)
 	return []any{
-		e, runStarted, userMessaged, turnPrepared, offered, modelAnswered, callStarted, callDeferred, callFinished, asked, approval, revoked, inDoubt, paused, outputRejected,
+		e, runStarted, userMessaged, turnPrepared, offered, modelAnswered, streamed, callStarted, callDeferred, callFinished, asked, approval, revoked, inDoubt, paused, outputRejected,
 		limitReached, stallDetected, compacted, stretch, checked, handedOff, runFinished, runFailed, textDelta, partialOutput, reasoning, callDelta, progress, restarted, notice,
 	}
 }

@@ -338,9 +338,12 @@ func (e *engine) generateBeside(ctx context.Context, a loop.CheckItems) error {
 	list, _ := e.inspections(ctx, s, a)
 	var group errgroup.Group
 	var checking error
+	e.keeper.hold(true)
 	group.Go(func() error {
 		if checking = e.inspect(within, s, a, list); checking != nil || said(list, loop.Replace) {
 			cancel(errTripped)
+		} else {
+			e.keeper.hold(false)
 		}
 		return nil
 	})

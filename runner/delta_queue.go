@@ -77,6 +77,9 @@ func token(c chan struct{}) {
 func (q *deltaQueue) deliver() {
 	for deltas := q.take(); len(deltas) > 0; deltas = q.take() {
 		q.now = time.Now().UTC().Round(0)
+		if k := q.engine.keeper; k != nil {
+			k.take(deltas, time.Now())
+		}
 		q.showAll(deltas)
 		clear(deltas)
 		q.spare = deltas[:0]
@@ -84,6 +87,7 @@ func (q *deltaQueue) deliver() {
 			_ = q.engine.recorder.deliver() // a slow consumer slows the model down
 		}
 	}
+	q.keep()
 }
 
 // yield yields an event. A consumer that leaves ends the context of the run: the model

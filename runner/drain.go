@@ -71,6 +71,9 @@ func (e *engine) endDrained() error {
 	if !e.step.HandedOut() {
 		e.logger.Info("run drained", "turns", s.Turn)
 	}
+	if rest := e.rest(s.Turn, s.Prepared()); rest != nil {
+		_ = e.recorder.record(false, rest...) // the run goes on later all the same
+	}
 	if !e.recorder.consumer.left {
 		if err := e.recorder.deliver(); err != nil {
 			return err

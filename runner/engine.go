@@ -55,6 +55,7 @@ type engine struct {
 
 	work     time.Duration          // of the last answer, if a limit needs it
 	reserved reservation            // of the next request
+	keeper   *keeper                // nil without KeepPartial
 	changed  *turnChange            // of the current turn; nil without BeforeTurn
 	offer    *offer                 // of the current turn; nil before the first listing
 	own      []tool.Tool            // of the runner; made by listTools
@@ -84,6 +85,7 @@ func newEngine(r *Runner, session string, stream bool) *engine {
 	v.timeout, v.keepPasswords, v.recorder, v.redactor = r.ToolTimeout, r.KeepPasswords, e.recorder, e.redactor
 	v.keepWhole = r.PutAside > 0
 	e.scheduler.invoker, e.scheduler.done = v, make(chan struct{}, 1)
+	e.keepsPartial()
 	return e
 }
 
@@ -468,7 +470,7 @@ func (e *engine) fail(cause error) error {
 	for _, c := range s.Open() {
 		bodies = append(bodies, e.endUnbegun(c)...)
 	}
-	bodies = append(bodies, event.RunFailed{
+	bodies = append(append(bodies, e.rest(s.Turn, s.Prepared())...), event.RunFailed{
 		Run: s.Run, Turns: s.Turn, Usage: s.Usage, Error: e.redactor.error(cause),
 	})
 	if err := e.recorder.recordEnd(bodies...); err != nil {

@@ -206,7 +206,7 @@ func (e *engine) retreat(s *loop.State) {
 	for _, c := range s.Open() {
 		bodies = append(bodies, e.endUnbegun(c)...)
 	}
-	e.recorder.recordLate(bodies)
+	e.recorder.recordLate(append(bodies, e.rest(s.Turn, s.Prepared())...))
 }
 
 // answer returns the outcome of the helper's call. After a crash it must be the same, so it

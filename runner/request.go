@@ -25,6 +25,7 @@ func (e *engine) generate(ctx context.Context, turn int) error {
 			return e.generateBeside(ctx, a)
 		}
 	}
+	e.keeper.hold(false)
 	resp, err := e.timedRespond(ctx)
 	if err != nil {
 		return err
@@ -58,6 +59,7 @@ type question struct {
 	request   *llm.Request
 	run, turn int
 	output    bool // the answer has a form
+	again     bool // an earlier process recorded the beginning of an answer
 }
 
 // questionOf makes the request of the turn.
@@ -66,7 +68,7 @@ func (e *engine) questionOf(ctx context.Context) question {
 	if e.logger.Enabled(ctx, slog.LevelDebug) {
 		e.logger.Debug("model asked", "turn", s.Turn, "messages", len(s.Messages))
 	}
-	return question{e.modelOfTurn(), e.request(&s), s.Run, s.Turn, s.Output != ""}
+	return question{e.modelOfTurn(), e.request(&s), s.Run, s.Turn, s.Output != "", s.Partial != nil}
 }
 
 // measuresWork reports whether this run or an outer run has a limit on work.
@@ -165,7 +167,14 @@ func (e *engine) respond(ctx context.Context, about question) (*llm.Response, er
 
 // respondInPieces is respond for a run with a consumer.
 func (e *engine) respondInPieces(ctx context.Context, about question) (*llm.Response, error) {
+	if err := e.tellAgain(&about); err != nil {
+		return nil, err
+	}
 	q := newDeltaQueue(e, about)
+	if e.keeper != nil {
+		e.keeper.begin(&about, q.wake)
+		defer e.keeper.end()
+	}
 	r := invoke.Attend(ctx, q.wake, q.deliver, func(ctx context.Context) (*llm.Response, error) {
 		return about.model.Generate(ctx, about.request, func(d llm.Delta) { q.add(ctx, d) })
 	})

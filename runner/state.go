@@ -26,6 +26,10 @@ type State struct {
 	Error  string          `json:"error,omitempty"`  // of the run, if the run failed
 	Usage  llm.Usage       `json:"usage"`            // the sum over the turns of the run
 	Cost   float64         `json:"cost,omitempty"`   // the sum over the turns of the run
+	// Partial is the beginning of an answer that has no end: the model is writing it, or the
+	// run was cancelled, its request failed, or its process died. Nil without
+	// [Runner.KeepPartial].
+	Partial *PartialAnswer `json:"partial,omitempty"`
 	// Open are the calls without a result, also those of helpers.
 	Open []OpenCall `json:"open,omitempty"`
 	// Pending are the undecided calls of a paused or failed run, as in [Result]. While a run
@@ -40,6 +44,13 @@ type State struct {
 	// Messages is the conversation so far, as in [Result]. An open call has a placeholder in
 	// place of its result, because every provider needs a result for each call.
 	Messages []llm.Message `json:"messages"`
+}
+
+// A PartialAnswer is what was recorded of an answer that has no end. It is not in the conversation.
+type PartialAnswer struct {
+	Turn      int    `json:"turn"` // of the run
+	Text      string `json:"text,omitempty"`
+	Reasoning string `json:"reasoning,omitempty"`
 }
 
 // An OpenCall is a call without a result.
@@ -154,6 +165,9 @@ func (o *observer) see() *State {
 		Summary: o.sum, Turn: s.Turn, Text: s.Text, Output: s.Value, Error: o.failed, Usage: s.Usage, Cost: s.Cost,
 		Pending: waitingCalls(o.session, s.Snapshot()), Messages: s.History(openPlaceholder), Decisions: decisionsOf(s, 0),
 		Standing: standingOf(o.session, s),
+	}
+	if s.Partial != nil {
+		state.Partial = new(PartialAnswer(*s.Partial))
 	}
 	o.open(s, state, len(s.Messages))
 	return state

@@ -20,6 +20,8 @@ func (c *coder) writeBody(body Body) {
 		b.code(c)
 	case ModelAnswered:
 		b.code(c)
+	case AnswerStreamed:
+		b.code(c)
 	case ToolCallStarted:
 		b.code(c)
 	case ToolCallDeferred:
@@ -71,6 +73,10 @@ func (c *coder) readBody(kind string) Body {
 		return b
 	case "model_answered":
 		var b ModelAnswered
+		b.code(c)
+		return b
+	case "answer_streamed":
+		var b AnswerStreamed
 		b.code(c)
 		return b
 	case "tool_call_started":
@@ -183,6 +189,13 @@ func (b *ModelAnswered) code(c *coder) {
 	textIf(c, `,"request_id":`, &b.RequestID)
 	listIf(c, `,"extra":`, &b.Extra, memberItem)
 	c.leaveIf(b.Cost != 0 || b.Work != 0) // rare, and encoding/json has its own form of a fraction
+}
+
+func (b *AnswerStreamed) code(c *coder) {
+	number(c, `,"turn":`, &b.Turn)
+	textIf(c, `,"text":`, &b.Text)
+	textIf(c, `,"reasoning":`, &b.Reasoning)
+	c.trueIf(`,"again":`, &b.Again)
 }
 
 func (b *ToolCallStarted) code(c *coder) {

@@ -162,6 +162,18 @@ type ModelAnswered struct {
 	Work time.Duration `json:"work,omitempty"`
 }
 
+// AnswerStreamed has what a model has written of an answer since the AnswerStreamed before; see
+// runner.Runner.KeepPartial. A ModelAnswered of the turn has the whole answer. Without it, the
+// events of the turn since the last Again are the partial answer: no check of the agent has
+// seen it, and the model never reads it.
+type AnswerStreamed struct {
+	Turn      int    `json:"turn"`
+	Text      string `json:"text,omitempty"`
+	Reasoning string `json:"reasoning,omitempty"`
+	// Again means that the model began anew: earlier events of the turn do not count.
+	Again bool `json:"again,omitempty"`
+}
+
 // ToolCallStarted is recorded before a tool's function is invoked. After this event the
 // call may have had an effect. A refused call has no ToolCallStarted.
 type ToolCallStarted struct {
@@ -440,6 +452,7 @@ func (RunStarted) event()       {}
 func (UserMessaged) event()     {}
 func (TurnPrepared) event()     {}
 func (ModelAnswered) event()    {}
+func (AnswerStreamed) event()   {}
 func (ToolCallStarted) event()  {}
 func (ToolCallDeferred) event() {}
 func (ToolCallFinished) event() {}

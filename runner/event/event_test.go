@@ -45,6 +45,8 @@ var every = []struct {
 		event.ModelAnswered{Turn: 1, Message: llm.Assistant("x"), Finish: llm.FinishOf("stop", ""), Cost: 0.25, Work: 3},
 		`"type":"model_answered","turn":1,"message":{"role":"assistant","parts":[{"type":"text","text":"x"}]},"finish":{"reason":"stop","raw":"stop"},"usage":{"input_tokens":0,"output_tokens":0},"cost":0.25,"work":3`,
 	},
+	{event.AnswerStreamed{Turn: 1, Text: "It", Reasoning: "Hm", Again: true}, `"type":"answer_streamed","turn":1,"text":"It","reasoning":"Hm","again":true`},
+	{event.AnswerStreamed{Turn: 1, Text: "It"}, `"type":"answer_streamed","turn":1,"text":"It"`},
 	{event.ToolCallStarted{Call: "r1.t1.c0", ID: "c", Name: "f", Arguments: `{"a":1}`}, `"type":"tool_call_started","call":"r1.t1.c0","id":"c","name":"f","arguments":"{\"a\":1}"`},
 	{event.ToolCallStarted{Call: "r1.t1.c0", Name: "f", Arguments: `{}`, Repairs: []string{"null became {}"}}, `"type":"tool_call_started","call":"r1.t1.c0","name":"f","arguments":"{}","repairs":["null became {}"]`},
 	{event.ToolCallStarted{Call: "r1.t1.c0", Name: "f", Arguments: `{}`, Helper: true}, `"type":"tool_call_started","call":"r1.t1.c0","name":"f","arguments":"{}","helper":true`},

@@ -29,6 +29,7 @@ var kinds, kindNames = index(
 	row[UserMessaged]("user_messaged"),
 	row[TurnPrepared]("turn_prepared"),
 	row[ModelAnswered]("model_answered"),
+	row[AnswerStreamed]("answer_streamed"),
 	row[ToolCallStarted]("tool_call_started"),
 	row[ToolCallDeferred]("tool_call_deferred"),
 	row[ToolCallFinished]("tool_call_finished"),

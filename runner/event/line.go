@@ -36,6 +36,8 @@ func (e Event) line() string {
 		return oneLine("> " + b.Message.Text())
 	case ModelAnswered:
 		return oneLine(b.Message.Text())
+	case AnswerStreamed:
+		return oneLine("so far: " + cmp.Or(b.Text, b.Reasoning))
 	case OutputRejected:
 		return oneLine("asked again: " + b.Reason)
 	case StallDetected:

@@ -28,6 +28,8 @@ func TestLine(t *testing.T) {
 		{"", event.CallDelta{Call: "r1.t1.c0", Name: "pay"}},
 		{"", event.ModelAnswered{Message: llm.Message{Role: llm.RoleAssistant, Parts: llm.Parts{llm.ToolCall{Name: "pay"}}}}},
 		{"Paid. Done.", event.ModelAnswered{Message: llm.Assistant("Paid.\n\nDone.")}},
+		{"so far: The invoice", event.AnswerStreamed{Text: "The\ninvoice", Reasoning: "Hm"}},
+		{"so far: Hm", event.AnswerStreamed{Reasoning: "Hm"}},
 		{"history compacted: 9 messages became 4, of which 1 are new", event.Compacted{Before: 9, History: []event.Stretch{{Count: 1}, {Message: new(llm.User("a"))}, {From: 7, Count: 2}}}},
 		{"", event.Checked{Check: "length", Stage: "input", Verdict: "pass"}},
 		{"check names replaced the text (result)", event.Checked{Check: "names", Stage: "result", Verdict: "replace", Text: "x"}},

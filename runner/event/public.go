@@ -23,8 +23,8 @@ import (
 // What remains is the conversation: messages, calls with their arguments and results,
 // reasoning, answers, usage and cost, and the errors of runs. redact changes each text that
 // remains, as runner.Runner.Redact does for results; nil changes nothing. JSON that redact
-// breaks is left out. A secret that is cut into two deltas is in no single text, so redact
-// does not find it: leave out deltas where that matters. A text that a check of the agent
+// breaks is left out. A secret that is cut into two deltas (or two AnswerStreamed) is in no
+// single text, so redact does not find it: leave out these events where that matters. A text that a check of the agent
 // replaces is still in the event before Checked.
 //
 // The type of the event, Seq, Time and Path stay. The public event is for display: a session
@@ -49,6 +49,8 @@ func publicBody(body Body, redact func(string) string) Body {
 		return TurnPrepared{Turn: b.Turn, Agent: b.Agent}
 	case ModelAnswered:
 		return ModelAnswered{Turn: b.Turn, Message: publicMessage(b.Message, redact), Finish: b.Finish, Usage: b.Usage, Model: b.Model, Cost: b.Cost, Work: b.Work}
+	case AnswerStreamed:
+		return AnswerStreamed{Turn: b.Turn, Text: redact(b.Text), Reasoning: redact(b.Reasoning), Again: b.Again}
 	case OutputRejected:
 		return OutputRejected{Turn: b.Turn, Reason: b.Reason, Message: llm.Message{Role: b.Message.Role}}
 	case LimitReached:

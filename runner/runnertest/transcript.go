@@ -44,6 +44,7 @@ func Transcript(result *runner.Result) string {
 		w.event(e)
 	}
 	w.printCarriedOver(nil)
+	w.streamed(nil)
 	return w.b.String()
 }
 
@@ -55,7 +56,8 @@ type writer struct {
 	path    event.CallRef // of the helper's run that the writer shows; empty for the outermost run
 	normal  func(string) string
 	b       strings.Builder
-	toPrint []*tracedCall // calls that were open before and that events mention, still to be shown
+	toPrint []*tracedCall        // calls that were open before and that events mention, still to be shown
+	partial event.AnswerStreamed // of a turn without an answer, still to be shown
 }
 
 func (w *writer) event(e event.Event) {
@@ -68,6 +70,9 @@ func (w *writer) event(e event.Event) {
 		return
 	}
 	w.printCarriedOver(e.Body)
+	if w.streamed(e.Body) {
+		return
+	}
 	switch b := e.Body.(type) {
 	case event.RunStarted:
 		w.line(fmt.Sprintf("run %d: %s", b.Run, b.Agent))
@@ -128,6 +133,33 @@ func (w *writer) event(e event.Event) {
 		w.section("failed after " + turns(b.Turns) + ", " + cost(b.Usage))
 		w.text(b.Error)
 	}
+}
+
+// streamed shows what was recorded of an answer that did not come, when another event
+// follows. The number of its pieces depends on the time.
+func (w *writer) streamed(next event.Body) bool {
+	if b, ok := next.(event.AnswerStreamed); ok {
+		if !b.Again {
+			b.Text, b.Reasoning = w.partial.Text+b.Text, w.partial.Reasoning+b.Reasoning
+		}
+		w.partial = b
+		return true
+	}
+	p := w.partial
+	w.partial = event.AnswerStreamed{}
+	if _, answered := next.(event.ModelAnswered); answered || p.Turn == 0 {
+		return false
+	}
+	w.section(fmt.Sprintf("partial answer of turn %d", p.Turn))
+	var parts llm.Parts
+	if p.Reasoning != "" {
+		parts = append(parts, llm.Reasoning{Text: p.Reasoning})
+	}
+	if p.Text != "" {
+		parts = append(parts, llm.Text{Text: p.Text})
+	}
+	w.parts(parts)
+	return false
 }
 
 // change shows the answer of BeforeTurn about a turn.
@@ -283,6 +315,7 @@ func (w *writer) nested(c *tracedCall) {
 		inner.event(e)
 	}
 	inner.printCarriedOver(nil)
+	inner.streamed(nil)
 	for line := range strings.Lines(strings.TrimPrefix(inner.b.String(), "\n")) {
 		w.b.WriteString(strings.TrimRight("  | "+strings.TrimSuffix(line, "\n"), " ") + "\n")
 	}

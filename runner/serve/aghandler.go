@@ -167,6 +167,7 @@ func agContent(role string, content json.RawMessage) (llm.Message, error) {
 
 func (conv *conversation) sendAG(ctx context.Context, w http.ResponseWriter, post agPost, r *run, again bool) error {
 	var before []*agMessage
+	var partial []piece
 	var from start
 	end := piece{kind: anEnd, end: paused}
 	if again {
@@ -175,6 +176,7 @@ func (conv *conversation) sendAG(ctx context.Context, w http.ResponseWriter, pos
 			return err
 		}
 		before, from.after, end.questions, end.late = agMessages(h.Messages), h.seq, h.questions, h.late
+		partial = h.partial
 		if r != nil && r.answeredBefore() {
 			r = nil
 		}
@@ -182,6 +184,11 @@ func (conv *conversation) sendAG(ctx context.Context, w http.ResponseWriter, pos
 	}
 	to := newAGWriter(conv.chat, w, post.ThreadID, post.RunID)
 	err := to.begin(before)
+	for _, p := range partial {
+		if err == nil {
+			err = to.write(p)
+		}
+	}
 	switch {
 	case err == nil && r != nil:
 		return conv.send(ctx, r, from, to)

@@ -121,6 +121,8 @@ func (a *agWriter) write(p piece) error {
 		return a.custom("file", value)
 	case aRestart:
 		return a.custom("restart", json.RawMessage("{}"))
+	case aPartial:
+		return a.custom("partial", json.RawMessage(fmt.Sprintf(`{"stepName":"turn %d","messageId":%q}`, p.seq, p.id)))
 	case aSaid:
 		value, _ := json.Marshal(map[string]string{"id": p.id, "text": p.text}) // strings
 		return a.custom("said", value)

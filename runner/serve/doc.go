@@ -54,12 +54,14 @@
 //	data-toolloop-doubt     the question is about a call in doubt: {toolCallId, approvalId, text}
 //	data-toolloop-handoff   another agent goes on with the conversation: {agent}
 //	data-toolloop-output    the typed answer of the agent: data is its JSON
+//	data-toolloop-partial   the run has failed or was stopped, and the texts of the step are the
+//	                        beginning of an answer: {step}; see runner.Runner.KeepPartial
 //	data-toolloop-progress  progress of a call: {toolCallId, done, total, message}; transient,
 //	                        so useChat gives the part to onData only
 //	data-toolloop-restart   the texts of this step so far do not count: {}; see Config.ResetStep
 //	data-toolloop-said      a message of the user that came during the answer: {text}
 //
-// In AG-UI, handoff, progress, restart and said are CUSTOM events such as toolloop.handoff,
+// In AG-UI, handoff, partial, progress, restart and said are CUSTOM events such as toolloop.handoff,
 // and the typed answer is the result of RUN_FINISHED.
 //
 // # Security

@@ -18,8 +18,9 @@ type uiHistory struct {
 
 	questions []piece // that wait for a person
 	late      []string
-	seq       int64  // of the last event
-	thoughts  string // the id of the next text
+	partial   []piece // the marks of partial answers
+	seq       int64   // of the last event
+	thoughts  string  // the id of the next text
 }
 
 // A uiTold is a message in the form of the AI SDK.
@@ -146,6 +147,9 @@ func (f *folder) add(p piece) {
 		}
 	case aCallEnd, aQuestion, anAnswer, aResult:
 		f.addCall(m, p)
+	case aPartial:
+		f.history.partial = append(f.history.partial, p)
+		fallthrough
 	default:
 		for _, c := range f.chat.uiChunks(p) {
 			m.addData(c)
@@ -201,7 +205,7 @@ func (m *uiTold) restart() {
 		}
 	}
 	for i, p := range m.Parts {
-		if i < last || p.Type != "text" && p.Type != "reasoning" && p.Type != "file" {
+		if i < last || p.Type != "text" && p.Type != "reasoning" && p.Type != "file" && p.Type != "data-toolloop-partial" {
 			kept = append(kept, p)
 		}
 	}

@@ -23,6 +23,7 @@ const (
 	aResult               // of a call: id, data, text in a failure, denied
 	aProgress             // of a call: id, data
 	aRestart              // the texts since aStep do not count
+	aPartial              // the texts since aStep, up to id, are a partial answer: seq is the number of the step
 	aSaid                 // a message of the user in the middle of the answer: text
 	anOutput              // the typed answer: data
 	aHandoff              // to another agent: name

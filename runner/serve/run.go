@@ -32,6 +32,7 @@ type run struct {
 	size    int           // of kept
 	live    []*segment    // of the answer that the model writes
 	restart int           // counts the times that live began anew
+	since   int64         // the last event before the last restart
 	reports map[event.CallRef]event.ToolProgress
 	foreign bool // another process does the run
 	over    bool
@@ -116,7 +117,7 @@ func (r *run) addLive(e event.Event) {
 			body = event.CallDelta{Call: b.Call, Name: b.Name}
 		}
 	case event.Restarted:
-		r.live = nil
+		r.live, r.since = nil, r.last
 		r.restart++
 		return
 	default:
@@ -188,15 +189,23 @@ func (r *run) next(p *place) batch {
 		return b
 	}
 	for _, e := range r.kept[int(p.seq-r.kept[0].Seq+1):] {
+		if e.Seq > r.since {
+			r.nextRestart(p, &b)
+		}
 		b.events = append(b.events, e)
 		p.pass(e)
 	}
+	r.nextRestart(p, &b)
+	r.nextLive(p, &b)
+	return b
+}
+
+// nextRestart says that earlier deltas do not count. The caller holds mu.
+func (r *run) nextRestart(p *place, b *batch) {
 	if p.restart != r.restart {
 		p.restart, p.segment, p.text, p.begun = r.restart, 0, 0, false
 		b.events = append(b.events, event.Event{Body: event.Restarted{}})
 	}
-	r.nextLive(p, &b)
-	return b
 }
 
 // pass moves the place behind a recorded event.
@@ -264,6 +273,8 @@ func sizeOf(b event.Body) int {
 		n += sizeOfParts(b.Message.Parts)
 	case event.ModelAnswered:
 		n += sizeOfParts(b.Message.Parts)
+	case event.AnswerStreamed:
+		n += len(b.Text) + len(b.Reasoning)
 	case event.ToolCallStarted:
 		n += len(b.Arguments)
 	case event.ApprovalAsked:

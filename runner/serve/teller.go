@@ -33,6 +33,8 @@ type teller struct {
 	texts     int                       // counts the texts of the message
 	open      piece                     // the open text or reasoning; id is empty if none is open
 	shown     map[kind]*strings.Builder // what was told of the answer of the turn
+	live      map[kind]int              // bytes of the answer of the turn that came as deltas
+	kept      map[kind]string           // what is recorded of the answer of the turn; nil: nothing
 	answer    string                    // the rest of an answer that a check may still change
 	calls     map[event.CallRef]*call
 	order     []event.CallRef
@@ -67,6 +69,8 @@ func (t *teller) add(e event.Event) {
 		t.prepared(b)
 	case event.ModelAnswered:
 		t.answered(b)
+	case event.AnswerStreamed:
+		t.streamed(b)
 	case event.OutputRejected:
 		t.withdraw()
 	case event.Compacted:
@@ -84,9 +88,9 @@ func (t *teller) add(e event.Event) {
 	case event.Restarted:
 		t.restart()
 	case event.TextDelta:
-		t.delta(aText, b.Text)
+		t.liveDelta(aText, b.Text)
 	case event.ReasoningDelta:
-		t.delta(aThought, b.Text)
+		t.liveDelta(aThought, b.Text)
 	default:
 		t.addCall(e)
 	}
@@ -234,6 +238,7 @@ func (t *teller) prepared(b event.TurnPrepared) {
 	}
 	t.closeStep()
 	t.turn, t.step, t.shown, t.wrote, t.whole = b.Turn, true, nil, false, false
+	t.live, t.kept = nil, nil
 	t.steps++
 	t.tellNow(piece{kind: aStep, seq: int64(t.steps)})
 }
@@ -251,6 +256,46 @@ func (t *teller) closeText() {
 		t.tellNow(piece{kind: aTextEnd, id: t.open.id, name: t.open.name})
 		t.open = piece{}
 	}
+}
+
+// streamed tells what is recorded of an unfinished answer and was not told by deltas: after a
+// restart of the program, and to a page that is behind.
+func (t *teller) streamed(b event.AnswerStreamed) {
+	if b.Again || t.kept == nil {
+		t.kept = map[kind]string{}
+	}
+	t.kept[aThought] += b.Reasoning
+	t.kept[aText] += b.Text
+	if !t.tells(aThought, t.kept[aThought]) && !t.keeps(aThought) || !t.tells(aText, t.kept[aText]) && !t.keeps(aText) {
+		if len(t.live) > 0 { // Redact changed the texts in other ways
+			return
+		}
+		t.restart()
+	}
+	for _, k := range []kind{aThought, aText} {
+		if !t.keeps(k) {
+			t.delta(k, t.rest(k, t.kept[k]))
+		}
+	}
+}
+
+// keeps reports whether the deltas so far begin with what is recorded.
+func (t *teller) keeps(k kind) bool {
+	return t.shown[k] != nil && strings.HasPrefix(t.shown[k].String(), t.kept[k])
+}
+
+// liveDelta tells a delta, without what is told already: deltas begin at the beginning of the
+// answer.
+func (t *teller) liveDelta(k kind, text string) {
+	if t.live == nil {
+		t.live = map[kind]int{}
+	}
+	told := 0
+	if t.shown[k] != nil {
+		told = t.shown[k].Len() - t.live[k]
+	}
+	t.live[k] += len(text)
+	t.delta(k, text[min(max(told, 0), len(text)):])
 }
 
 // delta tells more of an unfinished text of the model.
@@ -311,6 +356,7 @@ func (t *teller) withdraw() {
 			c.announced, c.arguments = false, ""
 		}
 	}
+	t.live = nil
 	if told {
 		t.shown, t.wrote = nil, false
 		t.tellNow(piece{kind: aRestart})
@@ -324,7 +370,7 @@ func (t *teller) answered(b event.ModelAnswered) {
 	if !t.tells(aThought, thought) || !t.tells(aText, text) {
 		t.withdraw()
 	}
-	t.whole = true
+	t.whole, t.kept = true, nil
 	t.write(aThought, t.rest(aThought, thought))
 	for _, p := range m.Parts {
 		if i, ok := p.(llm.Image); ok && imageURL(i) != "" {

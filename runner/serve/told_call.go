@@ -134,6 +134,9 @@ func (t *teller) finished(b event.RunFinished) {
 // end ends a run.
 func (t *teller) end(p piece) {
 	t.closeText()
+	if t.kept != nil && p.end == failed {
+		t.tellNow(piece{kind: aPartial, id: t.textID(t.texts), seq: int64(t.steps)})
+	}
 	for _, ref := range t.order {
 		if c := t.calls[ref]; c.announced && !c.done && p.end != paused {
 			c.done = true

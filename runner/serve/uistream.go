@@ -3,6 +3,7 @@ package serve
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/seed-916e8f6a/toolloop/runner"
@@ -98,6 +99,8 @@ func (c *Chat) uiChunks(p piece) []uiChunk {
 			return []uiChunk{{Type: "reset-step"}}
 		}
 		return []uiChunk{{Type: "data-toolloop-restart", Data: json.RawMessage("{}")}}
+	case aPartial:
+		return []uiChunk{{Type: "data-toolloop-partial", Data: json.RawMessage(fmt.Sprintf(`{"step":%d}`, p.seq))}}
 	case aSaid:
 		data, _ := json.Marshal(map[string]string{"text": p.text}) // strings
 		return []uiChunk{{Type: "data-toolloop-said", ID: p.id, Data: data}}

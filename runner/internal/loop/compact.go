@@ -144,7 +144,7 @@ func (s *State) compacted(b event.Compacted) error {
 	s.replaceHistory(messages, b.History)
 	s.Usage, s.Cost = s.Usage.Add(b.Usage), s.Cost+b.Cost
 	s.compactedBefore, s.compactedAfter = true, again
-	s.results = false
+	s.results, s.Partial = false, nil
 	return nil
 }
 

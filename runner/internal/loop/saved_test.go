@@ -27,6 +27,7 @@ func TestEverySavedState(t *testing.T) {
 			s := newSession(t)
 			s.reject, s.serial, s.choice, s.checks, s.more = way.reject, way.serial, way.choice, way.checks, way.more
 			s.lastTurn, s.change, s.stopAfter, s.sayAfter = way.lastTurn, way.change, way.stopAfter, 3
+			s.stream = k%2 == 0
 			s.run(script(names...))
 			end := saved(s.state)
 			for n := range s.events {

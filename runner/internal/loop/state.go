@@ -101,6 +101,7 @@ type State struct {
 	Finish  llm.Finish
 	Value   json.RawMessage // Output of the last RunFinished of the run
 	Failure string          // Error of RunFailed
+	Partial *Partial        // what was recorded of the answer of the turn, which has no end; nil: nothing
 
 	outer       *State        // the run whose call this helper's run is; nil for the outermost run and in a copy
 	change      *Change       // of the last turn; nil: none
@@ -143,6 +144,8 @@ func (s *State) apply(body event.Body, at time.Time) error {
 		return s.turnPrepared(b)
 	case event.ModelAnswered:
 		return s.modelAnswered(b)
+	case event.AnswerStreamed:
+		return s.answerStreamed(b)
 	case event.ToolCallStarted:
 		return s.callStarted(b)
 	case event.ToolCallDeferred:
@@ -194,7 +197,7 @@ func (s *State) runStarted(b event.RunStarted) error {
 	s.Run, s.ID, s.Trace, s.Agent, s.Turn, s.phase = b.Run, b.ID, b.Trace, b.Agent, 0, opening
 	s.Usage, s.Text, s.Refusal, s.Finish = llm.Usage{}, "", "", llm.Finish{}
 	s.Class, s.unusable, s.invalid, s.limit = RunCalls, 0, 0, nil
-	s.Work, s.longest, s.Helped, s.Failure = 0, 0, nil, ""
+	s.Work, s.longest, s.Helped, s.Failure, s.Partial = 0, 0, nil, "", nil
 	s.Cost, s.toolCalls, s.nudged, s.LastTurn, s.calledLast = 0, 0, false, false, false
 	s.Misfit, s.misfits, s.Problem, s.Value = false, 0, "", nil
 	s.said, s.later = append(slices.Clip(s.said), s.later...), nil
@@ -237,7 +240,7 @@ func (s *State) turnPrepared(b event.TurnPrepared) error {
 	}
 	if next {
 		s.Land()
-		s.ending = false
+		s.ending, s.Partial = false, nil
 	}
 	s.SetChange(b)
 	s.Turn, s.Agent, s.Choice, s.Output, s.phase = b.Turn, b.Agent, b.ToolChoice, b.Output, prepared
@@ -281,7 +284,7 @@ func (s *State) modelAnswered(b event.ModelAnswered) error {
 	if s.phase != prepared || b.Turn != s.Turn {
 		return errOrder
 	}
-	s.Class = Classify(b.Message, b.Finish, s.Choice)
+	s.Class, s.Partial = Classify(b.Message, b.Finish, s.Choice), nil
 	s.Text, s.Refusal, s.Finish = b.Message.Text(), b.Message.Refusal(), b.Finish
 	s.Usage, s.Cost = s.Usage.Add(b.Usage), s.Cost+b.Cost
 	s.Work += b.Work

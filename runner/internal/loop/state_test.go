@@ -94,10 +94,12 @@ func TestEveryCrash(t *testing.T) {
 			continue
 		}
 		s := newSession(t)
+		s.stream = i%2 == 0
 		s.checks, s.more, s.lastTurn, s.change, s.stopAfter = ways[i%len(ways)].checks, ways[i%len(ways)].more, ways[i%len(ways)].lastTurn, ways[i%len(ways)].change, ways[i%len(ways)].stopAfter
 		s.run(script(names...))
 		for cut := range s.events {
 			after := newSession(t)
+			after.stream = s.stream
 			after.checks, after.more, after.lastTurn, after.change, after.stopAfter = s.checks, s.more, s.lastTurn, s.change, s.stopAfter
 			after.events = slices.Clone(s.events[:cut])
 			after.state = replay(t, after.events)
@@ -250,6 +252,7 @@ func permute(a []int, k int, do func([]int)) {
 func TestEveryWrongEvent(t *testing.T) {
 	t.Parallel()
 	whole := newSession(t)
+	whole.stream = true
 	whole.run(script("call", "empty", "calls", "cutoff"))
 	kinds := map[string]event.Body{}
 	for _, e := range whole.events {

@@ -72,6 +72,8 @@ type session struct {
 	lastTurn bool
 	// change says whether something is changed before each turn.
 	change bool
+	// stream says whether the beginning of each answer is recorded.
+	stream bool
 	// stopAfter is the turn after whose results the run stops; 0: none.
 	stopAfter int
 	// sayAfter is the number of events after which somebody says something; atEnd, for
@@ -186,6 +188,10 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 		}
 		b := next()
 		b.Turn = a.Turn
+		if s.stream {
+			s.apply(event.AnswerStreamed{Turn: a.Turn, Text: "It", Again: s.state.Partial != nil}, event.AnswerStreamed{Turn: a.Turn, Text: " is", Reasoning: "Hm"})
+			require.Equal(s.t, &loop.Partial{Turn: a.Turn, Text: "It is", Reasoning: "Hm"}, s.state.Partial)
+		}
 		before := s.state.Snapshot()
 		ahead := loop.StartsAfter(*s.state, b, s.limits())
 		require.Equal(s.t, &before, s.state, "looking ahead changes nothing")

@@ -43,6 +43,7 @@ type scope struct {
 	waiting   bool      // the turn has no answer yet
 	prepared  time.Time // of the turn
 	answering string    // the deltas of an answer without an end
+	kept      string    // what is recorded of it
 }
 
 // read makes the page of the events.
@@ -130,6 +131,8 @@ func (r *reader) event(ev event.Event) {
 		r.turnPrepared(ev, b)
 	case event.ModelAnswered:
 		r.answered(ev, b)
+	case event.AnswerStreamed:
+		r.streamed(ev, b)
 	case event.ToolCallStarted, event.ToolCallDeferred, event.ToolCallFinished, event.ApprovalAsked, event.ApprovalDecided, event.InDoubtDecided, event.ToolProgress:
 		r.callEvent(ev)
 	case event.TextDelta:
@@ -253,8 +256,26 @@ func (r *reader) unanswered() {
 	}
 	s.turn.State = "wait"
 	s.turn.Facts = append(s.turn.Facts, "no answer is recorded")
-	s.turn.add(block{Label: "answer so far", Text: r.texts.of(s.answering)})
-	s.waiting, s.answering = false, ""
+	s.turn.add(block{Label: "answer so far", Text: r.texts.of(cmp.Or(s.answering, s.kept))})
+	s.waiting, s.answering, s.kept = false, "", ""
+}
+
+// streamed notes what is recorded of an answer. The page shows it if no answer comes.
+func (r *reader) streamed(ev event.Event, b event.AnswerStreamed) {
+	s := r.scope
+	if s.turn == nil || !s.waiting { // the events begin in the middle
+		s.turn = r.place(&entry{Kind: "turn", Title: "Turn " + strconv.Itoa(b.Turn)}, ev)
+		s.waiting = true
+		r.turns++
+	} else {
+		s.turn.mark(ev)
+	}
+	if b.Again {
+		s.kept = ""
+	}
+	if text := cmp.Or(b.Text, b.Reasoning); len(s.kept) < maxText {
+		s.kept += text
+	}
 }
 
 func (r *reader) message(ev event.Event, m llm.Message) *entry {
@@ -321,7 +342,7 @@ func (r *reader) answered(ev event.Event, b event.ModelAnswered) {
 		elapsed = took(ev.Time.Sub(s.prepared))
 		e.Facts = append([]string{elapsed}, e.Facts...)
 	}
-	s.waiting, s.answering = false, ""
+	s.waiting, s.answering, s.kept = false, "", ""
 	r.spend(b.Usage, b.Cost)
 	if b.Model != "" {
 		e.Facts = append(e.Facts, name(b.Model))

@@ -38,6 +38,7 @@ func bodies() []event.Body {
 			RawUsage: json.RawMessage(`{"z":1.50,"a":12345678901234567890,"z":null}`), LogProbs: json.RawMessage(`{"content":[]}`),
 			Model: "m", ID: "a", RequestID: "req_1", Extra: []llm.Member{{Name: "n", Value: "[ 1 ]"}},
 		},
+		event.AnswerStreamed{Turn: 1, Text: awkward, Reasoning: awkward, Again: true},
 		event.ToolCallStarted{Call: "r1.t1.c0", ID: "c", Name: "f", Arguments: `{"a":1.0}`, Repairs: []string{awkward}, Helper: true},
 		event.ToolCallFinished{
 			Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: awkward}}, IsError: true},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
@@ -62,6 +64,23 @@ func limit(b *testing.B, do func()) {
 	}
 	b.ReportMetric(float64(percentile(took, 50))/float64(time.Microsecond), "µs")
 	b.ReportMetric(float64(percentile(took, 10))/float64(time.Microsecond), "quiet-µs")
+}
+
+// BenchmarkPartial measures an append of 1 KB of a streamed answer, as [runner.Runner.KeepPartial]
+// makes it every few seconds.
+func BenchmarkPartial(b *testing.B) {
+	for _, store := range []string{"memory", "files", "sqlite", "postgres"} {
+		b.Run(store, func(b *testing.B) {
+			log, err := costStore(b, store).Open(b.Context(), "s")
+			require.NoError(b, err)
+			e := event.Event{Time: time.Now().UTC(), Body: event.AnswerStreamed{Turn: 1, Text: strings.Repeat("word ", 200)}}
+			limit(b, func() {
+				e.Seq++
+				require.NoError(b, log.Append(b.Context(), false, e))
+			})
+			require.NoError(b, log.Close())
+		})
+	}
 }
 
 // BenchmarkCost measures a run with a model and tools that take no time, without
