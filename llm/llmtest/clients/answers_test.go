@@ -89,9 +89,9 @@ func clients(t *testing.T, test func(t *testing.T, c client)) {
 	})
 	t.Run("npm", func(t *testing.T) {
 		t.Parallel()
-		node := startNode(t)
-		t.Run("openai", func(t *testing.T) { test(t, client{"openai", node.ask("openai"), hearOfficial, 1}) })
-		t.Run("ai", func(t *testing.T) { test(t, client{"ai", node.ask("ai"), hearAI, 1}) })
+		process := packages.Start(t, "ask.mjs")
+		t.Run("openai", func(t *testing.T) { test(t, client{"openai", asks(process, "openai"), hearOfficial, 1}) })
+		t.Run("ai", func(t *testing.T) { test(t, client{"ai", asks(process, "ai"), hearAI, 1}) })
 	})
 }
 

@@ -112,12 +112,12 @@ type check struct {
 // TestScenarios: the clients read every stream of all scenarios.
 func TestScenarios(t *testing.T) {
 	t.Parallel()
-	node := startNode(t, "check.mjs")
+	process := packages.Start(t, "check.mjs")
 	streams := 0
 	judge := func(t *testing.T, c check, error bool) verdict {
 		t.Helper()
 		var v verdict
-		node.ask(t, c, &v)
+		process.Ask(t, c, &v)
 		require.Empty(t, v.Faults, c.Raw)
 		streams++
 		if c.Raw != "" {

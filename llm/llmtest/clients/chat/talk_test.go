@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest/clients/internal/node"
 	"github.com/seed-916e8f6a/toolloop/runner/serve"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
@@ -21,7 +22,7 @@ type payArgs struct {
 }
 
 // talk lets a client talk to a server with a scripted agent.
-func talk(t *testing.T, node *nodeProcess, client, name string, steps ...llmtest.Step) map[string]any {
+func talk(t *testing.T, process *node.Process, client, name string, steps ...llmtest.Step) map[string]any {
 	t.Helper()
 	script := llmtest.Script(t, steps...)
 	script.Delay = 20 * time.Millisecond
@@ -45,7 +46,7 @@ func talk(t *testing.T, node *nodeProcess, client, name string, steps ...llmtest
 	mux.Handle("/ag/", chat.AGUI())
 	mux.HandleFunc("/break", func(http.ResponseWriter, *http.Request) { server.CloseClientConnections() })
 	var answer map[string]any
-	node.ask(t, map[string]string{"client": client, "talk": name, "url": server.URL}, &answer)
+	process.Ask(t, map[string]string{"client": client, "talk": name, "url": server.URL}, &answer)
 	require.NoError(t, chat.Shutdown(t.Context()))
 	require.NotContains(t, answer, "error")
 	return answer
@@ -65,33 +66,33 @@ type (
 // TestAISDK: pages of the AI SDK talk to the handler.
 func TestAISDK(t *testing.T) {
 	t.Parallel()
-	node := startNode(t, "talk.mjs")
+	process := packages.Start(t, "talk.mjs")
 	two := list{"user", "assistant"}
 	for _, client := range []string{"ui6", "ui7"} {
 		require.Equal(t, object{"status": "ready", "errors": list{}, "roles": two, "ids": list{"m1"}, "text": "Hello, Ada.", "calls": list{}},
-			talk(t, node, client, "say", llmtest.Text("Hello, Ada.")))
+			talk(t, process, client, "say", llmtest.Text("Hello, Ada.")))
 		require.Equal(t, object{
 			"status": "ready", "errors": list{}, "roles": two, "ids": list{"m1"}, "text": "One is paid.",
 			"calls": list{"pay: output-available", "pay: output-denied"},
-		}, talk(t, node, client, "approve", both(), llmtest.Text("One is paid.")))
+		}, talk(t, process, client, "approve", both(), llmtest.Text("One is paid.")))
 		require.Equal(t, object{
 			"active": false, "status": "ready", "errors": list{}, "roles": two, "ids": list{"m1"}, "text": "Both are paid.",
 			"calls": list{"pay: output-available", "pay: output-available"},
-		}, talk(t, node, client, "approveLater", both(), llmtest.Text("Both are paid.")))
+		}, talk(t, process, client, "approveLater", both(), llmtest.Text("Both are paid.")))
 
 		require.Equal(t, object{
 			"status": "ready", "errors": list{}, "roles": two, "ids": list{"m1"}, "text": "In Lisbon.", "calls": list{"where: output-available"},
-		}, talk(t, node, client, "frontEnd", llmtest.Calls("where", nil), llmtest.Text("In Lisbon.")))
+		}, talk(t, process, client, "frontEnd", llmtest.Calls("where", nil), llmtest.Text("In Lisbon.")))
 
 		tab := object{"status": "ready", "errors": list{}, "roles": two, "ids": list{"m1"}, "text": count, "calls": list{}}
-		require.Equal(t, object{"active": true, "tabs": list{tab, tab}}, talk(t, node, client, "reload", llmtest.Text(count)))
-		broken := talk(t, node, client, "broken", llmtest.Text(count))
+		require.Equal(t, object{"active": true, "tabs": list{tab, tab}}, talk(t, process, client, "reload", llmtest.Text(count)))
+		broken := talk(t, process, client, "broken", llmtest.Text(count))
 		require.Equal(t, "error", broken["broken"])
 		require.Equal(t, list{broken["status"], broken["text"], broken["roles"]}, list{"ready", count, two})
-		stopped := talk(t, node, client, "stop", llmtest.Text(count))
+		stopped := talk(t, process, client, "stop", llmtest.Text(count))
 		require.Equal(t, list{stopped["stopped"], stopped["status"], stopped["active"]}, list{204.0, "ready", false})
 		require.Less(t, len(stopped["text"].(string)), len(count))
-		busy := talk(t, node, client, "busy", llmtest.Text(count))
+		busy := talk(t, process, client, "busy", llmtest.Text(count))
 		require.Equal(t, list{"The conversation is being answered. Send the message when the answer is there.\n"}, busy["second"])
 		require.Equal(t, list{busy["secondStatus"], busy["status"], busy["text"]}, list{"error", "ready", count})
 	}
@@ -100,9 +101,9 @@ func TestAISDK(t *testing.T) {
 // TestAGUI: HttpAgent talks to the handler.
 func TestAGUI(t *testing.T) {
 	t.Parallel()
-	node := startNode(t, "talk.mjs")
+	process := packages.Start(t, "talk.mjs")
 	require.Equal(t, object{"last": "RUN_FINISHED success", "faults": list{}, "messages": list{"user: Hello.", "assistant: Hello, Ada."}},
-		talk(t, node, "ag", "say", llmtest.Text("Hello, Ada.")))
+		talk(t, process, "ag", "say", llmtest.Text("Hello, Ada.")))
 	calls := `assistant: pay{"order":"W1"} pay{"order":"W2"}`
 	require.Equal(t, object{
 		"first": "RUN_FINISHED interrupt", "last": "RUN_FINISHED success", "faults": list{}, "messages": list{
@@ -110,13 +111,13 @@ func TestAGUI(t *testing.T) {
 			"tool: The call was denied. It did not run. Do not repeat it: go on without it, or ask the user.",
 			"tool: [A person changed the arguments before the call ran: {\"order\":\"W9\"}]\nPaid W9.", "assistant: One is paid.",
 		},
-	}, talk(t, node, "ag", "approve", both(), llmtest.Text("One is paid.")))
-	later := talk(t, node, "ag", "approveLater", both(), llmtest.Text("Both are paid."))
+	}, talk(t, process, "ag", "approve", both(), llmtest.Text("One is paid.")))
+	later := talk(t, process, "ag", "approveLater", both(), llmtest.Text("Both are paid."))
 	require.ElementsMatch(t, list{"user: Pay both.", calls, "tool: Paid W1.", "tool: Paid W2.", "assistant: Both are paid."}, later["messages"]) // the results in any order
 	delete(later, "messages")
 	require.Equal(t, object{"first": "RUN_FINISHED interrupt", "last": "RUN_FINISHED success", "faults": list{}}, later)
 	require.Equal(t, object{
 		"last": "RUN_FINISHED success", "fresh": "RUN_FINISHED success", "same": true, "faults": list{}, "messages": list{"user: Count.", "assistant: " + count},
-	}, talk(t, node, "ag", "reload", llmtest.Text(count)))
-	require.Equal(t, object{"last": "RUN_FINISHED cancelled", "faults": list{}}, talk(t, node, "ag", "stop", llmtest.Text(count)))
+	}, talk(t, process, "ag", "reload", llmtest.Text(count)))
+	require.Equal(t, object{"last": "RUN_FINISHED cancelled", "faults": list{}}, talk(t, process, "ag", "stop", llmtest.Text(count)))
 }
