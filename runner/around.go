@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -50,6 +52,9 @@ type Work struct {
 	Err error
 	// Response is the answer to a request. Nil means that there is no answer.
 	Response *llm.Response
+	// FirstDelta is when the first piece of a streamed answer came. Zero means that none came,
+	// or that the request does not ask for a stream.
+	FirstDelta time.Time
 	// Result is the result of a call. Nil means that the outcome is unknown, or that the
 	// result comes later; [tool.IsLater] of Err then is true.
 	Result *event.ToolCallFinished
@@ -60,6 +65,8 @@ type work struct {
 	Work   // embedded: a work is the Work of the program, and its end
 	engine *engine
 	within context.Context // of the work, once Around has returned
+
+	heard atomic.Pointer[time.Time] // the first delta; a model that is left behind can send one later
 
 	mu   sync.Mutex
 	end  func() // guarded by mu: nil before Around has returned, and after the end
@@ -122,7 +129,12 @@ func (w *work) fail(err error) {
 
 // answered is finish for a request.
 func (w *work) answered(resp *llm.Response, err error) {
-	w.finish(func(o *Work) { o.Response, o.Err = resp, err })
+	w.finish(func(o *Work) {
+		o.Response, o.Err = resp, err
+		if at := w.heard.Load(); at != nil {
+			o.FirstDelta = *at
+		}
+	})
 }
 
 // called is finish for a call.
@@ -169,9 +181,22 @@ func (e *engine) modelWork(about *question) *work {
 	w, m := e.newWork("model", about.run, about.turn), about.model
 	w.Model, w.Request = m, about.request
 	about.model = llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
-		return m.Generate(w.begin(ctx), req, sink)
+		return m.Generate(w.begin(ctx), req, w.hears(req, sink))
 	})
 	return w
+}
+
+// hears returns the sink of a request, which notes the time of the first delta.
+func (w *work) hears(req *llm.Request, sink func(llm.Delta)) func(llm.Delta) {
+	if !req.Stream || sink == nil {
+		return sink
+	}
+	return func(d llm.Delta) {
+		if w.heard.Load() == nil {
+			w.heard.CompareAndSwap(nil, new(time.Now()))
+		}
+		sink(d)
+	}
 }
 
 // callWork returns the work of a call, or nil without Around.

@@ -139,6 +139,10 @@ func holdWorks(t *testing.T, works []runner.Work, events []event.Event) {
 		case work.Kind == "model" && work.Response != nil:
 			answers++
 			require.NotNil(t, work.Request)
+			require.True(t, work.FirstDelta.IsZero() || work.Request.Stream)
+			if work.Response.Message.Text() != "" {
+				require.Equal(t, work.Request.Stream, !work.FirstDelta.IsZero())
+			}
 		case work.Kind == "tool" && work.Result != nil:
 			results++
 			require.True(t, slices.ContainsFunc(events, func(e event.Event) bool {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -86,5 +87,14 @@ func size(n, def, unlimited int64) int64 {
 // String names the model and hides the configuration.
 func (c *client) String() string { return fmt.Sprintf("openai.Model(%q)", c.name) }
 
-// Format implements [fmt.Formatter].
-func (c *client) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.String()) }
+// Format implements [fmt.Formatter]. With the flag +, the text has the server, too: traces
+// name the server.
+func (c *client) Format(s fmt.State, _ rune) {
+	text := c.String()
+	if s.Flag('+') {
+		if u, err := url.Parse(c.env().baseURL); err == nil && u.Host != "" {
+			text = strings.TrimSuffix(text, ")") + " at " + originOf(u) + ")"
+		}
+	}
+	_, _ = io.WriteString(s, text)
+}

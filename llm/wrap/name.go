@@ -28,14 +28,17 @@ func printed(m llm.Model) string {
 	return ""
 }
 
-// format prints a wrapper: a word, and the models inside. A model that does not print
-// itself appears as its type.
+// format prints a wrapper: a word, and the models inside, with the same flag +. A model that
+// does not print itself appears as its type.
 func format(s fmt.State, word string, inside ...llm.Model) {
-	texts := []string{word}
+	texts, verb := []string{word}, "%v"
+	if s.Flag('+') {
+		verb = "%+v"
+	}
 	for _, m := range inside {
 		switch m.(type) {
 		case fmt.Formatter, fmt.Stringer:
-			texts = append(texts, fmt.Sprint(m))
+			texts = append(texts, fmt.Sprintf(verb, m))
 		default:
 			texts = append(texts, fmt.Sprintf("%T", m))
 		}

@@ -3,6 +3,7 @@ package wrap_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,7 +22,7 @@ func (keyed) Generate(context.Context, *llm.Request, func(llm.Delta)) (*llm.Resp
 
 func TestWrappersPrintTheModelInside(t *testing.T) {
 	t.Parallel()
-	m, mine := openai.Config{Key: "the key"}.Model("m"), keyed{"the key"}
+	m, mine := openai.Config{Key: "the key", BaseURL: "https://user:pw@example.com:8080/v1"}.Model("m"), keyed{"the key"}
 	for want, model := range map[string]llm.Model{
 		`fallback retried openai.Model("m") wrap_test.keyed`: wrap.Fallback{}.Model(m, mine),
 		`limited retried openai.Model("m")`:                  new(wrap.Limiter).Model(m),
@@ -29,9 +30,10 @@ func TestWrappersPrintTheModelInside(t *testing.T) {
 		`retried wrap_test.keyed`:                            wrap.Retry{}.Model(mine),
 		`limited <nil>`:                                      new(wrap.Limiter).Model(nil),
 	} {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		for _, verb := range []string{"%v", "%#v", "%s"} {
 			require.Equal(t, want, fmt.Sprintf(verb, model))
 		}
+		require.Equal(t, strings.ReplaceAll(want, `"m")`, `"m" at example.com:8080)`), fmt.Sprintf("%+v", model))
 	}
 }
 

@@ -169,31 +169,37 @@ func structured(v any) attribute.Value {
 }
 
 // details reports the content of a request apart from traces.
-func (r *reporter) details(ctx context.Context, w *runner.Work, provider, model string, at time.Time) {
-	if r.logger == nil || !r.Content {
+func (r *reporter) details(ctx context.Context, w *runner.Work, provider, model string) {
+	const name = "gen_ai.client.inference.operation.details"
+	if !r.Content || !r.logs(ctx, name, log.SeverityDebug) {
 		return
 	}
 	attrs := []attribute.KeyValue{attribute.String(opName, opChat), attribute.String(providerName, provider), attribute.String(requestModel, model)}
 	attrs = append(attrs, r.content(r.conversation(w))...)
-	r.emit(ctx, "gen_ai.client.inference.operation.details", at, log.SeverityDebug, attrs)
+	r.emit(ctx, name, log.SeverityDebug, attrs)
 }
 
 // exception reports a failure as a log event.
-func (r *reporter) exception(ctx context.Context, name string, at time.Time, kind string, err error, attrs ...attribute.KeyValue) {
-	if r.logger == nil {
+func (r *reporter) exception(ctx context.Context, name, kind string, err error, attrs ...attribute.KeyValue) {
+	if !r.logs(ctx, name, log.SeverityWarn) {
 		return
 	}
 	attrs = append(attrs, attribute.String(errorType, kind), attribute.String("exception.type", kind))
 	if r.Content && err != nil {
 		attrs = append(attrs, attribute.String("exception.message", cut(err.Error())))
 	}
-	r.emit(ctx, name, at, log.SeverityWarn, attrs)
+	r.emit(ctx, name, log.SeverityWarn, attrs)
 }
 
-func (r *reporter) emit(ctx context.Context, name string, at time.Time, severity log.Severity, attrs []attribute.KeyValue) {
+// logs reports whether somebody takes a log event.
+func (r *reporter) logs(ctx context.Context, name string, severity log.Severity) bool {
+	return r.logger.Enabled(ctx, log.EnabledParameters{EventName: name, Severity: severity})
+}
+
+func (r *reporter) emit(ctx context.Context, name string, severity log.Severity, attrs []attribute.KeyValue) {
 	var rec log.Record
 	rec.SetEventName(name)
-	rec.SetTimestamp(at)
+	rec.SetTimestamp(time.Now())
 	rec.SetSeverity(severity)
 	rec.AddAttributes(attrs...)
 	r.logger.Emit(ctx, rec)

@@ -43,6 +43,9 @@ var convention = map[string]struct{ kind, spans string }{
 	"gen_ai.request.reasoning.level":        {"string", "c"},
 	"gen_ai.response.id":                    {"string", "c"},
 	"gen_ai.response.model":                 {"string", "c"},
+	"gen_ai.response.time_to_first_chunk":   {"float64", "c"},
+	"server.address":                        {"string", "c"},
+	"server.port":                           {"int64", "c"},
 	"gen_ai.response.finish_reasons":        {"[]interface {}", "C"},
 	"gen_ai.usage.input_tokens":             {"int64", "ac"},
 	"gen_ai.usage.output_tokens":            {"int64", "ac"},
@@ -132,6 +135,7 @@ func TestConvention(t *testing.T) {
 
 // metricTable has the metrics: kind, unit, and the attributes that each point has.
 var metricTable = map[string]string{
+	"gen_ai.client.inference.time_to_first_chunk":            "histogram s gen_ai.operation.name gen_ai.provider.name gen_ai.request.model gen_ai.response.model",
 	"gen_ai.client.inference.duration":                       "histogram s gen_ai.operation.name gen_ai.provider.name gen_ai.request.model gen_ai.response.model",
 	"gen_ai.client.inference.operation.input_tokens":         "histogram {token} gen_ai.operation.name gen_ai.provider.name gen_ai.request.model gen_ai.response.model",
 	"gen_ai.client.inference.operation.output_tokens":        "histogram {token} gen_ai.operation.name gen_ai.provider.name gen_ai.request.model gen_ai.response.model",

@@ -21,8 +21,8 @@
 // boards and backends that do not know the new names. Names of this library begin with
 // "toolloop.": toolloop.run.resumed, toolloop.run.paused, toolloop.call, the reference
 // of a call in the events, and toolloop.call.deferred, for a call whose result comes later
-// from outside. The time to the first piece of a stream is not reported, because
-// package runner does not tell Around about deltas.
+// from outside. The time to the first piece of an answer is reported for streams, so not for
+// runs by Run, which ask for whole answers.
 //
 // # Content
 //
@@ -34,5 +34,6 @@
 // # Cost
 //
 // The package imports the API of OpenTelemetry, not the SDK, and no global providers: a
-// program gives its own.
+// program gives its own. What does not change between pieces of work is prepared once, and
+// attributes are made only for spans that record.
 package otel

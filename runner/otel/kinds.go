@@ -6,7 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
+	"strconv"
+	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
@@ -75,30 +76,59 @@ func toolError(w *runner.Work) error {
 	return nil
 }
 
-// names returns the provider and the model of a request.
-func (r *reporter) names(w *runner.Work, state *run) (provider, model string) {
+// names returns the provider, the model and the server of a request.
+func (r *reporter) names(w *runner.Work, state *run) (provider, model, server string) {
+	provider = "openai"
 	switch {
-	case r.Model != nil:
-		return r.Model(w)
-	case w.Request.Model != "":
-		return "openai", w.Request.Model
 	case state == nil || !reflect.TypeOf(w.Model).Comparable():
-		return "openai", nameOf(w.Model)
+		model, server = nameOf(w.Model)
 	case state.model != w.Model:
-		state.model, state.name = w.Model, nameOf(w.Model)
+		state.model = w.Model
+		state.name, state.server = nameOf(w.Model)
+		fallthrough
+	default:
+		model, server = state.name, state.server
 	}
-	return "openai", state.name
+	if w.Request.Model != "" {
+		model = w.Request.Model
+	}
+	if r.Model != nil {
+		provider, model = r.Model(w)
+	}
+	if r.Server != nil {
+		server = r.Server(w)
+	}
+	return provider, model, server
 }
 
-var openaiModel = regexp.MustCompile(`\bopenai\.Model\("([^"\\]*)"\)`)
-
-// nameOf returns the name of a model of package openai, also inside of wrappers.
-func nameOf(m llm.Model) string {
+// nameOf returns the name and the server of a model of package openai, also inside of
+// wrappers. With several models, the first one names the request. The server is empty if the
+// models have several servers.
+func nameOf(m llm.Model) (name, server string) {
 	if _, ok := m.(fmt.Formatter); !ok {
-		return "" // fmt would read the fields of a model that is in use
+		return "", "" // fmt would read the fields of a model that is in use
 	}
-	if found := openaiModel.FindStringSubmatch(fmt.Sprint(m)); found != nil {
-		return found[1]
+	text := fmt.Sprintf("%+v", m)
+	for i := 0; ; i++ {
+		_, after, ok := strings.Cut(text, "openai.Model(")
+		if !ok {
+			return name, server
+		}
+		quoted, err := strconv.QuotedPrefix(after)
+		if err != nil {
+			return "", ""
+		}
+		text = after[len(quoted):]
+		at := ""
+		if rest, ok := strings.CutPrefix(text, " at "); ok {
+			at, _, _ = strings.Cut(rest, ")")
+		}
+		switch {
+		case i == 0:
+			name, _ = strconv.Unquote(quoted)
+			server = at
+		case server != at:
+			server = ""
+		}
 	}
-	return ""
 }

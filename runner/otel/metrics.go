@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/seed-916e8f6a/toolloop/runner"
@@ -20,10 +19,10 @@ var (
 
 // metrics are the instruments. Nil measures nothing.
 type metrics struct {
-	chatSeconds, runSeconds, toolSeconds           metric.Float64Histogram
-	runRequests, runCalls                          metric.Int64Histogram
-	input, output, cacheRead, cacheWrite, thinking metric.Int64Counter
-	inputs, outputs                                metric.Int64Histogram
+	chatSeconds, runSeconds, toolSeconds, chatFirst metric.Float64Histogram
+	runRequests, runCalls                           metric.Int64Histogram
+	input, output, cacheRead, cacheWrite, thinking  metric.Int64Counter
+	inputs, outputs                                 metric.Int64Histogram
 
 	oldSeconds metric.Float64Histogram // nil without OldNames
 	oldTokens  metric.Int64Histogram
@@ -46,6 +45,7 @@ func newMetrics(m metric.Meter, old bool) *metrics {
 	}
 	all := &metrics{
 		chatSeconds: seconds("gen_ai.client.inference.duration", "Duration of a request to a model, with its retries.", requestSeconds),
+		chatFirst:   seconds("gen_ai.client.inference.time_to_first_chunk", "Time from a request to the first piece of a streamed answer.", requestSeconds),
 		runSeconds:  seconds("gen_ai.invoke_agent.duration", "Duration of a run.", runSeconds),
 		toolSeconds: seconds("gen_ai.execute_tool.duration", "Duration of a call of a tool's function.", requestSeconds),
 		runRequests: histogram("gen_ai.invoke_agent.inference_calls", "{inference_call}", "Requests of a run.", counts),
@@ -65,47 +65,41 @@ func newMetrics(m metric.Meter, old bool) *metrics {
 	return all
 }
 
-func with(attrs []attribute.KeyValue, kind string) metric.MeasurementOption {
-	if kind != "" {
-		attrs = append(attrs[:len(attrs):len(attrs)], attribute.String(errorType, kind))
-	}
-	return metric.WithAttributes(attrs...)
-}
-
-func (m *metrics) run(ctx context.Context, w *runner.Work, state *run, took time.Duration, kind string) {
+func (m *metrics) run(ctx context.Context, p *prepared, state *run, took time.Duration, failure string) {
 	if m == nil {
 		return
 	}
-	agent := attribute.String(agentName, w.Agent)
-	m.runSeconds.Record(ctx, took.Seconds(), with([]attribute.KeyValue{attribute.String(opName, opAgent), agent}, kind))
-	m.runRequests.Record(ctx, state.requests.Load(), metric.WithAttributes(agent))
-	m.runCalls.Record(ctx, state.calls.Load(), metric.WithAttributes(agent))
+	m.runSeconds.Record(ctx, took.Seconds(), p.set(setKey{failure: failure}).record...)
+	m.runRequests.Record(ctx, state.requests.Load(), p.agent.record...)
+	m.runCalls.Record(ctx, state.calls.Load(), p.agent.record...)
 }
 
-func (m *metrics) chat(ctx context.Context, w *runner.Work, provider, model string, took time.Duration, kind string) {
+func (m *metrics) chat(ctx context.Context, p *prepared, w *runner.Work, took, first time.Duration, failure string) {
 	if m == nil {
 		return
 	}
-	attrs := []attribute.KeyValue{attribute.String(opName, opChat), attribute.String(providerName, provider)}
-	if model != "" {
-		attrs = append(attrs, attribute.String(requestModel, model))
+	model := ""
+	if w.Response != nil {
+		model = w.Response.Model
 	}
-	if w.Response != nil && w.Response.Model != "" {
-		attrs = append(attrs, attribute.String(responseModel, w.Response.Model))
-	}
-	m.chatSeconds.Record(ctx, took.Seconds(), with(attrs, kind))
+	ended := p.set(setKey{model: model, failure: failure}).record
+	m.chatSeconds.Record(ctx, took.Seconds(), ended...)
 	if m.oldSeconds != nil {
-		m.oldSeconds.Record(ctx, took.Seconds(), with(attrs, kind))
+		m.oldSeconds.Record(ctx, took.Seconds(), ended...)
+	}
+	answer := p.set(setKey{model: model}).record
+	if first >= 0 {
+		m.chatFirst.Record(ctx, first.Seconds(), answer...)
 	}
 	if w.Response == nil {
 		return
 	}
 	u := w.Response.Usage
-	m.inputs.Record(ctx, u.InputTokens, with(attrs, ""))
-	m.outputs.Record(ctx, u.OutputTokens, with(attrs, ""))
+	m.inputs.Record(ctx, u.InputTokens, answer...)
+	m.outputs.Record(ctx, u.OutputTokens, answer...)
 	add := func(c metric.Int64Counter, n int64, modality string) {
 		if n > 0 {
-			c.Add(ctx, n, with(append(attrs[:len(attrs):len(attrs)], attribute.String(tokenModality, modality)), ""))
+			c.Add(ctx, n, p.set(setKey{model: model, extra: tokenModality, value: modality}).add...)
 		}
 	}
 	add(m.input, u.InputTokens-u.InputAudioTokens, rest(u.InputAudioTokens))
@@ -116,9 +110,8 @@ func (m *metrics) chat(ctx context.Context, w *runner.Work, provider, model stri
 	add(m.cacheWrite, u.CacheWriteTokens, "unknown")
 	add(m.thinking, u.ReasoningTokens, "text")
 	if m.oldTokens != nil {
-		for kind, n := range map[string]int64{"input": u.InputTokens, "output": u.OutputTokens} {
-			m.oldTokens.Record(ctx, n, with(append(attrs[:len(attrs):len(attrs)], attribute.String(oldTokenType, kind)), ""))
-		}
+		m.oldTokens.Record(ctx, u.InputTokens, p.set(setKey{model: model, extra: oldTokenType, value: "input"}).record...)
+		m.oldTokens.Record(ctx, u.OutputTokens, p.set(setKey{model: model, extra: oldTokenType, value: "output"}).record...)
 	}
 }
 
@@ -131,10 +124,8 @@ func rest(audio int64) string {
 	return "unknown"
 }
 
-func (m *metrics) tool(ctx context.Context, w *runner.Work, took time.Duration, kind string) {
+func (m *metrics) tool(ctx context.Context, p *prepared, took time.Duration, failure string) {
 	if m != nil {
-		m.toolSeconds.Record(ctx, took.Seconds(), with([]attribute.KeyValue{
-			attribute.String(toolName, w.Tool.Name()), attribute.String(toolType, "function"), attribute.String(agentName, w.Agent),
-		}, kind))
+		m.toolSeconds.Record(ctx, took.Seconds(), p.set(setKey{failure: failure}).record...)
 	}
 }

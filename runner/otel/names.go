@@ -38,6 +38,9 @@ const (
 	toolCallID       = "gen_ai.tool.call.id"
 	toolDescription  = "gen_ai.tool.description"
 	tokenModality    = "gen_ai.token.modality"
+	responseFirst    = "gen_ai.response.time_to_first_chunk"
+	serverAddress    = "server.address"
+	serverPort       = "server.port"
 
 	// Content.
 	systemInstructions = "gen_ai.system_instructions"

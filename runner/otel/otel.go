@@ -2,6 +2,7 @@ package otel
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,11 @@ type Config struct {
 	// "openai", and the model of the request or the name of a model of package openai. An
 	// empty model is not reported.
 	Model func(*runner.Work) (provider, model string)
+	// Server returns the server of a request as a host, or as a host and port such as
+	// "localhost:11434". Nil means the server of a model of package openai, also inside of
+	// wrappers, unless the wrappers have models of several servers. An empty text is not
+	// reported.
+	Server func(*runner.Work) string
 	// Content adds instructions, messages, arguments, results and the texts of errors. A
 	// text is cut after 16 KiB.
 	Content bool
@@ -47,6 +53,9 @@ type reporter struct {
 	tracer  trace.Tracer
 	logger  log.Logger
 	metrics *metrics // nil without Meters
+
+	mu       sync.RWMutex
+	prepared map[work]*prepared // guarded by mu
 }
 
 // Around returns a function for [runner.Runner.Around]. The function is safe for concurrent
@@ -76,43 +85,56 @@ type run struct {
 	input, output   atomic.Int64
 	tokens          atomic.Bool // whether a request reported tokens
 
-	model llm.Model // of the last request; the requests of a run do not overlap
-	name  string    // of model
+	model        llm.Model // of the last request; the requests of a run do not overlap
+	name, server string    // of model
 }
 
 type runKey struct{}
 
 func (r *reporter) around(ctx context.Context, w *runner.Work) (context.Context, func()) {
-	began := time.Now()
 	switch w.Kind {
 	case "run":
-		return r.run(ctx, w, began)
+		return r.run(ctx, w)
 	case "model":
-		return r.chat(ctx, w, began)
+		return r.chat(ctx, w)
 	case "tool":
-		return r.tool(ctx, w, began)
+		return r.tool(ctx, w)
 	}
 	return ctx, nil
 }
 
-// start starts a span. The attributes at the start are those that samplers look at.
-func (r *reporter) start(ctx context.Context, name string, kind trace.SpanKind, began time.Time, attrs []attribute.KeyValue, links ...trace.Link) (context.Context, trace.Span) {
+// start starts a span. more are options beside the prepared ones.
+func (r *reporter) start(ctx context.Context, p *prepared, began time.Time, more ...trace.SpanStartOption) (context.Context, trace.Span) {
 	if r.tracer == nil {
-		return ctx, trace.SpanFromContext(context.Background())
+		return ctx, noSpan
 	}
-	options := make([]trace.SpanStartOption, 0, 4)
-	options = append(options, trace.WithSpanKind(kind), trace.WithAttributes(attrs...))
+	options := p.start
 	if r.metrics != nil { // a metric beside a span has its duration
-		options = append(options, trace.WithTimestamp(began))
+		options = append(options[:len(options):len(options)], trace.WithTimestamp(began))
 	}
-	if len(links) > 0 {
-		options = append(options, trace.WithLinks(links...))
+	if len(more) > 0 {
+		options = append(options[:len(options):len(options)], more...)
 	}
-	return r.tracer.Start(ctx, name, options...)
+	return r.tracer.Start(ctx, p.span, options...)
+}
+
+// noSpan records nothing.
+var noSpan = trace.SpanFromContext(context.Background())
+
+// now returns the time if something needs it.
+func (r *reporter) now() (t time.Time) {
+	if r.metrics != nil {
+		t = time.Now()
+	}
+	return t
 }
 
 // end ends a span with the error of its work.
 func (r *reporter) end(span trace.Span, ended time.Time, kind string, err error) {
+	if !span.IsRecording() {
+		span.End()
+		return
+	}
 	if kind != "" {
 		text := ""
 		if r.Content && err != nil {
@@ -128,107 +150,101 @@ func (r *reporter) end(span trace.Span, ended time.Time, kind string, err error)
 	span.End(trace.WithTimestamp(ended))
 }
 
-func named(op, name string) string {
-	if name == "" {
-		return op
-	}
-	return op + " " + name
-}
-
-// common returns the attributes of all spans.
-func common(op string, w *runner.Work) []attribute.KeyValue {
-	attrs := make([]attribute.KeyValue, 0, 12)
-	attrs = append(attrs, attribute.String(opName, op), attribute.String(agentName, w.Agent))
-	if w.Session != "" {
-		attrs = append(attrs, attribute.String(conversationID, w.Session))
-	}
-	return attrs
-}
-
-func (r *reporter) run(ctx context.Context, w *runner.Work, began time.Time) (context.Context, func()) {
-	attrs := common(opAgent, w)
-	var links []trace.Link
-	if w.Resumed {
-		attrs = append(attrs, attribute.Bool(runResumed, true))
-		if first := spanOf(w.Trace); first.IsValid() {
-			links = append(links, trace.Link{SpanContext: first, Attributes: []attribute.KeyValue{attribute.String(linkKind, "resumed")}})
-		}
-	}
+func (r *reporter) run(ctx context.Context, w *runner.Work) (context.Context, func()) {
+	began := r.now()
+	p := r.prepare(work{op: opAgent, agent: w.Agent})
 	state := new(run)
-	ctx, span := r.start(context.WithValue(ctx, runKey{}, state), named(opAgent, w.Agent), trace.SpanKindInternal, began, attrs, links...)
+	within, span := r.start(context.WithValue(ctx, runKey{}, state), p, began, runOptions(w)...)
 	if !w.Resumed {
 		w.Trace = traceOf(span.SpanContext())
 	}
-	return ctx, func() {
-		ended := time.Now()
+	return within, func() {
+		ended := r.now()
 		kind := kindOf(w.Err)
 		if isPaused(w.Err) {
 			kind = ""
 			span.SetAttributes(attribute.Bool(runPaused, true))
 		}
-		if state.tokens.Load() {
+		if state.tokens.Load() && span.IsRecording() {
 			span.SetAttributes(attribute.Int64(usageInput, state.input.Load()), attribute.Int64(usageOutput, state.output.Load()))
 		}
-		r.metrics.run(ctx, w, state, ended.Sub(began), kind)
+		r.metrics.run(within, p, state, ended.Sub(began), kind)
 		r.end(span, ended, kind, w.Err)
 	}
 }
 
-func (r *reporter) chat(ctx context.Context, w *runner.Work, began time.Time) (context.Context, func()) {
+// runOptions are those of the span of a run beside the prepared ones.
+func runOptions(w *runner.Work) (options []trace.SpanStartOption) {
+	var attrs []attribute.KeyValue
+	if w.Session != "" {
+		attrs = append(attrs, attribute.String(conversationID, w.Session))
+	}
+	if w.Resumed {
+		attrs = append(attrs, attribute.Bool(runResumed, true))
+		if first := spanOf(w.Trace); first.IsValid() {
+			options = append(options, trace.WithLinks(trace.Link{SpanContext: first, Attributes: []attribute.KeyValue{attribute.String(linkKind, "resumed")}}))
+		}
+	}
+	if len(attrs) > 0 {
+		options = append(options, trace.WithAttributes(attrs...))
+	}
+	return options
+}
+
+func (r *reporter) chat(ctx context.Context, w *runner.Work) (context.Context, func()) {
+	began := r.now()
+	asked := began
+	if w.Request.Stream && asked.IsZero() {
+		asked = time.Now() // for the time to the first piece
+	}
 	state, _ := ctx.Value(runKey{}).(*run)
-	provider, model := r.names(w, state)
-	attrs := append(common(opChat, w), attribute.String(providerName, provider))
-	if model != "" {
-		attrs = append(attrs, attribute.String(requestModel, model))
-	}
-	if r.OldNames {
-		attrs = append(attrs, attribute.String(oldSystem, provider))
-	}
-	ctx, span := r.start(ctx, named(opChat, model), trace.SpanKindClient, began, attrs)
-	if span.IsRecording() {
-		span.SetAttributes(requested(w.Request)...)
-	}
-	return ctx, func() {
-		ended := time.Now()
+	what := work{op: opChat, agent: w.Agent}
+	what.provider, what.name, what.server = r.names(w, state)
+	p := r.prepare(what)
+	within, span := r.start(ctx, p, began)
+	return within, func() {
+		ended := r.now()
 		kind := kindOf(w.Err)
 		if state != nil {
-			state.requests.Add(1)
-			if w.Response != nil {
-				state.tokens.Store(true)
-				state.input.Add(w.Response.Usage.InputTokens)
-				state.output.Add(w.Response.Usage.OutputTokens)
-			}
+			state.add(w.Response)
+		}
+		first := w.FirstDelta.Sub(asked)
+		if w.FirstDelta.IsZero() {
+			first = -1
 		}
 		if span.IsRecording() {
-			span.SetAttributes(r.answered(w)...)
-			if r.Content {
-				span.SetAttributes(r.content(r.conversation(w))...)
+			span.SetAttributes(r.chatted(w, first)...)
+		}
+		r.metrics.chat(within, p, w, ended.Sub(began), first, kind)
+		if r.logger != nil {
+			if kind != "" {
+				r.exception(within, "gen_ai.client.inference.exception", kind, w.Err, attribute.String(opName, opChat), attribute.String(providerName, what.provider))
 			}
+			r.details(within, w, what.provider, what.name)
 		}
-		r.metrics.chat(ctx, w, provider, model, ended.Sub(began), kind)
-		if kind != "" {
-			r.exception(ctx, "gen_ai.client.inference.exception", ended, kind, w.Err, attribute.String(opName, opChat), attribute.String(providerName, provider))
-		}
-		r.details(ctx, w, provider, model, ended)
 		r.end(span, ended, kind, w.Err)
 	}
 }
 
-func (r *reporter) tool(ctx context.Context, w *runner.Work, began time.Time) (context.Context, func()) {
-	name := w.Tool.Name()
-	attrs := append(common(opTool, w), attribute.String(toolName, name), attribute.String(toolType, "function"))
-	if w.ID != "" {
-		attrs = append(attrs, attribute.String(toolCallID, w.ID))
+// add counts a request.
+func (s *run) add(p *llm.Response) {
+	s.requests.Add(1)
+	if p != nil {
+		s.tokens.Store(true)
+		s.input.Add(p.Usage.InputTokens)
+		s.output.Add(p.Usage.OutputTokens)
 	}
+}
+
+func (r *reporter) tool(ctx context.Context, w *runner.Work) (context.Context, func()) {
+	began := r.now()
+	p := r.prepare(work{op: opTool, agent: w.Agent, name: w.Tool.Name()})
 	if state, ok := ctx.Value(runKey{}).(*run); ok {
 		state.calls.Add(1)
 	}
-	ctx, span := r.start(ctx, named(opTool, name), trace.SpanKindInternal, began, attrs)
-	if span.IsRecording() {
-		span.SetAttributes(attribute.String(callRef, string(w.Call)), attribute.String(toolDescription, cut(w.Tool.Def().Description)))
-	}
-	return ctx, func() {
-		ended := time.Now()
+	within, span := r.start(ctx, p, began)
+	return within, func() {
+		ended := r.now()
 		kind := toolKind(w)
 		if isDeferred(w) { // the result is no part of the span
 			kind = ""
@@ -238,20 +254,56 @@ func (r *reporter) tool(ctx context.Context, w *runner.Work, began time.Time) (c
 			kind = ""
 			span.SetAttributes(attribute.Bool(runPaused, true))
 		}
-		if r.Content && span.IsRecording() {
-			span.SetAttributes(r.content(r.called(w))...)
+		if span.IsRecording() {
+			span.SetAttributes(r.executed(w)...)
 		}
-		r.metrics.tool(ctx, w, ended.Sub(began), kind)
+		r.metrics.tool(within, p, ended.Sub(began), kind)
+		var err error
 		if kind != "" {
-			r.exception(ctx, "gen_ai.execute_tool.exception", ended, kind, toolError(w), attribute.String(opName, opTool), attribute.String(toolName, name))
+			if err = toolError(w); r.logger != nil {
+				r.exception(within, "gen_ai.execute_tool.exception", kind, err, attribute.String(opName, opTool), attribute.String(toolName, w.Tool.Name()))
+			}
 		}
-		r.end(span, ended, kind, toolError(w))
+		r.end(span, ended, kind, err)
 	}
 }
 
-// requested returns the attributes of a request.
-func requested(q *llm.Request) []attribute.KeyValue {
-	var attrs []attribute.KeyValue
+// executed returns the attributes of a call.
+func (r *reporter) executed(w *runner.Work) []attribute.KeyValue {
+	attrs := make([]attribute.KeyValue, 0, 4)
+	if w.Session != "" {
+		attrs = append(attrs, attribute.String(conversationID, w.Session))
+	}
+	if w.ID != "" {
+		attrs = append(attrs, attribute.String(toolCallID, w.ID))
+	}
+	attrs = append(attrs, attribute.String(callRef, string(w.Call)), attribute.String(toolDescription, cut(w.Tool.Def().Description)))
+	if r.Content {
+		attrs = append(attrs, r.content(r.called(w))...)
+	}
+	return attrs
+}
+
+// chatted returns the attributes of a request and its answer. first is the time until the
+// first piece of the answer, or negative.
+func (r *reporter) chatted(w *runner.Work, first time.Duration) []attribute.KeyValue {
+	attrs := make([]attribute.KeyValue, 0, 10)
+	if w.Session != "" {
+		attrs = append(attrs, attribute.String(conversationID, w.Session))
+	}
+	attrs = requested(attrs, w.Request)
+	if first >= 0 {
+		attrs = append(attrs, attribute.Float64(responseFirst, first.Seconds()))
+	}
+	attrs = r.answered(attrs, w.Response)
+	if r.Content {
+		attrs = append(attrs, r.content(r.conversation(w))...)
+	}
+	return attrs
+}
+
+// requested adds the attributes of a request.
+func requested(attrs []attribute.KeyValue, q *llm.Request) []attribute.KeyValue {
 	add := func(kv attribute.KeyValue) { attrs = append(attrs, kv) }
 	double := func(key string, v *float64) {
 		if v != nil {
@@ -287,16 +339,12 @@ func requested(q *llm.Request) []attribute.KeyValue {
 	return attrs
 }
 
-// answered returns the attributes of the answer to a request.
-func (r *reporter) answered(w *runner.Work) []attribute.KeyValue {
-	p := w.Response
+// answered adds the attributes of the answer to a request.
+func (r *reporter) answered(attrs []attribute.KeyValue, p *llm.Response) []attribute.KeyValue {
 	if p == nil {
-		return []attribute.KeyValue{attribute.StringSlice(finishReasons, []string{"error"})}
+		return append(attrs, finishAttribute("error"))
 	}
-	attrs := []attribute.KeyValue{
-		attribute.StringSlice(finishReasons, []string{finish(p)}),
-		attribute.Int64(usageInput, p.Usage.InputTokens), attribute.Int64(usageOutput, p.Usage.OutputTokens),
-	}
+	attrs = append(attrs, finishAttribute(finish(p)), attribute.Int64(usageInput, p.Usage.InputTokens), attribute.Int64(usageOutput, p.Usage.OutputTokens))
 	for _, t := range []struct {
 		key string
 		n   int64
@@ -330,6 +378,22 @@ func finish(p *llm.Response) string {
 	}
 	return string(p.Finish.Reason)
 }
+
+// finishAttribute returns the finish reasons of an answer, without memory for the usual ones.
+func finishAttribute(reason string) attribute.KeyValue {
+	if kv, ok := usualFinish()[reason]; ok {
+		return kv
+	}
+	return attribute.StringSlice(finishReasons, []string{reason})
+}
+
+var usualFinish = sync.OnceValue(func() map[string]attribute.KeyValue {
+	all := map[string]attribute.KeyValue{}
+	for _, reason := range []string{"stop", "tool_call", "length", "error"} {
+		all[reason] = attribute.StringSlice(finishReasons, []string{reason})
+	}
+	return all
+})
 
 // traceOf returns a traceparent.
 func traceOf(s trace.SpanContext) string {
