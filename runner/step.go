@@ -51,7 +51,7 @@ func (e *engine) isOwn(t tool.Tool) bool {
 func (e *engine) withDeadline(ctx context.Context, d time.Duration, over *LimitError) (context.Context, context.CancelFunc) {
 	e.step.RunTimeout = d
 	until := e.step.Deadline
-	if until.IsZero() {
+	if until.IsZero() || e.step.Fatal != nil { // its time may be over, and the end must be recorded
 		until = time.Now().Add(d)
 	}
 	return context.WithDeadlineCause(ctx, until, over)
@@ -115,6 +115,7 @@ func (e *engine) runCall(ctx context.Context) error {
 	jobs[0].job, jobs[0].engine = job{call: c, tool: t, args: args}, n
 	n.scheduler.admit(jobs)
 	defer n.scheduler.close()
+	e.step.Began = true
 	if err := n.launch(ctx); err != nil {
 		return err
 	}

@@ -40,6 +40,8 @@ type Step struct {
 
 	// RunTimeout is the time of the run; 0 means no limit. The run sets it.
 	RunTimeout time.Duration
+	// Began means that the function of Call may have been called. The run sets it.
+	Began bool
 	// Past is the Seq of the last event of an earlier run that answered the input, or 0. The
 	// run sets it.
 	Past int64

@@ -1,0 +1,290 @@
+package temporal
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/step"
+	"github.com/seed-916e8f6a/toolloop/runner/temporal/internal/flow"
+)
+
+// Activities are the part of a worker that knows the machine: runs with a step.
+type activities struct {
+	worker Worker
+	agents map[string]*agent.Agent
+	logger *slog.Logger
+	// page gets a page of the events of the activity's workflow.
+	page func(ctx context.Context, r flow.Range) (flow.Page, error)
+}
+
+// query asks the workflow for events. The answer leaves nothing in the history.
+func (a *activities) query(ctx context.Context, r flow.Range) (p flow.Page, err error) {
+	w := activity.GetInfo(ctx).WorkflowExecution
+	value, err := a.worker.Temporal.QueryWorkflow(ctx, w.ID, w.RunID, flow.QueryEvents, r)
+	if err == nil {
+		err = value.Get(&p)
+	}
+	return p, err
+}
+
+// events returns the first n events of the activity's session.
+func (a *activities) events(ctx context.Context, n int) ([]event.Event, error) {
+	events := make([]event.Event, 0, n)
+	for len(events) < n {
+		p, err := a.page(ctx, flow.Range{From: len(events), To: n})
+		if err == nil && len(p.Events) == 0 {
+			err = errors.New("the session has too few events")
+		}
+		if err == nil {
+			events, err = decode(events, p.Events)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("events of the session: %w", err)
+		}
+	}
+	return events, nil
+}
+
+// decode appends stored events. The Seq of an event is its position.
+func decode(to []event.Event, stored []json.RawMessage) ([]event.Event, error) {
+	for _, raw := range stored {
+		var e event.Event
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return nil, err
+		}
+		e.Seq = int64(len(to)) + 1
+		to = append(to, e)
+	}
+	return to, nil
+}
+
+// errNoAgent says that another worker may have the agent.
+func errNoAgent(name string) error {
+	return fmt.Errorf("this worker has no agent %q", name)
+}
+
+// advance goes on with a session until calls are to run, somebody must answer, or the run has
+// ended.
+func (a *activities) advance(ctx context.Context, in flow.Advance) (out flow.Advanced, err error) {
+	defer beat(ctx)()
+	desk := a.agents[in.Agent]
+	if desk == nil {
+		return out, errNoAgent(in.Agent)
+	}
+	events, err := a.events(ctx, in.Events)
+	if err != nil {
+		return out, err
+	}
+	var inputs []runner.Input
+	for _, raw := range in.Inputs {
+		i, err := runner.ParseInput(raw)
+		if err != nil {
+			return flow.Advanced{Failure: a.failure(err)}, nil
+		}
+		inputs = append(inputs, i)
+	}
+	if activity.GetInfo(ctx).Attempt > 1 {
+		a.watch(ctx, in.Session, event.Event{Body: event.Restarted{Turn: turnOf(events), Error: "another worker sends the request again"}})
+	}
+	st := &step.Step{Fatal: errorOf(in.Fatal), Unbegun: refs(in.Unbegun), Tired: refs(in.Tired), Deadline: in.Deadline}
+	added, runErr := a.run(ctx, in.Session, desk, events, st, inputs...)
+	if isStopped(ctx) {
+		return out, errStopped
+	}
+	kept, whole, err := bounded(added)
+	switch {
+	case err != nil:
+		return out, err
+	case whole:
+	case len(kept) > 0:
+		return flow.Advanced{Events: kept, Again: true, Timeout: st.RunTimeout}, nil
+	default:
+		st = &step.Step{Fatal: errTooLarge, Deadline: in.Deadline}
+		added, runErr = a.run(ctx, in.Session, desk, events, st)
+		if kept, whole, err = bounded(added); err != nil || !whole {
+			return out, cmp.Or(err, errTooLarge)
+		}
+	}
+	return a.advanced(ctx, in.Session, append(events, added...), kept, st, runErr)
+}
+
+// advanced returns the outcome of a step whose events are kept.
+func (a *activities) advanced(ctx context.Context, session string, events []event.Event, kept []json.RawMessage, st *step.Step, err error) (flow.Advanced, error) {
+	out := flow.Advanced{Events: kept, Timeout: st.RunTimeout, Past: int(st.Past)}
+	switch {
+	case st.HandedOut():
+		for _, j := range st.Jobs() {
+			out.Jobs = append(out.Jobs, flow.Job{Call: string(j.Call), Tool: j.Tool, Alone: j.Alone, Queue: a.worker.Queues[j.Tool]})
+		}
+		return out, nil
+	case errors.Is(err, runner.ErrDrained):
+		out.Again = true
+		return out, nil
+	}
+	out.Failure = a.failure(err)
+	r := a.worker.Runner
+	r.Journal = step.NewEvents(events)
+	pending, err := r.Session(session).Pending(context.WithoutCancel(ctx))
+	if err != nil {
+		return out, err
+	}
+	for _, p := range pending {
+		out.Waiting = append(out.Waiting, flow.Question{Call: string(p.Call), Seq: p.Seq})
+	}
+	return out, nil
+}
+
+// call runs a call. An error means that nobody knows whether the function ran.
+func (a *activities) call(ctx context.Context, in flow.Call) (out flow.Called, err error) {
+	defer beat(ctx)()
+	desk := a.agents[in.Agent]
+	if desk == nil {
+		return flow.Called{Elsewhere: errNoAgent(in.Agent).Error()}, nil
+	}
+	events, err := a.events(ctx, in.Events)
+	if err != nil {
+		return flow.Called{Elsewhere: err.Error()}, nil
+	}
+	st := &step.Step{Call: event.CallRef(in.Call), Deadline: in.Deadline}
+	added, runErr := a.run(ctx, in.Session, desk, events, st)
+	if isStopped(ctx) && len(added) == 0 {
+		return out, errStopped
+	}
+	if runErr != nil && !st.Began && ctx.Err() == nil {
+		return flow.Called{Elsewhere: a.redact(runErr.Error())}, nil
+	}
+	for _, e := range added {
+		raw, err := small(e)
+		if err != nil {
+			return out, err
+		}
+		out.Events = append(out.Events, raw)
+	}
+	out.Failure = a.failure(runErr)
+	return out, nil
+}
+
+// run does a step of a session, and returns the events that the step adds.
+func (a *activities) run(ctx context.Context, name string, desk *agent.Agent, events []event.Event, st *step.Step, in ...runner.Input) ([]event.Event, error) {
+	log := step.NewEvents(events)
+	r := a.worker.Runner
+	r.Journal = log
+	stopped, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	go func() { // ends with the step
+		select {
+		case <-activity.GetWorkerStopChannel(ctx):
+			cancel()
+		case <-stopped.Done():
+		}
+	}()
+	within := runner.Drain(step.With(ctx, st), stopped)
+	session := r.Session(name)
+	if a.worker.Watch == nil {
+		_, err := session.Run(within, desk, in...)
+		return log.Added(), err
+	}
+	for e, err := range session.Stream(within, desk, in...) {
+		if err != nil {
+			return log.Added(), err
+		}
+		if e.Seq == 0 {
+			a.watch(ctx, name, e)
+		}
+	}
+	if st.Past > 0 { // a stream knows only that an earlier run answered, and Run also knows where
+		_, err := session.Run(within, desk, in...)
+		return nil, err
+	}
+	return log.Added(), nil
+}
+
+// watch calls Watch, if there is one.
+func (a *activities) watch(ctx context.Context, session string, e event.Event) {
+	if a.worker.Watch == nil {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			a.logger.Error("Watch panicked", "session", session, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	a.worker.Watch(ctx, session, e)
+}
+
+// errStopped says that the worker stopped before the end of an activity.
+var errStopped = temporal.NewApplicationError("the worker stopped", "toolloop.stopped")
+
+// isStopped reports whether ctx ended because the worker stopped, and not because the run was
+// canceled.
+func isStopped(ctx context.Context) bool {
+	if ctx.Err() == nil {
+		return false
+	}
+	select {
+	case <-activity.GetWorkerStopChannel(ctx):
+		return true
+	default:
+		return false
+	}
+}
+
+// beat sends heartbeats until the caller calls the function that it returns.
+func beat(ctx context.Context) (stop func()) {
+	timeout := activity.GetInfo(ctx).HeartbeatTimeout
+	if timeout <= 0 {
+		return func() {}
+	}
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		ticks := time.NewTicker(timeout / 3)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-ticks.C:
+				activity.RecordHeartbeat(ctx)
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() { close(done); running.Wait() }
+}
+
+// turnOf returns the turn that a run is in.
+func turnOf(events []event.Event) int {
+	for i := len(events) - 1; i >= 0; i-- {
+		if events[i].Path != "" {
+			continue
+		}
+		switch b := events[i].Body.(type) {
+		case event.RunStarted:
+			return 1
+		case event.ModelAnswered:
+			return b.Turn + 1
+		}
+	}
+	return 1
+}
+
+func refs(calls []string) []event.CallRef {
+	all := make([]event.CallRef, len(calls))
+	for i, c := range calls {
+		all[i] = event.CallRef(c)
+	}
+	return all
+}

@@ -1,0 +1,430 @@
+package temporal
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/step"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/runner/temporal/internal/flow"
+)
+
+const (
+	defaultHeartbeat = 5 * time.Second
+	// maxInput bounds the inputs of a run, in bytes. Each message becomes an event.
+	maxInput = 1 << 20
+)
+
+// A Client opens sessions. It needs no agent and no model, only the connection. A Client is a
+// configuration, may be copied, and is safe for concurrent use.
+type Client struct {
+	// Temporal is the connection to the server. It is required.
+	Temporal client.Client
+	// TaskQueue is that of the workers. Empty means "toolloop".
+	TaskQueue string
+	// Prefix begins the ids of the workflows: the session "order-17" is the workflow
+	// Prefix + "order-17".
+	Prefix string
+	// Heartbeat is the time after which a worker that says nothing counts as dead. It counts
+	// from the first input of a session on. 0 means 5 seconds.
+	Heartbeat time.Duration
+	// MaxHistory is the number of events in Temporal's history after which a session continues
+	// as a new execution, between two turns. It counts from the first input of a session on.
+	// 0 means that the server decides, usually at 4,096 events.
+	MaxHistory int
+}
+
+// A Session is a conversation, as [runner.Session]. It is safe for concurrent use, and holds
+// nothing: another process can open the same session.
+type Session struct {
+	client Client
+	name   string
+}
+
+// Session returns the session with the given name. Nothing is sent before the first method.
+func (c Client) Session(name string) *Session { return &Session{c, name} }
+
+// Run is like Run of [runner.Session]: it runs an agent on the conversation and the input, and
+// returns when the run has ended or paused. Only the name of the agent is used; the workers
+// have the agent.
+//
+// The errors are those of [runner.Session.Run], with these types on this side, too:
+// [runner.LimitError], [runner.FinishError], [runner.OutputError], [runner.CheckError],
+// [runner.OnceError], [runner.DecisionError], [llm.APIError], [journal.BusyError], [tool.Abort],
+// [runner.ErrPaused], [runner.ErrNoInput], and those of package context. Errors of other types
+// keep their text.
+//
+// The end of ctx ends the wait, and not the run: see [Session.Cancel]. Run may then be called
+// again with a [runner.Once] of the same key, and gives the outcome of the same run.
+func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...runner.Input) (*runner.Result, error) {
+	t, err := s.send(ctx, a, in)
+	if err != nil {
+		return s.unstarted(), err
+	}
+	end, err := t.wait(ctx)
+	if err != nil {
+		return s.unstarted(), err
+	}
+	events, err := s.read(ctx, 0, end.Len)
+	if err != nil {
+		return s.unstarted(), err
+	}
+	result, err := s.result(ctx, events, int64(end.From))
+	if err != nil {
+		return result, err
+	}
+	return result, errorOf(end.Failure)
+}
+
+// Stream is like Run, and yields the stored events of the run as they come: a reader of
+// deltas needs [Worker.Watch]. Nothing is sent before the loop begins. A break ends the wait,
+// and not the run.
+func (s *Session) Stream(ctx context.Context, a *agent.Agent, in ...runner.Input) iter.Seq2[event.Event, error] {
+	return func(yield func(event.Event, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		if err := s.stream(ctx, a, in, func(e event.Event) bool { return yield(e, nil) }); err != nil {
+			yield(event.Event{}, err)
+		}
+	}
+}
+
+func (s *Session) stream(ctx context.Context, a *agent.Agent, in []runner.Input, yield func(event.Event) bool) error {
+	t, err := s.send(ctx, a, in)
+	if err != nil {
+		return err
+	}
+	type outcome struct {
+		end flow.End
+		err error
+	}
+	over := make(chan outcome, 1)
+	go func() { // ends with ctx
+		end, err := t.wait(ctx)
+		over <- outcome{end, err}
+	}()
+	seen := -1
+	for pause := minPoll; ; pause = min(2*pause, maxPoll) {
+		var ended *outcome
+		select {
+		case o := <-over:
+			ended = &o
+		case <-time.After(pause):
+		}
+		if ended != nil && ended.err != nil {
+			return ended.err
+		}
+		from, to, err := t.progress(ctx, ended != nil, func() flow.End { return ended.end })
+		if err != nil {
+			return err
+		}
+		seen = max(seen, from)
+		if to > seen {
+			pause = minPoll
+			events, err := s.read(ctx, seen, to)
+			if err != nil {
+				return err
+			}
+			for _, e := range events {
+				if !yield(e) {
+					return nil
+				}
+			}
+			seen = to
+		}
+		if ended != nil {
+			return errorOf(ended.end.Failure)
+		}
+	}
+}
+
+// Cancel ends the run that is going on, as the end of its context does in package runner: the
+// run fails with [context.Canceled], calls that are running are interrupted, and the session
+// goes on with the next input. Without a run, Cancel has no effect.
+func (s *Session) Cancel(ctx context.Context) error { return s.signal(ctx, flow.SignalCancel) }
+
+// End closes the session after the run that is going on. Its events are kept for the time that
+// the namespace says. A later input begins a new conversation under the same name.
+func (s *Session) End(ctx context.Context) error { return s.signal(ctx, flow.SignalEnd) }
+
+func (s *Session) signal(ctx context.Context, name string) error {
+	err := s.client.Temporal.SignalWorkflow(ctx, s.id(), "", name, nil)
+	if isNotFound(err) {
+		return nil
+	}
+	return s.failed(err)
+}
+
+// State returns what the events of the session say, also during a run.
+func (s *Session) State(ctx context.Context) (*runner.State, error) {
+	return runner.StateOf(s.name, s.Events(ctx, 0))
+}
+
+// Messages returns the conversation so far, also during a run. See [runner.Session.Messages].
+func (s *Session) Messages(ctx context.Context) ([]llm.Message, error) {
+	state, err := s.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return state.Messages, nil
+}
+
+// Pending returns the calls that wait for a decision or a result from outside. During a run
+// there are none, but calls that are late.
+func (s *Session) Pending(ctx context.Context) ([]runner.Pending, error) {
+	state, err := s.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return state.Pending, nil
+}
+
+// Events yields the stored events of the session after the event with the Seq after, up to
+// the newest. An error is the last pair. A session that has not begun has no events.
+func (s *Session) Events(ctx context.Context, after int64) iter.Seq2[event.Event, error] {
+	return func(yield func(event.Event, error) bool) {
+		for {
+			events, total, err := s.page(ctx, flow.Range{From: int(after)})
+			if err != nil {
+				yield(event.Event{}, err)
+				return
+			}
+			for _, e := range events {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if after += int64(len(events)); len(events) == 0 || after >= int64(total) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Session) id() string { return s.client.Prefix + s.name }
+
+// A ticket is an input that the session has accepted.
+type ticket struct {
+	session *Session
+	handle  client.WorkflowUpdateHandle
+}
+
+// send gives the session an input. It begins the session if there is none.
+func (s *Session) send(ctx context.Context, a *agent.Agent, in []runner.Input) (*ticket, error) {
+	if s.client.Temporal == nil {
+		return nil, errors.New("temporal: the Client has no Temporal client")
+	}
+	if s.name == "" {
+		return nil, errors.New("temporal: the session has no name")
+	}
+	input := flow.Input{Agent: a.DisplayName()}
+	size := 0
+	for _, i := range in {
+		raw, err := json.Marshal(i)
+		if err != nil {
+			return nil, err
+		}
+		size += len(raw)
+		input.Inputs = append(input.Inputs, raw)
+	}
+	if size > maxInput {
+		return nil, fmt.Errorf("temporal: the input has %d bytes, and Temporal takes up to %d: send a URL in place of a file", size, maxInput)
+	}
+	c := s.client
+	start := c.Temporal.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
+		ID: s.id(), TaskQueue: cmp.Or(c.TaskQueue, defaultQueue),
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+	}, flow.SessionName, flow.Start{Session: s.name, Heartbeat: cmp.Or(c.Heartbeat, defaultHeartbeat), MaxHistory: c.MaxHistory}, []byte(nil))
+	handle, err := c.Temporal.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
+		StartWorkflowOperation: start,
+		UpdateOptions: client.UpdateWorkflowOptions{
+			UpdateID: rand.Text(), WorkflowID: s.id(), UpdateName: flow.UpdateRun, Args: []any{input},
+			WaitForStage: client.WorkflowUpdateStageAccepted,
+		},
+	})
+	if err != nil {
+		return nil, s.refused(ctx, err)
+	}
+	return &ticket{s, handle}, nil
+}
+
+// refused returns the error of an input that the workflow did not accept.
+func (s *Session) refused(ctx context.Context, err error) error {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	if !ok {
+		return s.failed(err)
+	}
+	switch app.Type() {
+	case flow.BusyType:
+		return fmt.Errorf("temporal: %w", &journal.BusyError{Session: s.name})
+	case flow.MisfitType:
+		var q flow.Question
+		if app.Details(&q) != nil { // no details
+			return fmt.Errorf("temporal: %s", app.Message())
+		}
+		misfit := &runner.DecisionError{Call: event.CallRef(q.Call), Reason: app.Message()}
+		if state, err := s.State(ctx); err == nil {
+			i := slices.IndexFunc(state.Decisions, func(d runner.Decision) bool {
+				return d.Call == misfit.Call && d.Question == q.Seq
+			})
+			if i >= 0 {
+				misfit.Decided = &state.Decisions[i]
+			}
+		}
+		return misfit
+	}
+	return s.failed(err)
+}
+
+// Waits between two questions to a workflow.
+const (
+	minPoll = 20 * time.Millisecond
+	maxPoll = time.Second
+)
+
+// wait returns how the run of the ticket ended or paused.
+func (t *ticket) wait(ctx context.Context) (end flow.End, err error) {
+	var taken flow.Taken
+	if err := t.handle.Get(ctx, &taken); err != nil {
+		return end, t.session.refused(ctx, err)
+	}
+	if taken.Done {
+		if taken.Refused {
+			return end, errorOf(taken.End.Failure)
+		}
+		return taken.End, nil
+	}
+	for pause := minPoll; ; pause = min(2*pause, maxPoll) { // the run goes on in another execution
+		status, err := t.session.status(ctx)
+		if err != nil {
+			return end, err
+		}
+		if i := t.in(status); i >= 0 {
+			return status.Ends[i], nil
+		}
+		if status.Going == nil || status.Going.Ticket != t.handle.UpdateID() {
+			return end, errors.New("temporal: the run has ended, and later runs have pushed its end out of memory")
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return end, context.Cause(ctx)
+		}
+	}
+}
+
+// in returns the position of the ticket's end, or -1.
+func (t *ticket) in(s flow.Status) int {
+	return slices.IndexFunc(s.Ends, func(e flow.End) bool { return e.Ticket == t.handle.UpdateID() })
+}
+
+// progress returns which events the run has so far.
+func (t *ticket) progress(ctx context.Context, ended bool, end func() flow.End) (from, to int, err error) {
+	if ended {
+		return end().From, end().Len, nil
+	}
+	status, err := t.session.status(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	if g := status.Going; g != nil && g.Ticket == t.handle.UpdateID() {
+		return g.From, status.Events, nil
+	}
+	return 0, 0, nil
+}
+
+func (s *Session) status(ctx context.Context) (status flow.Status, err error) {
+	return status, s.query(ctx, &status, flow.QueryStatus)
+}
+
+// query asks the workflow. It tries again for a while if nobody can answer now: a worker died,
+// or the session goes on in a new execution.
+func (s *Session) query(ctx context.Context, to any, kind string, args ...any) error {
+	for pause, tries := minPoll, 0; ; pause, tries = min(2*pause, maxPoll), tries+1 {
+		value, err := s.client.Temporal.QueryWorkflow(ctx, s.id(), "", kind, args...)
+		if err == nil {
+			return s.failed(value.Get(to))
+		}
+		if isNotFound(err) || ctx.Err() != nil || tries > 60 {
+			return s.failed(err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// page returns a page of events, and how many the session has.
+func (s *Session) page(ctx context.Context, r flow.Range) ([]event.Event, int, error) {
+	var p flow.Page
+	if err := s.query(ctx, &p, flow.QueryEvents, r); err != nil {
+		if isNotFound(err) {
+			return nil, 0, nil
+		}
+		return nil, 0, err
+	}
+	events := make([]event.Event, 0, len(p.Events))
+	for i, raw := range p.Events {
+		var e event.Event
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return nil, 0, s.failed(err)
+		}
+		e.Seq = int64(r.From+i) + 1
+		events = append(events, e)
+	}
+	return events, p.Total, nil
+}
+
+// read returns the events after from, up to to.
+func (s *Session) read(ctx context.Context, from, to int) (all []event.Event, err error) {
+	for from < to {
+		events, _, err := s.page(ctx, flow.Range{From: from, To: to})
+		if err != nil {
+			return nil, err
+		}
+		if len(events) == 0 {
+			return nil, fmt.Errorf("temporal: session %q: event %d is missing", s.name, from+1)
+		}
+		all = append(all, events...)
+		from += len(events)
+	}
+	return all, nil
+}
+
+// result returns the Result of the newest run in events.
+func (s *Session) result(ctx context.Context, events []event.Event, from int64) (*runner.Result, error) {
+	r := runner.Runner{Journal: step.NewEvents(events)}
+	return r.Session(s.name).Run(step.With(ctx, &step.Step{Look: true, From: from}), nil)
+}
+
+// unstarted is the Result of a run that did not begin.
+func (s *Session) unstarted() *runner.Result { return &runner.Result{Session: s.name} }
+
+func (s *Session) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("temporal: session %q: %w", s.name, err)
+}
+
+func isNotFound(err error) bool {
+	_, ok := errors.AsType[*serviceerror.NotFound](err)
+	return ok
+}

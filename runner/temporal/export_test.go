@@ -1,0 +1,32 @@
+package temporal
+
+import (
+	"context"
+
+	"go.temporal.io/sdk/worker"
+
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/temporal/internal/flow"
+)
+
+// RegisterWith is Register for a worker that reads events in another way.
+func (w Worker) RegisterWith(r worker.Registry, page func(context.Context, flow.Range) (flow.Page, error)) error {
+	a, err := newActivities(&w)
+	if err != nil {
+		return err
+	}
+	a.page = page
+	a.register(r)
+	return nil
+}
+
+// ResultOf returns what Run makes of the events of a session.
+func ResultOf(ctx context.Context, session string, events []event.Event, from int64) (*runner.Result, error) {
+	return (&Session{name: session}).result(ctx, events, from)
+}
+
+var (
+	ErrorOf = errorOf
+	Decode  = decode
+)

@@ -1,0 +1,154 @@
+package temporal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/temporal/internal/flow"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// Kinds of failures. Each stands for a type or a value of package runner.
+const (
+	kindFinish   = "finish"
+	kindOutput   = "output"
+	kindCheck    = "check"
+	kindAPI      = "api"
+	kindAbort    = "abort"
+	kindPaused   = "paused"
+	kindNoInput  = "no_input"
+	kindDecision = "decision"
+	kindOnce     = "once"
+)
+
+// failure returns an error as data, without its secrets. nil is no failure.
+func (a *activities) failure(err error) *flow.Failure {
+	if err == nil {
+		return nil
+	}
+	f := &flow.Failure{Text: a.redact(err.Error())}
+	switch {
+	case errors.Is(err, context.Canceled):
+		f.Cause = flow.CauseCanceled
+	case errors.Is(err, context.DeadlineExceeded):
+		f.Cause = flow.CauseDeadline
+	}
+	f.Kind, f.Data = a.kindOf(err)
+	return f
+}
+
+// kindOf returns the kind of an error and its members.
+func (a *activities) kindOf(err error) (string, json.RawMessage) {
+	if e, ok := errors.AsType[*runner.LimitError](err); ok {
+		return flow.KindLimit, data(e)
+	}
+	if e, ok := errors.AsType[*runner.FinishError](err); ok {
+		return kindFinish, data(e)
+	}
+	if e, ok := errors.AsType[*runner.OutputError](err); ok {
+		return kindOutput, data(e)
+	}
+	if e, ok := errors.AsType[*runner.CheckError](err); ok {
+		return kindCheck, data(e)
+	}
+	if e, ok := errors.AsType[*runner.OnceError](err); ok {
+		return kindOnce, data(e)
+	}
+	if e, ok := errors.AsType[*runner.DecisionError](err); ok {
+		return kindDecision, data(runner.DecisionError{Call: e.Call, Reason: a.redact(e.Reason), Decided: e.Decided})
+	}
+	if e, ok := errors.AsType[*llm.APIError](err); ok {
+		plain := *e
+		plain.Err, plain.Message = nil, a.redact(e.Message)
+		return kindAPI, data(plain)
+	}
+	switch {
+	case tool.IsAbort(err):
+		return kindAbort, nil
+	case errors.Is(err, runner.ErrPaused):
+		return kindPaused, nil
+	case errors.Is(err, runner.ErrNoInput):
+		return kindNoInput, nil
+	}
+	return "", nil
+}
+
+func data(v any) json.RawMessage {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil // only without the members
+	}
+	return raw
+}
+
+func (a *activities) redact(s string) string {
+	if a.worker.Runner.Redact == nil {
+		return s
+	}
+	return a.worker.Runner.Redact(s)
+}
+
+// A remoteError is an error of a run on another machine, with the text and the types that it
+// had there.
+type remoteError struct {
+	text   string
+	causes []error
+}
+
+func (e *remoteError) Error() string { return e.text }
+
+func (e *remoteError) Unwrap() []error { return e.causes }
+
+// errorOf returns the error of a failure, or nil.
+func errorOf(f *flow.Failure) error {
+	if f == nil {
+		return nil
+	}
+	e := &remoteError{text: f.Text}
+	if err := typed(f); err != nil {
+		e.causes = append(e.causes, err)
+	}
+	switch f.Cause {
+	case flow.CauseCanceled:
+		e.causes = append(e.causes, context.Canceled)
+	case flow.CauseDeadline:
+		e.causes = append(e.causes, context.DeadlineExceeded)
+	}
+	return e
+}
+
+// typed returns the error of the kind, or nil.
+func typed(f *flow.Failure) error {
+	switch f.Kind {
+	case flow.KindLimit:
+		return filled(f.Data, new(runner.LimitError))
+	case kindFinish:
+		return filled(f.Data, new(runner.FinishError))
+	case kindOutput:
+		return filled(f.Data, new(runner.OutputError))
+	case kindCheck:
+		return filled(f.Data, new(runner.CheckError))
+	case kindOnce:
+		return filled(f.Data, new(runner.OnceError))
+	case kindDecision:
+		return filled(f.Data, new(runner.DecisionError))
+	case kindAPI:
+		return filled(f.Data, new(llm.APIError))
+	case kindAbort:
+		return tool.Abort(errors.New(f.Text))
+	case kindPaused:
+		return runner.ErrPaused
+	case kindNoInput:
+		return runner.ErrNoInput
+	}
+	return nil
+}
+
+// filled returns e with the members of data. An error of a newer worker may have more.
+func filled(data json.RawMessage, e error) error {
+	_ = json.Unmarshal(data, e) // what is there counts
+	return e
+}

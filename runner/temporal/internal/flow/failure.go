@@ -1,0 +1,25 @@
+package flow
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Kinds of failures that the workflow itself knows.
+const (
+	KindLimit = "limit"
+
+	CauseCanceled = "canceled"
+	CauseDeadline = "deadline"
+)
+
+// Canceled returns the failure of a run that was canceled.
+func Canceled() *Failure {
+	return &Failure{Text: "context canceled", Cause: CauseCanceled}
+}
+
+// TimeOver returns the failure of a run whose time was over. It is that of package runner.
+func TimeOver(max time.Duration) *Failure {
+	data, _ := json.Marshal(map[string]any{"Limit": "run_time", "Max": int64(max)}) // cannot fail
+	return &Failure{Text: "limit of " + max.String() + " for a run reached (RunTimeout)", Kind: KindLimit, Data: data}
+}

@@ -1,0 +1,391 @@
+// Package flow is the workflow of a session. The workflow obeys: it waits for inputs, lets
+// activities go on with the machine and run the calls, and keeps the events, which it does
+// not read. It imports nothing of the library, so a new version of the machine changes
+// nothing in the history of a session that is under way.
+//
+// A change of this package can do so. Such a change needs workflow.GetVersion; the histories
+// in testdata show whether old sessions go on.
+package flow
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// The bounds of a session.
+const (
+	maxRepeats = 5 // attempts of a call that died, before the run asks whether to go on
+	maxEnds    = 16
+	forever    = 10 * 365 * 24 * time.Hour
+	// MaxPage bounds the events of a page, in bytes, unless one event alone is larger. The
+	// server refuses 2 MB.
+	MaxPage = 400 << 10
+	// maxPacked bounds the packed log of the next execution.
+	maxPacked = 1800 << 10
+)
+
+// A session is the state of the workflow.
+type session struct {
+	start   Start
+	log     []json.RawMessage
+	input   *input // waits to be taken
+	renew   bool   // the execution is over after the running handlers
+	ended   bool   // nobody needs the session any more
+	stopRun workflow.CancelFunc
+}
+
+// An input is an update that has been accepted.
+type input struct {
+	Input  // embedded: an input is the Input of an update, and who waits for it
+	ticket string
+	taken  *Taken // nil: not yet
+}
+
+// Session is the workflow.
+func Session(ctx workflow.Context, start Start, packed []byte) error {
+	log, err := unpack(packed)
+	if err != nil {
+		return err
+	}
+	s := &session{start: start, log: log}
+	if err := s.listen(ctx); err != nil {
+		return err
+	}
+	for {
+		if s.start.Going == nil {
+			if err := workflow.Await(ctx, func() bool { return s.input != nil || s.renew || s.ended }); err != nil {
+				return err
+			}
+		}
+		switch {
+		case s.start.Going != nil:
+			s.goOn(ctx, nil)
+		case s.input != nil:
+			s.begin(ctx)
+		}
+		if s.ended && s.start.Going == nil {
+			return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+		}
+		if s.isOld(ctx) {
+			if next := s.next(ctx); next != nil {
+				return next
+			}
+		}
+	}
+}
+
+// listen sets the handlers of the workflow.
+func (s *session) listen(ctx workflow.Context) error {
+	err := workflow.SetQueryHandler(ctx, QueryEvents, s.page)
+	if err == nil {
+		err = workflow.SetQueryHandler(ctx, QueryStatus, func() (Status, error) {
+			return Status{Events: len(s.log), Going: s.start.Going, Ends: s.start.Ends}, nil
+		})
+	}
+	if err == nil {
+		err = workflow.SetUpdateHandlerWithOptions(ctx, UpdateRun, s.run, workflow.UpdateHandlerOptions{Validator: s.mayRun})
+	}
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for {
+			if more := workflow.GetSignalChannel(ctx, SignalCancel).Receive(ctx, nil); !more {
+				return
+			}
+			if s.start.Going != nil {
+				s.start.Going.Canceled = true
+			}
+			if s.stopRun != nil {
+				s.stopRun()
+			}
+		}
+	})
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		s.ended = workflow.GetSignalChannel(ctx, SignalEnd).Receive(ctx, nil)
+	})
+	return err
+}
+
+// page returns events. A page has at least one event, if there is one.
+func (s *session) page(r Range) (Page, error) {
+	p := Page{Total: len(s.log)}
+	to := len(s.log)
+	if r.To > 0 {
+		to = min(to, r.To)
+	}
+	size := 0
+	for i := max(r.From, 0); i < to; i++ {
+		if size += len(s.log[i]); size > MaxPage && len(p.Events) > 0 {
+			break
+		}
+		p.Events = append(p.Events, s.log[i])
+	}
+	return p, nil
+}
+
+// mayRun refuses what does not fit, so that the history has nothing of it.
+func (s *session) mayRun(in Input) error {
+	if s.start.Going != nil || s.input != nil {
+		return temporal.NewNonRetryableApplicationError("a run of the session is going on", BusyType, nil)
+	}
+	for _, raw := range in.Inputs {
+		var q struct {
+			Question        // embedded: the input has the members of a Question
+			Approval string `json:"approval"`
+			InDoubt  bool   `json:"in_doubt"`
+		}
+		if err := json.Unmarshal(raw, &q); err != nil {
+			return temporal.NewNonRetryableApplicationError("an input is not JSON", MisfitType, nil)
+		}
+		if q.Approval == "" && !q.InDoubt {
+			continue // messages, or a result from outside, which has its own rules
+		}
+		reason := "the call waits no longer: it has ended, its time was over, or a message closed it"
+		for _, w := range s.start.Waiting {
+			if w.Call != q.Call {
+				continue
+			}
+			if reason = ""; w.Seq != q.Seq {
+				reason = "the decision is about an earlier question"
+			}
+		}
+		if reason != "" {
+			return temporal.NewNonRetryableApplicationError(reason, MisfitType, nil, q.Question)
+		}
+	}
+	return nil
+}
+
+// run is the handler of the update. It returns when the run has ended or paused, or when the
+// execution is over.
+func (s *session) run(ctx workflow.Context, in Input) (Taken, error) {
+	p := &input{Input: in, ticket: workflow.GetCurrentUpdateInfo(ctx).ID}
+	s.input = p
+	err := workflow.Await(ctx, func() bool { return p.taken != nil || s.renew && s.input == nil })
+	if err != nil || p.taken == nil {
+		return Taken{}, err
+	}
+	return *p.taken, nil
+}
+
+// begin takes the input that waits.
+func (s *session) begin(ctx workflow.Context) {
+	p := s.input
+	s.input = nil
+	s.start.Going = &Going{Ticket: p.ticket, From: len(s.log), Agent: p.Agent}
+	s.goOn(ctx, p)
+}
+
+// goOn goes on with the run until it has ended or paused, or until the execution is to be
+// renewed. p is the input that the run begins with, or nil.
+func (s *session) goOn(ctx workflow.Context, p *input) {
+	runCtx, stop := workflow.WithCancel(ctx)
+	s.stopRun = stop
+	defer func() { s.stopRun = nil; stop() }()
+	g := s.start.Going
+	if g.Canceled {
+		stop()
+	}
+	in, first := Advance{}, p != nil
+	if first {
+		in.Inputs = p.Inputs
+	}
+	for {
+		out := s.advance(runCtx, in, first)
+		if len(out.Jobs) == 0 && !out.Again {
+			s.end(p, out, first && len(out.Events) == 0 && out.Failure != nil)
+			return
+		}
+		in, first = s.calls(runCtx, out.Jobs), false
+		g.Canceled = g.Canceled || runCtx.Err() != nil
+		if in.Fatal == nil && s.isOld(ctx) && s.fits() {
+			s.renew = true
+			return
+		}
+	}
+}
+
+// end notes how the run ended or paused.
+func (s *session) end(p *input, out Advanced, refused bool) {
+	g := s.start.Going
+	e := End{Ticket: g.Ticket, From: g.From, Len: len(s.log), Failure: out.Failure}
+	if out.Past > 0 {
+		e.From, e.Len = out.Past, out.Past
+	}
+	s.start.Going = nil
+	if !refused {
+		s.start.Waiting = out.Waiting
+		s.start.Ends = append(s.start.Ends, e)
+		if more := len(s.start.Ends) - maxEnds; more > 0 {
+			s.start.Ends = slices.Delete(s.start.Ends, 0, more)
+		}
+	}
+	if p != nil {
+		p.taken = &Taken{Done: true, End: e, Refused: refused}
+	}
+}
+
+// advance lets an activity go on with the machine, and keeps the events. If the first activity
+// of an input has no result, nothing is recorded of the input.
+func (s *session) advance(ctx workflow.Context, in Advance, first bool) Advanced {
+	g := s.start.Going
+	in.Session, in.Agent, in.Events, in.Deadline = s.start.Session, g.Agent, len(s.log), g.Deadline
+	for call, dead := range g.Dead {
+		if dead >= maxRepeats {
+			in.Tired = append(in.Tired, call)
+		}
+	}
+	slices.Sort(in.Tired) // a map has no order
+	options := workflow.ActivityOptions{
+		HeartbeatTimeout: s.start.Heartbeat, WaitForCancellation: true,
+		RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
+	}
+	if in.Fatal != nil { // it records the end, and has all time
+		ctx, _ = workflow.NewDisconnectedContext(ctx)
+	}
+	var out Advanced
+	began := workflow.Now(ctx)
+	err := workflow.ExecuteActivity(s.within(ctx, options, in.Fatal != nil), AdvanceName, in).Get(ctx, &out)
+	if err != nil {
+		failure := s.whyEnded(err)
+		if in.Fatal != nil || first {
+			return Advanced{Failure: failure}
+		}
+		return s.advance(ctx, Advance{Fatal: failure}, false)
+	}
+	s.log = append(s.log, out.Events...)
+	if g.Deadline.IsZero() && out.Timeout > 0 {
+		g.Timeout, g.Deadline = out.Timeout, began.Add(out.Timeout)
+	}
+	return out
+}
+
+// within bounds an activity by the time of the run. The activity ends its work by itself at
+// the deadline; the bound is for activities that no worker begins.
+func (s *session) within(ctx workflow.Context, o workflow.ActivityOptions, unbounded bool) workflow.Context {
+	o.ScheduleToCloseTimeout = forever
+	if d := s.start.Going.Deadline; !d.IsZero() && !unbounded {
+		o.ScheduleToCloseTimeout = max(d.Sub(workflow.Now(ctx)), 0) + time.Minute
+	}
+	return workflow.WithActivityOptions(ctx, o)
+}
+
+// whyEnded returns why an activity has no result.
+func (s *session) whyEnded(err error) *Failure {
+	if temporal.IsCanceledError(err) {
+		return Canceled()
+	}
+	g := s.start.Going
+	if _, ok := errors.AsType[*temporal.TimeoutError](err); ok && !g.Deadline.IsZero() {
+		return TimeOver(g.Timeout)
+	}
+	return &Failure{Text: "temporal: " + err.Error()}
+}
+
+// calls runs jobs. It returns how the machine goes on: usually with no more than the events,
+// or to the end of the run.
+func (s *session) calls(ctx workflow.Context, jobs []Job) (next Advance) {
+	events := len(s.log)
+	for len(jobs) > 0 {
+		n := slices.IndexFunc(jobs, func(j Job) bool { return j.Alone })
+		switch {
+		case n == 0:
+			n = 1
+		case n < 0:
+			n = len(jobs)
+		}
+		if next.Fatal == nil {
+			s.together(ctx, jobs[:n], events, &next)
+		} else {
+			for _, j := range jobs[:n] {
+				next.Unbegun = append(next.Unbegun, j.Call)
+			}
+		}
+		jobs = jobs[n:]
+	}
+	if next.Fatal == nil && ctx.Err() != nil {
+		next.Fatal = Canceled()
+	}
+	return next
+}
+
+// together runs jobs at the same time. The log gets their events as they come.
+func (s *session) together(ctx workflow.Context, jobs []Job, events int, next *Advance) {
+	running := workflow.NewWaitGroup(ctx)
+	for _, j := range jobs {
+		running.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer running.Done()
+			s.call(ctx, j, events, next)
+		})
+	}
+	disconnected, _ := workflow.NewDisconnectedContext(ctx)
+	running.Wait(disconnected)
+}
+
+// call runs a job. A call that began is never scheduled again here: if it has no result, the
+// machine decides. A call that no worker could begin waits for a worker that can.
+func (s *session) call(ctx workflow.Context, j Job, events int, next *Advance) {
+	g := s.start.Going
+	options := workflow.ActivityOptions{
+		TaskQueue: j.Queue, HeartbeatTimeout: s.start.Heartbeat, WaitForCancellation: true,
+		RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1},
+		Summary:     j.Tool + " " + j.Call,
+	}
+	in := Call{Session: s.start.Session, Agent: g.Agent, Events: events, Call: j.Call, Deadline: g.Deadline}
+	pause := backoff(g.Dead[j.Call])
+	for tries := 1; ; tries++ {
+		if pause > 0 {
+			if err := workflow.Sleep(ctx, pause); err != nil {
+				next.Unbegun = append(next.Unbegun, j.Call)
+				return
+			}
+		}
+		var out Called
+		err := workflow.ExecuteActivity(s.within(ctx, options, false), CallName, in).Get(ctx, &out)
+		switch {
+		case err != nil && temporal.IsCanceledError(err): // a running activity ends with its result
+			next.Unbegun = append(next.Unbegun, j.Call)
+			return
+		case err != nil:
+			s.died(j, err, next)
+			return
+		case out.Elsewhere != "":
+			if pause = backoff(tries); !g.Deadline.IsZero() && workflow.Now(ctx).After(g.Deadline) {
+				next.Unbegun, next.Fatal = append(next.Unbegun, j.Call), TimeOver(g.Timeout)
+				return
+			}
+			continue
+		}
+		s.log = append(s.log, out.Events...)
+		if next.Fatal == nil {
+			next.Fatal = out.Failure
+		}
+		return
+	}
+}
+
+// died notes an attempt whose end nobody knows.
+func (s *session) died(j Job, err error, next *Advance) {
+	g := s.start.Going
+	if g.Dead == nil {
+		g.Dead = map[string]int{}
+	}
+	g.Dead[j.Call]++
+	timeout, ok := errors.AsType[*temporal.TimeoutError](err)
+	if ok && timeout.TimeoutType() != enums.TIMEOUT_TYPE_HEARTBEAT && !g.Deadline.IsZero() && next.Fatal == nil {
+		next.Fatal = TimeOver(g.Timeout)
+	}
+}
+
+// backoff returns the pause before an attempt.
+func backoff(failed int) time.Duration {
+	if failed == 0 {
+		return 0
+	}
+	return min(time.Second<<min(failed-1, 10), time.Minute)
+}

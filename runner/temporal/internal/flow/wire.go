@@ -1,0 +1,156 @@
+package flow
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// The names are part of every history, and never change.
+const (
+	SessionName = "toolloop.Session"
+	AdvanceName = "toolloop.Advance"
+	CallName    = "toolloop.Call"
+
+	UpdateRun    = "run"
+	QueryEvents  = "events"
+	QueryStatus  = "status"
+	SignalCancel = "cancel"
+	SignalEnd    = "end"
+
+	// BusyType and MisfitType are the types of the errors with which the validator refuses an
+	// input.
+	BusyType   = "toolloop.busy"
+	MisfitType = "toolloop.misfit"
+)
+
+// Start is the first argument of the workflow. The second is the log of the session, packed,
+// of an execution that continues another one.
+type Start struct {
+	Session   string        `json:"session"`
+	Heartbeat time.Duration `json:"heartbeat"`
+	// MaxHistory is the number of events of an execution after which the session continues as
+	// a new execution. 0 means that the server decides.
+	MaxHistory int `json:"max_history,omitempty"`
+
+	Going   *Going     `json:"going,omitempty"` // nil: no run is going on
+	Ends    []End      `json:"ends,omitempty"`
+	Waiting []Question `json:"waiting,omitempty"`
+}
+
+// Going is a run that is going on.
+type Going struct {
+	Ticket   string         `json:"ticket"` // the id of the update that began the run or continued it
+	From     int            `json:"from"`   // the number of events before
+	Agent    string         `json:"agent"`
+	Deadline time.Time      `json:"deadline,omitzero"`
+	Timeout  time.Duration  `json:"timeout,omitempty"` // the time of the run
+	Dead     map[string]int `json:"dead,omitempty"`    // how often the attempts of a call died
+	Canceled bool           `json:"canceled,omitempty"`
+}
+
+// An End is how the run of a ticket ended or paused. Len is the number of events up to the
+// end.
+type End struct {
+	Ticket  string   `json:"ticket"`
+	From    int      `json:"from"`
+	Len     int      `json:"len"`
+	Failure *Failure `json:"failure,omitempty"`
+}
+
+// A Question is what the validator knows about a call that waits for an answer.
+type Question struct {
+	Call string `json:"call"`
+	Seq  int64  `json:"seq"`
+}
+
+// Input is the argument of the update: inputs of package runner, which the workflow does not
+// read, but for the members of Question.
+type Input struct {
+	Agent  string            `json:"agent"`
+	Inputs []json.RawMessage `json:"inputs"`
+}
+
+// Taken is the result of the update. Done is false if the execution was over before the run.
+type Taken struct {
+	Done bool `json:"done"`
+	End  End  `json:"end"`
+	// Refused means that nothing was recorded.
+	Refused bool `json:"refused,omitempty"`
+}
+
+// Status is the answer to a query.
+type Status struct {
+	Events int    `json:"events"`
+	Going  *Going `json:"going,omitempty"`
+	Ends   []End  `json:"ends,omitempty"`
+}
+
+// Range is the argument of the query for events: those after From, up to To, or all if To
+// is 0.
+type Range struct {
+	From int `json:"from"`
+	To   int `json:"to,omitempty"`
+}
+
+// A Page is a part of the events of a session. If it does not reach the end of the range,
+// there are more.
+type Page struct {
+	Events []json.RawMessage `json:"events"`
+	Total  int               `json:"total"` // the number of all events of the session
+}
+
+// Advance is the argument of the activity that goes on with the machine.
+type Advance struct {
+	Session  string            `json:"session"`
+	Agent    string            `json:"agent"`
+	Events   int               `json:"events"` // the number of events of the session
+	Inputs   []json.RawMessage `json:"inputs,omitempty"`
+	Deadline time.Time         `json:"deadline,omitzero"`
+	Fatal    *Failure          `json:"fatal,omitempty"`
+	Unbegun  []string          `json:"unbegun,omitempty"`
+	Tired    []string          `json:"tired,omitempty"`
+}
+
+// Advanced is the result of the activity.
+type Advanced struct {
+	Events  []json.RawMessage `json:"events,omitempty"`
+	Jobs    []Job             `json:"jobs,omitempty"`
+	Again   bool              `json:"again,omitempty"` // the worker stopped, or the events were too many at once
+	Failure *Failure          `json:"failure,omitempty"`
+	Timeout time.Duration     `json:"timeout,omitempty"` // the time of the run; 0 means no limit
+	Past    int               `json:"past,omitempty"`    // an earlier run answered the input; its last event
+	Waiting []Question        `json:"waiting,omitempty"`
+}
+
+// A Job is a call that is to run.
+type Job struct {
+	Call  string `json:"call"`
+	Tool  string `json:"tool"`
+	Alone bool   `json:"alone,omitempty"`
+	Queue string `json:"queue,omitempty"`
+}
+
+// Call is the argument of the activity that runs a call.
+type Call struct {
+	Session  string    `json:"session"`
+	Agent    string    `json:"agent"`
+	Events   int       `json:"events"`
+	Call     string    `json:"call"`
+	Deadline time.Time `json:"deadline,omitzero"`
+}
+
+// Called is the result of the activity.
+type Called struct {
+	Events  []json.RawMessage `json:"events,omitempty"`
+	Failure *Failure          `json:"failure,omitempty"` // ends the run
+	// Elsewhere says why the call did not begin, and that another worker may begin it.
+	Elsewhere string `json:"elsewhere,omitempty"`
+}
+
+// A Failure is an error, as data.
+type Failure struct {
+	Text  string          `json:"text"`
+	Kind  string          `json:"kind,omitempty"`
+	Data  json.RawMessage `json:"data,omitempty"`
+	Cause string          `json:"cause,omitempty"` // "canceled" or "deadline": of which context.Canceled or DeadlineExceeded
+}

@@ -1,0 +1,218 @@
+package temporal_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/internal/scenario"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/runnertest"
+	"github.com/seed-916e8f6a/toolloop/runner/temporal"
+	"github.com/seed-916e8f6a/toolloop/runner/temporal/internal/flow"
+)
+
+// A sim is a session in the test suite of Temporal's SDK, in fake time. The suite lets years
+// pass as soon as nothing happens, so its loop is held while the test thinks.
+type sim struct {
+	env  *testsuite.TestWorkflowEnvironment
+	desk *agent.Agent
+	next chan func() (release bool) // for the held loop
+	over chan struct{}
+}
+
+// simulate begins a session. The end of the test must call end.
+func simulate(t *testing.T, w temporal.Worker, start flow.Start) *sim {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(quiet{})
+	s := &sim{env: suite.NewTestWorkflowEnvironment(), desk: w.Agents[0],
+		next: make(chan func() bool), over: make(chan struct{})}
+	s.env.SetTestTimeout(1000 * time.Hour)
+	require.NoError(t, w.RegisterWith(s.env, func(_ context.Context, r flow.Range) (p flow.Page, err error) {
+		done := make(chan struct{})
+		s.env.RegisterDelayedCallback(func() { defer close(done); p, err = s.query(r) }, 0)
+		<-done
+		return p, err
+	}))
+	start.Session = "desk"
+	s.env.RegisterDelayedCallback(s.hold, 0)
+	go func() {
+		defer close(s.over)
+		s.env.ExecuteWorkflow(flow.SessionName, start, []byte(nil))
+	}()
+	return s
+}
+
+// hold does what the test says, until it lets go.
+func (s *sim) hold() {
+	for f := range s.next {
+		if f() {
+			return
+		}
+	}
+}
+
+func (s *sim) query(r flow.Range) (p flow.Page, err error) {
+	value, err := s.env.QueryWorkflow(flow.QueryEvents, r)
+	if err == nil {
+		err = value.Get(&p)
+	}
+	return p, err
+}
+
+// page is query for the test.
+func (s *sim) page(r flow.Range) (p flow.Page, err error) {
+	done := make(chan struct{})
+	s.next <- func() bool { defer close(done); p, err = s.query(r); return false }
+	<-done
+	return p, err
+}
+
+func (s *sim) end(t *testing.T) {
+	t.Helper()
+	s.next <- func() bool { s.env.SignalWorkflow(flow.SignalEnd, nil); return true }
+	<-s.over
+	require.NoError(t, s.env.GetWorkflowError())
+}
+
+// An answer is how an update ended.
+type answer struct {
+	taken flow.Taken
+	err   error
+}
+
+type callbacks struct {
+	sim  *sim
+	back chan answer
+}
+
+func (c callbacks) Accept() {}
+
+func (c callbacks) Reject(err error) { c.Complete(flow.Taken{}, err) }
+
+func (c callbacks) Complete(v any, err error) {
+	taken, _ := v.(flow.Taken)
+	c.back <- answer{taken, err}
+	c.sim.hold()
+}
+
+// send sends inputs to the session.
+func (s *sim) send(in ...runner.Input) <-chan answer {
+	input := flow.Input{Agent: s.desk.DisplayName()}
+	for _, i := range in {
+		raw, err := json.Marshal(i)
+		if err != nil {
+			panic(err)
+		}
+		input.Inputs = append(input.Inputs, raw)
+	}
+	c := callbacks{s, make(chan answer, 1)}
+	s.next <- func() bool { s.env.UpdateWorkflow(flow.UpdateRun, rand.Text(), c, input); return true }
+	return c.back
+}
+
+// run is the Run of a session.
+func (s *sim) run(ctx context.Context, in ...runner.Input) (*runner.Result, error) {
+	a := <-s.send(in...)
+	if a.err != nil {
+		return &runner.Result{}, a.err
+	}
+	events, err := s.events(a.taken.End.Len)
+	if err != nil {
+		return nil, err
+	}
+	result, err := temporal.ResultOf(ctx, "desk", events, int64(a.taken.End.From))
+	if err == nil {
+		err = temporal.ErrorOf(a.taken.End.Failure)
+	}
+	return result, err
+}
+
+func (s *sim) events(n int) (events []event.Event, err error) {
+	for len(events) < n {
+		p, err := s.page(flow.Range{From: len(events), To: n})
+		if err != nil {
+			return nil, err
+		}
+		if events, err = temporal.Decode(events, p.Events); err != nil {
+			return nil, err
+		}
+	}
+	return events, nil
+}
+
+// TestScenarios: each scenario has the same transcript and the same error as in a session of
+// package runner. The suite does not wait for canceled activities; TestServerCancel does.
+func TestScenarios(t *testing.T) {
+	t.Parallel()
+	ran := 0
+	for _, s := range scenario.All() {
+		if s.HangUp > 0 {
+			continue
+		}
+		ran++
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			var want, got string
+			synctest.Test(t, func(t *testing.T) {
+				desk, r := setUp(t, s)
+				session := r.Session("desk")
+				want = converse(t, s, func(ctx context.Context, in ...runner.Input) (*runner.Result, error) {
+					return session.Run(ctx, desk, in...)
+				})
+			})
+			synctest.Test(t, func(t *testing.T) {
+				desk, r := setUp(t, s)
+				session := simulate(t, temporal.Worker{Agents: []*agent.Agent{desk}, Runner: r}, flow.Start{Heartbeat: time.Minute})
+				got = converse(t, s, session.run)
+				session.end(t)
+			})
+			require.Equal(t, want, got)
+		})
+	}
+	require.Equal(t, 95, ran)
+}
+
+// setUp returns the agent and the runner of a scenario.
+func setUp(t *testing.T, s scenario.Scenario) (*agent.Agent, runner.Runner) {
+	t.Helper()
+	desk := scenario.Desk()
+	if s.Agent != nil {
+		s.Agent(desk)
+	}
+	r := s.Runner
+	r.Logger = slog.New(slog.DiscardHandler)
+	r.Model = scenario.Seats()[0].Model(t, llmtest.Script(t, s.Steps...))
+	return desk, r
+}
+
+// converse runs a scenario, and returns its transcripts and its error.
+func converse(t *testing.T, s scenario.Scenario, run func(context.Context, ...runner.Input) (*runner.Result, error)) (text string) {
+	t.Helper()
+	in := []runner.Input{runner.Say(llm.User("Where is my order?"))}
+	for {
+		result, err := run(t.Context(), in...)
+		text += runnertest.Transcript(result) + fmt.Sprintln("error:", err)
+		if !errors.Is(err, runner.ErrPaused) {
+			return text
+		}
+		in = nil
+		for _, p := range result.Pending {
+			in = append(in, s.HandIn(p))
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package temporal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+)
+
+// The server refuses results of activities above 2 MB. A refused result is a lost one: the
+// effect of a call would be in doubt though its end was known.
+const (
+	maxEvent    = 1 << 20
+	maxAdvanced = 1536 << 10
+)
+
+var errTooLarge = errors.New("temporal: an event exceeds 1 MB, and cannot be stored: let the model or the tool return a reference in place of the data")
+
+// bounded returns as many of the encoded events as one result may have. whole means all of
+// them. The events that are left out have had no effect outside: after the ones that are
+// kept, the run goes on as after a crash.
+func bounded(events []event.Event) (kept []json.RawMessage, whole bool, err error) {
+	size, n := 0, len(events)
+	for i, e := range events {
+		raw, err := e.MarshalJSON()
+		if err != nil {
+			return nil, false, err
+		}
+		if size += len(raw); len(raw) > maxEvent || size > maxAdvanced {
+			n = unstarted(events, i)
+			break
+		}
+		kept = append(kept, raw)
+	}
+	return kept[:n], n == len(events), nil
+}
+
+// unstarted returns the most of the first n events after which no call is started: a call
+// that never began must not look as if it had.
+func unstarted(events []event.Event, n int) int {
+	for i, e := range events[:n] {
+		b, ok := e.Body.(event.ToolCallStarted)
+		if ok && !isFinished(events[i:n], b.Call) {
+			return i
+		}
+	}
+	return n
+}
+
+func isFinished(events []event.Event, call event.CallRef) bool {
+	for _, e := range events {
+		if b, ok := e.Body.(event.ToolCallFinished); ok && b.Call == call {
+			return true
+		}
+	}
+	return false
+}
+
+// small encodes an event of a call. The result of a call becomes shorter if it is too large:
+// its effect was had, so the model must read that much.
+func small(e event.Event) (json.RawMessage, error) {
+	raw, err := e.MarshalJSON()
+	b, ok := e.Body.(event.ToolCallFinished)
+	if err != nil || !ok || len(raw) <= maxEvent {
+		return raw, err
+	}
+	size := len(raw)
+	b.Whole = ""
+	e.Body = b
+	if raw, err = e.MarshalJSON(); err != nil || len(raw) <= maxEvent {
+		return raw, err
+	}
+	b.Result.Parts = llm.Parts{llm.Text{Text: fmt.Sprintf(
+		"The call ended, but its result is too large to be stored (%d bytes), and is lost. Do not repeat the call for it, unless the call has no effect.", size)}}
+	e.Body = b
+	return e.MarshalJSON()
+}

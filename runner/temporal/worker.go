@@ -1,0 +1,127 @@
+package temporal
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/temporal/internal/flow"
+)
+
+// defaultQueue is the task queue of workers and clients.
+const defaultQueue = "toolloop"
+
+// A Worker is the part of a process that runs agents. A Worker is a configuration, and may be
+// copied. It must not change while it runs.
+type Worker struct {
+	// Temporal is the connection to the server. It is required.
+	Temporal client.Client
+	// TaskQueue is the name under which workers and clients meet. Empty means "toolloop".
+	// Workers with the same TaskQueue share the work.
+	TaskQueue string
+	// Agents are the agents that the worker runs, found by their names
+	// ([agent.Agent.DisplayName]). Helpers and agents of hand-offs come with the agents that
+	// have them. During a deployment, workers may have different agents: a run waits for a
+	// worker that has its agent.
+	Agents []*agent.Agent
+	// Runner has the model, the limits and the functions of the program, as in a process
+	// without Temporal. Its Journal must be nil, because Temporal keeps the sessions.
+	Runner runner.Runner
+	// Watch, if not nil, gets the events that nobody stores: deltas, progress, notices and
+	// [event.Restarted]. So a page shows an answer as it comes: let Watch publish the events
+	// to the process that has the page. Stored events come from [Session.Stream].
+	//
+	// A run waits for Watch. Watch is called from several goroutines at once, for different
+	// calls and sessions. A panic is logged and has no other effect.
+	Watch func(ctx context.Context, session string, e event.Event)
+	// Queues names task queues for the calls of tools, by the names of the tools. The calls
+	// of other tools use the TaskQueue of the session. A Worker with that TaskQueue must have
+	// the same agents; its Options bound how many calls run at once, or per second.
+	Queues map[string]string
+	// Options are those of Temporal's worker. A zero WorkerStopTimeout becomes the longest
+	// time of a call.
+	Options worker.Options
+	// StopWithin bounds a zero WorkerStopTimeout. 0 means 2 minutes and 10 seconds, which is
+	// the default time of a call and more.
+	StopWithin time.Duration
+}
+
+// defaultStop is the time of a call, and of a function that returns late.
+const defaultStop = 2*time.Minute + 10*time.Second
+
+// Run runs the worker until ctx ends, and then until its calls have ended, at most for
+// WorkerStopTimeout. A request to a model is not waited for: another worker sends it again.
+// Run returns nil after the end of ctx.
+func (w Worker) Run(ctx context.Context) error {
+	options := w.Options
+	if options.WorkerStopTimeout == 0 {
+		options.WorkerStopTimeout = cmp.Or(w.StopWithin, defaultStop)
+	}
+	if w.Temporal == nil {
+		return errors.New("temporal: the Worker has no Temporal client")
+	}
+	queue := worker.New(w.Temporal, cmp.Or(w.TaskQueue, defaultQueue), options)
+	if err := w.Register(queue); err != nil {
+		return err
+	}
+	if err := queue.Start(); err != nil {
+		return fmt.Errorf("temporal: %w", err)
+	}
+	<-ctx.Done()
+	queue.Stop()
+	return nil
+}
+
+// Register adds what sessions need to a worker of the program, in place of [Worker.Run]. The
+// worker's WorkerStopTimeout must be longer than the longest call.
+func (w Worker) Register(r worker.Registry) error {
+	a, err := newActivities(&w)
+	if err == nil {
+		a.register(r)
+	}
+	return err
+}
+
+func (a *activities) register(r worker.Registry) {
+	r.RegisterWorkflowWithOptions(flow.Session, workflow.RegisterOptions{
+		Name: flow.SessionName, VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
+	})
+	r.RegisterActivityWithOptions(a.advance, activity.RegisterOptions{Name: flow.AdvanceName})
+	r.RegisterActivityWithOptions(a.call, activity.RegisterOptions{Name: flow.CallName})
+}
+
+func newActivities(w *Worker) (*activities, error) {
+	if w.Runner.Journal != nil {
+		return nil, errors.New("temporal: the Runner has a Journal, but Temporal keeps the sessions: leave it nil")
+	}
+	a := &activities{worker: *w, agents: map[string]*agent.Agent{}, logger: w.Runner.Logger}
+	if a.logger == nil {
+		a.logger = slog.New(slog.DiscardHandler)
+	}
+	a.page = a.query
+	for _, one := range w.Agents {
+		if err := one.Validate(); err != nil {
+			return nil, fmt.Errorf("temporal: %w", err)
+		}
+		name := one.DisplayName()
+		if a.agents[name] != nil {
+			return nil, fmt.Errorf("temporal: two agents are named %q", name)
+		}
+		a.agents[name] = one
+	}
+	if len(a.agents) == 0 {
+		return nil, errors.New("temporal: the Worker has no Agents")
+	}
+	return a, nil
+}
