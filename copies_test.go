@@ -120,6 +120,7 @@ func copiesOfEvents() []any {
 		callStarted    event.ToolCallStarted
 		callDeferred   event.ToolCallDeferred
 		callFinished   event.ToolCallFinished
+		given          event.Given
 		asked          event.ApprovalAsked
 		approval       event.ApprovalDecided
 		revoked        event.StandingRevoked
@@ -143,7 +144,7 @@ func copiesOfEvents() []any {
 		notice         event.Notice
 	)
 	return []any{
-		e, runStarted, userMessaged, turnPrepared, offered, modelAnswered, streamed, callStarted, callDeferred, callFinished, asked, approval, revoked, inDoubt, paused, outputRejected,
+		e, runStarted, userMessaged, turnPrepared, offered, modelAnswered, streamed, callStarted, callDeferred, callFinished, given, asked, approval, revoked, inDoubt, paused, outputRejected,
 		limitReached, stallDetected, compacted, stretch, checked, handedOff, runFinished, runFailed, textDelta, partialOutput, reasoning, callDelta, progress, restarted, notice,
 	}
 }

@@ -19,8 +19,9 @@ const maxPerson = 200
 //
 //	s.Run(ctx, a, runner.By("ada", p.Approve(), "I spoke to the customer"))
 //
-// With a decision about a call, the event of the decision records the name and the words, and
-// so do [State.Decisions] and [Result.Decisions]. With a message ([Say], [Once]), the event
+// With a decision about a call, or with its result from outside ([Pending.Result],
+// [Pending.Fail]), the event records the name and the words, and so do [State.Decisions] and
+// [Result.Decisions]. With a message ([Say], [Once]), the event
 // records the name, and [Pending.Persons] has it; words have no place in a message.
 //
 //   - The library does not check who the person is: the name is what the program says.
@@ -31,11 +32,13 @@ const maxPerson = 200
 //     before it records anything.
 //   - A session that is open for another answer gives a [*journal.BusyError]: try again, and
 //     the [DecisionError] names the first person.
-//   - The last By counts. With a result from outside ([Pending.Result], [Pending.Fail]), By
-//     records nothing.
+//   - The last By counts.
 func By(person string, in Input, words ...string) Input {
 	switch in := in.(type) {
 	case decision:
+		in.person, in.words = person, strings.Join(words, " ")
+		return in
+	case lateResult:
 		in.person, in.words = person, strings.Join(words, " ")
 		return in
 	case revocation:
@@ -87,6 +90,11 @@ func (in *input) check() (err error) {
 			return err
 		}
 	}
+	for _, r := range in.late {
+		if err := checkPerson(r.person); err != nil {
+			return err
+		}
+	}
 	for _, r := range in.revocations {
 		if err := checkPerson(r.person); err != nil {
 			return err
@@ -132,8 +140,8 @@ type Decision struct {
 	// position of the decision in the session.
 	Question int64 `json:"question"`
 	Seq      int64 `json:"seq"`
-	// What is "approved", "edited" (approved with other arguments), "denied", or the
-	// [event.Doubt] about a call in doubt.
+	// What is "approved", "edited" (approved with other arguments), "denied", the
+	// [event.Doubt] about a call in doubt, or "result" or "failure" for a result from outside.
 	What string `json:"what"`
 	// Source is "caller" for a decision of a person or of the program. For a call in doubt,
 	// it can be "tool" or "idempotent", as in [event.InDoubtDecided].
@@ -152,6 +160,9 @@ type Decision struct {
 // String describes the decision in a line.
 func (d Decision) String() string {
 	text := strings.ReplaceAll(d.What, "_", " ")
+	if d.What == loop.HandedIn || d.What == loop.HandedInFail {
+		text += " handed in"
+	}
 	if d.Standing != 0 {
 		text += " by a standing answer"
 	}
@@ -183,6 +194,17 @@ func (e *engine) decided(d *decision) *Decision {
 	s := e.recorder.root.snapshot()
 	for _, one := range slices.Backward(s.Decisions()) {
 		if one.Question == d.seq && keyOf(e.session, one.ID) == d.key {
+			return new(decisionOf(one))
+		}
+	}
+	return nil
+}
+
+// handedIn returns the record of the result from outside of a call, or nil.
+func (e *engine) handedIn(key string) *Decision {
+	s := e.recorder.root.snapshot()
+	for _, one := range slices.Backward(s.Decisions()) {
+		if (one.What == loop.HandedIn || one.What == loop.HandedInFail) && keyOf(e.session, one.ID) == key {
 			return new(decisionOf(one))
 		}
 	}

@@ -30,6 +30,8 @@ type lateResult struct {
 	parts  llm.Parts
 	failed bool
 	reason string // with failed
+	person string // see By
+	words  string // see By
 }
 
 func (lateResult) input() {}
@@ -106,7 +108,7 @@ func (e *engine) dropKnown(ctx context.Context, in *input) error {
 		case end.Given == 0:
 			return &DecisionError{Call: callOf(r.key), Reason: "the call has ended without a result from outside, so the result came too late: say it in a message"}
 		case end.Given != r.checksum():
-			return &DecisionError{Call: callOf(r.key), Reason: "the call has another result, which came before"}
+			return &DecisionError{Call: callOf(r.key), Reason: "the call has another result, which came before", Decided: e.handedIn(r.key)}
 		default:
 			done, known, call = max(done, end.Done), true, callOf(r.key)
 		}
@@ -186,7 +188,7 @@ func (e *engine) handIn(ctx context.Context, c loop.Call, r lateResult) (b event
 		e.putAside(&b, t)
 	}
 	b = e.redactor.withEdit(c, b)
-	b.Given = r.checksum()
+	b.Given = &event.Given{Checksum: r.checksum(), Person: r.person, Words: e.redactor.reason(r.words)}
 	return b, ""
 }
 

@@ -92,7 +92,10 @@ func (r lateResult) MarshalJSON() ([]byte, error) {
 	if reason := checkResult(r.parts); reason != "" {
 		return nil, errors.New("runner: " + reason)
 	}
-	in := storedInput{Call: callOf(r.key), Key: r.key, Late: lateDone, Result: r.parts, Reason: r.reason}
+	if err := checkPerson(r.person); err != nil {
+		return nil, err
+	}
+	in := storedInput{Call: callOf(r.key), Key: r.key, Late: lateDone, Result: r.parts, Reason: r.reason, Person: r.person, Words: r.words}
 	if r.failed {
 		in.Late = lateFailed
 	}
@@ -115,7 +118,7 @@ func ParseInput(data []byte) (Input, error) {
 	case len(in.Messages) > 0:
 		return messagesInput(in.Messages), nil
 	case in.Late == lateDone || in.Late == lateFailed:
-		return lateResult{key: in.Key, parts: in.Result, failed: in.Late == lateFailed, reason: in.Reason}, nil
+		return lateResult{key: in.Key, parts: in.Result, failed: in.Late == lateFailed, reason: in.Reason, person: in.Person, words: in.Words}, nil
 	case in.Call == "":
 		return nil, errors.New("runner: the JSON of an input has neither messages nor a call")
 	case in.Revoke:

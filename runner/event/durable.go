@@ -191,13 +191,6 @@ func (b *ModelAnswered) code(c *coder) {
 	c.leaveIf(b.Cost != 0 || b.Work != 0) // rare, and encoding/json has its own form of a fraction
 }
 
-func (b *AnswerStreamed) code(c *coder) {
-	number(c, `,"turn":`, &b.Turn)
-	textIf(c, `,"text":`, &b.Text)
-	textIf(c, `,"reasoning":`, &b.Reasoning)
-	c.trueIf(`,"again":`, &b.Again)
-}
-
 func (b *ToolCallStarted) code(c *coder) {
 	text(c, `,"call":`, &b.Call)
 	textIf(c, `,"id":`, &b.ID)
@@ -233,7 +226,7 @@ func (b *ToolCallFinished) code(c *coder) {
 	textIf(c, `,"failure":`, &b.Failure)
 	textIf(c, `,"error":`, &b.Error)
 	c.trueIf(`,"rejected":`, &b.Rejected)
-	numberIf(c, `,"given":`, &b.Given)
+	b.codeGiven(c)
 	c.timeIf(`,"began":`, &b.Began)
 	textIf(c, `,"handoff":`, &b.Handoff)
 }

@@ -162,18 +162,6 @@ type ModelAnswered struct {
 	Work time.Duration `json:"work,omitempty"`
 }
 
-// AnswerStreamed has what a model has written of an answer since the AnswerStreamed before; see
-// runner.Runner.KeepPartial. A ModelAnswered of the turn has the whole answer. Without it, the
-// events of the turn since the last Again are the partial answer: no check of the agent has
-// seen it, and the model never reads it.
-type AnswerStreamed struct {
-	Turn      int    `json:"turn"`
-	Text      string `json:"text,omitempty"`
-	Reasoning string `json:"reasoning,omitempty"`
-	// Again means that the model began anew: earlier events of the turn do not count.
-	Again bool `json:"again,omitempty"`
-}
-
 // ToolCallStarted is recorded before a tool's function is invoked. After this event the
 // call may have had an effect. A refused call has no ToolCallStarted.
 type ToolCallStarted struct {
@@ -220,9 +208,8 @@ type ToolCallFinished struct {
 	// arguments do not fit, the tool choice forbids the call, or the tool's function
 	// asked for other arguments.
 	Rejected bool `json:"rejected,omitempty"`
-	// Given is a checksum of a result that came from outside, as it was handed in; see
-	// runner.Pending.Result. Zero for every other end.
-	Given int64 `json:"given,omitempty"`
+	// Given is not nil for a result that came from outside; see runner.Pending.Result.
+	Given *Given `json:"given,omitempty"`
 	// Began is the time (UTC) at which the tool's function was invoked. A limit on
 	// concurrent calls can delay Began after ToolCallStarted. Zero means that the function
 	// was not invoked. Of a helper's call, Began is the time at which the last process began

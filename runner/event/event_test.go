@@ -68,8 +68,8 @@ var every = []struct {
 			`"failure":"failed","error":"why","rejected":true,"began":"2026-11-21T09:30:00.000005Z","handoff":"billing"`,
 	},
 	{
-		event.ToolCallFinished{Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: "no"}}}, Given: 1 << 52},
-		`"type":"tool_call_finished","call":"r1.t1.c0","result":{"call_id":"c","name":"f","parts":[{"type":"text","text":"no"}]},"given":4503599627370496`,
+		event.ToolCallFinished{Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: "no"}}}, Given: &event.Given{Checksum: 1 << 52}},
+		`"type":"tool_call_finished","call":"r1.t1.c0","result":{"call_id":"c","name":"f","parts":[{"type":"text","text":"no"}]},"given":{"checksum":4503599627370496}`,
 	},
 	{event.ToolCallDeferred{Call: "r1.t1.c0", Name: "f"}, `"type":"tool_call_deferred","call":"r1.t1.c0","name":"f"`},
 	{
@@ -110,6 +110,10 @@ var every = []struct {
 	{event.StandingRevoked{Standing: 7}, `"type":"standing_revoked","standing":7`},
 	{event.StandingRevoked{Standing: 7, Person: "ada", Words: "called"}, `"type":"standing_revoked","standing":7,"person":"ada","words":"called"`},
 	{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "caller", Person: "ada", Words: "called"}, `"type":"in_doubt_decided","call":"r1.t1.c0","decision":"run_again","by":"caller","person":"ada","words":"called"`},
+	{
+		event.ToolCallFinished{Call: "r1.t1.c0", Result: llm.ToolResult{Name: "f", Parts: llm.Parts{llm.Text{Text: "booked"}}}, Given: &event.Given{Checksum: 7, Person: "webhook-7", Words: "at last"}},
+		`"type":"tool_call_finished","call":"r1.t1.c0","result":{"name":"f","parts":[{"type":"text","text":"booked"}]},"given":{"checksum":7,"person":"webhook-7","words":"at last"}`,
+	},
 	{event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0"}}, `"type":"run_paused","run":1,"calls":["r1.t1.c0"]`},
 	{
 		event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0", "r1.t1.c1"}, Late: []event.CallRef{"r1.t1.c1"}, Until: at},

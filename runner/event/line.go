@@ -199,10 +199,14 @@ func (b ToolProgress) text() string {
 
 // text describes the end of a call: the result or the failure.
 func (b ToolCallFinished) text() string {
-	if b.Failure != "" {
-		return b.Result.Name + " " + b.Failure + ": " + b.Result.Text()
+	by := ""
+	if g := b.Given; g != nil && g.Person != "" { // in front, because results are long
+		by = "handed in by " + g.Person + remark(g.Words) + " "
 	}
-	text := "="
+	if b.Failure != "" {
+		return by + b.Result.Name + " " + b.Failure + ": " + b.Result.Text()
+	}
+	text := by + "="
 	for _, p := range b.Result.Parts {
 		text += " " + partText(p)
 	}

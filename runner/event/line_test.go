@@ -46,6 +46,8 @@ func TestLine(t *testing.T) {
 		{"[r1.t1.c0] reading", event.ToolProgress{Call: "r1.t1.c0", Message: "reading"}},
 		{"[r1.t1.c0] 0", event.ToolProgress{Call: "r1.t1.c0"}},
 		{"[r1.t1.c0] = a b [image, 2 bytes] [image, 6 bytes] [audio, 3 bytes] [file f.pdf, 1 bytes]", event.ToolCallFinished{Call: "r1.t1.c0", Result: result}},
+		{"[r1.t1.c0] handed in by webhook-7: at last = booked", event.ToolCallFinished{Call: "r1.t1.c0", Result: llm.ToolResult{Name: "f", Parts: llm.Parts{llm.Text{Text: "booked"}}}, Given: &event.Given{Person: "webhook-7", Words: "at last"}}},
+		{"[r1.t1.c0] handed in by ada f failed: a b", event.ToolCallFinished{Call: "r1.t1.c0", Result: result, Failure: "failed", Given: &event.Given{Person: "ada"}}},
 		{"[r1.t1.c0] f failed: a b", event.ToolCallFinished{Call: "r1.t1.c0", Result: result, Failure: "failed"}},
 		{"[r1.t1.c1] pay needs approval: {}", event.ApprovalAsked{Call: "r1.t1.c1", Name: "pay", Arguments: "{}"}},
 		{"[r1.t1.c1] approved", event.ApprovalDecided{Call: "r1.t1.c1", Approved: true}},

@@ -39,7 +39,7 @@ func inBackground(r runner.Runner, desk *agent.Agent, runs *sync.WaitGroup) func
 				case event.ApprovalDecided, event.InDoubtDecided:
 					tell(nil)
 				case event.ToolCallFinished:
-					if b.Given != 0 { // a result from outside
+					if b.Given != nil { // a result from outside
 						tell(nil)
 					}
 				}

@@ -33,7 +33,7 @@ func TestLate(t *testing.T) {
 	require.Contains(t, b.String(), "waits for its result")
 	require.Contains(t, b.String(), "transfer-17")
 
-	add(time.Hour+time.Second, event.ToolCallFinished{Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "pay", Parts: llm.Parts{llm.Text{Text: "booked"}}}, Given: 1})
+	add(time.Hour+time.Second, event.ToolCallFinished{Call: "r1.t1.c0", Result: llm.ToolResult{CallID: "c", Name: "pay", Parts: llm.Parts{llm.Text{Text: "booked"}}}, Given: &event.Given{Checksum: 1}})
 	b.Reset()
 	require.NoError(t, report.Markdown(&b, events))
 	require.Contains(t, b.String(), "the result came after 1 h")

@@ -81,7 +81,7 @@ func (w *writer) event(e event.Event) {
 		if b.Said {
 			when = ", said meanwhile"
 		}
-		w.section(quotedName(string(b.Message.Role)) + when)
+		w.section(quotedName(string(b.Message.Role)) + by(b.Person) + when)
 		w.parts(b.Message.Parts)
 	case event.TurnPrepared:
 		if b.Instructions != nil {
@@ -337,8 +337,19 @@ func (w *writer) result(b *event.ToolCallFinished) {
 	if b.Whole != "" {
 		heading += fmt.Sprintf(", put aside: %d bytes", len(b.Whole))
 	}
+	var given event.Given
+	if b.Given != nil {
+		given = *b.Given
+	}
+	if given.Person != "" {
+		heading += ", handed in" + by(given.Person)
+	}
 	w.heading(heading)
 	w.parts(b.Result.Parts)
+	if given.Words != "" {
+		w.heading(fmt.Sprintf("words %s", b.Call))
+		w.text(given.Words)
+	}
 	if b.Error != "" && b.Error != b.Result.Text() {
 		w.heading(fmt.Sprintf("cause %s", b.Call))
 		w.text(b.Error)

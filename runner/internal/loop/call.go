@@ -267,10 +267,17 @@ func (s *State) runPaused(b event.RunPaused) error {
 // callFinished ends a pause if the call waits: its result came, or its time is over.
 func (s *State) callFinished(b event.ToolCallFinished, at time.Time) error {
 	c := s.call(b.Call)
-	if c == nil || c.Status == Finished || b.Given != 0 && !c.TakesResult() || s.phase == paused && !c.Waits() || !s.resume() {
+	if c == nil || c.Status == Finished || b.Given != nil && !c.TakesResult() || s.phase == paused && !c.Waits() || !s.resume() {
 		return errOrder
 	}
 	s.keepEnd(c, b.Given)
+	if b.Given != nil {
+		d := Decision{What: HandedIn, Source: "caller", Person: b.Given.Person, Words: b.Given.Words}
+		if b.Result.IsError {
+			d.What = HandedInFail
+		}
+		s.keepDecision(c, d, at)
+	}
 	c.Status, c.result = Finished, resultPart(c, b.Result)
 	if b.Handoff != "" {
 		v := c.checked()

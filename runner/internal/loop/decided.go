@@ -35,6 +35,12 @@ const (
 	Denied   = "denied"
 )
 
+// What a result from outside is among the decisions.
+const (
+	HandedIn     = "result"
+	HandedInFail = "failure"
+)
+
 // office is what people said and decided in a session. Copies of the state share it, so a
 // change makes a new one. Only the outermost run has an office.
 type office struct {

@@ -84,21 +84,25 @@ func (s *State) End(id string) (end End, known bool) {
 
 // keepEnd notes the end of a call, and of the deferred calls in the helper's run whose call
 // it is.
-func (s *State) keepEnd(c *Call, given int64) {
+func (s *State) keepEnd(c *Call, given *event.Given) {
 	if c.Nested != nil {
 		for _, below := range c.Nested.OpenBelow() {
-			s.keepEnd(&below, 0)
+			s.keepEnd(&below, nil)
 		}
 	}
-	if c.Status != Late && given == 0 {
+	if c.Status != Late && given == nil {
 		return
+	}
+	end := End{ID: c.ID()}
+	if given != nil {
+		end.Given = given.Checksum
 	}
 	s.inOffice(func(o *office) {
 		ends := o.ends
 		if n := len(ends) - maxEnds; n >= 0 {
 			ends = ends[n+1:]
 		}
-		o.ends = append(slices.Clip(ends), End{ID: c.ID(), Given: given}) // a copy of the state may share the list
+		o.ends = append(slices.Clip(ends), end) // a copy of the state may share the list
 	})
 }
 

@@ -60,7 +60,7 @@ func TestLateClosed(t *testing.T) {
 func TestLateOrder(t *testing.T) {
 	t.Parallel()
 	given := func(ref event.CallRef) event.ToolCallFinished {
-		return event.ToolCallFinished{Call: ref, Given: 7, Result: llm.ToolResult{Name: "f", Parts: llm.Parts{llm.Text{Text: "x"}}}}
+		return event.ToolCallFinished{Call: ref, Given: &event.Given{Checksum: 7}, Result: llm.ToolResult{Name: "f", Parts: llm.Parts{llm.Text{Text: "x"}}}}
 	}
 	for _, tt := range []struct {
 		name   string
@@ -68,7 +68,7 @@ func TestLateOrder(t *testing.T) {
 		status map[loop.Status]bool // that take the event, paused or not
 	}{
 		{"result", func(r event.CallRef) event.Body { return given(r) }, map[loop.Status]bool{loop.Started: true, loop.Late: true}},
-		{"time over", func(r event.CallRef) event.Body { b := given(r); b.Given = 0; return b }, map[loop.Status]bool{loop.Asked: true, loop.Started: true, loop.Late: true}},
+		{"time over", func(r event.CallRef) event.Body { b := given(r); b.Given = nil; return b }, map[loop.Status]bool{loop.Asked: true, loop.Started: true, loop.Late: true}},
 		{"the tool knows", func(r event.CallRef) event.Body {
 			return event.InDoubtDecided{Call: r, Decision: event.Happened, By: "tool"}
 		}, map[loop.Status]bool{loop.Started: true, loop.Late: true}},
@@ -146,7 +146,7 @@ func TestManyEnds(t *testing.T) {
 		add(event.RunStarted{Run: run, ID: fmt.Sprint("id", run)}, event.UserMessaged{Message: llm.User("Go.")}, event.TurnPrepared{Turn: 1}, with(answers["call"], 1),
 			event.ToolCallStarted{Call: ref, Name: "f", Arguments: "{}"}, event.ToolCallDeferred{Call: ref, Name: "f"})
 		before := s.Snapshot()
-		add(event.ToolCallFinished{Call: ref, Given: 7}, event.TurnPrepared{Turn: 2}, with(answers["final"], 2))
+		add(event.ToolCallFinished{Call: ref, Given: &event.Given{Checksum: 7}}, event.TurnPrepared{Turn: 2}, with(answers["final"], 2))
 		copied := s.Snapshot()
 		add(event.RunFinished{Run: run, Turns: 2})
 		_, known := before.End(id(run))

@@ -138,7 +138,7 @@ func (h helpedRun) decide(s *loop.State) (all []helpedRun) {
 	for _, c := range s.Undecided() {
 		done := event.ToolCallFinished{Call: c.Ref, Result: llm.ToolResult{Parts: llm.Parts{llm.Text{Text: "decided"}}}}
 		given := done
-		given.Given = 7
+		given.Given = &event.Given{Checksum: 7}
 		if c.Status == loop.Late { // the result comes, or the time is over
 			all = append(all, h.with(c.Ref.Path(), given), h.with(c.Ref.Path(), done))
 			continue

@@ -15,7 +15,7 @@ import (
 
 // meaning is raised when Apply gives the same fields another meaning, so that no process
 // continues with a saved state of another version.
-const meaning = 2
+const meaning = 3
 
 // layout identifies the fields of a State with their types. A state of another layout is
 // not loaded: the events are the truth, and a saved state only saves their replay.

@@ -202,6 +202,9 @@ func (c *call) result(t *texts, b event.ToolCallFinished) {
 	case c.started == nil:
 		c.Facts = append(c.Facts, "the function did not run")
 	}
+	if b.Given != nil && b.Given.Person != "" {
+		c.Facts = append(c.Facts, "handed in by "+name(b.Given.Person))
+	}
 	if b.Failure != "" {
 		c.Facts = append(c.Facts, name(b.Failure))
 	}
@@ -213,6 +216,9 @@ func (c *call) result(t *texts, b event.ToolCallFinished) {
 	}
 	c.parts(t, "result", b.Result.Parts, false)
 	c.members(t, b.Result.Extra)
+	if b.Given != nil {
+		c.add(block{Label: "words", Text: t.of(b.Given.Words)})
+	}
 	if b.Error != "" && b.Error != b.Result.Text() {
 		c.add(block{Label: "cause", Text: t.of(b.Error)})
 	}

@@ -121,6 +121,9 @@ func (r *reader) event(ev event.Event) {
 		r.runStarted(ev, b)
 	case event.UserMessaged:
 		e := r.message(ev, b.Message)
+		if b.Person != "" {
+			e.Facts = append(e.Facts, "said by "+name(b.Person))
+		}
 		switch {
 		case b.AtEnd:
 			e.Facts = append(e.Facts, "said for the end of the run")
@@ -258,24 +261,6 @@ func (r *reader) unanswered() {
 	s.turn.Facts = append(s.turn.Facts, "no answer is recorded")
 	s.turn.add(block{Label: "answer so far", Text: r.texts.of(cmp.Or(s.answering, s.kept))})
 	s.waiting, s.answering, s.kept = false, "", ""
-}
-
-// streamed notes what is recorded of an answer. The page shows it if no answer comes.
-func (r *reader) streamed(ev event.Event, b event.AnswerStreamed) {
-	s := r.scope
-	if s.turn == nil || !s.waiting { // the events begin in the middle
-		s.turn = r.place(&entry{Kind: "turn", Title: "Turn " + strconv.Itoa(b.Turn)}, ev)
-		s.waiting = true
-		r.turns++
-	} else {
-		s.turn.mark(ev)
-	}
-	if b.Again {
-		s.kept = ""
-	}
-	if text := cmp.Or(b.Text, b.Reasoning); len(s.kept) < maxText {
-		s.kept += text
-	}
 }
 
 func (r *reader) message(ev event.Event, m llm.Message) *entry {

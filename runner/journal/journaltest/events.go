@@ -45,7 +45,7 @@ func bodies() []event.Body {
 			Whole: awkward, Failure: "failed", Error: awkward, Rejected: true, Handoff: awkward,
 		},
 		event.ToolCallDeferred{Call: "r1.t1.c3", Name: "f", Handle: awkward, Until: moment, Began: moment},
-		event.ToolCallFinished{Call: "r1.t1.c3", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: awkward}}}, Given: 1 << 52},
+		event.ToolCallFinished{Call: "r1.t1.c3", Result: llm.ToolResult{CallID: "c", Name: "f", Parts: llm.Parts{llm.Text{Text: awkward}}}, Given: &event.Given{Checksum: 1 << 52, Person: awkward, Words: awkward}},
 		event.ApprovalAsked{Call: "r1.t1.c1", ID: "c", Name: "f", Arguments: `{"a":1.0}`, Hash: "0f", Repairs: []string{awkward}, Until: moment},
 		event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c1"}},
 		event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c1", "r1.t1.c3"}, Late: []event.CallRef{"r1.t1.c3"}, Until: moment},

@@ -180,7 +180,7 @@ func stories() map[string]struct {
 	paused := append(slices.Clip(asked), event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0"}})
 	late := append(slices.Clip(asked), event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0"}, Late: []event.CallRef{"r1.t1.c0"}, Until: moment})
 	both := append(slices.Clip(asked), event.RunPaused{Run: 1, Calls: []event.CallRef{"r1.t1.c0", "r1.t1.c1"}, Late: []event.CallRef{"r1.t1.c0"}})
-	result := event.ToolCallFinished{Call: "r1.t1.c0", Given: 1}
+	result := event.ToolCallFinished{Call: "r1.t1.c0", Given: &event.Given{Checksum: 1}}
 	of := func(from, to int) map[int]event.CallRef {
 		paths := map[int]event.CallRef{}
 		for i := from; i < to; i++ {
