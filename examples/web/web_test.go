@@ -193,6 +193,10 @@ func TestWeb(t *testing.T) {
 		p.Click(".no")
 		p.Shows("Then not.")
 		p.Shows("denied")
+		p.Shows("Reason: it is too old")
+		pictures(t, p, "denied")
+		reload(p)
+		p.Shows("Reason: it is too old")
 	})
 }
 
@@ -240,6 +244,35 @@ func TestRefused(t *testing.T) {
 	p.Shows("It is done.")
 	p.Until("!document.querySelector('#state').textContent")
 	require.NotContains(t, p.Text(), "may not")
+}
+
+// TestHelper: what a helper says and does stands in the card of its call, live and again.
+func TestHelper(t *testing.T) {
+	t.Parallel()
+	pay := tool.Must(tool.New("pay", "Pays.", func(context.Context, struct{}) (string, error) { return "30.00 euros went out.", nil }, tool.NeedsApproval()))
+	cashier := &agent.Agent{Name: "cashier", Tools: []tool.Tool{pay}}
+	chief := &agent.Agent{Name: "chief", Helpers: []agent.Helper{{Name: "ask_cashier", Description: "Pays.", Agent: cashier}}, Model: paced(t,
+		llmtest.Calls("ask_cashier", map[string]string{"task": "Pay 30.00 to W1."}), llmtest.Text("I open the till.").And(llmtest.Calls("pay", nil)),
+		llmtest.Text("It is paid."), llmtest.Text("The money is on its way."))}
+	b := browser.Start(t)
+	p := b.Open(served(t, serve.Config{Agent: chief}))
+	write(p, "Pay W1.")
+	p.Shows("waits for you")
+	tab := b.Open(p.Eval("location.href").(string))
+	tab.Shows("waits for you")
+	p.Click(".card .inside .yes")
+	p.Shows("The money is on its way.")
+	reload(tab)
+	for _, page := range []*browser.Page{p, tab} {
+		page.Until("!document.querySelector('#state').textContent && document.querySelectorAll('.status.good').length === 2")
+		require.Equal(t, "cashierI open the till.|pay|30.00 euros went out.", page.Eval(`(() => {
+			const inside = document.querySelector('.card > .inside');
+			return [inside.querySelector(':scope > .text').textContent, inside.querySelector('.name').textContent, inside.querySelector('.result').textContent].join('|');
+		})()`))
+		require.Equal(t, 1, strings.Count(page.Text(), "It is paid."))
+		require.Empty(t, page.Said())
+	}
+	pictures(t, p, "helper")
 }
 
 // reload loads the page again.

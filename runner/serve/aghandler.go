@@ -225,6 +225,7 @@ type agMessage struct {
 	Content    *string  `json:"content,omitempty"`
 	ToolCalls  []agCall `json:"toolCalls,omitempty"`
 	ToolCallID string   `json:"toolCallId,omitempty"`
+	HelperID   string   `json:"subagentRunId,omitempty"`
 }
 
 type agCall struct {
@@ -256,42 +257,68 @@ func agMessages(told []*uiTold) []*agMessage {
 	return out
 }
 
-// agAnswer returns the messages of an answer.
+// An agGroup is a message of an answer, and the calls with results.
+type agGroup struct {
+	message *agMessage
+	ended   []*uiPart
+}
+
+// agAnswer returns the messages of an answer, in the order in which a client has them after the
+// stream: results stand behind the message with their call.
 func agAnswer(m *uiTold) (out []*agMessage) {
-	var calls *agMessage // that has the calls of the step
-	var ended []*uiPart
-	steps := 0
-	flush := func() {
-		slices.SortFunc(ended, func(a, b *uiPart) int { return a.ended - b.ended }) // as the stream told them
-		for _, p := range ended {
-			out = append(out, &agMessage{ID: p.ToolCallID + ".result", Role: "tool", ToolCallID: p.ToolCallID, Content: p.result})
-		}
-		calls, ended = nil, nil
+	var all []*agGroup
+	add := func(m *agMessage) *agGroup {
+		all = append(all, &agGroup{message: m})
+		return all[len(all)-1]
 	}
+	var outer *agGroup // that has the calls of the step
+	steps := 0
 	for _, p := range m.Parts {
 		switch {
 		case p.Type == "step-start":
-			flush()
+			outer = nil
 			steps++
 		case p.Type == "reasoning":
-			out = append(out, &agMessage{ID: p.text, Role: "reasoning", Content: p.Text})
+			add(&agMessage{ID: p.text, Role: "reasoning", Content: p.Text})
 		case p.Type == "text":
-			flush()
-			calls = &agMessage{ID: p.text, Role: "assistant", Content: p.Text}
-			out = append(out, calls)
+			outer = add(&agMessage{ID: p.text, Role: "assistant", Content: p.Text})
+		case p.helper != nil:
+			add(&agMessage{ID: p.ID, Role: "assistant", Content: &p.helper.text, HelperID: p.helper.name})
 		case p.ToolCallID != "":
-			if calls == nil {
-				calls = &agMessage{ID: m.ID + ".s" + strconv.Itoa(steps), Role: "assistant"}
-				out = append(out, calls)
+			g := outer
+			if path := event.CallRef(p.ToolCallID).Path(); path != "" {
+				g = groupOf(all, turnOf(p.ToolCallID))
+				if g == nil {
+					g = add(&agMessage{ID: turnOf(p.ToolCallID), Role: "assistant", HelperID: string(path)})
+				}
+			} else if g == nil {
+				outer = add(&agMessage{ID: m.ID + ".s" + strconv.Itoa(steps), Role: "assistant"})
+				g = outer
 			}
 			c := agCall{ID: p.ToolCallID, Type: "function"}
 			c.Function.Name, c.Function.Arguments = p.name, cmp.Or(p.arguments, "{}")
-			calls.ToolCalls = append(calls.ToolCalls, c)
+			g.message.ToolCalls = append(g.message.ToolCalls, c)
 			if p.result != nil {
-				ended = append(ended, p)
+				g.ended = append(g.ended, p)
 			}
 		}
 	}
-	flush()
+	for _, g := range all {
+		out = append(out, g.message)
+		slices.SortFunc(g.ended, func(a, b *uiPart) int { return a.ended - b.ended }) // as the stream told them
+		for _, p := range g.ended {
+			out = append(out, &agMessage{ID: p.ToolCallID + ".result", Role: "tool", ToolCallID: p.ToolCallID, Content: p.result, HelperID: g.message.HelperID})
+		}
+	}
 	return out
+}
+
+// groupOf returns the group of a message, or nil.
+func groupOf(all []*agGroup, id string) *agGroup {
+	for _, g := range all {
+		if g.message.ID == id {
+			return g
+		}
+	}
+	return nil
 }

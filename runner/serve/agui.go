@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
 // An agEvent is an event of AG-UI 1.0. Members without a value are left out, because the
@@ -32,6 +33,9 @@ type agEvent struct {
 	Result          json.RawMessage `json:"result,omitempty"`
 	Outcome         *agOutcome      `json:"outcome,omitempty"`
 	Usage           []agUsage       `json:"usage,omitempty"`
+	HelperID        string          `json:"subagentRunId,omitempty"`
+	OuterHelper     string          `json:"parentSubagentRunId,omitempty"`
+	HelperCall      string          `json:"parentToolCallId,omitempty"`
 }
 
 type agOutcome struct {
@@ -70,12 +74,15 @@ type agWriter struct {
 	told   map[string]bool   // calls whose arguments are whole
 	alias  map[string]string // names of calls that the model makes anew
 	output json.RawMessage
+
+	helpers map[event.CallRef]bool // by the call: whether the run of the helper is open
+	begun   []event.CallRef        // the keys, in the order of their begin
 }
 
 func newAGWriter(c *Chat, w http.ResponseWriter, thread, run string) *agWriter {
 	return &agWriter{
 		eventStream: newEventStream(w), chat: c, thread: thread, run: run,
-		open: map[string]bool{}, told: map[string]bool{}, alias: map[string]string{},
+		open: map[string]bool{}, told: map[string]bool{}, alias: map[string]string{}, helpers: map[event.CallRef]bool{},
 	}
 }
 
@@ -134,6 +141,8 @@ func (a *agWriter) write(p piece) error {
 	case anOutput:
 		a.output = p.data
 		return nil
+	case aHelperText, aHelperEnd:
+		return a.helperPiece(p)
 	case anEnd:
 		return a.end(p)
 	}
@@ -177,8 +186,16 @@ func (a *agWriter) start(p piece) error {
 	if a.open[id] || a.told[id] {
 		return nil
 	}
+	parent, helper := a.parent, ""
+	if path := event.CallRef(p.id).Path(); path != "" {
+		var err error
+		if helper, err = a.helper(path, p.agent); err != nil {
+			return err
+		}
+		parent = turnOf(p.id)
+	}
 	a.open[id] = true
-	return a.send(agEvent{Type: "TOOL_CALL_START", ToolCallID: id, ToolCallName: p.name, ParentMessageID: a.parent})
+	return a.send(agEvent{Type: "TOOL_CALL_START", ToolCallID: id, ToolCallName: p.name, ParentMessageID: parent, HelperID: helper})
 }
 
 // finish ends the arguments of a call.
@@ -232,10 +249,17 @@ func (a *agWriter) call(p piece) error {
 }
 
 func (a *agWriter) result(id, text string) error {
-	return a.send(agEvent{Type: "TOOL_CALL_RESULT", MessageID: id + ".result", ToolCallID: id, Role: "tool", Content: &text})
+	path := event.CallRef(id).Path()
+	if !a.helpers[path] {
+		path = ""
+	}
+	return a.send(agEvent{Type: "TOOL_CALL_RESULT", MessageID: id + ".result", ToolCallID: id, Role: "tool", Content: &text, HelperID: string(path)})
 }
 
 func (a *agWriter) end(p piece) error {
+	if err := a.endHelpers(p.end == paused); err != nil {
+		return err
+	}
 	e := agEvent{Type: "RUN_FINISHED", ThreadID: a.thread, RunID: a.run, Outcome: &agOutcome{Type: "success"}}
 	if p.end == finished {
 		e.Result = a.output
@@ -265,6 +289,9 @@ func (a *agWriter) end(p piece) error {
 func (a *agWriter) fail(err error) error {
 	switch {
 	case errors.Is(err, errStopped):
+		if err := a.endHelpers(false); err != nil {
+			return err
+		}
 		return a.data(agEvent{Type: "RUN_FINISHED", ThreadID: a.thread, RunID: a.run, Outcome: &agOutcome{Type: "cancelled"}})
 	case errors.Is(err, runner.ErrDrained), errors.Is(err, errShutdown):
 		return a.data(agEvent{Type: "RUN_ERROR", Message: "The server is restarting. Ask for the answer again.", Code: "restarting"})

@@ -52,6 +52,9 @@
 // members of data:
 //
 //	data-toolloop-doubt     the question is about a call in doubt: {toolCallId, approvalId, text}
+//	data-toolloop-helper    an answer of a helper, turn by turn: {toolCallId, agent, text};
+//	                        toolCallId is the helper's call. The helper's own calls are tool
+//	                        parts whose ids begin with this id and a slash
 //	data-toolloop-handoff   another agent goes on with the conversation: {agent}
 //	data-toolloop-output    the typed answer of the agent: data is its JSON
 //	data-toolloop-partial   the run has failed or was stopped, and the texts of the step are the
@@ -62,7 +65,9 @@
 //	data-toolloop-said      a message of the user that came during the answer: {text}
 //
 // In AG-UI, handoff, partial, progress, restart and said are CUSTOM events such as toolloop.handoff,
-// and the typed answer is the result of RUN_FINISHED.
+// and the typed answer is the result of RUN_FINISHED. A helper is a sub-agent (SUBAGENT_STARTED
+// and so on) with the texts and calls of the helper; its id is the helper's call. The chunk
+// tool-output-denied has the reason of the denial as reason.
 //
 // # Security
 //

@@ -38,7 +38,7 @@ func TestDocPosts(t *testing.T) {
 		require.Contains(t, asked, `{"type":"tool-approval-request","toolCallId":"r1.t1.c0","approvalId":"r1.t1.c0@5"}`)
 		require.Equal(t, asked, s.do(t, http.MethodPost, "/chat", posts[0][1]).all(t))
 		denied := s.do(t, http.MethodPost, "/chat", posts[1][1]).all(t)
-		require.Contains(t, denied, `{"type":"tool-output-denied","toolCallId":"r1.t1.c0"}`)
+		require.Contains(t, denied, `{"type":"tool-output-denied","toolCallId":"r1.t1.c0","reason":"too much"}`)
 		require.Equal(t, "Not paid.", textOf(t, denied))
 		require.Contains(t, s.text(t, "/chat/c/messages"), `"reason":"too much"`)
 	})

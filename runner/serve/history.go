@@ -54,6 +54,7 @@ type uiPart struct {
 	decided   *uiApproval
 	arguments string // as the model wrote them
 	ended     int    // counts the results of the conversation
+	helper    *piece // an answer of a helper
 }
 
 type uiApproval struct {
@@ -153,6 +154,9 @@ func (f *folder) add(p piece) {
 	default:
 		for _, c := range f.chat.uiChunks(p) {
 			m.addData(c)
+		}
+		if p.kind == aHelperText {
+			m.find(func(q *uiPart) bool { return q.ID == p.id }).helper = &p
 		}
 	}
 	if p.kind == aQuestion && p.doubt {

@@ -292,7 +292,7 @@ func TestApproval(t *testing.T) {
 		require.Equal(t, http.StatusConflict, s.answers(t, true, "r1.t1.c0@5").StatusCode) // another tab
 		require.Equal(t, []string{
 			`{"type":"start","messageId":"m1"}`,
-			`{"type":"tool-output-denied","toolCallId":"r1.t1.c1"}`,
+			`{"type":"tool-output-denied","toolCallId":"r1.t1.c1","reason":"too much"}`,
 			`{"type":"start-step"}`,
 			`{"type":"text-start","id":"m1.1"}`,
 			`{"type":"text-delta","id":"m1.1","delta":"Done."}`,

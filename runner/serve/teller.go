@@ -25,7 +25,8 @@ type teller struct {
 	waiting []piece // messages of the user that wait for the next run
 
 	run, turn int
-	nested    map[event.CallRef]int // the runs of helpers
+	helpers   map[event.CallRef]*helping
+	helper    string // the agent whose event is told; empty for the outermost run
 	step      bool
 	wrote     bool                      // a text of the turn
 	whole     bool                      // the turn has its answer
@@ -48,8 +49,9 @@ type call struct {
 	asked           bool // and not decided
 	deferred        bool // its result comes from outside
 	done            bool
-	question        int64 // the Seq of the last ApprovalAsked
-	began           int64 // the Seq of the last ToolCallStarted
+	question        int64  // the Seq of the last ApprovalAsked
+	began           int64  // the Seq of the last ToolCallStarted
+	reason          string // of a denial
 }
 
 // add tells an event.
@@ -112,7 +114,7 @@ func (t *teller) addCall(e event.Event) {
 		t.call(b.Call).question = e.Seq
 		t.tellNow(piece{kind: aQuestion, id: string(b.Call), name: b.Name, seq: e.Seq})
 	case event.ApprovalDecided:
-		t.call(b.Call).asked = false
+		t.call(b.Call).asked, t.call(b.Call).reason = false, b.Reason
 		t.tellNow(piece{kind: anAnswer, id: string(b.Call), denied: !b.Approved, text: b.Reason})
 	case event.ToolCallDeferred:
 		t.call(b.Call).deferred = true
@@ -126,28 +128,9 @@ func (t *teller) addCall(e event.Event) {
 	}
 }
 
-// addNested tells an event in the run of a helper: calls can wait for a person. The texts of a
-// helper are for the outer agent.
-func (t *teller) addNested(e event.Event) {
-	switch b := e.Body.(type) {
-	case event.RunStarted:
-		if t.nested == nil {
-			t.nested = map[event.CallRef]int{}
-		}
-		t.nested[e.Path] = b.Run
-	case event.ModelAnswered:
-		for i, c := range b.Message.Calls() {
-			t.wholeCall(event.NewCallRef(t.nested[e.Path], b.Turn, i).Under(e.Path), c.Name, c.Arguments, false)
-		}
-	case event.CallDelta, event.ToolProgress: // the call of the helper stands for them
-	case event.ToolCallStarted, event.ApprovalAsked, event.ApprovalDecided, event.ToolCallDeferred, event.ToolCallFinished:
-		t.addCall(e)
-	}
-}
-
 // tellNow tells a piece, or holds the piece until the message of the run is known.
 func (t *teller) tellNow(p piece) {
-	p.to = t.message
+	p.to, p.agent = t.message, t.helper
 	if t.started > 0 {
 		t.held = append(t.held, p)
 		return

@@ -12,6 +12,9 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
+// turnOf returns the beginning of the reference of a call up to the turn, as in "r1.t1".
+func turnOf(call string) string { return call[:max(0, strings.LastIndex(call, ".c"))] }
+
 // call returns the knowledge about a call.
 func (t *teller) call(ref event.CallRef) *call {
 	if t.calls == nil {
@@ -86,6 +89,9 @@ func (t *teller) result(b event.ToolCallFinished) {
 	p := piece{kind: aResult, id: string(b.Call), name: c.name, isErr: b.Result.IsError, denied: b.Failure == "denied" && c.question > 0, text: clip(b.Result.Text(), maxResult)}
 	if p.text == "" && p.isErr {
 		p.text = "The call failed."
+	}
+	if p.denied {
+		p.reason = c.reason
 	}
 	p.data = outputOf(b.Result)
 	t.tellNow(p)

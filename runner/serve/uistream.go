@@ -109,6 +109,9 @@ func (c *Chat) uiChunks(p piece) []uiChunk {
 	case aHandoff:
 		data, _ := json.Marshal(map[string]string{"agent": p.name}) // strings
 		return []uiChunk{{Type: "data-toolloop-handoff", Data: data}}
+	case aHelperText:
+		data, _ := json.Marshal(map[string]string{"toolCallId": p.name, "agent": p.agent, "text": p.text}) // strings
+		return []uiChunk{{Type: "data-toolloop-helper", ID: p.id, Data: data}}
 	case anEnd:
 		return []uiChunk{uiEnd(p)}
 	}
@@ -164,7 +167,7 @@ func (c *Chat) uiCall(p piece) []uiChunk {
 	case aResult:
 		switch {
 		case p.denied:
-			chunk.Type = "tool-output-denied"
+			chunk.Type, chunk.Reason = "tool-output-denied", p.reason // an addition of ours, which clients ignore
 		case p.isErr:
 			chunk.Type, chunk.ErrorText = "tool-output-error", p.text
 		default:

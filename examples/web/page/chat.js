@@ -161,7 +161,13 @@ function apply(c) {
     case 'tool-approval-request': update({ state: 'approval-requested', approval: { id: c.approvalId } }); break;
     case 'tool-output-available': update({ state: 'output-available', output: c.output }); break;
     case 'tool-output-error': update({ state: 'output-error', errorText: c.errorText }); break;
-    case 'tool-output-denied': update({ state: 'output-denied' }); break;
+    case 'tool-output-denied': update({ state: 'output-denied', reason: c.reason }); break;
+    case 'data-toolloop-helper': {
+      const told = m.parts.find((p) => p.type === c.type && p.id === c.id);
+      if (told) told.data = c.data;
+      else m.parts.push({ type: c.type, id: c.id, data: c.data });
+      break;
+    }
     case 'data-toolloop-progress': {
       const about = c.data && byID(m, c.data.toolCallId);
       if (about) about.progress = c.data;
@@ -216,13 +222,23 @@ function drawNow() {
   $('state').textContent = notice || (stream ? 'answering' : '');
 }
 
+// drawMessage draws what a helper said and did inside the card of the helper's call.
 function drawMessage(m) {
   const box = el('article', 'message ' + m.role);
+  const inside = new Map(); // by the call
   for (const p of m.parts) {
     const part = drawPart(m, p);
-    if (part) box.append(part);
+    if (!part) continue;
+    (inside.get(outerOf(p)) ?? box).append(part);
+    if (p.toolCallId) inside.set(p.toolCallId, part.querySelector('.inside'));
   }
   return box;
+}
+
+// outerOf returns the call whose helper made a part, or ''.
+function outerOf(p) {
+  if (p.type === 'data-toolloop-helper') return p.data.toolCallId;
+  return p.toolCallId ? p.toolCallId.slice(0, Math.max(p.toolCallId.lastIndexOf('/'), 0)) : '';
 }
 
 function drawPart(m, p) {
@@ -237,6 +253,12 @@ function drawPart(m, p) {
     case 'file':
       if (!/^data:image\/(png|jpeg|gif|webp);base64,/.test(p.url)) return el('p', 'note', 'A file: ' + p.mediaType);
       return Object.assign(el('img'), { src: p.url, alt: 'A picture' });
+    case 'data-toolloop-helper': {
+      if (byID(m, p.data.toolCallId)?.output === p.data.text) return null; // it is the result of the call
+      const said = long(p.data.text, 'div', 'text');
+      said.prepend(el('span', 'who', p.data.agent));
+      return said;
+    }
     case 'data-toolloop-said': return el('p', 'note', 'You said: ' + p.data.text);
   }
   return null;
@@ -265,8 +287,13 @@ function drawCall(m, p) {
   card.append(head);
   if (p.state === 'input-streaming') card.append(el('pre', '', p.raw || '…'));
   else card.append(drawInput(p.input));
+  card.append(el('div', 'inside'));
   if (p.state === 'output-available') card.append(drawOutput(p.output));
   if (p.state === 'output-error') card.append(long(p.errorText, 'pre'));
+  if (p.state === 'output-denied') {
+    const reason = p.reason || p.approval?.reason;
+    if (reason) card.append(long('Reason: ' + reason, 'p', 'note'));
+  }
   if (p.state === 'approval-requested') card.append(drawQuestion(m, p));
   return card;
 }

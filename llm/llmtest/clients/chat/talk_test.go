@@ -29,12 +29,15 @@ func talk(t *testing.T, process *node.Process, client, name string, steps ...llm
 	pay := tool.Must(tool.New("pay", "Pays an order.", func(_ context.Context, in payArgs) (string, error) {
 		return "Paid " + in.Order + ".", nil
 	}, tool.NeedsApproval()))
+	look := tool.Must(tool.New("look", "Looks.", func(context.Context, payArgs) (string, error) { return "It was sent.", nil }))
 	where := tool.Must(tool.External[struct{}, any]("where", "Where the visitor is."))
 	chat, err := serve.Config{
 		FrontEnd: []string{"where"},
-		Agent:    &agent.Agent{Model: script, Tools: []tool.Tool{pay, where}},
-		Logger:   slog.New(slog.DiscardHandler),
-		Session:  func(_ *http.Request, id string) (string, error) { return id, nil },
+		Agent: &agent.Agent{Model: script, Tools: []tool.Tool{pay, where}, Helpers: []agent.Helper{
+			{Name: "ask_clerk", Description: "Looks.", Agent: &agent.Agent{Name: "clerk", Tools: []tool.Tool{look}}},
+		}},
+		Logger:  slog.New(slog.DiscardHandler),
+		Session: func(_ *http.Request, id string) (string, error) { return id, nil },
 	}.Chat()
 	require.NoError(t, err)
 	mux := http.NewServeMux()
@@ -56,6 +59,13 @@ const count = "one two three four five six seven eight nine ten eleven twelve th
 
 func both() llmtest.Step {
 	return llmtest.Calls("pay", payArgs{"W1"}).And(llmtest.Calls("pay", payArgs{"W2"}))
+}
+
+func helped() []llmtest.Step {
+	return []llmtest.Step{
+		llmtest.Calls("ask_clerk", map[string]string{"task": "Look for W1."}), llmtest.Text("I look.").And(llmtest.Calls("look", payArgs{"W1"})),
+		llmtest.Text("Sent."), llmtest.Text("It was sent on Monday."),
+	}
 }
 
 type (
@@ -83,6 +93,12 @@ func TestAISDK(t *testing.T) {
 		require.Equal(t, object{
 			"status": "ready", "errors": list{}, "roles": two, "ids": list{"m1"}, "text": "In Lisbon.", "calls": list{"where: output-available"},
 		}, talk(t, process, client, "frontEnd", llmtest.Calls("where", nil), llmtest.Text("In Lisbon.")))
+
+		require.Equal(t, object{
+			"told":   list{object{"toolCallId": "r1.t1.c0", "agent": "clerk", "text": "I look."}, object{"toolCallId": "r1.t1.c0", "agent": "clerk", "text": "Sent."}},
+			"status": "ready", "errors": list{}, "roles": two, "text": "It was sent on Monday.", "ids": list{"r1.t1.c0", "r1.t1.c0/r1.t1.c0"},
+			"calls": list{"ask_clerk: output-available", "look: output-available"},
+		}, talk(t, process, client, "helper", helped()...))
 
 		tab := object{"status": "ready", "errors": list{}, "roles": two, "ids": list{"m1"}, "text": count, "calls": list{}}
 		require.Equal(t, object{"active": true, "tabs": list{tab, tab}}, talk(t, process, client, "reload", llmtest.Text(count)))
@@ -119,5 +135,10 @@ func TestAGUI(t *testing.T) {
 	require.Equal(t, object{
 		"last": "RUN_FINISHED success", "fresh": "RUN_FINISHED success", "same": true, "faults": list{}, "messages": list{"user: Count.", "assistant: " + count},
 	}, talk(t, process, "ag", "reload", llmtest.Text(count)))
+	require.Equal(t, object{
+		"helpers": list{"started clerk for r1.t1.c0", "finished r1.t1.c0 success"},
+		"owned":   list{"r1.t1.c0 assistant: I look.look", "r1.t1.c0 tool: It was sent.", "r1.t1.c0 assistant: Sent."},
+		"same":    true, "faults": list{},
+	}, talk(t, process, "ag", "helper", helped()...))
 	require.Equal(t, object{"last": "RUN_FINISHED cancelled", "faults": list{}}, talk(t, process, "ag", "stop", llmtest.Text(count)))
 }

@@ -102,6 +102,13 @@ const uiTalks = {
     await p.chat.resumeStream();
     return { broken, ...report(p) };
   },
+  // A helper works: what it says comes as data parts, and its calls as parts of tools.
+  async helper(ui, url) {
+    const p = page(ui, url);
+    await p.chat.sendMessage({ text: 'Ask.' });
+    const told = p.chat.messages.at(-1).parts.filter((q) => q.type === 'data-toolloop-helper').map((q) => q.data);
+    return { told, ...report(p), ids: p.chat.messages.at(-1).parts.filter((q) => q.toolCallId).map((q) => q.toolCallId) };
+  },
   async stop(ui, url) {
     const p = page(ui, url);
     const sent = p.chat.sendMessage({ text: 'Count.' });
@@ -166,6 +173,20 @@ const agTalks = {
     const last = await agRun(agent, { runId: 'r2' });
     const fresh = new HttpAgent({ url: url + '/ag', threadId: 'c' });
     return { last, fresh: await agRun(fresh, { runId: 'r3' }), same: JSON.stringify(fresh.messages) === JSON.stringify(agent.messages), ...agReport(agent) };
+  },
+  async helper(url) {
+    const agent = new HttpAgent({ url: url + '/ag', threadId: 'c' });
+    agent.addMessage({ id: 'a', role: 'user', content: 'Ask.' });
+    const helpers = [];
+    await agent.runAgent({ runId: 'r' }, {
+      onSubagentStartedEvent: ({ event }) => { helpers.push('started ' + event.name + ' for ' + event.parentToolCallId); },
+      onSubagentFinishedEvent: ({ event }) => { helpers.push('finished ' + event.subagentRunId + ' ' + event.outcome.type); },
+    });
+    const fresh = new HttpAgent({ url: url + '/ag', threadId: 'c' });
+    await fresh.runAgent({ runId: 'r2' });
+    const owned = agent.messages.filter((m) => m.subagentRunId).map((m) => `${m.subagentRunId} ${m.role}: ${m.content ?? ''}${(m.toolCalls ?? []).map((c) => c.function.name).join(' ')}`);
+    const sorted = (all) => JSON.stringify(all, (_, v) => (v && typeof v === 'object' && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort()) : v));
+    return { helpers, owned, same: sorted(fresh.messages) === sorted(agent.messages), faults };
   },
   async stop(url) {
     const agent = new HttpAgent({ url: url + '/ag', threadId: 'c' });
