@@ -62,15 +62,12 @@ func (e *engine) decide(ctx context.Context, calls []loop.Call) error {
 func (e *engine) decideCalls(ctx context.Context, calls []loop.Call) error {
 	decided := false
 	for _, c := range calls {
-		bodies, err := e.decideCall(ctx, c)
+		now, err := e.decideNext(ctx, c)
 		if err != nil {
-			return programError{err}
-		}
-		if len(bodies) == 0 {
-			continue
-		}
-		if err := e.recorder.recordWith(nil, bodies); err != nil {
 			return err
+		}
+		if !now {
+			continue
 		}
 		decided = true
 		if err := e.recorder.deliver(); err != nil {
@@ -82,6 +79,25 @@ func (e *engine) decideCalls(ctx context.Context, calls []loop.Call) error {
 		return nil
 	}
 	return e.recorder.record(true, paused(&s))
+}
+
+// decideNext gets a decision about one call, and records it. Helpers run at the same time, so
+// their questions to the program wait for each other: a policy that adds up what was approved
+// must see each decision before the next question.
+func (e *engine) decideNext(ctx context.Context, c loop.Call) (decided bool, err error) {
+	if turn := e.recorder.root.deciding; turn != nil {
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+		case <-ctx.Done():
+			return false, causeOf(ctx)
+		}
+	}
+	bodies, err := e.decideCall(ctx, c)
+	if err != nil {
+		return false, programError{err}
+	}
+	return len(bodies) > 0, e.recorder.recordWith(nil, bodies)
 }
 
 // decideCall returns the events of a decision about one call: the tool decides about a

@@ -81,6 +81,9 @@ func newEngine(r *Runner, session string, stream bool) *engine {
 	e.redactor, e.recorder, e.invoker, e.scheduler = &all.redactor, &all.recorder, &all.invoker, &all.scheduler
 	e.redactor.redact = r.Redact
 	e.recorder.prepare(session, e.redactor, &all.state)
+	if r.Decide != nil || r.MayAnswer != nil {
+		e.recorder.deciding = make(chan struct{}, 1)
+	}
 	v := e.invoker
 	v.timeout, v.keepPasswords, v.recorder, v.redactor = r.ToolTimeout, r.KeepPasswords, e.recorder, e.redactor
 	v.keepWhole = r.PutAside > 0

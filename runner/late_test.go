@@ -103,7 +103,7 @@ func TestLate(t *testing.T) {
 			require.Len(t, pending, 1)
 			p := pending[0]
 			require.Equal(t, runner.Pending{
-				Call: "r1.t1.c0", Agent: "assistant", Hash: event.HashArguments(`{"to":"ann"}`), Key: p.Key, Seq: p.Seq, Late: true, Handle: "transfer-ann",
+				Call: "r1.t1.c0", Session: "s", Agent: "assistant", Hash: event.HashArguments(`{"to":"ann"}`), Key: p.Key, Seq: p.Seq, Late: true, Handle: "transfer-ann",
 				ToolCall: llm.ToolCall{ID: "call_1", Name: "pay", Arguments: `{"to":"ann"}`},
 			}, p)
 			again, err := d.run(t) // nothing came

@@ -27,6 +27,8 @@ var errPausedForGood = fmt.Errorf("%w; outside a session nobody can answer them:
 type Pending struct {
 	// Call is our name of the call.
 	Call event.CallRef `json:"call"`
+	// Session is the name of the session. Empty outside a session.
+	Session string `json:"session,omitempty"`
 	// Agent is the name of the agent whose model made the call: of the agent that has the
 	// conversation, or of the agent of a helper.
 	Agent string `json:"agent"`
@@ -212,7 +214,7 @@ func waitingCalls(session string, s loop.State) []Pending {
 
 func pendingCall(session, agent string, s *loop.State, c loop.Call) Pending {
 	p := Pending{
-		Call: c.Ref, Agent: agent, Hash: event.HashArguments(c.Arguments), InDoubt: c.Status == loop.Started,
+		Call: c.Ref, Session: session, Agent: agent, Hash: event.HashArguments(c.Arguments), InDoubt: c.Status == loop.Started,
 		Key: callKey(session, c), Seq: c.Seq, ToolCall: c.Call, Late: c.Status == loop.Late, Handle: c.Handle(), Until: c.Until(),
 		Persons: s.Persons(),
 	}

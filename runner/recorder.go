@@ -51,6 +51,10 @@ type recorder struct {
 
 	finished finishedCalls // has its own lock
 
+	// deciding holds a token while the program is asked about a call; nil if it is asked about
+	// none. Of the root.
+	deciding chan struct{}
+
 	began chan struct{} // closed when messages can come; nil outside a session
 	over  bool          // no more messages; guarded by lock
 }

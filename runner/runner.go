@@ -149,8 +149,11 @@ type Runner struct {
 	// comment of package tool defines a password.
 	KeepPasswords bool
 	// Decide decides about each call that waits for approval or is in doubt, one after the
-	// other, before the run pauses. Use Decide for a terminal or a policy. Decide returns
-	// an answer of p, such as p.Approve(), or nil to leave the call undecided. Decide is not
+	// other, before the run pauses, also about calls of helpers that run at the same time. Use
+	// Decide for a terminal or a policy. An answer is recorded before the next question and
+	// before the call runs, so a policy that adds up earlier calls ([CallsOf]) sees the
+	// decisions of the same turn, and is not asked again after a crash. [By] names the policy.
+	// Decide returns an answer of p, such as p.Approve(), or nil to leave the call undecided. Decide is not
 	// asked about a call whose result comes later (Pending.Late). The context of Decide ends
 	// when the question no longer waits (Pending.Until).
 	//

@@ -24,7 +24,8 @@ const (
 
 // A Life is a program from its start to the end of its work. nil means that all work is
 // done. After an error, EveryCrash starts the program again, 5 seconds later. The Runner
-// has a Journal, a Model and a silent Logger; the program may set more fields. All that Life makes is
+// has a Journal, a Model and a silent Logger; the program may set more fields. The Journal is a
+// [journal.Reader] if the Store of the World is one, as at first. All that Life makes is
 // lost with the process. A Life must not ignore the end of ctx.
 type Life func(ctx context.Context, r runner.Runner) error
 

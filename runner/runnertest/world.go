@@ -116,7 +116,7 @@ func (w *World) start(life Life) *process {
 		defer kill(nil)
 		defer cancel()
 		p.err = life(ctx, runner.Runner{
-			Journal: crashJournal{p}, Model: llm.ModelFunc(p.generate), Logger: slog.New(slog.DiscardHandler),
+			Journal: p.journal(), Model: llm.ModelFunc(p.generate), Logger: slog.New(slog.DiscardHandler),
 		})
 	}()
 	return p
@@ -189,6 +189,20 @@ func (p *process) generate(ctx context.Context, req *llm.Request, sink func(llm.
 
 // A crashJournal is the store, as a process sees it.
 type crashJournal struct{ process *process }
+
+// A readableJournal is a crashJournal whose store can be read.
+type readableJournal struct {
+	crashJournal   // embedded: a store that can be read is a store
+	journal.Reader // embedded: a process reads the store as it is
+}
+
+// journal returns the store for the Runner of the process.
+func (p *process) journal() journal.Journal {
+	if reader, ok := p.world.Store.(journal.Reader); ok {
+		return readableJournal{crashJournal{p}, reader}
+	}
+	return crashJournal{p}
+}
 
 // Open implements [journal.Journal].
 func (j crashJournal) Open(ctx context.Context, session string) (journal.Log, error) {
