@@ -139,18 +139,36 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v Visitor, sess
 		h.failed(w, r, v, err)
 		return
 	}
+	if form.Get("do") == "revoke" {
+		h.revoke(w, r, v, session, state, seq)
+		return
+	}
 	p, ok := find(state.Pending, seq, form.Get("hash"))
 	if !ok {
 		h.refuse(w, http.StatusConflict, late(events, seq), back)
 		return
 	}
-	in, what, problem := inputOf(p, form.Get("do"), form.Get("text"))
+	in, what, problem := inputOf(p, form.Get("do"), form.Get("text"), event.Reach(form.Get("reach")))
 	if problem != "" {
 		h.refuse(w, http.StatusBadRequest, problem, back)
 		return
 	}
-	in = runner.By(v.Name, in)
-	h.give(w, r, session, p, in, gift{by: cmp.Or(pages.Name(v.Name), "a visitor without a name"), what: what, at: time.Now()})
+	h.give(w, r, session, p, runner.By(v.Name, in), giftOf(v, what))
+}
+
+func giftOf(v Visitor, what string) gift {
+	return gift{by: cmp.Or(pages.Name(v.Name), "a visitor without a name"), what: what, at: time.Now()}
+}
+
+// revoke takes the revocation of a standing answer.
+func (h *Handler) revoke(w http.ResponseWriter, r *http.Request, v Visitor, session string, state *runner.State, seq int64) {
+	for _, a := range state.Standing {
+		if a.Seq == seq {
+			h.give(w, r, session, runner.Pending{Call: a.Call, Seq: a.Seq}, runner.By(v.Name, a.Revoke()), giftOf(v, "revoked"))
+			return
+		}
+	}
+	h.refuse(w, http.StatusConflict, "The answer does not stand any more: somebody has revoked it, or another answer took its place.", link(session))
 }
 
 // sameOrigin lets only pages of the same origin send answers.
@@ -209,12 +227,18 @@ func find(all []runner.Pending, seq int64, hash string) (runner.Pending, bool) {
 
 // inputOf makes the input of a form, and describes the answer. The problem of a form that
 // has none is a sentence for the page.
-func inputOf(p runner.Pending, do, text string) (in runner.Input, what, problem string) {
+func inputOf(p runner.Pending, do, text string, reach event.Reach) (in runner.Input, what, problem string) {
 	switch asks := !p.InDoubt && !p.Late; {
 	case do == "approve" && asks:
 		return p.Approve(), "approved", ""
 	case do == "deny" && asks:
 		return p.Deny(text), "denied", ""
+	case (do == "always" || do == "never") && asks && reach != event.EveryCall && reach != event.SameArguments:
+		return nil, "", "The form does not say for which calls the answer stands."
+	case do == "always" && asks:
+		return p.ApproveAlways(reach), "approved always", ""
+	case do == "never" && asks:
+		return p.DenyAlways(reach, text), "denied always", ""
 	case do == "edit" && asks:
 		if !json.Valid([]byte(text)) {
 			return nil, "", "The arguments are not JSON. Go back, and mend them."

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/runner"
@@ -88,6 +89,9 @@ func (h *Handler) see(ctx context.Context, v Visitor, session string, upTo int64
 	for _, p := range state.Pending {
 		s.Waits = append(s.Waits, h.question(v, session, p, asked(state, p.Call)))
 	}
+	for _, a := range state.Standing {
+		s.Waits = append(s.Waits, h.standing(v, session, a))
+	}
 	return s, nil
 }
 
@@ -142,6 +146,28 @@ func (h *Handler) question(v Visitor, session string, p runner.Pending, open run
 	q.Until = pages.Stamp(p.Until)
 	q.Given = h.given.look(session, p, time.Now())
 	return pages.Part{Key: q.Key, HTML: rendered("question", q)}
+}
+
+// A standing is the card of an answer that stands for later calls.
+type standing struct {
+	Key, What, Tool, Agent, Person, Words, Since string
+	Arguments                                    string // empty: every call of the tool
+	Seq                                          int64
+	Answers                                      bool
+	Given                                        string // the revocation on its way
+	Action                                       string
+}
+
+func (h *Handler) standing(v Visitor, session string, a runner.Standing) pages.Part {
+	s := standing{
+		Key: "ws" + strconv.FormatInt(a.Seq, 10), What: a.What, Tool: pages.Name(a.Tool), Agent: pages.Name(a.Agent), Person: pages.Name(a.Person),
+		Words: pages.Text(a.Words), Since: pages.Stamp(a.Time.Truncate(time.Second)), Seq: a.Seq, Answers: v.Answers, Action: link(session),
+		Given: h.given.look(session, runner.Pending{Call: a.Call, Seq: a.Seq}, time.Now()),
+	}
+	if a.Reach == event.SameArguments {
+		s.Arguments = pages.JSON(a.Arguments)
+	}
+	return pages.Part{Key: s.Key, HTML: rendered("standing", s)}
 }
 
 func rendered(name string, data any) template.HTML {

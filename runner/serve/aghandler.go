@@ -20,7 +20,7 @@ import (
 //	POST path/{id}/stop  stops the run of the thread; abortRun of the browser leaves the stream only
 //
 // The newest message of the user begins a run. A call waiting for a person ends the run with
-// an interrupt. resume has the answers: {"approved": …, "reason": …, "arguments": …}, all
+// an interrupt. resume has the answers: {"approved": …, "reason": …, "arguments": …, "always": …}, all
 // interrupts of a run at once. A post without messages and without resume gets the
 // conversation as a snapshot, and then the rest of an unfinished answer. A post of a known
 // message gets the same. Tools, context and state of the browser are ignored.
@@ -84,6 +84,7 @@ type agPost struct {
 			Approved  bool            `json:"approved"`
 			Reason    string          `json:"reason"`
 			Arguments json.RawMessage `json:"arguments"`
+			Always    event.Reach     `json:"always"`
 		} `json:"payload"`
 	} `json:"resume"`
 }
@@ -113,7 +114,7 @@ func (conv *conversation) beginAG(ctx context.Context, person string, post agPos
 func (post agPost) answers() (said []answer) {
 	for _, a := range post.Resume {
 		said = append(said, answer{
-			id: a.InterruptID, approved: a.Status == "resolved" && a.Payload.Approved, reason: a.Payload.Reason, arguments: a.Payload.Arguments,
+			id: a.InterruptID, approved: a.Status == "resolved" && a.Payload.Approved, reason: a.Payload.Reason, arguments: a.Payload.Arguments, always: a.Payload.Always,
 		})
 	}
 	for i := len(post.Messages) - 1; i >= 0 && post.Messages[i].Role == "tool"; i-- {

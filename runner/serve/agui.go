@@ -59,7 +59,7 @@ type agUsage struct {
 }
 
 // answerSchema is the form of an answer to an interrupt.
-const answerSchema = `{"type":"object","properties":{"approved":{"type":"boolean"},"reason":{"type":"string"},"arguments":{"type":"object"}},"required":["approved"]}`
+const answerSchema = `{"type":"object","properties":{"approved":{"type":"boolean"},"reason":{"type":"string"},"arguments":{"type":"object"},"always":{"enum":["tool","arguments"]}},"required":["approved"]}`
 
 // An agWriter writes the events of AG-UI.
 type agWriter struct {

@@ -38,6 +38,10 @@
 //	{"id": "c", "message": {"role": "assistant", "parts": [
 //		{"state": "approval-responded", "approval": {"id": "r1.t1.c0@5", "approved": false, "reason": "too much"}}]}}'
 //
+// With "always": "tool" or "always": "arguments" in approval, the answer stands for later calls
+// of the conversation, too: for every call of the tool, or for calls with the same arguments. See
+// [runner.Pending.ApproveAlways]; [runner.Runner.MayAnswer] can refuse such an answer.
+//
 // # Calls in doubt
 //
 // A call is in doubt when the process died during the call: perhaps the call took effect. The

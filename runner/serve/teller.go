@@ -146,7 +146,7 @@ func (t *teller) settleRun(b event.Body) {
 	}
 	said := false
 	switch b := b.(type) {
-	case event.ToolCallFinished, event.ApprovalDecided, event.InDoubtDecided: // about the calls of the run before
+	case event.ToolCallFinished, event.ApprovalDecided, event.StandingRevoked, event.InDoubtDecided: // about the calls of the run before
 		return
 	case event.UserMessaged:
 		said = !b.Said

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
@@ -88,6 +89,7 @@ type uiMessage struct {
 			ID       string `json:"id"`
 			Approved bool   `json:"approved"`
 			Reason   string `json:"reason"`
+			Always   string `json:"always"`
 		} `json:"approval"`
 	} `json:"parts"`
 }
@@ -136,7 +138,7 @@ func (conv *conversation) beginUI(ctx context.Context, person string, m uiMessag
 		for _, p := range m.Parts {
 			switch {
 			case p.State == "approval-responded" && p.Approval != nil:
-				said = append(said, answer{id: p.Approval.ID, approved: p.Approval.Approved, reason: p.Approval.Reason})
+				said = append(said, answer{id: p.Approval.ID, approved: p.Approval.Approved, reason: p.Approval.Reason, always: event.Reach(p.Approval.Always)})
 			case p.State == "output-available" && p.CallID != "":
 				said = append(said, answer{call: p.CallID, output: textOf(p.Output)})
 			case p.State == "output-error" && p.CallID != "":
@@ -232,6 +234,7 @@ type answer struct {
 	reason   string
 	// arguments replace those of the call. Nil means no replacement.
 	arguments json.RawMessage
+	always    event.Reach // see runner.Pending.ApproveAlways
 }
 
 // approvalID names a question: a later question about the same call has a different id.
@@ -248,6 +251,9 @@ func (conv *conversation) decide(ctx context.Context, person string, said []answ
 		for _, p := range state.Pending {
 			for _, a := range said {
 				if conv.fits(p, a) {
+					if a.always != "" && (p.InDoubt || len(a.arguments) > 0) {
+						return nil, false, &refusal{http.StatusBadRequest, "An answer about a call in doubt, or with other arguments, cannot stand for later calls."}
+					}
 					in = append(in, runner.By(person, decisionOf(p, a)))
 					break
 				}
@@ -283,8 +289,12 @@ func decisionOf(p runner.Pending, a answer) runner.Input {
 		return p.Unknown()
 	case a.approved && len(a.arguments) > 0:
 		return p.Edit(a.arguments)
+	case a.approved && a.always != "":
+		return p.ApproveAlways(a.always)
 	case a.approved:
 		return p.Approve()
+	case a.always != "":
+		return p.DenyAlways(a.always, a.reason)
 	}
 	return p.Deny(a.reason)
 }
