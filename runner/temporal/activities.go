@@ -191,7 +191,12 @@ func (a *activities) run(ctx context.Context, name string, desk *agent.Agent, ev
 		case <-stopped.Done():
 		}
 	}()
-	within := runner.Drain(step.With(ctx, st), stopped)
+	// A run that is canceled fails with context.Canceled, as everywhere, and not with the
+	// cause of Temporal.
+	own, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	defer context.AfterFunc(ctx, end)()
+	within := runner.Drain(step.With(own, st), stopped)
 	session := r.Session(name)
 	if a.worker.Watch == nil {
 		_, err := session.Run(within, desk, in...)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/internal/scenario"
@@ -37,11 +38,20 @@ type sim struct {
 // simulate begins a session. The end of the test must call end.
 func simulate(t *testing.T, w temporal.Worker, start flow.Start) *sim {
 	t.Helper()
+	return simulateWith(t, w, start, worker.Options{})
+}
+
+func simulateWith(t *testing.T, w temporal.Worker, start flow.Start, options worker.Options) *sim {
+	t.Helper()
+	if w.Runner.Logger == nil {
+		w.Runner.Logger = slog.New(slog.DiscardHandler)
+	}
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	s := &sim{env: suite.NewTestWorkflowEnvironment(), desk: w.Agents[0],
 		next: make(chan func() bool), over: make(chan struct{})}
 	s.env.SetTestTimeout(1000 * time.Hour)
+	s.env.SetWorkerOptions(options)
 	require.NoError(t, w.RegisterWith(s.env, func(_ context.Context, r flow.Range) (p flow.Page, err error) {
 		done := make(chan struct{})
 		s.env.RegisterDelayedCallback(func() { defer close(done); p, err = s.query(r) }, 0)
@@ -80,6 +90,16 @@ func (s *sim) page(r flow.Range) (p flow.Page, err error) {
 	s.next <- func() bool { defer close(done); p, err = s.query(r); return false }
 	<-done
 	return p, err
+}
+
+// pass lets time pass. The workflow's clock is that of the suite.
+func (s *sim) pass(d time.Duration) {
+	passed := make(chan struct{})
+	s.next <- func() bool {
+		s.env.RegisterDelayedCallback(func() { close(passed); s.hold() }, d)
+		return true
+	}
+	<-passed
 }
 
 func (s *sim) end(t *testing.T) {

@@ -1,0 +1,354 @@
+package temporal_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/internal/scenario"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/runner/runnertest"
+	"github.com/seed-916e8f6a/toolloop/runner/temporal"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// sessions returns a client for the queue of the test.
+func sessions(t *testing.T, c client.Client) temporal.Client {
+	t.Helper()
+	return temporal.Client{Temporal: c, TaskQueue: name(t), Prefix: name(t) + "/", Heartbeat: time.Second}
+}
+
+// TestServerSession: Run, Stream, State, Pending and decisions, as in package runner.
+func TestServerSession(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	var s shop
+	desk := s.desk(tool.NeedsApproval())
+	var deltas atomic.Int64
+	w := temporal.Worker{
+		Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: charging()},
+		Watch: func(_ context.Context, session string, e event.Event) {
+			if session == "order-17" && e.Seq == 0 {
+				deltas.Add(1)
+			}
+		},
+	}
+	work(t, w.Run)
+	session := sessions(t, c).Session("order-17")
+	state, err := session.State(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, state.Status)
+
+	result, err := session.Run(t.Context(), desk, question)
+	require.ErrorIs(t, err, runner.ErrPaused)
+	require.Len(t, result.Pending, 2)
+	pending, err := session.Pending(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, result.Pending, pending)
+
+	first := pending[0]
+	result, err = session.Run(t.Context(), desk, runner.By("ada", first.Approve()), pending[1].Deny("no"))
+	require.ErrorIs(t, err, runner.ErrPaused)
+	_, err = session.Run(t.Context(), desk, first.Approve())
+	misfit, ok := errors.AsType[*runner.DecisionError](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, "ada", misfit.Decided.Person)
+
+	var seqs []int64
+	for e, err := range session.Stream(t.Context(), desk, result.Pending[0].Approve()) {
+		require.NoError(t, err)
+		seqs = append(seqs, e.Seq)
+	}
+	require.Equal(t, result.Events[len(result.Events)-1].Seq+1, seqs[0])
+	state, err = session.State(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "All done.", state.Text)
+	require.EqualValues(t, len(seqs), seqs[len(seqs)-1]-seqs[0]+1)
+	require.Positive(t, deltas.Load())
+	keys, runs := s.counts()
+	require.Equal(t, []int{2, 2}, []int{keys, runs})
+	require.NoError(t, session.End(t.Context()))
+}
+
+// TestServerCancel: a run that is canceled is that of package runner: calls that end keep
+// their results.
+func TestServerCancel(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	for _, s := range scenario.All() {
+		if s.HangUp == 0 {
+			continue
+		}
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			desk, r := setUp(t, s)
+			want, ends := atHangUp(t, s, nil, func(ctx context.Context, in runner.Input) (*runner.Result, error) {
+				return r.Session("desk").Run(ctx, desk, in)
+			})
+			desk, r = setUp(t, s)
+			work(t, temporal.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: r}.Run)
+			client := sessions(t, c)
+			session := client.Session("desk")
+			got, _ := atHangUp(t, s, finishedIn(session, ends), func(ctx context.Context, in runner.Input) (*runner.Result, error) {
+				context.AfterFunc(ctx, func() { _ = session.Cancel(context.Background()) })
+				return session.Run(context.Background(), desk, in)
+			})
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+// atHangUp runs a scenario until the customer hangs up. It returns the transcript and the
+// number of calls that ended before. wait, if not nil, waits for what must come before.
+func atHangUp(t *testing.T, s scenario.Scenario, wait func(), run func(context.Context, runner.Input) (*runner.Result, error)) (string, int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	time.AfterFunc(s.HangUp, func() {
+		if wait != nil {
+			wait()
+		}
+		cancel()
+	})
+	result, err := run(ctx, runner.Say(llm.User("Where is my order?")))
+	require.ErrorIs(t, err, context.Canceled)
+	return runnertest.Transcript(result) + err.Error(), finishedCalls(slices.Values(result.Events))
+}
+
+func finishedCalls(events iter.Seq[event.Event]) (n int) {
+	for e := range events {
+		if _, ok := e.Body.(event.ToolCallFinished); ok {
+			n++
+		}
+	}
+	return n
+}
+
+// finishedIn waits until n calls of a session have ended: a loaded machine is slow.
+func finishedIn(s *temporal.Session, n int) func() {
+	return func() {
+		for range 600 {
+			seen := finishedCalls(func(yield func(event.Event) bool) {
+				for e, err := range s.Events(context.Background(), 0) {
+					if err != nil || !yield(e) {
+						return
+					}
+				}
+			})
+			if seen >= n {
+				return
+			}
+			<-time.After(100 * time.Millisecond)
+		}
+	}
+}
+
+// TestServerRenewal: a long run goes on in new executions, as one sequence of events.
+func TestServerRenewal(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	var s shop
+	desk := s.desk()
+	var steps []llmtest.Step
+	for i := range 26 {
+		steps = append(steps, llmtest.Calls("charge", order{fmt.Sprint(i)}))
+	}
+	w := temporal.Worker{
+		Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk},
+		Runner: runner.Runner{Model: llmtest.Script(t, append(steps, llmtest.Text("All done."))...)},
+	}
+	work(t, w.Run)
+	client := sessions(t, c)
+	client.MaxHistory = 60
+	session := client.Session("long")
+	result, err := session.Run(t.Context(), desk, question)
+	require.NoError(t, err)
+	require.Equal(t, "All done.", result.Text)
+	for i, e := range result.Events {
+		require.EqualValues(t, i+1, e.Seq)
+	}
+	keys, runs := s.counts()
+	require.Equal(t, []int{26, 26}, []int{keys, runs})
+	require.GreaterOrEqual(t, executions(t, c, name(t)+"/long"), 5)
+}
+
+// executions returns how many executions a workflow has had.
+func executions(t *testing.T, c client.Client, id string) (n int) {
+	t.Helper()
+	run := ""
+	for {
+		n++
+		var first string
+		h := c.GetWorkflowHistory(t.Context(), id, run, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+		e, err := h.Next()
+		require.NoError(t, err)
+		first = e.GetWorkflowExecutionStartedEventAttributes().GetContinuedExecutionRunId()
+		if first == "" {
+			return n
+		}
+		run = first
+	}
+}
+
+// TestServerLargeResult: a result that Temporal does not take had its effect, and its call is
+// not in doubt.
+func TestServerLargeResult(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	photo := tool.Must(tool.New("photo", "Takes a photo.", func(context.Context, struct{}) (llm.Parts, error) {
+		return llm.Parts{llm.Image{Data: append([]byte("\x89PNG\r\n\x1a\n"), make([]byte, 3<<20)...)}}, nil
+	}, tool.MaxResult(16<<20)))
+	desk := &agent.Agent{Name: "photographer", Tools: []tool.Tool{photo}}
+	w := temporal.Worker{
+		Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk},
+		Runner: runner.Runner{Model: llmtest.Script(t, llmtest.Calls("photo", nil), llmtest.Text("Here."))},
+	}
+	work(t, w.Run)
+	result, err := sessions(t, c).Session("one").Run(t.Context(), desk, question)
+	require.NoError(t, err)
+	require.Equal(t, "Here.", result.Text)
+	require.Contains(t, result.Messages[2].Results()[0].Text(), "too large to be stored")
+	_, err = sessions(t, c).Session("two").Run(t.Context(), desk, runner.Say(llm.User(strings.Repeat("x", 2<<20))))
+	require.ErrorContains(t, err, "send a URL in place of a file")
+}
+
+// TestServerNoWorker: a run waits for a worker, and an answer comes when all workers of the
+// question are dead.
+func TestServerNoWorker(t *testing.T) {
+	t.Parallel()
+	c, dir := server(t), t.TempDir()
+	session := sessions(t, c).Session("one")
+	desk := storing(dir)
+	p := spawn(t, dir, 0)
+	result, err := session.Run(t.Context(), desk, runner.Say(llm.User("confirm it")))
+	require.ErrorIs(t, err, runner.ErrPaused)
+	p.kill()
+
+	short, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = session.Run(short, desk, result.Pending[0].Approve())
+	require.Error(t, err) // nobody is there, and the answer was not accepted
+	spawn(t, dir, 0)
+	result, err = session.Run(t.Context(), desk, result.Pending[0].Approve())
+	if _, misfit := errors.AsType[*runner.DecisionError](err); misfit { // the first answer was taken after all
+		eventually(t, func() bool {
+			state, err := session.State(t.Context())
+			return err == nil && state.Text == "All done."
+		})
+	} else if _, busy := errors.AsType[*journal.BusyError](err); !busy {
+		require.NoError(t, err)
+		require.Equal(t, "All done.", result.Text)
+	}
+	eventually(t, func() bool { return effects(t, dir) == 1 })
+}
+
+// TestServerStop: a worker that is stopped ends its calls; the run goes on with another one.
+func TestServerStop(t *testing.T) {
+	t.Parallel()
+	c, dir := server(t), t.TempDir()
+	p := spawn(t, dir, 2*time.Second)
+	done := make(chan error, 1)
+	go func() {
+		_, err := sessions(t, c).Session("one").Run(t.Context(), storing(dir), runner.Say(llm.User("post it")))
+		done <- err
+	}()
+	eventually(t, func() bool { return len(notes(t, dir, "begun")) == 1 })
+	spawn(t, dir, 0)
+	p.stop(t)
+	require.NoError(t, <-done) // a call in doubt would be a pause
+	require.Len(t, notes(t, dir, "begun"), storeTurns)
+	require.Equal(t, storeTurns, effects(t, dir))
+}
+
+// TestServerKills: workers are killed again and again under many sessions. Nothing is doubled,
+// nothing is lost, and nothing gets stuck: what is in doubt is decided and ends.
+func TestServerKills(t *testing.T) {
+	c, dir := server(t), t.TempDir()
+	all, kills := 100, 12
+	if n, err := strconv.Atoi(os.Getenv("TOOLLOOP_KILLS")); err == nil {
+		kills = n
+	}
+	client := sessions(t, c)
+	var workers [3]*process
+	for i := range workers {
+		workers[i] = spawn(t, dir, 100*time.Millisecond)
+	}
+	var running sync.WaitGroup
+	var paused atomic.Int64
+	texts := make([]string, all)
+	errs := make([]error, all)
+	gate := make(chan struct{}, 30)
+	for i := range all {
+		running.Go(func() {
+			gate <- struct{}{}
+			defer func() { <-gate }()
+			texts[i], errs[i] = throughKills(t.Context(), client.Session(strconv.Itoa(i)), dir, &paused)
+		})
+	}
+	ended := make(chan struct{})
+	go func() { running.Wait(); close(ended) }()
+	random := rand.New(rand.NewPCG(1, 2))
+	for k := range kills {
+		select {
+		case <-ended:
+		case <-time.After(time.Duration(500+random.IntN(1500)) * time.Millisecond):
+			i := k % len(workers)
+			workers[i].kill()
+			workers[i] = spawn(t, dir, 100*time.Millisecond)
+		}
+	}
+	select {
+	case <-ended:
+	case <-time.After(8 * time.Minute):
+		t.Fatal("sessions are stuck")
+	}
+	for i := range all {
+		require.NoError(t, errs[i])
+		require.Equal(t, "All done.", texts[i])
+	}
+	require.Empty(t, notes(t, dir, "doubled"))
+	require.Equal(t, all*storeTurns*2, effects(t, dir))
+	attempts := len(notes(t, dir, "begun"))
+	fmt.Printf("temporal: %d sessions, %d kills, %d calls, %d attempts, %d pauses in doubt\n", all, kills, all*storeTurns*2, attempts, paused.Load())
+}
+
+// throughKills runs a session to its end, and decides about calls in doubt as a person who
+// looks at the effects.
+func throughKills(ctx context.Context, s *temporal.Session, dir string, paused *atomic.Int64) (string, error) {
+	in := []runner.Input{runner.Say(llm.User("pay+post it"))}
+	for {
+		result, err := s.Run(ctx, storing(dir), in...)
+		if !errors.Is(err, runner.ErrPaused) {
+			return result.Text, err
+		}
+		paused.Add(1)
+		in = nil
+		for _, p := range result.Pending {
+			if _, err := os.Stat(filepath.Join(dir, strings.ReplaceAll(p.Key, "/", "_"))); err == nil {
+				in = append(in, p.Happened(llm.Text{Text: "Done."}))
+			} else {
+				in = append(in, p.RunAgain())
+			}
+		}
+	}
+}

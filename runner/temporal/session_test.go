@@ -1,0 +1,311 @@
+package temporal_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	toolloop "github.com/seed-916e8f6a/toolloop/runner/temporal"
+	"github.com/seed-916e8f6a/toolloop/runner/temporal/internal/flow"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// A shop is a desk whose effects are counted by the keys of the calls.
+type shop struct {
+	mu      sync.Mutex
+	effects map[string]int
+}
+
+type order struct {
+	Order string `json:"order"`
+}
+
+// desk returns an agent whose tools have effects: charge and ship, with options.
+func (s *shop) desk(options ...tool.Option) *agent.Agent {
+	do := func(ctx context.Context, in order) (string, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.effects == nil {
+			s.effects = map[string]int{}
+		}
+		s.effects[tool.CallFrom(ctx).Key]++
+		return "Done: " + in.Order, nil
+	}
+	return &agent.Agent{Name: "desk", Tools: []tool.Tool{
+		tool.Must(tool.New("charge", "Charges an order.", do, options...)),
+		tool.Must(tool.New("ship", "Ships an order.", do, options...)),
+	}}
+}
+
+func (s *shop) counts() (keys, runs int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.effects {
+		keys, runs = keys+1, runs+n
+	}
+	return keys, runs
+}
+
+var steps = []llmtest.Step{
+	llmtest.Calls("charge", order{"W1"}).And(llmtest.Calls("ship", order{"W1"})),
+	llmtest.Calls("charge", order{"W2"}), llmtest.Text("All done."),
+}
+
+var question = runner.Say(llm.User("Charge and ship."))
+
+// TestApprovalAfterDays: a session waits for three days, and its time does not count.
+func TestApprovalAfterDays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s shop
+		session := simulate(t, toolloop.Worker{Agents: []*agent.Agent{s.desk(tool.NeedsApproval())}, Runner: runner.Runner{Model: llmtest.Script(t, steps...)}}, flow.Start{})
+		result, err := session.run(t.Context(), question)
+		require.ErrorIs(t, err, runner.ErrPaused)
+		for i := range 2 {
+			var in []runner.Input
+			for _, p := range result.Pending {
+				in = append(in, p.Approve())
+			}
+			stale := result.Pending[0].Approve()
+			session.pass(72 * time.Hour)
+			result, err = session.run(t.Context(), in...)
+			if i == 0 {
+				require.ErrorIs(t, err, runner.ErrPaused)
+				require.Equal(t, 1, len(result.Pending))
+			}
+			if i == 0 {
+				_, again := session.run(t.Context(), stale)
+				misfit, ok := errors.AsType[*temporal.ApplicationError](again)
+				require.True(t, ok, "%v", again)
+				require.Equal(t, flow.MisfitType, misfit.Type())
+			}
+		}
+		require.NoError(t, err)
+		require.Equal(t, "All done.", result.Text)
+		keys, runs := s.counts()
+		require.Equal(t, []int{3, 3}, []int{keys, runs})
+		session.end(t)
+	})
+}
+
+// TestBusy: a second input during a run is refused, and nothing is recorded of it.
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s shop
+		model := llmtest.Script(t, llmtest.Text("Yes.").With(llmtest.Late(time.Hour/2)))
+		session := simulate(t, toolloop.Worker{Agents: []*agent.Agent{s.desk()}, Runner: runner.Runner{Model: model}}, flow.Start{})
+		second := make(chan error, 1)
+		time.AfterFunc(time.Minute, func() {
+			session.env.RegisterDelayedCallback(func() {
+				session.env.UpdateWorkflow(flow.UpdateRun, "second", rejected(second), flow.Input{Agent: "desk"})
+			}, 0)
+		})
+		result, err := session.run(t.Context(), question)
+		require.NoError(t, err)
+		require.Len(t, result.Events, 5)
+		busy, ok := errors.AsType[*temporal.ApplicationError](<-second)
+		require.True(t, ok)
+		require.Equal(t, flow.BusyType, busy.Type())
+
+		_, err = session.run(t.Context())
+		require.ErrorIs(t, err, runner.ErrNoInput)
+		session.end(t)
+	})
+}
+
+type rejected chan error
+
+func (r rejected) Accept()             {}
+func (r rejected) Reject(err error)    { r <- err }
+func (r rejected) Complete(any, error) { r <- nil }
+
+// TestErrors: errors that a session of package runner returns have the same types.
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	overloaded := &llm.APIError{Kind: llm.KindOverloaded, Provider: "openai", StatusCode: 503, Message: "Busy.", RetryAfter: time.Second}
+	for name, c := range map[string]struct {
+		step llmtest.Step
+		is   func(error) bool
+	}{
+		"api": {llmtest.Fail(overloaded), func(err error) bool {
+			e, ok := errors.AsType[*llm.APIError](err)
+			return ok && e.Error() == overloaded.Error() && e.Retryable()
+		}},
+		"finish": {llmtest.Text("It").Finish("length"), func(err error) bool {
+			e, ok := errors.AsType[*runner.FinishError](err)
+			return ok && e.Reason == "length" && e.Finish.Raw == "length"
+		}},
+		"limit": {llmtest.Calls("charge", order{"W1"}), func(err error) bool {
+			e, ok := errors.AsType[*runner.LimitError](err)
+			return ok && *e == runner.LimitError{Limit: "turns", Max: 1}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var s shop
+				session := simulate(t, toolloop.Worker{Agents: []*agent.Agent{s.desk()}, Runner: runner.Runner{MaxTurns: 1, Model: llmtest.Script(t, c.step)}}, flow.Start{})
+				_, err := session.run(t.Context(), question)
+				require.True(t, c.is(err), "%#v", err)
+				session.end(t)
+			})
+		})
+	}
+}
+
+// A breaker loses the nth activity: before its work, or its result.
+type breaker struct {
+	interceptor.WorkerInterceptorBase // embedded: as Temporal's SDK wants it
+	at                                int
+	after                             bool
+	mu                                sync.Mutex
+	seen                              int
+	broken                            string // the activity
+}
+
+func (b *breaker) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	return &broken{interceptor.ActivityInboundInterceptorBase{Next: next}, b}
+}
+
+type broken struct {
+	interceptor.ActivityInboundInterceptorBase // embedded: as Temporal's SDK wants it
+	breaker                                    *breaker
+}
+
+func (b *broken) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
+	b.breaker.mu.Lock()
+	n := b.breaker.seen
+	b.breaker.seen++
+	if n == b.breaker.at {
+		b.breaker.broken = activity.GetInfo(ctx).ActivityType.Name
+	}
+	b.breaker.mu.Unlock()
+	if n != b.breaker.at {
+		return b.Next.ExecuteActivity(ctx, in)
+	}
+	if b.breaker.after {
+		_, _ = b.Next.ExecuteActivity(ctx, in)
+	}
+	return nil, errors.New("the worker is gone")
+}
+
+// TestEveryLoss loses each activity of a run, before and after its work. Idempotent calls run
+// again with the same key; the others wait for a person, and only those that were lost.
+func TestEveryLoss(t *testing.T) {
+	t.Parallel()
+	const activities = 3 + 3 // turns and calls
+	for _, idempotent := range []bool{true, false} {
+		for at := range activities {
+			for _, after := range []bool{false, true} {
+				t.Run(fmt.Sprintf("idempotent %v, %d, after %v", idempotent, at, after), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) { testLoss(t, idempotent, &breaker{at: at, after: after}) })
+				})
+			}
+		}
+	}
+}
+
+func testLoss(t *testing.T, idempotent bool, b *breaker) {
+	var s shop
+	var options []tool.Option
+	if idempotent {
+		options = append(options, tool.Idempotent())
+	}
+	w := toolloop.Worker{Agents: []*agent.Agent{s.desk(options...)}, Runner: runner.Runner{Model: charging()}}
+	session := simulateWith(t, w, flow.Start{}, worker.Options{Interceptors: []interceptor.WorkerInterceptor{b}})
+	result, err := session.run(t.Context(), question)
+	inDoubt := b.broken == flow.CallName && !idempotent
+	if inDoubt {
+		require.ErrorIs(t, err, runner.ErrPaused)
+		require.Len(t, result.Pending, 1)
+		p := result.Pending[0]
+		require.True(t, p.InDoubt)
+		in := p.RunAgain()
+		if b.after {
+			in = p.Happened(llm.Text{Text: "Done."})
+		}
+		result, err = session.run(t.Context(), in)
+	}
+	require.NoError(t, err)
+	require.Equal(t, "All done.", result.Text)
+	keys, runs := s.counts()
+	want := 3
+	if b.broken == flow.CallName && idempotent && b.after {
+		want = 4
+	}
+	require.Equal(t, []int{3, want}, []int{keys, runs})
+	session.end(t)
+}
+
+// charging is a model that charges and ships, whatever was lost.
+func charging() llm.Model {
+	return llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+		turn := 0
+		for _, m := range req.Messages {
+			if m.Role == llm.RoleAssistant {
+				turn++
+			}
+		}
+		return llmtest.NewScript(steps[turn]).Generate(ctx, req, sink)
+	})
+}
+
+// TestTired: a call that kills its worker each time is repeated five times, with growing
+// pauses, and then a person is asked.
+func TestTired(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s shop
+		w := toolloop.Worker{Agents: []*agent.Agent{s.desk(tool.Idempotent())}, Runner: runner.Runner{Model: charging()}}
+		session := simulateWith(t, w, flow.Start{}, worker.Options{Interceptors: []interceptor.WorkerInterceptor{new(deadly)}})
+		result, err := session.run(t.Context(), question)
+		require.ErrorIs(t, err, runner.ErrPaused)
+		require.Len(t, result.Pending, 1)
+		starts := 0
+		for _, e := range result.Events {
+			if b, ok := e.Body.(event.ToolCallStarted); ok && b.Name == "charge" {
+				starts++
+			}
+		}
+		require.Equal(t, 5, starts)
+		session.end(t)
+	})
+}
+
+// deadly loses each attempt of a charge.
+type deadly struct {
+	interceptor.WorkerInterceptorBase // embedded: as Temporal's SDK wants it
+}
+
+func (*deadly) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	return &dying{interceptor.ActivityInboundInterceptorBase{Next: next}}
+}
+
+type dying struct {
+	interceptor.ActivityInboundInterceptorBase // embedded: as Temporal's SDK wants it
+}
+
+func (d *dying) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
+	if call, ok := in.Args[0].(flow.Call); ok && strings.HasSuffix(call.Call, "c0") {
+		return nil, errors.New("the worker is gone")
+	}
+	return d.Next.ExecuteActivity(ctx, in)
+}

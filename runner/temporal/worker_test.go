@@ -1,0 +1,190 @@
+package temporal_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/temporal"
+	"github.com/seed-916e8f6a/toolloop/tool"
+)
+
+// The processes of the kill tests are this test binary, with an environment: the address of
+// the server in TOOLLOOP_TEMPORAL_WORKER, the task queue, and the directory of the effects.
+
+// storing returns the agent of the kill tests: pay may run again, post may not, confirm
+// needs approval. Their effects are files, named by the keys of the calls.
+func storing(dir string) *agent.Agent {
+	do := func(ctx context.Context, in order) (string, error) {
+		key := filepath.Join(dir, strings.ReplaceAll(tool.CallFrom(ctx).Key, "/", "_"))
+		note(dir, "begun", in.Order)
+		wait, _ := strconv.Atoi(os.Getenv("TOOLLOOP_TEMPORAL_TOOL_MS"))
+		select {
+		case <-time.After(time.Duration(wait) * time.Millisecond):
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+		f, err := os.OpenFile(key, os.O_CREATE|os.O_EXCL, 0o600)
+		switch {
+		case errors.Is(err, fs.ErrExist) && tool.CallFrom(ctx).Tool == "pay":
+			return "Done before: " + in.Order, nil
+		case errors.Is(err, fs.ErrExist):
+			note(dir, "doubled", key)
+			return "Done twice: " + in.Order, nil
+		case err != nil:
+			return "", err
+		}
+		return "Done: " + in.Order, f.Close()
+	}
+	return &agent.Agent{Name: "store", Tools: []tool.Tool{
+		tool.Must(tool.New("pay", "Pays an order.", do, tool.Idempotent())),
+		tool.Must(tool.New("post", "Posts an order.", do)),
+		tool.Must(tool.New("confirm", "Confirms an order.", do, tool.NeedsApproval())),
+	}}
+}
+
+// note adds a line to a file of the directory, in one write.
+func note(dir, file, line string) {
+	f, err := os.OpenFile(filepath.Join(dir, "notes."+file), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, _ = f.WriteString(line + "\n")
+		_ = f.Close()
+	}
+}
+
+func notes(t *testing.T, dir, file string) (lines []string) {
+	t.Helper()
+	f, err := os.Open(filepath.Join(dir, "notes."+file))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	require.NoError(t, err)
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		lines = append(lines, s.Text())
+	}
+	return lines
+}
+
+// effects returns the number of effects.
+func effects(t *testing.T, dir string) int {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	n := 0
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), "notes.") {
+			n++
+		}
+	}
+	return n
+}
+
+// storeTurns is the number of turns with calls.
+const storeTurns = 3
+
+// storeModel makes calls for a few turns, by what it reads alone. The first word of the
+// question names the tools.
+func storeModel() llm.Model {
+	return llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+		turn := 0
+		for _, m := range req.Messages {
+			if m.Role == llm.RoleAssistant {
+				turn++
+			}
+		}
+		question := req.Messages[0].Text()
+		if turn == storeTurns || strings.HasPrefix(question, "confirm") && turn == 1 {
+			return llmtest.NewScript(llmtest.Text("All done.")).Generate(ctx, req, sink)
+		}
+		var step llmtest.Step
+		for i, name := range strings.Split(strings.Fields(question)[0], "+") {
+			call := llmtest.Calls(name, order{fmt.Sprintf("W%d", turn)})
+			if i == 0 {
+				step = call
+			} else {
+				step = step.And(call)
+			}
+		}
+		return llmtest.NewScript(step).Generate(ctx, req, sink)
+	})
+}
+
+// workerMain is a worker process. It ends in order at SIGTERM.
+func workerMain(address string) {
+	c, err := dial(address)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	err = temporal.Worker{
+		Temporal: c, TaskQueue: os.Getenv("TOOLLOOP_TEMPORAL_QUEUE"), Agents: []*agent.Agent{storing(os.Getenv("TOOLLOOP_TEMPORAL_DIR"))},
+		Runner:  runner.Runner{Model: storeModel()},
+		Options: worker.Options{StickyScheduleToStartTimeout: time.Second},
+	}.Run(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// A process is a worker process of a test.
+type process struct{ cmd *exec.Cmd }
+
+// spawn starts a worker process. The end of the test kills it.
+func spawn(t *testing.T, dir string, toolTime time.Duration) *process {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), "TOOLLOOP_TEMPORAL_WORKER="+started.address, "TOOLLOOP_TEMPORAL_QUEUE="+name(t),
+		"TOOLLOOP_TEMPORAL_DIR="+dir, fmt.Sprintf("TOOLLOOP_TEMPORAL_TOOL_MS=%d", toolTime.Milliseconds()))
+	cmd.Stderr = os.Stderr
+	require.NoError(t, cmd.Start())
+	p := &process{cmd}
+	t.Cleanup(p.kill)
+	return p
+}
+
+func (p *process) kill() {
+	if p.cmd.ProcessState == nil {
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
+	}
+}
+
+// stop ends the process in order.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, p.cmd.Wait())
+}
+
+// eventually waits until is reports true, or the test fails.
+func eventually(t *testing.T, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(2 * time.Minute); !is(); {
+		require.True(t, time.Now().Before(end), "it takes too long")
+		<-time.After(10 * time.Millisecond)
+	}
+}
