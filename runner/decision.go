@@ -162,13 +162,13 @@ func (e *engine) reconcile(ctx context.Context, c loop.Call) []event.Body {
 	case later:
 		return e.laterEvents(c, t, handle)
 	case err == nil && effect.happened:
-		return e.doubtEvents(c, event.Happened, "tool", effect.result)
+		return e.doubtEvents(c, t, event.Happened, "tool", effect.result)
 	case e.step.IsTired(c.Ref):
 		return nil
 	case err == nil:
-		return e.doubtEvents(c, event.RunAgain, "tool", nil)
+		return e.doubtEvents(c, t, event.RunAgain, "tool", nil)
 	case t.Idempotent():
-		return e.doubtEvents(c, event.RunAgain, "idempotent", nil)
+		return e.doubtEvents(c, t, event.RunAgain, "idempotent", nil)
 	}
 	return nil
 }
@@ -244,7 +244,8 @@ func (e *engine) eventsOf(ctx context.Context, d decision, c loop.Call) (_ []eve
 		if reason := checkResult(d.parts); reason != "" {
 			return nil, reason
 		}
-		bodies := e.doubtEvents(c, d.doubt, "caller", d.parts)
+		t, _ := e.toolOf(ctx, c)
+		bodies := e.doubtEvents(c, t, d.doubt, "caller", d.parts)
 		if b, ok := bodies[0].(event.InDoubtDecided); ok {
 			b.Person, b.Words = d.person, e.redactor.reason(d.words)
 			bodies[0] = b
@@ -301,8 +302,9 @@ func (e *engine) denied(c loop.Call, reason string) event.ToolCallFinished {
 	return e.redactor.withEdit(c, e.redactor.failure(c, err))
 }
 
-// doubtEvents returns the events of a decision about a call in doubt.
-func (e *engine) doubtEvents(c loop.Call, d event.Doubt, by string, parts llm.Parts) []event.Body {
+// doubtEvents returns the events of a decision about a call in doubt. The call can be that of a
+// helper, so its tool need not be on offer here. t is zero if the agent has no such tool.
+func (e *engine) doubtEvents(c loop.Call, t tool.Tool, d event.Doubt, by string, parts llm.Parts) []event.Body {
 	bodies := []event.Body{event.InDoubtDecided{Call: c.Ref, Decision: d, By: by}}
 	switch d {
 	case event.Happened:
@@ -310,9 +312,7 @@ func (e *engine) doubtEvents(c loop.Call, d event.Doubt, by string, parts llm.Pa
 			parts = llm.Parts{llm.Text{Text: "The call took effect. Its result was not recorded."}}
 		}
 		b := e.redactor.withEdit(c, e.redactor.success(c, parts))
-		if e.offer != nil {
-			e.putAside(&b, e.offer.tools[c.Call.Name])
-		}
+		e.putAside(&b, t)
 		bodies = append(bodies, b)
 	case event.NotHappened:
 		bodies = append(bodies, notRun(c, "it was interrupted before it took effect"))

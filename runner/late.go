@@ -249,7 +249,7 @@ func (e *engine) overdue(ctx context.Context, c loop.Call) ([]event.Body, error)
 	case later:
 		return e.laterEvents(c, t, handle), nil
 	case err == nil && effect.happened:
-		return e.doubtEvents(c, event.Happened, "tool", effect.result), nil
+		return e.doubtEvents(c, t, event.Happened, "tool", effect.result), nil
 	}
 	_, text := t.LateWithin()
 	return []event.Body{e.redactor.withEdit(c, e.redactor.failure(c, tool.Fail(tool.Expired, text, nil)))}, nil

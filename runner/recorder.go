@@ -262,14 +262,30 @@ func (r *recorder) recordLate(bodies []event.Body) {
 	}
 }
 
-// recordWith records events of this run and after them other events, in one append.
+// recordWith records events of this run and after them events that an answer of the caller
+// has made, in one append. The state tries the events first: an event that does not fit the
+// events before it would make the session unreadable for good, and an answer can come in more
+// ways than the tests of a program have.
 func (r *recorder) recordWith(bodies []event.Body, more []event.Event) error {
 	if len(more) == 0 {
 		return r.record(true, bodies...)
 	}
 	r.acquire()
 	defer r.release()
-	return r.root.recordAll(true, append(r.at(bodies), more...))
+	events := append(r.at(bodies), more...)
+	r.root.stamp(events)
+	if err := r.root.state.Try(events); err != nil {
+		return fmt.Errorf("runner: session %q: an answer does not fit, and nothing was recorded: %w", r.session, err) // a bug of ours
+	}
+	return r.root.recordAll(true, events)
+}
+
+// stamp gives the next events their Seq and Time.
+func (r *recorder) stamp(events []event.Event) {
+	now := time.Now().UTC().Round(0)
+	for i := range events {
+		events[i].Seq, events[i].Time = r.state.Seq+int64(i)+1, now
+	}
 }
 
 // at returns the events of this run with the bodies.
@@ -297,10 +313,7 @@ func (r *recorder) recordAll(sync bool, events []event.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	now := time.Now().UTC().Round(0)
-	for i := range events {
-		events[i].Seq, events[i].Time = r.state.Seq+int64(i)+1, now
-	}
+	r.stamp(events)
 	if err := r.append(sync, events); err != nil {
 		return err
 	}

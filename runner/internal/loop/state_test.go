@@ -267,7 +267,11 @@ func TestEveryWrongEvent(t *testing.T) {
 			s := newSession(t)
 			s.apply(bodies(whole.events[:cut])...)
 			before := replay(t, s.events)
-			err := s.state.Apply(event.Event{Seq: s.state.Seq + 1, Time: time.Unix(0, 0), Body: body})
+			e := event.Event{Seq: s.state.Seq + 1, Time: time.Unix(0, 0), Body: body}
+			tried := s.state.Try([]event.Event{e})
+			require.Equal(t, before, s.state, "%s is tried after %d events", kind, cut)
+			err := s.state.Apply(e)
+			require.Equal(t, err, tried)
 			if err == nil {
 				taken++
 				continue
