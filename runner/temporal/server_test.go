@@ -89,7 +89,7 @@ func startServer(program string) error {
 }
 
 func dial(address string) (client.Client, error) {
-	return client.Dial(client.Options{HostPort: address, Logger: quiet{}})
+	return client.Dial(client.Options{HostPort: address, Logger: quiet{}, Identity: "test"})
 }
 
 // TestMain stops the server at the end.
