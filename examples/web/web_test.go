@@ -3,11 +3,6 @@ package main_test
 
 import (
 	"bufio"
-	"context"
-	"errors"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,18 +10,13 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/internal/browser"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
-	"github.com/seed-916e8f6a/toolloop/runner"
-	"github.com/seed-916e8f6a/toolloop/runner/serve"
-	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
 // A desk is the program web, which a test kills and starts again on the same port.
@@ -198,81 +188,6 @@ func TestWeb(t *testing.T) {
 		reload(p)
 		p.Shows("Reason: it is too old")
 	})
-}
-
-// served serves the page with another chat.
-func served(t *testing.T, c serve.Config) (url string) {
-	t.Helper()
-	c.Session = func(_ *http.Request, id string) (string, error) { return id, nil }
-	c.Logger = slog.New(slog.DiscardHandler)
-	chat, err := c.Chat()
-	require.NoError(t, err)
-	mux := http.NewServeMux()
-	mux.Handle("/", http.FileServerFS(os.DirFS("page")))
-	mux.Handle("/api/chat", chat.UIStream())
-	mux.Handle("/api/chat/", chat.UIStream())
-	server := httptest.NewServer(mux)
-	t.Cleanup(func() {
-		require.NoError(t, chat.Shutdown(context.WithoutCancel(t.Context())))
-		server.CloseClientConnections()
-		server.Close()
-	})
-	return server.URL
-}
-
-// TestRefused: a visitor whose answer is refused reads it once, and sees the question again.
-func TestRefused(t *testing.T) {
-	t.Parallel()
-	pay := tool.Must(tool.New("pay", "Pays.", func(context.Context, struct{}) (string, error) { return "Paid.", nil }, tool.NeedsApproval()))
-	var asked atomic.Int64
-	rule := func(context.Context, runner.Pending, runner.Decision) error {
-		if asked.Add(1) == 1 {
-			return errors.New("somebody else")
-		}
-		return nil
-	}
-	b := browser.Start(t)
-	p := b.Open(served(t, serve.Config{
-		Runner: runner.Runner{MayAnswer: rule}, Agent: &agent.Agent{Model: paced(t, llmtest.Calls("pay", nil), llmtest.Text("It is done.")), Tools: []tool.Tool{pay}},
-	}))
-	write(p, "Pay.")
-	p.Click(".yes")
-	p.Shows("You may not answer this question.")
-	p.Shows("waits for you")
-	require.Equal(t, int64(1), asked.Load())
-	p.Click(".yes")
-	p.Shows("It is done.")
-	p.Until("!document.querySelector('#state').textContent")
-	require.NotContains(t, p.Text(), "may not")
-}
-
-// TestHelper: what a helper says and does stands in the card of its call, live and again.
-func TestHelper(t *testing.T) {
-	t.Parallel()
-	pay := tool.Must(tool.New("pay", "Pays.", func(context.Context, struct{}) (string, error) { return "30.00 euros went out.", nil }, tool.NeedsApproval()))
-	cashier := &agent.Agent{Name: "cashier", Tools: []tool.Tool{pay}}
-	chief := &agent.Agent{Name: "chief", Helpers: []agent.Helper{{Name: "ask_cashier", Description: "Pays.", Agent: cashier}}, Model: paced(t,
-		llmtest.Calls("ask_cashier", map[string]string{"task": "Pay 30.00 to W1."}), llmtest.Text("I open the till.").And(llmtest.Calls("pay", nil)),
-		llmtest.Text("It is paid."), llmtest.Text("The money is on its way."))}
-	b := browser.Start(t)
-	p := b.Open(served(t, serve.Config{Agent: chief}))
-	write(p, "Pay W1.")
-	p.Shows("waits for you")
-	tab := b.Open(p.Eval("location.href").(string))
-	tab.Shows("waits for you")
-	p.Click(".card .inside .yes")
-	p.Shows("The money is on its way.")
-	reload(tab)
-	for _, page := range []*browser.Page{p, tab} {
-		page.Until("!document.querySelector('#state').textContent && document.querySelectorAll('.status.good').length === 2")
-		require.Equal(t, "cashierI open the till.|pay|30.00 euros went out.", page.Eval(`(() => {
-			const inside = document.querySelector('.card > .inside');
-			return [inside.querySelector(':scope > .text').textContent, inside.querySelector('.name').textContent, inside.querySelector('.result').textContent].join('|');
-		})()`))
-		require.Equal(t, 1, strings.Count(page.Text(), "It is paid."))
-		require.Empty(t, page.Said())
-	}
-	pictures(t, p, "helper")
 }
 
 // reload loads the page again.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,11 +58,16 @@ var capital = regexp.MustCompile(`(.)([A-Z])`)
 
 // Events returns events of all types with hostile texts in all fields. dir is the directory of
 // package event, as the test sees it.
-func Events(t testing.TB, dir string) (events []event.Event) {
+func Events(t testing.TB, dir string) []event.Event {
+	t.Helper()
+	return fill(t, dir, false)
+}
+
+func fill(t testing.TB, dir string, valid bool) (events []event.Event) {
 	t.Helper()
 	seq := int64(0)
 	for _, text := range Texts {
-		f := filler{text: text}
+		f := filler{text: text, valid: valid}
 		for _, name := range bodies(t, dir) {
 			kind := strings.ToLower(capital.ReplaceAllString(name, "${1}_${2}"))
 			var e event.Event
@@ -79,6 +85,46 @@ func Events(t testing.TB, dir string) (events []event.Event) {
 	return events
 }
 
+// order is the order of the events of a run. Other types stand before run_finished.
+var order = []string{
+	"run_started", "user_messaged", "turn_prepared", "reasoning_delta", "text_delta", "call_delta", "model_answered", "approval_asked",
+	"approval_decided", "tool_call_started", "tool_progress", "tool_call_deferred", "tool_call_finished",
+}
+
+// Story returns the events of Events in the order of runs, for programs that tell a run: for
+// each text a run with all types of events, also inside of a helper. JSON in them is valid, as
+// in a session, and deltas have no Seq.
+func Story(t testing.TB, dir string) (events []event.Event) {
+	t.Helper()
+	rank := func(e event.Event) int {
+		if i := slices.Index(order, e.Type()); i >= 0 {
+			return i
+		}
+		return len(order) + strings.Count(e.Type(), "run_")
+	}
+	all := fill(t, dir, true)
+	each := len(all) / len(Texts)
+	for i := range Texts {
+		part := all[i*each : (i+1)*each]
+		slices.SortStableFunc(part, func(a, b event.Event) int { return rank(a) - rank(b) })
+		events = append(events, part...)
+	}
+	for i := range events {
+		if !strings.Contains(" text_delta reasoning_delta call_delta partial_output tool_progress restarted notice ", " "+events[i].Type()+" ") {
+			continue
+		}
+		events[i].Seq = 0
+	}
+	seq := int64(0)
+	for i := range events {
+		if e := &events[i]; e.Seq > 0 {
+			seq++
+			e.Seq = seq
+		}
+	}
+	return events
+}
+
 func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -89,6 +135,7 @@ func check(t testing.TB, err error) {
 // A filler sets all texts in a value.
 type filler struct {
 	text   string
+	valid  bool // JSON is a JSON string
 	filled int
 }
 
@@ -99,7 +146,13 @@ func (f *filler) fill(t testing.TB, v reflect.Value, depth int) {
 		v.Set(reflect.ValueOf(time.Date(2026, 11, 29, 9, 30, 0, 0, time.UTC)))
 		return
 	case v.Type() == reflect.TypeFor[json.RawMessage]():
-		v.SetBytes([]byte(f.text))
+		data := []byte(f.text)
+		if f.valid {
+			var err error
+			data, err = json.Marshal(f.text)
+			check(t, err)
+		}
+		v.SetBytes(data)
 		return
 	case v.Type() == reflect.TypeFor[llm.Parts]():
 		if depth < 6 {
@@ -150,7 +203,14 @@ func (f *filler) parts(t testing.TB, depth int) (all llm.Parts) {
 	for _, p := range []llm.Part{llm.Text{}, llm.Reasoning{}, llm.Refusal{}, llm.Image{}, llm.Audio{}, llm.File{}, llm.ToolCall{}, llm.ToolResult{}, llm.RawPart{}} {
 		v := reflect.New(reflect.TypeOf(p)).Elem()
 		f.fill(t, v, depth+3)
-		all = append(all, v.Interface().(llm.Part))
+		part := v.Interface().(llm.Part)
+		if raw, ok := part.(llm.RawPart); ok && f.valid {
+			text, err := json.Marshal(f.text)
+			check(t, err)
+			raw.JSON = `{"type":"foreign","text":` + string(text) + `}`
+			part = raw
+		}
+		all = append(all, part)
 	}
 	all = append(all, llm.Image{URL: f.text}, llm.Image{URL: "data:image/svg+xml," + f.text})
 	return all

@@ -4,25 +4,31 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/internal/hostile"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/serve"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// hostile has texts that act somewhere, if something takes them for more than text.
-var hostile = []string{
+// attacks has texts that act somewhere, if something takes them for more than text.
+var attacks = []string{
 	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `javascript:alert(1)`,
 	"data: {\"type\":\"finish\"}\n\ndata: [DONE]\n\n", "\r\nevent: x\r\nid: 1\r\n: c\r\n\r\n",
 	"a\u202egpj.exe\u2066b\u200f c", "\x1b]0;x\x07\x1b[2J\x00", "\u2028\u2029\ufeff", "\xff\xfe\xf0\x9f",
@@ -32,7 +38,7 @@ var hostile = []string{
 // the same text in the stream, and nothing else.
 func TestHostileTexts(t *testing.T) {
 	t.Parallel()
-	for _, text := range hostile {
+	for _, text := range attacks {
 		var want string
 		data, err := json.Marshal(text) // which replaces bytes that are no text
 		require.NoError(t, err)
@@ -76,6 +82,51 @@ func TestHostileTexts(t *testing.T) {
 				}
 				require.GreaterOrEqual(t, found, 4, string(raw))
 			})
+		}
+	}
+}
+
+// TestHostileFields: a text in any field of any event, found by reflection, is a text in the
+// frames of both protocols and in the conversation, and breaks no frame.
+func TestHostileFields(t *testing.T) {
+	t.Parallel()
+	chat, err := serve.Config{Agent: &agent.Agent{Model: llmtest.NewScript()}, Session: func(*http.Request, string) (string, error) { return "c", nil }}.Chat()
+	require.NoError(t, err)
+	story := hostile.Story(t, "../event")
+	each := len(story) / len(hostile.Texts)
+	for i, text := range hostile.Texts {
+		var want string
+		data, err := json.Marshal(text) // which replaces bytes that are no text
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(data, &want))
+		for _, agui := range []bool{false, true} {
+			w := httptest.NewRecorder()
+			require.NoError(t, chat.Tell(w, agui, story[i*each:(i+1)*each]))
+			raw := w.Body.String()
+			require.True(t, utf8.ValidString(raw))
+			require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
+			require.NotContains(t, raw, "<")
+			require.Equal(t, -1, strings.IndexFunc(strings.ReplaceAll(raw, "\n", " "), unicode.IsControl))
+			found := map[string]bool{}
+			for _, frame := range strings.Split(strings.TrimSuffix(raw, "\n\n"), "\n\n") {
+				data, ok := strings.CutPrefix(frame, "data: ")
+				require.True(t, ok, frame)
+				require.NotContains(t, data, "\n")
+				if data == "[DONE]" {
+					continue
+				}
+				var c map[string]any
+				require.NoError(t, json.Unmarshal([]byte(data), &c), data)
+				kind, _ := c["type"].(string)
+				require.Regexp(t, `^([a-z-]+|[A-Z_]+)$`, kind)
+				if strings.Contains(fmt.Sprint(c), want) {
+					found[kind] = true
+				}
+			}
+			require.Subset(t, slices.Collect(maps.Keys(found)), map[bool][]string{
+				false: {"text-delta", "reasoning-delta", "tool-input-available", "data-toolloop-helper", "data-toolloop-handoff", "data-toolloop-output", "file", "tool-output-error"},
+				true:  {"TEXT_MESSAGE_CONTENT", "REASONING_MESSAGE_CONTENT", "TOOL_CALL_START", "TOOL_CALL_ARGS", "TOOL_CALL_RESULT", "SUBAGENT_STARTED", "CUSTOM", "RUN_FINISHED"},
+			}[agui], text)
 		}
 	}
 }

@@ -76,6 +76,7 @@ async function say(text) {
 function answer(part, approved, reason) {
   part.state = 'approval-responded';
   part.approval = { id: part.approval.id, approved, ...(reason ? { reason } : {}) };
+  touch(messages.at(-1));
   draw();
   void sendAnswers();
 }
@@ -136,6 +137,7 @@ function apply(c) {
     const at = messages.findLastIndex((m) => m.id === c.messageId);
     if (at < 0) messages.push({ id: c.messageId, role: 'assistant', parts: [] });
     else if (!stream.goesOn) messages[at].parts = []; // the message is told from its begin
+    if (at >= 0) touch(messages[at]);
     return;
   }
   const m = messages.at(-1);
@@ -143,6 +145,7 @@ function apply(c) {
     if (c.type === 'error') failure = c.errorText;
     return;
   }
+  touch(m);
   const text = (id) => m.parts.findLast((p) => p.text !== undefined && p.key === id);
   const call = m.parts.findLast((p) => p.toolCallId === c.toolCallId);
   const update = (part) => {
@@ -198,28 +201,60 @@ function draw() { // at most 60 times in a second, also in a tab that nobody see
   setTimeout(() => { waiting = false; drawNow(); }, 16);
 }
 
-// What was drawn of a message, by its JSON, so that only changed messages are drawn again.
+// What was drawn of a message, so that only changed messages are drawn again. touch counts the
+// changes of a message.
 const drawn = new Map();
+const changes = new WeakMap();
+const touch = (m) => changes.set(m, (changes.get(m) ?? 0) + 1);
 
 function drawNow() {
   const main = $('messages');
   const atEnd = main.scrollHeight - main.scrollTop - main.clientHeight < 80;
   const nodes = messages.map((m) => {
-    const now = JSON.stringify(m);
-    const before = drawn.get(m.id);
-    if (before && before.now === now) return before.node;
+    const before = drawn.get(m.id), now = changes.get(m);
+    if (before && before.m === m && before.now === now) return before.node;
     const node = drawMessage(m);
-    drawn.set(m.id, { now, node });
+    if (before) keep(before.node, node);
+    drawn.set(m.id, { m, now, node });
     return node;
   });
   if (stream && messages.at(-1)?.role !== 'assistant') nodes.push(el('p', 'note', 'The desk is thinking …'));
   if (failure) nodes.push(el('p', 'note bad', failure));
-  main.replaceChildren(...nodes);
+  show(main, nodes);
   if (atEnd) main.scrollTop = main.scrollHeight;
+  main.ariaBusy = String(!!stream); // a screen reader waits for the end of an answer
   $('ideas').hidden = messages.length > 0;
   $('stop').hidden = !stream;
   $('send').disabled = !$('text').value.trim();
   $('state').textContent = notice || (stream ? 'answering' : '');
+}
+
+// show puts nodes into a box. Nodes that are there already stay untouched, with the focus and
+// the selection in them.
+function show(box, nodes) {
+  const wanted = new Set(nodes);
+  const focus = document.activeElement?.dataset.key;
+  nodes.forEach((node, i) => {
+    const at = box.children[i];
+    if (at === node) return;
+    if (at && !wanted.has(at)) at.replaceWith(node);
+    else box.insertBefore(node, at ?? null);
+  });
+  while (box.children.length > nodes.length) box.lastChild.remove();
+  if (focus && !document.activeElement?.dataset.key) keyed(box).get(focus)?.focus({ preventScroll: true });
+}
+
+const keyed = (box) => new Map([...box.querySelectorAll('[data-key]')].map((e) => [e.dataset.key, e]));
+
+// keep gives a message that is drawn again what the reader has typed and unfolded.
+function keep(before, now) {
+  const found = keyed(now);
+  for (const [key, old] of keyed(before)) {
+    const e = found.get(key);
+    if (!e) continue;
+    if (e.tagName === 'DETAILS') e.open = old.open;
+    if (e.tagName === 'INPUT') e.value = old.value;
+  }
 }
 
 // drawMessage draws what a helper said and did inside the card of the helper's call.
@@ -247,6 +282,7 @@ function drawPart(m, p) {
     case 'text': return long(p.text, 'div', 'text');
     case 'reasoning': {
       const details = el('details');
+      details.dataset.key = 'thought ' + m.parts.indexOf(p);
       details.append(el('summary', '', 'Thoughts'), long(p.text, 'div', 'text'));
       return details;
     }
@@ -325,6 +361,7 @@ function drawQuestion(m, p) {
   const yes = el('button', 'yes', 'Approve'), no = el('button', 'no', 'Deny');
   const why = Object.assign(el('input'), { placeholder: 'Reason, if you deny', ariaLabel: 'Reason' });
   yes.type = no.type = 'button';
+  [yes, no, why].forEach((e, i) => { e.dataset.key = p.approval.id + i; });
   yes.onclick = () => answer(p, true);
   no.onclick = () => answer(p, false, why.value.trim());
   const doubt = m.parts.find((q) => q.type === 'data-toolloop-doubt' && q.data.toolCallId === p.toolCallId);
