@@ -135,7 +135,7 @@ func (j *job) event(job queue.Job, e event.Event) {
 
 // tell prints how to decide about an invoice that is paused.
 func (j *job) tell(job queue.Job, _ error) {
-	if job.State != queue.Paused {
+	if job.State != queue.Paused && job.State != queue.Late {
 		return
 	}
 	j.mu.Lock()

@@ -26,7 +26,8 @@ const (
 	Scheduled State = "scheduled" // waits for its time: Job.Due
 	Waiting   State = "waiting"   // waits for a worker
 	Running   State = "running"   // a worker has the job, or its process died less than a lease ago
-	Paused    State = "paused"    // waits for Job.Pending: for decisions, or for results from outside
+	Paused    State = "paused"    // waits for people: for decisions in Job.Pending
+	Late      State = "late"      // waits for Job.Pending, all of them results from outside
 	Done      State = "done"
 	Dead      State = "dead" // failed for good; the next Put revives the job
 )
@@ -41,7 +42,7 @@ type Job struct {
 	// Priority orders jobs: a higher number comes first. In Put, 0 keeps the priority.
 	Priority int
 	// Due is when the job waits for a worker. In Put, the zero time means now. If the job
-	// waits already, the earlier time counts. A paused job is due when the first of its
+	// waits already, the earlier time counts. A paused or late job is due when the first of its
 	// Pending no longer waits (Pending.Until); zero means never.
 	Due time.Time
 
@@ -365,7 +366,7 @@ func (j *Job) scan(row interface{ Scan(...any) error }, before []any, after ...a
 type Stat struct {
 	Count int
 	// Oldest is how long the oldest job has been in the state. A long time in Waiting means
-	// that there are too few workers; a long time in Paused, that nobody decides, or that no result comes.
+	// that there are too few workers; a long time in Paused, that nobody decides; in Late, that no result comes.
 	Oldest time.Duration
 }
 

@@ -40,8 +40,12 @@ func TestLateResult(t *testing.T) {
 		}
 		f.put(t, "s", "look")
 		f.run(t)
+		stats, err := f.Stats(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []int{1, 0}, []int{stats[queue.Late].Count, stats[queue.Paused].Count})
+		require.Less(t, stats[queue.Late].Oldest, time.Minute)
 		job := f.get(t, "s")
-		require.Equal(t, queue.Paused, job.State)
+		require.Equal(t, queue.Late, job.State)
 		require.True(t, job.Due.IsZero())
 		require.Len(t, job.Pending, 1)
 		require.Equal(t, "parcel", job.Pending[0].Handle)
@@ -62,7 +66,7 @@ func TestLateResult(t *testing.T) {
 			if !commit {
 				require.NoError(t, tx.Rollback())
 				f.run(t)
-				require.Equal(t, queue.Paused, f.get(t, "s").State)
+				require.Equal(t, queue.Late, f.get(t, "s").State)
 				continue
 			}
 			require.NoError(t, tx.Commit())
@@ -70,7 +74,7 @@ func TestLateResult(t *testing.T) {
 			require.Equal(t, []string{"s done: done: arrived"}, f.stands(t))
 		}
 		require.Empty(t, dropped)
-		_, err := f.Put(t.Context(), nil, queue.Job{Session: "s"}, job.Pending[0].Fail("lost"))
+		_, err = f.Put(t.Context(), nil, queue.Job{Session: "s"}, job.Pending[0].Fail("lost"))
 		require.NoError(t, err)
 		f.run(t)
 		require.Equal(t, []string{"s done: done: arrived"}, f.stands(t))
@@ -91,7 +95,7 @@ func TestLateDeadline(t *testing.T) {
 		f.put(t, "s", "look")
 		f.run(t)
 		job := f.get(t, "s")
-		require.Equal(t, queue.Paused, job.State)
+		require.Equal(t, queue.Late, job.State)
 		require.WithinDuration(t, job.Pending[0].Until, job.Due, time.Second)
 		_, err := f.Put(t.Context(), nil, queue.Job{Session: "s", Due: time.Now().Add(24 * time.Hour)})
 		require.NoError(t, err)
@@ -106,5 +110,33 @@ func TestLateDeadline(t *testing.T) {
 		require.ErrorIs(t, f.workers.Run(ctx), context.Canceled)
 		require.GreaterOrEqual(t, time.Since(began), within)
 		require.Equal(t, []string{"s done: done: no parcel"}, f.stands(t))
+	})
+}
+
+// TestLateAfterDelete: the result for a session that is gone is reported, the job ends, and the
+// session is not made again.
+func TestLateAfterDelete(t *testing.T) {
+	onEach(t, func(t *testing.T, open func() *sqljournal.Journal) {
+		f := newFixture(t, open())
+		f.sends()
+		var dropped []error
+		f.workers.Dropped = func(_ queue.Job, _ runner.Input, err error) { dropped = append(dropped, err) }
+		f.put(t, "s", "look")
+		f.run(t)
+		key := f.get(t, "s").Pending[0].Key
+		state, err := runner.Runner{Journal: f.journal}.Session("s").State(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, f.journal.Delete(t.Context(), "s", state.Seq))
+		require.NoError(t, f.Delete(t.Context(), nil, "s"))
+		_, err = f.Put(t.Context(), nil, queue.Job{Session: "s"}, runner.Pending{Key: key}.Result(llm.Text{Text: "arrived"}))
+		require.NoError(t, err)
+		f.run(t)
+		require.Len(t, dropped, 1)
+		require.ErrorContains(t, dropped[0], "no such call is open")
+		require.Equal(t, queue.Done, f.get(t, "s").State)
+		for e, err := range f.journal.Read(t.Context(), "s", 0) {
+			require.NoError(t, err)
+			require.Fail(t, "an event", "%v", e)
+		}
 	})
 }

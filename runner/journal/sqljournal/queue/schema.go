@@ -22,7 +22,7 @@ const (
 			priority = CASE WHEN $3 = 0 THEN j.priority ELSE $3 END,
 			attempt = CASE WHEN j.state = 'running' THEN j.attempt ELSE 0 END,
 			state = CASE WHEN j.state IN ('running', 'waiting') THEN j.state ELSE excluded.state END,
-			due = CASE WHEN j.state IN ('running', 'waiting', 'scheduled', 'paused') AND j.due < excluded.due THEN j.due ELSE excluded.due END,
+			due = CASE WHEN j.state IN ('running', 'waiting', 'scheduled', 'paused', 'late') AND j.due < excluded.due THEN j.due ELSE excluded.due END,
 			changed = CASE WHEN j.state IN ('running', 'waiting', 'scheduled') THEN j.changed ELSE {now} END`
 	putInput   = `INSERT INTO {inputs} (session, name, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
 	readInputs = `SELECT id, body FROM {inputs} WHERE session = $1 ORDER BY id`
@@ -36,7 +36,7 @@ const (
 	// moveDue and moveDead make jobs wait: scheduled and paused jobs whose time has come, and
 	// running jobs whose session nobody has. The grace of a job covers the time before
 	// its worker has the lease.
-	moveDue = `UPDATE {jobs} SET state = 'waiting', changed = {now} WHERE state IN ('scheduled', 'paused') AND due <= {now}`
+	moveDue = `UPDATE {jobs} SET state = 'waiting', changed = {now} WHERE state IN ('scheduled', 'paused', 'late') AND due <= {now}`
 	// A job that has killed too many processes is dead.
 	moveDead = `UPDATE {jobs} SET state = CASE WHEN attempt < $1 THEN 'waiting' ELSE 'dead' END,
 		note = CASE WHEN attempt < $1 THEN note ELSE $2 END, due = added, changed = {now} WHERE state = 'running' AND grace <= {now}
@@ -64,7 +64,7 @@ const (
 	// for later delays no attempt that is due before.
 	leave = `UPDATE {jobs} SET
 			state = CASE WHEN wakes = $3 OR $4 = 'waiting' THEN $4 WHEN due <= {now} THEN 'waiting' ELSE 'scheduled' END,
-			due = CASE WHEN CAST($5 AS BIGINT) < 0 THEN added WHEN wakes = $3 OR $4 IN ('scheduled', 'paused') AND {now} + $5 < due THEN {now} + $5 ELSE due END,
+			due = CASE WHEN CAST($5 AS BIGINT) < 0 THEN added WHEN wakes = $3 OR $4 IN ('scheduled', 'paused', 'late') AND {now} + $5 < due THEN {now} + $5 ELSE due END,
 			attempt = $6, note = $7, pending = $8, begun = $9, changed = {now}
 		WHERE id = $1 AND claim = $2 RETURNING ` + columns
 )

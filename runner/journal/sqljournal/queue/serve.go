@@ -192,7 +192,10 @@ func (s *shift) judge(job *taken, err error) (wait time.Duration) {
 	case err == nil, errors.Is(err, runner.ErrNoInput):
 		job.State, job.Attempt, job.begun = Done, 0, true
 	case errors.Is(err, runner.ErrPaused):
-		job.State, job.Attempt, job.begun = Paused, 0, true
+		job.State, job.Attempt, job.begun = Late, 0, true
+		if slices.ContainsFunc(job.Pending, func(p runner.Pending) bool { return !p.Late }) {
+			job.State = Paused
+		}
 	case errors.Is(err, runner.ErrDrained), s.ctx.Err() != nil: // it was told to stop
 		job.State, job.Attempt, wait = Waiting, job.Attempt-1, keepPlace
 	case isElsewhere(err):
@@ -233,7 +236,7 @@ func (s *shift) leave(ctx context.Context, job *taken, wait time.Duration) error
 		begun = 1
 	}
 	q, state, due := s.Queue, job.State, wait.Milliseconds()
-	if state == Paused {
+	if state == Paused || state == Late {
 		due = untilOver(job.Pending)
 	}
 	err = q.transact(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
@@ -241,7 +244,7 @@ func (s *shift) leave(ctx context.Context, job *taken, wait time.Duration) error
 		if err := job.scan(row, nil); err != nil {
 			return err
 		}
-		if state != Done && state != Paused { // the next attempt needs the inputs
+		if state != Done && state != Paused && state != Late { // the next attempt needs the inputs
 			return nil
 		}
 		for _, i := range job.inputs {
