@@ -84,9 +84,9 @@ func (s *shop) steps(events []event.Event) {
 		case event.HandedOff:
 			s.Note("   %s hands over to %s", b.From, b.To)
 		case event.ToolCallStarted:
-			s.Note("   %s %s %s", b.Call, b.Name, b.Arguments)
+			s.Note("   %s %s [%s]", b.Name, b.Arguments, b.Call)
 		case event.ApprovalDecided:
-			s.Note("   %s approved: %v", b.Call, b.Approved)
+			s.Note("   %s [%s]", map[bool]string{true: "approved", false: "denied"}[b.Approved], b.Call)
 		case event.Checked:
 			if b.Verdict != "pass" {
 				s.Note("   the check %q says %s", b.Check, b.Verdict)

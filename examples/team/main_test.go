@@ -14,6 +14,6 @@ func TestTeam(t *testing.T) {
 	t.Parallel()
 	itself.Prints(t, "testdata/output.txt")
 	denied := itself.Output(t, "-deny", "it is too old")
-	require.Contains(t, denied, "approved: false")
+	require.Contains(t, denied, "   denied [r1.t2.c0/r1.t1.c0]")
 	require.Contains(t, denied, "The call was denied: it is too old")
 }
