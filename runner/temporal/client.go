@@ -225,7 +225,7 @@ type ticket struct {
 	handle  client.WorkflowUpdateHandle
 }
 
-// send gives the session an input. It begins the session if there is none.
+// send gives the session an input, and begins a missing session.
 func (s *Session) send(ctx context.Context, a *agent.Agent, in []runner.Input) (*ticket, error) {
 	if s.client.Temporal == nil {
 		return nil, errors.New("temporal: the Client has no Temporal client")

@@ -132,5 +132,22 @@ func work(t *testing.T, run func(context.Context) error) {
 	})
 }
 
+// names has the number of each test: with -count, a test runs twice on one server.
+var names struct {
+	mu sync.Mutex
+	of map[*testing.T]int
+}
+
 // name makes a name of a session or a queue from the name of the test.
-func name(t *testing.T) string { return strings.NewReplacer("/", "-", " ", "_").Replace(t.Name()) }
+func name(t *testing.T) string {
+	t.Helper()
+	names.mu.Lock()
+	defer names.mu.Unlock()
+	if names.of == nil {
+		names.of = map[*testing.T]int{}
+	}
+	if names.of[t] == 0 {
+		names.of[t] = len(names.of) + 1
+	}
+	return fmt.Sprintf("%s-%d", strings.NewReplacer("/", "-", " ", "_").Replace(t.Name()), names.of[t])
+}

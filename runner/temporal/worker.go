@@ -23,7 +23,7 @@ import (
 const defaultQueue = "toolloop"
 
 // A Worker is the part of a process that runs agents. A Worker is a configuration, and may be
-// copied. It must not change while it runs.
+// copied. Do not change the Agents of a running Worker.
 type Worker struct {
 	// Temporal is the connection to the server. It is required.
 	Temporal client.Client

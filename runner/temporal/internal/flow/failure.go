@@ -18,7 +18,7 @@ func Canceled() *Failure {
 	return &Failure{Text: "context canceled", Cause: CauseCanceled}
 }
 
-// TimeOver returns the failure of a run whose time was over. It is that of package runner.
+// TimeOver returns the failure of a run whose time was over, with the text of package runner.
 func TimeOver(max time.Duration) *Failure {
 	data, _ := json.Marshal(map[string]any{"Limit": "run_time", "Max": int64(max)}) // cannot fail
 	return &Failure{Text: "limit of " + max.String() + " for a run reached (RunTimeout)", Kind: KindLimit, Data: data}
