@@ -2,6 +2,7 @@ package queue
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -25,61 +26,45 @@ const MaxAttempts = 10
 //
 // After MaxAttempts attempts, every error is final.
 func Backoff(job Job, err error) time.Duration {
-	if job.Attempt >= MaxAttempts {
-		return -1
-	}
 	grow := func(first, most time.Duration) time.Duration {
 		return min(first<<max(job.Attempt-1, 0), most)
 	}
-	switch kindOf(err) {
-	case final:
+	e, provider := errors.AsType[*llm.APIError](err)
+	switch {
+	case job.Attempt >= MaxAttempts, isFinal(err):
 		return -1
-	case person:
+	case needsPerson(err):
 		return grow(time.Minute, time.Hour)
+	case provider:
+		return max(grow(5*time.Second, 10*time.Minute), e.RetryAfter)
 	}
-	wait := grow(5*time.Second, 10*time.Minute)
-	if e, ok := errors.AsType[*llm.APIError](err); ok {
-		wait = max(wait, e.RetryAfter)
-	}
-	return wait
+	return grow(5*time.Second, 10*time.Minute)
 }
 
-type kind int
+// is reports whether the error has the type E.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
 
-const (
-	passing kind = iota // goes by itself
-	person              // somebody must do something
-	final
-)
-
-func kindOf(err error) kind {
+// isFinal reports whether no repeat can change the error.
+func isFinal(err error) bool {
 	if e, ok := errors.AsType[*llm.APIError](err); ok {
-		switch e.Kind {
-		case llm.KindAuth, llm.KindPermission, llm.KindNotFound, llm.KindQuota:
-			return person
-		case llm.KindInvalidRequest, llm.KindTooLarge, llm.KindContextOverflow, llm.KindContentFilter:
-			return final
-		}
-		return passing
-	}
-	if _, ok := errors.AsType[*InputError](err); ok {
-		return person
+		return slices.Contains([]llm.ErrorKind{llm.KindInvalidRequest, llm.KindTooLarge, llm.KindContextOverflow, llm.KindContentFilter}, e.Kind)
 	}
 	if e, ok := errors.AsType[*runner.LimitError](err); ok {
-		if e.Limit == "budget" {
-			return person
-		}
-		return final
+		return e.Limit != "budget"
 	}
-	if e, ok := errors.AsType[*runner.FinishError](err); ok && e.Reason != "error" {
-		return final
+	if e, ok := errors.AsType[*runner.FinishError](err); ok {
+		return e.Reason != "error"
 	}
-	_, output := errors.AsType[*runner.OutputError](err)
-	_, once := errors.AsType[*runner.OnceError](err)
-	_, corrupt := errors.AsType[*journal.CorruptError](err)
-	_, size := errors.AsType[*journal.SizeError](err)
-	if output || once || corrupt || size {
-		return final
+	return is[*runner.OutputError](err) || is[*runner.OnceError](err) || is[*journal.CorruptError](err) || is[*journal.SizeError](err)
+}
+
+// needsPerson reports whether somebody must do something first.
+func needsPerson(err error) bool {
+	if e, ok := errors.AsType[*llm.APIError](err); ok {
+		return slices.Contains([]llm.ErrorKind{llm.KindAuth, llm.KindPermission, llm.KindNotFound, llm.KindQuota}, e.Kind)
 	}
-	return passing
+	return is[*InputError](err) || is[*runner.LimitError](err)
 }

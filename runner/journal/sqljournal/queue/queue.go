@@ -134,11 +134,15 @@ func (q *Queue) Put(ctx context.Context, tx *sql.Tx, job Job, in ...runner.Input
 			return err
 		}
 		for _, row := range rows {
-			n, err := affected(tx.ExecContext(ctx, q.sql(putInput), job.Session, row.name, row.body))
+			result, err := tx.ExecContext(ctx, q.sql(putInput), job.Session, row.name, row.body)
 			if err != nil {
 				return err
 			}
-			added += n
+			n, err := result.RowsAffected()
+			if err != nil {
+				return err
+			}
+			added += int(n)
 		}
 		return nil
 	})
@@ -151,20 +155,27 @@ func (q *Queue) Put(ctx context.Context, tx *sql.Tx, job Job, in ...runner.Input
 	return added, nil
 }
 
+// each calls scan for each row of a statement.
+func (q *Queue) each(ctx context.Context, scan func(*sql.Rows) error, statement string, args ...any) (err error) {
+	rows, err := q.journal.DB.QueryContext(ctx, q.sql(statement), args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = cmp.Or(err, rows.Close()) }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // wake makes the workers of this process look at once.
 func (q *Queue) wake() {
 	select {
 	case q.woken <- struct{}{}:
 	default:
 	}
-}
-
-func affected(r sql.Result, err error) (int, error) {
-	if err != nil {
-		return 0, err
-	}
-	n, err := r.RowsAffected()
-	return int(n), err
 }
 
 // An input is a row of the inputs that wait.
@@ -257,26 +268,22 @@ func (q *Queue) Inputs(ctx context.Context, session string) ([]runner.Input, err
 
 // inputs returns the inputs that can be read, and an error about the first of the others.
 func (q *Queue) inputs(ctx context.Context, session string) (all []input, unreadable *InputError, err error) {
-	rows, err := q.journal.DB.QueryContext(ctx, q.sql(readInputs), session)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { err = cmp.Or(err, rows.Close()) }()
-	for rows.Next() {
+	err = q.each(ctx, func(rows *sql.Rows) error {
 		var id int64
 		var body string
 		if err := rows.Scan(&id, &body); err != nil {
-			return nil, nil, err
+			return err
 		}
 		row, err := parseInput(body)
 		if err != nil {
 			unreadable = cmp.Or(unreadable, &InputError{Session: session, ID: id, Err: err})
-			continue
+			return nil
 		}
 		row.id = id
 		all = append(all, row)
-	}
-	return all, unreadable, rows.Err()
+		return nil
+	}, readInputs, session)
+	return all, unreadable, err
 }
 
 // ErrNoJob says that a session is not in the queue.
@@ -307,9 +314,13 @@ const pageSize = 500
 // pair.
 func (q *Queue) Jobs(ctx context.Context, state State) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
-		for after := int64(0); ; {
-			page, last, err := q.page(ctx, after, state)
-			if err != nil {
+		var last int64
+		for page := make([]Job, pageSize); len(page) == pageSize; {
+			page = page[:0]
+			if err := q.each(ctx, func(rows *sql.Rows) error {
+				page = append(page, Job{})
+				return page[len(page)-1].scan(rows, []any{&last})
+			}, readJobs, last, state, pageSize); err != nil {
 				yield(Job{}, fmt.Errorf("queue: %w", err))
 				return
 			}
@@ -318,27 +329,8 @@ func (q *Queue) Jobs(ctx context.Context, state State) iter.Seq2[Job, error] {
 					return
 				}
 			}
-			if after = last; len(page) < pageSize {
-				return
-			}
 		}
 	}
-}
-
-func (q *Queue) page(ctx context.Context, after int64, state State) (page []Job, last int64, err error) {
-	rows, err := q.journal.DB.QueryContext(ctx, q.sql(readJobs), after, state, pageSize)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { err = cmp.Or(err, rows.Close()) }()
-	for rows.Next() {
-		var job Job
-		if err := job.scan(rows, []any{&last}); err != nil {
-			return nil, 0, err
-		}
-		page = append(page, job)
-	}
-	return page, last, rows.Err()
 }
 
 // forever is the due time of a running job that nobody has woken.
@@ -373,32 +365,29 @@ type Stat struct {
 // Stats counts the jobs in each state, for an operator. A state without jobs has the zero
 // Stat.
 func (q *Queue) Stats(ctx context.Context) (all map[State]Stat, err error) {
-	rows, err := q.journal.DB.QueryContext(ctx, q.sql(readStats))
-	if err != nil {
-		return nil, fmt.Errorf("queue: %w", err)
-	}
-	defer func() { err = cmp.Or(err, rows.Close()) }()
 	all = map[State]Stat{}
-	for rows.Next() {
+	err = q.each(ctx, func(rows *sql.Rows) error {
 		var state State
 		var count int
 		var oldest int64
-		if err := rows.Scan(&state, &count, &oldest); err != nil {
-			return nil, fmt.Errorf("queue: %w", err)
-		}
+		err := rows.Scan(&state, &count, &oldest)
 		all[state] = Stat{count, time.Duration(max(oldest, 0)) * time.Millisecond}
+		return err
+	}, readStats)
+	if err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
 	}
-	return all, rows.Err()
+	return all, nil
 }
 
 // Delete removes the job of a session and its inputs from the queue. The session stays in
 // the journal. A running job runs to its end.
 func (q *Queue) Delete(ctx context.Context, tx *sql.Tx, session string) error {
 	return q.transact(ctx, tx, func(ctx context.Context, tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, q.sql(dropInputs), session); err != nil {
-			return err
+		_, err := tx.ExecContext(ctx, q.sql(dropInputs), session)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, q.sql(dropJob), session)
 		}
-		_, err := tx.ExecContext(ctx, q.sql(dropJob), session)
 		return err
 	})
 }

@@ -215,11 +215,7 @@ func (s *shift) judge(job *taken, err error) (wait time.Duration) {
 // isElsewhere reports whether another process has or had the session, or the journal could
 // not be written to: the run itself did not fail.
 func isElsewhere(err error) bool {
-	_, busy := errors.AsType[*journal.BusyError](err)
-	_, conflict := errors.AsType[*journal.ConflictError](err)
-	_, store := errors.AsType[*journal.StoreError](err)
-	_, corrupt := errors.AsType[*journal.CorruptError](err)
-	return !corrupt && (busy || conflict || store)
+	return !is[*journal.CorruptError](err) && (is[*journal.BusyError](err) || is[*journal.ConflictError](err) || is[*journal.StoreError](err))
 }
 
 // leave notes the state of a job.
