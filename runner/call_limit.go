@@ -58,9 +58,18 @@ func (l *CallLimit) release() {
 
 type slotKey struct{ limit *CallLimit }
 
-// withSlot marks ctx as the context of a call with a slot of l.
-func (l *CallLimit) withSlot(ctx context.Context) context.Context {
-	return context.WithValue(ctx, slotKey{l}, true)
+// A slotContext marks a context as that of calls with a slot of limit.
+type slotContext struct {
+	context.Context // embedded: only Value differs
+	limit           *CallLimit
+}
+
+// Value implements [context.Context].
+func (c *slotContext) Value(key any) any {
+	if k, ok := key.(slotKey); ok && k.limit == c.limit {
+		return true
+	}
+	return c.Context.Value(key)
 }
 
 // hasSlot reports whether ctx is the context of a call with a slot of l.

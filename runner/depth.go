@@ -17,10 +17,28 @@ type nesting struct {
 
 type nestingKey struct{}
 
+// A nestingContext is context.WithValue for a nesting, in one allocation.
+type nestingContext struct {
+	context.Context // embedded: only Value differs
+	nesting         nesting
+}
+
+// Value implements [context.Context].
+func (c *nestingContext) Value(key any) any {
+	if _, ok := key.(nestingKey); ok {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
 // nest returns the context of a run that begins with ctx. Runs that begin with the
 // returned context are nested in this run. The error is a [*LimitError].
 func (r *Runner) nest(ctx context.Context) (context.Context, error) {
-	n, nested := ctx.Value(nestingKey{}).(nesting)
+	outer, nested := ctx.Value(nestingKey{}).(*nestingContext)
+	var n nesting
+	if nested {
+		n = outer.nesting
+	}
 	switch own := r.MaxDepth; {
 	case own > 0 && (!nested || own < n.left):
 		n = nesting{left: own, max: own}
@@ -34,7 +52,7 @@ func (r *Runner) nest(ctx context.Context) (context.Context, error) {
 		return nil, &LimitError{Limit: depth, Max: int64(n.max)}
 	}
 	n.left--
-	return context.WithValue(ctx, nestingKey{}, n), nil
+	return &nestingContext{ctx, n}, nil
 }
 
 // isTooDeep reports whether err says that a run was nested too deep.

@@ -34,7 +34,7 @@ type drainKey struct{}
 
 // setDrain notes the context of Drain and the step, for an outermost run.
 func (e *engine) setDrain(ctx context.Context) {
-	if _, nested := ctx.Value(nestingKey{}).(nesting); !nested {
+	if _, nested := ctx.Value(nestingKey{}).(*nestingContext); !nested {
 		e.drain, _ = ctx.Value(drainKey{}).(context.Context)
 		e.step = step.From(ctx)
 	}

@@ -36,6 +36,7 @@ type engine struct {
 	handoffs map[string]*agent.Handoff // of the agent, by the names of their tools; nil: none
 	helpers  map[string]*agent.Helper  // of the agent, by the names of their tools; nil: none
 	model    llm.Model
+	here     *promptCall // nil before the first call of a prompt model
 	memo     *llm.Memo
 	limits   loop.Limits
 	base     *slog.Logger // without the attributes of the run; nil before its first use
@@ -156,7 +157,7 @@ func (e *engine) pause() error {
 
 // withRunTimeout puts the limit on a run's time on ctx, and sets ctx and leave of e.
 func (e *engine) withRunTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	cancel := func() {}
+	var cancel context.CancelFunc // nil without a limit
 	if d := orDefault(e.runner.RunTimeout, defaultRunTimeout); d > 0 {
 		over := &LimitError{Limit: runTime, Max: int64(d)}
 		if e.step != nil && e.outer == nil {
@@ -165,8 +166,17 @@ func (e *engine) withRunTimeout(ctx context.Context) (context.Context, context.C
 			ctx, cancel = context.WithTimeoutCause(ctx, d, over)
 		}
 	}
+	if e.collector != nil && cancel != nil { // no consumer can leave, so no cause is needed
+		e.ctx, e.leave = ctx, func(error) { cancel() }
+		return ctx, cancel
+	}
 	e.ctx, e.leave = context.WithCancelCause(ctx)
-	return e.ctx, func() { e.leave(nil); cancel() }
+	return e.ctx, func() {
+		e.leave(nil)
+		if cancel != nil {
+			cancel()
+		}
+	}
 }
 
 // run executes the actions of the state machine until the run has ended.
@@ -442,11 +452,21 @@ func (e *engine) launch(ctx context.Context) error {
 	defer func() { // also when the consumer's loop body panics
 		if !ended {
 			e.leave(errLeft)
+			if e.scheduler.attended {
+				e.scheduler.group.End()
+			}
 			<-e.scheduler.done
 		}
 	}()
+	var ends <-chan struct{} // nil unless attended
+	if e.scheduler.attended {
+		ends = ctx.Done()
+	}
 	for {
 		select {
+		case <-ends:
+			e.scheduler.group.End()
+			ends = nil
 		case <-e.recorder.wake:
 			if err := e.recorder.deliver(); err != nil {
 				return err

@@ -168,6 +168,9 @@ func list(ctx context.Context, set tool.Set, late <-chan invoke.Return[[]tool.To
 // tool stands, or a tool of an earlier optional set. No server can therefore replace a
 // tool of the program, or end the run by trying.
 func joinTools(a *agent.Agent, own []tool.Tool, listings []listing) (all, deferred []tool.Tool, err error) {
+	if len(a.Toolsets)+len(own) == 0 && len(a.Tools) <= fewTools { // a map costs more than comparisons
+		return slices.Clip(a.Tools), nil, differentNames(a)
+	}
 	taken := make(map[string]bool)
 	if hasDeferred(a) {
 		taken[searchName] = true
@@ -195,6 +198,19 @@ func joinTools(a *agent.Agent, own []tool.Tool, listings []listing) (all, deferr
 		}
 	}
 	return all, deferred, nil
+}
+
+// fewTools is the number of tools whose names are compared without a map.
+const fewTools = 16
+
+// differentNames returns an error if two tools of an agent have the same name.
+func differentNames(a *agent.Agent) error {
+	for i, t := range a.Tools {
+		if slices.ContainsFunc(a.Tools[:i], func(other tool.Tool) bool { return other.Name() == t.Name() }) {
+			return fmt.Errorf("agent %q: two tools are named %q", a.DisplayName(), t.Name())
+		}
+	}
+	return nil
 }
 
 // takeNames enters the names of tools in taken. A taken name is an error.

@@ -33,7 +33,7 @@ type recorder struct {
 	consumer consumer
 	// collector gets the events in place of the consumer; nil with a consumer
 	collector *collector
-	wake      chan struct{} // holds a token while the queue may have events
+	wake      chan struct{} // holds a token while the queue may have events; nil with a collector, which has no queue
 
 	// lock holds a token while a goroutine uses the fields below. A mutex would not do:
 	// an append under the lock may take long, and a goroutine that waits for a mutex stops
@@ -62,7 +62,7 @@ type recorder struct {
 // prepare makes a recorder that is ready to load. state is the zero state.
 func (r *recorder) prepare(session string, red *redactor, state *loop.State) {
 	r.root, r.session, r.redactor, r.state = r, session, red, state
-	r.wake, r.lock = make(chan struct{}, 1), make(chan struct{}, 1)
+	r.lock = make(chan struct{}, 1)
 }
 
 // nest makes r the recorder of a helper's run, whose outer call has started.
@@ -151,6 +151,9 @@ func (r *recorder) apply(ev event.Event) error {
 // context, because events are worth a record also when the run was cancelled.
 func (r *recorder) begin(ctx context.Context, yield func(event.Event) bool) {
 	r.consumer.yield = yield
+	if r.collector == nil {
+		r.wake = make(chan struct{}, 1)
+	}
 	if r.log != nil {
 		r.ctx = context.WithoutCancel(ctx)
 	}

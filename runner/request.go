@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/internal/appended"
 	"github.com/seed-916e8f6a/toolloop/internal/invoke"
+	"github.com/seed-916e8f6a/toolloop/internal/prompt"
 	"github.com/seed-916e8f6a/toolloop/internal/waited"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -60,6 +61,7 @@ type question struct {
 	run, turn int
 	output    bool // the answer has a form
 	again     bool // an earlier process recorded the beginning of an answer
+	here      bool // the model is prompt, nobody gets the deltas, and no Around begins the work
 }
 
 // questionOf makes the request of the turn.
@@ -68,7 +70,33 @@ func (e *engine) questionOf(ctx context.Context) question {
 	if e.logger.Enabled(ctx, slog.LevelDebug) {
 		e.logger.Debug("model asked", "turn", s.Turn, "messages", len(s.Messages))
 	}
-	return question{e.modelOfTurn(), e.request(&s), s.Run, s.Turn, s.Output != "", s.Partial != nil}
+	q := question{model: e.modelOfTurn(), run: s.Run, turn: s.Turn, output: s.Output != "", again: s.Partial != nil}
+	q.here = e.collector != nil && e.whole == nil && prompt.Is(ctx, q.model)
+	if q.here {
+		q.request = e.nextHere()
+	} else {
+		q.request = new(llm.Request)
+	}
+	e.fill(q.request, &s)
+	return q
+}
+
+// A promptCall has what the calls of prompt models share, because these keep nothing of a
+// call.
+type promptCall struct {
+	request llm.Request
+	sink    func(llm.Delta)
+	turn    int
+}
+
+// nextHere returns the memory for the next request of a prompt model.
+func (e *engine) nextHere() *llm.Request {
+	if e.here == nil {
+		c := new(promptCall)
+		c.sink = func(d llm.Delta) { e.hear(c.turn, d) }
+		e.here = c
+	}
+	return &e.here.request
 }
 
 // measuresWork reports whether this run or an outer run has a limit on work.
@@ -144,12 +172,15 @@ func (e *engine) respond(ctx context.Context, about question) (*llm.Response, er
 	}
 	var resp *llm.Response
 	var err error
-	if e.collector != nil {
+	switch {
+	case e.collector == nil:
+		resp, err = e.respondInPieces(ctx, about)
+	case about.here:
+		resp, err = e.respondHere(ctx, about)
+	default: // a call between both functions would double the stack of a waiting run
 		resp, err = callApart(ctx, e.logger, "model", func(ctx context.Context) (*llm.Response, error) {
 			return about.model.Generate(ctx, about.request, func(d llm.Delta) { e.hear(about.turn, d) })
 		})
-	} else {
-		resp, err = e.respondInPieces(ctx, about)
 	}
 	if w != nil {
 		w.answered(resp, err)
@@ -163,6 +194,12 @@ func (e *engine) respond(ctx context.Context, about question) (*llm.Response, er
 		return nil, fmt.Errorf("turn %d: the model returned neither an answer nor an error", about.turn)
 	}
 	return resp, nil
+}
+
+// respondHere is respond for a prompt model, which needs no goroutine of its own.
+func (e *engine) respondHere(ctx context.Context, about question) (*llm.Response, error) {
+	e.here.turn = about.turn
+	return about.model.Generate(ctx, about.request, e.here.sink)
 }
 
 // respondInPieces is respond for a run with a consumer.
@@ -191,8 +228,9 @@ func (e *engine) hear(turn int, d llm.Delta) {
 	}
 }
 
-func (e *engine) request(s *loop.State) *llm.Request {
-	req := &llm.Request{
+// fill writes the request of a state.
+func (e *engine) fill(req *llm.Request, s *loop.State) {
+	*req = llm.Request{
 		Instructions: s.Instructions,
 		Messages:     s.Messages,
 		Tools:        e.defs(s),
@@ -202,7 +240,6 @@ func (e *engine) request(s *loop.State) *llm.Request {
 		Memo:         appended.Vouch(e.memo, s.Messages), // a list that only grows, or a new list: see loop.State
 	}
 	req.ToolChoice = e.toolChoice(s)
-	return req
 }
 
 // toolChoice returns the tool choice of the next request. A choice that forces a call

@@ -116,6 +116,7 @@ func (c *collector) all() []event.Event {
 func (e *engine) collect() {
 	e.collector = new(collector)
 	e.recorder.collector = e.collector
+	e.scheduler.attended = true
 }
 
 func (e *engine) result() *Result {

@@ -28,8 +28,13 @@ type scheduler struct {
 	limit   *CallLimit
 	helpers CallLimit     // of helpers that work at the same time; their calls have the slots of limit
 	invoker *invoker      // knows the time of each call
-	group   *invoke.Group // of all calls of the run; nil before the first call
+	group   invoke.Group  // of all calls of the run; not begun before the first call
+	slotted slotContext   // of the group
 	done    chan struct{} // receives a token when the launched jobs have ended
+
+	// attended means that the caller of launch waits for the end of ctx and then calls
+	// group.End, because it has nothing else to do.
+	attended bool
 
 	mu   sync.Mutex
 	jobs []execution        // guarded by mu: of the turn
@@ -62,8 +67,12 @@ func (s *scheduler) neverBegan(ref event.CallRef) bool {
 // launch runs the admitted jobs. s.done receives a token when all begun jobs have ended.
 // After the end of ctx, or after an error of a job, no more jobs begin.
 func (s *scheduler) launch(ctx context.Context) {
-	if s.group == nil {
-		s.group = invoke.NewGroup(s.limit.withSlot(ctx))
+	if !s.group.Begun() {
+		s.slotted = slotContext{ctx, s.limit}
+		s.group.Begin(&s.slotted)
+		if !s.attended {
+			s.group.Watch()
+		}
 	}
 	s.enter()
 	waiting := s.beginFree(ctx, s.jobs)
@@ -84,7 +93,7 @@ func (s *scheduler) launch(ctx context.Context) {
 
 // close releases what the group of the calls holds. No call is running.
 func (s *scheduler) close() {
-	if s.group != nil {
+	if s.group.Begun() {
 		s.group.Close()
 	}
 }

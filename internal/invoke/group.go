@@ -40,10 +40,10 @@ type Task struct {
 }
 
 // A Group calls functions at the same time under one context. A Group is safe for
-// concurrent use.
+// concurrent use. The zero Group needs [Group.Begin].
 type Group struct {
 	ctx        context.Context
-	unregister func() bool
+	unregister func() bool // nil: the caller watches ctx
 
 	mu      sync.Mutex
 	running []*Task
@@ -54,14 +54,28 @@ type Group struct {
 
 // NewGroup returns a Group. The caller must call Close after the end of all tasks.
 func NewGroup(ctx context.Context) *Group {
-	g := &Group{ctx: ctx}
-	g.unregister = context.AfterFunc(ctx, g.end)
+	g := new(Group)
+	g.Begin(ctx)
+	g.Watch()
 	return g
 }
 
+// Begin sets the context of a new Group. Then the caller calls Watch, or watches the context
+// itself and calls End at its end. Tasks may begin afterwards.
+func (g *Group) Begin(ctx context.Context) { g.ctx = ctx }
+
+// Watch makes the end of the context end the tasks. A caller that waits for the tasks in any
+// case needs no Watch, which costs four allocations.
+func (g *Group) Watch() { g.unregister = context.AfterFunc(g.ctx, g.End) }
+
+// Begun reports whether the Group has a context.
+func (g *Group) Begun() bool { return g.ctx != nil }
+
 // Close releases the timer and the registration of the group.
 func (g *Group) Close() {
-	g.unregister()
+	if g.unregister != nil {
+		g.unregister()
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.timer != nil {
@@ -89,7 +103,7 @@ func (g *Group) Go(t *Task, w Work, timeout time.Duration) {
 	over := g.over
 	g.mu.Unlock()
 	if over {
-		g.end()
+		g.End()
 	}
 	go g.run(t) // End tells the caller; a function that ignores its context is left behind
 }
@@ -160,8 +174,9 @@ func (g *Group) wakeBy(at time.Time) {
 	g.wakes = at
 }
 
-// end ends the contexts of all tasks, because the context of the group ended.
-func (g *Group) end() {
+// End ends the contexts of all tasks, because the context of the group ended. It may be called
+// again.
+func (g *Group) End() {
 	g.mu.Lock()
 	g.over = true
 	tasks := append([]*Task(nil), g.running...)

@@ -24,6 +24,7 @@ type exchange struct {
 	sized  sizedReader
 	reader responseReader
 	answer completion
+	gzip   bool // the header asks for gzip
 	again  func() (io.ReadCloser, error) // opens the body once more
 }
 
@@ -47,6 +48,9 @@ func (x *exchange) send(ctx context.Context, c *client, req *llm.Request, model 
 	resp, err := x.do()
 	if err != nil {
 		return nil, c.failed(ctx, w, &x.hreq, err)
+	}
+	if x.gzip {
+		unpacked(resp)
 	}
 	defer resp.Body.Close()
 	x.timed = timedReader{limits: w, body: resp.Body}
@@ -76,6 +80,7 @@ func (x *exchange) request(model string, e encoding) error {
 		return err
 	}
 	header := r.header
+	x.gzip = r.gzip
 	if x.client.Token != nil {
 		if header, err = x.client.header(x.limits.ctx, r.url); err != nil {
 			return err

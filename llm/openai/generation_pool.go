@@ -45,7 +45,7 @@ func (a *generation) clean() {
 	a.client, a.req, a.model, a.ctx, a.sink, a.shown, a.sent = nil, nil, "", nil, nil, false, nil
 	x := &a.first
 	x.client, x.hreq, x.body, x.sent, x.small = nil, http.Request{}, nil, bodyReader{}, smallBody{}
-	x.timed, x.sized, x.reader = timedReader{}, sizedReader{}, responseReader{}
+	x.timed, x.sized, x.reader, x.gzip = timedReader{}, sizedReader{}, responseReader{}, false
 	x.conn.body, x.conn.got, x.conn.pooled, x.conn.wrote, x.conn.responded = nil, 0, false, time.Time{}, false
 	w := &x.limits
 	w.ctx, w.cancel, w.first, w.stall = nil, nil, 0, 0

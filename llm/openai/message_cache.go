@@ -79,27 +79,55 @@ func (h *messageCache) encode(messages []llm.Message, vouched bool) (encodedMess
 	}, nil
 }
 
-// A segment has room for a message of usual length, and then for half of the conversation
-// so far: few segments, and little memory that stays empty. One growing buffer would copy
-// each message several times.
+// A segment has room for a message, and for half of the conversation so far: few segments,
+// and little memory that stays empty. One growing buffer would copy each message several
+// times. Short conversations, which are many, double.
 const (
-	usualMessage = 512
+	minSegment   = 512
+	shortHistory = 4 << 10
 	maxSegment   = 128 << 10
 )
 
-// makeRoom begins a new segment if the last one is full.
-func (h *messageCache) makeRoom() {
-	if cap(h.buf)-len(h.buf) >= usualMessage {
+// makeRoom begins a new segment if the last one is full. size is the expected size of the
+// next message.
+func (h *messageCache) makeRoom(size int) {
+	if cap(h.buf)-len(h.buf) >= size {
 		return
 	}
 	if len(h.buf) > 0 {
 		h.full = append(h.full, h.buf[:len(h.buf):len(h.buf)])
 	}
-	h.buf = make([]byte, 0, min(max(int(h.full.size())/2, 2*usualMessage), maxSegment))
+	so := int(h.full.size())
+	if so > shortHistory {
+		so = max(so/2, shortHistory)
+	}
+	h.buf = make([]byte, 0, max(min(so, maxSegment), size, minSegment))
+}
+
+// expectedSize returns about the size of a message in a request.
+func expectedSize(m llm.Message) (n int) {
+	const frame = 48 // names of members and brackets
+	for _, p := range m.Parts {
+		n += frame
+		switch p := p.(type) {
+		case llm.Text:
+			n += len(p.Text)
+		case llm.ToolCall:
+			n += frame + len(p.ID) + len(p.Name) + len(p.Arguments) + len(p.Arguments)/4 // quotes have escapes
+		case llm.ToolResult:
+			n += frame + len(p.CallID)
+			for _, p := range p.Parts {
+				if t, ok := p.(llm.Text); ok {
+					n += len(t.Text) + len(t.Text)/8
+				}
+			}
+		}
+	}
+	return n
 }
 
 func (h *messageCache) add(m llm.Message) error {
-	h.makeRoom()
+	h.makeRoom(expectedSize(m))
 	next := h.encoder // a copy, so that an error leaves the history unchanged
 	buf, ok := next.plain(h.buf, m, h.seen.len())
 	if !ok {

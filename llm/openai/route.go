@@ -19,6 +19,7 @@ import (
 type route struct {
 	url    *url.URL
 	header http.Header // nil if Config.Token makes a header for each request
+	gzip   bool        // the header asks for gzip; not with Config.Token
 }
 
 // routes holds the routes of a client. It is safe for concurrent use.
@@ -64,7 +65,9 @@ func (c *client) makeRoute(key routeKey) (r *route, err error) {
 		return nil, err
 	}
 	if c.Token == nil {
-		r.header, err = c.header(context.Background(), r.url)
+		if r.header, err = c.header(context.Background(), r.url); err == nil {
+			r.gzip = c.askGzip(r.header)
+		}
 	}
 	return r, err
 }

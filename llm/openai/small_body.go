@@ -19,30 +19,44 @@ const maxSmall = 4 << 10
 // A smallBody is a body in a pooled buffer. The zero value is none.
 type smallBody struct {
 	reader bytes.Reader
-	space  *[maxSmall]byte
+	short  *[maxSmall / 4]byte // nil: none, like long. First requests fit into it, and many runs may begin at once
+	long   *[maxSmall]byte
 }
 
-var smallBodies = sync.Pool{New: func() any { return new([maxSmall]byte) }}
+var (
+	shortBodies = sync.Pool{New: func() any { return new([maxSmall / 4]byte) }}
+	longBodies  = sync.Pool{New: func() any { return new([maxSmall]byte) }}
+)
 
 // of returns a reader of b, if b is short.
 func (s *smallBody) of(b body) (r io.ReadCloser, ok bool) {
-	if b.size() > maxSmall {
+	size := b.size()
+	if size > maxSmall {
 		return nil, false
 	}
-	s.space = smallBodies.Get().(*[maxSmall]byte)
-	n := 0
-	for _, segment := range b {
-		n += copy(s.space[n:], segment)
+	var space []byte
+	if size <= int64(len(s.short)) {
+		s.short = shortBodies.Get().(*[maxSmall / 4]byte)
+		space = s.short[:0]
+	} else {
+		s.long = longBodies.Get().(*[maxSmall]byte)
+		space = s.long[:0]
 	}
-	s.reader.Reset(s.space[:n])
+	for _, segment := range b {
+		space = append(space, segment...)
+	}
+	s.reader.Reset(space)
 	return io.NopCloser(&s.reader), true
 }
 
 // release gives the buffer to another body. Nobody reads the body at the same time.
 func (s *smallBody) release() {
-	if s.space != nil {
-		s.reader.Reset(nil)
-		smallBodies.Put(s.space)
-		s.space = nil
+	s.reader.Reset(nil)
+	if s.short != nil {
+		shortBodies.Put(s.short)
 	}
+	if s.long != nil {
+		longBodies.Put(s.long)
+	}
+	s.short, s.long = nil, nil
 }

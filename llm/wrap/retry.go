@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/prompt"
 	"github.com/seed-916e8f6a/toolloop/internal/waited"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
@@ -89,6 +90,9 @@ type retrier struct {
 func (r *retrier) Format(s fmt.State, _ rune) { format(s, "retried", r.inner) }
 
 func (r *retrier) inside() []llm.Model { return []llm.Model{r.inner} }
+
+// Prompt implements the method of package prompt: each wait ends with its context.
+func (r *retrier) Prompt(ctx context.Context, _ prompt.Promise) bool { return prompt.Is(ctx, r.inner) }
 
 // Generate implements [llm.Model].
 func (r *retrier) Generate(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {

@@ -30,6 +30,7 @@ func (s *State) SetChange(b event.TurnPrepared) {
 	}
 	s.change = nil
 	if c.Offer != nil || c.Chosen != "" || c.Changed || c.Added > 0 {
-		s.change = &c
+		kept := c // c itself stays off the heap
+		s.change = &kept
 	}
 }
