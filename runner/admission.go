@@ -52,14 +52,14 @@ func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []e
 			}
 			jobs = jobs[:len(jobs)+1]
 			x := &jobs[len(jobs)-1]
-			x.job, x.engine, x.helper = a.job, e, e.helpers[c.Call.Name]
-			if x.helper != nil {
+			x.job, x.engine = a.job, e
+			if x.helper() != nil {
 				e.markAsked(c.Ref)
 			}
 			if c.Nested != nil { // the call has started, and its run goes on
 				continue
 			}
-			bodies = append(bodies, started(c, a, args, x.helper != nil))
+			bodies = append(bodies, started(c, a, args, x.helper() != nil))
 		}
 	}
 	return jobs, bodies

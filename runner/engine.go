@@ -453,7 +453,7 @@ func (e *engine) launch(ctx context.Context) error {
 		if !ended {
 			e.leave(errLeft)
 			if e.scheduler.attended {
-				e.scheduler.group.End()
+				e.scheduler.calls.group.End()
 			}
 			<-e.scheduler.done
 		}
@@ -465,7 +465,7 @@ func (e *engine) launch(ctx context.Context) error {
 	for {
 		select {
 		case <-ends:
-			e.scheduler.group.End()
+			e.scheduler.calls.group.End()
 			ends = nil
 		case <-e.recorder.wake:
 			if err := e.recorder.deliver(); err != nil {

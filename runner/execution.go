@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
@@ -18,15 +17,20 @@ import (
 type execution struct {
 	job      // embedded: an execution has no other job
 	engine   *engine
-	helper   *agent.Helper // whose run is the work; nil for a function
 	task     invoke.Task
-	batch    *sync.WaitGroup // of the jobs that run together; nil for a job that did not wait for slots
-	free     func()          // gives the slot of the tool back
-	began    time.Time
-	around   *work // nil without Runner.Around
-	begun    bool  // guarded by the scheduler's lock: the function may have been called
-	reported bool  // guarded by the recorder's lock: later reports of progress are dropped
+	free     func() // gives the slot of the tool back
+	began    int64  // Unix time in nanoseconds; short, because all executions of a turn are one piece of memory
+	around   *work  // nil without Runner.Around
+	batched  bool   // counted by the batch of the scheduler
+	begun    bool   // guarded by the scheduler's lock: the function may have been called
+	reported bool   // guarded by the recorder's lock: later reports of progress are dropped
 }
+
+// helper returns the helper whose run is the work, or nil for a function.
+func (x *execution) helper() *agent.Helper { return x.engine.helpers[x.call.Call.Name] }
+
+// beginning returns the time when the call began.
+func (x *execution) beginning() time.Time { return time.Unix(0, x.began).UTC() }
 
 // Call calls the tool's function.
 func (x *execution) Call(ctx context.Context) (llm.Parts, error) {
@@ -62,7 +66,7 @@ func (x *execution) End(o invoke.Outcome) {
 func (x *execution) record(o invoke.Outcome) error {
 	e, c, ctx := x.engine, x.call, x.engine.ctx
 	e.recorder.endReports(x)
-	if o.Err != nil && x.helper == nil {
+	if o.Err != nil && x.helper() == nil {
 		if handle, later := tool.IsLater(o.Err); later {
 			return x.putOff(o.Err, handle)
 		}
@@ -77,12 +81,12 @@ func (x *execution) record(o invoke.Outcome) error {
 	}
 	body := e.redactor.outcome(*c, o)
 	e.putAside(&body, x.tool)
-	body.Began = x.began.UTC().Round(0)
+	body.Began = x.beginning()
 	if x.around != nil {
 		x.around.called(body, o.Err)
 	}
 	if e.logger.Enabled(ctx, slog.LevelDebug) {
-		x.debug("tool call finished", slog.String("failure", body.Failure), slog.Duration("elapsed", time.Since(x.began)))
+		x.debug("tool call finished", slog.String("failure", body.Failure), slog.Duration("elapsed", time.Since(x.beginning())))
 	}
 	if err := e.recorder.recordResult(body); err != nil {
 		return err

@@ -94,7 +94,7 @@ func (e *engine) help(ctx context.Context, x *execution) error {
 			return err
 		}
 	}
-	if err = e.prepareRun(ctx, x.helper.Agent, &in); err != nil {
+	if err = e.prepareRun(ctx, x.helper().Agent, &in); err != nil {
 		return err
 	}
 	ctx, cancel := e.withRunTimeout(ctx)
@@ -106,7 +106,7 @@ func (e *engine) help(ctx context.Context, x *execution) error {
 
 // help does the work of a helper's call, on a goroutine of its own.
 func (x *execution) help(ctx context.Context) {
-	n := x.engine.nested(x.call.Ref, x.helper, x.tool)
+	n := x.engine.nested(x.call.Ref, x.helper(), x.tool)
 	err := errUnwound // unless help returns: a model or instructions can call runtime.Goexit
 	defer func() {
 		if recover() != nil {
@@ -135,7 +135,7 @@ func (x *execution) taskOf(ctx context.Context) ([]llm.Message, error) {
 		return nil, notBegun(ctx, within, err)
 	}
 	task := llm.Message{Role: llm.RoleUser, Parts: parts}
-	if x.helper.Sees == nil {
+	if x.helper().Sees == nil {
 		return []llm.Message{task}, nil
 	}
 	s := e.recorder.snapshot()
@@ -145,7 +145,7 @@ func (x *execution) taskOf(ctx context.Context) ([]llm.Message, error) {
 	}
 	// Without the answer that makes the call. Functions such as slices.DeleteFunc work in place.
 	history = slices.Clone(history[:max(0, len(history)-1)])
-	seen, err := safely(within, e.logger, "Sees", func(context.Context) ([]llm.Message, error) { return x.helper.Sees(history), nil })
+	seen, err := safely(within, e.logger, "Sees", func(context.Context) ([]llm.Message, error) { return x.helper().Sees(history), nil })
 	if err != nil {
 		return nil, notBegun(ctx, within, err)
 	}

@@ -219,7 +219,7 @@ func (e *engine) deferral(c loop.Call, t tool.Tool, handle string) event.ToolCal
 // is made also at the end of the run.
 func (x *execution) putOff(err *tool.Error, handle string) error {
 	b := x.engine.deferral(*x.call, x.tool, handle)
-	b.Began = x.began.UTC().Round(0)
+	b.Began = x.beginning()
 	x.around.fail(err)
 	x.debug("tool call deferred")
 	return x.engine.recorder.recordResult(b)

@@ -26,14 +26,14 @@ type job struct {
 // calls. A scheduler is safe for concurrent use.
 type scheduler struct {
 	limit   *CallLimit
-	helpers CallLimit     // of helpers that work at the same time; their calls have the slots of limit
-	invoker *invoker      // knows the time of each call
-	group   invoke.Group  // of all calls of the run; not begun before the first call
-	slotted slotContext   // of the group
-	done    chan struct{} // receives a token when the launched jobs have ended
+	helpers CallLimit      // of helpers that work at the same time; their calls have the slots of limit
+	invoker *invoker       // knows the time of each call
+	calls   *callMemory    // nil before the first call
+	batch   sync.WaitGroup // jobs that run together, of those that waited for slots
+	done    chan struct{}  // receives a token when the launched jobs have ended
 
 	// attended means that the caller of launch waits for the end of ctx and then calls
-	// group.End, because it has nothing else to do.
+	// calls.group.End, because it has nothing else to do.
 	attended bool
 
 	mu   sync.Mutex
@@ -67,13 +67,7 @@ func (s *scheduler) neverBegan(ref event.CallRef) bool {
 // launch runs the admitted jobs. s.done receives a token when all begun jobs have ended.
 // After the end of ctx, or after an error of a job, no more jobs begin.
 func (s *scheduler) launch(ctx context.Context) {
-	if !s.group.Begun() {
-		s.slotted = slotContext{ctx, s.limit}
-		s.group.Begin(&s.slotted)
-		if !s.attended {
-			s.group.Watch()
-		}
-	}
+	s.prepare(ctx)
 	s.enter()
 	waiting := s.beginFree(ctx, s.jobs)
 	if len(waiting) == 0 {
@@ -91,10 +85,28 @@ func (s *scheduler) launch(ctx context.Context) {
 	}()
 }
 
+// callMemory is what the calls of a run share. It is apart, because many runs have no calls.
+type callMemory struct {
+	group   invoke.Group
+	slotted slotContext // of the group
+}
+
+// prepare makes the group of the calls.
+func (s *scheduler) prepare(ctx context.Context) {
+	if s.calls != nil {
+		return
+	}
+	s.calls = &callMemory{slotted: slotContext{ctx, s.limit}}
+	s.calls.group.Begin(&s.calls.slotted)
+	if !s.attended {
+		s.calls.group.Watch()
+	}
+}
+
 // close releases what the group of the calls holds. No call is running.
 func (s *scheduler) close() {
-	if s.group.Begun() {
-		s.group.Close()
+	if s.calls != nil {
+		s.calls.group.Close()
 	}
 }
 
@@ -139,12 +151,11 @@ func batches(jobs []execution) (out [][]execution) {
 // the context of the waits for slots.
 func (s *scheduler) runBatch(ctx, slots context.Context, jobs []execution) {
 	var lines errgroup.Group
-	var running sync.WaitGroup
 	var unbounded []*execution
 	bounded := map[string][]*execution{}
 	for i := range jobs {
 		x := &jobs[i]
-		x.batch = &running
+		x.batched = true
 		if x.tool.Bounded() {
 			bounded[x.tool.Name()] = append(bounded[x.tool.Name()], x)
 		} else {
@@ -156,7 +167,7 @@ func (s *scheduler) runBatch(ctx, slots context.Context, jobs []execution) {
 	}
 	s.runLine(ctx, slots, unbounded)
 	_ = lines.Wait() // no line returns an error: the first of a job is in s.err
-	running.Wait()
+	s.batch.Wait()
 }
 
 // runLine begins jobs one after the other as slots become free, until slots ends.
@@ -199,7 +210,7 @@ func (s *scheduler) acquire(ctx context.Context, x *execution) (free func(), err
 // limitOf returns the limit whose slot a job needs. A helper that held a slot of its calls
 // could wait for itself.
 func (s *scheduler) limitOf(x *execution) *CallLimit {
-	if x.helper != nil {
+	if x.helper() != nil {
 		return &s.helpers
 	}
 	return s.limit
@@ -212,17 +223,17 @@ func (s *scheduler) begin(ctx context.Context, x *execution, free func()) bool {
 		s.limitOf(x).release()
 		return false
 	}
-	if x.batch != nil {
-		x.batch.Add(1)
+	if x.batched {
+		s.batch.Add(1)
 	}
-	x.free, x.began = free, time.Now()
+	x.free, x.began = free, time.Now().UnixNano()
 	x.debug("tool call started")
 	x.around = x.callWork()
-	if x.helper != nil {
+	if x.helper() != nil {
 		go x.help(ctx) // end tells the scheduler; the run of the helper bounds each of its own waits
 		return true
 	}
-	s.group.Go(&x.task, x, s.invoker.timeoutOf(x.tool))
+	s.calls.group.Go(&x.task, x, s.invoker.timeoutOf(x.tool))
 	return true
 }
 
@@ -246,8 +257,8 @@ func (s *scheduler) end(x *execution, err error) {
 	}
 	x.free()
 	s.limitOf(x).release()
-	if x.batch != nil {
-		x.batch.Done()
+	if x.batched {
+		s.batch.Done()
 	}
 	s.leave()
 }

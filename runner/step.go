@@ -27,7 +27,7 @@ func (e *engine) divide(jobs []execution) (here []execution, away []step.Job) {
 	here = make([]execution, 0, len(jobs)) // never grows, because a task must not be copied
 	for i := range jobs {
 		x := &jobs[i]
-		if x.helper == nil && !e.isOwn(x.tool) {
+		if x.helper() == nil && !e.isOwn(x.tool) {
 			away = append(away, step.Job{
 				Call: x.call.Ref, Tool: x.tool.Name(), Alone: x.tool.Alone(), Timeout: max(e.invoker.timeoutOf(x.tool), 0),
 			})
@@ -35,7 +35,7 @@ func (e *engine) divide(jobs []execution) (here []execution, away []step.Job) {
 		}
 		here = here[:len(here)+1]
 		last := &here[len(here)-1]
-		last.job, last.engine, last.helper = x.job, x.engine, x.helper
+		last.job, last.engine = x.job, x.engine
 	}
 	return here, away
 }

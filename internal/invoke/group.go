@@ -68,9 +68,6 @@ func (g *Group) Begin(ctx context.Context) { g.ctx = ctx }
 // case needs no Watch, which costs four allocations.
 func (g *Group) Watch() { g.unregister = context.AfterFunc(g.ctx, g.End) }
 
-// Begun reports whether the Group has a context.
-func (g *Group) Begun() bool { return g.ctx != nil }
-
 // Close releases the timer and the registration of the group.
 func (g *Group) Close() {
 	if g.unregister != nil {

@@ -24,7 +24,7 @@ type exchange struct {
 	sized  sizedReader
 	reader responseReader
 	answer completion
-	gzip   bool // the header asks for gzip
+	gzip   bool                          // the header asks for gzip
 	again  func() (io.ReadCloser, error) // opens the body once more
 }
 

@@ -108,6 +108,7 @@ func Unclean() (names []string) {
 	for _, list := range []*memberSet{&a.first.answer.extra, &a.first.answer.members} {
 		list.list, list.block, list.free = nil, nil, nil
 	}
+	a.segments = nil
 	a.first.answer.content, a.first.answer.calls.list = nil, nil // their memory stays
 	a.first.answer.calls.byIndex, a.first.answer.calls.byID = nil, nil
 	return different("", reflect.ValueOf(a).Elem(), reflect.ValueOf(fresh()).Elem())
@@ -168,7 +169,7 @@ type EncoderPair struct {
 // NewEncoderPair returns a pair for a profile.
 func NewEncoderPair(p Profile, maxResult int64) *EncoderPair {
 	rules := p.messageRules(maxResult)
-	return &EncoderPair{fast: encoder{rules: rules}, general: encoder{rules: rules}}
+	return &EncoderPair{fast: encoder{rules: &rules}, general: encoder{rules: &rules}}
 }
 
 // Add encodes a message with both. It returns what differs, as "" for nothing, and whether

@@ -26,6 +26,8 @@ type generation struct {
 
 	sent  *llm.Request // req with notes in place of media that are not sent
 	first exchange
+
+	segments body // memory for the list of segments of the first request
 }
 
 // prepare makes the functions that hold a. It comes once.
@@ -69,7 +71,7 @@ func (a *generation) send(ctx context.Context) (*llm.Response, error) {
 		return nil, err
 	}
 	a.sent = d.media.request(a.req)
-	first, err := a.client.plan(d).encode(a.sent, a.model)
+	first, err := a.client.plan(d).encodeIn(a.segments, a.sent, a.model)
 	if err != nil {
 		return nil, err
 	}

@@ -44,6 +44,7 @@ func (a *generation) release() {
 func (a *generation) clean() {
 	a.client, a.req, a.model, a.ctx, a.sink, a.shown, a.sent = nil, nil, "", nil, nil, false, nil
 	x := &a.first
+	a.segments = emptied(x.body)
 	x.client, x.hreq, x.body, x.sent, x.small = nil, http.Request{}, nil, bodyReader{}, smallBody{}
 	x.timed, x.sized, x.reader, x.gzip = timedReader{}, sizedReader{}, responseReader{}, false
 	x.conn.body, x.conn.got, x.conn.pooled, x.conn.wrote, x.conn.responded = nil, 0, false, time.Time{}, false
@@ -75,7 +76,7 @@ func emptied[T any](list []T) []T {
 	if cap(list) > maxListed {
 		return nil
 	}
-	clear(list)
+	clear(list[:cap(list)])
 	return list[:0]
 }
 

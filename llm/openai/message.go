@@ -52,7 +52,7 @@ func (r messageRules) names() []string {
 // dropped; a dropped copy has changed nothing but the memory behind the ends of
 // shared slices.
 type encoder struct {
-	rules   messageRules
+	rules   *messageRules
 	last    llm.Role      // role of the last message written; "" at the front
 	lead    []llm.Message // the system messages at the front, not yet written
 	waiting []llm.Message // later system messages, which wait for the user

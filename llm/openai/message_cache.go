@@ -31,7 +31,7 @@ type messageSlot struct {
 }
 
 func newMessageSlot(r messageRules) messageSlot {
-	return messageSlot{memoKey{r}, func() any { return &messageCache{rules: r} }}
+	return messageSlot{memoKey{r}, func() any { return &messageCache{rules: &r} }}
 }
 
 // encode returns the messages of the request. Messages in the memo are not
@@ -45,7 +45,7 @@ func (s messageSlot) encode(req *llm.Request) (encodedMessages, error) {
 // are never changed: the history appends behind them, or starts again in new
 // memory.
 type messageCache struct {
-	rules messageRules
+	rules *messageRules
 
 	mu      sync.Mutex
 	encoder encoder

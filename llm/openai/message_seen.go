@@ -20,9 +20,9 @@ type seenMessages struct {
 
 type seenMessage struct {
 	role  llm.Role
-	extra []llm.Member
-	parts int // how many parts the message has, without the parts of results
-	from  int // in the list of all parts
+	extra *[]llm.Member // nil: none
+	parts int           // how many parts the message has, without the parts of results
+	from  int           // in the list of all parts
 }
 
 func (s *seenMessages) len() int { return len(s.messages) }
@@ -30,9 +30,13 @@ func (s *seenMessages) len() int { return len(s.messages) }
 // add remembers m. If the caller replaces a part, the comparison notices the change.
 func (s *seenMessages) add(m llm.Message) {
 	if s.messages == nil { // room for a short run at once
-		s.messages, s.parts = make([]seenMessage, 0, 4), make(llm.Parts, 0, 8)
+		s.messages, s.parts = make([]seenMessage, 0, 4), make(llm.Parts, 0, 4)
 	}
-	s.messages = append(s.messages, seenMessage{m.Role, slices.Clone(m.Extra), len(m.Parts), len(s.parts)})
+	seen := seenMessage{role: m.Role, parts: len(m.Parts), from: len(s.parts)}
+	if len(m.Extra) > 0 {
+		seen.extra = new(slices.Clone(m.Extra))
+	}
+	s.messages = append(s.messages, seen)
 	for _, p := range m.Parts {
 		s.parts = append(s.parts, p)
 		if r, ok := p.(llm.ToolResult); ok {
@@ -65,7 +69,7 @@ func (s *seenMessages) begin(messages []llm.Message, vouched bool) bool {
 }
 
 func (s *seenMessages) same(a *seenMessage, b *llm.Message) bool {
-	if a.role != b.Role || a.parts != len(b.Parts) || !slices.Equal(a.extra, b.Extra) {
+	if a.role != b.Role || a.parts != len(b.Parts) || (a.extra != nil) != (len(b.Extra) > 0) || a.extra != nil && !slices.Equal(*a.extra, b.Extra) {
 		return false
 	}
 	at := a.from

@@ -44,6 +44,11 @@ func (p *Profile) plan(origin string, maxResult int64) *encodingPlan {
 // encode returns a request: the frame, the opening, and the messages, as far as possible
 // from the memo.
 func (n *encodingPlan) encode(req *llm.Request, model string) (e encoding, err error) {
+	return n.encodeIn(nil, req, model)
+}
+
+// encodeIn is encode with memory for the list of segments.
+func (n *encodingPlan) encodeIn(list body, req *llm.Request, model string) (e encoding, err error) {
 	sent, answer := n.profile.withOutput(req)
 	if sent != req {
 		if err := n.profile.output(new(fields), req.Output); err != nil {
@@ -52,15 +57,15 @@ func (n *encodingPlan) encode(req *llm.Request, model string) (e encoding, err e
 		req = sent
 	}
 	if n.profile.API == APIResponses {
-		e, err = n.encodeResponses(req, model)
+		e, err = n.encodeResponses(list, req, model)
 	} else {
-		e, err = n.encodeChat(req, model)
+		e, err = n.encodeChat(list, req, model)
 	}
 	e.answer = answer
 	return e, err
 }
 
-func (n *encodingPlan) encodeChat(req *llm.Request, model string) (encoding, error) {
+func (n *encodingPlan) encodeChat(list body, req *llm.Request, model string) (encoding, error) {
 	w, err := n.slot.encode(req)
 	if err != nil {
 		return encoding{}, err
@@ -70,13 +75,13 @@ func (n *encodingPlan) encodeChat(req *llm.Request, model string) (encoding, err
 		return encoding{}, err
 	}
 	if f.whole {
-		return encoding{api: APIChat, body: f.body(nil, w)}, nil
+		return encoding{api: APIChat, body: f.body(list, nil, w)}, nil
 	}
 	opening, err := n.open(req.Instructions, w.lead, len(w.messages)+len(w.last)+len(w.end) > 0)
 	if err != nil {
 		return encoding{}, err
 	}
-	return encoding{api: APIChat, body: f.body(opening, w), notes: w.notes}, nil
+	return encoding{api: APIChat, body: f.body(list, opening, w), notes: w.notes}, nil
 }
 
 // frame returns the frame of a request, from the kept frames if possible.

@@ -40,12 +40,13 @@ func frameOf(members fields, list string, notes []string) *frame {
 	return &frame{head: members[:at+1].list([]byte{'{'}), tail: append(tail, '}'), notes: notes}
 }
 
-// body returns the body of a request: the frame around the opening and the messages.
-func (f *frame) body(opening []byte, w encodedMessages) body {
+// body returns the body of a request, in the memory of list: the frame around the opening and
+// the messages.
+func (f *frame) body(list body, opening []byte, w encodedMessages) body {
 	if f.whole {
 		return body{f.head}
 	}
-	b := append(make(body, 0, 5+len(w.messages)), f.head)
+	b := append(slices.Grow(list[:0], 5+len(w.messages)), f.head)
 	if len(opening) > 0 {
 		b = append(b, opening)
 	}

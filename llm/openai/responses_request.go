@@ -13,19 +13,19 @@ import (
 
 // encodeResponses returns a request to the Responses API: the frame and the items, as far
 // as possible from the memo.
-func (n *encodingPlan) encodeResponses(req *llm.Request, model string) (encoding, error) {
+func (n *encodingPlan) encodeResponses(list body, req *llm.Request, model string) (encoding, error) {
 	f, err := n.frame(req, model, false)
 	if err != nil {
 		return encoding{}, err
 	}
 	if f.whole {
-		return encoding{api: APIResponses, body: f.body(nil, encodedMessages{}), notes: f.notes}, nil
+		return encoding{api: APIResponses, body: f.body(list, nil, encodedMessages{}), notes: f.notes}, nil
 	}
 	w, err := n.slot.encode(req)
 	if err != nil {
 		return encoding{}, err
 	}
-	return encoding{api: APIResponses, body: f.body(nil, w), notes: slices.Concat(f.notes, w.notes)}, nil
+	return encoding{api: APIResponses, body: f.body(list, nil, w), notes: slices.Concat(f.notes, w.notes)}, nil
 }
 
 // itemRules are the rules for items.

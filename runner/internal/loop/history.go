@@ -12,6 +12,9 @@ import (
 // JSON: the Responses API accepts such arguments, and the client of Chat Completions sends
 // {} instead.
 func (s *State) add(messages []llm.Message) {
+	if s.Messages == nil { // a question, a call, its result and the answer
+		s.Messages = make([]llm.Message, 0, max(4, len(messages)))
+	}
 	for _, m := range messages {
 		s.Messages = append(s.Messages, withArguments(m, func(text string) bool { return json.Valid([]byte(text)) }))
 	}
