@@ -17,7 +17,7 @@ import (
 // runs the calls, each by a run with a step of its own, adds the events of their ends to the
 // session, and continues the session. What a run says and decides is therefore written once.
 
-// errHandedOut stops a run whose calls another engine runs. The events show the same as after
+// errHandedOut stops a run after calls were handed out. The events show the same as after
 // a drain, and the session goes on from them.
 var errHandedOut = fmt.Errorf("%w: its calls were handed out", ErrDrained)
 

@@ -37,7 +37,7 @@ func (c *crew) start(i int) error {
 	return cmd.Start()
 }
 
-// kill ends a worker at once, wherever it is.
+// kill ends a worker at once, at any point.
 func (c *crew) kill(i int) {
 	if p := c.workers[i]; p != nil && p.Process != nil {
 		_ = p.Process.Kill()
@@ -51,8 +51,8 @@ func (c *crew) stop() {
 	}
 }
 
-// killUntil kills a worker soon, and then another one every three seconds, and starts new
-// ones, until done.
+// killUntil kills a worker soon, then a worker every three seconds, and starts new workers,
+// until done.
 func (c *crew) killUntil(done <-chan struct{}, say func(string, ...any)) (kills int, err error) {
 	for pause := 700 * time.Millisecond; ; pause = 3 * time.Second {
 		select {

@@ -23,7 +23,7 @@ type refund struct {
 	Dollars int    `json:"dollars" jsonschema:"minimum=1"`
 }
 
-// desk returns the agent. Every worker has it, and so has a program that runs sessions.
+// desk returns the agent, for workers and for the program.
 func desk(b bank.Bank) *agent.Agent {
 	return &agent.Agent{
 		Name:         "desk",
@@ -43,7 +43,7 @@ func desk(b bank.Bank) *agent.Agent {
 	}
 }
 
-// wait is the time of a call, in which a worker may die.
+// wait is the time of a call. A worker may die meanwhile.
 func wait(ctx context.Context) error {
 	select {
 	case <-time.After(500 * time.Millisecond):
@@ -53,7 +53,7 @@ func wait(ctx context.Context) error {
 	}
 }
 
-// clerk is a model that needs no provider: it looks the order up, refunds it, and says so. A
+// clerk is a model without a provider: clerk looks the order up, makes a refund, and says so. A
 // worker of yours has openai.Config{…}.Model(…) here.
 func clerk() llm.Model {
 	return llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {

@@ -2,8 +2,8 @@
 // It starts a server, three workers and twenty conversations, kills a worker every three seconds,
 // approves large refunds, and shows that each refund was paid once.
 //
-// The server is the command "temporal" on the PATH. Where it is missing, the program says how
-// to install it.
+// The server is the command "temporal" on the PATH. Without the command,
+// the program prints how to install the command.
 package main
 
 import (
@@ -64,7 +64,7 @@ func runWorker(ctx context.Context, address string, b bank.Bank) error {
 	defer c.Close()
 	return temporal.Worker{
 		Temporal: c, Agents: []*agent.Agent{desk(b)}, Runner: runner.Runner{Model: clerk()},
-		// A killed worker holds its workflows for so long.
+		// A killed worker holds workflows for so long.
 		Options: worker.Options{StickyScheduleToStartTimeout: time.Second},
 	}.Run(ctx)
 }
@@ -119,7 +119,7 @@ func run(ctx context.Context, out io.Writer, conversations int) error {
 	return nil
 }
 
-// converse has a conversation about an order, and answers what it asks.
+// converse has a conversation about an order, and approves refunds.
 func converse(ctx context.Context, say func(string, ...any), s *temporal.Session, i int, b bank.Bank) error {
 	question := fmt.Sprintf("Order W%d arrived broken. It cost %d dollars.", i, 40+20*i)
 	in := []runner.Input{runner.Once("complaint", llm.User(question))}
@@ -153,7 +153,7 @@ func talker(out io.Writer) func(string, ...any) {
 	}
 }
 
-// startServer starts a server for this program alone, which forgets all at its end.
+// startServer starts a server for this program alone, without a memory.
 func startServer(ctx context.Context) (address string, stop func(), err error) {
 	program := os.Getenv("TOOLLOOP_TEMPORAL")
 	if program == "" {
@@ -195,7 +195,7 @@ func connect(ctx context.Context, address string) (client.Client, error) {
 	}
 }
 
-// silent drops the log of Temporal's SDK, which is loud about killed workers.
+// silent drops the log of Temporal's SDK, a loud log about killed workers.
 type silent struct{}
 
 func (silent) Debug(string, ...any) {}

@@ -58,7 +58,7 @@ func (a *activities) events(ctx context.Context, n int) ([]event.Event, error) {
 	return events, nil
 }
 
-// decode appends stored events. The Seq of an event is its position.
+// decode appends stored events. The position of an event is the event's Seq.
 func decode(to []event.Event, stored []json.RawMessage) ([]event.Event, error) {
 	for _, raw := range stored {
 		var e event.Event
@@ -71,7 +71,7 @@ func decode(to []event.Event, stored []json.RawMessage) ([]event.Event, error) {
 	return to, nil
 }
 
-// errNoAgent says that another worker may have the agent.
+// errNoAgent is the error of a worker without the agent.
 func errNoAgent(name string) error {
 	return fmt.Errorf("this worker has no agent %q", name)
 }
@@ -177,7 +177,7 @@ func (a *activities) call(ctx context.Context, in flow.Call) (out flow.Called, e
 	return out, nil
 }
 
-// run does a step of a session, and returns the events that the step adds.
+// run does a step of a session, and returns the new events.
 func (a *activities) run(ctx context.Context, name string, desk *agent.Agent, events []event.Event, st *step.Step, in ...runner.Input) ([]event.Event, error) {
 	log := step.NewEvents(events)
 	r := a.worker.Runner
@@ -217,7 +217,7 @@ func (a *activities) run(ctx context.Context, name string, desk *agent.Agent, ev
 	return log.Added(), nil
 }
 
-// watch calls Watch, if there is one.
+// watch calls Watch, if the worker has one.
 func (a *activities) watch(ctx context.Context, session string, e event.Event) {
 	if a.worker.Watch == nil {
 		return
@@ -247,7 +247,7 @@ func isStopped(ctx context.Context) bool {
 	}
 }
 
-// beat sends heartbeats until the caller calls the function that it returns.
+// beat sends heartbeats until the caller calls stop.
 func beat(ctx context.Context) (stop func()) {
 	timeout := activity.GetInfo(ctx).HeartbeatTimeout
 	if timeout <= 0 {
@@ -270,7 +270,7 @@ func beat(ctx context.Context) (stop func()) {
 	return func() { close(done); running.Wait() }
 }
 
-// turnOf returns the turn that a run is in.
+// turnOf returns the turn of a run.
 func turnOf(events []event.Event) int {
 	for i := len(events) - 1; i >= 0; i-- {
 		if events[i].Path != "" {

@@ -31,27 +31,27 @@ const (
 	maxInput = 1 << 20
 )
 
-// A Client opens sessions. It needs no agent and no model, only the connection. A Client is a
+// A Client opens sessions, and needs only the connection: no agent and no model. A Client is a
 // configuration, may be copied, and is safe for concurrent use.
 type Client struct {
 	// Temporal is the connection to the server. It is required.
 	Temporal client.Client
-	// TaskQueue is that of the workers. Empty means "toolloop".
+	// TaskQueue is the task queue of the workers. Empty means "toolloop".
 	TaskQueue string
 	// Prefix begins the ids of the workflows: the session "order-17" is the workflow
 	// Prefix + "order-17".
 	Prefix string
-	// Heartbeat is the time after which a worker that says nothing counts as dead. It counts
-	// from the first input of a session on. 0 means 5 seconds.
+	// Heartbeat is the time after which a silent worker counts as dead. The first input of a
+	// session fixes Heartbeat for the session. 0 means 5 seconds.
 	Heartbeat time.Duration
 	// MaxHistory is the number of events in Temporal's history after which a session continues
-	// as a new execution, between two turns. It counts from the first input of a session on.
-	// 0 means that the server decides, usually at 4,096 events.
+	// as a new execution, between two turns. The first input of a session fixes
+	// MaxHistory for the session. 0 means that the server decides, usually at 4,096 events.
 	MaxHistory int
 }
 
-// A Session is a conversation, as [runner.Session]. It is safe for concurrent use, and holds
-// nothing: another process can open the same session.
+// A Session is a conversation, as [runner.Session]. A Session is safe for concurrent use, and
+// holds nothing: any process can use the same session.
 type Session struct {
 	client Client
 	name   string
@@ -67,8 +67,8 @@ func (c Client) Session(name string) *Session { return &Session{c, name} }
 // The errors are those of [runner.Session.Run], with these types on this side, too:
 // [runner.LimitError], [runner.FinishError], [runner.OutputError], [runner.CheckError],
 // [runner.OnceError], [runner.DecisionError], [llm.APIError], [journal.BusyError], [tool.Abort],
-// [runner.ErrPaused], [runner.ErrNoInput], and those of package context. Errors of other types
-// keep their text.
+// [runner.ErrPaused], [runner.ErrNoInput], and those of package context. Any further error
+// keeps the text alone.
 //
 // The end of ctx ends the wait, and not the run: see [Session.Cancel]. Run may then be called
 // again with a [runner.Once] of the same key, and gives the outcome of the same run.
@@ -159,8 +159,8 @@ func (s *Session) stream(ctx context.Context, a *agent.Agent, in []runner.Input,
 // goes on with the next input. Without a run, Cancel has no effect.
 func (s *Session) Cancel(ctx context.Context) error { return s.signal(ctx, flow.SignalCancel) }
 
-// End closes the session after the run that is going on. Its events are kept for the time that
-// the namespace says. A later input begins a new conversation under the same name.
+// End closes the session after the current run. The server keeps the events for the retention
+// time of the namespace. A later input begins a new conversation under the same name.
 func (s *Session) End(ctx context.Context) error { return s.signal(ctx, flow.SignalEnd) }
 
 func (s *Session) signal(ctx context.Context, name string) error {
@@ -185,8 +185,8 @@ func (s *Session) Messages(ctx context.Context) ([]llm.Message, error) {
 	return state.Messages, nil
 }
 
-// Pending returns the calls that wait for a decision or a result from outside. During a run
-// there are none, but calls that are late.
+// Pending returns the calls that wait for a decision or a result from outside. During a run,
+// Pending returns only late calls.
 func (s *Session) Pending(ctx context.Context) ([]runner.Pending, error) {
 	state, err := s.State(ctx)
 	if err != nil {
@@ -196,7 +196,7 @@ func (s *Session) Pending(ctx context.Context) ([]runner.Pending, error) {
 }
 
 // Events yields the stored events of the session after the event with the Seq after, up to
-// the newest. An error is the last pair. A session that has not begun has no events.
+// the newest. An error is the last pair. A new session has no events.
 func (s *Session) Events(ctx context.Context, after int64) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		for {
@@ -219,7 +219,7 @@ func (s *Session) Events(ctx context.Context, after int64) iter.Seq2[event.Event
 
 func (s *Session) id() string { return s.client.Prefix + s.name }
 
-// A ticket is an input that the session has accepted.
+// A ticket is an accepted input.
 type ticket struct {
 	session *Session
 	handle  client.WorkflowUpdateHandle
@@ -334,7 +334,7 @@ func (t *ticket) in(s flow.Status) int {
 	return slices.IndexFunc(s.Ends, func(e flow.End) bool { return e.Ticket == t.handle.UpdateID() })
 }
 
-// progress returns which events the run has so far.
+// progress returns the range of the run's events so far.
 func (t *ticket) progress(ctx context.Context, ended bool, end func() flow.End) (from, to int, err error) {
 	if ended {
 		return end().From, end().Len, nil

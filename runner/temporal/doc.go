@@ -3,7 +3,7 @@
 // events and the same promises, on any number of machines.
 //
 // A [Worker] runs in each process that has the agents. A [Client] gives a program sessions
-// that look like those of package runner:
+// with the shape of package runner's:
 //
 //	go temporal.Worker{Temporal: c, Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: model}}.Run(ctx)
 //	…
@@ -11,16 +11,15 @@
 //
 // # How it works
 //
-// A session is a workflow, which waits for inputs and keeps the events. It never looks into
-// them: activities go on with the conversation until calls are to run, and run each call. So a
-// new version of this library, of an agent or of a tool changes nothing that Temporal
-// replays.
+// A session is a workflow. The workflow waits for inputs and keeps the events, and never reads
+// an event: activities go on with the conversation until calls are to run, and run each call. A
+// new version of this library, of an agent or of a tool therefore changes no history.
 //
 //   - A call is recorded before its function runs, and Temporal runs each function once. If
 //     the worker dies, the call is in doubt, as after a crash of any process:
 //     [tool.Idempotent] and [tool.Reconcile] decide, or a person. After five such attempts of
 //     a call, only [tool.Reconcile] with a result, Decide or a person decides.
-//   - A request to a model that a dead worker has sent is sent again by another worker.
+//   - If a worker dies during a request to a model, a second worker sends the request again.
 //   - The time of a paused session costs nothing. An answer comes after days, through any
 //     process.
 //   - Limits of a Runner hold for a run, wherever its parts run. A [runner.Budget], a
@@ -28,15 +27,16 @@
 //
 // # Settings
 //
-//   - WorkerStopTimeout is the time that running calls get when a worker stops. Worker sets
-//     it to the longest time of a call of its agents, if Options does not.
-//   - After the death of a worker, the workflows that it held wait for
-//     StickyScheduleToStartTimeout, 5 seconds in Temporal's worker, before another worker
-//     takes them over. Client.Heartbeat bounds the wait for the calls.
+//   - WorkerStopTimeout is the time for running calls when a worker stops. Worker sets
+//     WorkerStopTimeout to 2 minutes and 10 seconds, if Options does not.
+//   - After the death of a worker, the worker's workflows wait for
+//     StickyScheduleToStartTimeout, 5 seconds in Temporal's worker, before a living worker
+//     takes over. Client.Heartbeat bounds the wait for the calls.
 //   - "temporal workflow reset" runs calls again that came after the reset point, with the
 //     same keys ([tool.Call]).
 //   - A session is one open workflow. The namespace's retention deletes a session that ended
-//     ([Session.End]) after some days, and then a new input begins a new conversation.
+//     ([Session.End]) after some days. An input after the end begins a new conversation.
 //   - Inputs, results and answers are in Temporal's history. A data converter with encryption
-//     keeps them secret from the server; set it on the client of all workers and programs.
+//     hides all this from the server; set the converter on the client of all workers and
+//     programs.
 package temporal

@@ -24,7 +24,7 @@ const (
 	kindOnce     = "once"
 )
 
-// failure returns an error as data, without its secrets. nil is no failure.
+// failure returns an error as data, without secrets. nil is no failure.
 func (a *activities) failure(err error) *flow.Failure {
 	if err == nil {
 		return nil
@@ -40,7 +40,7 @@ func (a *activities) failure(err error) *flow.Failure {
 	return f
 }
 
-// kindOf returns the kind of an error and its members.
+// kindOf returns the kind and the members of an error.
 func (a *activities) kindOf(err error) (string, json.RawMessage) {
 	if e, ok := errors.AsType[*runner.LimitError](err); ok {
 		return flow.KindLimit, data(e)
@@ -84,15 +84,20 @@ func data(v any) json.RawMessage {
 	return raw
 }
 
-func (a *activities) redact(s string) string {
+// redact removes secrets. If Redact panics, nothing is told.
+func (a *activities) redact(s string) (safe string) {
 	if a.worker.Runner.Redact == nil {
 		return s
 	}
+	defer func() {
+		if recover() != nil {
+			safe = "(withheld: Redact panicked)"
+		}
+	}()
 	return a.worker.Runner.Redact(s)
 }
 
-// A remoteError is an error of a run on another machine, with the text and the types that it
-// had there.
+// A remoteError is an error of a run on a worker, with the text and the types of the worker.
 type remoteError struct {
 	text   string
 	causes []error

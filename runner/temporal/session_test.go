@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -266,6 +267,38 @@ func charging() llm.Model {
 		}
 		return llmtest.NewScript(steps[turn]).Generate(ctx, req, sink)
 	})
+}
+
+// TestElsewhere: a worker that cannot begin says so, and another one, or the same, begins
+// later. Nothing is in doubt, also for calls that must not run twice.
+func TestElsewhere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s shop
+		session := simulate(t, toolloop.Worker{Agents: []*agent.Agent{s.desk()}, Runner: runner.Runner{Model: charging()}}, flow.Start{})
+		session.unreadable = 7
+		result, err := session.run(t.Context(), question)
+		require.NoError(t, err)
+		require.Equal(t, "All done.", result.Text)
+		require.Negative(t, session.unreadable)
+		keys, runs := s.counts()
+		require.Equal(t, []int{3, 3}, []int{keys, runs})
+		session.end(t)
+	})
+}
+
+// TestFlowKnowsNothing: the workflow imports nothing of this library, so no version of it
+// can change what Temporal replays.
+func TestFlowKnowsNothing(t *testing.T) {
+	t.Parallel()
+	const own = "github.com/seed-916e8f6a/toolloop/"
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "./internal/flow").Output()
+	require.NoError(t, err)
+	for _, dep := range strings.Fields(string(out)) {
+		if strings.HasPrefix(dep, own) {
+			require.Equal(t, own+"runner/temporal/internal/flow", dep)
+		}
+	}
 }
 
 // TestTired: a call that kills its worker each time is repeated five times, with growing

@@ -33,6 +33,8 @@ type sim struct {
 	desk *agent.Agent
 	next chan func() (release bool) // for the held loop
 	over chan struct{}
+
+	unreadable int // how often no worker can read the events, from now on
 }
 
 // simulate begins a session. The end of the test must call end.
@@ -54,7 +56,14 @@ func simulateWith(t *testing.T, w temporal.Worker, start flow.Start, options wor
 	s.env.SetWorkerOptions(options)
 	require.NoError(t, w.RegisterWith(s.env, func(_ context.Context, r flow.Range) (p flow.Page, err error) {
 		done := make(chan struct{})
-		s.env.RegisterDelayedCallback(func() { defer close(done); p, err = s.query(r) }, 0)
+		s.env.RegisterDelayedCallback(func() {
+			defer close(done)
+			if s.unreadable--; s.unreadable >= 0 {
+				err = errors.New("nobody answers")
+				return
+			}
+			p, err = s.query(r)
+		}, 0)
 		<-done
 		return p, err
 	}))

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// The server refuses results of activities above 2 MB. A refused result is a lost one: the
-// effect of a call would be in doubt though its end was known.
+// The server refuses results of activities above 2 MB. After a refused
+// result, a call would be in doubt though its end was known.
 const (
 	maxEvent    = 1 << 20
 	maxAdvanced = 1536 << 10
@@ -18,9 +18,9 @@ const (
 
 var errTooLarge = errors.New("temporal: an event exceeds 1 MB, and cannot be stored: let the model or the tool return a reference in place of the data")
 
-// bounded returns as many of the encoded events as one result may have. whole means all of
-// them. The events that are left out have had no effect outside: after the ones that are
-// kept, the run goes on as after a crash.
+// bounded returns as many of the encoded events as one result may have. whole means all
+// events. A dropped event has had no effect outside: after the kept events, the run goes on
+// as after a crash.
 func bounded(events []event.Event) (kept []json.RawMessage, whole bool, err error) {
 	size, n := 0, len(events)
 	for i, e := range events {
@@ -37,8 +37,8 @@ func bounded(events []event.Event) (kept []json.RawMessage, whole bool, err erro
 	return kept[:n], n == len(events), nil
 }
 
-// unstarted returns the most of the first n events after which no call is started: a call
-// that never began must not look as if it had.
+// unstarted returns the length of the longest part of the first n events without a started
+// call at the end: a call that never began must not look begun.
 func unstarted(events []event.Event, n int) int {
 	for i, e := range events[:n] {
 		b, ok := e.Body.(event.ToolCallStarted)
@@ -58,8 +58,8 @@ func isFinished(events []event.Event, call event.CallRef) bool {
 	return false
 }
 
-// small encodes an event of a call. The result of a call becomes shorter if it is too large:
-// its effect was had, so the model must read that much.
+// small encodes an event of a call. A text takes the place of a result above the bound: the
+// call had an effect, and the model must know so.
 func small(e event.Event) (json.RawMessage, error) {
 	raw, err := e.MarshalJSON()
 	b, ok := e.Body.(event.ToolCallFinished)

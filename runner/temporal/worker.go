@@ -27,29 +27,28 @@ const defaultQueue = "toolloop"
 type Worker struct {
 	// Temporal is the connection to the server. It is required.
 	Temporal client.Client
-	// TaskQueue is the name under which workers and clients meet. Empty means "toolloop".
+	// TaskQueue is the meeting point of workers and clients. Empty means "toolloop".
 	// Workers with the same TaskQueue share the work.
 	TaskQueue string
 	// Agents are the agents that the worker runs, found by their names
-	// ([agent.Agent.DisplayName]). Helpers and agents of hand-offs come with the agents that
-	// have them. During a deployment, workers may have different agents: a run waits for a
-	// worker that has its agent.
+	// ([agent.Agent.DisplayName]). Helpers and agents of hand-offs come with their agents. During a deployment, workers may have different agents: a run waits for a
+	// worker with the agent.
 	Agents []*agent.Agent
 	// Runner has the model, the limits and the functions of the program, as in a process
-	// without Temporal. Its Journal must be nil, because Temporal keeps the sessions.
+	// without Temporal. The Journal must be nil, because Temporal keeps the sessions.
 	Runner runner.Runner
 	// Watch, if not nil, gets the events that nobody stores: deltas, progress, notices and
 	// [event.Restarted]. So a page shows an answer as it comes: let Watch publish the events
-	// to the process that has the page. Stored events come from [Session.Stream].
+	// to the process of the page. Stored events come from [Session.Stream].
 	//
 	// A run waits for Watch. Watch is called from several goroutines at once, for different
-	// calls and sessions. A panic is logged and has no other effect.
+	// calls and sessions. A panic is logged, and the run goes on.
 	Watch func(ctx context.Context, session string, e event.Event)
 	// Queues names task queues for the calls of tools, by the names of the tools. The calls
 	// of other tools use the TaskQueue of the session. A Worker with that TaskQueue must have
 	// the same agents; its Options bound how many calls run at once, or per second.
 	Queues map[string]string
-	// Options are those of Temporal's worker. A zero WorkerStopTimeout becomes the longest
+	// Options are the options of Temporal's worker. A zero WorkerStopTimeout becomes the longest
 	// time of a call.
 	Options worker.Options
 	// StopWithin bounds a zero WorkerStopTimeout. 0 means 2 minutes and 10 seconds, which is
@@ -61,7 +60,7 @@ type Worker struct {
 const defaultStop = 2*time.Minute + 10*time.Second
 
 // Run runs the worker until ctx ends, and then until its calls have ended, at most for
-// WorkerStopTimeout. A request to a model is not waited for: another worker sends it again.
+// WorkerStopTimeout. Run does not wait for requests to models: another worker sends them again.
 // Run returns nil after the end of ctx.
 func (w Worker) Run(ctx context.Context) error {
 	options := w.Options

@@ -10,17 +10,17 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// Events is a journal for one step of one session: it has the events of the session in
-// memory, and keeps what the step adds. It takes no lock, because the caller does one step
-// of a session at a time. The methods are safe for concurrent use.
+// Events is a journal in memory for a step of a session: the events before the step, and the
+// events of the step. Open takes no lock, because the caller does one step of a session at a
+// time. The methods are safe for concurrent use.
 type Events struct {
 	mu    sync.Mutex
 	all   []event.Event // guarded by mu
 	begin int           // the number of events before the step
 }
 
-// NewEvents returns a journal with the events of a session. The Seq of an event is its
-// position, because the ends of calls come without one.
+// NewEvents returns a journal with the events of a session. The position of an event
+// becomes the Seq, because the ends of calls come without a Seq.
 func NewEvents(events []event.Event) *Events {
 	all := slices.Clone(events)
 	for i := range all {
@@ -35,7 +35,7 @@ func (e *Events) Open(context.Context, string) (journal.Log, error) {
 	return &log{events: e, ctx: ctx, cancel: cancel}, nil
 }
 
-// Added returns the events that the step added.
+// Added returns the events of the step.
 func (e *Events) Added() []event.Event {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -16,8 +16,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// A Step says what a run of a session is to do, and takes what came out. The fields in the
-// upper part belong to the caller, who sets them before the run. The methods are safe for
+// A Step is a task of a run, and the outcome. The caller sets the fields
+// of the upper part before the run. The methods are safe for
 // concurrent use.
 type Step struct {
 	// Call, if not empty, is a started call. The run executes this call, records its end,
@@ -28,12 +28,12 @@ type Step struct {
 	// Unbegun are started calls whose functions have not begun, and will not begin. Their
 	// starts are taken back before the run ends with Fatal.
 	Unbegun []event.CallRef
-	// Tired are calls that the run does not repeat of its own accord.
+	// Tired are calls that only a decision repeats.
 	Tired []event.CallRef
 	// Deadline is the end of the run's time. Zero means that the time of the Runner begins
 	// now.
 	Deadline time.Time
-	// Look makes a run that does nothing: its Result is that of the newest run, with the
+	// Look makes a run without actions: the Result is the Result of the newest run, with the
 	// events after From as Events.
 	Look bool
 	From int64
@@ -50,7 +50,7 @@ type Step struct {
 	jobs []Job // guarded by mu
 }
 
-// A Job is a started call that is to run.
+// A Job is a started call to run.
 type Job struct {
 	Call    event.CallRef
 	Tool    string

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Kinds of failures that the workflow itself knows.
+// Kinds of failures for the workflow.
 const (
 	KindLimit = "limit"
 
@@ -13,7 +13,7 @@ const (
 	CauseDeadline = "deadline"
 )
 
-// Canceled returns the failure of a run that was canceled.
+// Canceled returns the failure of a canceled run.
 func Canceled() *Failure {
 	return &Failure{Text: "context canceled", Cause: CauseCanceled}
 }

@@ -1,7 +1,7 @@
 // Package flow is the workflow of a session. The workflow obeys: it waits for inputs, lets
-// activities go on with the machine and run the calls, and keeps the events, which it does
-// not read. It imports nothing of the library, so a new version of the machine changes
-// nothing in the history of a session that is under way.
+// activities go on with the machine and run the calls, and keeps the events unread. Package
+// flow imports nothing of the library, so a new version of the machine changes nothing in the
+// history of an open session.
 //
 // A change of this package can do so. Such a change needs workflow.GetVersion; the histories
 // in testdata show whether old sessions go on.
@@ -37,10 +37,11 @@ type session struct {
 	input   *input // waits to be taken
 	renew   bool   // the execution is over after the running handlers
 	ended   bool   // nobody needs the session any more
+	tooLong bool   // the log fits into no other execution
 	stopRun workflow.CancelFunc
 }
 
-// An input is an update that has been accepted.
+// An input is an accepted update.
 type input struct {
 	Input  // embedded: an input is the Input of an update, and who waits for it
 	ticket string
@@ -110,7 +111,7 @@ func (s *session) listen(ctx workflow.Context) error {
 	return err
 }
 
-// page returns events. A page has at least one event, if there is one.
+// page returns events: at least one, unless the range is empty.
 func (s *session) page(r Range) (Page, error) {
 	p := Page{Total: len(s.log)}
 	to := len(s.log)
@@ -127,7 +128,7 @@ func (s *session) page(r Range) (Page, error) {
 	return p, nil
 }
 
-// mayRun refuses what does not fit, so that the history has nothing of it.
+// mayRun refuses a misfit before the history has a record of the input.
 func (s *session) mayRun(in Input) error {
 	if s.start.Going != nil || s.input != nil {
 		return temporal.NewNonRetryableApplicationError("a run of the session is going on", BusyType, nil)
@@ -172,7 +173,7 @@ func (s *session) run(ctx workflow.Context, in Input) (Taken, error) {
 	return *p.taken, nil
 }
 
-// begin takes the input that waits.
+// begin takes the waiting input.
 func (s *session) begin(ctx workflow.Context) {
 	p := s.input
 	s.input = nil
@@ -264,8 +265,8 @@ func (s *session) advance(ctx workflow.Context, in Advance, first bool) Advanced
 	return out
 }
 
-// within bounds an activity by the time of the run. The activity ends its work by itself at
-// the deadline; the bound is for activities that no worker begins.
+// within bounds an activity by the time of the run. A running activity sees
+// the deadline; the bound is for activities without a worker.
 func (s *session) within(ctx workflow.Context, o workflow.ActivityOptions, unbounded bool) workflow.Context {
 	o.ScheduleToCloseTimeout = forever
 	if d := s.start.Going.Deadline; !d.IsZero() && !unbounded {
@@ -327,8 +328,8 @@ func (s *session) together(ctx workflow.Context, jobs []Job, events int, next *A
 	running.Wait(disconnected)
 }
 
-// call runs a job. A call that began is never scheduled again here: if it has no result, the
-// machine decides. A call that no worker could begin waits for a worker that can.
+// call runs a job. A call that began is never scheduled again here: without a result, the
+// machine decides. A call that could not begin waits for a better worker.
 func (s *session) call(ctx workflow.Context, j Job, events int, next *Advance) {
 	g := s.start.Going
 	options := workflow.ActivityOptions{
@@ -369,7 +370,7 @@ func (s *session) call(ctx workflow.Context, j Job, events int, next *Advance) {
 	}
 }
 
-// died notes an attempt whose end nobody knows.
+// died notes an attempt without a known end.
 func (s *session) died(j Job, err error, next *Advance) {
 	g := s.start.Going
 	if g.Dead == nil {

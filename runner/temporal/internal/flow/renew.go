@@ -16,15 +16,23 @@ func (s *session) isOld(ctx workflow.Context) bool {
 	return info.GetContinueAsNewSuggested() || s.start.MaxHistory > 0 && info.GetCurrentHistoryLength() >= s.start.MaxHistory
 }
 
-// fits reports whether the log fits into the arguments of the next execution.
+// fits reports whether the log fits into the arguments of the next execution. The answer no is
+// final, because the log only grows.
 func (s *session) fits() bool {
+	if s.tooLong {
+		return false
+	}
 	packed, err := pack(s.log)
-	return err == nil && len(packed) <= maxPacked
+	s.tooLong = err != nil || len(packed) > maxPacked
+	return !s.tooLong
 }
 
 // next returns the error with which the session continues as a new execution, or nil if it
 // must go on in this one: an input waits, or the log is too long.
 func (s *session) next(ctx workflow.Context) error {
+	if !s.fits() {
+		return nil
+	}
 	s.renew = true
 	err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) || s.input != nil })
 	if err != nil {

@@ -23,13 +23,13 @@ const (
 	MisfitType = "toolloop.misfit"
 )
 
-// Start is the first argument of the workflow. The second is the log of the session, packed,
-// of an execution that continues another one.
+// Start is the first argument of the workflow. The second argument is the packed log of the
+// execution before, or empty.
 type Start struct {
 	Session   string        `json:"session"`
 	Heartbeat time.Duration `json:"heartbeat"`
 	// MaxHistory is the number of events of an execution after which the session continues as
-	// a new execution. 0 means that the server decides.
+	// a new execution. 0 leaves the decision to the server.
 	MaxHistory int `json:"max_history,omitempty"`
 
 	Going   *Going     `json:"going,omitempty"` // nil: no run is going on
@@ -37,7 +37,7 @@ type Start struct {
 	Waiting []Question `json:"waiting,omitempty"`
 }
 
-// Going is a run that is going on.
+// Going is the current run.
 type Going struct {
 	Ticket   string         `json:"ticket"` // the id of the update that began the run or continued it
 	From     int            `json:"from"`   // the number of events before
@@ -57,7 +57,7 @@ type End struct {
 	Failure *Failure `json:"failure,omitempty"`
 }
 
-// A Question is what the validator knows about a call that waits for an answer.
+// A Question is the validator's knowledge of a waiting call.
 type Question struct {
 	Call string `json:"call"`
 	Seq  int64  `json:"seq"`
@@ -74,7 +74,7 @@ type Input struct {
 type Taken struct {
 	Done bool `json:"done"`
 	End  End  `json:"end"`
-	// Refused means that nothing was recorded.
+	// Refused means: nothing was recorded.
 	Refused bool `json:"refused,omitempty"`
 }
 
@@ -122,7 +122,7 @@ type Advanced struct {
 	Waiting []Question        `json:"waiting,omitempty"`
 }
 
-// A Job is a call that is to run.
+// A Job is a call to run.
 type Job struct {
 	Call  string `json:"call"`
 	Tool  string `json:"tool"`
@@ -143,7 +143,7 @@ type Call struct {
 type Called struct {
 	Events  []json.RawMessage `json:"events,omitempty"`
 	Failure *Failure          `json:"failure,omitempty"` // ends the run
-	// Elsewhere says why the call did not begin, and that another worker may begin it.
+	// Elsewhere, if not empty, is the reason why the call did not begin on this worker.
 	Elsewhere string `json:"elsewhere,omitempty"`
 }
 
