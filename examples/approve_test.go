@@ -91,6 +91,25 @@ turns: 1, tokens: N in, N out
 	}
 }
 
+// TestApproveAlways: an answer stands for the refunds of later messages, with the name of the
+// person, until somebody revokes it.
+func TestApproveAlways(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	approve(t, dir)
+	require.Equal(t, outcome{"approved always by ada [r1.t1.c1]\n" + bothPaid, notice, 0}, approve(t, dir, "-by", "ada", "always"))
+	o := approve(t, dir)
+	require.Equal(t, 0, o.status)
+	require.Contains(t, o.stdout, "approved by a standing answer of ada [r2.t1.c1]\n")
+	require.NotContains(t, o.stdout, "waits for your approval")
+	o = approve(t, dir, "-by", "bob", "revoke")
+	require.Equal(t, 0, o.status, o.stderr)
+	require.Contains(t, o.stdout, "revoked by bob")
+	require.Contains(t, approve(t, dir).stdout, "waits for your approval")
+	o = approve(t, dir, "revoke")
+	require.Equal(t, outcome{"", notice + "approve: no answer of session \"desk\" stands\n", 1}, o)
+}
+
 // TestApproveWrong: invalid decisions change nothing.
 func TestApproveWrong(t *testing.T) {
 	t.Parallel()

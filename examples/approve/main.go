@@ -21,11 +21,12 @@ import (
 	"github.com/seed-916e8f6a/toolloop/examples/internal/cli"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
 const (
-	usage    = "approve [flags] [approve | deny reason | edit arguments | show | message]"
+	usage    = "approve [flags] [approve | always | deny reason | edit arguments | revoke | show | message]"
 	question = "Refund 30.00 for order W1001 and 250.00 for order W2002."
 )
 
@@ -34,6 +35,7 @@ func main() {
 	d := &desk{App: app}
 	flag.StringVar(&d.dir, "dir", "", "directory of the sessions and receipts (default in the user's cache)")
 	flag.StringVar(&d.name, "session", "desk", "name of the session")
+	flag.StringVar(&d.by, "by", "", "your `name`, for the record")
 	flag.BoolVar(&d.stream, "stream", true, "stream the answers")
 	app.Main(usage, func(*cli.App) error { return d.run() })
 }
@@ -42,6 +44,7 @@ func main() {
 type desk struct {
 	*cli.App  // embedded: the flags and the output of the program
 	dir, name string
+	by        string // who decides
 	stream    bool
 	journal   journal.Dir
 	session   *runner.Session
@@ -73,9 +76,11 @@ func (d *desk) run() error {
 // or nothing. Without input the session continues an unfinished run.
 func (d *desk) input(ctx context.Context) ([]runner.Input, error) {
 	switch command := strings.Join(d.Args[:min(1, len(d.Args))], ""); command {
-	case "approve", "deny", "edit":
+	case "approve", "always", "deny", "edit":
 		in, err := d.decision(ctx, command, strings.Join(d.Args[1:], " "))
-		return []runner.Input{in}, err
+		return []runner.Input{runner.By(d.by, in)}, err
+	case "revoke":
+		return d.revocations(ctx)
 	}
 	said, err := d.session.Messages(ctx)
 	if err != nil {
@@ -108,16 +113,33 @@ func (d *desk) decision(ctx context.Context, command, text string) (runner.Input
 	}
 	p := waiting[0]
 	switch {
-	case p.InDoubt && command == "approve":
+	case p.InDoubt && (command == "approve" || command == "always"):
 		return p.RunAgain(), nil
 	case p.InDoubt && command == "deny":
 		return p.Unknown(), nil
 	case command == "approve":
 		return p.Approve(), nil
+	case command == "always":
+		return p.ApproveAlways(event.EveryCall), nil
 	case command == "deny":
 		return p.Deny(text), nil
 	}
 	return p.Edit(json.RawMessage(text)), nil
+}
+
+// revocations end the answers that stand for later calls.
+func (d *desk) revocations(ctx context.Context) (in []runner.Input, err error) {
+	state, err := d.session.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range state.Standing {
+		in = append(in, runner.By(d.by, a.Revoke()))
+	}
+	if len(in) == 0 {
+		return nil, fmt.Errorf("no answer of session %q stands", d.name)
+	}
+	return in, nil
 }
 
 // goOn runs the session until the final answer or a pause, and prints the events.

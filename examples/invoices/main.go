@@ -1,7 +1,7 @@
 // Invoices pays a file of invoices. Each invoice is a session; four workers answer them at
-// once, in any number of processes. A payment above 500 euros waits for a second command,
-// approve or deny. Each payment then waits for a third command, bank, which stands for the
-// bank that confirms transfers. All data is in one SQLite file, so a start continues
+// once, in any number of processes. A policy approves payments up to 500 euros within a daily
+// budget; every other payment waits for a second command, approve or deny. Each payment then
+// waits for a third command, bank, which stands for the bank that confirms transfers. All data is in one SQLite file, so a start continues
 // where the last one ended or was killed.
 //
 // The tools are in tools.go. Without a key, script.go answers.
@@ -37,6 +37,8 @@ func main() {
 	app.Own = true
 	db := flag.String("db", "invoices.db", "the SQLite `file` of the job")
 	tokens := flag.Int64("tokens", 200_000, "what the models may use in this start; the rest of the invoices waits for the next start")
+	daily := flag.Int("daily", 1000, "what the policy may approve in a day, in euros")
+	by := flag.String("by", os.Getenv("USER"), "the `name` of the person who decides")
 	app.Main("invoices [flags] [list | approve number | deny number reason | bank]", func(app *cli.App) error {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
@@ -49,7 +51,7 @@ func main() {
 		if err != nil {
 			return err
 		}
-		return (&job{App: app, store: store, queue: q, tokens: *tokens}).run(ctx)
+		return (&job{App: app, store: store, queue: q, tokens: *tokens, daily: *daily * 100, by: *by}).run(ctx)
 	})
 }
 
@@ -59,6 +61,8 @@ type job struct {
 	store    *sqljournal.Journal
 	queue    *queue.Queue
 	tokens   int64
+	daily    int        // in cents
+	by       string     // who decides
 	mu       sync.Mutex // guards the output: workers print at the same time
 }
 
@@ -103,7 +107,7 @@ func (j *job) work(ctx context.Context) error {
 	}
 	err = queue.Workers{
 		Queue: j.queue, Agent: clerk(model, b), Count: 4, UntilEmpty: true,
-		Runner:  runner.Runner{Budget: &runner.Budget{Tokens: j.tokens}, NoStream: true},
+		Runner:  runner.Runner{Budget: &runner.Budget{Tokens: j.tokens}, NoStream: true, Decide: b.policy(j.daily)},
 		Retry:   retry,
 		Event:   j.event,
 		Changed: j.tell,
@@ -171,7 +175,7 @@ func (j *job) decide(ctx context.Context, number string, decision func(runner.Pe
 	var in []runner.Input
 	for _, p := range job.Pending {
 		if !p.Late {
-			in = append(in, decision(p))
+			in = append(in, runner.By(j.by, decision(p)))
 		}
 	}
 	if job.State != queue.Paused || len(in) == 0 {

@@ -30,9 +30,9 @@ func output(t *testing.T, db string, args ...string) string {
 
 // kill starts the program and kills it after some lines of output. It reports whether the
 // program was still running.
-func kill(t *testing.T, db string, lines int) bool {
+func kill(t *testing.T, db string, lines int, args ...string) bool {
 	t.Helper()
-	cmd := program(t, db)
+	cmd := program(t, db, args...)
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -108,6 +108,8 @@ func TestInvoices(t *testing.T) {
 	all, mails := entries(t, db)
 	require.Equal(t, decided, all)
 	require.Equal(t, 6, mails)
+	n, cents := spent(t, db)
+	require.Equal(t, []int{2, 16550}, []int{n, cents})
 	require.NotContains(t, output(t, db), "r1.t", "no call of a further start")
 }
 
@@ -138,6 +140,45 @@ func TestKilled(t *testing.T) {
 	all, mails := entries(t, db)
 	require.Equal(t, decided, all)
 	require.Equal(t, 6, mails)
+	n, cents := spent(t, db)
+	require.Equal(t, []int{2, 16550}, []int{n, cents})
+}
+
+// spent returns the number of reservations in the daily budget and their sum in cents.
+func spent(t *testing.T, db string) (n, cents int) {
+	t.Helper()
+	j, err := sqljournal.OpenSQLite(t.Context(), db)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, j.Close()) }()
+	require.NoError(t, j.DB.QueryRowContext(t.Context(), `SELECT COUNT(*), COALESCE(SUM(cents), 0) FROM budget`).Scan(&n, &cents))
+	return n, cents
+}
+
+// TestDailyBudget: two payments fit alone and not together. One of them waits for a person,
+// also if the program is killed again and again, and the session knows who approved.
+func TestDailyBudget(t *testing.T) {
+	t.Parallel()
+	db := filepath.Join(t.TempDir(), "invoices.db")
+	for n := range 10 {
+		if kill(t, db, 1+n, "-daily", "130") {
+			free(t, db)
+		}
+	}
+	out := output(t, db, "-daily", "130")
+	n, cents := spent(t, db)
+	require.Equal(t, 1, n)
+	waits := "22"
+	if cents == 4550 {
+		waits = "17"
+	}
+	output(t, db, "-by", "ada", "approve", waits)
+	require.Contains(t, output(t, db, "-daily", "130"), "approved by ada", out)
+	n, _ = spent(t, db)
+	require.Equal(t, 1, n)
+	output(t, db, "bank")
+	output(t, db)
+	all, _ := entries(t, db)
+	require.Equal(t, []string{"17 paid", "19 rejected", "20 rejected", "22 paid"}, all)
 }
 
 // TestBudget: what the budget does not allow today is done by the next start.

@@ -3,15 +3,17 @@ package main
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// limit is the largest payment without approval, in cents.
+// limit is the largest payment without a person, in cents.
 const limit = 500_00
 
 // patience is how long a payment waits for the bank.
@@ -41,7 +43,8 @@ type textArgs struct {
 type books struct{ db *sql.DB }
 
 func openBooks(ctx context.Context, db *sql.DB) (books, error) {
-	_, err := db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS books (id TEXT PRIMARY KEY, kind TEXT NOT NULL, invoice INTEGER NOT NULL, text TEXT NOT NULL)`)
+	_, err := db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS books (id TEXT PRIMARY KEY, kind TEXT NOT NULL, invoice INTEGER NOT NULL, text TEXT NOT NULL);
+		CREATE TABLE IF NOT EXISTS budget (id TEXT PRIMARY KEY, day TEXT NOT NULL, cents INTEGER NOT NULL)`)
 	return books{db}, err
 }
 
@@ -108,8 +111,36 @@ func (b books) mail(ctx context.Context, in textArgs) (string, error) {
 	return b.enter(ctx, "mail", in.Invoice, in.Text)
 }
 
-// needsApproval reports whether a person must approve a payment.
-func needsApproval(_ context.Context, in payArgs) (bool, error) { return in.Cents > limit, nil }
+// policy approves small payments, as long as they fit into the budget of the day. All else
+// waits for a person.
+func (b books) policy(daily int) func(context.Context, runner.Pending) (runner.Input, error) {
+	return func(ctx context.Context, p runner.Pending) (runner.Input, error) {
+		var in payArgs
+		if err := json.Unmarshal([]byte(p.ToolCall.Arguments), &in); err != nil || in.Cents > limit {
+			return nil, err
+		}
+		fits, err := b.reserve(ctx, p.Key, in.Cents, daily)
+		if err != nil || !fits {
+			return nil, err
+		}
+		return runner.By("policy: daily budget", p.Approve()), nil
+	}
+}
+
+// reserve takes a payment from the budget of today, if the payment fits. One statement looks
+// and reserves, so two workers never use the same money. The id is the key of the call: the
+// policy is asked again if its process dies before the answer is recorded, and the same
+// reservation counts.
+func (b books) reserve(ctx context.Context, key string, cents, daily int) (fits bool, err error) {
+	_, err = b.db.ExecContext(ctx, `INSERT INTO budget (id, day, cents) SELECT $1, $2, $3
+		WHERE $3 + (SELECT COALESCE(SUM(cents), 0) FROM budget WHERE day = $2) <= $4 ON CONFLICT DO NOTHING`,
+		key, time.Now().UTC().Format(time.DateOnly), cents, daily)
+	if err != nil {
+		return false, err
+	}
+	err = b.db.QueryRowContext(ctx, `SELECT COUNT(*) > 0 FROM budget WHERE id = $1`, key).Scan(&fits)
+	return fits, err
+}
 
 // clerk returns the agent. All tools are idempotent, so the runner repeats a call whose end
 // is not recorded.
@@ -122,7 +153,7 @@ func clerk(model llm.Model, b books) *agent.Agent {
 		Tools: []tool.Tool{
 			tool.Must(tool.New("find_order", "Looks up a purchase order.", b.find, tool.Idempotent())),
 			tool.Must(tool.New("find_payments", "Counts earlier payments for a purchase order.", b.history, tool.Idempotent())),
-			tool.Must(tool.New("pay_invoice", "Pays an invoice.", b.pay, tool.Idempotent(), tool.NeedsApprovalIf(needsApproval),
+			tool.Must(tool.New("pay_invoice", "Pays an invoice.", b.pay, tool.Idempotent(), tool.NeedsApproval(),
 				tool.LateWithin(patience, "The bank has not confirmed the transfer: tell the supplier that it takes longer."))),
 			tool.Must(tool.New("reject_invoice", "Rejects an invoice with a reason.", b.reject, tool.Idempotent())),
 			tool.Must(tool.New("write_mail", "Writes to the supplier.", b.mail, tool.Idempotent())),
