@@ -301,7 +301,7 @@ func TestFlags(t *testing.T) {
 		{"probe", []string{"-h"}, 0, []string{"usage: probe [flags]\n", "-timeout duration\n", "(default 2m)", "print the findings as one JSON document"}},
 		{"probe", []string{"-timeout", "0s"}, 2, []string{"the timeout must be above zero", "usage: probe [flags]\n"}},
 		{"probe", []string{"Hello"}, 2, []string{"unexpected argument: Hello\nusage: probe [flags]\n"}},
-		{"approve", []string{"-h"}, 0, []string{"usage: approve [flags] [approve | deny reason | edit arguments | show | message]\n", "-dir string\n", "-session string\n"}},
+		{"approve", []string{"-h"}, 0, []string{"usage: approve [flags] [approve | always | deny reason | edit arguments | revoke | show | message]\n", "-dir string\n", "-session string\n"}},
 		{"mcp", []string{"-h"}, 0, []string{"usage: mcp [flags] [question]\n       mcp serve [-http host:port]\n", "-server '[name:] command arguments'\n", "-list\n"}},
 		{"mcp", []string{"serve", "-h"}, 0, []string{"usage: mcp serve [flags]\n", "-http host:port\n"}},
 		{"mcp", []string{"serve", "Hello"}, 2, []string{"unexpected argument: Hello\nusage: mcp serve [flags]\n"}},

@@ -10,6 +10,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
@@ -219,6 +220,20 @@ var flows = []Scenario{
 		Name: "decline with a reason", Agent: paying, Runner: deciding(func(p runner.Pending) runner.Input { return p.Deny("ask the boss") }),
 		Steps: []llmtest.Step{pay(), sorry},
 		Want:  Outcome{Text: SorryText, Calls: "pay: denied", Usage: Answers(2), Requests: 2},
+	},
+	{
+		Name: "approval that stands", Agent: paying,
+		Runner: deciding(func(p runner.Pending) runner.Input {
+			return runner.By("ada", p.ApproveAlways(event.EveryCall), "a contract")
+		}),
+		Steps: []llmtest.Step{pay(), pay().And(Look("W1", 2)), sent},
+		Want:  Outcome{Text: SentText, Calls: "pay, pay, look", Most: 1, Took: 2 * time.Second, Usage: Answers(3), Requests: 3},
+	},
+	{
+		Name: "decline that stands", Agent: paying,
+		Runner: deciding(func(p runner.Pending) runner.Input { return p.DenyAlways(event.SameArguments, "no") }),
+		Steps:  []llmtest.Step{pay(), pay(), sorry},
+		Want:   Outcome{Text: SorryText, Calls: "pay: denied, pay: denied", Usage: Answers(3), Requests: 3},
 	},
 	{
 		Name: "decline beside other calls", Agent: paying, Runner: deciding(func(p runner.Pending) runner.Input { return p.Deny("no") }),

@@ -34,7 +34,7 @@ func TestScenarios(t *testing.T) {
 			})
 		}
 	})
-	const all = 99 * 6 * 2 // scenarios, seats, with and without a stream
+	const all = 101 * 6 * 2 // scenarios, seats, with and without a stream
 	fmt.Printf("scenarios: %d of %d\n", passed.Load(), all)
 	if !strings.Contains(flag.Lookup("test.run").Value.String(), "/") { // who asks for some gets some
 		require.EqualValues(t, all, passed.Load())
@@ -56,7 +56,7 @@ func TestScenariosOnLoopback(t *testing.T) {
 			testScenario(t, s, scenario.Loopback(), true)
 		})
 	}
-	require.Equal(t, 40, ran)
+	require.Equal(t, 41, ran)
 }
 
 // testScenario holds one run to the row of the table.

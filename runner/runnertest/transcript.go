@@ -230,7 +230,7 @@ func (w *writer) decision(b event.Body) {
 			answer += " always (" + string(b.Always) + ")"
 		}
 		if b.Standing != 0 {
-			answer += " by a standing answer"
+			answer = "standing answer: " + answer
 		}
 		w.section(w.refWithName(b.Call) + " " + answer + by(b.Person))
 		w.person(b.Reason)

@@ -50,7 +50,7 @@ func TestScenarios(t *testing.T) {
 			})
 		}
 	})
-	const all = 99 * 6 * 2 // scenarios, seats, with and without a stream
+	const all = 101 * 6 * 2 // scenarios, seats, with and without a stream
 	fmt.Printf("mcp scenarios: %d of %d\n", passed.Load(), all)
 	if !strings.Contains(flag.Lookup("test.run").Value.String(), "/") { // unless -run selects some of them
 		require.EqualValues(t, all, passed.Load())
