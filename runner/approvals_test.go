@@ -35,6 +35,8 @@ func another(_ context.Context, p runner.Pending, d runner.Decision) error {
 var answersOf = map[string]func(runner.Pending) runner.Input{
 	"approve":      runner.Pending.Approve,
 	"deny":         func(p runner.Pending) runner.Input { return p.Deny("no") },
+	"always":       func(p runner.Pending) runner.Input { return p.ApproveAlways(event.EveryCall) },
+	"never":        func(p runner.Pending) runner.Input { return p.DenyAlways(event.SameArguments, "no") },
 	"edit":         func(p runner.Pending) runner.Input { return p.Edit(json.RawMessage(`{"order":"W2","cents":1}`)) },
 	"happened":     func(p runner.Pending) runner.Input { return p.Happened() },
 	"not happened": runner.Pending.NotHappened,
@@ -68,7 +70,7 @@ func testAnswer(t *testing.T, state string, of func(runner.Pending) runner.Input
 	before := len(eventsOf(t, j))
 	r := runner.Runner{Model: llmtest.NewScript(llmtest.Text("Done."), llmtest.Text("Done.")), Journal: j, MayAnswer: another}
 	result, err := r.Session("s").Run(t.Context(), a, runner.By(person, of(p)))
-	approval := slices.Contains([]string{"approve", "deny", "edit"}, answer)
+	approval := slices.Contains([]string{"approve", "deny", "always", "never", "edit"}, answer)
 	want := ""
 	switch {
 	case state == "answered":
@@ -87,6 +89,7 @@ func testAnswer(t *testing.T, state string, of func(runner.Pending) runner.Input
 	if want == "" {
 		require.NoError(t, err)
 		require.Equal(t, "ada", result.Decisions[len(result.Decisions)-1].Person)
+		require.Len(t, stateOf(t, j, "s").Standing, map[string]int{"always": 1, "never": 1}[answer])
 		return
 	}
 	unfit, ok := errors.AsType[*runner.DecisionError](err)

@@ -159,15 +159,15 @@ type Decision struct {
 
 // String describes the decision in a line.
 func (d Decision) String() string {
-	text := strings.ReplaceAll(d.What, "_", " ")
+	text, by := strings.ReplaceAll(d.What, "_", " "), " by "
 	if d.What == loop.HandedIn || d.What == loop.HandedInFail {
 		text += " handed in"
 	}
 	if d.Standing != 0 {
-		text += " by a standing answer"
+		text, by = text+" by a standing answer", " of "
 	}
 	if d.Person != "" {
-		text += " by " + d.Person
+		text += by + d.Person
 	}
 	return text + " at " + d.Time.UTC().Format(time.DateTime) + " UTC"
 }

@@ -125,7 +125,12 @@ func (h *history) add(e event.Event) {
 	case event.ToolCallStarted:
 		h.change(b.Call, func(c *PastCall) { c.ToolCall.Arguments, c.Began, h.asked[b.Call] = b.Arguments, e.Time, e.Seq })
 	case event.ToolCallFinished:
-		h.change(b.Call, func(c *PastCall) { c.Ended, c.Failure, c.Result = e.Time, tool.Failure(b.Failure), b.Result })
+		h.change(b.Call, func(c *PastCall) {
+			c.Ended, c.Failure, c.Result = e.Time, tool.Failure(b.Failure), b.Result
+			if b.Given != nil {
+				h.decided(c, loop.SaysGiven(b), e)
+			}
+		})
 	}
 }
 

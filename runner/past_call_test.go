@@ -67,13 +67,15 @@ func TestCallsOf(t *testing.T) {
 	}, lines)
 	require.Contains(t, calls[1].Result.Text(), "paid 15000")
 	require.Equal(t, stateOf(t, j, "s").Decisions, append(calls[1].Decisions, calls[2].Decisions...))
+	decided := func(c runner.PastCall) runner.Decision { return c.Decisions[len(c.Decisions)-1] }
 
 	_, err = r.Session("s").Run(t.Context(), a, result.Pending[2].Approve(), runner.Pending{Key: result.Pending[3].Key}.Fail("gone"))
 	require.NoError(t, err)
 	calls, err = runner.CallsOf(j.Read(t.Context(), "s", 0))
 	require.NoError(t, err)
 	require.Equal(t, `r1.t1.c3 refund {"order":"W","cents":40000} began=true ended=true  approved by  counts=true`, line(calls[3]))
-	require.Equal(t, `r1.t1.c6 ask_bank {"order":"W","cents":3} began=true ended=true failed counts=false`, line(calls[6]))
+	require.Equal(t, stateOf(t, j, "s").Decisions[2:], []runner.Decision{decided(calls[3]), decided(calls[6])})
+	require.Equal(t, `r1.t1.c6 ask_bank {"order":"W","cents":3} began=true ended=true failed failure by  counts=false`, line(calls[6]))
 
 	_, err = runner.CallsOf(func(yield func(event.Event, error) bool) { yield(event.Event{}, errOwn) })
 	require.ErrorIs(t, err, errOwn)

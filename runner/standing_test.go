@@ -3,12 +3,14 @@ package runner_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -95,7 +97,7 @@ func TestStanding(t *testing.T) {
 			require.Equal(t, event.ApprovalDecided{Call: b.Call, Hash: b.Hash, Approved: true, Person: "ada", Standing: g.Seq}, b)
 			require.Len(t, result.Decisions, 1)
 			require.Equal(t, []any{"approved", "ada", g.Seq}, []any{result.Decisions[0].What, result.Decisions[0].Person, result.Decisions[0].Standing})
-			require.Contains(t, result.Decisions[0].String(), "approved by a standing answer by ada at ")
+			require.Contains(t, result.Decisions[0].String(), "approved by a standing answer of ada at ")
 		})
 	}
 }
@@ -398,4 +400,82 @@ func TestStandingTwice(t *testing.T) {
 	require.Len(t, standing, 1000)
 	require.Equal(t, `{"order":"W2","cents":20000}`, standing[0].Arguments)
 	require.False(t, errors.Is(nil, errOwn))
+}
+
+// TestTwoPeople: of two processes that answer the same question at the same time, one counts,
+// and the other reads who was first.
+func TestTwoPeople(t *testing.T) {
+	t.Parallel()
+	for name, j := range map[string]journal.Journal{"memory": new(journal.Memory), "files": journal.Dir{Path: t.TempDir()}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for range 10 {
+				twoPeople(t, j)
+			}
+		})
+	}
+}
+
+func twoPeople(t *testing.T, j journal.Journal) {
+	x, name := new(till), rand.Text()
+	a := newAgent(x.refund(over100))
+	first := runner.Runner{Model: llmtest.NewScript(refund("W2", 20_000)), Journal: j}
+	result, err := first.Session(name).Run(t.Context(), a, runner.Say(llm.User("Refund.")))
+	require.ErrorIs(t, err, runner.ErrPaused)
+	p := result.Pending[0]
+	answers := map[string]runner.Input{"ada": p.ApproveAlways(event.EveryCall), "bob": p.DenyAlways(event.SameArguments, "no")}
+	type outcome struct {
+		person string
+		err    error
+	}
+	ends := make(chan outcome)
+	for person, answer := range answers {
+		go func() {
+			r := runner.Runner{Model: llmtest.NewScript(llmtest.Text("Done.")), Journal: j}
+			for {
+				_, err := r.Session(name).Run(t.Context(), a, runner.By(person, answer))
+				if _, busy := errors.AsType[*journal.BusyError](err); !busy {
+					ends <- outcome{person, err}
+					return
+				}
+				<-time.After(time.Millisecond)
+			}
+		}()
+	}
+	winner, loser := <-ends, <-ends
+	if winner.err != nil {
+		winner, loser = loser, winner
+	}
+	require.NoError(t, winner.err)
+	late, ok := errors.AsType[*runner.DecisionError](loser.err)
+	require.True(t, ok, "%v", loser.err)
+	require.Equal(t, winner.person, late.Decided.Person)
+	require.Len(t, x.all(), map[string]int{"ada": 1, "bob": 0}[winner.person])
+	reader, _ := j.(journal.Reader)
+	standing := stateOf(t, reader, name).Standing
+	require.Len(t, standing, 1)
+	require.Equal(t, winner.person, standing[0].Person)
+}
+
+// TestAnswerAfterStanding: an answer about a question that a standing answer has answered is
+// refused, and names the person of the standing answer.
+func TestAnswerAfterStanding(t *testing.T) {
+	t.Parallel()
+	j, x, a, p := grant(t, event.EveryCall)
+	_, err := oneMore(t, j, a, runner.Runner{}, refund("W3", 20_000))
+	require.NoError(t, err)
+	decided := stateOf(t, j, "s").Decisions[1]
+	calls, err := runner.CallsOf(j.Read(t.Context(), "s", 0))
+	require.NoError(t, err)
+	require.Equal(t, decided, calls[1].Decisions[0])
+	started := bodyOf(eventsOf(t, j), "run_started", 1).(event.RunStarted)
+	p.Call, p.Seq, p.Key = decided.Call, decided.Question, "s/"+started.ID+"/"+string(decided.Call)
+	for name, of := range answersOf {
+		_, err := runner.Runner{Model: llmtest.NewScript(), Journal: j}.Session("s").Run(t.Context(), a, runner.By("bob", of(p)))
+		late, ok := errors.AsType[*runner.DecisionError](err)
+		require.True(t, ok, "%s: %v", name, err)
+		require.Equal(t, &decided, late.Decided, name)
+		require.Contains(t, late.Error(), "somebody was first: approved by a standing answer of ada at")
+	}
+	require.Len(t, x.all(), 2)
 }

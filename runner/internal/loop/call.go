@@ -272,11 +272,7 @@ func (s *State) callFinished(b event.ToolCallFinished, at time.Time) error {
 	}
 	s.keepEnd(c, b.Given)
 	if b.Given != nil {
-		d := Decision{What: HandedIn, Source: "caller", Person: b.Given.Person, Words: b.Given.Words}
-		if b.Result.IsError {
-			d.What = HandedInFail
-		}
-		s.keepDecision(c, d, at)
+		s.keepDecision(c, SaysGiven(b), at)
 	}
 	c.Status, c.result = Finished, resultPart(c, b.Result)
 	if b.Handoff != "" {

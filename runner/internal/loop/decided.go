@@ -120,3 +120,12 @@ func SaysAbout(b event.ApprovalDecided) Decision {
 	}
 	return d
 }
+
+// SaysGiven returns the decision that the end of a call with a result from outside records.
+func SaysGiven(b event.ToolCallFinished) Decision {
+	d := Decision{What: HandedIn, Source: "caller", Person: b.Given.Person, Words: b.Given.Words}
+	if b.Result.IsError {
+		d.What = HandedInFail
+	}
+	return d
+}
