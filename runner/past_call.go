@@ -12,28 +12,28 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A PastCall is what the events of a session say about a tool call.
+// A PastCall is the record of a tool call in the events of a session.
 type PastCall struct {
 	Call  event.CallRef `json:"call"`
 	Agent string        `json:"agent"` // the name of the agent whose model made the call
-	// ToolCall has the arguments that the function got or will get, as far as they are known.
-	// Otherwise it has the arguments as the model wrote them.
+	// ToolCall has the checked arguments for the function. Before the check, ToolCall has the
+	// arguments as the model wrote them.
 	ToolCall llm.ToolCall `json:"tool_call"`
 	// Began is the time at which the start was recorded, and Ended the time of the result.
-	// Zero means that this has not happened.
+	// Zero means: not yet.
 	Began time.Time `json:"began,omitzero"`
 	Ended time.Time `json:"ended,omitzero"`
 	// Decisions are the decisions about the call, in order.
 	Decisions []Decision `json:"decisions,omitempty"`
-	// Failure says why an ended call failed, and is empty for a success. Result is what the
-	// model reads.
+	// Failure says why an ended call failed, and is empty for a success. Result is the
+	// text for the model.
 	Failure tool.Failure   `json:"failure,omitempty"`
 	Result  llm.ToolResult `json:"result,omitzero"`
 }
 
-// Counts reports whether the call counts in a sum: its effect happened, can have happened, or
-// will happen because the call was approved. Calls that wait for approval, that did not run,
-// or whose function returned an error do not count.
+// Counts reports whether the call counts in a sum: the effect happened, can have happened, or
+// will happen after an approval. Calls without an approval, calls without a run, and calls
+// with an error of the function do not count.
 func (c PastCall) Counts() bool {
 	if c.Ended.IsZero() {
 		n := len(c.Decisions)
@@ -48,8 +48,8 @@ func (c PastCall) Counts() bool {
 	return false
 }
 
-// CallsOf returns the calls of a session from its events, in order, also those of helpers and
-// those of a history that was compacted. An error of events is returned.
+// CallsOf returns the calls of a session from the events, in order, also calls of helpers and
+// calls of a compacted history. An error of events is returned.
 //
 // With CallsOf, a policy sees what came before its question:
 //
@@ -70,8 +70,8 @@ func (c PastCall) Counts() bool {
 //		return runner.By("policy: 500 in a session", p.Approve()), nil
 //	}
 //
-// A bound over several sessions needs a place that all of them share, such as the database
-// of the payments.
+// A bound over several sessions needs a shared place, for example the database of the
+// payments.
 func CallsOf(events iter.Seq2[event.Event, error]) ([]PastCall, error) {
 	h := history{runs: map[event.CallRef]int{}, agents: map[event.CallRef]string{}, at: map[event.CallRef]int{}, asked: map[event.CallRef]int64{}}
 	for e, err := range events {
@@ -135,7 +135,7 @@ func (h *history) add(e event.Event) {
 }
 
 // change changes a call. The events of a session can begin in the middle, without the answer
-// that made the call.
+// of the model.
 func (h *history) change(ref event.CallRef, change func(*PastCall)) {
 	if i, ok := h.at[ref]; ok {
 		change(&h.calls[i])

@@ -14,16 +14,16 @@ import (
 // about calls of the tool with the same arguments.
 //
 //   - The answer stands for calls by the same agent, also if the agent is a helper or gets
-//     the conversation again. If the definition of the tool changes (its fingerprint), a
-//     person is asked again.
-//   - The answer also counts for calls that wait already, when the run continues.
-//   - A call that the answer approves has all events: ApprovalAsked, ApprovalDecided with
-//     Standing and the name of the person who gave the answer, and ToolCallStarted.
+//     the conversation again. After a change of the tool's definition
+//     (fingerprint), a person is asked again.
+//   - The answer also counts for waiting calls, when the run continues.
+//   - Each later call has all events: ApprovalAsked, ApprovalDecided with Standing and the
+//     name of the same person, and ToolCallStarted.
 //   - [Runner.MayAnswer] is asked about the answer (Always), and again about each later call
 //     (Standing). If MayAnswer refuses a later call, the call waits for a person.
 //   - The answer stands until [Standing.Revoke], in this session and in its forks, in every
-//     process, and also after a compaction. [State.Standing] lists such answers. A session
-//     has at most 1,000 of them, and forgets the oldest.
+//     process, and also after a compaction. [State.Standing] lists the standing answers.
+//     A session has at most 1,000, and forgets the oldest.
 func (p Pending) ApproveAlways(reach event.Reach) Input {
 	d := p.about(approve)
 	d.always = reach
@@ -38,26 +38,26 @@ func (p Pending) DenyAlways(reach event.Reach, reason string) Input {
 	return d
 }
 
-// A Standing is an answer that stands for later questions of a session.
+// A Standing is an answer to later questions of a session; see [Pending.ApproveAlways].
 type Standing struct {
 	Seq   int64       `json:"seq"` // the position of the answer in the session
 	Agent string      `json:"agent"`
 	Tool  string      `json:"tool"` // the name of the tool
 	Reach event.Reach `json:"reach"`
-	// Call and Arguments are those of the call that was answered.
+	// Call and Arguments belong to the call with the first question.
 	Call      event.CallRef `json:"call"`
 	Arguments string        `json:"arguments"`
 	What      string        `json:"what"` // "approved" or "denied"
-	// Person and Words are those of [By]. Words of a denial without By are the reason.
+	// Person and Words come from [By]. Words of a denial without By are the reason.
 	Person string    `json:"person,omitempty"`
 	Words  string    `json:"words,omitempty"`
 	Time   time.Time `json:"time"`
-	// Key is the idempotency key of the call, so a Standing fits no other session.
+	// Key is the idempotency key of the call, so a Standing fits this session only.
 	Key string `json:"key"`
 }
 
-// Revoke ends the standing answer. Calls that were approved before run; later calls are asked
-// about. Give the input to [Session.Run], with [By] if the name is to be recorded, or put it
+// Revoke ends the standing answer. Earlier approvals count; a person is asked about
+// later calls. Give the input to [Session.Run], with [By] if the name is to be recorded, or put it
 // into a queue:
 //
 //	_, err := session.Run(ctx, clerk, runner.By("ada", standing.Revoke(), "the contract has ended"))
@@ -68,7 +68,7 @@ type Standing struct {
 // permits nothing.
 func (a Standing) Revoke() Input { return revocation{call: a.Call, key: a.Key, seq: a.Seq} }
 
-// A revocation is the Input that ends a standing answer.
+// A revocation is the Input of [Standing.Revoke].
 type revocation struct {
 	call   event.CallRef
 	key    string
@@ -134,7 +134,7 @@ func (e *engine) revocationEvents(all []revocation) ([]event.Event, error) {
 	return events, nil
 }
 
-// revoke records revocations in a session that has nothing to continue.
+// revoke records revocations in a session with nothing to continue.
 func (e *engine) revoke(ctx context.Context, in *input, yield func(event.Event) bool) error {
 	events, err := e.revocationEvents(in.revocations)
 	if err != nil {
@@ -148,8 +148,8 @@ func (e *engine) revoke(ctx context.Context, in *input, yield func(event.Event) 
 	return e.recorder.deliver()
 }
 
-// standing returns the decision of an answer that stands for a question. ok is false without
-// such an answer.
+// standing returns the decision of a standing answer to a question. ok is false without a
+// standing answer.
 func (e *engine) standing(c *loop.Call, fingerprint, arguments string) (b event.ApprovalDecided, ok bool) {
 	s := e.recorder.root.snapshot()
 	a, ok := s.StandsFor(e.agent.DisplayName(), c.Call.Name, fingerprint, arguments)
@@ -161,8 +161,8 @@ func (e *engine) standing(c *loop.Call, fingerprint, arguments string) (b event.
 	}, true
 }
 
-// decideStanding returns the events of an answer that stands for a question that was asked,
-// unless MayAnswer refuses it.
+// decideStanding returns the events of a standing answer to a recorded question, unless
+// MayAnswer refuses the answer.
 func (e *engine) decideStanding(ctx context.Context, c loop.Call) []event.Body {
 	b, ok := e.standing(&c, c.Fingerprint, c.Arguments)
 	refused := event.CallRef(fmt.Sprint("refused ", b.Standing, " ", c.Ref))

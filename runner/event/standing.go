@@ -1,6 +1,6 @@
 package event
 
-// A Reach says for which later questions an answer stands.
+// A Reach is the set of later questions of a standing answer.
 type Reach string
 
 // A standing answer is about calls of the same tool, with the same fingerprint, by the same
@@ -10,10 +10,10 @@ const (
 	SameArguments Reach = "arguments" // every call of the tool with the same arguments
 )
 
-// StandingRevoked says that an answer stands no longer. It can come at any time.
+// StandingRevoked ends a standing answer, at any time.
 type StandingRevoked struct {
 	Standing int64 `json:"standing"` // Seq of the ApprovalDecided
-	// Person and Words are those of the person who revoked the answer.
+	// Person and Words belong to the revocation.
 	Person string `json:"person,omitempty"`
 	Words  string `json:"words,omitempty"`
 }

@@ -11,7 +11,7 @@ import (
 // person is asked again.
 const maxStanding = 1000
 
-// A Standing is an answer that stands for later questions of the session.
+// A Standing is an answer to later questions of the session.
 type Standing struct {
 	ID          string // of the call that was answered
 	Seq         int64  // of the answer
@@ -32,7 +32,7 @@ func (a *Standing) isFor(agent, tool, fingerprint, arguments string) bool {
 	return a.Agent == agent && a.Tool == tool && a.Fingerprint == fingerprint && (a.Reach == event.EveryCall || a.Arguments == arguments)
 }
 
-// Standing returns the answers that stand, the newest last. The slice is only for reading.
+// Standing returns the standing answers, the newest last. The slice is only for reading.
 func (s *State) Standing() []Standing {
 	if s.office == nil {
 		return nil
@@ -40,7 +40,7 @@ func (s *State) Standing() []Standing {
 	return s.office.standing
 }
 
-// StandsFor returns the answer that stands for a question of an agent: a denial before an
+// StandsFor returns the standing answer to a question of an agent: a denial before an
 // approval, and then the newest.
 func (s *State) StandsFor(agent, tool, fingerprint, arguments string) (found Standing, ok bool) {
 	for _, a := range slices.Backward(s.outermost().Standing()) {
@@ -57,8 +57,7 @@ func (s *State) StandsFor(agent, tool, fingerprint, arguments string) (found Sta
 	return found, ok
 }
 
-// keepStanding notes an answer that stands. It takes the place of an answer with the same
-// reach.
+// keepStanding notes a standing answer, in place of an answer with the same reach.
 func (s *State) keepStanding(c *Call, b event.ApprovalDecided, at time.Time) {
 	a := Standing{
 		ID: c.ID(), Seq: s.Seq + 1, Agent: s.Agent, Tool: c.Call.Name, Fingerprint: c.Fingerprint, Reach: b.Always, Arguments: c.Arguments,

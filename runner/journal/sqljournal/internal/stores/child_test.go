@@ -97,7 +97,7 @@ func (o order) run(ctx context.Context, p *parent) (string, error) {
 		Compact: &compact.Policy{Tokens: 60, Strategy: withoutThanks},
 	}
 	if o.Decide {
-		r.Decide = func(_ context.Context, c runner.Pending) (runner.Input, error) { return decide(p, c), nil }
+		r.Decide = func(_ context.Context, c runner.Pending) (runner.Input, error) { return o.decide(p, c), nil }
 	}
 	var s *runner.Session
 	r.Model = o.model(p, func(ctx context.Context) error { return s.SayOnce(ctx, "hurry", llm.User("Hurry.")) })
@@ -120,7 +120,7 @@ func (o order) answer(ctx context.Context, p *parent, s *runner.Session, pending
 	var in, results []runner.Input
 	for _, c := range pending {
 		if !c.Late && !c.InDoubt {
-			in = append(in, c.Approve())
+			in = append(in, o.approve(c))
 			continue
 		}
 		a := p.tell(report{Kind: known, Call: effect{Key: c.Key, Fence: c.Seq}})
@@ -219,10 +219,19 @@ func (o order) desk(p *parent) *agent.Agent {
 // deskName are the instructions of a desk with helpers.
 const deskName = "desk"
 
+// approve is an answer of a person, which stands for the later calls of the tool. With helpers
+// it does not: then calls of both helpers would begin at every moment, and points would be rare.
+func (o order) approve(c runner.Pending) runner.Input {
+	if o.Helpers {
+		return runner.By("ada", c.Approve())
+	}
+	return runner.By("ada", c.ApproveAlways(event.EveryCall))
+}
+
 // decide is what a person says: yes, and what the outside world knows.
-func decide(p *parent, c runner.Pending) runner.Input {
+func (o order) decide(p *parent, c runner.Pending) runner.Input {
 	if !c.InDoubt {
-		return c.Approve()
+		return o.approve(c)
 	}
 	if a := p.tell(report{Kind: known, Call: effect{Key: c.Key, Fence: c.Seq}}); a.Known {
 		return c.Happened(llm.Text{Text: a.Text})
