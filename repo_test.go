@@ -56,7 +56,7 @@ var arrows = map[string][]string{
 	"tool/internal/forms":        {"internal/clip", "tool/internal/tree", "tool/internal/validate"},
 	"agent":                      {"internal/rawjson", "llm", "tool"},
 	"runner/event":               {"internal/clip", "llm"},
-	"runner/internal/loop":       {"llm", "runner/event"},
+	"runner/internal/loop":       {"internal/rawjson", "llm", "runner/event"},
 	"runner/compact":             {"internal/clip", "llm", "runner/internal/loop"},
 	"runner/journal":             {"internal/opening", "llm", "runner/event"},
 	"runner/internal/find":       {},

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/internal/clip"
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -85,7 +86,7 @@ func (c *calls) toolCallLike(s *partialCall) *partialCall {
 func (s *partialCall) equals(o *partialCall) bool {
 	a, _ := s.arguments()
 	b, _ := o.arguments()
-	return s.name == o.name && json.Valid([]byte(a)) && json.Valid([]byte(b)) && sameJSON([]byte(a), []byte(b))
+	return s.name == o.name && rawjson.Valid(a) && rawjson.Valid(b) && sameJSON([]byte(a), []byte(b))
 }
 
 // resolve returns the declared tool for name: the tool of that name, or else
@@ -122,7 +123,7 @@ func (s *partialCall) arguments() (text, repair string) {
 	case "", "null":
 		return "{}", ""
 	}
-	if json.Valid([]byte(text)) {
+	if rawjson.Valid(text) {
 		if inner, ok := unwrap(text); ok {
 			return inner, wasEncodedTwice
 		}

@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -327,7 +326,7 @@ func (s *partialCall) isNoCall() bool {
 func (c *calls) anyIncomplete() bool {
 	return slices.ContainsFunc(c.list, func(s *partialCall) bool {
 		text, _ := s.arguments()
-		return !json.Valid([]byte(text))
+		return !rawjson.Valid(text)
 	})
 }
 

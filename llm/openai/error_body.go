@@ -39,7 +39,7 @@ func readErrorBody(body []byte) errorBody {
 	if len(body) == 0 {
 		return errorBody{empty: true}
 	}
-	if !json.Valid(body) {
+	if !rawjson.Valid(body) {
 		f := errorBody{message: string(body)}
 		if f.unquote(); f.message == string(body) {
 			return errorBody{message: excerpt(body)}
@@ -160,7 +160,7 @@ func (f *errorBody) unquote() {
 		return
 	}
 	quoted := []byte(f.message[from : to+1])
-	if !json.Valid(quoted) || rawjson.IsNull(rawjson.Member(quoted, "error")) && rawjson.Text(rawjson.Member(quoted, "message")) == "" {
+	if !rawjson.Valid(quoted) || rawjson.IsNull(rawjson.Member(quoted, "error")) && rawjson.Text(rawjson.Member(quoted, "message")) == "" {
 		return
 	}
 	var behind errorBody
@@ -217,7 +217,7 @@ func (f *errorBody) metadata(raw []byte, depth int) {
 	}
 	var behind errorBody
 	text := rawjson.Text(rawjson.Member(raw, "raw"))
-	if json.Valid([]byte(text)) && depth < 3 {
+	if rawjson.Valid(text) && depth < 3 {
 		behind.read([]byte(strings.TrimSpace(text)), depth+1)
 		text = behind.message
 	}

@@ -2,7 +2,6 @@ package openai
 
 import (
 	"bytes"
-	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -140,5 +139,5 @@ func usualText(raw []byte) string {
 // isObject reports whether text is one JSON object.
 func isObject(text string) bool {
 	trimmed := strings.TrimLeft(text, " \t\r\n")
-	return strings.HasPrefix(trimmed, "{") && json.Valid([]byte(text))
+	return strings.HasPrefix(trimmed, "{") && rawjson.Valid(text)
 }

@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -122,7 +121,7 @@ func (e *encoder) appendRaw(b []byte, role llm.Role, raw []byte) []byte {
 // extend adds unmodelled members; existing members stay.
 func extend(f *fields, extra []llm.Member) error {
 	for _, m := range extra {
-		if !json.Valid([]byte(m.Value)) {
+		if !rawjson.Valid(m.Value) {
 			return fmt.Errorf("the member %q is not JSON", m.Name)
 		}
 		if !f.has(m.Name) {
@@ -228,7 +227,7 @@ func (e *encoder) addEchoed(f *fields, m llm.Message) {
 		}
 	}
 	for _, x := range m.Extra {
-		if slices.Contains(names, x.Name) && !f.has(x.Name) && json.Valid([]byte(x.Value)) {
+		if slices.Contains(names, x.Name) && !f.has(x.Name) && rawjson.Valid(x.Value) {
 			f.raw(x.Name, []byte(x.Value))
 		}
 	}
@@ -240,7 +239,7 @@ func (e *encoder) addEchoed(f *fields, m llm.Message) {
 // hosted adds the calls that the provider ran, if the provider wants them back.
 func (e *encoder) hosted(calls []byte, m llm.Message) []byte {
 	i := slices.IndexFunc(m.Extra, func(x llm.Member) bool { return x.Name == "tool_calls" })
-	if i < 0 || !slices.Contains(e.rules.names(), "tool_calls") || !json.Valid([]byte(m.Extra[i].Value)) {
+	if i < 0 || !slices.Contains(e.rules.names(), "tool_calls") || !rawjson.Valid(m.Extra[i].Value) {
 		return calls
 	}
 	list := slices.Collect(rawjson.Elements(calls))

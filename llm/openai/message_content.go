@@ -2,7 +2,6 @@ package openai
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -71,7 +70,7 @@ func encodePart(p llm.Part) ([]byte, error) {
 		}
 		return object("file", file(p), p.Extra)
 	case llm.RawPart:
-		if !json.Valid([]byte(p.JSON)) {
+		if !rawjson.Valid(p.JSON) {
 			return nil, errors.New("a raw part is not JSON")
 		}
 		return []byte(p.JSON), nil

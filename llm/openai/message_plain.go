@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -78,8 +77,7 @@ func (e *encoder) plainAssistant(b []byte, parts llm.Parts, n int) ([]byte, bool
 	return append(b, '}'), true
 }
 
-// plainAnswer returns the text and the number of calls of a usual message of the model. The
-// capacity of b is used for checks of arguments.
+// plainAnswer returns the text and the number of calls of a usual message of the model.
 func (e *encoder) plainAnswer(b []byte, parts llm.Parts) (text string, calls int, plain bool) {
 	texts := 0
 	for _, p := range parts {
@@ -91,7 +89,7 @@ func (e *encoder) plainAnswer(b []byte, parts llm.Parts) (text string, calls int
 			}
 		case llm.ToolCall:
 			calls++
-			if len(p.Extra) > 0 || !isObjectIn(b, p.Arguments) {
+			if len(p.Extra) > 0 || !isObject(p.Arguments) {
 				return "", 0, false
 			}
 		case llm.Reasoning:
@@ -100,12 +98,6 @@ func (e *encoder) plainAnswer(b []byte, parts llm.Parts) (text string, calls int
 		}
 	}
 	return text, calls, e.rules.echo == ""
-}
-
-// isObjectIn is isObject without a copy of the text on the heap: it writes behind b, where
-// nothing stands yet.
-func isObjectIn(b []byte, text string) bool {
-	return strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), "{") && json.Valid(append(b, text...)[len(b):])
 }
 
 func (e *encoder) plainCalls(b []byte, parts llm.Parts, calls, n int) []byte {

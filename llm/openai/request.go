@@ -162,7 +162,7 @@ func (p *Profile) members(req *llm.Request, model string, called bool) (fields, 
 	}
 	f = slices.DeleteFunc(f, func(m field) bool { return m.name != "messages" && slices.Contains(p.Omit, m.name) })
 	for _, m := range req.Extra {
-		if !json.Valid([]byte(m.Value)) {
+		if !rawjson.Valid(m.Value) {
 			return nil, fmt.Errorf("openai: the extra member %q is not JSON", m.Name)
 		}
 		f.replace(m.Name, []byte(m.Value))
@@ -259,7 +259,7 @@ func (p *Profile) tool(t llm.ToolDef) ([]byte, error) {
 	if strict {
 		schema = t.Strict
 	}
-	if len(schema) > 0 && !json.Valid(schema) {
+	if len(schema) > 0 && !rawjson.Valid(schema) {
 		return nil, fmt.Errorf("openai: the schema of the tool %q is not JSON", t.Name)
 	}
 	var f fields
@@ -346,7 +346,7 @@ func (p *Profile) output(f *fields, o *llm.OutputFormat) error {
 	default:
 		return fmt.Errorf("openai: unknown output type %q", o.Type)
 	}
-	if !json.Valid(o.Schema) {
+	if !rawjson.Valid(o.Schema) {
 		return fmt.Errorf("openai: the schema of the output is not JSON")
 	}
 	var s fields

@@ -183,7 +183,7 @@ func (x *responseReader) wholeBody(r io.Reader, space *bytes.Buffer) ([]byte, er
 		return nil, err
 	}
 	data = valid(data)
-	if !json.Valid(data) {
+	if !rawjson.Valid(data) {
 		if errors.Is(json.NewDecoder(bytes.NewReader(data)).Decode(new(json.RawMessage)), io.ErrUnexpectedEOF) {
 			return data, x.truncated("the answer ends in the middle of its JSON")
 		}
@@ -254,7 +254,7 @@ func (x *responseReader) stream(r io.Reader, a *completion) error {
 			return x.streamEnd(a, false)
 		case err != nil:
 			return x.brokenStream(a, err)
-		case e.cut && a.stream.isWhole() && !json.Valid(e.data):
+		case e.cut && a.stream.isWhole() && !rawjson.Valid(e.data):
 			return a.finalize() // as if the connection had broken: its end is that of the stream
 		}
 		if usual, err := readUsualEvent(a, events, e); usual {
@@ -328,7 +328,7 @@ func (x *responseReader) nextEvent(events *eventReader) (event, error) {
 // earlier event was JSON.
 func (x *responseReader) checkEvent(e event, good bool) error {
 	switch {
-	case json.Valid(e.data):
+	case rawjson.Valid(e.data):
 		return nil
 	case e.name == "error": // words are as good
 		return x.apiError(readErrorBody(e.data), x.resp.StatusCode)
@@ -341,7 +341,7 @@ func (x *responseReader) checkEvent(e event, good bool) error {
 }
 
 func (x *responseReader) event(e event, a *completion, good bool) error {
-	if e.bare && e.name != "error" && (!json.Valid(e.data) || rawjson.Kind(e.data) != '{') {
+	if e.bare && e.name != "error" && (!rawjson.Valid(e.data) || rawjson.Kind(e.data) != '{') {
 		a.stream.sawUnknown(e.data)
 		return nil
 	}
@@ -402,7 +402,7 @@ func (x *responseReader) streamEnd(a *completion, done bool) error {
 // emptyStreamError returns the reason why a stream has no choice, if its last event gives
 // the reason.
 func (x *responseReader) emptyStreamError(a *completion) error {
-	if a.hasChoice || !json.Valid(a.beforeChoice) {
+	if a.hasChoice || !rawjson.Valid(a.beforeChoice) {
 		return nil
 	}
 	return x.statedError(a.beforeChoice)

@@ -2,7 +2,6 @@ package openai
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -303,7 +302,7 @@ func (a *responsesAnswer) spent() bool {
 
 // cutOff reports whether arguments are the beginning of a JSON object.
 func cutOff(arguments string) bool {
-	if rawjson.Kind([]byte(arguments)) != '{' || json.Valid([]byte(arguments)) {
+	if rawjson.Kind([]byte(arguments)) != '{' || rawjson.Valid(arguments) {
 		return false
 	}
 	var n nesting

@@ -3,7 +3,6 @@ package openai
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -70,7 +69,7 @@ func inputPart(p llm.Part) ([]byte, error) {
 		audio := fields{{"data", rawjson.AppendString(nil, base64.StdEncoding.EncodeToString(p.Data))}, {"format", rawjson.AppendString(nil, p.Format)}}
 		f, extra = fields{{"type", []byte(`"input_audio"`)}, {"input_audio", audio.object()}}, p.Extra
 	case llm.RawPart:
-		if !json.Valid([]byte(p.JSON)) {
+		if !rawjson.Valid(p.JSON) {
 			return nil, errors.New("a raw part is not JSON")
 		}
 		return []byte(p.JSON), nil
@@ -264,7 +263,7 @@ func (e *encoder) callItem(it outputItem, n, i int) []byte {
 // jsonOr returns the arguments as the model wrote them, or {} where they are not
 // JSON. Unlike Chat Completions, the API takes any JSON in a history.
 func jsonOr(arguments string) string {
-	if json.Valid([]byte(arguments)) {
+	if rawjson.Valid(arguments) {
 		return arguments
 	}
 	return "{}"

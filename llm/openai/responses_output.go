@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"encoding/json"
 	"iter"
 	"regexp"
 	"slices"
@@ -120,7 +119,7 @@ type outputItem struct {
 // message, and a message without an outputMember, have no items.
 func outputOf(m llm.Message, origin string) (items []outputItem) {
 	at := slices.IndexFunc(m.Extra, func(x llm.Member) bool { return x.Name == outputMember })
-	if at < 0 || !json.Valid([]byte(m.Extra[at].Value)) {
+	if at < 0 || !rawjson.Valid(m.Extra[at].Value) {
 		return nil
 	}
 	value := []byte(m.Extra[at].Value)

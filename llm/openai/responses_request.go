@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -67,7 +66,7 @@ func (p *Profile) responsesMembers(req *llm.Request, model string) (fields, []st
 	}
 	f = slices.DeleteFunc(f, func(m field) bool { return m.name != "input" && slices.Contains(p.Omit, m.name) })
 	for _, m := range req.Extra {
-		if !json.Valid([]byte(m.Value)) {
+		if !rawjson.Valid(m.Value) {
 			return nil, nil, fmt.Errorf("openai: the extra member %q is not JSON", m.Name)
 		}
 		f.replace(m.Name, []byte(m.Value))
@@ -109,7 +108,7 @@ func (p *Profile) responsesTool(t llm.ToolDef) ([]byte, error) {
 	if strict {
 		schema = t.Strict
 	}
-	if len(schema) > 0 && !json.Valid(schema) {
+	if len(schema) > 0 && !rawjson.Valid(schema) {
 		return nil, fmt.Errorf("openai: the schema of the tool %q is not JSON", t.Name)
 	}
 	var f fields

@@ -1,10 +1,10 @@
 package loop
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
+	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -16,7 +16,7 @@ func (s *State) add(messages []llm.Message) {
 		s.Messages = make([]llm.Message, 0, max(4, len(messages)))
 	}
 	for _, m := range messages {
-		s.Messages = append(s.Messages, withArguments(m, func(text string) bool { return json.Valid([]byte(text)) }))
+		s.Messages = append(s.Messages, withArguments(m, func(text string) bool { return rawjson.Valid(text) }))
 	}
 }
 
@@ -84,5 +84,5 @@ func withArguments(m llm.Message, good func(string) bool) llm.Message {
 }
 
 func isObject(text string) bool {
-	return strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), "{") && json.Valid([]byte(text))
+	return strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), "{") && rawjson.Valid(text)
 }
