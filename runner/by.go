@@ -200,7 +200,7 @@ func (e *engine) decided(d *decision) *Decision {
 	return nil
 }
 
-// handedIn returns the record of the result from outside of a call, or nil.
+// handedIn returns the record of a call's result from outside, or nil.
 func (e *engine) handedIn(key string) *Decision {
 	s := e.recorder.root.snapshot()
 	for _, one := range slices.Backward(s.Decisions()) {

@@ -50,7 +50,7 @@ func (k *keeper) begin(about *question, wake chan struct{}) {
 	}
 }
 
-// end ends a request. What is not recorded stays for rest.
+// end ends a request. The text that is not recorded stays for rest.
 func (k *keeper) end() {
 	if k != nil && k.timer != nil {
 		k.timer.Stop()
@@ -94,7 +94,7 @@ func (k *keeper) due() bool {
 	return true
 }
 
-// body returns the event of what is not recorded. ok is false if there is nothing.
+// body returns the event of the text that is not recorded. ok is false without such a text.
 func (k *keeper) body() (b event.AnswerStreamed, ok bool) {
 	if k.text.Len()+k.reasoning.Len() == 0 || k.held.Load() {
 		return b, false
@@ -106,7 +106,7 @@ func (k *keeper) body() (b event.AnswerStreamed, ok bool) {
 	return b, true
 }
 
-// keep records what is due.
+// keep records the text that is due.
 func (q *deltaQueue) keep() {
 	k, r := q.engine.keeper, q.engine.recorder
 	if k == nil || !k.due() {
@@ -125,8 +125,8 @@ func (q *deltaQueue) keep() {
 	}
 }
 
-// rest returns the event of what the model had written when its request ended without an
-// answer.
+// rest returns the event of the text that the model had written when the request ended without
+// an answer.
 func (e *engine) rest(turn int, prepared bool) []event.Body {
 	if e.keeper == nil || !prepared || e.keeper.turn != turn {
 		return nil

@@ -117,15 +117,15 @@ type Runner struct {
 	// NoStream makes Stream ask the models for whole answers. The events are the same,
 	// without deltas. Run never streams.
 	NoStream bool
-	// KeepPartial, if not zero, keeps what a model has written of an answer that never comes,
-	// because the run was cancelled, the request failed, or the process died: the event
-	// [event.AnswerStreamed], [State.Partial], and pages, transcripts and reports have it, marked
-	// as a partial answer. It is never a part of Messages, so no model reads it.
+	// KeepPartial, if not zero, keeps the beginning of an answer that never comes, because the
+	// run was cancelled, the request failed, or the process died: the event
+	// [event.AnswerStreamed], [State.Partial], and pages, transcripts and reports have the text,
+	// marked as a partial answer. Messages never have the text, so no model reads the text.
 	//
-	//   - A text is recorded at the latest KeepPartial after it came, in one append without a
-	//     sync, and when the request ends without an answer. -1 records only the latter, so a
-	//     process that dies loses the text. A good value is 2 * time.Second: an answer of a
-	//     minute costs 30 short appends, and its text is stored twice.
+	//   - A text is recorded at the latest KeepPartial after the text came, in one append
+	//     without a sync, and when the request ends without an answer. -1 records only at the
+	//     end, so a process that dies loses the text. A good value is 2 * time.Second: an answer
+	//     of a minute costs 30 short appends, and the text is stored twice.
 	//   - Only the streamed answers of a [Session] are kept: text and reasoning, also of helpers.
 	//     Calls that the model was writing are not kept.
 	//   - While a check of the agent beside the request has not passed, nothing is recorded. Other

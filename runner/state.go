@@ -26,8 +26,8 @@ type State struct {
 	Error  string          `json:"error,omitempty"`  // of the run, if the run failed
 	Usage  llm.Usage       `json:"usage"`            // the sum over the turns of the run
 	Cost   float64         `json:"cost,omitempty"`   // the sum over the turns of the run
-	// Partial is the beginning of an answer that has no end: the model is writing it, or the
-	// run was cancelled, its request failed, or its process died. Nil without
+	// Partial is the beginning of an answer that has no end: the model is writing the answer, or
+	// the run was cancelled, the request failed, or the process died. Nil without
 	// [Runner.KeepPartial].
 	Partial *PartialAnswer `json:"partial,omitempty"`
 	// Open are the calls without a result, also those of helpers.
@@ -46,7 +46,8 @@ type State struct {
 	Messages []llm.Message `json:"messages"`
 }
 
-// A PartialAnswer is what was recorded of an answer that has no end. It is not in the conversation.
+// A PartialAnswer is the recorded beginning of an answer that has no end. The conversation does
+// not have the text.
 type PartialAnswer struct {
 	Turn      int    `json:"turn"` // of the run
 	Text      string `json:"text,omitempty"`

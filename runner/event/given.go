@@ -1,7 +1,7 @@
 package event
 
-// Given is how a result came from outside. It is behind a pointer, because few results have it,
-// and the size of every result counts.
+// Given is how a result came from outside. ToolCallFinished has a pointer, because few results
+// come from outside, and the size of every event counts.
 type Given struct {
 	// Checksum is that of the result as it was handed in. Zero is not used.
 	Checksum int64 `json:"checksum"`

@@ -1,9 +1,9 @@
 package event
 
 // AnswerStreamed has what a model has written of an answer since the AnswerStreamed before; see
-// runner.Runner.KeepPartial. A ModelAnswered of the turn has the whole answer. Without it, the
-// events of the turn since the last Again are the partial answer: no check of the agent has
-// seen it, and the model never reads it.
+// runner.Runner.KeepPartial. A ModelAnswered of the turn has the whole answer. Without a
+// ModelAnswered, the events of the turn since the last Again are a partial answer: no check of
+// the agent has seen the text, and no model reads the text.
 type AnswerStreamed struct {
 	Turn      int    `json:"turn"`
 	Text      string `json:"text,omitempty"`

@@ -2,8 +2,8 @@ package loop
 
 import "github.com/seed-916e8f6a/toolloop/runner/event"
 
-// A Partial is the beginning of an answer. It never changes, because snapshots of the state
-// share it.
+// A Partial is the beginning of an answer. A Partial never changes, because snapshots of the
+// state share the pointer.
 type Partial struct {
 	Turn            int
 	Text, Reasoning string

@@ -7,7 +7,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// streamed notes what is recorded of an answer. The page shows it if no answer comes.
+// streamed notes the recorded beginning of an answer. The page shows the text if no answer comes.
 func (r *reader) streamed(ev event.Event, b event.AnswerStreamed) {
 	s := r.scope
 	if s.turn == nil || !s.waiting { // the events begin in the middle
