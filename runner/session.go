@@ -127,6 +127,8 @@ func Say(messages ...llm.Message) Input { return messagesInput(messages) }
 //     When the time of such a call is over ([tool.LateWithin]), a run that continues ends the
 //     call.
 //   - If a decision does not fit, the error is a [*DecisionError], and nothing is recorded.
+//   - [Standing.Revoke] is recorded first, and closes nothing. In a session with nothing to
+//     continue, Run records the revocation alone.
 //   - Messages beside decisions close no call: the decisions count first, the calls run, and
 //     the model reads the messages after the results, in the next turn. If the run pauses
 //     again, the messages wait.

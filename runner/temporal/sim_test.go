@@ -213,7 +213,7 @@ func TestScenarios(t *testing.T) {
 			require.Equal(t, want, got)
 		})
 	}
-	require.Equal(t, 95, ran)
+	require.Equal(t, 97, ran)
 }
 
 // setUp returns the agent and the runner of a scenario.
