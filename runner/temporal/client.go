@@ -26,7 +26,7 @@ import (
 )
 
 const (
-	defaultHeartbeat = 5 * time.Second
+	defaultHeartbeat = 10 * time.Second
 	// maxInput bounds the inputs of a run, in bytes. Each message becomes an event.
 	maxInput = 1 << 20
 )
@@ -42,7 +42,7 @@ type Client struct {
 	// Prefix + "order-17".
 	Prefix string
 	// Heartbeat is the time after which a silent worker counts as dead. The first input of a
-	// session fixes Heartbeat for the session. 0 means 5 seconds.
+	// session fixes Heartbeat for the session. 0 means 10 seconds.
 	Heartbeat time.Duration
 	// MaxHistory is the number of events in Temporal's history after which a session continues
 	// as a new execution, between two turns. The first input of a session fixes
@@ -156,11 +156,12 @@ func (s *Session) stream(ctx context.Context, a *agent.Agent, in []runner.Input,
 
 // Cancel ends the run that is going on, as the end of its context does in package runner: the
 // run fails with [context.Canceled], calls that are running are interrupted, and the session
-// goes on with the next input. Without a run, Cancel has no effect.
+// goes on with the next input. A running call learns of Cancel by the next heartbeat, after up
+// to a third of Heartbeat. Without a run, Cancel has no effect.
 func (s *Session) Cancel(ctx context.Context) error { return s.signal(ctx, flow.SignalCancel) }
 
 // End closes the session after the current run. The server keeps the events for the retention
-// time of the namespace. A later input begins a new conversation under the same name.
+// time of the namespace, and [Worker.Archive] for longer. A later input begins a new conversation under the same name.
 func (s *Session) End(ctx context.Context) error { return s.signal(ctx, flow.SignalEnd) }
 
 func (s *Session) signal(ctx context.Context, name string) error {

@@ -28,14 +28,15 @@
 // # Settings
 //
 //   - WorkerStopTimeout is the time for running calls when a worker stops. Worker sets
-//     WorkerStopTimeout to 2 minutes and 10 seconds, if Options does not.
+//     WorkerStopTimeout by the longest call, if Options does not.
 //   - After the death of a worker, the worker's workflows wait for
 //     StickyScheduleToStartTimeout, 5 seconds in Temporal's worker, before a living worker
 //     takes over. Client.Heartbeat bounds the wait for the calls.
 //   - "temporal workflow reset" runs calls again that came after the reset point, with the
 //     same keys ([tool.Call]).
 //   - A session is one open workflow. The namespace's retention deletes a session that ended
-//     ([Session.End]) after some days. An input after the end begins a new conversation.
+//     ([Session.End]) after some days; Worker.Archive keeps the events. An input after the end
+//     begins a new conversation.
 //   - Inputs, results and answers are in Temporal's history. A data converter with encryption
 //     hides all this from the server; set the converter on the client of all workers and
 //     programs.

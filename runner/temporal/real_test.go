@@ -31,10 +31,19 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// sessions returns a client for the queue of the test.
+// sessions returns a client for the queue of the test. A worker counts as dead after half a
+// minute, because a loaded machine may stand still for seconds.
 func sessions(t *testing.T, c client.Client) temporal.Client {
 	t.Helper()
-	return temporal.Client{Temporal: c, TaskQueue: name(t), Prefix: name(t) + "/", Heartbeat: time.Second}
+	return temporal.Client{Temporal: c, TaskQueue: name(t), Prefix: name(t) + "/", Heartbeat: 30 * time.Second}
+}
+
+// mortals is sessions for tests whose workers die, or whose calls are canceled.
+func mortals(t *testing.T, c client.Client) temporal.Client {
+	t.Helper()
+	m := sessions(t, c)
+	m.Heartbeat = 6 * time.Second
+	return m
 }
 
 // TestServerSession: Run, Stream, State, Pending and decisions, as in package runner.
@@ -106,7 +115,7 @@ func TestServerCancel(t *testing.T) {
 			})
 			desk, r = setUp(t, s)
 			work(t, temporal.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: r}.Run)
-			client := sessions(t, c)
+			client := mortals(t, c)
 			session := client.Session("desk")
 			got, _ := atHangUp(t, s, finishedIn(session, ends), func(ctx context.Context, in runner.Input) (*runner.Result, error) {
 				context.AfterFunc(ctx, func() { _ = session.Cancel(context.Background()) })
@@ -218,7 +227,7 @@ func TestServerLargeResult(t *testing.T) {
 func TestServerNoWorker(t *testing.T) {
 	t.Parallel()
 	c, dir := server(t), t.TempDir()
-	session := sessions(t, c).Session("one")
+	session := mortals(t, c).Session("one")
 	desk := storing(dir)
 	p := spawn(t, dir, 0)
 	result, err := session.Run(t.Context(), desk, runner.Say(llm.User("confirm it")))
@@ -250,7 +259,7 @@ func TestServerStop(t *testing.T) {
 	p := spawn(t, dir, 2*time.Second)
 	done := make(chan error, 1)
 	go func() {
-		_, err := sessions(t, c).Session("one").Run(t.Context(), storing(dir), runner.Say(llm.User("post it")))
+		_, err := mortals(t, c).Session("one").Run(t.Context(), storing(dir), runner.Say(llm.User("post it")))
 		done <- err
 	}()
 	eventually(t, func() bool { return len(notes(t, dir, "begun")) == 1 })
@@ -269,7 +278,7 @@ func TestServerKills(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("TOOLLOOP_KILLS")); err == nil {
 		kills = n
 	}
-	client := sessions(t, c)
+	client := mortals(t, c)
 	var workers [3]*process
 	for i := range workers {
 		workers[i] = spawn(t, dir, 100*time.Millisecond)

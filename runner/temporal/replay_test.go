@@ -133,7 +133,7 @@ func TestServerHistories(t *testing.T) {
 	t.Run("death", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		session := sessions(t, c).Session("one")
+		session := mortals(t, c).Session("one")
 		p := spawn(t, dir, 10*time.Minute)
 		done := make(chan error, 1)
 		go func() {
@@ -151,7 +151,7 @@ func TestServerHistories(t *testing.T) {
 	t.Run("cancel", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		session := sessions(t, c).Session("one")
+		session := mortals(t, c).Session("one")
 		spawn(t, dir, 10*time.Minute)
 		done := make(chan error, 1)
 		go func() {
@@ -178,17 +178,17 @@ func historyOf(t *testing.T, c client.Client, id, run string) *history.History {
 
 func closed(t *testing.T, c client.Client, id string) bool {
 	t.Helper()
-	d, err := c.DescribeWorkflowExecution(t.Context(), id, "")
+	d, err := c.DescribeWorkflow(t.Context(), id, "")
 	require.NoError(t, err)
-	return d.GetWorkflowExecutionInfo().GetCloseTime() != nil
+	return d.RawResponse.GetWorkflowExecutionInfo().GetCloseTime() != nil
 }
 
 // runsOf returns the executions of a workflow, the first one first.
 func runsOf(t *testing.T, c client.Client, id string) (runs []string) {
 	t.Helper()
-	d, err := c.DescribeWorkflowExecution(t.Context(), id, "")
+	d, err := c.DescribeWorkflow(t.Context(), id, "")
 	require.NoError(t, err)
-	for run := d.GetWorkflowExecutionInfo().GetExecution().GetRunId(); run != ""; {
+	for run := d.RawResponse.GetWorkflowExecutionInfo().GetExecution().GetRunId(); run != ""; {
 		runs = append(runs, run)
 		run = historyOf(t, c, id, run).GetEvents()[0].GetWorkflowExecutionStartedEventAttributes().GetContinuedExecutionRunId()
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	toolloop "github.com/seed-916e8f6a/toolloop/runner/temporal"
 	"github.com/seed-916e8f6a/toolloop/runner/temporal/internal/flow"
 	"github.com/seed-916e8f6a/toolloop/tool"
@@ -266,6 +267,32 @@ func charging() llm.Model {
 			}
 		}
 		return llmtest.NewScript(steps[turn]).Generate(ctx, req, sink)
+	})
+}
+
+// TestArchive: a journal gets the events of sessions that end, also of two of one name.
+func TestArchive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		archive := new(journal.Memory)
+		for range 2 {
+			var s shop
+			w := toolloop.Worker{Agents: []*agent.Agent{s.desk()}, Runner: runner.Runner{Model: charging()}, Archive: archive}
+			session := simulate(t, w, flow.Start{})
+			_, err := session.run(t.Context(), question)
+			require.NoError(t, err)
+			session.end(t)
+		}
+		n := 0
+		for sum, err := range archive.List(t.Context(), journal.Filter{}) {
+			require.NoError(t, err)
+			require.True(t, sum.Session == "desk" || strings.HasPrefix(sum.Session, "desk@"), sum.Session)
+			state, err := runner.Runner{Journal: archive}.Session(sum.Session).State(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, "All done.", state.Text)
+			n++
+		}
+		require.Equal(t, 2, n)
 	})
 }
 

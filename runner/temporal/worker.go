@@ -16,6 +16,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/runner/temporal/internal/flow"
 )
 
@@ -48,16 +49,39 @@ type Worker struct {
 	// of other tools use the TaskQueue of the session. A Worker with that TaskQueue must have
 	// the same agents; its Options bound how many calls run at once, or per second.
 	Queues map[string]string
-	// Options are the options of Temporal's worker. A zero WorkerStopTimeout becomes the longest
-	// time of a call.
+	// Archive, if not nil, gets the events of a session that ends ([Session.End]), under the
+	// name of the session. If the Archive has an earlier conversation of that name, "@" and
+	// the id of the first run follow the name. The session stays open until the Archive has
+	// the events. All workers of a task queue need the same Archive.
+	Archive journal.Journal
+	// Options are the options of Temporal's worker. A zero WorkerStopTimeout becomes 10 seconds
+	// more than the longest time of a call, by the Runner and by the Agents' own tools. A zero
+	// MaxHeartbeatThrottleInterval becomes a second.
 	Options worker.Options
-	// StopWithin bounds a zero WorkerStopTimeout. 0 means 2 minutes and 10 seconds, which is
-	// the default time of a call and more.
-	StopWithin time.Duration
 }
 
-// defaultStop is the time of a call, and of a function that returns late.
-const defaultStop = 2*time.Minute + 10*time.Second
+// defaultCall is the time of a call by the default of a Runner, and late bounds the time of a
+// function after that.
+const (
+	defaultCall = 2 * time.Minute
+	late        = 10 * time.Second
+)
+
+// stopTimeout returns the time for running calls when the worker stops.
+func (w *Worker) stopTimeout() time.Duration {
+	longest := w.Runner.ToolTimeout
+	if longest <= 0 {
+		longest = defaultCall
+	}
+	for _, a := range w.Agents {
+		for _, reached := range a.Reachable() {
+			for _, t := range reached.Tools {
+				longest = max(longest, t.Timeout())
+			}
+		}
+	}
+	return longest + late
+}
 
 // Run runs the worker until ctx ends, and then until its calls have ended, at most for
 // WorkerStopTimeout. Run does not wait for requests to models: another worker sends them again.
@@ -65,7 +89,12 @@ const defaultStop = 2*time.Minute + 10*time.Second
 func (w Worker) Run(ctx context.Context) error {
 	options := w.Options
 	if options.WorkerStopTimeout == 0 {
-		options.WorkerStopTimeout = cmp.Or(w.StopWithin, defaultStop)
+		options.WorkerStopTimeout = w.stopTimeout()
+	}
+	if options.MaxHeartbeatThrottleInterval == 0 {
+		// By default, the SDK keeps heartbeats back for four fifths of the timeout: a short
+		// stall would look like a death.
+		options.MaxHeartbeatThrottleInterval = time.Second
 	}
 	if w.Temporal == nil {
 		return errors.New("temporal: the Worker has no Temporal client")
@@ -83,7 +112,8 @@ func (w Worker) Run(ctx context.Context) error {
 }
 
 // Register adds what sessions need to a worker of the program, in place of [Worker.Run]. The
-// worker's WorkerStopTimeout must be longer than the longest call.
+// worker's WorkerStopTimeout must be longer than the longest call, and its
+// MaxHeartbeatThrottleInterval about a second.
 func (w Worker) Register(r worker.Registry) error {
 	a, err := newActivities(&w)
 	if err == nil {
@@ -98,6 +128,7 @@ func (a *activities) register(r worker.Registry) {
 	})
 	r.RegisterActivityWithOptions(a.advance, activity.RegisterOptions{Name: flow.AdvanceName})
 	r.RegisterActivityWithOptions(a.call, activity.RegisterOptions{Name: flow.CallName})
+	r.RegisterActivityWithOptions(a.archive, activity.RegisterOptions{Name: flow.ArchiveName})
 }
 
 func newActivities(w *Worker) (*activities, error) {

@@ -71,6 +71,9 @@ func Session(ctx workflow.Context, start Start, packed []byte) error {
 			s.begin(ctx)
 		}
 		if s.ended && s.start.Going == nil {
+			if err := s.archive(ctx); err != nil {
+				return err
+			}
 			return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
 		}
 		if s.isOld(ctx) {
@@ -79,6 +82,17 @@ func Session(ctx workflow.Context, start Start, packed []byte) error {
 			}
 		}
 	}
+}
+
+// archive lets an activity copy the events, before nobody has them.
+func (s *session) archive(ctx workflow.Context) error {
+	if len(s.log) == 0 {
+		return nil
+	}
+	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ScheduleToCloseTimeout: forever, HeartbeatTimeout: s.start.Heartbeat,
+		RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
+	}), ArchiveName, Archive{Session: s.start.Session, Events: len(s.log)}).Get(ctx, nil)
 }
 
 // listen sets the handlers of the workflow.
@@ -130,8 +144,8 @@ func (s *session) page(r Range) (Page, error) {
 
 // mayRun refuses a misfit before the history has a record of the input.
 func (s *session) mayRun(in Input) error {
-	if s.start.Going != nil || s.input != nil {
-		return temporal.NewNonRetryableApplicationError("a run of the session is going on", BusyType, nil)
+	if s.start.Going != nil || s.input != nil || s.ended {
+		return temporal.NewNonRetryableApplicationError("a run of the session is going on, or the session ends", BusyType, nil)
 	}
 	for _, raw := range in.Inputs {
 		var q struct {

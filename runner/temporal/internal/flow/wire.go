@@ -10,6 +10,7 @@ const (
 	SessionName = "toolloop.Session"
 	AdvanceName = "toolloop.Advance"
 	CallName    = "toolloop.Call"
+	ArchiveName = "toolloop.Archive"
 
 	UpdateRun    = "run"
 	QueryEvents  = "events"
@@ -145,6 +146,12 @@ type Called struct {
 	Failure *Failure          `json:"failure,omitempty"` // ends the run
 	// Elsewhere, if not empty, is the reason why the call did not begin on this worker.
 	Elsewhere string `json:"elsewhere,omitempty"`
+}
+
+// Archive is the argument of the activity that copies the events of an ended session.
+type Archive struct {
+	Session string `json:"session"`
+	Events  int    `json:"events"`
 }
 
 // A Failure is an error, as data.
