@@ -101,7 +101,7 @@ func run(ctx context.Context, out io.Writer, conversations int) error {
 	errs := make([]error, conversations)
 	for i := range conversations {
 		running.Go(func() {
-			session := temporal.Client{Temporal: c, Heartbeat: time.Second}.Session(fmt.Sprintf("order-%d", i))
+			session := temporal.Client{Temporal: c, Heartbeat: 3 * time.Second}.Session(fmt.Sprintf("order-%d", i))
 			errs[i] = converse(ctx, say, session, i, b)
 		})
 	}
