@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -73,7 +74,7 @@ func (s *stepped) do(ctx context.Context, st *step.Step, in ...runner.Input) (*r
 
 // calls runs jobs, each by a step of its own, and then goes on.
 func (s *stepped) calls(ctx context.Context, all []step.Job) error {
-	before := slices.Clone(s.events)
+	before := slices.Clip(slices.Clone(s.events)) // each call appends to events of its own
 	var mu sync.Mutex
 	var fatal error
 	var wg sync.WaitGroup
@@ -139,6 +140,7 @@ func inSession(t *testing.T, s scenario.Scenario, begin func(runner.Runner, *age
 		s.Agent(desk)
 	}
 	r := s.Runner
+	r.Logger = slog.New(slog.DiscardHandler)
 	r.Model = scenario.Seats()[0].Model(t, llmtest.Script(t, s.Steps...))
 	run := begin(r, desk)
 	text := ""
