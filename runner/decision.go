@@ -93,6 +93,10 @@ func (e *engine) decideNext(ctx context.Context, c loop.Call) (decided bool, err
 			return false, causeOf(ctx)
 		}
 	}
+	if e.hasUnseen(&c) {
+		e.step.Stop()
+		return false, errUnseen
+	}
 	bodies, err := e.decideCall(ctx, c)
 	if err != nil {
 		return false, programError{err}
@@ -119,7 +123,7 @@ func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Event, er
 			return e.recorder.at(bodies), nil
 		}
 	}
-	if e.runner.Decide == nil || e.asked[c.Ref] {
+	if !e.asksDecide(&c) {
 		return nil, nil
 	}
 	e.markAsked(c.Ref) // Decide left the call undecided once: the next question would be the same
@@ -132,6 +136,7 @@ func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Event, er
 		return nil, fmt.Errorf("turn %d: call %s: Decide: %w", e.recorder.snapshot().Turn, c.Ref, err)
 	}
 	if in == nil {
+		e.step.LeftUndecided(c.Ref)
 		return nil, nil
 	}
 	d, ok := in.(decision)
@@ -145,6 +150,11 @@ func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Event, er
 		return nil, &DecisionError{Call: d.call, Reason: fmt.Sprintf("Decide was asked about call %s", c.Ref)}
 	}
 	return e.decisionEvents(ctx, []decision{d})
+}
+
+// asksDecide reports whether Decide is to be asked about a call that waits.
+func (e *engine) asksDecide(c *loop.Call) bool {
+	return e.runner.Decide != nil && !e.asked[c.Ref] && !e.step.WasAsked(c.Ref)
 }
 
 // reconcile returns the events of the tool's own decision about a call in doubt: the

@@ -36,7 +36,9 @@ type drainKey struct{}
 func (e *engine) setDrain(ctx context.Context) {
 	if _, nested := ctx.Value(nestingKey{}).(*nestingContext); !nested {
 		e.drain, _ = ctx.Value(drainKey{}).(context.Context)
-		e.step = step.From(ctx)
+		if e.step = step.From(ctx); e.step != nil {
+			e.step.Begin = e.recorder.snapshot().Seq
+		}
 	}
 }
 
@@ -68,7 +70,7 @@ func (e *engine) untilDrained(ctx context.Context) (context.Context, func()) {
 // after a crash here, and no call is open but those of helpers, which stopped, too.
 func (e *engine) endDrained() error {
 	s := e.recorder.snapshot()
-	if !e.step.HandedOut() {
+	if !e.step.HandedOut() && !e.step.Stopped() {
 		e.logger.Info("run drained", "turns", s.Turn)
 	}
 	if rest := e.rest(s.Turn, s.Prepared()); rest != nil {

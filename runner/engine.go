@@ -442,6 +442,9 @@ func (e *engine) start(ctx context.Context, calls []loop.Call, earlier ...event.
 	if e.step.HandedOut() {
 		return errHandedOut
 	}
+	if e.step.Stopped() { // in the run of a helper
+		return errUnseen
+	}
 	return nil
 }
 

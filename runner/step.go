@@ -21,6 +21,26 @@ import (
 // a drain, and the session goes on from them.
 var errHandedOut = fmt.Errorf("%w: its calls were handed out", ErrDrained)
 
+// errUnseen stops a run before a question to the program. The next step asks the question.
+var errUnseen = fmt.Errorf("%w: a question waits for the events before it", ErrDrained)
+
+// hasUnseen reports whether a question about a call must wait for the next step: the program
+// is to be asked, and cannot yet read all events of the session. A policy that adds up calls
+// would miss the newest.
+func (e *engine) hasUnseen(c *loop.Call) bool {
+	if e.step == nil || c.Status == loop.Late || e.recorder.root.snapshot().Seq == e.step.Begin {
+		return false
+	}
+	if e.asksDecide(c) {
+		return true
+	}
+	if e.runner.MayAnswer == nil || c.Status != loop.Asked {
+		return false
+	}
+	_, stands := e.standing(c, c.Fingerprint, c.Arguments)
+	return stands
+}
+
 // divide returns the jobs that run here, and the jobs for the step. Runs of helpers stop
 // themselves at their own calls; tools of the runner have no effect and need the state.
 func (e *engine) divide(jobs []execution) (here []execution, away []step.Job) {

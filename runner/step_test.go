@@ -37,6 +37,10 @@ func (s *stepped) run(ctx context.Context, in ...runner.Input) (*runner.Result, 
 	from := int64(len(s.events))
 	_, err := s.do(ctx, &step.Step{}, in...)
 	for {
+		if errors.Is(err, runner.ErrDrained) {
+			_, err = s.do(ctx, &step.Step{})
+			continue
+		}
 		handed, ok := errors.AsType[*jobs](err)
 		if !ok {
 			break

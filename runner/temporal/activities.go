@@ -99,7 +99,7 @@ func (a *activities) advance(ctx context.Context, in flow.Advance) (out flow.Adv
 	if activity.GetInfo(ctx).Attempt > 1 {
 		a.watch(ctx, in.Session, event.Event{Body: event.Restarted{Turn: turnOf(events), Error: "another worker sends the request again"}})
 	}
-	st := &step.Step{Fatal: errorOf(in.Fatal), Unbegun: refs(in.Unbegun), Tired: refs(in.Tired), Deadline: in.Deadline}
+	st := &step.Step{Fatal: errorOf(in.Fatal), Unbegun: refs(in.Unbegun), Tired: refs(in.Tired), Asked: refs(in.Asked), Deadline: in.Deadline}
 	added, runErr := a.run(ctx, in.Session, desk, events, st, inputs...)
 	if isStopped(ctx) {
 		return out, errStopped
@@ -110,7 +110,7 @@ func (a *activities) advance(ctx context.Context, in flow.Advance) (out flow.Adv
 		return out, err
 	case whole:
 	case len(kept) > 0:
-		return flow.Advanced{Events: kept, Again: true, Timeout: st.RunTimeout}, nil
+		return flow.Advanced{Events: kept, Again: true, Timeout: st.RunTimeout, Asked: texts(st.Asked)}, nil
 	default:
 		st = &step.Step{Fatal: errTooLarge, Deadline: in.Deadline}
 		added, runErr = a.run(ctx, in.Session, desk, events, st)
@@ -123,7 +123,7 @@ func (a *activities) advance(ctx context.Context, in flow.Advance) (out flow.Adv
 
 // advanced returns the outcome of a step whose events are kept.
 func (a *activities) advanced(ctx context.Context, session string, events []event.Event, kept []json.RawMessage, st *step.Step, err error) (flow.Advanced, error) {
-	out := flow.Advanced{Events: kept, Timeout: st.RunTimeout, Past: int(st.Past)}
+	out := flow.Advanced{Events: kept, Timeout: st.RunTimeout, Past: int(st.Past), Asked: texts(st.Asked)}
 	switch {
 	case st.HandedOut():
 		for _, j := range st.Jobs() {
@@ -284,6 +284,14 @@ func turnOf(events []event.Event) int {
 		}
 	}
 	return 1
+}
+
+func texts(calls []event.CallRef) []string {
+	var all []string
+	for _, c := range calls {
+		all = append(all, string(c))
+	}
+	return all
 }
 
 func refs(calls []string) []event.CallRef {

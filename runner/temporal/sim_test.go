@@ -54,19 +54,7 @@ func simulateWith(t *testing.T, w temporal.Worker, start flow.Start, options wor
 		next: make(chan func() bool), over: make(chan struct{})}
 	s.env.SetTestTimeout(1000 * time.Hour)
 	s.env.SetWorkerOptions(options)
-	require.NoError(t, w.RegisterWith(s.env, func(_ context.Context, r flow.Range) (p flow.Page, err error) {
-		done := make(chan struct{})
-		s.env.RegisterDelayedCallback(func() {
-			defer close(done)
-			if s.unreadable--; s.unreadable >= 0 {
-				err = errors.New("nobody answers")
-				return
-			}
-			p, err = s.query(r)
-		}, 0)
-		<-done
-		return p, err
-	}))
+	require.NoError(t, w.RegisterWith(s.env, s.inActivity))
 	start.Session = "desk"
 	s.env.RegisterDelayedCallback(s.hold, 0)
 	go func() {
@@ -74,6 +62,21 @@ func simulateWith(t *testing.T, w temporal.Worker, start flow.Start, options wor
 		s.env.ExecuteWorkflow(flow.SessionName, start, []byte(nil))
 	}()
 	return s
+}
+
+// inActivity is query for an activity.
+func (s *sim) inActivity(_ context.Context, r flow.Range) (p flow.Page, err error) {
+	done := make(chan struct{})
+	s.env.RegisterDelayedCallback(func() {
+		defer close(done)
+		if s.unreadable--; s.unreadable >= 0 {
+			err = errors.New("nobody answers")
+			return
+		}
+		p, err = s.query(r)
+	}, 0)
+	<-done
+	return p, err
 }
 
 // hold does what the test says, until it lets go.

@@ -38,6 +38,12 @@ type Step struct {
 	Look bool
 	From int64
 
+	// Asked are calls that Runner.Decide left undecided earlier in the run. The run adds to
+	// them, and asks about none of them.
+	Asked []event.CallRef
+
+	// Begin is the Seq of the last event before the step. The run sets it.
+	Begin int64
 	// RunTimeout is the time of the run; 0 means no limit. The run sets it.
 	RunTimeout time.Duration
 	// Began means that the function of Call may have been called. The run sets it.
@@ -46,8 +52,9 @@ type Step struct {
 	// run sets it.
 	Past int64
 
-	mu   sync.Mutex
-	jobs []Job // guarded by mu
+	mu      sync.Mutex
+	jobs    []Job // guarded by mu
+	stopped bool  // guarded by mu
 }
 
 // A Job is a started call to run.
@@ -75,6 +82,44 @@ func (s *Step) Jobs() []Job {
 
 // HandedOut reports whether jobs were handed out. A nil Step has none.
 func (s *Step) HandedOut() bool { return s != nil && len(s.Jobs()) > 0 }
+
+// Stop notes that the run stops before a question to the program, because nobody else can read
+// the events of the step before its end.
+func (s *Step) Stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+}
+
+// Stopped reports whether Stop was called. A nil Step was not stopped.
+func (s *Step) Stopped() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopped
+}
+
+// LeftUndecided notes that Runner.Decide left a call undecided. A nil Step notes nothing.
+func (s *Step) LeftUndecided(call event.CallRef) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Asked = append(s.Asked, call)
+}
+
+// WasAsked reports whether Runner.Decide left a call undecided. A nil Step knows of none.
+func (s *Step) WasAsked(call event.CallRef) bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.Asked, call)
+}
 
 // IsTired reports whether the run must not repeat the call of its own accord.
 func (s *Step) IsTired(call event.CallRef) bool { return s != nil && slices.Contains(s.Tired, call) }

@@ -248,7 +248,7 @@ func (s *session) end(p *input, out Advanced, refused bool) {
 // of an input has no result, nothing is recorded of the input.
 func (s *session) advance(ctx workflow.Context, in Advance, first bool) Advanced {
 	g := s.start.Going
-	in.Session, in.Agent, in.Events, in.Deadline = s.start.Session, g.Agent, len(s.log), g.Deadline
+	in.Session, in.Agent, in.Events, in.Deadline, in.Asked = s.start.Session, g.Agent, len(s.log), g.Deadline, g.Asked
 	for call, dead := range g.Dead {
 		if dead >= maxRepeats {
 			in.Tired = append(in.Tired, call)
@@ -273,6 +273,7 @@ func (s *session) advance(ctx workflow.Context, in Advance, first bool) Advanced
 		return s.advance(ctx, Advance{Fatal: failure}, false)
 	}
 	s.log = append(s.log, out.Events...)
+	g.Asked = out.Asked
 	if g.Deadline.IsZero() && out.Timeout > 0 {
 		g.Timeout, g.Deadline = out.Timeout, began.Add(out.Timeout)
 	}

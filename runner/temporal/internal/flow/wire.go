@@ -47,6 +47,7 @@ type Going struct {
 	Timeout  time.Duration  `json:"timeout,omitempty"` // the time of the run
 	Dead     map[string]int `json:"dead,omitempty"`    // how often the attempts of a call died
 	Canceled bool           `json:"canceled,omitempty"`
+	Asked    []string       `json:"asked,omitempty"` // calls that the program left undecided
 }
 
 // An End is how the run of a ticket ended or paused. Len is the number of events up to the
@@ -110,6 +111,7 @@ type Advance struct {
 	Fatal    *Failure          `json:"fatal,omitempty"`
 	Unbegun  []string          `json:"unbegun,omitempty"`
 	Tired    []string          `json:"tired,omitempty"`
+	Asked    []string          `json:"asked,omitempty"` // calls that the program left undecided in this run
 }
 
 // Advanced is the result of the activity.
@@ -121,6 +123,7 @@ type Advanced struct {
 	Timeout time.Duration     `json:"timeout,omitempty"` // the time of the run; 0 means no limit
 	Past    int               `json:"past,omitempty"`    // an earlier run answered the input; its last event
 	Waiting []Question        `json:"waiting,omitempty"`
+	Asked   []string          `json:"asked,omitempty"` // as in Advance, with those of this activity
 }
 
 // A Job is a call to run.
