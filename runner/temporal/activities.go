@@ -100,25 +100,27 @@ func (a *activities) advance(ctx context.Context, in flow.Advance) (out flow.Adv
 		a.watch(ctx, in.Session, event.Event{Body: event.Restarted{Turn: turnOf(events), Error: "another worker sends the request again"}})
 	}
 	st := &step.Step{Fatal: errorOf(in.Fatal), Unbegun: refs(in.Unbegun), Tired: refs(in.Tired), Asked: refs(in.Asked), Deadline: in.Deadline}
-	added, runErr := a.run(ctx, in.Session, desk, events, st, inputs...)
+	log, runErr := a.run(ctx, in.Session, desk, events, st, inputs...)
 	if isStopped(ctx) {
 		return out, errStopped
 	}
-	kept, whole, err := bounded(added)
+	kept, whole, err := bounded(log)
 	switch {
 	case err != nil:
 		return out, err
 	case whole:
+	case len(kept) == 0 && len(inputs) > 0: // nothing is recorded of the inputs
+		return flow.Advanced{Failure: a.failure(errTooLarge)}, nil
 	case len(kept) > 0:
 		return flow.Advanced{Events: kept, Again: true, Timeout: st.RunTimeout, Asked: texts(st.Asked)}, nil
 	default:
-		st = &step.Step{Fatal: errTooLarge, Deadline: in.Deadline}
-		added, runErr = a.run(ctx, in.Session, desk, events, st)
-		if kept, whole, err = bounded(added); err != nil || !whole {
-			return out, cmp.Or(err, errTooLarge)
+		st = &step.Step{Fatal: errTooLarge, Unbegun: refs(in.Unbegun), Deadline: in.Deadline}
+		log, runErr = a.run(ctx, in.Session, desk, events, st)
+		if kept, whole, err = bounded(log); err != nil || !whole {
+			return out, cmp.Or(err, final(errTooLarge))
 		}
 	}
-	return a.advanced(ctx, in.Session, append(events, added...), kept, st, runErr)
+	return a.advanced(ctx, in.Session, append(events, log.Added()...), kept, st, runErr)
 }
 
 // advanced returns the outcome of a step whose events are kept.
@@ -159,12 +161,13 @@ func (a *activities) call(ctx context.Context, in flow.Call) (out flow.Called, e
 		return flow.Called{Elsewhere: err.Error()}, nil
 	}
 	st := &step.Step{Call: event.CallRef(in.Call), Deadline: in.Deadline}
-	added, runErr := a.run(ctx, in.Session, desk, events, st)
+	log, runErr := a.run(ctx, in.Session, desk, events, st)
+	if runErr != nil && !st.Began { // also if the run was canceled, or the worker stopped
+		return flow.Called{Elsewhere: a.redact(runErr.Error())}, nil
+	}
+	added := log.Added()
 	if isStopped(ctx) && len(added) == 0 {
 		return out, errStopped
-	}
-	if runErr != nil && !st.Began && ctx.Err() == nil {
-		return flow.Called{Elsewhere: a.redact(runErr.Error())}, nil
 	}
 	for _, e := range added {
 		raw, err := small(e)
@@ -177,8 +180,8 @@ func (a *activities) call(ctx context.Context, in flow.Call) (out flow.Called, e
 	return out, nil
 }
 
-// run does a step of a session, and returns the new events.
-func (a *activities) run(ctx context.Context, name string, desk *agent.Agent, events []event.Event, st *step.Step, in ...runner.Input) ([]event.Event, error) {
+// run does a step of a session, and returns the events with the new ones.
+func (a *activities) run(ctx context.Context, name string, desk *agent.Agent, events []event.Event, st *step.Step, in ...runner.Input) (*step.Events, error) {
 	log := step.NewEvents(events)
 	r := a.worker.Runner
 	r.Journal = log
@@ -198,13 +201,13 @@ func (a *activities) run(ctx context.Context, name string, desk *agent.Agent, ev
 	defer context.AfterFunc(ctx, end)()
 	within := runner.Drain(step.With(own, st), stopped)
 	session := r.Session(name)
-	if a.worker.Watch == nil {
+	if a.worker.Watch == nil && r.KeepPartial == 0 {
 		_, err := session.Run(within, desk, in...)
-		return log.Added(), err
+		return log, err
 	}
 	for e, err := range session.Stream(within, desk, in...) {
 		if err != nil {
-			return log.Added(), err
+			return log, err
 		}
 		if e.Seq == 0 {
 			a.watch(ctx, name, e)
@@ -212,9 +215,9 @@ func (a *activities) run(ctx context.Context, name string, desk *agent.Agent, ev
 	}
 	if st.Past > 0 { // a stream knows only that an earlier run answered, and Run also knows where
 		_, err := session.Run(within, desk, in...)
-		return nil, err
+		return log, err
 	}
-	return log.Added(), nil
+	return log, nil
 }
 
 // watch calls Watch, if the worker has one.

@@ -27,8 +27,9 @@ import (
 
 const (
 	defaultHeartbeat = 10 * time.Second
-	// maxInput bounds the inputs of a run, in bytes. Each message becomes an event.
-	maxInput = 1 << 20
+	// maxInput bounds the inputs of a run, in bytes. Each message becomes an event, with some
+	// bytes more.
+	maxInput = maxEvent - 16<<10
 )
 
 // A Client opens sessions, and needs only the connection: no agent and no model. A Client is a

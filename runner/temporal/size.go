@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 
+	"go.temporal.io/sdk/temporal"
+
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/step"
 )
 
 // The server refuses results of activities above 2 MB. After a refused
@@ -16,25 +19,31 @@ const (
 	maxAdvanced = 1536 << 10
 )
 
-var errTooLarge = errors.New("temporal: an event exceeds 1 MB, and cannot be stored: let the model or the tool return a reference in place of the data")
+var errTooLarge = errors.New("temporal: an event exceeds 1 MB, and cannot be stored: give a reference, such as a URL, in place of the data")
 
-// bounded returns as many of the encoded events as one result may have. whole means all
-// events. A dropped event has had no effect outside: after the kept events, the run goes on
-// as after a crash.
-func bounded(events []event.Event) (kept []json.RawMessage, whole bool, err error) {
+// bounded returns as many of a step's events, encoded, as one result may have, and no part of
+// an append. whole means all events. A dropped event has had no effect outside: after the kept
+// events, the run goes on as after a crash.
+func bounded(log *step.Events) (kept []json.RawMessage, whole bool, err error) {
+	events := log.Added()
 	size, n := 0, len(events)
 	for i, e := range events {
 		raw, err := e.MarshalJSON()
 		if err != nil {
-			return nil, false, err
+			return nil, false, final(err)
 		}
 		if size += len(raw); len(raw) > maxEvent || size > maxAdvanced {
-			n = unstarted(events, i)
+			n = log.Whole(unstarted(events, log.Whole(i)))
 			break
 		}
 		kept = append(kept, raw)
 	}
 	return kept[:n], n == len(events), nil
+}
+
+// final returns an error that another attempt would only repeat.
+func final(err error) error {
+	return temporal.NewNonRetryableApplicationError(err.Error(), "toolloop.final", nil)
 }
 
 // unstarted returns the length of the longest part of the first n events without a started

@@ -17,6 +17,7 @@ type Events struct {
 	mu    sync.Mutex
 	all   []event.Event // guarded by mu
 	begin int           // the number of events before the step
+	ends  []int         // the number of added events after each append; guarded by mu
 }
 
 // NewEvents returns a journal with the events of a session. The position of an event
@@ -40,6 +41,20 @@ func (e *Events) Added() []event.Event {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.all[e.begin:])
+}
+
+// Whole returns the largest number up to n of added events that cuts no append apart: the
+// events of an append are all there, or none of them.
+func (e *Events) Whole(n int) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	whole := 0
+	for _, end := range e.ends {
+		if end <= n {
+			whole = end
+		}
+	}
+	return whole
 }
 
 // A log is the open log of the session.
@@ -68,6 +83,7 @@ func (l *log) Append(_ context.Context, _ bool, events ...event.Event) error {
 	l.events.mu.Lock()
 	defer l.events.mu.Unlock()
 	l.events.all = append(l.events.all, events...)
+	l.events.ends = append(l.events.ends, len(l.events.all)-l.events.begin)
 	return nil
 }
 
