@@ -76,11 +76,11 @@ func (c Client) Session(name string) *Session { return &Session{c, name} }
 func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...runner.Input) (*runner.Result, error) {
 	t, err := s.send(ctx, a, in)
 	if err != nil {
-		return s.unstarted(), err
+		return s.asItIs(ctx, err), err
 	}
 	end, err := t.wait(ctx)
 	if err != nil {
-		return s.unstarted(), err
+		return s.asItIs(ctx, err), err
 	}
 	events, err := s.read(ctx, 0, end.Len)
 	if err != nil {
@@ -91,6 +91,26 @@ func (s *Session) Run(ctx context.Context, a *agent.Agent, in ...runner.Input) (
 		return result, err
 	}
 	return result, errorOf(end.Failure)
+}
+
+// asItIs returns the Result beside a decision that does not fit: the caller sees what the
+// session waits for. Beside another error, the Result is empty.
+func (s *Session) asItIs(ctx context.Context, err error) *runner.Result {
+	if _, ok := errors.AsType[*runner.DecisionError](err); !ok {
+		return s.unstarted()
+	}
+	var events []event.Event
+	for e, err := range s.Events(ctx, 0) {
+		if err != nil {
+			return s.unstarted()
+		}
+		events = append(events, e)
+	}
+	result, err := s.result(ctx, events, int64(len(events)))
+	if err != nil {
+		return s.unstarted()
+	}
+	return result
 }
 
 // Stream is like Run, and yields the stored events of the run as they come: a reader of
@@ -235,18 +255,13 @@ func (s *Session) send(ctx context.Context, a *agent.Agent, in []runner.Input) (
 	if s.name == "" {
 		return nil, errors.New("temporal: the session has no name")
 	}
-	input := flow.Input{Agent: a.DisplayName()}
-	size := 0
-	for _, i := range in {
-		raw, err := json.Marshal(i)
-		if err != nil {
-			return nil, err
-		}
-		size += len(raw)
-		input.Inputs = append(input.Inputs, raw)
+	if a == nil {
+		return nil, errors.New("temporal: the agent is nil")
 	}
-	if size > maxInput {
-		return nil, fmt.Errorf("temporal: the input has %d bytes, and Temporal takes up to %d: send a URL in place of a file", size, maxInput)
+	input := flow.Input{Agent: a.DisplayName()}
+	var err error
+	if input.Inputs, err = encode(in); err != nil {
+		return nil, err
 	}
 	c := s.client
 	start := c.Temporal.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
@@ -264,6 +279,35 @@ func (s *Session) send(ctx context.Context, a *agent.Agent, in []runner.Input) (
 		return nil, s.refused(ctx, err)
 	}
 	return &ticket{s, handle}, nil
+}
+
+// encode returns the JSON of inputs, without those that are nil or have no messages.
+func encode(in []runner.Input) (all []json.RawMessage, err error) {
+	size := 0
+	for _, i := range in {
+		if i == nil {
+			continue
+		}
+		raw, err := json.Marshal(i)
+		if err != nil {
+			return nil, err
+		}
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &members); err != nil {
+			return nil, err
+		}
+		delete(members, "person") // an input of nobody's words
+		delete(members, "words")
+		if len(members) == 0 {
+			continue
+		}
+		size += len(raw)
+		all = append(all, raw)
+	}
+	if size > maxInput {
+		return nil, fmt.Errorf("temporal: the input has %d bytes, and Temporal takes up to %d: send a URL in place of a file", size, maxInput)
+	}
+	return all, nil
 }
 
 // refused returns the error of an input that the workflow did not accept.
@@ -307,9 +351,6 @@ func (t *ticket) wait(ctx context.Context) (end flow.End, err error) {
 		return end, t.session.refused(ctx, err)
 	}
 	if taken.Done {
-		if taken.Refused {
-			return end, errorOf(taken.End.Failure)
-		}
 		return taken.End, nil
 	}
 	for pause := minPoll; ; pause = min(2*pause, maxPoll) { // the run goes on in another execution

@@ -18,7 +18,6 @@ const (
 	kindCheck    = "check"
 	kindAPI      = "api"
 	kindAbort    = "abort"
-	kindPaused   = "paused"
 	kindNoInput  = "no_input"
 	kindDecision = "decision"
 	kindOnce     = "once"
@@ -69,7 +68,7 @@ func (a *activities) kindOf(err error) (string, json.RawMessage) {
 	case tool.IsAbort(err):
 		return kindAbort, nil
 	case errors.Is(err, runner.ErrPaused):
-		return kindPaused, nil
+		return flow.KindPaused, nil
 	case errors.Is(err, runner.ErrNoInput):
 		return kindNoInput, nil
 	}
@@ -144,7 +143,7 @@ func typed(f *flow.Failure) error {
 		return filled(f.Data, new(llm.APIError))
 	case kindAbort:
 		return tool.Abort(errors.New(f.Text))
-	case kindPaused:
+	case flow.KindPaused:
 		return runner.ErrPaused
 	case kindNoInput:
 		return runner.ErrNoInput

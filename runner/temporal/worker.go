@@ -37,6 +37,8 @@ type Worker struct {
 	Agents []*agent.Agent
 	// Runner has the model, the limits and the functions of the program, as in a process
 	// without Temporal. The Journal must be nil, because Temporal keeps the sessions.
+	// KeepPartial keeps the text of a cancelled or failed request. If a worker dies, the text
+	// that it streamed is lost, and another worker sends the request again.
 	Runner runner.Runner
 	// Watch, if not nil, gets the events that nobody stores: deltas, progress, notices and
 	// [event.Restarted]. So a page shows an answer as it comes: let Watch publish the events
@@ -111,7 +113,8 @@ func (w Worker) Run(ctx context.Context) error {
 	return nil
 }
 
-// Register adds what sessions need to a worker of the program, in place of [Worker.Run]. The
+// Register adds what sessions need to a worker of the program, in place of [Worker.Run]. Of the
+// Options, Register reads only DisableWorkflowWorker: true for a worker with calls alone. The
 // worker's WorkerStopTimeout must be longer than the longest call, and its
 // MaxHeartbeatThrottleInterval about a second.
 func (w Worker) Register(r worker.Registry) error {
@@ -123,9 +126,11 @@ func (w Worker) Register(r worker.Registry) error {
 }
 
 func (a *activities) register(r worker.Registry) {
-	r.RegisterWorkflowWithOptions(flow.Session, workflow.RegisterOptions{
-		Name: flow.SessionName, VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
-	})
+	if !a.worker.Options.DisableWorkflowWorker { // such a worker of Temporal panics
+		r.RegisterWorkflowWithOptions(flow.Session, workflow.RegisterOptions{
+			Name: flow.SessionName, VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
+		})
+	}
 	r.RegisterActivityWithOptions(a.advance, activity.RegisterOptions{Name: flow.AdvanceName})
 	r.RegisterActivityWithOptions(a.call, activity.RegisterOptions{Name: flow.CallName})
 	r.RegisterActivityWithOptions(a.archive, activity.RegisterOptions{Name: flow.ArchiveName})

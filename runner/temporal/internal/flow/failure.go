@@ -7,7 +7,8 @@ import (
 
 // Kinds of failures for the workflow.
 const (
-	KindLimit = "limit"
+	KindLimit  = "limit"
+	KindPaused = "paused"
 
 	CauseCanceled = "canceled"
 	CauseDeadline = "deadline"

@@ -54,7 +54,7 @@ func Session(ctx workflow.Context, start Start, packed []byte) error {
 	if err != nil {
 		return err
 	}
-	s := &session{start: start, log: log}
+	s := &session{start: start, log: log, ended: start.Ended}
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (s *session) listen(ctx workflow.Context) error {
 		}
 	})
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		s.ended = workflow.GetSignalChannel(ctx, SignalEnd).Receive(ctx, nil)
+		s.ended = workflow.GetSignalChannel(ctx, SignalEnd).Receive(ctx, nil) || s.ended
 	})
 	return err
 }
@@ -212,7 +212,7 @@ func (s *session) goOn(ctx workflow.Context, p *input) {
 	for {
 		out := s.advance(runCtx, in, first)
 		if len(out.Jobs) == 0 && !out.Again {
-			s.end(p, out, first && len(out.Events) == 0 && out.Failure != nil)
+			s.end(p, out, first && isRefusal(out))
 			return
 		}
 		in, first = s.calls(runCtx, out.Jobs), false
@@ -222,6 +222,12 @@ func (s *session) goOn(ctx workflow.Context, p *input) {
 			return
 		}
 	}
+}
+
+// isRefusal reports whether the first activity of an input refused the input. A session that
+// is still paused refused nothing.
+func isRefusal(out Advanced) bool {
+	return len(out.Events) == 0 && out.Failure != nil && out.Failure.Kind != KindPaused
 }
 
 // end notes how the run ended or paused.

@@ -43,6 +43,7 @@ func (s *session) next(ctx workflow.Context) error {
 		s.renew = false
 		return nil
 	}
+	s.start.Ended = s.ended
 	return workflow.NewContinueAsNewError(ctx, SessionName, s.start, packed)
 }
 

@@ -36,6 +36,7 @@ type Start struct {
 	Going   *Going     `json:"going,omitempty"` // nil: no run is going on
 	Ends    []End      `json:"ends,omitempty"`
 	Waiting []Question `json:"waiting,omitempty"`
+	Ended   bool       `json:"ended,omitempty"` // the session closes after the run
 }
 
 // Going is the current run.
