@@ -38,8 +38,8 @@ type Step struct {
 	Look bool
 	From int64
 
-	// Asked are calls that Runner.Decide left undecided earlier in the run. The run adds to
-	// them, and asks about none of them.
+	// Asked are calls that Runner.Decide left undecided earlier in the run. The run asks no
+	// second time, and adds the calls that Decide leaves undecided now.
 	Asked []event.CallRef
 
 	// Begin is the Seq of the last event before the step. The run sets it.
@@ -83,15 +83,15 @@ func (s *Step) Jobs() []Job {
 // HandedOut reports whether jobs were handed out. A nil Step has none.
 func (s *Step) HandedOut() bool { return s != nil && len(s.Jobs()) > 0 }
 
-// Stop notes that the run stops before a question to the program, because nobody else can read
-// the events of the step before its end.
+// Stop notes that the run stops before a question to the program. Other readers get the events
+// of a step only after its end.
 func (s *Step) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopped = true
 }
 
-// Stopped reports whether Stop was called. A nil Step was not stopped.
+// Stopped reports whether Stop was called. For a nil Step, Stopped returns false.
 func (s *Step) Stopped() bool {
 	if s == nil {
 		return false
@@ -101,7 +101,7 @@ func (s *Step) Stopped() bool {
 	return s.stopped
 }
 
-// LeftUndecided notes that Runner.Decide left a call undecided. A nil Step notes nothing.
+// LeftUndecided notes that Runner.Decide left a call undecided. For a nil Step, LeftUndecided does nothing.
 func (s *Step) LeftUndecided(call event.CallRef) {
 	if s == nil {
 		return
@@ -111,7 +111,8 @@ func (s *Step) LeftUndecided(call event.CallRef) {
 	s.Asked = append(s.Asked, call)
 }
 
-// WasAsked reports whether Runner.Decide left a call undecided. A nil Step knows of none.
+// WasAsked reports whether Runner.Decide left a call undecided. For a nil Step, WasAsked
+// returns false.
 func (s *Step) WasAsked(call event.CallRef) bool {
 	if s == nil {
 		return false
