@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/prompt"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
@@ -176,14 +177,22 @@ func (e *engine) trace() string {
 	return e.whole.Trace
 }
 
-// modelWork returns the work of a request, and makes the model of the question begin it.
-func (e *engine) modelWork(about *question) *work {
+// modelWork returns the work of a request, and makes the model of the question begin it. The
+// work of a prompt model begins at once: the context of Around says whether the model is
+// prompt with it, too.
+func (e *engine) modelWork(ctx context.Context, about *question) (*work, context.Context) {
 	w, m := e.newWork("model", about.run, about.turn), about.model
 	w.Model, w.Request = m, about.request
+	begin := w.begin
+	if about.here {
+		ctx = w.begin(ctx)
+		about.here = prompt.Is(ctx, m)
+		begin = func(ctx context.Context) context.Context { return ctx }
+	}
 	about.model = llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
-		return m.Generate(w.begin(ctx), req, w.hears(req, sink))
+		return m.Generate(begin(ctx), req, w.hears(req, sink))
 	})
-	return w
+	return w, ctx
 }
 
 // hears returns the sink of a request, which notes the time of the first delta.

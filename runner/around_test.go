@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -280,4 +282,34 @@ func TestAroundResumed(t *testing.T) {
 		`s run 1 resumed=true "<trace 1>": <nil>`,
 		`s run 2 resumed=false "": <nil>`,
 	}, runs)
+}
+
+// TestAroundPromptModel: a client of this library is called on the goroutine of Run, with the
+// context of Around, and the Request that Around keeps is not used again.
+func TestAroundPromptModel(t *testing.T) {
+	t.Parallel()
+	var kept []*llm.Request
+	var traced atomic.Int32
+	for _, trace := range []bool{false, true} {
+		r := runner.Runner{Around: func(ctx context.Context, w *runner.Work) (context.Context, func()) {
+			if w.Kind != "model" {
+				return ctx, nil
+			}
+			kept = append(kept, w.Request)
+			if trace { // a function of the program: the model is prompt no longer
+				ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { traced.Add(1) }})
+			}
+			return ctx, nil
+		}}
+		kept = nil
+		server := llmtest.NewScript(llmtest.Calls("get_weather", map[string]string{"city": "Oslo"}), llmtest.Text("Done.")).Serve()
+		_, err := r.Run(t.Context(), &agent.Agent{Model: openai.Config{BaseURL: server.BaseURL, Key: "k"}.Model("m"), Tools: []tool.Tool{weather()}}, llm.User("Go."))
+		server.Close()
+		require.NoError(t, err)
+		require.Len(t, kept, 2)
+		require.NotSame(t, kept[0], kept[1])
+		require.Len(t, kept[0].Messages, 1)
+		require.Len(t, kept[1].Messages, 3)
+	}
+	require.EqualValues(t, 2, traced.Load())
 }

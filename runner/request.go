@@ -61,7 +61,7 @@ type question struct {
 	run, turn int
 	output    bool // the answer has a form
 	again     bool // an earlier process recorded the beginning of an answer
-	here      bool // the model is prompt, nobody gets the deltas, and no Around begins the work
+	here      bool // the model is prompt, and nobody gets the deltas
 }
 
 // questionOf makes the request of the turn.
@@ -71,10 +71,11 @@ func (e *engine) questionOf(ctx context.Context) question {
 		e.logger.Debug("model asked", "turn", s.Turn, "messages", len(s.Messages))
 	}
 	q := question{model: e.modelOfTurn(), run: s.Run, turn: s.Turn, output: s.Output != "", again: s.Partial != nil}
-	q.here = e.collector != nil && e.whole == nil && prompt.Is(ctx, q.model)
+	q.here = e.collector != nil && prompt.Is(ctx, q.model)
 	if q.here {
 		q.request = e.nextHere()
-	} else {
+	}
+	if q.request == nil || e.whole != nil { // Around can keep the request
 		q.request = new(llm.Request)
 	}
 	e.fill(q.request, &s)
@@ -166,19 +167,20 @@ func (e *engine) startsAfter(s *loop.State, answered *event.ModelAnswered) []loo
 // respond calls the model and yields the deltas.
 func (e *engine) respond(ctx context.Context, about question) (*llm.Response, error) {
 	var w *work
+	within := ctx
 	if e.whole != nil {
-		w = e.modelWork(&about)
+		w, within = e.modelWork(ctx, &about)
 		defer w.fail(errUnwound) // counts if the model panics
 	}
 	var resp *llm.Response
 	var err error
 	switch {
 	case e.collector == nil:
-		resp, err = e.respondInPieces(ctx, about)
+		resp, err = e.respondInPieces(within, about)
 	case about.here:
-		resp, err = e.respondHere(ctx, about)
+		resp, err = e.respondHere(within, about)
 	default: // a call between both functions would double the stack of a waiting run
-		resp, err = callApart(ctx, e.logger, "model", func(ctx context.Context) (*llm.Response, error) {
+		resp, err = callApart(within, e.logger, "model", func(ctx context.Context) (*llm.Response, error) {
 			return about.model.Generate(ctx, about.request, func(d llm.Delta) { e.hear(about.turn, d) })
 		})
 	}

@@ -195,8 +195,8 @@ type Runner struct {
 	//   - A call that is refused, or waits for approval, is no work before its function is
 	//     called. A run that continues after a pause is a work again: see [Work].
 	//   - Calls of Around overlap, because calls of tools do. Around is called on the
-	//     goroutine of the work, and its time counts as time of the work. An end function
-	//     that blocks also blocks the run.
+	//     goroutine of the work, and its time counts as time of the work. Around must not
+	//     block: if Around or an end function blocks, the run can block, too.
 	//   - A panic of Around or of an end function is logged, and changes nothing else.
 	Around func(ctx context.Context, w *Work) (context.Context, func())
 	// Logger logs with the agent, the session and the run as attributes:
