@@ -65,8 +65,8 @@ func (e *engine) admit(ctx context.Context, calls []loop.Call) ([]execution, []e
 	return jobs, bodies
 }
 
-// askApproval adds the question about a call, and the answer that stands for it, if there is one. It
-// reports whether the call may start.
+// askApproval adds the question about a call, and the standing answer, if there is one.
+// askApproval reports whether the call may start.
 func (e *engine) askApproval(c *loop.Call, a *admission, args string, bodies *[]event.Body) (starts bool) {
 	fingerprint := a.job.tool.Fingerprint()
 	*bodies = append(*bodies, event.ApprovalAsked{

@@ -53,8 +53,8 @@ type Work struct {
 	Err error
 	// Response is the answer to a request. Nil means that there is no answer.
 	Response *llm.Response
-	// FirstDelta is when the first piece of a streamed answer came. Zero means that none came,
-	// or that the request does not ask for a stream.
+	// FirstDelta is when the first piece of a streamed answer came. Zero means no such piece,
+	// for example in a request without a stream.
 	FirstDelta time.Time
 	// Result is the result of a call. Nil means that the outcome is unknown, or that the
 	// result comes later; [tool.IsLater] of Err then is true.

@@ -81,7 +81,7 @@ type readArgs struct {
 	Search string `json:"search,omitempty" jsonschema:"maxLength=400" jsonschema_description:"A text to look for. The reply has the places with their offsets, in place of a piece. Capital letters make no difference"`
 }
 
-// newReader returns the tool that reads the results that were put aside.
+// newReader returns the tool for results that were put aside.
 func (e *engine) newReader() (tool.Tool, error) {
 	return tool.New(readName, "Reads a long result of a tool in pieces, or searches in it. Such a result shows only its beginning, with its name. Offsets count characters.",
 		func(_ context.Context, in readArgs) (string, error) {

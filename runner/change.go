@@ -11,7 +11,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 )
 
-// A Change is what [Runner.BeforeTurn] changes. A Change holds for one turn, except that its
+// A Change is what [Runner.BeforeTurn] changes. A Change holds for one turn. The
 // Messages stay in the conversation. The zero Change changes nothing.
 type Change struct {
 	// Model generates the answer of the turn. Nil means the Model of the run.

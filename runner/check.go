@@ -288,7 +288,7 @@ func kindOf(v agent.Verdict) (kind, text string, err error) {
 	return kind, text, nil
 }
 
-// againText is what the model reads.
+// againText is the text for the model.
 func againText(stage, reason string) string {
 	switch stage {
 	case loop.CallStage:

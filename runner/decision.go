@@ -81,8 +81,8 @@ func (e *engine) decideCalls(ctx context.Context, calls []loop.Call) error {
 	return e.recorder.record(true, paused(&s))
 }
 
-// decideNext gets a decision about one call, and records it. Helpers run at the same time, so
-// their questions to the program wait for each other: a policy that adds up what was approved
+// decideNext gets and records a decision about one call. Helpers run at the same time, so
+// their questions to the program wait for each other: a policy that sums approved amounts
 // must see each decision before the next question.
 func (e *engine) decideNext(ctx context.Context, c loop.Call) (decided bool, err error) {
 	if turn := e.recorder.root.deciding; turn != nil {
@@ -274,7 +274,7 @@ func (e *engine) eventsOf(ctx context.Context, d decision, c loop.Call) (_ []eve
 	if isOver(c) {
 		return nil, "the time for the answer was over at " + c.Until().UTC().Format(time.DateTime) + " UTC"
 	}
-	if reason := checkReach(d.always); reason != "" {
+	if reason := e.checkAlways(d.always); reason != "" {
 		return nil, reason
 	}
 	b := event.ApprovalDecided{Call: c.Ref, Hash: d.hash, Approved: d.approval != deny, Reason: e.redactor.reason(d.reason), Person: d.person, Words: e.redactor.reason(d.words), Always: d.always}

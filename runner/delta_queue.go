@@ -14,7 +14,7 @@ import (
 // more than the rest of the delta. A deltaQueue therefore lets the model continue while the
 // consumer works, and the consumer takes everything that waits at once.
 
-// maxDeltas bounds the deltas that wait. A slow consumer slows the model down.
+// maxDeltas bounds the waiting deltas. A slow consumer slows the model down.
 const maxDeltas = 64
 
 // A deltaQueue carries the deltas of an answer to the goroutine of the run's caller.

@@ -14,8 +14,8 @@ import (
 
 const defaultHandoffs = 10
 
-// present returns the agent that has the conversation: the first agent, or an agent that it
-// can reach. The agent of a hand-off that is still to be made must be in reach, too, before
+// present returns the agent that has the conversation: the first agent, or an agent in
+// reach of the first agent. The agent of a hand-off that is still to be made must be in reach, too, before
 // anything is recorded.
 func (e *engine) present(first *agent.Agent) (*agent.Agent, error) {
 	s := e.recorder.snapshot()

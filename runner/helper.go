@@ -171,8 +171,8 @@ type programError struct{ error }
 func (e programError) Unwrap() error { return e.error }
 
 // endHelp records the end of the helper's run and the result of its call, if the run has
-// ended. A run that is paused, or that ends only because the outer run ends, stays as it is:
-// the outer run, or a later one, goes on with it. The error ends the outer run.
+// ended. A paused run, or a run that ends only because the outer run ends, stays as it is:
+// the outer run, or a later run, continues the helper's run. The error ends the outer run.
 func (e *engine) endHelp(x *execution, err error) error {
 	defer e.settle(nil, 0) // a request without an answer costs nothing
 	s := e.recorder.snapshot()

@@ -231,7 +231,7 @@ func isOver(c loop.Call) bool {
 	return !until.IsZero() && !time.Now().Before(until)
 }
 
-// overdue returns the events of a call whose time is over: its end, or another time.
+// overdue returns the events of a call whose time is over: the end of the call, or a later time.
 func (e *engine) overdue(ctx context.Context, c loop.Call) ([]event.Body, error) {
 	if c.Status == loop.Asked {
 		return []event.Body{e.expired(ctx, c)}, nil
@@ -277,7 +277,7 @@ func (e *engine) askDecide(ctx context.Context, c loop.Call, p Pending) (Input, 
 	return callApart(ctx, e.logger, "Decide", func(ctx context.Context) (Input, error) { return e.runner.Decide(ctx, p) })
 }
 
-// laterEvents are the events of a tool that knows that a call happened and has its result
+// laterEvents are the events of a tool that knows the effect of a call, and gives the result
 // later.
 func (e *engine) laterEvents(c loop.Call, t tool.Tool, handle string) []event.Body {
 	return []event.Body{event.InDoubtDecided{Call: c.Ref, Decision: event.Happened, By: "tool"}, e.deferral(c, t, handle)}

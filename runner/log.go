@@ -66,8 +66,8 @@ func (h *runHandler) WithAttrs(attrs []slog.Attr) slog.Handler { return h.comple
 // WithGroup implements [slog.Handler].
 func (h *runHandler) WithGroup(name string) slog.Handler { return h.complete().WithGroup(name) }
 
-// setLogger gives a logger to all parts of the engine. No tool call is running, except those
-// of other helpers, which share the redactor.
+// setLogger gives a logger to all parts of the engine. No tool call of this
+// run is running. Calls of other helpers may run and share the redactor.
 func (e *engine) setLogger(l *slog.Logger) {
 	e.logger, e.recorder.logger, e.invoker.logger = l, l, l
 	if e.outer == nil {

@@ -104,7 +104,7 @@ func listTools(ctx context.Context, a *agent.Agent, own []tool.Tool, before *off
 	return o, nil
 }
 
-// with returns an offer that has one more tool, at the end.
+// with returns an offer with one more tool at the end.
 func (o *offer) with(t tool.Tool) *offer {
 	more := *o
 	more.tools = maps.Clone(o.tools)

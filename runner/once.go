@@ -52,7 +52,7 @@ func Once(key string, messages ...llm.Message) Input {
 type OnceError struct {
 	Key string
 	// Failed is the error of the run that read the messages, if the run failed and cannot
-	// be continued. Empty means that the session knows the key with other messages.
+	// be continued. Empty means: the session knows the key with different messages.
 	Failed string
 }
 

@@ -66,7 +66,7 @@ func neverFinished(c loop.Call) event.ToolCallFinished {
 }
 
 // unknownCalls returns a sentence about the calls in a helper's run whose effect nobody knows,
-// or "". A model that does not read of a payment makes it again.
+// or "". A model that does not read of a payment pays again.
 func unknownCalls(s *loop.State) string {
 	var names []string
 	for _, c := range s.OpenBelow() {

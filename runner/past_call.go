@@ -32,18 +32,29 @@ type PastCall struct {
 }
 
 // Counts reports whether the call counts in a sum: the effect happened, can have happened, or
-// will happen after an approval. Calls without an approval, calls without a run, and calls
+// will happen after an approval or in another attempt. Calls without an approval, calls without a run, and calls
 // with an error of the function do not count.
 func (c PastCall) Counts() bool {
 	if c.Ended.IsZero() {
-		n := len(c.Decisions)
-		return !c.Began.IsZero() || n > 0 && (c.Decisions[n-1].What == loop.Approved || c.Decisions[n-1].What == loop.Edited)
+		return !c.Began.IsZero() || c.willRun()
 	}
 	switch c.Failure {
 	case "", tool.OutcomeUnknown, tool.TimedOut, tool.Panicked, tool.Deferred:
 		return true
 	case tool.Expired: // the result did not come in time, or the approval
 		return !c.Began.IsZero()
+	}
+	return false
+}
+
+// willRun reports whether the last decision lets the call run.
+func (c PastCall) willRun() bool {
+	if len(c.Decisions) == 0 {
+		return false
+	}
+	switch c.Decisions[len(c.Decisions)-1].What {
+	case loop.Approved, loop.Edited, string(event.RunAgain):
+		return true
 	}
 	return false
 }
@@ -118,7 +129,7 @@ func (h *history) add(e event.Event) {
 			if b.By != "runner" {
 				h.decided(c, loop.Decision{What: string(b.Decision), Source: b.By, Person: b.Person, Words: b.Words}, e)
 			}
-			if b.Decision == event.RunAgain && b.By != "caller" { // nothing has happened
+			if b.Decision == event.RunAgain && b.By == "runner" { // the function did not begin
 				c.Began = time.Time{}
 			}
 		})

@@ -90,11 +90,16 @@ func TestCallsOfDoubt(t *testing.T) {
 	}{
 		"in doubt":              {nil, true},
 		"run again by a person": {[]event.Body{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "caller"}}, true},
-		"run again by the tool": {[]event.Body{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "tool"}}, false},
-		"taken back":            {[]event.Body{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "runner"}}, false},
-		"unknown":               {[]event.Body{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.Unknown, By: "caller"}, event.ToolCallFinished{Call: "r1.t1.c0", Failure: "outcome_unknown"}}, true},
-		"not happened":          {[]event.Body{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.NotHappened, By: "caller"}, event.ToolCallFinished{Call: "r1.t1.c0", Failure: "not_run"}}, false},
-		"late and over":         {[]event.Body{event.ToolCallDeferred{Call: "r1.t1.c0"}, event.ToolCallFinished{Call: "r1.t1.c0", Failure: "expired"}}, true},
+		"run again by the tool": {[]event.Body{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "tool"}}, true},
+		"run again by itself":   {[]event.Body{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "idempotent"}}, true},
+		"again and taken back": {[]event.Body{
+			event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "idempotent"}, event.ToolCallStarted{Call: "r1.t1.c0", ID: "call_1", Name: "refund", Arguments: `{"order":"W1","cents":4210}`},
+			event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "runner"},
+		}, true},
+		"taken back":    {[]event.Body{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.RunAgain, By: "runner"}}, false},
+		"unknown":       {[]event.Body{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.Unknown, By: "caller"}, event.ToolCallFinished{Call: "r1.t1.c0", Failure: "outcome_unknown"}}, true},
+		"not happened":  {[]event.Body{event.InDoubtDecided{Call: "r1.t1.c0", Decision: event.NotHappened, By: "caller"}, event.ToolCallFinished{Call: "r1.t1.c0", Failure: "not_run"}}, false},
+		"late and over": {[]event.Body{event.ToolCallDeferred{Call: "r1.t1.c0"}, event.ToolCallFinished{Call: "r1.t1.c0", Failure: "expired"}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -167,6 +172,40 @@ func TestPolicy(t *testing.T) {
 		by = append(by, d.Person)
 	}
 	require.Equal(t, []string{"policy: up to 50000", "policy: up to 50000", "policy: up to 50000", "ada"}, by)
+}
+
+// TestPolicyAfterCrash: a call that was interrupted and runs again counts, whoever lets it run.
+func TestPolicyAfterCrash(t *testing.T) {
+	t.Parallel()
+	for name, again := range map[string]tool.Option{
+		"idempotent": tool.Idempotent(),
+		"tool":       tool.Reconcile(func(context.Context, tool.Call, json.RawMessage) (string, bool, error) { return "", false, nil }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x, j := new(till), new(journal.Memory)
+			a := newAgent(x.refund(over100, again))
+			both := refund("W1", 9_000).And(refund("W2", 20_000))
+			whole := new(journal.Memory)
+			_, err := runner.Runner{Model: llmtest.NewScript(both), Journal: whole}.Session("s").Run(t.Context(), a, runner.Say(llm.User("Refund.")))
+			require.ErrorIs(t, err, runner.ErrPaused)
+			log, err := j.Open(t.Context(), "s")
+			require.NoError(t, err)
+			for _, e := range eventsOf(t, whole) {
+				if _, ended := e.Body.(event.ToolCallFinished); ended {
+					break
+				}
+				require.NoError(t, log.Append(t.Context(), true, e))
+			}
+			require.NoError(t, log.Close())
+			x.paid = nil // the process died before the effect
+			r := runner.Runner{Model: llmtest.NewScript(llmtest.Text("Done.")), Journal: j, Decide: upTo(j, 25_000)}
+			result, err := r.Session("s").Run(t.Context(), a)
+			require.ErrorIs(t, err, runner.ErrPaused)
+			require.Len(t, result.Pending, 1)
+			require.Equal(t, []refundArgs{{"W1", 9_000}}, x.all())
+		})
+	}
 }
 
 // clerks is a model of a desk that asks n clerks at the same time, each of which makes a refund.

@@ -48,7 +48,7 @@ type Pending struct {
 	Seq int64 `json:"seq"`
 	// ToolCall is the call, with the checked arguments of the function.
 	ToolCall llm.ToolCall `json:"tool_call"`
-	// Late means that the call has begun and waits for its result, which comes from outside;
+	// Late means: the call has begun and waits for a result from outside;
 	// see [Pending.Result].
 	Late bool `json:"late,omitempty"`
 	// Handle is the tool's name for what a Late call waits for; see [tool.Later].
@@ -140,7 +140,7 @@ func (e *DecisionError) Error() string {
 // Unwrap returns Err.
 func (e *DecisionError) Unwrap() error { return e.Err }
 
-// mayAnswer asks Runner.MayAnswer about a decision that fits, with its first event.
+// mayAnswer asks Runner.MayAnswer about a fitting decision, with the first event of the decision.
 func (e *engine) mayAnswer(ctx context.Context, d *decision, c loop.Call, body event.Body) error {
 	if e.runner.MayAnswer == nil {
 		return nil

@@ -40,8 +40,8 @@ func (e *engine) beside() loop.CheckItems {
 	return s.Beside(e.limits.Checks)
 }
 
-// timedRespond is respond, until the run is drained. It measures the work of the model, if a
-// limit needs it.
+// timedRespond is respond, until the run is drained. For a limit on the work of the
+// model, timedRespond measures the work.
 func (e *engine) timedRespond(ctx context.Context) (*llm.Response, error) {
 	done := func() {}
 	if e.measuresWork() {
@@ -54,7 +54,7 @@ func (e *engine) timedRespond(ctx context.Context) (*llm.Response, error) {
 	return resp, err
 }
 
-// A question is a request and what is told about its answer.
+// A question is a request with facts for the answer's events.
 type question struct {
 	model     llm.Model
 	request   *llm.Request
@@ -221,7 +221,7 @@ func (e *engine) respondInPieces(ctx context.Context, about question) (*llm.Resp
 	return ended(ctx, e.logger, "model", r)
 }
 
-// hear takes the deltas of a run without a consumer. Nobody sees them but the log.
+// hear takes the deltas of a run without a consumer. Only the log sees the deltas.
 func (e *engine) hear(turn int, d llm.Delta) {
 	switch d.(type) {
 	case llm.TextDelta, llm.ReasoningDelta, llm.CallDelta:

@@ -153,8 +153,9 @@ type Runner struct {
 	// Decide for a terminal or a policy. An answer is recorded before the next question and
 	// before the call runs, so a policy that adds up earlier calls ([CallsOf]) sees the
 	// decisions of the same turn, and is not asked again after a crash. [By] names the policy.
-	// Decide returns an answer of p, such as p.Approve(), or nil to leave the call undecided. Decide is not
-	// asked about a call whose result comes later (Pending.Late). The context of Decide ends
+	// Decide returns an answer of p, such as p.Approve(), or nil to leave the call undecided.
+	// Decide is not asked about a call whose result comes later (Pending.Late), or about a call
+	// with a standing answer: a bound that must hold there, too, belongs into MayAnswer. The context of Decide ends
 	// when the question no longer waits (Pending.Until).
 	//
 	// If Decide returns an error, the call stays undecided, and Run returns the error. A

@@ -143,7 +143,7 @@ func (s *Session) enter(ctx context.Context, e *engine, short bool) (*opened, er
 	}
 }
 
-// hold makes o the holder of the session if it has none. It returns the holder.
+// hold makes o the holder of a session without a holder. It returns the holder.
 func (s *Session) hold(o *opened) *opened {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A job is a call that is to run, with its checked arguments.
+// A job is a call before its run, with the checked arguments.
 type job struct {
 	call *loop.Call
 	tool tool.Tool

@@ -11,7 +11,8 @@ import (
 
 // ApproveAlways lets the call run, and answers later questions of the session in the same
 // way: with [event.EveryCall] about every call of the tool, and with [event.SameArguments]
-// about calls of the tool with the same arguments.
+// about calls of the tool with the same arguments. With the reach "", the answer is about this
+// call alone. Any other reach is a [*DecisionError].
 //
 //   - The answer stands for calls by the same agent, also if the agent is a helper or gets
 //     the conversation again. After a change of the tool's definition
@@ -21,9 +22,13 @@ import (
 //     name of the same person, and ToolCallStarted.
 //   - [Runner.MayAnswer] is asked about the answer (Always), and again about each later call
 //     (Standing). If MayAnswer refuses a later call, the call waits for a person.
+//   - [Runner.Decide] is not asked about a call with a standing answer. A policy in Decide
+//     therefore bounds no standing approval: put the bound into MayAnswer.
 //   - The answer stands until [Standing.Revoke], in this session and in its forks, in every
 //     process, and also after a compaction. [State.Standing] lists the standing answers.
-//     A session has at most 1,000, and forgets the oldest.
+//     A session has at most 1,000 standing answers, and forgets the oldest approval: then a
+//     person is asked again. A session never forgets a denial. With 1,000 standing denials,
+//     ApproveAlways and DenyAlways are a [*DecisionError] until some are revoked.
 func (p Pending) ApproveAlways(reach event.Reach) Input {
 	d := p.about(approve)
 	d.always = reach
@@ -42,8 +47,8 @@ func (p Pending) DenyAlways(reach event.Reach, reason string) Input {
 type Standing struct {
 	Seq   int64       `json:"seq"` // the position of the answer in the session
 	Agent string      `json:"agent"`
-	Tool  string      `json:"tool"` // the name of the tool
-	Reach event.Reach `json:"reach"`
+	Tool  string      `json:"tool"`  // the name of the tool
+	Reach event.Reach `json:"reach"` // event.EveryCall or event.SameArguments
 	// Call and Arguments belong to the call with the first question.
 	Call      event.CallRef `json:"call"`
 	Arguments string        `json:"arguments"`
@@ -63,7 +68,9 @@ type Standing struct {
 //	_, err := session.Run(ctx, clerk, runner.By("ada", standing.Revoke(), "the contract has ended"))
 //
 // If the session has something to continue, the run continues. Otherwise Run records the
-// revocation, and returns the Result of the last run. If the answer does not stand, the error
+// revocation, and returns the Result of the last run. A call in doubt of a failed run is
+// something to continue: with the revocation, Run asks about the call and returns [ErrPaused],
+// also beside a message. A message without the revocation closes the call. If the answer does not stand, the error
 // is a [*DecisionError]. [Runner.MayAnswer] is not asked: a revocation leads to questions and
 // permits nothing.
 func (a Standing) Revoke() Input { return revocation{call: a.Call, key: a.Key, seq: a.Seq} }
@@ -104,13 +111,25 @@ func keyOf(session, id string) string {
 	return session + "/" + id
 }
 
-// checkReach returns why an answer cannot stand, or "".
-func checkReach(r event.Reach) (reason string) {
+// checkAlways returns why an answer cannot stand, or "".
+func (e *engine) checkAlways(r event.Reach) (reason string) {
 	switch r {
-	case "", event.EveryCall, event.SameArguments:
+	case "":
+		return ""
+	case event.EveryCall, event.SameArguments:
+		if !e.recorder.root.takesStanding() {
+			return "the session has 1,000 standing denials: revoke some of State.Standing, or answer this question alone"
+		}
 		return ""
 	}
 	return fmt.Sprintf("no answer has the reach %q: use event.EveryCall or event.SameArguments", string(r))
+}
+
+// takesStanding reports whether the session has a place for a standing answer.
+func (r *recorder) takesStanding() bool {
+	r.acquire()
+	defer r.release()
+	return r.state.TakesStanding()
 }
 
 // revocationEvents returns the events of revocations.

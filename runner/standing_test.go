@@ -131,6 +131,43 @@ func TestStandingDenial(t *testing.T) {
 	require.Equal(t, []string{"denied W2 is closed", "approved "}, []string{standing[0].What + " " + standing[0].Words, standing[1].What + " " + standing[1].Words})
 }
 
+// TestStandingDenialsStay: a session never forgets a denial, and takes no more answers that
+// stand when it is full of denials.
+func TestStandingDenialsStay(t *testing.T) {
+	t.Parallel()
+	j, x := new(journal.Memory), new(till)
+	a := newAgent(x.refund(over100))
+	many := refund("X0", 20_000)
+	for i := 1; i <= 1000; i++ {
+		many = many.And(refund(fmt.Sprint("X", i), 20_000))
+	}
+	result, err := oneMore(t, j, a, runner.Runner{}, many)
+	require.ErrorIs(t, err, runner.ErrPaused)
+	var denials []runner.Input
+	for _, p := range result.Pending[:1000] {
+		denials = append(denials, p.DenyAlways(event.SameArguments, "closed"))
+	}
+	s := runner.Runner{Model: llmtest.NewScript(llmtest.Text("Done.")), Journal: j}.Session("s")
+	_, err = s.Run(t.Context(), a, denials...)
+	require.ErrorIs(t, err, runner.ErrPaused)
+	last := result.Pending[1000]
+	for _, in := range []runner.Input{last.ApproveAlways(event.EveryCall), last.DenyAlways(event.SameArguments, "closed")} {
+		_, err = s.Run(t.Context(), a, in)
+		var refused *runner.DecisionError
+		require.ErrorAs(t, err, &refused)
+		require.ErrorContains(t, err, "the session has 1,000 standing denials: revoke some of State.Standing, or answer this question alone")
+	}
+	standing := stateOf(t, j, "s").Standing
+	require.Len(t, standing, 1000)
+	_, err = s.Run(t.Context(), a, standing[0].Revoke(), last.ApproveAlways(event.EveryCall))
+	require.Error(t, err, "the place is free after the revocation")
+	_, err = s.Run(t.Context(), a, standing[0].Revoke())
+	require.ErrorIs(t, err, runner.ErrPaused)
+	_, err = s.Run(t.Context(), a, last.ApproveAlways(event.EveryCall))
+	require.NoError(t, err)
+	require.Equal(t, []refundArgs{{"X1000", 20_000}}, x.all())
+}
+
 // TestStandingWaiting: an answer counts for the calls that wait already, but a decision about
 // one of them is first.
 func TestStandingWaiting(t *testing.T) {

@@ -168,7 +168,7 @@ func (o *observer) see() *State {
 		Standing: standingOf(o.session, s),
 	}
 	if s.Partial != nil {
-		state.Partial = new(PartialAnswer(*s.Partial))
+		state.Partial = &PartialAnswer{Turn: s.Partial.Turn, Text: s.Partial.Text(), Reasoning: s.Partial.Reasoning()}
 	}
 	o.open(s, state, len(s.Messages))
 	return state

@@ -12,7 +12,7 @@ import (
 //
 // Pieces of usual chunks are cut out of blocks, so a piece costs no allocation, and the
 // text is copied once, at its end. Text that grows in one place would be copied four
-// times. A caller who keeps one delta keeps its block.
+// times. A kept delta keeps a whole block in memory.
 type growingText struct {
 	first  string   // the beginning: the first piece, or what was joined
 	blocks []string // behind first

@@ -87,7 +87,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return e.marshal()
 }
 
-// marshal is MarshalJSON for every event. Its text is that of [Event.write].
+// marshal is MarshalJSON for every event, and returns the same text as [Event.write].
 func (e Event) marshal() ([]byte, error) {
 	kind := e.Type()
 	if kind == "" {

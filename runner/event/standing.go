@@ -6,8 +6,11 @@ type Reach string
 // A standing answer is about calls of the same tool, with the same fingerprint, by the same
 // agent, in the same session.
 const (
-	EveryCall     Reach = "tool"      // every call of the tool
-	SameArguments Reach = "arguments" // every call of the tool with the same arguments
+	// EveryCall reaches every call of the tool.
+	EveryCall Reach = "tool"
+	// SameArguments reaches every call of the tool with the same arguments: the same text after
+	// the repairs. A person is asked again about another order of the members.
+	SameArguments Reach = "arguments"
 )
 
 // StandingRevoked ends a standing answer, at any time.

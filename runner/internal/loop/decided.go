@@ -43,11 +43,24 @@ const (
 
 // office is what people said and decided in a session. Copies of the state share it, so a
 // change makes a new one. Only the outermost run has an office.
+//
+// The lists grow in place, because a copy for each event would make long sessions quadratic. A
+// copy of the state sees no element behind the end of its lists; see clipped.
 type office struct {
 	persons   []string   // who said messages, each once
 	decisions []Decision // the newest last
 	ends      []End      // of calls whose results come from outside, the newest last
-	standing  []Standing // answers, the newest last
+	denials   []Standing // standing answers, the newest last
+	approvals []Standing // standing answers, the newest last
+}
+
+// clipped returns an office for a copy of the state that applies events: its lists do not grow
+// in place.
+func (o *office) clipped() *office {
+	if o == nil {
+		return nil
+	}
+	return &office{slices.Clip(o.persons), slices.Clip(o.decisions), slices.Clip(o.ends), slices.Clip(o.denials), slices.Clip(o.approvals)}
 }
 
 // outermost returns the run of the session.
@@ -102,7 +115,7 @@ func (s *State) keepDecision(c *Call, d Decision, at time.Time) {
 		if n := len(all) - maxDecisions; n >= 0 {
 			all = all[n+1:]
 		}
-		o.decisions = append(slices.Clip(all), d)
+		o.decisions = append(all, d)
 	})
 }
 

@@ -1,14 +1,16 @@
 package loop
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// maxStanding bounds the standing answers of a session. The oldest is forgotten first: then a
-// person is asked again.
+// maxStanding bounds the standing answers of a session. The oldest approval is forgotten first:
+// then a person is asked again. A denial is never forgotten, because a wider approval would let
+// its calls run. With this number of denials, the session takes no standing answer.
 const maxStanding = 1000
 
 // A Standing is an answer to later questions of the session.
@@ -27,59 +29,89 @@ type Standing struct {
 	Time        time.Time
 }
 
+// replaces reports whether two answers have the same reach.
+func (a *Standing) replaces(old *Standing) bool {
+	return old.Reach == a.Reach && a.isFor(old.Agent, old.Tool, old.Fingerprint, old.Arguments)
+}
+
 // isFor reports whether the answer stands for a question.
 func (a *Standing) isFor(agent, tool, fingerprint, arguments string) bool {
 	return a.Agent == agent && a.Tool == tool && a.Fingerprint == fingerprint && (a.Reach == event.EveryCall || a.Arguments == arguments)
 }
 
-// Standing returns the standing answers, the newest last. The slice is only for reading.
+// Standing returns the standing answers, the newest last.
 func (s *State) Standing() []Standing {
 	if s.office == nil {
 		return nil
 	}
-	return s.office.standing
+	all := slices.Concat(s.office.denials, s.office.approvals)
+	slices.SortFunc(all, func(a, b Standing) int { return cmp.Compare(a.Seq, b.Seq) })
+	return all
+}
+
+// TakesStanding reports whether the session has a place for a standing answer.
+func (s *State) TakesStanding() bool {
+	o := s.outermost().office
+	return o == nil || len(o.denials) < maxStanding
 }
 
 // StandsFor returns the standing answer to a question of an agent: a denial before an
 // approval, and then the newest.
 func (s *State) StandsFor(agent, tool, fingerprint, arguments string) (found Standing, ok bool) {
-	for _, a := range slices.Backward(s.outermost().Standing()) {
-		if !a.isFor(agent, tool, fingerprint, arguments) {
-			continue
-		}
-		if !a.Approved {
-			return a, true
-		}
-		if !ok {
-			found, ok = a, true
+	o := s.outermost().office
+	if o == nil {
+		return found, false
+	}
+	for _, list := range [...][]Standing{o.denials, o.approvals} {
+		for i := range slices.Backward(list) {
+			if list[i].isFor(agent, tool, fingerprint, arguments) {
+				return list[i], true
+			}
 		}
 	}
-	return found, ok
+	return found, false
 }
 
-// keepStanding notes a standing answer, in place of an answer with the same reach.
+// keepStanding notes a standing answer, in place of an answer with the same reach. More denials
+// than maxStanding can come with one input.
 func (s *State) keepStanding(c *Call, b event.ApprovalDecided, at time.Time) {
 	a := Standing{
 		ID: c.ID(), Seq: s.Seq + 1, Agent: s.Agent, Tool: c.Call.Name, Fingerprint: c.Fingerprint, Reach: b.Always, Arguments: c.Arguments,
 		Approved: b.Approved, Reason: b.Reason, Person: b.Person, Words: b.Words, Time: at,
 	}
 	s.inOffice(func(o *office) {
-		all := make([]Standing, 0, len(o.standing)+1) // a copy of the state may share the list
-		for _, old := range o.standing {
-			if old.Reach != a.Reach || !a.isFor(old.Agent, old.Tool, old.Fingerprint, old.Arguments) {
-				all = append(all, old)
-			}
+		same := func(old *Standing) bool { return a.replaces(old) }
+		o.denials, o.approvals = without(o.denials, same), without(o.approvals, same)
+		if a.Approved {
+			o.approvals = append(o.approvals, a)
+		} else {
+			o.denials = append(o.denials, a)
 		}
-		o.standing = append(all[max(0, len(all)+1-maxStanding):], a)
+		if over := len(o.denials) + len(o.approvals) - maxStanding; over > 0 {
+			o.approvals = o.approvals[min(over, len(o.approvals)):]
+		}
 	})
+}
+
+// without returns a list without the answer that fits, in memory of its own.
+func without(list []Standing, fits func(*Standing) bool) []Standing {
+	for i := range list {
+		if fits(&list[i]) {
+			return slices.Delete(slices.Clone(list), i, i+1) // a copy of the state may share the list
+		}
+	}
+	return list
 }
 
 // standingRevoked ends a standing answer, at any time.
 func (s *State) standingRevoked(b event.StandingRevoked) error {
-	i := slices.IndexFunc(s.Standing(), func(a Standing) bool { return a.Seq == b.Standing })
-	if i < 0 || s.Path != "" {
+	known := func(a Standing) bool { return a.Seq == b.Standing }
+	if s.Path != "" || s.office == nil || !slices.ContainsFunc(s.office.denials, known) && !slices.ContainsFunc(s.office.approvals, known) {
 		return errOrder
 	}
-	s.inOffice(func(o *office) { o.standing = slices.Delete(slices.Clone(o.standing), i, i+1) })
+	s.inOffice(func(o *office) {
+		fits := func(a *Standing) bool { return a.Seq == b.Standing }
+		o.denials, o.approvals = without(o.denials, fits), without(o.approvals, fits)
+	})
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 func (s *State) Try(events []event.Event) error {
 	c := s.Snapshot()
 	c.Messages = slices.Clone(c.Messages) // Apply can change a message in place
+	c.office, c.Partial = c.office.clipped(), c.Partial.clipped()
 	c.adopt()
 	for _, e := range events {
 		if err := c.Apply(e); err != nil {

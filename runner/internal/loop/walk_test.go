@@ -190,7 +190,8 @@ func (s *session) step(next func() event.ModelAnswered) bool {
 		b.Turn = a.Turn
 		if s.stream {
 			s.apply(event.AnswerStreamed{Turn: a.Turn, Text: "It", Again: s.state.Partial != nil}, event.AnswerStreamed{Turn: a.Turn, Text: " is", Reasoning: "Hm"})
-			require.Equal(s.t, &loop.Partial{Turn: a.Turn, Text: "It is", Reasoning: "Hm"}, s.state.Partial)
+			p := s.state.Partial
+			require.Equal(s.t, []any{a.Turn, "It is", "Hm"}, []any{p.Turn, p.Text(), p.Reasoning()})
 		}
 		before := s.state.Snapshot()
 		ahead := loop.StartsAfter(*s.state, b, s.limits())
