@@ -319,6 +319,8 @@ func (s *Session) refused(ctx context.Context, err error) error {
 	switch app.Type() {
 	case flow.BusyType:
 		return fmt.Errorf("temporal: %w", &journal.BusyError{Session: s.name})
+	case flow.FullType:
+		return fmt.Errorf("temporal: session %q: %s", s.name, app.Message())
 	case flow.MisfitType:
 		var q flow.Question
 		if app.Details(&q) != nil { // no details

@@ -34,6 +34,10 @@
 //     takes over. Client.Heartbeat bounds the wait for the calls.
 //   - "temporal workflow reset" runs calls again that came after the reset point, with the
 //     same keys ([tool.Call]).
+//   - A session whose events have more than 1.8 MB after compression stays in one execution. At
+//     30 MB or 30,000 events of Temporal's history, such a session takes no new messages, and at
+//     45 MB its run fails, because the server would terminate the workflow at 50 MB. The error
+//     names the remedy. Keep files outside, and give the model references.
 //   - A session is one open workflow. The namespace's retention deletes a session that ended
 //     ([Session.End]) after some days; Worker.Archive keeps the events. An input after the end
 //     begins a new conversation.

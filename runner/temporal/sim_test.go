@@ -104,6 +104,13 @@ func (s *sim) page(r flow.Range) (p flow.Page, err error) {
 	return p, err
 }
 
+// grow sets the size of the history.
+func (s *sim) grow(size int) {
+	done := make(chan struct{})
+	s.next <- func() bool { defer close(done); s.env.SetCurrentHistorySize(size); return false }
+	<-done
+}
+
 // pass lets time pass. The workflow's clock is that of the suite.
 func (s *sim) pass(d time.Duration) {
 	passed := make(chan struct{})

@@ -38,6 +38,7 @@ type session struct {
 	renew   bool   // the execution is over after the running handlers
 	ended   bool   // nobody needs the session any more
 	tooLong bool   // the log fits into no other execution
+	packed  packed // the log for the next execution
 	stopRun workflow.CancelFunc
 }
 
@@ -49,12 +50,12 @@ type input struct {
 }
 
 // Session is the workflow.
-func Session(ctx workflow.Context, start Start, packed []byte) error {
-	log, err := unpack(packed)
+func Session(ctx workflow.Context, start Start, log []byte) error {
+	events, err := unpack(log)
 	if err != nil {
 		return err
 	}
-	s := &session{start: start, log: log, ended: start.Ended}
+	s := &session{start: start, log: events, ended: start.Ended, packed: packed{data: log, events: len(events)}}
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func (s *session) page(r Range) (Page, error) {
 }
 
 // mayRun refuses a misfit before the history has a record of the input.
-func (s *session) mayRun(in Input) error {
+func (s *session) mayRun(ctx workflow.Context, in Input) error {
 	if s.start.Going != nil || s.input != nil || s.ended {
 		return temporal.NewNonRetryableApplicationError("a run of the session is going on, or the session ends", BusyType, nil)
 	}
@@ -155,6 +156,9 @@ func (s *session) mayRun(in Input) error {
 		}
 		if err := json.Unmarshal(raw, &q); err != nil {
 			return temporal.NewNonRetryableApplicationError("an input is not JSON", MisfitType, nil)
+		}
+		if q.Call == "" && s.isAbove(ctx, fullSize, fullLength) {
+			return temporal.NewNonRetryableApplicationError(tooLarge, FullType, nil)
 		}
 		if q.Approval == "" && !q.InDoubt {
 			continue // messages, or a result from outside, which has its own rules
@@ -217,6 +221,9 @@ func (s *session) goOn(ctx workflow.Context, p *input) {
 		}
 		in, first = s.calls(runCtx, out.Jobs), false
 		g.Canceled = g.Canceled || runCtx.Err() != nil
+		if in.Fatal == nil && s.isAbove(ctx, lastSize, lastLength) {
+			in.Fatal = &Failure{Text: "temporal: " + tooLarge}
+		}
 		if in.Fatal == nil && s.isOld(ctx) && s.fits() {
 			s.renew = true
 			return
@@ -278,7 +285,7 @@ func (s *session) advance(ctx workflow.Context, in Advance, first bool) Advanced
 		}
 		return s.advance(ctx, Advance{Fatal: failure}, false)
 	}
-	s.log = append(s.log, out.Events...)
+	s.add(out.Events)
 	g.Asked = out.Asked
 	if g.Deadline.IsZero() && out.Timeout > 0 {
 		g.Timeout, g.Deadline = out.Timeout, began.Add(out.Timeout)
@@ -383,7 +390,7 @@ func (s *session) call(ctx workflow.Context, j Job, events int, next *Advance) {
 			}
 			continue
 		}
-		s.log = append(s.log, out.Events...)
+		s.add(out.Events)
 		if next.Fatal == nil {
 			next.Fatal = out.Failure
 		}

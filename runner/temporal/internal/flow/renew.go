@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -16,16 +17,63 @@ func (s *session) isOld(ctx workflow.Context) bool {
 	return info.GetContinueAsNewSuggested() || s.start.MaxHistory > 0 && info.GetCurrentHistoryLength() >= s.start.MaxHistory
 }
 
+// Bounds of the history, below those at which the server terminates an execution: 50 MB and
+// 51,200 events. Above the first, a session that cannot continue as a new execution takes no
+// messages; above the second, its run fails.
+const (
+	fullSize, fullLength = 30 << 20, 30_000
+	lastSize, lastLength = 45 << 20, 45_000
+)
+
+// packEvery is the number of bytes after which new events are packed. Packing a long log at
+// once takes so long that Temporal's SDK takes the workflow for hung.
+const packEvery = 256 << 10
+
+// A packed is a log in a compressed form, as far as the log was packed.
+type packed struct {
+	data   []byte
+	events int // in data
+	size   int // of the events behind, in bytes
+}
+
+// add adds events to the log.
+func (s *session) add(events []json.RawMessage) {
+	s.log = append(s.log, events...)
+	for _, e := range events {
+		s.packed.size += len(e)
+	}
+	if s.packed.size >= packEvery {
+		s.pack()
+	}
+}
+
+// pack packs the events that are not packed yet, unless the log is too long.
+func (s *session) pack() {
+	p := &s.packed
+	if s.tooLong || p.events == len(s.log) {
+		return
+	}
+	data, err := compress(s.log[p.events:])
+	p.data, p.events, p.size = append(p.data, data...), len(s.log), 0
+	if err != nil || len(p.data) > maxPacked {
+		s.tooLong, p.data = true, nil
+	}
+}
+
 // fits reports whether the log fits into the arguments of the next execution. The answer no is
 // final, because the log only grows.
 func (s *session) fits() bool {
-	if s.tooLong {
-		return false
-	}
-	packed, err := pack(s.log)
-	s.tooLong = err != nil || len(packed) > maxPacked
+	s.pack()
 	return !s.tooLong
 }
+
+// isAbove reports whether the execution is larger than a bound and cannot be renewed.
+func (s *session) isAbove(ctx workflow.Context, size, length int) bool {
+	info := workflow.GetInfo(ctx)
+	return s.tooLong && (info.GetCurrentHistorySize() > size || info.GetCurrentHistoryLength() > length)
+}
+
+const tooLarge = "the session is too large for Temporal: end it with Session.End, and begin a new conversation with what is needed of this one; keep files and long results outside, and give the model references"
 
 // next returns the error with which the session continues as a new execution, or nil if it
 // must go on in this one: an input waits, or the log is too long.
@@ -38,20 +86,20 @@ func (s *session) next(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	packed, err := pack(s.log)
-	if s.input != nil || err != nil || len(packed) > maxPacked {
+	if s.input != nil || !s.fits() {
 		s.renew = false
 		return nil
 	}
 	s.start.Ended = s.ended
-	return workflow.NewContinueAsNewError(ctx, SessionName, s.start, packed)
+	return workflow.NewContinueAsNewError(ctx, SessionName, s.start, s.packed.data)
 }
 
-// pack returns the log in a compressed form.
-func pack(log []json.RawMessage) ([]byte, error) {
+// compress returns events in a compressed form. Two such forms, one behind the other, are a
+// form of all their events.
+func compress(events []json.RawMessage) ([]byte, error) {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
-	if err := json.NewEncoder(w).Encode(log); err != nil {
+	if err := json.NewEncoder(w).Encode(events); err != nil {
 		return nil, err
 	}
 	if err := w.Close(); err != nil {
@@ -61,18 +109,22 @@ func pack(log []json.RawMessage) ([]byte, error) {
 }
 
 // unpack returns a packed log.
-func unpack(packed []byte) ([]json.RawMessage, error) {
-	if len(packed) == 0 {
+func unpack(data []byte) (log []json.RawMessage, err error) {
+	if len(data) == 0 {
 		return nil, nil
 	}
-	r, err := gzip.NewReader(bytes.NewReader(packed))
+	r, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("log of the session: %w", err)
 	}
-	data, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("log of the session: %w", err)
+	for d := json.NewDecoder(r); ; {
+		var part []json.RawMessage
+		switch err := d.Decode(&part); {
+		case errors.Is(err, io.EOF):
+			return log, nil
+		case err != nil:
+			return nil, fmt.Errorf("log of the session: %w", err)
+		}
+		log = append(log, part...)
 	}
-	var log []json.RawMessage
-	return log, json.Unmarshal(data, &log)
 }

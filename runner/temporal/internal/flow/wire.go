@@ -22,6 +22,8 @@ const (
 	// input.
 	BusyType   = "toolloop.busy"
 	MisfitType = "toolloop.misfit"
+	// FullType is the type of the error about a session that takes no messages any more.
+	FullType = "toolloop.full"
 )
 
 // Start is the first argument of the workflow. The second argument is the packed log of the

@@ -1,0 +1,33 @@
+package flow
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestPackedInPieces: a log that is packed as it grows is the same log, and never much of it
+// is left to pack.
+func TestPackedInPieces(t *testing.T) {
+	t.Parallel()
+	s := new(session)
+	for i := range 300 {
+		s.add([]json.RawMessage{json.RawMessage(fmt.Sprintf("{\"n\":%d,\"text\":%q}", i, strings.Repeat("x", 10<<10)))})
+		require.Less(t, s.packed.size, packEvery)
+	}
+	require.Positive(t, s.packed.events)
+	require.True(t, s.fits())
+	log, err := unpack(s.packed.data)
+	require.NoError(t, err)
+	require.Equal(t, s.log, log)
+
+	next := &session{log: log, packed: packed{data: s.packed.data, events: len(log)}}
+	next.add([]json.RawMessage{json.RawMessage("{}")})
+	require.True(t, next.fits())
+	log, err = unpack(next.packed.data)
+	require.NoError(t, err)
+	require.Equal(t, next.log, log)
+}
