@@ -173,7 +173,7 @@ func (e *engine) reconcile(ctx context.Context, c loop.Call) []event.Body {
 		return e.laterEvents(c, t, handle)
 	case err == nil && effect.happened:
 		return e.doubtEvents(c, t, event.Happened, "tool", effect.result)
-	case e.step.IsTired(c.Ref):
+	case e.step.IsTooOften(c.Ref):
 		return nil
 	case err == nil:
 		return e.doubtEvents(c, t, event.RunAgain, "tool", nil)

@@ -99,7 +99,7 @@ func (a *activities) advance(ctx context.Context, in flow.Advance) (out flow.Adv
 	if activity.GetInfo(ctx).Attempt > 1 {
 		a.watch(ctx, in.Session, event.Event{Body: event.Restarted{Turn: turnOf(events), Error: "another worker sends the request again"}})
 	}
-	st := &step.Step{Fatal: errorOf(in.Fatal), Unbegun: refs(in.Unbegun), Tired: refs(in.Tired), Asked: refs(in.Asked), Deadline: in.Deadline}
+	st := &step.Step{Fatal: errorOf(in.Fatal), Unbegun: refs(in.Unbegun), TooOften: refs(in.TooOften), Asked: refs(in.Asked), Deadline: in.Deadline}
 	log, runErr := a.run(ctx, in.Session, desk, events, st, inputs...)
 	if isStopped(ctx) {
 		return out, errStopped

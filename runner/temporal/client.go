@@ -321,21 +321,21 @@ func (s *Session) refused(ctx context.Context, err error) error {
 		return fmt.Errorf("temporal: %w", &journal.BusyError{Session: s.name})
 	case flow.FullType:
 		return fmt.Errorf("temporal: session %q: %s", s.name, app.Message())
-	case flow.MisfitType:
+	case flow.UnfitType:
 		var q flow.Question
 		if app.Details(&q) != nil { // no details
 			return fmt.Errorf("temporal: %s", app.Message())
 		}
-		misfit := &runner.DecisionError{Call: event.CallRef(q.Call), Reason: app.Message()}
+		unfit := &runner.DecisionError{Call: event.CallRef(q.Call), Reason: app.Message()}
 		if state, err := s.State(ctx); err == nil {
 			i := slices.IndexFunc(state.Decisions, func(d runner.Decision) bool {
-				return d.Call == misfit.Call && d.Question == q.Seq
+				return d.Call == unfit.Call && d.Question == q.Seq
 			})
 			if i >= 0 {
-				misfit.Decided = &state.Decisions[i]
+				unfit.Decided = &state.Decisions[i]
 			}
 		}
-		return misfit
+		return unfit
 	}
 	return s.failed(err)
 }

@@ -78,9 +78,9 @@ func TestServerSession(t *testing.T) {
 	result, err = session.Run(t.Context(), desk, runner.By("ada", first.Approve()), pending[1].Deny("no"))
 	require.ErrorIs(t, err, runner.ErrPaused)
 	_, err = session.Run(t.Context(), desk, first.Approve())
-	misfit, ok := errors.AsType[*runner.DecisionError](err)
+	unfit, ok := errors.AsType[*runner.DecisionError](err)
 	require.True(t, ok, "%v", err)
-	require.Equal(t, "ada", misfit.Decided.Person)
+	require.Equal(t, "ada", unfit.Decided.Person)
 
 	var seqs []int64
 	for e, err := range session.Stream(t.Context(), desk, result.Pending[0].Approve()) {
@@ -240,7 +240,7 @@ func TestServerNoWorker(t *testing.T) {
 	require.Error(t, err) // nobody is there, and the answer was not accepted
 	spawn(t, dir, 0)
 	result, err = session.Run(t.Context(), desk, result.Pending[0].Approve())
-	if _, misfit := errors.AsType[*runner.DecisionError](err); misfit { // the first answer was taken after all
+	if _, unfit := errors.AsType[*runner.DecisionError](err); unfit { // the first answer was taken after all
 		eventually(t, func() bool {
 			state, err := session.State(t.Context())
 			return err == nil && state.Text == "All done."

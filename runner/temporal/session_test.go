@@ -93,9 +93,9 @@ func TestApprovalAfterDays(t *testing.T) {
 			}
 			if i == 0 {
 				_, again := session.run(t.Context(), stale)
-				misfit, ok := errors.AsType[*temporal.ApplicationError](again)
+				unfit, ok := errors.AsType[*temporal.ApplicationError](again)
 				require.True(t, ok, "%v", again)
-				require.Equal(t, flow.MisfitType, misfit.Type())
+				require.Equal(t, flow.UnfitType, unfit.Type())
 			}
 		}
 		require.NoError(t, err)
@@ -328,9 +328,9 @@ func TestFlowKnowsNothing(t *testing.T) {
 	}
 }
 
-// TestTired: a call that kills its worker each time is repeated five times, with growing
+// TestTooOften: a call that kills its worker each time is repeated five times, with growing
 // pauses, and then a person is asked.
-func TestTired(t *testing.T) {
+func TestTooOften(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var s shop

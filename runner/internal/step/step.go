@@ -28,8 +28,8 @@ type Step struct {
 	// Unbegun are started calls whose functions have not begun, and will not begin. Their
 	// starts are taken back before the run ends with Fatal.
 	Unbegun []event.CallRef
-	// Tired are calls that only a decision repeats.
-	Tired []event.CallRef
+	// TooOften are calls that were repeated too often: only a decision repeats them again.
+	TooOften []event.CallRef
 	// Deadline is the end of the run's time. Zero means that the time of the Runner begins
 	// now.
 	Deadline time.Time
@@ -122,8 +122,11 @@ func (s *Step) WasAsked(call event.CallRef) bool {
 	return slices.Contains(s.Asked, call)
 }
 
-// IsTired reports whether the run must not repeat the call of its own accord.
-func (s *Step) IsTired(call event.CallRef) bool { return s != nil && slices.Contains(s.Tired, call) }
+// IsTooOften reports whether the call was repeated too often. A run then repeats the call only
+// after a decision.
+func (s *Step) IsTooOften(call event.CallRef) bool {
+	return s != nil && slices.Contains(s.TooOften, call)
+}
 
 type key struct{}
 

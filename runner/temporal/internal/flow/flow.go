@@ -44,8 +44,8 @@ type session struct {
 
 // An input is an accepted update.
 type input struct {
-	Input  // embedded: an input is the Input of an update, and who waits for it
-	ticket string
+	Input         // embedded: what the update brought
+	ticket string // the id of the update
 	taken  *Taken // nil: not yet
 }
 
@@ -143,7 +143,7 @@ func (s *session) page(r Range) (Page, error) {
 	return p, nil
 }
 
-// mayRun refuses a misfit before the history has a record of the input.
+// mayRun refuses an input that does not fit before the history has a record of the input.
 func (s *session) mayRun(ctx workflow.Context, in Input) error {
 	if s.start.Going != nil || s.input != nil || s.ended {
 		return temporal.NewNonRetryableApplicationError("a run of the session is going on, or the session ends", BusyType, nil)
@@ -155,7 +155,7 @@ func (s *session) mayRun(ctx workflow.Context, in Input) error {
 			InDoubt  bool   `json:"in_doubt"`
 		}
 		if err := json.Unmarshal(raw, &q); err != nil {
-			return temporal.NewNonRetryableApplicationError("an input is not JSON", MisfitType, nil)
+			return temporal.NewNonRetryableApplicationError("an input is not JSON", UnfitType, nil)
 		}
 		if q.Call == "" && s.isAbove(ctx, fullSize, fullLength) {
 			return temporal.NewNonRetryableApplicationError(tooLarge, FullType, nil)
@@ -173,7 +173,7 @@ func (s *session) mayRun(ctx workflow.Context, in Input) error {
 			}
 		}
 		if reason != "" {
-			return temporal.NewNonRetryableApplicationError(reason, MisfitType, nil, q.Question)
+			return temporal.NewNonRetryableApplicationError(reason, UnfitType, nil, q.Question)
 		}
 	}
 	return nil
@@ -264,10 +264,10 @@ func (s *session) advance(ctx workflow.Context, in Advance, first bool) Advanced
 	in.Session, in.Agent, in.Events, in.Deadline, in.Asked = s.start.Session, g.Agent, len(s.log), g.Deadline, g.Asked
 	for call, dead := range g.Dead {
 		if dead >= maxRepeats {
-			in.Tired = append(in.Tired, call)
+			in.TooOften = append(in.TooOften, call)
 		}
 	}
-	slices.Sort(in.Tired) // a map has no order
+	slices.Sort(in.TooOften) // a map has no order
 	options := workflow.ActivityOptions{
 		HeartbeatTimeout: s.start.Heartbeat, WaitForCancellation: true,
 		RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},

@@ -18,10 +18,10 @@ const (
 	SignalCancel = "cancel"
 	SignalEnd    = "end"
 
-	// BusyType and MisfitType are the types of the errors with which the validator refuses an
+	// BusyType and UnfitType are the types of the errors with which the validator refuses an
 	// input.
-	BusyType   = "toolloop.busy"
-	MisfitType = "toolloop.misfit"
+	BusyType  = "toolloop.busy"
+	UnfitType = "toolloop.does_not_fit"
 	// FullType is the type of the error about a session that takes no messages any more.
 	FullType = "toolloop.full"
 )
@@ -113,7 +113,7 @@ type Advance struct {
 	Deadline time.Time         `json:"deadline,omitzero"`
 	Fatal    *Failure          `json:"fatal,omitempty"`
 	Unbegun  []string          `json:"unbegun,omitempty"`
-	Tired    []string          `json:"tired,omitempty"`
+	TooOften []string          `json:"too_often,omitempty"`
 	Asked    []string          `json:"asked,omitempty"` // calls that the program left undecided in this run
 }
 
