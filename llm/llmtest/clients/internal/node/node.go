@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Packages are packages of npm. Where one of them is a Node for Linux, scripts run in that
-// Node, and otherwise in the Node of the system.
+// Packages are packages of npm. If a package is a Node for Linux, scripts run in the Node of
+// the package, and if not, in the Node of the system.
 type Packages struct {
 	// Variable names the environment variable with the directory that has the packages in
 	// node_modules.
@@ -33,8 +33,8 @@ const requireVariable = "TOOLLOOP_REQUIRE_CLIENTS"
 // limit bounds the life of a process.
 const limit = 5 * time.Minute
 
-// A Process answers each line of JSON with a line of JSON. It ends with its test, and is safe
-// for concurrent use.
+// A Process answers each line of JSON with a line of JSON. A Process ends with the test, and
+// is safe for concurrent use.
 type Process struct {
 	mu  sync.Mutex // held from a question to its answer
 	in  io.Writer
@@ -42,7 +42,7 @@ type Process struct {
 }
 
 // Start starts a script of the directory testdata. Without the packages the test skips, or
-// fails if it must run.
+// fails if a variable forbids a skip.
 func (p Packages) Start(t *testing.T, script string) *Process {
 	t.Helper()
 	dir := os.Getenv(p.Variable)
