@@ -110,11 +110,11 @@ func TestStandingDenial(t *testing.T) {
 	s := runner.Runner{Model: llmtest.NewScript(llmtest.Text("Done.")), Journal: j}.Session("s")
 	_, err := s.Run(t.Context(), a, runner.By("ada", stored(t, p.DenyAlways(event.SameArguments, "W2 is closed"))))
 	require.NoError(t, err)
-	result, err := oneMore(t, j, a, runner.Runner{}, refund("W3", 20_000))
+	_, err = oneMore(t, j, a, runner.Runner{}, refund("W3", 20_000))
 	require.ErrorIs(t, err, runner.ErrPaused)
 	_, err = oneMore(t, j, a, runner.Runner{}, refund("W4", 20_000)) // closes the call before
 	require.ErrorIs(t, err, runner.ErrPaused)
-	result, err = runner.Runner{Model: llmtest.NewScript(), Journal: j}.Session("s").Run(t.Context(), a)
+	result, err := runner.Runner{Model: llmtest.NewScript(), Journal: j}.Session("s").Run(t.Context(), a)
 	require.ErrorIs(t, err, runner.ErrPaused)
 	_, err = runner.Runner{Model: llmtest.NewScript(llmtest.Text("Done.")), Journal: j}.Session("s").Run(t.Context(), a, runner.By("bob", result.Pending[0].ApproveAlways(event.EveryCall)))
 	require.NoError(t, err)
@@ -383,7 +383,7 @@ func TestStandingOfTeam(t *testing.T) {
 	result, err = run(model, runner.By("ada", result.Pending[0].ApproveAlways(event.EveryCall)))
 	require.ErrorIs(t, err, runner.ErrPaused, "the answer is not about the desk")
 	require.Equal(t, "desk", result.Pending[0].Agent)
-	result, err = run(model, runner.By("bob", result.Pending[0].ApproveAlways(event.EveryCall)))
+	_, err = run(model, runner.By("bob", result.Pending[0].ApproveAlways(event.EveryCall)))
 	require.NoError(t, err)
 
 	model = script(2)
@@ -398,7 +398,7 @@ func TestStandingOfTeam(t *testing.T) {
 	require.Equal(t, []string{"ada", "bob"}, by)
 	require.Len(t, stateOf(t, j, "s").Standing, 2)
 
-	result, err = run(llmtest.NewScript(), stateOf(t, j, "s").Standing[0].Revoke()) // of the helper
+	_, err = run(llmtest.NewScript(), stateOf(t, j, "s").Standing[0].Revoke()) // of the helper
 	require.NoError(t, err)
 	_, err = run(script(3), runner.Say(llm.User("Refund again.")))
 	require.ErrorIs(t, err, runner.ErrPaused)

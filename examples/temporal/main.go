@@ -31,7 +31,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/temporal"
 )
 
-const install = `This program needs a Temporal server. Install it (2 to 7 minutes), and put it on the PATH:
+const install = `the program needs a Temporal server; install it (2 to 7 minutes), and put it on the PATH:
 
     go install github.com/temporalio/cli/cmd/temporal@v1.5.1`
 
