@@ -41,7 +41,7 @@ func (s State) Phrase() string {
 // stateOf returns the state of a request by its job.
 func stateOf(job queue.Job) State {
 	switch job.State {
-	case queue.Waiting, queue.Scheduled:
+	case queue.Waiting, queue.Suspect, queue.Scheduled:
 		if len(job.Pending) > 0 {
 			return Decided
 		}
@@ -249,7 +249,7 @@ func (in *Inbox) Totals(ctx context.Context) (t Totals, err error) {
 	if err != nil {
 		return t, err
 	}
-	t.Waiting = stats[queue.Waiting].Count + stats[queue.Scheduled].Count
+	t.Waiting = stats[queue.Waiting].Count + stats[queue.Suspect].Count + stats[queue.Scheduled].Count
 	t.Running, t.Paused = stats[queue.Running].Count, stats[queue.Paused].Count
 	t.Done, t.Failed = stats[queue.Done].Count, stats[queue.Dead].Count
 	err = in.journal.DB.QueryRowContext(ctx, `SELECT CAST(COALESCE(SUM(tokens), 0) AS BIGINT) FROM requests`).Scan(&t.Tokens)

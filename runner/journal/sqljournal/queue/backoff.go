@@ -10,7 +10,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
-// MaxAttempts is the number of attempts after which [Backoff] gives a job up.
+// MaxAttempts is the number of attempts after which [Backoff] gives a job up. A job whose process
+// dies in this attempt, or in a later one, is dead without a question to Workers.Retry.
 const MaxAttempts = 10
 
 // Backoff is the default of Workers.Retry. The kind of the error decides:

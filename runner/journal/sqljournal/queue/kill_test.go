@@ -31,6 +31,13 @@ const childVariable = "TOOLLOOP_QUEUE_CHILD"
 
 // runChild is a process with workers. It ends with its parent.
 func runChild(place string) int {
+	if os.Getenv(poisonVariable) != "" {
+		if err := workPoisoned(place); err != nil {
+			fmt.Fprintln(os.Stderr, "child:", err)
+			return 1
+		}
+		return 0
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	go func() { // ends with the process
 		_, _ = io.Copy(io.Discard, os.Stdin)

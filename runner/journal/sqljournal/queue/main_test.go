@@ -38,6 +38,19 @@ func TestMain(m *testing.M) {
 // onEach runs a test with each kind of database. open makes a process that uses it.
 func onEach(t *testing.T, test func(t *testing.T, open func() *sqljournal.Journal)) {
 	t.Helper()
+	onEachPlace(t, func(t *testing.T, at string) {
+		test(t, func() *sqljournal.Journal {
+			j, err := openJournal(context.Background(), at)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, j.Close()) })
+			return j
+		})
+	})
+}
+
+// onEachPlace runs a test with each kind of database.
+func onEachPlace(t *testing.T, test func(t *testing.T, place string)) {
+	t.Helper()
 	t.Parallel()
 	for name, place := range map[string]func(testing.TB) string{
 		"SQLite":     func(t testing.TB) string { return filepath.Join(t.TempDir(), "queue.db") },
@@ -45,13 +58,7 @@ func onEach(t *testing.T, test func(t *testing.T, open func() *sqljournal.Journa
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			at := place(t)
-			test(t, func() *sqljournal.Journal {
-				j, err := openJournal(context.Background(), at)
-				require.NoError(t, err)
-				t.Cleanup(func() { require.NoError(t, j.Close()) })
-				return j
-			})
+			test(t, place(t))
 		})
 	}
 }

@@ -25,11 +25,14 @@ type State string
 const (
 	Scheduled State = "scheduled" // waits for its time: Job.Due
 	Waiting   State = "waiting"   // waits for a worker
-	Running   State = "running"   // a worker has the job, or its process died less than a lease ago
-	Paused    State = "paused"    // waits for people: for decisions in Job.Pending
-	Late      State = "late"      // waits for Job.Pending, all of them results from outside
-	Done      State = "done"
-	Dead      State = "dead" // failed for good; the next Put revives the job
+	// Suspect is the state of a job whose process has died during the second or a later attempt:
+	// the job may be the cause. It waits for a worker that runs it alone.
+	Suspect State = "suspect"
+	Running State = "running" // a worker has the job, or its process died less than a lease ago
+	Paused  State = "paused"  // waits for people: for decisions in Job.Pending
+	Late    State = "late"    // waits for Job.Pending, all of them results from outside
+	Done    State = "done"
+	Dead    State = "dead" // failed for good; the next Put revives the job
 )
 
 // A Job is a session in a queue.
@@ -50,7 +53,8 @@ type Job struct {
 
 	State State
 	// Attempt counts the starts of the job since its last success or its last Put. A start
-	// that ended because the process was told to stop does not count.
+	// that ended because the process was told to stop does not count. A Put for a running or a
+	// suspect job leaves the count as it is.
 	Attempt int
 	// Note is the last answer, or the error of the last run that failed.
 	Note string

@@ -20,10 +20,10 @@ const (
 			wakes = j.wakes + 1,
 			tenant = CASE WHEN $2 = '' THEN j.tenant ELSE $2 END,
 			priority = CASE WHEN $3 = 0 THEN j.priority ELSE $3 END,
-			attempt = CASE WHEN j.state = 'running' THEN j.attempt ELSE 0 END,
-			state = CASE WHEN j.state IN ('running', 'waiting') THEN j.state ELSE excluded.state END,
-			due = CASE WHEN j.state IN ('running', 'waiting', 'scheduled', 'paused', 'late') AND j.due < excluded.due THEN j.due ELSE excluded.due END,
-			changed = CASE WHEN j.state IN ('running', 'waiting', 'scheduled') THEN j.changed ELSE {now} END`
+			attempt = CASE WHEN j.state IN ('running', 'suspect') THEN j.attempt ELSE 0 END,
+			state = CASE WHEN j.state IN ('running', 'waiting', 'suspect') THEN j.state ELSE excluded.state END,
+			due = CASE WHEN j.state IN ('running', 'waiting', 'suspect', 'scheduled', 'paused', 'late') AND j.due < excluded.due THEN j.due ELSE excluded.due END,
+			changed = CASE WHEN j.state IN ('running', 'waiting', 'suspect', 'scheduled') THEN j.changed ELSE {now} END`
 	putInput   = `INSERT INTO {inputs} (session, name, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
 	readInputs = `SELECT id, body FROM {inputs} WHERE session = $1 ORDER BY id`
 	dropInput  = `DELETE FROM {inputs} WHERE id = $1`
@@ -37,11 +37,13 @@ const (
 	// running jobs whose session nobody has. The grace of a job covers the time before
 	// its worker has the lease.
 	moveDue = `UPDATE {jobs} SET state = 'waiting', changed = {now} WHERE state IN ('scheduled', 'paused', 'late') AND due <= {now}`
-	// A job that has killed too many processes is dead.
-	moveDead = `UPDATE {jobs} SET state = CASE WHEN attempt < $1 THEN 'waiting' ELSE 'dead' END,
+	// After some deaths, the job may be their cause, and in the end it is dead.
+	moveDead = `UPDATE {jobs} SET state = CASE WHEN attempt < $3 THEN 'waiting' WHEN attempt < $1 THEN 'suspect' ELSE 'dead' END,
 		note = CASE WHEN attempt < $1 THEN note ELSE $2 END, due = added, changed = {now} WHERE state = 'running' AND grace <= {now}
-		AND NOT EXISTS (SELECT 1 FROM {sessions} WHERE name = session AND owner <> '' AND expires > {now})`
-	anyOpen = `SELECT EXISTS (SELECT 1 FROM {jobs} WHERE state IN ('waiting', 'scheduled', 'running'))`
+		AND NOT EXISTS (SELECT 1 FROM {sessions} WHERE name = session AND owner <> '' AND expires > {now})
+		RETURNING ` + columns
+	anySuspect = `SELECT EXISTS (SELECT 1 FROM {jobs} WHERE state = 'suspect')`
+	anyOpen    = `SELECT EXISTS (SELECT 1 FROM {jobs} WHERE state IN ('waiting', 'suspect', 'scheduled', 'running'))`
 
 	// take takes the next job. It reads one row of the index for each tenant, so its time
 	// grows with the number of waiting tenants, and not with the number of jobs.
@@ -53,6 +55,12 @@ const (
 			SELECT j.id FROM waits {first}
 			ORDER BY j.priority DESC, (SELECT COUNT(*) FROM {jobs} AS r WHERE r.state = 'running' AND r.tenant = waits.tenant), j.due, j.id LIMIT 1)
 		RETURNING id, ` + columns + `, claim, wakes, begun`
+	// takeSuspect takes the suspect job with the fewest attempts: one that kills each of its
+	// processes lets the others go first.
+	takeSuspect = `UPDATE {jobs} SET state = 'running', claim = claim + 1, attempt = attempt + 1, grace = {now} + $1, due = $2, changed = {now}
+		WHERE state = 'suspect' AND id = (SELECT id FROM {jobs} WHERE state = 'suspect'
+			ORDER BY attempt, priority DESC, due, id LIMIT 1 {unlocked})
+		RETURNING id, ` + columns + `, claim, wakes, begun`
 	sqliteFirst = `JOIN {jobs} AS j ON j.id = (SELECT id FROM {jobs} AS w WHERE w.state = 'waiting' AND w.tenant = waits.tenant
 				ORDER BY w.priority DESC, w.due, w.id LIMIT 1)`
 	// postgresFirst skips rows that another process has locked to take the job.
@@ -63,7 +71,7 @@ const (
 	// that was woken meanwhile waits again. A wait below zero keeps the place of the job. A wake-up
 	// for later delays no attempt that is due before.
 	leave = `UPDATE {jobs} SET
-			state = CASE WHEN wakes = $3 OR $4 = 'waiting' THEN $4 WHEN due <= {now} THEN 'waiting' ELSE 'scheduled' END,
+			state = CASE WHEN wakes = $3 OR $4 IN ('waiting', 'suspect') THEN $4 WHEN due <= {now} THEN 'waiting' ELSE 'scheduled' END,
 			due = CASE WHEN CAST($5 AS BIGINT) < 0 THEN added WHEN wakes = $3 OR $4 IN ('scheduled', 'paused', 'late') AND {now} + $5 < due THEN {now} + $5 ELSE due END,
 			attempt = $6, note = $7, pending = $8, begun = $9, changed = {now}
 		WHERE id = $1 AND claim = $2 RETURNING ` + columns
@@ -122,11 +130,11 @@ func (q *Queue) sql(statement string) string {
 	if text, ok := q.texts.Load(statement); ok {
 		return text.(string)
 	}
-	now, first := `CAST(unixepoch('subsec') * 1000 AS INTEGER)`, sqliteFirst
+	now, first, unlocked := `CAST(unixepoch('subsec') * 1000 AS INTEGER)`, sqliteFirst, ``
 	if q.journal.Dialect == sqljournal.Postgres {
-		now, first = `CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)`, postgresFirst
+		now, first, unlocked = `CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)`, postgresFirst, `FOR UPDATE SKIP LOCKED`
 	}
-	text := strings.NewReplacer("{now}", now, "{jobs}", q.table("jobs"), "{inputs}", q.table("inputs"), "{sessions}", q.table("sessions")).
+	text := strings.NewReplacer("{now}", now, "{unlocked}", unlocked, "{jobs}", q.table("jobs"), "{inputs}", q.table("inputs"), "{sessions}", q.table("sessions")).
 		Replace(strings.ReplaceAll(statement, "{first}", first))
 	q.texts.Store(statement, text)
 	return text

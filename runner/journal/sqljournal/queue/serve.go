@@ -198,6 +198,9 @@ func (s *shift) judge(job *taken, err error) (wait time.Duration) {
 		}
 	case errors.Is(err, runner.ErrDrained), s.ctx.Err() != nil: // it was told to stop
 		job.State, job.Attempt, wait = Waiting, job.Attempt-1, keepPlace
+		if job.alone {
+			job.State = Suspect
+		}
 	case isElsewhere(err):
 		job.State, job.Attempt, wait = Scheduled, job.Attempt-1, elsewhere
 	default:

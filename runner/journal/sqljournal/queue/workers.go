@@ -22,6 +22,9 @@ const (
 	elsewhere = time.Second            // until another look at a session that another process has
 	lastWords = 10 * time.Second       // for the writes at the end of a job
 	outage    = time.Minute            // the database may fail for this time
+	patience  = 30 * time.Second       // a process first keeps its slots free for a suspect job for this time
+
+	suspectAttempts = 2 // from the death in this attempt on, a job is suspect
 
 	defaultStop = 30 * time.Second
 )
@@ -44,7 +47,8 @@ type Workers struct {
 	// running, in any process.
 	UntilEmpty bool
 	// Retry returns the time until another attempt at a job whose run has failed; below
-	// zero, the job is dead. Nil means [Backoff].
+	// zero, the job is dead. Nil means [Backoff]. Retry is not asked about a job whose process
+	// has died: see Run.
 	Retry func(job Job, err error) time.Duration
 	// Event, if not nil, gets each event of the runs, deltas included (unless
 	// Runner.NoStream is set). Jobs that run at the same time call Event at the same time.
@@ -53,15 +57,18 @@ type Workers struct {
 	// run. err is the error of the run, or nil; [runner.ErrPaused] and [runner.ErrNoInput] (a
 	// message came that the session knew) are no failures. If another worker has taken the job
 	// meanwhile, or the database failed, the State at the end is still Running, with an
-	// error.
+	// error. If the process of a job dies, Changed does not get the end of the run. When the job
+	// is dead after its last death, the process that finds it so calls Changed, with the state
+	// Dead and an error.
 	Changed func(job Job, err error)
 	// Dropped, if not nil, gets each input that did not fit the session when a worker had it:
 	// a decision or a result with a [*runner.DecisionError], for example the result of a call
 	// that a message has closed; a message with a [*runner.OnceError]. Without Dropped, only
 	// the Logger says so.
 	Dropped func(job Job, in runner.Input, err error)
-	// Logger gets a warning about each failed run, each dropped message or decision, and each
-	// failure of the database. Nil means [slog.Default].
+	// Logger gets a warning about each failed run, each job whose process has died, each dropped
+	// message or decision, and each failure of the database, and an error about each job that is
+	// dead because its processes died. Nil means [slog.Default].
 	Logger *slog.Logger
 }
 
@@ -69,7 +76,15 @@ type Workers struct {
 // between two turns ([runner.Drain]), and returns the cause of ctx: no running call is
 // interrupted within StopAfter. The stopped jobs wait for the next process.
 //
-// Run also makes the jobs of dead processes wait again. After failures of the database for
+// Run also makes the jobs of dead processes wait again. If a process dies during the second or a
+// later attempt of a job, the job is Suspect: it may have ended the process. Run takes a suspect
+// job when none of its other jobs is running, and takes no other job beside it. So only the job
+// that is the cause dies again, at most until [MaxAttempts]; then it is dead. The others end, and
+// are no longer suspect. After each suspect job the other jobs have a turn. If a running job
+// keeps Run waiting, Run takes other jobs after 30 seconds for a while, and waits longer the next
+// time. Jobs of another call of Run in the same process are not held back.
+//
+// After failures of the database for
 // a minute in a row, Run stops as if ctx had ended, with the error of the database.
 //
 // Use signal.NotifyContext for ctx, so that the process ends in order.
@@ -98,7 +113,7 @@ func (w Workers) Run(ctx context.Context) error {
 			time.AfterFunc(d, func() { kill(fmt.Errorf("queue: not stopped after %v: %w", d, context.Cause(ctx))) })
 		})()
 	}
-	s := &shift{Workers: w, ctx: runner.Drain(hard, ctx), slots: make(chan struct{}, w.Count)}
+	s := &shift{Workers: w, ctx: runner.Drain(hard, ctx), slots: make(chan struct{}, w.Count), free: time.Now().Add(sweep)}
 	err := s.work(ctx)
 	if err != nil {
 		fail(err)
@@ -115,6 +130,11 @@ type shift struct {
 	running sync.WaitGroup
 	swept   time.Time // the last look for the jobs of dead processes
 	moved   time.Time // the last look for jobs whose time has come
+
+	alone bool          // the shift takes only a suspect job, when nothing else runs
+	since time.Time     // since when alone is true
+	most  time.Duration // how long alone may be true
+	free  time.Time     // until when alone stays false
 }
 
 // work takes jobs and runs each job on its own goroutine.
@@ -136,6 +156,13 @@ func (s *shift) work(ctx context.Context) error {
 			s.Logger.Warn("queue: the database failed", "error", err)
 		default:
 			healthy = time.Now()
+		}
+		if found && job.alone { // here, so that no other job is taken meanwhile
+			s.serve(job)
+			<-s.slots
+			healthy = time.Now()
+			s.turnOver(0)
+			continue
 		}
 		if found {
 			s.running.Go(func() {
@@ -170,20 +197,17 @@ type taken struct {
 	Job              // embedded: a taken job is a job
 	id, claim, wakes int64
 	begun            bool // a run has read the first message
+	alone            bool // it is suspect
 	inputs           []input
 }
-
-// diedTooOften is the note of a job whose process died at each attempt.
-const diedTooOften = "the process of the session has died at every attempt"
 
 // next takes the next job.
 func (s *shift) next(ctx context.Context) (job taken, found bool, err error) {
 	q := s.Queue
 	if time.Since(s.swept) >= sweep {
-		if _, err := q.journal.DB.ExecContext(ctx, q.sql(moveDead), MaxAttempts, diedTooOften); err != nil {
+		if err := s.sweep(ctx); err != nil {
 			return job, false, err
 		}
-		s.swept = time.Now()
 	}
 	if time.Since(s.moved) >= poll {
 		if _, err := q.journal.DB.ExecContext(ctx, q.sql(moveDue)); err != nil {
@@ -191,9 +215,17 @@ func (s *shift) next(ctx context.Context) (job taken, found bool, err error) {
 		}
 		s.moved = time.Now()
 	}
-	row := q.journal.DB.QueryRowContext(ctx, q.sql(take), grace.Milliseconds(), int64(forever))
+	statement := take
+	if job.alone = s.alone; job.alone {
+		statement = takeSuspect
+		if len(s.slots) > 1 { // one is for the next job
+			return job, false, nil
+		}
+	}
+	row := q.journal.DB.QueryRowContext(ctx, q.sql(statement), grace.Milliseconds(), int64(forever))
 	err = job.scan(row, []any{&job.id}, &job.claim, &job.wakes, &job.begun)
 	if errors.Is(err, sql.ErrNoRows) {
+		s.alone = false // another process has the suspect job
 		return job, false, nil
 	}
 	return job, err == nil, err
