@@ -73,6 +73,16 @@ func TestBy(t *testing.T) {
 			var late *runner.DecisionError
 			require.ErrorAs(t, err, &late)
 			require.Equal(t, &d, late.Decided)
+			require.False(t, late.Known)
+			_, err = s.Run(t.Context(), a, runner.By("ada", tt.answer(p), "by mail"))
+			require.ErrorAs(t, err, &late)
+			require.False(t, late.Known)
+			_, err = s.Run(t.Context(), a, stored(t, in))
+			require.ErrorAs(t, err, &late)
+			require.True(t, late.Known)
+			require.Contains(t, err.Error(), "this decision was recorded before: "+strings.ReplaceAll(tt.what, "_", " ")+" by ada at ")
+			_, err = s.Run(t.Context(), a, runner.By("bob", tt.answer(p)))
+			require.ErrorAs(t, err, &late)
 			require.Contains(t, err.Error(), "somebody was first: "+strings.ReplaceAll(tt.what, "_", " ")+" by ada at ")
 		})
 	}

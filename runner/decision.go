@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -220,7 +221,7 @@ func (e *engine) decisionEvents(ctx context.Context, decisions []decision) ([]ev
 			reason = e.whyNotBelow(d.call.Path())
 		}
 		if reason != "" {
-			return nil, e.unfit(&d, reason)
+			return nil, e.unfit(ctx, &d, reason)
 		}
 		if err := e.mayAnswer(ctx, &d, c, b[0]); err != nil {
 			return nil, err
@@ -319,7 +320,7 @@ func (e *engine) doubtEvents(c loop.Call, t tool.Tool, d event.Doubt, by string,
 	switch d {
 	case event.Happened:
 		if len(parts) == 0 {
-			parts = llm.Parts{llm.Text{Text: "The call took effect. Its result was not recorded."}}
+			parts = slices.Clone(happenedAnyhow)
 		}
 		b := e.redactor.withEdit(c, e.redactor.success(c, parts))
 		e.putAside(&b, t)

@@ -109,9 +109,9 @@ func TestLateDecisions(t *testing.T) {
 	require.ErrorIs(t, err, runner.ErrPaused)
 	p := result.Pending[0]
 	record(t, j, runAgain, event.ToolCallStarted{Call: p.Call, Name: "refund", Arguments: p.ToolCall.Arguments}) // and it died again
-	for _, in := range []runner.Input{p.RunAgain(), p.NotHappened(), p.Happened(), p.Unknown()} {
+	for i, in := range []runner.Input{p.RunAgain(), p.NotHappened(), p.Happened(), p.Unknown()} {
 		_, err = s.Run(t.Context(), a, in)
-		second(t, err, "the decision is about an earlier question", "run_again")
+		second(t, err, "the decision is about an earlier question", "run_again", i == 0)
 	}
 	require.Empty(t, x.all())
 }
@@ -130,11 +130,11 @@ func TestLateApproval(t *testing.T) {
 	_, err := s.Run(t.Context(), other, p.Approve())
 	require.ErrorIs(t, err, runner.ErrPaused)
 	_, err = s.Run(t.Context(), other, p.Approve())
-	second(t, err, "the decision is about an earlier question", "approved")
+	second(t, err, "the decision is about an earlier question", "approved", true)
 }
 
 // second checks the error of a decision that came second.
-func second(t *testing.T, err error, reason, first string) {
+func second(t *testing.T, err error, reason, first string, known bool) {
 	t.Helper()
 	var unfit *runner.DecisionError
 	require.ErrorAs(t, err, &unfit)
@@ -142,7 +142,12 @@ func second(t *testing.T, err error, reason, first string) {
 	require.NotNil(t, unfit.Decided)
 	require.Equal(t, first, unfit.Decided.What)
 	require.Equal(t, unfit.Call, unfit.Decided.Call)
-	require.EqualError(t, err, "runner: decision about call "+string(unfit.Call)+": "+reason+"; somebody was first: "+unfit.Decided.String())
+	require.Equal(t, known, unfit.Known)
+	was := "somebody was first"
+	if known {
+		was = "this decision was recorded before"
+	}
+	require.EqualError(t, err, "runner: decision about call "+string(unfit.Call)+": "+reason+"; "+was+": "+unfit.Decided.String())
 }
 
 // TestDecisionOfAnotherSession: calls of different sessions have the same names,
@@ -165,7 +170,7 @@ func TestDecisionAfterTheEnd(t *testing.T) {
 	_, err := s.Run(t.Context(), a, in)
 	require.NoError(t, err)
 	_, err = s.Run(t.Context(), a, in)
-	second(t, err, "the call waits no longer: it has ended, its time was over, or a message closed it", "approved")
+	second(t, err, "the call waits no longer: it has ended, its time was over, or a message closed it", "approved", true)
 }
 
 // TestPauseStays: a run that is paused waits, however the process that looks at it

@@ -384,7 +384,7 @@ func (e *engine) answerEvents(ctx context.Context, in *input) ([]event.Event, er
 	if err != nil {
 		return nil, err
 	}
-	revoked, err := e.revocationEvents(in.revocations)
+	revoked, err := e.revocationEvents(ctx, in.revocations)
 	if err != nil {
 		return nil, err
 	}

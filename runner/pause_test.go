@@ -399,7 +399,7 @@ func TestDecisionsForNothing(t *testing.T) {
 	_, err := s.Run(t.Context(), a, p.Approve())
 	require.NoError(t, err)
 	_, err = s.Run(t.Context(), a, p.Approve())
-	second(t, err, "the call waits no longer: it has ended, its time was over, or a message closed it", "approved")
+	second(t, err, "the call waits no longer: it has ended, its time was over, or a message closed it", "approved", true)
 	r := runner.Runner{Model: llmtest.Script(t), Journal: new(journal.Memory)}
 	for _, tt := range []struct {
 		session *runner.Session

@@ -113,7 +113,7 @@ func (p Pending) RunAgain() Input { return p.doubt(event.RunAgain) }
 // Unknown tells the model that nobody knows the outcome of a call in doubt.
 func (p Pending) Unknown() Input { return p.doubt(event.Unknown) }
 
-// A DecisionError says that a decision does not fit the session. Nothing was recorded.
+// A DecisionError says that a decision does not fit the session. The run recorded nothing.
 type DecisionError struct {
 	Call   event.CallRef
 	Reason string
@@ -123,6 +123,11 @@ type DecisionError struct {
 	// question, or that the session has forgotten it: a session remembers the newest 1,000
 	// decisions.
 	Decided *Decision
+	// Known says that the input was recorded before, with the same person and words: Decided is
+	// this very decision, or the standing answer was revoked by this very revocation. A process
+	// that died after the record gives such an input again. There is nothing left to say; the
+	// session goes on without the input.
+	Known bool
 }
 
 // Error names the call.
@@ -131,7 +136,12 @@ func (e *DecisionError) Error() string {
 	if e.Call == "" {
 		text = "runner: answer: " + e.Reason
 	}
-	if e.Decided != nil {
+	switch {
+	case e.Known && e.Decided != nil:
+		text += "; this decision was recorded before: " + e.Decided.String()
+	case e.Known:
+		text += "; this input was recorded before"
+	case e.Decided != nil:
 		text += "; somebody was first: " + e.Decided.String()
 	}
 	return text
@@ -187,8 +197,9 @@ func nameOf(person string) string {
 }
 
 // unfit returns the error of a decision that does not fit.
-func (e *engine) unfit(d *decision, reason string) *DecisionError {
-	return &DecisionError{Call: d.call, Reason: reason, Decided: e.decided(d)}
+func (e *engine) unfit(ctx context.Context, d *decision, reason string) *DecisionError {
+	first := e.decided(d)
+	return &DecisionError{Call: d.call, Reason: reason, Decided: first, Known: e.isRecorded(ctx, d, first)}
 }
 
 // pendingCalls returns the calls that need a decision, when no call is running.

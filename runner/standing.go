@@ -133,7 +133,7 @@ func (r *recorder) takesStanding() bool {
 }
 
 // revocationEvents returns the events of revocations.
-func (e *engine) revocationEvents(all []revocation) ([]event.Event, error) {
+func (e *engine) revocationEvents(ctx context.Context, all []revocation) ([]event.Event, error) {
 	if len(all) == 0 {
 		return nil, nil
 	}
@@ -145,7 +145,7 @@ func (e *engine) revocationEvents(all []revocation) ([]event.Event, error) {
 	var events []event.Event
 	for _, r := range all {
 		if a, ok := known[r.seq]; !ok || a.Key != r.key {
-			return nil, &DecisionError{Call: r.call, Reason: "the answer does not stand: it was revoked, another answer took its place, or it is of another session"}
+			return nil, &DecisionError{Call: r.call, Reason: "the answer does not stand: it was revoked, another answer took its place, or it is of another session", Known: e.isRevoked(ctx, &r)}
 		}
 		delete(known, r.seq)
 		events = append(events, event.Event{Body: event.StandingRevoked{Standing: r.seq, Person: r.person, Words: e.redactor.reason(r.words)}})
@@ -155,7 +155,7 @@ func (e *engine) revocationEvents(all []revocation) ([]event.Event, error) {
 
 // revoke records revocations in a session with nothing to continue.
 func (e *engine) revoke(ctx context.Context, in *input, yield func(event.Event) bool) error {
-	events, err := e.revocationEvents(in.revocations)
+	events, err := e.revocationEvents(ctx, in.revocations)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (a *activities) kindOf(err error) (string, json.RawMessage) {
 		return kindOnce, data(e)
 	}
 	if e, ok := errors.AsType[*runner.DecisionError](err); ok {
-		return kindDecision, data(runner.DecisionError{Call: e.Call, Reason: a.redact(e.Reason), Decided: e.Decided})
+		return kindDecision, data(runner.DecisionError{Call: e.Call, Reason: a.redact(e.Reason), Decided: e.Decided, Known: e.Known})
 	}
 	if e, ok := errors.AsType[*llm.APIError](err); ok {
 		plain := *e

@@ -64,8 +64,12 @@ func (s *shift) converse(job *taken) error {
 		if unfit, ok := errors.AsType[*runner.DecisionError](err); ok {
 			// The session knows the decision, or the decision does not fit the question.
 			if oldest := oldestOf(decisions, string(unfit.Call)); oldest >= 0 {
-				s.Logger.Warn("queue: a decision or a result is dropped", "session", job.Session, "error", err)
-				s.drop(job, decisions[oldest], err)
+				if unfit.Known { // an earlier process died after the record
+					s.Logger.Debug("queue: the session has the decision", "session", job.Session, "error", err)
+				} else {
+					s.Logger.Warn("queue: a decision or a result is dropped", "session", job.Session, "error", err)
+					s.drop(job, decisions[oldest], err)
+				}
 				decisions = slices.Delete(decisions, oldest, oldest+1)
 			}
 		}

@@ -59,6 +59,8 @@ func TestStanding(t *testing.T) {
 	f.run(t)
 	put(1, runner.By("dan", revoke))
 	require.Len(t, dropped, 2)
+	put(1, runner.By("cleo", revoke)) // the session has it
+	require.Len(t, dropped, 2)
 	require.ErrorContains(t, dropped[1], "the answer does not stand")
 	require.Equal(t, queue.Done, f.get(t, "s").State)
 	f.say(t, queue.Job{Session: "s"}, "and again", "pay")

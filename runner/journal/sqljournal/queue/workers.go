@@ -63,7 +63,8 @@ type Workers struct {
 	Changed func(job Job, err error)
 	// Dropped, if not nil, gets each input that did not fit the session when a worker had it:
 	// a decision or a result with a [*runner.DecisionError], for example the result of a call
-	// that a message has closed; a message with a [*runner.OnceError]. Without Dropped, only
+	// that a message has closed; a message with a [*runner.OnceError]. An input that the session
+	// took before (DecisionError.Known) is not dropped. Without Dropped, only
 	// the Logger says so.
 	Dropped func(job Job, in runner.Input, err error)
 	// Logger gets a warning about each failed run, each job whose process has died, each dropped

@@ -1,0 +1,72 @@
+package runner_test
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+)
+
+// TestKnown: an answer that is given again after a crash is known, and an answer that differs in
+// anything is that of a loser.
+func TestKnown(t *testing.T) {
+	t.Parallel()
+	edit := func(text string) func(runner.Pending) runner.Input {
+		return func(p runner.Pending) runner.Input { return p.Edit(json.RawMessage(text)) }
+	}
+	for name, tt := range map[string]struct {
+		inDoubt        bool
+		answer, others func(runner.Pending) runner.Input
+	}{
+		"approve": {false, runner.Pending.Approve, edit(`{"order":"W1","cents":20000}`)},
+		"approve always": {false, func(p runner.Pending) runner.Input { return p.ApproveAlways(event.EveryCall) },
+			func(p runner.Pending) runner.Input { return p.ApproveAlways(event.SameArguments) }},
+		"approve once": {false, runner.Pending.Approve, func(p runner.Pending) runner.Input { return p.ApproveAlways(event.SameArguments) }},
+		"deny": {false, func(p runner.Pending) runner.Input { return p.Deny("no") },
+			func(p runner.Pending) runner.Input { return p.Deny("never") }},
+		"edit": {false, edit(`{ "cents":1, "order":"W1" }`), edit(`{"order":"W1","cents":2}`)},
+		"happened": {true, func(p runner.Pending) runner.Input { return p.Happened(llm.Text{Text: "paid"}) },
+			func(p runner.Pending) runner.Input { return p.Happened(llm.Text{Text: "not paid"}) }},
+		"happened somehow": {true, func(p runner.Pending) runner.Input { return p.Happened() }, runner.Pending.NotHappened},
+		"unknown":          {true, runner.Pending.Unknown, runner.Pending.RunAgain},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x, j := new(till), journal.Journal(new(journal.Memory))
+			a := newAgent(x.refund(over100))
+			var p runner.Pending
+			if tt.inDoubt {
+				j, _ = crashedRefund(t)
+				_, err := runner.Runner{Model: llmtest.NewScript(), Journal: j}.Session("s").Run(t.Context(), a)
+				require.ErrorIs(t, err, runner.ErrPaused)
+				pending, err := runner.Runner{Journal: j}.Session("s").Pending(t.Context())
+				require.NoError(t, err)
+				p = pending[0]
+			} else {
+				_, p = asks(t, j, x)
+			}
+			_, err := runner.Runner{Model: llmtest.Script(t, llmtest.Text("Done.")), Journal: j}.Session("s").Run(t.Context(), a, runner.By("ada", tt.answer(p)))
+			require.NoError(t, err)
+			for _, again := range []struct {
+				in    runner.Input
+				known bool
+			}{
+				{runner.By("ada", tt.answer(p)), true}, {runner.By("bob", tt.answer(p)), false},
+				{runner.By("ada", tt.answer(p), "oh"), false}, {runner.By("ada", tt.others(p)), false},
+			} {
+				_, err := runner.Runner{Model: llmtest.NewScript(), Journal: j}.Session("s").Run(t.Context(), a, stored(t, again.in))
+				unfit, ok := errors.AsType[*runner.DecisionError](err)
+				require.True(t, ok, "%v", err)
+				require.NotNil(t, unfit.Decided)
+				require.Equal(t, again.known, unfit.Known, "%v", err)
+			}
+		})
+	}
+}
