@@ -182,7 +182,9 @@ func (s *Session) stream(ctx context.Context, a *agent.Agent, in []runner.Input,
 func (s *Session) Cancel(ctx context.Context) error { return s.signal(ctx, flow.SignalCancel) }
 
 // End closes the session after the current run. The server keeps the events for the retention
-// time of the namespace, and [Worker.Archive] for longer. A later input begins a new conversation under the same name.
+// time of the namespace, and [Worker.Archive] for longer. Until the session is closed, an input
+// is refused with a [*journal.BusyError]. A later input begins a new conversation under the
+// same name.
 func (s *Session) End(ctx context.Context) error { return s.signal(ctx, flow.SignalEnd) }
 
 func (s *Session) signal(ctx context.Context, name string) error {
@@ -319,6 +321,8 @@ func (s *Session) refused(ctx context.Context, err error) error {
 	switch app.Type() {
 	case flow.BusyType:
 		return fmt.Errorf("temporal: %w", &journal.BusyError{Session: s.name})
+	case flow.EndingType:
+		return fmt.Errorf("temporal: session %q ends after its run and its Archive; an input after that begins a new conversation: %w", s.name, &journal.BusyError{Session: s.name})
 	case flow.FullType:
 		return fmt.Errorf("temporal: session %q: %s", s.name, app.Message())
 	case flow.UnfitType:

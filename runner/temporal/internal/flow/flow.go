@@ -71,11 +71,15 @@ func Session(ctx workflow.Context, start Start, log []byte) error {
 		case s.input != nil:
 			s.begin(ctx)
 		}
-		if s.ended && s.start.Going == nil {
+		if s.ended && s.start.Going == nil && s.input == nil { // an accepted input runs before the end
 			if err := s.archive(ctx); err != nil {
 				return err
 			}
-			return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+			err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) || s.input != nil })
+			if err != nil || s.input == nil {
+				return err
+			}
+			continue
 		}
 		if s.isOld(ctx) {
 			if next := s.next(ctx); next != nil {
@@ -145,8 +149,11 @@ func (s *session) page(r Range) (Page, error) {
 
 // mayRun refuses an input that does not fit before the history has a record of the input.
 func (s *session) mayRun(ctx workflow.Context, in Input) error {
-	if s.start.Going != nil || s.input != nil || s.ended {
-		return temporal.NewNonRetryableApplicationError("a run of the session is going on, or the session ends", BusyType, nil)
+	if s.ended {
+		return temporal.NewNonRetryableApplicationError("the session is ending", EndingType, nil)
+	}
+	if s.start.Going != nil || s.input != nil {
+		return temporal.NewNonRetryableApplicationError("a run of the session is going on", BusyType, nil)
 	}
 	for _, raw := range in.Inputs {
 		var q struct {

@@ -22,6 +22,9 @@ const (
 	// input.
 	BusyType  = "toolloop.busy"
 	UnfitType = "toolloop.does_not_fit"
+	// EndingType is the type of the error about a session that closes after its run and its
+	// archive.
+	EndingType = "toolloop.ending"
 	// FullType is the type of the error about a session that takes no messages any more.
 	FullType = "toolloop.full"
 )

@@ -1,0 +1,73 @@
+package temporal_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/journal"
+	"github.com/seed-916e8f6a/toolloop/runner/temporal"
+)
+
+// A slowJournal lets nobody open a session before the gate is open.
+type slowJournal struct {
+	journal.Memory
+	asked atomic.Bool
+	gate  chan struct{}
+}
+
+func (j *slowJournal) Open(ctx context.Context, session string) (journal.Log, error) {
+	j.asked.Store(true)
+	<-j.gate
+	return j.Memory.Open(ctx, session)
+}
+
+// TestServerInputAtEnd: an input to a session that ends is refused, during the last run and
+// while the archive copies the events, and none hangs. Afterwards, an input begins a
+// new conversation.
+func TestServerInputAtEnd(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	entered, release := make(chan struct{}), make(chan struct{})
+	var asked atomic.Int64
+	model := llm.ModelFunc(func(ctx context.Context, r *llm.Request, on func(llm.Delta)) (*llm.Response, error) {
+		if asked.Add(1) == 1 {
+			close(entered)
+			<-release
+		}
+		return llmtest.NewScript(llmtest.Text("Yes.")).Generate(ctx, r, on)
+	})
+	var s shop
+	desk := s.desk()
+	archive := &slowJournal{gate: make(chan struct{})}
+	work(t, temporal.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: model}, Archive: archive}.Run)
+	session := sessions(t, c).Session("one")
+	first := make(chan error, 1)
+	go func() { _, err := session.Run(context.Background(), desk, question); first <- err }()
+	<-entered
+	require.NoError(t, session.End(t.Context()))
+	refused := func() {
+		t.Helper()
+		_, err := session.Run(t.Context(), desk, question)
+		_, busy := errors.AsType[*journal.BusyError](err)
+		require.True(t, busy, "%v", err)
+		require.ErrorContains(t, err, "begins a new conversation")
+	}
+	refused()
+	close(release)
+	require.NoError(t, <-first)
+	eventually(t, archive.asked.Load)
+	refused()
+	close(archive.gate)
+	eventually(t, func() bool { return closed(t, c, name(t)+"/one") })
+	result, err := session.Run(t.Context(), desk, question)
+	require.NoError(t, err)
+	require.Len(t, result.Messages, 2)
+}
