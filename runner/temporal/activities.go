@@ -104,7 +104,7 @@ func (a *activities) advance(ctx context.Context, in flow.Advance) (out flow.Adv
 	if isStopped(ctx) {
 		return out, errStopped
 	}
-	kept, whole, err := bounded(log)
+	kept, whole, err := bounded(log, st.Jobs())
 	switch {
 	case err != nil:
 		return out, err
@@ -112,11 +112,12 @@ func (a *activities) advance(ctx context.Context, in flow.Advance) (out flow.Adv
 	case len(kept) == 0 && len(inputs) > 0: // nothing is recorded of the inputs
 		return flow.Advanced{Failure: a.failure(errTooLarge)}, nil
 	case len(kept) > 0:
-		return flow.Advanced{Events: kept, Again: true, Timeout: st.RunTimeout, Asked: texts(st.Asked)}, nil
+		jobs := a.jobs(begun(log.Added()[:len(kept)], st.Jobs()))
+		return flow.Advanced{Events: kept, Jobs: jobs, Again: true, Timeout: st.RunTimeout, Asked: texts(st.Asked)}, nil
 	default:
 		st = &step.Step{Fatal: errTooLarge, Unbegun: refs(in.Unbegun), Deadline: in.Deadline}
 		log, runErr = a.run(ctx, in.Session, desk, events, st)
-		if kept, whole, err = bounded(log); err != nil || !whole {
+		if kept, whole, err = bounded(log, nil); err != nil || !whole {
 			return out, cmp.Or(err, final(errTooLarge))
 		}
 	}
@@ -128,9 +129,7 @@ func (a *activities) advanced(ctx context.Context, session string, events []even
 	out := flow.Advanced{Events: kept, Timeout: st.RunTimeout, Past: int(st.Past), Asked: texts(st.Asked)}
 	switch {
 	case st.HandedOut():
-		for _, j := range st.Jobs() {
-			out.Jobs = append(out.Jobs, flow.Job{Call: string(j.Call), Tool: j.Tool, Alone: j.Alone, Queue: a.worker.Queues[j.Tool]})
-		}
+		out.Jobs = a.jobs(st.Jobs())
 		return out, nil
 	case errors.Is(err, runner.ErrDrained):
 		out.Again = true
@@ -147,6 +146,14 @@ func (a *activities) advanced(ctx context.Context, session string, events []even
 		out.Waiting = append(out.Waiting, flow.Question{Call: string(p.Call), Seq: p.Seq})
 	}
 	return out, nil
+}
+
+// jobs returns jobs for the workflow.
+func (a *activities) jobs(of []step.Job) (all []flow.Job) {
+	for _, j := range of {
+		all = append(all, flow.Job{Call: string(j.Call), Tool: j.Tool, Alone: j.Alone, Queue: a.worker.Queues[j.Tool]})
+	}
+	return all
 }
 
 // call runs a call. An error means that nobody knows whether the function ran.

@@ -1,9 +1,12 @@
 package temporal_test
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -45,6 +48,45 @@ func TestManyLargeMessages(t *testing.T) {
 		result, err := session.run(t.Context(), runner.Say(large, large))
 		require.ErrorContains(t, err, "exceeds 1 MB")
 		require.Empty(t, result.Events)
+		session.end(t)
+	})
+}
+
+// TestManyLargeHelpers: helpers whose events are too many for one result, and none too large,
+// go on where they were, and no call of a helper runs twice.
+func TestManyLargeHelpers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s shop
+		long := strings.Repeat("x", 450<<10)
+		var helpers []agent.Helper
+		call := llmtest.Calls("h0", map[string]string{"task": "Go."})
+		for i := range 4 {
+			name := fmt.Sprintf("h%d", i)
+			shop := s.desk()
+			shop.Name, shop.Model = name, llm.ModelFunc(func(ctx context.Context, r *llm.Request, on func(llm.Delta)) (*llm.Response, error) {
+				if len(r.Messages) == 1 {
+					return llmtest.NewScript(llmtest.Text(long).And(llmtest.Calls("charge", order{name}))).Generate(ctx, r, on)
+				}
+				return llmtest.NewScript(llmtest.Text(long)).Generate(ctx, r, on)
+			})
+			helpers = append(helpers, agent.Helper{Name: name, Description: "Helps.", Agent: shop})
+			if i > 0 {
+				call = call.And(llmtest.Calls(name, map[string]string{"task": "Go."}))
+			}
+		}
+		desk := &agent.Agent{Name: "desk", Helpers: helpers, Model: llm.ModelFunc(func(ctx context.Context, r *llm.Request, on func(llm.Delta)) (*llm.Response, error) {
+			if len(r.Messages) == 1 { // asked again if the events of the answer were dropped
+				return llmtest.NewScript(call).Generate(ctx, r, on)
+			}
+			return llmtest.NewScript(llmtest.Text("All done.")).Generate(ctx, r, on)
+		})}
+		session := simulate(t, toolloop.Worker{Agents: []*agent.Agent{desk}, Runner: runner.Runner{MaxTurns: 50}}, flow.Start{Heartbeat: time.Minute})
+		result, err := session.run(t.Context(), question)
+		require.NoError(t, err)
+		require.Equal(t, "All done.", result.Text)
+		keys, runs := s.counts()
+		require.Equal(t, []int{4, 4}, []int{keys, runs})
 		session.end(t)
 	})
 }
