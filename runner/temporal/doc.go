@@ -7,9 +7,41 @@
 // A [Worker] runs in each process that has the agents. A [Client] gives a program sessions
 // with the shape of package runner's:
 //
-//	go temporal.Worker{Temporal: c, Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: model}}.Run(ctx)
-//	…
+//	// the workers
+//	w := temporal.Worker{Temporal: c, Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: model}}
+//	if err := w.Run(ctx); err != nil { // until ctx ends
+//		return err
+//	}
+//	// any program
 //	result, err := temporal.Client{Temporal: c}.Session("order-17").Run(ctx, desk, runner.Say(llm.User("Refund it.")))
+//
+// # Install
+//
+// The package is a module of its own. Until the first release, name both modules of the
+// clone. Write the path of your clone, such as ../toolloop, in place of CLONE:
+//
+//	go mod edit -require github.com/seed-916e8f6a/toolloop@v0.1.0 -replace github.com/seed-916e8f6a/toolloop=CLONE
+//	go mod edit -require github.com/seed-916e8f6a/toolloop/runner/temporal@v0.1.0 -replace github.com/seed-916e8f6a/toolloop/runner/temporal=CLONE/runner/temporal
+//	go get go.temporal.io/sdk && go mod tidy
+//
+// A server for development is a command of Temporal, on port 7233, where client.Dial looks:
+//
+//	go install github.com/temporalio/cli/cmd/temporal@v1.5.1
+//	temporal server start-dev
+//
+// # What waits
+//
+// [Client.Sessions] lists the open sessions, and [Session.Pending] has the waiting calls of a
+// session:
+//
+//	for name, err := range sessions.Sessions(ctx, "") { // sessions is a Client
+//		…
+//		pending, err := sessions.Session(name).Pending(ctx)
+//	}
+//
+// The command "temporal workflow list" shows the same workflows. [runner.Runner.MayAnswer] and
+// [runner.Runner.Decide] hold on the workers. Such a policy reads the calls before its question
+// with runner.CallsOf(sessions.Session(p.Session).Events(ctx, 0)).
 //
 // # How it works
 //
