@@ -211,11 +211,17 @@ func (s *session) begin(ctx workflow.Context) {
 func (s *session) goOn(ctx workflow.Context, p *input) {
 	runCtx, stop := workflow.WithCancel(ctx)
 	s.stopRun = stop
-	defer func() { s.stopRun = nil; stop() }()
-	g := s.start.Going
-	if g.Canceled {
+	if s.start.Going.Canceled {
 		stop()
 	}
+	s.steps(ctx, runCtx, p)
+	s.stopRun = nil // not deferred, as in together
+	stop()
+}
+
+// steps is goOn within the context of the run.
+func (s *session) steps(ctx, runCtx workflow.Context, p *input) {
+	g := s.start.Going
 	in, first := Advance{}, p != nil
 	if first {
 		in.Inputs = p.Inputs
@@ -355,8 +361,8 @@ func (s *session) together(ctx workflow.Context, jobs []Job, events int, next *A
 	for _, j := range jobs {
 		running.Add(1)
 		workflow.Go(ctx, func(ctx workflow.Context) {
-			defer running.Done()
 			s.call(ctx, j, events, next)
+			running.Done() // not deferred: an evicted workflow ends all its goroutines at once
 		})
 	}
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
