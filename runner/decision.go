@@ -150,6 +150,11 @@ func (e *engine) decideCall(ctx context.Context, c loop.Call) ([]event.Event, er
 	if d.call != c.Ref {
 		return nil, &DecisionError{Call: d.call, Reason: fmt.Sprintf("Decide was asked about call %s", c.Ref)}
 	}
+	if d.inDoubt != (c.Status == loop.Started) { // another attempt would have the same answer
+		e.logger.Warn("Decide gave an answer of the wrong kind, so a person must answer", "call", c.Ref, "tool", c.Call.Name, "in_doubt", !d.inDoubt, "answer", d.what())
+		e.step.LeftUndecided(c.Ref)
+		return nil, nil
+	}
 	return e.decisionEvents(ctx, []decision{d})
 }
 

@@ -1,8 +1,11 @@
 package runner_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -69,4 +72,32 @@ func TestKnown(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDecideOfTheWrongKind: a policy that approves everything meets a call in doubt. The call waits for a
+// person, and the log says why.
+func TestDecideOfTheWrongKind(t *testing.T) {
+	t.Parallel()
+	j, _ := crashedRefund(t)
+	a := newAgent(new(till).refund(over100))
+	var log strings.Builder
+	policy := runner.Runner{
+		Model: llmtest.NewScript(), Journal: j, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Decide: func(_ context.Context, p runner.Pending) (runner.Input, error) { return p.Approve(), nil },
+	}
+	result, err := policy.Session("s").Run(t.Context(), a)
+	require.ErrorIs(t, err, runner.ErrPaused)
+	require.True(t, result.Pending[0].InDoubt)
+	require.Contains(t, log.String(), `level=WARN msg="Decide gave an answer of the wrong kind, so a person must answer"`)
+	policy.Model = llmtest.Script(t, llmtest.Text("Done."))
+	_, err = policy.Session("s").Run(t.Context(), a, result.Pending[0].Happened())
+	require.NoError(t, err)
+
+	j2, x2 := new(journal.Memory), new(till)
+	a2, _ := asks(t, j2, x2)
+	policy.Journal, policy.Model = j2, llmtest.NewScript()
+	policy.Decide = func(_ context.Context, p runner.Pending) (runner.Input, error) { return p.RunAgain(), nil }
+	_, err = policy.Session("s").Run(t.Context(), a2)
+	require.ErrorIs(t, err, runner.ErrPaused)
+	require.Empty(t, x2.all())
 }

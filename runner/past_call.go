@@ -65,6 +65,9 @@ func (c PastCall) willRun() bool {
 // With CallsOf, a policy sees what came before its question:
 //
 //	Decide: func(ctx context.Context, p runner.Pending) (runner.Input, error) {
+//		if p.InDoubt || p.ToolCall.Name != "refund" {
+//			return nil, nil // a person decides
+//		}
 //		calls, err := runner.CallsOf(store.Read(ctx, p.Session, 0)) // store is the Journal
 //		if err != nil {
 //			return nil, err

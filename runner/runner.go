@@ -154,6 +154,9 @@ type Runner struct {
 	// before the call runs, so a policy that adds up earlier calls ([CallsOf]) sees the
 	// decisions of the same turn, and is not asked again after a crash. [By] names the policy.
 	// Decide returns an answer of p, such as p.Approve(), or nil to leave the call undecided.
+	// Approve, Deny and Edit do not answer a call in doubt (Pending.InDoubt): such an answer, or
+	// one about a call in doubt for a call that waits for approval, leaves the call undecided,
+	// with a warning in the log.
 	// Decide is not asked about a call whose result comes later (Pending.Late), or about a call
 	// with a standing answer: a bound that must hold there, too, belongs into MayAnswer. The context of Decide ends
 	// when the question no longer waits (Pending.Until).
