@@ -1,6 +1,6 @@
 package event
 
-// A Reach is the set of later questions of a standing answer.
+// A Reach is the set of later questions of a standing answer: EveryCall or SameArguments.
 type Reach string
 
 // A standing answer is about calls of the same tool, with the same fingerprint, by the same

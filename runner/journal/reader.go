@@ -61,7 +61,8 @@ func (f Filter) Fits(s Summary) bool {
 		(f.ChangedBefore.IsZero() || s.Changed.Before(f.ChangedBefore))
 }
 
-// A Status says what a session is doing, as far as its events tell.
+// A Status says what a session is doing, as far as its events tell: Waiting, Running, Paused, Late,
+// Finished or Failed. A session without events has the Status "".
 type Status string
 
 // The statuses.

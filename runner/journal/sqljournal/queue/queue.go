@@ -114,7 +114,10 @@ func (q *Queue) transact(ctx context.Context, tx *sql.Tx, f func(context.Context
 //     ignores an input that it knows already.
 //   - Messages reach the session in the order of their Puts, between two runs.
 //   - With tx, all this is a part of the caller's transaction. With SQLite and the pool of
-//     OpenSQLite, an open transaction blocks all sessions of the process.
+//     OpenSQLite, an open transaction blocks all sessions of the process, and a call
+//     of this package without that transaction, for example a Put with tx nil, waits until the
+//     transaction has ended: before you end the transaction, it waits
+//     for ever, or until its context ends.
 //   - Put does not check whether an input fits. A decision or a result that does not fit when
 //     the worker has the session is dropped, and so is a message whose key the session knows
 //     with other messages; see Workers.Dropped.
