@@ -14,14 +14,12 @@ import (
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/step"
-	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/runner/temporal/internal/flow"
 )
 
@@ -247,6 +245,8 @@ func (s *Session) id() string { return s.client.Prefix + s.name }
 type ticket struct {
 	session *Session
 	handle  client.WorkflowUpdateHandle
+	agent   *agent.Agent
+	inputs  []runner.Input
 }
 
 // send gives the session an input, and begins a missing session.
@@ -278,9 +278,9 @@ func (s *Session) send(ctx context.Context, a *agent.Agent, in []runner.Input) (
 		},
 	})
 	if err != nil {
-		return nil, s.refused(ctx, err)
+		return nil, s.refused(ctx, err, a, in)
 	}
-	return &ticket{s, handle}, nil
+	return &ticket{s, handle, a, in}, nil
 }
 
 // encode returns the JSON of inputs, without those that are nil or have no messages.
@@ -312,38 +312,6 @@ func encode(in []runner.Input) (all []json.RawMessage, err error) {
 	return all, nil
 }
 
-// refused returns the error of an input that the workflow did not accept.
-func (s *Session) refused(ctx context.Context, err error) error {
-	app, ok := errors.AsType[*temporal.ApplicationError](err)
-	if !ok {
-		return s.failed(err)
-	}
-	switch app.Type() {
-	case flow.BusyType:
-		return fmt.Errorf("temporal: %w", &journal.BusyError{Session: s.name})
-	case flow.EndingType:
-		return fmt.Errorf("temporal: session %q ends after its run and its Archive; an input after that begins a new conversation: %w", s.name, &journal.BusyError{Session: s.name})
-	case flow.FullType:
-		return fmt.Errorf("temporal: session %q: %s", s.name, app.Message())
-	case flow.UnfitType:
-		var q flow.Question
-		if app.Details(&q) != nil { // no details
-			return fmt.Errorf("temporal: %s", app.Message())
-		}
-		unfit := &runner.DecisionError{Call: event.CallRef(q.Call), Reason: app.Message()}
-		if state, err := s.State(ctx); err == nil {
-			i := slices.IndexFunc(state.Decisions, func(d runner.Decision) bool {
-				return d.Call == unfit.Call && d.Question == q.Seq
-			})
-			if i >= 0 {
-				unfit.Decided = &state.Decisions[i]
-			}
-		}
-		return unfit
-	}
-	return s.failed(err)
-}
-
 // Waits between two questions to a workflow.
 const (
 	minPoll = 20 * time.Millisecond
@@ -354,7 +322,7 @@ const (
 func (t *ticket) wait(ctx context.Context) (end flow.End, err error) {
 	var taken flow.Taken
 	if err := t.handle.Get(ctx, &taken); err != nil {
-		return end, t.session.refused(ctx, err)
+		return end, t.session.refused(ctx, err, t.agent, t.inputs)
 	}
 	if taken.Done {
 		return taken.End, nil
