@@ -25,8 +25,8 @@ type State string
 const (
 	Scheduled State = "scheduled" // waits for its time: Job.Due
 	Waiting   State = "waiting"   // waits for a worker
-	// Suspect is the state of a job whose process has died during the second or a later attempt:
-	// the job may be the cause. It waits for a worker that runs it alone.
+	// Suspect is the state of a job whose process has died during the second or a later attempt.
+	// The job may be the cause, and waits for a worker that runs no other job meanwhile.
 	Suspect State = "suspect"
 	Running State = "running" // a worker has the job, or its process died less than a lease ago
 	Paused  State = "paused"  // waits for people: for decisions in Job.Pending
@@ -111,7 +111,7 @@ func (q *Queue) transact(ctx context.Context, tx *sql.Tx, f func(context.Context
 //     a call that comes later ([runner.Pending.Result]), also with the key of the call
 //     alone. Put adds an input once: with a key, or about a question or a result, that waits
 //     already, the input in the queue stays, and the new input does not count as added. The session
-//     ignores an input that it knows already.
+//     ignores known inputs.
 //   - Messages reach the session in the order of their Puts, between two runs.
 //   - With tx, all this is a part of the caller's transaction. With SQLite and the pool of
 //     OpenSQLite, an open transaction blocks all sessions of the process, and a call

@@ -55,8 +55,8 @@ const (
 			SELECT j.id FROM waits {first}
 			ORDER BY j.priority DESC, (SELECT COUNT(*) FROM {jobs} AS r WHERE r.state = 'running' AND r.tenant = waits.tenant), j.due, j.id LIMIT 1)
 		RETURNING id, ` + columns + `, claim, wakes, begun`
-	// takeSuspect takes the suspect job with the fewest attempts: one that kills each of its
-	// processes lets the others go first.
+	// takeSuspect takes the suspect job with the fewest attempts, so a job that kills every
+	// process delays no healthy job.
 	takeSuspect = `UPDATE {jobs} SET state = 'running', claim = claim + 1, attempt = attempt + 1, grace = {now} + $1, due = $2, changed = {now}
 		WHERE state = 'suspect' AND id = (SELECT id FROM {jobs} WHERE state = 'suspect'
 			ORDER BY attempt, priority DESC, due, id LIMIT 1 {unlocked})

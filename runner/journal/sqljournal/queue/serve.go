@@ -39,7 +39,7 @@ func (s *shift) serve(job taken) {
 	}
 }
 
-// errTaken says that another worker has taken the job meanwhile, so the state is the other's.
+// errTaken says that another worker has taken the job meanwhile, and decides about its state.
 var errTaken = errors.New("queue: another worker has taken the session")
 
 // converse continues the session with the inputs that wait, and sets the note and the
@@ -186,7 +186,7 @@ func (s *shift) answer(job *taken, session *runner.Session, err error) error {
 	return err
 }
 
-// keepPlace is the wait of a job that goes on where it stood.
+// keepPlace is the wait of a job that keeps its place among the waiting jobs.
 const keepPlace = -time.Millisecond
 
 // judge sets the new state of a job by the error of its run, and returns the time until

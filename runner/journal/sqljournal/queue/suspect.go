@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// errDied is the error of a job whose process has died at its last attempt.
+// errDied is the error of a job whose process has died during the last attempt.
 var errDied = errors.New("the process of the session has died at every attempt")
 
-// sweep makes the jobs of dead processes wait again, says what became of them, and looks for
+// sweep makes the jobs of dead processes wait again, reports their new states, and looks for
 // suspect jobs.
 func (s *shift) sweep(ctx context.Context) error {
 	q := s.Queue
@@ -41,9 +41,9 @@ func (s *shift) sweep(ctx context.Context) error {
 	return nil
 }
 
-// turn decides whose turn it is: that of a suspect job, which runs alone, or that of all others.
-// A run that takes long must not keep both waiting, so a vain wait for its end has a bound. Then
-// the others have as much time, and the next wait may be twice as long.
+// turn lets a suspect job, which runs alone, and all other jobs take turns. A long run must not
+// keep both waiting, so the wait for a process without runs has a bound. After a vain wait, other
+// jobs have the same time, and the next wait may be twice as long.
 func (s *shift) turn(suspect bool) {
 	now := time.Now()
 	switch {

@@ -57,9 +57,8 @@ type Workers struct {
 	// run. err is the error of the run, or nil; [runner.ErrPaused] and [runner.ErrNoInput] (a
 	// message came that the session knew) are no failures. If another worker has taken the job
 	// meanwhile, or the database failed, the State at the end is still Running, with an
-	// error. If the process of a job dies, Changed does not get the end of the run. When the job
-	// is dead after its last death, the process that finds it so calls Changed, with the state
-	// Dead and an error.
+	// error. If the process of a job dies, Changed does not get the end of the run. If the death
+	// makes the job Dead, another process calls Changed with the state Dead and an error.
 	Changed func(job Job, err error)
 	// Dropped, if not nil, gets each input that did not fit the session when a worker had it:
 	// a decision or a result with a [*runner.DecisionError], for example the result of a call
@@ -78,12 +77,12 @@ type Workers struct {
 // interrupted within StopAfter. The stopped jobs wait for the next process.
 //
 // Run also makes the jobs of dead processes wait again. If a process dies during the second or a
-// later attempt of a job, the job is Suspect: it may have ended the process. Run takes a suspect
-// job when none of its other jobs is running, and takes no other job beside it. So only the job
-// that is the cause dies again, at most until [MaxAttempts]; then it is dead. The others end, and
-// are no longer suspect. After each suspect job the other jobs have a turn. If a running job
-// keeps Run waiting, Run takes other jobs after 30 seconds for a while, and waits longer the next
-// time. Jobs of another call of Run in the same process are not held back.
+// later attempt of a job, the job is Suspect: the job may have ended the process. Run starts a
+// suspect job only when no other job of this call of Run is running, and takes the next job after
+// its end. So a job that ends its process dies alone, until [MaxAttempts] makes the job Dead.
+// Healthy suspect jobs run to their end, and are no longer suspect. After each suspect job, other
+// jobs have a turn. If a long run keeps a suspect job waiting, Run takes other jobs after 30
+// seconds for the same time, and then waits twice as long.
 //
 // After failures of the database for
 // a minute in a row, Run stops as if ctx had ended, with the error of the database.
