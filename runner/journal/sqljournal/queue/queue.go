@@ -388,7 +388,7 @@ func (q *Queue) Stats(ctx context.Context) (all map[State]Stat, err error) {
 }
 
 // Delete removes the job of a session and its inputs from the queue. The session stays in
-// the journal. A running job runs to its end.
+// the journal. A running job continues to its end.
 func (q *Queue) Delete(ctx context.Context, tx *sql.Tx, session string) error {
 	return q.transact(ctx, tx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, q.sql(dropInputs), session)
