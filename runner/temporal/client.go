@@ -41,11 +41,13 @@ type Client struct {
 	// Prefix + "order-17".
 	Prefix string
 	// Heartbeat is the time after which a silent worker counts as dead. The first input of a
-	// session fixes Heartbeat for the session. 0 means 10 seconds.
+	// session fixes Heartbeat for the session. 0 means 10 seconds. A negative value is an
+	// error of Run.
 	Heartbeat time.Duration
 	// MaxHistory is the number of events in Temporal's history after which a session continues
 	// as a new execution, between two turns. The first input of a session fixes
-	// MaxHistory for the session. 0 means that the server decides, usually at 4,096 events.
+	// MaxHistory for the session. 0 means that the server decides, usually at 4,096 events. A
+	// negative value is an error of Run.
 	MaxHistory int
 }
 
@@ -259,6 +261,9 @@ func (s *Session) send(ctx context.Context, a *agent.Agent, in []runner.Input) (
 	}
 	if a == nil {
 		return nil, errors.New("temporal: the agent is nil")
+	}
+	if s.client.Heartbeat < 0 || s.client.MaxHistory < 0 { // the session would keep a value that no server takes
+		return nil, errors.New("temporal: Heartbeat or MaxHistory of the Client is negative: 0 means the default")
 	}
 	input := flow.Input{Agent: a.DisplayName()}
 	var err error

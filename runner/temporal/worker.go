@@ -32,8 +32,9 @@ type Worker struct {
 	// Workers with the same TaskQueue share the work.
 	TaskQueue string
 	// Agents are the agents that the worker runs, found by their names
-	// ([agent.Agent.DisplayName]). Helpers and agents of hand-offs come with their agents. During a deployment, workers may have different agents: a run waits for a
-	// worker with the agent.
+	// ([agent.Agent.DisplayName]). Helpers and agents of hand-offs come with their agents.
+	// During a deployment, workers may have different agents: a run waits for a worker with
+	// the agent.
 	Agents []*agent.Agent
 	// Runner has the model, the limits and the functions of the program, as in a process
 	// without Temporal. The Journal must be nil, because Temporal keeps the sessions.
