@@ -105,7 +105,7 @@ func (e *engine) askAside(ctx context.Context, m llm.Model, req *llm.Request, sp
 		if e.runner.Budget != nil {
 			e.runner.Budget.settle(part, nil, 0)
 		}
-		return nil, err
+		return nil, e.outlasts(err)
 	}
 	cost, err := e.costOf(ctx, resp)
 	if e.runner.Budget != nil {

@@ -70,7 +70,7 @@ func (e *engine) untilDrained(ctx context.Context) (context.Context, func()) {
 // after a crash here, and no call is open but those of helpers, which stopped, too.
 func (e *engine) endDrained() error {
 	s := e.recorder.snapshot()
-	if !e.step.HandedOut() && !e.step.Stopped() {
+	if !e.step.HandedOut() && !e.step.Stopped() && e.step.Down() == nil {
 		e.logger.Info("run drained", "turns", s.Turn)
 	}
 	if rest := e.rest(s.Turn, s.Prepared()); rest != nil {

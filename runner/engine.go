@@ -445,6 +445,9 @@ func (e *engine) start(ctx context.Context, calls []loop.Call, earlier ...event.
 	if e.step.Stopped() { // in the run of a helper
 		return errUnseen
 	}
+	if e.step.Down() != nil { // of a helper
+		return cmp.Or(e.stopReason(ctx), errHelperDown)
+	}
 	return nil
 }
 
@@ -486,6 +489,7 @@ func (e *engine) launch(ctx context.Context) error {
 func (e *engine) fail(cause error) error {
 	e.settle(nil, 0) // a request without an answer costs nothing
 	if e.session != "" && errors.Is(cause, ErrDrained) {
+		e.noteDown(cause)
 		return e.endDrained()
 	}
 	s := e.recorder.snapshot()

@@ -181,6 +181,7 @@ func (e *engine) endHelp(x *execution, err error) error {
 		refused := e.recorder.failed()
 		switch {
 		case refused == nil && (errors.Is(err, ErrDrained) || e.outer.stopReason(e.outer.ctx) != nil):
+			e.noteDown(err)
 			e.retreat(&s)
 			return nil
 		case refused != nil, program, tool.IsAbort(err), isTooDeep(err):

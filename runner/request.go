@@ -191,7 +191,7 @@ func (e *engine) respond(ctx context.Context, about question) (*llm.Response, er
 	case ctx.Err() != nil: // nobody waits any more for an answer that came all the same
 		return nil, causeOf(ctx)
 	case err != nil:
-		return nil, fmt.Errorf("turn %d: %w", about.turn, err)
+		return nil, e.outlasts(fmt.Errorf("turn %d: %w", about.turn, err))
 	case resp == nil:
 		return nil, fmt.Errorf("turn %d: the model returned neither an answer nor an error", about.turn)
 	}

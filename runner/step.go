@@ -2,10 +2,12 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/step"
@@ -23,6 +25,42 @@ var errHandedOut = fmt.Errorf("%w: its calls were handed out", ErrDrained)
 
 // errUnseen stops a run before a question to the program. The next step asks the question.
 var errUnseen = fmt.Errorf("%w: a question waits for the events before it", ErrDrained)
+
+// errHelperDown stops a run one of whose helpers waits for its model.
+var errHelperDown = fmt.Errorf("%w: the model of a helper is down", ErrDrained)
+
+// A modelDown is a failure of a model that another attempt may mend. It stops a run whose step
+// waits for the model.
+type modelDown struct{ error }
+
+func (d modelDown) Unwrap() []error { return []error{d.error, ErrDrained} }
+
+// outlasts returns the failure of a model as the reason why the step stops, if the step waits for
+// the model. The model's client has tried again already, as often as the client does.
+func (e *engine) outlasts(err error) error {
+	if e.step == nil || !e.step.Waits {
+		return err
+	}
+	api, ok := errors.AsType[*llm.APIError](err)
+	if !ok {
+		return err
+	}
+	plain := *api
+	plain.Retries = min(plain.Retries, 0) // a number of retries is over, and the kind decides
+	if !plain.Retryable() {
+		return err
+	}
+	return modelDown{err}
+}
+
+// noteDown tells the step and the consumer of a model that is down.
+func (e *engine) noteDown(err error) {
+	if _, down := errors.AsType[modelDown](err); !down {
+		return
+	}
+	e.step.NoteDown(err)
+	e.recorder.restarted(event.Restarted{Turn: e.recorder.snapshot().Turn, Error: e.redactor.error(err)})
+}
 
 // hasUnseen reports whether a question about a call must wait for the next step: the program
 // is to be asked, and cannot yet read all events of the session. A policy that adds up calls

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/step"
@@ -99,7 +101,8 @@ func (a *activities) advance(ctx context.Context, in flow.Advance) (out flow.Adv
 	if activity.GetInfo(ctx).Attempt > 1 {
 		a.watch(ctx, in.Session, event.Event{Body: event.Restarted{Turn: turnOf(events), Error: "another worker sends the request again"}})
 	}
-	st := &step.Step{Fatal: errorOf(in.Fatal), Unbegun: refs(in.Unbegun), TooOften: refs(in.TooOften), Asked: refs(in.Asked), Deadline: in.Deadline}
+	st := &step.Step{Fatal: errorOf(in.Fatal), Unbegun: refs(in.Unbegun), TooOften: refs(in.TooOften), Asked: refs(in.Asked), Deadline: in.Deadline,
+		Waits: a.worker.Outage > 0}
 	log, runErr := a.run(ctx, in.Session, desk, events, st, inputs...)
 	if isStopped(ctx) {
 		return out, errStopped
@@ -132,7 +135,7 @@ func (a *activities) advanced(ctx context.Context, session string, events []even
 		out.Jobs = a.jobs(st.Jobs())
 		return out, nil
 	case errors.Is(err, runner.ErrDrained):
-		out.Again = true
+		out.Again, out.Down = true, a.down(st.Down(), events[st.Begin:])
 		return out, nil
 	}
 	out.Failure = a.failure(err)
@@ -146,6 +149,23 @@ func (a *activities) advanced(ctx context.Context, session string, events []even
 		out.Waiting = append(out.Waiting, flow.Question{Call: string(p.Call), Seq: p.Seq})
 	}
 	return out, nil
+}
+
+// down returns the failure of a model at which a step stopped, or nil. added are the events of
+// the step.
+func (a *activities) down(err error, added []event.Event) *flow.Down {
+	if err == nil {
+		return nil
+	}
+	d := &flow.Down{Failure: *a.failure(err), Longest: a.worker.Outage}
+	if api, ok := errors.AsType[*llm.APIError](err); ok {
+		d.RetryAfter = api.RetryAfter
+	}
+	d.Answered = slices.ContainsFunc(added, func(e event.Event) bool {
+		_, ok := e.Body.(event.ModelAnswered)
+		return ok
+	})
+	return d
 }
 
 // jobs returns jobs for the workflow.

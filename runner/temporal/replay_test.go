@@ -38,7 +38,7 @@ func TestReplay(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(histories + "/*.json")
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 5)
+	require.GreaterOrEqual(t, len(files), 7)
 	for _, file := range files {
 		r := worker.NewWorkflowReplayer()
 		r.RegisterWorkflowWithOptions(flow.Session, workflow.RegisterOptions{Name: flow.SessionName})
@@ -147,6 +147,25 @@ func TestServerHistories(t *testing.T) {
 		require.NoError(t, <-done)
 		t.Logf("the run ended %v after the death of its worker", time.Since(begun))
 		keep(t, "death", name(t)+"/one", "")
+	})
+	t.Run("outage", func(t *testing.T) {
+		t.Parallel()
+		var s shop
+		desk := s.desk()
+		model := &failing{model: charging(), down: between(1, 3, overloaded)}
+		work(t, toolloop.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: model}, Outage: time.Hour}.Run)
+		result, err := sessions(t, c).Session("one").Run(t.Context(), desk, question)
+		require.NoError(t, err)
+		require.Equal(t, "All done.", result.Text)
+		timers := 0
+		for _, e := range historyOf(t, c, name(t)+"/one", "").GetEvents() {
+			if e.GetTimerStartedEventAttributes() != nil { // Temporal shows the wait
+				timers++
+				require.Contains(t, string(e.GetUserMetadata().GetSummary().GetData()), "the model is down: turn 2: openai: 503")
+			}
+		}
+		require.Equal(t, 2, timers)
+		keep(t, "outage", name(t)+"/one", "")
 	})
 	t.Run("cancel", func(t *testing.T) {
 		t.Parallel()

@@ -150,7 +150,10 @@ func (c callbacks) Complete(v any, err error) {
 }
 
 // send sends inputs to the session.
-func (s *sim) send(in ...runner.Input) <-chan answer {
+func (s *sim) send(in ...runner.Input) <-chan answer { return s.sendThen(0, nil, in...) }
+
+// sendThen is send, and does something at a time after the input, if then is not nil.
+func (s *sim) sendThen(after time.Duration, then func(), in ...runner.Input) <-chan answer {
 	input := flow.Input{Agent: s.desk.DisplayName()}
 	for _, i := range in {
 		raw, err := json.Marshal(i)
@@ -160,7 +163,13 @@ func (s *sim) send(in ...runner.Input) <-chan answer {
 		input.Inputs = append(input.Inputs, raw)
 	}
 	c := callbacks{s, make(chan answer, 1)}
-	s.next <- func() bool { s.env.UpdateWorkflow(flow.UpdateRun, rand.Text(), c, input); return true }
+	s.next <- func() bool {
+		if then != nil {
+			s.env.RegisterDelayedCallback(then, after)
+		}
+		s.env.UpdateWorkflow(flow.UpdateRun, rand.Text(), c, input)
+		return true
+	}
 	return c.back
 }
 

@@ -57,6 +57,16 @@ type Worker struct {
 	// the id of the first run follow the name. The session stays open until the Archive has
 	// the events. All workers of a task queue need the same Archive.
 	Archive journal.Journal
+	// Outage is how long a run waits for a model that is down, with pauses that grow from a
+	// second to five minutes. A model is down if a request fails with a retryable
+	// [llm.APIError] after the retries of the model itself. The time begins with the failure
+	// and again after each answer. A wait that would exceed Outage or the time of the run
+	// ([runner.Runner.RunTimeout]: an hour by default) does not begin: the run then fails with
+	// the last error. Events before the failure are kept. A wait needs no worker, and
+	// [Session.Cancel] ends a wait at once. Watch gets an [event.Restarted] for each failure;
+	// Temporal shows the wait as a timer with the error. 0 means that a run does not wait; a
+	// negative Outage is an error of Run.
+	Outage time.Duration
 	// Options are the options of Temporal's worker. A zero WorkerStopTimeout becomes 10 seconds
 	// more than the longest time of a call, by the Runner and by the Agents' own tools. A zero
 	// MaxHeartbeatThrottleInterval becomes a second.
@@ -140,6 +150,9 @@ func (a *activities) register(r worker.Registry) {
 func newActivities(w *Worker) (*activities, error) {
 	if w.Runner.Journal != nil {
 		return nil, errors.New("temporal: the Runner has a Journal, but Temporal keeps the sessions: leave it nil")
+	}
+	if w.Outage < 0 {
+		return nil, errors.New("temporal: the Outage of the Worker is negative: 0 means that a run does not wait for a model")
 	}
 	a := &activities{worker: *w, agents: map[string]*agent.Agent{}, logger: w.Runner.Logger}
 	if a.logger == nil {

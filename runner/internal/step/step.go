@@ -33,6 +33,9 @@ type Step struct {
 	// Deadline is the end of the run's time. Zero means that the time of the Runner begins
 	// now.
 	Deadline time.Time
+	// Waits means that a failure of a model which another attempt may mend does not end the
+	// run: the run stops, as if it were drained, and Down returns the failure.
+	Waits bool
 	// Look makes a run without actions: the Result is the Result of the newest run, with the
 	// events after From as Events.
 	Look bool
@@ -55,6 +58,7 @@ type Step struct {
 	mu      sync.Mutex
 	jobs    []Job // guarded by mu
 	stopped bool  // guarded by mu
+	down    error // guarded by mu
 }
 
 // A Job is a started call to run.
@@ -99,6 +103,24 @@ func (s *Step) Stopped() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stopped
+}
+
+// NoteDown notes the failure of a model at which the run stops.
+func (s *Step) NoteDown(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = err
+}
+
+// Down returns the failure of a model at which the run stopped, or nil. For a nil Step, Down
+// returns nil.
+func (s *Step) Down() error {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.down
 }
 
 // LeftUndecided notes that Runner.Decide left a call undecided. For a nil Step, LeftUndecided does nothing.

@@ -233,6 +233,9 @@ func (s *session) steps(ctx, runCtx workflow.Context, p *input) {
 			return
 		}
 		in, first = s.calls(runCtx, out.Jobs), false
+		if in.Fatal == nil {
+			in.Fatal = s.outlast(runCtx, out.Down)
+		}
 		g.Canceled = g.Canceled || runCtx.Err() != nil
 		if in.Fatal == nil && s.isAbove(ctx, lastSize, lastLength) {
 			in.Fatal = &Failure{Text: "temporal: " + tooLarge}

@@ -53,7 +53,15 @@ type Going struct {
 	Timeout  time.Duration  `json:"timeout,omitempty"` // the time of the run
 	Dead     map[string]int `json:"dead,omitempty"`    // how often the attempts of a call died
 	Canceled bool           `json:"canceled,omitempty"`
-	Asked    []string       `json:"asked,omitempty"` // calls that the program left undecided
+	Asked    []string       `json:"asked,omitempty"`  // calls that the program left undecided
+	Outage   *Outage        `json:"outage,omitempty"` // nil: the last request to the model did not fail
+}
+
+// An Outage is the wait of a run for a model.
+type Outage struct {
+	Since time.Time `json:"since"`
+	Tries int       `json:"tries"` // that failed
+	Error string    `json:"error"` // of the last try
 }
 
 // An End is how the run of a ticket ended or paused. Len is the number of events up to the
@@ -130,6 +138,15 @@ type Advanced struct {
 	Past    int               `json:"past,omitempty"`    // an earlier run answered the input; its last event
 	Waiting []Question        `json:"waiting,omitempty"`
 	Asked   []string          `json:"asked,omitempty"` // as in Advance, with those of this activity
+	Down    *Down             `json:"down,omitempty"`  // with Again: why the run stopped
+}
+
+// Down is the failure of a model that another attempt may mend.
+type Down struct {
+	Failure    Failure       `json:"failure"`
+	RetryAfter time.Duration `json:"retry_after,omitempty"`
+	Longest    time.Duration `json:"longest"`            // the longest time that the run waits for the model
+	Answered   bool          `json:"answered,omitempty"` // the model answered before the failure, in the same activity
 }
 
 // A Job is a call to run.
