@@ -21,6 +21,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/step"
 	"github.com/seed-916e8f6a/toolloop/runner/temporal/internal/flow"
+	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
 // Activities are the part of a worker that knows the machine: runs with a step.
@@ -193,8 +194,13 @@ func (a *activities) call(ctx context.Context, in flow.Call) (out flow.Called, e
 		return flow.Called{Elsewhere: a.redact(runErr.Error())}, nil
 	}
 	added := log.Added()
-	if isStopped(ctx) && len(added) == 0 {
-		return out, errStopped
+	if isStopped(ctx) {
+		if len(added) == 0 {
+			return out, errStopped
+		}
+		if !tool.IsAbort(runErr) { // the end of the worker is not the end of the run
+			runErr = nil
+		}
 	}
 	for _, e := range added {
 		raw, err := small(e)

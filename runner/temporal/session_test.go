@@ -3,7 +3,6 @@ package temporal_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os/exec"
 	"strings"
 	"sync"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
@@ -170,91 +168,6 @@ func TestErrors(t *testing.T) {
 			})
 		})
 	}
-}
-
-// A breaker loses the nth activity: before its work, or its result.
-type breaker struct {
-	interceptor.WorkerInterceptorBase // embedded: as Temporal's SDK wants it
-	at                                int
-	after                             bool
-	mu                                sync.Mutex
-	seen                              int
-	broken                            string // the activity
-}
-
-func (b *breaker) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
-	return &broken{interceptor.ActivityInboundInterceptorBase{Next: next}, b}
-}
-
-type broken struct {
-	interceptor.ActivityInboundInterceptorBase // embedded: as Temporal's SDK wants it
-	breaker                                    *breaker
-}
-
-func (b *broken) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
-	b.breaker.mu.Lock()
-	n := b.breaker.seen
-	b.breaker.seen++
-	if n == b.breaker.at {
-		b.breaker.broken = activity.GetInfo(ctx).ActivityType.Name
-	}
-	b.breaker.mu.Unlock()
-	if n != b.breaker.at {
-		return b.Next.ExecuteActivity(ctx, in)
-	}
-	if b.breaker.after {
-		_, _ = b.Next.ExecuteActivity(ctx, in)
-	}
-	return nil, errors.New("the worker is gone")
-}
-
-// TestEveryLoss loses each activity of a run, before and after its work. Idempotent calls run
-// again with the same key; the others wait for a person, and only those that were lost.
-func TestEveryLoss(t *testing.T) {
-	t.Parallel()
-	const activities = 3 + 3 // turns and calls
-	for _, idempotent := range []bool{true, false} {
-		for at := range activities {
-			for _, after := range []bool{false, true} {
-				t.Run(fmt.Sprintf("idempotent %v, %d, after %v", idempotent, at, after), func(t *testing.T) {
-					t.Parallel()
-					synctest.Test(t, func(t *testing.T) { testLoss(t, idempotent, &breaker{at: at, after: after}) })
-				})
-			}
-		}
-	}
-}
-
-func testLoss(t *testing.T, idempotent bool, b *breaker) {
-	var s shop
-	var options []tool.Option
-	if idempotent {
-		options = append(options, tool.Idempotent())
-	}
-	w := toolloop.Worker{Agents: []*agent.Agent{s.desk(options...)}, Runner: runner.Runner{Model: charging()}}
-	session := simulateWith(t, w, flow.Start{}, worker.Options{Interceptors: []interceptor.WorkerInterceptor{b}})
-	result, err := session.run(t.Context(), question)
-	inDoubt := b.broken == flow.CallName && !idempotent
-	if inDoubt {
-		require.ErrorIs(t, err, runner.ErrPaused)
-		require.Len(t, result.Pending, 1)
-		p := result.Pending[0]
-		require.True(t, p.InDoubt)
-		in := p.RunAgain()
-		if b.after {
-			in = p.Happened(llm.Text{Text: "Done."})
-		}
-		result, err = session.run(t.Context(), in)
-	}
-	require.NoError(t, err)
-	require.Equal(t, "All done.", result.Text)
-	keys, runs := s.counts()
-	want := 3
-	if b.broken == flow.CallName && idempotent && b.after {
-		want = 4
-	}
-	require.Equal(t, []int{3, want}, []int{keys, runs})
-	session.end(t)
 }
 
 // charging is a model that charges and ships, whatever was lost.
