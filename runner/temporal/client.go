@@ -100,7 +100,7 @@ func (s *Session) asItIs(ctx context.Context, err error) *runner.Result {
 		return s.unstarted()
 	}
 	var events []event.Event
-	for e, err := range s.Events(ctx, 0) {
+	for e, err := range s.client.Read(ctx, s.name, 0) {
 		if err != nil {
 			return s.unstarted()
 		}
@@ -131,48 +131,48 @@ func (s *Session) stream(ctx context.Context, a *agent.Agent, in []runner.Input,
 	if err != nil {
 		return err
 	}
-	type outcome struct {
-		end flow.End
-		err error
+	o := t.outcome(ctx)
+	seen, err := t.begin(ctx, o)
+	if err != nil {
+		return err
 	}
-	over := make(chan outcome, 1)
-	go func() { // ends with ctx
-		end, err := t.wait(ctx)
-		over <- outcome{end, err}
-	}()
-	seen := -1
-	for pause := minPoll; ; pause = min(2*pause, maxPoll) {
-		var ended *outcome
-		select {
-		case o := <-over:
-			ended = &o
-		case <-time.After(pause):
-		}
-		if ended != nil && ended.err != nil {
-			return ended.err
-		}
-		from, to, err := t.progress(ctx, ended != nil, func() flow.End { return ended.end })
-		if err != nil {
-			return err
-		}
-		seen = max(seen, from)
-		if to > seen {
-			pause = minPoll
-			events, err := s.read(ctx, seen, to)
-			if err != nil {
-				return err
-			}
-			for _, e := range events {
-				if !yield(e) {
-					return nil
-				}
-			}
-			seen = to
-		}
-		if ended != nil {
-			return errorOf(ended.end.Failure)
+	left := false
+	watched, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(o.over, stop)()
+	err = s.watch(watched, int64(seen), func(e event.Event) bool {
+		seen = int(e.Seq)
+		left = !yield(e)
+		return !left && !ends(e) // the events of the next run are not of this stream
+	})
+	switch {
+	case left:
+		return nil
+	case err != nil && watched.Err() == nil:
+		return s.failed(err)
+	}
+	if err := o.wait(ctx); err != nil {
+		return err
+	}
+	rest, err := s.read(ctx, seen, o.end.Len)
+	if err != nil {
+		return err
+	}
+	for _, e := range rest {
+		if !yield(e) {
+			return nil
 		}
 	}
+	return errorOf(o.end.Failure)
+}
+
+// ends reports whether a run ends or pauses with an event.
+func ends(e event.Event) bool {
+	switch e.Body.(type) {
+	case event.RunFinished, event.RunFailed, event.RunPaused:
+		return e.Path == ""
+	}
+	return false
 }
 
 // Cancel ends the run that is going on, as the end of its context does in package runner: the
@@ -197,7 +197,7 @@ func (s *Session) signal(ctx context.Context, name string) error {
 
 // State returns what the events of the session say, also during a run.
 func (s *Session) State(ctx context.Context) (*runner.State, error) {
-	return runner.StateOf(s.name, s.Events(ctx, 0))
+	return runner.StateOf(s.name, s.client.Read(ctx, s.name, 0))
 }
 
 // Messages returns the conversation so far, also during a run. See [runner.Session.Messages].
@@ -219,28 +219,6 @@ func (s *Session) Pending(ctx context.Context) ([]runner.Pending, error) {
 	return state.Pending, nil
 }
 
-// Events yields the stored events of the session after the event with the Seq after, up to
-// the newest. An error is the last pair. A new session has no events.
-func (s *Session) Events(ctx context.Context, after int64) iter.Seq2[event.Event, error] {
-	return func(yield func(event.Event, error) bool) {
-		for {
-			events, total, err := s.page(ctx, flow.Range{From: int(after)})
-			if err != nil {
-				yield(event.Event{}, err)
-				return
-			}
-			for _, e := range events {
-				if !yield(e, nil) {
-					return
-				}
-			}
-			if after += int64(len(events)); len(events) == 0 || after >= int64(total) {
-				return
-			}
-		}
-	}
-}
-
 func (s *Session) id() string { return s.client.Prefix + s.name }
 
 // A ticket is an accepted input.
@@ -254,7 +232,7 @@ type ticket struct {
 // send gives the session an input, and begins a missing session.
 func (s *Session) send(ctx context.Context, a *agent.Agent, in []runner.Input) (*ticket, error) {
 	if s.client.Temporal == nil {
-		return nil, errors.New("temporal: the Client has no Temporal client")
+		return nil, fmt.Errorf("temporal: %w", errNoClient)
 	}
 	if s.name == "" {
 		return nil, errors.New("temporal: the session has no name")
@@ -356,35 +334,77 @@ func (t *ticket) in(s flow.Status) int {
 	return slices.IndexFunc(s.Ends, func(e flow.End) bool { return e.Ticket == t.handle.UpdateID() })
 }
 
-// progress returns the range of the run's events so far.
-func (t *ticket) progress(ctx context.Context, ended bool, end func() flow.End) (from, to int, err error) {
-	if ended {
-		return end().From, end().Len, nil
+// An outcome is how the run of a ticket ends. The fields are for readers after over.
+type outcome struct {
+	over context.Context
+	end  flow.End
+	err  error
+}
+
+// outcome waits in the background for the end of the run, at most until ctx ends.
+func (t *ticket) outcome(ctx context.Context) *outcome {
+	over, tell := context.WithCancel(context.Background())
+	o := &outcome{over: over}
+	go func() { // ends with ctx
+		defer tell()
+		o.end, o.err = t.wait(ctx)
+	}()
+	return o
+}
+
+func (o *outcome) wait(ctx context.Context) error {
+	select {
+	case <-o.over.Done():
+		return o.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	status, err := t.session.status(ctx)
-	if err != nil {
-		return 0, 0, err
+}
+
+// begin returns the number of events before the run.
+func (t *ticket) begin(ctx context.Context, o *outcome) (int, error) {
+	for pause := minPoll; ; pause = min(2*pause, maxPoll) {
+		select {
+		case <-o.over.Done():
+			return o.end.From, o.err
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		default:
+		}
+		status, err := t.session.status(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if g := status.Going; g != nil && g.Ticket == t.handle.UpdateID() {
+			return g.From, nil
+		}
+		if i := t.in(status); i >= 0 {
+			return status.Ends[i].From, nil
+		}
+		select {
+		case <-o.over.Done():
+		case <-time.After(pause):
+		}
 	}
-	if g := status.Going; g != nil && g.Ticket == t.handle.UpdateID() {
-		return g.From, status.Events, nil
-	}
-	return 0, 0, nil
 }
 
 func (s *Session) status(ctx context.Context) (status flow.Status, err error) {
-	return status, s.query(ctx, &status, flow.QueryStatus)
+	return status, s.failed(s.query(ctx, &status, flow.QueryStatus))
 }
 
 // query asks the workflow. It tries again for a while if nobody can answer now: a worker died,
 // or the session goes on in a new execution.
 func (s *Session) query(ctx context.Context, to any, kind string, args ...any) error {
+	if s.client.Temporal == nil {
+		return errNoClient
+	}
 	for pause, tries := minPoll, 0; ; pause, tries = min(2*pause, maxPoll), tries+1 {
 		value, err := s.client.Temporal.QueryWorkflow(ctx, s.id(), "", kind, args...)
 		if err == nil {
-			return s.failed(value.Get(to))
+			return value.Get(to)
 		}
 		if isNotFound(err) || ctx.Err() != nil || tries > 60 {
-			return s.failed(err)
+			return err
 		}
 		select {
 		case <-time.After(pause):
@@ -406,7 +426,7 @@ func (s *Session) page(ctx context.Context, r flow.Range) ([]event.Event, int, e
 	for i, raw := range p.Events {
 		var e event.Event
 		if err := json.Unmarshal(raw, &e); err != nil {
-			return nil, 0, s.failed(err)
+			return nil, 0, err
 		}
 		e.Seq = int64(r.From+i) + 1
 		events = append(events, e)
@@ -419,7 +439,7 @@ func (s *Session) read(ctx context.Context, from, to int) (all []event.Event, er
 	for from < to {
 		events, _, err := s.page(ctx, flow.Range{From: from, To: to})
 		if err != nil {
-			return nil, err
+			return nil, s.failed(err)
 		}
 		if len(events) == 0 {
 			return nil, fmt.Errorf("temporal: session %q: event %d is missing", s.name, from+1)

@@ -31,17 +31,18 @@
 //
 // # What waits
 //
-// [Client.Sessions] lists the open sessions, and [Session.Pending] has the waiting calls of a
-// session:
+// A [Client] is a [journal.Reader], so whatever reads a journal reads the sessions: the pages of
+// package inspect, [runner.StateOf], [runner.CallsOf]. [Session.Pending] has the waiting calls
+// of a session:
 //
-//	for name, err := range sessions.Sessions(ctx, "") { // sessions is a Client
+//	for sum, err := range sessions.List(ctx, journal.Filter{Status: journal.Paused}) { // sessions is a Client
 //		…
-//		pending, err := sessions.Session(name).Pending(ctx)
+//		pending, err := sessions.Session(sum.Session).Pending(ctx)
 //	}
 //
 // The command "temporal workflow list" shows the same workflows. [runner.Runner.MayAnswer] and
 // [runner.Runner.Decide] hold on the workers. Such a policy reads the calls before its question
-// with runner.CallsOf(sessions.Session(p.Session).Events(ctx, 0)).
+// with runner.CallsOf(sessions.Read(ctx, p.Session, 0)).
 //
 // # How it works
 //

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/temporal/internal/flow"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
@@ -57,7 +58,11 @@ func (a *activities) kindOf(err error) (string, json.RawMessage) {
 		return kindOnce, data(e)
 	}
 	if e, ok := errors.AsType[*runner.DecisionError](err); ok {
-		return kindDecision, data(runner.DecisionError{Call: e.Call, Reason: a.redact(e.Reason), Decided: e.Decided, Known: e.Known})
+		d := decisionData{Call: e.Call, Reason: a.redact(e.Reason), Decided: e.Decided, Known: e.Known}
+		if e.Err != nil {
+			d.Refusal = a.redact(e.Err.Error())
+		}
+		return kindDecision, data(d)
 	}
 	if e, ok := errors.AsType[*llm.APIError](err); ok {
 		plain := *e
@@ -73,6 +78,27 @@ func (a *activities) kindOf(err error) (string, json.RawMessage) {
 		return kindNoInput, nil
 	}
 	return "", nil
+}
+
+// decisionData has the members of a runner.DecisionError. Refusal is the text of its Err: the
+// client may not have the type.
+type decisionData struct {
+	Call    event.CallRef
+	Reason  string
+	Refusal string           `json:",omitempty"`
+	Decided *runner.Decision `json:",omitempty"`
+	Known   bool             `json:",omitempty"`
+}
+
+// decisionError returns the error of data.
+func decisionError(data json.RawMessage) error {
+	var d decisionData
+	_ = json.Unmarshal(data, &d) // what is there counts
+	e := &runner.DecisionError{Call: d.Call, Reason: d.Reason, Decided: d.Decided, Known: d.Known}
+	if d.Refusal != "" {
+		e.Err = errors.New(d.Refusal)
+	}
+	return e
 }
 
 func data(v any) json.RawMessage {
@@ -138,7 +164,7 @@ func typed(f *flow.Failure) error {
 	case kindOnce:
 		return filled(f.Data, new(runner.OnceError))
 	case kindDecision:
-		return filled(f.Data, new(runner.DecisionError))
+		return decisionError(f.Data)
 	case kindAPI:
 		return filled(f.Data, new(llm.APIError))
 	case kindAbort:

@@ -117,7 +117,7 @@ func TestServerCancel(t *testing.T) {
 			work(t, temporal.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: r}.Run)
 			client := mortals(t, c)
 			session := client.Session("desk")
-			got, _ := atHangUp(t, s, finishedIn(session, ends), func(ctx context.Context, in runner.Input) (*runner.Result, error) {
+			got, _ := atHangUp(t, s, finishedIn(client, "desk", ends), func(ctx context.Context, in runner.Input) (*runner.Result, error) {
 				context.AfterFunc(ctx, func() { _ = session.Cancel(context.Background()) })
 				return session.Run(context.Background(), desk, in)
 			})
@@ -153,11 +153,11 @@ func finishedCalls(events iter.Seq[event.Event]) (n int) {
 }
 
 // finishedIn waits until n calls of a session have ended: a loaded machine is slow.
-func finishedIn(s *temporal.Session, n int) func() {
+func finishedIn(c temporal.Client, session string, n int) func() {
 	return func() {
 		for range 600 {
 			seen := finishedCalls(func(yield func(event.Event) bool) {
-				for e, err := range s.Events(context.Background(), 0) {
+				for e, err := range c.Read(context.Background(), session, 0) {
 					if err != nil || !yield(e) {
 						return
 					}

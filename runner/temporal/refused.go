@@ -54,7 +54,7 @@ func (s *Session) refused(ctx context.Context, err error, a *agent.Agent, in []r
 // gets the input with a copy of the events, and an agent and a model that can do nothing.
 func (s *Session) isKnown(ctx context.Context, call event.CallRef, a *agent.Agent, in []runner.Input) bool {
 	var events []event.Event
-	for e, err := range s.Events(ctx, 0) {
+	for e, err := range s.client.Read(ctx, s.name, 0) {
 		if err != nil {
 			return false
 		}

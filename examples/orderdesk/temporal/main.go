@@ -155,10 +155,11 @@ func runClient(ctx context.Context, c client.Client, jobs []job) error {
 		for _, j := range jobs {
 			running.Go(func() error {
 				o := outcome{Name: j.Name}
-				session := temporal.Client{Temporal: c, Heartbeat: 6 * time.Second}.Session(j.Name)
+				sessions := temporal.Client{Temporal: c, Heartbeat: 6 * time.Second}
+				session := sessions.Session(j.Name)
 				var err error
 				if o.Text, err = converse(ctx, session, j); err == nil {
-					o.Events, err = eventsOf(ctx, session)
+					o.Events, err = eventsOf(ctx, sessions, j.Name)
 				}
 				if err != nil {
 					o.Err = err.Error()
@@ -198,8 +199,8 @@ func converse(ctx context.Context, session *temporal.Session, j job) (string, er
 	}
 }
 
-func eventsOf(ctx context.Context, session *temporal.Session) (all []event.Event, err error) {
-	for e, err := range session.Events(ctx, 0) {
+func eventsOf(ctx context.Context, sessions temporal.Client, name string) (all []event.Event, err error) {
+	for e, err := range sessions.Read(ctx, name, 0) {
 		if err != nil {
 			return nil, err
 		}
