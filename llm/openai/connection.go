@@ -24,7 +24,8 @@ const (
 type connection struct {
 	trace httptrace.ClientTrace // made once by prepare
 
-	body *smallBody // of the request; nil: none. Belongs to the goroutine that writes the request
+	body  *smallBody // of the request; nil: none. Belongs to the goroutine that writes the request
+	joins bool       // the header waits for the body; see pooledConn.join
 
 	mu        sync.Mutex // the transport reports from its own goroutines
 	got       int        // connections that the request had: net/http may send it again
@@ -43,6 +44,9 @@ func (l *connection) gotConn(i httptrace.GotConnInfo) {
 	defer l.mu.Unlock()
 	l.got++
 	l.pooled, l.wrote, l.responded = i.Reused, time.Time{}, false
+	if c, ok := i.Conn.(*pooledConn); ok {
+		c.join(l.joins)
+	}
 }
 
 func (l *connection) wroteRequest(i httptrace.WroteRequestInfo) {

@@ -109,6 +109,8 @@ func (x *exchange) do() (*http.Response, error) {
 	if sender.direct != nil { // other senders need not report what they have written
 		if short, ok := x.small.of(x.body); ok {
 			hreq.Body, l.body = short, &x.small
+		} else {
+			l.joins = hreq.Header["Expect"] == nil // a server that is asked first needs the header at once
 		}
 	}
 	for range maxClosed {

@@ -203,3 +203,13 @@ func (e *EncoderPair) Add(m llm.Message) (difference string, usual bool) {
 	}
 	return "", usual
 }
+
+// PooledConn is a connection of the shared transport.
+type PooledConn = pooledConn
+
+const AheadSize = aheadSize
+
+func (c *pooledConn) Join(joins bool) { c.join(joins) }
+
+// HasBuffer reports whether c has one of the shared buffers.
+func (c *pooledConn) HasBuffer() bool { return c.ahead != nil || c.head != nil }

@@ -47,7 +47,7 @@ func (a *generation) clean() {
 	a.segments = emptied(x.body)
 	x.client, x.hreq, x.body, x.sent, x.small = nil, http.Request{}, nil, bodyReader{}, smallBody{}
 	x.timed, x.sized, x.reader, x.gzip = timedReader{}, sizedReader{}, responseReader{}, false
-	x.conn.body, x.conn.got, x.conn.pooled, x.conn.wrote, x.conn.responded = nil, 0, false, time.Time{}, false
+	x.conn.body, x.conn.joins, x.conn.got, x.conn.pooled, x.conn.wrote, x.conn.responded = nil, false, 0, false, time.Time{}, false
 	w := &x.limits
 	w.ctx, w.cancel, w.first, w.stall = nil, nil, 0, 0
 	w.timer, w.rings, w.limits, w.stopped, w.quiet = nil, time.Time{}, [3]timeLimit{}, false, false

@@ -3,7 +3,6 @@ package openai
 import (
 	"context"
 	"crypto/tls"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -107,29 +106,13 @@ var sharedTransport = sync.OnceValue(func() http.RoundTripper {
 		if err != nil {
 			return nil, err
 		}
-		return pooledConn{conn}, nil
+		return &pooledConn{Conn: conn}, nil
 	}
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = maxIdle, maxIdle
 	t.MaxResponseHeaderBytes = 1 << 20
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}
 	return t
 })
-
-// A pooledConn copies request bodies through pooled buffers. The ReadFrom of a TCP
-// connection allocates a buffer of up to 32 KB for each body that does not fit into the
-// transport's own buffer of 4 KB.
-type pooledConn struct {
-	net.Conn // embedded: only ReadFrom differs
-}
-
-var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
-
-// ReadFrom implements [io.ReaderFrom].
-func (c pooledConn) ReadFrom(r io.Reader) (int64, error) {
-	buffer := copyBuffers.Get().(*[32 << 10]byte)
-	defer copyBuffers.Put(buffer)
-	return io.CopyBuffer(struct{ io.Writer }{c.Conn}, r, buffer[:])
-}
 
 // guarded checks each request with the network guard of tests. A check at each
 // dial would miss open connections and connections to a proxy.
