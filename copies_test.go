@@ -70,7 +70,7 @@ func copies() []any {
 		anAgent, anInfo, helper, aTool, aSet, aCall, anError, aRunner, aResult, aLimit, aFinish,
 		aConfig, aProfile, aRetry, fallback, aCache, aLog, aStep, busy, conflict, store, dir, corrupt, storeErr, sizeErr, pending, decision, fault, call,
 	}
-	values = append(values, agent.Handoff{}, agent.Check{}, agent.Subject{}, agent.Verdict{}, runner.CheckError{}, runner.Work{}, tool.Form{}, runner.OutputError{}, runner.OnceError{}, runner.State{}, runner.Decision{}, runner.Standing{}, runner.PastCall{}, runner.OpenCall{}, runner.PartialAnswer{}, inspect.Visitor{}, journal.Filter{}, journal.Summary{}, runner.Limits{}, runner.Change{}, compact.Policy{}, compact.History{}, serve.Config{})
+	values = append(values, agent.Handoff{}, agent.Check{}, agent.Subject{}, agent.Verdict{}, runner.CheckError{}, runner.Work{}, tool.Form{}, runner.OutputError{}, runner.OnceError{}, runner.State{}, runner.Decision{}, runner.Standing{}, runner.PastCall{}, runner.OpenCall{}, runner.PartialAnswer{}, inspect.Visitor{}, journal.Filter{}, journal.Summary{}, runner.Limits{}, runner.Change{}, compact.Policy{}, compact.History{}, serve.Config{}, event.Live{})
 	return append(append(values, copiesOfData()...), copiesOfEvents()...)
 }
 

@@ -227,6 +227,10 @@ func (e *engine) run(ctx context.Context, in *input) error {
 		if e.isDrained(action) {
 			return ErrDrained
 		}
+		if e.step != nil && e.showsFirst(action) {
+			e.step.Stop()
+			return errUnseen
+		}
 		if err := e.do(ctx, action); err != nil {
 			return err
 		}

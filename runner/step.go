@@ -23,8 +23,9 @@ import (
 // a drain, and the session goes on from them.
 var errHandedOut = fmt.Errorf("%w: its calls were handed out", ErrDrained)
 
-// errUnseen stops a run before a question to the program. The next step asks the question.
-var errUnseen = fmt.Errorf("%w: a question waits for the events before it", ErrDrained)
+// errUnseen stops a run before a question to the program, or before a turn. The next step goes
+// on there.
+var errUnseen = fmt.Errorf("%w: the events so far are to be read first", ErrDrained)
 
 // errHelperDown stops a run one of whose helpers waits for its model.
 var errHelperDown = fmt.Errorf("%w: the model of a helper is down", ErrDrained)
@@ -77,6 +78,17 @@ func (e *engine) hasUnseen(c *loop.Call) bool {
 	}
 	_, stands := e.standing(c, c.Fingerprint, c.Arguments)
 	return stands
+}
+
+// showsFirst reports whether a turn must wait for the next step. Other readers get the events
+// of a step after its end, and what was said before a turn is to be read while the model
+// answers.
+func (e *engine) showsFirst(action loop.Action) bool {
+	switch action.(type) {
+	case loop.Prepare, loop.Compact:
+		return e.outer == nil && e.recorder.snapshot().Seq != e.step.Begin
+	}
+	return false
 }
 
 // divide returns the jobs that run here, and the jobs for the step. Runs of helpers stop

@@ -213,7 +213,11 @@ func (r *run) thinking(thought string) []*agMessage {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.live) == 0 || r.live[0].body != (event.Body)(event.ReasoningDelta{}) {
+	live := r.live
+	if len(live) > 0 && live[0].isBegin() {
+		live = live[1:]
+	}
+	if len(live) == 0 || live[0].body != (event.Body)(event.ReasoningDelta{}) {
 		return nil
 	}
 	return []*agMessage{{ID: thought, Role: "reasoning", Content: new("")}}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 )
 
@@ -36,6 +38,14 @@ type Config struct {
 	// Agent answers. The contexts of the runs have the values of the first request of the
 	// run, for example the user from a middleware.
 	Agent *agent.Agent
+	// Open opens a session of an engine whose runs belong to other processes, such as a
+	// temporal.Session, and Reader reads these sessions. Open needs Reader. The runs then go on
+	// without this process, and Shutdown does not wait for them. Of the Runner, the chat uses
+	// Redact alone, and the Journal must be nil. Of the Agent, the chat uses the name and the
+	// checks: give the Agent of the workers. [Chat.Live] takes what the workers do not store.
+	// Nil means that the Runner runs the sessions in this process.
+	Open   func(session string) Session
+	Reader journal.Reader
 	// Session returns the name of the session of a conversation. id comes from the browser:
 	// the chat id of the AI SDK, or the thread id of AG-UI, with 1 to 300 bytes. Whoever can
 	// reach a name can read and continue the session, so put the user into the name. An error
@@ -83,6 +93,18 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// A Session is a session of an engine whose runs belong to other processes; see Config.Open. It
+// is safe for concurrent use.
+type Session interface {
+	// Stream is like Stream of [runner.Session], and yields the stored events. The end of ctx
+	// ends the stream, and not the run. An input during a run is refused with a
+	// [*journal.BusyError].
+	Stream(ctx context.Context, a *agent.Agent, in ...runner.Input) iter.Seq2[event.Event, error]
+	// Cancel ends the run that is going on, in any process. The run fails with
+	// [context.Canceled]. Without a run, Cancel has no effect.
+	Cancel(ctx context.Context) error
+}
+
 // A Chat serves conversations, and is safe for concurrent use.
 type Chat struct {
 	config Config
@@ -99,17 +121,14 @@ type Chat struct {
 	runs          sync.WaitGroup
 }
 
-// Chat returns the chat, or an error for a Config without a valid Agent, without Session, or
-// with a Journal without the methods of a [journal.Reader]. The caller ends the chat with
+// Chat returns the chat, or an error for a Config without a valid Agent, without Session, with a
+// Journal without the methods of a [journal.Reader], or with one of Open and Reader. The caller ends the chat with
 // [Chat.Shutdown].
 func (c Config) Chat() (*Chat, error) {
-	if c.Runner.Journal == nil {
-		c.Runner.Journal = new(journal.Memory)
-	}
-	reader, ok := c.Runner.Journal.(journal.Reader)
+	reader, err := c.reader()
 	switch {
-	case !ok:
-		return nil, fmt.Errorf("serve: the Journal %T is no journal.Reader", c.Runner.Journal)
+	case err != nil:
+		return nil, err
 	case c.Session == nil:
 		return nil, errors.New("serve: Session is nil: it must return the name of a session that only this visitor can reach")
 	case c.Queue < 0:
@@ -131,6 +150,25 @@ func (c Config) Chat() (*Chat, error) {
 	}
 	chat.drain, chat.stop = context.WithCancel(context.Background())
 	return chat, nil
+}
+
+// reader returns the Reader of the sessions. The Runner gets a Journal if the Runner needs one.
+func (c *Config) reader() (journal.Reader, error) {
+	switch {
+	case (c.Open == nil) != (c.Reader == nil):
+		return nil, errors.New("serve: Open and Reader belong together: one of them is nil")
+	case c.Open != nil && c.Runner.Journal != nil:
+		return nil, errors.New("serve: the Runner has a Journal, but Open has the sessions: leave it nil")
+	case c.Open != nil:
+		return c.Reader, nil
+	case c.Runner.Journal == nil:
+		c.Runner.Journal = new(journal.Memory)
+	}
+	reader, ok := c.Runner.Journal.(journal.Reader)
+	if !ok {
+		return nil, fmt.Errorf("serve: the Journal %T is no journal.Reader", c.Runner.Journal)
+	}
+	return reader, nil
 }
 
 // safely returns redact without its panics, which would end the program.
@@ -155,8 +193,8 @@ func checksOutput(a *agent.Agent) bool {
 
 // Shutdown ends the chat in order. New messages get the status 503. Each run stops between
 // two turns ([runner.Drain]), and the streams break off, so the pages try again and find the
-// next process. The next process continues the runs. Shutdown returns when all runs have
-// stopped, or with the cause of ctx; then Shutdown has cancelled the remaining runs, and has
+// next process. The next process continues the runs. Runs of Config.Open go on, and only their
+// streams break off. Shutdown returns when all runs have stopped, or with the cause of ctx; then Shutdown has cancelled the remaining runs, and has
 // waited for their end. Call Shutdown before the Shutdown of the [http.Server], because the
 // server waits for the streams.
 func (c *Chat) Shutdown(ctx context.Context) error {

@@ -25,8 +25,9 @@ var (
 type conversation struct {
 	chat    *Chat
 	name    string
-	session *runner.Session
-	users   int // guarded by chat.mu
+	session *runner.Session // nil with other
+	other   Session         // of Config.Open, or nil
+	users   int             // guarded by chat.mu
 
 	mu     sync.Mutex
 	active *run   // guarded by mu; nil if no run is going on
@@ -39,7 +40,12 @@ func (c *Chat) enter(name string) *conversation {
 	defer c.mu.Unlock()
 	conv := c.conversations[name]
 	if conv == nil {
-		conv = &conversation{chat: c, name: name, session: c.config.Runner.Session(name)}
+		conv = &conversation{chat: c, name: name}
+		if c.config.Open != nil {
+			conv.other = c.config.Open(name)
+		} else {
+			conv.session = c.config.Runner.Session(name)
+		}
 		c.conversations[name] = conv
 	}
 	conv.users++
@@ -122,7 +128,11 @@ func (conv *conversation) work(r *run) {
 	c := conv.chat
 	for r != nil {
 		err := errShutdown
-		if c.drain.Err() == nil {
+		switch {
+		case c.drain.Err() != nil:
+		case conv.other != nil:
+			err = conv.runElsewhere(r)
+		default:
 			err = conv.run(runner.Drain(r.ctx, c.drain), r)
 		}
 		r.stop(nil)
@@ -150,15 +160,20 @@ func (conv *conversation) run(ctx context.Context, r *run) error {
 			}
 		}
 		if !ok || r.fresh {
-			if err != nil && !errors.Is(err, runner.ErrPaused) {
-				conv.chat.logger().Log(ctx, levelOf(err), "a run of a chat ended with an error", "session", conv.name, "error", err)
-			}
+			conv.log(ctx, err)
 			return err
 		}
 		// A foreign process runs the session, or died.
 		if over, err := conv.watch(ctx, r, max(busy.Lease/4, takeOver)); over || err != nil {
 			return err
 		}
+	}
+}
+
+// log logs the error of a run that has ended.
+func (conv *conversation) log(ctx context.Context, err error) {
+	if err != nil && !errors.Is(err, runner.ErrPaused) {
+		conv.chat.logger().Log(ctx, levelOf(err), "a run of a chat ended with an error", "session", conv.name, "error", err)
 	}
 }
 
@@ -187,11 +202,8 @@ func (conv *conversation) stream(ctx context.Context, r *run, behind bool) error
 				r.add(c.public(old))
 			}
 		}
-		if c.hidden && e.Seq == 0 {
-			switch e.Body.(type) {
-			case event.TextDelta, event.ReasoningDelta:
-				continue
-			}
+		if c.hides(e) {
+			continue
 		}
 		r.add(c.public(e))
 	}
@@ -236,15 +248,23 @@ func (conv *conversation) take(r *run, events iter.Seq2[event.Event, error]) (ov
 			return false, nil // the session tells what is wrong
 		}
 		r.add(conv.chat.public(e))
-		if e.Path == "" {
-			switch e.Body.(type) {
-			case event.RunFinished:
-				return true, nil
-			case event.RunPaused:
-				return true, runner.ErrPaused
-			case event.RunFailed:
-				return true, errElsewhere
-			}
+		if over, err := endOf(e); over {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// endOf reports whether a run ends or pauses with an event, and with which error.
+func endOf(e event.Event) (over bool, err error) {
+	if e.Path == "" {
+		switch e.Body.(type) {
+		case event.RunFinished:
+			return true, nil
+		case event.RunPaused:
+			return true, runner.ErrPaused
+		case event.RunFailed:
+			return true, errElsewhere
 		}
 	}
 	return false, nil

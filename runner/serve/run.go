@@ -34,7 +34,9 @@ type run struct {
 	restart int           // counts the times that live began anew
 	since   int64         // the last event before the last restart
 	reports map[event.CallRef]event.ToolProgress
-	foreign bool // another process does the run
+	heard   hearing // of the deltas that come from elsewhere
+	foreign bool    // another process does the run
+	stopped bool    // a visitor stopped a run of Config.Open
 	over    bool
 	err     error // of the run that is over
 }
@@ -90,6 +92,7 @@ func (r *run) add(e event.Event) {
 	if b, ok := e.Body.(event.ToolCallFinished); ok {
 		delete(r.reports, b.Call)
 	}
+	r.hearAhead()
 }
 
 // addLive takes a delta. The caller holds mu.
@@ -178,7 +181,7 @@ func (r *run) next(p *place) batch {
 	b := batch{changed: r.changed, over: r.over, last: r.last, err: r.err}
 	b.first = r.first
 	if r.first == 0 {
-		b.behind = p.seq == 0 && (!r.fresh || r.over)
+		b.behind = p.seq < r.last || p.seq == 0 && (!r.fresh || r.over)
 		return b
 	}
 	if oldest := r.kept[0].Seq; p.seq < oldest-1 {
@@ -316,6 +319,7 @@ func (r *run) begin(last int64) {
 	defer r.mu.Unlock()
 	if r.first == 0 && r.last < last {
 		r.last = last
+		r.hearAhead()
 	}
 }
 

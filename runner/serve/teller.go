@@ -28,6 +28,7 @@ type teller struct {
 	helpers   map[event.CallRef]*helping
 	helper    string // the agent whose event is told; empty for the outermost run
 	step      bool
+	expected  bool                      // the step began before its TurnPrepared
 	wrote     bool                      // a text of the turn
 	whole     bool                      // the turn has its answer
 	steps     int                       // counts the turns of the message
@@ -68,7 +69,11 @@ func (t *teller) add(e event.Event) {
 	case event.UserMessaged:
 		t.user(e.Seq, b)
 	case event.TurnPrepared:
-		t.prepared(b)
+		if e.Seq > 0 {
+			t.prepared(b)
+		} else {
+			t.expect()
+		}
 	case event.ModelAnswered:
 		t.answered(b)
 	case event.AnswerStreamed:
@@ -215,15 +220,27 @@ func userParts(m llm.Message) (out []userPart) {
 }
 
 func (t *teller) prepared(b event.TurnPrepared) {
-	if t.step && t.turn == b.Turn { // prepared again after a crash
-		t.restart()
+	if t.step && t.turn == b.Turn {
+		if !t.expected { // prepared again after a crash
+			t.restart()
+		}
+		t.expected = false
 		return
 	}
+	t.expected = false
 	t.closeStep()
 	t.turn, t.step, t.shown, t.wrote, t.whole = b.Turn, true, nil, false, false
 	t.live, t.kept = nil, nil
 	t.steps++
 	t.tellNow(piece{kind: aStep, seq: int64(t.steps)})
+}
+
+// expect begins the turn of a request whose TurnPrepared is not stored yet: deltas come.
+func (t *teller) expect() {
+	if !t.step || t.whole {
+		t.prepared(event.TurnPrepared{Turn: t.turn + 1})
+		t.expected = true
+	}
 }
 
 func (t *teller) closeStep() {

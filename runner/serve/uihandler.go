@@ -25,8 +25,9 @@ var errBroken = errors.New("serve: the stream breaks off")
 //	GET  path/{id}/stream  the unfinished answer, from the beginning; 204 without an answer
 //	GET  path/{id}/messages  the conversation as {"messages": […], "active": …}
 //	POST path/{id}/stop    stops the run; chat.stop() of the browser leaves the stream only.
-//	                       A run in a foreign process goes on: the status is 409. Messages
-//	                       that wait in the queue are still answered
+//	                       A run in a foreign process goes on: the status is 409. A run of
+//	                       Config.Open stops wherever it is. Messages that wait in the queue
+//	                       are still answered
 //
 // With messages and active, a page begins at the same place: give messages to useChat, and set
 // resume to active.
@@ -244,7 +245,7 @@ func approvalID(p piece) string { return p.id + "@" + strconv.FormatInt(p.seq, 1
 func (conv *conversation) decide(ctx context.Context, person string, said []answer) (r *run, whole bool, err error) {
 	var in []runner.Input
 	if len(said) > 0 {
-		state, err := conv.session.State(ctx)
+		state, err := conv.state(ctx)
 		if err != nil {
 			return nil, false, err
 		}
@@ -344,8 +345,13 @@ func (c *Chat) stopRun(w http.ResponseWriter, r *http.Request, id string) error 
 		return err
 	}
 	defer conv.leave()
-	if !conv.cancel(errStopped) {
-		return &refusal{http.StatusConflict, "Another server writes the answer, and only that server can stop it."}
+	if conv.other != nil {
+		err = conv.stopElsewhere(r.Context())
+	} else if !conv.cancel(errStopped) {
+		err = &refusal{http.StatusConflict, "Another server writes the answer, and only that server can stop it."}
+	}
+	if err != nil {
+		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

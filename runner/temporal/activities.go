@@ -3,6 +3,7 @@ package temporal
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -100,7 +101,7 @@ func (a *activities) advance(ctx context.Context, in flow.Advance) (out flow.Adv
 		inputs = append(inputs, i)
 	}
 	if activity.GetInfo(ctx).Attempt > 1 {
-		a.watch(ctx, in.Session, event.Event{Body: event.Restarted{Turn: turnOf(events), Error: "another worker sends the request again"}})
+		a.newWatch(in.Session, in.Events).tell(ctx, event.Event{Body: event.Restarted{Turn: turnOf(events), Error: "another worker sends the request again"}})
 	}
 	st := &step.Step{Fatal: errorOf(in.Fatal), Unbegun: refs(in.Unbegun), TooOften: refs(in.TooOften), Asked: refs(in.Asked), Deadline: in.Deadline,
 		Waits: a.worker.Outage > 0}
@@ -238,12 +239,13 @@ func (a *activities) run(ctx context.Context, name string, desk *agent.Agent, ev
 		_, err := session.Run(within, desk, in...)
 		return log, err
 	}
+	w := a.newWatch(name, len(events))
 	for e, err := range session.Stream(within, desk, in...) {
 		if err != nil {
 			return log, err
 		}
 		if e.Seq == 0 {
-			a.watch(ctx, name, e)
+			w.tell(ctx, e)
 		}
 	}
 	if st.Past > 0 { // a stream knows only that an earlier run answered, and Run also knows where
@@ -253,17 +255,30 @@ func (a *activities) run(ctx context.Context, name string, desk *agent.Agent, ev
 	return log, nil
 }
 
-// watch calls Watch, if the worker has one.
-func (a *activities) watch(ctx context.Context, session string, e event.Event) {
-	if a.worker.Watch == nil {
+// A watch tells the events of an activity that nobody stores.
+type watch struct {
+	activities *activities
+	live       event.Live // the newest
+}
+
+// newWatch returns the watch of an activity that began behind so many events.
+func (a *activities) newWatch(session string, events int) *watch {
+	return &watch{a, event.Live{Session: session, After: int64(events), Source: rand.Text()}}
+}
+
+// tell calls Watch, if the worker has one.
+func (w *watch) tell(ctx context.Context, e event.Event) {
+	if w.activities.worker.Watch == nil {
 		return
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			a.logger.Error("Watch panicked", "session", session, "panic", p, "stack", string(debug.Stack()))
+			w.activities.logger.Error("Watch panicked", "session", w.live.Session, "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	a.worker.Watch(ctx, session, e)
+	w.live.N++
+	w.live.Event = e
+	w.activities.worker.Watch(ctx, w.live)
 }
 
 // errStopped says that the worker stopped before the end of an activity.

@@ -92,10 +92,10 @@ func TestOutage(t *testing.T) {
 				var mu sync.Mutex
 				var restarted []event.Restarted
 				w := toolloop.Worker{Agents: []*agent.Agent{s.desk()}, Runner: runner.Runner{Model: model, RunTimeout: -1}, Outage: 6 * time.Hour,
-					Watch: func(_ context.Context, _ string, e event.Event) {
+					Watch: func(_ context.Context, l event.Live) {
 						mu.Lock()
 						defer mu.Unlock()
-						if b, ok := e.Body.(event.Restarted); ok {
+						if b, ok := l.Event.Body.(event.Restarted); ok {
 							restarted = append(restarted, b)
 						}
 					}}

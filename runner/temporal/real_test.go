@@ -55,8 +55,8 @@ func TestServerSession(t *testing.T) {
 	var deltas atomic.Int64
 	w := temporal.Worker{
 		Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: charging()},
-		Watch: func(_ context.Context, session string, e event.Event) {
-			if session == "order-17" && e.Seq == 0 {
+		Watch: func(_ context.Context, l event.Live) {
+			if l.Session == "order-17" && l.Event.Seq == 0 && l.N > 0 {
 				deltas.Add(1)
 			}
 		},

@@ -24,7 +24,7 @@ func TestLargeMessage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var s shop
-		model := llmtest.Script(t, llmtest.Text("Hello."), llmtest.Text("Lost."), llmtest.Text("Fine."))
+		model := llmtest.Script(t, llmtest.Text("Hello."), llmtest.Text("Fine."))
 		session := simulate(t, toolloop.Worker{Agents: []*agent.Agent{s.desk()}, Runner: runner.Runner{Model: model}}, flow.Start{})
 		_, err := session.run(t.Context(), runner.Say(llm.User("Hi.")))
 		require.NoError(t, err)

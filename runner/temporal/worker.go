@@ -42,12 +42,13 @@ type Worker struct {
 	// that it streamed is lost, and another worker sends the request again.
 	Runner runner.Runner
 	// Watch, if not nil, gets the events that nobody stores: deltas, progress, notices and
-	// [event.Restarted]. So a page shows an answer as it comes: let Watch publish the events
-	// to the process of the page. Stored events come from [Session.Stream].
+	// [event.Restarted]. So a page shows an answer as it comes: let Watch publish the JSON of
+	// the Live to the processes of the pages, where serve.Chat.Live takes it. Stored events come
+	// from [Session.Stream] and from Watch of [Client].
 	//
 	// A run waits for Watch. Watch is called from several goroutines at once, for different
 	// calls and sessions. A panic is logged, and the run goes on.
-	Watch func(ctx context.Context, session string, e event.Event)
+	Watch func(ctx context.Context, l event.Live)
 	// Queues names task queues for the calls of tools, by the names of the tools. The calls
 	// of other tools use the TaskQueue of the session. A Worker with that TaskQueue must have
 	// the same agents; its Options bound how many calls run at once, or per second.

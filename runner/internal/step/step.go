@@ -87,7 +87,7 @@ func (s *Step) Jobs() []Job {
 // HandedOut reports whether jobs were handed out. A nil Step has none.
 func (s *Step) HandedOut() bool { return s != nil && len(s.Jobs()) > 0 }
 
-// Stop notes that the run stops before a question to the program. Other readers get the events
+// Stop notes that the run stops before a question to the program, or before a turn. Other readers get the events
 // of a step only after its end.
 func (s *Step) Stop() {
 	s.mu.Lock()
