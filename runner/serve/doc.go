@@ -23,6 +23,22 @@
 // and decisions about waiting calls. The history, the calls and their arguments come from
 // the journal.
 //
+// # Sessions of another engine
+//
+// With Config.Open and Config.Reader, the runs belong to other processes, for example to the
+// workers of package temporal:
+//
+//	sessions := temporal.Client{Temporal: c}
+//	chat, err := serve.Config{
+//		Open:   func(name string) serve.Session { return sessions.Session(name) },
+//		Reader: sessions,
+//		Agent:  assistant, Session: sessionOf,
+//	}.Chat()
+//
+// The pages then read stored events alone, unless the workers give their deltas to [Chat.Live].
+// In one process, temporal.Worker.Watch is chat.Live. From other machines, the program passes the
+// JSON of each [event.Live] on to all of its web servers.
+//
 // # Posts
 //
 // A client without the AI SDK posts a message of the user like this. The id of the message is

@@ -44,6 +44,12 @@
 // [runner.Runner.Decide] hold on the workers. Such a policy reads the calls before its question
 // with runner.CallsOf(sessions.Read(ctx, p.Session, 0)).
 //
+// # Pages
+//
+// The inspector and the chat work over a Client: inspect.Handler has it as Reader, and
+// serve.Config has it as Open and Reader. [Worker.Watch] passes deltas on, for example to
+// serve.Chat.Live. docs/outgrow.md has the code.
+//
 // # How it works
 //
 // A session is a workflow. The workflow waits for inputs and keeps the events, and never reads
