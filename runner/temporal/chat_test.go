@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -313,6 +315,49 @@ func TestServerChatApproval(t *testing.T) {
 	require.Equal(t, "ada", state.Decisions[0].Person)
 	keys, runs := s.counts()
 	require.Equal(t, []int{1, 1}, []int{keys, runs})
+}
+
+// TestServerChatKill: a worker is killed in the middle of an answer, and its deltas come from
+// another process. The page reads the answer of the next worker, from its beginning.
+func TestServerChatKill(t *testing.T) {
+	t.Parallel()
+	c, dir := server(t), t.TempDir()
+	sessions := mortals(t, c)
+	sessions.Heartbeat = 2 * time.Second
+	var b bus
+	one := b.open(t, sessions, storing(dir))
+	ctx, cancel := context.WithCancel(t.Context())
+	var passing sync.WaitGroup
+	defer passing.Wait()
+	defer cancel()
+	passing.Go(func() { // from the workers to the web server
+		for passed := 0; ctx.Err() == nil; {
+			data, _ := os.ReadFile(filepath.Join(dir, "notes.live"))
+			lines := strings.SplitAfter(string(data), "\n")
+			for ; passed < len(lines)-1; passed++ {
+				var l event.Live
+				if err := json.Unmarshal([]byte(lines[passed]), &l); err != nil {
+					t.Error(err)
+				}
+				b.Live(ctx, l)
+			}
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-ctx.Done():
+			}
+		}
+	})
+	p := spawn(t, dir, 0)
+	page := one.say(t, "a", "x1", "tell")
+	page.until(t, func() bool { return page.said == "Once " })
+	p.kill()
+	spawn(t, dir, 0)
+	page.until(t, func() bool { return page.last.Type == "data-toolloop-restart" })
+	page.until(t, func() bool { return page.said == "Once " }) // of the second worker
+	note(dir, "go", "on")
+	page.whole(t)
+	require.Equal(t, "Once upon a time.", page.said)
+	require.Equal(t, "finish", page.last.Type)
 }
 
 // withoutDeltas leaves out deltas that follow a delta: their number depends on the speed.

@@ -3,6 +3,7 @@ package temporal_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,6 +24,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/temporal"
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
@@ -102,8 +104,8 @@ func effects(t *testing.T, dir string) int {
 const storeTurns = 3
 
 // storeModel makes calls for a few turns, by what it reads alone. The first word of the
-// question names the tools.
-func storeModel() llm.Model {
+// question names the tools, or says "tell" for an answer in pieces.
+func storeModel(dir string) llm.Model {
 	return llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
 		turn := 0
 		for _, m := range req.Messages {
@@ -112,6 +114,9 @@ func storeModel() llm.Model {
 			}
 		}
 		question := req.Messages[0].Text()
+		if question == "tell" {
+			return tell(ctx, dir, req, sink)
+		}
 		if turn == storeTurns || strings.HasPrefix(question, "confirm") && turn == 1 {
 			return llmtest.NewScript(llmtest.Text("All done.")).Generate(ctx, req, sink)
 		}
@@ -128,6 +133,22 @@ func storeModel() llm.Model {
 	})
 }
 
+// tell begins an answer, and goes on when the test has noted "go".
+func tell(ctx context.Context, dir string, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+	sink(llm.TextDelta{Text: "Once "})
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "notes.go")); err == nil {
+			sink(llm.TextDelta{Text: "upon a time."})
+			return llmtest.NewScript(llmtest.Text("Once upon a time.")).Generate(ctx, req, func(llm.Delta) {})
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
 // workerMain is a worker process. It ends in order at SIGTERM.
 func workerMain(address string) {
 	c, err := dial(address)
@@ -137,9 +158,15 @@ func workerMain(address string) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	dir := os.Getenv("TOOLLOOP_TEMPORAL_DIR")
 	err = temporal.Worker{
-		Temporal: c, TaskQueue: os.Getenv("TOOLLOOP_TEMPORAL_QUEUE"), Agents: []*agent.Agent{storing(os.Getenv("TOOLLOOP_TEMPORAL_DIR"))},
-		Runner:  runner.Runner{Model: storeModel()},
+		Temporal: c, TaskQueue: os.Getenv("TOOLLOOP_TEMPORAL_QUEUE"), Agents: []*agent.Agent{storing(dir)},
+		Runner: runner.Runner{Model: storeModel(dir)},
+		Watch: func(_ context.Context, l event.Live) {
+			if data, err := json.Marshal(l); err == nil {
+				note(dir, "live", string(data))
+			}
+		},
 		Options: worker.Options{StickyScheduleToStartTimeout: time.Second},
 	}.Run(ctx)
 	if err != nil {
