@@ -87,6 +87,61 @@ func serveEngine(t *testing.T, e *engine, a *agent.Agent) site {
 	return open(t, serve.Config{Open: func(string) serve.Session { return e }, Reader: e, Agent: a})
 }
 
+// lives are a case of TestLives.
+type lives struct {
+	early, then []event.Live // before and after the begin of the run is stored
+	late        []event.Live // after the answer
+	agent       *agent.Agent
+	want        []string // texts of the page before the answer; "-" withdraws
+}
+
+func (c lives) test(t *testing.T) {
+	e, a := new(engine), c.agent
+	if a == nil {
+		a = desk(nil)
+	}
+	s := serveEngine(t, e, a)
+	var texts []string
+	answered := make(chan stream)
+	go func() { answered <- s.say(t, "a", "Tell.") }()
+	synctest.Wait()
+	for _, l := range c.early {
+		s.chat.Live(t.Context(), l)
+	}
+	e.begin(t)
+	page := <-answered
+	done := make(chan struct{})
+	var all []string
+	go func() {
+		defer close(done)
+		for chunk := page.next(t); chunk != ""; chunk = page.next(t) {
+			all = append(all, chunk)
+			if strings.Contains(chunk, "data-toolloop-restart") {
+				texts = append(texts, "-")
+			} else if text := textOf(t, []string{chunk}); text != "" {
+				texts = append(texts, text)
+			}
+		}
+	}()
+	for _, l := range c.then {
+		synctest.Wait()
+		s.chat.Live(t.Context(), l)
+	}
+	synctest.Wait()
+	require.Equal(t, c.want, texts, "%v", all)
+	e.answer(t, "It was sent.")
+	for _, l := range c.late {
+		s.chat.Live(t.Context(), l)
+	}
+	<-done
+	shown := strings.Join(texts, "")
+	require.Equal(t, "It was sent.", shown[strings.LastIndex(shown, "-")+1:], "%v", all)
+	require.Equal(t, strings.Count(strings.Join(c.want, ""), "-"), strings.Count(shown, "-"), "%v", all)
+	require.Equal(t, 1, strings.Count(strings.Join(all, "\n"), "start-step"), "%v", all)
+	require.Equal(t, "[DONE]", all[len(all)-1])
+	require.Contains(t, s.text(t, "/chat/c/messages"), "It was sent.")
+}
+
 // TestLives: what workers say comes before the stored answer, in order, and never after it.
 func TestLives(t *testing.T) {
 	t.Parallel()
@@ -100,75 +155,47 @@ func TestLives(t *testing.T) {
 	nested.Event.Path = "r1.t1.c0"
 	checked := desk(nil)
 	checked.Checks = []agent.Check{{Name: "polite", Output: func(context.Context, agent.Subject) (agent.Verdict, error) { return agent.Verdict{}, nil }}}
-	for name, c := range map[string]struct {
-		early, lives []event.Live // before and after the begin of the run is stored
-		late         []event.Live // after the answer
-		agent        *agent.Agent
-		want         []string // texts of the page before the answer; "-" withdraws
-	}{
-		"in order":        {lives: []event.Live{say(2, "a", 1, "It "), say(2, "a", 2, "was ")}, want: []string{"It ", "was "}},
+	for name, c := range map[string]lives{
+		"in order":        {then: []event.Live{say(2, "a", 1, "It "), say(2, "a", 2, "was ")}, want: []string{"It ", "was "}},
 		"before the page": {early: []event.Live{say(2, "a", 1, "It "), say(2, "a", 2, "was ")}, want: []string{"It was "}},
-		"doubled":         {lives: []event.Live{say(2, "a", 1, "It "), say(2, "a", 1, "It "), say(2, "a", 2, "was ")}, want: []string{"It ", "was "}},
-		"lost":            {lives: []event.Live{say(2, "a", 1, "It "), say(2, "a", 3, "sent."), say(2, "a", 1, "It "), say(2, "a", 2, "was ")}, want: []string{"It "}},
-		"from the middle": {lives: []event.Live{say(2, "a", 2, "was ")}},
-		"a new attempt":   {lives: []event.Live{say(2, "a", 1, "No"), say(2, "b", 1, "It "), say(2, "a", 2, "pe."), say(2, "b", 2, "was ")}, want: []string{"No", "-", "It ", "was "}},
-		"a new request":   {lives: []event.Live{say(2, "a", 1, "No"), again(2, "a", 2), say(2, "a", 3, "It ")}, want: []string{"No", "-", "It "}},
-		"of the past":     {lives: []event.Live{say(1, "z", 1, "Old."), say(2, "a", 1, "It ")}, want: []string{"It "}},
-		"late":            {lives: []event.Live{say(2, "a", 1, "It ")}, late: []event.Live{say(2, "a", 2, "was ")}, want: []string{"It "}},
-		"of a helper":     {lives: []event.Live{say(2, "a", 1, "It "), nested, say(2, "a", 3, "was ")}, want: []string{"It ", "was "}},
-		"a checked one":   {lives: []event.Live{say(2, "a", 1, "It ")}, agent: checked},
-		"stored ones":     {lives: []event.Live{{Session: "c", After: 2, Source: "a", N: 1, Event: event.Event{Seq: 3, Body: event.RunFinished{}}}, {Session: "c"}, {Session: "none"}}},
+		"doubled":         {then: []event.Live{say(2, "a", 1, "It "), say(2, "a", 1, "It "), say(2, "a", 2, "was ")}, want: []string{"It ", "was "}},
+		"lost":            {then: []event.Live{say(2, "a", 1, "It "), say(2, "a", 3, "sent."), say(2, "a", 1, "It "), say(2, "a", 2, "was ")}, want: []string{"It "}},
+		"from the middle": {then: []event.Live{say(2, "a", 2, "was ")}},
+		"a new attempt":   {then: []event.Live{say(2, "a", 1, "No"), say(2, "b", 1, "It "), say(2, "a", 2, "pe."), say(2, "b", 2, "was ")}, want: []string{"No", "-", "It ", "was "}},
+		"a new request":   {then: []event.Live{say(2, "a", 1, "No"), again(2, "a", 2), say(2, "a", 3, "It ")}, want: []string{"No", "-", "It "}},
+		"of the past":     {then: []event.Live{say(1, "z", 1, "Old."), say(2, "a", 1, "It ")}, want: []string{"It "}},
+		"late":            {then: []event.Live{say(2, "a", 1, "It ")}, late: []event.Live{say(2, "a", 2, "was ")}, want: []string{"It "}},
+		"of a helper":     {then: []event.Live{say(2, "a", 1, "It "), nested, say(2, "a", 3, "was ")}, want: []string{"It ", "was "}},
+		"a checked one":   {then: []event.Live{say(2, "a", 1, "It ")}, agent: checked},
+		"stored ones":     {then: []event.Live{{Session: "c", After: 2, Source: "a", N: 1, Event: event.Event{Seq: 3, Body: event.RunFinished{}}}, {Session: "c"}, {Session: "none"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				e, a := new(engine), c.agent
-				if a == nil {
-					a = desk(nil)
-				}
-				s := serveEngine(t, e, a)
-				var texts []string
-				answered := make(chan stream)
-				go func() { answered <- s.say(t, "a", "Tell.") }()
-				synctest.Wait()
-				for _, l := range c.early {
-					s.chat.Live(t.Context(), l)
-				}
-				e.begin(t)
-				page := <-answered
-				done := make(chan struct{})
-				var all []string
-				go func() {
-					defer close(done)
-					for chunk := page.next(t); chunk != ""; chunk = page.next(t) {
-						all = append(all, chunk)
-						if strings.Contains(chunk, "data-toolloop-restart") {
-							texts = append(texts, "-")
-						} else if text := textOf(t, []string{chunk}); text != "" {
-							texts = append(texts, text)
-						}
-					}
-				}()
-				for _, l := range c.lives {
-					synctest.Wait()
-					s.chat.Live(t.Context(), l)
-				}
-				synctest.Wait()
-				require.Equal(t, c.want, texts, "%v", all)
-				e.answer(t, "It was sent.")
-				for _, l := range c.late {
-					s.chat.Live(t.Context(), l)
-				}
-				<-done
-				shown := strings.Join(texts, "")
-				require.Equal(t, "It was sent.", shown[strings.LastIndex(shown, "-")+1:], "%v", all)
-				require.Equal(t, strings.Count(strings.Join(c.want, ""), "-"), strings.Count(shown, "-"), "%v", all)
-				require.Equal(t, 1, strings.Count(strings.Join(all, "\n"), "start-step"), "%v", all)
-				require.Equal(t, "[DONE]", all[len(all)-1])
-				require.Contains(t, s.text(t, "/chat/c/messages"), "It was sent.")
-			})
+			synctest.Test(t, c.test)
 		})
 	}
+}
+
+// TestLiveReasoning: a page of AG-UI that comes back has one message for the reasoning so far.
+func TestLiveReasoning(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := new(engine)
+		s := serveEngine(t, e, desk(nil))
+		post := `{"threadId": "c", "runId": "r", "messages": [{"id": "a", "role": "user", "content": "Tell."}]}`
+		answered := make(chan stream)
+		go func() { answered <- s.do(t, http.MethodPost, "/ag", post) }()
+		synctest.Wait()
+		e.begin(t)
+		<-answered
+		s.chat.Live(t.Context(), event.Live{Session: "c", After: 2, Source: "a", N: 1, Event: event.Event{Body: event.ReasoningDelta{Text: "Hm."}}})
+		again := s.do(t, http.MethodPost, "/ag", post)
+		synctest.Wait()
+		e.answer(t, "It was sent.")
+		text := strings.Join(again.all(t), "\n")
+		require.Contains(t, text, `{"id":"m1.1","role":"reasoning","content":""}`)
+		require.Contains(t, text, `"messageId":"m1.1","delta":"Hm."`)
+	})
 }
 
 // TestLostEngine: a lost connection to the engine does not end the answer.

@@ -193,8 +193,6 @@ func (a *reply) whole(t *testing.T) *reply {
 	}
 }
 
-func text(t *testing.T, r *http.Response) string { t.Helper(); return textOf(t, r) }
-
 // A teller is a model that says the words of the last message one by one, and waits for the
 // test before each word but the first. Its last word is from the test.
 type teller struct{ words chan string }
@@ -226,7 +224,7 @@ func TestServerChat(t *testing.T) {
 	model := teller{make(chan string)}
 	var b bus
 	work(t, temporal.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: model}, Watch: b.Live}.Run)
-	sessions := mortals(t, c)
+	sessions := sessions(t, c)
 	one, two := b.open(t, sessions, desk), b.open(t, sessions, desk)
 
 	first := one.say(t, "a", "x1", "Tell.")
@@ -234,7 +232,7 @@ func TestServerChat(t *testing.T) {
 	require.Equal(t, []string{"start", "start-step", "text-start", "text-delta"}, first.types)
 	require.Equal(t, http.StatusConflict, one.say(t, "a", "x2", "And?").StatusCode)
 	require.Equal(t, http.StatusConflict, two.say(t, "a", "x2", "And?").StatusCode)
-	history := text(t, two.do(t, http.MethodGet, "/chat/a/messages", nil))
+	history := textOf(t, two.do(t, http.MethodGet, "/chat/a/messages", nil))
 	require.Contains(t, history, "Tell.")
 	require.Contains(t, history, `"active":true`)
 	require.NoError(t, first.Body.Close()) // the page goes
@@ -253,7 +251,7 @@ func TestServerChat(t *testing.T) {
 	require.Equal(t, "Once upon a time.", other.said)
 	require.Equal(t, "finish", other.last.Type)
 	require.Equal(t, http.StatusNoContent, two.resume(t, "a").StatusCode)
-	require.Contains(t, text(t, two.do(t, http.MethodGet, "/chat/a/messages", nil)), "Once upon a time.")
+	require.Contains(t, textOf(t, two.do(t, http.MethodGet, "/chat/a/messages", nil)), "Once upon a time.")
 	require.Equal(t, http.StatusServiceUnavailable, one.say(t, "a", "x3", "More.").StatusCode)
 }
 
@@ -303,7 +301,7 @@ func TestServerChatApproval(t *testing.T) {
 	page.until(t, func() bool { approval = page.last.ApprovalID; return approval != "" })
 	page.whole(t)
 	refused := one.decide(t, "trainee", "a", approval, true)
-	require.Equal(t, http.StatusForbidden, refused.StatusCode, text(t, refused.Response))
+	require.Equal(t, http.StatusForbidden, refused.StatusCode, textOf(t, refused.Response))
 	require.Equal(t, http.StatusConflict, one.decide(t, "ada", "a", "r9.t1.c0@5", true).StatusCode)
 	page = one.decide(t, "ada", "a", approval, true).whole(t)
 	require.Equal(t, "All done.", page.said)

@@ -67,6 +67,14 @@ func textOf(t *testing.T, r *http.Response) string {
 	return string(data)
 }
 
+// said returns the final answer of a session so far.
+func said(t *testing.T, s *temporal.Session) string {
+	t.Helper()
+	state, err := s.State(t.Context())
+	require.NoError(t, err)
+	return state.Text
+}
+
 // TestServerInspector: the inspector lists the sessions, follows one, and gives answers to it.
 func TestServerInspector(t *testing.T) {
 	t.Parallel()
@@ -130,10 +138,7 @@ func TestServerInspector(t *testing.T) {
 	edited := form(pending[0], "edit")
 	edited.Set("text", `{"order": "W3"}`)
 	require.Equal(t, http.StatusSeeOther, browse(t, address, "ada", edited).StatusCode)
-	eventually(t, func() bool {
-		state, err := sessions.Session("order-17").State(t.Context())
-		return err == nil && state.Text == "All done."
-	})
+	eventually(t, func() bool { return said(t, sessions.Session("order-17")) == "All done." })
 	calls, err := runner.CallsOf(sessions.Read(t.Context(), "order-17", 0))
 	require.NoError(t, err)
 	require.Len(t, calls, 3)
