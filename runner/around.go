@@ -187,6 +187,9 @@ func (e *engine) modelWork(ctx context.Context, about *question) (*work, context
 	if about.here {
 		ctx = w.begin(ctx)
 		about.here = prompt.Is(ctx, m)
+		if about.here && !about.request.Stream { // nothing more to do at the begin, and no delta to note
+			return w, ctx
+		}
 		begin = func(ctx context.Context) context.Context { return ctx }
 	}
 	about.model = llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {

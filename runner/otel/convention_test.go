@@ -3,12 +3,16 @@ package otel_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
 
@@ -215,8 +219,8 @@ func TestOldNames(t *testing.T) {
 }
 
 // BenchmarkRun measures a run of ten turns with a model on a loopback port: without Around,
-// with an Around that does nothing, with the SDK and no exporter, and with a sampler that drops
-// all. Without Around, the request runs on the goroutine of the caller of Run.
+// with an Around that does nothing, without the SDK, with the SDK and no exporter, with a
+// sampler that drops all, and with an exporter to a loopback port.
 func BenchmarkRun(b *testing.B) {
 	step := tool.Must(tool.New("step", "Steps.", func(context.Context, struct{}) (string, error) { return "done", nil }))
 	for _, way := range []struct {
@@ -225,8 +229,10 @@ func BenchmarkRun(b *testing.B) {
 	}{
 		{"without", nil},
 		{"idle", func(ctx context.Context, _ *runner.Work) (context.Context, func()) { return ctx, nil }},
+		{"no SDK", otel.Config{Tracers: noop.NewTracerProvider()}.Around()},
 		{"no exporter", otel.Config{Tracers: sdktrace.NewTracerProvider()}.Around()},
 		{"not sampled", otel.Config{Tracers: sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))}.Around()},
+		{"exporter", otel.Config{Tracers: exporting(b)}.Around()},
 	} {
 		b.Run(way.name, func(b *testing.B) {
 			calls := func(req *llm.Request) bool { return len(req.Messages) < 20 }
@@ -243,4 +249,16 @@ func BenchmarkRun(b *testing.B) {
 			}
 		})
 	}
+}
+
+// exporting returns spans that go to a server that throws them away.
+func exporting(b *testing.B) *sdktrace.TracerProvider {
+	b.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	b.Cleanup(server.Close)
+	spans, err := otlptracehttp.New(b.Context(), otlptracehttp.WithEndpointURL(server.URL))
+	require.NoError(b, err)
+	tracers := sdktrace.NewTracerProvider(sdktrace.WithBatcher(spans))
+	b.Cleanup(func() { _ = tracers.Shutdown(context.Background()) }) //nolint:usetesting // b.Context has ended
+	return tracers
 }

@@ -2,6 +2,7 @@ package otel_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -145,6 +148,61 @@ func TestDeafLogger(t *testing.T) {
 	require.Equal(t, []string{"gen_ai.execute_tool.exception"}, d.took)
 }
 
+// A keeper is a span of somebody else, which keeps the memory of its attributes.
+type keeper struct {
+	noop.Span
+	kept *[][]attribute.KeyValue
+}
+
+func (keeper) IsRecording() bool                        { return true }
+func (k keeper) SetAttributes(kv ...attribute.KeyValue) { *k.kept = append(*k.kept, kv) }
+
+type keepers struct {
+	noop.TracerProvider
+	kept *[][]attribute.KeyValue
+}
+
+type keeping struct {
+	noop.Tracer
+	kept *[][]attribute.KeyValue
+}
+
+func (k keepers) Tracer(string, ...trace.TracerOption) trace.Tracer { return keeping{kept: k.kept} }
+func (k keeping) Start(ctx context.Context, _ string, _ ...trace.SpanStartOption) (context.Context, trace.Span) {
+	return ctx, keeper{kept: k.kept}
+}
+
+// TestKeepingSpan: a span that keeps its attributes has them still when the next span has
+// ended.
+func TestKeepingSpan(t *testing.T) {
+	t.Parallel()
+	var kept [][]attribute.KeyValue
+	around := otel.Config{Tracers: keepers{kept: &kept}}.Around()
+	for _, id := range []string{"first", "second"} {
+		w := &runner.Work{Kind: "model", Model: openai.Config{Key: "k"}.Model("m"), Request: &llm.Request{}}
+		_, end := around(t.Context(), w)
+		w.Response = &llm.Response{ID: id}
+		end()
+	}
+	require.Contains(t, kept[0], attribute.String("gen_ai.response.id", "first"))
+	require.Contains(t, kept[1], attribute.String("gen_ai.response.id", "second"))
+}
+
+// TestDescription: each span has the description of its own tool, also if another tool of the
+// agent had the same name.
+func TestDescription(t *testing.T) {
+	t.Parallel()
+	c, spans, _ := inMemory()
+	around := c.Around()
+	for _, description := range []string{"Looks left.", "Looks right."} {
+		look := tool.Must(tool.New("look", description, func(context.Context, struct{}) (string, error) { return "", nil }))
+		_, end := around(t.Context(), &runner.Work{Kind: "tool", Agent: "a", Tool: look})
+		end()
+		all := spans.GetSpans()
+		require.Contains(t, all[len(all)-1].Attributes, attribute.String("gen_ai.tool.description", description))
+	}
+}
+
 // pieces reports a run of ten turns with ten calls, as package runner does.
 func pieces(ctx context.Context, around func(context.Context, *runner.Work) (context.Context, func()), m llm.Model, step tool.Tool) {
 	req := &llm.Request{Stream: true}
@@ -164,18 +222,20 @@ func pieces(ctx context.Context, around func(context.Context, *runner.Work) (con
 }
 
 // ways are the settings that TestAllocations and the benchmarks measure, and the most
-// allocations for a piece of work. The SDK makes about half of them.
+// allocations and bytes for a piece of work. Of the bytes, 408 are the Work itself, and with
+// a recorded span 1,850 are the SDK's.
 var ways = []struct {
-	name string
-	most float64
-	c    func() otel.Config
+	name              string
+	allocations, most float64
+	c                 func() otel.Config
 }{
-	{"no exporter", 13, func() otel.Config { return otel.Config{Tracers: sdktrace.NewTracerProvider()} }},
-	{"not sampled", 8, func() otel.Config {
+	{"no SDK", 5, 640, func() otel.Config { return otel.Config{Tracers: noop.NewTracerProvider()} }},
+	{"no exporter", 10, 2500, func() otel.Config { return otel.Config{Tracers: sdktrace.NewTracerProvider()} }},
+	{"not sampled", 8, 1100, func() otel.Config {
 		return otel.Config{Tracers: sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))}
 	}},
-	{"metrics without a reader", 4, func() otel.Config { return otel.Config{Meters: sdkmetric.NewMeterProvider()} }},
-	{"metrics", 4, func() otel.Config {
+	{"metrics without a reader", 4, 640, func() otel.Config { return otel.Config{Meters: sdkmetric.NewMeterProvider()} }},
+	{"metrics", 4, 640, func() otel.Config {
 		return otel.Config{Meters: sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))}
 	}},
 }
@@ -186,10 +246,24 @@ func TestAllocations(t *testing.T) { //nolint:paralleltest // counts allocations
 	m := openai.Config{Key: "k"}.Model("m")
 	for _, way := range ways {
 		around := way.c().Around()
-		each := testing.AllocsPerRun(100, func() { pieces(t.Context(), around, m, step) }) / 22
-		t.Logf("%s: %.1f allocations for each piece of work", way.name, each)
-		require.LessOrEqual(t, each, way.most, way.name)
+		each, bytes := testing.AllocsPerRun(100, func() { pieces(t.Context(), around, m, step) })/22, allocated(func() { pieces(t.Context(), around, m, step) })/22
+		t.Logf("%s: %.1f allocations and %.0f bytes for each piece of work", way.name, each, bytes)
+		require.LessOrEqual(t, each, way.allocations*slack, way.name)
+		require.LessOrEqual(t, bytes, way.most*slack, way.name)
 	}
+}
+
+// allocated returns the bytes that a call of f allocates, as testing.AllocsPerRun does.
+func allocated(f func()) float64 {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const times = 100
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range times {
+		f()
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.TotalAlloc-before.TotalAlloc) / times
 }
 
 // BenchmarkAround measures the pieces of a run of ten turns, without the run.

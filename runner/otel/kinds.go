@@ -77,21 +77,9 @@ func toolError(w *runner.Work) error {
 }
 
 // names returns the provider, the model and the server of a request.
-func (r *reporter) names(w *runner.Work, state *run) (provider, model, server string) {
-	provider = "openai"
-	switch {
-	case state == nil || !reflect.TypeOf(w.Model).Comparable():
-		model, server = nameOf(w.Model)
-	case state.model != w.Model:
-		state.model = w.Model
-		state.name, state.server = nameOf(w.Model)
-		fallthrough
-	default:
-		model, server = state.name, state.server
-	}
-	if w.Request.Model != "" {
-		model = w.Request.Model
-	}
+func (r *reporter) names(w *runner.Work) (provider, model, server string) {
+	n := r.naming(w.Model)
+	provider, model, server = "openai", cmp.Or(w.Request.Model, n.model), n.server
 	if r.Model != nil {
 		provider, model = r.Model(w)
 	}
@@ -101,22 +89,50 @@ func (r *reporter) names(w *runner.Work, state *run) (provider, model, server st
 	return provider, model, server
 }
 
+// A naming has the names that a model says about itself.
+type naming struct{ model, server string }
+
+// maxNamed bounds the models whose names are kept, because the models are kept, too.
+const maxNamed = 16
+
+// naming returns the names of a model. Each model is asked once, because the answer is a
+// text to read, which takes longer than the rest of a span.
+func (r *reporter) naming(m llm.Model) naming {
+	if _, ok := m.(fmt.Formatter); !ok {
+		return naming{} // fmt would read the fields of a model that is in use
+	}
+	if !reflect.ValueOf(m).Comparable() {
+		return nameOf(m)
+	}
+	r.mu.RLock()
+	n, ok := r.named[m]
+	r.mu.RUnlock()
+	if ok {
+		return n
+	}
+	n = nameOf(m)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.named == nil || len(r.named) >= maxNamed {
+		r.named = map[llm.Model]naming{}
+	}
+	r.named[m] = n
+	return n
+}
+
 // nameOf returns the name and the server of a model of package openai, also inside of
 // wrappers. With several models, the first one names the request. The server is empty if the
 // models have several servers.
-func nameOf(m llm.Model) (name, server string) {
-	if _, ok := m.(fmt.Formatter); !ok {
-		return "", "" // fmt would read the fields of a model that is in use
-	}
+func nameOf(m llm.Model) (n naming) {
 	text := fmt.Sprintf("%+v", m)
 	for i := 0; ; i++ {
 		_, after, ok := strings.Cut(text, "openai.Model(")
 		if !ok {
-			return name, server
+			return n
 		}
 		quoted, err := strconv.QuotedPrefix(after)
 		if err != nil {
-			return "", ""
+			return naming{}
 		}
 		text = after[len(quoted):]
 		at := ""
@@ -125,10 +141,10 @@ func nameOf(m llm.Model) (name, server string) {
 		}
 		switch {
 		case i == 0:
-			name, _ = strconv.Unquote(quoted)
-			server = at
-		case server != at:
-			server = ""
+			n.model, _ = strconv.Unquote(quoted)
+			n.server = at
+		case n.server != at:
+			n.server = ""
 		}
 	}
 }

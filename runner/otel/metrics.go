@@ -70,8 +70,8 @@ func (m *metrics) run(ctx context.Context, p *prepared, state *run, took time.Du
 		return
 	}
 	m.runSeconds.Record(ctx, took.Seconds(), p.set(setKey{failure: failure}).record...)
-	m.runRequests.Record(ctx, state.requests.Load(), p.agent.record...)
-	m.runCalls.Record(ctx, state.calls.Load(), p.agent.record...)
+	m.runRequests.Record(ctx, state.requests.Load(), p.calls.record...)
+	m.runCalls.Record(ctx, state.calls.Load(), p.calls.record...)
 }
 
 func (m *metrics) chat(ctx context.Context, p *prepared, w *runner.Work, took, first time.Duration, failure string) {

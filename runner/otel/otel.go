@@ -52,10 +52,12 @@ type reporter struct {
 	Config  // embedded: a reporter is a Config in use
 	tracer  trace.Tracer
 	logger  log.Logger
-	metrics *metrics // nil without Meters
+	metrics *metrics  // nil without Meters
+	buffers sync.Pool // of *[]attribute.KeyValue
 
 	mu       sync.RWMutex
-	prepared map[work]*prepared // guarded by mu
+	prepared map[work]*prepared   // guarded by mu
+	named    map[llm.Model]naming // guarded by mu
 }
 
 // Around returns a function for [runner.Runner.Around]. The function is safe for concurrent
@@ -84,9 +86,6 @@ type run struct {
 	requests, calls atomic.Int64
 	input, output   atomic.Int64
 	tokens          atomic.Bool // whether a request reported tokens
-
-	model        llm.Model // of the last request; the requests of a run do not overlap
-	name, server string    // of model
 }
 
 type runKey struct{}
@@ -199,7 +198,7 @@ func (r *reporter) chat(ctx context.Context, w *runner.Work) (context.Context, f
 	}
 	state, _ := ctx.Value(runKey{}).(*run)
 	what := work{op: opChat, agent: w.Agent}
-	what.provider, what.name, what.server = r.names(w, state)
+	what.provider, what.name, what.server = r.names(w)
 	p := r.prepare(what)
 	within, span := r.start(ctx, p, began)
 	return within, func() {
@@ -213,14 +212,14 @@ func (r *reporter) chat(ctx context.Context, w *runner.Work) (context.Context, f
 			first = -1
 		}
 		if span.IsRecording() {
-			span.SetAttributes(r.chatted(w, first)...)
+			r.fill(span, func(attrs []attribute.KeyValue) []attribute.KeyValue { return r.chatted(attrs, w, first) })
 		}
 		r.metrics.chat(within, p, w, ended.Sub(began), first, kind)
 		if r.logger != nil {
 			if kind != "" {
-				r.exception(within, "gen_ai.client.inference.exception", kind, w.Err, attribute.String(opName, opChat), attribute.String(providerName, what.provider))
+				r.exception(within, "gen_ai.client.inference.exception", kind, w.Err, attribute.String(opName, opChat), attribute.String(providerName, p.provider))
 			}
-			r.details(within, w, what.provider, what.name)
+			r.details(within, w, p.provider, p.name)
 		}
 		r.end(span, ended, kind, w.Err)
 	}
@@ -255,7 +254,7 @@ func (r *reporter) tool(ctx context.Context, w *runner.Work) (context.Context, f
 			span.SetAttributes(attribute.Bool(runPaused, true))
 		}
 		if span.IsRecording() {
-			span.SetAttributes(r.executed(w)...)
+			r.fill(span, func(attrs []attribute.KeyValue) []attribute.KeyValue { return r.executed(attrs, w, p) })
 		}
 		r.metrics.tool(within, p, ended.Sub(began), kind)
 		var err error
@@ -268,26 +267,24 @@ func (r *reporter) tool(ctx context.Context, w *runner.Work) (context.Context, f
 	}
 }
 
-// executed returns the attributes of a call.
-func (r *reporter) executed(w *runner.Work) []attribute.KeyValue {
-	attrs := make([]attribute.KeyValue, 0, 4)
+// executed adds the attributes of a call.
+func (r *reporter) executed(attrs []attribute.KeyValue, w *runner.Work, p *prepared) []attribute.KeyValue {
 	if w.Session != "" {
 		attrs = append(attrs, attribute.String(conversationID, w.Session))
 	}
 	if w.ID != "" {
 		attrs = append(attrs, attribute.String(toolCallID, w.ID))
 	}
-	attrs = append(attrs, attribute.String(callRef, string(w.Call)), attribute.String(toolDescription, cut(w.Tool.Def().Description)))
+	attrs = append(attrs, attribute.String(callRef, string(w.Call)), p.description(w.Tool))
 	if r.Content {
 		attrs = append(attrs, r.content(r.called(w))...)
 	}
 	return attrs
 }
 
-// chatted returns the attributes of a request and its answer. first is the time until the
+// chatted adds the attributes of a request and its answer. first is the time until the
 // first piece of the answer, or negative.
-func (r *reporter) chatted(w *runner.Work, first time.Duration) []attribute.KeyValue {
-	attrs := make([]attribute.KeyValue, 0, 10)
+func (r *reporter) chatted(attrs []attribute.KeyValue, w *runner.Work, first time.Duration) []attribute.KeyValue {
 	if w.Session != "" {
 		attrs = append(attrs, attribute.String(conversationID, w.Session))
 	}

@@ -5,10 +5,13 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
 // A work is what many pieces of work have in common. Its spans and metrics are prepared once.
@@ -21,10 +24,12 @@ type work struct {
 
 // A prepared work has the parts of spans and metrics that do not change.
 type prepared struct {
+	work                          // embedded: the parts are those of the work
 	span  string                  // the name
 	start []trace.SpanStartOption // what samplers look at
 	attrs []attribute.KeyValue    // of the metrics
-	agent *set                    // only the agent; nil except for runs
+	calls *set                    // of the numbers of requests and calls: only the agent; nil except for runs
+	tool  atomic.Pointer[described]
 
 	mu   sync.Mutex
 	sets map[setKey]*set // guarded by mu
@@ -32,6 +37,23 @@ type prepared struct {
 
 // A setKey names the attributes of a measurement that differ between pieces of the same work.
 type setKey struct{ model, failure, extra, value string }
+
+// A described tool has the attribute of its description.
+type described struct {
+	tool tool.Tool
+	attr attribute.KeyValue
+}
+
+// description returns the description of a tool. Def copies the schemas of the tool, so Def
+// is called once.
+func (p *prepared) description(t tool.Tool) attribute.KeyValue {
+	d := p.tool.Load()
+	if d == nil || d.tool != t { // two sets can have tools of one name
+		d = &described{t, attribute.String(toolDescription, cut(t.Def().Description))}
+		p.tool.Store(d)
+	}
+	return d.attr
+}
 
 // A set has the attributes of a measurement, in the form that needs no memory for each one.
 type set struct {
@@ -66,13 +88,13 @@ func (r *reporter) prepare(w work) *prepared {
 
 func newPrepared(w work, old bool) *prepared {
 	op, agent := attribute.String(opName, w.op), attribute.String(agentName, w.agent)
-	p := &prepared{span: w.op}
+	p := &prepared{work: w, span: w.op}
 	start, kind := []attribute.KeyValue{op, agent}, trace.SpanKindInternal
 	name := w.name
 	switch w.op {
 	case opAgent:
 		p.attrs, name = start, w.agent
-		p.agent = newSet(agent)
+		p.calls = newSet(agent)
 	case opChat:
 		kind = trace.SpanKindClient
 		p.attrs = append(p.attrs, op, attribute.String(providerName, w.provider))
