@@ -50,7 +50,8 @@ func run(app *cli.App, address, dir string) error {
 		dir = filepath.Join(cache, "toolloop-web")
 	}
 	chat, err := serve.Config{
-		Runner:  runner.Runner{Journal: journal.Dir{Path: filepath.Join(dir, "sessions")}},
+		// What was streamed before a stop or a crash stays on the page.
+		Runner:  runner.Runner{Journal: journal.Dir{Path: filepath.Join(dir, "sessions")}, KeepPartial: 500 * time.Millisecond},
 		Agent:   assistant(app.Provider.Model(app.Model), shop{filepath.Join(dir, "receipts")}),
 		Session: sessionOf,
 		Queue:   3,

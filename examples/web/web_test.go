@@ -3,6 +3,7 @@ package main_test
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/internal/browser"
+	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 )
 
@@ -122,6 +124,9 @@ func TestWeb(t *testing.T) {
 		p.Click("#stop")
 		p.Shows("Stopped.")
 		require.NotContains(t, p.Text(), "twenty")
+		reload(p)
+		p.Shows("three")
+		p.Shows("The answer breaks off here.")
 		write(p, "Are you there?")
 		p.Shows("Here I am.")
 	})
@@ -151,6 +156,41 @@ func TestWeb(t *testing.T) {
 		p.Shows("twenty") // the page comes back by itself, and the run goes on
 		p.Until("!document.querySelector('#state').textContent")
 		require.Equal(t, 1, strings.Count(p.Text(), numbers))
+	})
+	t.Run("kill, and the model fails", func(t *testing.T) {
+		b, d := browser.Start(t), openDesk(t, program, paced(t, llmtest.Text(numbers), llmtest.Fail(&llm.APIError{StatusCode: 401})))
+		p := b.Open(d.url)
+		write(p, "Count.")
+		p.Shows("eighteen") // a second, so the beginning is in the journal
+		d.kill()
+		d.again()
+		p.Shows("The answer breaks off here.")
+		reload(p)
+		p.Shows("The answer breaks off here.")
+		p.Shows("one two three")
+		require.NotContains(t, p.Text(), "twenty")
+		pictures(t, p, "partial")
+	})
+	t.Run("always", func(t *testing.T) {
+		refund := func(order string, amount int) llmtest.Step {
+			return llmtest.Calls("refund", map[string]any{"order": order, "amount": amount})
+		}
+		b, d := browser.Start(t), openDesk(t, program, paced(t,
+			refund("W1", 500), refund("W1", 500), refund("W2", 700), refund("W3", 800), llmtest.Text("All are paid.")))
+		p := b.Open(d.url)
+		write(p, "Refund all.")
+		for i, choice := range []string{"arguments", "tool"} {
+			p.Shows("waits for you")
+			p.Until("!document.querySelector('#state').textContent")
+			p.Eval("document.querySelector('.ask select').value = '" + choice + "'")
+			pictures(t, p, "always-"+choice)
+			p.Click(".yes")
+			p.Until(fmt.Sprintf("document.querySelectorAll('.status.good').length >= %d", 2*i+2)) // with the call that needs no question
+		}
+		p.Shows("All are paid.")
+		receipts, err := os.ReadDir(filepath.Join(d.dir, "receipts"))
+		require.NoError(t, err)
+		require.Len(t, receipts, 4)
 	})
 	t.Run("hostile", func(t *testing.T) {
 		hostile := strings.Join([]string{

@@ -72,10 +72,11 @@ async function say(text) {
   await post(message);
 }
 
-// answer notes an answer to a question.
-function answer(part, approved, reason) {
+// answer notes an answer to a question. always is for which later calls the answer stands, too:
+// '', 'arguments' or 'tool'.
+function answer(part, approved, always, reason) {
   part.state = 'approval-responded';
-  part.approval = { id: part.approval.id, approved, ...(reason ? { reason } : {}) };
+  part.approval = { id: part.approval.id, approved, ...(always ? { always } : {}), ...(reason ? { reason } : {}) };
   touch(messages.at(-1));
   draw();
   void sendAnswers();
@@ -98,7 +99,7 @@ async function read(request, goesOn = false) {
   let ended = false;
   try {
     const response = await request;
-    if (response.status === 204) ended = true;
+    if (response.status === 204) await pause(250); // the answer has ended since the page was loaded
     else if (!response.ok) {
       ended = true;
       failure = (await response.text()).trim();
@@ -176,7 +177,7 @@ function apply(c) {
       if (about) about.progress = c.data;
       break;
     }
-    case 'data-toolloop-doubt': case 'data-toolloop-said': m.parts.push({ type: c.type, data: c.data }); break;
+    case 'data-toolloop-doubt': case 'data-toolloop-said': case 'data-toolloop-partial': m.parts.push({ type: c.type, data: c.data }); break;
     case 'data-toolloop-restart': // the texts of the step do not count
       for (let i = m.parts.length - 1; i >= 0 && m.parts[i].type !== 'step-start'; i--) if (m.parts[i].text !== undefined) m.parts.splice(i, 1);
       break;
@@ -253,7 +254,7 @@ function keep(before, now) {
     const e = found.get(key);
     if (!e) continue;
     if (e.tagName === 'DETAILS') e.open = old.open;
-    if (e.tagName === 'INPUT') e.value = old.value;
+    if (e.tagName === 'INPUT' || e.tagName === 'SELECT') e.value = old.value;
   }
 }
 
@@ -295,6 +296,7 @@ function drawPart(m, p) {
       said.prepend(el('span', 'who', p.data.agent));
       return said;
     }
+    case 'data-toolloop-partial': return el('p', 'note', 'The answer breaks off here.');
     case 'data-toolloop-said': return el('p', 'note', 'You said: ' + p.data.text);
   }
   return null;
@@ -360,13 +362,18 @@ function drawQuestion(m, p) {
   const box = el('div', 'ask');
   const yes = el('button', 'yes', 'Approve'), no = el('button', 'no', 'Deny');
   const why = Object.assign(el('input'), { placeholder: 'Reason, if you deny', ariaLabel: 'Reason' });
+  const which = Object.assign(el('select'), { ariaLabel: 'Which calls' });
   yes.type = no.type = 'button';
-  [yes, no, why].forEach((e, i) => { e.dataset.key = p.approval.id + i; });
-  yes.onclick = () => answer(p, true);
-  no.onclick = () => answer(p, false, why.value.trim());
+  yes.onclick = () => answer(p, true, which.value);
+  no.onclick = () => answer(p, false, which.value, why.value.trim());
   const doubt = m.parts.find((q) => q.type === 'data-toolloop-doubt' && q.data.toolCallId === p.toolCallId);
-  if (doubt) box.append(el('p', 'note', doubt.data.text));
+  if (doubt) box.append(el('p', 'note', doubt.data.text)); // an answer counts once
+  else {
+    which.append(new Option('only this call', ''), new Option('always with these arguments', 'arguments'), new Option('always in this chat', 'tool'));
+    box.append(which);
+  }
   box.append(yes, no, why);
+  [yes, no, why, which].forEach((e, i) => { e.dataset.key = p.approval.id + i; });
   return box;
 }
 
