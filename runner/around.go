@@ -16,7 +16,7 @@ import (
 )
 
 // Work is a piece of work in a run; see [Runner.Around]. The contents are only for reading,
-// except Trace.
+// except Trace and Heard.
 type Work struct {
 	// Kind is "run"; "model", a request to a model with all its retries; or "tool", a call
 	// of a tool's function.
@@ -39,6 +39,10 @@ type Work struct {
 	// Model and Request are those of a request.
 	Model   llm.Model
 	Request *llm.Request
+	// Around may set Heard: a function that is called with each delta of a streamed answer, one
+	// after the other, before anybody else gets the delta. A model that the runner has left
+	// behind can call Heard after the end of the work. Nil means no function.
+	Heard func(llm.Delta)
 
 	// Call is the reference of a call, ID the provider's id, Arguments the checked arguments.
 	Call      event.CallRef
@@ -53,8 +57,9 @@ type Work struct {
 	Err error
 	// Response is the answer to a request. Nil means that there is no answer.
 	Response *llm.Response
-	// FirstDelta is when the first piece of a streamed answer came. Zero means no such piece,
-	// for example in a request without a stream.
+	// FirstDelta is when the first piece of a streamed answer came; pieces before a
+	// llm.Restarted do not count. Zero means no such piece, for example in a request without a
+	// stream.
 	FirstDelta time.Time
 	// Result is the result of a call. Nil means that the outcome is unknown, or that the
 	// result comes later; [tool.IsLater] of Err then is true.
@@ -198,14 +203,23 @@ func (e *engine) modelWork(ctx context.Context, about *question) (*work, context
 	return w, ctx
 }
 
-// hears returns the sink of a request, which notes the time of the first delta.
+// hears returns the sink of a request, which notes the time of the first piece.
 func (w *work) hears(req *llm.Request, sink func(llm.Delta)) func(llm.Delta) {
 	if !req.Stream || sink == nil {
 		return sink
 	}
 	return func(d llm.Delta) {
-		if w.heard.Load() == nil {
-			w.heard.CompareAndSwap(nil, new(time.Now()))
+		switch d.(type) {
+		case llm.Notice:
+		case llm.Restarted:
+			w.heard.Store(nil)
+		default:
+			if w.heard.Load() == nil {
+				w.heard.CompareAndSwap(nil, new(time.Now()))
+			}
+		}
+		if w.Heard != nil {
+			w.safely(func() { w.Heard(d) })
 		}
 		sink(d)
 	}

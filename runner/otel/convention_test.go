@@ -140,6 +140,7 @@ func TestConvention(t *testing.T) {
 // metricTable has the metrics: kind, unit, and the attributes that each point has.
 var metricTable = map[string]string{
 	"gen_ai.client.inference.time_to_first_chunk":            "histogram s gen_ai.operation.name gen_ai.provider.name gen_ai.request.model gen_ai.response.model",
+	"gen_ai.client.inference.time_per_output_chunk":          "histogram s gen_ai.operation.name gen_ai.provider.name gen_ai.request.model",
 	"gen_ai.client.inference.duration":                       "histogram s gen_ai.operation.name gen_ai.provider.name gen_ai.request.model gen_ai.response.model",
 	"gen_ai.client.inference.operation.input_tokens":         "histogram {token} gen_ai.operation.name gen_ai.provider.name gen_ai.request.model gen_ai.response.model",
 	"gen_ai.client.inference.operation.output_tokens":        "histogram {token} gen_ai.operation.name gen_ai.provider.name gen_ai.request.model gen_ai.response.model",

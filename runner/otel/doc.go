@@ -21,8 +21,8 @@
 // boards and backends that do not know the new names. Names of this library begin with
 // "toolloop.": toolloop.run.resumed, toolloop.run.paused, toolloop.call, the reference
 // of a call in the events, and toolloop.call.deferred, for a call whose result comes later
-// from outside. The time to the first piece of an answer is reported for streams, so not for
-// runs by Run, which ask for whole answers.
+// from outside. The times to the first piece of an answer and between pieces are reported for
+// streams, so not for runs by Run, which ask for whole answers.
 //
 // # Content
 //

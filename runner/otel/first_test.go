@@ -53,7 +53,7 @@ func chats(spans *tracetest.InMemoryExporter) (all []map[attribute.Key]any) {
 }
 
 // TestFirstChunk: the time from the request to the first piece of a streamed answer, in the
-// span and in the metric. Other answers have none.
+// span and in the metric, and the times between the pieces. Other answers have none.
 func TestFirstChunk(t *testing.T) {
 	t.Parallel()
 	for _, way := range []struct {
@@ -73,18 +73,22 @@ func TestFirstChunk(t *testing.T) {
 			require.Equal(t, way.seconds, chats(spans)[0]["gen_ai.response.time_to_first_chunk"])
 			var data metricdata.ResourceMetrics
 			require.NoError(t, meters.Collect(t.Context(), &data))
-			var sums []float64
+			var sums, between []float64
 			for _, scope := range data.ScopeMetrics {
 				for _, m := range scope.Metrics {
 					if h, ok := m.Data.(metricdata.Histogram[float64]); ok && m.Name == "gen_ai.client.inference.time_to_first_chunk" {
 						sums = append(sums, h.DataPoints[0].Sum)
+					} else if ok && m.Name == "gen_ai.client.inference.time_per_output_chunk" {
+						between = append(between, h.DataPoints[0].Sum, float64(h.DataPoints[0].Count))
 					}
 				}
 			}
 			if way.stream && way.metrics {
 				require.Equal(t, []float64{3}, sums)
+				require.Equal(t, []float64{6, 2}, between)
 			} else {
 				require.Empty(t, sums)
+				require.Empty(t, between)
 			}
 		})
 	}
@@ -235,7 +239,7 @@ var ways = []struct {
 		return otel.Config{Tracers: sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))}
 	}},
 	{"metrics without a reader", 4, 640, func() otel.Config { return otel.Config{Meters: sdkmetric.NewMeterProvider()} }},
-	{"metrics", 4, 640, func() otel.Config {
+	{"metrics", 5, 640, func() otel.Config {
 		return otel.Config{Meters: sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))}
 	}},
 }

@@ -6,6 +6,7 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
 )
 
@@ -19,10 +20,11 @@ var (
 
 // metrics are the instruments. Nil measures nothing.
 type metrics struct {
-	chatSeconds, runSeconds, toolSeconds, chatFirst metric.Float64Histogram
-	runRequests, runCalls                           metric.Int64Histogram
-	input, output, cacheRead, cacheWrite, thinking  metric.Int64Counter
-	inputs, outputs                                 metric.Int64Histogram
+	chatSeconds, runSeconds, toolSeconds           metric.Float64Histogram
+	chatFirst, chatPieces                          metric.Float64Histogram
+	runRequests, runCalls                          metric.Int64Histogram
+	input, output, cacheRead, cacheWrite, thinking metric.Int64Counter
+	inputs, outputs                                metric.Int64Histogram
 
 	oldSeconds metric.Float64Histogram // nil without OldNames
 	oldTokens  metric.Int64Histogram
@@ -46,6 +48,7 @@ func newMetrics(m metric.Meter, old bool) *metrics {
 	all := &metrics{
 		chatSeconds: seconds("gen_ai.client.inference.duration", "Duration of a request to a model, with its retries.", requestSeconds),
 		chatFirst:   seconds("gen_ai.client.inference.time_to_first_chunk", "Time from a request to the first piece of a streamed answer.", requestSeconds),
+		chatPieces:  seconds("gen_ai.client.inference.time_per_output_chunk", "Time from one piece of a streamed answer to the next.", requestSeconds),
 		runSeconds:  seconds("gen_ai.invoke_agent.duration", "Duration of a run.", runSeconds),
 		toolSeconds: seconds("gen_ai.execute_tool.duration", "Duration of a call of a tool's function.", requestSeconds),
 		runRequests: histogram("gen_ai.invoke_agent.inference_calls", "{inference_call}", "Requests of a run.", counts),
@@ -112,6 +115,30 @@ func (m *metrics) chat(ctx context.Context, p *prepared, w *runner.Work, took, f
 	if m.oldTokens != nil {
 		m.oldTokens.Record(ctx, u.InputTokens, p.set(setKey{model: model, extra: oldTokenType, value: "input"}).record...)
 		m.oldTokens.Record(ctx, u.OutputTokens, p.set(setKey{model: model, extra: oldTokenType, value: "output"}).record...)
+	}
+}
+
+// pieces returns a function that measures the time between the pieces of an answer. The model
+// of the answer is not known yet. Nil means that nobody reads the metric.
+func (m *metrics) pieces(ctx context.Context, p *prepared) func(llm.Delta) {
+	if !m.chatPieces.Enabled(ctx) {
+		return nil
+	}
+	var last time.Time
+	record := p.set(setKey{}).record
+	return func(d llm.Delta) {
+		switch d.(type) {
+		case llm.Notice:
+			return
+		case llm.Restarted:
+			last = time.Time{}
+			return
+		}
+		now := time.Now()
+		if !last.IsZero() {
+			m.chatPieces.Record(ctx, now.Sub(last).Seconds(), record...)
+		}
+		last = now
 	}
 }
 

@@ -201,6 +201,9 @@ func (r *reporter) chat(ctx context.Context, w *runner.Work) (context.Context, f
 	what.provider, what.name, what.server = r.names(w)
 	p := r.prepare(what)
 	within, span := r.start(ctx, p, began)
+	if w.Request.Stream && r.metrics != nil {
+		w.Heard = r.metrics.pieces(within, p)
+	}
 	return within, func() {
 		ended := r.now()
 		kind := kindOf(w.Err)
