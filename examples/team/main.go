@@ -69,7 +69,8 @@ func (s *shop) open(ctx context.Context) error {
 	return nil
 }
 
-// decide is the person at the cash desk.
+// decide is the person at the cash desk. With a journal on a disk, a call can also be in doubt
+// after a crash, and then needs another answer than these (see examples/approve).
 func (s *shop) decide(_ context.Context, p runner.Pending) (runner.Input, error) {
 	if s.deny != "" {
 		return p.Deny(s.deny), nil
