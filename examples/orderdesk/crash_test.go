@@ -97,7 +97,6 @@ func copyPostgres(t *testing.T, from url.URL, name string) string {
 
 // crash runs a job in several processes. All but the last process, which is this
 // process, are killed.
-// this one, is killed.
 func (s *suite) crash(t *testing.T, j job, where string) {
 	turns := oneByOne(j)
 	script := llmtest.Script(t, llmtest.Reply(func(_ context.Context, req *llm.Request) (*llm.Response, error) {
