@@ -189,15 +189,15 @@ func decisionsOf(s *loop.State, run int) (all []Decision) {
 	return all
 }
 
-// decided returns the decision about the question of d, or nil.
-func (e *engine) decided(d *decision) *Decision {
+// decided returns the decision about the question of d, or nil. known means that it is d itself.
+func (e *engine) decided(d *decision) (first *Decision, known bool) {
 	s := e.recorder.root.snapshot()
 	for _, one := range slices.Backward(s.Decisions()) {
 		if one.Question == d.seq && keyOf(e.session, one.ID) == d.key {
-			return new(decisionOf(one))
+			return new(decisionOf(one)), one.Checksum == d.checksum()
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // handedIn returns the record of a call's result from outside, or nil.

@@ -226,7 +226,7 @@ func (e *engine) decisionEvents(ctx context.Context, decisions []decision) ([]ev
 			reason = e.whyNotBelow(d.call.Path())
 		}
 		if reason != "" {
-			return nil, e.unfit(ctx, &d, reason)
+			return nil, e.unfit(&d, reason)
 		}
 		if err := e.mayAnswer(ctx, &d, c, b[0]); err != nil {
 			return nil, err
@@ -263,7 +263,7 @@ func (e *engine) eventsOf(ctx context.Context, d decision, c loop.Call) (_ []eve
 		t, _ := e.toolOf(ctx, c)
 		bodies := e.doubtEvents(c, t, d.doubt, "caller", d.parts)
 		if b, ok := bodies[0].(event.InDoubtDecided); ok {
-			b.Person, b.Words = d.person, e.redactor.reason(d.words)
+			b.Person, b.Words, b.Checksum = d.person, e.redactor.reason(d.words), d.checksum()
 			bodies[0] = b
 		}
 		return bodies, ""
@@ -283,7 +283,7 @@ func (e *engine) eventsOf(ctx context.Context, d decision, c loop.Call) (_ []eve
 	if reason := e.checkAlways(d.always); reason != "" {
 		return nil, reason
 	}
-	b := event.ApprovalDecided{Call: c.Ref, Hash: d.hash, Approved: d.approval != deny, Reason: e.redactor.reason(d.reason), Person: d.person, Words: e.redactor.reason(d.words), Always: d.always}
+	b := event.ApprovalDecided{Call: c.Ref, Hash: d.hash, Approved: d.approval != deny, Reason: e.redactor.reason(d.reason), Person: d.person, Words: e.redactor.reason(d.words), Always: d.always, Checksum: d.checksum()}
 	switch d.approval {
 	case deny:
 		return []event.Body{b, e.denied(c, d.reason)}, ""

@@ -108,7 +108,14 @@ func TestLateDecisions(t *testing.T) {
 	result, err := s.Run(t.Context(), a)
 	require.ErrorIs(t, err, runner.ErrPaused)
 	p := result.Pending[0]
-	record(t, j, runAgain, event.ToolCallStarted{Call: p.Call, Name: "refund", Arguments: p.ToolCall.Arguments}) // and it died again
+	ctx, cancel := context.WithCancel(t.Context())
+	dying := newAgent(tool.Must(tool.New("refund", "Pays back.", func(ctx context.Context, _ refundArgs) (string, error) {
+		cancel()
+		<-ctx.Done()
+		return "", ctx.Err()
+	})))
+	_, err = s.Run(ctx, dying, p.RunAgain())
+	require.ErrorIs(t, err, context.Canceled)
 	for i, in := range []runner.Input{p.RunAgain(), p.NotHappened(), p.Happened(), p.Unknown()} {
 		_, err = s.Run(t.Context(), a, in)
 		second(t, err, "the decision is about an earlier question", "run_again", i == 0)

@@ -18,7 +18,7 @@ import (
 )
 
 // TestKnown: an answer that is given again after a crash is known, and an answer that differs in
-// anything is that of a loser.
+// anything is that of a loser, also if the events have only the redacted answer.
 func TestKnown(t *testing.T) {
 	t.Parallel()
 	edit := func(text string) func(runner.Pending) runner.Input {
@@ -32,11 +32,11 @@ func TestKnown(t *testing.T) {
 		"approve always": {false, func(p runner.Pending) runner.Input { return p.ApproveAlways(event.EveryCall) },
 			func(p runner.Pending) runner.Input { return p.ApproveAlways(event.SameArguments) }},
 		"approve once": {false, runner.Pending.Approve, func(p runner.Pending) runner.Input { return p.ApproveAlways(event.SameArguments) }},
-		"deny": {false, func(p runner.Pending) runner.Input { return p.Deny("no") },
-			func(p runner.Pending) runner.Input { return p.Deny("never") }},
+		"deny": {false, func(p runner.Pending) runner.Input { return p.Deny("no, hunter2") },
+			func(p runner.Pending) runner.Input { return p.Deny("no, ***") }},
 		"edit": {false, edit(`{ "cents":1, "order":"W1" }`), edit(`{"order":"W1","cents":2}`)},
-		"happened": {true, func(p runner.Pending) runner.Input { return p.Happened(llm.Text{Text: "paid"}) },
-			func(p runner.Pending) runner.Input { return p.Happened(llm.Text{Text: "not paid"}) }},
+		"happened": {true, func(p runner.Pending) runner.Input { return p.Happened(llm.Text{Text: "paid with hunter2"}) },
+			func(p runner.Pending) runner.Input { return p.Happened(llm.Text{Text: "paid with ***"}) }},
 		"happened somehow": {true, func(p runner.Pending) runner.Input { return p.Happened() }, runner.Pending.NotHappened},
 		"unknown":          {true, runner.Pending.Unknown, runner.Pending.RunAgain},
 	} {
@@ -55,16 +55,17 @@ func TestKnown(t *testing.T) {
 			} else {
 				_, p = asks(t, j, x)
 			}
-			_, err := runner.Runner{Model: llmtest.Script(t, llmtest.Text("Done.")), Journal: j}.Session("s").Run(t.Context(), a, runner.By("ada", tt.answer(p)))
+			const words = "hunter2 says so"
+			_, err := runner.Runner{Model: llmtest.Script(t, llmtest.Text("Done.")), Journal: j, Redact: hideHunter}.Session("s").Run(t.Context(), a, runner.By("ada", tt.answer(p), words))
 			require.NoError(t, err)
 			for _, again := range []struct {
 				in    runner.Input
 				known bool
 			}{
-				{runner.By("ada", tt.answer(p)), true}, {runner.By("bob", tt.answer(p)), false},
-				{runner.By("ada", tt.answer(p), "oh"), false}, {runner.By("ada", tt.others(p)), false},
+				{runner.By("ada", tt.answer(p), words), true}, {runner.By("bob", tt.answer(p), words), false},
+				{runner.By("ada", tt.answer(p), "*** says so"), false}, {runner.By("ada", tt.others(p), words), false},
 			} {
-				_, err := runner.Runner{Model: llmtest.NewScript(), Journal: j}.Session("s").Run(t.Context(), a, stored(t, again.in))
+				_, err := runner.Runner{Model: llmtest.NewScript(), Journal: j, Redact: hideHunter}.Session("s").Run(t.Context(), a, stored(t, again.in))
 				unfit, ok := errors.AsType[*runner.DecisionError](err)
 				require.True(t, ok, "%v", err)
 				require.NotNil(t, unfit.Decided)

@@ -3,9 +3,6 @@ package runner
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -61,14 +58,9 @@ func (p Pending) Fail(reason string) Input {
 	return lateResult{key: p.Key, failed: true, reason: reason}
 }
 
-// checksum returns a number that tells results apart, and is never 0.
+// checksum returns the checksum of the result.
 func (r lateResult) checksum() int64 {
-	data, err := json.Marshal(llm.ToolResult{Name: r.reason, Parts: r.parts, IsError: r.failed})
-	if err != nil { // a part of a foreign type, which is refused later
-		return 1
-	}
-	sum := sha256.Sum256(data)
-	return int64(binary.BigEndian.Uint64(sum[:8])>>12) | 1 // exact in every JSON reader
+	return checksum(llm.ToolResult{Name: r.reason, Parts: r.parts, IsError: r.failed})
 }
 
 var refPattern = regexp.MustCompile(`(?:^|/)((?:r[0-9]+\.t[0-9]+\.c[0-9]+/)*r[0-9]+\.t[0-9]+\.c[0-9]+)$`)

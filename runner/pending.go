@@ -197,9 +197,9 @@ func nameOf(person string) string {
 }
 
 // unfit returns the error of a decision that does not fit.
-func (e *engine) unfit(ctx context.Context, d *decision, reason string) *DecisionError {
-	first := e.decided(d)
-	return &DecisionError{Call: d.call, Reason: reason, Decided: first, Known: e.isRecorded(ctx, d, first)}
+func (e *engine) unfit(d *decision, reason string) *DecisionError {
+	first, known := e.decided(d)
+	return &DecisionError{Call: d.call, Reason: reason, Decided: first, Known: known}
 }
 
 // pendingCalls returns the calls that need a decision, when no call is running.

@@ -3,8 +3,9 @@ package runner
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
-	"reflect"
 	"strings"
 
 	"github.com/seed-916e8f6a/toolloop/internal/opening"
@@ -16,30 +17,26 @@ import (
 // A program that keeps answers until the run has ended gives an answer again after a crash. It
 // must be able to tell its own answer from that of somebody who was first.
 
-// isRecorded reports whether the first decision about a question is this very one.
-func (e *engine) isRecorded(ctx context.Context, d *decision, first *Decision) bool {
-	if first == nil || first.Source != "caller" || first.Standing != 0 || first.Person != d.person || first.What != d.what() {
-		return false
+// checksum returns a number that tells inputs apart, and is never 0. The number is that of an
+// input as it was given: the events can have less of the input, because of Redact.
+func checksum(given any) int64 {
+	data, err := json.Marshal(given)
+	if err != nil { // a part of a foreign type, which is refused later
+		return 1
 	}
-	words := e.redactor.reason(d.words)
-	same := false
-	e.eachEvent(ctx, func(ev event.Event) (more bool) {
-		switch b := ev.Body.(type) {
-		case event.ApprovalDecided:
-			same = ev.Seq == first.Seq && b.Words == words && b.Reason == e.redactor.reason(d.reason) && b.Always == d.always &&
-				(d.approval != edit || sameJSON(d.args, []byte(b.Arguments)))
-		case event.InDoubtDecided:
-			same = ev.Seq == first.Seq && b.Words == words
-			return ev.Seq != first.Seq || same && d.doubt == event.Happened // its result comes next
-		case event.ToolCallFinished:
-			if ev.Seq == first.Seq+1 && d.doubt == event.Happened {
-				same = same && sameParts(d.parts, b.Result.Parts)
-			}
-		}
-		return ev.Seq < first.Seq
-	})
-	return same
+	sum := sha256.Sum256(data)
+	return int64(binary.BigEndian.Uint64(sum[:8])>>12) | 1 // exact in every JSON reader
 }
+
+// checksum returns the checksum of the decision.
+func (d *decision) checksum() int64 {
+	var arguments any // in one form
+	_ = decodeExact(d.args, &arguments)
+	return checksum([]any{d.what(), d.person, d.words, d.reason, d.always, arguments, d.parts})
+}
+
+// checksum returns the checksum of the revocation.
+func (r *revocation) checksum() int64 { return checksum([]string{r.person, r.words}) }
 
 // isRevoked reports whether this very revocation is recorded.
 func (e *engine) isRevoked(ctx context.Context, r *revocation) (same bool) {
@@ -48,7 +45,7 @@ func (e *engine) isRevoked(ctx context.Context, r *revocation) (same bool) {
 	}
 	e.eachEvent(ctx, func(ev event.Event) bool {
 		b, ok := ev.Body.(event.StandingRevoked)
-		same = same || ok && b == event.StandingRevoked{Standing: r.seq, Person: r.person, Words: e.redactor.reason(r.words)}
+		same = same || ok && b.Standing == r.seq && b.Checksum == r.checksum()
 		return !same
 	})
 	return same
@@ -80,25 +77,11 @@ func (d *decision) what() string {
 	return loop.Approved
 }
 
-func sameJSON(a, b []byte) bool {
-	var x, y any
-	return decodeExact(a, &x) && decodeExact(b, &y) && reflect.DeepEqual(x, y)
-}
-
 // decodeExact keeps all digits of numbers.
 func decodeExact(data []byte, v *any) bool {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	return d.Decode(v) == nil
-}
-
-func sameParts(given, recorded llm.Parts) bool {
-	if len(given) == 0 {
-		given = happenedAnyhow
-	}
-	a, errA := json.Marshal(given)
-	b, errB := json.Marshal(recorded)
-	return errA == nil && errB == nil && bytes.Equal(a, b)
 }
 
 // happenedAnyhow is the result of a call whose effect happened, and whose result nobody knows.

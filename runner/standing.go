@@ -148,7 +148,7 @@ func (e *engine) revocationEvents(ctx context.Context, all []revocation) ([]even
 			return nil, &DecisionError{Call: r.call, Reason: "the answer does not stand: it was revoked, another answer took its place, or it is of another session", Known: e.isRevoked(ctx, &r)}
 		}
 		delete(known, r.seq)
-		events = append(events, event.Event{Body: event.StandingRevoked{Standing: r.seq, Person: r.person, Words: e.redactor.reason(r.words)}})
+		events = append(events, event.Event{Body: event.StandingRevoked{Standing: r.seq, Person: r.person, Words: e.redactor.reason(r.words), Checksum: r.checksum()}})
 	}
 	return events, nil
 }

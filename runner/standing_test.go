@@ -278,7 +278,9 @@ func TestRevoke(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, "Done.", result.Text)
 			}
-			require.Equal(t, event.StandingRevoked{Standing: g.Seq, Person: "bob", Words: "it is over"}, bodyOf(result.Events, "standing_revoked", 0))
+			revoked := bodyOf(result.Events, "standing_revoked", 0).(event.StandingRevoked)
+			require.NotZero(t, revoked.Checksum)
+			require.Equal(t, event.StandingRevoked{Standing: g.Seq, Person: "bob", Words: "it is over", Checksum: revoked.Checksum}, revoked)
 			require.Empty(t, stateOf(t, j, "s").Standing)
 			before := len(eventsOf(t, j))
 			_, err = runner.Runner{Model: next, Journal: j}.Session("s").Run(t.Context(), a, g.Revoke())

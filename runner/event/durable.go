@@ -253,12 +253,14 @@ func (b *ApprovalDecided) code(c *coder) {
 	textIf(c, `,"words":`, &b.Words)
 	textIf(c, `,"always":`, &b.Always)
 	numberIf(c, `,"standing":`, &b.Standing)
+	numberIf(c, `,"checksum":`, &b.Checksum)
 }
 
 func (b *StandingRevoked) code(c *coder) {
 	number(c, `,"standing":`, &b.Standing)
 	textIf(c, `,"person":`, &b.Person)
 	textIf(c, `,"words":`, &b.Words)
+	numberIf(c, `,"checksum":`, &b.Checksum)
 }
 
 func (b *InDoubtDecided) code(c *coder) {
@@ -267,6 +269,7 @@ func (b *InDoubtDecided) code(c *coder) {
 	text(c, `,"by":`, &b.By)
 	textIf(c, `,"person":`, &b.Person)
 	textIf(c, `,"words":`, &b.Words)
+	numberIf(c, `,"checksum":`, &b.Checksum)
 }
 
 func (b *RunPaused) code(c *coder) {

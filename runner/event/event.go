@@ -259,6 +259,9 @@ type ApprovalDecided struct {
 	// was asked: Person is the name in the earlier event. 0 means that this is an answer of
 	// its own.
 	Standing int64 `json:"standing,omitempty"`
+	// Checksum is that of the answer as it was given, before Redact. An answer that
+	// comes again has the same. Zero means that this is no answer of a caller.
+	Checksum int64 `json:"checksum,omitempty"`
 }
 
 // A Doubt is a decision about a call that began and has no recorded end.
@@ -280,9 +283,10 @@ type InDoubtDecided struct {
 	// "idempotent", or "runner". "runner" means that the run ended before the tool's
 	// function was invoked, so the call counts again as not started.
 	By string `json:"by"`
-	// Person and Words are those of [ApprovalDecided], for the source "caller".
-	Person string `json:"person,omitempty"`
-	Words  string `json:"words,omitempty"`
+	// Person, Words and Checksum are those of [ApprovalDecided], for the source "caller".
+	Person   string `json:"person,omitempty"`
+	Words    string `json:"words,omitempty"`
+	Checksum int64  `json:"checksum,omitempty"`
 }
 
 // RunPaused stops a run until somebody decides about calls that wait for approval or

@@ -27,9 +27,9 @@ var withheld = map[string]string{
 	"ToolCallDeferred": "Handle",
 	"ToolCallFinished": "Error Whole Given",
 	"ApprovalAsked":    "Hash Fingerprint",
-	"ApprovalDecided":  "Hash Person Words",
-	"StandingRevoked":  "Person Words",
-	"InDoubtDecided":   "Person Words",
+	"ApprovalDecided":  "Hash Person Words Checksum",
+	"StandingRevoked":  "Person Words Checksum",
+	"InDoubtDecided":   "Person Words Checksum",
 	"LimitReached":     "Message",
 	// of package llm:
 	"Message":    "Extra",

@@ -16,7 +16,8 @@ const (
 // StandingRevoked ends a standing answer, at any time.
 type StandingRevoked struct {
 	Standing int64 `json:"standing"` // Seq of the ApprovalDecided
-	// Person and Words belong to the revocation.
-	Person string `json:"person,omitempty"`
-	Words  string `json:"words,omitempty"`
+	// Person, Words and Checksum belong to the revocation, as in [ApprovalDecided].
+	Person   string `json:"person,omitempty"`
+	Words    string `json:"words,omitempty"`
+	Checksum int64  `json:"checksum,omitempty"`
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,17 +27,21 @@ func TestServerRefusals(t *testing.T) {
 	c := server(t)
 	var s shop
 	desk := s.desk(tool.NeedsApproval())
-	work(t, temporal.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: charging()}}.Run)
+	redact := func(text string) string { return strings.ReplaceAll(text, "hunter2", "***") }
+	approve := func(p runner.Pending) []runner.Input {
+		return []runner.Input{runner.By("ada", p.Approve(), "hunter2 says so")}
+	}
+	work(t, temporal.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: charging(), Redact: redact}}.Run)
 	session := sessions(t, c).Session("p")
-	local := runner.Runner{Model: charging(), Journal: new(journal.Memory)}.Session("p")
+	local := runner.Runner{Model: charging(), Redact: redact, Journal: new(journal.Memory)}.Session("p")
 	var first, firstLocal runner.Pending
 	for i, input := range []func(first runner.Pending) []runner.Input{
 		func(runner.Pending) []runner.Input { return nil },
 		func(runner.Pending) []runner.Input { return []runner.Input{runner.Say()} },
 		func(runner.Pending) []runner.Input { return []runner.Input{runner.Say(), nil, question} },
 		func(runner.Pending) []runner.Input { return nil },
-		func(first runner.Pending) []runner.Input { return []runner.Input{first.Approve()} },
-		func(first runner.Pending) []runner.Input { return []runner.Input{first.Approve()} },
+		approve,
+		approve,
 		func(first runner.Pending) []runner.Input { return []runner.Input{runner.By("ada", runner.Say())} },
 	} {
 		want, wantErr := local.Run(t.Context(), desk, input(firstLocal)...)
@@ -48,6 +53,10 @@ func TestServerRefusals(t *testing.T) {
 		require.Len(t, got.Messages, len(want.Messages), i)
 		require.Len(t, got.Pending, len(want.Pending), i)
 		require.Len(t, got.Events, len(want.Events), i)
+		if i == 5 { // only the client has the answer before Redact
+			unfit, ok := errors.AsType[*runner.DecisionError](err)
+			require.True(t, ok && unfit.Known, "%v", err)
+		}
 		if i == 2 {
 			first, firstLocal = got.Pending[0], want.Pending[0]
 		}

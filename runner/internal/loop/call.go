@@ -219,7 +219,7 @@ func (s *State) inDoubtDecided(b event.InDoubtDecided, at time.Time) error {
 		return errOrder
 	}
 	if b.By != "runner" {
-		s.keepDecision(c, Decision{What: string(b.Decision), Source: b.By, Person: b.Person, Words: b.Words}, at)
+		s.keepDecision(c, Decision{What: string(b.Decision), Source: b.By, Person: b.Person, Words: b.Words, Checksum: b.Checksum}, at)
 	}
 	switch {
 	case b.Decision != event.RunAgain:

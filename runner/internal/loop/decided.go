@@ -24,6 +24,7 @@ type Decision struct {
 	Words    string
 	Always   event.Reach // as in ApprovalDecided
 	Standing int64       // as in ApprovalDecided
+	Checksum int64       // as in ApprovalDecided
 	Time     time.Time
 }
 
@@ -121,7 +122,7 @@ func (s *State) keepDecision(c *Call, d Decision, at time.Time) {
 
 // SaysAbout returns the decision that an event records.
 func SaysAbout(b event.ApprovalDecided) Decision {
-	d := Decision{What: Denied, Source: "caller", Person: b.Person, Words: b.Words, Always: b.Always, Standing: b.Standing}
+	d := Decision{What: Denied, Source: "caller", Person: b.Person, Words: b.Words, Always: b.Always, Standing: b.Standing, Checksum: b.Checksum}
 	switch {
 	case b.Approved && b.Arguments != "":
 		d.What = Edited
