@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/batched"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
@@ -27,8 +28,8 @@ type deltaQueue struct {
 	room      chan struct{} // holds a token after the consumer took deltas
 
 	mu      sync.Mutex
-	waiting []llm.Delta // guarded by mu
-	spare   []llm.Delta // of the caller's goroutine: memory for waiting
+	waiting []waitingDelta // guarded by mu
+	spare   []waitingDelta // of the caller's goroutine: memory for waiting
 }
 
 func newDeltaQueue(e *engine, about question) *deltaQueue {
@@ -40,10 +41,11 @@ func newDeltaQueue(e *engine, about question) *deltaQueue {
 	return q
 }
 
-// add adds a delta. If the queue is full, add waits for the consumer, or for the end of the
-// model's context: nobody sees the delta then.
+// add adds a delta, or a batch. If the queue is full, add waits for the consumer, or for the
+// end of the model's context: nobody sees the delta then.
 func (q *deltaQueue) add(ctx context.Context, d llm.Delta) {
-	for !q.tryAdd(d) {
+	texts := batched.Texts(d)
+	for !q.tryAdd(d, &texts) {
 		select {
 		case <-q.room:
 		case <-ctx.Done():
@@ -52,17 +54,28 @@ func (q *deltaQueue) add(ctx context.Context, d llm.Delta) {
 	}
 }
 
-func (q *deltaQueue) tryAdd(d llm.Delta) bool {
+// tryAdd adds a delta, or as many texts of a batch as have room. left are the other texts.
+// tryAdd reports whether nothing is left.
+func (q *deltaQueue) tryAdd(d llm.Delta, left *[]string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) == maxDeltas {
+	room := maxDeltas - len(q.waiting)
+	if room == 0 {
 		return false
 	}
-	q.waiting = append(q.waiting, d)
-	if len(q.waiting) == 1 {
+	if len(q.waiting) == 0 {
 		token(q.wake)
 	}
-	return true
+	if *left == nil {
+		q.waiting = append(q.waiting, waitingDelta{delta: d})
+		return true
+	}
+	n := min(room, len(*left))
+	for _, text := range (*left)[:n] {
+		q.waiting = append(q.waiting, waitingDelta{text: text})
+	}
+	*left = (*left)[n:]
+	return len(*left) == 0
 }
 
 // token puts a token into an empty channel.
@@ -102,7 +115,7 @@ func (q *deltaQueue) yield(b event.Body) {
 	}
 }
 
-func (q *deltaQueue) take() []llm.Delta {
+func (q *deltaQueue) take() []waitingDelta {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	deltas := q.waiting

@@ -58,14 +58,15 @@ func (k *keeper) end() {
 }
 
 // take takes deltas.
-func (k *keeper) take(deltas []llm.Delta, now time.Time) {
+func (k *keeper) take(deltas []waitingDelta, now time.Time) {
 	for _, d := range deltas {
-		switch d := d.(type) {
-		case llm.TextDelta:
-			k.text.WriteString(d.Text)
-		case llm.ReasoningDelta:
-			k.reasoning.WriteString(d.Text)
-		case llm.Restarted:
+		if text, ok := d.answerText(); ok {
+			k.text.WriteString(text)
+		}
+		if text, ok := d.reasoningText(); ok {
+			k.reasoning.WriteString(text)
+		}
+		if _, restarted := d.delta.(llm.Restarted); restarted {
 			k.text.Reset()
 			k.reasoning.Reset()
 			k.again, k.since = true, time.Time{}

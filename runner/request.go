@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-916e8f6a/toolloop/internal/appended"
+	"github.com/seed-916e8f6a/toolloop/internal/batched"
 	"github.com/seed-916e8f6a/toolloop/internal/invoke"
 	"github.com/seed-916e8f6a/toolloop/internal/prompt"
 	"github.com/seed-916e8f6a/toolloop/internal/waited"
@@ -215,7 +216,7 @@ func (e *engine) respondInPieces(ctx context.Context, about question) (*llm.Resp
 		defer e.keeper.end()
 	}
 	r := invoke.Attend(ctx, q.wake, q.deliver, func(ctx context.Context) (*llm.Response, error) {
-		return about.model.Generate(ctx, about.request, func(d llm.Delta) { q.add(ctx, d) })
+		return batched.Generate(ctx, about.model, about.request, func(d llm.Delta) { q.add(ctx, d) })
 	})
 	q.deliver()
 	return ended(ctx, e.logger, "model", r)

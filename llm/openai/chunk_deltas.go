@@ -9,8 +9,9 @@ import (
 // This file gives the sink the texts of usual chunks. A Delta is an interface, and Go
 // allocates for each struct in an interface. The texts of the chunks that came with one
 // read therefore go into one array: package reflect can make interfaces that point into
-// an array that nobody can change, and so n deltas cost one allocation. No delta waits:
-// the sink gets all texts before the next read.
+// an array that nobody can change, and so n deltas cost one allocation. The runner takes
+// texts without a Delta around each; see package batched. No delta waits: the sink gets all
+// texts before the next read.
 
 // maxTogether is the number of deltas in one array.
 const maxTogether = 16
@@ -58,6 +59,9 @@ func readUsualEvent(a usualReader, events *eventReader, e event) (usual bool, er
 func (a *completion) emitTexts(texts []string) error {
 	switch a.shape.target {
 	case contentTarget:
+		if a.batches && len(texts) > 0 {
+			return a.emit(a.batch.Of(texts))
+		}
 		return emitTogether[llm.TextDelta](texts, a.emit)
 	case thinkingTarget:
 		return emitTogether[llm.ReasoningDelta](texts, a.emit)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/seed-916e8f6a/toolloop/internal/batched"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
 
@@ -45,6 +46,15 @@ func orEnv(value, name, def string) string {
 
 // Generate implements [llm.Model].
 func (c *client) Generate(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+	return c.generate(ctx, req, sink, false)
+}
+
+// GenerateBatches implements the method of package batched.
+func (c *client) GenerateBatches(ctx context.Context, req *llm.Request, sink func(llm.Delta), _ batched.Request) (*llm.Response, error) {
+	return c.generate(ctx, req, sink, true)
+}
+
+func (c *client) generate(ctx context.Context, req *llm.Request, sink func(llm.Delta), batches bool) (*llm.Response, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -57,6 +67,7 @@ func (c *client) Generate(ctx context.Context, req *llm.Request, sink func(llm.D
 	}
 	a := newGeneration(ctx, c)
 	a.client, a.req, a.model, a.ctx, a.sink = c, req, model, ctx, sink
+	a.first.answer.batches = batches
 	resp, err := a.send(ctx)
 	if err == nil {
 		a.release()

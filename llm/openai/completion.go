@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/seed-916e8f6a/toolloop/internal/batched"
 	"github.com/seed-916e8f6a/toolloop/internal/rawjson"
 	"github.com/seed-916e8f6a/toolloop/llm"
 )
@@ -11,10 +12,12 @@ import (
 // A completion collects one answer of a model from one document or from the chunks
 // of a stream. Both use the same code, so that both produce equal Responses.
 type completion struct {
-	emit   func(llm.Delta) error
-	silent bool // emit takes notices only, so no delta needs to be made
-	round  int  // counts messages and deltas
-	stream streamState
+	emit    func(llm.Delta) error
+	silent  bool          // emit takes notices only, so no delta needs to be made
+	batches bool          // emit takes batches
+	batch   batched.Batch // memory for a batch
+	round   int           // counts messages and deltas
+	stream  streamState
 
 	id, model      string
 	hasChoice      bool   // a choice came

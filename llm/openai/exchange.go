@@ -59,7 +59,7 @@ func (x *exchange) send(ctx context.Context, c *client, req *llm.Request, model 
 	var sink *answerSink
 	if e.answer != "" {
 		req, sink = answered(e.answer, req, emit)
-		emit = sink.add
+		emit, x.answer.batches = sink.add, false
 	}
 	out, err := x.reader.response(&x.answer, e.api, req, emit)
 	if err != nil {

@@ -37,8 +37,8 @@ func (a *generation) prepare() {
 }
 
 // pass passes the deltas of a streamed response to the sink, and notices of any
-// response, and records whether the sink got a piece of an answer. After each delta,
-// pass checks ctx.
+// response, and records whether the sink got a piece of an answer. After each delta, or
+// batch of deltas, pass checks ctx.
 func (a *generation) pass(d llm.Delta) error {
 	if a.sink == nil {
 		return nil

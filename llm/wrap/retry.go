@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/seed-916e8f6a/toolloop/internal/batched"
 	"github.com/seed-916e8f6a/toolloop/internal/prompt"
 	"github.com/seed-916e8f6a/toolloop/internal/waited"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -96,10 +97,25 @@ func (r *retrier) Prompt(ctx context.Context, _ prompt.Promise) bool { return pr
 
 // Generate implements [llm.Model].
 func (r *retrier) Generate(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+	return r.generate(ctx, req, sink, false)
+}
+
+// GenerateBatches implements the method of package batched.
+func (r *retrier) GenerateBatches(ctx context.Context, req *llm.Request, sink func(llm.Delta), _ batched.Request) (*llm.Response, error) {
+	return r.generate(ctx, req, sink, true)
+}
+
+func (r *retrier) generate(ctx context.Context, req *llm.Request, sink func(llm.Delta), batches bool) (*llm.Response, error) {
 	seen := sinkWatcher{sink: sink}
 	var past retryCount
 	for try := 1; ; try++ {
-		resp, err := r.inner.Generate(ctx, req, seen.sinkOrNil())
+		var resp *llm.Response
+		var err error
+		if batches {
+			resp, err = batched.Generate(ctx, r.inner, req, seen.sinkOrNil())
+		} else {
+			resp, err = r.inner.Generate(ctx, req, seen.sinkOrNil())
+		}
 		if err == nil {
 			return resp, nil
 		}

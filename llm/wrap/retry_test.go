@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/batched"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/wrap"
 )
@@ -330,4 +331,40 @@ func (n named) String() string { return string(n) }
 
 func (n named) Generate(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error) {
 	return nil, nil
+}
+
+// A batchModel is a model that gives its sink a batch, and then fails.
+type batchModel struct{ calls *int }
+
+// Generate implements [llm.Model].
+func (m batchModel) Generate(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error) {
+	return nil, errors.New("no batch was asked for")
+}
+
+// GenerateBatches implements the method of package batched.
+func (m batchModel) GenerateBatches(_ context.Context, _ *llm.Request, sink func(llm.Delta), _ batched.Request) (*llm.Response, error) {
+	*m.calls++
+	sink(new(batched.Batch).Of([]string{"some", "text"}))
+	return nil, &llm.APIError{Kind: llm.KindOverloaded}
+}
+
+// TestRetryOfBatches: a batch passes a Retry, and counts as text that the sink has seen.
+func TestRetryOfBatches(t *testing.T) {
+	t.Parallel()
+	for _, restart := range []bool{false, true} {
+		calls, texts, restarts := 0, 0, 0
+		m := wrap.Retry{Attempts: 2, MinDelay: -1, Restart: restart}.Model(batchModel{&calls})
+		_, err := batched.Generate(t.Context(), m, &llm.Request{}, func(d llm.Delta) {
+			texts += len(batched.Texts(d))
+			if _, again := d.(llm.Restarted); again {
+				restarts++
+			}
+		})
+		require.Error(t, err)
+		want := 1
+		if restart {
+			want = 2
+		}
+		require.Equal(t, []int{want, 2 * want, want - 1}, []int{calls, texts, restarts})
+	}
 }

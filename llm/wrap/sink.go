@@ -1,6 +1,9 @@
 package wrap
 
-import "github.com/seed-916e8f6a/toolloop/llm"
+import (
+	"github.com/seed-916e8f6a/toolloop/internal/batched"
+	"github.com/seed-916e8f6a/toolloop/llm"
+)
 
 // A sinkWatcher passes deltas on and records whether the sink has seen a part of an answer.
 type sinkWatcher struct {
@@ -17,7 +20,7 @@ func (w *sinkWatcher) sinkOrNil() func(llm.Delta) {
 
 func (w *sinkWatcher) see(d llm.Delta) {
 	switch d.(type) {
-	case llm.TextDelta, llm.ReasoningDelta, llm.CallDelta:
+	case llm.TextDelta, llm.ReasoningDelta, llm.CallDelta, *batched.Batch:
 		w.shown = true
 	case llm.Restarted:
 		w.shown = false
