@@ -130,24 +130,28 @@ func (a *activities) advance(ctx context.Context, in flow.Advance) (out flow.Adv
 }
 
 // advanced returns the outcome of a step whose events are kept.
-func (a *activities) advanced(ctx context.Context, session string, events []event.Event, kept []json.RawMessage, st *step.Step, err error) (flow.Advanced, error) {
+func (a *activities) advanced(ctx context.Context, session string, events []event.Event, kept []json.RawMessage, st *step.Step, runErr error) (flow.Advanced, error) {
 	out := flow.Advanced{Events: kept, Timeout: st.RunTimeout, Past: int(st.Past), Asked: texts(st.Asked)}
 	switch {
 	case st.HandedOut():
 		out.Jobs = a.jobs(st.Jobs())
 		return out, nil
-	case errors.Is(err, runner.ErrDrained):
+	case errors.Is(runErr, runner.ErrDrained):
 		out.Again, out.Down = true, a.down(st.Down(), events[st.Begin:])
 		return out, nil
 	}
-	out.Failure = a.failure(err)
+	out.Failure = a.failure(runErr)
 	r := a.worker.Runner
 	r.Journal = step.NewEvents(events)
 	pending, err := r.Session(session).Pending(context.WithoutCancel(ctx))
 	if err != nil {
 		return out, err
 	}
+	paused := errors.Is(runErr, runner.ErrPaused)
 	for _, p := range pending {
+		if paused && !p.Until.IsZero() && (out.Until.IsZero() || p.Until.Before(out.Until)) {
+			out.Until = p.Until
+		}
 		out.Waiting = append(out.Waiting, flow.Question{Call: string(p.Call), Seq: p.Seq})
 	}
 	return out, nil

@@ -62,7 +62,9 @@
 //     a call, only [tool.Reconcile] with a result, Decide or a person decides.
 //   - If a worker dies during a request to a model, a second worker sends the request again.
 //   - The time of a paused session costs nothing. An answer comes after days, through any
-//     process.
+//     process. When a call waits no longer ([runner.Pending.Until]), the session goes on by
+//     itself.
+//   - With Worker.Outage, a run waits for a model that is down.
 //   - Limits of a Runner hold for a run, wherever its parts run. A [runner.Budget], a
 //     [runner.CallLimit] and [tool.Concurrency] count in each worker by itself.
 //

@@ -38,7 +38,7 @@ func TestReplay(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(histories + "/*.json")
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 7)
+	require.GreaterOrEqual(t, len(files), 8)
 	for _, file := range files {
 		r := worker.NewWorkflowReplayer()
 		r.RegisterWorkflowWithOptions(flow.Session, workflow.RegisterOptions{Name: flow.SessionName})
@@ -166,6 +166,22 @@ func TestServerHistories(t *testing.T) {
 		}
 		require.Equal(t, 2, timers)
 		keep(t, "outage", name(t)+"/one", "")
+	})
+	t.Run("due", func(t *testing.T) {
+		t.Parallel()
+		var s shop
+		desk := s.desk(tool.NeedsApproval(), tool.ApprovalWithin(time.Second, "Nobody looked."))
+		work(t, toolloop.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: charging()}}.Run)
+		session := sessions(t, c).Session("one")
+		_, err := session.Run(t.Context(), desk, question)
+		require.ErrorIs(t, err, runner.ErrPaused)
+		eventually(t, func() bool {
+			state, err := session.State(t.Context())
+			return err == nil && state.Text == "All done."
+		})
+		_, runs := s.counts()
+		require.Zero(t, runs)
+		keep(t, "due", name(t)+"/one", "")
 	})
 	t.Run("cancel", func(t *testing.T) {
 		t.Parallel()

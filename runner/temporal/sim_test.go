@@ -53,6 +53,7 @@ func simulateWith(t *testing.T, w temporal.Worker, start flow.Start, options wor
 	s := &sim{env: suite.NewTestWorkflowEnvironment(), desk: w.Agents[0],
 		next: make(chan func() bool), over: make(chan struct{})}
 	s.env.SetTestTimeout(1000 * time.Hour)
+	options.DeadlockDetectionTimeout = 1000 * time.Hour // a test may think for days
 	s.env.SetWorkerOptions(options)
 	require.NoError(t, w.RegisterWith(s.env, s.inActivity))
 	start.Session = "desk"
@@ -111,8 +112,15 @@ func (s *sim) grow(size int) {
 	<-done
 }
 
-// pass lets time pass. The workflow's clock is that of the suite.
+// pass lets time pass, for the workers and then for the workflow, whose clock is that of the
+// suite.
 func (s *sim) pass(d time.Duration) {
+	time.Sleep(d)
+	s.passHere(d)
+}
+
+// passHere is pass with workers whose clocks stand still.
+func (s *sim) passHere(d time.Duration) {
 	passed := make(chan struct{})
 	s.next <- func() bool {
 		s.env.RegisterDelayedCallback(func() { close(passed); s.hold() }, d)

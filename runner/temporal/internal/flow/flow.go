@@ -61,7 +61,7 @@ func Session(ctx workflow.Context, start Start, log []byte) error {
 	}
 	for {
 		if s.start.Going == nil {
-			if err := workflow.Await(ctx, func() bool { return s.input != nil || s.renew || s.ended }); err != nil {
+			if err := s.await(ctx); err != nil {
 				return err
 			}
 		}
@@ -87,6 +87,45 @@ func Session(ctx workflow.Context, start Start, log []byte) error {
 			}
 		}
 	}
+}
+
+// await waits for an input or an end. If a call waits no longer before, the paused run goes on.
+func (s *session) await(ctx workflow.Context) error {
+	woken := func() bool { return s.input != nil || s.renew || s.ended }
+	d := s.start.Due
+	if d == nil {
+		return workflow.Await(ctx, woken)
+	}
+	wait := max(d.At.Sub(workflow.Now(ctx))+time.Millisecond, backoff(d.Tries)) // a server may cut the rest of a millisecond
+	timerCtx, cancel := workflow.WithCancel(ctx)
+	timer := workflow.NewTimerWithOptions(timerCtx, wait, workflow.TimerOptions{Summary: "a call waits until then"})
+	err := workflow.Await(ctx, func() bool { return woken() || timer.IsReady() })
+	cancel() // not deferred, as in together
+	if err == nil && !woken() {
+		d.Tries++
+		s.start.Going = &Going{From: len(s.log), Agent: d.Agent}
+	}
+	return err
+}
+
+// due returns when the run that has paused goes on without an input. If the activity recorded
+// nothing, the session waits as before.
+func (s *session) due(agent string, out Advanced) *Due {
+	before := s.start.Due
+	if out.Failure == nil || out.Failure.Kind != KindPaused {
+		if len(out.Events) == 0 {
+			return before
+		}
+		return nil
+	}
+	if out.Until.IsZero() {
+		return nil
+	}
+	d := &Due{At: out.Until, Agent: agent}
+	if before != nil && !d.At.After(before.At) {
+		d.Tries = before.Tries
+	}
+	return d
 }
 
 // archive lets an activity copy the events, before nobody has them.
@@ -262,7 +301,9 @@ func (s *session) end(p *input, out Advanced, refused bool) {
 	}
 	s.start.Going = nil
 	if !refused {
-		s.start.Waiting = out.Waiting
+		s.start.Waiting, s.start.Due = out.Waiting, s.due(g.Agent, out)
+	}
+	if !refused && e.Ticket != "" {
 		s.start.Ends = append(s.start.Ends, e)
 		if more := len(s.start.Ends) - maxEnds; more > 0 {
 			s.start.Ends = slices.Delete(s.start.Ends, 0, more)

@@ -41,12 +41,20 @@ type Start struct {
 	Going   *Going     `json:"going,omitempty"` // nil: no run is going on
 	Ends    []End      `json:"ends,omitempty"`
 	Waiting []Question `json:"waiting,omitempty"`
+	Due     *Due       `json:"due,omitempty"`   // nil: nothing happens without an input
 	Ended   bool       `json:"ended,omitempty"` // the session closes after the run
+}
+
+// Due is when a paused run goes on without an input: a call then waits no longer.
+type Due struct {
+	At    time.Time `json:"at"`
+	Agent string    `json:"agent"`
+	Tries int       `json:"tries,omitempty"` // after which the call still waited: the clock of a worker is late
 }
 
 // Going is the current run.
 type Going struct {
-	Ticket   string         `json:"ticket"` // the id of the update that began the run or continued it
+	Ticket   string         `json:"ticket"` // the id of the update that began the run or continued it; empty after a Due
 	From     int            `json:"from"`   // the number of events before
 	Agent    string         `json:"agent"`
 	Deadline time.Time      `json:"deadline,omitzero"`
@@ -137,6 +145,7 @@ type Advanced struct {
 	Timeout time.Duration     `json:"timeout,omitempty"` // the time of the run; 0 means no limit
 	Past    int               `json:"past,omitempty"`    // an earlier run answered the input; its last event
 	Waiting []Question        `json:"waiting,omitempty"`
+	Until   time.Time         `json:"until,omitzero"`  // of a pause: the first time after which a call waits no longer
 	Asked   []string          `json:"asked,omitempty"` // as in Advance, with those of this activity
 	Down    *Down             `json:"down,omitempty"`  // with Again: why the run stopped
 }
