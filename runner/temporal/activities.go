@@ -132,6 +132,12 @@ func (a *activities) advance(ctx context.Context, in flow.Advance) (out flow.Adv
 // advanced returns the outcome of a step whose events are kept.
 func (a *activities) advanced(ctx context.Context, session string, events []event.Event, kept []json.RawMessage, st *step.Step, runErr error) (flow.Advanced, error) {
 	out := flow.Advanced{Events: kept, Timeout: st.RunTimeout, Past: int(st.Past), Asked: texts(st.Asked)}
+	if len(kept) > 0 {
+		last := events[len(events)-1]
+		if _, finished := last.Body.(event.RunFinished); finished && last.Path == "" {
+			out.Undo = 1
+		}
+	}
 	switch {
 	case st.HandedOut():
 		out.Jobs = a.jobs(st.Jobs())

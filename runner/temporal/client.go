@@ -1,9 +1,7 @@
 package temporal
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
@@ -63,7 +60,8 @@ func (c Client) Session(name string) *Session { return &Session{c, name} }
 
 // Run is like Run of [runner.Session]: it runs an agent on the conversation and the input, and
 // returns when the run has ended or paused. Only the name of the agent is used; the workers
-// have the agent.
+// have the agent. Results from outside ([runner.Pending.Result]) that come during a run, and
+// without another input, wait for the end of the run and then continue the session.
 //
 // The errors are those of [runner.Session.Run], with these types on this side, too:
 // [runner.LimitError], [runner.FinishError], [runner.OutputError], [runner.CheckError],
@@ -229,72 +227,6 @@ type ticket struct {
 	inputs  []runner.Input
 }
 
-// send gives the session an input, and begins a missing session.
-func (s *Session) send(ctx context.Context, a *agent.Agent, in []runner.Input) (*ticket, error) {
-	if s.client.Temporal == nil {
-		return nil, fmt.Errorf("temporal: %w", errNoClient)
-	}
-	if s.name == "" {
-		return nil, errors.New("temporal: the session has no name")
-	}
-	if a == nil {
-		return nil, errors.New("temporal: the agent is nil")
-	}
-	if s.client.Heartbeat < 0 || s.client.MaxHistory < 0 { // the session would keep a value that no server takes
-		return nil, errors.New("temporal: Heartbeat or MaxHistory of the Client is negative: 0 means the default")
-	}
-	input := flow.Input{Agent: a.DisplayName()}
-	var err error
-	if input.Inputs, err = encode(in); err != nil {
-		return nil, err
-	}
-	c := s.client
-	start := c.Temporal.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
-		ID: s.id(), TaskQueue: cmp.Or(c.TaskQueue, defaultQueue),
-		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-	}, flow.SessionName, flow.Start{Session: s.name, Heartbeat: cmp.Or(c.Heartbeat, defaultHeartbeat), MaxHistory: c.MaxHistory}, []byte(nil))
-	handle, err := c.Temporal.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
-		StartWorkflowOperation: start,
-		UpdateOptions: client.UpdateWorkflowOptions{
-			UpdateID: rand.Text(), WorkflowID: s.id(), UpdateName: flow.UpdateRun, Args: []any{input},
-			WaitForStage: client.WorkflowUpdateStageAccepted,
-		},
-	})
-	if err != nil {
-		return nil, s.refused(ctx, err, a, in)
-	}
-	return &ticket{s, handle, a, in}, nil
-}
-
-// encode returns the JSON of inputs, without those that are nil or have no messages.
-func encode(in []runner.Input) (all []json.RawMessage, err error) {
-	size := 0
-	for _, i := range in {
-		if i == nil {
-			continue
-		}
-		raw, err := json.Marshal(i)
-		if err != nil {
-			return nil, err
-		}
-		var members map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &members); err != nil {
-			return nil, err
-		}
-		delete(members, "person") // an input of nobody's words
-		delete(members, "words")
-		if len(members) == 0 {
-			continue
-		}
-		size += len(raw)
-		all = append(all, raw)
-	}
-	if size > maxInput {
-		return nil, fmt.Errorf("temporal: the input has %d bytes, and Temporal takes up to %d: send a URL in place of a file", size, maxInput)
-	}
-	return all, nil
-}
-
 // Waits between two questions to a workflow.
 const (
 	minPoll = 20 * time.Millisecond
@@ -318,7 +250,8 @@ func (t *ticket) wait(ctx context.Context) (end flow.End, err error) {
 		if i := t.in(status); i >= 0 {
 			return status.Ends[i], nil
 		}
-		if status.Going == nil || status.Going.Ticket != t.handle.UpdateID() {
+		waits := slices.Contains(status.Late, t.handle.UpdateID())
+		if !waits && (status.Going == nil || status.Going.Ticket != t.handle.UpdateID()) {
 			return end, errors.New("temporal: the run has ended, and later runs have pushed its end out of memory")
 		}
 		select {

@@ -1,8 +1,8 @@
 // Package temporal runs agents on Temporal (https://temporal.io), for programs that have
 // outgrown one database: the sessions of package runner, with the same agents, the same
-// events and the same promises, on any number of machines. The differences: an input during a
-// run is refused, the end of a caller's context ends only the wait, an event has at most 1 MB,
-// and a session has a bound. docs/outgrow.md lists all of them.
+// events and the same promises, on any number of machines. The differences: the end of a
+// caller's context ends only the wait, an event has at most 1 MB, and a session has a bound.
+// docs/outgrow.md lists all of them.
 //
 // A [Worker] runs in each process that has the agents. A [Client] gives a program sessions
 // with the shape of package runner's:

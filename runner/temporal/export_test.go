@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
+	"github.com/seed-916e8f6a/toolloop/runner/internal/step"
 	"github.com/seed-916e8f6a/toolloop/runner/temporal/internal/flow"
 )
 
@@ -24,6 +25,15 @@ func (w Worker) RegisterWith(r worker.Registry, page func(context.Context, flow.
 // ResultOf returns what Run makes of the events of a session.
 func ResultOf(ctx context.Context, session string, events []event.Event, from int64) (*runner.Result, error) {
 	return (&Session{name: session}).result(ctx, events, from)
+}
+
+// Said returns what Say sends to the workflow of a session with the given events.
+func Said(before []event.Event, record func(*runner.Session) error) (flow.Said, error) {
+	log := step.NewEvents(before)
+	if err := record(runner.Runner{Journal: log}.Session("desk")); err != nil {
+		return flow.Said{}, err
+	}
+	return encodeSaid(log.Added())
 }
 
 var (

@@ -172,7 +172,9 @@ func TestOutageCanceled(t *testing.T) {
 		w := toolloop.Worker{Agents: []*agent.Agent{s.desk()}, Runner: runner.Runner{Model: model, RunTimeout: -1}, Outage: 6 * time.Hour}
 		session := simulate(t, w, flow.Start{Heartbeat: time.Minute})
 		began := session.env.Now()
-		answered := session.sendThen(100*time.Second, func() { session.env.SignalWorkflow(flow.SignalCancel, nil) }, question)
+		answered := session.sendAll(func(at func(time.Duration, func())) {
+			at(100*time.Second, func() { session.env.SignalWorkflow(flow.SignalCancel, nil) })
+		}, question)
 		taken := <-answered
 		require.NoError(t, taken.err)
 		require.ErrorIs(t, toolloop.ErrorOf(taken.taken.End.Failure), context.Canceled)

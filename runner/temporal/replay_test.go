@@ -2,6 +2,7 @@ package temporal_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,7 +40,7 @@ func TestReplay(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(histories + "/*.json")
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 8)
+	require.GreaterOrEqual(t, len(files), 9)
 	for _, file := range files {
 		r := worker.NewWorkflowReplayer()
 		r.RegisterWorkflowWithOptions(flow.Session, workflow.RegisterOptions{Name: flow.SessionName})
@@ -183,6 +185,41 @@ func TestServerHistories(t *testing.T) {
 		require.Zero(t, runs)
 		keep(t, "due", name(t)+"/one", "")
 	})
+	t.Run("say", func(t *testing.T) { // a message at the end of a run, and a result during a run
+		t.Parallel()
+		asked, answer := make(chan struct{}), make(chan struct{})
+		script := llmtest.Script(t, llmtest.Text("Done."), llmtest.Calls("ship", order{"W1"}).And(llmtest.Calls("wait", order{"W1"})), llmtest.Text("All done."))
+		var once sync.Once
+		model := llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+			once.Do(func() { close(asked); <-answer })
+			return script.Generate(ctx, req, sink)
+		})
+		begun, gate := make(chan string, 1), make(chan struct{})
+		desk := &agent.Agent{Name: "desk", Tools: []tool.Tool{
+			tool.Must(tool.New("ship", "Ships.", func(ctx context.Context, _ order) (string, error) {
+				begun <- tool.CallFrom(ctx).Key
+				return "", tool.Later("ship-7")
+			})),
+			tool.Must(tool.New("wait", "Waits.", func(context.Context, order) (string, error) { <-gate; return "Waited.", nil })),
+		}}
+		work(t, toolloop.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: model}}.Run)
+		session := sessions(t, c).Session("one")
+		first, second := make(chan error, 1), make(chan error, 1)
+		go func() { _, err := session.Run(t.Context(), desk, question); first <- err }()
+		<-asked
+		require.NoError(t, session.Say(t.Context(), llm.User("And ship.")))
+		close(answer)
+		key := <-begun
+		go func() {
+			_, err := session.Run(t.Context(), desk, runner.Pending{Key: key}.Result(llm.Text{Text: "Shipped."}))
+			second <- err
+		}()
+		eventually(t, func() bool { return updates(t, c, name(t)+"/one") == 3 })
+		close(gate)
+		require.ErrorIs(t, <-first, runner.ErrPaused)
+		require.NoError(t, <-second)
+		keep(t, "say", name(t)+"/one", "")
+	})
 	t.Run("cancel", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
@@ -243,4 +280,15 @@ func TestHistoriesTellNothing(t *testing.T) {
 			require.Contains(t, []string{"test", "history-service", ""}, identity[1], file)
 		}
 	}
+}
+
+// updates returns the number of updates that the newest execution of a workflow accepted.
+func updates(t *testing.T, c client.Client, id string) (n int) {
+	t.Helper()
+	for _, e := range historyOf(t, c, id, "").GetEvents() {
+		if e.GetWorkflowExecutionUpdateAcceptedEventAttributes() != nil {
+			n++
+		}
+	}
+	return n
 }

@@ -158,10 +158,23 @@ func (c callbacks) Complete(v any, err error) {
 }
 
 // send sends inputs to the session.
-func (s *sim) send(in ...runner.Input) <-chan answer { return s.sendThen(0, nil, in...) }
+func (s *sim) send(in ...runner.Input) <-chan answer {
+	return s.sendAll(func(func(time.Duration, func())) {}, in...)
+}
 
-// sendThen is send, and does something at a time after the input, if then is not nil.
-func (s *sim) sendThen(after time.Duration, then func(), in ...runner.Input) <-chan answer {
+// sendAll is send, and plan says what the loop of the suite does at times after the input.
+func (s *sim) sendAll(plan func(at func(time.Duration, func())), in ...runner.Input) <-chan answer {
+	c := callbacks{s, make(chan answer, 1)}
+	s.next <- func() bool {
+		plan(func(d time.Duration, do func()) { s.env.RegisterDelayedCallback(do, d) })
+		s.env.UpdateWorkflow(flow.UpdateRun, rand.Text(), c, s.input(in...))
+		return true
+	}
+	return c.back
+}
+
+// input is the argument of an update.
+func (s *sim) input(in ...runner.Input) flow.Input {
 	input := flow.Input{Agent: s.desk.DisplayName()}
 	for _, i := range in {
 		raw, err := json.Marshal(i)
@@ -170,15 +183,7 @@ func (s *sim) sendThen(after time.Duration, then func(), in ...runner.Input) <-c
 		}
 		input.Inputs = append(input.Inputs, raw)
 	}
-	c := callbacks{s, make(chan answer, 1)}
-	s.next <- func() bool {
-		if then != nil {
-			s.env.RegisterDelayedCallback(then, after)
-		}
-		s.env.UpdateWorkflow(flow.UpdateRun, rand.Text(), c, input)
-		return true
-	}
-	return c.back
+	return input
 }
 
 // run is the Run of a session.

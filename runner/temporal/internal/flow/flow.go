@@ -13,7 +13,6 @@ import (
 	"slices"
 	"time"
 
-	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 )
@@ -22,6 +21,7 @@ import (
 const (
 	maxRepeats = 5 // attempts of a call that died, before the run asks whether to go on
 	maxEnds    = 16
+	maxLate    = 100 // inputs that wait for the end of a run
 	forever    = 10 * 365 * 24 * time.Hour
 	// MaxPage bounds the events of a page, in bytes, unless one event alone is larger. The
 	// server refuses 2 MB.
@@ -34,18 +34,19 @@ const (
 type session struct {
 	start   Start
 	log     []json.RawMessage
-	input   *input // waits to be taken
-	renew   bool   // the execution is over after the running handlers
-	ended   bool   // nobody needs the session any more
-	tooLong bool   // the log fits into no other execution
-	packed  packed // the log for the next execution
+	inputs  []*input          // wait to be taken
+	held    []json.RawMessage // messages that were said during Advance
+	busy    bool              // Advance is running
+	renew   bool              // the execution is over after the running handlers
+	ended   bool              // nobody needs the session any more
+	tooLong bool              // the log fits into no other execution
+	packed  packed            // the log for the next execution
 	stopRun workflow.CancelFunc
 }
 
 // An input is an accepted update.
 type input struct {
-	Input         // embedded: what the update brought
-	ticket string // the id of the update
+	Ticket        // embedded: what the update brought, and its id
 	taken  *Taken // nil: not yet
 }
 
@@ -56,6 +57,10 @@ func Session(ctx workflow.Context, start Start, log []byte) error {
 		return err
 	}
 	s := &session{start: start, log: events, ended: start.Ended, packed: packed{data: log, events: len(events)}}
+	for _, t := range start.Late {
+		s.inputs = append(s.inputs, &input{Ticket: t})
+	}
+	s.start.Late = nil
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
@@ -68,15 +73,15 @@ func Session(ctx workflow.Context, start Start, log []byte) error {
 		switch {
 		case s.start.Going != nil:
 			s.goOn(ctx, nil)
-		case s.input != nil:
+		case len(s.inputs) > 0:
 			s.begin(ctx)
 		}
-		if s.ended && s.start.Going == nil && s.input == nil { // an accepted input runs before the end
+		if s.ended && s.start.Going == nil && len(s.inputs) == 0 { // an accepted input runs before the end
 			if err := s.archive(ctx); err != nil {
 				return err
 			}
-			err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) || s.input != nil })
-			if err != nil || s.input == nil {
+			err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) || len(s.inputs) > 0 })
+			if err != nil || len(s.inputs) == 0 {
 				return err
 			}
 			continue
@@ -91,7 +96,7 @@ func Session(ctx workflow.Context, start Start, log []byte) error {
 
 // await waits for an input or an end. If a call waits no longer before, the paused run goes on.
 func (s *session) await(ctx workflow.Context) error {
-	woken := func() bool { return s.input != nil || s.renew || s.ended }
+	woken := func() bool { return len(s.inputs) > 0 || s.renew || s.ended }
 	d := s.start.Due
 	if d == nil {
 		return workflow.Await(ctx, woken)
@@ -144,11 +149,18 @@ func (s *session) listen(ctx workflow.Context) error {
 	err := workflow.SetQueryHandler(ctx, QueryEvents, s.page)
 	if err == nil {
 		err = workflow.SetQueryHandler(ctx, QueryStatus, func() (Status, error) {
-			return Status{Events: len(s.log), Going: s.start.Going, Ends: s.start.Ends}, nil
+			status := Status{Events: len(s.log), Going: s.start.Going, Ends: s.start.Ends}
+			for _, p := range s.inputs {
+				status.Late = append(status.Late, p.Ticket.Ticket)
+			}
+			return status, nil
 		})
 	}
 	if err == nil {
 		err = workflow.SetUpdateHandlerWithOptions(ctx, UpdateRun, s.run, workflow.UpdateHandlerOptions{Validator: s.mayRun})
+	}
+	if err == nil {
+		err = workflow.SetUpdateHandlerWithOptions(ctx, UpdateSay, s.say, workflow.UpdateHandlerOptions{Validator: s.maySay})
 	}
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		for {
@@ -191,7 +203,7 @@ func (s *session) mayRun(ctx workflow.Context, in Input) error {
 	if s.ended {
 		return temporal.NewNonRetryableApplicationError("the session is ending", EndingType, nil)
 	}
-	if s.start.Going != nil || s.input != nil {
+	if (s.start.Going != nil || len(s.inputs) > 0) && !(isLate(in) && len(s.inputs) < maxLate) {
 		return temporal.NewNonRetryableApplicationError("a run of the session is going on", BusyType, nil)
 	}
 	for _, raw := range in.Inputs {
@@ -228,9 +240,9 @@ func (s *session) mayRun(ctx workflow.Context, in Input) error {
 // run is the handler of the update. It returns when the run has ended or paused, or when the
 // execution is over.
 func (s *session) run(ctx workflow.Context, in Input) (Taken, error) {
-	p := &input{Input: in, ticket: workflow.GetCurrentUpdateInfo(ctx).ID}
-	s.input = p
-	err := workflow.Await(ctx, func() bool { return p.taken != nil || s.renew && s.input == nil })
+	p := &input{Ticket: Ticket{in, workflow.GetCurrentUpdateInfo(ctx).ID}}
+	s.inputs = append(s.inputs, p)
+	err := workflow.Await(ctx, func() bool { return p.taken != nil || s.renew && len(s.inputs) == 0 })
 	if err != nil || p.taken == nil {
 		return Taken{}, err
 	}
@@ -239,9 +251,9 @@ func (s *session) run(ctx workflow.Context, in Input) (Taken, error) {
 
 // begin takes the waiting input.
 func (s *session) begin(ctx workflow.Context) {
-	p := s.input
-	s.input = nil
-	s.start.Going = &Going{Ticket: p.ticket, From: len(s.log), Agent: p.Agent}
+	p := s.inputs[0]
+	s.inputs = s.inputs[1:]
+	s.start.Going = &Going{Ticket: p.Ticket.Ticket, From: len(s.log), Agent: p.Agent}
 	s.goOn(ctx, p)
 }
 
@@ -334,7 +346,15 @@ func (s *session) advance(ctx workflow.Context, in Advance, first bool) Advanced
 	}
 	var out Advanced
 	began := workflow.Now(ctx)
+	s.busy = true
 	err := workflow.ExecuteActivity(s.within(ctx, options, in.Fatal != nil), AdvanceName, in).Get(ctx, &out)
+	s.busy = false
+	if len(s.held) > 0 && out.Undo > 0 {
+		out.Events, out.Again = out.Events[:len(out.Events)-out.Undo], true
+	}
+	s.add(out.Events)
+	s.add(s.held)
+	s.held = nil
 	if err != nil {
 		failure := s.whyEnded(err)
 		if in.Fatal != nil || first {
@@ -342,7 +362,6 @@ func (s *session) advance(ctx workflow.Context, in Advance, first bool) Advanced
 		}
 		return s.advance(ctx, Advance{Fatal: failure}, false)
 	}
-	s.add(out.Events)
 	g.Asked = out.Asked
 	if g.Deadline.IsZero() && out.Timeout > 0 {
 		g.Timeout, g.Deadline = out.Timeout, began.Add(out.Timeout)
@@ -370,108 +389,4 @@ func (s *session) whyEnded(err error) *Failure {
 		return TimeOver(g.Timeout)
 	}
 	return &Failure{Text: "temporal: " + err.Error()}
-}
-
-// calls runs jobs. It returns how the machine goes on: usually with no more than the events,
-// or to the end of the run.
-func (s *session) calls(ctx workflow.Context, jobs []Job) (next Advance) {
-	events := len(s.log)
-	for len(jobs) > 0 {
-		n := slices.IndexFunc(jobs, func(j Job) bool { return j.Alone })
-		switch {
-		case n == 0:
-			n = 1
-		case n < 0:
-			n = len(jobs)
-		}
-		if next.Fatal == nil {
-			s.together(ctx, jobs[:n], events, &next)
-		} else {
-			for _, j := range jobs[:n] {
-				next.Unbegun = append(next.Unbegun, j.Call)
-			}
-		}
-		jobs = jobs[n:]
-	}
-	if next.Fatal == nil && ctx.Err() != nil {
-		next.Fatal = Canceled()
-	}
-	return next
-}
-
-// together runs jobs at the same time. The log gets their events as they come.
-func (s *session) together(ctx workflow.Context, jobs []Job, events int, next *Advance) {
-	running := workflow.NewWaitGroup(ctx)
-	for _, j := range jobs {
-		running.Add(1)
-		workflow.Go(ctx, func(ctx workflow.Context) {
-			s.call(ctx, j, events, next)
-			running.Done() // not deferred: an evicted workflow ends all its goroutines at once
-		})
-	}
-	disconnected, _ := workflow.NewDisconnectedContext(ctx)
-	running.Wait(disconnected)
-}
-
-// call runs a job. A call that began is never scheduled again here: without a result, the
-// machine decides. A call that could not begin waits for a better worker.
-func (s *session) call(ctx workflow.Context, j Job, events int, next *Advance) {
-	g := s.start.Going
-	options := workflow.ActivityOptions{
-		TaskQueue: j.Queue, HeartbeatTimeout: s.start.Heartbeat, WaitForCancellation: true,
-		RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1},
-		Summary:     j.Tool + " " + j.Call,
-	}
-	in := Call{Session: s.start.Session, Agent: g.Agent, Events: events, Call: j.Call, Deadline: g.Deadline}
-	pause := backoff(g.Dead[j.Call])
-	for tries := 1; ; tries++ {
-		if pause > 0 {
-			if err := workflow.Sleep(ctx, pause); err != nil {
-				next.Unbegun = append(next.Unbegun, j.Call)
-				return
-			}
-		}
-		var out Called
-		err := workflow.ExecuteActivity(s.within(ctx, options, false), CallName, in).Get(ctx, &out)
-		switch {
-		case err != nil && temporal.IsCanceledError(err): // a running activity ends with its result
-			next.Unbegun = append(next.Unbegun, j.Call)
-			return
-		case err != nil:
-			s.died(j, err, next)
-			return
-		case out.Elsewhere != "":
-			if pause = backoff(tries); !g.Deadline.IsZero() && workflow.Now(ctx).After(g.Deadline) {
-				next.Unbegun, next.Fatal = append(next.Unbegun, j.Call), TimeOver(g.Timeout)
-				return
-			}
-			continue
-		}
-		s.add(out.Events)
-		if next.Fatal == nil {
-			next.Fatal = out.Failure
-		}
-		return
-	}
-}
-
-// died notes an attempt without a known end.
-func (s *session) died(j Job, err error, next *Advance) {
-	g := s.start.Going
-	if g.Dead == nil {
-		g.Dead = map[string]int{}
-	}
-	g.Dead[j.Call]++
-	timeout, ok := errors.AsType[*temporal.TimeoutError](err)
-	if ok && timeout.TimeoutType() != enums.TIMEOUT_TYPE_HEARTBEAT && !g.Deadline.IsZero() && next.Fatal == nil {
-		next.Fatal = TimeOver(g.Timeout)
-	}
-}
-
-// backoff returns the pause before an attempt.
-func backoff(failed int) time.Duration {
-	if failed == 0 {
-		return 0
-	}
-	return min(time.Second<<min(failed-1, 10), time.Minute)
 }

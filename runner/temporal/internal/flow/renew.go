@@ -82,13 +82,20 @@ func (s *session) next(ctx workflow.Context) error {
 		return nil
 	}
 	s.renew = true
-	err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) || s.input != nil })
+	var late []*input
+	if s.start.Going != nil { // the inputs go on waiting in the next execution
+		late, s.inputs = s.inputs, nil
+	}
+	err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) || len(s.inputs) > 0 })
 	if err != nil {
 		return err
 	}
-	if s.input != nil || !s.fits() {
-		s.renew = false
+	if len(s.inputs) > 0 || !s.fits() {
+		s.renew, s.inputs = false, append(late, s.inputs...)
 		return nil
+	}
+	for _, p := range late {
+		s.start.Late = append(s.start.Late, p.Ticket)
 	}
 	s.start.Ended = s.ended
 	return workflow.NewContinueAsNewError(ctx, SessionName, s.start, s.packed.data)

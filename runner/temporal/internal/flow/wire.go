@@ -13,6 +13,7 @@ const (
 	ArchiveName = "toolloop.Archive"
 
 	UpdateRun    = "run"
+	UpdateSay    = "say"
 	QueryEvents  = "events"
 	QueryStatus  = "status"
 	SignalCancel = "cancel"
@@ -25,6 +26,8 @@ const (
 	// EndingType is the type of the error about a session that closes after its run and its
 	// archive.
 	EndingType = "toolloop.ending"
+	// MovedType is the type of the error about messages whose client has not seen all events.
+	MovedType = "toolloop.moved"
 	// FullType is the type of the error about a session that takes no messages any more.
 	FullType = "toolloop.full"
 )
@@ -42,6 +45,7 @@ type Start struct {
 	Ends    []End      `json:"ends,omitempty"`
 	Waiting []Question `json:"waiting,omitempty"`
 	Due     *Due       `json:"due,omitempty"`   // nil: nothing happens without an input
+	Late    []Ticket   `json:"late,omitempty"`  // inputs that wait for the end of the run
 	Ended   bool       `json:"ended,omitempty"` // the session closes after the run
 }
 
@@ -94,6 +98,20 @@ type Input struct {
 	Inputs []json.RawMessage `json:"inputs"`
 }
 
+// A Ticket is an accepted input with the id of its update.
+type Ticket struct {
+	Input         // embedded: the JSON of a ticket has the members of the input
+	Ticket string `json:"ticket"`
+}
+
+// Said is the argument of the update that adds messages: events that the workflow does not read.
+type Said struct {
+	Events []json.RawMessage `json:"events"`
+	// Seen, if not nil, is the number of the events that the client has seen: the messages depend
+	// on them.
+	Seen *int `json:"seen,omitempty"`
+}
+
 // Taken is the result of the update. Done is false if the execution was over before the run.
 type Taken struct {
 	Done bool `json:"done"`
@@ -104,9 +122,10 @@ type Taken struct {
 
 // Status is the answer to a query.
 type Status struct {
-	Events int    `json:"events"`
-	Going  *Going `json:"going,omitempty"`
-	Ends   []End  `json:"ends,omitempty"`
+	Events int      `json:"events"`
+	Going  *Going   `json:"going,omitempty"`
+	Late   []string `json:"late,omitempty"` // the tickets of inputs that wait for the end of the run
+	Ends   []End    `json:"ends,omitempty"`
 }
 
 // Range is the argument of the query for events: those after From, up to To, or all if To
@@ -140,6 +159,7 @@ type Advance struct {
 type Advanced struct {
 	Events  []json.RawMessage `json:"events,omitempty"`
 	Jobs    []Job             `json:"jobs,omitempty"`
+	Undo    int               `json:"undo,omitempty"`  // how many of the last events only end the run: without them, the run reads messages
 	Again   bool              `json:"again,omitempty"` // the worker stopped, or the events were too many at once
 	Failure *Failure          `json:"failure,omitempty"`
 	Timeout time.Duration     `json:"timeout,omitempty"` // the time of the run; 0 means no limit

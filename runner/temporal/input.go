@@ -1,0 +1,98 @@
+package temporal
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/temporal/internal/flow"
+)
+
+// send gives the session an input, and begins a missing session.
+func (s *Session) send(ctx context.Context, a *agent.Agent, in []runner.Input) (*ticket, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	if a == nil {
+		return nil, errors.New("temporal: the agent is nil")
+	}
+	input := flow.Input{Agent: a.DisplayName()}
+	var err error
+	if input.Inputs, err = encode(in); err != nil {
+		return nil, err
+	}
+	handle, err := s.update(ctx, flow.UpdateRun, client.WorkflowUpdateStageAccepted, input)
+	if err != nil {
+		return nil, s.refused(ctx, err, a, in)
+	}
+	return &ticket{s, handle, a, in}, nil
+}
+
+// update sends an update to the workflow, and begins a missing workflow.
+func (s *Session) update(ctx context.Context, name string, stage client.WorkflowUpdateStage, arg any) (client.WorkflowUpdateHandle, error) {
+	c := s.client
+	start := c.Temporal.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
+		ID: s.id(), TaskQueue: cmp.Or(c.TaskQueue, defaultQueue),
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+	}, flow.SessionName, flow.Start{Session: s.name, Heartbeat: cmp.Or(c.Heartbeat, defaultHeartbeat), MaxHistory: c.MaxHistory}, []byte(nil))
+	return c.Temporal.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
+		StartWorkflowOperation: start,
+		UpdateOptions: client.UpdateWorkflowOptions{
+			UpdateID: rand.Text(), WorkflowID: s.id(), UpdateName: name, Args: []any{arg}, WaitForStage: stage,
+		},
+	})
+}
+
+// check returns an error if nothing can be sent.
+func (s *Session) check() error {
+	switch {
+	case s.client.Temporal == nil:
+		return fmt.Errorf("temporal: %w", errNoClient)
+	case s.name == "":
+		return errors.New("temporal: the session has no name")
+	case s.client.Heartbeat < 0 || s.client.MaxHistory < 0: // the session would keep a value that no server takes
+		return errors.New("temporal: Heartbeat or MaxHistory of the Client is negative: 0 means the default")
+	}
+	return nil
+}
+
+// encode returns the JSON of inputs, without those that are nil or have no messages.
+func encode(in []runner.Input) (all []json.RawMessage, err error) {
+	size := 0
+	for _, i := range in {
+		if i == nil {
+			continue
+		}
+		raw, err := json.Marshal(i)
+		if err != nil {
+			return nil, err
+		}
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &members); err != nil {
+			return nil, err
+		}
+		delete(members, "person") // an input of nobody's words
+		delete(members, "words")
+		if len(members) == 0 {
+			continue
+		}
+		size += len(raw)
+		all = append(all, raw)
+	}
+	if size > maxInput {
+		return nil, errInputTooLarge(size)
+	}
+	return all, nil
+}
+
+func errInputTooLarge(size int) error {
+	return fmt.Errorf("temporal: the input has %d bytes, and Temporal takes up to %d: send a URL in place of a file", size, maxInput)
+}

@@ -1,0 +1,46 @@
+package flow
+
+import (
+	"encoding/json"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// maySay refuses messages before the history has a record of them.
+func (s *session) maySay(ctx workflow.Context, said Said) error {
+	switch {
+	case s.ended:
+		return temporal.NewNonRetryableApplicationError("the session is ending", EndingType, nil)
+	case s.isAbove(ctx, fullSize, fullLength):
+		return temporal.NewNonRetryableApplicationError(tooLarge, FullType, nil)
+	case said.Seen != nil && *said.Seen != len(s.log)+len(s.held):
+		return temporal.NewNonRetryableApplicationError("the session has other events now", MovedType, nil)
+	}
+	return nil
+}
+
+// say is the handler of the update. Messages that come during Advance are behind its events,
+// because the machine did not see them.
+func (s *session) say(_ workflow.Context, said Said) error {
+	if s.busy {
+		s.held = append(s.held, said.Events...)
+	} else {
+		s.add(said.Events)
+	}
+	return nil
+}
+
+// isLate reports whether an input has only results from outside. Such an input waits for the end
+// of a run.
+func isLate(in Input) bool {
+	for _, raw := range in.Inputs {
+		var r struct {
+			Late string `json:"late"`
+		}
+		if json.Unmarshal(raw, &r) != nil || r.Late == "" {
+			return false
+		}
+	}
+	return len(in.Inputs) > 0
+}
