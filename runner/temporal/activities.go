@@ -30,6 +30,7 @@ type activities struct {
 	worker Worker
 	agents map[string]*agent.Agent
 	logger *slog.Logger
+	memory *memory
 	// page gets a page of the events of the activity's workflow.
 	page func(ctx context.Context, r flow.Range) (flow.Page, error)
 }
@@ -42,24 +43,6 @@ func (a *activities) query(ctx context.Context, r flow.Range) (p flow.Page, err 
 		err = value.Get(&p)
 	}
 	return p, err
-}
-
-// events returns the first n events of the activity's session.
-func (a *activities) events(ctx context.Context, n int) ([]event.Event, error) {
-	events := make([]event.Event, 0, n)
-	for len(events) < n {
-		p, err := a.page(ctx, flow.Range{From: len(events), To: n})
-		if err == nil && len(p.Events) == 0 {
-			err = errors.New("the session has too few events")
-		}
-		if err == nil {
-			events, err = decode(events, p.Events)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("events of the session: %w", err)
-		}
-	}
-	return events, nil
 }
 
 // decode appends stored events. The position of an event is the event's Seq.

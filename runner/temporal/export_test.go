@@ -2,6 +2,7 @@ package temporal
 
 import (
 	"context"
+	"slices"
 
 	"go.temporal.io/sdk/worker"
 
@@ -34,6 +35,23 @@ func Said(before []event.Event, record func(*runner.Session) error) (flow.Said, 
 		return flow.Said{}, err
 	}
 	return encodeSaid(log.Added())
+}
+
+// NewMemory returns a memory for a number of bytes.
+var NewMemory = newMemory
+
+// Keeps reads events of an execution, and reports whether the memory keeps them.
+func (m *memory) Keeps(run string, size int) bool {
+	m.grown(m.of(run), size)
+	return slices.Contains(m.Runs(), run)
+}
+
+// Runs returns the executions of the memory, the one that was used last at the end.
+func (m *memory) Runs() (all []string) {
+	for _, k := range m.kept {
+		all = append(all, k.run)
+	}
+	return all
 }
 
 var (

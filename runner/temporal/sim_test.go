@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,7 +35,8 @@ type sim struct {
 	next chan func() (release bool) // for the held loop
 	over chan struct{}
 
-	unreadable int // how often no worker can read the events, from now on
+	served     atomic.Int64 // events that activities read
+	unreadable int          // how often no worker can read the events, from now on
 }
 
 // simulate begins a session. The end of the test must call end.
@@ -75,6 +77,7 @@ func (s *sim) inActivity(_ context.Context, r flow.Range) (p flow.Page, err erro
 			return
 		}
 		p, err = s.query(r)
+		s.served.Add(int64(len(p.Events)))
 	}, 0)
 	<-done
 	return p, err

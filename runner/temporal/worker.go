@@ -155,7 +155,7 @@ func newActivities(w *Worker) (*activities, error) {
 	if w.Outage < 0 {
 		return nil, errors.New("temporal: the Outage of the Worker is negative: 0 means that a run does not wait for a model")
 	}
-	a := &activities{worker: *w, agents: map[string]*agent.Agent{}, logger: w.Runner.Logger}
+	a := &activities{worker: *w, agents: map[string]*agent.Agent{}, logger: w.Runner.Logger, memory: newMemory(maxKept)}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
