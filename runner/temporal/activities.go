@@ -126,7 +126,7 @@ func (a *activities) advanced(ctx context.Context, session string, events []even
 		out.Jobs = a.jobs(st.Jobs())
 		return out, nil
 	case errors.Is(runErr, runner.ErrDrained):
-		out.Again, out.Down = true, a.down(st.Down(), events[st.Begin:])
+		out.Again, out.Down = true, a.down(session, st.Down(), events[st.Begin:])
 		return out, nil
 	}
 	out.Failure = a.failure(runErr)
@@ -148,7 +148,7 @@ func (a *activities) advanced(ctx context.Context, session string, events []even
 
 // down returns the failure of a model at which a step stopped, or nil. added are the events of
 // the step.
-func (a *activities) down(err error, added []event.Event) *flow.Down {
+func (a *activities) down(session string, err error, added []event.Event) *flow.Down {
 	if err == nil {
 		return nil
 	}
@@ -156,6 +156,7 @@ func (a *activities) down(err error, added []event.Event) *flow.Down {
 	if api, ok := errors.AsType[*llm.APIError](err); ok {
 		d.RetryAfter = api.RetryAfter
 	}
+	a.logger.Warn("a model is down", "session", session, "error", d.Failure.Text)
 	d.Answered = slices.ContainsFunc(added, func(e event.Event) bool {
 		_, ok := e.Body.(event.ModelAnswered)
 		return ok

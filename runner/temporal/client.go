@@ -182,7 +182,7 @@ func (s *Session) Cancel(ctx context.Context) error { return s.signal(ctx, flow.
 // End closes the session after the current run. The server keeps the events for the retention
 // time of the namespace, and [Worker.Archive] for longer. Until the session is closed, an input
 // is refused with a [*journal.BusyError]. A later input begins a new conversation under the
-// same name.
+// same name, also if an Archive has this one: do not end a session that may go on.
 func (s *Session) End(ctx context.Context) error { return s.signal(ctx, flow.SignalEnd) }
 
 func (s *Session) signal(ctx context.Context, name string) error {

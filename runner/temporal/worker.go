@@ -65,7 +65,8 @@ type Worker struct {
 	// ([runner.Runner.RunTimeout]: an hour by default) does not begin: the run then fails with
 	// the last error. Events before the failure are kept. A wait needs no worker, and
 	// [Session.Cancel] ends a wait at once. Watch gets an [event.Restarted] for each failure;
-	// Temporal shows the wait as a timer with the error. 0 means that a run does not wait; a
+	// Temporal shows the wait as a timer with the error. Workers of a task queue need the same
+	// Outage, because the worker that gets the failure decides. 0 means that a run does not wait; a
 	// negative Outage is an error of Run.
 	Outage time.Duration
 	// Options are the options of Temporal's worker. A zero WorkerStopTimeout becomes 10 seconds
