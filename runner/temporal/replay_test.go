@@ -72,25 +72,6 @@ func TestReplayFinds(t *testing.T) {
 func TestServerHistories(t *testing.T) {
 	t.Parallel()
 	c := server(t)
-	keep := func(t *testing.T, file, id, run string) {
-		t.Helper()
-		all := historyOf(t, c, id, run)
-		r := worker.NewWorkflowReplayer()
-		r.RegisterWorkflowWithOptions(flow.Session, workflow.RegisterOptions{Name: flow.SessionName})
-		require.NoError(t, r.ReplayWorkflowHistory(quiet{}, all))
-		path := filepath.Join(histories, file+".json")
-		if _, err := os.Stat(path); os.Getenv("TOOLLOOP_UPDATE") != "1" || !errors.Is(err, fs.ErrNotExist) {
-			return
-		}
-		text, err := protojson.MarshalOptions{}.Marshal(all)
-		require.NoError(t, err)
-		host, err := os.Hostname() // in the names of sticky queues
-		require.NoError(t, err)
-		text = bytes.ReplaceAll(text, []byte(`"`+host+":"), []byte(`"test:`))
-		require.NoError(t, os.MkdirAll(histories, 0o755))
-		require.NoError(t, os.WriteFile(path, append(text, '\n'), 0o600))
-	}
-
 	t.Run("approval", func(t *testing.T) {
 		t.Parallel()
 		var s shop
@@ -108,7 +89,7 @@ func TestServerHistories(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, session.End(t.Context()))
 		eventually(t, func() bool { return closed(t, c, name(t)+"/one") })
-		keep(t, "approval", name(t)+"/one", "")
+		keep(t, c, "approval", name(t)+"/one", "")
 	})
 	t.Run("renewal", func(t *testing.T) {
 		t.Parallel()
@@ -129,112 +110,147 @@ func TestServerHistories(t *testing.T) {
 		runs := runsOf(t, c, name(t)+"/one")
 		require.Greater(t, len(runs), 2)
 		for i, run := range runs[:3] {
-			keep(t, fmt.Sprintf("renewal_%d", i), name(t)+"/one", run)
+			keep(t, c, fmt.Sprintf("renewal_%d", i), name(t)+"/one", run)
 		}
 	})
-	t.Run("death", func(t *testing.T) {
-		t.Parallel()
-		dir := t.TempDir()
-		session := mortals(t, c).Session("one")
-		p := spawn(t, dir, 10*time.Minute)
-		done := make(chan error, 1)
-		go func() {
-			_, err := session.Run(t.Context(), storing(dir), runner.Say(llm.User("pay it")))
-			done <- err
-		}()
-		eventually(t, func() bool { return len(notes(t, dir, "begun")) == 1 })
-		p.kill()
-		begun := time.Now()
-		spawn(t, dir, 0)
-		require.NoError(t, <-done)
-		t.Logf("the run ended %v after the death of its worker", time.Since(begun))
-		keep(t, "death", name(t)+"/one", "")
-	})
-	t.Run("outage", func(t *testing.T) {
-		t.Parallel()
-		var s shop
-		desk := s.desk()
-		model := &failing{model: charging(), down: between(1, 3, overloaded)}
-		work(t, toolloop.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: model}, Outage: time.Hour}.Run)
-		result, err := sessions(t, c).Session("one").Run(t.Context(), desk, question)
-		require.NoError(t, err)
-		require.Equal(t, "All done.", result.Text)
-		timers := 0
-		for _, e := range historyOf(t, c, name(t)+"/one", "").GetEvents() {
-			if e.GetTimerStartedEventAttributes() != nil { // Temporal shows the wait
-				timers++
-				require.Contains(t, string(e.GetUserMetadata().GetSummary().GetData()), "the model is down: turn 2: openai: 503")
-			}
+}
+
+// TestServerHistoryOutage: a run waits for a model that is down.
+func TestServerHistoryOutage(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	var s shop
+	desk := s.desk()
+	model := &failing{model: charging(), down: between(1, 3, overloaded)}
+	work(t, toolloop.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: model}, Outage: time.Hour}.Run)
+	result, err := sessions(t, c).Session("one").Run(t.Context(), desk, question)
+	require.NoError(t, err)
+	require.Equal(t, "All done.", result.Text)
+	timers := 0
+	for _, e := range historyOf(t, c, name(t)+"/one", "").GetEvents() {
+		if e.GetTimerStartedEventAttributes() != nil { // Temporal shows the wait
+			timers++
+			require.Contains(t, string(e.GetUserMetadata().GetSummary().GetData()), "the model is down: turn 2: openai: 503")
 		}
-		require.Equal(t, 2, timers)
-		keep(t, "outage", name(t)+"/one", "")
+	}
+	require.Equal(t, 2, timers)
+	keep(t, c, "outage", name(t)+"/one", "")
+}
+
+// TestServerHistoryDue: a pause ends by itself.
+func TestServerHistoryDue(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	var s shop
+	desk := s.desk(tool.NeedsApproval(), tool.ApprovalWithin(time.Second, "Nobody looked."))
+	work(t, toolloop.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: charging()}}.Run)
+	session := sessions(t, c).Session("one")
+	_, err := session.Run(t.Context(), desk, question)
+	require.ErrorIs(t, err, runner.ErrPaused)
+	eventually(t, func() bool {
+		state, err := session.State(t.Context())
+		return err == nil && state.Text == "All done."
 	})
-	t.Run("due", func(t *testing.T) {
-		t.Parallel()
-		var s shop
-		desk := s.desk(tool.NeedsApproval(), tool.ApprovalWithin(time.Second, "Nobody looked."))
-		work(t, toolloop.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: charging()}}.Run)
-		session := sessions(t, c).Session("one")
-		_, err := session.Run(t.Context(), desk, question)
-		require.ErrorIs(t, err, runner.ErrPaused)
-		eventually(t, func() bool {
-			state, err := session.State(t.Context())
-			return err == nil && state.Text == "All done."
-		})
-		_, runs := s.counts()
-		require.Zero(t, runs)
-		keep(t, "due", name(t)+"/one", "")
+	_, runs := s.counts()
+	require.Zero(t, runs)
+	keep(t, c, "due", name(t)+"/one", "")
+}
+
+// TestServerHistorySay: a message comes at the end of a run, and a result during a run.
+func TestServerHistorySay(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	script := llmtest.Script(t, llmtest.Text("Done."), llmtest.Calls("ship", order{"W1"}).And(llmtest.Calls("wait", order{"W1"})), llmtest.Text("All done."))
+	var once sync.Once
+	model := llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+		once.Do(func() { close(asked); <-answer })
+		return script.Generate(ctx, req, sink)
 	})
-	t.Run("say", func(t *testing.T) { // a message at the end of a run, and a result during a run
-		t.Parallel()
-		asked, answer := make(chan struct{}), make(chan struct{})
-		script := llmtest.Script(t, llmtest.Text("Done."), llmtest.Calls("ship", order{"W1"}).And(llmtest.Calls("wait", order{"W1"})), llmtest.Text("All done."))
-		var once sync.Once
-		model := llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
-			once.Do(func() { close(asked); <-answer })
-			return script.Generate(ctx, req, sink)
-		})
-		begun, gate := make(chan string, 1), make(chan struct{})
-		desk := &agent.Agent{Name: "desk", Tools: []tool.Tool{
-			tool.Must(tool.New("ship", "Ships.", func(ctx context.Context, _ order) (string, error) {
-				begun <- tool.CallFrom(ctx).Key
-				return "", tool.Later("ship-7")
-			})),
-			tool.Must(tool.New("wait", "Waits.", func(context.Context, order) (string, error) { <-gate; return "Waited.", nil })),
-		}}
-		work(t, toolloop.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: model}}.Run)
-		session := sessions(t, c).Session("one")
-		first, second := make(chan error, 1), make(chan error, 1)
-		go func() { _, err := session.Run(t.Context(), desk, question); first <- err }()
-		<-asked
-		require.NoError(t, session.Say(t.Context(), llm.User("And ship.")))
-		close(answer)
-		key := <-begun
-		go func() {
-			_, err := session.Run(t.Context(), desk, runner.Pending{Key: key}.Result(llm.Text{Text: "Shipped."}))
-			second <- err
-		}()
-		eventually(t, func() bool { return updates(t, c, name(t)+"/one") == 3 })
-		close(gate)
-		require.ErrorIs(t, <-first, runner.ErrPaused)
-		require.NoError(t, <-second)
-		keep(t, "say", name(t)+"/one", "")
-	})
-	t.Run("cancel", func(t *testing.T) {
-		t.Parallel()
-		dir := t.TempDir()
-		session := mortals(t, c).Session("one")
-		spawn(t, dir, 10*time.Minute)
-		done := make(chan error, 1)
-		go func() {
-			_, err := session.Run(t.Context(), storing(dir), runner.Say(llm.User("post it")))
-			done <- err
-		}()
-		eventually(t, func() bool { return len(notes(t, dir, "begun")) == 1 })
-		require.NoError(t, session.Cancel(t.Context()))
-		require.Error(t, <-done)
-		keep(t, "cancel", name(t)+"/one", "")
-	})
+	begun, gate := make(chan string, 1), make(chan struct{})
+	desk := &agent.Agent{Name: "desk", Tools: []tool.Tool{
+		tool.Must(tool.New("ship", "Ships.", func(ctx context.Context, _ order) (string, error) {
+			begun <- tool.CallFrom(ctx).Key
+			return "", tool.Later("ship-7")
+		})),
+		tool.Must(tool.New("wait", "Waits.", func(context.Context, order) (string, error) { <-gate; return "Waited.", nil })),
+	}}
+	work(t, toolloop.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: model}}.Run)
+	session := sessions(t, c).Session("one")
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { _, err := session.Run(t.Context(), desk, question); first <- err }()
+	<-asked
+	require.NoError(t, session.Say(t.Context(), llm.User("And ship.")))
+	close(answer)
+	key := <-begun
+	go func() {
+		_, err := session.Run(t.Context(), desk, runner.Pending{Key: key}.Result(llm.Text{Text: "Shipped."}))
+		second <- err
+	}()
+	eventually(t, func() bool { return updates(t, c, name(t)+"/one") == 3 })
+	close(gate)
+	require.ErrorIs(t, <-first, runner.ErrPaused)
+	require.NoError(t, <-second)
+	keep(t, c, "say", name(t)+"/one", "")
+}
+
+// TestServerHistoryDeath: the worker of a call dies.
+func TestServerHistoryDeath(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	dir := t.TempDir()
+	session := mortals(t, c).Session("one")
+	p := spawn(t, dir, 10*time.Minute)
+	done := make(chan error, 1)
+	go func() {
+		_, err := session.Run(t.Context(), storing(dir), runner.Say(llm.User("pay it")))
+		done <- err
+	}()
+	eventually(t, func() bool { return len(notes(t, dir, "begun")) == 1 })
+	p.kill()
+	begun := time.Now()
+	spawn(t, dir, 0)
+	require.NoError(t, <-done)
+	t.Logf("the run ended %v after the death of its worker", time.Since(begun))
+	keep(t, c, "death", name(t)+"/one", "")
+}
+
+// TestServerHistoryCancel: a call is canceled.
+func TestServerHistoryCancel(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	dir := t.TempDir()
+	session := mortals(t, c).Session("one")
+	spawn(t, dir, 10*time.Minute)
+	done := make(chan error, 1)
+	go func() {
+		_, err := session.Run(t.Context(), storing(dir), runner.Say(llm.User("post it")))
+		done <- err
+	}()
+	eventually(t, func() bool { return len(notes(t, dir, "begun")) == 1 })
+	require.NoError(t, session.Cancel(t.Context()))
+	require.Error(t, <-done)
+	keep(t, c, "cancel", name(t)+"/one", "")
+}
+
+// keep replays the history of a session on a real server, and writes a file that does not exist.
+func keep(t *testing.T, c client.Client, file, id, run string) {
+	t.Helper()
+	all := historyOf(t, c, id, run)
+	r := worker.NewWorkflowReplayer()
+	r.RegisterWorkflowWithOptions(flow.Session, workflow.RegisterOptions{Name: flow.SessionName})
+	require.NoError(t, r.ReplayWorkflowHistory(quiet{}, all))
+	path := filepath.Join(histories, file+".json")
+	if _, err := os.Stat(path); os.Getenv("TOOLLOOP_UPDATE") != "1" || !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	text, err := protojson.MarshalOptions{}.Marshal(all)
+	require.NoError(t, err)
+	host, err := os.Hostname() // in the names of sticky queues
+	require.NoError(t, err)
+	text = bytes.ReplaceAll(text, []byte(`"`+host+":"), []byte(`"test:`))
+	require.NoError(t, os.MkdirAll(histories, 0o755))
+	require.NoError(t, os.WriteFile(path, append(text, '\n'), 0o600))
 }
 
 func historyOf(t *testing.T, c client.Client, id, run string) *history.History {
