@@ -38,6 +38,9 @@ func (d modelDown) Unwrap() []error { return []error{d.error, ErrDrained} }
 
 // outlasts returns the failure of a model as the reason why the step stops, if the step waits for
 // the model. The model's client has tried again already, as often as the client does.
+// If it were inlined, its error would stand on the stack of a run that waits for its model.
+//
+//go:noinline
 func (e *engine) outlasts(err error) error {
 	if e.step == nil || !e.step.Waits {
 		return err
@@ -82,7 +85,9 @@ func (e *engine) hasUnseen(c *loop.Call) bool {
 
 // showsFirst reports whether a turn must wait for the next step. Other readers get the events
 // of a step after its end, and what was said before a turn is to be read while the model
-// answers.
+// answers. If it were inlined, its copy of the state would stand on the stack of a waiting run.
+//
+//go:noinline
 func (e *engine) showsFirst(action loop.Action) bool {
 	switch action.(type) {
 	case loop.Prepare, loop.Compact:
