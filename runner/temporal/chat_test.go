@@ -319,11 +319,12 @@ func TestServerChatApproval(t *testing.T) {
 // another process. The page reads the answer of the next worker, from its beginning.
 func TestServerChatKill(t *testing.T) {
 	t.Parallel()
-	c, dir := server(t), t.TempDir()
+	c, effects := server(t), newBook(t)
+	dir := filepath.Dir(effects.file)
 	sessions := mortals(t, c)
 	sessions.Heartbeat = 2 * time.Second
 	var b bus
-	one := b.open(t, sessions, storing(dir))
+	one := b.open(t, sessions, storing(nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	var passing sync.WaitGroup
 	defer passing.Wait()
@@ -345,11 +346,11 @@ func TestServerChatKill(t *testing.T) {
 			}
 		}
 	})
-	p := spawn(t, dir, 0)
+	p := spawn(t, effects, 0)
 	page := one.say(t, "a", "x1", "tell")
 	page.until(t, func() bool { return page.said == "Once " })
 	p.kill()
-	spawn(t, dir, 0)
+	spawn(t, effects, 0)
 	page.until(t, func() bool { return page.last.Type == "data-toolloop-restart" })
 	page.until(t, func() bool { return page.said == "Once " }) // of the second worker
 	note(dir, "go", "on")

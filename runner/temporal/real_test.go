@@ -7,7 +7,6 @@ import (
 	"iter"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +24,6 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
-	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/runner/runnertest"
 	"github.com/seed-916e8f6a/toolloop/runner/temporal"
 	"github.com/seed-916e8f6a/toolloop/tool"
@@ -222,58 +220,58 @@ func TestServerLargeResult(t *testing.T) {
 	require.ErrorContains(t, err, "send a URL in place of a file")
 }
 
-// TestServerNoWorker: a run waits for a worker, and an answer comes when all workers of the
-// question are dead.
+// TestServerNoWorker: an answer comes when all workers of the question are dead, and the run
+// waits for a worker.
 func TestServerNoWorker(t *testing.T) {
 	t.Parallel()
-	c, dir := server(t), t.TempDir()
+	c, b := server(t), newBook(t)
 	session := mortals(t, c).Session("one")
-	desk := storing(dir)
-	p := spawn(t, dir, 0)
+	desk := storing(nil)
+	p := spawn(t, b, 0)
 	result, err := session.Run(t.Context(), desk, runner.Say(llm.User("confirm it")))
 	require.ErrorIs(t, err, runner.ErrPaused)
 	p.kill()
-
-	short, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	_, err = session.Run(short, desk, result.Pending[0].Approve())
-	require.Error(t, err) // nobody is there, and the answer was not accepted
-	spawn(t, dir, 0)
-	result, err = session.Run(t.Context(), desk, result.Pending[0].Approve())
-	if _, unfit := errors.AsType[*runner.DecisionError](err); unfit { // the first answer was taken after all
-		eventually(t, func() bool {
-			state, err := session.State(t.Context())
-			return err == nil && state.Text == "All done."
-		})
-	} else if _, busy := errors.AsType[*journal.BusyError](err); !busy {
-		require.NoError(t, err)
-		require.Equal(t, "All done.", result.Text)
+	type outcome struct {
+		text string
+		err  error
 	}
-	eventually(t, func() bool { return effects(t, dir) == 1 })
+	answered := make(chan outcome, 1)
+	go func() {
+		result, err := session.Run(t.Context(), desk, result.Pending[0].Approve())
+		answered <- outcome{result.Text, err}
+	}()
+	select {
+	case o := <-answered:
+		t.Fatalf("nobody is there, and the run ended: %+v", o)
+	case <-time.After(time.Second):
+	}
+	spawn(t, b, 0)
+	require.Equal(t, outcome{"All done.", nil}, <-answered)
+	require.Equal(t, 1, b.effects(t))
 }
 
 // TestServerStop: a worker that is stopped ends its calls; the run goes on with another one.
 func TestServerStop(t *testing.T) {
 	t.Parallel()
-	c, dir := server(t), t.TempDir()
-	p := spawn(t, dir, 2*time.Second)
+	c, b := server(t), newBook(t)
+	p := spawn(t, b, 2*time.Second)
 	done := make(chan error, 1)
 	go func() {
-		_, err := mortals(t, c).Session("one").Run(t.Context(), storing(dir), runner.Say(llm.User("post it")))
+		_, err := mortals(t, c).Session("one").Run(t.Context(), storing(nil), runner.Say(llm.User("post it")))
 		done <- err
 	}()
-	eventually(t, func() bool { return len(notes(t, dir, "begun")) == 1 })
-	spawn(t, dir, 0)
+	eventually(t, func() bool { return b.attempts(t) == 1 })
+	spawn(t, b, 0)
 	p.stop(t)
 	require.NoError(t, <-done) // a call in doubt would be a pause
-	require.Len(t, notes(t, dir, "begun"), storeTurns)
-	require.Equal(t, storeTurns, effects(t, dir))
+	require.Equal(t, storeTurns, b.attempts(t))
+	require.Equal(t, storeTurns, b.effects(t))
 }
 
 // TestServerKills: workers are killed again and again under many sessions. Nothing is doubled,
 // nothing is lost, and nothing gets stuck: what is in doubt is decided and ends.
 func TestServerKills(t *testing.T) {
-	c, dir := server(t), t.TempDir()
+	c, b := server(t), newBook(t)
 	all, kills := 100, 12
 	if n, err := strconv.Atoi(os.Getenv("TOOLLOOP_KILLS")); err == nil {
 		kills = n
@@ -281,7 +279,7 @@ func TestServerKills(t *testing.T) {
 	client := mortals(t, c)
 	var workers [3]*process
 	for i := range workers {
-		workers[i] = spawn(t, dir, 100*time.Millisecond)
+		workers[i] = spawn(t, b, 100*time.Millisecond)
 	}
 	var running sync.WaitGroup
 	var paused atomic.Int64
@@ -292,7 +290,7 @@ func TestServerKills(t *testing.T) {
 		running.Go(func() {
 			gate <- struct{}{}
 			defer func() { <-gate }()
-			texts[i], errs[i] = throughKills(t.Context(), client.Session(strconv.Itoa(i)), dir, &paused)
+			texts[i], errs[i] = throughKills(t.Context(), client.Session(strconv.Itoa(i)), func(key string) bool { return b.has(t, key) }, &paused)
 		})
 	}
 	ended := make(chan struct{})
@@ -304,7 +302,7 @@ func TestServerKills(t *testing.T) {
 		case <-time.After(time.Duration(500+random.IntN(1500)) * time.Millisecond):
 			i := k % len(workers)
 			workers[i].kill()
-			workers[i] = spawn(t, dir, 100*time.Millisecond)
+			workers[i] = spawn(t, b, 100*time.Millisecond)
 		}
 	}
 	select {
@@ -316,25 +314,25 @@ func TestServerKills(t *testing.T) {
 		require.NoError(t, errs[i])
 		require.Equal(t, "All done.", texts[i])
 	}
-	require.Empty(t, notes(t, dir, "doubled"))
-	require.Equal(t, all*storeTurns*2, effects(t, dir))
-	attempts := len(notes(t, dir, "begun"))
+	require.Zero(t, b.doubled(t))
+	require.Equal(t, all*storeTurns*2, b.effects(t))
+	attempts := b.attempts(t)
 	fmt.Printf("temporal: %d sessions, %d kills, %d calls, %d attempts, %d pauses in doubt\n", all, kills, all*storeTurns*2, attempts, paused.Load())
 }
 
 // throughKills runs a session to its end, and decides about calls in doubt as a person who
 // looks at the effects.
-func throughKills(ctx context.Context, s *temporal.Session, dir string, paused *atomic.Int64) (string, error) {
+func throughKills(ctx context.Context, s *temporal.Session, happened func(key string) bool, paused *atomic.Int64) (string, error) {
 	in := []runner.Input{runner.Say(llm.User("pay+post it"))}
 	for {
-		result, err := s.Run(ctx, storing(dir), in...)
+		result, err := s.Run(ctx, storing(nil), in...)
 		if !errors.Is(err, runner.ErrPaused) {
 			return result.Text, err
 		}
 		paused.Add(1)
 		in = nil
 		for _, p := range result.Pending {
-			if _, err := os.Stat(filepath.Join(dir, strings.ReplaceAll(p.Key, "/", "_"))); err == nil {
+			if happened(p.Key) {
 				in = append(in, p.Happened(llm.Text{Text: "Done."}))
 			} else {
 				in = append(in, p.RunAgain())

@@ -198,18 +198,18 @@ func TestServerHistorySay(t *testing.T) {
 func TestServerHistoryDeath(t *testing.T) {
 	t.Parallel()
 	c := server(t)
-	dir := t.TempDir()
+	b := newBook(t)
 	session := mortals(t, c).Session("one")
-	p := spawn(t, dir, 10*time.Minute)
+	p := spawn(t, b, 10*time.Minute)
 	done := make(chan error, 1)
 	go func() {
-		_, err := session.Run(t.Context(), storing(dir), runner.Say(llm.User("pay it")))
+		_, err := session.Run(t.Context(), storing(nil), runner.Say(llm.User("pay it")))
 		done <- err
 	}()
-	eventually(t, func() bool { return len(notes(t, dir, "begun")) == 1 })
+	eventually(t, func() bool { return b.attempts(t) == 1 })
 	p.kill()
 	begun := time.Now()
-	spawn(t, dir, 0)
+	spawn(t, b, 0)
 	require.NoError(t, <-done)
 	t.Logf("the run ended %v after the death of its worker", time.Since(begun))
 	keep(t, c, "death", name(t)+"/one", "")
@@ -219,15 +219,15 @@ func TestServerHistoryDeath(t *testing.T) {
 func TestServerHistoryCancel(t *testing.T) {
 	t.Parallel()
 	c := server(t)
-	dir := t.TempDir()
+	b := newBook(t)
 	session := mortals(t, c).Session("one")
-	spawn(t, dir, 10*time.Minute)
+	spawn(t, b, 10*time.Minute)
 	done := make(chan error, 1)
 	go func() {
-		_, err := session.Run(t.Context(), storing(dir), runner.Say(llm.User("post it")))
+		_, err := session.Run(t.Context(), storing(nil), runner.Say(llm.User("post it")))
 		done <- err
 	}()
-	eventually(t, func() bool { return len(notes(t, dir, "begun")) == 1 })
+	eventually(t, func() bool { return b.attempts(t) == 1 })
 	require.NoError(t, session.Cancel(t.Context()))
 	require.Error(t, <-done)
 	keep(t, c, "cancel", name(t)+"/one", "")

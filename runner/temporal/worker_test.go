@@ -1,12 +1,9 @@
 package temporal_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -30,37 +27,40 @@ import (
 )
 
 // The processes of the kill tests are this test binary, with an environment: the address of
-// the server in TOOLLOOP_TEMPORAL_WORKER, the task queue, and the directory of the effects.
+// the server in TOOLLOOP_TEMPORAL_WORKER, the task queue, and the book of the effects.
 
 // storing returns the agent of the kill tests: pay may run again, post may not, confirm
-// needs approval. Their effects are files, named by the keys of the calls.
-func storing(dir string) *agent.Agent {
+// needs approval. A client needs no book.
+func storing(b *book) *agent.Agent {
 	do := func(ctx context.Context, in order) (string, error) {
-		key := filepath.Join(dir, strings.ReplaceAll(tool.CallFrom(ctx).Key, "/", "_"))
-		note(dir, "begun", in.Order)
-		wait, _ := strconv.Atoi(os.Getenv("TOOLLOOP_TEMPORAL_TOOL_MS"))
-		select {
-		case <-time.After(time.Duration(wait) * time.Millisecond):
-		case <-ctx.Done():
-			return "", context.Cause(ctx)
-		}
-		f, err := os.OpenFile(key, os.O_CREATE|os.O_EXCL, 0o600)
-		switch {
-		case errors.Is(err, fs.ErrExist) && tool.CallFrom(ctx).Tool == "pay":
-			return "Done before: " + in.Order, nil
-		case errors.Is(err, fs.ErrExist):
-			note(dir, "doubled", key)
-			return "Done twice: " + in.Order, nil
-		case err != nil:
+		c := tool.CallFrom(ctx)
+		if err := b.begin(ctx, c.Key); err != nil {
 			return "", err
 		}
-		return "Done: " + in.Order, f.Close()
+		if err := pause(ctx); err != nil {
+			return "", err
+		}
+		if err := b.act(ctx, c.Key, c.Tool == "pay"); err != nil {
+			return "", err
+		}
+		return "Done: " + in.Order, pause(ctx)
 	}
 	return &agent.Agent{Name: "store", Tools: []tool.Tool{
 		tool.Must(tool.New("pay", "Pays an order.", do, tool.Idempotent())),
 		tool.Must(tool.New("post", "Posts an order.", do)),
 		tool.Must(tool.New("confirm", "Confirms an order.", do, tool.NeedsApproval())),
 	}}
+}
+
+// pause is half of the time of a call: a worker dies before or after the effect.
+func pause(ctx context.Context) error {
+	half, _ := strconv.Atoi(os.Getenv("TOOLLOOP_TEMPORAL_TOOL_MS"))
+	select {
+	case <-time.After(time.Duration(half) * time.Millisecond / 2):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // note adds a line to a file of the directory, in one write.
@@ -70,34 +70,6 @@ func note(dir, file, line string) {
 		_, _ = f.WriteString(line + "\n")
 		_ = f.Close()
 	}
-}
-
-func notes(t *testing.T, dir, file string) (lines []string) {
-	t.Helper()
-	f, err := os.Open(filepath.Join(dir, "notes."+file))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	require.NoError(t, err)
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		lines = append(lines, s.Text())
-	}
-	return lines
-}
-
-// effects returns the number of effects.
-func effects(t *testing.T, dir string) int {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	n := 0
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), "notes.") {
-			n++
-		}
-	}
-	return n
 }
 
 // storeTurns is the number of turns with calls.
@@ -156,11 +128,16 @@ func workerMain(address string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	b, err := openBook(os.Getenv("TOOLLOOP_TEMPORAL_BOOK"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	dir := os.Getenv("TOOLLOOP_TEMPORAL_DIR")
+	dir := filepath.Dir(b.file)
 	err = temporal.Worker{
-		Temporal: c, TaskQueue: os.Getenv("TOOLLOOP_TEMPORAL_QUEUE"), Agents: []*agent.Agent{storing(dir)},
+		Temporal: c, TaskQueue: os.Getenv("TOOLLOOP_TEMPORAL_QUEUE"), Agents: []*agent.Agent{storing(b)},
 		Runner: runner.Runner{Model: storeModel(dir)},
 		Watch: func(_ context.Context, l event.Live) {
 			if data, err := json.Marshal(l); err == nil {
@@ -179,13 +156,13 @@ func workerMain(address string) {
 type process struct{ cmd *exec.Cmd }
 
 // spawn starts a worker process. The end of the test kills it.
-func spawn(t *testing.T, dir string, toolTime time.Duration) *process {
+func spawn(t *testing.T, b *book, toolTime time.Duration) *process {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), "TOOLLOOP_TEMPORAL_WORKER="+started.address, "TOOLLOOP_TEMPORAL_QUEUE="+name(t),
-		"TOOLLOOP_TEMPORAL_DIR="+dir, fmt.Sprintf("TOOLLOOP_TEMPORAL_TOOL_MS=%d", toolTime.Milliseconds()))
+		"TOOLLOOP_TEMPORAL_BOOK="+b.file, fmt.Sprintf("TOOLLOOP_TEMPORAL_TOOL_MS=%d", toolTime.Milliseconds()))
 	cmd.Stderr = os.Stderr
 	require.NoError(t, cmd.Start())
 	p := &process{cmd}
