@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
@@ -35,6 +36,7 @@ const (
 	stopBegin     = "worker stops at the beginning"
 	stopBefore    = "worker has stopped before the effect"
 	stopAfter     = "worker has stopped after the effect"
+	nobody        = "no worker" // until the time of the run is over
 )
 
 var losses = []string{errorBefore, errorAfter, timeoutBefore, timeoutAfter, stopBegin, stopBefore, stopAfter}
@@ -43,6 +45,7 @@ var losses = []string{errorBefore, errorAfter, timeoutBefore, timeoutAfter, stop
 type loser struct {
 	interceptor.WorkerInterceptorBase                // embedded: as Temporal's SDK wants it
 	lose                              map[int]string // the way, by the number of the activity
+	pass                              func()         // lets time pass in which nobody is there
 
 	mu   sync.Mutex
 	seen []string // the kinds of the activities, in order
@@ -96,9 +99,12 @@ func (l *losing) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteAct
 	switch way {
 	case timeoutBefore, timeoutAfter:
 		lost = temporal.NewHeartbeatTimeoutError()
+	case nobody:
+		l.loser.pass()
+		lost = temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, nil)
 	}
 	switch way {
-	case errorBefore, timeoutBefore:
+	case errorBefore, timeoutBefore, nobody:
 		return nil, lost
 	case errorAfter, timeoutAfter:
 		_, _ = l.Next.ExecuteActivity(ctx, in)
@@ -287,4 +293,48 @@ func TestEveryLoss(t *testing.T) {
 		}
 	}
 	fmt.Printf("temporal: %d runs of sessions with lost activities\n", points)
+}
+
+// TestRunTimeoutWithoutWorker: if the time of a run ends while no worker takes an activity, the
+// run fails as everywhere, and the session goes on with the next input.
+func TestRunTimeoutWithoutWorker(t *testing.T) {
+	t.Parallel()
+	post, pay, again := "post r1.t1.c0", "pay r1.t2.c0", "pay r2.t1.c0"
+	for at, c := range map[int]struct {
+		kind    string
+		effects []string // with those of the next run
+	}{
+		1: {"Advance", []string{"post r2.t1.c0", "pay r2.t2.c0"}},
+		2: {"Call", []string{again}},
+		3: {"Advance", []string{post, again}},
+		4: {"Call", []string{post}},
+		5: {"Advance", []string{post, pay}},
+	} {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var w world
+				l := &loser{lose: map[int]string{at: nobody}}
+				desk := &agent.Agent{Name: "desk", Tools: w.tools(), Model: says(use("post"), use("pay"), allDone)}
+				session := simulateWith(t, toolloop.Worker{Agents: []*agent.Agent{desk}, Runner: runner.Runner{RunTimeout: time.Minute}},
+					flow.Start{Heartbeat: time.Minute}, worker.Options{Interceptors: []interceptor.WorkerInterceptor{l}})
+				l.pass = func() {
+					passed := make(chan struct{})
+					session.env.RegisterDelayedCallback(func() { close(passed) }, 2*time.Minute)
+					<-passed
+				}
+				began := session.env.Now()
+				_, err := session.run(t.Context(), question)
+				require.EqualError(t, err, "limit of 1m0s for a run reached (RunTimeout)")
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.Equal(t, []string{c.kind + ": " + nobody}, l.lost)
+				require.InDelta(t, 2*time.Minute, session.env.Now().Sub(began), float64(time.Second))
+				result, err := session.run(t.Context(), question)
+				require.NoError(t, err)
+				require.Equal(t, "All done.", result.Text)
+				require.Equal(t, c.effects, w.effects)
+				session.end(t)
+			})
+		})
+	}
 }

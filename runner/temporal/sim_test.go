@@ -64,6 +64,13 @@ func simulateWith(t *testing.T, w temporal.Worker, start flow.Start, options wor
 		defer close(s.over)
 		s.env.ExecuteWorkflow(flow.SessionName, start, []byte(nil))
 	}()
+	t.Cleanup(func() { // a failed test says why, and not that its bubble hangs
+		select {
+		case s.next <- func() bool { s.env.CancelWorkflow(); return true }:
+			<-s.over
+		case <-s.over:
+		}
+	})
 	return s
 }
 
