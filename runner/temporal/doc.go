@@ -75,8 +75,11 @@
 //   - After the death of a worker, the worker's workflows wait for
 //     StickyScheduleToStartTimeout, 5 seconds in Temporal's worker, before a living worker
 //     takes over. Client.Heartbeat bounds the wait for the calls.
-//   - "temporal workflow reset" runs calls again that came after the reset point, with the
-//     same keys ([tool.Call]).
+//   - "temporal workflow reset" runs calls again that came after the reset point. A call keeps its
+//     key ([tool.Call]) if the answer with the call came before the reset point. Later requests
+//     are sent again: other calls can then have the keys of the earlier calls. A run that
+//     began after the reset point gets new keys if Temporal applies its input again, as by
+//     default.
 //   - A session whose events have more than 1.8 MB after compression stays in one execution. At
 //     30 MB or 30,000 events of Temporal's history, such a session takes no new messages, and at
 //     45 MB its run fails, because the server would terminate the workflow at 50 MB. The error

@@ -3,15 +3,18 @@ package temporal_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/common/v1"
 	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -76,24 +79,63 @@ func TestServerReset(t *testing.T) {
 	}
 	id := name(t) + "/one"
 	say("first")
-	run := runsOf(t, c, id)[0]
-	var after int64 // the last workflow task of the first run
-	for _, e := range historyOf(t, c, id, run).GetEvents() {
-		if e.GetWorkflowTaskCompletedEventAttributes() != nil {
-			after = e.GetEventId()
-		}
-	}
+	first := historyOf(t, c, id, "").GetEvents()
 	say("second")
-	_, err := c.ResetWorkflowExecution(t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
-		Namespace: "default", WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: run},
-		Reason: "test", RequestId: id, WorkflowTaskFinishEventId: after,
-		ResetReapplyExcludeTypes: []enums.ResetReapplyExcludeType{enums.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL, enums.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE},
+	reset(t, c, id, first)
+	eventually(t, func() bool { // until then, the first run goes on, and an input is refused
+		state, err := session.State(t.Context())
+		require.NoError(t, err)
+		return state.Text == "answer 1"
 	})
-	require.NoError(t, err)
 	say("third")
 	require.Equal(t, []string{"first", "answer 1", "third"}, read.Load())
 	require.NoError(t, session.End(t.Context()))
 	eventually(t, func() bool { return closed(t, c, id) })
 	say("a new conversation")
 	require.Equal(t, []string{"a new conversation"}, read.Load())
+}
+
+// TestServerResetKeys: after a reset to the end of a turn's request, its calls run again with the
+// same keys, and the run goes on to its end.
+func TestServerResetKeys(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	var s shop
+	desk := s.desk()
+	work(t, toolloop.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: charging()}}.Run)
+	session := sessions(t, c).Session("one")
+	_, err := session.Run(t.Context(), desk, question)
+	require.NoError(t, err)
+	keys, runs := s.counts()
+	require.Equal(t, []int{3, 3}, []int{keys, runs})
+	id := name(t) + "/one"
+	events := historyOf(t, c, id, "").GetEvents()
+	reset(t, c, id, events[:slices.IndexFunc(events, func(e *history.HistoryEvent) bool {
+		return e.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() == flow.CallName
+	})])
+	eventually(t, func() bool {
+		state, err := session.State(t.Context())
+		require.NoError(t, err)
+		return state.Text == "All done."
+	})
+	keys, runs = s.counts()
+	require.Equal(t, []int{3, 6}, []int{keys, runs})
+}
+
+// reset resets a workflow to the last workflow task of the beginning of its newest execution,
+// without later inputs.
+func reset(t *testing.T, c client.Client, id string, beginning []*history.HistoryEvent) {
+	t.Helper()
+	var task int64
+	for _, e := range beginning {
+		if e.GetWorkflowTaskCompletedEventAttributes() != nil {
+			task = e.GetEventId()
+		}
+	}
+	_, err := c.ResetWorkflowExecution(t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
+		Namespace: "default", WorkflowExecution: &common.WorkflowExecution{WorkflowId: id},
+		Reason: "test", RequestId: id, WorkflowTaskFinishEventId: task,
+		ResetReapplyExcludeTypes: []enums.ResetReapplyExcludeType{enums.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL, enums.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE},
+	})
+	require.NoError(t, err)
 }
