@@ -46,7 +46,9 @@ func (conv *conversation) takeStream(ctx context.Context, r *run) (over bool, en
 			return over, err
 		}
 		r.add(conv.chat.public(e))
-		over, end = endOf(e)
+		if ended, why := endOf(e); ended { // messages may follow
+			over, end = true, why
+		}
 	}
 	return over, end
 }

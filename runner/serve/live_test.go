@@ -25,7 +25,8 @@ type engine struct {
 	log      journal.Log
 	seq      int64
 	canceled int
-	lost     error // of the stream, after the first event
+	lost     error      // of the stream, after the first event
+	behind   event.Body // of the stream, after the failure of the run
 }
 
 func (e *engine) store(t *testing.T, bodies ...event.Body) {
@@ -68,6 +69,9 @@ func (e *engine) Stream(ctx context.Context, _ *agent.Agent, _ ...runner.Input) 
 			case event.RunFinished:
 				return
 			case event.RunFailed:
+				if e.behind != nil && !yield(event.Event{Seq: ev.Seq + 1, Body: e.behind}, nil) {
+					return
+				}
 				yield(event.Event{}, context.Canceled)
 				return
 			}
@@ -211,6 +215,23 @@ func TestLostEngine(t *testing.T) {
 		page := <-answered
 		e.answer(t, "It was sent.")
 		require.Equal(t, "It was sent.", textOf(t, page.all(t)))
+	})
+}
+
+// TestBehindTheEnd: an event behind the failure of a run does not open the answer again.
+func TestBehindTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := &engine{behind: event.UserMessaged{Message: llm.User("And hurry.")}}
+		s := serveEngine(t, e, desk(nil))
+		answered := make(chan stream)
+		go func() { answered <- s.say(t, "a", "Tell.") }()
+		synctest.Wait()
+		e.begin(t)
+		page := <-answered
+		e.store(t, event.RunFailed{Run: 1, Error: "context canceled"})
+		events := page.all(t)
+		require.Equal(t, "[DONE]", events[len(events)-1])
 	})
 }
 

@@ -117,8 +117,12 @@ func (a *activities) advanced(ctx context.Context, session string, events []even
 	out := flow.Advanced{Events: kept, Timeout: st.RunTimeout, Past: int(st.Past), Asked: texts(st.Asked)}
 	if len(kept) > 0 {
 		last := events[len(events)-1]
-		if _, finished := last.Body.(event.RunFinished); finished && last.Path == "" {
+		switch _, finished := last.Body.(event.RunFinished); {
+		case !ends(last):
+		case finished:
 			out.Undo = 1
+		default:
+			out.Closed = true
 		}
 	}
 	switch {

@@ -276,6 +276,30 @@ func TestServerChatStop(t *testing.T) {
 	require.Equal(t, "Once ", one.say(t, "a", "x9", "Tell.").whole(t).said)
 }
 
+// TestServerChatFailedSaid: a message that comes during the request that fails does not keep the
+// answer open.
+func TestServerChatFailedSaid(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	desk := &agent.Agent{Name: "desk"}
+	asked, gate := make(chan struct{}, 1), make(chan struct{})
+	model := llm.ModelFunc(func(context.Context, *llm.Request, func(llm.Delta)) (*llm.Response, error) {
+		asked <- struct{}{}
+		<-gate
+		return nil, &llm.APIError{Kind: llm.KindAuth, Provider: "openai", StatusCode: 401, Message: "Bad key."}
+	})
+	work(t, temporal.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: model}}.Run)
+	sessions := sessions(t, c)
+	one := new(bus).open(t, sessions, desk)
+	page := one.say(t, "a", "x1", "Tell.")
+	<-asked
+	require.NoError(t, sessions.Session("a").Say(t.Context(), llm.User("And hurry.")))
+	close(gate)
+	page.whole(t)
+	require.Equal(t, "error", page.last.Type)
+	require.Equal(t, http.StatusNoContent, one.resume(t, "a").StatusCode)
+}
+
 // TestServerChatApproval: a person decides on the page. The session knows who, and MayAnswer
 // of the workers holds.
 func TestServerChatApproval(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
+	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
 	"github.com/seed-916e8f6a/toolloop/runner/runnertest"
 	toolloop "github.com/seed-916e8f6a/toolloop/runner/temporal"
@@ -51,6 +52,7 @@ func TestSay(t *testing.T) {
 		"at the end":                    {[]llmtest.Step{slow(charge), llmtest.Text("Done."), llmtest.Text("Welcome.")}, 0, []time.Duration{time.Minute}, atEnd},
 		"where a limit forbids a turn":  {[]llmtest.Step{slow(llmtest.Text("Done.")), llmtest.Text("Hurried.")}, 1, []time.Duration{time.Minute}, message},
 		"with the result of a tool":     {[]llmtest.Step{slow(final), llmtest.Text("Hurried.")}, 0, []time.Duration{time.Minute}, message},
+		"during a turn that pauses":     {[]llmtest.Step{slow(llmtest.Calls("refund", order{"W1"})), llmtest.Text("Hurried.")}, 0, []time.Duration{time.Minute}, message},
 		"before the failure of a model": {[]llmtest.Step{slow(llmtest.Fail(overloaded)), llmtest.Text("Hurried.")}, 0, []time.Duration{time.Minute}, message},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,10 +64,12 @@ func TestSay(t *testing.T) {
 				}
 				return &agent.Agent{Name: "desk", Tools: []tool.Tool{
 						tool.Must(tool.New("charge", "Charges.", wait, tool.Timeout(time.Hour))), tool.Must(tool.New("quote", "Quotes.", wait, tool.Timeout(time.Hour), tool.Final())),
+						tool.Must(tool.New("refund", "Refunds.", wait, tool.NeedsApproval())),
 					}}, runner.Runner{Model: llmtest.NewScript(c.steps...), MaxTurns: c.turns,
 						Logger: slog.New(slog.DiscardHandler)}
 			}
 			var want, got string
+			var last event.Body
 			var messages []llm.Message
 			synctest.Test(t, func(t *testing.T) {
 				desk, r := setUp()
@@ -75,6 +79,7 @@ func TestSay(t *testing.T) {
 				}
 				result, err := session.Run(t.Context(), desk, question)
 				want = runnertest.Transcript(result) + "\n" + errorText(err) + "\n\n"
+				last = result.Events[len(result.Events)-1].Body
 				result, err = session.Run(t.Context(), desk)
 				want += runnertest.Transcript(result) + "\n" + errorText(err)
 				messages = result.Messages
@@ -89,6 +94,7 @@ func TestSay(t *testing.T) {
 				}, question)
 				result, err := session.resultOf(t, <-answers)
 				got = runnertest.Transcript(result) + "\n" + errorText(err) + "\n\n"
+				require.IsType(t, last, result.Events[len(result.Events)-1].Body) // nothing is behind the end
 				result, err = session.resultOf(t, <-session.send())
 				got += runnertest.Transcript(result) + "\n" + errorText(err)
 				state, _ := session.state(t)

@@ -352,8 +352,13 @@ func (s *session) advance(ctx workflow.Context, in Advance, first bool) Advanced
 	if len(s.held) > 0 && out.Undo > 0 {
 		out.Events, out.Again = out.Events[:len(out.Events)-out.Undo], true
 	}
-	s.add(out.Events)
+	n := len(out.Events)
+	if len(s.held) > 0 && out.Closed {
+		n--
+	}
+	s.add(out.Events[:n])
 	s.add(s.held)
+	s.add(out.Events[n:])
 	s.held = nil
 	if err != nil {
 		failure := s.whyEnded(err)

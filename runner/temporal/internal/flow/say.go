@@ -21,7 +21,7 @@ func (s *session) maySay(ctx workflow.Context, said Said) error {
 }
 
 // say is the handler of the update. Messages that come during Advance are behind its events,
-// because the machine did not see them.
+// because the machine did not see them; only the end of the run is behind the messages.
 func (s *session) say(_ workflow.Context, said Said) error {
 	if s.busy {
 		s.held = append(s.held, said.Events...)

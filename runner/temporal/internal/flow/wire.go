@@ -159,8 +159,9 @@ type Advance struct {
 type Advanced struct {
 	Events  []json.RawMessage `json:"events,omitempty"`
 	Jobs    []Job             `json:"jobs,omitempty"`
-	Undo    int               `json:"undo,omitempty"`  // how many of the last events only end the run: without them, the run reads messages
-	Again   bool              `json:"again,omitempty"` // the worker stopped, or the events were too many at once
+	Undo    int               `json:"undo,omitempty"`   // how many of the last events only end the run: without them, the run reads messages
+	Closed  bool              `json:"closed,omitempty"` // the last event is the failure or the pause of the run: messages stand before it
+	Again   bool              `json:"again,omitempty"`  // the worker stopped, or the events were too many at once
 	Failure *Failure          `json:"failure,omitempty"`
 	Timeout time.Duration     `json:"timeout,omitempty"` // the time of the run; 0 means no limit
 	Past    int               `json:"past,omitempty"`    // an earlier run answered the input; its last event
