@@ -230,8 +230,8 @@ func (s *Session) execution(ctx context.Context) (string, error) {
 	return about.GetWorkflowExecutionInfo().GetExecution().GetRunId(), err
 }
 
-// hear reads the history of an execution as it grows, to its end. All events of a session come
-// by activities.
+// hear reads the history of an execution as it grows, to its end. The events of a session come
+// by activities and by [Session.Say].
 func (s *Session) hear(ctx context.Context, execution string, tell func()) error {
 	history := s.client.Temporal.GetWorkflowHistory(ctx, s.id(), execution, true, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for history.HasNext() {
@@ -241,7 +241,7 @@ func (s *Session) hear(ctx context.Context, execution string, tell func()) error
 			return err
 		}
 		switch e.GetEventType() {
-		case enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+		case enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED:
 			tell()
 		}
 	}

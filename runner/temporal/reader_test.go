@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -101,6 +103,27 @@ func TestServerReader(t *testing.T) {
 	}
 	for _, err := range (temporal.Client{}).Watch(t.Context(), "one", 0) {
 		require.ErrorContains(t, err, "no Temporal client")
+	}
+}
+
+// TestServerWatchSaid: a Watch tells what is said without a run.
+func TestServerWatchSaid(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	var s shop
+	work(t, temporal.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{s.desk()}, Runner: runner.Runner{Model: llmtest.Script(t)}}.Run)
+	client := sessions(t, c)
+	told := watch(t.Context(), client, "one")
+	for _, text := range []string{"first", "second"} {
+		require.NoError(t, client.Session("one").Say(t.Context(), llm.User(text)))
+		select {
+		case n := <-told:
+			require.NoError(t, n.err)
+			said, _ := n.e.Body.(event.UserMessaged)
+			require.Equal(t, text, said.Message.Text())
+		case <-time.After(10 * time.Second):
+			t.Fatal("Watch is silent")
+		}
 	}
 }
 
