@@ -42,9 +42,9 @@ type Client struct {
 	// error of Run.
 	Heartbeat time.Duration
 	// MaxHistory is the number of events in Temporal's history after which a session continues
-	// as a new execution, between two turns. The first input of a session fixes
-	// MaxHistory for the session. 0 means that the server decides, usually at 4,096 events. A
-	// negative value is an error of Run.
+	// as a new execution: between two turns, or after a message without a run. The first input
+	// of a session fixes MaxHistory for the session. 0 means that the server decides, usually at
+	// 4,096 events. A negative value is an error of Run.
 	MaxHistory int
 }
 

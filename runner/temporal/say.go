@@ -19,13 +19,15 @@ import (
 
 // Say is like Say of [runner.Session]: it adds messages to the conversation, also during a run,
 // which reads them before its next turn. A run with a final answer takes another turn. When Say
-// returns nil, Temporal has the messages. Any process can say something during a run, and no
-// other session value makes Say fail with a [*journal.BusyError].
+// returns nil, Temporal has the messages. Any process can say something during a run: other
+// session values do not make Say fail.
 //
 //   - While a worker asks a model, [Client.Read] does not have the messages: they are behind
 //     the events of the turn.
 //   - If no run is going on, or if the run is paused or fails, the messages wait in the session
 //     for the next run. Say begins a session that does not exist.
+//   - During a turn in which 1,500 inputs and messages came, or with a history of more than 30 MB
+//     or 30,000 events, the error is a [*journal.BusyError]. After the turn, Say works again.
 //   - After [Session.End], until the session is closed, the error is a [*journal.BusyError].
 //   - After an error of ctx or of the connection, nobody knows whether the messages were added;
 //     see [Session.SayOnce].

@@ -34,6 +34,8 @@ const (
 type session struct {
 	start   Start
 	log     []json.RawMessage
+	began   int               // the number of events at the begin of the execution
+	updates int               // that the execution accepted
 	inputs  []*input          // wait to be taken
 	held    []json.RawMessage // messages that were said during Advance
 	busy    bool              // Advance is running
@@ -56,7 +58,7 @@ func Session(ctx workflow.Context, start Start, log []byte) error {
 	if err != nil {
 		return err
 	}
-	s := &session{start: start, log: events, ended: start.Ended, packed: packed{data: log, events: len(events)}}
+	s := &session{start: start, log: events, began: len(events), ended: start.Ended, packed: packed{data: log, events: len(events)}}
 	for _, t := range start.Late {
 		s.inputs = append(s.inputs, &input{Ticket: t})
 	}
@@ -94,9 +96,13 @@ func Session(ctx workflow.Context, start Start, log []byte) error {
 	}
 }
 
-// await waits for an input or an end. If a call waits no longer before, the paused run goes on.
+// await waits for an input, an end, or a history that messages have made old. If a call waits no
+// longer before, the paused run goes on.
 func (s *session) await(ctx workflow.Context) error {
-	woken := func() bool { return len(s.inputs) > 0 || s.renew || s.ended }
+	woken := func() bool {
+		grown := len(s.log) > s.began // else a small MaxHistory would renew without end
+		return len(s.inputs) > 0 || s.renew || s.ended || grown && !s.tooLong && s.isOld(ctx)
+	}
 	d := s.start.Due
 	if d == nil {
 		return workflow.Await(ctx, woken)
@@ -215,8 +221,8 @@ func (s *session) mayRun(ctx workflow.Context, in Input) error {
 		if err := json.Unmarshal(raw, &q); err != nil {
 			return temporal.NewNonRetryableApplicationError("an input is not JSON", UnfitType, nil)
 		}
-		if q.Call == "" && s.isAbove(ctx, fullSize, fullLength) {
-			return temporal.NewNonRetryableApplicationError(tooLarge, FullType, nil)
+		if q.Call == "" && isAbove(ctx, fullSize, fullLength) {
+			return s.full()
 		}
 		if q.Approval == "" && !q.InDoubt {
 			continue // messages, or a result from outside, which has its own rules
@@ -242,6 +248,7 @@ func (s *session) mayRun(ctx workflow.Context, in Input) error {
 func (s *session) run(ctx workflow.Context, in Input) (Taken, error) {
 	p := &input{Ticket: Ticket{in, workflow.GetCurrentUpdateInfo(ctx).ID}}
 	s.inputs = append(s.inputs, p)
+	s.updates++
 	err := workflow.Await(ctx, func() bool { return p.taken != nil || s.renew && len(s.inputs) == 0 })
 	if err != nil || p.taken == nil {
 		return Taken{}, err
@@ -288,12 +295,12 @@ func (s *session) steps(ctx, runCtx workflow.Context, p *input) {
 			in.Fatal = s.outlast(runCtx, out.Down)
 		}
 		g.Canceled = g.Canceled || runCtx.Err() != nil
-		if in.Fatal == nil && s.isAbove(ctx, lastSize, lastLength) {
-			in.Fatal = &Failure{Text: "temporal: " + tooLarge}
-		}
 		if in.Fatal == nil && s.isOld(ctx) && s.fits() {
 			s.renew = true
 			return
+		}
+		if in.Fatal == nil && isAbove(ctx, lastSize, lastLength) {
+			in.Fatal = &Failure{Text: "temporal: " + tooLarge}
 		}
 	}
 }

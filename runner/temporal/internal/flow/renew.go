@@ -8,22 +8,28 @@ import (
 	"fmt"
 	"io"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 )
 
 // isOld reports whether the session should continue as a new execution.
 func (s *session) isOld(ctx workflow.Context) bool {
 	info := workflow.GetInfo(ctx)
-	return info.GetContinueAsNewSuggested() || s.start.MaxHistory > 0 && info.GetCurrentHistoryLength() >= s.start.MaxHistory
+	return info.GetContinueAsNewSuggested() || isAbove(ctx, fullSize, fullLength) ||
+		s.updates >= maxSays || s.start.MaxHistory > 0 && info.GetCurrentHistoryLength() >= s.start.MaxHistory
 }
 
 // Bounds of the history, below those at which the server terminates an execution: 50 MB and
-// 51,200 events. Above the first, a session that cannot continue as a new execution takes no
-// messages; above the second, its run fails.
+// 51,200 events. A session above a bound that cannot continue as a new execution, now or at all,
+// takes no messages; above the second bounds, its run fails.
 const (
 	fullSize, fullLength = 30 << 20, 30_000
 	lastSize, lastLength = 45 << 20, 45_000
 )
+
+// maxSays bounds the updates before a message. The server takes 2,000 updates, and decisions and
+// results from outside need the rest.
+const maxSays = 1500
 
 // packEvery is the number of bytes after which new events are packed. Packing a long log at
 // once takes so long that Temporal's SDK takes the workflow for hung.
@@ -67,10 +73,18 @@ func (s *session) fits() bool {
 	return !s.tooLong
 }
 
-// isAbove reports whether the execution is larger than a bound and cannot be renewed.
-func (s *session) isAbove(ctx workflow.Context, size, length int) bool {
+// isAbove reports whether the history is larger than a bound.
+func isAbove(ctx workflow.Context, size, length int) bool {
 	info := workflow.GetInfo(ctx)
-	return s.tooLong && (info.GetCurrentHistorySize() > size || info.GetCurrentHistoryLength() > length)
+	return info.GetCurrentHistorySize() > size || info.GetCurrentHistoryLength() > length
+}
+
+// full returns the error of a full history.
+func (s *session) full() error {
+	if s.tooLong {
+		return temporal.NewNonRetryableApplicationError(tooLarge, FullType, nil)
+	}
+	return temporal.NewNonRetryableApplicationError("the history is full until the next turn", BusyType, nil)
 }
 
 const tooLarge = "the session is too large for Temporal: end it with Session.End, and begin a new conversation with what is needed of this one; keep files and long results outside, and give the model references"

@@ -12,8 +12,8 @@ func (s *session) maySay(ctx workflow.Context, said Said) error {
 	switch {
 	case s.ended:
 		return temporal.NewNonRetryableApplicationError("the session is ending", EndingType, nil)
-	case s.isAbove(ctx, fullSize, fullLength):
-		return temporal.NewNonRetryableApplicationError(tooLarge, FullType, nil)
+	case s.updates >= maxSays || isAbove(ctx, fullSize, fullLength):
+		return s.full()
 	case said.Seen != nil && *said.Seen != len(s.log)+len(s.held):
 		return temporal.NewNonRetryableApplicationError("the session has other events now", MovedType, nil)
 	}
@@ -23,6 +23,7 @@ func (s *session) maySay(ctx workflow.Context, said Said) error {
 // say is the handler of the update. Messages that come during Advance are behind its events,
 // because the machine did not see them; only the end of the run is behind the messages.
 func (s *session) say(_ workflow.Context, said Said) error {
+	s.updates++
 	if s.busy {
 		s.held = append(s.held, said.Events...)
 	} else {
