@@ -61,7 +61,8 @@ func (c Client) Session(name string) *Session { return &Session{c, name} }
 // Run is like Run of [runner.Session]: it runs an agent on the conversation and the input, and
 // returns when the run has ended or paused. Only the name of the agent is used; the workers
 // have the agent. Results from outside ([runner.Pending.Result]) that come during a run, and
-// without another input, wait for the end of the run and then continue the session.
+// without another input, wait for the end of the run and then continue the session. If more than
+// 1 MB would wait, Run returns a [journal.BusyError].
 //
 // The errors are those of [runner.Session.Run], with these types on this side, too:
 // [runner.LimitError], [runner.FinishError], [runner.OutputError], [runner.CheckError],

@@ -3,11 +3,14 @@ package temporal_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -73,4 +76,45 @@ func TestServerInputAtEnd(t *testing.T) {
 	result, err := session.Run(t.Context(), desk, question)
 	require.NoError(t, err)
 	require.Len(t, result.Messages, 2)
+}
+
+// TestServerEndAtRenewal: an End is not lost when the same workflow task continues the session as
+// a new execution.
+func TestServerEndAtRenewal(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	var s shop
+	desk := s.desk()
+	asked, gate := make(chan struct{}), make(chan struct{})
+	model := llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+		close(asked)
+		<-gate
+		return llmtest.NewScript(llmtest.Text("Done.")).Generate(ctx, req, sink)
+	})
+	w := temporal.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: model}}
+	flows, activities := w, w
+	flows.Options = worker.Options{LocalActivityWorkerOnly: true}
+	activities.Options = worker.Options{DisableWorkflowWorker: true}
+	client := sessions(t, c)
+	client.MaxHistory = 5
+	session := client.Session("one")
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- flows.Run(ctx) }()
+	work(t, activities.Run)
+	done := make(chan error, 1)
+	go func() { _, err := session.Run(t.Context(), desk, question); done <- err }()
+	<-asked
+	stop()
+	require.NoError(t, <-stopped)
+	close(gate)
+	eventually(t, func() bool {
+		return slices.ContainsFunc(historyOf(t, c, name(t)+"/one", "").GetEvents(), func(e *history.HistoryEvent) bool {
+			return e.GetActivityTaskCompletedEventAttributes() != nil
+		})
+	})
+	require.NoError(t, session.End(t.Context()))
+	work(t, flows.Run)
+	require.NoError(t, <-done)
+	eventually(t, func() bool { return closed(t, c, name(t)+"/one") })
 }

@@ -273,16 +273,16 @@ func indexOf(messages []llm.Message, text string) int {
 	return -1
 }
 
-// TestServerLateDuringRun: a result that waits for the end of a run goes with the run into new
-// executions.
+// TestServerLateDuringRun: a large result that waits for the end of a run goes with the run into
+// new executions. A second one, too large for both, is refused until the end of the run.
 func TestServerLateDuringRun(t *testing.T) {
 	t.Parallel()
 	c := server(t)
 	var s shop
-	began := make(chan string, 1)
-	ship := tool.Must(tool.New("ship", "Ships.", func(ctx context.Context, _ order) (string, error) {
+	began := make(chan string, 2)
+	ship := tool.Must(tool.New("ship", "Ships.", func(ctx context.Context, o order) (string, error) {
 		began <- tool.CallFrom(ctx).Key
-		return "", tool.Later("ship-7")
+		return "", tool.Later("ship-" + o.Order)
 	}))
 	helper := &agent.Agent{Name: "helper", Instructions: "helper", Tools: s.desk().Tools}
 	desk := &agent.Agent{Name: "desk", Tools: []tool.Tool{ship}, Helpers: []agent.Helper{{Name: "help", Description: "Helps.", Agent: helper}}}
@@ -291,7 +291,7 @@ func TestServerLateDuringRun(t *testing.T) {
 		steps = append(steps, llmtest.Calls("charge", order{fmt.Sprint(i)}))
 	}
 	helping, main := llmtest.Script(t, append(steps, llmtest.Text("Helped."))...),
-		llmtest.Script(t, llmtest.Calls("ship", order{"W1"}).And(llmtest.Calls("help", map[string]string{"task": "Help."})), llmtest.Text("All done."))
+		llmtest.Script(t, llmtest.Calls("ship", order{"W1"}).And(llmtest.Calls("ship", order{"W2"})).And(llmtest.Calls("help", map[string]string{"task": "Help."})), llmtest.Text("All done."))
 	gate := make(chan struct{})
 	model := llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
 		if req.Instructions == "helper" {
@@ -308,21 +308,24 @@ func TestServerLateDuringRun(t *testing.T) {
 	session := client.Session("one")
 	first, second := make(chan error, 1), make(chan error, 1)
 	go func() { _, err := session.Run(t.Context(), desk, question); first <- err }()
-	key := <-began
+	keys := []string{<-began, <-began}
 	eventually(t, func() bool {
 		pending, err := session.Pending(t.Context())
-		return err == nil && len(pending) == 1
+		return err == nil && len(pending) == 2
 	})
-	var result *runner.Result
-	go func() {
-		var err error
-		result, err = session.Run(t.Context(), desk, runner.Pending{Key: key}.Result(llm.Text{Text: "Shipped."}))
-		second <- err
-	}()
+	shipped := func(key string) (*runner.Result, error) {
+		return session.Run(t.Context(), desk, runner.Pending{Key: key}.Result(llm.Text{Text: strings.Repeat("Shipped. ", 60<<10)}))
+	}
+	go func() { _, err := shipped(keys[0]); second <- err }()
 	eventually(t, func() bool { return updates(t, c, name(t)+"/one") == 2 })
+	_, err := shipped(keys[1])
+	var busy *journal.BusyError
+	require.ErrorAs(t, err, &busy)
 	close(gate)
 	require.ErrorIs(t, <-first, runner.ErrPaused)
-	require.NoError(t, <-second)
+	require.ErrorIs(t, <-second, runner.ErrPaused)
+	result, err := shipped(keys[1])
+	require.NoError(t, err)
 	require.Equal(t, "All done.", result.Text)
 	require.Greater(t, len(runsOf(t, c, name(t)+"/one")), 1)
 }

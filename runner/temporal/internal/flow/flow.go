@@ -26,8 +26,13 @@ const (
 	// MaxPage bounds the events of a page, in bytes, unless one event alone is larger. The
 	// server refuses 2 MB.
 	MaxPage = 400 << 10
-	// maxPacked bounds the packed log of the next execution.
-	maxPacked = 1800 << 10
+	// maxPacked bounds the packed log of the next execution, and maxArguments the log with the
+	// inputs that wait. The server refuses 2 MB, and the rest is for the other members of Start.
+	maxPacked    = 1800 << 10
+	maxArguments = 1900 << 10
+	// maxWaiting bounds the inputs that wait for the end of a run, in bytes: a result of any size
+	// that a client sends fits.
+	maxWaiting = 1 << 20
 )
 
 // A session is the state of the workflow.
@@ -50,6 +55,7 @@ type session struct {
 type input struct {
 	Ticket        // embedded: what the update brought, and its id
 	taken  *Taken // nil: not yet
+	orphan bool   // its handler is over, and the client looks for the end in Ends
 }
 
 // Session is the workflow.
@@ -60,7 +66,7 @@ func Session(ctx workflow.Context, start Start, log []byte) error {
 	}
 	s := &session{start: start, log: events, began: len(events), ended: start.Ended, packed: packed{data: log, events: len(events)}}
 	for _, t := range start.Late {
-		s.inputs = append(s.inputs, &input{Ticket: t})
+		s.inputs = append(s.inputs, &input{Ticket: t, orphan: true})
 	}
 	s.start.Late = nil
 	if err := s.listen(ctx); err != nil {
@@ -159,6 +165,9 @@ func (s *session) listen(ctx workflow.Context) error {
 			for _, p := range s.inputs {
 				status.Late = append(status.Late, p.Ticket.Ticket)
 			}
+			for _, t := range s.start.Late { // the execution is over, and answers once more
+				status.Late = append(status.Late, t.Ticket)
+			}
 			return status, nil
 		})
 	}
@@ -209,7 +218,7 @@ func (s *session) mayRun(ctx workflow.Context, in Input) error {
 	if s.ended {
 		return temporal.NewNonRetryableApplicationError("the session is ending", EndingType, nil)
 	}
-	if (s.start.Going != nil || len(s.inputs) > 0) && !(isLate(in) && len(s.inputs) < maxLate) {
+	if (s.start.Going != nil || len(s.inputs) > 0) && !(isLate(in) && s.hasRoom(in)) {
 		return temporal.NewNonRetryableApplicationError("a run of the session is going on", BusyType, nil)
 	}
 	for _, raw := range in.Inputs {
@@ -295,7 +304,7 @@ func (s *session) steps(ctx, runCtx workflow.Context, p *input) {
 			in.Fatal = s.outlast(runCtx, out.Down)
 		}
 		g.Canceled = g.Canceled || runCtx.Err() != nil
-		if in.Fatal == nil && s.isOld(ctx) && s.fits() {
+		if in.Fatal == nil && s.isOld(ctx) && s.fits(s.inputs) {
 			s.renew = true
 			return
 		}
@@ -322,7 +331,7 @@ func (s *session) end(p *input, out Advanced, refused bool) {
 	if !refused {
 		s.start.Waiting, s.start.Due = out.Waiting, s.due(g.Agent, out)
 	}
-	if !refused && e.Ticket != "" {
+	if (!refused || p.orphan) && e.Ticket != "" {
 		s.start.Ends = append(s.start.Ends, e)
 		if more := len(s.start.Ends) - maxEnds; more > 0 {
 			s.start.Ends = slices.Delete(s.start.Ends, 0, more)

@@ -66,11 +66,11 @@ func (s *session) pack() {
 	}
 }
 
-// fits reports whether the log fits into the arguments of the next execution. The answer no is
-// final, because the log only grows.
-func (s *session) fits() bool {
+// fits reports whether the log and the inputs that wait fit into the arguments of the next
+// execution. If the log alone does not fit, the answer no is final, because the log only grows.
+func (s *session) fits(waiting []*input) bool {
 	s.pack()
-	return !s.tooLong
+	return !s.tooLong && len(s.packed.data)+size(waiting) <= maxArguments
 }
 
 // isAbove reports whether the history is larger than a bound.
@@ -90,21 +90,27 @@ func (s *session) full() error {
 const tooLarge = "the session is too large for Temporal: end it with Session.End, and begin a new conversation with what is needed of this one; keep files and long results outside, and give the model references"
 
 // next returns the error with which the session continues as a new execution, or nil if it
-// must go on in this one: an input waits, or the log is too long.
+// must go on in this one: an input waits, the session is to be closed, or the arguments are too long.
 func (s *session) next(ctx workflow.Context) error {
-	if !s.fits() {
+	if !s.fits(s.inputs) {
 		return nil
 	}
 	s.renew = true
 	var late []*input
 	if s.start.Going != nil { // the inputs go on waiting in the next execution
 		late, s.inputs = s.inputs, nil
+		for _, p := range late {
+			p.orphan = true
+		}
 	}
 	err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) || len(s.inputs) > 0 })
 	if err != nil {
 		return err
 	}
-	if len(s.inputs) > 0 || !s.fits() {
+	if err := settle(ctx); err != nil {
+		return err
+	}
+	if over := s.ended && s.start.Going == nil; over || len(s.inputs) > 0 || !s.fits(late) {
 		s.renew, s.inputs = false, append(late, s.inputs...)
 		return nil
 	}
@@ -113,6 +119,14 @@ func (s *session) next(ctx workflow.Context) error {
 	}
 	s.start.Ended = s.ended
 	return workflow.NewContinueAsNewError(ctx, SessionName, s.start, s.packed.data)
+}
+
+// settle lets the other goroutines of the workflow take what the same task brought: an execution
+// that is over would lose a signal.
+func settle(ctx workflow.Context) error {
+	settled := false
+	workflow.Go(ctx, func(workflow.Context) { settled = true }) // runs after the older goroutines
+	return workflow.Await(ctx, func() bool { return settled })
 }
 
 // compress returns events in a compressed form. Two such forms, one behind the other, are a

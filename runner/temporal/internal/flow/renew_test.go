@@ -19,14 +19,14 @@ func TestPackedInPieces(t *testing.T) {
 		require.Less(t, s.packed.size, packEvery)
 	}
 	require.Positive(t, s.packed.events)
-	require.True(t, s.fits())
+	require.True(t, s.fits(nil))
 	log, err := unpack(s.packed.data)
 	require.NoError(t, err)
 	require.Equal(t, s.log, log)
 
 	next := &session{log: log, packed: packed{data: s.packed.data, events: len(log)}}
 	next.add([]json.RawMessage{json.RawMessage("{}")})
-	require.True(t, next.fits())
+	require.True(t, next.fits(nil))
 	log, err = unpack(next.packed.data)
 	require.NoError(t, err)
 	require.Equal(t, next.log, log)

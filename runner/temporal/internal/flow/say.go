@@ -32,6 +32,21 @@ func (s *session) say(_ workflow.Context, said Said) error {
 	return nil
 }
 
+// hasRoom reports whether one more input can wait for the end of the run.
+func (s *session) hasRoom(in Input) bool {
+	return len(s.inputs) < maxLate && size(append(s.inputs[:len(s.inputs):len(s.inputs)], &input{Ticket: Ticket{Input: in}})) <= maxWaiting
+}
+
+// size returns the bytes of inputs.
+func size(inputs []*input) (n int) {
+	for _, p := range inputs {
+		for _, raw := range p.Inputs {
+			n += len(raw)
+		}
+	}
+	return n
+}
+
 // isLate reports whether an input has only results from outside. Such an input waits for the end
 // of a run.
 func isLate(in Input) bool {
