@@ -5,6 +5,9 @@
 //
 // A change of this package can do so. Such a change needs workflow.GetVersion; the histories
 // in testdata show whether old sessions go on.
+//
+// Before the first release, no version guards the commands: workers of two versions must not
+// serve one session. With the first release, Start gets a version of the commands.
 package flow
 
 import (
