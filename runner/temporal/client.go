@@ -347,14 +347,27 @@ func (s *Session) query(ctx context.Context, to any, kind string, args ...any) e
 	}
 }
 
+// A conversation is the id of the conversation that the pages of a reader are of. It is empty
+// before the first page with events.
+type conversation string
+
+var errAnew = errors.New("the session has ended, and another conversation began under its name")
+
 // page returns a page of events, and how many the session has.
-func (s *Session) page(ctx context.Context, r flow.Range) ([]event.Event, int, error) {
+func (s *Session) page(ctx context.Context, of *conversation, r flow.Range) ([]event.Event, int, error) {
 	var p flow.Page
 	if err := s.query(ctx, &p, flow.QueryEvents, r); err != nil {
 		if isNotFound(err) {
 			return nil, 0, nil
 		}
 		return nil, 0, err
+	}
+	now := conversation(p.Conversation)
+	if *of != "" && *of != now {
+		return nil, 0, errAnew
+	}
+	if p.Total > 0 {
+		*of = now
 	}
 	events := make([]event.Event, 0, len(p.Events))
 	for i, raw := range p.Events {
@@ -370,8 +383,9 @@ func (s *Session) page(ctx context.Context, r flow.Range) ([]event.Event, int, e
 
 // read returns the events after from, up to to.
 func (s *Session) read(ctx context.Context, from, to int) (all []event.Event, err error) {
+	var of conversation
 	for from < to {
-		events, _, err := s.page(ctx, flow.Range{From: from, To: to})
+		events, _, err := s.page(ctx, &of, flow.Range{From: from, To: to})
 		if err != nil {
 			return nil, s.failed(err)
 		}

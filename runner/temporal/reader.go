@@ -119,8 +119,9 @@ func quoted(s string) string {
 func (c Client) Read(ctx context.Context, session string, after int64) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		s, to := c.Session(session), 0
+		var of conversation
 		for {
-			events, total, err := s.page(ctx, flow.Range{From: int(after), To: to})
+			events, total, err := s.page(ctx, &of, flow.Range{From: int(after), To: to})
 			if err != nil {
 				yield(event.Event{}, c.unread(ctx, session, err))
 				return
@@ -182,13 +183,14 @@ func (s *Session) watch(ctx context.Context, after int64, yield func(event.Event
 			}
 		})
 	})
+	var of conversation
 	for begun := false; ; {
-		events, total, err := s.page(ctx, flow.Range{From: int(after)})
+		events, total, err := s.page(ctx, &of, flow.Range{From: int(after)})
 		if err != nil {
 			return err
 		}
-		if begun && total > 0 && after > int64(total) {
-			return errors.New("the session has ended, and another conversation began under its name")
+		if begun && total > 0 && after > int64(total) { // an operator reset the session
+			return errAnew
 		}
 		for _, e := range events {
 			begun = true

@@ -161,6 +161,30 @@ func TestServerWatchRenewed(t *testing.T) {
 	require.ErrorContains(t, (<-told).err, "another conversation")
 }
 
+// TestServerWatchAnew: a Watch does not go on with a later conversation that has more events.
+func TestServerWatchAnew(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	var s shop
+	desk := s.desk()
+	work(t, temporal.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: llmtest.Script(t,
+		llmtest.Text("One."), llmtest.Calls("charge", order{"1"}), llmtest.Text("Two."))}}.Run)
+	client := sessions(t, c)
+	session := client.Session("one")
+	result, err := session.Run(t.Context(), desk, question)
+	require.NoError(t, err)
+	told := watch(t.Context(), client, "one")
+	for _, want := range result.Events {
+		require.Equal(t, news{want, nil}, <-told)
+	}
+	require.NoError(t, session.End(t.Context()))
+	eventually(t, func() bool { return closed(t, c, name(t)+"/one") })
+	longer, err := session.Run(t.Context(), desk, question)
+	require.NoError(t, err)
+	require.Greater(t, len(longer.Events), len(result.Events))
+	require.ErrorContains(t, (<-told).err, "another conversation")
+}
+
 // TestServerPolicy: the policy of the documentation reads the calls before its question, and
 // MayAnswer holds for the answers of policies and of other processes.
 func TestServerPolicy(t *testing.T) {

@@ -161,7 +161,9 @@ func (s *session) archive(ctx workflow.Context) error {
 
 // listen sets the handlers of the workflow.
 func (s *session) listen(ctx workflow.Context) error {
-	err := workflow.SetQueryHandler(ctx, QueryEvents, s.page)
+	err := workflow.SetQueryHandler(ctx, QueryEvents, func(r Range) (Page, error) {
+		return s.page(workflow.GetInfo(ctx).FirstRunID, r), nil
+	})
 	if err == nil {
 		err = workflow.SetQueryHandler(ctx, QueryStatus, func() (Status, error) {
 			status := Status{Events: len(s.log), Going: s.start.Going, Ends: s.start.Ends}
@@ -200,8 +202,8 @@ func (s *session) listen(ctx workflow.Context) error {
 }
 
 // page returns events: at least one, unless the range is empty.
-func (s *session) page(r Range) (Page, error) {
-	p := Page{Total: len(s.log)}
+func (s *session) page(conversation string, r Range) Page {
+	p := Page{Total: len(s.log), Conversation: conversation}
 	to := len(s.log)
 	if r.To > 0 {
 		to = min(to, r.To)
@@ -213,7 +215,7 @@ func (s *session) page(r Range) (Page, error) {
 		}
 		p.Events = append(p.Events, s.log[i])
 	}
-	return p, nil
+	return p
 }
 
 // mayRun refuses an input that does not fit before the history has a record of the input.

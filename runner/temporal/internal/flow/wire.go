@@ -140,6 +140,8 @@ type Range struct {
 type Page struct {
 	Events []json.RawMessage `json:"events"`
 	Total  int               `json:"total"` // the number of all events of the session
+	// Conversation is the id of the first execution: all executions of a conversation have the id.
+	Conversation string `json:"conversation,omitempty"`
 }
 
 // Advance is the argument of the activity that goes on with the machine.
