@@ -45,16 +45,31 @@ func (e *engine) outlasts(err error) error {
 	if e.step == nil || !e.step.Waits {
 		return err
 	}
-	api, ok := errors.AsType[*llm.APIError](err)
-	if !ok {
-		return err
-	}
-	plain := *api
-	plain.Retries = min(plain.Retries, 0) // a number of retries is over, and the kind decides
-	if !plain.Retryable() {
+	if !mayPass(err) {
 		return err
 	}
 	return modelDown{err}
+}
+
+// mayPass reports whether another attempt may mend a failure. A model of several models has the
+// failures of all, and each of them may come back.
+func mayPass(err error) bool {
+	api, ok := errors.AsType[*llm.APIError](err)
+	if !ok {
+		return false
+	}
+	plain := *api
+	plain.Retries = min(plain.Retries, 0) // a number of retries is over, and the kind decides
+	if plain.Retryable() {
+		return true
+	}
+	switch tree := err.(type) { //nolint:errorlint // looks at every error of the tree
+	case interface{ Unwrap() error }:
+		return mayPass(tree.Unwrap())
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(tree.Unwrap(), mayPass)
+	}
+	return false
 }
 
 // noteDown tells the step and the consumer of a model that is down.

@@ -72,16 +72,18 @@ func errorText(err error) string {
 // done twice. The events are those of a run whose model was never down.
 func TestOutage(t *testing.T) {
 	t.Parallel()
+	badKey := &llm.APIError{Kind: llm.KindAuth, Provider: "openai", StatusCode: 401, Message: "Bad key."}
 	asks := &llm.APIError{Kind: llm.KindRateLimit, Provider: "openai", StatusCode: 429, Message: "Slow.", RetryAfter: time.Hour, Retries: 3}
 	for name, c := range map[string]struct {
 		down   func(int) error
 		failed int
 		pause  time.Duration
 	}{
-		"before the first answer": {between(0, 4, overloaded), 4, 15 * time.Second},
-		"after calls":             {between(1, 12, overloaded), 11, 511*time.Second + 2*5*time.Minute},
-		"asks for a pause":        {between(2, 4, asks), 2, 2 * time.Hour},
-		"twice":                   {func(n int) error { return errors.Join(between(0, 3, overloaded)(n), between(4, 7, overloaded)(n)) }, 6, 14 * time.Second},
+		"before the first answer":       {between(0, 4, overloaded), 4, 15 * time.Second},
+		"after calls":                   {between(1, 12, overloaded), 11, 511*time.Second + 2*5*time.Minute},
+		"asks for a pause":              {between(2, 4, asks), 2, 2 * time.Hour},
+		"with a fallback without a key": {between(1, 4, errors.Join(badKey, overloaded)), 3, 7 * time.Second},
+		"twice":                         {func(n int) error { return errors.Join(between(0, 3, overloaded)(n), between(4, 7, overloaded)(n)) }, 6, 14 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
