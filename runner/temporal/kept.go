@@ -12,7 +12,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/temporal/internal/flow"
 )
 
-// The bounds of a memory. eventSize is about what an event needs beside its data.
+// The bounds of a memory. eventSize is about what an event needs beside its data,
+// and an execution beside its events.
 const (
 	maxKept   = 64 << 20
 	eventSize = 1 << 10
@@ -32,7 +33,7 @@ type kept struct {
 	run    string        // the id of the execution
 	lock   chan struct{} // held by the activity that reads more
 	events []event.Event // guarded by lock
-	size   int           // of the events; guarded by the lock of the memory
+	size   int           // of the entry; guarded by the lock of the memory
 }
 
 func newMemory(max int) *memory { return &memory{max: max} }
@@ -47,17 +48,23 @@ func (m *memory) of(run string) *kept {
 			return k
 		}
 	}
-	k := &kept{run: run, lock: make(chan struct{}, 1)}
+	k := &kept{run: run, lock: make(chan struct{}, 1), size: eventSize}
 	m.kept = append(m.kept, k)
+	m.forget()
 	return k
 }
 
-// grown notes the size of new events, and forgets the executions that were not used for the
-// longest time. An execution that alone is too large is forgotten, too.
+// grown notes the size of new events.
 func (m *memory) grown(k *kept, size int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	k.size += size
+	m.forget()
+}
+
+// forget forgets the executions that were not used for the longest time. An execution that
+// alone is too large is forgotten, too. The caller holds mu.
+func (m *memory) forget() {
 	sum := 0
 	for i := len(m.kept) - 1; i >= 0; i-- {
 		if sum += m.kept[i].size; sum > m.max {

@@ -42,16 +42,22 @@ func TestReadsOnce(t *testing.T) {
 // forgotten is read again.
 func TestForgets(t *testing.T) {
 	t.Parallel()
-	m := toolloop.NewMemory(10)
-	require.True(t, m.Keeps("a", 4))
-	require.True(t, m.Keeps("b", 4))
-	require.True(t, m.Keeps("a", 1))
-	require.True(t, m.Keeps("c", 5))
+	const mb, few = 1 << 20, 3 << 10 // few is what three executions need beside their events
+	m := toolloop.NewMemory(10*mb + few)
+	require.True(t, m.Keeps("a", 4*mb))
+	require.True(t, m.Keeps("b", 4*mb))
+	require.True(t, m.Keeps("a", 1*mb))
+	require.True(t, m.Keeps("c", 5*mb))
 	require.Equal(t, []string{"a", "c"}, m.Runs())
-	require.False(t, m.Keeps("c", 6))
+	require.False(t, m.Keeps("c", 6*mb))
 	require.Empty(t, m.Runs())
-	require.True(t, m.Keeps("c", 10))
+	require.True(t, m.Keeps("c", 10*mb))
 	require.Equal(t, []string{"c"}, m.Runs())
+	m = toolloop.NewMemory(few)
+	for i := range 10 { // nobody could read their events
+		require.True(t, m.Keeps(fmt.Sprint(i), 0))
+	}
+	require.Equal(t, []string{"7", "8", "9"}, m.Runs())
 }
 
 // TestServerReset: after a reset, and in a second conversation of the same name, the worker that
