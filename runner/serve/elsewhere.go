@@ -38,6 +38,7 @@ func (conv *conversation) runElsewhere(r *run) error {
 // takeStream gives the input to the engine, and adds the events of the run. over means the
 // end of the run.
 func (conv *conversation) takeStream(ctx context.Context, r *run) (over bool, end error) {
+	begun := false
 	for e, err := range conv.other.Stream(ctx, conv.chat.config.Agent, r.in...) {
 		if err != nil {
 			if _, elsewhere := errors.AsType[*journal.BusyError](err); over && !elsewhere && ctx.Err() == nil {
@@ -46,6 +47,10 @@ func (conv *conversation) takeStream(ctx context.Context, r *run) (over bool, en
 			return over, err
 		}
 		r.add(conv.chat.public(e))
+		if !begun && r.isStopped() { // before the run began, Cancel had no effect
+			_ = conv.stopElsewhere(ctx) // logs
+		}
+		begun = true
 		if ended, why := endOf(e); ended { // messages may follow
 			over, end = true, why
 		}

@@ -256,6 +256,27 @@ func TestStopElsewhere(t *testing.T) {
 	})
 }
 
+// TestStopElsewhereEarly: a stop that comes before the engine began the run stops the run.
+func TestStopElsewhereEarly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := new(engine)
+		s := serveEngine(t, e, desk(nil))
+		answered := make(chan stream)
+		go func() { answered <- s.say(t, "a", "Tell.") }()
+		synctest.Wait()
+		require.Equal(t, http.StatusNoContent, s.do(t, http.MethodPost, "/chat/c/stop", "").StatusCode)
+		require.Equal(t, 1, e.canceled) // without a run
+		e.begin(t)
+		require.Equal(t, 2, e.canceled)
+		page := <-answered
+		e.store(t, event.RunFailed{Run: 1, Error: "context canceled"})
+		events := page.all(t)
+		require.Contains(t, events[len(events)-2]+events[len(events)-1], `"abort"`)
+		require.Equal(t, 2, e.canceled)
+	})
+}
+
 // TestOpenNeedsReader: the fields of an engine belong together.
 func TestOpenNeedsReader(t *testing.T) {
 	t.Parallel()
