@@ -6,9 +6,6 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// maxAhead is the most Lives of a run that wait for their events.
-const maxAhead = 10_000
-
 // A hearing is what a run has heard of the deltas of a request in another process.
 type hearing struct {
 	source string // of the newest request
@@ -16,6 +13,7 @@ type hearing struct {
 	begun  bool         // a delta of the answer came
 	lost   bool         // a Live is missing, and the rest counts no more
 	ahead  []event.Live // whose events before are not read yet
+	size   int          // of ahead, at most maxKept
 }
 
 // Live takes an event that the engine of Config.Open does not store: a delta of an answer, or
@@ -69,11 +67,24 @@ func (r *run) hear(l event.Live) {
 	}
 	switch {
 	case r.over || l.After < r.last:
-	case l.After > r.last && len(r.heard.ahead) < maxAhead:
-		r.heard.ahead = append(r.heard.ahead, l)
+	case l.After > r.last:
+		r.keepAhead(l)
 	case l.After == r.last:
 		r.hearNow(l)
 		r.tell()
+	}
+}
+
+// keepAhead keeps a Live that waits for the events before, as long as there is room. The caller
+// holds mu.
+func (r *run) keepAhead(l event.Live) {
+	if l.Event.Path != "" { // only its number counts
+		l.Event = event.Event{Path: l.Event.Path}
+	}
+	h := &r.heard
+	if size := sizeOf(l.Event.Body); h.size+size <= maxKept {
+		h.size += size
+		h.ahead = append(h.ahead, l)
 	}
 }
 
@@ -83,13 +94,13 @@ func (r *run) hearAhead() {
 		return
 	}
 	waiting := r.heard.ahead
-	r.heard.ahead = nil
+	r.heard.ahead, r.heard.size = nil, 0
 	for _, l := range waiting {
 		switch {
 		case l.After == r.last:
 			r.hearNow(l)
 		case l.After > r.last:
-			r.heard.ahead = append(r.heard.ahead, l)
+			r.keepAhead(l)
 		}
 	}
 }

@@ -156,12 +156,14 @@ func TestLives(t *testing.T) {
 		return event.Live{Session: "c", After: after, Source: source, N: n, Event: event.Event{Body: event.Restarted{Turn: 1}}}
 	}
 	nested := say(2, "a", 2, "helper")
-	nested.Event.Path = "r1.t1.c0"
+	nested.Event.Path, nested.Event.Body = "r1.t1.c0", event.TextDelta{Text: strings.Repeat("helper ", 400<<10)}
 	checked := desk(nil)
 	checked.Checks = []agent.Check{{Name: "polite", Output: func(context.Context, agent.Subject) (agent.Verdict, error) { return agent.Verdict{}, nil }}}
 	for name, c := range map[string]lives{
 		"in order":        {then: []event.Live{say(2, "a", 1, "It "), say(2, "a", 2, "was ")}, want: []string{"It ", "was "}},
 		"before the page": {early: []event.Live{say(2, "a", 1, "It "), say(2, "a", 2, "was ")}, want: []string{"It was "}},
+		"too much ahead":  {early: []event.Live{say(2, "a", 1, strings.Repeat("It ", 400<<10)), say(2, "a", 2, "was ")}},
+		"helper ahead":    {early: []event.Live{say(2, "a", 1, "It "), nested, say(2, "a", 3, "was ")}, want: []string{"It was "}},
 		"doubled":         {then: []event.Live{say(2, "a", 1, "It "), say(2, "a", 1, "It "), say(2, "a", 2, "was ")}, want: []string{"It ", "was "}},
 		"lost":            {then: []event.Live{say(2, "a", 1, "It "), say(2, "a", 3, "sent."), say(2, "a", 1, "It "), say(2, "a", 2, "was ")}, want: []string{"It "}},
 		"from the middle": {then: []event.Live{say(2, "a", 2, "was ")}},

@@ -276,6 +276,12 @@ func sizeOf(b event.Body) int {
 		n += sizeOfParts(b.Message.Parts)
 	case event.ModelAnswered:
 		n += sizeOfParts(b.Message.Parts)
+	case event.TextDelta:
+		n += len(b.Text)
+	case event.ReasoningDelta:
+		n += len(b.Text)
+	case event.CallDelta:
+		n += len(b.Arguments)
 	case event.AnswerStreamed:
 		n += len(b.Text) + len(b.Reasoning)
 	case event.ToolCallStarted:
