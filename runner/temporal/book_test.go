@@ -6,6 +6,7 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite" // the driver
@@ -69,6 +70,19 @@ func (b *book) count(t *testing.T, from string, args ...any) (n int) {
 }
 
 func (b *book) attempts(t *testing.T) int { t.Helper(); return b.count(t, "attempts") }
+
+// awaitCall waits for the next attempt of a call. It returns false if ended comes first.
+func (b *book) awaitCall(t *testing.T, ended <-chan struct{}) bool {
+	t.Helper()
+	for before := b.attempts(t); b.attempts(t) == before; {
+		select {
+		case <-ended:
+			return false
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return true
+}
 
 func (b *book) effects(t *testing.T) int { t.Helper(); return b.count(t, "effects") }
 

@@ -297,13 +297,13 @@ func TestServerKills(t *testing.T) {
 	go func() { running.Wait(); close(ended) }()
 	random := rand.New(rand.NewPCG(1, 2))
 	for k := range kills {
-		select {
-		case <-ended:
-		case <-time.After(time.Duration(500+random.IntN(1500)) * time.Millisecond):
-			i := k % len(workers)
-			workers[i].kill()
-			workers[i] = spawn(t, b, 100*time.Millisecond)
+		if !b.awaitCall(t, ended) {
+			break
 		}
+		time.Sleep(time.Duration(random.IntN(100)) * time.Millisecond) // a moment of a call
+		i := k % len(workers)                                          // the oldest worker surely works
+		workers[i].kill()
+		workers[i] = spawn(t, b, 100*time.Millisecond)
 	}
 	select {
 	case <-ended:
@@ -317,6 +317,7 @@ func TestServerKills(t *testing.T) {
 	require.Zero(t, b.doubled(t))
 	require.Equal(t, all*storeTurns*2, b.effects(t))
 	attempts := b.attempts(t)
+	require.True(t, attempts > all*storeTurns*2 || paused.Load() > 0, "no kill met a call")
 	fmt.Printf("temporal: %d sessions, %d kills, %d calls, %d attempts, %d pauses in doubt\n", all, kills, all*storeTurns*2, attempts, paused.Load())
 }
 
