@@ -30,6 +30,7 @@ const module = "github.com/seed-916e8f6a/toolloop"
 // what those packages may. It is the table of DESIGN.md.
 var arrows = map[string][]string{
 	"internal/browser":           {},
+	"internal/tied":              {},
 	"internal/clip":              {},
 	"internal/faketb":            {},
 	"internal/hostile":           {"llm", "runner/event"},

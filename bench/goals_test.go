@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 )
 
 const servesEnv = "BENCH_TEST_SERVES"
@@ -35,6 +37,7 @@ func TestGoals(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self)
+	tied.Tie(cmd)
 	cmd.Env = append(os.Environ(), servesEnv+"=1")
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)

@@ -26,6 +26,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 )
 
 // peers stand in the order of the table. The ratios are to the first.
@@ -149,6 +151,7 @@ func (o options) startServer(ctx context.Context) (*exec.Cmd, string, error) {
 		return nil, "", err
 	}
 	cmd := exec.CommandContext(ctx, self, "-serve")
+	tied.Tie(cmd)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -168,6 +171,7 @@ func (o options) measureApart(ctx context.Context, address string, p peer, w wor
 		return f, err
 	}
 	cmd := exec.CommandContext(ctx, self, "-server", address, "-measure", p.name, "-w", w.name, "-budget", o.budget.String(), "-profiles", o.profiles)
+	tied.Tie(cmd)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err == nil {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 )
 
@@ -51,6 +52,7 @@ func run(m *testing.M) int {
 func command(t *testing.T, env []string, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, name+exe), args...)
+	tied.Tie(cmd)
 	own := slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "OPENAI_") })
 	cmd.Env = append(own, env...)
 	return cmd

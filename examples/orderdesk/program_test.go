@@ -25,6 +25,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/desk"
 	"github.com/seed-916e8f6a/toolloop/examples/orderdesk/internal/inbox"
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal/sqljournal/pgtest"
 )
@@ -92,6 +93,7 @@ func newDB(t *testing.T) string { return filepath.Join(t.TempDir(), "desk.db") }
 // command returns a start of the program without the provider of the user.
 func (p program) command(t *testing.T, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), p.bin, append([]string{"-db", p.db, "-lease", "1s"}, args...)...)
+	tied.Tie(cmd)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "OPENAI_") })
 	return cmd
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -82,6 +83,7 @@ func startTemporal(t *testing.T, program string) (address string) {
 func start(t *testing.T, out io.Writer, program string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, args...)
+	tied.Tie(cmd)
 	cmd.Stderr = out
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
@@ -163,6 +165,7 @@ func runTemporal(t *testing.T, office, address string, jobs []temporalJob) (map[
 		workers.Go(func() {
 			for working.Err() == nil {
 				cmd := exec.CommandContext(working, office, "-server", address, "-jobs", file, "-work")
+				tied.Tie(cmd)
 				cmd.Stderr = os.Stderr
 				_ = cmd.Run()
 			}
@@ -171,6 +174,7 @@ func runTemporal(t *testing.T, office, address string, jobs []temporalJob) (map[
 	defer func() { stop(); workers.Wait() }()
 
 	cmd := exec.CommandContext(ctx, office, "-server", address, "-jobs", file)
+	tied.Tie(cmd)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)

@@ -32,6 +32,7 @@ func (c *crew) start(i int) error {
 		return err
 	}
 	cmd := exec.Command(self, "-worker", c.address, "-bank", string(c.bank)) //nolint:noctx // it ends by kill
+	tie(cmd)
 	cmd.Stderr = os.Stderr
 	c.workers[i] = cmd
 	return cmd.Start()

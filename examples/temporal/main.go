@@ -172,6 +172,7 @@ func startServer(ctx context.Context) (address string, stop func(), err error) {
 	}
 	cmd := exec.CommandContext(ctx, program, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", port,
 		"--log-level", "error", "--dynamic-config-value", "system.enableActivityEagerExecution=true")
+	tie(cmd)
 	if err := cmd.Start(); err != nil {
 		return "", nil, err
 	}

@@ -19,7 +19,9 @@ func TestProgram(t *testing.T) {
 			t.Skip(install)
 		}
 	}
-	out, err := exec.CommandContext(t.Context(), build(t), "-n", "10").CombinedOutput()
+	cmd := exec.CommandContext(t.Context(), build(t), "-n", "10")
+	tie(cmd)
+	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.Regexp(t, `W9: I have refunded 220 dollars\.`, string(out))
 	require.Regexp(t, `W9: refund {"order":"W9","dollars":220}: approved by ada`, string(out))

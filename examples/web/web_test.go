@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/internal/browser"
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 )
@@ -42,6 +43,7 @@ func build(t *testing.T) string {
 func (d *desk) start(address string) {
 	d.t.Helper()
 	d.cmd = exec.CommandContext(d.t.Context(), d.program, "-addr", address, "-dir", d.dir)
+	tied.Tie(d.cmd)
 	own := slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "OPENAI_") })
 	d.cmd.Env = append(own, d.env...)
 	out, err := d.cmd.StdoutPipe()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/journal"
@@ -185,6 +186,7 @@ func TestDirProcess(t *testing.T) {
 	}
 	dir := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDirProcess$")
+	tied.Tie(cmd)
 	cmd.Env = append(os.Environ(), variable+"="+dir)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/internal/browser"
 	"github.com/seed-916e8f6a/toolloop/internal/scenario"
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/runnertest"
 )
@@ -33,6 +34,7 @@ func opened(t *testing.T, events []event.Event, hash string) string {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--user-data-dir="+filepath.Join(dir, "profile"), "--enable-logging=stderr", "--v=0", "--virtual-time-budget=5000", "--dump-dom", "file://"+file+hash)
+	tied.Tie(cmd)
 	cmd.WaitDelay = time.Second
 	var said strings.Builder
 	cmd.Stderr = &said

@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
+
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 )
 
 // The command that starts a real server. CI installs it into a cache; see .ci/run.
@@ -72,6 +74,7 @@ func startServer(program string) error {
 	}
 	cmd := exec.Command(program, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", port, "--log-level", "error",
 		"--dynamic-config-value", "system.enableActivityEagerExecution=true")
+	tied.Tie(cmd)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
@@ -75,7 +76,7 @@ func note(dir, file, line string) {
 // storeTurns is the number of turns with calls.
 const storeTurns = 3
 
-// storeModel makes calls for a few turns, by what it reads alone. The first word of the
+// storeModel makes calls for a few turns, and remembers nothing. The first word of the
 // question names the tools, or says "tell" for an answer in pieces.
 func storeModel(dir string) llm.Model {
 	return llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
@@ -161,6 +162,7 @@ func spawn(t *testing.T, b *book, toolTime time.Duration) *process {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(self)
+	tied.Tie(cmd)
 	cmd.Env = append(os.Environ(), "TOOLLOOP_TEMPORAL_WORKER="+started.address, "TOOLLOOP_TEMPORAL_QUEUE="+name(t),
 		"TOOLLOOP_TEMPORAL_BOOK="+b.file, fmt.Sprintf("TOOLLOOP_TEMPORAL_TOOL_MS=%d", toolTime.Milliseconds()))
 	cmd.Stderr = os.Stderr

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 )
 
 // A conformance lists the scenarios that a peer passed and failed.
@@ -96,6 +98,7 @@ func (s suite) build(t *testing.T, name string) string {
 func (s suite) serve(t *testing.T) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), s.build(t, "server"))
+	tied.Tie(cmd)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -111,6 +114,7 @@ var verdict = regexp.MustCompile(`(?m)^[✓✗] (\S+): (\d+) passed, (\d+) faile
 func (s suite) run(t *testing.T, args ...string) conformance {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), s.node, append([]string{s.script}, args...)...)
+	tied.Tie(cmd)
 	cmd.Dir = t.TempDir()
 	out, err := cmd.CombinedOutput() // it fails if a scenario does
 	_, summary, found := bytes.Cut(out, []byte("SUMMARY ==="))

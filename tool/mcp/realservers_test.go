@@ -25,6 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
@@ -235,6 +236,7 @@ func overHTTP(t *testing.T, command []string) string {
 		` net.Server.prototype.listen = function (port, ...rest) { this.once("listening", () => console.error("port", this.address().port));` +
 		` return listen.call(this, 0, "127.0.0.1", ...rest) };`
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), command[0], append([]string{"--import", preload}, command[1:]...)...)
+	tied.Tie(cmd)
 	cmd.Env = append(os.Environ(), "GREETING=Hei")
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 )
 
 // variable is set in the environment of the program.
@@ -24,6 +26,7 @@ func Main(m *testing.M, main func()) {
 func Command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	tied.Tie(cmd)
 	cmd.Env = append(os.Environ(), variable+"=1", "OPENAI_API_KEY=", "OPENAI_BASE_URL=", "OPENAI_MODEL=")
 	return cmd
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
@@ -120,6 +121,7 @@ func payer(j *sqljournal.Journal) *agent.Agent {
 func startChild(t *testing.T, place string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	tied.Tie(cmd)
 	cmd.Env = append(os.Environ(), childVariable+"="+place)
 	_, err := cmd.StdinPipe()
 	require.NoError(t, err)

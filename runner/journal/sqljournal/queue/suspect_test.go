@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/llm/llmtest"
 	"github.com/seed-916e8f6a/toolloop/runner"
@@ -68,6 +69,7 @@ func TestPoisonedProcess(t *testing.T) {
 		attempts := func(session string) int { return f.get(t, session).Attempt }
 		for deaths := 1; ; deaths++ {
 			cmd := exec.CommandContext(t.Context(), os.Args[0])
+			tied.Tie(cmd)
 			cmd.Env = append(os.Environ(), childVariable+"="+place, poisonVariable+"=1")
 			var exit *exec.ExitError
 			if err := cmd.Run(); err == nil {

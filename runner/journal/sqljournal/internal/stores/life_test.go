@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed-916e8f6a/toolloop/internal/tied"
 )
 
 // hang is how long a child may take in all.
@@ -65,6 +67,7 @@ func (l *life) live(ctx context.Context, o order) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, hang)
 	defer cancel()
 	l.cmd = exec.CommandContext(ctx, os.Args[0])
+	tied.Tie(l.cmd)
 	l.cmd.Env = append(os.Environ(), childVariable+"="+string(data))
 	var stderr bytes.Buffer
 	l.cmd.Stderr = &stderr

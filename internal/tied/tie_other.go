@@ -1,0 +1,7 @@
+//go:build !linux
+
+package tied
+
+import "os/exec"
+
+func tie(*exec.Cmd) {}
