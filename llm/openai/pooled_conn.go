@@ -11,6 +11,7 @@ import (
 // calls were a quarter of the time of a long stream, and an eighth of that of a long
 // conversation. A larger buffer for each connection would be memory for each run that waits.
 // The buffers here are shared: a connection has one only while bytes go through it.
+// There is an exception: bytes that end exactly where a full buffer ends.
 
 // A pooledConn is a connection of net/http. As net/http does, one goroutine reads at a time,
 // and one writes.
@@ -21,7 +22,7 @@ type pooledConn struct {
 	ahead *[aheadSize]byte // nil: nothing
 	rest  []byte           // of ahead
 	err   error            // behind rest
-	more  bool             // the last read filled its memory, so more bytes wait
+	more  bool             // the last read filled the buffer of net/http or TLS, so more bytes wait
 
 	// Of the writer.
 	joins bool              // the next write is a header that waits for its body
@@ -32,6 +33,8 @@ type pooledConn struct {
 const (
 	aheadSize  = 32 << 10
 	bodyBuffer = 64 << 10
+
+	ofNetHTTP = 4 << 10 // the buffer of net/http for reads
 )
 
 var (
@@ -39,13 +42,14 @@ var (
 	bodyBuffers  = sync.Pool{New: func() any { return new([bodyBuffer]byte) }}
 )
 
-// Read implements [io.Reader]. A read that fills its memory makes the next one read ahead: a
-// stream that a person follows brings less at a time, and needs no buffer.
+// Read implements [io.Reader]. A read that fills the caller's buffer makes the next one read
+// ahead: a stream that a person follows brings less at a time, and needs no buffer. Longer
+// memory is the rest of a body of known length: it is always filled, and nothing follows.
 func (c *pooledConn) Read(p []byte) (n int, err error) {
 	if c.ahead == nil {
 		if !c.more || len(p) >= aheadSize {
 			n, err = c.Conn.Read(p)
-			c.more = n > 0 && n == len(p)
+			c.more = n > 0 && n == len(p) && n <= ofNetHTTP
 			return n, err
 		}
 		c.ahead = aheadBuffers.Get().(*[aheadSize]byte)

@@ -1,13 +1,21 @@
 package openai_test
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -81,16 +89,18 @@ func TestReadAhead(t *testing.T) {
 // the reader asks for has no buffer.
 func TestReadAheadIsRare(t *testing.T) {
 	t.Parallel()
-	plain := &plainConn{in: bytes.NewBuffer(make([]byte, 1<<20))}
-	c := &openai.PooledConn{Conn: plain}
-	for p := make([]byte, 4096); ; {
-		if _, err := c.Read(p); err != nil {
-			break
+	for _, size := range []int{576, 4096} { // of TLS for short records, and of net/http
+		plain := &plainConn{in: bytes.NewBuffer(make([]byte, 1<<20))}
+		c := &openai.PooledConn{Conn: plain}
+		for p := make([]byte, size); ; {
+			if _, err := c.Read(p); err != nil {
+				break
+			}
 		}
+		require.LessOrEqual(t, plain.reads, 2+2<<20/openai.AheadSize, "reads of %d", size)
 	}
-	require.LessOrEqual(t, plain.reads, 2+1<<20/openai.AheadSize)
 
-	c = &openai.PooledConn{Conn: &plainConn{in: struct {
+	c := &openai.PooledConn{Conn: &plainConn{in: struct {
 		io.Reader
 		io.Writer
 	}{iotest.HalfReader(bytes.NewReader(make([]byte, 1<<20))), nil}}}
@@ -164,5 +174,48 @@ func TestHeaderWithBodyFails(t *testing.T) {
 		require.Equal(t, broken, err, name)
 		require.Zero(t, n, name)
 		require.False(t, c.HasBuffer())
+	}
+}
+
+// TestIdleHasNoBuffer: an idle connection holds no buffer, however the last answer came.
+func TestIdleHasNoBuffer(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS() // makes a certificate
+	defer s.Close()
+	for _, size := range []int{500, 4096, 12_000} {
+		for _, secure := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				here, there := net.Pipe()
+				c := &openai.PooledConn{Conn: here}
+				transport := &http.Transport{
+					DialContext: func(context.Context, string, string) (net.Conn, error) { return c, nil },
+					DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
+						return tls.Client(c, &tls.Config{InsecureSkipVerify: true}), nil
+					},
+				}
+				url := "http://pipe.invalid"
+				if secure {
+					there, url = tls.Server(there, &tls.Config{Certificates: s.TLS.Certificates}), "https://pipe.invalid"
+				}
+				doc := `{"id":"1","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"` + strings.Repeat("x", size) + `"}}]}`
+				go func() {
+					req, err := http.ReadRequest(bufio.NewReader(there))
+					if err != nil {
+						return
+					}
+					_, _ = io.Copy(io.Discard, req.Body)
+					_, _ = fmt.Fprintf(there, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", len(doc))
+					_, _ = io.WriteString(there, doc[:len(doc)/2])
+					_, _ = io.WriteString(there, doc[len(doc)/2:])
+				}()
+				defer transport.CloseIdleConnections()
+				m := openai.Config{BaseURL: url, Key: "k", HTTPClient: &http.Client{Transport: transport}}.Model("m")
+				_, err := m.Generate(t.Context(), hello(), nil)
+				require.NoError(t, err)
+				synctest.Wait() // net/http waits for the next answer
+				require.False(t, c.HasBuffer(), "%d bytes, TLS %t", size, secure)
+			})
+		}
 	}
 }
