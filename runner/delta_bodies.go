@@ -14,13 +14,14 @@ import (
 
 // A waitingDelta is a delta that waits for the consumer.
 type waitingDelta struct {
-	delta llm.Delta // nil: a text delta of a batch
-	text  string    // of a batch
+	delta llm.Delta // unless batch; a Model can give nil
+	text  string    // if batch
+	batch bool      // a text delta of a batch
 }
 
 // answerText returns the text of a text delta.
 func (w waitingDelta) answerText() (text string, ok bool) {
-	if w.delta == nil {
+	if w.batch {
 		return w.text, true
 	}
 	d, ok := w.delta.(llm.TextDelta)
@@ -57,7 +58,7 @@ func (q *deltaQueue) showAll(deltas []waitingDelta) {
 
 // bodyOf returns the event of one delta.
 func (q *deltaQueue) bodyOf(d waitingDelta) event.Body {
-	if d.delta == nil {
+	if d.batch {
 		return event.TextDelta{Text: d.text}
 	}
 	return q.engine.deltaBody(q.run, q.turn, d.delta)

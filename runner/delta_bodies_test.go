@@ -72,6 +72,15 @@ func TestBatchesOfDeltas(t *testing.T) {
 	}
 }
 
+// TestNilDelta: a Model that gives nil deltas is told of in notices, and no text shows.
+func TestNilDelta(t *testing.T) {
+	t.Parallel()
+	want := event.Notice{Text: "unknown delta <nil>"}
+	for _, slow := range []bool{true, false} {
+		require.Equal(t, []event.Body{want, want, want, want, want}, deltaEvents(t, make([]llm.Delta, 5), slow))
+	}
+}
+
 // randomDeltas returns rows of deltas of one kind, of 1 to 40 deltas.
 func randomDeltas(seed uint64) (deltas []llm.Delta) {
 	random := rand.New(rand.NewPCG(seed, 1))

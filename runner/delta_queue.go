@@ -72,7 +72,7 @@ func (q *deltaQueue) tryAdd(d llm.Delta, left *[]string) bool {
 	}
 	n := min(room, len(*left))
 	for _, text := range (*left)[:n] {
-		q.waiting = append(q.waiting, waitingDelta{text: text})
+		q.waiting = append(q.waiting, waitingDelta{text: text, batch: true})
 	}
 	*left = (*left)[n:]
 	return len(*left) == 0
