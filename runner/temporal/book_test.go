@@ -20,7 +20,7 @@ type book struct {
 }
 
 func openBook(file string) (*book, error) {
-	// A process that is killed loses nothing that SQLite gave to the operating system.
+	// A killed process loses nothing, because SQLite gave all writes to the operating system.
 	db, err := sql.Open("sqlite", "file:"+filepath.ToSlash(file)+"?_pragma=busy_timeout(60000)&_pragma=journal_mode(wal)&_pragma=synchronous(off)")
 	if err != nil {
 		return nil, err

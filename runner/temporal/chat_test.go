@@ -193,7 +193,7 @@ func (a *reply) whole(t *testing.T) *reply {
 	}
 }
 
-// A teller is a model that says the words of the last message one by one, and waits for the
+// A teller is a model. A teller says the words of the last message word by word, and waits for the
 // test before each word but the first. Its last word is from the test.
 type teller struct{ words chan string }
 
@@ -339,8 +339,8 @@ func TestServerChatApproval(t *testing.T) {
 	require.Equal(t, []int{1, 1}, []int{keys, runs})
 }
 
-// TestServerChatKill: a worker is killed in the middle of an answer, and its deltas come from
-// another process. The page reads the answer of the next worker, from its beginning.
+// TestServerChatKill: a worker is killed in the middle of an answer, and the next deltas come from
+// a new process. The page reads the answer of the next worker, from its beginning.
 func TestServerChatKill(t *testing.T) {
 	t.Parallel()
 	c, effects := server(t), newBook(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/temporal"
 )
 
-// TestServerCost: what a session costs in Temporal's history does not grow with the square of
+// TestServerCost: the cost of a session in Temporal's history does not grow with the square of
 // its turns. docs/decisions/temporal.md has the figures.
 func TestServerCost(t *testing.T) {
 	t.Parallel()

@@ -25,7 +25,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A world has the effects of a session. No worker that dies takes it along.
+// A world has the effects of a session. The world outlives its workers.
 type world struct {
 	mu      sync.Mutex
 	keys    map[string]bool // guarded by mu
@@ -158,8 +158,8 @@ type drama struct {
 	pair    [2]string // if not empty, the ways in which pairs of activities are lost, too
 }
 
-// expected returns the transcript of a trial. A call that was lost, and then canceled before
-// its next attempt, may have had its effect, and the model must know so.
+// expected returns the transcript of a trial. The model must know about a call if the call
+// was lost, and then canceled before the next attempt: the call may have had its effect.
 func (d drama) expected(whole string, tr *trial) string {
 	if d.inside != nil && slices.Contains(tr.died, unpaid) {
 		const begin = "  result " + unpaid + ": "
@@ -173,7 +173,7 @@ func (d drama) expected(whole string, tr *trial) string {
 	return whole
 }
 
-// unpaid is the call that is canceled before its function begins.
+// unpaid is a call. Its cancel comes before its function begins.
 const unpaid = "r1.t2.c0"
 
 // desk returns an agent with the tools of a world, and with the answers of a model.

@@ -21,7 +21,8 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// waiter is an agent one of whose calls waits a day for approval, and one two days for its result.
+// waiter is an agent with two calls: charge waits a day for approval, and the second call waits
+// two days for a result.
 func waiter() *agent.Agent {
 	return &agent.Agent{Name: "desk", Tools: []tool.Tool{
 		tool.Must(tool.New("charge", "Charges an order.", func(context.Context, order) (string, error) { return "Done.", nil },
@@ -96,7 +97,7 @@ func TestDue(t *testing.T) {
 }
 
 // TestDueLater: the time of a call does not count after its answer, a session that ends waits for
-// no time, and a worker whose clock is late is asked again, but not in a rush.
+// no time, and a worker with a late clock is asked again, but not in a rush.
 func TestDueLater(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -75,7 +75,27 @@ func said(t *testing.T, s *temporal.Session) string {
 	return state.Text
 }
 
-// TestServerInspector: the inspector lists the sessions, follows one, and gives answers to it.
+// filled is the form with which a page answers a question.
+func filled(p runner.Pending, do string) url.Values {
+	return url.Values{"do": {do}, "seq": {strconv.FormatInt(p.Seq, 10)}, "hash": {p.Hash}, "text": {"not now"}}
+}
+
+// awaitQuestion reads the changes of a page until a single call waits.
+func awaitQuestion(t *testing.T, live *bufio.Reader) {
+	t.Helper()
+	for asks := false; !asks; {
+		line, err := live.ReadString('\n')
+		require.NoError(t, err)
+		var change struct{ Waits []string }
+		if data, ok := strings.CutPrefix(line, "data: "); ok {
+			require.NoError(t, json.Unmarshal([]byte(data), &change))
+			asks = len(change.Waits) == 1
+		}
+	}
+}
+
+// TestServerInspector: the inspector lists the sessions, follows a session, and answers its
+// questions.
 func TestServerInspector(t *testing.T) {
 	t.Parallel()
 	c := server(t)
@@ -103,9 +123,6 @@ func TestServerInspector(t *testing.T) {
 	require.Contains(t, textOf(t, browse(t, address, "ada", nil)), "Charge and ship.")
 
 	live := bufio.NewReader(browse(t, address+"&live="+strconv.FormatInt(result.Events[len(result.Events)-1].Seq, 10), "ada", nil).Body)
-	form := func(p runner.Pending, do string) url.Values {
-		return url.Values{"do": {do}, "seq": {strconv.FormatInt(p.Seq, 10)}, "hash": {p.Hash}, "text": {"not now"}}
-	}
 	for i, step := range []struct {
 		user, do string
 		status   int
@@ -116,26 +133,18 @@ func TestServerInspector(t *testing.T) {
 		{"ada", "approve", http.StatusSeeOther, ""},
 		{"bob", "deny", http.StatusConflict, "approved by ada"},
 	} {
-		answer := browse(t, address, step.user, form(result.Pending[0], step.do))
+		answer := browse(t, address, step.user, filled(result.Pending[0], step.do))
 		text := textOf(t, answer)
 		require.Equal(t, step.status, answer.StatusCode, "%d: %s", i, text)
 		require.Contains(t, text, step.text)
 	}
 	eventually(t, func() bool { // a conflict while the run goes on with the answer of ada
-		return browse(t, address, "bob", form(result.Pending[1], "deny")).StatusCode == http.StatusSeeOther
+		return browse(t, address, "bob", filled(result.Pending[1], "deny")).StatusCode == http.StatusSeeOther
 	})
-	for asks := false; !asks; { // about the call of the next turn
-		line, err := live.ReadString('\n')
-		require.NoError(t, err)
-		var change struct{ Waits []string }
-		if data, ok := strings.CutPrefix(line, "data: "); ok {
-			require.NoError(t, json.Unmarshal([]byte(data), &change))
-			asks = len(change.Waits) == 1
-		}
-	}
+	awaitQuestion(t, live) // about the call of the next turn
 	pending, err := sessions.Session("order-17").Pending(t.Context())
 	require.NoError(t, err)
-	edited := form(pending[0], "edit")
+	edited := filled(pending[0], "edit")
 	edited.Set("text", `{"order": "W3"}`)
 	require.Equal(t, http.StatusSeeOther, browse(t, address, "ada", edited).StatusCode)
 	eventually(t, func() bool { return said(t, sessions.Session("order-17")) == "All done." })

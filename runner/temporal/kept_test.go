@@ -38,8 +38,8 @@ func TestReadsOnce(t *testing.T) {
 	})
 }
 
-// TestForgets: a memory forgets what was used least recently, and what alone is too large. What is
-// forgotten is read again.
+// TestForgets: a memory forgets the least recently used execution, and each execution that alone is
+// too large. A worker reads forgotten events again.
 func TestForgets(t *testing.T) {
 	t.Parallel()
 	const mb, few = 1 << 20, 3 << 10 // few is what three executions need beside their events

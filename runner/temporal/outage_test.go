@@ -40,7 +40,7 @@ func (f *failing) Generate(ctx context.Context, req *llm.Request, sink func(llm.
 
 var overloaded = &llm.APIError{Kind: llm.KindOverloaded, Provider: "openai", StatusCode: 503, Message: "Busy."}
 
-// between fails the requests from one number up to another.
+// between fails the requests from a number up to a later number.
 func between(from, to int, err error) func(int) error {
 	return func(request int) error {
 		if request >= from && request < to {
@@ -69,7 +69,7 @@ func errorText(err error) string {
 }
 
 // TestOutage: a run waits for a model that is down, and nothing of the turns before is lost or
-// done twice. The events are those of a run whose model was never down.
+// done twice. The events are the same as with a healthy model.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	badKey := &llm.APIError{Kind: llm.KindAuth, Provider: "openai", StatusCode: 401, Message: "Bad key."}
@@ -117,8 +117,8 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// TestOutageIsOver: a run whose model stays down, or whose time is over, or whose failure is not
-// retryable, or whose worker has no Outage, fails as in package runner.
+// TestOutageIsOver: a run fails as in package runner if the model stays down, the time is over,
+// the failure is not retryable, or the worker has no Outage.
 func TestOutageIsOver(t *testing.T) {
 	t.Parallel()
 	refused := &llm.APIError{Kind: llm.KindAuth, Provider: "openai", StatusCode: 401, Message: "No key."}

@@ -36,7 +36,7 @@ func sessions(t *testing.T, c client.Client) temporal.Client {
 	return temporal.Client{Temporal: c, TaskQueue: name(t), Prefix: name(t) + "/", Heartbeat: 30 * time.Second}
 }
 
-// mortals is sessions for tests whose workers die, or whose calls are canceled.
+// mortals is sessions for tests with dead workers or canceled calls.
 func mortals(t *testing.T, c client.Client) temporal.Client {
 	t.Helper()
 	m := sessions(t, c)
@@ -96,8 +96,8 @@ func TestServerSession(t *testing.T) {
 	require.NoError(t, session.End(t.Context()))
 }
 
-// TestServerCancel: a run that is canceled is that of package runner: calls that end keep
-// their results.
+// TestServerCancel: a canceled run ends as in package runner: calls that end keep their
+// results.
 func TestServerCancel(t *testing.T) {
 	t.Parallel()
 	c := server(t)
@@ -125,7 +125,7 @@ func TestServerCancel(t *testing.T) {
 }
 
 // atHangUp runs a scenario until the customer hangs up. It returns the transcript and the
-// number of calls that ended before. wait, if not nil, waits for what must come before.
+// number of calls that ended before. wait, if not nil, delays the customer.
 func atHangUp(t *testing.T, s scenario.Scenario, wait func(), run func(context.Context, runner.Input) (*runner.Result, error)) (string, int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -198,7 +198,7 @@ func TestServerRenewal(t *testing.T) {
 	require.GreaterOrEqual(t, len(runsOf(t, c, name(t)+"/long")), 5)
 }
 
-// TestServerLargeResult: a result that Temporal does not take had its effect, and its call is
+// TestServerLargeResult: Temporal does not take a large result. The call had its effect, and is
 // not in doubt.
 func TestServerLargeResult(t *testing.T) {
 	t.Parallel()
@@ -250,7 +250,7 @@ func TestServerNoWorker(t *testing.T) {
 	require.Equal(t, 1, b.effects(t))
 }
 
-// TestServerStop: a worker that is stopped ends its calls; the run goes on with another one.
+// TestServerStop: a stopped worker ends its calls; the run goes on with the next worker.
 func TestServerStop(t *testing.T) {
 	t.Parallel()
 	c, b := server(t), newBook(t)

@@ -28,7 +28,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// TestSay: what is said at any time during a run has the effect that it has in package runner:
+// TestSay: a message of Say has the same effect as in package runner, at any time during a run:
 // before an answer, during calls, at the end, and where a limit forbids another turn.
 func TestSay(t *testing.T) {
 	t.Parallel()
@@ -101,7 +101,7 @@ func TestSay(t *testing.T) {
 				require.Equal(t, messages, state.Messages)
 				session.end(t)
 			})
-			// What is said stands behind the events of its turn, and elsewhere in package runner.
+			// The message of Say stands behind the events of its turn, and elsewhere in package runner.
 			require.Equal(t, paragraphs(want), paragraphs(got))
 		})
 	}
