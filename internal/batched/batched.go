@@ -2,10 +2,11 @@
 // to the runner.
 //
 // A Delta is an interface, so each one is an allocation, and a lock of the runner's queue. A
-// stream has thousands, and the consumer's events are as many allocations again. A Model of
-// this repository therefore gives a sink that asks for batches a Batch in place of text deltas
-// that came together. Models and wrappers of programs, and sinks that do not ask, get and give
-// deltas.
+// stream has thousands, and the consumer's events are as many allocations again. For the texts
+// of Chat Completions, the client of openai therefore gives a sink that asks for batches a Batch
+// in place of text deltas that came together; wrap.Retry passes batches on. All others get and
+// give deltas: the Responses API, the other wrappers, a request that is sent again in another
+// form, models and wrappers of programs, and runs with Runner.Around.
 package batched
 
 import (

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-916e8f6a/toolloop/internal/batched"
 	"github.com/seed-916e8f6a/toolloop/llm"
+	"github.com/seed-916e8f6a/toolloop/llm/openai"
 )
 
 // TestBatches: the batches of a stream have the texts of its deltas, in their order, and the
@@ -25,7 +26,11 @@ func TestBatches(t *testing.T) {
 		if seed%3 == 0 { // some answers are the arguments of a call
 			req.Output = &llm.OutputFormat{Name: "answer", Schema: []byte(`{"type":"object"}`)}
 		}
-		m := w.config().Model("m")
+		c := w.config()
+		if seed%3 == 0 {
+			c.Profile = &openai.Profile{Output: openai.OutputTool}
+		}
+		m := c.Model("m")
 		var plain, expanded []llm.Delta
 		want, wantErr := m.Generate(t.Context(), req, func(d llm.Delta) {
 			require.Nil(t, batched.Texts(d))

@@ -30,7 +30,8 @@ type Config struct {
 	// Model returns the names of the provider and the model of a request, for example
 	// "openai" and "gpt-4o-mini"; see gen_ai.provider.name in the conventions. Nil means
 	// "openai", and the model of the request or the name of a model of package openai. An
-	// empty model is not reported.
+	// empty model is not reported. A model says its name once, so a Model of yours that
+	// changes the models inside needs this function, and Server.
 	Model func(*runner.Work) (provider, model string)
 	// Server returns the server of a request as a host, or as a host and port such as
 	// "localhost:11434". Nil means the server of a model of package openai, also inside of

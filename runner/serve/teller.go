@@ -38,6 +38,7 @@ type teller struct {
 	live      map[kind]int              // bytes of the answer of the turn that came as deltas
 	kept      map[kind]string           // what is recorded of the answer of the turn; nil: nothing
 	answer    string                    // the rest of an answer that a check may still change
+	files     []piece                   // those of this answer, told before its text
 	calls     map[event.CallRef]*call
 	order     []event.CallRef
 }
@@ -346,7 +347,7 @@ func (t *teller) restart() {
 
 // withdraw withdraws all texts of the answer of the turn.
 func (t *teller) withdraw() {
-	t.answer = ""
+	t.answer, t.files = "", nil
 	told := t.wrote
 	t.closeText()
 	for _, ref := range t.order {
@@ -374,8 +375,7 @@ func (t *teller) answered(b event.ModelAnswered) {
 	t.write(aThought, t.rest(aThought, thought))
 	for _, p := range m.Parts {
 		if i, ok := p.(llm.Image); ok && imageURL(i) != "" {
-			t.closeText()
-			t.tellNow(piece{kind: aFile, text: imageURL(i), name: imageType(i)})
+			t.files = append(t.files, piece{kind: aFile, text: imageURL(i), name: imageType(i)})
 		}
 	}
 	t.answer = t.rest(aText, text)
@@ -424,8 +424,12 @@ func (t *teller) settleAnswer(b event.Body) {
 }
 
 func (t *teller) tellAnswer() {
-	text := t.answer
-	t.answer = ""
+	text, files := t.answer, t.files
+	t.answer, t.files = "", nil
+	for _, f := range files {
+		t.closeText()
+		t.tellNow(f)
+	}
 	if text != "" {
 		t.write(aText, text)
 	}

@@ -152,11 +152,8 @@ func TestServerWatchRenewed(t *testing.T) {
 	}
 	require.Greater(t, len(runsOf(t, c, name(t)+"/one")), 1)
 	require.NoError(t, client.Session("one").End(t.Context()))
-	eventually(t, func() bool {
-		result, err = client.Session("one").Run(t.Context(), desk, question)
-		_, ending := errors.AsType[*journal.BusyError](err)
-		return !ending
-	})
+	eventually(t, func() bool { return closed(t, c, name(t)+"/one") }) // before, an input goes on with the conversation
+	_, err = client.Session("one").Run(t.Context(), desk, question)
 	require.NoError(t, err)
 	require.ErrorContains(t, (<-told).err, "another conversation")
 }

@@ -179,12 +179,14 @@ function apply(c) {
     }
     case 'data-toolloop-doubt': case 'data-toolloop-said': case 'data-toolloop-partial': m.parts.push({ type: c.type, data: c.data }); break;
     case 'data-toolloop-restart': // the texts of the step do not count
-      for (let i = m.parts.length - 1; i >= 0 && m.parts[i].type !== 'step-start'; i--) if (m.parts[i].text !== undefined) m.parts.splice(i, 1);
+      for (let i = m.parts.length - 1; i >= 0 && m.parts[i].type !== 'step-start'; i--) if (ofAnswer.includes(m.parts[i].type)) m.parts.splice(i, 1);
       break;
     case 'abort': failure = 'Stopped.'; break;
     case 'error': failure = c.errorText; break;
   }
 }
+
+const ofAnswer = ['text', 'reasoning', 'file', 'data-toolloop-partial'];
 
 const byID = (m, id) => m.parts.findLast((p) => p.toolCallId === id);
 
@@ -369,7 +371,7 @@ function drawQuestion(m, p) {
   const doubt = m.parts.find((q) => q.type === 'data-toolloop-doubt' && q.data.toolCallId === p.toolCallId);
   if (doubt) box.append(el('p', 'note', doubt.data.text)); // an answer counts once
   else {
-    which.append(new Option('only this call', ''), new Option('always with these arguments', 'arguments'), new Option('always in this chat', 'tool'));
+    which.append(new Option('only this call', ''), new Option('always with these arguments', 'arguments'), new Option('every later call in this chat', 'tool'));
     box.append(which);
   }
   box.append(yes, no, why);
