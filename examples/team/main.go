@@ -18,7 +18,7 @@ import (
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 )
 
-// customers are the conversations, one session for each.
+// customers are the conversations, with a session for each.
 var customers = []struct {
 	name string
 	says []string

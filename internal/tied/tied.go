@@ -1,5 +1,5 @@
-// Package tied ties the processes that a test starts to the test's own process: a test that
-// crashes, panics or times out has no cleanup, and its servers would stay.
+// Package tied ends the servers of a test with the process of the test. A crash, a panic or a
+// timeout skips the cleanup of a test, and the servers would stay.
 package tied
 
 import "os/exec"
@@ -7,7 +7,6 @@ import "os/exec"
 // Tie makes the kernel kill the process of cmd when this process ends, however it ends. Call
 // Tie before the start of cmd. Outside Linux, Tie does nothing.
 //
-// The kernel watches the thread that starts the process. In Go, a thread ends before its
-// process only if a goroutine locks it with [runtime.LockOSThread] and ends without an unlock:
-// such a goroutine must not start cmd.
+// The kernel watches the thread behind the start of cmd. So do not start cmd on a goroutine
+// with a [runtime.LockOSThread] and without an unlock: the thread ends with the goroutine.
 func Tie(cmd *exec.Cmd) { tie(cmd) }

@@ -1,6 +1,6 @@
 // Package step lets an engine in other processes run the calls of a session. A run with a
 // Step goes on until calls are to run, and hands these calls out in place of running them.
-// Another run with a Step, perhaps in another process, runs a single one of the calls.
+// Each of the calls is then a run with a Step of its own, perhaps in a different process.
 //
 // All that a run says and decides stays with package runner: a run with a Step is the same
 // run, and stops earlier. The package is the contract between package runner and module
@@ -28,13 +28,13 @@ type Step struct {
 	// Unbegun are started calls whose functions have not begun, and will not begin. Their
 	// starts are taken back before the run ends with Fatal.
 	Unbegun []event.CallRef
-	// TooOften are calls that were repeated too often: only a decision repeats them again.
+	// TooOften are calls with too many attempts: only a decision repeats such a call again.
 	TooOften []event.CallRef
 	// Deadline is the end of the run's time. Zero means that the time of the Runner begins
 	// now.
 	Deadline time.Time
-	// Waits means that a failure of a model which another attempt may mend does not end the
-	// run: the run stops, as if it were drained, and Down returns the failure.
+	// Waits keeps the run open after a passing failure of a model: the run stops, as if the
+	// run were drained, and Down returns the failure.
 	Waits bool
 	// Look makes a run without actions: the Result is the Result of the newest run, with the
 	// events after From as Events.
@@ -87,8 +87,8 @@ func (s *Step) Jobs() []Job {
 // HandedOut reports whether jobs were handed out. A nil Step has none.
 func (s *Step) HandedOut() bool { return s != nil && len(s.Jobs()) > 0 }
 
-// Stop notes that the run stops before a question to the program, or before a turn. Other readers get the events
-// of a step only after its end.
+// Stop notes that the run stops before a question to the program, or before a turn. All
+// readers except the run get the events of a step only after the end of the step.
 func (s *Step) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

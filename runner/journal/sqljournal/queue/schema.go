@@ -63,7 +63,7 @@ const (
 		RETURNING id, ` + columns + `, claim, wakes, begun`
 	sqliteFirst = `JOIN {jobs} AS j ON j.id = (SELECT id FROM {jobs} AS w WHERE w.state = 'waiting' AND w.tenant = waits.tenant
 				ORDER BY w.priority DESC, w.due, w.id LIMIT 1)`
-	// postgresFirst skips rows that other processes have locked.
+	// postgresFirst skips the locked rows of other processes.
 	postgresFirst = `CROSS JOIN LATERAL (SELECT * FROM {jobs} AS w WHERE w.state = 'waiting' AND w.tenant = waits.tenant
 				ORDER BY w.priority DESC, w.due, w.id LIMIT 1 FOR UPDATE SKIP LOCKED) AS j`
 

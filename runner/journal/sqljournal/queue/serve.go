@@ -39,7 +39,7 @@ func (s *shift) serve(job taken) {
 	}
 }
 
-// errTaken says that another worker has taken the job meanwhile, and decides about its state.
+// errTaken means: meanwhile a second worker has the job, and decides about the state.
 var errTaken = errors.New("queue: another worker has taken the session")
 
 // converse continues the session with the inputs that wait, and sets the note and the
