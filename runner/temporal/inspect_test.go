@@ -142,8 +142,12 @@ func TestServerInspector(t *testing.T) {
 		return browse(t, address, "bob", filled(result.Pending[1], "deny")).StatusCode == http.StatusSeeOther
 	})
 	awaitQuestion(t, live) // about the call of the next turn
-	pending, err := sessions.Session("order-17").Pending(t.Context())
-	require.NoError(t, err)
+	var pending []runner.Pending
+	eventually(t, func() bool { // the page may have shown a question of the turn before
+		pending, err = sessions.Session("order-17").Pending(t.Context())
+		require.NoError(t, err)
+		return len(pending) == 1
+	})
 	edited := filled(pending[0], "edit")
 	edited.Set("text", `{"order": "W3"}`)
 	require.Equal(t, http.StatusSeeOther, browse(t, address, "ada", edited).StatusCode)
