@@ -122,8 +122,8 @@ type Chat struct {
 }
 
 // Chat returns the chat, or an error for a Config without a valid Agent, without Session, with a
-// Journal without the methods of a [journal.Reader], or with one of Open and Reader. The caller ends the chat with
-// [Chat.Shutdown].
+// Journal without the methods of a [journal.Reader], or with only Open or only Reader. The
+// caller ends the chat with [Chat.Shutdown].
 func (c Config) Chat() (*Chat, error) {
 	reader, err := c.reader()
 	switch {
@@ -194,8 +194,8 @@ func checksOutput(a *agent.Agent) bool {
 // Shutdown ends the chat in order. New messages get the status 503. Each run stops between
 // two turns ([runner.Drain]), and the streams break off, so the pages try again and find the
 // next process. The next process continues the runs. Runs of Config.Open go on, and only their
-// streams break off. Shutdown returns when all runs have stopped, or with the cause of ctx; then Shutdown has cancelled the remaining runs, and has
-// waited for their end. Call Shutdown before the Shutdown of the [http.Server], because the
+// streams break off. Shutdown returns when all runs have stopped, or with the cause of ctx; then
+// Shutdown has cancelled the remaining runs, and has waited for their end. Call Shutdown before the Shutdown of the [http.Server], because the
 // server waits for the streams.
 func (c *Chat) Shutdown(ctx context.Context) error {
 	c.mu.Lock()
