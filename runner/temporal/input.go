@@ -42,7 +42,7 @@ func (s *Session) update(ctx context.Context, name string, stage client.Workflow
 	start := c.Temporal.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
 		ID: s.id(), TaskQueue: cmp.Or(c.TaskQueue, defaultQueue),
 		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-	}, flow.SessionName, flow.Start{Session: s.name, Heartbeat: cmp.Or(c.Heartbeat, defaultHeartbeat), MaxHistory: c.MaxHistory}, []byte(nil))
+	}, flow.SessionName, flow.Start{Commands: flow.Commands, Session: s.name, Heartbeat: cmp.Or(c.Heartbeat, defaultHeartbeat), MaxHistory: c.MaxHistory}, []byte(nil))
 	return c.Temporal.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
 		StartWorkflowOperation: start,
 		UpdateOptions: client.UpdateWorkflowOptions{

@@ -3,16 +3,14 @@
 // flow imports nothing of the library, so a new version of the machine changes nothing in the
 // history of an open session.
 //
-// A change of this package can do so. Such a change needs workflow.GetVersion; the histories
-// in testdata show whether old sessions go on.
-//
-// Before the first release, no version guards the commands: workers of two versions must not
-// serve one session. With the first release, Start gets a version of the commands.
+// A change of this package can do so: see Commands. The histories in testdata show whether old
+// sessions go on.
 package flow
 
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -25,6 +23,7 @@ const (
 	maxRepeats = 5 // attempts of a call that died, before the run asks whether to go on
 	maxEnds    = 16
 	maxLate    = 100 // inputs that wait for the end of a run
+	maxSaid    = 100 // ids of updates, for an update that comes again
 	forever    = 10 * 365 * 24 * time.Hour
 	// MaxPage bounds the events of a page, in bytes, unless one event alone is larger. The
 	// server refuses 2 MB.
@@ -33,6 +32,9 @@ const (
 	// inputs that wait. The server refuses 2 MB, and the rest is for the other members of Start.
 	maxPacked    = 1800 << 10
 	maxArguments = 1900 << 10
+	// maxLog bounds the log of the next execution unpacked: each worker of the session holds it
+	// in memory.
+	maxLog = 64 << 20
 	// maxWaiting bounds the inputs that wait for the end of a run, in bytes: a result of any size
 	// that a client sends fits.
 	maxWaiting = 1 << 20
@@ -63,11 +65,16 @@ type input struct {
 
 // Session is the workflow.
 func Session(ctx workflow.Context, start Start, log []byte) error {
+	if start.Commands > Commands {
+		// A panic leaves the session as it is, until a newer worker takes it.
+		panic(fmt.Sprintf("the session needs a newer worker: its commands have version %d, and this worker knows versions up to %d", start.Commands, Commands))
+	}
 	events, err := unpack(log)
 	if err != nil {
 		return err
 	}
-	s := &session{start: start, log: events, began: len(events), ended: start.Ended, packed: packed{data: log, events: len(events)}}
+	s := &session{start: start, log: events, began: len(events), ended: start.Ended}
+	s.packed = packed{data: log, events: len(events), whole: bytesOf(events)}
 	for _, t := range start.Late {
 		s.inputs = append(s.inputs, &input{Ticket: t, orphan: true})
 	}
@@ -220,6 +227,9 @@ func (s *session) page(conversation string, r Range) Page {
 
 // mayRun refuses an input that does not fit before the history has a record of the input.
 func (s *session) mayRun(ctx workflow.Context, in Input) error {
+	if _, known := s.known(workflow.GetCurrentUpdateInfo(ctx).ID); known {
+		return nil
+	}
 	if s.ended {
 		return temporal.NewNonRetryableApplicationError("the session is ending", EndingType, nil)
 	}
@@ -260,7 +270,11 @@ func (s *session) mayRun(ctx workflow.Context, in Input) error {
 // run is the handler of the update. It returns when the run has ended or paused, or when the
 // execution is over.
 func (s *session) run(ctx workflow.Context, in Input) (Taken, error) {
-	p := &input{Ticket: Ticket{in, workflow.GetCurrentUpdateInfo(ctx).ID}}
+	id := workflow.GetCurrentUpdateInfo(ctx).ID
+	if taken, known := s.known(id); known {
+		return taken, nil
+	}
+	p := &input{Ticket: Ticket{in, id}}
 	s.inputs = append(s.inputs, p)
 	s.updates++
 	err := workflow.Await(ctx, func() bool { return p.taken != nil || s.renew && len(s.inputs) == 0 })
@@ -268,6 +282,16 @@ func (s *session) run(ctx workflow.Context, in Input) (Taken, error) {
 		return Taken{}, err
 	}
 	return *p.taken, nil
+}
+
+// known returns what the session did with an update that an earlier execution took: a client
+// sends the update again if the answer was lost. Within one execution, the server knows the id.
+func (s *session) known(id string) (Taken, bool) {
+	if i := slices.IndexFunc(s.start.Ends, func(e End) bool { return e.Ticket == id }); i >= 0 {
+		return Taken{Done: true, End: s.start.Ends[i]}, true
+	}
+	waits := slices.ContainsFunc(s.inputs, func(p *input) bool { return p.Ticket.Ticket == id })
+	return Taken{}, waits || s.start.Going != nil && s.start.Going.Ticket == id
 }
 
 // begin takes the waiting input.

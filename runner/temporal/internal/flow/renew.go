@@ -40,17 +40,25 @@ type packed struct {
 	data   []byte
 	events int // in data
 	size   int // of the events behind, in bytes
+	whole  int // of all events, in bytes
 }
 
 // add adds events to the log.
 func (s *session) add(events []json.RawMessage) {
 	s.log = append(s.log, events...)
-	for _, e := range events {
-		s.packed.size += len(e)
-	}
+	n := bytesOf(events)
+	s.packed.size += n
+	s.packed.whole += n
 	if s.packed.size >= packEvery {
 		s.pack()
 	}
+}
+
+func bytesOf(events []json.RawMessage) (n int) {
+	for _, e := range events {
+		n += len(e)
+	}
+	return n
 }
 
 // pack packs the events that are not packed yet, unless the log is too long.
@@ -61,7 +69,7 @@ func (s *session) pack() {
 	}
 	data, err := compress(s.log[p.events:])
 	p.data, p.events, p.size = append(p.data, data...), len(s.log), 0
-	if err != nil || len(p.data) > maxPacked {
+	if err != nil || len(p.data) > maxPacked || p.whole > maxLog {
 		s.tooLong, p.data = true, nil
 	}
 }
@@ -117,7 +125,7 @@ func (s *session) next(ctx workflow.Context) error {
 	for _, p := range late {
 		s.start.Late = append(s.start.Late, p.Ticket)
 	}
-	s.start.Ended = s.ended
+	s.start.Ended, s.start.Commands = s.ended, Commands
 	return workflow.NewContinueAsNewError(ctx, SessionName, s.start, s.packed.data)
 }
 

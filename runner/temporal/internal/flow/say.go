@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/json"
+	"slices"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -10,6 +11,8 @@ import (
 // maySay refuses messages before the history has a record of them.
 func (s *session) maySay(ctx workflow.Context, said Said) error {
 	switch {
+	case slices.Contains(s.start.Said, workflow.GetCurrentUpdateInfo(ctx).ID):
+		return nil
 	case s.ended:
 		return temporal.NewNonRetryableApplicationError("the session is ending", EndingType, nil)
 	case s.updates >= maxSays || isAbove(ctx, fullSize, fullLength):
@@ -21,8 +24,17 @@ func (s *session) maySay(ctx workflow.Context, said Said) error {
 }
 
 // say is the handler of the update. Messages that come during Advance are behind its events,
-// because the machine did not see them; only the end of the run is behind the messages.
-func (s *session) say(_ workflow.Context, said Said) error {
+// because the machine did not see them; only the end of the run is behind the messages. Messages
+// that an earlier execution took come again if its answer was lost; see known.
+func (s *session) say(ctx workflow.Context, said Said) error {
+	id := workflow.GetCurrentUpdateInfo(ctx).ID
+	if slices.Contains(s.start.Said, id) {
+		return nil
+	}
+	s.start.Said = append(s.start.Said, id)
+	if more := len(s.start.Said) - maxSaid; more > 0 {
+		s.start.Said = slices.Delete(s.start.Said, 0, more)
+	}
 	s.updates++
 	if s.busy {
 		s.held = append(s.held, said.Events...)

@@ -32,9 +32,17 @@ const (
 	FullType = "toolloop.full"
 )
 
+// Commands is the version of the workflow's commands, of which a replay must make the same again.
+// A change of the commands increases Commands, and keeps the old ones for a Start with a lower
+// version. An execution keeps the version of its Start. The client sets the version, the next
+// execution gets the version of its worker, and a worker with a lower version leaves the session
+// alone. So update workers before clients.
+const Commands = 1
+
 // Start is the first argument of the workflow. The second argument is the packed log of the
 // execution before, or empty.
 type Start struct {
+	Commands  int           `json:"commands"`
 	Session   string        `json:"session"`
 	Heartbeat time.Duration `json:"heartbeat"`
 	// MaxHistory is the number of events of an execution after which the session continues as
@@ -46,6 +54,7 @@ type Start struct {
 	Waiting []Question `json:"waiting,omitempty"`
 	Due     *Due       `json:"due,omitempty"`   // nil: nothing happens without an input
 	Late    []Ticket   `json:"late,omitempty"`  // inputs that wait for the end of the run
+	Said    []string   `json:"said,omitempty"`  // the ids of the last updates with messages
 	Ended   bool       `json:"ended,omitempty"` // the session closes after the run
 }
 
