@@ -80,7 +80,7 @@ func startServer(program string) error {
 		return err
 	}
 	started.process = cmd
-	for range 600 {
+	for range 3000 { // a slow disk
 		if c, err := dial(started.address); err == nil {
 			c.Close()
 			return nil
