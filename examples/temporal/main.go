@@ -181,7 +181,7 @@ func startServer(ctx context.Context) (address string, stop func(), err error) {
 
 // connect waits until the server answers.
 func connect(ctx context.Context, address string) (client.Client, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	for {
 		c, err := client.DialContext(ctx, client.Options{HostPort: address, Logger: silent{}})
