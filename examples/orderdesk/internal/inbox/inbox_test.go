@@ -422,6 +422,9 @@ func TestReports(t *testing.T) {
 	require.NoError(t, f.workers.Run(t.Context()))
 	var told []string
 	for _, r := range f.reports {
+		if r.Request.ID == 0 {
+			continue // a slow machine: a worker without a request reports every quarter of a second
+		}
 		what := r.Event.Type()
 		if what == "" {
 			what = fmt.Sprint(r.Request.State, r.Totals)
