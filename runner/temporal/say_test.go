@@ -184,6 +184,36 @@ func TestLateDuringRun(t *testing.T) {
 	})
 }
 
+// TestKeyTwice: messages with a key come through SayOnce while the first activity of a run has an
+// input with the same key. The session counts them once.
+func TestKeyTwice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s shop
+		session := simulate(t, toolloop.Worker{Agents: []*agent.Agent{s.desk()}, Runner: runner.Runner{Model: llmtest.Script(t, append(steps, llmtest.Text("Hello."))...)}}, flow.Start{Heartbeat: time.Minute})
+		_, err := session.run(t.Context(), question)
+		require.NoError(t, err)
+		_, events := session.state(t)
+		said, err := toolloop.Said(events, func(copied *runner.Session) error {
+			return copied.SayOnce(t.Context(), "mail-1", llm.User("Only once."))
+		})
+		require.NoError(t, err)
+		said.Seen = new(len(events))
+		session.unreadable = 2 // the activity has the input for three seconds
+		moved := make(chan error, 1)
+		answered := session.sendAll(func(at func(time.Duration, func())) {
+			at(time.Second/2, func() { session.env.UpdateWorkflow(flow.UpdateSay, "say", rejected(moved), said) })
+		}, runner.Once("mail-1", llm.User("Only once.")))
+		result, err := session.resultOf(t, <-answered)
+		require.NoError(t, err)
+		require.Equal(t, 1, saidTimes(result.Messages, "Only once."))
+		refused, ok := errors.AsType[*temporal.ApplicationError](<-moved)
+		require.True(t, ok)
+		require.Equal(t, flow.MovedType, refused.Type())
+		session.end(t)
+	})
+}
+
 // TestServerSay: many clients say something while a run goes on in several executions. Everything
 // is there once, in the order of each client, and a key counts once.
 func TestServerSay(t *testing.T) {

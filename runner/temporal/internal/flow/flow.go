@@ -49,6 +49,7 @@ type session struct {
 	inputs  []*input          // wait to be taken
 	held    []json.RawMessage // messages that were said during Advance
 	busy    bool              // Advance is running
+	taking  bool              // Advance has an input, and may record its key
 	renew   bool              // the execution is over after the running handlers
 	ended   bool              // nobody needs the session any more
 	tooLong bool              // the log fits into no other execution
@@ -391,9 +392,9 @@ func (s *session) advance(ctx workflow.Context, in Advance, first bool) Advanced
 	}
 	var out Advanced
 	began := workflow.Now(ctx)
-	s.busy = true
+	s.busy, s.taking = true, len(in.Inputs) > 0
 	err := workflow.ExecuteActivity(s.within(ctx, options, in.Fatal != nil), AdvanceName, in).Get(ctx, &out)
-	s.busy = false
+	s.busy, s.taking = false, false
 	if len(s.held) > 0 && out.Undo > 0 {
 		out.Events, out.Again = out.Events[:len(out.Events)-out.Undo], true
 	}

@@ -17,7 +17,7 @@ func (s *session) maySay(ctx workflow.Context, said Said) error {
 		return temporal.NewNonRetryableApplicationError("the session is ending", EndingType, nil)
 	case s.updates >= maxSays || isAbove(ctx, fullSize, fullLength):
 		return s.full()
-	case said.Seen != nil && *said.Seen != len(s.log)+len(s.held):
+	case said.Seen != nil && (s.taking || *said.Seen != len(s.log)+len(s.held)):
 		return temporal.NewNonRetryableApplicationError("the session has other events now", MovedType, nil)
 	}
 	return nil
