@@ -407,7 +407,7 @@ func (s *session) advance(ctx workflow.Context, in Advance, first bool) Advanced
 	s.add(out.Events[n:])
 	s.held = nil
 	if err != nil {
-		failure := s.whyEnded(err)
+		failure := s.whyEnded(ctx, err)
 		if in.Fatal != nil || first {
 			return Advanced{Failure: failure}
 		}
@@ -430,9 +430,10 @@ func (s *session) within(ctx workflow.Context, o workflow.ActivityOptions, unbou
 	return workflow.WithActivityOptions(ctx, o)
 }
 
-// whyEnded returns why an activity has no result.
-func (s *session) whyEnded(err error) *Failure {
-	if temporal.IsCanceledError(err) {
+// whyEnded returns why an activity has no result. After a cancel, Temporal does not repeat an
+// attempt that fails: its worker has died, say.
+func (s *session) whyEnded(ctx workflow.Context, err error) *Failure {
+	if temporal.IsCanceledError(err) || ctx.Err() != nil {
 		return Canceled()
 	}
 	g := s.start.Going
