@@ -37,6 +37,7 @@ const (
 	stopBefore    = "worker has stopped before the effect"
 	stopAfter     = "worker has stopped after the effect"
 	nobody        = "no worker" // until the time of the run is over
+	untaken       = "no worker took it"
 )
 
 var losses = []string{errorBefore, errorAfter, timeoutBefore, timeoutAfter, stopBegin, stopBefore, stopAfter}
@@ -102,9 +103,11 @@ func (l *losing) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteAct
 	case nobody:
 		l.loser.pass()
 		lost = temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, nil)
+	case untaken:
+		lost = temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)
 	}
 	switch way {
-	case errorBefore, timeoutBefore, nobody:
+	case errorBefore, timeoutBefore, nobody, untaken:
 		return nil, lost
 	case errorAfter, timeoutAfter:
 		_, _ = l.Next.ExecuteActivity(ctx, in)
@@ -337,4 +340,25 @@ func TestRunTimeoutWithoutWorker(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestUntakenCall: a call that no worker took before the end of the run's time did not begin, and is
+// not in doubt.
+func TestUntakenCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w world
+		l := &loser{lose: map[int]string{2: untaken}}
+		desk := &agent.Agent{Name: "desk", Tools: w.tools(), Model: says(use("post"), allDone)}
+		session := simulateWith(t, toolloop.Worker{Agents: []*agent.Agent{desk}, Runner: runner.Runner{RunTimeout: time.Minute}},
+			flow.Start{Heartbeat: time.Minute}, worker.Options{Interceptors: []interceptor.WorkerInterceptor{l}})
+		_, err := session.run(t.Context(), question)
+		require.EqualError(t, err, "limit of 1m0s for a run reached (RunTimeout)")
+		require.Equal(t, []string{"Call: " + untaken}, l.lost)
+		result, err := session.run(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "All done.", result.Text)
+		require.Equal(t, []string{"post r1.t1.c0"}, w.effects)
+		session.end(t)
+	})
 }

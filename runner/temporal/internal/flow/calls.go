@@ -75,6 +75,12 @@ func (s *session) call(ctx workflow.Context, j Job, events int, next *Advance) {
 		case err != nil && temporal.IsCanceledError(err): // a running activity ends with its result
 			next.Unbegun = append(next.Unbegun, j.Call)
 			return
+		case isUntaken(err):
+			next.Unbegun = append(next.Unbegun, j.Call)
+			if next.Fatal == nil {
+				next.Fatal = TimeOver(g.Timeout)
+			}
+			return
 		case err != nil:
 			s.died(j, err, next)
 			return
@@ -104,6 +110,12 @@ func (s *session) died(j Job, err error, next *Advance) {
 	if ok && timeout.TimeoutType() != enums.TIMEOUT_TYPE_HEARTBEAT && !g.Deadline.IsZero() && next.Fatal == nil {
 		next.Fatal = TimeOver(g.Timeout)
 	}
+}
+
+// isUntaken reports whether no worker took an activity before the end of its time.
+func isUntaken(err error) bool {
+	timeout, ok := errors.AsType[*temporal.TimeoutError](err)
+	return ok && timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START
 }
 
 // backoff returns the pause before an attempt.
