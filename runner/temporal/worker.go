@@ -71,7 +71,8 @@ type Worker struct {
 	Outage time.Duration
 	// Options are the options of Temporal's worker. A zero WorkerStopTimeout becomes 10 seconds
 	// more than the longest time of a call, by the Runner and by the Agents' own tools. A zero
-	// MaxHeartbeatThrottleInterval becomes a second.
+	// MaxHeartbeatThrottleInterval becomes a second. With deployment versions (UseVersioning), an
+	// unspecified DefaultVersioningBehavior becomes VersioningBehaviorAutoUpgrade.
 	Options worker.Options
 }
 
@@ -127,9 +128,9 @@ func (w Worker) Run(ctx context.Context) error {
 }
 
 // Register adds what sessions need to a worker of the program, in place of [Worker.Run]. Of the
-// Options, Register reads only DisableWorkflowWorker: true for a worker with calls alone. The
-// worker's WorkerStopTimeout must be longer than the longest call, and its
-// MaxHeartbeatThrottleInterval about a second.
+// Options, Register reads only DisableWorkflowWorker, true for a worker with calls alone, and
+// DeploymentOptions.DefaultVersioningBehavior. The worker's WorkerStopTimeout must be longer than
+// the longest call, and its MaxHeartbeatThrottleInterval about a second.
 func (w Worker) Register(r worker.Registry) error {
 	a, err := newActivities(&w)
 	if err == nil {
@@ -141,7 +142,8 @@ func (w Worker) Register(r worker.Registry) error {
 func (a *activities) register(r worker.Registry) {
 	if !a.worker.Options.DisableWorkflowWorker { // such a worker of Temporal panics
 		r.RegisterWorkflowWithOptions(flow.Session, workflow.RegisterOptions{
-			Name: flow.SessionName, VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
+			Name:               flow.SessionName, // a registered behavior hides the default of the worker
+			VersioningBehavior: cmp.Or(a.worker.Options.DeploymentOptions.DefaultVersioningBehavior, workflow.VersioningBehaviorAutoUpgrade),
 		})
 	}
 	r.RegisterActivityWithOptions(a.advance, activity.RegisterOptions{Name: flow.AdvanceName})
