@@ -20,6 +20,8 @@ type exchange struct {
 	body   body
 	sent   bodyReader
 	small  smallBody
+	route  *bareRoute // nil: net/http sends the request
+	bare   bareExchange
 	timed  timedReader
 	sized  sizedReader
 	reader responseReader
@@ -31,6 +33,7 @@ type exchange struct {
 // prepare makes the functions that hold x. It comes once.
 func (x *exchange) prepare() {
 	x.conn.prepare()
+	x.bare.prepare()
 	x.limits.ring = x.limits.check
 	x.again = func() (io.ReadCloser, error) { return &bodyReader{rest: x.body}, nil }
 }
@@ -95,6 +98,10 @@ func (x *exchange) request(model string, e encoding) error {
 	if !x.client.keepsRequests() { // a round tripper of others may write into a request, although it must not
 		hreq.URL, hreq.Header = new(*r.url), header.Clone()
 	}
+	if r.bare != nil && hreq.ContentLength <= maxBare && httptrace.ContextClientTrace(x.limits.ctx) == nil {
+		x.route, x.hreq = r.bare, hreq
+		return nil
+	}
 	x.hreq = *hreq.WithContext(httptrace.WithClientTrace(x.limits.ctx, &x.conn.trace))
 	return nil
 }
@@ -105,6 +112,9 @@ func (x *exchange) request(model string, e encoding) error {
 // byte can come. net/http does the same for repeatable requests, but a POST is not
 // repeatable.
 func (x *exchange) do() (*http.Response, error) {
+	if x.route != nil {
+		return x.doBare(x.route)
+	}
 	hreq, l, sender := &x.hreq, &x.conn, x.client.sender(&x.hreq)
 	if sender.direct != nil { // other senders need not report what they have written
 		if short, ok := x.small.of(x.body); ok {

@@ -102,7 +102,7 @@ func (u *UsedMemory) Decode(body io.Reader, tools []llm.ToolDef, sink func(llm.D
 func Unclean() (names []string) {
 	a := fresh()
 	fill(reflect.ValueOf(a).Elem(), func(name string) bool {
-		return !slices.Contains([]string{"emit", "again", "ring", "trace", "mu"}, name)
+		return !slices.Contains([]string{"emit", "again", "ring", "trace", "mu", "interrupt"}, name)
 	})
 	a.clean()
 	for _, list := range []*memberSet{&a.first.answer.extra, &a.first.answer.members} {

@@ -34,7 +34,7 @@ func newGeneration(ctx context.Context, c *client) *generation {
 // release gives the memory of an answered request to another request, if nobody else has it.
 func (a *generation) release() {
 	x := &a.first
-	if a.client.keepsRequests() && httptrace.ContextClientTrace(a.ctx) == nil && x.limits.quiet && x.conn.isOver() {
+	if a.client.keepsRequests() && httptrace.ContextClientTrace(a.ctx) == nil && x.limits.quiet && !x.bare.late && x.conn.isOver() {
 		a.clean()
 		generations.Put(a)
 	}
@@ -46,6 +46,7 @@ func (a *generation) clean() {
 	x := &a.first
 	a.segments = emptied(x.body)
 	x.client, x.hreq, x.body, x.sent, x.small = nil, http.Request{}, nil, bodyReader{}, smallBody{}
+	x.route, x.bare = nil, bareExchange{interrupt: x.bare.interrupt}
 	x.timed, x.sized, x.reader, x.gzip = timedReader{}, sizedReader{}, responseReader{}, false
 	x.conn.body, x.conn.joins, x.conn.got, x.conn.pooled, x.conn.wrote, x.conn.responded = nil, false, 0, false, time.Time{}, false
 	w := &x.limits

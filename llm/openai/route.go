@@ -20,6 +20,7 @@ type route struct {
 	url    *url.URL
 	header http.Header // nil if Config.Token makes a header for each request
 	gzip   bool        // the header asks for gzip; not with Config.Token
+	bare   *bareRoute
 }
 
 // routes holds the routes of a client. It is safe for concurrent use.
@@ -66,7 +67,9 @@ func (c *client) makeRoute(key routeKey) (r *route, err error) {
 	}
 	if c.Token == nil {
 		if r.header, err = c.header(context.Background(), r.url); err == nil {
-			r.gzip = c.askGzip(r.header)
+			if r.gzip = c.askGzip(r.header); r.gzip {
+				r.bare = newBareRoute(r.url, r.header)
+			}
 		}
 	}
 	return r, err
