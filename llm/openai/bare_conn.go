@@ -36,7 +36,8 @@ type bareConn struct {
 
 	stage  bareStage
 	buffer *[bodyBuffer]byte // of out; nil: the request is written
-	out    []byte            // the rest of the request
+	out    []byte            // what is written next
+	body   bodyReader        // what follows out
 	some   bool              // of the request is written
 	wrote  time.Time         // zero: not all
 	writer chan error        // gets the result of a goroutine that writes; nil: none
@@ -80,10 +81,12 @@ func dialBare(ctx context.Context, address string) (*bareConn, error) {
 	return c, nil
 }
 
-// send writes a request, waits, and reads the first bytes of the answer. buffer has the
-// request.
-func (c *bareConn) send(buffer *[bodyBuffer]byte, request []byte) error {
-	c.buffer, c.out, c.some, c.wrote = buffer, request, false, time.Time{}
+// send writes a request, waits, and reads the first bytes of the answer. Nobody changes the
+// body before hasWritten or close.
+func (c *bareConn) send(r *bareRoute, segments body, size int64) error {
+	c.buffer = bodyBuffers.Get().(*[bodyBuffer]byte)
+	c.out, c.body, c.some, c.wrote = r.header(c.buffer[:0], size), bodyReader{rest: segments}, false, time.Time{}
+	c.fill()
 	err := c.run()
 	switch {
 	case c.buffer == nil || err == errStale: //nolint:errorlint // our own
@@ -96,6 +99,12 @@ func (c *bareConn) send(buffer *[bodyBuffer]byte, request []byte) error {
 		return nil
 	}
 	return err
+}
+
+// fill moves bytes from body behind out, which begins at the start of buffer.
+func (c *bareConn) fill() {
+	n, _ := c.body.Read(c.buffer[len(c.out):])
+	c.out = c.buffer[:len(c.out)+n]
 }
 
 // run takes steps until one is done.
@@ -132,7 +141,11 @@ func (c *bareConn) write(fd int) (done bool) {
 			c.out, c.some = c.out[n:], true
 		}
 		switch err { //nolint:errorlint // of a system call
-		case nil, syscall.EINTR:
+		case nil:
+			if len(c.out) == 0 {
+				c.fill()
+			}
+		case syscall.EINTR:
 		case syscall.EAGAIN:
 			return true
 		default:
@@ -147,13 +160,18 @@ func (c *bareConn) write(fd int) (done bool) {
 
 // writeOn writes the rest of the request while the answer is awaited.
 func (c *bareConn) writeOn() {
-	_, err := c.tcp.Write(c.out)
+	var err error
+	for err == nil && len(c.out) > 0 {
+		_, err = c.tcp.Write(c.out)
+		c.out = nil
+		c.fill()
+	}
 	c.writer <- err
 }
 
 func (c *bareConn) releaseRequest() {
 	bodyBuffers.Put(c.buffer)
-	c.buffer, c.out = nil, nil
+	c.buffer, c.out, c.body = nil, nil, bodyReader{}
 }
 
 func (c *bareConn) read(fd int) (done bool) {

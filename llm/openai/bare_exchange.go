@@ -42,6 +42,9 @@ func (b *bareExchange) prepare() {
 	b.interrupt = func() { _ = b.conn.tcp.SetDeadline(time.Unix(1, 0)) }
 }
 
+// clean makes b as it was when prepared.
+func (b *bareExchange) clean() { *b = bareExchange{interrupt: b.interrupt} }
+
 // doBare sends the request as do does.
 func (x *exchange) doBare(r *bareRoute) (*http.Response, error) {
 	if err := netguard.Check(x.hreq.URL); err != nil {
@@ -74,8 +77,7 @@ func (b *bareExchange) send(r *bareRoute, segments body, l *connection, req *htt
 		}
 		b.conn, b.closes, b.ended = c, false, false
 		b.stop = context.AfterFunc(b.ctx, b.interrupt)
-		buffer := bodyBuffers.Get().(*[bodyBuffer]byte)
-		err := c.send(buffer, r.append(buffer[:0], segments, req.ContentLength))
+		err := c.send(r, segments, req.ContentLength)
 		if err == errStale { //nolint:errorlint // our own
 			b.end(false)
 			l.got--

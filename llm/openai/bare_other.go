@@ -11,4 +11,6 @@ type bareExchange struct{ late bool }
 
 func (b *bareExchange) prepare() {}
 
+func (b *bareExchange) clean() {}
+
 func (x *exchange) doBare(*bareRoute) (*http.Response, error) { return nil, http.ErrNotSupported }

@@ -18,9 +18,6 @@ type bareRoute struct {
 	before, after []byte // the header; the length of the body stands between
 }
 
-// maxBare is the largest body for a bareConn: a buffer has the header and the body.
-const maxBare = bodyBuffer - 8<<10
-
 // unusualHeaders change how a request is sent or answered.
 var unusualHeaders = []string{
 	"Connection", "Content-Length", "Expect", "Host", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection",
@@ -49,7 +46,7 @@ func newBareRoute(u *url.URL, h http.Header) *bareRoute {
 	}
 	before, rest, found := bytes.Cut(b.Bytes(), []byte("\r\nContent-Length: 1\r\n"))
 	after, isWhole := bytes.CutSuffix(rest, []byte("\r\n\r\nx"))
-	if !found || !isWhole || b.Len() > 4<<10 {
+	if !found || !isWhole || b.Len() > bodyBuffer/2 {
 		return nil
 	}
 	return &bareRoute{address, []byte(string(before) + "\r\nContent-Length: "), []byte("\r\n" + string(after) + "\r\n\r\n")}
@@ -85,13 +82,9 @@ var usualTransport = sync.OnceValue(func() bool {
 		(t.Protocols == nil || t.Protocols.HTTP1() && !t.Protocols.UnencryptedHTTP2())
 })
 
-// append appends a request to b, which has room for it.
-func (r *bareRoute) append(b []byte, segments body, size int64) []byte {
+// header appends the header of a request with a body of that size.
+func (r *bareRoute) header(b []byte, size int64) []byte {
 	b = append(b, r.before...)
 	b = strconv.AppendInt(b, size, 10)
-	b = append(b, r.after...)
-	for _, segment := range segments {
-		b = append(b, segment...)
-	}
-	return b
+	return append(b, r.after...)
 }

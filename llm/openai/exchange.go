@@ -98,7 +98,7 @@ func (x *exchange) request(model string, e encoding) error {
 	if !x.client.keepsRequests() { // a round tripper of others may write into a request, although it must not
 		hreq.URL, hreq.Header = new(*r.url), header.Clone()
 	}
-	if r.bare != nil && hreq.ContentLength <= maxBare && httptrace.ContextClientTrace(x.limits.ctx) == nil {
+	if r.bare != nil && httptrace.ContextClientTrace(x.limits.ctx) == nil {
 		x.route, x.hreq = r.bare, hreq
 		return nil
 	}

@@ -46,7 +46,8 @@ func (a *generation) clean() {
 	x := &a.first
 	a.segments = emptied(x.body)
 	x.client, x.hreq, x.body, x.sent, x.small = nil, http.Request{}, nil, bodyReader{}, smallBody{}
-	x.route, x.bare = nil, bareExchange{interrupt: x.bare.interrupt}
+	x.route = nil
+	x.bare.clean()
 	x.timed, x.sized, x.reader, x.gzip = timedReader{}, sizedReader{}, responseReader{}, false
 	x.conn.body, x.conn.joins, x.conn.got, x.conn.pooled, x.conn.wrote, x.conn.responded = nil, false, 0, false, time.Time{}, false
 	w := &x.limits
