@@ -28,22 +28,27 @@ type rawServer struct {
 	answer   []byte
 	cut      int  // the answer goes out in two writes
 	ends     bool // the connection ends behind the answer
+	atOnce   int  // requests that come before the first answer
 
 	all   sync.WaitGroup
 	mu    sync.Mutex
+	open  []net.Conn
 	conns int
 	sent  []string
+	came  chan struct{} // atOnce requests have come
 }
 
-func newRawServer(t testing.TB, answer []byte, cut int, ends bool) *rawServer {
+func newRawServer(t testing.TB, answer []byte, cut int, ends bool, atOnce int) *rawServer {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	s := &rawServer{listener: l, answer: answer, cut: cut, ends: ends}
+	s := &rawServer{listener: l, answer: answer, cut: cut, ends: ends, atOnce: atOnce, came: make(chan struct{})}
 	s.all.Go(s.accept)
 	return s
 }
 
-func (s *rawServer) url() string { return "http://" + s.listener.Addr().String() }
+func (s *rawServer) address() string { return s.listener.Addr().String() }
+
+func (s *rawServer) url() string { return "http://" + s.address() }
 
 func (s *rawServer) accept() {
 	for {
@@ -53,6 +58,7 @@ func (s *rawServer) accept() {
 		}
 		s.mu.Lock()
 		s.conns++
+		s.open = append(s.open, conn)
 		s.mu.Unlock()
 		s.all.Go(func() { s.serve(conn) })
 	}
@@ -71,9 +77,12 @@ func (s *rawServer) serve(conn net.Conn) {
 			return
 		}
 		s.mu.Lock()
-		s.sent = append(s.sent, strings.ReplaceAll(seen.String(), s.listener.Addr().String(), "server"))
+		if s.sent = append(s.sent, strings.ReplaceAll(seen.String(), s.address(), "server")); len(s.sent) == s.atOnce {
+			close(s.came)
+		}
 		s.mu.Unlock()
 		seen.Reset()
+		<-s.came
 		for _, part := range [][]byte{s.answer[:s.cut], s.answer[s.cut:]} {
 			if len(part) == 0 {
 				continue
@@ -88,8 +97,22 @@ func (s *rawServer) serve(conn net.Conn) {
 	}
 }
 
+// hangUp says something on all connections, and ends them if it says nothing.
+func (s *rawServer) hangUp(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, conn := range s.open {
+		_, _ = io.WriteString(conn, text)
+		if !strings.HasPrefix(text, said) {
+			_ = conn.Close()
+		}
+	}
+	s.open = nil
+}
+
 func (s *rawServer) close() {
 	_ = s.listener.Close()
+	s.hangUp("")
 	s.all.Wait()
 }
 
@@ -121,7 +144,7 @@ type bareOutcome struct {
 
 func bareOutcomeOf(t testing.TB, bare bool, answer []byte, cut int, ends bool, most int64) (o bareOutcome) {
 	whole := isWhole(answer)
-	s := newRawServer(t, answer, cut, ends || !whole)
+	s := newRawServer(t, answer, cut, ends || !whole, 1)
 	requests := 1
 	if whole && most == math.MaxInt64 { // otherwise it depends on chance what net/http does with the connection
 		requests = 3

@@ -90,3 +90,15 @@ func SweepBare(older time.Duration) int {
 	defer bareConns.mu.Unlock()
 	return bareConns.n
 }
+
+// AliveBare returns how many of the idle connections to an address are as they were.
+func AliveBare(address string) (n int) {
+	bareConns.mu.Lock()
+	defer bareConns.mu.Unlock()
+	for c := bareConns.idle[address]; c != nil; c = c.next {
+		if c.isAlive() {
+			n++
+		}
+	}
+	return n
+}

@@ -65,7 +65,7 @@ var partOfStream = wholeStream[:strings.Index(wholeStream, "\n\n")+2]
 
 // hijacked serves one connection by hand: what is written to it goes out as it
 // stands, and with a reset it ends in RST instead of FIN.
-func hijacked(t *testing.T, reset bool, text func(n int) string) (openai.Config, func() int) {
+func hijacked(t *testing.T, client *http.Client, reset bool, text func(n int) string) (openai.Config, func() int) {
 	var mu sync.Mutex
 	n := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -86,10 +86,22 @@ func hijacked(t *testing.T, reset bool, text func(n int) string) (openai.Config,
 		_ = conn.Close()
 	}))
 	t.Cleanup(server.Close)
-	return openai.Config{BaseURL: server.URL, HTTPClient: server.Client(), Retry: atOnce(1)}, func() int {
+	return openai.Config{BaseURL: server.URL, HTTPClient: client, Retry: atOnce(1)}, func() int {
 		mu.Lock()
 		defer mu.Unlock()
 		return n
+	}
+}
+
+// bothClients runs a test with the default client, which speaks HTTP/1 by itself where there
+// is no TLS, and with net/http.
+func bothClients(t *testing.T, test func(t *testing.T, client *http.Client)) {
+	t.Parallel()
+	for name, client := range map[string]*http.Client{"by itself": nil, "with net http": {Transport: &http.Transport{}}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, client)
+		})
 	}
 }
 
@@ -110,8 +122,9 @@ func endsWithConnection(contentType, body string) string {
 	return "HTTP/1.1 200 OK\r\nContent-Type: " + contentType + "\r\nConnection: close\r\n\r\n" + body
 }
 
-func TestQuirkQ093ConnectionReset(t *testing.T) {
-	t.Parallel()
+func TestQuirkQ093ConnectionReset(t *testing.T) { bothClients(t, connectionReset) }
+
+func connectionReset(t *testing.T, client *http.Client) {
 	for _, tt := range []struct {
 		name string
 		text string
@@ -124,7 +137,7 @@ func TestQuirkQ093ConnectionReset(t *testing.T) {
 		for _, reset := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, RST %v", tt.name, reset), func(t *testing.T) {
 				t.Parallel()
-				c, requests := hijacked(t, reset, func(n int) string {
+				c, requests := hijacked(t, client, reset, func(n int) string {
 					if n == 1 {
 						return tt.text
 					}
@@ -133,7 +146,7 @@ func TestQuirkQ093ConnectionReset(t *testing.T) {
 				requireBrokenOff(t, generateOnce(t.Context(), c, hello()).err)
 				require.Equal(t, 1, requests())
 
-				c, requests = hijacked(t, reset, func(n int) string {
+				c, requests = hijacked(t, client, reset, func(n int) string {
 					if n == 1 {
 						return tt.text
 					}
@@ -151,10 +164,11 @@ func TestQuirkQ093ConnectionReset(t *testing.T) {
 	}
 }
 
-// TestQuirkQ093EveryByte loses the connection after every byte of a response.
-// The answer is whole, or the error says that it is not.
-func TestQuirkQ093EveryByte(t *testing.T) {
-	t.Parallel()
+func TestQuirkQ093EveryByte(t *testing.T) { bothClients(t, everyByte) }
+
+// everyByte loses the connection after every byte of a response. The answer is whole, or
+// the error says that it is not.
+func everyByte(t *testing.T, client *http.Client) {
 	for _, tt := range []struct {
 		name, text string
 		stream     bool
@@ -166,7 +180,7 @@ func TestQuirkQ093EveryByte(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c, _ := hijacked(t, false, func(n int) string { return tt.text[:n-1] })
+			c, _ := hijacked(t, client, false, func(n int) string { return tt.text[:n-1] })
 			whole := 0
 			for cut := range len(tt.text) + 1 {
 				req := hello()
@@ -234,10 +248,11 @@ func TestQuirkQ094Restart(t *testing.T) {
 	})
 }
 
-// TestQuirkQ095Cancel: the end of the caller's context is what is reported, it
-// is no failure of the provider, and nothing is sent again.
-func TestQuirkQ095Cancel(t *testing.T) {
-	t.Parallel()
+func TestQuirkQ095Cancel(t *testing.T) { bothClients(t, cancels) }
+
+// cancels: the end of the caller's context is what is reported, it is no failure of the
+// provider, and nothing is sent again.
+func cancels(t *testing.T, client *http.Client) {
 	reason := errors.New("the user pressed a key")
 	patient := wrap.Retry{Attempts: 9, MinDelay: time.Hour, MaxDelay: -1, MaxWait: -1}
 	check := func(t *testing.T, cancelAt string, handler http.HandlerFunc) {
@@ -257,7 +272,7 @@ func TestQuirkQ095Cancel(t *testing.T) {
 			handler(w, r)
 		}))
 		defer server.Close()
-		c := openai.Config{BaseURL: server.URL, HTTPClient: server.Client(), Retry: patient}
+		c := openai.Config{BaseURL: server.URL, HTTPClient: client, Retry: patient}
 		_, err := c.Model("m").Generate(ctx, helloStream(), func(d llm.Delta) {
 			_, text := d.(llm.TextDelta)
 			_, notice := d.(llm.Notice)
@@ -309,7 +324,7 @@ func TestQuirkQ095Cancel(t *testing.T) {
 		defer server.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		c := openai.Config{BaseURL: server.URL, HTTPClient: server.Client(), Retry: patient}
+		c := openai.Config{BaseURL: server.URL, HTTPClient: client, Retry: patient}
 		_, err := c.Model("m").Generate(ctx, helloStream(), nil)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		var api *llm.APIError
@@ -322,14 +337,15 @@ func TestQuirkQ095Cancel(t *testing.T) {
 			<-r.Context().Done()
 		}))
 		defer server.Close()
-		c := openai.Config{BaseURL: server.URL, HTTPClient: server.Client(), Retry: atOnce(1), FirstByteTimeout: time.Millisecond}
+		c := openai.Config{BaseURL: server.URL, HTTPClient: client, Retry: atOnce(1), FirstByteTimeout: time.Millisecond}
 		_, err := c.Model("m").Generate(t.Context(), helloStream(), nil)
 		requireKind(t, llm.KindTimeout, err)
 	})
 }
 
-func TestQuirkQ092Redirects(t *testing.T) {
-	t.Parallel()
+func TestQuirkQ092Redirects(t *testing.T) { bothClients(t, redirects) }
+
+func redirects(t *testing.T, client *http.Client) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
@@ -344,7 +360,7 @@ func TestQuirkQ092Redirects(t *testing.T) {
 				http.Redirect(w, r, strings.Replace(elsewhere.URL, "://", "://u:sekret@", 1)+"/v1?key=sekret", status)
 			}))
 			defer server.Close()
-			_, err := openai.Config{BaseURL: server.URL, Key: "sk-0123456789", HTTPClient: server.Client(), Retry: atOnce(3)}.Model("m").Generate(t.Context(), hello(), nil)
+			_, err := openai.Config{BaseURL: server.URL, Key: "sk-0123456789", HTTPClient: client, Retry: atOnce(3)}.Model("m").Generate(t.Context(), hello(), nil)
 			requireKind(t, llm.KindInvalidRequest, err)
 			require.ErrorContains(t, err, elsewhere.URL)
 			require.NotContains(t, err.Error(), "sekret")

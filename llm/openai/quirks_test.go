@@ -184,8 +184,17 @@ func catalogue() (numbers []string) {
 // key must never show in an error.
 const key = "sk-quirks-0123456789"
 
-// check runs the fixture in one mode and compares.
+// check runs the fixture in one mode and compares: over net/http, and if the fixture has no
+// host of its own with the default client, which speaks HTTP/1 by itself.
 func (f *fixture) check(ctx context.Context, mode string) error {
+	err := f.checkOver(ctx, mode, false)
+	if err == nil && f.head["host"] == "" {
+		err = f.checkOver(ctx, mode, true)
+	}
+	return err
+}
+
+func (f *fixture) checkOver(ctx context.Context, mode string, byDefault bool) error {
 	req, err := f.request()
 	if err != nil {
 		return err
@@ -201,7 +210,11 @@ func (f *fixture) check(ctx context.Context, mode string) error {
 	if err != nil {
 		return err
 	}
-	defer config.HTTPClient.CloseIdleConnections()
+	if byDefault {
+		config.HTTPClient = nil
+	} else {
+		defer config.HTTPClient.CloseIdleConnections()
+	}
 	req.Stream = mode == "stream"
 	var notices int
 	resp, err := config.Model(cmp.Or(f.head["model"], "m")).Generate(ctx, req, func(d llm.Delta) {
