@@ -35,16 +35,17 @@ type bareConn struct {
 	since   int64     // when it became idle, in nanoseconds of the wall clock
 
 	stage  bareStage
-	buffer *[bodyBuffer]byte // of out; nil: the request is written
-	out    []byte            // what is written next
-	body   bodyReader        // what follows out
-	some   bool              // of the request is written
-	wrote  time.Time         // zero: not all
-	writer chan error        // gets the result of a goroutine that writes; nil: none
+	buffer []byte     // of out; nil: the request is written
+	out    []byte     // what is written next
+	body   bodyReader // what follows out
+	some   bool       // of the request is written
+	wrote  time.Time  // zero: not all
+	writer chan error // gets the result of a goroutine that writes; nil: none
 
 	one    [1]byte
-	ahead  *[aheadSize]byte // has rest; nil: nothing is read ahead
+	ahead  []byte // the buffer that has rest; nil: nothing is read ahead
 	rest   []byte
+	more   bool   // the last read filled ahead, so more bytes wait
 	direct []byte // memory of the reader, which gets the next bytes in place of ahead
 	n      int    // bytes in direct
 	err    error  // of the last step
@@ -84,8 +85,9 @@ func dialBare(ctx context.Context, address string) (*bareConn, error) {
 // send writes a request, waits, and reads the first bytes of the answer. Nobody changes the
 // body before hasWritten or close.
 func (c *bareConn) send(r *bareRoute, segments body, size int64) error {
-	c.buffer = bodyBuffers.Get().(*[bodyBuffer]byte)
+	c.buffer = bareBuffer(int64(len(r.before)+len(r.after)+maxDigits) + size)
 	c.out, c.body, c.some, c.wrote = r.header(c.buffer[:0], size), bodyReader{rest: segments}, false, time.Time{}
+	c.more = false
 	c.fill()
 	err := c.run()
 	switch {
@@ -170,15 +172,19 @@ func (c *bareConn) writeOn() {
 }
 
 func (c *bareConn) releaseRequest() {
-	bodyBuffers.Put(c.buffer)
+	releaseBare(c.buffer)
 	c.buffer, c.out, c.body = nil, nil, bodyReader{}
 }
 
 func (c *bareConn) read(fd int) (done bool) {
 	p := c.direct
 	if p == nil {
-		c.ahead = aheadBuffers.Get().(*[aheadSize]byte)
-		p = c.ahead[:]
+		size := int64(ofNetHTTP)
+		if c.more {
+			size = aheadSize
+		}
+		c.ahead = bareBuffer(size)
+		p = c.ahead
 	}
 	n, err := readOf(fd, p)
 	switch {
@@ -192,7 +198,7 @@ func (c *bareConn) read(fd int) (done bool) {
 	}
 	if c.direct != nil {
 		c.n = n
-	} else if c.rest = c.ahead[:n]; n == 0 {
+	} else if c.rest, c.more = c.ahead[:n], n == len(p); n == 0 {
 		c.releaseAhead()
 	}
 	return true
@@ -209,8 +215,31 @@ func readOf(fd int, p []byte) (n int, err error) {
 
 func (c *bareConn) releaseAhead() {
 	if c.ahead != nil {
-		aheadBuffers.Put(c.ahead)
+		releaseBare(c.ahead)
 		c.ahead, c.rest = nil, nil
+	}
+}
+
+// bareBuffer returns a buffer of the size, or of the largest size. A thousand runs may need
+// theirs at the same moment.
+func bareBuffer(size int64) []byte {
+	switch {
+	case size <= maxSmall:
+		return longBodies.Get().(*[maxSmall]byte)[:]
+	case size <= aheadSize:
+		return aheadBuffers.Get().(*[aheadSize]byte)[:]
+	}
+	return bodyBuffers.Get().(*[bodyBuffer]byte)[:]
+}
+
+func releaseBare(b []byte) {
+	switch len(b) {
+	case maxSmall:
+		longBodies.Put((*[maxSmall]byte)(b))
+	case aheadSize:
+		aheadBuffers.Put((*[aheadSize]byte)(b))
+	case bodyBuffer:
+		bodyBuffers.Put((*[bodyBuffer]byte)(b))
 	}
 }
 

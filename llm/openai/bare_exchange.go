@@ -30,13 +30,11 @@ type bareExchange struct {
 	err       error         // of the last Read
 }
 
-// ofReadResponse is the size of the buffer of net/http, which bounds trailers, too.
-const ofReadResponse = 4 << 10
-
 // maxHeader is the largest header of an answer.
 const maxHeader = 1 << 20
 
-var bareReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, ofReadResponse) }}
+// bareReaders have the buffer of net/http, whose size bounds trailers.
+var bareReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, ofNetHTTP) }}
 
 func (b *bareExchange) prepare() {
 	b.interrupt = func() { _ = b.conn.tcp.SetDeadline(time.Unix(1, 0)) }

@@ -46,7 +46,7 @@ func newBareRoute(u *url.URL, h http.Header) *bareRoute {
 	}
 	before, rest, found := bytes.Cut(b.Bytes(), []byte("\r\nContent-Length: 1\r\n"))
 	after, isWhole := bytes.CutSuffix(rest, []byte("\r\n\r\nx"))
-	if !found || !isWhole || b.Len() > bodyBuffer/2 {
+	if !found || !isWhole || b.Len() > maxSmall/2 {
 		return nil
 	}
 	return &bareRoute{address, []byte(string(before) + "\r\nContent-Length: "), []byte("\r\n" + string(after) + "\r\n\r\n")}
@@ -81,6 +81,9 @@ var usualTransport = sync.OnceValue(func() bool {
 	return ok && usualProxy() && !t.DisableKeepAlives && !t.DisableCompression && t.MaxConnsPerHost == 0 && t.ResponseHeaderTimeout == 0 &&
 		(t.Protocols == nil || t.Protocols.HTTP1() && !t.Protocols.UnencryptedHTTP2())
 })
+
+// maxDigits is the longest length of a body.
+const maxDigits = 20
 
 // header appends the header of a request with a body of that size.
 func (r *bareRoute) header(b []byte, size int64) []byte {
