@@ -254,8 +254,11 @@ func (c *bareConn) Read(p []byte) (n int, err error) {
 		return 0, errors.New("the header has no end")
 	}
 	p = p[:min(int64(len(p)), c.limit)]
+	if len(p) == 0 {
+		return 0, nil
+	}
 	if len(c.rest) == 0 {
-		if len(p) >= aheadSize {
+		if len(p) > ofNetHTTP {
 			c.direct = p
 		}
 		err := c.run()
@@ -268,12 +271,17 @@ func (c *bareConn) Read(p []byte) (n int, err error) {
 		n = c.n
 	} else {
 		n = copy(p, c.rest)
-		if c.rest = c.rest[n:]; len(c.rest) == 0 {
-			c.releaseAhead()
-		}
+		c.skip(n)
 	}
 	c.limit -= int64(n)
 	return n, nil
+}
+
+// skip drops bytes that were read ahead.
+func (c *bareConn) skip(n int) {
+	if c.rest = c.rest[n:]; len(c.rest) == 0 {
+		c.releaseAhead()
+	}
 }
 
 // hasWritten reports whether the request is written as a whole, and waits a moment for it.

@@ -22,8 +22,10 @@ type bareExchange struct {
 	interrupt func()          // ends the waits of conn; made once by prepare
 	stop      func() bool     // of the context's AfterFunc
 	conn      *bareConn
-	reader    *bufio.Reader // of conn; nil: the answer has ended
-	body      io.Reader     // of net/http
+	usual     usualHeader
+	left      int64         // bytes of the body of a usual answer
+	reader    *bufio.Reader // of conn, for an unusual answer
+	body      io.Reader     // of net/http, for an unusual answer
 	closes    bool          // the connection ends with the answer
 	ended     bool          // conn is given back
 	late      bool          // interrupt may still run
@@ -41,7 +43,10 @@ func (b *bareExchange) prepare() {
 }
 
 // clean makes b as it was when prepared.
-func (b *bareExchange) clean() { *b = bareExchange{interrupt: b.interrupt} }
+func (b *bareExchange) clean() {
+	b.usual.clean()
+	*b = bareExchange{interrupt: b.interrupt, usual: b.usual}
+}
 
 // doBare sends the request as do does.
 func (x *exchange) doBare(r *bareRoute) (*http.Response, error) {
@@ -98,6 +103,11 @@ func (b *bareExchange) answered(l *connection, req *http.Request, err error) (*h
 		}
 		b.end(false)
 		return nil, err
+	}
+	if resp, n := b.usual.read(c.rest, req); resp != nil {
+		c.skip(n)
+		c.limit, b.left, b.body, resp.Body = math.MaxInt64, resp.ContentLength, nil, b
+		return resp, nil
 	}
 	b.reader = bareReaders.Get().(*bufio.Reader)
 	b.reader.Reset(c)
@@ -156,7 +166,7 @@ func (b *bareExchange) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	n, err := b.body.Read(p)
+	n, err := b.read(p)
 	if err != nil {
 		if b.err = err; err != io.EOF { //nolint:errorlint // as net/http does
 			b.err = b.cause(err)
@@ -164,6 +174,21 @@ func (b *bareExchange) Read(p []byte) (int, error) {
 		b.end(err == io.EOF) //nolint:errorlint // as net/http does
 	}
 	return n, b.err
+}
+
+func (b *bareExchange) read(p []byte) (int, error) {
+	if b.body != nil {
+		return b.body.Read(p)
+	}
+	n, err := b.conn.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	switch {
+	case err == io.EOF: //nolint:errorlint // as net/http does
+		err = io.ErrUnexpectedEOF
+	case err == nil && b.left == 0:
+		err = io.EOF
+	}
+	return n, err
 }
 
 // Close implements [io.Closer].

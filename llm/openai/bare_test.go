@@ -199,6 +199,9 @@ func FuzzBare(f *testing.F) {
 // bareAnswers are answers of servers, usual and unusual ones.
 var bareAnswers = []string{
 	"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5\r\nX-A: 1\r\nx-a: 2\r\n\r\nhello",
+	"HTTP/1.1 200 OK\r\ndate: Mon\r\nserver: uvicorn\r\ncontent-length: 5\r\ncontent-type: application/json\r\n\r\nhello",
+	"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: 05\r\nConnection: keep-alive\r\nx-a:  1 \r\n\r\nhello",
+	"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\nhello",
 	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3;x=y\r\n wo\r\n0\r\n\r\n",
 	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n",
 	"HTTP/1.1 200 OK\r\n\r\nuntil the connection ends",

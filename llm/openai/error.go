@@ -120,7 +120,7 @@ var requestIDs = []string{"X-Request-Id", "Request-Id", "Apim-Request-Id", "X-Am
 func requestID(h http.Header) string {
 	for _, name := range requestIDs {
 		if id := h.Get(name); id != "" {
-			return clip.Bytes(id, 200)
+			return strings.Clone(clip.Bytes(id, 200)) // not the whole header
 		}
 	}
 	return ""

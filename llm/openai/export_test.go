@@ -109,6 +109,7 @@ func Unclean() (names []string) {
 		list.list, list.block, list.free = nil, nil, nil
 	}
 	a.segments = nil
+	a.first.bare.usual.header = nil
 	a.first.answer.content, a.first.answer.calls.list = nil, nil // their memory stays
 	a.first.answer.calls.byIndex, a.first.answer.calls.byID = nil, nil
 	return different("", reflect.ValueOf(a).Elem(), reflect.ValueOf(fresh()).Elem())
