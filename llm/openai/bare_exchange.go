@@ -18,9 +18,9 @@ import (
 
 // A bareExchange is one request with its answer on a bareConn, and the body of the answer.
 type bareExchange struct {
-	ctx       context.Context // of the request, whose lifetime this is
-	interrupt func()          // ends the waits of conn; made once by prepare
-	stop      func() bool     // of the context's AfterFunc
+	limits    *timeLimits // of the request
+	interrupt func()      // ends the waits of conn; made once by prepare
+	stop      func() bool // of the context's AfterFunc
 	conn      *bareConn
 	usual     usualHeader
 	left      int64         // bytes of the body of a usual answer
@@ -54,10 +54,10 @@ func (x *exchange) doBare(r *bareRoute) (*http.Response, error) {
 		return nil, err
 	}
 	b, l := &x.bare, &x.conn
-	b.ctx = x.limits.ctx
+	b.limits = &x.limits
 	for range maxClosed {
 		resp, err := b.send(r, x.body, l, &x.hreq)
-		if err == nil || b.ctx.Err() != nil || !l.wasClosed(err) {
+		if err == nil || b.limits.ended() != nil || !l.wasClosed(err) {
 			return resp, err
 		}
 	}
@@ -67,19 +67,20 @@ func (x *exchange) doBare(r *bareRoute) (*http.Response, error) {
 // send sends the request on a connection and reads the header of the answer.
 func (b *bareExchange) send(r *bareRoute, segments body, l *connection, req *http.Request) (*http.Response, error) {
 	for {
-		if b.ctx.Err() != nil {
-			return nil, context.Cause(b.ctx)
+		if err := b.limits.ended(); err != nil {
+			return nil, err
 		}
 		c := bareConns.get(r.address)
 		l.got, l.pooled, l.wrote, l.responded = l.got+1, c != nil, time.Time{}, false
 		if c == nil {
 			var err error
-			if c, err = dialBare(b.ctx, r.address); err != nil {
+			if c, err = dialBare(b.limits.context(), r.address); err != nil {
 				return nil, b.cause(err)
 			}
 		}
 		b.conn, b.closes, b.ended = c, false, false
-		b.stop = context.AfterFunc(b.ctx, b.interrupt)
+		b.limits.onEnd(b.interrupt)
+		b.stop = context.AfterFunc(b.limits.caller, b.interrupt)
 		err := c.send(r, segments, req.ContentLength)
 		if err == errStale { //nolint:errorlint // our own
 			b.end(false)
@@ -200,10 +201,10 @@ func (b *bareExchange) Close() error {
 	return nil
 }
 
-// cause returns the cause of the end of the context, or err.
+// cause returns why the request has ended, or err.
 func (b *bareExchange) cause(err error) error {
-	if b.ctx.Err() != nil {
-		return context.Cause(b.ctx)
+	if ended := b.limits.ended(); ended != nil {
+		return ended
 	}
 	return err
 }
@@ -223,9 +224,11 @@ func (b *bareExchange) end(whole bool) {
 		bareReaders.Put(b.reader)
 		b.reader = nil
 	}
+	b.limits.onEnd(nil)
 	if !b.stop() {
 		whole, b.late = false, true // interrupt runs, or has run
 	}
+	whole = whole && b.limits.ended() == nil // otherwise the connection was interrupted
 	if whole {
 		bareConns.put(c)
 	} else {

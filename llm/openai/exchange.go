@@ -85,7 +85,7 @@ func (x *exchange) request(model string, e encoding) error {
 	header := r.header
 	x.gzip = r.gzip
 	if x.client.Token != nil {
-		if header, err = x.client.header(x.limits.ctx, r.url); err != nil {
+		if header, err = x.client.header(x.limits.context(), r.url); err != nil {
 			return err
 		}
 	}
@@ -98,11 +98,11 @@ func (x *exchange) request(model string, e encoding) error {
 	if !x.client.keepsRequests() { // a round tripper of others may write into a request, although it must not
 		hreq.URL, hreq.Header = new(*r.url), header.Clone()
 	}
-	if r.bare != nil && httptrace.ContextClientTrace(x.limits.ctx) == nil {
+	if r.bare != nil && httptrace.ContextClientTrace(x.limits.caller) == nil {
 		x.route, x.hreq = r.bare, hreq
 		return nil
 	}
-	x.hreq = *hreq.WithContext(httptrace.WithClientTrace(x.limits.ctx, &x.conn.trace))
+	x.hreq = *hreq.WithContext(httptrace.WithClientTrace(x.limits.context(), &x.conn.trace))
 	return nil
 }
 
@@ -125,12 +125,12 @@ func (x *exchange) do() (*http.Response, error) {
 	}
 	for range maxClosed {
 		resp, err := sender.send(hreq)
-		if err == nil || x.limits.ctx.Err() != nil || !l.wasClosed(err) {
+		if err == nil || x.limits.ended() != nil || !l.wasClosed(err) {
 			return resp, err
 		}
 		l = new(connection) // events of the dead connection may still come
 		l.prepare()
-		hreq = hreq.WithContext(httptrace.WithClientTrace(x.limits.ctx, &l.trace))
+		hreq = hreq.WithContext(httptrace.WithClientTrace(x.limits.context(), &l.trace))
 		if hreq.Body, err = x.again(); err != nil {
 			return nil, err
 		}

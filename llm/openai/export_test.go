@@ -76,7 +76,7 @@ func decodeInto(a *completion, api API, body io.Reader, general bool, tools []ll
 	w.ring = w.check
 	w.start(ctx, &c.Config)
 	defer w.stop()
-	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, "http://in.memory", nil)
+	req, err := http.NewRequestWithContext(w.context(), http.MethodPost, "http://in.memory", nil)
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func (a *generation) clean() {
 	x.timed, x.sized, x.reader, x.gzip = timedReader{}, sizedReader{}, responseReader{}, false
 	x.conn.body, x.conn.joins, x.conn.got, x.conn.pooled, x.conn.wrote, x.conn.responded = nil, false, 0, false, time.Time{}, false
 	w := &x.limits
-	w.ctx, w.cancel, w.first, w.stall = nil, nil, 0, 0
+	w.caller, w.ctx, w.cancel, w.over, w.ends, w.first, w.stall = nil, nil, nil, nil, nil, 0, 0
 	w.timer, w.rings, w.limits, w.stopped, w.quiet = nil, time.Time{}, [3]timeLimit{}, false, false
 	x.answer.clean()
 }

@@ -28,23 +28,27 @@ func limit(d, def time.Duration) time.Duration {
 	return d
 }
 
-// A timeLimits applies the time limits of Config to one request. The context ends
-// with the caller's context, or with a *timeoutError as the cause.
+// A timeLimits applies the time limits of Config to one request. The request ends with the
+// caller's context, or with a *timeoutError as the cause. A context of its own is made only
+// for code that needs one: it costs four allocations.
 //
 // One timer serves all limits, because a timer for each read of a stream would cost
 // allocations and the lock of the runtime's timers. The timer rings at the earliest time at
 // which a limit may be over, and again later if no limit is over.
 type timeLimits struct {
-	ctx    context.Context // for the HTTP request, whose lifetime this is
-	cancel context.CancelCauseFunc
+	caller context.Context // of the request, whose lifetime this is
 	first  time.Duration
 	stall  time.Duration
 
 	mu      sync.Mutex
-	ring    func()       // is check; made once
-	timer   *time.Timer  // nil before the first limit
-	rings   time.Time    // when the timer rings; zero: not set
-	limits  [3]timeLimit // by totalLimit, idleLimit and restLimit
+	ctx     context.Context         // ends with the request; nil: not made
+	cancel  context.CancelCauseFunc // of ctx
+	over    *timeoutError           // ended the request; nil: none
+	ends    func()                  // is called if a limit ends the request; nil: nothing is
+	ring    func()                  // is check; made once
+	timer   *time.Timer             // nil before the first limit
+	rings   time.Time               // when the timer rings; zero: not set
+	limits  [3]timeLimit            // by totalLimit, idleLimit and restLimit
 	stopped bool
 	quiet   bool // after stop: check does not run, and will not
 }
@@ -64,10 +68,46 @@ const (
 
 // start begins the limits of a request.
 func (w *timeLimits) start(ctx context.Context, c *Config) {
-	w.ctx, w.cancel = context.WithCancelCause(ctx)
+	w.caller = ctx
 	w.first = limit(c.FirstByteTimeout, DefaultFirstByteTimeout)
 	w.stall = limit(c.StallTimeout, DefaultStallTimeout)
 	w.set(totalLimit, "Timeout", limit(c.Timeout, DefaultTimeout))
+}
+
+// context returns a context that ends with the request.
+func (w *timeLimits) context() context.Context {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ctx == nil {
+		w.ctx, w.cancel = context.WithCancelCause(w.caller)
+		if w.over != nil {
+			w.cancel(w.over)
+		}
+	}
+	return w.ctx
+}
+
+// ended returns why the request has ended, or nil.
+func (w *timeLimits) ended() error {
+	if w.caller.Err() != nil {
+		return context.Cause(w.caller)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over != nil {
+		return w.over
+	}
+	return nil
+}
+
+// onEnd makes f what is called if a limit ends the request, or has ended it. When onEnd(nil)
+// has returned, nothing is called.
+func (w *timeLimits) onEnd(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ends = f; f != nil && w.over != nil {
+		f()
+	}
 }
 
 // startFirstByte starts the wait for the first byte.
@@ -120,7 +160,7 @@ func (w *timeLimits) check() {
 		switch {
 		case l.over.IsZero():
 		case !now.Before(l.over):
-			w.cancel(&timeoutError{l.name, l.after})
+			w.end(&timeoutError{l.name, l.after})
 			return
 		case next.IsZero() || l.over.Before(next):
 			next = l.over
@@ -131,22 +171,36 @@ func (w *timeLimits) check() {
 	}
 }
 
+// end ends the request. w.mu is locked.
+func (w *timeLimits) end(over *timeoutError) {
+	w.over = over
+	if w.cancel != nil {
+		w.cancel(over)
+	}
+	if w.ends != nil {
+		w.ends()
+	}
+}
+
 // stop ends the timer and the context.
 func (w *timeLimits) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stopped = true
 	w.quiet = w.timer == nil || w.timer.Stop()
-	w.cancel(nil)
+	if w.cancel != nil {
+		w.cancel(nil)
+	}
 }
 
 // exceeded returns the bound of Config that ended the request, or nil.
 func (w *timeLimits) exceeded() *timeoutError {
-	b, _ := errors.AsType[*timeoutError](context.Cause(w.ctx))
-	if b != nil && b.name == "" {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over != nil && w.over.name == "" {
 		return nil
 	}
-	return b
+	return w.over
 }
 
 // limitRest limits the remaining reading to d.
