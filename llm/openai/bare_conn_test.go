@@ -18,7 +18,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -321,4 +323,71 @@ func TestBareAndNetHTTPAgree(t *testing.T) {
 	}
 	_, err = openai.Config{BaseURL: nobody, Retry: wrap.Retry{Attempts: 1}}.Model("m").Generate(t.Context(), hello(), nil)
 	requireKind(t, llm.KindNetwork, err)
+}
+
+// TestBareHeaders: the headers of usual servers are read without net/http.
+func TestBareHeaders(t *testing.T) {
+	t.Parallel()
+	for _, usual := range []string{
+		said, // of Go
+		"HTTP/1.1 200 OK\r\ndate: Mon, 30 Nov 2026 10:00:00 GMT\r\nserver: uvicorn\r\ncontent-length: 5\r\ncontent-type: application/json\r\n\r\nhello",
+		"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: application/json\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello",
+		"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5, max=100\r\nAccess-Control-Allow-Origin: \r\nContent-Length: 5\r\n\r\n",
+	} {
+		require.True(t, openai.IsUsualHeader(usual), usual)
+	}
+	for _, unusual := range []string{
+		"", said[:40], "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 5\r\n\r\nhello",
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n folded\r\n\r\nhello",
+	} {
+		require.False(t, openai.IsUsualHeader(unusual), unusual)
+	}
+}
+
+// TestBareBubbles: a program's tests use the client in synctest bubbles and outside, one after
+// the other. No timer leaves its bubble.
+func TestBareBubbles(t *testing.T) {
+	t.Parallel()
+	c := loopback(t, func(w http.ResponseWriter, _ *http.Request) { say(w, ok) })
+	ask := func(t *testing.T) {
+		resp, err := c.Model("m").Generate(t.Context(), hello(), nil)
+		require.NoError(t, err)
+		require.Equal(t, "ok", resp.Message.Text())
+	}
+	for range 3 {
+		ask(t)
+		synctest.Test(t, ask)
+	}
+}
+
+// TestBareCancelDial: the end of the context ends the wait for a connection.
+func TestBareCancelDial(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems refuse connections that nobody accepts")
+	}
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	defer syscall.Close(fd)
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	require.NoError(t, syscall.Listen(fd, 0))
+	name, err := syscall.Getsockname(fd)
+	require.NoError(t, err)
+	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	conn, err := net.Dial("tcp", address) // takes the only place in the queue
+	require.NoError(t, err)
+	defer conn.Close()
+	reason := errors.New("the user pressed a key")
+	for _, bare := range []bool{false, true} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go func() {
+			runtime.Gosched()
+			cancel(reason)
+		}()
+		e := openai.Exchange(ctx, "http://"+address, bare, math.MaxInt64, []byte("body"))
+		require.ErrorIs(t, e.Err, reason)
+	}
 }

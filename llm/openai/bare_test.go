@@ -183,7 +183,7 @@ func FuzzBare(f *testing.F) {
 	for _, text := range bareAnswers {
 		corpus = append(corpus, []byte(text))
 	}
-	for i, answer := range append(corpus, mutant.Of(corpus, 3000)...) {
+	for i, answer := range append(corpus, mutant.Of(corpus, 1500)...) {
 		f.Add(answer, uint16(i*7), i%3 == 0, uint8(i%5))
 	}
 	f.Fuzz(func(t *testing.T, answer []byte, cut uint16, ends bool, most uint8) {

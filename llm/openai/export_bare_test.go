@@ -102,3 +102,9 @@ func AliveBare(address string) (n int) {
 	}
 	return n
 }
+
+// IsUsualHeader reports whether an answer has a header that is read without net/http.
+func IsUsualHeader(answer string) bool {
+	resp, _ := new(usualHeader).read([]byte(answer), nil)
+	return resp != nil
+}
