@@ -53,11 +53,11 @@ func TestGoals(t *testing.T) {
 		runs          int
 		allocs, bytes float64
 	}{
-		"W1":  {200, 1.30, 1.31},
-		"W2":  {5, 1.10, 0.30},
-		"W3":  {500, 1.20, 1.20},
-		"W4s": {20, 0.10, 0.15},
-		"W4l": {3, 0.40, 0.32},
+		"W1":  {200, 0.75, 0.95},
+		"W2":  {5, 0.85, 0.28},
+		"W3":  {500, 0.75, 0.95},
+		"W4s": {20, 0.05, 0.15},
+		"W4l": {3, 0.35, 0.30},
 		"W5":  {100, 1.90, 3.03},
 	} {
 		w, err := choose(workloads, name, func(w workload) string { return w.name })

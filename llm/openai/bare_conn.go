@@ -24,8 +24,7 @@ import (
 
 const hasBareConns = true
 
-// A bareConn is a TCP connection without a goroutine. It belongs to one request, or to
-// bareConns.
+// A bareConn is a TCP connection without a goroutine. Either one request or bareConns has it.
 type bareConn struct {
 	tcp     *net.TCPConn
 	raw     syscall.RawConn

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -274,6 +275,47 @@ func TestBareEarlyAnswer(t *testing.T) {
 		require.Zero(t, openai.IdleBare(l.Addr().String()))
 		require.NoError(t, l.Close())
 	}
+}
+
+// TestBareNotReused: a connection serves no other request after an answer that ends it, or
+// that has bytes behind it, although the server keeps it open.
+func TestBareNotReused(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{
+		"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",
+		"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfalse",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfalse",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" + strings.Repeat("x", 40_000),
+		"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfalse",
+	} {
+		s := newRawServer(t, []byte(answer), 0, false, 1)
+		for range 2 {
+			e := openai.Exchange(t.Context(), s.url(), true, math.MaxInt64, []byte("body"))
+			require.NoError(t, e.Err)
+			require.Equal(t, "hello", e.Body)
+			require.Zero(t, openai.IdleBare(s.address()))
+		}
+		require.Equal(t, 2, s.conns)
+		s.close()
+	}
+}
+
+// TestBareTimeLimit: a time limit of Config ends a wait.
+func TestBareTimeLimit(t *testing.T) {
+	t.Parallel()
+	c := loopback(t, func(w http.ResponseWriter, r *http.Request) {
+		if _, _ = io.Copy(io.Discard, r.Body); r.Header.Get("X-Wait") != "" {
+			<-r.Context().Done()
+		}
+		say(w, ok)
+	})
+	_, err := c.Model("m").Generate(t.Context(), hello(), nil)
+	require.NoError(t, err)
+	c.FirstByteTimeout, c.Header = 50*time.Millisecond, http.Header{"X-Wait": {"yes"}}
+	_, err = c.Model("m").Generate(t.Context(), hello(), nil)
+	requireKind(t, llm.KindTimeout, err)
+	require.ErrorContains(t, err, "FirstByteTimeout of 50ms is over")
 }
 
 // TestBareLongBody: the server gets each byte of a body that the system does not take at once.

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A barePool has idle connections. The last one that became idle is used first, so that those
-// that are not needed grow old.
+// A barePool has idle connections. The newest is used first, so that connections beyond the
+// need grow old.
 type barePool struct {
 	mu     sync.Mutex
 	idle   map[string]*bareConn // lists by address, the last one first
@@ -56,8 +56,8 @@ func (p *barePool) put(c *bareConn) {
 }
 
 // sweepLater starts the timer of the next sweep. A timer may belong to a testing/synctest
-// bubble that has ended, whose clock is another one: it is never changed, and a time that is
-// not ahead, or too far, is no reason to wait for it.
+// bubble that has ended, with a clock of its own. So a timer is never changed, and if its time
+// has passed or is too far ahead, a new timer is started.
 func (p *barePool) sweepLater(now time.Time) {
 	if in := p.sweeps.Sub(now); in <= 0 || in > sweepEach {
 		p.sweeps = now.Add(sweepEach)

@@ -29,8 +29,8 @@ func limit(d, def time.Duration) time.Duration {
 }
 
 // A timeLimits applies the time limits of Config to one request. The request ends with the
-// caller's context, or with a *timeoutError as the cause. A context of its own is made only
-// for code that needs one: it costs four allocations.
+// caller's context, or with a *timeoutError as the cause. The context for net/http and
+// for dialing is made when needed, because of its four allocations.
 //
 // One timer serves all limits, because a timer for each read of a stream would cost
 // allocations and the lock of the runtime's timers. The timer rings at the earliest time at
