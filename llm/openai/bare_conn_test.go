@@ -433,3 +433,21 @@ func TestBareCancelDial(t *testing.T) {
 		require.ErrorIs(t, e.Err, reason)
 	}
 }
+
+// TestBareHeaderIsNew: the memory of a header serves the next request, without the lines of
+// the last one.
+func TestBareHeaderIsNew(t *testing.T) {
+	t.Parallel()
+	var n atomic.Int64
+	c := loopback(t, func(w http.ResponseWriter, _ *http.Request) {
+		if n.Add(1)%2 == 1 {
+			w.Header().Set("X-Request-Id", "odd")
+		}
+		_, _ = io.WriteString(w, ok) // with its length
+	})
+	for i := range 10 {
+		resp, err := c.Model("m").Generate(t.Context(), hello(), nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"odd", ""}[i%2], resp.RequestID)
+	}
+}
