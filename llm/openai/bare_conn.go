@@ -96,7 +96,7 @@ func (c *bareConn) send(r *bareRoute, segments body, size int64) error {
 		c.writer = make(chan error, 1)
 		go c.writeOn()
 		return c.run()
-	case c.stage == reading && c.run() == nil: // the server answered, and ended
+	case c.stage == reading && closed(err) && c.run() == nil: // the server answered, and ended
 		return nil
 	}
 	return err
@@ -283,7 +283,7 @@ func (c *bareConn) skip(n int) {
 	}
 }
 
-// hasWritten reports whether the request is written as a whole, and waits a moment for it.
+// hasWritten reports whether the request is written as a whole.
 func (c *bareConn) hasWritten() bool {
 	if c.writer == nil {
 		return c.buffer == nil
@@ -324,8 +324,8 @@ func (c *bareConn) isAlive() bool {
 	return err == nil && alive
 }
 
-// connectionBroken is the error of a connection that broke after the request or a part of it was sent,
-// with the text of net/http.
+// connectionBroken is the error of a connection that broke while a request was written or the
+// header of its answer was read, with the text of net/http.
 func connectionBroken(err error) error {
 	return fmt.Errorf("net/http: HTTP/1.x transport connection broken: %w", err)
 }

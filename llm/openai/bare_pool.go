@@ -85,7 +85,7 @@ func (p *barePool) sweep() {
 			delete(p.idle, address)
 		}
 	}
-	if p.sweeps = (time.Time{}); p.n > 0 {
+	if p.n > 0 {
 		p.sweepLater(now)
 	}
 }
