@@ -1,19 +1,22 @@
 package temporal_test
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite" // the driver
+
+	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
 // A book is a SQLite database with the effects of worker processes. The key of a call is the
-// idempotency key of its effect.
+// idempotency key of its effect. An attempt whose fence is recorded, or a later one, has no effect:
+// somebody has looked, and decided about the call.
 type book struct {
 	file string
 	db   *sql.DB
@@ -28,7 +31,8 @@ func openBook(file string) (*book, error) {
 	db.SetMaxOpenConns(1)
 	for _, table := range []string{
 		"CREATE TABLE IF NOT EXISTS attempts (key TEXT NOT NULL)",
-		"CREATE TABLE IF NOT EXISTS effects (key TEXT PRIMARY KEY, times INTEGER NOT NULL)",
+		"CREATE TABLE IF NOT EXISTS effects (key TEXT PRIMARY KEY, times INTEGER NOT NULL, tool TEXT NOT NULL, session TEXT NOT NULL, item TEXT NOT NULL)",
+		"CREATE TABLE IF NOT EXISTS fences (key TEXT NOT NULL, fence INTEGER NOT NULL)",
 	} {
 		if _, err := db.Exec(table); err != nil {
 			return nil, errors.Join(err, db.Close())
@@ -52,14 +56,32 @@ func (b *book) begin(ctx context.Context, key string) error {
 	return err
 }
 
-// act has the effect of a call. Only an effect that happens once looks at the key.
-func (b *book) act(ctx context.Context, key string, once bool) error {
-	statement := "INSERT INTO effects VALUES (?, 1) ON CONFLICT DO UPDATE SET times = times + 1"
+var errFenced = errors.New("somebody has decided about this attempt")
+
+// act has the effect of a call on an item. Only an effect that happens once looks at the key.
+func (b *book) act(ctx context.Context, c tool.Call, item string, once bool) error {
+	statement := "INSERT INTO effects SELECT ?, 1, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM fences WHERE key = ? AND fence >= ?) ON CONFLICT DO "
 	if once {
-		statement = "INSERT INTO effects VALUES (?, 1) ON CONFLICT DO NOTHING"
+		statement += "NOTHING"
+	} else {
+		statement += "UPDATE SET times = times + 1"
 	}
-	_, err := b.db.ExecContext(ctx, statement, key)
-	return err
+	result, err := b.db.ExecContext(ctx, statement, c.Key, c.Tool, c.Session, item, c.Key, c.Fence)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 && !once {
+		return cmp.Or(err, errFenced)
+	}
+	return nil
+}
+
+// happened reports whether an attempt has had its effect, and lets it have none from now on.
+func (b *book) happened(ctx context.Context, key string, fence int64) (is bool, err error) {
+	if _, err = b.db.ExecContext(ctx, "INSERT INTO fences VALUES (?, ?)", key, fence); err == nil {
+		err = b.db.QueryRowContext(ctx, "SELECT count(*) > 0 FROM effects WHERE key = ?", key).Scan(&is)
+	}
+	return is, err
 }
 
 // count returns the number of rows.
@@ -71,24 +93,27 @@ func (b *book) count(t *testing.T, from string, args ...any) (n int) {
 
 func (b *book) attempts(t *testing.T) int { t.Helper(); return b.count(t, "attempts") }
 
-// awaitCall waits for the next attempt of a call. It returns false if ended comes first.
-func (b *book) awaitCall(t *testing.T, ended <-chan struct{}) bool {
-	t.Helper()
-	for before := b.attempts(t); b.attempts(t) == before; {
-		select {
-		case <-ended:
-			return false
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	return true
-}
-
 func (b *book) effects(t *testing.T) int { t.Helper(); return b.count(t, "effects") }
 
-func (b *book) doubled(t *testing.T) int { t.Helper(); return b.count(t, "effects WHERE times > 1") }
+// An entry is a row of the book.
+type entry struct {
+	key, tool, session, item string
+	times                    int
+}
 
-func (b *book) has(t *testing.T, key string) bool {
-	t.Helper()
-	return b.count(t, "effects WHERE key = ?", key) > 0
+// list returns entries.
+func (b *book) list(ctx context.Context, where string, args ...any) (all []entry, err error) {
+	rows, err := b.db.QueryContext(ctx, "SELECT key, tool, session, item, times FROM effects WHERE "+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var e entry
+		if err := rows.Scan(&e.key, &e.tool, &e.session, &e.item, &e.times); err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, rows.Err()
 }

@@ -5,12 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -266,78 +262,4 @@ func TestServerStop(t *testing.T) {
 	require.NoError(t, <-done) // a call in doubt would be a pause
 	require.Equal(t, storeTurns, b.attempts(t))
 	require.Equal(t, storeTurns, b.effects(t))
-}
-
-// TestServerKills: workers are killed again and again under many sessions. Nothing is doubled,
-// nothing is lost, and nothing gets stuck: what is in doubt is decided and ends.
-func TestServerKills(t *testing.T) {
-	c, b := server(t), newBook(t)
-	all, kills := 100, 12
-	if n, err := strconv.Atoi(os.Getenv("TOOLLOOP_KILLS")); err == nil {
-		kills = n
-	}
-	client := mortals(t, c)
-	var workers [3]*process
-	for i := range workers {
-		workers[i] = spawn(t, b, 100*time.Millisecond)
-	}
-	var running sync.WaitGroup
-	var paused atomic.Int64
-	texts := make([]string, all)
-	errs := make([]error, all)
-	gate := make(chan struct{}, 30)
-	for i := range all {
-		running.Go(func() {
-			gate <- struct{}{}
-			defer func() { <-gate }()
-			texts[i], errs[i] = throughKills(t.Context(), client.Session(strconv.Itoa(i)), func(key string) bool { return b.has(t, key) }, &paused)
-		})
-	}
-	ended := make(chan struct{})
-	go func() { running.Wait(); close(ended) }()
-	random := rand.New(rand.NewPCG(1, 2))
-	for k := range kills {
-		if !b.awaitCall(t, ended) {
-			break
-		}
-		time.Sleep(time.Duration(random.IntN(100)) * time.Millisecond) // a moment of a call
-		i := k % len(workers)                                          // the oldest worker surely works
-		workers[i].kill()
-		workers[i] = spawn(t, b, 100*time.Millisecond)
-	}
-	select {
-	case <-ended:
-	case <-time.After(8 * time.Minute):
-		t.Fatal("sessions are stuck")
-	}
-	for i := range all {
-		require.NoError(t, errs[i])
-		require.Equal(t, "All done.", texts[i])
-	}
-	require.Zero(t, b.doubled(t))
-	require.Equal(t, all*storeTurns*2, b.effects(t))
-	attempts := b.attempts(t)
-	require.True(t, attempts > all*storeTurns*2 || paused.Load() > 0, "no kill met a call")
-	fmt.Printf("temporal: %d sessions, %d kills, %d calls, %d attempts, %d pauses in doubt\n", all, kills, all*storeTurns*2, attempts, paused.Load())
-}
-
-// throughKills runs a session to its end, and decides about calls in doubt as a person who
-// looks at the effects.
-func throughKills(ctx context.Context, s *temporal.Session, happened func(key string) bool, paused *atomic.Int64) (string, error) {
-	in := []runner.Input{runner.Say(llm.User("pay+post it"))}
-	for {
-		result, err := s.Run(ctx, storing(nil), in...)
-		if !errors.Is(err, runner.ErrPaused) {
-			return result.Text, err
-		}
-		paused.Add(1)
-		in = nil
-		for _, p := range result.Pending {
-			if happened(p.Key) {
-				in = append(in, p.Happened(llm.Text{Text: "Done."}))
-			} else {
-				in = append(in, p.RunAgain())
-			}
-		}
-	}
 }

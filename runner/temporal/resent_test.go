@@ -2,7 +2,10 @@ package temporal_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -131,4 +134,54 @@ func TestServerNewerCommands(t *testing.T) {
 	})
 	require.False(t, closed(t, c, name(t)))
 	require.NoError(t, c.TerminateWorkflow(t.Context(), name(t), "", "the test is over"))
+}
+
+var errLost = errors.New("the connection broke")
+
+// An unsure client loses answers to updates, and sends these updates again, as Temporal's SDK does, or
+// returns an error.
+type unsure struct {
+	client.Client
+	storm  *storm
+	breaks int // of a hundred updates
+	begins sync.Map
+
+	mu     sync.Mutex
+	random *rand.Rand
+}
+
+func (s *storm) losing(t *testing.T, stream uint64, breaks int) *unsure {
+	t.Helper()
+	own, err := dial(started.address)
+	require.NoError(t, err)
+	t.Cleanup(own.Close)
+	return &unsure{Client: own, storm: s, breaks: breaks, random: rand.New(rand.NewPCG(s.seed, stream))}
+}
+
+func (l *unsure) NewWithStartWorkflowOperation(o client.StartWorkflowOptions, workflow any, args ...any) client.WithStartWorkflowOperation {
+	begin := func() client.WithStartWorkflowOperation {
+		return l.Client.NewWithStartWorkflowOperation(o, workflow, args...)
+	}
+	first := begin()
+	l.begins.Store(first, begin)
+	return first
+}
+
+func (l *unsure) UpdateWithStartWorkflow(ctx context.Context, o client.UpdateWithStartWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	begin, _ := l.begins.LoadAndDelete(o.StartWorkflowOperation)
+	l.mu.Lock()
+	dice, wait := l.random.IntN(100), time.Duration(l.random.IntN(1500))*time.Millisecond
+	l.mu.Unlock()
+	handle, err := l.Client.UpdateWithStartWorkflow(ctx, o)
+	switch {
+	case err != nil || dice >= l.breaks+20:
+		return handle, err
+	case dice < l.breaks:
+		l.storm.lost.Add(1)
+		return nil, errLost
+	}
+	l.storm.lost.Add(1)
+	<-time.After(wait)
+	o.StartWorkflowOperation = begin.(func() client.WithStartWorkflowOperation)()
+	return l.Client.UpdateWithStartWorkflow(ctx, o)
 }

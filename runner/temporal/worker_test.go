@@ -30,26 +30,43 @@ import (
 // The processes of the kill tests are this test binary, with an environment: the address of
 // the server in TOOLLOOP_TEMPORAL_WORKER, the task queue, and the book of the effects.
 
-// storing returns the agent of the kill tests: pay may run again, post may not, confirm
-// needs approval. A client needs no book.
+// storing returns the agent of the kill tests: pay may run again, and look finds out what happened.
+// post may not run again, confirm needs approval, and the result of ship comes from outside. A client
+// needs no book.
 func storing(b *book) *agent.Agent {
-	do := func(ctx context.Context, in order) (string, error) {
+	act := func(ctx context.Context, item string, once bool) error {
 		c := tool.CallFrom(ctx)
 		if err := b.begin(ctx, c.Key); err != nil {
-			return "", err
+			return err
 		}
 		if err := pause(ctx); err != nil {
+			return err
+		}
+		if err := b.act(context.WithoutCancel(ctx), c, item, once); err != nil {
+			return err
+		}
+		_ = pause(ctx) // the effect has happened, also if the run is canceled
+		return nil
+	}
+	do := func(ctx context.Context, in order) (string, error) {
+		return "Done: " + in.Order, act(ctx, in.Order, tool.CallFrom(ctx).Tool == "pay")
+	}
+	ship := func(ctx context.Context, in order) (string, error) {
+		if err := act(ctx, in.Order, true); err != nil {
 			return "", err
 		}
-		if err := b.act(ctx, c.Key, c.Tool == "pay"); err != nil {
-			return "", err
-		}
-		return "Done: " + in.Order, pause(ctx)
+		return "", tool.Later(in.Order)
+	}
+	ask := func(ctx context.Context, c tool.Call, _ json.RawMessage) (string, bool, error) {
+		is, err := b.happened(ctx, c.Key, c.Fence)
+		return "Done: as the book says", is, err
 	}
 	return &agent.Agent{Name: "store", Tools: []tool.Tool{
 		tool.Must(tool.New("pay", "Pays an order.", do, tool.Idempotent())),
 		tool.Must(tool.New("post", "Posts an order.", do)),
+		tool.Must(tool.New("look", "Orders with a receipt.", do, tool.Reconcile(ask))),
 		tool.Must(tool.New("confirm", "Confirms an order.", do, tool.NeedsApproval())),
+		tool.Must(tool.New("ship", "Ships an order.", ship, tool.Idempotent())),
 	}}
 }
 
@@ -137,7 +154,7 @@ func workerMain(address string) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	dir := filepath.Dir(b.file)
-	err = temporal.Worker{
+	w := temporal.Worker{
 		Temporal: c, TaskQueue: os.Getenv("TOOLLOOP_TEMPORAL_QUEUE"), Agents: []*agent.Agent{storing(b)},
 		Runner: runner.Runner{Model: storeModel(dir)},
 		Watch: func(_ context.Context, l event.Live) {
@@ -146,7 +163,11 @@ func workerMain(address string) {
 			}
 		},
 		Options: worker.Options{StickyScheduleToStartTimeout: time.Second},
-	}.Run(ctx)
+	}
+	if seed, err := strconv.ParseUint(os.Getenv("TOOLLOOP_TEMPORAL_STORM"), 10, 64); err == nil {
+		inStorm(&w, dir, seed)
+	}
+	err = w.Run(ctx)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -157,7 +178,7 @@ func workerMain(address string) {
 type process struct{ cmd *exec.Cmd }
 
 // spawn starts a worker process. The end of the test kills it.
-func spawn(t *testing.T, b *book, toolTime time.Duration) *process {
+func spawn(t *testing.T, b *book, toolTime time.Duration, env ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -165,6 +186,7 @@ func spawn(t *testing.T, b *book, toolTime time.Duration) *process {
 	tied.Tie(cmd)
 	cmd.Env = append(os.Environ(), "TOOLLOOP_TEMPORAL_WORKER="+started.address, "TOOLLOOP_TEMPORAL_QUEUE="+name(t),
 		"TOOLLOOP_TEMPORAL_BOOK="+b.file, fmt.Sprintf("TOOLLOOP_TEMPORAL_TOOL_MS=%d", toolTime.Milliseconds()))
+	cmd.Env = append(cmd.Env, env...)
 	cmd.Stderr = os.Stderr
 	require.NoError(t, cmd.Start())
 	p := &process{cmd}
