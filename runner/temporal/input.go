@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
@@ -36,19 +38,35 @@ func (s *Session) send(ctx context.Context, a *agent.Agent, in []runner.Input) (
 	return &ticket{s, handle, a, in}, nil
 }
 
-// update sends an update to the workflow, and begins a missing workflow.
+// maxRefused bounds how often an update is sent again: for some ten seconds.
+const maxRefused = 15
+
+// update sends an update to the workflow, and begins a missing workflow. The server refuses an update
+// together with the task of the workflow that took the update, if a signal or a result came during a
+// task that continues the session as a new execution. The same update then comes again.
 func (s *Session) update(ctx context.Context, name string, stage client.WorkflowUpdateStage, arg any) (client.WorkflowUpdateHandle, error) {
 	c := s.client
-	start := c.Temporal.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
-		ID: s.id(), TaskQueue: cmp.Or(c.TaskQueue, defaultQueue),
-		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-	}, flow.SessionName, flow.Start{Commands: flow.Commands, Session: s.name, Heartbeat: cmp.Or(c.Heartbeat, defaultHeartbeat), MaxHistory: c.MaxHistory}, []byte(nil))
-	return c.Temporal.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
-		StartWorkflowOperation: start,
-		UpdateOptions: client.UpdateWorkflowOptions{
-			UpdateID: rand.Text(), WorkflowID: s.id(), UpdateName: name, Args: []any{arg}, WaitForStage: stage,
-		},
-	})
+	id := rand.Text()
+	for pause, tries := minPoll, 0; ; pause, tries = min(2*pause, maxPoll), tries+1 {
+		start := c.Temporal.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
+			ID: s.id(), TaskQueue: cmp.Or(c.TaskQueue, defaultQueue),
+			WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		}, flow.SessionName, flow.Start{Commands: flow.Commands, Session: s.name, Heartbeat: cmp.Or(c.Heartbeat, defaultHeartbeat), MaxHistory: c.MaxHistory}, []byte(nil))
+		handle, err := c.Temporal.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
+			StartWorkflowOperation: start,
+			UpdateOptions: client.UpdateWorkflowOptions{
+				UpdateID: id, WorkflowID: s.id(), UpdateName: name, Args: []any{arg}, WaitForStage: stage,
+			},
+		})
+		if _, refused := errors.AsType[*serviceerror.WorkflowNotReady](err); !refused || tries == maxRefused {
+			return handle, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 // check returns an error if nothing can be sent.

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 
 	"github.com/seed-916e8f6a/toolloop/agent"
 	"github.com/seed-916e8f6a/toolloop/llm"
@@ -112,6 +114,45 @@ func TestServerLostAnswer(t *testing.T) {
 			require.Equal(t, []int{1, 1}, []int{runs, said})
 		})
 	}
+}
+
+// An intruder is the data converter of a worker. It does something before a session continues as a new
+// execution, in the task that does so.
+type intruder struct {
+	converter.DataConverter
+	do func()
+}
+
+func (i intruder) ToPayloads(values ...any) (*common.Payloads, error) {
+	if _, renews := values[0].(flow.Start); renews {
+		i.do()
+	}
+	return i.DataConverter.ToPayloads(values...)
+}
+
+// TestServerRefusedRenewal: a signal comes during the task that takes messages and continues the
+// session as a new execution. The server refuses the task, with the messages. They come again.
+func TestServerRefusedRenewal(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	var s shop
+	desk := s.desk()
+	client := sessions(t, c)
+	client.MaxHistory = 5
+	session := client.Session("one")
+	var once sync.Once
+	own, err := dial(started.address, intruder{converter.GetDefaultDataConverter(), func() {
+		once.Do(func() { require.NoError(t, session.Cancel(t.Context())) })
+	}})
+	require.NoError(t, err)
+	t.Cleanup(own.Close)
+	work(t, toolloop.Worker{Temporal: own, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: charging()}}.Run)
+	for i := range 4 {
+		require.NoError(t, session.Say(t.Context(), llm.User(fmt.Sprint(i))))
+	}
+	messages, err := session.Messages(t.Context())
+	require.NoError(t, err)
+	require.Len(t, messages, 4)
 }
 
 // TestServerNewerCommands: a worker leaves a session alone whose commands are of a newer version.

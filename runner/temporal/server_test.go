@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 
 	"github.com/seed-916e8f6a/toolloop/internal/tied"
@@ -91,8 +92,12 @@ func startServer(program string) error {
 	return fmt.Errorf("the server did not start: %s", text)
 }
 
-func dial(address string) (client.Client, error) {
-	return client.Dial(client.Options{HostPort: address, Logger: quiet{}, Identity: "test"})
+func dial(address string, converters ...converter.DataConverter) (client.Client, error) {
+	o := client.Options{HostPort: address, Logger: quiet{}, Identity: "test"}
+	if len(converters) > 0 {
+		o.DataConverter = converters[0]
+	}
+	return client.Dial(o)
 }
 
 // TestMain stops the server at the end.
