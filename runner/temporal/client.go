@@ -238,6 +238,9 @@ const (
 func (t *ticket) wait(ctx context.Context) (end flow.End, err error) {
 	var taken flow.Taken
 	if err := t.handle.Get(ctx, &taken); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx) // the error of the SDK is none of package context
+		}
 		return end, t.session.refused(ctx, err, t.agent, t.inputs)
 	}
 	if taken.Done {

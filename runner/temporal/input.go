@@ -41,13 +41,15 @@ func (s *Session) send(ctx context.Context, a *agent.Agent, in []runner.Input) (
 // maxRefused bounds how often an update is sent again: for some ten seconds.
 const maxRefused = 15
 
-// update sends an update to the workflow, and begins a missing workflow. The server refuses an update
-// together with the task of the workflow that took the update, if a signal or a result came during a
-// task that continues the session as a new execution. The same update then comes again.
+// update sends an update to the workflow, and begins a missing workflow. The same update comes again
+// after two errors:
+//   - The server has not answered for a minute, which is no end of ctx.
+//   - The server refuses an update together with the task of the workflow that took the update, if a
+//     signal or a result came during a task that continues the session as a new execution.
 func (s *Session) update(ctx context.Context, name string, stage client.WorkflowUpdateStage, arg any) (client.WorkflowUpdateHandle, error) {
 	c := s.client
 	id := rand.Text()
-	for pause, tries := minPoll, 0; ; pause, tries = min(2*pause, maxPoll), tries+1 {
+	for pause, refusals := minPoll, 0; ; pause = min(2*pause, maxPoll) {
 		start := c.Temporal.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
 			ID: s.id(), TaskQueue: cmp.Or(c.TaskQueue, defaultQueue),
 			WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
@@ -58,13 +60,20 @@ func (s *Session) update(ctx context.Context, name string, stage client.Workflow
 				UpdateID: id, WorkflowID: s.id(), UpdateName: name, Args: []any{arg}, WaitForStage: stage,
 			},
 		})
-		if _, refused := errors.AsType[*serviceerror.WorkflowNotReady](err); !refused || tries == maxRefused {
+		_, silent := errors.AsType[*client.WorkflowUpdateServiceTimeoutOrCanceledError](err)
+		_, refused := errors.AsType[*serviceerror.WorkflowNotReady](err)
+		if refused {
+			refusals++
+		}
+		switch {
+		case err != nil && ctx.Err() != nil: // the error of the SDK is none of package context
+			return nil, context.Cause(ctx)
+		case !silent && !refused || refusals > maxRefused:
 			return handle, err
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, err
 		}
 	}
 }

@@ -155,6 +155,40 @@ func TestServerRefusedRenewal(t *testing.T) {
 	require.Len(t, messages, 4)
 }
 
+// A silent client loses the answer to its first update: the server is too slow.
+type silent struct {
+	client.Client
+	once sync.Once
+}
+
+func (s *silent) UpdateWithStartWorkflow(ctx context.Context, o client.UpdateWithStartWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	handle, err := s.Client.UpdateWithStartWorkflow(ctx, o)
+	s.once.Do(func() {
+		handle, err = nil, client.NewWorkflowUpdateServiceTimeoutOrCanceledError(context.DeadlineExceeded)
+	})
+	return handle, err
+}
+
+// TestServerSilent: an update without an answer comes again, and counts once.
+func TestServerSilent(t *testing.T) {
+	t.Parallel()
+	c := server(t)
+	var s shop
+	desk := s.desk()
+	work(t, toolloop.Worker{Temporal: c, TaskQueue: name(t), Agents: []*agent.Agent{desk}, Runner: runner.Runner{Model: charging()}}.Run)
+	slow := sessions(t, c)
+	slow.Temporal = &silent{Client: c}
+	require.NoError(t, slow.Session("one").Say(t.Context(), llm.User("Hello.")))
+	slow.Temporal = &silent{Client: c}
+	result, err := slow.Session("one").Run(t.Context(), desk, question)
+	require.NoError(t, err)
+	require.Equal(t, 1, saidTimes(result.Messages, "Hello."))
+	require.Equal(t, 1, saidTimes(result.Messages, "Charge and ship."))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, slow.Session("one").Say(ctx, llm.User("Hello.")), context.Canceled)
+}
+
 // TestServerNewerCommands: a worker leaves a session alone whose commands are of a newer version.
 func TestServerNewerCommands(t *testing.T) {
 	t.Parallel()
