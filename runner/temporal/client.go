@@ -236,15 +236,9 @@ const (
 
 // wait returns how the run of the ticket ended or paused.
 func (t *ticket) wait(ctx context.Context) (end flow.End, err error) {
-	var taken flow.Taken
-	if err := t.handle.Get(ctx, &taken); err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx) // the error of the SDK is none of package context
-		}
-		return end, t.session.refused(ctx, err, t.agent, t.inputs)
-	}
-	if taken.Done {
-		return taken.End, nil
+	taken, err := t.taken(ctx)
+	if err != nil || taken.Done {
+		return taken.End, err
 	}
 	for pause := minPoll; ; pause = min(2*pause, maxPoll) { // the run goes on in another execution
 		status, err := t.session.status(ctx)
@@ -262,6 +256,28 @@ func (t *ticket) wait(ctx context.Context) (end flow.End, err error) {
 		case <-time.After(pause):
 		case <-ctx.Done():
 			return end, context.Cause(ctx)
+		}
+	}
+}
+
+// taken returns the result of the update.
+func (t *ticket) taken(ctx context.Context) (taken flow.Taken, err error) {
+	for {
+		err := t.handle.Get(ctx, &taken)
+		switch {
+		case err == nil:
+			return taken, nil
+		case ctx.Err() != nil: // the error of the SDK is none of package context
+			return taken, t.session.failed(context.Cause(ctx))
+		case !isSilent(err):
+			return taken, t.session.refused(ctx, err, t.agent, t.inputs)
+		}
+		status, err := t.session.status(ctx)
+		if err != nil {
+			return taken, err
+		}
+		if i := t.in(status); i >= 0 {
+			return flow.Taken{Done: true, End: status.Ends[i]}, nil
 		}
 	}
 }

@@ -60,7 +60,6 @@ func (s *Session) update(ctx context.Context, name string, stage client.Workflow
 				UpdateID: id, WorkflowID: s.id(), UpdateName: name, Args: []any{arg}, WaitForStage: stage,
 			},
 		})
-		_, silent := errors.AsType[*client.WorkflowUpdateServiceTimeoutOrCanceledError](err)
 		_, refused := errors.AsType[*serviceerror.WorkflowNotReady](err)
 		if refused {
 			refusals++
@@ -68,7 +67,7 @@ func (s *Session) update(ctx context.Context, name string, stage client.Workflow
 		switch {
 		case err != nil && ctx.Err() != nil: // the error of the SDK is none of package context
 			return nil, context.Cause(ctx)
-		case !silent && !refused || refusals > maxRefused:
+		case !isSilent(err) && !refused || refusals > maxRefused:
 			return handle, err
 		}
 		select {
@@ -76,6 +75,12 @@ func (s *Session) update(ctx context.Context, name string, stage client.Workflow
 		case <-ctx.Done():
 		}
 	}
+}
+
+// isSilent reports whether the server has not answered for a minute.
+func isSilent(err error) bool {
+	_, silent := errors.AsType[*client.WorkflowUpdateServiceTimeoutOrCanceledError](err)
+	return silent
 }
 
 // check returns an error if nothing can be sent.

@@ -155,18 +155,32 @@ func TestServerRefusedRenewal(t *testing.T) {
 	require.Len(t, messages, 4)
 }
 
-// A silent client loses the answer to its first update: the server is too slow.
+// A silent client loses the first answers about its updates: the server is too slow.
 type silent struct {
 	client.Client
-	once sync.Once
+	once, got sync.Once
 }
+
+var errSilent = client.NewWorkflowUpdateServiceTimeoutOrCanceledError(context.DeadlineExceeded)
 
 func (s *silent) UpdateWithStartWorkflow(ctx context.Context, o client.UpdateWithStartWorkflowOptions) (client.WorkflowUpdateHandle, error) {
 	handle, err := s.Client.UpdateWithStartWorkflow(ctx, o)
-	s.once.Do(func() {
-		handle, err = nil, client.NewWorkflowUpdateServiceTimeoutOrCanceledError(context.DeadlineExceeded)
-	})
+	s.once.Do(func() { handle, err = nil, errSilent })
+	if err == nil && o.UpdateOptions.UpdateName == flow.UpdateRun {
+		handle = silentHandle{handle, s}
+	}
 	return handle, err
+}
+
+type silentHandle struct {
+	client.WorkflowUpdateHandle
+	of *silent
+}
+
+func (h silentHandle) Get(ctx context.Context, to any) error {
+	err := h.WorkflowUpdateHandle.Get(ctx, to)
+	h.of.got.Do(func() { err = errSilent })
+	return err
 }
 
 // TestServerSilent: an update without an answer comes again, and counts once.
