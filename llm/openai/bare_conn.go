@@ -34,12 +34,12 @@ type bareConn struct {
 	since   int64     // when it became idle, in nanoseconds of the wall clock
 
 	stage  bareStage
-	buffer []byte     // of out; nil: the request is written
-	out    []byte     // what is written next
-	body   bodyReader // what follows out
-	some   bool       // of the request is written
-	wrote  time.Time  // zero: not all
-	writer chan error // gets the result of a goroutine that writes; nil: none
+	buffer []byte       // of out; nil: the request is written
+	out    []byte       // what is written next
+	body   bodyReader   // what follows out
+	some   bool         // of the request is written
+	wrote  time.Time    // zero: not all
+	writer chan written // gets the result of a goroutine that writes; nil: none
 
 	one    [1]byte
 	ahead  []byte // the buffer that has rest; nil: nothing is read ahead
@@ -60,6 +60,13 @@ const (
 	writing
 	reading
 )
+
+// written is the result of a goroutine that writes, with the time of its last write. The time at
+// which somebody asks is later: a server that worked on the request would get it again.
+type written struct {
+	at  time.Time
+	err error
+}
 
 // errStale reports an idle connection that has ended, or on which the server has said
 // something. Nothing was written.
@@ -93,9 +100,16 @@ func (c *bareConn) send(r *bareRoute, segments body, size int64) error {
 	case c.buffer == nil || err == errStale: //nolint:errorlint // our own
 		return err
 	case err == nil: // the system takes no more at once, and the server may answer before it has read all
-		c.writer = make(chan error, 1)
+		c.writer = make(chan written, 1)
 		go c.writeOn()
-		return c.run()
+		if err = c.run(); err != nil && len(c.writer) > 0 {
+			w := <-c.writer
+			if w.err != nil && !closed(w.err) {
+				err = w.err
+			}
+			c.writer <- w
+		}
+		return err
 	case c.stage == reading && closed(err) && c.run() == nil: // the server answered, and ended
 		return nil
 	}
@@ -167,7 +181,10 @@ func (c *bareConn) writeOn() {
 		c.out = nil
 		c.fill()
 	}
-	c.writer <- err
+	c.writer <- written{time.Now(), err}
+	if err != nil && !closed(err) { // the server is there, and would wait for the rest
+		_ = c.tcp.SetReadDeadline(time.Unix(1, 0))
+	}
 }
 
 func (c *bareConn) releaseRequest() {
@@ -289,12 +306,12 @@ func (c *bareConn) hasWritten() bool {
 		return c.buffer == nil
 	}
 	select {
-	case err := <-c.writer:
-		if c.writer = nil; err == nil {
-			c.wrote = time.Now()
+	case w := <-c.writer:
+		if c.writer = nil; w.err == nil {
+			c.wrote = w.at
 			c.releaseRequest()
 		}
-		return err == nil
+		return w.err == nil
 	default:
 		return false
 	}

@@ -84,7 +84,7 @@ func idling(t *testing.T, n int) (s *rawServer) {
 		})
 	}
 	all.Wait()
-	require.Equal(t, n, s.conns)
+	require.Equal(t, n, s.accepted())
 	require.Equal(t, n, openai.IdleBare(s.address()))
 	return s
 }
@@ -176,7 +176,7 @@ func TestBareMany(t *testing.T) {
 		})
 	}
 	all.Wait()
-	require.Equal(t, n, s.conns)
+	require.Equal(t, n, s.accepted())
 	require.Equal(t, n, openai.IdleBare(s.address()))
 	require.Zero(t, openai.SweepBare(91e9))
 	s.close()
@@ -296,7 +296,7 @@ func TestBareNotReused(t *testing.T) {
 			require.Equal(t, "hello", e.Body)
 			require.Zero(t, openai.IdleBare(s.address()))
 		}
-		require.Equal(t, 2, s.conns)
+		require.Equal(t, 2, s.accepted())
 		s.close()
 	}
 }

@@ -31,6 +31,14 @@ func (p *barePool) get(address string) *bareConn {
 	if c == nil {
 		return nil
 	}
+	if c.since < time.Now().Add(-idleTime()).UnixNano() { // the machine slept, and no timer ran
+		for ; c != nil; c = c.next { // the others are older
+			c.close()
+			p.n--
+		}
+		delete(p.idle, address)
+		return nil
+	}
 	p.n--
 	if c.next == nil {
 		delete(p.idle, address)
@@ -73,7 +81,8 @@ func (p *barePool) sweep() {
 	oldest := now.Add(-idleTime()).UnixNano()
 	for address, list := range p.idle {
 		var kept *bareConn
-		for end := &kept; list != nil; list = list.next {
+		end := &kept
+		for ; list != nil; list = list.next {
 			if list.since < oldest || !list.isAlive() {
 				list.close()
 				p.n--
@@ -81,6 +90,7 @@ func (p *barePool) sweep() {
 			}
 			*end, end = list, &list.next
 		}
+		*end = nil
 		if p.idle[address] = kept; kept == nil {
 			delete(p.idle, address)
 		}

@@ -48,6 +48,13 @@ func newRawServer(t testing.TB, answer []byte, cut int, ends bool, atOnce int) *
 
 func (s *rawServer) address() string { return s.listener.Addr().String() }
 
+// accepted returns how many connections the server has had.
+func (s *rawServer) accepted() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conns
+}
+
 func (s *rawServer) url() string { return "http://" + s.address() }
 
 func (s *rawServer) accept() {

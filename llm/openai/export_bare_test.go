@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -107,4 +108,37 @@ func AliveBare(address string) (n int) {
 func IsUsualHeader(answer string) bool {
 	resp, _ := new(usualHeader).read([]byte(answer), nil)
 	return resp != nil
+}
+
+// AgeBare makes the idle connections of an address older.
+func AgeBare(address string, by time.Duration) {
+	bareConns.mu.Lock()
+	defer bareConns.mu.Unlock()
+	for c := bareConns.idle[address]; c != nil; c = c.next {
+		c.since -= int64(by)
+	}
+}
+
+// WroteBare sends a request to a server that ends without an answer, and returns when the last
+// byte was written, or the zero time if no goroutine wrote the rest of the request.
+func WroteBare(ctx context.Context, base string, segment []byte) (time.Time, error) {
+	r, err := newClient(Config{BaseURL: base, Key: "sk-test"}, "m").route("m", APIChat)
+	if err != nil {
+		return time.Time{}, err
+	}
+	c, err := dialBare(ctx, r.bare.address)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer c.close()
+	if err := c.send(r.bare, body{segment}, int64(len(segment))); err != io.EOF { //nolint:errorlint // our own
+		return time.Time{}, err
+	}
+	if c.writer == nil {
+		return time.Time{}, nil
+	}
+	for !c.hasWritten() {
+		runtime.Gosched()
+	}
+	return c.wrote, nil
 }
