@@ -67,7 +67,7 @@ func TestDue(t *testing.T) {
 		want = runnertest.Transcript(result)
 		for err != nil {
 			require.ErrorIs(t, err, runner.ErrPaused)
-			time.Sleep(time.Until(result.Pending[0].Until))
+			time.Sleep(time.Until(result.Pending[0].Until)) // synctest: exact in a bubble
 			result, err = session.Run(t.Context(), desk)
 			want += runnertest.Transcript(result)
 		}

@@ -59,7 +59,7 @@ func TestSay(t *testing.T) {
 			t.Parallel()
 			setUp := func() (*agent.Agent, runner.Runner) {
 				wait := func(ctx context.Context, in order) (string, error) {
-					time.Sleep(5 * time.Minute)
+					time.Sleep(5 * time.Minute) // synctest: exact in a bubble
 					return "Done: " + in.Order, nil
 				}
 				return &agent.Agent{Name: "desk", Tools: []tool.Tool{
@@ -150,7 +150,7 @@ func (s *sim) resultOf(t *testing.T, a answer) (*runner.Result, error) {
 func TestLateDuringRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		slow := func(context.Context, order) (string, error) { time.Sleep(30 * time.Minute); return "Done.", nil }
+		slow := func(context.Context, order) (string, error) { time.Sleep(30 * time.Minute); return "Done.", nil } // synctest: exact in a bubble
 		var key string
 		desk := &agent.Agent{Name: "desk", Tools: []tool.Tool{
 			tool.Must(tool.New("charge", "Charges.", slow, tool.Timeout(time.Hour))),
