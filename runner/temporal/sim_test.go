@@ -125,7 +125,7 @@ func (s *sim) grow(size int) {
 // pass lets time pass, for the workers and then for the workflow, whose clock is that of the
 // suite.
 func (s *sim) pass(d time.Duration) {
-	time.Sleep(d)
+	time.Sleep(d) // synctest: exact in a bubble
 	s.passHere(d)
 }
 
