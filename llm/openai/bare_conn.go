@@ -96,22 +96,29 @@ func (c *bareConn) send(r *bareRoute, segments body, size int64) error {
 	c.more = false
 	c.fill()
 	err := c.run()
+	whole := c.buffer == nil
 	switch {
-	case c.buffer == nil || err == errStale: //nolint:errorlint // our own
+	case whole || err == errStale: //nolint:errorlint // our own
 		return err
 	case err == nil: // the system takes no more at once, and the server may answer before it has read all
-		c.writer = make(chan written, 1)
-		go c.writeOn()
-		if err = c.run(); err != nil && len(c.writer) > 0 {
-			w := <-c.writer
-			if w.err != nil && !closed(w.err) {
-				err = w.err
-			}
-			c.writer <- w
-		}
-		return err
+		return c.readBeside()
 	case c.stage == reading && closed(err) && c.run() == nil: // the server answered, and ended
 		return nil
+	}
+	return err
+}
+
+// readBeside reads the first bytes of the answer while a goroutine writes the rest of the request.
+func (c *bareConn) readBeside() error {
+	c.writer = make(chan written, 1)
+	go c.writeOn()
+	err := c.run()
+	if err != nil && len(c.writer) > 0 {
+		w := <-c.writer
+		if w.err != nil && !closed(w.err) {
+			err = w.err
+		}
+		c.writer <- w // for hasWritten and close
 	}
 	return err
 }
@@ -236,8 +243,8 @@ func (c *bareConn) releaseAhead() {
 	}
 }
 
-// bareBuffer returns a buffer of the size, or of the largest size. A thousand runs may need
-// theirs at the same moment.
+// bareBuffer returns a buffer of the size or more, or of the largest size. A thousand runs may
+// need theirs at the same moment. maxSmall is ofNetHTTP, the first size for an answer.
 func bareBuffer(size int64) []byte {
 	switch {
 	case size <= maxSmall:

@@ -64,11 +64,24 @@ func TestBareWrote(t *testing.T) {
 		}
 	}()
 	for range 20 { // a loaded machine may run the writer late
-		wrote, err := openai.WroteBare(t.Context(), "http://"+l.Addr().String(), make([]byte, 32<<20))
+		wrote, err := openai.WroteBare(t.Context(), "http://"+l.Addr().String(), make([]byte, 4<<20), false)
 		require.NoError(t, err)
-		if wrote.Before(<-ends) && !wrote.IsZero() {
+		if wrote.Before(<-ends) {
 			return
 		}
 	}
 	t.Fatal("the time is that of the loss")
+}
+
+// TestBareWriteFails: a request that cannot be written any more fails at once, and does not wait
+// for an answer of the server, which waits for the rest.
+func TestBareWriteFails(t *testing.T) {
+	t.Parallel()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	_, err = openai.WroteBare(t.Context(), "http://"+l.Addr().String(), make([]byte, 4<<20), true)
+	var failed *net.OpError
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, "write", failed.Op)
 }

@@ -120,8 +120,9 @@ func AgeBare(address string, by time.Duration) {
 }
 
 // WroteBare sends a request to a server that ends without an answer, and returns when the last
-// byte was written, or the zero time if no goroutine wrote the rest of the request.
-func WroteBare(ctx context.Context, base string, segment []byte) (time.Time, error) {
+// byte was written. A goroutine writes the rest of the request. If fails, what that goroutine
+// writes fails, as in a system without memory.
+func WroteBare(ctx context.Context, base string, segment []byte, fails bool) (time.Time, error) {
 	r, err := newClient(Config{BaseURL: base, Key: "sk-test"}, "m").route("m", APIChat)
 	if err != nil {
 		return time.Time{}, err
@@ -131,11 +132,20 @@ func WroteBare(ctx context.Context, base string, segment []byte) (time.Time, err
 		return time.Time{}, err
 	}
 	defer c.close()
-	if err := c.send(r.bare, body{segment}, int64(len(segment))); err != io.EOF { //nolint:errorlint // our own
+	if err := c.tcp.SetWriteBuffer(4 << 10); err != nil { // so that the system never takes all at once
 		return time.Time{}, err
 	}
+	if fails {
+		if err := c.tcp.SetWriteDeadline(time.Unix(1, 0)); err != nil {
+			return time.Time{}, err
+		}
+	}
+	err = c.send(r.bare, body{segment}, int64(len(segment)))
 	if c.writer == nil {
-		return time.Time{}, nil
+		return time.Time{}, errors.New("no goroutine wrote the rest")
+	}
+	if err != io.EOF { //nolint:errorlint // our own
+		return time.Time{}, err
 	}
 	for !c.hasWritten() {
 		runtime.Gosched()

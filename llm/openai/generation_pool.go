@@ -12,9 +12,9 @@ import (
 // its completion are two kilobytes, and with the functions that hold them eight allocations.
 // The rule: only after an answer, only with the transport of this package, which keeps
 // nothing of a request, and only if all reports about the connection have come, for one
-// connection, and the timer is quiet. After an error, or with a client or a trace of the
-// program, the memory is left to the garbage collector. TestGenerationsAreClean compares
-// used memory with new memory, field by field.
+// connection, the timer is quiet, and nothing can still interrupt a bareConn. After an error, or
+// with a client or a trace of the program, the memory is left to the garbage collector.
+// TestGenerationsAreClean compares used memory with new memory, field by field.
 
 var generations = sync.Pool{New: func() any { return fresh() }}
 

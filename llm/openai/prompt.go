@@ -12,8 +12,8 @@ import (
 
 // Prompt implements the method of package prompt. With the transport of this package, every
 // wait of a request ends with its context: net/http dials, resolves names and makes TLS
-// connections on goroutines of their own, and bareConns wait in the poller. A client, a token, a trace or a proxy of the
-// program is code that may hang.
+// connections on goroutines of their own, and a bareConn waits in the poller. A client, a token,
+// a trace or a proxy of the program is code that may hang.
 func (c *client) Prompt(ctx context.Context, _ prompt.Promise) bool {
 	return c.Token == nil && c.keepsRequests() && httptrace.ContextClientTrace(ctx) == nil && usualProxy()
 }

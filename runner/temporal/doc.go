@@ -54,9 +54,9 @@
 //
 // A session is a workflow. The workflow waits for inputs and keeps the events, and never reads
 // an event: activities go on with the conversation until calls are to run, and run each call. A
-// new version of this library, of an agent or of a tool therefore changes no history.
-// Update the workers before the programs with a [Client]: a session that a newer Client began
-// can wait for a newer worker.
+// new version of this library, of an agent or of a tool therefore changes no history. Update the
+// workers before the programs with a [Client]: a session that a newer Client began can wait for a
+// newer worker.
 //
 //   - A call is recorded before its function runs, and Temporal runs each function once. If
 //     the worker dies, the call is in doubt, as after a crash of any process:
@@ -83,10 +83,9 @@
 //     began after the reset point gets new keys if Temporal applies its input again, as by
 //     default.
 //   - A session whose events have more than 1.8 MB after compression, or 64 MB before it, stays
-//     in one execution. At
-//     30 MB or 30,000 events of Temporal's history, such a session takes no new messages, and at
-//     45 MB its run fails, because the server would terminate the workflow at 50 MB. The error
-//     names the remedy. Keep files outside, and give the model references.
+//     in one execution. At 30 MB or 30,000 events of Temporal's history, such a session takes no
+//     new messages, and at 45 MB its run fails, because the server would terminate the workflow
+//     at 50 MB. The error names the remedy. Keep files outside, and give the model references.
 //   - A session is one open workflow. The namespace's retention deletes a session that ended
 //     ([Session.End]) after some days; Worker.Archive keeps the events. An input after the end
 //     begins a new conversation.

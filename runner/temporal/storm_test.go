@@ -65,10 +65,12 @@ func number(name string, or int) int {
 // TOOLLOOP_SEED are for other storms.
 func TestServerKills(t *testing.T) {
 	c := server(t)
-	kills := number("TOOLLOOP_KILLS", 4)
+	kills, sessions := 12, 100
 	if raced {
-		kills = number("TOOLLOOP_KILLS", 2)
+		kills, sessions = 2, 6
 	}
+	kills = number("TOOLLOOP_KILLS", kills)
+	sessions = max(sessions, 3*kills)
 	s := &storm{seed: uint64(number("TOOLLOOP_SEED", int(rand.Uint32()))), book: newBook(t), direct: mortals(t, c),
 		plays: map[string]*play{}, gate: make(chan struct{}, 24)}
 	fmt.Printf("temporal: to repeat: TOOLLOOP_SEED=%d TOOLLOOP_KILLS=%d\n", s.seed, kills)
@@ -76,8 +78,8 @@ func TestServerKills(t *testing.T) {
 	s.sure, s.unsure = s.direct, s.direct
 	s.sure.Temporal, s.unsure.Temporal = s.losing(t, 1, 0), s.losing(t, 2, 15)
 	begun := time.Now()
-	over := s.begin(t, 3*kills)
-	s.kill(t, kills, over)
+	over := s.begin(t, sessions)
+	kills = s.kill(t, kills, over)
 	select {
 	case <-over:
 	case <-time.After(8 * time.Minute):
@@ -88,6 +90,7 @@ func TestServerKills(t *testing.T) {
 		require.NoError(t, p.err, p.name)
 	}
 	tally := s.check(t, c)
+	require.True(t, raced || tally.died > 0, "no kill met a call")
 	for _, w := range s.workers {
 		w.stop(t) // nothing hangs in a worker
 	}
@@ -115,8 +118,9 @@ func (s *storm) begin(t *testing.T, n int) <-chan struct{} {
 	return over
 }
 
-// kill kills the oldest worker again and again.
-func (s *storm) kill(t *testing.T, kills int, over <-chan struct{}) {
+// kill kills the oldest worker again and again, and returns how often: fewer than kills times if
+// the storm is over before.
+func (s *storm) kill(t *testing.T, kills int, over <-chan struct{}) int {
 	t.Helper()
 	random := rand.New(rand.NewPCG(s.seed, 1))
 	workers := &s.workers
@@ -130,7 +134,7 @@ func (s *storm) kill(t *testing.T, kills int, over <-chan struct{}) {
 		for before := s.book.attempts(t); s.book.attempts(t) < before+3; {
 			select {
 			case <-over:
-				return
+				return k
 			case <-time.After(10 * time.Millisecond):
 			}
 		}
@@ -139,6 +143,7 @@ func (s *storm) kill(t *testing.T, kills int, over <-chan struct{}) {
 		workers[i].kill()
 		workers[i] = start()
 	}
+	return kills
 }
 
 // deliver hands in the results of shipments, each by two clients, until the questions are answered.
