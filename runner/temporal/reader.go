@@ -228,8 +228,11 @@ func (s *Session) listen(ctx context.Context, tell func()) {
 
 // execution returns the id of the session's newest execution.
 func (s *Session) execution(ctx context.Context) (string, error) {
-	about, err := s.client.Temporal.DescribeWorkflowExecution(ctx, s.id(), "")
-	return about.GetWorkflowExecutionInfo().GetExecution().GetRunId(), err
+	about, err := s.client.Temporal.DescribeWorkflow(ctx, s.id(), "")
+	if err != nil {
+		return "", err
+	}
+	return about.WorkflowExecution.RunID, nil
 }
 
 // hear reads the history of an execution as it grows, to its end. The events of a session come

@@ -169,10 +169,10 @@ func (p *play) checkCalls(t *testing.T, events []event.Event) int {
 func (p *play) checkHistories(t *testing.T, c client.Client, sum *tally) {
 	t.Helper()
 	id := p.storm.direct.Prefix + p.name
-	about, err := c.DescribeWorkflowExecution(t.Context(), id, "")
+	about, err := c.DescribeWorkflow(t.Context(), id, "")
 	require.NoError(t, err)
 	end := enums.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED
-	for run := about.GetWorkflowExecutionInfo().GetExecution().GetRunId(); run != ""; {
+	for run := about.WorkflowExecution.RunID; run != ""; {
 		sum.executions++
 		all := historyOf(t, c, id, run)
 		events, types := all.GetEvents(), map[int64]string{}
@@ -205,8 +205,8 @@ func (p *play) checkHistories(t *testing.T, c client.Client, sum *tally) {
 // stuck returns what the sessions without an end wait for.
 func (s *storm) stuck(t *testing.T) (text string) {
 	for _, p := range s.plays {
-		about, err := s.direct.Temporal.DescribeWorkflowExecution(t.Context(), s.direct.Prefix+p.name, "")
-		if err != nil || about.GetWorkflowExecutionInfo().GetCloseTime() == nil {
+		about, err := s.direct.Temporal.DescribeWorkflow(t.Context(), s.direct.Prefix+p.name, "")
+		if err != nil || about.WorkflowCloseTime == nil {
 			state, err2 := s.direct.Session(p.name).State(t.Context())
 			text += fmt.Sprintf("%s: %v %v %+v\n", p.name, err, err2, state)
 		}

@@ -388,8 +388,8 @@ func (p *play) end(ctx context.Context) {
 		}
 	}
 	for ctx.Err() == nil {
-		about, err := p.storm.direct.Temporal.DescribeWorkflowExecution(ctx, p.storm.direct.Prefix+p.name, "")
-		if err != nil || about.GetWorkflowExecutionInfo().GetCloseTime() != nil {
+		about, err := p.storm.direct.Temporal.DescribeWorkflow(ctx, p.storm.direct.Prefix+p.name, "")
+		if err != nil || about.WorkflowCloseTime != nil {
 			p.fail("close", err)
 			return
 		}
