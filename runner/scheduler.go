@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-916e8f6a/toolloop/internal/invoke"
+	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
 	"github.com/seed-916e8f6a/toolloop/runner/internal/loop"
 	"github.com/seed-916e8f6a/toolloop/tool"
@@ -28,7 +29,7 @@ type scheduler struct {
 	limit   *CallLimit
 	helpers CallLimit      // of helpers that work at the same time; their calls have the slots of limit
 	invoker *invoker       // knows the time of each call
-	calls   *callMemory    // nil before the first call
+	calls   *callMemory    // nil before the first call or request; see memory
 	batch   sync.WaitGroup // jobs that run together, of those that waited for slots
 	done    chan struct{}  // receives a token when the launched jobs have ended
 
@@ -85,21 +86,32 @@ func (s *scheduler) launch(ctx context.Context) {
 	}()
 }
 
-// callMemory is what the calls of a run share. It is apart, because many runs have no calls.
+// callMemory is what the calls of a run share, and the requests to a model that is not prompt.
+// It is apart, because many runs have neither.
 type callMemory struct {
 	group   invoke.Group
 	slotted slotContext // of the group
+	models  invoke.Caller[*llm.Response]
 }
 
-// prepare makes the group of the calls.
+// memory returns the callMemory, and makes it.
+func (s *scheduler) memory() *callMemory {
+	if s.calls == nil {
+		s.calls = new(callMemory)
+	}
+	return s.calls
+}
+
+// prepare begins the group of the calls.
 func (s *scheduler) prepare(ctx context.Context) {
-	if s.calls != nil {
+	m := s.memory()
+	if m.slotted.Context != nil {
 		return
 	}
-	s.calls = &callMemory{slotted: slotContext{ctx, s.limit}}
-	s.calls.group.Begin(&s.calls.slotted)
+	m.slotted = slotContext{ctx, s.limit}
+	m.group.Begin(&m.slotted)
 	if !s.attended {
-		s.calls.group.Watch()
+		m.group.Watch()
 	}
 }
 

@@ -64,6 +64,8 @@ type callerQueue struct {
 
 	wake  <-chan struct{} // of Attend
 	visit func()
+
+	context *taskContext // of Caller; ends when serve sees the end of its parent
 }
 
 func (v *callerQueue) here(do func()) {
@@ -85,7 +87,7 @@ func await[T any](ctx context.Context, v *callerQueue, f func(context.Context) (
 	own, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan Return[T], 1)
-	go run(own, f, done)
+	go run(own, true, f, done)
 	returned := false
 	defer func() {
 		if v.over != nil {
@@ -101,9 +103,11 @@ func await[T any](ctx context.Context, v *callerQueue, f func(context.Context) (
 	return r
 }
 
-// run calls f and sends its Return to done.
-func run[T any](ctx context.Context, f func(context.Context) (T, error), done chan<- Return[T]) {
-	growStack()
+// run calls f and sends its Return to done. fresh means that the goroutine is new.
+func run[T any](ctx context.Context, fresh bool, f func(context.Context) (T, error), done chan<- Return[T]) {
+	if fresh {
+		growStack()
+	}
 	r := Return[T]{Exited: true}
 	defer func() {
 		if v := recover(); v != nil {
@@ -129,6 +133,9 @@ func serve[T any](ctx context.Context, v *callerQueue, done chan Return[T]) Retu
 			return r
 		case <-ended:
 			ended = nil
+			if v.context != nil {
+				v.context.end(ctx.Err())
+			}
 			timer := time.NewTimer(Grace)
 			defer timer.Stop()
 			late = timer.C

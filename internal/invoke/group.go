@@ -11,11 +11,16 @@ import (
 	"github.com/seed-916e8f6a/toolloop/tool"
 )
 
-// A call costs one goroutine and one context. The goroutine of the function also receives
-// the outcome, so no second goroutine waits for the function. A timer, a context of package
-// context and a registration at the parent context would cost more than a short function
-// does, for each call. A Group therefore has one timer and one registration for all its
-// calls, and its own kind of context; see taskContext.
+// A call costs at most one goroutine and one context. The goroutine of the function also
+// receives the outcome, so no second goroutine waits for the function. A timer, a context of
+// package context and a registration at the parent context would cost more than a short
+// function does, for each call. A Group therefore has one timer and one registration for all
+// its calls, and its own kind of context; see taskContext.
+//
+// A goroutine whose function has returned calls the next function that waits for its
+// goroutine. While functions wait, one goroutine is always on its way, and sends for the next
+// one before it calls a function. So a function never waits for another one to return, and
+// four short functions need two goroutines, of which one gets a large stack.
 
 // Work is a call of a tool's function.
 type Work interface {
@@ -47,9 +52,15 @@ type Group struct {
 
 	mu      sync.Mutex
 	running []*Task
+	waiting []*Task // for a goroutine, of running; from position first on
+	first   int
+	coming  bool // a goroutine has begun, or is about to, and has looked for no task yet
 	timer   *time.Timer
 	wakes   time.Time // time of timer; zero if timer does not run
 	over    bool      // ctx ended
+
+	crew   crew
+	worker func(fresh bool) // work
 }
 
 // NewGroup returns a Group. The caller must call Close after the end of all tasks.
@@ -62,14 +73,18 @@ func NewGroup(ctx context.Context) *Group {
 
 // Begin sets the context of a new Group. Then the caller calls Watch, or watches the context
 // itself and calls End at its end. Tasks may begin afterwards.
-func (g *Group) Begin(ctx context.Context) { g.ctx = ctx }
+func (g *Group) Begin(ctx context.Context) { g.ctx, g.worker = ctx, g.work }
+
+// Keep lets one goroutine of the group wait for more work, until Close.
+func (g *Group) Keep() { g.crew.keep() }
 
 // Watch makes the end of the context end the tasks. A caller that waits for the tasks in any
 // case needs no Watch, which costs four allocations.
 func (g *Group) Watch() { g.unregister = context.AfterFunc(g.ctx, g.End) }
 
-// Close releases the timer and the registration of the group.
+// Close releases the timer, the registration and the waiting goroutine of the group.
 func (g *Group) Close() {
+	g.crew.close()
 	if g.unregister != nil {
 		g.unregister()
 	}
@@ -80,7 +95,7 @@ func (g *Group) Close() {
 	}
 }
 
-// Go calls w.Call on a new goroutine. The context of the call ends with the function,
+// Go calls w.Call on another goroutine. The context of the call ends with the function,
 // with the context of the group, or after the timeout; zero and below mean no timeout. A
 // function that does not return within [Grace] after the end of its context is left
 // behind, with an unknown outcome. If the function fails after the timeout while the
@@ -96,17 +111,61 @@ func (g *Group) Go(t *Task, w Work, timeout time.Duration) {
 	g.mu.Lock()
 	t.at = int32(len(g.running))
 	g.running = append(g.running, t)
+	g.waiting = append(g.waiting, t)
 	g.wakeBy(t.context.deadline)
-	over := g.over
+	over, send := g.over, g.send()
 	g.mu.Unlock()
 	if over {
 		g.End()
 	}
-	go g.run(t) // End tells the caller; a function that ignores its context is left behind
+	if send {
+		g.crew.start(g.worker) // End tells the caller; a function that ignores its context is left behind
+	}
+}
+
+// send reports whether the caller must begin a goroutine. The caller has the lock.
+func (g *Group) send() bool {
+	if g.coming || g.first == len(g.waiting) {
+		return false
+	}
+	g.coming = true
+	return true
+}
+
+// work calls the functions that wait, until none waits.
+func (g *Group) work(fresh bool) {
+	t := g.take(true)
+	if fresh && t != nil { // nil: others were faster
+		growStack()
+	}
+	for ; t != nil; t = g.take(false) {
+		g.run(t)
+	}
+}
+
+// take returns the first task that waits, or nil. arrives means that the goroutine is new.
+func (g *Group) take(arrives bool) *Task {
+	g.mu.Lock()
+	if arrives {
+		g.coming = false
+	}
+	if g.first == len(g.waiting) {
+		g.waiting, g.first = g.waiting[:0], 0
+		g.mu.Unlock()
+		return nil
+	}
+	t := g.waiting[g.first]
+	g.waiting[g.first] = nil
+	g.first++
+	send := g.send()
+	g.mu.Unlock()
+	if send {
+		g.crew.start(g.worker)
+	}
+	return t
 }
 
 func (g *Group) run(t *Task) {
-	growStack()
 	var o Outcome
 	returned := false
 	defer func() { // also if the function calls runtime.Goexit
