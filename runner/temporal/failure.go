@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/seed-916e8f6a/toolloop/internal/clip"
 	"github.com/seed-916e8f6a/toolloop/llm"
 	"github.com/seed-916e8f6a/toolloop/runner"
 	"github.com/seed-916e8f6a/toolloop/runner/event"
@@ -109,8 +110,13 @@ func data(v any) json.RawMessage {
 	return raw
 }
 
-// redact removes secrets. If Redact panics, nothing is told.
+// maxText bounds a text of an error, in bytes: the server refuses a large result of an activity,
+// and a program's error can have any length. The log has the whole text.
+const maxText = 16 << 10
+
+// redact removes secrets and bounds the length. If Redact panics, nothing is told.
 func (a *activities) redact(s string) (safe string) {
+	defer func() { safe = clip.Bytes(safe, maxText) }()
 	if a.worker.Runner.Redact == nil {
 		return s
 	}

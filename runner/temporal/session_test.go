@@ -148,6 +148,10 @@ func TestErrors(t *testing.T) {
 			e, ok := errors.AsType[*llm.APIError](err)
 			return ok && e.Error() == overloaded.Error() && e.Retryable()
 		}},
+		"long": {llmtest.Fail(&llm.APIError{Kind: llm.KindAuth, Message: strings.Repeat("x", 3<<20)}), func(err error) bool {
+			e, ok := errors.AsType[*llm.APIError](err)
+			return ok && e.Kind == llm.KindAuth && len(err.Error()) < 20<<10 && len(e.Message) < 20<<10
+		}},
 		"finish": {llmtest.Text("It").Finish("length"), func(err error) bool {
 			e, ok := errors.AsType[*runner.FinishError](err)
 			return ok && e.Reason == "length" && e.Finish.Raw == "length"

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -23,4 +24,23 @@ func Canceled() *Failure {
 func TimeOver(max time.Duration) *Failure {
 	data, _ := json.Marshal(map[string]any{"Limit": "run_time", "Max": int64(max)}) // cannot fail
 	return &Failure{Text: "limit of " + max.String() + " for a run reached (RunTimeout)", Kind: KindLimit, Data: data}
+}
+
+// kept returns the last ends, as many as the next execution may have. The log has the whole of
+// each error.
+func kept(ends []End) []End {
+	last := &ends[len(ends)-1]
+	if f := last.Failure; f != nil && len(f.Data) > maxData {
+		last.Failure = &Failure{Text: f.Text, Cause: f.Cause, Kind: f.Kind}
+	}
+	from, bytes := len(ends), 0
+	for ; from > 0 && len(ends)-from < maxEnds; from-- {
+		if f := ends[from-1].Failure; f != nil {
+			bytes += len(f.Text) + len(f.Data)
+		}
+		if bytes > maxKept {
+			break
+		}
+	}
+	return slices.Delete(ends, 0, from)
 }

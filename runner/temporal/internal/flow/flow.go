@@ -20,8 +20,8 @@ import (
 
 // The bounds of a session.
 const (
-	maxRepeats = 5 // attempts of a call that died, before the run asks whether to go on
-	maxEnds    = 16
+	maxRepeats = 5   // attempts of a call that died, before the run asks whether to go on
+	maxEnds    = 100 // of inputs, for an update that asks for its end later
 	maxLate    = 100 // inputs that wait for the end of a run
 	maxSaid    = 100 // ids of updates, for an update that comes again
 	forever    = 10 * 365 * 24 * time.Hour
@@ -38,6 +38,10 @@ const (
 	// maxWaiting bounds the inputs that wait for the end of a run, in bytes: a result of any size
 	// that a client sends fits.
 	maxWaiting = 1 << 20
+	// maxKept bounds the ends that the next execution gets, in bytes, and maxData the members of
+	// the error of one of them.
+	maxKept = 64 << 10
+	maxData = 16 << 10
 )
 
 // A session is the state of the workflow.
@@ -362,10 +366,7 @@ func (s *session) end(p *input, out Advanced, refused bool) {
 		s.start.Waiting, s.start.Due = out.Waiting, s.due(g.Agent, out)
 	}
 	if (!refused || p.orphan) && e.Ticket != "" {
-		s.start.Ends = append(s.start.Ends, e)
-		if more := len(s.start.Ends) - maxEnds; more > 0 {
-			s.start.Ends = slices.Delete(s.start.Ends, 0, more)
-		}
+		s.start.Ends = kept(append(s.start.Ends, e))
 	}
 	if p != nil {
 		p.taken = &Taken{Done: true, End: e, Refused: refused}

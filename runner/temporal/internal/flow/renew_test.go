@@ -31,3 +31,24 @@ func TestPackedInPieces(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, next.log, log)
 }
+
+// TestKept: the next execution gets the last ends, of which none is large.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	var ends []End
+	for i := range 3 * maxEnds {
+		ends = kept(append(ends, End{Ticket: fmt.Sprint(i), Failure: &Failure{Text: "no"}}))
+		require.Equal(t, fmt.Sprint(i), ends[len(ends)-1].Ticket)
+	}
+	require.Len(t, ends, maxEnds)
+	require.Equal(t, fmt.Sprint(2*maxEnds), ends[0].Ticket)
+
+	text := strings.Repeat("x", maxData)
+	for i := range 9 {
+		given := &Failure{Text: text, Kind: KindLimit, Cause: CauseDeadline, Data: json.RawMessage(text + "x")}
+		ends = kept(append(ends, End{Ticket: fmt.Sprint(i), Failure: given}))
+		require.NotEmpty(t, given.Data) // the client that waits gets all of it
+		require.Equal(t, &Failure{Text: text, Kind: KindLimit, Cause: CauseDeadline}, ends[len(ends)-1].Failure)
+	}
+	require.Len(t, ends, maxKept/maxData)
+}
