@@ -47,16 +47,24 @@ func (a *activities) kindOf(err error) (string, json.RawMessage) {
 		return flow.KindLimit, data(e)
 	}
 	if e, ok := errors.AsType[*runner.FinishError](err); ok {
-		return kindFinish, data(e)
+		short := *e
+		short.Refusal = a.redact(e.Refusal)
+		return kindFinish, data(short)
 	}
 	if e, ok := errors.AsType[*runner.OutputError](err); ok {
-		return kindOutput, data(e)
+		short := *e
+		short.Problem = a.redact(e.Problem)
+		return kindOutput, data(short)
 	}
 	if e, ok := errors.AsType[*runner.CheckError](err); ok {
-		return kindCheck, data(e)
+		short := *e
+		short.Reason = a.redact(e.Reason)
+		return kindCheck, data(short)
 	}
 	if e, ok := errors.AsType[*runner.OnceError](err); ok {
-		return kindOnce, data(e)
+		short := *e
+		short.Failed = a.redact(e.Failed)
+		return kindOnce, data(short)
 	}
 	if e, ok := errors.AsType[*runner.DecisionError](err); ok {
 		d := decisionData{Call: e.Call, Reason: a.redact(e.Reason), Decided: e.Decided, Known: e.Known}
@@ -112,7 +120,7 @@ func data(v any) json.RawMessage {
 
 // maxText bounds a text of an error, in bytes: the server refuses a large result of an activity,
 // and a program's error can have any length. The log has the whole text.
-const maxText = 16 << 10
+const maxText = 4 << 10
 
 // redact removes secrets and bounds the length. If Redact panics, nothing is told.
 func (a *activities) redact(s string) (safe string) {

@@ -35,10 +35,8 @@ func kept(ends []End) []End {
 	}
 	from, bytes := len(ends), 0
 	for ; from > 0 && len(ends)-from < maxEnds; from-- {
-		if f := ends[from-1].Failure; f != nil {
-			bytes += len(f.Text) + len(f.Data)
-		}
-		if bytes > maxKept {
+		raw, _ := json.Marshal(ends[from-1]) // cannot fail: Data came as JSON
+		if bytes += len(raw); bytes > maxKept {
 			break
 		}
 	}

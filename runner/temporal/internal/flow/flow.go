@@ -39,9 +39,9 @@ const (
 	// that a client sends fits.
 	maxWaiting = 1 << 20
 	// maxKept bounds the ends that the next execution gets, in bytes, and maxData the members of
-	// the error of one of them.
-	maxKept = 64 << 10
-	maxData = 16 << 10
+	// the error of one of them. The texts of an error are much shorter, unless a client sent them.
+	maxKept = 100 << 10
+	maxData = 40 << 10
 )
 
 // A session is the state of the workflow.

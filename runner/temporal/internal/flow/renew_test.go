@@ -45,7 +45,7 @@ func TestKept(t *testing.T) {
 
 	text := strings.Repeat("x", maxData)
 	for i := range 9 {
-		given := &Failure{Text: text, Kind: KindLimit, Cause: CauseDeadline, Data: json.RawMessage(text + "x")}
+		given := &Failure{Text: text, Kind: KindLimit, Cause: CauseDeadline, Data: json.RawMessage(`"` + text + `"`)}
 		ends = kept(append(ends, End{Ticket: fmt.Sprint(i), Failure: given}))
 		require.NotEmpty(t, given.Data) // the client that waits gets all of it
 		require.Equal(t, &Failure{Text: text, Kind: KindLimit, Cause: CauseDeadline}, ends[len(ends)-1].Failure)
