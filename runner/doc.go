@@ -24,12 +24,14 @@
 //
 // # Functions of the program
 //
-// A run invokes a tool's function in a new goroutine. The context of the function ends at
-// the tool's deadline, at the end of the run's context, or when the consumer of Stream
-// leaves. Go cannot kill a function. If a function does not return within 5 seconds after
-// the end of its context, the run leaves the function behind and logs a warning. The call
-// is then reported as timed out, or with unknown outcome if the run was cancelled, and a
-// late result is dropped. A hung tool never hangs a run.
+// A run invokes a tool's function on a goroutine that is not the caller's. This goroutine
+// can invoke another function of the program later, so a function that calls
+// [runtime.LockOSThread] must unlock the thread before it returns. The context of the
+// function ends at the tool's deadline, at the end of the run's context, or when the
+// consumer of Stream leaves. Go cannot kill a function. If a function does not return
+// within 5 seconds after the end of its context, the run leaves the function behind and
+// logs a warning. The call is then reported as timed out, or with unknown outcome if the
+// run was cancelled, and a late result is dropped. A hung tool never hangs a run.
 //
 // The same rule holds for the model, [Runner.Decide], [Runner.BeforeTurn],
 // [Runner.StopWhen], the agent's Instruct, toolsets,

@@ -181,9 +181,9 @@ func (e *engine) respond(ctx context.Context, about question) (*llm.Response, er
 	case about.here:
 		resp, err = e.respondHere(within, about)
 	default: // a call between both functions would double the stack of a waiting run
-		calls := e.scheduler.memory()
-		calls.group.Keep()
-		resp, err = ended(within, e.logger, "model", calls.models.Alone(within, &calls.group, func(ctx context.Context) (*llm.Response, error) {
+		shared := e.scheduler.memory()
+		shared.group.Keep()
+		resp, err = ended(within, e.logger, "model", shared.models.Alone(within, &shared.group, func(ctx context.Context) (*llm.Response, error) {
 			return about.model.Generate(ctx, about.request, func(d llm.Delta) { e.hear(about.turn, d) })
 		}))
 	}

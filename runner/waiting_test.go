@@ -3,6 +3,7 @@ package runner_test
 import (
 	"context"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -54,4 +55,21 @@ func TestWaiting(t *testing.T) {
 	all.Wait()
 	t.Logf("a waiting run holds %d bytes", each)
 	require.Less(t, each, uint64(most))
+}
+
+// TestGoroutinesAgain: the requests to a model of the program do not have a new goroutine each.
+// Whether a goroutine waits in time for the next request is left to chance.
+func TestGoroutinesAgain(t *testing.T) {
+	const turns = 100
+	a := inMemory(turns, 1, 0)
+	answers, seen := a.Model, map[string]bool{}
+	a.Model = llm.ModelFunc(func(ctx context.Context, req *llm.Request, sink func(llm.Delta)) (*llm.Response, error) {
+		buf := make([]byte, 64)
+		seen[strings.Fields(string(buf[:runtime.Stack(buf, false)]))[1]] = true
+		return answers.Generate(ctx, req, sink)
+	})
+	_, err := runner.Runner{MaxTurns: turns + 1}.Run(t.Context(), a, llm.User("Oslo?"))
+	require.NoError(t, err)
+	require.Less(t, len(seen), turns)
+	t.Logf("%d goroutines for %d requests", len(seen), turns+1)
 }

@@ -5,17 +5,22 @@ import (
 	"sync"
 )
 
-// A run whose model has a goroutine of its own begins a goroutine for each request and for
-// the calls of each turn, and each new goroutine needs a larger stack. A crew lets one
-// goroutine wait between them: the model's goroutine calls the functions of the next turn, and
-// the last of these goroutines asks the model again. So a waiting run has as many goroutines
-// as without a crew, and a goroutine never outlives its run.
-
-// A crew is the goroutines of a [Group]. The zero crew lets none wait.
+// A crew is the goroutines of a [Group]. The zero crew lets none wait for work.
+//
+// A crew is the goroutines of a [Group]. The zero crew lets none wait for work.
+//
+// A run whose model has a goroutine of its own would begin a goroutine for each request and for
+// the calls of each turn, and each new goroutine needs a larger stack. So a goroutine that has
+// nothing to do waits: usually the goroutine of the model calls the first function of the next
+// turn, and one of the goroutines of a turn asks the model. A run that waits for its model has
+// as many goroutines as without a crew. While it waits for something else, such as a slow call,
+// an approval policy or a helper, it can have one more. No goroutine outlives its run, unless its
+// function does.
 type crew struct {
 	mu     sync.Mutex
 	keeps  bool                  // one goroutine may wait
-	closed bool                  // none may wait any more
+	asks   bool                  // the function of a Caller runs, and no goroutine may wait
+	closed bool                  // no goroutine may wait any more
 	waits  bool                  // a goroutine receives from next, or is about to
 	next   chan func(fresh bool) // nil until a goroutine waits
 }
@@ -26,17 +31,24 @@ func (c *crew) keep() {
 	c.keeps = true
 }
 
-// start calls f on a goroutine of the crew. fresh means that the goroutine is new.
-func (c *crew) start(f func(fresh bool)) {
+// start calls f on a goroutine of the crew. fresh means that the goroutine is new. asks means
+// that f calls the function of a Caller, and then answered.
+func (c *crew) start(f func(fresh bool), asks bool) {
 	c.mu.Lock()
-	waits := c.waits
-	c.waits = false
-	c.mu.Unlock()
-	if waits {
-		c.next <- f
+	defer c.mu.Unlock()
+	c.asks = c.asks || asks
+	if c.waits {
+		c.waits = false
+		c.next <- f // has room, and under the lock close cannot come first
 		return
 	}
 	go c.live(f) // as long as f, and then until close
+}
+
+func (c *crew) answered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asks = false
 }
 
 func (c *crew) live(f func(fresh bool)) {
@@ -49,7 +61,7 @@ func (c *crew) live(f func(fresh bool)) {
 // wait returns the next function, or nil if the goroutine must end.
 func (c *crew) wait() func(fresh bool) {
 	c.mu.Lock()
-	stays := c.keeps && !c.closed && !c.waits
+	stays := c.keeps && !c.closed && !c.waits && !c.asks
 	if stays {
 		c.waits = true
 		if c.next == nil {
@@ -75,7 +87,8 @@ func (c *crew) close() {
 }
 
 // A Caller calls functions of one kind, such as the requests to a model, one after the other
-// on the goroutines of a [Group]. The zero Caller is ready. A Caller is for one goroutine.
+// on the goroutines of a [Group]. The zero Caller is ready. Only one goroutine at a time may use a
+// Caller.
 type Caller[T any] struct {
 	done chan Return[T] // nil before the first call, and after a function that was left behind
 }
@@ -88,8 +101,11 @@ func (c *Caller[T]) Alone(ctx context.Context, g *Group, f func(context.Context)
 		c.done = make(chan Return[T], 1)
 	}
 	done := c.done
-	g.crew.start(func(fresh bool) { run(own, fresh, f, done) })
-	r := serve(ctx, &callerQueue{context: own}, done)
+	g.crew.start(func(fresh bool) {
+		defer g.crew.answered() // also if f calls runtime.Goexit
+		run(own, fresh, f, done)
+	}, true)
+	r := serve(ctx, &callerQueue{}, done, own)
 	if r.Left {
 		c.done = nil // the function may end later
 	}

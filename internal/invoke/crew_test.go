@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -102,6 +103,75 @@ func TestKeep(t *testing.T) {
 		g.Close()
 		require.NotEmpty(t, ask()) // nobody waits any more, but all work is done
 	})
+}
+
+// TestKeepsOne: at most one goroutine waits for work, and none while the model is asked.
+func TestKeepsOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := invoke.NewGroup(t.Context())
+		defer g.Close()
+		g.Keep()
+		var mu sync.Mutex
+		seen := map[string]bool{}
+		known := func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			was := seen[goroutine()]
+			seen[goroutine()] = true
+			return was
+		}
+		run := func(until <-chan struct{}) (old bool) {
+			w := &work{end: func(invoke.Outcome) {}}
+			w.call = func(context.Context) (llm.Parts, error) {
+				old = known()
+				<-until
+				return nil, nil
+			}
+			g.Go(&w.task, w, 0)
+			synctest.Wait()
+			return old
+		}
+		end := func(until chan struct{}) {
+			close(until)
+			synctest.Wait()
+		}
+		first, second, third := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		for range 4 {
+			require.False(t, run(first))
+		}
+		end(first)
+		require.True(t, run(second))
+		require.False(t, run(second), "two goroutines waited")
+		var models invoke.Caller[bool]
+		go models.Alone(t.Context(), g, func(context.Context) (bool, error) {
+			known()
+			<-third
+			return true, nil
+		})
+		synctest.Wait()
+		end(second)
+		require.False(t, run(third), "a goroutine waited while the model was asked")
+		end(third)
+		require.True(t, run(third))
+	})
+}
+
+// TestContextPrints: fmt does not read the fields of a context that ends meanwhile.
+func TestContextPrints(t *testing.T) {
+	t.Parallel()
+	g := invoke.NewGroup(t.Context())
+	defer g.Close()
+	var models invoke.Caller[string]
+	ctx, cancel := context.WithCancel(t.Context())
+	r := models.Alone(ctx, g, func(ctx context.Context) (string, error) {
+		cancel()
+		text := fmt.Sprint(ctx)
+		<-ctx.Done()
+		return text, ctx.Err()
+	})
+	require.ErrorIs(t, r.Err, context.Canceled)
+	require.Equal(t, fmt.Sprint(ctx)+".Call", r.Value)
 }
 
 // TestCallerLeaves: the answer of a function that was left behind is nobody else's answer. The

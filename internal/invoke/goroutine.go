@@ -64,8 +64,6 @@ type callerQueue struct {
 
 	wake  <-chan struct{} // of Attend
 	visit func()
-
-	context *taskContext // of Caller; ends when serve sees the end of its parent
 }
 
 func (v *callerQueue) here(do func()) {
@@ -98,7 +96,7 @@ func await[T any](ctx context.Context, v *callerQueue, f func(context.Context) (
 			final(done)
 		}
 	}()
-	r := serve(ctx, v, done)
+	r := serve(ctx, v, done, nil)
 	returned = true
 	return r
 }
@@ -119,8 +117,9 @@ func run[T any](ctx context.Context, fresh bool, f func(context.Context) (T, err
 	r = Return[T]{Value: value, Err: err}
 }
 
-// serve runs the requested functions until f ends or is left behind.
-func serve[T any](ctx context.Context, v *callerQueue, done chan Return[T]) Return[T] {
+// serve runs the requested functions until f ends or is left behind. At the end of ctx, serve
+// ends own, if there is one.
+func serve[T any](ctx context.Context, v *callerQueue, done chan Return[T], own *taskContext) Return[T] {
 	ended := ctx.Done()
 	var late <-chan time.Time
 	for {
@@ -133,8 +132,8 @@ func serve[T any](ctx context.Context, v *callerQueue, done chan Return[T]) Retu
 			return r
 		case <-ended:
 			ended = nil
-			if v.context != nil {
-				v.context.end(ctx.Err())
+			if own != nil {
+				own.end(ctx.Err())
 			}
 			timer := time.NewTimer(Grace)
 			defer timer.Stop()

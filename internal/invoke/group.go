@@ -18,8 +18,8 @@ import (
 // its calls, and its own kind of context; see taskContext.
 //
 // A goroutine whose function has returned calls the next function that waits for its
-// goroutine. While functions wait, one goroutine is always on its way, and sends for the next
-// one before it calls a function. So a function never waits for another one to return, and
+// goroutine. While functions wait, one goroutine is always on its way, and starts the next one
+// before it calls a function. So a function never waits for another one to return, and
 // four short functions need two goroutines, of which one gets a large stack.
 
 // Work is a call of a tool's function.
@@ -54,7 +54,7 @@ type Group struct {
 	running []*Task
 	waiting []*Task // for a goroutine, of running; from position first on
 	first   int
-	coming  bool // a goroutine has begun, or is about to, and has looked for no task yet
+	coming  bool // a work was started that has looked for no task yet
 	timer   *time.Timer
 	wakes   time.Time // time of timer; zero if timer does not run
 	over    bool      // ctx ended
@@ -113,18 +113,18 @@ func (g *Group) Go(t *Task, w Work, timeout time.Duration) {
 	g.running = append(g.running, t)
 	g.waiting = append(g.waiting, t)
 	g.wakeBy(t.context.deadline)
-	over, send := g.over, g.send()
+	over, another := g.over, g.needsAnother()
 	g.mu.Unlock()
 	if over {
 		g.End()
 	}
-	if send {
-		g.crew.start(g.worker) // End tells the caller; a function that ignores its context is left behind
+	if another {
+		g.crew.start(g.worker, false) // End tells the caller; a function that ignores its context is left behind
 	}
 }
 
-// send reports whether the caller must begin a goroutine. The caller has the lock.
-func (g *Group) send() bool {
+// needsAnother reports whether the caller must start work. The caller has the lock.
+func (g *Group) needsAnother() bool {
 	if g.coming || g.first == len(g.waiting) {
 		return false
 	}
@@ -143,10 +143,10 @@ func (g *Group) work(fresh bool) {
 	}
 }
 
-// take returns the first task that waits, or nil. arrives means that the goroutine is new.
-func (g *Group) take(arrives bool) *Task {
+// take returns the first task that waits, or nil. begins means that work has just started.
+func (g *Group) take(begins bool) *Task {
 	g.mu.Lock()
-	if arrives {
+	if begins {
 		g.coming = false
 	}
 	if g.first == len(g.waiting) {
@@ -157,10 +157,10 @@ func (g *Group) take(arrives bool) *Task {
 	t := g.waiting[g.first]
 	g.waiting[g.first] = nil
 	g.first++
-	send := g.send()
+	another := g.needsAnother()
 	g.mu.Unlock()
-	if send {
-		g.crew.start(g.worker)
+	if another {
+		g.crew.start(g.worker, false)
 	}
 	return t
 }

@@ -1,17 +1,20 @@
 package invoke
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
 
-// A taskContext is the context of a call. It costs nothing beside its place in the Task:
-// the channel of Done is made when the function asks for the channel, and the group ends
-// the context. Contexts that are made from a taskContext use its AfterFunc, which package
+// A taskContext is the context of a call, or of a function of a [Caller]. It costs nothing
+// beside its memory: the channel of Done is made when the function asks for the channel, and
+// the group or the Caller ends the context. Contexts that are made from a taskContext use its AfterFunc, which package
 // context looks for, and so need no goroutine.
 //
-// Err asks the parent first, because the group learns of the parent's end a moment later.
+// Err asks the parent first, because the group learns of the parent's end a moment later. Done
+// is closed at that moment.
 type taskContext struct {
 	parent   context.Context
 	deadline time.Time // zero: that of the parent
@@ -74,8 +77,12 @@ func (c *taskContext) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
-// end ends the context. The first error counts.
+// String makes fmt print the context without its fields, which other goroutines change.
+func (c *taskContext) String() string { return fmt.Sprint(c.parent) + ".Call" }
+
+// end ends the context. The first error counts, and before err that of the parent.
 func (c *taskContext) end(err error) {
+	err = cmp.Or(c.parent.Err(), err)
 	c.mu.Lock()
 	if c.err != nil {
 		c.mu.Unlock()
