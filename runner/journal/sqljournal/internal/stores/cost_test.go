@@ -153,7 +153,7 @@ func idleDesk() *agent.Agent {
 		}
 		parts := make([]llm.Part, costCalls)
 		for i := range parts {
-			parts[i] = llm.ToolCall{ID: fmt.Sprintf("call_%d_%d", turn, i), Name: "deed", Arguments: fmt.Sprintf(`{"n":%d}`, i)}
+			parts[i] = llm.ToolCall{ID: fmt.Sprintf("call_%d_%d", turn, i), Name: "deed", Arguments: fmt.Sprintf(`{"n":%d}`, costCalls*turn+i)}
 		}
 		return &llm.Response{Message: llm.Assistant("", parts...), Finish: llm.Finish{Reason: llm.FinishToolCalls}}, nil
 	})
