@@ -7,8 +7,6 @@ import (
 
 // A crew is the goroutines of a [Group]. The zero crew lets none wait for work.
 //
-// A crew is the goroutines of a [Group]. The zero crew lets none wait for work.
-//
 // A run whose model has a goroutine of its own would begin a goroutine for each request and for
 // the calls of each turn, and each new goroutine needs a larger stack. So a goroutine that has
 // nothing to do waits: usually the goroutine of the model calls the first function of the next
@@ -19,7 +17,7 @@ import (
 type crew struct {
 	mu     sync.Mutex
 	keeps  bool                  // one goroutine may wait
-	asks   bool                  // the function of a Caller runs, and no goroutine may wait
+	asks   int                   // running functions of a Caller; no goroutine may wait beside them
 	closed bool                  // no goroutine may wait any more
 	waits  bool                  // a goroutine receives from next, or is about to
 	next   chan func(fresh bool) // nil until a goroutine waits
@@ -36,7 +34,9 @@ func (c *crew) keep() {
 func (c *crew) start(f func(fresh bool), asks bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.asks = c.asks || asks
+	if asks {
+		c.asks++
+	}
 	if c.waits {
 		c.waits = false
 		c.next <- f // has room, and under the lock close cannot come first
@@ -48,7 +48,7 @@ func (c *crew) start(f func(fresh bool), asks bool) {
 func (c *crew) answered() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.asks = false
+	c.asks--
 }
 
 func (c *crew) live(f func(fresh bool)) {
@@ -61,7 +61,7 @@ func (c *crew) live(f func(fresh bool)) {
 // wait returns the next function, or nil if the goroutine must end.
 func (c *crew) wait() func(fresh bool) {
 	c.mu.Lock()
-	stays := c.keeps && !c.closed && !c.waits && !c.asks
+	stays := c.keeps && !c.closed && !c.waits && c.asks == 0
 	if stays {
 		c.waits = true
 		if c.next == nil {

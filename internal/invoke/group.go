@@ -54,7 +54,7 @@ type Group struct {
 	running []*Task
 	waiting []*Task // for a goroutine, of running; from position first on
 	first   int
-	coming  bool // a work was started that has looked for no task yet
+	coming  bool // work was started, and has not looked for a task yet
 	timer   *time.Timer
 	wakes   time.Time // time of timer; zero if timer does not run
 	over    bool      // ctx ended

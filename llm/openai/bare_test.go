@@ -77,8 +77,7 @@ func (s *rawServer) serve(conn net.Conn) {
 	r := bufio.NewReader(io.TeeReader(conn, &seen))
 	for {
 		req, err := http.ReadRequest(r)
-		if err != nil { // the client is gone: a reset leaves no port behind that waits, and a fuzzer needs many
-			_ = conn.(*net.TCPConn).SetLinger(0)
+		if err != nil {
 			return
 		}
 		if _, err := io.Copy(io.Discard, req.Body); err != nil {

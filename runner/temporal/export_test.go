@@ -58,3 +58,9 @@ var (
 	ErrorOf = errorOf
 	Decode  = decode
 )
+
+// Sent returns an error as a worker sends it, and the error of the client.
+func Sent(err error) (*flow.Failure, error) {
+	f := new(activities).failure(err)
+	return f, errorOf(f)
+}

@@ -150,7 +150,7 @@ func TestErrors(t *testing.T) {
 		}},
 		"long": {llmtest.Fail(&llm.APIError{Kind: llm.KindAuth, Message: strings.Repeat("x", 3<<20)}), func(err error) bool {
 			e, ok := errors.AsType[*llm.APIError](err)
-			return ok && e.Kind == llm.KindAuth && len(err.Error()) < 20<<10 && len(e.Message) < 20<<10
+			return ok && e.Kind == llm.KindAuth && len(err.Error()) < 5<<10 && len(e.Message) < 5<<10
 		}},
 		"finish": {llmtest.Text("It").Finish("length"), func(err error) bool {
 			e, ok := errors.AsType[*runner.FinishError](err)
@@ -171,6 +171,29 @@ func TestErrors(t *testing.T) {
 				session.end(t)
 			})
 		})
+	}
+}
+
+// TestLongErrors: an error of any length reaches the client, shorter and with its type.
+func TestLongErrors(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 3<<20)
+	for _, err := range []error{
+		&llm.APIError{Kind: llm.KindAuth, Message: long},
+		&runner.FinishError{Reason: "refusal", Refusal: long},
+		&runner.OutputError{Problem: long},
+		&runner.CheckError{Check: "pii", Stage: "output", Reason: long},
+		&runner.OnceError{Key: "k", Failed: long},
+		&runner.DecisionError{Reason: long, Err: errors.New(long)},
+		errors.New(long),
+	} {
+		sent, got := toolloop.Sent(err)
+		require.Less(t, len(sent.Text)+len(sent.Data), 20<<10, "%T", err)
+		require.Less(t, len(got.Error()), 5<<10)
+		if sent.Kind != "" {
+			require.Len(t, got.(interface{ Unwrap() []error }).Unwrap(), 1)
+			require.IsType(t, err, got.(interface{ Unwrap() []error }).Unwrap()[0])
+		}
 	}
 }
 
